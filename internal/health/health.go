@@ -1,0 +1,294 @@
+// Package health owns what the parts of the agent know of their own well-being: states,
+// conditions and counters. Every part reports here; status, metrics and MQTT read here. It knows
+// nothing of cameras, files or the cloud, and imports the standard library only.
+package health
+
+import (
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Severity orders conditions by how much they matter.
+type Severity int
+
+// The severities, least first.
+const (
+	// Info is worth a line in status and no more.
+	Info Severity = iota
+	// Degraded means the part does its job, but not fully (frames lost, backlog kept back).
+	Degraded
+	// Failed means the part does not do its job now.
+	Failed
+)
+
+// String gives the severity's name as JSON and status show it.
+func (s Severity) String() string {
+	switch s {
+	case Info:
+		return "info"
+	case Degraded:
+		return "degraded"
+	default:
+		return "failed"
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler; an unknown name reads as Failed.
+func (s *Severity) UnmarshalText(text []byte) error {
+	*s = Failed
+	for _, known := range []Severity{Info, Degraded} {
+		if known.String() == string(text) {
+			*s = known
+		}
+	}
+	return nil
+}
+
+// Condition is one thing that is out of the ordinary with a part.
+type Condition struct {
+	Code     string    `json:"code"`
+	Class    Class     `json:"class"`
+	Severity Severity  `json:"severity"`
+	Text     string    `json:"text"`
+	Since    time.Time `json:"since"`
+	// Count is how often the condition was raised since Since.
+	Count int64 `json:"count"`
+}
+
+// Key names a part: the job of a stream, or of the agent itself when Stream is empty.
+type Key struct {
+	Stream string `json:"stream,omitempty"`
+	Job    string `json:"job"`
+}
+
+// The jobs that report.
+const (
+	JobRecorder  = "recorder"
+	JobUploader  = "uploader"
+	JobRetention = "retention"
+	JobConfig    = "config"
+	JobStore     = "store"
+	JobCloud     = "cloud"
+	JobMetrics   = "metrics"
+)
+
+// Registry holds the parts of one agent. Safe for concurrent use.
+type Registry struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	parts   map[Key]*Part // guarded by mu
+	watcher []chan struct{}
+}
+
+// NewRegistry returns an empty registry; now is the wall clock.
+func NewRegistry(now func() time.Time) *Registry {
+	return &Registry{now: now, parts: make(map[Key]*Part)}
+}
+
+// Part returns the part of that name, made on first use. An empty stream means the agent itself.
+func (r *Registry) Part(stream, job string) *Part {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := Key{Stream: stream, Job: job}
+	p := r.parts[key]
+	if p == nil {
+		p = &Part{key: key, registry: r, stateSince: r.now(), conditions: make(map[string]Condition), numbers: make(map[string]*Number)}
+		r.parts[key] = p
+	}
+	return p
+}
+
+// RemoveStream forgets all parts of a stream.
+func (r *Registry) RemoveStream(stream string) {
+	r.mu.Lock()
+	for key := range r.parts {
+		if key.Stream == stream && stream != "" {
+			delete(r.parts, key)
+		}
+	}
+	r.mu.Unlock()
+	r.changed()
+}
+
+// Snapshot copies all parts, ordered by stream and job.
+func (r *Registry) Snapshot() []PartSnapshot {
+	r.mu.Lock()
+	parts := make([]*Part, 0, len(r.parts))
+	for _, p := range r.parts {
+		parts = append(parts, p)
+	}
+	r.mu.Unlock()
+	out := make([]PartSnapshot, 0, len(parts))
+	for _, p := range parts {
+		out = append(out, p.Snapshot())
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Stream != out[j].Stream {
+			return out[i].Stream < out[j].Stream
+		}
+		return out[i].Job < out[j].Job
+	})
+	return out
+}
+
+// Watch returns a channel that receives after states or conditions changed (changes in quick
+// succession may arrive as one), and a function that ends the watch.
+func (r *Registry) Watch() (changes <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	r.mu.Lock()
+	r.watcher = append(r.watcher, ch)
+	r.mu.Unlock()
+	return ch, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i, w := range r.watcher {
+			if w == ch {
+				r.watcher = append(r.watcher[:i], r.watcher[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+func (r *Registry) changed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range r.watcher {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Part is what one job of one stream reports of itself. Safe for concurrent use.
+type Part struct {
+	key      Key
+	registry *Registry
+
+	mu         sync.Mutex
+	state      string               // guarded by mu, as all below
+	stateSince time.Time            // when state was last changed
+	conditions map[string]Condition // by code
+	numbers    map[string]*Number
+}
+
+// SetState notes what the part is doing, in one or two words: "recording", "waiting for the window".
+func (p *Part) SetState(state string) {
+	p.mu.Lock()
+	same := p.state == state
+	if !same {
+		p.state, p.stateSince = state, p.registry.now()
+	}
+	p.mu.Unlock()
+	if !same {
+		p.registry.changed()
+	}
+}
+
+// Raise sets a condition from a fault. Raising the same code again keeps Since, takes the new
+// text, and counts. It reports whether the condition is new, which is when to log it.
+func (p *Part) Raise(severity Severity, f *Fault) (isNew bool) {
+	p.mu.Lock()
+	old, had := p.conditions[f.Code]
+	c := Condition{Code: f.Code, Class: f.Class, Severity: severity, Text: f.Text, Since: p.registry.now(), Count: 1}
+	if had {
+		c.Since, c.Count = old.Since, old.Count+1
+	}
+	p.conditions[f.Code] = c
+	p.mu.Unlock()
+	if !had || old.Text != c.Text || old.Class != c.Class || old.Severity != c.Severity {
+		p.registry.changed()
+	}
+	return !had
+}
+
+// Clear ends the conditions with these codes, or all when none is given. It reports whether
+// there was one to end.
+func (p *Part) Clear(codes ...string) (had bool) {
+	p.mu.Lock()
+	if len(codes) == 0 {
+		had = len(p.conditions) > 0
+		clear(p.conditions)
+	}
+	for _, code := range codes {
+		if _, ok := p.conditions[code]; ok {
+			had = true
+			delete(p.conditions, code)
+		}
+	}
+	p.mu.Unlock()
+	if had {
+		p.registry.changed()
+	}
+	return had
+}
+
+// Number returns the part's counter or gauge of that name, made on first use. Keep the pointer:
+// the look-up takes a lock, the Number does not.
+func (p *Part) Number(name string) *Number {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.numbers[name]
+	if n == nil {
+		n = new(Number)
+		p.numbers[name] = n
+	}
+	return n
+}
+
+// Snapshot copies the part. Conditions come worst first.
+func (p *Part) Snapshot() PartSnapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := PartSnapshot{Key: p.key, State: p.state, StateSince: p.stateSince, Numbers: make(map[string]int64, len(p.numbers))}
+	for _, c := range p.conditions {
+		s.Conditions = append(s.Conditions, c)
+	}
+	sort.Slice(s.Conditions, func(i, j int) bool {
+		a, b := s.Conditions[i], s.Conditions[j]
+		if a.Severity != b.Severity {
+			return a.Severity > b.Severity
+		}
+		return a.Code < b.Code
+	})
+	for name, n := range p.numbers {
+		s.Numbers[name] = n.Load()
+	}
+	return s
+}
+
+// PartSnapshot is a Part at one instant.
+type PartSnapshot struct {
+	Key
+	State      string           `json:"state"`
+	StateSince time.Time        `json:"stateSince"`
+	Conditions []Condition      `json:"conditions,omitempty"`
+	Numbers    map[string]int64 `json:"numbers,omitempty"`
+}
+
+// Worst returns the condition that matters most, if there is any.
+func (s PartSnapshot) Worst() (Condition, bool) {
+	if len(s.Conditions) == 0 {
+		return Condition{}, false
+	}
+	return s.Conditions[0], true
+}
+
+// Number is a counter or a gauge. Its zero value is ready; it never takes a lock.
+type Number struct{ v atomic.Int64 }
+
+// Add adds to a counter.
+func (n *Number) Add(delta int64) { n.v.Add(delta) }
+
+// Set sets a gauge.
+func (n *Number) Set(value int64) { n.v.Store(value) }
+
+// Load reads it.
+func (n *Number) Load() int64 { return n.v.Load() }

@@ -1,0 +1,29 @@
+package health
+
+// The names of the numbers that parts keep. Times are Unix milliseconds, 0 for never.
+const (
+	// Recorder.
+	FramesRecorded  = "framesRecorded"  // video access units written to completed or open fragments
+	BytesRecorded   = "bytesRecorded"   // media bytes written
+	FramesLost      = "framesLost"      // frames known to be lost between camera and disk
+	Gaps            = "gaps"            // interruptions of the recording
+	Reconnects      = "reconnects"      // sessions begun after the first
+	LastFrameTime   = "lastFrameTime"   // hub time of the last recorded frame
+	BitrateBPS      = "bitrate"         // bit/s over the last seconds
+	FPSMilli        = "fpsMilli"        // frames per 1000 s over the last seconds
+	LastSegmentTime = "lastSegmentTime" // producer time at the end of the last sealed segment
+
+	// Uploader.
+	FragmentsPersisted = "fragmentsPersisted" // fragments acknowledged PERSISTED
+	BytesUploaded      = "bytesUploaded"      // bytes of persisted fragments
+	FragmentsSkipped   = "fragmentsSkipped"   // fragments refused by the service and kept locally
+	LastPersistedTime  = "lastPersistedTime"  // hub time of the last persisted acknowledgement
+	LastPersistedMedia = "lastPersistedMedia" // producer time of the newest persisted fragment
+	UploadSessions     = "uploadSessions"     // PutMedia sessions opened
+
+	// Retention.
+	SegmentsDeleted       = "segmentsDeleted"
+	BytesDeleted          = "bytesDeleted"
+	DeletedBeforeUpload   = "deletedBeforeUpload"   // segments that had to go although not uploaded
+	DeletedBeforeUploadBy = "deletedBeforeUploadBy" // their bytes
+)
