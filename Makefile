@@ -1,0 +1,51 @@
+# kvs-edge-agent: `make demo` shows it, `make check` proves it.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+MAIN    := ./cmd/kvs-edge-agent
+
+.DEFAULT_GOAL := build
+.PHONY: build dist demo test lint check tools fuzz bench clean
+
+build: ## one static binary at bin/kvs-edge-agent
+	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
+
+dist: ## binaries for the hubs: amd64, arm64, arm (v7)
+	GOOS=linux GOARCH=amd64 $(BUILD) -o dist/kvs-edge-agent-linux-amd64 $(MAIN)
+	GOOS=linux GOARCH=arm64 $(BUILD) -o dist/kvs-edge-agent-linux-arm64 $(MAIN)
+	GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o dist/kvs-edge-agent-linux-armv7 $(MAIN)
+
+demo: build ## the main job without an AWS account
+	bin/kvs-edge-agent demo $(DEMO_FLAGS)
+
+# The race detector needs a C compiler; without one the tests still run.
+RACE = $(shell command -v gcc >/dev/null && echo -race)
+
+test: ## all tests; on Debian it first installs what they check with, elsewhere they skip what is missing
+	@.ci/tools || echo "going on without: the tests that need them are skipped"
+	$(GO) test $(RACE) -timeout 8m ./...
+
+lint:
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+check: tools lint ## what CI runs: lint and all tests, none skipped for want of a program
+	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -race -timeout 8m ./...
+
+tools: ## the programs that tests check our work with, from Debian
+	@.ci/tools
+
+FUZZTIME ?= 60s
+fuzz: ## every fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; done
+
+bench: ## micro-benchmarks of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean:
+	rm -rf bin dist

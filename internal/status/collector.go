@@ -1,0 +1,151 @@
+package status
+
+import (
+	"os"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// Store is what the collector asks of the segment store. Its answers are kept sums, never walks.
+type Store interface {
+	Usage(stream string) segment.Usage
+	DiskFree() (free, total uint64, err error)
+}
+
+// StreamInfo is a configured stream.
+type StreamInfo struct {
+	Name       string
+	LimitBytes int64 // MaxLocalMediaSizeInMB in bytes; 0 without a limit
+}
+
+// Collector makes snapshots. It holds no state of its own.
+type Collector struct {
+	Version string
+	Thing   string
+	Dir     string // recording directory, for display
+	Started time.Time
+	Now     func() time.Time
+	Health  *health.Registry
+	Store   Store
+	Streams func() []StreamInfo
+}
+
+// Snapshot reads everything once. It takes no lock for longer than a copy and never waits for
+// a network or a camera.
+func (c *Collector) Snapshot() Snapshot {
+	s := Snapshot{
+		Time:    c.Now(),
+		Version: c.Version,
+		Thing:   c.Thing,
+		PID:     os.Getpid(),
+		Started: c.Started,
+		Disk:    Disk{Directory: c.Dir},
+		Streams: []Stream{},
+	}
+	if free, total, err := c.Store.DiskFree(); err == nil {
+		s.Disk.FreeBytes, s.Disk.TotalBytes = int64(free), int64(total)
+	}
+	parts := make(map[health.Key]health.PartSnapshot)
+	for _, p := range c.Health.Snapshot() {
+		parts[p.Key] = p
+		if p.Stream == "" {
+			s.Agent = appendConditions(s.Agent, p)
+		}
+	}
+	for _, info := range c.Streams() {
+		s.Streams = append(s.Streams, stream(info, parts, c.Store.Usage(info.Name)))
+	}
+	s.Verdict = verdict(s)
+	return s
+}
+
+func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage segment.Usage) Stream {
+	part := func(job string) health.PartSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
+	rec, up, ret := part(health.JobRecorder), part(health.JobUploader), part(health.JobRetention)
+	st := Stream{
+		Name: info.Name,
+		Recorder: Recorder{
+			Job:            job(rec),
+			LastFrame:      millis(rec.Numbers[health.LastFrameTime]),
+			BitrateBPS:     rec.Numbers[health.BitrateBPS],
+			FPS:            float64(rec.Numbers[health.FPSMilli]) / 1000,
+			FramesRecorded: rec.Numbers[health.FramesRecorded],
+			FramesLost:     rec.Numbers[health.FramesLost],
+			Gaps:           rec.Numbers[health.Gaps],
+			Reconnects:     rec.Numbers[health.Reconnects],
+		},
+		Uploader: Uploader{
+			Job:                job(up),
+			BacklogSeconds:     usage.PendingDuration.Seconds(),
+			BacklogBytes:       usage.PendingBytes,
+			BacklogSince:       usage.PendingSince,
+			LastPersisted:      millis(up.Numbers[health.LastPersistedTime]),
+			LastPersistedMedia: millis(up.Numbers[health.LastPersistedMedia]),
+			FragmentsPersisted: up.Numbers[health.FragmentsPersisted],
+			FragmentsSkipped:   up.Numbers[health.FragmentsSkipped],
+		},
+		Space: Space{
+			Segments:            usage.Segments,
+			UsedBytes:           usage.Bytes,
+			LimitBytes:          info.LimitBytes,
+			Oldest:              usage.Oldest,
+			DeletedBeforeUpload: ret.Numbers[health.DeletedBeforeUpload],
+		},
+	}
+	for _, name := range []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore} {
+		st.Conditions = appendConditions(st.Conditions, part(name))
+	}
+	return st
+}
+
+func job(p health.PartSnapshot) Job {
+	class, details := JobStatus(p)
+	state := p.State
+	if state == "" {
+		state = "not started"
+	}
+	return Job{State: state, Since: p.StateSince, Status: class, Details: details}
+}
+
+func appendConditions(list []Condition, p health.PartSnapshot) []Condition {
+	for _, c := range p.Conditions {
+		list = append(list, Condition{Job: p.Job, Condition: c})
+	}
+	return list
+}
+
+// verdict is down when every stream's recording has failed (or the agent itself), degraded when
+// anything at all is more than information.
+func verdict(s Snapshot) Verdict {
+	failed, worst := 0, health.Info
+	for _, st := range s.Streams {
+		recorderFailed := false
+		for _, c := range st.Conditions {
+			worst = max(worst, c.Severity)
+			recorderFailed = recorderFailed || (c.Job == health.JobRecorder && c.Severity == health.Failed)
+		}
+		if recorderFailed {
+			failed++
+		}
+	}
+	for _, c := range s.Agent {
+		worst = max(worst, c.Severity)
+	}
+	switch {
+	case len(s.Streams) > 0 && failed == len(s.Streams):
+		return Down
+	case worst > health.Info:
+		return Degraded
+	default:
+		return Healthy
+	}
+}
+
+func millis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}

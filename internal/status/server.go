@@ -1,0 +1,72 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// socketMode lets the agent's user and group speak to it, and nobody else.
+const socketMode = 0o660
+
+// maxSocketPath is what fits sockaddr_un on Linux, less the closing zero.
+const maxSocketPath = 107
+
+// Server serves the local API on a unix socket.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+}
+
+// NewServer binds the socket. A socket file left by an agent that died is replaced; one that
+// answers belongs to a running agent and is an error.
+func NewServer(path string, snapshot func() Snapshot, log *zap.Logger) (*Server, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter one", path, maxSocketPath)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("cannot open the local API: %w", err)
+	}
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("cannot open the local API: another agent answers on %s; stop it or set AWS_KVS_EDGE_SOCKET", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot open the local API: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the local API: %w", err)
+	}
+	if err := os.Chmod(path, socketMode); err != nil {
+		_ = listener.Close()
+		return nil, fmt.Errorf("cannot open the local API: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(snapshot()); err != nil {
+			log.Debug("a status reader went away", zap.Error(err))
+		}
+	})
+	return &Server{listener: listener, http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
+}
+
+// Run serves until ctx ends, then removes the socket.
+func (s *Server) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
+	defer stop()
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the local API stopped: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+// Package status owns what the agent says of itself: the snapshot of all streams, the local API
+// on a unix socket that serves it, its client, and the table a person reads. It must not know how
+// recording, uploading or configuring is done: it reads health, the store's sums and a list of streams.
+package status
+
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// Verdict sums up a snapshot for monitoring.
+type Verdict string
+
+// The verdicts, best first.
+const (
+	Healthy  Verdict = "healthy"
+	Degraded Verdict = "degraded"
+	Down     Verdict = "down"
+)
+
+// Snapshot is the agent at one instant: the body of GET /v1/status.
+type Snapshot struct {
+	Time    time.Time `json:"time"`
+	Version string    `json:"version"`
+	Thing   string    `json:"thing"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	Verdict Verdict   `json:"verdict"`
+	Disk    Disk      `json:"disk"`
+	// Agent holds the conditions of the agent itself: configuration, cloud, disk.
+	Agent   []Condition `json:"agent,omitempty"`
+	Streams []Stream    `json:"streams"`
+}
+
+// Disk is the file system that holds the recordings.
+type Disk struct {
+	Directory  string `json:"directory"`
+	FreeBytes  int64  `json:"freeBytes"`
+	TotalBytes int64  `json:"totalBytes"`
+}
+
+// Condition is a health condition with the job that raised it.
+type Condition struct {
+	Job string `json:"job"`
+	health.Condition
+}
+
+// Stream is one stream's recording, upload and space.
+type Stream struct {
+	Name       string      `json:"name"`
+	Recorder   Recorder    `json:"recorder"`
+	Uploader   Uploader    `json:"uploader"`
+	Space      Space       `json:"space"`
+	Conditions []Condition `json:"conditions,omitempty"`
+}
+
+// Job is what recorder and uploader have in common.
+type Job struct {
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	// Status and Details are what DescribeEdgeConfiguration shows of the job.
+	Status  health.Class `json:"status"`
+	Details string       `json:"details,omitempty"`
+}
+
+// Recorder is the state of a stream's recording.
+type Recorder struct {
+	Job
+	LastFrame      time.Time `json:"lastFrame,omitzero"`
+	BitrateBPS     int64     `json:"bitrateBps"`
+	FPS            float64   `json:"fps"`
+	FramesRecorded int64     `json:"framesRecorded"`
+	FramesLost     int64     `json:"framesLost"`
+	Gaps           int64     `json:"gaps"`
+	Reconnects     int64     `json:"reconnects"`
+}
+
+// Uploader is the state of a stream's upload. The backlog is what is on disk and not yet persisted.
+type Uploader struct {
+	Job
+	BacklogSeconds     float64   `json:"backlogSeconds"`
+	BacklogBytes       int64     `json:"backlogBytes"`
+	BacklogSince       time.Time `json:"backlogSince,omitzero"`
+	LastPersisted      time.Time `json:"lastPersisted,omitzero"`
+	LastPersistedMedia time.Time `json:"lastPersistedMedia,omitzero"`
+	FragmentsPersisted int64     `json:"fragmentsPersisted"`
+	FragmentsSkipped   int64     `json:"fragmentsSkipped"`
+}
+
+// Space is what a stream's media takes on the disk. LimitBytes is 0 without a limit.
+type Space struct {
+	Segments            int       `json:"segments"`
+	UsedBytes           int64     `json:"usedBytes"`
+	LimitBytes          int64     `json:"limitBytes"`
+	Oldest              time.Time `json:"oldest,omitzero"`
+	DeletedBeforeUpload int64     `json:"deletedBeforeUpload"`
+}
+
+// JobStatus gives a job's class and sentence: the worst condition that is more than information.
+func JobStatus(p health.PartSnapshot) (health.Class, string) {
+	if c, ok := p.Worst(); ok && c.Severity > health.Info {
+		return c.Class, c.Text
+	}
+	return health.Success, ""
+}

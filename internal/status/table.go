@@ -1,0 +1,118 @@
+package status
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// WriteTable writes the snapshot as a person likes to read it: a line for the agent, a row for
+// each stream, and below them one sentence for everything that wants attention.
+func WriteTable(w io.Writer, s Snapshot) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s  %s  version %s  up %s  disk %s free of %s\n\n",
+		s.Thing, s.Verdict, s.Version, span(s.Time.Sub(s.Started)), size(s.Disk.FreeBytes), size(s.Disk.TotalBytes))
+	if len(s.Streams) == 0 {
+		b.WriteString("No stream is configured for this hub yet.\n")
+	} else if err := writeStreams(&b, s); err != nil {
+		return err
+	}
+	writeSentences(&b, s)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func writeStreams(w io.Writer, s Snapshot) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "STREAM\tRECORDER\tSINCE\tLAST FRAME\tBITRATE\tFPS\tLOST\tUPLOADER\tBACKLOG\tPERSISTED\tSPACE")
+	for _, st := range s.Streams {
+		r, u := st.Recorder, st.Uploader
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1f\t%d\t%s\t%s\t%s\t%s\n",
+			st.Name, r.State, ago(s.Time, r.Since), ago(s.Time, r.LastFrame), bitrate(r.BitrateBPS), r.FPS, r.FramesLost,
+			u.State, backlog(u), ago(s.Time, u.LastPersisted), space(st.Space))
+	}
+	return t.Flush()
+}
+
+func writeSentences(w io.Writer, s Snapshot) {
+	first := true
+	line := func(subject, job string, now time.Time, c health.Condition) {
+		if first {
+			fmt.Fprintln(w)
+			first = false
+		}
+		mark := "!"
+		if c.Severity == health.Info {
+			mark = "·"
+		}
+		fmt.Fprintf(w, "%s %s %s: %s (since %s)\n", mark, subject, job, c.Text, span(now.Sub(c.Since)))
+	}
+	for _, c := range s.Agent {
+		line("agent", c.Job, s.Time, c.Condition)
+	}
+	for _, st := range s.Streams {
+		for _, c := range st.Conditions {
+			line(st.Name, c.Job, s.Time, c.Condition)
+		}
+	}
+}
+
+func backlog(u Uploader) string {
+	if u.BacklogBytes == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%.1f min, %s", u.BacklogSeconds/60, size(u.BacklogBytes))
+}
+
+func space(s Space) string {
+	if s.LimitBytes == 0 {
+		return size(s.UsedBytes)
+	}
+	return fmt.Sprintf("%s of %s (%d %%)", size(s.UsedBytes), size(s.LimitBytes), s.UsedBytes*100/s.LimitBytes)
+}
+
+func bitrate(bps int64) string {
+	if bps < 1_000_000 {
+		return fmt.Sprintf("%d kbit/s", bps/1000)
+	}
+	return fmt.Sprintf("%.1f Mbit/s", float64(bps)/1e6)
+}
+
+func size(n int64) string {
+	switch {
+	case n < 1_000_000:
+		return fmt.Sprintf("%d kB", (n+999)/1000)
+	case n < 1_000_000_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	default:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	}
+}
+
+func ago(now, t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return span(now.Sub(t))
+}
+
+func span(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}
