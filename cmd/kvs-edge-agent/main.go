@@ -1,0 +1,87 @@
+// Command kvs-edge-agent records cameras on a hub and uploads what it recorded to Amazon Kinesis
+// Video Streams. Each subcommand stands in a file of its own; the work is done in internal/.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // schedules name time zones, and a hub may lack the database
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker from the git tag.
+var version = "devel"
+
+// The exit codes of all subcommands.
+const (
+	exitFailure  = 1 // the command ran and its answer is no, or something failed
+	exitSettings = 2 // wrong settings or arguments: nothing was started
+)
+
+// exitError carries an exit code to main.
+type exitError struct {
+	code int
+	err  error // nil when everything was said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	// The first signal asks for an orderly stop; after it the default action is back, so that a
+	// second one ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintln(os.Stderr, "kvs-edge-agent:", exit.err)
+		}
+		return exit.code
+	default:
+		fmt.Fprintln(os.Stderr, "kvs-edge-agent:", err)
+		return exitFailure
+	}
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kvs-edge-agent",
+		Short:         "Records RTSP cameras to disk and uploads them to Amazon Kinesis Video Streams",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitSettings, err} })
+	root.AddCommand(
+		newRunCommand(),
+		newStatusCommand(),
+		newRecordCommand(),
+		newDemoCommand(),
+		newLocalCloudCommand(),
+		newScheduleCommand(),
+		newVersionCommand(),
+	)
+	return root
+}

@@ -1,0 +1,301 @@
+package agent
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings is the agent's configuration from its environment. The names and defaults of AWS's
+// agent hold; what is ours begins with AWS_KVS_EDGE_ as well.
+// Source: KVS Developer Guide, "Deploy the edge agent", environment variables.
+type Settings struct {
+	Region string
+	IoT    IoTSettings
+	// AccountID completes this hub's ARN. Without it, it is asked of STS with the hub's own credentials.
+	AccountID  string
+	CloudWatch bool
+	Log        LogSettings
+	// RecordingDirectory holds the media.
+	RecordingDirectory string
+	// StateDirectory holds the last good configuration and what must outlive the process.
+	StateDirectory string
+	// Socket is the path of the local API.
+	Socket string
+	// SegmentDuration is when a segment file ends, at the next keyframe.
+	SegmentDuration time.Duration
+	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
+	CABundle string
+}
+
+// IoTSettings is the hub's identity in AWS IoT.
+type IoTSettings struct {
+	CACert             string // file: roots that sign the IoT endpoints
+	Cert               string // file: the device certificate
+	PrivateKey         string // file: its key
+	CredentialEndpoint string // host[:port]
+	DataEndpoint       string // host[:port], MQTT
+	RoleAlias          string
+	ThingName          string
+}
+
+// LogSettings says what is logged and where.
+type LogSettings struct {
+	Level         string
+	Directory     string
+	MaxFileSizeMB int
+	RolloverCount int
+}
+
+// The environment variables that the agent reads.
+const (
+	EnvRegion              = "AWS_REGION"
+	EnvCACert              = "AWS_IOT_CA_CERT"
+	EnvCoreCert            = "AWS_IOT_CORE_CERT"
+	EnvCorePrivateKey      = "AWS_IOT_CORE_PRIVATE_KEY"
+	EnvCredentialEndpoint  = "AWS_IOT_CORE_CREDENTIAL_ENDPOINT"
+	EnvDataEndpoint        = "AWS_IOT_CORE_DATA_ATS_ENDPOINT"
+	EnvRoleAlias           = "AWS_IOT_CORE_ROLE_ALIAS"
+	EnvThingName           = "AWS_IOT_CORE_THING_NAME"
+	EnvCloudWatchEnabled   = "AWS_KVS_EDGE_CLOUD_WATCH_ENABLED"
+	EnvLogLevel            = "AWS_KVS_EDGE_LOG_LEVEL"
+	EnvLogMaxFileSize      = "AWS_KVS_EDGE_LOG_MAX_FILE_SIZE"
+	EnvLogOutputDirectory  = "AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY"
+	EnvLogRolloverCount    = "AWS_KVS_EDGE_LOG_ROLLOVER_COUNT"
+	EnvRecordingDirectory  = "AWS_KVS_EDGE_RECORDING_DIRECTORY"
+	EnvAccountID           = "AWS_KVS_EDGE_ACCOUNT_ID"
+	EnvStateDirectory      = "AWS_KVS_EDGE_STATE_DIRECTORY"
+	EnvSocket              = "AWS_KVS_EDGE_SOCKET"
+	EnvSegmentDuration     = "AWS_KVS_EDGE_SEGMENT_DURATION"
+	EnvCABundle            = "AWS_CA_BUNDLE"
+	envSystemdStateDir     = "STATE_DIRECTORY"   // systemd.exec(5)
+	envSystemdRuntimeDir   = "RUNTIME_DIRECTORY" // systemd.exec(5)
+	defaultLogMaxFileSize  = 20
+	defaultLogRollover     = 10
+	defaultLogDirectory    = "./log"
+	defaultRecordings      = "."
+	defaultStateDirectory  = "./state"
+	defaultSegmentDuration = 5 * time.Minute
+	minSegmentDuration     = time.Second
+	maxSegmentDuration     = time.Hour
+	socketName             = "agent.sock"
+)
+
+// logLevels are the values of AWS_KVS_EDGE_LOG_LEVEL, as AWS's agent has them.
+var logLevels = []string{"OFF", "ALL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}
+
+var (
+	regionPattern    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
+	accountPattern   = regexp.MustCompile(`^\d{12}$`)
+	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`)     // IoT API, CreateThing
+	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)           // IoT API, CreateRoleAlias
+	endpointPattern  = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`) // host or host:port
+)
+
+// SettingsError holds everything that is wrong with the environment.
+type SettingsError struct{ Faults []string }
+
+// Error names all faults, one a line.
+func (e *SettingsError) Error() string {
+	return "wrong settings:\n  " + strings.Join(e.Faults, "\n  ")
+}
+
+// SettingsFromEnv reads the settings. The error is a *SettingsError that names every fault.
+func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
+	e := environment{lookup: lookup}
+	s := Settings{
+		Region: e.required(EnvRegion, "the AWS region, such as us-west-2"),
+		IoT: IoTSettings{
+			CACert:             e.required(EnvCACert, "the file with Amazon's root CA"),
+			Cert:               e.required(EnvCoreCert, "the file with the device certificate"),
+			PrivateKey:         e.required(EnvCorePrivateKey, "the file with the device's private key"),
+			CredentialEndpoint: e.endpoint(EnvCredentialEndpoint, "aws iot describe-endpoint --endpoint-type iot:CredentialProvider"),
+			DataEndpoint:       e.endpoint(EnvDataEndpoint, "aws iot describe-endpoint --endpoint-type iot:Data-ATS"),
+			RoleAlias:          e.required(EnvRoleAlias, "the IoT role alias"),
+			ThingName:          e.required(EnvThingName, "the IoT thing name of this hub"),
+		},
+		AccountID:  e.optional(EnvAccountID, ""),
+		CloudWatch: e.boolean(EnvCloudWatchEnabled, false),
+		Log: LogSettings{
+			Level:         strings.ToUpper(e.optional(EnvLogLevel, "INFO")),
+			Directory:     e.optional(EnvLogOutputDirectory, defaultLogDirectory),
+			MaxFileSizeMB: e.number(EnvLogMaxFileSize, defaultLogMaxFileSize, 1, 10_000),
+			RolloverCount: e.number(EnvLogRolloverCount, defaultLogRollover, 0, 10_000),
+		},
+		RecordingDirectory: e.optional(EnvRecordingDirectory, defaultRecordings),
+		StateDirectory:     e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, defaultStateDirectory)),
+		Socket:             e.optional(EnvSocket, ""),
+		SegmentDuration:    e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
+		CABundle:           e.optional(EnvCABundle, ""),
+	}
+	if s.Socket == "" {
+		s.Socket = DefaultSocket(lookup)
+	}
+	e.match(EnvRegion, s.Region, regionPattern, "a region such as us-west-2")
+	e.match(EnvAccountID, s.AccountID, accountPattern, "an account number of 12 digits")
+	e.match(EnvThingName, s.IoT.ThingName, thingPattern, "a thing name: up to 128 letters, digits, : _ -")
+	e.match(EnvRoleAlias, s.IoT.RoleAlias, roleAliasPattern, "a role alias: up to 128 letters, digits, _ = , @ -")
+	if !slices.Contains(logLevels, s.Log.Level) {
+		e.fault("%s is %q, but must be one of %s", EnvLogLevel, s.Log.Level, strings.Join(logLevels, ", "))
+	}
+	e.checkFiles(s)
+	if len(e.faults) > 0 {
+		slices.Sort(e.faults)
+		return Settings{}, &SettingsError{Faults: e.faults}
+	}
+	return s, nil
+}
+
+// DefaultSocket is where agent and command line meet when AWS_KVS_EDGE_SOCKET is not set: in
+// systemd's runtime directory, else beside the state.
+func DefaultSocket(lookup func(string) (string, bool)) string {
+	e := environment{lookup: lookup}
+	if path := e.optional(EnvSocket, ""); path != "" {
+		return path
+	}
+	if dir := e.optional(envSystemdRuntimeDir, ""); dir != "" {
+		return filepath.Join(dir, socketName)
+	}
+	if dir := e.optional(EnvStateDirectory, ""); dir != "" {
+		return filepath.Join(dir, socketName)
+	}
+	const system = "/run/kvs-edge-agent"
+	if info, err := os.Stat(system); err == nil && info.IsDir() {
+		return filepath.Join(system, socketName)
+	}
+	return filepath.Join(defaultStateDirectory, socketName)
+}
+
+// TLS reads certificate, key and roots for the IoT endpoints.
+func (s IoTSettings) TLS() (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(s.Cert, s.PrivateKey)
+	if err != nil {
+		return nil, fmt.Errorf("%s (%s) and %s (%s) do not fit: %w", EnvCoreCert, s.Cert, EnvCorePrivateKey, s.PrivateKey, err)
+	}
+	pem, err := os.ReadFile(s.CACert)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", EnvCACert, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no PEM certificate in %s", EnvCACert, s.CACert)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// environment reads variables and gathers what is wrong with them.
+type environment struct {
+	lookup func(string) (string, bool)
+	faults []string
+}
+
+func (e *environment) fault(format string, args ...any) {
+	e.faults = append(e.faults, fmt.Sprintf(format, args...))
+}
+
+// optional takes an empty variable for one that is not set: environment files often leave `NAME=`.
+func (e *environment) optional(name, otherwise string) string {
+	if value, ok := e.lookup(name); ok && strings.TrimSpace(value) != "" {
+		return strings.TrimSpace(value)
+	}
+	return otherwise
+}
+
+func (e *environment) required(name, what string) string {
+	value := e.optional(name, "")
+	if value == "" {
+		e.fault("%s is not set: it is %s", name, what)
+	}
+	return value
+}
+
+func (e *environment) endpoint(name, howToFind string) string {
+	value := e.required(name, "the host that `"+howToFind+"` shows")
+	e.match(name, value, endpointPattern, "a host name, without https:// and without a path")
+	return value
+}
+
+func (e *environment) match(name, value string, pattern *regexp.Regexp, what string) {
+	if value != "" && !pattern.MatchString(value) {
+		e.fault("%s is %q, but must be %s", name, value, what)
+	}
+}
+
+func (e *environment) number(name string, otherwise, least, most int) int {
+	text := e.optional(name, "")
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		e.fault("%s is %q, but must be a whole number from %d to %d", name, text, least, most)
+	}
+	return n
+}
+
+func (e *environment) boolean(name string, otherwise bool) bool {
+	switch text := strings.ToUpper(e.optional(name, "")); text {
+	case "":
+		return otherwise
+	case "TRUE":
+		return true
+	case "FALSE":
+		return false
+	default:
+		e.fault("%s is %q, but must be TRUE or FALSE", name, text)
+		return otherwise
+	}
+}
+
+func (e *environment) duration(name string, otherwise, least, most time.Duration) time.Duration {
+	text := e.optional(name, "")
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < least || d > most {
+		e.fault("%s is %q, but must be a duration from %s to %s, such as 5m", name, text, least, most)
+	}
+	return d
+}
+
+// checkFiles finds unreadable files and a key that is not the certificate's, so that a hub says
+// so at once and not after its first reconnect.
+func (e *environment) checkFiles(s Settings) {
+	readable := true
+	for name, path := range map[string]string{
+		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey, EnvCABundle: s.CABundle,
+	} {
+		if path == "" {
+			continue
+		}
+		if f, err := os.Open(path); err != nil {
+			e.fault("%s: cannot read %s: %s", name, path, reason(err))
+			readable = false
+		} else {
+			_ = f.Close()
+		}
+	}
+	if !readable || s.IoT.CACert == "" || s.IoT.Cert == "" || s.IoT.PrivateKey == "" {
+		return
+	}
+	if _, err := s.IoT.TLS(); err != nil {
+		e.fault("%s", err)
+	}
+}
+
+func reason(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}

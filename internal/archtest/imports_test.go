@@ -1,0 +1,130 @@
+// Package archtest holds the rules of the house that a compiler does not check: which package may
+// import which.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	module = "github.com/kvs-edge/kvs-edge-agent/"
+	root   = "../.."
+)
+
+// layers lists the packages from the bottom to the top: a package may import those of lower
+// layers only, never its neighbours. A name ending in /... stands for a tree, whose members may
+// import each other.
+var layers = [][]string{
+	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/testtools"},
+	{"internal/mkv"},
+	{"internal/segment"},
+	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
+	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
+	{"internal/agent"},
+	{"cmd/..."},
+}
+
+// standIns play the outside world. Only the command line (for demo and localcloud) and tests may
+// use them, and they may use only what is listed: a stand-in that shared the agent's code could
+// share its mistakes.
+var standIns = map[string][]string{
+	"internal/localcloud/...": {"internal/edgeconfig", "internal/secret", "internal/health", "internal/backoff"},
+	"internal/fakecam":        {},
+}
+
+func TestImportsOnlyPointDown(t *testing.T) {
+	t.Parallel()
+	files := 0
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		files++
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(rel)
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if target, ours := strings.CutPrefix(imported, module); ours {
+				checkImport(t, path, pkg, target)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files == 0 {
+		t.Fatal("no Go file found: is the test run from its own directory?")
+	}
+}
+
+func checkImport(t *testing.T, path, pkg, target string) {
+	t.Helper()
+	if tree, allowed, ok := standIn(pkg); ok {
+		if within(tree, target) || slices.Contains(allowed, target) {
+			return
+		}
+		t.Errorf("%s: the stand-in %s must not import %s", path, pkg, target)
+		return
+	}
+	if _, _, ok := standIn(target); ok {
+		if layer(pkg) != len(layers)-1 {
+			t.Errorf("%s: %s must not know the stand-in %s", path, pkg, target)
+		}
+		return
+	}
+	from, to := layer(pkg), layer(target)
+	switch {
+	case from < 0 && pkg != ".":
+		t.Errorf("%s: package %s has no layer: add it to the list", path, pkg)
+	case to < 0:
+		t.Errorf("%s: package %s has no layer: add it to the list", path, target)
+	case to >= from && pkg != ".":
+		t.Errorf("%s: %s must not import %s: imports only point down", path, pkg, target)
+	}
+}
+
+func layer(pkg string) int {
+	for i, names := range layers {
+		for _, name := range names {
+			if within(name, pkg) {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func standIn(pkg string) (tree string, allowed []string, ok bool) {
+	for tree, allowed := range standIns {
+		if within(tree, pkg) {
+			return tree, allowed, true
+		}
+	}
+	return "", nil, false
+}
+
+// within reports whether pkg is name, or lies in the tree that name stands for.
+func within(name, pkg string) bool {
+	if tree, ok := strings.CutSuffix(name, "/..."); ok {
+		return pkg == tree || strings.HasPrefix(pkg, tree+"/")
+	}
+	return pkg == name
+}

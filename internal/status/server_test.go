@@ -1,0 +1,97 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+)
+
+// shortDir gives a directory whose path fits a socket address.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kvs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func serve(t *testing.T, socket string, s Snapshot) (stop func() error) {
+	t.Helper()
+	server, err := NewServer(socket, func() Snapshot { return s }, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	return func() error { cancel(); return <-done }
+}
+
+func TestClientReadsWhatTheAgentSays(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(shortDir(t), "run", "agent.sock")
+	want := Snapshot{
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Version: "1", Thing: "hub", PID: 7, Verdict: Healthy,
+		Streams: []Stream{{Name: "door", Recorder: Recorder{Job: Job{State: "recording", Status: "SUCCESS"}, FPS: 25}}},
+	}
+	stop := serve(t, socket, want)
+	got, err := NewClient(socket).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	info, err := os.Stat(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != socketMode {
+		t.Errorf("the socket's mode is %v: others could ask", info.Mode())
+	}
+	if _, err := NewServer(socket, nil, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "another agent answers") {
+		t.Errorf("a second agent on the socket: got %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if _, err := os.Stat(socket); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket is still there after the stop: %v", err)
+	}
+	if _, err := NewClient(socket).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("without an agent: got %v, want ErrNotRunning", err)
+	}
+}
+
+func TestSocketOfADeadAgentIsReplaced(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(shortDir(t), "agent.sock")
+	if err := os.WriteFile(socket, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stop := serve(t, socket, Snapshot{Thing: "hub"})
+	if got, err := NewClient(socket).Status(t.Context()); err != nil || got.Thing != "hub" {
+		t.Errorf("got %v, %v", got.Thing, err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTooLongSocketPathSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	_, err := NewServer(filepath.Join(t.TempDir(), strings.Repeat("x", 200)), nil, zap.NewNop())
+	if err == nil || !strings.Contains(err.Error(), "AWS_KVS_EDGE_SOCKET") {
+		t.Errorf("got %v", err)
+	}
+}
