@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// codePanic is raised when a job had to be restarted because it panicked.
+const codePanic = "internal-error"
+
+// job is one long-lived part of one stream in a goroutine of its own. It ends only by stop.
+type job struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// jobOptions say what a job is and where it reports.
+type jobOptions struct {
+	stream, name string
+	part         *health.Part
+	log          *zap.Logger
+	run          func(context.Context) error
+}
+
+// startJob runs o.run until stop. A job that fails or panics is begun anew after a pause and says
+// so; the others never notice.
+func startJob(o jobOptions) *job {
+	ctx, cancel := context.WithCancel(context.Background())
+	j := &job{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(j.done)
+		pause := backoff.New(backoff.Policy{})
+		for ctx.Err() == nil {
+			err := guarded(ctx, o.run)
+			if ctx.Err() != nil {
+				return
+			}
+			fault := health.FaultOf(err, "job-ended")
+			if fault == nil {
+				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is started again.", o.name, o.stream)
+			}
+			if o.part.Raise(health.Failed, fault) {
+				o.log.Error("a job failed and is started again", zap.String("stream", o.stream), zap.String("job", o.name), zap.Error(fault), zap.NamedError("cause", fault.Err))
+			}
+			if pause.Wait(ctx) != nil {
+				return
+			}
+			o.part.Clear(fault.Code)
+		}
+	}()
+	return j
+}
+
+// guarded turns a panic of run into an error.
+func guarded(ctx context.Context, run func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = health.SystemFault(codePanic, fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
+				"An internal error stopped this job; it is started again. Please report it with the log.")
+		}
+	}()
+	return run(ctx)
+}
+
+// stop ends the job and waits for it.
+func (j *job) stop() {
+	j.cancel()
+	<-j.done
+}
