@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/testtools"},
 	{"internal/mkv"},
 	{"internal/segment"},
-	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
+	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
 	{"internal/agent"},
 	{"cmd/..."},
