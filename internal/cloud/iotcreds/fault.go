@@ -1,0 +1,154 @@
+package iotcreds
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// The codes of the conditions that the Provider raises.
+const (
+	CodeRoleAlias   = "credentials-role-alias"  // the alias does not exist or may not be used
+	CodeCertificate = "credentials-certificate" // the device certificate is refused or over
+	CodeClock       = "credentials-clock"       // the hub's clock is off
+	CodeNetwork     = "credentials-network"     // the endpoint cannot be reached
+	CodeTrust       = "credentials-trust"       // the endpoint is not whom it should be
+	CodeService     = "credentials-service"     // the endpoint answers something else
+)
+
+var codes = []string{CodeRoleAlias, CodeCertificate, CodeClock, CodeNetwork, CodeTrust, CodeService}
+
+// maxSkew is what AWS's request signatures tolerate.
+// Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
+const maxSkew = 5 * time.Minute
+
+func (p *Provider) clockFault(skew time.Duration) *health.Fault {
+	if skew.Abs() <= maxSkew {
+		return nil
+	}
+	direction := "behind"
+	if skew < 0 {
+		direction = "ahead of"
+	}
+	return health.UserFault(CodeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).",
+		skew.Abs().Round(time.Second), direction, p.o.Endpoint)
+}
+
+// statusFault turns an answer that is not 200 into a sentence.
+func (p *Provider) statusFault(status int, body []byte, skew time.Duration) error {
+	var document struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(body, &document) // the status alone will do
+	message := strings.ToLower(document.Message)
+	cause := &StatusError{Status: status, Message: shorten(document.Message)}
+	if f := p.certificateOver(cause); f != nil {
+		return f
+	}
+	switch {
+	case status == http.StatusNotFound:
+		return health.UserFault(CodeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.", p.o.RoleAlias)
+	case status == http.StatusForbidden && strings.Contains(message, "certificate"), status == http.StatusUnauthorized:
+		return p.refusedCertificate(cause)
+	case status == http.StatusForbidden:
+		if f := p.clockFault(skew); f != nil {
+			f.Err = cause
+			return f
+		}
+		return health.UserFault(CodeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
+	case status == http.StatusBadRequest:
+		return health.UserFault(CodeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName, p.o.RoleAlias)
+	default:
+		return health.SystemFault(CodeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.", p.o.Endpoint, status)
+	}
+}
+
+// StatusError is an answer of the endpoint that is not 200.
+type StatusError struct {
+	Status  int
+	Message string // of the endpoint, shortened
+}
+
+// Error gives status and message.
+func (e *StatusError) Error() string {
+	if e.Message == "" {
+		return http.StatusText(e.Status)
+	}
+	return http.StatusText(e.Status) + ": " + e.Message
+}
+
+func shorten(s string) string {
+	const most = 200
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// connectionFault turns an error of dialling, TLS or reading into a sentence.
+func (p *Provider) connectionFault(err error) error {
+	if f := p.certificateOver(err); f != nil {
+		return f
+	}
+	var (
+		invalid   x509.CertificateInvalidError
+		unknown   x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		alert     tls.AlertError
+		dns       *net.DNSError
+		operation *net.OpError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, p.o.Now().UTC().Format(time.RFC3339))
+	case errors.As(err, &unknown), errors.As(err, &invalid):
+		return health.UserFault(CodeTrust, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", p.o.Endpoint)
+	case errors.As(err, &hostname):
+		return health.UserFault(CodeTrust, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
+	case errors.As(err, &alert), errors.As(err, &operation) && operation.Op == "remote error":
+		return p.refusedCertificate(err)
+	case errors.As(err, &dns):
+		return health.SystemFault(CodeNetwork, err, "The name of the credentials endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
+	case isTimeout(err):
+		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s does not answer: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
+	default:
+		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s cannot be reached: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func (p *Provider) refusedCertificate(cause error) error {
+	return health.UserFault(CodeCertificate, cause, "AWS IoT refuses the device certificate: check that it is active, attached to thing %s, and that AWS_IOT_CORE_CERT is the file for this account and region.", p.o.ThingName)
+}
+
+// certificateOver looks whether our own certificate explains a failure.
+func (p *Provider) certificateOver(cause error) *health.Fault {
+	for _, chain := range p.o.TLS.Certificates {
+		leaf := chain.Leaf
+		if leaf == nil && len(chain.Certificate) > 0 {
+			leaf, _ = x509.ParseCertificate(chain.Certificate[0]) // nil when it cannot be read: no explanation then
+		}
+		if leaf == nil {
+			continue
+		}
+		if now := p.o.Now(); now.After(leaf.NotAfter) {
+			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", leaf.NotAfter.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+		} else if now.Before(leaf.NotBefore) {
+			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", leaf.NotBefore.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package iotcreds
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// maxAnswer bounds what is read of an answer; a real one has about 1 KB.
+const maxAnswer = 64 << 10
+
+const source = "IoTCredentialsProvider"
+
+func requestURL(endpoint, roleAlias string) string {
+	return "https://" + endpoint + "/role-aliases/" + url.PathEscape(roleAlias) + "/credentials"
+}
+
+// newHTTPClient keeps no connection: one request an hour is not worth one.
+func newHTTPClient(config *tls.Config, timeout time.Duration) *http.Client {
+	return &http.Client{
+		Timeout: timeout,
+		Transport: &http.Transport{
+			Proxy:             http.ProxyFromEnvironment,
+			TLSClientConfig:   config.Clone(),
+			DisableKeepAlives: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// answer is what one good request gave.
+type answer struct {
+	credentials aws.Credentials
+	expires     time.Time     // by the hub's clock, however wrong that is
+	clock       *health.Fault // when the endpoint's clock and the hub's differ
+}
+
+func (p *Provider) fetch(ctx context.Context) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
+	if err != nil {
+		return answer{}, health.UserFault(CodeService, err, "The credentials endpoint %q is not a host name: correct AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
+	}
+	request.Header.Set("x-amzn-iot-thingname", p.o.ThingName)
+	response, err := p.client.Do(request)
+	if err != nil {
+		return answer{}, p.connectionFault(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	now := p.o.Now()
+	skew := clockSkew(response.Header, now)
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return answer{}, p.connectionFault(err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return answer{}, p.statusFault(response.StatusCode, body, skew)
+	}
+	var document struct {
+		Credentials struct {
+			AccessKeyID     string    `json:"accessKeyId"`
+			SecretAccessKey string    `json:"secretAccessKey"`
+			SessionToken    string    `json:"sessionToken"`
+			Expiration      time.Time `json:"expiration"`
+		} `json:"credentials"`
+	}
+	// The body holds keys: no part of it may get into an error.
+	if json.Unmarshal(body, &document) != nil || document.Credentials.AccessKeyID == "" || document.Credentials.SecretAccessKey == "" || document.Credentials.Expiration.IsZero() {
+		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave an answer without credentials: check AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
+	}
+	c := document.Credentials
+	a := answer{
+		credentials: aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Source: source},
+		// Counted from the endpoint's clock, so that a wrong clock here does not make them look
+		// expired; and added to now, so that a step of the clock here does not count (monotonic).
+		expires: now.Add(c.Expiration.Sub(now) - skew),
+		clock:   p.clockFault(skew),
+	}
+	if !a.expires.After(now) {
+		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint, c.Expiration.UTC().Format(time.RFC3339))
+	}
+	return a, nil
+}
+
+// clockSkew is the endpoint's clock minus ours; 0 when the answer does not tell.
+func clockSkew(h http.Header, now time.Time) time.Duration {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return date.Sub(now.Truncate(time.Second))
+}
+
+// String keeps credentials out of logs should somebody print the Provider.
+func (p *Provider) String() string {
+	return fmt.Sprintf("credentials of role alias %s at %s", p.o.RoleAlias, p.o.Endpoint)
+}
