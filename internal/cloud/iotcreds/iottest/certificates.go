@@ -3,7 +3,6 @@
 package iottest
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -107,7 +106,7 @@ func (a *Authority) Device(thing string) *tls.Config {
 func (a *Authority) WriteFiles(certificate tls.Certificate) string {
 	a.tb.Helper()
 	dir := a.tb.TempDir()
-	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey.(crypto.PrivateKey))
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	if err != nil {
 		a.tb.Fatal(err)
 	}

@@ -1,0 +1,147 @@
+// Package secrets owns the reading of camera URLs from AWS Secrets Manager. It must not know what
+// a camera is, and keeps nothing: who asks, caches.
+package secrets
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// The keys of the secret's JSON that may hold the camera's URL, in order of preference. AWS's
+// edge agent reads MediaURI; RTSPStreamUrl is the name in its later versions' examples.
+var urlKeys = []string{"MediaURI", "RTSPStreamUrl"}
+
+// Timeout bounds one reading, with all of the SDK's retries.
+const Timeout = 10 * time.Second
+
+// The codes of the faults.
+const (
+	CodeNotFound    = "secret-not-found"
+	CodeDenied      = "secret-denied"
+	CodeContent     = "secret-content" // not JSON, no URL in it, not the URL of a camera
+	CodeUnreachable = "secret-unreachable"
+)
+
+// Client reads secrets. Safe for concurrent use.
+type Client struct{ api *secretsmanager.Client }
+
+// New returns a Client with the credentials, region and endpoint of cfg.
+func New(cfg aws.Config) *Client { return &Client{api: secretsmanager.NewFromConfig(cfg)} }
+
+// MediaURI reads the camera's URL from the secret with this ARN: the value of its key MediaURI
+// (in exactly this spelling), or of RTSPStreamUrl. An error is a *health.Fault that does not show
+// anything of the value.
+func (c *Client) MediaURI(ctx context.Context, arn string) (secret.String, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	out, err := c.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn}, inRegionOf(arn))
+	if err != nil {
+		return secret.String{}, requestFault(arn, err)
+	}
+	content := out.SecretBinary
+	if out.SecretString != nil {
+		content = []byte(*out.SecretString)
+	}
+	return urlIn(arn, content)
+}
+
+// inRegionOf asks the region that holds the secret, which need not be the hub's.
+func inRegionOf(arn string) func(*secretsmanager.Options) {
+	return func(o *secretsmanager.Options) {
+		if parts := strings.SplitN(arn, ":", 5); len(parts) == 5 && parts[3] != "" {
+			o.Region = parts[3]
+		}
+	}
+}
+
+func requestFault(arn string, err error) error {
+	var answer *awshttp.ResponseError
+	status := 0
+	if errors.As(err, &answer) {
+		status = answer.HTTPStatusCode()
+	}
+	var api smithy.APIError
+	code := ""
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	switch code {
+	case "ResourceNotFoundException":
+		return health.UserFault(CodeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
+	case "InvalidRequestException":
+		return health.UserFault(CodeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, or correct MediaUriSecretArn.", arn)
+	case "InvalidParameterException", "ValidationException":
+		return health.UserFault(CodeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
+	case "AccessDeniedException", "AccessDenied":
+		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
+	case "DecryptionFailure":
+		return health.UserFault(CodeDenied, err, "The hub's role may not decrypt the secret %s: allow it kms:Decrypt with the secret's key.", arn)
+	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
+		return health.SystemFault(CodeDenied, err, "Secrets Manager refuses the hub's credentials: check the role alias and the hub's clock.")
+	}
+	var fault *health.Fault // of the credentials, for example: it says more than we can
+	switch {
+	case errors.As(err, &fault):
+		return fault
+	case status == http.StatusForbidden, status == http.StatusUnauthorized:
+		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
+	case status != 0:
+		return health.SystemFault(CodeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent keeps trying.", status, arn)
+	default:
+		return health.SystemFault(CodeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet connection and firewall (port 443).", arn)
+	}
+}
+
+// urlIn finds the URL in the secret's content. No part of the content gets into an error, hence
+// none has a cause.
+func urlIn(arn string, content []byte) (secret.String, error) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(content, &fields) != nil || fields == nil {
+		return secret.String{}, health.UserFault(CodeContent, nil, `The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, arn)
+	}
+	for _, key := range urlKeys {
+		raw, ok := fields[key] // a map, so that the case counts
+		if !ok {
+			continue
+		}
+		var value string
+		if json.Unmarshal(raw, &value) != nil {
+			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.", key, arn)
+		}
+		value = strings.TrimSpace(value)
+		if !isCameraURL(value) {
+			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin with rtsp:// or rtsps:// and a host.", key, arn)
+		}
+		return secret.New(value), nil
+	}
+	for _, key := range urlKeys {
+		for found := range fields {
+			if strings.EqualFold(found, key) {
+				return secret.String{}, health.UserFault(CodeContent, nil, "The secret %s has the key %s, which must be spelled %s.", arn, found, key)
+			}
+		}
+	}
+	return secret.String{}, health.UserFault(CodeContent, nil, "The secret %s has no key %s: add it with the camera's URL.", arn, urlKeys[0])
+}
+
+// isCameraURL looks at scheme and host only: passwords with odd characters are the recorder's to
+// take apart.
+func isCameraURL(s string) bool {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok || !slices.Contains([]string{"rtsp", "rtsps"}, strings.ToLower(scheme)) {
+		return false
+	}
+	return rest != "" && !strings.HasPrefix(rest, "/") && !strings.ContainsAny(s, "\r\n\x00")
+}
