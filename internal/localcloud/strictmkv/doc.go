@@ -1,0 +1,27 @@
+// Package strictmkv reads Matroska as PutMedia carries it, and complete Matroska files, and refuses
+// what breaks the rules. It owns a parser of its own: the agent's muxer (internal/mkv) must never
+// be imported here, or a mistake of the writer would be forgiven by the same mistake of the reader.
+//
+// A Reader turns bytes into events: one Header, then per fragment FragmentStart, Blocks and
+// FragmentEnd, with Tags between fragments. Memory is bounded: header elements are buffered (at
+// most 4 MiB), payloads are passed through. An event is given out as soon as its last byte was
+// read: the end of a cluster of known size does not wait for the next one.
+//
+// What is checked, each violation being an *Error that names the element, the offset and the rule
+// (RFC 8794 for EBML, RFC 9559 for Matroska):
+//   - the EBML head comes first, with document type "matroska" and versions that can be read;
+//   - one Segment; only Segment and Cluster may have an unknown size; no element overruns its
+//     parent; identifiers and sizes are well-formed; CRC-32 values are right where present;
+//   - Info (with a usable TimestampScale) and Tracks come once each, before the first Cluster;
+//   - tracks: 1 to 3, numbers and UIDs are set and unique, type and codec agree, pictures have a
+//     size, no content encodings, and CodecPrivate is present and well-formed for AVC (avcC),
+//     HEVC (hvcC), AAC (AudioSpecificConfig) and ACM (WAVEFORMATEX);
+//   - clusters: one Timestamp, before the first block; blocks name a track that exists, are not
+//     laced, are not empty and have times that are not negative; AVC and HEVC blocks consist of
+//     length-prefixed NAL units that fill the block exactly; the first video block of the stream
+//     is a keyframe.
+//
+// SeekHead, Cues, Chapters, Attachments, Void and unknown elements inside Info, Tracks and Tags
+// are skipped, as KVS does. The values of Position, PrevSize and SeekHead are not checked: in a
+// live stream they mean nothing.
+package strictmkv
