@@ -1,0 +1,7 @@
+// Package scheduler owns when a job may run: Quartz cron expressions, the windows that they open,
+// and the runner that starts and ends a job with its windows on a clock that may jump. It must not
+// know what the job does.
+//
+// Expressions mean exactly what org.quartz.CronExpression 2.3.2 makes of them, its leniencies and
+// its answers around daylight-saving changes included; docs/schedules.md tells the surprising ones.
+package scheduler

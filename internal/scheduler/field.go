@@ -1,0 +1,91 @@
+package scheduler
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// field numbers the fields of an expression in their order.
+type field int
+
+const (
+	seconds field = iota
+	minutes
+	hours
+	daysOfMonth
+	months
+	daysOfWeek
+	years
+	fieldCount
+)
+
+// Quartz keeps "*" and "?" as these numbers among the values of a field, so a user who writes the
+// number says the same as with the sign.
+const (
+	anyValue    = 99
+	unspecified = 98
+)
+
+// bounds are what a field may hold.
+type bounds struct {
+	name     string // as people call it
+	min, max int64
+	// wrap is what a range like 22-2 overflows at; 0 forbids such ranges.
+	wrap int64
+	// maxStep is the greatest increment after "/" where one value or "*" stands before it; 0 = any.
+	maxStep int64
+}
+
+var fieldBounds = [fieldCount]bounds{
+	seconds:     {name: "seconds", min: 0, max: 59, wrap: 60, maxStep: 59},
+	minutes:     {name: "minutes", min: 0, max: 59, wrap: 60, maxStep: 59},
+	hours:       {name: "hours", min: 0, max: 23, wrap: 24, maxStep: 23},
+	daysOfMonth: {name: "day of month", min: 1, max: 31, wrap: 31, maxStep: 31},
+	months:      {name: "month", min: 1, max: 12, wrap: 12, maxStep: 12},
+	daysOfWeek:  {name: "day of week", min: 1, max: 7, wrap: 7, maxStep: 7},
+	years:       {name: "year", min: 1970},
+}
+
+func (f field) String() string { return fieldBounds[f].name }
+
+var (
+	monthNames = strings.Fields("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC")
+	dayNames   = strings.Fields("SUN MON TUE WED THU FRI SAT")
+)
+
+// horizonYears is how far ahead Quartz looks: MAX_YEAR is the current year plus 100.
+const horizonYears = 100
+
+// horizon is the last year an expression can fire in. A clock that was never set must not move it
+// into reach, so this year counts at the least.
+func horizon() int64 { return int64(max(time.Now().Year(), 2026)) + horizonYears }
+
+// values is what a field allows, in rising order without repetition.
+type values []int32
+
+// from returns the first value that is at least v.
+func (s values) from(v int) (int, bool) {
+	i, _ := slices.BinarySearch(s, int32(v))
+	if i == len(s) {
+		return 0, false
+	}
+	return int(s[i]), true
+}
+
+func (s values) first() int { return int(s[0]) }
+
+func (s values) contains(v int32) bool {
+	_, found := slices.BinarySearch(s, v)
+	return found
+}
+
+// full reports whether s allows everything from b.min to last.
+func (s values) covers(first, last int64) bool {
+	for v := first; v <= last; v++ {
+		if !s.contains(int32(v)) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,60 @@
+package scheduler
+
+import (
+	"math"
+	"time"
+)
+
+// maxShift bounds how far a change can move a zone's local time, in seconds.
+const maxShift = 26 * 3600
+
+// offsetSpan is a span of time in which a zone's offset from UTC stays the same: [start, end) in
+// Unix seconds.
+type offsetSpan struct{ start, end, offset int64 }
+
+func (s offsetSpan) contains(unix int64) bool { return unix >= s.start && unix < s.end }
+
+// offsets tells a zone's offset from UTC. It remembers the span it was asked about last, since the
+// search for the next time asks many times within one. Not safe for concurrent use.
+type offsets struct {
+	zone *time.Location
+	last offsetSpan
+}
+
+// at returns the span that holds at a time.
+func (o *offsets) at(unix int64) offsetSpan {
+	if o.last.contains(unix) {
+		return o.last
+	}
+	t := time.Unix(unix, 0).In(o.zone)
+	_, offset := t.Zone()
+	span := offsetSpan{math.MinInt64, math.MaxInt64, int64(offset)}
+	start, end := t.ZoneBounds()
+	if !start.IsZero() {
+		span.start = start.Unix()
+	}
+	if !end.IsZero() {
+		span.end = end.Unix()
+	}
+	o.last = span
+	return span
+}
+
+// ofLocal returns the offset that java.util.GregorianCalendar gives to a local time, in seconds
+// since 1970-01-01 00:00 local: a repeated local time is its last occurrence, and a skipped one
+// counts as if the clock had not been changed yet.
+func (o *offsets) ofLocal(local int64) int64 {
+	span := o.at(local - o.last.offset)
+	for span.start != math.MinInt64 && span.start+span.offset > local {
+		span = o.at(span.start - 1)
+	}
+	for span.end != math.MaxInt64 && span.end-(local-span.offset) < maxShift {
+		next := o.at(span.end)
+		if next.start+next.offset > local {
+			o.last = span
+			break
+		}
+		span = next
+	}
+	return span.offset
+}
