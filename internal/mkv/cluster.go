@@ -1,0 +1,50 @@
+package mkv
+
+import "encoding/binary"
+
+// ClusterHeadSize is the size of what every cluster of ours begins with: ID 4, size 8, Timestamp
+// ID and size 2, Timestamp 8. It is the same in a file and on the wire, so that the uploader can
+// put an absolute time in its place.
+const ClusterHeadSize = 22
+
+// clusterPrefixSize is that of ID and size, which the size field does not count.
+const clusterPrefixSize = 12
+
+// PutClusterHead writes a cluster's first ClusterHeadSize bytes. payloadSize is in bytes and counts
+// what follows the size field, timestamp element included; timestamp is in ms.
+func PutClusterHead(dst []byte, payloadSize, timestamp int64) {
+	putClusterHead(dst, sizeMarker8|uint64(payloadSize), timestamp)
+}
+
+func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
+	_ = dst[ClusterHeadSize-1]
+	binary.BigEndian.PutUint32(dst, idCluster)
+	binary.BigEndian.PutUint64(dst[4:], sizeField)
+	dst[12] = idTimestamp
+	dst[13] = 0x88
+	binary.BigEndian.PutUint64(dst[14:], uint64(timestamp))
+}
+
+// blockHeadSize is that of a SimpleBlock of ours: ID 1, size 4, track 1, time 2, flags 1.
+const blockHeadSize = 9
+
+// maxBlockSize is what a 4-byte size field holds, less the block's own head.
+const maxBlockSize = 1<<28 - 2 - 4
+
+const (
+	flagKeyframe = 0x80 // RFC 9559, section 10.2
+	// nalLengthSize is that of the length before each NAL unit (avcC lengthSizeMinusOne = 3).
+	nalLengthSize = 4
+)
+
+// appendBlockHead writes the head of a SimpleBlock with dataSize bytes of data; relative is in
+// ticks since the cluster's timestamp.
+func appendBlockHead(dst []byte, track uint8, relative int16, keyframe bool, dataSize int) []byte {
+	size := uint32(dataSize+4) | 0x1000_0000
+	flags := byte(0)
+	if keyframe {
+		flags = flagKeyframe
+	}
+	return append(dst, idSimpleBlock, byte(size>>24), byte(size>>16), byte(size>>8), byte(size),
+		0x80|track, byte(uint16(relative)>>8), byte(relative), flags)
+}

@@ -1,0 +1,115 @@
+package mkv
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// RecoverFile is a file that may have to be cut and finished.
+type RecoverFile interface {
+	io.ReaderAt
+	io.WriterAt
+	Truncate(size int64) error
+}
+
+// Recovery says what Recover found and did.
+type Recovery struct {
+	Header    Header
+	Fragments []Fragment
+	Size      int64 // of the file now
+	Cut       int64 // bytes of a torn tail that were taken away
+	Finished  bool  // the file had to be finished
+}
+
+// ErrEmpty means that a file holds no frame, so there is nothing to keep.
+var ErrEmpty = errors.New("the segment holds no frame")
+
+// tornHeader is the size up to which a file whose header is torn is taken for one that never got
+// further. A larger one may hold media and is left for a person to look at.
+const tornHeader = 64 << 10
+
+// Recover makes a torn file whole: it cuts what is not complete and finishes the file as Close
+// would. All complete fragments stay, and of a torn last one all complete frames. A file that is
+// whole is not touched. It fails with ErrEmpty when there is no frame, and otherwise when the file
+// cannot be read or is not one of ours; then it is left as it was.
+func Recover(f RecoverFile, size int64) (Recovery, error) {
+	r, err := Open(f, size)
+	if errors.Is(err, errTorn) && size < tornHeader {
+		return Recovery{}, fmt.Errorf("%w: %w", ErrEmpty, err)
+	}
+	if err != nil {
+		return Recovery{}, err
+	}
+	result := Recovery{Header: r.header, Size: size}
+	if r.Complete() {
+		result.Fragments, err = r.Fragments()
+		return result, err
+	}
+	var unsized []Fragment
+	end := r.first
+	for {
+		c, err := r.next(end)
+		if err != nil {
+			return result, err
+		}
+		if c.blocks == 0 {
+			break
+		}
+		if !c.complete || !c.sized {
+			unsized = append(unsized, c.Fragment)
+		}
+		result.Fragments = append(result.Fragments, c.Fragment)
+		end += c.Size
+		if !c.complete {
+			break
+		}
+	}
+	if len(result.Fragments) == 0 {
+		return result, ErrEmpty
+	}
+	result.Cut, result.Finished = size-end, true
+	if err := f.Truncate(end); err != nil {
+		return result, err
+	}
+	result.Size, err = finish(f, r.at, end, result.Fragments, unsized)
+	return result, err
+}
+
+// next scans the cluster at offset. No block means that there is no further cluster.
+func (r *Reader) next(offset int64) (scanned, error) {
+	e, err := r.scan.at(offset)
+	if errors.Is(err, errTorn) || (err == nil && e.id != idCluster) {
+		return scanned{}, nil
+	}
+	if err != nil {
+		return scanned{}, err
+	}
+	c, err := r.scan.cluster(e)
+	for errors.Is(err, errTorn) {
+		var hollow bool
+		if hollow, err = r.endsInZeros(c); err != nil || !hollow {
+			break
+		}
+		// Look again as if the file ended before that block.
+		r.scan.size = c.last
+		c, err = r.scan.cluster(e)
+	}
+	return c, err
+}
+
+// endsInZeros reports whether the last block of a torn cluster was filled up with zeros: a power
+// cut can leave a file with its new size and without the data. A NAL unit never ends in a zero
+// byte (H.264, 7.4.1), and no audio frame of a camera ends in so many.
+func (r *Reader) endsInZeros(c scanned) (bool, error) {
+	if c.blocks == 0 {
+		return false, nil
+	}
+	var end [8]byte
+	from := max(c.Offset+c.Size-int64(len(end)), c.last)
+	n := c.Offset + c.Size - from
+	if _, err := r.scan.r.ReadAt(end[:n], from); err != nil {
+		return false, err
+	}
+	return end == [8]byte{}, nil
+}

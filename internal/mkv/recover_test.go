@@ -1,0 +1,197 @@
+package mkv
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// memory is a file in memory.
+type memory struct{ data []byte }
+
+func (m *memory) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(m.data).ReadAt(p, off)
+}
+func (m *memory) Write(p []byte) (int, error) { m.data = append(m.data, p...); return len(p), nil }
+func (m *memory) WriteAt(p []byte, off int64) (int, error) {
+	if end := int(off) + len(p); end > len(m.data) {
+		m.data = append(m.data, make([]byte, end-len(m.data))...)
+	}
+	return copy(m.data[off:], p), nil
+}
+func (m *memory) Truncate(size int64) error { m.data = m.data[:size]; return nil }
+
+// A file cut at any byte keeps every frame that was whole, and is whole again afterwards.
+func TestRecoverAtEveryCut(t *testing.T) {
+	t.Parallel()
+	s := encodeSample(t, 3)
+	// A prefix of the frames' bytes keeps the file small enough for every cut to be tried.
+	for _, unit := range s.units {
+		for i, nalu := range unit {
+			unit[i] = nalu[:min(len(nalu), 24)]
+		}
+	}
+	for name, options := range map[string]WriterOptions{"sized": {}, "unsized": {BufferSize: 300}} {
+		whole := &memory{}
+		w := s.write(t, whole, options)
+		if _, err := w.EndFragment(); err != nil {
+			t.Fatal(err)
+		}
+		first := int(w.Fragments()[0].Offset)
+		blocksBefore := blockEnds(t, whole.data, w.Fragments())
+		for cut := range len(whole.data) + 1 {
+			f := &memory{data: bytes.Clone(whole.data[:cut])}
+			recovered, err := Recover(f, int64(cut))
+			frames := 0
+			for frames < len(blocksBefore) && blocksBefore[frames] <= cut {
+				frames++
+			}
+			if frames == 0 {
+				if !errors.Is(err, ErrEmpty) {
+					t.Fatalf("%s cut at %d (first fragment at %d): got %v, want ErrEmpty", name, cut, first, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatalf("%s cut at %d: %v", name, cut, err)
+			}
+			got := 0
+			for _, fragment := range recovered.Fragments {
+				got += fragment.Frames
+			}
+			if got != frames {
+				t.Fatalf("%s cut at %d: %d frames, want %d", name, cut, got, frames)
+			}
+			r, err := Open(f, int64(len(f.data)))
+			if err != nil || !r.Complete() || recovered.Size != int64(len(f.data)) {
+				t.Fatalf("%s cut at %d: not whole afterwards: %v", name, cut, err)
+			}
+			if again, err := Recover(f, int64(len(f.data))); err != nil || again.Finished {
+				t.Fatalf("%s cut at %d: recovering a whole file: %+v %v", name, cut, again, err)
+			}
+		}
+	}
+}
+
+// blockEnds gives the offset at which each frame is complete.
+func blockEnds(t *testing.T, data []byte, fragments []Fragment) []int {
+	t.Helper()
+	s := scanner{r: sliceReader(data), size: int64(len(data))}
+	var ends []int
+	for _, fragment := range fragments {
+		for offset := fragment.Offset + ClusterHeadSize; offset < fragment.Offset+fragment.Size; {
+			b, err := s.at(offset)
+			if err != nil {
+				t.Fatal(err)
+			}
+			offset = b.dataEnd
+			ends = append(ends, int(offset))
+		}
+	}
+	return ends
+}
+
+func TestRecoveredFileIsCleanAndDecodes(t *testing.T) {
+	t.Parallel()
+	s := encodeSample(t, 3)
+	want := frameSums(t, "-i", s.annexB(t))
+	whole := &memory{}
+	w := s.write(t, whole, WriterOptions{BufferSize: 3000})
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []int{3, 5, 7, 9} {
+		cut := len(whole.data) * part / 10
+		path := filepath.Join(t.TempDir(), "torn.mkv")
+		// A power cut may leave zeros where data was to come.
+		if err := os.WriteFile(path, append(bytes.Clone(whole.data[:cut]), make([]byte, 4096)...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recovered, err := Recover(f, int64(cut+4096))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		mustBeClean(t, path)
+		frames := 0
+		for _, fragment := range recovered.Fragments {
+			frames += fragment.Frames
+		}
+		got := frameSums(t, "-i", path)
+		if len(got) != frames {
+			t.Errorf("cut at %d: %d pictures, want %d", cut, len(got), frames)
+		}
+		for i := range got {
+			if got[i] != want[i] {
+				t.Errorf("cut at %d: picture %d differs", cut, i)
+			}
+		}
+	}
+}
+
+func TestRecoverLeavesForeignFilesAlone(t *testing.T) {
+	t.Parallel()
+	data := bytes.Repeat([]byte("not a video "), 20_000)
+	f := &memory{data: bytes.Clone(data)}
+	if _, err := Recover(f, int64(len(data))); err == nil || errors.Is(err, ErrEmpty) {
+		t.Errorf("got %v", err)
+	}
+	if !bytes.Equal(f.data, data) {
+		t.Error("the file was changed")
+	}
+}
+
+func FuzzRecover(f *testing.F) {
+	for _, size := range []int{0, 200} {
+		m := &memory{}
+		w, err := NewWriter(m, Header{Start: sampleStart, Title: "s", Tracks: []Track{
+			{Number: 1, Kind: Video, CodecID: CodecAVC, CodecPrivate: []byte{1, 2}, Width: 16, Height: 16},
+			{Number: 2, Kind: Audio, CodecID: CodecAAC, SampleRate: 8000, Channels: 1},
+		}}, WriterOptions{BufferSize: size})
+		if err != nil {
+			f.Fatal(err)
+		}
+		for i := range 3 {
+			at := time.Duration(i) * time.Second
+			_ = w.BeginFragment(at, true)
+			_ = w.WriteFrame(1, at, true, [][]byte{{1, 2, 3, byte(i)}})
+			_ = w.WriteFrame(2, at, true, [][]byte{{4, 5}})
+		}
+		_ = w.Flush()
+		f.Add(bytes.Clone(m.data))
+		_ = w.Close()
+		f.Add(m.data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := &memory{data: bytes.Clone(data)}
+		recovered, err := Recover(m, int64(len(data)))
+		if err != nil {
+			return
+		}
+		r, err := Open(m, int64(len(m.data)))
+		if err != nil {
+			t.Fatalf("a recovered file cannot be opened: %v", err)
+		}
+		fragments, err := r.Fragments()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if recovered.Finished && (!r.Complete() || len(fragments) != len(recovered.Fragments)) {
+			t.Fatalf("recovered %d fragments, read %d, complete %v", len(recovered.Fragments), len(fragments), r.Complete())
+		}
+		for _, fragment := range fragments {
+			for _, err := range r.Blocks(fragment) {
+				if err != nil {
+					t.Fatalf("a listed fragment cannot be read: %v", err)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,218 @@
+package mkv
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+)
+
+// DefaultBufferSize is how much of a fragment is gathered before it is written.
+const DefaultBufferSize = 1 << 20
+
+// File is what a segment is written to. It is empty at first.
+type File interface {
+	io.Writer
+	io.WriterAt
+}
+
+// WriterOptions are the settings of a Writer.
+type WriterOptions struct {
+	// BufferSize in bytes is how much is gathered before a write. Default DefaultBufferSize.
+	BufferSize int
+}
+
+// Writer writes one segment file. Its methods are not safe for concurrent use. After an error of
+// the file every further call fails with it: what was completed is in the file, and Recover
+// finishes it.
+type Writer struct {
+	file   File
+	at     layout
+	kinds  [maxTracks + 1]Kind
+	buffer []byte
+	limit  int
+
+	size      int64 // bytes in the file; buffer not counted
+	open      bool  // a fragment is open
+	current   Fragment
+	inBuffer  bool // the open fragment's head is still in buffer, so its size can be set there
+	headAt    int  // of the open fragment's head in buffer, when inBuffer
+	fragments []Fragment
+	unsized   []int // indexes of fragments whose size field must be patched by Close
+	err       error
+}
+
+// ErrNoFragment means a frame came outside of a fragment.
+var ErrNoFragment = errors.New("no fragment is open")
+
+// NewWriter writes the header to an empty file.
+func NewWriter(f File, h Header, o WriterOptions) (*Writer, error) {
+	if err := h.validate(); err != nil {
+		return nil, fmt.Errorf("cannot write a segment: %w", err)
+	}
+	if o.BufferSize <= 0 {
+		o.BufferSize = DefaultBufferSize
+	}
+	w := &Writer{file: f, limit: o.BufferSize}
+	for _, t := range h.Tracks {
+		w.kinds[t.Number] = t.Kind
+	}
+	header, at := appendFileHeader(nil, h)
+	w.at = at
+	w.buffer = header
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// BeginFragment begins a cluster whose timestamp is start, in whole ms since Header.Start.
+// A fragment that is still open is ended.
+func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
+	if w.open {
+		if _, err := w.EndFragment(); err != nil {
+			return err
+		}
+	}
+	if w.err != nil {
+		return w.err
+	}
+	w.open = true
+	w.current = Fragment{Offset: w.size + int64(len(w.buffer)), Start: start, Last: start, Keyframe: keyframe}
+	w.inBuffer, w.headAt = true, len(w.buffer)
+	var head [ClusterHeadSize]byte
+	putClusterHead(head[:], unknownSize, start.Milliseconds())
+	w.buffer = append(w.buffer, head[:]...)
+	return nil
+}
+
+// WriteFrame adds a frame to the open fragment: t is its presentation time since Header.Start.
+// Each part of a video frame is a NAL unit and gets a 4-byte length before it; the parts of an
+// audio frame are joined. It allocates nothing once the buffer has grown to its size.
+func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error {
+	if w.err != nil {
+		return w.err
+	}
+	if !w.open {
+		return ErrNoFragment
+	}
+	if track == 0 || int(track) > maxTracks || w.kinds[track] == 0 {
+		return fmt.Errorf("there is no track %d in the segment", track)
+	}
+	relative := t.Milliseconds() - w.current.Start.Milliseconds()
+	if relative < math.MinInt16 || relative > math.MaxInt16 {
+		return fmt.Errorf("a frame %d ms from its fragment's start does not fit a cluster", relative)
+	}
+	prefix := 0
+	if w.kinds[track] == Video {
+		prefix = nalLengthSize
+	}
+	size := 0
+	for _, p := range parts {
+		size += prefix + len(p)
+	}
+	if size > maxBlockSize {
+		return fmt.Errorf("a frame of %d bytes does not fit a block", size)
+	}
+	if len(w.buffer) > 0 && len(w.buffer)+blockHeadSize+size > w.limit {
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	b := appendBlockHead(w.buffer, track, int16(relative), keyframe, size)
+	for _, p := range parts {
+		if prefix > 0 {
+			b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		}
+		b = append(b, p...)
+	}
+	w.buffer = b
+	if track == 1 {
+		w.current.Frames++
+	}
+	w.current.Last = max(w.current.Last, t)
+	return nil
+}
+
+// EndFragment ends the open fragment. When it returns, all its bytes are in the file.
+func (w *Writer) EndFragment() (Fragment, error) {
+	if w.err != nil {
+		return Fragment{}, w.err
+	}
+	if !w.open {
+		return Fragment{}, ErrNoFragment
+	}
+	w.current.Size = w.size + int64(len(w.buffer)) - w.current.Offset
+	if w.inBuffer {
+		binary.BigEndian.PutUint64(w.buffer[w.headAt+4:], sizeMarker8|uint64(w.current.Size-clusterPrefixSize))
+	}
+	sized := w.inBuffer
+	if err := w.Flush(); err != nil {
+		return Fragment{}, err
+	}
+	w.open = false
+	if !sized {
+		w.unsized = append(w.unsized, len(w.fragments))
+	}
+	w.fragments = append(w.fragments, w.current)
+	return w.current, nil
+}
+
+// Flush writes what is gathered, also of a fragment that is still open: a reader that comes after
+// a crash finds its complete blocks.
+func (w *Writer) Flush() error {
+	if w.err != nil {
+		return w.err
+	}
+	if len(w.buffer) == 0 {
+		return nil
+	}
+	n, err := w.file.Write(w.buffer)
+	w.size += int64(n)
+	if err != nil {
+		w.err = err
+		return err
+	}
+	// A frame larger than the buffer made it grow: give that memory back.
+	if cap(w.buffer) > 2*w.limit {
+		w.buffer = make([]byte, 0, w.limit)
+	}
+	w.buffer = w.buffer[:0]
+	w.inBuffer = false
+	return nil
+}
+
+// Fragments lists the completed fragments, first to last. The caller must not change the list.
+func (w *Writer) Fragments() []Fragment { return w.fragments }
+
+// Size is the number of bytes written and gathered so far.
+func (w *Writer) Size() int64 { return w.size + int64(len(w.buffer)) }
+
+// Buffered is the number of bytes gathered and not yet written.
+func (w *Writer) Buffered() int { return len(w.buffer) }
+
+// Close ends the open fragment and finishes the file: sizes, duration, cues. It does not close it.
+func (w *Writer) Close() error {
+	if w.open {
+		if _, err := w.EndFragment(); err != nil {
+			return err
+		}
+	}
+	if w.err != nil {
+		return w.err
+	}
+	unsized := make([]Fragment, 0, len(w.unsized))
+	for _, i := range w.unsized {
+		unsized = append(unsized, w.fragments[i])
+	}
+	size, err := finish(w.file, w.at, w.size, w.fragments, unsized)
+	w.size, w.err = size, err
+	if err == nil {
+		w.err = errClosed
+	}
+	return err
+}
+
+var errClosed = errors.New("the segment is closed")
