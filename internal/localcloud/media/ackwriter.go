@@ -1,0 +1,136 @@
+package media
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// writeTimeout ends a session whose producer does not take its acknowledgements.
+const writeTimeout = 10 * time.Second
+
+// ackWriter sends acknowledgements while the body is being read. It owns the response from the
+// 200 on until stop returns.
+type ackWriter struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+
+	mu      sync.Mutex
+	queue   []ack // to be sent at once
+	delayed []ack // PERSISTED with a due time, in order
+	held    bool
+	ending  bool
+	wake    chan struct{} // capacity 1
+	done    chan struct{}
+}
+
+func newAckWriter(w http.ResponseWriter, rc *http.ResponseController) *ackWriter {
+	return &ackWriter{w: w, rc: rc, wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+func (a *ackWriter) push(k ack) {
+	a.mu.Lock()
+	if k.due.IsZero() && (k.event != EventPersisted || len(a.delayed) == 0) {
+		a.queue = append(a.queue, k)
+	} else {
+		a.delayed = append(a.delayed, k) // never overtaking a delayed one
+	}
+	a.mu.Unlock()
+	a.nudge()
+}
+
+// hold stops the sending until hold(false): a black hole answers nothing.
+func (a *ackWriter) hold(on bool) {
+	a.mu.Lock()
+	a.held = on
+	a.mu.Unlock()
+	a.nudge()
+}
+
+func (a *ackWriter) nudge() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stop waits until everything pushed was sent, or ctx ended. Without patience, what is delayed is dropped.
+func (a *ackWriter) stop(patience bool) {
+	a.mu.Lock()
+	a.ending = true
+	if !patience {
+		a.delayed = nil
+	}
+	a.mu.Unlock()
+	a.nudge()
+	<-a.done
+}
+
+// run sends until stop and an empty queue, or until ctx ends. It ends the session with fail when
+// the producer does not take an acknowledgement. idle is called every interval.
+func (a *ackWriter) run(ctx context.Context, interval time.Duration, idle func(), fail func(error)) {
+	defer close(a.done)
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	due := time.NewTimer(time.Hour)
+	defer due.Stop()
+	var line []byte
+	for {
+		batch, wait, finished := a.next(line[:0])
+		if line = batch; len(line) > 0 {
+			if err := a.send(ctx, line); err != nil {
+				fail(err)
+				return
+			}
+			continue
+		}
+		if finished {
+			return
+		}
+		due.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.wake:
+		case <-due.C:
+		case <-tick.C:
+			idle()
+		}
+	}
+}
+
+// next takes all that may be sent now, as lines, or tells how long to wait for it.
+func (a *ackWriter) next(b []byte) (lines []byte, wait time.Duration, finished bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	wait = time.Hour
+	if a.held {
+		return b, wait, false
+	}
+	for _, k := range a.queue {
+		b = k.appendJSON(b)
+	}
+	a.queue = a.queue[:0]
+	for len(a.delayed) > 0 {
+		if wait = time.Until(a.delayed[0].due); wait > 0 {
+			return b, wait, false
+		}
+		b = a.delayed[0].appendJSON(b)
+		a.delayed = a.delayed[1:]
+		wait = time.Hour
+	}
+	return b, wait, a.ending
+}
+
+func (a *ackWriter) send(ctx context.Context, line []byte) error {
+	// Without support for deadlines the connection's own end is the only bound.
+	_ = a.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if ctx.Err() != nil { // the session's end has set a deadline of its own
+		return ctx.Err()
+	}
+	if _, err := a.w.Write(line); err != nil {
+		return err
+	}
+	return a.rc.Flush()
+}

@@ -1,0 +1,189 @@
+package media
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
+)
+
+// fragment is one Cluster on its way in. Times are as the producer sent them.
+type fragment struct {
+	number   string
+	timecode int64         // ms, for acknowledgements
+	begin    time.Duration // Timestamp of the Cluster, or of an earlier first frame
+	latest   time.Duration // greatest block time
+	video    time.Duration // time of the video block before
+	gap      time.Duration // greatest distance of successive video blocks
+	producer time.Time
+	server   time.Time
+	received int64 // bytes of the element so far
+	blocks   int
+	videos   int
+	tracks   [128]bool // by number: has a block
+
+	buffer []byte // not yet written
+	stored int64  // bytes written or buffered
+	hash   hash.Hash
+	sum    string
+
+	committed bool
+}
+
+func (f *fragment) ack(e EventType) ack {
+	return ack{event: e, fragment: true, timecode: f.timecode, number: f.number}
+}
+
+func (f *fragment) frames() int {
+	if f.videos > 0 {
+		return f.videos
+	}
+	return f.blocks
+}
+
+// tap gets the bytes of Clusters as they are read.
+func (se *session) tap(p []byte) error {
+	f := se.current
+	if f == nil { // the head; its number comes with the Timestamp
+		f = &fragment{hash: sha256.New(), server: se.service.o.Now()}
+		f.buffer, se.file.spare = se.file.spare[:0], nil
+		se.current = f
+	}
+	f.received += int64(len(p))
+	if f.received > se.service.o.Limits.MaxFragmentBytes {
+		return fail(maxFragmentSize, "the fragment at %d ms has more than %d bytes", f.timecode, se.service.o.Limits.MaxFragmentBytes)
+	}
+	f.buffer = append(f.buffer, p...)
+	f.stored += int64(len(p))
+	if len(f.buffer) >= spillSize && f.number != "" { // before it has a number, one may lie before it that is not committed
+		return se.spill(f)
+	}
+	return nil
+}
+
+// spill writes what is buffered behind the last stored fragment.
+func (se *session) spill(f *fragment) error {
+	f.hash.Write(f.buffer)
+	if _, err := se.file.f.WriteAt(f.buffer, se.file.end+f.stored-int64(len(f.buffer))); err != nil {
+		return fail(internalError, "cannot store media: %v", err)
+	}
+	f.buffer = f.buffer[:0]
+	return nil
+}
+
+func (se *session) takeTags(tags []strictmkv.Tag) error {
+	se.tags += len(tags)
+	if se.tags > se.service.o.Limits.MaxTags {
+		return fail(metadataLimit, "a fragment has %d tags; %d are allowed", se.tags, se.service.o.Limits.MaxTags)
+	}
+	for _, t := range tags {
+		if len(t.Name) > maxTagName || len(t.Value) > maxTagValue {
+			return fail(metadataLimit, "the tag %.40q has a name of %d or a value of %d bytes; %d and %d are allowed", t.Name, len(t.Name), len(t.Value), maxTagName, maxTagValue)
+		}
+	}
+	return nil
+}
+
+// latestTime is the end of the year 9999, the last time that timestamps of AWS can express.
+var latestTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+func (se *session) beginFragment(h *strictmkv.Header, event strictmkv.Event) error {
+	f := se.current
+	f.begin, f.latest, f.timecode = event.Time, event.Time, event.Time.Milliseconds()
+	base := time.Unix(0, 0)
+	if se.relative {
+		base = se.start
+	}
+	f.producer = base.Add(event.Time).UTC().Truncate(time.Millisecond)
+	f.server = f.server.UTC().Truncate(time.Millisecond)
+	f.number = se.service.number.next(f.server)
+	se.heldBack(se.st.fragPace.take(1))
+	if err := se.settle(f); err != nil {
+		return err
+	}
+	se.tags = 0
+	se.send(f.ack(EventBuffering))
+	if info, ok := se.service.o.Streams.Stream(se.st.name); !ok || !takesMedia(info.Status) {
+		return fail(streamNotActive, "the stream is not active (status %q)", info.Status)
+	}
+	if f.producer.After(latestTime) || f.producer.UnixMilli() < 0 {
+		return fail(invalidProducerTime, "the fragment's producer timestamp is %v", f.producer)
+	}
+	if err := se.withinConnection(); err != nil {
+		return err
+	}
+	if se.relative {
+		f.buffer = appendClusterHead(f.buffer[:0], int64(time.Duration(f.producer.UnixMilli())*time.Millisecond/h.TimestampScale))
+		f.stored = int64(len(f.buffer))
+	}
+	return se.strike(AtFragmentStart)
+}
+
+func takesMedia(status string) bool {
+	return status == "" || status == "ACTIVE" || status == "UPDATING"
+}
+
+func (se *session) withinConnection() error {
+	if time.Since(se.began) > se.service.o.Limits.MaxConnectionDuration {
+		return fail(maxConnectionDuration, "the connection is older than %v", se.service.o.Limits.MaxConnectionDuration)
+	}
+	return nil
+}
+
+func (se *session) takeBlock(event strictmkv.Event) error {
+	f := se.current
+	f.blocks++
+	f.tracks[event.Track.Number&127] = true
+	if se.any && event.Time <= se.last {
+		return fail(timecodeNotRising, "a frame at %v is not after the last frame of the previous fragment at %v", event.Time, se.last)
+	}
+	f.begin = min(f.begin, event.Time)
+	f.latest = max(f.latest, event.Time)
+	if event.Track.Type == strictmkv.TypeVideo {
+		if f.videos++; f.videos > 1 {
+			f.gap = max(f.gap, (event.Time - f.video).Abs())
+		}
+		f.video = event.Time
+	}
+	if f.latest-f.begin > se.service.o.Limits.MaxFragmentDuration {
+		return fail(maxFragmentDuration, "the fragment at %d ms lasts more than %v", f.timecode, se.service.o.Limits.MaxFragmentDuration)
+	}
+	if err := se.withinConnection(); err != nil {
+		return err
+	}
+	if f.blocks == 2 {
+		return se.strike(MidFragment)
+	}
+	return nil
+}
+
+func (se *session) endFragment(h *strictmkv.Header, event strictmkv.Event) error {
+	f := se.current
+	if f.blocks == 1 {
+		if err := se.strike(MidFragment); err != nil {
+			return err
+		}
+	}
+	for i := range h.Tracks {
+		if !f.tracks[h.Tracks[i].Number] {
+			return fail(framesMissing, "the fragment at %d ms has no frame of track %d", f.timecode, h.Tracks[i].Number)
+		}
+	}
+	if err := se.spill(f); err != nil {
+		return err
+	}
+	f.sum = hex.EncodeToString(f.hash.Sum(nil))
+	se.file.spare, f.buffer = f.buffer, nil
+	se.last, se.any = f.latest, true
+	se.current = nil
+	se.pending = f
+	if f.latest+f.gap-f.begin >= se.service.o.Limits.MinFragmentDuration {
+		return se.settle(nil)
+	}
+	return nil
+}
+
+// discard cuts off what was written of a fragment that is not stored.
+func (m *mediaFile) discard() error { return m.f.Truncate(m.end) }

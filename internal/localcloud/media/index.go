@@ -1,0 +1,117 @@
+package media
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// indexName is the file in Dir with one line per fragment.
+const indexName = "fragments.jsonl"
+
+// Fragment is one stored fragment.
+type Fragment struct {
+	Stream   string
+	Number   string        // decimal, as acknowledged
+	Producer time.Time     // start, whole ms
+	Server   time.Time     // when its first byte was read, whole ms
+	Duration time.Duration // from its start to its last frame
+	Bytes    int64         // of the Cluster element in File
+	Frames   int           // video blocks; all blocks where there is no video track
+	SHA256   string        // of these bytes, hex
+	File     string        // name in Dir
+	Offset   int64         // of the Cluster element in File
+}
+
+// line is a Fragment in fragments.jsonl. Times are ms since 1970.
+type line struct {
+	Stream     string `json:"stream"`
+	Number     string `json:"fragment_number"`
+	ProducerMS int64  `json:"producer_timestamp_ms"`
+	ServerMS   int64  `json:"server_timestamp_ms"`
+	DurationMS int64  `json:"duration_ms"`
+	Bytes      int64  `json:"bytes"`
+	Frames     int    `json:"frames"`
+	SHA256     string `json:"sha256"`
+	File       string `json:"file"`
+	Offset     int64  `json:"offset"`
+}
+
+func (f Fragment) line() line {
+	return line{
+		Stream: f.Stream, Number: f.Number, ProducerMS: f.Producer.UnixMilli(), ServerMS: f.Server.UnixMilli(),
+		DurationMS: f.Duration.Milliseconds(), Bytes: f.Bytes, Frames: f.Frames, SHA256: f.SHA256, File: f.File, Offset: f.Offset,
+	}
+}
+
+func (l line) fragment() Fragment {
+	return Fragment{
+		Stream: l.Stream, Number: l.Number, Producer: time.UnixMilli(l.ProducerMS).UTC(), Server: time.UnixMilli(l.ServerMS).UTC(),
+		Duration: time.Duration(l.DurationMS) * time.Millisecond, Bytes: l.Bytes, Frames: l.Frames, SHA256: l.SHA256, File: l.File, Offset: l.Offset,
+	}
+}
+
+// index is fragments.jsonl, open for appending.
+type index struct {
+	mu sync.Mutex
+	f  *os.File
+}
+
+// openIndex opens the file, gives all its lines to see, and cuts off a line that was torn when the
+// process was killed.
+func openIndex(path string, see func(Fragment)) (*index, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := readIndex(f, see)
+	if err == nil {
+		err = f.Truncate(whole)
+	}
+	if err == nil {
+		_, err = f.Seek(whole, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &index{f: f}, nil
+}
+
+func readIndex(f *os.File, see func(Fragment)) (whole int64, err error) {
+	lines := bufio.NewReader(f)
+	for n := 1; ; n++ {
+		text, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return whole, nil
+		}
+		if err != nil {
+			return whole, err
+		}
+		var l line
+		if err := json.Unmarshal(bytes.TrimSpace(text), &l); err != nil {
+			return whole, fmt.Errorf("line %d of %s is no fragment: %w; move the directory away to begin anew", n, f.Name(), err)
+		}
+		see(l.fragment())
+		whole += int64(len(text))
+	}
+}
+
+func (x *index) append(f Fragment) error {
+	text, err := json.Marshal(f.line())
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, err = x.f.Write(append(text, '\n'))
+	return err
+}
+
+func (x *index) close() error { return x.f.Close() }

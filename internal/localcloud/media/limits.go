@@ -1,0 +1,103 @@
+package media
+
+import (
+	"sync"
+	"time"
+)
+
+// Limits of the service. A field that is 0 has the value of KVS, given with its source.
+type Limits struct {
+	MinFragmentDuration   time.Duration // 1 s (quotas, PutMedia)
+	MaxFragmentDuration   time.Duration // 20 s (quotas, PutMedia)
+	MaxFragmentBytes      int64         // 50,000,000 (quotas, PutMedia)
+	MaxTracks             int           // 3 (quotas, PutMedia)
+	MaxTags               int           // 10 per fragment (quotas, PutMedia)
+	PutMediaPerSecond     int           // 5 per stream (quotas, PutMedia)
+	FragmentsPerSecond    float64       // 5 per stream (quotas, PutMedia)
+	BytesPerSecond        float64       // 12,500,000 per stream (quotas, PutMedia)
+	MaxConnectionDuration time.Duration // 45 min (quotas, producer SDK)
+	IdleInterval          time.Duration // 5 s between IDLE acknowledgements while no byte comes (not documented)
+	IdleTimeout           time.Duration // 30 s without a byte end the session (API reference, PutMedia)
+	GetMediaPerSecond     int           // 5 per stream (quotas, GetMedia)
+	GetMediaConnections   int           // 3 per stream (quotas, GetMedia)
+	GetMediaIdle          time.Duration // 5 s at the newest fragment, with no producer connected, end GetMedia (not documented)
+}
+
+func (l Limits) orKVS() Limits {
+	l.MinFragmentDuration = or(l.MinFragmentDuration, time.Second)
+	l.MaxFragmentDuration = or(l.MaxFragmentDuration, 20*time.Second)
+	l.MaxFragmentBytes = or(l.MaxFragmentBytes, 50_000_000)
+	l.MaxTracks = or(l.MaxTracks, 3)
+	l.MaxTags = or(l.MaxTags, 10)
+	l.PutMediaPerSecond = or(l.PutMediaPerSecond, 5)
+	l.FragmentsPerSecond = or(l.FragmentsPerSecond, 5)
+	l.BytesPerSecond = or(l.BytesPerSecond, 12_500_000)
+	l.MaxConnectionDuration = or(l.MaxConnectionDuration, 45*time.Minute)
+	l.IdleInterval = or(l.IdleInterval, 5*time.Second)
+	l.IdleTimeout = or(l.IdleTimeout, 30*time.Second)
+	l.GetMediaPerSecond = or(l.GetMediaPerSecond, 5)
+	l.GetMediaConnections = or(l.GetMediaConnections, 3)
+	l.GetMediaIdle = or(l.GetMediaIdle, 5*time.Second)
+	return l
+}
+
+func or[T int | int64 | float64 | time.Duration](value, otherwise T) T {
+	if value == 0 {
+		return otherwise
+	}
+	return value
+}
+
+// Limits of the names and values of a fragment's tags in bytes (quotas, streaming metadata).
+const (
+	maxTagName  = 128
+	maxTagValue = 256
+)
+
+// pace is a token bucket: rate tokens per second, at most burst at once.
+type pace struct {
+	mu     sync.Mutex
+	rate   float64
+	burst  float64
+	tokens float64
+	last   time.Time
+}
+
+func newPace(rate, burst float64) *pace { return &pace{rate: rate, burst: burst, tokens: burst} }
+
+// take takes n tokens, on credit if need be, and returns how long the taker must wait for them.
+func (p *pace) take(n float64) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if !p.last.IsZero() {
+		p.tokens = min(p.burst, p.tokens+now.Sub(p.last).Seconds()*p.rate)
+	}
+	p.last = now
+	p.tokens -= n
+	if p.tokens >= 0 {
+		return 0
+	}
+	return time.Duration(-p.tokens / p.rate * float64(time.Second))
+}
+
+// callRate admits at most n calls within one second.
+type callRate struct {
+	mu    sync.Mutex
+	n     int
+	calls []time.Time
+}
+
+func (c *callRate) admit() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for len(c.calls) > 0 && now.Sub(c.calls[0]) >= time.Second {
+		c.calls = c.calls[1:]
+	}
+	if len(c.calls) >= c.n {
+		return false
+	}
+	c.calls = append(c.calls, now)
+	return true
+}

@@ -1,0 +1,251 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// StreamInfo is what the control plane knows of a stream.
+type StreamInfo struct {
+	Name           string
+	ARN            string
+	RetentionHours int    // 0 = media is not retained: RECEIVED is the last acknowledgement
+	Status         string // as in the KVS API; ACTIVE, UPDATING or "" take media
+}
+
+// StreamLookup finds streams by name or ARN.
+type StreamLookup interface {
+	Stream(nameOrARN string) (StreamInfo, bool)
+}
+
+// Options of a Service.
+type Options struct {
+	Dir     string                    // where media and fragments.jsonl are kept; created if missing; required
+	Streams StreamLookup              // required
+	Now     func() time.Time          // wall clock, for server timestamps; nil = time.Now
+	Log     *zap.Logger               // nil = none
+	Verify  func(*http.Request) error // checks the signature; nil = none. An *HTTPError chooses the answer, any other error is 403
+	Limits  Limits                    // zero fields are KVS's limits
+}
+
+// Service is the data plane. It serves POST /putMedia and POST /getMedia over HTTP/1.1; the
+// server must not set a ReadTimeout or WriteTimeout that it cannot lift, and wrappers of the
+// ResponseWriter must have Unwrap.
+type Service struct {
+	o      Options
+	log    *zap.Logger
+	faults *Faults
+	index  *index
+	number numbers
+	ctx    context.Context // ends with Close
+	end    context.CancelCauseFunc
+	open   sync.WaitGroup // requests
+
+	mu      sync.Mutex
+	closed  bool
+	streams map[string]*streamState
+	files   map[string]string // file name in Dir → stream
+}
+
+var (
+	errClosed    = errors.New("the local cloud is stopping")
+	errCut       = errors.New("the stream was cut off")
+	errDisplaced = errors.New("a newer PutMedia connection took over the stream")
+	errIdle      = errors.New("no byte came within the idle timeout")
+)
+
+// New opens the directory, goes on where an earlier Service stopped, and is ready to serve.
+func New(o Options) (*Service, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	o.Limits = o.Limits.orKVS()
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make the media directory of the local cloud: %w", err)
+	}
+	s := &Service{o: o, log: o.Log, streams: map[string]*streamState{}, files: map[string]string{}}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	s.faults = newFaults(s.cut)
+	var err error
+	s.index, err = openIndex(filepath.Join(o.Dir, indexName), func(f Fragment) {
+		s.stream(f.Stream).recall(f)
+		s.files[f.File] = f.Stream
+		s.number.after(f.Number)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the local cloud's list of fragments: %w", err)
+	}
+	return s, nil
+}
+
+// Close ends all requests, waits for them, and closes the files.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	already := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if already {
+		return nil
+	}
+	s.end(errClosed)
+	s.open.Wait()
+	errs := []error{s.index.close()}
+	for _, st := range s.all() {
+		errs = append(errs, st.close())
+	}
+	return errors.Join(errs...)
+}
+
+// Faults is where failures are ordered.
+func (s *Service) Faults() *Faults { return s.faults }
+
+// ServeHTTP implements http.Handler.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		reset(w)
+		return
+	}
+	s.open.Add(1)
+	s.mu.Unlock()
+	defer s.open.Done()
+	switch {
+	case r.Method != http.MethodPost:
+		refuse(w, &HTTPError{Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException", Message: "the data plane takes POST only"})
+	case r.URL.Path == "/putMedia":
+		s.putMedia(w, r)
+	case r.URL.Path == "/getMedia":
+		s.getMedia(w, r)
+	default:
+		refuse(w, &HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException", Message: "the data plane serves /putMedia and /getMedia"})
+	}
+}
+
+// stream returns the state of a stream, made when it is first heard of.
+func (s *Service) stream(name string) *streamState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, ok := s.streams[name]
+	if !ok {
+		st = newStreamState(s, name)
+		s.streams[name] = st
+	}
+	return st
+}
+
+func (s *Service) all() []*streamState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*streamState, 0, len(s.streams))
+	for _, st := range s.streams {
+		list = append(list, st)
+	}
+	return list
+}
+
+// cut resets the open connections of a stream, or of all ("").
+func (s *Service) cut(name string) {
+	for _, st := range s.all() {
+		if name == "" || st.name == name {
+			st.cut()
+		}
+	}
+}
+
+// Fragments lists what is stored of a stream, in the order of arrival.
+func (s *Service) Fragments(stream string) []Fragment {
+	st := s.stream(stream)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.Clone(st.fragments)
+}
+
+// Stats of a stream since the Service was made.
+type Stats struct {
+	Requests  int           // PutMedia requests that arrived
+	Refused   int           // answered with an HTTP error
+	Sessions  int           // answered with 200
+	Displaced int           // sessions ended by a newer one
+	Open      bool          // a session is open now
+	Fragments int           // stored
+	Bytes     int64         // of stored fragments
+	Torn      int           // fragments dropped because the connection ended inside them
+	Errors    int           // ERROR acknowledgements
+	LastError string        // why the last one was sent
+	Throttled time.Duration // time that producers were held back by the limits of pace
+}
+
+// Stats tells what happened to a stream.
+func (s *Service) Stats(stream string) Stats {
+	st := s.stream(stream)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	stats := st.stats
+	stats.Open = st.session != nil
+	return stats
+}
+
+// AwaitFragments waits until n fragments of the stream are stored.
+func (s *Service) AwaitFragments(ctx context.Context, stream string, n int) error {
+	return s.await(ctx, stream, fmt.Sprintf("%d fragments", n), func(st *streamState) (bool, string) {
+		return len(st.fragments) >= n, fmt.Sprintf("%d are stored", len(st.fragments))
+	})
+}
+
+// AwaitFrames waits until n video frames of the stream are stored.
+func (s *Service) AwaitFrames(ctx context.Context, stream string, n int) error {
+	return s.await(ctx, stream, fmt.Sprintf("%d frames", n), func(st *streamState) (bool, string) {
+		return st.frames >= n, fmt.Sprintf("%d are stored", st.frames)
+	})
+}
+
+// AwaitSession waits until a PutMedia session of the stream is open (or, with open false, until none is).
+func (s *Service) AwaitSession(ctx context.Context, stream string, open bool) error {
+	what := "an open PutMedia session"
+	if !open {
+		what = "the end of the PutMedia session"
+	}
+	return s.await(ctx, stream, what, func(st *streamState) (bool, string) {
+		return (st.session != nil) == open, fmt.Sprintf("%d requests came", st.stats.Requests)
+	})
+}
+
+// AwaitStats waits until what happened to the stream satisfies ok.
+func (s *Service) AwaitStats(ctx context.Context, stream string, ok func(Stats) bool) error {
+	return s.await(ctx, stream, "its counters", func(st *streamState) (bool, string) {
+		stats := st.stats
+		stats.Open = st.session != nil
+		return ok(stats), fmt.Sprintf("%+v", stats)
+	})
+}
+
+func (s *Service) await(ctx context.Context, name, what string, ok func(*streamState) (done bool, sofar string)) error {
+	st := s.stream(name)
+	for {
+		st.mu.Lock()
+		done, sofar := ok(st)
+		changed := st.changed
+		st.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s of stream %s: %s: %w", what, name, sofar, ctx.Err())
+		}
+	}
+}
