@@ -97,7 +97,10 @@ func (s *scanner) header() (Header, layout, int64, error) {
 		return h, at, 0, fmt.Errorf("the segment's head is missing: %w", errTorn)
 	}
 	at.segmentSize, at.segmentData = segment.offset+4, segment.data
-	for offset := segment.data; ; {
+	if err := s.seekRoom(segment.data); err != nil {
+		return h, at, 0, err
+	}
+	for offset := segment.data + seekRoom; ; {
 		e, err := s.at(offset)
 		if errors.Is(err, errTorn) && offset == s.size {
 			return s.headerDone(h, at, offset)
@@ -123,6 +126,23 @@ func (s *scanner) header() (Header, layout, int64, error) {
 		}
 		offset = e.dataEnd
 	}
+}
+
+// seekRoom checks that the room for the SeekHead is where our files have it: what is patched there
+// must not hit anything else.
+func (s *scanner) seekRoom(offset int64) error {
+	end := offset + seekRoom
+	e, err := s.at(offset)
+	if err == nil && e.id == idSeekHead && e.size >= 0 && e.dataEnd < end {
+		e, err = s.at(e.dataEnd)
+	}
+	if err != nil {
+		return err
+	}
+	if e.id != idVoid || e.dataEnd != end {
+		return errors.New("this is no segment of ours: the room for the seek head is missing")
+	}
+	return nil
 }
 
 func (s *scanner) headerDone(h Header, at layout, first int64) (Header, layout, int64, error) {
