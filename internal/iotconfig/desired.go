@@ -1,0 +1,219 @@
+package iotconfig
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// desired is what this hub is to do, merged from messages, listings and the disk. The newest
+// LastUpdated of a stream wins, whatever the order of arrival. It is pure: no files, no network,
+// no clock; one goroutine uses it.
+type desired struct {
+	streams map[string]*entry
+	// gone remembers deletions, so that an older message that comes late does not bring a stream back.
+	gone map[string]tombstone
+	// refused holds the newest version that was refused, for the same reason.
+	refused map[string]time.Time
+}
+
+// entry is one configured stream.
+type entry struct {
+	StreamConfig
+	// listed: the control plane has shown it, so that its absence from a listing means something.
+	listed bool
+	// removing: its jobs and media are to go; LastUpdated is then that of the deletion.
+	removing bool
+	// byAbsence: it is removed because the control plane no longer lists it.
+	byAbsence bool
+	// absent counts the complete listings in a row without it.
+	absent int
+	// changed is when it was last changed here; a listing that began before says nothing about it.
+	changed time.Time
+}
+
+// tombstone is a deleted stream.
+type tombstone struct {
+	at        time.Time // LastUpdated of the deletion
+	byAbsence bool
+	noted     time.Time // by the hub's clock, to forget it some day
+}
+
+// verdict is what became of a message.
+type verdict int
+
+const (
+	accepted verdict = iota // something is to be done
+	repeated                // known already: say again how it stands
+	stale                   // older than what is known
+)
+
+// absencesToRemove: media is deleted for good, so one listing without a stream is not enough.
+const absencesToRemove = 2
+
+// maxTombstones bounds gone and refused; the oldest go first.
+const maxTombstones = 1000
+
+func newDesired() *desired {
+	return &desired{streams: make(map[string]*entry), gone: make(map[string]tombstone), refused: make(map[string]time.Time)}
+}
+
+// known is the newest version of a stream that was seen, good or not.
+func (d *desired) known(stream string) (newest time.Time, ok bool) {
+	if e := d.streams[stream]; e != nil {
+		newest, ok = e.LastUpdated, true
+	}
+	if g, had := d.gone[stream]; had && (!ok || newer(g.at, newest)) {
+		newest, ok = g.at, true
+	}
+	if r, had := d.refused[stream]; had && (!ok || newer(r, newest)) {
+		newest, ok = r, true
+	}
+	return newest, ok
+}
+
+// judge compares a version with what is known of its stream.
+func (d *desired) judge(stream string, at time.Time) verdict {
+	newest, ok := d.known(stream)
+	switch {
+	case !ok || newer(at, newest):
+		return accepted
+	case newer(newest, at):
+		return stale
+	default:
+		return repeated
+	}
+}
+
+// update takes a valid configuration.
+func (d *desired) update(c StreamConfig, now time.Time) verdict {
+	v := d.judge(c.StreamName, c.LastUpdated)
+	if v != accepted {
+		return v
+	}
+	listed := false
+	if old := d.streams[c.StreamName]; old != nil {
+		listed = old.listed
+	}
+	d.streams[c.StreamName] = &entry{StreamConfig: c, listed: listed, changed: now}
+	delete(d.gone, c.StreamName)
+	delete(d.refused, c.StreamName)
+	return v
+}
+
+// refuse notes a version that cannot be followed; the one before it stays.
+func (d *desired) refuse(stream string, at time.Time) verdict {
+	v := d.judge(stream, at)
+	if v == accepted && !at.IsZero() {
+		d.refused[stream] = at
+		trim(d.refused, func(t time.Time) time.Time { return t })
+	}
+	return v
+}
+
+// remove takes a deletion. That of an unknown stream is accepted too: there may be media of it.
+func (d *desired) remove(c StreamConfig, now time.Time) verdict {
+	e := d.streams[c.StreamName]
+	if e == nil {
+		if g, ok := d.gone[c.StreamName]; ok && !newer(c.LastUpdated, g.at) {
+			return repeated
+		}
+		e = &entry{StreamConfig: StreamConfig{StreamName: c.StreamName, StreamARN: c.StreamARN}}
+		d.streams[c.StreamName] = e
+	} else if newer(e.LastUpdated, c.LastUpdated) {
+		return stale
+	}
+	e.removing, e.byAbsence, e.changed = true, false, now
+	e.LastUpdated = c.LastUpdated
+	return accepted
+}
+
+// removed notes that jobs and media of a stream are gone.
+func (d *desired) removed(stream string, now time.Time) {
+	e := d.streams[stream]
+	if e == nil {
+		return
+	}
+	delete(d.streams, stream)
+	delete(d.refused, stream)
+	d.gone[stream] = tombstone{at: e.LastUpdated, byAbsence: e.byAbsence, noted: now}
+	trim(d.gone, func(t tombstone) time.Time { return t.noted })
+}
+
+// absences compares with a complete listing that began at that time. It reports whether a stream
+// is missing for the first time, which another listing is to confirm, and which streams are now
+// to be removed.
+func (d *desired) absences(listed map[string]bool, began, now time.Time) (unsure bool, removals []string) {
+	for name, e := range d.streams {
+		switch {
+		case listed[name]:
+			e.listed, e.absent = true, 0
+		case e.removing || !e.listed || !e.changed.Before(began):
+		default:
+			e.absent++
+			if e.absent < absencesToRemove {
+				unsure = true
+				continue
+			}
+			e.removing, e.byAbsence, e.changed = true, true, now
+			removals = append(removals, name)
+		}
+	}
+	slices.Sort(removals)
+	return unsure, removals
+}
+
+// relist lets a listing bring back what only its own silence had removed.
+func (d *desired) relist(stream string) {
+	if g, ok := d.gone[stream]; ok && g.byAbsence {
+		delete(d.gone, stream)
+	}
+}
+
+// configs is the desired set, by name.
+func (d *desired) configs() []StreamConfig {
+	out := make([]StreamConfig, 0, len(d.streams))
+	for _, name := range sortedNames(d.streams) {
+		if e := d.streams[name]; !e.removing {
+			out = append(out, e.StreamConfig)
+		}
+	}
+	return out
+}
+
+// removals lists the streams that are to go, by name.
+func (d *desired) removals() []string {
+	var out []string
+	for _, name := range sortedNames(d.streams) {
+		if d.streams[name].removing {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// secrets lists the secrets that the desired set refers to.
+func (d *desired) secrets() map[string]bool {
+	out := make(map[string]bool)
+	for _, e := range d.streams {
+		if arn := e.Config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn; arn != "" && !e.removing {
+			out[arn] = true
+		}
+	}
+	return out
+}
+
+// trim forgets the oldest members beyond maxTombstones.
+func trim[T any](m map[string]T, at func(T) time.Time) {
+	for len(m) > maxTombstones {
+		oldest, first := "", true
+		for name, member := range m {
+			if first || at(member).Before(at(m[oldest])) {
+				oldest, first = name, false
+			}
+		}
+		delete(m, oldest)
+	}
+}
+
+func sortedNames(m map[string]*entry) []string { return slices.Sorted(maps.Keys(m)) }

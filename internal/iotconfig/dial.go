@@ -1,0 +1,202 @@
+package iotconfig
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// The ports of the IoT data endpoint, and what TLS must say on the second.
+// Source: AWS IoT Core Developer Guide, "Device communication protocols".
+const (
+	portMQTT  = "8883"
+	portHTTPS = "443"
+	alpnMQTT  = "x-amzn-mqtt-ca"
+)
+
+// writeTimeout bounds each write to the broker: a peer that stops reading must not hold us.
+const writeTimeout = 10 * time.Second
+
+// dialer opens connections to the broker. Used by one goroutine.
+type dialer struct {
+	host    string
+	ports   []string // to be tried in this order; the one that worked last is first
+	config  *tls.Config
+	proxy   func(*http.Request) (*url.URL, error)
+	dialTCP func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+func newDialer(endpoint string, config *tls.Config, proxy func(*http.Request) (*url.URL, error)) (*dialer, error) {
+	d := &dialer{host: endpoint, ports: []string{portMQTT, portHTTPS}, config: config, proxy: proxy, dialTCP: new(net.Dialer).DialContext}
+	if host, port, err := net.SplitHostPort(endpoint); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return nil, fmt.Errorf("the port of the IoT data endpoint %s is not a number from 1 to 65535", endpoint)
+		}
+		d.host, d.ports = host, []string{port}
+	}
+	if strings.ContainsAny(d.host, "/ ") {
+		return nil, fmt.Errorf("the IoT data endpoint %q is not host or host:port", endpoint)
+	}
+	return d, nil
+}
+
+// dial opens a TLS connection to the first port that lets it; each gets the given time. The error
+// is a *health.Fault, that of the first port.
+func (d *dialer) dial(ctx context.Context, each time.Duration) (net.Conn, error) {
+	proxy, err := d.proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: d.host}})
+	if err != nil {
+		return nil, health.UserFault(codeMQTT, err, "The proxy in HTTPS_PROXY is not a URL: correct it.")
+	}
+	ports := d.ports
+	if proxy != nil && len(ports) > 1 {
+		ports = []string{portHTTPS} // all that proxies usually let through
+	}
+	var first error
+	for i, port := range ports {
+		conn, err := d.dialPort(ctx, port, proxy, each)
+		if err == nil {
+			if proxy == nil && i > 0 {
+				d.ports = []string{port, ports[0]}
+			}
+			return conn, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if first == nil {
+			first = d.fault(err, port)
+		}
+	}
+	return nil, first
+}
+
+func (d *dialer) dialPort(ctx context.Context, port string, proxy *url.URL, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	address := net.JoinHostPort(d.host, port)
+	conn, err := d.dialThrough(ctx, address, proxy)
+	if err != nil {
+		return nil, err
+	}
+	config := d.config.Clone()
+	if config.ServerName == "" {
+		config.ServerName = d.host
+	}
+	if port == portHTTPS {
+		config.NextProtos = []string{alpnMQTT}
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return boundedConn{secured}, nil
+}
+
+func (d *dialer) dialThrough(ctx context.Context, address string, proxy *url.URL) (net.Conn, error) {
+	if proxy == nil {
+		return d.dialTCP(ctx, "tcp", address)
+	}
+	via := proxy.Host
+	if proxy.Port() == "" {
+		via = net.JoinHostPort(proxy.Hostname(), "80")
+		if proxy.Scheme == "https" {
+			via = net.JoinHostPort(proxy.Hostname(), portHTTPS)
+		}
+	}
+	conn, err := d.dialTCP(ctx, "tcp", via)
+	if err != nil {
+		return nil, fmt.Errorf("proxy %s: %w", via, err)
+	}
+	if proxy.Scheme == "https" {
+		conn = tls.Client(conn, &tls.Config{ServerName: proxy.Hostname(), RootCAs: d.config.RootCAs})
+	}
+	if err := connectTunnel(ctx, conn, address, proxy.User); err != nil {
+		return nil, errors.Join(fmt.Errorf("proxy %s: %w", via, err), conn.Close())
+	}
+	return conn, nil
+}
+
+// connectTunnel asks an HTTP proxy for a tunnel (RFC 9110, section 9.3.6).
+func connectTunnel(ctx context.Context, conn net.Conn, address string, user *url.Userinfo) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: make(http.Header)}
+	if user != nil {
+		password, _ := user.Password()
+		request.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
+	}
+	if err := request.Write(conn); err != nil {
+		return err
+	}
+	// The server speaks only after our TLS greeting, so nothing of it can be in the buffer.
+	response, err := http.ReadResponse(bufio.NewReader(conn), request)
+	if err != nil {
+		return err
+	}
+	_ = response.Body.Close() // of a CONNECT: empty
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the tunnel to %s is refused: %s", address, response.Status)
+	}
+	if !stop() {
+		return ctx.Err()
+	}
+	return conn.SetDeadline(time.Time{})
+}
+
+// fault turns a failure to connect into a sentence.
+func (d *dialer) fault(err error, port string) *health.Fault {
+	var (
+		invalid   x509.CertificateInvalidError
+		unknown   x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		alert     tls.AlertError
+		dns       *net.DNSError
+		operation *net.OpError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return health.UserFault(codeMQTT, err, "The certificate of %s is not valid at the hub's time: set the clock (NTP).", d.host)
+	case errors.As(err, &unknown), errors.As(err, &invalid):
+		return health.UserFault(codeMQTT, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", d.host)
+	case errors.As(err, &hostname):
+		return health.UserFault(codeMQTT, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
+	case errors.As(err, &alert), errors.As(err, &operation) && operation.Op == "remote error":
+		return refusedCertificate(err)
+	case errors.As(err, &dns):
+		return health.SystemFault(codeMQTT, err, "The name of the IoT endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
+	default:
+		return health.SystemFault(codeMQTT, err, "The IoT endpoint %s cannot be reached on port %s: check the hub's internet connection and firewall.", d.host, port)
+	}
+}
+
+func refusedCertificate(err error) *health.Fault {
+	return health.UserFault(codeMQTT, err, "AWS IoT refuses the device certificate: check that it is active, attached to the thing, and not expired.")
+}
+
+// boundedConn gives each write a deadline.
+type boundedConn struct{ net.Conn }
+
+// Write implements net.Conn.
+func (c boundedConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}

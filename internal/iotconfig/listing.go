@@ -1,0 +1,106 @@
+package iotconfig
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// listing is one complete answer of the control plane.
+type listing struct {
+	hub     string
+	configs []ListedConfig
+	began   time.Time
+}
+
+// list asks the control plane at start, when told to, and every 15 min ± 20 %, until ctx ends.
+// Failures are repeated with backoff and change nothing.
+func (s *Source) list(ctx context.Context) {
+	retry := backoff.New(s.timing.listRetry)
+	for {
+		wait := jittered(s.timing.listEvery, 0.2)
+		if l, err := s.listOnce(ctx); err == nil {
+			retry.Reset()
+			if s.o.Health.Clear(codeList) {
+				s.o.Log.Info("the control plane answers again")
+			}
+			select {
+			case s.listings <- l:
+			case <-ctx.Done():
+				return
+			}
+		} else if ctx.Err() == nil {
+			wait = retry.Next()
+			s.reportListing(err)
+		}
+		// Whoever asks for a hundred listings a second gets one.
+		if backoff.Sleep(ctx, s.timing.listSpacing) != nil {
+			return
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-s.listNow:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+func (s *Source) listOnce(ctx context.Context) (listing, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timing.listTimeout)
+	defer cancel()
+	hub, err := s.findHub(ctx)
+	if err != nil {
+		return listing{}, err
+	}
+	began := s.o.Now()
+	configs, err := s.o.KVS.EdgeConfigs(ctx, hub)
+	return listing{hub: hub, configs: configs, began: began}, err
+}
+
+// findHub asks for the hub's ARN when it is not known.
+func (s *Source) findHub(ctx context.Context) (string, error) {
+	if s.o.HubDeviceARN != "" {
+		return s.o.HubDeviceARN, nil
+	}
+	if s.o.FindHubARN == nil {
+		if hub := s.hubARN(); hub != "" {
+			return hub, nil
+		}
+		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is learnt with the first configuration over MQTT.")
+	}
+	hub, err := s.o.FindHubARN(ctx)
+	if err == nil {
+		_, err = edgeconfig.ParseHub(hub)
+	}
+	if err != nil {
+		if known := s.hubARN(); known != "" {
+			return known, nil
+		}
+		return "", err
+	}
+	select {
+	case s.found <- hub:
+		return hub, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func (s *Source) reportListing(err error) {
+	f := health.FaultOf(err, codeList)
+	fault := &health.Fault{Class: f.Class, Code: codeList, Err: f.Err,
+		Text: "The hub's configurations cannot be listed; those already known stay in force. " + f.Text}
+	if s.o.Health.Raise(health.Degraded, fault) {
+		s.o.Log.Warn("cannot list configurations", zap.Error(fault), zap.NamedError("cause", f.Err))
+	}
+}

@@ -1,0 +1,85 @@
+package iotconfig
+
+import (
+	"slices"
+	"sync"
+)
+
+// publication is one message to the cloud.
+type publication struct {
+	topic   string
+	payload []byte
+	stream  string // whose status it is
+}
+
+// outbox keeps the sync statuses until the broker has acknowledged them. While there is no
+// connection only the newest of a stream is kept.
+type outbox struct {
+	ready chan struct{}
+
+	mu     sync.Mutex
+	queue  []publication // guarded by mu, as all below
+	online bool
+	next   uint64 // counts what was taken off the head, to recognise it again
+}
+
+func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
+
+// put appends a publication.
+func (b *outbox) put(p publication) {
+	b.mu.Lock()
+	b.queue = append(b.queue, p)
+	if !b.online {
+		b.squeeze()
+	}
+	b.mu.Unlock()
+	select {
+	case b.ready <- struct{}{}:
+	default:
+	}
+}
+
+// squeeze keeps the last publication of each stream. Called with mu held.
+func (b *outbox) squeeze() {
+	last := make(map[string]int, len(b.queue))
+	for i, p := range b.queue {
+		last[p.stream] = i
+	}
+	kept := b.queue[:0]
+	for i, p := range b.queue {
+		if last[p.stream] == i {
+			kept = append(kept, p)
+		}
+	}
+	b.queue = slices.Clip(kept)
+	b.next++
+}
+
+// setOnline tells whether there is a connection.
+func (b *outbox) setOnline(online bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.online = online; !online {
+		b.squeeze()
+	}
+}
+
+// head gives the oldest publication and a ticket for sent.
+func (b *outbox) head() (p publication, ticket uint64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		return publication{}, 0, false
+	}
+	return b.queue[0], b.next, true
+}
+
+// sent takes the publication with that ticket out.
+func (b *outbox) sent(ticket uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ticket == b.next && len(b.queue) > 0 {
+		b.queue = b.queue[1:]
+		b.next++
+	}
+}

@@ -1,0 +1,254 @@
+// Package iotconfig owns where the hub's configurations come from: MQTT messages, the KVS control
+// plane and the last good set on disk. It merges them into one desired set, has it applied, and
+// answers with statuses; and it keeps the cameras' URLs. It must not know what recording or
+// uploading is, and nothing of it may ever hold up a recorder.
+//
+// The way of a configuration: session (MQTT) or lister (control plane) → reconciler (merges,
+// keeps on disk, applies) → outbox → session.
+package iotconfig
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// Options of a Source.
+type Options struct {
+	// ThingName of the hub in AWS IoT; also the MQTT client id. Required.
+	ThingName string
+	// HubDeviceARN of this hub. When empty it is asked of FindHubARN, or taken from the first
+	// configuration for a thing of ThingName.
+	HubDeviceARN string
+	// FindHubARN finds HubDeviceARN when that is empty. It may fail while there is no network and
+	// is then asked again before the next listing. Default none.
+	FindHubARN func(ctx context.Context) (string, error)
+	// DataEndpoint is the IoT data endpoint, host[:port]. Without a port 8883 is tried, then 443
+	// with ALPN. Required.
+	DataEndpoint string
+	// Version of the agent, for agent/status. Default "unknown".
+	Version string
+	// TLS holds the device certificate and the roots of DataEndpoint. Required.
+	TLS *tls.Config
+	// KVS lists the hub's configurations. Required.
+	KVS ControlPlane
+	// Secrets reads camera URLs. Required.
+	Secrets Secrets
+	// StateDir keeps the last good set; made with mode 0700. Required.
+	StateDir string
+	// Applier makes configurations run. Required.
+	Applier Applier
+	// Check refuses configurations that this agent cannot follow; the error's text goes into
+	// FailedStatusDetails. Default: EdgeConfig.Validate.
+	Check func(edgeconfig.EdgeConfig) error
+	// Jobs gives the status of all streams' jobs for jobs/status. Default none.
+	Jobs func() []JobStatus
+	// JobsChanged receives when Jobs may give something new. Sends to it must not wait. Default none.
+	JobsChanged <-chan struct{}
+	// Reconnect paces the connections to the broker. Default: full jitter, 10 s doubling to 5 min.
+	Reconnect backoff.Policy
+	// Proxy gives the HTTP proxy for a request, which MQTT then goes through on port 443.
+	// Default http.ProxyFromEnvironment.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Log. Default none.
+	Log *zap.Logger
+	// Now is the wall clock. Default time.Now.
+	Now func() time.Time
+	// Health receives states and conditions. Default none.
+	Health *health.Part
+}
+
+// Source is the hub's source of configurations.
+type Source struct {
+	o      Options
+	topics topics
+	timing timing
+
+	dir     stateDir
+	cameras *cameras
+	inbox   *inbox
+	outbox  *outbox
+	dialer  *dialer
+
+	listNow  chan struct{} // asks the lister for a listing
+	listings chan listing  // its results
+	found    chan string   // the hub's ARN, when the lister found it
+
+	hubMu sync.Mutex
+	hub   string // HubDeviceArn, empty while unknown; guarded by hubMu
+
+	// The reconciler's own, used by Run's first goroutine only.
+	desired  *desired
+	statuses map[string]syncStatus // the last status of each stream, to be said again
+	failed   map[string]bool       // streams whose last Apply or Remove failed
+	unsaved  bool                  // the disk lacks a change of desired
+}
+
+// timing holds what tests shorten.
+type timing struct {
+	listEvery     time.Duration // ± 20 %
+	listTimeout   time.Duration
+	listSpacing   time.Duration // least time between listings, however often they are asked for
+	listRetry     backoff.Policy
+	confirm       time.Duration // until the second listing that confirms an absence
+	removeTimeout time.Duration
+	retry         backoff.Policy // of failed applications and removals
+	jobsEvery     time.Duration
+	jobsDebounce  time.Duration
+	healthy       time.Duration // a session that lasted this long resets the backoff
+	handshake     time.Duration // TCP, TLS and MQTT connect, each
+	acknowledge   time.Duration // until the broker must have acknowledged a publication
+}
+
+func defaultTiming() timing {
+	return timing{
+		listEvery:     15 * time.Minute,
+		listTimeout:   30 * time.Second,
+		listSpacing:   time.Second,
+		listRetry:     backoff.Policy{Min: 5 * time.Second, Max: 5 * time.Minute},
+		confirm:       30 * time.Second,
+		removeTimeout: time.Minute,
+		retry:         backoff.Policy{Min: 10 * time.Second, Max: 10 * time.Minute},
+		jobsEvery:     5 * time.Minute,
+		jobsDebounce:  time.Second,
+		healthy:       time.Minute,
+		handshake:     10 * time.Second,
+		acknowledge:   20 * time.Second,
+	}
+}
+
+// DefaultReconnect paces the connections to the broker: wide from the first wait on, since many
+// hubs lose their connections together and recording does not wait for it.
+var DefaultReconnect = backoff.Policy{Min: 10 * time.Second, Max: 5 * time.Minute, Floor: 250 * time.Millisecond}
+
+// The codes of the conditions.
+const (
+	codeState   = "config-state"   // the last good set on disk
+	codeRefused = "config-refused" // with the stream's name after a slash
+	codeMessage = "config-message" // a message that cannot be followed
+	codeApply   = "config-apply"   // with the stream's name after a slash
+	codeList    = "control-plane"
+	codeMQTT    = "mqtt"
+	codeHub     = "hub-arn"
+)
+
+// New opens the state directory, sets damaged files aside, and loads the last good set. It uses
+// no network.
+func New(o Options) (*Source, error) {
+	switch {
+	case o.ThingName == "":
+		return nil, errors.New("the thing name is not set")
+	case o.DataEndpoint == "":
+		return nil, errors.New("the IoT data endpoint is not set")
+	case o.TLS == nil:
+		return nil, errors.New("the device certificate is not set")
+	case o.KVS == nil || o.Secrets == nil || o.Applier == nil:
+		return nil, errors.New("the control plane, the secrets or the applier is not set")
+	}
+	if o.Version == "" {
+		o.Version = "unknown"
+	}
+	if o.Check == nil {
+		o.Check = func(c edgeconfig.EdgeConfig) error { return c.Validate() }
+	}
+	if o.Jobs == nil {
+		o.Jobs = func() []JobStatus { return nil }
+	}
+	if o.Reconnect.Max == 0 && o.Reconnect.Min == 0 {
+		o.Reconnect = DefaultReconnect
+	}
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Health == nil {
+		o.Health = health.NewRegistry(o.Now).Part("", health.JobConfig)
+	}
+	dir, err := openStateDir(o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{
+		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(), dir: dir, hub: o.HubDeviceARN,
+		inbox: newInbox(), outbox: newOutbox(),
+		listNow: make(chan struct{}, 1), listings: make(chan listing), found: make(chan string),
+		desired: newDesired(), statuses: make(map[string]syncStatus), failed: make(map[string]bool),
+	}
+	if s.dialer, err = newDialer(o.DataEndpoint, o.TLS, o.Proxy); err != nil {
+		return nil, err
+	}
+	if err := dir.sweep(); err != nil {
+		o.Log.Warn("cannot clean the state directory", zap.Error(err))
+	}
+	s.loadLastGood()
+	s.cameras = &cameras{
+		secrets: o.Secrets, dir: dir, now: o.Now, log: o.Log, health: o.Health, wake: make(chan struct{}, 1),
+		entries: make(map[string]*cameraEntry), wanted: s.desired.secrets(),
+	}
+	if s.cameras.sealer, err = newSealer(o.TLS); err != nil {
+		s.cameras.raise(health.Info, health.SystemFault(codeCameraStore, err,
+			"The cameras' URLs are not kept on disk, as the device's private key cannot be used to encrypt them: after a boot without a network the hub records only once it has one."))
+	}
+	s.cameras.load()
+	return s, nil
+}
+
+// Run applies the last good set at once, then follows the cloud until ctx ends. It returns nil.
+func (s *Source) Run(ctx context.Context) error {
+	s.start(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { s.cameras.keep(ctx) })
+	group.Go(func() { s.list(ctx) })
+	group.Go(func() { s.connect(ctx) })
+	s.reconcile(ctx)
+	group.Wait()
+	return nil
+}
+
+// CameraURL returns the URL of the camera whose secret has this ARN. A URL that was ever learnt
+// is returned at once; only the first one, or one that the camera has refused, is waited for, 10 s
+// at most. An error is a *health.Fault or ctx's.
+func (s *Source) CameraURL(ctx context.Context, secretARN string) (secret.String, error) {
+	return s.cameras.get(ctx, secretARN)
+}
+
+// CameraRefused tells that the camera did not take the password: the secret is read anew with the
+// next CameraURL, at most once a minute.
+func (s *Source) CameraRefused(secretARN string) { s.cameras.refusedBy(secretARN) }
+
+// hubARN is this hub's ARN, empty while it is not known.
+func (s *Source) hubARN() string {
+	s.hubMu.Lock()
+	defer s.hubMu.Unlock()
+	return s.hub
+}
+
+func (s *Source) setHubARN(arn string) {
+	s.hubMu.Lock()
+	defer s.hubMu.Unlock()
+	s.hub = arn
+}
+
+// requestListing asks the lister; requests in quick succession are one.
+func (s *Source) requestListing() {
+	select {
+	case s.listNow <- struct{}{}:
+	default:
+	}
+}
