@@ -1,0 +1,69 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+const (
+	fileMode      = 0o640
+	directoryMode = 0o750
+)
+
+// CodeDisk is the code of faults of the recording disk.
+const CodeDisk = "disk"
+
+// diskFault turns an error of the file system into a sentence.
+func diskFault(dir string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var already *health.Fault
+	if errors.As(err, &already) {
+		return err
+	}
+	fault := func(format string, args ...any) error { return health.SystemFault(CodeDisk, err, format, args...) }
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fault("The disk of %s is full: free some space, or lower MaxLocalMediaSizeInMB or EdgeRetentionInHours.", dir)
+	case errors.Is(err, syscall.EDQUOT):
+		return fault("The disk quota of %s is used up: raise it, or lower MaxLocalMediaSizeInMB.", dir)
+	case errors.Is(err, syscall.EROFS):
+		return fault("The disk of %s is read-only: it may be damaged; check it and mount it writable.", dir)
+	case errors.Is(err, syscall.EIO):
+		return fault("The disk of %s gives read or write errors: replace it.", dir)
+	case errors.Is(err, fs.ErrPermission):
+		return health.UserFault(CodeDisk, err, "The agent may not write to %s: give its user the rights to it.", dir)
+	case errors.Is(err, fs.ErrNotExist):
+		return fault("The recording directory %s is gone: mount its disk.", dir)
+	default:
+		return fault("The disk of %s failed: %v.", dir, err)
+	}
+}
+
+// DiskFree gives the bytes that the agent may still use of the recording disk, and its size.
+func (s *Store) DiskFree() (free, total uint64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.dir, &st); err != nil {
+		return 0, 0, fmt.Errorf("cannot ask for the free space: %w", diskFault(s.dir, err))
+	}
+	block := uint64(st.Bsize)
+	return st.Bavail * block, st.Blocks * block, nil
+}
+
+// syncDirectory makes creations, renames and deletions in dir durable.
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	return d.Sync()
+}

@@ -1,0 +1,82 @@
+// Package segment owns the recording directory: where segment files lie, their states, recovery
+// after a crash, and queries by time. Nothing else touches a file in there. It must not know
+// cameras, the cloud or schedules.
+//
+// The directory is the database. A stream has a directory of its own; a segment's name holds its
+// start (UTC), for finished ones the milliseconds to its last frame, and its state:
+//
+//	front-door/.stream                                      the stream's name
+//	front-door/20261121T042048.123Z.writing.mkv             being recorded
+//	front-door/20261121T041548.083Z+299960.sealed.mkv       finished, to be uploaded
+//	front-door/20261121T041548.083Z.progress                which of its fragments are persisted
+//	front-door/20261121T041048.043Z+299960.uploaded.mkv     all fragments persisted
+//	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
+//	front-door/20261121T040048.003Z+299960.garbage          being deleted
+//	front-door/quarantine/                                  unreadable files, kept for a person
+//
+// A state changes by a rename, after the file was synced and before its directory is. So at any
+// instant a crash leaves a file in exactly one state.
+package segment
+
+import (
+	"errors"
+	"time"
+)
+
+// State of a segment: writing → sealed → uploaded → garbage.
+type State uint8
+
+// The states that a query shows; garbage is never listed.
+const (
+	Writing State = iota
+	Sealed
+	Uploaded
+)
+
+// String names the state as `segments` and logs show it.
+func (s State) String() string {
+	switch s {
+	case Writing:
+		return "writing"
+	case Sealed:
+		return "sealed"
+	default:
+		return "uploaded"
+	}
+}
+
+// Key identifies a segment: a stream's segments never start at the same time.
+type Key struct {
+	Stream string
+	Start  int64 // producer time of the first frame, Unix ms
+}
+
+// StartTime is Start as a time.
+func (k Key) StartTime() time.Time { return time.UnixMilli(k.Start).UTC() }
+
+// Info is what the store knows of a segment without opening it.
+type Info struct {
+	Key
+	End   time.Time // producer time of the last frame
+	Bytes int64
+	State State
+	// Refused says that some fragments of an uploaded segment were refused by the service: only
+	// here they still exist.
+	Refused bool
+}
+
+// Errors that callers decide by.
+var (
+	// ErrPaused means that the stream takes no new media now; it wraps the reason, a *health.Fault.
+	ErrPaused = errors.New("recording is paused")
+	// ErrOverlap means that a segment would not start after the newest frame of its stream.
+	ErrOverlap = errors.New("the segment overlaps recorded media")
+	// ErrBusy means that a segment is being written or read and cannot be deleted now.
+	ErrBusy = errors.New("the segment is in use")
+	// ErrNotFound means that there is no such segment (any more).
+	ErrNotFound = errors.New("no such segment")
+	// ErrIncomplete means that a segment has fragments that are neither persisted nor refused.
+	ErrIncomplete = errors.New("the segment is not uploaded completely")
+	// ErrClosed means that the store, or the writer, is closed.
+	ErrClosed = errors.New("closed")
+)

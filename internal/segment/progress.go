@@ -1,0 +1,246 @@
+package segment
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+// progress is which fragments of a segment need not be sent again. Its file is appended to with
+// every acknowledgement, a line each: what a killed process wrote stays, and a torn last line of a
+// power cut is as if it had not been written.
+//
+//	persisted 4000 81234 7960    start and size of the fragment, and its last frame; ms since the segment's start
+//	refused 8000 80112 11960 4006 INVALID_MKV_DATA
+type progress struct {
+	file    *os.File // nil until the first line of this process
+	dirty   bool     // written and not synced
+	done    map[time.Duration]bool
+	refused int
+	bytes   int64 // of the fragments in done
+	until   int64 // producer time of the newest frame in done, Unix ms
+}
+
+const (
+	linePersisted = "persisted"
+	lineRefused   = "refused"
+)
+
+func newProgress() *progress { return &progress{done: make(map[time.Duration]bool)} }
+
+func (p *progress) note(start int64, f mkv.Fragment, refused bool) {
+	if p.done[f.Start] {
+		return
+	}
+	p.done[f.Start] = true
+	p.bytes += f.Size
+	p.until = max(p.until, start+f.Last.Milliseconds())
+	if refused {
+		p.refused++
+	}
+}
+
+func (p *progress) close() error {
+	if p.file == nil {
+		return nil
+	}
+	err := p.file.Close()
+	p.file = nil
+	return err
+}
+
+func (p *progress) sync() error {
+	if !p.dirty || p.file == nil {
+		return nil
+	}
+	p.dirty = false
+	return p.file.Sync()
+}
+
+// loadProgress reads a side file; a torn or foreign line is passed over.
+func loadProgress(path string, start int64) (*progress, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	p := newProgress()
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || (fields[0] != linePersisted && fields[0] != lineRefused) {
+			continue
+		}
+		var numbers [3]int64
+		good := true
+		for i := range numbers {
+			n, err := strconv.ParseInt(fields[i+1], 10, 64)
+			good = good && err == nil && n >= 0
+			numbers[i] = n
+		}
+		if good {
+			p.note(start, mkv.Fragment{
+				Start: time.Duration(numbers[0]) * time.Millisecond,
+				Size:  numbers[1],
+				Last:  time.Duration(numbers[2]) * time.Millisecond,
+			}, fields[0] == lineRefused)
+		}
+	}
+	// A line that a power cut tore must not swallow the next one.
+	if n := len(data); n > 0 && data[n-1] != '\n' {
+		if err := os.WriteFile(path, append(data, '\n'), fileMode); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// MarkPersisted notes that the service acknowledged a fragment as persisted: it will not be sent
+// again. The note survives the end of the process at once, and a power cut after the next sync.
+func (s *Store) MarkPersisted(k Key, f mkv.Fragment) error {
+	return s.note(k, f, linePersisted, "")
+}
+
+// MarkRefused notes that the service will never take a fragment, and why. The fragment counts as
+// done for the upload, and its segment is kept when others are deleted after their upload.
+func (s *Store) MarkRefused(k Key, f mkv.Fragment, reason string) error {
+	return s.note(k, f, lineRefused, reason)
+}
+
+func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[k.Stream]
+	if st == nil {
+		return notFound(k)
+	}
+	if _, ok := st.index.find(k.Start); !ok {
+		return notFound(k)
+	}
+	a := st.use(k.Start)
+	if a.progress == nil {
+		a.progress = newProgress()
+	}
+	p := a.progress
+	if p.done[f.Start] {
+		return nil
+	}
+	p.note(k.Start, f, kind == lineRefused)
+	if p.file == nil {
+		file, err := os.OpenFile(filepath.Join(st.dir, progressName(k.Start)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode)
+		if err != nil {
+			return diskFault(st.dir, err)
+		}
+		p.file = file
+	}
+	line := fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
+	if _, err := p.file.WriteString(strings.TrimRight(line, " ") + "\n"); err != nil {
+		return diskFault(st.dir, err)
+	}
+	p.dirty = true
+	return nil
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// Done reports whether a fragment need not be sent: it is persisted, or refused for good.
+func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[k.Stream]
+	if st == nil {
+		return false
+	}
+	if i, ok := st.index.find(k.Start); ok && st.index.entries[i].state == Uploaded {
+		return true
+	}
+	a := st.active[k.Start]
+	return a != nil && a.progress != nil && a.progress.done[fragmentStart]
+}
+
+// SyncProgress makes the notes of MarkPersisted durable now.
+func (s *Store) SyncProgress() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all error
+	for _, st := range s.streams {
+		for _, a := range st.active {
+			if a.progress != nil {
+				if err := a.progress.sync(); err != nil {
+					all = errors.Join(all, diskFault(st.dir, err))
+				}
+			}
+		}
+	}
+	return all
+}
+
+// MarkUploaded moves a sealed segment to uploaded. It fails with ErrIncomplete when a fragment is
+// neither persisted nor refused.
+func (s *Store) MarkUploaded(k Key) error {
+	r, err := s.OpenSegment(k)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	fragments, finished, err := r.Fragments()
+	if err != nil {
+		return err
+	}
+	if !finished {
+		return fmt.Errorf("segment %s of stream %s is still being written: %w", stamp(k.Start), k.Stream, ErrIncomplete)
+	}
+	for _, f := range fragments {
+		if !s.Done(k, f.Start) {
+			return fmt.Errorf("segment %s of stream %s: %w", stamp(k.Start), k.Stream, ErrIncomplete)
+		}
+	}
+	if err := s.uploaded(r.stream, k); err != nil {
+		return err
+	}
+	return diskFault(r.stream.dir, syncDirectory(r.stream.dir))
+}
+
+// uploaded renames the segment's file and ends its progress.
+func (s *Store) uploaded(st *stream, k Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := st.index.find(k.Start)
+	if !ok {
+		return notFound(k)
+	}
+	before := st.index.entries[i]
+	if before.state == Uploaded {
+		return nil
+	}
+	after := before
+	after.state = Uploaded
+	a := st.active[k.Start]
+	after.refused = a != nil && a.progress != nil && a.progress.refused > 0
+	if err := st.rename(before.name(), after.name()); err != nil {
+		return diskFault(st.dir, err)
+	}
+	st.index.replace(i, after)
+	defer st.changed()
+	if a == nil || a.progress == nil {
+		return nil
+	}
+	_ = a.progress.close()
+	a.progress = nil
+	st.unuse(k.Start)
+	if after.refused {
+		return nil // the reasons stay for a person to read
+	}
+	if err := os.Remove(filepath.Join(st.dir, progressName(k.Start))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return diskFault(st.dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package segment
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+// codeQuarantine is raised when files were set aside.
+const codeQuarantine = "quarantine"
+
+// load indexes the directory and repairs what a crash left.
+func (s *Store) load() error {
+	directories, err := os.ReadDir(s.dir)
+	if err != nil {
+		return diskFault(s.dir, err)
+	}
+	for _, d := range directories {
+		if d.IsDir() {
+			if err := s.loadStream(d.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// loadStream indexes one directory, if it is a stream's.
+func (s *Store) loadStream(name string) error {
+	dir := filepath.Join(s.dir, name)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return diskFault(dir, err)
+	}
+	mark, err := readMarker(dir)
+	if err != nil || directoryOf(mark.Stream) != name {
+		// A marker that is missing or torn: segments still make it a stream's, if its name can be one.
+		mark = marker{Stream: name}
+		if directoryOf(name) != name || !holdsSegments(files) {
+			return nil
+		}
+	}
+	st := s.stream(mark.Stream)
+	if mark.LastEnd != nil {
+		st.highest = *mark.LastEnd
+	}
+	var sideFiles []int64
+	var torn []int64
+	for _, f := range files {
+		p, ok := parseName(f.Name())
+		if !ok {
+			continue
+		}
+		switch p.kind {
+		case progressSuffix:
+			sideFiles = append(sideFiles, p.start)
+		case garbageSuffix:
+			if !s.readOnly {
+				_ = os.Remove(filepath.Join(dir, f.Name())) // tried again at the next start
+			}
+		case writingSuffix:
+			torn = append(torn, p.start)
+		default:
+			info, err := f.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // deleted by the agent beside which we read
+			}
+			if err != nil {
+				return diskFault(dir, err)
+			}
+			st.index.insert(entry{start: p.start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
+		}
+	}
+	for _, start := range torn {
+		if err := s.loadTorn(st, start); err != nil {
+			return err
+		}
+	}
+	for _, start := range sideFiles {
+		s.loadSideFile(st, start)
+	}
+	return nil
+}
+
+func holdsSegments(files []fs.DirEntry) bool {
+	for _, f := range files {
+		if _, ok := parseName(f.Name()); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// loadTorn takes in a segment that was being written when the process ended.
+func (s *Store) loadTorn(st *stream, start int64) error {
+	if s.readOnly {
+		if info, err := os.Stat(filepath.Join(st.dir, writingName(start))); err == nil {
+			st.index.insert(entry{start: start, bytes: info.Size(), state: Writing})
+		}
+		return nil
+	}
+	e, err := s.recoverFile(st, start)
+	switch {
+	case errors.Is(err, mkv.ErrEmpty):
+		return nil
+	case err != nil:
+		var disk *health.Fault
+		if errors.As(err, &disk) {
+			return err
+		}
+		return s.quarantine(st, writingName(start), err)
+	}
+	st.index.insert(e)
+	return nil
+}
+
+// recoverFile repairs and seals a torn file. It fails with mkv.ErrEmpty when there was nothing in
+// it, and then the file is gone; with a *health.Fault when the disk fails; and else when the file
+// cannot be understood.
+func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
+	path := filepath.Join(st.dir, writingName(start))
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return entry{}, diskFault(st.dir, err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return entry{}, diskFault(st.dir, err)
+	}
+	recovered, err := mkv.Recover(f, info.Size())
+	if errors.Is(err, mkv.ErrEmpty) {
+		_ = os.Remove(path)
+		return entry{}, err
+	}
+	if err != nil {
+		var system *fs.PathError
+		if errors.As(err, &system) {
+			return entry{}, diskFault(st.dir, err)
+		}
+		return entry{}, err
+	}
+	e := entry{start: start, bytes: recovered.Size, state: Sealed}
+	frames := 0
+	for _, fragment := range recovered.Fragments {
+		e.length = max(e.length, uint32(min(max(fragment.Last.Milliseconds(), 0), maxLength)))
+		frames += fragment.Frames
+	}
+	if err := f.Sync(); err != nil {
+		return entry{}, diskFault(st.dir, err)
+	}
+	if err := st.rename(writingName(start), e.name()); err != nil {
+		return entry{}, diskFault(st.dir, err)
+	}
+	s.log.Info("recovered a segment that was being written when the agent ended",
+		zap.String("stream", st.name), zap.String("segment", e.name()),
+		zap.Int("frames", frames), zap.Int64("bytesCut", recovered.Cut))
+	return e, nil
+}
+
+// quarantine sets a file aside that cannot be understood. Nothing is ever deleted for that.
+func (s *Store) quarantine(st *stream, name string, cause error) error {
+	dir := filepath.Join(st.dir, quarantineName)
+	if err := os.MkdirAll(dir, directoryMode); err != nil {
+		return diskFault(dir, err)
+	}
+	if err := os.Rename(filepath.Join(st.dir, name), filepath.Join(dir, name)); err != nil {
+		return diskFault(dir, err)
+	}
+	s.log.Warn("set an unreadable file aside", zap.String("stream", st.name), zap.String("file", filepath.Join(dir, name)), zap.Error(cause))
+	s.health.Raise(health.Info, health.SystemFault(codeQuarantine, cause,
+		"Unreadable files were set aside in %s: look at them and delete them.", dir))
+	return syncDirectory(st.dir)
+}
+
+// loadSideFile reads which fragments of a segment are persisted. Without it they are sent again,
+// so an unreadable one is no reason to stop.
+func (s *Store) loadSideFile(st *stream, start int64) {
+	path := filepath.Join(st.dir, progressName(start))
+	i, ok := st.index.find(start)
+	if !ok {
+		if !s.readOnly {
+			_ = os.Remove(path) // its segment is gone
+		}
+		return
+	}
+	if st.index.entries[i].state == Uploaded {
+		return // keeps the reasons of refused fragments
+	}
+	p, err := loadProgress(path, start)
+	if err != nil {
+		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.name), zap.Error(err))
+		return
+	}
+	st.use(start).progress = p
+}

@@ -1,0 +1,333 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// DefaultFlushInterval bounds what a power cut takes of a recording.
+const DefaultFlushInterval = 2 * time.Second
+
+// Options are the settings of a Store.
+type Options struct {
+	// Dir is the recording directory; it is made when it is missing.
+	Dir string
+	// Log is where recovery and faults are told. Default: nowhere.
+	Log *zap.Logger
+	// Now is the wall clock. Default time.Now.
+	Now func() time.Time
+	// Health is the store's part of the agent's health. Default: one of its own.
+	Health *health.Part
+	// FlushInterval is how often Run syncs what was written. Default DefaultFlushInterval.
+	FlushInterval time.Duration
+}
+
+// Store is the recording directory. Safe for concurrent use.
+type Store struct {
+	dir      string
+	log      *zap.Logger
+	health   *health.Part
+	interval time.Duration
+	readOnly bool
+	lock     *os.File // nil when read-only
+
+	mu      sync.Mutex
+	closed  bool
+	streams map[string]*stream // guarded by mu, with all that hangs on it
+}
+
+// stream is one stream's segments.
+type stream struct {
+	name     string
+	dir      string
+	index    index
+	highest  int64 // newest producer time ever, also of media that is gone; math.MinInt64 when none
+	active   map[int64]*active
+	watchers []chan struct{}
+	paused   *health.Fault
+	deleting bool
+	garbage  []string // files that are deleted but for their removal
+}
+
+// active is what the store holds of a segment that is being written, read or uploaded.
+type active struct {
+	writer   *Writer // nil when finished
+	leases   int
+	progress *progress // nil when nothing of it is persisted
+}
+
+// Open takes the directory for this process, recovers what a crash left, and indexes it. It fails
+// with a *health.Fault when another agent has the directory, or when the disk does not serve.
+func Open(o Options) (*Store, error) {
+	s := newStore(o)
+	if err := os.MkdirAll(s.dir, directoryMode); err != nil {
+		return nil, diskFault(s.dir, err)
+	}
+	held, err := lock(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	s.lock = held
+	if err := s.load(); err != nil {
+		_ = held.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenReadOnly reads the directory beside a running agent, or without one. It changes nothing:
+// what a crash left is not recovered, and segments being written are listed as they are.
+func OpenReadOnly(o Options) (*Store, error) {
+	s := newStore(o)
+	s.readOnly = true
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newStore(o Options) *Store {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Health == nil {
+		o.Health = health.NewRegistry(o.Now).Part("", health.JobStore)
+	}
+	if o.FlushInterval <= 0 {
+		o.FlushInterval = DefaultFlushInterval
+	}
+	if o.Dir == "" {
+		o.Dir = "."
+	}
+	return &Store{dir: o.Dir, log: o.Log, health: o.Health, interval: o.FlushInterval, streams: make(map[string]*stream)}
+}
+
+// Close makes progress durable and gives the directory back. Writers must be sealed before.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	err := s.SyncProgress()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams {
+		for _, a := range st.active {
+			if a.progress != nil {
+				err = errors.Join(err, a.progress.close())
+			}
+		}
+	}
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
+
+// Dir is the recording directory.
+func (s *Store) Dir() string { return s.dir }
+
+// Streams lists the streams that have a directory, by name.
+func (s *Store) Streams() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]string, 0, len(s.streams))
+	for name, st := range s.streams {
+		if len(st.index.entries) > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Segments lists a stream's segments that have media in [from, to), oldest first; a zero time is
+// unbounded. O(log n) plus what it returns.
+func (s *Store) Segments(stream string, from, to time.Time) []Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return nil
+	}
+	i, j := st.index.overlapping(from, to)
+	list := make([]Info, 0, j-i)
+	for ; i < j; i++ {
+		list = append(list, st.info(st.index.entries[i]))
+	}
+	return list
+}
+
+func (st *stream) info(e entry) Info {
+	return Info{
+		Key:     Key{Stream: st.name, Start: e.start},
+		End:     time.UnixMilli(e.end()).UTC(),
+		Bytes:   e.bytes,
+		State:   e.state,
+		Refused: e.refused,
+	}
+}
+
+// Usage sums up a stream. Pending is what is not persisted yet.
+type Usage struct {
+	Segments        int
+	Bytes           int64
+	PendingBytes    int64
+	PendingDuration time.Duration
+	PendingSince    time.Time // producer time of the oldest pending media
+	Oldest          time.Time
+	Newest          time.Time
+}
+
+// Usage sums up a stream from memory.
+func (s *Store) Usage(stream string) Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil || len(st.index.entries) == 0 {
+		return Usage{}
+	}
+	entries := st.index.entries
+	u := Usage{
+		Segments: len(entries),
+		Bytes:    st.index.bytes,
+		Oldest:   time.UnixMilli(entries[0].start).UTC(),
+		Newest:   time.UnixMilli(st.index.lastEnd()).UTC(),
+	}
+	// Pending segments are the newest but for a few, so look from the end until all are found.
+	for i, left := len(entries)-1, st.index.pending; left > 0 && i >= 0; i-- {
+		if e := entries[i]; e.state != Uploaded {
+			left--
+			st.addPending(&u, e)
+		}
+	}
+	return u
+}
+
+func (st *stream) addPending(u *Usage, e entry) {
+	bytes, since := e.bytes, e.start
+	if a := st.active[e.start]; a != nil && a.progress != nil {
+		if a.progress.until >= e.end() {
+			return
+		}
+		bytes -= a.progress.bytes
+		since = max(since, a.progress.until)
+	}
+	if e.length == 0 && e.state == Writing {
+		return // no fragment is complete yet
+	}
+	u.PendingBytes += max(bytes, 0)
+	u.PendingDuration += time.Duration(e.end()-since) * time.Millisecond
+	u.PendingSince = time.UnixMilli(since).UTC()
+}
+
+// LastEnd is the newest producer time that the stream ever had: a new segment must start after
+// it. Zero when there is none.
+func (s *Store) LastEnd(stream string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return time.Time{}
+	}
+	last := max(st.highest, st.index.lastEnd())
+	if last == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.UnixMilli(last).UTC()
+}
+
+// Changes returns a channel that receives after a fragment of the stream was completed, or a
+// segment sealed or deleted (changes in quick succession may arrive as one), and a function that
+// ends the watch.
+func (s *Store) Changes(stream string) (changes <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stream(stream)
+	st.watchers = append(st.watchers, ch)
+	return ch, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if i := slices.Index(st.watchers, ch); i >= 0 {
+			st.watchers = slices.Delete(st.watchers, i, i+1)
+		}
+	}
+}
+
+// changed tells the watchers. Call with mu held.
+func (st *stream) changed() {
+	for _, ch := range st.watchers {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// stream gives the stream of that name, made in memory on first use. Call with mu held.
+func (s *Store) stream(name string) *stream {
+	st := s.streams[name]
+	if st == nil {
+		st = &stream{name: name, dir: filepath.Join(s.dir, directoryOf(name)), highest: math.MinInt64, active: make(map[int64]*active)}
+		s.streams[name] = st
+	}
+	return st
+}
+
+// use gives a segment's active part, made on first use. Call with mu held.
+func (st *stream) use(start int64) *active {
+	a := st.active[start]
+	if a == nil {
+		a = &active{}
+		st.active[start] = a
+	}
+	return a
+}
+
+// unuse forgets an active part that nothing needs any more. Call with mu held.
+func (st *stream) unuse(start int64) {
+	if a := st.active[start]; a != nil && a.writer == nil && a.leases == 0 && a.progress == nil {
+		delete(st.active, start)
+	}
+}
+
+// Pause makes Create refuse the stream with why, until Resume.
+func (s *Store) Pause(stream string, why *health.Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).paused = why
+}
+
+// Resume ends a pause.
+func (s *Store) Resume(stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).paused = nil
+}
+
+// rename moves a segment's file in its stream's directory. It is durable after syncDirectory,
+// which may take long on a slow disk and is therefore called without mu.
+func (st *stream) rename(from, to string) error {
+	return os.Rename(filepath.Join(st.dir, from), filepath.Join(st.dir, to))
+}
+
+func notFound(k Key) error {
+	return fmt.Errorf("segment %s of stream %s: %w", stamp(k.Start), k.Stream, ErrNotFound)
+}
