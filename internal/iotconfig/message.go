@@ -158,7 +158,7 @@ type syncStatus struct {
 	StreamARN           string `json:"StreamARN,omitempty"`
 	SyncStatus          string `json:"SyncStatus"`
 	FailedStatusDetails string `json:"FailedStatusDetails,omitempty"`
-	LastUpdatedTime     epoch  `json:"LastUpdatedTime"`
+	LastUpdatedTime     epoch  `json:"LastUpdatedTime,omitzero"`
 	Time                epoch  `json:"Time"`
 }
 
@@ -184,8 +184,8 @@ type streamJobsDoc struct {
 type jobDoc struct {
 	Status            string `json:"Status"`
 	Details           string `json:"Details,omitempty"`
-	LastCollectedTime epoch  `json:"LastCollectedTime"`
-	LastUpdatedTime   epoch  `json:"LastUpdatedTime"`
+	LastCollectedTime epoch  `json:"LastCollectedTime,omitzero"`
+	LastUpdatedTime   epoch  `json:"LastUpdatedTime,omitzero"`
 }
 
 func shorten(s string) string {

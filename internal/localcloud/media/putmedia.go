@@ -74,6 +74,8 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 		reset(w)
 	case errors.Is(end, errDisplaced), errors.Is(end, errClosed):
 		panic(http.ErrAbortHandler) // closes the connection without ending the answer
+	case errors.Is(end, errIdle):
+		_ = rc.SetWriteDeadline(time.Now().Add(lingerAfterEnd)) // for the end of the answer
 	}
 	_ = rc.SetReadDeadline(time.Now().Add(lingerAfterEnd))
 }

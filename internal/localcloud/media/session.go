@@ -66,8 +66,8 @@ func fail(id int, format string, args ...any) *failure {
 func (se *session) run() error {
 	stopDeadline := context.AfterFunc(se.ctx, func() {
 		past := time.Unix(1, 0)
-		_ = se.rc.SetReadDeadline(past) // frees a blocked read
 		_ = se.rc.SetWriteDeadline(past)
+		_ = se.rc.SetReadDeadline(past) // frees a blocked read, and thereby ends the session
 	})
 	defer stopDeadline()
 	se.bytes = &meteredBody{se: se, rate: se.service.faults.readRate(se.st.name)}

@@ -1,0 +1,466 @@
+package iotconfig
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// online returns a running hub that is connected and at rest: its first listings are done.
+func online(t *testing.T, b testBroker, ca *iottest.Authority) (*testHubSource, *cloudSide) {
+	t.Helper()
+	return onlineAt(t, b.address(), b, ca)
+}
+
+func onlineAt(t *testing.T, endpoint string, b testBroker, ca *iottest.Authority) (*testHubSource, *cloudSide) {
+	t.Helper()
+	cloud := newCloudSide(t, b, ca)
+	hub := newTestHub(t, endpoint, t.TempDir(), ca.Device(testThing))
+	hub.run()
+	cloud.awaitAgent("online")
+	hub.awaitApply()
+	hub.awaitListing(2) // at start and after the connection
+	return hub, cloud
+}
+
+func TestTheWholeConversationWithEitherBroker(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(*testing.T, *iottest.Authority) testBroker{
+		"embedded":  func(t *testing.T, ca *iottest.Authority) testBroker { return newEmbedded(t, ca) },
+		"mosquitto": func(t *testing.T, ca *iottest.Authority) testBroker { return newMosquitto(t, ca) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ca := iottest.NewAuthority(t)
+			b := start(t, ca)
+			internet := newLink(t, b.address())
+			hub, cloud := onlineAt(t, internet.Addr().String(), b, ca)
+
+			cloud.send("update", updateOf("cam", 1_700_000_000.123))
+			if s := cloud.awaitSync("cam", Acknowledged); !s.LastUpdatedTime.Equal(time.UnixMilli(1_700_000_000_123)) || s.StreamARN != streamARN("cam") {
+				t.Errorf("acknowledged %+v", s)
+			}
+			applied := hub.awaitApply("cam")
+			if applied[0].Config.HubDeviceArn != testHub || !applied[0].LastUpdated.Equal(time.UnixMilli(1_700_000_000_123)) {
+				t.Errorf("applied %+v", applied[0])
+			}
+			cloud.awaitSync("cam", InSync)
+			if url, err := hub.CameraURL(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
+				t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)
+			}
+
+			// Redelivered: answered, not applied. Newer with the same content: applied.
+			cloud.send("update", updateOf("cam", 1_700_000_000.123))
+			cloud.awaitSync("cam", InSync)
+			hub.noApply()
+			cloud.send("update", updateOf("cam", 1_700_000_009))
+			cloud.awaitSync("cam", Acknowledged)
+			hub.awaitApply("cam")
+			cloud.awaitSync("cam", InSync)
+
+			// Stale: ignored, and told how it stands.
+			cloud.send("update", updateOf("cam", 1_600_000_000))
+			if s := cloud.awaitSync("cam", InSync); !s.LastUpdatedTime.Equal(time.Unix(1_700_000_009, 0)) {
+				t.Errorf("a stale message is answered with %+v", s)
+			}
+			hub.noApply()
+
+			// Jobs.
+			hub.setJobs(JobStatus{StreamName: "cam", Recorder: &JobState{Status: health.UserError, Details: "The camera is off.", Updated: time.Unix(1_700_000_010, 0)}})
+			cloud.await("the jobs' status", "jobs/status", func(payload []byte) bool {
+				var s jobsStatus
+				return json.Unmarshal(payload, &s) == nil && len(s.Streams) == 1 && s.Streams[0].Recorder != nil &&
+					s.Streams[0].Recorder.Status == "USER_ERROR" && s.Streams[0].Recorder.Details == "The camera is off." &&
+					s.Streams[0].Recorder.LastUpdatedTime.Equal(time.Unix(1_700_000_010, 0)) && !s.Streams[0].Recorder.LastCollectedTime.IsZero()
+			})
+
+			// Cut off, and back: listed again, and told what was missed meanwhile.
+			internet.cut()
+			cloud.awaitAgent("offline")
+			hub.awaitCondition(codeMQTT, "IoT")
+			hub.kvs.set(listedAs(t, "cam", 1_700_000_020, syncing))
+			hub.requestListing()
+			hub.awaitApply("cam") // the listing does not need the broker
+			cloud.send("update", updateOf("cam-3", 1_700_000_021))
+			internet.mend()
+			cloud.awaitSync("cam", InSync)
+			hub.awaitApply("cam", "cam-3")
+			cloud.awaitSync("cam-3", InSync)
+			hub.awaitCondition(codeMQTT, "")
+
+			// Refresh.
+			hub.kvs.set(listedAs(t, "cam", 1_700_000_020, InSync), listedAs(t, "cam-2", 1_700_000_030, syncing))
+			cloud.send("refresh", []byte("{}"))
+			hub.awaitApply("cam", "cam-2", "cam-3")
+			cloud.awaitSync("cam-2", InSync)
+
+			// Delete.
+			hub.kvs.set(listedAs(t, "cam-2", 1_700_000_030, InSync))
+			cloud.send("delete", deleteOf("cam", 1_700_000_040))
+			cloud.awaitSync("cam", DeletingAcknowledged)
+			hub.awaitRemove("cam")
+			cloud.awaitSync("cam", Deleted)
+			cloud.send("delete", deleteOf("cam", 1_700_000_040))
+			cloud.awaitSync("cam", Deleted)
+
+			hub.stop()
+			cloud.awaitAgent("offline")
+		})
+	}
+}
+
+func TestBadMessagesOverTheWireAreAnsweredAndHarmNothing(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	hub, cloud := online(t, newEmbedded(t, ca), ca)
+	cloud.send("update", updateOf("cam", 1_600_000_000))
+	hub.awaitApply("cam")
+	cloud.awaitSync("cam", InSync)
+	for _, row := range badMessages() {
+		cloud.send("update", []byte(row.payload))
+		if row.stream == "" {
+			continue
+		}
+		if s := cloud.awaitSync("cam", SyncFailed); !s.LastUpdatedTime.Equal(row.at) && !row.at.IsZero() {
+			t.Errorf("%s: answered %+v", row.name, s)
+		}
+	}
+	for _, garbage := range []string{"", "[]", `{"StreamName":"cam"}`, `{"StreamName":"cam","LastUpdatedTime":"x"}`} {
+		cloud.send("delete", []byte(garbage))
+	}
+	cloud.awaitSync("cam", DeleteFailed)
+	cloud.send("refresh", []byte("garbage is as good as {}"))
+	hub.awaitListing(1)
+	hub.noApply()
+	cloud.send("update", updateOf("cam", 1_700_000_100))
+	hub.awaitApply("cam")
+	cloud.awaitSync("cam", InSync)
+	hub.awaitCondition(codeMessage, "")
+	hub.awaitCondition(refusedCode("cam"), "")
+	if len(hub.applier.removed) > 0 {
+		t.Error("garbage removed a stream")
+	}
+}
+
+func TestAConfigurationOfAnotherHubIsRefused(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	hub, cloud := online(t, newEmbedded(t, ca), ca)
+	for i, foreign := range []string{"arn:aws:iot:us-west-2:123456789012:thing/hub-2", "arn:aws:iot:us-west-2:999999999999:thing/hub-1", "arn:aws:iot:eu-west-1:123456789012:thing/hub-1"} {
+		cloud.send("update", []byte(strings.Replace(string(updateOf("cam", 1_700_000_000+float64(i))), testHub, foreign, 1)))
+		if s := cloud.awaitSync("cam", SyncFailed); !strings.Contains(s.FailedStatusDetails, foreign) || !strings.Contains(s.FailedStatusDetails, testHub) {
+			t.Errorf("details: %s", s.FailedStatusDetails)
+		}
+	}
+	hub.noApply()
+	hub.awaitCondition(refusedCode("cam"), "thing/hub-1")
+}
+
+func TestAnInvalidConfigurationLeavesTheOneBeforeInForce(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	hub, cloud := online(t, newEmbedded(t, ca), ca)
+	cloud.send("update", updateOf("cam", 1_700_000_000))
+	hub.awaitApply("cam")
+	cloud.awaitSync("cam", InSync)
+	bad := strings.Replace(string(updateOf("cam", 1_700_000_005)), `"EdgeConfig":{`, `"EdgeConfig":{"DeletionConfig":{"EdgeRetentionInHours":0,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":1}},`, 1)
+	cloud.send("update", []byte(bad))
+	s := cloud.awaitSync("cam", SyncFailed)
+	for _, part := range []string{"DeletionConfig.EdgeRetentionInHours is 0", "DeletionConfig.LocalSizeConfig.MaxLocalMediaSizeInMB is 1"} {
+		if !strings.Contains(s.FailedStatusDetails, part) {
+			t.Errorf("the details lack %q: %s", part, s.FailedStatusDetails)
+		}
+	}
+	hub.noApply()
+	// A later, good one of another stream applies both, the old version of the first.
+	cloud.send("update", updateOf("cam-2", 1_700_000_006))
+	if applied := hub.awaitApply("cam", "cam-2"); !applied[0].LastUpdated.Equal(time.Unix(1_700_000_000, 0)) {
+		t.Errorf("applied version %v", applied[0].LastUpdated)
+	}
+}
+
+func TestAFailedApplicationIsToldAndTriedAgain(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	hub, cloud := online(t, newEmbedded(t, ca), ca)
+	hub.applier.answer("cam", errors.New("The disk is full."))
+	cloud.send("update", updateOf("cam", 1_700_000_000))
+	if s := cloud.awaitSync("cam", SyncFailed); s.FailedStatusDetails != "The disk is full." {
+		t.Errorf("details: %s", s.FailedStatusDetails)
+	}
+	hub.awaitCondition(applyCode("cam"), "The disk is full.")
+	hub.applier.answer("cam", nil)
+	cloud.awaitSync("cam", InSync)
+	hub.awaitCondition(applyCode("cam"), "")
+}
+
+func TestAFailedDeletionIsToldAndTriedAgain(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	hub, cloud := online(t, newEmbedded(t, ca), ca)
+	cloud.send("update", updateOf("cam", 1_700_000_000))
+	cloud.awaitSync("cam", InSync)
+	hub.applier.answerRemove(errors.New("A file is busy."))
+	cloud.send("delete", deleteOf("cam", 1_700_000_001))
+	cloud.awaitSync("cam", DeletingAcknowledged)
+	if s := cloud.awaitSync("cam", DeleteFailed); s.FailedStatusDetails != "A file is busy." {
+		t.Errorf("details: %s", s.FailedStatusDetails)
+	}
+	hub.applier.answerRemove(nil)
+	cloud.awaitSync("cam", Deleted)
+}
+
+func TestAStreamMissingFromCompleteListingsIsRemovedAndAFailedListingRemovesNothing(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	hub, cloud := online(t, newEmbedded(t, ca), ca)
+	hub.kvs.set(listedAs(t, "a", 1_700_000_000, syncing), listedAs(t, "b", 1_700_000_000, syncing))
+	cloud.send("refresh", nil)
+	hub.awaitApply("a", "b")
+	cloud.send("update", updateOf("pushed", 1_700_000_000)) // the control plane does not know it
+	hub.awaitApply("a", "b", "pushed")
+
+	hub.kvs.failWith(health.UserFault("denied", nil, "The hub's role may not list."))
+	cloud.send("refresh", nil)
+	hub.awaitCondition(codeList, "may not list")
+	hub.awaitListing(3)
+	if len(hub.applier.removed) > 0 {
+		t.Fatal("a failed listing removed a stream")
+	}
+
+	hub.kvs.set(listedAs(t, "b", 1_700_000_000, InSync))
+	hub.awaitRemove("a")
+	cloud.awaitSync("a", Deleted)
+	hub.awaitCondition(codeList, "")
+	hub.awaitListing(1)
+	if len(hub.applier.removed) > 0 {
+		t.Error("more than the missing stream was removed")
+	}
+}
+
+func TestADeletionThatIsListedIsCarriedOut(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	hub, cloud := online(t, newEmbedded(t, ca), ca)
+	hub.kvs.set(listedAs(t, "a", 1_700_000_000, syncing))
+	cloud.send("refresh", nil)
+	hub.awaitApply("a")
+	hub.kvs.set(listedAs(t, "a", 1_700_000_000, deleting))
+	cloud.send("refresh", nil)
+	hub.awaitRemove("a")
+	cloud.awaitSync("a", Deleted)
+	// AWS keeps the record: it must not be removed over and over.
+	cloud.send("refresh", nil)
+	cloud.awaitSync("a", Deleted)
+	if len(hub.applier.removed) > 0 {
+		t.Error("removed twice")
+	}
+}
+
+func TestStatusesMadeOfflineReachTheCloudWithTheNextConnection(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	b := newEmbedded(t, ca)
+	internet := newLink(t, b.address())
+	hub, cloud := onlineAt(t, internet.Addr().String(), b, ca)
+	internet.cut()
+	hub.awaitCondition(codeMQTT, "IoT")
+	hub.kvs.set(listedAs(t, "a", 1_700_000_000, syncing))
+	hub.requestListing()
+	hub.awaitApply("a")
+	internet.mend()
+	cloud.awaitSync("a", InSync)
+}
+
+func TestAHubBootsOfflineWithWhatItKnew(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	b := newEmbedded(t, ca)
+	cloud := newCloudSide(t, b, ca)
+	dir, device := t.TempDir(), ca.Device(testThing)
+	hub := newTestHub(t, b.address(), dir, device)
+	hub.run()
+	cloud.awaitAgent("online")
+	cloud.send("update", updateOf("cam", 1_700_000_000))
+	cloud.awaitSync("cam", InSync)
+	if _, err := hub.CameraURL(t.Context(), testSecret); err != nil {
+		t.Fatal(err)
+	}
+	hub.stop()
+	for _, name := range []string{lastGoodFile, camerasFile} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, answers nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	hub = newTestHub(t, silent.Addr().String(), dir, device)
+	hub.kvs.block = true
+	hub.secrets.block = make(chan struct{})
+	began := time.Now()
+	hub.run()
+	if applied := hub.awaitApply("cam"); !applied[0].LastUpdated.Equal(time.Unix(1_700_000_000, 0)) {
+		t.Errorf("applied %+v", applied[0])
+	}
+	if url, err := hub.CameraURL(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
+		t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("with everything black-holed it took %v", took)
+	}
+	hub.stop()
+}
+
+func TestADeletionInterruptedByAPowerCutIsFinishedAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	dir := t.TempDir()
+	hub := newTestHub(t, "127.0.0.1:1", dir, ca.Device(testThing))
+	c, err := parseUpdate(updateOf("cam", 1_700_000_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub.mergeUpdate(c, nil, "")
+	hub.mergeDelete(version("cam", 1), nil)
+	hub.save()
+
+	hub = newTestHub(t, "127.0.0.1:1", dir, ca.Device(testThing))
+	hub.run()
+	hub.awaitApply()
+	hub.awaitRemove("cam")
+}
+
+func TestDamagedStateIsReportedAndNeverFatal(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	dir := t.TempDir()
+	for _, name := range []string{lastGoodFile, camerasFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(`{"SHA256":"x","State":{}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hub := newTestHub(t, "127.0.0.1:1", dir, ca.Device(testThing))
+	hub.awaitCondition(codeState, lastGoodFile+corruptSuffix)
+	hub.awaitCondition(codeCameraStore, "set aside")
+	hub.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing))
+	hub.run()
+	hub.awaitApply("cam")
+	hub.awaitCondition(codeState, "")
+}
+
+func TestAStateDirectoryThatCannotBeWrittenStopsNothing(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	dir := t.TempDir()
+	hub := newTestHub(t, "127.0.0.1:1", dir, ca.Device(testThing))
+	if err := os.RemoveAll(dir); err != nil { // root writes anywhere, except where nothing is
+		t.Fatal(err)
+	}
+	hub.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing))
+	hub.run()
+	hub.awaitApply("cam")
+	hub.awaitCondition(codeState, "writable")
+}
+
+func TestTheHubsARNIsLearntFromItsFirstConfiguration(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	b := newEmbedded(t, ca)
+	cloud := newCloudSide(t, b, ca)
+	hub := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing), func(o *Options) { o.HubDeviceARN = "" })
+	hub.run()
+	cloud.awaitAgent("online")
+	cloud.send("update", []byte(strings.Replace(string(updateOf("cam", 1_700_000_000)), "thing/hub-1", "thing/hub-2", 1)))
+	cloud.awaitSync("cam", SyncFailed)
+	cloud.send("update", updateOf("cam", 1_700_000_001))
+	cloud.awaitSync("cam", InSync)
+	hub.awaitListing(1)
+	if got := hub.hubARN(); got != testHub {
+		t.Errorf("learnt %q", got)
+	}
+}
+
+func TestAHubThatMovedToAnotherAccountDropsTheOldConfigurationsButNotTheirMedia(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	dir := t.TempDir()
+	hub := newTestHub(t, "127.0.0.1:1", dir, ca.Device(testThing))
+	hub.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing))
+	hub.run()
+	hub.awaitApply("cam")
+	hub.awaitListing(1)
+	hub.stop()
+	moved := strings.Replace(testHub, "123456789012", "999999999999", 1)
+	hub = newTestHub(t, "127.0.0.1:1", dir, ca.Device(testThing), func(o *Options) {
+		o.HubDeviceARN = ""
+		o.FindHubARN = func(ctx context.Context) (string, error) { return moved, nil }
+	})
+	hub.run()
+	hub.awaitApply("cam") // what it knew
+	hub.awaitApply()      // what it learnt
+	hub.awaitCondition(codeHub, moved)
+	hub.awaitListing(1)
+	if len(hub.applier.removed) > 0 {
+		t.Error("media was removed")
+	}
+}
+
+func TestARefusedDeviceCertificateIsOneSentence(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	b := newEmbedded(t, ca)
+	stranger := iottest.NewAuthority(t).Device(testThing)
+	stranger.RootCAs = ca.Pool()
+	hub := newTestHub(t, b.address(), t.TempDir(), stranger)
+	hub.run()
+	hub.awaitCondition(codeMQTT, "certificate")
+}
+
+func TestTheLastWillSaysOfflineWhenTheAgentDies(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	b := newEmbedded(t, ca)
+	_, cloud := online(t, b, ca)
+	b.kick(testThing)
+	cloud.awaitAgent("offline")
+	cloud.awaitAgent("online")
+}
+
+func TestManyMessagesAtOnceAreAppliedTogether(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	hub, cloud := online(t, newEmbedded(t, ca), ca)
+	const n = 64 // far above the 16 streams of AWS's agent
+	for i := range n {
+		cloud.send("update", updateOf(fmt.Sprintf("cam-%02d", i), 1_700_000_000))
+	}
+	var want []string
+	for i := range n {
+		want = append(want, fmt.Sprintf("cam-%02d", i))
+	}
+	hub.awaitApply(want...)
+	inSync := make(map[string]bool)
+	for len(inSync) < n {
+		cloud.await("all in sync", "config/status", func(payload []byte) bool {
+			var s syncStatus
+			if json.Unmarshal(payload, &s) == nil && s.SyncStatus == InSync {
+				inSync[s.StreamName] = true
+			}
+			return true
+		})
+	}
+}

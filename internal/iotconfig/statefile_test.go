@@ -1,0 +1,118 @@
+package iotconfig
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+type testState struct{ Value string }
+
+func openTestDir(t *testing.T) stateDir {
+	t.Helper()
+	d, err := openStateDir(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestStateFilesAreForTheAgentOnly(t *testing.T) {
+	t.Parallel()
+	d := openTestDir(t)
+	if err := d.write("a.json", testState{"x"}); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]fs.FileMode{d.path: 0o700 | fs.ModeDir, filepath.Join(d.path, "a.json"): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != want {
+			t.Errorf("%s: mode %v, %v; want %v", path, info.Mode(), err, want)
+		}
+	}
+	open := filepath.Join(t.TempDir(), "open")
+	if err := os.Mkdir(open, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openStateDir(open); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(open); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("a directory open to others stays so: %v, %v", info.Mode(), err)
+	}
+}
+
+func TestStateComesBackAndAMissingOneIsNoFault(t *testing.T) {
+	t.Parallel()
+	d := openTestDir(t)
+	var got testState
+	if err := d.read("a.json", &got); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing: got %v", err)
+	}
+	for _, value := range []string{"one", "two"} {
+		if err := d.write("a.json", testState{value}); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.read("a.json", &got); err != nil || got.Value != value {
+			t.Errorf("got %q, %v; want %q", got.Value, err, value)
+		}
+	}
+	entries, err := os.ReadDir(d.path)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("left in the directory: %v, %v", entries, err)
+	}
+}
+
+func TestDamagedStateIsSetAside(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func([]byte) []byte{
+		"empty":       func([]byte) []byte { return nil },
+		"zeros":       func(b []byte) []byte { return make([]byte, len(b)) },
+		"cut off":     func(b []byte) []byte { return b[:len(b)/2] },
+		"one bit":     func(b []byte) []byte { return []byte(strings.Replace(string(b), `"value"`, `"valuf"`, 1)) },
+		"another doc": func([]byte) []byte { return []byte(`{"SHA256":"","State":null}`) },
+		"a list":      func([]byte) []byte { return []byte(`[1]`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := openTestDir(t)
+			if err := d.write("a.json", testState{"value"}); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(d.path, "a.json")
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, damage(data), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var got testState
+			if err := d.read("a.json", &got); !errors.Is(err, errCorrupt) {
+				t.Fatalf("got %v, %v; want errCorrupt", got, err)
+			}
+			if _, err := os.Stat(path + corruptSuffix); err != nil {
+				t.Errorf("not set aside: %v", err)
+			}
+			if err := d.read("a.json", &got); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the second time: %v", err)
+			}
+		})
+	}
+}
+
+func TestLeftoversOfAnInterruptedWriteAreSwept(t *testing.T) {
+	t.Parallel()
+	d := openTestDir(t)
+	leftover := filepath.Join(d.path, "config.json.new-123")
+	if err := os.WriteFile(leftover, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.sweep(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(leftover); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("still there: %v", err)
+	}
+}
