@@ -1,0 +1,191 @@
+package fakecam
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+const clockRate = 90000 // RTP ticks per second, of H.264 and of MJPEG
+
+// controls is what the misbehaviour hooks change under the feet of running players.
+type controls struct {
+	// Players hold mu for reading while they queue a frame, so that a hook, once it
+	// returns, holds for all later frames.
+	mu      sync.RWMutex
+	stalled bool
+	jump    int64 // RTP ticks, all jumps so far
+	clip    *clip
+	changed chan struct{} // closed and replaced when stalled changes
+}
+
+// current is the clip that new sessions play.
+func (c *controls) current() *clip {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.clip
+}
+
+// stall stops or resumes all players.
+func (c *controls) stall(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stalled != on {
+		c.stalled = on
+		close(c.changed)
+		c.changed = make(chan struct{})
+	}
+}
+
+// sink takes the packets of one session. Packets that it took are written in order.
+type sink interface {
+	// room says whether n more packets can be queued.
+	room(n int) bool
+	// write queues one packet; the payload may be reused after it returns.
+	write(payload []byte, timestamp uint32, marker bool)
+	// flush says that the n packets just written are a whole frame.
+	flush(n int)
+	// skip says that a frame was left out.
+	skip()
+}
+
+// player plays the clip of its camera to one session, from a keyframe on.
+type player struct {
+	controls *controls
+	sink     sink
+	fps      float64
+	budget   float64 // bytes a frame to fill up to, 0 for no filler
+	inband   bool    // parameter sets are sent before keyframes
+	stamped  bool    // frames carry a Stamp: not in MJPEG
+
+	counter uint64 // of the next frame
+	origin  uint32 // RTP timestamp of slot 0
+	jumped  int64  // controls.jump when the session began
+
+	clip    *clip
+	next    int // index of the next frame in clip
+	needKey bool
+	credit  float64 // bytes that frames so far fell short of the budget
+	filler  *filler
+	stamp   []byte
+}
+
+// run plays until stop is closed. Frames are due at fixed times counted from the first one, so
+// that late wake-ups do not add up; a player that was held up sends what is due at once.
+func (p *player) run(stop <-chan struct{}) {
+	p.filler = newFiller()
+	p.clip = p.controls.current()
+
+	begin := time.Now()
+	slot := int64(0) // frame times since begin
+	stalled := false
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		p.controls.mu.RLock()
+		if p.controls.stalled {
+			changed := p.controls.changed
+			p.controls.mu.RUnlock()
+			stalled = true
+			select {
+			case <-changed:
+				continue
+			case <-stop:
+				return
+			}
+		}
+		if stalled {
+			// The camera's clock went on during the stall: frames go on at the next frame time.
+			stalled = false
+			slot = max(slot, int64(math.Ceil(time.Since(begin).Seconds()*p.fps)))
+		}
+		changed := p.controls.changed
+		wait := time.Until(begin.Add(time.Duration(float64(slot) / p.fps * float64(time.Second))))
+		if wait <= 0 {
+			p.frame(slot)
+			slot++
+		}
+		p.controls.mu.RUnlock()
+		if wait <= 0 {
+			select {
+			case <-stop:
+				return
+			default:
+				continue
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-stop:
+			return
+		}
+	}
+}
+
+// frame queues the frame of one slot. It is called with controls.mu held for reading.
+func (p *player) frame(slot int64) {
+	if p.clip.frames[p.next].key && p.clip != p.controls.clip {
+		p.clip, p.next = p.controls.clip, 0
+	}
+	f := &p.clip.frames[p.next]
+	p.next = (p.next + 1) % len(p.clip.frames)
+
+	packets, size := len(f.body), f.bodySize
+	params := f.params
+	if !p.inband {
+		params = nil
+	} else {
+		size += f.paramsSize
+	}
+	packets += len(params)
+	if p.stamped {
+		p.stamp = Stamp{Counter: p.counter, Sent: time.Now()}.append(p.stamp[:0])
+		packets++
+		size += 4 + len(p.stamp)
+	}
+	credit, fill := p.credit, 0
+	if p.budget > 0 {
+		credit += p.budget - float64(size)
+		if fill = int(credit); fill < minFiller {
+			fill = 0
+		}
+		credit -= float64(fill)
+	}
+	packets += p.filler.count(fill)
+
+	if p.needKey && !f.key || !p.sink.room(packets) {
+		// After a gap only a keyframe can be decoded.
+		p.needKey = true
+		p.sink.skip()
+		return
+	}
+	p.needKey = false
+	p.credit = credit
+
+	timestamp := p.timestamp(slot)
+	left := packets
+	send := func(payload []byte) {
+		left--
+		p.sink.write(payload, timestamp, left == 0)
+	}
+	for _, payload := range params {
+		send(payload)
+	}
+	if p.stamped {
+		send(p.stamp)
+	}
+	for _, payload := range f.body {
+		send(payload)
+	}
+	p.filler.each(fill, send)
+	p.counter++
+	p.sink.flush(packets)
+}
+
+// timestamp is the RTP timestamp of a slot, in ticks.
+func (p *player) timestamp(slot int64) uint32 {
+	ticks := int64(math.Round(float64(slot) * clockRate / p.fps))
+	return p.origin + uint32(ticks+p.controls.jump-p.jumped)
+}
