@@ -1,0 +1,43 @@
+package localcloud
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// handleCredentials is the IoT credentials endpoint. The connection has a client certificate of
+// ours, TLS has seen to that.
+// Source: IoT Core developer guide, "Authorizing direct calls to AWS services".
+func (c *Cloud) handleCredentials(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("x-amzn-RequestId", requestID())
+	status, answer := c.credentialsFor(r)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer) // the client may be gone; there is nobody else to tell
+}
+
+func (c *Cloud) credentialsFor(r *http.Request) (status int, answer any) {
+	message := func(text string) map[string]string { return map[string]string{"message": text} }
+	thing := r.TLS.PeerCertificates[0].Subject.CommonName
+	switch {
+	case r.Method != http.MethodGet:
+		return http.StatusMethodNotAllowed, message("only GET is allowed")
+	case r.URL.Path != "/role-aliases/"+RoleAlias+"/credentials":
+		return http.StatusNotFound, message("Role alias does not exist")
+	case r.Header.Get("x-amzn-iot-thingname") != thing:
+		return http.StatusForbidden, message("Access Denied: x-amzn-iot-thingname must be the thing of the certificate")
+	case c.isRevoked(thing):
+		return http.StatusForbidden, message("Access Denied: the certificate is not active")
+	}
+	key := c.keys.issue(thing, time.Now())
+	return http.StatusOK, map[string]any{"credentials": map[string]string{
+		"accessKeyId": key.ID, "secretAccessKey": key.Secret, "sessionToken": key.Token, "expiration": key.Expires.Format(time.RFC3339),
+	}}
+}
+
+func (c *Cloud) isRevoked(thing string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.doc.Revoked[thing]
+}

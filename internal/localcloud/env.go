@@ -1,0 +1,46 @@
+package localcloud
+
+import "go.uber.org/zap"
+
+// EnvVar is one variable of an environment.
+type EnvVar struct{ Name, Value string }
+
+// String gives NAME=value.
+func (v EnvVar) String() string { return v.Name + "=" + v.Value }
+
+// AddThing makes the device certificate of a thing unless it has one.
+func (c *Cloud) AddThing(thing string) error { return c.pki.device(thing) }
+
+// AgentEnv is what the agent of a thing needs to find this cloud. It makes the device certificate
+// if needed; should that fail, the log says why, and the agent will miss the files by name.
+func (c *Cloud) AgentEnv(thing string) []EnvVar {
+	if err := c.AddThing(thing); err != nil {
+		c.log.Error("a thing has no certificate", zap.String("thing", thing), zap.Error(err))
+	}
+	return []EnvVar{
+		{"AWS_REGION", Region},
+		{"AWS_IOT_CA_CERT", c.pki.caFile()},
+		{"AWS_IOT_CORE_CERT", c.pki.certFile(thing)},
+		{"AWS_IOT_CORE_PRIVATE_KEY", c.pki.keyFile(thing)},
+		{"AWS_IOT_CORE_CREDENTIAL_ENDPOINT", c.CredentialEndpoint()},
+		{"AWS_IOT_CORE_DATA_ATS_ENDPOINT", c.MQTTEndpoint()},
+		{"AWS_IOT_CORE_ROLE_ALIAS", RoleAlias},
+		{"AWS_IOT_CORE_THING_NAME", thing},
+		{"AWS_ENDPOINT_URL", c.Endpoint()},
+		{"AWS_CA_BUNDLE", c.pki.caFile()},
+	}
+}
+
+// UserEnv is what the AWS CLI and the SDKs need to act as the owner of the account.
+func (c *Cloud) UserEnv() []EnvVar {
+	key := c.keys.user()
+	return []EnvVar{
+		{"AWS_ENDPOINT_URL", c.Endpoint()},
+		{"AWS_CA_BUNDLE", c.pki.caFile()},
+		{"AWS_ACCESS_KEY_ID", key.ID},
+		{"AWS_SECRET_ACCESS_KEY", key.Secret},
+		{"AWS_REGION", Region},
+		{"AWS_DEFAULT_REGION", Region},
+		{"AWS_ACCOUNT_ID", Account},
+	}
+}
