@@ -64,7 +64,7 @@ func startBroker(c *Cloud, l *gate) (*broker, error) {
 		hear(topicJobs, 2, c.hearJobs),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("the local cloud's message broker cannot start: %w", errors.Join(err, b.server.Close()))
+		return nil, fmt.Errorf("the local cloud's message broker cannot start: %w", errors.Join(err, b.server.Close(), l.Close()))
 	}
 	return b, nil
 }
