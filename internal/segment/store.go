@@ -187,6 +187,7 @@ func (st *stream) info(e entry) Info {
 // Usage sums up a stream. Pending is what is not persisted yet.
 type Usage struct {
 	Segments        int
+	Uploaded        int // of Segments
 	Bytes           int64
 	PendingBytes    int64
 	PendingDuration time.Duration
@@ -206,6 +207,7 @@ func (s *Store) Usage(stream string) Usage {
 	entries := st.index.entries
 	u := Usage{
 		Segments: len(entries),
+		Uploaded: len(entries) - st.index.pending,
 		Bytes:    st.index.bytes,
 		Oldest:   time.UnixMilli(entries[0].start).UTC(),
 		Newest:   time.UnixMilli(st.index.lastEnd()).UTC(),

@@ -1,0 +1,311 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// Store is what a Keeper needs of the segment store.
+type Store interface {
+	Streams() []string
+	Segments(stream string, from, to time.Time) []segment.Info
+	Usage(stream string) segment.Usage
+	Delete(segment.Key) error
+	Pause(stream string, why *health.Fault)
+	Resume(stream string)
+	DiskFree() (free, total uint64, err error)
+}
+
+// DefaultInterval is the time between passes.
+const DefaultInterval = 5 * time.Second
+
+// Options are the settings of a Keeper.
+type Options struct {
+	Store Store
+	// Default holds for streams without a policy of their own: media on disk whose stream is no
+	// longer configured.
+	Default Policy
+	// MinFree is what must stay free of the disk, given its size, in bytes. Default DefaultMinFree.
+	MinFree func(total uint64) uint64
+	// Interval between passes. Default DefaultInterval.
+	Interval time.Duration
+	// Health gets conditions and counts, by stream. Required.
+	Health *health.Registry
+	// Log. Default none.
+	Log *zap.Logger
+	// Now is the wall clock. Default time.Now.
+	Now func() time.Time
+	// Uptime is a clock that never steps; the two together show steps. Default: since New.
+	Uptime func() time.Duration
+}
+
+// DefaultMinFree is 5 % of the disk, or 1 GiB when that is less.
+func DefaultMinFree(total uint64) uint64 { return min(total/20, 1<<30) }
+
+// Keeper deletes what the policies no longer keep.
+type Keeper struct {
+	o     Options
+	wake  chan struct{}
+	clock plausibility
+
+	mu       sync.Mutex
+	policies map[string]Policy // by stream, guarded by mu
+
+	// Used by Run's goroutine only.
+	paused map[string]string    // streams that may not record, and the code of the reason
+	lost   map[string]time.Time // streams whose media went before its upload, and when last
+}
+
+// New makes a Keeper.
+func New(o Options) *Keeper {
+	if o.MinFree == nil {
+		o.MinFree = DefaultMinFree
+	}
+	if o.Interval <= 0 {
+		o.Interval = DefaultInterval
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Uptime == nil {
+		began := time.Now()
+		o.Uptime = func() time.Duration { return time.Since(began) }
+	}
+	return &Keeper{
+		o: o, wake: make(chan struct{}, 1), policies: make(map[string]Policy),
+		paused: make(map[string]string), lost: make(map[string]time.Time),
+	}
+}
+
+// SetPolicy sets what is kept of a stream, from the next pass on.
+func (k *Keeper) SetPolicy(stream string, p Policy) {
+	k.mu.Lock()
+	k.policies[stream] = p
+	k.mu.Unlock()
+	k.Wake()
+}
+
+// Remove puts a stream back under the default policy.
+func (k *Keeper) Remove(stream string) {
+	k.mu.Lock()
+	delete(k.policies, stream)
+	k.mu.Unlock()
+	k.Wake()
+}
+
+// Wake asks for a pass soon.
+func (k *Keeper) Wake() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run makes a pass every Interval, and when it is woken, until ctx ends. It returns nil.
+func (k *Keeper) Run(ctx context.Context) error {
+	ticker := time.NewTicker(k.o.Interval)
+	defer ticker.Stop()
+	for {
+		k.pass(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-k.wake:
+		}
+	}
+}
+
+func (k *Keeper) policy(stream string) Policy {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p, ok := k.policies[stream]; ok {
+		return p
+	}
+	return k.o.Default
+}
+
+// streams lists those with media, with a policy or paused: one that is full and was emptied must be
+// let go on.
+func (k *Keeper) streams() []string {
+	names := k.o.Store.Streams()
+	k.mu.Lock()
+	for name := range k.policies {
+		names = append(names, name)
+	}
+	k.mu.Unlock()
+	for name := range k.paused {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// pass deletes what is to go now.
+func (k *Keeper) pass(ctx context.Context) {
+	now := k.o.Now()
+	streams := k.streams()
+	plausible := k.clock.check(now, k.o.Uptime(), k.newest(streams))
+	k.reportClock(plausible)
+	for _, stream := range streams {
+		if ctx.Err() != nil {
+			return
+		}
+		p := k.policy(stream)
+		if p.DeleteAfterUpload {
+			k.deleteUploaded(stream)
+		}
+		if p.MaxAge > 0 && plausible {
+			k.deleteOld(stream, now.Add(-p.MaxAge))
+		}
+		k.limit(stream, p)
+		k.forgive(stream, now)
+	}
+	k.guardDisk(ctx, streams)
+}
+
+func (k *Keeper) newest(streams []string) time.Time {
+	var newest time.Time
+	for _, stream := range streams {
+		if u := k.o.Store.Usage(stream); u.Newest.After(newest) {
+			newest = u.Newest
+		}
+	}
+	return newest
+}
+
+func (k *Keeper) deleteUploaded(stream string) {
+	if k.o.Store.Usage(stream).Uploaded == 0 {
+		return
+	}
+	for _, s := range k.o.Store.Segments(stream, time.Time{}, time.Time{}) {
+		// What the service refused exists only here.
+		if s.State == segment.Uploaded && !s.Refused {
+			k.delete(s, "it is uploaded")
+		}
+	}
+}
+
+func (k *Keeper) deleteOld(stream string, before time.Time) {
+	for _, s := range k.o.Store.Segments(stream, time.Time{}, before) {
+		if s.State != segment.Writing && s.End.Before(before) {
+			k.delete(s, "it is older than EdgeRetentionInHours")
+		}
+	}
+}
+
+// limit keeps a stream within its size.
+func (k *Keeper) limit(stream string, p Policy) {
+	if p.full(k.o.Store.Usage(stream).Bytes) && p.OnFull == DeleteOldest {
+		for _, s := range candidates(k.o.Store.Segments(stream, time.Time{}, time.Time{})) {
+			if !p.full(k.o.Store.Usage(stream).Bytes) {
+				break
+			}
+			k.delete(s, "MaxLocalMediaSizeInMB is reached")
+		}
+	}
+	if p.OnFull == DenyNew && p.full(k.o.Store.Usage(stream).Bytes) {
+		k.pause(stream, health.UserFault(codeFull, nil,
+			"The limit of %d MB is reached and StrategyOnFullSize is DENY_NEW_MEDIA: recording resumes when uploaded media is deleted; raise MaxLocalMediaSizeInMB if that is too late.",
+			p.MaxBytes/1e6))
+	} else {
+		k.resume(stream, codeFull)
+	}
+}
+
+// candidates orders what may go: uploaded before not uploaded, then the oldest first.
+func candidates(list []segment.Info) []segment.Info {
+	list = slices.DeleteFunc(list, func(s segment.Info) bool { return s.State == segment.Writing })
+	slices.SortStableFunc(list, func(a, b segment.Info) int { return rank(a) - rank(b) })
+	return list
+}
+
+func rank(s segment.Info) int {
+	if s.State == segment.Uploaded {
+		return 0
+	}
+	return 1
+}
+
+// delete removes a segment and accounts for it. It reports whether the segment is gone.
+func (k *Keeper) delete(s segment.Info, why string) bool {
+	err := k.o.Store.Delete(s.Key)
+	switch {
+	case errors.Is(err, segment.ErrNotFound):
+		return true
+	case errors.Is(err, segment.ErrBusy):
+		return false // the next pass
+	case err != nil:
+		part := k.o.Health.Part(s.Stream, health.JobRetention)
+		if fault := health.FaultOf(err, segment.CodeDisk); part.Raise(health.Degraded, fault) {
+			k.o.Log.Error("cannot delete a segment", zap.String("stream", s.Stream), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		}
+		return false
+	}
+	part := k.o.Health.Part(s.Stream, health.JobRetention)
+	part.Clear(segment.CodeDisk)
+	part.Number(health.SegmentsDeleted).Add(1)
+	part.Number(health.BytesDeleted).Add(s.Bytes)
+	fields := []zap.Field{zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes), zap.String("reason", why)}
+	if s.State == segment.Uploaded {
+		k.o.Log.Debug("deleted an uploaded segment", fields...)
+		return true
+	}
+	part.Number(health.DeletedBeforeUpload).Add(1)
+	part.Number(health.DeletedBeforeUploadBy).Add(s.Bytes)
+	k.o.Log.Warn("deleted a segment before it was uploaded", fields...)
+	part.Raise(health.Degraded, health.SystemFault(codeLost, nil,
+		"%d segments (%d MB) were deleted before they were uploaded, the last one because %s: check the upload schedule and the network, or give the stream more space.",
+		part.Number(health.DeletedBeforeUpload).Load(), part.Number(health.DeletedBeforeUploadBy).Load()/1e6, why))
+	k.lost[s.Stream] = k.o.Now()
+	return true
+}
+
+// rememberLoss is how long status tells of a loss after the last one.
+const rememberLoss = 24 * time.Hour
+
+func (k *Keeper) forgive(stream string, now time.Time) {
+	if last, ok := k.lost[stream]; ok && now.Sub(last) > rememberLoss {
+		delete(k.lost, stream)
+		k.o.Health.Part(stream, health.JobRetention).Clear(codeLost)
+	}
+}
+
+// The codes of the conditions.
+const (
+	codeFull  = "limit-reached"
+	codeLow   = "disk-low"
+	codeLost  = "deleted-before-upload"
+	codeClock = "clock"
+)
+
+// pause ends the recording of a stream with its present segment.
+func (k *Keeper) pause(stream string, why *health.Fault) {
+	k.o.Store.Pause(stream, why)
+	if k.o.Health.Part(stream, health.JobRetention).Raise(health.Failed, why) {
+		k.o.Log.Warn("the stream records no more", zap.String("stream", stream), zap.Error(why))
+	}
+	k.paused[stream] = why.Code
+}
+
+// resume ends a pause for that reason.
+func (k *Keeper) resume(stream, code string) {
+	if k.paused[stream] != code {
+		return
+	}
+	delete(k.paused, stream)
+	k.o.Store.Resume(stream)
+	k.o.Health.Part(stream, health.JobRetention).Clear(code)
+	k.o.Log.Info("the stream may record again", zap.String("stream", stream))
+}

@@ -1,0 +1,353 @@
+package retention
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+var begin = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
+
+// yard is a real store on a real disk, with a clock and a disk size of the test's.
+type yard struct {
+	t      *testing.T
+	store  *segment.Store
+	keeper *Keeper
+	health *health.Registry
+	now    time.Time
+	uptime time.Duration
+	free   uint64
+}
+
+// fakeDisk is the store but for the size of the disk.
+type fakeDisk struct {
+	*segment.Store
+	y *yard
+}
+
+func (f fakeDisk) DiskFree() (free, total uint64, err error) {
+	used := uint64(0)
+	for _, name := range f.Streams() {
+		used += uint64(f.Usage(name).Bytes)
+	}
+	return f.y.free - min(used, f.y.free), 1 << 40, nil
+}
+
+func newYard(t *testing.T) *yard {
+	t.Helper()
+	store, err := segment.Open(segment.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	y := &yard{t: t, store: store, now: begin, free: 1 << 40}
+	y.health = health.NewRegistry(func() time.Time { return y.now })
+	y.keeper = New(Options{
+		Store: fakeDisk{store, y}, Health: y.health, MinFree: func(uint64) uint64 { return 1 << 20 },
+		Now: func() time.Time { return y.now }, Uptime: func() time.Duration { return y.uptime },
+	})
+	return y
+}
+
+func (y *yard) pass() { y.keeper.pass(y.t.Context()) }
+
+// pass of time: both clocks.
+func (y *yard) elapse(d time.Duration) {
+	y.now = y.now.Add(d)
+	y.uptime += d
+}
+
+// add records a segment of a second with about that many bytes, the given time after begin.
+func (y *yard) add(stream string, after time.Duration, bytes int, uploaded bool) segment.Key {
+	y.t.Helper()
+	w := y.create(stream, after)
+	if err := errors.Join(
+		w.BeginFragment(0, true),
+		w.WriteFrame(1, 0, true, [][]byte{make([]byte, bytes)}),
+		w.WriteFrame(1, time.Second, false, [][]byte{{1}}),
+		w.Seal(),
+	); err != nil {
+		y.t.Fatal(err)
+	}
+	if uploaded {
+		y.upload(w.Key(), false)
+	}
+	return w.Key()
+}
+
+func (y *yard) create(stream string, after time.Duration) *segment.Writer {
+	y.t.Helper()
+	w, err := y.store.Create(stream, mkv.Header{Start: begin.Add(after), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	return w
+}
+
+func (y *yard) upload(k segment.Key, refused bool) {
+	y.t.Helper()
+	r, err := y.store.OpenSegment(k)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	list, _, err := r.Fragments()
+	if err == nil {
+		err = r.Close()
+	}
+	if err == nil && refused {
+		err = y.store.MarkRefused(k, list[0], "4006")
+	} else if err == nil {
+		err = y.store.MarkPersisted(k, list[0])
+	}
+	if err = errors.Join(err, y.store.MarkUploaded(k)); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// left lists the starts of what remains, in seconds after begin.
+func (y *yard) left(stream string) []int {
+	var list []int
+	for _, s := range y.store.Segments(stream, time.Time{}, time.Time{}) {
+		list = append(list, int(s.StartTime().Sub(begin).Seconds()))
+	}
+	return list
+}
+
+func (y *yard) expect(stream string, want ...int) {
+	y.t.Helper()
+	if got := y.left(stream); !slices.Equal(got, want) {
+		y.t.Errorf("%s: segments at %v are left, want %v", stream, got, want)
+	}
+}
+
+func (y *yard) condition(stream, code string) (health.Condition, bool) {
+	for _, c := range y.health.Part(stream, health.JobRetention).Snapshot().Conditions {
+		if c.Code == code {
+			return c, true
+		}
+	}
+	return health.Condition{}, false
+}
+
+func (y *yard) number(stream, name string) int64 {
+	return y.health.Part(stream, health.JobRetention).Number(name).Load()
+}
+
+func TestAgeIsJudgedByTheLastFrame(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Hour})
+	for _, after := range []time.Duration{0, 10 * time.Second, 20 * time.Second} {
+		y.add("door", after, 100, after == 0)
+	}
+	y.elapse(time.Hour + time.Second) // the first ends exactly an hour ago
+	y.pass()
+	y.expect("door", 0, 10, 20)
+	y.elapse(time.Millisecond)
+	y.pass()
+	y.expect("door", 10, 20)
+	if n := y.number("door", health.DeletedBeforeUpload); n != 0 {
+		t.Errorf("%d counted as deleted before upload, but it was uploaded", n)
+	}
+	y.elapse(15 * time.Second)
+	y.pass()
+	y.expect("door", 20)
+	c, ok := y.condition("door", codeLost)
+	if n := y.number("door", health.DeletedBeforeUpload); n != 1 || !ok || !strings.Contains(c.Text, "EdgeRetentionInHours") {
+		t.Errorf("a deletion before upload must be counted and told: %d, %q", n, c.Text)
+	}
+	y.elapse(rememberLoss + time.Hour)
+	y.keeper.SetPolicy("door", Policy{})
+	y.pass()
+	if _, ok := y.condition("door", codeLost); ok {
+		t.Error("the loss is still told a day later")
+	}
+}
+
+func TestDeleteAfterUploadKeepsWhatWasRefused(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{DeleteAfterUpload: true})
+	y.keeper.SetPolicy("yard", Policy{})
+	y.add("door", 0, 100, true)
+	y.upload(y.add("door", 10*time.Second, 100, false), true)
+	y.add("door", 20*time.Second, 100, false)
+	y.add("yard", 0, 100, true)
+	y.pass()
+	y.expect("door", 10, 20)
+	y.expect("yard", 0)
+}
+
+func TestSizeTakesUploadedFirstThenOldest(t *testing.T) {
+	t.Parallel()
+	const mb = 1 << 20
+	y := newYard(t)
+	for i := range 8 {
+		y.add("door", time.Duration(i)*10*time.Second, mb, i == 5 || i == 6)
+	}
+	// 16/15 of what may lie there: room for the segment being written stays free.
+	limit := func(segments int64) int64 { return segments*(mb+2000)*16/15 + 16 }
+	y.keeper.SetPolicy("door", Policy{MaxBytes: limit(7)})
+	y.pass()
+	y.expect("door", 0, 10, 20, 30, 40, 60, 70)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: limit(5)})
+	y.pass()
+	y.expect("door", 10, 20, 30, 40, 70)
+	if n := y.number("door", health.DeletedBeforeUpload); n != 1 {
+		t.Errorf("%d counted as deleted before upload, want 1", n)
+	}
+	if n := y.number("door", health.SegmentsDeleted); n != 3 {
+		t.Errorf("%d counted as deleted, want 3", n)
+	}
+}
+
+func TestDenyNewMediaPausesAndResumesByItself(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
+	k := y.add("door", 0, 1<<20, false)
+	y.pass()
+	y.expect("door", 0)
+	_, err := y.store.Create("door", mkv.Header{Start: begin.Add(time.Minute), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	if !errors.Is(err, segment.ErrPaused) || !strings.Contains(err.Error(), "DENY_NEW_MEDIA") {
+		t.Errorf("a full stream takes a new segment: %v", err)
+	}
+	if c, ok := y.condition("door", codeFull); !ok || c.Class != health.UserError {
+		t.Errorf("status says %+v", c)
+	}
+	y.upload(k, false)
+	y.pass()
+	y.expect("door")
+	y.add("door", time.Minute, 100, false)
+	if _, ok := y.condition("door", codeFull); ok {
+		t.Error("status still says that it is full")
+	}
+}
+
+func TestWhatIsInUseIsNeverDeleted(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Second, MaxBytes: 1, DeleteAfterUpload: true})
+	read := y.add("door", 0, 100, true)
+	r, err := y.store.OpenSegment(read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := y.create("door", 10*time.Second)
+	if err := errors.Join(w.BeginFragment(0, true), w.WriteFrame(1, 0, true, [][]byte{{1}})); err != nil {
+		t.Fatal(err)
+	}
+	y.elapse(time.Hour)
+	y.pass()
+	y.expect("door", 0, 10)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	y.pass()
+	y.expect("door", 10)
+	if err := w.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	y.pass()
+	y.expect("door")
+}
+
+func TestLowDiskTakesFromTheLargestStreamButNotFromThoseThatDeny(t *testing.T) {
+	t.Parallel()
+	const mb = 1 << 20
+	y := newYard(t)
+	y.keeper.SetPolicy("denies", Policy{OnFull: DenyNew})
+	y.add("denies", 0, 5*mb, false)
+	y.add("large", 0, 2*mb, false)
+	y.add("large", 10*time.Second, 2*mb, false)
+	y.add("small", 0, mb, false)
+	y.free = 10 * mb // 10 are used, and 1 must stay free
+	y.pass()
+	y.expect("denies", 0)
+	y.expect("large", 10)
+	y.expect("small", 0)
+	y.free = 2 * mb
+	y.pass()
+	y.expect("denies", 0)
+	y.expect("large")
+	y.expect("small")
+	if _, err := y.store.Create("small", mkv.Header{Start: begin.Add(time.Hour), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}); !errors.Is(err, segment.ErrPaused) {
+		t.Errorf("recording goes on with a full disk: %v", err)
+	}
+	y.free = 100 * mb
+	y.pass()
+	y.add("small", time.Hour, 100, false)
+}
+
+func TestUnconfiguredStreamsFollowTheDefault(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.o.Default = Policy{MaxAge: time.Hour}
+	y.add("gone", 0, 100, false)
+	y.elapse(2 * time.Hour)
+	y.pass()
+	y.expect("gone")
+}
+
+func TestAClockThatJumpsWipesNothing(t *testing.T) {
+	t.Parallel()
+	const years = 5 * 365 * 24 * time.Hour
+	policy := Policy{MaxAge: 24 * time.Hour}
+	for name, c := range map[string]struct {
+		jump, then time.Duration // the jump, and what passes after it
+		want       []int
+	}{
+		"years forward":                    {years, 0, []int{0}},
+		"years forward, half an hour on":   {years, 30 * time.Minute, []int{0}},
+		"years forward, more than an hour": {years, 61 * time.Minute, nil},
+		"back":                             {-years, 0, []int{0}},
+		"a day and a bit":                  {25 * time.Hour, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			y.keeper.SetPolicy("door", policy)
+			y.add("door", 0, 100, false)
+			y.elapse(time.Minute)
+			y.pass()
+			y.now = y.now.Add(c.jump)
+			y.pass()
+			if c.then > 0 {
+				y.elapse(c.then)
+				y.pass()
+			}
+			y.expect("door", c.want...)
+		})
+	}
+	t.Run("years forward and back", func(t *testing.T) {
+		t.Parallel()
+		y := newYard(t)
+		y.keeper.SetPolicy("door", policy)
+		y.add("door", 0, 100, false)
+		y.pass()
+		y.now = y.now.Add(years)
+		y.pass()
+		y.now = y.now.Add(-years)
+		y.elapse(25 * time.Hour)
+		y.pass()
+		y.expect("door")
+	})
+	t.Run("booted years ahead", func(t *testing.T) {
+		t.Parallel()
+		y := newYard(t)
+		y.keeper.SetPolicy("door", policy)
+		y.add("door", 0, 100, false)
+		y.now = y.now.Add(years)
+		y.pass()
+		y.expect("door", 0)
+		if _, ok := y.condition("", codeClock); !ok {
+			t.Error("status does not tell of the clock")
+		}
+	})
+}

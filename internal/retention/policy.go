@@ -1,0 +1,37 @@
+// Package retention owns the decision which segments go: by age, by size, after their upload, and
+// when the disk runs low. It must not know how segments are stored, recorded or uploaded; it asks
+// the store and tells it.
+package retention
+
+import "time"
+
+// Strategy is what happens when a stream reaches its size limit.
+// Source: KVS API, LocalSizeConfig, StrategyOnFullSize.
+type Strategy uint8
+
+// The strategies.
+const (
+	DeleteOldest Strategy = iota // DELETE_OLDEST_MEDIA
+	DenyNew                      // DENY_NEW_MEDIA
+)
+
+// Policy is what is kept of one stream.
+type Policy struct {
+	// MaxAge is how long media is kept, by the time of its last frame. 0: for ever.
+	MaxAge time.Duration
+	// MaxBytes is how much of the stream is kept. 0: no limit of its own.
+	MaxBytes int64
+	// OnFull says what happens at MaxBytes.
+	OnFull Strategy
+	// DeleteAfterUpload deletes a segment once all of it is persisted in the cloud.
+	DeleteAfterUpload bool
+}
+
+// roomShare is the part of MaxBytes that stays free, so that the segment being written fits: the
+// agent limits segments to the same share.
+const roomShare = 16
+
+// full reports whether a stream of that size takes no further segment.
+func (p Policy) full(bytes int64) bool {
+	return p.MaxBytes > 0 && bytes > p.MaxBytes-p.MaxBytes/roomShare
+}
