@@ -36,6 +36,10 @@ func (o *offsets) at(unix int64) offsetSpan {
 	if !end.IsZero() {
 		span.end = end.Unix()
 	}
+	if span.end <= unix {
+		// Where a zone follows a rule for ever, package time ends its spans after 365 days of a year of 366.
+		span.end = time.Date(t.UTC().Year()+1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	}
 	o.last = span
 	return span
 }
