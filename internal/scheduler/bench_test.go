@@ -20,7 +20,8 @@ var worstCases = map[string]string{
 	"fifth Sunday in February":   "59 59 23 ? 2 1#5",
 	"nearest weekday":            "59 59 23 31W 2 ?",
 	"long lists":                 "1/2,59 1/2,59 1/2,23 1/2,31 2 ? 2092/4",
-	"sixth day of the week":      "0 0 0 ? 2 6#5 2099",
+	"nearest weekday, always":    "59 59 23 31W 2,4,6,9,11 ?",
+	"a day that is none":         "0 59 23 ? * 8#5",
 	"every second":               "* * * * * ?",
 }
 

@@ -1,8 +1,5 @@
 package scheduler
 
-// lastSearchedYear is where Quartz gives up in any case.
-const lastSearchedYear = 2999
-
 // search looks for the next time of an expression, as Quartz does: field by field from the second
 // up, and whenever a field had to be moved, from the beginning with the smaller fields at their
 // least. The order of the steps is part of the answer around changes of the clock.
@@ -21,10 +18,14 @@ func (r *rules) next(after int64, o *offsets) (int64, bool) {
 	s := search{rules: r, calendar: calendarAt(after+1, o), maxYear: r.maxYear, after: after + 1}
 	// Setting the milliseconds to 0 already makes Quartz take the local time for the time.
 	s.changed = true
+	if !r.byDayOfMonth && r.nth != 0 && r.fields[daysOfWeek].first() > saturday {
+		return 0, false // Quartz takes 8#1, and searches in vain
+	}
 	var seen loop
+	giveUp := r.giveUpYear()
 	for {
 		s.settle()
-		if s.year > lastSearchedYear || seen.again(s.unix) {
+		if s.year > giveUp || seen.again(s.unix) {
 			return 0, false
 		}
 		s.toSecond()
@@ -50,6 +51,16 @@ func (r *rules) next(after int64, o *offsets) (int64, bool) {
 		s.settle()
 		return s.unix, true
 	}
+}
+
+// giveUpYear is the last year that is searched. Quartz goes on to 2999, but nothing counts behind
+// the last year that the expression allows; a nearest weekday can lead back by a month.
+func (r *rules) giveUpYear() int {
+	years := r.fields[years]
+	if len(years) == 0 {
+		return 0
+	}
+	return min(int(years[len(years)-1]), r.maxYear) + 1
 }
 
 // toSecond moves to the next allowed second. Unlike the others it never begins anew.
