@@ -1,0 +1,123 @@
+package recorder
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// The codes of the recorder's conditions. Those of the camera exclude each other, so that one
+// camera has one sentence.
+const (
+	codeCamera     = "camera"
+	codeUnreadable = "camera-data"
+	codeStore      = "recording"
+	codeJump       = "timestamps"
+	codeClock      = "clock-step"
+)
+
+// statusError is an RTSP answer that is not 200.
+type statusError struct {
+	code    int
+	message string
+}
+
+func (e *statusError) Error() string { return "RTSP " + itoa(e.code) + " " + e.message }
+
+// RTSP status codes (RFC 2326, section 7.1.1).
+const (
+	statusUnauthorized = 401
+	statusForbidden    = 403
+	statusNotFound     = 404
+	statusUnavailable  = 503
+	statusBandwidth    = 453
+)
+
+// errStall ends a session in which no video comes any more.
+var errStall = errors.New("no video came for " + stallLimit.String())
+
+// unsupportedError says that a camera has nothing for us.
+type unsupportedError struct{ codecs []string }
+
+func (e *unsupportedError) Error() string {
+	return "no H.264 among the camera's formats: " + strings.Join(e.codecs, ", ")
+}
+
+// cameraFault turns the end of a session into a sentence. host is the camera's host and port;
+// nothing else of its URL is ever shown.
+func cameraFault(host string, err error) *health.Fault {
+	var (
+		already     *health.Fault
+		answer      *statusError
+		unsupported *unsupportedError
+		dns         *net.DNSError
+		authority   x509.UnknownAuthorityError
+		hostname    x509.HostnameError
+	)
+	system := func(format string, args ...any) *health.Fault {
+		return health.SystemFault(codeCamera, err, format, args...)
+	}
+	user := func(format string, args ...any) *health.Fault {
+		return health.UserFault(codeCamera, err, format, args...)
+	}
+	switch {
+	case errors.As(err, &already):
+		return already
+	case errors.As(err, &answer):
+		return answerFault(host, answer)
+	case errors.As(err, &unsupported) && len(unsupported.codecs) == 0:
+		return user("The camera at %s sends no video: correct the path in the secret's MediaURI.", host)
+	case errors.As(err, &unsupported):
+		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: set its stream to H.264.", host, strings.Join(unsupported.codecs, " and "))
+	case errors.Is(err, errStall):
+		return system("The camera at %s keeps the connection open but sends no video: it is connected anew; restart it if this stays.", host)
+	case errors.As(err, &dns):
+		return system("The name of the camera at %s cannot be resolved: check the secret's MediaURI and the hub's DNS.", host)
+	case errors.As(err, &authority), errors.As(err, &hostname):
+		return user("The certificate of the camera at %s is not trusted: install one of a known CA on it, or use rtsp://.", host)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return system("There is no way to the camera at %s: check that it is on and its network cable or Wi-Fi.", host)
+	case isTimeout(err):
+		return system("The camera at %s does not answer: check that it is on and reachable.", host)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return system("The camera at %s closed the connection: it is connected anew.", host)
+	default:
+		return system("The session with the camera at %s failed: %v.", host, err)
+	}
+}
+
+func answerFault(host string, e *statusError) *health.Fault {
+	switch e.code {
+	case statusUnauthorized:
+		return health.UserFault(codeCamera, e, "The camera at %s refuses the user name or password: correct the secret's MediaURI.", host)
+	case statusForbidden:
+		return health.UserFault(codeCamera, e, "The camera at %s does not let this user watch the stream: give the user the right to.", host)
+	case statusNotFound:
+		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
+	case statusUnavailable, statusBandwidth:
+		return health.SystemFault(codeCamera, e, "The camera at %s has no session left for us: close other viewers, or raise its number of clients.", host)
+	default:
+		return health.SystemFault(codeCamera, e, "The camera at %s answers %d (%s).", host, e.code, e.message)
+	}
+}
+
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &network) && network.Timeout())
+}
+
+// refused reports whether the camera did not take the password: it must not be asked often, as
+// cameras lock accounts.
+func refused(err error) bool {
+	var answer *statusError
+	return errors.As(err, &answer) && answer.code == statusUnauthorized
+}

@@ -1,0 +1,498 @@
+package recorder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 30 * time.Second
+
+// rig is a recorder between a camera and a store, all real.
+type rig struct {
+	t        *testing.T
+	dir      string
+	store    *segment.Store
+	camera   *fakecam.Camera
+	health   *health.Registry
+	part     *health.Part
+	logs     *observer.ObservedLogs
+	segments chan Segment
+	stop     context.CancelFunc
+	ended    chan error
+}
+
+func startCamera(t *testing.T, o fakecam.Options) *fakecam.Camera {
+	t.Helper()
+	camera, err := fakecam.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = camera.Close() })
+	return camera
+}
+
+// record starts recording a camera; change may alter the recorder's options.
+func record(t *testing.T, camera *fakecam.Camera, url string, change ...func(*Options)) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir(), camera: camera, segments: make(chan Segment, 1000), ended: make(chan error, 1)}
+	var err error
+	if r.store, err = segment.Open(segment.Options{Dir: r.dir}); err != nil {
+		t.Fatal(err)
+	}
+	r.health = health.NewRegistry(time.Now)
+	r.part = r.health.Part("door", health.JobRecorder)
+	core, logs := observer.New(zap.DebugLevel)
+	r.logs = logs
+	o := Options{
+		Stream: "door", Store: r.store, Health: r.part, Log: zap.New(core),
+		URL:       func(context.Context) (secret.String, error) { return secret.New(url), nil },
+		OnSegment: func(s Segment) { r.segments <- s },
+		Backoff:   backoff.Policy{Min: 20 * time.Millisecond, Max: 100 * time.Millisecond},
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	r.stop = stop
+	recorder := New(o)
+	go func() { r.ended <- recorder.Run(ctx) }()
+	t.Cleanup(func() {
+		r.finish()
+		_ = r.store.Close()
+	})
+	return r
+}
+
+// finish ends the recording and waits for it.
+func (r *rig) finish() {
+	r.t.Helper()
+	r.stop()
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			r.t.Errorf("the recorder ended with %v", err)
+		}
+		r.ended <- nil
+	case <-time.After(patience):
+		r.t.Fatal("the recorder does not stop")
+	}
+}
+
+// await waits until done says so, looking whenever the recorder's health or the store changes.
+func (r *rig) await(what string, done func() bool) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	for !done() {
+		if backoff.Sleep(ctx, 10*time.Millisecond) != nil {
+			r.t.Fatalf("%s did not come: %+v", what, r.part.Snapshot())
+		}
+	}
+}
+
+func (r *rig) number(name string) int64 { return r.part.Number(name).Load() }
+
+func (r *rig) awaitFrames(n int64) {
+	r.t.Helper()
+	r.await("frames", func() bool { return r.number(health.FramesRecorded) >= n })
+}
+
+func (r *rig) awaitCondition(text string) health.Condition {
+	r.t.Helper()
+	var found health.Condition
+	r.await("a sentence with "+text, func() bool {
+		for _, c := range r.part.Snapshot().Conditions {
+			if strings.Contains(c.Text, text) {
+				found = c
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// recorded is a frame as it lies on disk.
+type recorded struct {
+	counter  uint64
+	time     time.Time
+	keyframe bool
+}
+
+// frames reads all frames of the store, and checks what KVS demands of fragments.
+func (r *rig) frames() []recorded {
+	r.t.Helper()
+	var list []recorded
+	last := time.Time{}
+	for _, info := range r.store.Segments("door", time.Time{}, time.Time{}) {
+		reader, err := r.store.OpenSegment(info.Key)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		m, err := mkv.Open(reader, info.Bytes)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		fragments, err := m.Fragments()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for i, f := range fragments {
+			start := m.Header().Start.Add(f.Start)
+			if !start.After(last) {
+				r.t.Errorf("fragment %d of %s starts at %s, not after %s", i, info.StartTime(), start, last)
+			}
+			if f.Last-f.Start > 20*time.Second {
+				r.t.Errorf("fragment %d of %s lasts %s", i, info.StartTime(), f.Last-f.Start)
+			}
+			for b, err := range m.Blocks(f) {
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				stamp, ok := fakecam.StampOfAccessUnit(b.Data)
+				if !ok {
+					r.t.Fatal("a frame without a stamp")
+				}
+				at := m.Header().Start.Add(b.Time)
+				if at.After(last) {
+					last = at
+				}
+				list = append(list, recorded{stamp.Counter, at, b.Keyframe})
+			}
+		}
+		if err := reader.Close(); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return list
+}
+
+// expectAll compares what was recorded with what the camera sent, frame by frame.
+func (r *rig) expectAll() []recorded {
+	r.t.Helper()
+	var want []uint64
+	for _, s := range r.camera.Sessions() {
+		for i := range s.Frames {
+			want = append(want, s.First+uint64(i))
+		}
+	}
+	got := r.frames()
+	if len(got) != len(want) {
+		r.t.Errorf("%d frames are recorded, the camera sent %d", len(got), len(want))
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i].counter != want[i] {
+			r.t.Fatalf("frame %d is number %d, the camera sent %d there", i, got[i].counter, want[i])
+		}
+	}
+	return got
+}
+
+// settle unplugs the camera and waits until all it sent is recorded.
+func (r *rig) settle() {
+	r.t.Helper()
+	r.camera.Unplug()
+	r.await("the last frames", func() bool {
+		var sent int64
+		for _, s := range r.camera.Sessions() {
+			sent += int64(s.Frames)
+		}
+		return r.number(health.FramesRecorded)+r.number(health.FramesLost) >= sent
+	})
+	r.finish()
+}
+
+func TestEveryFrameIsRecordedOnceAcrossSegments(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]fakecam.Options{
+		"plain":              {},
+		"password":           {User: "us er", Pass: "p@ss:w/rd%1"},
+		"no sets in the SDP": {NoSDPParams: true},
+		"sets in the SDP":    {NoInbandParams: true},
+		"timestamps wrap":    {NearWrap: true},
+		"4 Mbit/s":           {Bitrate: 4_000_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, o)
+			r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 2 * time.Second })
+			r.awaitFrames(130)
+			r.settle()
+			frames := r.expectAll()
+			for i := 1; i < len(frames); i++ {
+				if d := frames[i].time.Sub(frames[i-1].time); d < 35*time.Millisecond || d > 45*time.Millisecond {
+					t.Errorf("frame %d comes %s after the one before", i, d)
+				}
+			}
+			if n := len(r.store.Segments("door", time.Time{}, time.Time{})); n < 2 {
+				t.Errorf("%d segments, want several", n)
+			}
+			if n := r.number(health.FramesLost); n != 0 {
+				t.Errorf("%d frames counted as lost", n)
+			}
+		})
+	}
+}
+
+func TestFilesPassToolsOfOthers(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffprobe", "ffmpeg", "mkvinfo")
+	camera := startCamera(t, fakecam.Options{})
+	r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 2 * time.Second })
+	r.awaitFrames(80)
+	r.settle()
+	var pictures []string
+	for _, info := range r.store.Segments("door", time.Time{}, time.Time{}) {
+		paths, err := filepath.Glob(filepath.Join(r.dir, "door", info.StartTime().Format("20060102T150405.000Z")+"*.mkv"))
+		if err != nil || len(paths) != 1 {
+			t.Fatal(paths, err)
+		}
+		for _, command := range [][]string{
+			{"ffprobe", "-v", "warning", "-show_streams", "-of", "csv", paths[0]},
+			{"ffmpeg", "-v", "warning", "-i", paths[0], "-f", "null", "-"},
+			{"mkvinfo", "--verbose", paths[0]},
+		} {
+			var out, problems bytes.Buffer
+			cmd := exec.Command(command[0], command[1:]...)
+			cmd.Stdout, cmd.Stderr = &out, &problems
+			if err := cmd.Run(); err != nil || problems.Len() > 0 || strings.Contains(out.String(), "Warning") || strings.Contains(out.String(), "Error") {
+				t.Errorf("%s says %v %s", command[0], err, problems.String())
+			}
+			if command[0] == "ffprobe" && !strings.Contains(out.String(), "h264") {
+				t.Errorf("ffprobe sees %s", out.String())
+			}
+		}
+		pictures = append(pictures, frameSums(t, paths[0])...)
+	}
+	// The camera plays its clip in a loop from its first keyframe, so the pictures must be the clip's.
+	clip := frameSums(t, "../fakecam/clip.h264")
+	for i, sum := range pictures {
+		if sum != clip[i%len(clip)] {
+			t.Fatalf("picture %d is not the camera's", i)
+		}
+	}
+	if len(pictures) < 80 {
+		t.Errorf("%d pictures", len(pictures))
+	}
+}
+
+func frameSums(t *testing.T, path string) []string {
+	t.Helper()
+	out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-an", "-fps_mode", "passthrough", "-f", "framemd5", "-").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sums []string
+	for line := range strings.Lines(string(out)) {
+		if !strings.HasPrefix(line, "#") {
+			fields := strings.Split(strings.TrimSpace(line), ",")
+			sums = append(sums, strings.TrimSpace(fields[len(fields)-1]))
+		}
+	}
+	return sums
+}
+
+func TestACameraThatComesAndGoesIsRecordedWhileItIsThere(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{})
+	url := camera.URL()
+	camera.Unplug()
+	r := record(t, camera, url)
+	c := r.awaitCondition("refuses connections")
+	if c.Class != health.SystemError || c.Severity != health.Failed {
+		t.Errorf("%+v", c)
+	}
+	r.await("more tries", func() bool { return r.number(health.Reconnects) >= 3 })
+	if n := r.logs.FilterMessage("no video from the camera").Len(); n != 1 {
+		t.Errorf("%d log lines for one camera that is off", n)
+	}
+	for session := range 3 {
+		if err := camera.Plug(); err != nil {
+			t.Fatal(err)
+		}
+		want := int64(0)
+		for _, s := range camera.Sessions() {
+			want += int64(s.Frames)
+		}
+		r.awaitFrames(want + 30)
+		if got := r.part.Snapshot(); got.State != stateRecording || len(got.Conditions) > 0 {
+			t.Errorf("session %d: %+v", session, got)
+		}
+		camera.Unplug()
+		r.awaitCondition("camera at")
+	}
+	r.settle()
+	r.expectAll()
+	if n := r.number(health.Gaps); n != 2 {
+		t.Errorf("%d gaps counted, want 2", n)
+	}
+	if got := r.store.Segments("door", time.Time{}, time.Time{}); len(got) != 1 {
+		t.Errorf("short outages made %d segments of one", len(got))
+	}
+}
+
+func TestParameterSetsThatChangeBeginASegment(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{})
+	r := record(t, camera, camera.URL())
+	r.awaitFrames(30)
+	camera.ChangeParams()
+	s := <-r.segments
+	if s.Frames < 30 {
+		t.Errorf("the first segment has %d frames", s.Frames)
+	}
+	r.awaitFrames(int64(s.Frames) + 30)
+	r.settle()
+	r.expectAll()
+	var sizes []int
+	for _, info := range r.store.Segments("door", time.Time{}, time.Time{}) {
+		reader, err := r.store.OpenSegment(info.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, reader.Header().Tracks[0].Width)
+		_ = reader.Close()
+	}
+	if len(sizes) != 2 || sizes[0] != 1920 || sizes[1] != 1280 {
+		t.Errorf("widths of the segments: %v", sizes)
+	}
+}
+
+func TestTimestampsThatJumpKeepTheHubsTime(t *testing.T) {
+	t.Parallel()
+	for name, jump := range map[string]time.Duration{"forward": 5 * time.Hour, "back": -5 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{})
+			r := record(t, camera, camera.URL())
+			r.awaitFrames(30)
+			camera.Jump(jump)
+			r.awaitCondition("timestamps jumped")
+			r.awaitFrames(90)
+			r.settle()
+			frames := r.expectAll()
+			for i := 1; i < len(frames); i++ {
+				if d := frames[i].time.Sub(frames[i-1].time); d <= 0 || d > 500*time.Millisecond {
+					t.Errorf("frame %d comes %s after the one before", i, d)
+				}
+			}
+			if n := len(r.store.Segments("door", time.Time{}, time.Time{})); n != 2 {
+				t.Errorf("%d segments, want a new one after the jump", n)
+			}
+		})
+	}
+}
+
+func TestOnlyTheUserCanHelp(t *testing.T) {
+	t.Parallel()
+	locked := startCamera(t, fakecam.Options{User: "admin", Pass: "planted-secret"})
+	mjpeg := startCamera(t, fakecam.Options{MJPEG: true})
+	plain := startCamera(t, fakecam.Options{})
+	for name, c := range map[string]struct {
+		url, text string
+		refused   bool
+	}{
+		"wrong password": {strings.Replace(locked.URL(), "planted-secret", "planted-wrong", 1), "refuses the user name or password", true},
+		"no password":    {strings.Replace(locked.URL(), "admin:planted-secret@", "", 1), "refuses the user name or password", true},
+		"MJPEG":          {mjpeg.URL(), "sends MJPEG", false},
+		"wrong path":     {plain.URL() + "/nowhere", "correct the path", false},
+		"no URL":         {"rtsp:planted-wrong", "is not a URL", true},
+		"no RTSP":        {"http://admin:planted-secret@127.0.0.1/", "is not a URL", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told := make(chan struct{}, 100)
+			r := record(t, nil, c.url, func(o *Options) { o.Refused = func() { told <- struct{}{} } })
+			condition := r.awaitCondition(c.text)
+			if condition.Class != health.UserError || condition.Severity != health.Failed {
+				t.Errorf("%+v", condition)
+			}
+			if c.refused {
+				<-told
+			}
+			r.finish()
+			for _, entry := range r.logs.All() {
+				if text := entry.Message + entryText(entry); strings.Contains(text, "planted") {
+					t.Errorf("the log shows a secret: %s", text)
+				}
+			}
+			if strings.Contains(condition.Text, "planted") {
+				t.Errorf("the status shows a secret: %s", condition.Text)
+			}
+		})
+	}
+}
+
+func entryText(e observer.LoggedEntry) string {
+	encoder := zap.NewProductionEncoderConfig()
+	var buffer bytes.Buffer
+	core := zapCore(encoder, &buffer)
+	_ = core.Write(e.Entry, e.Context)
+	return buffer.String()
+}
+
+func TestAPausedStreamSaysWhyAndResumesByItself(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{})
+	var r *rig
+	r = record(t, camera, camera.URL(), func(o *Options) {
+		store := o.Store.(*segment.Store)
+		store.Pause("door", health.UserFault("full", nil, "The limit is reached."))
+	})
+	c := r.awaitCondition("The limit is reached.")
+	if c.Class != health.UserError {
+		t.Errorf("%+v", c)
+	}
+	r.store.Resume("door")
+	r.awaitFrames(30)
+	if got := r.part.Snapshot().Conditions; len(got) > 0 {
+		t.Errorf("still says %+v", got)
+	}
+}
+
+func TestADiskThatFailsAndHeals(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{})
+	r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = time.Second })
+	r.awaitFrames(30)
+	// Its directory becomes a file: nothing can be created there, not even by root.
+	path := filepath.Join(r.dir, "door")
+	if err := errors.Join(os.Rename(path, path+".away"), os.WriteFile(path, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitCondition("disk")
+	if err := errors.Join(os.Remove(path), os.Rename(path+".away", path)); err != nil {
+		t.Fatal(err)
+	}
+	before := r.number(health.FramesRecorded)
+	r.awaitFrames(before + 30)
+	if got := r.part.Snapshot().Conditions; len(got) > 0 {
+		t.Errorf("still says %+v", got)
+	}
+}
+
+func zapCore(config zapcore.EncoderConfig, to *bytes.Buffer) zapcore.Core {
+	return zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.AddSync(to), zap.DebugLevel)
+}

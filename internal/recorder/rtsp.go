@@ -1,0 +1,200 @@
+package recorder
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/pion/rtp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// This is the only file of the recorder that knows the RTSP library.
+
+const (
+	// stallLimit is how long a session may bring no video.
+	stallLimit = 10 * time.Second
+	// stallCheck is how often that is looked at.
+	stallCheck = time.Second
+	// rtspTimeout bounds connecting and each request.
+	rtspTimeout = 10 * time.Second
+)
+
+// sink takes what a session brings. Its methods are called from one goroutine.
+type sink interface {
+	// begin tells the clock rate and the parameter sets of the session description.
+	begin(rate int, parameterSets [][]byte)
+	// accessUnit takes the NAL units of one picture in decode order. They are the callee's to read
+	// until it returns.
+	accessUnit(nalus [][]byte, rtpTime uint32, now time.Time)
+	// damaged tells that packets were lost or could not be understood.
+	damaged(err error)
+}
+
+// camera is what of a URL may be shown, and what of it may not.
+type camera struct {
+	url  *base.URL
+	host string // host and port
+}
+
+func parseCamera(url secret.String) (camera, error) {
+	u, err := base.ParseURL(url.Reveal())
+	if err != nil || u.Host == "" { // the error would quote the URL with its password
+		return camera{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret is not a URL such as rtsp://user:password@192.168.1.20:554/path: correct it.")
+	}
+	host := u.Host
+	if u.Port() == "" {
+		port := "554"
+		if u.Scheme == "rtsps" {
+			port = "322"
+		}
+		host = net.JoinHostPort(u.Hostname(), port)
+	}
+	return camera{url: u, host: host}, nil
+}
+
+// play runs one session with the camera until it ends, and says why.
+func play(ctx context.Context, cam camera, to sink, now func() time.Time) error {
+	tcp := gortsplib.TransportTCP
+	client := &gortsplib.Client{
+		Scheme: cam.url.Scheme, Host: cam.url.Host,
+		Transport: &tcp, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cam.url.Hostname()},
+		UserAgent: "kvs-edge-agent",
+		DialContext: (&net.Dialer{
+			Timeout:         rtspTimeout,
+			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: stallLimit, Interval: stallLimit / 2, Count: 3},
+		}).DialContext,
+		OnPacketsLost: func(uint64) { to.damaged(errors.New("RTP packets were lost")) },
+		OnDecodeError: func(err error) { to.damaged(err) },
+	}
+	if err := client.Start2(); err != nil {
+		return err
+	}
+	defer client.Close()
+	stop := context.AfterFunc(ctx, client.Close)
+	defer stop()
+	err := converse(ctx, client, cam, to, now)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return translate(err)
+}
+
+// converse describes, sets up and plays, and watches over the session.
+func converse(ctx context.Context, client *gortsplib.Client, cam camera, to sink, now func() time.Time) error {
+	desc, _, err := client.Describe(cam.url)
+	if err != nil {
+		return err
+	}
+	var h264 *format.H264
+	media := desc.FindFormat(&h264)
+	if media == nil {
+		return &unsupportedError{codecs: videoCodecs(desc)}
+	}
+	decoder, err := h264.CreateDecoder()
+	if err != nil {
+		return err
+	}
+	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
+		return err
+	}
+	sps, pps := h264.SafeParams()
+	to.begin(h264.ClockRate(), slices.DeleteFunc([][]byte{sps, pps}, func(set []byte) bool { return len(set) == 0 }))
+
+	var arrivals atomic.Int64 // access units so far
+	client.OnPacketRTP(media, h264, func(packet *rtp.Packet) {
+		nalus, err := decoder.Decode(packet)
+		switch {
+		case err == nil:
+			arrivals.Add(1)
+			to.accessUnit(nalus, packet.Timestamp, now())
+		case errors.Is(err, rtph264.ErrMorePacketsNeeded), errors.Is(err, rtph264.ErrNonStartingPacketAndNoPrevious):
+		default:
+			to.damaged(err)
+		}
+	})
+	if _, err := client.Play(nil); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- client.Wait() }() // ends with client.Close at the latest
+	return watch(ctx, ended, &arrivals, client.Close)
+}
+
+// watch waits for the end of a session, and ends one that brings nothing. Of a session that is
+// ended here it waits for the last callback.
+func watch(ctx context.Context, ended <-chan error, arrivals *atomic.Int64, end func()) error {
+	ticker := time.NewTicker(stallCheck)
+	defer ticker.Stop()
+	last, lastChange := arrivals.Load(), time.Now()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+			end()
+			return ctx.Err()
+		case <-ticker.C:
+			if n := arrivals.Load(); n != last {
+				last, lastChange = n, time.Now()
+			} else if time.Since(lastChange) >= stallLimit {
+				end()
+				return errStall
+			}
+		}
+	}
+}
+
+// videoCodecs names what a camera offers of video, or of anything when it has none.
+func videoCodecs(desc *description.Session) []string {
+	var codecs []string
+	for _, m := range desc.Medias {
+		for _, f := range m.Formats {
+			if name := codecName(f); m.Type == description.MediaTypeVideo && !slices.Contains(codecs, name) {
+				codecs = append(codecs, name)
+			}
+		}
+	}
+	return codecs
+}
+
+func codecName(f format.Format) string {
+	switch f.(type) {
+	case *format.MJPEG:
+		return "MJPEG"
+	case *format.Generic:
+		return "an unknown codec (" + f.RTPMap() + ")"
+	default:
+		return f.Codec()
+	}
+}
+
+// translate hides the library's error types from the rest of the recorder.
+func translate(err error) error {
+	var answer liberrors.ErrClientBadStatusCode
+	if errors.As(err, &answer) {
+		return &statusError{code: int(answer.Code), message: answer.Message}
+	}
+	var timedOut liberrors.ErrClientRequestTimedOut
+	var silent liberrors.ErrClientTCPTimeout
+	if errors.As(err, &timedOut) || errors.As(err, &silent) {
+		return errors.Join(context.DeadlineExceeded, err)
+	}
+	return err
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

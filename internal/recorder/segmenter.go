@@ -1,0 +1,411 @@
+package recorder
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// The limits of KVS that fragments on disk obey, with some room, so that uploading never has to
+// cut them. Source: KVS Developer Guide, quotas, PutMedia.
+const (
+	minFragment      = time.Second
+	maxFragment      = 19 * time.Second // of 20 s
+	maxFragmentBytes = 45 << 20         // of 50 MB
+)
+
+// cleanFor is how long a session must bring nothing damaged before status is silent about it.
+const cleanFor = time.Minute
+
+// segmenter turns access units into fragments and segments. One goroutine uses it at a time.
+type segmenter struct {
+	o    *Options
+	part *health.Part
+
+	timeline timeline
+	sets     parameterSets
+	inForce  parameterSets // those in the open segment's header
+	track    mkv.Track     // of the open segment
+
+	writer        *segment.Writer // nil: no segment is open
+	start         time.Time       // of the segment
+	inFragment    bool
+	fragmentStart time.Time
+	fragmentAt    int64     // size of the segment when the fragment began
+	newest        time.Time // newest producer time written
+	frames        int       // of the segment
+	flushed       time.Time // when the buffer was last written, by arrival
+	needKeyframe  bool      // nothing can be decoded before the next one
+	cut           bool      // the next keyframe begins a segment
+	setsChanged   bool      // the next keyframe has other parameter sets
+
+	session   int64 // frames of this session
+	gap       bool  // media is missing before the next frame
+	damagedAt time.Time
+	meter     meter
+	parts     [][]byte // reused
+}
+
+func newSegmenter(o *Options) *segmenter {
+	s := &segmenter{o: o, part: o.Health, sets: newParameterSets()}
+	s.newest = o.Store.LastEnd(o.Stream)
+	s.timeline.newest = s.newest
+	return s
+}
+
+// begin implements sink.
+func (s *segmenter) begin(rate int, parameterSets [][]byte) {
+	s.timeline.rate = int64(max(rate, 1))
+	s.timeline.restart()
+	s.sets = newParameterSets()
+	for _, set := range parameterSets {
+		s.sets.take(set)
+	}
+	s.setsChanged = true
+	s.needKeyframe = true
+	s.session = 0
+}
+
+// damaged implements sink: what follows up to the next keyframe cannot be decoded.
+func (s *segmenter) damaged(err error) {
+	s.damagedAt = s.o.Now()
+	s.needKeyframe = true
+	if s.part.Raise(health.Degraded, health.SystemFault(codeUnreadable, err,
+		"Video of the camera arrives damaged, so that frames up to the next keyframe are lost: check the network between camera and hub.")) {
+		s.o.Log.Warn("video arrives damaged", zap.Error(err))
+	}
+}
+
+// accessUnit implements sink.
+func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+	picture, keyframe := s.inspect(nalus)
+	if !picture {
+		return
+	}
+	producer, jumped := s.timeline.at(rtpTime, now)
+	if jumped {
+		s.cut = true
+		if s.part.Raise(health.Info, health.SystemFault(codeJump, nil,
+			"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again.")) {
+			s.o.Log.Warn("the camera's timestamps jumped")
+		}
+	}
+	if keyframe {
+		if ahead := s.timeline.behind(now); ahead > 0 {
+			s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
+			s.timeline.begin(rtpTime, now, now)
+			producer, s.cut = s.timeline.give(s.timeline.origin), true
+		}
+	}
+	if s.needKeyframe && !keyframe {
+		if s.session > 0 {
+			s.lost()
+		}
+		return
+	}
+	err := s.place(producer, keyframe, now)
+	if err == nil {
+		err = s.write(producer, keyframe, nalus, now)
+	}
+	if err != nil {
+		s.fail(err)
+	}
+}
+
+// inspect notes parameter sets and tells what an access unit is.
+func (s *segmenter) inspect(nalus [][]byte) (picture, keyframe bool) {
+	for _, nal := range nalus {
+		if !sound(nal) {
+			continue
+		}
+		switch kind := nal[0] & nalTypeMask; {
+		case kind == nalIDR:
+			picture, keyframe = true, true
+		case kind >= nalSlice && kind < nalIDR:
+			picture = true
+		case kind == nalSPS || kind == nalPPS:
+			if _, changed := s.sets.take(nal); changed {
+				s.setsChanged = true
+			}
+		}
+	}
+	return picture, keyframe
+}
+
+// sound tells NAL units from noise.
+func sound(nal []byte) bool {
+	return len(nal) > 0 && nal[0]&nalForbidden == 0 && nal[0]&nalTypeMask != 0 && nal[0]&nalTypeMask <= nalLast
+}
+
+// place sees to it that the right segment and fragment are open for a frame.
+func (s *segmenter) place(producer time.Time, keyframe bool, now time.Time) error {
+	if keyframe {
+		return s.placeKeyframe(producer, now)
+	}
+	if s.writer != nil && s.inFragment &&
+		(producer.Sub(s.fragmentStart) > maxFragment || s.writer.Bytes()-s.fragmentAt > maxFragmentBytes) {
+		return s.beginFragment(producer, false)
+	}
+	return nil
+}
+
+func (s *segmenter) placeKeyframe(producer time.Time, now time.Time) error {
+	if s.setsChanged || s.writer == nil {
+		track, complete := s.sets.track()
+		if !complete {
+			return errNoParameterSets
+		}
+		if s.writer != nil && !track.Equal(s.track) {
+			s.cut = true
+		}
+		s.track = track
+		s.setsChanged = false
+	}
+	long := !s.inFragment || producer.Sub(s.fragmentStart) >= minFragment
+	switch {
+	case s.writer == nil, s.cut, long && s.full(producer):
+		return s.beginSegment(producer, now)
+	case long:
+		return s.beginFragment(producer, true)
+	}
+	return nil // a GOP of less than a second joins the one before
+}
+
+var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
+	"The camera sends no parameter sets (SPS and PPS), so that nothing can be decoded: enable them in its RTSP settings, or update its firmware.")
+
+// full reports whether the segment has reached its time or size.
+func (s *segmenter) full(producer time.Time) bool {
+	if producer.Sub(s.start) >= s.o.SegmentDuration {
+		return true
+	}
+	// The fragment that comes is taken to be as large as the last one.
+	return s.o.MaxSegmentBytes > 0 && 2*s.writer.Bytes()-s.fragmentAt > s.o.MaxSegmentBytes
+}
+
+// beginSegment ends the open segment and begins one that starts with the frame at producer.
+func (s *segmenter) beginSegment(producer, now time.Time) error {
+	if err := s.seal(); err != nil {
+		s.report(err)
+	}
+	start := s.after(producer)
+	writer, err := s.o.Store.Create(s.o.Stream, mkv.Header{Start: start, Title: s.o.Stream, Tracks: []mkv.Track{s.track}})
+	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
+		s.newest = s.o.Store.LastEnd(s.o.Stream)
+		s.timeline.newest = s.newest
+		s.timeline.restart()
+	}
+	if err != nil {
+		return err
+	}
+	s.writer, s.start, s.frames, s.flushed = writer, start, 0, now
+	s.inForce = s.sets.clone()
+	s.cut = false
+	return s.beginFragment(start, true)
+}
+
+// after gives the time of a frame that begins a fragment: every fragment's earliest frame lies
+// after the latest of the one before (KVS API, PutMedia).
+func (s *segmenter) after(producer time.Time) time.Time {
+	if !producer.After(s.newest) {
+		producer = s.newest.Add(time.Millisecond)
+	}
+	return producer.UTC()
+}
+
+func (s *segmenter) beginFragment(producer time.Time, keyframe bool) error {
+	if err := s.endFragment(); err != nil {
+		return err
+	}
+	s.fragmentStart = s.after(producer)
+	s.fragmentAt = s.writer.Bytes()
+	if err := s.writer.BeginFragment(s.fragmentStart.Sub(s.start), keyframe); err != nil {
+		return err
+	}
+	s.inFragment = true
+	return nil
+}
+
+func (s *segmenter) endFragment() error {
+	if !s.inFragment {
+		return nil
+	}
+	s.inFragment = false
+	_, err := s.writer.EndFragment()
+	return err
+}
+
+// write adds a frame to the open fragment.
+func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now time.Time) error {
+	if !s.inFragment { // before the first keyframe of a segment
+		s.lost()
+		return nil
+	}
+	if producer.Before(s.fragmentStart) {
+		producer = s.fragmentStart
+	}
+	s.parts = s.parts[:0]
+	bytes := 0
+	for _, nal := range nalus {
+		if s.keeps(nal) {
+			s.parts = append(s.parts, nal)
+			bytes += len(nal)
+		}
+	}
+	if err := s.writer.WriteFrame(1, producer.Sub(s.start), keyframe, s.parts); err != nil {
+		return err
+	}
+	s.needKeyframe = false
+	s.frames++
+	if producer.After(s.newest) {
+		s.newest = producer
+	}
+	s.recorded(bytes, now)
+	if now.Sub(s.flushed) >= s.o.FlushInterval {
+		s.flushed = now
+		return s.writer.Flush()
+	}
+	return nil
+}
+
+// keeps reports whether a NAL unit belongs into the file: delimiters do not (ISO/IEC 14496-15,
+// 5.3.2), nor what the header has already.
+func (s *segmenter) keeps(nal []byte) bool {
+	if !sound(nal) {
+		return false
+	}
+	switch nal[0] & nalTypeMask {
+	case nalDelimiter:
+		return false
+	case nalSPS, nalPPS:
+		return !s.inForce.holds(nal)
+	}
+	return true
+}
+
+// recorded accounts for a frame that was written.
+func (s *segmenter) recorded(bytes int, now time.Time) {
+	n := s.o.numbers
+	if s.session == 0 {
+		s.part.SetState(stateRecording)
+		if s.part.Clear(codeCamera, codeStore, codeUnreadable) {
+			s.o.Log.Info("recording again")
+		}
+		if s.gap {
+			n.gaps.Add(1)
+			s.gap = false
+		}
+	}
+	s.session++
+	n.frames.Add(1)
+	n.bytes.Add(int64(bytes))
+	n.lastFrame.Set(now.UnixMilli())
+	if s.meter.add(bytes, now) {
+		n.bitrate.Set(s.meter.bitrate)
+		n.fps.Set(s.meter.fpsMilli)
+		if !s.damagedAt.IsZero() && now.Sub(s.damagedAt) > cleanFor {
+			s.damagedAt = time.Time{}
+			s.part.Clear(codeUnreadable)
+		}
+	}
+}
+
+func (s *segmenter) lost() {
+	s.o.numbers.lost.Add(1)
+	s.gap = true
+}
+
+// fail gives the segment up after an error; the next keyframe tries anew.
+func (s *segmenter) fail(err error) {
+	s.lost()
+	s.needKeyframe = true
+	s.session = 0
+	s.report(err)
+	if err := s.seal(); err != nil {
+		s.o.Log.Debug("cannot seal the segment", zap.Error(err))
+	}
+}
+
+func (s *segmenter) report(err error) {
+	fault := health.FaultOf(err, codeStore)
+	severity := health.Failed
+	s.part.SetState(statePaused)
+	if s.part.Raise(severity, &health.Fault{Class: fault.Class, Code: conditionOf(fault), Text: fault.Text, Err: fault.Err}) {
+		s.o.Log.Error("cannot record", zap.Error(fault), zap.NamedError("cause", fault.Err))
+	}
+}
+
+// conditionOf keeps the recorder's own codes and gathers those of the store under one.
+func conditionOf(f *health.Fault) string {
+	if f.Code == codeUnreadable {
+		return f.Code
+	}
+	return codeStore
+}
+
+// endSession completes what is there; the segment stays open for the next session.
+func (s *segmenter) endSession() {
+	if s.session > 0 {
+		s.gap = true
+	}
+	if err := s.endFragment(); err != nil {
+		s.fail(err)
+	}
+	s.meter = meter{}
+	s.o.numbers.bitrate.Set(0)
+	s.o.numbers.fps.Set(0)
+}
+
+// seal finishes the open segment, if there is one.
+func (s *segmenter) seal() error {
+	if s.writer == nil {
+		return nil
+	}
+	w := s.writer
+	s.writer, s.inFragment = nil, false
+	if err := w.Seal(); err != nil {
+		return fmt.Errorf("cannot finish a segment: %w", err)
+	}
+	if s.frames == 0 {
+		return nil
+	}
+	s.o.numbers.lastSegment.Set(s.newest.UnixMilli())
+	s.o.Log.Debug("segment sealed", zap.Time("start", s.start), zap.Time("end", s.newest), zap.Int64("bytes", w.Bytes()), zap.Int("frames", s.frames))
+	if s.o.OnSegment != nil {
+		s.o.OnSegment(Segment{Key: w.Key(), End: s.newest, Bytes: w.Bytes(), Frames: s.frames})
+	}
+	return nil
+}
+
+// meter measures bitrate and frame rate over a window.
+type meter struct {
+	since             time.Time
+	frames, bytes     int64
+	bitrate, fpsMilli int64
+}
+
+const meterWindow = 2 * time.Second
+
+// add counts a frame; it reports when there is a new measurement.
+func (m *meter) add(bytes int, now time.Time) bool {
+	if m.since.IsZero() {
+		m.since = now
+		return false // the first frame opens the window
+	}
+	m.frames++
+	m.bytes += int64(bytes)
+	elapsed := now.Sub(m.since)
+	if elapsed < meterWindow {
+		return false
+	}
+	m.bitrate = int64(float64(m.bytes*8) / elapsed.Seconds())
+	m.fpsMilli = int64(float64(m.frames*1000) / elapsed.Seconds())
+	m.since, m.frames, m.bytes = now, 0, 0
+	return true
+}
