@@ -1,0 +1,167 @@
+package recorder
+
+import (
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// cam makes RTP timestamps and arrivals as a camera and a network do. Times without a monotonic
+// reading serve as both clocks.
+type cam struct {
+	line  timeline
+	raw   uint32
+	media time.Duration // sent so far by the camera's own clock
+}
+
+func newCam() *cam { return &cam{line: timeline{rate: 90000}, raw: 4_294_900_000} }
+
+// frame sends the next frame after d of the camera's clock; it arrives at that time since noon.
+func (c *cam) frame(d, arrival time.Duration) (time.Time, bool) {
+	c.media += d
+	return c.line.at(c.raw+uint32(c.media*9/100_000), noon.Add(arrival))
+}
+
+const tick = 40 * time.Millisecond
+
+func TestDriftIsSlewedToTheHubsClock(t *testing.T) {
+	t.Parallel()
+	for name, pace := range map[string]float64{"exact": 1, "3 % fast": 1.03, "3 % slow": 0.97, "100 ppm": 1.0001} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCam()
+			var before time.Time
+			for i := range 25 * 3600 {
+				arrival := time.Duration(i) * tick
+				jitter := time.Duration(i*7919%40) * time.Millisecond
+				got, jumped := c.frame(time.Duration(float64(tick)*pace), arrival+jitter)
+				if jumped {
+					t.Fatalf("frame %d: taken for a jump", i)
+				}
+				if i > 0 && !got.After(before) {
+					t.Fatalf("frame %d: %s after %s", i, got, before)
+				}
+				if i > 0 && got.Sub(before) > 2*tick {
+					t.Fatalf("frame %d: %s after the one before", i, got.Sub(before))
+				}
+				if off := got.Sub(noon.Add(arrival)); off.Abs() > 200*time.Millisecond {
+					t.Fatalf("frame %d: %s off the hub's clock", i, off)
+				}
+				before = got
+			}
+		})
+	}
+}
+
+func TestABurstKeepsItsDistances(t *testing.T) {
+	t.Parallel()
+	c := newCam()
+	for i := range 250 {
+		c.frame(tick, time.Duration(i)*tick)
+	}
+	const stall = 8 * time.Second
+	var before time.Time
+	for i := range 250 {
+		arrival := max(250*tick+stall, time.Duration(250+i)*tick)
+		got, jumped := c.frame(tick, arrival)
+		if jumped {
+			t.Fatal("a burst was taken for a jump")
+		}
+		if d := got.Sub(before); i > 0 && (d < tick*9/10 || d > tick*11/10) {
+			t.Fatalf("frame %d of the burst: %s after the one before", i, d)
+		}
+		before = got
+	}
+}
+
+func TestTimesNeverOverlapWhatIsOnDisk(t *testing.T) {
+	t.Parallel()
+	c := newCam()
+	c.line.newest = noon.Add(time.Hour) // the clock was set back
+	got, _ := c.frame(0, 0)
+	if !got.After(noon.Add(time.Hour)) || got.After(noon.Add(time.Hour+time.Second)) {
+		t.Errorf("starts at %s", got)
+	}
+	next, _ := c.frame(tick, tick)
+	if next.Sub(got) != tick {
+		t.Errorf("goes on %s later", next.Sub(got))
+	}
+}
+
+func TestConstantTimestampsFollowArrival(t *testing.T) {
+	t.Parallel()
+	c := newCam()
+	jumps := 0
+	for i := range 25 * 120 {
+		arrival := time.Duration(i) * tick
+		got, jumped := c.frame(0, arrival)
+		if jumped {
+			jumps++
+		}
+		if off := got.Sub(noon.Add(arrival)); off.Abs() > jumpLimit+time.Second {
+			t.Fatalf("frame %d: %s off", i, off)
+		}
+	}
+	if jumps == 0 {
+		t.Error("nothing was noticed")
+	}
+}
+
+func TestReorderedPicturesAreNoJump(t *testing.T) {
+	t.Parallel()
+	c := newCam()
+	order := []time.Duration{tick, 3 * tick, -2 * tick, tick} // decode order of I P B B
+	at := time.Duration(0)
+	for i := range 1000 {
+		at += tick
+		if _, jumped := c.frame(order[i%len(order)], at); jumped {
+			t.Fatalf("frame %d: taken for a jump", i)
+		}
+	}
+}
+
+func TestParameterSetsThatMeanTheSameAreNoChange(t *testing.T) {
+	t.Parallel()
+	sps := []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}
+	pps := []byte{0x68, 0xee, 0x3c, 0x80}
+	sets := newParameterSets()
+	for _, step := range []struct {
+		name           string
+		nal            []byte
+		valid, changed bool
+	}{
+		{"new SPS", sps, true, true},
+		{"same SPS", sps, true, false},
+		{"trailing zeros", append(append([]byte{}, sps...), 0, 0), true, false},
+		{"other nal_ref_idc", append([]byte{0x27}, sps[1:]...), true, false},
+		{"torn", sps[:4], false, false},
+		{"new PPS", pps, true, true},
+		{"same PPS", append(append([]byte{}, pps...), 0), true, false},
+		{"second PPS", []byte{0x68, 0x5e, 0x3c, 0x80}, true, true},
+		{"empty", []byte{0x68}, false, false},
+	} {
+		if valid, changed := sets.take(step.nal); valid != step.valid || changed != step.changed {
+			t.Errorf("%s: valid %v, changed %v", step.name, valid, changed)
+		}
+	}
+	track, ok := sets.track()
+	if !ok || track.Width != 352 || track.Height != 288 {
+		t.Errorf("%+v %v", track, ok)
+	}
+}
+
+func FuzzParameterSets(f *testing.F) {
+	f.Add([]byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}, []byte{0x68, 0xee, 0x3c, 0x80})
+	f.Add([]byte{0x67}, []byte{0x68, 0})
+	f.Fuzz(func(_ *testing.T, a, b []byte) {
+		sets := newParameterSets()
+		for _, nal := range [][]byte{a, b} {
+			if sound(nal) && (nal[0]&nalTypeMask == nalSPS || nal[0]&nalTypeMask == nalPPS) {
+				sets.take(nal)
+				sets.holds(nal)
+			}
+		}
+		sets.track()
+	})
+}
