@@ -1,0 +1,220 @@
+package scheduler
+
+import (
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// clockSlice is the longest the clock sleeps. Timers of the runtime stand still while the machine
+	// is suspended and do not see the wall clock being set, so this bounds how late either is noticed.
+	clockSlice = 500 * time.Millisecond
+	// zoneEvery is how often the system's time zone is looked at.
+	zoneEvery = 2 * time.Second
+	// stepTolerance is what the wall clock may differ from the monotonic one before it counts as
+	// stepped. It lies above the time between the two readings. Slewing, as NTP does, moves both.
+	stepTolerance = 100 * time.Millisecond
+)
+
+// ClockOptions replace what a Clock reads; the zero value is the system's clock and time zone.
+type ClockOptions struct {
+	// Wall is the wall clock. Default time.Now.
+	Wall func() time.Time
+	// Zone is the system's time zone: the same pointer until it changes. It is called every 2 s.
+	// The default follows the variable TZ and /etc/localtime.
+	Zone func() *time.Location
+	// Log is told of steps and of changes of the zone. Default: none.
+	Log *zap.Logger
+}
+
+// Clock is the wall clock for any number of runners. One goroutine sleeps for all of them, at most
+// half a second at once, and wakes all when the wall clock was stepped, by whatever it may be, or
+// the time zone changed.
+type Clock struct {
+	wall    func() time.Time
+	zone    func() *time.Location
+	log     *zap.Logger
+	slice   time.Duration
+	started time.Time // carries a monotonic reading
+
+	kick  chan struct{} // an alarm was set to a time before wakeAt
+	quit  chan struct{}
+	ended chan struct{}
+	close sync.Once
+
+	mu          sync.Mutex
+	alarms      map[*alarm]struct{}
+	earliest    time.Time     // no alarm is set to before it
+	wakeAt      time.Time     // wall time up to which the goroutine sleeps
+	offset      time.Duration // what the wall clock is ahead of the monotonic one
+	current     *time.Location
+	zoneChecked time.Duration // monotonic, since started
+}
+
+// NewClock returns a running clock. Close ends it.
+func NewClock(o ClockOptions) *Clock { return newClock(o, clockSlice) }
+
+func newClock(o ClockOptions, slice time.Duration) *Clock {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	if o.Zone == nil {
+		o.Zone = newSystemZone(o.Log).location
+	}
+	c := &Clock{
+		wall:    o.Wall,
+		zone:    o.Zone,
+		log:     o.Log,
+		slice:   slice,
+		started: time.Now(),
+		kick:    make(chan struct{}, 1),
+		quit:    make(chan struct{}),
+		ended:   make(chan struct{}),
+		alarms:  make(map[*alarm]struct{}),
+		current: o.Zone(),
+
+		earliest: noAlarm,
+	}
+	var wall time.Time
+	wall, c.offset, _ = c.read()
+	c.wakeAt = wall
+	go c.run()
+	return c
+}
+
+// Close ends the clock; its alarms are silent from then on.
+func (c *Clock) Close() {
+	c.close.Do(func() { close(c.quit) })
+	<-c.ended
+}
+
+// Now returns the wall clock, without a monotonic reading, and the system's time zone.
+func (c *Clock) Now() (time.Time, *time.Location) {
+	c.mu.Lock()
+	zone := c.current
+	c.mu.Unlock()
+	return c.wall().Round(0).In(zone), zone
+}
+
+// read returns the wall clock, what it is ahead of the monotonic one, and the latter.
+func (c *Clock) read() (wall time.Time, offset, elapsed time.Duration) {
+	now := c.wall()
+	elapsed = time.Since(c.started)
+	wall = now.Round(0)
+	return wall, wall.Sub(c.started.Round(0)) - elapsed, elapsed
+}
+
+func (c *Clock) run() {
+	defer close(c.ended)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.quit:
+			return
+		case <-c.kick:
+		case <-timer.C:
+		}
+		timer.Reset(c.tick())
+	}
+}
+
+// tick wakes whom it concerns and returns how long to sleep.
+func (c *Clock) tick() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, offset, elapsed := c.read()
+	all := false
+	if step := offset - c.offset; step.Abs() > stepTolerance {
+		c.log.Info("the wall clock was stepped; all schedules are evaluated anew", zap.Duration("by", step), zap.Time("now", now))
+		c.offset, all = offset, true
+	}
+	if elapsed-c.zoneChecked >= zoneEvery {
+		c.zoneChecked = elapsed
+		if zone := c.zone(); zone != c.current {
+			c.log.Info("the system's time zone changed; all schedules are evaluated anew", zap.Stringer("zone", zone))
+			c.current, all = zone, true
+		}
+	}
+	if all || !c.earliest.After(now) {
+		c.ringAlarms(now, all)
+	}
+	c.wakeAt = now.Add(c.slice)
+	if c.earliest.Before(c.wakeAt) {
+		c.wakeAt = c.earliest
+	}
+	return c.wakeAt.Sub(now)
+}
+
+// ringAlarms rings those that are due, or all.
+func (c *Clock) ringAlarms(now time.Time, all bool) {
+	c.earliest = noAlarm
+	for a := range c.alarms {
+		switch {
+		case all || !a.at.After(now):
+			a.at = noAlarm
+			a.ring()
+		case a.at.Before(c.earliest):
+			c.earliest = a.at
+		}
+	}
+}
+
+// noAlarm is later than any time at which an alarm can be set.
+var noAlarm = time.Date(1e6, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// alarm rings when the wall clock reaches a time, and whenever the clock was stepped or the zone
+// changed, so that whoever set it computes the time anew. C remembers one ring: a step between
+// reading the clock and setting the alarm is not lost.
+type alarm struct {
+	C     chan struct{}
+	clock *Clock
+	at    time.Time // guarded by clock.mu
+}
+
+func (c *Clock) newAlarm() *alarm {
+	a := &alarm{C: make(chan struct{}, 1), clock: c, at: noAlarm}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alarms[a] = struct{}{}
+	return a
+}
+
+// set makes the alarm ring at a time instead of the one before; zero for none.
+func (a *alarm) set(at time.Time) {
+	if at.IsZero() {
+		at = noAlarm
+	}
+	c := a.clock
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a.at = at
+	if at.Before(c.earliest) {
+		c.earliest = at
+	}
+	if !at.Before(c.wakeAt) {
+		return
+	}
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (a *alarm) stop() {
+	a.clock.mu.Lock()
+	defer a.clock.mu.Unlock()
+	delete(a.clock.alarms, a)
+}
+
+func (a *alarm) ring() {
+	select {
+	case a.C <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,91 @@
+package scheduler
+
+import (
+	"math"
+	"time"
+)
+
+// lookAhead is how far windows that touch are followed: a day of windows of a minute would take
+// long to join, and whoever needs the end asks again.
+const lookAhead = int64(6 * time.Hour / time.Second)
+
+// Windows opens a window [start, start + d) whenever e fires. Windows that touch or overlap are one.
+// d counts in whole seconds.
+func Windows(e *Expression, d time.Duration) Plan {
+	return &windows{expression: e, length: int64(d / time.Second)}
+}
+
+type windows struct {
+	expression *Expression
+	length     int64 // seconds
+}
+
+func (w *windows) At(t time.Time, system *time.Location) (bool, time.Time) {
+	if w.length <= 0 {
+		return false, time.Time{}
+	}
+	zone := w.expression.zone
+	if zone == nil {
+		zone = system
+	}
+	f := firings{rules: w.expression.rules, offsets: &offsets{zone: zone}}
+	now := t.Unix()
+	start, ok := f.next(now - w.length)
+	switch {
+	case !ok:
+		return false, time.Time{}
+	case start > now:
+		return false, time.Unix(start, 0).In(zone)
+	}
+	for start+w.length < now+lookAhead {
+		last, ok := f.last(start, start+w.length)
+		if !ok {
+			break
+		}
+		start = last
+	}
+	return true, time.Unix(start+w.length, 0).In(zone)
+}
+
+// firings are the times at which rules fire in a zone, in Unix seconds.
+type firings struct {
+	rules   *rules
+	offsets *offsets
+}
+
+// next returns the first firing behind after. Where the clock is set back, Quartz fires in the second
+// of two equal hours only; but asked from within the first it takes that for the second, and
+// passes over what is still to come. Whoever joins there must see the same windows as one who
+// came earlier, so it is asked from before.
+func (f firings) next(after int64) (int64, bool) {
+	first := f.offsets.at(after + 1)
+	if first.end != math.MaxInt64 {
+		repeated := first.offset - f.offsets.at(first.end).offset
+		if begin := first.end - repeated; repeated > 0 && after >= begin {
+			after = begin - 1
+		}
+	}
+	return f.rules.next(after, f.offsets)
+}
+
+// last returns the last firing in (after, through]. It costs a few calls of next however many
+// firings there are.
+func (f firings) last(after, through int64) (int64, bool) {
+	found, ok := f.next(after)
+	if !ok || found > through {
+		return 0, false
+	}
+	if last, ok := f.next(through - 1); ok && last == through {
+		return through, true
+	}
+	// The last one lies in [found, none].
+	for none := through; found < none; {
+		middle := found + (none-found)/2
+		if later, ok := f.next(middle); ok && later <= through {
+			found = later
+		} else {
+			none = middle
+		}
+	}
+	return found, true
+}
