@@ -22,9 +22,12 @@ demo: build ## the main job without an AWS account
 # The race detector needs a C compiler; without one the tests still run.
 RACE = $(shell command -v gcc >/dev/null && echo -race)
 
+# Most tests wait for cameras and clouds, not for the processor.
+TESTFLAGS = -parallel 8 -timeout 8m
+
 test: ## all tests; on Debian it first installs what they check with, elsewhere they skip what is missing
 	@.ci/tools || echo "going on without: the tests that need them are skipped"
-	$(GO) test $(RACE) -timeout 8m ./...
+	$(GO) test $(RACE) $(TESTFLAGS) ./...
 
 lint:
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
@@ -32,7 +35,7 @@ lint:
 	$(GO) tool staticcheck ./...
 
 check: tools lint ## what CI runs: lint and all tests, none skipped for want of a program
-	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -race -timeout 8m ./...
+	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -race $(TESTFLAGS) ./...
 
 tools: ## the programs that tests check our work with, from Debian
 	@.ci/tools

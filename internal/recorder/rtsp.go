@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
+	neturl "net/url"
+	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +56,9 @@ type camera struct {
 
 func parseCamera(url secret.String) (camera, error) {
 	u, err := base.ParseURL(url.Reveal())
+	if err != nil {
+		u, err = base.ParseURL(escapeUser(url.Reveal()))
+	}
 	if err != nil || u.Host == "" { // the error would quote the URL with its password
 		return camera{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret is not a URL such as rtsp://user:password@192.168.1.20:554/path: correct it.")
 	}
@@ -64,6 +71,17 @@ func parseCamera(url secret.String) (camera, error) {
 		host = net.JoinHostPort(u.Hostname(), port)
 	}
 	return camera{url: u, host: host}, nil
+}
+
+// escapeUser escapes a password that was put into a URL as it is.
+func escapeUser(raw string) string {
+	scheme, rest, _ := strings.Cut(raw, "://")
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 {
+		return raw
+	}
+	user, password, _ := strings.Cut(rest[:at], ":")
+	return scheme + "://" + neturl.UserPassword(user, password).String() + rest[at:]
 }
 
 // play runs one session with the camera until it ends, and says why.
@@ -116,7 +134,18 @@ func converse(ctx context.Context, client *gortsplib.Client, cam camera, to sink
 	to.begin(h264.ClockRate(), slices.DeleteFunc([][]byte{sps, pps}, func(set []byte) bool { return len(set) == 0 }))
 
 	var arrivals atomic.Int64 // access units so far
+	ended := make(chan error, 2)
 	client.OnPacketRTP(media, h264, func(packet *rtp.Packet) {
+		// The library calls from a goroutine of its own, where a panic would end the process.
+		defer func() {
+			if p := recover(); p != nil {
+				select {
+				case ended <- health.SystemFault(codeCamera, fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
+					"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", cam.host):
+				default:
+				}
+			}
+		}()
 		nalus, err := decoder.Decode(packet)
 		switch {
 		case err == nil:
@@ -130,7 +159,6 @@ func converse(ctx context.Context, client *gortsplib.Client, cam camera, to sink
 	if _, err := client.Play(nil); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
 	go func() { ended <- client.Wait() }() // ends with client.Close at the latest
 	return watch(ctx, ended, &arrivals, client.Close)
 }
@@ -144,6 +172,7 @@ func watch(ctx context.Context, ended <-chan error, arrivals *atomic.Int64, end 
 	for {
 		select {
 		case err := <-ended:
+			end()
 			return err
 		case <-ctx.Done():
 			end()
