@@ -30,6 +30,9 @@ func FuzzParse(f *testing.F) {
 		if e.String() != expr {
 			t.Errorf("got %q back, want %q", e.String(), expr)
 		}
+		if Describe(e) == "" {
+			t.Errorf("%q is told in no words", expr)
+		}
 		at := time.Unix(after%(1<<33), 0)
 		for range 3 {
 			next := e.Next(at)

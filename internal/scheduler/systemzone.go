@@ -37,6 +37,9 @@ func newSystemZone(log *zap.Logger) *systemZone {
 	return &systemZone{log: log, getenv: os.LookupEnv, file: localtime}
 }
 
+// SystemZone reads the system's time zone as it is now, in the way in which a Clock follows it.
+func SystemZone() *time.Location { return newSystemZone(zap.NewNop()).location() }
+
 // location returns the same pointer until the zone changes.
 func (z *systemZone) location() *time.Location {
 	var now zoneSource

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+)
+
+const (
+	defaultScheduleCount = 10
+	maxScheduleCount     = 10000 // an answer is held in memory
+	maxScheduleLine      = 1 << 20
+)
+
+func newScheduleCommand() *cobra.Command {
+	var asJSON, stdin bool
+	query := scheduleQuery{Count: defaultScheduleCount}
+	var after int64
+	cmd := &cobra.Command{
+		Use:   "schedule [flags] '<expression>' [duration-seconds]",
+		Short: "Explain a ScheduleExpression and list its next windows",
+		Long: `Say in words what a ScheduleExpression (Quartz cron) means and list its next windows in local
+time and in UTC, or say what is wrong with it: the field, the position and the rule.
+
+With --json the answer is {"next":[Unix seconds, ...]} or {"error":"..."}. With --stdin each line read is
+a question {"expr":"...","zone":"...","after":Unix seconds,"count":n} and is answered by one such line; what
+a question leaves out is taken from the flags.
+
+Exit code: 0 when the expression is valid, 1 when it is not, 2 for wrong arguments.`,
+		Example: `  kvs-edge-agent schedule --zone Europe/Berlin '0 0 9-16 ? * MON-FRI' 3600`,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case stdin && len(args) > 0:
+				return &exitError{exitSettings, errors.New("with --stdin the expressions are read, none can be an argument")}
+			case !stdin && (len(args) == 0 || len(args) > 2):
+				return &exitError{exitSettings, errors.New("give one expression in quotation marks, and the duration in seconds if you like")}
+			case query.Count < 1 || query.Count > maxScheduleCount:
+				return &exitError{exitSettings, fmt.Errorf("--count must be 1 to %d", maxScheduleCount)}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("after") {
+				query.After = &after
+			}
+			if stdin {
+				return answerScheduleLines(cmd.InOrStdin(), cmd.OutOrStdout(), query)
+			}
+			query.Expr = args[0]
+			var duration time.Duration
+			if len(args) == 2 {
+				var err error
+				if duration, err = windowDuration(args[1]); err != nil {
+					return &exitError{exitSettings, err}
+				}
+			}
+			if !asJSON {
+				return explainSchedule(cmd.OutOrStdout(), query, duration)
+			}
+			answer := query.answer()
+			if err := answer.write(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			if answer.Error != "" {
+				return &exitError{code: exitFailure}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&query.Zone, "zone", "", "time zone, Europe/Berlin for example (default the system's)")
+	cmd.Flags().Int64Var(&after, "after", 0, "list what comes after this time, in Unix seconds (default now)")
+	cmd.Flags().IntVar(&query.Count, "count", defaultScheduleCount, "how many windows to list")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&stdin, "stdin", false, "answer one question of JSON per line of the standard input")
+	return cmd
+}
+
+// scheduleQuery asks when an expression fires.
+type scheduleQuery struct {
+	Expr  string `json:"expr"`
+	Zone  string `json:"zone"`
+	After *int64 `json:"after"` // Unix seconds; nil: now
+	Count int    `json:"count"`
+}
+
+// scheduleAnswer has one of the two. Next is empty, not nil, when the expression never fires again.
+type scheduleAnswer struct {
+	Next  []int64 `json:"next,omitzero"`
+	Error string  `json:"error,omitempty"`
+}
+
+func (a scheduleAnswer) write(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(a)
+}
+
+// parse returns the expression in its zone.
+func (q scheduleQuery) parse() (*scheduler.Expression, *time.Location, error) {
+	zone := scheduler.SystemZone()
+	if q.Zone != "" {
+		var err error
+		if zone, err = time.LoadLocation(q.Zone); err != nil {
+			return nil, nil, fmt.Errorf("the time zone %q is not known", q.Zone)
+		}
+	}
+	expression, err := scheduler.Parse(q.Expr, zone)
+	return expression, zone, err
+}
+
+func (q scheduleQuery) next(e *scheduler.Expression) []time.Time {
+	at := time.Now()
+	if q.After != nil {
+		at = time.Unix(*q.After, 0)
+	}
+	var starts []time.Time
+	for len(starts) < q.Count {
+		if at = e.Next(at); at.IsZero() {
+			break
+		}
+		starts = append(starts, at)
+	}
+	return starts
+}
+
+func (q scheduleQuery) answer() scheduleAnswer {
+	expression, _, err := q.parse()
+	if err != nil {
+		return scheduleAnswer{Error: err.Error()}
+	}
+	answer := scheduleAnswer{Next: []int64{}}
+	for _, start := range q.next(expression) {
+		answer.Next = append(answer.Next, start.Unix())
+	}
+	return answer
+}
+
+// answerScheduleLines answers one question per line, each as soon as it is read.
+func answerScheduleLines(r io.Reader, w io.Writer, defaults scheduleQuery) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxScheduleLine)
+	for lines.Scan() {
+		query := defaults
+		if defaults.After != nil {
+			after := *defaults.After // the decoder writes through the pointer
+			query.After = &after
+		}
+		answer := scheduleAnswer{}
+		switch err := json.Unmarshal(lines.Bytes(), &query); {
+		case err != nil:
+			answer.Error = fmt.Sprintf("the question is no line of JSON such as {\"expr\":\"0 0 9 * * ?\"}: %v", err)
+		case query.Count < 1 || query.Count > maxScheduleCount:
+			answer.Error = fmt.Sprintf("count must be 1 to %d", maxScheduleCount)
+		default:
+			answer = query.answer()
+		}
+		if err := answer.write(w); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("cannot read the questions: %w", err)
+	}
+	return nil
+}
+
+func windowDuration(text string) (time.Duration, error) {
+	seconds, err := strconv.Atoi(text)
+	if err != nil || seconds < edgeconfig.MinDurationSeconds || seconds > edgeconfig.MaxDurationSeconds {
+		return 0, fmt.Errorf("the duration is %q and must be %d to %d seconds", text, edgeconfig.MinDurationSeconds, edgeconfig.MaxDurationSeconds)
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// explainSchedule writes for people; without a duration only when windows begin.
+func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error {
+	expression, zone, err := q.parse()
+	if err != nil {
+		return &exitError{exitFailure, err}
+	}
+	starts := q.next(expression)
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(table, "Meaning:  %s\nZone:     %s\n\n", scheduler.Describe(expression), zone)
+	switch {
+	case len(starts) == 0:
+		fmt.Fprintln(table, "It never fires again.")
+	case duration > 0:
+		fmt.Fprintln(table, "BEGIN\tEND\tBEGIN (UTC)\tEND (UTC)\t")
+	default:
+		fmt.Fprintln(table, "BEGIN\tBEGIN (UTC)\t")
+	}
+	const local, utc = "Mon 2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05Z"
+	for i, start := range starts {
+		if duration == 0 {
+			fmt.Fprintf(table, "%s\t%s\t\n", start.Format(local), start.UTC().Format(utc))
+			continue
+		}
+		end := start.Add(duration)
+		note := ""
+		if i+1 < len(starts) && !starts[i+1].After(end) {
+			note = "goes on without a break"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", start.Format(local), end.Format(local), start.UTC().Format(utc), end.UTC().Format(utc), note)
+	}
+	if n := len(starts); n > 0 && n < q.Count {
+		fmt.Fprintln(table, "After this it never fires again.")
+	}
+	return table.Flush()
+}
