@@ -58,12 +58,13 @@ func (p *progress) close() error {
 	return err
 }
 
-func (p *progress) sync() error {
-	if !p.dirty || p.file == nil {
+// unsynced gives the file to be synced, nil when there is nothing to do.
+func (p *progress) unsynced() *os.File {
+	if !p.dirty {
 		return nil
 	}
 	p.dirty = false
-	return p.file.Sync()
+	return p.file
 }
 
 // loadProgress reads a side file; a torn or foreign line is passed over.
@@ -166,18 +167,31 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	return a != nil && a.progress != nil && a.progress.done[fragmentStart]
 }
 
-// SyncProgress makes the notes of MarkPersisted durable now.
+// SyncProgress makes the notes of MarkPersisted durable now. Nobody waits for the disk meanwhile
+// but the caller.
 func (s *Store) SyncProgress() error {
+	type unsynced struct {
+		dir  string
+		file *os.File
+	}
+	var files []unsynced
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all error
 	for _, st := range s.streams {
 		for _, a := range st.active {
-			if a.progress != nil {
-				if err := a.progress.sync(); err != nil {
-					all = errors.Join(all, diskFault(st.dir, err))
-				}
+			if a.progress == nil {
+				continue
 			}
+			if file := a.progress.unsynced(); file != nil {
+				files = append(files, unsynced{st.dir, file})
+			}
+		}
+	}
+	s.mu.Unlock()
+	var all error
+	for _, u := range files {
+		// One that was closed in between is of a segment that is uploaded or gone.
+		if err := u.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+			all = errors.Join(all, diskFault(u.dir, err))
 		}
 	}
 	return all
