@@ -1,0 +1,116 @@
+package status
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// disk is a store with what a test puts into it.
+type disk map[string]segment.Usage
+
+func (d disk) Usage(stream string) segment.Usage         { return d[stream] }
+func (d disk) DiskFree() (free, total uint64, err error) { return 40e9, 100e9, nil }
+
+func newCollector(streams ...string) (*Collector, *health.Registry) {
+	registry := health.NewRegistry(func() time.Time { return now.Add(-90 * time.Second) })
+	store := disk{"door": {
+		Segments: 3, Bytes: 200e6, PendingBytes: 45e6, PendingDuration: 90 * time.Second, PendingSince: now.Add(-91 * time.Second), Oldest: now.Add(-time.Hour),
+	}}
+	return &Collector{
+		Version: "v1", Thing: "hub", Dir: "/rec", Started: now.Add(-5 * time.Hour), Now: func() time.Time { return now },
+		Health: registry, Store: store,
+		Streams: func() []StreamInfo {
+			var list []StreamInfo
+			for _, name := range streams {
+				list = append(list, StreamInfo{Name: name, LimitBytes: 800e6})
+			}
+			return list
+		},
+	}, registry
+}
+
+func table(t *testing.T, s Snapshot) string {
+	t.Helper()
+	var b strings.Builder
+	if err := WriteTable(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestTheTableTellsAllOfAStream(t *testing.T) {
+	t.Parallel()
+	c, registry := newCollector("door")
+	rec, up := registry.Part("door", health.JobRecorder), registry.Part("door", health.JobUploader)
+	rec.SetState("recording")
+	rec.Number(health.LastFrameTime).Set(now.Add(-40 * time.Millisecond).UnixMilli())
+	rec.Number(health.BitrateBPS).Set(4_000_000)
+	rec.Number(health.FPSMilli).Set(24_980)
+	rec.Number(health.FramesLost).Set(7)
+	up.SetState("waiting for the cloud")
+	up.Number(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
+	up.Raise(health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
+	got := table(t, c.Snapshot())
+	for _, want := range []string{
+		"hub  degraded  version v1  up 5h  disk 40.0 GB free of 100.0 GB",
+		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "1.5 min, 45.0 MB", "95s", "200.0 MB of 800.0 MB (25 %)",
+		"! door uploader: The cloud cannot be reached: check the hub's internet connection. (since 90s)",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	fail := func(severity health.Severity, keys ...health.Key) func(*health.Registry) {
+		return func(r *health.Registry) {
+			for _, k := range keys {
+				r.Part(k.Stream, k.Job).Raise(severity, health.SystemFault("x", nil, "Something failed."))
+			}
+		}
+	}
+	door, yard := health.Key{Stream: "door", Job: health.JobRecorder}, health.Key{Stream: "yard", Job: health.JobRecorder}
+	for name, c := range map[string]struct {
+		arrange func(*health.Registry)
+		want    Verdict
+	}{
+		"nothing wrong":            {func(*health.Registry) {}, Healthy},
+		"something to know":        {fail(health.Info, door), Healthy},
+		"one of two cameras":       {fail(health.Failed, door), Degraded},
+		"all cameras":              {fail(health.Failed, door, yard), Down},
+		"all uploaders":            {fail(health.Failed, health.Key{Stream: "door", Job: health.JobUploader}, health.Key{Stream: "yard", Job: health.JobUploader}), Degraded},
+		"the agent's own":          {fail(health.Degraded, health.Key{Job: health.JobConfig}), Degraded},
+		"a stream that went is no": {fail(health.Failed, health.Key{Stream: "gone", Job: health.JobRecorder}), Healthy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			collector, registry := newCollector("door", "yard")
+			c.arrange(registry)
+			if got := collector.Snapshot().Verdict; got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAHubWithoutStreamsSaysSo(t *testing.T) {
+	t.Parallel()
+	c, _ := newCollector()
+	s := c.Snapshot()
+	if got := table(t, s); !strings.Contains(got, "No stream is configured") {
+		t.Error(got)
+	}
+	data, err := json.Marshal(s)
+	if err != nil || !strings.Contains(string(data), `"streams":[]`) {
+		t.Errorf("%s %v", data, err)
+	}
+}
