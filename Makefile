@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist demo test lint check tools fuzz bench clean
+.PHONY: build dist demo test lint check tools fuzz bench bench-cameras clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -49,6 +49,11 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: ## micro-benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+CAMERAS ?= 16
+bench-cameras: build tools ## what recording CAMERAS cameras costs, beside ffmpeg, GStreamer and a floor, in one run
+	$(GO) build -o bin/bench-recording ./bench/recording
+	bin/bench-recording -cameras $(CAMERAS) -out bench/results/recording.jsonl
 
 clean:
 	rm -rf bin dist

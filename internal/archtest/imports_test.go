@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
 	{"internal/agent"},
-	{"cmd/..."},
+	{"cmd/...", "bench/..."},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may

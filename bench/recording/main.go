@@ -1,0 +1,208 @@
+// Command recording measures what recording N cameras costs: our agent, ffmpeg with one process
+// per camera, GStreamer's splitmuxsink in one process, and a floor that only copies the same bytes
+// from sockets to files. All read from one camera server in a process of its own, one after the
+// other in the same run, so that their ratios mean something on a shared machine.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// options of a run.
+type options struct {
+	agent    string
+	cameras  int
+	bitrate  int
+	measure  time.Duration
+	warmUp   time.Duration
+	subjects string
+	dir      string
+	out      string
+}
+
+func main() {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "serve":
+			serve(os.Args[2:])
+			return
+		case "floor":
+			floor(os.Args[2], os.Args[3:])
+			return
+		}
+	}
+	var o options
+	flag.StringVar(&o.agent, "agent", "bin/kvs-edge-agent", "our binary")
+	flag.IntVar(&o.cameras, "cameras", 16, "number of cameras")
+	flag.IntVar(&o.bitrate, "bitrate", 4_000_000, "bits per second of each camera")
+	flag.DurationVar(&o.measure, "measure", time.Minute, "how long each subject is measured")
+	flag.DurationVar(&o.warmUp, "warm-up", 10*time.Second, "how long each subject runs before")
+	flag.StringVar(&o.subjects, "subjects", "agent,ffmpeg,gstreamer,floor", "what is measured, in this order")
+	flag.StringVar(&o.dir, "dir", "", "where media is written (default: a new temporary directory)")
+	flag.StringVar(&o.out, "out", "", "append the figures as JSON lines to this file")
+	flag.Parse()
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "recording:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options) error {
+	if o.dir == "" {
+		dir, err := os.MkdirTemp("", "kvs-edge-bench-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		o.dir = dir
+	}
+	urls, stop, err := startServer(o)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	var results []figures
+	for _, name := range strings.Split(o.subjects, ",") {
+		start, ok := subjects[name]
+		if !ok {
+			return fmt.Errorf("there is no subject %q", name)
+		}
+		f, err := measure(o, name, start, urls)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		results = append(results, f)
+		fmt.Fprintf(os.Stderr, "%s is measured\n", name)
+	}
+	if err := save(o, results); err != nil {
+		return err
+	}
+	return print(o, results)
+}
+
+// startServer runs the cameras in a process of their own.
+func startServer(o options) (urls []string, stop func(), err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd := exec.Command(self, "serve", fmt.Sprint(o.cameras), fmt.Sprint(o.bitrate))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	stop = func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	lines := bufio.NewScanner(out)
+	for len(urls) < o.cameras && lines.Scan() {
+		urls = append(urls, lines.Text())
+	}
+	if len(urls) < o.cameras {
+		stop()
+		return nil, nil, fmt.Errorf("the camera server started %d of %d cameras", len(urls), o.cameras)
+	}
+	return urls, stop, nil
+}
+
+// measure runs one subject and reads from /proc what it took.
+func measure(o options, name string, start starter, urls []string) (figures, error) {
+	dir := filepath.Join(o.dir, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return figures{}, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	commands, err := start(o, dir, urls)
+	if err != nil {
+		return figures{}, err
+	}
+	defer end(commands)
+	for _, c := range commands {
+		if err := c.Start(); err != nil {
+			return figures{}, err
+		}
+	}
+	time.Sleep(o.warmUp)
+	before, err := readAll(commands)
+	if err != nil {
+		return figures{}, err
+	}
+	mediaBefore := bytesUnder(dir)
+	began := time.Now()
+	time.Sleep(o.measure)
+	after, err := readAll(commands)
+	if err != nil {
+		return figures{}, err
+	}
+	f := after.since(before, time.Since(began))
+	f.Subject, f.Cameras = name, o.cameras
+	f.MediaBytes = bytesUnder(dir) - mediaBefore
+	return f, nil
+}
+
+func bytesUnder(dir string) int64 {
+	var n int64
+	_ = filepath.WalkDir(dir, func(_ string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			if info, err := e.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+func save(o options, results []figures) error {
+	if o.out == "" {
+		return nil
+	}
+	f, err := os.OpenFile(o.out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	encoder := json.NewEncoder(f)
+	for _, r := range results {
+		if err := encoder.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func print(o options, results []figures) error {
+	ratio := func(f figures, to string) string {
+		for _, r := range results {
+			if r.Subject == to && r.cpu() > 0 {
+				return fmt.Sprintf("%.2f", f.cpu()/r.cpu())
+			}
+		}
+		return "-"
+	}
+	fmt.Printf("%d cameras, 1080p25, %.1f Mbit/s each; per minute of recording\n", o.cameras, float64(o.bitrate)/1e6)
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "subject\tCPU s\tuser\tsystem\tRSS MB\tpeak MB\tswitches\twrites\twritten/media\tto ffmpeg\tto floor\t")
+	for _, f := range results {
+		minutes := f.Seconds / 60
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.1f\t%.1f\t%.0f\t%.0f\t%.3f\t%s\t%s\t\n",
+			f.Subject, f.cpu()/minutes, f.User/minutes, f.System/minutes, float64(f.RSS)/1e6, float64(f.PeakRSS)/1e6,
+			float64(f.Switches)/minutes, float64(f.Writes)/minutes, float64(f.WrittenBytes)/float64(max(f.MediaBytes, 1)),
+			ratio(f, "ffmpeg"), ratio(f, "floor"))
+	}
+	return t.Flush()
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// clockTicks is what /proc counts CPU time in; 100 on every Linux that Go runs on (proc(5), USER_HZ).
+const clockTicks = 100
+
+// figures is what a subject took in the measured time, all its processes together.
+type figures struct {
+	Subject      string  `json:"subject"`
+	Cameras      int     `json:"cameras"`
+	Seconds      float64 `json:"seconds"`
+	User         float64 `json:"cpu_user_s"`
+	System       float64 `json:"cpu_system_s"`
+	RSS          int64   `json:"rss_bytes"`
+	PeakRSS      int64   `json:"peak_rss_bytes"`
+	Switches     int64   `json:"context_switches"`
+	Writes       int64   `json:"write_calls"`
+	WrittenBytes int64   `json:"written_bytes"` // handed to write calls
+	MediaBytes   int64   `json:"media_bytes"`   // what the files grew by
+}
+
+func (f figures) cpu() float64 { return f.User + f.System }
+
+func (f figures) since(before figures, d time.Duration) figures {
+	f.Seconds = d.Seconds()
+	f.User -= before.User
+	f.System -= before.System
+	f.Switches -= before.Switches
+	f.Writes -= before.Writes
+	f.WrittenBytes -= before.WrittenBytes
+	return f
+}
+
+func readAll(commands []*exec.Cmd) (sum figures, err error) {
+	for _, c := range commands {
+		f, err := read(c.Process.Pid)
+		if err != nil {
+			return sum, fmt.Errorf("%s ended early: %w", c.Path, err)
+		}
+		sum.User += f.User
+		sum.System += f.System
+		sum.RSS += f.RSS
+		sum.PeakRSS += f.PeakRSS
+		sum.Switches += f.Switches
+		sum.Writes += f.Writes
+		sum.WrittenBytes += f.WrittenBytes
+	}
+	return sum, nil
+}
+
+// read takes the figures of a process from proc(5).
+func read(pid int) (f figures, err error) {
+	dir := fmt.Sprintf("/proc/%d/", pid)
+	stat, err := os.ReadFile(dir + "stat")
+	if err != nil {
+		return f, err
+	}
+	_, rest, ok := strings.Cut(string(stat), ") ") // the name before it may hold anything
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 13 {
+		return f, errors.New("cannot read " + dir + "stat")
+	}
+	if fields[0] == "Z" {
+		return f, errors.New("it is a zombie")
+	}
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	f.User, f.System = user/clockTicks, system/clockTicks
+	status, err := keyed(dir + "status")
+	if err != nil {
+		return f, err
+	}
+	f.RSS, f.PeakRSS = status["VmRSS"]*1024, status["VmHWM"]*1024
+	tasks, err := os.ReadDir(dir + "task")
+	if err != nil {
+		return f, err
+	}
+	for _, task := range tasks {
+		if t, err := keyed(dir + "task/" + task.Name() + "/status"); err == nil {
+			f.Switches += t["voluntary_ctxt_switches"] + t["nonvoluntary_ctxt_switches"]
+		}
+	}
+	io, err := keyed(dir + "io")
+	if err != nil {
+		return f, err
+	}
+	f.Writes, f.WrittenBytes = io["syscw"], io["wchar"]
+	return f, nil
+}
+
+// keyed reads lines of the form "name: number unit".
+func keyed(path string) (map[string]int64, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]int64)
+	for line := range strings.Lines(string(data)) {
+		name, value, _ := strings.Cut(line, ":")
+		if fields := strings.Fields(value); len(fields) > 0 {
+			if n, err := strconv.ParseInt(fields[0], 10, 64); err == nil {
+				values[name] = n
+			}
+		}
+	}
+	return values, nil
+}
+
+// end stops all processes of a subject.
+func end(commands []*exec.Cmd) {
+	for _, c := range commands {
+		if c.Process != nil {
+			_ = c.Process.Signal(syscall.SIGINT)
+		}
+	}
+	for _, c := range commands {
+		if c.Process == nil {
+			continue
+		}
+		kill := time.AfterFunc(10*time.Second, func() { _ = c.Process.Kill() })
+		_ = c.Wait()
+		kill.Stop()
+	}
+}
