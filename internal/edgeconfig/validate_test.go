@@ -93,8 +93,14 @@ func edit(path string, value any) string {
 	return string(data)
 }
 
-func TestBadConfigurationsAreNamedByPathValueAndRule(t *testing.T) {
-	t.Parallel()
+type badConfiguration struct {
+	name string
+	data string
+	want FieldFault
+}
+
+// badConfigurations have one fault each.
+func badConfigurations() []badConfiguration {
 	const (
 		hub       = "HubDeviceArn"
 		source    = "RecorderConfig.MediaSourceConfig"
@@ -119,11 +125,7 @@ func TestBadConfigurationsAreNamedByPathValueAndRule(t *testing.T) {
 	)
 	longThing := "arn:aws:iot:us-west-2:123456789012:thing/" + strings.Repeat("x", 1000)
 	longSecret := "arn:aws:secretsmanager:us-west-2:123456789012:secret:" + strings.Repeat("x", 2000)
-	rows := []struct {
-		name string
-		data string
-		want FieldFault
-	}{
+	return []badConfiguration{
 		{"empty", ``, FieldFault{"", "", "is not JSON: it ends too early"}},
 		{"blank", "  \n", FieldFault{"", "", "is not JSON: it ends too early"}},
 		{"cut off", `{"HubDeviceArn":"arn`, FieldFault{"", "", "is not JSON: it ends too early"}},
@@ -212,6 +214,11 @@ func TestBadConfigurationsAreNamedByPathValueAndRule(t *testing.T) {
 		{"delete after upload a string", edit(after, "yes"), FieldFault{after, "a string", "must be true or false"}},
 		{"delete after upload a number", edit(after, 1), FieldFault{after, "the number 1", "must be true or false"}},
 	}
+}
+
+func TestBadConfigurationsAreNamedByPathValueAndRule(t *testing.T) {
+	t.Parallel()
+	rows := badConfigurations()
 	if len(rows) < 60 {
 		t.Fatalf("only %d bad configurations", len(rows))
 	}
@@ -271,6 +278,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(guideExample))
 	for _, seed := range []string{``, `{}`, `null`, `{"RecorderConfig":[]}`, `{"DeletionConfig":{"EdgeRetentionInHours":1e400}}`, `{"hubdevicearn":"x"}`, strings.Repeat("[", 100)} {
 		f.Add([]byte(seed))
+	}
+	for _, row := range badConfigurations() {
+		f.Add([]byte(row.data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		config, err := Parse(data)

@@ -162,15 +162,17 @@ func (b *mosquitto) stop() {
 	}
 }
 
-// link is the hub's internet connection: it passes bytes to the broker until it is cut.
+// link is the hub's internet connection: it passes bytes to the other end until it is cut, or
+// until it swallows everything.
 type link struct {
 	net.Listener
 	target string
 	group  sync.WaitGroup
 
-	mu    sync.Mutex
-	isCut bool
-	conns map[net.Conn]bool
+	mu     sync.Mutex
+	isCut  bool
+	silent bool // connections are accepted and never answered
+	conns  map[net.Conn]bool
 }
 
 func newLink(t *testing.T, target string) *link {
@@ -205,10 +207,15 @@ func (l *link) pass(near net.Conn) {
 	}
 	defer func() { _ = far.Close() }()
 	l.mu.Lock()
-	cut := l.isCut
+	cut, silent := l.isCut, l.silent
 	l.conns[near], l.conns[far] = true, true
 	l.mu.Unlock()
 	if cut {
+		return
+	}
+	if silent {
+		_ = far.Close()
+		_, _ = io.Copy(io.Discard, near)
 		return
 	}
 	var back sync.WaitGroup
@@ -231,10 +238,19 @@ func (l *link) cut() {
 	}
 }
 
-func (l *link) mend() {
+// swallow takes all connections from now on and answers none: a firewall that drops.
+func (l *link) swallow() {
+	l.cut()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.isCut = false
+	l.isCut, l.silent = false, true
+}
+
+func (l *link) mend() {
+	l.cut() // what hangs is to be tried again
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isCut, l.silent = false, false
 }
 
 // cloudSide is the other end of the conversation: it publishes configurations and hears what the

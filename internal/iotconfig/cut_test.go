@@ -1,0 +1,121 @@
+package iotconfig
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+)
+
+// configure starts an update of the stream of that name.
+func (a *account) configure(stream, secretARN string) {
+	a.t.Helper()
+	_, err := a.user.StartEdgeConfigurationUpdate(a.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{
+		StreamName: &stream, EdgeConfig: &types.EdgeConfig{
+			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)),
+			RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
+				MediaUriSecretArn: &secretARN, MediaUriType: types.MediaUriTypeRtspUri,
+			}},
+		},
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// bootTime is what a hub may take from its start until its known cameras record.
+const bootTime = 2 * time.Second
+
+// TestWhateverIsCutTheKnownStreamsGoOn boots a hub while any of broker, control plane, secrets and
+// credentials are cut off or swallow everything, and mends them while it runs.
+func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
+	t.Parallel()
+	names := []string{"broker", "control plane", "secrets", "credentials"}
+	for mask := range 1 << len(names) {
+		for mode, cut := range map[string]func(*link){"refused": (*link).cut, "silent": (*link).swallow} {
+			name := mode
+			for i := range names {
+				if mask>>i&1 == 1 {
+					name += " " + names[i]
+				}
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				a := newAccount(t)
+				dir := t.TempDir()
+				known, later := a.camera("known"), a.camera("later")
+				hub := a.hub(dir)
+				hub.run()
+				a.configure("known", known)
+				a.awaitSync("known", "IN_SYNC")
+				hub.awaitURL(known)
+				hub.stop()
+
+				for i, service := range a.services() {
+					if mask>>i&1 == 1 {
+						cut(service)
+					}
+				}
+				hub = a.hub(dir)
+				began := time.Now()
+				hub.run()
+				hub.awaitApply("known")
+				if url, err := hub.CameraURL(t.Context(), known); err != nil || url.Reveal() != cameraURL {
+					t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)
+				}
+				if took := time.Since(began); took > bootTime {
+					t.Errorf("the known camera could record only after %v", took)
+				}
+
+				a.configure("later", later)
+				const broker, controlPlane, credentials = 1, 2, 8
+				if mask&broker == 0 || mask&(controlPlane|credentials) == 0 && mode == "refused" {
+					hub.requestListing() // as the next 15 minutes would
+					hub.awaitApply("known", "later")
+				}
+				for i, service := range a.services() {
+					if mask>>i&1 == 1 {
+						service.mend()
+					}
+				}
+				a.awaitSync("later", "IN_SYNC")
+				hub.awaitURL(later)
+				hub.stop()
+				hub.neverDropped("known")
+			})
+		}
+	}
+}
+
+// awaitURL waits until the camera's URL is known and on disk.
+func (h *testHubSource) awaitURL(secretARN string) {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		if url, err := h.CameraURL(h.t.Context(), secretARN); err == nil && !url.Empty() {
+			return
+		} else if time.Now().After(deadline) {
+			h.t.Fatalf("the camera's URL is not found: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond) // until Secrets Manager is asked again
+	}
+}
+
+// neverDropped checks the calls of the applier that nobody has looked at.
+func (h *testHubSource) neverDropped(stream string) {
+	h.t.Helper()
+	for len(h.applier.applied) > 0 {
+		if got := names(<-h.applier.applied); !slices.Contains(got, stream) {
+			h.t.Errorf("stream %s was dropped: applied [%s]", stream, strings.Join(got, " "))
+		}
+	}
+	for len(h.applier.removed) > 0 {
+		h.t.Errorf("stream %s was removed", <-h.applier.removed)
+	}
+}
