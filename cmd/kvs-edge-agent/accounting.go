@@ -2,9 +2,15 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
 // frameID identifies a frame wherever it turns up: by the camera's counter when the frame is
@@ -63,4 +69,31 @@ func sentBy(sessions []fakecam.Session) tally {
 		}
 	}
 	return t
+}
+
+// localFrames tallies the frames in all segment files under dir, also in one that is being
+// written. The files are read by the local cloud's strict parser, not by the muxer's own reader.
+func localFrames(dir string) (tally, error) {
+	t := tally{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // renamed or deleted while we look
+			return nil
+		case err != nil:
+			return err
+		case entry.IsDir() || !strings.HasSuffix(path, ".mkv"):
+			return nil
+		}
+		for block, err := range strictmkv.ReadFile(path) {
+			if errors.Is(err, fs.ErrNotExist) || (err != nil && strings.HasSuffix(path, ".writing.mkv")) {
+				return nil // of a file that is being written the end may be torn
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			t[identify(block.Header.Date.Add(block.Time), block.Data)]++
+		}
+		return nil
+	})
+	return t, err
 }

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+const (
+	demoStream    = "demo-camera"
+	demoThing     = "demo-hub"
+	demoRetention = 24 // hours
+	// demoSegment makes several files in half a minute.
+	demoSegment = 10 * time.Second
+	// demoSettle bounds the wait for the last fragments after the camera stopped.
+	demoSettle = 20 * time.Second
+)
+
+type demoOptions struct {
+	camera   string
+	dir      string
+	duration time.Duration
+	keep     bool
+}
+
+func newDemoCommand() *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the main job without an AWS account: camera to disk to cloud, configured remotely",
+		Long: `Starts a local stand-in for AWS and a fake camera, starts the real agent as a process of its
+own, configures it through the KVS API as an integrator would, lets it record and upload, and then
+counts frame by frame what was sent, what is on disk and what is in the cloud.
+
+Exit code: 0 only if nothing was lost and nothing came twice.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), cmd.OutOrStdout(), o) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.camera, "camera", "", "record this camera (rtsp://…) in place of the fake one")
+	flags.StringVar(&o.dir, "dir", "", "where everything is kept (default: a new temporary directory)")
+	flags.DurationVar(&o.duration, "duration", 30*time.Second, "how long to record")
+	flags.BoolVar(&o.keep, "keep", false, "stay up afterwards and print commands to play with")
+	return cmd
+}
+
+// demo is the stage: cloud, camera, agent.
+type demo struct {
+	options demoOptions
+	out     io.Writer
+	dir     string
+	cloud   *localcloud.Cloud
+	camera  *fakecam.Camera // nil with a camera of the user's
+	agent   *agentProcess
+	kvs     *kinesisvideo.Client
+	began   time.Time
+}
+
+func runDemo(ctx context.Context, out io.Writer, o demoOptions) error {
+	d := &demo{options: o, out: out, began: time.Now()}
+	defer d.close()
+	if err := d.setUp(ctx); err != nil {
+		return err
+	}
+	if err := d.configure(ctx); err != nil {
+		return err
+	}
+	if err := d.watch(ctx); err != nil {
+		return err
+	}
+	verdict, err := d.settleAndReport(ctx)
+	if err != nil {
+		return err
+	}
+	if o.keep && ctx.Err() == nil {
+		d.printPlayground()
+		<-ctx.Done()
+	}
+	return verdict
+}
+
+func (d *demo) say(format string, args ...any) {
+	fmt.Fprintf(d.out, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// setUp starts cloud, camera and agent.
+func (d *demo) setUp(ctx context.Context) (err error) {
+	if d.dir, err = demoDirectory(d.options.dir); err != nil {
+		return err
+	}
+	if d.cloud, err = localcloud.Start(localcloud.Options{Dir: filepath.Join(d.dir, "cloud"), Log: zap.NewNop()}); err != nil {
+		return err
+	}
+	d.say("local cloud at %s", d.cloud.Endpoint())
+	url := d.options.camera
+	if url == "" {
+		if d.camera, err = fakecam.Start(fakecam.Options{User: "demo", Pass: "p@ss:word/1"}); err != nil {
+			return err
+		}
+		url = d.camera.URL()
+		d.say("fake camera, 1080p25, every frame numbered")
+	}
+	if _, err := d.cloud.CreateStream(demoStream, demoRetention); err != nil {
+		return err
+	}
+	secretARN, err := d.cloud.PutSecret(demoStream, fmt.Sprintf(`{"MediaURI":%q}`, url))
+	if err != nil {
+		return err
+	}
+	if d.kvs, err = userClient(ctx, d.cloud); err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if d.agent, err = startAgent(program, filepath.Join(d.dir, "agent.out"), d.agentEnv()); err != nil {
+		return err
+	}
+	d.say("agent started as process %d, its settings in the environment", d.agent.cmd.Process.Pid)
+	return d.update(ctx, secretARN)
+}
+
+// update is what an integrator does from anywhere: StartEdgeConfigurationUpdate with the AWS SDK.
+func (d *demo) update(ctx context.Context, secretARN string) error {
+	_, err := d.kvs.StartEdgeConfigurationUpdate(ctx, &kinesisvideo.StartEdgeConfigurationUpdateInput{
+		StreamName: aws.String(demoStream),
+		EdgeConfig: &types.EdgeConfig{
+			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, demoThing)),
+			RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
+				MediaUriSecretArn: aws.String(secretARN), MediaUriType: types.MediaUriTypeRtspUri,
+			}},
+			// A window of a minute every minute is one window without end: upload as soon as recorded.
+			UploaderConfig: &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{
+				ScheduleExpression: aws.String("0 * * * * ? *"), DurationInSeconds: aws.Int32(60),
+			}},
+			// Keep the files, so that they can be compared with the cloud's.
+			DeletionConfig: &types.DeletionConfig{EdgeRetentionInHours: aws.Int32(demoRetention), DeleteAfterUpload: aws.Bool(false)},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("StartEdgeConfigurationUpdate: %w", err)
+	}
+	d.say("StartEdgeConfigurationUpdate accepted: SYNCING")
+	return nil
+}
+
+func demoDirectory(dir string) (string, error) {
+	if dir == "" {
+		return os.MkdirTemp("", "kvs-edge-demo-")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o750)
+}
+
+func (d *demo) recordings() string { return filepath.Join(d.dir, "recordings") }
+
+func (d *demo) agentEnv() []string {
+	env := []string{
+		"PATH=" + os.Getenv("PATH"),
+		"AWS_KVS_EDGE_RECORDING_DIRECTORY=" + d.recordings(),
+		"AWS_KVS_EDGE_STATE_DIRECTORY=" + filepath.Join(d.dir, "state"),
+		"AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=" + filepath.Join(d.dir, "log"),
+		"AWS_KVS_EDGE_SOCKET=" + filepath.Join(d.dir, "agent.sock"),
+		"AWS_KVS_EDGE_SEGMENT_DURATION=" + demoSegment.String(),
+	}
+	for _, v := range d.cloud.AgentEnv(demoThing) {
+		env = append(env, v.String())
+	}
+	return env
+}
+
+// configure waits until the configuration has reached the agent over MQTT and is in effect.
+func (d *demo) configure(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, demoSettle)
+	defer cancel()
+	if err := d.cloud.AwaitSyncStatus(wait, demoStream, string(types.SyncStatusInSync)); err != nil {
+		return fmt.Errorf("the configuration did not reach IN_SYNC: %w; see %s", err, d.agent.logPath)
+	}
+	d.say("configuration IN_SYNC")
+	return nil
+}
+
+// watch shows the progress every second until the duration is over.
+func (d *demo) watch(ctx context.Context) error {
+	end := time.Now().Add(d.options.duration)
+	for time.Now().Before(end) {
+		if err := backoff.Sleep(ctx, time.Second); err != nil {
+			return err
+		}
+		select {
+		case <-d.agent.exited:
+			return fmt.Errorf("the agent ended by itself: %w; see %s", d.agent.waitErr, d.agent.logPath)
+		default:
+		}
+		snapshot, err := d.agent.status(ctx)
+		if err != nil {
+			return err
+		}
+		if len(snapshot.Streams) == 0 {
+			continue
+		}
+		st := snapshot.Streams[0]
+		d.say("%s: recorded %d frames (%.1f fps, %.1f Mbit/s), persisted %d fragments, backlog %.1f s  %s",
+			st.Recorder.State, st.Recorder.FramesRecorded, st.Recorder.FPS, float64(st.Recorder.BitrateBPS)/1e6,
+			st.Uploader.FragmentsPersisted, st.Uploader.BacklogSeconds, sentences(snapshot))
+	}
+	return nil
+}
+
+func sentences(s status.Snapshot) string {
+	for _, st := range s.Streams {
+		for _, c := range st.Conditions {
+			return c.Text
+		}
+	}
+	return ""
+}
+
+// userClient is the AWS SDK as an integrator has it: keys, region, endpoint and CA from the environment lines.
+func userClient(ctx context.Context, cloud *localcloud.Cloud) (*kinesisvideo.Client, error) {
+	cfg, err := userConfig(ctx, cloud)
+	if err != nil {
+		return nil, err
+	}
+	return kinesisvideo.NewFromConfig(cfg), nil
+}
+
+func userConfig(ctx context.Context, cloud *localcloud.Cloud) (aws.Config, error) {
+	env := map[string]string{}
+	for _, v := range cloud.UserEnv() {
+		env[v.Name] = v.Value
+	}
+	bundle, err := os.Open(env["AWS_CA_BUNDLE"])
+	if err != nil {
+		return aws.Config{}, err
+	}
+	defer func() { _ = bundle.Close() }()
+	return config.LoadDefaultConfig(ctx,
+		config.WithRegion(env["AWS_REGION"]),
+		config.WithBaseEndpoint(env["AWS_ENDPOINT_URL"]),
+		config.WithCustomCABundle(bundle),
+		config.WithCredentialsProvider(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: env["AWS_ACCESS_KEY_ID"], SecretAccessKey: env["AWS_SECRET_ACCESS_KEY"]}, nil
+		})))
+}
+
+func (d *demo) close() {
+	if d.agent != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), demoSettle)
+		defer cancel()
+		select {
+		case <-d.agent.exited:
+		default:
+			_ = d.agent.stop(ctx)
+		}
+	}
+	if d.camera != nil {
+		_ = d.camera.Close()
+	}
+	if d.cloud != nil {
+		_ = d.cloud.Close()
+	}
+}
+
+var errDemo = errors.New("frames were lost or came twice")

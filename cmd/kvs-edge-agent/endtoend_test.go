@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+func startCamera(t *testing.T, o fakecam.Options) *fakecam.Camera {
+	t.Helper()
+	camera, err := fakecam.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = camera.Close() })
+	return camera
+}
+
+// sentByCamera is what a test expects in the cloud.
+func sentByCamera(camera *fakecam.Camera) func() (tally, error) {
+	return func() (tally, error) { return sentBy(camera.Sessions()), nil }
+}
+
+func TestDemoLosesNothingAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "kvs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	output, err := exec.CommandContext(t.Context(), path, "demo", "--duration", "8s", "--dir", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("the demo failed: %v\n%s\n%s", err, output, tail(filepath.Join(dir, "agent.out"), 40))
+	}
+	for _, want := range []string{"IN_SYNC", "lost                           0\n", "repeated                       0\n", "recording"} {
+		if !strings.Contains(string(output), want) {
+			t.Errorf("the demo does not say %q:\n%s", want, output)
+		}
+	}
+}
+
+func TestKilledAtAnyMomentLosesNoCompletedFragment(t *testing.T) {
+	t.Parallel()
+	const kills = 6
+	s := newStage(t)
+	camera := startCamera(t, fakecam.Options{})
+	s.configure("door", camera.URL())
+	random := rand.New(rand.NewPCG(1, 2))
+	for range kills {
+		s.startAgent()
+		s.awaitRecorded("door", 30)
+		// The moment is what is random here; nothing is waited for.
+		if err := backoff.Sleep(t.Context(), time.Duration(random.IntN(2000))*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		s.agent.kill()
+	}
+	camera.Unplug()
+	s.startAgent()
+	inCloud := s.awaitAllInCloud("door", func() (tally, error) { return localFrames(s.recordings()) })
+	// What was in flight at a kill may come twice: the promise is at most 5 s of media for each.
+	if most := kills * 5 * 25; inCloud.repeated() > most {
+		t.Errorf("%d frames came twice, more than the %d that %d kills allow", inCloud.repeated(), most, kills)
+	}
+	s.stopAgent()
+}
+
+func TestCloudCutOffForAMinuteLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes more than a minute")
+	}
+	t.Parallel()
+	const outage = time.Minute
+	s := newStage(t)
+	camera := startCamera(t, fakecam.Options{})
+	s.configure("door", camera.URL())
+	s.startAgent()
+	if err := s.cloud.Media().AwaitFragments(t.Context(), "door", 2); err != nil {
+		t.Fatal(err)
+	}
+	s.cloud.Faults().CutOff()
+	end := time.Now().Add(outage)
+	st := s.awaitBacklog("door", 10)
+	if st.Recorder.State != "recording" {
+		t.Errorf("the recorder is %q while the cloud is away", st.Recorder.State)
+	}
+	if err := backoff.Sleep(t.Context(), time.Until(end)); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitBacklog("door", 40)
+	s.cloud.Faults().Restore()
+	camera.Unplug()
+	inCloud := s.awaitAllInCloud("door", sentByCamera(camera))
+	if n := inCloud.repeated(); n > 5*25 {
+		t.Errorf("%d frames came twice", n)
+	}
+	s.stopAgent()
+}
+
+// awaitBacklog waits until at least so many seconds of media wait for the cloud.
+func (s *stage) awaitBacklog(stream string, seconds float64) (st status.Stream) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("a backlog of %.0f s", seconds), func() (err error) {
+		if st, err = s.stream(stream); err == nil && st.Uploader.BacklogSeconds < seconds {
+			err = fmt.Errorf("backlog %.1f s", st.Uploader.BacklogSeconds)
+		}
+		return err
+	})
+	return st
+}
+
+func TestSixteenCamerasLoseNothing(t *testing.T) {
+	t.Parallel()
+	const cameras = 16
+	s := newStage(t)
+	all := make(map[string]*fakecam.Camera, cameras)
+	for i := range cameras {
+		name := fmt.Sprintf("camera-%02d", i)
+		all[name] = startCamera(t, fakecam.Options{Bitrate: 4_000_000})
+		s.configure(name, all[name].URL())
+	}
+	s.startAgent()
+	for name := range all {
+		s.awaitRecorded(name, 10*25)
+	}
+	for _, camera := range all {
+		camera.Unplug()
+	}
+	for name, camera := range all {
+		inCloud := s.awaitAllInCloud(name, sentByCamera(camera))
+		if n := inCloud.repeated(); n > 0 {
+			t.Errorf("%s: %d frames came twice", name, n)
+		}
+	}
+	s.stopAgent()
+}
+
+func TestOneBrokenStreamNeverDisturbsAnother(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	good := startCamera(t, fakecam.Options{})
+	s.configure("good", good.URL())
+	s.configure("mjpeg", startCamera(t, fakecam.Options{MJPEG: true}).URL())
+	locked := startCamera(t, fakecam.Options{User: "admin", Pass: "planted-secret"})
+	s.configure("locked", strings.Replace(locked.URL(), "planted-secret", "planted-wrong", 1))
+	off := startCamera(t, fakecam.Options{})
+	offURL := off.URL()
+	off.Unplug()
+	s.configure("off", offURL)
+	s.configureSecret("no-secret", "arn:aws:secretsmanager:us-west-2:123456789012:secret:nowhere-AbCdEf")
+	s.startAgent()
+
+	s.awaitRecorded("good", 50)
+	for stream, want := range map[string]struct{ text, class string }{
+		"mjpeg":     {"MJPEG", "USER_ERROR"},
+		"locked":    {"password", "USER_ERROR"},
+		"off":       {"", "SYSTEM_ERROR"},
+		"no-secret": {"secret", "USER_ERROR"},
+	} {
+		c := s.awaitCondition(stream, want.text)
+		t.Logf("%s: %s %s", stream, c.Class, c.Text)
+		if string(c.Class) != want.class {
+			t.Errorf("%s: %q is a %s, want %s", stream, c.Text, c.Class, want.class)
+		}
+	}
+	st, err := s.stream("good")
+	if err != nil || len(st.Conditions) > 0 {
+		t.Errorf("the good stream has conditions: %+v %v", st.Conditions, err)
+	}
+	good.Unplug()
+	s.awaitAllInCloud("good", sentByCamera(good))
+	s.stopAgent()
+
+	var written bytes.Buffer
+	for _, path := range []string{"agent.out", "log/kvs-edge-agent.log"} {
+		data, err := os.ReadFile(filepath.Join(s.dir, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written.Write(data)
+	}
+	for _, planted := range []string{"planted-secret", "planted-wrong"} {
+		if bytes.Contains(written.Bytes(), []byte(planted)) {
+			t.Errorf("the log shows the password %q", planted)
+		}
+	}
+}
+
+func TestWrongSettingsAreNamedAtOnceWithExitCode2(t *testing.T) {
+	t.Parallel()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, "run")
+	cmd.Env = []string{"AWS_REGION=nowhere", "AWS_KVS_EDGE_LOG_LEVEL=LOUD"}
+	cmd.Dir = t.TempDir()
+	output, _ := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != exitSettings {
+		t.Errorf("exit code %d, want %d", code, exitSettings)
+	}
+	for _, want := range []string{"AWS_REGION", "AWS_KVS_EDGE_LOG_LEVEL", "AWS_IOT_CORE_THING_NAME is not set", "AWS_IOT_CORE_CERT is not set"} {
+		if !strings.Contains(string(output), want) {
+			t.Errorf("%q is missing in:\n%s", want, output)
+		}
+	}
+}

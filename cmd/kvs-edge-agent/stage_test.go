@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+const (
+	testThing = "test-hub"
+	// patience bounds every wait for an event. It is long because machines are slow at times, and
+	// never waited out when the event comes.
+	patience = 60 * time.Second
+	poll     = 100 * time.Millisecond
+)
+
+// program is the binary under test: the one that `make build` makes, not the test's own, so that
+// it runs as it will on a hub.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "kvs-edge-agent-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "kvs-edge-agent")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build the agent: %w\n%s", err, output)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := program(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// stage is a local cloud and one agent as a process of its own.
+type stage struct {
+	t     *testing.T
+	dir   string
+	cloud *localcloud.Cloud
+	kvs   *kinesisvideo.Client
+	agent *agentProcess
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	// Not t.TempDir: a socket's path must be short.
+	dir, err := os.MkdirTemp("", "kvs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{t: t, dir: dir}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("everything is kept in %s; the end of the agent's output:\n%s", dir, tail(filepath.Join(dir, "agent.out"), 40))
+			return
+		}
+		_ = os.RemoveAll(dir)
+	})
+	if s.cloud, err = localcloud.Start(localcloud.Options{Dir: filepath.Join(dir, "cloud"), Log: zap.NewNop()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.cloud.Close() })
+	if s.kvs, err = userClient(t.Context(), s.cloud); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func tail(path string, lines int) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+func (s *stage) recordings() string { return filepath.Join(s.dir, "recordings") }
+
+func (s *stage) env(more ...string) []string {
+	env := []string{
+		"PATH=" + os.Getenv("PATH"),
+		"AWS_KVS_EDGE_RECORDING_DIRECTORY=" + s.recordings(),
+		"AWS_KVS_EDGE_STATE_DIRECTORY=" + filepath.Join(s.dir, "state"),
+		"AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=" + filepath.Join(s.dir, "log"),
+		"AWS_KVS_EDGE_SOCKET=" + filepath.Join(s.dir, "agent.sock"),
+		"AWS_KVS_EDGE_SEGMENT_DURATION=5s",
+		// Whatever would leave this machine fails: loopback needs no proxy, and this one is not there.
+		"HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1",
+	}
+	for _, v := range s.cloud.AgentEnv(testThing) {
+		env = append(env, v.String())
+	}
+	return append(env, more...)
+}
+
+// startAgent starts the agent (again), with the given variables over the usual ones.
+func (s *stage) startAgent(more ...string) {
+	s.t.Helper()
+	path, err := program()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.agent, err = startAgent(path, filepath.Join(s.dir, "agent.out"), s.env(more...)); err != nil {
+		s.t.Fatal(err)
+	}
+	a := s.agent
+	s.t.Cleanup(a.kill)
+}
+
+func (s *stage) stopAgent() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.agent.stop(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// configure makes the stream, puts the camera's URL into a secret and sends the edge configuration.
+func (s *stage) configure(stream, cameraURL string) {
+	s.t.Helper()
+	arn, err := s.cloud.PutSecret(stream, fmt.Sprintf(`{"MediaURI":%q}`, cameraURL))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.configureSecret(stream, arn)
+}
+
+func (s *stage) configureSecret(stream, secretARN string) {
+	s.t.Helper()
+	if _, err := s.cloud.CreateStream(stream, demoRetention); err != nil {
+		s.t.Fatal(err)
+	}
+	_, err := s.kvs.StartEdgeConfigurationUpdate(s.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{
+		StreamName: aws.String(stream),
+		EdgeConfig: &types.EdgeConfig{
+			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)),
+			RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
+				MediaUriSecretArn: aws.String(secretARN), MediaUriType: types.MediaUriTypeRtspUri,
+			}},
+			UploaderConfig: &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{
+				ScheduleExpression: aws.String("0 * * * * ? *"), DurationInSeconds: aws.Int32(60),
+			}},
+			DeletionConfig: &types.DeletionConfig{DeleteAfterUpload: aws.Bool(false)},
+		},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// eventually waits until done gives nil, and fails with its last answer otherwise.
+func (s *stage) eventually(what string, done func() error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	for {
+		err := done()
+		if err == nil {
+			return
+		}
+		if backoff.Sleep(ctx, poll) != nil {
+			s.t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+func (s *stage) status() status.Snapshot {
+	s.t.Helper()
+	var snapshot status.Snapshot
+	s.eventually("asking for the status", func() (err error) {
+		snapshot, err = s.agent.status(s.t.Context())
+		return err
+	})
+	return snapshot
+}
+
+func (s *stage) stream(name string) (status.Stream, error) {
+	for _, st := range s.status().Streams {
+		if st.Name == name {
+			return st, nil
+		}
+	}
+	return status.Stream{}, fmt.Errorf("stream %s is not in the status", name)
+}
+
+// awaitRecorded waits until the agent has recorded at least n frames of the stream since it started.
+func (s *stage) awaitRecorded(stream string, n int64) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("recording %d frames of %s", n, stream), func() error {
+		st, err := s.stream(stream)
+		if err == nil && st.Recorder.FramesRecorded < n {
+			err = fmt.Errorf("%d frames, state %q, %s", st.Recorder.FramesRecorded, st.Recorder.State, st.Recorder.Details)
+		}
+		return err
+	})
+}
+
+// awaitCondition waits until a condition of the stream says something that holds text.
+func (s *stage) awaitCondition(stream, text string) status.Condition {
+	s.t.Helper()
+	var found status.Condition
+	s.eventually(fmt.Sprintf("a sentence of %s with %q", stream, text), func() error {
+		st, err := s.stream(stream)
+		if err != nil {
+			return err
+		}
+		for _, c := range st.Conditions {
+			if strings.Contains(c.Text, text) {
+				found = c
+				return nil
+			}
+		}
+		return fmt.Errorf("conditions: %+v", st.Conditions)
+	})
+	return found
+}
+
+// awaitAllInCloud waits until every frame of want is in the cloud, and returns what is there.
+func (s *stage) awaitAllInCloud(stream string, want func() (tally, error)) tally {
+	s.t.Helper()
+	var inCloud tally
+	s.eventually("everything of "+stream+" in the cloud", func() error {
+		wanted, err := want()
+		if err != nil {
+			return err
+		}
+		if inCloud, _, err = cloudFrames(s.cloud.Media(), stream); err != nil {
+			return err
+		}
+		if n := wanted.missingFrom(inCloud); n > 0 || wanted.distinct() == 0 {
+			return fmt.Errorf("%d of %d frames are missing", n, wanted.distinct())
+		}
+		return nil
+	})
+	return inCloud
+}

@@ -1,0 +1,232 @@
+// Package agent is the composition root: it reads the settings from the environment, builds all
+// parts, starts and stops them in order, and turns configurations into jobs. It must not do any of
+// the work itself.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+// orphanAge is how long media is kept whose stream is no longer configured: the API's default.
+// Source: KVS API, DeletionConfig, EdgeRetentionInHours.
+const orphanAge = 720 * time.Hour
+
+// Options are what an Agent needs beside its settings.
+type Options struct {
+	Version string
+	Log     *zap.Logger
+	// Getenv looks a variable up. The SDK's own variables are read from the process's environment.
+	Getenv func(string) (string, bool)
+}
+
+// Agent is the whole of a hub's agent.
+type Agent struct {
+	settings  Settings
+	o         Options
+	log       *zap.Logger
+	health    *health.Registry
+	store     *segment.Store
+	clock     *scheduler.Clock
+	retention *retention.Keeper
+	kvs       *kvs.Client
+	streams   *streams
+	source    *iotconfig.Source
+	collector *status.Collector
+	status    *status.Server
+}
+
+// New builds an agent: it takes the recording directory, recovers it and opens the local API. It
+// speaks to no network yet. An error names the setting to correct, when that is the cause.
+func New(settings Settings, o Options) (_ *Agent, err error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	a := &Agent{settings: settings, o: o, log: o.Log, health: health.NewRegistry(time.Now)}
+	defer func() {
+		if err != nil {
+			a.release()
+		}
+	}()
+	a.store, err = segment.Open(segment.Options{Dir: settings.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore)})
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", EnvRecordingDirectory, err)
+	}
+	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
+	a.retention = retention.New(retention.Options{
+		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, Health: a.health, Log: a.log,
+	})
+	if err := a.connect(); err != nil {
+		return nil, err
+	}
+	a.collector = &status.Collector{
+		Version: o.Version, Thing: settings.IoT.ThingName, Dir: settings.RecordingDirectory, Started: time.Now(), Now: time.Now,
+		Health: a.health, Store: a.store, Streams: a.streams.infos,
+	}
+	a.status, err = status.NewServer(settings.Socket, a.collector.Snapshot, a.log)
+	return a, err
+}
+
+// connect builds everything that will speak to the cloud.
+func (a *Agent) connect() error {
+	device, err := a.settings.IoT.TLS()
+	if err != nil {
+		return &SettingsError{Faults: []string{err.Error()}}
+	}
+	credentials, err := iotcreds.New(iotcreds.Options{
+		Endpoint: a.settings.IoT.CredentialEndpoint, RoleAlias: a.settings.IoT.RoleAlias, ThingName: a.settings.IoT.ThingName,
+		TLS: device, Log: a.log, Health: a.health.Part("", health.JobCloud),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot use the hub's identity: %w", err)
+	}
+	// The SDK reads AWS_ENDPOINT_URL* and AWS_CA_BUNDLE itself.
+	awsConfig, err := config.LoadDefaultConfig(context.Background(),
+		config.WithRegion(a.settings.Region), config.WithCredentialsProvider(credentials), config.WithAppID("kvs-edge-agent"))
+	if err != nil {
+		return fmt.Errorf("cannot set up the AWS SDK: %w", err)
+	}
+	a.kvs = kvs.New(kvs.Options{Config: awsConfig, Log: a.log})
+	a.streams = newStreams(workers{
+		log: a.log, health: a.health, retention: a.retention, media: a.store,
+		record: a.recordJob, upload: a.uploadJob,
+	})
+	changes, _ := a.health.Watch() // for the life of the agent
+	a.source, err = iotconfig.New(iotconfig.Options{
+		ThingName:    a.settings.IoT.ThingName,
+		FindHubARN:   a.findHubARN(awsConfig),
+		DataEndpoint: a.settings.IoT.DataEndpoint,
+		Version:      a.o.Version,
+		TLS:          device,
+		KVS:          controlPlane{a.kvs},
+		Secrets:      secrets.New(awsConfig),
+		StateDir:     a.settings.StateDirectory,
+		Applier:      a.streams,
+		Check:        checkConfig,
+		Jobs:         a.jobStatuses,
+		JobsChanged:  changes,
+		Log:          a.log,
+		Health:       a.health.Part("", health.JobConfig),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot open the state directory (%s): %w", EnvStateDirectory, err)
+	}
+	return nil
+}
+
+// Run records and uploads until ctx ends, then stops the parts in order: recorders, uploaders,
+// network, store. Nothing of what was recorded is lost by it.
+func (a *Agent) Run(ctx context.Context) error {
+	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", a.settings.IoT.ThingName),
+		zap.String("recordings", a.settings.RecordingDirectory), zap.Strings("streams", a.store.Streams()))
+	// The parts outlive ctx until their turn to stop has come.
+	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopParts()
+	group, parts := errgroup.WithContext(parts)
+	for _, run := range []func(context.Context) error{a.store.Run, a.retention.Run, a.status.Run, a.source.Run, a.notify} {
+		group.Go(func() error { return run(parts) })
+	}
+	var stopped error
+	select {
+	case <-ctx.Done():
+	case <-parts.Done(): // a part that must not end has ended
+		stopped = errors.New("a part of the agent ended by itself")
+	}
+	a.log.Info("agent stopping")
+	a.notifyStopping()
+	a.streams.stopAll()
+	stopParts()
+	if err := group.Wait(); err != nil {
+		stopped = err
+	}
+	a.release()
+	a.log.Info("agent stopped")
+	return stopped
+}
+
+// release gives back what New took.
+func (a *Agent) release() {
+	if a.clock != nil {
+		a.clock.Close()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Error("cannot close the store", zap.Error(err))
+		}
+	}
+}
+
+// jobStatuses is what DescribeEdgeConfiguration shows of the jobs.
+func (a *Agent) jobStatuses() []iotconfig.JobStatus {
+	list := make([]iotconfig.JobStatus, 0)
+	for _, name := range a.streams.names() {
+		list = append(list, iotconfig.JobStatus{
+			StreamName: name,
+			Recorder:   a.jobState(name, health.JobRecorder),
+			Uploader:   a.jobState(name, health.JobUploader),
+		})
+	}
+	return list
+}
+
+func (a *Agent) jobState(stream, job string) *iotconfig.JobState {
+	part := a.health.Part(stream, job).Snapshot()
+	class, details := status.JobStatus(part)
+	updated := part.StateSince
+	if worst, ok := part.Worst(); ok && worst.Since.After(updated) {
+		updated = worst.Since
+	}
+	return &iotconfig.JobState{Status: class, Details: details, Updated: updated}
+}
+
+// controlPlane is the KVS client as iotconfig sees it.
+type controlPlane struct{ client *kvs.Client }
+
+// EdgeConfigs implements iotconfig.ControlPlane.
+func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.ListedConfig, error) {
+	records, err := c.client.EdgeConfigs(ctx, hub)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]iotconfig.ListedConfig, 0, len(records))
+	for _, r := range records {
+		list = append(list, iotconfig.ListedConfig{
+			StreamConfig: iotconfig.StreamConfig{StreamName: r.StreamName, StreamARN: r.StreamARN, Config: r.Config, LastUpdated: r.LastUpdated},
+			SyncStatus:   r.SyncStatus,
+		})
+	}
+	return list, nil
+}
+
+// findHubARN completes the hub's ARN with the account, by setting or by asking STS.
+func (a *Agent) findHubARN(cfg aws.Config) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		account := a.settings.AccountID
+		if account == "" {
+			var err error
+			if account, err = identity.Account(ctx, cfg); err != nil {
+				return "", err
+			}
+		}
+		return edgeconfig.HubARN(a.settings.Region, account, a.settings.IoT.ThingName), nil
+	}
+}

@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+)
+
+// hourlyWindow is how long an hourly upload may go on: nearly until the next begins.
+const hourlyWindow = 59 * time.Minute
+
+// recordJob builds the recording of a stream in its windows.
+func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context) error, error) {
+	plan, err := windows(spec.schedule, nil, scheduler.Always())
+	if err != nil {
+		return nil, err
+	}
+	part := a.health.Part(stream, health.JobRecorder)
+	r := recorder.New(recorder.Options{
+		Stream:          stream,
+		URL:             func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.secretARN) },
+		Refused:         func() { a.source.CameraRefused(spec.secretARN) },
+		Store:           a.store,
+		SegmentDuration: a.settings.SegmentDuration,
+		MaxSegmentBytes: spec.maxSegmentBytes,
+		Health:          part,
+		Log:             a.log,
+	})
+	return a.scheduled(plan, part, r.Run), nil
+}
+
+// uploadJob builds the uploading of a stream in its windows, or hourly when it has none.
+func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context) error, error) {
+	plan, err := windows(spec.schedule, nil, scheduler.Hourly(hourlyOffset(a.settings.IoT.ThingName), hourlyWindow))
+	if err != nil {
+		return nil, err
+	}
+	part := a.health.Part(stream, health.JobUploader)
+	u := uploader.New(uploader.Options{Stream: stream, Store: a.store, Cloud: a.kvs, Health: part, Log: a.log})
+	run := u.Run
+	if spec.schedule == (edgeconfig.ScheduleConfig{}) {
+		run = func(ctx context.Context) error {
+			if err := u.Drain(ctx); err != nil {
+				return err
+			}
+			<-ctx.Done() // until the next hour
+			return nil
+		}
+	}
+	return a.scheduled(plan, part, run), nil
+}
+
+// scheduled runs a job in the windows of a plan and says so while it waits for one.
+func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		off := ""
+		err := scheduler.Run(ctx, scheduler.RunnerOptions{
+			Plan: plan, Clock: a.clock, Log: a.log,
+			Job: func(ctx context.Context) error {
+				err := run(ctx)
+				if off != "" {
+					part.SetState(off)
+				}
+				return err
+			},
+			OnState: func(open bool, next time.Time) {
+				if off = ""; !open {
+					off = "off by schedule" + until(next)
+					part.SetState(off)
+				}
+			},
+		})
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	}
+}
+
+func until(next time.Time) string {
+	if next.IsZero() {
+		return ""
+	}
+	return " until " + next.Local().Format("2006-01-02 15:04:05")
+}
+
+// hourlyOffset spreads the hubs of a fleet over the hour.
+func hourlyOffset(thing string) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(thing)) // never fails
+	return time.Duration(h.Sum32()%3600) * time.Second
+}

@@ -1,0 +1,43 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+)
+
+// notify tells systemd that the agent is ready, and then, when it has a watchdog, that it lives:
+// a lock that nobody gives back stops the snapshot, and thereby the word to the watchdog.
+// Source: sd_notify(3).
+func (a *Agent) notify(ctx context.Context) error {
+	a.tell(daemon.SdNotifyReady)
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		a.log.Warn("cannot read systemd's watchdog interval", zap.Error(err))
+	}
+	if interval == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	ticker := time.NewTicker(interval / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			_ = a.collector.Snapshot()
+			a.tell(daemon.SdNotifyWatchdog)
+		}
+	}
+}
+
+func (a *Agent) notifyStopping() { a.tell(daemon.SdNotifyStopping) }
+
+func (a *Agent) tell(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		a.log.Warn("cannot notify systemd", zap.Error(err))
+	}
+}

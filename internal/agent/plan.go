@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+)
+
+// segmentsPerLimit is how many segments fit a stream's size limit at the least, so that deleting
+// the oldest never takes much more than is needed.
+const segmentsPerLimit = 16
+
+// recordSpec is everything a recording job depends on. Two configurations with equal specs are
+// the same job, so a change elsewhere (a deletion rule, say) never interrupts recording.
+type recordSpec struct {
+	secretARN       string
+	uriType         edgeconfig.MediaURIType
+	schedule        edgeconfig.ScheduleConfig // zero: always
+	maxSegmentBytes int64                     // 0: no limit
+}
+
+// uploadSpec is everything an upload job depends on.
+type uploadSpec struct {
+	schedule edgeconfig.ScheduleConfig // zero: every hour
+}
+
+func recordSpecOf(c edgeconfig.EdgeConfig) recordSpec {
+	limit, _ := c.LocalLimit()
+	spec := recordSpec{
+		secretARN:       c.RecorderConfig.MediaSourceConfig.MediaUriSecretArn,
+		uriType:         c.RecorderConfig.MediaSourceConfig.MediaUriType,
+		maxSegmentBytes: limit / segmentsPerLimit,
+	}
+	if s := c.RecorderConfig.ScheduleConfig; s != nil {
+		spec.schedule = *s
+	}
+	return spec
+}
+
+func uploadSpecOf(c edgeconfig.EdgeConfig) uploadSpec {
+	var spec uploadSpec
+	if c.UploaderConfig != nil && c.UploaderConfig.ScheduleConfig != nil {
+		spec.schedule = *c.UploaderConfig.ScheduleConfig
+	}
+	return spec
+}
+
+func policyOf(c edgeconfig.EdgeConfig) retention.Policy {
+	limit, onFull := c.LocalLimit()
+	policy := retention.Policy{
+		MaxAge:            c.Retention(),
+		MaxBytes:          limit,
+		OnFull:            retention.DeleteOldest,
+		DeleteAfterUpload: c.DeleteAfterUpload(),
+	}
+	if onFull == edgeconfig.DenyNewMedia {
+		policy.OnFull = retention.DenyNew
+	}
+	return policy
+}
+
+// windows gives the plan of a schedule, or otherwise when there is none.
+func windows(s edgeconfig.ScheduleConfig, zone *time.Location, otherwise scheduler.Plan) (scheduler.Plan, error) {
+	if s.ScheduleExpression == "" {
+		return otherwise, nil
+	}
+	expression, err := scheduler.Parse(s.ScheduleExpression, zone)
+	if err != nil {
+		return otherwise, fmt.Errorf("schedule %q: %w", s.ScheduleExpression, err)
+	}
+	return scheduler.Windows(expression, s.Duration()), nil
+}

@@ -1,0 +1,242 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+// streams turns the desired configurations into running jobs. It is level-triggered: apply
+// compares what is desired with what runs and does what is missing.
+type streams struct {
+	workers workers
+
+	// applying makes apply and remove one at a time; it is held while jobs stop, so readers use mu.
+	applying sync.Mutex
+	stopped  bool // nothing starts any more; guarded by applying
+
+	mu      sync.RWMutex
+	running map[string]*stream // by stream name, guarded by mu
+}
+
+// workers is what streams needs from the rest of the agent: how to build each job and where it acts.
+type workers struct {
+	log       *zap.Logger
+	health    *health.Registry
+	retention policies
+	media     mediaRemover
+	record    func(name string, spec recordSpec) (func(context.Context) error, error)
+	upload    func(name string, spec uploadSpec) (func(context.Context) error, error)
+}
+
+type mediaRemover interface {
+	DeleteStream(ctx context.Context, stream string) error
+}
+
+// stream is one configured stream with its two jobs.
+type stream struct {
+	config   iotconfig.StreamConfig
+	record   recordSpec
+	upload   uploadSpec
+	recorder *job
+	uploader *job
+	limit    int64
+}
+
+func newStreams(w workers) *streams {
+	return &streams{workers: w, running: make(map[string]*stream)}
+}
+
+// Apply implements iotconfig.Applier. A configuration that is refused leaves the jobs of the one
+// before it running.
+func (s *streams) Apply(_ context.Context, desired []iotconfig.StreamConfig) []iotconfig.Outcome {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	outcomes := make([]iotconfig.Outcome, 0, len(desired))
+	if s.stopped {
+		return outcomes
+	}
+	wanted := make(map[string]bool, len(desired))
+	for _, config := range desired {
+		wanted[config.StreamName] = true
+		outcomes = append(outcomes, iotconfig.Outcome{StreamName: config.StreamName, Err: s.applyOne(config)})
+	}
+	for _, name := range s.names() {
+		if !wanted[name] {
+			s.stopStream(name)
+			s.workers.log.Info("the stream is no longer configured for this hub; its media stays", zap.String("stream", name))
+		}
+	}
+	return outcomes
+}
+
+// Remove implements iotconfig.Applier: it stops the stream's jobs and deletes its media.
+func (s *streams) Remove(ctx context.Context, name string) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.stopStream(name)
+	if err := s.workers.media.DeleteStream(ctx, name); err != nil {
+		return fmt.Errorf("cannot delete the media of stream %s: %w", name, err)
+	}
+	s.workers.health.RemoveStream(name)
+	s.workers.log.Info("the stream's configuration and media are deleted", zap.String("stream", name))
+	return nil
+}
+
+func (s *streams) applyOne(config iotconfig.StreamConfig) error {
+	if err := checkConfig(config.Config); err != nil {
+		return err
+	}
+	name := config.StreamName
+	record, upload := recordSpecOf(config.Config), uploadSpecOf(config.Config)
+	before := s.get(name)
+	next := &stream{config: config, record: record, upload: upload}
+	next.limit, _ = config.Config.LocalLimit()
+	s.workers.retention.SetPolicy(name, policyOf(config.Config))
+
+	// AWS documents the same configuration, sent again, as the way to restart a failed job.
+	again := before != nil && config.LastUpdated.After(before.config.LastUpdated)
+	var err error
+	if before != nil && before.record == record && (!again || !s.failed(name, health.JobRecorder)) {
+		next.recorder = before.recorder
+	} else {
+		stopJob(before, func(b *stream) *job { return b.recorder })
+		next.recorder, err = s.start(name, health.JobRecorder, func() (func(context.Context) error, error) { return s.workers.record(name, record) })
+	}
+	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
+		next.uploader = before.uploader
+	} else {
+		stopJob(before, func(b *stream) *job { return b.uploader })
+		var uploadErr error
+		next.uploader, uploadErr = s.start(name, health.JobUploader, func() (func(context.Context) error, error) { return s.workers.upload(name, upload) })
+		err = errors.Join(err, uploadErr)
+	}
+	s.mu.Lock()
+	s.running[name] = next
+	s.mu.Unlock()
+	return err
+}
+
+func stopJob(before *stream, which func(*stream) *job) {
+	if before == nil {
+		return
+	}
+	if j := which(before); j != nil {
+		j.stop()
+	}
+}
+
+func (s *streams) start(name, jobName string, build func() (func(context.Context) error, error)) (*job, error) {
+	run, err := build()
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
+	}
+	part := s.workers.health.Part(name, jobName)
+	part.Clear()
+	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", jobName))
+	return startJob(jobOptions{stream: name, name: jobName, part: part, log: s.workers.log, run: run}), nil
+}
+
+func (s *streams) failed(name, jobName string) bool {
+	worst, ok := s.workers.health.Part(name, jobName).Snapshot().Worst()
+	return ok && worst.Severity == health.Failed
+}
+
+// stopStream ends a stream's jobs, the recorder first so that the uploader sees its last fragment.
+func (s *streams) stopStream(name string) {
+	st := s.get(name)
+	if st == nil {
+		return
+	}
+	for _, j := range []*job{st.recorder, st.uploader} {
+		if j != nil {
+			j.stop()
+		}
+	}
+	s.workers.retention.Remove(name)
+	s.mu.Lock()
+	delete(s.running, name)
+	s.mu.Unlock()
+}
+
+// stopAll ends all jobs: first every recorder, at once, so that all segments are sealed, then
+// every uploader.
+func (s *streams) stopAll() {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	for _, which := range []func(*stream) *job{
+		func(st *stream) *job { return st.recorder },
+		func(st *stream) *job { return st.uploader },
+	} {
+		var group sync.WaitGroup
+		for _, name := range s.names() {
+			if j := which(s.get(name)); j != nil {
+				group.Go(j.stop)
+			}
+		}
+		group.Wait()
+	}
+	s.stopped = true
+	s.mu.Lock()
+	clear(s.running)
+	s.mu.Unlock()
+}
+
+// policies is what streams needs of retention.
+type policies interface {
+	SetPolicy(stream string, p retention.Policy)
+	Remove(stream string)
+}
+
+func (s *streams) get(name string) *stream {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.running[name]
+}
+
+func (s *streams) names() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	names := make([]string, 0, len(s.running))
+	for name := range s.running {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, strings.Compare)
+	return names
+}
+
+// infos lists the streams for status.
+func (s *streams) infos() []status.StreamInfo {
+	names := s.names()
+	infos := make([]status.StreamInfo, 0, len(names))
+	for _, name := range names {
+		if st := s.get(name); st != nil {
+			infos = append(infos, status.StreamInfo{Name: name, LimitBytes: st.limit})
+		}
+	}
+	return infos
+}
+
+// checkConfig finds what is wrong with a configuration before anything that runs is touched.
+func checkConfig(c edgeconfig.EdgeConfig) error {
+	if err := c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check)); err != nil {
+		return err
+	}
+	if c.RecorderConfig.MediaSourceConfig.MediaUriType == edgeconfig.File {
+		return health.UserFault("file-source", nil,
+			"RecorderConfig.MediaSourceConfig.MediaUriType is FILE_URI, which this version does not record from; use RTSP_URI.")
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+)
+
+// diary notes what streams does to the rest of the agent.
+type diary struct {
+	running  chan struct{} // receives from each job that runs
+	mu       sync.Mutex
+	lines    []string
+	policies map[string]retention.Policy
+}
+
+func (d *diary) note(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, fmt.Sprintf(format, args...))
+}
+
+// take gives what was noted since the last time, once the jobs that were started run.
+func (d *diary) take() []string {
+	d.mu.Lock()
+	lines := d.lines
+	d.lines = nil
+	d.mu.Unlock()
+	for _, line := range lines {
+		if strings.HasPrefix(line, "start") {
+			<-d.running
+		}
+	}
+	return lines
+}
+
+func (d *diary) SetPolicy(stream string, p retention.Policy) { d.policies[stream] = p }
+func (d *diary) Remove(stream string)                        { delete(d.policies, stream) }
+
+func (d *diary) DeleteStream(_ context.Context, stream string) error {
+	d.note("delete media of %s", stream)
+	if strings.HasPrefix(stream, "stuck") {
+		return errors.New("in use")
+	}
+	return nil
+}
+
+// job gives a worker that notes its begin and end, in order.
+func (d *diary) job(name string) func(context.Context) error {
+	d.note("start %s", name)
+	return func(ctx context.Context) error {
+		d.running <- struct{}{}
+		<-ctx.Done()
+		d.note("stop %s", name)
+		return nil
+	}
+}
+
+func newDiary() (*diary, *streams) {
+	d := &diary{running: make(chan struct{}, 100), policies: make(map[string]retention.Policy)}
+	return d, newStreams(workers{
+		log: zap.NewNop(), health: health.NewRegistry(time.Now), retention: d, media: d,
+		record: func(name string, _ recordSpec) (func(context.Context) error, error) {
+			return d.job("recorder " + name), nil
+		},
+		upload: func(name string, _ uploadSpec) (func(context.Context) error, error) {
+			return d.job("uploader " + name), nil
+		},
+	})
+}
+
+var monday = time.Date(2026, 11, 16, 8, 0, 0, 0, time.UTC)
+
+func configOf(stream string, updated time.Time, change ...func(*edgeconfig.EdgeConfig)) iotconfig.StreamConfig {
+	c := edgeconfig.EdgeConfig{
+		HubDeviceArn: edgeconfig.HubARN("us-west-2", "123456789012", "hub"),
+		RecorderConfig: edgeconfig.RecorderConfig{MediaSourceConfig: edgeconfig.MediaSourceConfig{
+			MediaUriSecretArn: "arn:aws:secretsmanager:us-west-2:123456789012:secret:" + stream + "-AbCdEf", MediaUriType: edgeconfig.RTSP,
+		}},
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	return iotconfig.StreamConfig{StreamName: stream, Config: c, LastUpdated: updated}
+}
+
+func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	d, s := newDiary()
+	apply := func(configs ...iotconfig.StreamConfig) []string {
+		t.Helper()
+		for _, o := range s.Apply(t.Context(), configs) {
+			if o.Err != nil {
+				t.Errorf("%s: %v", o.StreamName, o.Err)
+			}
+		}
+		return d.take()
+	}
+	expect := func(what string, got []string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" && len(want)+len(got) > 0 {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	recordOnMonday := func(c *edgeconfig.EdgeConfig) {
+		c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 9 ? * MON *", DurationInSeconds: 3600}
+	}
+	keepShort := func(c *edgeconfig.EdgeConfig) {
+		hours := 5
+		c.DeletionConfig = &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours}
+	}
+	expect("the first set", apply(configOf("a", monday), configOf("b", monday)),
+		"start recorder a", "start uploader a", "start recorder b", "start uploader b")
+	expect("the same again", apply(configOf("a", monday), configOf("b", monday)))
+	expect("another retention", apply(configOf("a", monday.Add(time.Hour), keepShort), configOf("b", monday)))
+	if got := d.policies["a"].MaxAge; got != 5*time.Hour {
+		t.Errorf("the policy of a keeps %s", got)
+	}
+	expect("another recording schedule", apply(configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday), configOf("b", monday)),
+		"stop recorder a", "start recorder a")
+	expect("a stream that is gone", apply(configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday)),
+		"stop recorder b", "stop uploader b")
+	if _, ok := d.policies["b"]; ok {
+		t.Error("b still has a policy of its own")
+	}
+	s.workers.health.Part("a", health.JobUploader).Raise(health.Failed, health.UserFault("x", nil, "It failed."))
+	expect("the same with a newer time restarts what failed", apply(configOf("a", monday.Add(3*time.Hour), keepShort, recordOnMonday)),
+		"stop uploader a", "start uploader a")
+	if err := s.Remove(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	expect("removal", d.take(), "stop recorder a", "stop uploader a", "delete media of a")
+	if err := s.Remove(t.Context(), "stuck"); err == nil {
+		t.Error("media that cannot be deleted was told to be")
+	}
+}
+
+func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
+	t.Parallel()
+	d, s := newDiary()
+	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday), configOf("b", monday)})
+	d.take()
+	for name, change := range map[string]func(*edgeconfig.EdgeConfig){
+		"file source": func(c *edgeconfig.EdgeConfig) { c.RecorderConfig.MediaSourceConfig.MediaUriType = edgeconfig.File },
+		"bad schedule": func(c *edgeconfig.EdgeConfig) {
+			c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 25 * * ? *", DurationInSeconds: 60}
+		},
+	} {
+		outcomes := s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday.Add(time.Hour), change), configOf("b", monday)})
+		if outcomes[0].Err == nil || outcomes[1].Err != nil {
+			t.Errorf("%s: %+v", name, outcomes)
+		}
+		if lines := d.take(); len(lines) > 0 {
+			t.Errorf("%s: %v", name, lines)
+		}
+	}
+	s.stopAll()
+	lines := d.take()
+	slices.Sort(lines[:2]) // the recorders stop together, and before the uploaders
+	slices.Sort(lines[2:])
+	if diff := cmp.Diff([]string{"stop recorder a", "stop recorder b", "stop uploader a", "stop uploader b"}, lines); diff != "" {
+		t.Error(diff)
+	}
+	if got := s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday)}); len(got) > 0 || len(d.take()) > 0 {
+		t.Error("jobs start while the agent stops")
+	}
+}
+
+func TestHubsOfAFleetUploadAtDifferentTimes(t *testing.T) {
+	t.Parallel()
+	minutes := make(map[int]int)
+	for i := range 600 {
+		offset := hourlyOffset(fmt.Sprintf("hub-%d", i))
+		if offset < 0 || offset >= time.Hour {
+			t.Fatalf("offset %s", offset)
+		}
+		minutes[int(offset.Minutes())]++
+	}
+	for minute, n := range minutes {
+		if n > 30 { // 10 on average
+			t.Errorf("%d of 600 hubs upload in minute %d", n, minute)
+		}
+	}
+}
