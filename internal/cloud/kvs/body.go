@@ -1,0 +1,154 @@
+package kvs
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pieceSize is how much is read from the file and written to the connection at once; it is the
+// one buffer of a session.
+const pieceSize = 128 << 10
+
+// HeadSize is that of what is sent before a fragment's bytes from the file, see Session.Send.
+const HeadSize = 22
+
+// body is the request body of a session. net/http reads it in a goroutine of its own, and waits
+// for that goroutine before it reports a broken connection: so a body must end with its session.
+type body struct {
+	header []byte                        // what the body begins with
+	pace   func(bytes int) time.Duration // see PutMediaInput.Pace
+	work   chan fragment                 // the next fragment; capacity 1
+	sent   chan struct{}                 // a fragment is written; capacity 1
+	finish func()                        // ends the body in good order
+	stop   func()                        // ends it at once
+	failed func(error)                   // told when the media cannot be read
+	count  atomic.Int64                  // bytes given to the connection
+
+	finished chan struct{}
+	stopped  chan struct{}
+	closed   chan struct{} // net/http has let go of the body
+	letGo    func()
+
+	// Of net/http's goroutine.
+	current *fragment
+	buffer  []byte
+}
+
+// fragment is one cluster on its way.
+type fragment struct {
+	head []byte
+	rest *io.SectionReader
+}
+
+func newBody(header []byte, pace func(int) time.Duration) *body {
+	b := &body{
+		header: header, pace: pace, work: make(chan fragment, 1), sent: make(chan struct{}, 1),
+		finished: make(chan struct{}), stopped: make(chan struct{}), closed: make(chan struct{}),
+	}
+	b.finish = sync.OnceFunc(func() { close(b.finished) })
+	b.stop = sync.OnceFunc(func() { close(b.stopped) })
+	b.letGo = sync.OnceFunc(func() { close(b.closed) })
+	return b
+}
+
+// Close implements io.Closer for net/http: it is the last thing that net/http does with the body.
+func (b *body) Close() error {
+	b.stop()
+	b.letGo()
+	return nil
+}
+
+// WriteTo implements io.WriterTo, so that net/http's own buffer of 32 kB is passed by.
+func (b *body) WriteTo(w io.Writer) (int64, error) {
+	b.buffer = make([]byte, pieceSize)
+	total := int64(0)
+	for {
+		n, err := b.Read(b.buffer)
+		if n > 0 {
+			wrote, err := w.Write(b.buffer[:n])
+			total += int64(wrote)
+			if err != nil {
+				return total, err
+			}
+			b.count.Add(int64(n))
+		}
+		switch err {
+		case nil:
+		case io.EOF:
+			return total, nil
+		default:
+			return total, err
+		}
+	}
+}
+
+// Read gives the next bytes and blocks until there are some. Being called again means that those
+// before are written.
+func (b *body) Read(p []byte) (int, error) {
+	if len(b.header) > 0 {
+		n := copy(p, b.header)
+		b.header = b.header[n:]
+		return n, b.wait(n)
+	}
+	if b.current != nil && len(b.current.head) == 0 && b.current.left() == 0 {
+		b.current = nil
+		b.sent <- struct{}{} // never blocks: Send takes it before the next fragment comes
+	}
+	if b.current == nil {
+		select {
+		case <-b.stopped:
+			return 0, ErrAborted
+		default:
+		}
+		select {
+		case f := <-b.work:
+			b.current = &f
+		case <-b.stopped:
+			return 0, ErrAborted
+		case <-b.finished:
+			select {
+			case f := <-b.work: // handed over before the end
+				b.current = &f
+			default:
+				return 0, io.EOF
+			}
+		}
+	}
+	n := copy(p, b.current.head)
+	b.current.head = b.current.head[n:]
+	if rest := int(min(int64(len(p)-n), b.current.left())); rest > 0 {
+		read, err := io.ReadFull(b.current.rest, p[n:n+rest])
+		if err != nil {
+			b.failed(&MediaError{Err: err})
+			return 0, err
+		}
+		n += read
+	}
+	return n, b.wait(n)
+}
+
+func (f *fragment) left() int64 {
+	at, _ := f.rest.Seek(0, io.SeekCurrent) // never fails
+	return f.rest.Size() - at
+}
+
+// wait holds the bytes back until the pace allows them.
+func (b *body) wait(n int) error {
+	if b.pace == nil {
+		return nil
+	}
+	d := b.pace(n)
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-b.stopped:
+		return ErrAborted
+	}
+}

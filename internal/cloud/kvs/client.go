@@ -1,0 +1,131 @@
+// Package kvs owns how the hub speaks to Kinesis Video Streams: the few control-plane calls it
+// needs, over the AWS SDK, and PutMedia, which the SDK does not have. It must not know what is
+// uploaded when, nor what to do about an error: it names errors and nothing more.
+package kvs
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"go.uber.org/zap"
+)
+
+const (
+	// endpointLife is how long a data endpoint is used (KVS developer guide, GetDataEndpoint).
+	endpointLife = 45 * time.Minute
+	// callTimeout bounds a control-plane call with the SDK's retries.
+	callTimeout = 20 * time.Second
+)
+
+// Options of a Client.
+type Options struct {
+	// Config has region, credentials, and where they are needed the endpoint and the HTTP client
+	// with the roots to trust. Required.
+	Config aws.Config
+	// Log receives what only a developer wants to know. Default nowhere.
+	Log *zap.Logger
+	// Now is the wall clock, for signatures and the age of endpoints. Default time.Now.
+	Now func() time.Time
+}
+
+// Client speaks to KVS for all streams of a hub. Safe for concurrent use.
+type Client struct {
+	api         *kinesisvideo.Client
+	region      string
+	provider    aws.CredentialsProvider
+	credentials *aws.CredentialsCache
+	transport   *http.Transport // every session gets a clone
+	signer      *v4.Signer
+	log         *zap.Logger
+	now         func() time.Time
+
+	mu        sync.Mutex
+	endpoints map[string]endpoint // by stream; guarded by mu
+}
+
+// endpoint is where a stream's media goes.
+type endpoint struct {
+	url     string
+	fetched time.Time
+}
+
+// New returns a Client. It does not ask for anything yet.
+func New(o Options) *Client {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Client{
+		region: o.Config.Region, provider: o.Config.Credentials, transport: dataTransport(o.Config.HTTPClient),
+		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[string]endpoint),
+	}
+	cache, ok := o.Config.Credentials.(*aws.CredentialsCache)
+	if !ok && o.Config.Credentials != nil {
+		cache = aws.NewCredentialsCache(o.Config.Credentials)
+		o.Config.Credentials = cache // one cache, so that InvalidateCredentials reaches the SDK too
+	}
+	c.credentials = cache
+	c.api = kinesisvideo.NewFromConfig(o.Config)
+	return c
+}
+
+// DataEndpoint gives the URL that the stream's media is put to, kept for 45 min.
+func (c *Client) DataEndpoint(ctx context.Context, stream string) (string, error) {
+	c.mu.Lock()
+	known, ok := c.endpoints[stream]
+	c.mu.Unlock()
+	if age := c.now().Sub(known.fetched); ok && age >= 0 && age < endpointLife {
+		return known.url, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := c.api.GetDataEndpoint(ctx, &kinesisvideo.GetDataEndpointInput{StreamName: &stream, APIName: "PUT_MEDIA"})
+	if err != nil {
+		return "", callError("GetDataEndpoint", stream, err)
+	}
+	url := aws.ToString(out.DataEndpoint)
+	c.mu.Lock()
+	c.endpoints[stream] = endpoint{url: url, fetched: c.now()}
+	c.mu.Unlock()
+	c.log.Debug("data endpoint", zap.String("stream", stream), zap.String("endpoint", url))
+	return url, nil
+}
+
+// InvalidateEndpoint makes the next PutMedia of the stream ask for its endpoint again.
+func (c *Client) InvalidateEndpoint(stream string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.endpoints, stream)
+}
+
+// InvalidateCredentials makes the next request ask for credentials again.
+func (c *Client) InvalidateCredentials() {
+	if below, ok := c.provider.(interface{ Invalidate() }); ok {
+		below.Invalidate()
+	}
+	if c.credentials != nil {
+		c.credentials.Invalidate()
+	}
+}
+
+// Retention is for how many hours the stream keeps media; 0 means that it keeps none and never
+// acknowledges a fragment as persisted.
+func (c *Client) Retention(ctx context.Context, stream string) (hours int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := c.api.DescribeStream(ctx, &kinesisvideo.DescribeStreamInput{StreamName: &stream})
+	if err != nil {
+		return 0, callError("DescribeStream", stream, err)
+	}
+	if out.StreamInfo == nil {
+		return 0, callError("DescribeStream", stream, errEmptyAnswer)
+	}
+	return int(aws.ToInt32(out.StreamInfo.DataRetentionInHours)), nil
+}

@@ -1,0 +1,115 @@
+package kvs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// RequestError is an answer of KVS, or of a proxy before it, that is not 200.
+type RequestError struct {
+	Operation string // PutMedia, GetDataEndpoint and so on
+	Stream    string // "" when the request was not about one stream
+	Status    int    // HTTP status code
+	Name      string // of the exception, "" when the answer did not say
+	Message   string // what the answer said, for people
+	Err       error  // the SDK's error, or nil
+}
+
+// Error says what failed, on which stream, and what the answer was.
+func (e *RequestError) Error() string {
+	text := e.Operation
+	if e.Stream != "" {
+		text += " of stream " + e.Stream
+	}
+	text += fmt.Sprintf(" was answered with HTTP status %d", e.Status)
+	if e.Name != "" {
+		text += " " + e.Name
+	}
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	return text
+}
+
+// Unwrap gives the SDK's error.
+func (e *RequestError) Unwrap() error { return e.Err }
+
+// MediaError means that the media could not be read from the hub's disk while it was being sent.
+type MediaError struct{ Err error }
+
+// Error says so.
+func (e *MediaError) Error() string {
+	return "the recorded media cannot be read from the hub's disk: " + e.Err.Error()
+}
+
+// Unwrap gives the disk's error.
+func (e *MediaError) Unwrap() error { return e.Err }
+
+var (
+	// ErrAborted is why a session ended that its owner gave up.
+	ErrAborted = errors.New("the PutMedia session was given up")
+	// ErrEnded means that the service ended the answer although more media was to come.
+	ErrEnded = errors.New("the service ended the PutMedia session")
+
+	// ErrCredentials means that there were no credentials to sign a request with; it wraps the reason.
+	ErrCredentials = errors.New("the hub has no AWS credentials")
+
+	errNoResponse   = errors.New("the service did not answer PutMedia within the time for it")
+	errDisconnected = errors.New("the connection was closed before the service answered PutMedia")
+	errEmptyAnswer  = errors.New("the answer is empty")
+)
+
+// callError turns the SDK's error into a *RequestError when there was an answer.
+func callError(operation, stream string, err error) error {
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
+		e := &RequestError{Operation: operation, Stream: stream, Status: answer.HTTPStatusCode(), Err: err}
+		var api smithy.APIError
+		if errors.As(err, &api) {
+			e.Name, e.Message = api.ErrorCode(), api.ErrorMessage()
+		}
+		return e
+	}
+	if stream == "" {
+		return fmt.Errorf("%s failed: %w", operation, err)
+	}
+	return fmt.Errorf("%s of stream %s failed: %w", operation, stream, err)
+}
+
+const (
+	// maxErrorBody is what is read of the body of an error.
+	maxErrorBody = 4 << 10
+	// maxErrorText is what is kept of it: it comes from outside and ends up in a log line.
+	maxErrorText = 300
+)
+
+// readError makes a RequestError of an answer that is not 200.
+func readError(stream string, resp *http.Response) *RequestError {
+	e := &RequestError{Operation: "PutMedia", Stream: stream, Status: resp.StatusCode}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what came is better than nothing
+	var said struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"` // matches Message too
+	}
+	_ = json.Unmarshal(body, &said) // a proxy's page is not JSON, and nobody wants to read it
+	for _, name := range []string{resp.Header.Get("x-amzn-ErrorType"), resp.Header.Get("x-amz-ErrorType"), said.Type} {
+		if name, _, _ = strings.Cut(name, ":"); name != "" {
+			e.Name = clipped(name[strings.LastIndexByte(name, '#')+1:])
+			break
+		}
+	}
+	e.Message = clipped(said.Message)
+	return e
+}
+
+func clipped(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	return strings.ToValidUTF8(s[:min(len(s), maxErrorText)], "")
+}

@@ -1,0 +1,96 @@
+package kvs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Request headers (API reference, PutMedia). The last is not in the reference; AWS's C producer sends it.
+const (
+	headerStream    = "x-amzn-stream-name"
+	headerStart     = "x-amzn-producer-start-timestamp"
+	headerTimecodes = "x-amzn-fragment-timecode-type"
+	headerAcks      = "x-amzn-fragment-acknowledgment-required"
+)
+
+const (
+	service = "kinesisvideo"
+	// emptyHash is SHA-256 of nothing: PutMedia is signed as if it had no body, as it has no end yet.
+	emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	// answerTimeout bounds the time from the begin of the connection to the response header.
+	answerTimeout = 10 * time.Second
+)
+
+// PutMediaInput describes a session.
+type PutMediaInput struct {
+	Stream string
+	// Start is the producer time of the first fragment.
+	Start time.Time
+	// Header is what stands before the first cluster: EBML head, Segment of unknown size, Info, Tracks.
+	Header []byte
+	// Pace says how long that many further bytes must wait. It is called from the session's own
+	// goroutine, for at most 128 KiB at a time. nil = not at all.
+	Pace func(bytes int) time.Duration
+}
+
+// PutMedia opens a session with absolute timecodes. ctx bounds the opening only; the session lasts
+// until Close or Abort, one of which must be called. An answer other than 200 is a *RequestError.
+func (c *Client) PutMedia(ctx context.Context, in PutMediaInput) (*Session, error) {
+	keys, err := c.keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("PutMedia of stream %s cannot be signed: %w: %w", in.Stream, ErrCredentials, err)
+	}
+	url, err := c.DataEndpoint(ctx, in.Stream)
+	if err != nil {
+		return nil, err
+	}
+	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	b := newBody(in.Header, in.Pace)
+	req, err := http.NewRequestWithContext(lasting, http.MethodPost, strings.TrimSuffix(url, "/")+"/putMedia", b)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("the data endpoint of stream %s is not a URL: %w", in.Stream, err)
+	}
+	req.ContentLength = -1
+	ms := in.Start.UnixMilli()
+	req.Header.Set(headerStream, in.Stream)
+	req.Header.Set(headerStart, fmt.Sprintf("%d.%03d", ms/1000, ms%1000))
+	req.Header.Set(headerTimecodes, "ABSOLUTE")
+	req.Header.Set(headerAcks, "1")
+	if err := c.signer.SignHTTP(ctx, keys, req, emptyHash, service, c.region, c.now()); err != nil {
+		cancel()
+		return nil, fmt.Errorf("PutMedia of stream %s cannot be signed: %w", in.Stream, err)
+	}
+
+	s := newSession(in.Stream, b, cancel)
+	if keys.CanExpire {
+		s.credentialsEnd = keys.Expires
+	}
+	s.transport = sessionTransport(c.transport, b.stop)
+	resp, err := s.open(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("PutMedia of stream %s failed: %w", in.Stream, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		answer := readError(in.Stream, resp)
+		s.refused(resp)
+		return nil, answer
+	}
+	go s.receive(resp.Body)
+	return s, nil
+}
+
+func (c *Client) keys(ctx context.Context) (aws.Credentials, error) {
+	if c.credentials == nil {
+		return aws.Credentials{}, errors.New("none are configured")
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return c.credentials.Retrieve(ctx)
+}

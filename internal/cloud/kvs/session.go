@@ -1,0 +1,186 @@
+package kvs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Session is one PutMedia request that was answered with 200. Send, Close and Abort are for one
+// goroutine, its owner. The owner reads Acks until it is closed.
+type Session struct {
+	stream         string
+	body           *body
+	cancel         context.CancelFunc
+	transport      *http.Transport
+	credentialsEnd time.Time
+
+	acks chan Ack
+	over chan struct{} // closed by end: nobody needs to wait any more
+
+	mu    sync.Mutex
+	cause error // guarded by mu: why we ended it
+	ended bool  // guarded by mu: end was called
+	err   error // valid once acks is closed
+}
+
+func newSession(stream string, b *body, cancel context.CancelFunc) *Session {
+	s := &Session{stream: stream, body: b, cancel: cancel, acks: make(chan Ack, 32), over: make(chan struct{})}
+	b.failed = s.end
+	return s
+}
+
+// open sends the request's head and waits for that of the answer.
+func (s *Session) open(ctx context.Context, req *http.Request) (*http.Response, error) {
+	stopWatching := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
+	timer := time.AfterFunc(answerTimeout, func() { s.end(errNoResponse) })
+	resp, err := s.transport.RoundTrip(req)
+	timer.Stop()
+	stopWatching()
+	s.mu.Lock()
+	cause := s.cause
+	s.mu.Unlock()
+	if err == nil && cause == nil {
+		return resp, nil
+	}
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	if cause == nil && errors.Is(err, ErrAborted) {
+		cause = errDisconnected // our body's own error, after the connection's end
+	}
+	if cause != nil {
+		err = cause
+	}
+	s.end(err)
+	s.release()
+	return nil, err
+}
+
+// refused lets go of a request that was not answered with 200.
+func (s *Session) refused(resp *http.Response) {
+	s.end(ErrAborted)
+	_ = resp.Body.Close()
+	s.release()
+}
+
+// release waits until net/http has let go of the body.
+func (s *Session) release() {
+	<-s.body.closed
+	s.transport.CloseIdleConnections()
+}
+
+// receive passes acknowledgements on until the answer ends.
+func (s *Session) receive(answer io.ReadCloser) {
+	defer close(s.acks)
+	err := s.read(newAckReader(answer))
+	select {
+	case <-s.body.finished:
+	default:
+		if errors.Is(err, io.EOF) {
+			err = ErrEnded
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	s.end(nil)
+	_ = answer.Close()
+	s.release()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err = err; s.cause != nil {
+		s.err = s.cause // what the reading failed with follows from it
+	}
+}
+
+func (s *Session) read(r *ackReader) error {
+	for {
+		a, err := r.next()
+		if err != nil {
+			return err
+		}
+		select {
+		case s.acks <- a:
+		case <-s.over:
+			return ErrAborted
+		}
+	}
+}
+
+// end ends both directions at once. The first cause stays.
+func (s *Session) end(cause error) {
+	s.mu.Lock()
+	first := !s.ended
+	if first {
+		s.ended, s.cause = true, cause
+	}
+	s.mu.Unlock()
+	if first {
+		close(s.over)
+		s.body.stop()
+		s.cancel()
+	}
+}
+
+// Send hands over a fragment: head is sent in place of its first bytes in the file, rest is what
+// follows. One at a time: the next after Sent has received, or the session has ended.
+func (s *Session) Send(head [HeadSize]byte, rest *io.SectionReader) {
+	select {
+	case s.body.work <- fragment{head: head[:], rest: rest}:
+	case <-s.body.stopped:
+	}
+}
+
+// Sent receives when the fragment handed over last has been written to the connection. It never
+// does when the session ends before: then Acks is closed.
+func (s *Session) Sent() <-chan struct{} { return s.body.sent }
+
+// BytesSent is how many bytes the connection has taken.
+func (s *Session) BytesSent() int64 { return s.body.count.Load() }
+
+// Acks gives the acknowledgements. It is closed when the answer has ended and all that the session
+// held is released.
+func (s *Session) Acks() <-chan Ack { return s.acks }
+
+// Err says why the session ended, once Acks is closed: nil when both sides ended in good order,
+// ErrEnded, ErrAborted, a *MediaError, or what the connection failed with.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// CredentialsEnd is when the credentials expire that opened the session; zero for never.
+func (s *Session) CredentialsEnd() time.Time { return s.credentialsEnd }
+
+// CloseSend ends the body after what was handed over. The service then acknowledges what it has
+// not yet, and closes Acks.
+func (s *Session) CloseSend() { s.body.finish() }
+
+// Close ends the body and passes the acknowledgements that are still to come to each, until the
+// service has closed the answer or ctx ends.
+func (s *Session) Close(ctx context.Context, each func(Ack)) error {
+	s.CloseSend()
+	for {
+		select {
+		case a, ok := <-s.acks:
+			if !ok {
+				return s.Err()
+			}
+			each(a)
+		case <-ctx.Done():
+			s.Abort()
+			for a := range s.acks {
+				each(a)
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// Abort ends the session at once. Acks still gives what has come, and is closed soon.
+func (s *Session) Abort() { s.end(ErrAborted) }

@@ -1,0 +1,410 @@
+package uploader
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"go.uber.org/goleak"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	door = "door"
+	// patience is how long a test waits for an event that must come.
+	patience = 30 * time.Second
+)
+
+var begin = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC)
+
+var avcC = []byte{
+	1, 0x42, 0xC0, 0x1E, 0xFF, 0xE1,
+	0, 8, 0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xBF,
+	1, 0, 4, 0x68, 0xCE, 0x3C, 0x80,
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// world is a recording directory and a cloud over HTTPS.
+type world struct {
+	t       testing.TB
+	dir     string
+	store   *watchedStore
+	service *media.Service
+	server  *httptest.Server
+	health  *health.Registry
+	cloud   *watchedCloud
+	next    time.Time                 // where the next segment begins
+	want    []int64                   // timecodes of all fragments
+	filter  func(io.Reader) io.Reader // of request bodies
+
+	mu         sync.Mutex
+	conditions []health.Condition // all that were ever seen; guarded by mu
+}
+
+// streams is the control plane of the tests.
+type streams struct{ hours int }
+
+func (s streams) Stream(name string) (media.StreamInfo, bool) {
+	return media.StreamInfo{Name: door, RetentionHours: s.hours, Status: "ACTIVE"}, name == door
+}
+
+// roomy limits let tests be quick; only what is about pace keeps those of KVS.
+var roomy = media.Limits{FragmentsPerSecond: 1e6, PutMediaPerSecond: 1e6, BytesPerSecond: 1e12}
+
+func newWorld(t testing.TB, hours int, limits media.Limits) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), next: begin, health: health.NewRegistry(time.Now)}
+	w.openStore()
+	var err error
+	w.service, err = media.New(media.Options{Dir: t.TempDir(), Streams: streams{hours}, Limits: limits})
+	must(t, err)
+	w.server = httptest.NewUnstartedServer(http.HandlerFunc(w.serve))
+	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	w.server.StartTLS()
+	w.cloud = &watchedCloud{Client: w.client(), hours: hours}
+	w.watchHealth()
+	t.Cleanup(func() {
+		must(t, w.service.Close())
+		w.server.CloseClientConnections()
+		w.server.Close()
+		must(t, w.store.Close())
+	})
+	return w
+}
+
+func (w *world) openStore() {
+	w.t.Helper()
+	store, err := segment.Open(segment.Options{Dir: w.dir})
+	must(w.t, err)
+	w.store = &watchedStore{Store: store, changed: make(chan struct{})}
+}
+
+// serve is the control plane for the two calls that the uploader makes, and the data plane.
+func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+	answer := func(v any) { _ = json.NewEncoder(rw).Encode(v) }
+	switch r.URL.Path {
+	case "/getDataEndpoint":
+		answer(map[string]string{"DataEndpoint": w.server.URL})
+	case "/describeStream":
+		answer(map[string]any{"StreamInfo": map[string]any{"StreamName": door, "DataRetentionInHours": w.hours()}})
+	default:
+		if w.filter != nil {
+			r.Body = io.NopCloser(w.filter(r.Body))
+		}
+		w.service.ServeHTTP(rw, r)
+	}
+}
+
+func (w *world) hours() int {
+	w.cloud.mu.Lock()
+	defer w.cloud.mu.Unlock()
+	return w.cloud.hours
+}
+
+func (w *world) client() *kvs.Client {
+	return kvs.New(kvs.Options{Config: aws.Config{
+		Region: "us-west-2", BaseEndpoint: aws.String(w.server.URL), HTTPClient: w.server.Client(), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "token"),
+	}})
+}
+
+// watchHealth keeps every condition that is raised.
+func (w *world) watchHealth() {
+	changes, stop := w.health.Watch()
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			case <-changes:
+				w.keepConditions()
+			}
+		}
+	}()
+	w.t.Cleanup(func() { stop(); close(done); <-ended })
+}
+
+func (w *world) keepConditions() {
+	snapshot := w.health.Part(door, health.JobUploader).Snapshot()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conditions = append(w.conditions, snapshot.Conditions...)
+}
+
+// sawCondition tells whether a condition with that code and class was there at any time.
+func (w *world) sawCondition(code string, class health.Class) bool {
+	w.keepConditions()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.conditions, func(c health.Condition) bool { return c.Code == code && c.Class == class })
+}
+
+func (w *world) number(name string) int64 {
+	return w.health.Part(door, health.JobUploader).Number(name).Load()
+}
+
+// watchedStore tells when progress is noted.
+type watchedStore struct {
+	*segment.Store
+	mu      sync.Mutex
+	marked  []int64 // timecodes, in order; guarded by mu
+	changed chan struct{}
+}
+
+func (s *watchedStore) note(k segment.Key, f mkv.Fragment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.marked = append(s.marked, k.Start+f.Start.Milliseconds())
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *watchedStore) MarkPersisted(k segment.Key, f mkv.Fragment) error {
+	err := s.Store.MarkPersisted(k, f)
+	s.note(k, f)
+	return err
+}
+
+func (s *watchedStore) MarkRefused(k segment.Key, f mkv.Fragment, reason string) error {
+	err := s.Store.MarkRefused(k, f, reason)
+	s.note(k, f)
+	return err
+}
+
+// await waits until n fragments are done.
+func (w *world) await(n int) {
+	w.t.Helper()
+	timeout := time.After(patience)
+	for {
+		w.store.mu.Lock()
+		have, changed := len(w.store.marked), w.store.changed
+		w.store.mu.Unlock()
+		if have >= n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			w.t.Fatalf("%d fragments are done, want %d; the service says %+v", have, n, w.service.Stats(door))
+		}
+	}
+}
+
+// watchedCloud counts what the uploader asks for.
+type watchedCloud struct {
+	*kvs.Client
+	mu          sync.Mutex
+	hours       int
+	endpoints   int
+	credentials int
+}
+
+func (c *watchedCloud) InvalidateEndpoint(stream string) {
+	c.mu.Lock()
+	c.endpoints++
+	c.mu.Unlock()
+	c.Client.InvalidateEndpoint(stream)
+}
+
+func (c *watchedCloud) InvalidateCredentials() {
+	c.mu.Lock()
+	c.credentials++
+	c.mu.Unlock()
+	c.Client.InvalidateCredentials()
+}
+
+func (c *watchedCloud) counts() (endpoints, credentials int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.endpoints, c.credentials
+}
+
+// uploader makes one that is quick, but for what the test changes.
+func (w *world) uploader(change ...func(*Options)) *Uploader {
+	o := Options{
+		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Part(door, health.JobUploader),
+		Retry: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond}, AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	u := New(o)
+	u.fragments, u.sessions = newBucket(1e6, 1e6), newBucket(1e6, 1e6)
+	return u
+}
+
+func (w *world) context() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	w.t.Cleanup(cancel)
+	return ctx
+}
+
+func (w *world) drain(u *Uploader) {
+	w.t.Helper()
+	if err := u.Drain(w.context()); err != nil {
+		w.t.Fatalf("Drain: %v; the service says %+v; health %+v", err, w.service.Stats(door), w.health.Snapshot())
+	}
+}
+
+// run runs the uploader beside the test; stop ends it and waits.
+func (w *world) run(u *Uploader) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := u.Run(ctx); err != nil {
+			w.t.Errorf("Run: %v", err)
+		}
+	}()
+	stop = sync.OnceFunc(func() { cancel(); <-done })
+	w.t.Cleanup(stop)
+	return stop
+}
+
+func videoTrack(width int) mkv.Track {
+	return mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, CodecPrivate: avcC, Width: width, Height: 480}
+}
+
+// create begins a segment where the one before has ended.
+func (w *world) create(width int) *segment.Writer {
+	w.t.Helper()
+	writer, err := w.store.Create(door, mkv.Header{Start: w.next, Title: door, Tracks: []mkv.Track{videoTrack(width)}})
+	must(w.t, err)
+	return writer
+}
+
+// fragment adds one with frames every 400 ms that lasts until length, and completes it.
+func (w *world) fragment(writer *segment.Writer, length time.Duration, size int) {
+	w.t.Helper()
+	at := w.next.Sub(time.UnixMilli(writer.Key().Start))
+	must(w.t, writer.BeginFragment(at, true))
+	for t := time.Duration(0); t < length; t += 400 * time.Millisecond {
+		nal := bytes.Repeat([]byte{byte(t / time.Millisecond)}, size)
+		if nal[0] = 0x41; t == 0 {
+			nal[0] = 0x65
+		}
+		must(w.t, writer.WriteFrame(1, at+t, t == 0, [][]byte{nal}))
+	}
+	_, err := writer.EndFragment()
+	must(w.t, err)
+	w.want = append(w.want, w.next.UnixMilli())
+	w.next = w.next.Add(length)
+}
+
+// record makes sealed segments.
+func (w *world) record(segments, fragments int) {
+	w.t.Helper()
+	for range segments {
+		writer := w.create(640)
+		for range fragments {
+			w.fragment(writer, 2*time.Second, 300)
+		}
+		must(w.t, writer.Seal())
+	}
+}
+
+// stored lists the timecodes that the service has, in the order of arrival.
+func (w *world) stored() []int64 {
+	var list []int64
+	for _, f := range w.service.Fragments(door) {
+		list = append(list, f.Producer.UnixMilli())
+	}
+	return list
+}
+
+// expectOnce checks that the service has every fragment, once and in order.
+func (w *world) expectOnce() {
+	w.t.Helper()
+	if got := w.stored(); !slices.Equal(got, w.want) {
+		w.t.Errorf("the service has %v\nwant %v", w.relative(got), w.relative(w.want))
+	}
+}
+
+// expectAll checks that the service has every fragment but for those left out, and none twice that
+// was acknowledged before.
+func (w *world) expectAll(without ...int64) {
+	w.t.Helper()
+	got := w.stored()
+	slices.Sort(got)
+	got = slices.Compact(got)
+	want := slices.DeleteFunc(slices.Clone(w.want), func(at int64) bool { return slices.Contains(without, at) })
+	if !slices.Equal(got, want) {
+		w.t.Errorf("the service has %v\nwant %v", w.relative(got), w.relative(want))
+	}
+}
+
+func (w *world) relative(list []int64) []string {
+	var out []string
+	for _, at := range list {
+		out = append(out, fmt.Sprintf("%.1f", float64(at-begin.UnixMilli())/1000))
+	}
+	return out
+}
+
+// expectUploaded checks that all segments are in that state, and how many have refused fragments.
+func (w *world) expectUploaded(refused int) {
+	w.t.Helper()
+	for _, s := range w.store.Segments(door, time.Time{}, time.Time{}) {
+		if s.State != segment.Uploaded {
+			w.t.Errorf("segment %v is %v", s.StartTime(), s.State)
+		}
+		if s.Refused {
+			refused--
+		}
+	}
+	if refused != 0 {
+		w.t.Errorf("%d segments with refused fragments are missing", refused)
+	}
+}
+
+// poison breaks the connection when the body holds a given timecode.
+type poison struct {
+	src    io.Reader
+	marks  [][]byte
+	window []byte
+	hit    func()
+}
+
+var errPoison = errors.New("poisoned")
+
+func (p *poison) Read(b []byte) (int, error) {
+	n, err := p.src.Read(b)
+	p.window = append(p.window, b[:n]...)
+	for _, mark := range p.marks {
+		if bytes.Contains(p.window, mark) {
+			p.hit()
+			return 0, errPoison
+		}
+	}
+	p.window = slices.Clone(p.window[max(0, len(p.window)-16):])
+	return n, err
+}

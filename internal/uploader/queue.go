@@ -1,0 +1,207 @@
+package uploader
+
+import (
+	"errors"
+	"io"
+	"math"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// fragmentID tells a stream's fragments apart.
+type fragmentID struct {
+	segment  int64 // its start, Unix ms
+	fragment time.Duration
+}
+
+// shot is one fragment on its way.
+type shot struct {
+	key  segment.Key
+	frag mkv.Fragment
+	sent time.Time // when its last byte was written; zero before
+}
+
+func (s shot) id() fragmentID { return fragmentID{s.key.Start, s.frag.Start} }
+
+// at is the fragment's timecode on the wire: ms since 1970.
+func (s shot) at() int64 { return s.key.Start + s.frag.Start.Milliseconds() }
+
+// end is the time of its last frame, in ms since 1970.
+func (s shot) end() int64 { return s.key.Start + s.frag.Last.Milliseconds() }
+
+const (
+	// scanWindow bounds what is listed at once of a stream with years of segments.
+	scanWindow = 24 * time.Hour
+	// unreadableFor is how long a segment is passed over that cannot be opened.
+	unreadableFor = 10 * time.Minute
+)
+
+// queue gives a stream's pending fragments, oldest first. It holds one segment open.
+type queue struct {
+	store  Store
+	stream string
+	held   func(fragmentID) bool // set aside: to be passed over
+	broken func(error)           // told of a segment that cannot be read
+
+	reader   *segment.Reader // nil between segments
+	list     []mkv.Fragment
+	finished bool // list is final
+	next     int  // in list
+
+	after      int64               // segments that start up to here were given out
+	passed     []segment.Key       // given out whole, and not yet moved to uploaded
+	unreadable map[int64]time.Time // segments that cannot be opened, until when
+}
+
+func newQueue(store Store, stream string, held func(fragmentID) bool, broken func(error)) *queue {
+	return &queue{store: store, stream: stream, held: held, broken: broken, after: math.MinInt64, unreadable: make(map[int64]time.Time)}
+}
+
+// restart begins again with the oldest, and lets go of the open segment.
+func (q *queue) restart() {
+	q.release()
+	q.after = math.MinInt64
+	q.passed = q.passed[:0]
+}
+
+func (q *queue) release() {
+	if q.reader != nil {
+		_ = q.reader.Close() // was only read
+	}
+	q.reader, q.list, q.finished, q.next = nil, nil, false, 0
+}
+
+// peek gives the fragment that goes next; ok is false when nothing is pending now.
+func (q *queue) peek() (s shot, ok bool) {
+	for {
+		if q.reader == nil && !q.open() {
+			return shot{}, false
+		}
+		for ; q.next < len(q.list); q.next++ {
+			s := shot{key: q.reader.Key(), frag: q.list[q.next]}
+			if !q.held(s.id()) && !q.store.Done(s.key, s.frag.Start) {
+				return s, true
+			}
+		}
+		if q.finished {
+			q.passed = append(q.passed, q.reader.Key())
+			q.after = q.reader.Key().Start
+			q.release()
+			continue
+		}
+		known := len(q.list)
+		if err := q.load(); err != nil {
+			continue
+		}
+		if len(q.list) == known && !q.finished {
+			return shot{}, false
+		}
+	}
+}
+
+// take moves on behind what peek gave.
+func (q *queue) take() { q.next++ }
+
+// header of the segment that peek's fragment is in.
+func (q *queue) header() mkv.Header { return q.reader.Header() }
+
+// media of peek's fragment behind its cluster head.
+func (q *queue) media(s shot) *io.SectionReader {
+	return io.NewSectionReader(q.reader, s.frag.Offset+mkv.ClusterHeadSize, s.frag.Size-mkv.ClusterHeadSize)
+}
+
+// open opens the oldest segment that was not given out.
+func (q *queue) open() bool {
+	for {
+		key, ok := q.find()
+		if !ok {
+			return false
+		}
+		reader, err := q.store.OpenSegment(key)
+		if err != nil {
+			q.fail(key, err)
+			continue
+		}
+		q.reader = reader
+		if q.load() == nil {
+			return true
+		}
+	}
+}
+
+// load lists the fragments of the open segment, or lets go of it.
+func (q *queue) load() error {
+	var err error
+	if q.list, q.finished, err = q.reader.Fragments(); err != nil {
+		key := q.reader.Key()
+		q.release()
+		q.fail(key, err)
+	}
+	return err
+}
+
+// fail passes over a segment that cannot be read; one that is gone is none of our business.
+func (q *queue) fail(key segment.Key, err error) {
+	q.after = key.Start
+	if !errors.Is(err, segment.ErrNotFound) {
+		q.unreadable[key.Start] = time.Now().Add(unreadableFor)
+		q.broken(err)
+	}
+}
+
+func (q *queue) find() (segment.Key, bool) {
+	usage := q.store.Usage(q.stream)
+	if usage.Uploaded == usage.Segments {
+		return segment.Key{}, false
+	}
+	from := usage.Oldest
+	if q.after != math.MinInt64 && time.UnixMilli(q.after).After(from) {
+		from = time.UnixMilli(q.after)
+	}
+	for ; !from.After(usage.Newest); from = from.Add(scanWindow) {
+		for _, info := range q.store.Segments(q.stream, from, from.Add(scanWindow)) {
+			if info.Start > q.after && info.State != segment.Uploaded && !q.isUnreadable(info.Start) {
+				return info.Key, true
+			}
+		}
+	}
+	return segment.Key{}, false
+}
+
+func (q *queue) isUnreadable(start int64) bool {
+	until, ok := q.unreadable[start]
+	if ok && time.Now().After(until) {
+		delete(q.unreadable, start)
+		return false
+	}
+	return ok
+}
+
+// settle moves segments to uploaded of which nothing is in flight any more.
+func (q *queue) settle(flight []shot) error {
+	var all error
+	left := q.passed[:0]
+	for _, key := range q.passed {
+		if inFlight(flight, key) {
+			left = append(left, key)
+			continue
+		}
+		err := q.store.MarkUploaded(key)
+		if err != nil && !errors.Is(err, segment.ErrIncomplete) && !errors.Is(err, segment.ErrNotFound) {
+			all = errors.Join(all, err)
+		}
+	}
+	q.passed = left
+	return all
+}
+
+func inFlight(flight []shot, key segment.Key) bool {
+	for _, s := range flight {
+		if s.key == key {
+			return true
+		}
+	}
+	return false
+}

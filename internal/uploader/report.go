@@ -1,0 +1,124 @@
+package uploader
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// The codes of the conditions.
+const (
+	CodeUpload  = "upload"         // fragments do not get through; ends with the next that does
+	CodeRefused = "upload-refused" // fragments were skipped within the last day
+	CodeStore   = "upload-disk"    // recordings cannot be read, or progress not be written
+)
+
+// The states.
+const (
+	stateIdle      = "idle"
+	stateUploading = "uploading"
+	stateWaiting   = "waiting for the cloud"
+	stateStopped   = "stopped"
+)
+
+const (
+	// rememberRefused is how long a skipped fragment is reported.
+	rememberRefused = 24 * time.Hour
+	// failedAfter failures in a row the condition is no longer merely degraded.
+	failedAfter = 3
+)
+
+// numbers are the uploader's counters.
+type numbers struct {
+	persisted, bytes, skipped, sessions, lastTime, lastMedia *health.Number
+}
+
+func numbersOf(p *health.Part) numbers {
+	return numbers{
+		persisted: p.Number(health.FragmentsPersisted), bytes: p.Number(health.BytesUploaded),
+		skipped: p.Number(health.FragmentsSkipped), sessions: p.Number(health.UploadSessions),
+		lastTime: p.Number(health.LastPersistedTime), lastMedia: p.Number(health.LastPersistedMedia),
+	}
+}
+
+// titleOf names an error of opening a session.
+func titleOf(err error) string {
+	var answer *kvs.RequestError
+	if !errors.As(err, &answer) {
+		return ""
+	}
+	return Rule{Status: answer.Status, Name: answer.Name}.title()
+}
+
+// titleOfAck names an ERROR.
+func titleOfAck(a kvs.Ack) string {
+	if a.ErrorID == 0 {
+		return a.ErrorCode
+	}
+	return Rule{ID: a.ErrorID, Name: a.ErrorCode}.title()
+}
+
+func (u *Uploader) report(rule Rule, err error, title string) {
+	if rule.Action == Skip {
+		return // the fragment is reported
+	}
+	severity := health.Degraded
+	if rule.Action == AskUser || u.failures >= failedAfter {
+		severity = health.Failed
+	}
+	if title != "" {
+		title = " (" + title + ")"
+	}
+	fault := &health.Fault{
+		Class: rule.class(), Code: CodeUpload, Err: err,
+		Text: fmt.Sprintf("Stream %s is not uploaded: %s%s. %s", u.o.Stream, rule.Cause, title, rule.Advice),
+	}
+	var below *health.Fault // of the credentials: it says more than we can
+	if errors.As(err, &below) {
+		fault.Class, fault.Text = below.Class, below.Text
+	}
+	if u.o.Health.Raise(severity, fault) {
+		u.log.Warn("the upload is interrupted", zap.String("why", fault.Text), zap.NamedError("cause", err))
+	}
+}
+
+func (u *Uploader) reportThrough(s shot) {
+	now := u.o.Now()
+	u.numbers.persisted.Add(1)
+	u.numbers.bytes.Add(s.frag.Size)
+	u.numbers.lastTime.Set(now.UnixMilli())
+	u.numbers.lastMedia.Set(max(u.numbers.lastMedia.Load(), s.end()))
+	u.o.Health.SetState(stateUploading)
+	if u.o.Health.Clear(CodeUpload) {
+		u.log.Info("the upload goes on")
+	}
+	if !u.refused.IsZero() && now.Sub(u.refused) > rememberRefused {
+		u.refused = time.Time{}
+		u.o.Health.Clear(CodeRefused)
+	}
+}
+
+func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
+	u.numbers.skipped.Add(1)
+	u.refused = u.o.Now()
+	at := time.UnixMilli(s.at()).UTC().Format("2006-01-02T15:04:05.000Z")
+	fault := health.SystemFault(CodeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s",
+		at, u.o.Stream, rule.Cause, title, rule.Advice)
+	if u.o.Health.Raise(health.Degraded, fault) {
+		u.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
+	}
+}
+
+// unreadable reports a failure of the disk. Uploading goes on with what can be read.
+func (u *Uploader) unreadable(err error) {
+	fault := &health.Fault{Class: health.SystemError, Code: CodeStore, Err: err,
+		Text: fmt.Sprintf("A recording of stream %s cannot be read, or its progress cannot be written: check the disk. It is tried again.", u.o.Stream)}
+	if u.o.Health.Raise(health.Degraded, fault) {
+		u.log.Warn("a recording cannot be uploaded", zap.String("why", fault.Text), zap.Error(err))
+	}
+}

@@ -1,0 +1,196 @@
+package uploader
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// Action is what the uploader does about an error.
+type Action uint8
+
+// The actions. Whatever repeats without a fragment getting through in between is retried more and
+// more slowly.
+const (
+	RetryNow       Action = iota + 1 // a new session at once
+	BackOff                          // a new session after a pause
+	NewEndpoint                      // ask for the data endpoint again, then as BackOff
+	NewCredentials                   // ask for credentials again, then as BackOff
+	Skip                             // the fragment stays on the hub; go on with the next
+	AskUser                          // a person must act: try again every few minutes, for ever
+)
+
+var actionTexts = map[Action]string{
+	RetryNow:       "new session at once",
+	BackOff:        "new session after a pause",
+	NewEndpoint:    "new data endpoint, after a pause",
+	NewCredentials: "new credentials, after a pause",
+	Skip:           "skip the fragment, keep it on the hub, count it",
+	AskUser:        "report it, try again every 1 to 5 min",
+}
+
+// String says it as the documentation does.
+func (a Action) String() string { return actionTexts[a] }
+
+// Rule is what is done about one kind of error.
+type Rule struct {
+	ID     int    // ErrorId of an ERROR acknowledgement, or 0
+	Status int    // HTTP status, or 0
+	Name   string // ErrorCode, or the exception's name; "" = any other
+	Action Action
+	// Cause says what is wrong, and Advice what to do about it, for people.
+	Cause, Advice string
+	// Fragment says that the fragment itself may be to blame: when it keeps ending sessions while
+	// others pass, it is skipped.
+	Fragment bool
+}
+
+// title names the error as the documentation does.
+func (r Rule) title() string {
+	switch {
+	case r.ID != 0:
+		return fmt.Sprintf("%d %s", r.ID, r.Name)
+	case r.Status == anyServerError:
+		return "HTTP 5xx"
+	case r.Status != 0 && r.Name != "":
+		return fmt.Sprintf("HTTP %d %s", r.Status, r.Name)
+	case r.Status != 0:
+		return fmt.Sprintf("HTTP %d", r.Status)
+	default:
+		return r.Name
+	}
+}
+
+// class says who can mend it.
+func (r Rule) class() health.Class {
+	if r.Action == AskUser {
+		return health.UserError
+	}
+	return health.SystemError
+}
+
+const (
+	anyServerError = 599 // stands for 500 to 599
+)
+
+const (
+	adviceWait    = "The agent keeps trying; nothing needs to be done unless it lasts."
+	adviceKept    = "The fragment stays on the hub; the recording around it is uploaded."
+	adviceAccess  = "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream."
+	adviceKey     = "Correct the stream's KMS key; the media is kept and uploaded then."
+	adviceNetwork = "Check the hub's internet connection, DNS, proxy and firewall (port 443)."
+	adviceReport  = "Please report it with the agent's log."
+)
+
+// ackRules are for ERROR acknowledgements (API reference, PutMedia; the retry rules of AWS's C
+// producer, but for skipped fragments, which stay on the hub).
+var ackRules = []Rule{
+	{ID: 4000, Name: "STREAM_READ_ERROR", Action: RetryNow, Fragment: true, Cause: "the service could not read what was sent", Advice: adviceWait},
+	{ID: 4001, Name: "MAX_FRAGMENT_SIZE_REACHED", Action: Skip, Cause: "a fragment has more than 50 MB", Advice: "Lower the camera's bitrate or its key frame interval. " + adviceKept},
+	{ID: 4002, Name: "MAX_FRAGMENT_DURATION_REACHED", Action: Skip, Cause: "a fragment lasts longer than the service allows", Advice: "Set the camera's key frame interval to 10 s or less. " + adviceKept},
+	{ID: 4003, Name: "MAX_CONNECTION_DURATION_REACHED", Action: RetryNow, Cause: "the session became too old", Advice: adviceWait},
+	{ID: 4004, Name: "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS", Action: Skip, Cause: "a fragment is not after the one before it", Advice: adviceKept},
+	{ID: 4005, Name: "MORE_THAN_ALLOWED_TRACKS_FOUND", Action: Skip, Cause: "a fragment has more tracks than the service allows", Advice: adviceKept},
+	{ID: 4006, Name: "INVALID_MKV_DATA", Action: Skip, Cause: "the service cannot parse a fragment", Advice: adviceKept + " " + adviceReport},
+	{ID: 4007, Name: "INVALID_PRODUCER_TIMESTAMP", Action: Skip, Cause: "the service does not take a fragment's time", Advice: "Check the hub's clock. " + adviceKept},
+	{ID: 4008, Name: "STREAM_NOT_ACTIVE", Action: AskUser, Cause: "the stream is not active", Advice: "Check that the stream exists and is not being deleted; the media is kept until then."},
+	{ID: 4009, Name: "FRAGMENT_METADATA_LIMIT_REACHED", Action: Skip, Cause: "a fragment has too many tags", Advice: adviceKept},
+	{ID: 4010, Name: "TRACK_NUMBER_MISMATCH", Action: Skip, Cause: "a fragment has frames of an unknown track", Advice: adviceKept + " " + adviceReport},
+	{ID: 4011, Name: "FRAMES_MISSING_FOR_TRACK", Action: Skip, Cause: "a fragment has no frame of one of its tracks", Advice: adviceKept},
+	{ID: 4500, Name: "KMS_KEY_ACCESS_DENIED", Action: AskUser, Cause: "the service may not use the stream's KMS key", Advice: adviceKey},
+	{ID: 4501, Name: "KMS_KEY_DISABLED", Action: AskUser, Cause: "the stream's KMS key is disabled", Advice: adviceKey},
+	{ID: 4502, Name: "KMS_KEY_VALIDATION_ERROR", Action: AskUser, Cause: "the stream's KMS key is not valid", Advice: adviceKey},
+	{ID: 4503, Name: "KMS_KEY_UNAVAILABLE", Action: BackOff, Cause: "the stream's KMS key is not available", Advice: "It may pass by itself; if it lasts, look at the key. The media is kept."},
+	{ID: 4504, Name: "KMS_KEY_INVALID_USAGE", Action: AskUser, Cause: "the stream's KMS key is not for encryption", Advice: adviceKey},
+	{ID: 4505, Name: "KMS_KEY_INVALID_STATE", Action: AskUser, Cause: "the stream's KMS key is not in a usable state", Advice: adviceKey},
+	{ID: 4506, Name: "KMS_KEY_NOT_FOUND", Action: AskUser, Cause: "the stream's KMS key does not exist", Advice: adviceKey},
+	{ID: 5000, Name: "INTERNAL_ERROR", Action: BackOff, Fragment: true, Cause: "the service had an internal error", Advice: adviceWait},
+	{ID: 5001, Name: "ARCHIVAL_ERROR", Action: BackOff, Fragment: true, Cause: "the service could not store a fragment", Advice: adviceWait},
+	{Name: "MIN_FRAGMENT_DURATION_REACHED", Action: Skip, Cause: "a fragment lasts less than 1 s", Advice: adviceKept}, // has no documented id
+	{Name: "any other ERROR", Action: BackOff, Fragment: true, Cause: "the service reported an error that the agent does not know", Advice: adviceWait},
+}
+
+// httpRules are for answers other than 200, of PutMedia and of the control plane.
+var httpRules = []Rule{
+	{Status: 400, Name: "ClientLimitExceededException", Action: BackOff, Cause: "the service's limit of requests is reached", Advice: adviceWait},
+	{Status: 400, Name: "ConnectionLimitExceededException", Action: BackOff, Cause: "the stream has too many connections", Advice: "Make sure that no other producer sends to this stream."},
+	{Status: 400, Name: "InvalidEndpointException", Action: NewEndpoint, Cause: "the data endpoint is not valid any more", Advice: adviceWait},
+	{Status: 400, Name: "InvalidArgumentException", Action: AskUser, Cause: "the service does not take the request", Advice: "Check the stream's name and the region. " + adviceReport},
+	{Status: 400, Name: "ExpiredTokenException", Action: NewCredentials, Cause: "the hub's credentials have expired", Advice: "Check the hub's clock."},
+	{Status: 400, Name: "UnrecognizedClientException", Action: NewCredentials, Cause: "the service does not know the hub's credentials", Advice: "Check the role alias and the region."},
+	{Status: 400, Action: AskUser, Cause: "the service does not take the request", Advice: adviceReport},
+	{Status: 401, Action: AskUser, Cause: "the hub's role may not upload", Advice: adviceAccess},
+	{Status: 403, Name: "AccessDeniedException", Action: AskUser, Cause: "the hub's role may not upload", Advice: adviceAccess},
+	{Status: 403, Action: NewCredentials, Cause: "the service refuses the hub's signature or credentials", Advice: "Check the hub's clock and the role alias."},
+	{Status: 404, Action: AskUser, Cause: "the stream does not exist in this account and region", Advice: "Create it, or correct the stream's name or the region."},
+	{Status: 413, Action: AskUser, Cause: "a proxy does not let large requests pass", Advice: "Let PutMedia pass the proxy without a limit of size."},
+	{Status: 429, Action: BackOff, Cause: "the service or a proxy asks for fewer requests", Advice: adviceWait},
+	{Status: anyServerError, Action: BackOff, Cause: "the service or a proxy before it fails", Advice: adviceWait},
+	{Name: "any other HTTP status", Status: 0, Action: AskUser, Cause: "the answer is not one of Kinesis Video Streams", Advice: adviceNetwork},
+}
+
+// The rules for sessions that end without a word.
+var (
+	connectRule     = Rule{Name: "no connection (DNS, TCP, TLS, proxy, no answer)", Action: NewEndpoint, Cause: "Kinesis Video Streams cannot be reached", Advice: adviceNetwork}
+	credentialsRule = Rule{Name: "no credentials", Action: BackOff, Cause: "the hub has no AWS credentials", Advice: "Check the credentials endpoint and the role alias."}
+	brokenRule      = Rule{Name: "connection broken, or ended without a verdict", Action: RetryNow, Fragment: true, Cause: "the connection to the service broke", Advice: adviceWait}
+	stallRule       = Rule{Name: "no acknowledgement for 30 s", Action: NewEndpoint, Fragment: true, Cause: "the service does not acknowledge what it is sent", Advice: adviceNetwork}
+	diskRule        = Rule{Name: "a fragment cannot be read from the disk", Action: BackOff, Fragment: true, Cause: "the recorded media cannot be read from the hub's disk", Advice: "Check the disk and the file system."}
+)
+
+// Rules lists all rules in the order of the documentation, docs/upload-errors.md.
+func Rules() []Rule {
+	list := append([]Rule{}, ackRules...)
+	list = append(list, httpRules...)
+	return append(list, connectRule, credentialsRule, brokenRule, stallRule, diskRule)
+}
+
+// ackRule finds the rule for an ERROR. The id decides; the name does where there is no id.
+func ackRule(a kvs.Ack) Rule {
+	for _, r := range ackRules {
+		if a.ErrorID != 0 && r.ID == a.ErrorID || a.ErrorID == 0 && a.ErrorCode != "" && r.Name == a.ErrorCode {
+			return r
+		}
+	}
+	return ackRules[len(ackRules)-1]
+}
+
+// openRule finds the rule for an error of opening a session.
+func openRule(err error) Rule {
+	var answer *kvs.RequestError
+	if errors.As(err, &answer) {
+		return httpRule(answer.Status, answer.Name)
+	}
+	if errors.Is(err, kvs.ErrCredentials) {
+		return credentialsRule
+	}
+	return connectRule
+}
+
+func httpRule(status int, name string) Rule {
+	if strings.HasPrefix(name, "AccessDenied") {
+		name = "AccessDeniedException" // the control plane has several spellings
+	}
+	if status >= http.StatusInternalServerError && status <= anyServerError {
+		status = anyServerError
+	}
+	for _, r := range httpRules[:len(httpRules)-1] {
+		if r.Status == status && (r.Name == "" || r.Name == name) {
+			return r
+		}
+	}
+	return httpRules[len(httpRules)-1]
+}
+
+// endRule finds the rule for a session that ended by itself.
+func endRule(err error) Rule {
+	var media *kvs.MediaError
+	if errors.As(err, &media) {
+		return diskRule
+	}
+	return brokenRule
+}

@@ -1,0 +1,369 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+const (
+	// minFragment is the shortest fragment that another may follow (limits, PutMedia).
+	minFragment = time.Second
+	// shutdownTime bounds the end of a session when the uploader is to end.
+	shutdownTime = 4 * time.Second
+	// lingerTime is how long the service's end of a session is waited for when nothing of ours
+	// depends on it.
+	lingerTime = 2 * time.Second
+	// overdueAfter times the stall timeout a fragment is sent again although others are acknowledged.
+	overdueAfter = 4
+	// clusterPrefix is the ID and size of a cluster, which its size does not count.
+	clusterPrefix = 12
+)
+
+// session is one PutMedia request of the uploader. It is thrown away when it ends, for whatever
+// reason; what was not acknowledged is pending again then.
+type session struct {
+	u      *Uploader
+	s      *kvs.Session
+	header mkv.Header
+	final  kvs.EventType // ends a fragment's upload
+	drain  bool
+	began  time.Time
+	until  time.Time // no further fragment after it
+
+	flight  []shot // sent, or being written, and not acknowledged; oldest first
+	bytes   int64  // of flight
+	writing bool   // the last of flight is being written
+	any     bool   // last is valid
+	last    shot   // sent or being written
+	got     int    // fragments that got through
+	alone   bool   // the session is for one fragment only
+
+	closing bool      // the body is ended
+	limit   time.Time // then, or after an ERROR: when to give up waiting; zero = as for a stall
+	moved   time.Time // when a byte or an acknowledgement moved last
+	touched time.Time // when a fragment was written last
+	written int64     // BytesSent at moved
+	aborted bool
+	stalled bool
+	verdict *verdict
+}
+
+// verdict is an ERROR of the service.
+type verdict struct {
+	rule   Rule
+	title  string
+	blamed fragmentID
+	blames bool // blamed is valid
+}
+
+// run uploads until the session ends, and says how long to wait before the next.
+func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duration {
+	done := ctx.Done()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		pause := e.feed()
+		timer.Reset(time.Until(e.deadline(pause)))
+		select {
+		case a, ok := <-e.s.Acks():
+			if !ok {
+				return e.conclude(ctx)
+			}
+			e.acknowledge(a)
+		case <-e.s.Sent():
+			e.sent()
+		case <-changes:
+		case <-timer.C:
+			e.expire()
+		case <-done:
+			done = nil
+			e.close()
+			if len(e.flight) > 0 {
+				e.limit = time.Now().Add(shutdownTime)
+			}
+		}
+	}
+}
+
+// feed begins the next fragment if it may go now, or ends the body. It says how long the pace
+// holds the fragment back; 0 when something else does.
+func (e *session) feed() time.Duration {
+	if e.writing || e.closing || e.aborted || e.verdict != nil {
+		return 0
+	}
+	u := e.u
+	next, ok := u.queue.peek()
+	if !ok {
+		u.settle(e.flight)
+		if e.drain {
+			e.close()
+		}
+		return 0
+	}
+	if e.mustEnd(next) {
+		e.close()
+		return 0
+	}
+	if n := len(e.flight); n > 0 && (n >= u.o.MaxInFlight || e.bytes+next.frag.Size > u.o.MaxInFlightBytes) {
+		return 0
+	}
+	if wait := u.fragments.ready(); wait > 0 {
+		return wait
+	}
+	u.fragments.take(1)
+	e.send(next)
+	return 0
+}
+
+func (e *session) send(next shot) {
+	var head [kvs.HeadSize]byte
+	mkv.PutClusterHead(head[:], next.frag.Size-clusterPrefix, next.at())
+	if len(e.flight) == 0 {
+		e.moved = time.Now()
+	}
+	e.flight = append(e.flight, next)
+	e.bytes += next.frag.Size
+	e.last, e.any, e.writing = next, true, true
+	media := e.u.queue.media(next)
+	e.u.queue.take()
+	e.s.Send(head, media)
+	if e.u.careful || e.u.suspects.has(next.id()) {
+		e.alone = true
+		e.close()
+	}
+}
+
+// mustEnd tells whether the session must end before this fragment.
+func (e *session) mustEnd(next shot) bool {
+	if !slices.EqualFunc(e.header.Tracks, e.u.queue.header().Tracks, mkv.Track.Equal) {
+		return true
+	}
+	if !e.any {
+		return false
+	}
+	return !time.Now().Before(e.until) ||
+		next.at() <= e.last.end() ||
+		next.at()-e.last.at() < minFragment.Milliseconds() ||
+		e.u.suspects.has(next.id()) // goes alone
+}
+
+// close ends the body behind what was handed over.
+func (e *session) close() {
+	if !e.closing {
+		e.closing = true
+		e.s.CloseSend()
+		if len(e.flight) == 0 {
+			e.linger()
+		}
+	}
+}
+
+// linger bounds the wait for the service's end of the session.
+func (e *session) linger() {
+	if limit := time.Now().Add(lingerTime); e.limit.IsZero() || limit.Before(e.limit) {
+		e.limit = limit
+	}
+}
+
+func (e *session) sent() {
+	now := time.Now()
+	e.writing, e.touched, e.moved = false, now, now
+	for i := range e.flight {
+		if e.flight[i].id() == e.last.id() {
+			e.flight[i].sent = now
+		}
+	}
+}
+
+// acknowledge takes in the service's word about a fragment.
+func (e *session) acknowledge(a kvs.Ack) {
+	if a.EventType == kvs.Idle {
+		return
+	}
+	i := -1
+	if a.HasTimecode {
+		i = slices.IndexFunc(e.flight, func(s shot) bool { return s.at() == a.Timecode })
+	}
+	switch {
+	case a.EventType == kvs.Error:
+		e.fail(i, a)
+	case i < 0:
+		return // of a fragment that is done already
+	case a.EventType == kvs.Persisted || a.EventType == e.final:
+		s := e.remove(i)
+		e.got++
+		again := e.u.through(s)
+		e.u.settle(e.flight)
+		if again {
+			e.close() // older fragments are to be tried again
+		}
+	}
+	e.moved = time.Now()
+	if e.closing && len(e.flight) == 0 {
+		e.linger()
+	}
+}
+
+func (e *session) remove(i int) shot {
+	s := e.flight[i]
+	e.flight = slices.Delete(e.flight, i, i+1)
+	e.bytes -= s.frag.Size
+	return s
+}
+
+// fail takes in an ERROR; i is the fragment that it names, or -1.
+func (e *session) fail(i int, a kvs.Ack) {
+	rule, title := ackRule(a), titleOfAck(a)
+	v := &verdict{rule: rule, title: title}
+	named := i >= 0
+	if !named && len(e.flight) > 0 {
+		i = 0
+	}
+	switch {
+	case i < 0:
+	case rule.Action == Skip && (named || e.alone):
+		e.u.refuse(e.remove(i), rule, title)
+		e.u.settle(e.flight)
+	case rule.Action == Skip:
+		e.u.suspects.suspect(e.flight[i].id()) // to be sent alone, so that the next ERROR is surely about it
+	case rule.Fragment:
+		v.blamed, v.blames = e.flight[i].id(), true
+	}
+	if e.verdict == nil {
+		e.verdict = v
+		e.linger() // acknowledgements of the others may still come
+	}
+}
+
+// deadline is when expire has something to do.
+func (e *session) deadline(pause time.Duration) time.Time {
+	now := time.Now()
+	at := now.Add(time.Hour)
+	if e.aborted {
+		return at
+	}
+	earliest := func(t time.Time) {
+		if t.Before(at) {
+			at = t
+		}
+	}
+	if pause > 0 {
+		earliest(now.Add(pause))
+	}
+	if !e.limit.IsZero() {
+		earliest(e.limit)
+	}
+	if len(e.flight) > 0 || e.closing {
+		earliest(e.moved.Add(e.u.patience()))
+	}
+	if !e.closing {
+		if !e.writing {
+			earliest(e.touched.Add(e.u.o.IdleTimeout))
+		}
+		if len(e.flight) > 0 && !e.flight[0].sent.IsZero() {
+			earliest(e.flight[0].sent.Add(overdueAfter * e.u.patience()))
+		}
+	}
+	return at
+}
+
+// expire does what a deadline calls for.
+func (e *session) expire() {
+	now := time.Now()
+	if e.aborted {
+		return
+	}
+	if !e.limit.IsZero() && !now.Before(e.limit) {
+		e.abort()
+		return
+	}
+	if (len(e.flight) > 0 || e.closing) && !now.Before(e.moved.Add(e.u.patience())) {
+		if n := e.s.BytesSent(); n != e.written {
+			e.written, e.moved = n, now
+			return
+		}
+		e.stalled = len(e.flight) > 0
+		e.abort()
+		return
+	}
+	if e.closing {
+		return
+	}
+	idle := !e.writing && !now.Before(e.touched.Add(e.u.o.IdleTimeout))
+	overdue := len(e.flight) > 0 && !e.flight[0].sent.IsZero() && !now.Before(e.flight[0].sent.Add(overdueAfter*e.u.patience()))
+	if idle || overdue {
+		e.close()
+	}
+}
+
+// abort gives the session up. Its Acks is closed then, which ends run.
+func (e *session) abort() {
+	e.aborted = true
+	e.s.Abort()
+}
+
+// conclude draws the consequences of how the session ended.
+func (e *session) conclude(ctx context.Context) time.Duration {
+	u, err := e.u, e.s.Err()
+	if e.verdict != nil && (e.verdict.rule.Action != Skip || e.got == 0) || e.verdict == nil && e.broke(err) {
+		return e.failed(ctx, err)
+	}
+	u.settle(nil)
+	return 0
+}
+
+// broke tells whether the session ended otherwise than we wanted.
+func (e *session) broke(err error) bool {
+	if len(e.flight) > 0 {
+		return true
+	}
+	return !e.any && !e.closing && err != nil
+}
+
+func (e *session) failed(ctx context.Context, err error) time.Duration {
+	u := e.u
+	if ctx.Err() != nil && e.verdict == nil {
+		return 0 // we did not wait long enough; the next run sends it again
+	}
+	v := e.verdict
+	if v == nil {
+		v = &verdict{rule: endRule(err)}
+		if e.stalled {
+			v.rule = stallRule
+			u.stalled()
+		}
+		if len(e.flight) > 0 && v.rule.Fragment {
+			v.blamed, v.blames = e.flight[0].id(), true
+		}
+	}
+	if err == nil {
+		err = errors.New(v.rule.title())
+	}
+	if e.got == 0 && e.any && v.rule.Action != Skip {
+		u.careful = true
+	}
+	wait := u.failed(v.rule, err, v.title)
+	if v.blames {
+		e.blame(v)
+	}
+	return wait
+}
+
+// blame holds a fragment responsible for the end of its session.
+func (e *session) blame(v *verdict) {
+	if !e.u.suspects.failed(v.blamed) {
+		return
+	}
+	i := slices.IndexFunc(e.flight, func(s shot) bool { return s.id() == v.blamed })
+	title := v.title
+	if title == "" {
+		title = v.rule.title()
+	}
+	e.u.refuse(e.remove(i), v.rule, title)
+	e.u.settle(nil)
+}

@@ -1,0 +1,330 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// The defaults of Options.
+const (
+	DefaultMaxSession   = 40 * time.Minute // the service ends sessions at 45 min; AWS's C producer renews at 40
+	DefaultStallTimeout = 30 * time.Second
+	DefaultIdleTimeout  = 20 * time.Second // the service ends idle sessions after 30 s (API reference, PutMedia)
+	DefaultInFlight     = 30               // fragments
+	DefaultInFlightSize = 16_000_000       // bytes
+)
+
+const (
+	// jitterShare of MaxSession is taken off at random, so that a hub's streams do not renew together.
+	jitterShare = 3.0 / 40
+	// retentionLife is how long the stream's retention is taken for known.
+	retentionLife = 10 * time.Minute
+	// retentionTimeout bounds the question for it, on which a session must not wait.
+	retentionTimeout = 5 * time.Second
+)
+
+// Store is the recording directory; see segment.Store.
+type Store interface {
+	Segments(stream string, from, to time.Time) []segment.Info
+	Usage(stream string) segment.Usage
+	Changes(stream string) (changes <-chan struct{}, stop func())
+	OpenSegment(k segment.Key) (*segment.Reader, error)
+	Done(k segment.Key, fragmentStart time.Duration) bool
+	MarkPersisted(k segment.Key, f mkv.Fragment) error
+	MarkRefused(k segment.Key, f mkv.Fragment, reason string) error
+	MarkUploaded(k segment.Key) error
+}
+
+// Cloud is Kinesis Video Streams; see kvs.Client.
+type Cloud interface {
+	PutMedia(ctx context.Context, in kvs.PutMediaInput) (*kvs.Session, error)
+	Retention(ctx context.Context, stream string) (hours int, err error)
+	InvalidateEndpoint(stream string)
+	InvalidateCredentials()
+}
+
+// Options of an Uploader.
+type Options struct {
+	Stream string // required
+	Store  Store  // required
+	Cloud  Cloud  // required
+	// Health is the stream's uploader part. Default one of its own.
+	Health *health.Part
+	// Log receives one line per episode. Default nowhere.
+	Log *zap.Logger
+	// Now is the wall clock, for what health shows. Default time.Now.
+	Now func() time.Time
+	// Retry paces attempts after failures that may pass. Default 500 ms doubling to 30 s.
+	Retry backoff.Policy
+	// AskUser paces attempts while a person must act. Default 1 min doubling to 5 min.
+	AskUser backoff.Policy
+	// MaxSession bounds a session; up to 7.5 % of it are taken off at random. Default DefaultMaxSession.
+	MaxSession time.Duration
+	// StallTimeout ends a session in which neither a byte nor an acknowledgement moves. It doubles
+	// with every stall in a row, up to 16 times. Default DefaultStallTimeout.
+	StallTimeout time.Duration
+	// IdleTimeout ends a session that has nothing to send. Default DefaultIdleTimeout.
+	IdleTimeout time.Duration
+	// MaxInFlight and MaxInFlightBytes bound what is sent and not acknowledged; one fragment is
+	// always allowed. Default DefaultInFlight and DefaultInFlightSize.
+	MaxInFlight      int
+	MaxInFlightBytes int64
+}
+
+// Uploader brings one stream's recordings to the cloud. Run and Drain are for one goroutine at a time.
+type Uploader struct {
+	o        Options
+	log      *zap.Logger
+	queue    *queue
+	suspects *suspects
+	retry    *backoff.Backoff
+	askUser  *backoff.Backoff
+
+	fragments *bucket // paces fragments
+	bytes     *bucket // paces bytes
+	sessions  *bucket // paces PutMedia
+
+	failures int  // in a row, without a fragment getting through
+	careful  bool // one fragment a session: the last session ended without one getting through
+	stalls   int  // how often StallTimeout is doubled
+	passes   int  // fragments since stalls changed
+
+	retention struct {
+		asked time.Time // zero = not known
+		none  bool      // the stream keeps nothing
+	}
+	numbers numbers
+	refused time.Time // when a fragment was skipped last, while that is reported
+}
+
+// New returns an Uploader that has not begun.
+func New(o Options) *Uploader {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Health == nil {
+		o.Health = health.NewRegistry(o.Now).Part(o.Stream, health.JobUploader)
+	}
+	if o.AskUser.Min <= 0 && o.AskUser.Max <= 0 {
+		o.AskUser = backoff.Policy{Min: time.Minute, Max: 5 * time.Minute, Floor: time.Minute, Rand: o.AskUser.Rand}
+	}
+	o.MaxSession = orDefault(o.MaxSession, DefaultMaxSession)
+	o.StallTimeout = orDefault(o.StallTimeout, DefaultStallTimeout)
+	o.IdleTimeout = orDefault(o.IdleTimeout, DefaultIdleTimeout)
+	o.MaxInFlight = orDefault(o.MaxInFlight, DefaultInFlight)
+	o.MaxInFlightBytes = orDefault(o.MaxInFlightBytes, DefaultInFlightSize)
+	u := &Uploader{
+		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(),
+		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
+		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst), sessions: newBucket(sessionsPerSecond, 1),
+	}
+	u.queue = newQueue(o.Store, o.Stream, u.suspects.aside, u.unreadable)
+	return u
+}
+
+func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
+	if value <= 0 {
+		return otherwise
+	}
+	return value
+}
+
+// Run uploads what is pending, oldest first, and then each fragment as soon as it is complete,
+// until ctx ends. It then finishes the fragment in flight and waits up to 4 s for what is not
+// acknowledged. It returns nil.
+func (u *Uploader) Run(ctx context.Context) error {
+	_ = u.upload(ctx, false) // ends with ctx only
+	return nil
+}
+
+// Drain is Run, but returns nil as soon as nothing is pending, and ctx's error when it ends before.
+func (u *Uploader) Drain(ctx context.Context) error { return u.upload(ctx, true) }
+
+func (u *Uploader) upload(ctx context.Context, drain bool) error {
+	changes, stop := u.o.Store.Changes(u.o.Stream)
+	defer stop()
+	defer u.queue.release()
+	u.queue.restart()
+	defer func() {
+		if ctx.Err() != nil {
+			u.o.Health.SetState(stateStopped)
+		}
+	}()
+	for ctx.Err() == nil {
+		first, ok := u.queue.peek()
+		if !ok {
+			u.settle(nil)
+			switch {
+			case u.suspects.waiting():
+				u.suspects.release()
+				u.queue.restart()
+				continue
+			case drain:
+				u.o.Health.SetState(stateIdle)
+				return nil
+			}
+			u.o.Health.SetState(stateIdle)
+			u.await(ctx, changes)
+			continue
+		}
+		wait := u.attempt(ctx, first, changes, drain)
+		u.queue.restart()
+		if wait > 0 && ctx.Err() == nil {
+			u.o.Health.SetState(stateWaiting)
+			_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
+		}
+	}
+	return ctx.Err()
+}
+
+// await waits for a change of the store. Segments that could not be read are looked at again in time.
+func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
+	again := time.NewTimer(unreadableFor)
+	defer again.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changes:
+	case <-again.C:
+		u.queue.restart()
+	}
+}
+
+// attempt opens a session that begins with first, uploads in it for as long as it lasts, and says
+// how long to wait before the next.
+func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struct{}, drain bool) time.Duration {
+	if backoff.Sleep(ctx, u.sessions.take(1)) != nil {
+		return 0
+	}
+	header := u.queue.header()
+	final := u.finalEvent(ctx)
+	s, err := u.o.Cloud.PutMedia(ctx, kvs.PutMediaInput{
+		Stream: u.o.Stream, Start: time.UnixMilli(first.at()), Header: mkv.AppendStreamHeader(nil, header),
+		Pace: func(n int) time.Duration { return u.bytes.take(float64(n)) },
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0
+		}
+		return u.failed(openRule(err), err, titleOf(err))
+	}
+	u.numbers.sessions.Add(1)
+	u.o.Health.SetState(stateUploading)
+	now := time.Now()
+	e := &session{
+		u: u, s: s, header: header, final: final, began: now, moved: now, touched: now,
+		until: now.Add(u.sessionLife(s, now)), drain: drain,
+	}
+	return e.run(ctx, changes)
+}
+
+// sessionLife is how long a session may take on fragments.
+func (u *Uploader) sessionLife(s *kvs.Session, now time.Time) time.Duration {
+	life := u.o.MaxSession - time.Duration(rand.Float64()*jitterShare*float64(u.o.MaxSession))
+	if end := s.CredentialsEnd(); !end.IsZero() {
+		// Credentials that should have been renewed are no reason to begin anew all the time.
+		life = min(life, max(end.Sub(now), time.Minute))
+	}
+	return life
+}
+
+// finalEvent is the acknowledgement that ends a fragment's upload: RECEIVED when the stream keeps
+// nothing. When that is not known it is assumed to keep media, as nothing is lost then.
+func (u *Uploader) finalEvent(ctx context.Context) kvs.EventType {
+	if u.retention.asked.IsZero() || time.Since(u.retention.asked) > retentionLife {
+		ctx, cancel := context.WithTimeout(ctx, retentionTimeout)
+		hours, err := u.o.Cloud.Retention(ctx, u.o.Stream)
+		cancel()
+		if err == nil {
+			u.retention.none = hours == 0
+		} else {
+			u.log.Debug("the stream's retention is not known", zap.Error(err))
+		}
+		u.retention.asked = time.Now()
+	}
+	if u.retention.none {
+		return kvs.Received
+	}
+	return kvs.Persisted
+}
+
+// failed reports an error and says how long to wait before the next attempt.
+func (u *Uploader) failed(rule Rule, err error, title string) time.Duration {
+	u.failures++
+	u.report(rule, err, title)
+	switch rule.Action {
+	case NewEndpoint:
+		u.o.Cloud.InvalidateEndpoint(u.o.Stream)
+	case NewCredentials:
+		u.o.Cloud.InvalidateCredentials()
+	case AskUser:
+		u.o.Cloud.InvalidateEndpoint(u.o.Stream) // the stream may come back elsewhere
+		return u.askUser.Next()
+	case RetryNow:
+		if u.failures == 1 {
+			return 0
+		}
+	case Skip:
+		if u.failures <= 3 {
+			return 0
+		}
+	}
+	return u.retry.Next()
+}
+
+// patience is how long nothing may move in a session.
+func (u *Uploader) patience() time.Duration { return u.o.StallTimeout << u.stalls }
+
+const (
+	maxStalls = 4
+	// passesPerStall is how many fragments must get through before patience halves again.
+	passesPerStall = 16
+)
+
+func (u *Uploader) stalled() {
+	u.stalls, u.passes = min(u.stalls+1, maxStalls), 0
+	u.retention.asked = time.Time{} // perhaps we wait for an acknowledgement that never comes
+}
+
+// through notes that a fragment is in the cloud. It reports whether others are to be tried again.
+func (u *Uploader) through(s shot) (again bool) {
+	if err := u.o.Store.MarkPersisted(s.key, s.frag); err != nil && !errors.Is(err, segment.ErrNotFound) {
+		u.unreadable(err)
+	}
+	u.failures, u.careful = 0, false
+	u.retry.Reset()
+	u.askUser.Reset()
+	if u.passes++; u.passes >= passesPerStall {
+		u.stalls, u.passes = max(u.stalls-1, 0), 0
+	}
+	u.reportThrough(s)
+	return u.suspects.pass(s.id())
+}
+
+// refuse keeps a fragment on the hub that the service will never take.
+func (u *Uploader) refuse(s shot, rule Rule, title string) {
+	if err := u.o.Store.MarkRefused(s.key, s.frag, title); err != nil && !errors.Is(err, segment.ErrNotFound) {
+		u.unreadable(err)
+	}
+	delete(u.suspects.list, s.id())
+	u.reportRefused(s, rule, title)
+}
+
+// settle moves segments to uploaded of which every fragment is done.
+func (u *Uploader) settle(flight []shot) {
+	if err := u.queue.settle(flight); err != nil {
+		u.unreadable(err)
+	}
+}

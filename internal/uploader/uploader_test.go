@@ -1,0 +1,395 @@
+package uploader
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+func TestEverythingArrivesOnceAndInOrderInOneSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(4, 5)
+	w.drain(w.uploader())
+	w.expectOnce()
+	w.expectUploaded(0)
+	stats := w.service.Stats(door)
+	if stats.Sessions != 1 || stats.Errors != 0 || stats.Torn != 0 {
+		t.Errorf("the service saw %+v, want one session without a fault", stats)
+	}
+	if n := w.number(health.FragmentsPersisted); n != 20 {
+		t.Errorf("%d fragments are counted, want 20", n)
+	}
+	if got, want := w.number(health.BytesUploaded), stats.Bytes; got != want {
+		t.Errorf("%d bytes are counted, the service has %d", got, want)
+	}
+	if last := w.number(health.LastPersistedMedia); last != w.want[19]+1600 {
+		t.Errorf("the newest persisted frame is at %d, want %d", last, w.want[19]+1600)
+	}
+}
+
+func TestFollowsTheSegmentBeingWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	stop := w.run(w.uploader())
+	for range 2 {
+		writer := w.create(640)
+		for range 3 {
+			w.fragment(writer, 2*time.Second, 300)
+			w.await(len(w.want))
+		}
+		must(t, writer.Seal())
+	}
+	stop()
+	w.expectOnce()
+	if state := w.health.Part(door, health.JobUploader).Snapshot().State; state != stateStopped {
+		t.Errorf("the state is %q after the end", state)
+	}
+	w.drain(w.uploader())
+	w.expectUploaded(0)
+	w.expectOnce()
+}
+
+func TestRestartGoesOnBehindWhatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 4)
+	w.service.Faults().Inject(door, media.BlackHoleAt(media.AtFragmentStart).Skip(5))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- w.uploader().Drain(ctx) }()
+	w.await(5)
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("a Drain that was cut short must say so")
+	}
+	must(t, w.store.Close())
+	w.service.Faults().Clear()
+	w.openStore()
+	w.drain(w.uploader())
+	w.expectAll()
+	w.expectUploaded(0)
+	for _, at := range w.stored()[5:] { // the black hole may give up what it has swallowed
+		if at <= w.want[4] {
+			t.Errorf("the fragment at %v was acknowledged and came again", w.relative([]int64{at}))
+		}
+	}
+}
+
+func TestResetsLoseNothingAndRepeatNothingThatWasAcknowledged(t *testing.T) {
+	t.Parallel()
+	for _, at := range []media.Point{media.BeforeResponse, media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived, media.AfterStored} {
+		t.Run(at.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 24, roomy)
+			w.record(2, 4)
+			skip := 2
+			if at <= media.BeforeBody {
+				skip = 0
+			}
+			w.service.Faults().Inject(door, media.ResetAt(at).Skip(skip).Times(2))
+			w.drain(w.uploader())
+			w.expectUploaded(0)
+			if at == media.AfterStored {
+				w.expectAll() // stored, but not acknowledged: it must come again
+			} else {
+				w.expectOnce()
+			}
+			if n := w.number(health.FragmentsPersisted); n != 8 {
+				t.Errorf("%d fragments are counted, want 8", n)
+			}
+		})
+	}
+}
+
+func TestAStallEndsTheSession(t *testing.T) {
+	t.Parallel()
+	for _, at := range []media.Point{media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived} {
+		t.Run(at.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 24, roomy)
+			w.record(1, 5)
+			fault := w.service.Faults().Inject(door, media.BlackHoleAt(at).Times(1))
+			w.drain(w.uploader(func(o *Options) { o.StallTimeout = 300 * time.Millisecond }))
+			if fault.Fired() != 1 {
+				t.Error("the black hole was not met")
+			}
+			w.expectOnce()
+			if !w.sawCondition(CodeUpload, health.SystemError) {
+				t.Error("the stall is told nowhere")
+			}
+		})
+	}
+}
+
+func TestLateAndMissingAcknowledgements(t *testing.T) {
+	t.Parallel()
+	t.Run("late", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(2, 4)
+		w.service.Faults().Inject(door, media.DelayPersisted(300*time.Millisecond))
+		w.drain(w.uploader())
+		w.expectOnce()
+	})
+	for _, event := range []media.EventType{media.EventBuffering, media.EventReceived} {
+		t.Run("no "+string(event), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 24, roomy)
+			w.record(1, 4)
+			w.service.Faults().Inject(door, media.Drop(event))
+			w.drain(w.uploader())
+			w.expectOnce()
+		})
+	}
+	t.Run("one PERSISTED lost", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(1, 5)
+		w.service.Faults().Inject(door, media.Drop(media.EventPersisted).Skip(1).Times(1))
+		w.drain(w.uploader())
+		want := append(slices.Clone(w.want), w.want[1])
+		if got := w.stored(); !slices.Equal(got, want) {
+			t.Errorf("the service has %v, want only the fragment without acknowledgement again: %v", w.relative(got), w.relative(want))
+		}
+		w.expectUploaded(0)
+	})
+	t.Run("one PERSISTED lost while more is recorded", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.service.Faults().Inject(door, media.Drop(media.EventPersisted).Times(1))
+		writer := w.create(640)
+		w.fragment(writer, 2*time.Second, 300)
+		w.run(w.uploader(func(o *Options) { o.StallTimeout = 100 * time.Millisecond }))
+		w.await(1)
+		must(t, writer.Seal())
+	})
+}
+
+func TestSessionsChangeWithoutGapOrRepeat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 6)
+	u := w.uploader(func(o *Options) { o.MaxSession = 150 * time.Millisecond })
+	u.fragments = newBucket(20, 1)
+	w.drain(u)
+	w.expectOnce()
+	stats := w.service.Stats(door)
+	if stats.Sessions < 3 || stats.Displaced != 0 || stats.Torn != 0 || stats.Errors != 0 {
+		t.Errorf("the service saw %+v, want several sessions that ended in good order", stats)
+	}
+}
+
+func TestOtherTracksNeedAnotherSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	for _, width := range []int{640, 640, 1280} {
+		writer := w.create(width)
+		w.fragment(writer, 2*time.Second, 300)
+		w.fragment(writer, 2*time.Second, 300)
+		must(t, writer.Seal())
+	}
+	w.drain(w.uploader())
+	w.expectOnce()
+	if stats := w.service.Stats(door); stats.Sessions != 2 || stats.Errors != 0 {
+		t.Errorf("the service saw %+v, want 2 sessions", stats)
+	}
+}
+
+func TestAShortFragmentIsTheLastOfItsSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	for range 2 {
+		writer := w.create(640)
+		w.fragment(writer, 2*time.Second, 300)
+		w.fragment(writer, 800*time.Millisecond, 300)
+		must(t, writer.Seal())
+	}
+	w.drain(w.uploader())
+	w.expectOnce()
+	if stats := w.service.Stats(door); stats.Sessions != 2 || stats.Errors != 0 {
+		t.Errorf("the service saw %+v, want 2 sessions and no error", stats)
+	}
+}
+
+func TestAnIdleSessionEndsAndAnotherBegins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	stop := w.run(w.uploader(func(o *Options) { o.IdleTimeout = 100 * time.Millisecond }))
+	writer := w.create(640)
+	for range 2 {
+		w.fragment(writer, 2*time.Second, 300)
+		w.await(len(w.want))
+		must(t, w.service.AwaitSession(w.context(), door, false))
+	}
+	must(t, writer.Seal())
+	stop()
+	w.expectOnce()
+	if stats := w.service.Stats(door); stats.Sessions != 2 {
+		t.Errorf("the service saw %d sessions, want 2", stats.Sessions)
+	}
+	if w.sawCondition(CodeUpload, health.SystemError) {
+		t.Error("a session that was not needed is no fault")
+	}
+}
+
+func TestAStreamWithoutRetentionIsDoneAtReceived(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0, roomy)
+	w.record(2, 3)
+	w.drain(w.uploader())
+	w.expectOnce()
+	w.expectUploaded(0)
+}
+
+func TestAPoisonedFragmentDoesNotBlockThoseBehindIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(3, 6)
+	bad := w.want[4]
+	mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(bad))
+	hits := 0
+	w.filter = func(r io.Reader) io.Reader { return &poison{src: r, marks: [][]byte{mark}, hit: func() { hits++ }} }
+	w.drain(w.uploader())
+	w.expectAll(bad)
+	if got := w.stored(); len(got) != len(w.want)-1 {
+		t.Errorf("fragments came twice: %v", w.relative(got))
+	}
+	w.expectUploaded(1)
+	if n := w.number(health.FragmentsSkipped); n != 1 || hits < poisonedAfter {
+		t.Errorf("%d fragments were skipped after %d attempts, want 1 after at least %d", n, hits, poisonedAfter)
+	}
+	if !w.sawCondition(CodeRefused, health.SystemError) {
+		t.Error("the skipped fragment is told nowhere")
+	}
+}
+
+func TestABrokenNetworkBlamesNoFragment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 4)
+	w.service.Faults().Inject(door, media.ResetAt(media.MidFragment).Times(40))
+	w.drain(w.uploader())
+	w.expectAll()
+	w.expectUploaded(0)
+	if n := w.number(health.FragmentsSkipped); n != 0 {
+		t.Errorf("%d fragments were skipped, but the network was to blame", n)
+	}
+}
+
+func TestTheEndpointMoves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(1, 4)
+	gone := httptest.NewTLSServer(http.NotFoundHandler())
+	old := gone.URL
+	gone.Close()
+	moved := false
+	data := w.server.Config.Handler
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/getDataEndpoint" && !moved {
+			moved = true
+			fmt.Fprintf(rw, `{"DataEndpoint":%q}`, old)
+			return
+		}
+		data.ServeHTTP(rw, r)
+	})
+	w.drain(w.uploader())
+	w.expectOnce()
+	if endpoints, _ := w.cloud.counts(); endpoints == 0 {
+		t.Error("the endpoint was not asked for again")
+	}
+}
+
+func TestTheEndWaitsForAcknowledgementsButNotForLong(t *testing.T) {
+	t.Parallel()
+	t.Run("they come", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(1, 3)
+		w.service.Faults().Inject(door, media.DelayPersisted(500*time.Millisecond))
+		stop := w.run(w.uploader())
+		must(t, w.service.AwaitFragments(w.context(), door, 3))
+		stop()
+		if n := w.number(health.FragmentsPersisted); n != 3 {
+			t.Errorf("%d fragments were noted before the end, want 3", n)
+		}
+	})
+	t.Run("they do not come", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(1, 3)
+		fault := w.service.Faults().Inject(door, media.BlackHoleAt(media.MidFragment))
+		stop := w.run(w.uploader())
+		must(t, fault.Await(w.context(), 1))
+		start := time.Now()
+		stop()
+		if took := time.Since(start); took > shutdownTime+2*time.Second {
+			t.Errorf("the end took %v", took)
+		}
+	})
+}
+
+func TestThePaceStaysBelowTheLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, media.Limits{})
+	w.record(2, 8)
+	u := w.uploader()
+	u.fragments, u.sessions = newBucket(fragmentsPerSecond, fragmentBurst), newBucket(sessionsPerSecond, 1)
+	w.drain(u)
+	w.expectOnce()
+	if stats := w.service.Stats(door); stats.Throttled != 0 || stats.Refused != 0 {
+		t.Errorf("the service had to hold us back: %+v", stats)
+	}
+}
+
+func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(3, 2)
+	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
+	must(t, err)
+	must(t, os.Truncate(files[1], 3))
+	w.drain(w.uploader())
+	w.expectAll(w.want[2], w.want[3])
+	if !w.sawCondition(CodeStore, health.SystemError) {
+		t.Error("the unreadable segment is told nowhere")
+	}
+	if s := w.store.Segments(door, time.Time{}, time.Time{})[1]; s.State != segment.Sealed {
+		t.Errorf("the unreadable segment is %v: it must never count as uploaded", s.State)
+	}
+}
+
+func TestWhatIsInFlightIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(1, 12)
+	w.service.Faults().Inject(door, media.DelayPersisted(200*time.Millisecond))
+	stop := w.run(w.uploader(func(o *Options) { o.MaxInFlight = 3 }))
+	for n := range 12 {
+		w.await(n + 1)
+		if ahead := len(w.stored()) - len(w.store.done()); ahead > 3 {
+			t.Fatalf("%d fragments are stored beyond what is acknowledged, want at most 3", ahead)
+		}
+	}
+	stop()
+	w.expectOnce()
+}
+
+func (s *watchedStore) done() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.marked)
+}
