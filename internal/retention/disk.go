@@ -1,8 +1,11 @@
 package retention
 
 import (
+	"cmp"
 	"context"
-	"time"
+	"iter"
+	"math"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -10,10 +13,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// guardDisk keeps MinFree of the disk. The stream that holds the most gives first.
+// guardDisk keeps MinFree of the disk, at the cost of all streams, fairly.
 func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 	part := k.o.Health.Part("", health.JobRetention)
-	lists := make(map[string][]segment.Info)
+	var g *giving
 	for ctx.Err() == nil {
 		free, total, err := k.o.Store.DiskFree()
 		if err != nil { // not knowing is no reason to delete
@@ -31,7 +34,11 @@ func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 			part.Clear(codeLow)
 			return
 		}
-		if !k.giveOne(streams, lists) {
+		if g == nil {
+			g = k.newGiving(streams, int64(min(need-free, math.MaxInt64)))
+			defer g.stop()
+		}
+		if !g.one() {
 			why := health.SystemFault(codeLow, nil,
 				"The disk has %d MB left, %d MB must stay free, and nothing may be deleted: free some space, or lower the streams' limits.", free>>20, need>>20)
 			part.Raise(health.Failed, why)
@@ -43,42 +50,109 @@ func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 	}
 }
 
-// giveOne deletes one segment of the stream that holds the most and has one to give.
-func (k *Keeper) giveOne(streams []string, lists map[string][]segment.Info) bool {
-	for {
-		most, at := int64(0), ""
-		for _, stream := range streams {
-			list, listed := lists[stream]
-			if !listed {
-				list = k.disposable(stream)
-				lists[stream] = list
+// giving is the deletion of segments for the sake of the disk, in one pass.
+type giving struct {
+	keeper  *Keeper
+	streams []giver
+}
+
+// giver is a stream that may have to give.
+type giver struct {
+	name  string
+	share int64
+	next  [2]func() (segment.Info, bool) // by deletionOrder; nil when there is no more
+	stop  []func()
+}
+
+// newGiving works out each stream's share of what all may hold when the disk has need bytes more.
+func (k *Keeper) newGiving(streams []string, need int64) *giving {
+	g := &giving{keeper: k}
+	room := -need
+	limits := make([]int64, len(streams))
+	for i, name := range streams {
+		room += k.o.Store.Usage(name).Bytes
+		limits[i] = k.policy(name).MaxBytes
+	}
+	shares := shares(max(room, 0), limits)
+	for i, name := range streams {
+		s := giver{name: name, share: shares[i]}
+		for order, which := range deletionOrder {
+			if which == segment.NotUploaded && k.policy(name).OnFull == DenyNew {
+				continue // a stream that denies new media is never robbed of what is not uploaded
 			}
-			if bytes := k.o.Store.Usage(stream).Bytes; len(list) > 0 && bytes > most {
-				most, at = bytes, stream
-			}
+			next, stop := iter.Pull(k.o.Store.Walk(name, which))
+			s.next[order], s.stop = next, append(s.stop, stop)
 		}
-		if at == "" {
-			return false
-		}
-		first := lists[at][0]
-		lists[at] = lists[at][1:]
-		if k.delete(first, "the disk runs low") {
-			return true
+		g.streams = append(g.streams, s)
+	}
+	return g
+}
+
+func (g *giving) stop() {
+	for _, s := range g.streams {
+		for _, stop := range s.stop {
+			stop()
 		}
 	}
 }
 
-// disposable lists what may go for the sake of the disk: a stream that denies new media is never
-// robbed of what is not uploaded.
-func (k *Keeper) disposable(stream string) []segment.Info {
-	list := candidates(k.o.Store.Segments(stream, time.Time{}, time.Time{}))
-	if k.policy(stream).OnFull != DenyNew {
-		return list
-	}
-	for i, s := range list {
-		if s.State != segment.Uploaded {
-			return list[:i]
+// one deletes one segment: an uploaded one as long as any stream has one, since nothing is lost
+// with it; and of the stream that holds the most beyond its share.
+func (g *giving) one() bool {
+	for order := range deletionOrder {
+		for {
+			s := g.most(order)
+			if s == nil {
+				break
+			}
+			info, ok := s.next[order]()
+			if !ok {
+				s.next[order] = nil
+				continue
+			}
+			if g.keeper.delete(info, "the disk runs low") {
+				return true
+			}
 		}
 	}
-	return list
+	return false
+}
+
+// most gives the stream that holds the most beyond its share, of those that may have something to
+// give.
+func (g *giving) most(order int) *giver {
+	var most *giver
+	var beyond int64
+	for i := range g.streams {
+		s := &g.streams[i]
+		if s.next[order] == nil {
+			continue
+		}
+		if b := g.keeper.o.Store.Usage(s.name).Bytes - s.share; most == nil || b > beyond {
+			most, beyond = s, b
+		}
+	}
+	return most
+}
+
+// shares divides room evenly; nobody gets more than its limit (0: none), and what it leaves is
+// for the others.
+func shares(room int64, limits []int64) []int64 {
+	order := make([]int, len(limits))
+	for i := range order {
+		order[i] = i
+	}
+	limit := func(i int) int64 {
+		if limits[i] <= 0 {
+			return math.MaxInt64
+		}
+		return limits[i]
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(limit(a), limit(b)) })
+	parts := make([]int64, len(limits))
+	for n, i := range order {
+		parts[i] = min(limit(i), room/int64(len(order)-n))
+		room -= parts[i]
+	}
+	return parts
 }

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +17,7 @@ import (
 // Store is what a Keeper needs of the segment store.
 type Store interface {
 	Streams() []string
-	Segments(stream string, from, to time.Time) []segment.Info
+	Walk(stream string, which segment.Kinds) iter.Seq[segment.Info]
 	Usage(stream string) segment.Usage
 	Delete(segment.Key) error
 	Pause(stream string, why *health.Fault)
@@ -186,33 +187,35 @@ func (k *Keeper) newest(streams []string) time.Time {
 }
 
 func (k *Keeper) deleteUploaded(stream string) {
-	if k.o.Store.Usage(stream).Uploaded == 0 {
-		return
-	}
-	for _, s := range k.o.Store.Segments(stream, time.Time{}, time.Time{}) {
-		// What the service refused exists only here.
-		if s.State == segment.Uploaded && !s.Refused {
-			k.delete(s, "it is uploaded")
-		}
+	// What the service refused exists only here.
+	for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
+		k.delete(s, "it is uploaded")
 	}
 }
 
 func (k *Keeper) deleteOld(stream string, before time.Time) {
-	for _, s := range k.o.Store.Segments(stream, time.Time{}, before) {
-		if s.State != segment.Writing && s.End.Before(before) {
-			k.delete(s, "it is older than EdgeRetentionInHours")
+	for s := range k.o.Store.Walk(stream, segment.Finished) {
+		if !s.End.Before(before) {
+			return
 		}
+		k.delete(s, "it is older than EdgeRetentionInHours")
 	}
 }
 
+// deletionOrder is uploaded before not uploaded; within each the oldest goes first.
+var deletionOrder = []segment.Kinds{segment.UploadedWhole | segment.UploadedRefused, segment.NotUploaded}
+
 // limit keeps a stream within its size.
 func (k *Keeper) limit(stream string, p Policy) {
-	if p.full(k.o.Store.Usage(stream).Bytes) && p.OnFull == DeleteOldest {
-		for _, s := range candidates(k.o.Store.Segments(stream, time.Time{}, time.Time{})) {
-			if !p.full(k.o.Store.Usage(stream).Bytes) {
-				break
+	full := func() bool { return p.full(k.o.Store.Usage(stream).Bytes) }
+	if p.OnFull == DeleteOldest && full() {
+		for _, which := range deletionOrder {
+			for s := range k.o.Store.Walk(stream, which) {
+				if !full() {
+					break
+				}
+				k.delete(s, "MaxLocalMediaSizeInMB is reached")
 			}
-			k.delete(s, "MaxLocalMediaSizeInMB is reached")
 		}
 	}
 	if p.OnFull == DenyNew && p.full(k.o.Store.Usage(stream).Bytes) {
@@ -222,20 +225,6 @@ func (k *Keeper) limit(stream string, p Policy) {
 	} else {
 		k.resume(stream, codeFull)
 	}
-}
-
-// candidates orders what may go: uploaded before not uploaded, then the oldest first.
-func candidates(list []segment.Info) []segment.Info {
-	list = slices.DeleteFunc(list, func(s segment.Info) bool { return s.State == segment.Writing })
-	slices.SortStableFunc(list, func(a, b segment.Info) int { return rank(a) - rank(b) })
-	return list
-}
-
-func rank(s segment.Info) int {
-	if s.State == segment.Uploaded {
-		return 0
-	}
-	return 1
 }
 
 // delete removes a segment and accounts for it. It reports whether the segment is gone.

@@ -184,61 +184,6 @@ func (st *stream) info(e entry) Info {
 	}
 }
 
-// Usage sums up a stream. Pending is what is not persisted yet.
-type Usage struct {
-	Segments        int
-	Uploaded        int // of Segments
-	Bytes           int64
-	PendingBytes    int64
-	PendingDuration time.Duration
-	PendingSince    time.Time // producer time of the oldest pending media
-	Oldest          time.Time
-	Newest          time.Time
-}
-
-// Usage sums up a stream from memory.
-func (s *Store) Usage(stream string) Usage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil || len(st.index.entries) == 0 {
-		return Usage{}
-	}
-	entries := st.index.entries
-	u := Usage{
-		Segments: len(entries),
-		Uploaded: len(entries) - st.index.pending,
-		Bytes:    st.index.bytes,
-		Oldest:   time.UnixMilli(entries[0].start).UTC(),
-		Newest:   time.UnixMilli(st.index.lastEnd()).UTC(),
-	}
-	// Pending segments are the newest but for a few, so look from the end until all are found.
-	for i, left := len(entries)-1, st.index.pending; left > 0 && i >= 0; i-- {
-		if e := entries[i]; e.state != Uploaded {
-			left--
-			st.addPending(&u, e)
-		}
-	}
-	return u
-}
-
-func (st *stream) addPending(u *Usage, e entry) {
-	bytes, since := e.bytes, e.start
-	if a := st.active[e.start]; a != nil && a.progress != nil {
-		if a.progress.until >= e.end() {
-			return
-		}
-		bytes -= a.progress.bytes
-		since = max(since, a.progress.until)
-	}
-	if e.length == 0 && e.state == Writing {
-		return // no fragment is complete yet
-	}
-	u.PendingBytes += max(bytes, 0)
-	u.PendingDuration += time.Duration(e.end()-since) * time.Millisecond
-	u.PendingSince = time.UnixMilli(since).UTC()
-}
-
 // LastEnd is the newest producer time that the stream ever had: a new segment must start after
 // it. Zero when there is none.
 func (s *Store) LastEnd(stream string) time.Time {

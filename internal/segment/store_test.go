@@ -19,7 +19,12 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		removePopulated()
+		os.Exit(code)
+	}))
+}
 
 var (
 	begin = time.Date(2026, 11, 21, 4, 20, 48, 123e6, time.UTC)

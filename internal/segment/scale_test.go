@@ -1,0 +1,208 @@
+package segment
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// benchCameras is how many streams share the segments of a benchmark.
+const benchCameras = 16
+
+// segmentEvery is the distance of segments in these tests.
+const segmentEvery = 5 * time.Minute
+
+// populate makes a directory as 16 cameras leave it, with n segments of 5 minutes. The files are
+// empty: an index reads names and sizes only.
+func populate(tb testing.TB, dir string, n int) {
+	tb.Helper()
+	for camera := range benchCameras {
+		st := &stream{name: fmt.Sprintf("camera-%02d", camera)}
+		st.dir = filepath.Join(dir, st.name)
+		if err := os.Mkdir(st.dir, 0o750); err != nil {
+			tb.Fatal(err)
+		}
+		for i := range (n + benchCameras - 1 - camera) / benchCameras {
+			e := entry{start: begin.Add(time.Duration(i) * segmentEvery).UnixMilli(), length: 299_960, state: Uploaded}
+			if i%3 == 0 {
+				e.state = Sealed
+			}
+			f, err := os.OpenFile(filepath.Join(st.dir, e.name()), os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			_ = f.Close()
+		}
+	}
+}
+
+// populated keeps one directory for each size, for all benchmarks.
+var populated struct {
+	sync.Mutex
+	dirs map[int]string
+}
+
+func benchDirectory(b *testing.B, n int) string {
+	b.Helper()
+	populated.Lock()
+	defer populated.Unlock()
+	if dir, ok := populated.dirs[n]; ok {
+		return dir
+	}
+	dir, err := os.MkdirTemp("", "segments")
+	if err != nil {
+		b.Fatal(err)
+	}
+	populate(b, dir, n)
+	if populated.dirs == nil {
+		populated.dirs = make(map[int]string)
+	}
+	populated.dirs[n] = dir
+	return dir
+}
+
+func removePopulated() {
+	for _, dir := range populated.dirs {
+		_ = os.RemoveAll(dir)
+	}
+}
+
+var benchSizes = []int{1_000, 10_000, 138_000, 1_000_000}
+
+func sizes(b *testing.B, bench func(b *testing.B, n int)) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { bench(b, n) })
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func BenchmarkIndex(b *testing.B) {
+	sizes(b, func(b *testing.B, n int) {
+		dir := benchDirectory(b, n)
+		before := heap()
+		var s *Store
+		for b.Loop() {
+			var err error
+			if s, err = OpenReadOnly(Options{Dir: dir}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(heap()-before)/float64(n), "held-B/segment")
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/segment")
+		runtime.KeepAlive(s)
+	})
+}
+
+func BenchmarkQuery(b *testing.B) {
+	sizes(b, func(b *testing.B, n int) {
+		s, err := OpenReadOnly(Options{Dir: benchDirectory(b, n)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		random := rand.New(rand.NewPCG(1, 1))
+		perStream := n / benchCameras
+		for b.Loop() {
+			at := begin.Add(time.Duration(random.IntN(perStream)) * segmentEvery)
+			if list := s.Segments("camera-03", at, at.Add(time.Minute)); len(list) == 0 {
+				b.Fatal("nothing found")
+			}
+		}
+	})
+}
+
+func BenchmarkUsage(b *testing.B) {
+	sizes(b, func(b *testing.B, n int) {
+		s, err := OpenReadOnly(Options{Dir: benchDirectory(b, n)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if s.Usage("camera-03").Segments == 0 {
+				b.Fatal("nothing found")
+			}
+		}
+	})
+}
+
+func TestAnIndexStaysSmall(t *testing.T) {
+	t.Parallel()
+	const n = 100_000
+	var x index
+	for i := range n {
+		x.insert(entry{start: int64(i) * 300_000, length: 299_960, state: Uploaded})
+	}
+	if held := cap(x.entries) * 24; held > 100*n {
+		t.Errorf("%d bytes for a segment, want at most 100", held/n)
+	}
+}
+
+// The sums and the shortcuts of an index must be what counting finds, whatever happened to it.
+func TestAnIndexAgreesWithCounting(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	var x index
+	for range 20_000 {
+		switch n := len(x.entries); {
+		case n == 0 || random.IntN(3) == 0 && n < 60:
+			e := entry{start: int64(random.IntN(1000)) * 10, bytes: random.Int64N(100), length: uint32(random.IntN(10)), state: State(random.IntN(3))}
+			e.refused = e.state == Uploaded && random.IntN(2) == 0
+			if _, there := x.find(e.start); !there {
+				x.insert(e)
+			}
+		case random.IntN(2) == 0:
+			x.remove(random.IntN(n))
+		default:
+			i := random.IntN(n)
+			e := x.entries[i]
+			e.state, e.refused = State(random.IntN(3)), false
+			x.replace(i, e)
+		}
+		checkIndex(t, &x, random.Int64N(10_000))
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func checkIndex(t *testing.T, x *index, from int64) {
+	t.Helper()
+	if !slices.IsSortedFunc(x.entries, func(a, b entry) int { return int(a.start - b.start) }) {
+		t.Error("the index is not in order")
+	}
+	var bytes, pendingBytes, pendingMillis int64
+	var counts [kinds]int
+	for _, e := range x.entries {
+		bytes += e.bytes
+		counts[e.kind()]++
+		if e.pends() {
+			pendingBytes += e.bytes
+			pendingMillis += int64(e.length)
+		}
+	}
+	if bytes != x.bytes || pendingBytes != x.pendingBytes || pendingMillis != x.pendingMillis {
+		t.Errorf("the sums are %d %d %d, want %d %d %d", x.bytes, x.pendingBytes, x.pendingMillis, bytes, pendingBytes, pendingMillis)
+	}
+	for k := range kinds {
+		want := slices.IndexFunc(x.entries, func(e entry) bool { return e.kind() == k && e.start >= from })
+		got, ok := x.next(k, from)
+		if ok != (want >= 0) || ok && got != want || counts[k] != x.kinds[k].count {
+			t.Errorf("next of kind %d from %d is %d %v, want %d", k, from, got, ok, want)
+		}
+		if from%7 == 0 { // so that the shortcut moves as well
+			x.next(k, 0)
+		}
+	}
+}
