@@ -47,7 +47,7 @@ var errStall = errors.New("no video came for " + stallLimit.String())
 type unsupportedError struct{ codecs []string }
 
 func (e *unsupportedError) Error() string {
-	return "no H.264 among the camera's formats: " + strings.Join(e.codecs, ", ")
+	return "neither H.264 nor H.265 among the camera's formats: " + strings.Join(e.codecs, ", ")
 }
 
 // cameraFault turns the end of a session into a sentence. host is the camera's host and port;
@@ -75,7 +75,9 @@ func cameraFault(host string, err error) *health.Fault {
 	case errors.As(err, &unsupported) && len(unsupported.codecs) == 0:
 		return user("The camera at %s sends no video: correct the path in the secret's MediaURI.", host)
 	case errors.As(err, &unsupported):
-		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: set its stream to H.264.", host, strings.Join(unsupported.codecs, " and "))
+		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
+	case errors.Is(err, errHuge):
+		return user("The camera at %s sends pictures larger than 16 MiB: lower the bitrate or the resolution of its stream.", host)
 	case errors.Is(err, errStall):
 		return system("The camera at %s keeps the connection open but sends no video: it is connected anew; restart it if this stays.", host)
 	case errors.As(err, &dns):

@@ -442,8 +442,7 @@ func entryText(e observer.LoggedEntry) string {
 func TestAPausedStreamSaysWhyAndResumesByItself(t *testing.T) {
 	t.Parallel()
 	camera := startCamera(t, fakecam.Options{})
-	var r *rig
-	r = record(t, camera, camera.URL(), func(o *Options) {
+	r := record(t, camera, camera.URL(), func(o *Options) {
 		store := o.Store.(*segment.Store)
 		store.Pause("door", health.UserFault("full", nil, "The limit is reached."))
 	})

@@ -18,7 +18,6 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
-	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtp"
 
@@ -39,13 +38,16 @@ const (
 
 // sink takes what a session brings. Its methods are called from one goroutine.
 type sink interface {
-	// begin tells the clock rate and the parameter sets of the session description.
-	begin(rate int, parameterSets [][]byte)
+	// begin tells the codec, the clock rate and the parameter sets of the session description.
+	begin(c codec, rate int, parameterSets [][]byte)
 	// accessUnit takes the NAL units of one picture in decode order. They are the callee's to read
 	// until it returns.
 	accessUnit(nalus [][]byte, rtpTime uint32, now time.Time)
-	// damaged tells that packets were lost or could not be understood.
-	damaged(err error)
+	// damaged tells that so many frames are known to be lost, so that those up to the next keyframe
+	// cannot be decoded.
+	damaged(frames int64, err error)
+	// noticed tells of something left out that no picture misses.
+	noticed(err error)
 }
 
 // camera is what of a URL may be shown, and what of it may not.
@@ -96,8 +98,9 @@ func play(ctx context.Context, cam camera, to sink, now func() time.Time) error 
 			Timeout:         rtspTimeout,
 			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: stallLimit, Interval: stallLimit / 2, Count: 3},
 		}).DialContext,
-		OnPacketsLost: func(uint64) { to.damaged(errors.New("RTP packets were lost")) },
-		OnDecodeError: func(err error) { to.damaged(err) },
+		// The assembler finds out by itself what is missing; it only matters there.
+		OnPacketsLost: func(uint64) {},
+		OnDecodeError: func(error) {},
 	}
 	if err := client.Start2(); err != nil {
 		return err
@@ -118,49 +121,89 @@ func converse(ctx context.Context, client *gortsplib.Client, cam camera, to sink
 	if err != nil {
 		return err
 	}
-	var h264 *format.H264
-	media := desc.FindFormat(&h264)
-	if media == nil {
+	v, ok := chooseVideo(desc)
+	if !ok {
 		return &unsupportedError{codecs: videoCodecs(desc)}
 	}
-	decoder, err := h264.CreateDecoder()
-	if err != nil {
+	if _, err := client.Setup(desc.BaseURL, v.media, 0, 0); err != nil {
 		return err
 	}
-	if _, err := client.Setup(desc.BaseURL, media, 0, 0); err != nil {
-		return err
-	}
-	sps, pps := h264.SafeParams()
-	to.begin(h264.ClockRate(), slices.DeleteFunc([][]byte{sps, pps}, func(set []byte) bool { return len(set) == 0 }))
+	to.begin(v.codec, v.format.ClockRate(), v.sets)
 
 	var arrivals atomic.Int64 // access units so far
+	assembler := newAssembler(v.codec, counting{to, &arrivals})
 	ended := make(chan error, 2)
-	client.OnPacketRTP(media, h264, func(packet *rtp.Packet) {
+	client.OnPacketRTP(v.media, v.format, func(p *rtp.Packet) {
 		// The library calls from a goroutine of its own, where a panic would end the process.
 		defer func() {
 			if p := recover(); p != nil {
-				select {
-				case ended <- health.SystemFault(codeCamera, fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
-					"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", cam.host):
-				default:
-				}
+				give(ended, health.SystemFault(codeCamera, fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
+					"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", cam.host))
 			}
 		}()
-		nalus, err := decoder.Decode(packet)
-		switch {
-		case err == nil:
-			arrivals.Add(1)
-			to.accessUnit(nalus, packet.Timestamp, now())
-		case errors.Is(err, rtph264.ErrMorePacketsNeeded), errors.Is(err, rtph264.ErrNonStartingPacketAndNoPrevious):
-		default:
-			to.damaged(err)
+		if err := assembler.push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, now()); err != nil {
+			give(ended, err)
 		}
 	})
 	if _, err := client.Play(nil); err != nil {
 		return err
 	}
-	go func() { ended <- client.Wait() }() // ends with client.Close at the latest
-	return watch(ctx, ended, &arrivals, client.Close)
+	go func() { give(ended, client.Wait()) }() // ends with client.Close at the latest
+	err = watch(ctx, ended, &arrivals, client.Close)
+	assembler.flush() // no callback comes any more
+	return err
+}
+
+// give tells why a session ended, unless that is known.
+func give(ended chan<- error, err error) {
+	select {
+	case ended <- err:
+	default:
+	}
+}
+
+// counting counts the access units on their way to a sink.
+type counting struct {
+	sink
+	units *atomic.Int64
+}
+
+func (c counting) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+	c.units.Add(1)
+	c.sink.accessUnit(nalus, rtpTime, now)
+}
+
+// video is the track of a camera that is recorded.
+type video struct {
+	media  *description.Media
+	format format.Format
+	codec  codec
+	sets   [][]byte // of the session description
+}
+
+// chooseVideo takes the first track that can be recorded: cameras put the one they were asked for
+// before others.
+func chooseVideo(desc *description.Session) (v video, ok bool) {
+	for _, m := range desc.Medias {
+		if m.IsBackChannel {
+			continue
+		}
+		for _, f := range m.Formats {
+			switch f := f.(type) {
+			case *format.H264:
+				sps, pps := f.SafeParams()
+				return video{m, f, avc{}, present(sps, pps)}, true
+			case *format.H265:
+				vps, sps, pps := f.SafeParams()
+				return video{m, f, hevc{}, present(vps, sps, pps)}, true
+			}
+		}
+	}
+	return video{}, false
+}
+
+func present(sets ...[]byte) [][]byte {
+	return slices.DeleteFunc(sets, func(set []byte) bool { return len(set) == 0 })
 }
 
 // watch waits for the end of a session, and ends one that brings nothing. Of a session that is

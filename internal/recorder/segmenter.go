@@ -29,6 +29,7 @@ type segmenter struct {
 	part *health.Part
 
 	timeline timeline
+	codec    codec
 	sets     parameterSets
 	inForce  parameterSets // those in the open segment's header
 	track    mkv.Track     // of the open segment
@@ -42,6 +43,9 @@ type segmenter struct {
 	frames        int       // of the segment
 	flushed       time.Time // when the buffer was last written, by arrival
 	needKeyframe  bool      // nothing can be decoded before the next one
+	before        time.Time // newest producer time of the fragments before the open one
+	orphans       bool      // pictures before orphansBefore look back to what is not recorded
+	orphansBefore uint32    // an RTP timestamp
 	cut           bool      // the next keyframe begins a segment
 	setsChanged   bool      // the next keyframe has other parameter sets
 
@@ -53,17 +57,17 @@ type segmenter struct {
 }
 
 func newSegmenter(o *Options) *segmenter {
-	s := &segmenter{o: o, part: o.Health, sets: newParameterSets()}
+	s := &segmenter{o: o, part: o.Health}
 	s.newest = o.Store.LastEnd(o.Stream)
 	s.timeline.newest = s.newest
 	return s
 }
 
 // begin implements sink.
-func (s *segmenter) begin(rate int, parameterSets [][]byte) {
+func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte) {
 	s.timeline.rate = int64(max(rate, 1))
 	s.timeline.restart()
-	s.sets = newParameterSets()
+	s.codec, s.sets = c, c.newSets()
 	for _, set := range parameterSets {
 		s.sets.take(set)
 	}
@@ -73,21 +77,39 @@ func (s *segmenter) begin(rate int, parameterSets [][]byte) {
 }
 
 // damaged implements sink: what follows up to the next keyframe cannot be decoded.
-func (s *segmenter) damaged(err error) {
-	s.damagedAt = s.o.Now()
+func (s *segmenter) damaged(frames int64, err error) {
 	s.needKeyframe = true
-	if s.part.Raise(health.Degraded, health.SystemFault(codeUnreadable, err,
-		"Video of the camera arrives damaged, so that frames up to the next keyframe are lost: check the network between camera and hub.")) {
+	if s.session > 0 && frames > 0 {
+		s.o.numbers.lost.Add(frames)
+		s.gap = true
+	}
+	s.tellDamage(err, "Video of the camera arrives damaged, so that frames up to the next keyframe are lost: check the network between camera and hub.")
+}
+
+// noticed implements sink: something was left out that no picture misses.
+func (s *segmenter) noticed(err error) {
+	s.tellDamage(err, "The camera sends data that is no video, which is left out of the recording: update the camera's firmware if this stays.")
+}
+
+// tellDamage reports an episode of damage once.
+func (s *segmenter) tellDamage(err error, text string) {
+	now := s.o.Now()
+	told := !s.damagedAt.IsZero()
+	if s.damagedAt = now; told {
+		return // a flood of damage must cost nothing
+	}
+	if s.part.Raise(health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
 		s.o.Log.Warn("video arrives damaged", zap.Error(err))
 	}
 }
 
 // accessUnit implements sink.
 func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
-	picture, keyframe := s.inspect(nalus)
-	if !picture {
+	picture := s.inspect(nalus)
+	if !picture.any {
 		return
 	}
+	keyframe := picture.closed || picture.open
 	producer, jumped := s.timeline.at(rtpTime, now)
 	if jumped {
 		s.cut = true
@@ -103,13 +125,16 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 			producer, s.cut = s.timeline.give(s.timeline.origin), true
 		}
 	}
-	if s.needKeyframe && !keyframe {
+	if s.needKeyframe && !keyframe || s.orphan(rtpTime, keyframe) {
 		if s.session > 0 {
 			s.lost()
 		}
 		return
 	}
-	err := s.place(producer, keyframe, now)
+	if s.needKeyframe && !picture.closed {
+		s.orphans, s.orphansBefore = true, rtpTime
+	}
+	err := s.place(producer, picture, nalus, now)
 	if err == nil {
 		err = s.write(producer, keyframe, nalus, now)
 	}
@@ -118,44 +143,77 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	}
 }
 
+// picture is what an access unit holds.
+type picture struct {
+	any    bool // it has a slice
+	closed bool // nothing after it needs anything before it
+	open   bool // decoding may begin at it, but pictures that are shown before it may look back
+}
+
 // inspect notes parameter sets and tells what an access unit is.
-func (s *segmenter) inspect(nalus [][]byte) (picture, keyframe bool) {
+func (s *segmenter) inspect(nalus [][]byte) (p picture) {
+	intra, sets, recovery := true, false, false
 	for _, nal := range nalus {
-		if !sound(nal) {
-			continue
-		}
-		switch kind := nal[0] & nalTypeMask; {
-		case kind == nalIDR:
-			picture, keyframe = true, true
-		case kind >= nalSlice && kind < nalIDR:
-			picture = true
-		case kind == nalSPS || kind == nalPPS:
+		switch kind := kindOf(s.codec, nal); kind {
+		case unitIDR:
+			p.any, p.closed = true, true
+		case unitOpen:
+			p.any, p.open = true, true
+		case unitSlice:
+			p.any, intra = true, false
+		case unitIntra:
+			p.any = true
+		case unitRecovery:
+			recovery = true
+		case unitSet:
+			sets = true
 			if _, changed := s.sets.take(nal); changed {
 				s.setsChanged = true
 			}
 		}
 	}
-	return picture, keyframe
+	// Some cameras send I pictures that are no IDR, and say with a recovery point or with
+	// parameter sets only that decoding may begin there.
+	if p.any && !p.closed && (recovery || sets && intra) {
+		p.open = true
+	}
+	return p
 }
 
-// sound tells NAL units from noise.
-func sound(nal []byte) bool {
-	return len(nal) > 0 && nal[0]&nalForbidden == 0 && nal[0]&nalTypeMask != 0 && nal[0]&nalTypeMask <= nalLast
+// orphan reports whether a picture looks back, past the keyframe that recording began with: one
+// that comes after an open keyframe but is shown before it.
+func (s *segmenter) orphan(rtpTime uint32, keyframe bool) bool {
+	if !s.orphans {
+		return false
+	}
+	if keyframe || int32(rtpTime-s.orphansBefore) > 0 {
+		s.orphans = false
+	}
+	return s.orphans
 }
 
 // place sees to it that the right segment and fragment are open for a frame.
-func (s *segmenter) place(producer time.Time, keyframe bool, now time.Time) error {
-	if keyframe {
-		return s.placeKeyframe(producer, now)
+func (s *segmenter) place(producer time.Time, p picture, nalus [][]byte, now time.Time) error {
+	if p.closed || p.open {
+		return s.placeKeyframe(producer, p.open && !p.closed, now)
 	}
-	if s.writer != nil && s.inFragment &&
-		(producer.Sub(s.fragmentStart) > maxFragment || s.writer.Bytes()-s.fragmentAt > maxFragmentBytes) {
+	if s.writer != nil && s.inFragment && (producer.Sub(s.fragmentStart) > maxFragment ||
+		s.writer.Bytes()-s.fragmentAt+size(nalus) > maxFragmentBytes) {
 		return s.beginFragment(producer, false)
 	}
 	return nil
 }
 
-func (s *segmenter) placeKeyframe(producer time.Time, now time.Time) error {
+// size is what the NAL units of a frame take in a file.
+func size(nalus [][]byte) int64 {
+	n := 0
+	for _, nal := range nalus {
+		n += 4 + len(nal)
+	}
+	return int64(n)
+}
+
+func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Time) error {
 	if s.setsChanged || s.writer == nil {
 		track, complete := s.sets.track()
 		if !complete {
@@ -170,7 +228,7 @@ func (s *segmenter) placeKeyframe(producer time.Time, now time.Time) error {
 	long := !s.inFragment || producer.Sub(s.fragmentStart) >= minFragment
 	switch {
 	case s.writer == nil, s.cut, long && s.full(producer):
-		return s.beginSegment(producer, now)
+		return s.beginSegment(producer, leading, now)
 	case long:
 		return s.beginFragment(producer, true)
 	}
@@ -178,7 +236,7 @@ func (s *segmenter) placeKeyframe(producer time.Time, now time.Time) error {
 }
 
 var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
-	"The camera sends no parameter sets (SPS and PPS), so that nothing can be decoded: enable them in its RTSP settings, or update its firmware.")
+	"The camera sends no parameter sets (VPS, SPS, PPS), so that nothing can be decoded: enable them in its RTSP settings, or update its firmware.")
 
 // full reports whether the segment has reached its time or size.
 func (s *segmenter) full(producer time.Time) bool {
@@ -189,12 +247,17 @@ func (s *segmenter) full(producer time.Time) bool {
 	return s.o.MaxSegmentBytes > 0 && 2*s.writer.Bytes()-s.fragmentAt > s.o.MaxSegmentBytes
 }
 
-// beginSegment ends the open segment and begins one that starts with the frame at producer.
-func (s *segmenter) beginSegment(producer, now time.Time) error {
+// beginSegment ends the open segment and begins one that starts with the frame at producer, or,
+// when pictures may follow that are shown before it, as much earlier.
+func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time) error {
 	if err := s.seal(); err != nil {
 		s.report(err)
 	}
-	start := s.after(producer)
+	first := s.after(producer)
+	start := first
+	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= reorderLimit {
+		start = s.newest.Add(time.Millisecond).UTC()
+	}
 	writer, err := s.o.Store.Create(s.o.Stream, mkv.Header{Start: start, Title: s.o.Stream, Tracks: []mkv.Track{s.track}})
 	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
 		s.newest = s.o.Store.LastEnd(s.o.Stream)
@@ -207,7 +270,7 @@ func (s *segmenter) beginSegment(producer, now time.Time) error {
 	s.writer, s.start, s.frames, s.flushed = writer, start, 0, now
 	s.inForce = s.sets.clone()
 	s.cut = false
-	return s.beginFragment(start, true)
+	return s.beginFragment(first, true)
 }
 
 // after gives the time of a frame that begins a fragment: every fragment's earliest frame lies
@@ -223,6 +286,7 @@ func (s *segmenter) beginFragment(producer time.Time, keyframe bool) error {
 	if err := s.endFragment(); err != nil {
 		return err
 	}
+	s.before = s.newest
 	s.fragmentStart = s.after(producer)
 	s.fragmentAt = s.writer.Bytes()
 	if err := s.writer.BeginFragment(s.fragmentStart.Sub(s.start), keyframe); err != nil {
@@ -247,8 +311,8 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 		s.lost()
 		return nil
 	}
-	if producer.Before(s.fragmentStart) {
-		producer = s.fragmentStart
+	if least := s.earliest(); producer.Before(least) {
+		producer = least
 	}
 	s.parts = s.parts[:0]
 	bytes := 0
@@ -274,16 +338,26 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 	return nil
 }
 
+// earliest is the least time of a frame in the open fragment: after the fragment before, in the
+// segment, and within what pictures may be reordered, as block times have 16 bits.
+func (s *segmenter) earliest() time.Time {
+	least := s.fragmentStart.Add(-reorderLimit)
+	if after := s.before.Add(time.Millisecond); after.After(least) {
+		least = after
+	}
+	if s.start.After(least) {
+		least = s.start
+	}
+	return least
+}
+
 // keeps reports whether a NAL unit belongs into the file: delimiters do not (ISO/IEC 14496-15,
 // 5.3.2), nor what the header has already.
 func (s *segmenter) keeps(nal []byte) bool {
-	if !sound(nal) {
+	switch kindOf(s.codec, nal) {
+	case unitNoise, unitDelimiter:
 		return false
-	}
-	switch nal[0] & nalTypeMask {
-	case nalDelimiter:
-		return false
-	case nalSPS, nalPPS:
+	case unitSet:
 		return !s.inForce.holds(nal)
 	}
 	return true

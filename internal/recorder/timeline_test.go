@@ -125,7 +125,7 @@ func TestParameterSetsThatMeanTheSameAreNoChange(t *testing.T) {
 	t.Parallel()
 	sps := []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}
 	pps := []byte{0x68, 0xee, 0x3c, 0x80}
-	sets := newParameterSets()
+	sets := avc{}.newSets()
 	for _, step := range []struct {
 		name           string
 		nal            []byte
@@ -155,13 +155,17 @@ func FuzzParameterSets(f *testing.F) {
 	f.Add([]byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}, []byte{0x68, 0xee, 0x3c, 0x80})
 	f.Add([]byte{0x67}, []byte{0x68, 0})
 	f.Fuzz(func(_ *testing.T, a, b []byte) {
-		sets := newParameterSets()
+		all := map[codec]parameterSets{avc{}: avc{}.newSets(), hevc{}: hevc{}.newSets()}
 		for _, nal := range [][]byte{a, b} {
-			if sound(nal) && (nal[0]&nalTypeMask == nalSPS || nal[0]&nalTypeMask == nalPPS) {
-				sets.take(nal)
-				sets.holds(nal)
+			for c, sets := range all {
+				if kindOf(c, nal) == unitSet {
+					sets.take(nal)
+					sets.holds(nal)
+				}
 			}
 		}
-		sets.track()
+		for _, sets := range all {
+			sets.track()
+		}
 	})
 }

@@ -7,44 +7,29 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/bluenviron/mediacommon/v2/pkg/bits"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// NAL unit types (H.264, table 7-1).
-const (
-	nalTypeMask  = 0x1F
-	nalForbidden = 0x80
-	nalSlice     = 1
-	nalIDR       = 5
-	nalSPS       = 7
-	nalPPS       = 8
-	nalDelimiter = 9
-	nalLast      = 23 // those above are RTP's
-)
-
 // maxParameterSet is what avcC's 16-bit lengths hold.
 const maxParameterSet = 1<<16 - 1
 
-// parameterSets are the H.264 parameter sets in force, by their ids.
-type parameterSets struct {
+// avcSets are the parameter sets of H.264.
+type avcSets struct {
 	sps map[uint32][]byte
 	pps map[uint32][]byte
 }
 
-func newParameterSets() parameterSets {
-	return parameterSets{sps: make(map[uint32][]byte), pps: make(map[uint32][]byte)}
+func (avc) newSets() parameterSets {
+	return avcSets{sps: make(map[uint32][]byte), pps: make(map[uint32][]byte)}
 }
 
-func (p parameterSets) clone() parameterSets {
-	return parameterSets{sps: maps.Clone(p.sps), pps: maps.Clone(p.pps)}
+func (p avcSets) clone() parameterSets {
+	return avcSets{sps: maps.Clone(p.sps), pps: maps.Clone(p.pps)}
 }
 
-// take notes a parameter set; it reports whether it can be understood, and whether it is new or
-// means something else than the one before it.
-func (p parameterSets) take(nal []byte) (valid, changed bool) {
+func (p avcSets) take(nal []byte) (valid, changed bool) {
 	nal = trimZeros(nal)
 	if len(nal) < 2 || len(nal) > maxParameterSet {
 		return false, false
@@ -52,7 +37,7 @@ func (p parameterSets) take(nal []byte) (valid, changed bool) {
 	if nal[0]&nalTypeMask == nalSPS {
 		return p.takeSPS(nal)
 	}
-	id, ok := ppsID(nal)
+	id, ok := ppsID(nal[1:])
 	if !ok {
 		return false, false
 	}
@@ -63,7 +48,7 @@ func (p parameterSets) take(nal []byte) (valid, changed bool) {
 	return true, true
 }
 
-func (p parameterSets) takeSPS(nal []byte) (valid, changed bool) {
+func (p avcSets) takeSPS(nal []byte) (valid, changed bool) {
 	var sps h264.SPS
 	if sps.Unmarshal(nal) != nil || sps.Width() <= 0 || sps.Height() <= 0 {
 		return false, false
@@ -80,8 +65,7 @@ func (p parameterSets) takeSPS(nal []byte) (valid, changed bool) {
 	return true, true
 }
 
-// holds reports whether a parameter set is, byte for byte, the one in force.
-func (p parameterSets) holds(nal []byte) bool {
+func (p avcSets) holds(nal []byte) bool {
 	nal = trimZeros(nal)
 	sets := p.pps
 	if nal[0]&nalTypeMask == nalSPS {
@@ -95,8 +79,7 @@ func (p parameterSets) holds(nal []byte) bool {
 	return false
 }
 
-// track describes the video; ok is false while a parameter set is missing.
-func (p parameterSets) track() (track mkv.Track, ok bool) {
+func (p avcSets) track() (track mkv.Track, ok bool) {
 	if len(p.sps) == 0 || len(p.pps) == 0 {
 		return track, false
 	}
@@ -112,7 +95,7 @@ func (p parameterSets) track() (track mkv.Track, ok bool) {
 }
 
 // avcC makes an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
-func (p parameterSets) avcC(sps h264.SPS) []byte {
+func (p avcSets) avcC(sps h264.SPS) []byte {
 	const (
 		reservedLength = 0xFC
 		reservedCount  = 0xE0
@@ -139,20 +122,4 @@ func (p parameterSets) avcC(sps h264.SPS) []byte {
 		b = append(b, 0xFC|byte(sps.ChromaFormatIdc), 0xF8|byte(sps.BitDepthLumaMinus8), 0xF8|byte(sps.BitDepthChromaMinus8), 0)
 	}
 	return b
-}
-
-// ppsID reads pic_parameter_set_id (H.264, 7.3.2.2).
-func ppsID(nal []byte) (uint32, bool) {
-	rbsp := h264.EmulationPreventionRemove(nal[1:])
-	pos := 0
-	id, err := bits.ReadGolombUnsigned(rbsp, &pos)
-	return id, err == nil && id <= 255
-}
-
-// trimZeros takes away trailing_zero_8bits, which say nothing (H.264, annex B.1).
-func trimZeros(nal []byte) []byte {
-	for len(nal) > 1 && nal[len(nal)-1] == 0 {
-		nal = nal[:len(nal)-1]
-	}
-	return nal
 }
