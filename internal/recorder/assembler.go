@@ -17,6 +17,8 @@ const (
 	maxMissing = 1000
 	// stepWindow is over how many access units their distance is measured.
 	stepWindow = 64
+	// trustMarkers is after how many access units with a marker at their end markers are believed.
+	trustMarkers = 25
 	// maxRepeat is how far a sequence number may lie back and be a packet that came before.
 	maxRepeat = 64
 )
@@ -45,7 +47,7 @@ type packet struct {
 // An access unit of which a part is missing is never given out, but reported as damage.
 //
 // An access unit is given out when the next one begins: markers are often forgotten, or set on
-// each slice, so they only tell that nothing is missing when there is nothing more to wait for.
+// each slice. One that was right for a while is believed, so that a picture need not wait for the next.
 type assembler struct {
 	codec codec
 	to    sink
@@ -66,6 +68,7 @@ type assembler struct {
 	nalAt     int
 	marked    bool // its last packet had the marker
 	lies      bool // markers are set on packets that end no picture
+	honest    int  // access units in a row that ended with a marker
 
 	last      uint32 // timestamp of the access unit before
 	step      uint32 // ticks from one access unit to the next, 0 while unknown
@@ -106,6 +109,9 @@ func (a *assembler) push(p packet, now time.Time) error {
 		a.hole = false // its access unit is known
 	}
 	a.arrival, a.marked = now, p.marker
+	if p.marker && a.picture && a.honest >= trustMarkers && !a.lies {
+		a.finish()
+	}
 	if len(a.buffer) > maxUnit {
 		return errHuge
 	}
@@ -311,6 +317,7 @@ func (a *assembler) admit() {
 	if kind.picture() {
 		switch {
 		case !a.picture && !first:
+			a.lies = a.lies || a.honest >= trustMarkers
 			a.spoil(errSlice)
 		case a.picture && a.marked:
 			a.lies = true
@@ -346,6 +353,9 @@ func (a *assembler) finish() {
 	}
 	if a.picture || a.spoiled != nil {
 		a.measure()
+		if a.honest++; !a.marked {
+			a.honest = 0
+		}
 	}
 	if cap(a.buffer) > keepBuffer && len(a.buffer) < keepBuffer/2 {
 		a.buffer = append(make([]byte, 0, keepBuffer), a.buffer...)
