@@ -7,7 +7,8 @@ import (
 
 // finish makes a file whole: it appends the Cues at end, and then patches, in this order, the
 // sizes of the clusters in unsized, SeekHead, Duration and at last the Segment's size, whose
-// known value says that all the rest is in place. It returns the file's size.
+// known value says that all the rest is in place: a file that can be synced is, before that. It
+// returns the file's size.
 func finish(f io.WriterAt, at layout, end int64, fragments, unsized []Fragment) (int64, error) {
 	put := func(data []byte, offset int64) error {
 		_, err := f.WriteAt(data, offset)
@@ -31,6 +32,11 @@ func finish(f io.WriterAt, at layout, end int64, fragments, unsized []Fragment) 
 		return end, err
 	}
 	end += int64(len(cues))
+	if durable, ok := f.(interface{ Sync() error }); ok {
+		if err := durable.Sync(); err != nil {
+			return end, err
+		}
+	}
 	size := binary.BigEndian.AppendUint64(nil, sizeMarker8|uint64(end-at.segmentData))
 	return end, put(size, at.segmentSize)
 }

@@ -317,8 +317,9 @@ func (s *scanner) cluster(e element) (scanned, error) {
 		if err != nil {
 			return c, err
 		}
-		if !c.sized && (b.id == idCluster || b.id == idCues) {
-			c.complete = true
+		if b.id == idCluster || b.id == idCues {
+			// No block has such an ID: a size that says otherwise is one whose patch a power cut tore.
+			c.complete, c.sized = true, false
 			return c, nil
 		}
 		if b.id != idSimpleBlock || b.size < 4 || b.dataEnd > s.size || (c.sized && b.dataEnd > e.dataEnd) {

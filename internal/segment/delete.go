@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 )
 
@@ -67,7 +66,7 @@ func (s *Store) removeGarbage(st *stream) error {
 	st.garbage = nil
 	s.mu.Unlock()
 	for i, name := range garbage {
-		if err := os.Remove(filepath.Join(st.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := st.files.Remove(filepath.Join(st.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.mu.Lock()
 			st.garbage = append(st.garbage, garbage[i:]...)
 			s.mu.Unlock()
@@ -107,11 +106,11 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := os.RemoveAll(st.dir); err != nil {
+	if err := s.files.RemoveAll(st.dir); err != nil {
 		return diskFault(st.dir, err)
 	}
 	delete(s.streams, name)
-	if err := syncDirectory(s.dir); err != nil {
+	if err := s.files.SyncDir(s.dir); err != nil {
 		return diskFault(s.dir, err)
 	}
 	return nil
@@ -129,6 +128,9 @@ func (s *Store) deleteFree(st *stream) (left int, err error) {
 		case err != nil:
 			return left, err
 		}
+	}
+	if st.creating {
+		left++
 	}
 	return left, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -56,14 +55,4 @@ func (s *Store) DiskFree() (free, total uint64, err error) {
 	}
 	block := uint64(st.Bsize)
 	return st.Bavail * block, st.Blocks * block, nil
-}
-
-// syncDirectory makes creations, renames and deletions in dir durable.
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
 }

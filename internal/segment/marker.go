@@ -23,7 +23,7 @@ func (st *stream) writeMarker() error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(filepath.Join(st.dir, markerName), append(data, '\n'))
+	return writeDurably(st.files, filepath.Join(st.dir, markerName), append(data, '\n'))
 }
 
 // readMarker gives the stream that a directory belongs to.
@@ -37,9 +37,9 @@ func readMarker(dir string) (marker, error) {
 }
 
 // writeDurably replaces a small file as a whole.
-func writeDurably(path string, data []byte) error {
+func writeDurably(files fileSystem, path string, data []byte) error {
 	temporary := path + ".new"
-	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode)
+	f, err := files.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode)
 	if err != nil {
 		return err
 	}
@@ -51,10 +51,10 @@ func writeDurably(path string, data []byte) error {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(temporary, path)
+		err = files.Rename(temporary, path)
 	}
 	if err == nil {
-		err = syncDirectory(filepath.Dir(path))
+		err = files.SyncDir(filepath.Dir(path))
 	}
 	return err
 }

@@ -22,8 +22,9 @@ import (
 //	persisted 4000 81234 7960    start and size of the fragment, and its last frame; ms since the segment's start
 //	refused 8000 80112 11960 4006 INVALID_MKV_DATA
 type progress struct {
-	file    *os.File // nil until the first line of this process
-	dirty   bool     // written and not synced
+	file    file // nil until the first line of this process
+	dirty   bool // written and not synced
+	named   bool // the file's name is durable
 	done    map[time.Duration]bool
 	refused int
 	bytes   int64 // of the fragments in done
@@ -58,17 +59,8 @@ func (p *progress) close() error {
 	return err
 }
 
-// unsynced gives the file to be synced, nil when there is nothing to do.
-func (p *progress) unsynced() *os.File {
-	if !p.dirty {
-		return nil
-	}
-	p.dirty = false
-	return p.file
-}
-
 // loadProgress reads a side file; a torn or foreign line is passed over.
-func loadProgress(path string, start int64) (*progress, error) {
+func (s *Store) loadProgress(path string, start int64) (*progress, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -97,7 +89,15 @@ func loadProgress(path string, start int64) (*progress, error) {
 	}
 	// A line that a power cut tore must not swallow the next one.
 	if n := len(data); n > 0 && data[n-1] != '\n' {
-		if err := os.WriteFile(path, append(data, '\n'), fileMode); err != nil {
+		if s.readOnly {
+			return p, nil
+		}
+		f, err := s.files.OpenFile(path, os.O_APPEND|os.O_WRONLY, fileMode)
+		if err != nil {
+			return nil, err
+		}
+		_, err = f.Write([]byte{'\n'})
+		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, err
 		}
 	}
@@ -136,14 +136,14 @@ func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
 	}
 	p.note(k.Start, f, kind == lineRefused)
 	if p.file == nil {
-		file, err := os.OpenFile(filepath.Join(st.dir, progressName(k.Start)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode)
+		file, err := st.files.OpenFile(filepath.Join(st.dir, progressName(k.Start)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode)
 		if err != nil {
 			return diskFault(st.dir, err)
 		}
 		p.file = file
 	}
 	line := fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
-	if _, err := p.file.WriteString(strings.TrimRight(line, " ") + "\n"); err != nil {
+	if _, err := p.file.Write([]byte(strings.TrimRight(line, " ") + "\n")); err != nil {
 		return diskFault(st.dir, err)
 	}
 	p.dirty = true
@@ -171,28 +171,39 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 // but the caller.
 func (s *Store) SyncProgress() error {
 	type unsynced struct {
-		dir  string
-		file *os.File
+		st       *stream
+		progress *progress
+		file     file
+		named    bool
 	}
-	var files []unsynced
+	var list []unsynced
 	s.mu.Lock()
 	for _, st := range s.streams {
 		for _, a := range st.active {
-			if a.progress == nil {
-				continue
-			}
-			if file := a.progress.unsynced(); file != nil {
-				files = append(files, unsynced{st.dir, file})
+			if p := a.progress; p != nil && p.dirty && p.file != nil {
+				p.dirty = false
+				list = append(list, unsynced{st, p, p.file, p.named})
 			}
 		}
 	}
 	s.mu.Unlock()
 	var all error
-	for _, u := range files {
-		// One that was closed in between is of a segment that is uploaded or gone.
-		if err := u.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
-			all = errors.Join(all, diskFault(u.dir, err))
+	for _, u := range list {
+		err := u.file.Sync()
+		if err == nil && !u.named {
+			err = u.st.sync()
 		}
+		if errors.Is(err, os.ErrClosed) {
+			continue // its segment is uploaded or gone
+		}
+		s.mu.Lock()
+		if err == nil {
+			u.progress.named = true
+		} else {
+			u.progress.dirty = true
+			all = errors.Join(all, diskFault(u.st.dir, err))
+		}
+		s.mu.Unlock()
 	}
 	return all
 }
@@ -217,43 +228,57 @@ func (s *Store) MarkUploaded(k Key) error {
 			return fmt.Errorf("segment %s of stream %s: %w", stamp(k.Start), k.Stream, ErrIncomplete)
 		}
 	}
-	if err := s.uploaded(r.stream, k); err != nil {
+	done, err := s.uploaded(r.stream, k)
+	if err != nil || !done {
 		return err
 	}
-	return diskFault(r.stream.dir, syncDirectory(r.stream.dir))
+	if err := r.stream.sync(); err != nil {
+		return diskFault(r.stream.dir, err)
+	}
+	return s.endProgress(r.stream, k)
 }
 
-// uploaded renames the segment's file and ends its progress.
-func (s *Store) uploaded(st *stream, k Key) error {
+// uploaded renames the segment's file; done says that it was not so before.
+func (s *Store) uploaded(st *stream, k Key) (done bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := st.index.find(k.Start)
 	if !ok {
-		return notFound(k)
+		return false, notFound(k)
 	}
 	before := st.index.entries[i]
 	if before.state == Uploaded {
-		return nil
+		return false, nil
 	}
 	after := before
 	after.state = Uploaded
 	a := st.active[k.Start]
 	after.refused = a != nil && a.progress != nil && a.progress.refused > 0
 	if err := st.rename(before.name(), after.name()); err != nil {
-		return diskFault(st.dir, err)
+		return false, diskFault(st.dir, err)
 	}
 	st.index.replace(i, after)
-	defer st.changed()
+	st.changed()
+	return true, nil
+}
+
+// endProgress removes the side file of an uploaded segment. Its new name must be durable before:
+// without both, all of it would be sent again.
+func (s *Store) endProgress(st *stream, k Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := st.active[k.Start]
 	if a == nil || a.progress == nil {
 		return nil
 	}
+	refused := a.progress.refused > 0
 	_ = a.progress.close()
 	a.progress = nil
 	st.unuse(k.Start)
-	if after.refused {
+	if refused {
 		return nil // the reasons stay for a person to read
 	}
-	if err := os.Remove(filepath.Join(st.dir, progressName(k.Start))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := st.files.Remove(filepath.Join(st.dir, progressName(k.Start))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskFault(st.dir, err)
 	}
 	return nil

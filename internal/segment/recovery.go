@@ -62,7 +62,7 @@ func (s *Store) loadStream(name string) error {
 			sideFiles = append(sideFiles, p.start)
 		case garbageSuffix:
 			if !s.readOnly {
-				_ = os.Remove(filepath.Join(dir, f.Name())) // tried again at the next start
+				_ = s.files.Remove(filepath.Join(dir, f.Name())) // tried again at the next start
 			}
 		case writingSuffix:
 			torn = append(torn, p.start)
@@ -125,7 +125,7 @@ func (s *Store) loadTorn(st *stream, start int64) error {
 // cannot be understood.
 func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 	path := filepath.Join(st.dir, writingName(start))
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := st.files.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return entry{}, diskFault(st.dir, err)
 	}
@@ -136,7 +136,7 @@ func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 	}
 	recovered, err := mkv.Recover(f, info.Size())
 	if errors.Is(err, mkv.ErrEmpty) {
-		_ = os.Remove(path)
+		_ = st.files.Remove(path)
 		return entry{}, err
 	}
 	if err != nil {
@@ -158,6 +158,9 @@ func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 	if err := st.rename(writingName(start), e.name()); err != nil {
 		return entry{}, diskFault(st.dir, err)
 	}
+	if err := st.sync(); err != nil {
+		return entry{}, diskFault(st.dir, err)
+	}
 	s.log.Info("recovered a segment that was being written when the agent ended",
 		zap.String("stream", st.name), zap.String("segment", e.name()),
 		zap.Int("frames", frames), zap.Int64("bytesCut", recovered.Cut))
@@ -167,16 +170,16 @@ func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 // quarantine sets a file aside that cannot be understood. Nothing is ever deleted for that.
 func (s *Store) quarantine(st *stream, name string, cause error) error {
 	dir := filepath.Join(st.dir, quarantineName)
-	if err := os.MkdirAll(dir, directoryMode); err != nil {
+	if err := st.files.MkdirAll(dir, directoryMode); err != nil {
 		return diskFault(dir, err)
 	}
-	if err := os.Rename(filepath.Join(st.dir, name), filepath.Join(dir, name)); err != nil {
+	if err := st.files.Rename(filepath.Join(st.dir, name), filepath.Join(dir, name)); err != nil {
 		return diskFault(dir, err)
 	}
 	s.log.Warn("set an unreadable file aside", zap.String("stream", st.name), zap.String("file", filepath.Join(dir, name)), zap.Error(cause))
 	s.health.Raise(health.Info, health.SystemFault(codeQuarantine, cause,
 		"Unreadable files were set aside in %s: look at them and delete them.", dir))
-	return syncDirectory(st.dir)
+	return diskFault(dir, errors.Join(st.files.SyncDir(dir), st.sync()))
 }
 
 // loadSideFile reads which fragments of a segment are persisted. Without it they are sent again,
@@ -186,14 +189,20 @@ func (s *Store) loadSideFile(st *stream, start int64) {
 	i, ok := st.index.find(start)
 	if !ok {
 		if !s.readOnly {
-			_ = os.Remove(path) // its segment is gone
+			_ = st.files.Remove(path) // its segment is gone
 		}
 		return
 	}
-	if st.index.entries[i].state == Uploaded {
-		return // keeps the reasons of refused fragments
+	switch st.index.entries[i].kind() {
+	case kindRefused:
+		return // keeps the reasons
+	case kindUploaded:
+		if !s.readOnly {
+			_ = st.files.Remove(path)
+		}
+		return
 	}
-	p, err := loadProgress(path, start)
+	p, err := s.loadProgress(path, start)
 	if err != nil {
 		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.name), zap.Error(err))
 		return

@@ -8,9 +8,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// Run makes what is written durable every FlushInterval, one segment after the other, until ctx ends.
+// Run makes what is written durable, one segment after the other: what was flushed at once, all
+// else within FlushInterval. It finishes segments that a failing disk left, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()
@@ -18,8 +20,12 @@ func (s *Store) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.flushed: // cameras flush at moments of their own, which staggers the syncs
+			if err := s.syncWriters(ctx); err != nil {
+				s.report(err)
+			}
 		case <-ticker.C:
-			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress()))
+			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.mendBroken()))
 		}
 	}
 }
@@ -41,11 +47,50 @@ func (s *Store) syncWriters(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := w.sync(); err != nil {
+		if err := w.sync(s.interval); err != nil {
 			all = errors.Join(all, diskFault(w.stream.dir, err))
 		}
 	}
 	return all
+}
+
+// mendBroken finishes the segments whose writers had to give them up.
+func (s *Store) mendBroken() error {
+	s.mu.Lock()
+	broken := make(map[*stream][]int64)
+	for _, st := range s.streams {
+		if len(st.broken) > 0 && !st.deleting {
+			broken[st], st.broken = st.broken, nil
+		}
+	}
+	s.mu.Unlock()
+	var all error
+	for st, starts := range broken {
+		for _, start := range starts {
+			all = errors.Join(all, s.mend(st, start))
+		}
+	}
+	return all
+}
+
+func (s *Store) mend(st *stream, start int64) error {
+	e, err := s.recoverFile(st, start)
+	if errors.Is(err, mkv.ErrEmpty) {
+		return nil
+	}
+	var disk *health.Fault
+	if err != nil && !errors.As(err, &disk) {
+		return s.quarantine(st, writingName(start), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		st.broken = append(st.broken, start)
+		return err
+	}
+	st.index.insert(e)
+	st.changed()
+	return nil
 }
 
 func (s *Store) report(err error) {

@@ -28,8 +28,10 @@ type Options struct {
 	Now func() time.Time
 	// Health is the store's part of the agent's health. Default: one of its own.
 	Health *health.Part
-	// FlushInterval is how often Run syncs what was written. Default DefaultFlushInterval.
+	// FlushInterval is how long Run leaves what was written unsynced. Default DefaultFlushInterval.
 	FlushInterval time.Duration
+
+	files fileSystem // in tests
 }
 
 // Store is the recording directory. Safe for concurrent use.
@@ -40,6 +42,8 @@ type Store struct {
 	interval time.Duration
 	readOnly bool
 	lock     *os.File // nil when read-only
+	files    fileSystem
+	flushed  chan struct{} // a writer wants to be synced
 
 	mu      sync.Mutex
 	closed  bool
@@ -50,13 +54,16 @@ type Store struct {
 type stream struct {
 	name     string
 	dir      string
+	files    fileSystem
 	index    index
 	highest  int64 // newest producer time ever, also of media that is gone; math.MinInt64 when none
 	active   map[int64]*active
 	watchers []chan struct{}
 	paused   *health.Fault
+	creating bool // a segment is being created, without mu
 	deleting bool
 	garbage  []string // files that are deleted but for their removal
+	broken   []int64  // starts of segments that could not be finished yet
 }
 
 // active is what the store holds of a segment that is being written, read or uploaded.
@@ -112,7 +119,13 @@ func newStore(o Options) *Store {
 	if o.Dir == "" {
 		o.Dir = "."
 	}
-	return &Store{dir: o.Dir, log: o.Log, health: o.Health, interval: o.FlushInterval, streams: make(map[string]*stream)}
+	if o.files == nil {
+		o.files = osFiles{}
+	}
+	return &Store{
+		dir: o.Dir, log: o.Log, health: o.Health, interval: o.FlushInterval, files: o.files,
+		flushed: make(chan struct{}, 1), streams: make(map[string]*stream),
+	}
 }
 
 // Close makes progress durable and gives the directory back. Writers must be sealed before.
@@ -193,12 +206,15 @@ func (s *Store) LastEnd(stream string) time.Time {
 	if st == nil {
 		return time.Time{}
 	}
-	last := max(st.highest, st.index.lastEnd())
+	last := st.newest()
 	if last == math.MinInt64 {
 		return time.Time{}
 	}
 	return time.UnixMilli(last).UTC()
 }
+
+// newest is the newest producer time ever, or math.MinInt64. Call with mu held.
+func (st *stream) newest() int64 { return max(st.highest, st.index.lastEnd()) }
 
 // Changes returns a channel that receives after a fragment of the stream was completed, or a
 // segment sealed or deleted (changes in quick succession may arrive as one), and a function that
@@ -232,7 +248,10 @@ func (st *stream) changed() {
 func (s *Store) stream(name string) *stream {
 	st := s.streams[name]
 	if st == nil {
-		st = &stream{name: name, dir: filepath.Join(s.dir, directoryOf(name)), highest: math.MinInt64, active: make(map[int64]*active)}
+		st = &stream{
+			name: name, dir: filepath.Join(s.dir, directoryOf(name)), files: s.files,
+			highest: math.MinInt64, active: make(map[int64]*active),
+		}
 		s.streams[name] = st
 	}
 	return st
@@ -269,11 +288,14 @@ func (s *Store) Resume(stream string) {
 	s.stream(stream).paused = nil
 }
 
-// rename moves a segment's file in its stream's directory. It is durable after syncDirectory,
-// which may take long on a slow disk and is therefore called without mu.
+// rename moves a segment's file in its stream's directory. It is durable after sync, which may
+// take long on a slow disk and is therefore called without mu.
 func (st *stream) rename(from, to string) error {
-	return os.Rename(filepath.Join(st.dir, from), filepath.Join(st.dir, to))
+	return st.files.Rename(filepath.Join(st.dir, from), filepath.Join(st.dir, to))
 }
+
+// sync makes creations, renames and deletions in the stream's directory durable.
+func (st *stream) sync() error { return st.files.SyncDir(st.dir) }
 
 func notFound(k Key) error {
 	return fmt.Errorf("segment %s of stream %s: %w", stamp(k.Start), k.Stream, ErrNotFound)

@@ -21,7 +21,7 @@ type Writer struct {
 	stream *stream
 	key    Key
 	header mkv.Header
-	file   *os.File
+	file   file
 	mkv    *mkv.Writer
 	last   time.Duration // newest block time in the open fragment and before
 
@@ -29,13 +29,35 @@ type Writer struct {
 	fragments []mkv.Fragment // completed
 	done      bool           // sealed: fragments is final
 	unsynced  bool
-	named     bool // the file's name is durable
+	urgent    bool      // flushed, to be synced at once
+	synced    time.Time // when last
 }
 
 // Create begins a segment. It fails with ErrPaused, ErrOverlap (when h.Start is not after
-// LastEnd), or a *health.Fault of the disk.
+// LastEnd), or a *health.Fault of the disk. The segment is listed once its name and header are
+// durable: a power cut never leaves a file that nobody can tell the meaning of.
 func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	start := h.Start.UnixMilli()
+	st, err := s.reserve(streamName, start)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{store: s, stream: st, key: Key{Stream: streamName, Start: start}, header: h, synced: time.Now()}
+	err = w.create() // without mu: on a slow disk nobody else waits for it
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.creating = false
+	defer st.changed()
+	if err != nil {
+		return nil, diskFault(st.dir, err)
+	}
+	st.index.insert(entry{start: start, bytes: w.mkv.Size(), state: Writing})
+	st.use(start).writer = w
+	return w, nil
+}
+
+// reserve makes sure that a segment may be created, and the only one of its stream.
+func (s *Store) reserve(streamName string, start int64) (*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.readOnly {
@@ -48,27 +70,37 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	if st.deleting {
 		return nil, fmt.Errorf("%w: %w", ErrPaused, health.SystemFault("deleting", nil, "The media of this stream is being deleted."))
 	}
-	if last := max(st.highest, st.index.lastEnd()); start <= last {
+	if st.creating || start <= st.newest() {
 		return nil, fmt.Errorf("a segment at %s of stream %s: %w", stamp(start), streamName, ErrOverlap)
 	}
+	st.creating = true
+	return st, nil
+}
+
+// create makes the file with its header, durably.
+func (w *Writer) create() error {
+	st := w.stream
 	if err := st.makeDirectory(); err != nil {
-		return nil, diskFault(st.dir, err)
+		return err
 	}
-	path := filepath.Join(st.dir, writingName(start))
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
+	path := filepath.Join(st.dir, writingName(w.key.Start))
+	f, err := st.files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
 	if err != nil {
-		return nil, diskFault(st.dir, err)
+		return err
 	}
-	w := &Writer{store: s, stream: st, key: Key{Stream: streamName, Start: start}, header: h, file: file}
-	if w.mkv, err = mkv.NewWriter(file, h, mkv.WriterOptions{}); err != nil {
-		_ = file.Close()
-		_ = os.Remove(path)
-		return nil, diskFault(st.dir, err)
+	if w.mkv, err = mkv.NewWriter(f, w.header, mkv.WriterOptions{}); err == nil {
+		err = f.Sync()
 	}
-	w.unsynced = true
-	st.index.insert(entry{start: start, bytes: w.mkv.Size(), state: Writing})
-	st.use(start).writer = w
-	return w, nil
+	if err == nil {
+		err = st.sync()
+	}
+	if err != nil {
+		_ = f.Close()
+		_ = st.files.Remove(path)
+		return err
+	}
+	w.file = f
+	return nil
 }
 
 // Key identifies the segment.
@@ -119,20 +151,25 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 	return f, nil
 }
 
-// Flush writes what is gathered of the open fragment, so that the next sync saves it from a power cut.
+// Flush writes what is gathered of the open fragment and has it synced soon, which saves it from
+// a power cut.
 func (w *Writer) Flush() error {
 	if err := w.mkv.Flush(); err != nil {
 		return diskFault(w.stream.dir, err)
 	}
 	w.mu.Lock()
-	w.unsynced = true
+	w.unsynced, w.urgent = true, true
 	w.mu.Unlock()
+	select {
+	case w.store.flushed <- struct{}{}:
+	default:
+	}
 	return nil
 }
 
 // Seal ends the open fragment, finishes and syncs the file and renames it to sealed. A segment
-// without a frame is removed. When the disk fails, what is on it is left for Recover at the next
-// attempt; the segment is no longer being written in any case.
+// without a frame is removed. When the disk fails, what is on it is finished by Run, as soon as
+// the disk serves again; the segment is no longer being written in any case.
 func (w *Writer) Seal() error {
 	w.mu.Lock()
 	if w.done {
@@ -140,50 +177,22 @@ func (w *Writer) Seal() error {
 		return ErrClosed
 	}
 	w.mu.Unlock()
-	err := w.finish()
-	if err = w.sealed(err); err == nil {
-		err = syncDirectory(w.stream.dir)
-	}
-	return diskFault(w.stream.dir, err)
-}
-
-// sealed takes the segment out of writing; finishErr says whether the file could be finished.
-func (w *Writer) sealed(finishErr error) error {
-	s, st := w.store, w.stream
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	finishErr := w.finish()
+	closeErr := w.file.Close()
 	w.mu.Lock()
 	w.done = true
 	empty := len(w.fragments) == 0
 	w.mu.Unlock()
-	st.use(w.key.Start).writer = nil
-	defer st.unuse(w.key.Start)
-	defer st.changed()
-	closeErr := w.file.Close()
-	i, found := st.index.find(w.key.Start)
-	if !found {
-		return notFound(w.key)
-	}
+	var err error
 	switch {
 	case finishErr != nil:
-		// Repair what there is as after a crash. If even that fails now, it is tried when the store
-		// is opened again: the media is out of sight until then, but not lost.
-		st.index.remove(i)
-		if e, err := s.recoverFile(st, w.key.Start); err == nil {
-			st.index.insert(e)
-		}
-		return finishErr
+		err = w.giveUp(finishErr)
 	case empty:
-		st.index.remove(i)
-		return errors.Join(closeErr, os.Remove(filepath.Join(st.dir, writingName(w.key.Start))))
+		err = errors.Join(closeErr, w.discard())
+	default:
+		err = errors.Join(closeErr, w.sealed())
 	}
-	e := st.index.entries[i]
-	e.state, e.bytes = Sealed, w.mkv.Size()
-	if err := errors.Join(closeErr, st.rename(writingName(e.start), e.name())); err != nil {
-		return err
-	}
-	st.index.replace(i, e)
-	return nil
+	return diskFault(w.stream.dir, err)
 }
 
 // finish brings the file into its final form and syncs it.
@@ -198,23 +207,92 @@ func (w *Writer) finish() error {
 	return w.file.Sync()
 }
 
-// sync makes what was written durable, and at the first time the file's name.
-func (w *Writer) sync() error {
+// sealed gives the finished file its name.
+func (w *Writer) sealed() error {
+	s, st := w.store, w.stream
+	err := func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		defer w.leave()
+		i, ok := st.index.find(w.key.Start)
+		if !ok {
+			return notFound(w.key)
+		}
+		e := st.index.entries[i]
+		e.state, e.bytes = Sealed, w.mkv.Size()
+		if err := st.rename(writingName(e.start), e.name()); err != nil {
+			st.breakOff(i)
+			return err
+		}
+		st.index.replace(i, e)
+		return nil
+	}()
+	if err != nil {
+		return err
+	}
+	return st.sync()
+}
+
+// discard removes a segment without a frame.
+func (w *Writer) discard() error {
+	s, st := w.store, w.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer w.leave()
+	if i, ok := st.index.find(w.key.Start); ok {
+		st.index.remove(i)
+	}
+	return st.files.Remove(filepath.Join(st.dir, writingName(w.key.Start)))
+}
+
+// giveUp leaves a file that could not be finished: it is repaired as after a crash.
+func (w *Writer) giveUp(why error) error {
+	s, st := w.store, w.stream
+	s.mu.Lock()
+	if i, ok := st.index.find(w.key.Start); ok {
+		st.breakOff(i)
+	}
+	w.leave()
+	s.mu.Unlock()
+	_ = s.mendBroken() // Run tries again
+	return why
+}
+
+// leave says that the segment is no longer being written. Call with the store's mu held.
+func (w *Writer) leave() {
+	w.stream.use(w.key.Start).writer = nil
+	w.stream.unuse(w.key.Start)
+	w.stream.changed()
+}
+
+// breakOff takes a segment out of sight until it is mended. Call with mu held.
+func (st *stream) breakOff(i int) {
+	e := st.index.entries[i]
+	st.highest = max(st.highest, e.end()) // nothing may overlap it when it comes back
+	st.index.remove(i)
+	st.broken = append(st.broken, e.start)
+}
+
+// sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing
+// waits longer than interval.
+func (w *Writer) sync(interval time.Duration) error {
 	w.mu.Lock()
-	if w.done || !w.unsynced {
+	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
+	if w.done || !due {
 		w.mu.Unlock()
 		return nil
 	}
-	w.unsynced = false
-	named := w.named
-	w.named = true
+	w.unsynced, w.urgent = false, false
+	w.synced = time.Now()
 	w.mu.Unlock()
 	err := w.file.Sync()
-	if err == nil && !named {
-		err = syncDirectory(w.stream.dir)
-	}
 	if errors.Is(err, os.ErrClosed) {
 		return nil // sealed in between, and thereby synced
+	}
+	if err != nil {
+		w.mu.Lock()
+		w.unsynced = true
+		w.mu.Unlock()
 	}
 	return err
 }
@@ -232,11 +310,12 @@ func (st *stream) makeDirectory() error {
 	if _, err := os.Stat(marker); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(st.dir, directoryMode); err != nil {
+	if err := st.files.MkdirAll(st.dir, directoryMode); err != nil {
 		return err
 	}
-	if err := st.writeMarker(); err != nil {
+	// The directory first: a marker whose directory is lost says nothing.
+	if err := st.files.SyncDir(filepath.Dir(st.dir)); err != nil {
 		return err
 	}
-	return syncDirectory(filepath.Dir(st.dir))
+	return st.writeMarker()
 }

@@ -1,0 +1,599 @@
+package segment
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+// journal notes what a store does to its files, in order, so that a test can work out what a power
+// cut at any moment leaves on the disk.
+type journal struct {
+	osFiles
+	root   string
+	events []event
+	ids    map[string]int // of the file that has that name now
+	count  int
+}
+
+// event is one operation, or a promise that holds from then on.
+type event struct {
+	op   operation
+	id   int    // of a file
+	name string // its name from now on, relative to root; "" when it is removed; a directory for opMkdir and opSyncDir
+	off  int64
+	data []byte
+	size int64
+	fact *fact
+}
+
+type operation uint8
+
+const (
+	opWrite operation = iota
+	opTruncate
+	opSync
+	opName
+	opMkdir
+	opSyncDir
+	opFact
+)
+
+// fact is what the test knows of the media at a moment.
+type fact struct {
+	kind     string
+	key      Key
+	fragment mkv.Fragment
+	data     []byte
+	file     int
+	end      int64
+}
+
+func newJournal(root string) *journal { return &journal{root: root, ids: make(map[string]int)} }
+
+func (j *journal) relative(name string) string {
+	rel, err := filepath.Rel(j.root, name)
+	if err != nil {
+		panic(err)
+	}
+	return rel
+}
+
+func (j *journal) note(e event) { j.events = append(j.events, e) }
+
+// journaled is an open file of a journal.
+type journaled struct {
+	*os.File
+	j   *journal
+	id  int
+	end int64 // where Write writes
+}
+
+func (j *journal) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
+	f, err := os.OpenFile(name, flag, mode)
+	if err != nil {
+		return nil, err
+	}
+	rel := j.relative(name)
+	id, known := j.ids[rel]
+	if !known {
+		j.count++
+		id = j.count
+		j.ids[rel] = id
+		j.note(event{op: opName, id: id, name: rel})
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if flag&os.O_TRUNC != 0 {
+		j.note(event{op: opTruncate, id: id})
+	}
+	return &journaled{File: f, j: j, id: id, end: info.Size()}, nil
+}
+
+func (f *journaled) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.j.note(event{op: opWrite, id: f.id, off: f.end, data: bytes.Clone(p[:n])})
+	f.end += int64(n)
+	return n, err
+}
+
+func (f *journaled) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	f.j.note(event{op: opWrite, id: f.id, off: off, data: bytes.Clone(p[:n])})
+	return n, err
+}
+
+func (f *journaled) Truncate(size int64) error {
+	f.j.note(event{op: opTruncate, id: f.id, size: size})
+	return f.File.Truncate(size)
+}
+
+func (f *journaled) Sync() error {
+	f.j.note(event{op: opSync, id: f.id})
+	return nil
+}
+
+func (j *journal) MkdirAll(dir string, mode fs.FileMode) error {
+	j.note(event{op: opMkdir, name: j.relative(dir)})
+	return os.MkdirAll(dir, mode)
+}
+
+func (j *journal) Rename(from, to string) error {
+	err := os.Rename(from, to)
+	if err == nil {
+		f, t := j.relative(from), j.relative(to)
+		if old, ok := j.ids[t]; ok {
+			j.note(event{op: opName, id: old})
+		}
+		j.ids[t] = j.ids[f]
+		delete(j.ids, f)
+		j.note(event{op: opName, id: j.ids[t], name: t})
+	}
+	return err
+}
+
+func (j *journal) Remove(name string) error {
+	err := os.Remove(name)
+	if rel := j.relative(name); err == nil {
+		j.note(event{op: opName, id: j.ids[rel]})
+		delete(j.ids, rel)
+	}
+	return err
+}
+
+func (j *journal) SyncDir(dir string) error {
+	j.note(event{op: opSyncDir, name: j.relative(dir)})
+	return nil
+}
+
+// adopt takes what lies in the directory as durable.
+func (j *journal) adopt(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(j.root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == j.root {
+			return err
+		}
+		rel := j.relative(path)
+		if d.IsDir() {
+			j.note(event{op: opMkdir, name: rel})
+			j.note(event{op: opSyncDir, name: filepath.Dir(rel)})
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		j.count++
+		j.ids[rel] = j.count
+		j.note(event{op: opName, id: j.count, name: rel})
+		j.note(event{op: opWrite, id: j.count, data: data})
+		j.note(event{op: opSync, id: j.count})
+		j.note(event{op: opSyncDir, name: filepath.Dir(rel)})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cut writes to a new directory what a power cut after the first n events can leave: what was
+// synced is there; of all else each write is there, is not, or is torn at a sector; each file has
+// any of the names that it had since its directory was synced.
+func (j *journal) cut(t *testing.T, n int, random *rand.Rand) string {
+	t.Helper()
+	synced := make(map[int]int)       // last sync of a file
+	syncedDir := make(map[string]int) // and of a directory
+	names := make(map[int][]int)      // events by file
+	directories := map[string]bool{".": true}
+	for i, e := range j.events[:n] {
+		switch e.op {
+		case opSync:
+			synced[e.id] = i
+		case opSyncDir:
+			syncedDir[e.name] = i
+		case opName:
+			names[e.id] = append(names[e.id], i)
+		}
+	}
+	for i, e := range j.events[:n] {
+		if e.op == opMkdir && (syncedDir[filepath.Dir(e.name)] > i || random.IntN(2) == 0) {
+			directories[e.name] = true
+		}
+	}
+	to := t.TempDir()
+	for dir := range directories {
+		if err := os.MkdirAll(filepath.Join(to, dir), 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Who has a name: the file that got it last.
+	holder := make(map[string]int)
+	since := make(map[string]int)
+	for id, events := range names {
+		durable := -1
+		for at, i := range events {
+			name := j.events[i].name
+			if name == "" && at > 0 {
+				name = j.events[events[at-1]].name // removed from there
+			}
+			if last, ok := syncedDir[filepath.Dir(name)]; ok && last > i {
+				durable = at
+			}
+		}
+		at := durable + random.IntN(len(events)-durable)
+		if at < 0 {
+			continue // never was
+		}
+		if name := j.events[events[at]].name; name != "" && directories[filepath.Dir(name)] && (holder[name] == 0 || since[name] < events[at]) {
+			holder[name], since[name] = id, events[at]
+		}
+	}
+	for name, id := range holder {
+		if err := os.WriteFile(filepath.Join(to, name), j.content(n, id, synced, random), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+const sector = 512
+
+func (j *journal) content(n, id int, synced map[int]int, random *rand.Rand) []byte {
+	last, wasSynced := synced[id]
+	var data []byte
+	put := func(off int64, p []byte) {
+		if grow := off + int64(len(p)) - int64(len(data)); grow > 0 {
+			data = append(data, make([]byte, grow)...)
+		}
+		copy(data[off:], p)
+	}
+	for i, e := range j.events[:n] {
+		if e.id != id {
+			continue
+		}
+		durable := wasSynced && i < last
+		switch e.op {
+		case opTruncate:
+			if durable || random.IntN(2) == 0 {
+				data = append(data, make([]byte, max(0, e.size-int64(len(data))))...)[:e.size]
+			}
+		case opWrite:
+			fate := random.IntN(4)
+			switch {
+			case durable || fate == 0:
+				put(e.off, e.data)
+			case fate == 1: // lost
+			case fate == 2: // the size without the data
+				put(e.off+int64(len(e.data)), nil)
+			default: // some of its sectors
+				for from := int64(0); from < int64(len(e.data)); {
+					to := min(int64(len(e.data)), (e.off+from)/sector*sector+sector-e.off)
+					if random.IntN(2) == 0 {
+						put(e.off+from, e.data[from:to])
+					}
+					from = to
+				}
+			}
+		}
+	}
+	return data
+}
+
+// story records, uploads and deletes on a journal, and notes facts.
+type story struct {
+	t *testing.T
+	j *journal
+	s *Store
+}
+
+func (y *story) fact(f fact) { y.j.note(event{op: opFact, fact: &f}) }
+
+func (y *story) open() {
+	y.t.Helper()
+	var err error
+	if y.s, err = Open(Options{Dir: y.j.root, files: y.j}); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// fragment records one fragment of a second in pieces, some of which are flushed and synced.
+func (y *story) fragment(w *Writer, i int, flush bool) mkv.Fragment {
+	y.t.Helper()
+	at := time.Duration(i) * time.Second
+	err := w.BeginFragment(at, true)
+	for frame := range 5 {
+		err = errors.Join(err, w.WriteFrame(1, at+time.Duration(frame)*200*time.Millisecond, frame == 0, [][]byte{payload(i*25 + frame)}))
+		if flush && frame == 2 {
+			err = errors.Join(err, w.Flush(), w.sync(0))
+		}
+	}
+	f, endErr := w.EndFragment()
+	if err := errors.Join(err, endErr); err != nil {
+		y.t.Fatal(err)
+	}
+	path := filepath.Join(w.stream.dir, writingName(w.key.Start))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	y.fact(fact{
+		kind: "fragment", key: w.key, fragment: f, data: data[f.Offset+clusterHead : f.Offset+f.Size],
+		file: y.j.ids[y.j.relative(path)], end: w.key.Start + f.Last.Milliseconds(),
+	})
+	return f
+}
+
+// clusterHead is what finishing a file may change of a cluster.
+const clusterHead = mkv.ClusterHeadSize
+
+func (y *story) record(stream string, start time.Time, fragments int) Key {
+	y.t.Helper()
+	w, err := y.s.Create(stream, headerAt(start))
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	for i := range fragments {
+		y.fragment(w, i, i%2 == 1)
+		if i%3 == 2 {
+			if err := w.sync(0); err != nil {
+				y.t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Seal(); err != nil {
+		y.t.Fatal(err)
+	}
+	return w.key
+}
+
+func (y *story) persist(k Key, f mkv.Fragment) {
+	y.t.Helper()
+	y.fact(fact{kind: "noting", key: k, fragment: f})
+	if err := y.s.MarkPersisted(k, f); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+func (y *story) syncProgress(k Key, list ...mkv.Fragment) {
+	y.t.Helper()
+	if err := y.s.SyncProgress(); err != nil {
+		y.t.Fatal(err)
+	}
+	for _, f := range list {
+		y.fact(fact{kind: "persisted", key: k, fragment: f})
+	}
+}
+
+func (y *story) upload(k Key) {
+	y.t.Helper()
+	y.fact(fact{kind: "uploading", key: k})
+	if err := y.s.MarkUploaded(k); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+func (y *story) delete(k Key) {
+	y.t.Helper()
+	y.fact(fact{kind: "deleting", key: k})
+	if err := y.s.Delete(k); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// tell is a day of a store in small.
+func (y *story) tell() {
+	y.t.Helper()
+	y.open()
+	at := func(minute int) time.Time { return begin.Add(time.Duration(minute) * time.Minute) }
+	first := y.record("door", at(0), 5)
+	second := y.record("door", at(1), 2)
+	y.record("yard", at(0), 3)
+	list := fragmentsOf(y.t, y.s, first)
+	for i, f := range list {
+		y.persist(first, f)
+		if i == 2 {
+			y.syncProgress(first, list[:3]...)
+		}
+	}
+	y.syncProgress(first, list...)
+	y.upload(first)
+	y.persist(second, fragmentsOf(y.t, y.s, second)[0])
+	y.syncProgress(second, fragmentsOf(y.t, y.s, second)[0])
+	y.delete(first)
+	y.delete(second) // the newest: only the marker remembers the stream's time
+	w, err := y.s.Create("door", headerAt(at(2)))
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	y.fragment(w, 0, false)
+	y.fragment(w, 1, true)
+	if err := w.sync(0); err != nil {
+		y.t.Fatal(err)
+	}
+	f := y.fragment(w, 2, true)
+	y.persist(w.key, f)
+	y.fragment(w, 3, false)
+	if err := w.Seal(); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// promised is what must be there after a power cut after n events.
+type promised struct {
+	fragments map[Key][]*fact
+	persisted map[Key][]mkv.Fragment
+	noting    map[Key]int
+	uploading map[Key]bool
+	end       map[string]int64 // newest durable producer time by stream
+}
+
+func (j *journal) promises(n int) promised {
+	p := promised{
+		fragments: make(map[Key][]*fact), persisted: make(map[Key][]mkv.Fragment), noting: make(map[Key]int),
+		uploading: make(map[Key]bool), end: make(map[string]int64),
+	}
+	lastSync := make(map[int]int)
+	for i, e := range j.events[:n] {
+		if e.op == opSync {
+			lastSync[e.id] = i
+		}
+	}
+	for i, e := range j.events[:n] {
+		if e.op != opFact {
+			continue
+		}
+		switch f := e.fact; f.kind {
+		case "fragment":
+			if lastSync[f.file] > i {
+				p.fragments[f.key] = append(p.fragments[f.key], f)
+				p.end[f.key.Stream] = max(p.end[f.key.Stream], f.end)
+			}
+		case "persisted":
+			p.persisted[f.key] = append(p.persisted[f.key], f.fragment)
+		case "noting":
+			p.noting[f.key]++
+		case "uploading":
+			p.uploading[f.key] = true
+		case "deleting":
+			delete(p.fragments, f.key)
+			delete(p.persisted, f.key)
+		}
+	}
+	return p
+}
+
+// check opens what a power cut left and holds it against the promises.
+func (p promised) check(t *testing.T, dir string, files fileSystem) {
+	t.Helper()
+	s, err := Open(Options{Dir: dir, files: files})
+	if err != nil {
+		t.Errorf("recovery: %v", err)
+		return
+	}
+	defer func() { _ = s.Close() }()
+	for k, facts := range p.fragments {
+		r, err := s.OpenSegment(k)
+		if err != nil {
+			t.Errorf("a synced segment is gone: %v", err)
+			continue
+		}
+		list, finished, err := r.Fragments()
+		if err != nil || !finished {
+			t.Errorf("%v: finished %v, %v", k, finished, err)
+		}
+		for _, f := range facts {
+			if !holds(r, list, f) {
+				t.Errorf("%s %s: the synced fragment at %s is lost; there are %v", k.Stream, stamp(k.Start), f.fragment.Start, list)
+			}
+		}
+		_ = r.Close()
+	}
+	for k, list := range p.persisted {
+		for _, f := range list {
+			if !s.Done(k, f.Start) {
+				t.Errorf("%s %s: the synced note of %s is lost", k.Stream, stamp(k.Start), f.Start)
+			}
+		}
+	}
+	for stream, end := range p.end {
+		if got := s.LastEnd(stream); got.UnixMilli() < end {
+			t.Errorf("%s: time went back to %s, media ends %s", stream, got, time.UnixMilli(end).UTC())
+		}
+	}
+	for _, stream := range s.Streams() {
+		for _, info := range s.Segments(stream, time.Time{}, time.Time{}) {
+			if info.State == Writing || (info.State == Uploaded && !p.uploading[info.Key]) {
+				t.Errorf("%s %s is %s after recovery", stream, stamp(info.Start), info.State)
+			}
+		}
+	}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && (strings.HasSuffix(path, writingSuffix) || d.Name() == quarantineName) {
+			t.Errorf("recovery left %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func holds(r *Reader, list []mkv.Fragment, f *fact) bool {
+	for _, g := range list {
+		if g.Start != f.fragment.Start {
+			continue
+		}
+		data := make([]byte, g.Size-clusterHead)
+		_, err := r.ReadAt(data, g.Offset+clusterHead)
+		return err == nil && bytes.Equal(data, f.data)
+	}
+	return false
+}
+
+// unsyncedFiles is the disk without waiting for it.
+type unsyncedFiles struct{ osFiles }
+
+func (unsyncedFiles) SyncDir(string) error { return nil }
+
+func (u unsyncedFiles) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
+	f, err := u.osFiles.OpenFile(name, flag, mode)
+	return unsyncedFile{f}, err
+}
+
+type unsyncedFile struct{ file }
+
+func (unsyncedFile) Sync() error { return nil }
+
+func TestPowerCutsAtEveryPointLoseNothingThatWasSynced(t *testing.T) {
+	t.Parallel()
+	y := &story{t: t, j: newJournal(t.TempDir())}
+	y.tell()
+	if err := y.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const variants = 8
+	t.Logf("%d operations, %d power cuts", len(y.j.events), variants*len(y.j.events))
+	for n := range len(y.j.events) + 1 {
+		for v := range variants {
+			random := rand.New(rand.NewPCG(uint64(n), uint64(v)))
+			y.j.promises(n).check(t, y.j.cut(t, n, random), unsyncedFiles{})
+			if t.Failed() {
+				t.Fatalf("power cut after operation %d, variant %d: %+v", n, v, y.j.events[max(0, n-1)].op)
+			}
+		}
+	}
+}
+
+func TestPowerCutsDuringRecoveryLoseNothingMore(t *testing.T) {
+	t.Parallel()
+	y := &story{t: t, j: newJournal(t.TempDir())}
+	y.tell()
+	if err := y.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(60) {
+		random := rand.New(rand.NewPCG(seed, 99))
+		n := random.IntN(len(y.j.events) + 1)
+		recovery := newJournal(y.j.cut(t, n, random))
+		recovery.adopt(t)
+		before := len(recovery.events)
+		s, err := Open(Options{Dir: recovery.root, files: recovery})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = s.Close()
+		for cut := before; cut <= len(recovery.events); cut++ {
+			y.j.promises(n).check(t, recovery.cut(t, cut, random), unsyncedFiles{})
+		}
+		if t.Failed() {
+			t.Fatalf("power cut after operation %d and again in recovery, seed %d", n, seed)
+		}
+	}
+}
