@@ -512,6 +512,14 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 			if info.State == Writing || (info.State == Uploaded && !p.uploading[info.Key]) {
 				t.Errorf("%s %s is %s after recovery", stream, stamp(info.Start), info.State)
 			}
+			if r, err := s.OpenSegment(info.Key); err != nil {
+				t.Errorf("%s %s cannot be opened: %v", stream, stamp(info.Start), err)
+			} else {
+				if m, err := r.container(); err != nil || !m.Complete() {
+					t.Errorf("%s %s is not finished", stream, stamp(info.Start))
+				}
+				_ = r.Close()
+			}
 		}
 	}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
