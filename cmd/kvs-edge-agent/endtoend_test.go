@@ -72,6 +72,7 @@ func TestKilledAtAnyMomentLosesNoCompletedFragment(t *testing.T) {
 	}
 	camera.Unplug()
 	s.startAgent()
+	s.status() // it is up, so that it can be stopped in order
 	inCloud := s.awaitAllInCloud("door", func() (tally, error) { return localFrames(s.recordings()) })
 	// What was in flight at a kill may come twice: the promise is at most 5 s of media for each.
 	if most := kills * 5 * 25; inCloud.repeated() > most {
