@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"go.uber.org/goleak"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+)
+
+// TestADeletionDuringAnUploadLeavesNothing must not be parallel: it looks at all goroutines, and
+// the SDK reads its endpoints from the process's environment.
+func TestADeletionDuringAnUploadLeavesNothing(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	h := newHouse(t)
+	cloud := h.cloud
+	camera := h.camera(fakecam.Options{})
+	h.configure("door", h.secret("door", camera.URL()), always)
+	a := h.agent()
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Run(running) }()
+
+	// The upload stands still in the middle of a segment.
+	if err := cloud.AwaitSyncStatus(ctx, "door", "IN_SYNC"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cloud.Media().AwaitFragments(ctx, "door", 1); err != nil {
+		t.Fatal(err)
+	}
+	stuck := cloud.Media().Faults().Inject("door", media.BlackHoleAt(media.MidFragment))
+	if err := stuck.Await(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	if list := a.store.Segments("door", time.Time{}, time.Time{}); len(list) == 0 {
+		t.Fatal("there is no segment to delete")
+	}
+	if work := streamGoroutines(); work == "" {
+		t.Fatal("the test does not see the goroutines of a stream that runs")
+	}
+
+	if _, err := h.user.DeleteEdgeConfiguration(ctx, &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: aws.String("door")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := cloud.AwaitSyncStatus(ctx, "door", "DELETED"); err != nil {
+		t.Fatal(err)
+	}
+	if names := a.streams.names(); len(names) > 0 {
+		t.Errorf("jobs are left: %v", names)
+	}
+	if left := h.recordings(); len(left) > 0 {
+		t.Errorf("files are left: %v", left)
+	}
+	for _, part := range a.health.Snapshot() {
+		if part.Stream != "" {
+			t.Errorf("the status still has %s of stream %s", part.Job, part.Stream)
+		}
+	}
+	for deadline := time.Now().Add(patience); ; {
+		left := streamGoroutines()
+		if left == "" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("goroutines are left:\n%s", left)
+		}
+		time.Sleep(10 * time.Millisecond) // connections end a moment after their owners
+	}
+
+	stop()
+	if err := <-stopped; err != nil {
+		t.Errorf("the agent ended with %v", err)
+	}
+	stuck.Clear()
+	h.close()
+	goleak.VerifyNone(t, before)
+}
