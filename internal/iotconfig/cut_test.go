@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // configure starts an update of the stream of that name.
@@ -39,7 +40,7 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 	t.Parallel()
 	names := []string{"broker", "control plane", "secrets", "credentials"}
 	for mask := range 1 << len(names) {
-		for mode, cut := range map[string]func(*link){"refused": (*link).cut, "silent": (*link).swallow} {
+		for mode, cut := range map[string]func(*testtools.Link){"refused": (*testtools.Link).Cut, "silent": (*testtools.Link).Swallow} {
 			name := mode
 			for i := range names {
 				if mask>>i&1 == 1 {
@@ -82,7 +83,7 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 				}
 				for i, service := range a.services() {
 					if mask>>i&1 == 1 {
-						service.mend()
+						service.Mend()
 					}
 				}
 				a.awaitSync("later", "IN_SYNC")

@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // account is the local cloud with a link in front of each service of the agent's.
@@ -31,7 +32,7 @@ type account struct {
 	user *kinesisvideo.Client // as the owner of the account
 	env  map[string]string    // of the hub
 
-	broker, controlPlane, secretsManager, credentials *link
+	broker, controlPlane, secretsManager, credentials *testtools.Link
 }
 
 func newAccount(t *testing.T) *account {
@@ -50,8 +51,8 @@ func newAccount(t *testing.T) *account {
 		a.env[v.Name] = v.Value
 	}
 	api := cloud.Endpoint()[len("https://"):]
-	a.broker, a.credentials = newLink(t, cloud.MQTTEndpoint()), newLink(t, cloud.CredentialEndpoint())
-	a.controlPlane, a.secretsManager = newLink(t, api), newLink(t, api)
+	a.broker, a.credentials = testtools.NewLink(t, cloud.MQTTEndpoint()), testtools.NewLink(t, cloud.CredentialEndpoint())
+	a.controlPlane, a.secretsManager = testtools.NewLink(t, api), testtools.NewLink(t, api)
 
 	owner := make(map[string]string)
 	for _, v := range cloud.UserEnv() {
@@ -63,8 +64,8 @@ func newAccount(t *testing.T) *account {
 }
 
 // services are those that can be cut, by bit.
-func (a *account) services() []*link {
-	return []*link{a.broker, a.controlPlane, a.secretsManager, a.credentials}
+func (a *account) services() []*testtools.Link {
+	return []*testtools.Link{a.broker, a.controlPlane, a.secretsManager, a.credentials}
 }
 
 func (a *account) roots() *x509.CertPool {
@@ -95,17 +96,17 @@ func (a *account) hub(dir string) *testHubSource {
 	}
 	device := &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: a.roots(), MinVersion: tls.VersionTLS12}
 	provider, err := iotcreds.New(iotcreds.Options{
-		Endpoint: a.credentials.Addr().String(), RoleAlias: localcloud.RoleAlias, ThingName: testThing, TLS: device,
+		Endpoint: a.credentials.Address(), RoleAlias: localcloud.RoleAlias, ThingName: testThing, TLS: device,
 		Retry: backoff.Policy{Min: 10 * time.Millisecond, Max: 50 * time.Millisecond},
 	})
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	cache := aws.NewCredentialsCache(provider)
-	return newTestHub(a.t, a.broker.Addr().String(), dir, device, func(o *Options) {
+	return newTestHub(a.t, a.broker.Address(), dir, device, func(o *Options) {
 		o.HubDeviceARN = edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)
-		o.KVS = sdkControlPlane{kinesisvideo.NewFromConfig(a.sdk(cache, a.controlPlane.Addr().String()))}
-		o.Secrets = secrets.New(a.sdk(cache, a.secretsManager.Addr().String()))
+		o.KVS = sdkControlPlane{kinesisvideo.NewFromConfig(a.sdk(cache, a.controlPlane.Address()))}
+		o.Secrets = secrets.New(a.sdk(cache, a.secretsManager.Address()))
 		o.Check = func(c edgeconfig.EdgeConfig) error {
 			return c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check))
 		}

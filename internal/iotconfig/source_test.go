@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // online returns a running hub that is connected and at rest: its first listings are done.
@@ -43,8 +44,8 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			t.Parallel()
 			ca := iottest.NewAuthority(t)
 			b := start(t, ca)
-			internet := newLink(t, b.address())
-			hub, cloud := onlineAt(t, internet.Addr().String(), b, ca)
+			internet := testtools.NewLink(t, b.address())
+			hub, cloud := onlineAt(t, internet.Address(), b, ca)
 
 			cloud.send("update", updateOf("cam", 1_700_000_000.123))
 			if s := cloud.awaitSync("cam", Acknowledged); !s.LastUpdatedTime.Equal(time.UnixMilli(1_700_000_000_123)) || s.StreamARN != streamARN("cam") {
@@ -85,14 +86,14 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			})
 
 			// Cut off, and back: listed again, and told what was missed meanwhile.
-			internet.cut()
+			internet.Cut()
 			cloud.awaitAgent("offline")
 			hub.awaitCondition(codeMQTT, "IoT")
 			hub.kvs.set(listedAs(t, "cam", 1_700_000_020, syncing))
 			hub.requestListing()
 			hub.awaitApply("cam") // the listing does not need the broker
 			cloud.send("update", updateOf("cam-3", 1_700_000_021))
-			internet.mend()
+			internet.Mend()
 			cloud.awaitSync("cam", InSync)
 			hub.awaitApply("cam", "cam-3")
 			cloud.awaitSync("cam-3", InSync)
@@ -271,14 +272,14 @@ func TestStatusesMadeOfflineReachTheCloudWithTheNextConnection(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)
 	b := newEmbedded(t, ca)
-	internet := newLink(t, b.address())
-	hub, cloud := onlineAt(t, internet.Addr().String(), b, ca)
-	internet.cut()
+	internet := testtools.NewLink(t, b.address())
+	hub, cloud := onlineAt(t, internet.Address(), b, ca)
+	internet.Cut()
 	hub.awaitCondition(codeMQTT, "IoT")
 	hub.kvs.set(listedAs(t, "a", 1_700_000_000, syncing))
 	hub.requestListing()
 	hub.awaitApply("a")
-	internet.mend()
+	internet.Mend()
 	cloud.awaitSync("a", InSync)
 }
 

@@ -1,5 +1,6 @@
-// Package testtools owns how tests find the programs of other people that they check files
-// with (ffprobe, mkvinfo, gst-launch-1.0). It must not know what they are used for.
+// Package testtools owns what tests need of the world around the agent: the programs of other
+// people that they check files with (ffprobe, mkvinfo, gst-launch-1.0), and a network that breaks.
+// It must not know what they are used for.
 package testtools
 
 import (

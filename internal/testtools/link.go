@@ -1,0 +1,113 @@
+package testtools
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// Link is an internet connection to one service: it passes bytes to the other end until it is cut,
+// or until it swallows everything. Safe for concurrent use.
+type Link struct {
+	listener net.Listener
+	target   string
+	group    sync.WaitGroup
+
+	mu    sync.Mutex
+	mode  linkMode
+	conns map[net.Conn]bool
+}
+
+type linkMode uint8
+
+const (
+	passing linkMode = iota
+	refusing
+	swallowing
+)
+
+// NewLink listens on loopback for connections to target, until the test ends.
+func NewLink(tb testing.TB, target string) *Link {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l := &Link{listener: listener, target: target, conns: make(map[net.Conn]bool)}
+	l.group.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			l.group.Go(func() { l.pass(conn) })
+		}
+	})
+	tb.Cleanup(func() {
+		_ = listener.Close()
+		l.Cut()
+		l.group.Wait()
+	})
+	return l
+}
+
+// Address is host:port to connect to instead of the target.
+func (l *Link) Address() string { return l.listener.Addr().String() }
+
+// Cut ends all connections, and every new one at once.
+func (l *Link) Cut() { l.set(refusing) }
+
+// Swallow ends all connections, takes new ones and answers none, as a firewall that drops.
+func (l *Link) Swallow() { l.set(swallowing) }
+
+// Mend passes new connections again, and ends those that hang.
+func (l *Link) Mend() { l.set(passing) }
+
+func (l *Link) set(mode linkMode) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mode = mode
+	for conn := range l.conns {
+		_ = conn.Close()
+	}
+}
+
+// admit notes a connection and tells what is to become of it.
+func (l *Link) admit(conn net.Conn) linkMode {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns[conn] = true
+	return l.mode
+}
+
+func (l *Link) forget(conn net.Conn) {
+	_ = conn.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, conn)
+}
+
+func (l *Link) pass(near net.Conn) {
+	defer l.forget(near)
+	switch l.admit(near) {
+	case refusing:
+		return
+	case swallowing:
+		_, _ = io.Copy(io.Discard, near)
+		return
+	}
+	far, err := net.Dial("tcp", l.target)
+	if err != nil {
+		return
+	}
+	defer l.forget(far)
+	if l.admit(far) != passing {
+		return
+	}
+	var back sync.WaitGroup
+	back.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() })
+	_, _ = io.Copy(far, near)
+	_ = far.Close()
+	back.Wait()
+}
