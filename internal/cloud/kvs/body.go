@@ -90,7 +90,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if len(b.header) > 0 {
 		n := copy(p, b.header)
 		b.header = b.header[n:]
-		return n, b.wait(n)
+		return b.paced(n)
 	}
 	if b.current != nil && len(b.current.head) == 0 && b.current.left() == 0 {
 		b.current = nil
@@ -126,7 +126,7 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 		n += read
 	}
-	return n, b.wait(n)
+	return b.paced(n)
 }
 
 func (f *fragment) left() int64 {
@@ -134,21 +134,21 @@ func (f *fragment) left() int64 {
 	return f.rest.Size() - at
 }
 
-// wait holds the bytes back until the pace allows them.
-func (b *body) wait(n int) error {
+// paced holds the bytes back until the pace allows them.
+func (b *body) paced(n int) (int, error) {
 	if b.pace == nil {
-		return nil
+		return n, nil
 	}
 	d := b.pace(n)
 	if d <= 0 {
-		return nil
+		return n, nil
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
+		return n, nil
 	case <-b.stopped:
-		return ErrAborted
+		return 0, ErrAborted
 	}
 }

@@ -1,0 +1,287 @@
+package kvs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// dataPlane serves PutMedia with handler.
+func dataPlane(t testing.TB, handler http.HandlerFunc) *Client {
+	t.Helper()
+	var cfg aws.Config
+	_, cfg = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/putMedia" {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			handler(w, r)
+			return
+		}
+		fmt.Fprintf(w, `{"DataEndpoint":%q}`, *cfg.BaseEndpoint)
+	})
+	return New(Options{Config: cfg})
+}
+
+func input(header string) PutMediaInput {
+	return PutMediaInput{Stream: "door", Start: time.UnixMilli(1700000000007), Header: []byte(header)}
+}
+
+func section(s string) *io.SectionReader {
+	return io.NewSectionReader(strings.NewReader(s), 0, int64(len(s)))
+}
+
+func head(c byte) (h [HeadSize]byte) {
+	for i := range h {
+		h[i] = c
+	}
+	return h
+}
+
+func awaitSent(t testing.TB, s *Session) {
+	t.Helper()
+	select {
+	case <-s.Sent():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the fragment is not sent within 10 s")
+	}
+}
+
+func TestASessionSendsHeadsAndFilesAndTakesAcknowledgementsMeanwhile(t *testing.T) {
+	t.Parallel()
+	big := strings.Repeat("0123456789abcdef", 40_000) // 640 kB: several pieces
+	var got bytes.Buffer
+	var header http.Header
+	c := dataPlane(t, func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		if r.ProtoMajor != 1 || r.ContentLength != -1 || r.TransferEncoding[0] != "chunked" {
+			t.Errorf("the request is %s with length %d", r.Proto, r.ContentLength)
+		}
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		_, err := io.CopyN(&got, r.Body, 1)
+		must(t, err)
+		fmt.Fprint(w, `{"EventType":"BUFFERING","FragmentTimecode":7}`)
+		_ = http.NewResponseController(w).Flush()
+		_, err = io.Copy(&got, r.Body)
+		must(t, err)
+		fmt.Fprint(w, `{"EventType":"PERSISTED","FragmentTimecode":7}`)
+	})
+	s, err := c.PutMedia(t.Context(), input("HEAD"))
+	must(t, err)
+	if a := <-s.Acks(); a.EventType != Buffering || a.Timecode != 7 {
+		t.Errorf("got %+v before the end of the body", a)
+	}
+	s.Send(head('x'), section(big))
+	awaitSent(t, s)
+	s.Send(head('y'), section("end"))
+	var last Ack
+	must(t, s.Close(t.Context(), func(a Ack) { last = a }))
+	if last.EventType != Persisted {
+		t.Errorf("the last acknowledgement is %+v", last)
+	}
+	want := "HEAD" + strings.Repeat("x", HeadSize) + big + strings.Repeat("y", HeadSize) + "end"
+	if got.String() != want {
+		t.Errorf("the body has %d bytes and is not what was sent, %d bytes", got.Len(), len(want))
+	}
+	if n := s.BytesSent(); n != int64(len(want)) {
+		t.Errorf("%d bytes are counted, want %d", n, len(want))
+	}
+	for name, want := range map[string]string{
+		headerStream: "door", headerStart: "1700000000.007", headerTimecodes: "ABSOLUTE", headerAcks: "1", "X-Amz-Security-Token": "token",
+	} {
+		if header.Get(name) != want {
+			t.Errorf("%s is %q, want %q", name, header.Get(name), want)
+		}
+	}
+}
+
+func TestAnswersAreNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		header, body, want string
+	}{
+		"x-amzn-ErrorType": {"", `{"Message":"gone"}`, "InvalidEndpointException"},
+		"x-amz-ErrorType":  {"", `{"message":"gone"}`, "InvalidEndpointException"},
+		"X-Other":          {"", `{"__type":"a#InvalidEndpointException","message":"gone"}`, "InvalidEndpointException"},
+		"X-Proxy":          {"", `<html>`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := dataPlane(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set(name, "InvalidEndpointException:http://internal.amazon.com/")
+				w.WriteHeader(http.StatusBadRequest)
+				fmt.Fprint(w, c.body)
+			})
+			_, err := client.PutMedia(t.Context(), input("HEAD"))
+			var answer *RequestError
+			if !errors.As(err, &answer) || answer.Status != 400 || answer.Name != c.want || answer.Stream != "door" {
+				t.Fatalf("got %#v", err)
+			}
+			if c.want != "" && answer.Message != "gone" {
+				t.Errorf("the message is %q", answer.Message)
+			}
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("a secret is in %q", err)
+			}
+		})
+	}
+}
+
+// hijack gives the bare connection.
+func hijack(t testing.TB, w http.ResponseWriter) net.Conn {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	must(t, err)
+	return conn
+}
+
+func TestABrokenConnectionIsNoticedAtOnce(t *testing.T) {
+	t.Parallel()
+	t.Run("before the answer", func(t *testing.T) {
+		t.Parallel()
+		c := dataPlane(t, func(w http.ResponseWriter, _ *http.Request) { _ = hijack(t, w).Close() })
+		start := time.Now()
+		_, err := c.PutMedia(t.Context(), input("HEAD"))
+		if took := time.Since(start); err == nil || took > answerTimeout/2 {
+			t.Errorf("got %v after %v", err, took)
+		}
+	})
+	t.Run("while nothing is sent", func(t *testing.T) {
+		t.Parallel()
+		c := dataPlane(t, func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			_ = hijack(t, w).Close()
+		})
+		s, err := c.PutMedia(t.Context(), input("HEAD"))
+		must(t, err)
+		for range s.Acks() {
+		}
+		if s.Err() == nil {
+			t.Error("the end of the connection is no error")
+		}
+		s.Send(head('x'), section("late")) // must not block
+	})
+	t.Run("the answer ends", func(t *testing.T) {
+		t.Parallel()
+		c := dataPlane(t, func(http.ResponseWriter, *http.Request) {})
+		s, err := c.PutMedia(t.Context(), input("HEAD"))
+		must(t, err)
+		for range s.Acks() {
+		}
+		if !errors.Is(s.Err(), ErrEnded) {
+			t.Errorf("got %v, want %v", s.Err(), ErrEnded)
+		}
+	})
+}
+
+// silent answers nothing until the test ends.
+func silent(t testing.TB) *Client {
+	over := make(chan struct{})
+	c := dataPlane(t, func(http.ResponseWriter, *http.Request) { <-over })
+	t.Cleanup(func() { close(over) }) // before the server's end, which waits for it
+	return c
+}
+
+func TestTheOpeningEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	c := silent(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := c.PutMedia(ctx, input("HEAD")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAbortEndsABlackHole(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	defer close(over)
+	c := dataPlane(t, func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		<-over // reads nothing
+	})
+	s, err := c.PutMedia(t.Context(), input("HEAD"))
+	must(t, err)
+	huge := strings.Repeat("x", 32<<20)
+	s.Send(head('x'), section(huge))
+	s.Abort()
+	for range s.Acks() {
+	}
+	if !errors.Is(s.Err(), ErrAborted) {
+		t.Errorf("got %v, want %v", s.Err(), ErrAborted)
+	}
+}
+
+func TestMediaThatCannotBeReadEndsTheSession(t *testing.T) {
+	t.Parallel()
+	c := dataPlane(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	s, err := c.PutMedia(t.Context(), input("HEAD"))
+	must(t, err)
+	s.Send(head('x'), io.NewSectionReader(strings.NewReader("short"), 0, 1000))
+	for range s.Acks() {
+	}
+	var media *MediaError
+	if !errors.As(s.Err(), &media) {
+		t.Errorf("got %v, want a MediaError", s.Err())
+	}
+}
+
+func TestThePaceHoldsBytesBack(t *testing.T) {
+	t.Parallel()
+	c := dataPlane(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	in := input("HEAD")
+	asked := 0
+	in.Pace = func(n int) time.Duration {
+		asked += n
+		return time.Hour
+	}
+	s, err := c.PutMedia(t.Context(), in)
+	must(t, err)
+	s.Send(head('x'), section("media"))
+	s.Abort()
+	for range s.Acks() {
+	}
+	if n := s.BytesSent(); n != 0 || asked != 4 {
+		t.Errorf("%d bytes went, %d were asked for", n, asked)
+	}
+}
+
+// BenchmarkFileToSocket copies fragments of 2 MB from a file to a TLS connection.
+func BenchmarkFileToSocket(b *testing.B) {
+	const size = 2 << 20
+	path := filepath.Join(b.TempDir(), "media")
+	must(b, os.WriteFile(path, make([]byte, size), 0o600))
+	file, err := os.Open(path)
+	must(b, err)
+	defer func() { _ = file.Close() }()
+	c := dataPlane(b, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, make([]byte, 256<<10))
+	})
+	s, err := c.PutMedia(context.Background(), input("HEAD"))
+	must(b, err)
+	b.SetBytes(size)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		s.Send(head('x'), io.NewSectionReader(file, 0, size))
+		awaitSent(b, s)
+	}
+	b.StopTimer()
+	must(b, s.Close(context.Background(), func(Ack) {}))
+}
