@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 )
 
@@ -12,12 +13,17 @@ import (
 func (s *Store) Delete(k Key) error {
 	s.mu.Lock()
 	st := s.streams[k.Stream]
-	var err error
+	s.mu.Unlock()
 	if st == nil {
-		err = notFound(k)
-	} else if i, ok := st.index.find(k.Start); !ok {
-		err = notFound(k)
-	} else {
+		return notFound(k)
+	}
+	if err := s.rememberEnd(st, k.Start); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	i, ok := st.index.find(k.Start)
+	err := notFound(k)
+	if ok {
 		err = s.discard(st, i)
 	}
 	s.mu.Unlock()
@@ -27,25 +33,48 @@ func (s *Store) Delete(k Key) error {
 	return s.removeGarbage(st)
 }
 
+// rememberEnd makes durable how far the stream's time has come, when nothing else would remember
+// it after the deletion of the segment that starts at start.
+func (s *Store) rememberEnd(st *stream, start int64) error {
+	s.mu.Lock()
+	i, ok := st.index.find(start)
+	if !ok || i < len(st.index.entries)-1 {
+		s.mu.Unlock()
+		return nil
+	}
+	highest := st.newest()
+	st.highest = highest
+	known := st.marked == highest
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := st.writeMarker(highest); err != nil {
+		return diskFault(st.dir, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.marked = highest
+	return nil
+}
+
 // discard takes a segment out of the index and gives its file the name of garbage. The name goes
 // first, so that a crash while a large file is being freed leaves garbage and not a segment
-// without its data. Call with mu held.
+// without its data. Call with mu held, after rememberEnd.
 func (s *Store) discard(st *stream, i int) error {
 	e := st.index.entries[i]
 	a := st.active[e.start]
 	if e.state == Writing || (a != nil && (a.leases > 0 || a.writer != nil)) {
 		return fmt.Errorf("segment %s of stream %s: %w", stamp(e.start), st.name, ErrBusy)
 	}
-	if i == len(st.index.entries)-1 && e.end() > st.highest {
-		// Nothing else would remember how far the stream's time has come.
-		st.highest = e.end()
-		if err := st.writeMarker(); err != nil {
+	garbage := finishedName(e.start, int64(e.length), garbageSuffix)
+	if err := st.rename(e.name(), garbage); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
 			return diskFault(st.dir, err)
 		}
-	}
-	garbage := finishedName(e.start, int64(e.length), garbageSuffix)
-	if err := st.rename(e.name(), garbage); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return diskFault(st.dir, err)
+		if err := s.present(); err != nil {
+			return err // the file is not gone, its disk is
+		}
 	}
 	st.index.remove(i)
 	st.garbage = append(st.garbage, garbage, progressName(e.start))
@@ -104,33 +133,42 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 		case <-changes:
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.files.RemoveAll(st.dir); err != nil {
+	if err := s.present(); err != nil {
+		return err
+	}
+	if err := s.files.RemoveAll(st.dir); err != nil { // nobody else touches it: deleting is set
 		return diskFault(st.dir, err)
 	}
+	s.mu.Lock()
 	delete(s.streams, name)
+	s.mu.Unlock()
 	if err := s.files.SyncDir(s.dir); err != nil {
 		return diskFault(s.dir, err)
 	}
 	return nil
 }
 
-// deleteFree deletes all that is not in use and gives the number of those that are.
+// deleteFree deletes all that is not in use and gives the number of those that are. Others get
+// their turn between two segments.
 func (s *Store) deleteFree(st *stream) (left int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := len(st.index.entries) - 1; i >= 0; i-- {
-		err := s.discard(st, i)
-		switch {
+	before := int64(math.MaxInt64)
+	for {
+		s.mu.Lock()
+		i := st.index.at(before) - 1
+		if i < 0 {
+			if st.creating {
+				left++
+			}
+			s.mu.Unlock()
+			return left, nil
+		}
+		before = st.index.entries[i].start
+		s.mu.Unlock()
+		switch err := s.Delete(Key{Stream: st.name, Start: before}); {
 		case errors.Is(err, ErrBusy):
 			left++
-		case err != nil:
+		case err != nil && !errors.Is(err, ErrNotFound):
 			return left, err
 		}
 	}
-	if st.creating {
-		left++
-	}
-	return left, nil
 }

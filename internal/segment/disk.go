@@ -49,6 +49,9 @@ func diskFault(dir string, err error) error {
 
 // DiskFree gives the bytes that the agent may still use of the recording disk, and its size.
 func (s *Store) DiskFree() (free, total uint64, err error) {
+	if err := s.present(); err != nil {
+		return 0, 0, err
+	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.dir, &st); err != nil {
 		return 0, 0, fmt.Errorf("cannot ask for the free space: %w", diskFault(s.dir, err))

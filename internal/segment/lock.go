@@ -16,7 +16,8 @@ const lockName = ".kvs-edge-agent.lock"
 
 // lock takes the recording directory for this process. The lock ends with the process, however it ends.
 func lock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, fileMode)
+	// Not open for writing, so that nothing but a recording keeps the disk from being remounted.
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDONLY, fileMode)
 	if err != nil {
 		return nil, diskFault(dir, err)
 	}
@@ -29,9 +30,7 @@ func lock(dir string) (*os.File, error) {
 			strings.TrimSpace(string(holder)), dir)
 	}
 	if err == nil {
-		if err = f.Truncate(0); err == nil {
-			_, err = fmt.Fprintln(f, os.Getpid())
-		}
+		err = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid()), fileMode)
 	}
 	if err != nil {
 		_ = f.Close()

@@ -14,10 +14,12 @@ type marker struct {
 	LastEnd *int64 `json:"lastEnd,omitempty"`
 }
 
-func (st *stream) writeMarker() error {
+// writeMarker writes the marker with the newest producer time that must outlive its media;
+// math.MinInt64 when there is none.
+func (st *stream) writeMarker(highest int64) error {
 	m := marker{Stream: st.name}
-	if st.highest != math.MinInt64 {
-		m.LastEnd = &st.highest
+	if highest != math.MinInt64 {
+		m.LastEnd = &highest
 	}
 	data, err := json.Marshal(m)
 	if err != nil {

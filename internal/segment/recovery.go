@@ -48,7 +48,7 @@ func (s *Store) loadStream(name string) error {
 	}
 	st := s.stream(mark.Stream)
 	if mark.LastEnd != nil {
-		st.highest = *mark.LastEnd
+		st.highest, st.marked = *mark.LastEnd, *mark.LastEnd
 	}
 	var sideFiles []int64
 	var torn []int64

@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"go.uber.org/zap"
@@ -74,8 +75,14 @@ func (s *Store) mendBroken() error {
 }
 
 func (s *Store) mend(st *stream, start int64) error {
+	if err := s.present(); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		st.broken = append(st.broken, start)
+		return err
+	}
 	e, err := s.recoverFile(st, start)
-	if errors.Is(err, mkv.ErrEmpty) {
+	if errors.Is(err, mkv.ErrEmpty) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	var disk *health.Fault

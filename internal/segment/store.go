@@ -30,6 +30,9 @@ type Options struct {
 	Health *health.Part
 	// FlushInterval is how long Run leaves what was written unsynced. Default DefaultFlushInterval.
 	FlushInterval time.Duration
+	// VolumeMemory is a file on another disk than Dir. It remembers that Dir is a mount point, so that
+	// the disk below is not filled while nothing is mounted. Default: nothing is remembered.
+	VolumeMemory string
 
 	files fileSystem // in tests
 }
@@ -44,6 +47,7 @@ type Store struct {
 	lock     *os.File // nil when read-only
 	files    fileSystem
 	flushed  chan struct{} // a writer wants to be synced
+	volume   string        // the mark of the disk; "" when read-only
 
 	mu      sync.Mutex
 	closed  bool
@@ -57,6 +61,7 @@ type stream struct {
 	files    fileSystem
 	index    index
 	highest  int64 // newest producer time ever, also of media that is gone; math.MinInt64 when none
+	marked   int64 // highest as the marker has it
 	active   map[int64]*active
 	watchers []chan struct{}
 	paused   *health.Fault
@@ -77,6 +82,9 @@ type active struct {
 // with a *health.Fault when another agent has the directory, or when the disk does not serve.
 func Open(o Options) (*Store, error) {
 	s := newStore(o)
+	if err := s.expectVolume(o.VolumeMemory); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(s.dir, directoryMode); err != nil {
 		return nil, diskFault(s.dir, err)
 	}
@@ -85,6 +93,10 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s.lock = held
+	if err := s.claimVolume(o.VolumeMemory); err != nil {
+		_ = held.Close()
+		return nil, err
+	}
 	if err := s.load(); err != nil {
 		_ = held.Close()
 		return nil, err
@@ -250,7 +262,7 @@ func (s *Store) stream(name string) *stream {
 	if st == nil {
 		st = &stream{
 			name: name, dir: filepath.Join(s.dir, directoryOf(name)), files: s.files,
-			highest: math.MinInt64, active: make(map[int64]*active),
+			highest: math.MinInt64, marked: math.MinInt64, active: make(map[int64]*active),
 		}
 		s.streams[name] = st
 	}

@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,9 @@ func (s *Store) reserve(streamName string, start int64) (*stream, error) {
 // create makes the file with its header, durably.
 func (w *Writer) create() error {
 	st := w.stream
+	if err := w.store.present(); err != nil {
+		return err
+	}
 	if err := st.makeDirectory(); err != nil {
 		return err
 	}
@@ -317,5 +321,5 @@ func (st *stream) makeDirectory() error {
 	if err := st.files.SyncDir(filepath.Dir(st.dir)); err != nil {
 		return err
 	}
-	return st.writeMarker()
+	return st.writeMarker(math.MinInt64)
 }

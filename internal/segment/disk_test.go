@@ -1,0 +1,291 @@
+package segment
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// mount mounts a file system for the test, or skips it where that is not allowed.
+func mount(t *testing.T, source, dir, kind string, flags uintptr, data string) {
+	t.Helper()
+	if err := unix.Mount(source, dir, kind, flags, data); err != nil {
+		t.Skipf("this machine does not let the test mount %s: %v", kind, err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+func sentence(err error) string {
+	var f *health.Fault
+	if errors.As(err, &f) {
+		return f.Text
+	}
+	return ""
+}
+
+// fillUp records fragments until the disk refuses one, and gives how many were completed.
+func fillUp(t *testing.T, w *Writer) (completed int, err error) {
+	t.Helper()
+	frame := [][]byte{make([]byte, 100_000)}
+	for i := range 1000 {
+		at := time.Duration(i) * time.Second
+		err = errors.Join(w.BeginFragment(at, true), w.WriteFrame(1, at, true, frame), w.WriteFrame(1, at+time.Second/2, false, frame))
+		if err == nil {
+			_, err = w.EndFragment()
+		}
+		if err != nil {
+			return i, err
+		}
+	}
+	t.Fatal("the disk never got full")
+	return 0, nil
+}
+
+func TestAFullDiskLosesOnlyWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mount(t, "tmpfs", dir, "tmpfs", 0, "size=3m")
+	s := open(t, dir)
+	old := addSegment(t, s, "door", begin, 20)
+	w, err := s.Create("door", headerAt(begin.Add(time.Minute)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	completed, err := fillUp(t, w)
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(sentence(err), "is full") {
+		t.Errorf("the disk is full, and the writer says %v", err)
+	}
+	if err := w.Seal(); err == nil {
+		t.Error("sealing does not tell that the disk failed")
+	}
+	if _, err := s.Create("yard", headerAt(begin)); err == nil {
+		// There was room again after the tail was cut: fine as well.
+		t.Log("a further segment still fits")
+	}
+	if err := s.Delete(old); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.mendBroken(); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(fragmentsOf(t, s, w.Key())); got < completed {
+		t.Errorf("%d fragments are left of %d", got, completed)
+	}
+	addSegment(t, s, "door", begin.Add(time.Hour), 1)
+}
+
+func TestAReadOnlyDiskHealsWithoutARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mount(t, "tmpfs", dir, "tmpfs", 0, "size=8m")
+	s := open(t, dir)
+	k := addSegment(t, s, "door", begin, 3)
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, "size=8m"); err != nil {
+		t.Skipf("cannot remount: %v", err)
+	}
+	_, err := s.Create("door", headerAt(begin.Add(time.Minute)))
+	if !strings.Contains(sentence(err), "read-only") {
+		t.Errorf("recording on a read-only disk says %v", err)
+	}
+	if err := s.Delete(k); !strings.Contains(sentence(err), "read-only") {
+		t.Errorf("deleting on a read-only disk says %v", err)
+	}
+	if got := len(fragmentsOf(t, s, k)); got != 3 {
+		t.Errorf("%d fragments can be read", got)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=8m"); err != nil {
+		t.Fatal(err)
+	}
+	addSegment(t, s, "door", begin.Add(time.Minute), 1)
+	if err := s.Delete(k); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAVanishedDiskIsNeverReplacedByTheOneBelow(t *testing.T) {
+	t.Parallel()
+	disk, dir, memory := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "volume")
+	// A disk of its own, which can be mounted again with what is on it.
+	mount(t, "tmpfs", disk, "tmpfs", 0, "size=8m")
+	mount(t, disk, dir, "", unix.MS_BIND, "")
+	s, err := Open(Options{Dir: dir, VolumeMemory: memory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	k := addSegment(t, s, "door", begin, 3)
+	w, err := s.Create("door", headerAt(begin.Add(time.Minute)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFragments(t, w, 0, 2)
+	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Seal(); err == nil {
+		t.Error("a segment was sealed on a disk that is gone")
+	}
+	for what, try := range map[string]func() error{
+		"recording":                 func() error { _, err := s.Create("door", headerAt(begin.Add(time.Hour))); return err },
+		"deleting":                  func() error { return s.Delete(k) },
+		"asking for the free space": func() error { _, _, err := s.DiskFree(); return err },
+	} {
+		if err := try(); !strings.Contains(sentence(err), "mount") {
+			t.Errorf("%s says %v", what, err)
+		}
+	}
+	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), "not mounted") {
+		t.Errorf("an agent that starts without its disk says %v", err)
+	}
+	if left := files(t, dir); len(left) > 0 {
+		t.Errorf("%v was written to the disk below", left)
+	}
+	mount(t, disk, dir, "", unix.MS_BIND, "")
+	if err := s.mendBroken(); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := len(fragmentsOf(t, s, k)), len(fragmentsOf(t, s, w.Key())); a != 3 || b != 2 {
+		t.Errorf("%d and %d fragments are there again, want 3 and 2", a, b)
+	}
+	addSegment(t, s, "door", begin.Add(time.Hour), 1)
+}
+
+func TestAnEmptyMarkBeginsANewVolume(t *testing.T) {
+	t.Parallel()
+	dir, memory := t.TempDir(), filepath.Join(t.TempDir(), "state", "volume")
+	data := `{"directory":"` + dir + `","volume":"abc","mounted":true}`
+	if err := errors.Join(os.Mkdir(filepath.Dir(memory), 0o750), os.WriteFile(memory, []byte(data), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), volumeName) {
+		t.Errorf("it does not say how to go on: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, volumeName), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(Options{Dir: dir, VolumeMemory: memory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addSegment(t, s, "door", begin, 1)
+	_ = s.Close()
+}
+
+// trouble is a disk that can be told to fail or to hang.
+type trouble struct {
+	unsyncedFiles
+	fail  atomic.Pointer[error]
+	hold  chan struct{} // while open, files with held in their path are not created
+	held  string
+	begun chan struct{}
+}
+
+func (d *trouble) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
+	if d.hold != nil && strings.Contains(name, d.held) && strings.HasSuffix(name, writingSuffix) {
+		d.begun <- struct{}{}
+		<-d.hold
+	}
+	f, err := d.unsyncedFiles.OpenFile(name, flag, mode)
+	return troubled{f, d}, err
+}
+
+type troubled struct {
+	file
+	disk *trouble
+}
+
+func (f troubled) Sync() error {
+	if err := f.disk.fail.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (f troubled) Write(p []byte) (int, error) {
+	if err := f.disk.fail.Load(); err != nil {
+		return 0, *err
+	}
+	return f.file.Write(p)
+}
+
+func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	disk := &trouble{hold: make(chan struct{}), held: "slow", begun: make(chan struct{})}
+	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	created := make(chan error)
+	go func() {
+		w, err := s.Create("slow", headerAt(begin))
+		if err == nil {
+			err = w.Seal()
+		}
+		created <- err
+	}()
+	<-disk.begun
+	// It hangs. All others go on, and a second one of the same stream is told.
+	k := addSegment(t, s, "door", begin, 2)
+	persistAll(t, s, k)
+	if err := s.MarkUploaded(k); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Create("slow", headerAt(begin.Add(time.Minute))); !errors.Is(err, ErrOverlap) {
+		t.Errorf("two segments of a stream at a time: %v", err)
+	}
+	if got := s.Segments("slow", time.Time{}, time.Time{}); len(got) != 0 {
+		t.Errorf("a segment is listed before it is there: %v", got)
+	}
+	close(disk.hold)
+	if err := <-created; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadAndWriteErrorsHealByThemselves(t *testing.T) {
+	t.Parallel()
+	disk := &trouble{}
+	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	w, err := s.Create("door", headerAt(begin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFragments(t, w, 0, 3)
+	var eio error = &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}
+	disk.fail.Store(&eio)
+	if err := w.sync(0); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a failed sync says %v", err)
+	}
+	if err := w.Seal(); !strings.Contains(sentence(err), "read or write errors") {
+		t.Errorf("sealing says %v", err)
+	}
+	if _, err := s.Create("door", headerAt(begin.Add(time.Second))); !errors.Is(err, ErrOverlap) {
+		t.Errorf("what waits to be finished may be overlapped: %v", err)
+	}
+	if err := s.mendBroken(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("finishing on a failing disk says %v", err)
+	}
+	disk.fail.Store(nil)
+	if err := s.mendBroken(); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(fragmentsOf(t, s, w.Key())); got != 3 {
+		t.Errorf("%d fragments", got)
+	}
+	addSegment(t, s, "door", begin.Add(time.Minute), 1)
+}

@@ -1,0 +1,113 @@
+package segment
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// volumeName is the file that marks a volume once used: where it is missing, a disk is not mounted.
+const volumeName = ".kvs-edge-volume"
+
+// remembered is what Options.VolumeMemory holds.
+type remembered struct {
+	Directory string `json:"directory"`
+	Volume    string `json:"volume"`
+	// Mounted says that the directory lay on another disk than the root directory.
+	Mounted bool `json:"mounted"`
+}
+
+// volumeID reads the mark of the volume that the directory lies on now; "" when nobody named it.
+func (s *Store) volumeID() (string, error) {
+	data, err := os.ReadFile(filepath.Join(s.dir, volumeName))
+	return string(bytes.TrimSpace(data)), err
+}
+
+// expectVolume refuses a directory whose disk is not mounted, before anything is written to it.
+func (s *Store) expectVolume(memory string) error {
+	if memory == "" {
+		return nil
+	}
+	var before remembered
+	data, err := os.ReadFile(memory)
+	if err == nil {
+		err = json.Unmarshal(data, &before)
+	}
+	if err != nil || !before.Mounted || before.Directory != absolute(s.dir) {
+		return nil // never used, or on the root disk: there is nothing to be mounted
+	}
+	if _, err := s.volumeID(); errors.Is(err, fs.ErrNotExist) {
+		return health.SystemFault(CodeDisk, err,
+			"The disk that is used for the recording directory %s is not mounted: mount it, or, to begin anew on the present disk, create the empty file %s.",
+			s.dir, filepath.Join(s.dir, volumeName))
+	}
+	return nil
+}
+
+// claimVolume marks the volume and remembers it.
+func (s *Store) claimVolume(memory string) error {
+	id, err := s.volumeID()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return diskFault(s.dir, err)
+	}
+	if id == "" {
+		var random [16]byte
+		_, _ = rand.Read(random[:]) // never fails
+		id = hex.EncodeToString(random[:])
+		if err := writeDurably(s.files, filepath.Join(s.dir, volumeName), []byte(id+"\n")); err != nil {
+			return diskFault(s.dir, err)
+		}
+	}
+	s.volume = id
+	if memory == "" {
+		return nil
+	}
+	data, err := json.Marshal(remembered{Directory: absolute(s.dir), Volume: id, Mounted: device(s.dir) != device("/")})
+	if err != nil {
+		return err
+	}
+	if old, err := os.ReadFile(memory); err == nil && bytes.Equal(old, data) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(memory), directoryMode); err != nil {
+		return diskFault(filepath.Dir(memory), err)
+	}
+	return diskFault(filepath.Dir(memory), writeDurably(osFiles{}, memory, data))
+}
+
+// present fails when the volume is not the one that was opened: its disk was unplugged or
+// unmounted, and what is written now would fill the disk below.
+func (s *Store) present() error {
+	switch id, err := s.volumeID(); {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return diskFault(s.dir, err)
+	case s.volume != "" && id != s.volume:
+		return health.SystemFault(CodeDisk, err, "The disk of the recording directory %s is gone: mount it again; recording goes on by itself then.", s.dir)
+	}
+	return nil
+}
+
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+// device gives the number of the disk that a directory lies on.
+func device(dir string) uint64 {
+	if info, err := os.Stat(dir); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			return uint64(st.Dev)
+		}
+	}
+	return 0
+}
