@@ -164,6 +164,12 @@ func TestOneBrokenStreamNeverDisturbsAnother(t *testing.T) {
 	off.Unplug()
 	s.configure("off", offURL)
 	s.configureSecret("no-secret", "arn:aws:secretsmanager:us-west-2:123456789012:secret:nowhere-AbCdEf")
+	refused, err := s.cloud.PutSecret("refused", `{"MediaURI":"rtsp://127.0.0.1/planted-wrong"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cloud.Faults().RefuseSecret(refused, "AccessDeniedException")
+	s.configureSecret("refused", refused)
 	s.startAgent()
 
 	s.awaitRecorded("good", 50)
@@ -171,7 +177,8 @@ func TestOneBrokenStreamNeverDisturbsAnother(t *testing.T) {
 		"mjpeg":     {"MJPEG", "USER_ERROR"},
 		"locked":    {"password", "USER_ERROR"},
 		"off":       {"", "SYSTEM_ERROR"},
-		"no-secret": {"secret", "USER_ERROR"},
+		"no-secret": {"does not exist", "USER_ERROR"},
+		"refused":   {"may not read the secret", "USER_ERROR"},
 	} {
 		c := s.awaitCondition(stream, want.text)
 		t.Logf("%s: %s %s", stream, c.Class, c.Text)
@@ -200,6 +207,31 @@ func TestOneBrokenStreamNeverDisturbsAnother(t *testing.T) {
 			t.Errorf("the log shows the password %q", planted)
 		}
 	}
+}
+
+func TestARevokedCertificateIsOneSentenceAndRecordingGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	camera := startCamera(t, fakecam.Options{})
+	s.configure("door", camera.URL())
+	s.startAgent()
+	s.awaitRecorded("door", 30)
+	if err := s.cloud.Faults().RevokeCertificate(testThing); err != nil {
+		t.Fatal(err)
+	}
+	s.stopAgent()
+	s.startAgent() // with the last good configuration
+	s.awaitRecorded("door", 30)
+	s.eventually("a sentence about the certificate", func() error {
+		snapshot := s.status()
+		for _, c := range snapshot.Agent {
+			if strings.Contains(c.Text, "certificate") && string(c.Class) == "USER_ERROR" {
+				return nil
+			}
+		}
+		return fmt.Errorf("the agent says %+v", snapshot.Agent)
+	})
+	s.stopAgent()
 }
 
 func TestWrongSettingsAreNamedAtOnceWithExitCode2(t *testing.T) {
