@@ -32,7 +32,6 @@ type session struct {
 	header mkv.Header
 	final  kvs.EventType // ends a fragment's upload
 	drain  bool
-	began  time.Time
 	until  time.Time // no further fragment after it
 
 	flight  []shot // sent, or being written, and not acknowledged; oldest first

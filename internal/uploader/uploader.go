@@ -224,7 +224,7 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	u.o.Health.SetState(stateUploading)
 	now := time.Now()
 	e := &session{
-		u: u, s: s, header: header, final: final, began: now, moved: now, touched: now,
+		u: u, s: s, header: header, final: final, moved: now, touched: now,
 		until: now.Add(u.sessionLife(s, now)), drain: drain,
 	}
 	return e.run(ctx, changes)

@@ -138,6 +138,19 @@ func TestAStallEndsTheSession(t *testing.T) {
 	}
 }
 
+func TestPatienceGrowsUntilASlowServiceGetsThrough(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(1, 4)
+	w.service.Faults().Inject(door, media.Slow(8_000)) // 0.2 s a fragment
+	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 50 * time.Millisecond }))
+	w.expectAll()
+	w.expectUploaded(0)
+	if n := w.number(health.FragmentsSkipped); n != 0 {
+		t.Errorf("%d fragments were skipped, but the service was only slow", n)
+	}
+}
+
 func TestLateAndMissingAcknowledgements(t *testing.T) {
 	t.Parallel()
 	t.Run("late", func(t *testing.T) {
