@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,6 +31,9 @@ import (
 // orphanAge is how long media is kept whose stream is no longer configured: the API's default.
 // Source: KVS API, DeletionConfig, EdgeRetentionInHours.
 const orphanAge = 720 * time.Hour
+
+// volumeMemory is the file of the state directory that remembers the recording disk.
+const volumeMemory = "recording-volume"
 
 // Options are what an Agent needs beside its settings.
 type Options struct {
@@ -67,13 +71,16 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 			a.release()
 		}
 	}()
-	a.store, err = segment.Open(segment.Options{Dir: settings.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore)})
+	a.store, err = segment.Open(segment.Options{
+		Dir: settings.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore),
+		FlushInterval: settings.FlushInterval, VolumeMemory: filepath.Join(settings.StateDirectory, volumeMemory),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", EnvRecordingDirectory, err)
 	}
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
-		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, Health: a.health, Log: a.log,
+		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, MinFree: settings.MinFreeDisk.Of, Health: a.health, Log: a.log,
 	})
 	if err := a.connect(); err != nil {
 		return nil, err
@@ -81,6 +88,12 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	a.collector = &status.Collector{
 		Version: o.Version, Thing: settings.IoT.ThingName, Dir: settings.RecordingDirectory, Started: time.Now(), Now: time.Now,
 		Health: a.health, Store: a.store, Streams: a.streams.infos,
+		Forecast: func(stream string) status.Forecast {
+			if stream == "" {
+				return status.Forecast(a.retention.DiskForecast())
+			}
+			return status.Forecast(a.retention.Forecast(stream))
+		},
 	}
 	a.status, err = status.NewServer(settings.Socket, a.collector.Snapshot, a.log)
 	return a, err

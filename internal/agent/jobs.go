@@ -30,6 +30,7 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 		Refused:         func() { a.source.CameraRefused(spec.secretARN) },
 		Store:           a.store,
 		SegmentDuration: a.settings.SegmentDuration,
+		FlushInterval:   a.settings.FlushInterval,
 		MaxSegmentBytes: spec.maxSegmentBytes,
 		Health:          part,
 		Log:             a.log,

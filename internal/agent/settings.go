@@ -12,6 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // Settings is the agent's configuration from its environment. The names and defaults of AWS's
@@ -32,6 +35,10 @@ type Settings struct {
 	Socket string
 	// SegmentDuration is when a segment file ends, at the next keyframe.
 	SegmentDuration time.Duration
+	// FlushInterval is how much of a recording a power cut may take.
+	FlushInterval time.Duration
+	// MinFreeDisk is what must stay free of the recording disk.
+	MinFreeDisk retention.Reserve
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
 	CABundle string
 }
@@ -75,6 +82,8 @@ const (
 	EnvStateDirectory      = "AWS_KVS_EDGE_STATE_DIRECTORY"
 	EnvSocket              = "AWS_KVS_EDGE_SOCKET"
 	EnvSegmentDuration     = "AWS_KVS_EDGE_SEGMENT_DURATION"
+	EnvFlushInterval       = "AWS_KVS_EDGE_FSYNC_INTERVAL"
+	EnvMinFreeDisk         = "AWS_KVS_EDGE_MIN_FREE_DISK"
 	EnvCABundle            = "AWS_CA_BUNDLE"
 	envSystemdStateDir     = "STATE_DIRECTORY"   // systemd.exec(5)
 	envSystemdRuntimeDir   = "RUNTIME_DIRECTORY" // systemd.exec(5)
@@ -86,6 +95,9 @@ const (
 	defaultSegmentDuration = 5 * time.Minute
 	minSegmentDuration     = time.Second
 	maxSegmentDuration     = time.Hour
+	defaultFlushInterval   = segment.DefaultFlushInterval
+	minFlushInterval       = 100 * time.Millisecond
+	maxFlushInterval       = time.Minute
 	socketName             = "agent.sock"
 )
 
@@ -134,6 +146,8 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		StateDirectory:     e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, defaultStateDirectory)),
 		Socket:             e.optional(EnvSocket, ""),
 		SegmentDuration:    e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
+		FlushInterval:      e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
+		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
 		CABundle:           e.optional(EnvCABundle, ""),
 	}
 	if s.Socket == "" {
@@ -265,6 +279,19 @@ func (e *environment) duration(name string, otherwise, least, most time.Duration
 		e.fault("%s is %q, but must be a duration from %s to %s, such as 5m", name, text, least, most)
 	}
 	return d
+}
+
+// reserve is a size or a part of the disk; without one retention's own default holds.
+func (e *environment) reserve(name string) retention.Reserve {
+	text := e.optional(name, "")
+	if text == "" {
+		return retention.Reserve{}
+	}
+	r, err := retention.ParseReserve(text)
+	if err != nil {
+		e.fault("%s: %s", name, err)
+	}
+	return r
 }
 
 // checkFiles finds unreadable files and a key that is not the certificate's, so that a hub says

@@ -66,8 +66,8 @@ func TestDefaultsAreThoseOfAWSsAgent(t *testing.T) {
 	if s.RecordingDirectory != "." || s.Log != (LogSettings{Level: "INFO", Directory: "./log", MaxFileSizeMB: 20, RolloverCount: 10}) || s.CloudWatch {
 		t.Errorf("got %+v", s)
 	}
-	if s.SegmentDuration != 5*time.Minute {
-		t.Errorf("segments of %v", s.SegmentDuration)
+	if s.SegmentDuration != 5*time.Minute || s.FlushInterval != 2*time.Second || s.MinFreeDisk.Of(4e9) != 200e6 {
+		t.Errorf("segments of %v, synced every %v, reserve %v", s.SegmentDuration, s.FlushInterval, s.MinFreeDisk)
 	}
 	if _, err := s.IoT.TLS(); err != nil {
 		t.Error(err)

@@ -38,7 +38,11 @@ func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 			g = k.newGiving(streams, int64(min(need-free, math.MaxInt64)))
 			defer g.stop()
 		}
-		if !g.one() {
+		switch g.one() {
+		case gone:
+		case diskFails:
+			return // said already
+		default:
 			why := health.SystemFault(codeLow, nil,
 				"The disk has %d MB left, %d MB must stay free, and nothing may be deleted: free some space, or lower the streams' limits.", free>>20, need>>20)
 			part.Raise(health.Failed, why)
@@ -97,8 +101,8 @@ func (g *giving) stop() {
 }
 
 // one deletes one segment: an uploaded one as long as any stream has one, since nothing is lost
-// with it; and of the stream that holds the most beyond its share.
-func (g *giving) one() bool {
+// with it; and of the stream that holds the most beyond its share. It gives inUse when there is none.
+func (g *giving) one() outcome {
 	for order := range deletionOrder {
 		for {
 			s := g.most(order)
@@ -110,12 +114,12 @@ func (g *giving) one() bool {
 				s.next[order] = nil
 				continue
 			}
-			if g.keeper.delete(info, "the disk runs low") {
-				return true
+			if result := g.keeper.delete(info, "the disk runs low"); result != inUse {
+				return result
 			}
 		}
 	}
-	return false
+	return inUse
 }
 
 // most gives the stream that holds the most beyond its share, of those that may have something to

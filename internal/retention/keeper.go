@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,23 +47,24 @@ type Options struct {
 	Now func() time.Time
 	// Uptime is a clock that never steps; the two together show steps. Default: since New.
 	Uptime func() time.Duration
+	// Synchronised says whether somebody keeps the wall clock right. Default Synchronised.
+	Synchronised func() bool
 }
-
-// DefaultMinFree is 5 % of the disk, or 1 GiB when that is less.
-func DefaultMinFree(total uint64) uint64 { return min(total/20, 1<<30) }
 
 // Keeper deletes what the policies no longer keep.
 type Keeper struct {
 	o     Options
 	wake  chan struct{}
 	clock plausibility
+	// trusted says whether the last pass deleted by age.
+	trusted atomic.Bool
 
 	mu       sync.Mutex
 	policies map[string]Policy // by stream, guarded by mu
 
 	// Used by Run's goroutine only.
-	paused map[string]string    // streams that may not record, and the code of the reason
-	lost   map[string]time.Time // streams whose media went before its upload, and when last
+	paused map[string][]*health.Fault // streams that may not record, and why
+	lost   map[string]time.Time       // streams whose media went before its upload, and when last
 }
 
 // New makes a Keeper.
@@ -83,9 +85,12 @@ func New(o Options) *Keeper {
 		began := time.Now()
 		o.Uptime = func() time.Duration { return time.Since(began) }
 	}
+	if o.Synchronised == nil {
+		o.Synchronised = Synchronised
+	}
 	return &Keeper{
 		o: o, wake: make(chan struct{}, 1), policies: make(map[string]Policy),
-		paused: make(map[string]string), lost: make(map[string]time.Time),
+		paused: make(map[string][]*health.Fault), lost: make(map[string]time.Time),
 	}
 }
 
@@ -157,7 +162,8 @@ func (k *Keeper) streams() []string {
 func (k *Keeper) pass(ctx context.Context) {
 	now := k.o.Now()
 	streams := k.streams()
-	plausible := k.clock.check(now, k.o.Uptime(), k.newest(streams))
+	plausible := k.clock.check(now, k.o.Uptime(), k.newest(streams), k.o.Synchronised())
+	k.trusted.Store(plausible)
 	k.reportClock(plausible)
 	for _, stream := range streams {
 		if ctx.Err() != nil {
@@ -189,16 +195,28 @@ func (k *Keeper) newest(streams []string) time.Time {
 func (k *Keeper) deleteUploaded(stream string) {
 	// What the service refused exists only here.
 	for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
-		k.delete(s, "it is uploaded")
+		if k.delete(s, "it is uploaded") == diskFails {
+			return
+		}
 	}
 }
 
 func (k *Keeper) deleteOld(stream string, before time.Time) {
-	for s := range k.o.Store.Walk(stream, segment.Finished) {
-		if !s.End.Before(before) {
+	for s := range k.old(stream, before) {
+		if k.delete(s, "it is older than EdgeRetentionInHours") == diskFails {
 			return
 		}
-		k.delete(s, "it is older than EdgeRetentionInHours")
+	}
+}
+
+// old visits what ended before that time. Media recorded while the clock was not set has no age.
+func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
+	return func(yield func(segment.Info) bool) {
+		for s := range k.o.Store.Walk(stream, segment.Finished) {
+			if !s.End.Before(before) || (s.End.After(unsetUntil) && !yield(s)) {
+				return
+			}
+		}
 	}
 }
 
@@ -208,17 +226,10 @@ var deletionOrder = []segment.Kinds{segment.UploadedWhole | segment.UploadedRefu
 // limit keeps a stream within its size.
 func (k *Keeper) limit(stream string, p Policy) {
 	full := func() bool { return p.full(k.o.Store.Usage(stream).Bytes) }
-	if p.OnFull == DeleteOldest && full() {
-		for _, which := range deletionOrder {
-			for s := range k.o.Store.Walk(stream, which) {
-				if !full() {
-					break
-				}
-				k.delete(s, "MaxLocalMediaSizeInMB is reached")
-			}
-		}
+	if p.OnFull == DeleteOldest {
+		k.shrink(stream, full)
 	}
-	if p.OnFull == DenyNew && p.full(k.o.Store.Usage(stream).Bytes) {
+	if p.OnFull == DenyNew && full() {
 		k.pause(stream, health.UserFault(codeFull, nil,
 			"The limit of %d MB is reached and StrategyOnFullSize is DENY_NEW_MEDIA: recording resumes when uploaded media is deleted; raise MaxLocalMediaSizeInMB if that is too late.",
 			p.MaxBytes/1e6))
@@ -227,20 +238,39 @@ func (k *Keeper) limit(stream string, p Policy) {
 	}
 }
 
-// delete removes a segment and accounts for it. It reports whether the segment is gone.
-func (k *Keeper) delete(s segment.Info, why string) bool {
+func (k *Keeper) shrink(stream string, full func() bool) {
+	for _, which := range deletionOrder {
+		for s := range k.o.Store.Walk(stream, which) {
+			if !full() || k.delete(s, "MaxLocalMediaSizeInMB is reached") == diskFails {
+				return
+			}
+		}
+	}
+}
+
+// outcome of a deletion.
+type outcome uint8
+
+const (
+	gone      outcome = iota
+	inUse             // the next pass tries again
+	diskFails         // nothing else can be deleted now either
+)
+
+// delete removes a segment and accounts for it.
+func (k *Keeper) delete(s segment.Info, why string) outcome {
 	err := k.o.Store.Delete(s.Key)
 	switch {
 	case errors.Is(err, segment.ErrNotFound):
-		return true
+		return gone
 	case errors.Is(err, segment.ErrBusy):
-		return false // the next pass
+		return inUse
 	case err != nil:
 		part := k.o.Health.Part(s.Stream, health.JobRetention)
 		if fault := health.FaultOf(err, segment.CodeDisk); part.Raise(health.Degraded, fault) {
 			k.o.Log.Error("cannot delete a segment", zap.String("stream", s.Stream), zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
-		return false
+		return diskFails
 	}
 	part := k.o.Health.Part(s.Stream, health.JobRetention)
 	part.Clear(segment.CodeDisk)
@@ -249,7 +279,7 @@ func (k *Keeper) delete(s segment.Info, why string) bool {
 	fields := []zap.Field{zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes), zap.String("reason", why)}
 	if s.State == segment.Uploaded {
 		k.o.Log.Debug("deleted an uploaded segment", fields...)
-		return true
+		return gone
 	}
 	part.Number(health.DeletedBeforeUpload).Add(1)
 	part.Number(health.DeletedBeforeUploadBy).Add(s.Bytes)
@@ -258,7 +288,7 @@ func (k *Keeper) delete(s segment.Info, why string) bool {
 		"%d segments (%d MB) were deleted before they were uploaded, the last one because %s: check the upload schedule and the network, or give the stream more space.",
 		part.Number(health.DeletedBeforeUpload).Load(), part.Number(health.DeletedBeforeUploadBy).Load()/1e6, why))
 	k.lost[s.Stream] = k.o.Now()
-	return true
+	return gone
 }
 
 // rememberLoss is how long status tells of a loss after the last one.
@@ -279,22 +309,34 @@ const (
 	codeClock = "clock"
 )
 
-// pause ends the recording of a stream with its present segment.
+// pause ends the recording of a stream with its present segment. There may be several reasons;
+// the store tells the latest.
 func (k *Keeper) pause(stream string, why *health.Fault) {
 	k.o.Store.Pause(stream, why)
 	if k.o.Health.Part(stream, health.JobRetention).Raise(health.Failed, why) {
 		k.o.Log.Warn("the stream records no more", zap.String("stream", stream), zap.Error(why))
 	}
-	k.paused[stream] = why.Code
+	k.paused[stream] = append(without(k.paused[stream], why.Code), why)
 }
 
 // resume ends a pause for that reason.
 func (k *Keeper) resume(stream, code string) {
-	if k.paused[stream] != code {
+	before := k.paused[stream]
+	left := without(before, code)
+	if len(left) == len(before) {
+		return
+	}
+	k.o.Health.Part(stream, health.JobRetention).Clear(code)
+	if len(left) > 0 {
+		k.paused[stream] = left
+		k.o.Store.Pause(stream, left[len(left)-1])
 		return
 	}
 	delete(k.paused, stream)
 	k.o.Store.Resume(stream)
-	k.o.Health.Part(stream, health.JobRetention).Clear(code)
 	k.o.Log.Info("the stream may record again", zap.String("stream", stream))
+}
+
+func without(faults []*health.Fault, code string) []*health.Fault {
+	return slices.DeleteFunc(slices.Clone(faults), func(f *health.Fault) bool { return f.Code == code })
 }

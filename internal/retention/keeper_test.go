@@ -23,6 +23,7 @@ type yard struct {
 	now    time.Time
 	uptime time.Duration
 	free   uint64
+	synced bool
 }
 
 // fakeDisk is the store but for the size of the disk.
@@ -51,6 +52,7 @@ func newYard(t *testing.T) *yard {
 	y.keeper = New(Options{
 		Store: fakeDisk{store, y}, Health: y.health, MinFree: func(uint64) uint64 { return 1 << 20 },
 		Now: func() time.Time { return y.now }, Uptime: func() time.Duration { return y.uptime },
+		Synchronised: func() bool { return y.synced },
 	})
 	return y
 }
@@ -301,13 +303,17 @@ func TestAClockThatJumpsWipesNothing(t *testing.T) {
 	policy := Policy{MaxAge: 24 * time.Hour}
 	for name, c := range map[string]struct {
 		jump, then time.Duration // the jump, and what passes after it
+		synced     bool
 		want       []int
 	}{
-		"years forward":                    {years, 0, []int{0}},
-		"years forward, half an hour on":   {years, 30 * time.Minute, []int{0}},
-		"years forward, more than an hour": {years, 61 * time.Minute, nil},
-		"back":                             {-years, 0, []int{0}},
-		"a day and a bit":                  {25 * time.Hour, 0, nil},
+		"years forward": {years, 0, true, []int{0}},
+		"years forward, synchronised for half an hour":    {years, 30 * time.Minute, true, []int{0}},
+		"years forward, synchronised for an hour":         {years, 61 * time.Minute, true, nil},
+		"years forward, not synchronised for a long time": {years, 1000 * time.Hour, false, []int{0}},
+		"back":                         {-years, 0, false, []int{0}},
+		"a day and a bit":              {25 * time.Hour, 0, false, nil},
+		"a holiday":                    {20 * 24 * time.Hour, 0, false, []int{0}},
+		"a holiday, and an hour after": {20 * 24 * time.Hour, 61 * time.Minute, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -317,8 +323,11 @@ func TestAClockThatJumpsWipesNothing(t *testing.T) {
 			y.elapse(time.Minute)
 			y.pass()
 			y.now = y.now.Add(c.jump)
+			y.synced = c.synced
 			y.pass()
 			if c.then > 0 {
+				// What is recorded with a wrong clock does not make it right.
+				y.add("yard", y.now.Sub(begin), 100, false)
 				y.elapse(c.then)
 				y.pass()
 			}
@@ -350,4 +359,135 @@ func TestAClockThatJumpsWipesNothing(t *testing.T) {
 			t.Error("status does not tell of the clock")
 		}
 	})
+}
+
+func TestMediaOfAClockThatWasNotSetHasNoAge(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Hour})
+	y.add("door", time.Date(1970, 1, 1, 0, 5, 0, 0, time.UTC).Sub(begin), 100, false)
+	y.add("door", 0, 100, false)
+	y.elapse(2 * time.Hour)
+	y.pass()
+	if got := y.left("door"); len(got) != 1 || got[0] >= 0 {
+		t.Errorf("segments at %v are left", got)
+	}
+}
+
+func TestReserves(t *testing.T) {
+	t.Parallel()
+	const disk = 100e9
+	for text, want := range map[string]uint64{
+		"500MB": 500e6, "2 GiB": 2 << 30, "1.5gb": 1.5e9, "5%": 5e9, "0.5 %": 0.5e9, "1048576B": 1 << 20, "100kB": 100e3, "64KiB": 64 << 10,
+	} {
+		if r, err := ParseReserve(text); err != nil || r.Of(disk) != want {
+			t.Errorf("%q is %d (%v), want %d", text, r.Of(disk), err, want)
+		}
+	}
+	for _, text := range []string{"", "5", "-1GB", "0%", "91%", "NaN%", "GB", "1e30GB", "five GB", "0B"} {
+		if r, err := ParseReserve(text); err == nil {
+			t.Errorf("%q is accepted as %+v", text, r)
+		}
+	}
+	if got := (Reserve{}).Of(disk); got != 1<<30 {
+		t.Errorf("the default is %d", got)
+	}
+	if got := (Reserve{}).Of(4e9); got != 200e6 {
+		t.Errorf("the default on a small disk is %d", got)
+	}
+}
+
+func TestSharesOfTheDisk(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		room         int64
+		limits, want []int64
+	}{
+		{90, []int64{0, 0, 0}, []int64{30, 30, 30}},
+		{90, []int64{0, 10, 0}, []int64{40, 10, 40}},
+		{90, []int64{50, 10, 20}, []int64{50, 10, 20}},
+		{30, []int64{50, 10, 20}, []int64{10, 10, 10}},
+		{0, []int64{0}, []int64{0}},
+		{10, nil, []int64{}},
+	} {
+		if got := shares(c.room, c.limits); !slices.Equal(got, c.want) {
+			t.Errorf("shares of %d with limits %v: %v, want %v", c.room, c.limits, got, c.want)
+		}
+	}
+}
+
+func TestLowDiskTakesWhatIsUploadedFirstAndThenFromThoseBeyondTheirShare(t *testing.T) {
+	t.Parallel()
+	const mb = 1 << 20
+	y := newYard(t)
+	y.keeper.SetPolicy("entitled", Policy{MaxBytes: 8 * mb})
+	y.keeper.SetPolicy("greedy", Policy{MaxBytes: 5 * mb / 2})
+	for i := range 4 {
+		y.add("entitled", time.Duration(i)*time.Minute, mb, i == 3)
+		y.add("greedy", time.Duration(i)*time.Minute, mb/2, false)
+	}
+	y.free = 6*mb + mb/10 // 6 are used, and 1 must stay free
+	y.pass()
+	y.expect("entitled", 0, 60, 120) // the uploaded one, though it is its newest
+	y.expect("greedy", 0, 60, 120, 180)
+	y.free = 5*mb + mb/10 // 4 remain for two streams, of which one holds 3 and the other 2
+	y.pass()
+	y.expect("entitled", 60, 120)
+	y.expect("greedy", 0, 60, 120, 180)
+}
+
+func TestAStreamPausedForTwoReasonsResumesAfterBoth(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
+	k := y.add("door", 0, 1<<20, false)
+	y.free = 0
+	y.pass()
+	y.free = 1 << 40
+	y.pass()
+	if _, ok := y.condition("door", codeLow); ok {
+		t.Error("status still tells of the disk")
+	}
+	if _, ok := y.condition("door", codeFull); !ok {
+		t.Error("status does not tell of the limit any more")
+	}
+	y.upload(k, false)
+	y.pass()
+	y.add("door", time.Minute, 100, false)
+}
+
+func TestForecasts(t *testing.T) {
+	t.Parallel()
+	const mb = 1 << 20
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 32 * mb, MaxAge: 24 * time.Hour})
+	y.health.Part("door", health.JobRecorder).Number(health.BitrateBPS).Set(8 * mb) // a MB a second
+	for i := range 10 {
+		y.add("door", time.Duration(i)*time.Minute, mb, i < 2)
+	}
+	y.pass()
+	f := y.keeper.Forecast("door")
+	// 30 MB may lie there, 10 do.
+	if left := f.FullAt.Sub(y.now); left < 19*time.Second || left > 21*time.Second {
+		t.Errorf("the limit is reached in %s", left)
+	}
+	if want := 30.0 / 86400; f.Days < want*0.99 || f.Days > want*1.01 || f.NextBytes != 0 {
+		t.Errorf("%+v, want %f days", f, want)
+	}
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 6 * mb}) // 5.6 may lie there: 5 go, 2 of them uploaded
+	if f = y.keeper.Forecast("door"); f.NextBytes/mb != 5 || f.NextNotUploaded/mb != 3 || !f.FullAt.Equal(y.now) {
+		t.Errorf("%+v", f)
+	}
+	y.pass()
+	if got := y.store.Usage("door").Segments; got != 5 {
+		t.Errorf("the pass left %d, not what was foretold", got)
+	}
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 40, MaxAge: time.Hour})
+	if f = y.keeper.Forecast("door"); !f.FullAt.IsZero() {
+		t.Errorf("media of an hour never fills the limit: %+v", f)
+	}
+	y.free = 1 << 30
+	if f = y.keeper.DiskForecast(); f.FullAt.Sub(y.now).Round(time.Minute) != 17*time.Minute {
+		t.Errorf("the disk: %+v", f)
+	}
 }

@@ -30,6 +30,8 @@ type Collector struct {
 	Health  *health.Registry
 	Store   Store
 	Streams func() []StreamInfo
+	// Forecast looks ahead for a stream, or for the disk when it is "". Optional.
+	Forecast func(stream string) Forecast
 }
 
 // Snapshot reads everything once. It takes no lock for longer than a copy and never waits for
@@ -55,7 +57,14 @@ func (c *Collector) Snapshot() Snapshot {
 		}
 	}
 	for _, info := range c.Streams() {
-		s.Streams = append(s.Streams, stream(info, parts, c.Store.Usage(info.Name)))
+		st := stream(info, parts, c.Store.Usage(info.Name))
+		if c.Forecast != nil {
+			st.Space.Forecast = c.Forecast(info.Name)
+		}
+		s.Streams = append(s.Streams, st)
+	}
+	if c.Forecast != nil {
+		s.Disk.Forecast = c.Forecast("")
 	}
 	s.Verdict = verdict(s)
 	return s

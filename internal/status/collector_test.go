@@ -57,10 +57,17 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	up.SetState("waiting for the cloud")
 	up.Number(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
 	up.Raise(health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
+	c.Forecast = func(stream string) Forecast {
+		if stream == "" {
+			return Forecast{Days: 12.34}
+		}
+		return Forecast{Days: 0.5, NextBytes: 9e6, NextNotUploaded: 4e6}
+	}
 	got := table(t, c.Snapshot())
 	for _, want := range []string{
-		"hub  degraded  version v1  up 5h  disk 40.0 GB free of 100.0 GB",
-		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "1.5 min, 45.0 MB", "95s", "200.0 MB of 800.0 MB (25 %)",
+		"hub  degraded  version v1  up 5h  disk 40.0 GB free of 100.0 GB, holds 12.3 days\n",
+		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "1.5 min, 45.0 MB", "95s", "200.0 MB of 800.0 MB (25 %), holds 12.0 h",
+		"· door retention: the next pass deletes 9.0 MB, of which 4.0 MB are not uploaded.",
 		"! door uploader: The cloud cannot be reached: check the hub's internet connection. (since 90s)",
 	} {
 		if !strings.Contains(got, want) {

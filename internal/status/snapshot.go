@@ -38,6 +38,19 @@ type Disk struct {
 	Directory  string `json:"directory"`
 	FreeBytes  int64  `json:"freeBytes"`
 	TotalBytes int64  `json:"totalBytes"`
+	// Forecast is of all streams together.
+	Forecast Forecast `json:"forecast"`
+}
+
+// Forecast is what becomes of the space when recording goes on as now.
+type Forecast struct {
+	// Days of media that fit at the present bitrate; 0 when nothing is recorded.
+	Days float64 `json:"days"`
+	// FullAt is when the limit will be reached; zero when age or upload deletes before.
+	FullAt time.Time `json:"fullAt,omitzero"`
+	// NextBytes is what the next pass of retention deletes, NextNotUploaded what of it is not uploaded.
+	NextBytes       int64 `json:"nextDeletionBytes"`
+	NextNotUploaded int64 `json:"nextDeletionNotUploadedBytes"`
 }
 
 // Condition is a health condition with the job that raised it.
@@ -95,6 +108,7 @@ type Space struct {
 	LimitBytes          int64     `json:"limitBytes"`
 	Oldest              time.Time `json:"oldest,omitzero"`
 	DeletedBeforeUpload int64     `json:"deletedBeforeUpload"`
+	Forecast            Forecast  `json:"forecast"`
 }
 
 // JobStatus gives a job's class and sentence: the worst condition that is more than information.

@@ -14,8 +14,8 @@ import (
 // each stream, and below them one sentence for everything that wants attention.
 func WriteTable(w io.Writer, s Snapshot) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s  %s  version %s  up %s  disk %s free of %s\n\n",
-		s.Thing, s.Verdict, s.Version, span(s.Time.Sub(s.Started)), size(s.Disk.FreeBytes), size(s.Disk.TotalBytes))
+	fmt.Fprintf(&b, "%s  %s  version %s  up %s  disk %s free of %s%s\n\n",
+		s.Thing, s.Verdict, s.Version, span(s.Time.Sub(s.Started)), size(s.Disk.FreeBytes), size(s.Disk.TotalBytes), fits(s.Disk.Forecast.Days))
 	if len(s.Streams) == 0 {
 		b.WriteString("No stream is configured for this hub yet.\n")
 	} else if err := writeStreams(&b, s); err != nil {
@@ -58,6 +58,13 @@ func writeSentences(w io.Writer, s Snapshot) {
 		for _, c := range st.Conditions {
 			line(st.Name, c.Job, s.Time, c.Condition)
 		}
+		if text := deletions(st); text != "" {
+			if first {
+				fmt.Fprintln(w)
+				first = false
+			}
+			fmt.Fprintf(w, "· %s retention: %s\n", st.Name, text)
+		}
 	}
 }
 
@@ -69,10 +76,32 @@ func backlog(u Uploader) string {
 }
 
 func space(s Space) string {
-	if s.LimitBytes == 0 {
-		return size(s.UsedBytes)
+	text := size(s.UsedBytes)
+	if s.LimitBytes > 0 {
+		text = fmt.Sprintf("%s of %s (%d %%)", text, size(s.LimitBytes), s.UsedBytes*100/s.LimitBytes)
 	}
-	return fmt.Sprintf("%s of %s (%d %%)", size(s.UsedBytes), size(s.LimitBytes), s.UsedBytes*100/s.LimitBytes)
+	return text + fits(s.Forecast.Days)
+}
+
+// fits says for how long the space does.
+func fits(days float64) string {
+	switch {
+	case days <= 0:
+		return ""
+	case days < 1:
+		return fmt.Sprintf(", holds %.1f h", days*24)
+	default:
+		return fmt.Sprintf(", holds %.1f days", days)
+	}
+}
+
+// deletions says what retention is about to delete that is not uploaded.
+func deletions(st Stream) string {
+	f := st.Space.Forecast
+	if f.NextNotUploaded == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the next pass deletes %s, of which %s are not uploaded.", size(f.NextBytes), size(f.NextNotUploaded))
 }
 
 func bitrate(bps int64) string {

@@ -1,0 +1,71 @@
+package retention
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Reserve is what must stay free of the disk. The zero value means DefaultMinFree.
+type Reserve struct {
+	Bytes   uint64
+	Percent float64 // of the disk, when Bytes is 0
+}
+
+// maxReservePercent leaves something to record on.
+const maxReservePercent = 90
+
+// units of a Reserve, the longest name first.
+var units = []struct {
+	name string
+	size float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
+}
+
+// ParseReserve reads a size with its unit, "500MB" or "2 GiB", or a part of the disk, "5%".
+func ParseReserve(text string) (Reserve, error) {
+	text = strings.TrimSpace(text)
+	if number, ok := strings.CutSuffix(text, "%"); ok {
+		percent, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || !(percent > 0 && percent <= maxReservePercent) {
+			return Reserve{}, fmt.Errorf("%q is not a part of the disk from above 0%% to %d%%", text, maxReservePercent)
+		}
+		return Reserve{Percent: percent}, nil
+	}
+	for _, unit := range units {
+		number, ok := cutSuffixFold(text, unit.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || !(n*unit.size >= 1 && n*unit.size <= 1<<60) {
+			break
+		}
+		return Reserve{Bytes: uint64(n * unit.size)}, nil
+	}
+	return Reserve{}, fmt.Errorf("%q is neither a size such as 500MB or 2GiB nor a part of the disk such as 5%%", text)
+}
+
+func cutSuffixFold(s, suffix string) (string, bool) {
+	if i := len(s) - len(suffix); i >= 0 && strings.EqualFold(s[i:], suffix) {
+		return s[:i], true
+	}
+	return s, false
+}
+
+// Of gives the reserve in bytes on a disk of that size.
+func (r Reserve) Of(total uint64) uint64 {
+	switch {
+	case r.Bytes > 0:
+		return r.Bytes
+	case r.Percent > 0:
+		return uint64(float64(total) * r.Percent / 100)
+	default:
+		return DefaultMinFree(total)
+	}
+}
+
+// DefaultMinFree is 5 % of the disk, or 1 GiB when that is less.
+func DefaultMinFree(total uint64) uint64 { return min(total/20, 1<<30) }
