@@ -28,7 +28,8 @@ type Writer struct {
 
 	mu        sync.Mutex     // guards what readers and syncing see
 	fragments []mkv.Fragment // completed
-	done      bool           // sealed: fragments is final
+	sealing   bool           // Seal was called
+	done      bool           // no longer being written, and under its last name: fragments is final
 	unsynced  bool
 	urgent    bool      // flushed, to be synced at once
 	synced    time.Time // when last
@@ -176,15 +177,15 @@ func (w *Writer) Flush() error {
 // the disk serves again; the segment is no longer being written in any case.
 func (w *Writer) Seal() error {
 	w.mu.Lock()
-	if w.done {
+	if w.sealing {
 		w.mu.Unlock()
 		return ErrClosed
 	}
+	w.sealing = true
 	w.mu.Unlock()
 	finishErr := w.finish()
 	closeErr := w.file.Close()
 	w.mu.Lock()
-	w.done = true
 	empty := len(w.fragments) == 0
 	w.mu.Unlock()
 	var err error
@@ -262,8 +263,13 @@ func (w *Writer) giveUp(why error) error {
 	return why
 }
 
-// leave says that the segment is no longer being written. Call with the store's mu held.
+// leave says that the segment is no longer being written. Only after the last rename, or whoever
+// is done with all fragments would give the file another name before it. Call with the store's mu
+// held.
 func (w *Writer) leave() {
+	w.mu.Lock()
+	w.done = true
+	w.mu.Unlock()
 	w.stream.use(w.key.Start).writer = nil
 	w.stream.unuse(w.key.Start)
 	w.stream.changed()
