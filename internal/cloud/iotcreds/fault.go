@@ -40,7 +40,7 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 		direction = "ahead of"
 	}
 	return health.UserFault(CodeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).",
-		skew.Abs().Round(time.Second), direction, p.o.Endpoint)
+		skewText(skew.Abs()), direction, p.o.Endpoint)
 }
 
 // statusFault turns an answer that is not 200 into a sentence.
@@ -151,4 +151,12 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 		}
 	}
 	return nil
+}
+
+// skewText gives minutes, as the Date header has whole seconds and came some time ago.
+func skewText(d time.Duration) string {
+	if d = d.Round(time.Minute); d < time.Hour {
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 }

@@ -302,7 +302,7 @@ func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 			c.Certificates[0] = ca.Issue("x", now.Add(time.Hour), now.Add(2*time.Hour))
 			return c
 		}}, CodeClock, health.UserError, "set the clock"},
-		"clock an hour off": {setup{handler: failing(403, "denied"), at: now.Add(30 * time.Minute)}, CodeClock, health.UserError, "30m"},
+		"clock an hour off": {setup{handler: failing(403, "denied"), at: now.Add(30 * time.Minute)}, CodeClock, health.UserError, "30 min ahead"},
 		"wrong CA":          {setup{handler: good(now.Add(time.Hour)), device: func(*iottest.Authority) *tls.Config { return iottest.NewAuthority(t).Device("x") }}, CodeTrust, health.UserError, "not signed by a CA in AWS_IOT_CA_CERT"},
 		"no such name":      {setup{handler: failing(500, ""), address: "hub.invalid:443"}, CodeNetwork, health.SystemError, "cannot be resolved"},
 		"nobody there":      {setup{handler: failing(500, ""), address: closed.Addr().String()}, CodeNetwork, health.SystemError, "cannot be reached"},
