@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -22,6 +23,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -41,6 +43,8 @@ type Options struct {
 	Log     *zap.Logger
 	// Getenv looks a variable up. The SDK's own variables are read from the process's environment.
 	Getenv func(string) (string, bool)
+	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
+	MetricsInterval time.Duration
 }
 
 // Agent is the whole of a hub's agent.
@@ -55,6 +59,7 @@ type Agent struct {
 	kvs       *kvs.Client
 	streams   *streams
 	source    *iotconfig.Source
+	reporter  *metrics.Reporter // nil unless metrics go to CloudWatch
 	collector *status.Collector
 	status    *status.Server
 }
@@ -123,6 +128,12 @@ func (a *Agent) connect() error {
 		log: a.log, health: a.health, retention: a.retention, media: a.store,
 		record: a.recordJob, upload: a.uploadJob,
 	})
+	if a.settings.CloudWatch {
+		a.reporter = metrics.New(metrics.Options{
+			Thing: a.settings.IoT.ThingName, Sender: cloudwatch.New(awsConfig), Health: a.health, Store: a.store,
+			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
+		})
+	}
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
 		ThingName:    a.settings.IoT.ThingName,
@@ -155,7 +166,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopParts()
 	group, parts := errgroup.WithContext(parts)
-	for _, run := range []func(context.Context) error{a.store.Run, a.retention.Run, a.status.Run, a.source.Run, a.notify} {
+	runs := []func(context.Context) error{a.store.Run, a.retention.Run, a.status.Run, a.source.Run, a.notify}
+	if a.reporter != nil {
+		runs = append(runs, a.reporter.Run)
+	}
+	for _, run := range runs {
 		group.Go(func() error { return run(parts) })
 	}
 	var stopped error
@@ -186,6 +201,16 @@ func (a *Agent) release() {
 			a.log.Error("cannot close the store", zap.Error(err))
 		}
 	}
+}
+
+// metricStreams lists the streams as metrics sees them.
+func (a *Agent) metricStreams() []metrics.Stream {
+	infos := a.streams.infos()
+	list := make([]metrics.Stream, 0, len(infos))
+	for _, info := range infos {
+		list = append(list, metrics.Stream{Name: info.Name, LimitBytes: info.LimitBytes})
+	}
+	return list
 }
 
 // jobStatuses is what DescribeEdgeConfiguration shows of the jobs.

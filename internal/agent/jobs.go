@@ -67,6 +67,9 @@ func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(conte
 			Plan: plan, Clock: a.clock, Log: a.log,
 			Job: func(ctx context.Context) error {
 				err := run(ctx)
+				if errors.Is(context.Cause(ctx), scheduler.ErrWindowClosed) {
+					part.Number(health.WindowsCompleted).Add(1)
+				}
 				if off != "" {
 					part.SetState(off)
 				}
@@ -74,7 +77,7 @@ func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(conte
 			},
 			OnState: func(open bool, next time.Time) {
 				if off = ""; !open {
-					off = "off by schedule" + until(next)
+					off = health.OffBySchedule + until(next)
 					part.SetState(off)
 				}
 			},

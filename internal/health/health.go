@@ -5,6 +5,7 @@ package health
 
 import (
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -280,6 +281,12 @@ func (s PartSnapshot) Worst() (Condition, bool) {
 	}
 	return s.Conditions[0], true
 }
+
+// OffBySchedule begins the state of a job that waits for its window.
+const OffBySchedule = "off by schedule"
+
+// IsOffBySchedule reports whether the job waits for its window.
+func (s PartSnapshot) IsOffBySchedule() bool { return strings.HasPrefix(s.State, OffBySchedule) }
 
 // Number is a counter or a gauge. Its zero value is ready; it never takes a lock.
 type Number struct{ v atomic.Int64 }

@@ -13,6 +13,9 @@ const (
 	FPSMilli        = "fpsMilli"        // frames per 1000 s over the last seconds
 	LastSegmentTime = "lastSegmentTime" // producer time at the end of the last sealed segment
 
+	// Every job with windows.
+	WindowsCompleted = "windowsCompleted" // windows to whose end the job ran
+
 	// Uploader.
 	FragmentsPersisted = "fragmentsPersisted" // fragments acknowledged PERSISTED
 	BytesUploaded      = "bytesUploaded"      // bytes of persisted fragments
@@ -26,4 +29,7 @@ const (
 	BytesDeleted          = "bytesDeleted"
 	DeletedBeforeUpload   = "deletedBeforeUpload"   // segments that had to go although not uploaded
 	DeletedBeforeUploadBy = "deletedBeforeUploadBy" // their bytes
+
+	// Metrics.
+	MetricsDropped = "metricsDropped" // points that CloudWatch never got
 )

@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+)
+
+// TestCloudWatchGetsWhatTheAgentDoes is not parallel: the SDK reads its endpoints from the
+// process's environment.
+func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	h := newHouse(t)
+	h.env[EnvCloudWatchEnabled] = "TRUE"
+	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()), always)
+	locked := h.camera(fakecam.Options{User: "admin", Pass: "right"})
+	h.configure("yard", h.secret("yard", strings.Replace(locked.URL(), "right", "wrong", 1)), always)
+	a, err := New(h.settings(), Options{Version: "test", MetricsInterval: time.Second})
+	must(t, err)
+	running, stop := context.WithCancel(ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Run(running) }()
+	defer func() {
+		stop()
+		must(t, <-stopped)
+	}()
+	for _, want := range []string{
+		"map[ThingName:test-hub] Alive 1",
+		"map[JobType:RecordJob StreamName:door] Running 1",
+		"map[JobType:UploadJob StreamName:door] Running 1",
+		"map[JobType:RecordJob StreamName:yard] FatalError 1",
+		"map[ThingName:test-hub] RecordJobs.RunningJobCount 1",
+		"map[ThingName:test-hub] RecordJobs.UnhealthyJobCount 1",
+		"map[ThingName:test-hub] UploadJobs.HealthyJobCount 2",
+		"map[ThingName:test-hub] RecordJobs.EdgeConfigCount 2",
+		"map[StreamName:door] PercentageSpaceUsed",
+	} {
+		for !h.hasMetric(want) {
+			if backoff.Sleep(ctx, 20*time.Millisecond) != nil {
+				t.Fatalf("CloudWatch did not get %q", want)
+			}
+		}
+	}
+}
+
+func (h *house) hasMetric(want string) bool {
+	for _, p := range h.cloud.Metrics() {
+		if strings.HasPrefix(fmt.Sprintf("%v %s %v", p.Dimensions, p.Name, p.Value), want) {
+			return true
+		}
+	}
+	return false
+}
+
+// onceOpen is a plan with one window, which is open until closed.
+type onceOpen struct{ closed chan struct{} }
+
+func (o onceOpen) At(now time.Time, _ *time.Location) (bool, time.Time) {
+	select {
+	case <-o.closed:
+		return false, time.Time{}
+	default:
+		return true, now.Add(10 * time.Millisecond)
+	}
+}
+
+func TestAWindowThatClosesIsCompletedAndAJobThatStopsIsNot(t *testing.T) {
+	t.Parallel()
+	clock := scheduler.NewClock(scheduler.ClockOptions{})
+	defer clock.Close()
+	a := &Agent{clock: clock, log: zap.NewNop()}
+	part := health.NewRegistry(time.Now).Part("door", health.JobRecorder)
+	ctx, cancel := context.WithCancel(t.Context())
+	plan := onceOpen{closed: make(chan struct{})}
+	runs := make(chan struct{}, 1)
+	run := func(ctx context.Context) error {
+		runs <- struct{}{}
+		<-ctx.Done()
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- a.scheduled(plan, part, run)(ctx) }()
+	<-runs
+	close(plan.closed)
+	for part.Number(health.WindowsCompleted).Load() == 0 {
+		must(t, backoff.Sleep(t.Context(), time.Millisecond))
+	}
+	cancel()
+	must(t, <-done)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	go func() { done <- a.scheduled(scheduler.Always(), part, run)(ctx) }()
+	<-runs
+	cancel()
+	must(t, <-done)
+	if n := part.Number(health.WindowsCompleted).Load(); n != 1 {
+		t.Errorf("%d windows completed, want 1", n)
+	}
+}

@@ -1,0 +1,115 @@
+// Package cloudwatch owns the sending of metrics to Amazon CloudWatch. It must not know what the
+// numbers mean, and keeps nothing: who sends, buffers.
+package cloudwatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// MaxPoints is what one call may hold. Source: CloudWatch quotas, PutMetricData.
+const MaxPoints = 1000
+
+// Timeout bounds one call, with all of the SDK's retries.
+const Timeout = 20 * time.Second
+
+// The codes of the faults.
+const (
+	CodeDenied      = "metrics-denied"
+	CodeRefused     = "metrics-refused" // these points will never be taken; sending them again is in vain
+	CodeUnreachable = "metrics-unreachable"
+)
+
+// Unit is what a value counts.
+type Unit = types.StandardUnit
+
+// The units that the agent uses.
+const (
+	UnitNone  = types.StandardUnitNone
+	UnitCount = types.StandardUnitCount
+)
+
+// Dimension is a name and a value by which CloudWatch tells metrics of one name apart.
+type Dimension struct{ Name, Value string }
+
+// Point is one value at one time.
+type Point struct {
+	Name       string
+	Dimensions []Dimension
+	Unit       Unit
+	Time       time.Time
+	Value      float64
+}
+
+// Client sends points. Safe for concurrent use.
+type Client struct{ api *cloudwatch.Client }
+
+// New returns a Client with the credentials, region and endpoint of cfg.
+func New(cfg aws.Config) *Client { return &Client{api: cloudwatch.NewFromConfig(cfg)} }
+
+// Put sends at most MaxPoints points in one call, compressed. An error is a *health.Fault.
+func (c *Client) Put(ctx context.Context, namespace string, points []Point) error {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	data := make([]types.MetricDatum, 0, len(points))
+	for _, p := range points {
+		datum := types.MetricDatum{MetricName: &p.Name, Unit: p.Unit, Timestamp: &p.Time, Value: &p.Value}
+		for _, d := range p.Dimensions {
+			datum.Dimensions = append(datum.Dimensions, types.Dimension{Name: &d.Name, Value: &d.Value})
+		}
+		data = append(data, datum)
+	}
+	_, err := c.api.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: &namespace, MetricData: data})
+	if err != nil {
+		return requestFault(err)
+	}
+	return nil
+}
+
+func requestFault(err error) *health.Fault {
+	var api smithy.APIError
+	code := ""
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation":
+		return health.UserFault(CodeDenied, err, "The hub's role may not send metrics: allow it cloudwatch:PutMetricData.")
+	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
+		return health.SystemFault(CodeDenied, err, "CloudWatch refuses the hub's credentials: check the role alias and the hub's clock.")
+	}
+	var fault *health.Fault // of the credentials, for example: it says more than we can
+	if errors.As(err, &fault) {
+		return fault
+	}
+	var answer *awshttp.ResponseError
+	if !errors.As(err, &answer) {
+		return health.SystemFault(CodeUnreachable, err, "CloudWatch cannot be reached: check the hub's internet connection and firewall (port 443). Metrics are kept and sent later.")
+	}
+	switch status := answer.HTTPStatusCode(); {
+	case code == "Throttling" || code == "ThrottlingException" || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError:
+		return health.SystemFault(CodeUnreachable, err, "CloudWatch answers with HTTP status %d; the metrics are kept and sent later.", status)
+	case status == http.StatusForbidden || status == http.StatusUnauthorized:
+		return health.UserFault(CodeDenied, err, "The hub's role may not send metrics: allow it cloudwatch:PutMetricData.")
+	default:
+		return health.SystemFault(CodeRefused, err, "CloudWatch does not take the metrics of some minutes (%s), which are dropped.", reason(code, status))
+	}
+}
+
+func reason(code string, status int) string {
+	if code != "" {
+		return code
+	}
+	return fmt.Sprintf("HTTP status %d", status)
+}

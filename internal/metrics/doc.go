@@ -1,0 +1,18 @@
+// Package metrics owns what the agent tells monitoring systems in numbers: the metrics of AWS's
+// edge agent in CloudWatch, and Prometheus text. It must not know how recording and uploading
+// are done: it reads health, a list of streams and the store's sums.
+package metrics
+
+import "github.com/kvs-edge/kvs-edge-agent/internal/segment"
+
+// Stream is a configured stream.
+type Stream struct {
+	Name       string
+	LimitBytes int64 // MaxLocalMediaSizeInMB in bytes; 0 without a limit
+}
+
+// Store is what is asked of the segment store. Its answers are kept sums, never walks.
+type Store interface {
+	Usage(stream string) segment.Usage
+	DiskFree() (free, total uint64, err error)
+}
