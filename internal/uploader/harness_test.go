@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +66,8 @@ type world struct {
 	next    time.Time                 // where the next segment begins
 	want    []int64                   // timecodes of all fragments
 	filter  func(io.Reader) io.Reader // of request bodies
+	network network
+	keys    keys
 
 	mu         sync.Mutex
 	conditions []health.Condition // all that were ever seen; guarded by mu
@@ -128,10 +134,45 @@ func (w *world) hours() int {
 }
 
 func (w *world) client() *kvs.Client {
+	transport := w.server.Client().Transport.(*http.Transport).Clone()
+	transport.DialContext = w.network.dial
+	w.t.Cleanup(transport.CloseIdleConnections)
 	return kvs.New(kvs.Options{Config: aws.Config{
-		Region: "us-west-2", BaseEndpoint: aws.String(w.server.URL), HTTPClient: w.server.Client(), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "token"),
+		Region: "us-west-2", BaseEndpoint: aws.String(w.server.URL), HTTPClient: &http.Client{Transport: transport}, RetryMaxAttempts: 1,
+		Credentials: &w.keys,
 	}})
+}
+
+// network is how the uploader reaches the service; zero = it works.
+type network struct {
+	mu     sync.Mutex
+	broken func(ctx context.Context) (net.Conn, error) // in place of a connection; guarded by mu
+}
+
+func (n *network) breakDown(how func(context.Context) (net.Conn, error)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.broken = how
+}
+
+func (n *network) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	n.mu.Lock()
+	broken := n.broken
+	n.mu.Unlock()
+	if broken != nil {
+		return broken(ctx)
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+// keys are the hub's credentials, while there are any.
+type keys struct{ lost atomic.Bool }
+
+func (k *keys) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if k.lost.Load() {
+		return aws.Credentials{}, errors.New("the credentials endpoint does not answer")
+	}
+	return credentials.NewStaticCredentialsProvider("id", "secret", "token").Retrieve(ctx)
 }
 
 // watchHealth keeps every condition that is raised.
@@ -178,6 +219,29 @@ type watchedStore struct {
 	mu      sync.Mutex
 	marked  []int64 // timecodes, in order; guarded by mu
 	changed chan struct{}
+	mend    func() // called once before the next segment is opened; guarded by mu
+}
+
+func (s *watchedStore) OpenSegment(k segment.Key) (*segment.Reader, error) {
+	s.mu.Lock()
+	if s.mend != nil {
+		s.mend()
+		s.mend = nil
+	}
+	s.mu.Unlock()
+	return s.Store.OpenSegment(k)
+}
+
+// tear makes the second half of the oldest segment unreadable until a segment is opened again.
+func (w *world) tear() {
+	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
+	must(w.t, err)
+	whole, err := os.ReadFile(files[0])
+	must(w.t, err)
+	must(w.t, os.Truncate(files[0], int64(len(whole)/2)))
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.store.mend = func() { must(w.t, os.WriteFile(files[0], whole, 0o600)) }
 }
 
 func (s *watchedStore) note(k segment.Key, f mkv.Fragment) {
@@ -226,6 +290,29 @@ type watchedCloud struct {
 	hours       int
 	endpoints   int
 	credentials int
+	puts        int
+	skip, times int    // of PutMedia requests, in trouble
+	begin, end  func() // of the trouble; nil = none
+}
+
+// trouble makes something fail for that many PutMedia requests, after others.
+func (c *watchedCloud) trouble(skip, times int, begin, end func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.skip, c.times, c.begin, c.end = skip, times, begin, end
+}
+
+func (c *watchedCloud) PutMedia(ctx context.Context, in kvs.PutMediaInput) (*kvs.Session, error) {
+	c.mu.Lock()
+	if c.begin != nil && c.puts == c.skip {
+		c.begin()
+	}
+	if c.end != nil && c.puts == c.skip+c.times {
+		c.end()
+	}
+	c.puts++
+	c.mu.Unlock()
+	return c.Client.PutMedia(ctx, in)
 }
 
 func (c *watchedCloud) InvalidateEndpoint(stream string) {

@@ -65,6 +65,11 @@ func ErrorAt(p Point, id int) Fault {
 	return Fault{action: actError, at: max(p, BeforeBody), ack: ack{event: EventError, id: id, code: code}}
 }
 
+// NamedErrorAt is ErrorAt with an ErrorCode that has no documented ErrorId.
+func NamedErrorAt(p Point, code string) Fault {
+	return Fault{action: actError, at: max(p, BeforeBody), ack: ack{event: EventError, code: code}}
+}
+
 // Refuse answers a PutMedia request with an HTTP error; name is what x-amzn-ErrorType says ("" = no such header).
 func Refuse(status int, name string) Fault {
 	return Fault{action: actRefuse, answer: &HTTPError{Status: status, Name: name, Message: "injected: " + http.StatusText(status)}}

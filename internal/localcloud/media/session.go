@@ -122,7 +122,7 @@ func (se *session) conclude(err error) {
 
 // blamed is the fragment that an ERROR is about.
 func (se *session) blamed(f *failure) *fragment {
-	if f.code == minFragmentDuration || se.current == nil {
+	if se.current == nil || f.code == minFragmentDuration && se.pending != nil {
 		return se.pending
 	}
 	return se.current

@@ -1,0 +1,209 @@
+package uploader
+
+import (
+	"context"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+)
+
+// struckFragment is the one at which the faults of the table strike, where they strike at one.
+const struckFragment = 1
+
+// moment is when a fault strikes.
+type moment struct {
+	name  string
+	point media.Point
+}
+
+var moments = []moment{
+	{"before the response", media.BeforeResponse},
+	{"mid-fragment", media.MidFragment},
+	{"between fragments", media.AtFragmentStart},
+	{"after RECEIVED", media.AfterReceived},
+}
+
+func (m moment) skip() int {
+	if m.point == media.BeforeResponse {
+		return 0
+	}
+	return struckFragment
+}
+
+// breakOff ends the first session at that moment, so that another has to be opened, and gives how
+// many sessions come before that one. Before the response there is none to end.
+func (m moment) breakOff(w *world) (before int) {
+	if m.point == media.BeforeResponse {
+		return 0
+	}
+	w.service.Faults().Inject(door, media.ResetAt(m.point).Skip(m.skip()).Times(1))
+	return 1
+}
+
+// faultCase is a line of the fault table.
+type faultCase struct {
+	name   string
+	rule   Rule
+	named  bool // an ERROR that names its fragment, but before the response
+	inject func(w *world, m moment)
+	change func(*Options)
+}
+
+// faultTable has every rule of the documentation, and the faults of a network.
+func faultTable() []faultCase {
+	var table []faultCase
+	for _, r := range ackRules {
+		ack := kvs.Ack{EventType: kvs.Error, ErrorID: r.ID, ErrorCode: r.Name}
+		if r.ID == 0 && r.Name != "MIN_FRAGMENT_DURATION_REACHED" {
+			ack = kvs.Ack{EventType: kvs.Error, ErrorID: 4321} // of no rule
+		}
+		table = append(table, faultCase{name: r.title(), rule: r, named: true, inject: func(w *world, m moment) {
+			fault := media.ErrorAt(m.point, ack.ErrorID)
+			if ack.ErrorID == 0 {
+				fault = media.NamedErrorAt(m.point, ack.ErrorCode)
+			}
+			w.service.Faults().Inject(door, fault.Skip(m.skip()).Times(1))
+		}})
+	}
+	answer := func(name string, status int, exception string) {
+		table = append(table, faultCase{name: name, rule: httpRule(status, exception), change: oneByOne, inject: func(w *world, m moment) {
+			w.service.Faults().Inject(door, media.Refuse(status, exception).Skip(m.breakOff(w)).Times(2))
+		}})
+	}
+	for _, r := range httpRules {
+		switch r.Status {
+		case 0:
+			answer(r.title(), 418, "")
+		case anyServerError:
+			answer("HTTP 500", 500, "InternalFailure")
+			answer("HTTP 502", 502, "")
+			answer("HTTP 503", 503, "")
+		default:
+			answer(r.title(), r.Status, r.Name)
+		}
+	}
+	answer("HTTP 400 of an unknown name", 400, "NewException")
+	answer("HTTP 403 ExpiredTokenException", 403, "ExpiredTokenException")
+	return append(table, networkFaults()...)
+}
+
+func networkFaults() []faultCase {
+	// unreachable fails three connections, the first or those after the session broke off.
+	unreachable := func(dial func(context.Context) (net.Conn, error)) func(*world, moment) {
+		return func(w *world, m moment) {
+			w.cloud.trouble(m.breakOff(w), 3, func() { w.network.breakDown(dial) }, func() { w.network.breakDown(nil) })
+		}
+	}
+	with := func(err error) func(context.Context) (net.Conn, error) {
+		return func(context.Context) (net.Conn, error) { return nil, err }
+	}
+	impatient := func(o *Options) { o.StallTimeout, o.MaxInFlight = 400*time.Millisecond, 1 }
+	return []faultCase{
+		{name: brokenRule.title(), rule: brokenRule, change: oneByOne, inject: func(w *world, m moment) {
+			point := max(m.point, media.BeforeBody) // before the response it is the next one's
+			w.service.Faults().Inject(door, media.ResetAt(point).Skip(m.skip()).Times(2))
+		}},
+		{name: stallRule.title(), rule: stallRule, change: impatient, inject: func(w *world, m moment) {
+			point := max(m.point, media.BeforeBody)
+			w.service.Faults().Inject(door, media.BlackHoleAt(point).Skip(m.skip()).Times(1))
+		}},
+		{name: "1 kB/s", change: oneByOne, inject: func(w *world, m moment) {
+			m.breakOff(w)
+			w.service.Faults().Inject(door, media.Slow(1000))
+		}},
+		{name: "reset before the response", rule: connectRule, change: oneByOne, inject: func(w *world, m moment) {
+			w.service.Faults().Inject(door, media.ResetAt(media.BeforeResponse).Skip(m.breakOff(w)).Times(2))
+		}},
+		{name: "DNS failure", rule: connectRule, change: oneByOne,
+			inject: unreachable(with(&net.DNSError{Err: "no such host", Name: "s-1.kinesisvideo.us-west-2.amazonaws.com", IsNotFound: true}))},
+		{name: "TCP refused", rule: connectRule, change: oneByOne, inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
+		{name: "TLS failure", rule: connectRule, change: oneByOne, inject: unreachable(notTLS)},
+		{name: credentialsRule.title(), rule: credentialsRule, change: oneByOne, inject: func(w *world, m moment) {
+			w.cloud.trouble(m.breakOff(w), 2, func() {
+				w.cloud.Client.InvalidateCredentials() // as if they had expired
+				w.keys.lost.Store(true)
+			}, func() { w.keys.lost.Store(false) })
+		}},
+		{name: diskRule.title(), rule: diskRule, change: oneByOne, inject: func(w *world, m moment) {
+			w.cloud.trouble(m.breakOff(w), 1, w.tear, nil)
+		}},
+	}
+}
+
+// notTLS is a connection to something that does not speak TLS.
+func notTLS(context.Context) (net.Conn, error) {
+	near, far := net.Pipe()
+	go func() {
+		_, _ = far.Read(make([]byte, 1))
+		go func() { _, _ = io.Copy(io.Discard, far) }()
+		_, _ = io.WriteString(far, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		_ = far.Close()
+	}()
+	return near, nil
+}
+
+// Whatever fails, and whenever: at the end every fragment is persisted exactly once, or counted as
+// its rule says.
+func TestEveryFaultAtEveryMoment(t *testing.T) {
+	t.Parallel()
+	for _, c := range faultTable() {
+		for _, m := range moments {
+			t.Run(c.name+" "+m.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, 24, roomy)
+				for range 2 {
+					writer := w.create(640)
+					for range 3 {
+						w.fragment(writer, 2*time.Second, 100)
+					}
+					must(t, writer.Seal())
+				}
+				c.inject(w, m)
+				change := c.change
+				if change == nil {
+					change = func(*Options) {}
+				}
+				w.drain(w.uploader(change))
+				w.expectConsequence(c.rule, c.named && m.point != media.BeforeResponse)
+			})
+		}
+	}
+}
+
+// expectConsequence checks what a rule did; named says that the error named the second fragment.
+func (w *world) expectConsequence(rule Rule, named bool) {
+	w.t.Helper()
+	skipped := int64(0)
+	if rule.Action == Skip && named {
+		skipped = 1
+		w.expectAll(w.want[1])
+		w.expectUploaded(1)
+		if !w.sawCondition(CodeRefused, health.SystemError) {
+			w.t.Error("the skipped fragment is told nowhere")
+		}
+	} else {
+		w.expectOnce()
+		w.expectUploaded(0)
+	}
+	if n := w.number(health.FragmentsSkipped); n != skipped {
+		w.t.Errorf("%d fragments were skipped, want %d", n, skipped)
+	}
+	if rule.Action != Skip && rule.Action != 0 && !w.sawCondition(CodeUpload, rule.class()) {
+		w.t.Errorf("no condition of class %s was raised", rule.class())
+	}
+	endpoints, credentials := w.cloud.counts()
+	if (rule.Action == NewEndpoint || rule.Action == AskUser) != (endpoints > 0) || (rule.Action == NewCredentials) != (credentials > 0) {
+		w.t.Errorf("the endpoint was asked for %d times again and credentials %d times, the rule says %q", endpoints, credentials, rule.Action)
+	}
+	for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
+		if c.Code == CodeUpload {
+			w.t.Errorf("the condition is still there at the end: %s", c.Text)
+		}
+	}
+}
