@@ -62,6 +62,7 @@ type Agent struct {
 	reporter  *metrics.Reporter // nil unless metrics go to CloudWatch
 	collector *status.Collector
 	status    *status.Server
+	scrapes   *metrics.Server // nil unless Prometheus text is served on an address
 }
 
 // New builds an agent: it takes the recording directory, recovers it and opens the local API. It
@@ -100,8 +101,27 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 			return status.Forecast(a.retention.Forecast(stream))
 		},
 	}
-	a.status, err = status.NewServer(settings.Socket, a.collector.Snapshot, a.log)
-	return a, err
+	if err := a.serve(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// serve opens the local API.
+func (a *Agent) serve() (err error) {
+	prometheus := metrics.NewHandler(metrics.PrometheusOptions{
+		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
+	})
+	if address := a.settings.MetricsAddress; address != "" {
+		if a.scrapes, err = metrics.Listen(address, prometheus); err != nil {
+			return fmt.Errorf("cannot serve metrics (%s): %w", EnvMetricsAddress, err)
+		}
+	}
+	if a.status, err = status.NewServer(a.settings.Socket, a.collector.Snapshot, a.log); err != nil {
+		return err
+	}
+	a.status.Handle("GET /metrics", prometheus)
+	return nil
 }
 
 // connect builds everything that will speak to the cloud.
@@ -170,6 +190,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.reporter != nil {
 		runs = append(runs, a.reporter.Run)
 	}
+	if a.scrapes != nil {
+		runs = append(runs, a.scrapes.Run)
+	}
 	for _, run := range runs {
 		group.Go(func() error { return run(parts) })
 	}
@@ -193,6 +216,9 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // release gives back what New took.
 func (a *Agent) release() {
+	if a.scrapes != nil {
+		_ = a.scrapes.Close() // closed already when it ran
+	}
 	if a.clock != nil {
 		a.clock.Close()
 	}

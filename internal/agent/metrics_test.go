@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,7 @@ func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
 	defer cancel()
 	h := newHouse(t)
 	h.env[EnvCloudWatchEnabled] = "TRUE"
+	h.env[EnvMetricsAddress] = ":0"
 	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()), always)
 	locked := h.camera(fakecam.Options{User: "admin", Pass: "right"})
 	h.configure("yard", h.secret("yard", strings.Replace(locked.URL(), "right", "wrong", 1)), always)
@@ -50,6 +53,14 @@ func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
 				t.Fatalf("CloudWatch did not get %q", want)
 			}
 		}
+	}
+	resp, err := http.Get("http://" + a.scrapes.Addr().String() + "/metrics")
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	if !strings.Contains(string(text), `kvs_edge_job_activity{activity="running",job="recorder",stream="door"} 1`) {
+		t.Errorf("Prometheus does not see that the door is recorded:\n%s", text)
 	}
 }
 

@@ -33,6 +33,8 @@ type Settings struct {
 	StateDirectory string
 	// Socket is the path of the local API.
 	Socket string
+	// MetricsAddress is where Prometheus text is served beside the socket; empty for nowhere.
+	MetricsAddress string
 	// SegmentDuration is when a segment file ends, at the next keyframe.
 	SegmentDuration time.Duration
 	// FlushInterval is how much of a recording a power cut may take.
@@ -84,6 +86,7 @@ const (
 	EnvSegmentDuration     = "AWS_KVS_EDGE_SEGMENT_DURATION"
 	EnvFlushInterval       = "AWS_KVS_EDGE_FSYNC_INTERVAL"
 	EnvMinFreeDisk         = "AWS_KVS_EDGE_MIN_FREE_DISK"
+	EnvMetricsAddress      = "AWS_KVS_EDGE_METRICS_ADDRESS"
 	EnvCABundle            = "AWS_CA_BUNDLE"
 	envSystemdStateDir     = "STATE_DIRECTORY"   // systemd.exec(5)
 	envSystemdRuntimeDir   = "RUNTIME_DIRECTORY" // systemd.exec(5)
@@ -109,6 +112,7 @@ var (
 	accountPattern   = regexp.MustCompile(`^\d{12}$`)
 	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`)     // IoT API, CreateThing
 	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)           // IoT API, CreateRoleAlias
+	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
 	endpointPattern  = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`) // host or host:port
 )
 
@@ -148,6 +152,7 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		SegmentDuration:    e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
 		FlushInterval:      e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
 		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
+		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
 		CABundle:           e.optional(EnvCABundle, ""),
 	}
 	if s.Socket == "" {
@@ -157,6 +162,7 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 	e.match(EnvAccountID, s.AccountID, accountPattern, "an account number of 12 digits")
 	e.match(EnvThingName, s.IoT.ThingName, thingPattern, "a thing name: up to 128 letters, digits, : _ -")
 	e.match(EnvRoleAlias, s.IoT.RoleAlias, roleAliasPattern, "a role alias: up to 128 letters, digits, _ = , @ -")
+	e.match(EnvMetricsAddress, s.MetricsAddress, addressPattern, "[host]:port, such as :9464 for this machine only or 0.0.0.0:9464")
 	if !slices.Contains(logLevels, s.Log.Level) {
 		e.fault("%s is %q, but must be one of %s", EnvLogLevel, s.Log.Level, strings.Join(logLevels, ", "))
 	}

@@ -25,7 +25,11 @@ const maxSocketPath = 107
 type Server struct {
 	listener net.Listener
 	http     *http.Server
+	mux      *http.ServeMux
 }
+
+// Handle adds to the local API. The pattern is as for http.ServeMux; call it before Run.
+func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }
 
 // NewServer binds the socket. A socket file left by an agent that died is replaced; one that
 // answers belongs to a running agent and is an error.
@@ -58,7 +62,7 @@ func NewServer(path string, snapshot func() Snapshot, log *zap.Logger) (*Server,
 			log.Debug("a status reader went away", zap.Error(err))
 		}
 	})
-	return &Server{listener: listener, http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
+	return &Server{listener: listener, mux: mux, http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
 }
 
 // Run serves until ctx ends, then removes the socket.

@@ -1,0 +1,130 @@
+package metrics
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+func promOptions() PrometheusOptions {
+	registry, o := hub()
+	registry.Part("runs", health.JobRecorder).Number(health.FramesRecorded).Add(250)
+	registry.Part("runs", health.JobRecorder).Number(health.FPSMilli).Set(25_000)
+	return PrometheusOptions{Version: "v1", Health: registry, Store: o.Store, Streams: o.Streams}
+}
+
+// scrape serves on a TCP address and reads it, as Prometheus does.
+func scrape(t *testing.T, o PrometheusOptions) string {
+	t.Helper()
+	server, err := Listen(":0", NewHandler(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if host, _, _ := net.SplitHostPort(server.Addr().String()); host != "127.0.0.1" {
+		t.Errorf("without a host it listens on %s", host)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	resp, err := http.Get("http://" + server.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s %v", resp.Status, err)
+	}
+	return string(text)
+}
+
+func TestPrometheusReadsEverything(t *testing.T) {
+	t.Parallel()
+	text := scrape(t, promOptions())
+	for _, want := range []string{
+		`kvs_edge_build_info{version="v1"} 1`,
+		`kvs_edge_recorded_frames_total{stream="runs"} 250`,
+		`kvs_edge_recording_frames_per_second{stream="runs"} 25`,
+		`kvs_edge_stored_bytes{stream="fails"} 250`,
+		`kvs_edge_stored_limit_bytes{stream="waits"} 500`,
+		`kvs_edge_job_activity{activity="running",job="recorder",stream="runs"} 1`,
+		`kvs_edge_job_activity{activity="scheduled",job="uploader",stream="waits"} 1`,
+		`kvs_edge_job_activity{activity="failed",job="recorder",stream="retries"} 1`,
+		`kvs_edge_condition{code="wrong-password",job="recorder",severity="failed",stream="fails"} 1`,
+		`kvs_edge_disk_free_bytes 750`,
+		"\ngo_goroutines ", "\nprocess_resident_memory_bytes ",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestTheDashboardAsksForMetricsThatExist reads the Grafana dashboard's queries.
+func TestTheDashboardAsksForMetricsThatExist(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../deploy/grafana/dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(data, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	text, used := scrape(t, promOptions()), 0
+	name := regexp.MustCompile(`(kvs_edge|go|process)_[a-z_]+`)
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			for _, metric := range name.FindAllString(target.Expr, -1) {
+				used++
+				if !strings.Contains(text, "# TYPE "+metric+" ") {
+					t.Errorf("panel %q asks for %s, which does not exist", panel.Title, metric)
+				}
+			}
+		}
+	}
+	if used == 0 {
+		t.Error("the dashboard asks for nothing")
+	}
+}
+
+func TestAWrongAddressIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"9464", "nowhere:port", "127.0.0.1:99999"} {
+		if s, err := Listen(address, http.NotFoundHandler()); err == nil {
+			_ = s.Close()
+			t.Errorf("%s is taken for an address", address)
+		}
+	}
+}
