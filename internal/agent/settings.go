@@ -110,8 +110,8 @@ var logLevels = []string{"OFF", "ALL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG"
 var (
 	regionPattern    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
 	accountPattern   = regexp.MustCompile(`^\d{12}$`)
-	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`)     // IoT API, CreateThing
-	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)           // IoT API, CreateRoleAlias
+	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`) // IoT API, CreateThing
+	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)       // IoT API, CreateRoleAlias
 	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
 	endpointPattern  = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`) // host or host:port
 )

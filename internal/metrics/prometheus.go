@@ -66,7 +66,7 @@ var jobNumbers = []jobNumber{
 	counter(health.JobRecorder, health.Gaps, "recording_gaps_total", "Interruptions of the recording."),
 	counter(health.JobRecorder, health.Reconnects, "camera_reconnects_total", "Sessions with the camera after the first."),
 	gauge(health.JobRecorder, health.LastFrameTime, "last_frame_timestamp_seconds", "When the last frame was recorded; 0 for never.", milli),
-	gauge(health.JobRecorder, health.BitrateBPS, "recording_bits_per_second", "Bit rate of the last seconds.", 1),
+	gauge(health.JobRecorder, health.BitrateBPS, "recording_bytes_per_second", "Rate of the last seconds.", 1.0/8),
 	gauge(health.JobRecorder, health.FPSMilli, "recording_frames_per_second", "Frame rate of the last seconds.", milli),
 	counter(health.JobRecorder, health.WindowsCompleted, "recording_windows_completed_total", "Recording windows that came to their end."),
 	counter(health.JobUploader, health.FragmentsPersisted, "persisted_fragments_total", "Fragments that the cloud has acknowledged as persisted."),
