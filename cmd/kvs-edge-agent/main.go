@@ -87,6 +87,9 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newRunCommand(),
 		newStatusCommand(),
+		newSegmentsCommand(),
+		newExportCommand(),
+		newVerifyCommand(),
 		newRecordCommand(),
 		newDemoCommand(),
 		newLocalCloudCommand(),

@@ -60,6 +60,8 @@ type Info struct {
 	End   time.Time // producer time of the last frame
 	Bytes int64
 	State State
+	// PendingBytes is what of it waits for its upload.
+	PendingBytes int64
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
 	// here they still exist.
 	Refused bool

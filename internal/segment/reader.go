@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -44,6 +45,9 @@ func (s *Store) OpenSegment(k Key) (*Reader, error) {
 		r.writer = a.writer
 	}
 	file, err := os.Open(filepath.Join(st.dir, st.index.entries[i].name()))
+	if errors.Is(err, fs.ErrNotExist) && s.readOnly && st.relocate(i) {
+		file, err = os.Open(filepath.Join(st.dir, st.index.entries[i].name()))
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("the file is gone: %w", notFound(k))
@@ -60,6 +64,26 @@ func (s *Store) OpenSegment(k Key) (*Reader, error) {
 	st.use(k.Start).leases++
 	return r, nil
 }
+
+// relocate looks for a segment whose state the agent beside which we read has changed. Call with
+// mu held.
+func (st *stream) relocate(i int) bool {
+	e := st.index.entries[i]
+	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.dir), stamp(e.start)+"*.mkv"))
+	for _, path := range names {
+		p, ok := parseName(filepath.Base(path))
+		info, err := os.Stat(path)
+		if !ok || p.kind == garbageSuffix || err != nil {
+			continue
+		}
+		st.index.replace(i, entry{start: e.start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
+		return true
+	}
+	return false
+}
+
+// globEscape keeps a directory's own name from being taken for a pattern.
+var globEscape = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`)
 
 func (r *Reader) readHeader() error {
 	m, err := r.container()

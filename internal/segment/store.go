@@ -200,13 +200,21 @@ func (s *Store) Segments(stream string, from, to time.Time) []Info {
 }
 
 func (st *stream) info(e entry) Info {
-	return Info{
+	info := Info{
 		Key:     Key{Stream: st.name, Start: e.start},
 		End:     time.UnixMilli(e.end()).UTC(),
 		Bytes:   e.bytes,
 		State:   e.state,
 		Refused: e.refused,
 	}
+	if e.state != Uploaded {
+		info.PendingBytes = e.bytes
+		if a := st.active[e.start]; a != nil && a.progress != nil {
+			done, _ := a.progress.of(e)
+			info.PendingBytes -= done
+		}
+	}
+	return info
 }
 
 // LastEnd is the newest producer time that the stream ever had: a new segment must start after

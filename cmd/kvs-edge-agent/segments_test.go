@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+var recordedAt = time.Date(2026, 11, 21, 4, 20, 0, 0, time.UTC)
+
+// command runs one and returns what it writes.
+func command(cmd *cobra.Command, args ...string) (string, error) {
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(io.Discard)
+	cmd.SetArgs(args)
+	err := cmd.Execute()
+	return out.String(), err
+}
+
+// recordInto writes fragments of a second to a segment that begins after recordedAt.
+func recordInto(t *testing.T, s *segment.Store, after time.Duration, fragments int, private string) *segment.Writer {
+	t.Helper()
+	w, err := s.Create("door", mkv.Header{Start: recordedAt.Add(after), Title: "door", Tracks: []mkv.Track{
+		{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, CodecPrivate: []byte(private), Width: 16, Height: 16},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range fragments {
+		at := time.Duration(i) * time.Second
+		err := errors.Join(w.BeginFragment(at, true),
+			w.WriteFrame(1, at, true, [][]byte{bytes.Repeat([]byte{byte(i + 1)}, 1000)}),
+			w.WriteFrame(1, at+900*time.Millisecond, false, [][]byte{{1, 2, 3}}))
+		if _, endErr := w.EndFragment(); err != nil || endErr != nil {
+			t.Fatal(err, endErr)
+		}
+	}
+	return w
+}
+
+func TestStoreCommandsWorkBesideARunningAgent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := segment.Open(segment.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for _, after := range []time.Duration{0, 10 * time.Second} {
+		if err := recordInto(t, s, after, 10, "sps").Seal(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	upload(t, s, segment.Key{Stream: "door", Start: recordedAt.UnixMilli()})
+	writer := recordInto(t, s, time.Minute, 3, "sps")
+	defer func() { _ = writer.Seal() }()
+
+	got, err := command(newSegmentsCommand(), "--dir", dir)
+	for _, want := range []string{
+		"2026-11-21 04:20:00.000  2026-11-21 04:20:09.900  9.9s    0.0 MB  uploaded",
+		"not uploaded", "writing", "-- nothing for 40.1s --", "3 segments", "gaps: 1",
+	} {
+		if err != nil || !strings.Contains(got, want) {
+			t.Errorf("%q is missing (%v) in\n%s", want, err, got)
+		}
+	}
+	got, err = command(newSegmentsCommand(), "--dir", dir, "--json", "--from", "2026-11-21T04:20:15Z", "--to", "2026-11-21T04:30:00Z")
+	var list []storedSegment
+	if err = errors.Join(err, json.Unmarshal([]byte(got), &list)); err != nil || len(list) != 2 {
+		t.Fatalf("%v in %s", err, got)
+	}
+	if last := list[1]; last.State != "writing" || last.GapSeconds != 40.1 || !last.End.Equal(recordedAt.Add(time.Minute+2900*time.Millisecond)) {
+		t.Errorf("%+v", last)
+	}
+
+	out := filepath.Join(t.TempDir(), "out.mkv")
+	got, err = command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", "2026-11-21T04:20:05Z", "--to", "2026-11-21T04:21:01.5Z", out)
+	if err != nil || !strings.Contains(got, "04:20:05.000 to 2026-11-21 04:21:01.900 UTC, 56.9s, 17 fragments") || !strings.Contains(got, "nothing was recorded from 2026-11-21 04:20:19.900") {
+		t.Errorf("%v %s", err, got)
+	}
+	checkExport(t, out)
+	if _, err := command(newExportCommand(), "--dir", dir, "--stream", "door", out); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("an export over a file: %v", err)
+	}
+
+	got, err = command(newVerifyCommand(), "--dir", dir)
+	if err != nil || !strings.HasPrefix(got, "3 files, 23 fragments") {
+		t.Errorf("%v %s", err, got)
+	}
+}
+
+func upload(t *testing.T, s *segment.Store, k segment.Key) {
+	t.Helper()
+	r, err := s.OpenSegment(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, err := r.Fragments()
+	for _, f := range list {
+		err = errors.Join(err, s.MarkPersisted(k, f))
+	}
+	if err = errors.Join(err, r.Close(), s.MarkUploaded(k)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkExport(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := mkv.Open(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := r.Verify()
+	if err != nil || len(list) != 17 || !r.Header().Start.Equal(recordedAt.Add(5*time.Second)) {
+		t.Fatalf("%d fragments from %s: %v", len(list), r.Header().Start, err)
+	}
+	// The time line is the clock's: the part after the gap stands where it was recorded.
+	if list[15].Start != 55*time.Second {
+		t.Errorf("after the gap at %s", list[15].Start)
+	}
+}
+
+func TestVerifyReportsWhatIsDamaged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := segment.Open(segment.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	w := recordInto(t, s, 0, 4, "sps")
+	if err := w.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	path := s.Path(w.Key())
+	if err := os.Truncate(path, 2500); err != nil {
+		t.Fatal(err)
+	}
+	got, err := command(newVerifyCommand(), "--dir", dir)
+	var exit *exitError
+	if !errors.As(err, &exit) || exit.code != exitFailure || !strings.Contains(got, path) || !strings.Contains(got, "1 damaged") {
+		t.Errorf("%v %s", err, got)
+	}
+}
+
+func TestWrongStoreQuestionsAreAnsweredWithASentence(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := segment.Open(segment.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for i, private := range []string{"one", "two"} {
+		if err := recordInto(t, s, time.Duration(i)*time.Minute, 2, private).Seal(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "out.mkv")
+	for want, args := range map[string][]string{
+		"--stream":                               {out},
+		"there are no recordings of stream yard": {"--stream", "yard", out},
+		"is not before":                          {"--stream", "door", "--from", "2027-01-01", "--to", "2026-01-01", out},
+		"must be a time":                         {"--stream", "door", "--from", "noon", out},
+		"no media":                               {"--stream", "door", "--from", "2030-01-01", out},
+		"changed its format at 2026-11-21T04:21:00Z": {"--stream", "door", out},
+		"one file": {},
+	} {
+		if _, err := command(newExportCommand(), append([]string{"--dir", dir}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q says %v, want %q", args, err, want)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%q left a file", args)
+		}
+	}
+	if _, err := command(newSegmentsCommand(), "--dir", filepath.Join(dir, "nowhere")); err == nil || !strings.Contains(err.Error(), "--dir") {
+		t.Errorf("%v", err)
+	}
+}
