@@ -89,15 +89,16 @@ func escapeUser(raw string) string {
 // play runs one session with the camera until it ends, and says why.
 func play(ctx context.Context, cam camera, to sink, now func() time.Time) error {
 	tcp := gortsplib.TransportTCP
+	var playing atomic.Bool
 	client := &gortsplib.Client{
 		Scheme: cam.url.Scheme, Host: cam.url.Host,
 		Transport: &tcp, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cam.url.Hostname()},
 		UserAgent: "kvs-edge-agent",
-		DialContext: (&net.Dialer{
+		DialContext: gathered((&net.Dialer{
 			Timeout:         rtspTimeout,
 			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: stallLimit, Interval: stallLimit / 2, Count: 3},
-		}).DialContext,
+		}).DialContext, &playing),
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
 		OnDecodeError: func(error) {},
@@ -108,7 +109,7 @@ func play(ctx context.Context, cam camera, to sink, now func() time.Time) error 
 	defer client.Close()
 	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
-	err := converse(ctx, client, cam, to, now)
+	err := converse(ctx, client, cam, to, now, &playing)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -116,7 +117,7 @@ func play(ctx context.Context, cam camera, to sink, now func() time.Time) error 
 }
 
 // converse describes, sets up and plays, and watches over the session.
-func converse(ctx context.Context, client *gortsplib.Client, cam camera, to sink, now func() time.Time) error {
+func converse(ctx context.Context, client *gortsplib.Client, cam camera, to sink, now func() time.Time, playing *atomic.Bool) error {
 	desc, _, err := client.Describe(cam.url)
 	if err != nil {
 		return err
@@ -148,6 +149,7 @@ func converse(ctx context.Context, client *gortsplib.Client, cam camera, to sink
 	if _, err := client.Play(nil); err != nil {
 		return err
 	}
+	playing.Store(true)
 	go func() { give(ended, client.Wait()) }() // ends with client.Close at the latest
 	err = watch(ctx, ended, &arrivals, client.Close)
 	assembler.flush() // no callback comes any more

@@ -1,0 +1,116 @@
+package recorder
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// gatheredPair connects a gathering connection with its peer.
+func gatheredPair(t *testing.T) (near net.Conn, far *net.TCPConn, playing *atomic.Bool) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	playing = new(atomic.Bool)
+	near, err = gathered(new(net.Dialer).DialContext, playing)(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = near.Close() })
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return near, conn.(*net.TCPConn), playing
+}
+
+func TestGatheringChangesNoByte(t *testing.T) {
+	t.Parallel()
+	near, far, playing := gatheredPair(t)
+	sent := sha256.New()
+	go func() {
+		defer func() { _ = far.Close() }()
+		random := rand.New(rand.NewPCG(1, 1))
+		chunk := make([]byte, 100_000)
+		for i := range 200 {
+			for j := range chunk {
+				chunk[j] = byte(random.Uint32())
+			}
+			n := random.IntN(len(chunk)) + 1
+			sent.Write(chunk[:n])
+			if _, err := far.Write(chunk[:n]); err != nil {
+				return
+			}
+			playing.Store(i > 20)
+		}
+	}()
+	received := sha256.New()
+	small := make([]byte, 1500)
+	for {
+		n, err := near.Read(small)
+		received.Write(small[:n])
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if [32]byte(sent.Sum(nil)) != [32]byte(received.Sum(nil)) {
+		t.Error("the bytes differ")
+	}
+}
+
+func TestGatheringWaitsForNoAmount(t *testing.T) {
+	t.Parallel()
+	near, far, playing := gatheredPair(t)
+	playing.Store(true)
+	for range 3 { // far less than the socket would wake us for
+		if _, err := far.Write([]byte("keepalive")); err != nil {
+			t.Fatal(err)
+		}
+		if err := near.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 100)
+		if n, err := near.Read(got); err != nil || string(got[:n]) != "keepalive" {
+			t.Fatalf("%q %v", got[:n], err)
+		}
+	}
+}
+
+func TestGatheringHonoursDeadlinesAndClosing(t *testing.T) {
+	t.Parallel()
+	near, far, playing := gatheredPair(t)
+	playing.Store(true)
+	if err := near.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := near.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("at the deadline: %v", err)
+	}
+	if err := near.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	context.AfterFunc(t.Context(), func() { _ = far.Close() })
+	ended := make(chan error)
+	go func() {
+		_, err := near.Read(make([]byte, 1))
+		ended <- err
+	}()
+	_ = near.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after closing: %v", err)
+	}
+}
