@@ -84,6 +84,46 @@ func TestAFullDiskLosesOnlyWhatDoesNotFit(t *testing.T) {
 	addSegment(t, s, "door", begin.Add(time.Hour), 1)
 }
 
+func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	old := addSegment(t, s, "door", begin, 20)
+	w, err := s.Create("door", headerAt(begin.Add(time.Minute)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFragments(t, w, 0, 3)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "door", writingName(w.Key().Start))
+	failing := &trouble{}
+	var full error = &fs.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
+	failing.fail.Store(&full)
+	s, err = Open(Options{Dir: dir, files: failing})
+	if err != nil {
+		t.Fatalf("the agent does not start: %v", err)
+	}
+	defer func() { _ = s.Close() }()
+	if list := s.Segments("door", time.Time{}, time.Time{}); len(list) != 1 || list[0].Key != old {
+		t.Errorf("%v", list)
+	}
+	if _, err := s.Create("door", headerAt(begin.Add(time.Minute+time.Second))); !errors.Is(err, ErrOverlap) {
+		t.Errorf("what is not recovered yet may be overlapped: %v", err)
+	}
+	failing.fail.Store(nil)
+	if err := s.Delete(old); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.mendBroken(); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(fragmentsOf(t, s, w.Key())); got != 3 {
+		t.Errorf("%d fragments", got)
+	}
+}
+
 func TestAReadOnlyDiskHealsWithoutARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

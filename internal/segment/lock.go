@@ -30,7 +30,8 @@ func lock(dir string) (*os.File, error) {
 			strings.TrimSpace(string(holder)), dir)
 	}
 	if err == nil {
-		err = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid()), fileMode)
+		// For people only: on a full or read-only disk the lock holds without it.
+		_ = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid()), fileMode)
 	}
 	if err != nil {
 		_ = f.Close()

@@ -605,3 +605,60 @@ func TestPowerCutsDuringRecoveryLoseNothingMore(t *testing.T) {
 		}
 	}
 }
+
+// An SD card lives longer with few large writes: what goes to the disk is the media, and little else.
+func TestWritesAreLargeAndFewBeyondTheMedia(t *testing.T) {
+	t.Parallel()
+	j := newJournal(t.TempDir())
+	s, err := Open(Options{Dir: j.root, files: j})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	// A minute at 4 Mbit/s and 25 pictures a second, flushed as the recorder does.
+	const seconds, perFrame = 60, 20_000
+	w, err := s.Create("door", headerAt(begin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := make([]byte, perFrame)
+	media := 0
+	for i := range seconds {
+		at := time.Duration(i) * time.Second
+		err := w.BeginFragment(at, true)
+		for n := range 25 {
+			err = errors.Join(err, w.WriteFrame(1, at+time.Duration(n)*frameInterval, n == 0, [][]byte{frame}))
+			media += perFrame
+		}
+		if i%2 == 1 {
+			err = errors.Join(err, w.Flush(), w.sync(DefaultFlushInterval))
+		}
+		f, endErr := w.EndFragment()
+		if err := errors.Join(err, endErr, s.MarkPersisted(w.key, f), s.SyncProgress()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Seal(), s.MarkUploaded(w.key)); err != nil {
+		t.Fatal(err)
+	}
+	bytes, writes, large, syncs := 0, 0, 0, 0
+	for _, e := range j.events {
+		switch e.op {
+		case opWrite:
+			bytes += len(e.data)
+			writes++
+			if len(e.data) > 100_000 {
+				large++
+			}
+		case opSync, opSyncDir:
+			syncs++
+		}
+	}
+	t.Logf("%d bytes of media, %.4f of it written, in %d writes (%d large), %d syncs", media, float64(bytes)/float64(media), writes, large, syncs)
+	if float64(bytes) > 1.02*float64(media) {
+		t.Errorf("%d bytes are written for %d of media", bytes, media)
+	}
+	if perMinute := 60/2 + seconds + 20; syncs > perMinute { // recording, acknowledgements, begin and end
+		t.Errorf("%d syncs in a minute", syncs)
+	}
+}

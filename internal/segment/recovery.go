@@ -106,60 +106,63 @@ func (s *Store) loadTorn(st *stream, start int64) error {
 		return nil
 	}
 	e, err := s.recoverFile(st, start)
+	var disk *health.Fault
 	switch {
 	case errors.Is(err, mkv.ErrEmpty):
-		return nil
+	case errors.As(err, &disk):
+		// A full disk, say: the others are recorded on, and Run tries again.
+		st.highest = max(st.highest, e.end())
+		st.broken = append(st.broken, start)
+		s.report(err)
 	case err != nil:
-		var disk *health.Fault
-		if errors.As(err, &disk) {
-			return err
-		}
 		return s.quarantine(st, writingName(start), err)
+	default:
+		st.index.insert(e)
 	}
-	st.index.insert(e)
 	return nil
 }
 
 // recoverFile repairs and seals a torn file. It fails with mkv.ErrEmpty when there was nothing in
-// it, and then the file is gone; with a *health.Fault when the disk fails; and else when the file
-// cannot be understood.
+// it, and then the file is gone; with a *health.Fault when the disk fails, and then the entry says
+// at least how far the file goes; and else when the file cannot be understood.
 func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
+	e := entry{start: start, state: Sealed}
 	path := filepath.Join(st.dir, writingName(start))
 	f, err := st.files.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return entry{}, diskFault(st.dir, err)
+		return e, diskFault(st.dir, err)
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
-		return entry{}, diskFault(st.dir, err)
+		return e, diskFault(st.dir, err)
 	}
 	recovered, err := mkv.Recover(f, info.Size())
-	if errors.Is(err, mkv.ErrEmpty) {
-		_ = st.files.Remove(path)
-		return entry{}, err
-	}
-	if err != nil {
-		var system *fs.PathError
-		if errors.As(err, &system) {
-			return entry{}, diskFault(st.dir, err)
-		}
-		return entry{}, err
-	}
-	e := entry{start: start, bytes: recovered.Size, state: Sealed}
 	frames := 0
 	for _, fragment := range recovered.Fragments {
 		e.length = max(e.length, uint32(min(max(fragment.Last.Milliseconds(), 0), maxLength)))
 		frames += fragment.Frames
 	}
+	e.bytes = recovered.Size
+	if errors.Is(err, mkv.ErrEmpty) {
+		_ = st.files.Remove(path)
+		return e, err
+	}
+	var system *fs.PathError
+	if errors.As(err, &system) {
+		return e, diskFault(st.dir, err)
+	}
+	if err != nil {
+		return e, err
+	}
 	if err := f.Sync(); err != nil {
-		return entry{}, diskFault(st.dir, err)
+		return e, diskFault(st.dir, err)
 	}
 	if err := st.rename(writingName(start), e.name()); err != nil {
-		return entry{}, diskFault(st.dir, err)
+		return e, diskFault(st.dir, err)
 	}
 	if err := st.sync(); err != nil {
-		return entry{}, diskFault(st.dir, err)
+		return e, diskFault(st.dir, err)
 	}
 	s.log.Info("recovered a segment that was being written when the agent ended",
 		zap.String("stream", st.name), zap.String("segment", e.name()),
