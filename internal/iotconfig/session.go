@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// This is the one file that knows the MQTT client.
+// This file and probe.go are the ones that know the MQTT client.
 
 const (
 	qos          = 1 // at least once

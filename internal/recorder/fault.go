@@ -78,6 +78,8 @@ func cameraFault(host string, err error) *health.Fault {
 		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
 	case errors.Is(err, errHuge):
 		return user("The camera at %s sends pictures larger than 16 MiB: lower the bitrate or the resolution of its stream.", host)
+	case errors.Is(err, errNoKeyframe):
+		return user("The camera at %s sent no keyframe within %v, and nothing can be recorded without one: set its keyframe (I-frame) interval to a few seconds.", host, lookAtMost)
 	case errors.Is(err, errStall):
 		return system("The camera at %s keeps the connection open but sends no video: it is connected anew; restart it if this stays.", host)
 	case errors.As(err, &dns):

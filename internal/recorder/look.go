@@ -1,0 +1,132 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// Sight is what was seen of a camera in a few seconds.
+type Sight struct {
+	Host          string // host and port
+	Codec         string // "H.264" or "H.265"
+	Width, Height int
+	FPS           float64
+	BitrateBPS    int64
+	// KeyframeInterval is the longest time between two keyframes, or since the only one.
+	KeyframeInterval time.Duration
+	Damaged          bool // packets were lost or could not be understood
+}
+
+const (
+	// lookAtLeast is what a bitrate is measured over.
+	lookAtLeast = 3 * time.Second
+	// lookAtMost is long enough to tell that a GOP is longer than KVS takes.
+	lookAtMost = 22 * time.Second
+	// lookKeyframes end the look: two whole GOPs.
+	lookKeyframes = 3
+)
+
+// errNoKeyframe means that nothing could be recorded.
+var errNoKeyframe = errors.New("no keyframe came for " + lookAtMost.String())
+
+// Look plays a camera until it has seen a few keyframes, for 22 s at most, and records nothing. An
+// error is a *health.Fault or ctx's.
+func Look(ctx context.Context, url secret.String) (Sight, error) {
+	cam, err := parseCamera(url)
+	if err != nil {
+		return Sight{}, err
+	}
+	looking, enough := context.WithTimeout(ctx, lookAtMost)
+	defer enough()
+	e := &eye{enough: enough}
+	err = play(looking, cam, e, time.Now)
+	switch {
+	case ctx.Err() != nil:
+		return Sight{}, ctx.Err()
+	case looking.Err() == nil: // the session ended by itself
+		return Sight{}, cameraFault(cam.host, err)
+	case e.keyframes == 0:
+		return Sight{}, cameraFault(cam.host, errNoKeyframe)
+	}
+	return e.sight(cam.host), nil
+}
+
+// eye is a sink that only counts. The session's goroutine has it to itself until play returns.
+type eye struct {
+	enough    context.CancelFunc
+	segmenter segmenter // for what it knows of pictures
+	rate      float64
+	began     time.Time
+
+	keyframes int
+	frames    int
+	bytes     int64
+	last      uint32        // RTP time of the last picture
+	span      time.Duration // from the first keyframe to the last picture
+	gop       time.Duration // since the last keyframe
+	longest   time.Duration
+	damage    bool
+}
+
+// begin implements sink.
+func (e *eye) begin(c codec, rate int, parameterSets [][]byte) {
+	e.rate, e.began = float64(max(rate, 1)), time.Now()
+	e.segmenter.codec, e.segmenter.sets = c, c.newSets()
+	for _, set := range parameterSets {
+		e.segmenter.sets.take(set)
+	}
+}
+
+// accessUnit implements sink.
+func (e *eye) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
+	picture := e.segmenter.inspect(nalus)
+	keyframe := picture.closed || picture.open
+	if !picture.any || e.keyframes == 0 && !keyframe {
+		return
+	}
+	if e.keyframes > 0 {
+		// Signed: pictures that are shown before the one ahead of them go back.
+		step := time.Duration(float64(int32(rtpTime-e.last)) / e.rate * float64(time.Second))
+		e.span += step
+		e.gop += step
+	}
+	e.last = rtpTime
+	e.longest = max(e.longest, e.gop)
+	if keyframe {
+		e.keyframes++
+		e.gop = 0
+	}
+	if e.keyframes >= lookKeyframes && time.Since(e.began) >= lookAtLeast {
+		e.enough()
+		return
+	}
+	e.frames++
+	for _, nal := range nalus {
+		e.bytes += int64(len(nal))
+	}
+}
+
+// damaged implements sink.
+func (e *eye) damaged(int64, error) { e.damage = true }
+
+// noticed implements sink.
+func (e *eye) noticed(error) {}
+
+func (e *eye) sight(host string) Sight {
+	s := Sight{Host: host, Codec: "H.264", KeyframeInterval: e.longest, Damaged: e.damage}
+	if track, ok := e.segmenter.sets.track(); ok {
+		s.Width, s.Height = track.Width, track.Height
+		if track.CodecID == mkv.CodecHEVC {
+			s.Codec = "H.265"
+		}
+	}
+	if seconds := e.span.Seconds(); seconds > 0 {
+		s.FPS = float64(e.frames) / seconds
+		s.BitrateBPS = int64(float64(e.bytes) * 8 / seconds)
+	}
+	return s
+}
