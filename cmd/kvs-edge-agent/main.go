@@ -87,6 +87,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newRunCommand(),
 		newStatusCommand(),
+		newCheckCommand(),
 		newSegmentsCommand(),
 		newExportCommand(),
 		newVerifyCommand(),

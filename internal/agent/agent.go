@@ -137,11 +137,9 @@ func (a *Agent) connect() error {
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
 	}
-	// The SDK reads AWS_ENDPOINT_URL* and AWS_CA_BUNDLE itself.
-	awsConfig, err := config.LoadDefaultConfig(context.Background(),
-		config.WithRegion(a.settings.Region), config.WithCredentialsProvider(credentials), config.WithAppID("kvs-edge-agent"))
+	awsConfig, err := loadAWS(a.settings, credentials)
 	if err != nil {
-		return fmt.Errorf("cannot set up the AWS SDK: %w", err)
+		return err
 	}
 	a.kvs = kvs.New(kvs.Options{Config: awsConfig, Log: a.log})
 	a.streams = newStreams(workers{
@@ -157,7 +155,7 @@ func (a *Agent) connect() error {
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
 		ThingName:    a.settings.IoT.ThingName,
-		FindHubARN:   a.findHubARN(awsConfig),
+		FindHubARN:   findHubARN(a.settings, awsConfig),
 		DataEndpoint: a.settings.IoT.DataEndpoint,
 		Version:      a.o.Version,
 		TLS:          device,
@@ -281,16 +279,26 @@ func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.
 	return list, nil
 }
 
+// loadAWS sets the SDK up. It reads AWS_ENDPOINT_URL* and AWS_CA_BUNDLE itself.
+func loadAWS(s Settings, provider aws.CredentialsProvider) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(context.Background(),
+		config.WithRegion(s.Region), config.WithCredentialsProvider(provider), config.WithAppID("kvs-edge-agent"))
+	if err != nil {
+		return cfg, fmt.Errorf("cannot set up the AWS SDK: %w", err)
+	}
+	return cfg, nil
+}
+
 // findHubARN completes the hub's ARN with the account, by setting or by asking STS.
-func (a *Agent) findHubARN(cfg aws.Config) func(context.Context) (string, error) {
+func findHubARN(s Settings, cfg aws.Config) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		account := a.settings.AccountID
+		account := s.AccountID
 		if account == "" {
 			var err error
 			if account, err = identity.Account(ctx, cfg); err != nil {
 				return "", err
 			}
 		}
-		return edgeconfig.HubARN(a.settings.Region, account, a.settings.IoT.ThingName), nil
+		return edgeconfig.HubARN(s.Region, account, s.IoT.ThingName), nil
 	}
 }

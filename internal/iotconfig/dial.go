@@ -57,7 +57,7 @@ func newDialer(endpoint string, config *tls.Config, proxy func(*http.Request) (*
 func (d *dialer) dial(ctx context.Context, each time.Duration) (net.Conn, error) {
 	proxy, err := d.proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: d.host}})
 	if err != nil {
-		return nil, health.UserFault(codeMQTT, err, "The proxy in HTTPS_PROXY is not a URL: correct it.")
+		return nil, health.UserFault(CodeMQTT, err, "The proxy in HTTPS_PROXY is not a URL: correct it.")
 	}
 	ports := d.ports
 	if proxy != nil && len(ports) > 1 {
@@ -172,22 +172,22 @@ func (d *dialer) fault(err error, port string) *health.Fault {
 	)
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return health.UserFault(codeMQTT, err, "The certificate of %s is not valid at the hub's time: set the clock (NTP).", d.host)
+		return health.UserFault(CodeMQTT, err, "The certificate of %s is not valid at the hub's time: set the clock (NTP).", d.host)
 	case errors.As(err, &unknown), errors.As(err, &invalid):
-		return health.UserFault(codeMQTT, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", d.host)
+		return health.UserFault(CodeMQTT, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", d.host)
 	case errors.As(err, &hostname):
-		return health.UserFault(codeMQTT, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
+		return health.UserFault(CodeMQTT, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
 	case errors.As(err, &alert), errors.As(err, &operation) && operation.Op == "remote error":
 		return refusedCertificate(err)
 	case errors.As(err, &dns):
-		return health.SystemFault(codeMQTT, err, "The name of the IoT endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
+		return health.SystemFault(CodeMQTT, err, "The name of the IoT endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
 	default:
-		return health.SystemFault(codeMQTT, err, "The IoT endpoint %s cannot be reached on port %s: check the hub's internet connection and firewall.", d.host, port)
+		return health.SystemFault(CodeMQTT, err, "The IoT endpoint %s cannot be reached on port %s: check the hub's internet connection and firewall.", d.host, port)
 	}
 }
 
 func refusedCertificate(err error) *health.Fault {
-	return health.UserFault(codeMQTT, err, "AWS IoT refuses the device certificate: check that it is active, attached to the thing, and not expired.")
+	return health.UserFault(CodeMQTT, err, "AWS IoT refuses the device certificate: check that it is active, attached to the thing, and not expired.")
 }
 
 // boundedConn gives each write a deadline.

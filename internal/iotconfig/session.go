@@ -47,13 +47,13 @@ func (s *Source) connect(ctx context.Context) {
 				wait.Reset()
 			}
 		}
-		fault := health.FaultOf(err, codeMQTT)
+		fault := health.FaultOf(err, CodeMQTT)
 		if errors.Is(err, errLost) {
 			text := "The connection to AWS IoT was lost; the agent reconnects, and records on meanwhile."
 			if short > 2 {
 				text = "The connection to AWS IoT is lost again and again: check that no other agent uses this thing name, and that the certificate's policy allows the agent's topics."
 			}
-			fault = health.SystemFault(codeMQTT, err, "%s", text)
+			fault = health.SystemFault(CodeMQTT, err, "%s", text)
 		}
 		if s.o.Health.Raise(health.Degraded, fault) {
 			s.o.Log.Warn("no connection to AWS IoT", zap.Error(fault), zap.NamedError("cause", fault.Err))
@@ -86,7 +86,7 @@ func (s *Source) session(ctx context.Context) (up bool, err error) {
 	s.outbox.setOnline(true)
 	defer s.outbox.setOnline(false)
 	s.o.Health.SetState("online")
-	if s.o.Health.Clear(codeMQTT) {
+	if s.o.Health.Clear(CodeMQTT) {
 		s.o.Log.Info("connected to AWS IoT")
 	}
 	s.requestListing() // what was missed: only once subscribed, so that nothing falls between
@@ -165,13 +165,13 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, packets.ErrorRefusedNotAuthorised), errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedIDRejected):
-		return health.UserFault(codeMQTT, err, "AWS IoT refuses the connection of thing %s: its certificate's policy must allow iot:Connect for the client id %s.", b.source.o.ThingName, b.source.o.ThingName)
+		return health.UserFault(CodeMQTT, err, "AWS IoT refuses the connection of thing %s: its certificate's policy must allow iot:Connect for the client id %s.", b.source.o.ThingName, b.source.o.ThingName)
 	default:
 		// With TLS 1.3 a refused certificate shows only now.
 		if fault := b.source.dialer.fault(err, ""); fault.Class == health.UserError {
 			return fault
 		}
-		return health.SystemFault(codeMQTT, err, "AWS IoT ended the connection before it was up: check that the certificate is active and its policy allows iot:Connect for the client id %s.", b.source.o.ThingName)
+		return health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection before it was up: check that the certificate is active and its policy allows iot:Connect for the client id %s.", b.source.o.ThingName)
 	}
 }
 
@@ -186,7 +186,7 @@ func (b *broker) subscribe(ctx context.Context) error {
 	if subscribed, ok := token.(*mqtt.SubscribeToken); ok {
 		for topic, granted := range subscribed.Result() {
 			if granted == subscribeBad {
-				return health.UserFault(codeMQTT, nil, "AWS IoT refuses the subscription of %s: the certificate's policy must allow iot:Subscribe and iot:Receive on it.", topic)
+				return health.UserFault(CodeMQTT, nil, "AWS IoT refuses the subscription of %s: the certificate's policy must allow iot:Subscribe and iot:Receive on it.", topic)
 			}
 		}
 	}
@@ -278,7 +278,7 @@ func (b *broker) await(ctx context.Context, token mqtt.Token) error {
 		case err := <-b.lost:
 			return errors.Join(errLost, err)
 		case <-timer.C:
-			return health.SystemFault(codeMQTT, nil, "AWS IoT did not acknowledge within %v; the agent reconnects.", b.source.timing.acknowledge)
+			return health.SystemFault(CodeMQTT, nil, "AWS IoT did not acknowledge within %v; the agent reconnects.", b.source.timing.acknowledge)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

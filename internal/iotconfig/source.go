@@ -139,7 +139,7 @@ const (
 	codeMessage = "config-message" // a message that cannot be followed
 	codeApply   = "config-apply"   // with the stream's name after a slash
 	codeList    = "control-plane"
-	codeMQTT    = "mqtt"
+	CodeMQTT    = "mqtt" // no connection to AWS IoT
 	codeHub     = "hub-arn"
 )
 

@@ -88,7 +88,7 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			// Cut off, and back: listed again, and told what was missed meanwhile.
 			internet.Cut()
 			cloud.awaitAgent("offline")
-			hub.awaitCondition(codeMQTT, "IoT")
+			hub.awaitCondition(CodeMQTT, "IoT")
 			hub.kvs.set(listedAs(t, "cam", 1_700_000_020, syncing))
 			hub.requestListing()
 			hub.awaitApply("cam") // the listing does not need the broker
@@ -97,7 +97,7 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			cloud.awaitSync("cam", InSync)
 			hub.awaitApply("cam", "cam-3")
 			cloud.awaitSync("cam-3", InSync)
-			hub.awaitCondition(codeMQTT, "")
+			hub.awaitCondition(CodeMQTT, "")
 
 			// Refresh.
 			hub.kvs.set(listedAs(t, "cam", 1_700_000_020, InSync), listedAs(t, "cam-2", 1_700_000_030, syncing))
@@ -275,7 +275,7 @@ func TestStatusesMadeOfflineReachTheCloudWithTheNextConnection(t *testing.T) {
 	internet := testtools.NewLink(t, b.address())
 	hub, cloud := onlineAt(t, internet.Address(), b, ca)
 	internet.Cut()
-	hub.awaitCondition(codeMQTT, "IoT")
+	hub.awaitCondition(CodeMQTT, "IoT")
 	hub.kvs.set(listedAs(t, "a", 1_700_000_000, syncing))
 	hub.requestListing()
 	hub.awaitApply("a")
@@ -428,7 +428,7 @@ func TestARefusedDeviceCertificateIsOneSentence(t *testing.T) {
 	stranger.RootCAs = ca.Pool()
 	hub := newTestHub(t, b.address(), t.TempDir(), stranger)
 	hub.run()
-	hub.awaitCondition(codeMQTT, "certificate")
+	hub.awaitCondition(CodeMQTT, "certificate")
 }
 
 func TestTheLastWillSaysOfflineWhenTheAgentDies(t *testing.T) {

@@ -1,0 +1,243 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+)
+
+// maxSkew is what AWS's request signatures tolerate.
+// Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
+const maxSkew = 5 * time.Minute
+
+// checkEndpoints resolves and greets every endpoint, and compares the hub's clock with theirs.
+func (c *checker) checkEndpoints(ctx context.Context) {
+	device := &http.Client{Timeout: stepTimeout, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.device.Clone(), DisableKeepAlives: true,
+	}}
+	c.greet(ctx, "credentials", "https://"+c.settings.IoT.CredentialEndpoint, EnvCredentialEndpoint, device)
+	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }
+	compared := false
+	for _, service := range c.services() {
+		if date := c.greet(ctx, service.name, service.url, EnvRegion, c.aws.HTTPClient); !date.IsZero() && !compared {
+			now := c.o.Now()
+			compare = func() { c.checkClock(service.name, date, now) }
+			compared = true
+		}
+	}
+	compare()
+	c.checkBroker(ctx)
+}
+
+// greet makes a request without credentials: any answer shows that DNS, TLS and the way there are
+// good. It gives the answer's Date.
+func (c *checker) greet(ctx context.Context, name, endpoint, setting string, client aws.HTTPClient) time.Time {
+	const check = "endpoint"
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/", nil)
+	if err != nil {
+		c.bad(check, fmt.Sprintf("The endpoint %q of %s is not a URL: correct it.", endpoint, name))
+		return time.Time{}
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		c.bad(check, endpointFault(name, request.URL.Host, setting, err))
+		return time.Time{}
+	}
+	_ = response.Body.Close()
+	c.good(check, fmt.Sprintf("%s answers at %s; its name and certificate are good.", name, request.URL.Host))
+	date, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return time.Time{} // not every proxy has one
+	}
+	return date
+}
+
+// endpointFault says what keeps the hub from an endpoint.
+func endpointFault(name, host, setting string, err error) string {
+	var (
+		invalid  x509.CertificateInvalidError
+		unknown  x509.UnknownAuthorityError
+		hostname x509.HostnameError
+		dns      *net.DNSError
+		alert    tls.AlertError
+		timeout  interface{ Timeout() bool }
+	)
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Sprintf("The name %s of %s cannot be resolved: check the hub's DNS and %s.", host, name, setting)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Sprintf("The certificate of %s at %s is not valid at the hub's time: set the clock (NTP).", name, host)
+	case errors.As(err, &unknown), errors.As(err, &invalid):
+		return fmt.Sprintf("The certificate of %s at %s is not signed by a CA that the hub trusts: check %s and %s, and whether a proxy intercepts TLS.", name, host, EnvCACert, EnvCABundle)
+	case errors.As(err, &hostname):
+		return fmt.Sprintf("The server at %s has a certificate for another name: correct %s.", host, setting)
+	case errors.As(err, &alert):
+		return fmt.Sprintf("%s at %s refuses the device certificate: check that it is active and of this account and region.", name, host)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Sprintf("%s at %s does not answer: check the hub's internet connection and firewall (port 443).", name, host)
+	default:
+		return fmt.Sprintf("%s at %s cannot be reached: check the hub's internet connection and firewall (port 443).", name, host)
+	}
+}
+
+// service is one that the SDK speaks to.
+type service struct{ name, url string }
+
+// services are those that this agent needs, where the SDK would send its requests to.
+func (c *checker) services() []service {
+	calls := []struct {
+		name string
+		call func(context.Context, aws.Config) error
+	}{
+		{"Kinesis Video Streams", func(ctx context.Context, cfg aws.Config) error {
+			_, err := kinesisvideo.NewFromConfig(cfg).ListStreams(ctx, &kinesisvideo.ListStreamsInput{})
+			return err
+		}},
+		{"Secrets Manager", func(ctx context.Context, cfg aws.Config) error {
+			_, err := secretsmanager.NewFromConfig(cfg).ListSecrets(ctx, &secretsmanager.ListSecretsInput{})
+			return err
+		}},
+	}
+	if c.settings.AccountID == "" {
+		calls = append(calls, struct {
+			name string
+			call func(context.Context, aws.Config) error
+		}{"STS", func(ctx context.Context, cfg aws.Config) error {
+			_, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+			return err
+		}})
+	}
+	if c.settings.CloudWatch {
+		calls = append(calls, struct {
+			name string
+			call func(context.Context, aws.Config) error
+		}{"CloudWatch", func(ctx context.Context, cfg aws.Config) error {
+			_, err := cloudwatch.NewFromConfig(cfg).ListMetrics(ctx, &cloudwatch.ListMetricsInput{})
+			return err
+		}})
+	}
+	var list []service
+	for _, s := range calls {
+		where := &addressee{}
+		cfg := c.aws.Copy()
+		cfg.HTTPClient, cfg.RetryMaxAttempts = where, 1
+		cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
+		_ = s.call(context.Background(), cfg) // always fails: nothing is sent
+		if where.url != "" {
+			list = append(list, service{name: s.name, url: where.url})
+		}
+	}
+	return list
+}
+
+// addressee notes where a request would go, and does not let it.
+type addressee struct{ url string }
+
+var errNotSent = errors.New("not sent")
+
+// Do implements aws.HTTPClient.
+func (a *addressee) Do(r *http.Request) (*http.Response, error) {
+	a.url = (&url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host}).String()
+	return nil, errNotSent
+}
+
+func (c *checker) checkClock(name string, date, now time.Time) {
+	const check = "clock"
+	skew := date.Sub(now)
+	direction := "behind"
+	if skew < 0 {
+		direction = "ahead of"
+	}
+	switch off := skew.Abs().Round(time.Second); {
+	case off > maxSkew:
+		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).", off, direction, name))
+	case off > 2*time.Second: // a Date has whole seconds
+		c.good(check, fmt.Sprintf("The hub's clock is %s %s that of %s, which AWS tolerates; recordings are dated by it.", off, direction, name))
+	default:
+		c.good(check, fmt.Sprintf("The hub's clock agrees with that of %s.", name))
+	}
+}
+
+// checkBroker asks a running agent whether it is connected, since a thing has one connection only.
+func (c *checker) checkBroker(ctx context.Context) {
+	const check = "mqtt"
+	ctx, cancel := context.WithTimeout(ctx, 2*stepTimeout)
+	defer cancel()
+	if c.running != nil {
+		for _, condition := range c.running.Agent {
+			if condition.Code == iotconfig.CodeMQTT {
+				c.bad(check, condition.Text)
+				return
+			}
+		}
+	}
+	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
+		ThingName: c.settings.IoT.ThingName, DataEndpoint: c.settings.IoT.DataEndpoint, TLS: c.device, DialOnly: c.running != nil,
+	})
+	switch {
+	case err != nil:
+		c.bad(check, sentence(err))
+	case c.running != nil:
+		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
+	default:
+		c.good(check, "Connected to "+c.settings.IoT.DataEndpoint+" as "+c.settings.IoT.ThingName+" and subscribed to its configurations.")
+	}
+}
+
+// checkCloud gets credentials and lists the hub's configurations. It gives nil when it cannot.
+func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
+	notAsked := func(what string) {
+		c.bad("streams", "Configurations, secrets, cameras and retention were not checked: they need "+what+".")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*stepTimeout)
+	defer cancel()
+	got, err := c.aws.Credentials.Retrieve(ctx)
+	if err != nil {
+		c.bad("credentials", sentence(rootFault(err)))
+		notAsked("credentials")
+		return nil
+	}
+	c.good("credentials", fmt.Sprintf("The role alias %s gives credentials, to be renewed from %s.", c.settings.IoT.RoleAlias, got.Expires.Local().Format(time.TimeOnly)))
+	hub, err := findHubARN(c.settings, c.aws)(ctx)
+	if err != nil {
+		c.bad("account", sentence(err))
+		notAsked("the hub's ARN")
+		return nil
+	}
+	list, err := controlPlane{c.kvs}.EdgeConfigs(ctx, hub)
+	if err != nil {
+		c.bad("streams", strings.TrimSuffix(sentence(err), ".")+": allow the hub's role kinesisvideo:ListEdgeAgentConfigurations.")
+		return nil
+	}
+	if len(list) == 0 {
+		c.good("streams", "No stream is configured for "+hub+" yet: StartEdgeConfigurationUpdate with this HubDeviceArn does it.")
+		return nil
+	}
+	c.good("streams", fmt.Sprintf("%s configured for %s.", count(len(list), "stream is", "streams are"), hub))
+	return list
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

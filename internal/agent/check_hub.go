@@ -1,0 +1,213 @@
+package agent
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// certificateReserve is how long a device certificate must still be good: who installs a hub will
+// not be back sooner.
+const certificateReserve = 30 * 24 * time.Hour
+
+func (c *checker) checkSettings() bool {
+	settings, err := SettingsFromEnv(c.o.Getenv)
+	if err == nil {
+		c.device, err = settings.IoT.TLS()
+	}
+	var wrong *SettingsError
+	switch {
+	case errors.As(err, &wrong):
+		for _, fault := range wrong.Faults {
+			c.bad("settings", fault+".")
+		}
+		return false
+	case err != nil:
+		c.bad("settings", sentence(err))
+		return false
+	}
+	c.settings = settings
+	if err := c.connect(); err != nil {
+		c.bad("settings", sentence(err))
+		return false
+	}
+	c.good("settings", fmt.Sprintf("Thing %s in %s; the private key matches the certificate.", settings.IoT.ThingName, settings.Region))
+	return true
+}
+
+// checkFiles looks at who may read the key and the state, and whether recordings can be written.
+func (c *checker) checkFiles() {
+	all := true
+	private := func(path, what, mode string) {
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			all = false
+			c.bad("files", fmt.Sprintf("%s %s can be read by others (mode %04o): chmod %s %s.", what, path, info.Mode().Perm(), mode, path))
+		}
+	}
+	private(c.settings.IoT.PrivateKey, "The private key", "600")
+	private(c.settings.StateDirectory, "The state directory", "700")
+	for _, dir := range []struct{ variable, path string }{
+		{EnvRecordingDirectory, c.settings.RecordingDirectory}, {EnvStateDirectory, c.settings.StateDirectory}, {EnvLogOutputDirectory, c.settings.Log.Directory},
+	} {
+		if text := unwritable(dir.path); text != "" {
+			all = false
+			c.bad("files", fmt.Sprintf("%s: %s", dir.variable, text))
+		}
+	}
+	if all {
+		c.good("files", "Only the agent's user can read the private key and the state, and it can write recordings, state and logs.")
+	}
+}
+
+// unwritable says why a directory cannot be written to, or made.
+func unwritable(dir string) string {
+	at, missing := existing(dir)
+	info, err := os.Stat(at)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%s cannot be looked at: %s.", at, reason(err))
+	case !info.IsDir():
+		return fmt.Sprintf("%s is not a directory: name one.", at)
+	case unix.Access(at, unix.W_OK|unix.X_OK) == nil:
+		return ""
+	case missing:
+		return fmt.Sprintf("%s cannot be made, as %s is not writable for this user: make it and give it to the agent's user.", dir, at)
+	default:
+		return fmt.Sprintf("%s is not writable for this user: give it to the agent's user (chown).", at)
+	}
+}
+
+// existing gives the directory, or the nearest one above it that is there.
+func existing(dir string) (at string, missing bool) {
+	at = filepath.Clean(dir)
+	for {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			return at, missing
+		}
+		at, missing = filepath.Dir(at), true
+	}
+}
+
+func (c *checker) checkCertificate() {
+	certificate := c.device.Certificates[0]
+	leaf := certificate.Leaf
+	if leaf == nil {
+		var err error
+		if leaf, err = x509.ParseCertificate(certificate.Certificate[0]); err != nil {
+			c.bad("certificate", fmt.Sprintf("The certificate %s cannot be read: %v.", c.settings.IoT.Cert, err))
+			return
+		}
+	}
+	now := c.o.Now()
+	until := leaf.NotAfter.UTC().Format(time.DateOnly)
+	switch {
+	case now.Before(leaf.NotBefore):
+		c.bad("certificate", fmt.Sprintf("The device certificate is valid from %s only, and the hub's clock says %s: set the clock (NTP).",
+			leaf.NotBefore.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime)))
+	case now.After(leaf.NotAfter):
+		c.bad("certificate", fmt.Sprintf("The device certificate was valid until %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
+	case leaf.NotAfter.Sub(now) < certificateReserve:
+		c.bad("certificate", fmt.Sprintf("The device certificate ends soon, on %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
+	default:
+		c.good("certificate", "The device certificate is valid until "+until+".")
+	}
+}
+
+// checkDisk compares what the streams may take, and what their cameras send, with the disk.
+func (c *checker) checkDisk(streams []checkedStream) {
+	const check = "disk"
+	dir, missing := existing(c.settings.RecordingDirectory)
+	free, total, err := c.o.diskFree(dir)
+	if err != nil {
+		c.bad(check, sentence(err))
+		return
+	}
+	room := max(int64(free)-int64(retention.DefaultMinFree(total)), 0)
+	if !missing {
+		store, err := segment.OpenReadOnly(segment.Options{Dir: dir})
+		if err != nil {
+			c.bad(check, sentence(err))
+			return
+		}
+		for _, name := range store.Streams() {
+			room += store.Usage(name).Bytes
+		}
+	}
+	d := demandOf(streams)
+	text := fmt.Sprintf("There is room for %s of recordings in %s", bytesText(room), dir)
+	if d.perDay > 0 {
+		text += fmt.Sprintf(": %s of what the cameras send now (%s a day)", daysText(float64(room)/d.perDay), bytesText(int64(d.perDay)))
+	}
+	days := float64(room) / max(d.perDay, 1)
+	switch {
+	case d.limits > room:
+		c.bad(check, fmt.Sprintf("%s, but the streams may take %s: lower MaxLocalMediaSizeInMB, or use a larger disk.", text, bytesText(d.limits)))
+	case d.keepDays > 0 && days < d.keepDays:
+		c.bad(check, fmt.Sprintf("%s, but stream %s is to be kept for %s: lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.", text, d.keeper, daysText(d.keepDays)))
+	case d.perDay > 0 && days < 1:
+		c.bad(check, text+", so an outage of a day loses media: lower the cameras' bitrates, or use a larger disk.")
+	default:
+		c.good(check, text+".")
+	}
+}
+
+// demand is what the streams ask of the disk together.
+type demand struct {
+	limits   int64   // bytes, of the streams that have a limit
+	perDay   float64 // bytes, of the streams whose bitrate is known
+	keepDays float64 // the longest time for which media is kept whatever happens
+	keeper   string  // the stream that does
+}
+
+func demandOf(streams []checkedStream) demand {
+	var d demand
+	for _, s := range streams {
+		limit, _ := s.config.LocalLimit()
+		d.limits += limit
+		d.perDay += float64(s.bitrate) / 8 * (24 * time.Hour).Seconds() * s.share
+		// Only who names a time wants it: the default is just the longest there is.
+		named := s.config.DeletionConfig != nil && s.config.DeletionConfig.EdgeRetentionInHours != nil
+		if keep := s.config.Retention().Hours() / 24; named && limit == 0 && !s.config.DeleteAfterUpload() && keep > d.keepDays {
+			d.keepDays, d.keeper = keep, s.name
+		}
+	}
+	return d
+}
+
+func diskFree(dir string) (free, total uint64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, fmt.Errorf("the free space of %s cannot be learnt: %w", dir, err)
+	}
+	return st.Bavail * uint64(st.Bsize), st.Blocks * uint64(st.Bsize), nil
+}
+
+func bytesText(n int64) string {
+	switch {
+	case n < 1e9:
+		return fmt.Sprintf("%d MB", (n+1e6-1)/1e6)
+	case n < 1e12:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	default:
+		return fmt.Sprintf("%.1f TB", float64(n)/1e12)
+	}
+}
+
+func daysText(days float64) string {
+	switch {
+	case days < 2:
+		return fmt.Sprintf("%.1f hours", days*24)
+	default:
+		return fmt.Sprintf("%.1f days", days)
+	}
+}

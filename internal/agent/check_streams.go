@@ -1,0 +1,184 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+const (
+	// maxFragment is what KVS takes of a fragment, which is a GOP.
+	// Source: KVS Developer Guide, quotas, maximum fragment duration: 20 s.
+	maxFragment = 20 * time.Second
+	// atOnce is how many cameras are looked at together.
+	atOnce = 8
+)
+
+// checkedStream is what a check learnt of a stream.
+type checkedStream struct {
+	name     string
+	config   edgeconfig.EdgeConfig
+	bitrate  int64   // 0: not known
+	share    float64 // of the time that it records
+	findings []Finding
+}
+
+func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
+	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, OK: ok, Text: fmt.Sprintf(format, args...)})
+}
+
+// checkStreams looks at all streams, several at once, and reports them by name.
+func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
+	list = slices.DeleteFunc(list, func(l iotconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
+	slices.SortFunc(list, func(a, b iotconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
+	streams := make([]checkedStream, len(list))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, l := range list {
+		group.Go(func() error {
+			streams[i] = c.checkStream(ctx, l)
+			return nil
+		})
+	}
+	_ = group.Wait() // nothing fails: what is wrong is a finding
+	for _, s := range streams {
+		for _, f := range s.findings {
+			c.report(f)
+		}
+	}
+	return streams
+}
+
+func (c *checker) checkStream(ctx context.Context, l iotconfig.ListedConfig) checkedStream {
+	s := checkedStream{name: l.StreamName, config: l.Config, share: 1}
+	if err := checkConfig(l.Config); err != nil {
+		s.add("configuration", false, "%s", sentence(err))
+	} else {
+		s.share = shareOf(l.Config.RecorderConfig.ScheduleConfig, c.o.Now())
+		s.add("configuration", true, "Valid; it records %.0f %% of the week.", 100*s.share)
+	}
+	c.checkCamera(ctx, &s)
+	c.checkRetention(ctx, &s)
+	return s
+}
+
+// checkCamera reads the secret and looks at the camera that it leads to.
+func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
+	arn := s.config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn
+	url, err := c.secrets.MediaURI(ctx, arn)
+	if err != nil {
+		s.add("secret", false, "%s", sentence(rootFault(err)))
+		return
+	}
+	s.add("secret", true, "%s holds the URL of a camera.", arn)
+	seen, err := recorder.Look(ctx, url)
+	if err != nil {
+		if r := c.recording(s.name); r != nil { // it has no session left for us, perhaps
+			s.bitrate = r.BitrateBPS
+			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, bitrateText(r.BitrateBPS))
+			return
+		}
+		s.add("camera", false, "%s", sentence(err))
+		return
+	}
+	s.bitrate = seen.BitrateBPS
+	text := fmt.Sprintf("The camera at %s sends %s, %d×%d, %.1f frames/s, %s, a keyframe every %.1f s",
+		seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, bitrateText(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
+	switch {
+	case seen.KeyframeInterval > maxFragment:
+		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text, maxFragment.Seconds())
+	case seen.Damaged:
+		s.add("camera", false, "%s, but some of it does not arrive: check the network between camera and hub.", text)
+	default:
+		s.add("camera", true, "%s.", text)
+	}
+}
+
+// recording gives the running agent's recorder of a stream that brings frames now.
+func (c *checker) recording(stream string) *status.Recorder {
+	if c.running == nil {
+		return nil
+	}
+	for _, s := range c.running.Streams {
+		if s.Name == stream && s.Recorder.Status == health.Success && s.Recorder.FPS > 0 {
+			return &s.Recorder
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
+	const check = "retention"
+	hours, err := c.kvs.Retention(ctx, s.name)
+	var answer *kvs.RequestError
+	switch {
+	case errors.As(err, &answer) && answer.Name == "ResourceNotFoundException":
+		s.add(check, false, "The stream %s does not exist in Kinesis Video Streams: create it.", s.name)
+	case errors.As(err, &answer) && strings.HasPrefix(answer.Name, "AccessDenied"):
+		s.add(check, false, "The hub's role may not look at the stream %s: allow it kinesisvideo:DescribeStream.", s.name)
+	case err != nil:
+		s.add(check, false, "%s", sentence(rootFault(err)))
+	case hours == 0:
+		s.add(check, false, "The stream %s keeps nothing (DataRetentionInHours is 0), so nothing is uploaded: raise it with UpdateDataRetention.", s.name)
+	default:
+		s.add(check, true, "Kinesis Video Streams keeps the stream for %s.", count(hours, "hour", "hours"))
+	}
+}
+
+// shareOf is the part of the coming week in which a schedule has windows open.
+func shareOf(s *edgeconfig.ScheduleConfig, from time.Time) float64 {
+	if s == nil {
+		return 1
+	}
+	plan, err := windows(*s, nil, scheduler.Always())
+	if err != nil {
+		return 1
+	}
+	const week = 7 * 24 * time.Hour
+	end := from.Add(week)
+	var open time.Duration
+	for at := from; at.Before(end); {
+		isOpen, until := plan.At(at, time.Local)
+		if until.IsZero() || until.After(end) {
+			until = end
+		}
+		if !until.After(at) {
+			until = at.Add(time.Second) // asked in the instant of a change
+		}
+		if isOpen {
+			open += until.Sub(at)
+		}
+		at = until
+	}
+	return float64(open) / float64(week)
+}
+
+// rootFault gives the sentence for people that an error of the SDK is wrapped around.
+func rootFault(err error) error {
+	var fault *health.Fault
+	if errors.As(err, &fault) {
+		return fault
+	}
+	return err
+}
+
+func bitrateText(bps int64) string {
+	if bps < 1_000_000 {
+		return fmt.Sprintf("%d kbit/s", bps/1000)
+	}
+	return fmt.Sprintf("%.1f Mbit/s", float64(bps)/1e6)
+}

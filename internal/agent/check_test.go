@@ -1,0 +1,266 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+)
+
+// hundredGB is the disk of the hubs in these tests.
+func hundredGB(string) (free, total uint64, err error) { return 90e9, 100e9, nil }
+
+// findings of one check.
+type findings []Finding
+
+func (h *house) check(change ...func(*CheckOptions)) (findings, bool) {
+	h.t.Helper()
+	var all findings
+	o := CheckOptions{Getenv: h.lookup, Report: func(f Finding) { all = append(all, f) }, diskFree: hundredGB}
+	for _, f := range change {
+		f(&o)
+	}
+	ok := Check(h.t.Context(), o)
+	return all, ok
+}
+
+// bad lists what is wrong.
+func (all findings) bad() string {
+	var lines []string
+	for _, f := range all {
+		if !f.OK {
+			lines = append(lines, strings.TrimSpace(f.Stream+" "+f.Check)+": "+f.Text)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (all findings) String() string {
+	var lines []string
+	for _, f := range all {
+		lines = append(lines, fmt.Sprintf("%v %s %s: %s", f.OK, f.Stream, f.Check, f.Text))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
+	h := newHouse(t)
+	camera := h.camera(fakecam.Options{Bitrate: 4_000_000, User: "admin", Pass: "hunter2"})
+	h.configure("door", h.secret("door", camera.URL()), always)
+
+	for _, beside := range []bool{false, true} {
+		var before, after string
+		wait := func() {}
+		if beside {
+			a := h.agent()
+			ctx, stop := context.WithCancel(t.Context())
+			stopped := make(chan error, 1)
+			go func() { stopped <- a.Run(ctx) }()
+			must(t, h.cloud.AwaitSyncStatus(ctx, "door", "IN_SYNC"))
+			must(t, h.cloud.Media().AwaitFragments(ctx, "door", 1))
+			before = fmt.Sprint(len(a.health.Part("", "config").Snapshot().Conditions))
+			wait = func() {
+				after = fmt.Sprint(len(a.health.Part("", "config").Snapshot().Conditions))
+				if r := a.health.Part("door", "recorder").Snapshot(); r.Numbers["reconnects"] != 0 || r.Numbers["gaps"] != 0 {
+					t.Errorf("the check disturbed the recorder: %+v", r)
+				}
+				stop()
+				must(t, <-stopped)
+			}
+		}
+		all, ok := h.check()
+		wait()
+		if !ok || all.bad() != "" {
+			t.Errorf("beside an agent %v: what is good is found bad:\n%s", beside, all.bad())
+		}
+		if before != after {
+			t.Errorf("the check disturbed the agent's connection")
+		}
+		for _, want := range []string{
+			"settings: Thing test-hub", "files: Only", "certificate: The device certificate is valid until",
+			"Kinesis Video Streams answers at", "Secrets Manager answers at", "STS answers at", "credentials answers at",
+			"clock: The hub's clock agrees", "credentials: The role alias", "streams: 1 stream is configured",
+			"true door configuration: Valid; it records 100 % of the week", "true door secret:",
+			"sends H.264, 1920×1080, 25.0 frames/s, 4.0 Mbit/s, a keyframe every 1.0 s", "true door retention: Kinesis Video Streams keeps the stream for 24 hours",
+			"disk: There is room for 8", "43.2 GB a day",
+		} {
+			if !strings.Contains(all.String(), want) {
+				t.Errorf("beside an agent %v: the findings lack %q", beside, want)
+			}
+		}
+		if strings.Contains(all.String(), "hunter2") {
+			t.Error("a password is shown")
+		}
+		if t.Failed() {
+			t.Logf("findings:\n%s", all)
+		}
+	}
+}
+
+func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
+	h := newHouse(t)
+	set := func(name, value string) func() {
+		old, had := h.env[name]
+		h.env[name] = value
+		t.Setenv(name, value)
+		return func() {
+			if h.env[name] = old; !had {
+				delete(h.env, name)
+			}
+			t.Setenv(name, old)
+		}
+	}
+	hole := testtools.NewLink(t, h.cloud.MQTTEndpoint())
+	hole.Cut()
+	key := h.env[EnvCorePrivateKey]
+	at := func(d time.Duration) func(*CheckOptions) {
+		return func(o *CheckOptions) { o.Now = func() time.Time { return time.Now().Add(d) } }
+	}
+	for name, row := range map[string]struct {
+		breaks func() (mend func())
+		option func(*CheckOptions)
+		says   []string
+	}{
+		"a setting is missing": {breaks: func() func() { return set(EnvRoleAlias, "") }, says: []string{"settings: AWS_IOT_CORE_ROLE_ALIAS is not set", "correct the settings first"}},
+		"the key is open": {breaks: func() func() {
+			must(t, os.Chmod(key, 0o644))
+			return func() { must(t, os.Chmod(key, 0o600)) }
+		}, says: []string{"files: The private key", "chmod 600"}},
+		"the recordings are a file": {breaks: func() func() { return set(EnvRecordingDirectory, key) }, says: []string{"files: AWS_KVS_EDGE_RECORDING_DIRECTORY", "is not a directory"}},
+		"the clock is an hour slow": {option: at(-time.Hour), says: []string{"behind that of Kinesis Video Streams, and AWS refuses", "set the clock (NTP)"}},
+		"the clock is an hour fast": {option: at(time.Hour), says: []string{"ahead of that of Kinesis Video Streams, and AWS refuses"}},
+		"the certificate is over":   {option: at(200 * 365 * 24 * time.Hour), says: []string{"certificate: The device certificate was valid until"}},
+		"the role alias is wrong":   {breaks: func() func() { return set(EnvRoleAlias, "none") }, says: []string{"credentials: The role alias none does not exist", "were not checked"}},
+		"the broker is away":        {breaks: func() func() { return set(EnvDataEndpoint, hole.Address()) }, says: []string{"mqtt: "}},
+		"credentials are away":      {breaks: func() func() { return set(EnvCredentialEndpoint, hole.Address()) }, says: []string{"endpoint: credentials at", "cannot be reached"}},
+		"the API is away":           {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://"+hole.Address()) }, says: []string{"endpoint: Kinesis Video Streams at", "clock: The hub's clock cannot be compared"}},
+		"the name is wrong":         {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://kvs.invalid") }, says: []string{"cannot be resolved"}},
+		"listing is not allowed": {breaks: func() func() {
+			h.cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 403, "AccessDeniedException")
+			return func() { h.cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "") }
+		}, says: []string{"streams: ListEdgeAgentConfigurations", "allow the hub's role"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if row.option == nil {
+				row.option = func(*CheckOptions) {}
+			}
+			if row.breaks != nil {
+				defer row.breaks()()
+			}
+			all, ok := h.check(row.option)
+			if ok {
+				t.Error("all is said to be well")
+			}
+			for _, want := range row.says {
+				if !strings.Contains(all.bad(), want) {
+					t.Errorf("what is bad lacks %q:\n%s", want, all.bad())
+				}
+			}
+		})
+	}
+	t.Run("the certificate is revoked", func(t *testing.T) { // for good
+		must(t, h.cloud.Faults().RevokeCertificate(hub))
+		all, _ := h.check()
+		for _, want := range []string{"mqtt: ", "credentials: AWS IoT refuses the device certificate"} {
+			if !strings.Contains(all.bad(), want) {
+				t.Errorf("what is bad lacks %q:\n%s", want, all.bad())
+			}
+		}
+	})
+}
+
+func TestACheckNamesWhatIsWrongWithAStream(t *testing.T) {
+	h := newHouse(t)
+	good := h.camera(fakecam.Options{User: "admin", Pass: "hunter2"})
+	off := h.camera(fakecam.Options{})
+	off.Unplug()
+	h.configure("good", h.secret("good", good.URL()))
+	h.configure("hard-password", h.secret("hard-password", strings.Replace(good.URL(), "hunter2", "forgotten", 1)))
+	h.configure("mjpeg", h.secret("mjpeg", h.camera(fakecam.Options{MJPEG: true}).URL()))
+	h.configure("off", h.secret("off", off.URL()))
+	denied := h.secret("denied", good.URL())
+	h.configure("denied", denied)
+	h.cloud.Faults().RefuseSecret(denied, "AccessDeniedException")
+	h.configure("schedule", h.secret("schedule", good.URL()), func(c *types.EdgeConfig) {
+		c.RecorderConfig.ScheduleConfig = &types.ScheduleConfig{ScheduleExpression: aws.String("0 0 25 * * ? *"), DurationInSeconds: aws.Int32(60)}
+	})
+	h.configure("forgets", h.secret("forgets", good.URL()))
+	described, err := h.user.DescribeStream(t.Context(), &kinesisvideo.DescribeStreamInput{StreamName: aws.String("forgets")})
+	must(t, err)
+	_, err = h.user.UpdateDataRetention(t.Context(), &kinesisvideo.UpdateDataRetentionInput{
+		StreamName: aws.String("forgets"), CurrentVersion: described.StreamInfo.Version,
+		Operation: types.UpdateDataRetentionOperationDecreaseDataRetention, DataRetentionChangeInHours: aws.Int32(24),
+	})
+	must(t, err)
+	h.configure("large", h.secret("large", good.URL()), func(c *types.EdgeConfig) {
+		c.DeletionConfig = &types.DeletionConfig{LocalSizeConfig: &types.LocalSizeConfig{MaxLocalMediaSizeInMB: aws.Int32(200_000)}}
+	})
+
+	all, ok := h.check()
+	if ok {
+		t.Error("all is said to be well")
+	}
+	for _, want := range []string{
+		"hard-password camera: The camera at", "refuses the user name or password",
+		"mjpeg camera: ", "sends MJPEG",
+		"off camera: ", "refuses connections",
+		"denied secret: The hub's role may not read the secret",
+		"schedule configuration: the edge configuration is not valid",
+		"forgets retention: The stream forgets keeps nothing",
+		"disk: There is room for", "lower MaxLocalMediaSizeInMB",
+	} {
+		if !strings.Contains(all.bad(), want) {
+			t.Errorf("what is bad lacks %q", want)
+		}
+	}
+	if n := strings.Count(all.bad(), "\n") + 1; n != 7 {
+		t.Errorf("%d lines are bad, want 7", n)
+	}
+	if strings.Contains(all.String(), "hunter2") || strings.Contains(all.String(), "forgotten") {
+		t.Error("a password is shown")
+	}
+	if t.Failed() {
+		t.Logf("findings:\n%s", all)
+	}
+}
+
+func TestDemandsOnTheDisk(t *testing.T) {
+	t.Parallel()
+	hours, megabytes, keep := 240, 10_000, false
+	named := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep}
+	limited := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep, LocalSizeConfig: &edgeconfig.LocalSizeConfig{MaxLocalMediaSizeInMB: &megabytes}}
+	d := demandOf([]checkedStream{
+		{name: "default", bitrate: 8_000_000, share: 0.5},
+		{name: "limited", config: edgeconfig.EdgeConfig{DeletionConfig: limited}, bitrate: 8_000_000, share: 1},
+	})
+	if d.limits != 10_000_000_000 || d.perDay != 1.5*86_400e6 || d.keepDays != 0 {
+		t.Errorf("got %+v", d)
+	}
+	if d = demandOf([]checkedStream{{name: "named", config: edgeconfig.EdgeConfig{DeletionConfig: named}}}); d.keepDays != 10 || d.keeper != "named" {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestTheShareOfTheWeekThatAScheduleRecords(t *testing.T) {
+	t.Parallel()
+	for expression, want := range map[string]float64{
+		"0 0 9,10,11,12,13,14,15,16 ? * * **": 8. / 24,
+		"0 0 9 ? * MON *":                     1. / (7 * 24),
+		"0 0 * * * ? *":                       1,
+	} {
+		s := &edgeconfig.ScheduleConfig{ScheduleExpression: expression, DurationInSeconds: 3600}
+		if got := shareOf(s, monday); got < want-0.001 || got > want+0.001 {
+			t.Errorf("%s: %.4f, want %.4f", expression, got, want)
+		}
+	}
+}
