@@ -27,6 +27,11 @@ type Options struct {
 	NoUDP          bool    // refuse RTP over UDP
 	NearWrap       bool    // RTP timestamps pass 2^32 one second after the start of a session
 	Start          uint64  // counter of the very first frame
+	HEVC           bool    // H.265 of 640x360 instead of H.264
+	Film           []byte  // Annex B film to play instead of the clip, H.264 or, with HEVC, H.265; without B-frames
+	Audio          string  // AudioAAC, AudioMuLaw or AudioALaw; default none
+
+	Oddities
 }
 
 // Camera is a running camera. Its methods may be called at any time from any goroutine.
@@ -94,8 +99,22 @@ func (o Options) clips() ([]*clip, error) {
 	case o.Bitrate < 0 || o.MJPEG && o.Bitrate != 0:
 		return nil, errors.New("a bitrate must be positive, and can be had with H.264 only")
 	}
-	if o.MJPEG {
+	if _, known := sounds[o.Audio]; !known && o.Audio != "" {
+		return nil, fmt.Errorf("a camera cannot have audio of the kind %q", o.Audio)
+	}
+	switch {
+	case o.MJPEG:
 		c, err := cutJPEG(clipJPEG)
+		return []*clip{c}, err
+	case o.HEVC:
+		film := clipHEVC
+		if o.Film != nil {
+			film = o.Film
+		}
+		c, err := parseHEVC(film)
+		return []*clip{c}, err
+	case o.Film != nil:
+		c, err := parseFilm(o.Film)
 		return []*clip{c}, err
 	}
 	big, err := clip1080()
@@ -117,7 +136,11 @@ func (o Options) clips() ([]*clip, error) {
 
 // URL is the address of the stream, with user and password.
 func (c *Camera) URL() string {
-	u := url.URL{Scheme: "rtsp", Host: c.port.address.String(), Path: path}
+	scheme := "rtsp"
+	if c.options.TLS != nil {
+		scheme = "rtsps"
+	}
+	u := url.URL{Scheme: scheme, Host: c.port.address.String(), Path: path}
 	if c.options.User != "" {
 		u.User = url.UserPassword(c.options.User, c.options.Pass)
 	}
@@ -212,7 +235,7 @@ func (c *Camera) Jump(d time.Duration) {
 
 // ChangeParams switches to the other clip, with other parameter sets and another size (1280x720,
 // then 1920x1080 again): running sessions at their next keyframe, new ones and the SDP at once.
-// A camera of MJPEG has one clip only and does not change.
+// A camera of MJPEG, of H.265 or with a film has one clip only and does not change.
 func (c *Camera) ChangeParams() {
 	c.controls.mu.Lock()
 	defer c.controls.mu.Unlock()
@@ -242,6 +265,7 @@ func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 		budget:   float64(o.Bitrate) / 8 / o.FPS,
 		inband:   !o.NoInbandParams,
 		stamped:  !o.MJPEG,
+		hevc:     o.HEVC,
 		counter:  first,
 		origin:   c.origin,
 		jumped:   c.controls.jump,

@@ -19,6 +19,7 @@ var clipJPEG []byte
 
 // clip is a looping film, cut into RTP payloads once and shared by all sessions of all cameras.
 type clip struct {
+	vps      []byte // H.265 only
 	sps, pps []byte // nil for MJPEG
 	frames   []frame
 }
@@ -48,26 +49,31 @@ var (
 )
 
 // parseClip cuts an Annex B film into access units and RTP payloads.
-func parseClip(annexB []byte) (*clip, error) {
+func parseClip(annexB []byte) (*clip, error) { return parseAVC(annexB, false) }
+
+// parseFilm is parseClip for films whose SEI messages matter, and whose keyframes need be no IDR.
+func parseFilm(annexB []byte) (*clip, error) { return parseAVC(annexB, true) }
+
+func parseAVC(annexB []byte, withSEI bool) (*clip, error) {
 	c := new(clip)
-	var params, slices [][]byte
+	var params, messages, slices [][]byte
 	flush := func() {
 		if len(slices) == 0 {
 			return
 		}
-		f := frame{key: slices[0][0]&0x1f == nalIDR}
+		f := frame{key: slices[0][0]&0x1f == nalIDR || len(params) > 0}
 		if len(params) > 0 {
 			f.params = [][]byte{aggregate(params)}
 		}
 		for _, n := range params {
 			f.paramsSize += 4 + len(n)
 		}
-		for _, n := range slices {
+		for _, n := range append(messages, slices...) {
 			f.body = appendPayloads(f.body, n)
 			f.bodySize += 4 + len(n)
 		}
 		c.frames = append(c.frames, f)
-		params, slices = nil, nil
+		params, messages, slices = nil, nil, nil
 	}
 	for _, nalu := range splitAnnexB(annexB) {
 		switch nalu[0] & 0x1f {
@@ -85,7 +91,12 @@ func parseClip(annexB []byte) (*clip, error) {
 				flush()
 			}
 			slices = append(slices, nalu)
-		case nalSEI, nalAUD:
+		case nalSEI:
+			flush()
+			if withSEI {
+				messages = append(messages, nalu)
+			}
+		case nalAUD:
 			flush()
 		default:
 			return nil, fmt.Errorf("the clip has a NAL unit of type %d, which this camera does not send", nalu[0]&0x1f)

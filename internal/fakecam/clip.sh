@@ -21,3 +21,8 @@ encode 1280x720 4 320k main 3.1 clip720.h264
 flat=16$(printf ',16%.0s' $(seq 63))
 ffmpeg -v error -y -f lavfi -i testsrc2=size=640x360:rate=25 -frames:v 1 \
 	-pix_fmt yuvj420p -c:v mjpeg -huffman default -chroma_intra_matrix "$flat" -q:v 6 -bitexact clip.jpg
+
+# The film of H.265 cameras: small, as it is there for its syntax.
+ffmpeg -v error -y -f lavfi -i testsrc2=size=640x360:rate=25:duration=1 -c:v libx265 -preset medium \
+  -x265-params keyint=25:min-keyint=25:bframes=0:info=0:log-level=error:repeat-headers=1 -crf 38 \
+  -pix_fmt yuv420p -f hevc clip.h265

@@ -14,6 +14,7 @@ type controls struct {
 	// returns, holds for all later frames.
 	mu      sync.RWMutex
 	stalled bool
+	muted   bool  // no audio
 	jump    int64 // RTP ticks, all jumps so far
 	clip    *clip
 	changed chan struct{} // closed and replaced when stalled changes
@@ -57,6 +58,7 @@ type player struct {
 	budget   float64 // bytes a frame to fill up to, 0 for no filler
 	inband   bool    // parameter sets are sent before keyframes
 	stamped  bool    // frames carry a Stamp: not in MJPEG
+	hevc     bool    // the stamp is one of H.265
 
 	counter uint64 // of the next frame
 	origin  uint32 // RTP timestamp of slot 0
@@ -141,7 +143,12 @@ func (p *player) frame(slot int64) {
 	}
 	packets += len(params)
 	if p.stamped {
-		p.stamp = Stamp{Counter: p.counter, Sent: time.Now()}.append(p.stamp[:0])
+		stamp := Stamp{Counter: p.counter, Sent: time.Now()}
+		if p.hevc {
+			p.stamp = stamp.appendHEVC(p.stamp[:0])
+		} else {
+			p.stamp = stamp.append(p.stamp[:0])
+		}
 		packets++
 		size += 4 + len(p.stamp)
 	}

@@ -1,23 +1,30 @@
 package fakecam
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmjpeg"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/pion/rtp"
 )
 
 const (
 	path        = "/live"
-	payloadH264 = 96
+	realm       = "fakecam"
+	payloadH264 = 96 // or H.265
+	payloadAAC  = 97
 
 	// queueSize is in packets: 45 s at 4 Mbit/s, more than a reader may be late before its
 	// connection counts as dead.
@@ -34,15 +41,21 @@ type server struct {
 	mu        sync.Mutex
 	described map[*clip]*gortsplib.ServerStream // what DESCRIBE answers with, for each clip
 	readers   map[*gortsplib.ServerSession]*reader
+	nonces    map[*gortsplib.ServerConn]*nonce
 }
 
 // reader is one session of the server. It has a stream of its own, so that it gets frames of its own.
 type reader struct {
-	session *gortsplib.ServerSession
-	stream  *gortsplib.ServerStream
-	media   *description.Media
-	packet  rtp.Packet
-	limit   int // packets that may be queued
+	session     *gortsplib.ServerSession
+	stream      *gortsplib.ServerStream
+	media       *description.Media
+	audio       *description.Media // nil: none
+	packet      rtp.Packet
+	audioPacket rtp.Packet
+	emitted     atomic.Uint64 // packets of video that were sent
+	taken       atomic.Uint64 // packets of video that the player wrote
+	wire        func(Packet) []Packet
+	limit       int // packets that may be queued
 
 	player *player
 	record *session      // nil before PLAY
@@ -57,12 +70,24 @@ func serve(camera *Camera, listener net.Listener) (*server, error) {
 		camera:    camera,
 		described: make(map[*clip]*gortsplib.ServerStream),
 		readers:   make(map[*gortsplib.ServerSession]*reader),
+		nonces:    make(map[*gortsplib.ServerConn]*nonce),
 	}
 	s.rtsp = &gortsplib.Server{
-		Handler:        s,
-		RTSPAddress:    listener.Addr().String(),
-		Listen:         func(string, string) (net.Listener, error) { return listener, nil },
+		Handler:     s,
+		RTSPAddress: listener.Addr().String(),
+		Listen: func(string, string) (net.Listener, error) {
+			if wrap := camera.options.Conn; wrap != nil {
+				return oddListener{listener, wrap}, nil
+			}
+			return listener, nil
+		},
 		WriteQueueSize: queueSize,
+	}
+	if camera.options.BasicOnly {
+		s.rtsp.AuthMethods = []auth.VerifyMethod{auth.VerifyMethodBasic}
+	}
+	if cert := camera.options.TLS; cert != nil {
+		s.rtsp.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}
 	}
 	if !camera.options.NoUDP {
 		rtpConn, rtcpConn, err := listenUDPPair(listener.Addr().(*net.TCPAddr).IP)
@@ -114,29 +139,119 @@ func (s *server) drop() {
 
 // newStream makes a stream of one clip, as it is announced in the SDP.
 func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
+	o := s.camera.options
 	media := &description.Media{Type: description.MediaTypeVideo}
-	if s.camera.options.MJPEG {
+	switch {
+	case o.MJPEG:
 		media.Formats = []format.Format{&format.MJPEG{}}
-	} else {
+	case o.HEVC:
+		h265 := &format.H265{PayloadTyp: payloadH264}
+		if !o.NoSDPParams {
+			h265.VPS, h265.SPS, h265.PPS = c.vps, c.sps, c.pps
+		}
+		media.Formats = []format.Format{h265}
+	default:
 		h264 := &format.H264{PayloadTyp: payloadH264, PacketizationMode: 1}
-		if !s.camera.options.NoSDPParams {
+		if !o.NoSDPParams {
 			h264.SPS, h264.PPS = c.sps, c.pps
 		}
 		media.Formats = []format.Format{h264}
 	}
-	stream := &gortsplib.ServerStream{
-		Server: s.rtsp,
-		Desc:   &description.Session{Medias: []*description.Media{media}},
+	medias := []*description.Media{media}
+	if o.MoreTracks { // the first video is not the first track
+		medias = []*description.Media{
+			{Type: description.MediaTypeApplication, Formats: []format.Format{&format.Generic{
+				PayloadTyp: 107, RTPMa: "vnd.onvif.metadata/90000", ClockRat: clockRate,
+			}}},
+			{Type: description.MediaTypeAudio, IsBackChannel: true, Formats: []format.Format{&format.G711{PayloadTyp: 8, SampleRate: 8000, ChannelCount: 1}}},
+			media,
+			{Type: description.MediaTypeVideo, Formats: []format.Format{&format.H264{PayloadTyp: 108, PacketizationMode: 1}}},
+		}
 	}
+	if audio := o.audioMedia(); audio != nil {
+		medias = append(medias, audio)
+	}
+	stream := &gortsplib.ServerStream{Server: s.rtsp, Desc: &description.Session{Medias: medias}}
 	if err := stream.Initialize(); err != nil {
 		return nil, fmt.Errorf("the camera's stream does not start: %w", err)
 	}
 	return stream, nil
 }
 
+// audioMedia announces the camera's audio, nil when it has none.
+func (o Options) audioMedia() *description.Media {
+	var f format.Format
+	switch o.Audio {
+	case AudioAAC:
+		f = &format.MPEG4Audio{PayloadTyp: payloadAAC, SizeLength: 13, IndexLength: 3, IndexDeltaLength: 3,
+			Config: &mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 16000, ChannelCount: 1}}
+	case AudioMuLaw:
+		f = &format.G711{PayloadTyp: 0, MULaw: true, SampleRate: 8000, ChannelCount: 1}
+	case AudioALaw:
+		f = &format.G711{PayloadTyp: 8, SampleRate: 8000, ChannelCount: 1}
+	default:
+		return nil
+	}
+	return &description.Media{Type: description.MediaTypeAudio, Formats: []format.Format{f}}
+}
+
+// oddListener wraps the connections of a listener.
+type oddListener struct {
+	net.Listener
+	wrap func(net.Conn) net.Conn
+}
+
+func (l oddListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return oddConn{l.wrap(c), c}, nil
+}
+
+// oddConn is a wrapped connection with the addresses of the real one.
+type oddConn struct {
+	net.Conn
+	real net.Conn
+}
+
+func (c oddConn) RemoteAddr() net.Addr { return c.real.RemoteAddr() }
+
+// nonce is a digest nonce of a connection, and how often it was used.
+type nonce struct {
+	value string
+	uses  int
+}
+
+// authorize checks a password with nonces that wear out; nil says that the request is welcome.
+func (s *server) authorize(conn *gortsplib.ServerConn, request *base.Request) *base.Response {
+	o := s.camera.options
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.nonces[conn]
+	methods := []auth.VerifyMethod{auth.VerifyMethodDigestMD5, auth.VerifyMethodDigestSHA256}
+	if n != nil && n.uses < o.NonceUses && auth.Verify(request, o.User, o.Pass, methods, realm, n.value) == nil {
+		n.uses++
+		return nil
+	}
+	value, err := auth.GenerateNonce()
+	if err != nil {
+		return &base.Response{StatusCode: base.StatusInternalServerError}
+	}
+	s.nonces[conn] = &nonce{value: value}
+	return &base.Response{StatusCode: base.StatusUnauthorized, Header: base.Header{
+		"WWW-Authenticate": auth.GenerateWWWAuthenticate(methods, realm, value),
+	}}
+}
+
 // refuse says how a request is to be refused, or nil.
 func (s *server) refuse(conn *gortsplib.ServerConn, request *base.Request, requested string) (*base.Response, error) {
-	if o := s.camera.options; o.User != "" && !conn.VerifyCredentials(request, o.User, o.Pass) {
+	o := s.camera.options
+	if o.NonceUses > 0 {
+		if response := s.authorize(conn, request); response != nil {
+			return response, nil
+		}
+	} else if o.User != "" && !conn.VerifyCredentials(request, o.User, o.Pass) {
 		return &base.Response{StatusCode: base.StatusUnauthorized}, liberrors.ErrServerAuth{}
 	}
 	if requested != path {
@@ -149,6 +264,11 @@ func (s *server) refuse(conn *gortsplib.ServerConn, request *base.Request, reque
 func (s *server) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
 	if response, err := s.refuse(ctx.Conn, ctx.Request, ctx.Path); response != nil {
 		return response, nil, err
+	}
+	if redirect := s.camera.options.Redirect; redirect != nil {
+		if to := redirect(); to != "" {
+			return &base.Response{StatusCode: base.StatusFound, Header: base.Header{"Location": base.HeaderValue{to}}}, nil, nil
+		}
 	}
 	c := s.camera.controls.current()
 	s.mu.Lock()
@@ -168,6 +288,9 @@ func (s *server) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response
 	if response, err := s.refuse(ctx.Conn, ctx.Request, ctx.Path); response != nil {
 		return response, nil, err
 	}
+	if refuse := s.camera.options.Refuse; refuse != nil && refuse(ctx.Transport == gortsplib.TransportUDP) {
+		return &base.Response{StatusCode: base.StatusUnsupportedTransport}, nil, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.readers[ctx.Session]
@@ -180,9 +303,16 @@ func (s *server) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response
 			session: ctx.Session,
 			stream:  stream,
 			media:   stream.Desc.Medias[0],
+			wire:    s.camera.options.Wire,
 			limit:   queueSize - queueReserve,
 			stop:    make(chan struct{}),
 			ended:   make(chan struct{}),
+		}
+		if s.camera.options.MoreTracks {
+			r.media = stream.Desc.Medias[2]
+		}
+		if s.camera.options.Audio != "" {
+			r.audio = stream.Desc.Medias[len(stream.Desc.Medias)-1]
 		}
 		r.packet.Version = 2
 		r.packet.PayloadType = r.media.Formats[0].PayloadType()
@@ -226,7 +356,16 @@ func (s *server) OnResponse(conn *gortsplib.ServerConn, response *base.Response)
 	r.played = make(chan struct{})
 	go func() {
 		defer close(r.played)
+		var both sync.WaitGroup
+		if r.audio != nil {
+			both.Go(func() { sounds[s.camera.options.Audio].run(&s.camera.controls, r.writeAudio, r.stop) })
+		}
+		if life := s.camera.options.Lifetime; life > 0 {
+			end := time.AfterFunc(life, r.session.Close)
+			defer end.Stop()
+		}
 		r.player.run(r.stop)
+		both.Wait()
 	}()
 }
 
@@ -259,9 +398,15 @@ func (s *server) OnStreamWriteError(ctx *gortsplib.ServerHandlerOnStreamWriteErr
 // OnDecodeError ignores what readers send: the camera has no use for their RTCP.
 func (s *server) OnDecodeError(*gortsplib.ServerHandlerOnDecodeErrorCtx) {}
 
-// written is how many RTP packets are in the socket.
+// written is how many of the RTP packets of the video are in the socket. Those that the hook left
+// out or added count as if they were there or not.
 func (r *reader) written() uint64 {
-	return r.session.Stats().RTPPacketsSent
+	medias := r.session.Stats().Medias
+	sent := uint64(0)
+	for _, f := range medias[r.media].Formats {
+		sent += f.RTPPacketsSent
+	}
+	return sent + r.taken.Load() - r.emitted.Load()
 }
 
 func (r *reader) room(n int) bool { return r.record.fits(n, r.limit) }
@@ -269,12 +414,48 @@ func (r *reader) flush(n int)     { r.record.frame(n) }
 func (r *reader) skip()           { r.record.skip() }
 
 func (r *reader) write(payload []byte, timestamp uint32, marker bool) {
-	r.packet.Timestamp = timestamp
-	r.packet.Marker = marker
-	r.packet.Payload = payload
-	// It fails for streams that are closed only, and then the player is being stopped.
-	_ = r.stream.WritePacketRTP(r.media, &r.packet)
+	p := Packet{r.packet.SequenceNumber, timestamp, marker, payload, r.player.counter}
 	r.packet.SequenceNumber++
+	r.taken.Add(1)
+	if r.wire == nil {
+		r.emit(p)
+		return
+	}
+	for _, p := range r.wire(p) {
+		r.emit(p)
+	}
+}
+
+func (r *reader) emit(p Packet) {
+	packet := r.packet
+	packet.SequenceNumber, packet.Timestamp, packet.Marker, packet.Payload = p.Sequence, p.Timestamp, p.Marker, p.Payload
+	r.emitted.Add(1)
+	// It fails for streams that are closed only, and then the player is being stopped.
+	_ = r.stream.WritePacketRTP(r.media, &packet)
+}
+
+// writeAudio sends one packet of audio. It is called from one goroutine.
+func (r *reader) writeAudio(payload []byte, timestamp uint32) {
+	r.audioPacket.Version = 2
+	r.audioPacket.PayloadType = r.audio.Formats[0].PayloadType()
+	r.audioPacket.Timestamp, r.audioPacket.Payload = timestamp, payload
+	_ = r.stream.WritePacketRTP(r.audio, &r.audioPacket)
+	r.audioPacket.SequenceNumber++
+}
+
+// OnGetParameter answers a keepalive.
+func (s *server) OnGetParameter(*gortsplib.ServerHandlerOnGetParameterCtx) (*base.Response, error) {
+	if s.camera.options.NoKeepalive {
+		return &base.Response{StatusCode: base.StatusNotImplemented}, nil
+	}
+	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// OnConnClose forgets a connection.
+func (s *server) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.nonces, ctx.Conn)
 }
 
 // cutJPEG makes a clip of one picture.

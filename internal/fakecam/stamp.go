@@ -29,7 +29,14 @@ const (
 )
 
 // append adds the stamp to b as a SEI NAL unit, without start code or length.
-func (s Stamp) append(b []byte) []byte {
+func (s Stamp) append(b []byte) []byte { return s.appendTo(append(b, nalSEI)) }
+
+// appendHEVC is append for H.265.
+func (s Stamp) appendHEVC(b []byte) []byte {
+	return s.appendTo(append(b, hevcPrefixSEI<<1, 1))
+}
+
+func (s Stamp) appendTo(b []byte) []byte {
 	var rbsp [2 + stampPayload + 1]byte
 	rbsp[0], rbsp[1] = seiUserDataUnregistered, byte(stampPayload)
 	copy(rbsp[2:], stampID[:])
@@ -37,7 +44,6 @@ func (s Stamp) append(b []byte) []byte {
 	binary.BigEndian.PutUint64(rbsp[26:], uint64(s.Sent.UnixMicro()))
 	rbsp[2+stampPayload] = 0x80
 
-	b = append(b, nalSEI)
 	zeros := 0
 	for _, v := range rbsp {
 		// Three bytes that look like a start code are kept apart by a 3 (H.264 7.4.1).
@@ -82,10 +88,15 @@ func StampOfNALUs(nalus [][]byte) (Stamp, bool) {
 }
 
 func stampOfNALU(nalu []byte) (Stamp, bool) {
-	if len(nalu) == 0 || nalu[0]&0x1f != nalSEI {
+	var rbsp []byte
+	switch {
+	case len(nalu) > 2 && nalu[0] == hevcPrefixSEI<<1 && nalu[1] == 1:
+		rbsp = unescape(nalu[2:])
+	case len(nalu) > 1 && nalu[0]&0x1f == nalSEI:
+		rbsp = unescape(nalu[1:])
+	default:
 		return Stamp{}, false
 	}
-	rbsp := unescape(nalu[1:])
 	for len(rbsp) > 2 { // each SEI message of the NAL unit
 		kind, rest := seiNumber(rbsp)
 		size, rest := seiNumber(rest)

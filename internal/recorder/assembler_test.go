@@ -15,8 +15,9 @@ type heard struct {
 	noise int
 }
 
-func (h *heard) begin(codec, int, [][]byte) {}
-func (h *heard) noticed(error)              { h.noise++ }
+func (h *heard) begin(codec, int, [][]byte, *audioTrack) {}
+func (h *heard) audio([]byte, uint32, time.Time)         {}
+func (h *heard) noticed(error)                           { h.noise++ }
 func (h *heard) damaged(frames int64, _ error) {
 	h.lost += frames
 }
@@ -252,14 +253,14 @@ func TestHugePictureEndsTheSession(t *testing.T) {
 	t.Error("nothing was said")
 }
 
-// sound checks that an assembler gives out nothing but whole NAL units.
-type sound struct {
+// intact checks that an assembler gives out nothing but whole NAL units.
+type intact struct {
 	heard
 	t *testing.T
 	c codec
 }
 
-func (s *sound) accessUnit(nalus [][]byte, _ uint32, _ time.Time) {
+func (s *intact) accessUnit(nalus [][]byte, _ uint32, _ time.Time) {
 	any := false
 	for _, nal := range nalus {
 		k := kindOf(s.c, nal)
@@ -289,7 +290,7 @@ func FuzzAssembler(f *testing.F) {
 		if h265 {
 			c = hevc{}
 		}
-		a := newAssembler(c, &sound{t: t, c: c})
+		a := newAssembler(c, &intact{t: t, c: c})
 		var seq uint16
 		for len(data) >= 2 {
 			size, flags := min(int(data[0]), len(data)-2), data[1]

@@ -2,11 +2,12 @@ package recorder
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -38,10 +39,30 @@ const (
 	statusNotFound     = 404
 	statusUnavailable  = 503
 	statusBandwidth    = 453
+	statusTransport    = 461
 )
 
 // errStall ends a session in which no video comes any more.
 var errStall = errors.New("no video came for " + stallLimit.String())
+
+// What else ends a session.
+var (
+	errStale     = errors.New("frames of an earlier session came")
+	errTransport = errors.New("the camera does not send over this transport")
+	errRedirects = errors.New("redirected too often")
+	errFlood     = errors.New("more than 100 Mbit/s came")
+)
+
+// panicError is an error of ours that ended a session.
+type panicError struct{ fault *health.Fault }
+
+func (e *panicError) Error() string { return e.fault.Error() }
+func (e *panicError) Unwrap() error { return e.fault }
+
+func panicked(host string, value any) error {
+	return &panicError{health.SystemFault(codeCamera, fmt.Errorf("panic: %v\n%s", value, debug.Stack()),
+		"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", host)}
+}
 
 // unsupportedError says that a camera has nothing for us.
 type unsupportedError struct{ codecs []string }
@@ -58,8 +79,7 @@ func cameraFault(host string, err error) *health.Fault {
 		answer      *statusError
 		unsupported *unsupportedError
 		dns         *net.DNSError
-		authority   x509.UnknownAuthorityError
-		hostname    x509.HostnameError
+		certificate *certificateError
 	)
 	system := func(format string, args ...any) *health.Fault {
 		return health.SystemFault(codeCamera, err, format, args...)
@@ -84,8 +104,18 @@ func cameraFault(host string, err error) *health.Fault {
 		return system("The camera at %s keeps the connection open but sends no video: it is connected anew; restart it if this stays.", host)
 	case errors.As(err, &dns):
 		return system("The name of the camera at %s cannot be resolved: check the secret's MediaURI and the hub's DNS.", host)
-	case errors.As(err, &authority), errors.As(err, &hostname):
-		return user("The certificate of the camera at %s is not trusted: install one of a known CA on it, or use rtsp://.", host)
+	case errors.As(err, &certificate) && certificate.pinned:
+		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
+	case errors.As(err, &certificate):
+		return user("The certificate of the camera at %s is not trusted: if its SHA-256 fingerprint is %s, add ?fingerprint= with it to the secret's MediaURI.", host, certificate.fingerprint)
+	case errors.Is(err, errFlood):
+		return user("The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream.", host)
+	case errors.Is(err, errRedirects):
+		return user("The camera at %s sends us from one address to the next: correct the secret's MediaURI.", host)
+	case errors.Is(err, errStale):
+		return system("The camera at %s still sends frames of an earlier session: it is connected anew; restart it if this stays.", host)
+	case errors.Is(err, errTransport):
+		return system("The camera at %s does not send over the transport that was asked for: set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -107,6 +137,8 @@ func answerFault(host string, e *statusError) *health.Fault {
 		return health.UserFault(codeCamera, e, "The camera at %s does not let this user watch the stream: give the user the right to.", host)
 	case statusNotFound:
 		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
+	case statusTransport:
+		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for: set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host)
 	case statusUnavailable, statusBandwidth:
 		return health.SystemFault(codeCamera, e, "The camera at %s has no session left for us: close other viewers, or raise its number of clients.", host)
 	default:

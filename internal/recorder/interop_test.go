@@ -95,7 +95,7 @@ func mustBeClean(t *testing.T, path string) {
 		if text := string(out); err != nil || problems.Len() > 0 || strings.Contains(text, "Warning") || strings.Contains(text, "Error") {
 			t.Errorf("%s: %v %s", command[0], err, problems.String())
 		}
-		if command[0] == "ffprobe" && !strings.Contains(string(out), "h264") {
+		if command[0] == "ffprobe" && !strings.Contains(string(out), "h264") && !strings.Contains(string(out), "hevc") {
 			t.Errorf("ffprobe sees %s", out)
 		}
 	}

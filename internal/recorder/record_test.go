@@ -167,9 +167,18 @@ func (r *rig) frames() []recorded {
 			if f.Last-f.Start > 20*time.Second {
 				r.t.Errorf("fragment %d of %s lasts %s", i, info.StartTime(), f.Last-f.Start)
 			}
+			tracks := make(map[uint8]bool)
+			before := last
 			for b, err := range m.Blocks(f) {
 				if err != nil {
 					r.t.Fatal(err)
+				}
+				tracks[b.Track] = true
+				if at := m.Header().Start.Add(b.Time); !at.After(before) {
+					r.t.Errorf("fragment %d of %s has a frame of track %d at %s, the one before ends at %s", i, info.StartTime(), b.Track, at, before)
+				}
+				if b.Track != 1 {
+					continue
 				}
 				stamp, ok := fakecam.StampOfAccessUnit(b.Data)
 				if !ok {
@@ -180,6 +189,9 @@ func (r *rig) frames() []recorded {
 					last = at
 				}
 				list = append(list, recorded{stamp.Counter, at, b.Keyframe})
+			}
+			if len(tracks) != len(m.Header().Tracks) {
+				r.t.Errorf("fragment %d of %s has frames of %d tracks of %d", i, info.StartTime(), len(tracks), len(m.Header().Tracks))
 			}
 		}
 		if err := reader.Close(); err != nil {

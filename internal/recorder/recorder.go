@@ -5,6 +5,8 @@ package recorder
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -45,7 +47,19 @@ const (
 	sealAfter = 10 * time.Second
 	// healthyFrames is what a session must have brought for the next try to come at once.
 	healthyFrames = 50
+	// healthyPause is what "at once" means: a camera needs a moment to let go of a session.
+	healthyPause = 100 * time.Millisecond
 )
+
+// The values of Options.Transport.
+const (
+	TransportAuto = "auto" // TCP, and UDP for cameras that do not send over TCP
+	TransportTCP  = "tcp"
+	TransportUDP  = "udp"
+)
+
+// staleLimit is how long a camera keeps a session that nobody ended (RFC 2326, section 12.37).
+const staleLimit = time.Minute
 
 // Options of a Recorder.
 type Options struct {
@@ -65,6 +79,12 @@ type Options struct {
 	FlushInterval time.Duration
 	// OnSegment is told of each finished segment. It must not wait. Default none.
 	OnSegment func(Segment)
+	// Transport is how RTP comes: TransportAuto, TransportTCP or TransportUDP. Default TransportAuto.
+	Transport string
+	// NoAudio leaves audio out of the recording.
+	NoAudio bool
+	// CameraRoots sign the certificates of rtsps:// cameras. Default: the system's roots.
+	CameraRoots *x509.CertPool
 	// Backoff paces the tries to reach the camera. Default: 0.5 s doubling to 30 s.
 	Backoff backoff.Policy
 	// Health is the recorder's part of the agent's health. Default: one of its own.
@@ -74,7 +94,9 @@ type Options struct {
 	// Now is the hub's clock, with its monotonic reading. Default time.Now.
 	Now func() time.Time
 
-	numbers numbers
+	numbers    numbers
+	maxBytes   int64         // see dialogue
+	staleLimit time.Duration // see staleLimit
 }
 
 // Segment is what OnSegment is told.
@@ -91,7 +113,11 @@ type numbers struct {
 }
 
 // Recorder records one camera.
-type Recorder struct{ o Options }
+type Recorder struct {
+	o     Options
+	udp   bool // the transport of the next session
+	stale int  // sessions in a row into which frames of an earlier one came
+}
 
 // New makes a Recorder.
 func New(o Options) *Recorder {
@@ -110,6 +136,12 @@ func New(o Options) *Recorder {
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = DefaultFlushInterval
 	}
+	if o.maxBytes == 0 {
+		o.maxBytes = maxRate * int64(floodWindow/time.Second)
+	}
+	if o.staleLimit == 0 {
+		o.staleLimit = staleLimit
+	}
 	if o.Refused == nil {
 		o.Refused = func() {}
 	}
@@ -120,7 +152,7 @@ func New(o Options) *Recorder {
 		gaps: h.Number(health.Gaps), reconnects: h.Number(health.Reconnects), lastFrame: h.Number(health.LastFrameTime),
 		bitrate: h.Number(health.BitrateBPS), fps: h.Number(health.FPSMilli), lastSegment: h.Number(health.LastSegmentTime),
 	}
-	return &Recorder{o: o}
+	return &Recorder{o: o, udp: o.Transport == TransportUDP}
 }
 
 // Run records until ctx ends, whatever the camera does, and seals the last segment. It returns
@@ -133,7 +165,10 @@ func (r *Recorder) Run(ctx context.Context) error {
 			r.o.numbers.reconnects.Add(1)
 		}
 		began := time.Now()
-		wait := r.session(ctx, s, pause)
+		wait, broken := r.session(ctx, s, pause)
+		if broken { // nothing of what an error of ours left behind is trusted
+			s = r.replace(s)
+		}
 		if ctx.Err() != nil {
 			break
 		}
@@ -151,32 +186,62 @@ func (r *Recorder) Run(ctx context.Context) error {
 	return s.seal()
 }
 
-// session runs one session and tells how long to wait before the next.
-func (r *Recorder) session(ctx context.Context, s *segmenter, pause *backoff.Backoff) time.Duration {
+// session runs one session and tells how long to wait before the next; broken says that the
+// segmenter must not be used any more.
+func (r *Recorder) session(ctx context.Context, s *segmenter, pause *backoff.Backoff) (wait time.Duration, broken bool) {
 	r.o.Health.SetState(stateConnecting)
 	host, err := r.connect(ctx, s)
+	var panicked *panicError
+	broken = errors.As(err, &panicked)
 	frames := s.session
-	s.endSession()
+	if !broken {
+		s.endSession()
+	}
 	if ctx.Err() != nil {
-		return 0
+		return 0, broken
 	}
 	r.o.Health.SetState(stateWaiting)
 	fault := cameraFault(host, err)
 	if r.o.Health.Raise(health.Failed, fault) {
 		r.o.Log.Warn("no video from the camera", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
+	if !errors.Is(err, errStale) {
+		r.stale = 0
+	}
 	switch {
 	case refused(err):
 		r.o.Refused()
-		return refusedPause
+		return refusedPause, broken
+	case errors.Is(err, errStale):
+		if r.stale++; r.stale == 2 {
+			return r.o.staleLimit, broken
+		}
+	case errors.Is(err, errHuge), errors.Is(err, errFlood): // it would only come again
 	case frames >= healthyFrames:
 		pause.Reset()
+		return healthyPause, broken
+	case r.o.Transport != TransportTCP && r.o.Transport != TransportUDP && wrongTransport(err, frames):
+		r.udp = !r.udp
+		r.o.Log.Info("the camera is asked for another transport", zap.Bool("udp", r.udp))
+		return healthyPause, broken
 	}
-	return pause.Next()
+	return pause.Next(), broken
+}
+
+// wrongTransport reports whether a session ended so that another transport may help.
+func wrongTransport(err error, frames int64) bool {
+	var answer *statusError
+	return errors.Is(err, errTransport) || errors.Is(err, errStall) && frames == 0 ||
+		errors.As(err, &answer) && answer.code == statusTransport
 }
 
 // connect plays one session to its end.
 func (r *Recorder) connect(ctx context.Context, s *segmenter) (host string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(host, p)
+		}
+	}()
 	url, err := r.o.URL(ctx)
 	if err != nil {
 		return "", err
@@ -186,5 +251,25 @@ func (r *Recorder) connect(ctx context.Context, s *segmenter) (host string, err 
 		r.o.Refused() // it may have been corrected
 		return "", err
 	}
-	return cam.host, play(ctx, cam, s, r.o.Now)
+	host = cam.host
+	return host, dialogue{
+		camera: cam, udp: r.udp, audio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes, now: r.o.Now,
+	}.play(ctx, s)
+}
+
+// replace makes a new segmenter in place of one that an error of ours broke.
+func (r *Recorder) replace(s *segmenter) *segmenter {
+	func() {
+		defer func() {
+			if p := recover(); p != nil {
+				r.o.Log.Error("cannot finish the segment", zap.Any("panic", p))
+			}
+		}()
+		if err := s.seal(); err != nil {
+			s.report(err)
+		}
+	}()
+	fresh := newSegmenter(&r.o)
+	fresh.gap = true
+	return fresh
 }

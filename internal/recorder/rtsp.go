@@ -2,23 +2,27 @@ package recorder
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	neturl "net/url"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
+	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -39,21 +43,25 @@ const (
 // sink takes what a session brings. Its methods are called from one goroutine.
 type sink interface {
 	// begin tells the codec, the clock rate and the parameter sets of the session description.
-	begin(c codec, rate int, parameterSets [][]byte)
+	// audio is nil when there is none.
+	begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack)
 	// accessUnit takes the NAL units of one picture in decode order. They are the callee's to read
 	// until it returns.
 	accessUnit(nalus [][]byte, rtpTime uint32, now time.Time)
 	// damaged tells that so many frames are known to be lost, so that those up to the next keyframe
 	// cannot be decoded.
 	damaged(frames int64, err error)
+	// audio takes one frame of audio. It is the callee's to read until it returns.
+	audio(frame []byte, rtpTime uint32, now time.Time)
 	// noticed tells of something left out that no picture misses.
 	noticed(err error)
 }
 
 // camera is what of a URL may be shown, and what of it may not.
 type camera struct {
-	url  *base.URL
-	host string // host and port
+	url    *base.URL
+	host   string             // host and port
+	pinned *[sha256.Size]byte // of its certificate, nil when none is
 }
 
 func parseCamera(url secret.String) (camera, error) {
@@ -72,7 +80,18 @@ func parseCamera(url secret.String) (camera, error) {
 		}
 		host = net.JoinHostPort(u.Hostname(), port)
 	}
-	return camera{url: u, host: host}, nil
+	cam := camera{url: u, host: host}
+	query := (*neturl.URL)(u).Query()
+	if text := query.Get(fingerprintParameter); text != "" && u.Scheme == "rtsps" {
+		sum, ok := parseFingerprint(text)
+		if !ok {
+			return camera{}, health.UserFault(codeCamera, nil, "The fingerprint in the MediaURI of the camera at %s is not a SHA-256 of 64 hexadecimal digits: correct it.", host)
+		}
+		cam.pinned = &sum
+		query.Del(fingerprintParameter)
+		u.RawQuery = query.Encode()
+	}
+	return cam, nil
 }
 
 // escapeUser escapes a password that was put into a URL as it is.
@@ -86,19 +105,43 @@ func escapeUser(raw string) string {
 	return scheme + "://" + neturl.UserPassword(user, password).String() + rest[at:]
 }
 
+// dialogue is how to talk to a camera.
+type dialogue struct {
+	camera
+	udp      bool // RTP over UDP instead of TCP
+	audio    bool // wanted when the camera has it
+	roots    *x509.CertPool
+	maxBytes int64 // of RTP payload within floodWindow
+	now      func() time.Time
+}
+
+// maxRedirects is how often a camera may send us elsewhere.
+const maxRedirects = 3
+
 // play runs one session with the camera until it ends, and says why.
-func play(ctx context.Context, cam camera, to sink, now func() time.Time) error {
-	tcp := gortsplib.TransportTCP
-	var playing atomic.Bool
+func (d dialogue) play(ctx context.Context, to sink) error {
+	transport := gortsplib.TransportTCP
+	if d.udp {
+		transport = gortsplib.TransportUDP
+	}
+	dialer := net.Dialer{
+		Timeout:         rtspTimeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: stallLimit, Interval: stallLimit / 2, Count: 3},
+	}
+	connections := 0
+	k := keeper{url: d.url}
 	client := &gortsplib.Client{
-		Scheme: cam.url.Scheme, Host: cam.url.Host,
-		Transport: &tcp, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cam.url.Hostname()},
+		Scheme: d.url.Scheme, Host: d.url.Host,
+		Transport: &transport, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
+		TLSConfig: trust(d.url.Hostname(), d.pinned, d.roots),
 		UserAgent: "kvs-edge-agent",
-		DialContext: gathered((&net.Dialer{
-			Timeout:         rtspTimeout,
-			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: stallLimit, Interval: stallLimit / 2, Count: 3},
-		}).DialContext, &playing),
+		DialContext: gathered(func(ctx context.Context, network, address string) (net.Conn, error) {
+			if connections++; connections > 1+maxRedirects {
+				return nil, errRedirects
+			}
+			return dialer.DialContext(ctx, network, address)
+		}, &k.playing),
+		OnRequest: k.request, OnResponse: k.response,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
 		OnDecodeError: func(error) {},
@@ -109,47 +152,138 @@ func play(ctx context.Context, cam camera, to sink, now func() time.Time) error 
 	defer client.Close()
 	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
-	err := converse(ctx, client, cam, to, now, &playing)
+	err := d.converse(ctx, client, &k, to)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return translate(err)
 }
 
+// keeper does what the library leaves out: it answers a new nonce in mid-session, and finds the
+// keepalive that a camera takes.
+type keeper struct {
+	url     *base.URL
+	mu      sync.Mutex
+	sender  *auth.Sender
+	renewed bool // the nonce is new since the last request that was not a keepalive
+	playing atomic.Bool
+	odd     bool // the camera refused the last keepalive
+}
+
+func (k *keeper) request(r *base.Request) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.playing.Load() && k.odd {
+		switch r.Method {
+		case base.GetParameter:
+			r.Method = base.Options
+		case base.Options:
+			r.Method = base.GetParameter
+		}
+	}
+	if k.sender != nil {
+		k.sender.AddAuthorization(r)
+	}
+}
+
+func (k *keeper) response(r *base.Response) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r.StatusCode == base.StatusUnauthorized && k.url.User != nil {
+		password, _ := k.url.User.Password()
+		sender := &auth.Sender{WWWAuth: r.Header["WWW-Authenticate"], User: k.url.User.Username(), Pass: password}
+		if sender.Initialize() == nil {
+			k.renewed = k.sender != nil
+			k.sender = sender
+		}
+		return
+	}
+	if k.playing.Load() && r.StatusCode >= base.StatusBadRequest {
+		k.odd = !k.odd // the other one next time
+	}
+	// Cameras end sessions earlier than they announce: keepalives come twice as often as they have to.
+	var session headers.Session
+	if v, ok := r.Header["Session"]; ok && session.Unmarshal(v) == nil && session.Timeout != nil && *session.Timeout > 1 {
+		*session.Timeout /= 2
+		r.Header["Session"] = session.Marshal()
+	}
+}
+
+// again repeats a request when the camera refused it for its nonce's age.
+func (k *keeper) again(request func() error) error {
+	err := request()
+	var answer liberrors.ErrClientBadStatusCode
+	k.mu.Lock()
+	renewed := k.renewed
+	k.renewed = false
+	k.mu.Unlock()
+	if renewed && errors.As(err, &answer) && answer.Code == base.StatusUnauthorized {
+		return request()
+	}
+	return err
+}
+
 // converse describes, sets up and plays, and watches over the session.
-func converse(ctx context.Context, client *gortsplib.Client, cam camera, to sink, now func() time.Time, playing *atomic.Bool) error {
-	desc, _, err := client.Describe(cam.url)
+func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *keeper, to sink) error {
+	desc, _, err := client.Describe(d.url)
 	if err != nil {
 		return err
 	}
 	v, ok := chooseVideo(desc)
 	if !ok {
-		return &unsupportedError{codecs: videoCodecs(desc)}
+		return &unsupportedError{codecs: codecs(desc)}
 	}
-	if _, err := client.Setup(desc.BaseURL, v.media, 0, 0); err != nil {
+	setup := func(m *description.Media) error {
+		return k.again(func() error { _, err := client.Setup(desc.BaseURL, m, 0, 0); return err })
+	}
+	if err := setup(v.media); err != nil {
 		return err
 	}
-	to.begin(v.codec, v.format.ClockRate(), v.sets)
+	var a *audio
+	if d.audio {
+		a = chooseAudio(desc)
+	}
+	if a != nil && setup(a.media) != nil {
+		a = nil // video does not suffer for it
+	}
+	to.begin(v.codec, v.format.ClockRate(), v.sets, a.track())
 
+	// Over UDP video and audio arrive on goroutines of their own.
+	var one sync.Mutex
 	var arrivals atomic.Int64 // access units so far
 	assembler := newAssembler(v.codec, counting{to, &arrivals})
-	ended := make(chan error, 2)
-	client.OnPacketRTP(v.media, v.format, func(p *rtp.Packet) {
+	ended := make(chan error, 1)
+	guard := func() {
 		// The library calls from a goroutine of its own, where a panic would end the process.
-		defer func() {
-			if p := recover(); p != nil {
-				give(ended, health.SystemFault(codeCamera, fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
-					"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", cam.host))
-			}
-		}()
-		if err := assembler.push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, now()); err != nil {
+		if p := recover(); p != nil {
+			give(ended, panicked(d.host, p))
+		}
+		one.Unlock()
+	}
+	flood := flood{limit: d.maxBytes}
+	client.OnPacketRTP(v.media, v.format, func(p *rtp.Packet) {
+		one.Lock()
+		defer guard()
+		now := d.now()
+		err := assembler.push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, now)
+		if err == nil {
+			err = flood.add(len(p.Payload), now)
+		}
+		if err != nil {
 			give(ended, err)
 		}
 	})
-	if _, err := client.Play(nil); err != nil {
+	if a != nil {
+		client.OnPacketRTP(a.media, a.format, func(p *rtp.Packet) {
+			one.Lock()
+			defer guard()
+			a.take(p, func(frame []byte, rtpTime uint32) { to.audio(frame, rtpTime, d.now()) })
+		})
+	}
+	if err := k.again(func() error { _, err := client.Play(nil); return err }); err != nil {
 		return err
 	}
-	playing.Store(true)
+	k.playing.Store(true)
 	go func() { give(ended, client.Wait()) }() // ends with client.Close at the latest
 	err = watch(ctx, ended, &arrivals, client.Close)
 	assembler.flush() // no callback comes any more
@@ -204,6 +338,67 @@ func chooseVideo(desc *description.Session) (v video, ok bool) {
 	return video{}, false
 }
 
+// audio is the track of a camera that is recorded beside its video.
+type audio struct {
+	media   *description.Media
+	format  format.Format
+	about   audioTrack
+	decoder *rtpmpeg4audio.Decoder // nil: a packet is a frame
+}
+
+// chooseAudio takes the first audio track that KVS takes, if there is one.
+func chooseAudio(desc *description.Session) *audio {
+	for _, m := range desc.Medias {
+		if m.IsBackChannel {
+			continue
+		}
+		for _, f := range m.Formats {
+			switch f := f.(type) {
+			case *format.G711:
+				return &audio{media: m, format: f, about: g711Track(f.MULaw, f.SampleRate, f.ChannelCount)}
+			case *format.MPEG4Audio:
+				config, err := f.Config.Marshal()
+				if err != nil {
+					continue
+				}
+				about, ok := aacTrack(config, f.Config.SampleRate, f.Config.ChannelCount)
+				decoder, err := f.CreateDecoder()
+				if ok && err == nil {
+					about.rate = f.ClockRate()
+					return &audio{media: m, format: f, about: about, decoder: decoder}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (a *audio) track() *audioTrack {
+	if a == nil {
+		return nil
+	}
+	return &a.about
+}
+
+// take gives out the frames of a packet.
+func (a *audio) take(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
+	if a.decoder == nil {
+		if len(p.Payload) > 0 {
+			give(p.Payload, p.Timestamp)
+		}
+		return
+	}
+	// The decoder keeps fragments across packets, whose memory is the library's.
+	p.Payload = slices.Clone(p.Payload)
+	frames, err := a.decoder.Decode(p)
+	if err != nil {
+		return // more is to come, or it is broken: silence does no harm
+	}
+	for i, frame := range frames {
+		give(frame, p.Timestamp+uint32(i*mpeg4audio.SamplesPerAccessUnit))
+	}
+}
+
 func present(sets ...[]byte) [][]byte {
 	return slices.DeleteFunc(sets, func(set []byte) bool { return len(set) == 0 })
 }
@@ -233,17 +428,17 @@ func watch(ctx context.Context, ended <-chan error, arrivals *atomic.Int64, end 
 	}
 }
 
-// videoCodecs names what a camera offers of video, or of anything when it has none.
-func videoCodecs(desc *description.Session) []string {
-	var codecs []string
+// codecs names what a camera offers of video.
+func codecs(desc *description.Session) []string {
+	var names []string
 	for _, m := range desc.Medias {
 		for _, f := range m.Formats {
-			if name := codecName(f); m.Type == description.MediaTypeVideo && !slices.Contains(codecs, name) {
-				codecs = append(codecs, name)
+			if name := codecName(f); m.Type == description.MediaTypeVideo && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
-	return codecs
+	return names
 }
 
 func codecName(f format.Format) string {
@@ -262,6 +457,20 @@ func translate(err error) error {
 	var answer liberrors.ErrClientBadStatusCode
 	if errors.As(err, &answer) {
 		return &statusError{code: int(answer.Code), message: answer.Message}
+	}
+	var frame liberrors.ErrClientUnexpectedFrame
+	if errors.As(err, &frame) {
+		return errors.Join(errStale, err)
+	}
+	var wantsUDP liberrors.ErrClientServerRequestedUDP
+	var wantsTCP liberrors.ErrClientServerRequestedTCP
+	var noPorts liberrors.ErrClientServerPortsNotProvided
+	if errors.As(err, &wantsUDP) || errors.As(err, &wantsTCP) || errors.As(err, &noPorts) {
+		return errors.Join(errTransport, err)
+	}
+	var quiet liberrors.ErrClientUDPTimeout
+	if errors.As(err, &quiet) {
+		return errStall
 	}
 	var timedOut liberrors.ErrClientRequestTimedOut
 	var silent liberrors.ErrClientTCPTimeout

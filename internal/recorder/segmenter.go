@@ -3,6 +3,7 @@ package recorder
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,7 +33,9 @@ type segmenter struct {
 	codec    codec
 	sets     parameterSets
 	inForce  parameterSets // those in the open segment's header
-	track    mkv.Track     // of the open segment
+	tracks   []mkv.Track   // of the open segment
+	sound    *sound        // nil: the camera has no audio
+	hasAudio bool          // the open segment has a track for it
 
 	writer        *segment.Writer // nil: no segment is open
 	start         time.Time       // of the segment
@@ -64,7 +67,12 @@ func newSegmenter(o *Options) *segmenter {
 }
 
 // begin implements sink.
-func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte) {
+func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
+	s.sound = nil
+	if audio != nil {
+		s.sound = &sound{audioTrack: *audio}
+		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest}
+	}
 	s.timeline.rate = int64(max(rate, 1))
 	s.timeline.restart()
 	s.codec, s.sets = c, c.newSets()
@@ -134,7 +142,10 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	if s.needKeyframe && !picture.closed {
 		s.orphans, s.orphansBefore = true, rtpTime
 	}
-	err := s.place(producer, picture, nalus, now)
+	err := s.writeAudio(producer)
+	if err == nil {
+		err = s.place(producer, picture, nalus, now)
+	}
 	if err == nil {
 		err = s.write(producer, keyframe, nalus, now)
 	}
@@ -219,10 +230,14 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 		if !complete {
 			return errNoParameterSets
 		}
-		if s.writer != nil && !track.Equal(s.track) {
+		tracks := []mkv.Track{track}
+		if s.sound != nil {
+			tracks = append(tracks, s.sound.track)
+		}
+		if s.writer != nil && !slices.EqualFunc(tracks, s.tracks, mkv.Track.Equal) {
 			s.cut = true
 		}
-		s.track = track
+		s.tracks = tracks
 		s.setsChanged = false
 	}
 	long := !s.inFragment || producer.Sub(s.fragmentStart) >= minFragment
@@ -258,7 +273,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= reorderLimit {
 		start = s.newest.Add(time.Millisecond).UTC()
 	}
-	writer, err := s.o.Store.Create(s.o.Stream, mkv.Header{Start: start, Title: s.o.Stream, Tracks: []mkv.Track{s.track}})
+	writer, err := s.o.Store.Create(s.o.Stream, mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks})
 	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
 		s.newest = s.o.Store.LastEnd(s.o.Stream)
 		s.timeline.newest = s.newest
@@ -269,6 +284,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	}
 	s.writer, s.start, s.frames, s.flushed = writer, start, 0, now
 	s.inForce = s.sets.clone()
+	s.hasAudio = len(s.tracks) > 1
 	s.cut = false
 	return s.beginFragment(first, true)
 }
@@ -286,6 +302,9 @@ func (s *segmenter) beginFragment(producer time.Time, keyframe bool) error {
 	if err := s.endFragment(); err != nil {
 		return err
 	}
+	if s.sound != nil {
+		s.sound.written = false
+	}
 	s.before = s.newest
 	s.fragmentStart = s.after(producer)
 	s.fragmentAt = s.writer.Bytes()
@@ -299,6 +318,9 @@ func (s *segmenter) beginFragment(producer time.Time, keyframe bool) error {
 func (s *segmenter) endFragment() error {
 	if !s.inFragment {
 		return nil
+	}
+	if err := s.ensureAudio(); err != nil {
+		return err
 	}
 	s.inFragment = false
 	_, err := s.writer.EndFragment()
@@ -333,6 +355,9 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 	s.recorded(bytes, now)
 	if now.Sub(s.flushed) >= s.o.FlushInterval {
 		s.flushed = now
+		if err := s.ensureAudio(); err != nil { // what is flushed may have to stand for itself
+			return err
+		}
 		return s.writer.Flush()
 	}
 	return nil
@@ -440,6 +465,9 @@ func (s *segmenter) endSession() {
 func (s *segmenter) seal() error {
 	if s.writer == nil {
 		return nil
+	}
+	if err := s.endFragment(); err != nil {
+		s.o.Log.Debug("cannot end the fragment", zap.Error(err)) // Seal fails by the same
 	}
 	w := s.writer
 	s.writer, s.inFragment = nil, false

@@ -1,0 +1,48 @@
+package fakecam
+
+import (
+	"crypto/tls"
+	"net"
+	"time"
+)
+
+// Oddities are what cameras do that they should not. The zero value is a camera without.
+type Oddities struct {
+	// Wire is given each RTP packet of the video and returns what is sent in its place: none, it,
+	// another, or several. It is called from one goroutine per session, and may keep nothing.
+	Wire func(Packet) []Packet
+	// Conn wraps each connection, for oddities below RTSP.
+	Conn func(net.Conn) net.Conn
+	// Redirect is where DESCRIBE requests are sent instead of being answered. Default none.
+	Redirect func() string
+	// NonceUses is how many requests a digest nonce is good for. Default: any number.
+	NonceUses int
+	// Refuse says of each SETUP, for UDP or TCP, whether it is refused. Default none is.
+	Refuse func(udp bool) bool
+	// BasicOnly offers no digest authentication.
+	BasicOnly bool
+	// NoKeepalive answers GET_PARAMETER with an error.
+	NoKeepalive bool
+	// Lifetime is when a session ends, however well it goes. Default never.
+	Lifetime time.Duration
+	// MoreTracks announces metadata, a second video and a back channel beside the first video.
+	MoreTracks bool
+	// TLS makes it a rtsps:// camera with this certificate. Default none.
+	TLS *tls.Certificate
+}
+
+// Packet is an RTP packet of the video.
+type Packet struct {
+	Sequence  uint16
+	Timestamp uint32
+	Marker    bool
+	Payload   []byte
+	Frame     uint64 // counter of its frame, for the hook's own decisions
+}
+
+// The values of Options.Audio.
+const (
+	AudioAAC   = "aac"  // AAC-LC, 16 kHz, mono
+	AudioMuLaw = "pcmu" // G.711
+	AudioALaw  = "pcma"
+)

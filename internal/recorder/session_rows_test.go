@@ -1,0 +1,297 @@
+package recorder
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"math/big"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// TestSessionsWithOddCameras has a name for each kind of camera. All of them are recorded without
+// a loss.
+func TestSessionsWithOddCameras(t *testing.T) {
+	t.Parallel()
+	locked := func(o fakecam.Oddities) fakecam.Options {
+		return fakecam.Options{User: "us er", Pass: "p@ss:w/rd%1", Oddities: o}
+	}
+	for name, o := range map[string]fakecam.Options{
+		"auth-basic":   {User: "us er", Pass: "p@ss/w%1", Oddities: fakecam.Oddities{BasicOnly: true}},
+		"auth-digest":  locked(fakecam.Oddities{NonceUses: 1}),
+		"extra-tracks": {Oddities: fakecam.Oddities{MoreTracks: true}},
+		"tcp-garbage":  {Oddities: fakecam.Oddities{Conn: garbage}},
+		"h265":         {HEVC: true},
+		"h265-in-band": {HEVC: true, NoSDPParams: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, o)
+			r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = time.Second })
+			r.awaitFrames(60)
+			r.settle()
+			r.expectAll()
+			if n := r.number(health.FramesLost); n != 0 || len(camera.Sessions()) != 1 {
+				t.Errorf("%d frames lost, %d sessions", n, len(camera.Sessions()))
+			}
+			r.mustPlay()
+		})
+	}
+}
+
+// mustPlay has tools of others look at all segments, where they are installed.
+func (r *rig) mustPlay() {
+	r.t.Helper()
+	paths, err := filepath.Glob(filepath.Join(r.dir, "door", "*.mkv"))
+	if err != nil || len(paths) == 0 {
+		r.t.Fatal(paths, err)
+	}
+	for _, path := range paths {
+		mustBeClean(r.t, path)
+	}
+}
+
+// noisy puts bytes between interleaved frames: text, and frames of channels nobody asked for.
+type noisy struct {
+	net.Conn
+	writes int
+}
+
+func garbage(c net.Conn) net.Conn { return &noisy{Conn: c} }
+
+func (c *noisy) Write(b []byte) (int, error) {
+	if c.writes++; c.writes%20 == 19 && b[0] == '$' {
+		if _, err := c.Conn.Write([]byte("\x00\x01temp=21\r\n\r\n$\x2a\x00\x04abcd")); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Write(b)
+}
+
+func TestDescribeRedirect(t *testing.T) {
+	t.Parallel()
+	other := startCamera(t, fakecam.Options{User: "admin", Pass: "secret"})
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{
+		Redirect: func() string { return strings.Replace(other.URL(), "admin:secret@", "", 1) },
+	}})
+	r := record(t, other, strings.Replace(camera.URL(), "rtsp://", "rtsp://admin:secret@", 1))
+	r.awaitFrames(30)
+	r.settle()
+	r.expectAll()
+
+	var self atomic.Pointer[fakecam.Camera]
+	lost := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Redirect: func() string { return self.Load().URL() }}})
+	self.Store(lost)
+	endless := record(t, lost, lost.URL())
+	if c := endless.awaitCondition("from one address to the next"); c.Class != health.UserError {
+		t.Errorf("%+v", c)
+	}
+}
+
+var sessionHeader = regexp.MustCompile(`(Session: [^\r;]+)(;timeout=\d+)?\r\n`)
+
+// eavesdropper notes the methods of requests, and shortens the session's time-out.
+type eavesdropper struct {
+	net.Conn
+	mu    *sync.Mutex
+	heard *bytes.Buffer
+}
+
+func (e eavesdropper) Read(b []byte) (int, error) {
+	n, err := e.Conn.Read(b)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard.Write(b[:n])
+	return n, err
+}
+
+func (e eavesdropper) Write(b []byte) (int, error) {
+	n := len(b)
+	if bytes.HasPrefix(b, []byte("RTSP/1.0")) {
+		b = sessionHeader.ReplaceAll(b, []byte("$1;timeout=2\r\n"))
+	}
+	_, err := e.Conn.Write(b)
+	return n, err
+}
+
+func TestKeepaliveOdd(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var heard bytes.Buffer
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{
+		NoKeepalive: true,
+		Conn:        func(c net.Conn) net.Conn { return eavesdropper{c, &mu, &heard} },
+	}})
+	r := record(t, camera, camera.URL())
+	r.await("both keepalives", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		_, after, _ := strings.Cut(heard.String(), "GET_PARAMETER ")
+		return strings.Contains(after, "OPTIONS ")
+	})
+	r.settle()
+	r.expectAll()
+	if n := len(camera.Sessions()); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+func TestCamHourlyDrop(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{FPS: 50, Oddities: fakecam.Oddities{Lifetime: 1500 * time.Millisecond}})
+	r := record(t, camera, camera.URL())
+	r.await("sessions", func() bool { return len(camera.Sessions()) >= 4 })
+	r.settle()
+	frames := r.expectAll()
+	for i := 1; i < len(frames); i++ {
+		if d := frames[i].time.Sub(frames[i-1].time); d <= 0 || d > 2*time.Second {
+			t.Errorf("frame %d comes %s after the one before", i, d)
+		}
+	}
+	if gaps, n := r.number(health.Gaps), int64(len(camera.Sessions())); gaps < n-2 || gaps >= n {
+		t.Errorf("%d gaps in %d sessions", gaps, n)
+	}
+}
+
+func TestCamStall(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{})
+	r := record(t, camera, camera.URL())
+	r.awaitFrames(30)
+	camera.Stall()
+	stalled := time.Now()
+	r.awaitCondition("sends no video")
+	if d := time.Since(stalled); d > stallLimit+3*time.Second {
+		t.Errorf("found after %s", d)
+	}
+	camera.Resume()
+	r.awaitFrames(r.number(health.FramesRecorded) + 30)
+	r.settle()
+	r.expectAll()
+}
+
+// late sends a frame of an earlier session before anything else.
+type late struct {
+	net.Conn
+	once *sync.Once
+}
+
+func (l late) Write(b []byte) (int, error) {
+	var err error
+	l.once.Do(func() { _, err = l.Conn.Write([]byte("$\x00\x00\x04abcd")) })
+	if err != nil {
+		return 0, err
+	}
+	return l.Conn.Write(b)
+}
+
+func TestStaleSession(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int64
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
+		if connections.Add(1) > 2 {
+			return c
+		}
+		return late{c, new(sync.Once)}
+	}}})
+	const pause = 300 * time.Millisecond
+	r := record(t, camera, camera.URL(), func(o *Options) { o.staleLimit = pause })
+	r.awaitCondition("of an earlier session")
+	r.await("the second", func() bool { return connections.Load() == 2 })
+	second := time.Now()
+	r.awaitFrames(10)
+	if d := time.Since(second); d < pause {
+		t.Errorf("only %s later it was tried again", d)
+	}
+}
+
+func TestTransports(t *testing.T) {
+	t.Parallel()
+	var udpOnly atomic.Bool
+	udpOnly.Store(true)
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Refuse: func(udp bool) bool { return udp != udpOnly.Load() }}})
+	r := record(t, camera, camera.URL())
+	r.awaitFrames(30) // over UDP
+	udpOnly.Store(false)
+	camera.Drop()
+	r.awaitFrames(r.number(health.FramesRecorded) + 60) // and back
+	if c := r.part.Snapshot().Conditions; len(c) > 0 {
+		t.Errorf("still says %+v", c)
+	}
+	for _, transport := range []string{TransportTCP, TransportUDP} {
+		wrong := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Refuse: func(udp bool) bool { return udp == (transport == TransportUDP) }}})
+		set := record(t, wrong, wrong.URL(), func(o *Options) { o.Transport = transport })
+		set.awaitCondition("AWS_KVS_EDGE_RTSP_TRANSPORT")
+	}
+}
+
+// selfSigned makes a certificate for loopback.
+func selfSigned(t *testing.T) (tls.Certificate, *x509.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, leaf
+}
+
+func TestCertSelfSigned(t *testing.T) {
+	t.Parallel()
+	pair, leaf := selfSigned(t)
+	sum := sha256.Sum256(leaf.Raw)
+	fingerprint := hex.EncodeToString(sum[:])
+	camera := startCamera(t, fakecam.Options{User: "admin", Pass: "secret", NoUDP: true, Oddities: fakecam.Oddities{TLS: &pair}})
+	other := strings.Repeat("0f", sha256.Size)
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	for name, c := range map[string]struct {
+		query    string
+		roots    *x509.CertPool
+		sentence string // "": it is recorded
+	}{
+		"refused":           {"", nil, fingerprint},
+		"pinned":            {"?fingerprint=" + fingerprint, nil, ""},
+		"as openssl prints": {"?fingerprint=" + strings.ToUpper(fingerprint[:2]+":"+fingerprint[2:]), nil, ""},
+		"another is pinned": {"?fingerprint=" + other, nil, "not the pinned one but has the fingerprint " + fingerprint},
+		"no fingerprint":    {"?fingerprint=12", nil, "64 hexadecimal digits"},
+		"private CA":        {"", roots, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := record(t, camera, camera.URL()+c.query, func(o *Options) { o.CameraRoots = c.roots })
+			if c.sentence == "" {
+				r.awaitFrames(30)
+				return
+			}
+			if got := r.awaitCondition(c.sentence); got.Class != health.UserError {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
