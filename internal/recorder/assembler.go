@@ -102,14 +102,11 @@ func (a *assembler) push(p packet, now time.Time) error {
 		a.turn(p.timestamp)
 	}
 	a.unpack(p.payload)
-	if p.marker && a.partial { // some cameras forget the end bit
-		a.closeNAL()
-	}
 	if a.spoiled != nil {
 		a.hole = false // its access unit is known
 	}
 	a.arrival, a.marked = now, p.marker
-	if p.marker && a.picture && a.honest >= trustMarkers && !a.lies {
+	if p.marker && a.picture && !a.partial && a.honest >= trustMarkers && !a.lies {
 		a.finish()
 	}
 	if len(a.buffer) > maxUnit {
@@ -120,6 +117,7 @@ func (a *assembler) push(p packet, now time.Time) error {
 
 // flush gives out the last access unit when nothing more comes.
 func (a *assembler) flush() {
+	a.endNAL()
 	if a.picture && (!a.marked || a.lies) {
 		a.spoil(errHole)
 	}
@@ -128,9 +126,7 @@ func (a *assembler) flush() {
 
 // turn goes on to an access unit with another timestamp.
 func (a *assembler) turn(timestamp uint32) {
-	if a.partial {
-		a.dropNAL()
-	}
+	a.endNAL()
 	// What came without a picture (parameter sets as packets of their own) belongs to the next one.
 	if a.picture || a.spoiled != nil {
 		a.finish()
@@ -140,7 +136,10 @@ func (a *assembler) turn(timestamp uint32) {
 
 // lose notes that packets are missing before one with a timestamp.
 func (a *assembler) lose(timestamp uint32) {
-	whole := a.picture && a.marked && !a.lies && !a.partial
+	if !a.lies {
+		a.endNAL()
+	}
+	whole := a.picture && a.marked && !a.lies
 	before := a.last
 	if a.picture || a.spoiled != nil || len(a.buffer) > 0 {
 		before = a.timestamp
@@ -179,8 +178,8 @@ func (a *assembler) unpack(payload []byte) {
 		return
 	}
 	how := a.codec.packing(payload)
-	if how != packFragment && a.partial {
-		a.dropNAL()
+	if how != packFragment {
+		a.endNAL()
 	}
 	switch how {
 	case packSingle:
@@ -222,9 +221,7 @@ func (a *assembler) aggregate(rest []byte) {
 func (a *assembler) piece(f fragment) {
 	switch {
 	case f.start:
-		if a.partial {
-			a.dropNAL()
-		}
+		a.endNAL()
 		a.partial, a.nalAt = true, len(a.buffer)
 		a.buffer = append(a.buffer, f.header[:a.codec.headerSize()]...)
 	case !a.partial:
@@ -242,6 +239,16 @@ func (a *assembler) take(nal []byte) {
 	a.nalAt = len(a.buffer)
 	a.buffer = append(a.buffer, nal...)
 	a.closeNAL()
+}
+
+// endNAL ends a NAL unit of which no more comes. Some cameras forget the end bit, but set the marker.
+func (a *assembler) endNAL() {
+	switch {
+	case a.partial && a.marked:
+		a.closeNAL()
+	case a.partial:
+		a.dropNAL()
+	}
 }
 
 // dropNAL takes back a NAL unit that is not complete.

@@ -133,14 +133,14 @@ func (s *segmenter) writeSound(at time.Time, data []byte) error {
 			at = least
 		}
 	}
-	if at.After(s.newest) { // silence of a fragment without a picture after it
-		at = s.newest
-	}
 	s.parts = append(s.parts[:0], data)
 	if err := s.writer.WriteFrame(audioNumber, at.Sub(s.start), true, s.parts); err != nil {
 		return err
 	}
 	s.sound.last, s.sound.written = at, true
+	if at.After(s.newest) {
+		s.newest = at
+	}
 	s.o.numbers.bytes.Add(int64(len(data)))
 	return nil
 }

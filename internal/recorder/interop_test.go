@@ -85,7 +85,7 @@ func mustBeClean(t *testing.T, path string) {
 	for _, command := range [][]string{
 		{"ffprobe", "-v", "warning", "-show_streams", "-of", "csv", path},
 		// In ms, as slewed times need not be 40 ms apart.
-		{"ffmpeg", "-v", "warning", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "1:1000", "-f", "null", "-"},
+		{"ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "1:1000", "-f", "null", "-"},
 		{"mkvinfo", "--verbose", path},
 	} {
 		cmd := exec.Command(command[0], command[1:]...)

@@ -1,0 +1,394 @@
+package recorder
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+)
+
+// wireRows are what cameras and networks do to RTP packets, by the names of the rows. A hook keeps
+// its state per camera, which has one session.
+var wireRows = []struct {
+	name string
+	hook func() func(fakecam.Packet) []fakecam.Packet
+	damage,
+	loss bool // it is reported; frames are lost
+	segments int // at least 1; 0: any number
+}{
+	{name: "no marker", hook: func() func(fakecam.Packet) []fakecam.Packet {
+		return func(p fakecam.Packet) []fakecam.Packet {
+			p.Marker = false
+			return []fakecam.Packet{p}
+		}
+	}},
+	{name: "a marker on each packet", hook: func() func(fakecam.Packet) []fakecam.Packet {
+		return func(p fakecam.Packet) []fakecam.Packet {
+			p.Marker = true
+			return []fakecam.Packet{p}
+		}
+	}},
+	{name: "nal-lies", damage: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+		return inserting(func(p fakecam.Packet) [][]byte {
+			return [][]byte{{0x60}, {0x78, 0, 0}, {0xE6, 1, 2}, {0x7F, 1}, {}}
+		})
+	}},
+	{name: "fragments without a start", damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+		return inserting(func(p fakecam.Packet) [][]byte {
+			if p.Frame%40 == 30 {
+				return [][]byte{{0x7C, 0x01, 1, 2, 3}}
+			}
+			return nil
+		})
+	}},
+	{name: "pps-per-frame", segments: 1, hook: func() func(fakecam.Packet) []fakecam.Packet {
+		return repeating(func(set []byte) [][]byte { return [][]byte{set} })
+	}},
+	{name: "cosmetic-params", segments: 1, hook: func() func(fakecam.Packet) []fakecam.Packet {
+		return repeating(func(set []byte) [][]byte { // both sets apart, PPS first, with zeros at the end
+			n := int(set[1])<<8 | int(set[2])
+			sps, pps := set[3:3+n], set[3+n+2:]
+			return [][]byte{append(slices.Clone(pps), 0, 0), append(slices.Clone(sps), 0)}
+		})
+	}},
+	{name: "rtp-constant", damage: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+		return func(p fakecam.Packet) []fakecam.Packet {
+			p.Timestamp = 0
+			return []fakecam.Packet{p}
+		}
+	}},
+	{name: "udp-loss", damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+		n := 0
+		return func(p fakecam.Packet) []fakecam.Packet {
+			if n++; n%97 == 50 {
+				return nil
+			}
+			return []fakecam.Packet{p}
+		}
+	}},
+	{name: "udp-loss of whole pictures", damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+		return func(p fakecam.Packet) []fakecam.Packet {
+			if n := p.Frame % 40; n >= 32 && n < 36 {
+				return nil
+			}
+			return []fakecam.Packet{p}
+		}
+	}},
+}
+
+// inserting renumbers packets so that there is room for payloads before the first of a frame.
+func inserting(payloads func(fakecam.Packet) [][]byte) func(fakecam.Packet) []fakecam.Packet {
+	var sequence uint16
+	frame := ^uint64(0)
+	return func(p fakecam.Packet) (out []fakecam.Packet) {
+		if p.Frame != frame {
+			frame = p.Frame
+			for _, payload := range payloads(p) {
+				out = append(out, fakecam.Packet{Timestamp: p.Timestamp, Payload: payload})
+			}
+		}
+		out = append(out, p)
+		for i := range out {
+			out[i].Sequence = sequence
+			sequence++
+		}
+		return out
+	}
+}
+
+// repeating puts the parameter sets of the first keyframe before each frame.
+func repeating(change func(stapA []byte) [][]byte) func(fakecam.Packet) []fakecam.Packet {
+	var set []byte
+	return inserting(func(p fakecam.Packet) [][]byte {
+		if set == nil {
+			set = slices.Clone(p.Payload)
+			return nil
+		}
+		return change(set)
+	})
+}
+
+// TestWhatCamerasSend drives the rows with a fake camera. Whatever comes: what was sent is recorded
+// or reported as lost, and what is recorded can be decoded.
+func TestWhatCamerasSend(t *testing.T) {
+	t.Parallel()
+	for _, row := range wireRows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: row.hook()}})
+			r := record(t, camera, camera.URL())
+			r.await("frames", func() bool { return sent(camera) >= 130 })
+			if damaged := len(r.logs.FilterMessage("video arrives damaged").All()) > 0; damaged != row.damage && row.name != "rtp-constant" {
+				t.Errorf("damage reported: %v", damaged)
+			}
+			camera.Unplug()
+			r.await("its end", func() bool { return r.part.Snapshot().State != stateRecording })
+			r.finish()
+			if !row.loss {
+				r.expectAllBut(1) // without a marker nobody knows whether the last is whole
+			}
+			got, lost := int64(len(r.frames())), r.number(health.FramesLost)
+			if total := sent(camera); got+lost != total || (lost > 1) != row.loss {
+				t.Errorf("%d frames were sent, %d recorded and %d reported as lost", total, got, lost)
+			}
+			if n := len(r.store.Segments("door", time.Time{}, time.Time{})); row.segments > 0 && n != row.segments {
+				t.Errorf("%d segments, want %d", n, row.segments)
+			}
+			r.mustPlay()
+		})
+	}
+}
+
+func sent(c *fakecam.Camera) (n int64) {
+	for _, s := range c.Sessions() {
+		n += int64(s.Frames)
+	}
+	return n
+}
+
+// expectAllBut is expectAll for a camera whose last frames may be missing.
+func (r *rig) expectAllBut(most int) {
+	r.t.Helper()
+	frames := r.frames()
+	for i, f := range frames {
+		if f.counter != uint64(i) {
+			r.t.Fatalf("frame %d is number %d", i, f.counter)
+		}
+	}
+	if missing := int(sent(r.camera)) - len(frames); missing < 0 || missing > most {
+		r.t.Errorf("%d frames are missing", missing)
+	}
+}
+
+// TestUDPLoss loses packets where they are really lost.
+func TestUDPLoss(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
+		switch n := n.Add(1); {
+		case n%97 == 50:
+			return nil
+		case n%31 == 5:
+			return []fakecam.Packet{p, p}
+		}
+		return []fakecam.Packet{p}
+	}}})
+	r := record(t, camera, camera.URL(), func(o *Options) { o.Transport = TransportUDP })
+	r.await("frames", func() bool { return sent(camera) >= 130 })
+	r.awaitCondition("arrives damaged")
+	r.finish()
+	r.frames()
+	if r.number(health.FramesRecorded) == 0 || r.number(health.FramesLost) == 0 {
+		t.Errorf("%+v", r.part.Snapshot())
+	}
+	r.mustPlay()
+}
+
+// film encodes test pictures.
+func film(t *testing.T, arguments ...string) []byte {
+	t.Helper()
+	testtools.Need(t, "ffmpeg")
+	path := filepath.Join(t.TempDir(), "film")
+	all := slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=8", "-pix_fmt", "yuv420p"}, arguments, []string{path})
+	if out, err := exec.Command("ffmpeg", all...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg: %v %s", err, out)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestRecoveryPoint records an encoder that refreshes pictures in columns and never sends an IDR
+// but at its start: segments and fragments begin at its recovery points.
+func TestRecoveryPoint(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{Film: film(t, "-c:v", "libx264", "-preset", "ultrafast",
+		"-x264-params", "intra-refresh=1:keyint=25:bframes=0:ref=1", "-f", "h264")})
+	r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 2 * time.Second })
+	r.awaitFrames(140) // of 200 to the next IDR
+	r.settle()
+	r.expectAll()
+	if n := len(r.store.Segments("door", time.Time{}, time.Time{})); n < 2 {
+		t.Errorf("%d segments", n)
+	}
+}
+
+// TestTinyGOP records a camera that sends nothing but keyframes.
+func TestTinyGOP(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{Film: film(t, "-c:v", "libx264", "-preset", "ultrafast", "-g", "1", "-f", "h264")})
+	r := record(t, camera, camera.URL())
+	r.awaitFrames(80)
+	r.settle()
+	r.expectAll()
+	info := r.store.Segments("door", time.Time{}, time.Time{})[0]
+	reader, err := r.store.OpenSegment(info.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	m, err := mkv.Open(reader, info.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fragments, err := m.Fragments()
+	if err != nil || len(fragments) > 4 || len(fragments) < 2 {
+		t.Errorf("%d fragments in 3 s, %v", len(fragments), err)
+	}
+}
+
+func TestHugeFrame(t *testing.T) {
+	t.Parallel()
+	small := startCamera(t, fakecam.Options{})
+	other := record(t, small, small.URL())
+	flooding := startCamera(t, fakecam.Options{Bitrate: 8_000_000})
+	flooded := record(t, flooding, flooding.URL(), func(o *Options) { o.maxBytes = 2_000_000 })
+	if c := flooded.awaitCondition("more than 100 Mbit/s"); c.Class != health.UserError {
+		t.Errorf("%+v", c)
+	}
+	huge := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: inserting(func(p fakecam.Packet) [][]byte {
+		if p.Frame%40 != 30 {
+			return nil
+		}
+		payloads := make([][]byte, 0, 13_000)
+		for i := range cap(payloads) {
+			piece := make([]byte, 1400)
+			piece[0], piece[1] = 0x7C, 0x05
+			if i == 0 {
+				piece[1] = 0x85
+			}
+			payloads = append(payloads, piece)
+		}
+		return payloads
+	})}})
+	heavy := record(t, huge, huge.URL())
+	if c := heavy.awaitCondition("larger than 16 MiB"); c.Class != health.UserError {
+		t.Errorf("%+v", c)
+	}
+	other.awaitFrames(60)
+	other.settle()
+	other.expectAll()
+	if n := other.number(health.FramesLost); n != 0 {
+		t.Errorf("the other camera lost %d frames", n)
+	}
+}
+
+// TestAPanicStaysWithItsCamera breaks a recorder from the inside, in the goroutine of its session.
+func TestAPanicStaysWithItsCamera(t *testing.T) {
+	t.Parallel()
+	small := startCamera(t, fakecam.Options{})
+	other := record(t, small, small.URL())
+	camera := startCamera(t, fakecam.Options{})
+	var once sync.Once
+	r := record(t, camera, camera.URL(), func(o *Options) {
+		o.SegmentDuration = time.Second
+		o.OnSegment = func(Segment) { once.Do(func() { panic("planted") }) }
+	})
+	r.awaitCondition("internal error")
+	r.awaitFrames(r.number(health.FramesRecorded) + 60)
+	r.settle()
+	if got := r.frames(); len(got) < 80 {
+		t.Errorf("%d frames", len(got))
+	}
+	other.settle()
+	other.expectAll()
+}
+
+// TestAudio records each kind of audio, through a pause.
+func TestAudio(t *testing.T) {
+	t.Parallel()
+	for audio, codec := range map[string]string{
+		fakecam.AudioAAC: mkv.CodecAAC, fakecam.AudioMuLaw: mkv.CodecACM, fakecam.AudioALaw: mkv.CodecACM,
+	} {
+		t.Run(audio+", audio-pause", func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{Audio: audio})
+			r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 2 * time.Second })
+			r.awaitFrames(40)
+			camera.Mute(true)
+			r.awaitFrames(100)
+			camera.Mute(false)
+			r.awaitFrames(150)
+			r.settle()
+			r.expectAll() // looks for a frame of each track in each fragment
+			r.mustPlay()
+			if got := r.header().Tracks; len(got) != 2 || got[1].CodecID != codec {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	t.Run("off", func(t *testing.T) {
+		t.Parallel()
+		camera := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC})
+		r := record(t, camera, camera.URL(), func(o *Options) { o.NoAudio = true })
+		r.awaitFrames(30)
+		r.settle()
+		r.expectAll()
+		if got := r.header().Tracks; len(got) != 1 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// header is that of the first segment.
+func (r *rig) header() mkv.Header {
+	r.t.Helper()
+	reader, err := r.store.OpenSegment(r.store.Segments("door", time.Time{}, time.Time{})[0].Key)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer reader.Close()
+	return reader.Header()
+}
+
+// TestClockSteps steps the hub's wall clock while it records: back, forward, and from 1970 to now.
+func TestClockSteps(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, after time.Duration // of the wall clock from the true time
+		segments      int
+	}{
+		"clock-back":    {0, -3 * time.Hour, 1},
+		"clock-forward": {0, 3 * time.Hour, 2},
+		"clock-1970":    {-time.Since(time.Unix(0, 0)), 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var offset atomic.Int64
+			offset.Store(int64(c.before))
+			camera := startCamera(t, fakecam.Options{})
+			r := record(t, camera, camera.URL(), func(o *Options) {
+				o.Now = func() time.Time { return stepped(time.Now(), time.Duration(offset.Load())) }
+			})
+			r.awaitFrames(40)
+			offset.Store(int64(c.after))
+			r.awaitFrames(100)
+			r.settle()
+			r.expectAll()
+			if n := len(r.store.Segments("door", time.Time{}, time.Time{})); n != c.segments {
+				t.Errorf("%d segments, want %d", n, c.segments)
+			}
+		})
+	}
+}
+
+// stepped is a reading of a clock whose wall part was set: the monotonic part goes on. Package time
+// has no way to make one, so it relies on how a Time with both parts lies in memory: a flag, 33 bits
+// of seconds and 30 of nanoseconds.
+func stepped(now time.Time, by time.Duration) time.Time {
+	wall := (*uint64)(unsafe.Pointer(&now))
+	*wall += uint64(int64(by/time.Second)) << 30
+	return now
+}
