@@ -32,6 +32,9 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 		SegmentDuration: a.settings.SegmentDuration,
 		FlushInterval:   a.settings.FlushInterval,
 		MaxSegmentBytes: spec.maxSegmentBytes,
+		Transport:       a.settings.Camera.Transport,
+		NoAudio:         a.settings.Camera.NoAudio,
+		CameraRoots:     a.settings.Camera.Roots,
 		Health:          part,
 		Log:             a.log,
 	})

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -43,6 +44,15 @@ type Settings struct {
 	MinFreeDisk retention.Reserve
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
 	CABundle string
+	Camera   CameraSettings
+}
+
+// CameraSettings say how cameras are talked to.
+type CameraSettings struct {
+	Transport string         // recorder.TransportAuto, TransportTCP or TransportUDP
+	NoAudio   bool           // cameras' audio is not recorded
+	CACert    string         // file: roots that sign the certificates of rtsps:// cameras; "": the system's
+	Roots     *x509.CertPool // those of CACert
 }
 
 // IoTSettings is the hub's identity in AWS IoT.
@@ -88,6 +98,9 @@ const (
 	EnvMinFreeDisk         = "AWS_KVS_EDGE_MIN_FREE_DISK"
 	EnvMetricsAddress      = "AWS_KVS_EDGE_METRICS_ADDRESS"
 	EnvCABundle            = "AWS_CA_BUNDLE"
+	EnvRTSPTransport       = "AWS_KVS_EDGE_RTSP_TRANSPORT"
+	EnvRTSPSCACert         = "AWS_KVS_EDGE_RTSPS_CA_CERT"
+	EnvAudio               = "AWS_KVS_EDGE_AUDIO"
 	envSystemdStateDir     = "STATE_DIRECTORY"   // systemd.exec(5)
 	envSystemdRuntimeDir   = "RUNTIME_DIRECTORY" // systemd.exec(5)
 	defaultLogMaxFileSize  = 20
@@ -154,7 +167,13 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
 		CABundle:           e.optional(EnvCABundle, ""),
+		Camera: CameraSettings{
+			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
+			NoAudio:   e.oneOf(EnvAudio, "on", "off") == "off",
+			CACert:    e.optional(EnvRTSPSCACert, ""),
+		},
 	}
+	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
 	if s.Socket == "" {
 		s.Socket = DefaultSocket(lookup)
 	}
@@ -259,6 +278,32 @@ func (e *environment) number(name string, otherwise, least, most int) int {
 		e.fault("%s is %q, but must be a whole number from %d to %d", name, text, least, most)
 	}
 	return n
+}
+
+// oneOf takes one of several words, the first when none is set.
+func (e *environment) oneOf(name string, words ...string) string {
+	text := strings.ToLower(e.optional(name, words[0]))
+	if !slices.Contains(words, text) {
+		e.fault("%s is %q, but must be one of %s", name, text, strings.Join(words, ", "))
+	}
+	return text
+}
+
+// roots reads a file of PEM certificates, nil for none.
+func (e *environment) roots(name, path string) *x509.CertPool {
+	if path == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		e.fault("%s: cannot read %s: %s", name, path, reason(err))
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		e.fault("%s: no PEM certificate in %s", name, path)
+	}
+	return pool
 }
 
 func (e *environment) boolean(name string, otherwise bool) bool {
