@@ -21,6 +21,7 @@ const (
 	codeUnreadable = "camera-data"
 	codeStore      = "recording"
 	codeJump       = "timestamps"
+	codeKeyframes  = "keyframe-interval"
 	codeClock      = "clock-step"
 )
 

@@ -55,6 +55,9 @@ type segmenter struct {
 	session   int64 // frames of this session
 	gap       bool  // media is missing before the next frame
 	damagedAt time.Time
+	keyAt     time.Time // of the last keyframe of this session
+	longGOP   bool      // status tells that keyframes are rare
+	constant  bool      // status tells that timestamps stand still
 	meter     meter
 	parts     [][]byte // reused
 }
@@ -82,6 +85,7 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	s.setsChanged = true
 	s.needKeyframe = true
 	s.session = 0
+	s.keyAt = time.Time{}
 }
 
 // damaged implements sink: what follows up to the next keyframe cannot be decoded.
@@ -126,9 +130,16 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 			s.o.Log.Warn("the camera's timestamps jumped")
 		}
 	}
+	s.tellConstant()
+	s.watchKeyframes(producer, keyframe)
 	if keyframe {
 		if ahead := s.timeline.behind(now); ahead > 0 {
 			s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
+			if s.timeline.origin.Year() < clockSetSince {
+				s.part.Raise(health.Info, health.SystemFault(codeClock, nil,
+					"The hub's clock was not set until %s: add %s to the times of what was recorded before.", now.UTC().Format(time.RFC3339), ahead.Round(time.Second)))
+			}
+			s.keyAt = time.Time{}
 			s.timeline.begin(rtpTime, now, now)
 			producer, s.cut = s.timeline.give(s.timeline.origin), true
 		}
@@ -151,6 +162,49 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	}
 	if err != nil {
 		s.fail(err)
+	}
+}
+
+// clockSetSince is a year before which no hub of ours ran: a clock that says so was never set.
+const clockSetSince = 2020
+
+// tellConstant reports timestamps that stand still, once.
+func (s *segmenter) tellConstant() {
+	if s.timeline.constant == s.constant {
+		return
+	}
+	if s.constant = s.timeline.constant; s.constant {
+		s.part.Raise(health.Info, health.SystemFault(codeJump, nil,
+			"The camera's timestamps stand still, so that times are those of arrival at the hub: update the camera's firmware."))
+		s.o.Log.Warn("the camera's timestamps stand still")
+		return
+	}
+	s.part.Clear(codeJump)
+}
+
+// longGOP is from when on status tells that keyframes are too rare: fragments then have to be cut
+// between them. Source: KVS API, PutMedia, 10 s.
+const longGOP = 10 * time.Second
+
+// watchKeyframes tells of keyframes that are too rare, in video time.
+func (s *segmenter) watchKeyframes(producer time.Time, keyframe bool) {
+	if s.keyAt.IsZero() {
+		s.keyAt = producer // or the session's begin
+		return
+	}
+	distance := producer.Sub(s.keyAt)
+	switch {
+	case distance > longGOP && !s.longGOP:
+		s.longGOP = true
+		s.part.Raise(health.Info, health.UserFault(codeKeyframes, nil,
+			"The camera sends a keyframe less often than every 10 s, so that playback of uploads may begin late: set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs."))
+		s.o.Log.Warn("keyframes are rare", zap.Duration("since", distance))
+	case keyframe && distance <= longGOP && s.longGOP:
+		s.longGOP = false
+		s.part.Clear(codeKeyframes)
+	}
+	if keyframe {
+		s.keyAt = producer
 	}
 }
 

@@ -16,6 +16,9 @@ const (
 	slewRate = 0.05
 	// stepLimit is the least difference between wall and monotonic clock that is a step of the wall clock.
 	stepLimit = 2 * time.Second
+	// constantLimit is how many access units in a row may have one timestamp before times follow their
+	// arrival: some cameras send all frames with the same.
+	constantLimit = 10
 	// frameGuess is a frame's duration when nothing is known of it.
 	frameGuess = 40 * time.Millisecond
 )
@@ -40,6 +43,9 @@ type timeline struct {
 	measured   bool          // lead is valid
 	correction time.Duration // still to be slewed
 
+	same     int  // access units in a row with the timestamp before them
+	constant bool // same has reached its limit: times follow arrivals
+
 	frame time.Duration // last plausible distance of two access units
 }
 
@@ -54,6 +60,17 @@ func (t *timeline) at(raw uint32, now time.Time) (producer time.Time, jumped boo
 		return t.give(t.origin), false
 	}
 	delta := int64(int32(raw - t.raw))
+	if t.arrives(delta) {
+		least := t.newest.Add(time.Millisecond)
+		if producer = t.origin.Add(now.Sub(t.anchor)); producer.Before(least) {
+			producer = least
+		}
+		return t.give(producer), false
+	}
+	if t.constant { // the timestamps move again
+		t.begin(raw, now, t.origin.Add(now.Sub(t.anchor)))
+		return t.give(t.origin), false
+	}
 	t.raw = raw
 	t.ticks += delta
 	step := t.duration(delta)
@@ -73,6 +90,17 @@ func (t *timeline) at(raw uint32, now time.Time) (producer time.Time, jumped boo
 	return t.give(t.origin.Add(media + t.offset)), false
 }
 
+// arrives reports whether timestamps stand still, so that arrivals have to give the times.
+func (t *timeline) arrives(delta int64) bool {
+	if delta != 0 {
+		t.same = 0
+		return false
+	}
+	t.same++
+	t.constant = t.constant || t.same >= constantLimit
+	return t.constant
+}
+
 // begin anchors the pace at an access unit: its producer time is wanted, or just after the newest.
 func (t *timeline) begin(raw uint32, now, wanted time.Time) {
 	if t.frame <= 0 {
@@ -85,6 +113,7 @@ func (t *timeline) begin(raw uint32, now, wanted time.Time) {
 	t.anchored, t.anchor, t.origin = true, now, wanted
 	t.raw, t.ticks, t.arrival, t.offset = raw, 0, 0, 0
 	t.windowEnd, t.measured, t.correction = slewWindow, false, 0
+	t.same, t.constant = 0, false
 }
 
 // slew measures how far media runs ahead of its arrival. Only the timeliest access unit of a

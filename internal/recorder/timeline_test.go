@@ -25,7 +25,7 @@ func (c *cam) frame(d, arrival time.Duration) (time.Time, bool) {
 
 const tick = 40 * time.Millisecond
 
-func TestDriftIsSlewedToTheHubsClock(t *testing.T) {
+func TestRTPDrift(t *testing.T) {
 	t.Parallel()
 	for name, pace := range map[string]float64{"exact": 1, "3 % fast": 1.03, "3 % slow": 0.97, "100 ppm": 1.0001} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestDriftIsSlewedToTheHubsClock(t *testing.T) {
 	}
 }
 
-func TestABurstKeepsItsDistances(t *testing.T) {
+func TestBurst(t *testing.T) {
 	t.Parallel()
 	c := newCam()
 	for i := range 250 {
@@ -89,26 +89,71 @@ func TestTimesNeverOverlapWhatIsOnDisk(t *testing.T) {
 	}
 }
 
-func TestConstantTimestampsFollowArrival(t *testing.T) {
+func TestRTPConstant(t *testing.T) {
 	t.Parallel()
 	c := newCam()
-	jumps := 0
+	var before time.Time
 	for i := range 25 * 120 {
 		arrival := time.Duration(i) * tick
 		got, jumped := c.frame(0, arrival)
 		if jumped {
-			jumps++
+			t.Fatalf("frame %d: taken for a jump", i)
 		}
-		if off := got.Sub(noon.Add(arrival)); off.Abs() > jumpLimit+time.Second {
+		if off := got.Sub(noon.Add(arrival)); off.Abs() > constantLimit*tick {
 			t.Fatalf("frame %d: %s off", i, off)
 		}
+		if i > constantLimit && !got.After(before) {
+			t.Fatalf("frame %d: %s after %s", i, got, before)
+		}
+		before = got
 	}
-	if jumps == 0 {
+	if !c.line.constant {
 		t.Error("nothing was noticed")
+	}
+	// Then the timestamps move.
+	for i := range 100 {
+		got, jumped := c.frame(tick, (25*120+time.Duration(i))*tick)
+		if jumped || !got.After(before) {
+			t.Fatalf("frame %d: %s after %s, jumped %v", i, got, before, jumped)
+		}
+		before = got
 	}
 }
 
-func TestReorderedPicturesAreNoJump(t *testing.T) {
+// TestResetStorm has a clock that runs away faster than it is slewed: re-anchoring is rare.
+func TestResetStorm(t *testing.T) {
+	t.Parallel()
+	for name, pace := range map[string]float64{"8 % fast": 1.08, "8 % slow": 0.92} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCam()
+			jumps := 0
+			for i := range 25 * 3600 {
+				if _, jumped := c.frame(time.Duration(float64(tick)*pace), time.Duration(i)*tick); jumped {
+					jumps++
+				}
+			}
+			if jumps < 1 || jumps > 15 {
+				t.Errorf("%d jumps in an hour", jumps)
+			}
+		})
+	}
+}
+
+// TestFPSLie has a camera that sends 21 of the 25 frames it declares, evenly in both clocks.
+func TestFPSLie(t *testing.T) {
+	t.Parallel()
+	c := newCam()
+	const real = time.Second / 21
+	for i := range 21 * 600 {
+		got, jumped := c.frame(real, time.Duration(i)*real)
+		if off := got.Sub(noon.Add(time.Duration(i) * real)); jumped || off.Abs() > 200*time.Millisecond {
+			t.Fatalf("frame %d: %s off, jumped %v", i, off, jumped)
+		}
+	}
+}
+
+func TestBFramesAreNoJump(t *testing.T) {
 	t.Parallel()
 	c := newCam()
 	order := []time.Duration{tick, 3 * tick, -2 * tick, tick} // decode order of I P B B
@@ -121,7 +166,7 @@ func TestReorderedPicturesAreNoJump(t *testing.T) {
 	}
 }
 
-func TestParameterSetsThatMeanTheSameAreNoChange(t *testing.T) {
+func TestCosmeticParams(t *testing.T) {
 	t.Parallel()
 	sps := []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}
 	pps := []byte{0x68, 0xee, 0x3c, 0x80}
