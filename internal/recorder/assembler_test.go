@@ -236,6 +236,24 @@ func TestPacketisations(t *testing.T) {
 	}
 }
 
+func TestRecoveryPointsAreFoundAmongMessages(t *testing.T) {
+	t.Parallel()
+	for sei, want := range map[string]bool{
+		"\x06\x01\x84\x80":                                 true,
+		"\x05\x02ab\x06\x01\x84\x80":                       true,
+		"\x05\x06\x00\x00\x03\x00\x00\x03\x06\x01\x80":     false, // 6 bytes without the two that are no content
+		"\x05\x05\x00\x00\x03\x01\x02\x03\x06\x01\x84\x80": true,
+		"\x05\x20short":                                    false,
+		"\xff\xff":                                         false,
+		"\x06":                                             false,
+		"":                                                 false,
+	} {
+		if got := hasRecoveryPoint([]byte(sei)); got != want {
+			t.Errorf("%x: %v", sei, got)
+		}
+	}
+}
+
 func TestHugePictureEndsTheSession(t *testing.T) {
 	t.Parallel()
 	a := newAssembler(avc{}, new(heard))

@@ -119,32 +119,55 @@ func (avc) fragment(p []byte) (fragment, bool) {
 // seiRecoveryPoint is that of both codecs (H.264, annex D.1; H.265, annex D.2.1).
 const seiRecoveryPoint = 6
 
-// hasRecoveryPoint looks for a recovery point among the messages of a SEI NAL unit.
+// hasRecoveryPoint looks for a recovery point among the messages of a SEI NAL unit, given without
+// its header.
 func hasRecoveryPoint(b []byte) bool {
-	for len(b) > 2 { // the last byte is the trailing bits
-		kind, rest := seiNumber(b)
-		size, rest := seiNumber(rest)
-		if kind == seiRecoveryPoint {
+	r := escaped{b: b}
+	for r.left() > 2 { // the last byte is the trailing bits
+		kind, size := r.number(), r.number()
+		if kind == seiRecoveryPoint && size > 0 && r.left() > size {
 			return true
 		}
-		// Emulation prevention bytes make what follows seem later than it is; a message that is
-		// then misread is no recovery point but by an accident that costs nothing.
-		if size >= len(rest) {
-			return false
+		for range size {
+			if _, ok := r.next(); !ok {
+				return false
+			}
 		}
-		b = rest[size:]
 	}
 	return false
 }
 
-// seiNumber reads a payload type or size: bytes of 255 and a last one, added up.
-func seiNumber(b []byte) (n int, rest []byte) {
-	for i, v := range b {
-		if n += int(v); v != 0xFF {
-			return n, b[i+1:]
+// escaped reads the bytes of a NAL unit without its emulation prevention (H.264, 7.4.1).
+type escaped struct {
+	b     []byte
+	zeros int
+}
+
+// left is how many bytes are left at most.
+func (e *escaped) left() int { return len(e.b) }
+
+func (e *escaped) next() (v byte, ok bool) {
+	if e.zeros >= 2 && len(e.b) > 0 && e.b[0] == 3 {
+		e.b, e.zeros = e.b[1:], 0
+	}
+	if len(e.b) == 0 {
+		return 0, false
+	}
+	v, e.b = e.b[0], e.b[1:]
+	if e.zeros++; v != 0 {
+		e.zeros = 0
+	}
+	return v, true
+}
+
+// number reads a payload type or size of a SEI message: bytes of 255 and a last one, added up.
+func (e *escaped) number() (n int) {
+	for {
+		v, ok := e.next()
+		if n += int(v); v != 0xFF || !ok {
+			return n
 		}
 	}
-	return n, nil
 }
 
 // ppsID reads pic_parameter_set_id (H.264, 7.3.2.2; H.265, 7.3.2.3).

@@ -2,6 +2,10 @@ package recorder
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,13 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// gstServer starts GStreamer's RTSP server on a file and returns the URL.
-func gstServer(t *testing.T, file string) string {
+// gstServer starts GStreamer's RTSP server on a file and returns the URL without its scheme.
+func gstServer(t *testing.T, file string, options ...string) string {
 	t.Helper()
-	cmd := exec.Command("/usr/bin/python3", "testdata/rtspserver.py", file)
+	cmd := exec.Command("/usr/bin/python3", append([]string{"testdata/rtspserver.py", file}, options...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -33,31 +38,78 @@ func gstServer(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatalf("the server does not say its port: %v", err)
 	}
-	return "rtsp://127.0.0.1:" + strings.TrimSpace(port) + "/file"
+	return "127.0.0.1:" + strings.TrimSpace(port) + "/file"
 }
 
-// TestStreamsOfAnotherServer records what GStreamer serves, and compares the decoded pictures with
-// those of the file it plays.
-func TestStreamsOfAnotherServer(t *testing.T) {
+// x264 and x265 are how the pictures of a test are encoded.
+func x264(arguments ...string) []string {
+	return append([]string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-sc_threshold", "0", "-preset", "veryfast"}, arguments...)
+}
+
+func x265(parameters string) []string {
+	return []string{"-c:v", "libx265", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-x265-params", "log-level=error:" + parameters}
+}
+
+// TestInterop records what GStreamer serves, and compares the decoded pictures with those of the
+// file it plays: equal, one by one, for all that was not lost on the wire.
+func TestInterop(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "ffprobe", "mkvinfo", "/usr/bin/python3")
-	for name, encoding := range map[string][]string{
-		"one slice, no B-frames": {"-preset", "veryfast", "-bf", "0", "-g", "50"},
-		"B-frames, many slices":  {"-preset", "veryfast", "-bf", "2", "-g", "40", "-x264-params", "slices=4:open-gop=0"},
-		"GOPs of 0.4 s":          {"-preset", "ultrafast", "-tune", "zerolatency", "-g", "10"},
+	for _, c := range []struct {
+		name     string
+		encoding []string
+		audio    []string
+		server   []string
+		whole    bool // one segment: pictures of an open GOP look back across its begin
+		lossy    bool
+		change   func(*Options)
+	}{
+		{name: "one slice, no B-frames", encoding: x264("-bf", "0", "-g", "50")},
+		{name: "B-frames, many slices", encoding: x264("-bf", "2", "-g", "40", "-x264-params", "slices=4:open-gop=0")},
+		{name: "two slices per picture", encoding: x264("-bf", "0", "-g", "25", "-x264-params", "slices=2")},
+		{name: "open GOP", encoding: x264("-bf", "2", "-g", "40", "-x264-params", "open-gop=1"), whole: true},
+		{name: "GOPs of 0.4 s", encoding: x264("-tune", "zerolatency", "-g", "10")},
+		{name: "H.265", encoding: x265("keyint=25:bframes=0"), server: []string{"h265"}},
+		{name: "H.265, B-frames, open GOP, two slices", encoding: x265("keyint=30:bframes=3:slices=2:open-gop=1"), server: []string{"h265"}, whole: true},
+		{name: "AAC", encoding: x264("-bf", "0", "-g", "25"), audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"}, server: []string{"aac"}},
+		{name: "G.711", encoding: x264("-bf", "0", "-g", "25"), audio: []string{"-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"}, server: []string{"pcmu"}},
+		{name: "UDP", encoding: x264("-bf", "0", "-g", "25"), change: func(o *Options) { o.Transport = TransportUDP }},
+		{name: "UDP with 1 % loss", encoding: x264("-bf", "0", "-g", "25"), server: []string{"loss=0.01"}, lossy: true,
+			change: func(o *Options) { o.Transport = TransportUDP }},
+		{name: "TLS", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls"}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			source := filepath.Join(t.TempDir(), "source.mkv")
-			arguments := slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-sc_threshold", "0"}, encoding, []string{source})
+			arguments := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=4"}
+			if c.audio != nil {
+				arguments = append(arguments, "-f", "lavfi", "-i", "sine=frequency=500:duration=4")
+			}
+			arguments = slices.Concat(arguments, c.encoding, c.audio, []string{source})
 			if out, err := exec.Command("ffmpeg", arguments...).CombinedOutput(); err != nil {
 				t.Fatalf("ffmpeg: %v %s", err, out)
 			}
+			url := "rtsp://"
+			query := ""
+			if slices.Contains(c.server, "tls") {
+				c.server, query = pinnedTLS(t)
+				url = "rtsps://"
+			}
 			want := frameSums(t, source)
-			r := record(t, nil, gstServer(t, source), func(o *Options) { o.SegmentDuration = 2 * time.Second })
-			r.awaitFrames(int64(len(want)))
+			r := record(t, nil, url+gstServer(t, source, c.server...)+query, func(o *Options) {
+				if o.SegmentDuration = 2 * time.Second; c.whole {
+					o.SegmentDuration = time.Hour
+				}
+				if c.change != nil {
+					c.change(o)
+				}
+			})
+			r.await("all frames", func() bool {
+				n := r.number(health.FramesRecorded)
+				return n >= int64(len(want)) || c.lossy && n+r.number(health.FramesLost) >= int64(len(want))*3/4
+			})
 			r.finish()
-			var got []string
+			var got, sounds []string
 			for _, info := range r.store.Segments("door", time.Time{}, time.Time{}) {
 				stem := info.StartTime().Format("20060102T150405.000Z")
 				paths, err := filepath.Glob(filepath.Join(r.dir, "door", stem+"*.mkv"))
@@ -66,6 +118,13 @@ func TestStreamsOfAnotherServer(t *testing.T) {
 				}
 				mustBeClean(t, paths[0])
 				got = append(got, frameSums(t, paths[0])...)
+				if c.audio != nil {
+					sounds = append(sounds, packetSums(t, paths[0])...)
+				}
+			}
+			if c.lossy {
+				expectSubsequence(t, got, want)
+				return
 			}
 			if len(got) < len(want) {
 				t.Fatalf("%d pictures are recorded, the server sent %d", len(got), len(want))
@@ -75,8 +134,74 @@ func TestStreamsOfAnotherServer(t *testing.T) {
 					t.Fatalf("picture %d differs from the source's", i)
 				}
 			}
+			if c.audio != nil {
+				expectSounds(t, sounds, packetSums(t, source))
+			}
 		})
 	}
+}
+
+// pinnedTLS makes the options for a server with a certificate, and the URL's query that pins it.
+func pinnedTLS(t *testing.T) (options []string, query string) {
+	t.Helper()
+	pair, leaf := selfSigned(t)
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "server.pem")
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	if err := os.WriteFile(path, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(leaf.Raw)
+	return []string{"tls=" + path}, "?fingerprint=" + hex.EncodeToString(sum[:])
+}
+
+// expectSubsequence finds each picture in the source, in order; the server may have begun again.
+func expectSubsequence(t *testing.T, got, source []string) {
+	t.Helper()
+	if len(got) == 0 {
+		t.Fatal("nothing is recorded")
+	}
+	at := 0
+	for i, sum := range got {
+		n := slices.Index(source[at:], sum)
+		if n < 0 {
+			at = 0
+			n = slices.Index(source, sum)
+		}
+		if n < 0 {
+			t.Fatalf("picture %d of %d is none of the source's", i, len(got))
+		}
+		at += n + 1
+	}
+}
+
+// expectSounds finds nearly all of the source's audio, in order; some comes before the first picture.
+func expectSounds(t *testing.T, got, source []string) {
+	t.Helper()
+	found, at := 0, 0
+	for _, sum := range source {
+		if n := slices.Index(got[at:], sum); n >= 0 {
+			at += n + 1
+			found++
+		}
+	}
+	if found < len(source)*8/10 {
+		t.Errorf("%d of %d packets of audio are recorded", found, len(source))
+	}
+}
+
+// packetSums are those of the audio as it lies in a file.
+func packetSums(t *testing.T, path string) []string {
+	t.Helper()
+	out, err := exec.Command("ffmpeg", "-v", "error", "-guess_layout_max", "0", "-i", path, "-map", "0:a", "-c", "copy", "-f", "framemd5", "-").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sums(string(out))
 }
 
 // mustBeClean has tools of others look at a file.

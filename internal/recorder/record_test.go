@@ -302,14 +302,18 @@ func frameSums(t *testing.T, path string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sums []string
-	for line := range strings.Lines(string(out)) {
+	return sums(string(out))
+}
+
+// sums takes the checksums out of ffmpeg's framemd5.
+func sums(text string) (list []string) {
+	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "#") {
 			fields := strings.Split(strings.TrimSpace(line), ",")
-			sums = append(sums, strings.TrimSpace(fields[len(fields)-1]))
+			list = append(list, strings.TrimSpace(fields[len(fields)-1]))
 		}
 	}
-	return sums
+	return list
 }
 
 func TestACameraThatComesAndGoesIsRecordedWhileItIsThere(t *testing.T) {

@@ -1,6 +1,7 @@
 """An RTSP server that nobody here wrote: GStreamer's, playing one file to each client.
 
-Usage: rtspserver.py FILE.mkv; prints the port, and serves rtsp://127.0.0.1:PORT/file until it is killed.
+Usage: rtspserver.py FILE.mkv [h264|h265] [aac|pcmu|none] [loss=PROBABILITY] [tls=CERTIFICATE.pem]
+Prints the port, and serves rtsp://127.0.0.1:PORT/file until it is killed.
 """
 import sys
 
@@ -8,16 +9,43 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
+
+file, options = sys.argv[1], sys.argv[2:]
+codec = "h265" if "h265" in options else "h264"
+loss = next((o[5:] for o in options if o.startswith("loss=")), None)
+tls = next((o[4:] for o in options if o.startswith("tls=")), None)
+
+payload = "%sparse config-interval=-1 ! rtp%spay pt=96" % (codec, codec)
+if loss:  # packets that were counted, and are then lost
+    video = "d. ! queue ! %s ! identity drop-probability=%s name=pay0" % (payload, loss)
+else:
+    video = "d. ! queue ! %s name=pay0" % payload
+audio = ""
+if "aac" in options:
+    audio = "d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97"
+if "pcmu" in options:
+    audio = "d. ! queue ! rtppcmupay name=pay1 pt=0"
 
 Gst.init(None)
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service("0")
+if tls:
+    auth = GstRtspServer.RTSPAuth()
+    auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(tls))
+    # Whoever speaks TLS may play.
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "anyone")
+    auth.set_default_token(token)
+    server.set_auth(auth)
 factory = GstRtspServer.RTSPMediaFactory()
-factory.set_launch(
-    "( filesrc location=%s ! matroskademux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )" % sys.argv[1]
-)
+factory.set_launch("( filesrc location=%s ! matroskademux name=d %s %s )" % (file, video, audio))
+if tls:
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_permission_for_role("anyone", "media.factory.access", True)
+    permissions.add_permission_for_role("anyone", "media.factory.construct", True)
+    factory.set_permissions(permissions)
 server.get_mount_points().add_factory("/file", factory)
 server.attach(None)
 print(server.get_bound_port(), flush=True)
