@@ -46,6 +46,10 @@ func (r *Reader) Fragments() ([]Fragment, error) {
 		if err != nil {
 			return nil, err
 		}
+		if e.id == idVoid && e.size >= 0 {
+			offset = e.dataEnd // damage, see Recover
+			continue
+		}
 		if e.id != idCluster {
 			break
 		}

@@ -1,6 +1,8 @@
 package mkv
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +21,7 @@ type Recovery struct {
 	Fragments []Fragment
 	Size      int64 // of the file now
 	Cut       int64 // bytes of a torn tail that were taken away
+	Damaged   int64 // bytes between sound fragments that cannot be read
 	Finished  bool  // the file had to be finished
 }
 
@@ -30,7 +33,7 @@ var ErrEmpty = errors.New("the segment holds no frame")
 const tornHeader = 64 << 10
 
 // Recover makes a torn file whole: it cuts what is not complete and finishes the file as Close
-// would. All complete fragments stay, and of a torn last one all complete frames. A file that is
+// would. All complete fragments stay, also those after damage, and of a torn one all frames before. A file that is
 // whole is not touched. It fails with ErrEmpty when there is no frame, and otherwise when the file
 // cannot be read or is not one of ours; then it is left as it was.
 func Recover(f RecoverFile, size int64) (Recovery, error) {
@@ -47,28 +50,49 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 		return result, err
 	}
 	var unsized []Fragment
+	var damage []span
 	end := r.first
 	for {
+		if e, err := r.scan.at(end); err == nil && e.id == idVoid && e.size >= 0 && e.dataEnd <= size {
+			end = e.dataEnd // damage that an earlier recovery found
+			continue
+		}
 		c, err := r.next(end)
 		if err != nil {
 			return result, err
 		}
-		if c.blocks == 0 {
+		if c.blocks > 0 {
+			if !c.complete || !c.sized {
+				unsized = append(unsized, c.Fragment)
+			}
+			result.Fragments = append(result.Fragments, c.Fragment)
+			end += c.Size
+		}
+		if c.complete {
+			continue
+		}
+		// Damage, or the end. What is sound after damage is not given up.
+		further, found, err := r.cluster(end)
+		if err != nil {
+			return result, err
+		}
+		if !found {
 			break
 		}
-		if !c.complete || !c.sized {
-			unsized = append(unsized, c.Fragment)
-		}
-		result.Fragments = append(result.Fragments, c.Fragment)
-		end += c.Size
-		if !c.complete {
-			break
-		}
+		damage = append(damage, span{end, further})
+		end = further
 	}
 	if len(result.Fragments) == 0 {
 		return result, ErrEmpty
 	}
 	result.Cut, result.Finished = size-end, true
+	for _, d := range damage {
+		// Players and we ourselves pass over it, and a person can still look at it.
+		if _, err := f.WriteAt(voidHead(d.to-d.from), d.from); err != nil {
+			return result, err
+		}
+		result.Damaged += d.to - d.from
+	}
 	if err := f.Truncate(end); err != nil {
 		return result, err
 	}
@@ -76,8 +100,49 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	return result, err
 }
 
+// span is a part of a file.
+type span struct{ from, to int64 }
+
+// smallestVoid is the least that a Void element takes with our kind of head.
+const smallestVoid = 9
+
+// voidHead is the head of a Void element of total bytes, whose content stays as it is.
+func voidHead(total int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{idVoid}, sizeMarker8|uint64(total-smallestVoid))
+}
+
+// cluster looks for the next sound cluster after offset, at such a distance that the bytes before
+// it can be made a Void element.
+func (r *Reader) cluster(offset int64) (at int64, found bool, err error) {
+	start := binary.BigEndian.AppendUint32(nil, idCluster)
+	buffer := make([]byte, 256<<10)
+	for from := offset + smallestVoid; from < r.scan.size; {
+		n := min(int64(len(buffer)), r.scan.size-from)
+		if _, err := r.scan.r.ReadAt(buffer[:n], from); err != nil {
+			return 0, false, err
+		}
+		for at := 0; ; at++ {
+			i := bytes.Index(buffer[at:n], start)
+			if i < 0 {
+				break
+			}
+			at += i
+			c, err := r.next(from + int64(at))
+			if err != nil {
+				return 0, false, err
+			}
+			if c.blocks > 0 {
+				return from + int64(at), true, nil
+			}
+		}
+		from += max(n-int64(len(start))+1, 1)
+	}
+	return 0, false, nil
+}
+
 // next scans the cluster at offset. No block means that there is no further cluster.
 func (r *Reader) next(offset int64) (scanned, error) {
+	defer func(size int64) { r.scan.size = size }(r.scan.size)
 	e, err := r.scan.at(offset)
 	if errors.Is(err, errTorn) || (err == nil && e.id != idCluster) {
 		return scanned{}, nil

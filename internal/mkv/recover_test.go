@@ -233,3 +233,45 @@ func TestRecoverPassesOverATornSizeOfACluster(t *testing.T) {
 		}
 	}
 }
+
+func TestRecoverKeepsWhatIsSoundAfterDamage(t *testing.T) {
+	t.Parallel()
+	s := encodeSample(t, 5)
+	for name, spoil := range map[string]func(f Fragment) (from, n int64){
+		"a cluster's head":     func(f Fragment) (int64, int64) { return f.Offset, 8 },
+		"a sector":             func(f Fragment) (int64, int64) { return f.Offset + f.Size/2, 512 },
+		"the whole cluster":    func(f Fragment) (int64, int64) { return f.Offset, f.Size },
+		"the end of a cluster": func(f Fragment) (int64, int64) { return f.Offset + f.Size - 5, 5 },
+	} {
+		f := create(t)
+		w := s.write(t, f, WriterOptions{})
+		if _, err := w.EndFragment(); err != nil {
+			t.Fatal(err)
+		}
+		from, n := spoil(w.Fragments()[2])
+		if _, err := f.WriteAt(make([]byte, n), from); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Recover(f, w.Size())
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		starts := make(map[time.Duration]bool)
+		for _, fragment := range r.Fragments {
+			starts[fragment.Start] = true
+		}
+		for _, second := range []time.Duration{0, 1, 3, 4} {
+			if !starts[second*time.Second] {
+				t.Errorf("%s is damaged, and the fragment at %ds is lost: %v", name, second, r.Fragments)
+			}
+		}
+		again, err := Recover(f, r.Size)
+		if err != nil || again.Finished || len(again.Fragments) != len(r.Fragments) {
+			t.Errorf("%s: read again: %+v %v", name, again, err)
+		}
+		// What a player makes of it: all pictures that were not hit.
+		if got := len(frameSums(t, "-v", "fatal", "-i", f.Name())); got < 100 {
+			t.Errorf("%s is damaged: %d pictures are left of 125", name, got)
+		}
+	}
+}

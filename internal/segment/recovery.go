@@ -12,6 +12,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
+// maxEmpty is the size up to which a file without a frame is what a camera sent in its first
+// seconds and a power cut took. Somebody may find something in a larger one.
+const maxEmpty = 4 << 20
+
 // codeQuarantine is raised when files were set aside.
 const codeQuarantine = "quarantine"
 
@@ -145,6 +149,9 @@ func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 	}
 	e.bytes = recovered.Size
 	if errors.Is(err, mkv.ErrEmpty) {
+		if info.Size() > maxEmpty {
+			return e, errors.New("the file has no frame that can be read")
+		}
 		_ = st.files.Remove(path)
 		return e, err
 	}
@@ -166,7 +173,7 @@ func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 	}
 	s.log.Info("recovered a segment that was being written when the agent ended",
 		zap.String("stream", st.name), zap.String("segment", e.name()),
-		zap.Int("frames", frames), zap.Int64("bytesCut", recovered.Cut))
+		zap.Int("frames", frames), zap.Int64("bytesCut", recovered.Cut), zap.Int64("bytesDamaged", recovered.Damaged))
 	return e, nil
 }
 

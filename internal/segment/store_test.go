@@ -530,6 +530,31 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 	}
 }
 
+func TestALargeFileWithoutAFrameIsSetAside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	w, err := s.Create("door", headerAt(begin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := w.Bytes()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "door", writingName(w.Key().Start))
+	if err := os.Truncate(path, size+maxEmpty); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	if got := s.Segments("door", time.Time{}, time.Time{}); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	if list, err := s.Quarantined(); err != nil || len(list) != 1 || filepath.Base(list[0]) != filepath.Base(path) {
+		t.Errorf("set aside: %v %v", list, err)
+	}
+}
+
 func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
