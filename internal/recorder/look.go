@@ -43,7 +43,7 @@ func Look(ctx context.Context, url secret.String) (Sight, error) {
 	looking, enough := context.WithTimeout(ctx, lookAtMost)
 	defer enough()
 	e := &eye{enough: enough}
-	err = play(looking, cam, e, time.Now)
+	err = dialogue{camera: cam, maxBytes: maxRate * int64(floodWindow/time.Second), now: time.Now}.play(looking, e)
 	switch {
 	case ctx.Err() != nil:
 		return Sight{}, ctx.Err()
@@ -73,7 +73,7 @@ type eye struct {
 }
 
 // begin implements sink.
-func (e *eye) begin(c codec, rate int, parameterSets [][]byte) {
+func (e *eye) begin(c codec, rate int, parameterSets [][]byte, _ *audioTrack) {
 	e.rate, e.began = float64(max(rate, 1)), time.Now()
 	e.segmenter.codec, e.segmenter.sets = c, c.newSets()
 	for _, set := range parameterSets {
@@ -112,6 +112,9 @@ func (e *eye) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 
 // damaged implements sink.
 func (e *eye) damaged(int64, error) { e.damage = true }
+
+// audio implements sink.
+func (e *eye) audio([]byte, uint32, time.Time) {}
 
 // noticed implements sink.
 func (e *eye) noticed(error) {}

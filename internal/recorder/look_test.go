@@ -52,7 +52,7 @@ func TestALookAtACameraWithoutVideoForUs(t *testing.T) {
 func TestKeyframesTooFarApartAreSeen(t *testing.T) {
 	t.Parallel()
 	e := &eye{enough: func() {}}
-	e.begin(avc{}, 90_000, nil)
+	e.begin(avc{}, 90_000, nil, nil)
 	idr, slice := []byte{0x65, 0x88, 0x80}, []byte{0x41, 0x9a, 0x00}
 	const start = math.MaxUint32 - 90_000 // RTP times wrap on the way
 	for i := range 25*25 + 1 {
