@@ -91,6 +91,8 @@ func newRootCommand() *cobra.Command {
 		newSegmentsCommand(),
 		newExportCommand(),
 		newVerifyCommand(),
+		newLogLevelCommand(),
+		newSupportBundleCommand(),
 		newRecordCommand(),
 		newDemoCommand(),
 		newLocalCloudCommand(),

@@ -20,12 +20,13 @@ func newRunCommand() *cobra.Command {
 			if err != nil {
 				return &exitError{exitSettings, err}
 			}
-			log, closeLog, err := agent.NewLogger(settings.Log)
+			level := agent.NewLogLevel(settings.Log.Level)
+			log, closeLog, err := agent.NewLogger(settings.Log, level)
 			if err != nil {
 				return &exitError{exitSettings, err}
 			}
 			defer closeLog()
-			a, err := agent.New(settings, agent.Options{Version: version, Log: log, Getenv: os.LookupEnv})
+			a, err := agent.New(settings, agent.Options{Version: version, Log: log, LogLevel: level, Getenv: os.LookupEnv})
 			if err != nil {
 				log.Error("cannot start", zap.Error(err))
 				var wrong *agent.SettingsError

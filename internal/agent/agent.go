@@ -41,6 +41,8 @@ const volumeMemory = "recording-volume"
 type Options struct {
 	Version string
 	Log     *zap.Logger
+	// LogLevel, when set, can be changed over the local API.
+	LogLevel *LogLevel
 	// Getenv looks a variable up. The SDK's own variables are read from the process's environment.
 	Getenv func(string) (string, bool)
 	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
@@ -121,6 +123,10 @@ func (a *Agent) serve() (err error) {
 		return err
 	}
 	a.status.Handle("GET /metrics", prometheus)
+	a.status.ServeSettings(func() []status.Setting { return a.settings.Table(a.o.Getenv) })
+	if a.o.LogLevel != nil {
+		a.status.ServeLogLevel(a.o.LogLevel)
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -12,30 +13,9 @@ import (
 
 const logFileName = "kvs-edge-agent.log"
 
-// off lies above every level that anything is logged at.
-const off = zapcore.FatalLevel + 1
-
-// zapLevel translates the level names of AWS's agent. zap has nothing below debug.
-func zapLevel(name string) zapcore.Level {
-	switch name {
-	case "OFF":
-		return off
-	case "FATAL":
-		return zapcore.FatalLevel
-	case "ERROR":
-		return zapcore.ErrorLevel
-	case "WARN":
-		return zapcore.WarnLevel
-	case "ALL", "DEBUG", "TRACE":
-		return zapcore.DebugLevel
-	default:
-		return zapcore.InfoLevel
-	}
-}
-
 // NewLogger returns a logger that writes to standard error (for journald) and to rotated files,
-// and a function that closes the file.
-func NewLogger(s LogSettings) (*zap.Logger, func(), error) {
+// and a function that closes the file. Failures that repeat are collapsed, except below INFO.
+func NewLogger(s LogSettings, level *LogLevel) (*zap.Logger, func(), error) {
 	if err := os.MkdirAll(s.Directory, 0o750); err != nil {
 		return nil, nil, fmt.Errorf("cannot open the log directory: %w; set %s", err, EnvLogOutputDirectory)
 	}
@@ -44,7 +24,6 @@ func NewLogger(s LogSettings) (*zap.Logger, func(), error) {
 		MaxSize:    s.MaxFileSizeMB,
 		MaxBackups: s.RolloverCount,
 	}
-	level := zap.NewAtomicLevelAt(zapLevel(s.Level))
 	config := zap.NewProductionEncoderConfig()
 	config.EncodeTime = zapcore.ISO8601TimeEncoder
 	console := config
@@ -53,8 +32,8 @@ func NewLogger(s LogSettings) (*zap.Logger, func(), error) {
 		console.TimeKey = "" // journald stamps the lines itself
 	}
 	core := zapcore.NewTee(
-		zapcore.NewCore(zapcore.NewConsoleEncoder(console), zapcore.Lock(os.Stderr), level),
-		zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.AddSync(file), level),
+		zapcore.NewCore(zapcore.NewConsoleEncoder(console), zapcore.Lock(os.Stderr), level.zap),
+		zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.AddSync(file), level.zap),
 	)
-	return zap.New(core), func() { _ = file.Close() }, nil
+	return zap.New(collapse(core, time.Now)), func() { _ = file.Close() }, nil
 }

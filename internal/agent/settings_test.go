@@ -139,7 +139,7 @@ func TestLogLevelsOfAWSsAgent(t *testing.T) {
 	t.Parallel()
 	for _, name := range logLevels {
 		dir := t.TempDir()
-		log, closeLog, err := NewLogger(LogSettings{Level: name, Directory: dir, MaxFileSizeMB: 1, RolloverCount: 1})
+		log, closeLog, err := NewLogger(LogSettings{Level: name, Directory: dir, MaxFileSizeMB: 1, RolloverCount: 1}, NewLogLevel(name))
 		if err != nil {
 			t.Fatal(err)
 		}

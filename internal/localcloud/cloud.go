@@ -47,6 +47,7 @@ type Cloud struct {
 	faults  *Faults
 	broker  *broker
 	metrics metrics
+	issued  issued
 	keys    keyring
 	kick    chan struct{} // see wake
 	lock    *os.File

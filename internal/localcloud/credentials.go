@@ -3,6 +3,8 @@ package localcloud
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -31,6 +33,7 @@ func (c *Cloud) credentialsFor(r *http.Request) (status int, answer any) {
 		return http.StatusForbidden, message("Access Denied: the certificate is not active")
 	}
 	key := c.keys.issue(thing, time.Now())
+	c.issued.add(key)
 	return http.StatusOK, map[string]any{"credentials": map[string]string{
 		"accessKeyId": key.ID, "secretAccessKey": key.Secret, "sessionToken": key.Token, "expiration": key.Expires.Format(time.RFC3339),
 	}}
@@ -40,4 +43,27 @@ func (c *Cloud) isRevoked(thing string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.doc.Revoked[thing]
+}
+
+// maxIssued bounds what is remembered of the keys given out.
+const maxIssued = 1000
+
+// issued is what was given out to devices last.
+type issued struct {
+	mu      sync.Mutex
+	secrets []string
+}
+
+func (i *issued) add(key accessKey) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.secrets = append(i.secrets[max(0, len(i.secrets)-maxIssued):], key.Secret, key.Token)
+}
+
+// IssuedSecrets lists the secret keys and session tokens that devices got last, so that a test can
+// look for them where they must not be.
+func (c *Cloud) IssuedSecrets() []string {
+	c.issued.mu.Lock()
+	defer c.issued.mu.Unlock()
+	return slices.Clone(c.issued.secrets)
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -20,6 +22,9 @@ type Client struct {
 
 // requestTimeout bounds a call: the agent answers from memory.
 const requestTimeout = 5 * time.Second
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 64 << 20
 
 // NewClient returns a client for the agent behind that socket.
 func NewClient(socket string) *Client {
@@ -39,27 +44,68 @@ func NewClient(socket string) *Client {
 var ErrNotRunning = errors.New("no agent is running")
 
 // Status fetches the snapshot. It fails with ErrNotRunning when there is no agent.
-func (c *Client) Status(ctx context.Context) (Snapshot, error) {
-	var s Snapshot
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/v1/status", nil)
+func (c *Client) Status(ctx context.Context) (s Snapshot, err error) {
+	err = c.json(ctx, pathStatus, &s)
+	return s, err
+}
+
+// Settings fetches the settings in effect.
+func (c *Client) Settings(ctx context.Context) (list []Setting, err error) {
+	err = c.json(ctx, pathSettings, &list)
+	return list, err
+}
+
+// Metrics fetches the Prometheus text.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	return c.call(ctx, http.MethodGet, pathMetrics, "")
+}
+
+// LogLevel asks what is logged.
+func (c *Client) LogLevel(ctx context.Context) (string, error) {
+	answer, err := c.call(ctx, http.MethodGet, pathLogLevel, "")
+	return strings.TrimSpace(string(answer)), err
+}
+
+// SetLogLevel changes what is logged until the agent ends, and returns the level now in effect.
+func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) {
+	answer, err := c.call(ctx, http.MethodPut, pathLogLevel, level)
+	return strings.TrimSpace(string(answer)), err
+}
+
+func (c *Client) json(ctx context.Context, path string, into any) error {
+	answer, err := c.call(ctx, http.MethodGet, path, "")
 	if err != nil {
-		return s, err
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("cannot read the answer of the agent on %s: %w", c.socket, err)
+	}
+	return nil
+}
+
+func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return s, fmt.Errorf("%w: nobody answers on %s; start it, or name its socket with --socket", ErrNotRunning, c.socket)
+		return nil, fmt.Errorf("%w: nobody answers on %s; start it, or name its socket with --socket", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
-		return s, fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
+		return nil, fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
 	case err != nil:
-		return s, fmt.Errorf("cannot ask the agent on %s: %w", c.socket, err)
+		return nil, fmt.Errorf("cannot ask the agent on %s: %w", c.socket, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("the agent on %s answered %s", c.socket, resp.Status)
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot read the answer of the agent on %s: %w", c.socket, err)
+	case resp.StatusCode == http.StatusBadRequest:
+		return nil, errors.New(strings.TrimSpace(string(answer)))
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("the agent on %s answered %s", c.socket, resp.Status)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
-		return s, fmt.Errorf("cannot read the answer of the agent on %s: %w", c.socket, err)
-	}
-	return s, nil
+	return answer, nil
 }

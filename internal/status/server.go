@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +25,7 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	mux      *http.ServeMux
+	log      *zap.Logger
 }
 
 // Handle adds to the local API. The pattern is as for http.ServeMux; call it before Run.
@@ -56,13 +56,9 @@ func NewServer(path string, snapshot func() Snapshot, log *zap.Logger) (*Server,
 		return nil, fmt.Errorf("cannot open the local API: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(snapshot()); err != nil {
-			log.Debug("a status reader went away", zap.Error(err))
-		}
-	})
-	return &Server{listener: listener, mux: mux, http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
+	s := &Server{listener: listener, mux: mux, log: log, http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
+	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { s.writeJSON(w, snapshot()) })
+	return s, nil
 }
 
 // Run serves until ctx ends, then removes the socket.

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+func newLogLevelCommand() *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{
+		Use:   "log-level [LEVEL]",
+		Short: "Show or change what the running agent logs",
+		Long: `Without an argument, print the level. With one (OFF, ALL, FATAL, ERROR, WARN, INFO, DEBUG, TRACE),
+change it at once, without a restart. After a restart the level is again that of AWS_KVS_EDGE_LOG_LEVEL.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client := clientOf(socket)
+			var level string
+			var err error
+			if len(args) == 0 {
+				level, err = client.LogLevel(cmd.Context())
+			} else {
+				level, err = client.SetLogLevel(cmd.Context(), args[0])
+			}
+			if err != nil {
+				code := exitSettings
+				if errors.Is(err, status.ErrNotRunning) {
+					code = exitDown
+				}
+				return &exitError{code, err}
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), level)
+			return nil
+		},
+		ValidArgs: []string{"OFF", "ALL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"},
+	}
+	socketFlag(cmd, &socket)
+	return cmd
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+const (
+	// bundleLogFiles and bundleLogBytes bound what is taken of the logs, the newest first.
+	bundleLogFiles = 3
+	bundleLogBytes = 5 << 20 // of each
+	// bundleStoreLines bounds the list of recordings.
+	bundleStoreLines = 20_000
+)
+
+const bundleReadme = `Support bundle of kvs-edge-agent. Passwords, keys and credentials were taken out; no media is inside.
+
+version.txt     what runs, and on what
+settings.json   the settings in effect
+status.json     the agent's state, and the same as a table in status.txt
+metrics.txt     its numbers as Prometheus text
+store.txt       the recordings: stream, file, bytes, time of the last change
+logs/           the end of the newest log files
+missing.txt     what could not be collected, and why
+`
+
+func newSupportBundleCommand() *cobra.Command {
+	var socket, out string
+	cmd := &cobra.Command{
+		Use:   "support-bundle",
+		Short: "Pack settings, versions, status, recent logs and a summary of the store, without secrets",
+		Long: `Writes a .tar.gz that you can hand to somebody who helps you. Passwords, keys and credentials are
+taken out, and there is no media in it; stream names, camera addresses and paths are. When no agent runs, the
+settings come from the environment.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if out == "" {
+				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
+			}
+			missing, err := writeBundle(cmd.Context(), out, clientOf(socket))
+			if err != nil {
+				return err
+			}
+			for _, line := range missing {
+				fmt.Fprintln(cmd.ErrOrStderr(), "not in the bundle:", line)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), out)
+			return nil
+		},
+	}
+	socketFlag(cmd, &socket)
+	cmd.Flags().StringVar(&out, "out", "", "the file to write (default: kvs-edge-agent-support-TIME.tar.gz)")
+	return cmd
+}
+
+// writeBundle collects what it can get; what it cannot is listed in the bundle.
+func writeBundle(ctx context.Context, path string, client *status.Client) (missing []string, err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the bundle: %w", err)
+	}
+	defer func() {
+		if closeErr := file.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			_ = os.Remove(path)
+		}
+	}()
+	zipped := gzip.NewWriter(file)
+	b := &bundle{tar: tar.NewWriter(zipped), now: time.Now()}
+	b.collect(ctx, client)
+	b.add("missing.txt", []byte(strings.Join(append(slices.Clone(b.missing), ""), "\n")))
+	return b.missing, errors.Join(b.err, b.tar.Close(), zipped.Close())
+}
+
+// bundle is a tar file being written. Every byte goes through secret.Scrub.
+type bundle struct {
+	tar     *tar.Writer
+	now     time.Time
+	missing []string
+	err     error // of writing
+}
+
+func (b *bundle) collect(ctx context.Context, client *status.Client) {
+	b.add("README.txt", []byte(bundleReadme))
+	snapshot, err := client.Status(ctx)
+	if err != nil {
+		b.miss("status", err)
+	} else {
+		b.addJSON("status.json", snapshot)
+		var table bytes.Buffer
+		b.miss("status.txt", status.WriteTable(&table, snapshot))
+		b.add("status.txt", table.Bytes())
+	}
+	b.add("version.txt", []byte(versions(snapshot)))
+	settings, err := client.Settings(ctx)
+	if err != nil {
+		b.miss("the agent's settings (those of this environment are taken)", err)
+		settings = environmentSettings()
+	}
+	b.addJSON("settings.json", settings)
+	if text, err := client.Metrics(ctx); err != nil {
+		b.miss("metrics.txt", err)
+	} else {
+		b.add("metrics.txt", text)
+	}
+	for _, s := range settings {
+		switch s.Name {
+		case agent.EnvLogOutputDirectory:
+			b.addLogs(s.Value)
+		case agent.EnvRecordingDirectory:
+			b.addStore(s.Value)
+		}
+	}
+}
+
+// environmentSettings are those that an agent with this environment would have.
+func environmentSettings() []status.Setting {
+	settings, err := agent.SettingsFromEnv(os.LookupEnv)
+	if err == nil {
+		return settings.Table(os.LookupEnv)
+	}
+	var list []status.Setting
+	for _, group := range agent.Variables() {
+		for _, v := range group.Variables {
+			if value, ok := os.LookupEnv(v.Name); ok {
+				list = append(list, status.Setting{Name: v.Name, Value: value})
+			}
+		}
+	}
+	return list
+}
+
+func versions(snapshot status.Snapshot) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "command  %s\nagent    %s\ngo       %s %s/%s, %d processors\n",
+		version, cmp.Or(snapshot.Version, "does not run"), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	for _, path := range []string{"/proc/version", "/etc/os-release", "/proc/meminfo", "/proc/uptime"} {
+		if data, err := os.ReadFile(path); err == nil {
+			fmt.Fprintf(&text, "\n%s\n%s", path, data)
+		}
+	}
+	return text.String()
+}
+
+// addLogs adds the ends of the newest log files.
+func (b *bundle) addLogs(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		b.miss("logs", err)
+		return
+	}
+	type logFile struct {
+		name string
+		time time.Time
+	}
+	var files []logFile
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() && strings.HasSuffix(entry.Name(), ".log") {
+			files = append(files, logFile{entry.Name(), info.ModTime()})
+		}
+	}
+	slices.SortFunc(files, func(x, y logFile) int { return y.time.Compare(x.time) })
+	for _, f := range files[:min(len(files), bundleLogFiles)] {
+		data, err := endOf(filepath.Join(dir, f.name), bundleLogBytes)
+		if err != nil {
+			b.miss("logs/"+f.name, err)
+			continue
+		}
+		b.add("logs/"+f.name, data)
+	}
+}
+
+// endOf reads the last bytes of a file, from the beginning of a line.
+func endOf(path string, most int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	from := max(0, info.Size()-most)
+	data, err := io.ReadAll(io.NewSectionReader(file, from, info.Size()-from))
+	if err != nil || from == 0 {
+		return data, err
+	}
+	_, data, _ = bytes.Cut(data, []byte("\n"))
+	return data, nil
+}
+
+// addStore lists the recordings.
+func (b *bundle) addStore(dir string) {
+	var list bytes.Buffer
+	lines := 0
+	b.miss("store.txt", filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			fmt.Fprintf(&list, "%s: %s\n", path, err)
+			return nil
+		}
+		if lines++; lines > bundleStoreLines {
+			fmt.Fprintln(&list, "and more")
+			return fs.SkipAll
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			name, err := filepath.Rel(dir, path)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&list, "%s\t%d\t%s\n", name, info.Size(), info.ModTime().UTC().Format(time.RFC3339))
+		}
+		return nil
+	}))
+	b.add("store.txt", list.Bytes())
+}
+
+// miss notes what is not in the bundle, unless err is nil.
+func (b *bundle) miss(what string, err error) {
+	if err != nil {
+		b.missing = append(b.missing, fmt.Sprintf("%s: %s", what, err))
+	}
+}
+
+func (b *bundle) addJSON(name string, value any) {
+	data, err := json.MarshalIndent(value, "", "  ")
+	b.miss(name, err)
+	b.add(name, append(data, '\n'))
+}
+
+func (b *bundle) add(name string, data []byte) {
+	if b.err != nil {
+		return
+	}
+	data = secret.Scrub(data)
+	header := &tar.Header{Name: "kvs-edge-agent-support/" + name, Mode: 0o600, Size: int64(len(data)), ModTime: b.now}
+	if b.err = b.tar.WriteHeader(header); b.err == nil {
+		_, b.err = b.tar.Write(data)
+	}
+}

@@ -1,0 +1,81 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+// Variable is an environment variable that the agent reads, as people should know it.
+type Variable struct {
+	Name    string
+	Meaning string
+	Default string // in words; empty when it must be set
+	// value gives what is in effect; nil for what others than Settings read.
+	value func(Settings) string
+}
+
+// Group is a heading with its variables.
+type Group struct {
+	Title     string
+	Intro     string
+	Variables []Variable
+}
+
+// Variables lists everything that the agent reads from its environment.
+func Variables() []Group {
+	return []Group{
+		{"Who this hub is", "All of them are required. The names are those of AWS's edge agent.", []Variable{
+			{EnvRegion, "The AWS region, such as `us-west-2`.", "", func(s Settings) string { return s.Region }},
+			{EnvThingName, "The IoT thing of this hub.", "", func(s Settings) string { return s.IoT.ThingName }},
+			{EnvRoleAlias, "The IoT role alias through which the hub gets its AWS credentials.", "", func(s Settings) string { return s.IoT.RoleAlias }},
+			{EnvCredentialEndpoint, "Host of the credentials provider: `aws iot describe-endpoint --endpoint-type iot:CredentialProvider`.", "", func(s Settings) string { return s.IoT.CredentialEndpoint }},
+			{EnvDataEndpoint, "Host of MQTT: `aws iot describe-endpoint --endpoint-type iot:Data-ATS`.", "", func(s Settings) string { return s.IoT.DataEndpoint }},
+			{EnvCACert, "File with Amazon's root CA.", "", func(s Settings) string { return s.IoT.CACert }},
+			{EnvCoreCert, "File with the device certificate.", "", func(s Settings) string { return s.IoT.Cert }},
+			{EnvCorePrivateKey, "File with the device's private key; mode 0640 or less.", "", func(s Settings) string { return s.IoT.PrivateKey }},
+		}},
+		{"As in AWS's edge agent", "", []Variable{
+			{EnvRecordingDirectory, "Where media is kept.", "`" + defaultRecordings + "`; in the package `/var/lib/kvs-edge-agent/recordings`", func(s Settings) string { return s.RecordingDirectory }},
+			{EnvCloudWatchEnabled, "`TRUE` sends [metrics](metrics.md) to CloudWatch.", "`FALSE`", func(s Settings) string { return strings.ToUpper(fmt.Sprint(s.CloudWatch)) }},
+			{EnvLogLevel, "One of " + codes(logLevels) + ". `kvs-edge-agent log-level` changes it at run time.", "`INFO`", func(s Settings) string { return s.Log.Level }},
+			{EnvLogOutputDirectory, "Where log files are kept; the same lines go to standard error, for the journal.", "`" + defaultLogDirectory + "`; in the package `/var/log/kvs-edge-agent`", func(s Settings) string { return s.Log.Directory }},
+			{EnvLogMaxFileSize, "MB after which a new log file is begun.", fmt.Sprintf("`%d`", defaultLogMaxFileSize), func(s Settings) string { return fmt.Sprint(s.Log.MaxFileSizeMB) }},
+			{EnvLogRolloverCount, "How many old log files are kept.", fmt.Sprintf("`%d`", defaultLogRollover), func(s Settings) string { return fmt.Sprint(s.Log.RolloverCount) }},
+		}},
+		{"Only here", "", []Variable{
+			{EnvStateDirectory, "Where the last good configuration is kept.", "systemd's `STATE_DIRECTORY`, else `" + defaultStateDirectory + "`", func(s Settings) string { return s.StateDirectory }},
+			{EnvSocket, "Path of the local API's socket.", "`" + socketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory + "`, else in `/run/kvs-edge-agent`, else in `" + defaultStateDirectory + "`", func(s Settings) string { return s.Socket }},
+			{EnvSegmentDuration, "When a recording file ends, at the next keyframe: " + minSegmentDuration.String() + " to " + maxSegmentDuration.String() + ".", "`5m`", func(s Settings) string { return s.SegmentDuration.String() }},
+			{EnvMetricsAddress, "`[host]:port` that serves [Prometheus text](metrics.md); loopback unless a host is given.", "none", func(s Settings) string { return s.MetricsAddress }},
+			{EnvAccountID, "The hub's AWS account, 12 digits.", "asked of STS", func(s Settings) string { return s.AccountID }},
+		}},
+		{"As in every AWS SDK", "", []Variable{
+			{EnvCABundle, "File with root CAs that replace the system's, for AWS endpoints other than IoT.", "the system's", func(s Settings) string { return s.CABundle }},
+			{"AWS_ENDPOINT_URL", "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO` and the like for one service.", "AWS's", nil},
+			{"HTTPS_PROXY", "Proxy for HTTPS; MQTT goes through it too where that is possible.", "none", nil},
+			{"NO_PROXY", "Hosts that are reached without the proxy.", "none", nil},
+		}},
+	}
+}
+
+func codes(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
+
+// Table lists the settings in effect, without secrets: a proxy's password, say.
+func (s Settings) Table(lookup func(string) (string, bool)) []status.Setting {
+	var list []status.Setting
+	for _, group := range Variables() {
+		for _, v := range group.Variables {
+			value := ""
+			if v.value != nil {
+				value = v.value(s)
+			} else if lookup != nil {
+				value, _ = lookup(v.Name)
+			}
+			list = append(list, status.Setting{Name: v.Name, Value: string(secret.Scrub([]byte(value)))})
+		}
+	}
+	return list
+}

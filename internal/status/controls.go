@@ -1,0 +1,62 @@
+package status
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"go.uber.org/zap"
+)
+
+// Setting is a setting in effect. Value holds no secret.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// LogLevel is what is logged, and can be changed.
+type LogLevel interface {
+	Get() string
+	Set(name string) error
+}
+
+const (
+	pathStatus   = "/v1/status"
+	pathSettings = "/v1/settings"
+	pathLogLevel = "/v1/log-level"
+	pathMetrics  = "/metrics"
+	// maxLevelName is far more than the name of any level.
+	maxLevelName = 64
+)
+
+// ServeSettings adds GET /v1/settings.
+func (s *Server) ServeSettings(settings func() []Setting) {
+	s.Handle("GET "+pathSettings, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		s.writeJSON(w, settings())
+	}))
+}
+
+// ServeLogLevel adds GET and PUT /v1/log-level, whose bodies are the level's name.
+func (s *Server) ServeLogLevel(level LogLevel) {
+	get := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, level.Get()+"\n") }
+	s.Handle("GET "+pathLogLevel, http.HandlerFunc(get))
+	s.Handle("PUT "+pathLogLevel, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLevelName))
+		if err == nil {
+			before := level.Get()
+			if err = level.Set(string(name)); err == nil {
+				s.log.Warn("the log level was changed", zap.String("from", before), zap.String("to", level.Get()))
+				get(w, r)
+				return
+			}
+		}
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}))
+}
+
+func (s *Server) writeJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		s.log.Debug("a reader of the local API went away", zap.Error(err))
+	}
+}
