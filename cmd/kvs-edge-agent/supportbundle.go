@@ -183,7 +183,7 @@ func (b *bundle) addLogs(dir string) {
 	}
 	slices.SortFunc(files, func(x, y logFile) int { return y.time.Compare(x.time) })
 	for _, f := range files[:min(len(files), bundleLogFiles)] {
-		data, err := endOf(filepath.Join(dir, f.name), bundleLogBytes)
+		data, err := lastBytes(filepath.Join(dir, f.name), bundleLogBytes)
 		if err != nil {
 			b.miss("logs/"+f.name, err)
 			continue
@@ -192,8 +192,8 @@ func (b *bundle) addLogs(dir string) {
 	}
 }
 
-// endOf reads the last bytes of a file, from the beginning of a line.
-func endOf(path string, most int64) ([]byte, error) {
+// lastBytes reads the last bytes of a file, from the beginning of a line.
+func lastBytes(path string, most int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
