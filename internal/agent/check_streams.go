@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -24,6 +25,8 @@ const (
 	// maxFragment is what KVS takes of a fragment, which is a GOP.
 	// Source: KVS Developer Guide, quotas, maximum fragment duration: 20 s.
 	maxFragment = 20 * time.Second
+	// frameTimeout is how long a camera that is recorded may go without a frame.
+	frameTimeout = 2 * time.Second
 	// atOnce is how many cameras are looked at together.
 	atOnce = 8
 )
@@ -85,9 +88,10 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 		return
 	}
 	s.add("secret", true, "%s holds the URL of a camera.", arn)
+	began := time.Now()
 	seen, err := recorder.Look(ctx, url)
 	if err != nil {
-		if r := c.recording(s.name); r != nil { // it has no session left for us, perhaps
+		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
 			s.bitrate = r.BitrateBPS
 			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, bitrateText(r.BitrateBPS))
 			return
@@ -108,14 +112,23 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	}
 }
 
-// recording gives the running agent's recorder of a stream that brings frames now.
-func (c *checker) recording(stream string) *status.Recorder {
+// recording gives the running agent's recorder of a stream if it has brought a frame since.
+func (c *checker) recording(ctx context.Context, stream string, since time.Time) *status.Recorder {
 	if c.running == nil {
 		return nil
 	}
-	for _, s := range c.running.Streams {
-		if s.Name == stream && s.Recorder.Status == health.Success && s.Recorder.FPS > 0 {
-			return &s.Recorder
+	for end := time.Now().Add(frameTimeout); time.Now().Before(end); {
+		snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
+		if err != nil {
+			return nil
+		}
+		for _, s := range snapshot.Streams {
+			if s.Name == stream && s.Recorder.LastFrame.After(since) {
+				return &s.Recorder
+			}
+		}
+		if backoff.Sleep(ctx, frameTimeout/10) != nil {
+			return nil
 		}
 	}
 	return nil

@@ -58,6 +58,7 @@ func Look(ctx context.Context, url secret.String) (Sight, error) {
 // eye is a sink that only counts. The session's goroutine has it to itself until play returns.
 type eye struct {
 	enough    context.CancelFunc
+	done      bool
 	segmenter segmenter // for what it knows of pictures
 	rate      float64
 	began     time.Time
@@ -85,7 +86,7 @@ func (e *eye) begin(c codec, rate int, parameterSets [][]byte, _ *audioTrack) {
 func (e *eye) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 	picture := e.segmenter.inspect(nalus)
 	keyframe := picture.closed || picture.open
-	if !picture.any || e.keyframes == 0 && !keyframe {
+	if !picture.any || e.done || e.keyframes == 0 && !keyframe {
 		return
 	}
 	if e.keyframes > 0 {
@@ -101,6 +102,7 @@ func (e *eye) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 		e.gop = 0
 	}
 	if e.keyframes >= lookKeyframes && time.Since(e.began) >= lookAtLeast {
+		e.done = true // pictures come until the session has ended
 		e.enough()
 		return
 	}
