@@ -112,8 +112,12 @@ func (e *eye) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 	}
 }
 
-// damaged implements sink.
-func (e *eye) damaged(int64, error) { e.damage = true }
+// damaged implements sink. The end of the look cuts a picture off, and so may its beginning.
+func (e *eye) damaged(int64, error) {
+	if e.keyframes > 0 && !e.done && time.Since(e.began) < lookAtMost {
+		e.damage = true
+	}
+}
 
 // audio implements sink.
 func (e *eye) audio([]byte, uint32, time.Time) {}
