@@ -203,12 +203,21 @@ func TestAVanishedDiskIsNeverReplacedByTheOneBelow(t *testing.T) {
 func TestAnEmptyMarkBeginsANewVolume(t *testing.T) {
 	t.Parallel()
 	dir, memory := t.TempDir(), filepath.Join(t.TempDir(), "state", "volume")
-	data := `{"directory":"` + dir + `","volume":"abc","mounted":true}`
+	data := `{"directory":"` + dir + `","volume":"abc","mountPoint":"` + dir + `"}`
 	if err := errors.Join(os.Mkdir(filepath.Dir(memory), 0o750), os.WriteFile(memory, []byte(data), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), volumeName) {
 		t.Errorf("it does not say how to go on: %v", err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), "not mounted") {
+		t.Errorf("a mount point that went with its disk: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, volumeName), nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ const volumeName = ".kvs-edge-volume"
 type remembered struct {
 	Directory string `json:"directory"`
 	Volume    string `json:"volume"`
-	// Mounted says that the directory lay on another disk than the root directory.
-	Mounted bool `json:"mounted"`
+	// MountPoint is where its disk is mounted; "/" for the root disk.
+	MountPoint string `json:"mountPoint"`
 }
 
 // volumeID reads the mark of the volume that the directory lies on now; "" when nobody named it.
@@ -41,13 +41,13 @@ func (s *Store) expectVolume(memory string) error {
 	if err == nil {
 		err = json.Unmarshal(data, &before)
 	}
-	if err != nil || !before.Mounted || before.Directory != absolute(s.dir) {
-		return nil // never used, or on the root disk: there is nothing to be mounted
+	if err != nil || before.Directory != absolute(s.dir) || mounted(before.MountPoint) {
+		return nil // never used, or something is mounted there: the same disk, or a new one
 	}
 	if _, err := s.volumeID(); errors.Is(err, fs.ErrNotExist) {
 		return health.SystemFault(CodeDisk, err,
-			"The disk that is used for the recording directory %s is not mounted: mount it, or, to begin anew on the present disk, create the empty file %s.",
-			s.dir, filepath.Join(s.dir, volumeName))
+			"The disk of the recording directory %s is not mounted at %s: mount it, or, to record to the disk below, create the empty file %s.",
+			s.dir, before.MountPoint, filepath.Join(s.dir, volumeName))
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func (s *Store) claimVolume(memory string) error {
 	if memory == "" {
 		return nil
 	}
-	data, err := json.Marshal(remembered{Directory: absolute(s.dir), Volume: id, Mounted: device(s.dir) != device("/")})
+	data, err := json.Marshal(remembered{Directory: absolute(s.dir), Volume: id, MountPoint: mountPoint(absolute(s.dir))})
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,20 @@ func absolute(dir string) string {
 		return abs
 	}
 	return dir
+}
+
+// mounted reports whether a disk is mounted there. A mount point may also vanish with its disk.
+func mounted(dir string) bool { return device(dir) != 0 && mountPoint(dir) == dir }
+
+// mountPoint gives the uppermost directory above dir, or dir itself, that lies on the same disk.
+func mountPoint(dir string) string {
+	for {
+		above := filepath.Dir(dir)
+		if above == dir || device(above) != device(dir) {
+			return dir
+		}
+		dir = above
+	}
 }
 
 // device gives the number of the disk that a directory lies on.
