@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist demo test lint check tools fuzz bench bench-cameras clean
+.PHONY: build dist demo test lint check tools fuzz bench bench-cameras soak-kills clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -54,6 +54,10 @@ CAMERAS ?= 16
 bench-cameras: build tools ## what recording CAMERAS cameras costs, beside ffmpeg, GStreamer and a floor, in one run
 	$(GO) build -o bin/bench-recording ./bench/recording
 	bin/bench-recording -cameras $(CAMERAS) -out bench/results/recording.jsonl
+
+KILLS ?= 100
+soak-kills: ## kill -9 the agent KILLS times while it uploads: nothing lost, at most 5 s repeated for each
+	KVS_EDGE_TEST_KILLS=$(KILLS) $(GO) test -v -timeout 30m -run TestKilledDuringUploads ./cmd/kvs-edge-agent
 
 clean:
 	rm -rf bin dist

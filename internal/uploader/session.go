@@ -108,7 +108,7 @@ func (e *session) feed() time.Duration {
 		e.close()
 		return 0
 	}
-	if n := len(e.flight); n > 0 && (n >= u.o.MaxInFlight || e.bytes+next.frag.Size > u.o.MaxInFlightBytes) {
+	if n := len(e.flight); n > 0 && (n >= u.o.MaxInFlight || e.bytes+next.frag.Size > u.o.MaxInFlightBytes || !u.window.admits(e.flight, next)) {
 		return 0
 	}
 	if wait := u.fragments.ready(); wait > 0 {
@@ -195,9 +195,11 @@ func (e *session) acknowledge(a kvs.Ack) {
 		return // of a fragment that is done already
 	case a.EventType == kvs.Persisted || a.EventType == e.final:
 		s := e.remove(i)
+		u := e.u
+		u.window.acknowledged(s, time.Now())
 		e.got++
-		again := e.u.through(s)
-		e.u.settle(e.flight)
+		again := u.through(s)
+		u.settle(e.flight)
 		if again {
 			e.close() // older fragments are to be tried again
 		}

@@ -87,6 +87,7 @@ type Uploader struct {
 	log      *zap.Logger
 	queue    *queue
 	suspects *suspects
+	window   window
 	retry    *backoff.Backoff
 	askUser  *backoff.Backoff
 

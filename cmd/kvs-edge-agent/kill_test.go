@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// envKills says how often the uploading agent is killed; `make soak-kills` sets it to 100.
+const envKills = "KVS_EDGE_TEST_KILLS"
+
+const (
+	backlogFragment = 2 * time.Second
+	backlogSegment  = 20 // fragments
+)
+
+var errNothingYet = errors.New("nothing new has come")
+
+// backlogTrack is of a camera that no longer exists.
+var backlogTrack = mkv.Track{
+	Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 640, Height: 480,
+	CodecPrivate: []byte{
+		1, 0x42, 0xC0, 0x1E, 0xFF, 0xE1,
+		0, 8, 0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xBF,
+		1, 0, 4, 0x68, 0xCE, 0x3C, 0x80,
+	},
+}
+
+// backlog fills the recording directory as if the stream had been recorded for a while without
+// any upload, and gives the fragments' producer times in ms.
+func (s *stage) backlog(stream string, fragments int) []int64 {
+	s.t.Helper()
+	fail := func(err error) {
+		s.t.Helper()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	store, err := segment.Open(segment.Options{Dir: s.recordings()})
+	fail(err)
+	begin := time.Now().Add(-time.Duration(fragments+1) * backlogFragment).Truncate(time.Second)
+	var times []int64
+	for len(times) < fragments {
+		w, err := store.Create(stream, mkv.Header{Start: begin, Title: stream, Tracks: []mkv.Track{backlogTrack}})
+		fail(err)
+		for n := 0; n < backlogSegment && len(times) < fragments; n++ {
+			at := time.Duration(n) * backlogFragment
+			fail(w.BeginFragment(at, true))
+			for i := range 5 {
+				nal := bytes.Repeat([]byte{byte(i)}, 2000)
+				if nal[0] = 0x41; i == 0 {
+					nal[0] = 0x65
+				}
+				fail(w.WriteFrame(1, at+time.Duration(i)*400*time.Millisecond, i == 0, [][]byte{nal}))
+			}
+			_, err := w.EndFragment()
+			fail(err)
+			times = append(times, begin.Add(at).UnixMilli())
+		}
+		fail(w.Seal())
+		begin = begin.Add(backlogSegment * backlogFragment)
+	}
+	fail(store.Close())
+	return times
+}
+
+func TestKilledDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T) {
+	t.Parallel()
+	kills := 8
+	if n, err := strconv.Atoi(os.Getenv(envKills)); err == nil {
+		kills = n
+	}
+	s := newStage(t)
+	want := s.backlog("door", 8*kills+10)
+	s.configure("door", "rtsp://127.0.0.1:1/gone")
+	cloud := s.cloud.Media()
+	random := rand.New(rand.NewPCG(7, 9))
+	var killedAt []int // how many fragments the cloud had then
+	for range kills {
+		before := len(cloud.Fragments("door"))
+		s.startAgent()
+		s.eventually("the upload", func() error {
+			if len(cloud.Fragments("door")) > before || before >= len(want) {
+				return nil
+			}
+			return errNothingYet
+		})
+		// The moment is what is random here; nothing is waited for.
+		if err := backoff.Sleep(t.Context(), time.Duration(random.IntN(700))*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		s.agent.kill()
+		// What was on its way may still arrive.
+		if err := cloud.AwaitSession(t.Context(), "door", false); err != nil {
+			t.Fatal(err)
+		}
+		killedAt = append(killedAt, len(cloud.Fragments("door")))
+	}
+	s.startAgent()
+	have := map[int64]bool{}
+	s.eventually("everything in the cloud", func() error {
+		for _, f := range cloud.Fragments("door") {
+			have[f.Producer.UnixMilli()] = true
+		}
+		if len(have) < len(want) {
+			return errNothingYet
+		}
+		return nil
+	})
+	s.stopAgent()
+	for _, at := range want {
+		if !have[at] {
+			t.Errorf("the fragment at %d is lost", at)
+		}
+	}
+	seen := map[int64]bool{}
+	repeated, total, kill := time.Duration(0), time.Duration(0), 0
+	for i, f := range cloud.Fragments("door") {
+		for kill < len(killedAt) && i >= killedAt[kill] {
+			kill, repeated = kill+1, 0
+		}
+		if at := f.Producer.UnixMilli(); !seen[at] {
+			seen[at] = true
+			continue
+		}
+		repeated += backlogFragment
+		total += backlogFragment
+		if repeated > 5*time.Second {
+			t.Errorf("kill %d cost %v of repeated media, more than 5 s", kill, repeated)
+		}
+	}
+	t.Logf("%d kills: nothing of %d fragments lost, %v repeated", kills, len(want), total)
+}
