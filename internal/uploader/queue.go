@@ -50,18 +50,20 @@ type queue struct {
 	finished bool // list is final
 	next     int  // in list
 
+	from, to   int64               // fragments before from, or at to and later, are passed over
 	after      int64               // segments that start up to here were given out
 	passed     []segment.Key       // given out whole, and not yet moved to uploaded
 	unreadable map[int64]time.Time // segments that cannot be opened, until when
 }
 
 func newQueue(store Store, stream string, held func(fragmentID) bool, broken func(error)) *queue {
-	return &queue{store: store, stream: stream, held: held, broken: broken, after: math.MinInt64, unreadable: make(map[int64]time.Time)}
+	return &queue{store: store, stream: stream, held: held, broken: broken, from: math.MinInt64, to: math.MaxInt64, after: math.MinInt64, unreadable: make(map[int64]time.Time)}
 }
 
-// restart begins again with the oldest, and lets go of the open segment.
+// restart begins again with the oldest of all, and lets go of the open segment.
 func (q *queue) restart() {
 	q.release()
+	q.from, q.to = math.MinInt64, math.MaxInt64
 	q.after = math.MinInt64
 	q.passed = q.passed[:0]
 }
@@ -81,9 +83,10 @@ func (q *queue) peek() (s shot, ok bool) {
 		}
 		for ; q.next < len(q.list); q.next++ {
 			s := shot{key: q.reader.Key(), frag: q.list[q.next]}
-			if !q.held(s.id()) && !q.store.Done(s.key, s.frag.Start) {
-				return s, true
+			if s.at() < q.from || q.held(s.id()) || q.store.Done(s.key, s.frag.Start) {
+				continue
 			}
+			return s, s.at() < q.to
 		}
 		if q.finished {
 			q.passed = append(q.passed, q.reader.Key())
@@ -156,11 +159,16 @@ func (q *queue) find() (segment.Key, bool) {
 	if usage.Uploaded == usage.Segments {
 		return segment.Key{}, false
 	}
-	from := usage.Oldest
-	if q.after != math.MinInt64 && time.UnixMilli(q.after).After(from) {
-		from = time.UnixMilli(q.after)
+	from, to := usage.Oldest, usage.Newest
+	for _, bound := range []int64{q.after, q.from} {
+		if bound != math.MinInt64 && time.UnixMilli(bound).After(from) {
+			from = time.UnixMilli(bound)
+		}
 	}
-	for ; !from.After(usage.Newest); from = from.Add(scanWindow) {
+	if q.to != math.MaxInt64 && time.UnixMilli(q.to).Before(to) {
+		to = time.UnixMilli(q.to)
+	}
+	for ; !from.After(to); from = from.Add(scanWindow) {
 		for _, info := range q.store.Segments(q.stream, from, from.Add(scanWindow)) {
 			if info.Start > q.after && info.State != segment.Uploaded && !q.isUnreadable(info.Start) {
 				return info.Key, true

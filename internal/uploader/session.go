@@ -31,7 +31,9 @@ type session struct {
 	s      *kvs.Session
 	header mkv.Header
 	final  kvs.EventType // ends a fragment's upload
-	drain  bool
+	mode   mode
+	course course
+	edge   time.Time // the newest complete media at the begin
 	until  time.Time // no further fragment after it
 
 	flight  []shot // sent, or being written, and not acknowledged; oldest first
@@ -77,6 +79,7 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 		case <-e.s.Sent():
 			e.sent()
 		case <-changes:
+		case <-e.u.nudge:
 		case <-timer.C:
 			e.expire()
 		case <-done:
@@ -99,12 +102,12 @@ func (e *session) feed() time.Duration {
 	next, ok := u.queue.peek()
 	if !ok {
 		u.settle(e.flight)
-		if e.drain {
+		if e.mode.drain || e.course == newest && len(e.flight) == 0 || e.giveWay() {
 			e.close()
 		}
 		return 0
 	}
-	if e.mustEnd(next) {
+	if e.mustEnd(next) || e.offCourse(next) || e.giveWay() {
 		e.close()
 		return 0
 	}
@@ -200,6 +203,9 @@ func (e *session) acknowledge(a kvs.Ack) {
 		e.got++
 		again := u.through(s)
 		u.settle(e.flight)
+		if e.mode.each != nil {
+			e.mode.each()
+		}
 		if again {
 			e.close() // older fragments are to be tried again
 		}

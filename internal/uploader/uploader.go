@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -81,7 +82,8 @@ type Options struct {
 	MaxInFlightBytes int64
 }
 
-// Uploader brings one stream's recordings to the cloud. Run and Drain are for one goroutine at a time.
+// Uploader brings one stream's recordings to the cloud. Run, RunLive and Drain are for one
+// goroutine at a time; Range may be called beside them.
 type Uploader struct {
 	o        Options
 	log      *zap.Logger
@@ -94,6 +96,11 @@ type Uploader struct {
 	fragments *bucket // paces fragments
 	bytes     *bucket // paces bytes
 	sessions  *bucket // paces PutMedia
+
+	// turn is held by whoever sends. All below but wanted and nudge belongs to the holder.
+	turn   chan struct{}
+	wanted atomic.Int32  // calls of Range
+	nudge  chan struct{} // receives when wanted grows
 
 	failures int  // in a row, without a fragment getting through
 	careful  bool // one fragment a session: the last session ended without one getting through
@@ -130,6 +137,7 @@ func New(o Options) *Uploader {
 	u := &Uploader{
 		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(),
 		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
+		turn: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
 		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst), sessions: newBucket(sessionsPerSecond, 1),
 	}
 	u.queue = newQueue(o.Store, o.Stream, u.suspects.aside, u.unreadable)
@@ -143,52 +151,95 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 	return value
 }
 
+// mode is how an uploader works through what is pending.
+type mode struct {
+	drain    bool   // end when nothing is pending
+	live     bool   // newest first
+	demand   bool   // of Range, which has the turn
+	from, to int64  // producer times in ms, when demand
+	each     func() // called when a fragment is done; nil = nobody wants to know
+}
+
 // Run uploads what is pending, oldest first, and then each fragment as soon as it is complete,
 // until ctx ends. It then finishes the fragment in flight and waits up to 4 s for what is not
 // acknowledged. It returns nil.
 func (u *Uploader) Run(ctx context.Context) error {
-	_ = u.upload(ctx, false) // ends with ctx only
+	_ = u.upload(ctx, mode{}) // ends with ctx only
 	return nil
 }
 
 // Drain is Run, but returns nil as soon as nothing is pending, and ctx's error when it ends before.
-func (u *Uploader) Drain(ctx context.Context) error { return u.upload(ctx, true) }
+func (u *Uploader) Drain(ctx context.Context) error { return u.upload(ctx, mode{drain: true}) }
 
-func (u *Uploader) upload(ctx context.Context, drain bool) error {
+func (u *Uploader) upload(ctx context.Context, m mode) error {
 	changes, stop := u.o.Store.Changes(u.o.Stream)
 	defer stop()
-	defer u.queue.release()
-	u.queue.restart()
 	defer func() {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !m.demand {
 			u.o.Health.SetState(stateStopped)
 		}
 	}()
 	for ctx.Err() == nil {
-		first, ok := u.queue.peek()
-		if !ok {
-			u.settle(nil)
-			switch {
-			case u.suspects.waiting():
-				u.suspects.release()
-				u.queue.restart()
-				continue
-			case drain:
-				u.o.Health.SetState(stateIdle)
-				return nil
-			}
+		more, wait := u.round(ctx, m, changes)
+		switch {
+		case ctx.Err() != nil:
+		case wait > 0:
+			u.o.Health.SetState(stateWaiting)
+			u.pause(ctx, m, wait)
+		case more:
+		case m.drain:
+			u.o.Health.SetState(stateIdle)
+			return nil
+		default:
 			u.o.Health.SetState(stateIdle)
 			u.await(ctx, changes)
-			continue
-		}
-		wait := u.attempt(ctx, first, changes, drain)
-		u.queue.restart()
-		if wait > 0 && ctx.Err() == nil {
-			u.o.Health.SetState(stateWaiting)
-			_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
 		}
 	}
 	return ctx.Err()
+}
+
+// round is one session, or the finding that nothing is pending: then more is false. It says how
+// long to wait before the next.
+func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {
+	if !m.demand {
+		if u.begin(ctx) != nil {
+			return false, 0
+		}
+		defer u.end()
+	}
+	defer u.queue.release()
+	u.queue.restart()
+	if m.demand {
+		u.queue.from, u.queue.to = m.from, m.to
+	}
+	first, ok := u.queue.peek()
+	if !ok {
+		u.settle(nil)
+		if u.suspects.waiting() {
+			u.suspects.release()
+			return true, 0
+		}
+		return false, 0
+	}
+	edge := u.o.Store.Usage(u.o.Stream).Newest
+	first, c := u.choose(m, first)
+	return true, u.attempt(ctx, first, changes, session{mode: m, course: c, edge: edge})
+}
+
+// pause lets wait pass, or less when somebody asks for an upload.
+func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !m.demand {
+		go func() {
+			select {
+			case <-u.nudge:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
 }
 
 // await waits for a change of the store. Segments that could not be read are looked at again in time.
@@ -199,13 +250,12 @@ func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
 	case <-ctx.Done():
 	case <-changes:
 	case <-again.C:
-		u.queue.restart()
 	}
 }
 
 // attempt opens a session that begins with first, uploads in it for as long as it lasts, and says
 // how long to wait before the next.
-func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struct{}, drain bool) time.Duration {
+func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struct{}, e session) time.Duration {
 	if backoff.Sleep(ctx, u.sessions.take(1)) != nil {
 		return 0
 	}
@@ -224,10 +274,8 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	u.numbers.sessions.Add(1)
 	u.o.Health.SetState(stateUploading)
 	now := time.Now()
-	e := &session{
-		u: u, s: s, header: header, final: final, moved: now, touched: now,
-		until: now.Add(u.sessionLife(s, now)), drain: drain,
-	}
+	e.u, e.s, e.header, e.final = u, s, header, final
+	e.moved, e.touched, e.until = now, now, now.Add(u.sessionLife(s, now))
 	return e.run(ctx, changes)
 }
 

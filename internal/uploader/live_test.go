@@ -1,0 +1,158 @@
+package uploader
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+)
+
+// runLive runs a live upload beside the test.
+func (w *world) runLive(u *Uploader) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = u.RunLive(ctx) }()
+	stop = func() { cancel(); <-done }
+	w.t.Cleanup(stop)
+	return stop
+}
+
+func TestLiveFollowsInOneSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	stop := w.runLive(w.uploader())
+	for range 2 {
+		writer := w.create(640)
+		for range 3 {
+			w.fragment(writer, 2*time.Second, 300)
+			w.await(len(w.want))
+		}
+		must(t, writer.Seal())
+	}
+	stop()
+	w.expectOnce()
+	if n := w.service.Stats(door).Sessions; n != 1 {
+		t.Errorf("%d sessions, want one", n)
+	}
+}
+
+func TestLiveSendsTheNewestBeforeTheGap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 4) // during an outage
+	writer := w.create(640)
+	for range 3 {
+		w.fragment(writer, 2*time.Second, 300)
+	}
+	u := w.uploader()
+	stop := w.runLive(u)
+	w.await(11)
+	want := slices.Concat(w.want[10:], w.want[:10])
+	if got := w.stored(); !slices.Equal(got, want) {
+		t.Errorf("the service has %v\nwant %v", w.relative(got), w.relative(want))
+	}
+	w.fragment(writer, 2*time.Second, 300)
+	w.await(12)
+	must(t, writer.Seal())
+	stop()
+	w.drain(w.uploader())
+	w.expectUploaded(0)
+	w.expectAll()
+	if got := w.stored(); len(got) != 12 {
+		t.Errorf("fragments came twice: %v", w.relative(got))
+	}
+}
+
+func TestTheGapGivesWayToWhatIsNewer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(4, 10)
+	writer := w.create(640)
+	w.fragment(writer, 2*time.Second, 300)
+	u := w.uploader(oneByOne)
+	u.fragments = newBucket(30, 1)
+	w.runLive(u)
+	w.await(4) // the newest, and a little of the gap
+	w.fragment(writer, 2*time.Second, 300)
+	fresh := w.want[len(w.want)-1]
+	before := len(w.stored())
+	w.await(len(w.want))
+	must(t, writer.Seal())
+	if i := slices.Index(w.stored(), fresh); i > before+2 {
+		t.Errorf("the newest fragment came after %d older ones", i-before)
+	}
+	w.expectAll()
+	if got := w.stored(); len(got) != len(w.want) {
+		t.Errorf("fragments came twice: %v", w.relative(got))
+	}
+}
+
+func TestOnDemandSendsTheRangeOnlyAndTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(3, 4)
+	var told []Progress
+	u := w.uploader(oneByOne)
+	from, to := time.UnixMilli(w.want[3]), time.UnixMilli(w.want[6])
+	must(t, u.Range(w.context(), from, to, func(p Progress) { told = append(told, p) }))
+	if got := w.stored(); !slices.Equal(got, w.want[3:6]) {
+		t.Errorf("the service has %v, want %v", w.relative(got), w.relative(w.want[3:6]))
+	}
+	want := []Progress{{Total: 3}, {Total: 3, Done: 1}, {Total: 3, Done: 2}, {Total: 3, Done: 3}, {Total: 3, Done: 3, Finished: true}}
+	if !slices.Equal(told, want) {
+		t.Errorf("it told %+v, want %+v", told, want)
+	}
+	w.drain(u)
+	w.expectAll()
+	w.expectUploaded(0)
+	if got := w.stored(); len(got) != len(w.want) {
+		t.Errorf("fragments came twice: %v", w.relative(got))
+	}
+}
+
+func TestARunningUploadGivesWayToDemand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(8, 5)
+	u := w.uploader(oneByOne)
+	u.fragments = newBucket(40, 1)
+	stop := w.run(u)
+	w.await(2)
+	from := time.UnixMilli(w.want[34])
+	must(t, u.Range(w.context(), from, from.Add(time.Hour), func(Progress) {}))
+	if ahead := len(w.stored()); ahead > 30 {
+		t.Errorf("%d fragments went before the demand was served", ahead)
+	}
+	w.await(len(w.want))
+	stop()
+	w.drain(w.uploader())
+	w.expectAll()
+	w.expectUploaded(0)
+	if got := w.stored(); len(got) != len(w.want) {
+		t.Errorf("fragments came twice: %v", w.relative(got))
+	}
+}
+
+func TestDemandIsServedWhileTheUploadWaitsForTheCloud(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 3)
+	fault := w.service.Faults().Inject(door, media.Refuse(404, "ResourceNotFoundException"))
+	u := w.uploader(func(o *Options) { o.AskUser.Min, o.AskUser.Max, o.AskUser.Floor = time.Hour, time.Hour, time.Hour })
+	w.run(u)
+	must(t, fault.Await(w.context(), 1))
+	fault.Clear()
+	must(t, u.Range(w.context(), begin, begin.Add(time.Hour), func(Progress) {}))
+	w.expectOnce()
+	if n := w.number(health.FragmentsPersisted); n != 6 {
+		t.Errorf("%d fragments are counted", n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := u.Range(ctx, begin, begin.Add(time.Hour), func(Progress) {}); err == nil {
+		t.Error("a demand that was given up must say so")
+	}
+}
