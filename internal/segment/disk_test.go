@@ -240,7 +240,7 @@ type trouble struct {
 }
 
 func (d *trouble) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
-	if d.hold != nil && strings.Contains(name, d.held) && strings.HasSuffix(name, writingSuffix) {
+	if d.hold != nil && strings.Contains(name, d.held) && flag&os.O_CREATE != 0 && !strings.Contains(name, markerName) {
 		d.begun <- struct{}{}
 		<-d.hold
 	}
@@ -298,6 +298,28 @@ func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
 	}
 	close(disk.hold)
 	if err := <-created; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASlowAcknowledgementHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	disk := &trouble{hold: make(chan struct{}), held: progressSuffix, begun: make(chan struct{})}
+	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	k := addSegment(t, s, "door", begin, 1)
+	noted := make(chan error)
+	go func() { noted <- s.MarkPersisted(k, fragmentsOf(t, s, k)[0]) }()
+	<-disk.begun
+	addSegment(t, s, "yard", begin, 1)
+	if u := s.Usage("door"); u.PendingBytes != 0 {
+		t.Errorf("what is acknowledged is still pending: %+v", u)
+	}
+	close(disk.hold)
+	if err := errors.Join(<-noted, s.MarkUploaded(k)); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -25,10 +26,14 @@ type progress struct {
 	file    file // nil until the first line of this process
 	dirty   bool // written and not synced
 	named   bool // the file's name is durable
+	ended   bool // nothing is written any more
 	done    map[time.Duration]bool
 	refused int
 	bytes   int64 // of the fragments in done
 	until   int64 // producer time of the newest frame in done, Unix ms
+
+	writing sync.Mutex // held to append a line; taken before the store's mu
+	torn    bool       // the last line may be half there; guarded by writing
 }
 
 const (
@@ -50,7 +55,9 @@ func (p *progress) note(start int64, f mkv.Fragment, refused bool) {
 	}
 }
 
+// close ends the side file. Call with the store's mu held.
 func (p *progress) close() error {
+	p.ended = true
 	if p.file == nil {
 		return nil
 	}
@@ -117,14 +124,29 @@ func (s *Store) MarkRefused(k Key, f mkv.Fragment, reason string) error {
 }
 
 func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
+	st, p, err := s.remember(k, f, kind)
+	if err != nil || p == nil {
+		return err
+	}
+	line := fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
+	return diskFault(st.dir, s.write(st, p, k.Start, strings.TrimRight(line, " ")))
+}
+
+// remember notes a fragment in memory: even when the disk fails it is not sent twice by this
+// process. The progress is nil when that is known already.
+func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[k.Stream]
 	if st == nil {
-		return notFound(k)
+		return nil, nil, notFound(k)
 	}
-	if _, ok := st.index.find(k.Start); !ok {
-		return notFound(k)
+	i, ok := st.index.find(k.Start)
+	if !ok {
+		return nil, nil, notFound(k)
+	}
+	if st.index.entries[i].state == Uploaded {
+		return nil, nil, nil
 	}
 	a := st.use(k.Start)
 	if a.progress == nil {
@@ -132,22 +154,42 @@ func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
 	}
 	p := a.progress
 	if p.done[f.Start] {
-		return nil
+		return nil, nil, nil
 	}
 	p.note(k.Start, f, kind == lineRefused)
-	if p.file == nil {
-		file, err := st.files.OpenFile(filepath.Join(st.dir, progressName(k.Start)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode)
-		if err != nil {
-			return diskFault(st.dir, err)
+	return st, p, nil
+}
+
+// write appends a line to a side file. On a slow disk nobody waits for it but who notes the
+// segment's fragments.
+func (s *Store) write(st *stream, p *progress, start int64, line string) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	s.mu.Lock()
+	f, ended := p.file, p.ended
+	s.mu.Unlock()
+	if ended {
+		return nil // the segment is uploaded or gone
+	}
+	if f == nil {
+		var err error
+		if f, err = st.files.OpenFile(filepath.Join(st.dir, progressName(start)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode); err != nil {
+			return err
 		}
-		p.file = file
 	}
-	line := fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
-	if _, err := p.file.Write([]byte(strings.TrimRight(line, " ") + "\n")); err != nil {
-		return diskFault(st.dir, err)
+	if p.torn {
+		line = "\n" + line
 	}
-	p.dirty = true
-	return nil
+	_, err := f.Write([]byte(line + "\n"))
+	p.torn = err != nil && !errors.Is(err, os.ErrClosed)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.ended {
+		_ = f.Close()
+		return nil
+	}
+	p.file, p.dirty = f, true
+	return err
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
