@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist demo test lint check tools fuzz bench bench-cameras soak-kills clean
+.PHONY: build dist demo test lint check interop tools fuzz bench bench-cameras soak-kills clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -36,6 +36,9 @@ lint:
 
 check: tools lint ## what CI runs: lint and all tests, none skipped for want of a program
 	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -race $(TESTFLAGS) ./...
+
+interop: tools ## record what GStreamer's RTSP server sends; ffmpeg and mkvinfo judge every file
+	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 4 -timeout 8m -v -run '^(TestInterop|TestFilesPassToolsOfOthers)$$' ./internal/recorder
 
 tools: ## the programs that tests check our work with, from Debian
 	@.ci/tools

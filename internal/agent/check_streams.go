@@ -89,7 +89,8 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	}
 	s.add("secret", true, "%s holds the URL of a camera.", arn)
 	began := time.Now()
-	seen, err := recorder.Look(ctx, url)
+	cameras := c.settings.Camera
+	seen, err := recorder.Look(ctx, url, recorder.Options{Transport: cameras.Transport, CameraRoots: cameras.Roots})
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
 			s.bitrate = r.BitrateBPS

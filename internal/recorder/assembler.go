@@ -115,11 +115,17 @@ func (a *assembler) push(p packet, now time.Time) error {
 	return nil
 }
 
-// flush gives out the last access unit when nothing more comes.
+// flush gives out the last access unit when nothing more comes. One that was cut off in the middle
+// was never sent; one without a marker counts as lost, as nobody knows whether it is whole.
 func (a *assembler) flush() {
-	a.endNAL()
-	if a.picture && (!a.marked || a.lies) {
-		a.spoil(errHole)
+	if a.partial && a.marked {
+		a.closeNAL()
+	}
+	if a.spoiled == nil && (a.partial || !a.marked || a.lies) {
+		if a.picture && !a.partial && a.synced {
+			a.to.damaged(1, nil)
+		}
+		return
 	}
 	a.finish()
 }

@@ -34,16 +34,24 @@ const (
 var errNoKeyframe = errors.New("no keyframe came for " + lookAtMost.String())
 
 // Look plays a camera until it has seen a few keyframes, for 22 s at most, and records nothing. An
-// error is a *health.Fault or ctx's.
-func Look(ctx context.Context, url secret.String) (Sight, error) {
+// error is a *health.Fault or ctx's. Of the options, Transport and CameraRoots count.
+func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	cam, err := parseCamera(url)
 	if err != nil {
 		return Sight{}, err
 	}
+	d := dialogue{
+		camera: cam, udp: o.Transport == TransportUDP, roots: o.CameraRoots,
+		maxBytes: maxRate * int64(floodWindow/time.Second), now: time.Now,
+	}
 	looking, enough := context.WithTimeout(ctx, lookAtMost)
 	defer enough()
 	e := &eye{enough: enough}
-	err = dialogue{camera: cam, maxBytes: maxRate * int64(floodWindow/time.Second), now: time.Now}.play(looking, e)
+	err = d.play(looking, e)
+	if o.fallsBack() && looking.Err() == nil && wrongTransport(err, int64(e.frames)) {
+		d.udp = !d.udp
+		err = d.play(looking, e)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return Sight{}, ctx.Err()
@@ -58,7 +66,6 @@ func Look(ctx context.Context, url secret.String) (Sight, error) {
 // eye is a sink that only counts. The session's goroutine has it to itself until play returns.
 type eye struct {
 	enough    context.CancelFunc
-	done      bool
 	segmenter segmenter // for what it knows of pictures
 	rate      float64
 	began     time.Time
@@ -71,6 +78,7 @@ type eye struct {
 	gop       time.Duration // since the last keyframe
 	longest   time.Duration
 	damage    bool
+	done      bool
 }
 
 // begin implements sink.

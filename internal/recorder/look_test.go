@@ -17,7 +17,7 @@ func TestALookAtACameraTellsWhatItSends(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = camera.Close() })
-	s, err := Look(t.Context(), secret.New(camera.URL()))
+	s, err := Look(t.Context(), secret.New(camera.URL()), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,11 +28,11 @@ func TestALookAtACameraTellsWhatItSends(t *testing.T) {
 		t.Errorf("measured: %.2f frames/s and %d bit/s, want 25 and 4,000,000", s.FPS, s.BitrateBPS)
 	}
 
-	if _, err := Look(t.Context(), secret.New(strings.Replace(camera.URL(), "hunter2", "wrong", 1))); err == nil || !strings.Contains(err.Error(), "refuses the user name or password") || strings.Contains(err.Error(), "wrong") {
+	if _, err := Look(t.Context(), secret.New(strings.Replace(camera.URL(), "hunter2", "wrong", 1)), Options{}); err == nil || !strings.Contains(err.Error(), "refuses the user name or password") || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("a wrong password is told as: %v", err)
 	}
 	camera.Unplug()
-	if _, err := Look(t.Context(), secret.New(camera.URL())); err == nil || !strings.Contains(err.Error(), "refuses connections") {
+	if _, err := Look(t.Context(), secret.New(camera.URL()), Options{}); err == nil || !strings.Contains(err.Error(), "refuses connections") {
 		t.Errorf("an unplugged camera is told as: %v", err)
 	}
 }
@@ -44,7 +44,7 @@ func TestALookAtACameraWithoutVideoForUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = camera.Close() })
-	if _, err := Look(t.Context(), secret.New(camera.URL())); err == nil || !strings.Contains(err.Error(), "MJPEG") {
+	if _, err := Look(t.Context(), secret.New(camera.URL()), Options{}); err == nil || !strings.Contains(err.Error(), "MJPEG") {
 		t.Errorf("told as: %v", err)
 	}
 }

@@ -220,13 +220,16 @@ func (r *Recorder) session(ctx context.Context, s *segmenter, pause *backoff.Bac
 	case frames >= healthyFrames:
 		pause.Reset()
 		return healthyPause, broken
-	case r.o.Transport != TransportTCP && r.o.Transport != TransportUDP && wrongTransport(err, frames):
+	case r.o.fallsBack() && wrongTransport(err, frames):
 		r.udp = !r.udp
 		r.o.Log.Info("the camera is asked for another transport", zap.Bool("udp", r.udp))
 		return healthyPause, broken
 	}
 	return pause.Next(), broken
 }
+
+// fallsBack reports whether another transport may be tried.
+func (o Options) fallsBack() bool { return o.Transport != TransportTCP && o.Transport != TransportUDP }
 
 // wrongTransport reports whether a session ended so that another transport may help.
 func wrongTransport(err error, frames int64) bool {

@@ -49,7 +49,7 @@ type sink interface {
 	// until it returns.
 	accessUnit(nalus [][]byte, rtpTime uint32, now time.Time)
 	// damaged tells that so many frames are known to be lost, so that those up to the next keyframe
-	// cannot be decoded.
+	// cannot be decoded. err is nil when it was no damage, but the session's end.
 	damaged(frames int64, err error)
 	// audio takes one frame of audio. It is the callee's to read until it returns.
 	audio(frame []byte, rtpTime uint32, now time.Time)

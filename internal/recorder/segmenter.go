@@ -95,6 +95,9 @@ func (s *segmenter) damaged(frames int64, err error) {
 		s.o.numbers.lost.Add(frames)
 		s.gap = true
 	}
+	if err == nil {
+		return
+	}
 	s.tellDamage(err, "Video of the camera arrives damaged, so that frames up to the next keyframe are lost: check the network between camera and hub.")
 }
 

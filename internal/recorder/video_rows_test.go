@@ -375,6 +375,9 @@ func TestClockSteps(t *testing.T) {
 			r.awaitFrames(40)
 			offset.Store(int64(c.after))
 			r.awaitFrames(100)
+			if name == "clock-1970" {
+				r.awaitCondition("The hub's clock was not set until")
+			}
 			r.settle()
 			r.expectAll()
 			if n := len(r.store.Segments("door", time.Time{}, time.Time{})); n != c.segments {
