@@ -217,8 +217,12 @@ func mustBeClean(t *testing.T, path string) {
 		var problems strings.Builder
 		cmd.Stderr = &problems
 		out, err := cmd.Output()
-		if text := string(out); err != nil || problems.Len() > 0 || strings.Contains(text, "Warning") || strings.Contains(text, "Error") {
-			t.Errorf("%s: %v %s", command[0], err, problems.String())
+		// A file of one frame has no duration.
+		said := slices.DeleteFunc(slices.Collect(strings.Lines(problems.String())), func(line string) bool {
+			return strings.Contains(line, "Estimating duration from bitrate")
+		})
+		if text := string(out); err != nil || len(said) > 0 || strings.Contains(text, "Warning") || strings.Contains(text, "Error") {
+			t.Errorf("%s: %v %s", command[0], err, strings.Join(said, ""))
 		}
 		if command[0] == "ffprobe" && !strings.Contains(string(out), "h264") && !strings.Contains(string(out), "hevc") {
 			t.Errorf("ffprobe sees %s", out)
