@@ -19,6 +19,10 @@ import (
 // not be back sooner.
 const certificateReserve = 30 * 24 * time.Hour
 
+// notPrivate are the rights that nobody may have on the key and the state. The group may read: it
+// is the agent's own when root has installed them.
+const notPrivate = 0o027
+
 func (c *checker) checkSettings() bool {
 	settings, err := SettingsFromEnv(c.o.Getenv)
 	if err == nil {
@@ -47,15 +51,15 @@ func (c *checker) checkSettings() bool {
 // checkFiles looks at who may read the key and the state, and whether recordings can be written.
 func (c *checker) checkFiles() {
 	all := true
-	private := func(path, what, mode string) {
+	private := func(path, what string) {
 		info, err := os.Stat(path)
-		if err == nil && info.Mode().Perm()&0o077 != 0 {
+		if err == nil && info.Mode().Perm()&notPrivate != 0 {
 			all = false
-			c.bad("files", fmt.Sprintf("%s %s can be read by others (mode %04o): chmod %s %s.", what, path, info.Mode().Perm(), mode, path))
+			c.bad("files", fmt.Sprintf("%s %s is open to others (mode %04o): chmod o=,g-w %s.", what, path, info.Mode().Perm(), path))
 		}
 	}
-	private(c.settings.IoT.PrivateKey, "The private key", "600")
-	private(c.settings.StateDirectory, "The state directory", "700")
+	private(c.settings.IoT.PrivateKey, "The private key")
+	private(c.settings.StateDirectory, "The state directory")
 	for _, dir := range []struct{ variable, path string }{
 		{EnvRecordingDirectory, c.settings.RecordingDirectory}, {EnvStateDirectory, c.settings.StateDirectory}, {EnvLogOutputDirectory, c.settings.Log.Directory},
 	} {
@@ -65,7 +69,7 @@ func (c *checker) checkFiles() {
 		}
 	}
 	if all {
-		c.good("files", "Only the agent's user can read the private key and the state, and it can write recordings, state and logs.")
+		c.good("files", "The private key and the state are closed to others, and this user can write recordings, state and logs.")
 	}
 }
 

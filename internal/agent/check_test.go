@@ -87,7 +87,7 @@ func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
 			t.Errorf("the check disturbed the agent's connection")
 		}
 		for _, want := range []string{
-			"settings: Thing test-hub", "files: Only", "certificate: The device certificate is valid until",
+			"settings: Thing test-hub", "files: The private key and the state are closed", "certificate: The device certificate is valid until",
 			"Kinesis Video Streams answers at", "Secrets Manager answers at", "STS answers at", "credentials answers at",
 			"clock: The hub's clock agrees", "credentials: The role alias", "streams: 1 stream is configured",
 			"true door configuration: Valid; it records 100 % of the week", "true door secret:",
@@ -135,7 +135,7 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 		"the key is open": {breaks: func() func() {
 			must(t, os.Chmod(key, 0o644))
 			return func() { must(t, os.Chmod(key, 0o600)) }
-		}, says: []string{"files: The private key", "chmod 600"}},
+		}, says: []string{"files: The private key", "chmod o=,g-w"}},
 		"the recordings are a file": {breaks: func() func() { return set(EnvRecordingDirectory, key) }, says: []string{"files: AWS_KVS_EDGE_RECORDING_DIRECTORY", "is not a directory"}},
 		"the clock is an hour slow": {option: at(-time.Hour), says: []string{"behind that of Kinesis Video Streams, and AWS refuses", "set the clock (NTP)"}},
 		"the clock is an hour fast": {option: at(time.Hour), says: []string{"ahead of that of Kinesis Video Streams, and AWS refuses"}},
