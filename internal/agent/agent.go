@@ -60,6 +60,7 @@ type Agent struct {
 	retention *retention.Keeper
 	kvs       *kvs.Client
 	streams   *streams
+	demands   demands
 	source    *iotconfig.Source
 	reporter  *metrics.Reporter // nil unless metrics go to CloudWatch
 	collector *status.Collector

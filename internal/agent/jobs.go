@@ -41,14 +41,14 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 	return a.scheduled(plan, part, r.Run), nil
 }
 
-// uploadJob builds the uploading of a stream in its windows, or hourly when it has none.
+// uploadJob builds the uploading of a stream: in its windows, hourly when it has none, or live.
 func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context) error, error) {
 	plan, err := windows(spec.schedule, nil, scheduler.Hourly(hourlyOffset(a.settings.IoT.ThingName), hourlyWindow))
 	if err != nil {
 		return nil, err
 	}
 	part := a.health.Part(stream, health.JobUploader)
-	u := uploader.New(uploader.Options{Stream: stream, Store: a.store, Cloud: a.kvs, Health: part, Log: a.log})
+	u := uploader.New(uploader.Options{Stream: stream, Store: a.store, Cloud: a.kvs, Cap: a.settings.UploadCap, Health: part, Log: a.log})
 	run := u.Run
 	if spec.schedule == (edgeconfig.ScheduleConfig{}) {
 		run = func(ctx context.Context) error {
@@ -59,7 +59,11 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 			return nil
 		}
 	}
-	return a.scheduled(plan, part, run), nil
+	modes := &uploadModes{
+		stream: stream, usual: a.settings.UploadMode, tags: a.kvs, every: tagEvery, log: a.log,
+		run: map[UploadMode]func(context.Context) error{UploadScheduled: a.scheduled(plan, part, run), UploadLive: u.RunLive},
+	}
+	return a.demands.during(stream, u, modes.Run), nil
 }
 
 // scheduled runs a job in the windows of a plan and says so while it waits for one.

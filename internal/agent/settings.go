@@ -16,6 +16,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
 // Settings is the agent's configuration from its environment. The names and defaults of AWS's
@@ -42,6 +44,10 @@ type Settings struct {
 	FlushInterval time.Duration
 	// MinFreeDisk is what must stay free of the recording disk.
 	MinFreeDisk retention.Reserve
+	// UploadMode is whether streams without a tag of their own are uploaded in their windows or live.
+	UploadMode UploadMode
+	// UploadCap is the most that all streams together send; nil without a limit.
+	UploadCap *uploader.Cap
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
 	CABundle string
 	Camera   CameraSettings
@@ -65,6 +71,15 @@ type IoTSettings struct {
 	RoleAlias          string
 	ThingName          string
 }
+
+// UploadMode is when streams are uploaded.
+type UploadMode string
+
+// The upload modes.
+const (
+	UploadScheduled UploadMode = "scheduled" // in the windows of their schedule, or hourly without one
+	UploadLive      UploadMode = "live"      // always, each fragment as soon as it is complete
+)
 
 // LogSettings says what is logged and where.
 type LogSettings struct {
@@ -97,6 +112,8 @@ const (
 	EnvFlushInterval       = "AWS_KVS_EDGE_FSYNC_INTERVAL"
 	EnvMinFreeDisk         = "AWS_KVS_EDGE_MIN_FREE_DISK"
 	EnvMetricsAddress      = "AWS_KVS_EDGE_METRICS_ADDRESS"
+	EnvUploadMode          = "AWS_KVS_EDGE_UPLOAD_MODE"
+	EnvUploadMaxBitrate    = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
 	EnvCABundle            = "AWS_CA_BUNDLE"
 	EnvRTSPTransport       = "AWS_KVS_EDGE_RTSP_TRANSPORT"
 	EnvRTSPSCACert         = "AWS_KVS_EDGE_RTSPS_CA_CERT"
@@ -166,6 +183,7 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		FlushInterval:      e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
 		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
+		UploadMode:         UploadMode(strings.ToLower(e.optional(EnvUploadMode, string(UploadScheduled)))),
 		CABundle:           e.optional(EnvCABundle, ""),
 		Camera: CameraSettings{
 			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
@@ -174,6 +192,13 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		},
 	}
 	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
+	if s.UploadMode != UploadScheduled && s.UploadMode != UploadLive {
+		e.fault("%s is %q, but must be scheduled or live", EnvUploadMode, s.UploadMode)
+	}
+	var err error
+	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
+		e.fault("%s: %s", EnvUploadMaxBitrate, err)
+	}
 	if s.Socket == "" {
 		s.Socket = DefaultSocket(lookup)
 	}

@@ -65,6 +65,8 @@ type Options struct {
 	Log *zap.Logger
 	// Now is the wall clock, for what health shows. Default time.Now.
 	Now func() time.Time
+	// Cap is shared by all streams of the hub. nil = none.
+	Cap *Cap
 	// Retry paces attempts after failures that may pass. Default 500 ms doubling to 30 s.
 	Retry backoff.Policy
 	// AskUser paces attempts while a person must act. Default 1 min doubling to 5 min.
@@ -263,7 +265,8 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	final := u.finalEvent(ctx)
 	s, err := u.o.Cloud.PutMedia(ctx, kvs.PutMediaInput{
 		Stream: u.o.Stream, Start: time.UnixMilli(first.at()), Header: mkv.AppendStreamHeader(nil, header),
-		Pace: func(n int) time.Duration { return u.bytes.take(float64(n)) },
+		Pace:  func(n int) time.Duration { return max(u.bytes.take(float64(n)), u.o.Cap.take(n)) },
+		Piece: u.o.Cap.piece,
 	})
 	if err != nil {
 		if ctx.Err() != nil {

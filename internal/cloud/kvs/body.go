@@ -19,6 +19,7 @@ const HeadSize = 22
 type body struct {
 	header []byte                        // what the body begins with
 	pace   func(bytes int) time.Duration // see PutMediaInput.Pace
+	piece  func() int                    // see PutMediaInput.Piece; nil = as much as there is
 	work   chan fragment                 // the next fragment; capacity 1
 	sent   chan struct{}                 // a fragment is written; capacity 1
 	finish func()                        // ends the body in good order
@@ -87,6 +88,9 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 // Read gives the next bytes and blocks until there are some. Being called again means that those
 // before are written.
 func (b *body) Read(p []byte) (int, error) {
+	if b.piece != nil {
+		p = p[:max(1, min(len(p), b.piece()))]
+	}
 	if len(b.header) > 0 {
 		n := copy(p, b.header)
 		b.header = b.header[n:]

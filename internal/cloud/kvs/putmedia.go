@@ -37,6 +37,8 @@ type PutMediaInput struct {
 	// Pace says how long that many further bytes must wait. It is called from the session's own
 	// goroutine, for at most 128 KiB at a time. nil = not at all.
 	Pace func(bytes int) time.Duration
+	// Piece is how many bytes are sent at once, at most 128 KiB. nil = 128 KiB.
+	Piece func() int
 }
 
 // PutMedia opens a session with absolute timecodes. ctx bounds the opening only; the session lasts
@@ -52,6 +54,7 @@ func (c *Client) PutMedia(ctx context.Context, in PutMediaInput) (*Session, erro
 	}
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	b := newBody(in.Header, in.Pace)
+	b.piece = in.Piece
 	req, err := http.NewRequestWithContext(lasting, http.MethodPost, strings.TrimSuffix(url, "/")+"/putMedia", b)
 	if err != nil {
 		cancel()

@@ -1,0 +1,73 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+)
+
+// demands knows which streams can be asked for an upload: those whose upload job runs.
+type demands struct {
+	mu   sync.Mutex
+	open map[string]*demanded
+}
+
+// demanded is a stream's upload job as demands see it.
+type demanded struct {
+	uploader *uploader.Uploader
+	ctx      context.Context
+	group    sync.WaitGroup // uploads on demand
+}
+
+// during makes a stream's uploader available while run runs. It ends when the last upload on
+// demand has ended too, so that nothing of the stream goes on after its job.
+func (d *demands) during(stream string, u *uploader.Uploader, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		one := &demanded{uploader: u, ctx: ctx}
+		d.mu.Lock()
+		if d.open == nil {
+			d.open = make(map[string]*demanded)
+		}
+		d.open[stream] = one
+		d.mu.Unlock()
+		defer func() {
+			d.mu.Lock()
+			delete(d.open, stream)
+			d.mu.Unlock()
+			cancel()
+			one.group.Wait()
+		}()
+		return run(ctx)
+	}
+}
+
+// Upload brings what is recorded of a stream from (inclusive) to (exclusive) to the cloud, before
+// everything else, and tells each how far it is. An error that is for the asker is a *health.Fault.
+func (d *demands) Upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
+	if stream == "" || from.IsZero() || !from.Before(to) {
+		return health.UserFault("upload-request", nil, "An upload needs a stream, and a beginning that is before its end.")
+	}
+	d.mu.Lock()
+	one := d.open[stream]
+	if one != nil {
+		one.group.Add(1)
+	}
+	d.mu.Unlock()
+	if one == nil {
+		return health.UserFault("upload-request", nil, "This hub has no stream %s that could be uploaded; `kvs-edge-agent status` lists those it has.", stream)
+	}
+	defer one.group.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(one.ctx, cancel)()
+	err := one.uploader.Range(ctx, from, to, each)
+	if errors.Is(err, context.Canceled) && one.ctx.Err() != nil {
+		return health.SystemFault("upload-stopped", nil, "The upload of stream %s stopped, as its configuration changed or the agent stops; ask again.", stream)
+	}
+	return err
+}

@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+)
+
+const (
+	// tagUpload says how a stream is uploaded, whatever the hub's setting: live or scheduled.
+	tagUpload = "kvs-edge:upload"
+	// tagEvery is how often tags are asked for; a change takes effect within it.
+	tagEvery = 5 * time.Minute
+)
+
+// tagSource asks for a stream's tags; see kvs.Client.
+type tagSource interface {
+	Tags(ctx context.Context, stream string) (map[string]string, error)
+}
+
+// modeOf is the mode by a stream's tags.
+func modeOf(tags map[string]string, otherwise UploadMode) UploadMode {
+	switch mode := UploadMode(strings.ToLower(strings.TrimSpace(tags[tagUpload]))); mode {
+	case UploadLive, UploadScheduled:
+		return mode
+	default:
+		return otherwise
+	}
+}
+
+// uploadModes runs a stream's upload in the mode that its tag or the hub's setting says, and
+// changes between them while it runs.
+type uploadModes struct {
+	stream string
+	usual  UploadMode
+	tags   tagSource
+	every  time.Duration
+	log    *zap.Logger
+	run    map[UploadMode]func(context.Context) error
+}
+
+func (m *uploadModes) Run(ctx context.Context) error {
+	changes := make(chan UploadMode)
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() { defer close(watched); m.watch(watching, changes) }()
+	defer func() { stop(); <-watched }()
+	mode := m.usual // what the tag says comes later: nothing waits for the network
+	for {
+		next, err := m.until(ctx, mode, changes)
+		if next == "" || ctx.Err() != nil {
+			return err
+		}
+		m.log.Info("the upload mode changes", zap.String("stream", m.stream), zap.String("mode", string(next)))
+		mode = next
+	}
+}
+
+// until runs one mode until another is wanted, or until it ends by itself.
+func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan UploadMode) (next UploadMode, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- guarded(ctx, m.run[mode]) }()
+	for {
+		select {
+		case err := <-ended:
+			return "", err
+		case next := <-changes:
+			if next != mode {
+				cancel()
+				return next, <-ended
+			}
+		}
+	}
+}
+
+// watch asks for the tags now and then. While they are not known the mode stays.
+func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
+	wait := backoff.New(backoff.Policy{Min: time.Second, Max: m.every})
+	for ctx.Err() == nil {
+		tags, err := m.tags.Tags(ctx, m.stream)
+		if err != nil {
+			m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Error(err))
+			_ = wait.Wait(ctx) // the loop looks at ctx
+			continue
+		}
+		wait.Reset()
+		select {
+		case changes <- modeOf(tags, m.usual):
+		case <-ctx.Done():
+		}
+		_ = backoff.Sleep(ctx, m.every) // the loop looks at ctx
+	}
+}

@@ -1,0 +1,32 @@
+package kvs
+
+import (
+	"context"
+	"maps"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+)
+
+// Tags gives the stream's tags: all of them, or an error.
+func (c *Client) Tags(ctx context.Context, stream string) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	all := make(map[string]string)
+	seen := map[string]bool{}
+	for token := (*string)(nil); ; {
+		out, err := c.api.ListTagsForStream(ctx, &kinesisvideo.ListTagsForStreamInput{StreamName: &stream, NextToken: token})
+		if err != nil {
+			return nil, callError("ListTagsForStream", stream, err)
+		}
+		maps.Copy(all, out.Tags)
+		token = out.NextToken
+		if aws.ToString(token) == "" {
+			return all, nil
+		}
+		if seen[*token] {
+			return nil, callError("ListTagsForStream", stream, errPagesRepeat)
+		}
+		seen[*token] = true
+	}
+}

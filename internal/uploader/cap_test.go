@@ -1,0 +1,93 @@
+package uploader
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestCapsAreRead(t *testing.T) {
+	t.Parallel()
+	day := func(clock string) time.Time {
+		at, err := time.ParseInLocation("2006-01-02 15:04:05", "2026-11-21 "+clock, time.Local)
+		must(t, err)
+		return at
+	}
+	for text, want := range map[string]map[string]float64{ // bit/s by time of day
+		"2M":                     {"00:00:00": 2e6, "23:59:59": 2e6},
+		" 500k , 22:00-06:00=1G": {"21:59:59": 5e5, "22:00:00": 1e9, "05:59:59": 1e9, "06:00:00": 5e5},
+		"64000,12:00-13:00=unlimited,12:30-14:00=1.5M": {"11:59:00": 64000, "12:45:00": 0, "13:00:00": 1.5e6, "14:00:00": 64000},
+		"unlimited,08:00-18:00=1M":                     {"07:00:00": 0, "08:00:00": 1e6},
+		"1M,00:00-00:00=2M":                            {"03:00:00": 2e6},
+	} {
+		c, err := ParseCap(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		for clock, rate := range want {
+			if got := c.rate(day(clock)) * 8; got != rate {
+				t.Errorf("%q at %s is %v bit/s, want %v", text, clock, got, rate)
+			}
+		}
+	}
+	for _, text := range []string{"fast", "63k", "-1M", "2M,night=1M", "2M,22:00=1M", "2M,22:00-25:00=1M", "2M,22:00-06:00=", "2M,", "NaN", "InfM", "1e30M"} {
+		if c, err := ParseCap(text); err == nil || !strings.Contains(err.Error(), "such as") {
+			t.Errorf("%q is taken as %+v, %v", text, c, err)
+		}
+	}
+	if c, err := ParseCap(" "); c != nil || err != nil || c.take(1) != 0 || c.piece() != mostCapPiece {
+		t.Errorf("no cap is %v, %v", c, err)
+	}
+}
+
+func TestTheCapIsKeptAndSharedFairly(t *testing.T) {
+	t.Parallel()
+	const rate = 400_000 // bytes/s
+	cap := &Cap{usual: rate, now: time.Now}
+	sent := make([]int, 4)
+	ends := time.Now().Add(time.Second)
+	var group sync.WaitGroup
+	for i := range sent {
+		group.Go(func() {
+			for time.Now().Before(ends) {
+				n := cap.piece()
+				time.Sleep(cap.take(n))
+				sent[i] += n
+			}
+		})
+	}
+	group.Wait()
+	total, least, most := 0, sent[0], sent[0]
+	for _, n := range sent {
+		total, least, most = total+n, min(least, n), max(most, n)
+	}
+	// Each may have begun one piece more.
+	if total > rate+6*cap.piece() {
+		t.Errorf("%d bytes in a second, the cap is %d", total, rate)
+	}
+	if most-least > 2*cap.piece() {
+		t.Errorf("shares from %d to %d bytes are not fair", least, most)
+	}
+}
+
+func TestTheCapHoldsUploadsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	writer := w.create(640)
+	for range 5 {
+		w.fragment(writer, 2*time.Second, 5000)
+	}
+	must(t, writer.Seal())
+	began := time.Now()
+	w.drain(w.uploader(func(o *Options) { o.Cap = &Cap{usual: 125_000, now: time.Now} }))
+	took := time.Since(began)
+	if least := 700 * time.Millisecond; took < least {
+		t.Errorf("125 kB took %v at 125 kB/s", took)
+	}
+	w.expectOnce()
+	if stats := w.service.Stats(door); stats.Sessions != 1 {
+		t.Errorf("the cap broke the session: %+v", stats)
+	}
+}
