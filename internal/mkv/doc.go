@@ -12,8 +12,8 @@
 //	  Cluster …      one a fragment: ID 4, size 8, Timestamp 2 + 8, SimpleBlocks
 //	  Cues           written by Close
 //
-// While open, a file is only appended to. A cluster's size is right at once when the fragment
-// fitted the buffer; otherwise it is unknown until Close. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
+// While open, a file is only appended to, but for the size of a cluster that did not fit the
+// buffer: it is unknown until the fragment ends, and patched then. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 package mkv
 
 import "time"

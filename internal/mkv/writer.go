@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// DefaultBufferSize is how much of a fragment is gathered before it is written.
-const DefaultBufferSize = 1 << 20
+// DefaultBufferSize is how much of a fragment is gathered before it is written: a large write for
+// any disk, and little memory for many cameras.
+const DefaultBufferSize = 256 << 10
 
 // File is what a segment is written to. It is empty at first.
 type File interface {
@@ -40,7 +41,6 @@ type Writer struct {
 	inBuffer  bool // the open fragment's head is still in buffer, so its size can be set there
 	headAt    int  // of the open fragment's head in buffer, when inBuffer
 	fragments []Fragment
-	unsized   []int // indexes of fragments whose size field must be patched by Close
 	err       error
 }
 
@@ -154,7 +154,12 @@ func (w *Writer) EndFragment() (Fragment, error) {
 	}
 	w.open = false
 	if !sized {
-		w.unsized = append(w.unsized, len(w.fragments))
+		// At once, while the page with the head is still to be written out.
+		size := binary.BigEndian.AppendUint64(nil, sizeMarker8|uint64(w.current.Size-clusterPrefixSize))
+		if _, err := w.file.WriteAt(size, w.current.Offset+4); err != nil {
+			w.err = err
+			return Fragment{}, err
+		}
 	}
 	w.fragments = append(w.fragments, w.current)
 	return w.current, nil
@@ -203,11 +208,7 @@ func (w *Writer) Close() error {
 	if w.err != nil {
 		return w.err
 	}
-	unsized := make([]Fragment, 0, len(w.unsized))
-	for _, i := range w.unsized {
-		unsized = append(unsized, w.fragments[i])
-	}
-	size, err := finish(w.file, w.at, w.size, w.fragments, unsized)
+	size, err := finish(w.file, w.at, w.size, w.fragments, nil)
 	w.size, w.err = size, err
 	if err == nil {
 		w.err = errClosed
