@@ -50,13 +50,20 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; done
 
-bench: ## micro-benchmarks of the hot paths
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: bench-micro bench-cameras bench-startup ## all measurements; about a quarter of an hour
 
-CAMERAS ?= 16
-bench-cameras: build tools ## what recording CAMERAS cameras costs, beside ffmpeg, GStreamer and a floor, in one run
+bench-micro: ## Go benchmarks of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/... | tee bench/results/micro.txt
+
+CAMERAS ?= 1 16 64
+MEASURE ?= 60s
+bench-cameras: build tools ## what recording costs beside ffmpeg, GStreamer and a floor, in one run
 	$(GO) build -o bin/bench-recording ./bench/recording
-	bin/bench-recording -cameras $(CAMERAS) -out bench/results/recording.jsonl
+	@for n in $(CAMERAS); do bin/bench-recording -cameras $$n -measure $(MEASURE) -out bench/results/recording.jsonl || exit 1; done
+
+bench-startup: build ## from the start to the first frame, with 138,000 segments on disk
+	$(GO) build -o bin/bench-startup ./bench/startup
+	bin/bench-startup
 
 KILLS ?= 100
 soak-kills: ## kill -9 the agent KILLS times while it uploads: nothing lost, at most 5 s repeated for each
