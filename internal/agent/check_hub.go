@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -136,7 +135,7 @@ func (c *checker) checkDisk(streams []checkedStream) {
 		c.bad(check, sentence(err))
 		return
 	}
-	room := max(int64(free)-int64(retention.DefaultMinFree(total)), 0)
+	room := max(int64(free)-int64(c.settings.MinFreeDisk.Of(total)), 0)
 	if !missing {
 		store, err := segment.OpenReadOnly(segment.Options{Dir: dir})
 		if err != nil {

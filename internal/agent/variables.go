@@ -49,6 +49,8 @@ func Variables() []Group {
 			{EnvStateDirectory, "Where the last good configuration is kept.", "systemd's `STATE_DIRECTORY`, else `" + defaultStateDirectory + "`", func(s Settings) string { return s.StateDirectory }},
 			{EnvSocket, "Path of the local API's socket.", "`" + socketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory + "`, else in `/run/kvs-edge-agent`, else in `" + defaultStateDirectory + "`", func(s Settings) string { return s.Socket }},
 			{EnvSegmentDuration, "When a recording file ends, at the next keyframe: " + minSegmentDuration.String() + " to " + maxSegmentDuration.String() + ".", "`5m`", func(s Settings) string { return s.SegmentDuration.String() }},
+			{EnvFlushInterval, "How much of a recording a power cut may take: " + minFlushInterval.String() + " to " + maxFlushInterval.String() + ". A longer one spares SD cards.", "`2s`", func(s Settings) string { return s.FlushInterval.String() }},
+			{EnvMinFreeDisk, "What stays free of the recording disk: a size such as `500MB` or `2GiB`, or a part such as `10%`.", "5 % or 1 GiB, the smaller", func(s Settings) string { return s.MinFreeDisk.String() }},
 			{EnvMetricsAddress, "`[host]:port` that serves [Prometheus text](metrics.md); loopback unless a host is given.", "none", func(s Settings) string { return s.MetricsAddress }},
 			{EnvAccountID, "The hub's AWS account, 12 digits.", "asked of STS", func(s Settings) string { return s.AccountID }},
 		}},

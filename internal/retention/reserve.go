@@ -67,5 +67,17 @@ func (r Reserve) Of(total uint64) uint64 {
 	}
 }
 
+// String tells the reserve in the words that ParseReserve reads.
+func (r Reserve) String() string {
+	switch {
+	case r.Bytes > 0:
+		return fmt.Sprintf("%dB", r.Bytes)
+	case r.Percent > 0:
+		return fmt.Sprintf("%g%%", r.Percent)
+	default:
+		return "5% or 1GiB, the smaller"
+	}
+}
+
 // DefaultMinFree is 5 % of the disk, or 1 GiB when that is less.
 func DefaultMinFree(total uint64) uint64 { return min(total/20, 1<<30) }
