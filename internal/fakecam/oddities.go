@@ -27,6 +27,8 @@ type Oddities struct {
 	Lifetime time.Duration
 	// MoreTracks announces metadata, a second video and a back channel beside the first video.
 	MoreTracks bool
+	// NoVideo announces the audio only.
+	NoVideo bool
 	// TLS makes it a rtsps:// camera with this certificate. Default none.
 	TLS *tls.Certificate
 }

@@ -168,6 +168,9 @@ func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
 			{Type: description.MediaTypeVideo, Formats: []format.Format{&format.H264{PayloadTyp: 108, PacketizationMode: 1}}},
 		}
 	}
+	if o.NoVideo {
+		medias = nil
+	}
 	if audio := o.audioMedia(); audio != nil {
 		medias = append(medias, audio)
 	}

@@ -175,3 +175,51 @@ func TestOpenGOP(t *testing.T) {
 
 // idrLike is a slice of I macroblocks that is no IDR.
 const idrLike = "\x61\x88\x80islice"
+
+// TestDamageIsToldOnceAnEpisode has noise first, then a loss, then a flood, then peace.
+func TestDamageIsToldOnceAnEpisode(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	now := noon
+	b.o.Now = func() time.Time { return now }
+	told := func() string {
+		for _, c := range b.part.Snapshot().Conditions {
+			if c.Code == codeUnreadable {
+				return c.Text[:5]
+			}
+		}
+		return ""
+	}
+	expect := func(want string) {
+		t.Helper()
+		if got := told(); got != want {
+			t.Errorf("status tells %q, want %q", got, want)
+		}
+	}
+	second := func() {
+		for range 25 {
+			at := now.Sub(noon)
+			b.frame(at, at, idr)
+			now = now.Add(tick)
+		}
+	}
+	second()
+	expect("")
+	b.noticed(errNoise)
+	expect("The c")
+	for range 1000 {
+		b.damaged(1, errHole)
+	}
+	expect("Video")
+	if n := b.o.numbers.lost.Load(); n != 1000 {
+		t.Errorf("%d lost", n)
+	}
+	b.noticed(errNoise)
+	expect("Video")
+	for range int(cleanFor/time.Second) + 4 {
+		second()
+	}
+	expect("")
+	b.damaged(1, errHole)
+	expect("Video")
+}

@@ -116,6 +116,7 @@ func TestInterop(t *testing.T) {
 				if err != nil || len(paths) != 1 {
 					t.Fatal(paths, err)
 				}
+				mustBeStrict(t, paths[0])
 				mustBeClean(t, paths[0])
 				got = append(got, frameSums(t, paths[0])...)
 				if c.audio != nil {

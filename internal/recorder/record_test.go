@@ -412,13 +412,15 @@ func TestOnlyTheUserCanHelp(t *testing.T) {
 	locked := startCamera(t, fakecam.Options{User: "admin", Pass: "planted-secret"})
 	mjpeg := startCamera(t, fakecam.Options{MJPEG: true})
 	plain := startCamera(t, fakecam.Options{})
+	deaf := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC, Oddities: fakecam.Oddities{NoVideo: true}})
 	for name, c := range map[string]struct {
 		url, text string
 		refused   bool
 	}{
 		"wrong password": {strings.Replace(locked.URL(), "planted-secret", "planted-wrong", 1), "refuses the user name or password", true},
 		"no password":    {strings.Replace(locked.URL(), "admin:planted-secret@", "", 1), "refuses the user name or password", true},
-		"MJPEG":          {mjpeg.URL(), "sends MJPEG", false},
+		"mjpeg-only":     {mjpeg.URL(), "sends MJPEG", false},
+		"audio-only":     {deaf.URL(), "sends no video", false},
 		"wrong path":     {plain.URL() + "/nowhere", "correct the path", false},
 		"no URL":         {"rtsp:planted-wrong", "is not a URL", true},
 		"no RTSP":        {"http://admin:planted-secret@127.0.0.1/", "is not a URL", true},

@@ -223,7 +223,6 @@ func (r *Recorder) session(ctx context.Context, s *segmenter, pause *backoff.Bac
 	case r.o.fallsBack() && wrongTransport(err, frames):
 		r.udp = !r.udp
 		r.o.Log.Info("the camera is asked for another transport", zap.Bool("udp", r.udp))
-		return healthyPause, broken
 	}
 	return pause.Next(), broken
 }

@@ -52,8 +52,9 @@ type segmenter struct {
 	cut           bool      // the next keyframe begins a segment
 	setsChanged   bool      // the next keyframe has other parameter sets
 
-	session   int64 // frames of this session
-	gap       bool  // media is missing before the next frame
+	session   int64  // frames of this session
+	gap       bool   // media is missing before the next frame
+	damage    damage // what status tells of
 	damagedAt time.Time
 	keyAt     time.Time // of the last keyframe of this session
 	longGOP   bool      // status tells that keyframes are rare
@@ -95,24 +96,33 @@ func (s *segmenter) damaged(frames int64, err error) {
 		s.o.numbers.lost.Add(frames)
 		s.gap = true
 	}
-	if err == nil {
-		return
+	if err != nil {
+		s.tellDamage(damageLoss, err, "Video of the camera arrives damaged, so that frames up to the next keyframe are lost: check the network between camera and hub.")
 	}
-	s.tellDamage(err, "Video of the camera arrives damaged, so that frames up to the next keyframe are lost: check the network between camera and hub.")
 }
 
 // noticed implements sink: something was left out that no picture misses.
 func (s *segmenter) noticed(err error) {
-	s.tellDamage(err, "The camera sends data that is no video, which is left out of the recording: update the camera's firmware if this stays.")
+	s.tellDamage(damageNoise, err, "The camera sends data that is no video, which is left out of the recording: update the camera's firmware if this stays.")
 }
 
-// tellDamage reports an episode of damage once.
-func (s *segmenter) tellDamage(err error, text string) {
-	now := s.o.Now()
-	told := !s.damagedAt.IsZero()
-	if s.damagedAt = now; told {
-		return // a flood of damage must cost nothing
+// damage is how bad an episode of damage is.
+type damage uint8
+
+const (
+	damageNone damage = iota
+	damageNoise
+	damageLoss
+)
+
+// tellDamage reports an episode of damage once, and again when it gets worse: a flood of it must
+// cost nothing.
+func (s *segmenter) tellDamage(d damage, err error, text string) {
+	s.damagedAt = s.o.Now()
+	if d <= s.damage {
+		return
 	}
+	s.damage = d
 	if s.part.Raise(health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
 		s.o.Log.Warn("video arrives damaged", zap.Error(err))
 	}
@@ -449,6 +459,7 @@ func (s *segmenter) keeps(nal []byte) bool {
 func (s *segmenter) recorded(bytes int, now time.Time) {
 	n := s.o.numbers
 	if s.session == 0 {
+		s.damage = damageNone
 		s.part.SetState(stateRecording)
 		if s.part.Clear(codeCamera, codeStore, codeUnreadable) {
 			s.o.Log.Info("recording again")
@@ -465,8 +476,8 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 	if s.meter.add(bytes, now) {
 		n.bitrate.Set(s.meter.bitrate)
 		n.fps.Set(s.meter.fpsMilli)
-		if !s.damagedAt.IsZero() && now.Sub(s.damagedAt) > cleanFor {
-			s.damagedAt = time.Time{}
+		if s.damage != damageNone && now.Sub(s.damagedAt) > cleanFor {
+			s.damage = damageNone
 			s.part.Clear(codeUnreadable)
 		}
 	}

@@ -9,8 +9,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
+	"io"
 	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,6 +24,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // TestSessionsWithOddCameras has a name for each kind of camera. All of them are recorded without
@@ -53,15 +58,36 @@ func TestSessionsWithOddCameras(t *testing.T) {
 	}
 }
 
-// mustPlay has tools of others look at all segments, where they are installed.
+// mustPlay has a strict reader look at all segments, and tools of others.
 func (r *rig) mustPlay() {
 	r.t.Helper()
+	testtools.Need(r.t, "ffmpeg", "ffprobe", "mkvinfo")
 	paths, err := filepath.Glob(filepath.Join(r.dir, "door", "*.mkv"))
 	if err != nil || len(paths) == 0 {
 		r.t.Fatal(paths, err)
 	}
 	for _, path := range paths {
+		mustBeStrict(r.t, path)
 		mustBeClean(r.t, path)
+	}
+}
+
+// mustBeStrict reads a file as PutMedia does.
+func mustBeStrict(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	reader := strictmkv.NewReader(f, strictmkv.Options{})
+	for {
+		if _, err := reader.Next(); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Errorf("%s: %v", filepath.Base(path), err)
+			return
+		}
 	}
 }
 
