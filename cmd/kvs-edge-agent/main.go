@@ -94,6 +94,7 @@ func newRootCommand() *cobra.Command {
 		newLogLevelCommand(),
 		newSupportBundleCommand(),
 		newRecordCommand(),
+		newUploadCommand(),
 		newDemoCommand(),
 		newLocalCloudCommand(),
 		newScheduleCommand(),

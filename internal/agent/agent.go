@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -124,6 +125,7 @@ func (a *Agent) serve() (err error) {
 		return err
 	}
 	a.status.Handle("GET /metrics", prometheus)
+	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.demands.serveUpload))
 	a.status.ServeSettings(func() []status.Setting { return a.settings.Table(a.o.Getenv) })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
@@ -170,6 +172,7 @@ func (a *Agent) connect() error {
 		Secrets:      secrets.New(awsConfig),
 		StateDir:     a.settings.StateDirectory,
 		Applier:      a.streams,
+		Upload:       a.demands.uploadForCloud,
 		Check:        checkConfig,
 		Jobs:         a.jobStatuses,
 		JobsChanged:  changes,

@@ -33,7 +33,10 @@ const (
 )
 
 // topics of one thing.
-type topics struct{ update, delete, refresh, configStatus, jobsStatus, agentStatus string }
+type topics struct {
+	update, delete, refresh, configStatus, jobsStatus, agentStatus string
+	uploadRequest, uploadStatus                                    string
+}
 
 func topicsOf(thing string) topics {
 	prefix := "kvs-edge/" + thing + "/"
@@ -44,6 +47,9 @@ func topicsOf(thing string) topics {
 		configStatus: prefix + "config/status",
 		jobsStatus:   prefix + "jobs/status",
 		agentStatus:  prefix + "agent/status",
+
+		uploadRequest: prefix + "upload/request",
+		uploadStatus:  prefix + "upload/status",
 	}
 }
 

@@ -71,7 +71,7 @@ func (s *Source) reconcile(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.inbox.ready:
-			r = s.mergeMessages(s.inbox.take())
+			r = s.mergeMessages(ctx, s.inbox.take())
 		case hub := <-s.found:
 			r = s.mergeHub(hub)
 		case l := <-s.listings:
@@ -108,7 +108,7 @@ func (s *Source) reconcile(ctx context.Context) {
 	}
 }
 
-func (s *Source) mergeMessages(messages []message) (r round) {
+func (s *Source) mergeMessages(ctx context.Context, messages []message) (r round) {
 	for _, m := range messages {
 		switch m.topic {
 		case s.topics.update:
@@ -119,6 +119,8 @@ func (s *Source) mergeMessages(messages []message) (r round) {
 			r.remove = s.mergeDelete(c, err) || r.remove
 		case s.topics.refresh:
 			s.requestListing()
+		case s.topics.uploadRequest:
+			s.upload(ctx, m.payload)
 		}
 		r.acks = append(r.acks, m.ack)
 	}

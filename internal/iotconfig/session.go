@@ -179,12 +179,16 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 // the broker knows.
 func (b *broker) subscribe(ctx context.Context) error {
 	t := b.source.topics
-	token := b.client.SubscribeMultiple(map[string]byte{t.update: qos, t.delete: qos, t.refresh: qos}, nil)
+	token := b.client.SubscribeMultiple(map[string]byte{t.update: qos, t.delete: qos, t.refresh: qos, t.uploadRequest: qos}, nil)
 	if err := b.await(ctx, token); err != nil {
 		return err
 	}
 	if subscribed, ok := token.(*mqtt.SubscribeToken); ok {
 		for topic, granted := range subscribed.Result() {
+			if granted == subscribeBad && topic == t.uploadRequest {
+				b.source.o.Log.Info("the certificate's policy does not let the cloud ask for uploads", zap.String("topic", topic))
+				continue
+			}
 			if granted == subscribeBad {
 				return health.UserFault(CodeMQTT, nil, "AWS IoT refuses the subscription of %s: the certificate's policy must allow iot:Subscribe and iot:Receive on it.", topic)
 			}

@@ -49,6 +49,8 @@ type Options struct {
 	StateDir string
 	// Applier makes configurations run. Required.
 	Applier Applier
+	// Upload uploads on demand of the cloud. Default: such demands are refused.
+	Upload Uploader
 	// Check refuses configurations that this agent cannot follow; the error's text goes into
 	// FailedStatusDetails. Default: EdgeConfig.Validate.
 	Check func(edgeconfig.EdgeConfig) error
@@ -79,6 +81,7 @@ type Source struct {
 	cameras *cameras
 	inbox   *inbox
 	outbox  *outbox
+	uploads uploads
 	dialer  *dialer
 
 	listNow  chan struct{} // asks the lister for a listing
@@ -218,6 +221,7 @@ func (s *Source) Run(ctx context.Context) error {
 	group.Go(func() { s.connect(ctx) })
 	s.reconcile(ctx)
 	group.Wait()
+	s.uploads.group.Wait()
 	return nil
 }
 

@@ -89,13 +89,8 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 		return nil, err
 	}
 	resp, err := c.http.Do(req)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("%w: nobody answers on %s; start it, or name its socket with --socket", ErrNotRunning, c.socket)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
-	case err != nil:
-		return nil, fmt.Errorf("cannot ask the agent on %s: %w", c.socket, err)
+	if err != nil {
+		return nil, c.failed(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -108,4 +103,16 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 		return nil, fmt.Errorf("the agent on %s answered %s", c.socket, resp.Status)
 	}
 	return answer, nil
+}
+
+// failed says why there was no answer.
+func (c *Client) failed(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nobody answers on %s; start it, or name its socket with --socket", ErrNotRunning, c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
+	default:
+		return fmt.Errorf("cannot ask the agent on %s: %w", c.socket, err)
+	}
 }
