@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist demo test lint check interop tools fuzz bench bench-cameras soak-kills clean
+.PHONY: build dist demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup soak-kills clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
