@@ -17,6 +17,7 @@ type ackWriter struct {
 	rc *http.ResponseController
 
 	mu      sync.Mutex
+	before  []ack // pushed before hold: on their way already
 	queue   []ack // to be sent at once
 	delayed []ack // PERSISTED with a due time, in order
 	held    bool
@@ -40,9 +41,12 @@ func (a *ackWriter) push(k ack) {
 	a.nudge()
 }
 
-// hold stops the sending until hold(false): a black hole answers nothing.
+// hold stops the sending of what is pushed from now on, until hold(false): a black hole answers nothing.
 func (a *ackWriter) hold(on bool) {
 	a.mu.Lock()
+	if on && !a.held {
+		a.before, a.queue = append(a.before, a.queue...), nil
+	}
 	a.held = on
 	a.mu.Unlock()
 	a.nudge()
@@ -105,6 +109,10 @@ func (a *ackWriter) next(b []byte) (lines []byte, wait time.Duration, finished b
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	wait = time.Hour
+	for _, k := range a.before {
+		b = k.appendJSON(b)
+	}
+	a.before = a.before[:0]
 	if a.held {
 		return b, wait, false
 	}
