@@ -6,15 +6,32 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup soak-kills clean
+.PHONY: build dist deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup soak-kills clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
 
-dist: ## binaries for the hubs: amd64, arm64, arm (v7)
-	GOOS=linux GOARCH=amd64 $(BUILD) -o dist/kvs-edge-agent-linux-amd64 $(MAIN)
-	GOOS=linux GOARCH=arm64 $(BUILD) -o dist/kvs-edge-agent-linux-arm64 $(MAIN)
-	GOOS=linux GOARCH=arm GOARM=7 $(BUILD) -o dist/kvs-edge-agent-linux-armv7 $(MAIN)
+# A release is the same bytes wherever it is built from the same commit with the same Go.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+DEBVERSION = $(shell echo '$(VERSION)' | sed -E 's/^v//; s/-/+/g; /^[0-9]+\./!s/^/0.0.0+g/')
+RELEASE    = $(BUILD) -buildvcs=false
+
+dist: docs ## everything of a release: binaries for the hubs (amd64, arm64, arm v7), .deb packages, SBOMs, checksums
+	rm -rf dist
+	GOOS=linux GOARCH=amd64 GOAMD64=v1 $(RELEASE) -o dist/kvs-edge-agent-linux-amd64 $(MAIN)
+	GOOS=linux GOARCH=arm64 GOARM64=v8.0 $(RELEASE) -o dist/kvs-edge-agent-linux-arm64 $(MAIN)
+	GOOS=linux GOARCH=arm GOARM=7 $(RELEASE) -o dist/kvs-edge-agent-linux-armv7 $(MAIN)
+	for arch in amd64 arm64 armv7; do \
+	  $(GO) run ./deploy/sbom dist/kvs-edge-agent-linux-$$arch '$(VERSION)' >dist/kvs-edge-agent-linux-$$arch.cdx.json || exit 1; done
+	deploy/debian/build amd64 dist/kvs-edge-agent-linux-amd64 '$(DEBVERSION)' dist
+	deploy/debian/build arm64 dist/kvs-edge-agent-linux-arm64 '$(DEBVERSION)' dist
+	deploy/debian/build armhf dist/kvs-edge-agent-linux-armv7 '$(DEBVERSION)' dist
+	cd dist && sha256sum * >SHA256SUMS
+
+deb: dist ## .deb packages in dist/ for amd64, arm64 and armhf
+
+docs: ## what is generated from the code: docs/settings.md, the man page, shell completions
+	$(GO) run $(MAIN) generate-docs docs deploy/generated
 
 demo: build ## the main job without an AWS account
 	bin/kvs-edge-agent demo $(DEMO_FLAGS)
@@ -70,4 +87,4 @@ soak-kills: ## kill -9 the agent KILLS times while it uploads: nothing lost, at 
 	KVS_EDGE_TEST_KILLS=$(KILLS) $(GO) test -v -timeout 30m -run TestKilledDuringUploads ./cmd/kvs-edge-agent
 
 clean:
-	rm -rf bin dist
+	rm -rf bin dist deploy/generated

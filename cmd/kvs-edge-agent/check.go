@@ -20,11 +20,15 @@ func newCheckCommand() *cobra.Command {
 credentials, the MQTT connection, and for each stream of this hub at its configuration, its secret,
 its camera (for some seconds) and its retention; last at the disk. A line each: ✔ or ✘ with what to do.
 
-It reads the same environment as run, changes nothing, and works while the agent runs.
+It reads the same environment as run or, in a shell without settings, that of the service
+(/etc/kvs-edge-agent/agent.env); it changes nothing, and works while the agent runs.
 
 Exit code: 0 when all is well, 1 otherwise.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := useServiceSettings(serviceSettings); err != nil {
+				return &exitError{exitSettings, err}
+			}
 			out := cmd.OutOrStdout()
 			report := struct {
 				OK       bool            `json:"ok"`

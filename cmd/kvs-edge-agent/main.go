@@ -99,6 +99,7 @@ func newRootCommand() *cobra.Command {
 		newLocalCloudCommand(),
 		newScheduleCommand(),
 		newVersionCommand(),
+		newGenerateDocsCommand(),
 	)
 	return root
 }

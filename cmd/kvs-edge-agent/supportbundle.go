@@ -51,9 +51,12 @@ func newSupportBundleCommand() *cobra.Command {
 		Short: "Pack settings, versions, status, recent logs and a summary of the store, without secrets",
 		Long: `Writes a .tar.gz that you can hand to somebody who helps you. Passwords, keys and credentials are
 taken out, and there is no media in it; stream names, camera addresses and paths are. When no agent runs, the
-settings come from the environment.`,
+settings come from the environment or, in a shell without settings, from /etc/kvs-edge-agent/agent.env.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := useServiceSettings(serviceSettings); err != nil {
+				return &exitError{exitSettings, err}
+			}
 			if out == "" {
 				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
 			}

@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
 	{"internal/agent"},
-	{"cmd/...", "bench/..."},
+	{"cmd/...", "bench/...", "deploy/..."},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+)
+
+func newGenerateDocsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "generate-docs DOCS FILES",
+		Short:  "Write settings.md into the directory DOCS, and man page and shell completions into FILES",
+		Args:   cobra.ExactArgs(2),
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := os.WriteFile(filepath.Join(args[0], "settings.md"), settingsPage(), 0o644); err != nil {
+				return err
+			}
+			if err := os.MkdirAll(args[1], 0o755); err != nil {
+				return err
+			}
+			root := cmd.Root()
+			if err := os.WriteFile(filepath.Join(args[1], "kvs-edge-agent.1"), manPage(root), 0o644); err != nil {
+				return err
+			}
+			for name, write := range map[string]func(string) error{
+				"kvs-edge-agent.bash": func(path string) error { return root.GenBashCompletionFileV2(path, true) },
+				"kvs-edge-agent.zsh":  root.GenZshCompletionFile,
+				"kvs-edge-agent.fish": func(path string) error { return root.GenFishCompletionFile(path, true) },
+			} {
+				if err := write(filepath.Join(args[1], name)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// settingsPage is docs/settings.md.
+func settingsPage() []byte {
+	var b bytes.Buffer
+	b.WriteString("# Settings\n\nGenerated from the code by `make docs`.\n\n" +
+		"All settings are environment variables; the service reads them from `/etc/kvs-edge-agent/agent.env`. After a change:\n" +
+		"`kvs-edge-agent check`, then `systemctl restart kvs-edge-agent`. Wrong settings are named all at once, and nothing is started.\n")
+	for _, group := range agent.Variables() {
+		fmt.Fprintf(&b, "\n## %s\n", group.Title)
+		if group.Intro != "" {
+			fmt.Fprintf(&b, "%s\n", group.Intro)
+		}
+		b.WriteString("\n| variable | meaning | default |\n|---|---|---|\n")
+		for _, v := range group.Variables {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, v.Meaning, orRequired(v.Default))
+		}
+	}
+	b.WriteString("\n`GST_*`, `LD_LIBRARY_PATH` and `JAVA_*`, which AWS's agent wants, are ignored.\n")
+	return b.Bytes()
+}
+
+func orRequired(text string) string {
+	if text == "" {
+		return "required"
+	}
+	return text
+}
+
+// manPage is kvs-edge-agent(1). Source of the macros: man(7).
+func manPage(root *cobra.Command) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, ".TH KVS-EDGE-AGENT 1 \"\" \"kvs-edge-agent\" \"User Commands\"\n.SH NAME\nkvs-edge-agent \\- %s\n", roff(root.Short))
+	b.WriteString(".SH SYNOPSIS\n.B kvs-edge-agent\n.I COMMAND\n[\\fIOPTIONS\\fR]\n.SH COMMANDS\n")
+	for _, cmd := range root.Commands() {
+		if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "completion" {
+			continue
+		}
+		writeManCommand(&b, cmd)
+	}
+	b.WriteString(".SH ENVIRONMENT\n")
+	for _, group := range agent.Variables() {
+		fmt.Fprintf(&b, ".SS %s\n", roff(group.Title))
+		for _, v := range group.Variables {
+			fmt.Fprintf(&b, ".TP\n.B %s\n%s Default: %s.\n", v.Name, roff(v.Meaning), roff(orRequired(v.Default)))
+		}
+	}
+	b.WriteString(`.SH FILES
+.TP
+.I /etc/kvs-edge-agent/agent.env
+The settings of the service.
+.TP
+.I /var/lib/kvs-edge-agent
+State and recordings.
+.TP
+.I /var/log/kvs-edge-agent
+Log files.
+.TP
+.I /run/kvs-edge-agent/agent.sock
+The local API.
+.SH EXIT STATUS
+0 for success, 1 when the answer is no or something failed, 2 for wrong settings or arguments.
+.B status
+gives 0 for healthy, 1 for degraded, 2 for down.
+`)
+	return b.Bytes()
+}
+
+func writeManCommand(b *bytes.Buffer, cmd *cobra.Command) {
+	for _, sub := range append([]*cobra.Command{cmd}, cmd.Commands()...) {
+		fmt.Fprintf(b, ".SS \"%s\"\n", roff(strings.TrimPrefix(sub.UseLine(), "kvs-edge-agent ")))
+		text := sub.Long
+		if text == "" {
+			text = sub.Short + "."
+		}
+		for _, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {
+			fmt.Fprintf(b, "%s\n.PP\n", roff(paragraph))
+		}
+		sub.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Hidden || f.Name == "help" {
+				return
+			}
+			kind, usage := pflag.UnquoteUsage(f)
+			fmt.Fprintf(b, ".TP\n.B \\-\\-%s %s\n%s\n", roff(f.Name), roff(kind), roff(usage))
+		})
+	}
+}
+
+// roff escapes text for man(7).
+func roff(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "`", "").Replace(text)
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			line = `\&` + line
+		}
+		lines[i] = line
+	}
+	return strings.Join(lines, "\n")
+}
