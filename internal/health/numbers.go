@@ -22,6 +22,7 @@ const (
 	FragmentsSkipped   = "fragmentsSkipped"   // fragments refused by the service and kept locally
 	LastPersistedTime  = "lastPersistedTime"  // hub time of the last persisted acknowledgement
 	LastPersistedMedia = "lastPersistedMedia" // producer time of the newest persisted fragment
+	BacklogDoneTime    = "backlogDoneTime"    // when the backlog will be done, at the speed of late; 0 for none or not known
 	UploadSessions     = "uploadSessions"     // PutMedia sessions opened
 
 	// Retention.

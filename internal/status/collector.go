@@ -90,6 +90,7 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 			BacklogSeconds:     usage.PendingDuration.Seconds(),
 			BacklogBytes:       usage.PendingBytes,
 			BacklogSince:       usage.PendingSince,
+			BacklogDone:        millis(up.Numbers[health.BacklogDoneTime]),
 			LastPersisted:      millis(up.Numbers[health.LastPersistedTime]),
 			LastPersistedMedia: millis(up.Numbers[health.LastPersistedMedia]),
 			FragmentsPersisted: up.Numbers[health.FragmentsPersisted],

@@ -92,9 +92,11 @@ type Recorder struct {
 // Uploader is the state of a stream's upload. The backlog is what is on disk and not yet persisted.
 type Uploader struct {
 	Job
-	BacklogSeconds     float64   `json:"backlogSeconds"`
-	BacklogBytes       int64     `json:"backlogBytes"`
-	BacklogSince       time.Time `json:"backlogSince,omitzero"`
+	BacklogSeconds float64   `json:"backlogSeconds"`
+	BacklogBytes   int64     `json:"backlogBytes"`
+	BacklogSince   time.Time `json:"backlogSince,omitzero"`
+	// BacklogDone is when a stream that has fallen behind will be done, at the speed of late.
+	BacklogDone        time.Time `json:"backlogDone,omitzero"`
 	LastPersisted      time.Time `json:"lastPersisted,omitzero"`
 	LastPersistedMedia time.Time `json:"lastPersistedMedia,omitzero"`
 	FragmentsPersisted int64     `json:"fragmentsPersisted"`

@@ -72,7 +72,11 @@ func backlog(u Uploader) string {
 	if u.BacklogBytes == 0 {
 		return "none"
 	}
-	return fmt.Sprintf("%.1f min, %s", u.BacklogSeconds/60, size(u.BacklogBytes))
+	text := fmt.Sprintf("%.1f min, %s", u.BacklogSeconds/60, size(u.BacklogBytes))
+	if !u.BacklogDone.IsZero() {
+		text += ", done at about " + u.BacklogDone.Local().Format("Jan 2 15:04")
+	}
+	return text
 }
 
 func space(s Space) string {

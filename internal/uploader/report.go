@@ -35,7 +35,7 @@ const (
 
 // numbers are the uploader's counters.
 type numbers struct {
-	persisted, bytes, skipped, sessions, lastTime, lastMedia *health.Number
+	persisted, bytes, skipped, sessions, lastTime, lastMedia, backlogDone *health.Number
 }
 
 func numbersOf(p *health.Part) numbers {
@@ -43,6 +43,7 @@ func numbersOf(p *health.Part) numbers {
 		persisted: p.Number(health.FragmentsPersisted), bytes: p.Number(health.BytesUploaded),
 		skipped: p.Number(health.FragmentsSkipped), sessions: p.Number(health.UploadSessions),
 		lastTime: p.Number(health.LastPersistedTime), lastMedia: p.Number(health.LastPersistedMedia),
+		backlogDone: p.Number(health.BacklogDoneTime),
 	}
 }
 
@@ -93,6 +94,11 @@ func (u *Uploader) reportThrough(s shot) {
 	u.numbers.bytes.Add(s.frag.Size)
 	u.numbers.lastTime.Set(now.UnixMilli())
 	u.numbers.lastMedia.Set(max(u.numbers.lastMedia.Load(), s.end()))
+	done := int64(0)
+	if at := u.forecast.note(now, u.o.Store.Usage(u.o.Stream).PendingDuration); !at.IsZero() {
+		done = at.UnixMilli()
+	}
+	u.numbers.backlogDone.Set(done)
 	u.o.Health.SetState(stateUploading)
 	if u.o.Health.Clear(CodeUpload) {
 		u.log.Info("the upload goes on")
@@ -101,6 +107,13 @@ func (u *Uploader) reportThrough(s shot) {
 		u.refused = time.Time{}
 		u.o.Health.Clear(CodeRefused)
 	}
+}
+
+// reportPause says that nothing is being uploaded, so nothing can be said of its end either.
+func (u *Uploader) reportPause(state string) {
+	u.forecast.forget()
+	u.numbers.backlogDone.Set(0)
+	u.o.Health.SetState(state)
 }
 
 func (u *Uploader) reportRefused(s shot, rule Rule, title string) {

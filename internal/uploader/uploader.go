@@ -92,6 +92,7 @@ type Uploader struct {
 	queue    *queue
 	suspects *suspects
 	window   window
+	forecast forecast
 	retry    *backoff.Backoff
 	askUser  *backoff.Backoff
 
@@ -178,7 +179,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 	defer stop()
 	defer func() {
 		if ctx.Err() != nil && !m.demand {
-			u.o.Health.SetState(stateStopped)
+			u.reportPause(stateStopped)
 		}
 	}()
 	for ctx.Err() == nil {
@@ -190,10 +191,10 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 			u.pause(ctx, m, wait)
 		case more:
 		case m.drain:
-			u.o.Health.SetState(stateIdle)
+			u.reportPause(stateIdle)
 			return nil
 		default:
-			u.o.Health.SetState(stateIdle)
+			u.reportPause(stateIdle)
 			u.await(ctx, changes)
 		}
 	}
@@ -315,6 +316,8 @@ func (u *Uploader) finalEvent(ctx context.Context) kvs.EventType {
 // failed reports an error and says how long to wait before the next attempt.
 func (u *Uploader) failed(rule Rule, err error, title string) time.Duration {
 	u.failures++
+	u.forecast.forget()
+	u.numbers.backlogDone.Set(0)
 	u.report(rule, err, title)
 	switch rule.Action {
 	case NewEndpoint:

@@ -1,0 +1,57 @@
+package uploader
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// behindBy is from which backlog on a stream counts as fallen behind.
+	behindBy = 30 * time.Second
+	// forecastEvery and forecastOver bound what is remembered of how fast the backlog shrank.
+	forecastEvery = 5 * time.Second
+	forecastOver  = 2 * time.Minute
+)
+
+// forecast tells when a backlog will be done, from how fast it shrank lately. Safe for concurrent use.
+type forecast struct {
+	mu      sync.Mutex
+	samples []backlogSample // oldest first
+	done    time.Time       // the last answer
+}
+
+type backlogSample struct {
+	at      time.Time
+	pending time.Duration // of media
+}
+
+// note takes in the backlog and gives when it will be done; zero while that is not known, when
+// the backlog does not shrink, and when there is none.
+func (f *forecast) note(now time.Time, pending time.Duration) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if pending < behindBy {
+		f.samples, f.done = f.samples[:0], time.Time{}
+		return time.Time{}
+	}
+	if n := len(f.samples); n > 0 && now.Sub(f.samples[n-1].at) < forecastEvery {
+		return f.done
+	}
+	f.samples = append(f.samples, backlogSample{now, pending})
+	for now.Sub(f.samples[0].at) > forecastOver {
+		f.samples = f.samples[1:]
+	}
+	f.done = time.Time{}
+	first := f.samples[0]
+	if shrunk, took := first.pending-pending, now.Sub(first.at); shrunk > 0 && took > 0 {
+		f.done = now.Add(time.Duration(float64(pending) / float64(shrunk) * float64(took)))
+	}
+	return f.done
+}
+
+// forget is for when the upload does not go on: what was measured before says nothing any more.
+func (f *forecast) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.samples, f.done = f.samples[:0], time.Time{}
+}
