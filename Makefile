@@ -82,9 +82,9 @@ bench-startup: build ## from the start to the first frame, with 138,000 segments
 	$(GO) build -o bin/bench-startup ./bench/startup
 	bin/bench-startup
 
-KILLS ?= 100
-soak-kills: ## kill -9 the agent KILLS times while it uploads: nothing lost, at most 5 s repeated for each
-	KVS_EDGE_TEST_KILLS=$(KILLS) $(GO) test -v -timeout 30m -run TestKilledDuringUploads ./cmd/kvs-edge-agent
+KILLS ?= 200
+soak-kills: ## kill -9 the agent KILLS times while it records 4 cameras, and KILLS times while it uploads
+	KVS_EDGE_TEST_KILLS=$(KILLS) $(GO) test -v -timeout 60m -run TestKilled ./cmd/kvs-edge-agent
 
 clean:
 	rm -rf bin dist deploy/generated

@@ -14,8 +14,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// envKills says how often the uploading agent is killed; `make soak-kills` sets it to 100.
+// envKills says how often an agent is killed; `make soak-kills` sets it.
 const envKills = "KVS_EDGE_TEST_KILLS"
+
+// killsOr is how often an agent is killed, or otherwise when nobody says.
+func killsOr(otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(envKills)); err == nil {
+		return n
+	}
+	return otherwise
+}
 
 const (
 	backlogFragment = 2 * time.Second
@@ -74,10 +82,7 @@ func (s *stage) backlog(stream string, fragments int) []int64 {
 
 func TestKilledDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T) {
 	t.Parallel()
-	kills := 8
-	if n, err := strconv.Atoi(os.Getenv(envKills)); err == nil {
-		kills = n
-	}
+	kills := killsOr(8)
 	s := newStage(t)
 	want := s.backlog("door", 6*kills+10)
 	s.configure("door", "rtsp://127.0.0.1:1/gone")
