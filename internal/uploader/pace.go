@@ -13,6 +13,7 @@ const (
 	bytesPerSecond     = 11.95e6
 	byteBurst          = 512 << 10
 	sessionsPerSecond  = 4
+	shortestWait       = 50 * time.Millisecond
 )
 
 // bucket is a token bucket: rate tokens per second, at most burst saved up. Safe for concurrent use.

@@ -266,7 +266,7 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	final := u.finalEvent(ctx)
 	s, err := u.o.Cloud.PutMedia(ctx, kvs.PutMediaInput{
 		Stream: u.o.Stream, Start: time.UnixMilli(first.at()), Header: mkv.AppendStreamHeader(nil, header),
-		Pace:  func(n int) time.Duration { return max(u.bytes.take(float64(n)), u.o.Cap.take(n)) },
+		Pace:  u.pace,
 		Piece: u.o.Cap.piece,
 	})
 	if err != nil {
@@ -281,6 +281,16 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	e.u, e.s, e.header, e.final = u, s, header, final
 	e.moved, e.touched, e.until = now, now, now.Add(u.sessionLife(s, now))
 	return e.run(ctx, changes)
+}
+
+// pace says how long that many bytes must wait. Short waits are put together: each costs a wake-up,
+// and the service allows for bursts.
+func (u *Uploader) pace(bytes int) time.Duration {
+	wait := u.bytes.take(float64(bytes))
+	if wait < shortestWait {
+		wait = 0 // remains owed
+	}
+	return max(wait, u.o.Cap.take(bytes))
 }
 
 // sessionLife is how long a session may take on fragments.

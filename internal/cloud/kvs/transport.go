@@ -17,7 +17,7 @@ const (
 	// keepAlive is the interval of TCP's probes, for sessions that wait for media.
 	keepAlive = 15 * time.Second
 	// writeBuffer is what net/http gathers before it writes to the connection.
-	writeBuffer = 64 << 10
+	writeBuffer = pieceSize + 4<<10 // a piece as one chunk
 )
 
 // dataTransport makes the transport for PutMedia from the SDK's HTTP client: same roots, same
@@ -65,6 +65,11 @@ func sessionTransport(base *http.Transport, dead func()) *http.Transport {
 			return nil, err
 		}
 		return &watchedConn{Conn: conn, dead: sync.OnceFunc(dead)}, nil
+	}
+	if t.DialTLSContext == nil { // not used through a proxy
+		t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialGathered(ctx, t.DialContext, t.TLSClientConfig, network, address)
+		}
 	}
 	return t
 }

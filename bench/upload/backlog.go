@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+)
+
+const (
+	fragmentLength = 2 * time.Second
+	segmentLength  = 50 // fragments
+	framesPer      = 10 // of a fragment
+)
+
+var track = mkv.Track{
+	Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 1920, Height: 1080,
+	CodecPrivate: []byte{
+		1, 0x42, 0xC0, 0x1E, 0xFF, 0xE1,
+		0, 8, 0x67, 0x42, 0xC0, 0x1E, 0xDA, 0x02, 0x80, 0xBF,
+		1, 0, 4, 0x68, 0xCE, 0x3C, 0x80,
+	},
+}
+
+func streamName(i int) string { return fmt.Sprintf("cam-%02d", i) }
+
+// fill makes a backlog of that many fragments of that size for each stream.
+func fill(dir string, streams, fragments, size int) error {
+	store, err := segment.Open(segment.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	noise := make([]byte, size/framesPer)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	for i := range streams {
+		begin := time.Now().Add(-time.Duration(fragments+1) * fragmentLength).Truncate(time.Second)
+		for done := 0; done < fragments; done += segmentLength {
+			w, err := store.Create(streamName(i), mkv.Header{Start: begin, Title: streamName(i), Tracks: []mkv.Track{track}})
+			if err != nil {
+				return err
+			}
+			for n := range min(segmentLength, fragments-done) {
+				at := time.Duration(n) * fragmentLength
+				if err := w.BeginFragment(at, true); err != nil {
+					return err
+				}
+				for f := range framesPer {
+					if noise[0] = 0x41; f == 0 {
+						noise[0] = 0x65
+					}
+					if err := w.WriteFrame(1, at+time.Duration(f)*fragmentLength/framesPer, f == 0, [][]byte{noise}); err != nil {
+						return err
+					}
+				}
+			}
+			if err := w.Seal(); err != nil {
+				return err
+			}
+			begin = begin.Add(segmentLength * fragmentLength)
+		}
+	}
+	return store.Close()
+}
+
+// startCloud starts the local cloud with the streams, and the limits of KVS.
+func startCloud(dir string, streams int) (*localcloud.Cloud, error) {
+	seed := &localcloud.Seed{}
+	for i := range streams {
+		seed.Streams = append(seed.Streams, localcloud.SeedStream{Name: streamName(i), RetentionHours: 24})
+	}
+	return localcloud.Start(localcloud.Options{Dir: dir, Seed: seed})
+}
+
+// spent is what a process took.
+type spent struct {
+	wall, cpu time.Duration
+	rss       int64
+}
+
+// measured runs a command to its end.
+func measured(cmd *exec.Cmd) (s spent, err error) {
+	cmd.Stderr = os.Stderr
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return s, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			// Not what wait4(2) gives: that begins with the memory of this process.
+			s.rss = max(s.rss, peakRSS(cmd.Process.Pid))
+			continue
+		case err = <-ended:
+		}
+		s.wall = time.Since(began)
+		s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		return s, err
+	}
+}
+
+// peakRSS reads what proc(5) knows of a process; 0 when it is gone.
+func peakRSS(pid int) (bytes int64) {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(data)) {
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); err == nil {
+			return bytes * 1024
+		}
+	}
+	return 0
+}
+
+// drainer is a process that uploads what is in dir, as the agent does.
+func drainer(cloud *localcloud.Cloud, dir string, streams int) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"drain", dir}
+	for i := range streams {
+		args = append(args, streamName(i))
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "AWS_EC2_METADATA_DISABLED=true"}
+	for _, v := range cloud.UserEnv() {
+		cmd.Env = append(cmd.Env, v.String())
+	}
+	return cmd, nil
+}
+
+// drain is that process.
+func drain(dir string, streams []string) error {
+	ctx := context.Background()
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return err
+	}
+	store, err := segment.Open(segment.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	client := kvs.New(kvs.Options{Config: cfg})
+	var group errgroup.Group
+	for _, name := range streams {
+		group.Go(func() error {
+			return uploader.New(uploader.Options{Stream: name, Store: store, Cloud: client}).Drain(ctx)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return store.Close()
+}

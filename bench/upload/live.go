@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+)
+
+const hub = "bench-hub"
+
+// live measures, with the agent in live mode, how long frames take from the camera until their
+// fragment is persisted.
+func live(o options) ([]figure, error) {
+	seed := &localcloud.Seed{Things: []string{hub}}
+	for i := range o.cameras {
+		camera, err := fakecam.Start(fakecam.Options{})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = camera.Close() }()
+		name := streamName(i)
+		value, _ := json.Marshal(map[string]string{"MediaURI": camera.URL()}) // never fails
+		seed.Streams = append(seed.Streams, localcloud.SeedStream{Name: name, RetentionHours: 24})
+		seed.Secrets = append(seed.Secrets, localcloud.SeedSecret{Name: name, Value: value})
+		seed.EdgeConfigs = append(seed.EdgeConfigs, localcloud.SeedEdgeConfig{Stream: name, Config: fmt.Appendf(nil,
+			`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:%s","MediaUriType":"RTSP_URI"}}}`,
+			edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub), localcloud.Region, localcloud.Account, name)})
+	}
+	cloud, err := localcloud.Start(localcloud.Options{Dir: filepath.Join(o.dir, "cloud"), Seed: seed})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = cloud.Close() }()
+	stop, err := startAgent(o, cloud)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+
+	ctx, cancel := context.WithTimeout(context.Background(), o.measure+10*time.Second)
+	defer cancel()
+	media := cloud.Media()
+	type delays struct{ frames, ends, lengths []time.Duration }
+	results := make(chan delays, o.cameras)
+	for i := range o.cameras {
+		go func() {
+			var persisted []time.Time
+			for media.AwaitFragments(ctx, streamName(i), len(persisted)+1) == nil {
+				now := time.Now()
+				for len(persisted) < len(media.Fragments(streamName(i))) {
+					persisted = append(persisted, now)
+				}
+			}
+			var d delays
+			first := make(map[int]time.Time)
+			last := make(map[int]time.Time)
+			for frame, err := range media.Frames(streamName(i)) {
+				stamp, ok := fakecam.StampOfAccessUnit(frame.Data)
+				// The first fragments come while the agent still starts.
+				if err != nil || !ok || frame.Fragment < 2 || frame.Fragment >= len(persisted) {
+					continue
+				}
+				d.frames = append(d.frames, persisted[frame.Fragment].Sub(stamp.Sent))
+				if first[frame.Fragment].IsZero() {
+					first[frame.Fragment] = stamp.Sent
+				}
+				last[frame.Fragment] = stamp.Sent
+			}
+			for n, at := range last {
+				d.ends = append(d.ends, persisted[n].Sub(at))
+				d.lengths = append(d.lengths, at.Sub(first[n]))
+			}
+			results <- d
+		}()
+	}
+	var all delays
+	for range o.cameras {
+		d := <-results
+		all.frames, all.ends, all.lengths = append(all.frames, d.frames...), append(all.ends, d.ends...), append(all.lengths, d.lengths...)
+	}
+	if len(all.frames) == 0 {
+		return nil, fmt.Errorf("nothing arrived; see %s", filepath.Join(o.dir, "agent.log"))
+	}
+	at := func(list []time.Duration, p float64) float64 {
+		slices.Sort(list)
+		return list[int(p*float64(len(list)-1))].Seconds() * 1000
+	}
+	beside := fmt.Sprintf("%d cameras, %d frames, fragments of %.1f s", o.cameras, len(all.frames), at(all.lengths, 0.5)/1000)
+	return []figure{
+		{What: "camera to persisted, p50 of frames", Value: at(all.frames, 0.5), Unit: "ms", Beside: beside},
+		{What: "camera to persisted, p99 of frames", Value: at(all.frames, 0.99), Unit: "ms", Beside: "a fragment + 500 ms allowed"},
+		{What: "last frame of a fragment to persisted, p50", Value: at(all.ends, 0.5), Unit: "ms"},
+		{What: "last frame of a fragment to persisted, p99", Value: at(all.ends, 0.99), Unit: "ms"},
+	}, nil
+}
+
+// startAgent runs the agent in live mode.
+func startAgent(o options, cloud *localcloud.Cloud) (stop func(), err error) {
+	log, err := os.Create(filepath.Join(o.dir, "agent.log"))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(o.agent, "run")
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "AWS_EC2_METADATA_DISABLED=true", "AWS_KVS_EDGE_UPLOAD_MODE=live",
+		"AWS_KVS_EDGE_RECORDING_DIRECTORY=" + filepath.Join(o.dir, "recordings"),
+		"AWS_KVS_EDGE_STATE_DIRECTORY=" + filepath.Join(o.dir, "state"),
+		"AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=" + filepath.Join(o.dir, "log"),
+		"AWS_KVS_EDGE_SOCKET=" + filepath.Join(o.dir, "agent.sock"),
+	}
+	for _, v := range cloud.AgentEnv(hub) {
+		cmd.Env = append(cmd.Env, v.String())
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+		_ = log.Close()
+	}, nil
+}

@@ -1,0 +1,118 @@
+// Command upload measures uploading: how near a hub with a backlog comes to the rate that the
+// service allows, what a gigabyte costs beside `curl -T` of the same files over TLS, and how long a
+// live frame takes from the camera to the acknowledgement. The service is the local cloud with its
+// limits, in this process; what is measured runs in processes of its own, in one run.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// options of a run.
+type options struct {
+	agent     string
+	parts     string
+	streams   int
+	fragments int
+	megabytes int
+	cameras   int
+	measure   time.Duration
+	dir       string
+	out       string
+}
+
+// figure is one line of the result.
+type figure struct {
+	Part   string  `json:"part"`
+	What   string  `json:"what"`
+	Value  float64 `json:"value"`
+	Unit   string  `json:"unit"`
+	Beside string  `json:"beside,omitempty"` // what it is to be compared with
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "drain" {
+		if err := drain(os.Args[2], os.Args[3:]); err != nil {
+			fmt.Fprintln(os.Stderr, "upload:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	var o options
+	flag.StringVar(&o.agent, "agent", "bin/kvs-edge-agent", "our binary, for the live part")
+	flag.StringVar(&o.parts, "parts", "rate,cost,live", "what is measured, in this order")
+	flag.IntVar(&o.streams, "streams", 16, "rate: number of streams with a backlog")
+	flag.IntVar(&o.fragments, "fragments", 150, "rate: fragments of each")
+	flag.IntVar(&o.megabytes, "megabytes", 512, "cost: how much is sent")
+	flag.IntVar(&o.cameras, "cameras", 4, "live: number of cameras")
+	flag.DurationVar(&o.measure, "measure", 30*time.Second, "live: how long")
+	flag.StringVar(&o.dir, "dir", "", "where media is written (default: a new temporary directory)")
+	flag.StringVar(&o.out, "out", "", "append the figures as JSON lines to this file")
+	flag.Parse()
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "upload:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options) error {
+	if o.dir == "" {
+		dir, err := os.MkdirTemp("", "kvsup")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		o.dir = dir
+	}
+	parts := map[string]func(options) ([]figure, error){"rate": rate, "cost": cost, "live": live}
+	var all []figure
+	for _, name := range strings.Split(o.parts, ",") {
+		part, ok := parts[name]
+		if !ok {
+			return fmt.Errorf("there is no part %q", name)
+		}
+		one := o
+		one.dir = filepath.Join(o.dir, name)
+		figures, err := part(one)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		_ = os.RemoveAll(one.dir)
+		for i := range figures {
+			figures[i].Part = name
+		}
+		all = append(all, figures...)
+	}
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, f := range all {
+		fmt.Fprintf(t, "%s\t%s\t%.3f %s\t%s\n", f.Part, f.What, f.Value, f.Unit, f.Beside)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return save(o, all)
+}
+
+func save(o options, all []figure) error {
+	if o.out == "" {
+		return nil
+	}
+	f, err := os.OpenFile(o.out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	for _, line := range all {
+		if err := json.NewEncoder(f).Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
