@@ -9,7 +9,7 @@ import (
 type Progress struct {
 	Total    int // that were asked for
 	Done     int // of these in the cloud, also those that were before
-	Refused  int // of these refused by the service, for good
+	Refused  int // of these refused by the service since the demand, for good
 	Finished bool
 }
 
@@ -28,6 +28,7 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	}
 	defer u.end()
 	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // what goes on beside it is as it was
+	skipped := u.numbers.skipped.Load()
 	p := u.count(from, to)
 	each(p)
 	err := u.upload(ctx, mode{drain: true, demand: true, from: from.UnixMilli(), to: to.UnixMilli(), each: func() {
@@ -40,7 +41,7 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 		return err
 	}
 	p = u.count(from, to)
-	p.Finished = true
+	p.Refused, p.Finished = int(u.numbers.skipped.Load()-skipped), true
 	each(p)
 	return nil
 }

@@ -113,6 +113,18 @@ func TestOnDemandSendsTheRangeOnlyAndTellsHowFarItIs(t *testing.T) {
 	}
 }
 
+func TestOnDemandTellsWhatTheServiceRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(1, 4)
+	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4002).Skip(1).Times(1))
+	var last Progress
+	must(t, w.uploader().Range(w.context(), begin, begin.Add(time.Hour), func(p Progress) { last = p }))
+	if want := (Progress{Total: 4, Done: 4, Refused: 1, Finished: true}); last != want {
+		t.Errorf("it ends with %+v, want %+v", last, want)
+	}
+}
+
 func TestARunningUploadGivesWayToDemand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 24, roomy)
