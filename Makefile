@@ -69,8 +69,17 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: bench-micro bench-cameras bench-startup ## all measurements; about a quarter of an hour
 
-bench-micro: ## Go benchmarks of the hot paths
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/... | tee bench/results/micro.txt
+BENCHCOUNT ?= 3
+# Those that build stores of up to a million segments run a fixed number of times.
+BENCH_HOT   = ./internal/mkv ./internal/recorder ./internal/cloud/kvs ./internal/scheduler
+BENCH_SCALE = ./internal/segment ./internal/retention
+# A million files take minutes to make: BENCH_SKIP=none includes them.
+BENCH_SKIP ?= 1000000
+bench-micro: ## Go benchmarks of the hot paths and of large stores, compared with the results kept last
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 0.3s -count $(BENCHCOUNT) $(BENCH_HOT) > bench/results/micro.new
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 30x -skip '$(BENCH_SKIP)' -timeout 20m $(BENCH_SCALE) >> bench/results/micro.new
+	@if [ -f bench/results/micro.txt ]; then $(GO) tool benchstat bench/results/micro.txt bench/results/micro.new; else cat bench/results/micro.new; fi
+	@mv bench/results/micro.new bench/results/micro.txt
 
 CAMERAS ?= 1 16 64
 MEASURE ?= 60s
