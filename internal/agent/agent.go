@@ -164,6 +164,7 @@ func (a *Agent) connect() error {
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
 		ThingName:    a.settings.IoT.ThingName,
+		ClientID:     a.settings.IoT.ClientID,
 		FindHubARN:   findHubARN(a.settings, awsConfig),
 		DataEndpoint: a.settings.IoT.DataEndpoint,
 		Version:      a.o.Version,

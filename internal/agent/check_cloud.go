@@ -190,7 +190,7 @@ func (c *checker) checkBroker(ctx context.Context) {
 		}
 	}
 	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
-		ThingName: c.settings.IoT.ThingName, DataEndpoint: c.settings.IoT.DataEndpoint, TLS: c.device, DialOnly: c.running != nil,
+		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint, TLS: c.device, DialOnly: c.running != nil,
 	})
 	switch {
 	case err != nil:
@@ -198,7 +198,7 @@ func (c *checker) checkBroker(ctx context.Context) {
 	case c.running != nil:
 		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
 	default:
-		c.good(check, "Connected to "+c.settings.IoT.DataEndpoint+" as "+c.settings.IoT.ThingName+" and subscribed to its configurations.")
+		c.good(check, "Connected to "+c.settings.IoT.DataEndpoint+" as "+c.settings.IoT.ClientID+" and subscribed to its configurations.")
 	}
 }
 

@@ -70,6 +70,7 @@ type IoTSettings struct {
 	DataEndpoint       string // host[:port], MQTT
 	RoleAlias          string
 	ThingName          string
+	ClientID           string // at the MQTT broker; the thing's name, unless Greengrass connects by it
 }
 
 // UploadMode is when streams are uploaded.
@@ -157,6 +158,11 @@ func (e *SettingsError) Error() string {
 // SettingsFromEnv reads the settings. The error is a *SettingsError that names every fault.
 func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 	e := environment{lookup: lookup}
+	lookup, onGreengrass, err := withGreengrass(lookup)
+	if err != nil {
+		e.fault("%s", err)
+	}
+	e.lookup = lookup
 	s := Settings{
 		Region: e.required(EnvRegion, "the AWS region, such as us-west-2"),
 		IoT: IoTSettings{
@@ -191,11 +197,14 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 			CACert:    e.optional(EnvRTSPSCACert, ""),
 		},
 	}
+	s.IoT.ClientID = s.IoT.ThingName
+	if onGreengrass {
+		s.IoT.ClientID += "-kvs-edge" // the broker ends the older of two clients of one name
+	}
 	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
 	if s.UploadMode != UploadScheduled && s.UploadMode != UploadLive {
 		e.fault("%s is %q, but must be scheduled or live", EnvUploadMode, s.UploadMode)
 	}
-	var err error
 	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
 	}

@@ -61,6 +61,9 @@ func Variables() []Group {
 			{EnvAudio, "`off` records cameras without their sound.", "`on`", func(s Settings) string { return onOff(!s.Camera.NoAudio) }},
 			{EnvAccountID, "The hub's AWS account, 12 digits.", "asked of STS", func(s Settings) string { return s.AccountID }},
 		}},
+		{"As a Greengrass component", "What is not set above is then taken from the configuration of AWS IoT Greengrass v2: thing, certificate, key, root CA, region, endpoints, role alias. The MQTT client id is the thing's name with `-kvs-edge`, as Greengrass itself connects by the name.", []Variable{
+			{EnvGreengrassRoot, "The directory of Greengrass.", "`/greengrass/v2` in a component that Greengrass started, otherwise none", nil},
+		}},
 		{"As in every AWS SDK", "", []Variable{
 			{EnvCABundle, "File with root CAs that replace the system's, for AWS endpoints other than IoT.", "the system's", func(s Settings) string { return s.CABundle }},
 			{"AWS_ENDPOINT_URL", "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO` and the like for one service.", "AWS's", nil},

@@ -14,6 +14,7 @@ import (
 // ProbeOptions say which connection to try.
 type ProbeOptions struct {
 	ThingName    string
+	ClientID     string // default ThingName
 	DataEndpoint string // host[:port]
 	TLS          *tls.Config
 	// DialOnly stops after the TLS handshake: a thing has one MQTT connection, and a second one
@@ -30,7 +31,7 @@ func Probe(ctx context.Context, o ProbeOptions) error {
 		o.Proxy = http.ProxyFromEnvironment
 	}
 	s := &Source{
-		o:      Options{ThingName: o.ThingName, DataEndpoint: o.DataEndpoint, TLS: o.TLS, Log: zap.NewNop(), Now: time.Now},
+		o:      Options{ThingName: o.ThingName, ClientID: o.ClientID, DataEndpoint: o.DataEndpoint, TLS: o.TLS, Log: zap.NewNop(), Now: time.Now},
 		topics: topicsOf(o.ThingName), timing: defaultTiming(),
 	}
 	var err error

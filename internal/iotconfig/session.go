@@ -97,7 +97,7 @@ func (s *Source) clientOptions(b *broker, conn net.Conn) *mqtt.ClientOptions {
 	return mqtt.NewClientOptions().
 		AddBroker("tls://"+s.o.DataEndpoint).
 		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return conn, nil }).
-		SetClientID(s.o.ThingName).
+		SetClientID(s.o.clientID()).
 		SetProtocolVersion(mqtt311).
 		SetCleanSession(false).
 		SetAutoReconnect(false).
@@ -165,13 +165,13 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, packets.ErrorRefusedNotAuthorised), errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedIDRejected):
-		return health.UserFault(CodeMQTT, err, "AWS IoT refuses the connection of thing %s: its certificate's policy must allow iot:Connect for the client id %s.", b.source.o.ThingName, b.source.o.ThingName)
+		return health.UserFault(CodeMQTT, err, "AWS IoT refuses the connection of thing %s: its certificate's policy must allow iot:Connect for the client id %s.", b.source.o.ThingName, b.source.o.clientID())
 	default:
 		// With TLS 1.3 a refused certificate shows only now.
 		if fault := b.source.dialer.fault(err, ""); fault.Class == health.UserError {
 			return fault
 		}
-		return health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection before it was up: check that the certificate is active and its policy allows iot:Connect for the client id %s.", b.source.o.ThingName)
+		return health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection before it was up: check that the certificate is active and its policy allows iot:Connect for the client id %s.", b.source.o.clientID())
 	}
 }
 

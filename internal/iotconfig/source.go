@@ -26,8 +26,10 @@ import (
 
 // Options of a Source.
 type Options struct {
-	// ThingName of the hub in AWS IoT; also the MQTT client id. Required.
+	// ThingName of the hub in AWS IoT. Required.
 	ThingName string
+	// ClientID at the MQTT broker. Default ThingName.
+	ClientID string
 	// HubDeviceARN of this hub. When empty it is asked of FindHubARN, or taken from the first
 	// configuration for a thing of ThingName.
 	HubDeviceARN string
@@ -145,6 +147,14 @@ const (
 	CodeMQTT    = "mqtt" // no connection to AWS IoT
 	codeHub     = "hub-arn"
 )
+
+// clientID is how the hub is called at the broker.
+func (o Options) clientID() string {
+	if o.ClientID != "" {
+		return o.ClientID
+	}
+	return o.ThingName
+}
 
 // New opens the state directory, sets damaged files aside, and loads the last good set. It uses
 // no network.
