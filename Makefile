@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup soak-kills clean
+.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup soak-kills clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -29,6 +29,11 @@ dist: docs ## everything of a release: binaries for the hubs (amd64, arm64, arm 
 	cd dist && sha256sum * >SHA256SUMS
 
 deb: dist ## .deb packages in dist/ for amd64, arm64 and armhf
+
+test-deb: docs ## install, check, start, upgrade and remove the package under a systemd of its own (root, Debian)
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/kvs-edge-agent $(MAIN)
+	for v in 1.0.0 1.0.1; do deploy/debian/build "$$(dpkg --print-architecture)" bin/kvs-edge-agent $$v bin/test-deb || exit 1; done
+	deploy/debian/test bin/test-deb/kvs-edge-agent_1.0.0_*.deb bin/test-deb/kvs-edge-agent_1.0.1_*.deb
 
 docs: ## what is generated from the code: docs/settings.md, the man page, shell completions
 	$(GO) run $(MAIN) generate-docs docs deploy/generated
