@@ -51,8 +51,6 @@ func Variables() []Group {
 			{EnvSegmentDuration, "When a recording file ends, at the next keyframe: " + minSegmentDuration.String() + " to " + maxSegmentDuration.String() + ".", "`5m`", func(s Settings) string { return s.SegmentDuration.String() }},
 			{EnvFlushInterval, "How much of a recording a power cut may take: " + minFlushInterval.String() + " to " + maxFlushInterval.String() + ". A longer one spares SD cards.", "`2s`", func(s Settings) string { return s.FlushInterval.String() }},
 			{EnvMinFreeDisk, "What stays free of the recording disk: a size such as `500MB` or `2GiB`, or a part such as `10%`.", "5 % or 1 GiB, the smaller", func(s Settings) string { return s.MinFreeDisk.String() }},
-			{EnvFlushInterval, "How much of a recording a power cut may take: " + minFlushInterval.String() + " to " + maxFlushInterval.String() + ".", "`2s`", func(s Settings) string { return s.FlushInterval.String() }},
-			{EnvMinFreeDisk, "What stays free of the disk with the recordings: `500MB`, `2GiB`, `10%`.", "5 % or 1 GiB, the smaller", func(s Settings) string { return s.MinFreeDisk.String() }},
 			{EnvUploadMode, "`scheduled` uploads in the windows of each configuration, `live` at once, around the clock.", "`scheduled`", func(s Settings) string { return string(s.UploadMode) }},
 			{EnvUploadMaxBitrate, "The most bit/s that all streams together send: `8M`; with other rates for times of the day: `2M, 22:00-06:00=20M`.", "no limit", nil},
 			{EnvMetricsAddress, "`[host]:port` that serves [Prometheus text](metrics.md); loopback unless a host is given.", "none", func(s Settings) string { return s.MetricsAddress }},
