@@ -87,10 +87,17 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 		s.add("secret", false, "%s", sentence(rootFault(err)))
 		return
 	}
-	s.add("secret", true, "%s holds the URL of a camera.", arn)
+	s.add("secret", true, "%s holds the URL of the source.", arn)
+	file, source := s.config.RecorderConfig.MediaSourceConfig.MediaUriType == edgeconfig.File, "camera at"
+	if file {
+		source = "file"
+	}
 	began := time.Now()
 	cameras := c.settings.Camera
-	seen, err := recorder.Look(ctx, url, recorder.Options{Transport: cameras.Transport, CameraRoots: cameras.Roots})
+	seen, err := recorder.Look(ctx, url, recorder.Options{
+		Transport: cameras.Transport, CameraRoots: cameras.Roots,
+		File: file, MediaDirectory: c.settings.MediaDirectory,
+	})
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
 			s.bitrate = r.BitrateBPS
@@ -101,8 +108,8 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 		return
 	}
 	s.bitrate = seen.BitrateBPS
-	text := fmt.Sprintf("The camera at %s sends %s, %d×%d, %.1f frames/s, %s, a keyframe every %.1f s",
-		seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, bitrateText(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
+	text := fmt.Sprintf("The %s %s sends %s, %d×%d, %.1f frames/s, %s, a keyframe every %.1f s",
+		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, bitrateText(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
 	switch {
 	case seen.KeyframeInterval > maxFragment:
 		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text, maxFragment.Seconds())

@@ -27,6 +27,8 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
 		URL:             func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.secretARN) },
+		File:            spec.uriType == edgeconfig.File,
+		MediaDirectory:  a.settings.MediaDirectory,
 		Refused:         func() { a.source.CameraRefused(spec.secretARN) },
 		Store:           a.store,
 		SegmentDuration: a.settings.SegmentDuration,

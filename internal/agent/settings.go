@@ -34,6 +34,8 @@ type Settings struct {
 	RecordingDirectory string
 	// StateDirectory holds the last good configuration and what must outlive the process.
 	StateDirectory string
+	// MediaDirectory holds the files that configurations with FILE_URI may play.
+	MediaDirectory string
 	// Socket is the path of the local API.
 	Socket string
 	// MetricsAddress is where Prometheus text is served beside the socket; empty for nowhere.
@@ -108,6 +110,7 @@ const (
 	EnvRecordingDirectory  = "AWS_KVS_EDGE_RECORDING_DIRECTORY"
 	EnvAccountID           = "AWS_KVS_EDGE_ACCOUNT_ID"
 	EnvStateDirectory      = "AWS_KVS_EDGE_STATE_DIRECTORY"
+	EnvMediaDirectory      = "AWS_KVS_EDGE_MEDIA_DIRECTORY"
 	EnvSocket              = "AWS_KVS_EDGE_SOCKET"
 	EnvSegmentDuration     = "AWS_KVS_EDGE_SEGMENT_DURATION"
 	EnvFlushInterval       = "AWS_KVS_EDGE_FSYNC_INTERVAL"
@@ -133,6 +136,7 @@ const (
 	minFlushInterval       = 100 * time.Millisecond
 	maxFlushInterval       = time.Minute
 	socketName             = "agent.sock"
+	mediaName              = "media" // of the default media directory, beside the state
 )
 
 // logLevels are the values of AWS_KVS_EDGE_LOG_LEVEL, as AWS's agent has them.
@@ -208,6 +212,7 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
 	}
+	s.MediaDirectory = e.optional(EnvMediaDirectory, filepath.Join(s.StateDirectory, mediaName))
 	if s.Socket == "" {
 		s.Socket = DefaultSocket(lookup)
 	}

@@ -231,12 +231,5 @@ func (s *streams) infos() []status.StreamInfo {
 
 // checkConfig finds what is wrong with a configuration before anything that runs is touched.
 func checkConfig(c edgeconfig.EdgeConfig) error {
-	if err := c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check)); err != nil {
-		return err
-	}
-	if c.RecorderConfig.MediaSourceConfig.MediaUriType == edgeconfig.File {
-		return health.UserFault("file-source", nil,
-			"RecorderConfig.MediaSourceConfig.MediaUriType is FILE_URI, which this version does not record from; use RTSP_URI.")
-	}
-	return nil
+	return c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check))
 }

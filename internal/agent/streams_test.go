@@ -154,7 +154,7 @@ func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
 	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday), configOf("b", monday)})
 	d.take()
 	for name, change := range map[string]func(*edgeconfig.EdgeConfig){
-		"file source": func(c *edgeconfig.EdgeConfig) { c.RecorderConfig.MediaSourceConfig.MediaUriType = edgeconfig.File },
+		"unknown source": func(c *edgeconfig.EdgeConfig) { c.RecorderConfig.MediaSourceConfig.MediaUriType = "HLS_URI" },
 		"bad schedule": func(c *edgeconfig.EdgeConfig) {
 			c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 25 * * ? *", DurationInSeconds: 60}
 		},

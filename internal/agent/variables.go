@@ -47,6 +47,7 @@ func Variables() []Group {
 		}},
 		{"Only here", "", []Variable{
 			{EnvStateDirectory, "Where the last good configuration is kept.", "systemd's `STATE_DIRECTORY`, else `" + defaultStateDirectory + "`", func(s Settings) string { return s.StateDirectory }},
+			{EnvMediaDirectory, "Where the files lie that `FILE_URI` configurations play; nothing outside of it is read.", "`" + mediaName + "` in `" + EnvStateDirectory + "`", func(s Settings) string { return s.MediaDirectory }},
 			{EnvSocket, "Path of the local API's socket.", "`" + socketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory + "`, else in `/run/kvs-edge-agent`, else in `" + defaultStateDirectory + "`", func(s Settings) string { return s.Socket }},
 			{EnvSegmentDuration, "When a recording file ends, at the next keyframe: " + minSegmentDuration.String() + " to " + maxSegmentDuration.String() + ".", "`5m`", func(s Settings) string { return s.SegmentDuration.String() }},
 			{EnvFlushInterval, "How much of a recording a power cut may take: " + minFlushInterval.String() + " to " + maxFlushInterval.String() + ". A longer one spares SD cards.", "`2s`", func(s Settings) string { return s.FlushInterval.String() }},

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/mediafile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
 // Sight is what was seen of a camera in a few seconds.
 type Sight struct {
-	Host          string // host and port
+	Host          string // host and port, or the name of a file
 	Codec         string // "H.264" or "H.265"
 	Width, Height int
 	FPS           float64
@@ -34,8 +35,12 @@ const (
 var errNoKeyframe = errors.New("no keyframe came for " + lookAtMost.String())
 
 // Look plays a camera until it has seen a few keyframes, for 22 s at most, and records nothing. An
-// error is a *health.Fault or ctx's. Of the options, Transport and CameraRoots count.
+// error is a *health.Fault or ctx's. Of the options, Transport, CameraRoots, File
+// and MediaDirectory count.
 func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
+	if o.File {
+		return lookAtFile(ctx, url, o)
+	}
 	cam, err := parseCamera(url)
 	if err != nil {
 		return Sight{}, err
@@ -61,6 +66,34 @@ func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 		return Sight{}, cameraFault(cam.host, errNoKeyframe)
 	}
 	return e.sight(cam.host), nil
+}
+
+// lookAtFile reads the begin of a media file, as fast as it can be read.
+func lookAtFile(ctx context.Context, url secret.String, o Options) (Sight, error) {
+	f, err := parseFilm(url, o.MediaDirectory)
+	if err != nil {
+		return Sight{}, err
+	}
+	looking, enough := context.WithCancel(ctx)
+	defer enough()
+	f.loop = false
+	e := &eye{enough: enough}
+	end := time.Now().Add(lookAtMost)
+	err = f.play(looking, e, func(ctx context.Context, due time.Time) error {
+		if due.After(end) {
+			return errPlayed
+		}
+		return ctx.Err()
+	})
+	switch {
+	case ctx.Err() != nil:
+		return Sight{}, ctx.Err()
+	case !errors.Is(err, errPlayed) && looking.Err() == nil:
+		return Sight{}, cameraFault("", err)
+	case e.keyframes == 0:
+		return Sight{}, f.fault(mediafile.ErrNoVideo)
+	}
+	return e.sight(f.name()), nil
 }
 
 // eye is a sink that only counts. The session's goroutine has it to itself until play returns.

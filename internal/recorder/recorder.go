@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,6 +37,7 @@ const (
 	stateRecording  = "recording"
 	stateWaiting    = "waiting for the camera"
 	statePaused     = "paused"
+	statePlayed     = "played to the end"
 	stateStopped    = "stopped"
 )
 
@@ -58,6 +60,9 @@ const (
 	TransportUDP  = "udp"
 )
 
+// forever is how long a file that was played once waits: until its window closes.
+const forever = time.Duration(math.MaxInt64)
+
 // staleLimit is how long a camera keeps a session that nobody ended (RFC 2326, section 12.37).
 const staleLimit = time.Minute
 
@@ -67,6 +72,10 @@ type Options struct {
 	Stream string
 	// URL gives the camera's URL whenever a session begins. Its error is shown as it is. Required.
 	URL func(ctx context.Context) (secret.String, error)
+	// File says that the URL is that of a file in MediaDirectory, which is played instead of a camera.
+	File bool
+	// MediaDirectory holds the files that may be played. Required with File.
+	MediaDirectory string
 	// Refused is told that the camera did not take the URL, so that it may be read anew. Default none.
 	Refused func()
 	// Store takes the media. Required.
@@ -116,6 +125,7 @@ type numbers struct {
 type Recorder struct {
 	o     Options
 	udp   bool // the transport of the next session
+	loops bool // the file begins anew at its end
 	stale int  // sessions in a row into which frames of an earlier one came
 }
 
@@ -172,6 +182,13 @@ func (r *Recorder) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if wait == forever {
+			if err := s.seal(); err != nil {
+				s.report(err)
+			}
+			<-ctx.Done()
+			break
+		}
 		if wait >= sealAfter || (s.writer != nil && r.o.Now().Sub(s.flushed) > sealAfter && time.Since(began) < sealAfter) {
 			if err := s.seal(); err != nil {
 				s.report(err)
@@ -200,6 +217,11 @@ func (r *Recorder) session(ctx context.Context, s *segmenter, pause *backoff.Bac
 	if ctx.Err() != nil {
 		return 0, broken
 	}
+	if errors.Is(err, errPlayed) {
+		r.o.Health.SetState(statePlayed)
+		r.o.Log.Info("the file is played to its end")
+		return forever, false
+	}
 	r.o.Health.SetState(stateWaiting)
 	fault := cameraFault(host, err)
 	if r.o.Health.Raise(health.Failed, fault) {
@@ -209,6 +231,9 @@ func (r *Recorder) session(ctx context.Context, s *segmenter, pause *backoff.Bac
 		r.stale = 0
 	}
 	switch {
+	case r.o.File && frames > 0 && !broken && !r.loops: // it is damaged; from its begin it would come again
+		r.o.Health.SetState(statePaused)
+		return forever, false
 	case refused(err):
 		r.o.Refused()
 		return refusedPause, broken
@@ -247,6 +272,18 @@ func (r *Recorder) connect(ctx context.Context, s *segmenter) (host string, err 
 	url, err := r.o.URL(ctx)
 	if err != nil {
 		return "", err
+	}
+	if r.o.File {
+		host = "the media directory"
+		f, err := parseFilm(url, r.o.MediaDirectory)
+		if err == nil {
+			f.sound, r.loops = !r.o.NoAudio, f.loop
+			err = f.play(ctx, s, untilDue)
+		}
+		if !errors.Is(err, errPlayed) && ctx.Err() == nil {
+			r.o.Refused()
+		}
+		return host, err
 	}
 	cam, err := parseCamera(url)
 	if err != nil {

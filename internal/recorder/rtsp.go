@@ -69,6 +69,9 @@ func parseCamera(url secret.String) (camera, error) {
 	if err != nil {
 		u, err = base.ParseURL(escapeUser(url.Reveal()))
 	}
+	if scheme, _, _ := strings.Cut(url.Reveal(), "://"); strings.EqualFold(scheme, "file") {
+		return camera{}, health.UserFault(codeCamera, nil, "The MediaURI in the secret is that of a file, but the configuration says RTSP_URI: set its MediaUriType to FILE_URI.")
+	}
 	if err != nil || u.Host == "" { // the error would quote the URL with its password
 		return camera{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret is not a URL such as rtsp://user:password@192.168.1.20:554/path: correct it.")
 	}

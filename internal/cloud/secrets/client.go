@@ -122,7 +122,7 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 		}
 		value = strings.TrimSpace(value)
 		if !isCameraURL(value) {
-			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin with rtsp:// or rtsps:// and a host.", key, arn)
+			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin with rtsp:// or rtsps:// and a host, or for FILE_URI with file:///.", key, arn)
 		}
 		return secret.New(value), nil
 	}
@@ -140,6 +140,9 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 // take apart.
 func isCameraURL(s string) bool {
 	scheme, rest, ok := strings.Cut(s, "://")
+	if strings.EqualFold(scheme, "file") { // the recorder knows whether it may be one
+		return len(rest) > 1 && strings.HasPrefix(rest, "/") && !strings.ContainsAny(s, "\r\n\x00")
+	}
 	if !ok || !slices.Contains([]string{"rtsp", "rtsps"}, strings.ToLower(scheme)) {
 		return false
 	}

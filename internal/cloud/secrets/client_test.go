@@ -56,6 +56,7 @@ func TestTheURLIsReadFromEitherKey(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
 		`{"MediaURI":"rtsp://admin:hunter2@10.0.0.7:554/stream"}`:               "rtsp://admin:hunter2@10.0.0.7:554/stream",
+		`{"MediaURI":"file:///door.mp4?loop=true"}`:                             "file:///door.mp4?loop=true",
 		`{"RTSPStreamUrl":"rtsps://10.0.0.7/stream"}`:                           "rtsps://10.0.0.7/stream",
 		`{"RTSPStreamUrl":"rtsp://old/","MediaURI":"rtsp://new/","Other":[1]}`:  "rtsp://new/",
 		`{"MediaURI":" RTSP://cam/\n"}`:                                         "RTSP://cam/",
@@ -125,6 +126,7 @@ func TestEveryFailureHasItsOwnSentenceWithoutTheValue(t *testing.T) {
 		"URL a number":        {value(`{"MediaURI":5}`), CodeContent, user, "is not a string"},
 		"URL empty":           {value(`{"MediaURI":""}`), CodeContent, user, "rtsp:// or rtsps://"},
 		"URL without host":    {value(`{"MediaURI":"rtsp:///hunter2"}`), CodeContent, user, "rtsp:// or rtsps://"},
+		"file without path":   {value(`{"MediaURI":"file:///"}`), CodeContent, user, "file:///"},
 		"URL of a web page":   {value(`{"MediaURI":"http://admin:hunter2@cam/"}`), CodeContent, user, "rtsp:// or rtsps://"},
 		"URL without scheme":  {value(`{"MediaURI":"admin:hunter2@cam/"}`), CodeContent, user, "rtsp:// or rtsps://"},
 		"URL of two lines":    {value(`{"MediaURI":"rtsp://cam/\r\nX: hunter2"}`), CodeContent, user, "rtsp:// or rtsps://"},

@@ -1,0 +1,130 @@
+// Package mediafile owns the reading of media files that others made: Matroska, MP4 (plain and
+// fragmented) and MPEG-TS. It must not know what becomes of a frame, nor when it is due. Files may
+// be broken: what a header promises is not believed before it is there.
+package mediafile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// The codecs of tracks that can be read.
+const (
+	H264  = "H.264"
+	H265  = "H.265"
+	AAC   = "AAC"
+	MuLaw = "G.711 µ-law"
+	ALaw  = "G.711 A-law"
+)
+
+const (
+	// maxFrame bounds a frame: a keyframe of a 4K camera has 1 to 5 MB.
+	maxFrame = 16 << 20
+	// maxHeader bounds what describes a file: the tables of a day's MP4 have some 40 MB.
+	maxHeader = 128 << 20
+)
+
+// The errors of Open and Next, beside *CodecError and those of the reader.
+var (
+	// ErrContainer says that a file is none of the containers.
+	ErrContainer = errors.New("neither Matroska nor MP4 nor MPEG-TS")
+	// ErrNoVideo says that a file has no video.
+	ErrNoVideo = errors.New("no video track")
+	// ErrBroken says that a file does not hold what its container demands.
+	ErrBroken = errors.New("the file is damaged")
+)
+
+// CodecError says that a file's video cannot be read.
+type CodecError struct{ Codec string }
+
+// Error names the codec.
+func (e *CodecError) Error() string { return "the video is " + e.Codec }
+
+func broken(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrBroken}, args...)...)
+}
+
+// Video describes the video track.
+type Video struct {
+	Codec string   // H264 or H265
+	Sets  [][]byte // parameter sets of the file's header; there may be others beside the frames
+}
+
+// Audio describes the audio track.
+type Audio struct {
+	Codec          string // AAC, MuLaw or ALaw
+	Config         []byte // AudioSpecificConfig of AAC
+	Rate, Channels int
+}
+
+// Frame is a picture or a piece of audio.
+type Frame struct {
+	Audio bool
+	At    time.Duration // of presentation, by the file's clock
+	NALUs [][]byte      // of a picture
+	Data  []byte        // of audio
+}
+
+// File is an open media file. One goroutine uses it at a time.
+type File struct {
+	Video Video
+	// Audio is nil when there is none that can be read.
+	Audio *Audio
+	next  func() (Frame, error)
+}
+
+// Next gives the next frame, pictures in decode order, or io.EOF. It is good until the next call.
+func (f *File) Next() (Frame, error) { return f.next() }
+
+// Open reads a file's header: its first video track is taken, and the first audio that can be.
+func Open(r io.ReadSeeker) (*File, error) {
+	head := make([]byte, 2*tsPacket)
+	n, err := io.ReadFull(r, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	switch head = head[:n]; {
+	case isMatroska(head):
+		f, err := openMatroska(r)
+		if errors.Is(err, io.EOF) { // it ends before its tracks
+			err = ErrNoVideo
+		}
+		return f, err
+	case isMP4(head):
+		return openMP4(r)
+	case isTS(head):
+		return openTS(r)
+	}
+	return nil, ErrContainer
+}
+
+// splitLengths takes NAL units apart that have their lengths before them.
+func splitLengths(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error) {
+	for len(data) > 0 {
+		if len(data) < lengthSize {
+			return nil, broken("a NAL unit has no length")
+		}
+		size := 0
+		for _, b := range data[:lengthSize] {
+			size = size<<8 | int(b)
+		}
+		if data = data[lengthSize:]; size > len(data) {
+			return nil, broken("a NAL unit reaches past its frame")
+		}
+		if size > 0 {
+			nalus = append(nalus, data[:size])
+		}
+		data = data[size:]
+	}
+	return nalus, nil
+}
+
+// ticksToDuration is exact for years of ticks.
+func ticksToDuration(ticks, rate int64) time.Duration {
+	return time.Duration(ticks/rate)*time.Second + time.Duration(ticks%rate)*time.Second/time.Duration(rate)
+}

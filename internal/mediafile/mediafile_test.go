@@ -1,0 +1,218 @@
+package mediafile
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+)
+
+// encode makes a file of two seconds.
+func encode(t testing.TB, name string, arguments ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	arguments = slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2",
+		"-f", "lavfi", "-i", "sine=frequency=500:duration=2", "-pix_fmt", "yuv420p"}, arguments, []string{path})
+	if out, err := exec.Command("ffmpeg", arguments...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg: %v %s", err, out)
+	}
+	return path
+}
+
+func open(t testing.TB, path string) *File {
+	t.Helper()
+	r, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	f, err := Open(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+var (
+	avc  = []string{"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "10"}
+	avcB = []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "25"}
+	hevc = []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=25:bframes=2"}
+	aac  = []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"}
+)
+
+func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg", "mkvmerge")
+	for _, c := range []struct {
+		name, file string
+		arguments  [][]string
+		codec      string
+		audio      string
+	}{
+		{"MKV", "a.mkv", [][]string{avc, aac}, H264, AAC},
+		{"MKV, live", "a.mkv", [][]string{avcB, aac, {"-live", "1", "-f", "matroska"}}, H264, AAC},
+		{"MKV, H.265", "a.mkv", [][]string{hevc, {"-an"}}, H265, ""},
+		{"MKV, G.711", "a.mkv", [][]string{avc, {"-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"}}, H264, MuLaw},
+		{"MP4", "a.mp4", [][]string{avcB, aac}, H264, AAC},
+		{"MP4, index first", "a.mp4", [][]string{avc, aac, {"-movflags", "faststart"}}, H264, AAC},
+		{"MP4, H.265", "a.mp4", [][]string{hevc, aac}, H265, AAC},
+		{"MP4, fragmented", "a.mp4", [][]string{avcB, aac, {"-movflags", "frag_keyframe+empty_moov"}}, H264, AAC},
+		{"MP4, CMAF", "a.mp4", [][]string{avcB, {"-an", "-movflags", "cmaf+frag_keyframe"}}, H264, ""},
+		{"MPEG-TS", "a.ts", [][]string{avcB, aac}, H264, AAC},
+		{"MPEG-TS, H.265", "a.ts", [][]string{hevc, aac}, H265, AAC},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, encode(t, c.file, slices.Concat(c.arguments...)...))
+			if f.Video.Codec != c.codec {
+				t.Errorf("the codec is %s", f.Video.Codec)
+			}
+			if (f.Audio != nil) != (c.audio != "") || f.Audio != nil && (f.Audio.Codec != c.audio || f.Audio.Channels != 1) {
+				t.Errorf("the audio is %+v", f.Audio)
+			}
+			var times []time.Duration
+			var sound time.Duration
+			for {
+				frame, err := f.Next()
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if frame.Audio {
+					if sound != 0 && (frame.At <= sound || frame.At > sound+200*time.Millisecond) {
+						t.Errorf("audio at %s follows that at %s", frame.At, sound)
+					}
+					sound = frame.At
+					continue
+				}
+				if len(frame.NALUs) == 0 {
+					t.Error("a picture of nothing")
+				}
+				times = append(times, frame.At)
+			}
+			slices.Sort(times)
+			if len(times) != 50 {
+				t.Fatalf("%d pictures", len(times))
+			}
+			for i, at := range times {
+				if d := (at - times[0] - time.Duration(i)*40*time.Millisecond).Abs(); d > time.Millisecond {
+					t.Errorf("picture %d is at %s", i, at-times[0])
+				}
+			}
+			if end := sound - times[0]; c.audio != "" && (end < 1700*time.Millisecond || end > 2100*time.Millisecond) {
+				t.Errorf("audio ends at %s", end)
+			}
+		})
+	}
+}
+
+func TestLacedAudioOfMkvmerge(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg", "mkvmerge")
+	source := encode(t, "a.mp4", slices.Concat(avc, aac)...)
+	laced := filepath.Join(t.TempDir(), "laced.mkv")
+	if out, err := exec.Command("mkvmerge", "-q", "-o", laced, source).CombinedOutput(); err != nil {
+		t.Fatalf("mkvmerge: %v %s", err, out)
+	}
+	if want, got := sounds(t, open(t, source)), sounds(t, open(t, laced)); len(want) == 0 || !slices.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("%d frames of audio, want %d", len(got), len(want))
+	}
+}
+
+func sounds(t *testing.T, f *File) (list [][]byte) {
+	t.Helper()
+	for {
+		frame, err := f.Next()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if frame.Audio {
+			list = append(list, bytes.Clone(frame.Data))
+		}
+	}
+}
+
+func TestWhatCannotBePlayedIsNamed(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg")
+	for name, c := range map[string]struct {
+		file      string
+		arguments []string
+		want      string
+	}{
+		"VP8":          {"a.mkv", []string{"-c:v", "libvpx", "-an"}, "V_VP8"},
+		"MPEG-4":       {"a.mp4", []string{"-c:v", "mpeg4", "-an"}, "mp4v"},
+		"MPEG-2 in TS": {"a.ts", []string{"-c:v", "mpeg2video", "-an"}, "MPEG-2"},
+		"AVI":          {"a.avi", []string{"-c:v", "mpeg4", "-an"}, ErrContainer.Error()},
+		"sound only":   {"a.mkv", []string{"-vn", "-c:a", "aac"}, ErrNoVideo.Error()},
+		"sound in TS":  {"a.ts", []string{"-vn", "-c:a", "aac"}, ErrNoVideo.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := os.Open(encode(t, c.file, c.arguments...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if _, err := Open(r); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestBrokenFilesEndWithAnError(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg")
+	for _, name := range []string{"a.mkv", "a.mp4", "a.ts"} {
+		data, err := os.ReadFile(encode(t, name, slices.Concat(avc, aac)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cut := 0; cut < len(data); cut += len(data)/97 + 1 {
+			playAll(data[:cut])
+			flipped := bytes.Clone(data)
+			flipped[cut] ^= 0xFF
+			playAll(flipped)
+		}
+	}
+}
+
+// playAll reads what there is to read.
+func playAll(data []byte) {
+	f, err := Open(bytes.NewReader(data))
+	for range 1000 {
+		if err != nil {
+			return
+		}
+		_, err = f.Next()
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte("\x1a\x45\xdf\xa3\x80"))
+	f.Add([]byte("\x00\x00\x00\x08ftyp"))
+	if _, err := exec.LookPath("ffmpeg"); err == nil {
+		for _, name := range []string{"a.mkv", "a.mp4", "a.ts"} {
+			data, err := os.ReadFile(encode(f, name, "-frames:v", "2", "-t", "0.1", "-s", "32x32", "-bsf:v", "filter_units=remove_types=6", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(_ *testing.T, data []byte) { playAll(data) })
+}

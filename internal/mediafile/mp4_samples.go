@@ -1,0 +1,119 @@
+package mediafile
+
+import "encoding/binary"
+
+// sample says where a frame lies and when it is due, in its track's ticks.
+type sample struct {
+	offset   int64
+	size     uint32
+	dts, pts int64
+}
+
+// sampleTable goes through the tables of a track (ISO/IEC 14496-12, 8.6 and 8.7), which stay as
+// they lie in the file: those of a day have millions of entries.
+type sampleTable struct {
+	durations, shifts, chunkRuns, sizes, chunks []byte // without their counts
+	wide                                        bool   // chunks have 64 bits
+	size                                        uint32 // of all samples; 0: sizes has them
+	count                                       uint32
+
+	index                    uint32
+	dts                      int64 // of the next sample
+	durationLeft, shiftLeft  uint32
+	duration                 uint32
+	shift                    int32
+	chunk, perChunk, inChunk uint32 // number of the open chunk from 1, samples in it, and taken of it
+	offset                   int64
+}
+
+// read takes one of the boxes that make the table.
+func (t *sampleTable) read(kind string, data []byte) error {
+	entry := 8
+	var table *[]byte
+	switch kind {
+	case "stts":
+		table = &t.durations
+	case "ctts":
+		table = &t.shifts
+	case "stsc":
+		table, entry = &t.chunkRuns, 12
+	case "stco":
+		table, entry = &t.chunks, 4
+	case "co64":
+		table, t.wide = &t.chunks, true
+	case "stsz":
+		c := cursor{data: data}
+		c.skip(4)
+		t.size, t.count = c.u32(), c.u32()
+		if t.sizes = c.data; c.short || t.size == 0 && uint64(len(t.sizes)) < 4*uint64(t.count) {
+			return broken("the sizes of its frames are cut off")
+		}
+		return nil
+	default:
+		return nil
+	}
+	c := cursor{data: data}
+	c.skip(4)
+	n := uint64(c.u32())
+	if c.short || uint64(len(c.data)) < n*uint64(entry) {
+		return broken("the table %s is cut off", kind)
+	}
+	*table = c.data[:n*uint64(entry)]
+	return nil
+}
+
+func (t *sampleTable) more() bool { return t.index < t.count }
+
+func (t *sampleTable) next() (s sample, err error) {
+	for t.durationLeft == 0 {
+		if len(t.durations) == 0 {
+			return s, broken("frames without a time")
+		}
+		t.durationLeft, t.duration = binary.BigEndian.Uint32(t.durations), binary.BigEndian.Uint32(t.durations[4:])
+		t.durations = t.durations[8:]
+	}
+	for t.shiftLeft == 0 && len(t.shifts) > 0 {
+		t.shiftLeft, t.shift = binary.BigEndian.Uint32(t.shifts), int32(binary.BigEndian.Uint32(t.shifts[4:]))
+		t.shifts = t.shifts[8:]
+	}
+	if t.shiftLeft == 0 { // frames without are shown when they are decoded
+		t.shift, t.shiftLeft = 0, 1
+	}
+	if err := t.openChunk(); err != nil {
+		return s, err
+	}
+	if s = (sample{offset: t.offset, size: t.size, dts: t.dts, pts: t.dts + int64(t.shift)}); s.size == 0 {
+		s.size = binary.BigEndian.Uint32(t.sizes[4*t.index:])
+	}
+	t.offset += int64(s.size)
+	t.dts += int64(t.duration)
+	t.index++
+	t.inChunk++
+	t.durationLeft--
+	t.shiftLeft--
+	return s, nil
+}
+
+// openChunk sees to it that the next sample lies in the open chunk.
+func (t *sampleTable) openChunk() error {
+	if t.inChunk < t.perChunk {
+		return nil
+	}
+	t.chunk++
+	t.inChunk = 0
+	if len(t.chunkRuns) >= 12 && binary.BigEndian.Uint32(t.chunkRuns) <= t.chunk {
+		t.perChunk = binary.BigEndian.Uint32(t.chunkRuns[4:])
+		t.chunkRuns = t.chunkRuns[12:]
+	}
+	if t.perChunk == 0 || len(t.chunks) < 4 || t.wide && len(t.chunks) < 8 {
+		return broken("frames that lie nowhere")
+	}
+	if t.wide {
+		t.offset = int64(binary.BigEndian.Uint64(t.chunks))
+		t.chunks = t.chunks[8:]
+	} else {
+		t.offset = int64(binary.BigEndian.Uint32(t.chunks))
+		t.chunks = t.chunks[4:]
+	}
+	return nil
+}
