@@ -20,14 +20,7 @@ func (s *Store) Delete(k Key) error {
 	if err := s.rememberEnd(st, k.Start); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	i, ok := st.index.find(k.Start)
-	err := notFound(k)
-	if ok {
-		err = s.discard(st, i)
-	}
-	s.mu.Unlock()
-	if err != nil {
+	if err := s.discard(st, k); err != nil {
 		return err
 	}
 	return s.removeGarbage(st)
@@ -58,34 +51,56 @@ func (s *Store) rememberEnd(st *stream, start int64) error {
 	return nil
 }
 
-// discard takes a segment out of the index and gives its file the name of garbage. The name goes
+// discard gives a segment's file the name of garbage and takes it out of the index. The name goes
 // first, so that a crash while a large file is being freed leaves garbage and not a segment
-// without its data. Call with mu held, after rememberEnd.
-func (s *Store) discard(st *stream, i int) error {
+// without its data. Call it after rememberEnd.
+func (s *Store) discard(st *stream, k Key) error {
+	e, err := s.claim(st, k)
+	if err != nil {
+		return err
+	}
+	garbage := garbageName(e)
+	err = st.rename(e.name(), garbage)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = s.present() // the file is not gone when its disk is
+	}
+	s.mu.Lock()
+	a := st.active[e.start]
+	a.end()
+	var notes *progress
+	if err == nil {
+		notes, a.progress = a.progress, nil
+		i, _ := st.index.find(e.start)
+		st.index.remove(i)
+		st.garbage = append(st.garbage, garbage, progressName(e.start))
+	}
+	st.unuse(e.start)
+	st.changed()
+	s.mu.Unlock()
+	if notes != nil {
+		_ = s.endNotes(notes) // its file goes as well
+	}
+	return diskFault(st.dir, err)
+}
+
+// claim takes a segment that nobody uses for its deletion: who opens it from now on finds it gone.
+func (s *Store) claim(st *stream, k Key) (entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := st.index.find(k.Start)
+	if !ok {
+		return entry{}, notFound(k)
+	}
 	e := st.index.entries[i]
 	a := st.active[e.start]
-	if e.state == Writing || (a != nil && (a.leases > 0 || a.writer != nil)) {
-		return fmt.Errorf("segment %s of stream %s: %w", stamp(e.start), st.name, ErrBusy)
+	if e.state == Writing || (a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil)) {
+		return entry{}, fmt.Errorf("segment %s of stream %s: %w", stamp(e.start), st.name, ErrBusy)
 	}
-	garbage := finishedName(e.start, int64(e.length), garbageSuffix)
-	if err := st.rename(e.name(), garbage); err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			return diskFault(st.dir, err)
-		}
-		if err := s.present(); err != nil {
-			return err // the file is not gone, its disk is
-		}
-	}
-	st.index.remove(i)
-	st.garbage = append(st.garbage, garbage, progressName(e.start))
-	if a != nil && a.progress != nil {
-		_ = a.progress.close()
-		a.progress = nil
-		st.unuse(e.start)
-	}
-	st.changed()
-	return nil
+	st.use(e.start).begin(garbageName(e))
+	return e, nil
 }
+
+func garbageName(e entry) string { return finishedName(e.start, int64(e.length), garbageSuffix) }
 
 // removeGarbage frees the disk of what was discarded. That takes long for large files, so nobody
 // waits for it but the caller.

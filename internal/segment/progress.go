@@ -32,7 +32,7 @@ type progress struct {
 	bytes   int64 // of the fragments in done
 	until   int64 // producer time of the newest frame in done, Unix ms
 
-	writing sync.Mutex // held to append a line; taken before the store's mu
+	writing sync.Mutex // held to append a line, and to end the file; taken before the store's mu
 	torn    bool       // the last line may be half there; guarded by writing
 }
 
@@ -55,15 +55,19 @@ func (p *progress) note(start int64, f mkv.Fragment, refused bool) {
 	}
 }
 
-// close ends the side file. Call with the store's mu held.
-func (p *progress) close() error {
-	p.ended = true
-	if p.file == nil {
+// endNotes ends the side file. Who is writing a line is waited for, so that the file is not made
+// anew after its removal.
+func (s *Store) endNotes(p *progress) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	s.mu.Lock()
+	f := p.file
+	p.ended, p.file = true, nil
+	s.mu.Unlock()
+	if f == nil {
 		return nil
 	}
-	err := p.file.Close()
-	p.file = nil
-	return err
+	return f.Close()
 }
 
 // loadProgress reads a side file; a torn or foreign line is passed over.
@@ -184,10 +188,6 @@ func (s *Store) write(st *stream, p *progress, start int64, line string) error {
 	p.torn = err != nil && !errors.Is(err, os.ErrClosed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.ended {
-		_ = f.Close()
-		return nil
-	}
 	p.file, p.dirty = f, true
 	return err
 }
@@ -280,44 +280,68 @@ func (s *Store) MarkUploaded(k Key) error {
 	return s.endProgress(r.stream, k)
 }
 
-// uploaded renames the segment's file; done says that it was not so before.
+// uploaded renames the segment's file; done says that it was not so before. Call with a lease.
 func (s *Store) uploaded(st *stream, k Key) (done bool, err error) {
+	before, after, err := s.claimUploaded(st, k)
+	if err != nil || before.state == Uploaded {
+		return false, err
+	}
+	err = st.rename(before.name(), after.name())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := st.index.find(k.Start)
-	if !ok {
-		return false, notFound(k)
-	}
-	before := st.index.entries[i]
-	if before.state == Uploaded {
-		return false, nil
-	}
-	after := before
-	after.state = Uploaded
-	a := st.active[k.Start]
-	after.refused = a != nil && a.progress != nil && a.progress.refused > 0
-	if err := st.rename(before.name(), after.name()); err != nil {
+	st.active[k.Start].end()
+	if err != nil {
 		return false, diskFault(st.dir, err)
 	}
+	i, _ := st.index.find(k.Start)
 	st.index.replace(i, after)
 	st.changed()
 	return true, nil
+}
+
+// claimUploaded takes a segment for its way to uploaded. Somebody else who does the same is waited
+// for, and then there is nothing left to do.
+func (s *Store) claimUploaded(st *stream, k Key) (before, after entry, err error) {
+	for {
+		s.mu.Lock()
+		i, ok := st.index.find(k.Start)
+		if !ok {
+			s.mu.Unlock()
+			return before, after, notFound(k)
+		}
+		before = st.index.entries[i]
+		after = before
+		a := st.active[k.Start] // there, for the lease
+		if other := a.moving; other != nil {
+			s.mu.Unlock()
+			<-other.ended
+			continue
+		}
+		if before.state != Uploaded {
+			after.state = Uploaded
+			after.refused = a.progress != nil && a.progress.refused > 0
+			a.begin(after.name())
+		}
+		s.mu.Unlock()
+		return before, after, nil
+	}
 }
 
 // endProgress removes the side file of an uploaded segment. Its new name must be durable before:
 // without both, all of it would be sent again.
 func (s *Store) endProgress(st *stream, k Key) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := st.active[k.Start]
-	if a == nil || a.progress == nil {
+	var p *progress
+	if a := st.active[k.Start]; a != nil {
+		p, a.progress = a.progress, nil
+		st.unuse(k.Start)
+	}
+	s.mu.Unlock()
+	if p == nil {
 		return nil
 	}
-	refused := a.progress.refused > 0
-	_ = a.progress.close()
-	a.progress = nil
-	st.unuse(k.Start)
-	if refused {
+	_ = s.endNotes(p)
+	if p.refused > 0 {
 		return nil // the reasons stay for a person to read
 	}
 	if err := st.files.Remove(filepath.Join(st.dir, progressName(k.Start))); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -30,6 +31,22 @@ type Reader struct {
 // OpenSegment opens a segment for reading, also one that is being written: then Fragments lists
 // what is completed so far.
 func (s *Store) OpenSegment(k Key) (*Reader, error) {
+	r, err := s.lease(k)
+	if err != nil {
+		return nil, err
+	}
+	if err = r.open(); err == nil && r.writer == nil {
+		err = r.readHeader()
+	}
+	if err != nil {
+		_ = r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// lease keeps a segment from being deleted.
+func (s *Store) lease(k Key) (*Reader, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[k.Stream]
@@ -42,41 +59,73 @@ func (s *Store) OpenSegment(k Key) (*Reader, error) {
 	}
 	r := &Reader{store: s, stream: st, key: k}
 	if a := st.active[k.Start]; a != nil {
-		r.writer = a.writer
-	}
-	file, err := os.Open(filepath.Join(st.dir, st.index.entries[i].name()))
-	if errors.Is(err, fs.ErrNotExist) && s.readOnly && st.relocate(i) {
-		file, err = os.Open(filepath.Join(st.dir, st.index.entries[i].name()))
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("the file is gone: %w", notFound(k))
-	case err != nil:
-		return nil, diskFault(st.dir, err)
-	}
-	r.file = file
-	if r.writer != nil {
-		r.header = r.writer.header
-	} else if err := r.readHeader(); err != nil {
-		_ = file.Close()
-		return nil, err
+		if a.moving != nil && a.moving.to == garbageName(st.index.entries[i]) {
+			return nil, notFound(k)
+		}
+		if r.writer = a.writer; r.writer != nil {
+			r.header = r.writer.header
+		}
 	}
 	st.use(k.Start).leases++
 	return r, nil
 }
 
-// relocate looks for a segment whose state the agent beside which we read has changed. Call with
-// mu held.
-func (st *stream) relocate(i int) bool {
-	e := st.index.entries[i]
-	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.dir), stamp(e.start)+"*.mkv"))
+// open opens the file, without the store's mu: on a slow disk nobody else waits for it. Meanwhile
+// the file may get another name.
+func (r *Reader) open() error {
+	s, st := r.store, r.stream
+	var before []string
+	for {
+		names := s.namesOf(st, r.key.Start)
+		for _, name := range names {
+			file, err := os.Open(filepath.Join(st.dir, name))
+			if err == nil {
+				r.file = file
+				return nil
+			}
+			if !errors.Is(err, fs.ErrNotExist) {
+				return diskFault(st.dir, err)
+			}
+		}
+		if slices.Equal(names, before) && (!s.readOnly || !s.relocate(st, r.key.Start)) {
+			return fmt.Errorf("the file is gone: %w", notFound(r.key))
+		}
+		before = names
+	}
+}
+
+// namesOf gives the name of a segment's file, and the one that it gets now, if it does.
+func (s *Store) namesOf(st *stream, start int64) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := st.index.find(start)
+	if !ok {
+		return nil
+	}
+	names := []string{st.index.entries[i].name()}
+	if a := st.active[start]; a.moving != nil {
+		names = append(names, a.moving.to)
+	}
+	return names
+}
+
+// relocate looks for a segment whose state the agent beside which we read has changed.
+func (s *Store) relocate(st *stream, start int64) bool {
+	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.dir), stamp(start)+"*.mkv"))
 	for _, path := range names {
 		p, ok := parseName(filepath.Base(path))
 		info, err := os.Stat(path)
 		if !ok || p.kind == garbageSuffix || err != nil {
 			continue
 		}
-		st.index.replace(i, entry{start: e.start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
+		e := entry{start: start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		i, ok := st.index.find(start)
+		if !ok || st.index.entries[i] == e {
+			return false
+		}
+		st.index.replace(i, e)
 		return true
 	}
 	return false
@@ -131,14 +180,18 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) { return r.file.ReadAt
 func (r *Reader) Close() error {
 	var err error
 	r.close.Do(func() {
-		err = r.file.Close()
+		if r.file != nil {
+			err = r.file.Close()
+		}
 		r.store.mu.Lock()
 		defer r.store.mu.Unlock()
 		if a := r.stream.active[r.key.Start]; a != nil {
 			a.leases--
 		}
 		r.stream.unuse(r.key.Start)
-		r.stream.changed()
+		if r.file != nil || r.stream.deleting {
+			r.stream.changed() // or who tries again with every change would try for ever
+		}
 	})
 	return err
 }

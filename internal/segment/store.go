@@ -76,6 +76,24 @@ type active struct {
 	writer   *Writer // nil when finished
 	leases   int
 	progress *progress // nil when nothing of it is persisted
+	moving   *move     // nil unless its file gets another name now
+}
+
+// move is a change of a file's name under way, without the store's mu: a disk that hangs in it
+// holds up nobody but who changes the same segment. Until it is done, the segment is in the state
+// from which it goes.
+type move struct {
+	to    string
+	ended chan struct{} // closed when it is done or has failed
+}
+
+// begin says that a segment's file will have another name. Call with mu held, when nothing moves it.
+func (a *active) begin(to string) { a.moving = &move{to: to, ended: make(chan struct{})} }
+
+// end says that it has it, or has not got it. Call with mu held.
+func (a *active) end() {
+	close(a.moving.ended)
+	a.moving = nil
 }
 
 // Open takes the directory for this process, recovers what a crash left, and indexes it. It fails
@@ -150,14 +168,18 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	err := s.SyncProgress()
+	var noted []*progress
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, st := range s.streams {
 		for _, a := range st.active {
 			if a.progress != nil {
-				err = errors.Join(err, a.progress.close())
+				noted = append(noted, a.progress)
 			}
 		}
+	}
+	s.mu.Unlock()
+	for _, p := range noted {
+		err = errors.Join(err, s.endNotes(p))
 	}
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())
@@ -289,7 +311,7 @@ func (st *stream) use(start int64) *active {
 
 // unuse forgets an active part that nothing needs any more. Call with mu held.
 func (st *stream) unuse(start int64) {
-	if a := st.active[start]; a != nil && a.writer == nil && a.leases == 0 && a.progress == nil {
+	if a := st.active[start]; a != nil && a.writer == nil && a.leases == 0 && a.progress == nil && a.moving == nil {
 		delete(st.active, start)
 	}
 }
@@ -308,8 +330,8 @@ func (s *Store) Resume(stream string) {
 	s.stream(stream).paused = nil
 }
 
-// rename moves a segment's file in its stream's directory. It is durable after sync, which may
-// take long on a slow disk and is therefore called without mu.
+// rename moves a segment's file in its stream's directory. It is durable after sync. Both may take
+// long on a slow disk and are therefore called without mu.
 func (st *stream) rename(from, to string) error {
 	return st.files.Rename(filepath.Join(st.dir, from), filepath.Join(st.dir, to))
 }

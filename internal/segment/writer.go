@@ -215,23 +215,29 @@ func (w *Writer) finish() error {
 // sealed gives the finished file its name.
 func (w *Writer) sealed() error {
 	s, st := w.store, w.stream
-	err := func() error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		defer w.leave()
-		i, ok := st.index.find(w.key.Start)
-		if !ok {
-			return notFound(w.key)
-		}
-		e := st.index.entries[i]
-		e.state, e.bytes = Sealed, w.mkv.Size()
-		if err := st.rename(writingName(e.start), e.name()); err != nil {
-			st.breakOff(i)
-			return err
-		}
+	s.mu.Lock()
+	i, ok := st.index.find(w.key.Start)
+	if !ok {
+		w.leave()
+		s.mu.Unlock()
+		return notFound(w.key)
+	}
+	e := st.index.entries[i] // nobody else changes it: it is being written
+	e.state, e.bytes = Sealed, w.mkv.Size()
+	a := st.use(e.start)
+	a.begin(e.name())
+	s.mu.Unlock()
+	err := st.rename(writingName(e.start), e.name())
+	s.mu.Lock()
+	a.end()
+	i, _ = st.index.find(e.start)
+	if err == nil {
 		st.index.replace(i, e)
-		return nil
-	}()
+	} else {
+		st.breakOff(i)
+	}
+	w.leave()
+	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -241,13 +247,14 @@ func (w *Writer) sealed() error {
 // discard removes a segment without a frame.
 func (w *Writer) discard() error {
 	s, st := w.store, w.stream
+	err := st.files.Remove(filepath.Join(st.dir, writingName(w.key.Start)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer w.leave()
 	if i, ok := st.index.find(w.key.Start); ok {
 		st.index.remove(i)
 	}
-	return st.files.Remove(filepath.Join(st.dir, writingName(w.key.Start)))
+	return err
 }
 
 // giveUp leaves a file that could not be finished: it is repaired as after a crash.

@@ -1,0 +1,287 @@
+package segment
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// hanging is a disk on which, once armed, a rename to a name with that ending, or a removal of one,
+// hangs until it is let go: before it is done, or after.
+type hanging struct {
+	unsyncedFiles
+	ending atomic.Pointer[string]
+	after  bool
+	fails  error // what comes of it then, when it hangs before
+	begun  chan struct{}
+	letGo  chan struct{}
+}
+
+func newHanging() *hanging {
+	return &hanging{begun: make(chan struct{}), letGo: make(chan struct{})}
+}
+
+func (d *hanging) arm(ending string) { d.ending.Store(&ending) }
+
+func (d *hanging) change(name string, do func() error) error {
+	ending := d.ending.Load()
+	if ending == nil || !strings.Contains(filepath.Dir(name), "slow") || !strings.HasSuffix(name, *ending) || !d.ending.CompareAndSwap(ending, nil) {
+		return do()
+	}
+	var err error
+	if d.after {
+		err = do()
+	}
+	d.begun <- struct{}{}
+	<-d.letGo
+	switch {
+	case d.after:
+		return err
+	case d.fails != nil:
+		return d.fails
+	default:
+		return do()
+	}
+}
+
+func (d *hanging) Rename(from, to string) error {
+	return d.change(to, func() error { return d.unsyncedFiles.Rename(from, to) })
+}
+
+func (d *hanging) Remove(name string) error {
+	return d.change(name, func() error { return d.unsyncedFiles.Remove(name) })
+}
+
+// atOnce fails the test when do waits for the disk that hangs.
+func atOnce(t *testing.T, what string, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s waits for a disk that hangs", what)
+	}
+}
+
+func TestAHangingRenameOrRemovalHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	deletion := func(s *Store, w *Writer) error { return errors.Join(w.Seal(), s.Delete(w.Key())) }
+	upload := func(s *Store, w *Writer) error {
+		if err := w.Seal(); err != nil {
+			return err
+		}
+		list, _ := w.completed()
+		for _, f := range list {
+			if err := s.MarkPersisted(w.Key(), f); err != nil {
+				return err
+			}
+		}
+		return s.MarkUploaded(w.Key())
+	}
+	for name, row := range map[string]struct {
+		ending    string
+		fragments int
+		do        func(*Store, *Writer) error
+		open      bool // whether the segment can be opened meanwhile
+		state     State
+		left      int // segments of the stream in the end
+	}{
+		"seal":                    {sealedSuffix, 2, func(_ *Store, w *Writer) error { return w.Seal() }, true, Writing, 1},
+		"remove an empty segment": {writingSuffix, 0, func(_ *Store, w *Writer) error { return w.Seal() }, false, Writing, 0},
+		"mark as uploaded":        {uploadedSuffix, 2, upload, true, Sealed, 1},
+		"remove the side file":    {progressSuffix, 2, upload, true, Uploaded, 1},
+		"delete":                  {garbageSuffix, 2, deletion, false, Sealed, 0},
+	} {
+		for _, after := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				disk := newHanging()
+				disk.after = after
+				s, err := Open(Options{Dir: t.TempDir(), files: disk})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = s.Close() }()
+				k := addSegment(t, s, "door", begin, 2)
+				f := fragmentsOf(t, s, k)[0]
+				w, err := s.Create("slow", headerAt(begin))
+				if err != nil {
+					t.Fatal(err)
+				}
+				writeFragments(t, w, 0, row.fragments)
+				disk.arm(row.ending)
+				done := make(chan error)
+				go func() { done <- row.do(s, w) }()
+				<-disk.begun
+				atOnce(t, "somebody", func() {
+					if list := s.Segments("slow", time.Time{}, time.Time{}); len(list) != 1 || list[0].State != row.state || list[0].Bytes == 0 {
+						t.Errorf("meanwhile the stream has %+v", list)
+					}
+					if u := s.Usage("slow"); u.Segments != 1 {
+						t.Errorf("meanwhile the stream has %+v", u)
+					}
+					if err := s.MarkPersisted(k, f); err != nil {
+						t.Error(err)
+					}
+					if u := s.Usage("door"); u.PendingBytes >= u.Bytes || len(s.Streams()) != 2 {
+						t.Errorf("another stream: %+v", u)
+					}
+					persistAll(t, s, k)
+					if err := s.MarkUploaded(k); err != nil {
+						t.Error(err)
+					}
+					next := addSegment(t, s, "door", begin.Add(time.Minute), 1)
+					if err := errors.Join(s.Delete(k), s.SyncProgress()); err != nil {
+						t.Error(err)
+					}
+					if len(s.Segments("door", time.Time{}, time.Time{})) != 1 || len(fragmentsOf(t, s, next)) != 1 {
+						t.Error("another stream does not have its next segment")
+					}
+					if err := s.Delete(w.Key()); !errors.Is(err, ErrBusy) {
+						t.Errorf("a segment that is on its way can be deleted: %v", err)
+					}
+					r, err := s.OpenSegment(w.Key())
+					switch {
+					case !row.open:
+						// An empty one is there until it is removed.
+						if err == nil {
+							_ = r.Close()
+						} else if !errors.Is(err, ErrNotFound) {
+							t.Error(err)
+						}
+					case err != nil:
+						t.Errorf("it cannot be opened meanwhile: %v", err)
+					default:
+						if list, _, err := r.Fragments(); err != nil || len(list) != row.fragments {
+							t.Errorf("a reader sees %d fragments, %v", len(list), err)
+						}
+						if err := r.Close(); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				close(disk.letGo)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if got := s.Usage("slow").Segments; got != row.left {
+					t.Errorf("%d segments are left, want %d", got, row.left)
+				}
+				for _, st := range s.streams {
+					for start, a := range st.active {
+						if a.moving != nil || a.leases != 0 {
+							t.Errorf("segment %s is still held", stamp(start))
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestAFailedRenameLeavesTheSegmentAsItWas tries each change again after the disk refused it.
+func TestAFailedRenameLeavesTheSegmentAsItWas(t *testing.T) {
+	t.Parallel()
+	disk := newHanging()
+	disk.fails = &fs.PathError{Op: "rename", Path: "x", Err: syscall.EIO}
+	close(disk.letGo)
+	go func() {
+		for range disk.begun { // nobody needs to know
+		}
+	}()
+	defer close(disk.begun)
+	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	k := addSegment(t, s, "slow", begin, 2)
+	persistAll(t, s, k)
+	for ending, change := range map[string]func(Key) error{uploadedSuffix: s.MarkUploaded, garbageSuffix: s.Delete} {
+		disk.arm(ending)
+		if err := change(k); !errors.Is(err, syscall.EIO) {
+			t.Errorf("a failed rename to %s says %v", ending, err)
+		}
+		if list := s.Segments("slow", time.Time{}, time.Time{}); len(list) != 1 || list[0].State != Sealed || len(fragmentsOf(t, s, k)) != 2 {
+			t.Errorf("after a failed rename to %s: %+v", ending, list)
+		}
+	}
+	if err := errors.Join(s.MarkUploaded(k), s.Delete(k)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReadersAlwaysFindAFileThatIsBeingRenamed opens segments while they are sealed, marked as
+// uploaded and deleted: they are there, or they are gone, and who has one open keeps it.
+func TestReadersAlwaysFindAFileThatIsBeingRenamed(t *testing.T) {
+	t.Parallel()
+	s, err := Open(Options{Dir: t.TempDir(), files: unsyncedFiles{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	var recorded, deleting, deleted atomic.Int64 // how many segments have come so far
+	const segments = 60
+	key := func(i int64) Key {
+		return Key{Stream: "door", Start: begin.Add(time.Duration(i) * time.Minute).UnixMilli()}
+	}
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			for deleted.Load() < segments {
+				i := recorded.Load() - 1
+				if i < 0 {
+					continue
+				}
+				r, err := s.OpenSegment(key(i))
+				if errors.Is(err, ErrNotFound) && deleting.Load() > i {
+					continue
+				}
+				if err != nil {
+					t.Errorf("segment %d cannot be opened: %v", i, err)
+					return
+				}
+				if list, _, err := r.Fragments(); err != nil || len(list) != 1 {
+					t.Errorf("segment %d has %d fragments, %v", i, len(list), err)
+				}
+				if err := r.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range int64(segments) {
+		w, err := s.Create("door", headerAt(key(i).StartTime()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFragments(t, w, 0, 1)
+		recorded.Store(i + 1)
+		fragments, _ := w.completed()
+		if err := errors.Join(w.Seal(), s.MarkPersisted(key(i), fragments[0]), s.MarkUploaded(key(i))); err != nil {
+			t.Fatal(err)
+		}
+		deleting.Store(i + 1)
+		for {
+			err := s.Delete(key(i))
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, ErrBusy) {
+				t.Fatal(err)
+			}
+		}
+		deleted.Store(i + 1)
+	}
+	all.Wait()
+}
