@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup bench-upload soak-kills clean
+.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup bench-upload soak-kills soak-cameras clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -103,6 +103,10 @@ bench-upload: build tools ## rate, cost beside curl, and live latency of uploads
 KILLS ?= 200
 soak-kills: ## kill -9 the agent KILLS times while it records 4 cameras, and KILLS times while it uploads
 	KVS_EDGE_TEST_KILLS=$(KILLS) $(GO) test -v -timeout 60m -run TestKilled ./cmd/kvs-edge-agent
+
+SOAK ?= 30m
+soak-cameras: ## record 16 cameras that drop, stall, reconnect, jump and change parameters at random for SOAK
+	KVS_EDGE_SOAK=$(SOAK) $(GO) test -v -timeout 0 -run '^TestSoak$$' ./internal/recorder
 
 clean:
 	rm -rf bin dist deploy/generated
