@@ -117,6 +117,10 @@ type storedSegment struct {
 	Bytes        int64     `json:"bytes"`
 	State        string    `json:"state"` // writing, sealed, uploaded, refused
 	PendingBytes int64     `json:"pendingBytes"`
+	// ClockUnset says that it was recorded before the hub's clock was set; RealStart is its begin
+	// then, when it is known.
+	ClockUnset bool       `json:"clockUnset,omitempty"`
+	RealStart  *time.Time `json:"realStart,omitempty"`
 	// GapSeconds is how long nothing was recorded before it.
 	GapSeconds float64 `json:"gapSeconds,omitempty"`
 }
@@ -128,7 +132,11 @@ func listSegments(store *segment.Store, streams []string, from, to time.Time) []
 		for _, info := range store.Segments(stream, from, to) {
 			line := storedSegment{
 				Stream: stream, Start: info.StartTime(), End: info.End, Bytes: info.Bytes,
-				State: info.State.String(), PendingBytes: info.PendingBytes,
+				State: info.State.String(), PendingBytes: info.PendingBytes, ClockUnset: info.ClockUnset,
+			}
+			if info.ClockOffset != 0 {
+				start := info.StartTime().Add(info.ClockOffset)
+				line.RealStart = &start
 			}
 			if info.Refused {
 				line.State = "refused"
@@ -187,6 +195,16 @@ func writeSegments(w io.Writer, lines []storedSegment) error {
 }
 
 func (l storedSegment) describe() string {
+	switch {
+	case l.RealStart != nil:
+		return l.upload() + "; the clock was not set, it began " + l.RealStart.Format("2006-01-02 15:04:05")
+	case l.ClockUnset:
+		return l.upload() + "; the clock was not set"
+	}
+	return l.upload()
+}
+
+func (l storedSegment) upload() string {
 	switch {
 	case l.State == "refused":
 		return "uploaded, but for refused fragments"

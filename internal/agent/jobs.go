@@ -35,6 +35,7 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 		FlushInterval:   a.settings.FlushInterval,
 		MaxSegmentBytes: spec.maxSegmentBytes,
 		Transport:       a.settings.Camera.Transport,
+		TimestampSource: a.settings.Camera.TimestampSource,
 		NoAudio:         a.settings.Camera.NoAudio,
 		CameraRoots:     a.settings.Camera.Roots,
 		Health:          part,

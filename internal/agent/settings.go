@@ -57,10 +57,12 @@ type Settings struct {
 
 // CameraSettings say how cameras are talked to.
 type CameraSettings struct {
-	Transport string         // recorder.TransportAuto, TransportTCP or TransportUDP
-	NoAudio   bool           // cameras' audio is not recorded
-	CACert    string         // file: roots that sign the certificates of rtsps:// cameras; "": the system's
-	Roots     *x509.CertPool // those of CACert
+	Transport string // recorder.TransportAuto, TransportTCP or TransportUDP
+	NoAudio   bool   // cameras' audio is not recorded
+	// TimestampSource is recorder.TimestampHub or TimestampCamera.
+	TimestampSource string
+	CACert          string         // file: roots that sign the certificates of rtsps:// cameras; "": the system's
+	Roots           *x509.CertPool // those of CACert
 }
 
 // IoTSettings is the hub's identity in AWS IoT.
@@ -121,6 +123,7 @@ const (
 	EnvCABundle            = "AWS_CA_BUNDLE"
 	EnvRTSPTransport       = "AWS_KVS_EDGE_RTSP_TRANSPORT"
 	EnvRTSPSCACert         = "AWS_KVS_EDGE_RTSPS_CA_CERT"
+	EnvTimestampSource     = "AWS_KVS_EDGE_TIMESTAMP_SOURCE"
 	EnvAudio               = "AWS_KVS_EDGE_AUDIO"
 	envSystemdStateDir     = "STATE_DIRECTORY"   // systemd.exec(5)
 	envSystemdRuntimeDir   = "RUNTIME_DIRECTORY" // systemd.exec(5)
@@ -199,6 +202,8 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
 			NoAudio:   e.oneOf(EnvAudio, "on", "off") == "off",
 			CACert:    e.optional(EnvRTSPSCACert, ""),
+
+			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),
 		},
 	}
 	s.IoT.ClientID = s.IoT.ThingName

@@ -57,6 +57,7 @@ func Variables() []Group {
 			{EnvMetricsAddress, "`[host]:port` that serves [Prometheus text](metrics.md); loopback unless a host is given.", "none", func(s Settings) string { return s.MetricsAddress }},
 			{EnvRTSPTransport, "How cameras send: `auto` (TCP, then UDP), `tcp`, `udp`.", "`auto`", func(s Settings) string { return s.Camera.Transport }},
 			{EnvRTSPSCACert, "File with root CAs of the certificates of `rtsps://` cameras.", "the system's", func(s Settings) string { return s.Camera.CACert }},
+			{EnvTimestampSource, "`camera` takes the times of recordings from the cameras' sender reports, while those are within 5 s of the hub's clock and do not jump.", "`hub`", func(s Settings) string { return s.Camera.TimestampSource }},
 			{EnvAudio, "`off` records cameras without their sound.", "`on`", func(s Settings) string { return onOff(!s.Camera.NoAudio) }},
 			{EnvAccountID, "The hub's AWS account, 12 digits.", "asked of STS", func(s Settings) string { return s.AccountID }},
 		}},

@@ -25,6 +25,8 @@ type Oddities struct {
 	NoKeepalive bool
 	// Lifetime is when a session ends, however well it goes. Default never.
 	Lifetime time.Duration
+	// Clock is what the camera's clock shows, in its sender reports. Default time.Now.
+	Clock func() time.Time
 	// MoreTracks announces metadata, a second video and a back channel beside the first video.
 	MoreTracks bool
 	// NoVideo announces the audio only.

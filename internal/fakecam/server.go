@@ -55,6 +55,7 @@ type reader struct {
 	emitted     atomic.Uint64 // packets of video that were sent
 	taken       atomic.Uint64 // packets of video that the player wrote
 	wire        func(Packet) []Packet
+	clock       func() time.Time
 	limit       int // packets that may be queued
 
 	player *player
@@ -307,6 +308,7 @@ func (s *server) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response
 			stream:  stream,
 			media:   stream.Desc.Medias[0],
 			wire:    s.camera.options.Wire,
+			clock:   s.camera.options.Clock,
 			limit:   queueSize - queueReserve,
 			stop:    make(chan struct{}),
 			ended:   make(chan struct{}),
@@ -434,6 +436,10 @@ func (r *reader) emit(p Packet) {
 	packet.SequenceNumber, packet.Timestamp, packet.Marker, packet.Payload = p.Sequence, p.Timestamp, p.Marker, p.Payload
 	r.emitted.Add(1)
 	// It fails for streams that are closed only, and then the player is being stopped.
+	if clock := r.clock; clock != nil {
+		_ = r.stream.WritePacketRTPWithNTP(r.media, &packet, clock())
+		return
+	}
 	_ = r.stream.WritePacketRTP(r.media, &packet)
 }
 

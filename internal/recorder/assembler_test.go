@@ -17,7 +17,9 @@ type heard struct {
 
 func (h *heard) begin(codec, int, [][]byte, *audioTrack) {}
 func (h *heard) audio([]byte, uint32, time.Time)         {}
-func (h *heard) noticed(error)                           { h.noise++ }
+func (h *heard) cameraTime(time.Time, uint32)            {}
+
+func (h *heard) noticed(error) { h.noise++ }
 func (h *heard) damaged(frames int64, _ error) {
 	h.lost += frames
 }

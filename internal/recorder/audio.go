@@ -90,6 +90,7 @@ func (s *segmenter) audio(frame []byte, rtpTime uint32, now time.Time) {
 	if s.sound == nil || s.session == 0 { // video leads
 		return
 	}
+	s.sound.line.camera = s.soundTarget(now)
 	at, jumped := s.sound.line.at(rtpTime, now)
 	if jumped {
 		s.o.Log.Debug("the timestamps of the camera's audio jumped")

@@ -23,6 +23,8 @@ const (
 	codeJump       = "timestamps"
 	codeKeyframes  = "keyframe-interval"
 	codeClock      = "clock-step"
+	// codeCameraClock says that the camera's time was asked for and cannot be taken.
+	codeCameraClock = "camera-clock"
 )
 
 // statusError is an RTSP answer that is not 200.

@@ -163,6 +163,9 @@ func (e *eye) damaged(int64, error) {
 // audio implements sink.
 func (e *eye) audio([]byte, uint32, time.Time) {}
 
+// cameraTime implements sink.
+func (e *eye) cameraTime(time.Time, uint32) {}
+
 // noticed implements sink.
 func (e *eye) noticed(error) {}
 

@@ -23,6 +23,7 @@ import (
 type Store interface {
 	Create(stream string, h mkv.Header) (*segment.Writer, error)
 	LastEnd(stream string) time.Time
+	NoteClock(stream string, from, until time.Time, add time.Duration) error
 }
 
 // Defaults of Options.
@@ -90,6 +91,8 @@ type Options struct {
 	OnSegment func(Segment)
 	// Transport is how RTP comes: TransportAuto, TransportTCP or TransportUDP. Default TransportAuto.
 	Transport string
+	// TimestampSource is whose clock times follow: TimestampHub or TimestampCamera. Default TimestampHub.
+	TimestampSource string
 	// NoAudio leaves audio out of the recording.
 	NoAudio bool
 	// CameraRoots sign the certificates of rtsps:// cameras. Default: the system's roots.

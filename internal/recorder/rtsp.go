@@ -53,6 +53,8 @@ type sink interface {
 	damaged(frames int64, err error)
 	// audio takes one frame of audio. It is the callee's to read until it returns.
 	audio(frame []byte, rtpTime uint32, now time.Time)
+	// cameraTime tells the camera's own time of an RTP timestamp of the video.
+	cameraTime(ntp time.Time, rtpTime uint32)
 	// noticed tells of something left out that no picture misses.
 	noticed(err error)
 }
@@ -268,6 +270,9 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 		one.Lock()
 		defer guard()
 		now := d.now()
+		if ntp, ok := client.PacketNTP(v.media, p); ok {
+			to.cameraTime(ntp, p.Timestamp)
+		}
 		err := assembler.push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, now)
 		if err == nil {
 			err = flood.add(len(p.Payload), now)

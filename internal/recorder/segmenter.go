@@ -30,6 +30,8 @@ type segmenter struct {
 	part *health.Part
 
 	timeline timeline
+	clock    cameraClock
+	unset    unset
 	codec    codec
 	sets     parameterSets
 	inForce  parameterSets // those in the open segment's header
@@ -79,6 +81,7 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	}
 	s.timeline.rate = int64(max(rate, 1))
 	s.timeline.restart()
+	s.clock.restart(rate)
 	s.codec, s.sets = c, c.newSets()
 	for _, set := range parameterSets {
 		s.sets.take(set)
@@ -135,6 +138,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 		return
 	}
 	keyframe := picture.closed || picture.open
+	s.followCamera(rtpTime, now)
 	producer, jumped := s.timeline.at(rtpTime, now)
 	if jumped {
 		s.cut = true
@@ -148,10 +152,6 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	if keyframe {
 		if ahead := s.timeline.behind(now); ahead > 0 {
 			s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
-			if s.timeline.origin.Year() < clockSetSince {
-				s.part.Raise(health.Info, health.SystemFault(codeClock, nil,
-					"The hub's clock was not set until %s: add %s to the times of what was recorded before.", now.UTC().Format(time.RFC3339), ahead.Round(time.Second)))
-			}
 			s.keyAt = time.Time{}
 			s.timeline.begin(rtpTime, now, now)
 			producer, s.cut = s.timeline.give(s.timeline.origin), true
@@ -177,9 +177,6 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 		s.fail(err)
 	}
 }
-
-// clockSetSince is a year before which no hub of ours ran: a clock that says so was never set.
-const clockSetSince = 2020
 
 // tellConstant reports timestamps that stand still, once.
 func (s *segmenter) tellConstant() {
@@ -472,6 +469,7 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 	s.session++
 	n.frames.Add(1)
 	n.bytes.Add(int64(bytes))
+	s.watchClock(now)
 	n.lastFrame.Set(now.UnixMilli())
 	if s.meter.add(bytes, now) {
 		n.bitrate.Set(s.meter.bitrate)

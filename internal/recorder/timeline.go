@@ -28,6 +28,7 @@ const (
 // times of arrival are given, with their monotonic readings where there are some.
 type timeline struct {
 	rate   int64     // RTP ticks per second
+	camera time.Time // the camera's time of the next access unit, which times are slewed to; zero: the hub's
 	newest time.Time // newest producer time ever given, or on disk; nothing new may start at or before it
 
 	anchored bool
@@ -85,6 +86,9 @@ func (t *timeline) at(raw uint32, now time.Time) (producer time.Time, jumped boo
 	}
 	if step > 0 && step < time.Second {
 		t.frame = step
+	}
+	if !t.camera.IsZero() {
+		lead = t.origin.Add(media + t.offset).Sub(t.camera)
 	}
 	t.slew(step, lead, arrival)
 	return t.give(t.origin.Add(media + t.offset)), false

@@ -65,6 +65,10 @@ type Info struct {
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
 	// here they still exist.
 	Refused bool
+	// ClockUnset says that the hub's clock was not set yet, so that its times are wrong.
+	ClockUnset bool
+	// ClockOffset is to be added to its times then, 0 when it is not known.
+	ClockOffset time.Duration
 }
 
 // Errors that callers decide by.

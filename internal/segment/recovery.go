@@ -51,6 +51,7 @@ func (s *Store) loadStream(name string) error {
 		}
 	}
 	st := s.stream(mark.Stream)
+	st.clock = readClock(dir)
 	if mark.LastEnd != nil {
 		st.highest, st.marked = *mark.LastEnd, *mark.LastEnd
 	}

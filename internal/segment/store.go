@@ -60,6 +60,7 @@ type stream struct {
 	dir      string
 	files    fileSystem
 	index    index
+	clock    []clockNote
 	highest  int64 // newest producer time ever, also of media that is gone; math.MinInt64 when none
 	marked   int64 // highest as the marker has it
 	active   map[int64]*active
@@ -236,6 +237,7 @@ func (st *stream) info(e entry) Info {
 			info.PendingBytes -= done
 		}
 	}
+	st.placeInTime(&info)
 	return info
 }
 
