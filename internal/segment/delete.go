@@ -127,6 +127,10 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	defer stop()
 	s.mu.Lock()
 	st := s.stream(name)
+	if err := s.unread[directoryOf(name)]; err != nil {
+		s.mu.Unlock()
+		return err
+	}
 	st.deleting = true
 	s.mu.Unlock()
 	defer func() {

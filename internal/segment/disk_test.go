@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -359,4 +360,118 @@ func TestReadAndWriteErrorsHealByThemselves(t *testing.T) {
 		t.Errorf("%d fragments", got)
 	}
 	addSegment(t, s, "door", begin.Add(time.Minute), 1)
+}
+
+// unlisted is a disk that refuses to list some directories.
+type unlisted struct {
+	unsyncedFiles
+	ending atomic.Pointer[string] // of their names
+}
+
+func (d *unlisted) ReadDir(dir string) ([]fs.DirEntry, error) {
+	if ending := d.ending.Load(); ending != nil && strings.HasSuffix(dir, *ending) {
+		return nil, &fs.PathError{Op: "readdirent", Path: dir, Err: syscall.EIO}
+	}
+	return d.unsyncedFiles.ReadDir(dir)
+}
+
+func TestADirectoryThatCannotBeReadHoldsUpNoOtherStreamAndHeals(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	addSegment(t, s, "door", begin, 1)
+	lost := addSegment(t, s, "yard", begin, 3)
+	if err := errors.Join(s.MarkPersisted(lost, fragmentsOf(t, s, lost)[0]), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ending := "/yard"
+	disk := &unlisted{}
+	disk.ending.Store(&ending)
+	part := health.NewRegistry(time.Now).Part("", health.JobStore)
+	s, err := Open(Options{Dir: dir, files: disk, Health: part, FlushInterval: time.Millisecond})
+	if err != nil {
+		t.Fatalf("one directory keeps the agent from starting: %v", err)
+	}
+	defer func() { _ = s.Close() }()
+	if worst, _ := part.Snapshot().Worst(); worst.Code != codeUnread || worst.Severity != health.Failed || !strings.Contains(worst.Text, "yard") {
+		t.Errorf("the store says %+v", worst)
+	}
+	addSegment(t, s, "door", begin.Add(time.Hour), 1)
+	if got := s.Streams(); len(got) != 1 || got[0] != "door" {
+		t.Errorf("listed are %v", got)
+	}
+	later := headerAt(begin.Add(time.Hour))
+	if _, err := s.Create("yard", later); !errors.Is(err, syscall.EIO) || !strings.Contains(sentence(err), "replace it") {
+		t.Errorf("recording to it says %v", err)
+	}
+	if err := s.DeleteStream(t.Context(), "yard"); !errors.Is(err, syscall.EIO) {
+		t.Errorf("deleting it says %v", err)
+	}
+	if _, err := s.OpenSegment(lost); !errors.Is(err, ErrNotFound) {
+		t.Errorf("reading of it says %v", err)
+	}
+	s.loadUnread()
+	if len(s.Segments("yard", time.Time{}, time.Time{})) != 0 {
+		t.Error("what cannot be read is listed")
+	}
+
+	changes, stop := s.Changes("yard")
+	defer stop()
+	why := health.SystemFault("test", nil, "The stream is paused.")
+	s.Pause("yard", why)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error)
+	go func() { ran <- s.Run(ctx) }()
+	disk.ending.Store(nil)
+	<-changes
+	if u := s.Usage("yard"); u.Segments != 1 || u.PendingDuration >= 3*time.Second {
+		t.Errorf("it comes back as %+v", u)
+	}
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	s.loadUnread() // Run may have been stopped in between
+	if n := len(part.Snapshot().Conditions); n != 0 {
+		t.Errorf("%d conditions are left", n)
+	}
+	if _, err := s.Create("yard", later); !errors.Is(err, ErrPaused) {
+		t.Errorf("the pause of before is forgotten: %v", err)
+	}
+	s.Resume("yard")
+	if _, err := s.Create("yard", headerAt(begin.Add(time.Second))); !errors.Is(err, ErrOverlap) {
+		t.Errorf("what is there again may be overlapped: %v", err)
+	}
+	addSegment(t, s, "yard", later.Start, 1)
+}
+
+func TestADirectoryThatGoesBeforeItWasReadIsForgotten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	addSegment(t, s, "yard", begin, 1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ending := "/yard"
+	disk := &unlisted{}
+	disk.ending.Store(&ending)
+	s, err := Open(Options{Dir: dir, files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if err := os.RemoveAll(filepath.Join(dir, "yard")); err != nil {
+		t.Fatal(err)
+	}
+	disk.ending.Store(nil)
+	s.loadUnread()
+	addSegment(t, s, "yard", begin, 1)
+	if _, err := OpenReadOnly(Options{Dir: dir, files: disk}); err != nil {
+		t.Error(err)
+	}
+	disk.ending.Store(&ending)
+	if _, err := OpenReadOnly(Options{Dir: dir, files: disk}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a command that reads the directory says %v", err)
+	}
 }

@@ -7,9 +7,11 @@ import (
 )
 
 // fileSystem is how the store changes the recording directory. Tests put their own in its place, to
-// note the order of writes and syncs, or to fail as disks do. Reading needs no such thing.
+// note the order of writes and syncs, or to fail as disks do. Reading needs no such thing, but for the
+// lists that a disk may refuse.
 type fileSystem interface {
 	OpenFile(name string, flag int, mode fs.FileMode) (file, error)
+	ReadDir(dir string) ([]fs.DirEntry, error)
 	MkdirAll(dir string, mode fs.FileMode) error
 	Rename(from, to string) error
 	Remove(name string) error
@@ -40,6 +42,7 @@ func (osFiles) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
 	return f, nil
 }
 
+func (osFiles) ReadDir(dir string) ([]fs.DirEntry, error)   { return os.ReadDir(dir) }
 func (osFiles) MkdirAll(dir string, mode fs.FileMode) error { return os.MkdirAll(dir, mode) }
 func (osFiles) Rename(from, to string) error                { return os.Rename(from, to) }
 func (osFiles) Remove(name string) error                    { return os.Remove(name) }

@@ -3,8 +3,11 @@ package segment
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -16,33 +19,88 @@ import (
 // seconds and a power cut took. Somebody may find something in a larger one.
 const maxEmpty = 4 << 20
 
-// codeQuarantine is raised when files were set aside.
-const codeQuarantine = "quarantine"
+const (
+	// codeQuarantine is raised when files were set aside.
+	codeQuarantine = "quarantine"
+	// codeUnread is raised while the recordings of a stream cannot be read.
+	codeUnread = "recordings-unreadable"
+)
 
 // load indexes the directory and repairs what a crash left.
 func (s *Store) load() error {
-	directories, err := os.ReadDir(s.dir)
+	directories, err := s.files.ReadDir(s.dir)
 	if err != nil {
 		return diskFault(s.dir, err)
 	}
 	for _, d := range directories {
-		if d.IsDir() {
-			if err := s.loadStream(d.Name()); err != nil {
+		if !d.IsDir() {
+			continue
+		}
+		if err := s.loadStream(d.Name()); err != nil {
+			if s.readOnly { // a command tells it at once
 				return err
 			}
+			s.unread[d.Name()] = err
 		}
 	}
+	s.reportUnread()
 	return nil
 }
 
-// loadStream indexes one directory, if it is a stream's.
+// loadUnread tries the directories again that could not be read.
+func (s *Store) loadUnread() {
+	s.mu.Lock()
+	names := slices.Collect(maps.Keys(s.unread))
+	s.mu.Unlock()
+	if len(names) == 0 || s.present() != nil {
+		return
+	}
+	for _, name := range names {
+		err := s.loadStream(name)
+		s.mu.Lock()
+		if s.unread[name] = err; err == nil {
+			delete(s.unread, name)
+		}
+		s.mu.Unlock()
+	}
+	s.reportUnread()
+}
+
+// reportUnread says which directories cannot be read.
+func (s *Store) reportUnread() {
+	s.mu.Lock()
+	names := slices.Sorted(maps.Keys(s.unread))
+	causes := errors.Join(slices.Collect(maps.Values(s.unread))...)
+	s.mu.Unlock()
+	if len(names) == 0 {
+		if s.health.Clear(codeUnread) {
+			s.log.Info("all recordings can be read again")
+		}
+		return
+	}
+	fault := health.SystemFault(codeUnread, causes,
+		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: check the disk.",
+		strings.Join(names, ", "), s.dir)
+	if s.health.Raise(health.Failed, fault) {
+		s.log.Error("recordings cannot be read", zap.Error(fault), zap.NamedError("cause", causes))
+	}
+}
+
+// loadStream indexes one directory, if it is a stream's. When it fails nothing of it is listed.
 func (s *Store) loadStream(name string) error {
 	dir := filepath.Join(s.dir, name)
-	files, err := os.ReadDir(dir)
+	files, err := s.files.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.present() // removed meanwhile, or its disk is
+	}
 	if err != nil {
 		return diskFault(dir, err)
 	}
 	mark, err := readMarker(dir)
+	var system *fs.PathError
+	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
+		return diskFault(dir, err)
+	}
 	if err != nil || directoryOf(mark.Stream) != name {
 		// A marker that is missing or torn: segments still make it a stream's, if its name can be one.
 		mark = marker{Stream: name}
@@ -50,7 +108,7 @@ func (s *Store) loadStream(name string) error {
 			return nil
 		}
 	}
-	st := s.stream(mark.Stream)
+	st := s.newStream(mark.Stream)
 	st.clock = readClock(dir)
 	if mark.LastEnd != nil {
 		st.highest, st.marked = *mark.LastEnd, *mark.LastEnd
@@ -90,7 +148,18 @@ func (s *Store) loadStream(name string) error {
 	for _, start := range sideFiles {
 		s.loadSideFile(st, start)
 	}
+	s.adopt(st)
 	return nil
+}
+
+// adopt takes in what was loaded of a stream. Somebody may watch it, or have paused it, already.
+func (s *Store) adopt(loaded *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stream(loaded.name)
+	st.index, st.active, st.broken = loaded.index, loaded.active, loaded.broken
+	st.highest, st.marked, st.clock = loaded.highest, loaded.marked, loaded.clock
+	st.changed()
 }
 
 func holdsSegments(files []fs.DirEntry) bool {

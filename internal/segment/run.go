@@ -4,17 +4,23 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
 // Run makes what is written durable, one segment after the other: what was flushed at once, all
-// else within FlushInterval. It finishes segments that a failing disk left, until ctx ends.
+// else within FlushInterval. It finishes segments that a failing disk left, and takes in streams
+// that could not be read, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
+	var reading sync.WaitGroup // beside the syncs: a disk that fails takes its time to say so
+	defer reading.Wait()
+	reading.Go(func() { s.keepReading(ctx) })
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()
 	for {
@@ -28,6 +34,23 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-ticker.C:
 			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.mendBroken()))
 		}
+	}
+}
+
+// maxRereading is the longest pause between two tries to read a stream's directory.
+const maxRereading = time.Minute
+
+// keepReading reads what Open could not, until there is nothing left of it.
+func (s *Store) keepReading(ctx context.Context) {
+	wait := backoff.New(backoff.Policy{Min: s.interval, Max: maxRereading})
+	for {
+		s.mu.Lock()
+		left := len(s.unread)
+		s.mu.Unlock()
+		if left == 0 || wait.Wait(ctx) != nil {
+			return
+		}
+		s.loadUnread()
 	}
 }
 

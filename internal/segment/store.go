@@ -52,6 +52,7 @@ type Store struct {
 	mu      sync.Mutex
 	closed  bool
 	streams map[string]*stream // guarded by mu, with all that hangs on it
+	unread  map[string]error   // by directory of a stream, why it could not be read; guarded by mu
 }
 
 // stream is one stream's segments.
@@ -98,7 +99,8 @@ func (a *active) end() {
 }
 
 // Open takes the directory for this process, recovers what a crash left, and indexes it. It fails
-// with a *health.Fault when another agent has the directory, or when the disk does not serve.
+// with a *health.Fault when another agent has the directory, or when the disk does not serve. When
+// only the directory of a stream cannot be read, the others are served; Run tries it again.
 func Open(o Options) (*Store, error) {
 	s := newStore(o)
 	if err := s.expectVolume(o.VolumeMemory); err != nil {
@@ -155,7 +157,7 @@ func newStore(o Options) *Store {
 	}
 	return &Store{
 		dir: o.Dir, log: o.Log, health: o.Health, interval: o.FlushInterval, files: o.files,
-		flushed: make(chan struct{}, 1), streams: make(map[string]*stream),
+		flushed: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
 	}
 }
 
@@ -292,13 +294,17 @@ func (st *stream) changed() {
 func (s *Store) stream(name string) *stream {
 	st := s.streams[name]
 	if st == nil {
-		st = &stream{
-			name: name, dir: filepath.Join(s.dir, directoryOf(name)), files: s.files,
-			highest: math.MinInt64, marked: math.MinInt64, active: make(map[int64]*active),
-		}
+		st = s.newStream(name)
 		s.streams[name] = st
 	}
 	return st
+}
+
+func (s *Store) newStream(name string) *stream {
+	return &stream{
+		name: name, dir: filepath.Join(s.dir, directoryOf(name)), files: s.files,
+		highest: math.MinInt64, marked: math.MinInt64, active: make(map[int64]*active),
+	}
 }
 
 // use gives a segment's active part, made on first use. Call with mu held.

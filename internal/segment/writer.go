@@ -65,6 +65,9 @@ func (s *Store) reserve(streamName string, start int64) (*stream, error) {
 	if s.closed || s.readOnly {
 		return nil, fmt.Errorf("cannot record stream %s: the store is %w", streamName, ErrClosed)
 	}
+	if err := s.unread[directoryOf(streamName)]; err != nil {
+		return nil, err
+	}
 	st := s.stream(streamName)
 	if st.paused != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPaused, st.paused)
