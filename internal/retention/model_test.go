@@ -452,7 +452,7 @@ const modelStepsEnv = "KVS_EDGE_MODEL_STEPS"
 
 func TestTheStoreAndRetentionAgreeWithAModel(t *testing.T) {
 	t.Parallel()
-	steps, runs := 30_000, 2
+	steps, runs := 40_000, 2
 	if text := os.Getenv(modelStepsEnv); text != "" {
 		var err error
 		if steps, err = strconv.Atoi(text); err != nil {
