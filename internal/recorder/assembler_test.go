@@ -17,6 +17,7 @@ type heard struct {
 
 func (h *heard) begin(codec, int, [][]byte, *audioTrack) {}
 func (h *heard) audio([]byte, uint32, time.Time)         {}
+func (h *heard) audioLeft([]string)                      {}
 func (h *heard) cameraTime(time.Time, uint32)            {}
 
 func (h *heard) noticed(error) { h.noise++ }

@@ -2,8 +2,12 @@ package recorder
 
 import (
 	"encoding/binary"
+	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
@@ -83,6 +87,18 @@ type sound struct {
 type audioFrame struct {
 	at   time.Time
 	data []byte
+}
+
+// audioLeft implements sink.
+func (s *segmenter) audioLeft(names []string) {
+	if len(names) == 0 {
+		s.part.Clear(codeAudio)
+		return
+	}
+	if s.part.Raise(health.Info, health.UserFault(codeAudio, nil,
+		"The camera's audio is %s, which Kinesis Video Streams does not take, so that only its video is recorded: set it to AAC in mono or stereo or to G.711, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))) {
+		s.o.Log.Info("the camera's audio is not recorded", zap.Strings("codecs", names))
+	}
 }
 
 // audio implements sink.

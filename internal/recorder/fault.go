@@ -23,6 +23,7 @@ const (
 	codeJump       = "timestamps"
 	codeKeyframes  = "keyframe-interval"
 	codeClock      = "clock-step"
+	codeAudio      = "audio"
 	// codeCameraClock says that the camera's time was asked for and cannot be taken.
 	codeCameraClock = "camera-clock"
 )

@@ -163,6 +163,9 @@ func (e *eye) damaged(int64, error) {
 // audio implements sink.
 func (e *eye) audio([]byte, uint32, time.Time) {}
 
+// audioLeft implements sink.
+func (e *eye) audioLeft([]string) {}
+
 // cameraTime implements sink.
 func (e *eye) cameraTime(time.Time, uint32) {}
 

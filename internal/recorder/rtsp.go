@@ -53,6 +53,8 @@ type sink interface {
 	damaged(frames int64, err error)
 	// audio takes one frame of audio. It is the callee's to read until it returns.
 	audio(frame []byte, rtpTime uint32, now time.Time)
+	// audioLeft names the audio that is not recorded, as the service does not take it; none clears it.
+	audioLeft(names []string)
 	// cameraTime tells the camera's own time of an RTP timestamp of the video.
 	cameraTime(ntp time.Time, rtpTime uint32)
 	// noticed tells of something left out that no picture misses.
@@ -246,7 +248,9 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 	}
 	var a *audio
 	if d.audio {
-		a = chooseAudio(desc)
+		var left []string
+		a, left = chooseAudio(desc)
+		to.audioLeft(left)
 	}
 	if a != nil && setup(a.media) != nil {
 		a = nil // video does not suffer for it
@@ -354,8 +358,8 @@ type audio struct {
 	decoder *rtpmpeg4audio.Decoder // nil: a packet is a frame
 }
 
-// chooseAudio takes the first audio track that KVS takes, if there is one.
-func chooseAudio(desc *description.Session) *audio {
+// chooseAudio takes the first audio track that KVS takes, or names those that it does not.
+func chooseAudio(desc *description.Session) (taken *audio, left []string) {
 	for _, m := range desc.Medias {
 		if m.IsBackChannel {
 			continue
@@ -363,7 +367,8 @@ func chooseAudio(desc *description.Session) *audio {
 		for _, f := range m.Formats {
 			switch f := f.(type) {
 			case *format.G711:
-				return &audio{media: m, format: f, about: g711Track(f.MULaw, f.SampleRate, f.ChannelCount)}
+				taken = &audio{media: m, format: f, about: g711Track(f.MULaw, f.SampleRate, f.ChannelCount)}
+				return taken, nil
 			case *format.MPEG4Audio:
 				config, err := f.Config.Marshal()
 				if err != nil {
@@ -373,12 +378,17 @@ func chooseAudio(desc *description.Session) *audio {
 				decoder, err := f.CreateDecoder()
 				if ok && err == nil {
 					about.rate = f.ClockRate()
-					return &audio{media: m, format: f, about: about, decoder: decoder}
+					return &audio{media: m, format: f, about: about, decoder: decoder}, nil
+				}
+				left = append(left, "AAC with "+itoa(f.Config.ChannelCount)+" channels")
+			default:
+				if m.Type == description.MediaTypeAudio {
+					left = append(left, codecName(f))
 				}
 			}
 		}
 	}
-	return nil
+	return nil, left
 }
 
 func (a *audio) track() *audioTrack {
