@@ -28,7 +28,7 @@ func TestATagMakesAStreamLiveAndTheNewestGoesFirst(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	camera := startCamera(t, fakecam.Options{})
-	backlog := s.backlog("door", 60) // recorded while there was no internet
+	backlog := s.backlog("door", 120) // recorded while there was no internet
 	s.configure("door", camera.URL())
 	s.startAgent()
 	s.hourly("door")

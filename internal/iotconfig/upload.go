@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,11 +57,15 @@ type uploadStatus struct {
 	Time       epoch  `json:"Time"`
 }
 
+// rememberedUploads is how many answered requests are known again.
+const rememberedUploads = 100
+
 // uploads are those that the cloud has asked for.
 type uploads struct {
 	group sync.WaitGroup
 	mu    sync.Mutex
 	open  map[string]bool // by RequestId; a message may come twice
+	done  []string        // the RequestIds that were answered last, for the same reason
 }
 
 // upload follows an upload/request beside everything else.
@@ -81,7 +86,7 @@ func (s *Source) upload(ctx context.Context, payload []byte) {
 	s.uploads.mu.Lock()
 	defer s.uploads.mu.Unlock()
 	switch {
-	case s.uploads.open[in.RequestID]:
+	case s.uploads.open[in.RequestID], slices.Contains(s.uploads.done, in.RequestID):
 		return
 	case len(s.uploads.open) >= maxUploads:
 		out.Details = "Too many uploads are asked for at once; ask again when one of them is done."
@@ -97,6 +102,8 @@ func (s *Source) upload(ctx context.Context, payload []byte) {
 		s.uploads.mu.Lock()
 		defer s.uploads.mu.Unlock()
 		delete(s.uploads.open, in.RequestID)
+		s.uploads.done = append(s.uploads.done, in.RequestID)
+		s.uploads.done = s.uploads.done[max(0, len(s.uploads.done)-rememberedUploads):]
 	})
 }
 

@@ -81,6 +81,16 @@ func (c *gatheredConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Write implements net.Conn. That the camera hung up is left to Read to find: what it sent before
+// may still lie in the socket, and a client that fails to write would not read it.
+func (c *gatheredConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && c.playing.Load() && (errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)) {
+		return len(p), nil
+	}
+	return n, err
+}
+
 // begin makes the socket gather. Where it cannot, the connection is read as any other.
 func (c *gatheredConn) begin() bool {
 	conn, ok := c.Conn.(syscall.Conn)

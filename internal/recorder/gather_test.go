@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -112,5 +113,34 @@ func TestGatheringHonoursDeadlinesAndClosing(t *testing.T) {
 	_ = near.Close()
 	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after closing: %v", err)
+	}
+}
+
+func TestGatheringReadsWhatCameBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	near, far, playing := gatheredPair(t)
+	playing.Store(true)
+	want := make([]byte, 60_000) // what fits the socket
+	for i := range want {
+		want[i] = byte(i)
+	}
+	if _, err := near.Write([]byte("unread, so that the end is a reset")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := far.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	_ = far.Close()
+	for range 3 { // the peer is gone, which only reading may tell
+		if _, err := near.Write([]byte("receiver report")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(near, got); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	if _, err := near.Read(got); err == nil {
+		t.Error("the end is not told")
 	}
 }
