@@ -38,6 +38,9 @@ const orphanAge = 720 * time.Hour
 // volumeMemory is the file of the state directory that remembers the recording disk.
 const volumeMemory = "recording-volume"
 
+// lossesFile is the file of the state directory that remembers what was deleted before its upload.
+const lossesFile = "deleted-before-upload.json"
+
 // Options are what an Agent needs beside its settings.
 type Options struct {
 	Version string
@@ -91,6 +94,7 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
 		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, MinFree: settings.MinFreeDisk.Of, Health: a.health, Log: a.log,
+		Losses: filepath.Join(settings.StateDirectory, lossesFile),
 	})
 	if err := a.connect(); err != nil {
 		return nil, err

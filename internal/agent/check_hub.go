@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -135,33 +138,76 @@ func (c *checker) checkDisk(streams []checkedStream) {
 		c.bad(check, sentence(err))
 		return
 	}
-	room := max(int64(free)-int64(c.settings.MinFreeDisk.Of(total)), 0)
+	store := checkedStore{Store: noMedia{}, free: free, total: total}
 	if !missing {
-		store, err := segment.OpenReadOnly(segment.Options{Dir: dir})
-		if err != nil {
+		if store.Store, err = segment.OpenReadOnly(segment.Options{Dir: dir}); err != nil {
 			c.bad(check, sentence(err))
 			return
 		}
-		for _, name := range store.Streams() {
-			room += store.Usage(name).Bytes
-		}
 	}
+	keeper := c.foresee(store, streams)
+	room, _ := keeper.Room()
+	forecast := keeper.DiskForecast()
 	d := demandOf(streams)
 	text := fmt.Sprintf("There is room for %s of recordings in %s", bytesText(room), dir)
 	if d.perDay > 0 {
-		text += fmt.Sprintf(": %s of what the cameras send now (%s a day)", daysText(float64(room)/d.perDay), bytesText(int64(d.perDay)))
+		text += fmt.Sprintf(": %s of what the cameras send now (%s a day)", daysText(forecast.Days), bytesText(int64(d.perDay)))
 	}
-	days := float64(room) / max(d.perDay, 1)
+	next := ""
+	if forecast.NextBytes > 0 {
+		next = fmt.Sprintf(" The next pass deletes %s, of which %s are not uploaded.", bytesText(forecast.NextBytes), bytesText(forecast.NextNotUploaded))
+	}
 	switch {
 	case d.limits > room:
-		c.bad(check, fmt.Sprintf("%s, but the streams may take %s: lower MaxLocalMediaSizeInMB, or use a larger disk.", text, bytesText(d.limits)))
-	case d.keepDays > 0 && days < d.keepDays:
-		c.bad(check, fmt.Sprintf("%s, but stream %s is to be kept for %s: lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.", text, d.keeper, daysText(d.keepDays)))
-	case d.perDay > 0 && days < 1:
-		c.bad(check, text+", so an outage of a day loses media: lower the cameras' bitrates, or use a larger disk.")
+		c.bad(check, fmt.Sprintf("%s, but the streams may take %s: lower MaxLocalMediaSizeInMB, or use a larger disk.%s", text, bytesText(d.limits), next))
+	case d.perDay > 0 && forecast.Days < d.keepDays:
+		c.bad(check, fmt.Sprintf("%s, but stream %s is to be kept for %s: lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.%s", text, d.keeper, daysText(d.keepDays), next))
+	case d.perDay > 0 && forecast.Days < 1:
+		c.bad(check, text+", so an outage of a day loses media: lower the cameras' bitrates, or use a larger disk."+next)
 	default:
-		c.good(check, text+".")
+		c.good(check, text+"."+next)
 	}
+}
+
+// foresee gives a keeper that knows what the agent's own knows, and deletes nothing.
+func (c *checker) foresee(store retention.Store, streams []checkedStream) *retention.Keeper {
+	parts, orphans := health.NewRegistry(c.o.Now), retention.Policy{MaxAge: orphanAge}
+	keeper := retention.New(retention.Options{
+		Store: store, Default: orphans, MinFree: c.settings.MinFreeDisk.Of, Health: parts, Now: c.o.Now,
+	})
+	for _, s := range streams {
+		policy := orphans
+		if checkConfig(s.config) == nil { // or the agent does not follow it either
+			policy = policyOf(s.config)
+		}
+		keeper.SetPolicy(s.name, policy)
+		parts.Part(s.name, health.JobRecorder).Number(health.BitrateBPS).Set(int64(float64(s.bitrate) * s.share))
+	}
+	keeper.Look()
+	return keeper
+}
+
+// checkedStore is what is on the disk, for looking only.
+type checkedStore struct {
+	retention.Store
+	free, total uint64
+}
+
+// DiskFree implements retention.Store.
+func (s checkedStore) DiskFree() (free, total uint64, err error) { return s.free, s.total, nil }
+
+// noMedia is the store of a hub that has not recorded yet.
+type noMedia struct{ retention.Store }
+
+// Streams implements retention.Store.
+func (noMedia) Streams() []string { return nil }
+
+// Usage implements retention.Store.
+func (noMedia) Usage(string) segment.Usage { return segment.Usage{} }
+
+// Walk implements retention.Store.
+func (noMedia) Walk(string, segment.Kinds) iter.Seq[segment.Info] {
+	return func(func(segment.Info) bool) {}
 }
 
 // demand is what the streams ask of the disk together.

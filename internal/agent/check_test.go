@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -263,5 +266,47 @@ func TestTheShareOfTheWeekThatAScheduleRecords(t *testing.T) {
 		if got := shareOf(s, monday); got < want-0.001 || got > want+0.001 {
 			t.Errorf("%s: %.4f, want %.4f", expression, got, want)
 		}
+	}
+}
+
+func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), time.Now().Truncate(time.Millisecond)
+	store, err := segment.Open(segment.Options{Dir: dir})
+	must(t, err)
+	for i, age := range []time.Duration{40 * 24 * time.Hour, 35 * 24 * time.Hour, time.Hour} {
+		w, err := store.Create("door", mkv.Header{Start: now.Add(-age), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+		must(t, err)
+		must(t, w.BeginFragment(0, true))
+		must(t, w.WriteFrame(1, 0, true, [][]byte{make([]byte, 3e6)}))
+		must(t, w.Seal())
+		if i == 0 {
+			r, err := store.OpenSegment(w.Key())
+			must(t, err)
+			list, _, err := r.Fragments()
+			must(t, err)
+			must(t, r.Close())
+			must(t, store.MarkPersisted(w.Key(), list[0]))
+			must(t, store.MarkUploaded(w.Key()))
+		}
+	}
+	must(t, store.Close())
+	look := func(dir string, free uint64, streams ...checkedStream) Finding {
+		var found Finding
+		o := CheckOptions{Now: time.Now, Report: func(f Finding) { found = f }, diskFree: func(string) (uint64, uint64, error) { return free, 100e9, nil }}
+		c := &checker{o: o, settings: Settings{RecordingDirectory: dir}}
+		c.checkDisk(streams)
+		return found
+	}
+	// Nobody configures the stream any more: the two that are older than 30 days go.
+	if f := look(dir, 90e9); !f.OK || !strings.Contains(f.Text, "The next pass deletes 7 MB, of which 4 MB are not uploaded.") {
+		t.Errorf("of old media it says %+v", f)
+	}
+	// The disk lacks more than there is.
+	if f := look(dir, 0, checkedStream{name: "door", bitrate: 8e6, share: 1}); f.OK || !strings.Contains(f.Text, "0.0 hours of what") || !strings.Contains(f.Text, "deletes 10 MB, of which 7 MB") {
+		t.Errorf("of a disk that is full it says %+v", f)
+	}
+	if f := look(filepath.Join(dir, "none"), 90e9, checkedStream{name: "door", bitrate: 8e6, share: 1}); !f.OK || strings.Contains(f.Text, "next pass") || !strings.Contains(f.Text, "86.4 GB a day") {
+		t.Errorf("of a hub that has not recorded yet it says %+v", f)
 	}
 }

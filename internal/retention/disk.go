@@ -35,7 +35,8 @@ func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 			return
 		}
 		if g == nil {
-			g = k.newGiving(streams, int64(min(need-free, math.MaxInt64)))
+			g = k.newGiving(streams, int64(min(need-free, math.MaxInt64)), k.held,
+				func(s segment.Info) outcome { return k.delete(s, "the disk runs low") })
 			defer g.stop()
 		}
 		switch g.one() {
@@ -54,9 +55,10 @@ func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 	}
 }
 
-// giving is the deletion of segments for the sake of the disk, in one pass.
+// giving is the deletion of segments for the sake of the disk, in one pass; or what it would be.
 type giving struct {
-	keeper  *Keeper
+	held    func(stream string) int64
+	delete  func(segment.Info) outcome
 	streams []giver
 }
 
@@ -69,12 +71,12 @@ type giver struct {
 }
 
 // newGiving works out each stream's share of what all may hold when the disk has need bytes more.
-func (k *Keeper) newGiving(streams []string, need int64) *giving {
-	g := &giving{keeper: k}
+func (k *Keeper) newGiving(streams []string, need int64, held func(string) int64, del func(segment.Info) outcome) *giving {
+	g := &giving{held: held, delete: del}
 	room := -need
 	limits := make([]int64, len(streams))
 	for i, name := range streams {
-		room += k.o.Store.Usage(name).Bytes
+		room += held(name)
 		limits[i] = k.policy(name).MaxBytes
 	}
 	shares := shares(max(room, 0), limits)
@@ -91,6 +93,9 @@ func (k *Keeper) newGiving(streams []string, need int64) *giving {
 	}
 	return g
 }
+
+// held is how much there is of a stream.
+func (k *Keeper) held(stream string) int64 { return k.o.Store.Usage(stream).Bytes }
 
 func (g *giving) stop() {
 	for _, s := range g.streams {
@@ -114,7 +119,7 @@ func (g *giving) one() outcome {
 				s.next[order] = nil
 				continue
 			}
-			if result := g.keeper.delete(info, "the disk runs low"); result != inUse {
+			if result := g.delete(info); result != inUse {
 				return result
 			}
 		}
@@ -132,7 +137,7 @@ func (g *giving) most(order int) *giver {
 		if s.next[order] == nil {
 			continue
 		}
-		if b := g.keeper.o.Store.Usage(s.name).Bytes - s.share; most == nil || b > beyond {
+		if b := g.held(s.name) - s.share; most == nil || b > beyond {
 			most, beyond = s, b
 		}
 	}

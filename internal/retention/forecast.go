@@ -23,7 +23,9 @@ func (k *Keeper) Forecast(stream string) Forecast {
 	now, p := k.o.Now(), k.policy(stream)
 	u := k.o.Store.Usage(stream)
 	f := Forecast{}
-	f.NextBytes, f.NextNotUploaded = k.next(stream, p, now, u.Bytes)
+	n := newNext()
+	k.foresee(n, stream, p, now)
+	f.NextBytes, f.NextNotUploaded = n.bytes, n.notUploaded
 	if p.MaxBytes > 0 {
 		f.fit(now, u.Bytes, p.MaxBytes-p.MaxBytes/roomShare, k.rate(stream), p.MaxAge)
 		return f
@@ -41,15 +43,34 @@ func (k *Keeper) Forecast(stream string) Forecast {
 	return f
 }
 
-// DiskForecast looks ahead for the disk.
+// DiskForecast looks ahead for the disk. What the next pass deletes is that of all streams, and what
+// they give for the disk's sake.
 func (k *Keeper) DiskForecast() Forecast {
 	f := Forecast{}
+	now, streams := k.o.Now(), k.known()
+	n := newNext()
+	for _, stream := range streams {
+		k.foresee(n, stream, k.policy(stream), now)
+	}
 	if free, need, ok := k.diskRoom(); ok {
 		rate, held := k.total()
-		f.fit(k.o.Now(), held, held+free-need, rate, 0)
-		f.NextBytes = max(0, need-free)
+		f.fit(now, held, held+free-need, rate, 0)
+		k.foreseeGiving(n, streams, need-free)
 	}
+	f.NextBytes, f.NextNotUploaded = n.bytes, n.notUploaded
 	return f
+}
+
+// Room is how much media the disk may hold, with what is there already.
+func (k *Keeper) Room() (bytes int64, ok bool) {
+	free, need, ok := k.diskRoom()
+	_, held := k.total()
+	return max(0, held+free-need), ok
+}
+
+// Look judges the clock as a pass does and deletes nothing. It is for forecasts without Run.
+func (k *Keeper) Look() {
+	k.trusted.Store(k.clock.check(k.o.Now(), k.o.Uptime(), k.newest(k.known()), k.o.Synchronised()))
 }
 
 // fit works out how much fits, and until when. What is deleted by age first never fills it.
@@ -66,40 +87,70 @@ func (f *Forecast) fit(now time.Time, held, limit, rate int64, maxAge time.Durat
 	f.FullAt = now.Add(time.Duration(min(max(0, limit-held)/rate, horizon)) * time.Second)
 }
 
-// next sums up what a pass would delete of a stream now.
-func (k *Keeper) next(stream string, p Policy, now time.Time, held int64) (bytes, notUploaded int64) {
-	gone := make(map[int64]bool)
-	take := func(s segment.Info) {
-		if gone[s.Start] {
-			return
-		}
-		gone[s.Start] = true
-		bytes += s.Bytes
-		if s.State != segment.Uploaded {
-			notUploaded += s.Bytes
-		}
+// next is what a pass would delete now.
+type next struct {
+	gone               map[segment.Key]bool
+	of                 map[string]int64 // bytes by stream
+	bytes, notUploaded int64
+}
+
+func newNext() *next { return &next{gone: make(map[segment.Key]bool), of: make(map[string]int64)} }
+
+// take adds a segment, unless it is there already.
+func (n *next) take(s segment.Info) bool {
+	if n.gone[s.Key] {
+		return false
 	}
+	n.gone[s.Key] = true
+	n.of[s.Stream] += s.Bytes
+	n.bytes += s.Bytes
+	if s.State != segment.Uploaded {
+		n.notUploaded += s.Bytes
+	}
+	return true
+}
+
+// foresee adds what a stream's policy would delete, in the order of a pass.
+func (k *Keeper) foresee(n *next, stream string, p Policy, now time.Time) {
 	if p.DeleteAfterUpload {
 		for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
-			take(s)
+			n.take(s)
 		}
 	}
 	if p.MaxAge > 0 && k.trusted.Load() {
 		for s := range k.old(stream, now.Add(-p.MaxAge)) {
-			take(s)
+			n.take(s)
 		}
 	}
-	if p.OnFull == DeleteOldest {
-		for _, which := range deletionOrder {
-			for s := range k.o.Store.Walk(stream, which) {
-				if !p.full(held - bytes) {
-					break
-				}
-				take(s)
+	if p.OnFull != DeleteOldest {
+		return
+	}
+	held := k.held(stream)
+	for _, which := range deletionOrder {
+		for s := range k.o.Store.Walk(stream, which) {
+			if !p.full(held - n.of[stream]) {
+				return
 			}
+			n.take(s)
 		}
 	}
-	return bytes, notUploaded
+}
+
+// foreseeGiving adds what the streams would give for a disk that lacks so many bytes.
+func (k *Keeper) foreseeGiving(n *next, streams []string, lacks int64) {
+	if lacks <= n.bytes {
+		return
+	}
+	g := k.newGiving(streams, lacks-n.bytes, func(stream string) int64 { return k.held(stream) - n.of[stream] },
+		func(s segment.Info) outcome {
+			if n.take(s) {
+				return gone
+			}
+			return inUse
+		})
+	defer g.stop()
+	for n.bytes < lacks && g.one() == gone {
+	}
 }
 
 // rate is what a stream records now, in bytes a second.

@@ -39,6 +39,9 @@ type Options struct {
 	MinFree func(total uint64) uint64
 	// Interval between passes. Default DefaultInterval.
 	Interval time.Duration
+	// Losses is a file that remembers over a restart what was deleted before its upload. Default: none
+	// does.
+	Losses string
 	// Health gets conditions and counts, by stream. Required.
 	Health *health.Registry
 	// Log. Default none.
@@ -64,7 +67,8 @@ type Keeper struct {
 
 	// Used by Run's goroutine only.
 	paused map[string][]*health.Fault // streams that may not record, and why
-	lost   map[string]time.Time       // streams whose media went before its upload, and when last
+	losses map[string]loss            // of streams whose media went before its upload
+	unkept bool                       // the file does not say what losses says
 }
 
 // New makes a Keeper.
@@ -88,10 +92,12 @@ func New(o Options) *Keeper {
 	if o.Synchronised == nil {
 		o.Synchronised = Synchronised
 	}
-	return &Keeper{
+	k := &Keeper{
 		o: o, wake: make(chan struct{}, 1), policies: make(map[string]Policy),
-		paused: make(map[string][]*health.Fault), lost: make(map[string]time.Time),
+		paused: make(map[string][]*health.Fault), losses: make(map[string]loss),
 	}
+	k.recallLosses()
+	return k
 }
 
 // SetPolicy sets what is kept of a stream, from the next pass on.
@@ -142,15 +148,22 @@ func (k *Keeper) policy(stream string) Policy {
 	return k.o.Default
 }
 
-// streams lists those with media, with a policy or paused: one that is full and was emptied must be
-// let go on.
-func (k *Keeper) streams() []string {
+// known lists the streams with media or with a policy.
+func (k *Keeper) known() []string {
 	names := k.o.Store.Streams()
 	k.mu.Lock()
 	for name := range k.policies {
 		names = append(names, name)
 	}
 	k.mu.Unlock()
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// streams lists those that a pass looks at: paused ones as well, as one that is full and was emptied
+// must be let go on.
+func (k *Keeper) streams() []string {
+	names := k.known()
 	for name := range k.paused {
 		names = append(names, name)
 	}
@@ -165,6 +178,7 @@ func (k *Keeper) pass(ctx context.Context) {
 	plausible := k.clock.check(now, k.o.Uptime(), k.newest(streams), k.o.Synchronised())
 	k.trusted.Store(plausible)
 	k.reportClock(plausible)
+	defer k.keepLosses(now)
 	for _, stream := range streams {
 		if ctx.Err() != nil {
 			return
@@ -177,8 +191,8 @@ func (k *Keeper) pass(ctx context.Context) {
 			k.deleteOld(stream, now.Add(-p.MaxAge))
 		}
 		k.limit(stream, p)
-		k.forgive(stream, now)
 	}
+	k.forgive(now)
 	k.guardDisk(ctx, streams)
 }
 
@@ -281,32 +295,18 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 		k.o.Log.Debug("deleted an uploaded segment", fields...)
 		return gone
 	}
-	part.Number(health.DeletedBeforeUpload).Add(1)
-	part.Number(health.DeletedBeforeUploadBy).Add(s.Bytes)
 	k.o.Log.Warn("deleted a segment before it was uploaded", fields...)
-	part.Raise(health.Degraded, health.SystemFault(codeLost, nil,
-		"%d segments (%d MB) were deleted before they were uploaded, the last one because %s: check the upload schedule and the network, or give the stream more space.",
-		part.Number(health.DeletedBeforeUpload).Load(), part.Number(health.DeletedBeforeUploadBy).Load()/1e6, why))
-	k.lost[s.Stream] = k.o.Now()
+	k.lose(s, why)
 	return gone
-}
-
-// rememberLoss is how long status tells of a loss after the last one.
-const rememberLoss = 24 * time.Hour
-
-func (k *Keeper) forgive(stream string, now time.Time) {
-	if last, ok := k.lost[stream]; ok && now.Sub(last) > rememberLoss {
-		delete(k.lost, stream)
-		k.o.Health.Part(stream, health.JobRetention).Clear(codeLost)
-	}
 }
 
 // The codes of the conditions.
 const (
-	codeFull  = "limit-reached"
-	codeLow   = "disk-low"
-	codeLost  = "deleted-before-upload"
-	codeClock = "clock"
+	codeFull   = "limit-reached"
+	codeLow    = "disk-low"
+	codeLost   = "deleted-before-upload"
+	codeClock  = "clock"
+	codeLosses = "losses"
 )
 
 // pause ends the recording of a stream with its present segment. There may be several reasons;

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -63,11 +64,9 @@ func (m *model) open() {
 	if m.store, err = segment.Open(segment.Options{Dir: m.dir}); err != nil {
 		m.t.Fatal(err)
 	}
-	if m.health == nil {
-		m.health = health.NewRegistry(func() time.Time { return m.now })
-	}
+	m.health = health.NewRegistry(func() time.Time { return m.now })
 	m.keeper = New(Options{
-		Store: modelDisk{m.store, m}, Health: m.health, MinFree: func(uint64) uint64 { return modelReserve },
+		Store: modelDisk{m.store, m}, Health: m.health, Losses: filepath.Join(m.dir, "losses"), MinFree: func(uint64) uint64 { return modelReserve },
 		Now: func() time.Time { return m.now }, Uptime: func() time.Duration { return m.uptime },
 		Synchronised: func() bool { return m.synced },
 	})

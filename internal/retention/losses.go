@@ -1,0 +1,152 @@
+package retention
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+const (
+	// rememberLoss is how long status tells of a loss after the last one.
+	rememberLoss = 24 * time.Hour
+	// forgetLoss is how long the counts of a stream are kept that is no more.
+	forgetLoss = 30 * 24 * time.Hour
+)
+
+// loss is what a stream lost before its upload.
+type loss struct {
+	Segments int64     `json:"segments"`
+	Bytes    int64     `json:"bytes"`
+	Since    time.Time `json:"since"` // of the first
+	Last     time.Time `json:"last"`
+	Reason   string    `json:"reason"` // of the last
+
+	told bool // in a condition
+}
+
+// lose accounts for a segment that was deleted before it was uploaded.
+func (k *Keeper) lose(s segment.Info, why string) {
+	part := k.o.Health.Part(s.Stream, health.JobRetention)
+	segments, bytes := part.Number(health.DeletedBeforeUpload), part.Number(health.DeletedBeforeUploadBy)
+	segments.Add(1)
+	bytes.Add(s.Bytes)
+	l := k.losses[s.Stream]
+	if l.Last = k.o.Now(); segments.Load() == 1 || l.Since.IsZero() {
+		l.Since = l.Last
+	}
+	l.Segments, l.Bytes, l.Reason = segments.Load(), bytes.Load(), why
+	l.raise(part)
+	k.losses[s.Stream], k.unkept = l, true
+}
+
+func (l *loss) raise(part *health.Part) {
+	l.told = true
+	part.Raise(health.Degraded, health.SystemFault(codeLost, nil,
+		"%d segments (%d MB) were deleted before they were uploaded since %s, the last one because %s: check the upload schedule and the network, or give the stream more space.",
+		l.Segments, l.Bytes/1e6, l.Since.UTC().Format(time.DateOnly), l.Reason))
+}
+
+// forgive ends the conditions of losses of long ago.
+func (k *Keeper) forgive(now time.Time) {
+	for stream, l := range k.losses {
+		if l.told && now.Sub(l.Last) > rememberLoss {
+			l.told = false
+			k.losses[stream] = l
+			k.o.Health.Part(stream, health.JobRetention).Clear(codeLost)
+		}
+	}
+}
+
+// recallLosses reads what was lost before this start.
+func (k *Keeper) recallLosses() {
+	if k.o.Losses == "" {
+		return
+	}
+	data, err := os.ReadFile(k.o.Losses)
+	if err == nil {
+		err = json.Unmarshal(data, &k.losses)
+	}
+	if err != nil {
+		clear(k.losses) // what is half read says nothing
+		if !errors.Is(err, fs.ErrNotExist) {
+			k.o.Log.Warn("cannot read how much was deleted before its upload: it is counted anew", zap.String("file", k.o.Losses), zap.Error(err))
+		}
+		return
+	}
+	now := k.o.Now()
+	for stream, l := range k.losses {
+		part := k.o.Health.Part(stream, health.JobRetention)
+		part.Number(health.DeletedBeforeUpload).Set(l.Segments)
+		part.Number(health.DeletedBeforeUploadBy).Set(l.Bytes)
+		if now.Sub(l.Last) <= rememberLoss {
+			l.raise(part)
+			k.losses[stream] = l
+		}
+	}
+}
+
+// keepLosses writes the file when there is something new to say, once a pass.
+func (k *Keeper) keepLosses(now time.Time) {
+	if k.o.Losses == "" || !k.unkept {
+		return
+	}
+	there := make(map[string]bool)
+	for _, stream := range k.streams() {
+		there[stream] = true
+	}
+	for stream, l := range k.losses {
+		if !there[stream] && now.Sub(l.Last) > forgetLoss {
+			delete(k.losses, stream)
+		}
+	}
+	part := k.o.Health.Part("", health.JobRetention)
+	data, err := json.Marshal(k.losses)
+	if err == nil {
+		err = replace(k.o.Losses, append(data, '\n'))
+	}
+	if err != nil {
+		if part.Raise(health.Info, health.SystemFault(codeLosses, err,
+			"How much was deleted before its upload cannot be kept in %s, so it is counted anew after a restart: check the disk of that directory.", k.o.Losses)) {
+			k.o.Log.Warn("cannot keep how much was deleted before its upload", zap.Error(err))
+		}
+		return // the next pass tries again
+	}
+	k.unkept = false
+	part.Clear(codeLosses)
+}
+
+// replace writes a small file durably, as a whole or not at all.
+func replace(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the directory of a file: %w", err)
+	}
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

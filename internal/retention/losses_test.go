@@ -1,0 +1,122 @@
+package retention
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// restart gives the yard a keeper that knows nothing but what the file says.
+func (y *yard) restart(losses string) {
+	y.health = health.NewRegistry(func() time.Time { return y.now })
+	o := y.keeper.o
+	o.Health, o.Losses = y.health, losses
+	y.keeper = New(o)
+}
+
+func TestLossesOutliveARestart(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	file := filepath.Join(t.TempDir(), "state", "losses.json")
+	y.restart(file)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
+	y.add("door", 0, 2_000_000, false)
+	y.add("door", time.Minute, 100, true)
+	y.elapse(time.Hour)
+	y.pass()
+	bytes := y.number("door", health.DeletedBeforeUploadBy)
+	lost := y.now
+	y.restart(file)
+	if n := y.number("door", health.DeletedBeforeUpload); n != 1 || y.number("door", health.DeletedBeforeUploadBy) != bytes {
+		t.Errorf("after a restart %d segments are counted", n)
+	}
+	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, "1 segments (2 MB)") || !strings.Contains(c.Text, "since "+lost.Format(time.DateOnly)+", the last one because it is older") {
+		t.Errorf("after a restart it says %q", c.Text)
+	}
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
+	y.add("door", 2*time.Hour, 100, false)
+	y.elapse(3 * time.Hour)
+	y.pass()
+	if n := y.number("door", health.DeletedBeforeUpload); n != 2 {
+		t.Errorf("%d segments are counted, want both", n)
+	}
+	y.elapse(rememberLoss + time.Second)
+	y.pass()
+	if _, ok := y.condition("door", codeLost); ok {
+		t.Error("a loss of long ago is still told")
+	}
+	y.restart(file)
+	if _, ok := y.condition("door", codeLost); ok || y.number("door", health.DeletedBeforeUpload) != 2 {
+		t.Error("a loss of long ago is told again, or not counted, after a restart")
+	}
+}
+
+func TestLossesThatCannotBeKeptAreSaid(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	dir := filepath.Join(t.TempDir(), "state")
+	file := filepath.Join(dir, "losses.json")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file where the directory should be
+		t.Fatal(err)
+	}
+	y.restart(file)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
+	y.add("door", 0, 100, false)
+	y.elapse(time.Hour)
+	y.pass()
+	if c, ok := y.condition("", codeLosses); !ok || !strings.Contains(c.Text, file) {
+		t.Errorf("it says %q", c.Text)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	y.pass()
+	if _, ok := y.condition("", codeLosses); ok {
+		t.Error("it does not heal")
+	}
+	y.restart(file)
+	if y.number("door", health.DeletedBeforeUpload) != 1 {
+		t.Error("what could not be kept at first is lost")
+	}
+	if err := os.WriteFile(file, []byte(`{"door":{"segments":3`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	y.restart(file)
+	if y.number("door", health.DeletedBeforeUpload) != 0 {
+		t.Error("half a file is believed")
+	}
+}
+
+func TestTheDiskForecastIsWhatThePassThenDeletes(t *testing.T) {
+	t.Parallel()
+	const mb = 1 << 20
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 6 * mb})
+	y.keeper.SetPolicy("yard", Policy{})
+	y.keeper.SetPolicy("gate", Policy{OnFull: DenyNew})
+	for _, stream := range []string{"door", "gate", "yard"} {
+		for i := range 8 {
+			y.add(stream, time.Duration(i)*time.Minute, mb, i%4 == 1)
+		}
+	}
+	y.keeper.Look()
+	y.free, y.keeper.o.MinFree = 25*mb, func(uint64) uint64 { return 12 * mb } // 24 are there
+	held := func() (bytes, pending int64) {
+		for _, stream := range []string{"door", "gate", "yard"} {
+			u := y.store.Usage(stream)
+			bytes, pending = bytes+u.Bytes, pending+u.PendingBytes
+		}
+		return bytes, pending
+	}
+	bytesBefore, pendingBefore := held()
+	f := y.keeper.DiskForecast()
+	y.pass()
+	bytes, pending := held()
+	if f.NextBytes != bytesBefore-bytes || f.NextNotUploaded != pendingBefore-pending || f.NextNotUploaded == 0 || f.NextBytes < 10*mb {
+		t.Errorf("foretold: %+v; deleted: %d bytes, %d of them not uploaded", f, bytesBefore-bytes, pendingBefore-pending)
+	}
+}
