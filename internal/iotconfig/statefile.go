@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
 
 // stateDir holds small JSON documents, one a file: written beside and renamed, readable by the
@@ -98,33 +100,12 @@ func (d stateDir) write(name string, state any) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
 		return nil // spare the flash
 	}
-	temporary, err := os.CreateTemp(d.path, name+".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temporary.Name()))
-	}
-	return d.sync()
-}
-
-// sync makes a rename durable.
-func (d stateDir) sync() error {
-	dir, err := os.Open(d.path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Replace(durable.OS{}, path, data, fileMode)
 }
 
 // sweep removes what an interrupted write left.
 func (d stateDir) sweep() error {
-	leftovers, err := filepath.Glob(filepath.Join(d.path, "*.json.new-*"))
+	leftovers, err := filepath.Glob(filepath.Join(d.path, "*.json.new*"))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -111,7 +112,7 @@ func (k *Keeper) keepLosses(now time.Time) {
 	part := k.o.Health.Part("", health.JobRetention)
 	data, err := json.Marshal(k.losses)
 	if err == nil {
-		err = replace(k.o.Losses, append(data, '\n'))
+		err = k.write(append(data, '\n'))
 	}
 	if err != nil {
 		if part.Raise(health.Info, health.SystemFault(codeLosses, err,
@@ -124,29 +125,10 @@ func (k *Keeper) keepLosses(now time.Time) {
 	part.Clear(codeLosses)
 }
 
-// replace writes a small file durably, as a whole or not at all.
-func replace(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// write replaces the file.
+func (k *Keeper) write(data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(k.o.Losses), 0o700); err != nil {
 		return fmt.Errorf("cannot make the directory of a file: %w", err)
 	}
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Replace(durable.OS{}, k.o.Losses, data, 0o600)
 }

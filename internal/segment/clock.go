@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
 
 // clockName is the side file of a stream that says which of its times were those of a clock that
@@ -41,7 +43,7 @@ func (s *Store) NoteClock(stream string, from, until time.Time, add time.Duratio
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(st.files, filepath.Join(st.dir, clockName), append(data, '\n')); err != nil {
+	if err := durable.Replace(st.files, filepath.Join(st.dir, clockName), append(data, '\n'), fileMode); err != nil {
 		return diskFault(st.dir, err)
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
 
 // marker is the file that makes a directory a stream's.
@@ -25,7 +27,7 @@ func (st *stream) writeMarker(highest int64) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(st.files, filepath.Join(st.dir, markerName), append(data, '\n'))
+	return durable.Replace(st.files, filepath.Join(st.dir, markerName), append(data, '\n'), fileMode)
 }
 
 // readMarker gives the stream that a directory belongs to.
@@ -36,27 +38,4 @@ func readMarker(dir string) (marker, error) {
 		err = json.Unmarshal(data, &m)
 	}
 	return m, err
-}
-
-// writeDurably replaces a small file as a whole.
-func writeDurably(files fileSystem, path string, data []byte) error {
-	temporary := path + ".new"
-	f, err := files.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = files.Rename(temporary, path)
-	}
-	if err == nil {
-		err = files.SyncDir(filepath.Dir(path))
-	}
-	return err
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -62,7 +63,7 @@ func (s *Store) claimVolume(memory string) error {
 		var random [16]byte
 		_, _ = rand.Read(random[:]) // never fails
 		id = hex.EncodeToString(random[:])
-		if err := writeDurably(s.files, filepath.Join(s.dir, volumeName), []byte(id+"\n")); err != nil {
+		if err := durable.Replace(s.files, filepath.Join(s.dir, volumeName), []byte(id+"\n"), fileMode); err != nil {
 			return diskFault(s.dir, err)
 		}
 	}
@@ -80,7 +81,7 @@ func (s *Store) claimVolume(memory string) error {
 	if err := os.MkdirAll(filepath.Dir(memory), directoryMode); err != nil {
 		return diskFault(filepath.Dir(memory), err)
 	}
-	return diskFault(filepath.Dir(memory), writeDurably(osFiles{}, memory, data))
+	return diskFault(filepath.Dir(memory), durable.Replace(osFiles{}, memory, data, fileMode))
 }
 
 // present fails when the volume is not the one that was opened: its disk was unplugged or

@@ -1,0 +1,100 @@
+// Package durable owns how files are changed so that a power cut leaves the old or the new, and
+// nothing between. It must not know what is in them.
+package durable
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// FileSystem is how a directory is changed. Tests put their own in its place, to note the order of
+// writes and syncs, or to fail as disks do. Reading needs no such thing, but for the lists that a
+// disk may refuse.
+type FileSystem interface {
+	OpenFile(name string, flag int, mode fs.FileMode) (File, error)
+	ReadDir(dir string) ([]fs.DirEntry, error)
+	MkdirAll(dir string, mode fs.FileMode) error
+	Rename(from, to string) error
+	Remove(name string) error
+	RemoveAll(dir string) error
+	// SyncDir makes creations, renames and deletions in dir durable.
+	SyncDir(dir string) error
+}
+
+// File is an open file to write to.
+type File interface {
+	io.Writer
+	io.WriterAt
+	io.ReaderAt
+	io.Closer
+	Stat() (fs.FileInfo, error)
+	Truncate(size int64) error
+	Sync() error
+}
+
+// OS is the real FileSystem.
+type OS struct{}
+
+// OpenFile implements FileSystem.
+func (OS) OpenFile(name string, flag int, mode fs.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flag, mode)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// ReadDir implements FileSystem.
+func (OS) ReadDir(dir string) ([]fs.DirEntry, error) { return os.ReadDir(dir) }
+
+// MkdirAll implements FileSystem.
+func (OS) MkdirAll(dir string, mode fs.FileMode) error { return os.MkdirAll(dir, mode) }
+
+// Rename implements FileSystem.
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Remove implements FileSystem.
+func (OS) Remove(name string) error { return os.Remove(name) }
+
+// RemoveAll implements FileSystem.
+func (OS) RemoveAll(dir string) error { return os.RemoveAll(dir) }
+
+// SyncDir implements FileSystem.
+func (OS) SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Replace writes a small file as a whole or not at all: beside its place first, in path.new. One
+// writer at a time.
+func Replace(files FileSystem, path string, data []byte, mode fs.FileMode) error {
+	beside := path + ".new"
+	if err := write(files, beside, data, mode); err != nil {
+		_ = files.Remove(beside) // it may hold what a full disk needs
+		return err
+	}
+	if err := files.Rename(beside, path); err != nil {
+		_ = files.Remove(beside)
+		return err
+	}
+	return files.SyncDir(filepath.Dir(path))
+}
+
+// write makes a file with that content, durable but for its name.
+func write(files FileSystem, path string, data []byte, mode fs.FileMode) error {
+	f, err := files.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
