@@ -234,11 +234,10 @@ func demandOf(streams []checkedStream) demand {
 }
 
 func diskFree(dir string) (free, total uint64, err error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
+	if free, total, err = segment.FreeSpace(dir); err != nil {
 		return 0, 0, fmt.Errorf("the free space of %s cannot be learnt: %w", dir, err)
 	}
-	return st.Bavail * uint64(st.Bsize), st.Blocks * uint64(st.Bsize), nil
+	return free, total, nil
 }
 
 func bytesText(n int64) string {

@@ -101,7 +101,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
 			s.bitrate = r.BitrateBPS
-			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, bitrateText(r.BitrateBPS))
+			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, status.Bitrate(r.BitrateBPS))
 			return
 		}
 		s.add("camera", false, "%s", sentence(err))
@@ -109,7 +109,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	}
 	s.bitrate = seen.BitrateBPS
 	text := fmt.Sprintf("The %s %s sends %s, %d×%d, %.1f frames/s, %s, a keyframe every %.1f s",
-		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, bitrateText(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
+		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, status.Bitrate(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
 	switch {
 	case seen.KeyframeInterval > maxFragment:
 		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text, maxFragment.Seconds())
@@ -195,11 +195,4 @@ func rootFault(err error) error {
 		return fault
 	}
 	return err
-}
-
-func bitrateText(bps int64) string {
-	if bps < 1_000_000 {
-		return fmt.Sprintf("%d kbit/s", bps/1000)
-	}
-	return fmt.Sprintf("%.1f Mbit/s", float64(bps)/1e6)
 }

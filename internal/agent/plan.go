@@ -9,10 +9,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 )
 
-// segmentsPerLimit is how many segments fit a stream's size limit at the least, so that deleting
-// the oldest never takes much more than is needed.
-const segmentsPerLimit = 16
-
 // recordSpec is everything a recording job depends on. Two configurations with equal specs are
 // the same job, so a change elsewhere (a deletion rule, say) never interrupts recording.
 type recordSpec struct {
@@ -32,7 +28,7 @@ func recordSpecOf(c edgeconfig.EdgeConfig) recordSpec {
 	spec := recordSpec{
 		secretARN:       c.RecorderConfig.MediaSourceConfig.MediaUriSecretArn,
 		uriType:         c.RecorderConfig.MediaSourceConfig.MediaUriType,
-		maxSegmentBytes: limit / segmentsPerLimit,
+		maxSegmentBytes: limit / retention.SegmentsPerLimit,
 	}
 	if s := c.RecorderConfig.ScheduleConfig; s != nil {
 		spec.schedule = *s

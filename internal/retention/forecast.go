@@ -27,7 +27,7 @@ func (k *Keeper) Forecast(stream string) Forecast {
 	k.foresee(n, stream, p, now)
 	f.NextBytes, f.NextNotUploaded = n.bytes, n.notUploaded
 	if p.MaxBytes > 0 {
-		f.fit(now, u.Bytes, p.MaxBytes-p.MaxBytes/roomShare, k.rate(stream), p.MaxAge)
+		f.fit(now, u.Bytes, p.MaxBytes-p.MaxBytes/SegmentsPerLimit, k.rate(stream), p.MaxAge)
 		return f
 	}
 	// Without a limit of its own the stream has what the disk has left for all.

@@ -355,7 +355,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 			m.fail("%s: a segment of %s should be gone: %+v", s.name, g.start, p)
 		}
 	}
-	threshold := p.MaxBytes - p.MaxBytes/roomShare
+	threshold := p.MaxBytes - p.MaxBytes/SegmentsPerLimit
 	var last *modelled // of what went for the limit, by the order of deletion
 	for _, g := range gone {
 		if !uploaded(g) && !old(g) && (last == nil || g.state != segment.Uploaded || last.state == segment.Uploaded) {

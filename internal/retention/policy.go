@@ -27,11 +27,12 @@ type Policy struct {
 	DeleteAfterUpload bool
 }
 
-// roomShare is the part of MaxBytes that stays free, so that the segment being written fits: the
-// agent limits segments to the same share.
-const roomShare = 16
+// SegmentsPerLimit is how many segments fit MaxBytes at the least. The recorder's segments are
+// limited to that share of it, and so much stays free, so that the one being written fits and
+// deleting the oldest never takes much more than is needed.
+const SegmentsPerLimit = 16
 
 // full reports whether a stream of that size takes no further segment.
 func (p Policy) full(bytes int64) bool {
-	return p.MaxBytes > 0 && bytes > p.MaxBytes-p.MaxBytes/roomShare
+	return p.MaxBytes > 0 && bytes > p.MaxBytes-p.MaxBytes/SegmentsPerLimit
 }

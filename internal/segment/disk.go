@@ -60,9 +60,17 @@ func (s *Store) DiskFree() (free, total uint64, err error) {
 	if err := s.present(); err != nil {
 		return 0, 0, err
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(s.dir, &st); err != nil {
+	if free, total, err = FreeSpace(s.dir); err != nil {
 		return 0, 0, fmt.Errorf("cannot ask for the free space: %w", diskFault(s.dir, err))
+	}
+	return free, total, nil
+}
+
+// FreeSpace gives the bytes that the agent may still use of the disk that dir lies on, and its size.
+func FreeSpace(dir string) (free, total uint64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, err
 	}
 	block := uint64(st.Bsize)
 	return st.Bavail * block, st.Blocks * block, nil

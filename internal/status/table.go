@@ -32,7 +32,7 @@ func writeStreams(w io.Writer, s Snapshot) error {
 	for _, st := range s.Streams {
 		r, u := st.Recorder, st.Uploader
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1f\t%d\t%s\t%s\t%s\t%s\n",
-			st.Name, r.State, ago(s.Time, r.Since), ago(s.Time, r.LastFrame), bitrate(r.BitrateBPS), r.FPS, r.FramesLost,
+			st.Name, r.State, ago(s.Time, r.Since), ago(s.Time, r.LastFrame), Bitrate(r.BitrateBPS), r.FPS, r.FramesLost,
 			u.State, backlog(u), ago(s.Time, u.LastPersisted), space(st.Space))
 	}
 	return t.Flush()
@@ -108,7 +108,8 @@ func deletions(st Stream) string {
 	return fmt.Sprintf("the next pass deletes %s, of which %s are not uploaded.", size(f.NextBytes), size(f.NextNotUploaded))
 }
 
-func bitrate(bps int64) string {
+// Bitrate writes bit/s as people read them.
+func Bitrate(bps int64) string {
 	if bps < 1_000_000 {
 		return fmt.Sprintf("%d kbit/s", bps/1000)
 	}
