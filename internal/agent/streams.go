@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"go.uber.org/zap"
@@ -209,12 +209,7 @@ func (s *streams) get(name string) *stream {
 func (s *streams) names() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	names := make([]string, 0, len(s.running))
-	for name := range s.running {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, strings.Compare)
-	return names
+	return slices.Sorted(maps.Keys(s.running))
 }
 
 // infos lists the streams for status.

@@ -34,7 +34,7 @@ type statusError struct {
 	message string
 }
 
-func (e *statusError) Error() string { return "RTSP " + itoa(e.code) + " " + e.message }
+func (e *statusError) Error() string { return fmt.Sprintf("RTSP %d %s", e.code, e.message) }
 
 // RTSP status codes (RFC 2326, section 7.1.1).
 const (

@@ -380,7 +380,7 @@ func chooseAudio(desc *description.Session) (taken *audio, left []string) {
 					about.rate = f.ClockRate()
 					return &audio{media: m, format: f, about: about, decoder: decoder}, nil
 				}
-				left = append(left, "AAC with "+itoa(f.Config.ChannelCount)+" channels")
+				left = append(left, "AAC with "+strconv.Itoa(f.Config.ChannelCount)+" channels")
 			default:
 				if m.Type == description.MediaTypeAudio {
 					left = append(left, codecName(f))
@@ -497,5 +497,3 @@ func translate(err error) error {
 	}
 	return err
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

@@ -24,7 +24,6 @@ type Writer struct {
 	header mkv.Header
 	file   file
 	mkv    *mkv.Writer
-	last   time.Duration // newest block time in the open fragment and before
 
 	mu        sync.Mutex     // guards what readers and syncing see
 	fragments []mkv.Fragment // completed
@@ -122,7 +121,6 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	if err := w.mkv.BeginFragment(start, keyframe); err != nil {
 		return diskFault(w.stream.dir, err)
 	}
-	w.last = max(w.last, start)
 	return nil
 }
 
@@ -131,7 +129,6 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 	if err := w.mkv.WriteFrame(track, t, keyframe, parts); err != nil {
 		return diskFault(w.stream.dir, err)
 	}
-	w.last = max(w.last, t)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -24,28 +25,21 @@ type Limits struct {
 }
 
 func (l Limits) orKVS() Limits {
-	l.MinFragmentDuration = or(l.MinFragmentDuration, time.Second)
-	l.MaxFragmentDuration = or(l.MaxFragmentDuration, 20*time.Second)
-	l.MaxFragmentBytes = or(l.MaxFragmentBytes, 50_000_000)
-	l.MaxTracks = or(l.MaxTracks, 3)
-	l.MaxTags = or(l.MaxTags, 10)
-	l.PutMediaPerSecond = or(l.PutMediaPerSecond, 5)
-	l.FragmentsPerSecond = or(l.FragmentsPerSecond, 5)
-	l.BytesPerSecond = or(l.BytesPerSecond, 12_500_000)
-	l.MaxConnectionDuration = or(l.MaxConnectionDuration, 45*time.Minute)
-	l.IdleInterval = or(l.IdleInterval, 5*time.Second)
-	l.IdleTimeout = or(l.IdleTimeout, 30*time.Second)
-	l.GetMediaPerSecond = or(l.GetMediaPerSecond, 5)
-	l.GetMediaConnections = or(l.GetMediaConnections, 3)
-	l.GetMediaIdle = or(l.GetMediaIdle, 5*time.Second)
+	l.MinFragmentDuration = cmp.Or(l.MinFragmentDuration, time.Second)
+	l.MaxFragmentDuration = cmp.Or(l.MaxFragmentDuration, 20*time.Second)
+	l.MaxFragmentBytes = cmp.Or(l.MaxFragmentBytes, 50_000_000)
+	l.MaxTracks = cmp.Or(l.MaxTracks, 3)
+	l.MaxTags = cmp.Or(l.MaxTags, 10)
+	l.PutMediaPerSecond = cmp.Or(l.PutMediaPerSecond, 5)
+	l.FragmentsPerSecond = cmp.Or(l.FragmentsPerSecond, 5)
+	l.BytesPerSecond = cmp.Or(l.BytesPerSecond, 12_500_000)
+	l.MaxConnectionDuration = cmp.Or(l.MaxConnectionDuration, 45*time.Minute)
+	l.IdleInterval = cmp.Or(l.IdleInterval, 5*time.Second)
+	l.IdleTimeout = cmp.Or(l.IdleTimeout, 30*time.Second)
+	l.GetMediaPerSecond = cmp.Or(l.GetMediaPerSecond, 5)
+	l.GetMediaConnections = cmp.Or(l.GetMediaConnections, 3)
+	l.GetMediaIdle = cmp.Or(l.GetMediaIdle, 5*time.Second)
 	return l
-}
-
-func or[T int | int64 | float64 | time.Duration](value, otherwise T) T {
-	if value == 0 {
-		return otherwise
-	}
-	return value
 }
 
 // Limits of the names and values of a fragment's tags in bytes (quotas, streaming metadata).
