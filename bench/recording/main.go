@@ -6,7 +6,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/bench/keep"
 )
 
 // options of a run.
@@ -57,14 +58,12 @@ func main() {
 }
 
 func run(o options) error {
-	if o.dir == "" {
-		dir, err := os.MkdirTemp("", "kvs-edge-bench-")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		o.dir = dir
+	dir, remove, err := keep.Directory(o.dir)
+	if err != nil {
+		return err
 	}
+	defer remove()
+	o.dir = dir
 	urls, stop, err := startServer(o)
 	if err != nil {
 		return err
@@ -83,7 +82,7 @@ func run(o options) error {
 		results = append(results, f)
 		fmt.Fprintf(os.Stderr, "%s is measured\n", name)
 	}
-	if err := save(o, results); err != nil {
+	if err := keep.Append(o.out, results); err != nil {
 		return err
 	}
 	return print(o, results)
@@ -165,24 +164,6 @@ func bytesUnder(dir string) int64 {
 		return nil
 	})
 	return n
-}
-
-func save(o options, results []figures) error {
-	if o.out == "" {
-		return nil
-	}
-	f, err := os.OpenFile(o.out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	encoder := json.NewEncoder(f)
-	for _, r := range results {
-		if err := encoder.Encode(r); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func print(o options, results []figures) error {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/bench/keep"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
@@ -28,11 +29,11 @@ func main() {
 }
 
 func run(agent string, streams, segments, rounds int) error {
-	dir, err := os.MkdirTemp("", "kvs-edge-bench-")
+	dir, remove, err := keep.Directory("")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer remove()
 	if err := fill(dir, streams, segments); err != nil {
 		return err
 	}
@@ -41,11 +42,11 @@ func run(agent string, streams, segments, rounds int) error {
 		return err
 	}
 	defer func() { _ = camera.Close() }()
-	empty, err := os.MkdirTemp("", "kvs-edge-bench-")
+	empty, removeEmpty, err := keep.Directory("")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(empty) }()
+	defer removeEmpty()
 	fmt.Printf("from the start of the process to the first frame on its way to disk\n")
 	for range rounds {
 		full, err := firstFrame(agent, dir, camera.URL())

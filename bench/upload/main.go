@@ -5,7 +5,6 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/bench/keep"
 )
 
 // options of a run.
@@ -63,14 +64,12 @@ func main() {
 }
 
 func run(o options) error {
-	if o.dir == "" {
-		dir, err := os.MkdirTemp("", "kvsup")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		o.dir = dir
+	dir, remove, err := keep.Directory(o.dir)
+	if err != nil {
+		return err
 	}
+	defer remove()
+	o.dir = dir
 	parts := map[string]func(options) ([]figure, error){"rate": rate, "cost": cost, "live": live}
 	var all []figure
 	for _, name := range strings.Split(o.parts, ",") {
@@ -97,22 +96,5 @@ func run(o options) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return save(o, all)
-}
-
-func save(o options, all []figure) error {
-	if o.out == "" {
-		return nil
-	}
-	f, err := os.OpenFile(o.out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	for _, line := range all {
-		if err := json.NewEncoder(f).Encode(line); err != nil {
-			return err
-		}
-	}
-	return nil
+	return keep.Append(o.out, all)
 }
