@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup bench-upload soak-kills soak-cameras clean
+.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -72,7 +72,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; done
 
-bench: bench-micro bench-cameras bench-upload bench-startup ## all measurements; about half an hour
+bench: bench-micro bench-cameras bench-upload bench-startup bench-idle budgets ## all measurements; about half an hour
 
 BENCHCOUNT ?= 3
 # Those that build stores of up to a million segments run a fixed number of times.
@@ -94,7 +94,14 @@ bench-cameras: build tools ## what recording costs beside ffmpeg, GStreamer and 
 
 bench-startup: build ## from the start to the first frame, with 138,000 segments on disk
 	$(GO) build -o bin/bench-startup ./bench/startup
-	bin/bench-startup
+	bin/bench-startup -out bench/results/startup.jsonl
+
+bench-idle: build ## what the agent takes while it has nothing to do
+	$(GO) build -o bin/bench-idle ./bench/idle
+	bin/bench-idle -out bench/results/idle.jsonl
+
+budgets: ## what the last measurements say of each budget
+	@$(GO) run ./bench/budgets
 
 bench-upload: build tools ## rate, cost beside curl, and live latency of uploads against the local cloud
 	$(GO) build -o bin/bench-upload ./bench/upload

@@ -12,11 +12,26 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/bench/keep"
+	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 )
+
+// figures is what a subject took in the measured time, all its processes together.
+type figures struct {
+	Subject string  `json:"subject"`
+	Cameras int     `json:"cameras"`
+	Seconds float64 `json:"seconds"`
+	proc.Figures
+	SyncsPerMinute float64 `json:"syncs_per_minute"`
+	MediaBytes     int64   `json:"media_bytes"` // what the files grew by
+	// Of the agent alone: what its files hold, and what is missing between their first and last frames.
+	Frames  int64 `json:"frames,omitempty"`
+	Missing int64 `json:"missing"`
+}
 
 // options of a run.
 type options struct {
@@ -25,6 +40,7 @@ type options struct {
 	bitrate  int
 	measure  time.Duration
 	warmUp   time.Duration
+	trace    time.Duration
 	subjects string
 	dir      string
 	out      string
@@ -47,6 +63,7 @@ func main() {
 	flag.IntVar(&o.bitrate, "bitrate", 4_000_000, "bits per second of each camera")
 	flag.DurationVar(&o.measure, "measure", time.Minute, "how long each subject is measured")
 	flag.DurationVar(&o.warmUp, "warm-up", 10*time.Second, "how long each subject runs before")
+	flag.DurationVar(&o.trace, "trace", 10*time.Second, "how long calls of sync are counted afterwards; 0 leaves it out")
 	flag.StringVar(&o.subjects, "subjects", "agent,ffmpeg,gstreamer,floor", "what is measured, in this order")
 	flag.StringVar(&o.dir, "dir", "", "where media is written (default: a new temporary directory)")
 	flag.StringVar(&o.out, "out", "", "append the figures as JSON lines to this file")
@@ -129,27 +146,40 @@ func measure(o options, name string, start starter, urls []string) (figures, err
 	if err != nil {
 		return figures{}, err
 	}
-	defer end(commands)
+	stop := sync.OnceFunc(func() { proc.End(commands) })
+	defer stop()
 	for _, c := range commands {
 		if err := c.Start(); err != nil {
 			return figures{}, err
 		}
 	}
 	time.Sleep(o.warmUp)
-	before, err := readAll(commands)
+	before, err := proc.ReadAll(commands)
 	if err != nil {
 		return figures{}, err
 	}
 	mediaBefore := bytesUnder(dir)
 	began := time.Now()
 	time.Sleep(o.measure)
-	after, err := readAll(commands)
+	after, err := proc.ReadAll(commands)
 	if err != nil {
 		return figures{}, err
 	}
-	f := after.since(before, time.Since(began))
-	f.Subject, f.Cameras = name, o.cameras
+	f := figures{Subject: name, Cameras: o.cameras, Seconds: time.Since(began).Seconds(), Figures: after.Since(before)}
 	f.MediaBytes = bytesUnder(dir) - mediaBefore
+	if o.trace > 0 {
+		syncs, err := proc.Syncs(commands, o.trace)
+		if err != nil {
+			return figures{}, err
+		}
+		f.SyncsPerMinute = float64(syncs) / o.trace.Minutes()
+	}
+	stop()
+	if name == "agent" {
+		if f.Frames, f.Missing, err = countFrames(dir); err != nil {
+			return figures{}, err
+		}
+	}
 	return f, nil
 }
 
@@ -169,21 +199,29 @@ func bytesUnder(dir string) int64 {
 func print(o options, results []figures) error {
 	ratio := func(f figures, to string) string {
 		for _, r := range results {
-			if r.Subject == to && r.cpu() > 0 {
-				return fmt.Sprintf("%.2f", f.cpu()/r.cpu())
+			if r.Subject == to && r.CPU() > 0 {
+				return fmt.Sprintf("%.2f", f.CPU()/r.CPU())
 			}
 		}
 		return "-"
 	}
 	fmt.Printf("%d cameras, 1080p25, %.1f Mbit/s each; per minute of recording\n", o.cameras, float64(o.bitrate)/1e6)
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "subject\tCPU s\tuser\tsystem\tRSS MB\tpeak MB\tswitches\twrites\twritten/media\tto ffmpeg\tto floor\t")
+	fmt.Fprintln(t, "subject\tCPU s\tuser\tsystem\tRSS MB\tpeak MB\tswitches\twrites\tsyncs\twritten/media\tto ffmpeg\tto floor\t")
 	for _, f := range results {
 		minutes := f.Seconds / 60
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.1f\t%.1f\t%.0f\t%.0f\t%.3f\t%s\t%s\t\n",
-			f.Subject, f.cpu()/minutes, f.User/minutes, f.System/minutes, float64(f.RSS)/1e6, float64(f.PeakRSS)/1e6,
-			float64(f.Switches)/minutes, float64(f.Writes)/minutes, float64(f.WrittenBytes)/float64(max(f.MediaBytes, 1)),
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.1f\t%.1f\t%.0f\t%.0f\t%.0f\t%.3f\t%s\t%s\t\n",
+			f.Subject, f.CPU()/minutes, f.User/minutes, f.System/minutes, float64(f.RSS)/1e6, float64(f.PeakRSS)/1e6,
+			float64(f.Switches)/minutes, float64(f.Writes)/minutes, f.SyncsPerMinute, float64(f.WrittenBytes)/float64(max(f.MediaBytes, 1)),
 			ratio(f, "ffmpeg"), ratio(f, "floor"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, f := range results {
+		if f.Frames > 0 {
+			fmt.Printf("the files of %s hold %d frames; %d are missing between the first and the last of each camera\n", f.Subject, f.Frames, f.Missing)
+		}
+	}
+	return nil
 }

@@ -199,7 +199,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopParts()
 	group, parts := errgroup.WithContext(parts)
-	runs := []func(context.Context) error{a.store.Run, a.retention.Run, a.status.Run, a.source.Run, a.notify}
+	runs := []func(context.Context) error{a.store.Run, a.retention.Run, a.status.Run, a.source.Run, a.notify, a.giveBackProgram}
 	if a.reporter != nil {
 		runs = append(runs, a.reporter.Run)
 	}

@@ -1,4 +1,6 @@
-package main
+// Package proc owns what measuring programs read of processes from proc(5). It must not know what
+// the processes do.
+package proc
 
 import (
 	"errors"
@@ -14,11 +16,8 @@ import (
 // clockTicks is what /proc counts CPU time in; 100 on every Linux that Go runs on (proc(5), USER_HZ).
 const clockTicks = 100
 
-// figures is what a subject took in the measured time, all its processes together.
-type figures struct {
-	Subject      string  `json:"subject"`
-	Cameras      int     `json:"cameras"`
-	Seconds      float64 `json:"seconds"`
+// Figures are what some processes took, all together. All but the memory counts from their starts.
+type Figures struct {
 	User         float64 `json:"cpu_user_s"`
 	System       float64 `json:"cpu_system_s"`
 	RSS          int64   `json:"rss_bytes"`
@@ -26,13 +25,13 @@ type figures struct {
 	Switches     int64   `json:"context_switches"`
 	Writes       int64   `json:"write_calls"`
 	WrittenBytes int64   `json:"written_bytes"` // handed to write calls
-	MediaBytes   int64   `json:"media_bytes"`   // what the files grew by
 }
 
-func (f figures) cpu() float64 { return f.User + f.System }
+// CPU is the processor time, in seconds.
+func (f Figures) CPU() float64 { return f.User + f.System }
 
-func (f figures) since(before figures, d time.Duration) figures {
-	f.Seconds = d.Seconds()
+// Since is what was taken since before; the memory is that of now.
+func (f Figures) Since(before Figures) Figures {
 	f.User -= before.User
 	f.System -= before.System
 	f.Switches -= before.Switches
@@ -41,9 +40,10 @@ func (f figures) since(before figures, d time.Duration) figures {
 	return f
 }
 
-func readAll(commands []*exec.Cmd) (sum figures, err error) {
+// ReadAll sums up the figures of running commands. One that has ended is an error.
+func ReadAll(commands []*exec.Cmd) (sum Figures, err error) {
 	for _, c := range commands {
-		f, err := read(c.Process.Pid)
+		f, err := Read(c.Process.Pid)
 		if err != nil {
 			return sum, fmt.Errorf("%s ended early: %w", c.Path, err)
 		}
@@ -58,8 +58,8 @@ func readAll(commands []*exec.Cmd) (sum figures, err error) {
 	return sum, nil
 }
 
-// read takes the figures of a process from proc(5).
-func read(pid int) (f figures, err error) {
+// Read takes the figures of one process.
+func Read(pid int) (f Figures, err error) {
 	dir := fmt.Sprintf("/proc/%d/", pid)
 	stat, err := os.ReadFile(dir + "stat")
 	if err != nil {
@@ -116,8 +116,8 @@ func keyed(path string) (map[string]int64, error) {
 	return values, nil
 }
 
-// end stops all processes of a subject.
-func end(commands []*exec.Cmd) {
+// End stops commands as Ctrl-C would, and kills those that do not stop within 10 s.
+func End(commands []*exec.Cmd) {
 	for _, c := range commands {
 		if c.Process != nil {
 			_ = c.Process.Signal(syscall.SIGINT)
