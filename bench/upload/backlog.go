@@ -20,10 +20,27 @@ import (
 )
 
 const (
-	fragmentLength = 2 * time.Second
-	segmentLength  = 50 // fragments
-	framesPer      = 10 // of a fragment
+	segmentLength = 50 // fragments
+	framesPer     = 10 // of a fragment
 )
+
+// backlog is what waits for its upload, the same of each stream.
+type backlog struct {
+	streams   int
+	fragments int
+	size      int // of a fragment, in bytes of media
+	gop       time.Duration
+	begin     time.Time
+}
+
+// newBacklog is one that was recorded until now.
+func newBacklog(streams, fragments, size int, gop time.Duration) backlog {
+	begin := time.Now().Add(-time.Duration(fragments+1) * gop).Truncate(time.Second)
+	return backlog{streams, fragments, size, gop, begin}
+}
+
+// at is when a fragment begins.
+func (b backlog) at(fragment int) time.Time { return b.begin.Add(time.Duration(fragment) * b.gop) }
 
 var track = mkv.Track{
 	Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 1920, Height: 1080,
@@ -36,25 +53,24 @@ var track = mkv.Track{
 
 func streamName(i int) string { return fmt.Sprintf("cam-%02d", i) }
 
-// fill makes a backlog of that many fragments of that size for each stream.
-func fill(dir string, streams, fragments, size int) error {
+// fill records the backlog.
+func (b backlog) fill(dir string) error {
 	store, err := segment.Open(segment.Options{Dir: dir})
 	if err != nil {
 		return err
 	}
-	noise := make([]byte, size/framesPer)
+	noise := make([]byte, b.size/framesPer)
 	for i := range noise {
 		noise[i] = byte(rand.Uint32())
 	}
-	for i := range streams {
-		begin := time.Now().Add(-time.Duration(fragments+1) * fragmentLength).Truncate(time.Second)
-		for done := 0; done < fragments; done += segmentLength {
-			w, err := store.Create(streamName(i), mkv.Header{Start: begin, Title: streamName(i), Tracks: []mkv.Track{track}})
+	for i := range b.streams {
+		for done := 0; done < b.fragments; done += segmentLength {
+			w, err := store.Create(streamName(i), mkv.Header{Start: b.at(done), Title: streamName(i), Tracks: []mkv.Track{track}})
 			if err != nil {
 				return err
 			}
-			for n := range min(segmentLength, fragments-done) {
-				at := time.Duration(n) * fragmentLength
+			for n := range min(segmentLength, b.fragments-done) {
+				at := time.Duration(n) * b.gop
 				if err := w.BeginFragment(at, true); err != nil {
 					return err
 				}
@@ -62,7 +78,7 @@ func fill(dir string, streams, fragments, size int) error {
 					if noise[0] = 0x41; f == 0 {
 						noise[0] = 0x65
 					}
-					if err := w.WriteFrame(1, at+time.Duration(f)*fragmentLength/framesPer, f == 0, [][]byte{noise}); err != nil {
+					if err := w.WriteFrame(1, at+time.Duration(f)*b.gop/framesPer, f == 0, [][]byte{noise}); err != nil {
 						return err
 					}
 				}
@@ -70,7 +86,6 @@ func fill(dir string, streams, fragments, size int) error {
 			if err := w.Seal(); err != nil {
 				return err
 			}
-			begin = begin.Add(segmentLength * fragmentLength)
 		}
 	}
 	return store.Close()

@@ -8,11 +8,9 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 )
-
-// allowedBytes is what the service takes of a stream, as curl wants it (limits, PutMedia).
-const allowedBytes = "12500000"
 
 // costStreams share the bytes, so that the rate of one stream is not what is measured.
 const costStreams = 4
@@ -22,7 +20,7 @@ const costStreams = 4
 func cost(o options) ([]figure, error) {
 	const size = 2_000_000 // of a fragment: 8 Mbit/s
 	recordings := filepath.Join(o.dir, "recordings")
-	if err := fill(recordings, costStreams, max(1, o.megabytes*1_000_000/size/costStreams), size); err != nil {
+	if err := newBacklog(costStreams, max(1, o.megabytes*1_000_000/size/costStreams), size, usualGOP).fill(recordings); err != nil {
 		return nil, err
 	}
 	files, err := filepath.Glob(filepath.Join(recordings, "*", "*.mkv"))
@@ -43,7 +41,7 @@ func cost(o options) ([]figure, error) {
 			return nil, err
 		}
 		go func() {
-			s, err := measured(exec.Command("curl", curlArgs(sink.URL, one, "--limit-rate", allowedBytes)...))
+			s, err := measured(exec.Command("curl", curlArgs(sink.URL, one, "--limit-rate", strconv.Itoa(allowedBytes))...))
 			mu.Lock()
 			defer mu.Unlock()
 			paced.cpu, paced.wall, paced.rss = paced.cpu+s.cpu, max(paced.wall, s.wall), paced.rss+s.rss

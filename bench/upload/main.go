@@ -1,5 +1,5 @@
 // Command upload measures uploading: how near a hub with a backlog comes to the rate that the
-// service allows, what a gigabyte costs beside `curl -T` of the same files over TLS, and how long a
+// service allows (also with a day's backlog, which takes half an hour), what a gigabyte costs beside `curl -T` of the same files over TLS, and how long a
 // live frame takes from the camera to the acknowledgement. The service is the local cloud with its
 // limits, in this process; what is measured runs in processes of its own, in one run.
 package main
@@ -22,6 +22,9 @@ type options struct {
 	parts     string
 	streams   int
 	fragments int
+	size      int
+	day       time.Duration
+	gop       time.Duration
 	megabytes int
 	cameras   int
 	measure   time.Duration
@@ -48,9 +51,12 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.agent, "agent", "bin/kvs-edge-agent", "our binary, for the live part")
-	flag.StringVar(&o.parts, "parts", "rate,cost,live", "what is measured, in this order")
-	flag.IntVar(&o.streams, "streams", 16, "rate: number of streams with a backlog")
+	flag.StringVar(&o.parts, "parts", "rate,cost,live", "what is measured, in this order; also: day")
+	flag.IntVar(&o.streams, "streams", 16, "rate, day: number of streams with a backlog")
 	flag.IntVar(&o.fragments, "fragments", 150, "rate: fragments of each")
+	flag.IntVar(&o.size, "size", 100_000, "rate: bytes of a fragment; above 2500000 they bound the rate")
+	flag.DurationVar(&o.day, "day", 24*time.Hour, "day: how much media waits for its upload")
+	flag.DurationVar(&o.gop, "gop", 10*time.Second, "day: length of a fragment")
 	flag.IntVar(&o.megabytes, "megabytes", 512, "cost: how much is sent")
 	flag.IntVar(&o.cameras, "cameras", 4, "live: number of cameras")
 	flag.DurationVar(&o.measure, "measure", 30*time.Second, "live: how long")
@@ -70,7 +76,7 @@ func run(o options) error {
 	}
 	defer remove()
 	o.dir = dir
-	parts := map[string]func(options) ([]figure, error){"rate": rate, "cost": cost, "live": live}
+	parts := map[string]func(options) ([]figure, error){"rate": rate, "day": day, "cost": cost, "live": live}
 	var all []figure
 	for _, name := range strings.Split(o.parts, ",") {
 		part, ok := parts[name]
