@@ -29,8 +29,8 @@ type progress struct {
 	ended   bool // nothing is written any more
 	done    map[time.Duration]bool
 	refused int
-	bytes   int64 // of the fragments in done
-	until   int64 // producer time of the newest frame in done, Unix ms
+	bytes   int64  // of the fragments in done
+	spans   []span // media of the fragments in done
 
 	writing sync.Mutex // held to append a line, and to end the file; taken before the store's mu
 	torn    bool       // the last line may be half there; guarded by writing
@@ -43,13 +43,13 @@ const (
 
 func newProgress() *progress { return &progress{done: make(map[time.Duration]bool)} }
 
-func (p *progress) note(start int64, f mkv.Fragment, refused bool) {
+func (p *progress) note(f mkv.Fragment, refused bool) {
 	if p.done[f.Start] {
 		return
 	}
 	p.done[f.Start] = true
 	p.bytes += f.Size
-	p.until = max(p.until, start+f.Last.Milliseconds())
+	p.spans = cover(p.spans, span{f.Start.Milliseconds(), f.Last.Milliseconds()})
 	if refused {
 		p.refused++
 	}
@@ -71,7 +71,7 @@ func (s *Store) endNotes(p *progress) error {
 }
 
 // loadProgress reads a side file; a torn or foreign line is passed over.
-func (s *Store) loadProgress(path string, start int64) (*progress, error) {
+func (s *Store) loadProgress(path string) (*progress, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (s *Store) loadProgress(path string, start int64) (*progress, error) {
 			numbers[i] = n
 		}
 		if good {
-			p.note(start, mkv.Fragment{
+			p.note(mkv.Fragment{
 				Start: time.Duration(numbers[0]) * time.Millisecond,
 				Size:  numbers[1],
 				Last:  time.Duration(numbers[2]) * time.Millisecond,
@@ -160,7 +160,7 @@ func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress
 	if p.done[f.Start] {
 		return nil, nil, nil
 	}
-	p.note(k.Start, f, kind == lineRefused)
+	p.note(f, kind == lineRefused)
 	return st, p, nil
 }
 

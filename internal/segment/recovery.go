@@ -282,7 +282,7 @@ func (s *Store) loadSideFile(st *stream, start int64) {
 		}
 		return
 	}
-	p, err := s.loadProgress(path, start)
+	p, err := s.loadProgress(path)
 	if err != nil {
 		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.name), zap.Error(err))
 		return

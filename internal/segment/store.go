@@ -233,11 +233,7 @@ func (st *stream) info(e entry) Info {
 		Refused: e.refused,
 	}
 	if e.state != Uploaded {
-		info.PendingBytes = e.bytes
-		if a := st.active[e.start]; a != nil && a.progress != nil {
-			done, _ := a.progress.of(e)
-			info.PendingBytes -= done
-		}
+		info.PendingBytes = st.active[e.start].left(e).bytes
 	}
 	st.placeInTime(&info)
 	return info

@@ -269,6 +269,95 @@ func TestUsageCountsWhatIsPending(t *testing.T) {
 	}
 }
 
+// A live upload sends the newest fragment first, and what it missed later. A camera that sends a
+// frame every 2 s leaves that much between the last frame of a fragment and the next one.
+func TestUsageCountsWhatIsPendingInAnyOrder(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	w, err := s.Create("door", headerAt(begin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []mkv.Fragment
+	for i := range 5 { // of 8 s each, the last frame at 6 s
+		at := time.Duration(i) * 8 * time.Second
+		if err := w.BeginFragment(at, true); err != nil {
+			t.Fatal(err)
+		}
+		for frame := range 4 {
+			if err := w.WriteFrame(1, at+time.Duration(frame)*2*time.Second, frame == 0, [][]byte{{0x65, 1, 2, 3}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f, err := w.EndFragment()
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, f)
+	}
+	check := func(when string, pending time.Duration, since time.Duration) {
+		t.Helper()
+		u := s.Usage("door")
+		if u.PendingDuration != pending || !u.PendingSince.Equal(begin.Add(since)) {
+			t.Errorf("%s: pending %s since %s, want %s since %s", when, u.PendingDuration, u.PendingSince.Sub(begin), pending, since)
+		}
+	}
+	mark := func(fragments ...int) {
+		for _, i := range fragments {
+			if err := s.MarkPersisted(w.Key(), list[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	check("nothing is done", 38*time.Second, 0)
+	mark(4)
+	check("the newest is done", 30*time.Second, 0)
+	mark(0)
+	check("and the oldest", 24*time.Second, 6*time.Second)
+	if info := s.Segments("door", begin, time.Time{})[0]; info.PendingBytes != info.Bytes-list[0].Size-list[4].Size {
+		t.Errorf("%d bytes are pending of %d", info.PendingBytes, info.Bytes)
+	}
+	mark(2, 1)
+	check("all but one are done", 8*time.Second, 22*time.Second)
+	mark(3)
+	if u := s.Usage("door"); u.PendingDuration != 0 || u.PendingBytes != 0 || !u.PendingSince.IsZero() {
+		t.Errorf("everything is done: %+v", u)
+	}
+	if err := w.Seal(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Also of a finished segment, and after a restart, when only the side file tells what is done.
+func TestUsageCountsWhatIsPendingOfAFinishedSegmentInAnyOrder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	key := addSegment(t, s, "door", begin, 6)
+	list := fragmentsOf(t, s, key)
+	for _, i := range []int{5, 1, 2} {
+		if err := s.MarkPersisted(key, list[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, when := range []string{"before", "after"} {
+		u := s.Usage("door")
+		// The first fragment with what lies between it and the second; the fourth and the fifth from the end of the third.
+		if want := time.Second + 2040*time.Millisecond; u.PendingDuration != want || !u.PendingSince.Equal(begin) {
+			t.Errorf("%s a restart, pending %s, want %s; since %s", when, u.PendingDuration, want, u.PendingSince)
+		}
+		if want := u.Bytes - list[5].Size - list[1].Size - list[2].Size; u.PendingBytes != want {
+			t.Errorf("%s a restart, %d bytes are pending, want %d", when, u.PendingBytes, want)
+		}
+		if when == "before" {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, dir)
+		}
+	}
+}
+
 func TestReadersFollowTheSegmentBeingWritten(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())

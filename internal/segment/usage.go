@@ -1,8 +1,13 @@
 package segment
 
-import "time"
+import (
+	"slices"
+	"sort"
+	"time"
+)
 
-// Usage sums up a stream. Pending is what is not persisted yet.
+// Usage sums up a stream. Pending is what was completely recorded and is not persisted yet, in
+// whatever order its upload goes.
 type Usage struct {
 	Segments        int
 	Uploaded        int // of Segments
@@ -33,9 +38,10 @@ func (s *Store) Usage(stream string) Usage {
 	bytes, millis := x.pendingBytes, x.pendingMillis
 	for start, a := range st.active {
 		if i, ok := x.find(start); ok && a.progress != nil && x.entries[i].pends() {
-			doneBytes, until := a.progress.of(x.entries[i])
-			bytes -= doneBytes
-			millis -= until - start
+			e := x.entries[i]
+			left := a.left(e)
+			bytes -= e.bytes - left.bytes
+			millis -= int64(e.length) - left.millis
 		}
 	}
 	u.PendingBytes, u.PendingDuration = bytes, time.Duration(millis)*time.Millisecond
@@ -45,12 +51,72 @@ func (s *Store) Usage(stream string) Usage {
 	return u
 }
 
-// of gives what is done of a segment: bytes, and up to which producer time.
-func (p *progress) of(e entry) (bytes, until int64) {
-	if p.until >= e.end() {
-		return e.bytes, e.end()
+// left is what of a segment waits for its upload.
+type left struct {
+	bytes  int64 // with what belongs to no fragment, as long as one waits
+	millis int64 // of media; a fragment begins where the one before ends
+	since  int64 // producer time of the oldest of it, Unix ms
+}
+
+// left gives what of a segment that pends is neither persisted nor refused. What is done need not
+// be its beginning: a live upload sends the newest first.
+func (a *active) left(e entry) left {
+	if a == nil || a.progress == nil {
+		return left{e.bytes, int64(e.length), e.start}
 	}
-	return min(p.bytes, e.bytes), max(e.start, p.until)
+	done := a.progress.spans
+	if a.writer != nil {
+		done = a.writer.spans(a.progress)
+	}
+	l := left{bytes: max(0, e.bytes-a.progress.bytes), millis: int64(e.length), since: e.start}
+	for _, s := range done {
+		l.millis -= s.to - s.from
+	}
+	if len(done) > 0 && done[0].from == 0 {
+		l.since = e.start + done[0].to
+	}
+	if l.millis <= 0 {
+		return left{since: e.end()}
+	}
+	return l
+}
+
+// span is media in ms since its segment's start.
+type span struct{ from, to int64 }
+
+// spansApart is the least between two fragments when there is another between them: none is
+// shorter (limits, PutMedia).
+const spansApart = 1000
+
+// cover adds media to spans, which are in order and apart.
+func cover(spans []span, s span) []span {
+	i := sort.Search(len(spans), func(i int) bool { return spans[i].to+spansApart > s.from })
+	j := sort.Search(len(spans), func(j int) bool { return spans[j].from >= s.to+spansApart })
+	if i < j {
+		s = span{min(s.from, spans[i].from), max(s.to, spans[j-1].to)}
+	}
+	return slices.Replace(spans, i, j, s)
+}
+
+// spans gives the media of the fragments that p has. Here it is known what lies between two of
+// them, also of a camera that sends a frame every few seconds.
+func (w *Writer) spans(p *progress) (spans []span) {
+	w.mu.Lock()
+	list := w.fragments // is only appended to
+	w.mu.Unlock()
+	end := int64(0) // of the fragment before
+	for _, f := range list {
+		last := f.Last.Milliseconds()
+		switch n := len(spans); {
+		case !p.done[f.Start]:
+		case n > 0 && spans[n-1].to == end:
+			spans[n-1].to = last
+		default:
+			spans = append(spans, span{end, last})
+		}
+		end = last
+	}
+	return spans
 }
 
 // pendingSince gives the producer time of the oldest pending media.
@@ -63,12 +129,8 @@ func (st *stream) pendingSince() (int64, bool) {
 			if !e.pends() {
 				continue
 			}
-			a := st.active[e.start]
-			if a == nil || a.progress == nil {
-				return e.start, true
-			}
-			if _, until := a.progress.of(e); until < e.end() {
-				return until, true
+			if l := st.active[e.start].left(e); l.bytes > 0 {
+				return l.since, true
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // runLive runs a live upload beside the test.
@@ -166,5 +167,73 @@ func TestDemandIsServedWhileTheUploadWaitsForTheCloud(t *testing.T) {
 	cancel()
 	if err := u.Range(ctx, begin, begin.Add(time.Hour), func(Progress) {}); err == nil {
 		t.Error("a demand that was given up must say so")
+	}
+}
+
+// What the service lacks is pending, and nothing else, wherever in the segment being written it is.
+func TestTheBacklogOfALiveUploadIsWhatTheServiceLacks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	writer := w.create(640)
+	add := func(n int) {
+		for range n {
+			w.fragment(writer, 20*time.Second, 300) // ends with a frame at 19.6 s
+		}
+	}
+	// Of what was missed only the newest fragment gets through, then the service is silent.
+	add(3)
+	silent := w.service.Faults().Inject(door, media.BlackHoleAt(media.AfterReceived).Skip(1))
+	w.runLive(w.uploader(oneByOne))
+	w.await(1)
+	must(t, silent.Await(w.context(), 1))
+	w.expectBacklog(writer, 2)
+	add(2) // meanwhile
+	w.expectBacklog(writer, 4)
+	silent.Clear()
+	w.await(5)
+	w.expectBacklog(writer, 0)
+
+	// A fragment that is stored and whose acknowledgement is held back is not known to be.
+	w.service.Faults().Inject(door, media.Drop(media.EventPersisted))
+	add(1)
+	must(t, w.service.AwaitFragments(w.context(), door, 6))
+	w.expectBacklog(writer, 1, w.want[5])
+	must(t, writer.Seal())
+}
+
+// expectBacklog compares what is pending with the fragments of the only segment that the service
+// lacks, of which there are that many, or has not acknowledged.
+func (w *world) expectBacklog(writer *segment.Writer, fragments int, unacknowledged ...int64) {
+	w.t.Helper()
+	reader, err := w.store.OpenSegment(writer.Key())
+	must(w.t, err)
+	defer func() { must(w.t, reader.Close()) }()
+	list, _, err := reader.Fragments()
+	must(w.t, err)
+	have := w.stored()
+	var want segment.Usage
+	lacking := 0
+	for i, at := range w.want {
+		if slices.Contains(have, at) && !slices.Contains(unacknowledged, at) {
+			continue
+		}
+		begins := time.Duration(0) // where the one before ends
+		if i > 0 {
+			begins = list[i-1].Last
+		}
+		if lacking++; lacking == 1 {
+			want.PendingSince = time.UnixMilli(writer.Key().Start).Add(begins).UTC()
+			want.PendingBytes = list[0].Offset // the head of the file
+		}
+		want.PendingBytes += list[i].Size
+		want.PendingDuration += list[i].Last - begins
+	}
+	if lacking != fragments {
+		w.t.Fatalf("the service lacks %d fragments, want %d", lacking, fragments)
+	}
+	got := w.store.Usage(door)
+	if got.PendingBytes != want.PendingBytes || got.PendingDuration != want.PendingDuration || !got.PendingSince.Equal(want.PendingSince) {
+		w.t.Errorf("with %d fragments that the service lacks, %d bytes, %s since %s are pending; want %d bytes, %s since %s", fragments,
+			got.PendingBytes, got.PendingDuration, got.PendingSince, want.PendingBytes, want.PendingDuration, want.PendingSince)
 	}
 }
