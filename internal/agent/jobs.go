@@ -62,8 +62,10 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 			return nil
 		}
 	}
+	tags := fragmentTags{stream: stream, hub: a.settings.IoT.ThingName, off: a.settings.NoFragmentTags, log: a.log, set: u.SetTags}
+	tags.apply(nil) // what is on request comes with the stream's tags
 	modes := &uploadModes{
-		stream: stream, usual: a.settings.UploadMode, tags: a.kvs, every: tagEvery, log: a.log,
+		stream: stream, usual: a.settings.UploadMode, tags: a.kvs, every: tagEvery, tagged: tags.apply, log: a.log,
 		run: map[UploadMode]func(context.Context) error{UploadScheduled: a.scheduled(plan, part, run), UploadLive: u.RunLive},
 	}
 	return a.demands.during(stream, u, modes.Run), nil

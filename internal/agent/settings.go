@@ -48,6 +48,8 @@ type Settings struct {
 	MinFreeDisk retention.Reserve
 	// UploadMode is whether streams without a tag of their own are uploaded in their windows or live.
 	UploadMode UploadMode
+	// NoFragmentTags leaves out the tags that say where fragments come from.
+	NoFragmentTags bool
 	// UploadCap is the most that all streams together send; nil without a limit.
 	UploadCap *uploader.Cap
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
@@ -120,6 +122,7 @@ const (
 	EnvMetricsAddress      = "AWS_KVS_EDGE_METRICS_ADDRESS"
 	EnvUploadMode          = "AWS_KVS_EDGE_UPLOAD_MODE"
 	EnvUploadMaxBitrate    = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
+	EnvFragmentTags        = "AWS_KVS_EDGE_FRAGMENT_TAGS"
 	EnvCABundle            = "AWS_CA_BUNDLE"
 	EnvRTSPTransport       = "AWS_KVS_EDGE_RTSP_TRANSPORT"
 	EnvRTSPSCACert         = "AWS_KVS_EDGE_RTSPS_CA_CERT"
@@ -197,6 +200,7 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
 		UploadMode:         UploadMode(strings.ToLower(e.optional(EnvUploadMode, string(UploadScheduled)))),
+		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
 		Camera: CameraSettings{
 			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),

@@ -40,6 +40,8 @@ type uploadModes struct {
 	tags   tagSource
 	every  time.Duration
 	log    *zap.Logger
+	// tagged is told the stream's tags whenever they are read; nil = nobody wants to know.
+	tagged func(map[string]string)
 	run    map[UploadMode]func(context.Context) error
 }
 
@@ -90,6 +92,9 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
 			continue
 		}
 		wait.Reset()
+		if m.tagged != nil {
+			m.tagged(tags)
+		}
 		select {
 		case changes <- modeOf(tags, m.usual):
 		case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,8 +44,10 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 			return nil
 		}
 	}
+	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
 		stream: "door", usual: UploadScheduled, tags: board, every: 5 * time.Millisecond, log: zap.NewNop(),
+		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
 		run: map[UploadMode]func(context.Context) error{UploadScheduled: run(UploadScheduled), UploadLive: run(UploadLive)},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -64,6 +67,9 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	expect(UploadScheduled)
 	board.set("live", nil)
 	expect(UploadLive)
+	if got := told.Load(); got != "live" {
+		t.Errorf("the mode follows the tags, but the fragments' tags are made of %v", got)
+	}
 	board.set("scheduled", errors.New("no network")) // changes nothing
 	board.set("of another program", nil)
 	expect(UploadScheduled)

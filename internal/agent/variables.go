@@ -54,6 +54,7 @@ func Variables() []Group {
 			{EnvMinFreeDisk, "What stays free of the recording disk: a size such as `500MB` or `2GiB`, or a part such as `10%`.", "5 % or 1 GiB, the smaller", func(s Settings) string { return s.MinFreeDisk.String() }},
 			{EnvUploadMode, "`scheduled` uploads in the windows of each configuration, `live` at once, around the clock.", "`scheduled`", func(s Settings) string { return string(s.UploadMode) }},
 			{EnvUploadMaxBitrate, "The most bit/s that all streams together send: `8M`; with other rates for times of the day: `2M, 22:00-06:00=20M`.", "no limit", nil},
+			{EnvFragmentTags, "`off` uploads fragments without the [tags](uploading.md#tags) that name stream, hub and camera.", "`on`", func(s Settings) string { return onOff(!s.NoFragmentTags) }},
 			{EnvMetricsAddress, "`[host]:port` that serves [Prometheus text](metrics.md); loopback unless a host is given.", "none", func(s Settings) string { return s.MetricsAddress }},
 			{EnvRTSPTransport, "How cameras send: `auto` (TCP, then UDP), `tcp`, `udp`.", "`auto`", func(s Settings) string { return s.Camera.Transport }},
 			{EnvRTSPSCACert, "File with root CAs of the certificates of `rtsps://` cameras.", "the system's", func(s Settings) string { return s.Camera.CACert }},

@@ -56,6 +56,11 @@ const (
 	idCueTrackPositions  = 0xB7
 	idCueTrack           = 0xF7
 	idCueClusterPosition = 0xF1
+	idTags               = 0x1254C367
+	idTag                = 0x7373
+	idSimpleTag          = 0x67C8
+	idTagName            = 0x45A3
+	idTagString          = 0x4487
 )
 
 // unknownSize is an 8-byte size field that says "until the parent ends" (RFC 8794, section 6.2).

@@ -15,6 +15,7 @@ import (
 const (
 	CodeUpload  = "upload"         // fragments do not get through; ends with the next that does
 	CodeRefused = "upload-refused" // fragments were skipped within the last day
+	CodeTags    = "upload-tags"    // fragments go without tags, as the service refuses those
 	CodeStore   = "upload-disk"    // recordings cannot be read, or progress not be written
 )
 

@@ -47,6 +47,8 @@ type Rule struct {
 	// Fragment says that the fragment itself may be to blame: when it keeps ending sessions while
 	// others pass, it is skipped.
 	Fragment bool
+	// Tags says that the fragment's tags may be to blame: it is first sent again without them.
+	Tags bool
 }
 
 // title names the error as the documentation does.
@@ -78,12 +80,13 @@ const (
 )
 
 const (
-	adviceWait    = "The agent keeps trying; nothing needs to be done unless it lasts."
-	adviceKept    = "The fragment stays on the hub; the recording around it is uploaded."
-	adviceAccess  = "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream."
-	adviceKey     = "Correct the stream's KMS key; the media is kept and uploaded then."
-	adviceNetwork = "Check the hub's internet connection, DNS, proxy and firewall (port 443)."
-	adviceReport  = "Please report it with the agent's log."
+	adviceWait     = "The agent keeps trying; nothing needs to be done unless it lasts."
+	adviceKept     = "The fragment stays on the hub; the recording around it is uploaded."
+	adviceAccess   = "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream."
+	adviceKey      = "Correct the stream's KMS key; the media is kept and uploaded then."
+	adviceNetwork  = "Check the hub's internet connection, DNS, proxy and firewall (port 443)."
+	adviceUntagged = "It is sent again without tags."
+	adviceReport   = "Please report it with the agent's log."
 )
 
 // ackRules are for ERROR acknowledgements (API reference, PutMedia; the retry rules of AWS's C
@@ -95,10 +98,10 @@ var ackRules = []Rule{
 	{ID: 4003, Name: "MAX_CONNECTION_DURATION_REACHED", Action: RetryNow, Cause: "the session became too old", Advice: adviceWait},
 	{ID: 4004, Name: "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS", Action: Skip, Cause: "a fragment is not after the one before it", Advice: adviceKept},
 	{ID: 4005, Name: "MORE_THAN_ALLOWED_TRACKS_FOUND", Action: Skip, Cause: "a fragment has more tracks than the service allows", Advice: adviceKept},
-	{ID: 4006, Name: "INVALID_MKV_DATA", Action: Skip, Cause: "the service cannot parse a fragment", Advice: adviceKept + " " + adviceReport},
+	{ID: 4006, Name: "INVALID_MKV_DATA", Action: Skip, Tags: true, Cause: "the service cannot parse a fragment", Advice: adviceKept + " " + adviceReport},
 	{ID: 4007, Name: "INVALID_PRODUCER_TIMESTAMP", Action: Skip, Cause: "the service does not take a fragment's time", Advice: "Check the hub's clock. " + adviceKept},
 	{ID: 4008, Name: "STREAM_NOT_ACTIVE", Action: AskUser, Cause: "the stream is not active", Advice: "Check that the stream exists and is not being deleted; the media is kept until then."},
-	{ID: 4009, Name: "FRAGMENT_METADATA_LIMIT_REACHED", Action: Skip, Cause: "a fragment has too many tags", Advice: adviceKept},
+	{ID: 4009, Name: "FRAGMENT_METADATA_LIMIT_REACHED", Action: Skip, Tags: true, Cause: "a fragment has too many tags", Advice: adviceKept},
 	{ID: 4010, Name: "TRACK_NUMBER_MISMATCH", Action: Skip, Cause: "a fragment has frames of an unknown track", Advice: adviceKept + " " + adviceReport},
 	{ID: 4011, Name: "FRAMES_MISSING_FOR_TRACK", Action: Skip, Cause: "a fragment has no frame of one of its tracks", Advice: adviceKept},
 	{ID: 4500, Name: "KMS_KEY_ACCESS_DENIED", Action: AskUser, Cause: "the service may not use the stream's KMS key", Advice: adviceKey},

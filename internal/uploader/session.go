@@ -36,13 +36,14 @@ type session struct {
 	edge   time.Time // the newest complete media at the begin
 	until  time.Time // no further fragment after it
 
-	flight  []shot // sent, or being written, and not acknowledged; oldest first
-	bytes   int64  // of flight
-	writing bool   // the last of flight is being written
-	any     bool   // last is valid
-	last    shot   // sent or being written
-	got     int    // fragments that got through
-	alone   bool   // the session is for one fragment only
+	flight  []shot  // sent, or being written, and not acknowledged; oldest first
+	bytes   int64   // of flight
+	writing bool    // the last of flight is being written
+	tags    *[]byte // sent last; nil = none yet
+	any     bool    // last is valid
+	last    shot    // sent or being written
+	got     int     // fragments that got through
+	alone   bool    // the session is for one fragment only
 
 	closing bool      // the body is ended
 	limit   time.Time // then, or after an ERROR: when to give up waiting; zero = as for a stall
@@ -133,7 +134,11 @@ func (e *session) send(next shot) {
 	e.last, e.any, e.writing = next, true, true
 	media := e.u.queue.media(next)
 	e.u.queue.take()
-	e.s.Send(head, media)
+	var tail []byte
+	if tags := e.u.tail(); tags != nil {
+		e.tags, tail = tags, *tags
+	}
+	e.s.Send(head, media, tail)
 	if e.u.careful || e.u.suspects.has(next.id()) {
 		e.alone = true
 		e.close()
@@ -226,6 +231,10 @@ func (e *session) remove(i int) shot {
 // fail takes in an ERROR; i is the fragment that it names, or -1.
 func (e *session) fail(i int, a kvs.Ack) {
 	rule, title := ackRule(a), titleOfAck(a)
+	if rule.Tags && e.tags != nil {
+		e.u.withholdTags(e.tags)
+		rule.Action, rule.Advice = RetryNow, adviceUntagged
+	}
 	v := &verdict{rule: rule, title: title}
 	named := i >= 0
 	if !named && len(e.flight) > 0 {

@@ -100,6 +100,8 @@ type Uploader struct {
 	bytes     *bucket // paces bytes
 	sessions  *bucket // paces PutMedia
 
+	tags atomic.Pointer[[]byte] // a Tags element; see SetTags
+
 	// turn is held by whoever sends. All below but wanted and nudge belongs to the holder.
 	turn   chan struct{}
 	wanted atomic.Int32  // calls of Range
@@ -114,8 +116,10 @@ type Uploader struct {
 		asked time.Time // zero = not known
 		none  bool      // the stream keeps nothing
 	}
-	numbers numbers
-	refused time.Time // when a fragment was skipped last, while that is reported
+	withheld      *[]byte // tags that the service refused, which are left out; nil = none
+	withheldUntil time.Time
+	numbers       numbers
+	refused       time.Time // when a fragment was skipped last, while that is reported
 }
 
 // New returns an Uploader that has not begun.
@@ -375,6 +379,7 @@ func (u *Uploader) through(s shot) (again bool) {
 		u.stalls, u.passes = max(u.stalls-1, 0), 0
 	}
 	u.reportThrough(s)
+	u.reportWithheld()
 	return u.suspects.pass(s.id())
 }
 
@@ -384,6 +389,9 @@ func (u *Uploader) refuse(s shot, rule Rule, title string) {
 		u.unreadable(err)
 	}
 	delete(u.suspects.list, s.id())
+	if rule.Tags {
+		u.releaseTags() // it was refused without them too
+	}
 	u.reportRefused(s, rule, title)
 }
 

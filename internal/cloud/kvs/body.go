@@ -41,6 +41,7 @@ type body struct {
 type fragment struct {
 	head []byte
 	rest *io.SectionReader
+	tail []byte
 }
 
 func newBody(header []byte, pace func(int) time.Duration) *body {
@@ -96,7 +97,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.header = b.header[n:]
 		return b.paced(n)
 	}
-	if b.current != nil && len(b.current.head) == 0 && b.current.left() == 0 {
+	if b.current != nil && b.current.given() {
 		b.current = nil
 		b.sent <- struct{}{} // never blocks: Send takes it before the next fragment comes
 	}
@@ -130,8 +131,16 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 		n += read
 	}
+	if b.current.left() == 0 {
+		more := copy(p[n:], b.current.tail)
+		b.current.tail = b.current.tail[more:]
+		n += more
+	}
 	return b.paced(n)
 }
+
+// given tells whether all of the fragment has been.
+func (f *fragment) given() bool { return len(f.head) == 0 && f.left() == 0 && len(f.tail) == 0 }
 
 func (f *fragment) left() int64 {
 	at, _ := f.rest.Seek(0, io.SeekCurrent) // never fails

@@ -81,15 +81,16 @@ func TestASessionSendsHeadsAndFilesAndTakesAcknowledgementsMeanwhile(t *testing.
 	if a := <-s.Acks(); a.EventType != Buffering || a.Timecode != 7 {
 		t.Errorf("got %+v before the end of the body", a)
 	}
-	s.Send(head('x'), section(big))
+	tags := []byte("tags")
+	s.Send(head('x'), section(big), tags)
 	awaitSent(t, s)
-	s.Send(head('y'), section("end"))
+	s.Send(head('y'), section("end"), tags)
 	var last Ack
 	must(t, s.Close(t.Context(), func(a Ack) { last = a }))
 	if last.EventType != Persisted {
 		t.Errorf("the last acknowledgement is %+v", last)
 	}
-	want := "HEAD" + strings.Repeat("x", HeadSize) + big + strings.Repeat("y", HeadSize) + "end"
+	want := "HEAD" + strings.Repeat("x", HeadSize) + big + "tags" + strings.Repeat("y", HeadSize) + "endtags"
 	if got.String() != want {
 		t.Errorf("the body has %d bytes and is not what was sent, %d bytes", got.Len(), len(want))
 	}
@@ -168,7 +169,7 @@ func TestABrokenConnectionIsNoticedAtOnce(t *testing.T) {
 		if s.Err() == nil {
 			t.Error("the end of the connection is no error")
 		}
-		s.Send(head('x'), section("late")) // must not block
+		s.Send(head('x'), section("late"), nil) // must not block
 	})
 	t.Run("the answer ends", func(t *testing.T) {
 		t.Parallel()
@@ -212,7 +213,7 @@ func TestAbortEndsABlackHole(t *testing.T) {
 	s, err := c.PutMedia(t.Context(), input("HEAD"))
 	must(t, err)
 	huge := strings.Repeat("x", 32<<20)
-	s.Send(head('x'), section(huge))
+	s.Send(head('x'), section(huge), nil)
 	s.Abort()
 	for range s.Acks() {
 	}
@@ -229,7 +230,7 @@ func TestMediaThatCannotBeReadEndsTheSession(t *testing.T) {
 	})
 	s, err := c.PutMedia(t.Context(), input("HEAD"))
 	must(t, err)
-	s.Send(head('x'), io.NewSectionReader(strings.NewReader("short"), 0, 1000))
+	s.Send(head('x'), io.NewSectionReader(strings.NewReader("short"), 0, 1000), nil)
 	for range s.Acks() {
 	}
 	var media *MediaError
@@ -252,7 +253,7 @@ func TestThePaceHoldsBytesBack(t *testing.T) {
 	}
 	s, err := c.PutMedia(t.Context(), in)
 	must(t, err)
-	s.Send(head('x'), section("media"))
+	s.Send(head('x'), section("media"), nil)
 	s.Abort()
 	for range s.Acks() {
 	}
@@ -279,7 +280,7 @@ func BenchmarkFileToSocket(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for b.Loop() {
-		s.Send(head('x'), io.NewSectionReader(file, 0, size))
+		s.Send(head('x'), io.NewSectionReader(file, 0, size), nil)
 		awaitSent(b, s)
 	}
 	b.StopTimer()

@@ -10,7 +10,7 @@
 // with another codec configuration begins a further file, <stream>-2.mkv. Fragments lie there in
 // the order of arrival and exactly as they were sent, repeated ones too, so that repeats can be
 // counted; only those of RELATIVE sessions get a new Cluster head, with the absolute time.
-// PERSISTED is sent when the file system has taken the bytes and the line: they survive the end
+// Tags of fragments are in tags.jsonl. PERSISTED is sent when the file system has taken the bytes and the line: they survive the end
 // of the process, not a power cut.
 //
 // # Decisions where the documentation is silent or contradicts itself
@@ -33,6 +33,11 @@
 //     pause of the camera does not count.
 //   - Order: timecodes must rise within a session. Sessions are independent of each other, as
 //     backlogs are uploaded out of order.
+//   - Tags: those behind a Cluster belong to it, those before the first Cluster to the first. So say
+//     reports of AWS's C producer (issue 405: with tags before every Cluster the first fragment has
+//     them twice, the last none) and how it was changed. GetMedia gives them behind the Cluster too.
+//     They may come when their fragment is acknowledged already; FRAGMENT_METADATA_LIMIT_REACHED,
+//     also for names that begin with AWS and are not the producer's, then names it after its PERSISTED.
 //   - After an ERROR the connection is closed, as the C producer expects. Only the first is sent.
 //   - Matroska is read more strictly than KVS does, see strictmkv: what KVS stores but nothing can
 //     play is refused here with INVALID_MKV_DATA.

@@ -23,6 +23,7 @@ type fragment struct {
 	blocks   int
 	videos   int
 	tracks   [128]bool // by number: has a block
+	tags     []Tag
 
 	buffer []byte // not yet written
 	stored int64  // bytes written or buffered
@@ -73,19 +74,6 @@ func (se *session) spill(f *fragment) error {
 	return nil
 }
 
-func (se *session) takeTags(tags []strictmkv.Tag) error {
-	se.tags += len(tags)
-	if se.tags > se.service.o.Limits.MaxTags {
-		return fail(metadataLimit, "a fragment has %d tags; %d are allowed", se.tags, se.service.o.Limits.MaxTags)
-	}
-	for _, t := range tags {
-		if len(t.Name) > maxTagName || len(t.Value) > maxTagValue {
-			return fail(metadataLimit, "the tag %.40q has a name of %d or a value of %d bytes; %d and %d are allowed", t.Name, len(t.Name), len(t.Value), maxTagName, maxTagValue)
-		}
-	}
-	return nil
-}
-
 // latestTime is the end of the year 9999, the last time that timestamps of AWS can express.
 var latestTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
@@ -103,7 +91,7 @@ func (se *session) beginFragment(h *strictmkv.Header, event strictmkv.Event) err
 	if err := se.settle(f); err != nil {
 		return err
 	}
-	se.tags = 0
+	f.tags, se.tags = se.tags, nil
 	se.send(f.ack(EventBuffering))
 	if info, ok := se.service.o.Streams.Stream(se.st.name); !ok || !takesMedia(info.Status) {
 		return fail(streamNotActive, "the stream is not active (status %q)", info.Status)

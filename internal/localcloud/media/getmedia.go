@@ -42,8 +42,8 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &t.Time)
 }
 
-// getMedia answers with one Matroska stream: a header, then per fragment its Tags and its Cluster,
-// as it was stored. A new codec configuration begins with an EBML head of its own, as in KVS. The
+// getMedia answers with one Matroska stream: a header, then per fragment the Tags of KVS, its Cluster
+// as it was stored, and its own Tags behind it, where the producer had them. A new codec configuration begins with an EBML head of its own, as in KVS. The
 // answer follows the stream; it ends when the client goes, or when there was nothing new for a
 // while and no producer is connected.
 func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
@@ -195,18 +195,27 @@ func (s *Service) sendMedia(ctx context.Context, w http.ResponseWriter, rc *http
 	st.mu.Unlock()
 	idle := time.NewTimer(s.o.Limits.GetMediaIdle)
 	defer idle.Stop()
+	sent, given := "", 0 // the fragment sent last, and how many of its tags
 	for {
 		st.mu.Lock()
-		list, changed, live := st.fragments, st.changed, st.session != nil
+		list, tags, changed, live := st.fragments, st.tags[sent], st.changed, st.session != nil
 		st.mu.Unlock()
-		if at < len(list) {
-			if err := s.sendFragment(w, &files, st.name, list, at); err != nil {
+		if given < len(tags) || at < len(list) {
+			var err error
+			if given < len(tags) {
+				err = sendTags(w, tags[given:])
+				given = len(tags)
+			} else {
+				err = s.sendFragment(w, &files, st.name, list, at)
+				sent, given = list[at].Number, 0
+				at++
+			}
+			if err != nil {
 				return err
 			}
 			if err := rc.Flush(); err != nil {
 				return err
 			}
-			at++
 			idle.Reset(s.o.Limits.GetMediaIdle)
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -248,6 +257,15 @@ func (s *Service) sendFragment(w io.Writer, files *mediaFiles, stream string, li
 		return err
 	}
 	_, err = io.Copy(w, files.cluster(f))
+	return err
+}
+
+func sendTags(w io.Writer, tags []Tag) error {
+	var pairs []string
+	for _, t := range tags {
+		pairs = append(pairs, t.Name, t.Value)
+	}
+	_, err := w.Write(appendTags(nil, pairs...))
 	return err
 }
 

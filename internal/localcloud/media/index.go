@@ -12,8 +12,11 @@ import (
 	"time"
 )
 
-// indexName is the file in Dir with one line per fragment.
-const indexName = "fragments.jsonl"
+// The files in Dir with one line per fragment, and with the tags of fragments.
+const (
+	indexName    = "fragments.jsonl"
+	tagIndexName = "tags.jsonl"
+)
 
 // Fragment is one stored fragment.
 type Fragment struct {
@@ -27,6 +30,7 @@ type Fragment struct {
 	SHA256   string        // of these bytes, hex
 	File     string        // name in Dir
 	Offset   int64         // of the Cluster element in File
+	Tags     []Tag         // in the order in which they came; only of Service.Fragments
 }
 
 // line is a Fragment in fragments.jsonl. Times are ms since 1970.
@@ -57,7 +61,7 @@ func (l line) fragment() Fragment {
 	}
 }
 
-// index is fragments.jsonl, open for appending.
+// index is a file with one JSON object per line, open for appending.
 type index struct {
 	mu sync.Mutex
 	f  *os.File
@@ -65,7 +69,7 @@ type index struct {
 
 // openIndex opens the file, gives all its lines to see, and cuts off a line that was torn when the
 // process was killed.
-func openIndex(path string, see func(Fragment)) (*index, error) {
+func openIndex[T any](path string, see func(T)) (*index, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
@@ -84,7 +88,7 @@ func openIndex(path string, see func(Fragment)) (*index, error) {
 	return &index{f: f}, nil
 }
 
-func readIndex(f *os.File, see func(Fragment)) (whole int64, err error) {
+func readIndex[T any](f *os.File, see func(T)) (whole int64, err error) {
 	lines := bufio.NewReader(f)
 	for n := 1; ; n++ {
 		text, err := lines.ReadBytes('\n')
@@ -94,17 +98,17 @@ func readIndex(f *os.File, see func(Fragment)) (whole int64, err error) {
 		if err != nil {
 			return whole, err
 		}
-		var l line
+		var l T
 		if err := json.Unmarshal(bytes.TrimSpace(text), &l); err != nil {
-			return whole, fmt.Errorf("line %d of %s is no fragment: %w; move the directory away to begin anew", n, f.Name(), err)
+			return whole, fmt.Errorf("line %d of %s cannot be read: %w; move the directory away to begin anew", n, f.Name(), err)
 		}
-		see(l.fragment())
+		see(l)
 		whole += int64(len(text))
 	}
 }
 
-func (x *index) append(f Fragment) error {
-	text, err := json.Marshal(f.line())
+func (x *index) append(line any) error {
+	text, err := json.Marshal(line)
 	if err != nil {
 		return err
 	}

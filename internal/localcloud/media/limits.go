@@ -42,12 +42,6 @@ func (l Limits) orKVS() Limits {
 	return l
 }
 
-// Limits of the names and values of a fragment's tags in bytes (quotas, streaming metadata).
-const (
-	maxTagName  = 128
-	maxTagValue = 256
-)
-
 // pace is a token bucket: rate tokens per second, at most burst at once.
 type pace struct {
 	mu     sync.Mutex

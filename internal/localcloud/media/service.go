@@ -29,7 +29,7 @@ type StreamLookup interface {
 
 // Options of a Service.
 type Options struct {
-	Dir     string                    // where media and fragments.jsonl are kept; created if missing; required
+	Dir     string                    // where media and the lists of fragments are kept; created if missing; required
 	Streams StreamLookup              // required
 	Now     func() time.Time          // wall clock, for server timestamps; nil = time.Now
 	Log     *zap.Logger               // nil = none
@@ -41,14 +41,15 @@ type Options struct {
 // server must not set a ReadTimeout or WriteTimeout that it cannot lift, and wrappers of the
 // ResponseWriter must have Unwrap.
 type Service struct {
-	o      Options
-	log    *zap.Logger
-	faults *Faults
-	index  *index
-	number numbers
-	ctx    context.Context // ends with Close
-	end    context.CancelCauseFunc
-	open   sync.WaitGroup // requests
+	o        Options
+	log      *zap.Logger
+	faults   *Faults
+	index    *index // of fragments
+	tagIndex *index
+	number   numbers
+	ctx      context.Context // ends with Close
+	end      context.CancelCauseFunc
+	open     sync.WaitGroup // requests
 
 	mu      sync.Mutex
 	closed  bool
@@ -79,13 +80,18 @@ func New(o Options) (*Service, error) {
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.faults = newFaults(s.cut)
 	var err error
-	s.index, err = openIndex(filepath.Join(o.Dir, indexName), func(f Fragment) {
+	s.index, err = openIndex(filepath.Join(o.Dir, indexName), func(l line) {
+		f := l.fragment()
 		s.stream(f.Stream).recall(f)
 		s.files[f.File] = f.Stream
 		s.number.after(f.Number)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the local cloud's list of fragments: %w", err)
+	}
+	s.tagIndex, err = openIndex(filepath.Join(o.Dir, tagIndexName), func(l tagLine) { s.stream(l.Stream).addTags(l.Number, l.Tags) })
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the local cloud's list of tags: %w", errors.Join(err, s.index.close()))
 	}
 	return s, nil
 }
@@ -101,7 +107,7 @@ func (s *Service) Close() error {
 	}
 	s.end(errClosed)
 	s.open.Wait()
-	errs := []error{s.index.close()}
+	errs := []error{s.index.close(), s.tagIndex.close()}
 	for _, st := range s.all() {
 		errs = append(errs, st.close())
 	}
@@ -170,7 +176,11 @@ func (s *Service) Fragments(stream string) []Fragment {
 	st := s.stream(stream)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return slices.Clone(st.fragments)
+	list := slices.Clone(st.fragments)
+	for i := range list {
+		list[i].Tags = slices.Clone(st.tags[list[i].Number])
+	}
+	return list
 }
 
 // Stats of a stream since the Service was made.
@@ -182,6 +192,7 @@ type Stats struct {
 	Open      bool          // a session is open now
 	Fragments int           // stored
 	Bytes     int64         // of stored fragments
+	Tagged    int           // stored fragments with tags, also those of earlier runs
 	Torn      int           // fragments dropped because the connection ended inside them
 	Errors    int           // ERROR acknowledgements
 	LastError string        // why the last one was sent

@@ -38,9 +38,10 @@ type session struct {
 	// mu is held by the reading goroutine except while it waits for a byte of the body.
 	mu      sync.Mutex
 	file    *mediaFile
-	tags    int           // of the fragment that comes next
+	tags    []Tag         // from before the first fragment, which they belong to
 	current *fragment     // being read
 	pending *fragment     // complete, but too short to be judged alone
+	stored  *fragment     // the last that was
 	last    time.Duration // of the fragments before
 	any     bool          // last is valid
 	quiet   error         // why a fragment that nothing followed was not stored
@@ -122,6 +123,9 @@ func (se *session) conclude(err error) {
 
 // blamed is the fragment that an ERROR is about.
 func (se *session) blamed(f *failure) *fragment {
+	if f.id == metadataLimit {
+		return se.latest()
+	}
 	if se.current == nil || f.code == minFragmentDuration && se.pending != nil {
 		return se.pending
 	}
@@ -216,7 +220,7 @@ func (se *session) store(f *fragment) error {
 		Stream: se.st.name, Number: f.number, Producer: f.producer, Server: f.server, Duration: f.latest - f.begin,
 		Bytes: f.stored, Frames: f.frames(), SHA256: f.sum, File: se.file.name, Offset: se.file.end,
 	}
-	if err := se.service.index.append(stored); err != nil {
+	if err := se.service.index.append(stored.line()); err != nil {
 		return fail(internalError, "cannot note the fragment: %v", err)
 	}
 	se.st.update(func() {
@@ -226,7 +230,10 @@ func (se *session) store(f *fragment) error {
 		se.st.stats.Fragments++
 		se.st.stats.Bytes += stored.Bytes
 	})
-	f.committed = true
+	f.committed, se.stored = true, f
+	if err := se.keepTags(f, f.tags); err != nil {
+		return err
+	}
 	if err := se.strike(AfterStored); err != nil {
 		return err
 	}

@@ -26,7 +26,8 @@ type streamState struct {
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced whenever something below changes
 	fragments []Fragment
-	frames    int // of all fragments
+	tags      map[string][]Tag // by fragment number
+	frames    int              // of all fragments
 	session   *session
 	readers   map[*reader]struct{} // GetMedia connections
 	stats     Stats
@@ -45,7 +46,7 @@ type mediaFile struct {
 
 func newStreamState(s *Service, name string) *streamState {
 	return &streamState{
-		service: s, name: name, changed: make(chan struct{}), readers: map[*reader]struct{}{},
+		service: s, name: name, changed: make(chan struct{}), readers: map[*reader]struct{}{}, tags: map[string][]Tag{},
 		fragPace: newPace(s.o.Limits.FragmentsPerSecond, s.o.Limits.FragmentsPerSecond),
 		bytePace: newPace(s.o.Limits.BytesPerSecond, s.o.Limits.BytesPerSecond/4),
 		puts:     callRate{n: s.o.Limits.PutMediaPerSecond},

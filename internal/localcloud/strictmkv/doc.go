@@ -19,7 +19,9 @@
 //   - clusters: one Timestamp, before the first block; blocks name a track that exists, are not
 //     laced, are not empty and have times that are not negative; AVC and HEVC blocks consist of
 //     length-prefixed NAL units that fill the block exactly; the first video block of the stream
-//     is a keyframe.
+//     is a keyframe;
+//   - tags: a Tags element has a Tag, each of these a SimpleTag, and each of these one TagName that
+//     is not empty, and at most one TagString, both in UTF-8.
 //
 // SeekHead, Cues, Chapters, Attachments, Void and unknown elements inside Info, Tracks and Tags
 // are skipped, as KVS does. The values of Position, PrevSize and SeekHead are not checked: in a

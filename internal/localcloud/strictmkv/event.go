@@ -1,6 +1,9 @@
 package strictmkv
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 // Kind tells what an Event is about.
 type Kind uint8
@@ -45,7 +48,10 @@ type Event struct {
 }
 
 // Tag is one SimpleTag.
-type Tag struct{ Name, Value string }
+type Tag struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
 
 // readTags lists the SimpleTags of all Tag elements, also the nested ones.
 func readTags(tags element) ([]Tag, error) {
@@ -57,19 +63,29 @@ func readTags(tags element) ([]Tag, error) {
 		}
 		at := len(list)
 		list = append(list, Tag{})
-		named := false
+		once := map[id]bool{}
 		err := e.children(func(c element) error {
 			switch c.id {
-			case idTagName:
-				list[at].Name, named = c.text(), true
-			case idTagString:
-				list[at].Value = c.text()
+			case idTagName, idTagString:
+				if once[c.id] {
+					return broken(c.id, c.offset, "occurs twice in one SimpleTag")
+				}
+				once[c.id] = true
+				text := c.text()
+				if !utf8.ValidString(text) {
+					return broken(c.id, c.offset, "is not UTF-8")
+				}
+				if c.id == idTagName {
+					list[at].Name = text
+				} else {
+					list[at].Value = text
+				}
 			case idSimpleTag:
 				return simple(c, depth+1)
 			}
 			return nil
 		})
-		if err == nil && !named {
+		if err == nil && list[at].Name == "" {
 			return broken(idSimpleTag, e.offset, "has no TagName")
 		}
 		return err
@@ -78,12 +94,20 @@ func readTags(tags element) ([]Tag, error) {
 		if e.id != idTag {
 			return broken(e.id, e.offset, "does not belong in Tags")
 		}
-		return e.children(func(c element) error {
+		before := len(list)
+		err := e.children(func(c element) error {
 			if c.id == idSimpleTag {
 				return simple(c, 1)
 			}
 			return nil
 		})
+		if err == nil && len(list) == before {
+			return broken(idTag, e.offset, "has no SimpleTag")
+		}
+		return err
 	})
+	if err == nil && len(list) == 0 {
+		return nil, broken(idTags, tags.offset, "has no Tag")
+	}
 	return list, err
 }
