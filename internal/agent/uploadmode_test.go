@@ -48,7 +48,7 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	m := &uploadModes{
 		stream: "door", usual: UploadScheduled, tags: board, every: 5 * time.Millisecond, log: zap.NewNop(),
 		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
-		run: map[UploadMode]func(context.Context) error{UploadScheduled: run(UploadScheduled), UploadLive: run(UploadLive)},
+		run:    map[UploadMode]func(context.Context) error{UploadScheduled: run(UploadScheduled), UploadLive: run(UploadLive)},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

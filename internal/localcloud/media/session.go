@@ -55,6 +55,7 @@ type failure struct {
 	id   int
 	code string
 	why  string
+	of   *fragment // that it is about; nil = as blamed says
 }
 
 func (f *failure) Error() string { return f.code + ": " + f.why }
@@ -123,8 +124,8 @@ func (se *session) conclude(err error) {
 
 // blamed is the fragment that an ERROR is about.
 func (se *session) blamed(f *failure) *fragment {
-	if f.id == metadataLimit {
-		return se.latest()
+	if f.of != nil {
+		return f.of
 	}
 	if se.current == nil || f.code == minFragmentDuration && se.pending != nil {
 		return se.pending

@@ -42,8 +42,21 @@ func (se *session) takeTags(tags []Tag) error {
 	if f != nil {
 		all = &f.tags
 	}
-	if n := len(*all) + len(tags); n > se.service.o.Limits.MaxTags {
-		return fail(metadataLimit, "a fragment has %d tags; %d are allowed", n, se.service.o.Limits.MaxTags)
+	if bad := se.checkTags(append(slices.Clone(*all), tags...)); bad != nil {
+		bad.of = f
+		return bad
+	}
+	*all = append(*all, tags...)
+	if f != nil && f.committed {
+		return se.keepTags(f, tags)
+	}
+	return nil
+}
+
+// checkTags judges all tags of a fragment.
+func (se *session) checkTags(tags []Tag) *failure {
+	if limit := se.service.o.Limits.MaxTags; len(tags) > limit {
+		return fail(metadataLimit, "a fragment has %d tags; %d are allowed", len(tags), limit)
 	}
 	for _, t := range tags {
 		if len(t.Name) > maxTagName || len(t.Value) > maxTagValue {
@@ -52,10 +65,6 @@ func (se *session) takeTags(tags []Tag) error {
 		if strings.HasPrefix(t.Name, reservedTags) && !slices.Contains(producerTags, t.Name) {
 			return fail(metadataLimit, "the tag name %.40q is reserved for AWS", t.Name)
 		}
-	}
-	*all = append(*all, tags...)
-	if f != nil && f.committed {
-		return se.keepTags(f, tags)
 	}
 	return nil
 }
