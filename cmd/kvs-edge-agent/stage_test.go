@@ -140,33 +140,34 @@ func (s *stage) stopAgent() {
 }
 
 // configure makes the stream, puts the camera's URL into a secret and sends the edge configuration.
-func (s *stage) configure(stream, cameraURL string) {
+func (s *stage) configure(stream, cameraURL string, edits ...func(*types.EdgeConfig)) {
 	s.t.Helper()
 	arn, err := s.cloud.PutSecret(stream, fmt.Sprintf(`{"MediaURI":%q}`, cameraURL))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.configureSecret(stream, arn)
+	s.configureSecret(stream, arn, edits...)
 }
 
-func (s *stage) configureSecret(stream, secretARN string) {
+func (s *stage) configureSecret(stream, secretARN string, edits ...func(*types.EdgeConfig)) {
 	s.t.Helper()
 	if _, err := s.cloud.CreateStream(stream, demoRetention); err != nil {
 		s.t.Fatal(err)
 	}
-	_, err := s.kvs.StartEdgeConfigurationUpdate(s.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{
-		StreamName: aws.String(stream),
-		EdgeConfig: &types.EdgeConfig{
-			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)),
-			RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
-				MediaUriSecretArn: aws.String(secretARN), MediaUriType: types.MediaUriTypeRtspUri,
-			}},
-			UploaderConfig: &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{
-				ScheduleExpression: aws.String("0 * * * * ? *"), DurationInSeconds: aws.Int32(60),
-			}},
-			DeletionConfig: &types.DeletionConfig{DeleteAfterUpload: aws.Bool(false)},
-		},
-	})
+	config := &types.EdgeConfig{
+		HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)),
+		RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
+			MediaUriSecretArn: aws.String(secretARN), MediaUriType: types.MediaUriTypeRtspUri,
+		}},
+		UploaderConfig: &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{
+			ScheduleExpression: aws.String("0 * * * * ? *"), DurationInSeconds: aws.Int32(60),
+		}},
+		DeletionConfig: &types.DeletionConfig{DeleteAfterUpload: aws.Bool(false)},
+	}
+	for _, edit := range edits {
+		edit(config)
+	}
+	_, err := s.kvs.StartEdgeConfigurationUpdate(s.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: aws.String(stream), EdgeConfig: config})
 	if err != nil {
 		s.t.Fatal(err)
 	}

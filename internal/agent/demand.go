@@ -12,9 +12,13 @@ import (
 
 // demands knows which streams can be asked for an upload: those whose upload job runs.
 type demands struct {
-	mu   sync.Mutex
-	open map[string]*demanded
+	mu      sync.Mutex
+	open    map[string]*demanded
+	changed chan struct{} // closed when a job begins; nil when nobody waits for one
 }
+
+// codeUploadStopped is the fault of an upload whose job ended before it.
+const codeUploadStopped = "upload-stopped"
 
 // demanded is a stream's upload job as demands see it.
 type demanded struct {
@@ -34,6 +38,10 @@ func (d *demands) during(stream string, u *uploader.Uploader, run func(context.C
 			d.open = make(map[string]*demanded)
 		}
 		d.open[stream] = one
+		if d.changed != nil {
+			close(d.changed)
+			d.changed = nil
+		}
 		d.mu.Unlock()
 		defer func() {
 			d.mu.Lock()
@@ -67,7 +75,32 @@ func (d *demands) Upload(ctx context.Context, stream string, from, to time.Time,
 	defer context.AfterFunc(one.ctx, cancel)()
 	err := one.uploader.Range(ctx, from, to, each)
 	if errors.Is(err, context.Canceled) && one.ctx.Err() != nil {
-		return health.SystemFault("upload-stopped", nil, "The upload of stream %s stopped, as its configuration changed or the agent stops; ask again.", stream)
+		return health.SystemFault(codeUploadStopped, nil, "The upload of stream %s stopped, as its configuration changed or the agent stops; ask again.", stream)
 	}
 	return err
+}
+
+// await waits until the stream's upload job runs, but not longer than patience.
+func (d *demands) await(ctx context.Context, stream string, patience time.Duration) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		d.mu.Lock()
+		if d.open[stream] != nil {
+			d.mu.Unlock()
+			return
+		}
+		if d.changed == nil {
+			d.changed = make(chan struct{})
+		}
+		changed := d.changed
+		d.mu.Unlock()
+		select {
+		case <-changed:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }

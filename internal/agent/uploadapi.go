@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
@@ -44,7 +46,39 @@ func (d *demands) serveUpload(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// uploadForCloud is how the cloud asks for an upload.
+const (
+	// jobBegins is how long the cloud's request waits for a stream's job: after the start of the agent
+	// the one comes as soon as the other.
+	jobBegins = 2 * time.Second
+	// jobRestarts is how long it waits for a job that ended under it. It is longer than the jobs of an
+	// agent take that stops, so that it ends with the agent and not before: then the next start goes on.
+	jobRestarts = 30 * time.Second
+)
+
+// uploadForCloud is how the cloud asks for an upload. It goes on when the stream's job is started
+// anew, as with a new configuration. An error is also that not all is in the cloud at the end.
 func (d *demands) uploadForCloud(ctx context.Context, r iotconfig.UploadRequest, each func(done, total int)) error {
-	return d.Upload(ctx, r.Stream, r.From, r.To, func(p uploader.Progress) { each(p.Done, p.Total) })
+	d.await(ctx, r.Stream, jobBegins)
+	for {
+		var last uploader.Progress
+		err := d.Upload(ctx, r.Stream, r.From, r.To, func(p uploader.Progress) {
+			last = p
+			each(p.Done-p.Refused, p.Total)
+		})
+		switch {
+		case err != nil && ctx.Err() == nil && health.FaultOf(err, "").Code == codeUploadStopped:
+			d.await(ctx, r.Stream, jobRestarts)
+		case err != nil:
+			return err
+		case last.Total == 0:
+			return health.UserFault("upload-request", nil, "Nothing is recorded of stream %s from %s to %s.", r.Stream, inWords(r.From), inWords(r.To))
+		case last.Refused > 0:
+			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not take them; `kvs-edge-agent status` says why.", last.Refused, last.Total)
+		default:
+			return nil
+		}
+	}
 }
+
+// inWords is a time as people and machines read it.
+func inWords(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z") }

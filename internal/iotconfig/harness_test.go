@@ -4,12 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -100,67 +96,16 @@ func (b *embedded) kick(client string) {
 	cl.Stop(io.EOF)
 }
 
-// mosquitto is a broker that nobody here wrote.
-type mosquitto struct {
-	t       *testing.T
-	addr    string
-	config  string
-	command *exec.Cmd
-}
+// mosquitto is a broker that nobody here wrote, by its address.
+type mosquitto string
 
-func newMosquitto(t *testing.T, ca *iottest.Authority) *mosquitto {
+func newMosquitto(t *testing.T, ca *iottest.Authority) mosquitto {
 	t.Helper()
-	program := "/usr/sbin/mosquitto" // where Debian puts it, which is not on every PATH
-	if _, err := os.Stat(program); err != nil {
-		program = "mosquitto"
-	}
-	testtools.Need(t, program)
 	files := ca.WriteFiles(ca.Server().Certificates[0])
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(probe.Addr().String())
-	_ = probe.Close()
-	config := filepath.Join(files, "mosquitto.conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\ncafile %s/ca.pem\ncertfile %s/cert.pem\nkeyfile %s/key.pem\nrequire_certificate true\nuse_identity_as_username true\nallow_anonymous false\npersistence false\nuser root\n", port, files, files, files)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b := &mosquitto{t: t, addr: "127.0.0.1:" + port, config: config}
-	b.command = exec.Command(program, "-c", config)
-	b.start()
-	t.Cleanup(b.stop)
-	return b
+	return mosquitto(testtools.Mosquitto(t, filepath.Join(files, "ca.pem"), filepath.Join(files, "cert.pem"), filepath.Join(files, "key.pem")))
 }
 
-func (b *mosquitto) address() string { return b.addr }
-
-func (b *mosquitto) start() {
-	b.t.Helper()
-	b.command = exec.Command(b.command.Path, "-c", b.config)
-	if err := b.command.Start(); err != nil {
-		b.t.Fatal(err)
-	}
-	for deadline := time.Now().Add(patience); ; {
-		conn, err := net.Dial("tcp", b.addr)
-		if err == nil {
-			_ = conn.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			b.t.Fatalf("mosquitto does not come up: %v", err)
-		}
-		time.Sleep(10 * time.Millisecond) // until it listens
-	}
-}
-
-func (b *mosquitto) stop() {
-	if b.command.ProcessState == nil {
-		_ = b.command.Process.Kill()
-		_ = b.command.Wait()
-	}
-}
+func (m mosquitto) address() string { return string(m) }
 
 // cloudSide is the other end of the conversation: it publishes configurations and hears what the
 // agent says.

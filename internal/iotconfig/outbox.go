@@ -10,6 +10,7 @@ type publication struct {
 	topic   string
 	payload []byte
 	stream  string // whose status it is
+	sent    func() // called when the broker has acknowledged it; never blocks; nil = nobody wants to know
 }
 
 // outbox keeps the sync statuses until the broker has acknowledged them. While there is no
@@ -74,8 +75,11 @@ func (b *outbox) head() (p publication, ticket uint64, ok bool) {
 	return b.queue[0], b.next, true
 }
 
-// sent takes the publication with that ticket out.
-func (b *outbox) sent(ticket uint64) {
+// sent takes the publication p with that ticket out.
+func (b *outbox) sent(p publication, ticket uint64) {
+	if p.sent != nil {
+		p.sent()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if ticket == b.next && len(b.queue) > 0 {

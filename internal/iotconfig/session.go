@@ -249,7 +249,7 @@ func (b *broker) empty(ctx context.Context) error {
 			}
 			return err
 		}
-		b.source.outbox.sent(ticket)
+		b.source.outbox.sent(p, ticket)
 	}
 	return nil
 }

@@ -225,6 +225,7 @@ func New(o Options) (*Source, error) {
 // Run applies the last good set at once, then follows the cloud until ctx ends. It returns nil.
 func (s *Source) Run(ctx context.Context) error {
 	s.start(ctx)
+	s.resumeUploads(ctx)
 	var group sync.WaitGroup
 	group.Go(func() { s.cameras.keep(ctx) })
 	group.Go(func() { s.list(ctx) })

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +22,8 @@ const (
 	// uploadEvery is how often a running upload tells how far it is.
 	uploadEvery  = 5 * time.Second
 	maxRequestID = 128
+	// rememberedUploads is how many answered requests are known again.
+	rememberedUploads = 100
 )
 
 // The values of Status in upload/status.
@@ -57,59 +61,140 @@ type uploadStatus struct {
 	Time       epoch  `json:"Time"`
 }
 
-// rememberedUploads is how many answered requests are known again.
-const rememberedUploads = 100
+// parseUploadRequest reads an upload/request. Where it cannot be followed, wrong is a sentence that
+// tells the asker why; the request still has what could be read of RequestId and StreamName, by
+// which the answer is recognised.
+func parseUploadRequest(payload []byte) (in uploadRequest, wrong string) {
+	if len(payload) > maxMessage {
+		return in, fmt.Sprintf("The request has %d bytes; at most %d are allowed.", len(payload), maxMessage)
+	}
+	// Each member by itself, so that a wrong one does not hide who asks.
+	var members struct {
+		RequestID            json.RawMessage `json:"RequestId"`
+		StreamName, From, To json.RawMessage
+	}
+	if json.Unmarshal(payload, &members) != nil {
+		return in, "The request is not a JSON object."
+	}
+	stream, id := "", ""
+	if json.Unmarshal(members.StreamName, &stream) == nil && len(stream) <= maxStreamName && streamPattern.MatchString(stream) {
+		in.StreamName = stream
+	}
+	if json.Unmarshal(members.RequestID, &id) != nil || id == "" {
+		return in, "RequestId is missing or not a string."
+	}
+	in.RequestID = strings.ToValidUTF8(id[:min(len(id), maxRequestID)], "")
+	switch {
+	case len(id) > maxRequestID:
+		return in, fmt.Sprintf("RequestId has %d bytes; at most %d are allowed.", len(id), maxRequestID)
+	case in.StreamName == "":
+		return in, "StreamName is missing or cannot be the name of a stream."
+	case json.Unmarshal(members.From, &in.From) != nil:
+		return in, "From is missing or wrong: it " + errNotEpoch.Error() + "."
+	case json.Unmarshal(members.To, &in.To) != nil:
+		return in, "To is missing or wrong: it " + errNotEpoch.Error() + "."
+	case !in.From.Before(in.To.Time):
+		return in, "To must be after From."
+	}
+	return in, ""
+}
+
+// uploadsFile holds the requests whose last answer the broker does not have yet, so that a restart
+// ends none of them.
+const uploadsFile = "uploads.json"
 
 // uploads are those that the cloud has asked for.
 type uploads struct {
-	group sync.WaitGroup
-	mu    sync.Mutex
-	open  map[string]bool // by RequestId; a message may come twice
-	done  []string        // the RequestIds that were answered last, for the same reason
+	group  sync.WaitGroup
+	saving sync.Mutex // held to write uploadsFile; taken before mu
+
+	mu       sync.Mutex
+	kept     []uploadRequest         // as in uploadsFile, oldest first
+	running  int                     // of these
+	told     map[string]uploadStatus // the last answer by RequestId, also of finished ones: a message may come twice
+	finished []string                // RequestIds whose last answer the broker has, oldest first
 }
 
 // upload follows an upload/request beside everything else.
 func (s *Source) upload(ctx context.Context, payload []byte) {
-	var in uploadRequest
-	err := json.Unmarshal(payload, &in)
-	in.RequestID = strings.ToValidUTF8(in.RequestID[:min(len(in.RequestID), maxRequestID)], "")
+	in, wrong := parseUploadRequest(payload)
 	out := uploadStatus{RequestID: in.RequestID, StreamName: in.StreamName, Status: UploadFailed}
-	if err != nil || in.RequestID == "" {
-		s.raise(health.Info, health.SystemFault(codeMessage, err, "A message asked for an upload but cannot be read; it needs RequestId, StreamName, From and To."))
+	switch {
+	case wrong != "":
+		if out.Details = wrong; in.RequestID == "" {
+			s.raise(health.Info, health.SystemFault(codeMessage, nil, "A message asked for an upload but cannot be followed. %s", wrong))
+		}
+	case s.o.Upload == nil:
+		out.Details = "This agent does not upload on demand."
+	default:
+		if again, is := s.askedAgain(in.RequestID); is {
+			s.tellUpload(again)
+			return
+		}
+		if s.uploads.roomFor(in) {
+			s.saveUploads() // before the message is acknowledged
+			s.uploads.group.Go(func() { s.follow(ctx, in) })
+			return
+		}
+		out.Details = "Too many uploads are asked for at once; ask again when one of them is done."
+	}
+	s.publishUpload(out, nil)
+}
+
+// askedAgain gives the last answer to a request that is known.
+func (s *Source) askedAgain(id string) (last uploadStatus, is bool) {
+	s.uploads.mu.Lock()
+	defer s.uploads.mu.Unlock()
+	last, is = s.uploads.told[id]
+	return last, is
+}
+
+// roomFor takes a request unless too many are open.
+func (u *uploads) roomFor(in uploadRequest) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.running >= maxUploads {
+		return false
+	}
+	u.keep(in)
+	return true
+}
+
+// keep takes a request. Call with mu held.
+func (u *uploads) keep(in uploadRequest) {
+	if u.told == nil {
+		u.told = make(map[string]uploadStatus)
+	}
+	u.running++
+	u.kept = append(u.kept, in)
+	u.told[in.RequestID] = uploadStatus{RequestID: in.RequestID, StreamName: in.StreamName, Status: UploadRunning}
+}
+
+// resumeUploads goes on with what was asked for before the agent was restarted. What is in the
+// cloud by now is not sent again.
+func (s *Source) resumeUploads(ctx context.Context) {
+	var before []uploadRequest
+	if err := s.dir.read(uploadsFile, &before); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			s.o.Log.Warn("uploads that the cloud asked for before the restart are forgotten", zap.Error(err))
+		}
 		return
 	}
 	if s.o.Upload == nil {
-		out.Details = "This agent does not upload on demand."
-		s.tellUpload(out)
 		return
 	}
 	s.uploads.mu.Lock()
 	defer s.uploads.mu.Unlock()
-	switch {
-	case s.uploads.open[in.RequestID], slices.Contains(s.uploads.done, in.RequestID):
-		return
-	case len(s.uploads.open) >= maxUploads:
-		out.Details = "Too many uploads are asked for at once; ask again when one of them is done."
-		s.tellUpload(out)
-		return
+	for _, in := range before {
+		s.uploads.keep(in)
+		s.uploads.group.Go(func() { s.follow(ctx, in) })
 	}
-	if s.uploads.open == nil {
-		s.uploads.open = make(map[string]bool)
-	}
-	s.uploads.open[in.RequestID] = true
-	s.uploads.group.Go(func() {
-		s.follow(ctx, in, out)
-		s.uploads.mu.Lock()
-		defer s.uploads.mu.Unlock()
-		delete(s.uploads.open, in.RequestID)
-		s.uploads.done = append(s.uploads.done, in.RequestID)
-		s.uploads.done = s.uploads.done[max(0, len(s.uploads.done)-rememberedUploads):]
-	})
 }
 
-// follow uploads and answers: at the begin, now and then, and at the end.
-func (s *Source) follow(ctx context.Context, in uploadRequest, out uploadStatus) {
-	out.Status = UploadRunning
+// follow uploads and answers: at the begin, now and then, and at the end. When the agent stops
+// before, there is no last answer: the next start goes on.
+func (s *Source) follow(ctx context.Context, in uploadRequest) {
+	out := uploadStatus{RequestID: in.RequestID, StreamName: in.StreamName, Status: UploadRunning}
 	var told time.Time
 	err := s.o.Upload(ctx, UploadRequest{Stream: in.StreamName, From: in.From.Time, To: in.To.Time}, func(done, total int) {
 		out.Done, out.Total = done, total
@@ -118,17 +203,65 @@ func (s *Source) follow(ctx context.Context, in uploadRequest, out uploadStatus)
 			s.tellUpload(out)
 		}
 	})
+	if err != nil && ctx.Err() != nil {
+		return
+	}
 	out.Status = UploadDone
 	if err != nil {
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			err = health.SystemFault("upload-stopped", nil, "The agent stops; ask again.")
-		}
 		out.Status, out.Details = UploadFailed, shorten(err.Error())
 	}
+	s.uploads.mu.Lock()
+	s.uploads.running--
+	s.uploads.mu.Unlock()
 	s.tellUpload(out)
 }
 
+// tellUpload answers an admitted request. Once the broker has the last answer, the request is
+// finished.
 func (s *Source) tellUpload(out uploadStatus) {
+	var sent func()
+	if out.Status != UploadRunning {
+		sent = func() { s.uploads.group.Go(func() { s.finishUpload(out.RequestID) }) }
+	}
+	s.uploads.mu.Lock()
+	s.uploads.told[out.RequestID] = out
+	s.uploads.mu.Unlock()
+	s.publishUpload(out, sent)
+}
+
+// finishUpload forgets a request but for its answer.
+func (s *Source) finishUpload(id string) {
+	u := &s.uploads
+	u.mu.Lock()
+	i := slices.IndexFunc(u.kept, func(in uploadRequest) bool { return in.RequestID == id })
+	if i >= 0 {
+		u.kept = slices.Delete(u.kept, i, i+1)
+		u.finished = append(u.finished, id)
+	}
+	for len(u.finished) > rememberedUploads {
+		delete(u.told, u.finished[0])
+		u.finished = u.finished[1:]
+	}
+	u.mu.Unlock()
+	if i >= 0 {
+		s.saveUploads()
+	}
+}
+
+func (s *Source) saveUploads() {
+	u := &s.uploads
+	u.saving.Lock()
+	defer u.saving.Unlock()
+	u.mu.Lock()
+	kept := slices.Clone(u.kept)
+	u.mu.Unlock()
+	if err := s.dir.write(uploadsFile, kept); err != nil {
+		s.o.Log.Warn("the uploads that the cloud asked for cannot be kept on disk: a restart would forget them", zap.Error(err))
+	}
+}
+
+// publishUpload sends an answer. sent is called when the broker has it; nil = nobody wants to know.
+func (s *Source) publishUpload(out uploadStatus, sent func()) {
 	out.Time = epoch{s.o.Now().UTC().Truncate(time.Millisecond)}
 	payload, err := json.Marshal(out)
 	if err != nil {
@@ -136,5 +269,5 @@ func (s *Source) tellUpload(out uploadStatus) {
 		return
 	}
 	// While there is no connection the last answer to each request is kept.
-	s.outbox.put(publication{topic: s.topics.uploadStatus, payload: payload, stream: "upload/" + out.RequestID})
+	s.outbox.put(publication{topic: s.topics.uploadStatus, payload: payload, stream: "upload/" + out.RequestID, sent: sent})
 }

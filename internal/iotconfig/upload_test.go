@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,60 +28,217 @@ func (c *cloudSide) demand(payload string) {
 	c.must(c.client.Publish("kvs-edge/"+testThing+"/upload/request", 1, false, payload))
 }
 
+// nextUpload waits for the next answer to a request, whatever it says.
+func (c *cloudSide) nextUpload(id string) (got uploadStatus) {
+	c.t.Helper()
+	c.await("an answer to upload "+id, "upload/status", func(payload []byte) bool {
+		got = uploadStatus{}
+		return json.Unmarshal(payload, &got) == nil && got.RequestID == id
+	})
+	return got
+}
+
+// demandedUpload is an upload as a test sees it.
+type demandedUpload struct {
+	asked chan UploadRequest // receives when it begins
+	goOn  chan struct{}      // lets it end
+}
+
+func newDemandedUpload() *demandedUpload {
+	return &demandedUpload{asked: make(chan UploadRequest, 100), goOn: make(chan struct{})}
+}
+
+func (d *demandedUpload) option(o *Options) {
+	o.Upload = func(ctx context.Context, r UploadRequest, each func(done, total int)) error {
+		d.asked <- r
+		if r.Stream == "none" {
+			return errors.New("there is no such stream")
+		}
+		each(1, 3)
+		select {
+		case <-d.goOn:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		each(3, 3)
+		return nil
+	}
+}
+
+func (d *demandedUpload) expect(t *testing.T, stream string) UploadRequest {
+	t.Helper()
+	select {
+	case r := <-d.asked:
+		if r.Stream != stream {
+			t.Fatalf("it was asked for %+v, want stream %s", r, stream)
+		}
+		return r
+	case <-time.After(patience):
+		t.Fatalf("no upload of stream %s was asked for", stream)
+		return UploadRequest{}
+	}
+}
+
+// eitherBroker runs a test with the embedded broker and with one that nobody here wrote, both over TLS.
+func eitherBroker(t *testing.T, test func(t *testing.T, b testBroker, ca *iottest.Authority)) {
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		ca := iottest.NewAuthority(t)
+		test(t, newEmbedded(t, ca), ca)
+	})
+	t.Run("mosquitto", func(t *testing.T) {
+		t.Parallel()
+		ca := iottest.NewAuthority(t)
+		test(t, newMosquitto(t, ca), ca)
+	})
+}
+
 func TestTheCloudAsksForUploads(t *testing.T) {
 	t.Parallel()
-	ca := iottest.NewAuthority(t)
-	b := newEmbedded(t, ca)
-	cloud := newCloudSide(t, b, ca)
-	asked := make(chan UploadRequest, 10)
-	goOn := make(chan struct{})
-	h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing), func(o *Options) {
-		o.Upload = func(ctx context.Context, r UploadRequest, each func(done, total int)) error {
-			asked <- r
-			if r.Stream == "none" {
-				return errors.New("there is no such stream")
-			}
-			each(1, 3)
-			select {
-			case <-goOn:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			each(3, 3)
-			return nil
+	eitherBroker(t, func(t *testing.T, b testBroker, ca *iottest.Authority) {
+		cloud := newCloudSide(t, b, ca)
+		upload := newDemandedUpload()
+		h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing), upload.option)
+		h.run()
+		cloud.awaitAgent("online")
+
+		request := `{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`
+		cloud.demand(request)
+		if got := cloud.awaitUpload("one", UploadRunning); got.Done != 1 || got.Total != 3 || got.StreamName != "door" {
+			t.Errorf("it tells %+v", got)
+		}
+		want := UploadRequest{Stream: "door", From: time.UnixMilli(1795233600500).UTC(), To: time.Unix(1795233660, 0).UTC()}
+		if got := upload.expect(t, "door"); got != want {
+			t.Errorf("it was asked for %+v, want %+v", got, want)
+		}
+		// It comes twice, as with QoS 1 it may: while it goes on, and when it is done.
+		cloud.demand(request)
+		if got := cloud.awaitUpload("one", UploadRunning); got.Done != 1 || got.Total != 3 {
+			t.Errorf("asked again it tells %+v", got)
+		}
+		upload.goOn <- struct{}{}
+		if got := cloud.awaitUpload("one", UploadDone); got.Done != 3 || got.Details != "" {
+			t.Errorf("it tells %+v", got)
+		}
+		cloud.demand(request)
+		if got := cloud.awaitUpload("one", UploadDone); got.Done != 3 || got.Total != 3 {
+			t.Errorf("asked again it tells %+v", got)
+		}
+
+		cloud.demand(`{"RequestId":"two","StreamName":"none","From":1,"To":2}`)
+		if got := cloud.awaitUpload("two", UploadFailed); got.Details != "there is no such stream" {
+			t.Errorf("it tells %+v", got)
+		}
+		upload.expect(t, "none")
+		h.stop()
+		if len(upload.asked) > 0 {
+			t.Errorf("it was asked for %d uploads more", len(upload.asked))
 		}
 	})
-	h.run()
-	cloud.awaitAgent("online")
+}
 
-	request := `{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`
-	cloud.demand(request)
-	cloud.demand(request) // comes twice, as with QoS 1 it may
-	if got := cloud.awaitUpload("one", UploadRunning); got.Done != 1 || got.Total != 3 || got.StreamName != "door" {
-		t.Errorf("it tells %+v", got)
-	}
-	want := UploadRequest{Stream: "door", From: time.UnixMilli(1795233600500).UTC(), To: time.Unix(1795233660, 0).UTC()}
-	if got := <-asked; got != want {
-		t.Errorf("it was asked for %+v, want %+v", got, want)
-	}
-	goOn <- struct{}{}
-	if got := cloud.awaitUpload("one", UploadDone); got.Done != 3 || got.Details != "" {
-		t.Errorf("it tells %+v", got)
-	}
+func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
+	t.Parallel()
+	eitherBroker(t, func(t *testing.T, b testBroker, ca *iottest.Authority) {
+		cloud := newCloudSide(t, b, ca)
+		upload := newDemandedUpload()
+		h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing), upload.option)
+		h.run()
+		cloud.awaitAgent("online")
+		long := strings.Repeat("x", maxRequestID+1)
+		for _, row := range []struct{ payload, id, says string }{
+			{"", "", "not a JSON object"},
+			{"upload please", "", "not a JSON object"},
+			{"[]", "", "not a JSON object"},
+			{`{"StreamName":"door","From":1,"To":2}`, "", "RequestId is missing"},
+			{`{"RequestId":7,"StreamName":"door","From":1,"To":2}`, "", "RequestId is missing or not a string"},
+			{`{"RequestId":"` + long + `","StreamName":"door","From":1,"To":2}`, long[1:], "RequestId has 129 bytes; at most 128"},
+			{`{"RequestId":"big","Filler":"` + strings.Repeat("x", maxMessage) + `"}`, "", "at most 131072 are allowed"},
+			{`{"RequestId":"a","From":1,"To":2}`, "a", "StreamName is missing"},
+			{`{"RequestId":"b","StreamName":"../door","From":1,"To":2}`, "b", "StreamName"},
+			{`{"RequestId":"c","StreamName":"door","From":"yesterday","To":2}`, "c", "From is missing or wrong: it must be a time in seconds since 1970"},
+			{`{"RequestId":"d","StreamName":"door","From":1}`, "d", "To is missing"},
+			{`{"RequestId":"e","StreamName":"door","From":1,"To":1795233600000}`, "e", "To is missing or wrong"}, // milliseconds
+			{`{"RequestId":"f","StreamName":"door","From":2,"To":1}`, "f", "To must be after From"},
+			{`{"RequestId":"g","StreamName":"door","From":2,"To":2}`, "g", "To must be after From"},
+		} {
+			cloud.demand(row.payload)
+			if got := cloud.awaitUpload(row.id, UploadFailed); !strings.Contains(got.Details, row.says) {
+				t.Errorf("%.80s is answered with %+v, want %q", row.payload, got, row.says)
+			}
+		}
+		h.awaitCondition(codeMessage, "asked for an upload")
 
-	cloud.demand(`{"RequestId":"two","StreamName":"none","From":1,"To":2}`)
-	if got := cloud.awaitUpload("two", UploadFailed); got.Details != "there is no such stream" {
-		t.Errorf("it tells %+v", got)
-	}
-	<-asked
-	for _, nonsense := range []string{"", "[]", `{"StreamName":"door"}`, `{"RequestId":"x","From":"yesterday"}`} {
-		cloud.demand(nonsense)
-	}
-	cloud.demand(`{"RequestId":"three","StreamName":"door","From":1,"To":2}`)
-	cloud.awaitUpload("three", UploadRunning)
-	<-asked
-	h.stop()
-	if len(asked) > 0 {
-		t.Errorf("it was asked for %d uploads more", len(asked))
+		// None of them is in the way of a good one, up to as many as may be open.
+		for i := range maxUploads {
+			cloud.demand(fmt.Sprintf(`{"RequestId":"good %d","StreamName":"door","From":1,"To":2}`, i))
+			upload.expect(t, "door")
+		}
+		cloud.demand(`{"RequestId":"too many","StreamName":"door","From":1,"To":2}`)
+		if got := cloud.awaitUpload("too many", UploadFailed); !strings.Contains(got.Details, "Too many uploads") {
+			t.Errorf("it tells %+v", got)
+		}
+		upload.goOn <- struct{}{}
+		for range maxUploads - 1 {
+			upload.goOn <- struct{}{}
+		}
+		h.stop()
+		if len(upload.asked) > 0 {
+			t.Errorf("it was asked for %d uploads more", len(upload.asked))
+		}
+	})
+}
+
+// The asker hears RUNNING again and then how it ended, never an end that is none.
+func TestAnUploadGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	eitherBroker(t, func(t *testing.T, b testBroker, ca *iottest.Authority) {
+		cloud := newCloudSide(t, b, ca)
+		dir, device, upload := t.TempDir(), ca.Device(testThing), newDemandedUpload()
+		h := newTestHub(t, b.address(), dir, device, upload.option)
+		h.run()
+		cloud.awaitAgent("online")
+		cloud.demand(`{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`)
+		cloud.awaitUpload("one", UploadRunning)
+		first := upload.expect(t, "door")
+		h.stop()
+
+		h = newTestHub(t, b.address(), dir, device, upload.option)
+		h.run()
+		if again := upload.expect(t, "door"); again != first {
+			t.Errorf("after the restart it was asked for %+v, want %+v", again, first)
+		}
+		if got := cloud.nextUpload("one"); got.Status != UploadRunning || got.Total != 3 {
+			t.Errorf("after the restart it tells %+v", got)
+		}
+		upload.goOn <- struct{}{}
+		if got := cloud.nextUpload("one"); got.Status != UploadDone || got.Done != 3 {
+			t.Errorf("at the end it tells %+v", got)
+		}
+		// Once the last answer is delivered, nothing is left of it for the next start.
+		awaitFile(t, dir, uploadsFile, func(kept []uploadRequest) bool { return len(kept) == 0 })
+		h.stop()
+		h = newTestHub(t, b.address(), dir, device, upload.option)
+		h.run()
+		cloud.awaitAgent("online")
+		h.stop()
+		if len(upload.asked) > 0 {
+			t.Error("it was done again")
+		}
+	})
+}
+
+// awaitFile waits until a state file has what fits.
+func awaitFile[T any](t *testing.T, dir, name string, fits func(T) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		var state T
+		if err := (stateDir{path: dir}).read(name, &state); err == nil && fits(state) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not become what it must", name)
+		}
+		time.Sleep(5 * time.Millisecond) // files have no event for this
 	}
 }

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+)
+
+// asker is somebody in the cloud who asks a hub for uploads, by a broker that nobody here wrote.
+type asker struct {
+	t      *testing.T
+	client mqtt.Client
+	heard  chan uploadAnswer
+	online chan string // what agent/status says
+	synced chan string // what config/status says of which version
+}
+
+// uploadAnswer is a message of upload/status, as docs/mqtt.md describes it.
+type uploadAnswer struct {
+	RequestId, StreamName, Status, Details string
+	FragmentsDone, FragmentsTotal          int
+}
+
+// newAsker starts the broker with the local cloud's certificates, and connects to it over TLS.
+func newAsker(s *stage) (a *asker, broker string) {
+	s.t.Helper()
+	files := make(map[string]string)
+	for _, v := range s.cloud.AgentEnv("asker") {
+		files[v.Name] = v.Value
+	}
+	ca := files["AWS_IOT_CA_CERT"]
+	beside := func(name string) string { return filepath.Join(filepath.Dir(ca), name) }
+	broker = testtools.Mosquitto(s.t, ca, beside("server.pem"), beside("server.key"))
+	roots, err := os.ReadFile(ca)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	certificate, err := tls.LoadX509KeyPair(files["AWS_IOT_CORE_CERT"], files["AWS_IOT_CORE_PRIVATE_KEY"])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	config := &tls.Config{RootCAs: x509.NewCertPool(), Certificates: []tls.Certificate{certificate}}
+	config.RootCAs.AppendCertsFromPEM(roots)
+	a = &asker{t: s.t, heard: make(chan uploadAnswer, 1000), online: make(chan string, 1000), synced: make(chan string, 1000)}
+	a.client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tls://" + broker).SetClientID("asker").SetTLSConfig(config))
+	a.done(a.client.Connect())
+	s.t.Cleanup(func() { a.client.Disconnect(100) })
+	hear(a, "upload/status", func(m uploadAnswer) { a.heard <- m })
+	hear(a, "agent/status", func(m struct{ Status string }) { a.online <- m.Status })
+	hear(a, "config/status", func(m struct {
+		SyncStatus      string
+		LastUpdatedTime float64
+	}) {
+		a.synced <- fmt.Sprintf("%s %.0f", m.SyncStatus, m.LastUpdatedTime)
+	})
+	return a, broker
+}
+
+// hear hands on the messages of a topic.
+func hear[T any](a *asker, leaf string, take func(T)) {
+	a.t.Helper()
+	a.done(a.client.Subscribe("kvs-edge/"+testThing+"/"+leaf, 1, func(_ mqtt.Client, m mqtt.Message) {
+		var got T
+		if err := json.Unmarshal(m.Payload(), &got); err != nil {
+			a.t.Errorf("%s says %s: %v", leaf, m.Payload(), err)
+		}
+		take(got)
+	}))
+}
+
+func (a *asker) done(token mqtt.Token) {
+	a.t.Helper()
+	if !token.WaitTimeout(patience) || token.Error() != nil {
+		a.t.Fatalf("the asker: %v", token.Error())
+	}
+}
+
+func (a *asker) ask(payload string) { a.tell("upload/request", payload) }
+
+func (a *asker) tell(leaf, payload string) {
+	a.t.Helper()
+	a.done(a.client.Publish("kvs-edge/"+testThing+"/"+leaf, 1, false, payload))
+}
+
+// next waits for the next answer to a request.
+func (a *asker) next(id string) uploadAnswer {
+	a.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case got := <-a.heard:
+			if got.RequestId == id {
+				return got
+			}
+		case <-timeout:
+			a.t.Fatalf("request %s is not answered", id)
+		}
+	}
+}
+
+// end waits for the last answer to a request.
+func (a *asker) end(id string) uploadAnswer {
+	a.t.Helper()
+	for {
+		if got := a.next(id); got.Status != "RUNNING" {
+			return got
+		}
+	}
+}
+
+// await waits until a status is said.
+func (a *asker) await(said <-chan string, status string) {
+	a.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case got := <-said:
+			if got == status {
+				return
+			}
+		case <-timeout:
+			a.t.Fatalf("%s is not said", status)
+		}
+	}
+}
+
+func TestTheCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	want := s.backlog("door", 65)
+	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
+		// Nothing but what is asked for is uploaded for hours.
+		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", time.Now().Add(12*time.Hour).Hour()))
+	})
+	asker, broker := newAsker(s)
+	start := func() {
+		t.Helper()
+		s.startAgent("AWS_IOT_CORE_DATA_ATS_ENDPOINT=" + broker)
+		asker.await(asker.online, "online")
+	}
+	start()
+	request := func(id string, from, to int) string {
+		return fmt.Sprintf(`{"RequestId":%q,"StreamName":"door","From":%.3f,"To":%.3f}`, id, float64(want[from])/1000, float64(want[to])/1000)
+	}
+	cloud := s.cloud.Media()
+	// in counts the fragments of a range that the cloud has, and how often the most frequent is there.
+	in := func(from, to int) (have, most int) {
+		times := make(map[int64]int)
+		for _, f := range cloud.Fragments("door") {
+			if at := f.Producer.UnixMilli(); at >= want[from] && at < want[to] {
+				times[at]++
+				most = max(most, times[at])
+			}
+		}
+		return len(times), most
+	}
+
+	begins := func(from, to int) {
+		t.Helper()
+		s.eventually("a part of the range", func() error {
+			if have, _ := in(from, to); have < 3 {
+				return fmt.Errorf("%d fragments of it", have)
+			}
+			return nil
+		})
+	}
+
+	for _, row := range []struct{ id, payload, says string }{
+		{"", `upload everything`, "not a JSON object"},
+		{"a", `{"RequestId":"a","StreamName":"yard","From":1795233600,"To":1795233660}`, "This hub has no stream yard"},
+		{"b", request("b", 7, 3), "To must be after From"},
+		{"c", `{"RequestId":"c","StreamName":"door","From":1600000000.5,"To":1600000060}`, "Nothing is recorded of stream door from 2020-09-13T12:26:40.5Z to 2020-09-13T12:27:40Z."},
+	} {
+		asker.ask(row.payload)
+		if got := asker.end(row.id); got.Status != "FAILED" || !strings.Contains(got.Details, row.says) {
+			t.Errorf("%s is answered with %+v, want %q", row.payload, got, row.says)
+		}
+	}
+
+	// A request that comes twice is done once.
+	asker.ask(request("twice", 40, 44))
+	asker.ask(request("twice", 40, 44))
+	if got := asker.end("twice"); got.Status != "DONE" || got.FragmentsDone != 4 || got.FragmentsTotal != 4 || got.Details != "" {
+		t.Errorf("it ends with %+v", got)
+	}
+	if have, most := in(40, 44); have != 4 || most != 1 {
+		t.Errorf("the cloud has %d of 4 fragments, one of them %d times", have, most)
+	}
+
+	// What the service never takes is told.
+	s.cloud.Media().Faults().Inject("door", media.ErrorAt(media.AtFragmentStart, 4002).Skip(1).Times(1))
+	asker.ask(request("refused", 44, 47))
+	if got := asker.end("refused"); got.Status != "FAILED" || got.FragmentsDone != 2 || !strings.Contains(got.Details, "1 of 3 fragments stay on the hub") {
+		t.Errorf("it ends with %+v", got)
+	}
+
+	// A new configuration in the middle starts the stream's upload anew.
+	asker.ask(request("configured", 48, 63))
+	begins(48, 63)
+	version := time.Now().Unix() + 100
+	asker.tell("config/update", fmt.Sprintf(`{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:%s:%s:stream/door/1","CreationTime":1795000000,"LastUpdatedTime":%d,"EdgeConfig":`+
+		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:door","MediaUriType":"RTSP_URI"}},`+
+		`"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 30 %d * * ? *","DurationInSeconds":60}}}}`,
+		localcloud.Region, localcloud.Account, version, edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing),
+		localcloud.Region, localcloud.Account, time.Now().Add(12*time.Hour).Hour()))
+	asker.await(asker.synced, fmt.Sprintf("IN_SYNC %d", version))
+	if have, _ := in(48, 63); have == 15 {
+		t.Error("the configuration did not come in the middle")
+	}
+	if got := asker.end("configured"); got.Status != "DONE" || got.FragmentsDone != 15 || got.FragmentsTotal != 15 {
+		t.Errorf("with a new configuration it ends with %+v", got)
+	}
+	if have, most := in(48, 63); have != 15 || most != 1 {
+		t.Errorf("the cloud has %d of 15 fragments, one of them %d times", have, most)
+	}
+
+	// Killed in the middle, the agent goes on at its next start.
+	asker.ask(request("killed", 15, 30))
+	begins(15, 30)
+	s.agent.kill()
+	asker.await(asker.online, "offline") // the will
+	start()
+	if got := asker.end("killed"); got.Status != "DONE" || got.FragmentsDone != 15 || got.FragmentsTotal != 15 {
+		t.Errorf("after the kill it ends with %+v", got)
+	}
+	if have, most := in(15, 30); have != 15 || most > 2 {
+		t.Errorf("the cloud has %d of 15 fragments, one of them %d times", have, most)
+	}
+
+	// Stopped in the middle as well, and nothing at all is repeated.
+	asker.ask(request("stopped", 0, 15))
+	begins(0, 15)
+	s.stopAgent()
+	asker.await(asker.online, "offline")
+	if have, _ := in(0, 15); have == 15 {
+		t.Error("the agent did not stop in the middle")
+	}
+	start()
+	if got := asker.end("stopped"); got.Status != "DONE" || got.FragmentsDone != 15 || got.FragmentsTotal != 15 {
+		t.Errorf("after the stop it ends with %+v", got)
+	}
+	if have, most := in(0, 15); have != 15 || most != 1 {
+		t.Errorf("the cloud has %d of 15 fragments, one of them %d times", have, most)
+	}
+	s.stopAgent()
+}

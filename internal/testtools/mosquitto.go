@@ -1,0 +1,54 @@
+package testtools
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Mosquitto starts an MQTT broker that nobody here wrote, on loopback, until the test ends. It speaks
+// TLS with the certificate and key in these PEM files, and lets in who has a certificate of the CA.
+// It returns host:port. A test that needs it is skipped, or fails, as Need says.
+func Mosquitto(tb testing.TB, caFile, certFile, keyFile string) (address string) {
+	tb.Helper()
+	program := "/usr/sbin/mosquitto" // where Debian puts it, which is not on every PATH
+	if _, err := os.Stat(program); err != nil {
+		program = "mosquitto"
+	}
+	Need(tb, program)
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	address = probe.Addr().String()
+	_, port, _ := net.SplitHostPort(address)
+	_ = probe.Close()
+	config := filepath.Join(tb.TempDir(), "mosquitto.conf")
+	text := fmt.Sprintf("listener %s 127.0.0.1\ncafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\nuse_identity_as_username true\nallow_anonymous false\npersistence false\nuser root\n", port, caFile, certFile, keyFile)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	command := exec.Command(program, "-c", config)
+	if err := command.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			return address
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("mosquitto does not come up: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond) // until it listens
+	}
+}
