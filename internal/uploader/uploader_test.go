@@ -279,7 +279,9 @@ func TestAPoisonedFragmentDoesNotBlockThoseBehindIt(t *testing.T) {
 	mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(bad))
 	hits := 0
 	w.filter = func(r io.Reader) io.Reader { return &poison{src: r, marks: [][]byte{mark}, hit: func() { hits++ }} }
-	w.drain(w.uploader())
+	u := w.uploader()
+	must(t, u.SetTags(someTags))
+	w.drain(u)
 	w.expectAll(bad)
 	if got := w.stored(); len(got) != len(w.want)-1 {
 		t.Errorf("fragments came twice: %v", w.relative(got))

@@ -1,0 +1,203 @@
+package media
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
+)
+
+// tagsOf gives each stored fragment's tags as "name=value …".
+func tagsOf(c *cloud) (list []string) {
+	for _, f := range c.Fragments("cam") {
+		var all []string
+		for _, tag := range f.Tags {
+			all = append(all, tag.Name+"="+tag.Value)
+		}
+		list = append(list, strings.Join(all, " "))
+	}
+	return list
+}
+
+func TestTagsBelongToTheFragmentBeforeThem(t *testing.T) {
+	t.Parallel()
+	tag := func(pairs ...string) []byte { return appendTags(nil, pairs...) }
+	short := func(at int64) []byte { return cluster(at, frames(3, 20)...) }
+	tests := []struct {
+		name string
+		body [][]byte
+		want []string
+	}{
+		{"none", [][]byte{second(epoch), second(epoch + 1000)}, []string{"", ""}},
+		{"behind each", [][]byte{second(epoch), tag("a", "1", "b", ""), second(epoch + 1000), tag("a", "2")}, []string{"a=1 b=", "a=2"}},
+		{"before each: the first has them twice", [][]byte{tag("a", "1"), second(epoch), tag("a", "2"), second(epoch + 1000)}, []string{"a=1 a=2", ""}},
+		{"one Tags element each, as AWS's producers", [][]byte{second(epoch), tag("a", "1"), tag("b", "2"), tag("AWS_KINESISVIDEO_END_OF_FRAGMENT", ""), second(epoch + 1000)}, []string{"a=1 b=2 AWS_KINESISVIDEO_END_OF_FRAGMENT=", ""}},
+		{"unknown sizes", [][]byte{unknownCluster(epoch, frames(25, 20)...), tag("a", "1"), unknownCluster(epoch+1000, frames(25, 20)...), tag("a", "2")}, []string{"a=1", "a=2"}},
+		{"behind a short last one", [][]byte{second(epoch), short(epoch + 1000), tag("a", "2")}, []string{"", "a=2"}},
+		{"behind a short one before a pause", [][]byte{short(epoch), tag("a", "1"), second(epoch + 60_000)}, []string{"a=1", ""}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := start(t, Options{})
+			p := c.open(t)
+			p.write(streamHead())
+			p.write(test.body...)
+			p.body.Close()
+			p.rest()
+			if got := tagsOf(c); !slices.Equal(got, test.want) {
+				t.Errorf("the fragments have %q, want %q", got, test.want)
+			}
+			tagged := 0
+			for _, tags := range test.want {
+				if tags != "" {
+					tagged++
+				}
+			}
+			if n := c.Stats("cam").Tagged; n != tagged {
+				t.Errorf("%d fragments with tags are counted, want %d", n, tagged)
+			}
+			checkFileHoldsWhatIsListed(t, c)
+		})
+	}
+}
+
+func TestTheLimitsOfTagsHoldForOneFragment(t *testing.T) {
+	t.Parallel()
+	many := func(n int) (pairs []string) {
+		for i := range n {
+			pairs = append(pairs, fmt.Sprint(i), "x")
+		}
+		return pairs
+	}
+	tests := []struct {
+		name string
+		tags [][]string // of each Tags element behind the first fragment
+		good bool
+	}{
+		{"10 in one", [][]string{many(10)}, true},
+		{"11 in one", [][]string{many(11)}, false},
+		{"10 in two", [][]string{many(5), many(5)}, true},
+		{"11 in two", [][]string{many(6), many(5)}, false},
+		{"name of 128 bytes", [][]string{{strings.Repeat("n", 128), ""}}, true},
+		{"name of 129 bytes", [][]string{{strings.Repeat("n", 129), ""}}, false},
+		{"value of 256 bytes", [][]string{{"n", strings.Repeat("v", 256)}}, true},
+		{"value of 257 bytes", [][]string{{"n", strings.Repeat("v", 257)}}, false},
+		{"images", [][]string{{"AWS_KINESISVIDEO_IMAGE_GENERATION", "", "AWS_KINESISVIDEO_IMAGE_PREFIX", "p"}}, true},
+		{"notification", [][]string{{"AWS_KINESISVIDEO_NOTIFICATION", ""}}, true},
+		{"a name of AWS", [][]string{{"AWS_KINESISVIDEO_FRAGMENT_NUMBER", "7"}}, false},
+		{"a name that begins with AWS", [][]string{{"AWSnap", "7"}}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := start(t, Options{})
+			p := c.open(t)
+			body := append(streamHead(), second(epoch)...)
+			for _, pairs := range test.tags {
+				body = appendTags(body, pairs...)
+			}
+			body = append(body, second(epoch+1000)...)
+			go func() {
+				_, _ = p.body.Write(body) // the connection may be closed before the end
+				p.body.Close()
+			}()
+			want := slices.Concat(stored(epoch), stored(epoch+1000))
+			if !test.good {
+				want = append(stored(epoch), ackOf("ERROR", epoch)+"/FRAGMENT_METADATA_LIMIT_REACHED")
+			}
+			if got := p.rest(); !slices.Equal(got, want) {
+				t.Errorf("acknowledgements %v, want %v", got, want)
+			}
+			checkFileHoldsWhatIsListed(t, c)
+		})
+	}
+}
+
+func TestTagsAreKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for run := range 2 {
+		s, err := New(Options{Dir: dir, Streams: camera()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run == 0 {
+			c := &cloud{Service: s, server: httptest.NewServer(s)}
+			t.Cleanup(c.server.Close)
+			p := c.open(t)
+			p.write(streamHead(), second(epoch), appendTags(nil, "a", "ü"), appendTags(nil, "b", ""), second(epoch+1000), appendTags(nil, "c", "3"))
+			p.body.Close()
+			p.rest()
+		} else if got, want := tagsOf(&cloud{Service: s}), []string{"a=ü b=", "c=3"}; !slices.Equal(got, want) {
+			t.Errorf("after a restart the fragments have %q, want %q", got, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A consumer that is there before the tags are gets them behind their fragment.
+func TestGetMediaGivesTagsAsTheyCome(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{Limits: Limits{GetMediaIdle: 100 * time.Millisecond}})
+	p := c.open(t)
+	p.write(streamHead(), second(epoch))
+	p.expect(stored(epoch)...)
+	request, err := http.NewRequestWithContext(within(t), http.MethodPost, c.server.URL+"/getMedia", strings.NewReader(`{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := c.server.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var seen bytes.Buffer
+	r := strictmkv.NewReader(answer.Body, strictmkv.Options{Tap: func(b []byte) error { _, err := seen.Write(b); return err }})
+	steps := [][]byte{appendTags(nil, "a", "1"), appendTags(nil, "b", "2"), second(epoch + 1000)} // each sent when the one before was read
+	var got []string
+	for {
+		event, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch event.Kind {
+		case strictmkv.KindTags:
+			got = append(got, event.Tags[0].Name)
+		case strictmkv.KindBlock:
+			if int(event.Time.Milliseconds()-epoch)%1000 != 960 { // not the last of its fragment
+				continue
+			}
+			got = append(got, "fragment")
+		default:
+			continue
+		}
+		if last := got[len(got)-1]; last == "AWS_KINESISVIDEO_FRAGMENT_NUMBER" || len(steps) == 0 {
+			continue
+		}
+		p.write(steps[0])
+		if steps = steps[1:]; len(steps) == 0 {
+			p.body.Close()
+		}
+	}
+	want := []string{"AWS_KINESISVIDEO_FRAGMENT_NUMBER", "fragment", "a", "b", "AWS_KINESISVIDEO_FRAGMENT_NUMBER", "fragment"}
+	if !slices.Equal(got, want) {
+		t.Errorf("GetMedia gives %q, want %q", got, want)
+	}
+	if !bytes.Equal(seen.Bytes(), append(second(epoch), second(epoch+1000)...)) {
+		t.Error("the fragments are not as they were sent")
+	}
+}
