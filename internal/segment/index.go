@@ -140,14 +140,18 @@ func (x *index) next(k kind, start int64) (int, bool) {
 func (x *index) overlapping(begin, end time.Time) (from, to int) {
 	to = len(x.entries)
 	if !begin.IsZero() {
-		b := begin.UnixMilli()
-		from = sort.Search(len(x.entries), func(i int) bool { return x.entries[i].end() >= b })
+		from = x.endingFrom(begin.UnixMilli())
 	}
 	if !end.IsZero() {
 		e := end.UnixMilli()
 		to = sort.Search(len(x.entries), func(i int) bool { return x.entries[i].start >= e })
 	}
 	return from, max(from, to)
+}
+
+// endingFrom gives the position of the first segment that ends at t or later.
+func (x *index) endingFrom(t int64) int {
+	return sort.Search(len(x.entries), func(i int) bool { return x.entries[i].end() >= t })
 }
 
 // lastEnd is the newest producer time, or math.MinInt64 when there is none.

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -205,4 +206,52 @@ func checkIndex(t *testing.T, x *index, from int64) {
 			x.next(k, 0)
 		}
 	}
+}
+
+// onlyIndexed is a store of one stream with such segments, without files.
+func onlyIndexed(entries ...entry) *Store {
+	s := newStore(Options{})
+	st := s.stream("camera")
+	for _, e := range entries {
+		st.index.insert(e)
+	}
+	return s
+}
+
+func TestNextPendingAgreesWithLookingAtAll(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 2_000 {
+		var entries []entry
+		for start := int64(0); len(entries) < random.IntN(30); start += 10 {
+			entries = append(entries, entry{start: start, length: uint32(random.IntN(10)), state: State(random.IntN(3))})
+		}
+		s := onlyIndexed(entries...)
+		after, from := random.Int64N(320)-10, random.Int64N(320)-10
+		want := slices.IndexFunc(entries, func(e entry) bool { return e.state != Uploaded && e.start > after && e.end() >= from })
+		got, ok := s.NextPending("camera", after, from)
+		if ok != (want >= 0) || ok && got != (Key{Stream: "camera", Start: entries[want].start}) {
+			t.Fatalf("after %d from %d it gives %v %v, want number %d of %v", after, from, got, ok, want, entries)
+		}
+	}
+	if _, ok := onlyIndexed().NextPending("nobody", 0, 0); ok {
+		t.Error("a stream that does not exist has something pending")
+	}
+}
+
+// The worst case: a year of media is uploaded, and what is pending comes last.
+func BenchmarkNextPending(b *testing.B) {
+	sizes(b, func(b *testing.B, n int) {
+		entries := make([]entry, n)
+		for i := range entries {
+			entries[i] = entry{start: int64(i) * 300_000, length: 299_960, state: Uploaded}
+		}
+		entries[n-1].state = Sealed
+		s := onlyIndexed(entries...)
+		for b.Loop() {
+			if key, ok := s.NextPending("camera", math.MinInt64, math.MinInt64); !ok || key.Start != entries[n-1].start {
+				b.Fatal("nothing found")
+			}
+		}
+	})
 }

@@ -224,6 +224,30 @@ func (s *Store) Segments(stream string, from, to time.Time) []Info {
 	return list
 }
 
+// NextPending gives a stream's oldest segment of those that are not uploaded, start after `after`
+// and have media at from or later (all Unix ms). It costs the same however many segments there are.
+func (s *Store) NextPending(stream string, after, from int64) (Key, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil || after == math.MaxInt64 {
+		return Key{}, false
+	}
+	x := &st.index
+	i := x.endingFrom(from)
+	if i == len(x.entries) {
+		return Key{}, false
+	}
+	start := max(after+1, x.entries[i].start)
+	found, first := false, int64(math.MaxInt64)
+	for _, k := range []kind{kindSealed, kindWriting} {
+		if i, ok := x.next(k, start); ok {
+			found, first = true, min(first, x.entries[i].start)
+		}
+	}
+	return Key{Stream: stream, Start: first}, found
+}
+
 func (st *stream) info(e entry) Info {
 	info := Info{
 		Key:     Key{Stream: st.name, Start: e.start},

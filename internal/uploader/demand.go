@@ -32,10 +32,9 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	p := u.count(from, to)
 	each(p)
 	err := u.upload(ctx, mode{drain: true, demand: true, from: from.UnixMilli(), to: to.UnixMilli(), each: func() {
-		if next := u.count(from, to); next != p {
-			p = next
-			each(p)
-		}
+		p.Done++
+		p.Total = max(p.Total, p.Done) // of what is being recorded there may be more by now
+		each(p)
 	}})
 	if err != nil {
 		return err

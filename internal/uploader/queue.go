@@ -31,12 +31,8 @@ func (s shot) at() int64 { return s.key.Start + s.frag.Start.Milliseconds() }
 // end is the time of its last frame, in ms since 1970.
 func (s shot) end() int64 { return s.key.Start + s.frag.Last.Milliseconds() }
 
-const (
-	// scanWindow bounds what is listed at once of a stream with years of segments.
-	scanWindow = 24 * time.Hour
-	// unreadableFor is how long a segment is passed over that cannot be opened.
-	unreadableFor = 10 * time.Minute
-)
+// unreadableFor is how long a segment is passed over that cannot be opened.
+const unreadableFor = 10 * time.Minute
 
 // queue gives a stream's pending fragments, oldest first. It holds one segment open.
 type queue struct {
@@ -154,28 +150,18 @@ func (q *queue) fail(key segment.Key, err error) {
 	}
 }
 
+// find gives the oldest segment that was not given out.
 func (q *queue) find() (segment.Key, bool) {
-	usage := q.store.Usage(q.stream)
-	if usage.Uploaded == usage.Segments {
-		return segment.Key{}, false
-	}
-	from, to := usage.Oldest, usage.Newest
-	for _, bound := range []int64{q.after, q.from} {
-		if bound != math.MinInt64 && time.UnixMilli(bound).After(from) {
-			from = time.UnixMilli(bound)
+	for after := q.after; ; {
+		key, ok := q.store.NextPending(q.stream, after, q.from)
+		if !ok || key.Start >= q.to {
+			return segment.Key{}, false
 		}
-	}
-	if q.to != math.MaxInt64 && time.UnixMilli(q.to).Before(to) {
-		to = time.UnixMilli(q.to)
-	}
-	for ; !from.After(to); from = from.Add(scanWindow) {
-		for _, info := range q.store.Segments(q.stream, from, from.Add(scanWindow)) {
-			if info.Start > q.after && info.State != segment.Uploaded && !q.isUnreadable(info.Start) {
-				return info.Key, true
-			}
+		if !q.isUnreadable(key.Start) {
+			return key, true
 		}
+		after = key.Start
 	}
-	return segment.Key{}, false
 }
 
 func (q *queue) isUnreadable(start int64) bool {
