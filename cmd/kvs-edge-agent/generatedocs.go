@@ -48,16 +48,25 @@ func newGenerateDocsCommand() *cobra.Command {
 func settingsPage() []byte {
 	var b bytes.Buffer
 	b.WriteString("# Settings\n\nGenerated from the code by `make docs`.\n\n" +
-		"All settings are environment variables; the service reads them from `/etc/kvs-edge-agent/agent.env`. After a change:\n" +
-		"`kvs-edge-agent check`, then `systemctl restart kvs-edge-agent`. Wrong settings are named all at once, and nothing is started.\n")
+		"All settings are environment variables; the service reads them from `/etc/kvs-edge-agent/agent.env`, which counts before\n" +
+		"`Environment=` of the unit. Its syntax is that of systemd.exec(5), `EnvironmentFile=`, but a line that systemd would pass\n" +
+		"over (without `=`, or with `export`) is an error. Wrong settings are named all at once, and nothing is started.\n\n" +
+		"After a change: `kvs-edge-agent check`, then `systemctl reload kvs-edge-agent`. Wrong settings then change nothing. The last\n" +
+		"column says what a change needs:\n\n" +
+		"| | |\n|---|---|\n" +
+		"| " + string(agent.AtReload) + " | It takes effect at once; no recording is interrupted. |\n" +
+		"| " + string(agent.AtReloadByRecordings) + " | Only the streams that it concerns end their file and connect to the camera again, one after the other. |\n" +
+		"| " + string(agent.AtReloadByUploads) + " | Each stream's upload continues in a new session; no recording is interrupted. |\n" +
+		"| " + string(agent.AfterRestart) + " | `systemctl restart kvs-edge-agent`; until then `status` names the variable. |\n\n" +
+		"The device certificate and its key may be replaced in their files at any time: each new connection reads them.\n")
 	for _, group := range agent.Variables() {
 		fmt.Fprintf(&b, "\n## %s\n", group.Title)
 		if group.Intro != "" {
 			fmt.Fprintf(&b, "%s\n", group.Intro)
 		}
-		b.WriteString("\n| variable | meaning | default |\n|---|---|---|\n")
+		b.WriteString("\n| variable | meaning | default | a change needs |\n|---|---|---|---|\n")
 		for _, v := range group.Variables {
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, v.Meaning, orRequired(v.Default))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.Name, v.Meaning, orRequired(v.Default), v.Effect)
 		}
 	}
 	b.WriteString("\n`GST_*`, `LD_LIBRARY_PATH` and `JAVA_*`, which AWS's agent wants, are ignored.\n")
@@ -86,13 +95,14 @@ func manPage(root *cobra.Command) []byte {
 	for _, group := range agent.Variables() {
 		fmt.Fprintf(&b, ".SS %s\n", roff(group.Title))
 		for _, v := range group.Variables {
-			fmt.Fprintf(&b, ".TP\n.B %s\n%s Default: %s.\n", v.Name, roff(v.Meaning), roff(orRequired(v.Default)))
+			fmt.Fprintf(&b, ".TP\n.B %s\n%s Default: %s. A change needs: %s.\n", v.Name, roff(v.Meaning), roff(orRequired(v.Default)), roff(string(v.Effect)))
 		}
 	}
 	b.WriteString(`.SH FILES
 .TP
 .I /etc/kvs-edge-agent/agent.env
-The settings of the service.
+The settings of the service; after a change,
+.BR "systemctl reload kvs-edge-agent" .
 .TP
 .I /var/lib/kvs-edge-agent
 State and recordings.

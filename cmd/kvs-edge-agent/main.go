@@ -92,6 +92,7 @@ func newRootCommand() *cobra.Command {
 		newExportCommand(),
 		newVerifyCommand(),
 		newLogLevelCommand(),
+		newReloadCommand(),
 		newSupportBundleCommand(),
 		newRecordCommand(),
 		newUploadCommand(),

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -11,22 +13,44 @@ import (
 )
 
 func newRunCommand() *cobra.Command {
-	return &cobra.Command{
+	var envFile string
+	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Run the agent until it is stopped; its settings come from the environment",
-		Args:  cobra.NoArgs,
+		Short: "Run the agent until it is stopped",
+		Long: `Run the agent until it is stopped. Its settings come from the environment and, before that, from
+the file of --env-file, whose syntax is that of systemd's EnvironmentFile=.
+
+SIGHUP, or kvs-edge-agent reload, has the file read anew; without one SIGHUP ends the agent.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := agent.SettingsFromEnv(os.LookupEnv)
+			var hangups chan os.Signal
+			if envFile != "" { // first of all: until then the signal would end the process
+				hangups = make(chan os.Signal, 1)
+				signal.Notify(hangups, syscall.SIGHUP)
+				defer signal.Stop(hangups)
+			}
+			source := agent.NewSource(envFile, os.Environ())
+			begun, err := source.Read()
 			if err != nil {
 				return &exitError{exitSettings, err}
 			}
+			if err := begun.Export(); err != nil {
+				return &exitError{exitSettings, err}
+			}
+			settings, err := begun.Settings()
+			if err != nil {
+				return &exitError{exitSettings, err}
+			}
+			file, err := agent.OpenLogFile(settings.Log)
+			if err != nil {
+				return &exitError{exitSettings, err}
+			}
+			defer func() { _ = file.Close() }() // each line is with the kernel already
 			level := agent.NewLogLevel(settings.Log.Level)
-			log, closeLog, err := agent.NewLogger(settings.Log, level)
-			if err != nil {
-				return &exitError{exitSettings, err}
-			}
-			defer closeLog()
-			a, err := agent.New(settings, agent.Options{Version: version, Log: log, LogLevel: level, Getenv: os.LookupEnv})
+			log := agent.NewLogger(file, level)
+			a, err := agent.New(settings, agent.Options{
+				Version: version, Log: log, LogLevel: level, LogFile: file, Source: source, Begun: begun, ReloadRequests: hangups,
+			})
 			if err != nil {
 				log.Error("cannot start", zap.Error(err))
 				var wrong *agent.SettingsError
@@ -38,4 +62,6 @@ func newRunCommand() *cobra.Command {
 			return a.Run(cmd.Context())
 		},
 	}
+	cmd.Flags().StringVar(&envFile, "env-file", "", "read settings from this `file`, which counts before the environment")
+	return cmd
 }

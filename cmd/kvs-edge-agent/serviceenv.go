@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
 )
 
-// serviceSettings is what the systemd unit reads.
+// serviceSettings is what the service reads.
 const serviceSettings = "/etc/kvs-edge-agent/agent.env"
 
 // useServiceSettings gives a command in a shell the settings that the service would have, unless
@@ -35,8 +35,12 @@ func useServiceSettings(path string) (bool, error) {
 		"STATE_DIRECTORY":           "/var/lib/kvs-edge-agent",
 		"RUNTIME_DIRECTORY":         "/run/kvs-edge-agent",
 	}
-	for name, value := range parseEnvironmentFile(string(data)) {
-		settings[name] = value
+	list, faults := envfile.Parse(string(data))
+	if len(faults) > 0 {
+		return false, fmt.Errorf("%s, %w", path, faults[0])
+	}
+	for _, a := range list {
+		settings[a.Name] = a.Value
 	}
 	for name, value := range settings {
 		if _, set := os.LookupEnv(name); !set {
@@ -46,23 +50,4 @@ func useServiceSettings(path string) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// parseEnvironmentFile reads NAME=value lines. Source: systemd.exec(5), EnvironmentFile=; of its
-// quoting, a pair around the whole value.
-func parseEnvironmentFile(text string) map[string]string {
-	settings := make(map[string]string)
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		name, value, ok := strings.Cut(line, "=")
-		if !ok || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
-			continue
-		}
-		value = strings.TrimSpace(value)
-		if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
-			value = value[1 : n-1]
-		}
-		settings[strings.TrimSpace(name)] = value
-	}
-	return settings
 }

@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,7 +19,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -29,6 +31,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
 // orphanAge is how long media is kept whose stream is no longer configured: the API's default.
@@ -47,30 +50,45 @@ type Options struct {
 	Log     *zap.Logger
 	// LogLevel, when set, can be changed over the local API.
 	LogLevel *LogLevel
-	// Getenv looks a variable up. The SDK's own variables are read from the process's environment.
-	Getenv func(string) (string, bool)
+	// LogFile, when set, follows the settings at a reload.
+	LogFile *LogFile
+	// Source is where the settings came from, Begun what it held then. The SDK's own variables are
+	// read from the process's environment.
+	Source Source
+	Begun  Reading
+	// ReloadRequests receives to have the settings read anew. Default never.
+	ReloadRequests <-chan os.Signal
 	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
 	MetricsInterval time.Duration
 }
 
 // Agent is the whole of a hub's agent.
 type Agent struct {
-	settings  Settings
-	o         Options
-	log       *zap.Logger
-	health    *health.Registry
-	store     *segment.Store
-	clock     *scheduler.Clock
-	retention *retention.Keeper
-	kvs       *kvs.Client
-	streams   *streams
-	demands   demands
-	source    *iotconfig.Source
-	reporter  *metrics.Reporter // nil unless metrics go to CloudWatch
-	collector *status.Collector
-	status    *status.Server
-	scrapes   *metrics.Server // nil unless Prometheus text is served on an address
+	inEffect   atomic.Pointer[Settings] // see settings
+	o          Options
+	log        *zap.Logger
+	health     *health.Registry
+	store      *segment.Store
+	clock      *scheduler.Clock
+	retention  *retention.Keeper
+	aws        aws.Config
+	kvs        *kvs.Client
+	uploadCap  uploader.Cap
+	uploadMode *usualMode
+	streams    *streams
+	demands    demands
+	source     *iotconfig.Source
+	collector  *status.Collector
+	status     *status.Server
+	prometheus http.Handler
+
+	reloading sync.Mutex                                      // held while settings change
+	launch    func(func(context.Context) error) (stop func()) // nil unless the agent runs; guarded by reloading
+	optional  optional                                        // guarded by reloading
 }
+
+// settings are those in effect.
+func (a *Agent) settings() Settings { return *a.inEffect.Load() }
 
 // New builds an agent: it takes the recording directory, recovers it and opens the local API. It
 // speaks to no network yet. An error names the setting to correct, when that is the cause.
@@ -78,7 +96,9 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	a := &Agent{settings: settings, o: o, log: o.Log, health: health.NewRegistry(time.Now)}
+	a := &Agent{o: o, log: o.Log, health: health.NewRegistry(time.Now), uploadMode: newUsualMode(settings.UploadMode)}
+	a.inEffect.Store(&settings)
+	a.uploadCap.Follow(settings.UploadCap)
 	defer func() {
 		if err != nil {
 			a.release()
@@ -93,7 +113,7 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	}
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
-		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, MinFree: settings.MinFreeDisk.Of, Health: a.health, Log: a.log,
+		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, MinFree: a.minFree, Health: a.health, Log: a.log,
 		Losses: filepath.Join(settings.StateDirectory, lossesFile),
 	})
 	if err := a.connect(); err != nil {
@@ -117,20 +137,20 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
-	prometheus := metrics.NewHandler(metrics.PrometheusOptions{
+	settings := a.settings()
+	a.prometheus = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
 	})
-	if address := a.settings.MetricsAddress; address != "" {
-		if a.scrapes, err = metrics.Listen(address, prometheus); err != nil {
-			return fmt.Errorf("cannot serve metrics (%s): %w", EnvMetricsAddress, err)
-		}
-	}
-	if a.status, err = status.NewServer(a.settings.Socket, a.collector.Snapshot, a.log); err != nil {
+	if err := a.serveMetrics(settings.MetricsAddress); err != nil {
 		return err
 	}
-	a.status.Handle("GET /metrics", prometheus)
+	if a.status, err = status.NewServer(settings.Socket, a.collector.Snapshot, a.log); err != nil {
+		return err
+	}
+	a.status.Handle("GET /metrics", a.prometheus)
 	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.demands.serveUpload))
-	a.status.ServeSettings(func() []status.Setting { return a.settings.Table(a.o.Getenv) })
+	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Begun.Lookup) })
+	a.status.ServeReload(a.Reload)
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
 	}
@@ -139,43 +159,39 @@ func (a *Agent) serve() (err error) {
 
 // connect builds everything that will speak to the cloud.
 func (a *Agent) connect() error {
-	device, err := a.settings.IoT.TLS()
+	settings := a.settings()
+	device, err := settings.IoT.TLS()
 	if err != nil {
 		return &SettingsError{Faults: []string{err.Error()}}
 	}
+	rotating(device, settings.IoT, a.log)
 	credentials, err := iotcreds.New(iotcreds.Options{
-		Endpoint: a.settings.IoT.CredentialEndpoint, RoleAlias: a.settings.IoT.RoleAlias, ThingName: a.settings.IoT.ThingName,
+		Endpoint: settings.IoT.CredentialEndpoint, RoleAlias: settings.IoT.RoleAlias, ThingName: settings.IoT.ThingName,
 		TLS: device, Log: a.log, Health: a.health.Part("", health.JobCloud),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
 	}
-	awsConfig, err := loadAWS(a.settings, credentials)
+	a.aws, err = loadAWS(settings, credentials)
 	if err != nil {
 		return err
 	}
-	a.kvs = kvs.New(kvs.Options{Config: awsConfig, Log: a.log})
+	a.kvs = kvs.New(kvs.Options{Config: a.aws, Log: a.log})
 	a.streams = newStreams(workers{
-		log: a.log, health: a.health, retention: a.retention, media: a.store,
+		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
 		record: a.recordJob, upload: a.uploadJob,
 	})
-	if a.settings.CloudWatch {
-		a.reporter = metrics.New(metrics.Options{
-			Thing: a.settings.IoT.ThingName, Sender: cloudwatch.New(awsConfig), Health: a.health, Store: a.store,
-			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
-		})
-	}
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
-		ThingName:    a.settings.IoT.ThingName,
-		ClientID:     a.settings.IoT.ClientID,
-		FindHubARN:   findHubARN(a.settings, awsConfig),
-		DataEndpoint: a.settings.IoT.DataEndpoint,
+		ThingName:    settings.IoT.ThingName,
+		ClientID:     settings.IoT.ClientID,
+		FindHubARN:   findHubARN(settings, a.aws),
+		DataEndpoint: settings.IoT.DataEndpoint,
 		Version:      a.o.Version,
 		TLS:          device,
 		KVS:          controlPlane{a.kvs},
-		Secrets:      secrets.New(awsConfig),
-		StateDir:     a.settings.StateDirectory,
+		Secrets:      secrets.New(a.aws),
+		StateDir:     settings.StateDirectory,
 		Applier:      a.streams,
 		Upload:       a.demands.uploadForCloud,
 		Check:        checkConfig,
@@ -193,19 +209,22 @@ func (a *Agent) connect() error {
 // Run records and uploads until ctx ends, then stops the parts in order: recorders, uploaders,
 // network, store. Nothing of what was recorded is lost by it.
 func (a *Agent) Run(ctx context.Context) error {
-	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", a.settings.IoT.ThingName),
-		zap.String("recordings", a.settings.RecordingDirectory), zap.Strings("streams", a.store.Streams()))
+	settings := a.settings()
+	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", settings.IoT.ThingName),
+		zap.String("recordings", settings.RecordingDirectory), zap.Strings("streams", a.store.Streams()))
 	// The parts outlive ctx until their turn to stop has come.
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopParts()
 	group, parts := errgroup.WithContext(parts)
 	runs := []func(context.Context) error{a.store.Run, a.retention.Run, a.status.Run, a.source.Run, a.notify, a.giveBackProgram}
-	if a.reporter != nil {
-		runs = append(runs, a.reporter.Run)
+	if a.o.ReloadRequests != nil {
+		runs = append(runs, a.reloadOnRequest)
 	}
-	if a.scrapes != nil {
-		runs = append(runs, a.scrapes.Run)
-	}
+	a.reloading.Lock()
+	a.launch = launcher(parts, group.Go)
+	a.startScrapes()
+	a.report(settings.CloudWatch)
+	a.reloading.Unlock()
 	for _, run := range runs {
 		group.Go(func() error { return run(parts) })
 	}
@@ -215,6 +234,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	case <-parts.Done(): // a part that must not end has ended
 		stopped = errors.New("a part of the agent ended by itself")
 	}
+	a.reloading.Lock() // a reload that is under way ends first
+	a.launch = nil
+	a.reloading.Unlock()
 	a.log.Info("agent stopping")
 	a.notifyStopping()
 	a.streams.stopAll()
@@ -229,9 +251,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // release gives back what New took.
 func (a *Agent) release() {
-	if a.scrapes != nil {
-		_ = a.scrapes.Close() // closed already when it ran
-	}
+	a.closeScrapes()
 	if a.clock != nil {
 		a.clock.Close()
 	}
@@ -241,6 +261,9 @@ func (a *Agent) release() {
 		}
 	}
 }
+
+// minFree is how much of a disk of that size must stay free.
+func (a *Agent) minFree(total uint64) uint64 { return a.settings().MinFreeDisk.Of(total) }
 
 // metricStreams lists the streams as metrics sees them.
 func (a *Agent) metricStreams() []metrics.Stream {

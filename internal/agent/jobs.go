@@ -28,16 +28,16 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 		Stream:          stream,
 		URL:             func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.secretARN) },
 		File:            spec.uriType == edgeconfig.File,
-		MediaDirectory:  a.settings.MediaDirectory,
+		MediaDirectory:  spec.mediaDirectory,
 		Refused:         func() { a.source.CameraRefused(spec.secretARN) },
 		Store:           a.store,
-		SegmentDuration: a.settings.SegmentDuration,
-		FlushInterval:   a.settings.FlushInterval,
+		SegmentDuration: spec.segmentDuration,
+		FlushInterval:   spec.flushInterval,
 		MaxSegmentBytes: spec.maxSegmentBytes,
-		Transport:       a.settings.Camera.Transport,
-		TimestampSource: a.settings.Camera.TimestampSource,
-		NoAudio:         a.settings.Camera.NoAudio,
-		CameraRoots:     a.settings.Camera.Roots,
+		Transport:       spec.camera.Transport,
+		TimestampSource: spec.camera.TimestampSource,
+		NoAudio:         spec.camera.NoAudio,
+		CameraRoots:     spec.camera.Roots,
 		Health:          part,
 		Log:             a.log,
 	})
@@ -46,12 +46,13 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 
 // uploadJob builds the uploading of a stream: in its windows, hourly when it has none, or live.
 func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context) error, error) {
-	plan, err := windows(spec.schedule, nil, scheduler.Hourly(hourlyOffset(a.settings.IoT.ThingName), hourlyWindow))
+	thing := a.settings().IoT.ThingName
+	plan, err := windows(spec.schedule, nil, scheduler.Hourly(hourlyOffset(thing), hourlyWindow))
 	if err != nil {
 		return nil, err
 	}
 	part := a.health.Part(stream, health.JobUploader)
-	u := uploader.New(uploader.Options{Stream: stream, Store: a.store, Cloud: a.kvs, Cap: a.settings.UploadCap, Health: part, Log: a.log})
+	u := uploader.New(uploader.Options{Stream: stream, Store: a.store, Cloud: a.kvs, Cap: &a.uploadCap, Health: part, Log: a.log})
 	run := u.Run
 	if spec.schedule == (edgeconfig.ScheduleConfig{}) {
 		run = func(ctx context.Context) error {
@@ -62,10 +63,10 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 			return nil
 		}
 	}
-	tags := fragmentTags{stream: stream, hub: a.settings.IoT.ThingName, off: a.settings.NoFragmentTags, log: a.log, set: u.SetTags}
+	tags := fragmentTags{stream: stream, hub: thing, off: spec.noFragmentTags, log: a.log, set: u.SetTags}
 	tags.apply(nil) // what is on request comes with the stream's tags
 	modes := &uploadModes{
-		stream: stream, usual: a.settings.UploadMode, tags: a.kvs, every: tagEvery, tagged: tags.apply, log: a.log,
+		stream: stream, usual: a.uploadMode, tags: a.kvs, every: tagEvery, tagged: tags.apply, log: a.log,
 		run: map[UploadMode]func(context.Context) error{UploadScheduled: a.scheduled(plan, part, run), UploadLive: u.RunLive},
 	}
 	return a.demands.during(stream, u, modes.Run), nil

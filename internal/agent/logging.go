@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,17 +14,67 @@ import (
 
 const logFileName = "kvs-edge-agent.log"
 
-// NewLogger returns a logger that writes to standard error (for journald) and to rotated files,
-// and a function that closes the file. Failures that repeat are collapsed, except below INFO.
-func NewLogger(s LogSettings, level *LogLevel) (*zap.Logger, func(), error) {
+// LogFile is the rotated file that is logged to. A reload may put another in its place. Safe for
+// concurrent use.
+type LogFile struct {
+	mu   sync.Mutex
+	file *lumberjack.Logger // guarded by mu
+}
+
+// OpenLogFile makes the directory; the file comes with the first line.
+func OpenLogFile(s LogSettings) (*LogFile, error) {
 	if err := os.MkdirAll(s.Directory, 0o750); err != nil {
-		return nil, nil, fmt.Errorf("cannot open the log directory: %w; set %s", err, EnvLogOutputDirectory)
+		return nil, fmt.Errorf("cannot open the log directory: %w; set %s", err, EnvLogOutputDirectory)
 	}
-	file := &lumberjack.Logger{
+	return &LogFile{file: rotated(s)}, nil
+}
+
+func rotated(s LogSettings) *lumberjack.Logger {
+	return &lumberjack.Logger{
 		Filename:   filepath.Join(s.Directory, logFileName),
 		MaxSize:    s.MaxFileSizeMB,
 		MaxBackups: s.RolloverCount,
 	}
+}
+
+// Write implements io.Writer.
+func (f *LogFile) Write(line []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.file.Write(line)
+}
+
+// Close closes the file; a line that is written all the same opens it again.
+func (f *LogFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.file.Close()
+}
+
+// follow writes by other settings from now on, whose directory must be there. Of what it leaves,
+// lumberjack keeps a sleeping goroutine.
+func (f *LogFile) follow(s LogSettings) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_ = f.file.Close() // each line is with the kernel already
+	f.file = rotated(s)
+}
+
+// tryLogDirectory finds out whether a log can be written with these settings.
+func tryLogDirectory(s LogSettings) error {
+	if _, err := OpenLogFile(s); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(s.Directory, logFileName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// NewLogger returns a logger that writes to standard error (for journald) and to file. Failures
+// that repeat are collapsed, except below INFO.
+func NewLogger(file *LogFile, level *LogLevel) *zap.Logger {
 	config := zap.NewProductionEncoderConfig()
 	config.EncodeTime = zapcore.ISO8601TimeEncoder
 	console := config
@@ -35,5 +86,5 @@ func NewLogger(s LogSettings, level *LogLevel) (*zap.Logger, func(), error) {
 		zapcore.NewCore(zapcore.NewConsoleEncoder(console), zapcore.Lock(os.Stderr), level.zap),
 		zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.AddSync(file), level.zap),
 	)
-	return zap.New(collapse(core, time.Now)), func() { _ = file.Close() }, nil
+	return zap.New(collapse(core, time.Now))
 }

@@ -2,10 +2,13 @@ package agent
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // notify tells systemd that the agent is ready, and then, when it has a watchdog, that it lives:
@@ -32,6 +35,22 @@ func (a *Agent) notify(ctx context.Context) error {
 			a.tell(daemon.SdNotifyWatchdog)
 		}
 	}
+}
+
+// notifyReloading tells systemd that READY=1 comes again when the settings are applied. It wants the
+// time with Type=notify-reload, which is of version 253.
+func (a *Agent) notifyReloading() {
+	state := daemon.SdNotifyReloading
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err == nil {
+		state += fmt.Sprintf("\nMONOTONIC_USEC=%d", now.Nano()/1000)
+	}
+	a.tell(state)
+}
+
+// notifyReloaded ends that; fault is what systemctl status shows, or "".
+func (a *Agent) notifyReloaded(fault string) {
+	a.tell(daemon.SdNotifyReady + "\nSTATUS=" + strings.ReplaceAll(fault, "\n", " "))
 }
 
 func (a *Agent) notifyStopping() { a.tell(daemon.SdNotifyStopping) }

@@ -10,25 +10,41 @@ import (
 )
 
 // recordSpec is everything a recording job depends on. Two configurations with equal specs are
-// the same job, so a change elsewhere (a deletion rule, say) never interrupts recording.
+// the same job, so a change elsewhere (a deletion rule, say) never interrupts recording. It holds the
+// hub's settings too, so that a reload restarts those jobs that it changes and no others.
 type recordSpec struct {
 	secretARN       string
 	uriType         edgeconfig.MediaURIType
 	schedule        edgeconfig.ScheduleConfig // zero: always
 	maxSegmentBytes int64                     // 0: no limit
+
+	// Of the hub's settings.
+	segmentDuration time.Duration
+	flushInterval   time.Duration
+	mediaDirectory  string         // of files; "" with cameras
+	camera          CameraSettings // of cameras; zero with files
 }
 
 // uploadSpec is everything an upload job depends on.
 type uploadSpec struct {
-	schedule edgeconfig.ScheduleConfig // zero: every hour
+	schedule       edgeconfig.ScheduleConfig // zero: every hour
+	noFragmentTags bool                      // by the hub's settings
 }
 
-func recordSpecOf(c edgeconfig.EdgeConfig) recordSpec {
+func recordSpecOf(c edgeconfig.EdgeConfig, hub Settings) recordSpec {
 	limit, _ := c.LocalLimit()
 	spec := recordSpec{
 		secretARN:       c.RecorderConfig.MediaSourceConfig.MediaUriSecretArn,
 		uriType:         c.RecorderConfig.MediaSourceConfig.MediaUriType,
 		maxSegmentBytes: limit / retention.SegmentsPerLimit,
+		segmentDuration: hub.SegmentDuration,
+		flushInterval:   hub.FlushInterval,
+	}
+	if spec.uriType == edgeconfig.File {
+		spec.mediaDirectory = hub.MediaDirectory
+	} else {
+		spec.camera = hub.Camera
+		spec.camera.CACert = "" // what is in the file counts
 	}
 	if s := c.RecorderConfig.ScheduleConfig; s != nil {
 		spec.schedule = *s
@@ -36,8 +52,8 @@ func recordSpecOf(c edgeconfig.EdgeConfig) recordSpec {
 	return spec
 }
 
-func uploadSpecOf(c edgeconfig.EdgeConfig) uploadSpec {
-	var spec uploadSpec
+func uploadSpecOf(c edgeconfig.EdgeConfig, hub Settings) uploadSpec {
+	spec := uploadSpec{noFragmentTags: hub.NoFragmentTags}
 	if c.UploaderConfig != nil && c.UploaderConfig.ScheduleConfig != nil {
 		spec.schedule = *c.UploaderConfig.ScheduleConfig
 	}

@@ -157,6 +157,20 @@ var (
 	endpointPattern  = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`) // host or host:port
 )
 
+// applied is what of next a running agent can take over; all else stays as it is until a restart.
+func (s Settings) applied(next Settings) Settings {
+	wanted := next.StateDirectory
+	next.Region, next.IoT, next.AccountID, next.CABundle = s.Region, s.IoT, s.AccountID, s.CABundle
+	next.RecordingDirectory, next.StateDirectory, next.Socket = s.RecordingDirectory, s.StateDirectory, s.Socket
+	if next.MediaDirectory == filepath.Join(wanted, mediaName) {
+		next.MediaDirectory = filepath.Join(s.StateDirectory, mediaName)
+	}
+	if s.Camera.Roots.Equal(next.Camera.Roots) {
+		next.Camera.Roots = s.Camera.Roots // compared as a pointer from here on
+	}
+	return next
+}
+
 // SettingsError holds everything that is wrong with the environment.
 type SettingsError struct{ Faults []string }
 
@@ -263,9 +277,9 @@ func DefaultSocket(lookup func(string) (string, bool)) string {
 
 // TLS reads certificate, key and roots for the IoT endpoints.
 func (s IoTSettings) TLS() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(s.Cert, s.PrivateKey)
+	cert, err := s.pair()
 	if err != nil {
-		return nil, fmt.Errorf("%s (%s) and %s (%s) do not fit: %w", EnvCoreCert, s.Cert, EnvCorePrivateKey, s.PrivateKey, err)
+		return nil, err
 	}
 	pem, err := os.ReadFile(s.CACert)
 	if err != nil {
@@ -276,6 +290,15 @@ func (s IoTSettings) TLS() (*tls.Config, error) {
 		return nil, fmt.Errorf("%s: no PEM certificate in %s", EnvCACert, s.CACert)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// pair reads certificate and key.
+func (s IoTSettings) pair() (tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(s.Cert, s.PrivateKey)
+	if err != nil {
+		return cert, fmt.Errorf("%s (%s) and %s (%s) do not fit: %w", EnvCoreCert, s.Cert, EnvCorePrivateKey, s.PrivateKey, err)
+	}
+	return cert, nil
 }
 
 // environment reads variables and gathers what is wrong with them.

@@ -139,13 +139,14 @@ func TestLogLevelsOfAWSsAgent(t *testing.T) {
 	t.Parallel()
 	for _, name := range logLevels {
 		dir := t.TempDir()
-		log, closeLog, err := NewLogger(LogSettings{Level: name, Directory: dir, MaxFileSizeMB: 1, RolloverCount: 1}, NewLogLevel(name))
+		file, err := OpenLogFile(LogSettings{Level: name, Directory: dir, MaxFileSizeMB: 1, RolloverCount: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
+		log := NewLogger(file, NewLogLevel(name))
 		log.Error("an error")
 		log.Debug("a detail")
-		closeLog()
+		_ = file.Close()
 		text, _ := os.ReadFile(filepath.Join(dir, logFileName))
 		for line, levels := range map[string]string{"an error": "ALL ERROR WARN INFO DEBUG TRACE", "a detail": "ALL DEBUG TRACE"} {
 			want := strings.Contains(" "+levels+" ", " "+name+" ")

@@ -37,6 +37,7 @@ type workers struct {
 	health    *health.Registry
 	retention policies
 	media     mediaRemover
+	settings  func() Settings
 	record    func(name string, spec recordSpec) (func(context.Context) error, error)
 	upload    func(name string, spec uploadSpec) (func(context.Context) error, error)
 }
@@ -82,6 +83,21 @@ func (s *streams) Apply(_ context.Context, desired []iotconfig.StreamConfig) []i
 	return outcomes
 }
 
+// reapply restarts the jobs that depend on settings which have changed, one stream after the other,
+// and gives the names of their streams.
+func (s *streams) reapply() (restarted []string, err error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	for _, name := range s.names() {
+		before := s.get(name)
+		err = errors.Join(err, s.applyOne(before.config))
+		if now := s.get(name); now.recorder != before.recorder || now.uploader != before.uploader {
+			restarted = append(restarted, name)
+		}
+	}
+	return restarted, err
+}
+
 // Remove implements iotconfig.Applier: it stops the stream's jobs and deletes its media.
 func (s *streams) Remove(ctx context.Context, name string) error {
 	s.applying.Lock()
@@ -100,7 +116,8 @@ func (s *streams) applyOne(config iotconfig.StreamConfig) error {
 		return err
 	}
 	name := config.StreamName
-	record, upload := recordSpecOf(config.Config), uploadSpecOf(config.Config)
+	hub := s.workers.settings()
+	record, upload := recordSpecOf(config.Config, hub), uploadSpecOf(config.Config, hub)
 	before := s.get(name)
 	next := &stream{config: config, record: record, upload: upload}
 	next.limit, _ = config.Config.LocalLimit()

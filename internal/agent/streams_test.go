@@ -73,6 +73,7 @@ func newDiary() (*diary, *streams) {
 	d := &diary{running: make(chan struct{}, 100), policies: make(map[string]retention.Policy)}
 	return d, newStreams(workers{
 		log: zap.NewNop(), health: health.NewRegistry(time.Now), retention: d, media: d,
+		settings: func() Settings { return Settings{} },
 		record: func(name string, _ recordSpec) (func(context.Context) error, error) {
 			return d.job("recorder " + name), nil
 		},

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,11 +33,40 @@ func modeOf(tags map[string]string, otherwise UploadMode) UploadMode {
 	}
 }
 
+// usualMode is the hub's upload mode, which may be changed while streams follow it. Safe for
+// concurrent use.
+type usualMode struct {
+	mu      sync.Mutex
+	mode    UploadMode    // guarded by mu
+	changed chan struct{} // closed when mode is no longer that; guarded by mu
+}
+
+func newUsualMode(mode UploadMode) *usualMode {
+	return &usualMode{mode: mode, changed: make(chan struct{})}
+}
+
+// get gives the mode, and a channel that is closed at its next change.
+func (u *usualMode) get() (mode UploadMode, changed <-chan struct{}) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.mode, u.changed
+}
+
+func (u *usualMode) set(mode UploadMode) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.mode != mode {
+		u.mode = mode
+		close(u.changed)
+		u.changed = make(chan struct{})
+	}
+}
+
 // uploadModes runs a stream's upload in the mode that its tag or the hub's setting says, and
 // changes between them while it runs.
 type uploadModes struct {
 	stream string
-	usual  UploadMode
+	usual  *usualMode
 	tags   tagSource
 	every  time.Duration
 	log    *zap.Logger
@@ -51,7 +81,7 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	go func() { defer close(watched); m.watch(watching, changes) }()
 	defer func() { stop(); <-watched }()
-	mode := m.usual // what the tag says comes later: nothing waits for the network
+	mode, _ := m.usual.get() // what the tag says comes later: nothing waits for the network
 	for {
 		next, err := m.until(ctx, mode, changes)
 		if next == "" || ctx.Err() != nil {
@@ -81,24 +111,37 @@ func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan
 	}
 }
 
-// watch asks for the tags now and then. While they are not known the mode stays.
+// watch asks for the tags now and then, and follows the hub's setting. While the tags are not known
+// those of before count.
 func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
 	wait := backoff.New(backoff.Policy{Min: time.Second, Max: m.every})
-	for ctx.Err() == nil {
-		tags, err := m.tags.Tags(ctx, m.stream)
-		if err != nil {
-			m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Error(err))
-			_ = wait.Wait(ctx) // the loop looks at ctx
-			continue
-		}
-		wait.Reset()
-		if m.tagged != nil {
-			m.tagged(tags)
+	var tags map[string]string
+	ask := time.NewTimer(0)
+	defer ask.Stop()
+	for {
+		usual, changed := m.usual.get()
+		select {
+		case changes <- modeOf(tags, usual):
+		case <-ctx.Done():
+			return
 		}
 		select {
-		case changes <- modeOf(tags, m.usual):
 		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-ask.C:
+			found, err := m.tags.Tags(ctx, m.stream)
+			if err != nil {
+				m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Error(err))
+				ask.Reset(wait.Next())
+				continue
+			}
+			tags = found
+			if m.tagged != nil {
+				m.tagged(tags)
+			}
+			wait.Reset()
+			ask.Reset(m.every)
 		}
-		_ = backoff.Sleep(ctx, m.every) // the loop looks at ctx
 	}
 }

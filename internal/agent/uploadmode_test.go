@@ -44,9 +44,10 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 			return nil
 		}
 	}
+	usual := newUsualMode(UploadScheduled)
 	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
-		stream: "door", usual: UploadScheduled, tags: board, every: 5 * time.Millisecond, log: zap.NewNop(),
+		stream: "door", usual: usual, tags: board, every: 5 * time.Millisecond, log: zap.NewNop(),
 		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
 		run:    map[UploadMode]func(context.Context) error{UploadScheduled: run(UploadScheduled), UploadLive: run(UploadLive)},
 	}
@@ -74,6 +75,13 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	board.set("of another program", nil)
 	expect(UploadScheduled)
 	board.set(" LIVE ", nil)
+	expect(UploadLive)
+	usual.set(UploadLive) // as the tag says
+	board.set("", nil)
+	usual.set(UploadScheduled)
+	expect(UploadScheduled)
+	board.set("", errors.New("no network")) // does not keep the hub's setting back
+	usual.set(UploadLive)
 	expect(UploadLive)
 	cancel()
 	if err := <-done; err != nil || running != 0 {

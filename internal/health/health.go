@@ -76,6 +76,7 @@ const (
 	JobStore     = "store"
 	JobCloud     = "cloud"
 	JobMetrics   = "metrics"
+	JobSettings  = "settings"
 )
 
 // Registry holds the parts of one agent. Safe for concurrent use.

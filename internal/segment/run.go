@@ -21,7 +21,7 @@ func (s *Store) Run(ctx context.Context) error {
 	var reading sync.WaitGroup // beside the syncs: a disk that fails takes its time to say so
 	defer reading.Wait()
 	reading.Go(func() { s.keepReading(ctx) })
-	ticker := time.NewTicker(s.interval)
+	ticker := time.NewTicker(s.flushInterval())
 	defer ticker.Stop()
 	for {
 		select {
@@ -31,18 +31,31 @@ func (s *Store) Run(ctx context.Context) error {
 			if err := s.syncWriters(ctx); err != nil {
 				s.report(err)
 			}
+		case <-s.paced:
+			ticker.Reset(s.flushInterval())
 		case <-ticker.C:
 			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.mendBroken()))
 		}
 	}
 }
 
+// SetFlushInterval changes Options.FlushInterval, which must be above 0, while the store is in use.
+func (s *Store) SetFlushInterval(interval time.Duration) {
+	s.interval.Store(int64(interval))
+	select {
+	case s.paced <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) flushInterval() time.Duration { return time.Duration(s.interval.Load()) }
+
 // maxRereading is the longest pause between two tries to read a stream's directory.
 const maxRereading = time.Minute
 
 // keepReading reads what Open could not, until there is nothing left of it.
 func (s *Store) keepReading(ctx context.Context) {
-	wait := backoff.New(backoff.Policy{Min: s.interval, Max: maxRereading})
+	wait := backoff.New(backoff.Policy{Min: s.flushInterval(), Max: maxRereading})
 	for {
 		s.mu.Lock()
 		left := len(s.unread)
@@ -71,7 +84,7 @@ func (s *Store) syncWriters(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := w.sync(s.interval); err != nil {
+		if err := w.sync(s.flushInterval()); err != nil {
 			all = errors.Join(all, diskFault(w.stream.dir, err))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,7 +43,8 @@ type Store struct {
 	dir      string
 	log      *zap.Logger
 	health   *health.Part
-	interval time.Duration
+	interval atomic.Int64  // nanoseconds that Run leaves what was written unsynced
+	paced    chan struct{} // interval was changed
 	readOnly bool
 	lock     *os.File // nil when read-only
 	files    fileSystem
@@ -155,10 +157,12 @@ func newStore(o Options) *Store {
 	if o.files == nil {
 		o.files = osFiles{}
 	}
-	return &Store{
-		dir: o.Dir, log: o.Log, health: o.Health, interval: o.FlushInterval, files: o.files,
-		flushed: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
+	s := &Store{
+		dir: o.Dir, log: o.Log, health: o.Health, files: o.files,
+		flushed: make(chan struct{}, 1), paced: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
 	}
+	s.interval.Store(int64(o.FlushInterval))
+	return s
 }
 
 // Close makes progress durable and gives the directory back. Writers must be sealed before.

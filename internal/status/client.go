@@ -72,6 +72,20 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) 
 	return strings.TrimSpace(string(answer)), err
 }
 
+// reloadTimeout bounds a reload, in which recordings may have to end. systemd waits 90 s for one.
+const reloadTimeout = 80 * time.Second
+
+// Reload has the agent read its settings anew.
+func (c *Client) Reload(ctx context.Context) (done Reloaded, err error) {
+	patient := *c.http
+	patient.Timeout = reloadTimeout
+	answer, err := (&Client{socket: c.socket, http: &patient}).call(ctx, http.MethodPost, pathReload, "")
+	if err != nil {
+		return done, err
+	}
+	return done, json.Unmarshal(answer, &done)
+}
+
 func (c *Client) json(ctx context.Context, path string, into any) error {
 	answer, err := c.call(ctx, http.MethodGet, path, "")
 	if err != nil {

@@ -24,6 +24,7 @@ const (
 	pathStatus   = "/v1/status"
 	pathSettings = "/v1/settings"
 	pathLogLevel = "/v1/log-level"
+	pathReload   = "/v1/reload"
 	pathMetrics  = "/metrics"
 	// maxLevelName is far more than the name of any level.
 	maxLevelName = 64
@@ -51,6 +52,26 @@ func (s *Server) ServeLogLevel(level LogLevel) {
 			}
 		}
 		http.Error(w, err.Error(), http.StatusBadRequest)
+	}))
+}
+
+// Reloaded is what a reload of the settings did; each list has names.
+type Reloaded struct {
+	Changed      []string `json:"changed,omitempty"`      // settings that have another value now
+	Streams      []string `json:"streams,omitempty"`      // whose jobs began anew by that
+	AfterRestart []string `json:"afterRestart,omitempty"` // variables whose new value waits for a restart
+	Unknown      []string `json:"unknown,omitempty"`      // variables that look like a setting and are none
+}
+
+// ServeReload adds POST /v1/reload. An error of reload is a sentence for whoever asked.
+func (s *Server) ServeReload(reload func() (Reloaded, error)) {
+	s.Handle("POST "+pathReload, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		done, err := reload()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.writeJSON(w, done)
 	}))
 }
 

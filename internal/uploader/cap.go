@@ -9,14 +9,21 @@ import (
 )
 
 // Cap is the most that all streams of a hub together send. They take turns, a small piece each, so
-// each that has something to send gets the same. Safe for concurrent use; nil is no cap.
+// each that has something to send gets the same. Safe for concurrent use; nil and the zero value
+// are no cap.
 type Cap struct {
+	now func() time.Time // default time.Now
+
+	mu    sync.Mutex
+	rates capRates  // guarded by mu
+	next  time.Time // until then everything is given away; guarded by mu
+}
+
+// capRates are what a text that ParseCap reads says.
+type capRates struct {
+	text    string
 	usual   float64 // bytes/s; 0 = unlimited
 	windows []capWindow
-	now     func() time.Time
-
-	mu   sync.Mutex
-	next time.Time // until then everything is given away; guarded by mu
 }
 
 // capWindow is a time of day with a rate of its own.
@@ -43,9 +50,9 @@ func ParseCap(text string) (*Cap, error) {
 		return nil, nil
 	}
 	parts := strings.Split(text, ",")
-	c := &Cap{now: time.Now}
+	rates := capRates{text: strings.TrimSpace(text)}
 	var err error
-	if c.usual, err = parseRate(parts[0]); err != nil {
+	if rates.usual, err = parseRate(parts[0]); err != nil {
 		return nil, err
 	}
 	for _, part := range parts[1:] {
@@ -64,9 +71,32 @@ func ParseCap(text string) (*Cap, error) {
 		if w.rate, err = parseRate(rate); err != nil {
 			return nil, err
 		}
-		c.windows = append(c.windows, w)
+		rates.windows = append(rates.windows, w)
 	}
-	return c, nil
+	return &Cap{rates: rates}, nil
+}
+
+// Follow takes over the rates of other, nil for none, while c is in use.
+func (c *Cap) Follow(other *Cap) {
+	var rates capRates
+	if other != nil {
+		other.mu.Lock()
+		rates = other.rates
+		other.mu.Unlock()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rates, c.next = rates, time.Time{}
+}
+
+// String gives the text that was read, empty for no cap.
+func (c *Cap) String() string {
+	if c == nil {
+		return ""
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rates.text
 }
 
 func parseRate(text string) (bytesPerSecond float64, err error) {
@@ -95,14 +125,11 @@ func parseClock(text string) (time.Duration, error) {
 	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute, nil
 }
 
-// rate is what holds at that time, in bytes/s; 0 = unlimited.
-func (c *Cap) rate(now time.Time) float64 {
-	if c == nil {
-		return 0
-	}
+// at is what holds at that time, in bytes/s; 0 = unlimited.
+func (r capRates) at(now time.Time) float64 {
 	hour, minute, second := now.Clock()
 	clock := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
-	for _, w := range c.windows {
+	for _, w := range r.windows {
 		in := clock >= w.from && clock < w.to
 		if w.from >= w.to {
 			in = clock >= w.from || clock < w.to
@@ -111,7 +138,7 @@ func (c *Cap) rate(now time.Time) float64 {
 			return w.rate
 		}
 	}
-	return c.usual
+	return r.usual
 }
 
 // take takes that many bytes and says how long to wait for them.
@@ -119,13 +146,13 @@ func (c *Cap) take(n int) time.Duration {
 	if c == nil {
 		return 0
 	}
-	now := c.now()
-	rate := c.rate(now)
+	now := c.clock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rate := c.rates.at(now)
 	if rate == 0 {
 		return 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	// What was not used for a moment, as pieces are taken one after another, is not lost.
 	if earliest := now.Add(-time.Second / capPieces); c.next.Before(earliest) {
 		c.next = earliest
@@ -139,9 +166,19 @@ func (c *Cap) piece() int {
 	if c == nil {
 		return mostCapPiece
 	}
-	rate := c.rate(c.now())
+	now := c.clock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rate := c.rates.at(now)
 	if rate == 0 {
 		return mostCapPiece
 	}
 	return min(max(int(rate/capPieces), leastCapPiece), mostCapPiece)
+}
+
+func (c *Cap) clock() time.Time {
+	if c.now == nil {
+		return time.Now()
+	}
+	return c.now()
 }

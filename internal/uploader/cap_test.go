@@ -27,14 +27,14 @@ func TestCapsAreRead(t *testing.T) {
 			continue
 		}
 		for clock, rate := range want {
-			if got := c.rate(day(clock)) * 8; got != rate {
+			if got := c.rates.at(day(clock)) * 8; got != rate {
 				t.Errorf("%q at %s is %v bit/s, want %v", text, clock, got, rate)
 			}
 		}
 	}
 	for _, text := range []string{"fast", "63k", "-1M", "2M,night=1M", "2M,22:00=1M", "2M,22:00-25:00=1M", "2M,22:00-06:00=", "2M,", "NaN", "InfM", "1e30M"} {
 		if c, err := ParseCap(text); err == nil || !strings.Contains(err.Error(), "such as") {
-			t.Errorf("%q is taken as %+v, %v", text, c, err)
+			t.Errorf("%q is taken as %v, %v", text, c, err)
 		}
 	}
 	if c, err := ParseCap(" "); c != nil || err != nil || c.take(1) != 0 || c.piece() != mostCapPiece {
@@ -45,7 +45,7 @@ func TestCapsAreRead(t *testing.T) {
 func TestTheCapIsKeptAndSharedFairly(t *testing.T) {
 	t.Parallel()
 	const rate = 400_000 // bytes/s
-	cap := &Cap{usual: rate, now: time.Now}
+	cap := &Cap{rates: capRates{usual: rate}}
 	sent := make([]int, 4)
 	ends := time.Now().Add(time.Second)
 	var group sync.WaitGroup
@@ -81,7 +81,7 @@ func TestTheCapHoldsUploadsBack(t *testing.T) {
 	}
 	must(t, writer.Seal())
 	began := time.Now()
-	w.drain(w.uploader(func(o *Options) { o.Cap = &Cap{usual: 125_000, now: time.Now} }))
+	w.drain(w.uploader(func(o *Options) { o.Cap = &Cap{rates: capRates{usual: 125_000}} }))
 	took := time.Since(began)
 	if least := 700 * time.Millisecond; took < least {
 		t.Errorf("125 kB took %v at 125 kB/s", took)
@@ -89,5 +89,28 @@ func TestTheCapHoldsUploadsBack(t *testing.T) {
 	w.expectOnce()
 	if stats := w.service.Stats(door); stats.Sessions != 1 {
 		t.Errorf("the cap broke the session: %+v", stats)
+	}
+}
+
+func TestACapFollowsAnotherWhileItIsInUse(t *testing.T) {
+	t.Parallel()
+	slow, err := ParseCap(" 64k, 22:00-06:00=20M ")
+	must(t, err)
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.Local)
+	c := &Cap{now: func() time.Time { return now }}
+	if wait := c.take(1 << 20); wait != 0 || c.String() != "" {
+		t.Errorf("without a cap %q waits %s", c, wait)
+	}
+	c.Follow(slow)
+	if wait := c.take(80_000); wait != 10*time.Second-time.Second/capPieces || c.String() != "64k, 22:00-06:00=20M" {
+		t.Errorf("by day %q waits %s", c, wait)
+	}
+	now = now.Add(11 * time.Hour)
+	if wait := c.take(2_500_000); wait != time.Second-time.Second/capPieces {
+		t.Errorf("by night %q waits %s", c, wait)
+	}
+	c.Follow(nil)
+	if wait := c.take(1 << 30); wait != 0 || c.piece() != mostCapPiece {
+		t.Errorf("without a cap again %q waits %s", c, wait)
 	}
 }

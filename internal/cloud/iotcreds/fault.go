@@ -137,7 +137,13 @@ func (p *Provider) refusedCertificate(cause error) error {
 
 // certificateOver looks whether our own certificate explains a failure.
 func (p *Provider) certificateOver(cause error) *health.Fault {
-	for _, chain := range p.o.TLS.Certificates {
+	chains := p.o.TLS.Certificates
+	if p.o.TLS.GetClientCertificate != nil { // counts before the others
+		if chain, err := p.o.TLS.GetClientCertificate(&tls.CertificateRequestInfo{}); err == nil && chain != nil {
+			chains = []tls.Certificate{*chain}
+		}
+	}
+	for _, chain := range chains {
 		leaf := chain.Leaf
 		if leaf == nil && len(chain.Certificate) > 0 {
 			leaf, _ = x509.ParseCertificate(chain.Certificate[0]) // nil when it cannot be read: no explanation then

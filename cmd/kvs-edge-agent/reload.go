@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+func newReloadCommand() *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the running agent read its settings anew",
+		Long: `Have the running agent read the file of its --env-file anew, and wait until it has applied what changed.
+Wrong settings change nothing. Which variables take effect at once, and which after a restart, is in
+the list of settings.
+
+Exit code: 0 when the settings were read, 1 when they are refused, 2 when no agent runs.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			done, err := clientOf(socket).Reload(cmd.Context())
+			if errors.Is(err, status.ErrNotRunning) && socket == "" {
+				// Its socket may be named in the file only, which systemd does not read for us.
+				if used, _ := useServiceSettings(serviceSettings); used {
+					done, err = clientOf(socket).Reload(cmd.Context())
+				}
+			}
+			if err != nil {
+				code := exitFailure
+				if errors.Is(err, status.ErrNotRunning) {
+					code = exitDown
+				}
+				return &exitError{code, err}
+			}
+			writeReloaded(cmd.OutOrStdout(), done)
+			return nil
+		},
+	}
+	socketFlag(cmd, &socket)
+	return cmd
+}
+
+func writeReloaded(out io.Writer, done status.Reloaded) {
+	line := func(what string, names []string) {
+		if len(names) > 0 {
+			fmt.Fprintln(out, what+strings.Join(names, ", "))
+		}
+	}
+	line("in effect now: ", done.Changed)
+	line("jobs begun anew of the streams: ", done.Streams)
+	line("in effect after `systemctl restart kvs-edge-agent`: ", done.AfterRestart)
+	line("no settings of this agent: ", done.Unknown)
+	if len(done.Changed)+len(done.Streams)+len(done.AfterRestart) == 0 {
+		fmt.Fprintln(out, "nothing has changed")
+	}
+}
