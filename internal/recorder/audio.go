@@ -80,6 +80,7 @@ type sound struct {
 	audioTrack
 	line    timeline
 	waiting []audioFrame
+	spare   [][]byte  // memory of frames that were written
 	last    time.Time // of the newest frame written
 	written bool      // the open fragment has audio
 }
@@ -112,9 +113,26 @@ func (s *segmenter) audio(frame []byte, rtpTime uint32, now time.Time) {
 		s.o.Log.Debug("the timestamps of the camera's audio jumped")
 	}
 	if len(s.sound.waiting) == maxAudioAhead { // there is no video to go with
-		s.sound.waiting = s.sound.waiting[:copy(s.sound.waiting, s.sound.waiting[1:])]
+		s.sound.drop(1)
 	}
-	s.sound.waiting = append(s.sound.waiting, audioFrame{at, append([]byte(nil), frame...)})
+	s.sound.wait(at, frame)
+}
+
+// wait keeps a copy of a frame.
+func (s *sound) wait(at time.Time, frame []byte) {
+	var data []byte
+	if n := len(s.spare); n > 0 {
+		data, s.spare = s.spare[n-1][:0], s.spare[:n-1]
+	}
+	s.waiting = append(s.waiting, audioFrame{at, append(data, frame...)})
+}
+
+// drop forgets the n frames that wait the longest.
+func (s *sound) drop(n int) {
+	for _, f := range s.waiting[:n] {
+		s.spare = append(s.spare, f.data)
+	}
+	s.waiting = s.waiting[:copy(s.waiting, s.waiting[n:])]
 }
 
 // writeAudio writes the audio that lies before a picture.
@@ -132,7 +150,7 @@ func (s *segmenter) writeAudio(before time.Time) error {
 		}
 		n++
 	}
-	s.sound.waiting = s.sound.waiting[:copy(s.sound.waiting, s.sound.waiting[n:])]
+	s.sound.drop(n)
 	return nil
 }
 

@@ -34,15 +34,15 @@ func (p avcSets) take(nal []byte) (valid, changed bool) {
 	if len(nal) < 2 || len(nal) > maxParameterSet {
 		return false, false
 	}
+	if p.holds(nal) { // as with almost every keyframe
+		return true, false
+	}
 	if nal[0]&nalTypeMask == nalSPS {
 		return p.takeSPS(nal)
 	}
 	id, ok := ppsID(nal[1:])
 	if !ok {
 		return false, false
-	}
-	if bytes.Equal(p.pps[id], nal) {
-		return true, false
 	}
 	p.pps[id] = bytes.Clone(nal)
 	return true, true
@@ -53,12 +53,8 @@ func (p avcSets) takeSPS(nal []byte) (valid, changed bool) {
 	if sps.Unmarshal(nal) != nil || sps.Width() <= 0 || sps.Height() <= 0 {
 		return false, false
 	}
-	before := p.sps[sps.ID]
-	if bytes.Equal(before, nal) {
-		return true, false
-	}
 	var old h264.SPS
-	if before != nil && old.Unmarshal(before) == nil && reflect.DeepEqual(old, sps) {
+	if before := p.sps[sps.ID]; before != nil && old.Unmarshal(before) == nil && reflect.DeepEqual(old, sps) {
 		return true, false // "smart" encoders repeat the same in other bytes
 	}
 	p.sps[sps.ID] = bytes.Clone(nal)

@@ -30,6 +30,9 @@ func (p hevcSets) take(nal []byte) (valid, changed bool) {
 	if len(nal) < 3 || len(nal) > maxParameterSet {
 		return false, false
 	}
+	if p.holds(nal) { // as with almost every keyframe
+		return true, false
+	}
 	key := hevcSetKey{kind: hevcType(nal)}
 	switch key.kind {
 	case hevcVPS:
@@ -49,9 +52,6 @@ func (p hevcSets) take(nal []byte) (valid, changed bool) {
 			return false, false
 		}
 		key.id = id
-	}
-	if bytes.Equal(p[key], nal) {
-		return true, false
 	}
 	p[key] = bytes.Clone(nal)
 	return true, true
