@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup bench-idle bench-upload bench-day budgets soak-kills soak-cameras clean
+.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -106,12 +106,6 @@ budgets: ## what the last measurements say of each budget
 bench-upload: build tools ## rate, cost beside curl, and live latency of uploads against the local cloud
 	$(GO) build -o bin/bench-upload ./bench/upload
 	bin/bench-upload -out bench/results/upload.jsonl
-
-DAY ?= 24h
-GOP ?= 10s
-bench-day: ## 16 streams catch up a day without a network; half an hour and 5 GB of disk, with GOP=2s five times as much
-	$(GO) build -o bin/bench-upload ./bench/upload
-	bin/bench-upload -parts day -day $(DAY) -gop $(GOP) -out bench/results/upload.jsonl
 
 KILLS ?= 200
 soak-kills: ## kill -9 the agent KILLS times while it records 4 cameras, and KILLS times while it uploads

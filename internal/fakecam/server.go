@@ -46,17 +46,19 @@ type server struct {
 
 // reader is one session of the server. It has a stream of its own, so that it gets frames of its own.
 type reader struct {
-	session     *gortsplib.ServerSession
-	stream      *gortsplib.ServerStream
-	media       *description.Media
-	audio       *description.Media // nil: none
-	packet      rtp.Packet
-	audioPacket rtp.Packet
-	emitted     atomic.Uint64 // packets of video that were sent
-	taken       atomic.Uint64 // packets of video that the player wrote
-	wire        func(Packet) []Packet
-	clock       func() time.Time
-	limit       int // packets that may be queued
+	session      *gortsplib.ServerSession
+	stream       *gortsplib.ServerStream
+	media        *description.Media
+	audio        *description.Media // nil: none
+	packet       rtp.Packet
+	audioPacket  rtp.Packet
+	reports      reporter
+	audioReports reporter
+	emitted      atomic.Uint64 // packets of video that were sent
+	taken        atomic.Uint64 // packets of video that the player wrote
+	wire         func(Packet) []Packet
+	clock        func() time.Time
+	limit        int // packets that may be queued
 
 	player *player
 	record *session      // nil before PLAY
@@ -83,6 +85,8 @@ func serve(camera *Camera, listener net.Listener) (*server, error) {
 			return listener, nil
 		},
 		WriteQueueSize: queueSize,
+		// Those of the library give the fraction of a second in nanoseconds.
+		DisableRTCPSenderReports: true,
 	}
 	if camera.options.BasicOnly {
 		s.rtsp.AuthMethods = []auth.VerifyMethod{auth.VerifyMethodBasic}
@@ -313,6 +317,9 @@ func (s *server) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response
 			stop:    make(chan struct{}),
 			ended:   make(chan struct{}),
 		}
+		if r.clock == nil {
+			r.clock = time.Now
+		}
 		if s.camera.options.MoreTracks {
 			r.media = stream.Desc.Medias[2]
 		}
@@ -435,12 +442,16 @@ func (r *reader) emit(p Packet) {
 	packet := r.packet
 	packet.SequenceNumber, packet.Timestamp, packet.Marker, packet.Payload = p.Sequence, p.Timestamp, p.Marker, p.Payload
 	r.emitted.Add(1)
-	// It fails for streams that are closed only, and then the player is being stopped.
-	if clock := r.clock; clock != nil {
-		_ = r.stream.WritePacketRTPWithNTP(r.media, &packet, clock())
-		return
+	r.send(r.media, &packet, &r.reports)
+}
+
+// send sends a packet, and a report when one is due. It fails for streams that are closed only, and
+// then the player is being stopped.
+func (r *reader) send(m *description.Media, p *rtp.Packet, reports *reporter) {
+	_ = r.stream.WritePacketRTP(m, p) // fills in the SSRC
+	if report := reports.sent(p, r.clock()); report != nil {
+		_ = r.stream.WritePacketRTCP(m, report)
 	}
-	_ = r.stream.WritePacketRTP(r.media, &packet)
 }
 
 // writeAudio sends one packet of audio. It is called from one goroutine.
@@ -448,7 +459,7 @@ func (r *reader) writeAudio(payload []byte, timestamp uint32) {
 	r.audioPacket.Version = 2
 	r.audioPacket.PayloadType = r.audio.Formats[0].PayloadType()
 	r.audioPacket.Timestamp, r.audioPacket.Payload = timestamp, payload
-	_ = r.stream.WritePacketRTP(r.audio, &r.audioPacket)
+	r.send(r.audio, &r.audioPacket, &r.audioReports)
 	r.audioPacket.SequenceNumber++
 }
 

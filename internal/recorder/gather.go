@@ -1,7 +1,6 @@
 package recorder
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -27,28 +26,21 @@ const (
 	gatherUntil = 256 << 10
 )
 
-// gatheredConn is a TCP connection that is read seldom and much at once.
+// gatheredConn is a TCP connection that, once it plays, is read seldom and much at once.
 type gatheredConn struct {
 	net.Conn
 	playing  *atomic.Bool
-	raw      syscall.RawConn // nil before it plays
-	deadline atomic.Int64    // of reading, Unix ns; 0: none
-	space    []byte
-	buffer   []byte // what was read into space and not taken yet
-	full     bool   // the last read filled space: more is waiting
-}
+	tap      *tap         // nil: what comes is encrypted
+	deadline atomic.Int64 // of reading, Unix ns; 0: none
 
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
-
-// gathered makes a dialer's connections gather as soon as playing is true.
-func gathered(dial dialFunc, playing *atomic.Bool) dialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &gatheredConn{Conn: conn, playing: playing}, nil
-	}
+	space   []byte
+	buffer  []byte                // what was read into space and not taken yet
+	pass    int                   // so many bytes, from the buffer's first, are the reader's
+	full    bool                  // the last read filled space: more is waiting
+	raw     syscall.RawConn       // nil before it plays
+	receive func(fd uintptr) bool // reads what the socket has; made once, as each would be an allocation
+	n       int                   // what receive read
+	failed  error
 }
 
 // SetReadDeadline implements net.Conn.
@@ -68,17 +60,33 @@ func (c *gatheredConn) SetDeadline(t time.Time) error {
 
 // Read implements net.Conn. One goroutine reads, as RTSP clients do.
 func (c *gatheredConn) Read(p []byte) (int, error) {
-	if len(c.buffer) == 0 {
-		if c.raw == nil && (!c.playing.Load() || !c.begin()) {
-			return c.Conn.Read(p)
+	for {
+		if c.pass == 0 {
+			c.buffer, c.pass = c.tap.drain(c.buffer)
 		}
-		if err := c.gather(); err != nil {
+		if n := copy(p, c.buffer[:min(c.pass, len(c.buffer))]); n > 0 {
+			c.buffer, c.pass = c.buffer[n:], c.pass-n
+			return n, nil
+		}
+		if err := c.fill(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(p, c.buffer)
-	c.buffer = c.buffer[n:]
-	return n, nil
+}
+
+// fill reads more, behind what the buffer holds: a part of a frame or of a message's lines.
+func (c *gatheredConn) fill() error {
+	if c.space == nil {
+		c.space = make([]byte, gatherSize)
+	}
+	held := copy(c.space, c.buffer)
+	c.buffer = c.space[:held]
+	if c.raw != nil || c.playing.Load() && c.begin() {
+		return c.gather()
+	}
+	n, err := c.Conn.Read(c.space[held:])
+	c.buffer = c.space[:held+n]
+	return err
 }
 
 // Write implements net.Conn. That the camera hung up is left to Read to find: what it sent before
@@ -108,11 +116,15 @@ func (c *gatheredConn) begin() bool {
 	if err != nil || failed != nil {
 		return false
 	}
-	c.raw, c.space = raw, make([]byte, gatherSize)
+	c.raw = raw
+	c.receive = func(fd uintptr) bool {
+		c.n, c.failed = unix.Read(int(fd), c.space[len(c.buffer):])
+		return true // never wait for the poller: it would wait for gatherUntil bytes
+	}
 	return true
 }
 
-// gather fills the buffer with what has come, at the next common instant at which something has.
+// gather adds to the buffer what has come, at the next common instant at which something has.
 func (c *gatheredConn) gather() error {
 	for {
 		if !c.full {
@@ -122,23 +134,20 @@ func (c *gatheredConn) gather() error {
 			}
 			time.Sleep(now.Truncate(gatherInterval).Add(gatherInterval).Sub(now))
 		}
-		n, failed := 0, error(nil)
-		err := c.raw.Read(func(fd uintptr) bool {
-			n, failed = unix.Read(int(fd), c.space)
-			return true // never wait for the poller: it would wait for gatherUntil bytes
-		})
+		err := c.raw.Read(c.receive)
 		switch {
 		case err != nil:
 			return err
-		case errors.Is(failed, unix.EAGAIN), errors.Is(failed, unix.EINTR):
+		case errors.Is(c.failed, unix.EAGAIN), errors.Is(c.failed, unix.EINTR):
 			c.full = false
 			continue
-		case failed != nil:
-			return os.NewSyscallError("read", failed)
-		case n == 0:
+		case c.failed != nil:
+			return os.NewSyscallError("read", c.failed)
+		case c.n == 0:
 			return io.EOF
 		}
-		c.buffer, c.full = c.space[:n], n == len(c.space)
+		c.buffer = c.space[:len(c.buffer)+c.n]
+		c.full = len(c.buffer) == len(c.space)
 		return nil
 	}
 }

@@ -23,12 +23,13 @@ func gatheredPair(t *testing.T) (near net.Conn, far *net.TCPConn, playing *atomi
 	}
 	defer func() { _ = listener.Close() }()
 	playing = new(atomic.Bool)
-	near, err = gathered(new(net.Dialer).DialContext, playing)(t.Context(), "tcp", listener.Addr().String())
+	conn, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
+	near = &gatheredConn{Conn: conn, playing: playing}
 	t.Cleanup(func() { _ = near.Close() })
-	conn, err := listener.Accept()
+	conn, err = listener.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -137,17 +138,27 @@ func (d dialogue) play(ctx context.Context, to sink) error {
 	}
 	connections := 0
 	k := keeper{url: d.url}
-	client := &gortsplib.Client{
+	t := &tap{}
+	var client *gortsplib.Client
+	client = &gortsplib.Client{
 		Scheme: d.url.Scheme, Host: d.url.Host,
 		Transport: &transport, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
 		TLSConfig: trust(d.url.Hostname(), d.pinned, d.roots),
 		UserAgent: "kvs-edge-agent",
-		DialContext: gathered(func(ctx context.Context, network, address string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if connections++; connections > 1+maxRedirects {
 				return nil, errRedirects
 			}
-			return dialer.DialContext(ctx, network, address)
-		}, &k.playing),
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			gathered := &gatheredConn{Conn: conn, playing: &k.playing}
+			if client.Scheme == "rtsp" { // a redirect may change it
+				gathered.tap = t
+			}
+			return gathered, nil
+		},
 		OnRequest: k.request, OnResponse: k.response,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
@@ -159,7 +170,7 @@ func (d dialogue) play(ctx context.Context, to sink) error {
 	defer client.Close()
 	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
-	err := d.converse(ctx, client, &k, to)
+	err := d.converse(ctx, client, &k, t, to)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -231,7 +242,7 @@ func (k *keeper) again(request func() error) error {
 }
 
 // converse describes, sets up and plays, and watches over the session.
-func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *keeper, to sink) error {
+func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *keeper, t *tap, to sink) error {
 	desc, _, err := client.Describe(d.url)
 	if err != nil {
 		return err
@@ -240,10 +251,15 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 	if !ok {
 		return &unsupportedError{codecs: codecs(desc)}
 	}
-	setup := func(m *description.Media) error {
-		return k.again(func() error { _, err := client.Setup(desc.BaseURL, m, 0, 0); return err })
+	setup := func(m *description.Media) (channel int, err error) {
+		err = k.again(func() error {
+			answer, err := client.Setup(desc.BaseURL, m, 0, 0)
+			channel = channelOf(answer)
+			return err
+		})
+		return channel, err
 	}
-	if err := setup(v.media); err != nil {
+	if v.channel, err = setup(v.media); err != nil {
 		return err
 	}
 	var a *audio
@@ -252,8 +268,10 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 		a, left = chooseAudio(desc)
 		to.audioLeft(left)
 	}
-	if a != nil && setup(a.media) != nil {
-		a = nil // video does not suffer for it
+	if a != nil {
+		if a.channel, err = setup(a.media); err != nil {
+			a = nil // video does not suffer for it
+		}
 	}
 	to.begin(v.codec, v.format.ClockRate(), v.sets, a.track())
 
@@ -270,13 +288,21 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 		one.Unlock()
 	}
 	flood := flood{limit: d.maxBytes}
-	client.OnPacketRTP(v.media, v.format, func(p *rtp.Packet) {
+	// Most packets do not come by way of the library, but by the tap.
+	receive := func(m *description.Media, f format.Format, channel int, take func(*rtp.Packet)) {
+		client.OnPacketRTP(m, f, func(p *rtp.Packet) {
+			take(p)
+			if channel != noChannel {
+				t.follow(channel, p, take)
+			}
+		})
+	}
+	var source uint32
+	receive(v.media, v.format, v.channel, func(p *rtp.Packet) {
 		one.Lock()
 		defer guard()
 		now := d.now()
-		if ntp, ok := client.PacketNTP(v.media, p); ok {
-			to.cameraTime(ntp, p.Timestamp)
-		}
+		source = p.SSRC
 		err := assembler.push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, now)
 		if err == nil {
 			err = flood.add(len(p.Payload), now)
@@ -285,8 +311,15 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 			give(ended, err)
 		}
 	})
+	client.OnPacketRTCP(v.media, func(p rtcp.Packet) {
+		one.Lock()
+		defer guard()
+		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == source {
+			to.cameraTime(ntpTime(report.NTPTime), report.RTPTime)
+		}
+	})
 	if a != nil {
-		client.OnPacketRTP(a.media, a.format, func(p *rtp.Packet) {
+		receive(a.media, a.format, a.channel, func(p *rtp.Packet) {
 			one.Lock()
 			defer guard()
 			a.take(p, func(frame []byte, rtpTime uint32) { to.audio(frame, rtpTime, d.now()) })
@@ -300,6 +333,18 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 	err = watch(ctx, ended, &arrivals, client.Close)
 	assembler.flush() // no callback comes any more
 	return err
+}
+
+// noChannel is that of a medium that comes over UDP.
+const noChannel = -1
+
+// channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.
+func channelOf(answer *base.Response) int {
+	var t headers.Transport
+	if answer == nil || t.Unmarshal(answer.Header["Transport"]) != nil || t.Protocol != headers.TransportProtocolTCP || t.InterleavedIDs == nil {
+		return noChannel
+	}
+	return t.InterleavedIDs[0]
 }
 
 // give tells why a session ended, unless that is known.
@@ -323,10 +368,11 @@ func (c counting) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 
 // video is the track of a camera that is recorded.
 type video struct {
-	media  *description.Media
-	format format.Format
-	codec  codec
-	sets   [][]byte // of the session description
+	media   *description.Media
+	channel int // of its RTP packets, once it is set up
+	format  format.Format
+	codec   codec
+	sets    [][]byte // of the session description
 }
 
 // chooseVideo takes the first track that can be recorded: cameras put the one they were asked for
@@ -340,10 +386,10 @@ func chooseVideo(desc *description.Session) (v video, ok bool) {
 			switch f := f.(type) {
 			case *format.H264:
 				sps, pps := f.SafeParams()
-				return video{m, f, avc{}, present(sps, pps)}, true
+				return video{media: m, format: f, codec: avc{}, sets: present(sps, pps)}, true
 			case *format.H265:
 				vps, sps, pps := f.SafeParams()
-				return video{m, f, hevc{}, present(vps, sps, pps)}, true
+				return video{media: m, format: f, codec: hevc{}, sets: present(vps, sps, pps)}, true
 			}
 		}
 	}
@@ -353,6 +399,7 @@ func chooseVideo(desc *description.Session) (v video, ok bool) {
 // audio is the track of a camera that is recorded beside its video.
 type audio struct {
 	media   *description.Media
+	channel int // of its RTP packets, once it is set up
 	format  format.Format
 	about   audioTrack
 	decoder *rtpmpeg4audio.Decoder // nil: a packet is a frame
@@ -406,8 +453,9 @@ func (a *audio) take(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
 		}
 		return
 	}
-	// The decoder keeps fragments across packets, whose memory is the library's.
-	p.Payload = slices.Clone(p.Payload)
+	if !p.Marker { // a fragment, which the decoder keeps
+		p.Payload = slices.Clone(p.Payload)
+	}
 	frames, err := a.decoder.Decode(p)
 	if err != nil {
 		return // more is to come, or it is broken: silence does no harm
@@ -487,12 +535,12 @@ func translate(err error) error {
 		return errors.Join(errTransport, err)
 	}
 	var quiet liberrors.ErrClientUDPTimeout
-	if errors.As(err, &quiet) {
+	var silent liberrors.ErrClientTCPTimeout
+	if errors.As(err, &quiet) || errors.As(err, &silent) {
 		return errStall
 	}
 	var timedOut liberrors.ErrClientRequestTimedOut
-	var silent liberrors.ErrClientTCPTimeout
-	if errors.As(err, &timedOut) || errors.As(err, &silent) {
+	if errors.As(err, &timedOut) {
 		return errors.Join(context.DeadlineExceeded, err)
 	}
 	return err

@@ -1,0 +1,95 @@
+package recorder
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// cameraProcess makes the test program a camera, for tests that count what this process allocates.
+const cameraProcess = "KVS_EDGE_TEST_CAMERA"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(cameraProcess) != "" {
+		serveCamera()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// serveCamera prints the URL of a camera and serves until its standard input ends.
+func serveCamera() {
+	camera, err := fakecam.Start(fakecam.Options{FPS: 250, Bitrate: 40_000_000, Audio: fakecam.AudioMuLaw})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(camera.URL())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	_ = camera.Close()
+}
+
+// startCameraProcess runs a camera in a process of its own and gives its URL.
+func startCameraProcess(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), cameraProcess+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(url)
+}
+
+// TestRecordingAllocatesNothingPerPacket counts all allocations of the process while it records: it
+// runs alone.
+func TestRecordingAllocatesNothingPerPacket(t *testing.T) {
+	const (
+		packets = 20_000
+		perUnit = 16 // packets of an access unit: 20 kB
+	)
+	r := record(t, nil, startCameraProcess(t))
+	r.awaitFrames(250)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := r.number(health.FramesRecorded)
+	time.Sleep(packets / perUnit * time.Second / 250)
+	runtime.ReadMemStats(&after)
+	n := float64(r.number(health.FramesRecorded)-began) * perUnit
+	allocations, bytes := float64(after.Mallocs-before.Mallocs)/n, float64(after.TotalAlloc-before.TotalAlloc)/n
+	t.Logf("%.4f allocations and %.1f bytes per packet, of %.0f", allocations, bytes, n)
+	if allocations > 0.01 {
+		t.Errorf("%.4f allocations per packet", allocations)
+	}
+}
