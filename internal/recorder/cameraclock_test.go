@@ -1,11 +1,17 @@
 package recorder
 
 import (
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // clocked is a camera whose sender reports come every 10 s, in a hub that follows them.
@@ -152,5 +158,28 @@ func TestNTPTimes(t *testing.T) {
 		if got := ntpTime(ntp).UTC().Format(time.RFC3339Nano); got != want {
 			t.Errorf("%x is %s, want %s", ntp, got, want)
 		}
+	}
+}
+
+// The sender reports of GStreamer come from the clock of this machine: a server by others shows that
+// their fractions are read right.
+func TestTheClockOfGStreamerIsOurs(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg", "/usr/bin/python3")
+	source := filepath.Join(t.TempDir(), "source.mkv")
+	arguments := slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=30"},
+		x264("-bf", "0", "-g", "25"), []string{source})
+	if out, err := exec.Command("ffmpeg", arguments...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg: %v %s", err, out)
+	}
+	r := record(t, nil, "rtsp://"+gstServer(t, source), func(o *Options) { o.TimestampSource = TimestampCamera })
+	var followed []observer.LoggedEntry
+	r.await("the camera's clock", func() bool {
+		followed = r.logs.FilterMessage("times follow the camera's clock").All()
+		return len(followed) > 0
+	})
+	ahead := followed[0].ContextMap()["ahead of the hub"].(time.Duration)
+	if ahead.Abs() > time.Second {
+		t.Errorf("it is found to be %v ahead", ahead)
 	}
 }

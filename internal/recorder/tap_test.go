@@ -137,6 +137,7 @@ func FuzzTap(f *testing.F) {
 	f.Add([]byte(rtpFrame(0, 96, 7, "abc")+"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc$\x01\x00\x01a"), uint16(5))
 	f.Add([]byte("\x00\x01temp=21\r\n\r\n$\x2a\x00\x04abcd"+rtpFrame(0, 96, 7, "")), uint16(1))
 	f.Add([]byte("GET_PARAMETER rtsp://a RTSP/1.0\r\n\r\nSET_P$\x00"), uint16(20))
+	f.Add([]byte("$\x00\x00\x20\xb1\x60\x00\x01\x00\x00\x00\x02\x00\x00\x00\x07csrc\xbe\xde\x00\x01\x11ab\x00payload\x01"), uint16(9))
 	f.Fuzz(func(t *testing.T, stream []byte, size uint16) {
 		if len(stream) == 0 {
 			return
