@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -365,6 +367,9 @@ func (s *server) OnResponse(conn *gortsplib.ServerConn, response *base.Response)
 	if s.readers[r.session] != r {
 		return // it ended meanwhile
 	}
+	if info := response.Header["RTP-Info"]; len(info) == 1 {
+		response.Header["RTP-Info"] = r.begins(info[0])
+	}
 	r.played = make(chan struct{})
 	go func() {
 		defer close(r.played)
@@ -379,6 +384,18 @@ func (s *server) OnResponse(conn *gortsplib.ServerConn, response *base.Response)
 		r.player.run(r.stop)
 		both.Wait()
 	}()
+}
+
+// begins adds the first packet of the video to an RTP-Info header: the library has sent none yet.
+func (r *reader) begins(info string) base.HeaderValue {
+	tracks := strings.Split(info, ",")
+	control := fmt.Sprintf("/trackID=%d", slices.Index(r.stream.Desc.Medias, r.media))
+	for i, track := range tracks {
+		if strings.HasSuffix(track, control) {
+			tracks[i] += fmt.Sprintf(";seq=%d;rtptime=%d", r.packet.SequenceNumber, r.player.timestamp(0))
+		}
+	}
+	return base.HeaderValue{strings.Join(tracks, ",")}
 }
 
 // OnSessionClose ends the player of a session.

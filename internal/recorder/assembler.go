@@ -13,10 +13,6 @@ const (
 	maxNALs = 4096
 	// keepBuffer is what the buffer may keep after a large access unit, in bytes.
 	keepBuffer = 2 << 20
-	// maxMissing bounds the estimate of frames in a hole.
-	maxMissing = 1000
-	// stepWindow is over how many access units their distance is measured.
-	stepWindow = 64
 	// trustMarkers is after how many access units with a marker at their end markers are believed.
 	trustMarkers = 25
 	// maxRepeat is how far a sequence number may lie back and be a packet that came before.
@@ -52,7 +48,7 @@ type assembler struct {
 	codec codec
 	to    sink
 
-	synced   bool   // the beginning of an access unit has been seen
+	synced   bool   // an access unit has been seen, or a hole: from here on all is accounted for
 	started  bool   // sequence is valid
 	sequence uint16 // of the last packet
 	hole     bool   // what came just before the next NAL unit is unknown
@@ -66,14 +62,13 @@ type assembler struct {
 	spoiled   error     // why it must not be given out
 	partial   bool      // its last NAL unit, at buffer[nalAt:], is not complete
 	nalAt     int
+	slices    int  // it has so many
 	marked    bool // its last packet had the marker
 	lies      bool // markers are set on packets that end no picture
 	honest    int  // access units in a row that ended with a marker
 
-	last      uint32 // timestamp of the access unit before
-	step      uint32 // ticks from one access unit to the next, 0 while unknown
-	shortest  uint32 // of the present window
-	countdown int    // access units to its end
+	usual int // slices of every access unit so far; 0: of none yet, -1: they differ
+	holes holes
 
 	nals   [][]byte // reused
 	annexB []byte   // reused
@@ -83,7 +78,13 @@ type assembler struct {
 type span struct{ from, to int }
 
 func newAssembler(c codec, to sink) *assembler {
-	return &assembler{codec: c, to: to, hole: true, countdown: stepWindow}
+	return &assembler{codec: c, to: to, hole: true, holes: holes{report: to.missed}}
+}
+
+// expect tells which packet the camera said it would begin with, before the first push.
+func (a *assembler) expect(sequence uint16, timestamp uint32) {
+	a.started, a.sequence = true, sequence-1
+	a.holes.since(timestamp)
 }
 
 // push takes the next packet. An error ends the session.
@@ -92,7 +93,7 @@ func (a *assembler) push(p packet, now time.Time) error {
 		if ahead <= 0 && ahead > -maxRepeat {
 			return nil
 		}
-		a.lose(p.timestamp)
+		a.lose(p.timestamp, max(int64(ahead)-1, 0))
 	}
 	a.started, a.sequence = true, p.sequence
 	if len(p.payload) == 0 { // padding, by which cameras probe the bandwidth
@@ -116,18 +117,20 @@ func (a *assembler) push(p packet, now time.Time) error {
 }
 
 // flush gives out the last access unit when nothing more comes. One that was cut off in the middle
-// was never sent; one without a marker counts as lost, as nobody knows whether it is whole.
+// was never sent. One without a marker is whole when it has as many slices as all others;
+// otherwise it counts as lost, as nobody knows.
 func (a *assembler) flush() {
 	if a.partial && a.marked {
 		a.closeNAL()
 	}
-	if a.spoiled == nil && (a.partial || !a.marked || a.lies) {
-		if a.picture && !a.partial && a.synced {
-			a.to.damaged(1, nil)
-		}
-		return
+	whole := a.marked && !a.lies || a.slices == a.usual
+	switch {
+	case a.spoiled != nil, a.picture && !a.partial && whole:
+		a.finish()
+	case a.picture && !a.partial && a.synced:
+		a.to.damaged(1, nil)
 	}
-	a.finish()
+	a.holes.end()
 }
 
 // turn goes on to an access unit with another timestamp.
@@ -140,15 +143,19 @@ func (a *assembler) turn(timestamp uint32) {
 	a.timestamp = timestamp
 }
 
-// lose notes that packets are missing before one with a timestamp.
-func (a *assembler) lose(timestamp uint32) {
+// lose notes that so many packets are missing before one with a timestamp.
+func (a *assembler) lose(timestamp uint32, packets int64) {
 	if !a.lies {
 		a.endNAL()
 	}
 	whole := a.picture && a.marked && !a.lies
-	before := a.last
 	if a.picture || a.spoiled != nil || len(a.buffer) > 0 {
-		before = a.timestamp
+		switch {
+		case timestamp == a.timestamp: // all of them are of this access unit
+			packets = 0
+		case !a.marked && a.honest >= trustMarkers: // its end is among them
+			packets = max(packets-1, 0)
+		}
 	}
 	switch {
 	case whole:
@@ -159,21 +166,9 @@ func (a *assembler) lose(timestamp uint32) {
 	if len(a.units) > 0 && (a.picture || !a.marked) {
 		a.spoil(errHole)
 	}
-	a.hole = true
-	if a.synced {
-		a.to.damaged(a.missing(before, timestamp), errHole)
-	}
-}
-
-// missing estimates how many access units fell into a hole whole: those between the last of which
-// a part came and the one at timestamp.
-func (a *assembler) missing(before, timestamp uint32) int64 {
-	ahead := int64(int32(timestamp - before))
-	if a.step == 0 || ahead <= 0 {
-		return 0
-	}
-	steps := (ahead + int64(a.step)/2) / int64(a.step)
-	return min(max(steps-1, 0), maxMissing)
+	a.hole, a.synced = true, true
+	a.holes.hole(packets)
+	a.to.damaged(0, errHole)
 }
 
 // unpack takes the NAL units of a payload.
@@ -336,6 +331,7 @@ func (a *assembler) admit() {
 			a.lies = true
 		}
 		a.picture = true
+		a.slices++
 	}
 	if len(a.units) == maxNALs {
 		a.spoil(errHuge)
@@ -365,33 +361,30 @@ func (a *assembler) finish() {
 		a.to.accessUnit(a.nals, a.timestamp, a.arrival)
 	}
 	if a.picture || a.spoiled != nil {
-		a.measure()
-		if a.honest++; !a.marked {
-			a.honest = 0
-		}
+		a.account()
 	}
 	if cap(a.buffer) > keepBuffer && len(a.buffer) < keepBuffer/2 {
 		a.buffer = append(make([]byte, 0, keepBuffer), a.buffer...)
 	}
 	a.buffer, a.units = a.buffer[:0], a.units[:0]
-	a.picture, a.spoiled, a.partial, a.marked = false, nil, false, false
+	a.picture, a.slices, a.spoiled, a.partial, a.marked = false, 0, nil, false, false
 }
 
-// measure follows the distance of access units: the shortest of a window, as decode order is not
-// the order of times.
-func (a *assembler) measure() {
-	ahead := int32(a.timestamp - a.last)
-	a.last = a.timestamp
-	if !a.synced {
-		a.synced = true // there was none before
-		return
+// account learns from an access unit what others are like.
+func (a *assembler) account() {
+	a.synced = true
+	a.holes.frame(a.timestamp)
+	switch {
+	case a.marked:
+		a.honest++
+	case a.spoiled == nil: // else its marker may be lost
+		a.honest = 0
 	}
-	if ahead > 0 && (a.shortest == 0 || uint32(ahead) < a.shortest) {
-		a.shortest = uint32(ahead)
-	}
-	if a.countdown--; a.countdown <= 0 {
-		a.step, a.shortest, a.countdown = a.shortest, 0, stepWindow
-	} else if a.step == 0 || a.shortest != 0 && a.shortest < a.step {
-		a.step = a.shortest
+	if a.spoiled == nil && a.slices != a.usual {
+		if a.usual == 0 {
+			a.usual = a.slices
+		} else {
+			a.usual = -1
+		}
 	}
 }

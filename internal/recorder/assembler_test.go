@@ -25,6 +25,8 @@ func (h *heard) damaged(frames int64, _ error) {
 	h.lost += frames
 }
 
+func (h *heard) missed(frames int64) { h.lost += frames }
+
 func (h *heard) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 	h.units = append(h.units, string(bytes.Join(nalus, []byte("|"))))
 	h.times = append(h.times, rtpTime)
@@ -109,7 +111,20 @@ func TestPacketisations(t *testing.T) {
 			w.send(1, false, idr)
 			w.send(2, false, slice1)
 			w.send(3, false, slice1)
-		}, []string{idr, slice1}, 1, 0},
+		}, []string{idr, slice1, slice1}, 0, 0},
+		{"no marker, and the last picture has fewer slices than those before", avc{}, func(w *wire) {
+			w.send(1, false, idr)
+			w.send(1, false, idr2)
+			w.send(2, false, slice1)
+			w.send(2, false, slice2)
+			w.send(3, false, slice1)
+		}, []string{idr + "|" + idr2, slice1 + "|" + slice2}, 1, 0},
+		{"no marker, and slices as they come", avc{}, func(w *wire) {
+			w.send(1, false, idr)
+			w.send(2, false, slice1)
+			w.send(2, false, slice2)
+			w.send(3, false, slice1)
+		}, []string{idr, slice1 + "|" + slice2}, 1, 0},
 		{"one timestamp for all", avc{}, func(w *wire) {
 			w.send(0, false, idr)
 			w.send(0, false, slice1)
@@ -198,6 +213,36 @@ func TestPacketisations(t *testing.T) {
 			w.send(40, false, aud)
 			w.send(40, true, idr)
 		}, []string{idr, aud + "|" + idr}, 2, 0},
+		{"a hole before the first picture", avc{}, func(w *wire) {
+			w.assembler.expect(w.next, 10)
+			w.lose(10, true, idr)
+			w.lose(20, true, slice1)
+			w.lose(30, false, slice1)
+			w.send(30, true, slice2)
+			for t := uint32(40); t < 90; t += 10 {
+				w.send(t, true, slice1)
+			}
+		}, []string{slice1, slice1, slice1, slice1, slice1}, 3, 0},
+		{"a hole in the first picture", avc{}, func(w *wire) {
+			w.send(1, false, fuIDR1)
+			w.lose(1, false, fuIDR2)
+			w.send(1, true, fuIDR3)
+			w.send(2, true, slice1)
+		}, []string{slice1}, 1, 0},
+		{"a hole with B-frames", avc{}, func(w *wire) {
+			// I0 P3 B1 B2 P6 B4 B5 …, of which P15 and B13 are lost, then B17.
+			w.send(100, true, idr)
+			for p := uint32(103); p <= 124; p += 3 {
+				for _, t := range []uint32{p, p - 2, p - 1} {
+					if t == 115 || t == 113 || t == 117 {
+						w.lose(t, true, slice1)
+					} else {
+						w.send(t, true, sps) // with a set it is sure where a picture begins
+						w.send(t, true, slice1)
+					}
+				}
+			}
+		}, slices.Concat([]string{idr}, slices.Repeat([]string{sps + "|" + slice1}, 21)), 3, 0},
 		{"packets twice", avc{}, func(w *wire) {
 			w.send(1, true, idr)
 			w.next--

@@ -160,6 +160,9 @@ func (e *eye) damaged(int64, error) {
 	}
 }
 
+// missed implements sink.
+func (e *eye) missed(int64) {}
+
 // audio implements sink.
 func (e *eye) audio([]byte, uint32, time.Time) {}
 

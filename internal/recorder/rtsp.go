@@ -52,6 +52,8 @@ type sink interface {
 	// damaged tells that so many frames are known to be lost, so that those up to the next keyframe
 	// cannot be decoded. err is nil when it was no damage, but the session's end.
 	damaged(frames int64, err error)
+	// missed tells that so many more frames are known to have been lost, in a hole that damaged told of.
+	missed(frames int64)
 	// audio takes one frame of audio. It is the callee's to read until it returns.
 	audio(frame []byte, rtpTime uint32, now time.Time)
 	// audioLeft names the audio that is not recorded, as the service does not take it; none clears it.
@@ -259,6 +261,11 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 		})
 		return channel, err
 	}
+	// Over UDP the recorder puts packets in order by itself.
+	early := &earlyFormat{Format: v.format}
+	if d.udp {
+		v.media.Formats[slices.Index(v.media.Formats, v.format)] = early
+	}
 	if v.channel, err = setup(v.media); err != nil {
 		return err
 	}
@@ -297,20 +304,32 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 			}
 		})
 	}
-	var source uint32
-	receive(v.media, v.format, v.channel, func(p *rtp.Packet) {
-		one.Lock()
-		defer guard()
-		now := d.now()
-		source = p.SSRC
-		err := assembler.push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, now)
+	push := func(p packet, now time.Time) {
+		err := assembler.push(p, now)
 		if err == nil {
-			err = flood.add(len(p.Payload), now)
+			err = flood.add(len(p.payload), now)
 		}
 		if err != nil {
 			give(ended, err)
 		}
-	})
+	}
+	order := newReorder(push)
+	var source uint32
+	if d.udp {
+		early.take = func(p *rtp.Packet) {
+			one.Lock()
+			defer guard()
+			order.take(p.SSRC, packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, d.now())
+			source = order.source
+		}
+	} else {
+		receive(v.media, v.format, v.channel, func(p *rtp.Packet) {
+			one.Lock()
+			defer guard()
+			source = p.SSRC
+			push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, d.now())
+		})
+	}
 	client.OnPacketRTCP(v.media, func(p rtcp.Packet) {
 		one.Lock()
 		defer guard()
@@ -325,13 +344,29 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 			a.take(p, func(frame []byte, rtpTime uint32) { to.audio(frame, rtpTime, d.now()) })
 		})
 	}
-	if err := k.again(func() error { _, err := client.Play(nil); return err }); err != nil {
+	var answer *base.Response
+	if err := k.again(func() (err error) { answer, err = client.Play(nil); return err }); err != nil {
 		return err
 	}
 	k.playing.Store(true)
+	if d.udp {
+		func() {
+			one.Lock()
+			defer guard()
+			if sequence, timestamp, ok := announced(answer, v.media); ok {
+				order.announce(sequence, func() { assembler.expect(sequence, timestamp) })
+			}
+			order.play()
+		}()
+	}
 	go func() { give(ended, client.Wait()) }() // ends with client.Close at the latest
-	err = watch(ctx, ended, &arrivals, client.Close)
-	assembler.flush() // no callback comes any more
+	err = watch(ctx, ended, &arrivals, client.Close, func() {
+		one.Lock()
+		defer guard()
+		order.expire(d.now())
+	})
+	order.flush() // no callback comes any more
+	assembler.flush()
 	return err
 }
 
@@ -345,6 +380,33 @@ func channelOf(answer *base.Response) int {
 		return noChannel
 	}
 	return t.InterleavedIDs[0]
+}
+
+// earlyFormat is a format that is given the packets of a track before the library puts them in
+// order: it asks this of each of them. Reading them so leaves the sockets to the library.
+type earlyFormat struct {
+	format.Format
+	take func(*rtp.Packet)
+}
+
+// PTSEqualsDTS implements format.Format.
+func (f *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
+	f.take(p)
+	return f.Format.PTSEqualsDTS(p)
+}
+
+// announced is the packet that a camera says it begins a track with (RFC 2326, section 12.33).
+func announced(answer *base.Response, m *description.Media) (sequence uint16, timestamp uint32, ok bool) {
+	var info headers.RTPInfo
+	if info.Unmarshal(answer.Header["RTP-Info"]) != nil {
+		return 0, 0, false
+	}
+	for _, of := range info {
+		if of.SequenceNumber != nil && of.Timestamp != nil && (len(info) == 1 || strings.HasSuffix(of.URL, m.Control)) {
+			return *of.SequenceNumber, *of.Timestamp, true
+		}
+	}
+	return 0, 0, false
 }
 
 // give tells why a session ended, unless that is known.
@@ -470,8 +532,8 @@ func present(sets ...[]byte) [][]byte {
 }
 
 // watch waits for the end of a session, and ends one that brings nothing. Of a session that is
-// ended here it waits for the last callback.
-func watch(ctx context.Context, ended <-chan error, arrivals *atomic.Int64, end func()) error {
+// ended here it waits for the last callback. tick is called at each look.
+func watch(ctx context.Context, ended <-chan error, arrivals *atomic.Int64, end, tick func()) error {
 	ticker := time.NewTicker(stallCheck)
 	defer ticker.Stop()
 	last, lastChange := arrivals.Load(), time.Now()
@@ -484,6 +546,7 @@ func watch(ctx context.Context, ended <-chan error, arrivals *atomic.Int64, end 
 			end()
 			return ctx.Err()
 		case <-ticker.C:
+			tick()
 			if n := arrivals.Load(); n != last {
 				last, lastChange = n, time.Now()
 			} else if time.Since(lastChange) >= stallLimit {

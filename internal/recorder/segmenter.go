@@ -55,6 +55,7 @@ type segmenter struct {
 	setsChanged   bool      // the next keyframe has other parameter sets
 
 	session   int64  // frames of this session
+	counting  bool   // frames that are not recorded count as lost: there was a keyframe in this session, or damage
 	gap       bool   // media is missing before the next frame
 	damage    damage // what status tells of
 	damagedAt time.Time
@@ -88,19 +89,25 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	}
 	s.setsChanged = true
 	s.needKeyframe = true
-	s.session = 0
+	s.session, s.counting = 0, false
 	s.keyAt = time.Time{}
 }
 
 // damaged implements sink: what follows up to the next keyframe cannot be decoded.
 func (s *segmenter) damaged(frames int64, err error) {
 	s.needKeyframe = true
-	if s.session > 0 && frames > 0 {
-		s.o.numbers.lost.Add(frames)
-		s.gap = true
-	}
+	s.counting = s.counting || err != nil
+	s.missed(frames)
 	if err != nil {
 		s.tellDamage(damageLoss, err, "Video of the camera arrives damaged, so that frames up to the next keyframe are lost: check the network between camera and hub.")
+	}
+}
+
+// missed implements sink.
+func (s *segmenter) missed(frames int64) {
+	if s.counting && frames > 0 {
+		s.o.numbers.lost.Add(frames)
+		s.gap = true
 	}
 }
 
@@ -138,6 +145,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 		return
 	}
 	keyframe := picture.closed || picture.open
+	s.counting = s.counting || keyframe
 	s.followCamera(rtpTime, now)
 	producer, jumped := s.timeline.at(rtpTime, now)
 	if jumped {
@@ -158,9 +166,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 		}
 	}
 	if s.needKeyframe && !keyframe || s.orphan(rtpTime, keyframe) {
-		if s.session > 0 {
-			s.lost()
-		}
+		s.missed(1)
 		return
 	}
 	if s.needKeyframe && !picture.closed {

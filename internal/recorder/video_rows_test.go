@@ -170,30 +170,6 @@ func (r *rig) expectAllBut(most int) {
 	}
 }
 
-// TestUDPLoss loses packets where they are really lost.
-func TestUDPLoss(t *testing.T) {
-	t.Parallel()
-	var n atomic.Int64
-	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
-		switch n := n.Add(1); {
-		case n%97 == 50:
-			return nil
-		case n%31 == 5:
-			return []fakecam.Packet{p, p}
-		}
-		return []fakecam.Packet{p}
-	}}})
-	r := record(t, camera, camera.URL(), func(o *Options) { o.Transport = TransportUDP })
-	r.await("frames", func() bool { return sent(camera) >= 130 })
-	r.awaitCondition("arrives damaged")
-	r.finish()
-	r.frames()
-	if r.number(health.FramesRecorded) == 0 || r.number(health.FramesLost) == 0 {
-		t.Errorf("%+v", r.part.Snapshot())
-	}
-	r.mustPlay()
-}
-
 // film encodes test pictures.
 func film(t *testing.T, arguments ...string) []byte {
 	t.Helper()

@@ -1,6 +1,6 @@
 """An RTSP server that nobody here wrote: GStreamer's, playing one file to each client.
 
-Usage: rtspserver.py FILE.mkv [h264|h265] [aac|pcmu|none] [loss=PROBABILITY] [tls=CERTIFICATE.pem]
+Usage: rtspserver.py FILE.mkv [h264|h265] [aac|pcmu|none] [tls=CERTIFICATE.pem]
 Prints the port, and serves rtsp://127.0.0.1:PORT/file until it is killed.
 """
 import sys
@@ -13,14 +13,9 @@ from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
 file, options = sys.argv[1], sys.argv[2:]
 codec = "h265" if "h265" in options else "h264"
-loss = next((o[5:] for o in options if o.startswith("loss=")), None)
 tls = next((o[4:] for o in options if o.startswith("tls=")), None)
 
-payload = "%sparse config-interval=-1 ! rtp%spay pt=96" % (codec, codec)
-if loss:  # packets that were counted, and are then lost
-    video = "d. ! queue ! %s ! identity drop-probability=%s name=pay0" % (payload, loss)
-else:
-    video = "d. ! queue ! %s name=pay0" % payload
+video = "d. ! queue ! %sparse config-interval=-1 ! rtp%spay name=pay0 pt=96" % (codec, codec)
 audio = ""
 if "aac" in options:
     audio = "d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97"
