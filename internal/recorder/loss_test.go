@@ -133,7 +133,7 @@ func TestEveryFrameIsAccountedForOverUDP(t *testing.T) {
 				return lossy.Pass
 			}
 		}},
-		{name: "few packets", camera: fakecam.Options{FPS: 5, HEVC: true}, gop: 25, after: 12, plan: frames(func(n uint64) bool { return n == 6 })},
+		{name: "few packets", camera: fakecam.Options{FPS: 10, HEVC: true}, gop: 25, after: 20, plan: frames(func(n uint64) bool { return n == 6 })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
