@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
+.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -72,7 +72,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; done
 
-bench: bench-micro bench-cameras bench-upload bench-startup bench-idle budgets ## all measurements; about half an hour
+bench: bench-micro bench-allocations bench-cameras bench-upload bench-startup bench-idle budgets ## all measurements; about half an hour
 
 BENCHCOUNT ?= 3
 # Those that build stores of up to a million segments run a fixed number of times.
@@ -85,6 +85,10 @@ bench-micro: ## Go benchmarks of the hot paths and of large stores, compared wit
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 30x -skip '$(BENCH_SKIP)' -timeout 20m $(BENCH_SCALE) >> bench/results/micro.new
 	@if [ -f bench/results/micro.txt ]; then $(GO) tool benchstat bench/results/micro.txt bench/results/micro.new; else cat bench/results/micro.new; fi
 	@mv bench/results/micro.new bench/results/micro.txt
+
+bench-allocations: ## what recording allocates for each RTP packet, from the socket to the file
+	$(GO) test -count 1 -v -run '^TestRecordingAllocatesNothingPerPacket$$' ./internal/recorder > bench/results/allocations.txt || { cat bench/results/allocations.txt; exit 1; }
+	@grep 'per packet' bench/results/allocations.txt
 
 CAMERAS ?= 1 16 64
 MEASURE ?= 60s

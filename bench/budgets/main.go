@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -68,6 +70,7 @@ var budgets = []budget{
 		f, ok := r.recording[subject{64, "agent"}]
 		return f.Missing, ok && f.Frames > 0
 	}},
+	{"allocations for each RTP packet, less than a hundredth", 0.01, "", func(r results) (float64, bool) { return r.allocations, r.allocationsKnown }},
 	{"bytes written per byte of media", 1.02, "", func(r results) (float64, bool) {
 		f, ok := r.recording[subject{16, "agent"}]
 		return f.Written / f.Media, ok && f.Media > 0
@@ -92,6 +95,9 @@ type results struct {
 	upload     map[string]float64
 	firstFrame float64 // ms
 	idle       idle
+
+	allocations      float64
+	allocationsKnown bool
 }
 
 type subject struct {
@@ -131,6 +137,12 @@ func (r results) cpu(cameras int, other string) (float64, bool) {
 }
 
 func read(dir string) (r results, err error) {
+	if log, err := os.ReadFile(filepath.Join(dir, "allocations.txt")); err == nil {
+		if found := allocationsLine.FindSubmatch(log); found != nil {
+			r.allocations, err = strconv.ParseFloat(string(found[1]), 64)
+			r.allocationsKnown = err == nil
+		}
+	}
 	r.recording, r.upload = make(map[subject]recording), make(map[string]float64)
 	return r, errors.Join(
 		each(filepath.Join(dir, "recording.jsonl"), func(f recording) { r.recording[subject{f.Cameras, f.Subject}] = f }),
@@ -148,6 +160,9 @@ func read(dir string) (r results, err error) {
 		each(filepath.Join(dir, "idle.jsonl"), func(f idle) { r.idle = f }),
 	)
 }
+
+// allocationsLine is what the recorder's test logs.
+var allocationsLine = regexp.MustCompile(`([0-9.]+) allocations and`)
 
 // each reads a file of JSON lines; one that is missing is empty.
 func each[T any](path string, take func(T)) error {
