@@ -20,7 +20,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -164,11 +163,10 @@ func (a *Agent) connect() error {
 	if err != nil {
 		return &SettingsError{Faults: []string{err.Error()}}
 	}
-	rotating(device, settings.IoT, a.log)
-	credentials, err := iotcreds.New(iotcreds.Options{
-		Endpoint: settings.IoT.CredentialEndpoint, RoleAlias: settings.IoT.RoleAlias, ThingName: settings.IoT.ThingName,
-		TLS: device, Log: a.log, Health: a.health.Part("", health.JobCloud),
-	})
+	if device != nil {
+		rotating(device, settings.IoT, a.log)
+	}
+	credentials, err := settings.IoT.credentials(device, a.health.Part("", health.JobCloud), a.log, time.Now)
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
 	}
@@ -189,6 +187,7 @@ func (a *Agent) connect() error {
 		DataEndpoint: settings.IoT.DataEndpoint,
 		Version:      a.o.Version,
 		TLS:          device,
+		NoTLS:        settings.IoT.NoCertificate,
 		KVS:          controlPlane{a.kvs},
 		Secrets:      secrets.New(a.aws),
 		StateDir:     settings.StateDirectory,

@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -56,7 +55,7 @@ type checker struct {
 	o        CheckOptions
 	ok       bool
 	settings Settings
-	device   *tls.Config
+	device   *tls.Config      // nil without a device certificate
 	running  *status.Snapshot // nil when no agent runs
 	aws      aws.Config
 	kvs      *kvs.Client
@@ -94,10 +93,7 @@ func (c *checker) run(ctx context.Context) {
 
 // connect sets the clients up as the agent does.
 func (c *checker) connect() error {
-	provider, err := iotcreds.New(iotcreds.Options{
-		Endpoint: c.settings.IoT.CredentialEndpoint, RoleAlias: c.settings.IoT.RoleAlias, ThingName: c.settings.IoT.ThingName,
-		TLS: c.device, Now: c.o.Now,
-	})
+	provider, err := c.settings.IoT.credentials(c.device, nil, nil, c.o.Now)
 	if err != nil {
 		return err
 	}

@@ -28,10 +28,12 @@ const maxSkew = 5 * time.Minute
 
 // checkEndpoints resolves and greets every endpoint, and compares the hub's clock with theirs.
 func (c *checker) checkEndpoints(ctx context.Context) {
-	device := &http.Client{Timeout: stepTimeout, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.device.Clone(), DisableKeepAlives: true,
-	}}
-	c.greet(ctx, "credentials", "https://"+c.settings.IoT.CredentialEndpoint, EnvCredentialEndpoint, device)
+	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass's would take a greeting for a refused request
+		device := &http.Client{Timeout: stepTimeout, Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.device.Clone(), DisableKeepAlives: true,
+		}}
+		c.greet(ctx, "credentials", "https://"+c.settings.IoT.CredentialEndpoint, EnvCredentialEndpoint, device)
+	}
 	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }
 	compared := false
 	for _, service := range c.services() {
@@ -179,6 +181,10 @@ func (c *checker) checkClock(name string, date, now time.Time) {
 // checkBroker asks a running agent whether it is connected, since a thing has one connection only.
 func (c *checker) checkBroker(ctx context.Context) {
 	const check = "mqtt"
+	if c.device == nil {
+		c.good(check, iotconfig.WithoutMQTT(c.settings.IoT.NoCertificate))
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*stepTimeout)
 	defer cancel()
 	if c.running != nil {
@@ -215,7 +221,11 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 		notAsked("credentials")
 		return nil
 	}
-	c.good("credentials", fmt.Sprintf("The role alias %s gives credentials, to be renewed from %s.", c.settings.IoT.RoleAlias, got.Expires.Local().Format(time.TimeOnly)))
+	giver := "The role alias " + c.settings.IoT.RoleAlias
+	if c.settings.IoT.TokenExchange.URL != "" {
+		giver = "The token exchange service of Greengrass"
+	}
+	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, got.Expires.Local().Format(time.TimeOnly)))
 	hub, err := findHubARN(c.settings, c.aws)(ctx)
 	if err != nil {
 		c.bad("account", sentence(err))

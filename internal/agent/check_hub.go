@@ -46,7 +46,11 @@ func (c *checker) checkSettings() bool {
 		c.bad("settings", sentence(err))
 		return false
 	}
-	c.good("settings", fmt.Sprintf("Thing %s in %s; the private key matches the certificate.", settings.IoT.ThingName, settings.Region))
+	text := "the private key matches the certificate"
+	if c.device == nil {
+		text = "Greengrass gives the credentials"
+	}
+	c.good("settings", fmt.Sprintf("Thing %s in %s; %s.", settings.IoT.ThingName, settings.Region, text))
 	return true
 }
 
@@ -60,7 +64,11 @@ func (c *checker) checkFiles() {
 			c.bad("files", fmt.Sprintf("%s %s is open to others (mode %04o): chmod o=,g-w %s.", what, path, info.Mode().Perm(), path))
 		}
 	}
-	private(c.settings.IoT.PrivateKey, "The private key")
+	closed := "The state is"
+	if c.device != nil {
+		closed = "The private key and the state are"
+		private(c.settings.IoT.PrivateKey, "The private key")
+	}
 	private(c.settings.StateDirectory, "The state directory")
 	for _, dir := range []struct{ variable, path string }{
 		{EnvRecordingDirectory, c.settings.RecordingDirectory}, {EnvStateDirectory, c.settings.StateDirectory}, {EnvLogOutputDirectory, c.settings.Log.Directory},
@@ -71,7 +79,7 @@ func (c *checker) checkFiles() {
 		}
 	}
 	if all {
-		c.good("files", "The private key and the state are closed to others, and this user can write recordings, state and logs.")
+		c.good("files", closed+" closed to others, and this user can write recordings, state and logs.")
 	}
 }
 
@@ -105,6 +113,10 @@ func existing(dir string) (at string, missing bool) {
 }
 
 func (c *checker) checkCertificate() {
+	if c.device == nil {
+		c.good("certificate", fmt.Sprintf("The device certificate is not used (%s).", c.settings.IoT.NoCertificate))
+		return
+	}
 	certificate := c.device.Certificates[0]
 	leaf := certificate.Leaf
 	if leaf == nil {

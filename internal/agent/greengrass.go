@@ -7,17 +7,31 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
 // EnvGreengrassRoot names the directory of AWS IoT Greengrass v2, as AWS's agent does.
 const EnvGreengrassRoot = "GREENGRASS_ROOT_DIRECTORY"
 
+// What Greengrass sets for every component that it starts.
+// Source: AWS IoT Greengrass V2 Developer Guide, "Component environment variable reference".
 const (
-	// envGreengrassSocket is there in every component that Greengrass starts.
-	envGreengrassSocket   = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
+	envGreengrassSocket = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
+	envGreengrassThing  = "AWS_IOT_THING_NAME"
+	envGreengrassCACert = "GG_ROOT_CA_PATH"
+	// EnvTokenExchange is where those find credentials that depend on aws.greengrass.TokenExchangeService.
+	EnvTokenExchange      = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+	envTokenExchangeToken = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+)
+
+const (
 	defaultGreengrassRoot = "/greengrass/v2"
 	greengrassConfig      = "config/effectiveConfig.yaml"
 	nucleus               = "services/aws.greengrass.Nucleus/configuration/"
+	fileScheme            = "file://" // of keys and certificates
+	hardwareKeyScheme     = "pkcs11:" // of a key that aws.greengrass.crypto.Pkcs11Provider holds
 )
 
 // greengrassSettings says where Greengrass has what the agent needs. Source: aws-greengrass-nucleus,
@@ -33,34 +47,76 @@ var greengrassSettings = map[string]string{
 	EnvDataEndpoint:       nucleus + "iotDataEndpoint",
 }
 
+// greengrassVariables are what a component knows without that configuration, which only root may
+// read; AWS_REGION is the same.
+var greengrassVariables = map[string]string{EnvThingName: envGreengrassThing, EnvCACert: envGreengrassCACert}
+
+// greengrass is what Greengrass gives the agent.
+type greengrass struct {
+	found      bool
+	exchange   iotcreds.TokenExchange // without a URL when the component does not depend on it
+	unreadable string                 // why its configuration is not known; empty when it is
+}
+
 // withGreengrass completes the environment with the configuration of Greengrass, when the agent is
 // told to or is one of its components. What is set in the environment counts first.
-func withGreengrass(lookup func(string) (string, bool)) (full func(string) (string, bool), found bool, err error) {
+func withGreengrass(lookup func(string) (string, bool)) (full func(string) (string, bool), g greengrass, err error) {
 	e := environment{lookup: lookup}
 	root := e.optional(EnvGreengrassRoot, "")
-	if root == "" && e.optional(envGreengrassSocket, "") != "" {
+	component := e.optional(envGreengrassSocket, "") != ""
+	if root == "" && component {
 		root = defaultGreengrassRoot
 	}
 	if root == "" {
-		return lookup, false, nil
+		return lookup, g, nil
+	}
+	if component {
+		g.exchange = iotcreds.TokenExchange{URL: e.optional(EnvTokenExchange, ""), Token: secret.New(e.optional(envTokenExchangeToken, ""))}
 	}
 	path := filepath.Join(root, greengrassConfig)
 	data, err := os.ReadFile(path)
 	switch {
+	case err != nil && g.exchange.URL != "":
+		g.unreadable = fmt.Sprintf("cannot read %s: %s", path, reason(err))
 	case errors.Is(err, fs.ErrNotExist) && e.optional(EnvThingName, "") != "":
-		return lookup, false, nil // AWS's agent has the variable set without Greengrass, too
+		return lookup, greengrass{}, nil // AWS's agent has the variable set without Greengrass, too
 	case err != nil:
-		return lookup, false, fmt.Errorf("%s: cannot read %s: %s", EnvGreengrassRoot, path, reason(err))
+		return lookup, greengrass{}, fmt.Errorf("%s: cannot read %s: %s", EnvGreengrassRoot, path, reason(err))
 	}
+	g.found = true
 	config := scalars(string(data))
 	return func(name string) (string, bool) {
-		if value := e.optional(name, ""); value != "" {
-			return value, true
+		value := e.optional(name, "")
+		if value == "" {
+			value = strings.TrimPrefix(config[greengrassSettings[name]], fileScheme)
 		}
-		value := config[greengrassSettings[name]]
-		value = strings.TrimPrefix(value, "file://") // of keys and certificates
+		if variable := greengrassVariables[name]; value == "" && variable != "" {
+			value = e.optional(variable, "")
+		}
 		return value, value != ""
-	}, true, nil
+	}, g, nil
+}
+
+// noKey says why the device's certificate cannot be used, empty when it can. Components run as a
+// user who may not read the core's key, unless they are privileged, and a key in hardware is
+// nobody's to read.
+func (g greengrass) noKey(cert, key string) string {
+	switch {
+	case strings.HasPrefix(key, hardwareKeyScheme):
+		return "the device's private key lies in hardware"
+	case (cert == "" || key == "") && g.unreadable != "":
+		return g.unreadable
+	case cert == "" || key == "":
+		return "no certificate with a private key is set"
+	}
+	for _, path := range []string{cert, key} {
+		if f, err := os.Open(path); err != nil {
+			return fmt.Sprintf("cannot read %s: %s", path, reason(err))
+		} else {
+			_ = f.Close()
+		}
+	}
+	return ""
 }
 
 // scalars reads the single-line values of a YAML file in block style, as Greengrass writes it, by

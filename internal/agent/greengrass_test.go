@@ -1,10 +1,21 @@
 package agent
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 )
 
 // effectiveConfig is what Greengrass writes, shortened.
@@ -34,17 +45,20 @@ system:
   thingName: "core-1"
 `
 
+// greengrassRoot is the directory of a Greengrass with the certificate of that environment.
+func greengrassRoot(t *testing.T, env map[string]string, replace ...string) string {
+	t.Helper()
+	root := t.TempDir()
+	text := strings.NewReplacer(append(replace, "CERT", env[EnvCoreCert], "KEY", env[EnvCorePrivateKey], "CA\"", env[EnvCACert]+"\"")...).Replace(effectiveConfig)
+	must(t, os.MkdirAll(filepath.Join(root, "config"), 0o750))
+	must(t, os.WriteFile(filepath.Join(root, greengrassConfig), []byte(text), 0o600))
+	return root
+}
+
 func TestGreengrassGivesWhatTheEnvironmentLacks(t *testing.T) {
 	t.Parallel()
 	env := goodEnvironment(t)
-	root := t.TempDir()
-	text := strings.NewReplacer("CERT", env[EnvCoreCert], "KEY", env[EnvCorePrivateKey], "CA\"", env[EnvCACert]+"\"").Replace(effectiveConfig)
-	if err := os.MkdirAll(filepath.Join(root, "config"), 0o750); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(root, greengrassConfig), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	root := greengrassRoot(t, env)
 	s, err := SettingsFromEnv(lookupIn(map[string]string{EnvGreengrassRoot: root, EnvRoleAlias: "of-our-own"}))
 	if err != nil {
 		t.Fatal(err)
@@ -62,5 +76,123 @@ func TestGreengrassGivesWhatTheEnvironmentLacks(t *testing.T) {
 	}
 	if s, err = SettingsFromEnv(lookupIn(env)); err != nil || s.IoT.ClientID != s.IoT.ThingName {
 		t.Errorf("without Greengrass the client is %q, not the thing: %v", s.IoT.ClientID, err)
+	}
+}
+
+const exchangeURL = "http://localhost:1441/2016-11-01/credentialprovider/"
+
+// component is what Greengrass sets for a component that depends on the token exchange service.
+func component(root string) map[string]string {
+	return map[string]string{
+		EnvGreengrassRoot: root, envGreengrassSocket: filepath.Join(root, "ipc.socket"), envGreengrassThing: "core-1", EnvRegion: "us-west-2",
+		envGreengrassCACert: filepath.Join(root, "rootCA.pem"), EnvTokenExchange: exchangeURL, envTokenExchangeToken: "ticket",
+	}
+}
+
+func TestWhenGreengrassGivesTheCredentials(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		replace  []string          // in the configuration of Greengrass
+		env      map[string]string // beside that of a component; "-" takes away
+		exchange bool              // credentials come from Greengrass
+		without  string            // why there is no MQTT
+		refused  string            // in the error
+	}{
+		"all there":                 {},
+		"no role alias":             {replace: []string{`iotRoleAlias: "GreengrassV2TokenExchangeRoleAlias"`, `iotRoleAlias: ""`}, exchange: true},
+		"no endpoint":               {replace: []string{"iotCredEndpoint", "x"}, exchange: true},
+		"role alias in variables":   {replace: []string{"iotRoleAlias", "x"}, env: map[string]string{EnvRoleAlias: "own"}},
+		"key closed to us":          {replace: []string{"file://KEY", "/nowhere/thingKey"}, exchange: true, without: "cannot read /nowhere/thingKey"},
+		"certificate closed to us":  {replace: []string{"CERT", "/nowhere/cert"}, exchange: true, without: "cannot read /nowhere/cert"},
+		"key in hardware":           {replace: []string{"file://KEY", "pkcs11:object=thing;type=private"}, exchange: true, without: "lies in hardware"},
+		"configuration closed":      {env: map[string]string{EnvGreengrassRoot: "/nowhere"}, exchange: true, without: "cannot read /nowhere/config/effectiveConfig.yaml"},
+		"root of the default place": {env: map[string]string{EnvGreengrassRoot: "-"}, exchange: true, without: "cannot read /greengrass/v2/config/effectiveConfig.yaml"},
+		"not a component":           {replace: []string{"file://KEY", "/nowhere/thingKey"}, env: map[string]string{envGreengrassSocket: "-"}, refused: EnvCorePrivateKey},
+		"no token exchange":         {replace: []string{"file://KEY", "/nowhere/thingKey"}, env: map[string]string{EnvTokenExchange: "-"}, refused: EnvCorePrivateKey},
+		"neither of both":           {env: map[string]string{EnvGreengrassRoot: "/nowhere", EnvTokenExchange: "-"}, refused: EnvGreengrassRoot},
+		"exchange elsewhere":        {replace: []string{"iotRoleAlias", "x"}, env: map[string]string{EnvTokenExchange: "http://192.0.2.1/"}, refused: EnvTokenExchange},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			good := goodEnvironment(t)
+			env := component(greengrassRoot(t, good, row.replace...))
+			for k, v := range row.env {
+				if env[k] = v; v == "-" {
+					delete(env, k)
+				}
+			}
+			s, err := SettingsFromEnv(lookupIn(env))
+			if row.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), row.refused) || strings.Contains(err.Error(), "ticket") {
+					t.Errorf("want an error about %s: %v", row.refused, err)
+				}
+				return
+			}
+			must(t, err)
+			if got := s.IoT.TokenExchange.URL; (got == exchangeURL) != row.exchange || (got == "") == row.exchange {
+				t.Errorf("credentials of %q", got)
+			}
+			if got := s.IoT.NoCertificate; (got == "") != (row.without == "") || !strings.Contains(got, row.without) {
+				t.Errorf("no certificate because %q, want %q", got, row.without)
+			}
+			if s.IoT.ThingName != "core-1" || s.IoT.ClientID != "core-1-kvs-edge" {
+				t.Errorf("thing %s, client %s", s.IoT.ThingName, s.IoT.ClientID)
+			}
+			if device, err := s.IoT.TLS(); err != nil || (device == nil) != (row.without != "") {
+				t.Errorf("TLS %v, %v", device, err)
+			}
+		})
+	}
+}
+
+// TestAComponentWithoutThePrivateKeyRecordsAndUploads is not parallel: the SDK reads its endpoints
+// from the process's environment. The component runs as a user who may read nothing of Greengrass.
+func TestAComponentWithoutThePrivateKeyRecordsAndUploads(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	h := newHouse(t)
+	core := h.cloud.NewTokenExchange(hub, "ticket")
+	service := httptest.NewServer(core)
+	defer service.Close()
+	for _, v := range h.cloud.AgentEnv(hub) {
+		if strings.HasPrefix(v.Name, "AWS_IOT_") {
+			delete(h.env, v.Name)
+		}
+	}
+	for k, v := range component("/nowhere") {
+		h.env[k] = v
+	}
+	h.env[envGreengrassThing], h.env[EnvRegion] = hub, localcloud.Region
+	h.env[EnvTokenExchange] = service.URL + localcloud.TokenExchangePath
+	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()), always)
+
+	var findings []Finding
+	if ok := Check(ctx, CheckOptions{Getenv: h.lookup, Report: func(f Finding) { findings = append(findings, f) }, diskFree: hundredGB}); !ok {
+		t.Errorf("check is not content: %+v", findings)
+	}
+	logs, lines := observer.New(zapcore.DebugLevel)
+	a, err := New(h.settings(), Options{Version: "test", Log: zap.New(logs), Getenv: h.lookup})
+	must(t, err)
+	running, stop := context.WithCancel(ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Run(running) }()
+	if err := h.cloud.Media().AwaitFragments(ctx, "door", 1); err != nil {
+		t.Fatalf("nothing was uploaded: %v; the agent says %+v", err, a.collector.Snapshot().Agent)
+	}
+	snapshot := a.collector.Snapshot()
+	said, _ := json.Marshal(snapshot)
+	if !strings.Contains(string(said), "There is no MQTT connection to AWS IoT (cannot read /nowhere/config/effectiveConfig.yaml: no such file or directory)") {
+		t.Errorf("status does not say why there is no MQTT:\n%s", said)
+	}
+	stop()
+	must(t, <-stopped)
+	table, _ := json.Marshal(h.settings().Table(h.lookup))
+	for _, line := range lines.All() {
+		said = fmt.Appendf(said, "\n%s %v", line.Message, line.ContextMap())
+	}
+	for _, planted := range append(h.cloud.IssuedSecrets(), "ticket") {
+		if strings.Contains(string(said)+string(table), planted) {
+			t.Errorf("a secret is shown: %s", planted)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -65,18 +64,6 @@ type CameraSettings struct {
 	TimestampSource string
 	CACert          string         // file: roots that sign the certificates of rtsps:// cameras; "": the system's
 	Roots           *x509.CertPool // those of CACert
-}
-
-// IoTSettings is the hub's identity in AWS IoT.
-type IoTSettings struct {
-	CACert             string // file: roots that sign the IoT endpoints
-	Cert               string // file: the device certificate
-	PrivateKey         string // file: its key
-	CredentialEndpoint string // host[:port]
-	DataEndpoint       string // host[:port], MQTT
-	RoleAlias          string
-	ThingName          string
-	ClientID           string // at the MQTT broker; the thing's name, unless Greengrass connects by it
 }
 
 // UploadMode is when streams are uploaded.
@@ -182,22 +169,14 @@ func (e *SettingsError) Error() string {
 // SettingsFromEnv reads the settings. The error is a *SettingsError that names every fault.
 func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 	e := environment{lookup: lookup}
-	lookup, onGreengrass, err := withGreengrass(lookup)
+	lookup, greengrass, err := withGreengrass(lookup)
 	if err != nil {
 		e.fault("%s", err)
 	}
 	e.lookup = lookup
 	s := Settings{
-		Region: e.required(EnvRegion, "the AWS region, such as us-west-2"),
-		IoT: IoTSettings{
-			CACert:             e.required(EnvCACert, "the file with Amazon's root CA"),
-			Cert:               e.required(EnvCoreCert, "the file with the device certificate"),
-			PrivateKey:         e.required(EnvCorePrivateKey, "the file with the device's private key"),
-			CredentialEndpoint: e.endpoint(EnvCredentialEndpoint, "aws iot describe-endpoint --endpoint-type iot:CredentialProvider"),
-			DataEndpoint:       e.endpoint(EnvDataEndpoint, "aws iot describe-endpoint --endpoint-type iot:Data-ATS"),
-			RoleAlias:          e.required(EnvRoleAlias, "the IoT role alias"),
-			ThingName:          e.required(EnvThingName, "the IoT thing name of this hub"),
-		},
+		Region:     e.required(EnvRegion, "the AWS region, such as us-west-2"),
+		IoT:        e.identity(greengrass),
 		AccountID:  e.optional(EnvAccountID, ""),
 		CloudWatch: e.boolean(EnvCloudWatchEnabled, false),
 		Log: LogSettings{
@@ -223,10 +202,6 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 
 			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),
 		},
-	}
-	s.IoT.ClientID = s.IoT.ThingName
-	if onGreengrass {
-		s.IoT.ClientID += "-kvs-edge" // the broker ends the older of two clients of one name
 	}
 	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
 	if s.UploadMode != UploadScheduled && s.UploadMode != UploadLive {
@@ -273,32 +248,6 @@ func DefaultSocket(lookup func(string) (string, bool)) string {
 		return filepath.Join(system, socketName)
 	}
 	return filepath.Join(defaultStateDirectory, socketName)
-}
-
-// TLS reads certificate, key and roots for the IoT endpoints.
-func (s IoTSettings) TLS() (*tls.Config, error) {
-	cert, err := s.pair()
-	if err != nil {
-		return nil, err
-	}
-	pem, err := os.ReadFile(s.CACert)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", EnvCACert, err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: no PEM certificate in %s", EnvCACert, s.CACert)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
-}
-
-// pair reads certificate and key.
-func (s IoTSettings) pair() (tls.Certificate, error) {
-	cert, err := tls.LoadX509KeyPair(s.Cert, s.PrivateKey)
-	if err != nil {
-		return cert, fmt.Errorf("%s (%s) and %s (%s) do not fit: %w", EnvCoreCert, s.Cert, EnvCorePrivateKey, s.PrivateKey, err)
-	}
-	return cert, nil
 }
 
 // environment reads variables and gathers what is wrong with them.
@@ -414,31 +363,6 @@ func (e *environment) reserve(name string) retention.Reserve {
 		e.fault("%s: %s", name, err)
 	}
 	return r
-}
-
-// checkFiles finds unreadable files and a key that is not the certificate's, so that a hub says
-// so at once and not after its first reconnect.
-func (e *environment) checkFiles(s Settings) {
-	readable := true
-	for name, path := range map[string]string{
-		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey, EnvCABundle: s.CABundle,
-	} {
-		if path == "" {
-			continue
-		}
-		if f, err := os.Open(path); err != nil {
-			e.fault("%s: cannot read %s: %s", name, path, reason(err))
-			readable = false
-		} else {
-			_ = f.Close()
-		}
-	}
-	if !readable || s.IoT.CACert == "" || s.IoT.Cert == "" || s.IoT.PrivateKey == "" {
-		return
-	}
-	if _, err := s.IoT.TLS(); err != nil {
-		e.fault("%s", err)
-	}
 }
 
 func reason(err error) string {

@@ -41,7 +41,7 @@ type Group struct {
 // Variables lists everything that the agent reads from its environment.
 func Variables() []Group {
 	return []Group{
-		{"Who this hub is", "All of them are required. The names are those of AWS's edge agent.", []Variable{
+		{"Who this hub is", "All of them are required, except [with Greengrass](greengrass.md). The names are those of AWS's edge agent.", []Variable{
 			{EnvRegion, "The AWS region, such as `us-west-2`.", "", AfterRestart, func(s Settings) string { return s.Region }},
 			{EnvThingName, "The IoT thing of this hub.", "", AfterRestart, func(s Settings) string { return s.IoT.ThingName }},
 			{EnvRoleAlias, "The IoT role alias through which the hub gets its AWS credentials.", "", AfterRestart, func(s Settings) string { return s.IoT.RoleAlias }},
@@ -76,8 +76,9 @@ func Variables() []Group {
 			{EnvAudio, "`off` records cameras without their sound.", "`on`", AtReloadByRecordings, func(s Settings) string { return onOff(!s.Camera.NoAudio) }},
 			{EnvAccountID, "The hub's AWS account, 12 digits.", "asked of STS", AfterRestart, func(s Settings) string { return s.AccountID }},
 		}},
-		{"As a Greengrass component", "What is not set above is then taken from the configuration of AWS IoT Greengrass v2: thing, certificate, key, root CA, region, endpoints, role alias. The MQTT client id is the thing's name with `-kvs-edge`, as Greengrass itself connects by the name.", []Variable{
+		{"As a Greengrass component", "What is not set above is then taken from the configuration of AWS IoT Greengrass v2: thing, certificate, key, root CA, region, endpoints, role alias. The MQTT client id is the thing's name with `-kvs-edge`, as Greengrass itself connects by the name. Where the key or that configuration cannot be read, or no role alias is set, the token exchange service gives the credentials: [Greengrass](greengrass.md).", []Variable{
 			{EnvGreengrassRoot, "The directory of Greengrass.", "`/greengrass/v2` in a component that Greengrass started, otherwise none", AfterRestart, nil},
+			{EnvTokenExchange, "Where the token exchange service answers. Greengrass sets it, with a token in `" + envTokenExchangeToken + "`, for components that depend on `aws.greengrass.TokenExchangeService`.", "none", AfterRestart, func(s Settings) string { return s.IoT.TokenExchange.URL }},
 		}},
 		{"As in every AWS SDK", "", []Variable{
 			{EnvCABundle, "File with root CAs that replace the system's, for AWS endpoints other than IoT.", "the system's", AfterRestart, func(s Settings) string { return s.CABundle }},

@@ -22,10 +22,10 @@ const sealPurpose = "kvs-edge-agent camera URLs v1"
 
 var errNoDeviceKey = errors.New("the device's private key cannot be read out")
 
-// newSealer derives the key. A device whose key lies in hardware has none; its URLs are kept in
-// memory only.
+// newSealer derives the key. A device without a private key, or with one in hardware, has none: its
+// URLs are kept in memory only.
 func newSealer(config *tls.Config) (*sealer, error) {
-	if len(config.Certificates) == 0 || config.Certificates[0].PrivateKey == nil {
+	if config == nil || len(config.Certificates) == 0 || config.Certificates[0].PrivateKey == nil {
 		return nil, errNoDeviceKey
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(config.Certificates[0].PrivateKey)

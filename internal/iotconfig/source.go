@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
@@ -37,12 +38,14 @@ type Options struct {
 	// is then asked again before the next listing. Default none.
 	FindHubARN func(ctx context.Context) (string, error)
 	// DataEndpoint is the IoT data endpoint, host[:port]. Without a port 8883 is tried, then 443
-	// with ALPN. Required.
+	// with ALPN. Required with TLS.
 	DataEndpoint string
 	// Version of the agent, for agent/status. Default "unknown".
 	Version string
-	// TLS holds the device certificate and the roots of DataEndpoint. Required.
-	TLS *tls.Config
+	// TLS holds the device certificate and the roots of DataEndpoint. Without it there is no MQTT,
+	// configurations come by listing only, and NoTLS, why that is so, is required.
+	TLS   *tls.Config
+	NoTLS string
 	// KVS lists the hub's configurations. Required.
 	KVS ControlPlane
 	// Secrets reads camera URLs. Required.
@@ -84,7 +87,7 @@ type Source struct {
 	inbox   *inbox
 	outbox  *outbox
 	uploads uploads
-	dialer  *dialer
+	dialer  *dialer // nil without MQTT
 
 	listNow  chan struct{} // asks the lister for a listing
 	listings chan listing  // its results
@@ -103,6 +106,7 @@ type Source struct {
 // timing holds what tests shorten.
 type timing struct {
 	listEvery     time.Duration // ± 20 %
+	listOnly      time.Duration // in place of listEvery without MQTT, ± 20 %
 	listTimeout   time.Duration
 	listSpacing   time.Duration // least time between listings, however often they are asked for
 	listRetry     backoff.Policy
@@ -116,9 +120,21 @@ type timing struct {
 	acknowledge   time.Duration // until the broker must have acknowledged a publication
 }
 
+// listOnlyEvery is how soon a change arrives at the latest without MQTT: the service gives an
+// update 15 min to be taken up.
+// Source: KVS API, StartEdgeConfigurationUpdate.
+const listOnlyEvery = 5 * time.Minute
+
+// WithoutMQTT says what it means that there is no MQTT, and why there is none.
+func WithoutMQTT(why string) string {
+	return fmt.Sprintf("There is no MQTT connection to AWS IoT (%s): changes of configurations are found within %d min, and the cloud does not see the jobs' statuses.",
+		why, int((listOnlyEvery + listOnlyEvery/5).Minutes()))
+}
+
 func defaultTiming() timing {
 	return timing{
 		listEvery:     15 * time.Minute,
+		listOnly:      listOnlyEvery,
 		listTimeout:   30 * time.Second,
 		listSpacing:   time.Second,
 		listRetry:     backoff.Policy{Min: 5 * time.Second, Max: 5 * time.Minute},
@@ -162,10 +178,10 @@ func New(o Options) (*Source, error) {
 	switch {
 	case o.ThingName == "":
 		return nil, errors.New("the thing name is not set")
-	case o.DataEndpoint == "":
-		return nil, errors.New("the IoT data endpoint is not set")
-	case o.TLS == nil:
+	case o.TLS == nil && o.NoTLS == "":
 		return nil, errors.New("the device certificate is not set")
+	case o.TLS != nil && o.DataEndpoint == "":
+		return nil, errors.New("the IoT data endpoint is not set")
 	case o.KVS == nil || o.Secrets == nil || o.Applier == nil:
 		return nil, errors.New("the control plane, the secrets or the applier is not set")
 	}
@@ -203,8 +219,10 @@ func New(o Options) (*Source, error) {
 		listNow: make(chan struct{}, 1), listings: make(chan listing), found: make(chan string),
 		desired: newDesired(), statuses: make(map[string]syncStatus), failed: make(map[string]bool),
 	}
-	if s.dialer, err = newDialer(o.DataEndpoint, o.TLS, o.Proxy); err != nil {
-		return nil, err
+	if o.TLS != nil {
+		if s.dialer, err = newDialer(o.DataEndpoint, o.TLS, o.Proxy); err != nil {
+			return nil, err
+		}
 	}
 	if err := dir.sweep(); err != nil {
 		o.Log.Warn("cannot clean the state directory", zap.Error(err))
@@ -228,8 +246,15 @@ func (s *Source) Run(ctx context.Context) error {
 	s.resumeUploads(ctx)
 	var group sync.WaitGroup
 	group.Go(func() { s.cameras.keep(ctx) })
+	if s.dialer != nil {
+		group.Go(func() { s.connect(ctx) })
+	} else {
+		s.timing.listEvery = s.timing.listOnly
+		s.o.Health.SetState("listing only")
+		s.o.Health.Raise(health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(s.o.NoTLS)))
+		s.o.Log.Info("no MQTT", zap.String("why", s.o.NoTLS))
+	}
 	group.Go(func() { s.list(ctx) })
-	group.Go(func() { s.connect(ctx) })
 	s.reconcile(ctx)
 	group.Wait()
 	s.uploads.group.Wait()

@@ -24,9 +24,10 @@ const (
 	CodeNetwork     = "credentials-network"     // the endpoint cannot be reached
 	CodeTrust       = "credentials-trust"       // the endpoint is not whom it should be
 	CodeService     = "credentials-service"     // the endpoint answers something else
+	CodeToken       = "credentials-token"       // Greengrass does not take the component's token
 )
 
-var codes = []string{CodeRoleAlias, CodeCertificate, CodeClock, CodeNetwork, CodeTrust, CodeService}
+var codes = []string{CodeRoleAlias, CodeCertificate, CodeClock, CodeNetwork, CodeTrust, CodeService, CodeToken}
 
 // maxSkew is what AWS's request signatures tolerate.
 // Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.

@@ -1,5 +1,6 @@
 // Package iotcreds owns the hub's AWS credentials: it exchanges the device certificate for
-// temporary ones at the AWS IoT credentials endpoint. It must not know what they are used for.
+// temporary ones at the AWS IoT credentials endpoint, or has Greengrass do so. It must not know
+// what they are used for.
 // Source: AWS IoT Core Developer Guide, "Authorizing direct calls to AWS services".
 package iotcreds
 
@@ -62,6 +63,8 @@ type Provider struct {
 	o      Options
 	url    string
 	client *http.Client
+	ask    func(context.Context) (answer, error) // makes one request; its errors are faults
+	name   string                                // of what gives the credentials, for logs
 
 	mu        sync.Mutex
 	flight    chan struct{}   // guarded by mu, as all below: closed when the request under way ends
@@ -89,6 +92,14 @@ func New(o Options) (*Provider, error) {
 		return nil, errors.New("the device certificate is not set")
 	}
 	o.Endpoint = endpoint
+	p := newProvider(o)
+	p.url, p.client = requestURL(endpoint, o.RoleAlias), newHTTPClient(p.o.TLS, p.o.Timeout)
+	p.ask, p.name = p.fetch, "role alias "+o.RoleAlias+" at "+endpoint
+	return p, nil
+}
+
+// newProvider sets the defaults; what to ask is the caller's to add.
+func newProvider(o Options) *Provider {
 	if o.RefreshBefore <= 0 {
 		o.RefreshBefore = defaultRefreshBefore
 	}
@@ -104,12 +115,7 @@ func New(o Options) (*Provider, error) {
 	if o.Health == nil {
 		o.Health = health.NewRegistry(o.Now).Part("", health.JobCloud)
 	}
-	return &Provider{
-		o:      o,
-		url:    requestURL(endpoint, o.RoleAlias),
-		client: newHTTPClient(o.TLS, o.Timeout),
-		retry:  backoff.New(o.Retry),
-	}, nil
+	return &Provider{o: o, retry: backoff.New(o.Retry)}
 }
 
 // Retrieve implements aws.CredentialsProvider. Expires of what it returns is when they should be
@@ -194,7 +200,7 @@ func (p *Provider) serve(now time.Time) aws.Credentials {
 
 // fetchInto asks once and notes what came of it, then ends the flight.
 func (p *Provider) fetchInto(ctx context.Context, flight chan struct{}) {
-	answer, err := p.fetch(ctx)
+	answer, err := p.ask(ctx)
 	cancelled := err != nil && errors.Is(ctx.Err(), context.Canceled) // a deadline does tell something
 
 	p.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -99,6 +98,4 @@ func clockSkew(h http.Header, now time.Time) time.Duration {
 }
 
 // String keeps credentials out of logs should somebody print the Provider.
-func (p *Provider) String() string {
-	return fmt.Sprintf("credentials of role alias %s at %s", p.o.RoleAlias, p.o.Endpoint)
-}
+func (p *Provider) String() string { return "credentials of " + p.name }

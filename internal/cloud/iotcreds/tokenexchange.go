@@ -1,0 +1,136 @@
+package iotcreds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/smithy-go"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// exchangeRefreshBefore is below the 5 min before their end until which the token exchange service
+// repeats the credentials that it has: asked earlier, it would give the same again. It is so even
+// with jitterShare added.
+// Source: aws-greengrass-nucleus, CredentialRequestHandler.TIME_BEFORE_CACHE_EXPIRE_IN_MIN.
+const exchangeRefreshBefore = 4 * time.Minute
+
+// TokenExchange says where the token exchange service of Greengrass answers a component.
+// Source: AWS IoT Greengrass V2 Developer Guide, "Token exchange service".
+type TokenExchange struct {
+	URL   string        // http://localhost:PORT/2016-11-01/credentialprovider/
+	Token secret.String // of this start of the component
+}
+
+// Check tells what is wrong with the address. As in the AWS SDKs, a token goes without TLS only to
+// this machine.
+func (t TokenExchange) Check() error {
+	address, err := url.Parse(t.URL)
+	switch {
+	case err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https":
+		return errors.New("is not the address of a token exchange service, such as http://localhost:1441/2016-11-01/credentialprovider/")
+	case address.Scheme == "http" && !isLoopback(address.Hostname()):
+		return fmt.Errorf("leads to %s, but over http only this machine (localhost) may be asked for credentials", address.Hostname())
+	default:
+		return nil
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// NewTokenExchange returns a Provider that gets its credentials from Greengrass, and has not asked
+// for any yet. Of the options only those count that are not about the endpoint of AWS IoT.
+func NewTokenExchange(t TokenExchange, o Options) (*Provider, error) {
+	if err := t.Check(); err != nil {
+		return nil, fmt.Errorf("the address %w", err)
+	}
+	address, err := url.Parse(t.URL)
+	if err != nil {
+		return nil, err
+	}
+	if o.RefreshBefore <= 0 {
+		o.RefreshBefore = exchangeRefreshBefore
+	}
+	p := newProvider(o)
+	p.client = &http.Client{
+		Timeout:       p.o.Timeout,
+		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: it is this machine
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	x := exchange{host: address.Host, now: p.o.Now, endpoint: endpointcreds.New(t.URL, func(e *endpointcreds.Options) {
+		e.HTTPClient, e.Retryer, e.AuthorizationToken = p.client, aws.NopRetryer{}, t.Token.Reveal()
+	})}
+	p.ask, p.name = x.fetch, "the token exchange service at "+address.Host
+	return p, nil
+}
+
+// exchange asks one token exchange service.
+type exchange struct {
+	host     string
+	now      func() time.Time
+	endpoint *endpointcreds.Provider
+}
+
+func (x exchange) fetch(ctx context.Context) (answer, error) {
+	now := x.now()
+	c, err := x.endpoint.Retrieve(ctx)
+	switch {
+	case err != nil:
+		return answer{}, x.fault(err)
+	case c.AccessKeyID == "" || c.SecretAccessKey == "" || !c.CanExpire:
+		return answer{}, health.SystemFault(CodeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
+	case !c.Expires.After(now):
+		return answer{}, health.UserFault(CodeClock, nil, "The token exchange service of Greengrass gave credentials that ended at %s, the hub's clock says %s: set the clock (NTP).",
+			c.Expires.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+	}
+	expires := now.Add(c.Expires.Sub(now)) // monotonic, so that a step of the clock here does not count
+	c.CanExpire, c.Expires = false, time.Time{}
+	return answer{credentials: c, expires: expires}, nil
+}
+
+// fault turns a failure into a sentence. What the service says is left out: with some failures
+// that is AWS IoT's answer, credentials and all. A refused token has an empty answer, a refusal of
+// AWS IoT a text.
+// Source: aws-greengrass-nucleus, CredentialRequestHandler.
+func (x exchange) fault(err error) error {
+	var (
+		status interface{ HTTPStatusCode() int }
+		said   smithy.APIError
+		unread *smithy.DeserializationError
+	)
+	switch {
+	case errors.As(err, &status) && errors.As(err, &said):
+		return x.statusFault(status.HTTPStatusCode(), said.ErrorMessage() != "")
+	case errors.As(err, &unread):
+		return health.SystemFault(CodeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
+	case isTimeout(err):
+		return health.SystemFault(CodeNetwork, err, "The token exchange service of Greengrass at %s does not answer in time; the agent keeps trying.", x.host)
+	default:
+		return health.SystemFault(CodeNetwork, err, "The token exchange service of Greengrass cannot be reached at %s: check that the component aws.greengrass.TokenExchangeService runs.", x.host)
+	}
+}
+
+func (x exchange) statusFault(status int, explained bool) error {
+	cause := &StatusError{Status: status}
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden && !explained:
+		return health.UserFault(CodeToken, cause, "The token exchange service of Greengrass does not take this component's token: restart the component, so that it gets a new one.")
+	case status == http.StatusNotFound:
+		return health.UserFault(CodeRoleAlias, cause, "The role alias of Greengrass does not exist in AWS IoT: create it, or correct iotRoleAlias of the component aws.greengrass.Nucleus.")
+	case status == http.StatusForbidden, status == http.StatusBadRequest:
+		return health.UserFault(CodeRoleAlias, cause, "AWS IoT gives Greengrass no credentials (HTTP status %d): the policy of the core's certificate must allow iot:AssumeRoleWithCertificate on the role alias iotRoleAlias of aws.greengrass.Nucleus.", status)
+	default:
+		return health.SystemFault(CodeService, cause, "The token exchange service of Greengrass has no credentials (HTTP status %d), often for want of a network; the agent keeps trying.", status)
+	}
+}
