@@ -80,6 +80,7 @@ type Agent struct {
 	collector  *status.Collector
 	status     *status.Server
 	prometheus http.Handler
+	reporter   atomic.Pointer[metrics.Reporter] // nil unless metrics go to CloudWatch
 
 	reloading sync.Mutex                                      // held while settings change
 	launch    func(func(context.Context) error) (stop func()) // nil unless the agent runs; guarded by reloading
@@ -177,7 +178,7 @@ func (a *Agent) connect() error {
 	a.kvs = kvs.New(kvs.Options{Config: a.aws, Log: a.log})
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
-		record: a.recordJob, upload: a.uploadJob,
+		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
 	})
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
@@ -272,6 +273,13 @@ func (a *Agent) metricStreams() []metrics.Stream {
 		list = append(list, metrics.Stream{Name: info.Name, LimitBytes: info.LimitBytes})
 	}
 	return list
+}
+
+// jobCompleted tells CloudWatch of a job that has come to its end.
+func (a *Agent) jobCompleted(stream, job string) {
+	if reporter := a.reporter.Load(); reporter != nil {
+		reporter.JobCompleted(stream, job)
+	}
 }
 
 // jobStatuses is what DescribeEdgeConfiguration shows of the jobs.

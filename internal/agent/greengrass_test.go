@@ -171,7 +171,7 @@ func TestAComponentWithoutThePrivateKeyRecordsAndUploads(t *testing.T) {
 		t.Errorf("check is not content: %+v", findings)
 	}
 	logs, lines := observer.New(zapcore.DebugLevel)
-	a, err := New(h.settings(), Options{Version: "test", Log: zap.New(logs), Getenv: h.lookup})
+	a, err := New(h.settings(), Options{Version: "test", Log: zap.New(logs)})
 	must(t, err)
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)

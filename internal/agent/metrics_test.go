@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 )
 
@@ -61,6 +63,56 @@ func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
 	must(t, err)
 	if !strings.Contains(string(text), `kvs_edge_job_activity{activity="running",job="recorder",stream="door"} 1`) {
 		t.Errorf("Prometheus does not see that the door is recorded:\n%s", text)
+	}
+}
+
+// TestAJobIsCompletedWithItsConfiguration is not parallel, for the same reason.
+func TestAJobIsCompletedWithItsConfiguration(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	h := newHouse(t)
+	h.env[EnvCloudWatchEnabled] = "TRUE"
+	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()), always)
+	locked := h.camera(fakecam.Options{User: "admin", Pass: "right"})
+	h.configure("yard", h.secret("yard", strings.Replace(locked.URL(), "right", "wrong", 1)), always)
+	a, err := New(h.settings(), Options{Version: "test"})
+	must(t, err)
+	running, stop := context.WithCancel(ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Run(running) }()
+	defer stop()
+	recorder := func(stream string) metrics.Activity {
+		return metrics.ActivityOf(a.health.Part(stream, health.JobRecorder).Snapshot())
+	}
+	must(t, h.cloud.Media().AwaitFragments(ctx, "door", 1))
+	for recorder("door") != metrics.Running || recorder("yard") != metrics.Errored {
+		must(t, backoff.Sleep(ctx, 20*time.Millisecond))
+	}
+	for _, stream := range []string{"door", "yard"} {
+		_, err := h.user.DeleteEdgeConfiguration(ctx, &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: &stream})
+		must(t, err)
+	}
+	for len(a.streams.names()) > 0 {
+		if backoff.Sleep(ctx, 20*time.Millisecond) != nil {
+			t.Fatalf("%v are not deleted", a.streams.names())
+		}
+	}
+	stop() // sends the rest
+	must(t, <-stopped)
+	for want, times := range map[string]int{
+		"map[JobType:RecordJob StreamName:door] Completed 1": 1,
+		"map[JobType:UploadJob StreamName:door] Completed 1": 1,
+		"map[JobType:RecordJob StreamName:yard] Completed 1": 0, // it had failed
+	} {
+		got := 0
+		for _, p := range h.cloud.Metrics() {
+			if fmt.Sprintf("%v %s %v", p.Dimensions, p.Name, p.Value) == want {
+				got++
+			}
+		}
+		if got != times {
+			t.Errorf("%q came %d times, want %d", want, got, times)
+		}
 	}
 }
 

@@ -24,11 +24,14 @@ type optional struct {
 func (a *Agent) report(on bool) {
 	switch {
 	case on && a.optional.stopReports == nil:
-		a.optional.stopReports = a.launch(metrics.New(metrics.Options{
+		reporter := metrics.New(metrics.Options{
 			Thing: a.settings().IoT.ThingName, Sender: cloudwatch.New(a.aws), Health: a.health, Store: a.store,
 			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
-		}).Run)
+		})
+		a.reporter.Store(reporter)
+		a.optional.stopReports = a.launch(reporter.Run)
 	case !on && a.optional.stopReports != nil:
+		a.reporter.Store(nil)
 		a.optional.stopReports()
 		a.optional.stopReports = nil
 		a.health.Part("", health.JobMetrics).Clear()

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -40,6 +41,7 @@ type workers struct {
 	settings  func() Settings
 	record    func(name string, spec recordSpec) (func(context.Context) error, error)
 	upload    func(name string, spec uploadSpec) (func(context.Context) error, error)
+	completed func(name, job string) // told of a job that did its work until its configuration went
 }
 
 type mediaRemover interface {
@@ -171,15 +173,23 @@ func (s *streams) failed(name, jobName string) bool {
 	return ok && worst.Severity == health.Failed
 }
 
-// stopStream ends a stream's jobs, the recorder first so that the uploader sees its last fragment.
+// stopStream ends a stream's jobs for good, the recorder first so that the uploader sees its last
+// fragment. A job that waits for its window was completed when the last one closed.
 func (s *streams) stopStream(name string) {
 	st := s.get(name)
 	if st == nil {
 		return
 	}
-	for _, j := range []*job{st.recorder, st.uploader} {
-		if j != nil {
-			j.stop()
+	for _, end := range []struct {
+		name string
+		job  *job
+	}{{health.JobRecorder, st.recorder}, {health.JobUploader, st.uploader}} {
+		if end.job == nil {
+			continue
+		}
+		ran := metrics.ActivityOf(s.workers.health.Part(name, end.name).Snapshot()) == metrics.Running
+		if end.job.stop(); ran {
+			s.workers.completed(name, end.name)
 		}
 	}
 	s.workers.retention.Remove(name)

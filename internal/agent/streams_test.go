@@ -80,6 +80,7 @@ func newDiary() (*diary, *streams) {
 		upload: func(name string, _ uploadSpec) (func(context.Context) error, error) {
 			return d.job("uploader " + name), nil
 		},
+		completed: func(name, job string) { d.note("completed %s %s", job, name) },
 	})
 }
 
@@ -146,6 +147,26 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 	expect("removal", d.take(), "stop recorder a", "stop uploader a", "delete media of a")
 	if err := s.Remove(t.Context(), "stuck"); err == nil {
 		t.Error("media that cannot be deleted was told to be")
+	}
+}
+
+func TestAJobThatIsReplacedOrInterruptedIsNotCompleted(t *testing.T) {
+	t.Parallel()
+	d, s := newDiary()
+	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("door", monday), configOf("yard", monday)})
+	d.take() // all run
+	for _, stream := range []string{"door", "yard"} {
+		s.workers.health.Part(stream, health.JobRecorder).SetState("recording")
+		s.workers.health.Part(stream, health.JobUploader).SetState(health.OffBySchedule)
+	}
+	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("door", monday, func(c *edgeconfig.EdgeConfig) {
+		c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 8 * * ? *", DurationInSeconds: 3600}
+	})})
+	lines := d.take()
+	s.stopAll()
+	completed := slices.DeleteFunc(append(lines, d.take()...), func(line string) bool { return !strings.HasPrefix(line, "completed") })
+	if want := []string{"completed recorder yard"}; !slices.Equal(completed, want) {
+		t.Errorf("%q, want only the one that ran until its configuration went: %q", completed, want)
 	}
 }
 
