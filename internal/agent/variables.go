@@ -78,7 +78,7 @@ func Variables() []Group {
 		}},
 		{"As a Greengrass component", "What is not set above is then taken from the configuration of AWS IoT Greengrass v2: thing, certificate, key, root CA, region, endpoints, role alias. The MQTT client id is the thing's name with `-kvs-edge`, as Greengrass itself connects by the name. Where the key or that configuration cannot be read, or no role alias is set, the token exchange service gives the credentials: [Greengrass](greengrass.md).", []Variable{
 			{EnvGreengrassRoot, "The directory of Greengrass.", "`/greengrass/v2` in a component that Greengrass started, otherwise none", AfterRestart, nil},
-			{EnvTokenExchange, "Where the token exchange service answers. Greengrass sets it, with a token in `" + envTokenExchangeToken + "`, for components that depend on `aws.greengrass.TokenExchangeService`.", "none", AfterRestart, func(s Settings) string { return s.IoT.TokenExchange.URL }},
+			{EnvTokenExchange, "Where the token exchange service answers. Greengrass sets it, with a token in `" + envTokenExchangeToken + "`, for components that depend on `aws.greengrass.TokenExchangeService`.", "none", AfterRestart, nil},
 		}},
 		{"As in every AWS SDK", "", []Variable{
 			{EnvCABundle, "File with root CAs that replace the system's, for AWS endpoints other than IoT.", "the system's", AfterRestart, func(s Settings) string { return s.CABundle }},
