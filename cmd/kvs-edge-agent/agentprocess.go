@@ -22,14 +22,15 @@ type agentProcess struct {
 	logPath string
 }
 
-// startAgent runs program with exactly env; its console output goes to logPath, appended.
-func startAgent(program, logPath string, env []string) (*agentProcess, error) {
+// startAgent runs program with exactly env; its console output goes to logPath, appended. args are
+// those of run.
+func startAgent(program, logPath string, env []string, args ...string) (*agentProcess, error) {
 	output, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = output.Close() }()
-	cmd := exec.Command(program, "run")
+	cmd := exec.Command(program, append([]string{"run"}, args...)...)
 	cmd.Env = env
 	cmd.Dir = filepath.Dir(logPath)
 	cmd.Stdout, cmd.Stderr = output, output

@@ -15,7 +15,8 @@ func newLogLevelCommand() *cobra.Command {
 		Use:   "log-level [LEVEL]",
 		Short: "Show or change what the running agent logs",
 		Long: `Without an argument, print the level. With one (OFF, ALL, FATAL, ERROR, WARN, INFO, DEBUG, TRACE),
-change it at once, without a restart. After a restart the level is again that of AWS_KVS_EDGE_LOG_LEVEL.`,
+change it at once, without a restart. After a restart, or a reload in which that variable
+changed, the level is again that of AWS_KVS_EDGE_LOG_LEVEL.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := clientOf(socket)

@@ -3,6 +3,8 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -10,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -236,5 +240,199 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 	}
 	if scraped() {
 		t.Error("metrics are still served where they were")
+	}
+}
+
+// TestWrongSettingsChangeNothing has each wrong file set the log level as well, rightly.
+func TestWrongSettingsChangeNothing(t *testing.T) {
+	h := newHouse(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = taken.Close() }()
+	h.env[EnvMetricsAddress] = freeAddress(t)
+	s := h.service()
+	notDir := copyOf(t, h.env[EnvCACert])
+	before := s.agent.settings()
+	for name, tc := range map[string]struct{ variable, value, want string }{
+		"wrong value":          {EnvUploadMaxBitrate, "fast", EnvUploadMaxBitrate + `: "fast" is not a rate`},
+		"missing":              {EnvRegion, "", EnvRegion + " is not set"},
+		"no such file":         {EnvRTSPSCACert, "/none", "no such file"},
+		"certificate of other": {EnvCoreCert, h.env[EnvCACert], "do not fit"},
+		"log that cannot be":   {EnvLogOutputDirectory, notDir, EnvLogOutputDirectory + ": cannot write the log"},
+		"address in use":       {EnvMetricsAddress, taken.Addr().String(), "address already in use"},
+	} {
+		s.write(map[string]string{tc.variable: tc.value, EnvLogLevel: "DEBUG"})
+		text, err := os.ReadFile(s.file)
+		must(t, err)
+		line := 1 + strings.Count(string(text)[:strings.Index(string(text), "\n"+tc.variable+"=")], "\n")
+		_, err = s.agent.Reload()
+		var fault *health.Fault
+		if !errors.As(err, &fault) || fault.Class != health.UserError {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, want := range []string{tc.want, fmt.Sprintf("%s, line %d: %s", s.file, line+1, tc.variable), "stay in effect"} {
+			if !strings.Contains(fault.Text, want) || strings.Contains(fault.Text, "\n") {
+				t.Errorf("%s: %q does not say %q", name, fault.Text, want)
+			}
+		}
+		if c, raised := s.condition(codeRefused); !raised || c.Text != fault.Text || c.Severity != health.Degraded {
+			t.Errorf("%s: the status says %+v", name, c)
+		}
+		if got := s.agent.settings(); got != before || s.level.Get() != "INFO" {
+			t.Errorf("%s: the settings are %+v", name, got)
+		}
+		if resp, err := http.Get("http://" + before.MetricsAddress + "/metrics"); err != nil {
+			t.Errorf("%s: metrics are no longer served: %v", name, err)
+		} else {
+			_ = resp.Body.Close()
+		}
+	}
+	must(t, os.Remove(s.file))
+	if _, err := s.agent.Reload(); err == nil || !strings.Contains(err.Error(), "cannot read the settings in "+s.file) {
+		t.Errorf("without the file: %v", err)
+	}
+	s.write(nil)
+	if done := s.reload(); !cmp.Equal(done, status.Reloaded{}) {
+		t.Errorf("the file as it was changes %+v", done)
+	}
+	if c, raised := s.condition(codeRefused); raised {
+		t.Errorf("after a good reload the status says %+v", c)
+	}
+}
+
+func TestTheMetricsAddressMovesWithinItsOwnPort(t *testing.T) {
+	h := newHouse(t)
+	h.env[EnvMetricsAddress] = freeAddress(t)
+	s := h.service()
+	_, port, err := net.SplitHostPort(h.env[EnvMetricsAddress])
+	must(t, err)
+	for _, address := range []string{"localhost:" + port, ":" + port, h.env[EnvMetricsAddress]} {
+		s.write(map[string]string{EnvMetricsAddress: address})
+		s.reload()
+		resp, err := http.Get("http://127.0.0.1:" + port + "/metrics")
+		must(t, err)
+		_ = resp.Body.Close()
+	}
+}
+
+func TestWhatIsNoSettingIsNamed(t *testing.T) {
+	h := newHouse(t)
+	s := h.service()
+	s.write(map[string]string{
+		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "GST_PLUGIN_PATH": "/opt/gst", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1",
+	})
+	want := status.Reloaded{Unknown: []string{"AWS_KVS_EDGE_LOGLEVEL"}, AfterRestart: []string{"AWS_ENDPOINT_URL_STS", "TZ"}}
+	if diff := cmp.Diff(want, s.reload()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestTheFileCountsBeforeTheEnvironment looks at the start and at a reload, which must not differ.
+func TestTheFileCountsBeforeTheEnvironment(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "agent.env")
+	must(t, os.WriteFile(file, []byte("A=file\nB=\n"), 0o600))
+	source := NewSource(file, []string{"A=environment", "B=environment", "C=environment=x"})
+	r, err := source.Read()
+	must(t, err)
+	for name, want := range map[string]string{"A": "file", "B": "", "C": "environment=x"} {
+		if got, ok := r.Lookup(name); got != want || !ok {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+	must(t, os.WriteFile(file, nil, 0o600))
+	r, err = source.Read()
+	must(t, err)
+	if got, _ := r.Lookup("A"); got != "environment" {
+		t.Errorf("what the file no longer sets is %q", got)
+	}
+}
+
+// TestReloadsMeetStartStopAndEachOther is for the race detector.
+func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
+	h := newHouse(t)
+	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()))
+	s := &serviceOf{house: h, file: filepath.Join(h.dir, "agent.env")}
+	s.write(nil)
+	source := NewSource(s.file, nil)
+	begun, err := source.Read()
+	must(t, err)
+	requests := make(chan os.Signal, 1)
+	a, err := New(h.settings(), Options{Version: "test", Source: source, Begun: begun, ReloadRequests: requests})
+	must(t, err)
+	s.agent = a
+	if _, err := a.Reload(); err == nil || !strings.Contains(err.Error(), "starts or stops") {
+		t.Errorf("before it runs: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	enough := make(chan struct{})
+	var group sync.WaitGroup
+	var good atomic.Int32
+	for i := range 4 {
+		group.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-enough:
+					return
+				default:
+				}
+				if i == 0 { // one writes, as an administrator does: a new file in the place of the old one
+					s.replace(map[string]string{
+						EnvSegmentDuration: []string{"5s", "6s"}[n%2], EnvCloudWatchEnabled: []string{"TRUE", "FALSE"}[n/2%2],
+						EnvUploadMode: []string{"live", "scheduled"}[n%2], EnvUploadMaxBitrate: []string{"1M", ""}[n%2],
+					})
+				}
+				select {
+				case requests <- nil:
+				default:
+				}
+				if _, err := a.Reload(); err == nil {
+					good.Add(1)
+				} else if !strings.Contains(err.Error(), "starts or stops") {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	go func() { stopped <- a.Run(ctx) }()
+	s.await("reloads beside each other", func() bool { return good.Load() > 30 && len(a.streams.names()) == 1 })
+	cancel()
+	must(t, <-stopped)
+	close(enough)
+	group.Wait()
+	if left := streamGoroutines(); left != "" {
+		t.Errorf("after the stop there runs:\n%s", left)
+	}
+}
+
+// replace puts a new file in the place of the old one.
+func (s *serviceOf) replace(changes map[string]string) {
+	next := &serviceOf{house: s.house, file: s.file + ".new"}
+	next.write(changes)
+	if err := os.Rename(next.file, s.file); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// TestOnlyOtherRootsRestartRecordings changes the name of the file, then what is in it.
+func TestOnlyOtherRootsRestartRecordings(t *testing.T) {
+	h := newHouse(t)
+	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()))
+	roots := copyOf(t, h.env[EnvCACert])
+	h.env[EnvRTSPSCACert] = roots
+	s := h.service()
+	s.await("the stream is configured", func() bool { return len(s.agent.streams.names()) == 1 })
+	s.write(map[string]string{EnvRTSPSCACert: copyOf(t, roots)})
+	if done := s.reload(); len(done.Streams) > 0 || !cmp.Equal(done.Changed, []string{EnvRTSPSCACert}) {
+		t.Errorf("the same roots in another file: %+v", done)
+	}
+	s.write(nil)
+	s.reload()
+	other, _ := deviceFiles(t, t.TempDir(), "camera")
+	must(t, os.Rename(other, roots))
+	if done := s.reload(); !cmp.Equal(done, status.Reloaded{Changed: []string{EnvRTSPSCACert}, Streams: []string{"door"}}) {
+		t.Errorf("other roots in the same file: %+v", done)
 	}
 }

@@ -297,6 +297,13 @@ func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 			c.Certificates[0] = ca.Issue("x", now.Add(-2*time.Hour), now.Add(-time.Hour))
 			return c
 		}}, CodeCertificate, health.UserError, "renew the certificate"},
+		"cert over, replaced since, and refused": {setup{handler: failing(403, "Invalid certificate"), device: func(ca *iottest.Authority) *tls.Config {
+			c := ca.Device("hub-1")
+			replaced := c.Certificates[0]
+			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &replaced, nil }
+			c.Certificates = []tls.Certificate{ca.Issue("hub-1", now.Add(-2*time.Hour), now.Add(-time.Hour))}
+			return c
+		}}, CodeCertificate, health.UserError, "refuses the device certificate"},
 		"cert not yet valid": {setup{handler: good(now.Add(time.Hour)), device: func(ca *iottest.Authority) *tls.Config {
 			c := ca.Device("x")
 			c.Certificates[0] = ca.Issue("x", now.Add(time.Hour), now.Add(2*time.Hour))
