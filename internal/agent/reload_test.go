@@ -155,7 +155,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		}
 		return err == nil && resp.StatusCode == http.StatusOK
 	}
-	tested := make(map[string]bool)
+	tested := map[string]bool{EnvTokenExchange: true} // which a hub with a role alias has no use for
 	for name, change := range map[string]struct {
 		value   string
 		streams []string    // that begin anew
