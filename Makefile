@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist deb test-deb docs demo test lint check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
+.PHONY: build dist deb test-deb docs demo test lint vuln test-vuln check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -56,7 +56,13 @@ lint:
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-check: tools lint ## what CI runs: lint and all tests, none skipped for want of a program
+vuln: ## known vulnerabilities that the program can reach, where a database is: GOVULNDB=file:///path, or vuln.go.dev
+	@.ci/vulnerabilities
+
+test-vuln: ## see that a vulnerability fails the build: the database here has a made-up one
+	@if GOVULNDB=file://$(CURDIR)/.ci/testdata/vulndb .ci/vulnerabilities ./internal/scheduler; then echo "it was not found"; exit 1; fi
+
+check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
 	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -race $(TESTFLAGS) ./...
 
 interop: tools ## record what GStreamer's RTSP server sends; ffmpeg and mkvinfo judge every file
