@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist deb test-deb docs demo test lint vuln test-vuln check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
+.PHONY: build dist deb test-deb image test-image test-arm docs demo test lint vuln test-vuln check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -34,6 +34,19 @@ test-deb: docs ## install, check, start, upgrade and remove the package under a 
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/kvs-edge-agent $(MAIN)
 	for v in 1.0.0 1.0.1; do deploy/debian/build "$$(dpkg --print-architecture)" bin/kvs-edge-agent $$v bin/test-deb || exit 1; done
 	deploy/debian/test bin/test-deb/kvs-edge-agent_1.0.0_*.deb bin/test-deb/kvs-edge-agent_1.0.1_*.deb
+
+IMAGE     ?= kvs-edge-agent:$(DEBVERSION)
+IMAGEARCH ?= $(shell $(GO) env GOARCH)
+image: ## a container image of this version for IMAGEARCH, with docker, podman or buildah, from nothing but this tree
+	GOOS=linux GOARCH=$(IMAGEARCH) GOARM=7 $(RELEASE) -o bin/image-kvs-edge-agent $(MAIN)
+	deploy/container/build bin/image-kvs-edge-agent $(IMAGEARCH) '$(IMAGE)'
+
+test-image: ## build the image with buildah, and run version, check and a demo in it (root, Debian)
+	CONTAINER_TOOL=buildah $(MAKE) image IMAGE=kvs-edge-agent:test
+	deploy/container/test kvs-edge-agent:test
+
+test-arm: dist ## install the arm64 and armhf packages and run their programs, under qemu (root, Debian: qemu-user-static)
+	deploy/debian/test-foreign dist/kvs-edge-agent_*_arm64.deb dist/kvs-edge-agent_*_armhf.deb
 
 docs: ## what is generated from the code: docs/settings.md, the man page, shell completions
 	$(GO) run $(MAIN) generate-docs docs deploy/generated
