@@ -37,3 +37,41 @@ func TestThePaceIsBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is sent when, in pieces of whatever size, no window of a second holds more bytes than the
+// service allows; and whoever always has something to send uses as good as all of it.
+func TestBurstsOfBytesAreBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
+	t.Parallel()
+	const allowed, piece = 12_500_000, 128 << 10
+	for _, idle := range []time.Duration{0, 250 * time.Millisecond, 3 * time.Second} {
+		chance := rand.New(rand.NewPCG(2, uint64(idle)))
+		u := New(Options{Stream: "cam"})
+		now := time.Unix(1_795_000_000, 0)
+		u.bytes.now = func() time.Time { return now }
+		u.second.now = u.bytes.now
+		var sent []passage
+		total, began := 0.0, now
+		for len(sent) < 20_000 {
+			n := 1 + chance.IntN(piece)
+			now = now.Add(u.pace(n) + // woken late now and then
+				time.Duration(chance.Int64N(int64(10*time.Millisecond))*int64(chance.IntN(20)/19)))
+			sent = append(sent, passage{now, float64(n)})
+			total += float64(n)
+			if idle > 0 && chance.IntN(100) == 0 {
+				now = now.Add(time.Duration(chance.Int64N(int64(idle))))
+			}
+		}
+		first, within := 0, 0.0
+		for _, p := range sent {
+			for within += p.n; p.at.Sub(sent[first].at) >= time.Second; first++ {
+				within -= sent[first].n
+			}
+			if within > allowed {
+				t.Fatalf("idle for up to %s, %.0f bytes were sent within a second", idle, within)
+			}
+		}
+		if share := total / now.Sub(began).Seconds() / allowed; idle == 0 && share < 0.97 {
+			t.Errorf("%.1f %% of the allowed rate are used", 100*share)
+		}
+	}
+}

@@ -99,6 +99,7 @@ type Uploader struct {
 
 	fragments *bucket // paces fragments
 	bytes     *bucket // paces bytes
+	second    *second // bounds their bursts
 	sessions  *bucket // paces PutMedia
 
 	tags atomic.Pointer[[]byte] // a Tags element; see SetTags
@@ -146,7 +147,7 @@ func New(o Options) *Uploader {
 		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(),
 		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
 		turn: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
-		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst), sessions: newBucket(sessionsPerSecond, 1),
+		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst), second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
 	}
 	u.queue = newQueue(o.Store, o.Stream, u.suspects.aside, u.unreadable)
 	return u
@@ -288,14 +289,13 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	return e.run(ctx, changes)
 }
 
-// pace says how long that many bytes must wait. Short waits are put together: each costs a wake-up,
-// and the service allows for bursts.
+// pace says how long that many bytes must wait. Short waits are put together, see shortestWait.
 func (u *Uploader) pace(bytes int) time.Duration {
 	wait := u.bytes.take(float64(bytes))
 	if wait < shortestWait {
 		wait = 0 // remains owed
 	}
-	return max(wait, u.o.Cap.take(bytes))
+	return u.second.take(float64(bytes), max(wait, u.o.Cap.take(bytes)))
 }
 
 // sessionLife is how long a session may take on fragments.
