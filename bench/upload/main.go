@@ -1,7 +1,8 @@
 // Command upload measures uploading: how near a hub with a backlog comes to the rate that the
-// service allows (also with a day's backlog, which takes half an hour), what a gigabyte costs beside `curl -T` of the same files over TLS, and how long a
-// live frame takes from the camera to the acknowledgement. The service is the local cloud with its
-// limits, in this process; what is measured runs in processes of its own, in one run.
+// service allows (also with a day's backlog, which takes half an hour), what a gigabyte costs beside
+// `curl -T` of the same files over TLS, what memory each further stream takes, and how long a live
+// frame takes from the camera to the acknowledgement. The service is the local cloud with its limits,
+// in this process; what is measured runs in processes of its own, in one run.
 package main
 
 import (
@@ -49,9 +50,16 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "bare" {
+		if err := bare(os.Args[2], costFragment, os.Args[3:]); err != nil {
+			fmt.Fprintln(os.Stderr, "upload:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.agent, "agent", "bin/kvs-edge-agent", "our binary, for the live part")
-	flag.StringVar(&o.parts, "parts", "rate,cost,live", "what is measured, in this order; also: day")
+	flag.StringVar(&o.parts, "parts", "rate,cost,memory,live", "what is measured, in this order; also: day")
 	flag.IntVar(&o.streams, "streams", 16, "rate, day: number of streams with a backlog")
 	flag.IntVar(&o.fragments, "fragments", 150, "rate: fragments of each")
 	flag.IntVar(&o.size, "size", 100_000, "rate: bytes of a fragment; above 2500000 they bound the rate")
@@ -76,7 +84,7 @@ func run(o options) error {
 	}
 	defer remove()
 	o.dir = dir
-	parts := map[string]func(options) ([]figure, error){"rate": rate, "day": day, "cost": cost, "live": live}
+	parts := map[string]func(options) ([]figure, error){"rate": rate, "day": day, "cost": cost, "memory": memory, "live": live}
 	var all []figure
 	for _, name := range strings.Split(o.parts, ",") {
 		part, ok := parts[name]
