@@ -16,8 +16,9 @@ const (
 	connectTimeout = 5 * time.Second // as AWS's C producer
 	// keepAlive is the interval of TCP's probes, for sessions that wait for media.
 	keepAlive = 15 * time.Second
-	// writeBuffer is what net/http gathers before it writes to the connection.
-	writeBuffer = pieceSize + 4<<10 // a piece as one chunk
+	// writeBuffer is what net/http gathers before it writes to the connection: a request's head.
+	// Pieces of media go past it, as each further copy costs more than the system calls it saves.
+	writeBuffer = 4 << 10
 )
 
 // dataTransport makes the transport for PutMedia from the SDK's HTTP client: same roots, same
@@ -48,7 +49,7 @@ func dataTransport(client aws.HTTPClient) *http.Transport {
 	if base.DialContext == nil {
 		base.DialContext = (&net.Dialer{Timeout: connectTimeout, KeepAlive: keepAlive}).DialContext
 	}
-	base.WriteBufferSize = max(base.WriteBufferSize, writeBuffer)
+	base.WriteBufferSize = writeBuffer
 	base.DisableKeepAlives = false // it would send Connection: close
 	base.MaxConnsPerHost = 0
 	base.ResponseHeaderTimeout = 0 // PutMedia has its own
@@ -65,11 +66,6 @@ func sessionTransport(base *http.Transport, dead func()) *http.Transport {
 			return nil, err
 		}
 		return &watchedConn{Conn: conn, dead: sync.OnceFunc(dead)}, nil
-	}
-	if t.DialTLSContext == nil { // not used through a proxy
-		t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			return dialGathered(ctx, t.DialContext, t.TLSClientConfig, network, address)
-		}
 	}
 	return t
 }
