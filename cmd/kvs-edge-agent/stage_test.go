@@ -123,6 +123,13 @@ func (s *stage) startAgent(more ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.startProgram(path, more...)
+}
+
+// startProgram is startAgent with another program.
+func (s *stage) startProgram(path string, more ...string) {
+	s.t.Helper()
+	var err error
 	if s.agent, err = startAgent(path, filepath.Join(s.dir, "agent.out"), s.env(more...)); err != nil {
 		s.t.Fatal(err)
 	}

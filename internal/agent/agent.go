@@ -23,6 +23,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
@@ -216,17 +217,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopParts()
 	group, parts := errgroup.WithContext(parts)
-	runs := []func(context.Context) error{a.store.Run, a.retention.Run, a.status.Run, a.source.Run, a.notify, a.giveBackProgram}
-	if a.o.ReloadRequests != nil {
-		runs = append(runs, a.reloadOnRequest)
-	}
 	a.reloading.Lock()
 	a.launch = launcher(parts, group.Go)
 	a.startScrapes()
 	a.report(settings.CloudWatch)
 	a.reloading.Unlock()
-	for _, run := range runs {
-		group.Go(func() error { return run(parts) })
+	for _, p := range a.parts() {
+		group.Go(func() error { return p(parts) })
 	}
 	var stopped error
 	select {
@@ -247,6 +244,29 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.release()
 	a.log.Info("agent stopped")
 	return stopped
+}
+
+// parts lists what all streams share of a running agent, beside what launch runs.
+func (a *Agent) parts() []func(context.Context) error {
+	list := []func(context.Context) error{
+		a.guarded("Syncing recordings to the disk", health.JobStore, a.store.Run),
+		a.guarded("Deleting old media", health.JobRetention, a.retention.Run),
+		a.guarded("The local API", health.JobAPI, a.status.Run),
+		a.guarded("Following the hub's configuration", health.JobConfig, a.source.Run),
+		a.guarded("Telling systemd that the agent lives", health.JobAPI, a.notify),
+		a.guarded("Giving back memory", health.JobAPI, a.giveBackProgram),
+	}
+	if a.o.ReloadRequests != nil {
+		list = append(list, a.guarded("Reloading the settings", health.JobSettings, a.reloadOnRequest))
+	}
+	return list
+}
+
+// guarded is a part that is begun anew when it panics: no camera misses a frame for it.
+func (a *Agent) guarded(what, job string, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return guard.Keep(ctx, guard.Options{What: what, Part: a.health.Part("", job), Log: a.log}, run)
+	}
 }
 
 // release gives back what New took.

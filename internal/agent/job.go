@@ -3,16 +3,13 @@ package agent
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
-
-// codePanic is raised when a job had to be restarted because it panicked.
-const codePanic = "internal-error"
 
 // job is one long-lived part of one stream in a goroutine of its own. It ends only by stop.
 type job struct {
@@ -37,7 +34,7 @@ func startJob(o jobOptions) *job {
 		defer close(j.done)
 		pause := backoff.New(backoff.Policy{})
 		for ctx.Err() == nil {
-			err := guarded(ctx, o.run)
+			err := guard.Do(fmt.Sprintf("The %s of stream %s", o.name, o.stream), func() error { return o.run(ctx) })
 			if ctx.Err() != nil {
 				return
 			}
@@ -55,17 +52,6 @@ func startJob(o jobOptions) *job {
 		}
 	}()
 	return j
-}
-
-// guarded turns a panic of run into an error.
-func guarded(ctx context.Context, run func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = health.SystemFault(codePanic, fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
-				"An internal error stopped this job; it is started again. Please report it with the log.")
-		}
-	}()
-	return run(ctx)
 }
 
 // stop ends the job and waits for it.

@@ -29,7 +29,7 @@ func (a *Agent) report(on bool) {
 			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
 		})
 		a.reporter.Store(reporter)
-		a.optional.stopReports = a.launch(reporter.Run)
+		a.optional.stopReports = a.launch(a.guarded("Sending metrics", health.JobMetrics, reporter.Run))
 	case !on && a.optional.stopReports != nil:
 		a.reporter.Store(nil)
 		a.optional.stopReports()
@@ -84,7 +84,7 @@ func (a *Agent) replaceScrapes(address string) (*metrics.Server, error) {
 // startScrapes lets the metrics server answer, once the agent runs.
 func (a *Agent) startScrapes() {
 	if a.optional.scrapes != nil && a.launch != nil {
-		a.optional.stopScrapes = a.launch(a.optional.scrapes.Run)
+		a.optional.stopScrapes = a.launch(a.guarded("Serving metrics", health.JobMetrics, a.optional.scrapes.Run))
 	}
 }
 

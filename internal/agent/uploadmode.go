@@ -9,6 +9,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 const (
@@ -69,6 +71,7 @@ type uploadModes struct {
 	usual  *usualMode
 	tags   tagSource
 	every  time.Duration
+	part   *health.Part
 	log    *zap.Logger
 	// tagged is told the stream's tags whenever they are read; nil = nobody wants to know.
 	tagged func(map[string]string)
@@ -79,7 +82,13 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	changes := make(chan UploadMode)
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
-	go func() { defer close(watched); m.watch(watching, changes) }()
+	go func() {
+		defer close(watched)
+		_ = guard.Keep(watching, guard.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log}, func(ctx context.Context) error {
+			m.watch(ctx, changes)
+			return nil
+		})
+	}()
 	defer func() { stop(); <-watched }()
 	mode, _ := m.usual.get() // what the tag says comes later: nothing waits for the network
 	for {
@@ -97,7 +106,9 @@ func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- guarded(ctx, m.run[mode]) }()
+	go func() {
+		ended <- guard.Do("The uploader of stream "+m.stream, func() error { return m.run[mode](ctx) })
+	}()
 	for {
 		select {
 		case err := <-ended:

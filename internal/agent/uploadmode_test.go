@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // tagBoard is a stream's tags as the control plane has them.
@@ -47,6 +49,7 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	usual := newUsualMode(UploadScheduled)
 	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
+		part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
 		stream: "door", usual: usual, tags: board, every: 5 * time.Millisecond, log: zap.NewNop(),
 		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
 		run:    map[UploadMode]func(context.Context) error{UploadScheduled: run(UploadScheduled), UploadLive: run(UploadLive)},

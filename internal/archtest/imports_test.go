@@ -23,7 +23,7 @@ const (
 // import each other.
 var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/durable", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
-	{"internal/mkv", "internal/mediafile"},
+	{"internal/mkv", "internal/mediafile", "internal/guard"},
 	{"internal/segment"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},

@@ -77,6 +77,7 @@ const (
 	JobCloud     = "cloud"
 	JobMetrics   = "metrics"
 	JobSettings  = "settings"
+	JobAPI       = "api" // the local API, and the word to systemd
 )
 
 // Registry holds the parts of one agent. Safe for concurrent use.

@@ -3,7 +3,7 @@ package health
 // The names of the numbers that parts keep. Times are Unix milliseconds, 0 for never.
 const (
 	// Recorder.
-	FramesRecorded  = "framesRecorded"  // video access units written to completed or open fragments
+	FramesRecorded  = "framesRecorded"  // video access units that are in a file; those gathered in memory are not yet
 	BytesRecorded   = "bytesRecorded"   // media bytes written
 	FramesLost      = "framesLost"      // frames known to be lost between camera and disk
 	Gaps            = "gaps"            // interruptions of the recording

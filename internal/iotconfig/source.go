@@ -21,6 +21,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -245,17 +246,25 @@ func (s *Source) Run(ctx context.Context) error {
 	s.start(ctx)
 	s.resumeUploads(ctx)
 	var group sync.WaitGroup
-	group.Go(func() { s.cameras.keep(ctx) })
+	parts := map[string]func(context.Context){
+		"Reading the cameras' secrets":      s.cameras.keep,
+		"Listing the hub's configurations":  s.list,
+		"Applying the hub's configurations": s.reconcile,
+	}
 	if s.dialer != nil {
-		group.Go(func() { s.connect(ctx) })
+		parts["The connection to AWS IoT"] = s.connect
 	} else {
 		s.timing.listEvery = s.timing.listOnly
 		s.o.Health.SetState("listing only")
 		s.o.Health.Raise(health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(s.o.NoTLS)))
 		s.o.Log.Info("no MQTT", zap.String("why", s.o.NoTLS))
 	}
-	group.Go(func() { s.list(ctx) })
-	s.reconcile(ctx)
+	for what, run := range parts {
+		o := guard.Options{What: what, Part: s.o.Health, Log: s.o.Log}
+		group.Go(func() {
+			_ = guard.Keep(ctx, o, func(ctx context.Context) error { run(ctx); return nil })
+		})
+	}
 	group.Wait()
 	s.uploads.group.Wait()
 	return nil

@@ -39,6 +39,8 @@ type Writer struct {
 	open      bool  // a fragment is open
 	current   Fragment
 	inBuffer  bool // the open fragment's head is still in buffer, so its size can be set there
+	gathered  int  // frames of video in buffer
+	written   int  // frames of video in the file
 	headAt    int  // of the open fragment's head in buffer, when inBuffer
 	fragments []Fragment
 	err       error
@@ -72,7 +74,7 @@ func NewWriter(f File, h Header, o WriterOptions) (*Writer, error) {
 // A fragment that is still open is ended.
 func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	if w.open {
-		if _, err := w.EndFragment(); err != nil {
+		if _, err := w.EndFragment(); err != nil && !errors.Is(err, ErrNoFragment) {
 			return err
 		}
 	}
@@ -131,17 +133,23 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 	w.buffer = b
 	if track == 1 {
 		w.current.Frames++
+		w.gathered++
 	}
 	w.current.Last = max(w.current.Last, t)
 	return nil
 }
 
-// EndFragment ends the open fragment. When it returns, all its bytes are in the file.
+// EndFragment ends the open fragment. When it returns, all its bytes are in the file. One without a
+// frame is taken back, and gives ErrNoFragment: players and KVS have no use for it.
 func (w *Writer) EndFragment() (Fragment, error) {
 	if w.err != nil {
 		return Fragment{}, w.err
 	}
 	if !w.open {
+		return Fragment{}, ErrNoFragment
+	}
+	if w.inBuffer && len(w.buffer) == w.headAt+ClusterHeadSize {
+		w.buffer, w.open, w.inBuffer = w.buffer[:w.headAt], false, false
 		return Fragment{}, ErrNoFragment
 	}
 	w.current.Size = w.size + int64(len(w.buffer)) - w.current.Offset
@@ -180,6 +188,7 @@ func (w *Writer) Flush() error {
 		w.err = err
 		return err
 	}
+	w.written, w.gathered = w.written+w.gathered, 0
 	// A frame larger than the buffer made it grow: give that memory back.
 	if cap(w.buffer) > 2*w.limit {
 		w.buffer = make([]byte, 0, w.limit)
@@ -195,13 +204,16 @@ func (w *Writer) Fragments() []Fragment { return w.fragments }
 // Size is the number of bytes written and gathered so far.
 func (w *Writer) Size() int64 { return w.size + int64(len(w.buffer)) }
 
+// Written is the number of frames of video that are in the file: those gathered are not yet.
+func (w *Writer) Written() int { return w.written }
+
 // Buffered is the number of bytes gathered and not yet written.
 func (w *Writer) Buffered() int { return len(w.buffer) }
 
 // Close ends the open fragment and finishes the file: sizes, duration, cues. It does not close it.
 func (w *Writer) Close() error {
 	if w.open {
-		if _, err := w.EndFragment(); err != nil {
+		if _, err := w.EndFragment(); err != nil && !errors.Is(err, ErrNoFragment) {
 			return err
 		}
 	}

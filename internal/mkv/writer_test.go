@@ -177,6 +177,51 @@ func TestMisuseIsRefused(t *testing.T) {
 	}
 }
 
+// TestAFragmentWithoutAFrameIsTakenBack begins fragments into which nothing comes, and counts what
+// is in the file.
+func TestAFragmentWithoutAFrameIsTakenBack(t *testing.T) {
+	t.Parallel()
+	f := create(t)
+	w, err := NewWriter(f, Header{Start: sampleStart, Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC, Width: 16, Height: 16}}}, WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		at := time.Duration(i) * time.Second
+		if err := w.BeginFragment(at, true); err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			continue
+		}
+		if err := w.WriteFrame(1, at, true, [][]byte{{1, 2, 3}}); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.Written(); n != i/2 {
+			t.Errorf("%d frames are in the file, want %d", n, i/2)
+		}
+	}
+	if _, err := w.EndFragment(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.BeginFragment(3*time.Second, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.EndFragment(); !errors.Is(err, ErrNoFragment) {
+		t.Errorf("an empty fragment ended with %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(f, w.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := r.Fragments(); err != nil || len(list) != 2 || w.Written() != 2 {
+		t.Errorf("%d frames in %+v, %v", w.Written(), list, err)
+	}
+}
+
 // failing refuses writes once it is full, as a disk does.
 type failing struct {
 	*os.File

@@ -20,6 +20,8 @@ func (h *heard) audio([]byte, uint32, time.Time)         {}
 func (h *heard) audioLeft([]string)                      {}
 func (h *heard) cameraTime(time.Time, uint32)            {}
 
+func (h *heard) panicked(int64, any) time.Time { return time.Time{} }
+
 func (h *heard) noticed(error) { h.noise++ }
 func (h *heard) damaged(frames int64, _ error) {
 	h.lost += frames

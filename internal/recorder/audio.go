@@ -90,7 +90,7 @@ type audioFrame struct {
 	data []byte
 }
 
-// audioLeft implements sink.
+// audioLeft names the audio that is not recorded; see sink.
 func (s *segmenter) audioLeft(names []string) {
 	if len(names) == 0 {
 		s.part.Clear(codeAudio)
@@ -102,7 +102,7 @@ func (s *segmenter) audioLeft(names []string) {
 	}
 }
 
-// audio implements sink.
+// audio takes a frame of audio; see sink.
 func (s *segmenter) audio(frame []byte, rtpTime uint32, now time.Time) {
 	if s.sound == nil || s.session == 0 { // video leads
 		return

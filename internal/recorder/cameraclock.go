@@ -134,7 +134,7 @@ func ntpTime(t uint64) time.Time {
 	return time.Unix(seconds-unixEpoch, fraction*int64(time.Second)>>32)
 }
 
-// cameraTime implements sink.
+// cameraTime learns the camera's time; see sink.
 func (s *segmenter) cameraTime(ntp time.Time, rtpTime uint32) { s.clock.report(ntp, rtpTime) }
 
 // followCamera gives the timelines the camera's time, or takes it from them, and says why.

@@ -24,6 +24,7 @@ const (
 	codeKeyframes  = "keyframe-interval"
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
+	codeInternal   = "internal-error"
 	// codeCameraClock says that the camera's time was asked for and cannot be taken.
 	codeCameraClock = "camera-clock"
 )
@@ -57,15 +58,10 @@ var (
 	errFlood     = errors.New("more than 100 Mbit/s came")
 )
 
-// panicError is an error of ours that ended a session.
-type panicError struct{ fault *health.Fault }
-
-func (e *panicError) Error() string { return e.fault.Error() }
-func (e *panicError) Unwrap() error { return e.fault }
-
+// panicked is an error of ours that ended a session before it played.
 func panicked(host string, value any) error {
-	return &panicError{health.SystemFault(codeCamera, fmt.Errorf("panic: %v\n%s", value, debug.Stack()),
-		"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", host)}
+	return health.SystemFault(codeInternal, fmt.Errorf("panic: %v\n%s", value, debug.Stack()),
+		"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", host)
 }
 
 // unsupportedError says that a camera has nothing for us.

@@ -58,8 +58,14 @@ func (c *gatheredConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// Read implements net.Conn. One goroutine reads, as RTSP clients do.
-func (c *gatheredConn) Read(p []byte) (int, error) {
+// Read implements net.Conn. One goroutine reads, as RTSP clients do: it is the library's, where a
+// panic would end the process, and ends the session instead.
+func (c *gatheredConn) Read(p []byte) (n int, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			n, err = 0, panicked(c.RemoteAddr().String(), value)
+		}
+	}()
 	for {
 		if c.pass == 0 {
 			c.buffer, c.pass = c.tap.drain(c.buffer)

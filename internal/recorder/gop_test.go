@@ -207,8 +207,10 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	expect("")
 	b.noticed(errNoise)
 	expect("The c")
+	v := newSupervisor(b.o)
+	v.segmenter, v.counting = b.segmenter, true
 	for range 1000 {
-		b.damaged(1, errHole)
+		v.damaged(1, errHole)
 	}
 	expect("Video")
 	if n := b.o.numbers.lost.Load(); n != 1000 {

@@ -51,7 +51,7 @@ func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	}
 	looking, enough := context.WithTimeout(ctx, lookAtMost)
 	defer enough()
-	e := &eye{enough: enough}
+	e := &eye{host: cam.host, enough: enough}
 	err = d.play(looking, e)
 	if o.fallsBack() && looking.Err() == nil && wrongTransport(err, int64(e.frames)) {
 		d.udp = !d.udp
@@ -60,6 +60,8 @@ func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	switch {
 	case ctx.Err() != nil:
 		return Sight{}, ctx.Err()
+	case e.broken != nil:
+		return Sight{}, e.broken
 	case looking.Err() == nil: // the session ended by itself
 		return Sight{}, cameraFault(cam.host, err)
 	case e.keyframes == 0:
@@ -98,6 +100,7 @@ func lookAtFile(ctx context.Context, url secret.String, o Options) (Sight, error
 
 // eye is a sink that only counts. The session's goroutine has it to itself until play returns.
 type eye struct {
+	host      string
 	enough    context.CancelFunc
 	segmenter segmenter // for what it knows of pictures
 	rate      float64
@@ -112,6 +115,7 @@ type eye struct {
 	longest   time.Duration
 	damage    bool
 	done      bool
+	broken    error // what panicked
 }
 
 // begin implements sink.
@@ -174,6 +178,13 @@ func (e *eye) cameraTime(time.Time, uint32) {}
 
 // noticed implements sink.
 func (e *eye) noticed(error) {}
+
+// panicked implements sink.
+func (e *eye) panicked(_ int64, value any) time.Time {
+	e.broken = panicked(e.host, value)
+	e.enough()
+	return time.Now().Add(lookAtMost)
+}
 
 func (e *eye) sight(host string) Sight {
 	s := Sight{Host: host, Codec: "H.264", KeyframeInterval: e.longest, Damaged: e.damage}

@@ -99,6 +99,8 @@ type Options struct {
 	CameraRoots *x509.CertPool
 	// Backoff paces the tries to reach the camera. Default: 0.5 s doubling to 30 s.
 	Backoff backoff.Policy
+	// Rest paces new beginnings after internal errors. Default: 0.5 s doubling to 30 s.
+	Rest backoff.Policy
 	// Health is the recorder's part of the agent's health. Default: one of its own.
 	Health *health.Part
 	// Log. Default none.
@@ -109,6 +111,8 @@ type Options struct {
 	numbers    numbers
 	maxBytes   int64         // see dialogue
 	staleLimit time.Duration // see staleLimit
+	wrapWriter func(segmentWriter) segmentWriter
+	wrapCodec  func(codec) codec
 }
 
 // Segment is what OnSegment is told.
@@ -170,32 +174,26 @@ func New(o Options) *Recorder {
 
 // Run records until ctx ends, whatever the camera does, and seals the last segment. It returns
 // nil, or what kept it from finishing that segment.
-func (r *Recorder) Run(ctx context.Context) error {
-	s := newSegmenter(&r.o)
+func (r *Recorder) Run(ctx context.Context) (err error) {
+	v := newSupervisor(&r.o)
+	defer func() { err = v.seal() }() // also when something panics
 	pause := backoff.New(r.o.Backoff)
 	for first := true; ctx.Err() == nil; first = false {
 		if !first {
 			r.o.numbers.reconnects.Add(1)
 		}
 		began := time.Now()
-		wait, broken := r.session(ctx, s, pause)
-		if broken { // nothing of what an error of ours left behind is trusted
-			s = r.replace(s)
-		}
+		wait := r.session(ctx, v, pause)
 		if ctx.Err() != nil {
 			break
 		}
 		if wait == forever {
-			if err := s.seal(); err != nil {
-				s.report(err)
-			}
+			r.seal(v)
 			<-ctx.Done()
 			break
 		}
-		if wait >= sealAfter || (s.writer != nil && r.o.Now().Sub(s.flushed) > sealAfter && time.Since(began) < sealAfter) {
-			if err := s.seal(); err != nil {
-				s.report(err)
-			}
+		if wait >= sealAfter || v.idle() > sealAfter && time.Since(began) < sealAfter {
+			r.seal(v)
 		}
 		if backoff.Sleep(ctx, wait) != nil {
 			break
@@ -203,27 +201,30 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 	r.o.Health.SetState(stateStopped)
 	r.o.Health.Clear()
-	return s.seal()
+	return nil
 }
 
-// session runs one session and tells how long to wait before the next; broken says that the
-// segmenter must not be used any more.
-func (r *Recorder) session(ctx context.Context, s *segmenter, pause *backoff.Backoff) (wait time.Duration, broken bool) {
-	r.o.Health.SetState(stateConnecting)
-	host, err := r.connect(ctx, s)
-	var panicked *panicError
-	broken = errors.As(err, &panicked)
-	frames := s.session
-	if !broken {
-		s.endSession()
+// seal finishes the open segment while the recorder goes on.
+func (r *Recorder) seal(v *supervisor) {
+	if err := v.seal(); err != nil {
+		report(&r.o, err)
 	}
+}
+
+// session runs one session and tells how long to wait before the next.
+func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Backoff) (wait time.Duration) {
+	r.o.Health.SetState(stateConnecting)
+	v.frames = 0
+	host, err := r.connect(ctx, v)
+	frames := v.frames
+	v.endSession()
 	if ctx.Err() != nil {
-		return 0, broken
+		return 0
 	}
 	if errors.Is(err, errPlayed) {
 		r.o.Health.SetState(statePlayed)
 		r.o.Log.Info("the file is played to its end")
-		return forever, false
+		return forever
 	}
 	r.o.Health.SetState(stateWaiting)
 	fault := cameraFault(host, err)
@@ -234,25 +235,25 @@ func (r *Recorder) session(ctx context.Context, s *segmenter, pause *backoff.Bac
 		r.stale = 0
 	}
 	switch {
-	case r.o.File && frames > 0 && !broken && !r.loops: // it is damaged; from its begin it would come again
+	case r.o.File && frames > 0 && fault.Code != codeInternal && !r.loops: // it is damaged; from its begin it would come again
 		r.o.Health.SetState(statePaused)
-		return forever, false
+		return forever
 	case refused(err):
 		r.o.Refused()
-		return refusedPause, broken
+		return refusedPause
 	case errors.Is(err, errStale):
 		if r.stale++; r.stale == 2 {
-			return r.o.staleLimit, broken
+			return r.o.staleLimit
 		}
 	case errors.Is(err, errHuge), errors.Is(err, errFlood): // it would only come again
 	case frames >= healthyFrames:
 		pause.Reset()
-		return healthyPause, broken
+		return healthyPause
 	case r.o.fallsBack() && wrongTransport(err, frames):
 		r.udp = !r.udp
 		r.o.Log.Info("the camera is asked for another transport", zap.Bool("udp", r.udp))
 	}
-	return pause.Next(), broken
+	return pause.Next()
 }
 
 // fallsBack reports whether another transport may be tried.
@@ -266,7 +267,7 @@ func wrongTransport(err error, frames int64) bool {
 }
 
 // connect plays one session to its end.
-func (r *Recorder) connect(ctx context.Context, s *segmenter) (host string, err error) {
+func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(host, p)
@@ -281,7 +282,7 @@ func (r *Recorder) connect(ctx context.Context, s *segmenter) (host string, err 
 		f, err := parseFilm(url, r.o.MediaDirectory)
 		if err == nil {
 			f.sound, r.loops = !r.o.NoAudio, f.loop
-			err = f.play(ctx, s, untilDue)
+			err = f.play(ctx, to, untilDue)
 		}
 		if !errors.Is(err, errPlayed) && ctx.Err() == nil {
 			r.o.Refused()
@@ -296,22 +297,6 @@ func (r *Recorder) connect(ctx context.Context, s *segmenter) (host string, err 
 	host = cam.host
 	return host, dialogue{
 		camera: cam, udp: r.udp, audio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes, now: r.o.Now,
-	}.play(ctx, s)
-}
-
-// replace makes a new segmenter in place of one that an error of ours broke.
-func (r *Recorder) replace(s *segmenter) *segmenter {
-	func() {
-		defer func() {
-			if p := recover(); p != nil {
-				r.o.Log.Error("cannot finish the segment", zap.Any("panic", p))
-			}
-		}()
-		if err := s.seal(); err != nil {
-			s.report(err)
-		}
-	}()
-	fresh := newSegmenter(&r.o)
-	fresh.gap = true
-	return fresh
+		wrapCodec: r.o.wrapCodec,
+	}.play(ctx, to)
 }

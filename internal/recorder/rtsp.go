@@ -62,6 +62,9 @@ type sink interface {
 	cameraTime(ntp time.Time, rtpTime uint32)
 	// noticed tells of something left out that no picture misses.
 	noticed(err error)
+	// panicked tells of a panic on the way to the sink, by which so many frames are lost. Until
+	// the time it returns nothing but damage should come, and then what no earlier state is part of.
+	panicked(frames int64, value any) (until time.Time)
 }
 
 // camera is what of a URL may be shown, and what of it may not.
@@ -123,6 +126,8 @@ type dialogue struct {
 	roots    *x509.CertPool
 	maxBytes int64 // of RTP payload within floodWindow
 	now      func() time.Time
+
+	wrapCodec func(codec) codec // for tests; nil: none
 }
 
 // maxRedirects is how often a camera may send us elsewhere.
@@ -280,20 +285,16 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 			a = nil // video does not suffer for it
 		}
 	}
+	if d.wrapCodec != nil {
+		v.codec = d.wrapCodec(v.codec)
+	}
 	to.begin(v.codec, v.format.ClockRate(), v.sets, a.track())
 
-	// Over UDP video and audio arrive on goroutines of their own.
+	// Over UDP video and audio arrive on goroutines of their own. The library calls from them, where
+	// a panic would end the process: intake contains it.
 	var one sync.Mutex
-	var arrivals atomic.Int64 // access units so far
-	assembler := newAssembler(v.codec, counting{to, &arrivals})
+	in := newIntake(v.codec, to)
 	ended := make(chan error, 1)
-	guard := func() {
-		// The library calls from a goroutine of its own, where a panic would end the process.
-		if p := recover(); p != nil {
-			give(ended, panicked(d.host, p))
-		}
-		one.Unlock()
-	}
 	flood := flood{limit: d.maxBytes}
 	// Most packets do not come by way of the library, but by the tap.
 	receive := func(m *description.Media, f format.Format, channel int, take func(*rtp.Packet)) {
@@ -305,7 +306,9 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 		})
 	}
 	push := func(p packet, now time.Time) {
-		err := assembler.push(p, now)
+		in.enter(p.sequence, p.timestamp)
+		defer in.survive()
+		err := in.push(p, now)
 		if err == nil {
 			err = flood.add(len(p.payload), now)
 		}
@@ -318,30 +321,36 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 	if d.udp {
 		early.take = func(p *rtp.Packet) {
 			one.Lock()
-			defer guard()
-			order.take(p.SSRC, packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, d.now())
-			source = order.source
+			defer one.Unlock()
+			in.besides(func() {
+				order.take(p.SSRC, packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, d.now())
+				source = order.source
+			})
 		}
 	} else {
 		receive(v.media, v.format, v.channel, func(p *rtp.Packet) {
 			one.Lock()
-			defer guard()
+			defer one.Unlock()
 			source = p.SSRC
 			push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, d.now())
 		})
 	}
 	client.OnPacketRTCP(v.media, func(p rtcp.Packet) {
 		one.Lock()
-		defer guard()
-		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == source {
-			to.cameraTime(ntpTime(report.NTPTime), report.RTPTime)
-		}
+		defer one.Unlock()
+		in.besides(func() {
+			if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == source {
+				to.cameraTime(ntpTime(report.NTPTime), report.RTPTime)
+			}
+		})
 	})
 	if a != nil {
 		receive(a.media, a.format, a.channel, func(p *rtp.Packet) {
 			one.Lock()
-			defer guard()
-			a.take(p, func(frame []byte, rtpTime uint32) { to.audio(frame, rtpTime, d.now()) })
+			defer one.Unlock()
+			in.besides(func() {
+				a.take(p, func(frame []byte, rtpTime uint32) { to.audio(frame, rtpTime, d.now()) })
+			})
 		})
 	}
 	var answer *base.Response
@@ -352,21 +361,23 @@ func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *kee
 	if d.udp {
 		func() {
 			one.Lock()
-			defer guard()
-			if sequence, timestamp, ok := announced(answer, v.media); ok {
-				order.announce(sequence, func() { assembler.expect(sequence, timestamp) })
-			}
-			order.play()
+			defer one.Unlock()
+			in.besides(func() {
+				if sequence, timestamp, ok := announced(answer, v.media); ok {
+					order.announce(sequence, func() { in.expect(sequence, timestamp) })
+				}
+				order.play()
+			})
 		}()
 	}
 	go func() { give(ended, client.Wait()) }() // ends with client.Close at the latest
-	err = watch(ctx, ended, &arrivals, client.Close, func() {
+	err = watch(ctx, ended, &in.arrivals, client.Close, func() {
 		one.Lock()
-		defer guard()
-		order.expire(d.now())
+		defer one.Unlock()
+		in.besides(func() { order.expire(d.now()) })
 	})
-	order.flush() // no callback comes any more
-	assembler.flush()
+	in.besides(order.flush) // no callback comes any more
+	in.flush()
 	return err
 }
 
@@ -415,17 +426,6 @@ func give(ended chan<- error, err error) {
 	case ended <- err:
 	default:
 	}
-}
-
-// counting counts the access units on their way to a sink.
-type counting struct {
-	sink
-	units *atomic.Int64
-}
-
-func (c counting) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
-	c.units.Add(1)
-	c.sink.accessUnit(nalus, rtpTime, now)
 }
 
 // video is the track of a camera that is recorded.

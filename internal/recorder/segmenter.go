@@ -24,7 +24,31 @@ const (
 // cleanFor is how long a session must bring nothing damaged before status is silent about it.
 const cleanFor = time.Minute
 
-// segmenter turns access units into fragments and segments. One goroutine uses it at a time.
+// segmentWriter is what the segmenter needs of a *segment.Writer.
+type segmentWriter interface {
+	Key() segment.Key
+	Bytes() int64
+	Written() int
+	BeginFragment(start time.Duration, keyframe bool) error
+	WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error
+	EndFragment() (mkv.Fragment, error)
+	Flush() error
+	Seal() error
+	Abandon() error
+}
+
+// outcome is what became of an access unit.
+type outcome uint8
+
+const (
+	written     outcome = iota // it is in the open segment
+	undecodable                // a keyframe has to come first
+	failed                     // the segment was given up
+	noPicture                  // there is nothing to record in it
+)
+
+// segmenter turns access units into fragments and segments. One goroutine uses it at a time. Its
+// supervisor counts what it does not write.
 type segmenter struct {
 	o    *Options
 	part *health.Part
@@ -39,13 +63,15 @@ type segmenter struct {
 	sound    *sound        // nil: the camera has no audio
 	hasAudio bool          // the open segment has a track for it
 
-	writer        *segment.Writer // nil: no segment is open
-	start         time.Time       // of the segment
+	writer        segmentWriter // nil: no segment is open
+	last          segmentWriter // the newest one, open or not
+	start         time.Time     // of the segment
 	inFragment    bool
 	fragmentStart time.Time
 	fragmentAt    int64     // size of the segment when the fragment began
 	newest        time.Time // newest producer time written
 	frames        int       // of the segment
+	inFile        int       // of these, as far as they are counted as recorded
 	flushed       time.Time // when the buffer was last written, by arrival
 	needKeyframe  bool      // nothing can be decoded before the next one
 	before        time.Time // newest producer time of the fragments before the open one
@@ -55,7 +81,7 @@ type segmenter struct {
 	setsChanged   bool      // the next keyframe has other parameter sets
 
 	session   int64  // frames of this session
-	counting  bool   // frames that are not recorded count as lost: there was a keyframe in this session, or damage
+	counting  bool   // frames that are missing make a gap: there was a keyframe in this session, or damage
 	gap       bool   // media is missing before the next frame
 	damage    damage // what status tells of
 	damagedAt time.Time
@@ -73,7 +99,7 @@ func newSegmenter(o *Options) *segmenter {
 	return s
 }
 
-// begin implements sink.
+// begin begins a session; see sink.
 func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
 	s.sound = nil
 	if audio != nil {
@@ -93,7 +119,7 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	s.keyAt = time.Time{}
 }
 
-// damaged implements sink: what follows up to the next keyframe cannot be decoded.
+// damaged notes that what follows up to the next keyframe cannot be decoded.
 func (s *segmenter) damaged(frames int64, err error) {
 	s.needKeyframe = true
 	s.counting = s.counting || err != nil
@@ -103,15 +129,14 @@ func (s *segmenter) damaged(frames int64, err error) {
 	}
 }
 
-// missed implements sink.
+// missed notes that frames are missing; see sink.
 func (s *segmenter) missed(frames int64) {
 	if s.counting && frames > 0 {
-		s.o.numbers.lost.Add(frames)
 		s.gap = true
 	}
 }
 
-// noticed implements sink: something was left out that no picture misses.
+// noticed tells that something was left out that no picture misses.
 func (s *segmenter) noticed(err error) {
 	s.tellDamage(damageNoise, err, "The camera sends data that is no video, which is left out of the recording: update the camera's firmware if this stays.")
 }
@@ -138,11 +163,11 @@ func (s *segmenter) tellDamage(d damage, err error, text string) {
 	}
 }
 
-// accessUnit implements sink.
-func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+// accessUnit takes an access unit; see sink.
+func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) outcome {
 	picture := s.inspect(nalus)
 	if !picture.any {
-		return
+		return noPicture
 	}
 	keyframe := picture.closed || picture.open
 	s.counting = s.counting || keyframe
@@ -167,7 +192,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	}
 	if s.needKeyframe && !keyframe || s.orphan(rtpTime, keyframe) {
 		s.missed(1)
-		return
+		return undecodable
 	}
 	if s.needKeyframe && !picture.closed {
 		s.orphans, s.orphansBefore = true, rtpTime
@@ -177,11 +202,17 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 		err = s.place(producer, picture, nalus, now)
 	}
 	if err == nil {
+		if !s.inFragment { // before the first keyframe of a segment
+			s.gap = true
+			return undecodable
+		}
 		err = s.write(producer, keyframe, nalus, now)
 	}
 	if err != nil {
 		s.fail(err)
+		return failed
 	}
+	return written
 }
 
 // tellConstant reports timestamps that stand still, once.
@@ -343,7 +374,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= reorderLimit {
 		start = s.newest.Add(time.Millisecond).UTC()
 	}
-	writer, err := s.o.Store.Create(s.o.Stream, mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks})
+	writer, err := s.create(mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks})
 	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
 		s.newest = s.o.Store.LastEnd(s.o.Stream)
 		s.timeline.newest = s.newest
@@ -352,11 +383,23 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	if err != nil {
 		return err
 	}
-	s.writer, s.start, s.frames, s.flushed = writer, start, 0, now
+	s.writer, s.last = writer, writer
+	s.start, s.frames, s.inFile, s.flushed = start, 0, 0, now
 	s.inForce = s.sets.clone()
 	s.hasAudio = len(s.tracks) > 1
 	s.cut = false
 	return s.beginFragment(first, true)
+}
+
+func (s *segmenter) create(h mkv.Header) (segmentWriter, error) {
+	w, err := s.o.Store.Create(s.o.Stream, h)
+	if err != nil {
+		return nil, err
+	}
+	if s.o.wrapWriter != nil {
+		return s.o.wrapWriter(w), nil
+	}
+	return w, nil
 }
 
 // after gives the time of a frame that begins a fragment: every fragment's earliest frame lies
@@ -394,15 +437,15 @@ func (s *segmenter) endFragment() error {
 	}
 	s.inFragment = false
 	_, err := s.writer.EndFragment()
+	s.count(s.writer)
+	if errors.Is(err, mkv.ErrNoFragment) { // no frame came into it
+		return nil
+	}
 	return err
 }
 
 // write adds a frame to the open fragment.
 func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now time.Time) error {
-	if !s.inFragment { // before the first keyframe of a segment
-		s.lost()
-		return nil
-	}
 	if least := s.earliest(); producer.Before(least) {
 		producer = least
 	}
@@ -419,6 +462,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 	}
 	s.needKeyframe = false
 	s.frames++
+	s.count(s.writer)
 	if producer.After(s.newest) {
 		s.newest = producer
 	}
@@ -428,7 +472,9 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 		if err := s.ensureAudio(); err != nil { // what is flushed may have to stand for itself
 			return err
 		}
-		return s.writer.Flush()
+		err := s.writer.Flush()
+		s.count(s.writer)
+		return err
 	}
 	return nil
 }
@@ -464,7 +510,7 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 	if s.session == 0 {
 		s.damage = damageNone
 		s.part.SetState(stateRecording)
-		if s.part.Clear(codeCamera, codeStore, codeUnreadable) {
+		if s.part.Clear(codeCamera, codeStore, codeUnreadable, codeInternal) {
 			s.o.Log.Info("recording again")
 		}
 		if s.gap {
@@ -473,7 +519,6 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 		}
 	}
 	s.session++
-	n.frames.Add(1)
 	n.bytes.Add(int64(bytes))
 	s.watchClock(now)
 	n.lastFrame.Set(now.UnixMilli())
@@ -487,14 +532,17 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 	}
 }
 
-func (s *segmenter) lost() {
-	s.o.numbers.lost.Add(1)
-	s.gap = true
+// count counts the frames as recorded that have come into the file of a segment.
+func (s *segmenter) count(w segmentWriter) {
+	if n := w.Written(); n != s.inFile {
+		s.o.numbers.frames.Add(int64(n - s.inFile))
+		s.inFile = n
+	}
 }
 
 // fail gives the segment up after an error; the next keyframe tries anew.
 func (s *segmenter) fail(err error) {
-	s.lost()
+	s.gap = true
 	s.needKeyframe = true
 	s.session = 0
 	s.report(err)
@@ -503,12 +551,14 @@ func (s *segmenter) fail(err error) {
 	}
 }
 
-func (s *segmenter) report(err error) {
+func (s *segmenter) report(err error) { report(s.o, err) }
+
+func report(o *Options, err error) {
 	fault := health.FaultOf(err, codeStore)
 	severity := health.Failed
-	s.part.SetState(statePaused)
-	if s.part.Raise(severity, &health.Fault{Class: fault.Class, Code: conditionOf(fault), Text: fault.Text, Err: fault.Err}) {
-		s.o.Log.Error("cannot record", zap.Error(fault), zap.NamedError("cause", fault.Err))
+	o.Health.SetState(statePaused)
+	if o.Health.Raise(severity, &health.Fault{Class: fault.Class, Code: conditionOf(fault), Text: fault.Text, Err: fault.Err}) {
+		o.Log.Error("cannot record", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
 
@@ -543,7 +593,9 @@ func (s *segmenter) seal() error {
 	}
 	w := s.writer
 	s.writer, s.inFragment = nil, false
-	if err := w.Seal(); err != nil {
+	err := w.Seal()
+	s.count(w)
+	if err != nil {
 		return fmt.Errorf("cannot finish a segment: %w", err)
 	}
 	if s.frames == 0 {

@@ -1,10 +1,13 @@
 package scheduler
 
 import (
+	"errors"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 )
 
 const (
@@ -120,7 +123,11 @@ func (c *Clock) run() {
 		case <-c.kick:
 		case <-timer.C:
 		}
-		timer.Reset(c.tick())
+		wait := c.slice
+		if err := guard.Do("Looking at the clock", func() error { wait = c.tick(); return nil }); err != nil {
+			c.log.Error("an internal error kept the schedules from being evaluated", zap.Error(err), zap.NamedError("cause", errors.Unwrap(err)))
+		}
+		timer.Reset(wait)
 	}
 }
 

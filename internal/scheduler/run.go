@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 )
 
 // ErrWindowClosed is the cause (context.Cause) for which a job's context ends with its window.
@@ -105,7 +106,10 @@ func (r *runner) window(ctx context.Context) {
 	defer watch.Wait()
 	defer cancel(nil) // also when the job panics
 	watch.Go(func() {
-		r.awaitClose(ctx)
+		// Should it panic, the window is looked at anew.
+		if err := guard.Do("Waiting for the end of a window", func() error { r.awaitClose(ctx); return nil }); err != nil {
+			r.Log.Error("an internal error ended a window", zap.Error(err), zap.NamedError("cause", errors.Unwrap(err)))
+		}
 		cancel(ErrWindowClosed)
 	})
 	pause := backoff.New(r.Retry)

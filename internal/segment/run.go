@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
@@ -20,7 +21,12 @@ import (
 func (s *Store) Run(ctx context.Context) error {
 	var reading sync.WaitGroup // beside the syncs: a disk that fails takes its time to say so
 	defer reading.Wait()
-	reading.Go(func() { s.keepReading(ctx) })
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reading.Go(func() {
+		o := guard.Options{What: "Reading the recordings", Part: s.health, Log: s.log}
+		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.keepReading(ctx); return nil })
+	})
 	ticker := time.NewTicker(s.flushInterval())
 	defer ticker.Stop()
 	for {

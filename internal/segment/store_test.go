@@ -705,3 +705,36 @@ func FuzzParseName(f *testing.F) {
 		}
 	})
 }
+
+// TestAnAbandonedSegmentKeepsWhatIsInItsFile gives a segment up in the middle of a fragment.
+func TestAnAbandonedSegmentKeepsWhatIsInItsFile(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	w, err := s.Create("door", headerAt(begin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFragments(t, w, 0, 3)
+	if err := w.BeginFragment(3*time.Second, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.WriteFrame(1, 3*time.Second, true, [][]byte{payload(75)}); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.Written(); n != 75 {
+		t.Errorf("%d frames are in the file", n)
+	}
+	for range 2 { // the second time there is nothing to do
+		if err := w.Abandon(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	infos := s.Segments("door", time.Time{}, time.Time{})
+	if len(infos) != 1 || infos[0].State != Sealed {
+		t.Fatalf("%+v", infos)
+	}
+	if list := fragmentsOf(t, s, infos[0].Key); len(list) != 3 {
+		t.Errorf("%d fragments are left of it", len(list))
+	}
+	addSegment(t, s, "door", begin.Add(time.Minute), 1) // and recording goes on
+}

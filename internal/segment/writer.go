@@ -44,16 +44,19 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 		return nil, err
 	}
 	w := &Writer{store: s, stream: st, key: Key{Stream: streamName, Start: start}, header: h, synced: time.Now()}
-	err = w.create() // without mu: on a slow disk nobody else waits for it
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.creating = false
-	defer st.changed()
-	if err != nil {
+	defer func() { // also when something panics
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		st.creating = false
+		if w.file != nil {
+			st.index.insert(entry{start: start, bytes: w.mkv.Size(), state: Writing})
+			st.use(start).writer = w
+		}
+		st.changed()
+	}()
+	if err := w.create(); err != nil { // without mu: on a slow disk nobody else waits for it
 		return nil, diskFault(st.dir, err)
 	}
-	st.index.insert(entry{start: start, bytes: w.mkv.Size(), state: Writing})
-	st.use(start).writer = w
 	return w, nil
 }
 
@@ -115,6 +118,9 @@ func (w *Writer) Key() Key { return w.key }
 
 // Bytes is the size so far, with what is gathered and not written yet.
 func (w *Writer) Bytes() int64 { return w.mkv.Size() }
+
+// Written is the number of frames of video that are in the file; those gathered are not yet.
+func (w *Writer) Written() int { return w.mkv.Written() }
 
 // BeginFragment begins a fragment at start since the segment's start; see mkv.Writer.
 func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
@@ -198,6 +204,24 @@ func (w *Writer) Seal() error {
 		err = errors.Join(closeErr, w.sealed())
 	}
 	return diskFault(w.stream.dir, err)
+}
+
+// Abandon is for a segment that Seal cannot be trusted with, as something panicked: what is in the
+// file is finished as after a crash. What is only gathered is lost. It does nothing to a segment
+// that is no longer being written.
+func (w *Writer) Abandon() error {
+	w.mu.Lock()
+	done := w.done
+	w.sealing = true
+	w.mu.Unlock()
+	if done {
+		return nil
+	}
+	err := w.file.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return diskFault(w.stream.dir, w.giveUp(err))
 }
 
 // finish brings the file into its final form and syncs it.

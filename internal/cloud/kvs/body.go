@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 )
 
 // pieceSize is how much is read from the file and written to the connection at once; it is the
@@ -87,8 +89,22 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 }
 
 // Read gives the next bytes and blocks until there are some. Being called again means that those
-// before are written.
-func (b *body) Read(p []byte) (int, error) {
+// before are written. A panic ends the session, as in net/http's goroutine it would end the process.
+func (b *body) Read(p []byte) (n int, err error) {
+	panicked := true
+	err = guard.Do("An upload", func() (err error) {
+		n, err = b.read(p)
+		panicked = false
+		return err
+	})
+	if panicked {
+		b.failed(err)
+		return 0, err
+	}
+	return n, err
+}
+
+func (b *body) read(p []byte) (int, error) {
 	if b.piece != nil {
 		p = p[:max(1, min(len(p), b.piece()))]
 	}

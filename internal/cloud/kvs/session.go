@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 )
 
 // Session is one PutMedia request that was answered with 200. Send, Close and Abort are for one
@@ -76,7 +78,7 @@ func (s *Session) release() {
 // receive passes acknowledgements on until the answer ends.
 func (s *Session) receive(answer io.ReadCloser) {
 	defer close(s.acks)
-	err := s.read(newAckReader(answer))
+	err := guard.Do("Reading acknowledgements", func() error { return s.read(newAckReader(answer)) })
 	select {
 	case <-s.body.finished:
 	default:

@@ -1,0 +1,69 @@
+// Package guard keeps a panic where it happened. A goroutine that panics ends the process, and with
+// it the recording of every camera; what runs under a guard becomes a failure with a sentence
+// instead. It must not know what it guards.
+//
+// Two things it cannot help: a panic in a goroutine of a library, which ends the process, and a
+// lock that was held and is never given back, which the watchdog finds. Both times systemd starts
+// the agent anew, and nothing that was recorded is lost.
+package guard
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// Code is the condition of what panicked.
+const Code = "internal-error"
+
+// Do runs f; a panic becomes a *health.Fault. what is for people: "The uploader of stream door".
+func Do(what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = health.SystemFault(Code, fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
+				"%s was stopped by an internal error; it is started again. Please report it with the log.", what)
+		}
+	}()
+	return f()
+}
+
+// Options say what Keep keeps and where it reports. None may be left out.
+type Options struct {
+	What string // for people, see Do
+	Part *health.Part
+	Log  *zap.Logger
+	// Pause is between two beginnings. Default: that of package backoff.
+	Pause backoff.Policy
+}
+
+// Keep runs a part of the agent that is to live as long as ctx. One that panics is begun anew after
+// a pause, which grows while that comes again. It returns what run returns.
+func Keep(ctx context.Context, o Options, run func(context.Context) error) error {
+	pause := backoff.New(o.Pause)
+	for {
+		panicked := true
+		err := Do(o.What, func() error {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel() // what run began ends with it
+			err := run(ctx)
+			panicked = false
+			return err
+		})
+		if !panicked {
+			return err
+		}
+		fault := health.FaultOf(err, Code)
+		if o.Part.Raise(health.Failed, fault) {
+			o.Log.Error("an internal error stopped a part of the agent", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		}
+		if pause.Wait(ctx) != nil {
+			return ctx.Err()
+		}
+		o.Part.Clear(Code)
+	}
+}

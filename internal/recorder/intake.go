@@ -1,0 +1,138 @@
+package recorder
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// intake takes the RTP packets of a session's video, and survives what panics on their way to the
+// sink. Then it counts pictures by their RTP timestamps alone, which needs nothing of what broke,
+// until the sink wants to see pictures again. One goroutine uses it at a time.
+type intake struct {
+	codec     codec
+	sink      sink
+	assembler *assembler   // nil: it panicked, and pictures are only counted
+	until     time.Time    // so long
+	arrivals  atomic.Int64 // pictures so far
+
+	sequence  uint16
+	timestamp uint32 // of the present packet
+	before    uint32 // of the packet before it
+	started   bool   // there is one
+	told      bool   // the sink knows what became of the picture at before
+	toldThis  bool   // and of the one at timestamp
+}
+
+func newIntake(c codec, to sink) *intake {
+	in := &intake{codec: c, sink: to}
+	in.assembler = newAssembler(c, watched{to, in})
+	return in
+}
+
+// enter begins a packet; survive, deferred, ends it.
+func (in *intake) enter(sequence uint16, timestamp uint32) {
+	if in.started && timestamp != in.timestamp {
+		in.told, in.toldThis = in.toldThis, false
+	}
+	in.before, in.timestamp, in.sequence = in.timestamp, timestamp, sequence
+}
+
+// survive must be deferred itself, as it recovers.
+func (in *intake) survive() {
+	if value := recover(); value != nil {
+		in.abandon(value)
+	}
+	in.started = true
+}
+
+// abandon gives the assembler up with the pictures of which it holds parts.
+func (in *intake) abandon(value any) {
+	lost := int64(0)
+	if in.started && in.before != in.timestamp && !in.told {
+		lost++
+	}
+	if !in.toldThis {
+		lost++
+	}
+	in.toldThis = true
+	in.assembler = nil
+	in.until = in.sink.panicked(lost, value)
+}
+
+// push takes the packet that was entered. An error ends the session.
+func (in *intake) push(p packet, now time.Time) error {
+	if in.assembler == nil && !in.resume(now) {
+		return nil
+	}
+	return in.assembler.push(p, now)
+}
+
+// resume counts a picture, or begins to assemble anew when it is time.
+func (in *intake) resume(now time.Time) bool {
+	if in.toldThis {
+		return false
+	}
+	if now.Before(in.until) {
+		in.toldThis = true
+		in.arrivals.Add(1)
+		in.sink.damaged(1, nil)
+		return false
+	}
+	a := newAssembler(in.codec, watched{in.sink, in})
+	a.synced, a.hole = true, false // a picture begins
+	a.started, a.sequence = true, in.sequence-1
+	in.assembler = a
+	return true
+}
+
+// expect tells of the session's first packet; see assembler.expect.
+func (in *intake) expect(sequence uint16, timestamp uint32) {
+	if in.assembler != nil {
+		in.assembler.expect(sequence, timestamp)
+	}
+}
+
+// flush gives out the last picture when nothing more comes.
+func (in *intake) flush() {
+	if in.assembler == nil {
+		return
+	}
+	in.before, in.told = in.timestamp, in.toldThis
+	defer in.survive()
+	in.assembler.flush()
+}
+
+// besides does something of the session that is not video.
+func (in *intake) besides(do func()) {
+	defer func() {
+		if value := recover(); value != nil {
+			in.sink.panicked(0, value)
+		}
+	}()
+	do()
+}
+
+// watched notes what a sink is told.
+type watched struct {
+	sink
+	in *intake
+}
+
+func (w watched) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+	w.in.arrivals.Add(1)
+	if rtpTime == w.in.timestamp {
+		w.in.toldThis = true
+	} else {
+		w.in.told = true
+	}
+	w.sink.accessUnit(nalus, rtpTime, now)
+}
+
+func (w watched) damaged(frames int64, err error) {
+	if w.in.before == w.in.timestamp {
+		w.in.toldThis = true
+	} else {
+		w.in.told = true
+	}
+	w.sink.damaged(frames, err)
+}

@@ -1,0 +1,279 @@
+package recorder
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// steadyFor is how long a segmenter must do without a panic for the next one to be begun anew at once.
+const steadyFor = time.Minute
+
+// supervisor hands what a session brings to a segmenter, and survives what panics there: it salvages
+// what is whole, lets some time pass and begins a new segmenter, while the session goes on. So one
+// error of ours costs its camera what lies between two keyframes, and the other cameras nothing.
+//
+// It counts frames from the outside: each access unit that came in since the session's first
+// recorded one is recorded or lost, whatever state a panic left the segmenter in.
+type supervisor struct {
+	o         *Options
+	segmenter *segmenter // nil: it panicked, and rests
+	rest      *backoff.Backoff
+	begun     time.Time // the segmenter; by o.Now
+	until     time.Time // when the rest is over; by o.Now
+	gap       bool      // for the next segmenter
+
+	start    func(*segmenter) // begins the present session; nil before the first
+	counting bool             // a frame of the session was recorded, or would have been
+	frames   int64            // of the session, handed to the file
+	owed     ledger
+}
+
+// ledger says how many frames are neither recorded nor lost yet: they are gathered in memory.
+type ledger struct {
+	numbers *numbers
+	before  int64 // recorded and lost when the ledger was opened
+	taken   int64 // access units since then
+}
+
+func openLedger(n *numbers) ledger {
+	return ledger{numbers: n, before: n.frames.Load() + n.lost.Load()}
+}
+
+func (l *ledger) take(n int64) { l.taken += n }
+
+// lose counts frames as lost that were taken.
+func (l *ledger) lose(n int64) { l.numbers.lost.Add(n) }
+
+// open is how many frames are still owed.
+func (l *ledger) open() int64 {
+	return l.taken - (l.numbers.frames.Load() + l.numbers.lost.Load() - l.before)
+}
+
+func newSupervisor(o *Options) *supervisor {
+	return &supervisor{o: o, rest: backoff.New(o.Rest), owed: openLedger(&o.numbers)}
+}
+
+// ready gives a segmenter that works: one is begun when there is none and it does not rest.
+func (v *supervisor) ready() *segmenter {
+	if v.segmenter != nil {
+		return v.segmenter
+	}
+	now := v.o.Now()
+	if now.Before(v.until) {
+		return nil
+	}
+	s := newSegmenter(v.o)
+	s.gap = v.gap
+	v.segmenter, v.begun = s, now
+	if v.start != nil {
+		v.start(s)
+	}
+	return s
+}
+
+// begin implements sink.
+func (v *supervisor) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
+	defer v.contain()
+	v.counting, v.frames = false, 0
+	v.start = func(s *segmenter) { s.begin(c, rate, parameterSets, audio) }
+	if v.segmenter != nil {
+		v.start(v.segmenter)
+		return
+	}
+	v.ready()
+}
+
+// accessUnit implements sink.
+func (v *supervisor) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+	v.owed.take(1)
+	out := failed // should it panic
+	defer v.settle(&out)
+	defer v.contain()
+	if s := v.ready(); s != nil {
+		out = s.accessUnit(nalus, rtpTime, now)
+	} else {
+		out = undecodable
+	}
+}
+
+// settle counts an access unit that was handed over.
+func (v *supervisor) settle(out *outcome) {
+	switch *out {
+	case written:
+		v.frames++
+		v.counting = true
+	case failed: // unless it came into the file before that, it is written off
+		v.counting = true
+	case undecodable:
+		if v.counting {
+			v.owed.lose(1)
+		} else {
+			v.owed.take(-1)
+		}
+	case noPicture:
+		v.owed.take(-1)
+	}
+	v.writeOff()
+}
+
+// writeOff counts as lost what was gathered in memory for a segment that was given up.
+func (v *supervisor) writeOff() {
+	if v.segmenter != nil && v.segmenter.writer != nil {
+		return
+	}
+	if n := v.owed.open(); n > 0 {
+		v.owed.lose(n)
+	}
+}
+
+// damaged implements sink.
+func (v *supervisor) damaged(frames int64, err error) {
+	v.counting = v.counting || err != nil
+	v.lose(frames)
+	defer v.contain()
+	if s := v.segmenter; s != nil {
+		s.damaged(frames, err)
+	}
+}
+
+// missed implements sink.
+func (v *supervisor) missed(frames int64) {
+	v.lose(frames)
+	defer v.contain()
+	if s := v.segmenter; s != nil {
+		s.missed(frames)
+	}
+}
+
+// lose counts frames that never came here.
+func (v *supervisor) lose(frames int64) {
+	if v.counting && frames > 0 {
+		v.owed.take(frames)
+		v.owed.lose(frames)
+	}
+}
+
+// audio implements sink.
+func (v *supervisor) audio(frame []byte, rtpTime uint32, now time.Time) {
+	defer v.contain()
+	if s := v.segmenter; s != nil {
+		s.audio(frame, rtpTime, now)
+	}
+}
+
+// audioLeft implements sink.
+func (v *supervisor) audioLeft(names []string) {
+	defer v.contain()
+	if s := v.ready(); s != nil {
+		s.audioLeft(names)
+	}
+}
+
+// cameraTime implements sink.
+func (v *supervisor) cameraTime(ntp time.Time, rtpTime uint32) {
+	defer v.contain()
+	if s := v.segmenter; s != nil {
+		s.cameraTime(ntp, rtpTime)
+	}
+}
+
+// noticed implements sink.
+func (v *supervisor) noticed(err error) {
+	defer v.contain()
+	if s := v.segmenter; s != nil {
+		s.noticed(err)
+	}
+}
+
+// panicked implements sink.
+func (v *supervisor) panicked(frames int64, value any) (until time.Time) {
+	v.owed.take(frames)
+	v.owed.lose(frames)
+	v.abandon(value)
+	return v.until
+}
+
+// endSession completes what is there; the segment stays open for the next session.
+func (v *supervisor) endSession() {
+	defer v.writeOff()
+	defer v.contain()
+	if v.segmenter != nil {
+		v.segmenter.endSession()
+	}
+}
+
+// idle is how long nothing has been written to the open segment; 0 when there is none.
+func (v *supervisor) idle() time.Duration {
+	if v.segmenter == nil || v.segmenter.writer == nil {
+		return 0
+	}
+	return v.o.Now().Sub(v.segmenter.flushed)
+}
+
+// seal finishes the open segment, if there is one.
+func (v *supervisor) seal() (err error) {
+	defer v.writeOff()
+	defer v.contain()
+	if v.segmenter != nil {
+		err = v.segmenter.seal()
+	}
+	return err
+}
+
+// contain is deferred around everything that a segmenter does.
+func (v *supervisor) contain() {
+	if p := recover(); p != nil {
+		v.abandon(p)
+	}
+}
+
+// abandon gives up the segmenter, as nothing of what an error of ours left behind is trusted.
+func (v *supervisor) abandon(value any) {
+	cause := fmt.Errorf("panic: %v\n%s", value, debug.Stack())
+	fault := health.SystemFault(codeInternal, cause,
+		"An internal error stopped the recording of this stream; it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
+	if v.o.Health.Raise(health.Failed, fault) {
+		v.o.Log.Error("an internal error stopped a recorder", zap.Error(fault), zap.NamedError("cause", cause))
+	}
+	v.o.Health.SetState(statePaused)
+	now := v.o.Now()
+	if v.segmenter != nil {
+		if now.Sub(v.begun) >= steadyFor {
+			v.rest.Reset()
+		}
+		v.salvage(v.segmenter)
+	}
+	v.segmenter, v.gap, v.counting = nil, true, true
+	v.until = now.Add(v.rest.Next())
+	v.writeOff()
+}
+
+// salvage finishes the segment that was open, with all that is whole.
+func (v *supervisor) salvage(s *segmenter) {
+	w := s.last
+	if v.try(s.seal); w == nil {
+		return
+	}
+	v.try(w.Seal)    // what is sealed stays as it is
+	v.try(w.Abandon) // and what is no longer being written, too
+	v.try(func() error { s.count(w); return nil })
+}
+
+// try reports whether f came to its end.
+func (v *supervisor) try(f func() error) (ended bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			v.o.Log.Error("cannot finish the segment", zap.Any("panic", p))
+		}
+	}()
+	if err := f(); err != nil {
+		v.o.Log.Debug("cannot finish the segment", zap.Error(err))
+	}
+	return true
+}
