@@ -65,7 +65,7 @@ func messageSize(stream []byte) int {
 	for line := range bytes.Lines(head) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		if bytes.EqualFold(name, []byte("Content-Length")) {
-			n, _ := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 16) // what is more is no body of a camera's
+			n, _ := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 30) // the library refuses what is too much, or no number
 			return size + int(n)
 		}
 	}

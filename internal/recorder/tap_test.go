@@ -3,6 +3,7 @@ package recorder
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -66,6 +67,7 @@ func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
 		reports  = "$\x01\x00\x04abcd"
 		unknown  = "$\x2a\x00\x06abcd$\x00"
 	)
+	large := fmt.Sprintf("RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n", 2*gatherSize) + strings.Repeat("$", 2*gatherSize)
 	endless := "RTSP/1.0 200 OK\r\n" + strings.Repeat("a: b\r\n", maxHead/6)
 	huge := "$\x00\xff\xff" + strings.Repeat("a", math.MaxUint16)
 	for name, c := range map[string]struct {
@@ -73,21 +75,22 @@ func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
 		taken  []string
 		left   string
 	}{
-		"packets":                    {frame("a") + frame("bc"), []string{"a", "bc"}, ""},
-		"no payload":                 {frame("") + frame("a"), []string{"", "a"}, ""},
-		"no packet":                  {"$\x00\x00\x00" + frame("a"), []string{"a"}, "$\x00\x00\x00"},
-		"half a header":              {"$\x00\x00\x04\x80\x60\x00\x00" + frame("a"), []string{"a"}, "$\x00\x00\x04\x80\x60\x00\x00"},
-		"reports":                    {frame("a") + reports + frame("b"), []string{"a", "b"}, reports},
-		"a channel nobody asked for": {frame("a") + unknown + frame("b"), []string{"a", "b"}, unknown},
-		"another source":             {rtpFrame(0, 96, 8, "x") + frame("a"), []string{"a"}, rtpFrame(0, 96, 8, "x")},
-		"another format":             {rtpFrame(0, 97, 7, "x") + frame("a"), []string{"a"}, rtpFrame(0, 97, 7, "x")},
-		"a response":                 {frame("a") + response + frame("b"), []string{"a", "b"}, response},
-		"a response with a body":     {frame("a") + body + frame("b"), []string{"a", "b"}, body},
-		"a request":                  {request + frame("a"), []string{"a"}, request},
-		"text":                       {frame("a") + "\x00temp=21 RTSP\r\n\r\n" + frame("b"), []string{"a", "b"}, ""},
-		"a message without an end":   {endless + frame("a"), []string{"a"}, ""},
-		"larger than the buffer":     {frame("a") + huge + frame("b"), []string{"a", "b"}, huge},
-		"an end within a packet":     {frame("a") + frame("bc")[:9], []string{"a"}, ""},
+		"packets":                           {frame("a") + frame("bc"), []string{"a", "bc"}, ""},
+		"no payload":                        {frame("") + frame("a"), []string{"", "a"}, ""},
+		"no packet":                         {"$\x00\x00\x00" + frame("a"), []string{"a"}, "$\x00\x00\x00"},
+		"half a header":                     {"$\x00\x00\x04\x80\x60\x00\x00" + frame("a"), []string{"a"}, "$\x00\x00\x04\x80\x60\x00\x00"},
+		"reports":                           {frame("a") + reports + frame("b"), []string{"a", "b"}, reports},
+		"a channel nobody asked for":        {frame("a") + unknown + frame("b"), []string{"a", "b"}, unknown},
+		"another source":                    {rtpFrame(0, 96, 8, "x") + frame("a"), []string{"a"}, rtpFrame(0, 96, 8, "x")},
+		"another format":                    {rtpFrame(0, 97, 7, "x") + frame("a"), []string{"a"}, rtpFrame(0, 97, 7, "x")},
+		"a response":                        {frame("a") + response + frame("b"), []string{"a", "b"}, response},
+		"a response with a body":            {frame("a") + body + frame("b"), []string{"a", "b"}, body},
+		"a request":                         {request + frame("a"), []string{"a"}, request},
+		"a response larger than the buffer": {large + frame("a"), []string{"a"}, large},
+		"text":                              {frame("a") + "\x00temp=21 RTSP\r\n\r\n" + frame("b"), []string{"a", "b"}, ""},
+		"a message without an end":          {endless + frame("a"), []string{"a"}, ""},
+		"larger than the buffer":            {frame("a") + huge + frame("b"), []string{"a", "b"}, huge},
+		"an end within a packet":            {frame("a") + frame("bc")[:9], []string{"a"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
