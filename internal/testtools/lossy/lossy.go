@@ -170,9 +170,9 @@ func (p *Proxy) decide(index int, datagram []byte) Fate {
 		Timestamp: binary.BigEndian.Uint32(datagram[4:]),
 		Payload:   datagram[rtpHeader:],
 	}
-	fate := p.plan(packet)
-	p.mu.Lock()
+	p.mu.Lock() // the plan has a state, and a session may begin while the one before ends
 	defer p.mu.Unlock()
+	fate := p.plan(packet)
 	p.log = append(p.log, Event{packet.Sequence, packet.Timestamp, packet.Marker, fate})
 	return fate
 }
