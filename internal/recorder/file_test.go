@@ -36,8 +36,8 @@ func fromFile(dir string) func(*Options) {
 // files are those of the recording, oldest first.
 func (r *rig) files() (paths []string) {
 	r.t.Helper()
-	for _, info := range r.store.Segments("door", time.Time{}, time.Time{}) {
-		found, err := filepath.Glob(filepath.Join(r.dir, "door", info.StartTime().Format("20060102T150405.000Z")+"*.mkv"))
+	for _, info := range r.recordings() {
+		found, err := filepath.Glob(filepath.Join(r.dir, r.stream, info.StartTime().Format("20060102T150405.000Z")+"*.mkv"))
 		if err != nil || len(found) != 1 {
 			r.t.Fatal(found, err)
 		}
@@ -113,7 +113,7 @@ func TestALoopedFileIsPlayedAgainWithoutAHole(t *testing.T) {
 			t.Fatalf("picture %d is not the file's", i)
 		}
 	}
-	infos := r.store.Segments("door", time.Time{}, time.Time{})
+	infos := r.recordings()
 	span := r.store.LastEnd("door").Sub(infos[0].StartTime())
 	if d := span - time.Duration(len(got)-1)*40*time.Millisecond; d.Abs() > 100*time.Millisecond {
 		t.Errorf("%d pictures take %s", len(got), span)

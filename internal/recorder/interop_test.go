@@ -118,9 +118,9 @@ func TestInterop(t *testing.T) {
 			})
 			r.finish()
 			var got, sounds []string
-			for _, info := range r.store.Segments("door", time.Time{}, time.Time{}) {
+			for _, info := range r.recordings() {
 				stem := info.StartTime().Format("20060102T150405.000Z")
-				paths, err := filepath.Glob(filepath.Join(r.dir, "door", stem+"*.mkv"))
+				paths, err := filepath.Glob(filepath.Join(r.dir, r.stream, stem+"*.mkv"))
 				if err != nil || len(paths) != 1 {
 					t.Fatal(paths, err)
 				}

@@ -22,38 +22,82 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// TestSessionsWithOddCameras has a name for each kind of camera. All of them are recorded without
-// a loss.
-func TestSessionsWithOddCameras(t *testing.T) {
-	t.Parallel()
-	locked := func(o fakecam.Oddities) fakecam.Options {
-		return fakecam.Options{User: "us er", Pass: "p@ss:w/rd%1", Oddities: o}
+// recordedWhole records a camera, however odd, without a loss.
+func recordedWhole(o fakecam.Options) func(*testing.T) {
+	return func(t *testing.T) {
+		camera := startCamera(t, o)
+		r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = time.Second })
+		r.awaitFrames(60)
+		r.settle()
+		r.expectAll()
+		if n := r.number(health.FramesLost); n != 0 || len(camera.Sessions()) != 1 {
+			t.Errorf("%d frames lost, %d sessions", n, len(camera.Sessions()))
+		}
+		r.mustPlay()
 	}
-	for name, o := range map[string]fakecam.Options{
-		"auth-basic":   {User: "us er", Pass: "p@ss/w%1", Oddities: fakecam.Oddities{BasicOnly: true}},
-		"auth-digest":  locked(fakecam.Oddities{NonceUses: 1}),
-		"extra-tracks": {Oddities: fakecam.Oddities{MoreTracks: true}},
-		"tcp-garbage":  {Oddities: fakecam.Oddities{Conn: garbage}},
-		"h265":         {HEVC: true},
-		"h265-in-band": {HEVC: true, NoSDPParams: true},
+}
+
+func authDigest(t *testing.T) {
+	for name, o := range map[string]fakecam.Oddities{
+		"one nonce":            {},
+		"each nonce good once": {NonceUses: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			camera := startCamera(t, o)
-			r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = time.Second })
-			r.awaitFrames(60)
-			r.settle()
-			r.expectAll()
-			if n := r.number(health.FramesLost); n != 0 || len(camera.Sessions()) != 1 {
-				t.Errorf("%d frames lost, %d sessions", n, len(camera.Sessions()))
-			}
-			r.mustPlay()
+			recordedWhole(fakecam.Options{User: "us er", Pass: "p@ss:w/rd%1", Oddities: o})(t)
+		})
+	}
+}
+
+// authWrong has a password that is wrong. Cameras lock accounts: the next try comes a minute later,
+// whatever the pauses after other faults.
+func authWrong(t *testing.T) {
+	var mu sync.Mutex
+	var heard bytes.Buffer
+	var connections atomic.Int64
+	camera := startCamera(t, fakecam.Options{User: "admin", Pass: "planted-secret", Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
+		connections.Add(1)
+		return eavesdropper{c, &mu, &heard}
+	}}})
+	r := onlyTheUserCanHelp(t, strings.Replace(camera.URL(), "planted-secret", "planted-wrong", 1), "refuses the user name or password", true)
+	const watched = 3 * time.Second // dozens of the test's pauses after other faults
+	if err := backoff.Sleep(t.Context(), watched); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if n, tries := connections.Load(), strings.Count(heard.String(), "\r\nAuthorization:"); n != 1 || tries != 1 {
+		t.Errorf("the camera saw %d connections with %d passwords in %s, want one", n, tries, watched)
+	}
+	if refusedPause < time.Minute || r.number(health.Reconnects) != 0 {
+		t.Errorf("it is tried every %s, %d times so far", refusedPause, r.number(health.Reconnects))
+	}
+}
+
+func mjpegOnly(t *testing.T) {
+	onlyTheUserCanHelp(t, startCamera(t, fakecam.Options{MJPEG: true}).URL(), "sends MJPEG, which cannot be recorded", false)
+}
+
+func audioOnly(t *testing.T) {
+	camera := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC, Oddities: fakecam.Oddities{NoVideo: true}})
+	onlyTheUserCanHelp(t, camera.URL(), "sends no video", false)
+}
+
+func h265Camera(t *testing.T) {
+	for name, o := range map[string]fakecam.Options{
+		"sets in the SDP": {HEVC: true},
+		"sets in band":    {HEVC: true, NoSDPParams: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			recordedWhole(o)(t)
 		})
 	}
 }
@@ -62,7 +106,7 @@ func TestSessionsWithOddCameras(t *testing.T) {
 func (r *rig) mustPlay() {
 	r.t.Helper()
 	testtools.Need(r.t, "ffmpeg", "ffprobe", "mkvinfo")
-	paths, err := filepath.Glob(filepath.Join(r.dir, "door", "*.mkv"))
+	paths, err := filepath.Glob(filepath.Join(r.dir, r.stream, "*.mkv"))
 	if err != nil || len(paths) == 0 {
 		r.t.Fatal(paths, err)
 	}
@@ -108,8 +152,7 @@ func (c *noisy) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-func TestDescribeRedirect(t *testing.T) {
-	t.Parallel()
+func describeRedirect(t *testing.T) {
 	other := startCamera(t, fakecam.Options{User: "admin", Pass: "secret"})
 	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{
 		Redirect: func() string { return strings.Replace(other.URL(), "admin:secret@", "", 1) },
@@ -125,6 +168,21 @@ func TestDescribeRedirect(t *testing.T) {
 	endless := record(t, lost, lost.URL())
 	if c := endless.awaitCondition("from one address to the next"); c.Class != health.UserError {
 		t.Errorf("%+v", c)
+	}
+
+	// From rtsp:// to rtsps:// is fine. The other way would show the password to the network.
+	pair, leaf := selfSigned(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	trusting := func(o *Options) { o.CameraRoots = roots }
+	plain := startCamera(t, fakecam.Options{})
+	safe := startCamera(t, fakecam.Options{NoUDP: true, Oddities: fakecam.Oddities{TLS: &pair}})
+	up := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Redirect: safe.URL}})
+	record(t, safe, up.URL(), trusting).awaitFrames(30)
+	down := startCamera(t, fakecam.Options{NoUDP: true, Oddities: fakecam.Oddities{TLS: &pair, Redirect: plain.URL}})
+	record(t, plain, down.URL(), trusting).awaitCondition("camera at")
+	if n := len(plain.Sessions()); n != 0 {
+		t.Errorf("%d sessions without TLS", n)
 	}
 }
 
@@ -154,8 +212,7 @@ func (e eavesdropper) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func TestKeepaliveOdd(t *testing.T) {
-	t.Parallel()
+func keepaliveOdd(t *testing.T) {
 	var mu sync.Mutex
 	var heard bytes.Buffer
 	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{
@@ -176,8 +233,7 @@ func TestKeepaliveOdd(t *testing.T) {
 	}
 }
 
-func TestCamHourlyDrop(t *testing.T) {
-	t.Parallel()
+func camHourlyDrop(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{FPS: 50, Oddities: fakecam.Oddities{Lifetime: 1500 * time.Millisecond}})
 	r := record(t, camera, camera.URL())
 	r.await("sessions", func() bool { return len(camera.Sessions()) >= 4 })
@@ -193,8 +249,7 @@ func TestCamHourlyDrop(t *testing.T) {
 	}
 }
 
-func TestCamStall(t *testing.T) {
-	t.Parallel()
+func camStall(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{})
 	r := record(t, camera, camera.URL())
 	r.awaitFrames(30)
@@ -225,8 +280,7 @@ func (l late) Write(b []byte) (int, error) {
 	return l.Conn.Write(b)
 }
 
-func TestStaleSession(t *testing.T) {
-	t.Parallel()
+func staleSession(t *testing.T) {
 	var connections atomic.Int64
 	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
 		if connections.Add(1) > 2 {
@@ -287,8 +341,7 @@ func selfSigned(t *testing.T) (tls.Certificate, *x509.Certificate) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, leaf
 }
 
-func TestCertSelfSigned(t *testing.T) {
-	t.Parallel()
+func certSelfSigned(t *testing.T) {
 	pair, leaf := selfSigned(t)
 	sum := sha256.Sum256(leaf.Raw)
 	fingerprint := hex.EncodeToString(sum[:])

@@ -91,7 +91,8 @@ func (t *timeline) at(raw uint32, now time.Time) (producer time.Time, jumped boo
 		lead = t.origin.Add(media + t.offset).Sub(t.camera)
 	}
 	t.slew(step, lead, arrival)
-	return t.give(t.origin.Add(media + t.offset)), false
+	// Access units of one timestamp must not have one time.
+	return t.give(t.origin.Add(media + t.offset + time.Duration(t.same)*time.Millisecond)), false
 }
 
 // arrives reports whether timestamps stand still, so that arrivals have to give the times.

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,80 +18,119 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// wireRows are what cameras and networks do to RTP packets, by the names of the rows. A hook keeps
-// its state per camera, which has one session.
-var wireRows = []struct {
-	name string
+// onTheWire is what a camera or a network does to RTP packets. A hook keeps its state per camera,
+// which has one session.
+type onTheWire struct {
 	hook func() func(fakecam.Packet) []fakecam.Packet
 	damage,
 	loss bool // it is reported; frames are lost
 	segments int // at least 1; 0: any number
-}{
-	{name: "no marker", hook: func() func(fakecam.Packet) []fakecam.Packet {
-		return func(p fakecam.Packet) []fakecam.Packet {
-			p.Marker = false
-			return []fakecam.Packet{p}
-		}
-	}},
-	{name: "a marker on each packet", hook: func() func(fakecam.Packet) []fakecam.Packet {
-		return func(p fakecam.Packet) []fakecam.Packet {
-			p.Marker = true
-			return []fakecam.Packet{p}
-		}
-	}},
-	{name: "nal-lies", damage: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
-		return inserting(func(p fakecam.Packet) [][]byte {
-			return [][]byte{{0x60}, {0x78, 0, 0}, {0xE6, 1, 2}, {0x7F, 1}, {}}
+}
+
+func TestMarkers(t *testing.T) {
+	t.Parallel()
+	for name, marker := range map[string]bool{"none": false, "on each packet": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onTheWire{hook: func() func(fakecam.Packet) []fakecam.Packet {
+				return func(p fakecam.Packet) []fakecam.Packet {
+					p.Marker = marker
+					return []fakecam.Packet{p}
+				}
+			}}.test(t)
 		})
-	}},
-	{name: "fragments without a start", damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
-		return inserting(func(p fakecam.Packet) [][]byte {
-			if p.Frame%40 == 30 {
-				return [][]byte{{0x7C, 0x01, 1, 2, 3}}
-			}
-			return nil
+	}
+}
+
+func nalLies(t *testing.T) {
+	t.Run("empty and forbidden", func(t *testing.T) {
+		t.Parallel()
+		onTheWire{damage: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+			return inserting(func(p fakecam.Packet) [][]byte {
+				return [][]byte{{0x60}, {0x78, 0, 0}, {0xE6, 1, 2}, {0x7F, 1}, {}}
+			})
+		}}.test(t)
+	})
+	for name, lie := range map[string][]byte{
+		"a fragment without a start": {0x7C, 0x01, 1, 2, 3},
+		"oversized":                  {0x78, 0xFF, 0xFF, 0x67}, // 65,535 bytes, of which one is there
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onTheWire{damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+				return inserting(func(p fakecam.Packet) [][]byte {
+					if p.Frame%40 == 30 {
+						return [][]byte{lie}
+					}
+					return nil
+				})
+			}}.test(t)
 		})
-	}},
-	{name: "pps-per-frame", segments: 1, hook: func() func(fakecam.Packet) []fakecam.Packet {
-		return repeating(func(set []byte) [][]byte { return [][]byte{set} })
-	}},
-	{name: "cosmetic-params", segments: 1, hook: func() func(fakecam.Packet) []fakecam.Packet {
+	}
+}
+
+func ppsPerFrame(t *testing.T) {
+	t.Run("the same", func(t *testing.T) {
+		t.Parallel()
+		onTheWire{segments: 1, hook: func() func(fakecam.Packet) []fakecam.Packet {
+			return repeating(func(set []byte) [][]byte { return [][]byte{set} })
+		}}.test(t)
+	})
+	t.Run("several", func(t *testing.T) {
+		t.Parallel()
+		second := []byte{0x68, 0x5e, 0x3c, 0x80} // pic_parameter_set_id 1
+		onTheWire{segments: 1, hook: func() func(fakecam.Packet) []fakecam.Packet {
+			return inserting(func(fakecam.Packet) [][]byte { return [][]byte{second} })
+		}}.test(t)
+	})
+}
+
+func cosmeticParams(t *testing.T) {
+	onTheWire{segments: 1, hook: func() func(fakecam.Packet) []fakecam.Packet {
 		return repeating(func(set []byte) [][]byte { // both sets apart, PPS first, with zeros at the end
 			n := int(set[1])<<8 | int(set[2])
 			sps, pps := set[3:3+n], set[3+n+2:]
 			return [][]byte{append(slices.Clone(pps), 0, 0), append(slices.Clone(sps), 0)}
 		})
-	}},
-	{name: "rtp-constant", hook: func() func(fakecam.Packet) []fakecam.Packet {
-		return func(p fakecam.Packet) []fakecam.Packet {
-			p.Timestamp = 0
-			return []fakecam.Packet{p}
-		}
-	}},
-	{name: "udp-loss", damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
-		n := 0
-		return func(p fakecam.Packet) []fakecam.Packet {
-			if n++; n%97 == 50 {
-				return nil
+	}}.test(t)
+}
+
+// udpLoss is over UDP, and for holes of every kind also without the chance of a second packet.
+func udpLoss(t *testing.T) {
+	overLossyUDP(t)
+	t.Run("packets", func(t *testing.T) {
+		t.Parallel()
+		onTheWire{damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+			n := 0
+			return func(p fakecam.Packet) []fakecam.Packet {
+				if n++; n%97 == 50 {
+					return nil
+				}
+				return []fakecam.Packet{p}
 			}
-			return []fakecam.Packet{p}
-		}
-	}},
-	{name: "udp-loss of whole pictures", damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
-		return func(p fakecam.Packet) []fakecam.Packet {
-			if n := p.Frame % 40; n >= 32 && n < 36 {
-				return nil
+		}}.test(t)
+	})
+	t.Run("whole pictures", func(t *testing.T) {
+		t.Parallel()
+		onTheWire{damage: true, loss: true, hook: func() func(fakecam.Packet) []fakecam.Packet {
+			return func(p fakecam.Packet) []fakecam.Packet {
+				if n := p.Frame % 40; n >= 32 && n < 36 {
+					return nil
+				}
+				return []fakecam.Packet{p}
 			}
-			return []fakecam.Packet{p}
-		}
-	}},
+		}}.test(t)
+	})
 }
 
 // inserting renumbers packets so that there is room for payloads before the first of a frame.
 func inserting(payloads func(fakecam.Packet) [][]byte) func(fakecam.Packet) []fakecam.Packet {
+	var mu sync.Mutex // of the sessions of a camera, one may begin before the last has ended
 	var sequence uint16
 	frame := ^uint64(0)
 	return func(p fakecam.Packet) (out []fakecam.Packet) {
+		mu.Lock()
+		defer mu.Unlock()
 		if p.Frame != frame {
 			frame = p.Frame
 			for _, payload := range payloads(p) {
@@ -118,35 +158,29 @@ func repeating(change func(stapA []byte) [][]byte) func(fakecam.Packet) []fakeca
 	})
 }
 
-// TestWhatCamerasSend drives the rows with a fake camera. Whatever comes: what was sent is recorded
-// or reported as lost, and what is recorded can be decoded.
-func TestWhatCamerasSend(t *testing.T) {
-	t.Parallel()
-	for _, row := range wireRows {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: row.hook()}})
-			r := record(t, camera, camera.URL())
-			r.await("frames", func() bool { return sent(camera) >= 130 })
-			if damaged := len(r.logs.FilterMessage("video arrives damaged").All()) > 0; damaged != row.damage {
-				t.Errorf("damage reported: %v", damaged)
-			}
-			camera.Unplug()
-			r.await("its end", func() bool { return r.part.Snapshot().State != stateRecording })
-			r.finish()
-			if !row.loss {
-				r.expectAllBut(1) // without a marker nobody knows whether the last is whole
-			}
-			got, lost := int64(len(r.frames())), r.number(health.FramesLost)
-			if total := sent(camera); got+lost != total || (lost > 1) != row.loss {
-				t.Errorf("%d frames were sent, %d recorded and %d reported as lost", total, got, lost)
-			}
-			if n := len(r.store.Segments("door", time.Time{}, time.Time{})); row.segments > 0 && n != row.segments {
-				t.Errorf("%d segments, want %d", n, row.segments)
-			}
-			r.mustPlay()
-		})
+// test records a camera: whatever comes, what was sent is recorded or reported as lost, and what is
+// recorded can be decoded.
+func (row onTheWire) test(t *testing.T) {
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: row.hook()}})
+	r := record(t, camera, camera.URL())
+	r.await("frames", func() bool { return sent(camera) >= 130 })
+	if damaged := len(r.logs.FilterMessage("video arrives damaged").All()) > 0; damaged != row.damage {
+		t.Errorf("damage reported: %v", damaged)
 	}
+	camera.Unplug()
+	r.await("its end", func() bool { return r.part.Snapshot().State != stateRecording })
+	r.finish()
+	if !row.loss {
+		r.expectAllBut(1) // without a marker nobody knows whether the last is whole
+	}
+	got, lost := int64(len(r.frames())), r.number(health.FramesLost)
+	if total := sent(camera); got+lost != total || (lost > 1) != row.loss {
+		t.Errorf("%d frames were sent, %d recorded and %d reported as lost", total, got, lost)
+	}
+	if n := len(r.recordings()); row.segments > 0 && n != row.segments {
+		t.Errorf("%d segments, want %d", n, row.segments)
+	}
+	r.mustPlay()
 }
 
 func sent(c *fakecam.Camera) (n int64) {
@@ -186,30 +220,28 @@ func film(t *testing.T, arguments ...string) []byte {
 	return b
 }
 
-// TestRecoveryPoint records an encoder that refreshes pictures in columns and never sends an IDR
+// recoveryPoint records an encoder that refreshes pictures in columns and never sends an IDR
 // but at its start: segments and fragments begin at its recovery points.
-func TestRecoveryPoint(t *testing.T) {
-	t.Parallel()
+func recoveryPoint(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{Film: film(t, "-c:v", "libx264", "-preset", "ultrafast",
 		"-x264-params", "intra-refresh=1:keyint=25:bframes=0:ref=1", "-f", "h264")})
 	r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 2 * time.Second })
 	r.awaitFrames(140) // of 200 to the next IDR
 	r.settle()
 	r.expectAll()
-	if n := len(r.store.Segments("door", time.Time{}, time.Time{})); n < 2 {
+	if n := len(r.recordings()); n < 2 {
 		t.Errorf("%d segments", n)
 	}
 }
 
-// TestTinyGOP records a camera that sends nothing but keyframes.
-func TestTinyGOP(t *testing.T) {
-	t.Parallel()
+// tinyGOP records a camera that sends nothing but keyframes.
+func tinyGOP(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{Film: film(t, "-c:v", "libx264", "-preset", "ultrafast", "-g", "1", "-f", "h264")})
 	r := record(t, camera, camera.URL())
 	r.awaitFrames(80)
 	r.settle()
 	seconds := len(r.expectAll()) / 25
-	info := r.store.Segments("door", time.Time{}, time.Time{})[0]
+	info := r.recordings()[0]
 	reader, err := r.store.OpenSegment(info.Key)
 	if err != nil {
 		t.Fatal(err)
@@ -225,8 +257,7 @@ func TestTinyGOP(t *testing.T) {
 	}
 }
 
-func TestHugeFrame(t *testing.T) {
-	t.Parallel()
+func hugeFrame(t *testing.T) {
 	small := startCamera(t, fakecam.Options{})
 	other := record(t, small, small.URL())
 	flooding := startCamera(t, fakecam.Options{Bitrate: 8_000_000})
@@ -253,12 +284,43 @@ func TestHugeFrame(t *testing.T) {
 	if c := heavy.awaitCondition("larger than 16 MiB"); c.Class != health.UserError {
 		t.Errorf("%+v", c)
 	}
+	large := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: inserting(func(p fakecam.Packet) [][]byte {
+		if p.Frame%50 != 25 {
+			return nil
+		}
+		return message(5_000_000)
+	})}})
+	laden := record(t, large, large.URL())
+	laden.awaitFrames(110)
+	laden.settle()
+	laden.expectAll()
+	if n := laden.number(health.BytesRecorded); n < 2*5_000_000 {
+		t.Errorf("%d bytes of keyframes of 5 MB", n)
+	}
+	laden.mustPlay()
 	other.awaitFrames(60)
 	other.settle()
 	other.expectAll()
 	if n := other.number(health.FramesLost); n != 0 {
 		t.Errorf("the other camera lost %d frames", n)
 	}
+}
+
+// message is the RTP payloads of a SEI message of so many bytes, which no picture misses
+// (user_data_unregistered: ITU-T H.264, D.1.6).
+func message(size int) (payloads [][]byte) {
+	rbsp := append([]byte{5}, bytes.Repeat([]byte{0xFF}, size/0xFF)...)
+	rbsp = append(rbsp, byte(size%0xFF))
+	rbsp = append(append(rbsp, bytes.Repeat([]byte{0xAA}, size)...), 0x80)
+	for start := byte(0x80); len(rbsp) > 0; start = 0 {
+		n := min(len(rbsp), 1400)
+		payload := append([]byte{0x1C, start | 6}, rbsp[:n]...)
+		if rbsp = rbsp[n:]; len(rbsp) == 0 {
+			payload[1] |= 0x40
+		}
+		payloads = append(payloads, payload)
+	}
+	return payloads
 }
 
 // TestAPanicStaysWithItsCamera breaks a recorder from the inside, in the goroutine of its session.
@@ -282,13 +344,12 @@ func TestAPanicStaysWithItsCamera(t *testing.T) {
 	other.expectAll()
 }
 
-// TestAudio records each kind of audio, through a pause.
-func TestAudio(t *testing.T) {
-	t.Parallel()
+// audioPause records each kind of audio, through a pause.
+func audioPause(t *testing.T) {
 	for audio, codec := range map[string]string{
 		fakecam.AudioAAC: mkv.CodecAAC, fakecam.AudioMuLaw: mkv.CodecACM, fakecam.AudioALaw: mkv.CodecACM,
 	} {
-		t.Run(audio+", audio-pause", func(t *testing.T) {
+		t.Run(audio, func(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, fakecam.Options{Audio: audio})
 			r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 2 * time.Second })
@@ -298,30 +359,31 @@ func TestAudio(t *testing.T) {
 			camera.Mute(false)
 			r.awaitFrames(150)
 			r.settle()
-			r.expectAll() // looks for a frame of each track in each fragment
+			expectSteps(t, r.expectAll(), tick) // looks for a frame of each track in each fragment
 			r.mustPlay()
 			if got := r.header().Tracks; len(got) != 2 || got[1].CodecID != codec {
 				t.Errorf("%+v", got)
 			}
 		})
 	}
-	t.Run("off", func(t *testing.T) {
-		t.Parallel()
-		camera := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC})
-		r := record(t, camera, camera.URL(), func(o *Options) { o.NoAudio = true })
-		r.awaitFrames(30)
-		r.settle()
-		r.expectAll()
-		if got := r.header().Tracks; len(got) != 1 {
-			t.Errorf("%+v", got)
-		}
-	})
+}
+
+func TestAudioIsLeftOutWhenItIsNotWanted(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC})
+	r := record(t, camera, camera.URL(), func(o *Options) { o.NoAudio = true })
+	r.awaitFrames(30)
+	r.settle()
+	r.expectAll()
+	if got := r.header().Tracks; len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
 }
 
 // header is that of the first segment.
 func (r *rig) header() mkv.Header {
 	r.t.Helper()
-	reader, err := r.store.OpenSegment(r.store.Segments("door", time.Time{}, time.Time{})[0].Key)
+	reader, err := r.store.OpenSegment(r.recordings()[0].Key)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -329,41 +391,33 @@ func (r *rig) header() mkv.Header {
 	return reader.Header()
 }
 
-// TestClockSteps steps the hub's wall clock while it records: back, forward, and from 1970 to now.
-func TestClockSteps(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		before, after time.Duration // of the wall clock from the true time
-		segments      int
-	}{
-		"clock-back":    {0, -3 * time.Hour, 1},
-		"clock-forward": {0, 3 * time.Hour, 2},
-		"clock-1970":    {-time.Since(time.Unix(0, 0)), 0, 2},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var offset atomic.Int64
-			offset.Store(int64(c.before))
-			camera := startCamera(t, fakecam.Options{})
-			r := record(t, camera, camera.URL(), func(o *Options) {
-				o.Now = func() time.Time { return stepped(time.Now(), time.Duration(offset.Load())) }
-			})
-			r.awaitFrames(40)
-			offset.Store(int64(c.after))
-			r.awaitFrames(100)
-			if name == "clock-1970" {
-				r.awaitCondition("The hub's clock was not set until")
-			}
-			r.settle()
-			r.expectAll()
-			infos := r.store.Segments("door", time.Time{}, time.Time{})
-			if n := len(infos); n != c.segments {
-				t.Fatalf("%d segments, want %d", n, c.segments)
-			}
-			if unset := name == "clock-1970"; infos[0].ClockUnset != unset || unset && (infos[0].ClockOffset+c.before).Abs() > time.Second || infos[len(infos)-1].ClockUnset {
-				t.Errorf("marked wrongly: %+v", infos)
-			}
+// clockSteps steps the hub's wall clock while it records: before and after are how far it is from
+// the true time.
+func clockSteps(before, after time.Duration, segments int) func(*testing.T) {
+	return func(t *testing.T) {
+		var offset atomic.Int64
+		offset.Store(int64(before))
+		camera := startCamera(t, fakecam.Options{})
+		r := record(t, camera, camera.URL(), func(o *Options) {
+			o.Now = func() time.Time { return stepped(time.Now(), time.Duration(offset.Load())) }
 		})
+		r.awaitFrames(40)
+		offset.Store(int64(after))
+		r.awaitFrames(100)
+		unset := before < -24*time.Hour
+		if unset {
+			r.awaitCondition("The hub's clock was not set until")
+		}
+		r.settle()
+		expectForward(t, r.expectAll())
+		infos := r.recordings()
+		if n := len(infos); n != segments {
+			t.Fatalf("%d segments, want %d", n, segments)
+		}
+		if infos[0].ClockUnset != unset || unset && (infos[0].ClockOffset+before).Abs() > time.Second || infos[len(infos)-1].ClockUnset {
+			t.Errorf("marked wrongly: %+v", infos)
+		}
+		r.mustPlay()
 	}
 }
 

@@ -102,7 +102,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	failing := &trouble{}
 	var full error = &fs.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
 	failing.fail.Store(&full)
-	s, err = Open(Options{Dir: dir, files: failing})
+	s, err = Open(Options{Dir: dir, Files: failing})
 	if err != nil {
 		t.Fatalf("the agent does not start: %v", err)
 	}
@@ -271,7 +271,7 @@ func (f troubled) Write(p []byte) (int, error) {
 func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	disk := &trouble{hold: make(chan struct{}), held: "slow", begun: make(chan struct{})}
-	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
 func TestASlowAcknowledgementHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	disk := &trouble{hold: make(chan struct{}), held: progressSuffix, begun: make(chan struct{})}
-	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func TestASlowAcknowledgementHoldsUpNobodyElse(t *testing.T) {
 func TestReadAndWriteErrorsHealByThemselves(t *testing.T) {
 	t.Parallel()
 	disk := &trouble{}
-	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,7 @@ func TestADirectoryThatCannotBeReadHoldsUpNoOtherStreamAndHeals(t *testing.T) {
 	disk := &unlisted{}
 	disk.ending.Store(&ending)
 	part := health.NewRegistry(time.Now).Part("", health.JobStore)
-	s, err := Open(Options{Dir: dir, files: disk, Health: part, FlushInterval: time.Millisecond})
+	s, err := Open(Options{Dir: dir, Files: disk, Health: part, FlushInterval: time.Millisecond})
 	if err != nil {
 		t.Fatalf("one directory keeps the agent from starting: %v", err)
 	}
@@ -456,7 +456,7 @@ func TestADirectoryThatGoesBeforeItWasReadIsForgotten(t *testing.T) {
 	ending := "/yard"
 	disk := &unlisted{}
 	disk.ending.Store(&ending)
-	s, err := Open(Options{Dir: dir, files: disk})
+	s, err := Open(Options{Dir: dir, Files: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -467,11 +467,11 @@ func TestADirectoryThatGoesBeforeItWasReadIsForgotten(t *testing.T) {
 	disk.ending.Store(nil)
 	s.loadUnread()
 	addSegment(t, s, "yard", begin, 1)
-	if _, err := OpenReadOnly(Options{Dir: dir, files: disk}); err != nil {
+	if _, err := OpenReadOnly(Options{Dir: dir, Files: disk}); err != nil {
 		t.Error(err)
 	}
 	disk.ending.Store(&ending)
-	if _, err := OpenReadOnly(Options{Dir: dir, files: disk}); !errors.Is(err, syscall.EIO) {
+	if _, err := OpenReadOnly(Options{Dir: dir, Files: disk}); !errors.Is(err, syscall.EIO) {
 		t.Errorf("a command that reads the directory says %v", err)
 	}
 }

@@ -107,7 +107,7 @@ func TestAHangingRenameOrRemovalHoldsUpNobodyElse(t *testing.T) {
 				t.Parallel()
 				disk := newHanging()
 				disk.after = after
-				s, err := Open(Options{Dir: t.TempDir(), files: disk})
+				s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -200,7 +200,7 @@ func TestAFailedRenameLeavesTheSegmentAsItWas(t *testing.T) {
 		}
 	}()
 	defer close(disk.begun)
-	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestAFailedRenameLeavesTheSegmentAsItWas(t *testing.T) {
 // uploaded and deleted: they are there, or they are gone, and who has one open keeps it.
 func TestReadersAlwaysFindAFileThatIsBeingRenamed(t *testing.T) {
 	t.Parallel()
-	s, err := Open(Options{Dir: t.TempDir(), files: unsyncedFiles{}})
+	s, err := Open(Options{Dir: t.TempDir(), Files: unsyncedFiles{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -298,7 +298,7 @@ func (y *story) fact(f fact) { y.j.note(event{op: opFact, fact: &f}) }
 func (y *story) open() {
 	y.t.Helper()
 	var err error
-	if y.s, err = Open(Options{Dir: y.j.root, files: y.j}); err != nil {
+	if y.s, err = Open(Options{Dir: y.j.root, Files: y.j}); err != nil {
 		y.t.Fatal(err)
 	}
 }
@@ -472,7 +472,7 @@ func (j *journal) promises(n int) promised {
 // check opens what a power cut left and holds it against the promises.
 func (p promised) check(t *testing.T, dir string, files fileSystem) {
 	t.Helper()
-	s, err := Open(Options{Dir: dir, files: files})
+	s, err := Open(Options{Dir: dir, Files: files})
 	if err != nil {
 		t.Errorf("recovery: %v", err)
 		return
@@ -592,7 +592,7 @@ func TestPowerCutsDuringRecoveryLoseNothingMore(t *testing.T) {
 		recovery := newJournal(y.j.cut(t, n, random))
 		recovery.adopt(t)
 		before := len(recovery.events)
-		s, err := Open(Options{Dir: recovery.root, files: recovery})
+		s, err := Open(Options{Dir: recovery.root, Files: recovery})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -610,7 +610,7 @@ func TestPowerCutsDuringRecoveryLoseNothingMore(t *testing.T) {
 func TestWritesAreLargeAndFewBeyondTheMedia(t *testing.T) {
 	t.Parallel()
 	j := newJournal(t.TempDir())
-	s, err := Open(Options{Dir: j.root, files: j})
+	s, err := Open(Options{Dir: j.root, Files: j})
 	if err != nil {
 		t.Fatal(err)
 	}

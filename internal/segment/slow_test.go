@@ -241,7 +241,7 @@ func TestASlowDiskDelaysAndLosesOnlyWhatItCannotTake(t *testing.T) {
 }
 
 func record16(t *testing.T, disk *slowDisk, keepsUp bool, atATime time.Duration) {
-	s, err := Open(Options{Dir: t.TempDir(), files: disk})
+	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)
 	}

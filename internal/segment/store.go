@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -35,7 +36,8 @@ type Options struct {
 	// the disk below is not filled while nothing is mounted. Default: nothing is remembered.
 	VolumeMemory string
 
-	files fileSystem // in tests
+	// Files is how Dir is changed. Default the real file system; tests put disks that fail in its place.
+	Files durable.FileSystem
 }
 
 // Store is the recording directory. Safe for concurrent use.
@@ -154,11 +156,11 @@ func newStore(o Options) *Store {
 	if o.Dir == "" {
 		o.Dir = "."
 	}
-	if o.files == nil {
-		o.files = osFiles{}
+	if o.Files == nil {
+		o.Files = osFiles{}
 	}
 	s := &Store{
-		dir: o.Dir, log: o.Log, health: o.Health, files: o.files,
+		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
 		flushed: make(chan struct{}, 1), paced: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
 	}
 	s.interval.Store(int64(o.FlushInterval))

@@ -1,0 +1,385 @@
+package recorder
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// The rows of disks: cameras are recorded to real files, by way of a disk that fails when it is told to.
+
+// runStore has a store sync and mend as it does in an agent, until the test ends.
+func runStore(t *testing.T, store *segment.Store) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { _ = store.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+	})
+}
+
+// badDisk is a disk that can be told to fail, or that is slow, below one directory.
+type badDisk struct {
+	durable.OS
+	below string
+	fault atomic.Pointer[syscall.Errno]
+	room  bool          // only what takes room fails
+	slow  time.Duration // of all that changes it
+	slept atomic.Int64  // operations that were slow
+}
+
+// change is told of each change of a file or directory. It says how it fails.
+func (d *badDisk) change(op, name string, takesRoom bool) error {
+	if !strings.Contains(name, d.below) {
+		return nil
+	}
+	if d.slow > 0 {
+		d.slept.Add(1)
+		time.Sleep(d.slow)
+	}
+	if errno := d.fault.Load(); errno != nil && (takesRoom || !d.room) {
+		return &fs.PathError{Op: op, Path: name, Err: *errno}
+	}
+	return nil
+}
+
+func (d *badDisk) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+	if flag&(os.O_WRONLY|os.O_RDWR) != 0 {
+		if err := d.change("open", name, flag&os.O_CREATE != 0); err != nil {
+			return nil, err
+		}
+	}
+	f, err := d.OS.OpenFile(name, flag, mode)
+	if err != nil {
+		return nil, err
+	}
+	return badFile{f, d, name}, nil
+}
+
+func (d *badDisk) MkdirAll(dir string, mode fs.FileMode) error {
+	if err := d.change("mkdir", dir, true); err != nil {
+		return err
+	}
+	return d.OS.MkdirAll(dir, mode)
+}
+
+func (d *badDisk) Rename(from, to string) error {
+	if err := d.change("rename", from, false); err != nil {
+		return err
+	}
+	return d.OS.Rename(from, to)
+}
+
+func (d *badDisk) Remove(name string) error {
+	if err := d.change("remove", name, false); err != nil {
+		return err
+	}
+	return d.OS.Remove(name)
+}
+
+func (d *badDisk) SyncDir(dir string) error {
+	if err := d.change("sync", dir, false); err != nil {
+		return err
+	}
+	return d.OS.SyncDir(dir)
+}
+
+type badFile struct {
+	durable.File
+	disk *badDisk
+	name string
+}
+
+func (f badFile) Write(p []byte) (int, error) {
+	if err := f.disk.change("write", f.name, true); err != nil {
+		return 0, err
+	}
+	return f.File.Write(p)
+}
+
+func (f badFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.disk.change("write", f.name, true); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, off)
+}
+
+func (f badFile) Truncate(size int64) error {
+	if err := f.disk.change("truncate", f.name, false); err != nil {
+		return err
+	}
+	return f.File.Truncate(size)
+}
+
+func (f badFile) Sync() error {
+	if err := f.disk.change("sync", f.name, false); err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+// twoStreams records two cameras into one store, of which the disk disturbs the first only.
+func twoStreams(t *testing.T, disk *badDisk) (door, yard *rig) {
+	t.Helper()
+	dir := t.TempDir()
+	disk.below = filepath.Join(dir, "door")
+	store := openStore(t, segment.Options{Dir: dir, Files: disk, FlushInterval: 200 * time.Millisecond})
+	runStore(t, store)
+	short := func(o *Options) { o.SegmentDuration, o.FlushInterval = time.Second, 200*time.Millisecond }
+	start := func(stream string) *rig {
+		camera := startCamera(t, fakecam.Options{})
+		return recordInto(t, store, dir, stream, camera, camera.URL(), short)
+	}
+	return start("door"), start("yard")
+}
+
+// failingDisk has a disk that fails one stream in the midst of a segment, and serves again.
+func failingDisk(t *testing.T, errno syscall.Errno, onlyRoom bool, says string) {
+	t.Helper()
+	disk := &badDisk{room: onlyRoom}
+	door, yard := twoStreams(t, disk)
+	door.awaitFrames(40)
+	yard.awaitFrames(40)
+	disk.fault.Store(&errno)
+	c := door.awaitCondition(says)
+	if c.Class != health.SystemError || c.Severity != health.Failed {
+		t.Errorf("%+v", c)
+	}
+	yard.awaitFrames(yard.number(health.FramesRecorded) + 50)
+	if n := door.logs.FilterMessage("cannot record").Len(); n != 1 {
+		t.Errorf("%d log lines for one disk that fails", n)
+	}
+	disk.fault.Store(nil)
+	door.awaitFrames(door.number(health.FramesRecorded) + 50)
+	if got := door.part.Snapshot(); len(got.Conditions) > 0 || got.State != stateRecording {
+		t.Errorf("after it serves again: %+v", got)
+	}
+	if door.number(health.FramesLost) == 0 || door.number(health.Gaps) == 0 {
+		t.Error("nothing is reported as lost")
+	}
+	yard.settle()
+	yard.expectAll()
+	if n := yard.number(health.FramesLost); n != 0 {
+		t.Errorf("the other stream lost %d frames", n)
+	}
+	door.settle()
+	door.await("its files to be finished", func() bool {
+		left, err := filepath.Glob(filepath.Join(door.dir, "door", "*.writing*"))
+		return err == nil && len(left) == 0
+	})
+	// Nothing twice, nothing in the wrong order, and no GOP with a hole.
+	frames := door.frames()
+	for i := 1; i < len(frames); i++ {
+		if frames[i].counter <= frames[i-1].counter || frames[i].counter != frames[i-1].counter+1 && !frames[i].keyframe {
+			t.Errorf("frame %d comes after %d, keyframe %v", frames[i].counter, frames[i-1].counter, frames[i].keyframe)
+		}
+	}
+	door.mustPlay()
+}
+
+func diskFull(t *testing.T) { failingDisk(t, syscall.ENOSPC, true, "is full") }
+
+func diskReadOnly(t *testing.T) { failingDisk(t, syscall.EROFS, false, "is read-only") }
+
+// diskGone has a disk that was unplugged, but is still mounted.
+func diskGone(t *testing.T) { failingDisk(t, syscall.EIO, false, "read or write errors") }
+
+// diskSlow has writes that take 100 ms each. Nobody loses a frame for it.
+func diskSlow(t *testing.T) {
+	disk := &badDisk{slow: 100 * time.Millisecond}
+	door, yard := twoStreams(t, disk)
+	for _, r := range []*rig{door, yard} {
+		r.awaitFrames(100)
+		r.settle()
+		expectSteps(t, r.expectAll(), tick)
+		if lost := r.number(health.FramesLost); lost != 0 || len(r.camera.Sessions()) != 1 {
+			t.Errorf("%s lost %d frames, in %d sessions", r.stream, lost, len(r.camera.Sessions()))
+		}
+		r.mustPlay()
+	}
+	if n := disk.slept.Load(); n < 20 {
+		t.Errorf("the disk was slow %d times only", n)
+	}
+}
+
+// mount mounts a file system for the test, or skips it where that is not allowed.
+func mount(t *testing.T, source, dir, kind string, flags uintptr) {
+	t.Helper()
+	if err := unix.Mount(source, dir, kind, flags, ""); err != nil {
+		t.Skipf("this machine does not let the test mount %s: %v", kind, err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+func volumeUnmounted(t *testing.T) {
+	disk, dir, memory := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "volume")
+	mount(t, "tmpfs", disk, "tmpfs", 0)
+	mount(t, disk, dir, "", unix.MS_BIND)
+	store := openStore(t, segment.Options{Dir: dir, VolumeMemory: memory, FlushInterval: 200 * time.Millisecond})
+	runStore(t, store)
+	camera := startCamera(t, fakecam.Options{})
+	r := recordInto(t, store, dir, "door", camera, camera.URL(), func(o *Options) { o.SegmentDuration = time.Second })
+	r.awaitFrames(40)
+	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitCondition("mount")
+	more := sent(camera) + 50
+	r.await("frames that cannot be recorded", func() bool { return sent(camera) >= more })
+	if below, err := os.ReadDir(dir); err != nil || len(below) > 0 {
+		t.Errorf("written to the disk below: %v, %v", below, err)
+	}
+	mount(t, disk, dir, "", unix.MS_BIND)
+	r.awaitFrames(r.number(health.FramesRecorded) + 50)
+	if got := r.part.Snapshot(); len(got.Conditions) > 0 || got.State != stateRecording {
+		t.Errorf("mounted again: %+v", got)
+	}
+	r.settle()
+	if got := r.frames(); len(got) < 90 || r.number(health.FramesLost) == 0 {
+		t.Errorf("%d frames are there, %d reported as lost", len(got), r.number(health.FramesLost))
+	}
+	r.mustPlay()
+}
+
+// powered is a disk that forgets all that was not synced when its power is cut.
+type powered struct {
+	durable.OS
+	root string
+
+	mu     sync.Mutex
+	synced map[string][]byte // by name
+}
+
+func (d *powered) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+	f, err := d.OS.OpenFile(name, flag, mode)
+	if err != nil {
+		return nil, err
+	}
+	return &poweredFile{f, d, name}, nil
+}
+
+func (d *powered) Rename(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.OS.Rename(from, to)
+	if data, ok := d.synced[from]; ok && err == nil {
+		d.synced[to] = data
+		delete(d.synced, from)
+	}
+	return err
+}
+
+func (d *powered) Remove(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.synced, name)
+	return d.OS.Remove(name)
+}
+
+// cut gives a directory with what a power cut leaves now.
+func (d *powered) cut(t *testing.T) string {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	to := t.TempDir()
+	for name, data := range d.synced {
+		rel, err := filepath.Rel(d.root, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(to, rel)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+type poweredFile struct {
+	durable.File
+	disk *powered
+	name string
+}
+
+func (f *poweredFile) Sync() error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(f.name)
+	if err != nil { // renamed in between: the sync is that of the new name
+		return f.File.Sync()
+	}
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	f.disk.synced[f.name] = data[:min(int64(len(data)), info.Size())]
+	return nil
+}
+
+// powerCut cuts the power at several moments. The next start finds all but the last 2 s of each
+// camera, and goes on recording after them.
+func powerCut(t *testing.T) {
+	dir := t.TempDir()
+	disk := &powered{root: dir, synced: make(map[string][]byte)}
+	store := openStore(t, segment.Options{Dir: dir, Files: disk})
+	runStore(t, store)
+	var rigs []*rig
+	for _, stream := range []string{"door", "yard"} {
+		camera := startCamera(t, fakecam.Options{})
+		rigs = append(rigs, recordInto(t, store, dir, stream, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
+	}
+	const fps, most = 25, 2*25 + 25/2 // 2 s, and what a busy machine takes to sync
+	var last string
+	worst := 0
+	for moment := range 6 {
+		for _, r := range rigs {
+			r.awaitFrames(int64(60 + 31*moment))
+		}
+		var written []int
+		for _, r := range rigs {
+			written = append(written, int(r.number(health.FramesRecorded)))
+		}
+		last = disk.cut(t)
+		after := openStore(t, segment.Options{Dir: last})
+		for i, r := range rigs {
+			left := (&rig{t: t, stream: r.stream, store: after}).frames()
+			if !slices.IsSortedFunc(left, func(a, b recorded) int { return int(a.counter) - int(b.counter) }) {
+				t.Error("frames are mixed up")
+			}
+			worst = max(worst, written[i]-len(left))
+		}
+		if err := after.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("a power cut took %d frames at most", worst)
+	if worst > most {
+		t.Errorf("a power cut took %d frames, %.1f s", worst, float64(worst)/fps)
+	}
+	camera := startCamera(t, fakecam.Options{})
+	r := recordInto(t, openStore(t, segment.Options{Dir: last}), last, "door", camera, camera.URL())
+	r.awaitFrames(30)
+	r.settle()
+	r.frames() // finds times that go on
+	r.mustPlay()
+}

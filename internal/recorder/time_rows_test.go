@@ -1,0 +1,229 @@
+package recorder
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// The rows of timestamps. Times are judged by the camera's own notes of when it sent each frame.
+
+// offCamera is how far recorded times lie off the times at which the camera's frames were due, at
+// most. A busy machine sends some late: the timeliest tells when the others were due.
+func offCamera(frames []recorded, step time.Duration) (most time.Duration) {
+	due := func(f recorded) time.Duration { return time.Duration(f.counter-frames[0].counter) * step }
+	begin := frames[0].sent
+	for _, f := range frames {
+		if at := f.sent.Add(-due(f)); at.Before(begin) {
+			begin = at
+		}
+	}
+	for _, f := range frames {
+		most = max(most, f.time.Sub(begin.Add(due(f))).Abs())
+	}
+	return most
+}
+
+// expectForward looks for times that never go back nor repeat.
+func expectForward(t *testing.T, frames []recorded) {
+	t.Helper()
+	for i := 1; i < len(frames); i++ {
+		if d := frames[i].time.Sub(frames[i-1].time); d <= 0 {
+			t.Errorf("frame %d comes %s after the one before", i, d)
+		}
+	}
+}
+
+// lapse lets an hour pass in seconds: the hub's clock goes on by a step for each frame that is
+// recorded, and the camera's for each that it sends, by its own idea of a step.
+type lapse struct {
+	step, camera time.Duration
+	recorded     *health.Number
+}
+
+func (l *lapse) wire(p fakecam.Packet) []fakecam.Packet {
+	p.Timestamp = uint32(time.Duration(p.Frame) * l.camera / time.Microsecond * 9 / 100) // of 90 kHz
+	return []fakecam.Packet{p}
+}
+
+func (l *lapse) change(o *Options) {
+	l.recorded = o.Health.Number(health.FramesRecorded)
+	begin := time.Now().Round(0)
+	o.Now = func() time.Time { return begin.Add(time.Duration(l.recorded.Load()) * l.step) }
+}
+
+func rtpJump(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"forward": 5 * time.Hour, "back": -5 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{})
+			r := record(t, camera, camera.URL())
+			r.awaitFrames(30)
+			camera.Jump(jump)
+			r.awaitCondition("timestamps jumped")
+			r.awaitFrames(90)
+			r.settle()
+			frames := r.expectAll()
+			for i := 1; i < len(frames); i++ {
+				if d := frames[i].time.Sub(frames[i-1].time); d <= 0 || d > 500*time.Millisecond {
+					t.Errorf("frame %d comes %s after the one before", i, d)
+				}
+			}
+			if n := len(r.recordings()); n != 2 {
+				t.Errorf("%d segments, want a new one after the jump", n)
+			}
+		})
+	}
+}
+
+// rtpDrift has a clock so far off its pace that times left to it would be more than wrong in the end.
+func rtpDrift(t *testing.T) {
+	const frames, limit = 11 * 25, 200 * time.Millisecond
+	for name, camera := range map[string]time.Duration{"3 % fast": tick * 103 / 100, "3 % slow": tick * 97 / 100} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if off := (camera - tick).Abs() * frames; off < limit*3/2 {
+				t.Fatalf("a clock that is off by %s needs no slewing", off)
+			}
+			l := lapse{camera: camera}
+			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: l.wire}})
+			r := record(t, camera, camera.URL())
+			r.awaitFrames(frames)
+			r.settle()
+			got := r.expectAll()
+			expectForward(t, got)
+			if off := offCamera(got, tick); off >= limit {
+				t.Errorf("a frame is %s off the time at which it was sent", off)
+			}
+			if n := len(r.recordings()); n != 1 {
+				t.Errorf("%d segments", n)
+			}
+			r.mustPlay()
+		})
+	}
+}
+
+// rtpConstant has all frames at one time, whichever that is.
+func rtpConstant(t *testing.T) {
+	for name, timestamp := range map[string]uint32{"zero": 0, "one": 3_000_000_000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
+				p.Timestamp = timestamp
+				return []fakecam.Packet{p}
+			}}})
+			r := record(t, camera, camera.URL())
+			r.awaitCondition("timestamps stand still")
+			r.awaitFrames(100)
+			r.settle()
+			frames := r.expectAll()
+			expectForward(t, frames)
+			// Those before it was noticed are less than half a second; then a busy machine may be late.
+			if off := offCamera(frames, tick); off > constantLimit*tick+500*time.Millisecond {
+				t.Errorf("a frame is %s off the time at which it was sent", off)
+			}
+			if n := r.logs.FilterMessage("the camera's timestamps stand still").Len(); n != 1 || len(r.recordings()) != 1 {
+				t.Errorf("%d log lines, %d segments", n, len(r.recordings()))
+			}
+			r.mustPlay()
+		})
+	}
+}
+
+// held is a connection on which nothing of the media comes while its gate is locked.
+type held struct {
+	net.Conn
+	gate *sync.Mutex
+}
+
+func (h held) Write(b []byte) (int, error) {
+	if b[0] == '$' {
+		h.gate.Lock()
+		defer h.gate.Unlock()
+	}
+	return h.Conn.Write(b)
+}
+
+func burst(t *testing.T) {
+	const stall = 5 * time.Second // less than what is taken for a stalled camera
+	var gate sync.Mutex
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn { return held{c, &gate} }}})
+	r := record(t, camera, camera.URL())
+	r.awaitFrames(50)
+	gate.Lock()
+	before := r.number(health.FramesRecorded)
+	err := backoff.Sleep(t.Context(), stall)
+	during := r.number(health.FramesRecorded)
+	gate.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if during > before+25 { // what was on its way
+		t.Fatalf("%d frames came while none could", during-before)
+	}
+	begun := time.Now()
+	r.awaitFrames(before + int64(stall/tick))
+	if d := time.Since(begun); d > stall*3/4 {
+		t.Errorf("what came in %s was no burst", d)
+	}
+	r.awaitFrames(before + int64(stall/tick) + 25)
+	r.settle()
+	expectSteps(t, r.expectAll(), tick)
+	if n := len(camera.Sessions()); n != 1 || r.number(health.Gaps) != 0 || len(r.recordings()) != 1 {
+		t.Errorf("%d sessions, %d gaps, %d segments", n, r.number(health.Gaps), len(r.recordings()))
+	}
+	r.mustPlay()
+}
+
+// fpsLie has a camera whose parameter sets say 25 frames per second.
+func fpsLie(t *testing.T) {
+	const fps = 21
+	for _, transport := range []string{TransportTCP, TransportUDP} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{FPS: fps})
+			r := record(t, camera, camera.URL(), func(o *Options) { o.Transport = transport })
+			r.awaitFrames(6 * fps)
+			r.settle()
+			frames := r.expectAll()
+			expectSteps(t, frames, time.Second/fps)
+			if off := offCamera(frames, time.Second/fps); off > 200*time.Millisecond {
+				t.Errorf("a frame is %s off the time at which it was sent", off)
+			}
+			if gaps, lost := r.number(health.Gaps), r.number(health.FramesLost); gaps != 0 || lost != 0 || len(r.recordings()) != 1 {
+				t.Errorf("%d gaps, %d frames lost, %d segments of a camera that lost none", gaps, lost, len(r.recordings()))
+			}
+		})
+	}
+}
+
+// resetStorm has a clock that runs away faster than times may be slewed, for an hour.
+func resetStorm(t *testing.T) {
+	const step = 400 * time.Millisecond
+	const frames, most = int64(time.Hour / step), 20
+	for name, pace := range map[string]time.Duration{"8 % fast": 108, "8 % slow": 92} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := lapse{step: step, camera: step * pace / 100}
+			camera := startCamera(t, fakecam.Options{FPS: 1000, Oddities: fakecam.Oddities{Wire: l.wire}})
+			r := record(t, camera, camera.URL(), l.change, func(o *Options) { o.SegmentDuration = 2 * time.Hour })
+			r.awaitFrames(frames)
+			r.settle()
+			expectForward(t, r.expectAll())
+			infos := r.recordings()
+			if n := len(infos); n < 2 || n > most {
+				t.Errorf("%d segments in an hour, want a few", n)
+			}
+			for i := 1; i < len(infos); i++ {
+				if d := infos[i].StartTime().Sub(infos[i-1].StartTime()); d < time.Minute {
+					t.Errorf("segment %d begins %s after the one before", i, d)
+				}
+			}
+		})
+	}
+}
