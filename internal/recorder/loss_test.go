@@ -157,7 +157,7 @@ func overLossyUDP(t *testing.T) {
 			r.await("the end", func() bool { return sent(camera) >= last })
 			camera.Stall()
 			r.await("the last packet", func() bool { return len(proxy.Events()) >= tap.packets() })
-			total := func() int64 { return r.number(health.FramesRecorded) + r.number(health.FramesLost) }
+			total := func() int64 { return r.handed.Load() + r.number(health.FramesLost) }
 			r.await("the last frame", func() bool { return total() >= sent(camera) })
 			r.finish()
 			want := tap.recordable(proxy.Events())
@@ -211,7 +211,7 @@ func TestTheEndOfALossySession(t *testing.T) {
 	r.await("frames", func() bool { return sent(camera) > lastCome+10 })
 	camera.Stall()
 	r.await("the last packet", func() bool { return len(proxy.Events()) >= tap.packets() })
-	r.await("the frames before", func() bool { return r.number(health.FramesRecorded) == hole })
+	r.await("the frames before", func() bool { return r.handed.Load() == hole })
 	camera.Unplug()
 	r.await("its end", func() bool { return r.part.Snapshot().State != stateRecording })
 	r.finish()

@@ -145,8 +145,13 @@ func expectPresented(t *testing.T, frames []recorded, shift func(uint64) int) {
 			t.Fatalf("frame %d is shown after %s, want %s", i, shown, want)
 		}
 	}
-	shown := slices.SortedFunc(slices.Values(frames), func(a, b recorded) int { return a.time.Compare(b.time) })
-	expectForward(t, shown)
+	shown := make([]recorded, len(frames))
+	for i, f := range frames {
+		if at := i + shift(f.counter); at < len(shown) { // the last ones have gaps before them
+			shown[at] = f
+		}
+	}
+	expectForward(t, slices.DeleteFunc(shown, func(f recorded) bool { return f.sent.IsZero() }))
 }
 
 func bFrames(t *testing.T) {
@@ -182,8 +187,7 @@ func openGOP(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, o)
 			r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = c.length })
-			r.awaitFrames(150) // of 200, after which the film begins anew
-			camera.Unplug()
+			r.await("frames", func() bool { return r.handed.Load() >= 150 }) // of 200, after which the film begins anew
 			r.settle()
 			frames := r.expectAll()
 			expectPresented(t, frames, shift)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type rig struct {
 	part     *health.Part
 	logs     *observer.ObservedLogs
 	segments chan Segment
+	handed   *atomic.Int64 // frames of video that were handed to the file; some wait in memory
 	stop     context.CancelFunc
 	ended    chan error
 }
@@ -86,6 +88,7 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, camera *
 	for _, f := range change {
 		f(&o)
 	}
+	r.handed = countWrites(&o)
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
 	recorder := New(o)
@@ -141,6 +144,32 @@ func (r *rig) awaitCondition(text string) health.Condition {
 		return false
 	})
 	return found
+}
+
+// countWrites counts the frames of video that are handed to the file.
+func countWrites(o *Options) *atomic.Int64 {
+	n, wrap := new(atomic.Int64), o.wrapWriter
+	o.wrapWriter = func(w segmentWriter) segmentWriter {
+		w = countingWriter{w, n}
+		if wrap != nil {
+			w = wrap(w)
+		}
+		return w
+	}
+	return n
+}
+
+type countingWriter struct {
+	segmentWriter
+	frames *atomic.Int64
+}
+
+func (w countingWriter) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error {
+	err := w.segmentWriter.WriteFrame(track, t, keyframe, parts)
+	if track == 1 {
+		w.frames.Add(1)
+	}
+	return err
 }
 
 // recordings lists the stream's segments, oldest first.
@@ -241,13 +270,12 @@ func (r *rig) expectAll() []recorded {
 // when a connection breaks would be lost.
 func (r *rig) settle() {
 	r.t.Helper()
-	all := func() bool {
-		return r.number(health.FramesRecorded)+r.number(health.FramesLost) >= sent(r.camera)
-	}
 	r.camera.Stall()
-	r.await("the last frames", all)
+	r.await("the last frames", func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
 	r.camera.Unplug()
-	r.await("the very last frames", all)
+	r.await("the last frames in their file", func() bool {
+		return r.number(health.FramesRecorded)+r.number(health.FramesLost) >= sent(r.camera)
+	})
 	r.finish()
 }
 

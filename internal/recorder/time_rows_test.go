@@ -43,7 +43,6 @@ func expectForward(t *testing.T, frames []recorded) {
 // recorded, and the camera's for each that it sends, by its own idea of a step.
 type lapse struct {
 	step, camera time.Duration
-	recorded     *health.Number
 }
 
 func (l *lapse) wire(p fakecam.Packet) []fakecam.Packet {
@@ -52,9 +51,8 @@ func (l *lapse) wire(p fakecam.Packet) []fakecam.Packet {
 }
 
 func (l *lapse) change(o *Options) {
-	l.recorded = o.Health.Number(health.FramesRecorded)
-	begin := time.Now().Round(0)
-	o.Now = func() time.Time { return begin.Add(time.Duration(l.recorded.Load()) * l.step) }
+	begin, frames := time.Now().Round(0), countWrites(o)
+	o.Now = func() time.Time { return begin.Add(time.Duration(frames.Load()) * l.step) }
 }
 
 func rtpJump(t *testing.T) {

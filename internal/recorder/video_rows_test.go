@@ -265,6 +265,7 @@ func hugeFrame(t *testing.T) {
 	if c := flooded.awaitCondition("more than 100 Mbit/s"); c.Class != health.UserError {
 		t.Errorf("%+v", c)
 	}
+	flooded.finish()
 	huge := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: inserting(func(p fakecam.Packet) [][]byte {
 		if p.Frame%40 != 30 {
 			return nil
@@ -284,6 +285,7 @@ func hugeFrame(t *testing.T) {
 	if c := heavy.awaitCondition("larger than 16 MiB"); c.Class != health.UserError {
 		t.Errorf("%+v", c)
 	}
+	heavy.finish()
 	large := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: inserting(func(p fakecam.Packet) [][]byte {
 		if p.Frame%50 != 25 {
 			return nil
