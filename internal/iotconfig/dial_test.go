@@ -69,7 +69,17 @@ func greeted(t *testing.T, conn net.Conn) {
 	_ = conn.Close()
 }
 
-func TestPort443WithALPNIsTakenWhen8883IsBlocked(t *testing.T) {
+// TestRows has what networks do wrong, by its name in the recorder's TestRows.
+func TestRows(t *testing.T) {
+	t.Parallel()
+	t.Run("proxy", func(t *testing.T) {
+		t.Parallel()
+		t.Run("a tunnel to port 443", tunnelTo443)
+		t.Run("port 443 when 8883 is blocked", port443WithALPN)
+	})
+}
+
+func port443WithALPN(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)
 	g := newGreeter(t, ca)
@@ -126,7 +136,7 @@ func TestAnExplicitPortIsTheOnlyOne(t *testing.T) {
 	}
 }
 
-func TestTheProxyIsAskedForATunnelTo443(t *testing.T) {
+func tunnelTo443(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)
 	g := newGreeter(t, ca)

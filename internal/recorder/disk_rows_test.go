@@ -191,7 +191,7 @@ func failingDisk(t *testing.T, errno syscall.Errno, onlyRoom bool, says string) 
 			t.Errorf("frame %d comes after %d, keyframe %v", frames[i].counter, frames[i-1].counter, frames[i].keyframe)
 		}
 	}
-	door.mustPlay()
+	door.mustMux()
 }
 
 func diskFull(t *testing.T) { failingDisk(t, syscall.ENOSPC, true, "is full") }
@@ -213,7 +213,7 @@ func diskSlow(t *testing.T) {
 			t.Errorf("%s lost %d frames, in %d sessions", r.stream, lost, len(r.camera.Sessions()))
 		}
 	}
-	door.mustPlay()
+	door.mustMux()
 	if n := disk.slept.Load(); n < 20 {
 		t.Errorf("the disk was slow %d times only", n)
 	}
@@ -255,7 +255,7 @@ func volumeUnmounted(t *testing.T) {
 	if got := r.frames(); len(got) < 90 || r.number(health.FramesLost) == 0 {
 		t.Errorf("%d frames are there, %d reported as lost", len(got), r.number(health.FramesLost))
 	}
-	r.mustPlay()
+	r.mustMux()
 }
 
 // powered is a disk that forgets all that was not synced when its power is cut.
@@ -381,5 +381,5 @@ func powerCut(t *testing.T) {
 	r.awaitFrames(30)
 	r.settle()
 	r.frames() // finds times that go on
-	r.mustPlay()
+	r.mustMux()
 }

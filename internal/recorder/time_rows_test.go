@@ -101,7 +101,7 @@ func rtpDrift(t *testing.T) {
 			if n := len(r.recordings()); n != 1 {
 				t.Errorf("%d segments", n)
 			}
-			r.mustPlay()
+			r.mustMux()
 		})
 	}
 }
@@ -128,7 +128,7 @@ func rtpConstant(t *testing.T) {
 			if n := r.logs.FilterMessage("the camera's timestamps stand still").Len(); n != 1 || len(r.recordings()) != 1 {
 				t.Errorf("%d log lines, %d segments", n, len(r.recordings()))
 			}
-			r.mustPlay()
+			r.mustMux()
 		})
 	}
 }
@@ -175,7 +175,7 @@ func burst(t *testing.T) {
 	if n := len(camera.Sessions()); n != 1 || r.number(health.Gaps) != 0 || len(r.recordings()) != 1 {
 		t.Errorf("%d sessions, %d gaps, %d segments", n, r.number(health.Gaps), len(r.recordings()))
 	}
-	r.mustPlay()
+	r.mustMux()
 }
 
 // fpsLie has a camera whose parameter sets say 25 frames per second.

