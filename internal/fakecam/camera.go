@@ -48,6 +48,8 @@ type Camera struct {
 
 	mu       sync.Mutex
 	sessions []*session
+
+	wiring sync.Mutex // of all sessions, for Oddities.Wire
 }
 
 // ErrClosed is returned for a camera that has been closed.

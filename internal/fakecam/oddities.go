@@ -9,7 +9,7 @@ import (
 // Oddities are what cameras do that they should not. The zero value is a camera without.
 type Oddities struct {
 	// Wire is given each RTP packet of the video and returns what is sent in its place: none, it,
-	// another, or several. It is called from one goroutine per session, and may keep nothing.
+	// another, or several. Sessions that overlap call it one after the other. It may keep nothing.
 	Wire func(Packet) []Packet
 	// Conn wraps each connection, for oddities below RTSP.
 	Conn func(net.Conn) net.Conn

@@ -59,6 +59,7 @@ type reader struct {
 	emitted      atomic.Uint64 // packets of video that were sent
 	taken        atomic.Uint64 // packets of video that the player wrote
 	wire         func(Packet) []Packet
+	wiring       *sync.Mutex // held while wire is called and what it returned is sent
 	clock        func() time.Time
 	limit        int // packets that may be queued
 
@@ -314,6 +315,7 @@ func (s *server) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response
 			stream:  stream,
 			media:   stream.Desc.Medias[0],
 			wire:    s.camera.options.Wire,
+			wiring:  &s.camera.wiring,
 			clock:   s.camera.options.Clock,
 			limit:   queueSize - queueReserve,
 			stop:    make(chan struct{}),
@@ -450,6 +452,8 @@ func (r *reader) write(payload []byte, timestamp uint32, marker bool) {
 		r.emit(p)
 		return
 	}
+	r.wiring.Lock()
+	defer r.wiring.Unlock()
 	for _, p := range r.wire(p) {
 		r.emit(p)
 	}
