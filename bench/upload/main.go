@@ -65,7 +65,7 @@ func main() {
 	flag.IntVar(&o.size, "size", 100_000, "rate: bytes of a fragment; above 2500000 they bound the rate")
 	flag.DurationVar(&o.day, "day", 24*time.Hour, "day: how much media waits for its upload")
 	flag.DurationVar(&o.gop, "gop", 10*time.Second, "day: length of a fragment")
-	flag.IntVar(&o.megabytes, "megabytes", 512, "cost: how much is sent")
+	flag.IntVar(&o.megabytes, "megabytes", 1000, "cost: how much is sent")
 	flag.IntVar(&o.cameras, "cameras", 4, "live: number of cameras")
 	flag.DurationVar(&o.measure, "measure", 30*time.Second, "live: how long")
 	flag.StringVar(&o.dir, "dir", "", "where media is written (default: a new temporary directory)")

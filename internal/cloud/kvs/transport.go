@@ -43,6 +43,8 @@ func dataTransport(client aws.HTTPClient) *http.Transport {
 		base.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	base.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	// Small records let a reader show the begin of a page sooner; media has no such reader.
+	base.TLSClientConfig.DynamicRecordSizingDisabled = true
 	if base.TLSClientConfig.ClientSessionCache == nil {
 		base.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
