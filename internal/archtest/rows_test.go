@@ -29,7 +29,7 @@ var elsewhere = map[string][]string{
 	"dst":          {"internal/scheduler"},
 	"cloud-gone":   {"cmd/kvs-edge-agent"},
 	"creds-expire": {"internal/uploader", "internal/cloud/iotcreds"},
-	"proxy":        {"internal/iotconfig"},
+	"proxy":        {"internal/iotconfig", "internal/cloud/kvs"},
 }
 
 const recorder = "internal/recorder"

@@ -310,6 +310,19 @@ func staleSession(t *testing.T) {
 	if d := time.Since(second); d < pause {
 		t.Errorf("only %s later it was tried again", d)
 	}
+
+	// So that no camera is left with a session, each is ended in words.
+	var mu sync.Mutex
+	var heard bytes.Buffer
+	attentive := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn { return eavesdropper{c, &mu, &heard} }}})
+	ended := record(t, attentive, attentive.URL())
+	ended.awaitFrames(10)
+	ended.finish()
+	ended.await("TEARDOWN", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Contains(heard.String(), "\nTEARDOWN ")
+	})
 }
 
 func TestTransports(t *testing.T) {
