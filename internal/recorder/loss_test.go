@@ -112,19 +112,19 @@ func overLossyUDP(t *testing.T) {
 		plan   func(*wiretap) lossy.Plan
 		after  int64 // frames to be sent under this plan
 	}{
-		{name: "H.264, 1 %", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(mixed)},
-		{name: "H.264, 5 %", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(heavy)},
-		{name: "H.265, 1 %", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: random(mixed)},
-		{name: "H.265, 5 %", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: random(heavy)},
+		{name: "H.264, 1 %", camera: fakecam.Options{FPS: 50}, gop: 25, plan: random(mixed)},
+		{name: "H.264, 5 %", camera: fakecam.Options{FPS: 50}, gop: 25, plan: random(heavy)},
+		{name: "H.265, 1 %", camera: fakecam.Options{FPS: 50, HEVC: true}, gop: 25, plan: random(mixed)},
+		{name: "H.265, 5 %", camera: fakecam.Options{FPS: 50, HEVC: true}, gop: 25, plan: random(heavy)},
 		{name: "B-frames, 5 %", camera: bFrames, gop: 25, change: presented, plan: random(heavy)},
 		{name: "B-frames, whole frames", camera: bFrames, gop: 25, change: presented, plan: frames(func(n uint64) bool {
 			return n == 31 || n >= 40 && n < 43 || n >= 70 && n < 110 || n == 127 || n == 129
 		})},
-		{name: "nothing lost", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(lossy.Shares{Double: 0.2, Late: 0.2})},
-		{name: "whole frames", camera: fakecam.Options{FPS: 100}, gop: 25, plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
-		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: frames(func(n uint64) bool { return n%7 == 3 })},
-		{name: "the first frames", camera: fakecam.Options{FPS: 100}, gop: 25, plan: frames(func(n uint64) bool { return n < 3 })},
-		{name: "the first packets", camera: fakecam.Options{FPS: 100}, gop: 25, plan: func(*wiretap) lossy.Plan {
+		{name: "nothing lost", camera: fakecam.Options{FPS: 50}, gop: 25, plan: random(lossy.Shares{Double: 0.2, Late: 0.2})},
+		{name: "whole frames", camera: fakecam.Options{FPS: 50}, gop: 25, plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
+		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 50, HEVC: true}, gop: 25, plan: frames(func(n uint64) bool { return n%7 == 3 })},
+		{name: "the first frames", camera: fakecam.Options{FPS: 50}, gop: 25, plan: frames(func(n uint64) bool { return n < 3 })},
+		{name: "the first packets", camera: fakecam.Options{FPS: 50}, gop: 25, plan: func(*wiretap) lossy.Plan {
 			return func(p lossy.Packet) lossy.Fate {
 				if p.Index < 5 {
 					return lossy.Drop
@@ -203,7 +203,7 @@ func hostOf(t *testing.T, camera *fakecam.Camera) string {
 func TestTheEndOfALossySession(t *testing.T) {
 	t.Parallel()
 	tap := new(wiretap)
-	camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: fakecam.Oddities{Wire: tap.hook(every(25), nil)}})
+	camera := startCamera(t, fakecam.Options{FPS: 50, Oddities: fakecam.Oddities{Wire: tap.hook(every(25), nil)}})
 	// The hole before the last packets is still open when the session ends: they wait for what is missing.
 	const hole, lastCome = 55, 60
 	proxy := lossy.New(t, hostOf(t, camera), byFrame(tap, func(n uint64) bool { return n >= hole && n < hole+3 || n > lastCome }))
