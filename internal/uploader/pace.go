@@ -27,6 +27,10 @@ const (
 	// to it that bursts keep to what is allowed, too.
 	byteBurst    = 1e6
 	shortestWait = 100 * time.Millisecond
+
+	// For the same reason fragments of all streams that wait begin on common beats.
+	beats     = 4 // between two fragments of a stream
+	afterBeat = 5 * time.Millisecond
 )
 
 // bucket is a token bucket: rate tokens per second, at most burst saved up. Safe for concurrent use.
@@ -67,6 +71,17 @@ func (b *bucket) ready() time.Duration {
 	defer b.mu.Unlock()
 	b.fill()
 	return b.wait(1)
+}
+
+// onBeat lengthens a wait, of up to afterBeat behind a beat not at all, so that it ends on the next.
+// As many beats make up the time that a token takes, so who keeps to them once waits no longer.
+func (b *bucket) onBeat(wait time.Duration) time.Duration {
+	beat := int64(float64(time.Second) / b.rate / beats)
+	behind := time.Duration(b.now().Add(wait).UnixNano() % beat)
+	if behind <= afterBeat {
+		return wait
+	}
+	return wait + time.Duration(beat) - behind
 }
 
 func (b *bucket) wait(want float64) time.Duration {

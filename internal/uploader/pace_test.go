@@ -19,7 +19,7 @@ func TestThePaceIsBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 		var starts []time.Time
 		for len(starts) < 10_000 {
 			if wait := b.ready(); wait > 0 {
-				now = now.Add(wait + time.Duration(chance.Int64N(int64(latest)+1)))
+				now = now.Add(b.onBeat(wait) + time.Duration(chance.Int64N(int64(latest)+1)))
 				continue
 			}
 			b.take(1)
@@ -34,6 +34,31 @@ func TestThePaceIsBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 		share := float64(len(starts)-1) / took / allowed
 		if latest <= 10*time.Millisecond && share < 0.975 {
 			t.Errorf("waking up to %s late, %.1f %% of the allowed rate are used", latest, 100*share)
+		}
+	}
+}
+
+// Streams that begin at any time soon begin their fragments together, and stay together.
+func TestFragmentsOfAllStreamsBeginOnCommonBeats(t *testing.T) {
+	t.Parallel()
+	const streams, fragments = 8, 1000
+	const apart = int64(time.Second) * 10 / 49 / beats
+	at := func(n int) time.Duration { // of the last fragment, behind a beat
+		chance := rand.New(rand.NewPCG(3, uint64(n)))
+		now := time.Unix(1_795_000_000, chance.Int64N(int64(time.Second)))
+		b := newBucket(fragmentsPerSecond, fragmentBurst)
+		b.now = func() time.Time { return now }
+		for range fragments {
+			for wait := b.ready(); wait > 0; wait = b.ready() {
+				now = now.Add(b.onBeat(wait) + time.Duration(chance.Int64N(int64(time.Millisecond))))
+			}
+			b.take(1)
+		}
+		return time.Duration(now.UnixNano() % apart)
+	}
+	for n := range streams {
+		if behind := at(n); behind > 10*time.Millisecond {
+			t.Errorf("stream %d begins its fragments %s behind the beat", n, behind)
 		}
 	}
 }

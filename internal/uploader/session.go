@@ -116,7 +116,7 @@ func (e *session) feed() time.Duration {
 		return 0
 	}
 	if wait := u.fragments.ready(); wait > 0 {
-		return wait
+		return u.fragments.onBeat(wait)
 	}
 	u.fragments.take(1)
 	e.send(next)
