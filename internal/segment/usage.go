@@ -129,7 +129,7 @@ func (st *stream) pendingSince() (int64, bool) {
 			if !e.pends() {
 				continue
 			}
-			if l := st.active[e.start].left(e); l.bytes > 0 {
+			if l := st.active[e.start].left(e); l.bytes > 0 || l.millis > 0 {
 				return l.since, true
 			}
 		}
