@@ -98,7 +98,7 @@ BENCHCOUNT ?= 3
 BENCH_HOT   = ./internal/mkv ./internal/recorder ./internal/cloud/kvs ./internal/scheduler
 BENCH_SCALE = ./internal/segment ./internal/retention
 # A million files take minutes to make: BENCH_SKIP=none includes them.
-BENCH_SKIP ?= 1000000
+BENCH_SKIP ?= /1000000|//1000000
 bench-micro: ## Go benchmarks of the hot paths and of large stores, compared with the results kept last
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 0.3s -count $(BENCHCOUNT) $(BENCH_HOT) > bench/results/micro.new
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 30x -skip '$(BENCH_SKIP)' -timeout 20m $(BENCH_SCALE) >> bench/results/micro.new

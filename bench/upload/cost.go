@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -11,8 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // costStreams share the bytes, so that the rate of one stream is not what is measured.
@@ -21,7 +23,11 @@ const costStreams = 4
 // costFragment is a fragment's size in bytes: that of a camera with 8 Mbit/s.
 const costFragment = 2_000_000
 
-// curlRuns of curl without a limit are put together: one is over before its time can be told.
+// costRounds of ours and of curl without a limit, in turns, are put together: what else the machine
+// does falls on both.
+const costRounds = 3
+
+// curlRuns of curl without a limit make up its part of a round: one is over before its time can be told.
 const curlRuns = 3
 
 // cost measures what sending takes beside curl, which sends the same files over TLS and does
@@ -31,96 +37,151 @@ const curlRuns = 3
 // of what is done. What is compared is curl without a limit, which never waits. The others wait as
 // the service demands, and show what that costs.
 func cost(o options) ([]figure, error) {
-	const size = costFragment
-	recordings := filepath.Join(o.dir, "recordings")
-	if err := newBacklog(costStreams, max(1, o.megabytes*1_000_000/size/costStreams), size, usualGOP).fill(recordings); err != nil {
-		return nil, err
-	}
-	files, err := filepath.Glob(filepath.Join(recordings, "*", "*.mkv"))
-	if err != nil {
-		return nil, err
-	}
-	var cipher atomic.Uint32
-	sink := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		cipher.Store(uint32(r.TLS.CipherSuite))
-		_, _ = io.Copy(io.Discard, r.Body)
-	}))
-	sink.Config.ErrorLog = log.New(io.Discard, "", 0)
-	sink.StartTLS()
-	defer sink.Close()
-	// The files of each stream in a curl of their own, no faster than the service would let them.
-	var paced spent
-	paceds := make(chan error, costStreams)
-	var mu sync.Mutex
-	for i := range costStreams {
-		one, err := filepath.Glob(filepath.Join(recordings, streamName(i), "*.mkv"))
+	s := startSink()
+	defer s.Close()
+	var ours, curl, paced, least spent
+	sent, leastCipher := int64(0), ""
+	for round := range costRounds {
+		recordings := filepath.Join(o.dir, "recordings")
+		if err := newBacklog(costStreams, max(1, o.megabytes*1_000_000/costFragment/costStreams), costFragment, usualGOP).fill(recordings); err != nil {
+			return nil, err
+		}
+		if round == 0 {
+			var err error
+			if paced, err = pacedCurl(s.URL, recordings); err != nil {
+				return nil, err
+			}
+			if least, err = bareLoop(s.URL, recordings); err != nil {
+				return nil, err
+			}
+			leastCipher = s.cipher()
+		}
+		once, err := unlimitedCurl(s.URL, recordings)
 		if err != nil {
 			return nil, err
 		}
-		go func() {
-			s, err := measured(exec.Command("curl", curlArgs(sink.URL, one, "--limit-rate", strconv.Itoa(allowedBytes))...))
-			mu.Lock()
-			defer mu.Unlock()
-			paced.cpu, paced.wall, paced.rss = paced.cpu+s.cpu, max(paced.wall, s.wall), paced.rss+s.rss
-			paceds <- err
-		}()
-	}
-	for range costStreams {
-		if err := <-paceds; err != nil {
-			return nil, fmt.Errorf("curl: %w", err)
-		}
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"bare", sink.URL}
-	for i := range costStreams {
-		args = append(args, filepath.Join(recordings, streamName(i)))
-	}
-	least, err := measured(exec.Command(self, args...))
-	if err != nil {
-		return nil, err
-	}
-	leastCipher := tls.CipherSuiteName(uint16(cipher.Load()))
-	var curl spent
-	for range curlRuns {
-		s, err := measured(exec.Command("curl", curlArgs(sink.URL, files)...))
+		curl = curl.and(once)
+		once, bytes, err := drained(filepath.Join(o.dir, "cloud"), recordings)
 		if err != nil {
-			return nil, fmt.Errorf("curl: %w", err)
+			return nil, err
 		}
-		curl.cpu, curl.wall = curl.cpu+s.cpu/curlRuns, curl.wall+s.wall/curlRuns
+		ours, sent = ours.and(once), bytes
+		if err := os.RemoveAll(o.dir); err != nil {
+			return nil, err
+		}
 	}
-	cloud, err := startCloud(filepath.Join(o.dir, "cloud"), costStreams)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = cloud.Close() }()
-	cmd, err := drainer(cloud, recordings, costStreams)
-	if err != nil {
-		return nil, err
-	}
-	ours, err := measured(cmd)
-	if err != nil {
-		return nil, err
-	}
-	sent := int64(0)
-	for i := range costStreams {
-		sent += cloud.Media().Stats(streamName(i)).Bytes
-	}
-	perGB := func(s spent) float64 { return s.cpu.Seconds() / (float64(sent) / 1e9) }
+	gigabytes := float64(sent) / 1e9
+	perGB := func(s spent, rounds float64) float64 { return s.cpu.Seconds() / gigabytes / rounds }
+	oursPerGB, curlPerGB := perGB(ours, costRounds), perGB(curl, costRounds*curlRuns)
 	return []figure{
-		{What: "CPU of ours", Value: perGB(ours), Unit: "s/GB", Beside: fmt.Sprintf("%.2f GB over %d streams in %.1f s", float64(sent)/1e9, costStreams, ours.wall.Seconds())},
-		{What: "CPU of curl -T at the same rate", Value: perGB(paced), Unit: "s/GB", Beside: fmt.Sprintf("%d processes in %.1f s", costStreams, paced.wall.Seconds())},
-		{What: "CPU of curl -T without a limit", Value: perGB(curl), Unit: "s/GB", Beside: fmt.Sprintf("%s, %d times, in %.1f s", tls.CipherSuiteName(uint16(cipher.Load())), curlRuns, curl.wall.Seconds())},
-		{What: "CPU of a bare loop at the same rate", Value: perGB(least), Unit: "s/GB", Beside: fmt.Sprintf("%s, in %.1f s", leastCipher, least.wall.Seconds())},
-		{What: "ours to curl at the same rate", Value: perGB(ours) / perGB(paced), Unit: "×"},
-		{What: "ours to curl without a limit", Value: perGB(ours) / perGB(curl), Unit: "×", Beside: "1.3 allowed"},
-		{What: "ours to a bare loop at the same rate", Value: perGB(ours) / perGB(least), Unit: "×"},
-		{What: "bare loop to curl without a limit", Value: perGB(least) / perGB(curl), Unit: "×", Beside: "what the pace alone costs"},
+		{What: "CPU of ours", Value: oursPerGB, Unit: "s/GB", Beside: fmt.Sprintf("%.2f GB over %d streams, %d times, in %.1f s", gigabytes, costStreams, costRounds, ours.wall.Seconds())},
+		{What: "CPU of curl -T at the same rate", Value: perGB(paced, 1), Unit: "s/GB", Beside: fmt.Sprintf("%d processes in %.1f s", costStreams, paced.wall.Seconds())},
+		{What: "CPU of curl -T without a limit", Value: curlPerGB, Unit: "s/GB", Beside: fmt.Sprintf("%s, %d times, in %.1f s", s.cipher(), costRounds*curlRuns, curl.wall.Seconds())},
+		{What: "CPU of a bare loop at the same rate", Value: perGB(least, 1), Unit: "s/GB", Beside: fmt.Sprintf("%s, in %.1f s", leastCipher, least.wall.Seconds())},
+		{What: "ours to curl at the same rate", Value: oursPerGB / perGB(paced, 1), Unit: "×"},
+		{What: "ours to curl without a limit", Value: oursPerGB / curlPerGB, Unit: "×", Beside: "1.3 allowed"},
+		{What: "ours to a bare loop at the same rate", Value: oursPerGB / perGB(least, 1), Unit: "×"},
+		{What: "bare loop to curl without a limit", Value: perGB(least, 1) / curlPerGB, Unit: "×", Beside: "what the pace alone costs"},
 		{What: "peak memory of ours", Value: float64(ours.rss) / 1e6, Unit: "MB", Beside: fmt.Sprintf("%d streams", costStreams)},
 		{What: "peak memory of curl", Value: float64(paced.rss) / 1e6, Unit: "MB", Beside: fmt.Sprintf("%d processes", costStreams)},
 	}, nil
+}
+
+// and is what one took after the other.
+func (s spent) and(other spent) spent {
+	return spent{wall: s.wall + other.wall, cpu: s.cpu + other.cpu, rss: max(s.rss, other.rss)}
+}
+
+// sink is an HTTPS server that throws away what it is sent.
+type sink struct {
+	*httptest.Server
+	suite atomic.Uint32 // of the last request
+}
+
+func startSink() *sink {
+	s := &sink{}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s.suite.Store(uint32(r.TLS.CipherSuite))
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	return s
+}
+
+func (s *sink) cipher() string { return tls.CipherSuiteName(uint16(s.suite.Load())) }
+
+// pacedCurl sends the files of each stream by a curl of its own, no faster than the service would
+// let them. The memory is that of all of them.
+func pacedCurl(url, recordings string) (sum spent, err error) {
+	var group errgroup.Group
+	var each [costStreams]spent
+	for i := range each {
+		files, err := filepath.Glob(filepath.Join(recordings, streamName(i), "*.mkv"))
+		if err != nil {
+			return sum, err
+		}
+		group.Go(func() (err error) {
+			each[i], err = measured(exec.Command("curl", curlArgs(url, files, "--limit-rate", strconv.Itoa(allowedBytes))...))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return sum, fmt.Errorf("curl: %w", err)
+	}
+	for _, one := range each {
+		sum = spent{wall: max(sum.wall, one.wall), cpu: sum.cpu + one.cpu, rss: sum.rss + one.rss}
+	}
+	return sum, nil
+}
+
+// bareLoop is this program's own, see bare.
+func bareLoop(url, recordings string) (spent, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return spent{}, err
+	}
+	args := []string{"bare", url}
+	for i := range costStreams {
+		args = append(args, filepath.Join(recordings, streamName(i)))
+	}
+	return measured(exec.Command(self, args...))
+}
+
+// unlimitedCurl sends all files by one curl, curlRuns times.
+func unlimitedCurl(url, recordings string) (sum spent, err error) {
+	files, err := filepath.Glob(filepath.Join(recordings, "*", "*.mkv"))
+	if err != nil {
+		return sum, err
+	}
+	for range curlRuns {
+		once, err := measured(exec.Command("curl", curlArgs(url, files)...))
+		if err != nil {
+			return sum, fmt.Errorf("curl: %w", err)
+		}
+		sum = sum.and(once)
+	}
+	return sum, nil
+}
+
+// drained sends the files as the agent does, to a local cloud in dir, and tells how many bytes that were.
+func drained(dir, recordings string) (s spent, bytes int64, err error) {
+	cloud, err := startCloud(dir, costStreams)
+	if err != nil {
+		return s, 0, err
+	}
+	defer func() { err = errors.Join(err, cloud.Close()) }()
+	cmd, err := drainer(cloud, recordings, costStreams)
+	if err != nil {
+		return s, 0, err
+	}
+	if s, err = measured(cmd); err != nil {
+		return s, 0, err
+	}
+	for i := range costStreams {
+		bytes += cloud.Media().Stats(streamName(i)).Bytes
+	}
+	return s, bytes, nil
 }
 
 func curlArgs(url string, files []string, more ...string) []string {
