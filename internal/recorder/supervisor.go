@@ -256,8 +256,9 @@ func (v *supervisor) abandon(value any) {
 
 // salvage finishes the segment that was open, with all that is whole.
 func (v *supervisor) salvage(s *segmenter) {
+	v.try(s.seal)
 	w := s.last
-	if v.try(s.seal); w == nil {
+	if w == nil {
 		return
 	}
 	v.try(w.Seal)    // what is sealed stays as it is
@@ -265,8 +266,8 @@ func (v *supervisor) salvage(s *segmenter) {
 	v.try(func() error { s.count(w); return nil })
 }
 
-// try reports whether f came to its end.
-func (v *supervisor) try(f func() error) (ended bool) {
+// try runs f, which may fail or panic: what comes after it is tried all the same.
+func (v *supervisor) try(f func() error) {
 	defer func() {
 		if p := recover(); p != nil {
 			v.o.Log.Error("cannot finish the segment", zap.Any("panic", p))
@@ -275,5 +276,4 @@ func (v *supervisor) try(f func() error) (ended bool) {
 	if err := f(); err != nil {
 		v.o.Log.Debug("cannot finish the segment", zap.Error(err))
 	}
-	return true
 }
