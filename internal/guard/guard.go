@@ -25,12 +25,15 @@ const Code = "internal-error"
 func Do(what string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = health.SystemFault(Code, fmt.Errorf("panic: %v\n%s", p, debug.Stack()),
-				"%s was stopped by an internal error; it is started again. Please report it with the log.", what)
+			err = health.SystemFault(Code, PanicError(p), "%s was stopped by an internal error; it is started again. Please report it with the log.", what)
 		}
 	}()
 	return f()
 }
+
+// PanicError makes an error of what recover gave, with the stack, for the log. Only the deferred
+// function that recovered, and what it calls, still see the stack of the panic.
+func PanicError(value any) error { return fmt.Errorf("panic: %v\n%s", value, debug.Stack()) }
 
 // Options say what Keep keeps and where it reports. None may be left out.
 type Options struct {

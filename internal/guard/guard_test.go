@@ -61,3 +61,17 @@ func TestAnErrorIsPassedOn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTheCauseNamesWhatPanicked(t *testing.T) {
+	t.Parallel()
+	err := Do("It", func() error { breakDown(); return nil })
+	fault := health.FaultOf(err, "")
+	for _, part := range []string{"panic: planted", "guard.breakDown"} {
+		if !strings.Contains(fault.Err.Error(), part) {
+			t.Errorf("the cause lacks %q: %v", part, fault.Err)
+		}
+	}
+}
+
+//go:noinline
+func breakDown() { panic("planted") }

@@ -7,10 +7,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -24,7 +24,7 @@ const (
 	codeKeyframes  = "keyframe-interval"
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
-	codeInternal   = "internal-error"
+	codeInternal   = guard.Code
 	// codeCameraClock says that the camera's time was asked for and cannot be taken.
 	codeCameraClock = "camera-clock"
 )
@@ -60,7 +60,7 @@ var (
 
 // panicked is an error of ours that ended a session before it played.
 func panicked(host string, value any) error {
-	return health.SystemFault(codeInternal, fmt.Errorf("panic: %v\n%s", value, debug.Stack()),
+	return health.SystemFault(codeInternal, guard.PanicError(value),
 		"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", host)
 }
 

@@ -1,13 +1,12 @@
 package recorder
 
 import (
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -235,7 +234,7 @@ func (v *supervisor) contain() {
 
 // abandon gives up the segmenter, as nothing of what an error of ours left behind is trusted.
 func (v *supervisor) abandon(value any) {
-	cause := fmt.Errorf("panic: %v\n%s", value, debug.Stack())
+	cause := guard.PanicError(value)
 	fault := health.SystemFault(codeInternal, cause,
 		"An internal error stopped the recording of this stream; it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
 	if v.o.Health.Raise(health.Failed, fault) {
