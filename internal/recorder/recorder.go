@@ -207,7 +207,7 @@ func (r *Recorder) Run(ctx context.Context) (err error) {
 // seal finishes the open segment while the recorder goes on.
 func (r *Recorder) seal(v *supervisor) {
 	if err := v.seal(); err != nil {
-		report(&r.o, err)
+		cannotRecord(&r.o, err)
 	}
 }
 

@@ -367,7 +367,7 @@ func (s *segmenter) full(producer time.Time) bool {
 // when pictures may follow that are shown before it, as much earlier.
 func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time) error {
 	if err := s.seal(); err != nil {
-		s.report(err)
+		cannotRecord(s.o, err)
 	}
 	first := s.after(producer)
 	start := first
@@ -545,19 +545,17 @@ func (s *segmenter) fail(err error) {
 	s.gap = true
 	s.needKeyframe = true
 	s.session = 0
-	s.report(err)
+	cannotRecord(s.o, err)
 	if err := s.seal(); err != nil {
 		s.o.Log.Debug("cannot seal the segment", zap.Error(err))
 	}
 }
 
-func (s *segmenter) report(err error) { report(s.o, err) }
-
-func report(o *Options, err error) {
+// cannotRecord tells that recording stands still, and why.
+func cannotRecord(o *Options, err error) {
 	fault := health.FaultOf(err, codeStore)
-	severity := health.Failed
 	o.Health.SetState(statePaused)
-	if o.Health.Raise(severity, &health.Fault{Class: fault.Class, Code: conditionOf(fault), Text: fault.Text, Err: fault.Err}) {
+	if o.Health.Raise(health.Failed, &health.Fault{Class: fault.Class, Code: conditionOf(fault), Text: fault.Text, Err: fault.Err}) {
 		o.Log.Error("cannot record", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
