@@ -29,30 +29,54 @@ func (a *Agent) giveBackProgram(ctx context.Context) error {
 	return nil
 }
 
-// unmapProgram drops this process's mappings of the pages of its own program file that it cannot
-// have changed. Source: madvise(2), MADV_DONTNEED; proc_pid_maps(5).
+// unmapProgram drops this process's mappings of the pages of its own program file.
+// Source: madvise(2), MADV_DONTNEED.
 func unmapProgram() error {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	smaps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(maps)) {
-		line = strings.TrimSuffix(line, "\n")
-		var from, to uintptr
-		var access string
-		if n, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &access); n != 3 || err != nil {
-			return fmt.Errorf("cannot read /proc/self/maps: %q: %w", line, err)
-		}
-		if strings.Contains(access, "w") || !strings.HasSuffix(line, " "+program) {
-			continue
-		}
-		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED); errno != 0 {
+	list, err := untouched(string(smaps), program)
+	if err != nil {
+		return fmt.Errorf("cannot read /proc/self/smaps: %w", err)
+	}
+	for _, m := range list {
+		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED); errno != 0 {
 			return os.NewSyscallError("madvise", errno)
 		}
 	}
 	return nil
+}
+
+// mapping is a range of addresses that show a file.
+type mapping struct{ from, to uintptr }
+
+// untouched lists the mappings of a file that the process may not write to, and in which it has
+// nothing but what is in the file. Of a position-independent program there are others: its loader
+// writes addresses into pages before it protects them. A debugger's breakpoints are the same.
+// Source: proc_pid_smaps(5).
+func untouched(smaps, file string) (list []mapping, err error) {
+	last := false // the mapping that the lines tell of is the last one of list
+	for line := range strings.Lines(smaps) {
+		line = strings.TrimSuffix(line, "\n")
+		name, value, _ := strings.Cut(line, ":")
+		switch {
+		case strings.Contains(name, "-"): // addresses begin a mapping
+			var m mapping
+			var access string
+			if _, err := fmt.Sscanf(line, "%x-%x %s", &m.from, &m.to, &access); err != nil {
+				return nil, fmt.Errorf("%q: %w", line, err)
+			}
+			if last = !strings.Contains(access, "w") && strings.HasSuffix(line, " "+file); last {
+				list = append(list, m)
+			}
+		case last && (name == "Anonymous" || name == "Swap") && strings.TrimSpace(value) != "0 kB":
+			list, last = list[:len(list)-1], false
+		}
+	}
+	return list, nil
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTheProgramsPagesAreGivenBack(t *testing.T) {
@@ -25,5 +27,32 @@ func TestTheProgramsPagesAreGivenBack(t *testing.T) {
 	}
 	if after := mapped(); after > before/2 {
 		t.Errorf("%d kB of files are mapped, %d before", after, before)
+	}
+}
+
+// The loader of a position-independent program writes addresses into its pages and then protects
+// them from writing. Whoever gives those back jumps to addresses that are none.
+func TestPagesThatTheFileCannotBringBackAreKept(t *testing.T) {
+	// Not parallel, as above.
+	program, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = program.Close() }()
+	page, err := unix.Mmap(int(program.Fd()), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Munmap(page) }()
+	const relocated = "an address"
+	copy(page, relocated)
+	if err := unix.Mprotect(page, unix.PROT_READ); err != nil {
+		t.Fatal(err)
+	}
+	if err := unmapProgram(); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(page[:len(relocated)]); got != relocated {
+		t.Errorf("the page holds %q, as the file does", got)
 	}
 }
