@@ -80,13 +80,15 @@ func (d *demands) Upload(ctx context.Context, stream string, from, to time.Time,
 	return err
 }
 
-// await waits until the stream's upload job runs, but not longer than patience.
+// await waits until an upload job of the stream runs that is not ending already, but not longer than
+// patience.
 func (d *demands) await(ctx context.Context, stream string, patience time.Duration) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
 		d.mu.Lock()
-		if d.open[stream] != nil {
+		// One that ends holds its place until its last fragment is sent.
+		if one := d.open[stream]; one != nil && one.ctx.Err() == nil {
 			d.mu.Unlock()
 			return
 		}
