@@ -128,8 +128,7 @@ func (s *Source) upload(ctx context.Context, payload []byte) {
 	case s.o.Upload == nil:
 		out.Details = "This agent does not upload on demand."
 	default:
-		if again, is := s.askedAgain(in.RequestID); is {
-			s.tellUpload(again)
+		if s.tellAgain(in.RequestID) {
 			return
 		}
 		if s.uploads.roomFor(in) {
@@ -139,15 +138,7 @@ func (s *Source) upload(ctx context.Context, payload []byte) {
 		}
 		out.Details = "Too many uploads are asked for at once; ask again when one of them is done."
 	}
-	s.publishUpload(out, nil)
-}
-
-// askedAgain gives the last answer to a request that is known.
-func (s *Source) askedAgain(id string) (last uploadStatus, is bool) {
-	s.uploads.mu.Lock()
-	defer s.uploads.mu.Unlock()
-	last, is = s.uploads.told[id]
-	return last, is
+	s.publishUpload(out, s.o.Now(), nil)
 }
 
 // roomFor takes a request unless too many are open.
@@ -219,17 +210,35 @@ func (s *Source) follow(ctx context.Context, in uploadRequest) {
 	s.tellUpload(out)
 }
 
-// tellUpload answers an admitted request. Once the broker has the last answer, the request is
-// finished.
+// tellUpload answers an admitted request.
 func (s *Source) tellUpload(out uploadStatus) {
+	now := s.o.Now()
+	s.uploads.mu.Lock()
+	defer s.uploads.mu.Unlock()
+	s.uploads.told[out.RequestID] = out
+	s.publishAdmitted(out, now)
+}
+
+// tellAgain repeats the last answer to a request, if it was admitted.
+func (s *Source) tellAgain(id string) (admitted bool) {
+	now := s.o.Now()
+	s.uploads.mu.Lock()
+	defer s.uploads.mu.Unlock()
+	last, admitted := s.uploads.told[id]
+	if admitted {
+		s.publishAdmitted(last, now)
+	}
+	return admitted
+}
+
+// publishAdmitted sends an answer; once the broker has the last one, the request is finished. Call
+// with uploads.mu held, or an answer of before could come after the last one.
+func (s *Source) publishAdmitted(out uploadStatus, now time.Time) {
 	var sent func()
 	if out.Status != UploadRunning {
 		sent = func() { s.uploads.group.Go(func() { s.finishUpload(out.RequestID) }) }
 	}
-	s.uploads.mu.Lock()
-	s.uploads.told[out.RequestID] = out
-	s.uploads.mu.Unlock()
-	s.publishUpload(out, sent)
+	s.publishUpload(out, now, sent)
 }
 
 // finishUpload forgets a request but for its answer.
@@ -264,8 +273,8 @@ func (s *Source) saveUploads() {
 }
 
 // publishUpload sends an answer. sent is called when the broker has it; nil = nobody wants to know.
-func (s *Source) publishUpload(out uploadStatus, sent func()) {
-	out.Time = epoch{s.o.Now().UTC().Truncate(time.Millisecond)}
+func (s *Source) publishUpload(out uploadStatus, now time.Time, sent func()) {
+	out.Time = epoch{now.UTC().Truncate(time.Millisecond)}
 	payload, err := json.Marshal(out)
 	if err != nil {
 		s.o.Log.Error("cannot encode the status of an upload", zap.Error(err))
