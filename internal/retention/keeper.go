@@ -175,7 +175,8 @@ func (k *Keeper) streams() []string {
 func (k *Keeper) pass(ctx context.Context) {
 	now := k.o.Now()
 	streams := k.streams()
-	plausible := k.clock.check(now, k.o.Uptime(), k.newest(streams), k.o.Synchronised())
+	synchronised := k.o.Synchronised()
+	plausible := k.clock.check(now, k.o.Uptime(), k.newest(streams), synchronised)
 	k.trusted.Store(plausible)
 	k.reportClock(plausible)
 	defer k.keepLosses(now)
@@ -192,7 +193,7 @@ func (k *Keeper) pass(ctx context.Context) {
 		}
 		k.limit(stream, p)
 	}
-	k.forgive(now)
+	k.forgive(now, synchronised)
 	k.guardDisk(ctx, streams)
 }
 

@@ -56,9 +56,20 @@ func (l *loss) raise(part *health.Part) {
 		l.Segments, l.Bytes/1e6, l.Since.UTC().Format(time.DateOnly), l.Reason))
 }
 
-// forgive ends the conditions of losses of long ago.
-func (k *Keeper) forgive(now time.Time) {
+// forgive ends the conditions of losses of long ago. One that seems to be of the future is of a clock
+// that was ahead: from a clock that is right its time counts anew, or it would be told for years.
+func (k *Keeper) forgive(now time.Time, synchronised bool) {
 	for stream, l := range k.losses {
+		if synchronised && l.Last.After(now) {
+			l.Last = now
+			if l.Since.After(now) {
+				l.Since = now
+			}
+			if l.told {
+				l.raise(k.o.Health.Part(stream, health.JobRetention))
+			}
+			k.losses[stream], k.unkept = l, true
+		}
 		if l.told && now.Sub(l.Last) > rememberLoss {
 			l.told = false
 			k.losses[stream] = l
@@ -72,26 +83,26 @@ func (k *Keeper) recallLosses() {
 	if k.o.Losses == "" {
 		return
 	}
+	var before map[string]loss
 	data, err := os.ReadFile(k.o.Losses)
 	if err == nil {
-		err = json.Unmarshal(data, &k.losses)
+		err = json.Unmarshal(data, &before)
 	}
 	if err != nil {
-		clear(k.losses) // what is half read says nothing
 		if !errors.Is(err, fs.ErrNotExist) {
 			k.o.Log.Warn("cannot read how much was deleted before its upload: it is counted anew", zap.String("file", k.o.Losses), zap.Error(err))
 		}
 		return
 	}
 	now := k.o.Now()
-	for stream, l := range k.losses {
+	for stream, l := range before {
 		part := k.o.Health.Part(stream, health.JobRetention)
 		part.Number(health.DeletedBeforeUpload).Set(l.Segments)
 		part.Number(health.DeletedBeforeUploadBy).Set(l.Bytes)
 		if now.Sub(l.Last) <= rememberLoss {
 			l.raise(part)
-			k.losses[stream] = l
 		}
+		k.losses[stream] = l
 	}
 }
 

@@ -120,3 +120,45 @@ func TestTheDiskForecastIsWhatThePassThenDeletes(t *testing.T) {
 		t.Errorf("foretold: %+v; deleted: %d bytes, %d of them not uploaded", f, bytesBefore-bytes, pendingBefore-pending)
 	}
 }
+
+func TestALossOfAClockThatWasAheadIsForgotten(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.synced = true
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20})
+	y.add("door", 0, 2<<20, false)
+	const ahead = 30 * 365 * 24 * time.Hour
+	y.now = y.now.Add(ahead)
+	y.pass()
+	lost := y.now
+	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, "since "+lost.Format(time.DateOnly)) {
+		t.Fatalf("it says %q", c.Text)
+	}
+	y.now = y.now.Add(-ahead)
+	y.pass()
+	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, "since "+y.now.Format(time.DateOnly)) {
+		t.Errorf("with the clock set right it says %q", c.Text)
+	}
+	y.elapse(rememberLoss + time.Second)
+	y.pass()
+	if c, ok := y.condition("door", codeLost); ok {
+		t.Errorf("a loss of long ago is still told: %q", c.Text)
+	}
+}
+
+func TestALossIsCountedAfterAFileThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	file := filepath.Join(t.TempDir(), "losses.json")
+	if err := os.WriteFile(file, []byte("null"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	y.restart(file)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
+	y.add("door", 0, 100, false)
+	y.elapse(time.Hour)
+	y.pass()
+	if n := y.number("door", health.DeletedBeforeUpload); n != 1 {
+		t.Errorf("%d segments are counted", n)
+	}
+}
