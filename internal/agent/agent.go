@@ -345,13 +345,20 @@ func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.
 }
 
 // loadAWS sets the SDK up. It reads AWS_ENDPOINT_URL* and AWS_CA_BUNDLE itself.
-func loadAWS(s Settings, provider aws.CredentialsProvider) (aws.Config, error) {
+func loadAWS(s Settings, provider credentialsProvider) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(context.Background(),
 		config.WithRegion(s.Region), config.WithCredentialsProvider(provider), config.WithAppID("kvs-edge-agent"))
 	if err != nil {
 		return cfg, fmt.Errorf("cannot set up the AWS SDK: %w", err)
 	}
+	cfg.Credentials = provider // without the SDK's cache around it, through which Invalidate would not get
 	return cfg, nil
+}
+
+// credentialsProvider gives the hub's credentials, and others when a service refuses those.
+type credentialsProvider interface {
+	aws.CredentialsProvider
+	Invalidate()
 }
 
 // findHubARN completes the hub's ARN with the account, by setting or by asking STS.

@@ -70,6 +70,7 @@ type Provider struct {
 	flight    chan struct{}   // guarded by mu, as all below: closed when the request under way ends
 	current   aws.Credentials // as the endpoint gave them
 	expires   time.Time       // by the hub's clock
+	fetched   time.Time       // when current was
 	refreshAt time.Time
 	lastErr   error     // of the last failed attempt, nil after a success
 	retryAt   time.Time // no attempt before this
@@ -172,6 +173,17 @@ func (p *Provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 }
 
+// Invalidate makes the next Retrieve ask for others: a service does not take those that were handed
+// out. While there are no others they are served on. What was got within shortLife stays: all
+// streams of a hub are refused the same credentials at once, and ask one after the other.
+func (p *Provider) Invalidate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if age := p.o.Now().Sub(p.fetched); age < 0 || age >= shortLife {
+		p.refreshAt = time.Time{}
+	}
+}
+
 // outcome is what the callers share that waited for one request. done is false when the request
 // ended with its caller's context, which says nothing about the endpoint.
 func (p *Provider) outcome() (c aws.Credentials, done bool, err error) {
@@ -216,9 +228,9 @@ func (p *Provider) fetchInto(ctx context.Context, flight chan struct{}) {
 		p.report(err)
 		return
 	}
-	p.current, p.expires = answer.credentials, answer.expires
+	p.current, p.expires, p.fetched = answer.credentials, answer.expires, p.o.Now()
 	lead := p.o.RefreshBefore + time.Duration(rand.Float64()*jitterShare*float64(p.o.RefreshBefore))
-	if life := p.expires.Sub(p.o.Now()); lead > life/2 {
+	if life := p.expires.Sub(p.fetched); lead > life/2 {
 		lead = life / 2 // very short-lived: renew half-way
 	}
 	p.refreshAt = p.expires.Add(-lead)

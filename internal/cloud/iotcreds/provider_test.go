@@ -244,6 +244,33 @@ func renewedEarly(t *testing.T) {
 	}
 }
 
+func TestInvalidatedCredentialsAreReplaced(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t)
+	e.answer(good(time.Now().Add(time.Hour)))
+	f := e.fixture(t)
+	retrieve := func(requests int64, why string) {
+		t.Helper()
+		if _, err := f.Retrieve(t.Context()); err != nil {
+			t.Fatalf("%s: %v", why, err)
+		}
+		if n := e.requests.Load(); n != requests {
+			t.Errorf("%s: %d requests in all, want %d", why, n, requests)
+		}
+	}
+	retrieve(1, "at first")
+	f.clock.Advance(time.Minute)
+	retrieve(1, "a minute later")
+	f.Invalidate()
+	retrieve(2, "when a service refuses them")
+	f.Invalidate()
+	retrieve(2, "when another stream says the same")
+	f.clock.Advance(time.Minute)
+	e.answer(failing(http.StatusInternalServerError, ""))
+	f.Invalidate()
+	retrieve(3, "when there are no others")
+}
+
 func TestAFailedRetrieveIsRetriedAFewTimes(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
