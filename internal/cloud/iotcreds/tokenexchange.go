@@ -94,7 +94,9 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 		return answer{}, health.UserFault(CodeClock, nil, "The token exchange service of Greengrass gave credentials that ended at %s, the hub's clock says %s: set the clock (NTP).",
 			c.Expires.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
 	}
-	expires := now.Add(c.Expires.Sub(now)) // monotonic, so that a step of the clock here does not count
+	// The end stays a time of day, without a monotonic reading. How far the hub's clock is off nobody
+	// tells here: when it is set later on, the end must not stay where the wrong clock had it.
+	expires := c.Expires.Round(0)
 	c.CanExpire, c.Expires = false, time.Time{}
 	return answer{credentials: c, expires: expires}, nil
 }

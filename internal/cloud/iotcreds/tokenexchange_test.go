@@ -153,6 +153,26 @@ func TestGreengrassGivesCredentialsAndRenewsThem(t *testing.T) {
 	}
 }
 
+// TestTheEndOfGreengrassCredentialsFollowsTheClock: a hub without a battery for its clock boots hours
+// behind. Counted from then on, credentials of an hour would seem good for hours longer.
+func TestTheEndOfGreengrassCredentialsFollowsTheClock(t *testing.T) {
+	t.Parallel()
+	c := newCore(t)
+	// With time.Now, whose monotonic reading no step of the clock changes.
+	p, err := NewTokenExchange(TokenExchange{URL: "http://" + c.address + exchangePath, Token: secret.New(ticket)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(4 * time.Hour).Truncate(time.Second)
+	c.answer(gives(1, end))
+	if _, err := p.Retrieve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p.expires != p.expires.Round(0) || !p.expires.Equal(end) {
+		t.Errorf("the end is %v, want the time of day %v and no monotonic reading", p.expires, end)
+	}
+}
+
 func TestGreengrassThatIsNotThereYetIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	c := newCore(t)
