@@ -296,7 +296,7 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 	}
 	host = cam.host
 	return host, dialogue{
-		camera: cam, udp: r.udp, audio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes, now: r.o.Now,
+		camera: cam, udp: r.udp, wantsAudio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes, now: r.o.Now,
 		wrapCodec: r.o.wrapCodec,
 	}.play(ctx, to)
 }

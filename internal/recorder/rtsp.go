@@ -121,11 +121,11 @@ func escapeUser(raw string) string {
 // dialogue is how to talk to a camera.
 type dialogue struct {
 	camera
-	udp      bool // RTP over UDP instead of TCP
-	audio    bool // wanted when the camera has it
-	roots    *x509.CertPool
-	maxBytes int64 // of RTP payload within floodWindow
-	now      func() time.Time
+	udp        bool // RTP over UDP instead of TCP
+	wantsAudio bool // when the camera has it
+	roots      *x509.CertPool
+	maxBytes   int64 // of RTP payload within floodWindow
+	now        func() time.Time
 
 	wrapCodec func(codec) codec // for tests; nil: none
 }
@@ -135,53 +135,284 @@ const maxRedirects = 3
 
 // play runs one session with the camera until it ends, and says why.
 func (d dialogue) play(ctx context.Context, to sink) error {
+	s := &session{
+		dialogue: d, to: to,
+		keeper: keeper{url: d.url},
+		flood:  flood{limit: d.maxBytes},
+		ended:  make(chan error, 1),
+	}
+	s.order = newReorder(s.push)
+	s.client = s.newClient()
+	if err := s.client.Start2(); err != nil {
+		return err
+	}
+	defer s.client.Close()
+	stop := context.AfterFunc(ctx, s.client.Close)
+	defer stop()
+	err := s.run(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return translate(err)
+}
+
+// session is one session with a camera.
+type session struct {
+	dialogue
+	client      *gortsplib.Client
+	connections int // so far: a redirect takes another one
+	keeper      keeper
+	tap         tap
+	to          sink
+
+	// What was set up.
+	video video
+	audio *audio // nil: none is recorded
+
+	mu     sync.Mutex // of what comes in: over UDP video and audio arrive on goroutines of their own
+	intake *intake
+	order  *reorder // of the video over UDP
+	flood  flood
+	source uint32 // SSRC of the video
+
+	ended chan error // why, from the first who knows
+}
+
+func (s *session) newClient() *gortsplib.Client {
 	transport := gortsplib.TransportTCP
-	if d.udp {
+	if s.udp {
 		transport = gortsplib.TransportUDP
+	}
+	return &gortsplib.Client{
+		Scheme: s.url.Scheme, Host: s.url.Host,
+		Transport: &transport, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
+		TLSConfig:   trust(s.url.Hostname(), s.pinned, s.roots),
+		UserAgent:   "kvs-edge-agent",
+		DialContext: s.dial,
+		OnRequest:   s.keeper.request, OnResponse: s.keeper.response,
+		// The assembler finds out by itself what is missing; it only matters there.
+		OnPacketsLost: func(uint64) {},
+		OnDecodeError: func(error) {},
+	}
+}
+
+// dial connects to the camera, or to where it redirects us.
+func (s *session) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.connections++; s.connections > 1+maxRedirects {
+		return nil, errRedirects
 	}
 	dialer := net.Dialer{
 		Timeout:         rtspTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: stallLimit, Interval: stallLimit / 2, Count: 3},
 	}
-	connections := 0
-	k := keeper{url: d.url}
-	t := &tap{}
-	var client *gortsplib.Client
-	client = &gortsplib.Client{
-		Scheme: d.url.Scheme, Host: d.url.Host,
-		Transport: &transport, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
-		TLSConfig: trust(d.url.Hostname(), d.pinned, d.roots),
-		UserAgent: "kvs-edge-agent",
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if connections++; connections > 1+maxRedirects {
-				return nil, errRedirects
-			}
-			conn, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			gathered := &gatheredConn{Conn: conn, playing: &k.playing}
-			if client.Scheme == "rtsp" { // a redirect may change it
-				gathered.tap = t
-			}
-			return gathered, nil
-		},
-		OnRequest: k.request, OnResponse: k.response,
-		// The assembler finds out by itself what is missing; it only matters there.
-		OnPacketsLost: func(uint64) {},
-		OnDecodeError: func(error) {},
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
 	}
-	if err := client.Start2(); err != nil {
+	gathered := &gatheredConn{Conn: conn, playing: &s.keeper.playing}
+	if s.client.Scheme == "rtsp" { // a redirect may change it
+		gathered.tap = &s.tap
+	}
+	return gathered, nil
+}
+
+// run sets up, plays, and watches over the session.
+func (s *session) run(ctx context.Context) error {
+	if err := s.setUp(); err != nil {
 		return err
 	}
-	defer client.Close()
-	stop := context.AfterFunc(ctx, client.Close)
-	defer stop()
-	err := d.converse(ctx, client, &k, t, to)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	s.listen()
+	if err := s.start(); err != nil {
+		return err
 	}
-	return translate(err)
+	err := s.watch(ctx)
+	// No callback comes any more.
+	s.intake.besides(s.order.flush)
+	s.intake.flush()
+	return err
+}
+
+// setUp asks the camera what it has, sets up what is recorded of that, and tells the sink.
+func (s *session) setUp() error {
+	desc, _, err := s.client.Describe(s.url)
+	if err != nil {
+		return err
+	}
+	v, ok := chooseVideo(desc)
+	if !ok {
+		return &unsupportedError{codecs: codecs(desc)}
+	}
+	if s.udp { // the recorder puts packets in order by itself
+		v.media.Formats[slices.Index(v.media.Formats, v.format)] = &earlyFormat{Format: v.format, take: s.takeUDP}
+	}
+	if v.channel, err = s.setUpMedia(desc.BaseURL, v.media); err != nil {
+		return err
+	}
+	s.audio = s.setUpAudio(desc)
+	if s.wrapCodec != nil {
+		v.codec = s.wrapCodec(v.codec)
+	}
+	s.video = v
+	s.to.begin(v.codec, v.format.ClockRate(), v.sets, s.audio.track())
+	s.intake = newIntake(v.codec, s.to)
+	return nil
+}
+
+// setUpAudio gives nil when no audio is to be recorded, or none can be.
+func (s *session) setUpAudio(desc *description.Session) *audio {
+	if !s.wantsAudio {
+		return nil
+	}
+	a, left := chooseAudio(desc)
+	s.to.audioLeft(left)
+	if a == nil {
+		return nil
+	}
+	var err error
+	if a.channel, err = s.setUpMedia(desc.BaseURL, a.media); err != nil {
+		return nil // video does not suffer for it
+	}
+	return a
+}
+
+func (s *session) setUpMedia(baseURL *base.URL, m *description.Media) (channel int, err error) {
+	err = s.keeper.again(func() error {
+		answer, err := s.client.Setup(baseURL, m, 0, 0)
+		channel = channelOf(answer)
+		return err
+	})
+	return channel, err
+}
+
+// listen has taken what comes once the camera plays. Video over UDP is left to earlyFormat.
+func (s *session) listen() {
+	if !s.udp {
+		s.receive(s.video.media, s.video.format, s.video.channel, s.takeTCP)
+	}
+	s.client.OnPacketRTCP(s.video.media, s.takeReport)
+	if s.audio != nil {
+		s.receive(s.audio.media, s.audio.format, s.audio.channel, s.takeAudio)
+	}
+}
+
+// receive gives the packets of a track to take. Most do not come by way of the library, but by the tap.
+func (s *session) receive(m *description.Media, f format.Format, channel int, take func(*rtp.Packet)) {
+	s.client.OnPacketRTP(m, f, func(p *rtp.Packet) {
+		take(p)
+		if channel != noChannel {
+			s.tap.follow(channel, p, take)
+		}
+	})
+}
+
+// start makes the camera play.
+func (s *session) start() error {
+	var answer *base.Response
+	if err := s.keeper.again(func() (err error) { answer, err = s.client.Play(nil); return err }); err != nil {
+		return err
+	}
+	s.keeper.playing.Store(true)
+	if !s.udp {
+		return nil
+	}
+	s.exclusively(func() {
+		if sequence, timestamp, ok := announced(answer, s.video.media); ok {
+			s.order.announce(sequence, func() { s.intake.expect(sequence, timestamp) })
+		}
+		s.order.play()
+	})
+	return nil
+}
+
+// watch waits for the end of the session, and ends one that brings nothing. No callback comes any
+// more when it returns.
+func (s *session) watch(ctx context.Context) error {
+	go func() { s.end(s.client.Wait()) }() // ends with client.Close at the latest
+	defer s.client.Close()                 // waits for the last callback
+	ticker := time.NewTicker(stallCheck)
+	defer ticker.Stop()
+	last, lastChange := s.intake.arrivals.Load(), time.Now()
+	for {
+		select {
+		case err := <-s.ended:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+			s.exclusively(func() { s.order.expire(s.now()) })
+			if n := s.intake.arrivals.Load(); n != last {
+				last, lastChange = n, time.Now()
+			} else if time.Since(lastChange) >= stallLimit {
+				return errStall
+			}
+		}
+	}
+}
+
+// end tells why the session ends, unless that is known.
+func (s *session) end(err error) {
+	select {
+	case s.ended <- err:
+	default:
+	}
+}
+
+// exclusively does something while nothing else comes in. The library calls from goroutines of its
+// own, where a panic would end the process: it is contained.
+func (s *session) exclusively(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.intake.besides(do)
+}
+
+// takeTCP takes a packet of the video.
+func (s *session) takeTCP(p *rtp.Packet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.source = p.SSRC
+	s.push(packetOf(p), s.now())
+}
+
+// takeUDP takes a packet of the video, in whatever order they come.
+func (s *session) takeUDP(p *rtp.Packet) {
+	s.exclusively(func() {
+		s.order.take(p.SSRC, packetOf(p), s.now())
+		s.source = s.order.source
+	})
+}
+
+// push takes the next packet of the video in order. It survives a panic by itself, as intake counts
+// what that costs.
+func (s *session) push(p packet, now time.Time) {
+	s.intake.enter(p.sequence, p.timestamp)
+	defer s.intake.survive()
+	err := s.intake.push(p, now)
+	if err == nil {
+		err = s.flood.add(len(p.payload), now)
+	}
+	if err != nil {
+		s.end(err)
+	}
+}
+
+// takeReport takes the camera's time out of what comes over RTCP beside the video.
+func (s *session) takeReport(p rtcp.Packet) {
+	s.exclusively(func() {
+		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == s.source {
+			s.to.cameraTime(ntpTime(report.NTPTime), report.RTPTime)
+		}
+	})
+}
+
+// takeAudio takes a packet of the audio.
+func (s *session) takeAudio(p *rtp.Packet) {
+	s.exclusively(func() {
+		s.audio.take(p, func(frame []byte, rtpTime uint32) { s.to.audio(frame, rtpTime, s.now()) })
+	})
+}
+
+func packetOf(p *rtp.Packet) packet {
+	return packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}
 }
 
 // keeper does what the library leaves out: it answers a new nonce in mid-session, and finds the
@@ -248,139 +479,6 @@ func (k *keeper) again(request func() error) error {
 	return err
 }
 
-// converse describes, sets up and plays, and watches over the session.
-func (d dialogue) converse(ctx context.Context, client *gortsplib.Client, k *keeper, t *tap, to sink) error {
-	desc, _, err := client.Describe(d.url)
-	if err != nil {
-		return err
-	}
-	v, ok := chooseVideo(desc)
-	if !ok {
-		return &unsupportedError{codecs: codecs(desc)}
-	}
-	setup := func(m *description.Media) (channel int, err error) {
-		err = k.again(func() error {
-			answer, err := client.Setup(desc.BaseURL, m, 0, 0)
-			channel = channelOf(answer)
-			return err
-		})
-		return channel, err
-	}
-	// Over UDP the recorder puts packets in order by itself.
-	early := &earlyFormat{Format: v.format}
-	if d.udp {
-		v.media.Formats[slices.Index(v.media.Formats, v.format)] = early
-	}
-	if v.channel, err = setup(v.media); err != nil {
-		return err
-	}
-	var a *audio
-	if d.audio {
-		var left []string
-		a, left = chooseAudio(desc)
-		to.audioLeft(left)
-	}
-	if a != nil {
-		if a.channel, err = setup(a.media); err != nil {
-			a = nil // video does not suffer for it
-		}
-	}
-	if d.wrapCodec != nil {
-		v.codec = d.wrapCodec(v.codec)
-	}
-	to.begin(v.codec, v.format.ClockRate(), v.sets, a.track())
-
-	// Over UDP video and audio arrive on goroutines of their own. The library calls from them, where
-	// a panic would end the process: intake contains it.
-	var one sync.Mutex
-	in := newIntake(v.codec, to)
-	ended := make(chan error, 1)
-	flood := flood{limit: d.maxBytes}
-	// Most packets do not come by way of the library, but by the tap.
-	receive := func(m *description.Media, f format.Format, channel int, take func(*rtp.Packet)) {
-		client.OnPacketRTP(m, f, func(p *rtp.Packet) {
-			take(p)
-			if channel != noChannel {
-				t.follow(channel, p, take)
-			}
-		})
-	}
-	push := func(p packet, now time.Time) {
-		in.enter(p.sequence, p.timestamp)
-		defer in.survive()
-		err := in.push(p, now)
-		if err == nil {
-			err = flood.add(len(p.payload), now)
-		}
-		if err != nil {
-			give(ended, err)
-		}
-	}
-	order := newReorder(push)
-	var source uint32
-	if d.udp {
-		early.take = func(p *rtp.Packet) {
-			one.Lock()
-			defer one.Unlock()
-			in.besides(func() {
-				order.take(p.SSRC, packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, d.now())
-				source = order.source
-			})
-		}
-	} else {
-		receive(v.media, v.format, v.channel, func(p *rtp.Packet) {
-			one.Lock()
-			defer one.Unlock()
-			source = p.SSRC
-			push(packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}, d.now())
-		})
-	}
-	client.OnPacketRTCP(v.media, func(p rtcp.Packet) {
-		one.Lock()
-		defer one.Unlock()
-		in.besides(func() {
-			if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == source {
-				to.cameraTime(ntpTime(report.NTPTime), report.RTPTime)
-			}
-		})
-	})
-	if a != nil {
-		receive(a.media, a.format, a.channel, func(p *rtp.Packet) {
-			one.Lock()
-			defer one.Unlock()
-			in.besides(func() {
-				a.take(p, func(frame []byte, rtpTime uint32) { to.audio(frame, rtpTime, d.now()) })
-			})
-		})
-	}
-	var answer *base.Response
-	if err := k.again(func() (err error) { answer, err = client.Play(nil); return err }); err != nil {
-		return err
-	}
-	k.playing.Store(true)
-	if d.udp {
-		func() {
-			one.Lock()
-			defer one.Unlock()
-			in.besides(func() {
-				if sequence, timestamp, ok := announced(answer, v.media); ok {
-					order.announce(sequence, func() { in.expect(sequence, timestamp) })
-				}
-				order.play()
-			})
-		}()
-	}
-	go func() { give(ended, client.Wait()) }() // ends with client.Close at the latest
-	err = watch(ctx, ended, &in.arrivals, client.Close, func() {
-		one.Lock()
-		defer one.Unlock()
-		in.besides(func() { order.expire(d.now()) })
-	})
-	in.besides(order.flush) // no callback comes any more
-	in.flush()
-	return err
-}
-
 // noChannel is that of a medium that comes over UDP.
 const noChannel = -1
 
@@ -418,14 +516,6 @@ func announced(answer *base.Response, m *description.Media) (sequence uint16, ti
 		}
 	}
 	return 0, 0, false
-}
-
-// give tells why a session ended, unless that is known.
-func give(ended chan<- error, err error) {
-	select {
-	case ended <- err:
-	default:
-	}
 }
 
 // video is the track of a camera that is recorded.
@@ -529,32 +619,6 @@ func (a *audio) take(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
 
 func present(sets ...[]byte) [][]byte {
 	return slices.DeleteFunc(sets, func(set []byte) bool { return len(set) == 0 })
-}
-
-// watch waits for the end of a session, and ends one that brings nothing. Of a session that is
-// ended here it waits for the last callback. tick is called at each look.
-func watch(ctx context.Context, ended <-chan error, arrivals *atomic.Int64, end, tick func()) error {
-	ticker := time.NewTicker(stallCheck)
-	defer ticker.Stop()
-	last, lastChange := arrivals.Load(), time.Now()
-	for {
-		select {
-		case err := <-ended:
-			end()
-			return err
-		case <-ctx.Done():
-			end()
-			return ctx.Err()
-		case <-ticker.C:
-			tick()
-			if n := arrivals.Load(); n != last {
-				last, lastChange = n, time.Now()
-			} else if time.Since(lastChange) >= stallLimit {
-				end()
-				return errStall
-			}
-		}
-	}
 }
 
 // codecs names what a camera offers of video.
