@@ -29,36 +29,36 @@ func (p avcSets) clone() parameterSets {
 	return avcSets{sps: maps.Clone(p.sps), pps: maps.Clone(p.pps)}
 }
 
-func (p avcSets) take(nal []byte) (valid, changed bool) {
+func (p avcSets) take(nal []byte) (changed bool) {
 	nal = trimZeros(nal)
 	if len(nal) < 2 || len(nal) > maxParameterSet {
-		return false, false
+		return false
 	}
 	if p.holds(nal) { // as with almost every keyframe
-		return true, false
+		return false
 	}
 	if nal[0]&nalTypeMask == nalSPS {
 		return p.takeSPS(nal)
 	}
 	id, ok := ppsID(nal[1:])
 	if !ok {
-		return false, false
+		return false
 	}
 	p.pps[id] = bytes.Clone(nal)
-	return true, true
+	return true
 }
 
-func (p avcSets) takeSPS(nal []byte) (valid, changed bool) {
+func (p avcSets) takeSPS(nal []byte) (changed bool) {
 	var sps h264.SPS
 	if sps.Unmarshal(nal) != nil || sps.Width() <= 0 || sps.Height() <= 0 {
-		return false, false
+		return false
 	}
 	var old h264.SPS
 	if before := p.sps[sps.ID]; before != nil && old.Unmarshal(before) == nil && reflect.DeepEqual(old, sps) {
-		return true, false // "smart" encoders repeat the same in other bytes
+		return false // "smart" encoders repeat the same in other bytes
 	}
 	p.sps[sps.ID] = bytes.Clone(nal)
-	return true, true
+	return true
 }
 
 func (p avcSets) holds(nal []byte) bool {

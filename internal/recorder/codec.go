@@ -62,9 +62,9 @@ type codec interface {
 
 // parameterSets are those in force, by their kinds and ids.
 type parameterSets interface {
-	// take notes a parameter set; it reports whether it can be understood, and whether it is new
-	// or means something else than the one before it.
-	take(nal []byte) (valid, changed bool)
+	// take notes a parameter set, if it can be understood; it reports whether it is new or means
+	// something else than the one before it.
+	take(nal []byte) (changed bool)
 	// holds reports whether a parameter set is, byte for byte, one in force.
 	holds(nal []byte) bool
 	clone() parameterSets

@@ -25,13 +25,13 @@ func (hevc) newSets() parameterSets { return hevcSets{} }
 
 func (p hevcSets) clone() parameterSets { return maps.Clone(p) }
 
-func (p hevcSets) take(nal []byte) (valid, changed bool) {
+func (p hevcSets) take(nal []byte) (changed bool) {
 	nal = trimZeros(nal)
 	if len(nal) < 3 || len(nal) > maxParameterSet {
-		return false, false
+		return false
 	}
 	if p.holds(nal) { // as with almost every keyframe
-		return true, false
+		return false
 	}
 	key := hevcSetKey{kind: hevcType(nal)}
 	switch key.kind {
@@ -40,21 +40,21 @@ func (p hevcSets) take(nal []byte) (valid, changed bool) {
 	case hevcSPS:
 		sps, ok := parseHEVC(nal)
 		if !ok {
-			return false, false
+			return false
 		}
 		key.id = uint32(sps.ID)
 		if old, known := parseHEVC(p[key]); known && reflect.DeepEqual(old, sps) {
-			return true, false
+			return false
 		}
 	default:
 		id, ok := ppsID(nal[2:])
 		if !ok {
-			return false, false
+			return false
 		}
 		key.id = id
 	}
 	p[key] = bytes.Clone(nal)
-	return true, true
+	return true
 }
 
 // maxPixels is the width or height beyond which a parameter set is not believed (H.265, level 6.2

@@ -279,7 +279,7 @@ func (s *segmenter) inspect(nalus [][]byte) (p picture) {
 			recovery = true
 		case unitSet:
 			sets = true
-			if _, changed := s.sets.take(nal); changed {
+			if s.sets.take(nal) {
 				s.setsChanged = true
 			}
 		}

@@ -172,22 +172,22 @@ func TestCosmeticParams(t *testing.T) {
 	pps := []byte{0x68, 0xee, 0x3c, 0x80}
 	sets := avc{}.newSets()
 	for _, step := range []struct {
-		name           string
-		nal            []byte
-		valid, changed bool
+		name          string
+		nal           []byte
+		changed, held bool
 	}{
 		{"new SPS", sps, true, true},
-		{"same SPS", sps, true, false},
-		{"trailing zeros", append(append([]byte{}, sps...), 0, 0), true, false},
-		{"other nal_ref_idc", append([]byte{0x27}, sps[1:]...), true, false},
+		{"same SPS", sps, false, true},
+		{"trailing zeros", append(append([]byte{}, sps...), 0, 0), false, true},
+		{"other nal_ref_idc", append([]byte{0x27}, sps[1:]...), false, false},
 		{"torn", sps[:4], false, false},
 		{"new PPS", pps, true, true},
-		{"same PPS", append(append([]byte{}, pps...), 0), true, false},
+		{"same PPS", append(append([]byte{}, pps...), 0), false, true},
 		{"second PPS", []byte{0x68, 0x5e, 0x3c, 0x80}, true, true},
 		{"empty", []byte{0x68}, false, false},
 	} {
-		if valid, changed := sets.take(step.nal); valid != step.valid || changed != step.changed {
-			t.Errorf("%s: valid %v, changed %v", step.name, valid, changed)
+		if changed, held := sets.take(step.nal), sets.holds(step.nal); changed != step.changed || held != step.held {
+			t.Errorf("%s: changed %v, held %v", step.name, changed, held)
 		}
 	}
 	track, ok := sets.track()
