@@ -67,11 +67,8 @@ func aacTrack(config []byte, rate, channels int) (t audioTrack, ok bool) {
 	}}, ok
 }
 
-const (
-	audioNumber = 2 // of the track
-	// maxAudioAhead bounds how much audio waits for video of its time, in frames.
-	maxAudioAhead = 500
-)
+// maxAudioAhead bounds how much audio waits for video of its time, in frames.
+const maxAudioAhead = 500
 
 // sound places audio frames between pictures. Audio waits until a picture of a later time is
 // written, so that it never reaches into a fragment that is still to come: every fragment of KVS

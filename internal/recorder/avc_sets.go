@@ -85,7 +85,7 @@ func (p avcSets) track() (track mkv.Track, ok bool) {
 		return track, false
 	}
 	return mkv.Track{
-		Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Name: "video",
+		Number: videoNumber, Kind: mkv.Video, CodecID: mkv.CodecAVC, Name: "video",
 		CodecPrivate: p.avcC(sps), Width: sps.Width(), Height: sps.Height(),
 	}, true
 }

@@ -37,8 +37,8 @@ type clip struct {
 	sound     bool
 }
 
-// parseFilm reads a file:// URL. Its path is one within the media directory, or leads to it.
-func parseFilm(url secret.String, directory string) (clip, error) {
+// parseClip reads a file:// URL. Its path is one within the media directory, or leads to it.
+func parseClip(url secret.String, directory string) (clip, error) {
 	u, err := neturl.Parse(url.Reveal())
 	if err != nil || !strings.EqualFold(u.Scheme, "file") || u.Host != "" && u.Host != "localhost" || strings.Trim(u.Path, "/") == "" {
 		return clip{}, health.UserFault(codeCamera, nil, "The configuration says FILE_URI, but the MediaURI in its secret is not the URL of a file such as file:///door.mp4: correct one of them.")
@@ -108,8 +108,8 @@ func (f clip) fault(err error) error {
 	return health.SystemFault(codeCamera, err, "The media file %s cannot be read: check the disk it lies on.", f.name())
 }
 
-// run is how far a file was played.
-type run struct {
+// progress is how far a file was played.
+type progress struct {
 	begin  time.Time     // of the first pass
 	offset time.Duration // of the present pass
 	sets   [][]byte      // of the pass before; nil before the first
@@ -117,7 +117,7 @@ type run struct {
 
 // play plays the file at its own pace, which wait keeps, and gives errPlayed at its end.
 func (f clip) play(ctx context.Context, to sink, wait func(context.Context, time.Time) error) error {
-	p := run{begin: time.Now()}
+	p := progress{begin: time.Now()}
 	for {
 		if err := f.once(ctx, to, &p, wait); err != nil {
 			return err
@@ -126,13 +126,13 @@ func (f clip) play(ctx context.Context, to sink, wait func(context.Context, time
 			return errPlayed
 		}
 		if behind := time.Since(p.begin.Add(p.offset)); behind > time.Second { // the machine slept
-			p = run{begin: time.Now()}
+			p = progress{begin: time.Now()}
 		}
 	}
 }
 
 // once plays the file from its begin to its end.
-func (f clip) once(ctx context.Context, to sink, p *run, wait func(context.Context, time.Time) error) error {
+func (f clip) once(ctx context.Context, to sink, p *progress, wait func(context.Context, time.Time) error) error {
 	r, m, err := f.open()
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ const (
 	floodWindow = 10 * time.Second
 	// maxRate is what KVS takes of a stream, in bytes per second. Source: quotas, PutMedia, 12.5 MB/s.
 	maxRate = 12_500_000
+	// floodLimit is what may come within floodWindow, in bytes.
+	floodLimit = maxRate * int64(floodWindow/time.Second)
 )
 
 // flood finds out when a camera sends more than can be recorded for KVS.

@@ -105,7 +105,7 @@ func (p hevcSets) track() (track mkv.Track, ok bool) {
 		return track, false
 	}
 	return mkv.Track{
-		Number: 1, Kind: mkv.Video, CodecID: mkv.CodecHEVC, Name: "video",
+		Number: videoNumber, Kind: mkv.Video, CodecID: mkv.CodecHEVC, Name: "video",
 		CodecPrivate: p.hvcC(sps, all[0]), Width: sps.Width(), Height: sps.Height(),
 	}, true
 }

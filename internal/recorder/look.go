@@ -47,7 +47,7 @@ func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	}
 	d := dialogue{
 		camera: cam, udp: o.Transport == TransportUDP, roots: o.CameraRoots,
-		maxBytes: maxRate * int64(floodWindow/time.Second), now: time.Now,
+		maxBytes: floodLimit, now: time.Now,
 	}
 	looking, enough := context.WithTimeout(ctx, lookAtMost)
 	defer enough()
@@ -67,19 +67,19 @@ func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	case e.keyframes == 0:
 		return Sight{}, cameraFault(cam.host, errNoKeyframe)
 	}
-	return e.sight(cam.host), nil
+	return e.sight(), nil
 }
 
 // lookAtFile reads the begin of a media file, as fast as it can be read.
 func lookAtFile(ctx context.Context, url secret.String, o Options) (Sight, error) {
-	f, err := parseFilm(url, o.MediaDirectory)
+	f, err := parseClip(url, o.MediaDirectory)
 	if err != nil {
 		return Sight{}, err
 	}
 	looking, enough := context.WithCancel(ctx)
 	defer enough()
 	f.loop = false
-	e := &eye{enough: enough}
+	e := &eye{host: f.name(), enough: enough}
 	end := time.Now().Add(lookAtMost)
 	err = f.play(looking, e, func(ctx context.Context, due time.Time) error {
 		if due.After(end) {
@@ -95,12 +95,12 @@ func lookAtFile(ctx context.Context, url secret.String, o Options) (Sight, error
 	case e.keyframes == 0:
 		return Sight{}, f.fault(mediafile.ErrNoVideo)
 	}
-	return e.sight(f.name()), nil
+	return e.sight(), nil
 }
 
 // eye is a sink that only counts. The session's goroutine has it to itself until play returns.
 type eye struct {
-	host      string
+	host      string // see Sight
 	enough    context.CancelFunc
 	segmenter segmenter // for what it knows of pictures
 	rate      float64
@@ -186,8 +186,8 @@ func (e *eye) panicked(_ int64, value any) time.Time {
 	return time.Now().Add(lookAtMost)
 }
 
-func (e *eye) sight(host string) Sight {
-	s := Sight{Host: host, Codec: "H.264", KeyframeInterval: e.longest, Damaged: e.damage}
+func (e *eye) sight() Sight {
+	s := Sight{Host: e.host, Codec: "H.264", KeyframeInterval: e.longest, Damaged: e.damage}
 	if track, ok := e.segmenter.sets.track(); ok {
 		s.Width, s.Height = track.Width, track.Height
 		if track.CodecID == mkv.CodecHEVC {

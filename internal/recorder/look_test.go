@@ -62,7 +62,7 @@ func TestKeyframesTooFarApartAreSeen(t *testing.T) {
 		}
 		e.accessUnit([][]byte{nal}, uint32(start+int64(i)*3600), time.Time{})
 	}
-	if s := e.sight("x"); s.KeyframeInterval.Round(time.Millisecond) != 25*time.Second {
+	if s := e.sight(); s.KeyframeInterval.Round(time.Millisecond) != 25*time.Second {
 		t.Errorf("seen: %+v", s)
 	}
 }

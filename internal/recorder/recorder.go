@@ -154,7 +154,7 @@ func New(o Options) *Recorder {
 		o.FlushInterval = DefaultFlushInterval
 	}
 	if o.maxBytes == 0 {
-		o.maxBytes = maxRate * int64(floodWindow/time.Second)
+		o.maxBytes = floodLimit
 	}
 	if o.staleLimit == 0 {
 		o.staleLimit = staleLimit
@@ -279,7 +279,7 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 	}
 	if r.o.File {
 		host = "the media directory"
-		f, err := parseFilm(url, r.o.MediaDirectory)
+		f, err := parseClip(url, r.o.MediaDirectory)
 		if err == nil {
 			f.sound, r.loops = !r.o.NoAudio, f.loop
 			err = f.play(ctx, to, untilDue)

@@ -21,6 +21,12 @@ const (
 	maxFragmentBytes = 45 << 20         // of 50 MB
 )
 
+// The numbers of the tracks.
+const (
+	videoNumber = 1
+	audioNumber = 2
+)
+
 // cleanFor is how long a session must bring nothing damaged before status is silent about it.
 const cleanFor = time.Minute
 
@@ -457,7 +463,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 			bytes += len(nal)
 		}
 	}
-	if err := s.writer.WriteFrame(1, producer.Sub(s.start), keyframe, s.parts); err != nil {
+	if err := s.writer.WriteFrame(videoNumber, producer.Sub(s.start), keyframe, s.parts); err != nil {
 		return err
 	}
 	s.needKeyframe = false
