@@ -35,7 +35,7 @@ func Do(what string, f func() error) (err error) {
 // function that recovered, and what it calls, still see the stack of the panic.
 func PanicError(value any) error { return fmt.Errorf("panic: %v\n%s", value, debug.Stack()) }
 
-// Options say what Keep keeps and where it reports. None may be left out.
+// Options say what Keep keeps and where it reports. Only Pause may be left out.
 type Options struct {
 	What string // for people, see Do
 	Part *health.Part

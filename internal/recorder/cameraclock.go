@@ -82,7 +82,7 @@ func (c *cameraClock) judge(raw uint32, now time.Time) (camera time.Time, ok boo
 		c.began = now
 	}
 	if !c.reports {
-		if c.state != clockMissing && now.Sub(c.began) > cameraPatience {
+		if now.Sub(c.began) > cameraPatience {
 			c.state = clockMissing
 		}
 		return camera, false

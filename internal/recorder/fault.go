@@ -58,7 +58,7 @@ var (
 	errFlood     = errors.New("more than 100 Mbit/s came")
 )
 
-// panicked is an error of ours that ended a session before it played.
+// panicked is an error of ours that ended a session.
 func panicked(host string, value any) error {
 	return health.SystemFault(codeInternal, guard.PanicError(value),
 		"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", host)

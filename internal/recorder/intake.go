@@ -102,7 +102,7 @@ func (in *intake) flush() {
 	in.assembler.flush()
 }
 
-// besides does something of the session that is not video.
+// besides does whatever else a session does. A panic there is told as one that costs no frame.
 func (in *intake) besides(do func()) {
 	defer func() {
 		if value := recover(); value != nil {
