@@ -102,7 +102,7 @@ func lookAtFile(ctx context.Context, url secret.String, o Options) (Sight, error
 type eye struct {
 	host      string // see Sight
 	enough    context.CancelFunc
-	segmenter segmenter // for what it knows of pictures
+	inspector inspector
 	rate      float64
 	began     time.Time
 
@@ -121,15 +121,12 @@ type eye struct {
 // begin implements sink.
 func (e *eye) begin(c codec, rate int, parameterSets [][]byte, _ *audioTrack) {
 	e.rate, e.began = float64(max(rate, 1)), time.Now()
-	e.segmenter.codec, e.segmenter.sets = c, c.newSets()
-	for _, set := range parameterSets {
-		e.segmenter.sets.take(set)
-	}
+	e.inspector = newInspector(c, parameterSets)
 }
 
 // accessUnit implements sink.
 func (e *eye) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
-	picture := e.segmenter.inspect(nalus)
+	picture := e.inspector.inspect(nalus)
 	keyframe := picture.closed || picture.open
 	if !picture.any || e.done || e.keyframes == 0 && !keyframe {
 		return
@@ -188,7 +185,7 @@ func (e *eye) panicked(_ int64, value any) time.Time {
 
 func (e *eye) sight() Sight {
 	s := Sight{Host: e.host, Codec: "H.264", KeyframeInterval: e.longest, Damaged: e.damage}
-	if track, ok := e.segmenter.sets.track(); ok {
+	if track, ok := e.inspector.sets.track(); ok {
 		s.Width, s.Height = track.Width, track.Height
 		if track.CodecID == mkv.CodecHEVC {
 			s.Codec = "H.265"

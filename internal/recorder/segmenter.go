@@ -62,8 +62,7 @@ type segmenter struct {
 	timeline timeline
 	clock    cameraClock
 	unset    unset
-	codec    codec
-	sets     parameterSets
+	inspector
 	inForce  parameterSets // those in the open segment's header
 	tracks   []mkv.Track   // of the open segment
 	sound    *sound        // nil: the camera has no audio
@@ -84,7 +83,6 @@ type segmenter struct {
 	orphans       bool      // pictures before orphansBefore look back to what is not recorded
 	orphansBefore uint32    // an RTP timestamp
 	cut           bool      // the next keyframe begins a segment
-	setsChanged   bool      // the next keyframe has other parameter sets
 
 	session   int64  // frames of this session
 	counting  bool   // frames that are missing make a gap: there was a keyframe in this session, or damage
@@ -115,11 +113,7 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	s.timeline.rate = int64(max(rate, 1))
 	s.timeline.restart()
 	s.clock.restart(rate)
-	s.codec, s.sets = c, c.newSets()
-	for _, set := range parameterSets {
-		s.sets.take(set)
-	}
-	s.setsChanged = true
+	s.inspector = newInspector(c, parameterSets)
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
 	s.keyAt = time.Time{}
@@ -259,43 +253,6 @@ func (s *segmenter) watchKeyframes(producer time.Time, keyframe bool) {
 	if keyframe {
 		s.keyAt = producer
 	}
-}
-
-// picture is what an access unit holds.
-type picture struct {
-	any    bool // it has a slice
-	closed bool // nothing after it needs anything before it
-	open   bool // decoding may begin at it, but pictures that are shown before it may look back
-}
-
-// inspect notes parameter sets and tells what an access unit is.
-func (s *segmenter) inspect(nalus [][]byte) (p picture) {
-	intra, sets, recovery := true, false, false
-	for _, nal := range nalus {
-		switch kind := kindOf(s.codec, nal); kind {
-		case unitIDR:
-			p.any, p.closed = true, true
-		case unitOpen:
-			p.any, p.open = true, true
-		case unitSlice:
-			p.any, intra = true, false
-		case unitIntra:
-			p.any = true
-		case unitRecovery:
-			recovery = true
-		case unitSet:
-			sets = true
-			if s.sets.take(nal) {
-				s.setsChanged = true
-			}
-		}
-	}
-	// Some cameras send I pictures that are no IDR, and say with a recovery point or with
-	// parameter sets only that decoding may begin there.
-	if p.any && !p.closed && (recovery || sets && intra) {
-		p.open = true
-	}
-	return p
 }
 
 // orphan reports whether a picture looks back, past the keyframe that recording began with: one
@@ -611,31 +568,4 @@ func (s *segmenter) seal() error {
 		s.o.OnSegment(Segment{Key: w.Key(), End: s.newest, Bytes: w.Bytes(), Frames: s.frames})
 	}
 	return nil
-}
-
-// meter measures bitrate and frame rate over a window.
-type meter struct {
-	since             time.Time
-	frames, bytes     int64
-	bitrate, fpsMilli int64
-}
-
-const meterWindow = 2 * time.Second
-
-// add counts a frame; it reports when there is a new measurement.
-func (m *meter) add(bytes int, now time.Time) bool {
-	if m.since.IsZero() {
-		m.since = now
-		return false // the first frame opens the window
-	}
-	m.frames++
-	m.bytes += int64(bytes)
-	elapsed := now.Sub(m.since)
-	if elapsed < meterWindow {
-		return false
-	}
-	m.bitrate = int64(float64(m.bytes*8) / elapsed.Seconds())
-	m.fpsMilli = int64(float64(m.frames*1000) / elapsed.Seconds())
-	m.since, m.frames, m.bytes = now, 0, 0
-	return true
 }
