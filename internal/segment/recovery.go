@@ -192,11 +192,14 @@ func (s *Store) loadTorn(st *stream, start int64) error {
 		return s.quarantine(st, writingName(start), err)
 	default:
 		st.index.insert(e)
+		if err := st.sync(); err != nil { // after a power cut it has its old name, and is recovered again
+			s.report(diskFault(st.dir, err))
+		}
 	}
 	return nil
 }
 
-// recoverFile repairs and seals a torn file. It fails with mkv.ErrEmpty when there was nothing in
+// recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with mkv.ErrEmpty when there was nothing in
 // it, and then the file is gone; with a *health.Fault when the disk fails, and then the entry says
 // at least how far the file goes; and else when the file cannot be understood.
 func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
@@ -236,9 +239,6 @@ func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 		return e, diskFault(st.dir, err)
 	}
 	if err := st.rename(writingName(start), e.name()); err != nil {
-		return e, diskFault(st.dir, err)
-	}
-	if err := st.sync(); err != nil {
 		return e, diskFault(st.dir, err)
 	}
 	s.log.Info("recovered a segment that was being written when the agent ended",

@@ -116,30 +116,30 @@ func (s *Store) mendBroken() error {
 	return all
 }
 
+// mend finishes a segment, or keeps it in mind for the next time.
 func (s *Store) mend(st *stream, start int64) error {
-	if err := s.present(); err != nil {
+	e, err := s.recoverFile(st, start)
+	var disk *health.Fault
+	switch {
+	case err == nil:
+		s.mu.Lock()
+		st.index.insert(e)
+		st.changed()
+		s.mu.Unlock()
+		return diskFault(st.dir, st.sync())
+	case errors.Is(err, mkv.ErrEmpty):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		err = s.present() // the file is not gone when its disk is
+	case !errors.As(err, &disk):
+		err = s.quarantine(st, writingName(start), err)
+	}
+	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		st.broken = append(st.broken, start)
-		return err
 	}
-	e, err := s.recoverFile(st, start)
-	if errors.Is(err, mkv.ErrEmpty) || errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	var disk *health.Fault
-	if err != nil && !errors.As(err, &disk) {
-		return s.quarantine(st, writingName(start), err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		st.broken = append(st.broken, start)
-		return err
-	}
-	st.index.insert(e)
-	st.changed()
-	return nil
+	return err
 }
 
 func (s *Store) report(err error) {

@@ -1,0 +1,124 @@
+package segment
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// refusing is a disk that, while told to, makes no directory, and none durable.
+type refusing struct {
+	trouble
+	directories atomic.Bool
+}
+
+func (d *refusing) refuse(op, dir string) error {
+	if d.directories.Load() {
+		return &fs.PathError{Op: op, Path: dir, Err: syscall.EIO}
+	}
+	return nil
+}
+
+func (d *refusing) SyncDir(dir string) error { return d.refuse("sync", dir) }
+
+func (d *refusing) MkdirAll(dir string, mode fs.FileMode) error {
+	if err := d.refuse("mkdir", dir); err != nil {
+		return err
+	}
+	return d.trouble.MkdirAll(dir, mode)
+}
+
+// giveUp records a segment of 3 fragments that a failing disk does not let finish.
+func (d *refusing) giveUp(t *testing.T, s *Store) Key {
+	t.Helper()
+	w, err := s.Create("door", headerAt(begin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFragments(t, w, 0, 3)
+	var eio error = &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}
+	d.fail.Store(&eio)
+	if err := w.Seal(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("sealing on a failing disk says %v", err)
+	}
+	d.fail.Store(nil)
+	return w.Key()
+}
+
+func openOn(t *testing.T, disk *refusing, dir string) *Store {
+	t.Helper()
+	s, err := Open(Options{Dir: dir, Files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// TestAMendedSegmentIsListedBeforeItsNameIsDurable: its file has its new name, so whoever looks for
+// it under the old one would think it gone, and media would lie there that nobody uploads or deletes.
+func TestAMendedSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
+	t.Parallel()
+	disk, dir := new(refusing), t.TempDir()
+	s := openOn(t, disk, dir)
+	k := disk.giveUp(t, s)
+	disk.directories.Store(true)
+	if err := s.mendBroken(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a directory that cannot be synced is told as %v", err)
+	}
+	for range 2 {
+		if list := s.Segments("door", time.Time{}, time.Time{}); len(list) != 1 || list[0].State != Sealed || len(fragmentsOf(t, s, k)) != 3 {
+			t.Errorf("listed: %+v", list)
+		}
+		disk.directories.Store(false)
+		if err := s.mendBroken(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestARecoveredSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
+	t.Parallel()
+	disk, dir := new(refusing), t.TempDir()
+	s := openOn(t, disk, dir)
+	w, err := s.Create("door", headerAt(begin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFragments(t, w, 0, 3)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	disk.directories.Store(true)
+	if got := len(fragmentsOf(t, openOn(t, disk, dir), w.Key())); got != 3 {
+		t.Errorf("%d fragments, want 3", got)
+	}
+}
+
+// TestAFileThatCannotBeSetAsideIsTriedAgain garbles a segment that waits to be finished.
+func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	disk, dir := new(refusing), t.TempDir()
+	s := openOn(t, disk, dir)
+	name := writingName(disk.giveUp(t, s).Start)
+	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	disk.directories.Store(true)
+	if err := s.mendBroken(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a file that cannot be set aside is told as %v", err)
+	}
+	disk.directories.Store(false)
+	if err := s.mendBroken(); err != nil {
+		t.Error(err)
+	}
+	if list, err := s.Quarantined(); err != nil || len(list) != 1 || filepath.Base(list[0]) != name {
+		t.Errorf("set aside: %v %v, want %s", list, err, name)
+	}
+}
