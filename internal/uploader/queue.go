@@ -49,7 +49,7 @@ type queue struct {
 	from, to   int64               // fragments before from, or at to and later, are passed over
 	after      int64               // segments that start up to here were given out
 	passed     []segment.Key       // given out whole, and not yet moved to uploaded
-	unreadable map[int64]time.Time // segments that cannot be opened, until when
+	unreadable map[int64]time.Time // segments that cannot be opened, and when to try again
 }
 
 func newQueue(store Store, stream string, held func(fragmentID) bool, broken func(error)) *queue {
@@ -125,6 +125,7 @@ func (q *queue) open() bool {
 		}
 		q.reader = reader
 		if q.load() == nil {
+			delete(q.unreadable, key.Start)
 			return true
 		}
 	}
@@ -164,16 +165,21 @@ func (q *queue) find() (segment.Key, bool) {
 	}
 }
 
-func (q *queue) isUnreadable(start int64) bool {
-	until, ok := q.unreadable[start]
-	if ok && time.Now().After(until) {
-		delete(q.unreadable, start)
-		return false
+func (q *queue) isUnreadable(start int64) bool { return time.Now().Before(q.unreadable[start]) }
+
+// readable tells whether no segment that waits for its upload is passed over. It forgets those that
+// are gone.
+func (q *queue) readable() bool {
+	for start := range q.unreadable {
+		if key, ok := q.store.NextPending(q.stream, start-1, math.MinInt64); !ok || key.Start != start {
+			delete(q.unreadable, start)
+		}
 	}
-	return ok
+	return len(q.unreadable) == 0
 }
 
-// settle moves segments to uploaded of which nothing is in flight any more.
+// settle moves segments to uploaded of which nothing is in flight any more. Those that it cannot
+// move are tried again with the next call.
 func (q *queue) settle(flight []shot) error {
 	var all error
 	left := q.passed[:0]
@@ -185,6 +191,7 @@ func (q *queue) settle(flight []shot) error {
 		err := q.store.MarkUploaded(key)
 		if err != nil && !errors.Is(err, segment.ErrIncomplete) && !errors.Is(err, segment.ErrNotFound) {
 			all = errors.Join(all, err)
+			left = append(left, key)
 		}
 	}
 	q.passed = left

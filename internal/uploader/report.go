@@ -136,3 +136,10 @@ func (u *Uploader) unreadable(err error) {
 		u.log.Warn("a recording cannot be uploaded", zap.String("why", fault.Text), zap.Error(err))
 	}
 }
+
+// reportReadable ends what unreadable reported.
+func (u *Uploader) reportReadable() {
+	if u.o.Health.Clear(CodeStore) {
+		u.log.Info("recordings can be read, and progress be written again")
+	}
+}

@@ -110,6 +110,7 @@ type Uploader struct {
 	nudge  chan struct{} // receives when wanted grows
 
 	failures int  // in a row, without a fragment getting through
+	unnoted  bool // the disk did not take the last note of a fragment that is done
 	careful  bool // one fragment a session: the last session ended without one getting through
 	stalls   int  // how often StallTimeout is doubled
 	passes   int  // fragments since stalls changed
@@ -370,9 +371,7 @@ func (u *Uploader) stalled() {
 
 // through notes that a fragment is in the cloud. It reports whether others are to be tried again.
 func (u *Uploader) through(s shot) (again bool) {
-	if err := u.o.Store.MarkPersisted(s.key, s.frag); err != nil && !errors.Is(err, segment.ErrNotFound) {
-		u.unreadable(err)
-	}
+	u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
 	u.failures, u.careful = 0, false
 	u.retry.Reset()
 	u.askUser.Reset()
@@ -386,9 +385,7 @@ func (u *Uploader) through(s shot) (again bool) {
 
 // refuse keeps a fragment on the hub that the service will never take.
 func (u *Uploader) refuse(s shot, rule Rule, title string) {
-	if err := u.o.Store.MarkRefused(s.key, s.frag, title); err != nil && !errors.Is(err, segment.ErrNotFound) {
-		u.unreadable(err)
-	}
+	u.noted(u.o.Store.MarkRefused(s.key, s.frag, title))
 	delete(u.suspects.list, s.id())
 	if rule.Tags {
 		u.releaseTags() // it was refused without them too
@@ -396,9 +393,20 @@ func (u *Uploader) refuse(s shot, rule Rule, title string) {
 	u.reportRefused(s, rule, title)
 }
 
+// noted takes in how noting a fragment as done went. Of one that was deleted there is nothing to note.
+func (u *Uploader) noted(err error) {
+	u.unnoted = err != nil && !errors.Is(err, segment.ErrNotFound)
+	if u.unnoted {
+		u.unreadable(err)
+	}
+}
+
 // settle moves segments to uploaded of which every fragment is done.
 func (u *Uploader) settle(flight []shot) {
-	if err := u.queue.settle(flight); err != nil {
+	switch err := u.queue.settle(flight); {
+	case err != nil:
 		u.unreadable(err)
+	case !u.unnoted && u.queue.readable():
+		u.reportReadable()
 	}
 }

@@ -3,6 +3,7 @@ package uploader
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -389,6 +391,57 @@ func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
 	if s := w.store.Segments(door, time.Time{}, time.Time{})[1]; s.State != segment.Sealed {
 		t.Errorf("the unreadable segment is %v: it must never count as uploaded", s.State)
 	}
+}
+
+func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
+	t.Parallel()
+	reported := func(w *world) bool {
+		return slices.ContainsFunc(w.health.Part(door, health.JobUploader).Snapshot().Conditions, func(c health.Condition) bool { return c.Code == CodeStore })
+	}
+	t.Run("segment", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(3, 2)
+		files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
+		must(t, err)
+		must(t, os.Truncate(files[1], 3))
+		u := w.uploader()
+		w.drain(u)
+		if !reported(w) {
+			t.Error("it is not reported while the segment is there")
+		}
+		must(t, w.store.Delete(w.store.Segments(door, time.Time{}, time.Time{})[1].Key))
+		w.drain(u)
+		if reported(w) {
+			t.Error("it is reported of a segment that is gone")
+		}
+	})
+	t.Run("progress", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(1, 2)
+		store := &forgetful{watchedStore: w.store, reported: func() bool { return reported(w) }}
+		w.drain(w.uploader(func(o *Options) { o.Store = store }))
+		if want := []bool{false, true}; !slices.Equal(store.seen, want) || reported(w) {
+			t.Errorf("reported before each note: %v, want %v; and at the end: %v", store.seen, want, reported(w))
+		}
+	})
+}
+
+// forgetful is a store whose disk refuses the first note of an acknowledgement.
+type forgetful struct {
+	*watchedStore
+	reported func() bool
+	seen     []bool // what reported said before each note
+}
+
+func (s *forgetful) MarkPersisted(k segment.Key, f mkv.Fragment) error {
+	s.seen = append(s.seen, s.reported())
+	err := s.watchedStore.MarkPersisted(k, f)
+	if len(s.seen) == 1 {
+		return errors.New("input/output error")
+	}
+	return err
 }
 
 func TestWhatIsInFlightIsBounded(t *testing.T) {
