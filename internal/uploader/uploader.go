@@ -238,18 +238,17 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 
 // pause lets wait pass, or less when somebody asks for an upload.
 func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if !m.demand {
-		go func() {
-			select {
-			case <-u.nudge:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
+	nudge := u.nudge
+	if m.demand {
+		nudge = nil // it is who asked
 	}
-	_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-nudge:
+	case <-ctx.Done():
+	}
 }
 
 // await waits for a change of the store. Segments that could not be read are looked at again in time.
