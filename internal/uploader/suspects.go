@@ -93,3 +93,6 @@ func (s *suspects) release() {
 		x.aside = false
 	}
 }
+
+// forget takes note that no fragment is pending: all that are suspected are done, deleted or unreadable.
+func (s *suspects) forget() { clear(s.list) }

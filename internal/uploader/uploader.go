@@ -229,6 +229,9 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 			u.suspects.release()
 			return true, 0
 		}
+		if !m.demand {
+			u.suspects.forget()
+		}
 		return false, 0
 	}
 	edge := u.o.Store.Usage(u.o.Stream).Newest

@@ -297,6 +297,20 @@ func TestAPoisonedFragmentDoesNotBlockThoseBehindIt(t *testing.T) {
 	}
 }
 
+func TestSuspectsThatWereDeletedAreForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(1, 1)
+	u := w.uploader()
+	k := w.store.Segments(door, time.Time{}, time.Time{})[0].Key
+	u.suspects.failed(fragmentID{segment: k.Start})
+	must(t, w.store.Delete(k))
+	w.drain(u)
+	if n := len(u.suspects.list); n != 0 {
+		t.Errorf("%d fragments are suspected, and none is there", n)
+	}
+}
+
 func TestABrokenNetworkBlamesNoFragment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 24, roomy)
