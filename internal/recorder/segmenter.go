@@ -508,6 +508,9 @@ func (s *segmenter) fail(err error) {
 	s.gap = true
 	s.needKeyframe = true
 	s.session = 0
+	if s.sound != nil {
+		s.sound.drop(len(s.sound.waiting)) // its pictures are lost, or it is written already
+	}
 	cannotRecord(s.o, err)
 	if err := s.seal(); err != nil {
 		s.o.Log.Debug("cannot seal the segment", zap.Error(err))
