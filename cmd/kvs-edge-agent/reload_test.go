@@ -248,8 +248,9 @@ func (m *manager) expectReloads(t *testing.T) {
 	}
 }
 
-// TestARecordingThatBeginsAnewLosesNoMoreThanAReconnect changes what all recordings depend on.
-func TestARecordingThatBeginsAnewLosesNoMoreThanAReconnect(t *testing.T) {
+// TestARecordingThatBeginsAnewLosesNothingThatTheCameraSent changes what all recordings depend on.
+// Each of the two sessions is ended while the camera plays, and what it sent till then is recorded.
+func TestARecordingThatBeginsAnewLosesNothingThatTheCameraSent(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	camera := startCamera(t, fakecam.Options{})
@@ -263,7 +264,6 @@ func TestARecordingThatBeginsAnewLosesNoMoreThanAReconnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.awaitRecorded("door", st.Recorder.FramesRecorded+60)
-	camera.Unplug()
 	s.stopAgent()
 	onDisk, err := localFrames(filepath.Join(s.recordings(), "door"))
 	if err != nil {
@@ -271,7 +271,7 @@ func TestARecordingThatBeginsAnewLosesNoMoreThanAReconnect(t *testing.T) {
 	}
 	sessions := camera.Sessions()
 	lost := sentBy(sessions).missingFrom(onDisk)
-	if len(sessions) != 2 || lost > 25 || onDisk.repeated() > 0 {
+	if len(sessions) != 2 || lost > 0 || onDisk.repeated() > 0 {
 		t.Errorf("%d frames are lost in %d sessions, %d came twice", lost, len(sessions), onDisk.repeated())
 	}
 	files, err := filepath.Glob(filepath.Join(s.recordings(), "door", "*.mkv"))

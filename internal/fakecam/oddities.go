@@ -23,6 +23,8 @@ type Oddities struct {
 	BasicOnly bool
 	// NoKeepalive answers GET_PARAMETER with an error.
 	NoKeepalive bool
+	// NoPause answers PAUSE with an error, and goes on.
+	NoPause bool
 	// Lifetime is when a session ends, however well it goes. Default never.
 	Lifetime time.Duration
 	// Clock is what the camera's clock shows, in its sender reports. Default time.Now.

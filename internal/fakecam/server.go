@@ -400,19 +400,45 @@ func (r *reader) begins(info string) base.HeaderValue {
 	return base.HeaderValue{strings.Join(tracks, ",")}
 }
 
+// OnPause ends the player of a session for good: what it sent comes before the answer, and nothing after it.
+func (s *server) OnPause(ctx *gortsplib.ServerHandlerOnPauseCtx) (*base.Response, error) {
+	if s.camera.options.NoPause {
+		return &base.Response{StatusCode: base.StatusNotImplemented}, nil
+	}
+	s.halt(ctx.Session)
+	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// halt stops the player of a session and waits for it. It gives nil when there is no such session.
+func (s *server) halt(session *gortsplib.ServerSession) *reader {
+	s.mu.Lock()
+	r := s.readers[session]
+	if r == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	select {
+	case <-r.stop: // it is halted already
+	default:
+		close(r.stop)
+	}
+	played := r.played
+	s.mu.Unlock()
+	if played != nil {
+		<-played
+	}
+	return r
+}
+
 // OnSessionClose ends the player of a session.
 func (s *server) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) {
-	s.mu.Lock()
-	r := s.readers[ctx.Session]
-	delete(s.readers, ctx.Session)
-	s.mu.Unlock()
+	r := s.halt(ctx.Session)
 	if r == nil {
 		return
 	}
-	close(r.stop)
-	if r.played != nil {
-		<-r.played
-	}
+	s.mu.Lock()
+	delete(s.readers, ctx.Session)
+	s.mu.Unlock()
 	if r.record != nil {
 		r.record.end()
 	}

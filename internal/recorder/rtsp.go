@@ -39,6 +39,8 @@ const (
 	stallCheck = time.Second
 	// rtspTimeout bounds connecting and each request.
 	rtspTimeout = 10 * time.Second
+	// farewell bounds the wait for what a camera sent before it was told that the session ends.
+	farewell = 2 * time.Second
 )
 
 // camera is what of a URL may be shown, and what of it may not.
@@ -121,7 +123,7 @@ func (d dialogue) play(ctx context.Context, to sink) error {
 		return err
 	}
 	defer s.client.Close()
-	stop := context.AfterFunc(ctx, s.client.Close)
+	stop := context.AfterFunc(ctx, s.leave)
 	defer stop()
 	err := s.run(ctx)
 	if ctx.Err() != nil {
@@ -149,7 +151,8 @@ type session struct {
 	flood  flood
 	source uint32 // SSRC of the video
 
-	ended chan error // why, from the first who knows
+	ended   chan error // why, from the first who knows
+	leaving sync.Once
 }
 
 func (s *session) newClient() *gortsplib.Client {
@@ -311,6 +314,7 @@ func (s *session) watch(ctx context.Context) error {
 		case err := <-s.ended:
 			return err
 		case <-ctx.Done():
+			s.leave() // or waits until the other who does has
 			return ctx.Err()
 		case <-ticker.C:
 			s.exclusively(func() { s.order.expire(s.now()) })
@@ -321,6 +325,20 @@ func (s *session) watch(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// leave ends a session that we want no longer. Frames that the camera has sent are still on their
+// way, or lie in the socket until it is read next: the answer to a PAUSE comes behind them, and a
+// refusal as well as a consent (RFC 2326, section 10.6).
+func (s *session) leave() {
+	s.leaving.Do(func() {
+		if s.keeper.playing.Load() {
+			late := time.AfterFunc(farewell, s.client.Close)
+			defer late.Stop()
+			_ = s.keeper.again(func() error { _, err := s.client.Pause(); return err }) // a camera need not know it
+		}
+		s.client.Close()
+	})
 }
 
 // end tells why the session ends, unless that is known.

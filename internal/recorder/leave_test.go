@@ -1,0 +1,92 @@
+package recorder
+
+import (
+	"bytes"
+	"crypto/x509"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+)
+
+// TestASessionThatWeEndLosesNothingThatTheCameraSent ends recordings while the camera plays, at the
+// end of a window or for a reload. Up to 100 ms of frames wait in the socket then.
+func TestASessionThatWeEndLosesNothingThatTheCameraSent(t *testing.T) {
+	t.Parallel()
+	pair, leaf := selfSigned(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	for name, o := range map[string]fakecam.Options{
+		"TCP":                  {FPS: 100},
+		"TLS":                  {FPS: 100, NoUDP: true, Oddities: fakecam.Oddities{TLS: &pair}},
+		"audio":                {FPS: 100, Audio: fakecam.AudioAAC},
+		"each nonce good once": {FPS: 100, User: "admin", Pass: "secret", Oddities: fakecam.Oddities{NonceUses: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, o)
+			r := record(t, camera, camera.URL(), func(o *Options) { o.CameraRoots = roots })
+			r.awaitFrames(100)
+			r.finish()
+			r.await("the session's end", func() bool { return !camera.Sessions()[0].Ended.IsZero() })
+			r.expectAll()
+		})
+	}
+}
+
+// TestASessionEndsWhateverTheCameraMakesOfAPause knows what such cameras had sent before: what they
+// send while they are told to stop is theirs.
+func TestASessionEndsWhateverTheCameraMakesOfAPause(t *testing.T) {
+	t.Parallel()
+	for name, oddities := range map[string]fakecam.Oddities{
+		"refuses":   {NoPause: true},
+		"is silent": {Conn: func(c net.Conn) net.Conn { return deafToPause{c} }},
+		"hangs up":  {Conn: func(c net.Conn) net.Conn { return endedByPause{c} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: oddities})
+			r := record(t, camera, camera.URL())
+			r.awaitFrames(100)
+			before, told := sent(camera), time.Now()
+			r.finish()
+			t.Logf("it took %s", time.Since(told))
+			r.await("the session's end", func() bool { return !camera.Sessions()[0].Ended.IsZero() })
+			frames := r.frames()
+			for i, f := range frames {
+				if f.counter != uint64(i) {
+					t.Fatalf("frame %d is number %d", i, f.counter)
+				}
+			}
+			if n := int64(len(frames)); n < before {
+				t.Errorf("%d frames are recorded, the camera had sent %d when it was told", n, before)
+			}
+		})
+	}
+}
+
+var pauseRequest = []byte("PAUSE ")
+
+// deafToPause is the connection of a camera that does not answer PAUSE.
+type deafToPause struct{ net.Conn }
+
+func (c deafToPause) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		if err != nil || !bytes.HasPrefix(b[:n], pauseRequest) {
+			return n, err
+		}
+	}
+}
+
+// endedByPause is the connection of a camera that hangs up when it hears PAUSE.
+type endedByPause struct{ net.Conn }
+
+func (c endedByPause) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if bytes.HasPrefix(b[:n], pauseRequest) {
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
