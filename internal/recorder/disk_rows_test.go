@@ -3,9 +3,9 @@ package recorder
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -261,10 +261,12 @@ func volumeUnmounted(t *testing.T) {
 // powered is a disk that forgets all that was not synced when its power is cut.
 type powered struct {
 	durable.OS
-	root string
+	root    string
+	cameras []*fakecam.Camera
 
 	mu     sync.Mutex
 	synced map[string][]byte // by name
+	worst  []moment          // just before each sync
 }
 
 func (d *powered) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
@@ -293,13 +295,29 @@ func (d *powered) Remove(name string) error {
 	return d.OS.Remove(name)
 }
 
-// cut gives a directory with what a power cut leaves now.
-func (d *powered) cut(t *testing.T) string {
-	t.Helper()
+// moment is one at which the power may be cut.
+type moment struct {
+	synced map[string][]byte // by name: what is left
+	sent   []int64           // frames so far, by camera
+}
+
+// now notes what a power cut would leave now.
+func (d *powered) now() moment {
+	m := moment{sent: make([]int64, len(d.cameras))}
+	for i, camera := range d.cameras {
+		m.sent[i] = sent(camera)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	m.synced = maps.Clone(d.synced)
+	return m
+}
+
+// left gives a directory with what a power cut at a moment leaves.
+func (d *powered) left(t *testing.T, m moment) string {
+	t.Helper()
 	to := t.TempDir()
-	for name, data := range d.synced {
+	for name, data := range m.synced {
 		rel, err := filepath.Rel(d.root, name)
 		if err != nil {
 			t.Fatal(err)
@@ -322,6 +340,7 @@ type poweredFile struct {
 }
 
 func (f *poweredFile) Sync() error {
+	before := f.disk.now()
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -332,47 +351,51 @@ func (f *poweredFile) Sync() error {
 	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
+	f.disk.worst = append(f.disk.worst, before)
 	f.disk.synced[f.name] = data[:min(int64(len(data)), info.Size())]
 	return nil
 }
 
-// powerCut cuts the power at several moments. The next start finds all but the last 2 s of each
-// camera, and goes on recording after them.
+// powerCut cuts the power at the worst moments: just before a sync. The next start finds all but the
+// last 2 s of what each camera sent till then, and goes on recording after them.
 func powerCut(t *testing.T) {
 	dir := t.TempDir()
 	disk := &powered{root: dir, synced: make(map[string][]byte)}
+	for range 2 {
+		disk.cameras = append(disk.cameras, startCamera(t, fakecam.Options{}))
+	}
 	store := openStore(t, segment.Options{Dir: dir, Files: disk})
 	runStore(t, store)
 	var rigs []*rig
-	for _, stream := range []string{"door", "yard"} {
-		camera := startCamera(t, fakecam.Options{})
-		rigs = append(rigs, recordInto(t, store, dir, stream, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
+	for i, stream := range []string{"door", "yard"} {
+		rigs = append(rigs, recordInto(t, store, dir, stream, disk.cameras[i], disk.cameras[i].URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
 	}
-	const fps, most = 25, 2*25 + 25/2 // 2 s, and what a busy machine takes to sync
+	for _, r := range rigs {
+		r.awaitFrames(250)
+	}
+	for _, r := range rigs {
+		r.finish()
+	}
+	const fps, most = 25, 2 * 25
 	var last string
-	worst := 0
-	for moment := range 6 {
-		for _, r := range rigs {
-			r.awaitFrames(int64(60 + 31*moment))
-		}
-		var written []int
-		for _, r := range rigs {
-			written = append(written, int(r.number(health.FramesRecorded)))
-		}
-		last = disk.cut(t)
+	worst := int64(0)
+	for _, m := range disk.worst {
+		last = disk.left(t, m)
 		after := openStore(t, segment.Options{Dir: last})
 		for i, r := range rigs {
 			left := (&rig{t: t, stream: r.stream, store: after}).frames()
-			if !slices.IsSortedFunc(left, func(a, b recorded) int { return int(a.counter) - int(b.counter) }) {
-				t.Error("frames are mixed up")
+			for n, f := range left {
+				if f.counter != uint64(n) {
+					t.Fatalf("frame %d is number %d", n, f.counter)
+				}
 			}
-			worst = max(worst, written[i]-len(left))
+			worst = max(worst, m.sent[i]-int64(len(left)))
 		}
 		if err := after.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("a power cut took %d frames at most", worst)
+	t.Logf("%d power cuts, which took %d frames at most", len(disk.worst), worst)
 	if worst > most {
 		t.Errorf("a power cut took %d frames, %.1f s", worst, float64(worst)/fps)
 	}

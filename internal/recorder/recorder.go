@@ -85,7 +85,7 @@ type Options struct {
 	SegmentDuration time.Duration
 	// MaxSegmentBytes ends a segment before it grows larger, at a keyframe. 0: no limit.
 	MaxSegmentBytes int64
-	// FlushInterval is how long frames are gathered in memory at most. Default DefaultFlushInterval.
+	// FlushInterval is how much of a recording a power cut may take. Default DefaultFlushInterval.
 	FlushInterval time.Duration
 	// OnSegment is told of each finished segment. It must not wait. Default none.
 	OnSegment func(Segment)
@@ -114,6 +114,10 @@ type Options struct {
 	wrapWriter func(segmentWriter) segmentWriter
 	wrapCodec  func(codec) codec
 }
+
+// gathering is how long frames are gathered in memory. The last quarter of the flush interval is for
+// frames on their way here (gatherInterval), and for the disk to sync those before them.
+func (o *Options) gathering() time.Duration { return o.FlushInterval * 3 / 4 }
 
 // Segment is what OnSegment is told.
 type Segment struct {

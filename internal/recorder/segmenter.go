@@ -430,7 +430,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 		s.newest = producer
 	}
 	s.recorded(bytes, now)
-	if now.Sub(s.flushed) >= s.o.FlushInterval {
+	if now.Sub(s.flushed) >= s.o.gathering() {
 		s.flushed = now
 		if err := s.ensureAudio(); err != nil { // what is flushed may have to stand for itself
 			return err

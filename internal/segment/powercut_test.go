@@ -616,7 +616,7 @@ func TestWritesAreLargeAndFewBeyondTheMedia(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	// A minute at 4 Mbit/s and 25 pictures a second, flushed as the recorder does.
-	const seconds, perFrame = 60, 20_000
+	const seconds, perFrame, perFlush = 60, 20_000, 38 // frames in three quarters of the flush interval
 	w, err := s.Create("door", headerAt(begin))
 	if err != nil {
 		t.Fatal(err)
@@ -629,9 +629,9 @@ func TestWritesAreLargeAndFewBeyondTheMedia(t *testing.T) {
 		for n := range 25 {
 			err = errors.Join(err, w.WriteFrame(1, at+time.Duration(n)*frameInterval, n == 0, [][]byte{frame}))
 			media += perFrame
-		}
-		if i%2 == 1 {
-			err = errors.Join(err, w.Flush(), w.sync(DefaultFlushInterval))
+			if (25*i+n)%perFlush == perFlush-1 {
+				err = errors.Join(err, w.Flush(), w.sync(DefaultFlushInterval))
+			}
 		}
 		f, endErr := w.EndFragment()
 		if err := errors.Join(err, endErr, s.MarkPersisted(w.key, f), s.SyncProgress()); err != nil {
@@ -658,7 +658,7 @@ func TestWritesAreLargeAndFewBeyondTheMedia(t *testing.T) {
 	if float64(bytes) > 1.02*float64(media) {
 		t.Errorf("%d bytes are written for %d of media", bytes, media)
 	}
-	if perMinute := 60/2 + seconds + 20; syncs > perMinute { // recording, acknowledgements, begin and end
+	if perMinute := 25*seconds/perFlush + seconds + 20; syncs > perMinute { // recording, acknowledgements, begin and end
 		t.Errorf("%d syncs in a minute", syncs)
 	}
 }
