@@ -6,12 +6,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -121,7 +121,7 @@ func measured(cmd *exec.Cmd) (s spent, err error) {
 		select {
 		case <-look.C:
 			// Not what wait4(2) gives: that begins with the memory of this process.
-			s.rss = max(s.rss, peakRSS(cmd.Process.Pid))
+			s.rss = max(s.rss, proc.PeakRSS(cmd.Process.Pid))
 			continue
 		case err = <-ended:
 		}
@@ -129,17 +129,6 @@ func measured(cmd *exec.Cmd) (s spent, err error) {
 		s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		return s, err
 	}
-}
-
-// peakRSS reads what proc(5) knows of a process; 0 when it is gone.
-func peakRSS(pid int) (bytes int64) {
-	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	for line := range strings.Lines(string(data)) {
-		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &bytes); err == nil {
-			return bytes * 1024
-		}
-	}
-	return 0
 }
 
 // drainer is a process that uploads what is in dir, as the agent does.
