@@ -4,6 +4,7 @@ package keep
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 )
 
@@ -18,7 +19,7 @@ func Directory(dir string) (string, func(), error) {
 }
 
 // Append adds lines to a file of JSON lines; an empty path keeps nothing.
-func Append[T any](path string, lines []T) error {
+func Append[T any](path string, lines []T) (err error) {
 	if path == "" {
 		return nil
 	}
@@ -26,7 +27,7 @@ func Append[T any](path string, lines []T) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	encoder := json.NewEncoder(f)
 	for _, line := range lines {
 		if err := encoder.Encode(line); err != nil {
