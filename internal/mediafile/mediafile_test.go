@@ -2,6 +2,7 @@ package mediafile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -188,6 +189,27 @@ func TestBrokenFilesEndWithAnError(t *testing.T) {
 			flipped[cut] ^= 0xFF
 			playAll(flipped)
 		}
+	}
+}
+
+// TestBoxesWithoutEndAreAnError: each is no more than a header, so that a few megabytes of them are
+// deeper than a stack is high, and that ends a process.
+func TestBoxesWithoutEndAreAnError(t *testing.T) {
+	t.Parallel()
+	const n = 4 << 20
+	data := make([]byte, 0, 8*n)
+	for i := range n {
+		kind := "edts"
+		switch i {
+		case 0:
+			kind = "moov"
+		case 1:
+			kind = "trak"
+		}
+		data = append(binary.BigEndian.AppendUint32(data, uint32(8*(n-i))), kind...)
+	}
+	if _, err := Open(bytes.NewReader(data)); !errors.Is(err, ErrBroken) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -155,7 +155,7 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 		switch kind {
 		case "trak":
 			t := &mp4Track{}
-			if err := t.read(data); err != nil {
+			if err := t.read(data, 0); err != nil {
 				return err
 			}
 			all = append(all, t)
@@ -212,14 +212,20 @@ func (t *mp4Track) video(f *File) (err error) {
 	return err
 }
 
-// read goes through a trak box.
-func (t *mp4Track) read(data []byte) error {
+// maxDepth of boxes in a trak box: stbl lies in minf, and that in mdia.
+const maxDepth = 3
+
+// read goes through a trak box, or one that lies that deep in it.
+func (t *mp4Track) read(data []byte, depth int) error {
 	err := boxes(data, func(kind string, data []byte) error {
 		c := cursor{data: data}
 		version := func() int { v := c.u8(); c.skip(3); return v }
 		switch kind {
 		case "mdia", "minf", "stbl", "edts":
-			return t.read(data)
+			if depth == maxDepth {
+				return broken("a box %s lies too deep", kind)
+			}
+			return t.read(data, depth+1)
 		case "tkhd":
 			if version() == 1 {
 				c.skip(16)
