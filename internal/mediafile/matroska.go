@@ -89,22 +89,14 @@ func openMatroska(r io.Reader) (*File, error) {
 		case idSegment:
 		case idCluster:
 			return nil, ErrNoVideo // the tracks come first
-		case idInfo, idTracks:
+		case idInfo:
+			if err := m.info(size); err != nil {
+				return nil, err
+			}
+		case idTracks:
 			data, err := m.read(size, maxDescription)
 			if err != nil {
 				return nil, err
-			}
-			if id == idInfo {
-				err = children(data, func(id uint32, data []byte) error {
-					if id == idTimestampScale {
-						m.scale = int64(number(data))
-					}
-					return nil
-				})
-				if err != nil || m.scale <= 0 || m.scale > int64(time.Second) {
-					return nil, broken("a timestamp has %d ns", m.scale)
-				}
-				continue
 			}
 			if err := m.tracks(data, f); err != nil {
 				return nil, err
@@ -116,6 +108,24 @@ func openMatroska(r io.Reader) (*File, error) {
 			}
 		}
 	}
+}
+
+// info reads in what times are counted. It may lie before the tracks or behind them.
+func (m *matroska) info(size uint64) error {
+	data, err := m.read(size, maxDescription)
+	if err != nil {
+		return err
+	}
+	err = children(data, func(id uint32, data []byte) error {
+		if id == idTimestampScale {
+			m.scale = int64(number(data))
+		}
+		return nil
+	})
+	if err != nil || m.scale <= 0 || m.scale > int64(time.Second) {
+		return broken("a timestamp has %d ns", m.scale)
+	}
+	return nil
 }
 
 // tracks chooses those to read.
@@ -271,6 +281,10 @@ func (m *matroska) next() (Frame, error) {
 		}
 		switch id {
 		case idSegment, idCluster, idBlockGroup:
+		case idInfo:
+			if err := m.info(size); err != nil {
+				return Frame{}, err
+			}
 		case idTimestamp:
 			data, err := m.read(size, 8)
 			if err != nil {

@@ -213,6 +213,40 @@ func TestBoxesWithoutEndAreAnError(t *testing.T) {
 	}
 }
 
+// Any box may be followed by an empty one that is to be passed over.
+func TestAFragmentMayHoldBoxesOfNothing(t *testing.T) {
+	t.Parallel()
+	if err := new(mp4).trackFragment([]byte("\x00\x00\x00\x08free"), 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTimesAreCountedAsTheInfoBehindTheTracksSays has ticks of 0.1 ms (RFC 9559: both lie before the
+// first Cluster, in whatever order).
+func TestTimesAreCountedAsTheInfoBehindTheTracksSays(t *testing.T) {
+	t.Parallel()
+	const sps, pps = "\x67\x42\xC0\x1E", "\x68\xCE\x3C\x80"
+	avcC := "\x01\x42\xC0\x1E\xFF\xE1\x00\x04" + sps + "\x01\x00\x04" + pps
+	track := element(idTrackNumber, "\x01") + element(idTrackType, "\x01") + element(idCodecID, "V_MPEG4/ISO/AVC") + element(idCodecPrivate, avcC)
+	file := element(idEBML, "") + element(idSegment,
+		element(idTracks, element(idTrackEntry, track))+
+			element(idInfo, element(idTimestampScale, "\x01\x86\xA0"))+ // 100,000 ns
+			element(idCluster, element(idTimestamp, "\x00")+element(idSimpleBlock, "\x81\x00\x64\x80\x00\x00\x00\x01\x65"))) // 100 ticks
+	f, err := Open(strings.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if frame, err := f.Next(); err != nil || frame.At != 10*time.Millisecond {
+		t.Errorf("the frame is at %s, want 10ms: %v", frame.At, err)
+	}
+}
+
+// element makes one of Matroska with a size of two bytes.
+func element(id uint32, content string) string {
+	b := binary.BigEndian.AppendUint32(nil, id)
+	return string(bytes.TrimLeft(b, "\x00")) + string(binary.BigEndian.AppendUint16(nil, 0x4000|uint16(len(content)))) + content
+}
+
 // playAll reads what there is to read.
 func playAll(data []byte) {
 	f, err := Open(bytes.NewReader(data))

@@ -49,88 +49,107 @@ func (m *mp4) nextFragment() (Frame, error) {
 	return m.load(s.track, s.sample)
 }
 
+// trackFragment is what holds for the next sample of a traf box.
+type trackFragment struct {
+	track    *mp4Track // nil: none that is read
+	defaults fragmentDefaults
+	base     int64 // offset from which runs count theirs
+	offset   int64
+	dts      int64
+}
+
 // trackFragment reads a traf box (ISO/IEC 14496-12, 8.8.6 to 8.8.12).
 func (m *mp4) trackFragment(data []byte, begin int64) error {
-	var (
-		track    *mp4Track
-		defaults fragmentDefaults
-		base     = begin
-		offset   = begin
-		dts      int64
-	)
-	return boxes(data, func(kind string, data []byte) error {
+	t := trackFragment{base: begin, offset: begin}
+	return boxes(data, func(kind string, data []byte) (err error) {
 		c := cursor{data: data}
-		flags := c.u32()
-		version := flags >> 24
-		has := func(flag uint32) bool { return flags&flag != 0 }
 		switch kind {
 		case "tfhd":
-			id := c.u32()
-			i := slices.IndexFunc(m.tracks, func(t *mp4Track) bool { return t.id == id })
-			if i < 0 {
-				return nil
-			}
-			if track = m.tracks[i]; track.scale <= 0 {
-				return broken("a track without time")
-			}
-			defaults = track.defaults
-			if has(0x1) {
-				base = int64(c.u64())
-			}
-			if has(0x2) {
-				c.skip(4)
-			}
-			if has(0x8) {
-				defaults.duration = c.u32()
-			}
-			if has(0x10) {
-				defaults.size = c.u32()
-			}
-			offset = base
+			err = m.fragmentHeader(&t, &c)
 		case "tfdt":
-			if version == 1 {
-				dts = int64(c.u64())
+			if version := c.u32() >> 24; version == 1 {
+				t.dts = int64(c.u64())
 			} else {
-				dts = int64(c.u32())
+				t.dts = int64(c.u32())
 			}
 		case "trun":
-			if track == nil {
-				return nil
-			}
-			count := c.u32()
-			if has(0x1) {
-				offset = base + int64(int32(c.u32()))
-			}
-			if has(0x4) {
-				c.skip(4)
-			}
-			for ; count > 0 && !c.short; count-- {
-				s := fragmentSample{track: track, due: ticksToDuration(dts-track.shift, track.scale)}
-				s.offset, s.size, s.dts = offset, defaults.size, dts
-				duration := defaults.duration
-				if has(0x100) {
-					duration = c.u32()
-				}
-				if has(0x200) {
-					s.size = c.u32()
-				}
-				if has(0x400) {
-					c.skip(4)
-				}
-				s.pts = dts
-				if has(0x800) {
-					s.pts += int64(int32(c.u32()))
-				}
-				dts += int64(duration)
-				offset += int64(s.size)
-				if m.fragment = append(m.fragment, s); len(m.fragment) > maxSamples {
-					return broken("a fragment of more than %d frames", maxSamples)
-				}
-			}
+			err = m.run(&t, &c)
 		}
-		if c.short {
-			return broken("the box %s is too short", kind)
+		if err == nil && c.short {
+			err = broken("the box %s is too short", kind)
 		}
-		return nil
+		return err
 	})
+}
+
+// fragmentHeader reads a tfhd box.
+func (m *mp4) fragmentHeader(t *trackFragment, c *cursor) error {
+	has := flags(c.u32())
+	id := c.u32()
+	i := slices.IndexFunc(m.tracks, func(t *mp4Track) bool { return t.id == id })
+	if i < 0 {
+		return nil
+	}
+	if t.track = m.tracks[i]; t.track.scale <= 0 {
+		return broken("a track without time")
+	}
+	t.defaults = t.track.defaults
+	if has(0x1) {
+		t.base = int64(c.u64())
+	}
+	if has(0x2) {
+		c.skip(4)
+	}
+	if has(0x8) {
+		t.defaults.duration = c.u32()
+	}
+	if has(0x10) {
+		t.defaults.size = c.u32()
+	}
+	t.offset = t.base
+	return nil
+}
+
+// run reads a trun box.
+func (m *mp4) run(t *trackFragment, c *cursor) error {
+	if t.track == nil {
+		return nil
+	}
+	has := flags(c.u32())
+	count := c.u32()
+	if has(0x1) {
+		t.offset = t.base + int64(int32(c.u32()))
+	}
+	if has(0x4) {
+		c.skip(4)
+	}
+	for ; count > 0 && !c.short; count-- {
+		s := fragmentSample{track: t.track, due: ticksToDuration(t.dts-t.track.shift, t.track.scale)}
+		s.offset, s.size, s.dts = t.offset, t.defaults.size, t.dts
+		duration := t.defaults.duration
+		if has(0x100) {
+			duration = c.u32()
+		}
+		if has(0x200) {
+			s.size = c.u32()
+		}
+		if has(0x400) {
+			c.skip(4)
+		}
+		s.pts = t.dts
+		if has(0x800) {
+			s.pts += int64(int32(c.u32()))
+		}
+		t.dts += int64(duration)
+		t.offset += int64(s.size)
+		if m.fragment = append(m.fragment, s); len(m.fragment) > maxSamples {
+			return broken("a fragment of more than %d frames", maxSamples)
+		}
+	}
+	return nil
+}
+
+// flags tells of each flag whether it is among those of a full box, which are the lower 24 bits.
+func flags(of uint32) (has func(flag uint32) bool) {
+	return func(flag uint32) bool { return of&flag != 0 }
 }
