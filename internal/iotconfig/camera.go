@@ -1,7 +1,9 @@
 package iotconfig
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,7 +46,7 @@ const (
 type cameras struct {
 	secrets Secrets
 	dir     stateDir
-	sealer  *sealer // nil: memory only
+	device  *tls.Config // whose private key seals; nil: memory only
 	now     func() time.Time
 	log     *zap.Logger
 	health  *health.Part
@@ -54,6 +56,7 @@ type cameras struct {
 	entries map[string]*cameraEntry // by secret ARN, guarded by mu
 	wanted  map[string]bool         // what the desired set refers to, guarded by mu
 	unsaved bool                    // the disk lacks a change, guarded by mu
+	sealer  *sealer                 // by the device key of the last save; nil: memory only; guarded by mu
 }
 
 // cameraEntry is one secret. Guarded by cameras.mu.
@@ -341,9 +344,21 @@ func (c *cameras) reportSecrets() {
 	c.raise(health.Degraded, &health.Fault{Class: cause.Class, Code: codeCameraSecret, Text: text, Err: cause.Err})
 }
 
+// followKey seals with the device key that is in use now, since fleets rotate it while the agent
+// runs: the next start has that one only.
+func (c *cameras) followKey() {
+	next, err := newSealer(c.device)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && (c.sealer == nil || !bytes.Equal(c.sealer.key, next.key)) {
+		c.sealer, c.unsaved = next, true
+	}
+}
+
 // save writes all URLs, sealed, when the disk lacks a change. A failure is reported, and tried
 // again with the next round.
 func (c *cameras) save() {
+	c.followKey()
 	doc := camerasDocument{Version: camerasVersion}
 	c.mu.Lock()
 	if !c.unsaved || c.sealer == nil {

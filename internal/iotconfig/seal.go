@@ -15,20 +15,24 @@ import (
 
 // sealer encrypts camera URLs for the disk with a key that only the holder of the device's
 // private key can derive: a disk image without that key shows no password.
-type sealer struct{ aead cipher.AEAD }
+type sealer struct {
+	aead cipher.AEAD
+	key  []byte // of aead
+}
 
 // sealPurpose separates this key from whatever else may be derived from the device key.
 const sealPurpose = "kvs-edge-agent camera URLs v1"
 
 var errNoDeviceKey = errors.New("the device's private key cannot be read out")
 
-// newSealer derives the key. A device without a private key, or with one in hardware, has none: its
-// URLs are kept in memory only.
+// newSealer derives the key from what config presents now. A device without a private key, or with
+// one in hardware, has none: its URLs are kept in memory only.
 func newSealer(config *tls.Config) (*sealer, error) {
-	if config == nil || len(config.Certificates) == 0 || config.Certificates[0].PrivateKey == nil {
-		return nil, errNoDeviceKey
+	device, err := presented(config)
+	if err != nil {
+		return nil, err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(config.Certificates[0].PrivateKey)
+	der, err := x509.MarshalPKCS8PrivateKey(device.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoDeviceKey, err)
 	}
@@ -44,7 +48,23 @@ func newSealer(config *tls.Config) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sealer{aead: aead}, nil
+	return &sealer{aead: aead, key: key}, nil
+}
+
+// presented is the device certificate that the next connection would present, with its private key.
+func presented(config *tls.Config) (device *tls.Certificate, err error) {
+	switch {
+	case config == nil:
+		return nil, errNoDeviceKey
+	case config.GetClientCertificate != nil:
+		device, err = config.GetClientCertificate(new(tls.CertificateRequestInfo))
+	case len(config.Certificates) > 0:
+		device = &config.Certificates[0]
+	}
+	if err == nil && (device == nil || device.PrivateKey == nil) {
+		err = errNoDeviceKey
+	}
+	return device, err
 }
 
 // seal encrypts a URL; it can be opened only for the same secret ARN.

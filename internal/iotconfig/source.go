@@ -230,7 +230,7 @@ func New(o Options) (*Source, error) {
 	}
 	s.loadLastGood()
 	s.cameras = &cameras{
-		secrets: o.Secrets, dir: dir, now: o.Now, log: o.Log, health: o.Health, wake: make(chan struct{}, 1),
+		secrets: o.Secrets, dir: dir, device: o.TLS, now: o.Now, log: o.Log, health: o.Health, wake: make(chan struct{}, 1),
 		entries: make(map[string]*cameraEntry), wanted: s.desired.secrets(),
 	}
 	if s.cameras.sealer, err = newSealer(o.TLS); err != nil {
