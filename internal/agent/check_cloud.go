@@ -105,10 +105,11 @@ type service struct{ name, url string }
 
 // services are those that this agent needs, where the SDK would send its requests to.
 func (c *checker) services() []service {
-	calls := []struct {
+	type request struct {
 		name string
-		call func(context.Context, aws.Config) error
-	}{
+		send func(context.Context, aws.Config) error
+	}
+	requests := []request{
 		{"Kinesis Video Streams", func(ctx context.Context, cfg aws.Config) error {
 			_, err := kinesisvideo.NewFromConfig(cfg).ListStreams(ctx, &kinesisvideo.ListStreamsInput{})
 			return err
@@ -119,32 +120,26 @@ func (c *checker) services() []service {
 		}},
 	}
 	if c.settings.AccountID == "" {
-		calls = append(calls, struct {
-			name string
-			call func(context.Context, aws.Config) error
-		}{"STS", func(ctx context.Context, cfg aws.Config) error {
+		requests = append(requests, request{"STS", func(ctx context.Context, cfg aws.Config) error {
 			_, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 			return err
 		}})
 	}
 	if c.settings.CloudWatch {
-		calls = append(calls, struct {
-			name string
-			call func(context.Context, aws.Config) error
-		}{"CloudWatch", func(ctx context.Context, cfg aws.Config) error {
+		requests = append(requests, request{"CloudWatch", func(ctx context.Context, cfg aws.Config) error {
 			_, err := cloudwatch.NewFromConfig(cfg).ListMetrics(ctx, &cloudwatch.ListMetricsInput{})
 			return err
 		}})
 	}
 	var list []service
-	for _, s := range calls {
+	for _, r := range requests {
 		where := &addressee{}
 		cfg := c.aws.Copy()
 		cfg.HTTPClient, cfg.RetryMaxAttempts = where, 1
 		cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
-		_ = s.call(context.Background(), cfg) // always fails: nothing is sent
+		_ = r.send(context.Background(), cfg) // always fails: nothing is sent
 		if where.url != "" {
-			list = append(list, service{name: s.name, url: where.url})
+			list = append(list, service{name: r.name, url: where.url})
 		}
 	}
 	return list

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -117,15 +116,7 @@ func (c *checker) checkCertificate() {
 		c.good("certificate", fmt.Sprintf("The device certificate is not used (%s).", c.settings.IoT.NoCertificate))
 		return
 	}
-	certificate := c.device.Certificates[0]
-	leaf := certificate.Leaf
-	if leaf == nil {
-		var err error
-		if leaf, err = x509.ParseCertificate(certificate.Certificate[0]); err != nil {
-			c.bad("certificate", fmt.Sprintf("The certificate %s cannot be read: %v.", c.settings.IoT.Cert, err))
-			return
-		}
-	}
+	leaf := c.device.Certificates[0].Leaf
 	now := c.o.Now()
 	until := leaf.NotAfter.UTC().Format(time.DateOnly)
 	switch {

@@ -15,7 +15,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 

@@ -45,13 +45,13 @@ var ErrNotRunning = errors.New("no agent is running")
 
 // Status fetches the snapshot. It fails with ErrNotRunning when there is no agent.
 func (c *Client) Status(ctx context.Context) (s Snapshot, err error) {
-	err = c.json(ctx, pathStatus, &s)
+	err = c.json(ctx, http.MethodGet, pathStatus, &s)
 	return s, err
 }
 
 // Settings fetches the settings in effect.
 func (c *Client) Settings(ctx context.Context) (list []Setting, err error) {
-	err = c.json(ctx, pathSettings, &list)
+	err = c.json(ctx, http.MethodGet, pathSettings, &list)
 	return list, err
 }
 
@@ -79,15 +79,12 @@ const reloadTimeout = 80 * time.Second
 func (c *Client) Reload(ctx context.Context) (done Reloaded, err error) {
 	patient := *c.http
 	patient.Timeout = reloadTimeout
-	answer, err := (&Client{socket: c.socket, http: &patient}).call(ctx, http.MethodPost, pathReload, "")
-	if err != nil {
-		return done, err
-	}
-	return done, json.Unmarshal(answer, &done)
+	err = (&Client{socket: c.socket, http: &patient}).json(ctx, http.MethodPost, pathReload, &done)
+	return done, err
 }
 
-func (c *Client) json(ctx context.Context, path string, into any) error {
-	answer, err := c.call(ctx, http.MethodGet, path, "")
+func (c *Client) json(ctx context.Context, method, path string, into any) error {
+	answer, err := c.call(ctx, method, path, "")
 	if err != nil {
 		return err
 	}
