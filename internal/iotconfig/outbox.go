@@ -9,12 +9,12 @@ import (
 type publication struct {
 	topic   string
 	payload []byte
-	stream  string // whose status it is
+	about   string // the stream or the request whose status it is
 	sent    func() // called when the broker has acknowledged it; never blocks; nil = nobody wants to know
 }
 
-// outbox keeps the sync statuses until the broker has acknowledged them. While there is no
-// connection only the newest of a stream is kept.
+// outbox keeps statuses until the broker has acknowledged them. While there is no
+// connection only the newest about each stream and request is kept.
 type outbox struct {
 	ready chan struct{}
 
@@ -40,15 +40,15 @@ func (b *outbox) put(p publication) {
 	}
 }
 
-// squeeze keeps the last publication of each stream. Called with mu held.
+// squeeze keeps the last publication about each stream and request. Called with mu held.
 func (b *outbox) squeeze() {
 	last := make(map[string]int, len(b.queue))
 	for i, p := range b.queue {
-		last[p.stream] = i
+		last[p.about] = i
 	}
 	kept := b.queue[:0]
 	for i, p := range b.queue {
-		if last[p.stream] == i {
+		if last[p.about] == i {
 			kept = append(kept, p)
 		}
 	}

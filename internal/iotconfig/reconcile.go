@@ -390,7 +390,7 @@ func (s *Source) publish(status syncStatus) {
 		s.o.Log.Error("cannot encode a status", zap.String("stream", status.StreamName), zap.Error(err))
 		return
 	}
-	s.outbox.put(publication{topic: s.topics.configStatus, payload: payload, stream: status.StreamName})
+	s.outbox.put(publication{topic: s.topics.configStatus, payload: payload, about: status.StreamName})
 }
 
 // repeatStatus sends a stream's last status again. With a time, that rendering of LastUpdatedTime

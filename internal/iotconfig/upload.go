@@ -281,5 +281,5 @@ func (s *Source) publishUpload(out uploadStatus, now time.Time, sent func()) {
 		return
 	}
 	// While there is no connection the last answer to each request is kept.
-	s.outbox.put(publication{topic: s.topics.uploadStatus, payload: payload, stream: "upload/" + out.RequestID, sent: sent})
+	s.outbox.put(publication{topic: s.topics.uploadStatus, payload: payload, about: "upload/" + out.RequestID, sent: sent})
 }
