@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,13 +24,7 @@ the list of settings.
 Exit code: 0 when the settings were read, 1 when they are refused, 2 when no agent runs.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			done, err := clientOf(socket).Reload(cmd.Context())
-			if errors.Is(err, status.ErrNotRunning) && socket == "" {
-				// Its socket may be named in the file only, which systemd does not read for us.
-				if used, _ := useServiceSettings(serviceSettings); used {
-					done, err = clientOf(socket).Reload(cmd.Context())
-				}
-			}
+			done, err := reload(cmd.Context(), socket, serviceSettings)
 			if err != nil {
 				code := exitFailure
 				if errors.Is(err, status.ErrNotRunning) {
@@ -43,6 +38,20 @@ Exit code: 0 when the settings were read, 1 when they are refused, 2 when no age
 	}
 	socketFlag(cmd, &socket)
 	return cmd
+}
+
+// reload asks the agent behind socket, or else the one whose settings are in the service's file.
+func reload(ctx context.Context, socket, service string) (status.Reloaded, error) {
+	done, err := clientOf(socket).Reload(ctx)
+	if socket != "" || !errors.Is(err, status.ErrNotRunning) {
+		return done, err
+	}
+	// Its socket may be named in the file only, which systemd does not read for us.
+	used, unusable := useServiceSettings(service)
+	if used {
+		return clientOf(socket).Reload(ctx)
+	}
+	return done, errors.Join(err, unusable)
 }
 
 func writeReloaded(out io.Writer, done status.Reloaded) {
