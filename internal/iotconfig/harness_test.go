@@ -279,7 +279,8 @@ type testHubSource struct {
 	applier *fakeApplier
 	kvs     *fakeControlPlane
 	secrets *fakeSecrets
-	part    *health.Part
+	health  *health.Registry
+	part    *health.Part // of health
 	changed chan struct{}
 
 	jobsMu sync.Mutex
@@ -293,8 +294,9 @@ func newTestHub(t *testing.T, endpoint, stateDir string, config *tls.Config, edi
 	t.Helper()
 	h := &testHubSource{
 		t: t, applier: newFakeApplier(), kvs: newFakeControlPlane(), secrets: newFakeSecrets(),
-		part: health.NewRegistry(time.Now).Part("", health.JobConfig), changed: make(chan struct{}, 1),
+		health: health.NewRegistry(time.Now), changed: make(chan struct{}, 1),
 	}
+	h.part = h.health.Part("", health.JobConfig)
 	h.secrets.set(testSecret, cameraURL)
 	o := Options{
 		ThingName: testThing, HubDeviceARN: testHub, DataEndpoint: endpoint, Version: "1.2.3", TLS: config,
@@ -399,7 +401,9 @@ func (h *testHubSource) awaitListing(n int) {
 // awaitCondition waits until a condition is raised (or not, when text is empty).
 func (h *testHubSource) awaitCondition(code, text string) {
 	h.t.Helper()
-	deadline := time.Now().Add(patience)
+	changes, stop := h.health.Watch()
+	defer stop()
+	timeout := time.After(patience)
 	for {
 		found := ""
 		for _, c := range h.part.Snapshot().Conditions {
@@ -410,10 +414,11 @@ func (h *testHubSource) awaitCondition(code, text string) {
 		if text == "" && found == "" || text != "" && strings.Contains(found, text) {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-changes:
+		case <-timeout:
 			h.t.Fatalf("condition %s is %q, want %q", code, found, text)
 		}
-		time.Sleep(5 * time.Millisecond) // health has no event of its own for this
 	}
 }
 
