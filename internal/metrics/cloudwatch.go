@@ -55,7 +55,8 @@ type Reporter struct {
 	queue   *queue
 }
 
-// New returns a Reporter; Run starts it.
+// New returns a Reporter of what happens from now on, as metrics may be switched on, or on again,
+// when the agent has run for long; Run starts it.
 func New(o Options) *Reporter {
 	if o.Interval <= 0 {
 		o.Interval = defaultInterval
@@ -63,6 +64,9 @@ func New(o Options) *Reporter {
 	part := o.Health.Part("", health.JobMetrics)
 	r := &Reporter{o: o, part: part, dropped: part.Number(health.MetricsDropped), queue: newQueue(maxBuffered)}
 	r.sampler = sampler{o: o, seen: make(map[event]bool), completed: make(map[health.Key]int64)}
+	for key, part := range r.sampler.parts() {
+		r.sampler.completed[key] = part.Numbers[health.WindowsCompleted]
+	}
 	return r
 }
 

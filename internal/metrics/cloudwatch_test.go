@@ -44,13 +44,19 @@ func hub() (*health.Registry, Options) {
 	for _, job := range []string{health.JobRecorder, health.JobUploader} {
 		registry.Part("fails", job).Raise(health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
 		registry.Part("retries", job).Raise(health.Failed, health.SystemFault("unreachable", nil, "It cannot be reached."))
-		registry.Part("waits", job).Number(health.WindowsCompleted).Add(1)
 	}
 	return registry, Options{
 		Thing: "hub-1", Health: registry, Store: fakeStore{used: 250, free: 750}, Log: zap.NewNop(),
 		Streams: func() []Stream {
 			return []Stream{{Name: "runs", LimitBytes: 1000}, {Name: "waits", LimitBytes: 500}, {Name: "fails"}, {Name: "retries"}}
 		},
+	}
+}
+
+// closeWindows ends the windows of the stream that waits for its next ones.
+func closeWindows(registry *health.Registry) {
+	for _, job := range []string{health.JobRecorder, health.JobUploader} {
+		registry.Part("waits", job).Number(health.WindowsCompleted).Add(1)
 	}
 }
 
@@ -80,13 +86,15 @@ var theTable = []string{
 func TestCloudWatchReceivesTheTableOfTheGuideRowByRow(t *testing.T) {
 	t.Parallel()
 	cloud, client := localCloudWatch(t)
-	_, o := hub()
+	registry, o := hub()
 	o.Sender = client
+	r := New(o)
+	closeWindows(registry)
 	began := time.Now().Add(-time.Second)
 	// The first minute's points go out at once; ending the run sends whatever is left.
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- New(o).Run(ctx) }()
+	go func() { done <- r.Run(ctx) }()
 	await(t, func() bool { return len(cloud.Metrics()) >= len(theTable) })
 	cancel()
 	if err := <-done; err != nil {
@@ -276,7 +284,9 @@ func TestEachEventIsSentOnce(t *testing.T) {
 		o.Sender = cloud
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- New(o).Run(ctx) }()
+		r := New(o)
+		closeWindows(registry)
+		go func() { done <- r.Run(ctx) }()
 		time.Sleep(time.Minute)
 		recorder := registry.Part("fails", health.JobRecorder)
 		recorder.Raise(health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
