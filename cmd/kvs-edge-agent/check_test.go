@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
-	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
 // checkHub runs the command with exactly env.
@@ -28,11 +27,7 @@ func checkHub(t *testing.T, env []string, args ...string) (output string, code i
 
 func TestCheckPrintsALineEachAndAnExitCode(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
-	camera := startCamera(t, fakecam.Options{})
-	s.configure("door", camera.URL())
-	s.startAgent()
-	s.awaitRecorded("door", 30)
+	s, camera := newRecordingStage(t)
 
 	output, code := checkHub(t, s.env())
 	if code != 0 || strings.Contains(output, "✘") || strings.Count(output, "✔") < 12 || strings.Count(output, "\n") != strings.Count(output, "✔") {

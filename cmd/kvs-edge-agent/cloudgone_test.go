@@ -102,11 +102,7 @@ const bootTime = 2 * time.Second
 
 func TestABootWithEveryEndpointBlackHoledRecords(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
-	camera := startCamera(t, fakecam.Options{})
-	s.configure("door", camera.URL())
-	s.startAgent()
-	s.awaitRecorded("door", 30)
+	s, camera := newRecordingStage(t)
 	s.stopAgent()
 
 	hole := testtools.NewLink(t, s.cloud.MQTTEndpoint())

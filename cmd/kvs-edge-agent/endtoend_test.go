@@ -242,11 +242,7 @@ func TestOneBrokenStreamNeverDisturbsAnother(t *testing.T) {
 
 func TestARevokedCertificateIsOneSentenceAndRecordingGoesOn(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
-	camera := startCamera(t, fakecam.Options{})
-	s.configure("door", camera.URL())
-	s.startAgent()
-	s.awaitRecorded("door", 30)
+	s, _ := newRecordingStage(t)
 	if err := s.cloud.Faults().RevokeCertificate(testThing); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -86,6 +87,17 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// newRecordingStage is a stage whose agent records the stream door from a camera.
+func newRecordingStage(t *testing.T) (*stage, *fakecam.Camera) {
+	t.Helper()
+	s := newStage(t)
+	camera := startCamera(t, fakecam.Options{})
+	s.configure("door", camera.URL())
+	s.startAgent()
+	s.awaitRecorded("door", 30)
+	return s, camera
 }
 
 func tail(path string, lines int) string {

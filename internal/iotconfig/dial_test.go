@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 func noProxy(*http.Request) (*url.URL, error) { return nil, nil }
@@ -165,11 +166,7 @@ func tunnelTo443(t *testing.T) {
 		}
 		defer func() { _ = onward.Close() }()
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-		var pipes sync.WaitGroup
-		pipes.Go(func() { _, _ = io.Copy(onward, conn); _ = onward.Close() })
-		_, _ = io.Copy(conn, onward)
-		_ = conn.Close()
-		pipes.Wait()
+		testtools.Join(conn, onward)
 	})
 	d, err := newDialer("localhost", ca.Device(testThing), func(*http.Request) (*url.URL, error) {
 		return &url.URL{Scheme: "http", Host: proxy.Addr().String(), User: url.UserPassword("u", "p")}, nil

@@ -79,6 +79,25 @@ func (d *demandedUpload) expect(t *testing.T, stream string) UploadRequest {
 	}
 }
 
+// expectNoMore looks for uploads that were asked for beside those that a test knows of.
+func (d *demandedUpload) expectNoMore(t *testing.T) {
+	t.Helper()
+	if n := len(d.asked); n > 0 {
+		t.Errorf("it was asked for %d uploads more", n)
+	}
+}
+
+// uploadingHub is a hub that the cloud sees online, with uploads that the test sees.
+func uploadingHub(t *testing.T, b testBroker, ca *iottest.Authority) (*cloudSide, *demandedUpload, *testHubSource) {
+	t.Helper()
+	cloud := newCloudSide(t, b, ca)
+	upload := newDemandedUpload()
+	h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing), upload.option)
+	h.run()
+	cloud.awaitAgent("online")
+	return cloud, upload, h
+}
+
 // eitherBroker runs a test with the embedded broker and with one that nobody here wrote, both over TLS.
 func eitherBroker(t *testing.T, test func(t *testing.T, b testBroker, ca *iottest.Authority)) {
 	t.Run("embedded", func(t *testing.T) {
@@ -96,11 +115,7 @@ func eitherBroker(t *testing.T, test func(t *testing.T, b testBroker, ca *iottes
 func TestTheCloudAsksForUploads(t *testing.T) {
 	t.Parallel()
 	eitherBroker(t, func(t *testing.T, b testBroker, ca *iottest.Authority) {
-		cloud := newCloudSide(t, b, ca)
-		upload := newDemandedUpload()
-		h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing), upload.option)
-		h.run()
-		cloud.awaitAgent("online")
+		cloud, upload, h := uploadingHub(t, b, ca)
 
 		request := `{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`
 		cloud.demand(request)
@@ -131,20 +146,14 @@ func TestTheCloudAsksForUploads(t *testing.T) {
 		}
 		upload.expect(t, "none")
 		h.stop()
-		if len(upload.asked) > 0 {
-			t.Errorf("it was asked for %d uploads more", len(upload.asked))
-		}
+		upload.expectNoMore(t)
 	})
 }
 
 func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
 	t.Parallel()
 	eitherBroker(t, func(t *testing.T, b testBroker, ca *iottest.Authority) {
-		cloud := newCloudSide(t, b, ca)
-		upload := newDemandedUpload()
-		h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing), upload.option)
-		h.run()
-		cloud.awaitAgent("online")
+		cloud, upload, h := uploadingHub(t, b, ca)
 		long := strings.Repeat("x", maxRequestID+1)
 		for _, row := range []struct{ payload, id, says string }{
 			{"", "", "not a JSON object"},
@@ -183,9 +192,7 @@ func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
 			upload.goOn <- struct{}{}
 		}
 		h.stop()
-		if len(upload.asked) > 0 {
-			t.Errorf("it was asked for %d uploads more", len(upload.asked))
-		}
+		upload.expectNoMore(t)
 	})
 }
 
@@ -222,9 +229,7 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 		h.run()
 		cloud.awaitAgent("online")
 		h.stop()
-		if len(upload.asked) > 0 {
-			t.Error("it was done again")
-		}
+		upload.expectNoMore(t)
 	})
 }
 

@@ -90,11 +90,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	old := addSegment(t, s, "door", begin, 20)
-	w, err := s.Create("door", headerAt(begin.Add(time.Minute)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 3)
+	w := startSegment(t, s, "door", begin.Add(time.Minute), 3)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +98,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	failing := &trouble{}
 	var full error = &fs.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
 	failing.fail.Store(&full)
-	s, err = Open(Options{Dir: dir, Files: failing})
+	s, err := Open(Options{Dir: dir, Files: failing})
 	if err != nil {
 		t.Fatalf("the agent does not start: %v", err)
 	}
@@ -165,11 +161,7 @@ func TestAVanishedDiskIsNeverReplacedByTheOneBelow(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	k := addSegment(t, s, "door", begin, 3)
-	w, err := s.Create("door", headerAt(begin.Add(time.Minute)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 2)
+	w := startSegment(t, s, "door", begin.Add(time.Minute), 2)
 	if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 		t.Fatal(err)
 	}
@@ -333,11 +325,7 @@ func TestReadAndWriteErrorsHealByThemselves(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	w, err := s.Create("door", headerAt(begin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 3)
+	w := startSegment(t, s, "door", begin, 3)
 	var eio error = &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}
 	disk.fail.Store(&eio)
 	if err := w.sync(0); !errors.Is(err, syscall.EIO) {

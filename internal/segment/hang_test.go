@@ -114,11 +114,7 @@ func TestAHangingRenameOrRemovalHoldsUpNobodyElse(t *testing.T) {
 				defer func() { _ = s.Close() }()
 				k := addSegment(t, s, "door", begin, 2)
 				f := fragmentsOf(t, s, k)[0]
-				w, err := s.Create("slow", headerAt(begin))
-				if err != nil {
-					t.Fatal(err)
-				}
-				writeFragments(t, w, 0, row.fragments)
+				w := startSegment(t, s, "slow", begin, row.fragments)
 				disk.arm(row.ending)
 				done := make(chan error)
 				go func() { done <- row.do(s, w) }()
@@ -261,11 +257,7 @@ func TestReadersAlwaysFindAFileThatIsBeingRenamed(t *testing.T) {
 		})
 	}
 	for i := range int64(segments) {
-		w, err := s.Create("door", headerAt(key(i).StartTime()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFragments(t, w, 0, 1)
+		w := startSegment(t, s, "door", key(i).StartTime(), 1)
 		recorded.Store(i + 1)
 		fragments, _ := w.completed()
 		if err := errors.Join(w.Seal(), s.MarkPersisted(key(i), fragments[0]), s.MarkUploaded(key(i))); err != nil {

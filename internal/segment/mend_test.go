@@ -37,11 +37,7 @@ func (d *refusing) MkdirAll(dir string, mode fs.FileMode) error {
 // giveUp records a segment of 3 fragments that a failing disk does not let finish.
 func (d *refusing) giveUp(t *testing.T, s *Store) Key {
 	t.Helper()
-	w, err := s.Create("door", headerAt(begin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 3)
+	w := startSegment(t, s, "door", begin, 3)
 	var eio error = &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}
 	d.fail.Store(&eio)
 	if err := w.Seal(); !errors.Is(err, syscall.EIO) {
@@ -87,11 +83,7 @@ func TestARecoveredSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
 	t.Parallel()
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
-	w, err := s.Create("door", headerAt(begin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 3)
+	w := startSegment(t, s, "door", begin, 3)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -69,17 +69,29 @@ func writeFragments(t *testing.T, w *Writer, from, n int) {
 	}
 }
 
-// addSegment records and seals a segment of n fragments of a second.
-func addSegment(t *testing.T, s *Store, stream string, start time.Time, n int) Key {
+// startSegment begins a segment with n fragments.
+func startSegment(t *testing.T, s *Store, stream string, start time.Time, n int) *Writer {
 	t.Helper()
 	w, err := s.Create(stream, headerAt(start))
 	if err != nil {
 		t.Fatal(err)
 	}
 	writeFragments(t, w, 0, n)
+	return w
+}
+
+func seal(t *testing.T, w *Writer) {
+	t.Helper()
 	if err := w.Seal(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// addSegment records and seals a segment of n fragments of a second.
+func addSegment(t *testing.T, s *Store, stream string, start time.Time, n int) Key {
+	t.Helper()
+	w := startSegment(t, s, stream, start, n)
+	seal(t, w)
 	return w.Key()
 }
 
@@ -124,11 +136,7 @@ func TestStatesAreNamesOfFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
-	w, err := s.Create("door", headerAt(begin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 2)
+	w := startSegment(t, s, "door", begin, 2)
 	want := func(names ...string) {
 		t.Helper()
 		if diff := cmp.Diff(append([]string{".stream"}, names...), files(t, filepath.Join(dir, "door"))); diff != "" {
@@ -136,9 +144,7 @@ func TestStatesAreNamesOfFiles(t *testing.T) {
 		}
 	}
 	want("20261121T042048.123Z.writing.mkv")
-	if err := w.Seal(); err != nil {
-		t.Fatal(err)
-	}
+	seal(t, w)
 	want("20261121T042048.123Z+1960.sealed.mkv")
 	if err := s.MarkUploaded(w.Key()); !errors.Is(err, ErrIncomplete) {
 		t.Errorf("uploaded without a persisted fragment: %v", err)
@@ -323,9 +329,7 @@ func TestUsageCountsWhatIsPendingInAnyOrder(t *testing.T) {
 	if u := s.Usage("door"); u.PendingDuration != 0 || u.PendingBytes != 0 || !u.PendingSince.IsZero() {
 		t.Errorf("everything is done: %+v", u)
 	}
-	if err := w.Seal(); err != nil {
-		t.Fatal(err)
-	}
+	seal(t, w)
 }
 
 // Also of a finished segment, and after a restart, when only the side file tells what is done.
@@ -363,11 +367,7 @@ func TestReadersFollowTheSegmentBeingWritten(t *testing.T) {
 	s := open(t, t.TempDir())
 	changes, stop := s.Changes("door")
 	defer stop()
-	w, err := s.Create("door", headerAt(begin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 1)
+	w := startSegment(t, s, "door", begin, 1)
 	<-changes
 	r, err := s.OpenSegment(w.Key())
 	if err != nil {
@@ -389,9 +389,7 @@ func TestReadersFollowTheSegmentBeingWritten(t *testing.T) {
 		writeFragments(t, w, n, 1)
 		<-changes
 	}
-	if err := w.Seal(); err != nil {
-		t.Fatal(err)
-	}
+	seal(t, w)
 	<-changes
 	if list, finished, err := r.Fragments(); err != nil || !finished || len(list) != 4 {
 		t.Errorf("after the end: %d fragments, finished %v, %v", len(list), finished, err)
@@ -427,9 +425,7 @@ func TestSegmentWithoutAFrameLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Seal(); err != nil {
-		t.Fatal(err)
-	}
+	seal(t, w)
 	if got := files(t, filepath.Join(dir, "door")); !slices.Equal(got, []string{".stream"}) {
 		t.Error(got)
 	}
@@ -527,11 +523,7 @@ func TestRecoveryKeepsEveryCompletedFragmentWhereverTheFileIsTorn(t *testing.T) 
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
-	w, err := s.Create("door", headerAt(begin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 4)
+	w := startSegment(t, s, "door", begin, 4)
 	list, _ := w.completed()
 	if err := w.BeginFragment(4*time.Second, true); err != nil {
 		t.Fatal(err)
@@ -584,9 +576,7 @@ func TestRecoveryKeepsEveryCompletedFragmentWhereverTheFileIsTorn(t *testing.T) 
 			t.Error(err)
 		}
 	}
-	if err := w.Seal(); err != nil {
-		t.Fatal(err)
-	}
+	seal(t, w)
 }
 
 func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
@@ -710,11 +700,7 @@ func FuzzParseName(f *testing.F) {
 func TestAnAbandonedSegmentKeepsWhatIsInItsFile(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
-	w, err := s.Create("door", headerAt(begin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 3)
+	w := startSegment(t, s, "door", begin, 3)
 	if err := w.BeginFragment(3*time.Second, true); err != nil {
 		t.Fatal(err)
 	}

@@ -105,9 +105,14 @@ func (l *Link) pass(near net.Conn) {
 	if l.admit(far) != passing {
 		return
 	}
+	Join(near, far)
+}
+
+// Join passes bytes between two connections, both ways, until either ends, and ends the other.
+func Join(a, b net.Conn) {
 	var back sync.WaitGroup
-	back.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() })
-	_, _ = io.Copy(far, near)
-	_ = far.Close()
+	back.Go(func() { _, _ = io.Copy(a, b); _ = a.Close() })
+	_, _ = io.Copy(b, a)
+	_ = b.Close()
 	back.Wait()
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // TestRows has what networks do wrong, by its name in the recorder's TestRows.
@@ -69,9 +71,5 @@ func tunnel(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-	var pipes sync.WaitGroup
-	pipes.Go(func() { _, _ = io.Copy(onward, conn); _ = onward.Close() })
-	_, _ = io.Copy(conn, onward)
-	_ = conn.Close()
-	pipes.Wait()
+	testtools.Join(conn, onward)
 }
