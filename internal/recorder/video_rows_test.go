@@ -292,8 +292,7 @@ func hugeFrame(t *testing.T) {
 		}
 		return message(5_000_000)
 	})}})
-	// After a pause of this machine two keyframes at once are no flood.
-	laden := record(t, large, large.URL(), func(o *Options) { o.maxBytes = 1 << 30 })
+	laden := record(t, large, large.URL())
 	laden.awaitFrames(110)
 	laden.settle()
 	laden.expectAll()
