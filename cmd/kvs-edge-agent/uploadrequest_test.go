@@ -139,123 +139,142 @@ func (a *asker) await(said <-chan string, status string) {
 	}
 }
 
+// demandStage is a hub with media on its disk of which nothing is uploaded unless it is asked for.
+type demandStage struct {
+	*stage
+	asker  *asker
+	broker string
+	want   []int64 // the producer times of the fragments on disk, in ms
+}
+
+func newDemandStage(t *testing.T, fragments int) *demandStage {
+	t.Helper()
+	s := &demandStage{stage: newStage(t)}
+	s.want = s.backlog("door", fragments)
+	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
+		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", inTwelveHours()))
+	})
+	s.asker, s.broker = newAsker(s.stage)
+	return s
+}
+
+func inTwelveHours() int { return time.Now().Add(12 * time.Hour).Hour() }
+
+func (s *demandStage) start() {
+	s.t.Helper()
+	s.startAgent("AWS_IOT_CORE_DATA_ATS_ENDPOINT=" + s.broker)
+	s.asker.await(s.asker.online, "online")
+}
+
+// request is the payload that asks for the fragments from (inclusive) to (exclusive).
+func (s *demandStage) request(id string, from, to int) string {
+	return fmt.Sprintf(`{"RequestId":%q,"StreamName":"door","From":%.3f,"To":%.3f}`, id, float64(s.want[from])/1000, float64(s.want[to])/1000)
+}
+
+// reconfigure sends the stream a configuration with another upload schedule, and waits until it runs.
+func (s *demandStage) reconfigure() {
+	s.t.Helper()
+	version := time.Now().Unix() + 100
+	s.asker.tell("config/update", fmt.Sprintf(`{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:%s:%s:stream/door/1","CreationTime":1795000000,"LastUpdatedTime":%d,"EdgeConfig":`+
+		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:door","MediaUriType":"RTSP_URI"}},`+
+		`"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 30 %d * * ? *","DurationInSeconds":60}}}}`,
+		localcloud.Region, localcloud.Account, version, edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing),
+		localcloud.Region, localcloud.Account, inTwelveHours()))
+	s.asker.await(s.asker.synced, fmt.Sprintf("IN_SYNC %d", version))
+}
+
+// in counts the fragments of a range that the cloud has, and how often the most frequent is there.
+func (s *demandStage) in(from, to int) (have, most int) {
+	times := make(map[int64]int)
+	for _, f := range s.cloud.Media().Fragments("door") {
+		if at := f.Producer.UnixMilli(); at >= s.want[from] && at < s.want[to] {
+			times[at]++
+			most = max(most, times[at])
+		}
+	}
+	return len(times), most
+}
+
+// askAndBegin asks for a range and waits until a part of it is in the cloud.
+func (s *demandStage) askAndBegin(id string, from, to int) {
+	s.t.Helper()
+	s.asker.ask(s.request(id, from, to))
+	s.eventually("a part of the range", func() error {
+		if have, _ := s.in(from, to); have < 3 {
+			return fmt.Errorf("%d fragments of it", have)
+		}
+		return nil
+	})
+}
+
+// expectIncomplete checks that what was to come in the middle of an upload did.
+func (s *demandStage) expectIncomplete(id string, from, to int) {
+	s.t.Helper()
+	if have, _ := s.in(from, to); have == to-from {
+		s.t.Errorf("upload %s was done before it was disturbed", id)
+	}
+}
+
+// expectDone waits for the last answer and looks whether the cloud has the range, each fragment so
+// many times at the most.
+func (s *demandStage) expectDone(id string, from, to, times int) {
+	s.t.Helper()
+	n := to - from
+	if got := s.asker.end(id); got.Status != "DONE" || got.FragmentsDone != n || got.FragmentsTotal != n || got.Details != "" {
+		s.t.Errorf("upload %s ends with %+v", id, got)
+	}
+	if have, most := s.in(from, to); have != n || most > times {
+		s.t.Errorf("upload %s: the cloud has %d of %d fragments, one of them %d times", id, have, n, most)
+	}
+}
+
 func TestTheCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
-	want := s.backlog("door", 65)
-	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
-		// Nothing but what is asked for is uploaded for hours.
-		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", time.Now().Add(12*time.Hour).Hour()))
-	})
-	asker, broker := newAsker(s)
-	start := func() {
-		t.Helper()
-		s.startAgent("AWS_IOT_CORE_DATA_ATS_ENDPOINT=" + broker)
-		asker.await(asker.online, "online")
-	}
-	start()
-	request := func(id string, from, to int) string {
-		return fmt.Sprintf(`{"RequestId":%q,"StreamName":"door","From":%.3f,"To":%.3f}`, id, float64(want[from])/1000, float64(want[to])/1000)
-	}
-	cloud := s.cloud.Media()
-	// in counts the fragments of a range that the cloud has, and how often the most frequent is there.
-	in := func(from, to int) (have, most int) {
-		times := make(map[int64]int)
-		for _, f := range cloud.Fragments("door") {
-			if at := f.Producer.UnixMilli(); at >= want[from] && at < want[to] {
-				times[at]++
-				most = max(most, times[at])
-			}
-		}
-		return len(times), most
-	}
-
-	begins := func(from, to int) {
-		t.Helper()
-		s.eventually("a part of the range", func() error {
-			if have, _ := in(from, to); have < 3 {
-				return fmt.Errorf("%d fragments of it", have)
-			}
-			return nil
-		})
-	}
-
+	s := newDemandStage(t, 65)
+	s.start()
 	for _, row := range []struct{ id, payload, says string }{
 		{"", `upload everything`, "not a JSON object"},
 		{"a", `{"RequestId":"a","StreamName":"yard","From":1795233600,"To":1795233660}`, "This hub has no stream yard"},
-		{"b", request("b", 7, 3), "To must be after From"},
+		{"b", s.request("b", 7, 3), "To must be after From"},
 		{"c", `{"RequestId":"c","StreamName":"door","From":1600000000.5,"To":1600000060}`, "Nothing is recorded of stream door from 2020-09-13T12:26:40.5Z to 2020-09-13T12:27:40Z."},
 	} {
-		asker.ask(row.payload)
-		if got := asker.end(row.id); got.Status != "FAILED" || !strings.Contains(got.Details, row.says) {
+		s.asker.ask(row.payload)
+		if got := s.asker.end(row.id); got.Status != "FAILED" || !strings.Contains(got.Details, row.says) {
 			t.Errorf("%s is answered with %+v, want %q", row.payload, got, row.says)
 		}
 	}
 
 	// A request that comes twice is done once.
-	asker.ask(request("twice", 40, 44))
-	asker.ask(request("twice", 40, 44))
-	if got := asker.end("twice"); got.Status != "DONE" || got.FragmentsDone != 4 || got.FragmentsTotal != 4 || got.Details != "" {
-		t.Errorf("it ends with %+v", got)
-	}
-	if have, most := in(40, 44); have != 4 || most != 1 {
-		t.Errorf("the cloud has %d of 4 fragments, one of them %d times", have, most)
-	}
+	s.asker.ask(s.request("twice", 40, 44))
+	s.asker.ask(s.request("twice", 40, 44))
+	s.expectDone("twice", 40, 44, 1)
 
 	// What the service never takes is told.
 	s.cloud.Media().Faults().Inject("door", media.ErrorAt(media.AtFragmentStart, 4002).Skip(1).Times(1))
-	asker.ask(request("refused", 44, 47))
-	if got := asker.end("refused"); got.Status != "FAILED" || got.FragmentsDone != 2 || !strings.Contains(got.Details, "1 of 3 fragments stay on the hub") {
+	s.asker.ask(s.request("refused", 44, 47))
+	if got := s.asker.end("refused"); got.Status != "FAILED" || got.FragmentsDone != 2 || !strings.Contains(got.Details, "1 of 3 fragments stay on the hub") {
 		t.Errorf("it ends with %+v", got)
 	}
 
 	// A new configuration in the middle starts the stream's upload anew.
-	asker.ask(request("configured", 48, 63))
-	begins(48, 63)
-	version := time.Now().Unix() + 100
-	asker.tell("config/update", fmt.Sprintf(`{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:%s:%s:stream/door/1","CreationTime":1795000000,"LastUpdatedTime":%d,"EdgeConfig":`+
-		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:door","MediaUriType":"RTSP_URI"}},`+
-		`"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 30 %d * * ? *","DurationInSeconds":60}}}}`,
-		localcloud.Region, localcloud.Account, version, edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing),
-		localcloud.Region, localcloud.Account, time.Now().Add(12*time.Hour).Hour()))
-	asker.await(asker.synced, fmt.Sprintf("IN_SYNC %d", version))
-	if have, _ := in(48, 63); have == 15 {
-		t.Error("the configuration did not come in the middle")
-	}
-	if got := asker.end("configured"); got.Status != "DONE" || got.FragmentsDone != 15 || got.FragmentsTotal != 15 {
-		t.Errorf("with a new configuration it ends with %+v", got)
-	}
-	if have, most := in(48, 63); have != 15 || most != 1 {
-		t.Errorf("the cloud has %d of 15 fragments, one of them %d times", have, most)
-	}
+	s.askAndBegin("configured", 48, 63)
+	s.reconfigure()
+	s.expectIncomplete("configured", 48, 63)
+	s.expectDone("configured", 48, 63, 1)
 
 	// Killed in the middle, the agent goes on at its next start.
-	asker.ask(request("killed", 15, 30))
-	begins(15, 30)
+	s.askAndBegin("killed", 15, 30)
 	s.agent.kill()
-	asker.await(asker.online, "offline") // the will
-	start()
-	if got := asker.end("killed"); got.Status != "DONE" || got.FragmentsDone != 15 || got.FragmentsTotal != 15 {
-		t.Errorf("after the kill it ends with %+v", got)
-	}
-	if have, most := in(15, 30); have != 15 || most > 2 {
-		t.Errorf("the cloud has %d of 15 fragments, one of them %d times", have, most)
-	}
+	s.asker.await(s.asker.online, "offline") // the will
+	s.start()
+	s.expectDone("killed", 15, 30, 2)
 
 	// Stopped in the middle as well, and nothing at all is repeated.
-	asker.ask(request("stopped", 0, 15))
-	begins(0, 15)
+	s.askAndBegin("stopped", 0, 15)
 	s.stopAgent()
-	asker.await(asker.online, "offline")
-	if have, _ := in(0, 15); have == 15 {
-		t.Error("the agent did not stop in the middle")
-	}
-	start()
-	if got := asker.end("stopped"); got.Status != "DONE" || got.FragmentsDone != 15 || got.FragmentsTotal != 15 {
-		t.Errorf("after the stop it ends with %+v", got)
-	}
-	if have, most := in(0, 15); have != 15 || most != 1 {
-		t.Errorf("the cloud has %d of 15 fragments, one of them %d times", have, most)
-	}
+	s.asker.await(s.asker.online, "offline")
+	s.expectIncomplete("stopped", 0, 15)
+	s.start()
+	s.expectDone("stopped", 0, 15, 1)
 	s.stopAgent()
 }
