@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -44,32 +45,34 @@ func TestCapsAreRead(t *testing.T) {
 
 func TestTheCapIsKeptAndSharedFairly(t *testing.T) {
 	t.Parallel()
-	const rate = 400_000 // bytes/s
-	cap := &Cap{rates: capRates{usual: rate}}
-	sent := make([]int, 4)
-	ends := time.Now().Add(time.Second)
-	var group sync.WaitGroup
-	for i := range sent {
-		group.Go(func() {
-			for time.Now().Before(ends) {
-				n := cap.piece()
-				time.Sleep(cap.take(n))
-				sent[i] += n
-			}
-		})
-	}
-	group.Wait()
-	total, least, most := 0, sent[0], sent[0]
-	for _, n := range sent {
-		total, least, most = total+n, min(least, n), max(most, n)
-	}
-	// Each may have begun one piece more.
-	if total > rate+6*cap.piece() {
-		t.Errorf("%d bytes in a second, the cap is %d", total, rate)
-	}
-	if most-least > 2*cap.piece() {
-		t.Errorf("shares from %d to %d bytes are not fair", least, most)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const rate, streams, seconds = 400_000, 4, 60 // rate in bytes/s
+		cap := &Cap{rates: capRates{usual: rate}}
+		piece := cap.piece()
+		sent := make([]int, streams)
+		ends := time.Now().Add(seconds * time.Second)
+		var group sync.WaitGroup
+		for i := range sent {
+			group.Go(func() {
+				for time.Now().Before(ends) {
+					time.Sleep(cap.take(piece))
+					sent[i] += piece
+				}
+			})
+		}
+		group.Wait()
+		total, least, most := 0, sent[0], sent[0]
+		for _, n := range sent {
+			total, least, most = total+n, min(least, n), max(most, n)
+		}
+		// What was saved up before goes on top, and each has one piece that ends later.
+		if allowed := rate*seconds + piece + streams*piece; total < rate*seconds || total > allowed {
+			t.Errorf("%d bytes in %d s, want %d to %d", total, seconds, rate*seconds, allowed)
+		}
+		if most-least > 2*piece { // one at the begin, one at the end
+			t.Errorf("shares from %d to %d bytes are not fair", least, most)
+		}
+	})
 }
 
 func TestTheCapHoldsUploadsBack(t *testing.T) {

@@ -129,8 +129,9 @@ func TestCredentialsComeOverMutualTLSWithTheThingName(t *testing.T) {
 func TestManyCallersShareOneRequest(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	release := make(chan struct{})
+	arrived, release := make(chan struct{}, 50), make(chan struct{})
 	e.answer(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
 		<-release
 		good(time.Now().Add(time.Hour))(w, r)
 	})
@@ -143,9 +144,7 @@ func TestManyCallersShareOneRequest(t *testing.T) {
 			}
 		})
 	}
-	for e.requests.Load() == 0 {
-		time.Sleep(time.Millisecond) // until the first is at the server
-	}
+	<-arrived
 	close(release)
 	group.Wait()
 	if n := e.requests.Load(); n != 1 {
