@@ -31,7 +31,8 @@ func (s shot) at() int64 { return s.key.Start + s.frag.Start.Milliseconds() }
 // end is the time of its last frame, in ms since 1970.
 func (s shot) end() int64 { return s.key.Start + s.frag.Last.Milliseconds() }
 
-// unreadableFor is how long a segment is passed over that cannot be opened.
+// unreadableFor is how long a segment is passed over that cannot be opened, or not be moved to
+// uploaded.
 const unreadableFor = 10 * time.Minute
 
 // queue gives a stream's pending fragments, oldest first. It holds one segment open.
@@ -49,7 +50,7 @@ type queue struct {
 	from, to   int64               // fragments before from, or at to and later, are passed over
 	after      int64               // segments that start up to here were given out
 	passed     []segment.Key       // given out whole, and not yet moved to uploaded
-	unreadable map[int64]time.Time // segments that cannot be opened, and when to try again
+	unreadable map[int64]time.Time // segments that the disk fails with, and when to try again
 }
 
 func newQueue(store Store, stream string, held func(fragmentID) bool, broken func(error)) *queue {
@@ -178,8 +179,8 @@ func (q *queue) readable() bool {
 	return len(q.unreadable) == 0
 }
 
-// settle moves segments to uploaded of which nothing is in flight any more. Those that it cannot
-// move are tried again with the next call.
+// settle moves segments to uploaded of which nothing is in flight any more. A disk that refuses it
+// is not asked again with every acknowledgement: it may take its time to refuse.
 func (q *queue) settle(flight []shot) error {
 	var all error
 	left := q.passed[:0]
@@ -191,7 +192,7 @@ func (q *queue) settle(flight []shot) error {
 		err := q.store.MarkUploaded(key)
 		if err != nil && !errors.Is(err, segment.ErrIncomplete) && !errors.Is(err, segment.ErrNotFound) {
 			all = errors.Join(all, err)
-			left = append(left, key)
+			q.unreadable[key.Start] = time.Now().Add(unreadableFor)
 		}
 	}
 	q.passed = left

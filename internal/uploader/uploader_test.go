@@ -442,6 +442,42 @@ func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	})
 }
 
+func TestASegmentThatCannotBeMovedIsTriedAgainInTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(3, 2)
+	store := &immovable{watchedStore: w.store, oldest: w.store.Segments(door, time.Time{}, time.Time{})[0].Key}
+	u := w.uploader(func(o *Options) { o.Store = store })
+	w.drain(u)
+	if store.refused != 1 || !w.sawCondition(CodeStore, health.SystemError) {
+		t.Errorf("the disk was asked %d times, want once, and to have it reported", store.refused)
+	}
+	u.queue.unreadable[store.oldest.Start] = time.Now() // it is time
+	store.mended = true
+	w.drain(u)
+	w.expectOnce()
+	w.expectUploaded(0)
+	if list := w.health.Part(door, health.JobUploader).Snapshot().Conditions; len(list) != 0 {
+		t.Errorf("still reported: %+v", list)
+	}
+}
+
+// immovable is a store whose disk refuses to move the oldest segment to uploaded until it is mended.
+type immovable struct {
+	*watchedStore
+	oldest  segment.Key
+	refused int
+	mended  bool
+}
+
+func (s *immovable) MarkUploaded(k segment.Key) error {
+	if k == s.oldest && !s.mended {
+		s.refused++
+		return errors.New("read-only file system")
+	}
+	return s.watchedStore.MarkUploaded(k)
+}
+
 // forgetful is a store whose disk refuses the first note of an acknowledgement.
 type forgetful struct {
 	*watchedStore
