@@ -6,10 +6,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
-
-// clockSetSince is a year before which no hub of ours ran: a clock that says so was never set.
-const clockSetSince = 2020
 
 // unset remembers what was recorded before the hub's clock was set.
 type unset struct {
@@ -21,7 +19,7 @@ type unset struct {
 // before it can be placed in time: the monotonic clock went on all the while.
 func (s *segmenter) watchClock(now time.Time) {
 	u := &s.unset
-	if now.Year() < clockSetSince {
+	if segment.ClockUnset(now) {
 		if u.from.IsZero() {
 			u.from = s.newest
 		}

@@ -13,8 +13,11 @@ import (
 // was not set.
 const clockName = ".clock"
 
-// clockSetSince is a year before which no hub ran: a clock that says so was never set.
+// clockSetSince is a year before which no hub of ours ran.
 const clockSetSince = 2020
+
+// ClockUnset reports whether a hub's clock that shows now was never set.
+func ClockUnset(now time.Time) bool { return now.Year() < clockSetSince }
 
 // maxClockNotes bounds the side file: one a start of the hub, and the newest count.
 const maxClockNotes = 256
@@ -60,7 +63,7 @@ func readClock(dir string) (notes []clockNote) {
 
 // placeInTime fills in what is known of the clock by which a segment was recorded.
 func (st *stream) placeInTime(info *Info) {
-	info.ClockUnset = info.StartTime().Year() < clockSetSince
+	info.ClockUnset = ClockUnset(info.StartTime())
 	for _, n := range st.clock {
 		if info.Start <= n.Until && info.End.UnixMilli() >= n.From {
 			info.ClockUnset, info.ClockOffset = true, time.Duration(n.AddMS)*time.Millisecond
