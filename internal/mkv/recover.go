@@ -71,7 +71,8 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 		if c.complete && c.blocks > 0 {
 			continue
 		}
-		// Damage, the end, or a cluster without a frame, which is as good as damage. What is sound after damage is not given up.
+		// Damage, the end, or a cluster without a frame, which is as good as damage. What is sound
+		// after damage is not given up.
 		further, found, err := r.cluster(end)
 		if err != nil {
 			return result, err

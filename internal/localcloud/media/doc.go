@@ -10,8 +10,8 @@
 // with another codec configuration begins a further file, <stream>-2.mkv. Fragments lie there in
 // the order of arrival and exactly as they were sent, repeated ones too, so that repeats can be
 // counted; only those of RELATIVE sessions get a new Cluster head, with the absolute time.
-// Tags of fragments are in tags.jsonl. PERSISTED is sent when the file system has taken the bytes and the line: they survive the end
-// of the process, not a power cut.
+// Tags of fragments are in tags.jsonl. PERSISTED is sent when the file system has taken the bytes and
+// the line: they survive the end of the process, not a power cut.
 //
 // # Decisions where the documentation is silent or contradicts itself
 //

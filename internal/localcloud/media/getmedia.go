@@ -43,9 +43,9 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 }
 
 // getMedia answers with one Matroska stream: a header, then per fragment the Tags of KVS, its Cluster
-// as it was stored, and its own Tags behind it, where the producer had them. A new codec configuration begins with an EBML head of its own, as in KVS. The
-// answer follows the stream; it ends when the client goes, or when there was nothing new for a
-// while and no producer is connected.
+// as it was stored, and its own Tags behind it, where the producer had them. A new codec configuration
+// begins with an EBML head of its own, as in KVS. The answer follows the stream; it ends when the
+// client goes, or when there was nothing new for a while and no producer is connected.
 func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
 	st, request, err := s.admitReader(r)
 	if err != nil {
