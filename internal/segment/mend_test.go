@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
 // refusing is a disk that, while told to, makes no directory, and none durable.
@@ -112,5 +114,29 @@ func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
 	}
 	if list, err := s.Quarantined(); err != nil || len(list) != 1 || filepath.Base(list[0]) != name {
 		t.Errorf("set aside: %v %v, want %s", list, err, name)
+	}
+}
+
+// TestWhatIsAcknowledgedOfABrokenSegmentIsNotSentAgain notes a fragment while its segment waits to
+// be finished.
+func TestWhatIsAcknowledgedOfABrokenSegmentIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	disk, dir := new(refusing), t.TempDir()
+	s := openOn(t, disk, dir)
+	k := disk.giveUp(t, s)
+	if err := s.MarkPersisted(k, mkv.Fragment{Last: 960 * time.Millisecond, Size: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.mendBroken(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		if list := fragmentsOf(t, s, k); !s.Done(k, list[0].Start) || s.Done(k, list[1].Start) {
+			t.Errorf("after %d restarts the note is lost", i)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openOn(t, disk, dir)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -145,11 +146,10 @@ func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress
 	if st == nil {
 		return nil, nil, notFound(k)
 	}
-	i, ok := st.index.find(k.Start)
-	if !ok {
+	switch i, ok := st.index.find(k.Start); {
+	case !ok && !slices.Contains(st.broken, k.Start):
 		return nil, nil, notFound(k)
-	}
-	if st.index.entries[i].state == Uploaded {
+	case ok && st.index.entries[i].state == Uploaded:
 		return nil, nil, nil
 	}
 	a := st.use(k.Start)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,13 +98,18 @@ func (s *Store) syncWriters(ctx context.Context) error {
 	return all
 }
 
-// mendBroken finishes the segments whose writers had to give them up.
+// mendBroken finishes the segments whose writers had to give them up. They stay among the broken
+// meanwhile: what is acknowledged of them just then is noted like that of any other.
 func (s *Store) mendBroken() error {
+	if !s.mending.TryLock() {
+		return nil // Run comes back to what is not being mended now
+	}
+	defer s.mending.Unlock()
 	s.mu.Lock()
 	broken := make(map[*stream][]int64)
 	for _, st := range s.streams {
 		if len(st.broken) > 0 && !st.deleting {
-			broken[st], st.broken = st.broken, nil
+			broken[st] = slices.Clone(st.broken)
 		}
 	}
 	s.mu.Unlock()
@@ -116,30 +122,34 @@ func (s *Store) mendBroken() error {
 	return all
 }
 
-// mend finishes a segment, or keeps it in mind for the next time.
+// mend finishes a segment. When it fails the segment stays among the broken.
 func (s *Store) mend(st *stream, start int64) error {
 	e, err := s.recoverFile(st, start)
+	mended := err == nil
 	var disk *health.Fault
 	switch {
-	case err == nil:
-		s.mu.Lock()
-		st.index.insert(e)
-		st.changed()
-		s.mu.Unlock()
-		return diskFault(st.dir, st.sync())
+	case mended:
 	case errors.Is(err, mkv.ErrEmpty):
-		return nil
+		err = nil
 	case errors.Is(err, fs.ErrNotExist):
 		err = s.present() // the file is not gone when its disk is
 	case !errors.As(err, &disk):
 		err = s.quarantine(st, writingName(start), err)
 	}
 	if err != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		st.broken = append(st.broken, start)
+		return err
 	}
-	return err
+	s.mu.Lock()
+	st.broken = slices.DeleteFunc(st.broken, func(other int64) bool { return other == start })
+	if mended {
+		st.index.insert(e)
+		st.changed()
+	}
+	s.mu.Unlock()
+	if !mended {
+		return nil
+	}
+	return diskFault(st.dir, st.sync())
 }
 
 func (s *Store) report(err error) {

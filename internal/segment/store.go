@@ -53,6 +53,8 @@ type Store struct {
 	flushed  chan struct{} // a writer wants to be synced
 	volume   string        // the mark of the disk; "" when read-only
 
+	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
+
 	mu      sync.Mutex
 	closed  bool
 	streams map[string]*stream // guarded by mu, with all that hangs on it
