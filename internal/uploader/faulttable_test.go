@@ -106,7 +106,9 @@ func networkFaults() []faultCase {
 	impatient := func(o *Options) { o.StallTimeout, o.MaxInFlight = 400*time.Millisecond, 1 }
 	return []faultCase{
 		{name: brokenRule.title(), rule: brokenRule, change: oneByOne, inject: func(w *world, m moment) {
-			point := max(m.point, media.BeforeBody) // before the response it is the next one's
+			// Before the response it is the next one's. The first fragment comes when the response is read:
+			// a reset sooner than that may take the response with it.
+			point := max(m.point, media.AtFragmentStart)
 			w.service.Faults().Inject(door, media.ResetAt(point).Skip(m.skip()).Times(2))
 		}},
 		{name: stallRule.title(), rule: stallRule, change: impatient, inject: func(w *world, m moment) {
