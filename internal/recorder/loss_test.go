@@ -1,8 +1,13 @@
 package recorder
 
 import (
+	"encoding/binary"
+	"net"
 	"net/url"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -112,19 +117,19 @@ func overLossyUDP(t *testing.T) {
 		plan   func(*wiretap) lossy.Plan
 		after  int64 // frames to be sent under this plan
 	}{
-		{name: "H.264, 1 %", camera: fakecam.Options{FPS: 50}, gop: 25, plan: random(mixed)},
-		{name: "H.264, 5 %", camera: fakecam.Options{FPS: 50}, gop: 25, plan: random(heavy)},
-		{name: "H.265, 1 %", camera: fakecam.Options{FPS: 50, HEVC: true}, gop: 25, plan: random(mixed)},
-		{name: "H.265, 5 %", camera: fakecam.Options{FPS: 50, HEVC: true}, gop: 25, plan: random(heavy)},
+		{name: "H.264, 1 %", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(mixed)},
+		{name: "H.264, 5 %", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(heavy)},
+		{name: "H.265, 1 %", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: random(mixed)},
+		{name: "H.265, 5 %", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: random(heavy)},
 		{name: "B-frames, 5 %", camera: bFrames, gop: 25, change: presented, plan: random(heavy)},
 		{name: "B-frames, whole frames", camera: bFrames, gop: 25, change: presented, plan: frames(func(n uint64) bool {
 			return n == 31 || n >= 40 && n < 43 || n >= 70 && n < 110 || n == 127 || n == 129
 		})},
-		{name: "nothing lost", camera: fakecam.Options{FPS: 50}, gop: 25, plan: random(lossy.Shares{Double: 0.2, Late: 0.2})},
-		{name: "whole frames", camera: fakecam.Options{FPS: 50}, gop: 25, plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
-		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 50, HEVC: true}, gop: 25, plan: frames(func(n uint64) bool { return n%7 == 3 })},
-		{name: "the first frames", camera: fakecam.Options{FPS: 50}, gop: 25, plan: frames(func(n uint64) bool { return n < 3 })},
-		{name: "the first packets", camera: fakecam.Options{FPS: 50}, gop: 25, plan: func(*wiretap) lossy.Plan {
+		{name: "nothing lost", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(lossy.Shares{Double: 0.2, Late: 0.2})},
+		{name: "whole frames", camera: fakecam.Options{FPS: 100}, gop: 25, plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
+		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: frames(func(n uint64) bool { return n%7 == 3 })},
+		{name: "the first frames", camera: fakecam.Options{FPS: 100}, gop: 25, plan: frames(func(n uint64) bool { return n < 3 })},
+		{name: "the first packets", camera: fakecam.Options{FPS: 100}, gop: 25, plan: func(*wiretap) lossy.Plan {
 			return func(p lossy.Packet) lossy.Fate {
 				if p.Index < 5 {
 					return lossy.Drop
@@ -203,7 +208,7 @@ func hostOf(t *testing.T, camera *fakecam.Camera) string {
 func TestTheEndOfALossySession(t *testing.T) {
 	t.Parallel()
 	tap := new(wiretap)
-	camera := startCamera(t, fakecam.Options{FPS: 50, Oddities: fakecam.Oddities{Wire: tap.hook(every(25), nil)}})
+	camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: fakecam.Oddities{Wire: tap.hook(every(25), nil)}})
 	// The hole before the last packets is still open when the session ends: they wait for what is missing.
 	const hole, lastCome = 55, 60
 	proxy := lossy.New(t, hostOf(t, camera), byFrame(tap, func(n uint64) bool { return n >= hole && n < hole+3 || n > lastCome }))
@@ -217,6 +222,48 @@ func TestTheEndOfALossySession(t *testing.T) {
 	r.finish()
 	if got, lost := len(r.frames()), r.number(health.FramesLost); got != hole || lost != lastCome+1-hole {
 		t.Errorf("%d frames are recorded and %d reported as lost of the first %d", got, lost, lastCome+1)
+	}
+}
+
+// TestABurstOverUDPWaits sends a large keyframe to a socket that nobody reads yet.
+func TestABurstOverUDPWaits(t *testing.T) {
+	t.Parallel()
+	if text, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err != nil {
+		t.Skip("it is not known what the system grants: ", err)
+	} else if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || most < udpSpace {
+		t.Skipf("the system grants %s bytes to a socket (%v)", strings.TrimSpace(string(text)), err)
+	}
+	socket, err := listenUDP("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	camera, err := net.Dial("udp4", socket.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer camera.Close()
+	const packets, size = 720, 1400 // 1 MB
+	for i := range packets {
+		packet := make([]byte, size)
+		binary.BigEndian.PutUint32(packet, uint32(i))
+		if _, err := camera.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// On loopback what is written has arrived, or is lost.
+	if err := socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 2*size)
+	for i := range packets {
+		n, _, err := socket.ReadFrom(buffer)
+		if err != nil {
+			t.Fatalf("packet %d: %v", i, err)
+		}
+		if got := binary.BigEndian.Uint32(buffer[:n]); got != uint32(i) {
+			t.Fatalf("packet %d came where number %d was sent", got, i)
+		}
 	}
 }
 

@@ -41,6 +41,8 @@ const (
 	rtspTimeout = 10 * time.Second
 	// farewell bounds the wait for what a camera sent before it was told that the session ends.
 	farewell = 2 * time.Second
+	// udpSpace is asked of the system for packets that wait in a socket, in bytes.
+	udpSpace = 4 << 20
 )
 
 // camera is what of a URL may be shown, and what of it may not.
@@ -165,8 +167,8 @@ func (s *session) newClient() *gortsplib.Client {
 		Transport: &transport, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
 		TLSConfig:   trust(s.url.Hostname(), s.pinned, s.roots),
 		UserAgent:   "kvs-edge-agent",
-		DialContext: s.dial,
-		OnRequest:   s.keeper.request, OnResponse: s.keeper.response,
+		DialContext: s.dial, ListenPacket: listenUDP,
+		OnRequest: s.keeper.request, OnResponse: s.keeper.response,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
 		OnDecodeError: func(error) {},
@@ -191,6 +193,16 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		gathered.tap = &s.tap
 	}
 	return gathered, nil
+}
+
+// listenUDP opens a socket with room for what comes while this machine is busy: the usual 208 KiB hold
+// about 90 packets, fewer than one keyframe can have. The system grants as much as net.core.rmem_max.
+func listenUDP(network, address string) (net.PacketConn, error) {
+	conn, err := net.ListenPacket(network, address)
+	if udp, ok := conn.(*net.UDPConn); ok && err == nil {
+		_ = udp.SetReadBuffer(udpSpace) // it works with less, most of the time
+	}
+	return conn, err
 }
 
 // run sets up, plays, and watches over the session.
