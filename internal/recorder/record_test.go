@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -271,7 +272,7 @@ func (r *rig) expectAll() []recorded {
 func (r *rig) settle() {
 	r.t.Helper()
 	r.camera.Stall()
-	r.await("the last frames", func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
+	r.await(fmt.Sprintf("the last of %d frames, of which %d had come,", sent(r.camera), r.handed.Load()), func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
 	r.camera.Unplug()
 	r.await("the last frames in their file", func() bool {
 		return r.number(health.FramesRecorded)+r.number(health.FramesLost) >= sent(r.camera)
