@@ -58,7 +58,8 @@ func settingsPage() []byte {
 		"| " + string(agent.AtReloadByRecordings) + " | Only the streams that it concerns end their file and connect to the camera again, one after the other. |\n" +
 		"| " + string(agent.AtReloadByUploads) + " | Each stream's upload continues in a new session; no recording is interrupted. |\n" +
 		"| " + string(agent.AfterRestart) + " | `systemctl restart kvs-edge-agent`; until then `status` names the variable. |\n\n" +
-		"The device certificate and its key may be replaced in their files at any time: each new connection reads them.\n\n" +
+		"The device certificate and its key may be replaced in their files at any time: each new connection reads them.\n" +
+		"While they cannot be read or do not fit, connections go on with the pair from before, and `status` says so.\n\n" +
 		"What the Go runtime reads at its start, `GOGC`, `GOMEMLIMIT`, `GODEBUG` or `GOMAXPROCS`, counts in `Environment=` of the unit only.\n")
 	for _, group := range agent.Variables() {
 		fmt.Fprintf(&b, "\n## %s\n", group.Title)

@@ -166,7 +166,7 @@ func (a *Agent) connect() error {
 		return &SettingsError{Faults: []string{err.Error()}}
 	}
 	if device != nil {
-		rotating(device, settings.IoT, a.log)
+		rotating(device, settings.IoT, a.health.Part("", health.JobCloud), a.log)
 	}
 	credentials, err := settings.IoT.credentials(device, a.health.Part("", health.JobCloud), a.log, time.Now)
 	if err != nil {
