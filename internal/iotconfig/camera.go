@@ -34,6 +34,11 @@ const (
 	minRetry      = time.Second      // between failed readings on behalf of recorders
 )
 
+// keeperRound is how long the keeper rests at most. A device key that was replaced, which nobody
+// announces, is noticed so soon: until the URLs are sealed with it, a power cut would lose them.
+// A round without news costs the reading of two small files.
+const keeperRound = 5 * time.Second
+
 // The codes of the conditions.
 const (
 	codeCameraSecret = "camera-secret"
@@ -293,7 +298,7 @@ func (c *cameras) nextDue() (arn string, flight chan struct{}, wait time.Duratio
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	wait = rereadFailed // a bound, so that a step of the clock is noticed
+	wait = keeperRound // a bound, so that a step of the clock is noticed too
 	for _, arn := range slices.Sorted(maps.Keys(c.wanted)) {
 		e := c.entry(arn)
 		if e.due.IsZero() && !e.readAt.IsZero() {

@@ -1,10 +1,14 @@
 package iotconfig
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 )
@@ -33,4 +37,42 @@ func TestCameraURLsOutliveARotationOfTheDeviceKey(t *testing.T) {
 	if url, err := next.CameraURL(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
 		t.Errorf("after the rotation and a start without a network: %v", err)
 	}
+}
+
+// The power is cut 5 s after the rotation, when no connection has been made since and nothing else
+// was to be saved: what the disk has then opens with the key that is there.
+func TestCameraURLsOutliveAPowerCutSoonAfterARotation(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	before, after := ca.Device(testThing), ca.Device(testThing)
+	path := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var present atomic.Pointer[tls.Certificate]
+		present.Store(&before.Certificates[0])
+		before.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return present.Load(), nil }
+		secrets := newFakeSecrets()
+		secrets.set(testSecret, cameraURL)
+		c := newCameras(t, path, secrets, nil)
+		c.device = before
+		ctx, cancel := context.WithCancel(t.Context())
+		var keeper sync.WaitGroup
+		keeper.Go(func() { c.keep(ctx) })
+		defer keeper.Wait()
+		defer cancel()
+		c.want(map[string]bool{testSecret: true})
+		time.Sleep(time.Minute + 2*time.Second) // amid a round
+		present.Store(&after.Certificates[0])
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+
+		key, err := newSealer(after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offline := newFakeSecrets()
+		offline.fail(errors.New("there is no network"))
+		if url, err := newCameras(t, path, offline, key).get(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
+			t.Errorf("after the power cut and a start without a network: %v", err)
+		}
+	})
 }
