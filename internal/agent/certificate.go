@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"io/fs"
+	"os"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -23,6 +25,7 @@ type deviceCertificate struct {
 
 	mu   sync.Mutex
 	last *tls.Certificate // what fitted last, guarded by mu
+	read [2]fs.FileInfo   // of the files that last was read from; nil = they may be other ones, guarded by mu
 }
 
 // rotating makes config present what is in the files when a connection is made.
@@ -36,7 +39,12 @@ func rotating(config *tls.Config, files IoTSettings, part *health.Part, log *zap
 func (d *deviceCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	found := d.stat()
+	if same(found[0], d.read[0]) && same(found[1], d.read[1]) {
+		return d.last, nil
+	}
 	pair, err := d.files.pair()
+	d.read = [2]fs.FileInfo{}
 	if err != nil {
 		if f := d.unusable(err); d.health.Raise(health.Degraded, f) {
 			d.log.Warn("the device certificate was not replaced", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
@@ -46,11 +54,27 @@ func (d *deviceCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, 
 	if d.health.Clear(codeCertificate) {
 		d.log.Info("the device certificate can be read again")
 	}
+	d.read = found
 	if !d.last.Leaf.Equal(pair.Leaf) {
 		d.log.Info("the device certificate was replaced", zap.Time("validUntil", pair.Leaf.NotAfter))
 		d.last = &pair
 	}
 	return d.last, nil
+}
+
+// stat looks at the files, which costs far less than to read an RSA key; nil for one that is
+// missing, or so new that a further change might leave its time as it is.
+func (d *deviceCertificate) stat() (found [2]fs.FileInfo) {
+	for i, path := range []string{d.files.Cert, d.files.PrivateKey} {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()).Abs() > time.Second {
+			found[i] = info
+		}
+	}
+	return found
+}
+
+func same(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
 // unusable says what is wrong with the files, of which err is what pair returned.

@@ -36,7 +36,7 @@ const (
 
 // keeperRound is how long the keeper rests at most. A device key that was replaced, which nobody
 // announces, is noticed so soon: until the URLs are sealed with it, a power cut would lose them.
-// A round without news costs the reading of two small files.
+// A round without news costs a look at two files' times.
 const keeperRound = 5 * time.Second
 
 // The codes of the conditions.
