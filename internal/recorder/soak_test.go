@@ -71,7 +71,7 @@ func TestSoak(t *testing.T) {
 	var sent, recorded, lost, reconnects, gaps int64
 	total := make(map[string]int)
 	for i, r := range rigs {
-		r.settle()
+		r.calm()
 		s, n, l := r.account(fmt.Sprintf("camera %d", i))
 		sent, recorded, lost = sent+s, recorded+n, lost+l
 		reconnects, gaps = reconnects+r.number(health.Reconnects), gaps+r.number(health.Gaps)
@@ -122,6 +122,18 @@ func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand) map[st
 	return deeds
 }
 
+// calm is settle for a camera of which frames may be missing for good: account tells which.
+func (r *rig) calm() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	r.camera.Stall()
+	for r.handed.Load()+r.number(health.FramesLost) < sent(r.camera) && backoff.Sleep(ctx, 10*time.Millisecond) == nil {
+	}
+	r.camera.Unplug()
+	r.finish()
+}
+
 // account compares what a camera sent with what lies on disk and what was reported.
 func (r *rig) account(name string) (sent, recorded, lost int64) {
 	r.t.Helper()
@@ -139,6 +151,9 @@ func (r *rig) account(name string) (sent, recorded, lost int64) {
 	if int64(len(frames)) != recorded {
 		r.t.Errorf("%s: %d frames on disk, %d reported", name, len(frames), recorded)
 	}
+	if r.t.Failed() {
+		r.tellMissing(name, frames)
+	}
 	at := 0
 	for _, f := range frames {
 		n, found := slices.BinarySearch(all[at:], f.counter)
@@ -148,6 +163,21 @@ func (r *rig) account(name string) (sent, recorded, lost int64) {
 		at += n + 1
 	}
 	return sent, recorded, lost
+}
+
+// tellMissing logs where in their sessions the frames stood that are not on disk.
+func (r *rig) tellMissing(name string, frames []recorded) {
+	on := make(map[uint64]bool, len(frames))
+	for _, f := range frames {
+		on[f.counter] = true
+	}
+	for n, s := range r.camera.Sessions() {
+		for i := range s.Frames {
+			if !on[s.First+uint64(i)] {
+				r.t.Logf("%s: frame %d of %d is missing of session %d, from %s to %s", name, i, s.Frames, n, s.Began, s.Ended)
+			}
+		}
+	}
 }
 
 // watchMemory measures the resident memory, in MiB, until ctx ends.
