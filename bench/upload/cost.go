@@ -18,7 +18,7 @@ import (
 )
 
 // costStreams share the bytes, so that the rate of one stream is not what is measured.
-const costStreams = 4
+const costStreams = 16
 
 // costFragment is a fragment's size in bytes: that of a camera with 8 Mbit/s.
 const costFragment = 2_000_000
