@@ -12,8 +12,9 @@ import (
 
 const (
 	// clockSlice is the longest the clock sleeps. Timers of the runtime stand still while the machine
-	// is suspended and do not see the wall clock being set, so this bounds how late either is noticed.
-	clockSlice = 500 * time.Millisecond
+	// is suspended and do not see the wall clock being set, so this bounds how late either is noticed: within
+	// the second that is promised. Each wake-up is a third of a millisecond of an idle agent.
+	clockSlice = 800 * time.Millisecond
 	// zoneEvery is how often the system's time zone is looked at.
 	zoneEvery = 2 * time.Second
 	// stepTolerance is what the wall clock may differ from the monotonic one before it counts as
@@ -33,7 +34,7 @@ type ClockOptions struct {
 }
 
 // Clock is the wall clock for any number of runners. One goroutine sleeps for all of them, at most
-// half a second at once, and wakes all when the wall clock was stepped, by whatever it may be, or
+// 0.8 s at once, and wakes all when the wall clock was stepped, by whatever it may be, or
 // the time zone changed.
 type Clock struct {
 	wall    func() time.Time
