@@ -55,6 +55,14 @@ func TestLossesOutliveARestart(t *testing.T) {
 	}
 }
 
+// loseOne lets a segment of door grow too old before it was uploaded.
+func (y *yard) loseOne() {
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
+	y.add("door", 0, 100, false)
+	y.elapse(time.Hour)
+	y.pass()
+}
+
 func TestLossesThatCannotBeKeptAreSaid(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
@@ -64,10 +72,7 @@ func TestLossesThatCannotBeKeptAreSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.restart(file)
-	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
-	y.add("door", 0, 100, false)
-	y.elapse(time.Hour)
-	y.pass()
+	y.loseOne()
 	if c, ok := y.condition("", codeLosses); !ok || !strings.Contains(c.Text, file) {
 		t.Errorf("it says %q", c.Text)
 	}
@@ -154,10 +159,7 @@ func TestALossIsCountedAfterAFileThatSaysNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.restart(file)
-	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
-	y.add("door", 0, 100, false)
-	y.elapse(time.Hour)
-	y.pass()
+	y.loseOne()
 	if n := y.number("door", health.DeletedBeforeUpload); n != 1 {
 		t.Errorf("%d segments are counted", n)
 	}

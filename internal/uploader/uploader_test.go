@@ -390,13 +390,20 @@ func TestThePaceStaysBelowTheLimits(t *testing.T) {
 	}
 }
 
-func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
-	t.Parallel()
+// newWorldWithAnUnreadableSegment has three segments, of which the second is cut off.
+func newWorldWithAnUnreadableSegment(t *testing.T) *world {
+	t.Helper()
 	w := newWorld(t, 24, roomy)
 	w.record(3, 2)
 	files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
 	must(t, err)
 	must(t, os.Truncate(files[1], 3))
+	return w
+}
+
+func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
+	t.Parallel()
+	w := newWorldWithAnUnreadableSegment(t)
 	w.drain(w.uploader())
 	w.expectAll(w.want[2], w.want[3])
 	if !w.sawCondition(CodeStore, health.SystemError) {
@@ -414,11 +421,7 @@ func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	}
 	t.Run("segment", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 24, roomy)
-		w.record(3, 2)
-		files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
-		must(t, err)
-		must(t, os.Truncate(files[1], 3))
+		w := newWorldWithAnUnreadableSegment(t)
 		u := w.uploader()
 		w.drain(u)
 		if !reported(w) {
