@@ -16,8 +16,8 @@ import (
 // codeCertificate is the condition of files that hold no usable pair, while that of before serves.
 const codeCertificate = "device-certificate"
 
-// deviceCertificate is the hub's certificate with its key, read anew for every connection: fleets
-// rotate them by replacing the files. Safe for concurrent use.
+// deviceCertificate is the hub's certificate with its key. Each connection looks whether the files
+// are still those that were read: fleets rotate them by replacing the files. Safe for concurrent use.
 type deviceCertificate struct {
 	files  IoTSettings
 	health *health.Part

@@ -12,8 +12,8 @@ import (
 
 const (
 	// clockSlice is the longest the clock sleeps. Timers of the runtime stand still while the machine
-	// is suspended and do not see the wall clock being set, so this bounds how late either is noticed: within
-	// the second that is promised. Each wake-up is a third of a millisecond of an idle agent.
+	// is suspended and do not see the wall clock being set, so this bounds how late either is noticed:
+	// within a second, as promised, and no oftener, as it is most of what an idle agent wakes for.
 	clockSlice = 800 * time.Millisecond
 	// zoneEvery is how often the system's time zone is looked at.
 	zoneEvery = 2 * time.Second

@@ -199,9 +199,10 @@ func (s *Store) loadTorn(st *stream, start int64) error {
 	return nil
 }
 
-// recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with mkv.ErrEmpty when there was nothing in
-// it, and then the file is gone; with a *health.Fault when the disk fails, and then the entry says
-// at least how far the file goes; and else when the file cannot be understood.
+// recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with
+// mkv.ErrEmpty when there was nothing in it, and then the file is gone; with a *health.Fault when the
+// disk fails, and then the entry says at least how far the file goes; and else when the file cannot
+// be understood.
 func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 	e := entry{start: start, state: Sealed}
 	path := filepath.Join(st.dir, writingName(start))

@@ -373,10 +373,7 @@ func (e *session) failed(ctx context.Context, err error) time.Duration {
 // blame holds a fragment responsible for the end of its session.
 func (e *session) blame(v *verdict) {
 	i := slices.IndexFunc(e.flight, func(s shot) bool { return s.id() == v.blamed })
-	if i < 0 { // it got through after the ERROR
-		return
-	}
-	if !e.u.suspects.failed(v.blamed) {
+	if i < 0 || !e.u.suspects.failed(v.blamed) { // i < 0: it got through after the ERROR
 		return
 	}
 	title := v.title
