@@ -44,8 +44,8 @@ type sink interface {
 	room(n int) bool
 	// write queues one packet; the payload may be reused after it returns.
 	write(payload []byte, timestamp uint32, marker bool)
-	// flush says that the n packets just written are a whole frame.
-	flush(n int)
+	// flush says that the packets just written are a whole frame.
+	flush()
 	// skip says that a frame was left out.
 	skip()
 }
@@ -188,7 +188,7 @@ func (p *player) frame(slot int64) {
 	}
 	p.filler.each(fill, send)
 	p.counter++
-	p.sink.flush(packets)
+	p.sink.flush()
 }
 
 // timestamp is the RTP timestamp of a slot, in ticks.

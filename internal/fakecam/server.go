@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
@@ -56,8 +55,7 @@ type reader struct {
 	audioPacket  rtp.Packet
 	reports      reporter
 	audioReports reporter
-	emitted      atomic.Uint64 // packets of video that were sent
-	taken        atomic.Uint64 // packets of video that the player wrote
+	emitted      uint64 // packets of video that were queued, with those that the hook put in
 	wire         func(Packet) []Packet
 	wiring       *sync.Mutex // held while wire is called and what it returned is sent
 	clock        func() time.Time
@@ -455,25 +453,23 @@ func (s *server) OnStreamWriteError(ctx *gortsplib.ServerHandlerOnStreamWriteErr
 // OnDecodeError ignores what readers send: the camera has no use for their RTCP.
 func (s *server) OnDecodeError(*gortsplib.ServerHandlerOnDecodeErrorCtx) {}
 
-// written is how many of the RTP packets of the video are in the socket. Those that the hook left
-// out or added count as if they were there or not.
+// written is how many of the RTP packets of the video are in the socket.
 func (r *reader) written() uint64 {
 	medias := r.session.Stats().Medias
 	sent := uint64(0)
 	for _, f := range medias[r.media].Formats {
 		sent += f.RTPPacketsSent
 	}
-	return sent + r.taken.Load() - r.emitted.Load()
+	return sent
 }
 
 func (r *reader) room(n int) bool { return r.record.fits(n, r.limit) }
-func (r *reader) flush(n int)     { r.record.frame(n) }
+func (r *reader) flush()          { r.record.frame(r.emitted) }
 func (r *reader) skip()           { r.record.skip() }
 
 func (r *reader) write(payload []byte, timestamp uint32, marker bool) {
 	p := Packet{r.packet.SequenceNumber, timestamp, marker, payload, r.player.counter}
 	r.packet.SequenceNumber++
-	r.taken.Add(1)
 	if r.wire == nil {
 		r.emit(p)
 		return
@@ -488,7 +484,7 @@ func (r *reader) write(payload []byte, timestamp uint32, marker bool) {
 func (r *reader) emit(p Packet) {
 	packet := r.packet
 	packet.SequenceNumber, packet.Timestamp, packet.Marker, packet.Payload = p.Sequence, p.Timestamp, p.Marker, p.Payload
-	r.emitted.Add(1)
+	r.emitted++
 	r.send(r.media, &packet, &r.reports)
 }
 

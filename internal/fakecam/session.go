@@ -39,11 +39,11 @@ func (s *session) fits(n, limit int) bool {
 	return s.queued-s.settled+uint64(n) <= uint64(limit)
 }
 
-// frame counts one frame of the given number of packets, all queued.
-func (s *session) frame(packets int) {
+// frame counts one frame, with which so many packets of the session are queued.
+func (s *session) frame(queued uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queued += uint64(packets)
+	s.queued = queued
 	s.pending = append(s.pending, s.queued)
 }
 
