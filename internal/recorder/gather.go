@@ -26,12 +26,12 @@ const (
 	gatherUntil = 256 << 10
 )
 
-// gatheredConn is a TCP connection that, once it plays, is read seldom and much at once.
+// gatheredConn is a TCP connection that, once it plays, is read seldom and much at once. Before that,
+// reading fails when nothing comes within rtspTimeout.
 type gatheredConn struct {
 	net.Conn
-	playing  *atomic.Bool
-	tap      *tap         // nil: what comes is encrypted
-	deadline atomic.Int64 // of reading, Unix ns; 0: none
+	playing *atomic.Bool
+	tap     *tap // nil: what comes is encrypted
 
 	space   []byte
 	buffer  []byte                // what was read into space and not taken yet
@@ -41,21 +41,6 @@ type gatheredConn struct {
 	receive func(fd uintptr) bool // reads what the socket has; made once, as each would be an allocation
 	n       int                   // what receive read
 	failed  error
-}
-
-// SetReadDeadline implements net.Conn.
-func (c *gatheredConn) SetReadDeadline(t time.Time) error {
-	ns := int64(0)
-	if !t.IsZero() {
-		ns = t.UnixNano()
-	}
-	c.deadline.Store(ns)
-	return c.Conn.SetReadDeadline(t)
-}
-
-// SetDeadline implements net.Conn.
-func (c *gatheredConn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // Read implements net.Conn. One goroutine reads, as RTSP clients do: it is the library's, where a
@@ -90,8 +75,14 @@ func (c *gatheredConn) fill() error {
 	if c.raw != nil || c.playing.Load() && c.begin() {
 		return c.gather()
 	}
+	if err := c.Conn.SetReadDeadline(time.Now().Add(rtspTimeout)); err != nil {
+		return err
+	}
 	n, err := c.Conn.Read(c.space[held:])
 	c.buffer = c.space[:held+n]
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.playing.Load() { // it began while we waited
+		return nil
+	}
 	return err
 }
 
@@ -116,6 +107,9 @@ func (c *gatheredConn) begin() bool {
 		return false
 	}
 	var failed error
+	if c.Conn.SetReadDeadline(time.Time{}) != nil {
+		return false
+	}
 	err = raw.Control(func(fd uintptr) {
 		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, gatherUntil)
 	})
@@ -135,9 +129,6 @@ func (c *gatheredConn) gather() error {
 	for {
 		if !c.full {
 			now := time.Now()
-			if at := c.deadline.Load(); at != 0 && now.UnixNano() >= at {
-				return os.ErrDeadlineExceeded
-			}
 			time.Sleep(now.Truncate(gatherInterval).Add(gatherInterval).Sub(now))
 		}
 		err := c.raw.Read(c.receive)

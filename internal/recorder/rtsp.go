@@ -37,8 +37,10 @@ const (
 	stallLimit = 10 * time.Second
 	// stallCheck is how often that is looked at.
 	stallCheck = time.Second
-	// rtspTimeout bounds connecting and each request.
+	// rtspTimeout bounds connecting, and the wait for an answer.
 	rtspTimeout = 10 * time.Second
+	// openingLimit bounds all of it until the camera plays.
+	openingLimit = 30 * time.Second
 	// farewell bounds the wait for what a camera sent before it was told that the session ends.
 	farewell = 2 * time.Second
 	// udpSpace is asked of the system for packets that wait in a socket, in bytes.
@@ -164,7 +166,10 @@ func (s *session) newClient() *gortsplib.Client {
 	}
 	return &gortsplib.Client{
 		Scheme: s.url.Scheme, Host: s.url.Host,
-		Transport: &transport, ReadTimeout: rtspTimeout, WriteTimeout: rtspTimeout,
+		Transport: &transport, WriteTimeout: rtspTimeout,
+		// The library would end sessions too early, as it counts whole seconds of a clock that may be
+		// set, and sees few of the packets. gatheredConn and watch take care of silence.
+		ReadTimeout: forever,
 		TLSConfig:   trust(s.url.Hostname(), s.pinned, s.roots),
 		UserAgent:   "kvs-edge-agent",
 		DialContext: s.dial, ListenPacket: listenUDP,
@@ -207,11 +212,7 @@ func listenUDP(network, address string) (net.PacketConn, error) {
 
 // run sets up, plays, and watches over the session.
 func (s *session) run(ctx context.Context) error {
-	if err := s.setUp(); err != nil {
-		return err
-	}
-	s.listen()
-	if err := s.start(); err != nil {
+	if err := s.open(); err != nil {
 		return err
 	}
 	err := s.watch(ctx)
@@ -219,6 +220,17 @@ func (s *session) run(ctx context.Context) error {
 	s.intake.besides(s.order.flush)
 	s.intake.flush()
 	return err
+}
+
+// open brings the session to where the camera plays.
+func (s *session) open() error {
+	late := time.AfterFunc(openingLimit, s.client.Close)
+	defer late.Stop()
+	if err := s.setUp(); err != nil {
+		return err
+	}
+	s.listen()
+	return s.start()
 }
 
 // setUp asks the camera what it has, sets up what is recorded of that, and tells the sink.
@@ -333,6 +345,7 @@ func (s *session) watch(ctx context.Context) error {
 			if n := s.intake.arrivals.Load(); n != last {
 				last, lastChange = n, time.Now()
 			} else if time.Since(lastChange) >= stallLimit {
+				s.leave() // it may have gone on a moment ago
 				return errStall
 			}
 		}
@@ -665,13 +678,8 @@ func translate(err error) error {
 	if errors.As(err, &wantsUDP) || errors.As(err, &wantsTCP) || errors.As(err, &noPorts) {
 		return errors.Join(errTransport, err)
 	}
-	var quiet liberrors.ErrClientUDPTimeout
-	var silent liberrors.ErrClientTCPTimeout
-	if errors.As(err, &quiet) || errors.As(err, &silent) {
-		return errStall
-	}
-	var timedOut liberrors.ErrClientRequestTimedOut
-	if errors.As(err, &timedOut) {
+	var late liberrors.ErrClientTerminated // see open
+	if errors.As(err, &late) {
 		return errors.Join(context.DeadlineExceeded, err)
 	}
 	return err

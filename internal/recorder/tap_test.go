@@ -33,6 +33,8 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+func (p *pieces) SetReadDeadline(time.Time) error { return nil }
+
 // tapped reads a stream through a tap on channel 0, and tells what the tap took and what it left.
 func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 	t.Helper()
