@@ -352,12 +352,18 @@ func (c *cameras) reportSecrets() {
 // followKey seals with the device key that is in use now, since fleets rotate it while the agent
 // runs: the next start has that one only.
 func (c *cameras) followKey() {
-	next, err := newSealer(c.device)
+	device, err := presented(c.device)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err == nil && (c.sealer == nil || !bytes.Equal(c.sealer.key, next.key)) {
-		c.sealer, c.unsaved = next, true
+	if err != nil || c.sealer != nil && c.sealer.device == device {
+		return
 	}
+	next, err := newSealer(c.device)
+	if err != nil {
+		return
+	}
+	c.unsaved = c.unsaved || c.sealer == nil || !bytes.Equal(c.sealer.key, next.key)
+	c.sealer = next
 }
 
 // save writes all URLs, sealed, when the disk lacks a change. A failure is reported, and tried

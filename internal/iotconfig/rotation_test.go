@@ -76,3 +76,17 @@ func TestCameraURLsOutliveAPowerCutSoonAfterARotation(t *testing.T) {
 		}
 	})
 }
+
+// The keeper looks every 5 s: to derive the key again, which nothing asks for, would cost about 50
+// allocations each time.
+func TestARoundWithoutANewDeviceKeyDerivesNone(t *testing.T) { // not parallel: allocations are counted
+	device := iottest.NewAuthority(t).Device(testThing)
+	present := &device.Certificates[0]
+	device.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return present, nil }
+	c := newCameras(t, t.TempDir(), newFakeSecrets(), nil)
+	c.device = device
+	c.save()
+	if allocations := testing.AllocsPerRun(100, c.save); allocations > 1 {
+		t.Errorf("a round without news makes %.0f allocations, want at most the one that asks for the certificate", allocations)
+	}
+}

@@ -16,8 +16,9 @@ import (
 // sealer encrypts camera URLs for the disk with a key that only the holder of the device's
 // private key can derive: a disk image without that key shows no password.
 type sealer struct {
-	aead cipher.AEAD
-	key  []byte // of aead
+	aead   cipher.AEAD
+	key    []byte           // of aead
+	device *tls.Certificate // which key was derived from
 }
 
 // sealPurpose separates this key from whatever else may be derived from the device key.
@@ -48,7 +49,7 @@ func newSealer(config *tls.Config) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sealer{aead: aead, key: key}, nil
+	return &sealer{aead: aead, key: key, device: device}, nil
 }
 
 // presented is the device certificate that the next connection would present, with its private key.
