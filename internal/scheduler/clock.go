@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// clockSlice is the longest the clock sleeps. Timers of the runtime stand still while the machine
-	// is suspended and do not see the wall clock being set, so this bounds how late either is noticed:
-	// within a second, as promised, and no oftener, as it is most of what an idle agent wakes for.
+	// clockSlice is the longest the clock sleeps where the kernel does not tell of the wall clock being
+	// set and of the end of a suspension. Timers of the runtime see neither, so this bounds how late
+	// they are noticed: within a second, as promised.
 	clockSlice = 800 * time.Millisecond
-	// zoneEvery is how often the system's time zone is looked at.
+	// zoneEvery is how often the system's time zone is looked at, and the longest the clock ever sleeps.
 	zoneEvery = 2 * time.Second
 	// stepTolerance is what the wall clock may differ from the monotonic one before it counts as
 	// stepped. It lies above the time between the two readings. Slewing, as NTP does, moves both.
@@ -34,8 +34,8 @@ type ClockOptions struct {
 }
 
 // Clock is the wall clock for any number of runners. One goroutine sleeps for all of them, at most
-// 0.8 s at once, and wakes all when the wall clock was stepped, by whatever it may be, or
-// the time zone changed.
+// 2 s at once, and wakes all when the wall clock was stepped, by whatever it may be, or the time zone
+// changed.
 type Clock struct {
 	wall    func() time.Time
 	zone    func() *time.Location
@@ -43,10 +43,13 @@ type Clock struct {
 	slice   time.Duration
 	started time.Time // carries a monotonic reading
 
-	kick  chan struct{} // an alarm was set to a time before wakeAt
+	kick  chan struct{} // an alarm was set to a time before wakeAt, or the wall clock was set
 	quit  chan struct{}
 	ended chan struct{}
 	close sync.Once
+
+	set      *clockSet // nil: a clock of its own, or the kernel does not tell
+	watching sync.WaitGroup
 
 	mu          sync.Mutex
 	alarms      map[*alarm]struct{}
@@ -58,7 +61,25 @@ type Clock struct {
 }
 
 // NewClock returns a running clock. Close ends it.
-func NewClock(o ClockOptions) *Clock { return newClock(o, clockSlice) }
+func NewClock(o ClockOptions) *Clock {
+	if o.Wall != nil {
+		return newClock(o, clockSlice)
+	}
+	set, err := watchClock()
+	if err != nil {
+		c := newClock(o, clockSlice)
+		c.log.Warn("the clock is looked at all the time", zap.Error(err))
+		return c
+	}
+	c := newClock(o, zoneEvery)
+	c.set = set
+	c.watching.Go(func() {
+		for set.await() {
+			c.look()
+		}
+	})
+	return c
+}
 
 func newClock(o ClockOptions, slice time.Duration) *Clock {
 	if o.Log == nil {
@@ -93,8 +114,22 @@ func newClock(o ClockOptions, slice time.Duration) *Clock {
 
 // Close ends the clock; its alarms are silent from then on.
 func (c *Clock) Close() {
-	c.close.Do(func() { close(c.quit) })
+	c.close.Do(func() {
+		close(c.quit)
+		if c.set != nil {
+			_ = c.set.close()
+		}
+	})
+	c.watching.Wait()
 	<-c.ended
+}
+
+// look has the clock looked at now.
+func (c *Clock) look() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
 }
 
 // Now returns the wall clock, without a monotonic reading, and the system's time zone.
@@ -205,12 +240,8 @@ func (a *alarm) set(at time.Time) {
 	if at.Before(c.earliest) {
 		c.earliest = at
 	}
-	if !at.Before(c.wakeAt) {
-		return
-	}
-	select {
-	case c.kick <- struct{}{}:
-	default:
+	if at.Before(c.wakeAt) {
+		c.look()
 	}
 }
 
