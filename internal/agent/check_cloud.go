@@ -2,11 +2,8 @@ package agent
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
 
 // maxSkew is what AWS's request signatures tolerate.
@@ -32,12 +30,12 @@ func (c *checker) checkEndpoints(ctx context.Context) {
 		device := &http.Client{Timeout: stepTimeout, Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.device.Clone(), DisableKeepAlives: true,
 		}}
-		c.greet(ctx, "credentials", "https://"+c.settings.IoT.CredentialEndpoint, EnvCredentialEndpoint, device)
+		c.greet(ctx, service{name: "credentials", url: "https://" + c.settings.IoT.CredentialEndpoint, setting: EnvCredentialEndpoint, device: true}, device)
 	}
 	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }
 	compared := false
 	for _, service := range c.services() {
-		if date := c.greet(ctx, service.name, service.url, EnvRegion, c.aws.HTTPClient); !date.IsZero() && !compared {
+		if date := c.greet(ctx, service, c.aws.HTTPClient); !date.IsZero() && !compared {
 			now := c.o.Now()
 			compare = func() { c.checkClock(service.name, date, now) }
 			compared = true
@@ -49,22 +47,22 @@ func (c *checker) checkEndpoints(ctx context.Context) {
 
 // greet makes a request without credentials: any answer shows that DNS, TLS and the way there are
 // good. It gives the answer's Date.
-func (c *checker) greet(ctx context.Context, name, endpoint, setting string, client aws.HTTPClient) time.Time {
+func (c *checker) greet(ctx context.Context, s service, client aws.HTTPClient) time.Time {
 	const check = "endpoint"
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/", nil)
 	if err != nil {
-		c.bad(check, fmt.Sprintf("The endpoint %q of %s is not a URL: correct it.", endpoint, name))
+		c.bad(check, fmt.Sprintf("The endpoint %q of %s is not a URL: correct it.", s.url, s.name))
 		return time.Time{}
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		c.bad(check, endpointFault(name, request.URL.Host, setting, err))
+		c.bad(check, s.fault(request.URL.Host, err))
 		return time.Time{}
 	}
 	_ = response.Body.Close()
-	c.good(check, fmt.Sprintf("%s answers at %s; its name and certificate are good.", name, request.URL.Host))
+	c.good(check, fmt.Sprintf("%s answers at %s; its name and certificate are good.", s.name, request.URL.Host))
 	date, err := http.ParseTime(response.Header.Get("Date"))
 	if err != nil {
 		return time.Time{} // not every proxy has one
@@ -72,38 +70,34 @@ func (c *checker) greet(ctx context.Context, name, endpoint, setting string, cli
 	return date
 }
 
-// endpointFault says what keeps the hub from an endpoint.
-func endpointFault(name, host, setting string, err error) string {
-	var (
-		invalid  x509.CertificateInvalidError
-		unknown  x509.UnknownAuthorityError
-		hostname x509.HostnameError
-		dns      *net.DNSError
-		alert    tls.AlertError
-		timeout  interface{ Timeout() bool }
-	)
-	switch {
-	case errors.As(err, &dns):
-		return fmt.Sprintf("The name %s of %s cannot be resolved: check the hub's DNS and %s.", host, name, setting)
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("The certificate of %s at %s is not valid at the hub's time: set the clock (NTP).", name, host)
-	case errors.As(err, &unknown), errors.As(err, &invalid):
-		return fmt.Sprintf("The certificate of %s at %s is not signed by a CA that the hub trusts: check %s and %s, and whether a proxy intercepts TLS.", name, host, EnvCACert, EnvCABundle)
-	case errors.As(err, &hostname):
-		return fmt.Sprintf("The server at %s has a certificate for another name: correct %s.", host, setting)
-	case errors.As(err, &alert):
-		return fmt.Sprintf("%s at %s refuses the device certificate: check that it is active and of this account and region.", name, host)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Sprintf("%s at %s does not answer: check the hub's internet connection and firewall (port 443).", name, host)
+// service is one that the agent makes requests of.
+type service struct {
+	name, url string
+	setting   string // the variable that says where it is
+	device    bool   // it asks for the device certificate
+}
+
+// fault says what keeps the hub from the service, at host.
+func (s service) fault(host string, err error) string {
+	switch why := obstacle.Of(err); {
+	case why == obstacle.NoName:
+		return fmt.Sprintf("The name %s of %s cannot be resolved: check the hub's DNS and %s.", host, s.name, s.setting)
+	case why == obstacle.ClockOff:
+		return fmt.Sprintf("The certificate of %s at %s is not valid at the hub's time: set the clock (NTP).", s.name, host)
+	case why == obstacle.Untrusted:
+		return fmt.Sprintf("The certificate of %s at %s is not signed by a CA that the hub trusts: check %s and %s, and whether a proxy intercepts TLS.", s.name, host, EnvCACert, EnvCABundle)
+	case why == obstacle.OtherName:
+		return fmt.Sprintf("The server at %s has a certificate for another name: correct %s.", host, s.setting)
+	case why == obstacle.Refused && s.device:
+		return fmt.Sprintf("%s at %s refuses the device certificate: check that it is active and of this account and region.", s.name, host)
+	case why == obstacle.Silence:
+		return fmt.Sprintf("%s at %s does not answer: check the hub's internet connection and firewall (port 443).", s.name, host)
 	default:
-		return fmt.Sprintf("%s at %s cannot be reached: check the hub's internet connection and firewall (port 443).", name, host)
+		return fmt.Sprintf("%s at %s cannot be reached: check the hub's internet connection and firewall (port 443).", s.name, host)
 	}
 }
 
-// service is one that the SDK speaks to.
-type service struct{ name, url string }
-
-// services are those that this agent needs, where the SDK would send its requests to.
+// services are those of the SDK that this agent needs, where the SDK would send its requests to.
 func (c *checker) services() []service {
 	type request struct {
 		name string
@@ -139,7 +133,7 @@ func (c *checker) services() []service {
 		cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
 		_ = r.send(context.Background(), cfg) // always fails: nothing is sent
 		if where.url != "" {
-			list = append(list, service{name: r.name, url: where.url})
+			list = append(list, service{name: r.name, url: where.url, setting: EnvRegion})
 		}
 	}
 	return list

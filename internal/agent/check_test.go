@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -144,11 +145,17 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 		"the clock is an hour slow": {option: at(-time.Hour), says: []string{"behind that of Kinesis Video Streams, and AWS refuses", "set the clock (NTP)"}},
 		"the clock is an hour fast": {option: at(time.Hour), says: []string{"ahead of that of Kinesis Video Streams, and AWS refuses"}},
 		"the certificate is over":   {option: at(200 * 365 * 24 * time.Hour), says: []string{"certificate: The device certificate was valid until"}},
-		"the role alias is wrong":   {breaks: func() func() { return set(EnvRoleAlias, "none") }, says: []string{"credentials: The role alias none does not exist", "were not checked"}},
-		"the broker is away":        {breaks: func() func() { return set(EnvDataEndpoint, hole.Address()) }, says: []string{"mqtt: "}},
-		"credentials are away":      {breaks: func() func() { return set(EnvCredentialEndpoint, hole.Address()) }, says: []string{"endpoint: credentials at", "cannot be reached"}},
-		"the API is away":           {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://"+hole.Address()) }, says: []string{"endpoint: Kinesis Video Streams at", "clock: The hub's clock cannot be compared"}},
-		"the name is wrong":         {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://kvs.invalid") }, says: []string{"cannot be resolved"}},
+		"the certificate is another account's": {breaks: func() func() {
+			stranger := iottest.NewAuthority(t)
+			dir := stranger.WriteFiles(stranger.Issue(hub, time.Now().Add(-time.Hour), time.Now().Add(time.Hour)))
+			certificate, privateKey := set(EnvCoreCert, filepath.Join(dir, "cert.pem")), set(EnvCorePrivateKey, filepath.Join(dir, "key.pem"))
+			return func() { certificate(); privateKey() }
+		}, says: []string{"endpoint: credentials at", "refuses the device certificate: check that it is active and of this account"}},
+		"the role alias is wrong": {breaks: func() func() { return set(EnvRoleAlias, "none") }, says: []string{"credentials: The role alias none does not exist", "were not checked"}},
+		"the broker is away":      {breaks: func() func() { return set(EnvDataEndpoint, hole.Address()) }, says: []string{"mqtt: "}},
+		"credentials are away":    {breaks: func() func() { return set(EnvCredentialEndpoint, hole.Address()) }, says: []string{"endpoint: credentials at", "cannot be reached"}},
+		"the API is away":         {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://"+hole.Address()) }, says: []string{"endpoint: Kinesis Video Streams at", "clock: The hub's clock cannot be compared"}},
+		"the name is wrong":       {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://kvs.invalid") }, says: []string{"cannot be resolved"}},
 		"listing is not allowed": {breaks: func() func() {
 			h.cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 403, "AccessDeniedException")
 			return func() { h.cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "") }

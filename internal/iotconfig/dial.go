@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
 
 // The ports of the IoT data endpoint, and what TLS must say on the second.
@@ -162,24 +162,16 @@ func connectTunnel(ctx context.Context, conn net.Conn, address string, user *url
 
 // fault turns a failure to connect into a sentence.
 func (d *dialer) fault(err error, port string) *health.Fault {
-	var (
-		invalid   x509.CertificateInvalidError
-		unknown   x509.UnknownAuthorityError
-		hostname  x509.HostnameError
-		alert     tls.AlertError
-		dns       *net.DNSError
-		operation *net.OpError
-	)
-	switch {
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	switch obstacle.Of(err) {
+	case obstacle.ClockOff:
 		return health.UserFault(CodeMQTT, err, "The certificate of %s is not valid at the hub's time: set the clock (NTP).", d.host)
-	case errors.As(err, &unknown), errors.As(err, &invalid):
+	case obstacle.Untrusted:
 		return health.UserFault(CodeMQTT, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", d.host)
-	case errors.As(err, &hostname):
+	case obstacle.OtherName:
 		return health.UserFault(CodeMQTT, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
-	case errors.As(err, &alert), errors.As(err, &operation) && operation.Op == "remote error":
+	case obstacle.Refused:
 		return refusedCertificate(err)
-	case errors.As(err, &dns):
+	case obstacle.NoName:
 		return health.SystemFault(CodeMQTT, err, "The name of the IoT endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
 	default:
 		return health.SystemFault(CodeMQTT, err, "The IoT endpoint %s cannot be reached on port %s: check the hub's internet connection and firewall.", d.host, port)

@@ -1,17 +1,16 @@
 package recorder
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
 
 // The codes of the recorder's conditions. Those of the camera exclude each other, so that one
@@ -120,7 +119,7 @@ func cameraFault(host string, err error) *health.Fault {
 		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return system("There is no way to the camera at %s: check that it is on and its network cable or Wi-Fi.", host)
-	case isTimeout(err):
+	case obstacle.IsTimeout(err):
 		return system("The camera at %s does not answer: check that it is on and reachable.", host)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return system("The camera at %s closed the connection: it is connected anew.", host)
@@ -144,11 +143,6 @@ func answerFault(host string, e *statusError) *health.Fault {
 	default:
 		return health.SystemFault(codeCamera, e, "The camera at %s answers %d (%s).", host, e.code, e.message)
 	}
-}
-
-func isTimeout(err error) bool {
-	var network net.Error
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &network) && network.Timeout())
 }
 
 // refused reports whether the camera did not take the password: it must not be asked often, as

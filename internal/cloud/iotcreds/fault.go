@@ -1,19 +1,16 @@
 package iotcreds
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
 
 // The codes of the conditions that the Provider raises.
@@ -101,35 +98,22 @@ func (p *Provider) connectionFault(err error) error {
 	if f := p.certificateOver(err); f != nil {
 		return f
 	}
-	var (
-		invalid   x509.CertificateInvalidError
-		unknown   x509.UnknownAuthorityError
-		hostname  x509.HostnameError
-		alert     tls.AlertError
-		dns       *net.DNSError
-		operation *net.OpError
-	)
-	switch {
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	switch obstacle.Of(err) {
+	case obstacle.ClockOff:
 		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, p.o.Now().UTC().Format(time.RFC3339))
-	case errors.As(err, &unknown), errors.As(err, &invalid):
+	case obstacle.Untrusted:
 		return health.UserFault(CodeTrust, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", p.o.Endpoint)
-	case errors.As(err, &hostname):
+	case obstacle.OtherName:
 		return health.UserFault(CodeTrust, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
-	case errors.As(err, &alert), errors.As(err, &operation) && operation.Op == "remote error":
+	case obstacle.Refused:
 		return p.refusedCertificate(err)
-	case errors.As(err, &dns):
+	case obstacle.NoName:
 		return health.SystemFault(CodeNetwork, err, "The name of the credentials endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
-	case isTimeout(err):
+	case obstacle.Silence:
 		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s does not answer: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
 	default:
 		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s cannot be reached: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
 	}
-}
-
-func isTimeout(err error) bool {
-	var timeout interface{ Timeout() bool }
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func (p *Provider) refusedCertificate(cause error) error {
