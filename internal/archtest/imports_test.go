@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -72,6 +73,41 @@ func TestImportsOnlyPointDown(t *testing.T) {
 	}
 	if files == 0 {
 		t.Fatal("no Go file found: is the test run from its own directory?")
+	}
+}
+
+// TestTheTableOfLayersIsWhole compares layers with the table that people read.
+func TestTheTableOfLayersIsWhole(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(page), "\n| layer | packages | knows |\n|---|---|---|\n")
+	if !found {
+		t.Fatal("docs/architecture.md has no table of layers")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := strings.Split(table, "\n")
+	slices.Reverse(rows) // the page goes from the top to the bottom
+	if len(rows) != len(layers) {
+		t.Fatalf("the table has %d layers, want %d", len(rows), len(layers))
+	}
+	for i, row := range rows[:len(rows)-1] { // the topmost is named by what it makes
+		var told, want []string
+		for _, name := range strings.Split(strings.Split(row, "|")[2], ",") {
+			told = append(told, strings.Trim(name, " `"))
+		}
+		for _, pkg := range layers[i] {
+			if name, ours := strings.CutPrefix(pkg, "internal/"); ours && !strings.HasPrefix(name, "testtools") {
+				want = append(want, name)
+			}
+		}
+		slices.Sort(told)
+		slices.Sort(want)
+		if !slices.Equal(told, want) {
+			t.Errorf("the table has the layer %v, want %v", told, want)
+		}
 	}
 }
 
