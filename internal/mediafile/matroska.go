@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"io"
 	"math"
-	"math/bits"
 	"time"
 )
 
@@ -42,6 +40,7 @@ const (
 const (
 	trackVideo = 1
 	trackAudio = 2
+	codecAAC   = "A_AAC"
 	// aacFrame is how many samples a frame of AAC has.
 	aacFrame = 1024
 	// maxDescription bounds Info and Tracks; some files carry cover pictures elsewhere.
@@ -62,7 +61,7 @@ type matroska struct {
 	audio   matroskaTrack
 	queue   []Frame // laced audio
 	nalus   [][]byte
-	block   []byte
+	block   []byte // the last one
 }
 
 type matroskaTrack struct {
@@ -94,7 +93,7 @@ func openMatroska(r io.Reader) (*File, error) {
 				return nil, err
 			}
 		case idTracks:
-			data, err := m.read(size, maxDescription)
+			data, err := m.read(nil, size, maxDescription)
 			if err != nil {
 				return nil, err
 			}
@@ -112,7 +111,7 @@ func openMatroska(r io.Reader) (*File, error) {
 
 // info reads in what times are counted. It may lie before the tracks or behind them.
 func (m *matroska) info(size uint64) error {
-	data, err := m.read(size, maxDescription)
+	data, err := m.read(nil, size, maxDescription)
 	if err != nil {
 		return err
 	}
@@ -251,7 +250,7 @@ func (t matroskaTrack) describe() *Audio {
 		return nil
 	}
 	switch t.codec {
-	case "A_AAC":
+	case codecAAC:
 		if len(t.private) >= 2 {
 			return &Audio{Codec: AAC, Config: t.private, Rate: rate, Channels: t.channels}
 		}
@@ -266,6 +265,14 @@ func (t matroskaTrack) describe() *Audio {
 		}
 	}
 	return nil
+}
+
+// samples counts those of a frame of audio, in each channel.
+func (t matroskaTrack) samples(frame []byte) int {
+	if t.codec == codecAAC {
+		return aacFrame
+	}
+	return len(frame) / t.channels // G.711 has a byte for each
 }
 
 func (m *matroska) next() (Frame, error) {
@@ -286,7 +293,7 @@ func (m *matroska) next() (Frame, error) {
 				return Frame{}, err
 			}
 		case idTimestamp:
-			data, err := m.read(size, 8)
+			data, err := m.read(nil, size, 8)
 			if err != nil {
 				return Frame{}, err
 			}
@@ -309,10 +316,11 @@ func (m *matroska) next() (Frame, error) {
 
 // frames reads a block; ok is false when it is of another track, or when its frames are queued.
 func (m *matroska) frames(size uint64) (f Frame, ok bool, err error) {
-	data, err := m.read(size, maxFrame)
+	data, err := m.read(m.block, size, maxFrame)
 	if err != nil {
 		return f, false, err
 	}
+	m.block = data
 	track, n := vint(data)
 	if n == 0 || len(data) < n+3 {
 		return f, false, broken("a block is too short")
@@ -325,7 +333,7 @@ func (m *matroska) frames(size uint64) (f Frame, ok bool, err error) {
 	}
 	at := time.Duration(ticks * m.scale)
 	switch {
-	case track == m.video.number && lacing == 0:
+	case track == m.video.number && lacing == noLacing:
 		if len(m.video.prefix) > 0 {
 			data = append(bytes.Clone(m.video.prefix), data...)
 		}
@@ -333,217 +341,16 @@ func (m *matroska) frames(size uint64) (f Frame, ok bool, err error) {
 		return Frame{At: at, NALUs: m.nalus}, err == nil, err
 	case track == m.audio.number && m.audio.number != 0:
 		pieces, err := unlace(data, lacing)
-		for i, piece := range pieces {
+		samples := 0
+		for _, piece := range pieces {
 			if len(m.audio.prefix) > 0 {
 				piece = append(bytes.Clone(m.audio.prefix), piece...)
 			}
-			step := time.Duration(float64(i*aacFrame) / m.audio.rate * float64(time.Second))
-			m.queue = append(m.queue, Frame{Audio: true, At: at + step, Data: piece})
+			since := time.Duration(float64(samples) / m.audio.rate * float64(time.Second))
+			m.queue = append(m.queue, Frame{Audio: true, At: at + since, Data: piece})
+			samples += m.audio.samples(piece)
 		}
 		return f, false, err
 	}
 	return f, false, nil
-}
-
-// unlace takes the frames of a block apart (RFC 9559, section 10.3).
-func unlace(data []byte, lacing byte) ([][]byte, error) {
-	const (
-		xiph  = 1
-		fixed = 2
-	)
-	if lacing == 0 {
-		return [][]byte{data}, nil
-	}
-	errLace := broken("a lace is wrong")
-	if len(data) == 0 {
-		return nil, errLace
-	}
-	count := int(data[0]) + 1
-	data = data[1:]
-	sizes := make([]int, 0, count)
-	total := 0
-	for i := range count - 1 {
-		size := 0
-		switch lacing {
-		case xiph:
-			for {
-				if len(data) == 0 {
-					return nil, errLace
-				}
-				b := data[0]
-				data = data[1:]
-				size += int(b)
-				if b != 0xFF {
-					break
-				}
-			}
-		case fixed:
-			size = -1 // known when all sizes are read
-		default:
-			value, n := vint(data)
-			if n == 0 {
-				return nil, errLace
-			}
-			data = data[n:]
-			if size = int(value); i > 0 { // a difference, in the middle of its range
-				size = sizes[i-1] + int(value) - (1<<(7*n-1) - 1)
-			}
-		}
-		sizes = append(sizes, size)
-		total += size
-		if lacing != fixed && (size < 0 || total > len(data)) {
-			return nil, errLace
-		}
-	}
-	if lacing == fixed {
-		if len(data)%count != 0 {
-			return nil, errLace
-		}
-		for i := range sizes {
-			sizes[i] = len(data) / count
-		}
-	}
-	pieces := make([][]byte, 0, count)
-	for _, size := range sizes {
-		if size > len(data) {
-			return nil, errLace
-		}
-		pieces = append(pieces, data[:size])
-		data = data[size:]
-	}
-	return append(pieces, data), nil
-}
-
-// unknown is the size of an element that ends with its parent.
-const unknown = math.MaxUint64
-
-// element reads an ID and a size. At the end of the file it gives io.EOF, also within an element:
-// a recording that was cut off is read as far as it goes.
-func (m *matroska) element() (id uint32, size uint64, err error) {
-	first, err := m.r.ReadByte()
-	if err != nil {
-		return 0, 0, err
-	}
-	n := bits.LeadingZeros8(first) + 1
-	if n > 4 {
-		return 0, 0, broken("no element where one must be")
-	}
-	id = uint32(first)
-	for range n - 1 {
-		b, err := m.r.ReadByte()
-		if err != nil {
-			return 0, 0, err
-		}
-		id = id<<8 | uint32(b)
-	}
-	if first, err = m.r.ReadByte(); err != nil {
-		return 0, 0, err
-	}
-	n = bits.LeadingZeros8(first) + 1
-	if n > 8 {
-		return 0, 0, broken("an element without size")
-	}
-	size = uint64(first) &^ (1 << (8 - n))
-	for range n - 1 {
-		b, err := m.r.ReadByte()
-		if err != nil {
-			return 0, 0, err
-		}
-		size = size<<8 | uint64(b)
-	}
-	if size == 1<<(7*n)-1 {
-		size = unknown
-	}
-	return id, size, nil
-}
-
-// read gives an element's content, which is good until the next read.
-func (m *matroska) read(size, most uint64) ([]byte, error) {
-	if size > most {
-		return nil, broken("an element of %d bytes", size)
-	}
-	// It grows as data comes: a size may be a lie.
-	buffer := bytes.NewBuffer(m.block[:0])
-	if most == maxDescription { // it is kept
-		buffer = new(bytes.Buffer)
-	}
-	if _, err := io.CopyN(buffer, m.r, int64(size)); err != nil {
-		return nil, endOf(err)
-	}
-	if most == maxFrame {
-		m.block = buffer.Bytes()
-	}
-	return buffer.Bytes(), nil
-}
-
-func (m *matroska) skip(size uint64) error {
-	if size > math.MaxInt64 {
-		return broken("an element of unknown size")
-	}
-	_, err := io.CopyN(io.Discard, m.r, int64(size))
-	return endOf(err)
-}
-
-// endOf makes the end of a file, wherever it comes, its end.
-func endOf(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return io.EOF
-	}
-	return err
-}
-
-// vint reads a number with a length marker; n is 0 when there is none.
-func vint(data []byte) (value uint64, n int) {
-	if len(data) == 0 {
-		return 0, 0
-	}
-	n = bits.LeadingZeros8(data[0]) + 1
-	if n > 8 || n > len(data) {
-		return 0, 0
-	}
-	value = uint64(data[0]) &^ (1 << (8 - n))
-	for _, b := range data[1:n] {
-		value = value<<8 | uint64(b)
-	}
-	return value, n
-}
-
-// children calls each for the elements in a master.
-func children(data []byte, each func(id uint32, data []byte) error) error {
-	for len(data) > 0 {
-		n := bits.LeadingZeros8(data[0]) + 1
-		if n > 4 || n > len(data) {
-			return broken("no element where one must be")
-		}
-		id := uint32(0)
-		for _, b := range data[:n] {
-			id = id<<8 | uint32(b)
-		}
-		size, m := vint(data[n:])
-		if data = data[n+m:]; m == 0 || size > uint64(len(data)) {
-			return broken("an element reaches past its parent")
-		}
-		if err := each(id, data[:size]); err != nil {
-			return err
-		}
-		data = data[size:]
-	}
-	return nil
-}
-
-func number(data []byte) (v uint64) {
-	for _, b := range data[:min(len(data), 8)] {
-		v = v<<8 | uint64(b)
-	}
-	return v
-}
-
-func float(data []byte) float64 {
-	switch len(data) {
-	case 4:
-		return float64(math.Float32frombits(binary.BigEndian.Uint32(data)))
-	case 8:
-		return math.Float64frombits(binary.BigEndian.Uint64(data))
-	}
-	return 0
 }

@@ -223,13 +223,14 @@ func TestAFragmentMayHoldBoxesOfNothing(t *testing.T) {
 
 // TestTimesAreCountedAsTheInfoBehindTheTracksSays has ticks of 0.1 ms (RFC 9559: both lie before the
 // first Cluster, in whatever order).
+// pictures is the video track, number 1, of files that are made by hand.
+var pictures = element(idTrackEntry, element(idTrackNumber, "\x01")+element(idTrackType, "\x01")+element(idCodecID, "V_MPEG4/ISO/AVC")+
+	element(idCodecPrivate, "\x01\x42\xC0\x1E\xFF\xE1\x00\x04\x67\x42\xC0\x1E\x01\x00\x04\x68\xCE\x3C\x80"))
+
 func TestTimesAreCountedAsTheInfoBehindTheTracksSays(t *testing.T) {
 	t.Parallel()
-	const sps, pps = "\x67\x42\xC0\x1E", "\x68\xCE\x3C\x80"
-	avcC := "\x01\x42\xC0\x1E\xFF\xE1\x00\x04" + sps + "\x01\x00\x04" + pps
-	track := element(idTrackNumber, "\x01") + element(idTrackType, "\x01") + element(idCodecID, "V_MPEG4/ISO/AVC") + element(idCodecPrivate, avcC)
 	file := element(idEBML, "") + element(idSegment,
-		element(idTracks, element(idTrackEntry, track))+
+		element(idTracks, pictures)+
 			element(idInfo, element(idTimestampScale, "\x01\x86\xA0"))+ // 100,000 ns
 			element(idCluster, element(idTimestamp, "\x00")+element(idSimpleBlock, "\x81\x00\x64\x80\x00\x00\x00\x01\x65"))) // 100 ticks
 	f, err := Open(strings.NewReader(file))
@@ -238,6 +239,44 @@ func TestTimesAreCountedAsTheInfoBehindTheTracksSays(t *testing.T) {
 	}
 	if frame, err := f.Next(); err != nil || frame.At != 10*time.Millisecond {
 		t.Errorf("the frame is at %s, want 10ms: %v", frame.At, err)
+	}
+}
+
+// TestLacedG711IsTimedByItsSamples has frames of 20, 40 and 20 ms in a block; all of 20 ms where a
+// lace can hold no others.
+func TestLacedG711IsTimedByItsSamples(t *testing.T) {
+	t.Parallel()
+	short, long := strings.Repeat("s", 2*160), strings.Repeat("l", 2*320) // 2 channels at 8 kHz
+	for name, row := range map[string]struct {
+		lace   string // flags and sizes
+		frames []string
+		at     []time.Duration // ms
+	}{
+		"none":  {"\x80", []string{long}, []time.Duration{100}},
+		"Xiph":  {"\x82\x02\xFF\x41\xFF\xFF\x82", []string{short, long, short}, []time.Duration{100, 120, 160}},
+		"EBML":  {"\x86\x02\x41\x40\x61\x3F", []string{short, long, short}, []time.Duration{100, 120, 160}},
+		"fixed": {"\x84\x02", []string{short, short, short}, []time.Duration{100, 120, 140}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sound := element(idTrackEntry, element(idTrackNumber, "\x02")+element(idTrackType, "\x02")+element(idCodecID, "A_MS/ACM")+
+				element(idCodecPrivate, "\x07\x00")+element(idAudio, element(idChannels, "\x02"))) // µ-law
+			file := element(idEBML, "") + element(idSegment, element(idTracks, pictures+sound)+
+				element(idCluster, element(idTimestamp, "\x00")+element(idSimpleBlock, "\x82\x00\x64"+row.lace+strings.Join(row.frames, ""))))
+			f, err := Open(strings.NewReader(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range row.frames {
+				got, err := f.Next()
+				if err != nil || string(got.Data) != want || got.At != row.at[i]*time.Millisecond {
+					t.Errorf("frame %d has %d bytes at %s, want %d at %d ms: %v", i, len(got.Data), got.At, len(want), row.at[i], err)
+				}
+			}
+			if _, err := f.Next(); !errors.Is(err, io.EOF) {
+				t.Errorf("after the last: %v", err)
+			}
+		})
 	}
 }
 

@@ -217,7 +217,7 @@ const maxDepth = 3
 
 // read goes through a trak box, or one that lies that deep in it.
 func (t *mp4Track) read(data []byte, depth int) error {
-	err := boxes(data, func(kind string, data []byte) error {
+	return boxes(data, func(kind string, data []byte) error {
 		c := cursor{data: data}
 		version := func() int { v := c.u8(); c.skip(3); return v }
 		switch kind {
@@ -257,7 +257,6 @@ func (t *mp4Track) read(data []byte, depth int) error {
 		}
 		return nil
 	})
-	return err
 }
 
 // edits reads an edit list: the first edit that plays something says which time of the media is 0.

@@ -125,7 +125,7 @@ func (m *mp4) run(t *trackFragment, c *cursor) error {
 	}
 	for ; count > 0 && !c.short; count-- {
 		s := fragmentSample{track: t.track, due: ticksToDuration(t.dts-t.track.shift, t.track.scale)}
-		s.offset, s.size, s.dts = t.offset, t.defaults.size, t.dts
+		s.offset, s.size = t.offset, t.defaults.size
 		duration := t.defaults.duration
 		if has(0x100) {
 			duration = c.u32()

@@ -2,11 +2,11 @@ package mediafile
 
 import "encoding/binary"
 
-// sample says where a frame lies and when it is due, in its track's ticks.
+// sample says where a frame lies and when it is shown, in its track's ticks.
 type sample struct {
-	offset   int64
-	size     uint32
-	dts, pts int64
+	offset int64
+	size   uint32
+	pts    int64
 }
 
 // sampleTable goes through the tables of a track (ISO/IEC 14496-12, 8.6 and 8.7), which stay as
@@ -82,7 +82,7 @@ func (t *sampleTable) next() (s sample, err error) {
 	if err := t.openChunk(); err != nil {
 		return s, err
 	}
-	if s = (sample{offset: t.offset, size: t.size, dts: t.dts, pts: t.dts + int64(t.shift)}); s.size == 0 {
+	if s = (sample{offset: t.offset, size: t.size, pts: t.dts + int64(t.shift)}); s.size == 0 {
 		s.size = binary.BigEndian.Uint32(t.sizes[4*t.index:])
 	}
 	t.offset += int64(s.size)
