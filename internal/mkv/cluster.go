@@ -10,11 +10,14 @@ const ClusterHeadSize = 22
 // clusterPrefixSize is that of ID and size, which the size field does not count.
 const clusterPrefixSize = 12
 
-// PutClusterHead writes a cluster's first ClusterHeadSize bytes. payloadSize is in bytes and counts
-// what follows the size field, timestamp element included; timestamp is in ms.
-func PutClusterHead(dst []byte, payloadSize, timestamp int64) {
-	putClusterHead(dst, sizeMarker8|uint64(payloadSize), timestamp)
+// PutClusterHead writes a cluster's first ClusterHeadSize bytes. size is that of the whole cluster
+// in bytes, as Fragment has it; timestamp is in ms.
+func PutClusterHead(dst []byte, size, timestamp int64) {
+	putClusterHead(dst, clusterSizeField(size), timestamp)
 }
+
+// clusterSizeField is what stands in the head of a cluster of size bytes.
+func clusterSizeField(size int64) uint64 { return sizeMarker8 | uint64(size-clusterPrefixSize) }
 
 func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
 	_ = dst[ClusterHeadSize-1]

@@ -9,16 +9,11 @@ import (
 // CopyFragment appends a completed fragment of another file with the same tracks: its blocks stay
 // as they are, its time becomes start since Header.Start. A fragment that is open is ended.
 func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration) error {
-	if w.open {
-		if _, err := w.EndFragment(); err != nil {
-			return err
-		}
-	}
-	if w.err != nil {
-		return w.err
+	if err := w.endOpen(); err != nil {
+		return err
 	}
 	var head [ClusterHeadSize]byte
-	PutClusterHead(head[:], f.Size-clusterPrefixSize, start.Milliseconds())
+	PutClusterHead(head[:], f.Size, start.Milliseconds())
 	copied := Fragment{Offset: w.size, Size: f.Size, Start: start, Last: start + f.Last - f.Start, Frames: f.Frames, Keyframe: f.Keyframe}
 	n, err := w.file.Write(head[:])
 	w.size += int64(n)

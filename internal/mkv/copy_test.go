@@ -34,6 +34,9 @@ func TestCopiedFragmentsPlayAsOneFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := w.BeginFragment(0, true); err != nil { // without a frame it leaves nothing behind
+		t.Fatal(err)
+	}
 	// From the second fragment on, with a gap of 5 s between the files.
 	for i, r := range sources {
 		list, err := r.Fragments()

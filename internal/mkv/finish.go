@@ -19,7 +19,7 @@ func finish(f io.WriterAt, at layout, end int64, fragments, unsized []Fragment) 
 		return end, err
 	}
 	for _, fragment := range unsized {
-		size := binary.BigEndian.AppendUint64(nil, sizeMarker8|uint64(fragment.Size-clusterPrefixSize))
+		size := binary.BigEndian.AppendUint64(nil, clusterSizeField(fragment.Size))
 		if err := put(size, fragment.Offset+4); err != nil {
 			return end, err
 		}

@@ -17,7 +17,6 @@ type RecoverFile interface {
 
 // Recovery says what Recover found and did.
 type Recovery struct {
-	Header    Header
 	Fragments []Fragment
 	Size      int64 // of the file now
 	Cut       int64 // bytes of a torn tail that were taken away
@@ -33,9 +32,9 @@ var ErrEmpty = errors.New("the segment holds no frame")
 const tornHeader = 64 << 10
 
 // Recover makes a torn file whole: it cuts what is not complete and finishes the file as Close
-// would. All complete fragments stay, also those after damage, and of a torn one all frames before. A file that is
-// whole is not touched. It fails with ErrEmpty when there is no frame, and otherwise when the file
-// cannot be read or is not one of ours; then it is left as it was.
+// would. All complete fragments stay, also those after damage, and of a torn one all frames before
+// the tear. A file that is whole is not touched. It fails with ErrEmpty when there is no frame, and
+// otherwise when the file cannot be read or is not one of ours; then it is left as it was.
 func Recover(f RecoverFile, size int64) (Recovery, error) {
 	r, err := Open(f, size)
 	if errors.Is(err, errTorn) && size < tornHeader {
@@ -44,65 +43,76 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	if err != nil {
 		return Recovery{}, err
 	}
-	result := Recovery{Header: r.header, Size: size}
+	result := Recovery{Size: size}
 	if r.Complete() {
 		result.Fragments, err = r.Fragments()
 		return result, err
 	}
-	var unsized []Fragment
-	var damage []span
-	end := r.first
-	for {
-		if e, err := r.scan.at(end); err == nil && e.id == idVoid && e.size >= 0 && e.dataEnd <= size {
-			end = e.dataEnd // damage that an earlier recovery found
-			continue
-		}
-		c, err := r.next(end)
-		if err != nil {
-			return result, err
-		}
-		if c.blocks > 0 {
-			if !c.complete || !c.sized {
-				unsized = append(unsized, c.Fragment)
-			}
-			result.Fragments = append(result.Fragments, c.Fragment)
-			end += c.Size
-		}
-		if c.complete && c.blocks > 0 {
-			continue
-		}
-		// Damage, the end, or a cluster without a frame, which is as good as damage. What is sound
-		// after damage is not given up.
-		further, found, err := r.cluster(end)
-		if err != nil {
-			return result, err
-		}
-		if !found {
-			break
-		}
-		damage = append(damage, span{end, further})
-		end = further
+	found, err := r.survey()
+	if err != nil {
+		return result, err
 	}
-	if len(result.Fragments) == 0 {
+	if len(found.fragments) == 0 {
 		return result, ErrEmpty
 	}
-	result.Cut, result.Finished = size-end, true
-	for _, d := range damage {
+	result.Fragments, result.Cut, result.Finished = found.fragments, size-found.end, true
+	for _, d := range found.damage {
 		// Players and we ourselves pass over it, and a person can still look at it.
 		if _, err := f.WriteAt(voidHead(d.to-d.from), d.from); err != nil {
 			return result, err
 		}
 		result.Damaged += d.to - d.from
 	}
-	if err := f.Truncate(end); err != nil {
+	if err := f.Truncate(found.end); err != nil {
 		return result, err
 	}
-	result.Size, err = finish(f, r.at, end, result.Fragments, unsized)
+	result.Size, err = finish(f, r.at, found.end, found.fragments, found.unsized)
 	return result, err
+}
+
+// survey is what an unfinished file holds.
+type survey struct {
+	fragments []Fragment
+	unsized   []Fragment // those of them whose head does not say how large they are
+	damage    []span     // before and between them
+	end       int64      // of the last one
 }
 
 // span is a part of a file.
 type span struct{ from, to int64 }
+
+// survey looks for what is sound, to the end of the file.
+func (r *Reader) survey() (survey, error) {
+	s := survey{end: r.first}
+	for {
+		if e, err := r.scan.at(s.end); err == nil && e.id == idVoid && e.size >= 0 && e.dataEnd <= r.scan.size {
+			s.end = e.dataEnd // damage that an earlier recovery found
+			continue
+		}
+		c, err := r.clusterAt(s.end)
+		if err != nil {
+			return s, err
+		}
+		if c.blocks > 0 {
+			if !c.complete || !c.sized {
+				s.unsized = append(s.unsized, c.Fragment)
+			}
+			s.fragments = append(s.fragments, c.Fragment)
+			s.end += c.Size
+		}
+		if c.complete && c.blocks > 0 {
+			continue
+		}
+		// Damage, the end, or a cluster without a frame, which is as good as damage. What is sound
+		// after damage is not given up.
+		further, found, err := r.clusterAfter(s.end)
+		if err != nil || !found {
+			return s, err
+		}
+		s.damage = append(s.damage, span{s.end, further})
+		s.end = further
+	}
+}
 
 // smallestVoid is the least that a Void element takes with our kind of head.
 const smallestVoid = 9
@@ -112,9 +122,9 @@ func voidHead(total int64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{idVoid}, sizeMarker8|uint64(total-smallestVoid))
 }
 
-// cluster looks for the next sound cluster after offset, at such a distance that the bytes before
+// clusterAfter looks for the next sound cluster after offset, at such a distance that the bytes before
 // it can be made a Void element.
-func (r *Reader) cluster(offset int64) (at int64, found bool, err error) {
+func (r *Reader) clusterAfter(offset int64) (at int64, found bool, err error) {
 	start := binary.BigEndian.AppendUint32(nil, idCluster)
 	buffer := make([]byte, 256<<10)
 	for from := offset + smallestVoid; from < r.scan.size; {
@@ -128,7 +138,7 @@ func (r *Reader) cluster(offset int64) (at int64, found bool, err error) {
 				break
 			}
 			at += i
-			c, err := r.next(from + int64(at))
+			c, err := r.clusterAt(from + int64(at))
 			if err != nil {
 				return 0, false, err
 			}
@@ -141,8 +151,8 @@ func (r *Reader) cluster(offset int64) (at int64, found bool, err error) {
 	return 0, false, nil
 }
 
-// next scans the cluster at offset. No block means that there is no further cluster.
-func (r *Reader) next(offset int64) (scanned, error) {
+// clusterAt scans the cluster at offset. No block means that there is none.
+func (r *Reader) clusterAt(offset int64) (scanned, error) {
 	defer func(size int64) { r.scan.size = size }(r.scan.size)
 	e, err := r.scan.at(offset)
 	if errors.Is(err, errTorn) || (err == nil && e.id != idCluster) {

@@ -223,7 +223,7 @@ func TestRecoverPassesOverATornSizeOfACluster(t *testing.T) {
 		}
 		first := w.Fragments()[0]
 		var size [8]byte
-		binary.BigEndian.PutUint64(size[:], sizeMarker8|uint64(first.Size-clusterPrefixSize))
+		binary.BigEndian.PutUint64(size[:], clusterSizeField(first.Size))
 		if _, err := f.WriteAt(size[torn:], first.Offset+4+int64(torn)); err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ func TestTagsBetweenClustersAreMatroska(t *testing.T) {
 	body := AppendStreamHeader(nil, Header{Start: time.UnixMilli(0), Title: "door", Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC, CodecPrivate: []byte{1}, Width: 640, Height: 480}}})
 	for range 2 {
 		var head [ClusterHeadSize]byte
-		PutClusterHead(head[:], ClusterHeadSize-clusterPrefixSize, 0)
+		PutClusterHead(head[:], ClusterHeadSize, 0)
 		body = AppendTags(append(body, head[:]...), tags)
 	}
 	path := filepath.Join(t.TempDir(), "tags.mkv")

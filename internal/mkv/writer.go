@@ -46,7 +46,7 @@ type Writer struct {
 	err       error
 }
 
-// ErrNoFragment means a frame came outside of a fragment.
+// ErrNoFragment means that a frame came outside of a fragment, or that a fragment got no frame.
 var ErrNoFragment = errors.New("no fragment is open")
 
 // NewWriter writes the header to an empty file.
@@ -73,13 +73,8 @@ func NewWriter(f File, h Header, o WriterOptions) (*Writer, error) {
 // BeginFragment begins a cluster whose timestamp is start, in whole ms since Header.Start.
 // A fragment that is still open is ended.
 func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
-	if w.open {
-		if _, err := w.EndFragment(); err != nil && !errors.Is(err, ErrNoFragment) {
-			return err
-		}
-	}
-	if w.err != nil {
-		return w.err
+	if err := w.endOpen(); err != nil {
+		return err
 	}
 	w.open = true
 	w.current = Fragment{Offset: w.size + int64(len(w.buffer)), Start: start, Last: start, Keyframe: keyframe}
@@ -154,7 +149,7 @@ func (w *Writer) EndFragment() (Fragment, error) {
 	}
 	w.current.Size = w.size + int64(len(w.buffer)) - w.current.Offset
 	if w.inBuffer {
-		binary.BigEndian.PutUint64(w.buffer[w.headAt+4:], sizeMarker8|uint64(w.current.Size-clusterPrefixSize))
+		binary.BigEndian.PutUint64(w.buffer[w.headAt+4:], clusterSizeField(w.current.Size))
 	}
 	sized := w.inBuffer
 	if err := w.Flush(); err != nil {
@@ -163,7 +158,7 @@ func (w *Writer) EndFragment() (Fragment, error) {
 	w.open = false
 	if !sized {
 		// At once, while the page with the head is still to be written out.
-		size := binary.BigEndian.AppendUint64(nil, sizeMarker8|uint64(w.current.Size-clusterPrefixSize))
+		size := binary.BigEndian.AppendUint64(nil, clusterSizeField(w.current.Size))
 		if _, err := w.file.WriteAt(size, w.current.Offset+4); err != nil {
 			w.err = err
 			return Fragment{}, err
@@ -171,6 +166,17 @@ func (w *Writer) EndFragment() (Fragment, error) {
 	}
 	w.fragments = append(w.fragments, w.current)
 	return w.current, nil
+}
+
+// endOpen ends the open fragment, if there is one.
+func (w *Writer) endOpen() error {
+	if !w.open {
+		return w.err
+	}
+	if _, err := w.EndFragment(); !errors.Is(err, ErrNoFragment) {
+		return err
+	}
+	return nil
 }
 
 // Flush writes what is gathered, also of a fragment that is still open: a reader that comes after
@@ -207,18 +213,10 @@ func (w *Writer) Size() int64 { return w.size + int64(len(w.buffer)) }
 // Written is the number of frames of video that are in the file: those gathered are not yet.
 func (w *Writer) Written() int { return w.written }
 
-// Buffered is the number of bytes gathered and not yet written.
-func (w *Writer) Buffered() int { return len(w.buffer) }
-
 // Close ends the open fragment and finishes the file: sizes, duration, cues. It does not close it.
 func (w *Writer) Close() error {
-	if w.open {
-		if _, err := w.EndFragment(); err != nil && !errors.Is(err, ErrNoFragment) {
-			return err
-		}
-	}
-	if w.err != nil {
-		return w.err
+	if err := w.endOpen(); err != nil {
+		return err
 	}
 	size, err := finish(w.file, w.at, w.size, w.fragments, nil)
 	w.size, w.err = size, err

@@ -119,7 +119,7 @@ func TestStreamHeaderAndRewrittenClustersMakeAStreamWithAbsoluteTimes(t *testing
 		if _, err := f.ReadAt(data, fragment.Offset); err != nil {
 			t.Fatal(err)
 		}
-		PutClusterHead(data, fragment.Size-12, sampleStart.Add(fragment.Start).UnixMilli())
+		PutClusterHead(data, fragment.Size, sampleStart.Add(fragment.Start).UnixMilli())
 		wire = append(wire, data...)
 	}
 	path := f.Name() + ".wire"

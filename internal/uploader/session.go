@@ -20,8 +20,6 @@ const (
 	lingerTime = 2 * time.Second
 	// overdueAfter times the stall timeout a fragment is sent again although others are acknowledged.
 	overdueAfter = 4
-	// clusterPrefix is the ID and size of a cluster, which its size does not count.
-	clusterPrefix = 12
 )
 
 // session is one PutMedia request of the uploader. It is thrown away when it ends, for whatever
@@ -125,7 +123,7 @@ func (e *session) feed() time.Duration {
 
 func (e *session) send(next shot) {
 	var head [kvs.HeadSize]byte
-	mkv.PutClusterHead(head[:], next.frag.Size-clusterPrefix, next.at())
+	mkv.PutClusterHead(head[:], next.frag.Size, next.at())
 	if len(e.flight) == 0 {
 		e.moved = time.Now()
 	}
