@@ -293,6 +293,7 @@ type watchedCloud struct {
 	puts        int
 	skip, times int    // of PutMedia requests, in trouble
 	begin, end  func() // of the trouble; nil = none
+	each        func() // called before each PutMedia request; nil = none
 }
 
 // trouble makes something fail for that many PutMedia requests, after others.
@@ -312,6 +313,9 @@ func (c *watchedCloud) PutMedia(ctx context.Context, in kvs.PutMediaInput) (*kvs
 	}
 	c.puts++
 	c.mu.Unlock()
+	if c.each != nil {
+		c.each()
+	}
 	return c.Client.PutMedia(ctx, in)
 }
 

@@ -69,14 +69,15 @@ func (u *Uploader) edge() (shot, bool) {
 	return s, !u.suspects.aside(s.id()) && !u.o.Store.Done(s.key, s.frag.Start)
 }
 
-// offCourse tells whether a live session must end before next, for something newer.
+// offCourse tells whether a live session must end before next, for something newer. Each gets one
+// fragment through at least: opening the next session may take longer than a fragment lasts.
 func (e *session) offCourse(next shot) bool {
-	if !e.mode.live {
+	if !e.mode.live || !e.any {
 		return false
 	}
 	now := e.u.o.Store.Usage(e.u.o.Stream).Newest
 	if e.course == gap {
 		return now.After(e.edge)
 	}
-	return now.Sub(time.UnixMilli(next.end())) > liveLag && e.any
+	return now.Sub(time.UnixMilli(next.end())) > liveLag
 }

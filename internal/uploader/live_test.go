@@ -91,6 +91,38 @@ func TestTheGapGivesWayToWhatIsNewer(t *testing.T) {
 	}
 }
 
+// TestTheGapIsSentWhereSessionsTakeLongToOpen has a link, or a hub, so slow that a newer fragment is
+// complete whenever a session is open at last.
+func TestTheGapIsSentWhereSessionsTakeLongToOpen(t *testing.T) {
+	t.Parallel()
+	const missed, sessions = 4, 20
+	w := newWorld(t, 24, roomy)
+	w.record(1, missed)
+	writer := w.create(640)
+	w.fragment(writer, 2*time.Second, 300)
+	all := func() bool { return slices.Contains(w.stored(), w.want[missed-1]) }
+	opened, over := 0, make(chan struct{})
+	w.cloud.each = func() {
+		switch opened++; {
+		case opened <= sessions && !all():
+			w.fragment(writer, 2*time.Second, 300)
+		default:
+			w.cloud.each = nil
+			close(over)
+		}
+	}
+	w.runLive(w.uploader())
+	select {
+	case <-over:
+	case <-time.After(patience):
+		t.Fatal("the sessions do not come")
+	}
+	if !all() {
+		t.Errorf("in %d sessions nothing, or little, of what was missed was sent: %v", sessions, w.relative(w.stored()))
+	}
+	must(t, writer.Seal())
+}
+
 func TestOnDemandSendsTheRangeOnlyAndTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 24, roomy)
