@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,25 +22,30 @@ credentials, the MQTT connection, and for each stream of this hub at its configu
 its camera (for some seconds) and its retention; last at the disk. A line each: ✔ or ✘ with what to do.
 
 It reads the same environment as run or, in a shell without settings, that of the service
-(/etc/kvs-edge-agent/agent.env); it changes nothing, and works while the agent runs.
+(/etc/kvs-edge-agent/agent.env), and then, where root calls it, looks at everything with the rights
+of the service's user. It changes nothing, and works while the agent runs.
 
 Exit code: 0 when all is well, 1 otherwise.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := useServiceSettings(serviceSettings); err != nil {
-				return &exitError{exitSettings, err}
-			}
 			out := cmd.OutOrStdout()
 			report := struct {
 				OK       bool            `json:"ok"`
 				Findings []agent.Finding `json:"findings"`
 			}{Findings: []agent.Finding{}}
-			report.OK = agent.Check(cmd.Context(), agent.CheckOptions{Getenv: os.LookupEnv, Report: func(f agent.Finding) {
+			tell := func(f agent.Finding) {
 				report.Findings = append(report.Findings, f)
 				if !asJSON {
 					writeFinding(out, f)
 				}
-			}})
+			}
+			if err := beTheService(serviceSettings, serviceUser); err != nil {
+				for _, text := range faultsOf(err) {
+					tell(agent.Finding{Check: "settings", Text: text + "."})
+				}
+			} else {
+				report.OK = agent.Check(cmd.Context(), agent.CheckOptions{Getenv: os.LookupEnv, Report: tell})
+			}
 			if asJSON {
 				encoder := json.NewEncoder(out)
 				encoder.SetIndent("", "  ")
@@ -55,6 +61,15 @@ Exit code: 0 when all is well, 1 otherwise.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// faultsOf takes what is wrong with the settings apart.
+func faultsOf(err error) []string {
+	var wrong *agent.SettingsError
+	if errors.As(err, &wrong) {
+		return wrong.Faults
+	}
+	return []string{err.Error()}
 }
 
 func writeFinding(w io.Writer, f agent.Finding) {

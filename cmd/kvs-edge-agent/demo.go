@@ -50,7 +50,7 @@ own, configures it through the KVS API as an integrator would, lets it record an
 counts frame by frame what was sent, what is on disk and what is in the cloud.
 
 Exit code: 0 only if nothing was lost and nothing came twice.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), cmd.OutOrStdout(), o) },
 	}
 	flags := cmd.Flags()

@@ -21,12 +21,7 @@ func newExportCommand() *cobra.Command {
 fragments, so it begins and ends up to one group of pictures beyond the times given. It reads only, and works with or
 without a running agent.`,
 		Example: `  kvs-edge-agent export --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' out.mkv`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return &exitError{exitSettings, errors.New("name one file to export to")}
-			}
-			return nil
-		},
+		Args:    arguments(1, 1, "name one file to export to"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.stream == "" {
 				return &exitError{exitSettings, errors.New("name the stream to export with --stream")}
@@ -51,6 +46,7 @@ without a running agent.`,
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().Lookup("stream").Usage = "the stream"
 	return cmd
 }
 

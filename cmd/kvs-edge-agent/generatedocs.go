@@ -17,7 +17,7 @@ func newGenerateDocsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "generate-docs DOCS FILES",
 		Short:  "Write settings.md into the directory DOCS, and man page and shell completions into FILES",
-		Args:   cobra.ExactArgs(2),
+		Args:   arguments(2, 2, "name the directories DOCS and FILES"),
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.WriteFile(filepath.Join(args[0], "settings.md"), settingsPage(), 0o644); err != nil {

@@ -79,36 +79,3 @@ func TestTheManPageIsWhole(t *testing.T) {
 		t.Errorf("%v\n%.2000s", err, output)
 	}
 }
-
-func TestTheServicesSettingsAreRead(t *testing.T) {
-	for _, name := range []string{agent.EnvThingName, agent.EnvRegion, agent.EnvRecordingDirectory, "STATE_DIRECTORY"} {
-		t.Setenv(name, "") // so that it is put back after the test
-		_ = os.Unsetenv(name)
-	}
-	t.Setenv("RUNTIME_DIRECTORY", "/run/mine")
-	t.Setenv(agent.EnvLogOutputDirectory, "/log")
-	path := filepath.Join(t.TempDir(), "agent.env")
-	text := "# who\nAWS_REGION=us-west-2\n AWS_IOT_CORE_THING_NAME = \"hub 1\"\n;x=y\nAWS_KVS_EDGE_RECORDING_DIRECTORY=/media\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if used, err := useServiceSettings(path); err != nil || !used {
-		t.Fatal(used, err)
-	}
-	for name, want := range map[string]string{
-		agent.EnvRegion: "us-west-2", agent.EnvThingName: "hub 1", agent.EnvRecordingDirectory: "/media",
-		"STATE_DIRECTORY": "/var/lib/kvs-edge-agent", "RUNTIME_DIRECTORY": "/run/mine", agent.EnvLogOutputDirectory: "/log",
-	} {
-		if got := os.Getenv(name); got != want {
-			t.Errorf("%s is %q, want %q", name, got, want)
-		}
-	}
-	t.Setenv(agent.EnvThingName, "another")
-	if used, err := useServiceSettings(path); err != nil || used {
-		t.Errorf("a shell with settings of its own got the service's: %v", err)
-	}
-	_ = os.Unsetenv(agent.EnvThingName)
-	if used, err := useServiceSettings(filepath.Join(t.TempDir(), "none")); err != nil || used {
-		t.Errorf("without the file: %v %v", used, err)
-	}
-}

@@ -32,7 +32,7 @@ To use the lines in a shell: set -a; . FILE; set +a
 
 What was uploaded lies in the directory as one Matroska file per stream. With the same directory it
 goes on where it stopped.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runLocalCloud(cmd.Context(), cmd.OutOrStdout(), o)
 		},

@@ -17,16 +17,14 @@ func newLogLevelCommand() *cobra.Command {
 		Long: `Without an argument, print the level. With one (OFF, ALL, FATAL, ERROR, WARN, INFO, DEBUG, TRACE),
 change it at once, without a restart. After a restart, or a reload in which that variable
 changed, the level is again that of AWS_KVS_EDGE_LOG_LEVEL.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1, "give one level at most"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client := clientOf(socket)
-			var level string
-			var err error
-			if len(args) == 0 {
-				level, err = client.LogLevel(cmd.Context())
-			} else {
-				level, err = client.SetLogLevel(cmd.Context(), args[0])
-			}
+			level, err := ask(socket, serviceSettings, func(c *status.Client) (string, error) {
+				if len(args) == 0 {
+					return c.LogLevel(cmd.Context())
+				}
+				return c.SetLogLevel(cmd.Context(), args[0])
+			})
 			if err != nil {
 				code := exitSettings
 				if errors.Is(err, status.ErrNotRunning) {

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -38,9 +40,12 @@ and the store of the agent. Prints a line for each finished segment and, at the 
 each camera. Without --duration it records until it is stopped.
 
 Exit code: 0 when every camera was recorded, 1 when one of them gave nothing.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, math.MaxInt, "name at least one camera, such as rtsp://user:password@192.168.1.20/path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.cameras = args
+			if o.duration < 0 || o.segment < time.Second {
+				return &exitError{exitSettings, errors.New("--duration must not be negative, and --segment-duration must be at least 1s")}
+			}
 			return runRecord(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), o)
 		},
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,9 +21,9 @@ Wrong settings change nothing. Which variables take effect at once, and which af
 the list of settings.
 
 Exit code: 0 when the settings were read, 1 when they are refused, 2 when no agent runs.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			done, err := reload(cmd.Context(), socket, serviceSettings)
+			done, err := ask(socket, serviceSettings, func(c *status.Client) (status.Reloaded, error) { return c.Reload(cmd.Context()) })
 			if err != nil {
 				code := exitFailure
 				if errors.Is(err, status.ErrNotRunning) {
@@ -38,20 +37,6 @@ Exit code: 0 when the settings were read, 1 when they are refused, 2 when no age
 	}
 	socketFlag(cmd, &socket)
 	return cmd
-}
-
-// reload asks the agent behind socket, or else the one whose settings are in the service's file.
-func reload(ctx context.Context, socket, service string) (status.Reloaded, error) {
-	done, err := clientOf(socket).Reload(ctx)
-	if socket != "" || !errors.Is(err, status.ErrNotRunning) {
-		return done, err
-	}
-	// Its socket may be named in the file only, which systemd does not read for us.
-	used, unusable := useServiceSettings(service)
-	if used {
-		return clientOf(socket).Reload(ctx)
-	}
-	return done, errors.Join(err, unusable)
 }
 
 func writeReloaded(out io.Writer, done status.Reloaded) {

@@ -21,7 +21,7 @@ func newRunCommand() *cobra.Command {
 the file of --env-file, whose syntax is that of systemd's EnvironmentFile=.
 
 SIGHUP, or kvs-edge-agent reload, has the file read anew; without one SIGHUP ends the agent.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var hangups chan os.Signal
 			if envFile != "" { // first of all: until then the signal would end the process

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,17 +22,23 @@ type storeFlags struct {
 }
 
 func (f *storeFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dir, "dir", defaultRecordings(), "the recording directory")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "the recording directory (default: $AWS_KVS_EDGE_RECORDING_DIRECTORY, or that of the service, or .)")
 	cmd.Flags().StringVar(&f.stream, "stream", "", "the stream (default all)")
 	cmd.Flags().StringVar(&f.from, "from", "", "the earliest time: 2026-11-21T04:20:00Z, or without Z in local time (default the first)")
 	cmd.Flags().StringVar(&f.to, "to", "", "the latest time (default now)")
 }
 
-func defaultRecordings() string {
-	if dir := os.Getenv(agent.EnvRecordingDirectory); dir != "" {
-		return dir
+// directory is --dir, or else what run would take in this shell, or else the service.
+func (f *storeFlags) directory(service string) (string, error) {
+	if f.dir != "" {
+		return f.dir, nil
 	}
-	return "."
+	if os.Getenv(agent.EnvRecordingDirectory) == "" {
+		if _, err := useServiceSettings(service); err != nil {
+			return "", &exitError{exitSettings, fmt.Errorf("name the recording directory with --dir: %w", err)}
+		}
+	}
+	return cmp.Or(os.Getenv(agent.EnvRecordingDirectory), "."), nil
 }
 
 // open reads the store beside a running agent, or without one, and gives the times asked for.
@@ -45,9 +52,15 @@ func (f *storeFlags) open() (s *segment.Store, from, to time.Time, err error) {
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		return nil, from, to, &exitError{exitSettings, fmt.Errorf("--from %s is not before --to %s", f.from, f.to)}
 	}
+	if f.dir, err = f.directory(serviceSettings); err != nil {
+		return nil, from, to, err
+	}
 	s, err = segment.OpenReadOnly(segment.Options{Dir: f.dir})
 	if err != nil {
 		return nil, from, to, fmt.Errorf("cannot read the recordings; name their directory with --dir or %s: %w", agent.EnvRecordingDirectory, err)
+	}
+	if len(s.Streams()) == 0 && !s.Used() {
+		return nil, from, to, fmt.Errorf("nothing was ever recorded to %s; name the recording directory with --dir or %s", f.dir, agent.EnvRecordingDirectory)
 	}
 	if f.stream != "" && !slices.Contains(s.Streams(), f.stream) {
 		return nil, from, to, fmt.Errorf("there are no recordings of stream %s in %s; there are those of %q", f.stream, f.dir, s.Streams())
@@ -89,7 +102,7 @@ func newSegmentsCommand() *cobra.Command {
 		Short: "List what is recorded, what of it is uploaded, and the gaps",
 		Long: `List the recordings in the recording directory, oldest first, with their upload state and the gaps
 between them. It reads only, and works with or without a running agent.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, from, to, err := flags.open()
 			if err != nil {

@@ -195,6 +195,10 @@ func TestWrongStoreQuestionsAreAnsweredWithASentence(t *testing.T) {
 			t.Errorf("%q left a file", args)
 		}
 	}
+	// A wrong directory must not pass for one without damage.
+	if got, err := command(newVerifyCommand(), "--dir", t.TempDir()); err == nil || !strings.Contains(err.Error(), "nothing was ever recorded to") {
+		t.Errorf("%v %s", err, got)
+	}
 	if _, err := command(newSegmentsCommand(), "--dir", filepath.Join(dir, "nowhere")); err == nil || !strings.Contains(err.Error(), "--dir") {
 		t.Errorf("%v", err)
 	}

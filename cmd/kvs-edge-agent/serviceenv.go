@@ -5,13 +5,49 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"strconv"
+	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
 )
 
-// serviceSettings is what the service reads.
-const serviceSettings = "/etc/kvs-edge-agent/agent.env"
+// What deploy/systemd/kvs-edge-agent.service says of the service.
+const (
+	serviceSettings = "/etc/kvs-edge-agent/agent.env"
+	serviceUser     = "kvs-edge-agent"
+)
+
+// beTheService gives a command in a shell without settings of its own those of the service and,
+// where root runs it, the rights of the service's user: root may read and write what the agent may not.
+func beTheService(path, name string) error {
+	used, err := useServiceSettings(path)
+	if err != nil || !used || os.Geteuid() != 0 {
+		return err
+	}
+	account, err := user.Lookup(name)
+	if err != nil {
+		return nil // a unit of somebody's own runs the agent as another user
+	}
+	groups, err := account.GroupIds()
+	if err != nil {
+		return fmt.Errorf("cannot look up the groups of the user %s: %w", name, err)
+	}
+	var ids []int
+	for _, text := range append([]string{account.Uid, account.Gid}, groups...) {
+		id, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("the user %s has the id %q: %w", name, text, err)
+		}
+		ids = append(ids, id)
+	}
+	err = errors.Join(os.Setenv("HOME", account.HomeDir), syscall.Setgroups(ids[1:]), syscall.Setgid(ids[1]), syscall.Setuid(ids[0]))
+	if err != nil {
+		return fmt.Errorf("cannot take the rights of the user %s: %w", name, err)
+	}
+	return nil
+}
 
 // useServiceSettings gives a command in a shell the settings that the service would have, unless
 // the shell has settings of its own. It reports whether it did.
@@ -37,7 +73,11 @@ func useServiceSettings(path string) (bool, error) {
 	}
 	list, faults := envfile.Parse(string(data))
 	if len(faults) > 0 {
-		return false, fmt.Errorf("%s, %w", path, faults[0])
+		wrong := new(agent.SettingsError)
+		for _, f := range faults {
+			wrong.Faults = append(wrong.Faults, path+", "+f.Error())
+		}
+		return false, wrong
 	}
 	for _, a := range list {
 		settings[a.Name] = a.Value

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -35,7 +34,7 @@ sentence for everything that wants attention. With --watch it is shown anew unti
 
 Exit code: 0 when healthy, 1 when degraded, 2 when down or when no agent is running. With --watch
 it is that of the last time.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.interval < 100*time.Millisecond {
 				return &exitError{exitSettings, fmt.Errorf("--interval is %s, but must be at least 100ms", o.interval)}
@@ -53,21 +52,8 @@ it is that of the last time.`,
 	return cmd
 }
 
-// socketFlag names the agent that a command speaks to.
-func socketFlag(cmd *cobra.Command, socket *string) {
-	cmd.Flags().StringVar(socket, "socket", "", "the agent's socket (default: $AWS_KVS_EDGE_SOCKET, or where the service has it)")
-}
-
-// clientOf speaks to the agent behind socket, or else behind the usual one.
-func clientOf(socket string) *status.Client {
-	if socket == "" {
-		socket = agent.DefaultSocket(os.LookupEnv)
-	}
-	return status.NewClient(socket)
-}
-
 func showStatus(ctx context.Context, out io.Writer, o statusOptions) error {
-	snapshot, err := clientOf(o.socket).Status(ctx)
+	snapshot, err := ask(o.socket, serviceSettings, func(c *status.Client) (status.Snapshot, error) { return c.Status(ctx) })
 	if err != nil {
 		return &exitError{exitDown, err}
 	}

@@ -52,15 +52,13 @@ func newSupportBundleCommand() *cobra.Command {
 		Long: `Writes a .tar.gz that you can hand to somebody who helps you. Passwords, keys and credentials are
 taken out, and there is no media in it; stream names, camera addresses and paths are. When no agent runs, the
 settings come from the environment or, in a shell without settings, from /etc/kvs-edge-agent/agent.env.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := useServiceSettings(serviceSettings); err != nil {
-				return &exitError{exitSettings, err}
-			}
+			_, unusable := useServiceSettings(serviceSettings)
 			if out == "" {
 				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
 			}
-			missing, err := writeBundle(cmd.Context(), out, clientOf(socket))
+			missing, err := writeBundle(cmd.Context(), out, clientOf(socket), unusable)
 			if err != nil {
 				return err
 			}
@@ -76,8 +74,9 @@ settings come from the environment or, in a shell without settings, from /etc/kv
 	return cmd
 }
 
-// writeBundle collects what it can get; what it cannot is listed in the bundle.
-func writeBundle(ctx context.Context, path string, client *status.Client) (missing []string, err error) {
+// writeBundle collects what it can get; what it cannot is listed in the bundle, and so is why the
+// service's settings are unusable, or nil.
+func writeBundle(ctx context.Context, path string, client *status.Client, unusable error) (missing []string, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the bundle: %w", err)
@@ -92,6 +91,7 @@ func writeBundle(ctx context.Context, path string, client *status.Client) (missi
 	}()
 	zipped := gzip.NewWriter(file)
 	b := &bundle{tar: tar.NewWriter(zipped), now: time.Now()}
+	b.miss("the service's settings", unusable)
 	b.collect(ctx, client)
 	b.add("missing.txt", []byte(strings.Join(append(slices.Clone(b.missing), ""), "\n")))
 	return b.missing, errors.Join(b.err, b.tar.Close(), zipped.Close())

@@ -3,11 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -23,7 +21,7 @@ Ending this command gives up what is left; it is then uploaded as scheduled.
 Exit code: 0 when everything is in the cloud, 1 when something is not, 2 for wrong arguments or
 when no agent is running.`,
 		Example: `  kvs-edge-agent upload --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30'`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			from, err := parseTime("--from", fromText)
 			if err != nil {
@@ -38,10 +36,12 @@ when no agent is running.`,
 			}
 			out := cmd.OutOrStdout()
 			var last status.UploadProgress
-			err = status.NewClient(socket).Upload(cmd.Context(), status.UploadRequest{Stream: stream, From: from, To: to}, func(p status.UploadProgress) {
-				if last = p; !p.Finished {
-					fmt.Fprintf(out, "%d of %d fragments are in the cloud\n", p.Done-p.Refused, p.Total)
-				}
+			_, err = ask(socket, serviceSettings, func(c *status.Client) (struct{}, error) {
+				return struct{}{}, c.Upload(cmd.Context(), status.UploadRequest{Stream: stream, From: from, To: to}, func(p status.UploadProgress) {
+					if last = p; !p.Finished {
+						fmt.Fprintf(out, "%d of %d fragments are in the cloud\n", p.Done-p.Refused, p.Total)
+					}
+				})
 			})
 			switch {
 			case errors.Is(err, status.ErrNotRunning):
@@ -60,6 +60,6 @@ when no agent is running.`,
 	cmd.Flags().StringVar(&stream, "stream", "", "the stream")
 	cmd.Flags().StringVar(&fromText, "from", "", "the earliest time: 2026-11-21T04:20:00Z, or without Z in local time")
 	cmd.Flags().StringVar(&toText, "to", "", "the time at which to end")
-	cmd.Flags().StringVar(&socket, "socket", agent.DefaultSocket(os.LookupEnv), "the agent's socket")
+	socketFlag(cmd, &socket)
 	return cmd
 }

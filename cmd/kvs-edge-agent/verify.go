@@ -18,7 +18,7 @@ func newVerifyCommand() *cobra.Command {
 changes nothing, and works with or without a running agent.
 
 Exit code: 0 when all is well, 1 when something is damaged.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			store, from, to, err := flags.open()
 			if err != nil {

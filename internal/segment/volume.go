@@ -32,6 +32,12 @@ func (s *Store) volumeID() (string, error) {
 	return string(bytes.TrimSpace(data)), err
 }
 
+// Used reports whether anything was ever recorded to the directory, as far as its volume tells.
+func (s *Store) Used() bool {
+	_, err := s.volumeID()
+	return err == nil
+}
+
 // expectVolume refuses a directory whose disk is not mounted, before anything is written to it.
 func (s *Store) expectVolume(memory string) error {
 	if memory == "" {
