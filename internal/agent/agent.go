@@ -109,7 +109,10 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 		Dir: settings.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore),
 		FlushInterval: settings.FlushInterval, VolumeMemory: filepath.Join(settings.StateDirectory, volumeMemory),
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, segment.ErrVolumeMemory):
+		return nil, fmt.Errorf("cannot write to the state directory (%s): %w", EnvStateDirectory, err)
+	case err != nil:
 		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", EnvRecordingDirectory, err)
 	}
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})

@@ -103,9 +103,10 @@ func (s IoTSettings) credentials(device *tls.Config, part *health.Part, log *zap
 // checkFiles finds unreadable files and a key that is not the certificate's, so that a hub says
 // so at once and not after its first reconnect.
 func (e *environment) checkFiles(s Settings) {
+	_ = e.roots(EnvCABundle, s.CABundle) // the SDK reads it again, and would not say which file it is
 	readable := true
 	for name, path := range map[string]string{
-		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey, EnvCABundle: s.CABundle,
+		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey,
 	} {
 		if path == "" {
 			continue

@@ -12,7 +12,10 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 )
 
-const logFileName = "kvs-edge-agent.log"
+const (
+	logFileName = "kvs-edge-agent.log"
+	logFileMode = 0o640 // the agent's group reads along
+)
 
 // LogFile is the rotated file that is logged to. A reload may put another in its place. Safe for
 // concurrent use.
@@ -21,11 +24,13 @@ type LogFile struct {
 	file *lumberjack.Logger // guarded by mu
 }
 
-// OpenLogFile makes the directory; the file comes with the first line.
+// OpenLogFile makes the directory. The agent runs without a file that cannot be written: its disk
+// may be full.
 func OpenLogFile(s LogSettings) (*LogFile, error) {
 	if err := os.MkdirAll(s.Directory, 0o750); err != nil {
 		return nil, fmt.Errorf("cannot open the log directory: %w; set %s", err, EnvLogOutputDirectory)
 	}
+	_ = touchLogFile(s) // those of rotation get its mode, which would be 0600
 	return &LogFile{file: rotated(s)}, nil
 }
 
@@ -65,7 +70,11 @@ func tryLogDirectory(s LogSettings) error {
 	if _, err := OpenLogFile(s); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(filepath.Join(s.Directory, logFileName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	return touchLogFile(s)
+}
+
+func touchLogFile(s LogSettings) error {
+	file, err := os.OpenFile(filepath.Join(s.Directory, logFileName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, logFileMode)
 	if err != nil {
 		return err
 	}

@@ -112,6 +112,8 @@ func TestWrongSettings(t *testing.T) {
 		{"audio", EnvAudio, "TRUE", "on, off"},
 		{"cameras' CA", EnvRTSPSCACert, notPEM, "no PEM certificate"},
 		{"cameras' CA missing", EnvRTSPSCACert, "/nowhere/ca.pem", "no such file"},
+		{"CA bundle", EnvCABundle, notPEM, "no PEM certificate"},
+		{"CA bundle missing", EnvCABundle, "/nowhere/ca.pem", "no such file"},
 		{"segment duration", EnvSegmentDuration, "5", "such as 5m"},
 		{"segment too long", EnvSegmentDuration, "2h", "from 1s to 1h0m0s"},
 		{"missing file", EnvCoreCert, "/nowhere/cert.pem", "no such file"},
@@ -132,6 +134,48 @@ func TestWrongSettings(t *testing.T) {
 				t.Errorf("got %q, want it to name %s and say %q", wrong.Faults[0], tc.variable, tc.want)
 			}
 		})
+	}
+}
+
+func TestAnUnusableStateDirectoryIsNotTakenForTheRecordings(t *testing.T) {
+	t.Parallel()
+	env, dir := goodEnvironment(t), t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env[EnvRecordingDirectory], env[EnvStateDirectory] = filepath.Join(dir, "recordings"), filepath.Join(file, "state")
+	settings, err := SettingsFromEnv(lookupIn(env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(settings, Options{}); err == nil || !strings.Contains(err.Error(), EnvStateDirectory) || strings.Contains(err.Error(), EnvRecordingDirectory) {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// The group may read logs: docs/security.md.
+func TestTheAgentsGroupReadsAllLogFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, err := OpenLogFile(LogSettings{Level: "INFO", Directory: dir, MaxFileSizeMB: 1, RolloverCount: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := file.Write(make([]byte, 600_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = file.Close()
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) < 2 {
+		t.Fatalf("%d files, %v", len(entries), err)
+	}
+	for _, entry := range entries {
+		if info, err := entry.Info(); err != nil || info.Mode().Perm() != 0o640 {
+			t.Errorf("%s has mode %v, %v", entry.Name(), info.Mode(), err)
+		}
 	}
 }
 

@@ -46,6 +46,8 @@ func diskFault(dir string, err error) error {
 		return fault("The disk of %s is read-only: it may be damaged; check it and mount it writable.", dir)
 	case errors.Is(err, syscall.EIO):
 		return fault("The disk of %s gives read or write errors: replace it.", dir)
+	case errors.Is(err, syscall.ENOTDIR):
+		return health.UserFault(CodeDisk, err, "%s cannot be a directory, as a file is in its way: name another place, or move the file away.", dir)
 	case errors.Is(err, fs.ErrPermission):
 		return health.UserFault(CodeDisk, err, "The agent may not write to %s: give its user the rights to it.", dir)
 	case errors.Is(err, fs.ErrNotExist):

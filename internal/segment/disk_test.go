@@ -52,6 +52,23 @@ func fillUp(t *testing.T, w *Writer) (completed int, err error) {
 	return 0, nil
 }
 
+func TestAFileInTheWayOfADirectoryIsNamed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{path, filepath.Join(path, "recordings")} {
+		if _, err := Open(Options{Dir: dir}); !strings.HasPrefix(sentence(err), dir+" cannot be a directory, as a file is in its way: ") {
+			t.Errorf("of %s it says %v", dir, err)
+		}
+	}
+	memory := filepath.Join(path, "memory")
+	if _, err := Open(Options{Dir: t.TempDir(), VolumeMemory: memory}); !errors.Is(err, ErrVolumeMemory) {
+		t.Errorf("of the memory in %s it says %v", memory, err)
+	}
+}
+
 func TestAFullDiskLosesOnlyWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

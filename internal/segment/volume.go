@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,6 +18,9 @@ import (
 
 // volumeName is the file that marks a volume once used: where it is missing, a disk is not mounted.
 const volumeName = ".kvs-edge-volume"
+
+// ErrVolumeMemory is in what Open returns when the file Options.VolumeMemory cannot be written.
+var ErrVolumeMemory = errors.New("cannot note which disk the recordings are on")
 
 // remembered is what Options.VolumeMemory holds.
 type remembered struct {
@@ -84,10 +88,14 @@ func (s *Store) claimVolume(memory string) error {
 	if old, err := os.ReadFile(memory); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(memory), directoryMode); err != nil {
-		return diskFault(filepath.Dir(memory), err)
+	err = os.MkdirAll(filepath.Dir(memory), directoryMode)
+	if err == nil {
+		err = durable.Replace(osFiles{}, memory, data, fileMode)
 	}
-	return diskFault(filepath.Dir(memory), durable.Replace(osFiles{}, memory, data, fileMode))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrVolumeMemory, diskFault(filepath.Dir(memory), err))
+	}
+	return nil
 }
 
 // present fails when the volume is not the one that was opened: its disk was unplugged or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,7 +77,12 @@ func TestClientReadsWhatTheAgentSays(t *testing.T) {
 func TestSocketOfADeadAgentIsReplaced(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(shortDir(t), "agent.sock")
-	if err := os.WriteFile(socket, nil, 0o600); err != nil {
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
 	stop := serve(t, socket, Snapshot{Thing: "hub"})
@@ -85,6 +91,21 @@ func TestSocketOfADeadAgentIsReplaced(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A path mistyped in the settings may be that of a key.
+func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(shortDir(t), "private.key")
+	if err := os.WriteFile(path, []byte("key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewServer(path, nil, zap.NewNop()); err == nil || !strings.Contains(err.Error(), path+" is there and is no socket; set AWS_KVS_EDGE_SOCKET") {
+		t.Errorf("it says %v", err)
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != "key" {
+		t.Errorf("of the file there is %q, %v", data, err)
 	}
 }
 
