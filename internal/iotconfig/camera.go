@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -94,6 +95,10 @@ func (c *cameras) load() {
 	var doc camerasDocument
 	switch err := c.dir.read(camerasFile, &doc); {
 	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil && !errors.Is(err, errCorrupt):
+		c.raise(health.Degraded, health.SystemFault(codeCameraStore, err,
+			"The file %s with the cameras' URLs cannot be read: give it to the agent's user, or check the disk; the URLs are read anew from Secrets Manager.", filepath.Join(c.dir.path, camerasFile)))
 		return
 	case err != nil:
 		c.raise(health.Degraded, health.SystemFault(codeCameraStore, err,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -29,6 +30,10 @@ func (s *Source) loadLastGood() {
 	var doc lastGood
 	switch err := s.dir.read(lastGoodFile, &doc); {
 	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil && !errors.Is(err, errCorrupt):
+		s.raise(health.Degraded, health.SystemFault(codeState, err,
+			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again once the cloud has answered.", filepath.Join(s.dir.path, lastGoodFile)))
 		return
 	case err != nil:
 		s.raise(health.Degraded, health.SystemFault(codeState, err,

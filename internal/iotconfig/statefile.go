@@ -19,10 +19,12 @@ import (
 // recognised and set aside rather than believed.
 type stateDir struct{ path string }
 
-// Modes of the state directory and its files.
+// Modes of the state directory and its files. A directory that is there keeps what its group may
+// read: the recordings may lie below.
 const (
-	dirMode  = 0o700
-	fileMode = 0o600
+	dirMode   = 0o700
+	fileMode  = 0o600
+	notOthers = 0o027 // the rights that are taken from others, and from the group
 )
 
 // maxStateFile bounds what is read: far above 1,000 streams.
@@ -51,8 +53,8 @@ func openStateDir(path string) (stateDir, error) {
 	if !info.IsDir() {
 		return stateDir{}, fmt.Errorf("the state directory %s is a file", path)
 	}
-	if info.Mode().Perm()&^dirMode != 0 {
-		if err := os.Chmod(path, dirMode); err != nil {
+	if mode := info.Mode().Perm(); mode&notOthers != 0 {
+		if err := os.Chmod(path, mode&^notOthers); err != nil {
 			return stateDir{}, fmt.Errorf("cannot close the state directory to others: %w", err)
 		}
 	}

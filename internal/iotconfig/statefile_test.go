@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 )
 
 type testState struct{ Value string }
@@ -38,8 +40,9 @@ func TestStateFilesAreForTheAgentOnly(t *testing.T) {
 	if _, err := openStateDir(open); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(open); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("a directory open to others stays so: %v, %v", info.Mode(), err)
+	// As the Debian package has it: the agent's group reads the recordings below.
+	if info, err := os.Stat(open); err != nil || info.Mode().Perm() != 0o750 {
+		t.Errorf("the mode of a directory open to others becomes %v, %v", info.Mode(), err)
 	}
 }
 
@@ -114,5 +117,29 @@ func TestLeftoversOfAnInterruptedWriteAreSwept(t *testing.T) {
 	}
 	if _, err := os.Stat(leftover); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("still there: %v", err)
+	}
+}
+
+// A run as root leaves files that the agent's user may not read: they are not damaged.
+func TestStateThatCannotBeReadIsNotCalledDamaged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{lastGoodFile, camerasFile} {
+		if err := os.Symlink(name, filepath.Join(dir, name)); err != nil { // leads to itself: nobody can open it
+			t.Fatal(err)
+		}
+	}
+	h := newTestHub(t, "127.0.0.1:1", dir, iottest.NewAuthority(t).Device(testThing))
+	for code, name := range map[string]string{codeState: lastGoodFile, codeCameraStore: camerasFile} {
+		want := filepath.Join(dir, name)
+		found := ""
+		for _, c := range h.part.Snapshot().Conditions {
+			if c.Code == code {
+				found = c.Text
+			}
+		}
+		if !strings.Contains(found, want) || !strings.Contains(found, "cannot be read: give it to the agent's user") || strings.Contains(found, "damaged") {
+			t.Errorf("of %s it says %q", want, found)
+		}
 	}
 }

@@ -79,7 +79,7 @@ func (s *Store) reportUnread() {
 		return
 	}
 	fault := health.SystemFault(codeUnread, causes,
-		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: check the disk.",
+		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: check the disk, and the rights of the agent's user.",
 		strings.Join(names, ", "), s.dir)
 	if s.health.Raise(health.Failed, fault) {
 		s.log.Error("recordings cannot be read", zap.Error(fault), zap.NamedError("cause", causes))

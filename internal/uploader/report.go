@@ -131,7 +131,7 @@ func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
 // unreadable reports a failure of the disk. Uploading goes on with what can be read.
 func (u *Uploader) unreadable(err error) {
 	fault := &health.Fault{Class: health.SystemError, Code: CodeStore, Err: err,
-		Text: fmt.Sprintf("A recording of stream %s cannot be read, or its progress cannot be written: check the disk. It is tried again.", u.o.Stream)}
+		Text: fmt.Sprintf("A recording of stream %s cannot be read, or its progress cannot be written: check the disk; `kvs-edge-agent verify` names what is damaged. It is tried again.", u.o.Stream)}
 	if u.o.Health.Raise(health.Degraded, fault) {
 		u.log.Warn("a recording cannot be uploaded", zap.String("why", fault.Text), zap.Error(err))
 	}
