@@ -6,7 +6,10 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: build dist deb test-deb image test-image test-arm docs demo test lint vuln test-vuln check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
+.PHONY: help build dist deb test-deb image test-image test-arm docs demo test lint vuln test-vuln check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
 
 build: ## one static binary at bin/kvs-edge-agent
 	$(BUILD) -o bin/kvs-edge-agent $(MAIN)
@@ -64,7 +67,7 @@ test: ## all tests; on Debian it first installs what they check with, elsewhere 
 	@.ci/tools || echo "going on without: the tests that need them are skipped"
 	$(GO) test $(RACE) $(TESTFLAGS) ./...
 
-lint:
+lint: ## gofmt, go vet, staticcheck
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
@@ -138,5 +141,5 @@ SOAK ?= 30m
 soak-cameras: ## record 16 cameras that drop, stall, reconnect, jump and change parameters at random for SOAK
 	KVS_EDGE_SOAK=$(SOAK) $(GO) test -v -timeout 0 -run '^TestSoak$$' ./internal/recorder
 
-clean:
+clean: ## remove what was made
 	rm -rf bin dist deploy/generated

@@ -6,8 +6,8 @@ import (
 	"github.com/pion/rtp"
 )
 
-// tapPause is how often the RTSP library gets a packet of each flow, so that it sees that the
-// session lives: it counts what comes, and ends sessions that bring nothing for 10 s.
+// tapPause is how often the RTSP library gets a packet of each flow, so that what it
+// knows of the session stays near the truth. It ends none for what it does not see: see newClient.
 const tapPause = time.Second
 
 // tap takes RTP packets out of what a camera sends over its RTSP connection, before the RTSP library
