@@ -18,6 +18,9 @@ const (
 	// need them sooner. All cameras are read at the same instants, so that the processor sleeps in
 	// between.
 	gatherInterval = 100 * time.Millisecond
+	// gatherAfter is how long before that all is read as it comes: the first picture gives the session
+	// its time.
+	gatherAfter = time.Second
 	// gatherSize is read at once.
 	gatherSize = 64 << 10
 	// gatherUntil is how many bytes must have come for the socket to wake us before that. The
@@ -26,18 +29,19 @@ const (
 	gatherUntil = 256 << 10
 )
 
-// gatheredConn is a TCP connection that, once it plays, is read seldom and much at once. Before that,
-// reading fails when nothing comes within rtspTimeout.
+// gatheredConn is a TCP connection that, soon after it began to play, is read seldom and much at once.
+// Before it plays, reading fails when nothing comes within rtspTimeout.
 type gatheredConn struct {
 	net.Conn
 	playing *atomic.Bool
 	tap     *tap // nil: what comes is encrypted
 
 	space   []byte
+	began   time.Time             // when something came first once it played
 	buffer  []byte                // what was read into space and not taken yet
 	pass    int                   // so many bytes, from the buffer's first, are the reader's
 	full    bool                  // the last read filled space: more is waiting
-	raw     syscall.RawConn       // nil before it plays
+	raw     syscall.RawConn       // nil before it gathers
 	receive func(fd uintptr) bool // reads what the socket has; made once, as each would be an allocation
 	n       int                   // what receive read
 	failed  error
@@ -72,7 +76,7 @@ func (c *gatheredConn) fill() error {
 	}
 	held := copy(c.space, c.buffer)
 	c.buffer = c.space[:held]
-	if c.raw != nil || c.playing.Load() && c.begin() {
+	if c.raw != nil || c.anchored() && c.begin() {
 		return c.gather()
 	}
 	if err := c.Conn.SetReadDeadline(time.Now().Add(rtspTimeout)); err != nil {
@@ -80,10 +84,18 @@ func (c *gatheredConn) fill() error {
 	}
 	n, err := c.Conn.Read(c.space[held:])
 	c.buffer = c.space[:held+n]
+	if n > 0 && c.began.IsZero() && c.playing.Load() {
+		c.began = time.Now()
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.playing.Load() { // it began while we waited
 		return nil
 	}
 	return err
+}
+
+// anchored tells whether it plays for long enough for the first picture to be here.
+func (c *gatheredConn) anchored() bool {
+	return c.playing.Load() && !c.began.IsZero() && time.Since(c.began) >= gatherAfter
 }
 
 // Write implements net.Conn. That the camera hung up is left to Read to find: what it sent before

@@ -8,14 +8,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// gatheredPair connects a gathering connection with its peer.
-func gatheredPair(t *testing.T) (near net.Conn, far *net.TCPConn, playing *atomic.Bool) {
+// gatheredPair connects a connection that gathers as soon as it plays with its peer.
+func gatheredPair(t *testing.T) (near *gatheredConn, far *net.TCPConn, playing *atomic.Bool) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,7 +26,7 @@ func gatheredPair(t *testing.T) (near net.Conn, far *net.TCPConn, playing *atomi
 	if err != nil {
 		t.Fatal(err)
 	}
-	near = &gatheredConn{Conn: conn, playing: playing}
+	near = &gatheredConn{Conn: conn, playing: playing, began: time.Now().Add(-gatherAfter)}
 	t.Cleanup(func() { _ = near.Close() })
 	conn, err = listener.Accept()
 	if err != nil {
@@ -96,19 +95,10 @@ func TestGatheringWaitsForNoAmount(t *testing.T) {
 	}
 }
 
-func TestGatheringHonoursDeadlinesAndClosing(t *testing.T) {
+func TestGatheringHonoursClosing(t *testing.T) {
 	t.Parallel()
 	near, far, playing := gatheredPair(t)
 	playing.Store(true)
-	if err := near.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := near.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("at the deadline: %v", err)
-	}
-	if err := near.SetReadDeadline(time.Time{}); err != nil {
-		t.Fatal(err)
-	}
 	context.AfterFunc(t.Context(), func() { _ = far.Close() })
 	ended := make(chan error)
 	go func() {
@@ -118,6 +108,35 @@ func TestGatheringHonoursDeadlinesAndClosing(t *testing.T) {
 	_ = near.Close()
 	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after closing: %v", err)
+	}
+}
+
+// TestTheFirstPictureIsReadAsItComes has a picture in two parts, of which the second comes behind a
+// common instant. A try may meet a pause of the machine.
+func TestTheFirstPictureIsReadAsItComes(t *testing.T) {
+	t.Parallel()
+	const soon = gatherInterval / 2
+	best := time.Hour
+	for try := 0; try < 10 && best >= soon; try++ {
+		near, far, playing := gatheredPair(t)
+		near.began = time.Time{}
+		playing.Store(true)
+		var sent time.Time
+		for range 2 {
+			now := time.Now()
+			time.Sleep(now.Truncate(gatherInterval).Add(gatherInterval).Sub(now))
+			sent = time.Now()
+			if _, err := far.Write([]byte("part")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := near.Read(make([]byte, 100)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		best = min(best, time.Since(sent))
+	}
+	if best >= soon {
+		t.Errorf("it is read %s after it came", best)
 	}
 }
 

@@ -40,7 +40,7 @@ type timeline struct {
 	offset   time.Duration // slewed so far
 
 	windowEnd  time.Duration // of the present slew window, since the anchor
-	lead       time.Duration // greatest lead of media over arrival in the window
+	lead       time.Duration // greatest lead of media over arrival in the window, with correction taken for done
 	measured   bool          // lead is valid
 	correction time.Duration // still to be slewed
 
@@ -121,16 +121,17 @@ func (t *timeline) begin(raw uint32, now, wanted time.Time) {
 	t.same, t.constant = 0, false
 }
 
-// slew measures how far media runs ahead of its arrival. Only the timeliest access unit of a
-// window tells of drift: the others were late for reasons of the network.
+// slew measures how far media runs ahead of its arrival. Only the timeliest access unit of a window
+// tells of drift: the others were late for reasons of the network. No more is corrected than that:
+// while times are held back, GOPs of a second become shorter, and a fragment takes two of them.
 func (t *timeline) slew(step, lead, arrival time.Duration) {
+	lead += t.correction
 	if !t.measured || lead > t.lead {
 		t.lead, t.measured = lead, true
 	}
 	if arrival >= t.windowEnd {
-		t.correction = 0
 		if t.lead.Abs() > slewFrom {
-			t.correction = -t.lead
+			t.correction -= t.lead
 		}
 		t.windowEnd, t.measured = arrival+slewWindow, false
 	}

@@ -54,6 +54,43 @@ func TestRTPDrift(t *testing.T) {
 	}
 }
 
+// TestLateFirstFrame has a first frame that was held up on its way: times are held back by that much,
+// and of the GOPs of a second no more become too short for a fragment than that takes.
+func TestLateFirstFrame(t *testing.T) {
+	t.Parallel()
+	for _, late := range []time.Duration{98 * time.Millisecond, 800 * time.Millisecond} {
+		t.Run(late.String(), func(t *testing.T) {
+			t.Parallel()
+			c := newCam()
+			var keyframe time.Time
+			short, off := 0, time.Duration(0)
+			for i := range 25 * 60 {
+				arrival := time.Duration(i) * tick
+				got, jumped := c.frame(min(time.Duration(i), 1)*tick, max(arrival, late))
+				if jumped {
+					t.Fatalf("frame %d: taken for a jump", i)
+				}
+				if off = got.Sub(noon.Add(arrival)); off < -20*time.Millisecond {
+					t.Fatalf("frame %d: %s off the hub's clock", i, off)
+				}
+				if i%25 > 0 {
+					continue
+				}
+				if got.Sub(keyframe) < minFragment {
+					short++
+				}
+				keyframe = got
+			}
+			if off > 20*time.Millisecond {
+				t.Errorf("at the end %s off the hub's clock", off)
+			}
+			if most := int(late/(50*time.Millisecond)) + 2; short > most {
+				t.Errorf("%d GOPs became shorter than a second, want at most %d", short, most)
+			}
+		})
+	}
+}
+
 func TestBurst(t *testing.T) {
 	t.Parallel()
 	c := newCam()
