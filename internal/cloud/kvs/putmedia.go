@@ -76,16 +76,15 @@ func (c *Client) PutMedia(ctx context.Context, in PutMediaInput) (*Session, erro
 		s.credentialsEnd = keys.Expires
 	}
 	s.transport = sessionTransport(c.transport, b.stop)
-	resp, err := s.open(ctx, req)
-	if err != nil {
+	answer, err := s.open(ctx, req)
+	var refused *RequestError
+	switch {
+	case errors.As(err, &refused):
+		return nil, refused
+	case err != nil:
 		return nil, fmt.Errorf("PutMedia of stream %s failed: %w", in.Stream, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		answer := readError(in.Stream, resp)
-		s.refused(resp)
-		return nil, answer
-	}
-	go s.receive(resp.Body)
+	go s.receive(answer)
 	return s, nil
 }
 

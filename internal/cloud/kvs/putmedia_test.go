@@ -202,6 +202,34 @@ func TestTheOpeningEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestARefusalThatNeverEnds has a proxy that says what it refuses with, and then no more.
+func TestARefusalThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	c := dataPlane(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = http.NewResponseController(w).Flush()
+		<-over
+	})
+	giveUp := time.AfterFunc(answerTimeout/2, func() { close(over) })
+	t.Cleanup(func() {
+		if giveUp.Stop() {
+			close(over)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err := c.PutMedia(ctx, input("HEAD"))
+	var answer *RequestError
+	if !errors.As(err, &answer) && !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took >= answerTimeout/2 {
+		t.Errorf("PutMedia went on for %s, until the answer ended", took)
+	}
+}
+
 func TestAbortEndsABlackHole(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})

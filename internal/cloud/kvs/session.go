@@ -35,18 +35,27 @@ func newSession(stream string, b *body, cancel context.CancelFunc) *Session {
 	return s
 }
 
-// open sends the request's head and waits for that of the answer.
-func (s *Session) open(ctx context.Context, req *http.Request) (*http.Response, error) {
+// open sends the request's head and waits for that of the answer, and for all of an answer that is
+// not 200: a proxy may send no more of it.
+func (s *Session) open(ctx context.Context, req *http.Request) (io.ReadCloser, error) {
 	stopWatching := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
 	timer := time.AfterFunc(answerTimeout, func() { s.end(errNoResponse) })
 	resp, err := s.transport.RoundTrip(req)
+	var refused *RequestError
+	if err == nil && resp.StatusCode != http.StatusOK {
+		refused = readError(s.stream, resp)
+	}
 	timer.Stop()
 	stopWatching()
+	if refused != nil {
+		s.refused(resp)
+		return nil, refused
+	}
 	s.mu.Lock()
 	cause := s.cause
 	s.mu.Unlock()
 	if err == nil && cause == nil {
-		return resp, nil
+		return resp.Body, nil
 	}
 	if err == nil {
 		_ = resp.Body.Close()
