@@ -339,6 +339,11 @@ func (c *watchedCloud) counts() (endpoints, credentials int) {
 	return c.endpoints, c.credentials
 }
 
+// reports tells whether the uploader has this condition now.
+func (w *world) reports(code string) bool {
+	return slices.ContainsFunc(w.health.Part(door, health.JobUploader).Snapshot().Conditions, func(c health.Condition) bool { return c.Code == code })
+}
+
 // uploader makes one that is quick, but for what the test changes.
 func (w *world) uploader(change ...func(*Options)) *Uploader {
 	o := Options{

@@ -13,7 +13,7 @@ import (
 
 // The codes of the conditions.
 const (
-	CodeUpload  = "upload"         // fragments do not get through; ends with the next that does
+	CodeUpload  = "upload"         // fragments do not get through; ends with the next that does, and when none is left
 	CodeRefused = "upload-refused" // fragments were skipped within the last day
 	CodeTags    = "upload-tags"    // fragments go without tags, as the service refuses those
 	CodeStore   = "upload-disk"    // recordings cannot be read, or progress not be written
@@ -104,7 +104,18 @@ func (u *Uploader) reportThrough(s shot) {
 	if u.o.Health.Clear(CodeUpload) {
 		u.log.Info("the upload goes on")
 	}
-	if !u.refused.IsZero() && now.Sub(u.refused) > rememberRefused {
+}
+
+// reportNoneLeft is called when nothing pends: what did not get through was refused or deleted.
+func (u *Uploader) reportNoneLeft() {
+	if u.o.Health.Clear(CodeUpload) {
+		u.log.Info("nothing is left to upload of what did not get through")
+	}
+}
+
+// forgetRefused ends the report of a skipped fragment in time.
+func (u *Uploader) forgetRefused() {
+	if !u.refused.IsZero() && u.o.Now().Sub(u.refused) > rememberRefused {
 		u.refused = time.Time{}
 		u.o.Health.Clear(CodeRefused)
 	}

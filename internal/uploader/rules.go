@@ -120,6 +120,7 @@ var ackRules = []Rule{
 // httpRules are for answers other than 200, of PutMedia and of the control plane.
 var httpRules = []Rule{
 	{Status: 400, Name: "ClientLimitExceededException", Action: BackOff, Cause: "the service's limit of requests is reached", Advice: adviceWait},
+	{Status: 400, Name: "ThrottlingException", Action: BackOff, Cause: "the service's limit of requests is reached", Advice: adviceWait}, // API reference, Common Errors
 	{Status: 400, Name: "ConnectionLimitExceededException", Action: BackOff, Cause: "the stream has too many connections", Advice: "Make sure that no other producer sends to this stream."},
 	{Status: 400, Name: "InvalidEndpointException", Action: NewEndpoint, Cause: "the data endpoint is not valid any more", Advice: adviceWait},
 	{Status: 400, Name: "InvalidArgumentException", Action: AskUser, Cause: "the service does not take the request", Advice: "Check the stream's name and the region. " + adviceReport},

@@ -35,6 +35,9 @@ func TestErrorsAreFoundByName(t *testing.T) {
 	if r := httpRule(400, "AccessDenied"); r.Action != AskUser {
 		t.Errorf("got %+v", r)
 	}
+	if r := httpRule(400, "ThrottlingException"); r.Action != BackOff {
+		t.Errorf("got %+v", r)
+	}
 	if r := openRule(errors.New("dial")); r.Action != NewEndpoint {
 		t.Errorf("got %+v", r)
 	}

@@ -218,6 +218,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		defer u.end()
 	}
 	defer u.queue.release()
+	u.forgetRefused()
 	u.queue.restart()
 	if m.demand {
 		u.queue.from, u.queue.to = m.from, m.to
@@ -231,6 +232,9 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		}
 		if !m.demand {
 			u.suspects.forget()
+			if u.queue.readable() {
+				u.reportNoneLeft()
+			}
 		}
 		return false, 0
 	}
@@ -381,6 +385,7 @@ func (u *Uploader) through(s shot) (again bool) {
 		u.stalls, u.passes = max(u.stalls-1, 0), 0
 	}
 	u.reportThrough(s)
+	u.forgetRefused()
 	u.reportWithheld()
 	return u.suspects.pass(s.id())
 }

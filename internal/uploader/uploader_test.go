@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -416,9 +418,7 @@ func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
 
 func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	t.Parallel()
-	reported := func(w *world) bool {
-		return slices.ContainsFunc(w.health.Part(door, health.JobUploader).Snapshot().Conditions, func(c health.Condition) bool { return c.Code == CodeStore })
-	}
+	reported := func(w *world) bool { return w.reports(CodeStore) }
 	t.Run("segment", func(t *testing.T) {
 		t.Parallel()
 		w := newWorldWithAnUnreadableSegment(t)
@@ -441,6 +441,44 @@ func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 		w.drain(w.uploader(func(o *Options) { o.Store = store }))
 		if want := []bool{false, true}; !slices.Equal(store.seen, want) || reported(w) {
 			t.Errorf("reported before each note: %v, want %v; and at the end: %v", store.seen, want, reported(w))
+		}
+	})
+}
+
+func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
+	t.Parallel()
+	t.Run("not uploaded", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(1, 1)
+		w.network.breakDown(func(context.Context) (net.Conn, error) { return nil, syscall.ENETUNREACH })
+		ctx, cancel := context.WithCancel(w.context())
+		w.cloud.trouble(1, 0, cancel, nil)
+		u := w.uploader()
+		if err := u.Drain(ctx); err == nil || !w.reports(CodeUpload) {
+			t.Errorf("Drain without a network: %v, reported: %v", err, w.reports(CodeUpload))
+		}
+		must(t, w.store.Delete(w.store.Segments(door, time.Time{}, time.Time{})[0].Key))
+		w.drain(u)
+		if w.reports(CodeUpload) {
+			t.Error("it is reported that nothing gets through, and nothing is left")
+		}
+	})
+	t.Run("skipped", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(1, 1)
+		w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4001).Times(1))
+		now := begin
+		u := w.uploader(func(o *Options) { o.Now = func() time.Time { return now } })
+		w.drain(u)
+		if !w.reports(CodeRefused) {
+			t.Error("the skipped fragment is told nowhere")
+		}
+		now = now.Add(rememberRefused + time.Second)
+		w.drain(u)
+		if w.reports(CodeRefused) {
+			t.Error("it is still reported after a day")
 		}
 	})
 }
