@@ -17,8 +17,16 @@ type course uint8
 const (
 	onward course = iota // oldest first, on and on
 	newest               // the newest and those that follow, until none is pending
-	gap                  // oldest first, until something newer is complete
+	gap                  // oldest first, until something newer is complete, and its turn is over
 )
+
+// turns are how what is newest and what was missed share a stream's time. What was missed has a turn
+// whenever the newest is sent, at least as long as that took: where sessions take long to open, or
+// acknowledgements to come, something newer is always complete.
+type turns struct {
+	caughtUp bool          // the newest was sent, and what was missed had no turn since
+	took     time.Duration // by the last session for the newest, with its opening
+}
 
 // RunLive is Run, but the newest fragment goes first, as soon as it is complete. What was missed
 // before, during an outage above all, goes in between, oldest first.
@@ -28,25 +36,36 @@ func (u *Uploader) RunLive(ctx context.Context) error {
 }
 
 // choose says what the next session is for, and with which fragment it begins: not with oldest
-// when a newer one has to go before.
-func (u *Uploader) choose(m mode, oldest shot) (shot, course) {
+// when a newer one has to go before. ok is false when nothing can be read any more.
+func (u *Uploader) choose(m mode, oldest shot) (first shot, e session, ok bool) {
+	e = session{mode: m, edge: u.o.Store.Usage(u.o.Stream).Newest}
 	if !m.live {
-		return oldest, onward
+		return oldest, e, true
 	}
-	edge, ok := u.edge()
-	switch {
-	case !ok:
-		return oldest, gap
-	case edge.at() <= oldest.at():
-		return oldest, onward
+	turn := u.turns.caughtUp
+	u.turns.caughtUp = false
+	edge, newer := u.edge()
+	if newer && edge.at() <= oldest.at() {
+		return oldest, e, true
 	}
-	u.queue.restart()
-	u.queue.from = edge.at()
-	if first, ok := u.queue.peek(); ok {
-		return first, newest
+	if newer && turn {
+		e.edge = time.Time{} // something newer is complete: it is only a turn
+		newer = false
 	}
-	u.queue.restart()
-	return oldest, gap
+	if newer {
+		u.queue.restart()
+		u.queue.from = edge.at()
+		if first, ok := u.queue.peek(); ok {
+			e.course = newest
+			return first, e, true
+		}
+		u.queue.restart() // it is gone, or cannot be read
+		if oldest, ok = u.queue.peek(); !ok {
+			return shot{}, session{}, false
+		}
+	}
+	e.course = gap
+	return oldest, e, true
 }
 
 // edge gives the newest complete fragment, if it is pending.
@@ -77,7 +96,7 @@ func (e *session) offCourse(next shot) bool {
 	}
 	now := e.u.o.Store.Usage(e.u.o.Stream).Newest
 	if e.course == gap {
-		return now.After(e.edge)
+		return now.After(e.edge) && time.Since(e.opened) >= min(e.u.turns.took, liveLag)
 	}
 	return now.Sub(time.UnixMilli(next.end())) > liveLag
 }

@@ -3,6 +3,7 @@ package uploader
 import (
 	"context"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,15 +75,18 @@ func TestTheGapGivesWayToWhatIsNewer(t *testing.T) {
 	writer := w.create(640)
 	w.fragment(writer, 2*time.Second, 300)
 	u := w.uploader(oneByOne)
-	u.fragments = newBucket(30, 1)
+	const perSecond = 30
+	u.fragments = newBucket(perSecond, 1)
+	start := time.Now()
 	w.runLive(u)
-	w.await(4) // the newest, and a little of the gap
+	w.await(4)                                           // the newest, and a little of the gap
+	turn := int(time.Since(start).Seconds() * perSecond) // it has at least as long as the newest took
 	w.fragment(writer, 2*time.Second, 300)
 	fresh := w.want[len(w.want)-1]
 	before := len(w.stored())
 	w.await(len(w.want))
 	must(t, writer.Seal())
-	if i := slices.Index(w.stored(), fresh); i > before+2 {
+	if i := slices.Index(w.stored(), fresh); i > before+2+turn {
 		t.Errorf("the newest fragment came after %d older ones", i-before)
 	}
 	w.expectAll()
@@ -119,6 +123,62 @@ func TestTheGapIsSentWhereSessionsTakeLongToOpen(t *testing.T) {
 	}
 	if !all() {
 		t.Errorf("in %d sessions nothing, or little, of what was missed was sent: %v", sessions, w.relative(w.stored()))
+	}
+	must(t, writer.Seal())
+}
+
+// fickle is a disk from which a segment cannot be read the second time.
+type fickle struct {
+	*watchedStore
+	segment segment.Key
+	opened  int
+}
+
+func (f *fickle) OpenSegment(k segment.Key) (*segment.Reader, error) {
+	if k == f.segment {
+		if f.opened++; f.opened == 2 {
+			return nil, syscall.EIO
+		}
+	}
+	return f.watchedStore.OpenSegment(k)
+}
+
+func TestWhatWasMissedIsSentWhenTheNewestCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 2)
+	store := &fickle{watchedStore: w.store, segment: w.store.Segments(door, time.Time{}, time.Time{})[1].Key}
+	w.runLive(w.uploader(func(o *Options) { o.Store = store }))
+	w.await(2)
+	if got := w.stored(); !slices.Equal(got, w.want[:2]) {
+		t.Errorf("the service has %v, want %v", w.relative(got), w.relative(w.want[:2]))
+	}
+}
+
+// TestTheGapIsSentWhereAcknowledgementsComeLate has a service so slow that a newer fragment is always
+// in flight.
+func TestTheGapIsSentWhereAcknowledgementsComeLate(t *testing.T) {
+	t.Parallel()
+	const missed, most = 5, 100
+	w := newWorld(t, 24, roomy)
+	w.service.Faults().Inject(door, media.DelayPersisted(300*time.Millisecond))
+	writer := w.create(640)
+	for range missed + 1 {
+		w.fragment(writer, time.Second, 300)
+	}
+	all := func() bool {
+		stored := w.stored()
+		return !slices.ContainsFunc(w.want[:missed], func(at int64) bool { return !slices.Contains(stored, at) })
+	}
+	w.runLive(w.uploader())
+	every := time.NewTicker(100 * time.Millisecond)
+	defer every.Stop()
+	for n := 0; !all(); n++ {
+		if n == most {
+			t.Fatalf("of what was missed the service has too little: %v", w.relative(w.stored()))
+		}
+		<-every.C
+		w.fragment(writer, time.Second, 300)
 	}
 	must(t, writer.Seal())
 }

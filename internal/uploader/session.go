@@ -32,6 +32,7 @@ type session struct {
 	mode   mode
 	course course
 	edge   time.Time // the newest complete media at the begin
+	opened time.Time
 	until  time.Time // no further fragment after it
 
 	flight  []shot  // sent, or being written, and not acknowledged; oldest first
@@ -101,7 +102,10 @@ func (e *session) feed() time.Duration {
 	next, ok := u.queue.peek()
 	if !ok {
 		u.settle(e.flight)
-		if e.mode.drain || e.course == newest && len(e.flight) == 0 || e.giveWay() {
+		if e.course == newest {
+			u.turns.caughtUp = true
+		}
+		if e.mode.drain || e.course == newest || e.giveWay() {
 			e.close()
 		}
 		return 0

@@ -94,6 +94,7 @@ type Uploader struct {
 	suspects *suspects
 	window   window
 	forecast forecast
+	turns    turns // of a live upload
 	retry    *backoff.Backoff
 	askUser  *backoff.Backoff
 
@@ -238,9 +239,16 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		}
 		return false, 0
 	}
-	edge := u.o.Store.Usage(u.o.Stream).Newest
-	first, c := u.choose(m, first)
-	return true, u.attempt(ctx, first, changes, session{mode: m, course: c, edge: edge})
+	first, e, ok := u.choose(m, first)
+	if !ok {
+		return false, 0
+	}
+	began := time.Now()
+	wait = u.attempt(ctx, first, changes, e)
+	if e.course == newest {
+		u.turns.took = time.Since(began)
+	}
+	return true, wait
 }
 
 // pause lets wait pass, or less when somebody asks for an upload.
@@ -292,7 +300,7 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	u.o.Health.SetState(stateUploading)
 	now := time.Now()
 	e.u, e.s, e.header, e.final = u, s, header, final
-	e.moved, e.touched, e.until = now, now, now.Add(u.sessionLife(s, now))
+	e.opened, e.moved, e.touched, e.until = now, now, now, now.Add(u.sessionLife(s, now))
 	return e.run(ctx, changes)
 }
 
