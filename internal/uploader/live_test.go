@@ -104,24 +104,20 @@ func TestTheGapIsSentWhereSessionsTakeLongToOpen(t *testing.T) {
 	w.record(1, missed)
 	writer := w.create(640)
 	w.fragment(writer, 2*time.Second, 300)
-	all := func() bool { return slices.Contains(w.stored(), w.want[missed-1]) }
-	opened, over := 0, make(chan struct{})
+	last := w.want[missed-1]
+	all := func() bool { return slices.Contains(w.stored(), last) }
+	opened := 0
 	w.cloud.each = func() {
-		switch opened++; {
-		case opened <= sessions && !all():
+		if opened++; opened <= sessions {
 			w.fragment(writer, 2*time.Second, 300)
-		default:
-			w.cloud.each = nil
-			close(over)
 		}
 	}
-	w.runLive(w.uploader())
-	select {
-	case <-over:
-	case <-time.After(patience):
-		t.Fatal("the sessions do not come")
+	stop := w.runLive(w.uploader())
+	for !all() {
+		must(t, w.service.AwaitFragments(w.context(), door, len(w.stored())+1))
 	}
-	if !all() {
+	stop()
+	if opened > sessions {
 		t.Errorf("in %d sessions nothing, or little, of what was missed was sent: %v", sessions, w.relative(w.stored()))
 	}
 	must(t, writer.Seal())
