@@ -200,14 +200,14 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 		fmt.Fprintln(table, "BEGIN\tBEGIN (UTC)\t")
 	}
 	const local, utc = "Mon 2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05Z"
-	for i, start := range starts {
+	for _, start := range starts {
 		if duration == 0 {
 			fmt.Fprintf(table, "%s\t%s\t\n", start.Format(local), start.UTC().Format(utc))
 			continue
 		}
 		end := start.Add(duration)
 		note := ""
-		if i+1 < len(starts) && !starts[i+1].After(end) {
+		if next := expression.Next(start); !next.IsZero() && !next.After(end) {
 			note = "goes on without a break"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", start.Format(local), end.Format(local), start.UTC().Format(utc), end.UTC().Format(utc), note)
