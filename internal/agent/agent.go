@@ -335,7 +335,7 @@ type controlPlane struct{ client *kvs.Client }
 func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.ListedConfig, error) {
 	records, err := c.client.EdgeConfigs(ctx, hub)
 	if err != nil {
-		return nil, err
+		return nil, cloudFault(service{name: "Kinesis Video Streams", setting: EnvRegion}, "kinesisvideo:ListEdgeAgentConfigurations", err)
 	}
 	list := make([]iotconfig.ListedConfig, 0, len(records))
 	for _, r := range records {
@@ -371,7 +371,11 @@ func findHubARN(s Settings, cfg aws.Config) func(context.Context) (string, error
 		if account == "" {
 			var err error
 			if account, err = identity.Account(ctx, cfg); err != nil {
-				return "", err
+				fault := cloudFault(service{name: "STS", setting: EnvRegion}, "sts:GetCallerIdentity", err)
+				if fault.Code == codeCloud {
+					fault.Text += " STS is asked for the hub's AWS account only, which " + EnvAccountID + " may say instead."
+				}
+				return "", fault
 			}
 		}
 		return edgeconfig.HubARN(s.Region, account, s.IoT.ThingName), nil

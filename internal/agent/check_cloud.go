@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -223,7 +222,7 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	list, err := controlPlane{c.kvs}.EdgeConfigs(ctx, hub)
 	if err != nil {
-		c.bad("streams", strings.TrimSuffix(sentence(err), ".")+": allow the hub's role kinesisvideo:ListEdgeAgentConfigurations.")
+		c.bad("streams", sentence(err))
 		return nil
 	}
 	if len(list) == 0 {

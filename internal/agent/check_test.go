@@ -159,7 +159,7 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 		"listing is not allowed": {breaks: func() func() {
 			h.cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 403, "AccessDeniedException")
 			return func() { h.cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "") }
-		}, says: []string{"streams: ListEdgeAgentConfigurations", "allow the hub's role"}},
+		}, says: []string{"streams: Kinesis Video Streams does not let the hub ask", "allow the hub's role"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if row.option == nil {

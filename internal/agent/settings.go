@@ -131,6 +131,11 @@ const (
 	mediaName              = "media" // of the default media directory, beside the state
 )
 
+// sdkEndpoints are the variables that the SDK reads, for each service that is asked.
+var sdkEndpoints = []string{
+	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_KINESIS_VIDEO", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS",
+}
+
 // logLevels are the values of AWS_KVS_EDGE_LOG_LEVEL, as AWS's agent has them.
 var logLevels = []string{"OFF", "ALL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}
 
@@ -140,6 +145,7 @@ var (
 	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`) // IoT API, CreateThing
 	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)       // IoT API, CreateRoleAlias
 	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
+	urlPattern       = regexp.MustCompile(`^https?://[^/\s]+(/\S*)?$`)
 	endpointPattern  = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`) // host or host:port
 )
 
@@ -214,6 +220,9 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		s.Socket = DefaultSocket(lookup)
 	}
 	e.match(EnvRegion, s.Region, regionPattern, "a region such as us-west-2")
+	for _, name := range sdkEndpoints {
+		e.match(name, e.optional(name, ""), urlPattern, "a URL such as https://localhost:4566")
+	}
 	e.match(EnvAccountID, s.AccountID, accountPattern, "an account number of 12 digits")
 	e.match(EnvThingName, s.IoT.ThingName, thingPattern, "a thing name: up to 128 letters, digits, : _ -")
 	e.match(EnvRoleAlias, s.IoT.RoleAlias, roleAliasPattern, "a role alias: up to 128 letters, digits, _ = , @ -")

@@ -114,6 +114,8 @@ func TestWrongSettings(t *testing.T) {
 		{"cameras' CA missing", EnvRTSPSCACert, "/nowhere/ca.pem", "no such file"},
 		{"CA bundle", EnvCABundle, notPEM, "no PEM certificate"},
 		{"CA bundle missing", EnvCABundle, "/nowhere/ca.pem", "no such file"},
+		{"endpoint of the SDK", "AWS_ENDPOINT_URL", "localhost:4566", "a URL such as https://"},
+		{"endpoint of a service", "AWS_ENDPOINT_URL_STS", "no url", "a URL such as https://"},
 		{"segment duration", EnvSegmentDuration, "5", "such as 5m"},
 		{"segment too long", EnvSegmentDuration, "2h", "from 1s to 1h0m0s"},
 		{"missing file", EnvCoreCert, "/nowhere/cert.pem", "no such file"},
