@@ -26,11 +26,8 @@ type Store interface {
 	NoteClock(stream string, from, until time.Time, add time.Duration) error
 }
 
-// Defaults of Options.
-const (
-	DefaultSegmentDuration = 5 * time.Minute
-	DefaultFlushInterval   = 2 * time.Second
-)
+// DefaultSegmentDuration is how long segments are, to the next keyframe.
+const DefaultSegmentDuration = 5 * time.Minute
 
 // The states of the recorder.
 const (
@@ -85,7 +82,7 @@ type Options struct {
 	SegmentDuration time.Duration
 	// MaxSegmentBytes ends a segment before it grows larger, at a keyframe. 0: no limit.
 	MaxSegmentBytes int64
-	// FlushInterval is how much of a recording a power cut may take. Default DefaultFlushInterval.
+	// FlushInterval is how much of a recording a power cut may take. Default segment.DefaultFlushInterval.
 	FlushInterval time.Duration
 	// OnSegment is told of each finished segment. It must not wait. Default none.
 	OnSegment func(Segment)
@@ -155,7 +152,7 @@ func New(o Options) *Recorder {
 		o.SegmentDuration = DefaultSegmentDuration
 	}
 	if o.FlushInterval <= 0 {
-		o.FlushInterval = DefaultFlushInterval
+		o.FlushInterval = segment.DefaultFlushInterval
 	}
 	if o.maxBytes == 0 {
 		o.maxBytes = floodLimit

@@ -49,7 +49,7 @@ type parsed struct {
 	length  int64 // ms to the last frame; 0 while writing
 	state   State
 	refused bool
-	kind    string // the suffix
+	suffix  string
 }
 
 // parseName reads a file name; ok is false for files that are not ours.
@@ -59,7 +59,7 @@ func parseName(name string) (p parsed, ok bool) {
 		if !has {
 			continue
 		}
-		p.kind = suffix
+		p.suffix = suffix
 		stamp, length, hasLength := strings.Cut(stem, "+")
 		t, err := time.Parse(timeLayout, stamp)
 		if err != nil {

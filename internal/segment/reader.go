@@ -115,7 +115,7 @@ func (s *Store) relocate(st *stream, start int64) bool {
 	for _, path := range names {
 		p, ok := parseName(filepath.Base(path))
 		info, err := os.Stat(path)
-		if !ok || p.kind == garbageSuffix || err != nil {
+		if !ok || p.suffix == garbageSuffix || err != nil {
 			continue
 		}
 		e := entry{start: start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused}

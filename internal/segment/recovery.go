@@ -96,49 +96,18 @@ func (s *Store) loadStream(name string) error {
 	if err != nil {
 		return diskFault(dir, err)
 	}
-	mark, err := readMarker(dir)
-	var system *fs.PathError
-	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
-		return diskFault(dir, err)
-	}
-	if err != nil || directoryOf(mark.Stream) != name {
-		// A marker that is missing or torn: segments still make it a stream's, if its name can be one.
-		mark = marker{Stream: name}
-		if directoryOf(name) != name || !holdsSegments(files) {
-			return nil
-		}
+	mark, ok, err := ownerOf(dir, files)
+	if err != nil || !ok {
+		return err
 	}
 	st := s.newStream(mark.Stream)
 	st.clock = readClock(dir)
 	if mark.LastEnd != nil {
 		st.highest, st.marked = *mark.LastEnd, *mark.LastEnd
 	}
-	var sideFiles []int64
-	var torn []int64
-	for _, f := range files {
-		p, ok := parseName(f.Name())
-		if !ok {
-			continue
-		}
-		switch p.kind {
-		case progressSuffix:
-			sideFiles = append(sideFiles, p.start)
-		case garbageSuffix:
-			if !s.readOnly {
-				_ = s.files.Remove(filepath.Join(dir, f.Name())) // tried again at the next start
-			}
-		case writingSuffix:
-			torn = append(torn, p.start)
-		default:
-			info, err := f.Info()
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // deleted by the agent beside which we read
-			}
-			if err != nil {
-				return diskFault(dir, err)
-			}
-			st.index.insert(entry{start: p.start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
-		}
+	torn, sideFiles, err := s.loadNames(st, files)
+	if err != nil {
+		return err
 	}
 	for _, start := range torn {
 		if err := s.loadTorn(st, start); err != nil {
@@ -150,6 +119,52 @@ func (s *Store) loadStream(name string) error {
 	}
 	s.adopt(st)
 	return nil
+}
+
+// ownerOf gives the marker of the stream that a directory is of; ok is false when it is of none.
+func ownerOf(dir string, files []fs.DirEntry) (mark marker, ok bool, err error) {
+	name := filepath.Base(dir)
+	mark, err = readMarker(dir)
+	var system *fs.PathError
+	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
+		return mark, false, diskFault(dir, err)
+	}
+	if err == nil && directoryOf(mark.Stream) == name {
+		return mark, true, nil
+	}
+	// A marker that is missing or torn: segments still make it a stream's, if its name can be one.
+	return marker{Stream: name}, directoryOf(name) == name && holdsSegments(files), nil
+}
+
+// loadNames indexes what the names of files tell, and gives the starts of segments that were being
+// written and of those with a side file. Garbage is removed.
+func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []int64, err error) {
+	for _, f := range files {
+		p, ok := parseName(f.Name())
+		if !ok {
+			continue
+		}
+		switch p.suffix {
+		case progressSuffix:
+			sideFiles = append(sideFiles, p.start)
+		case garbageSuffix:
+			if !s.readOnly {
+				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // tried again at the next start
+			}
+		case writingSuffix:
+			torn = append(torn, p.start)
+		default:
+			info, err := f.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // deleted by the agent beside which we read
+			}
+			if err != nil {
+				return nil, nil, diskFault(st.dir, err)
+			}
+			st.index.insert(entry{start: p.start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
+		}
+	}
+	return torn, sideFiles, nil
 }
 
 // adopt takes in what was loaded of a stream. Somebody may watch it, or have paused it, already.

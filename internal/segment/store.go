@@ -26,8 +26,6 @@ type Options struct {
 	Dir string
 	// Log is where recovery and faults are told. Default: nowhere.
 	Log *zap.Logger
-	// Now is the wall clock. Default time.Now.
-	Now func() time.Time
 	// Health is the store's part of the agent's health. Default: one of its own.
 	Health *health.Part
 	// FlushInterval is how long Run leaves what was written unsynced. Default DefaultFlushInterval.
@@ -146,11 +144,8 @@ func newStore(o Options) *Store {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part("", health.JobStore)
+		o.Health = health.NewRegistry(time.Now).Part("", health.JobStore)
 	}
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = DefaultFlushInterval
@@ -198,10 +193,7 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Dir is the recording directory.
-func (s *Store) Dir() string { return s.dir }
-
-// Streams lists the streams that have a directory, by name.
+// Streams lists the streams that have segments, by name.
 func (s *Store) Streams() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

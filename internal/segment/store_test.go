@@ -685,7 +685,7 @@ func FuzzParseName(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		p, ok := parseName(name)
-		if !ok || p.kind == progressSuffix || p.kind == garbageSuffix {
+		if !ok || p.suffix == progressSuffix || p.suffix == garbageSuffix {
 			return
 		}
 		e := entry{start: p.start, length: uint32(p.length), state: p.state, refused: p.refused}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -45,7 +46,7 @@ func (s *Store) stateOf(k Key) State {
 	return Sealed
 }
 
-// Quarantined lists the files that recovery set aside.
+// Quarantined lists the files that recovery set aside, in the order of their paths.
 func (s *Store) Quarantined() ([]string, error) {
 	s.mu.Lock()
 	var dirs []string
@@ -68,6 +69,7 @@ func (s *Store) Quarantined() ([]string, error) {
 			return list, diskFault(dir, err)
 		}
 	}
+	slices.Sort(list)
 	return list, nil
 }
 
