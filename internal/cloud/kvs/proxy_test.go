@@ -48,7 +48,7 @@ func throughProxy(t *testing.T) {
 	c := New(Options{Config: cfg})
 	session, err := c.PutMedia(t.Context(), input("header"))
 	must(t, err)
-	must(t, session.Close(t.Context(), func(Ack) {}))
+	finish(t, session)
 	transport.CloseIdleConnections()
 	mu.Lock()
 	defer mu.Unlock()

@@ -42,7 +42,7 @@ type PutMediaInput struct {
 }
 
 // PutMedia opens a session with absolute timecodes. ctx bounds the opening only; the session lasts
-// until Close or Abort, one of which must be called. An answer other than 200 is a *RequestError.
+// until CloseSend or Abort, one of which must be called. An answer other than 200 is a *RequestError.
 func (c *Client) PutMedia(ctx context.Context, in PutMediaInput) (*Session, error) {
 	keys, err := c.keys(ctx)
 	if err != nil {

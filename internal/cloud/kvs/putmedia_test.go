@@ -47,6 +47,16 @@ func head(c byte) (h [HeadSize]byte) {
 	return h
 }
 
+// finish ends the body, and gives the last acknowledgement when the service has ended the answer.
+func finish(t testing.TB, s *Session) (last Ack) {
+	t.Helper()
+	s.CloseSend()
+	for last = range s.Acks() {
+	}
+	must(t, s.Err())
+	return last
+}
+
 func awaitSent(t testing.TB, s *Session) {
 	t.Helper()
 	select {
@@ -85,9 +95,7 @@ func TestASessionSendsHeadsAndFilesAndTakesAcknowledgementsMeanwhile(t *testing.
 	s.Send(head('x'), section(big), tags)
 	awaitSent(t, s)
 	s.Send(head('y'), section("end"), tags)
-	var last Ack
-	must(t, s.Close(t.Context(), func(a Ack) { last = a }))
-	if last.EventType != Persisted {
+	if last := finish(t, s); last.EventType != Persisted {
 		t.Errorf("the last acknowledgement is %+v", last)
 	}
 	want := "HEAD" + strings.Repeat("x", HeadSize) + big + "tags" + strings.Repeat("y", HeadSize) + "endtags"
@@ -312,5 +320,5 @@ func BenchmarkFileToSocket(b *testing.B) {
 		awaitSent(b, s)
 	}
 	b.StopTimer()
-	must(b, s.Close(context.Background(), func(Ack) {}))
+	finish(b, s)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 )
 
-// Session is one PutMedia request that was answered with 200. Send, Close and Abort are for one
-// goroutine, its owner. The owner reads Acks until it is closed.
+// Session is one PutMedia request that was answered with 200. Send, CloseSend and Abort are for
+// one goroutine, its owner. The owner reads Acks until it is closed.
 type Session struct {
 	stream         string
 	body           *body
@@ -172,27 +172,6 @@ func (s *Session) CredentialsEnd() time.Time { return s.credentialsEnd }
 // CloseSend ends the body after what was handed over. The service then acknowledges what it has
 // not yet, and closes Acks.
 func (s *Session) CloseSend() { s.body.finish() }
-
-// Close ends the body and passes the acknowledgements that are still to come to each, until the
-// service has closed the answer or ctx ends.
-func (s *Session) Close(ctx context.Context, each func(Ack)) error {
-	s.CloseSend()
-	for {
-		select {
-		case a, ok := <-s.acks:
-			if !ok {
-				return s.Err()
-			}
-			each(a)
-		case <-ctx.Done():
-			s.Abort()
-			for a := range s.acks {
-				each(a)
-			}
-			return ctx.Err()
-		}
-	}
-}
 
 // Abort ends the session at once. Acks still gives what has come, and is closed soon.
 func (s *Session) Abort() { s.end(ErrAborted) }
