@@ -18,7 +18,7 @@ func socketFlag(cmd *cobra.Command, socket *string) {
 // clientOf speaks to the agent behind socket, or else behind the usual one.
 func clientOf(socket string) *status.Client {
 	if socket == "" {
-		socket = agent.DefaultSocket(os.LookupEnv)
+		socket = agent.SocketPath(os.LookupEnv)
 	}
 	return status.NewClient(socket)
 }

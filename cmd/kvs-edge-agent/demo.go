@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
@@ -178,11 +179,11 @@ func (d *demo) recordings() string { return filepath.Join(d.dir, "recordings") }
 func (d *demo) agentEnv() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
-		"AWS_KVS_EDGE_RECORDING_DIRECTORY=" + d.recordings(),
-		"AWS_KVS_EDGE_STATE_DIRECTORY=" + filepath.Join(d.dir, "state"),
-		"AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=" + filepath.Join(d.dir, "log"),
-		"AWS_KVS_EDGE_SOCKET=" + filepath.Join(d.dir, "agent.sock"),
-		"AWS_KVS_EDGE_SEGMENT_DURATION=" + demoSegment.String(),
+		agent.EnvRecordingDirectory + "=" + d.recordings(),
+		agent.EnvStateDirectory + "=" + filepath.Join(d.dir, "state"),
+		agent.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),
+		agent.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
+		agent.EnvSegmentDuration + "=" + demoSegment.String(),
 	}
 	for _, v := range d.cloud.AgentEnv(demoThing) {
 		env = append(env, v.String())
@@ -223,12 +224,13 @@ func (d *demo) watch(ctx context.Context) error {
 		st := snapshot.Streams[0]
 		d.say("%s: recorded %d frames (%.1f fps, %.1f Mbit/s), persisted %d fragments, backlog %.1f s  %s",
 			st.Recorder.State, st.Recorder.FramesRecorded, st.Recorder.FPS, float64(st.Recorder.BitrateBPS)/1e6,
-			st.Uploader.FragmentsPersisted, st.Uploader.BacklogSeconds, sentences(snapshot))
+			st.Uploader.FragmentsPersisted, st.Uploader.BacklogSeconds, firstSentence(snapshot))
 	}
 	return nil
 }
 
-func sentences(s status.Snapshot) string {
+// firstSentence says what is wrong with a stream, if something is.
+func firstSentence(s status.Snapshot) string {
 	for _, st := range s.Streams {
 		for _, c := range st.Conditions {
 			return c.Text

@@ -84,38 +84,42 @@ type LogSettings struct {
 
 // The environment variables that the agent reads.
 const (
-	EnvRegion              = "AWS_REGION"
-	EnvCACert              = "AWS_IOT_CA_CERT"
-	EnvCoreCert            = "AWS_IOT_CORE_CERT"
-	EnvCorePrivateKey      = "AWS_IOT_CORE_PRIVATE_KEY"
-	EnvCredentialEndpoint  = "AWS_IOT_CORE_CREDENTIAL_ENDPOINT"
-	EnvDataEndpoint        = "AWS_IOT_CORE_DATA_ATS_ENDPOINT"
-	EnvRoleAlias           = "AWS_IOT_CORE_ROLE_ALIAS"
-	EnvThingName           = "AWS_IOT_CORE_THING_NAME"
-	EnvCloudWatchEnabled   = "AWS_KVS_EDGE_CLOUD_WATCH_ENABLED"
-	EnvLogLevel            = "AWS_KVS_EDGE_LOG_LEVEL"
-	EnvLogMaxFileSize      = "AWS_KVS_EDGE_LOG_MAX_FILE_SIZE"
-	EnvLogOutputDirectory  = "AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY"
-	EnvLogRolloverCount    = "AWS_KVS_EDGE_LOG_ROLLOVER_COUNT"
-	EnvRecordingDirectory  = "AWS_KVS_EDGE_RECORDING_DIRECTORY"
-	EnvAccountID           = "AWS_KVS_EDGE_ACCOUNT_ID"
-	EnvStateDirectory      = "AWS_KVS_EDGE_STATE_DIRECTORY"
-	EnvMediaDirectory      = "AWS_KVS_EDGE_MEDIA_DIRECTORY"
-	EnvSocket              = "AWS_KVS_EDGE_SOCKET"
-	EnvSegmentDuration     = "AWS_KVS_EDGE_SEGMENT_DURATION"
-	EnvFlushInterval       = "AWS_KVS_EDGE_FSYNC_INTERVAL"
-	EnvMinFreeDisk         = "AWS_KVS_EDGE_MIN_FREE_DISK"
-	EnvMetricsAddress      = "AWS_KVS_EDGE_METRICS_ADDRESS"
-	EnvUploadMode          = "AWS_KVS_EDGE_UPLOAD_MODE"
-	EnvUploadMaxBitrate    = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
-	EnvFragmentTags        = "AWS_KVS_EDGE_FRAGMENT_TAGS"
-	EnvCABundle            = "AWS_CA_BUNDLE"
-	EnvRTSPTransport       = "AWS_KVS_EDGE_RTSP_TRANSPORT"
-	EnvRTSPSCACert         = "AWS_KVS_EDGE_RTSPS_CA_CERT"
-	EnvTimestampSource     = "AWS_KVS_EDGE_TIMESTAMP_SOURCE"
-	EnvAudio               = "AWS_KVS_EDGE_AUDIO"
-	envSystemdStateDir     = "STATE_DIRECTORY"   // systemd.exec(5)
-	envSystemdRuntimeDir   = "RUNTIME_DIRECTORY" // systemd.exec(5)
+	EnvRegion             = "AWS_REGION"
+	EnvCACert             = "AWS_IOT_CA_CERT"
+	EnvCoreCert           = "AWS_IOT_CORE_CERT"
+	EnvCorePrivateKey     = "AWS_IOT_CORE_PRIVATE_KEY"
+	EnvCredentialEndpoint = "AWS_IOT_CORE_CREDENTIAL_ENDPOINT"
+	EnvDataEndpoint       = "AWS_IOT_CORE_DATA_ATS_ENDPOINT"
+	EnvRoleAlias          = "AWS_IOT_CORE_ROLE_ALIAS"
+	EnvThingName          = "AWS_IOT_CORE_THING_NAME"
+	EnvCloudWatchEnabled  = "AWS_KVS_EDGE_CLOUD_WATCH_ENABLED"
+	EnvLogLevel           = "AWS_KVS_EDGE_LOG_LEVEL"
+	EnvLogMaxFileSize     = "AWS_KVS_EDGE_LOG_MAX_FILE_SIZE"
+	EnvLogOutputDirectory = "AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY"
+	EnvLogRolloverCount   = "AWS_KVS_EDGE_LOG_ROLLOVER_COUNT"
+	EnvRecordingDirectory = "AWS_KVS_EDGE_RECORDING_DIRECTORY"
+	EnvAccountID          = "AWS_KVS_EDGE_ACCOUNT_ID"
+	EnvStateDirectory     = "AWS_KVS_EDGE_STATE_DIRECTORY"
+	EnvMediaDirectory     = "AWS_KVS_EDGE_MEDIA_DIRECTORY"
+	EnvSocket             = "AWS_KVS_EDGE_SOCKET"
+	EnvSegmentDuration    = "AWS_KVS_EDGE_SEGMENT_DURATION"
+	EnvFlushInterval      = "AWS_KVS_EDGE_FSYNC_INTERVAL"
+	EnvMinFreeDisk        = "AWS_KVS_EDGE_MIN_FREE_DISK"
+	EnvMetricsAddress     = "AWS_KVS_EDGE_METRICS_ADDRESS"
+	EnvUploadMode         = "AWS_KVS_EDGE_UPLOAD_MODE"
+	EnvUploadMaxBitrate   = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
+	EnvFragmentTags       = "AWS_KVS_EDGE_FRAGMENT_TAGS"
+	EnvCABundle           = "AWS_CA_BUNDLE"
+	EnvRTSPTransport      = "AWS_KVS_EDGE_RTSP_TRANSPORT"
+	EnvRTSPSCACert        = "AWS_KVS_EDGE_RTSPS_CA_CERT"
+	EnvTimestampSource    = "AWS_KVS_EDGE_TIMESTAMP_SOURCE"
+	EnvAudio              = "AWS_KVS_EDGE_AUDIO"
+	envSystemdStateDir    = "STATE_DIRECTORY"   // systemd.exec(5)
+	envSystemdRuntimeDir  = "RUNTIME_DIRECTORY" // systemd.exec(5)
+)
+
+// What holds without a variable, and between which limits one may lie.
+const (
 	defaultLogMaxFileSize  = 20
 	defaultLogRollover     = 10
 	defaultLogDirectory    = "./log"
@@ -192,12 +196,12 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		},
 		RecordingDirectory: e.optional(EnvRecordingDirectory, defaultRecordings),
 		StateDirectory:     e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, defaultStateDirectory)),
-		Socket:             e.optional(EnvSocket, ""),
+		Socket:             SocketPath(lookup),
 		SegmentDuration:    e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
 		FlushInterval:      e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
 		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
-		UploadMode:         UploadMode(strings.ToLower(e.optional(EnvUploadMode, string(UploadScheduled)))),
+		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive))),
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
 		Camera: CameraSettings{
@@ -209,16 +213,20 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		},
 	}
 	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
-	if s.UploadMode != UploadScheduled && s.UploadMode != UploadLive {
-		e.fault("%s is %q, but must be scheduled or live", EnvUploadMode, s.UploadMode)
-	}
 	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
 	}
 	s.MediaDirectory = e.optional(EnvMediaDirectory, filepath.Join(s.StateDirectory, mediaName))
-	if s.Socket == "" {
-		s.Socket = DefaultSocket(lookup)
+	e.check(s)
+	if len(e.faults) > 0 {
+		slices.Sort(e.faults)
+		return Settings{}, &SettingsError{Faults: e.faults}
 	}
+	return s, nil
+}
+
+// check finds what is set, but wrong.
+func (e *environment) check(s Settings) {
 	e.match(EnvRegion, s.Region, regionPattern, "a region such as us-west-2")
 	for _, name := range sdkEndpoints {
 		e.match(name, e.optional(name, ""), urlPattern, "a URL such as https://localhost:4566")
@@ -231,16 +239,11 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		e.fault("%s is %q, but must be one of %s", EnvLogLevel, s.Log.Level, strings.Join(logLevels, ", "))
 	}
 	e.checkFiles(s)
-	if len(e.faults) > 0 {
-		slices.Sort(e.faults)
-		return Settings{}, &SettingsError{Faults: e.faults}
-	}
-	return s, nil
 }
 
-// DefaultSocket is where agent and command line meet when AWS_KVS_EDGE_SOCKET is not set: in
-// systemd's runtime directory, else beside the state.
-func DefaultSocket(lookup func(string) (string, bool)) string {
+// SocketPath is where agent and command line meet: what AWS_KVS_EDGE_SOCKET says, else in systemd's
+// runtime directory, else beside the state.
+func SocketPath(lookup func(string) (string, bool)) string {
 	e := environment{lookup: lookup}
 	if path := e.optional(EnvSocket, ""); path != "" {
 		return path
