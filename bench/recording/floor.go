@@ -14,7 +14,7 @@ import (
 	"sync"
 )
 
-// gather is how much the floor gathers before a write, as the agent does.
+// gather is how many bytes the floor gathers before a write: four times what the agent does.
 const gather = 1 << 20
 
 // floor reads cameras over RTSP and TCP and writes the bytes to files as they come: nobody who

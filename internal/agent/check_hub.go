@@ -151,21 +151,21 @@ func (c *checker) checkDisk(streams []checkedStream) {
 	keeper := c.foresee(store, streams)
 	room, _ := keeper.Room()
 	forecast := keeper.DiskForecast()
-	d := demandOf(streams)
+	need := diskNeedOf(streams)
 	text := fmt.Sprintf("There is room for %s of recordings in %s", bytesText(room), dir)
-	if d.perDay > 0 {
-		text += fmt.Sprintf(": %s of what the cameras send now (%s a day)", daysText(forecast.Days), bytesText(int64(d.perDay)))
+	if need.perDay > 0 {
+		text += fmt.Sprintf(": %s of what the cameras send now (%s a day)", daysText(forecast.Days), bytesText(int64(need.perDay)))
 	}
 	next := ""
 	if forecast.NextBytes > 0 {
 		next = fmt.Sprintf(" The next pass deletes %s, of which %s are not uploaded.", bytesText(forecast.NextBytes), bytesText(forecast.NextNotUploaded))
 	}
 	switch {
-	case d.limits > room:
-		c.bad(check, fmt.Sprintf("%s, but the streams may take %s: lower MaxLocalMediaSizeInMB, or use a larger disk.%s", text, bytesText(d.limits), next))
-	case d.perDay > 0 && forecast.Days < d.keepDays:
-		c.bad(check, fmt.Sprintf("%s, but stream %s is to be kept for %s: lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.%s", text, d.keeper, daysText(d.keepDays), next))
-	case d.perDay > 0 && forecast.Days < 1:
+	case need.limits > room:
+		c.bad(check, fmt.Sprintf("%s, but the streams may take %s: lower MaxLocalMediaSizeInMB, or use a larger disk.%s", text, bytesText(need.limits), next))
+	case need.perDay > 0 && forecast.Days < need.keepDays:
+		c.bad(check, fmt.Sprintf("%s, but stream %s is to be kept for %s: lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.%s", text, need.keeper, daysText(need.keepDays), next))
+	case need.perDay > 0 && forecast.Days < 1:
 		c.bad(check, text+", so an outage of a day loses media: lower the cameras' bitrates, or use a larger disk."+next)
 	default:
 		c.good(check, text+"."+next)
@@ -213,27 +213,27 @@ func (noMedia) Walk(string, segment.Kinds) iter.Seq[segment.Info] {
 	return func(func(segment.Info) bool) {}
 }
 
-// demand is what the streams ask of the disk together.
-type demand struct {
+// diskNeed is what the streams ask of the disk together.
+type diskNeed struct {
 	limits   int64   // bytes, of the streams that have a limit
 	perDay   float64 // bytes, of the streams whose bitrate is known
 	keepDays float64 // the longest time for which media is kept whatever happens
 	keeper   string  // the stream that does
 }
 
-func demandOf(streams []checkedStream) demand {
-	var d demand
+func diskNeedOf(streams []checkedStream) diskNeed {
+	var need diskNeed
 	for _, s := range streams {
 		limit, _ := s.config.LocalLimit()
-		d.limits += limit
-		d.perDay += float64(s.bitrate) / 8 * (24 * time.Hour).Seconds() * s.share
+		need.limits += limit
+		need.perDay += float64(s.bitrate) / 8 * (24 * time.Hour).Seconds() * s.share
 		// Only who names a time wants it: the default is just the longest there is.
 		named := s.config.DeletionConfig != nil && s.config.DeletionConfig.EdgeRetentionInHours != nil
-		if keep := s.config.Retention().Hours() / 24; named && limit == 0 && !s.config.DeleteAfterUpload() && keep > d.keepDays {
-			d.keepDays, d.keeper = keep, s.name
+		if keep := s.config.Retention().Hours() / 24; named && limit == 0 && !s.config.DeleteAfterUpload() && keep > need.keepDays {
+			need.keepDays, need.keeper = keep, s.name
 		}
 	}
-	return d
+	return need
 }
 
 func diskFree(dir string) (free, total uint64, err error) {

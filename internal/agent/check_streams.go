@@ -165,7 +165,7 @@ func shareOf(s *edgeconfig.ScheduleConfig, from time.Time) float64 {
 	if s == nil {
 		return 1
 	}
-	plan, err := windows(*s, nil, scheduler.Always())
+	plan, err := windows(*s, scheduler.Always())
 	if err != nil {
 		return 1
 	}

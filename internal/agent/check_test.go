@@ -250,14 +250,14 @@ func TestDemandsOnTheDisk(t *testing.T) {
 	hours, megabytes, keep := 240, 10_000, false
 	named := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep}
 	limited := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep, LocalSizeConfig: &edgeconfig.LocalSizeConfig{MaxLocalMediaSizeInMB: &megabytes}}
-	d := demandOf([]checkedStream{
+	d := diskNeedOf([]checkedStream{
 		{name: "default", bitrate: 8_000_000, share: 0.5},
 		{name: "limited", config: edgeconfig.EdgeConfig{DeletionConfig: limited}, bitrate: 8_000_000, share: 1},
 	})
 	if d.limits != 10_000_000_000 || d.perDay != 1.5*86_400e6 || d.keepDays != 0 {
 		t.Errorf("got %+v", d)
 	}
-	if d = demandOf([]checkedStream{{name: "named", config: edgeconfig.EdgeConfig{DeletionConfig: named}}}); d.keepDays != 10 || d.keeper != "named" {
+	if d = diskNeedOf([]checkedStream{{name: "named", config: edgeconfig.EdgeConfig{DeletionConfig: named}}}); d.keepDays != 10 || d.keeper != "named" {
 		t.Errorf("got %+v", d)
 	}
 }

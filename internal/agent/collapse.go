@@ -61,7 +61,8 @@ func (c *collapser) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return c.Core.Write(e, fields)
 }
 
-// keyOf takes the texts among the fields: stream, job, cause. Numbers and times differ every time.
+// keyOf takes the texts among the fields, such as stream and job, and the error. What caused it,
+// numbers and times differ every time.
 func keyOf(fields []zapcore.Field) string {
 	var b strings.Builder
 	for _, f := range fields {

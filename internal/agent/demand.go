@@ -54,9 +54,9 @@ func (d *demands) during(stream string, u *uploader.Uploader, run func(context.C
 	}
 }
 
-// Upload brings what is recorded of a stream from (inclusive) to (exclusive) to the cloud, before
+// upload brings what is recorded of a stream from (inclusive) to (exclusive) to the cloud, before
 // everything else, and tells each how far it is. An error that is for the asker is a *health.Fault.
-func (d *demands) Upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
+func (d *demands) upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
 	if stream == "" || from.IsZero() || !from.Before(to) {
 		return health.UserFault("upload-request", nil, "An upload needs a stream, and a beginning that is before its end.")
 	}

@@ -19,7 +19,7 @@ const hourlyWindow = 59 * time.Minute
 
 // recordJob builds the recording of a stream in its windows.
 func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context) error, error) {
-	plan, err := windows(spec.schedule, nil, scheduler.Always())
+	plan, err := windows(spec.schedule, scheduler.Always())
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 // uploadJob builds the uploading of a stream: in its windows, hourly when it has none, or live.
 func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context) error, error) {
 	thing := a.settings().IoT.ThingName
-	plan, err := windows(spec.schedule, nil, scheduler.Hourly(hourlyOffset(thing), hourlyWindow))
+	plan, err := windows(spec.schedule, scheduler.Hourly(hourlyOffset(thing), hourlyWindow))
 	if err != nil {
 		return nil, err
 	}

@@ -74,12 +74,12 @@ func policyOf(c edgeconfig.EdgeConfig) retention.Policy {
 	return policy
 }
 
-// windows gives the plan of a schedule, or otherwise when there is none.
-func windows(s edgeconfig.ScheduleConfig, zone *time.Location, otherwise scheduler.Plan) (scheduler.Plan, error) {
+// windows gives the plan of a schedule in the hub's time zone, or otherwise when there is none.
+func windows(s edgeconfig.ScheduleConfig, otherwise scheduler.Plan) (scheduler.Plan, error) {
 	if s.ScheduleExpression == "" {
 		return otherwise, nil
 	}
-	expression, err := scheduler.Parse(s.ScheduleExpression, zone)
+	expression, err := scheduler.Parse(s.ScheduleExpression, time.Local)
 	if err != nil {
 		return otherwise, fmt.Errorf("schedule %q: %w", s.ScheduleExpression, err)
 	}

@@ -36,7 +36,7 @@ func (d *demands) serveUpload(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	var last status.UploadProgress
-	err = d.Upload(r.Context(), in.Stream, in.From, in.To, func(p uploader.Progress) {
+	err = d.upload(r.Context(), in.Stream, in.From, in.To, func(p uploader.Progress) {
 		last = status.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished}
 		tell(last)
 	})
@@ -61,7 +61,7 @@ func (d *demands) uploadForCloud(ctx context.Context, r iotconfig.UploadRequest,
 	d.await(ctx, r.Stream, jobBegins)
 	for {
 		var last uploader.Progress
-		err := d.Upload(ctx, r.Stream, r.From, r.To, func(p uploader.Progress) {
+		err := d.upload(ctx, r.Stream, r.From, r.To, func(p uploader.Progress) {
 			last = p
 			each(p.Done-p.Refused, p.Total)
 		})

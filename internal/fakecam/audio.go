@@ -33,7 +33,7 @@ func (c *Camera) Mute(on bool) {
 	c.controls.muted = on
 }
 
-// runAudio sends audio until stop is closed. Its RTP timestamps go on while it is muted.
+// run sends audio until stop is closed. Its RTP timestamps go on while it is muted.
 func (s sound) run(controls *controls, send func(payload []byte, timestamp uint32), stop <-chan struct{}) {
 	begin := time.Now()
 	timer := time.NewTimer(0)

@@ -84,9 +84,9 @@ const (
 type Registry struct {
 	now func() time.Time
 
-	mu      sync.Mutex
-	parts   map[Key]*Part // guarded by mu
-	watcher []chan struct{}
+	mu       sync.Mutex
+	parts    map[Key]*Part // guarded by mu
+	watchers []chan struct{}
 }
 
 // NewRegistry returns an empty registry; now is the wall clock.
@@ -145,14 +145,14 @@ func (r *Registry) Snapshot() []PartSnapshot {
 func (r *Registry) Watch() (changes <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	r.mu.Lock()
-	r.watcher = append(r.watcher, ch)
+	r.watchers = append(r.watchers, ch)
 	r.mu.Unlock()
 	return ch, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		for i, w := range r.watcher {
+		for i, w := range r.watchers {
 			if w == ch {
-				r.watcher = append(r.watcher[:i], r.watcher[i+1:]...)
+				r.watchers = append(r.watchers[:i], r.watchers[i+1:]...)
 				return
 			}
 		}
@@ -162,7 +162,7 @@ func (r *Registry) Watch() (changes <-chan struct{}, stop func()) {
 func (r *Registry) changed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, w := range r.watcher {
+	for _, w := range r.watchers {
 		select {
 		case w <- struct{}{}:
 		default:

@@ -26,10 +26,10 @@ const (
 	UploadSessions     = "uploadSessions"     // PutMedia sessions opened
 
 	// Retention.
-	SegmentsDeleted       = "segmentsDeleted"
-	BytesDeleted          = "bytesDeleted"
-	DeletedBeforeUpload   = "deletedBeforeUpload"   // segments that had to go although not uploaded
-	DeletedBeforeUploadBy = "deletedBeforeUploadBy" // their bytes
+	SegmentsDeleted          = "segmentsDeleted"
+	BytesDeleted             = "bytesDeleted"
+	DeletedBeforeUpload      = "deletedBeforeUpload"   // segments that had to go although not uploaded
+	DeletedBeforeUploadBytes = "deletedBeforeUploadBy" // their bytes
 
 	// Metrics.
 	MetricsDropped = "metricsDropped" // points that CloudWatch never got

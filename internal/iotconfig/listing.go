@@ -13,7 +13,6 @@ import (
 
 // listing is one complete answer of the control plane.
 type listing struct {
-	hub     string
 	configs []ListedConfig
 	began   time.Time
 }
@@ -64,7 +63,7 @@ func (s *Source) listOnce(ctx context.Context) (listing, error) {
 	}
 	began := s.o.Now()
 	configs, err := s.o.KVS.EdgeConfigs(ctx, hub)
-	return listing{hub: hub, configs: configs, began: began}, err
+	return listing{configs: configs, began: began}, err
 }
 
 // findHub asks for the hub's ARN when it is not known.

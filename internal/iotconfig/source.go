@@ -73,7 +73,7 @@ type Options struct {
 	Log *zap.Logger
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
-	// Health receives states and conditions. Default none.
+	// Health receives states and conditions. Default: one of its own.
 	Health *health.Part
 }
 

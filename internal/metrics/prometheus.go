@@ -79,7 +79,7 @@ var jobNumbers = []jobNumber{
 	counter(health.JobRetention, health.SegmentsDeleted, "deleted_segments_total", "Segments deleted by age or size."),
 	counter(health.JobRetention, health.BytesDeleted, "deleted_bytes_total", "Bytes deleted by age or size."),
 	counter(health.JobRetention, health.DeletedBeforeUpload, "deleted_before_upload_segments_total", "Segments that age or size deleted although they were not uploaded."),
-	counter(health.JobRetention, health.DeletedBeforeUploadBy, "deleted_before_upload_bytes_total", "Bytes that age or size deleted although they were not uploaded."),
+	counter(health.JobRetention, health.DeletedBeforeUploadBytes, "deleted_before_upload_bytes_total", "Bytes that age or size deleted although they were not uploaded."),
 }
 
 // usageGauge is a sum of the store as a metric.

@@ -59,7 +59,7 @@ type Keeper struct {
 	o     Options
 	wake  chan struct{}
 	clock plausibility
-	// trusted says whether the last pass deleted by age.
+	// trusted says whether the last pass, or Look, believed the wall clock.
 	trusted atomic.Bool
 
 	mu       sync.Mutex

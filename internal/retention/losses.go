@@ -37,7 +37,7 @@ type loss struct {
 // lose accounts for a segment that was deleted before it was uploaded.
 func (k *Keeper) lose(s segment.Info, why string) {
 	part := k.o.Health.Part(s.Stream, health.JobRetention)
-	segments, bytes := part.Number(health.DeletedBeforeUpload), part.Number(health.DeletedBeforeUploadBy)
+	segments, bytes := part.Number(health.DeletedBeforeUpload), part.Number(health.DeletedBeforeUploadBytes)
 	segments.Add(1)
 	bytes.Add(s.Bytes)
 	l := k.losses[s.Stream]
@@ -98,7 +98,7 @@ func (k *Keeper) recallLosses() {
 	for stream, l := range before {
 		part := k.o.Health.Part(stream, health.JobRetention)
 		part.Number(health.DeletedBeforeUpload).Set(l.Segments)
-		part.Number(health.DeletedBeforeUploadBy).Set(l.Bytes)
+		part.Number(health.DeletedBeforeUploadBytes).Set(l.Bytes)
 		if now.Sub(l.Last) <= rememberLoss {
 			l.raise(part)
 		}

@@ -28,10 +28,10 @@ func TestLossesOutliveARestart(t *testing.T) {
 	y.add("door", time.Minute, 100, true)
 	y.elapse(time.Hour)
 	y.pass()
-	bytes := y.number("door", health.DeletedBeforeUploadBy)
+	bytes := y.number("door", health.DeletedBeforeUploadBytes)
 	lost := y.now
 	y.restart(file)
-	if n := y.number("door", health.DeletedBeforeUpload); n != 1 || y.number("door", health.DeletedBeforeUploadBy) != bytes {
+	if n := y.number("door", health.DeletedBeforeUpload); n != 1 || y.number("door", health.DeletedBeforeUploadBytes) != bytes {
 		t.Errorf("after a restart %d segments are counted", n)
 	}
 	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, "1 segments (2 MB)") || !strings.Contains(c.Text, "since "+lost.Format(time.DateOnly)+", the last one because it is older") {

@@ -40,8 +40,7 @@ func (c *calendar) setClock(secondOfDay int) {
 	c.hour, c.minute, c.second = secondOfDay/3600, secondOfDay/60%60, secondOfDay%60
 }
 
-// settle computes the time that the fields stand for, and then the fields from it. It reports
-// whether the fields were what they became, so that the caller may go on with what it knows.
+// settle computes the time that the fields stand for, and then the fields from it.
 func (c *calendar) settle() {
 	if !c.changed {
 		return

@@ -80,7 +80,7 @@ func (s values) contains(v int32) bool {
 	return found
 }
 
-// full reports whether s allows everything from b.min to last.
+// covers reports whether s allows everything from first to last.
 func (s values) covers(first, last int64) bool {
 	for v := first; v <= last; v++ {
 		if !s.contains(int32(v)) {

@@ -6,7 +6,6 @@ package scheduler
 type search struct {
 	*rules
 	calendar
-	maxYear int
 	// after is the first second that counts.
 	after int64
 	// The local time of day found so far.
@@ -15,7 +14,7 @@ type search struct {
 
 // next returns the first time behind after, in Unix seconds.
 func (r *rules) next(after int64, o *offsets) (int64, bool) {
-	s := search{rules: r, calendar: calendarAt(after+1, o), maxYear: r.maxYear, after: after + 1}
+	s := search{rules: r, calendar: calendarAt(after+1, o), after: after + 1}
 	// Setting the milliseconds to 0 already makes Quartz take the local time for the time.
 	s.changed = true
 	if !r.byDayOfMonth && r.nth != 0 && r.fields[daysOfWeek].first() > saturday {

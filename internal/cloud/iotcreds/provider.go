@@ -53,7 +53,7 @@ type Options struct {
 	Now func() time.Time
 	// Log receives one line per episode. Default none.
 	Log *zap.Logger
-	// Health receives the faults as conditions. Default none.
+	// Health receives the faults as conditions. Default: one of its own.
 	Health *health.Part
 }
 

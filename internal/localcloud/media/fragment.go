@@ -147,7 +147,7 @@ func (se *session) takeBlock(event strictmkv.Event) error {
 	return nil
 }
 
-func (se *session) endFragment(h *strictmkv.Header, event strictmkv.Event) error {
+func (se *session) endFragment(h *strictmkv.Header) error {
 	f := se.current
 	if f.blocks == 1 {
 		if err := se.strike(MidFragment); err != nil {

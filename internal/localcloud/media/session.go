@@ -189,7 +189,7 @@ func (se *session) handle(r *strictmkv.Reader, event strictmkv.Event) error {
 	case strictmkv.KindBlock:
 		return se.takeBlock(event)
 	case strictmkv.KindFragmentEnd:
-		return se.endFragment(r.Header(), event)
+		return se.endFragment(r.Header())
 	}
 	return nil
 }
