@@ -87,6 +87,21 @@ type cameraDocument struct {
 	Sealed    []byte    `json:"Sealed"`
 }
 
+// openCameras takes what the disk has. wanted are the ARNs of the secrets that the desired set refers to.
+func openCameras(o Options, dir stateDir, wanted map[string]bool) *cameras {
+	c := &cameras{
+		secrets: o.Secrets, dir: dir, device: o.TLS, now: o.Now, log: o.Log, health: o.Health, wake: make(chan struct{}, 1),
+		entries: make(map[string]*cameraEntry), wanted: wanted,
+	}
+	var err error
+	if c.sealer, err = newSealer(o.TLS); err != nil {
+		c.raise(health.Info, health.SystemFault(codeCameraStore, err,
+			"The cameras' URLs are not kept on disk, as the device's private key cannot be used to encrypt them: after a boot without a network the hub records only once it has one."))
+	}
+	c.load()
+	return c
+}
+
 // load takes what the disk has. Nothing here is fatal.
 func (c *cameras) load() {
 	if c.sealer == nil {

@@ -2,6 +2,8 @@ package iotconfig
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -42,24 +44,12 @@ const forgetAfter = 14 * 24 * time.Hour
 
 func (d *desired) document(now time.Time) (lastGood, error) {
 	doc := lastGood{Version: lastGoodVersion, Gone: make(map[string]goneStream)}
-	add := func(e *entry) error {
-		s := lastGoodStream{
-			StreamName: e.StreamName, StreamARN: e.StreamARN, LastUpdated: e.LastUpdated,
-			Listed: e.listed, Removing: e.removing, ByAbsence: e.byAbsence,
-		}
-		if e.Config.HubDeviceArn != "" { // a deletion that came without a configuration has none
-			var err error
-			if s.EdgeConfig, err = json.Marshal(e.Config); err != nil {
-				return err
-			}
-		}
-		doc.Streams = append(doc.Streams, s)
-		return nil
-	}
 	for _, name := range sortedNames(d.streams) {
-		if err := add(d.streams[name]); err != nil {
+		s, err := d.streams[name].document()
+		if err != nil {
 			return lastGood{}, err
 		}
+		doc.Streams = append(doc.Streams, s)
 	}
 	for name, g := range d.gone {
 		if age := now.Sub(g.noted); age < forgetAfter {
@@ -69,6 +59,17 @@ func (d *desired) document(now time.Time) (lastGood, error) {
 	return doc, nil
 }
 
+func (e *entry) document() (s lastGoodStream, err error) {
+	s = lastGoodStream{
+		StreamName: e.StreamName, StreamARN: e.StreamARN, LastUpdated: e.LastUpdated,
+		Listed: e.listed, Removing: e.removing, ByAbsence: e.byAbsence,
+	}
+	if e.Config.HubDeviceArn != "" { // a deletion that came without a configuration has none
+		s.EdgeConfig, err = json.Marshal(e.Config)
+	}
+	return s, err
+}
+
 // restore fills d. Members that are not valid (any more) are left out and named; belongs says
 // whether a HubDeviceArn is this hub's.
 func (d *desired) restore(doc lastGood, check func(edgeconfig.EdgeConfig) error, belongs func(string) bool) (leftOut []string) {
@@ -76,30 +77,9 @@ func (d *desired) restore(doc lastGood, check func(edgeconfig.EdgeConfig) error,
 		return []string{"all: the file is of another version"}
 	}
 	for _, s := range doc.Streams {
-		if !streamPattern.MatchString(s.StreamName) {
-			leftOut = append(leftOut, "one without a name")
-			continue
-		}
-		e := &entry{
-			StreamConfig: StreamConfig{StreamName: s.StreamName, StreamARN: s.StreamARN, LastUpdated: s.LastUpdated},
-			listed:       s.Listed, removing: s.Removing, byAbsence: s.ByAbsence,
-		}
-		if len(s.EdgeConfig) > 0 {
-			config, err := edgeconfig.Parse(s.EdgeConfig)
-			if err == nil {
-				err = check(config)
-			}
-			if err != nil && !s.Removing {
-				leftOut = append(leftOut, s.StreamName+": "+err.Error())
-				continue
-			}
-			if !belongs(config.HubDeviceArn) {
-				leftOut = append(leftOut, s.StreamName+": it is for "+config.HubDeviceArn)
-				continue
-			}
-			e.Config = config
-		} else if !s.Removing {
-			leftOut = append(leftOut, s.StreamName+": it has no EdgeConfig")
+		e, err := s.entry(check, belongs)
+		if err != nil {
+			leftOut = append(leftOut, err.Error())
 			continue
 		}
 		d.streams[s.StreamName] = e
@@ -108,4 +88,33 @@ func (d *desired) restore(doc lastGood, check func(edgeconfig.EdgeConfig) error,
 		d.gone[name] = tombstone{at: g.At, byAbsence: g.ByAbsence, noted: g.Noted}
 	}
 	return leftOut
+}
+
+// entry is what document was made of. The error names the stream.
+func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs func(string) bool) (*entry, error) {
+	if !isStreamName(s.StreamName) {
+		return nil, errors.New("one without a name")
+	}
+	e := &entry{
+		StreamConfig: StreamConfig{StreamName: s.StreamName, StreamARN: s.StreamARN, LastUpdated: s.LastUpdated},
+		listed:       s.Listed, removing: s.Removing, byAbsence: s.ByAbsence,
+	}
+	if len(s.EdgeConfig) == 0 {
+		if !s.Removing {
+			return nil, fmt.Errorf("%s: it has no EdgeConfig", s.StreamName)
+		}
+		return e, nil
+	}
+	config, err := edgeconfig.Parse(s.EdgeConfig)
+	if err == nil {
+		err = check(config)
+	}
+	if err != nil && !s.Removing {
+		return nil, fmt.Errorf("%s: %w", s.StreamName, err)
+	}
+	if !belongs(config.HubDeviceArn) {
+		return nil, fmt.Errorf("%s: it is for %s", s.StreamName, config.HubDeviceArn)
+	}
+	e.Config = config
+	return e, nil
 }

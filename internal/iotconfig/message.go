@@ -64,10 +64,13 @@ type refusal struct {
 // Error gives the sentence.
 func (r *refusal) Error() string { return r.Text }
 
-// streamPattern is that of the KVS API, StreamName; the length is checked apart.
-var streamPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
+// streamPattern is that of the KVS API, StreamName.
+var streamPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
 
-const maxStreamName = 256
+// isStreamName also refuses names of dots only, which could not be a directory.
+func isStreamName(name string) bool {
+	return streamPattern.MatchString(name) && strings.Trim(name, ".") != ""
+}
 
 // envelope is what update and delete messages have in common. Each member is read by itself, so
 // that one wrong member does not hide which stream is meant.
@@ -117,7 +120,7 @@ func parseEnvelope(payload []byte) (StreamConfig, json.RawMessage, error) {
 		return StreamConfig{}, nil, &refusal{Text: "StreamName is missing or not a string"}
 	}
 	name := config.StreamName
-	if len(name) > maxStreamName || !streamPattern.MatchString(name) || strings.Trim(name, ".") == "" {
+	if !isStreamName(name) {
 		return StreamConfig{}, nil, &refusal{Text: "StreamName must have 1 to 256 letters, digits, or _.- and not only dots"}
 	}
 	var at epoch

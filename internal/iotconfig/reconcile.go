@@ -309,7 +309,7 @@ func (s *Source) mergeListing(l listing) (r round) {
 
 // listedName refuses records whose name could not even be a directory.
 func listedName(c ListedConfig) error {
-	if len(c.StreamName) > maxStreamName || !streamPattern.MatchString(c.StreamName) || strings.Trim(c.StreamName, ".") == "" {
+	if !isStreamName(c.StreamName) {
 		return &refusal{Text: "a listed StreamName is not valid"}
 	}
 	return nil

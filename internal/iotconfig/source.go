@@ -186,6 +186,31 @@ func New(o Options) (*Source, error) {
 	case o.KVS == nil || o.Secrets == nil || o.Applier == nil:
 		return nil, errors.New("the control plane, the secrets or the applier is not set")
 	}
+	o = o.withDefaults()
+	dir, err := openStateDir(o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{
+		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(), dir: dir, hub: o.HubDeviceARN,
+		inbox: newInbox(), outbox: newOutbox(),
+		listNow: make(chan struct{}, 1), listings: make(chan listing), found: make(chan string),
+		desired: newDesired(), statuses: make(map[string]syncStatus), failed: make(map[string]bool),
+	}
+	if o.TLS != nil {
+		if s.dialer, err = newDialer(o.DataEndpoint, o.TLS, o.Proxy); err != nil {
+			return nil, err
+		}
+	}
+	if err := dir.sweep(); err != nil {
+		o.Log.Warn("cannot clean the state directory", zap.Error(err))
+	}
+	s.loadLastGood()
+	s.cameras = openCameras(o, dir, s.desired.secrets())
+	return s, nil
+}
+
+func (o Options) withDefaults() Options {
 	if o.Version == "" {
 		o.Version = "unknown"
 	}
@@ -210,35 +235,7 @@ func New(o Options) (*Source, error) {
 	if o.Health == nil {
 		o.Health = health.NewRegistry(o.Now).Part("", health.JobConfig)
 	}
-	dir, err := openStateDir(o.StateDir)
-	if err != nil {
-		return nil, err
-	}
-	s := &Source{
-		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(), dir: dir, hub: o.HubDeviceARN,
-		inbox: newInbox(), outbox: newOutbox(),
-		listNow: make(chan struct{}, 1), listings: make(chan listing), found: make(chan string),
-		desired: newDesired(), statuses: make(map[string]syncStatus), failed: make(map[string]bool),
-	}
-	if o.TLS != nil {
-		if s.dialer, err = newDialer(o.DataEndpoint, o.TLS, o.Proxy); err != nil {
-			return nil, err
-		}
-	}
-	if err := dir.sweep(); err != nil {
-		o.Log.Warn("cannot clean the state directory", zap.Error(err))
-	}
-	s.loadLastGood()
-	s.cameras = &cameras{
-		secrets: o.Secrets, dir: dir, device: o.TLS, now: o.Now, log: o.Log, health: o.Health, wake: make(chan struct{}, 1),
-		entries: make(map[string]*cameraEntry), wanted: s.desired.secrets(),
-	}
-	if s.cameras.sealer, err = newSealer(o.TLS); err != nil {
-		s.cameras.raise(health.Info, health.SystemFault(codeCameraStore, err,
-			"The cameras' URLs are not kept on disk, as the device's private key cannot be used to encrypt them: after a boot without a network the hub records only once it has one."))
-	}
-	s.cameras.load()
-	return s, nil
+	return o
 }
 
 // Run applies the last good set at once, then follows the cloud until ctx ends. It returns nil.

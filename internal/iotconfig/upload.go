@@ -78,7 +78,7 @@ func parseUploadRequest(payload []byte) (in uploadRequest, wrong string) {
 		return in, "The request is not a JSON object."
 	}
 	stream, id := "", ""
-	if json.Unmarshal(members.StreamName, &stream) == nil && len(stream) <= maxStreamName && streamPattern.MatchString(stream) {
+	if json.Unmarshal(members.StreamName, &stream) == nil && isStreamName(stream) {
 		in.StreamName = stream
 	}
 	if json.Unmarshal(members.RequestID, &id) != nil || id == "" {
