@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
 const hub = "bench-hub"
@@ -28,13 +29,7 @@ func live(o options) ([]figure, error) {
 			return nil, err
 		}
 		defer func() { _ = camera.Close() }()
-		name := streamName(i)
-		value, _ := json.Marshal(map[string]string{"MediaURI": camera.URL()}) // never fails
-		seed.Streams = append(seed.Streams, localcloud.SeedStream{Name: name, RetentionHours: 24})
-		seed.Secrets = append(seed.Secrets, localcloud.SeedSecret{Name: name, Value: value})
-		seed.EdgeConfigs = append(seed.EdgeConfigs, localcloud.SeedEdgeConfig{Stream: name, Config: fmt.Appendf(nil,
-			`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:%s","MediaUriType":"RTSP_URI"}}}`,
-			edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub), localcloud.Region, localcloud.Account, name)})
+		addCamera(seed, streamName(i), camera.URL())
 	}
 	cloud, err := localcloud.Start(localcloud.Options{Dir: filepath.Join(o.dir, "cloud"), Seed: seed})
 	if err != nil {
@@ -49,39 +44,9 @@ func live(o options) ([]figure, error) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), o.measure+10*time.Second)
 	defer cancel()
-	media := cloud.Media()
-	type delays struct{ frames, ends, lengths []time.Duration }
 	results := make(chan delays, o.cameras)
 	for i := range o.cameras {
-		go func() {
-			var persisted []time.Time
-			for media.AwaitFragments(ctx, streamName(i), len(persisted)+1) == nil {
-				now := time.Now()
-				for len(persisted) < len(media.Fragments(streamName(i))) {
-					persisted = append(persisted, now)
-				}
-			}
-			var d delays
-			first := make(map[int]time.Time)
-			last := make(map[int]time.Time)
-			for frame, err := range media.Frames(streamName(i)) {
-				stamp, ok := fakecam.StampOfAccessUnit(frame.Data)
-				// The first fragments come while the agent still starts.
-				if err != nil || !ok || frame.Fragment < 2 || frame.Fragment >= len(persisted) {
-					continue
-				}
-				d.frames = append(d.frames, persisted[frame.Fragment].Sub(stamp.Sent))
-				if first[frame.Fragment].IsZero() {
-					first[frame.Fragment] = stamp.Sent
-				}
-				last[frame.Fragment] = stamp.Sent
-			}
-			for n, at := range last {
-				d.ends = append(d.ends, persisted[n].Sub(at))
-				d.lengths = append(d.lengths, at.Sub(first[n]))
-			}
-			results <- d
-		}()
+		go func() { results <- watchDelays(ctx, cloud.Media(), streamName(i)) }()
 	}
 	var all delays
 	for range o.cameras {
@@ -102,6 +67,54 @@ func live(o options) ([]figure, error) {
 		{What: "last frame of a fragment to persisted, p50", Value: at(all.ends, 0.5), Unit: "ms"},
 		{What: "last frame of a fragment to persisted, p99", Value: at(all.ends, 0.99), Unit: "ms"},
 	}, nil
+}
+
+// addCamera has the hub record a camera.
+func addCamera(seed *localcloud.Seed, stream, url string) {
+	value, _ := json.Marshal(map[string]string{"MediaURI": url}) // never fails
+	seed.Streams = append(seed.Streams, localcloud.SeedStream{Name: stream, RetentionHours: 24})
+	seed.Secrets = append(seed.Secrets, localcloud.SeedSecret{Name: stream, Value: value})
+	seed.EdgeConfigs = append(seed.EdgeConfigs, localcloud.SeedEdgeConfig{Stream: stream, Config: fmt.Appendf(nil,
+		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:%s","MediaUriType":"RTSP_URI"}}}`,
+		edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub), localcloud.Region, localcloud.Account, stream)})
+}
+
+// delays are what was measured of a stream.
+type delays struct {
+	frames  []time.Duration // from a frame's sending until its fragment is persisted
+	ends    []time.Duration // the same of the last frame of each fragment
+	lengths []time.Duration // of the fragments, first frame to last
+}
+
+// watchDelays notes when fragments are persisted, until ctx ends, and then reads when the camera
+// sent their frames.
+func watchDelays(ctx context.Context, service *media.Service, stream string) (d delays) {
+	var persisted []time.Time
+	for service.AwaitFragments(ctx, stream, len(persisted)+1) == nil {
+		now := time.Now()
+		for len(persisted) < len(service.Fragments(stream)) {
+			persisted = append(persisted, now)
+		}
+	}
+	first := make(map[int]time.Time)
+	last := make(map[int]time.Time)
+	for frame, err := range service.Frames(stream) {
+		stamp, ok := fakecam.StampOfAccessUnit(frame.Data)
+		// The first fragments come while the agent still starts.
+		if err != nil || !ok || frame.Fragment < 2 || frame.Fragment >= len(persisted) {
+			continue
+		}
+		d.frames = append(d.frames, persisted[frame.Fragment].Sub(stamp.Sent))
+		if first[frame.Fragment].IsZero() {
+			first[frame.Fragment] = stamp.Sent
+		}
+		last[frame.Fragment] = stamp.Sent
+	}
+	for n, at := range last {
+		d.ends = append(d.ends, persisted[n].Sub(at))
+		d.lengths = append(d.lengths, at.Sub(first[n]))
+	}
+	return d
 }
 
 // startAgent runs the agent in live mode.
