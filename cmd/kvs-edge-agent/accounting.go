@@ -72,12 +72,22 @@ func sentBy(sessions []fakecam.Session) tally {
 }
 
 // localFrames tallies the frames in all segment files under dir, also in one that is being
-// written. The files are read by the local cloud's strict parser, not by the muxer's own reader.
-func localFrames(dir string) (tally, error) {
+// written. The files are read by the local cloud's strict parser, not by the muxer's own reader. A
+// file that is renamed or deleted while we look makes us look again.
+func localFrames(dir string) (t tally, err error) {
+	for range 10 {
+		if t, err = framesBelow(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return t, err
+}
+
+func framesBelow(dir string) (tally, error) {
 	t := tally{}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // renamed or deleted while we look
+		case path == dir && errors.Is(err, fs.ErrNotExist): // nothing was recorded yet
 			return nil
 		case err != nil:
 			return err
@@ -85,7 +95,7 @@ func localFrames(dir string) (tally, error) {
 			return nil
 		}
 		for block, err := range strictmkv.ReadFile(path) {
-			if errors.Is(err, fs.ErrNotExist) || (err != nil && strings.HasSuffix(path, ".writing.mkv")) {
+			if err != nil && !errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, ".writing.mkv") {
 				return nil // of a file that is being written the end may be torn
 			}
 			if err != nil {
