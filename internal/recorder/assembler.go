@@ -45,8 +45,9 @@ type packet struct {
 // An access unit is given out when the next one begins: markers are often forgotten, or set on
 // each slice. One that was right for a while is believed, so that a picture need not wait for the next.
 type assembler struct {
-	codec codec
-	to    sink
+	codec   codec
+	to      sink
+	maxUnit int // see maxUnit
 
 	synced   bool   // an access unit has been seen, or a hole: from here on all is accounted for
 	started  bool   // sequence is valid
@@ -78,7 +79,7 @@ type assembler struct {
 type span struct{ from, to int }
 
 func newAssembler(c codec, to sink) *assembler {
-	return &assembler{codec: c, to: to, hole: true, holes: holes{report: to.missed}}
+	return &assembler{codec: c, to: to, maxUnit: maxUnit, hole: true, holes: holes{report: to.missed}}
 }
 
 // expect tells which packet the camera said it would begin with, before the first push.
@@ -110,7 +111,7 @@ func (a *assembler) push(p packet, now time.Time) error {
 	if p.marker && a.picture && !a.partial && a.honest >= trustMarkers && !a.lies {
 		a.finish()
 	}
-	if len(a.buffer) > maxUnit {
+	if len(a.buffer) > a.maxUnit {
 		return errHuge
 	}
 	return nil

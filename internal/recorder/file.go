@@ -35,6 +35,7 @@ type clip struct {
 	path      string // within the directory
 	loop      bool
 	sound     bool
+	now       func() time.Time // the hub's clock
 }
 
 // parseClip reads a file:// URL. Its path is one within the media directory, or leads to it.
@@ -43,7 +44,7 @@ func parseClip(url secret.String, directory string) (clip, error) {
 	if err != nil || !strings.EqualFold(u.Scheme, "file") || u.Host != "" && u.Host != "localhost" || strings.Trim(u.Path, "/") == "" {
 		return clip{}, health.UserFault(codeCamera, nil, "The configuration says FILE_URI, but the MediaURI in its secret is not the URL of a file such as file:///door.mp4: correct one of them.")
 	}
-	f := clip{directory: directory, path: strings.Trim(u.Path, "/")}
+	f := clip{directory: directory, path: strings.Trim(u.Path, "/"), now: time.Now}
 	if absolute, err := filepath.Abs(directory); err == nil {
 		if within, err := filepath.Rel(absolute, filepath.Clean(u.Path)); err == nil && filepath.IsLocal(within) {
 			f.path = within
@@ -117,7 +118,7 @@ type progress struct {
 
 // play plays the file at its own pace, which wait keeps, and gives errPlayed at its end.
 func (f clip) play(ctx context.Context, to sink, wait func(context.Context, time.Time) error) error {
-	p := progress{begin: time.Now()}
+	p := progress{begin: f.now()}
 	for {
 		if err := f.once(ctx, to, &p, wait); err != nil {
 			return err
@@ -125,8 +126,8 @@ func (f clip) play(ctx context.Context, to sink, wait func(context.Context, time
 		if !f.loop {
 			return errPlayed
 		}
-		if behind := time.Since(p.begin.Add(p.offset)); behind > time.Second { // the machine slept
-			p = progress{begin: time.Now()}
+		if behind := f.now().Sub(p.begin.Add(p.offset)); behind > time.Second { // the machine slept
+			p = progress{begin: f.now()}
 		}
 	}
 }

@@ -1,11 +1,13 @@
 package recorder
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,9 +80,8 @@ func TestFilesArePlayedWhole(t *testing.T) {
 			r.finish()
 			var got, sounds []string
 			for _, path := range r.files() {
-				mustBeClean(t, path)
 				mustBeStrict(t, path)
-				got = append(got, frameSums(t, path)...)
+				got = append(got, cleanPictures(t, path)...)
 				if c.audio {
 					sounds = append(sounds, packetSums(t, path)...)
 				}
@@ -101,8 +102,21 @@ func TestALoopedFileIsPlayedAgainWithoutAHole(t *testing.T) {
 	dir := t.TempDir()
 	source := makeFile(t, dir, "a.mp4", "1", append(x264("-bf", "2", "-g", "10"), "-an")...)
 	want := frameSums(t, source)
-	r := record(t, nil, "file:///a.mp4?loop=true", fromFile(dir))
-	r.awaitFrames(80)
+	const passes = 4
+	var waits atomic.Int64
+	r := record(t, nil, "file:///a.mp4?loop=true", fromFile(dir), func(o *Options) {
+		// As fast as it can be, and in no time: at its own pace a busy machine would fall behind,
+		// and begin anew.
+		now := time.Now()
+		o.Now = func() time.Time { return now }
+		o.pace = func(ctx context.Context, _ time.Time) error {
+			if waits.Add(1) > passes*(25+1) { // one before each picture, one at the end
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		}
+	})
+	r.await("so many passes", func() bool { return r.handed.Load() >= passes*25 })
 	r.finish()
 	var got []string
 	for _, path := range r.files() {

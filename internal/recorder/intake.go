@@ -1,9 +1,6 @@
 package recorder
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // intake takes the RTP packets of a session's video, and survives what panics on their way to the
 // sink. Then it counts pictures by their RTP timestamps alone, which needs nothing of what broke,
@@ -11,9 +8,10 @@ import (
 type intake struct {
 	codec     codec
 	sink      sink
-	assembler *assembler   // nil: it panicked, and pictures are only counted
-	until     time.Time    // so long
-	arrivals  atomic.Int64 // pictures so far
+	maxUnit   int        // bytes; see maxUnit
+	assembler *assembler // nil: it panicked, and pictures are only counted
+	until     time.Time  // so long
+	pictures  int64      // so far
 
 	sequence  uint16
 	timestamp uint32 // of the present packet
@@ -23,10 +21,16 @@ type intake struct {
 	toldThis  bool   // and of the one at timestamp
 }
 
-func newIntake(c codec, to sink) *intake {
-	in := &intake{codec: c, sink: to}
-	in.assembler = newAssembler(c, watched{to, in})
+func newIntake(c codec, maxUnit int, to sink) *intake {
+	in := &intake{codec: c, maxUnit: maxUnit, sink: to}
+	in.assembler = in.newAssembler()
 	return in
+}
+
+func (in *intake) newAssembler() *assembler {
+	a := newAssembler(in.codec, watched{in.sink, in})
+	a.maxUnit = in.maxUnit
+	return a
 }
 
 // enter begins a packet; survive, deferred, ends it.
@@ -74,15 +78,36 @@ func (in *intake) resume(now time.Time) bool {
 	}
 	if now.Before(in.until) {
 		in.toldThis = true
-		in.arrivals.Add(1)
+		in.pictures++
 		in.sink.damaged(1, nil)
 		return false
 	}
-	a := newAssembler(in.codec, watched{in.sink, in})
+	a := in.newAssembler()
 	a.synced, a.hole = true, false // a picture begins
 	a.started, a.sequence = true, in.sequence-1
 	in.assembler = a
 	return true
+}
+
+// progressed is how far the video of a session has come.
+type progressed struct {
+	pictures int64
+	bytes    int // of the next one
+}
+
+// after tells whether more has come than at last: another picture, or more of one than there was of
+// any since. A large picture may take long, on a slow network or while this machine is busy; but what
+// never makes a picture is no video.
+func (p progressed) after(last progressed) bool {
+	return p.pictures != last.pictures || p.bytes > last.bytes
+}
+
+func (in *intake) progress() progressed {
+	p := progressed{pictures: in.pictures}
+	if in.assembler != nil {
+		p.bytes = len(in.assembler.buffer)
+	}
+	return p
 }
 
 // expect tells of the session's first packet; see assembler.expect.
@@ -119,7 +144,7 @@ type watched struct {
 }
 
 func (w watched) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
-	w.in.arrivals.Add(1)
+	w.in.pictures++
 	if rtpTime == w.in.timestamp {
 		w.in.toldThis = true
 	} else {

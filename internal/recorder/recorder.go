@@ -106,8 +106,10 @@ type Options struct {
 	Now func() time.Time
 
 	numbers    numbers
-	maxBytes   int64         // see dialogue
-	staleLimit time.Duration // see staleLimit
+	maxBytes   int64                                          // see dialogue
+	maxUnit    int                                            // see maxUnit
+	staleLimit time.Duration                                  // see staleLimit
+	pace       func(ctx context.Context, due time.Time) error // of a file; see untilDue
 	wrapWriter func(segmentWriter) segmentWriter
 	wrapCodec  func(codec) codec
 }
@@ -156,6 +158,12 @@ func New(o Options) *Recorder {
 	}
 	if o.maxBytes == 0 {
 		o.maxBytes = floodLimit
+	}
+	if o.maxUnit == 0 {
+		o.maxUnit = maxUnit
+	}
+	if o.pace == nil {
+		o.pace = untilDue
 	}
 	if o.staleLimit == 0 {
 		o.staleLimit = staleLimit
@@ -282,8 +290,8 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 		host = "the media directory"
 		f, err := parseClip(url, r.o.MediaDirectory)
 		if err == nil {
-			f.sound, r.loops = !r.o.NoAudio, f.loop
-			err = f.play(ctx, to, untilDue)
+			f.sound, f.now, r.loops = !r.o.NoAudio, r.o.Now, f.loop
+			err = f.play(ctx, to, r.o.pace)
 		}
 		if !errors.Is(err, errPlayed) && ctx.Err() == nil {
 			r.o.Refused()
@@ -297,7 +305,7 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 	}
 	host = cam.host
 	return host, dialogue{
-		camera: cam, udp: r.udp, wantsAudio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes, now: r.o.Now,
-		wrapCodec: r.o.wrapCodec,
+		camera: cam, udp: r.udp, wantsAudio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes,
+		maxUnit: r.o.maxUnit, now: r.o.Now, wrapCodec: r.o.wrapCodec,
 	}.play(ctx, to)
 }

@@ -105,6 +105,7 @@ type dialogue struct {
 	wantsAudio bool // when the camera has it
 	roots      *x509.CertPool
 	maxBytes   int64 // of RTP payload within floodWindow
+	maxUnit    int   // bytes; see maxUnit
 	now        func() time.Time
 
 	wrapCodec func(codec) codec // for tests; nil: none
@@ -255,7 +256,7 @@ func (s *session) setUp() error {
 	}
 	s.video = v
 	s.to.begin(v.codec, v.format.ClockRate(), v.sets, s.audio.track())
-	s.intake = newIntake(v.codec, s.to)
+	s.intake = newIntake(v.codec, s.maxUnit, s.to)
 	return nil
 }
 
@@ -332,7 +333,7 @@ func (s *session) watch(ctx context.Context) error {
 	defer s.client.Close()                 // waits for the last callback
 	ticker := time.NewTicker(stallCheck)
 	defer ticker.Stop()
-	last, lastChange := s.intake.arrivals.Load(), time.Now()
+	last, lastChange := progressed{}, time.Now()
 	for {
 		select {
 		case err := <-s.ended:
@@ -341,9 +342,11 @@ func (s *session) watch(ctx context.Context) error {
 			s.leave() // or waits until the other who does has
 			return ctx.Err()
 		case <-ticker.C:
+			var now progressed
 			s.exclusively(func() { s.order.expire(s.now()) })
-			if n := s.intake.arrivals.Load(); n != last {
-				last, lastChange = n, time.Now()
+			s.exclusively(func() { now = s.intake.progress() })
+			if now.after(last) {
+				last, lastChange = now, time.Now()
 			} else if time.Since(lastChange) >= stallLimit {
 				s.leave() // it may have gone on a moment ago
 				return errStall
