@@ -61,7 +61,7 @@ demo: build ## the main job without an AWS account
 RACE = $(shell command -v gcc >/dev/null && echo -race)
 
 # Most tests wait for cameras and clouds, not for the processor.
-TESTFLAGS = -parallel 8 -timeout 8m
+TESTFLAGS = -parallel 8 -timeout 20m
 
 test: ## all tests; on Debian it first installs what they check with, elsewhere they skip what is missing
 	@.ci/tools || echo "going on without: the tests that need them are skipped"

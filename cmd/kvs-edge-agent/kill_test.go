@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -80,6 +81,28 @@ func (s *stage) backlog(stream string, fragments int) []int64 {
 	return times
 }
 
+// awaitFragments waits until the cloud has the fragments of these producer times, for as long as one
+// after the other comes.
+func (s *stage) awaitFragments(stream string, want []int64) {
+	s.t.Helper()
+	missing := map[int64]bool{}
+	for _, at := range want {
+		missing[at] = true
+	}
+	for len(missing) > 0 {
+		before := len(missing)
+		s.eventually(fmt.Sprintf("the %d fragments that the cloud lacks", before), func() error {
+			for _, f := range s.cloud.Media().Fragments(stream) {
+				delete(missing, f.Producer.UnixMilli())
+			}
+			if len(missing) == before {
+				return errNothingYet
+			}
+			return nil
+		})
+	}
+}
+
 func TestKilledDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T) {
 	t.Parallel()
 	kills := killsOr(8)
@@ -110,25 +133,8 @@ func TestKilledDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T) {
 		killedAt = append(killedAt, len(cloud.Fragments("door")))
 	}
 	s.startAgent()
-	have := map[int64]bool{}
-	for len(have) < len(want) {
-		before := len(have)
-		s.eventually("the rest in the cloud", func() error {
-			for _, f := range cloud.Fragments("door") {
-				have[f.Producer.UnixMilli()] = true
-			}
-			if len(have) == before {
-				return errNothingYet
-			}
-			return nil
-		})
-	}
+	s.awaitFragments("door", want)
 	s.stopAgent()
-	for _, at := range want {
-		if !have[at] {
-			t.Errorf("the fragment at %d is lost", at)
-		}
-	}
 	seen := map[int64]bool{}
 	repeated, total, kill := time.Duration(0), time.Duration(0), 0
 	for i, f := range cloud.Fragments("door") {

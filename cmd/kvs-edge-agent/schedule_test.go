@@ -19,7 +19,7 @@ func schedule(stdin string, args ...string) (string, error) {
 	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&out)
 	cmd.SetErr(io.Discard)
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{}, args...)) // of nil it would take the test's own
 	err := cmd.Execute()
 	return out.String(), err
 }

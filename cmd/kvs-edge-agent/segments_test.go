@@ -25,7 +25,7 @@ func command(cmd *cobra.Command, args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd.SetOut(&out)
 	cmd.SetErr(io.Discard)
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{}, args...)) // of nil it would take the test's own
 	err := cmd.Execute()
 	return out.String(), err
 }

@@ -27,7 +27,7 @@ const (
 	testThing = "test-hub"
 	// patience bounds every wait for an event. It is long because machines are slow at times, and
 	// never waited out when the event comes.
-	patience = 60 * time.Second
+	patience = 3 * time.Minute
 	poll     = 100 * time.Millisecond
 )
 

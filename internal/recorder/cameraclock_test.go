@@ -166,6 +166,7 @@ func TestNTPTimes(t *testing.T) {
 func TestTheClockOfGStreamerIsOurs(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "/usr/bin/python3")
+	late := testtools.Late(t)
 	source := filepath.Join(t.TempDir(), "source.mkv")
 	arguments := slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=30"},
 		x264("-bf", "0", "-g", "25"), []string{source})
@@ -179,7 +180,7 @@ func TestTheClockOfGStreamerIsOurs(t *testing.T) {
 		return len(followed) > 0
 	})
 	ahead := followed[0].ContextMap()["ahead of the hub"].(time.Duration)
-	if ahead.Abs() > time.Second {
-		t.Errorf("it is found to be %v ahead", ahead)
+	if ahead.Abs() > time.Second+4*late() {
+		t.Errorf("it is found to be %v ahead, on a machine that is late by %v", ahead, late())
 	}
 }

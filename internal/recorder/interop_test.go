@@ -125,8 +125,7 @@ func TestInterop(t *testing.T) {
 					t.Fatal(paths, err)
 				}
 				mustBeStrict(t, paths[0])
-				mustBeClean(t, paths[0])
-				got = append(got, frameSums(t, paths[0])...)
+				got = append(got, cleanPictures(t, paths[0])...)
 				if c.audio != nil {
 					sounds = append(sounds, packetSums(t, paths[0])...)
 				}
@@ -222,10 +221,28 @@ func packetSums(t *testing.T, path string) []string {
 // mustBeClean has tools of others look at a file.
 func mustBeClean(t *testing.T, path string) {
 	t.Helper()
+	decodedBy(t, path, "null")
+}
+
+// cleanPictures is mustBeClean, and gives the checksums of the pictures from the same decoding: it takes
+// most of the time.
+func cleanPictures(t *testing.T, path string) (list []string) {
+	t.Helper()
+	for line := range strings.Lines(decodedBy(t, path, "framemd5")) {
+		if strings.HasPrefix(line, "0,") { // the first track
+			list = append(list, sums(line)...)
+		}
+	}
+	return list
+}
+
+// decodedBy looks at a file, and gives what ffmpeg writes of it in a format.
+func decodedBy(t *testing.T, path, format string) (written string) {
+	t.Helper()
 	for _, command := range [][]string{
 		{"ffprobe", "-v", "warning", "-show_streams", "-of", "csv", path},
 		// In ms, as slewed times need not be 40 ms apart.
-		{"ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "1:1000", "-f", "null", "-"},
+		{"ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "1:1000", "-f", format, "-"},
 		{"mkvinfo", "--verbose", path},
 	} {
 		cmd := exec.Command(command[0], command[1:]...)
@@ -242,5 +259,9 @@ func mustBeClean(t *testing.T, path string) {
 		if command[0] == "ffprobe" && !strings.Contains(string(out), "h264") && !strings.Contains(string(out), "hevc") {
 			t.Errorf("ffprobe sees %s", out)
 		}
+		if command[0] == "ffmpeg" {
+			written = string(out)
+		}
 	}
+	return written
 }

@@ -2,7 +2,6 @@ package recorder
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -120,11 +119,7 @@ func (c trappedCodec) newSets() parameterSets {
 // sent is recorded or reported lost, and it goes on.
 func TestAPanicAnywhereLeavesTheAccountExact(t *testing.T) {
 	t.Parallel()
-	type rigged struct {
-		*rig
-		*trap
-	}
-	var all []rigged
+	i := 0
 	for _, c := range []struct {
 		at    string
 		first []int64
@@ -147,42 +142,40 @@ func TestAPanicAnywhereLeavesTheAccountExact(t *testing.T) {
 		{"newSets", []int64{1}},
 	} {
 		for _, first := range c.first {
-			times := 1 + 3*int64(len(all)%2) // the cleaning up breaks as well
+			times := 1 + 3*int64(i%2) // the cleaning up breaks as well
+			i++
 			b := &trap{at: c.at, first: first, last: first + times - 1}
-			camera := startCamera(t, fakecam.Options{FPS: 50})
-			r := record(t, camera, camera.URL(), func(o *Options) {
-				o.Store = trappedStore{o.Store, b}
-				o.SegmentDuration = 2 * time.Second
-				o.FlushInterval = 200 * time.Millisecond
-				o.OnSegment = func(Segment) { b.step("OnSegment") }
-				o.wrapWriter = func(w segmentWriter) segmentWriter { return trappedWriter{w, b} }
-				o.wrapCodec = func(c codec) codec { return trappedCodec{c, b} }
-				o.Rest = backoff.Policy{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond}
+			name := fmt.Sprintf("%s, calls %d to %d", b.at, b.first, b.last)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				recordIntoTrap(t, name, b)
 			})
-			all = append(all, rigged{r, b})
 		}
 	}
-	for _, r := range all { // they record side by side
-		name := fmt.Sprintf("%s, calls %d to %d", r.at, r.first, r.last)
-		r.await("a call after the last panic: "+name, r.over)
-		r.awaitFrames(r.number(health.FramesRecorded) + 25)
-		r.await("the end of what status says", func() bool { return len(r.part.Snapshot().Conditions) == 0 })
-		if n := len(r.camera.Sessions()); n != 1 {
-			t.Errorf("%s: the camera had %d sessions, want one", name, n)
-		}
+}
+
+func recordIntoTrap(t *testing.T, name string, b *trap) {
+	t.Helper()
+	camera := startCamera(t, fakecam.Options{FPS: 50})
+	r := record(t, camera, camera.URL(), func(o *Options) {
+		o.Store = trappedStore{o.Store, b}
+		o.SegmentDuration = 2 * time.Second
+		o.FlushInterval = 200 * time.Millisecond
+		o.OnSegment = func(Segment) { b.step("OnSegment") }
+		o.wrapWriter = func(w segmentWriter) segmentWriter { return trappedWriter{w, b} }
+		o.wrapCodec = func(c codec) codec { return trappedCodec{c, b} }
+		o.Rest = backoff.Policy{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond}
+	})
+	r.await("a call after the last panic", b.over)
+	r.awaitFrames(r.number(health.FramesRecorded) + 25)
+	r.await("the end of what status says", func() bool { return len(r.part.Snapshot().Conditions) == 0 })
+	if n := len(r.camera.Sessions()); n != 1 {
+		t.Errorf("the camera had %d sessions, want one", n)
 	}
-	var unplugging sync.WaitGroup
-	for _, r := range all {
-		unplugging.Go(r.camera.Unplug)
-	}
-	unplugging.Wait()
-	for _, r := range all {
-		name := fmt.Sprintf("%s, calls %d to %d", r.at, r.first, r.last)
-		r.settle()
-		sent, recorded, lost := r.account(name)
-		t.Logf("%s: %d sent = %d recorded + %d lost", name, sent, recorded, lost)
-		if n := r.logs.FilterMessage("an internal error stopped a recorder").Len(); n == 0 {
-			t.Errorf("%s: the log says nothing", name)
-		}
+	r.settle()
+	sent, recorded, lost := r.account(name)
+	t.Logf("%d sent = %d recorded + %d lost", sent, recorded, lost)
+	if n := r.logs.FilterMessage("an internal error stopped a recorder").Len(); n == 0 {
+		t.Error("the log says nothing")
 	}
 }

@@ -26,7 +26,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-const patience = 30 * time.Second
+// patience bounds every wait for an event that must come: it is long, as machines are slow at times.
+const patience = time.Minute
 
 // rig is a recorder between a camera and a store, all real.
 type rig struct {
@@ -335,8 +336,7 @@ func TestFilesPassToolsOfOthers(t *testing.T) {
 		if err != nil || len(paths) != 1 {
 			t.Fatal(paths, err)
 		}
-		mustBeClean(t, paths[0])
-		pictures = append(pictures, frameSums(t, paths[0])...)
+		pictures = append(pictures, cleanPictures(t, paths[0])...)
 	}
 	// The camera plays its clip in a loop from its first keyframe, so the pictures must be the clip's.
 	clip := frameSums(t, "../fakecam/clip.h264")
@@ -394,7 +394,7 @@ func camOff(t *testing.T) {
 		}
 		plugged := time.Now()
 		r.await("a session", func() bool { return len(camera.Sessions()) > session })
-		if d := camera.Sessions()[session].Began.Sub(plugged); d > longest+2*time.Second { // the machine may be busy
+		if d := camera.Sessions()[session].Began.Sub(plugged); d > longest+10*time.Second { // the machine may be busy
 			t.Errorf("only %s after it was plugged in it is recorded, with pauses of at most %s", d, longest)
 		}
 		want := int64(0)
@@ -498,7 +498,7 @@ func TestADiskThatFailsAndHeals(t *testing.T) {
 	if err := errors.Join(os.Rename(path, path+".away"), os.WriteFile(path, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	r.awaitCondition("disk")
+	r.awaitCondition("a file is in its way")
 	if err := errors.Join(os.Remove(path), os.Rename(path+".away", path)); err != nil {
 		t.Fatal(err)
 	}

@@ -21,15 +21,20 @@ func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 				r := record(t, camera, camera.URL())
 				r.awaitFrames(30 + int64(6*i))
 				camera.Stall()
+				stalled, sessions := time.Now(), r.number(health.Reconnects)
 				if backoff.Sleep(t.Context(), stallLimit-500*time.Millisecond) != nil {
 					t.Fatal("the test ended")
 				}
+				before := sent(camera)
 				camera.Resume()
+				r.await("the next frame", func() bool { return r.handed.Load() > before })
+				silence, ended := time.Since(stalled), r.number(health.Reconnects)-sessions
 				r.awaitFrames(r.number(health.FramesRecorded) + 30)
 				r.settle()
 				r.expectAll()
-				if n := r.number(health.Reconnects); n > 0 {
-					t.Errorf("%d sessions ended", n)
+				// A busy machine may have been late enough to make a stall of it.
+				if ended > 0 && silence < stallLimit-200*time.Millisecond {
+					t.Errorf("%d sessions ended within a silence of %s", ended, silence)
 				}
 			})
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // The rows of timestamps. Times are judged by the camera's own notes of when it sent each frame.
@@ -27,6 +28,13 @@ func offCamera(frames []recorded, step time.Duration) (most time.Duration) {
 		most = max(most, f.time.Sub(begin.Add(due(f))).Abs())
 	}
 	return most
+}
+
+// timely is how far that may be, when it should be so little: a busy machine is late with reading too.
+func timely(t *testing.T, little time.Duration) (limit func() time.Duration) {
+	t.Helper()
+	late := testtools.Late(t)
+	return func() time.Duration { return little + 4*late() }
 }
 
 // expectForward looks for times that never go back nor repeat.
@@ -81,13 +89,14 @@ func rtpJump(t *testing.T) {
 
 // rtpDrift has a clock so far off its pace that times left to it would be more than wrong in the end.
 func rtpDrift(t *testing.T) {
-	const frames, limit = 11 * 25, 200 * time.Millisecond
+	const frames, little = 11 * 25, 200 * time.Millisecond
 	for name, camera := range map[string]time.Duration{"3 % fast": tick * 103 / 100, "3 % slow": tick * 97 / 100} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if off := (camera - tick).Abs() * frames; off < limit*3/2 {
+			if off := (camera - tick).Abs() * frames; off < little*3/2 {
 				t.Fatalf("a clock that is off by %s needs no slewing", off)
 			}
+			limit := timely(t, little)
 			l := lapse{camera: camera}
 			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: l.wire}})
 			r := record(t, camera, camera.URL())
@@ -95,7 +104,7 @@ func rtpDrift(t *testing.T) {
 			r.settle()
 			got := r.expectAll()
 			expectForward(t, got)
-			if off := offCamera(got, tick); off >= limit {
+			if off := offCamera(got, tick); off >= limit() {
 				t.Errorf("a frame is %s off the time at which it was sent", off)
 			}
 			if n := len(r.recordings()); n != 1 {
@@ -111,6 +120,8 @@ func rtpConstant(t *testing.T) {
 	for name, timestamp := range map[string]uint32{"zero": 0, "one": 3_000_000_000} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			// Those before it was noticed are less than half a second.
+			limit := timely(t, constantLimit*tick+500*time.Millisecond)
 			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
 				p.Timestamp = timestamp
 				return []fakecam.Packet{p}
@@ -121,8 +132,7 @@ func rtpConstant(t *testing.T) {
 			r.settle()
 			frames := r.expectAll()
 			expectForward(t, frames)
-			// Those before it was noticed are less than half a second; then a busy machine may be late.
-			if off := offCamera(frames, tick); off > constantLimit*tick+500*time.Millisecond {
+			if off := offCamera(frames, tick); off > limit() {
 				t.Errorf("a frame is %s off the time at which it was sent", off)
 			}
 			if n := r.logs.FilterMessage("the camera's timestamps stand still").Len(); n != 1 || len(r.recordings()) != 1 {
@@ -154,20 +164,17 @@ func burst(t *testing.T) {
 	r := record(t, camera, camera.URL())
 	r.awaitFrames(50)
 	gate.Lock()
-	before := r.number(health.FramesRecorded)
+	// What was on its way comes.
+	r.await("all that was sent", func() bool { return r.handed.Load() >= sent(camera) })
+	before := r.handed.Load()
 	err := backoff.Sleep(t.Context(), stall)
-	during := r.number(health.FramesRecorded)
+	during := r.handed.Load()
 	gate.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if during > before+25 { // what was on its way
+	if during > before+1 { // one that the camera had not counted yet
 		t.Fatalf("%d frames came while none could", during-before)
-	}
-	begun := time.Now()
-	r.awaitFrames(before + int64(stall/tick))
-	if d := time.Since(begun); d > stall*3/4 {
-		t.Errorf("what came in %s was no burst", d)
 	}
 	r.awaitFrames(before + int64(stall/tick) + 25)
 	r.settle()
@@ -184,13 +191,14 @@ func fpsLie(t *testing.T) {
 	for _, transport := range []string{TransportTCP, TransportUDP} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
+			limit := timely(t, 200*time.Millisecond)
 			camera := startCamera(t, fakecam.Options{FPS: fps})
 			r := record(t, camera, camera.URL(), func(o *Options) { o.Transport = transport })
 			r.awaitFrames(6 * fps)
 			r.settle()
 			frames := r.expectAll()
 			expectSteps(t, frames, time.Second/fps)
-			if off := offCamera(frames, time.Second/fps); off > 200*time.Millisecond {
+			if off := offCamera(frames, time.Second/fps); off > limit() {
 				t.Errorf("a frame is %s off the time at which it was sent", off)
 			}
 			if gaps, lost := r.number(health.Gaps), r.number(health.FramesLost); gaps != 0 || lost != 0 || len(r.recordings()) != 1 {
@@ -200,10 +208,10 @@ func fpsLie(t *testing.T) {
 	}
 }
 
-// resetStorm has a clock that runs away faster than times may be slewed, for an hour.
+// resetStorm has a clock that runs away faster than times may be slewed, for half an hour.
 func resetStorm(t *testing.T) {
 	const step = 400 * time.Millisecond
-	const frames, most = int64(time.Hour / step), 20
+	const frames, most = int64(30 * time.Minute / step), 10
 	for name, pace := range map[string]time.Duration{"8 % fast": 108, "8 % slow": 92} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,7 +223,7 @@ func resetStorm(t *testing.T) {
 			expectForward(t, r.expectAll())
 			infos := r.recordings()
 			if n := len(infos); n < 2 || n > most {
-				t.Errorf("%d segments in an hour, want a few", n)
+				t.Errorf("%d segments in half an hour, want a few", n)
 			}
 			for i := 1; i < len(infos); i++ {
 				if d := infos[i].StartTime().Sub(infos[i-1].StartTime()); d < time.Minute {
