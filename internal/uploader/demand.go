@@ -13,8 +13,8 @@ type Progress struct {
 	Finished bool
 }
 
-// Range uploads what is recorded from (inclusive) to (exclusive), now and before everything else,
-// and tells each how far it is. Run and Drain may go on beside it: they give way, and no fragment
+// Range uploads what is recorded from (inclusive) to (exclusive), in whole fragments, now and before
+// everything else, and tells each how far it is. Run and Drain may go on beside it: they give way, and no fragment
 // is sent by both. It returns nil at the end, and ctx's error when that comes first.
 func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Progress)) error {
 	u.wanted.Add(1)
@@ -59,7 +59,7 @@ func (u *Uploader) count(from, to time.Time) (p Progress) {
 		}
 		for _, f := range list {
 			s := shot{key: info.Key, frag: f}
-			if s.at() < from.UnixMilli() || s.at() >= to.UnixMilli() {
+			if s.end() < from.UnixMilli() || s.at() >= to.UnixMilli() {
 				continue
 			}
 			p.Total++

@@ -202,6 +202,31 @@ func TestOnDemandSendsTheRangeOnlyAndTellsHowFarItIs(t *testing.T) {
 	}
 }
 
+func TestOnDemandSendsAllFragmentsWithMediaOfTheRange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 4) // fragments of 2 s with frames up to 1.6 s
+	u := w.uploader()
+	for _, c := range []struct {
+		from, to time.Duration
+		want     []int64
+	}{
+		{2*time.Second + 500*time.Millisecond, 2*time.Second + 700*time.Millisecond, w.want[1:2]},
+		{5 * time.Second, 10 * time.Second, w.want[2:5]},
+		{13*time.Second + 700*time.Millisecond, 14 * time.Second, nil},
+	} {
+		before := len(w.stored())
+		var last Progress
+		must(t, u.Range(w.context(), begin.Add(c.from), begin.Add(c.to), func(p Progress) { last = p }))
+		if got := w.stored()[before:]; !slices.Equal(got, c.want) {
+			t.Errorf("from %s to %s the service has %v, want %v", c.from, c.to, w.relative(got), w.relative(c.want))
+		}
+		if want := (Progress{Total: len(c.want), Done: len(c.want), Finished: true}); last != want {
+			t.Errorf("from %s to %s it ends with %+v, want %+v", c.from, c.to, last, want)
+		}
+	}
+}
+
 func TestOnDemandTellsWhatTheServiceRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 24, roomy)

@@ -47,7 +47,7 @@ type queue struct {
 	finished bool // list is final
 	next     int  // in list
 
-	from, to   int64               // fragments before from, or at to and later, are passed over
+	from, to   int64               // fragments that end before from, or begin at to or later, are passed over
 	after      int64               // segments that start up to here were given out
 	passed     []segment.Key       // given out whole, and not yet moved to uploaded
 	unreadable map[int64]time.Time // segments that the disk fails with, and when to try again
@@ -80,7 +80,7 @@ func (q *queue) peek() (s shot, ok bool) {
 		}
 		for ; q.next < len(q.list); q.next++ {
 			s := shot{key: q.reader.Key(), frag: q.list[q.next]}
-			if s.at() < q.from || q.held(s.id()) || q.store.Done(s.key, s.frag.Start) {
+			if s.end() < q.from || q.held(s.id()) || q.store.Done(s.key, s.frag.Start) {
 				continue
 			}
 			return s, s.at() < q.to
