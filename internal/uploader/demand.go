@@ -2,7 +2,12 @@ package uploader
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // Progress is how far an upload on demand has come. All count fragments.
@@ -29,7 +34,7 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	defer u.end()
 	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // what goes on beside it is as it was
 	skipped := u.numbers.skipped.Load()
-	p := u.count(from, to)
+	p, _ := u.count(from, to)
 	each(p)
 	err := u.upload(ctx, mode{drain: true, demand: true, from: from.UnixMilli(), to: to.UnixMilli(), each: func() {
 		p.Done++
@@ -39,22 +44,23 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	if err != nil {
 		return err
 	}
-	p = u.count(from, to)
+	p, whole := u.count(from, to)
+	if !whole || p.Done < p.Total && !u.queue.readable() {
+		return health.SystemFault(CodeStore, nil, "A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
+	}
+	p.Total = p.Done // what was completed since the last look came too late
 	p.Refused, p.Finished = int(u.numbers.skipped.Load()-skipped), true
 	each(p)
 	return nil
 }
 
-// count looks at every fragment of a range.
-func (u *Uploader) count(from, to time.Time) (p Progress) {
+// count looks at every fragment of a range; whole is false when not all of it can be read.
+func (u *Uploader) count(from, to time.Time) (p Progress, whole bool) {
+	whole = true
 	for _, info := range u.o.Store.Segments(u.o.Stream, from, to) {
-		reader, err := u.o.Store.OpenSegment(info.Key)
+		list, err := u.fragmentsOf(info.Key)
 		if err != nil {
-			continue // gone, or unreadable and reported elsewhere
-		}
-		list, _, err := reader.Fragments()
-		_ = reader.Close() // was only read
-		if err != nil {
+			whole = whole && errors.Is(err, segment.ErrNotFound)
 			continue
 		}
 		for _, f := range list {
@@ -68,7 +74,17 @@ func (u *Uploader) count(from, to time.Time) (p Progress) {
 			}
 		}
 	}
-	return p
+	return p, whole
+}
+
+func (u *Uploader) fragmentsOf(k segment.Key) ([]mkv.Fragment, error) {
+	reader, err := u.o.Store.OpenSegment(k)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reader.Close() }() // was only read
+	list, _, err := reader.Fragments()
+	return list, err
 }
 
 // begin waits for the turn of this goroutine: one at a time sends. Whoever waits longest is next.

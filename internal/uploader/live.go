@@ -75,16 +75,12 @@ func (u *Uploader) edge() (shot, bool) {
 	if len(list) == 0 || list[len(list)-1].State == segment.Uploaded {
 		return shot{}, false
 	}
-	reader, err := u.o.Store.OpenSegment(list[len(list)-1].Key)
-	if err != nil {
-		return shot{}, false
-	}
-	defer func() { _ = reader.Close() }() // was only read
-	fragments, _, err := reader.Fragments()
+	key := list[len(list)-1].Key
+	fragments, err := u.fragmentsOf(key)
 	if err != nil || len(fragments) == 0 {
 		return shot{}, false
 	}
-	s := shot{key: reader.Key(), frag: fragments[len(fragments)-1]}
+	s := shot{key: key, frag: fragments[len(fragments)-1]}
 	return s, !u.suspects.aside(s.id()) && !u.o.Store.Done(s.key, s.frag.Start)
 }
 

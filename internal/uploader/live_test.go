@@ -2,6 +2,7 @@ package uploader
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"syscall"
 	"testing"
@@ -225,6 +226,34 @@ func TestOnDemandSendsAllFragmentsWithMediaOfTheRange(t *testing.T) {
 			t.Errorf("from %s to %s it ends with %+v, want %+v", c.from, c.to, last, want)
 		}
 	}
+}
+
+func TestOnDemandTellsWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	demand := func(t *testing.T, w *world, u *Uploader) {
+		err := u.Range(w.context(), begin, begin.Add(time.Hour), func(p Progress) {
+			if p.Finished {
+				t.Errorf("it is said to be done: %+v", p)
+			}
+		})
+		if fault := (*health.Fault)(nil); !errors.As(err, &fault) {
+			t.Errorf("got %v", err)
+		}
+	}
+	t.Run("never", func(t *testing.T) {
+		t.Parallel()
+		w := newWorldWithAnUnreadableSegment(t)
+		demand(t, w, w.uploader())
+		w.expectAll(w.want[2], w.want[3])
+	})
+	t.Run("for a moment", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 24, roomy)
+		w.record(2, 2)
+		store := &fickle{watchedStore: w.store, segment: w.store.Segments(door, time.Time{}, time.Time{})[1].Key}
+		demand(t, w, w.uploader(func(o *Options) { o.Store = store }))
+		w.expectAll(w.want[2], w.want[3])
+	})
 }
 
 func TestOnDemandTellsWhatTheServiceRefuses(t *testing.T) {
