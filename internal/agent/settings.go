@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
@@ -228,6 +229,9 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 // check finds what is set, but wrong.
 func (e *environment) check(s Settings) {
 	e.match(EnvRegion, s.Region, regionPattern, "a region such as us-west-2")
+	if tz, ok := e.lookup("TZ"); ok && scheduler.CheckZone(tz) != nil {
+		e.fault("TZ is %q, but must be a time zone such as Europe/Berlin", tz)
+	}
 	for _, name := range sdkEndpoints {
 		e.match(name, e.optional(name, ""), urlPattern, "a URL such as https://localhost:4566")
 	}

@@ -116,6 +116,7 @@ func TestWrongSettings(t *testing.T) {
 		{"CA bundle missing", EnvCABundle, "/nowhere/ca.pem", "no such file"},
 		{"endpoint of the SDK", "AWS_ENDPOINT_URL", "localhost:4566", "a URL such as https://"},
 		{"endpoint of a service", "AWS_ENDPOINT_URL_STS", "no url", "a URL such as https://"},
+		{"time zone", "TZ", "Mars/Base", "a time zone such as Europe/Berlin"},
 		{"segment duration", EnvSegmentDuration, "5", "such as 5m"},
 		{"segment too long", EnvSegmentDuration, "2h", "from 1s to 1h0m0s"},
 		{"missing file", EnvCoreCert, "/nowhere/cert.pem", "no such file"},
