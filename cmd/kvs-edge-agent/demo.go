@@ -52,7 +52,12 @@ counts frame by frame what was sent, what is on disk and what is in the cloud.
 
 Exit code: 0 only if nothing was lost and nothing came twice.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), cmd.OutOrStdout(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.duration < time.Second { // of nothing recorded the last fragment would never come
+				return &exitError{exitSettings, fmt.Errorf("--duration is %s, but must be at least 1s", o.duration)}
+			}
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), o)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.camera, "camera", "", "record this camera (rtsp://…) in place of the fake one")
