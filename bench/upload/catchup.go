@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -42,27 +43,9 @@ func catchUp(dir string, b backlog) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	ideal := time.Duration(float64(b.fragments) / b.allowed() * float64(time.Second))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+3*ideal)
-	defer cancel()
 	cloudBefore := cpuOfThis()
-	var group errgroup.Group
-	var process spent
-	group.Go(func() (err error) {
-		process, err = measured(cmd)
-		if err != nil {
-			cancel()
-		}
-		return err
-	})
-	speeds := make([]speed, b.streams)
-	for i := range b.streams {
-		group.Go(func() (err error) {
-			speeds[i], err = b.watch(ctx, cloud, i)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	speeds, process, err := b.drain(cloud, cmd)
+	if err != nil {
 		return nil, err
 	}
 	cloudCPU := cpuOfThis() - cloudBefore
@@ -90,6 +73,30 @@ func catchUp(dir string, b backlog) ([]figure, error) {
 		{What: "peak memory", Value: float64(process.rss) / 1e6, Unit: "MB", Beside: fmt.Sprintf("%d streams", b.streams)},
 		{What: "CPU", Value: process.cpu.Seconds(), Unit: "s", Beside: fmt.Sprintf("in %.0f s; %.3f ms a fragment; the local cloud %.1f s", process.wall.Seconds(), process.cpu.Seconds()*1000/float64(b.streams*b.fragments), cloudCPU.Seconds())},
 	}, nil
+}
+
+// drain runs the uploader until all has come, and measures each stream.
+func (b backlog) drain(cloud *localcloud.Cloud, cmd *exec.Cmd) (speeds []speed, process spent, err error) {
+	ideal := time.Duration(float64(b.fragments) / b.allowed() * float64(time.Second))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+3*ideal)
+	defer cancel()
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		process, err = measured(cmd)
+		if err != nil {
+			cancel()
+		}
+		return err
+	})
+	speeds = make([]speed, b.streams)
+	for i := range b.streams {
+		group.Go(func() (err error) {
+			speeds[i], err = b.watch(ctx, cloud, i)
+			return err
+		})
+	}
+	err = group.Wait()
+	return speeds, process, err
 }
 
 // speed of a stream in fragments per second: from the end of the warm-up on, and in the last tenth.

@@ -56,25 +56,7 @@ Exit code: 0 when the expression is valid, 1 when it is not, 2 for wrong argumen
 			if stdin {
 				return answerScheduleLines(cmd.InOrStdin(), cmd.OutOrStdout(), query)
 			}
-			query.Expr = args[0]
-			var duration time.Duration
-			if len(args) == 2 {
-				var err error
-				if duration, err = windowDuration(args[1]); err != nil {
-					return &exitError{exitSettings, err}
-				}
-			}
-			if !asJSON {
-				return explainSchedule(cmd.OutOrStdout(), query, duration)
-			}
-			answer := query.answer()
-			if err := answer.write(cmd.OutOrStdout()); err != nil {
-				return err
-			}
-			if answer.Error != "" {
-				return &exitError{code: exitFailure}
-			}
-			return nil
+			return answerSchedule(cmd.OutOrStdout(), query, args, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&query.Zone, "zone", "", "time zone, Europe/Berlin for example (default the system's)")
@@ -83,6 +65,29 @@ Exit code: 0 when the expression is valid, 1 when it is not, 2 for wrong argumen
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&stdin, "stdin", false, "answer one question of JSON per line of the standard input")
 	return cmd
+}
+
+// answerSchedule answers the arguments: an expression and, maybe, the duration of a window.
+func answerSchedule(out io.Writer, query scheduleQuery, args []string, asJSON bool) error {
+	query.Expr = args[0]
+	var duration time.Duration
+	if len(args) == 2 {
+		var err error
+		if duration, err = windowDuration(args[1]); err != nil {
+			return &exitError{exitSettings, err}
+		}
+	}
+	if !asJSON {
+		return explainSchedule(out, query, duration)
+	}
+	answer := query.answer()
+	if err := answer.write(out); err != nil {
+		return err
+	}
+	if answer.Error != "" {
+		return &exitError{code: exitFailure}
+	}
+	return nil
 }
 
 // scheduleQuery asks when an expression fires.

@@ -143,23 +143,11 @@ func (p *player) frame(slot int64) {
 	}
 	packets += len(params)
 	if p.stamped {
-		stamp := Stamp{Counter: p.counter, Sent: time.Now()}
-		if p.hevc {
-			p.stamp = stamp.appendHEVC(p.stamp[:0])
-		} else {
-			p.stamp = stamp.append(p.stamp[:0])
-		}
+		p.restamp()
 		packets++
 		size += 4 + len(p.stamp)
 	}
-	credit, fill := p.credit, 0
-	if p.budget > 0 {
-		credit += p.budget - float64(size)
-		if fill = int(credit); fill < minFiller {
-			fill = 0
-		}
-		credit -= float64(fill)
-	}
+	fill, credit := p.fill(size)
 	packets += p.filler.count(fill)
 
 	if p.needKey && !f.key || !p.sink.room(packets) {
@@ -189,6 +177,28 @@ func (p *player) frame(slot int64) {
 	p.filler.each(fill, send)
 	p.counter++
 	p.sink.flush()
+}
+
+// restamp makes the stamp that of the next frame.
+func (p *player) restamp() {
+	stamp := Stamp{Counter: p.counter, Sent: time.Now()}
+	if p.hevc {
+		p.stamp = stamp.appendHEVC(p.stamp[:0])
+	} else {
+		p.stamp = stamp.append(p.stamp[:0])
+	}
+}
+
+// fill is how many bytes of filler a frame of size bytes gets, and what then is left of the budget.
+func (p *player) fill(size int) (fill int, credit float64) {
+	if p.budget <= 0 {
+		return 0, p.credit
+	}
+	credit = p.credit + p.budget - float64(size)
+	if fill = int(credit); fill < minFiller {
+		fill = 0
+	}
+	return fill, credit - float64(fill)
 }
 
 // timestamp is the RTP timestamp of a slot, in ticks.

@@ -89,6 +89,32 @@ func (r *Reader) blockGroup(at int64, head int, size int64) (Event, error) {
 
 // block reads the content of a SimpleBlock or Block: track, time, flags, payload.
 func (r *Reader) block(kind id, at, size int64) (Event, byte, error) {
+	event, flags, err := r.blockHead(kind, at, size)
+	if err != nil {
+		return Event{}, 0, err
+	}
+	r.payload = r.payload[:0]
+	units := nalWalk{lengthBytes: event.Track.nalLength}
+	err = r.stream(kind, at, event.Size, func(p []byte) error {
+		if fault := units.write(p); fault != "" {
+			return broken(kind, at, "%s", fault)
+		}
+		if r.o.Payload {
+			r.payload = append(r.payload, p...)
+		}
+		return nil
+	})
+	if err == nil && !units.complete() {
+		return Event{}, 0, broken(kind, at, "ends inside a NAL unit: its lengths do not fill the block")
+	}
+	if r.o.Payload {
+		event.Data = r.payload
+	}
+	return event, flags, err
+}
+
+// blockHead reads what stands before a block's payload, of which the event has the size.
+func (r *Reader) blockHead(kind id, at, size int64) (Event, byte, error) {
 	c := &r.cluster
 	if !c.stamped {
 		return Event{}, 0, broken(kind, at, "comes before the Timestamp of its Cluster")
@@ -131,28 +157,10 @@ func (r *Reader) block(kind id, at, size int64) (Event, byte, error) {
 	if err := r.take(n + 3); err != nil {
 		return Event{}, 0, err
 	}
-	event := Event{
+	return Event{
 		Kind: KindBlock, Offset: at, Size: size - int64(n) - 3, Track: track,
 		Time: time.Duration(ticks) * r.header.TimestampScale,
-	}
-	r.payload = r.payload[:0]
-	units := nalWalk{lengthBytes: track.nalLength}
-	err := r.stream(kind, at, event.Size, func(p []byte) error {
-		if fault := units.write(p); fault != "" {
-			return broken(kind, at, "%s", fault)
-		}
-		if r.o.Payload {
-			r.payload = append(r.payload, p...)
-		}
-		return nil
-	})
-	if err == nil && !units.complete() {
-		return Event{}, 0, broken(kind, at, "ends inside a NAL unit: its lengths do not fill the block")
-	}
-	if r.o.Payload {
-		event.Data = r.payload
-	}
-	return event, flags, err
+	}, flags, nil
 }
 
 // need is fill inside an element.
