@@ -104,8 +104,14 @@ func (s *segmenter) audio(frame []byte, rtpTime uint32, now time.Time) {
 	if s.sound == nil || s.session == 0 { // video leads
 		return
 	}
-	s.sound.line.camera = s.soundTarget(now)
-	at, jumped := s.sound.line.at(rtpTime, now)
+	line := &s.sound.line
+	line.camera = s.soundTarget(now)
+	if !line.anchored { // it begins where the pictures are, which need not be where the clock is
+		line.begin(rtpTime, now, s.timeline.due(now))
+		s.sound.wait(line.give(line.origin), frame)
+		return
+	}
+	at, jumped := line.at(rtpTime, now)
 	if jumped {
 		s.o.Log.Debug("the timestamps of the camera's audio jumped")
 	}

@@ -68,3 +68,84 @@ func (w *failingWriter) WriteFrame(track uint8, at time.Duration, keyframe bool,
 	}
 	return w.segmentWriter.WriteFrame(track, at, keyframe, parts)
 }
+
+// Sound stays with its pictures, whatever is done to the hub's clock while a camera is recorded, or
+// was done to it since the last recording.
+func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
+	t.Parallel()
+	const frames, stepAt, keyframes, late = 250, 60, 25, 10 * tick
+	for name, c := range map[string]struct {
+		recorded time.Duration // the newest recording lies so far ahead of the clock
+		step     time.Duration
+	}{
+		"10 s forward":                {0, 10 * time.Second},
+		"56 years forward":            {0, 56 * 365 * 24 * time.Hour},
+		"10 s back":                   {0, -10 * time.Second},
+		"a day back":                  {0, -24 * time.Hour},
+		"a day back before the start": {24 * time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			begun := time.Now()
+			if c.recorded > 0 {
+				b.newest = begun.Add(c.recorded).Round(time.Millisecond).UTC()
+				b.timeline.newest = b.newest
+			}
+			track := g711Track(true, 8000, 1)
+			b.begin(avc{}, 90000, [][]byte{realSPS, realPPS}, &track)
+			for i := range frames {
+				media := time.Duration(i) * tick
+				now := begun.Add(media)
+				if i >= stepAt {
+					now = stepped(now, c.step)
+				}
+				picture := slice1
+				if i%keyframes == int(late/tick) { // the session begins amid a group of pictures
+					picture = idr
+				}
+				b.accessUnit([][]byte{[]byte(picture)}, uint32(media*9/100_000), now)
+				b.audio([]byte{byte(i)}, uint32(media*8/1_000_000), now)
+			}
+			pictures, sounds := make(map[byte]time.Time), make(map[byte]time.Time)
+			_ = b.seal()
+			for _, info := range b.store.Segments("door", time.Time{}, time.Time{}) {
+				reader, err := b.store.OpenSegment(info.Key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer reader.Close()
+				list, _, err := reader.Fragments()
+				if err != nil {
+					t.Fatal(err)
+				}
+				m, err := mkv.Open(reader, info.Bytes)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range list {
+					for block, err := range m.Blocks(f) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						at := info.StartTime().Add(block.Time)
+						switch {
+						case block.Track == videoNumber:
+							pictures[byte(int(late/tick)+len(pictures))] = at // none is lost
+						case len(block.Data) == 1:
+							sounds[block.Data[0]] = at
+						}
+					}
+				}
+			}
+			if len(pictures) != frames-int(late/tick) || len(sounds) < len(pictures)-2 {
+				t.Fatalf("%d pictures and %d sounds are recorded", len(pictures), len(sounds))
+			}
+			for i, at := range sounds {
+				if off := at.Sub(pictures[i]); off.Abs() > tick {
+					t.Errorf("sound %d lies %s off its picture", i, off)
+				}
+			}
+		})
+	}
+}

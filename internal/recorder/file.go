@@ -35,7 +35,7 @@ type clip struct {
 	path      string // within the directory
 	loop      bool
 	sound     bool
-	now       func() time.Time // the hub's clock
+	now       func() time.Time // the hub's clock, with its monotonic reading
 }
 
 // parseClip reads a file:// URL. Its path is one within the media directory, or leads to it.
@@ -174,6 +174,8 @@ func (f clip) once(ctx context.Context, to sink, p *progress, wait func(context.
 		if err := wait(ctx, due); err != nil {
 			return err
 		}
+		now := f.now()
+		due = now.Add(due.Sub(now)) // the same instant, by a clock that may have been set since
 		if frame.Audio {
 			to.audio(frame.Data, ticksOf(at, track.rate), due)
 			continue

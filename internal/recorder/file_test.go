@@ -137,6 +137,40 @@ func TestALoopedFileIsPlayedAgainWithoutAHole(t *testing.T) {
 	}
 }
 
+// A file that is played has no clock of its own: its recording follows the hub's when that is set.
+func TestAPlayedFileFollowsTheClockOfTheHub(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg")
+	dir := t.TempDir()
+	source := makeFile(t, dir, "a.mp4", "1", append(x264("-bf", "2", "-g", "10"), "-c:a", "aac", "-ar", "16000", "-ac", "1")...)
+	want := frameSums(t, source)
+	var offset atomic.Int64
+	offset.Store(int64(-time.Since(time.Unix(0, 0))))
+	r := record(t, nil, "file:///a.mp4?loop=true", fromFile(dir), func(o *Options) {
+		o.SegmentDuration = time.Hour
+		o.Now = func() time.Time { return stepped(time.Now(), time.Duration(offset.Load())) }
+	})
+	r.awaitFrames(30)
+	offset.Store(0)
+	r.awaitCondition("The hub's clock was not set until")
+	r.awaitFrames(80)
+	now := time.Now()
+	r.finish()
+	infos := r.recordings()
+	if len(infos) != 2 || !infos[0].ClockUnset || infos[0].ClockOffset == 0 || infos[1].ClockUnset || infos[1].End.Sub(now).Abs() > 5*time.Second {
+		t.Fatalf("at %s: %+v", now, infos)
+	}
+	pictures := 0
+	for _, path := range r.files() {
+		for _, sum := range frameSums(t, path) {
+			if sum != want[pictures%len(want)] {
+				t.Fatalf("picture %d is not the file's", pictures)
+			}
+			pictures++
+		}
+	}
+}
+
 func TestAFileThatCannotBePlayedIsNamed(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")

@@ -187,6 +187,9 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 			s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
 			s.keyAt = time.Time{}
 			s.timeline.begin(rtpTime, now, now)
+			if s.sound != nil {
+				s.sound.line.restart()
+			}
 			producer, s.cut = s.timeline.give(s.timeline.origin), true
 		}
 	}

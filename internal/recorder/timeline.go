@@ -63,13 +63,13 @@ func (t *timeline) at(raw uint32, now time.Time) (producer time.Time, jumped boo
 	delta := int64(int32(raw - t.raw))
 	if t.arrives(delta) {
 		least := t.newest.Add(time.Millisecond)
-		if producer = t.origin.Add(now.Sub(t.anchor)); producer.Before(least) {
+		if producer = t.due(now); producer.Before(least) {
 			producer = least
 		}
 		return t.give(producer), false
 	}
 	if t.constant { // the timestamps move again
-		t.begin(raw, now, t.origin.Add(now.Sub(t.anchor)))
+		t.begin(raw, now, t.due(now))
 		return t.give(t.origin), false
 	}
 	t.raw = raw
@@ -105,6 +105,9 @@ func (t *timeline) arrives(delta int64) bool {
 	t.constant = t.constant || t.same >= constantLimit
 	return t.constant
 }
+
+// due is the producer time of what arrives now, by the pace of arrivals since the anchor.
+func (t *timeline) due(now time.Time) time.Time { return t.origin.Add(now.Sub(t.anchor)) }
 
 // begin anchors the pace at an access unit: its producer time is wanted, or just after the newest.
 func (t *timeline) begin(raw uint32, now, wanted time.Time) {
