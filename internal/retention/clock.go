@@ -1,11 +1,14 @@
 package retention
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 const (
@@ -37,24 +40,28 @@ type plausibility struct {
 	began     bool
 	wall      time.Time     // of the pass before
 	uptime    time.Duration // of the pass before
+	before    time.Time     // newest media as of the pass before
 	newest    time.Time     // media of before the doubt: what came since cannot vouch for the clock
 	doubt     bool
 	plausible time.Duration // uptime since which the clock has been plausible, within a doubt
 }
 
-// check takes the wall clock, the monotonic time of a pass, the newest media, and whether the
-// clock is being synchronised.
+// check takes the wall clock, the monotonic time of a pass, the newest media as it was before they
+// were read, and whether the clock is being synchronised.
 func (p *plausibility) check(wall time.Time, uptime time.Duration, newest time.Time, synchronised bool) bool {
 	wall = wall.Round(0) // the wall's readings, not the monotonic ones
 	step := wall.Sub(p.wall) - (uptime - p.uptime)
+	if !p.began {
+		p.before = newest
+	}
 	if !p.began || step.Abs() >= clockStep {
-		if !p.doubt {
-			p.newest = newest
+		if !p.doubt { // the newest now may be of after the step
+			p.newest = p.before
 		}
 		// A step that leads back to the media's time ends a doubt at once.
 		p.doubt, p.plausible = !p.newest.IsZero() && wall.Sub(p.newest) >= maxOff, uptime
 	}
-	p.began, p.wall, p.uptime = true, wall, uptime
+	p.began, p.wall, p.uptime, p.before = true, wall, uptime, newest
 	if !p.doubt {
 		return true
 	}
@@ -65,6 +72,61 @@ func (p *plausibility) check(wall time.Time, uptime time.Duration, newest time.T
 		p.doubt = false
 	}
 	return !p.doubt
+}
+
+// judge reads the clock and tells whether it can be trusted with deletions by age.
+func (k *Keeper) judge(streams []string, synchronised bool) (now time.Time, plausible bool) {
+	newest := k.newest(streams) // before the clock is read: nothing in it is of after a step that is not seen
+	now = k.o.Now()
+	if !k.clock.began {
+		newest = k.vouching(streams, newest, now, synchronised)
+	}
+	plausible = k.clock.check(now, k.o.Uptime(), newest, synchronised)
+	k.trusted.Store(plausible)
+	return now, plausible
+}
+
+// newest is the end of the newest media that was recorded by a clock that was set.
+func (k *Keeper) newest(streams []string) time.Time {
+	var newest time.Time
+	for _, stream := range streams {
+		if u := k.o.Store.Usage(stream); u.Newest.After(newest) && u.Newest.After(unsetUntil) {
+			newest = u.Newest
+		}
+	}
+	return newest
+}
+
+// vouching is the end of the newest media that vouches for the clock at a start. What was recorded
+// before the start in a doubt does not: it lies behind a gap as a clock leaves that is far ahead, or a
+// hub that was off. That the clock was plausible for trustAfter since ends a doubt here as well.
+func (k *Keeper) vouching(streams []string, newest, now time.Time, synchronised bool) time.Time {
+	if newest.Sub(now) >= maxOff {
+		return newest // and the clock is not ahead of it
+	}
+	type span struct{ start, end int64 } // in Unix ms
+	many := 0
+	for _, stream := range streams {
+		many += k.o.Store.Usage(stream).Segments
+	}
+	media := make([]span, 0, many)
+	for _, stream := range streams {
+		for s := range k.o.Store.Walk(stream, segment.Finished) {
+			if s.End.After(unsetUntil) {
+				media = append(media, span{s.Start, s.End.UnixMilli()})
+			}
+		}
+	}
+	slices.SortFunc(media, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	var end int64
+	for i, s := range media {
+		gap, since := time.Duration(s.start-end)*time.Millisecond, newest.Sub(time.UnixMilli(s.start))
+		if i > 0 && gap >= maxOff && (since < trustAfter || gap >= maxAway && !synchronised) {
+			return time.UnixMilli(end).UTC()
+		}
+		end = max(end, s.end)
+	}
+	return newest
 }
 
 func (k *Keeper) reportClock(plausible bool) {

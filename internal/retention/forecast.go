@@ -70,7 +70,7 @@ func (k *Keeper) Room() (bytes int64, ok bool) {
 
 // Look judges the clock as a pass does and deletes nothing. It is for forecasts without Run.
 func (k *Keeper) Look() {
-	k.trusted.Store(k.clock.check(k.o.Now(), k.o.Uptime(), k.newest(k.known()), k.o.Synchronised()))
+	k.judge(k.known(), k.o.Synchronised())
 }
 
 // fit works out how much fits, and until when. What is deleted by age first never fills it.

@@ -173,11 +173,9 @@ func (k *Keeper) streams() []string {
 
 // pass deletes what is to go now.
 func (k *Keeper) pass(ctx context.Context) {
-	now := k.o.Now()
 	streams := k.streams()
 	synchronised := k.o.Synchronised()
-	plausible := k.clock.check(now, k.o.Uptime(), k.newest(streams), synchronised)
-	k.trusted.Store(plausible)
+	now, plausible := k.judge(streams, synchronised)
 	k.reportClock(plausible)
 	defer k.keepLosses(now)
 	for _, stream := range streams {
@@ -195,16 +193,6 @@ func (k *Keeper) pass(ctx context.Context) {
 	}
 	k.forgive(now, synchronised)
 	k.guardDisk(ctx, streams)
-}
-
-func (k *Keeper) newest(streams []string) time.Time {
-	var newest time.Time
-	for _, stream := range streams {
-		if u := k.o.Store.Usage(stream); u.Newest.After(newest) {
-			newest = u.Newest
-		}
-	}
-	return newest
 }
 
 func (k *Keeper) deleteUploaded(stream string) {

@@ -297,9 +297,11 @@ func TestUnconfiguredStreamsFollowTheDefault(t *testing.T) {
 	y.expect("gone")
 }
 
+const year = 365 * 24 * time.Hour
+
 func TestAClockThatJumpsWipesNothing(t *testing.T) {
 	t.Parallel()
-	const years = 5 * 365 * 24 * time.Hour
+	const years = 5 * year
 	policy := Policy{MaxAge: 24 * time.Hour}
 	for name, c := range map[string]struct {
 		jump, then time.Duration // the jump, and what passes after it
@@ -359,6 +361,93 @@ func TestAClockThatJumpsWipesNothing(t *testing.T) {
 			t.Error("status does not tell of the clock")
 		}
 	})
+}
+
+// A camera does not wait for the pass that finds a step of the clock.
+func TestWhatIsRecordedBeforeAJumpIsFoundDoesNotVouchForTheClock(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{MaxAge: 24 * time.Hour})
+	y.add("door", 0, 100, false)
+	y.elapse(time.Minute)
+	y.pass()
+	y.now = y.now.Add(5 * year)
+	y.add("yard", y.now.Sub(begin), 100, false)
+	y.elapse(DefaultInterval)
+	y.pass()
+	y.expect("door", 0)
+	if _, ok := y.condition("", codeClock); !ok {
+		t.Error("status does not tell of the clock")
+	}
+}
+
+func TestARestartDoesNotVouchForTheClock(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		off, recorded time.Duration // the hub rests or its clock jumps; then it records, and restarts
+		synced        bool
+		then          time.Duration // what passes after that
+		want          []int
+	}{
+		"years ahead":                                   {5 * year, 10 * time.Minute, false, 0, []int{0}},
+		"years ahead, for long":                         {5 * year, 100 * time.Hour, false, 100 * time.Hour, []int{0}},
+		"years ahead, synchronised just now":            {5 * year, 10 * time.Minute, true, time.Minute, []int{0}},
+		"years ahead, synchronised for an hour":         {5 * year, 10 * time.Minute, true, 61 * time.Minute, nil},
+		"after a holiday":                               {20 * 24 * time.Hour, 10 * time.Minute, false, time.Minute, []int{0}},
+		"after a holiday, and an hour after the start":  {20 * 24 * time.Hour, 10 * time.Minute, false, 61 * time.Minute, nil},
+		"after a holiday, and an hour before the start": {20 * 24 * time.Hour, 70 * time.Minute, false, 0, nil},
+		"after a night":                                 {25 * time.Hour, time.Minute, false, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			y := newYard(t)
+			y.add("door", 0, 100, false)
+			y.now = y.now.Add(c.off)
+			for range 10 {
+				y.add("yard", y.now.Sub(begin), 100, false)
+				y.elapse(c.recorded / 10)
+			}
+			y.synced = c.synced
+			y.keeper = New(y.keeper.o)
+			y.keeper.SetPolicy("door", Policy{MaxAge: 24 * time.Hour})
+			y.pass()
+			if c.then > 0 {
+				y.elapse(c.then)
+				y.pass()
+			}
+			y.expect("door", c.want...)
+		})
+	}
+	t.Run("set back since", func(t *testing.T) {
+		t.Parallel()
+		y := newYard(t)
+		y.add("door", 0, 100, false)
+		y.add("yard", 5*year, 100, false)
+		y.elapse(25 * time.Hour)
+		y.keeper = New(y.keeper.o)
+		y.keeper.SetPolicy("door", Policy{MaxAge: 24 * time.Hour})
+		y.pass()
+		y.expect("door")
+	})
+}
+
+// A person sets the clock of a hub that nobody synchronises: what was recorded in 1970 says nothing
+// against that.
+func TestMediaOfAClockThatWasNotSetCastsNoDoubtOnTheClock(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.now = time.Date(1970, 1, 1, 0, 5, 0, 0, time.UTC)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Hour})
+	y.add("door", y.now.Sub(begin), 100, false)
+	y.pass()
+	y.now = begin
+	y.pass()
+	y.add("door", 0, 100, false)
+	y.elapse(2 * time.Hour)
+	y.pass()
+	if got := y.left("door"); len(got) != 1 || got[0] >= 0 {
+		t.Errorf("segments at %v are left", got)
+	}
 }
 
 func TestMediaOfAClockThatWasNotSetHasNoAge(t *testing.T) {
