@@ -320,6 +320,7 @@ func (a *Agent) jobStatuses() []iotconfig.JobStatus {
 
 func (a *Agent) jobState(stream, job string) *iotconfig.JobState {
 	part := a.health.Part(stream, job).Snapshot()
+	part.Redate(time.Now())
 	class, details := status.JobStatus(part)
 	updated := part.StateSince
 	if worst, ok := part.Worst(); ok && worst.Since.After(updated) {

@@ -145,15 +145,20 @@ func (r *Reporter) send(ctx context.Context) {
 	}
 }
 
-// sendAll sends batch after batch until the queue is empty or a sending fails. Points that
-// CloudWatch will never take are dropped, so that they do not hold up the others.
+// sendAll sends batch after batch until the queue is empty or a sending fails. Points of before the
+// clock was set follow it; those that CloudWatch will never take are dropped, so that they do not
+// hold up the others.
 func (r *Reporter) sendAll(ctx context.Context) error {
 	for {
 		now := time.Now()
 		r.drop(r.queue.discard(func(p cloudwatch.Point) bool {
-			return now.Sub(p.Time) > maxAge || p.Time.Sub(now) > maxAhead
+			at := health.Redate(p.Time, now)
+			return now.Sub(at) > maxAge || at.Sub(now) > maxAhead
 		}))
 		batch := r.queue.peek(cloudwatch.MaxPoints)
+		for i := range batch {
+			batch[i].Time = health.Redate(batch[i].Time, now)
+		}
 		if len(batch) == 0 {
 			return nil
 		}

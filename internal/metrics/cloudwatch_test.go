@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // fakeStore says that every stream uses as much.
@@ -251,6 +252,26 @@ func TestAnOutageOfFourHoursIsSentLaterWithItsOwnTimes(t *testing.T) {
 			t.Error("the condition stays although metrics are sent again")
 		}
 	})
+}
+
+// CloudWatch refuses a call with points of 1970, which is when a hub without a clock of its own boots.
+func TestPointsFollowTheClockThatWasSet(t *testing.T) {
+	t.Parallel()
+	for _, step := range []time.Duration{56 * 365 * 24 * time.Hour, 10 * time.Second, -24 * time.Hour} {
+		cloud := new(cloudStub)
+		_, o := hub()
+		o.Sender = cloud
+		r := New(o)
+		now := time.Now()
+		r.keep(r.sampler.minute(testtools.Stepped(now.Add(-time.Minute), -step)))
+		if err := r.sendAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		alive := cloud.got("Alive")
+		if len(alive) != 1 || alive[0].Time.Round(0).Sub(now.Add(-time.Minute).Round(0)).Abs() > 5*time.Second {
+			t.Errorf("a minute ago, before a step of the clock by %s: %+v", step, alive)
+		}
+	}
 }
 
 func TestPointsThatCloudWatchRefusesDoNotHoldUpOthers(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // A disk that fails amid audio costs what was on its way there, and repeats nothing.
@@ -98,7 +99,7 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 				media := time.Duration(i) * tick
 				now := begun.Add(media)
 				if i >= stepAt {
-					now = stepped(now, c.step)
+					now = testtools.Stepped(now, c.step)
 				}
 				picture := slice1
 				if i%keyframes == int(late/tick) { // the session begins amid a group of pictures

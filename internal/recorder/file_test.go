@@ -148,7 +148,7 @@ func TestAPlayedFileFollowsTheClockOfTheHub(t *testing.T) {
 	offset.Store(int64(-time.Since(time.Unix(0, 0))))
 	r := record(t, nil, "file:///a.mp4?loop=true", fromFile(dir), func(o *Options) {
 		o.SegmentDuration = time.Hour
-		o.Now = func() time.Time { return stepped(time.Now(), time.Duration(offset.Load())) }
+		o.Now = func() time.Time { return testtools.Stepped(time.Now(), time.Duration(offset.Load())) }
 	})
 	r.awaitFrames(30)
 	offset.Store(0)

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -402,7 +401,7 @@ func clockSteps(before, after time.Duration, segments int) func(*testing.T) {
 		offset.Store(int64(before))
 		camera := startCamera(t, fakecam.Options{})
 		r := record(t, camera, camera.URL(), func(o *Options) {
-			o.Now = func() time.Time { return stepped(time.Now(), time.Duration(offset.Load())) }
+			o.Now = func() time.Time { return testtools.Stepped(time.Now(), time.Duration(offset.Load())) }
 		})
 		r.awaitFrames(40)
 		offset.Store(int64(after))
@@ -422,13 +421,4 @@ func clockSteps(before, after time.Duration, segments int) func(*testing.T) {
 		}
 		r.mustMux()
 	}
-}
-
-// stepped is a reading of a clock whose wall part was set: the monotonic part goes on. Package time
-// has no way to make one, so it relies on how a Time with both parts lies in memory: a flag, 33 bits
-// of seconds and 30 of nanoseconds.
-func stepped(now time.Time, by time.Duration) time.Time {
-	wall := (*uint64)(unsafe.Pointer(&now))
-	*wall += uint64(int64(by/time.Second)) << 30
-	return now
 }

@@ -37,12 +37,13 @@ type Collector struct {
 // Snapshot reads everything once. It takes no lock for longer than a copy and never waits for
 // a network or a camera.
 func (c *Collector) Snapshot() Snapshot {
+	now := c.Now()
 	s := Snapshot{
-		Time:    c.Now(),
+		Time:    now,
 		Version: c.Version,
 		Thing:   c.Thing,
 		PID:     os.Getpid(),
-		Started: c.Started,
+		Started: health.Redate(c.Started, now),
 		Disk:    Disk{Directory: c.Dir},
 		Streams: []Stream{},
 	}
@@ -51,6 +52,7 @@ func (c *Collector) Snapshot() Snapshot {
 	}
 	parts := make(map[health.Key]health.PartSnapshot)
 	for _, p := range c.Health.Snapshot() {
+		p.Redate(now)
 		parts[p.Key] = p
 		if p.Stream == "" {
 			s.Agent = appendConditions(s.Agent, p)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -72,6 +73,35 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+}
+
+// A hub that booted in 1970 has not been up for decades once its clock is set.
+func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
+	t.Parallel()
+	for _, step := range []time.Duration{56 * 365 * 24 * time.Hour, -24 * time.Hour} {
+		clock := testtools.Stepped(time.Now().Add(-5*time.Hour), -step)
+		registry := health.NewRegistry(func() time.Time { return clock })
+		c, _ := newCollector("door")
+		c.Started, c.Health, c.Now = clock, registry, func() time.Time { return testtools.Stepped(clock.Add(5*time.Hour), step) }
+		part := registry.Part("door", health.JobRecorder)
+		part.SetState("waiting for the camera")
+		part.Raise(health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
+		registry.Part("", health.JobCloud).Raise(health.Degraded, health.SystemFault("network", nil, "There is no network."))
+		sent, err := json.Marshal(c.Snapshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read Snapshot // as the command line does, without monotonic readings
+		if err := json.Unmarshal(sent, &read); err != nil {
+			t.Fatal(err)
+		}
+		got := table(t, read)
+		for _, want := range []string{"  up 5h  ", "waiting for the camera  5h  ", "reached. (since 5h)", "network. (since 5h)"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("after a step by %s %q is missing in\n%s", step, want, got)
+			}
 		}
 	}
 }
