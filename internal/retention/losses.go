@@ -56,15 +56,20 @@ func (l *loss) raise(part *health.Part) {
 		l.Segments, l.Bytes/1e6, l.Since.UTC().Format(time.DateOnly), l.Reason))
 }
 
-// forgive ends the conditions of losses of long ago. One that seems to be of the future is of a clock
-// that was ahead: from a clock that is right its time counts anew, or it would be told for years.
+// forgive ends the conditions of losses of long ago. Their times follow the clock when it is set. One
+// from a file that seems to be of the future is of a clock that was ahead: from a clock that is right
+// its time counts anew, or it would be told for years.
 func (k *Keeper) forgive(now time.Time, synchronised bool) {
 	for stream, l := range k.losses {
-		if synchronised && l.Last.After(now) {
-			l.Last = now
-			if l.Since.After(now) {
-				l.Since = now
+		since, last := health.Redate(l.Since, now), health.Redate(l.Last, now)
+		if synchronised && last.After(now) {
+			last = now
+			if since.After(now) {
+				since = now
 			}
+		}
+		if !since.Equal(l.Since) || !last.Equal(l.Last) {
+			l.Since, l.Last = since, last
 			if l.told {
 				l.raise(k.o.Health.Part(stream, health.JobRetention))
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // restart gives the yard a keeper that knows nothing but what the file says.
@@ -148,6 +149,30 @@ func TestALossOfAClockThatWasAheadIsForgotten(t *testing.T) {
 	y.pass()
 	if c, ok := y.condition("door", codeLost); ok {
 		t.Errorf("a loss of long ago is still told: %q", c.Text)
+	}
+}
+
+// What a hub loses in the minutes after it booted in 1970 is of today, also after a restart.
+func TestALossFollowsTheClockThatWasSet(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	file := filepath.Join(t.TempDir(), "losses.json")
+	y.restart(file)
+	right := time.Now()
+	y.now = testtools.Stepped(right, -56*year)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20})
+	y.add("door", 0, 2<<20, false)
+	y.pass()
+	y.now = right
+	y.elapse(time.Minute)
+	y.pass()
+	want := "since " + right.UTC().Format(time.DateOnly)
+	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, want) {
+		t.Errorf("it says %q, want %q", c.Text, want)
+	}
+	y.restart(file)
+	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, want) {
+		t.Errorf("after a restart it says %q, want %q", c.Text, want)
 	}
 }
 

@@ -94,5 +94,11 @@ func (c *Client) keys(ctx context.Context) (aws.Credentials, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return c.credentials.Retrieve(ctx)
+	keys, err := c.credentials.Retrieve(ctx)
+	if err == nil && keys.CanExpire && !c.now().Before(keys.Expires) {
+		// The SDK's cache goes by the wall clock, which was set back since.
+		c.credentials.Invalidate()
+		return c.credentials.Retrieve(ctx)
+	}
+	return keys, err
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // dataPlane serves PutMedia with handler.
@@ -321,4 +323,43 @@ func BenchmarkFileToSocket(b *testing.B) {
 	}
 	b.StopTimer()
 	finish(b, s)
+}
+
+// Credentials end when they do, although the clock by which their end was told was set back since.
+func TestCredentialsEndAlsoWhenTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	signed := make(chan string, 1)
+	var cfg aws.Config
+	_, cfg = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/putMedia" {
+			fmt.Fprintf(w, `{"DataEndpoint":%q}`, *cfg.BaseEndpoint)
+			return
+		}
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		signed <- r.Header.Get("Authorization")
+		w.WriteHeader(http.StatusForbidden)
+	})
+	asked := 0
+	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		asked++
+		end := time.Now().Add(time.Hour)
+		if asked == 1 { // an hour ago, when the clock was a day ahead
+			end = testtools.Stepped(time.Now(), 24*time.Hour)
+		}
+		return aws.Credentials{AccessKeyID: fmt.Sprintf("key%d", asked), SecretAccessKey: "secret", CanExpire: true, Expires: end}, nil
+	})
+	client := New(Options{Config: cfg})
+	for range 2 {
+		_, err := client.PutMedia(t.Context(), input("header"))
+		var refused *RequestError
+		if !errors.As(err, &refused) {
+			t.Fatal(err)
+		}
+		if got := <-signed; !strings.Contains(got, "Credential=key2/") {
+			t.Errorf("signed with %s", got)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("credentials were asked for %d times", asked)
+	}
 }
