@@ -171,6 +171,29 @@ func TestAPlayedFileFollowsTheClockOfTheHub(t *testing.T) {
 	}
 }
 
+// The clock may be set when no more frames come: a window closes with that, or the source is at its end.
+func TestTheEndOfARecordingPlacesItInTime(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg")
+	dir := t.TempDir()
+	makeFile(t, dir, "a.mp4", "1", append(x264("-bf", "0", "-g", "10"), "-an")...)
+	var offset atomic.Int64
+	ahead := time.Since(time.Unix(0, 0))
+	offset.Store(int64(-ahead))
+	r := record(t, nil, "file:///a.mp4", fromFile(dir), func(o *Options) {
+		o.Now = func() time.Time { return testtools.Stepped(time.Now(), time.Duration(offset.Load())) }
+	})
+	r.await("the end of the file", func() bool { return r.part.Snapshot().State == statePlayed })
+	offset.Store(0)
+	r.finish()
+	if infos := r.recordings(); len(infos) != 1 || !infos[0].ClockUnset || (infos[0].ClockOffset-ahead).Abs() > time.Second {
+		t.Errorf("%+v is not %s ahead", infos, ahead)
+	}
+	if conditions := r.part.Snapshot().Conditions; len(conditions) != 0 {
+		t.Errorf("a recorder that is stopped says %+v", conditions)
+	}
+}
+
 func TestAFileThatCannotBePlayedIsNamed(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")

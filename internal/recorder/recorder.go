@@ -208,6 +208,7 @@ func (r *Recorder) Run(ctx context.Context) (err error) {
 			break
 		}
 	}
+	v.lookAtClock()
 	r.o.Health.SetState(stateStopped)
 	r.o.Health.Clear()
 	return nil
@@ -215,6 +216,7 @@ func (r *Recorder) Run(ctx context.Context) (err error) {
 
 // seal finishes the open segment while the recorder goes on.
 func (r *Recorder) seal(v *supervisor) {
+	v.lookAtClock()
 	if err := v.seal(); err != nil {
 		cannotRecord(&r.o, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // steadyFor is how long a segmenter must do without a panic for the next one to be begun anew at once.
@@ -223,6 +224,14 @@ func (v *supervisor) seal() (err error) {
 		err = v.segmenter.seal()
 	}
 	return err
+}
+
+// lookAtClock places what was recorded in time, when the clock is set and no frame has told so.
+func (v *supervisor) lookAtClock() {
+	defer v.contain()
+	if now := v.o.Now(); v.segmenter != nil && !segment.ClockUnset(now) {
+		v.segmenter.watchClock(now)
+	}
 }
 
 // contain is deferred around everything that a segmenter does.
