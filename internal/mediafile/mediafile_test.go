@@ -130,6 +130,40 @@ func TestLacedAudioOfMkvmerge(t *testing.T) {
 	}
 }
 
+// TestSoundThatBeginsLateComesLate has a second of silence before the sound, as an edit without media.
+func TestSoundThatBeginsLateComesLate(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "ffmpeg", "ffprobe")
+	for name, arguments := range map[string][]string{"plain": nil, "fragmented": {"-movflags", "frag_keyframe+empty_moov+delay_moov"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := encode(t, "a.mp4", slices.Concat(avc, aac, []string{"-af", "asetpts=PTS+1/TB"}, arguments)...)
+			out, err := exec.Command("ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(string(out), "\n")
+			want, err := time.ParseDuration(strings.Trim(first, ", ") + "s")
+			if err != nil || want < 900*time.Millisecond {
+				t.Fatalf("ffprobe has the sound begin at %q: %v", first, err)
+			}
+			f := open(t, path)
+			for {
+				frame, err := f.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if frame.Audio {
+					if (frame.At - want).Abs() > time.Millisecond {
+						t.Errorf("the sound begins at %s, want %s", frame.At, want)
+					}
+					return
+				}
+			}
+		})
+	}
+}
+
 func sounds(t *testing.T, f *File) (list [][]byte) {
 	t.Helper()
 	for {

@@ -29,6 +29,7 @@ type mp4Track struct {
 	kind       string // "vide" or "soun"
 	scale      int64  // ticks per second
 	shift      int64  // taken from all times, by the edit list, in ticks
+	delay      int64  // added to all times, by the edit list, in the movie's ticks
 	entry      string // name of the sample entry
 	private    []byte // avcC, hvcC or esds
 	audio      *Audio
@@ -150,6 +151,7 @@ func openMP4(r io.ReadSeeker) (*File, error) {
 // movie reads a moov box and chooses the tracks.
 func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 	var all []*mp4Track
+	var scale int64 // of the movie, ticks per second
 	defaults := make(map[uint32]fragmentDefaults)
 	err = boxes(data, func(kind string, data []byte) error {
 		switch kind {
@@ -159,6 +161,8 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 				return err
 			}
 			all = append(all, t)
+		case "mvhd":
+			scale = timescale(&cursor{data: data})
 		case "mvex":
 			fragmented = true
 			return boxes(data, func(kind string, data []byte) error {
@@ -179,6 +183,9 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 	}
 	for _, t := range all {
 		t.defaults = defaults[t.id]
+		if scale > 0 {
+			t.shift -= t.delay * t.scale / scale
+		}
 		if t.kind == "vide" && len(m.tracks) == 0 {
 			if err := t.video(f); err != nil {
 				return false, err
@@ -234,12 +241,7 @@ func (t *mp4Track) read(data []byte, depth int) error {
 			}
 			t.id = c.u32()
 		case "mdhd":
-			if version() == 1 {
-				c.skip(16)
-			} else {
-				c.skip(8)
-			}
-			t.scale = int64(c.u32())
+			t.scale = timescale(&c)
 		case "hdlr":
 			c.skip(8)
 			t.kind = string(c.take(4))
@@ -259,20 +261,36 @@ func (t *mp4Track) read(data []byte, depth int) error {
 	})
 }
 
-// edits reads an edit list: the first edit that plays something says which time of the media is 0.
+// timescale reads the ticks per second in an mvhd or mdhd box.
+func timescale(c *cursor) int64 {
+	version := c.u8()
+	c.skip(3)
+	if version == 1 {
+		c.skip(16)
+	} else {
+		c.skip(8)
+	}
+	return int64(c.u32())
+}
+
+// edits reads an edit list (ISO/IEC 14496-12, 8.6.6): the first edit that plays something says
+// which time of the media is played first, and those without media before it how much later.
 func (t *mp4Track) edits(c *cursor, version int) {
+	var delay int64
 	for n := c.u32(); n > 0 && !c.short; n-- {
-		var from int64
+		var duration, from int64
 		if version == 1 {
-			c.skip(8)
-			from = int64(c.u64())
+			duration, from = int64(c.u64()), int64(c.u64())
 		} else {
-			c.skip(4)
-			from = int64(int32(c.u32()))
+			duration, from = int64(c.u32()), int64(int32(c.u32()))
 		}
 		c.skip(4)
-		if from >= 0 && from < math.MaxInt32 && !c.short {
-			t.shift = from
+		switch {
+		case c.short:
+		case from == -1 && duration >= 0 && duration < math.MaxInt32-delay:
+			delay += duration
+		case from >= 0 && from < math.MaxInt32:
+			t.shift, t.delay = from, delay
 			return
 		}
 	}
