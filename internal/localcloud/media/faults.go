@@ -23,6 +23,7 @@ const (
 
 var pointNames = [...]string{"before the response", "before the body", "at the start of a fragment", "mid-fragment", "after RECEIVED", "after storing"}
 
+// String tells the point in words.
 func (p Point) String() string {
 	if int(p) < len(pointNames) {
 		return pointNames[p]

@@ -15,6 +15,7 @@ type HTTPError struct {
 	Message string
 }
 
+// Error gives name, status and message.
 func (e *HTTPError) Error() string {
 	return fmt.Sprintf("%s (HTTP %d): %s", e.Name, e.Status, e.Message)
 }

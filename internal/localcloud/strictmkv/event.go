@@ -18,6 +18,7 @@ const (
 	KindFragmentEnd                   // the Cluster is complete
 )
 
+// String names the kind.
 func (k Kind) String() string {
 	switch k {
 	case KindHeader:

@@ -20,6 +20,7 @@ type Error struct {
 	err     error  // one of the kinds above, io.ErrUnexpectedEOF, or nil
 }
 
+// Error names the element, where it is, and the rule.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s at byte %d: %s", e.Element, e.Offset, e.Rule)
 }
