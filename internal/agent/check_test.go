@@ -281,11 +281,15 @@ func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
 	dir, now := t.TempDir(), time.Now().Truncate(time.Millisecond)
 	store, err := segment.Open(segment.Options{Dir: dir})
 	must(t, err)
-	for i, age := range []time.Duration{40 * 24 * time.Hour, 35 * 24 * time.Hour, time.Hour} {
+	for i, age := range []time.Duration{40 * 24 * time.Hour, 35 * 24 * time.Hour, 2 * time.Hour} {
 		w, err := store.Create("door", mkv.Header{Start: now.Add(-age), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 		must(t, err)
 		must(t, w.BeginFragment(0, true))
 		must(t, w.WriteFrame(1, 0, true, [][]byte{make([]byte, 3e6)}))
+		if i == 2 { // media of more than an hour behind the gap: the clock is believed
+			must(t, w.BeginFragment(90*time.Minute, true))
+			must(t, w.WriteFrame(1, 90*time.Minute, true, [][]byte{{0}}))
+		}
 		must(t, w.Seal())
 		if i == 0 {
 			r, err := store.OpenSegment(w.Key())
