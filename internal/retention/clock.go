@@ -99,7 +99,7 @@ func (k *Keeper) newest(streams []string) time.Time {
 
 // vouching is the end of the newest media that vouches for the clock at a start. What was recorded
 // before the start in a doubt does not: it lies behind a gap as a clock leaves that is far ahead, or a
-// hub that was off. That the clock was plausible for trustAfter since ends a doubt here as well.
+// hub that was off. That the clock went on for trustAfter since ends a doubt here as well.
 func (k *Keeper) vouching(streams []string, newest, now time.Time, synchronised bool) time.Time {
 	if newest.Sub(now) >= maxOff {
 		return newest // and the clock is not ahead of it
@@ -120,7 +120,7 @@ func (k *Keeper) vouching(streams []string, newest, now time.Time, synchronised 
 	slices.SortFunc(media, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	var end int64
 	for i, s := range media {
-		gap, since := time.Duration(s.start-end)*time.Millisecond, newest.Sub(time.UnixMilli(s.start))
+		gap, since := time.Duration(s.start-end)*time.Millisecond, now.Sub(time.UnixMilli(s.start))
 		if i > 0 && gap >= maxOff && (since < trustAfter || gap >= maxAway && !synchronised) {
 			return time.UnixMilli(end).UTC()
 		}
