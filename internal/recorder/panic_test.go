@@ -156,10 +156,10 @@ func TestAPanicAnywhereLeavesTheAccountExact(t *testing.T) {
 
 func recordIntoTrap(t *testing.T, name string, b *trap) {
 	t.Helper()
-	camera := startCamera(t, fakecam.Options{FPS: 50})
+	camera := startCamera(t, fakecam.Options{FPS: 100})
 	r := record(t, camera, camera.URL(), func(o *Options) {
 		o.Store = trappedStore{o.Store, b}
-		o.SegmentDuration = 2 * time.Second
+		o.SegmentDuration = time.Second
 		o.FlushInterval = 200 * time.Millisecond
 		o.OnSegment = func(Segment) { b.step("OnSegment") }
 		o.wrapWriter = func(w segmentWriter) segmentWriter { return trappedWriter{w, b} }

@@ -98,6 +98,7 @@ func (v *supervisor) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	if s := v.ready(); s != nil {
 		out = s.accessUnit(nalus, rtpTime, now)
 	} else {
+		v.counting = true // a session may begin while the segmenter rests
 		out = undecodable
 	}
 }
