@@ -221,14 +221,14 @@ func packetSums(t *testing.T, path string) []string {
 // mustBeClean has tools of others look at a file.
 func mustBeClean(t *testing.T, path string) {
 	t.Helper()
-	decodedBy(t, path, "null")
+	decode(t, path, "-f", "null")
 }
 
 // cleanPictures is mustBeClean, and gives the checksums of the pictures from the same decoding: it takes
 // most of the time.
 func cleanPictures(t *testing.T, path string) (list []string) {
 	t.Helper()
-	for line := range strings.Lines(decodedBy(t, path, "framemd5")) {
+	for line := range strings.Lines(decode(t, path, checksums...)) {
 		if strings.HasPrefix(line, "0,") { // the first track
 			list = append(list, sums(line)...)
 		}
@@ -236,13 +236,13 @@ func cleanPictures(t *testing.T, path string) (list []string) {
 	return list
 }
 
-// decodedBy looks at a file, and gives what ffmpeg writes of it in a format.
-func decodedBy(t *testing.T, path, format string) (written string) {
+// decode looks at a file, and gives what ffmpeg writes of it in a format.
+func decode(t *testing.T, path string, format ...string) (written string) {
 	t.Helper()
 	for _, command := range [][]string{
 		{"ffprobe", "-v", "warning", "-show_streams", "-of", "csv", path},
 		// In ms, as slewed times need not be 40 ms apart.
-		{"ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "1:1000", "-f", format, "-"},
+		slices.Concat([]string{"ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "1:1000"}, format, []string{"-"}),
 		{"mkvinfo", "--verbose", path},
 	} {
 		cmd := exec.Command(command[0], command[1:]...)
