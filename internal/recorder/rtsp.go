@@ -1,6 +1,8 @@
 package recorder
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -122,6 +124,7 @@ func (d dialogue) play(ctx context.Context, to sink) error {
 		flood:  flood{limit: d.maxBytes},
 		ended:  make(chan error, 1),
 	}
+	s.tap.readable = readable
 	s.order = newReorder(s.push)
 	s.client = s.newClient()
 	if err := s.client.Start2(); err != nil {
@@ -175,6 +178,7 @@ func (s *session) newClient() *gortsplib.Client {
 		UserAgent:   "kvs-edge-agent",
 		DialContext: s.dial, ListenPacket: listenUDP,
 		OnRequest: s.keeper.request, OnResponse: s.keeper.response,
+		OnServerRequest: s.keeper.asked, OnServerResponse: s.keeper.answer,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
 		OnDecodeError: func(error) {},
@@ -435,10 +439,11 @@ func packetOf(p *rtp.Packet) packet {
 	return packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}
 }
 
-// keeper does what the library leaves out: it answers a new nonce in mid-session, and finds the
-// keepalive that a camera takes.
+// keeper does what the library leaves out: it answers a new nonce in mid-session, finds the keepalive
+// that a camera takes, and lets a camera ask what it likes.
 type keeper struct {
 	url     *base.URL
+	ask     base.Method // of the request that the camera made; only the library's main goroutine uses it
 	mu      sync.Mutex
 	sender  *auth.Sender
 	renewed bool // the nonce is new since the last request that was not a keepalive
@@ -485,6 +490,22 @@ func (k *keeper) response(r *base.Response) {
 	}
 }
 
+// asked takes a request of the camera (RFC 2326, section 10). The library would end the session for
+// all but OPTIONS, and lose what lies in the socket.
+func (k *keeper) asked(r *base.Request) {
+	k.ask = r.Method
+	r.Method = base.Options
+}
+
+// answer consents to what asks whether we live, and says of all else that we do not know it.
+func (k *keeper) answer(r *base.Response) {
+	switch k.ask {
+	case base.Options, base.GetParameter, base.SetParameter:
+	default:
+		r.StatusCode = base.StatusNotImplemented
+	}
+}
+
 // again repeats a request when the camera refused it for its nonce's age.
 func (k *keeper) again(request func() error) error {
 	err := request()
@@ -509,6 +530,15 @@ func channelOf(answer *base.Response) int {
 		return noChannel
 	}
 	return t.InterleavedIDs[0]
+}
+
+// readable reports whether the library can read a message: it ends the session over one that it cannot.
+func readable(message []byte) bool {
+	r := bufio.NewReader(bytes.NewReader(message))
+	if bytes.HasPrefix(message, []byte("RTSP/")) {
+		return new(base.Response).Unmarshal(r) == nil
+	}
+	return new(base.Request).Unmarshal(r) == nil
 }
 
 // earlyFormat is a format that is given the packets of a track before the library puts them in

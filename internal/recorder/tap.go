@@ -15,7 +15,8 @@ const tapPause = time.Second
 // the library gave out. Messages, RTCP, other channels and packets of other sources stay the
 // library's. The goroutine that reads the connection uses it, and nobody else.
 type tap struct {
-	flows []*flow
+	readable func(message []byte) bool // what is not is noise, once packets come
+	flows    []*flow
 }
 
 // flow is the packets of one source on a channel.
@@ -60,8 +61,15 @@ func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 		case kind == pieceUnknown:
 			return stream, 0
 		case kind == pieceNoise:
-		case kind == pieceMessage, size > gatherSize:
+		case size > gatherSize, kind == pieceMessage && len(t.flows) == 0:
 			return stream, size
+		case kind == pieceMessage:
+			if len(stream) < size {
+				return stream, 0
+			}
+			if t.readable(stream[:size]) {
+				return stream, size
+			}
 		default:
 			f := t.flow(int(stream[1]))
 			if f == nil {

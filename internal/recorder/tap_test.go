@@ -38,7 +38,7 @@ func (p *pieces) SetReadDeadline(time.Time) error { return nil }
 // tapped reads a stream through a tap on channel 0, and tells what the tap took and what it left.
 func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 	t.Helper()
-	tap := &tap{}
+	tap := &tap{readable: readable}
 	tap.follow(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet) {
 		taken = append(taken, string(p.Payload))
 	})
