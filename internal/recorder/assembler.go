@@ -36,6 +36,7 @@ type packet struct {
 	timestamp uint32
 	marker    bool
 	payload   []byte
+	source    uint32 // SSRC
 }
 
 // assembler turns the RTP packets of a video track into access units. It copies each payload

@@ -47,7 +47,7 @@ func newWire(c codec) *wire {
 }
 
 func (w *wire) send(t uint32, marker bool, payload string) {
-	_ = w.assembler.push(packet{w.next, t, marker, []byte(payload)}, noon)
+	_ = w.assembler.push(packet{w.next, t, marker, []byte(payload), 0}, noon)
 	w.next++
 }
 
@@ -310,7 +310,7 @@ func TestHugePictureEndsTheSession(t *testing.T) {
 	payload := make([]byte, 60_000)
 	copy(payload, fuIDR1)
 	for i := range uint16(1000) {
-		if err := a.push(packet{i, 1, false, payload}, noon); err != nil {
+		if err := a.push(packet{i, 1, false, payload, 0}, noon); err != nil {
 			if err != errHuge || cap(a.buffer) > 2*maxUnit {
 				t.Errorf("%v with a buffer of %d", err, cap(a.buffer))
 			}
@@ -363,7 +363,7 @@ func FuzzAssembler(f *testing.F) {
 		for len(data) >= 2 {
 			size, flags := min(int(data[0]), len(data)-2), data[1]
 			seq += uint16(flags & 3)
-			if a.push(packet{seq, uint32(flags >> 4), flags&8 != 0, data[2 : 2+size]}, noon) != nil {
+			if a.push(packet{seq, uint32(flags >> 4), flags&8 != 0, data[2 : 2+size], 0}, noon) != nil {
 				return
 			}
 			data = data[2+size:]

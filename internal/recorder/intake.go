@@ -82,10 +82,7 @@ func (in *intake) resume(now time.Time) bool {
 		in.sink.damaged(1, nil)
 		return false
 	}
-	a := in.newAssembler()
-	a.synced, a.hole = true, false // a picture begins
-	a.started, a.sequence = true, in.sequence-1
-	in.assembler = a
+	in.assembler = in.atPicture(in.sequence)
 	return true
 }
 
@@ -108,6 +105,27 @@ func (in *intake) progress() progressed {
 		p.bytes = len(in.assembler.buffer)
 	}
 	return p
+}
+
+// atPicture is an assembler for what comes from a packet on with which a picture begins.
+func (in *intake) atPicture(sequence uint16) *assembler {
+	a := in.newAssembler()
+	a.synced, a.hole = true, false
+	a.started, a.sequence = true, sequence-1
+	return a
+}
+
+// turn goes on to another source, before its first packet is entered: encoders that begin anew take
+// another SSRC (RFC 3550, section 8), and some do for each GOP. It may number its packets as it
+// likes; then nothing of the last picture is still to come.
+func (in *intake) turn(sequence uint16) {
+	if ahead := sequence - in.sequence - 1; !in.started || in.assembler == nil || ahead < reorderWindow {
+		return
+	}
+	in.flush()
+	if in.assembler != nil {
+		in.assembler = in.atPicture(sequence)
+	}
 }
 
 // expect tells of the session's first packet; see assembler.expect.

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"crypto/x509"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // TestASessionThatWeEndLosesNothingThatTheCameraSent ends recordings while the camera plays, at the
@@ -67,6 +70,75 @@ func TestASessionEndsWhateverTheCameraMakesOfAPause(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoPacketIsLeftInASocket has a disk that holds a session up while it ends: what the camera sent
+// meanwhile lies in the socket, which the RTSP library closes.
+func TestNoPacketIsLeftInASocket(t *testing.T) {
+	t.Parallel()
+	const moment = 5 * gatherInterval // should the library come to the end later, there is nothing to see
+	for name, c := range map[string]struct {
+		transport string
+		end       func(*rig)
+		disk      time.Duration // holds us up
+	}{
+		"we end it, UDP":           {TransportUDP, func(r *rig) { r.stop() }, moment},
+		"the camera hangs up, UDP": {TransportUDP, func(r *rig) { r.camera.Drop() }, moment},
+		"we end it, TCP":           {TransportTCP, func(r *rig) { r.stop() }, farewell + moment},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const before, meanwhile = 50, 60
+			gate := &slowGate{after: before, reached: make(chan struct{}), open: make(chan struct{})}
+			camera := startCamera(t, fakecam.Options{FPS: 100})
+			r := record(t, camera, camera.URL(), func(o *Options) {
+				o.Transport = c.transport
+				o.wrapWriter = func(w segmentWriter) segmentWriter { return gatedWriter{w, gate} }
+			})
+			<-gate.reached
+			r.await("more frames", func() bool { return sent(camera) >= before+meanwhile })
+			ended := make(chan struct{})
+			go func() { defer close(ended); c.end(r) }()
+			if err := backoff.Sleep(t.Context(), c.disk); err != nil {
+				t.Fatal(err)
+			}
+			close(gate.open)
+			<-ended
+			r.await("the session's end", func() bool { return !camera.Sessions()[0].Ended.IsZero() })
+			first := int64(camera.Sessions()[0].Frames)
+			camera.Unplug()
+			r.finish()
+			frames := r.frames()
+			for i, f := range frames[:min(len(frames), int(first))] {
+				if f.counter != uint64(i) {
+					t.Fatalf("frame %d is number %d", i, f.counter)
+				}
+			}
+			if n := int64(len(frames)) + r.number(health.FramesLost); n < first {
+				t.Errorf("%d frames are recorded or lost, the camera sent %d in its first session", n, first)
+			}
+		})
+	}
+}
+
+// slowGate holds up whoever writes a frame after so many, until it is opened.
+type slowGate struct {
+	after         int64
+	frames        atomic.Int64
+	reached, open chan struct{}
+}
+
+type gatedWriter struct {
+	segmentWriter
+	gate *slowGate
+}
+
+func (w gatedWriter) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error {
+	if w.gate.frames.Add(1) == w.gate.after {
+		close(w.gate.reached)
+		<-w.gate.open
+	}
+	return w.segmentWriter.WriteFrame(track, t, keyframe, parts)
 }
 
 var pauseRequest = []byte("PAUSE ")

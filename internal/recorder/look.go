@@ -47,7 +47,7 @@ func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	}
 	d := dialogue{
 		camera: cam, udp: o.Transport == TransportUDP, roots: o.CameraRoots,
-		maxBytes: floodLimit, maxUnit: maxUnit, now: time.Now,
+		maxBytes: floodLimit, maxUnit: maxUnit, now: time.Now, openingLimit: openingLimit,
 	}
 	looking, enough := context.WithTimeout(ctx, lookAtMost)
 	defer enough()

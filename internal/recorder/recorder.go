@@ -105,13 +105,14 @@ type Options struct {
 	// Now is the hub's clock, with its monotonic reading. Default time.Now.
 	Now func() time.Time
 
-	numbers    numbers
-	maxBytes   int64                                          // see dialogue
-	maxUnit    int                                            // see maxUnit
-	staleLimit time.Duration                                  // see staleLimit
-	pace       func(ctx context.Context, due time.Time) error // of a file; see untilDue
-	wrapWriter func(segmentWriter) segmentWriter
-	wrapCodec  func(codec) codec
+	numbers      numbers
+	maxBytes     int64                                          // see dialogue
+	maxUnit      int                                            // see maxUnit
+	openingLimit time.Duration                                  // see openingLimit
+	staleLimit   time.Duration                                  // see staleLimit
+	pace         func(ctx context.Context, due time.Time) error // of a file; see untilDue
+	wrapWriter   func(segmentWriter) segmentWriter
+	wrapCodec    func(codec) codec
 }
 
 // gathering is how long frames are gathered in memory. The last quarter of the flush interval is for
@@ -158,6 +159,9 @@ func New(o Options) *Recorder {
 	}
 	if o.maxBytes == 0 {
 		o.maxBytes = floodLimit
+	}
+	if o.openingLimit == 0 {
+		o.openingLimit = openingLimit
 	}
 	if o.maxUnit == 0 {
 		o.maxUnit = maxUnit
@@ -308,6 +312,6 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 	host = cam.host
 	return host, dialogue{
 		camera: cam, udp: r.udp, wantsAudio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes,
-		maxUnit: r.o.maxUnit, now: r.o.Now, wrapCodec: r.o.wrapCodec,
+		maxUnit: r.o.maxUnit, now: r.o.Now, openingLimit: r.o.openingLimit, wrapCodec: r.o.wrapCodec,
 	}.play(ctx, to)
 }

@@ -24,15 +24,13 @@ type reorder struct {
 	give    func(p packet, arrival time.Time)
 	playing bool      // the camera has answered PLAY
 	early   []arrived // before that
-	source  uint32    // SSRC of the first packet; others are strangers
 	started bool      // next is valid
 	next    uint16    // sequence number to be given out next
 
 	announced uint16 // where the camera says that it begins
 	believed  func() // nil: it says nothing
 
-	unsure  bool // the last packet was far off, and suspect would follow it
-	suspect uint16
+	suspect arrived // the last packet, if it was far off
 
 	waiting [reorderWindow]arrived // by sequence number
 	kept    int                    // of them are there
@@ -47,13 +45,7 @@ type arrived struct {
 func newReorder(give func(packet, time.Time)) *reorder { return &reorder{give: give} }
 
 // take takes a packet, and keeps its payload.
-func (r *reorder) take(source uint32, p packet, now time.Time) {
-	switch {
-	case len(r.early) == 0 && !r.started:
-		r.source = source
-	case source != r.source:
-		return
-	}
+func (r *reorder) take(p packet, now time.Time) {
 	if r.playing {
 		r.sort(p, now)
 		return
@@ -93,14 +85,16 @@ func (r *reorder) sort(p packet, now time.Time) {
 	}
 	if ahead < 0 || ahead > maxDropout {
 		// One packet may be a stray; a second one that follows it is none.
-		if !r.unsure || p.sequence != r.suspect {
-			r.unsure, r.suspect = true, p.sequence+1
+		first := r.suspect
+		if first.at.IsZero() || p.sequence != first.sequence+1 {
+			r.suspect = arrived{p, now}
 			return
 		}
 		r.flush()
 		r.next = p.sequence
+		r.give(first.packet, first.at)
 	}
-	r.unsure = false
+	r.suspect = arrived{}
 	for p.sequence-r.next >= reorderWindow {
 		if r.kept == 0 {
 			r.next = p.sequence - reorderWindow + 1

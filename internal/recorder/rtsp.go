@@ -110,6 +110,8 @@ type dialogue struct {
 	maxUnit    int   // bytes; see maxUnit
 	now        func() time.Time
 
+	openingLimit time.Duration // see openingLimit
+
 	wrapCodec func(codec) codec // for tests; nil: none
 }
 
@@ -130,7 +132,8 @@ func (d dialogue) play(ctx context.Context, to sink) error {
 	if err := s.client.Start2(); err != nil {
 		return err
 	}
-	defer s.client.Close()
+	defer func() { s.leftover.close() }()
+	defer s.close()
 	stop := context.AfterFunc(ctx, s.leave)
 	defer stop()
 	err := s.run(ctx)
@@ -148,6 +151,10 @@ type session struct {
 	keeper      keeper
 	tap         tap
 	to          sink
+	line        atomic.Pointer[net.Conn] // the last connection
+	peer        net.IP                   // its other end
+	sockets     [2]*net.UDPConn          // the last ones: RTP and RTCP of the medium that was set up last
+	leftover    *leftover                // of the video; nil: none
 
 	// What was set up.
 	video video
@@ -176,7 +183,7 @@ func (s *session) newClient() *gortsplib.Client {
 		ReadTimeout: forever,
 		TLSConfig:   trust(s.url.Hostname(), s.pinned, s.roots),
 		UserAgent:   "kvs-edge-agent",
-		DialContext: s.dial, ListenPacket: listenUDP,
+		DialContext: s.dial, ListenPacket: s.listenPacket,
 		OnRequest: s.keeper.request, OnResponse: s.keeper.response,
 		OnServerRequest: s.keeper.asked, OnServerResponse: s.keeper.answer,
 		// The assembler finds out by itself what is missing; it only matters there.
@@ -198,6 +205,10 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
+	s.line.Store(&conn)
+	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		s.peer = remote.IP
+	}
 	gathered := &gatheredConn{Conn: conn, playing: &s.keeper.playing}
 	if s.client.Scheme == "rtsp" { // a redirect may change it
 		gathered.tap = &s.tap
@@ -215,6 +226,39 @@ func listenUDP(network, address string) (net.PacketConn, error) {
 	return conn, err
 }
 
+// listenPacket opens a socket for the library, and remembers it.
+func (s *session) listenPacket(network, address string) (net.PacketConn, error) {
+	conn, err := listenUDP(network, address)
+	if udp, ok := conn.(*net.UDPConn); ok && err == nil {
+		s.sockets[0], s.sockets[1] = s.sockets[1], udp
+	}
+	return conn, err
+}
+
+// keepLeftover sees to it that what lies in the socket of the video, which was set up just now, is
+// there when the session has ended. What is encrypted is of no use.
+func (s *session) keepLeftover(answer *base.Response) {
+	var t headers.Transport
+	if t.Unmarshal(answer.Header["Transport"]) != nil || t.ServerPorts == nil || s.sockets[0] == nil || s.client.Scheme != "rtsp" {
+		return
+	}
+	ip := s.peer
+	if t.Source != nil {
+		ip = *t.Source
+	}
+	s.leftover = newLeftover(s.sockets[0], ip, t.ServerPorts[0])
+}
+
+// takeLeftover takes what came while the session ended.
+func (s *session) takeLeftover() {
+	s.leftover.take(func(datagram []byte) {
+		var p rtp.Packet
+		if p.Unmarshal(datagram) == nil && p.PayloadType == s.video.format.PayloadType() {
+			s.takeUDP(&p)
+		}
+	})
+}
+
 // run sets up, plays, and watches over the session.
 func (s *session) run(ctx context.Context) error {
 	if err := s.open(); err != nil {
@@ -222,6 +266,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	err := s.watch(ctx)
 	// No callback comes any more.
+	s.takeLeftover()
 	s.intake.besides(s.order.flush)
 	s.intake.flush()
 	return err
@@ -229,13 +274,16 @@ func (s *session) run(ctx context.Context) error {
 
 // open brings the session to where the camera plays.
 func (s *session) open() error {
-	late := time.AfterFunc(openingLimit, s.client.Close)
-	defer late.Stop()
-	if err := s.setUp(); err != nil {
-		return err
+	late := time.AfterFunc(s.openingLimit, s.close)
+	err := s.setUp()
+	if err == nil {
+		s.listen()
+		err = s.start()
 	}
-	s.listen()
-	return s.start()
+	if !late.Stop() && err != nil {
+		return errors.Join(context.DeadlineExceeded, err)
+	}
+	return err
 }
 
 // setUp asks the camera what it has, sets up what is recorded of that, and tells the sink.
@@ -248,11 +296,14 @@ func (s *session) setUp() error {
 	if !ok {
 		return &unsupportedError{codecs: codecs(desc)}
 	}
-	if s.udp { // the recorder puts packets in order by itself
-		v.media.Formats[slices.Index(v.media.Formats, v.format)] = &earlyFormat{Format: v.format, take: s.takeUDP}
-	}
-	if v.channel, err = s.setUpMedia(desc.BaseURL, v.media); err != nil {
+	v.early = listenEarly(v.media, v.format)
+	answer, err := s.setUpMedia(desc.BaseURL, v.media)
+	if err != nil {
 		return err
+	}
+	v.channel = channelOf(answer)
+	if s.udp {
+		s.keepLeftover(answer)
 	}
 	s.audio = s.setUpAudio(desc)
 	if s.wrapCodec != nil {
@@ -274,41 +325,43 @@ func (s *session) setUpAudio(desc *description.Session) *audio {
 	if a == nil {
 		return nil
 	}
-	var err error
-	if a.channel, err = s.setUpMedia(desc.BaseURL, a.media); err != nil {
+	a.early = listenEarly(a.media, a.format)
+	answer, err := s.setUpMedia(desc.BaseURL, a.media)
+	if err != nil {
 		return nil // video does not suffer for it
 	}
+	a.channel = channelOf(answer)
 	return a
 }
 
-func (s *session) setUpMedia(baseURL *base.URL, m *description.Media) (channel int, err error) {
-	err = s.keeper.again(func() error {
-		answer, err := s.client.Setup(baseURL, m, 0, 0)
-		channel = channelOf(answer)
-		return err
-	})
-	return channel, err
+func (s *session) setUpMedia(baseURL *base.URL, m *description.Media) (answer *base.Response, err error) {
+	err = s.keeper.again(func() (err error) { answer, err = s.client.Setup(baseURL, m, 0, 0); return err })
+	return answer, err
 }
 
-// listen has taken what comes once the camera plays. Video over UDP is left to earlyFormat.
+// listen has taken what comes once the camera plays.
 func (s *session) listen() {
-	if !s.udp {
-		s.receive(s.video.media, s.video.format, s.video.channel, s.takeTCP)
-	}
 	s.client.OnPacketRTCP(s.video.media, s.takeReport)
-	if s.audio != nil {
-		s.receive(s.audio.media, s.audio.format, s.audio.channel, s.takeAudio)
+	if s.udp {
+		s.video.early.take = s.takeUDP
+	} else {
+		s.receive(s.video.early, s.video.channel, s.takeTCP)
+	}
+	switch {
+	case s.audio == nil:
+	case s.udp: // in the library's order
+		s.client.OnPacketRTP(s.audio.media, s.audio.format, s.takeAudio)
+	default:
+		s.receive(s.audio.early, s.audio.channel, s.takeAudio)
 	}
 }
 
-// receive gives the packets of a track to take. Most do not come by way of the library, but by the tap.
-func (s *session) receive(m *description.Media, f format.Format, channel int, take func(*rtp.Packet)) {
-	s.client.OnPacketRTP(m, f, func(p *rtp.Packet) {
+// receive gives the packets on a channel to take. Most do not come by way of the library, but by the tap.
+func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
+	e.take = func(p *rtp.Packet) {
 		take(p)
-		if channel != noChannel {
-			s.tap.follow(channel, p, take)
-		}
-	})
+		s.tap.follow(channel, p, take)
+	}
 }
 
 // start makes the camera play.
@@ -334,7 +387,7 @@ func (s *session) start() error {
 // more when it returns.
 func (s *session) watch(ctx context.Context) error {
 	go func() { s.end(s.client.Wait()) }() // ends with client.Close at the latest
-	defer s.client.Close()                 // waits for the last callback
+	defer s.close()                        // waits for the last callback
 	ticker := time.NewTicker(stallCheck)
 	defer ticker.Stop()
 	last, lastChange := progressed{}, time.Now()
@@ -365,12 +418,45 @@ func (s *session) watch(ctx context.Context) error {
 func (s *session) leave() {
 	s.leaving.Do(func() {
 		if s.keeper.playing.Load() {
-			late := time.AfterFunc(farewell, s.client.Close)
-			defer late.Stop()
-			_ = s.keeper.again(func() error { _, err := s.client.Pause(); return err }) // a camera need not know it
+			s.soon(s.close, func() {
+				_ = s.keeper.again(func() error { _, err := s.client.Pause(); return err }) // a camera need not know it
+			})
 		}
-		s.client.Close()
+		s.close()
 	})
+}
+
+// close ends the session as it is, and waits for the last callback. The library hears nothing in a TLS
+// handshake or in a write: then it finds the line closed.
+func (s *session) close() {
+	hangUp := func() {
+		if line := s.line.Load(); line != nil {
+			_ = (*line).Close()
+		}
+	}
+	s.soon(hangUp, s.client.Close)
+}
+
+// soon does what waits for the camera, and ends that when it takes longer than farewell. While the
+// disk holds us up, it is not the camera that takes so long.
+func (s *session) soon(end, do func()) {
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(farewell):
+			}
+			if s.mu.TryLock() {
+				s.mu.Unlock()
+				end()
+				return
+			}
+		}
+	}()
+	do()
 }
 
 // end tells why the session ends, unless that is known.
@@ -393,21 +479,21 @@ func (s *session) exclusively(do func()) {
 func (s *session) takeTCP(p *rtp.Packet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.source = p.SSRC
 	s.push(packetOf(p), s.now())
 }
 
 // takeUDP takes a packet of the video, in whatever order they come.
 func (s *session) takeUDP(p *rtp.Packet) {
-	s.exclusively(func() {
-		s.order.take(p.SSRC, packetOf(p), s.now())
-		s.source = s.order.source
-	})
+	s.exclusively(func() { s.order.take(packetOf(p), s.now()) })
 }
 
 // push takes the next packet of the video in order. It survives a panic by itself, as intake counts
 // what that costs.
 func (s *session) push(p packet, now time.Time) {
+	if p.source != s.source {
+		s.source = p.source
+		s.intake.turn(p.sequence)
+	}
 	s.intake.enter(p.sequence, p.timestamp)
 	defer s.intake.survive()
 	err := s.intake.push(p, now)
@@ -436,7 +522,7 @@ func (s *session) takeAudio(p *rtp.Packet) {
 }
 
 func packetOf(p *rtp.Packet) packet {
-	return packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload}
+	return packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload, p.SSRC}
 }
 
 // keeper does what the library leaves out: it answers a new nonce in mid-session, finds the keepalive
@@ -526,7 +612,7 @@ const noChannel = -1
 // channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.
 func channelOf(answer *base.Response) int {
 	var t headers.Transport
-	if answer == nil || t.Unmarshal(answer.Header["Transport"]) != nil || t.Protocol != headers.TransportProtocolTCP || t.InterleavedIDs == nil {
+	if t.Unmarshal(answer.Header["Transport"]) != nil || t.Protocol != headers.TransportProtocolTCP || t.InterleavedIDs == nil {
 		return noChannel
 	}
 	return t.InterleavedIDs[0]
@@ -542,16 +628,26 @@ func readable(message []byte) bool {
 }
 
 // earlyFormat is a format that is given the packets of a track before the library puts them in
-// order: it asks this of each of them. Reading them so leaves the sockets to the library.
+// order, and drops all that have not the SSRC of the first: it asks this of each of them. Reading
+// them so leaves the sockets to the library.
 type earlyFormat struct {
 	format.Format
-	take func(*rtp.Packet)
+	take func(*rtp.Packet) // nil: nobody listens
+}
+
+// listenEarly makes a format of a medium an early one.
+func listenEarly(m *description.Media, f format.Format) *earlyFormat {
+	e := &earlyFormat{Format: f}
+	m.Formats[slices.Index(m.Formats, f)] = e
+	return e
 }
 
 // PTSEqualsDTS implements format.Format.
-func (f *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
-	f.take(p)
-	return f.Format.PTSEqualsDTS(p)
+func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
+	if e.take != nil {
+		e.take(p)
+	}
+	return e.Format.PTSEqualsDTS(p)
 }
 
 // announced is the packet that a camera says it begins a track with (RFC 2326, section 12.33).
@@ -573,6 +669,7 @@ type video struct {
 	media   *description.Media
 	channel int // of its RTP packets, once it is set up
 	format  format.Format
+	early   *earlyFormat
 	codec   codec
 	sets    [][]byte // of the session description
 }
@@ -603,6 +700,7 @@ type audio struct {
 	media   *description.Media
 	channel int // of its RTP packets, once it is set up
 	format  format.Format
+	early   *earlyFormat
 	about   audioTrack
 	decoder *rtpmpeg4audio.Decoder // nil: a packet is a frame
 }
@@ -710,10 +808,6 @@ func translate(err error) error {
 	var noPorts liberrors.ErrClientServerPortsNotProvided
 	if errors.As(err, &wantsUDP) || errors.As(err, &wantsTCP) || errors.As(err, &noPorts) {
 		return errors.Join(errTransport, err)
-	}
-	var late liberrors.ErrClientTerminated // see open
-	if errors.As(err, &late) {
-		return errors.Join(context.DeadlineExceeded, err)
 	}
 	return err
 }

@@ -30,6 +30,7 @@ type Packet struct {
 	Timestamp uint32
 	Marker    bool
 	Payload   []byte // with extensions and padding; the packet's to read until the plan returns
+	Header    []byte // what the others are taken from; the plan may change it
 }
 
 // Plan decides the fate of each packet of the first track of a session. It is called from one
@@ -169,6 +170,7 @@ func (p *Proxy) decide(index int, datagram []byte) Fate {
 		Sequence:  binary.BigEndian.Uint16(datagram[2:]),
 		Timestamp: binary.BigEndian.Uint32(datagram[4:]),
 		Payload:   datagram[rtpHeader:],
+		Header:    datagram[:rtpHeader],
 	}
 	p.mu.Lock() // the plan has a state, and a session may begin while the one before ends
 	defer p.mu.Unlock()
