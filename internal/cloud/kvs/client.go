@@ -37,9 +37,8 @@ type Options struct {
 type Client struct {
 	api         *kinesisvideo.Client
 	region      string
-	provider    aws.CredentialsProvider
-	credentials *aws.CredentialsCache
-	transport   *http.Transport // every session gets a clone
+	credentials aws.CredentialsProvider // keeps them
+	transport   *http.Transport         // every session gets a clone
 	signer      *v4.Signer
 	log         *zap.Logger
 	now         func() time.Time
@@ -47,6 +46,9 @@ type Client struct {
 	mu        sync.Mutex
 	endpoints map[string]endpoint // by stream; guarded by mu
 }
+
+// invalidator is a provider that keeps credentials until it is told that they are not taken.
+type invalidator interface{ Invalidate() }
 
 // endpoint is where a stream's media goes.
 type endpoint struct {
@@ -63,15 +65,15 @@ func New(o Options) *Client {
 		o.Now = time.Now
 	}
 	c := &Client{
-		region: o.Config.Region, provider: o.Config.Credentials, transport: dataTransport(o.Config.HTTPClient),
+		region: o.Config.Region, transport: dataTransport(o.Config.HTTPClient),
 		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[string]endpoint),
 	}
-	cache, ok := o.Config.Credentials.(*aws.CredentialsCache)
-	if !ok && o.Config.Credentials != nil {
-		cache = aws.NewCredentialsCache(o.Config.Credentials)
-		o.Config.Credentials = cache // one cache, so that InvalidateCredentials reaches the SDK too
+	// A provider that can be told to ask anew keeps them itself. The SDK's cache around it would look
+	// when they end by the clock of the wall alone, and keep them for hours too long when that is set back.
+	if _, keeps := o.Config.Credentials.(invalidator); !keeps && o.Config.Credentials != nil {
+		o.Config.Credentials = aws.NewCredentialsCache(o.Config.Credentials)
 	}
-	c.credentials = cache
+	c.credentials = o.Config.Credentials
 	c.api = kinesisvideo.NewFromConfig(o.Config)
 	return c
 }
@@ -107,11 +109,8 @@ func (c *Client) InvalidateEndpoint(stream string) {
 
 // InvalidateCredentials makes the next request ask for credentials again.
 func (c *Client) InvalidateCredentials() {
-	if below, ok := c.provider.(interface{ Invalidate() }); ok {
-		below.Invalidate()
-	}
-	if c.credentials != nil {
-		c.credentials.Invalidate()
+	if kept, ok := c.credentials.(invalidator); ok {
+		kept.Invalidate()
 	}
 }
 

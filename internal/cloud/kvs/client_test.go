@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -162,31 +163,54 @@ func TestRetention(t *testing.T) {
 }
 
 // countingProvider hands out other credentials each time.
-type countingProvider struct{ n, invalidated int }
+type countingProvider struct{ n int }
 
 func (p *countingProvider) Retrieve(context.Context) (aws.Credentials, error) {
 	p.n++
 	return aws.Credentials{AccessKeyID: fmt.Sprint("id", p.n), SecretAccessKey: "secret", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
 }
 
-func (p *countingProvider) Invalidate() { p.invalidated++ }
+// keepingProvider knows by itself when others are to be had.
+type keepingProvider struct {
+	countingProvider
+	invalidated int
+}
 
+func (p *keepingProvider) Invalidate() { p.invalidated++ }
+
+// TestCredentialsAreKeptUntilInvalidated looks at what requests are signed with. What a provider keeps
+// is asked of it each time: it says that they end in an hour, but the clock may have been set back
+// since, and only the provider knows.
 func TestCredentialsAreKeptUntilInvalidated(t *testing.T) {
 	t.Parallel()
-	_, cfg := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"DataEndpoint":"https://data"}`) })
-	p := &countingProvider{}
-	cfg.Credentials = p
-	c := New(Options{Config: cfg})
-	for range 2 {
-		_, err := c.DataEndpoint(t.Context(), "door")
-		must(t, err)
-		keys, err := c.keys(t.Context())
-		if err != nil || keys.AccessKeyID != "id1" {
-			t.Errorf("got %s, %v", keys.AccessKeyID, err)
+	var signed atomic.Value
+	_, cfg := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, key, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+		key, _, _ = strings.Cut(key, "/")
+		signed.Store(key)
+		fmt.Fprint(w, `{"StreamInfo":{"DataRetentionInHours":48}}`)
+	})
+	for name, c := range map[string]struct {
+		provider aws.CredentialsProvider
+		want     []string // of two requests, and one after InvalidateCredentials
+	}{
+		"by us":           {new(countingProvider), []string{"id1", "id1", "id2"}},
+		"by the provider": {new(keepingProvider), []string{"id1", "id2", "id3"}},
+	} {
+		cfg.Credentials = c.provider
+		client := New(Options{Config: cfg})
+		for i, want := range c.want {
+			if i == 2 {
+				client.InvalidateCredentials()
+			}
+			_, err := client.Retention(t.Context(), "door")
+			must(t, err)
+			if got := signed.Load(); got != want {
+				t.Errorf("kept %s: request %d is signed with %s, want %s", name, i, got, want)
+			}
 		}
-	}
-	c.InvalidateCredentials()
-	if keys, err := c.keys(t.Context()); err != nil || keys.AccessKeyID != "id2" || p.invalidated != 1 {
-		t.Errorf("after Invalidate: %s, %v, %d", keys.AccessKeyID, err, p.invalidated)
+		if p, ok := c.provider.(*keepingProvider); ok && p.invalidated != 1 {
+			t.Errorf("the provider was told %d times", p.invalidated)
+		}
 	}
 }
