@@ -38,7 +38,7 @@ func rotated(s LogSettings) *lumberjack.Logger {
 	return &lumberjack.Logger{
 		Filename:   filepath.Join(s.Directory, logFileName),
 		MaxSize:    s.MaxFileSizeMB,
-		MaxBackups: s.RolloverCount,
+		MaxBackups: max(s.RolloverCount, 1), // lumberjack would take 0 for all
 	}
 }
 

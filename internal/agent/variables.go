@@ -57,7 +57,7 @@ func Variables() []Group {
 			{EnvLogLevel, "One of " + codes(logLevels) + ". `kvs-edge-agent log-level` changes it at run time.", "`INFO`", AtReload, func(s Settings) string { return s.Log.Level }},
 			{EnvLogOutputDirectory, "Where log files are kept; the same lines go to standard error, for the journal.", "`" + defaultLogDirectory + "`; in the package `/var/log/kvs-edge-agent`", AtReload, func(s Settings) string { return s.Log.Directory }},
 			{EnvLogMaxFileSize, "MB after which a new log file is begun.", fmt.Sprintf("`%d`", defaultLogMaxFileSize), AtReload, func(s Settings) string { return fmt.Sprint(s.Log.MaxFileSizeMB) }},
-			{EnvLogRolloverCount, "How many old log files are kept.", fmt.Sprintf("`%d`", defaultLogRollover), AtReload, func(s Settings) string { return fmt.Sprint(s.Log.RolloverCount) }},
+			{EnvLogRolloverCount, "How many old log files are kept; at least one is.", fmt.Sprintf("`%d`", defaultLogRollover), AtReload, func(s Settings) string { return fmt.Sprint(s.Log.RolloverCount) }},
 		}},
 		{"Only here", "", []Variable{
 			{EnvStateDirectory, "Where the last good configuration is kept.", "systemd's `STATE_DIRECTORY`, else `" + defaultStateDirectory + "`", AfterRestart, func(s Settings) string { return s.StateDirectory }},
