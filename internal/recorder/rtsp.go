@@ -261,14 +261,18 @@ func (s *session) takeLeftover() {
 
 // run sets up, plays, and watches over the session.
 func (s *session) run(ctx context.Context) error {
-	if err := s.open(); err != nil {
-		return err
+	err := s.open()
+	if err == nil {
+		err = s.watch(ctx)
 	}
-	err := s.watch(ctx)
+	s.close()
 	// No callback comes any more.
-	s.takeLeftover()
-	s.intake.besides(s.order.flush)
-	s.intake.flush()
+	if s.intake != nil {
+		s.takeLeftover()
+		s.exclusively(s.order.play) // should the camera not have answered
+		s.intake.besides(s.order.flush)
+		s.intake.flush()
+	}
 	return err
 }
 
