@@ -284,7 +284,7 @@ func (s *session) open() error {
 		s.listen()
 		err = s.start()
 	}
-	if !late.Stop() && err != nil {
+	if !late.Stop() {
 		return errors.Join(context.DeadlineExceeded, err)
 	}
 	return err

@@ -12,7 +12,7 @@ const tapPause = time.Second
 
 // tap takes RTP packets out of what a camera sends over its RTSP connection, before the RTSP library
 // sees them: the library allocates four times for each. It takes those only that look like one that
-// the library gave out. Messages, RTCP, other channels and packets of other sources stay the
+// came by way of the library. Messages, RTCP, other channels and packets of other sources stay the
 // library's. The goroutine that reads the connection uses it, and nobody else.
 type tap struct {
 	readable func(message []byte) bool // what is not is noise, once packets come
