@@ -116,16 +116,19 @@ func (in *intake) atPicture(sequence uint16) *assembler {
 }
 
 // turn goes on to another source, before its first packet is entered: encoders that begin anew take
-// another SSRC (RFC 3550, section 8), and some do for each GOP. It may number its packets as it
-// likes; then nothing of the last picture is still to come.
-func (in *intake) turn(sequence uint16) {
-	if ahead := sequence - in.sequence - 1; !in.started || in.assembler == nil || ahead < reorderWindow {
-		return
+// another SSRC (RFC 3550, section 8), and some do for each GOP. It reports whether the source numbers its
+// packets anew; then nothing of the last picture is still to come.
+func (in *intake) turn(sequence uint16) (anew bool) {
+	if ahead := sequence - in.sequence - 1; !in.started || ahead < reorderWindow {
+		return false
 	}
-	in.flush()
 	if in.assembler != nil {
+		in.flush()
+	}
+	if in.assembler != nil { // it did not panic
 		in.assembler = in.atPicture(sequence)
 	}
+	return true
 }
 
 // expect tells of the session's first packet; see assembler.expect.

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
@@ -8,7 +9,9 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -130,5 +133,39 @@ func TestACameraMayTakeAnotherSSRC(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// haunted is a connection on which packets of an earlier session come between those of ours.
+type haunted struct{ net.Conn }
+
+func (c haunted) Write(b []byte) (int, error) {
+	if b[0] == frameMark && b[1] == 0 {
+		ghost := bytes.Clone(b)
+		binary.BigEndian.PutUint16(ghost[frameHeader+2:], binary.BigEndian.Uint16(ghost[frameHeader+2:])+20_000)
+		binary.BigEndian.PutUint32(ghost[frameHeader+8:], 4711)
+		if _, err := c.Conn.Write(ghost); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Write(b)
+}
+
+// TestTwoSourcesAtOnceAreAnEarlierSession connects anew until the camera has let go of it.
+func TestTwoSourcesAtOnceAreAnEarlierSession(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int64
+	camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
+		if connections.Add(1) > 2 {
+			return c
+		}
+		return haunted{c}
+	}}})
+	r := record(t, camera, camera.URL(), func(o *Options) { o.staleLimit = 10 * time.Millisecond })
+	r.awaitCondition("of an earlier session")
+	r.await("a session of its own", func() bool { return connections.Load() > 2 })
+	r.awaitFrames(r.number(health.FramesRecorded) + 50)
+	if n := len(r.part.Snapshot().Conditions); n != 0 {
+		t.Errorf("still %d conditions", n)
 	}
 }

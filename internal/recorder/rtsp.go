@@ -45,6 +45,8 @@ const (
 	openingLimit = 30 * time.Second
 	// farewell bounds the wait for what a camera sent before it was told that the session ends.
 	farewell = 2 * time.Second
+	// sourceLife is how long an encoder goes on with an SSRC at least.
+	sourceLife = time.Second
 	// udpSpace is asked of the system for packets that wait in a socket, in bytes.
 	udpSpace = 4 << 20
 )
@@ -165,6 +167,8 @@ type session struct {
 	order  *reorder // of the video over UDP
 	flood  flood
 	source uint32 // SSRC of the video
+	former uint32 // the one before, if it had numbers of its own
+	turned time.Time
 
 	ended   chan error // why, from the first who knows
 	leaving sync.Once
@@ -495,8 +499,7 @@ func (s *session) takeUDP(p *rtp.Packet) {
 // what that costs.
 func (s *session) push(p packet, now time.Time) {
 	if p.source != s.source {
-		s.source = p.source
-		s.intake.turn(p.sequence)
+		s.turn(p, now)
 	}
 	s.intake.enter(p.sequence, p.timestamp)
 	defer s.intake.survive()
@@ -507,6 +510,17 @@ func (s *session) push(p packet, now time.Time) {
 	if err != nil {
 		s.end(err)
 	}
+}
+
+// turn goes on to another source. Two that take turns are an old session's and ours.
+func (s *session) turn(p packet, now time.Time) {
+	if s.intake.turn(p.sequence) {
+		if p.source == s.former && now.Sub(s.turned) < sourceLife {
+			s.end(errStale)
+		}
+		s.former, s.turned = s.source, now
+	}
+	s.source = p.source
 }
 
 // takeReport takes the camera's time out of what comes over RTCP beside the video.
