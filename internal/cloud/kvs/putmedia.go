@@ -97,7 +97,7 @@ func (c *Client) keys(ctx context.Context) (aws.Credentials, error) {
 	keys, err := c.credentials.Retrieve(ctx)
 	if err == nil && keys.CanExpire && !c.now().Before(keys.Expires) {
 		// The SDK's cache goes by the wall clock, which was set back since.
-		c.credentials.Invalidate()
+		c.InvalidateCredentials()
 		return c.credentials.Retrieve(ctx)
 	}
 	return keys, err
