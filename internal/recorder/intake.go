@@ -125,8 +125,9 @@ func (in *intake) turn(sequence uint16) (anew bool) {
 	if in.assembler != nil {
 		in.flush()
 	}
-	if in.assembler != nil { // it did not panic
+	if known := in.assembler; known != nil { // it did not panic
 		in.assembler = in.atPicture(sequence)
+		in.assembler.honest, in.assembler.lies, in.assembler.usual = known.honest, known.lies, known.usual
 	}
 	return true
 }
