@@ -108,25 +108,32 @@ func TestACameraMayTakeAnotherSSRC(t *testing.T) {
 				t.Parallel()
 				const gop = 25
 				video, audio := &newSource{every: gop, numbers: numbers}, &newSource{every: 20, numbers: numbers}
-				o := fakecam.Options{FPS: 100, Audio: fakecam.AudioMuLaw}
+				tap := new(wiretap)
+				o := fakecam.Options{FPS: 100, Audio: fakecam.AudioMuLaw, Oddities: fakecam.Oddities{Wire: tap.hook(every(gop), nil)}}
 				if way != "UDP" {
 					o.Conn = func(c net.Conn) net.Conn { return changed{c, video, audio} }
 				}
 				camera := startCamera(t, o)
 				url, change := camera.URL(), func(o *Options) { o.CameraRoots = roots }
+				end := (*rig).settle
 				switch way {
 				case "TLS":
 					url = behindTLS(t, pair, camera)
 				case "UDP":
-					url = through(t, lossy.New(t, hostOf(t, camera), func(p lossy.Packet) lossy.Fate {
+					proxy := lossy.New(t, hostOf(t, camera), func(p lossy.Packet) lossy.Fate {
 						video.change(p.Header)
 						return lossy.Pass
-					}), url)
-					change = overUDP
+					})
+					url, change = through(t, proxy, url), overUDP
+					end = func(r *rig) {
+						camera.Stall()
+						r.await("the last packet", func() bool { return len(proxy.Events()) >= tap.packets() })
+						r.finish()
+					}
 				}
 				r := record(t, camera, url, change)
 				r.awaitFrames(4 * gop)
-				r.settle()
+				end(r)
 				expectForward(t, r.expectAll())
 				if n, lost := len(camera.Sessions()), r.number(health.FramesLost); n != 1 || lost != 0 {
 					t.Errorf("%d sessions, %d frames lost", n, lost)
