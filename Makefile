@@ -60,12 +60,14 @@ demo: build ## the main job without an AWS account
 # The race detector needs a C compiler; without one the tests still run.
 RACE = $(shell command -v gcc >/dev/null && echo -race)
 
-# Most tests wait for cameras and clouds, not for the processor.
-TESTFLAGS = -parallel 8 -timeout 20m
+# Most tests wait for cameras and clouds, not for the processor: three packages at once, and the two
+# that take longest first.
+TESTFLAGS = -p 3 -parallel 6 -timeout 20m
+TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./...
 
 test: ## all tests; on Debian it first installs what they check with, elsewhere they skip what is missing
 	@.ci/tools || echo "going on without: the tests that need them are skipped"
-	$(GO) test $(RACE) $(TESTFLAGS) ./...
+	$(GO) test $(RACE) $(TESTFLAGS) $(TESTED)
 
 lint: ## gofmt, go vet, staticcheck
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
@@ -79,7 +81,7 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 	@if GOVULNDB=file://$(CURDIR)/.ci/testdata/vulndb .ci/vulnerabilities ./internal/scheduler; then echo "it was not found"; exit 1; fi
 
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
-	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -race $(TESTFLAGS) ./...
+	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -race $(TESTFLAGS) $(TESTED)
 
 interop: tools ## record what GStreamer's RTSP server sends; ffmpeg and mkvinfo judge every file
 	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 4 -timeout 8m -v -run '^(TestInterop|TestFilesPassToolsOfOthers)$$' ./internal/recorder
