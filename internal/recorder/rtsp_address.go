@@ -1,0 +1,64 @@
+package recorder
+
+import (
+	"crypto/sha256"
+	"net"
+	neturl "net/url"
+	"strings"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// camera is what of a URL may be shown, and what of it may not.
+type camera struct {
+	url    *base.URL
+	host   string             // host and port
+	pinned *[sha256.Size]byte // of its certificate, nil when none is
+}
+
+func parseCamera(url secret.String) (camera, error) {
+	u, err := base.ParseURL(url.Reveal())
+	if err != nil {
+		u, err = base.ParseURL(escapeUser(url.Reveal()))
+	}
+	if scheme, _, _ := strings.Cut(url.Reveal(), "://"); strings.EqualFold(scheme, "file") {
+		return camera{}, health.UserFault(codeCamera, nil, "The MediaURI in the secret is that of a file, but the configuration says RTSP_URI: set its MediaUriType to FILE_URI.")
+	}
+	if err != nil || u.Host == "" { // the error would quote the URL with its password
+		return camera{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret is not a URL such as rtsp://user:password@192.168.1.20:554/path: correct it.")
+	}
+	host := u.Host
+	if u.Port() == "" {
+		port := "554"
+		if u.Scheme == "rtsps" {
+			port = "322"
+		}
+		host = net.JoinHostPort(u.Hostname(), port)
+	}
+	cam := camera{url: u, host: host}
+	query := (*neturl.URL)(u).Query()
+	if text := query.Get(fingerprintParameter); text != "" && u.Scheme == "rtsps" {
+		sum, ok := parseFingerprint(text)
+		if !ok {
+			return camera{}, health.UserFault(codeCamera, nil, "The fingerprint in the MediaURI of the camera at %s is not a SHA-256 of 64 hexadecimal digits: correct it.", host)
+		}
+		cam.pinned = &sum
+		query.Del(fingerprintParameter)
+		u.RawQuery = query.Encode()
+	}
+	return cam, nil
+}
+
+// escapeUser escapes a password that was put into a URL as it is.
+func escapeUser(raw string) string {
+	scheme, rest, _ := strings.Cut(raw, "://")
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 {
+		return raw
+	}
+	user, password, _ := strings.Cut(rest[:at], ":")
+	return scheme + "://" + neturl.UserPassword(user, password).String() + rest[at:]
+}

@@ -1,0 +1,167 @@
+package recorder
+
+import (
+	"bufio"
+	"bytes"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/gortsplib/v4/pkg/headers"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+// listen has taken what comes once the camera plays.
+func (s *session) listen() {
+	s.client.OnPacketRTCP(s.video.media, s.takeReport)
+	if s.udp {
+		s.video.early.take = s.takeUDP
+	} else {
+		s.receive(s.video.early, s.video.channel, s.takeTCP)
+	}
+	switch {
+	case s.audio == nil:
+	case s.udp: // in the library's order
+		s.client.OnPacketRTP(s.audio.media, s.audio.format, s.takeAudio)
+	default:
+		s.receive(s.audio.early, s.audio.channel, s.takeAudio)
+	}
+}
+
+// receive gives the packets on a channel to take. Most do not come by way of the library, but by the tap.
+func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
+	e.take = func(p *rtp.Packet) {
+		take(p)
+		s.tap.follow(channel, p, take)
+	}
+}
+
+// exclusively does something while nothing else comes in. The library calls from goroutines of its
+// own, where a panic would end the process: it is contained.
+func (s *session) exclusively(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.intake.besides(do)
+}
+
+// takeTCP takes a packet of the video.
+func (s *session) takeTCP(p *rtp.Packet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.push(packetOf(p), s.now())
+}
+
+// takeUDP takes a packet of the video, in whatever order they come.
+func (s *session) takeUDP(p *rtp.Packet) {
+	s.exclusively(func() { s.order.take(packetOf(p), s.now()) })
+}
+
+// push takes the next packet of the video in order. It survives a panic by itself, as intake counts
+// what that costs.
+func (s *session) push(p packet, now time.Time) {
+	if p.source != s.source {
+		s.turn(p, now)
+	}
+	s.intake.enter(p.sequence, p.timestamp)
+	defer s.intake.survive()
+	err := s.intake.push(p, now)
+	if err == nil {
+		err = s.flood.add(len(p.payload), now)
+	}
+	if err != nil {
+		s.end(err)
+	}
+}
+
+// turn goes on to another source. Two that take turns are an old session's and ours.
+func (s *session) turn(p packet, now time.Time) {
+	if s.intake.turn(p.sequence) {
+		if p.source == s.former && now.Sub(s.turned) < sourceLife {
+			s.end(errStale)
+		}
+		s.former, s.turned = s.source, now
+	}
+	s.source = p.source
+}
+
+// takeReport takes the camera's time out of what comes over RTCP beside the video.
+func (s *session) takeReport(p rtcp.Packet) {
+	s.exclusively(func() {
+		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == s.source {
+			s.to.cameraTime(ntpTime(report.NTPTime), report.RTPTime)
+		}
+	})
+}
+
+// takeAudio takes a packet of the audio.
+func (s *session) takeAudio(p *rtp.Packet) {
+	s.exclusively(func() {
+		s.audio.take(p, func(frame []byte, rtpTime uint32) { s.to.audio(frame, rtpTime, s.now()) })
+	})
+}
+
+func packetOf(p *rtp.Packet) packet {
+	return packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload, p.SSRC}
+}
+
+// noChannel is that of a medium that comes over UDP.
+const noChannel = -1
+
+// channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.
+func channelOf(answer *base.Response) int {
+	var t headers.Transport
+	if t.Unmarshal(answer.Header["Transport"]) != nil || t.Protocol != headers.TransportProtocolTCP || t.InterleavedIDs == nil {
+		return noChannel
+	}
+	return t.InterleavedIDs[0]
+}
+
+// readable reports whether the library can read a message: it ends the session over one that it cannot.
+func readable(message []byte) bool {
+	r := bufio.NewReader(bytes.NewReader(message))
+	if bytes.HasPrefix(message, []byte("RTSP/")) {
+		return new(base.Response).Unmarshal(r) == nil
+	}
+	return new(base.Request).Unmarshal(r) == nil
+}
+
+// earlyFormat is a format that is given the packets of a track before the library puts them in
+// order, and drops all that have not the SSRC of the first: it asks this of each of them. Reading
+// them so leaves the sockets to the library.
+type earlyFormat struct {
+	format.Format
+	take func(*rtp.Packet) // nil: nobody listens
+}
+
+// listenEarly makes a format of a medium an early one.
+func listenEarly(m *description.Media, f format.Format) *earlyFormat {
+	e := &earlyFormat{Format: f}
+	m.Formats[slices.Index(m.Formats, f)] = e
+	return e
+}
+
+// PTSEqualsDTS implements format.Format.
+func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
+	if e.take != nil {
+		e.take(p)
+	}
+	return e.Format.PTSEqualsDTS(p)
+}
+
+// announced is the packet that a camera says it begins a track with (RFC 2326, section 12.33).
+func announced(answer *base.Response, m *description.Media) (sequence uint16, timestamp uint32, ok bool) {
+	var info headers.RTPInfo
+	if info.Unmarshal(answer.Header["RTP-Info"]) != nil {
+		return 0, 0, false
+	}
+	for _, of := range info {
+		if of.SequenceNumber != nil && of.Timestamp != nil && (len(info) == 1 || strings.HasSuffix(of.URL, m.Control)) {
+			return *of.SequenceNumber, *of.Timestamp, true
+		}
+	}
+	return 0, 0, false
+}
