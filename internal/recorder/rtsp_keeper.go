@@ -12,11 +12,12 @@ import (
 )
 
 // keeper does what the library leaves out: it answers a new nonce in mid-session, finds the keepalive
-// that a camera takes, and lets a camera ask what it likes.
+// that a camera takes, lets a camera ask what it likes, and does without OPTIONS.
 type keeper struct {
 	url     *base.URL
 	ask     base.Method // of the request that the camera made; only the library's main goroutine uses it
 	mu      sync.Mutex
+	asking  base.Method // of our last request
 	sender  *auth.Sender
 	renewed bool // the nonce is new since the last request that was not a keepalive
 	playing atomic.Bool
@@ -34,6 +35,7 @@ func (k *keeper) request(r *base.Request) {
 			r.Method = base.GetParameter
 		}
 	}
+	k.asking = r.Method
 	if k.sender != nil {
 		k.sender.AddAuthorization(r)
 	}
@@ -51,8 +53,13 @@ func (k *keeper) response(r *base.Response) {
 		}
 		return
 	}
-	if k.playing.Load() && r.StatusCode >= base.StatusBadRequest {
-		k.odd = !k.odd // the other one next time
+	switch {
+	case k.playing.Load():
+		if r.StatusCode >= base.StatusBadRequest {
+			k.odd = !k.odd // the other one next time
+		}
+	case k.asking == base.Options && unknown(r.StatusCode): // the library does not go on without it
+		r.StatusCode = base.StatusOK
 	}
 	// Cameras end sessions earlier than they announce: keepalives come twice as often as they have to.
 	var session headers.Session
@@ -60,6 +67,11 @@ func (k *keeper) response(r *base.Response) {
 		*session.Timeout /= 2
 		r.Header["Session"] = session.Marshal()
 	}
+}
+
+// unknown tells whether a camera does not know a method.
+func unknown(code base.StatusCode) bool {
+	return code == base.StatusNotFound || code == base.StatusMethodNotAllowed || code == base.StatusNotImplemented
 }
 
 // asked takes a request of the camera (RFC 2326, section 10). The library would end the session for

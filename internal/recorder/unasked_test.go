@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
@@ -97,6 +98,48 @@ func TestNothingThatACameraSaysInMidSessionEndsIt(t *testing.T) {
 			}
 			if n := r.number(health.FramesLost); n != 0 {
 				t.Errorf("%d frames lost", n)
+			}
+		})
+	}
+}
+
+// noOptions is the connection of a camera that does not know OPTIONS.
+type noOptions struct {
+	net.Conn
+	answer string
+	asked  atomic.Bool
+}
+
+func (c *noOptions) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.asked.Store(bytes.HasPrefix(b[:n], []byte("OPTIONS ")))
+	return n, err
+}
+
+func (c *noOptions) Write(b []byte) (int, error) {
+	if b[0] != frameMark && c.asked.Swap(false) {
+		if _, err := c.Conn.Write(bytes.Replace(b, []byte("200 OK"), []byte(c.answer), 1)); err != nil {
+			return 0, err
+		}
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+func TestACameraNeedNotKnowOptions(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"404 Not Found", "405 Method Not Allowed", "501 Not Implemented"} {
+		t.Run(answer, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
+				return &noOptions{Conn: c, answer: answer}
+			}}})
+			r := record(t, camera, camera.URL())
+			r.awaitFrames(30)
+			r.settle()
+			r.expectAll()
+			if n := len(camera.Sessions()); n != 1 {
+				t.Errorf("%d sessions", n)
 			}
 		})
 	}
