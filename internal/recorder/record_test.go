@@ -269,6 +269,16 @@ func (r *rig) expectAll() []recorded {
 	return got
 }
 
+// expectOneSession settles, and finds every frame of the camera's only session.
+func (r *rig) expectOneSession() {
+	r.t.Helper()
+	r.settle()
+	r.expectAll()
+	if n := len(r.camera.Sessions()); n != 1 {
+		r.t.Errorf("%d sessions", n)
+	}
+}
+
 // settle silences the camera, waits until all it sent is recorded, and unplugs it: what is on its way
 // when a connection breaks would be lost.
 func (r *rig) settle() {

@@ -15,9 +15,9 @@ import (
 // that a camera takes, lets a camera ask what it likes, and does without OPTIONS.
 type keeper struct {
 	url     *base.URL
-	ask     base.Method // of the request that the camera made; only the library's main goroutine uses it
+	theirs  base.Method // of the camera's last request; only the library's main goroutine uses it
 	mu      sync.Mutex
-	asking  base.Method // of our last request
+	ours    base.Method // of our last request
 	sender  *auth.Sender
 	renewed bool // the nonce is new since the last request that was not a keepalive
 	playing atomic.Bool
@@ -35,7 +35,7 @@ func (k *keeper) request(r *base.Request) {
 			r.Method = base.GetParameter
 		}
 	}
-	k.asking = r.Method
+	k.ours = r.Method
 	if k.sender != nil {
 		k.sender.AddAuthorization(r)
 	}
@@ -58,7 +58,7 @@ func (k *keeper) response(r *base.Response) {
 		if r.StatusCode >= base.StatusBadRequest {
 			k.odd = !k.odd // the other one next time
 		}
-	case k.asking == base.Options && unknown(r.StatusCode): // the library does not go on without it
+	case k.ours == base.Options && unknown(r.StatusCode): // the library does not go on without it
 		r.StatusCode = base.StatusOK
 	}
 	// Cameras end sessions earlier than they announce: keepalives come twice as often as they have to.
@@ -77,13 +77,13 @@ func unknown(code base.StatusCode) bool {
 // asked takes a request of the camera (RFC 2326, section 10). The library would end the session for
 // all but OPTIONS, and lose what lies in the socket.
 func (k *keeper) asked(r *base.Request) {
-	k.ask = r.Method
+	k.theirs = r.Method
 	r.Method = base.Options
 }
 
 // answer consents to what asks whether we live, and says of all else that we do not know it.
 func (k *keeper) answer(r *base.Response) {
-	switch k.ask {
+	switch k.theirs {
 	case base.Options, base.GetParameter, base.SetParameter:
 	default:
 		r.StatusCode = base.StatusNotImplemented

@@ -240,11 +240,7 @@ func keepaliveOdd(t *testing.T) {
 		_, after, _ := strings.Cut(heard.String(), "GET_PARAMETER ")
 		return strings.Contains(after, "OPTIONS ")
 	})
-	r.settle()
-	r.expectAll()
-	if n := len(camera.Sessions()); n != 1 {
-		t.Errorf("%d sessions", n)
-	}
+	r.expectOneSession()
 }
 
 func camHourlyDrop(t *testing.T) {
@@ -314,11 +310,7 @@ func TestAPictureThatComesSlowlyIsNoSilence(t *testing.T) {
 	}})
 	r := record(t, camera, camera.URL())
 	r.awaitFrames(30)
-	r.settle()
-	r.expectAll()
-	if n := len(camera.Sessions()); n != 1 {
-		t.Errorf("%d sessions", n)
-	}
+	r.expectOneSession()
 }
 
 // late sends a frame of an earlier session before anything else.

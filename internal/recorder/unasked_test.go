@@ -82,11 +82,7 @@ func TestNothingThatACameraSaysInMidSessionEndsIt(t *testing.T) {
 			}}})
 			r := record(t, camera, camera.URL())
 			r.awaitFrames(60)
-			r.settle()
-			r.expectAll()
-			if n := len(camera.Sessions()); n != 1 {
-				t.Errorf("%d sessions", n)
-			}
+			r.expectOneSession()
 			mu.Lock()
 			defer mu.Unlock()
 			want := 0
@@ -136,11 +132,7 @@ func TestACameraNeedNotKnowOptions(t *testing.T) {
 			}}})
 			r := record(t, camera, camera.URL())
 			r.awaitFrames(30)
-			r.settle()
-			r.expectAll()
-			if n := len(camera.Sessions()); n != 1 {
-				t.Errorf("%d sessions", n)
-			}
+			r.expectOneSession()
 		})
 	}
 }
