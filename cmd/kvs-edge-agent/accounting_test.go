@@ -16,11 +16,7 @@ import (
 func TestAFileThatIsRenamedMeanwhileIsCounted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := segment.Open(segment.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	s := openStore(t, dir)
 	var keys []segment.Key
 	for _, after := range []time.Duration{0, 10 * time.Second} {
 		w := recordInto(t, s, after, 3, string(backlogTrack.CodecPrivate))

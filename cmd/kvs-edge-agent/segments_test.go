@@ -30,6 +30,17 @@ func command(cmd *cobra.Command, args ...string) (string, error) {
 	return out.String(), err
 }
 
+// openStore opens a store for as long as the test lasts.
+func openStore(t *testing.T, dir string) *segment.Store {
+	t.Helper()
+	s, err := segment.Open(segment.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
 // recordInto writes fragments of a second to a segment that begins after recordedAt.
 func recordInto(t *testing.T, s *segment.Store, after time.Duration, fragments int, private string) *segment.Writer {
 	t.Helper()
@@ -54,11 +65,7 @@ func recordInto(t *testing.T, s *segment.Store, after time.Duration, fragments i
 func TestStoreCommandsWorkBesideARunningAgent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := segment.Open(segment.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	s := openStore(t, dir)
 	for _, after := range []time.Duration{0, 10 * time.Second} {
 		if err := recordInto(t, s, after, 10, "sps").Seal(); err != nil {
 			t.Fatal(err)
@@ -145,11 +152,7 @@ func checkExport(t *testing.T, path string) {
 func TestVerifyReportsWhatIsDamaged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := segment.Open(segment.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	s := openStore(t, dir)
 	w := recordInto(t, s, 0, 4, "sps")
 	if err := w.Seal(); err != nil {
 		t.Fatal(err)
@@ -168,11 +171,7 @@ func TestVerifyReportsWhatIsDamaged(t *testing.T) {
 func TestWrongStoreQuestionsAreAnsweredWithASentence(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := segment.Open(segment.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	s := openStore(t, dir)
 	for i, private := range []string{"one", "two"} {
 		if err := recordInto(t, s, time.Duration(i)*time.Minute, 2, private).Seal(); err != nil {
 			t.Fatal(err)
