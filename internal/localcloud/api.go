@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
 // The names of the services in signatures.
@@ -62,7 +63,9 @@ func (c *Cloud) handleAPI(w http.ResponseWriter, r *http.Request) {
 	answer, err := c.answer(s, r)
 	status := http.StatusOK
 	if err != nil {
-		status, answer = s.refusal(w, c.httpError(err))
+		e := c.httpError(err)
+		c.refused.Add(refusal.Refusal{What: s.name + " request", Code: e.Name, Where: e.Where, Why: e.Message})
+		status, answer = s.refusal(w, e)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(answer) // the client may be gone; there is nobody else to tell

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
 // Where everything is.
@@ -36,12 +38,23 @@ type Options struct {
 	// time.Now. Signatures and credentials go by the wall clock, as those who use them do.
 	Now                func() time.Time
 	CredentialLifetime time.Duration // of the devices' credentials; 0 = 1 h
+
+	// AsAWS answers nothing that AWS would not answer: no message of docs/mqtt.md changes a sync
+	// status, and devices have the rights of AWS's guide only. It implies media.AsStored.
+	AsAWS bool
+	// Allow are rights of the devices beside those of AWS's guide, as IAM names actions
+	// (kinesisvideo:ListEdgeAgentConfigurations, iot:RetainPublish). They matter with AsAWS only.
+	Allow      []string
+	Strictness media.Strictness // of the data plane
+	Refusals   io.Writer        // gets a line for each refusal; nil = none
+	Calls      io.Writer        // gets a line for each request; nil = none
 }
 
 // Cloud is a running stand-in for AWS.
 type Cloud struct {
 	o       Options
 	log     *zap.Logger
+	refused *refusal.Log
 	pki     *pki
 	media   *media.Service
 	faults  *Faults
@@ -88,6 +101,9 @@ func open(o Options) (c *Cloud, err error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
+	if o.AsAWS {
+		o.Strictness = media.AsStored
+	}
 	if o.CredentialLifetime == 0 {
 		o.CredentialLifetime = time.Hour
 	}
@@ -95,6 +111,7 @@ func open(o Options) (c *Cloud, err error) {
 		return nil, fmt.Errorf("cannot find the directory of the local cloud: %w", err)
 	}
 	c = &Cloud{o: o, log: o.Log, kick: make(chan struct{}, 1), changed: make(chan struct{}), stop: func() {}}
+	c.refused = refusal.NewLog(o.Refusals)
 	c.faults = newFaults(c)
 	if err := c.load(); err != nil {
 		return nil, err
@@ -103,7 +120,9 @@ func open(o Options) (c *Cloud, err error) {
 		return nil, errors.Join(err, c.lock.Close())
 	}
 	c.keys = newKeyring(c.doc.Key, o.CredentialLifetime)
-	c.media, err = media.New(media.Options{Dir: o.Dir, Streams: lookup{c}, Now: o.Now, Log: o.Log, Verify: c.verifyMedia})
+	c.media, err = media.New(media.Options{
+		Dir: o.Dir, Streams: lookup{c}, Now: o.Now, Log: o.Log, Verify: c.verifyMedia, Strictness: o.Strictness, Refusals: c.refused,
+	})
 	if err != nil {
 		return nil, errors.Join(err, c.lock.Close())
 	}

@@ -13,6 +13,7 @@ type HTTPError struct {
 	Status  int    // HTTP status code
 	Name    string // exception name, sent as x-amzn-ErrorType
 	Message string
+	Where   string // header, member or part of the request at fault; only for the line about the refusal
 }
 
 // Error gives name, status and message.

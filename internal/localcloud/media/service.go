@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
 // StreamInfo is what the control plane knows of a stream.
@@ -35,7 +37,19 @@ type Options struct {
 	Log     *zap.Logger               // nil = none
 	Verify  func(*http.Request) error // checks the signature; nil = none. An *HTTPError chooses the answer, any other error is 403
 	Limits  Limits                    // zero fields are KVS's limits
+
+	Strictness Strictness   // what is refused of the media itself
+	Refusals   *refusal.Log // a line for each request and fragment that is refused; nil = none
 }
+
+// Strictness says what is refused of the media itself.
+type Strictness uint8
+
+// The two ways to judge media.
+const (
+	ForPlayers Strictness = iota // what a player needs: more than KVS asks for
+	AsStored                     // what KVS stores, whether or not anything can play it
+)
 
 // Service is the data plane. It serves POST /putMedia and POST /getMedia over HTTP/1.1; the
 // server must not set a ReadTimeout or WriteTimeout that it cannot lift, and wrappers of the
