@@ -26,8 +26,11 @@ func checkHub(t *testing.T, env []string, args ...string) (output string, code i
 }
 
 func TestCheckPrintsALineEachAndAnExitCode(t *testing.T) {
-	t.Parallel()
-	s, camera := newRecordingStage(t)
+	inWorlds(t, checkPrintsALineEachAndAnExitCode)
+}
+
+func checkPrintsALineEachAndAnExitCode(t *testing.T, w world) {
+	s, camera := newRecordingStage(t, w)
 
 	output, code := checkHub(t, s.env())
 	if code != 0 || strings.Contains(output, "✘") || strings.Count(output, "✔") < 12 || strings.Count(output, "\n") != strings.Count(output, "✔") {

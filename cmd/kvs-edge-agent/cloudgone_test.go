@@ -36,7 +36,10 @@ func (s *stage) onLinks() (links []*testtools.Link, env []string) {
 }
 
 func TestRecordingNeverPausesWhateverIsCut(t *testing.T) {
-	t.Parallel()
+	inWorlds(t, recordingNeverPausesWhateverIsCut)
+}
+
+func recordingNeverPausesWhateverIsCut(t *testing.T, w world) {
 	cutFor := usualCut
 	if text := os.Getenv(cutVariable); text != "" {
 		var err error
@@ -54,7 +57,7 @@ func TestRecordingNeverPausesWhateverIsCut(t *testing.T) {
 		}
 		t.Run(cut, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t)
+			s := newStage(t, w)
 			camera := startCamera(t, fakecam.Options{})
 			links, env := s.onLinks()
 			s.configure("door", camera.URL())
@@ -101,8 +104,11 @@ func TestRecordingNeverPausesWhateverIsCut(t *testing.T) {
 const bootTime = 2 * time.Second
 
 func TestABootWithEveryEndpointBlackHoledRecords(t *testing.T) {
-	t.Parallel()
-	s, camera := newRecordingStage(t)
+	inWorlds(t, aBootWithEveryEndpointBlackHoledRecords)
+}
+
+func aBootWithEveryEndpointBlackHoledRecords(t *testing.T, w world) {
+	s, camera := newRecordingStage(t, w)
 	s.stopAgent()
 
 	hole := testtools.NewLink(t, s.cloud.MQTTEndpoint())

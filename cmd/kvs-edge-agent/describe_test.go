@@ -42,8 +42,11 @@ func (s *stage) awaitDescribed(stream string, want types.RecorderStatus, details
 }
 
 func TestDescribeFollowsTheCameraBeingUnpluggedAndPluggedIn(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, describeFollowsTheCameraBeingUnpluggedAndPluggedIn)
+}
+
+func describeFollowsTheCameraBeingUnpluggedAndPluggedIn(t *testing.T, w world) {
+	s := newStage(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	s.startAgent()

@@ -55,10 +55,13 @@ func TestDemoLosesNothingAndRepeatsNothing(t *testing.T) {
 }
 
 func TestKilledAtAnyMomentLosesNoCompletedFragment(t *testing.T) {
-	t.Parallel()
+	inWorlds(t, killedAtAnyMomentLosesNoCompletedFragment)
+}
+
+func killedAtAnyMomentLosesNoCompletedFragment(t *testing.T, w world) {
 	const cameras = 4
 	kills := killsOr(6)
-	s := newStage(t)
+	s := newStage(t, w)
 	all := make(map[string]*fakecam.Camera, cameras)
 	for i := range cameras {
 		name := fmt.Sprintf("camera-%d", i)
@@ -109,16 +112,16 @@ func (s *stage) expectLittleLost(stream string, camera *fakecam.Camera, kills in
 // TestRows has what networks do wrong, by its name in the recorder's TestRows.
 func TestRows(t *testing.T) {
 	t.Parallel()
-	t.Run("cloud-gone", func(t *testing.T) { t.Parallel(); cloudGone(t) })
+	t.Run("cloud-gone", func(t *testing.T) { inWorlds(t, cloudGone) })
 }
 
 // cloudGone cuts the whole cloud off for a minute. Nothing is lost.
-func cloudGone(t *testing.T) {
+func cloudGone(t *testing.T, w world) {
 	if testing.Short() {
 		t.Skip("takes more than a minute")
 	}
 	const outage = time.Minute
-	s := newStage(t)
+	s := newStage(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	s.startAgent()
@@ -156,10 +159,11 @@ func (s *stage) awaitBacklog(stream string, seconds float64) (st status.Stream) 
 	return st
 }
 
-func TestSixteenCamerasLoseNothing(t *testing.T) {
-	t.Parallel()
+func TestSixteenCamerasLoseNothing(t *testing.T) { inWorlds(t, sixteenCamerasLoseNothing) }
+
+func sixteenCamerasLoseNothing(t *testing.T, w world) {
 	const cameras = 16
-	s := newStage(t)
+	s := newStage(t, w)
 	all := make(map[string]*fakecam.Camera, cameras)
 	for i := range cameras {
 		name := fmt.Sprintf("camera-%02d", i)
@@ -183,8 +187,11 @@ func TestSixteenCamerasLoseNothing(t *testing.T) {
 }
 
 func TestOneBrokenStreamNeverDisturbsAnother(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, oneBrokenStreamNeverDisturbsAnother)
+}
+
+func oneBrokenStreamNeverDisturbsAnother(t *testing.T, w world) {
+	s := newStage(t, w)
 	good := startCamera(t, fakecam.Options{})
 	s.configure("good", good.URL())
 	s.configure("mjpeg", startCamera(t, fakecam.Options{MJPEG: true}).URL())
@@ -241,8 +248,11 @@ func TestOneBrokenStreamNeverDisturbsAnother(t *testing.T) {
 }
 
 func TestARevokedCertificateIsOneSentenceAndRecordingGoesOn(t *testing.T) {
-	t.Parallel()
-	s, _ := newRecordingStage(t)
+	inWorlds(t, aRevokedCertificateIsOneSentenceAndRecordingGoesOn)
+}
+
+func aRevokedCertificateIsOneSentenceAndRecordingGoesOn(t *testing.T, w world) {
+	s, _ := newRecordingStage(t, w)
 	if err := s.cloud.Faults().RevokeCertificate(testThing); err != nil {
 		t.Fatal(err)
 	}

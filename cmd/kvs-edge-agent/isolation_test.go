@@ -206,10 +206,11 @@ func (s *stage) footprint() (f footprint) {
 // and another hangs up all the time. One of the twelve sends GOPs of 50 MB, which is its right. The
 // twelve miss no frame, the agent stays small, and what is set right is recorded again. Meanwhile a
 // panic strikes each part that the streams share, and none of them ends the process.
-func TestFourOfSixteenCamerasMisbehave(t *testing.T) {
-	t.Parallel()
+func TestFourOfSixteenCamerasMisbehave(t *testing.T) { inWorlds(t, fourOfSixteenCamerasMisbehave) }
+
+func fourOfSixteenCamerasMisbehave(t *testing.T, w world) {
 	path := brokenProgram(t)
-	s := newStage(t)
+	s := newStage(t, w)
 	good := make(map[string]*fakecam.Camera)
 	for i := range 11 {
 		good[fmt.Sprintf("good-%02d", i)] = startCamera(t, fakecam.Options{})

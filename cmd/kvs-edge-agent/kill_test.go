@@ -104,9 +104,12 @@ func (s *stage) awaitFragments(stream string, want []int64) {
 }
 
 func TestKilledDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T) {
-	t.Parallel()
+	inWorlds(t, killedDuringUploadsLosesNothingAndRepeatsLittle)
+}
+
+func killedDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T, w world) {
 	kills := killsOr(8)
-	s := newStage(t)
+	s := newStage(t, w)
 	want := s.backlog("door", 6*kills+10)
 	s.configure("door", "rtsp://127.0.0.1:1/gone")
 	cloud := s.cloud.Media()

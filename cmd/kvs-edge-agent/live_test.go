@@ -18,15 +18,15 @@ func (s *stage) hourly(stream string) {
 		s.t.Fatal(err)
 	}
 	out.EdgeConfig.UploaderConfig = nil
-	s.eventually("changing the configuration", func() error { // refused while the one before is on its way
-		_, err := s.kvs.StartEdgeConfigurationUpdate(s.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream, EdgeConfig: out.EdgeConfig})
-		return err
-	})
+	s.start(stream, out.EdgeConfig)
 }
 
 func TestATagMakesAStreamLiveAndTheNewestGoesFirst(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, aTagMakesAStreamLiveAndTheNewestGoesFirst)
+}
+
+func aTagMakesAStreamLiveAndTheNewestGoesFirst(t *testing.T, w world) {
+	s := newStage(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	backlog := s.backlog("door", 90) // recorded while there was no internet
 	s.configure("door", camera.URL())

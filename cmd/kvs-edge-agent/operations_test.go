@@ -43,8 +43,11 @@ func (s *stage) command(args ...string) (stdout, stderr string, code int) {
 }
 
 func TestStatusTellsMonitoringByItsExitCode(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, statusTellsMonitoringByItsExitCode)
+}
+
+func statusTellsMonitoringByItsExitCode(t *testing.T, w world) {
+	s := newStage(t, w)
 	if _, stderr, code := s.command("status"); code != exitDown || !strings.Contains(stderr, "no agent is running") {
 		t.Errorf("without an agent: exit code %d, %s", code, stderr)
 	}
@@ -76,8 +79,11 @@ func TestStatusTellsMonitoringByItsExitCode(t *testing.T) {
 }
 
 func TestStatusWatchShowsItAnewUntilItIsStopped(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, statusWatchShowsItAnewUntilItIsStopped)
+}
+
+func statusWatchShowsItAnewUntilItIsStopped(t *testing.T, w world) {
+	s := newStage(t, w)
 	s.startAgent()
 	s.status()
 	path, err := program()
@@ -129,9 +135,10 @@ func TestARedrawnFrameLeavesNothingOfTheOneBefore(t *testing.T) {
 
 // TestPlantedSecretsAppearNowhere runs the agent through success and failure at the most talkative
 // level, and then reads everything that it and its commands wrote.
-func TestPlantedSecretsAppearNowhere(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+func TestPlantedSecretsAppearNowhere(t *testing.T) { inWorlds(t, plantedSecretsAppearNowhere) }
+
+func plantedSecretsAppearNowhere(t *testing.T, w world) {
+	s := newStage(t, w)
 	open := startCamera(t, fakecam.Options{User: "admin", Pass: "plantedRight/p@ss"})
 	s.configure("open", open.URL())
 	locked := startCamera(t, fakecam.Options{User: "admin", Pass: "other"})
@@ -293,8 +300,11 @@ func (s *stage) readAll(name string, into map[string][]byte) {
 }
 
 func TestASupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, aSupportBundleWithoutAnAgentSaysWhatIsMissing)
+}
+
+func aSupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T, w world) {
+	s := newStage(t, w)
 	_, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz")
 	if code != 0 || !strings.Contains(stderr, "no agent is running") {
 		t.Errorf("exit code %d, %s", code, stderr)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -88,18 +87,12 @@ func (s *stage) configureFile(stream, file string) {
 	if _, err := s.cloud.CreateStream(stream, demoRetention); err != nil {
 		s.t.Fatal(err)
 	}
-	_, err = s.kvs.StartEdgeConfigurationUpdate(s.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{
-		StreamName: aws.String(stream),
-		EdgeConfig: &types.EdgeConfig{
-			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)),
-			RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
-				MediaUriSecretArn: aws.String(arn), MediaUriType: types.MediaUriTypeFileUri,
-			}},
-		},
+	s.start(stream, &types.EdgeConfig{
+		HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)),
+		RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
+			MediaUriSecretArn: aws.String(arn), MediaUriType: types.MediaUriTypeFileUri,
+		}},
 	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 // linkFinished gives a finished file of a stream another name, once there is such a file.
@@ -122,8 +115,11 @@ func (s *stage) linkFinished(stream, name string) {
 // TestAReloadTakesNoFrameOfAStreamItDoesNotConcern changes, while the door is recorded, all that a
 // running agent can change without the door, wrongly and rightly.
 func TestAReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, aReloadTakesNoFrameOfAStreamItDoesNotConcern)
+}
+
+func aReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T, w world) {
+	s := newStage(t, w)
 	door := startCamera(t, fakecam.Options{})
 	s.configure("door", door.URL())
 	s.configureFile("film", "film.mkv")
@@ -251,8 +247,11 @@ func (m *manager) expectReloads(t *testing.T) {
 // TestARecordingThatBeginsAnewLosesNothingThatTheCameraSent changes what all recordings depend on.
 // Each of the two sessions is ended while the camera plays, and what it sent till then is recorded.
 func TestARecordingThatBeginsAnewLosesNothingThatTheCameraSent(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, aRecordingThatBeginsAnewLosesNothingThatTheCameraSent)
+}
+
+func aRecordingThatBeginsAnewLosesNothingThatTheCameraSent(t *testing.T, w world) {
+	s := newStage(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	s.startService()
@@ -282,8 +281,11 @@ func TestARecordingThatBeginsAnewLosesNothingThatTheCameraSent(t *testing.T) {
 }
 
 func TestAnAgentWithoutAFileSaysThatItCannotReload(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, anAgentWithoutAFileSaysThatItCannotReload)
+}
+
+func anAgentWithoutAFileSaysThatItCannotReload(t *testing.T, w world) {
+	s := newStage(t, w)
 	s.reload(exitDown, "no agent is running")
 	s.startAgent()
 	s.status()

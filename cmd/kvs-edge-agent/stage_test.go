@@ -58,28 +58,34 @@ func TestMain(m *testing.M) {
 // stage is a local cloud and one agent as a process of its own.
 type stage struct {
 	t     *testing.T
+	world world
 	dir   string
+	clock *shiftedClock // of the cloud
 	cloud *localcloud.Cloud
 	kvs   *kinesisvideo.Client
 	agent *agentProcess
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, w world) *stage {
 	t.Helper()
 	// Not t.TempDir: a socket's path must be short.
 	dir, err := os.MkdirTemp("", "kvs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, dir: dir}
+	s := &stage{t: t, world: w, dir: dir, clock: new(shiftedClock)}
+	refusals := new(lineBuffer)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("everything is kept in %s; the end of the agent's output:\n%s", dir, tail(filepath.Join(dir, "agent.out"), 40))
+			t.Logf("everything is kept in %s; the end of the agent's output:\n%s\nwhat the local cloud refused:\n%s",
+				dir, tail(filepath.Join(dir, "agent.out"), 40), lastLines(refusals.String(), 40))
 			return
 		}
 		_ = os.RemoveAll(dir)
 	})
-	if s.cloud, err = localcloud.Start(localcloud.Options{Dir: filepath.Join(dir, "cloud"), Log: zap.NewNop()}); err != nil {
+	o := cloudOptions(t, w)
+	o.Dir, o.Log, o.Now, o.Refusals = filepath.Join(dir, "cloud"), zap.NewNop(), s.clock.Now, refusals
+	if s.cloud, err = localcloud.Start(o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.cloud.Close() })
@@ -90,9 +96,9 @@ func newStage(t *testing.T) *stage {
 }
 
 // newRecordingStage is a stage whose agent records the stream door from a camera.
-func newRecordingStage(t *testing.T) (*stage, *fakecam.Camera) {
+func newRecordingStage(t *testing.T, w world) (*stage, *fakecam.Camera) {
 	t.Helper()
-	s := newStage(t)
+	s := newStage(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	s.startAgent()
@@ -105,7 +111,11 @@ func tail(path string, lines int) string {
 	if err != nil {
 		return err.Error()
 	}
-	all := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return lastLines(string(data), lines)
+}
+
+func lastLines(text string, lines int) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
@@ -186,10 +196,7 @@ func (s *stage) configureSecret(stream, secretARN string, edits ...func(*types.E
 	for _, edit := range edits {
 		edit(config)
 	}
-	_, err := s.kvs.StartEdgeConfigurationUpdate(s.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: aws.String(stream), EdgeConfig: config})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	s.start(stream, config)
 }
 
 // eventually waits until done gives nil, and fails with its last answer otherwise.

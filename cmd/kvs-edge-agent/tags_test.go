@@ -30,8 +30,11 @@ func (s *stage) awaitTagged(stream string, from time.Time, want ...string) {
 }
 
 func TestFragmentsGoWithTheTagsThatTheStreamAsksFor(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, fragmentsGoWithTheTagsThatTheStreamAsksFor)
+}
+
+func fragmentsGoWithTheTagsThatTheStreamAsksFor(t *testing.T, w world) {
+	s := newStage(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
 	ours := []string{"kvs-edge-stream=door", "kvs-edge-hub=" + testThing}

@@ -20,8 +20,11 @@ func (s *stage) upload(args ...string) (output string, err error) {
 }
 
 func TestUploadOnDemandComesFirstAndNothingTwice(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
+	inWorlds(t, uploadOnDemandComesFirstAndNothingTwice)
+}
+
+func uploadOnDemandComesFirstAndNothingTwice(t *testing.T, w world) {
+	s := newStage(t, w)
 	want := s.backlog("door", 40)
 	s.configure("door", "rtsp://127.0.0.1:1/gone")
 	s.startAgent()

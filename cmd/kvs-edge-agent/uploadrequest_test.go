@@ -147,9 +147,9 @@ type demandStage struct {
 	want   []int64 // the producer times of the fragments on disk, in ms
 }
 
-func newDemandStage(t *testing.T, fragments int) *demandStage {
+func newDemandStage(t *testing.T, w world, fragments int) *demandStage {
 	t.Helper()
-	s := &demandStage{stage: newStage(t)}
+	s := &demandStage{stage: newStage(t, w)}
 	s.want = s.backlog("door", fragments)
 	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
 		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", inTwelveHours()))
@@ -229,8 +229,11 @@ func (s *demandStage) expectDone(id string, from, to, times int) {
 }
 
 func TestTheCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T) {
-	t.Parallel()
-	s := newDemandStage(t, 65)
+	inWorlds(t, theCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile)
+}
+
+func theCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world) {
+	s := newDemandStage(t, w, 65)
 	s.start()
 	for _, row := range []struct{ id, payload, says string }{
 		{"", `upload everything`, "not a JSON object"},
