@@ -38,6 +38,9 @@ type Options struct {
 	// time.Now. Signatures and credentials go by the wall clock, as those who use them do.
 	Now                func() time.Time
 	CredentialLifetime time.Duration // of the devices' credentials; 0 = 1 h
+	// StreamDelay is how long streams are CREATING, UPDATING and DELETING; 0 = 300 ms, negative = not
+	// at all. It goes by Now.
+	StreamDelay time.Duration
 
 	// AsAWS answers nothing that AWS would not answer: no message of docs/mqtt.md changes a sync
 	// status, and devices have the rights of AWS's guide only. It implies media.AsStored.
@@ -103,6 +106,9 @@ func open(o Options) (c *Cloud, err error) {
 	}
 	if o.AsAWS {
 		o.Strictness = media.AsStored
+	}
+	if o.StreamDelay == 0 {
+		o.StreamDelay = defaultStreamDelay
 	}
 	if o.CredentialLifetime == 0 {
 		o.CredentialLifetime = time.Hour

@@ -105,7 +105,7 @@ func TestSeeds(t *testing.T) {
 		`{"streams":[{"name":"a/b"}]}`:                  "cannot create stream a/b",
 		`{"secrets":[{"name":"a/b","value":"x"}]}`:      "cannot put secret a/b",
 		`{"things":["../x"]}`:                           "cannot be the name of a thing",
-		`{"edge_configs":[{"stream":"x","config":{}}]}`: "HubDeviceArn is missing",
+		`{"edge_configs":[{"stream":"x","config":{}}]}`: "edge_configs[0].config.HubDeviceArn",
 	} {
 		s, err := ParseSeed([]byte(text))
 		must(t, err)

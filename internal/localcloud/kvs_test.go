@@ -13,7 +13,7 @@ import (
 
 func TestTheLifeOfAStream(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{})
+	c := start(t, Options{StreamDelay: -1})
 	kvs := userKVS(t, c)
 	ctx := t.Context()
 	name := aws.String("front-door")
@@ -121,7 +121,7 @@ func TestBadStreamRequestsAreRefused(t *testing.T) {
 			return err
 		}, "InvalidArgumentException", 400},
 		"no hub": {func() error {
-			_, err := kvs.ListEdgeAgentConfigurations(t.Context(), &kinesisvideo.ListEdgeAgentConfigurationsInput{HubDeviceArn: aws.String("")})
+			_, err := kvs.ListEdgeAgentConfigurations(t.Context(), &kinesisvideo.ListEdgeAgentConfigurationsInput{HubDeviceArn: aws.String("hub-1")})
 			return err
 		}, "InvalidArgumentException", 400},
 		"too many hubs": {func() error {
@@ -132,10 +132,10 @@ func TestBadStreamRequestsAreRefused(t *testing.T) {
 			_, err := kvs.DeleteEdgeConfiguration(t.Context(), &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: aws.String("cam")})
 			return err
 		}, "StreamEdgeConfigurationNotFoundException", 404},
-		"unknown operation": {func() error {
+		"operation of AWS only": {func() error {
 			_, err := kvs.ListSignalingChannels(t.Context(), &kinesisvideo.ListSignalingChannelsInput{})
 			return err
-		}, "UnknownOperationException", 404},
+		}, "UnsupportedOperationException", 501},
 	} {
 		t.Run(name, func(t *testing.T) { wantError(t, row.do(), row.want, row.status) })
 	}
@@ -151,7 +151,7 @@ func TestAnInvalidEdgeConfigNamesAllFaults(t *testing.T) {
 	bad.DeletionConfig = &types.DeletionConfig{EdgeRetentionInHours: aws.Int32(721)}
 	_, err = userKVS(t, c).StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: aws.String("cam"), EdgeConfig: bad})
 	wantError(t, err, "InvalidArgumentException", 400)
-	for _, part := range []string{"HubDeviceArn", "DeletionConfig.EdgeRetentionInHours is 721"} {
+	for _, part := range []string{"HubDeviceArn", "'721' at 'EdgeConfig.DeletionConfig.EdgeRetentionInHours'"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is missing: %v", part, err)
 		}

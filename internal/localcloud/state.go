@@ -40,6 +40,12 @@ type streamRecord struct {
 	KmsKeyID       string            `json:"kms_key_id,omitempty"`
 	Tags           map[string]string `json:"tags,omitempty"`
 	Edge           *edgeRecord       `json:"edge,omitempty"`
+
+	Status       string              `json:"status,omitempty"` // "" = ACTIVE; another one until Settles
+	Settles      time.Time           `json:"settles,omitzero"`
+	Tiers        []tierPeriod        `json:"tiers,omitempty"` // in their order; HOT before the first
+	Images       *imageGeneration    `json:"images,omitempty"`
+	Notification *notificationConfig `json:"notification,omitempty"`
 }
 
 type edgeRecord struct {
@@ -120,6 +126,7 @@ func (c *Cloud) update(change func(*document) error) error {
 	if c.closed {
 		return errClosed
 	}
+	c.doc.settle(c.o.Now())
 	if err := change(&c.doc); err != nil {
 		return err
 	}
@@ -139,6 +146,7 @@ func (c *Cloud) update(change func(*document) error) error {
 func (c *Cloud) view(read func(*document) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.doc.settle(c.o.Now())
 	return read(&c.doc)
 }
 
