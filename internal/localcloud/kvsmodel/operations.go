@@ -20,8 +20,8 @@ const (
 	invalidDevice         = "InvalidDeviceException"
 )
 
-// errors returns the list that an operation declares: two errors are declared by all.
-func errors(others ...string) []string {
+// declared returns the list that an operation declares: two errors are declared by all.
+func declared(others ...string) []string {
 	return append([]string{InvalidArgument, ClientLimitExceeded}, others...)
 }
 
@@ -35,52 +35,52 @@ var Operations = []Operation{
 	{"CreateStream", "/createStream", []Member{
 		must("StreamName", streamName), may("DeviceName", deviceName), may("MediaType", mediaType), may("KmsKeyId", kmsKeyID),
 		may("DataRetentionInHours", dataRetention), may("Tags", resourceTags), may("StreamStorageConfiguration", streamStorage),
-	}, errors(accountStreams, deviceStreams, ResourceInUse, invalidDevice, TagsExceeded)},
-	{"DescribeStream", "/describeStream", stream(), errors(ResourceNotFound, NotAuthorized)},
+	}, declared(accountStreams, deviceStreams, ResourceInUse, invalidDevice, TagsExceeded)},
+	{"DescribeStream", "/describeStream", stream(), declared(ResourceNotFound, NotAuthorized)},
 	{"ListStreams", "/listStreams", []Member{
 		may("MaxResults", listStreamsLimit), may("NextToken", nextToken), may("StreamNameCondition", streamNameCondition),
-	}, errors()},
+	}, declared()},
 	{"DeleteStream", "/deleteStream", []Member{
 		must("StreamARN", resourceARN), may("CurrentVersion", version),
-	}, errors(ResourceNotFound, NotAuthorized, VersionMismatch, ResourceInUse)},
+	}, declared(ResourceNotFound, NotAuthorized, VersionMismatch, ResourceInUse)},
 	{"UpdateStream", "/updateStream", stream(
 		must("CurrentVersion", version), may("DeviceName", deviceName), may("MediaType", mediaType),
-	), errors(ResourceNotFound, ResourceInUse, NotAuthorized, VersionMismatch)},
+	), declared(ResourceNotFound, ResourceInUse, NotAuthorized, VersionMismatch)},
 	{"UpdateDataRetention", "/updateDataRetention", stream(
 		must("CurrentVersion", version), must("Operation", retentionOperation), must("DataRetentionChangeInHours", dataRetentionChange),
-	), errors(ResourceNotFound, ResourceInUse, NotAuthorized, VersionMismatch)},
-	{"GetDataEndpoint", "/getDataEndpoint", stream(must("APIName", apiName)), errors(ResourceNotFound, NotAuthorized)},
+	), declared(ResourceNotFound, ResourceInUse, NotAuthorized, VersionMismatch)},
+	{"GetDataEndpoint", "/getDataEndpoint", stream(must("APIName", apiName)), declared(ResourceNotFound, NotAuthorized)},
 
 	{"TagStream", "/tagStream", stream(must("Tags", resourceTags)),
-		errors(ResourceNotFound, NotAuthorized, InvalidResourceFormat, TagsExceeded)},
-	{"UntagStream", "/untagStream", stream(must("TagKeyList", tagKeyList)), errors(ResourceNotFound, NotAuthorized, InvalidResourceFormat)},
+		declared(ResourceNotFound, NotAuthorized, InvalidResourceFormat, TagsExceeded)},
+	{"UntagStream", "/untagStream", stream(must("TagKeyList", tagKeyList)), declared(ResourceNotFound, NotAuthorized, InvalidResourceFormat)},
 	{"ListTagsForStream", "/listTagsForStream", stream(may("NextToken", nextToken)),
-		errors(ResourceNotFound, NotAuthorized, InvalidResourceFormat)},
+		declared(ResourceNotFound, NotAuthorized, InvalidResourceFormat)},
 	{"TagResource", "/TagResource", []Member{must("ResourceARN", resourceARN), must("Tags", tagList)},
-		errors(ResourceNotFound, AccessDenied, TagsExceeded)},
+		declared(ResourceNotFound, AccessDenied, TagsExceeded)},
 	{"UntagResource", "/UntagResource", []Member{must("ResourceARN", resourceARN), must("TagKeyList", tagKeyList)},
-		errors(ResourceNotFound, AccessDenied)},
+		declared(ResourceNotFound, AccessDenied)},
 	{"ListTagsForResource", "/ListTagsForResource", []Member{must("ResourceARN", resourceARN), may("NextToken", nextToken)},
-		errors(ResourceNotFound, AccessDenied)},
+		declared(ResourceNotFound, AccessDenied)},
 
 	{"UpdateImageGenerationConfiguration", "/updateImageGenerationConfiguration",
-		stream(may("ImageGenerationConfiguration", imageGeneration)), errors(ResourceNotFound, AccessDenied, ResourceInUse, NoDataRetention)},
-	{"DescribeImageGenerationConfiguration", "/describeImageGenerationConfiguration", stream(), errors(ResourceNotFound, AccessDenied)},
+		stream(may("ImageGenerationConfiguration", imageGeneration)), declared(ResourceNotFound, AccessDenied, ResourceInUse, NoDataRetention)},
+	{"DescribeImageGenerationConfiguration", "/describeImageGenerationConfiguration", stream(), declared(ResourceNotFound, AccessDenied)},
 	{"UpdateNotificationConfiguration", "/updateNotificationConfiguration",
-		stream(may("NotificationConfiguration", notification)), errors(ResourceNotFound, AccessDenied, ResourceInUse, NoDataRetention)},
-	{"DescribeNotificationConfiguration", "/describeNotificationConfiguration", stream(), errors(ResourceNotFound, AccessDenied)},
+		stream(may("NotificationConfiguration", notification)), declared(ResourceNotFound, AccessDenied, ResourceInUse, NoDataRetention)},
+	{"DescribeNotificationConfiguration", "/describeNotificationConfiguration", stream(), declared(ResourceNotFound, AccessDenied)},
 	{"UpdateStreamStorageConfiguration", "/updateStreamStorageConfiguration", stream(
 		must("CurrentVersion", version), must("StreamStorageConfiguration", streamStorage),
-	), errors(ResourceNotFound, AccessDenied, ResourceInUse, VersionMismatch)},
-	{"DescribeStreamStorageConfiguration", "/describeStreamStorageConfiguration", stream(), errors(ResourceNotFound, AccessDenied)},
+	), declared(ResourceNotFound, AccessDenied, ResourceInUse, VersionMismatch)},
+	{"DescribeStreamStorageConfiguration", "/describeStreamStorageConfiguration", stream(), declared(ResourceNotFound, AccessDenied)},
 
 	{"StartEdgeConfigurationUpdate", "/startEdgeConfigurationUpdate", stream(must("EdgeConfig", edgeConfig)),
-		errors(ResourceNotFound, AccessDenied, ResourceInUse, NoDataRetention)},
-	{"DescribeEdgeConfiguration", "/describeEdgeConfiguration", stream(), errors(ResourceNotFound, AccessDenied, EdgeConfigMissing)},
-	{"DeleteEdgeConfiguration", "/deleteEdgeConfiguration", stream(), errors(ResourceNotFound, AccessDenied, EdgeConfigMissing)},
+		declared(ResourceNotFound, AccessDenied, ResourceInUse, NoDataRetention)},
+	{"DescribeEdgeConfiguration", "/describeEdgeConfiguration", stream(), declared(ResourceNotFound, AccessDenied, EdgeConfigMissing)},
+	{"DeleteEdgeConfiguration", "/deleteEdgeConfiguration", stream(), declared(ResourceNotFound, AccessDenied, EdgeConfigMissing)},
 	{"ListEdgeAgentConfigurations", "/listEdgeAgentConfigurations", []Member{
 		must("HubDeviceArn", hubDeviceARN), may("MaxResults", listEdgeLimit), may("NextToken", nextToken),
-	}, errors(NotAuthorized)},
+	}, declared(NotAuthorized)},
 }
 
 // NotHere are the operations of the service that localcloud does not have: those of WebRTC
