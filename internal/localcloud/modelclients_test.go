@@ -50,6 +50,8 @@ type answered struct {
 	ID            int
 	Code, Message string
 	Unsent        string
+
+	body []byte // of a request of the test itself
 }
 
 // check compares an answer with what the row wants.
@@ -100,21 +102,29 @@ func runPython(t *testing.T, c *Cloud, client string, requests []*sent) {
 	}
 }
 
-// rawKVS posts a body that it signs itself.
-func rawKVS(t *testing.T, c *Cloud, path string, body []byte) (status int, a answered) {
+// post sends a body to a path of Kinesis Video Streams, and signs it itself.
+func post(t *testing.T, c *Cloud, path string, body []byte) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.Endpoint()+path, bytes.NewReader(body))
 	must(t, err)
-	sum := sha256.Sum256(body)
-	user := c.keys.user()
-	must(t, v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: user.ID, SecretAccessKey: user.Secret}, r, hex.EncodeToString(sum[:]), serviceKVS, Region, time.Now()))
+	r.Header.Set("Content-Type", "application/json")
+	sum, user := sha256.Sum256(body), c.keys.user()
+	signer := aws.Credentials{AccessKeyID: user.ID, SecretAccessKey: user.Secret}
+	must(t, v4.NewSigner().SignHTTP(t.Context(), signer, r, hex.EncodeToString(sum[:]), serviceKVS, Region, time.Now()))
 	response, err := userConfig(t, c).HTTPClient.Do(r)
 	must(t, err)
+	return response
+}
+
+// rawKVS posts a request of the control plane and reads the answer.
+func rawKVS(t *testing.T, c *Cloud, path string, body []byte) (status int, a answered) {
+	t.Helper()
+	response := post(t, c, path, body)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	must(t, err)
 	must(t, json.Unmarshal(text, &a))
-	a.Code = response.Header.Get("x-amzn-ErrorType")
+	a.Code, a.body = response.Header.Get("x-amzn-ErrorType"), text
 	return response.StatusCode, a
 }
 
