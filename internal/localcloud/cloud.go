@@ -107,9 +107,6 @@ func open(o Options) (c *Cloud, err error) {
 	if o.AsAWS {
 		o.Strictness = media.AsStored
 	}
-	if o.StreamDelay == 0 {
-		o.StreamDelay = defaultStreamDelay
-	}
 	if o.CredentialLifetime == 0 {
 		o.CredentialLifetime = time.Hour
 	}

@@ -28,7 +28,11 @@ func (s *streamRecord) status() string {
 
 // enter puts a stream into a status that passes by itself.
 func (c *Cloud) enter(s *streamRecord, status string) {
-	s.Status, s.Settles = status, c.o.Now().UTC().Add(max(c.o.StreamDelay, 0))
+	delay := c.o.StreamDelay
+	if delay == 0 {
+		delay = defaultStreamDelay
+	}
+	s.Status, s.Settles = status, c.o.Now().UTC().Add(max(delay, 0))
 }
 
 // settle ends the statuses that have lasted as long as they should. It runs before each use of the
