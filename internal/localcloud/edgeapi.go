@@ -177,7 +177,7 @@ func (c *Cloud) listEdgeAgentConfigurations(in listEdgeAgentConfigurationsInput)
 				continue
 			}
 			if len(out.EdgeConfigs) == limit {
-				out.NextToken = tokenAfter(out.EdgeConfigs[limit-1].StreamName)
+				out.NextToken = streamToken(out.EdgeConfigs[limit-1].StreamName)
 				break
 			}
 			out.EdgeConfigs = append(out.EdgeConfigs, s.edgeConfiguration())

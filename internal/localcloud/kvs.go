@@ -22,25 +22,25 @@ var kvsService = service{
 	name:        serviceKVS,
 	contentType: "application/json",
 	operation: func(r *http.Request, _ []byte) string {
-		if name := kvsmodel.ByPath(r.URL.Path); name != "" {
-			return name
+		name := strings.TrimPrefix(r.URL.Path, "/")
+		if name == "" {
+			return ""
 		}
-		return strings.TrimPrefix(r.URL.Path, "/")
+		return strings.ToUpper(name[:1]) + name[1:] // as actions are named, also those of the data plane
 	},
-	call: func(c *Cloud, operation string, _ *http.Request, body []byte) ([]byte, error) {
-		return c.callKVS(operation, body)
-	},
+	call: func(c *Cloud, _ string, r *http.Request, body []byte) ([]byte, error) { return c.callKVS(r.URL.Path, body) },
 }
 
 // callKVS checks a request against the model of the service and does what it asks for.
-func (c *Cloud) callKVS(name string, body []byte) ([]byte, error) {
+func (c *Cloud) callKVS(path string, body []byte) ([]byte, error) {
+	name := kvsmodel.ByPath(path)
 	operation, do := kvsmodel.ByName(name), kvsOperations[name]
 	switch {
 	case operation != nil && do != nil:
 	case slices.Contains(kvsmodel.NotHere, name):
 		return nil, kvsError(http.StatusNotImplemented, "UnsupportedOperationException", "localcloud does not have %s", name)
 	default:
-		return nil, unknownOperation(name)
+		return nil, unknownOperation(strings.TrimPrefix(path, "/"))
 	}
 	known, _, err := operation.Read(body)
 	if err != nil {
@@ -145,14 +145,17 @@ func page(maxResults *int, initial, most int, token string) (limit int, after st
 			return 0, "", badMember("MaxResults", "MaxResults must be 1 to %d", most)
 		}
 	}
-	name, err := base64.StdEncoding.DecodeString(token)
+	name, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(token))
 	if err != nil || token != "" && !streamPattern.Match(name) {
 		return 0, "", foreignToken()
 	}
 	return limit, string(name), nil
 }
 
-func tokenAfter(name string) string { return base64.StdEncoding.EncodeToString([]byte(name)) }
+func tokenAfter(name string) string { return base64.RawURLEncoding.EncodeToString([]byte(name)) }
+
+// streamToken is tokenAfter in the characters that a NextToken of KVS may have.
+func streamToken(name string) string { return base64.StdEncoding.EncodeToString([]byte(name)) }
 
 func foreignToken() error {
 	return badMember("NextToken", "NextToken is not one that an earlier answer returned")

@@ -164,7 +164,7 @@ func TestListsComeInPages(t *testing.T) {
 	kvs := userKVS(t, c)
 	var want []string
 	for i := range 12 {
-		name := fmt.Sprintf("cam-%02d", i)
+		name := fmt.Sprintf("cam-%02d._-.__--", i)
 		want = append(want, name)
 		_, err := c.CreateStream(name, 24)
 		must(t, err)

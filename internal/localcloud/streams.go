@@ -170,7 +170,7 @@ func (c *Cloud) listStreams(in listStreamsInput) (any, error) {
 				continue
 			}
 			if len(out.StreamInfoList) == limit {
-				out.NextToken = tokenAfter(out.StreamInfoList[limit-1].StreamName)
+				out.NextToken = streamToken(out.StreamInfoList[limit-1].StreamName)
 				break
 			}
 			out.StreamInfoList = append(out.StreamInfoList, d.Streams[name].info())

@@ -285,3 +285,29 @@ func TestOperationsThatAreNotHere(t *testing.T) {
 		t.Errorf("an unknown operation is answered with %q", code)
 	}
 }
+
+// A token has only characters that the service allows in NextToken, whatever the name.
+func TestTokensOfListsHaveTheirAlphabet(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{})
+	for _, name := range []string{"a", "ab", "abc", "-_.", "oo_", "n-n"} {
+		_, err := c.CreateStream(name, 24)
+		must(t, err)
+	}
+	var listed []string
+	token := ""
+	for {
+		out := succeed(t, c, "ListStreams", `{"MaxResults":1,"NextToken":"`+token+`"}`)
+		for _, info := range out["StreamInfoList"].([]any) {
+			listed = append(listed, info.(map[string]any)["StreamName"].(string))
+		}
+		next, more := out["NextToken"].(string)
+		if !more {
+			break
+		}
+		token = next
+	}
+	if want := "-_. a ab abc n-n oo_"; strings.Join(listed, " ") != want {
+		t.Errorf("listed %v, want %s", listed, want)
+	}
+}
