@@ -28,7 +28,9 @@ var kvsService = service{
 		}
 		return strings.ToUpper(name[:1]) + name[1:] // as actions are named, also those of the data plane
 	},
-	call: func(c *Cloud, _ string, r *http.Request, body []byte) ([]byte, error) { return c.callKVS(r.URL.Path, body) },
+	call: func(c *Cloud, _ string, r *http.Request, body []byte) ([]byte, error) {
+		return c.callKVS(r.URL.Path, body)
+	},
 }
 
 // callKVS checks a request against the model of the service and does what it asks for.
