@@ -40,7 +40,8 @@ func TestAsAWSNothingOfOurProtocolHappens(t *testing.T) {
 	startEdge := `{"StreamName":"cam","EdgeConfig":` + goodEdgeConfig + `}`
 	out := succeed(t, c, "StartEdgeConfigurationUpdate", startEdge)
 	answer := func(status string) {
-		c.hearStatus(hub, fmt.Appendf(nil, `{"StreamName":"cam","SyncStatus":%q,"LastUpdatedTime":%s}`, status, jsonOf(t, out["LastUpdatedTime"])))
+		version := jsonOf(t, out["LastUpdatedTime"])
+		c.hearStatus(hub, fmt.Appendf(nil, `{"StreamName":"cam","SyncStatus":%q,"LastUpdatedTime":%s}`, status, version))
 		c.hearJobs(hub, []byte(`{"Streams":[{"StreamName":"cam","Recorder":{"Status":"SUCCESS","LastUpdatedTime":1700000000}}]}`))
 		c.step()
 	}

@@ -46,16 +46,22 @@ func (s *streamRecord) edgeConfiguration() edgeConfiguration {
 	}
 }
 
+func (j *jobRecord) last() *lastJobStatus {
+	return &lastJobStatus{JobStatusDetails: j.Details, LastCollectedTime: epoch{j.Collected}, LastUpdatedTime: epoch{j.Updated}}
+}
+
 func (e *edgeRecord) agentStatus() *edgeAgentStatus {
 	if e.Recorder == nil && e.Uploader == nil {
 		return nil
 	}
 	var out edgeAgentStatus
 	if j := e.Recorder; j != nil {
-		out.LastRecorderStatus = &lastJobStatus{JobStatusDetails: j.Details, LastCollectedTime: epoch{j.Collected}, LastUpdatedTime: epoch{j.Updated}, RecorderStatus: j.Status}
+		out.LastRecorderStatus = j.last()
+		out.LastRecorderStatus.RecorderStatus = j.Status
 	}
 	if j := e.Uploader; j != nil {
-		out.LastUploaderStatus = &lastJobStatus{JobStatusDetails: j.Details, LastCollectedTime: epoch{j.Collected}, LastUpdatedTime: epoch{j.Updated}, UploaderStatus: j.Status}
+		out.LastUploaderStatus = j.last()
+		out.LastUploaderStatus.UploaderStatus = j.Status
 	}
 	return &out
 }
@@ -104,7 +110,8 @@ func (c *Cloud) startEdgeConfigurationUpdate(in startEdgeConfigurationUpdateInpu
 		next.Created = next.Updated
 		if s.Edge != nil {
 			if slices.Contains(underWay, s.Edge.Status) {
-				return kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse, "The edge configuration of stream %s is %s; wait until that has ended.", s.Name, s.Edge.Status)
+				return kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse,
+					"The edge configuration of stream %s is %s; wait until that has ended.", s.Name, s.Edge.Status)
 			}
 			next.Created = s.Edge.Created
 			if formerThing = s.Edge.Thing; formerThing == hub.Thing {

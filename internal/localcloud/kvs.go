@@ -49,11 +49,17 @@ func (c *Cloud) callKVS(path string, body []byte) ([]byte, error) {
 		return nil, modelError(operation, err)
 	}
 	answer, err := do(c, known)
+	return answer, onlyDeclared(operation, err)
+}
+
+// onlyDeclared makes a failure of the stand-in of an error that the operation does not declare:
+// clients could not expect it of the service.
+func onlyDeclared(o *kvsmodel.Operation, err error) error {
 	var refused *media.HTTPError
-	if errors.As(err, &refused) && !operation.Declares(refused.Name) {
-		return nil, fmt.Errorf("%s does not declare the error that it was to answer: %w", name, errors.New(refused.Error()))
+	if errors.As(err, &refused) && !o.Declares(refused.Name) {
+		return fmt.Errorf("%s does not declare the error that localcloud was to answer: %s", o.Name, refused)
 	}
-	return answer, err
+	return err
 }
 
 // modelError is the answer to a request that does not have the shape of its operation.

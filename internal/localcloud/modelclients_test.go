@@ -60,7 +60,8 @@ func (s *sent) check(t *testing.T, client string) {
 	a := s.answer
 	switch {
 	case s.bad && (a.Code != s.row.WantError || !strings.Contains(a.Message, s.row.WantText)):
-		t.Errorf("%s by %s: %.200v is answered with %q %q, want %s with %q", s.row, client, s.body, a.Code, a.Message, s.row.WantError, s.row.WantText)
+		t.Errorf("%s by %s: %.200v is answered with %q %q, want %s with %q",
+			s.row, client, s.body, a.Code, a.Message, s.row.WantError, s.row.WantText)
 	case !s.bad && (strings.Contains(a.Message, s.row.WantText) || a.Code == "SerializationException" || a.Code == "InternalFailure"):
 		t.Errorf("%s by %s: %.200v is answered with %q %q", s.row, client, s.body, a.Code, a.Message)
 	}

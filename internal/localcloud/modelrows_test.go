@@ -1,6 +1,7 @@
 package localcloud
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
 // modelRow is one rule on one member of one operation, with requests that keep to it and break it.
@@ -160,7 +162,8 @@ func memberRows(o *kvsmodel.Operation, path []string, s *kvsmodel.Shape, require
 // exist, so that most requests change nothing.
 func request(o *kvsmodel.Operation, path []string, value any) map[string]any {
 	object := build(o.Members, path, value)
-	if o.Name != "CreateStream" && path[0] != "StreamName" && path[0] != "StreamARN" && slices.ContainsFunc(o.Members, func(m kvsmodel.Member) bool { return m.Name == "StreamName" }) {
+	names := slices.ContainsFunc(o.Members, func(m kvsmodel.Member) bool { return m.Name == "StreamName" })
+	if names && o.Name != "CreateStream" && path[0] != "StreamName" && path[0] != "StreamARN" {
 		object["StreamName"] = "none"
 	}
 	return object
@@ -246,6 +249,21 @@ func sizeRows(s *kvsmodel.Shape, add addRow) {
 	}
 	add(kvsmodel.MinSize, []any{sized(s.Min)}, []any{sized(s.Min - 1)}, "have length greater than or equal to %d", s.Min)
 	add(kvsmodel.MaxSize, []any{sized(s.Max)}, []any{sized(s.Max + 1)}, "have length less than or equal to %d", s.Max)
+}
+
+func TestAnErrorThatIsNotDeclaredIsAFailureOfTheStandIn(t *testing.T) {
+	t.Parallel()
+	o := kvsmodel.ByName("DescribeEdgeConfiguration")
+	for _, err := range []error{nil, errClosed, notFound("StreamName", "cam")} {
+		if got := onlyDeclared(o, err); got != err {
+			t.Errorf("%v becomes %v", err, got)
+		}
+	}
+	undeclared := noDataRetention(&streamRecord{Name: "cam"})
+	var answer *media.HTTPError
+	if got := onlyDeclared(o, undeclared); got == nil || errors.As(got, &answer) || !strings.Contains(got.Error(), "does not declare") {
+		t.Errorf("an undeclared error becomes %v", got)
+	}
 }
 
 func TestEveryOperationOfTheModelIsServed(t *testing.T) {

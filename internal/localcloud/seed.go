@@ -33,7 +33,7 @@ type SeedStream struct {
 	KMSKeyID       string            `json:"kms_key_id"`   // only of a stream that does not exist yet
 	StorageTier    string            `json:"storage_tier"` // HOT or WARM; "" = HOT
 	Tags           map[string]string `json:"tags"`
-	// The configurations with the members that the KVS API gives them.
+	// The configurations, with the members that they have in the KVS API.
 	ImageGeneration json.RawMessage `json:"image_generation"`
 	Notification    json.RawMessage `json:"notification"`
 }

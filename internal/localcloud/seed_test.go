@@ -37,6 +37,7 @@ func TestTheExampleOfASeedWorks(t *testing.T) {
 
 func TestASeedNamesItsMistakesByPath(t *testing.T) {
 	t.Parallel()
+	fastImages, typo := strings.Replace(goodImages, "200", "1", 1), strings.Replace(goodNotification, `"Uri"`, `"Url":1,"Uri"`, 1)
 	stream := func(members string) string {
 		return `{"streams":[{"name":"a","retention_hours":1},{"name":"b",` + members + `}]}`
 	}
@@ -58,13 +59,13 @@ func TestASeedNamesItsMistakesByPath(t *testing.T) {
 		stream(`"tags":{"a#":"1"}`):       "streams[1].tags.key: ",
 		stream(`"tags":{"aws:a":"1"}`):    "streams[1].tags.key: ",
 		stream(`"image_generation":{}`):   "streams[1].image_generation.Status: ",
-		stream(`"retention_hours":1,"image_generation":` + strings.Replace(goodImages, "200", "1", 1)): "streams[1].image_generation.SamplingInterval: ",
-		stream(`"image_generation":` + goodImages):                                                     "retains no data",
-		stream(`"notification":{"Status":"ENABLED","DestinationConfig":{"Uri":"a:b","Url":1}}`):        "streams[1].notification.DestinationConfig.Url: ",
-		`{"secrets":[{"name":"a","value":"x"},{"name":"a#b","value":"x"}]}`:                            "secrets[1]",
-		`{"edge_configs":[{"stream":"x"}]}`:                                                            "edge_configs[0].config: ",
-		`{"edge_configs":[{"stream":"x","config":` + goodEdgeConfig + `}]}`:                            "edge_configs[0].stream: ",
-		`{"edge_configs":[{"stream":"x","config":{"HubDeviceArn":1}}]}`:                                "edge_configs[0].config.HubDeviceArn: ",
+		stream(`"retention_hours":1,"image_generation":` + fastImages):      "streams[1].image_generation.SamplingInterval: ",
+		stream(`"image_generation":` + goodImages):                          "retains no data",
+		stream(`"notification":` + typo):                                    "streams[1].notification.DestinationConfig.Url: ",
+		`{"secrets":[{"name":"a","value":"x"},{"name":"a#b","value":"x"}]}`: "secrets[1]",
+		`{"edge_configs":[{"stream":"x"}]}`:                                 "edge_configs[0].config: ",
+		`{"edge_configs":[{"stream":"x","config":` + goodEdgeConfig + `}]}`: "edge_configs[0].stream: ",
+		`{"edge_configs":[{"stream":"x","config":{"HubDeviceArn":1}}]}`:     "edge_configs[0].config.HubDeviceArn: ",
 	} {
 		s, err := ParseSeed([]byte(text))
 		if err == nil {

@@ -27,8 +27,10 @@ func TestTheStateOfAnEarlierVersionOpens(t *testing.T) {
 	c := start(t, Options{Dir: stateFixture(t), StreamDelay: -1})
 	info := succeed(t, c, "DescribeStream", `{"StreamName":"front-door"}`)["StreamInfo"].(map[string]any)
 	delete(info, "CreationTime")
-	if want := `{"StreamName":"front-door","StreamARN":"arn:aws:kinesisvideo:us-west-2:123456789012:stream/front-door/1767323045000","Version":"89a486072a9747a2911e",` +
-		`"Status":"ACTIVE","KmsKeyId":"arn:aws:kms:us-west-2:123456789012:alias/aws/kinesisvideo","DeviceName":"cam","MediaType":"video/h264","DataRetentionInHours":48}`; !sameJSON(t, jsonOf(t, info), want) {
+	want := `{"StreamName":"front-door","StreamARN":"arn:aws:kinesisvideo:us-west-2:123456789012:stream/front-door/1767323045000",` +
+		`"Version":"89a486072a9747a2911e","KmsKeyId":"arn:aws:kms:us-west-2:123456789012:alias/aws/kinesisvideo",` +
+		`"Status":"ACTIVE","DeviceName":"cam","MediaType":"video/h264","DataRetentionInHours":48}`
+	if !sameJSON(t, jsonOf(t, info), want) {
 		t.Errorf("the stream is %v, want %s", info, want)
 	}
 	if tags := succeed(t, c, "ListTagsForStream", `{"StreamName":"front-door"}`)["Tags"]; !sameJSON(t, jsonOf(t, tags), `{"site":"home"}`) {
@@ -59,7 +61,10 @@ func TestEverythingOfAStreamSurvivesARestart(t *testing.T) {
 	must(t, err)
 	all := func() string {
 		var b strings.Builder
-		for _, o := range []string{"DescribeStream", "ListTagsForStream", "DescribeStreamStorageConfiguration", "DescribeImageGenerationConfiguration", "DescribeNotificationConfiguration"} {
+		for _, o := range []string{
+			"DescribeStream", "ListTagsForStream", "DescribeStreamStorageConfiguration", "DescribeImageGenerationConfiguration",
+			"DescribeNotificationConfiguration",
+		} {
 			b.WriteString(jsonOf(t, succeed(t, c, o, `{"StreamName":"cam"}`)) + "\n")
 		}
 		return b.String()

@@ -43,11 +43,13 @@ const (
 
 func (g *imageGeneration) check(path string) error {
 	if g.SamplingInterval < minSamplingInterval {
-		return badMember(path+".SamplingInterval", "%s.SamplingInterval is %d; it must be at least %d ms", path, g.SamplingInterval, minSamplingInterval)
+		return badMember(path+".SamplingInterval", "%s.SamplingInterval is %d; it must be at least %d ms",
+			path, g.SamplingInterval, minSamplingInterval)
 	}
 	for _, text := range g.FormatConfig { // its one key is JPEGQuality
 		if quality, err := strconv.Atoi(text); err != nil || quality < minJPEGQuality || quality > maxJPEGQuality {
-			return badMember(path+".FormatConfig.value", "%s.FormatConfig.JPEGQuality is %.40q; it must be %d to %d", path, text, minJPEGQuality, maxJPEGQuality)
+			return badMember(path+".FormatConfig.value", "%s.FormatConfig.JPEGQuality is %.40q; it must be %d to %d",
+				path, text, minJPEGQuality, maxJPEGQuality)
 		}
 	}
 	return nil

@@ -23,8 +23,8 @@ func sameJSON(t *testing.T, a, b string) bool {
 }
 
 const (
-	goodImages = `{"Status":"ENABLED","ImageSelectorType":"SERVER_TIMESTAMP","DestinationConfig":{"Uri":"s3://bucket/images","DestinationRegion":"us-west-2"},` +
-		`"SamplingInterval":200,"Format":"JPEG","FormatConfig":{"JPEGQuality":"100"},"WidthPixels":320}`
+	goodImages = `{"Status":"ENABLED","ImageSelectorType":"SERVER_TIMESTAMP",` +
+		`"DestinationConfig":{"Uri":"s3://bucket/images","DestinationRegion":"us-west-2"},"SamplingInterval":200,"Format":"JPEG","FormatConfig":{"JPEGQuality":"100"},"WidthPixels":320}`
 	goodNotification = `{"Status":"DISABLED","DestinationConfig":{"Uri":"arn:aws:sns:us-west-2:123456789012:topic"}}`
 )
 
@@ -99,8 +99,8 @@ func store(t *testing.T, dir, stream string, n int, server time.Time, bytes int6
 	f, err := os.OpenFile(filepath.Join(dir, "fragments.jsonl"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	must(t, err)
 	defer f.Close()
-	_, err = fmt.Fprintf(f, `{"stream":%q,"fragment_number":"%d","producer_timestamp_ms":0,"server_timestamp_ms":%d,"bytes":%d,"file":%q}`+"\n",
-		stream, n, server.UnixMilli(), bytes, stream+".mkv")
+	const line = `{"stream":%q,"fragment_number":"%d","producer_timestamp_ms":0,"server_timestamp_ms":%d,"bytes":%d,"file":%q}`
+	_, err = fmt.Fprintf(f, line+"\n", stream, n, server.UnixMilli(), bytes, stream+".mkv")
 	must(t, err)
 }
 
@@ -116,7 +116,8 @@ func TestTheBillCountsBytesInHotAndFragmentsInWarm(t *testing.T) {
 	}
 	clock.advance(time.Hour)
 	version := succeed(t, c, "DescribeStream", `{"StreamName":"cam"}`)["StreamInfo"].(map[string]any)["Version"].(string)
-	succeed(t, c, "UpdateStreamStorageConfiguration", `{"StreamName":"cam","CurrentVersion":"`+version+`","StreamStorageConfiguration":{"DefaultStorageTier":"WARM"}}`)
+	succeed(t, c, "UpdateStreamStorageConfiguration",
+		`{"StreamName":"cam","CurrentVersion":"`+version+`","StreamStorageConfiguration":{"DefaultStorageTier":"WARM"}}`)
 	must(t, c.Close())
 	for i, f := range []struct {
 		stream string
@@ -160,7 +161,8 @@ func TestTheBillOfShortStorageInWarm(t *testing.T) {
 	t.Parallel()
 	clock, dir := newClock(), t.TempDir()
 	store(t, dir, "cam", 1, clock.Now(), 1e9)
-	c := start(t, Options{Dir: dir, Now: clock.Now, StreamDelay: -1, Seed: &Seed{Streams: []SeedStream{{Name: "cam", RetentionHours: 1, StorageTier: TierWarm}}}})
+	seed := &Seed{Streams: []SeedStream{{Name: "cam", RetentionHours: 1, StorageTier: TierWarm}}}
+	c := start(t, Options{Dir: dir, Now: clock.Now, StreamDelay: -1, Seed: seed})
 	got, err := c.Bill("cam")
 	must(t, err)
 	if want := 0.0125 * 720 / hoursPerMonth; math.Abs(got.Warm.Storage-want) > 1e-9 {
@@ -171,7 +173,8 @@ func TestTheBillOfShortStorageInWarm(t *testing.T) {
 // near compares bills up to the rounding of sums.
 func near(a, b Bill) bool {
 	same := func(a, b TierBill) bool {
-		return a.Fragments == b.Fragments && a.Bytes == b.Bytes && math.Abs(a.Ingestion-b.Ingestion) < 1e-9 && math.Abs(a.Storage-b.Storage) < 1e-9
+		return a.Fragments == b.Fragments && a.Bytes == b.Bytes &&
+			math.Abs(a.Ingestion-b.Ingestion) < 1e-9 && math.Abs(a.Storage-b.Storage) < 1e-9
 	}
 	return a.Fragments == b.Fragments && a.Bytes == b.Bytes && same(a.Hot, b.Hot) && same(a.Warm, b.Warm)
 }

@@ -112,7 +112,8 @@ func (c *Cloud) createStream(in createStreamInput) (any, error) {
 			return err
 		}
 		if existing := d.Streams[s.Name]; existing != nil {
-			return at("StreamName", kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse, "The stream %s already exists: it is %s.", s.Name, existing.status()))
+			return at("StreamName", kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse,
+				"The stream %s already exists: it is %s.", s.Name, existing.status()))
 		}
 		c.enter(s, streamCreating)
 		d.Streams[s.Name], arn = s, s.ARN
@@ -211,7 +212,8 @@ func checkVersion(s *streamRecord, current string) error {
 	if current == s.Version {
 		return nil
 	}
-	return at("CurrentVersion", kvsError(http.StatusBadRequest, kvsmodel.VersionMismatch, "The version of stream %s is %s, not %s.", s.Name, s.Version, current))
+	return at("CurrentVersion", kvsError(http.StatusBadRequest, kvsmodel.VersionMismatch,
+		"The version of stream %s is %s, not %s.", s.Name, s.Version, current))
 }
 
 // changeStream is an update of a stream that is asked for with its version: the stream is UPDATING

@@ -157,7 +157,8 @@ func TestWhatEachOperationAnswersInEachStatus(t *testing.T) {
 	for i, status := range []string{streamCreating, streamUpdating, streamDeleting} {
 		enter(status)
 		for operation, row := range rows {
-			if code, out := ask(t, c, operation, "{"+strings.ReplaceAll(row.body, "ARN\":\"ARN", "ARN\":\""+arn)+"}"); code != row.errors[i] {
+			body := "{" + strings.ReplaceAll(row.body, "ARN\":\"ARN", "ARN\":\""+arn) + "}"
+			if code, out := ask(t, c, operation, body); code != row.errors[i] {
 				t.Errorf("%s of a stream that is %s is answered with %q (%v), want %q", operation, status, code, out["Message"], row.errors[i])
 			}
 		}
@@ -187,7 +188,8 @@ func getMedia(t *testing.T, c *Cloud) string {
 
 func TestTheHelperAndTheSeedMakeStreamsThatAreActive(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{Now: newClock().Now, StreamDelay: time.Hour, Seed: &Seed{Streams: []SeedStream{{Name: "seeded", RetentionHours: 24}}}})
+	seed := &Seed{Streams: []SeedStream{{Name: "seeded", RetentionHours: 24}}}
+	c := start(t, Options{Now: newClock().Now, StreamDelay: time.Hour, Seed: seed})
 	succeed(t, c, "CreateStream", `{"StreamName":"creating"}`)
 	arn, err := c.CreateStream("made", 24)
 	must(t, err)
@@ -241,18 +243,24 @@ func TestUpdatesOfAStream(t *testing.T) {
 	info := func() map[string]any {
 		return succeed(t, c, "DescribeStream", `{"StreamName":"cam"}`)["StreamInfo"].(map[string]any)
 	}
+	const (
+		invalid  = kvsmodel.InvalidArgument
+		increase = `"Operation":"INCREASE_DATA_RETENTION","DataRetentionChangeInHours":`
+		decrease = `"Operation":"DECREASE_DATA_RETENTION","DataRetentionChangeInHours":`
+	)
 	for _, row := range []struct{ operation, members, code, member, want string }{
 		{"UpdateStream", `"DeviceName":"hall"`, "", "DeviceName", "hall"},
 		{"UpdateStream", `"MediaType":"video/h264,audio/aac"`, "", "MediaType", "video/h264,audio/aac"},
 		{"UpdateStream", `"x":1`, "", "DeviceName", "hall"},
-		{"UpdateDataRetention", `"Operation":"INCREASE_DATA_RETENTION","DataRetentionChangeInHours":87600`, "", "DataRetentionInHours", "87600"},
-		{"UpdateDataRetention", `"Operation":"INCREASE_DATA_RETENTION","DataRetentionChangeInHours":1`, kvsmodel.InvalidArgument, "DataRetentionInHours", "87600"},
-		{"UpdateDataRetention", `"Operation":"INCREASE_DATA_RETENTION","DataRetentionChangeInHours":2147483647`, kvsmodel.InvalidArgument, "DataRetentionInHours", "87600"},
-		{"UpdateDataRetention", `"Operation":"DECREASE_DATA_RETENTION","DataRetentionChangeInHours":87601`, kvsmodel.InvalidArgument, "DataRetentionInHours", "87600"},
-		{"UpdateDataRetention", `"Operation":"DECREASE_DATA_RETENTION","DataRetentionChangeInHours":87600`, "", "DataRetentionInHours", "0"},
+		{"UpdateDataRetention", increase + `87600`, "", "DataRetentionInHours", "87600"},
+		{"UpdateDataRetention", increase + `1`, invalid, "DataRetentionInHours", "87600"},
+		{"UpdateDataRetention", increase + `2147483647`, invalid, "DataRetentionInHours", "87600"},
+		{"UpdateDataRetention", decrease + `87601`, invalid, "DataRetentionInHours", "87600"},
+		{"UpdateDataRetention", decrease + `87600`, "", "DataRetentionInHours", "0"},
 	} {
 		before := info()["Version"].(string)
-		if code, _ := ask(t, c, row.operation, `{"StreamName":"cam","CurrentVersion":"other",`+row.members+`}`); code != kvsmodel.VersionMismatch {
+		other := `{"StreamName":"cam","CurrentVersion":"other",` + row.members + `}`
+		if code, _ := ask(t, c, row.operation, other); code != kvsmodel.VersionMismatch {
 			t.Errorf("%s with another version is answered with %q", row.operation, code)
 		}
 		code, _ := ask(t, c, row.operation, `{"StreamName":"cam","CurrentVersion":"`+before+`",`+row.members+`}`)

@@ -89,7 +89,8 @@ func (d *document) findActive(id streamID) (*streamRecord, error) {
 func (d *document) findIdle(id streamID) (*streamRecord, error) {
 	s, err := d.find(id)
 	if err == nil && s.status() != streamActive {
-		return nil, at(id.member(), kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse, "The stream %s is %s; wait until it is ACTIVE.", s.Name, s.status()))
+		return nil, at(id.member(), kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse,
+			"The stream %s is %s; wait until it is ACTIVE.", s.Name, s.status()))
 	}
 	return s, err
 }

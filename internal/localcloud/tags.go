@@ -12,7 +12,7 @@ import (
 // maxTags is how many tags a stream has at most. Source: KVS API reference, TagStream.
 const maxTags = 50
 
-// reservedTagPrefix begins the keys that only AWS sets, in small or large letters.
+// reservedTagPrefix starts the keys that only AWS sets, in small or large letters.
 // Source: AWS General Reference, tag naming limits.
 const reservedTagPrefix = "aws:"
 
@@ -33,7 +33,7 @@ func parseResource(arn string) resource {
 func checkTagKeys(member string, keys []string) error {
 	for _, key := range keys {
 		if len(key) >= len(reservedTagPrefix) && strings.EqualFold(key[:len(reservedTagPrefix)], reservedTagPrefix) {
-			return badMember(member, "The tag key %s must not begin with %s, which is reserved for AWS", key, reservedTagPrefix)
+			return badMember(member, "The tag key %s must not start with %s, which is reserved for AWS", key, reservedTagPrefix)
 		}
 	}
 	return nil
@@ -42,12 +42,13 @@ func checkTagKeys(member string, keys []string) error {
 // checkStreamARN refuses the ARNs of channels where an operation takes those of streams only.
 func checkStreamARN(id streamID) error {
 	if kind := parseResource(id.StreamARN).kind; id.StreamARN != "" && kind != "stream" {
-		return at("StreamARN", kvsError(http.StatusBadRequest, kvsmodel.InvalidResourceFormat, "StreamARN %s is the ARN of a %s, not of a stream", id.StreamARN, kind))
+		return at("StreamARN", kvsError(http.StatusBadRequest, kvsmodel.InvalidResourceFormat,
+			"StreamARN %s is the ARN of a %s, not of a stream", id.StreamARN, kind))
 	}
 	return nil
 }
 
-// addTags gives a stream tags; those that it has with the same key are replaced.
+// addTags adds tags to a stream; those that it has with the same key are replaced.
 func (c *Cloud) addTags(find func(*document) (*streamRecord, error), added map[string]string) error {
 	if err := checkTagKeys("Tags", slices.Sorted(maps.Keys(added))); err != nil {
 		return err
@@ -63,7 +64,8 @@ func (c *Cloud) addTags(find func(*document) (*streamRecord, error), added map[s
 		}
 		maps.Copy(tags, added)
 		if len(tags) > maxTags {
-			return at("Tags", kvsError(http.StatusBadRequest, kvsmodel.TagsExceeded, "The stream %s would have %d tags; it has at most %d", s.Name, len(tags), maxTags))
+			return at("Tags", kvsError(http.StatusBadRequest, kvsmodel.TagsExceeded,
+				"The stream %s would have %d tags; it has at most %d", s.Name, len(tags), maxTags))
 		}
 		s.Tags = tags
 		return nil

@@ -3,6 +3,7 @@ package kvsmodel
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -16,8 +17,9 @@ func TestWhatIsNotOfTheOperationIsIgnored(t *testing.T) {
 		"null":            {"DescribeStream", `{"StreamName":null}`, `{}`, nil},
 		"unknown members": {"DescribeStream", `{"StreamName":"a","b":{"c":1},"A":null}`, `{"StreamName":"a"}`, []string{"A", "b"}},
 		"another case":    {"DescribeStream", `{"streamname":"a/b","StreamName":"a"}`, `{"StreamName":"a"}`, []string{"streamname"}},
-		"nested":          {"TagResource", `{"ResourceARN":"arn:a:kinesisvideo:a:1:a/a/1","Tags":[{"Key":"k","Value":"","x":1}]}`, `{"ResourceARN":"arn:a:kinesisvideo:a:1:a/a/1","Tags":[{"Key":"k","Value":""}]}`, []string{"Tags[0].x"}},
-		"numbers":         {"ListStreams", `{"MaxResults":10000}`, `{"MaxResults":10000}`, nil},
+		"nested": {"TagResource", `{"ResourceARN":"arn:a:kinesisvideo:a:1:a/a/1","Tags":[{"Key":"k","Value":"","x":1}]}`,
+			`{"ResourceARN":"arn:a:kinesisvideo:a:1:a/a/1","Tags":[{"Key":"k","Value":""}]}`, []string{"Tags[0].x"}},
+		"numbers": {"ListStreams", `{"MaxResults":10000}`, `{"MaxResults":10000}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +44,8 @@ func TestWhatIsNoRequest(t *testing.T) {
 	}
 	for _, number := range []string{"1.0", "1e2", "2147483648", "1e400"} {
 		var malformed *Malformed
-		if _, _, err := ByName("ListStreams").Read([]byte(`{"MaxResults":` + number + `}`)); !errors.As(err, &malformed) || malformed.Path != "MaxResults" {
+		_, _, err := ByName("ListStreams").Read([]byte(`{"MaxResults":` + number + `}`))
+		if !errors.As(err, &malformed) || malformed.Path != "MaxResults" {
 			t.Errorf("%s: got %v", number, err)
 		}
 	}
@@ -50,15 +53,19 @@ func TestWhatIsNoRequest(t *testing.T) {
 
 func TestAllFaultsAreNamedAndSecretsAreNot(t *testing.T) {
 	t.Parallel()
-	o := ByName("StartEdgeConfigurationUpdate")
-	_, _, err := o.Read([]byte(`{"EdgeConfig":{"HubDeviceArn":"hub","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"rtsp://admin:hunter2@camera/1"}},` +
+	_, _, err := ByName("StartEdgeConfigurationUpdate").Read([]byte(`{"EdgeConfig":{"HubDeviceArn":"hub",` +
+		`"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"rtsp://admin:hunter2@camera/1"}},` +
 		`"UploaderConfig":{},"DeletionConfig":{"EdgeRetentionInHours":721,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":63}}}}`))
-	const want = `6 validation errors detected: Value 'hub' at 'EdgeConfig.HubDeviceArn' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:[a-z\d-]+:iot:[a-z0-9-]+:[0-9]+:thing/[a-zA-Z0-9_.-]+; ` +
-		`Value at 'EdgeConfig.RecorderConfig.MediaSourceConfig.MediaUriSecretArn' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:[a-z\d-]+:secretsmanager:[a-z0-9-]+:[0-9]+:secret:[a-zA-Z0-9_.-]+; ` +
-		`Value null at 'EdgeConfig.RecorderConfig.MediaSourceConfig.MediaUriType' failed to satisfy constraint: Member must not be null; ` +
-		`Value null at 'EdgeConfig.UploaderConfig.ScheduleConfig' failed to satisfy constraint: Member must not be null; ` +
-		`Value '721' at 'EdgeConfig.DeletionConfig.EdgeRetentionInHours' failed to satisfy constraint: Member must have value less than or equal to 720; ` +
-		`Value '63' at 'EdgeConfig.DeletionConfig.LocalSizeConfig.MaxLocalMediaSizeInMB' failed to satisfy constraint: Member must have value greater than or equal to 64`
+	const breaks = " failed to satisfy constraint: Member must "
+	want := "6 validation errors detected: " + strings.Join([]string{
+		"Value 'hub' at 'EdgeConfig.HubDeviceArn'" + breaks + "satisfy regular expression pattern: " + hubDeviceARN.Pattern,
+		"Value at 'EdgeConfig.RecorderConfig.MediaSourceConfig.MediaUriSecretArn'" + breaks +
+			"satisfy regular expression pattern: " + secretARN.Pattern,
+		"Value null at 'EdgeConfig.RecorderConfig.MediaSourceConfig.MediaUriType'" + breaks + "not be null",
+		"Value null at 'EdgeConfig.UploaderConfig.ScheduleConfig'" + breaks + "not be null",
+		"Value '721' at 'EdgeConfig.DeletionConfig.EdgeRetentionInHours'" + breaks + "have value less than or equal to 720",
+		"Value '63' at 'EdgeConfig.DeletionConfig.LocalSizeConfig.MaxLocalMediaSizeInMB'" + breaks + "have value greater than or equal to 64",
+	}, "; ")
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// debianModel is the service's model as AWS gives it to its command line, in Debian's package awscli.
+// debianModel is the service's model as AWS ships it with its command line, in Debian's package awscli.
 const debianModel = "/usr/lib/python3/dist-packages/awscli/botocore/data/kinesisvideo/2017-09-30/service-2.json"
 
 // newer are the parts of the table that AWS added or changed after that model: since then tokens may
