@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
@@ -82,10 +83,10 @@ func TestSeeds(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Seed: seed(t)})
 	for id, want := range map[string]string{"camera": `{"MediaURI":"rtsp://user:pass@127.0.0.1/x"}`, "plain": "text"} {
-		s, err := c.doc.findSecret(id)
+		s, err := c.doc.findSecret(id, time.Now())
 		must(t, err)
-		if s.Value != want {
-			t.Errorf("secret %s is %s", id, s.Value)
+		if _, v, err := s.version("", ""); err != nil || *v.String != want {
+			t.Errorf("secret %s is %+v, %v", id, v, err)
 		}
 	}
 	if got := c.describeSync("cam"); got != syncing {
@@ -103,7 +104,7 @@ func TestSeeds(t *testing.T) {
 	}
 	for text, says := range map[string]string{
 		`{"streams":[{"name":"a/b"}]}`:                  "cannot create stream a/b",
-		`{"secrets":[{"name":"a/b","value":"x"}]}`:      "cannot put secret a/b",
+		`{"secrets":[{"name":"a b","value":"x"}]}`:      "cannot put secret a b",
 		`{"things":["../x"]}`:                           "cannot be the name of a thing",
 		`{"edge_configs":[{"stream":"x","config":{}}]}`: "edge_configs[0].config.HubDeviceArn",
 	} {

@@ -166,7 +166,7 @@ func TestWhatTheRoleOfDevicesMayNotDo(t *testing.T) {
 	_, err = kvs.DescribeStream(t.Context(), &kinesisvideo.DescribeStreamInput{StreamName: aws.String("cam")})
 	must(t, err)
 	_, err = startUpdate(t, kvs, "cam")
-	wantError(t, err, "AccessDeniedException", 401)
+	wantError(t, err, "AccessDeniedException", 403)
 	c.Faults().RefuseOperation("DescribeStream", 400, "ClientLimitExceededException")
 	_, err = kvs.DescribeStream(t.Context(), &kinesisvideo.DescribeStreamInput{StreamName: aws.String("cam")})
 	wantError(t, err, "ClientLimitExceededException", 400)

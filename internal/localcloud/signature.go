@@ -208,6 +208,9 @@ func (c *Cloud) verifyMedia(r *http.Request) error {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		payloads = append(payloads, hashOf(body))
 	}
-	_, err := c.verify(r, serviceKVS, payloads...)
-	return err
+	who, err := c.verify(r, serviceKVS, payloads...)
+	if err != nil {
+		return err
+	}
+	return c.authorizeMedia(r, who)
 }

@@ -68,15 +68,6 @@ type jobRecord struct {
 	Updated   time.Time `json:"updated"`
 }
 
-type secretRecord struct {
-	Name    string    `json:"name"`
-	ARN     string    `json:"arn"`
-	Value   string    `json:"value"`
-	Version string    `json:"version"`
-	Created time.Time `json:"created"`
-	Changed time.Time `json:"changed"`
-}
-
 var errClosed = errors.New("the local cloud is stopped")
 
 func (c *Cloud) stateFile() string { return filepath.Join(c.o.Dir, "state", "cloud.json") }
@@ -111,6 +102,9 @@ func readDocument(path string) (document, error) {
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &d)
+	}
+	for _, secret := range d.Secrets {
+		secret.adopt()
 	}
 	if err != nil {
 		return d, fmt.Errorf("cannot read the state of the local cloud, repair or delete %s: %w", path, err)
