@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -132,7 +133,9 @@ func jsonFault(err error) string {
 	var broken *json.SyntaxError
 	switch {
 	case errors.As(err, &wrong):
-		return fmt.Sprintf("member %s must not be of JSON type %s", wrong.Field, strings.Fields(wrong.Value + " x")[0]) // without a number's digits
+		// Structures of ours that are embedded have names in small letters.
+		parts := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(part string) bool { return part == "" || part[0] >= 'a' && part[0] <= 'z' })
+		return fmt.Sprintf("member %s must not be of JSON type %s", strings.Join(parts, "."), strings.Fields(wrong.Value + " x")[0]) // without a number's digits
 	case errors.As(err, &broken):
 		return fmt.Sprintf("the body is not JSON at byte %d", broken.Offset)
 	default:

@@ -35,7 +35,7 @@ func (*rules) ID() string { return "rules" }
 // Provides implements mqtt.Hook.
 func (*rules) Provides(hook byte) bool {
 	switch hook {
-	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPacketSent, mqtt.OnSubscribe, mqtt.OnSubscribed,
+	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketSent, mqtt.OnSubscribe, mqtt.OnSubscribed,
 		mqtt.OnSessionEstablished, mqtt.OnPublished, mqtt.OnDisconnect:
 		return true
 	}
@@ -218,6 +218,15 @@ func (r *rules) OnSessionEstablished(client *mqtt.Client, _ packets.Packet) {
 // OnPublished implements mqtt.Hook.
 func (r *rules) OnPublished(client *mqtt.Client, pk packets.Packet) {
 	r.note(client, "PUBLISH", pk.TopicName, "accepted", len(pk.Payload))
+}
+
+// OnPacketEncode implements mqtt.Hook. In MQTT 3.1.1 a server says no DISCONNECT, it closes the
+// connection; a packet without a type is not written.
+func (*rules) OnPacketEncode(client *mqtt.Client, pk packets.Packet) packets.Packet {
+	if pk.FixedHeader.Type == packets.Disconnect && client.Properties.ProtocolVersion < 5 {
+		pk.FixedHeader.Type = packets.Reserved
+	}
+	return pk
 }
 
 // OnPacketSent implements mqtt.Hook: a CONNECT that the server itself refuses is answered.

@@ -117,13 +117,12 @@ func (f *front) handle(raw net.Conn) {
 	}
 	state := conn.ConnectionState()
 	_ = conn.SetDeadline(time.Now().Add(firstByteTimeout))
-	switch {
-	case f.mqtt == nil, state.NegotiatedProtocol == alpnHTTP, state.NegotiatedProtocol == alpnHTTPCert:
+	device := &deviceConn{Conn: conn, head: bufio.NewReader(conn), thing: peer(state)}
+	if f.mqtt == nil || state.NegotiatedProtocol == alpnHTTP || state.NegotiatedProtocol == alpnHTTPCert {
 		_ = conn.SetDeadline(time.Time{})
-		f.http.give(conn)
+		f.http.give(device) // not as *tls.Conn: the HTTP server does not know AWS's protocol names
 		return
 	}
-	device := &deviceConn{Conn: conn, head: bufio.NewReader(conn), thing: peer(state)}
 	first, err := device.head.Peek(1)
 	switch {
 	case err != nil:
@@ -172,7 +171,7 @@ func (c *deviceConn) Read(p []byte) (int, error) { return c.head.Read(p) }
 
 type thingKey struct{}
 
-// withThing notes the thing of a connection whose TLS the HTTP server does not see.
+// withThing notes the thing of a connection for its requests.
 func withThing(ctx context.Context, conn net.Conn) context.Context {
 	if device, ok := conn.(*deviceConn); ok {
 		return context.WithValue(ctx, thingKey{}, device.thing)
@@ -182,9 +181,6 @@ func withThing(ctx context.Context, conn net.Conn) context.Context {
 
 // certificateThing is the thing whose certificate a request came with; "" = none.
 func certificateThing(r *http.Request) string {
-	if r.TLS != nil {
-		return peer(*r.TLS)
-	}
 	thing, _ := r.Context().Value(thingKey{}).(string)
 	return thing
 }

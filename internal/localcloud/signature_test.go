@@ -23,6 +23,7 @@ type signedRequest struct {
 	region     string
 	key        accessKey
 	at         time.Time
+	before     func(*http.Request) // changes it until it is signed
 	after      func(*http.Request) // changes it when it is signed
 }
 
@@ -31,6 +32,9 @@ func (s signedRequest) send(t *testing.T, c *Cloud) *http.Response {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.Endpoint()+s.path, bytes.NewReader([]byte(s.body)))
 	must(t, err)
 	r.Header.Set("Content-Type", "application/json")
+	if s.before != nil {
+		s.before(r)
+	}
 	sum := sha256.Sum256([]byte(s.hashed))
 	key := aws.Credentials{AccessKeyID: s.key.ID, SecretAccessKey: s.key.Secret, SessionToken: s.key.Token}
 	must(t, v4.NewSigner().SignHTTP(context.Background(), key, r, hex.EncodeToString(sum[:]), s.service, s.region, s.at))
