@@ -36,7 +36,7 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 	wrong := signedRequest{path: "/listStreams", body: "{}", hashed: "{}", service: serviceKVS, region: Region, key: c.keys.user(), at: time.Now()}
 	wrong.key.Secret = "forged"
 	wrong.send(t, c)
-	broken := signedRequest{path: "/", body: `{"SecretString":12345678}`, hashed: `{"SecretString":12345678}`, service: serviceSecrets, region: Region, key: c.keys.user(), at: time.Now()}
+	broken := signedRequest{path: "/", body: `{"SecretString":555000111}`, hashed: `{"SecretString":555000111}`, service: serviceSecrets, region: Region, key: c.keys.user(), at: time.Now()}
 	broken.before = func(r *http.Request) { r.Header.Set("X-Amz-Target", "secretsmanager.CreateSecret") }
 	broken.send(t, c)
 	put := signedRequest{path: "/putMedia", service: serviceKVS, region: Region, key: c.keys.issue(hub, time.Now()), at: time.Now()}
@@ -74,7 +74,7 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 		refusals.await(t, line)
 	}
 	all := calls.String() + refusals.String()
-	for _, never := range append(c.IssuedSecrets(), "hunter2", "12345678", got.Credentials.SessionToken, "Signature=", c.keys.user().Secret) {
+	for _, never := range append(c.IssuedSecrets(), "hunter2", "555000111", got.Credentials.SessionToken, "Signature=", c.keys.user().Secret) {
 		if strings.Contains(all, never) {
 			t.Errorf("the lines hold %q", never)
 		}
