@@ -40,6 +40,9 @@ func (c *Cloud) serveAPI(w http.ResponseWriter, r *http.Request) {
 		err = routed
 	}
 	e.service = s.name
+	if s.operation == nil {
+		e.operation = strangersOperation(r, body)
+	}
 	var answer []byte
 	if err == nil {
 		e.operation = s.operation(r, body)

@@ -110,7 +110,7 @@ func open(o Options) (c *Cloud, err error) {
 	if o.AsAWS {
 		o.Strictness = media.AsStored
 	}
-	if err := checkAllow(o.Allow); err != nil {
+	if err := CheckAllow(o.Allow); err != nil {
 		return nil, err
 	}
 	if o.CredentialLifetime == 0 {

@@ -92,9 +92,9 @@ func actionOf(service, operation string) string {
 	return service + ":" + operation
 }
 
-// checkAllow reports what of Options.Allow is no action that the local cloud knows. A name may end
-// in or contain *, as in a policy.
-func checkAllow(allow []string) error {
+// CheckAllow reports what of Options.Allow is no action that the local cloud knows. A name may
+// contain *, as in a policy.
+func CheckAllow(allow []string) error {
 	for _, pattern := range allow {
 		known := false
 		for action := range rights {

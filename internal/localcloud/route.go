@@ -94,6 +94,12 @@ func route(r *http.Request, body []byte) (service, error) {
 	return s, nil
 }
 
+// strangersOperation is what a request of a service that is not here shows of its operation.
+func strangersOperation(r *http.Request, body []byte) string {
+	_, target, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return cmp.Or(target, formOf(body).Get("Action"), r.Method+" "+r.URL.Path)
+}
+
 func noService(name string) error {
 	return &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownService", Where: "the scope of the credentials", Message: fmt.Sprintf(
 		"localcloud has no service %s; it has kinesisvideo, secretsmanager, monitoring (CloudWatch), sts, iot and iotdata", name)}
