@@ -18,7 +18,7 @@ func TestMQTTByEveryGreeting(t *testing.T) {
 	refusals := newLines()
 	c := start(t, Options{Refusals: refusals})
 	for _, protocols := range [][]string{nil, {"x-amzn-mqtt-ca"}, {"mqtt"}, {"other", "x-amzn-mqtt-ca"}} {
-		r := dialRaw(t, c, hub, protocols...)
+		r := dialMQTT(t, c, hub, protocols...)
 		if got := r.ask(connectPacket(hub, nil)); got != "CONNACK 0" {
 			t.Errorf("%q: %s", protocols, got)
 		}

@@ -12,13 +12,13 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// rawClient speaks MQTT packet by packet, so that nothing is hidden by a client's own checks.
-type rawClient struct {
+// packetClient speaks MQTT packet by packet, so that nothing is hidden by a client's own checks.
+type packetClient struct {
 	t    *testing.T
 	conn net.Conn
 }
 
-func dialRaw(t *testing.T, c *Cloud, thing string, protocols ...string) *rawClient {
+func dialMQTT(t *testing.T, c *Cloud, thing string, protocols ...string) *packetClient {
 	t.Helper()
 	config := deviceTLS(t, c, thing)
 	config.NextProtos = protocols
@@ -26,7 +26,7 @@ func dialRaw(t *testing.T, c *Cloud, thing string, protocols ...string) *rawClie
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	must(t, conn.SetDeadline(time.Now().Add(patience)))
-	return &rawClient{t: t, conn: conn}
+	return &packetClient{t: t, conn: conn}
 }
 
 func connectPacket(id string, edit func(*packets.ConnectPacket)) *packets.ConnectPacket {
@@ -57,7 +57,7 @@ func subscribePacket(qos byte, filters ...string) *packets.SubscribePacket {
 }
 
 // ask sends a packet and reports what comes back: the kind of packet with its code, or closed.
-func (r *rawClient) ask(p packets.ControlPacket) string {
+func (r *packetClient) ask(p packets.ControlPacket) string {
 	r.t.Helper()
 	if p.Write(r.conn) != nil {
 		return "closed" // before it was read whole
@@ -122,7 +122,7 @@ func TestLimitsOfTheBroker(t *testing.T) {
 			t.Parallel()
 			refusals := newLines()
 			c := start(t, Options{Refusals: refusals})
-			r := dialRaw(t, c, hub)
+			r := dialMQTT(t, c, hub)
 			if _, ok := row.packet.(*packets.ConnectPacket); !ok {
 				if got := r.ask(connectPacket(hub, nil)); got != "CONNACK 0" {
 					t.Fatal(got)
@@ -144,7 +144,7 @@ func TestSubscriptionsOfAConnectionAreLimited(t *testing.T) {
 	t.Parallel()
 	refusals := newLines()
 	c := start(t, Options{Refusals: refusals})
-	r := dialRaw(t, c, hub)
+	r := dialMQTT(t, c, hub)
 	r.ask(connectPacket(hub, nil))
 	for i := range 50 {
 		if got := r.ask(subscribePacket(1, fmt.Sprint("kvs-edge/hub-1/", i))); got != "SUBACK 01" {
@@ -160,9 +160,9 @@ func TestSubscriptionsOfAConnectionAreLimited(t *testing.T) {
 func TestTheOlderOfTwoClientsOfOneNameIsDisconnected(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})
-	older, beside, newer := dialRaw(t, c, hub), dialRaw(t, c, hub), dialRaw(t, c, hub)
+	older, beside, newer := dialMQTT(t, c, hub), dialMQTT(t, c, hub), dialMQTT(t, c, hub)
 	for _, r := range []struct {
-		client *rawClient
+		client *packetClient
 		id     string
 	}{{older, hub}, {beside, hub + "-kvs-edge"}, {newer, hub}} {
 		if got := r.client.ask(connectPacket(r.id, nil)); got != "CONNACK 0" {
@@ -172,7 +172,7 @@ func TestTheOlderOfTwoClientsOfOneNameIsDisconnected(t *testing.T) {
 	if _, err := packets.ReadPacket(older.conn); err != io.EOF {
 		t.Errorf("the older one reads %v", err)
 	}
-	for _, r := range []*rawClient{beside, newer} {
+	for _, r := range []*packetClient{beside, newer} {
 		if got := r.ask(publishPacket("kvs-edge/hub-1/a", 1, nil)); got != "PUBACK" {
 			t.Error(got)
 		}
@@ -190,7 +190,7 @@ func TestKeepAliveIsHeldToAWSsBounds(t *testing.T) {
 		}
 	}
 	c := start(t, Options{})
-	dialRaw(t, c, hub).ask(connectPacket(hub, func(p *packets.ConnectPacket) { p.Keepalive = 5 }))
+	dialMQTT(t, c, hub).ask(connectPacket(hub, func(p *packets.ConnectPacket) { p.Keepalive = 5 }))
 	if client, ok := c.broker.server.Clients.Get(hub); !ok || client.State.Keepalive != 30 {
 		t.Error("the broker goes by another interval")
 	}

@@ -167,7 +167,7 @@ func TestTheCertificatesPolicyAsAWSsGuideHasIt(t *testing.T) {
 			t.Parallel()
 			refusals := newLines()
 			c := start(t, Options{AsAWS: true, Allow: row.allow, Refusals: refusals})
-			r := dialRaw(t, c, hub)
+			r := dialMQTT(t, c, hub)
 			if _, ok := row.packet.(*packets.ConnectPacket); !ok {
 				r.ask(connectPacket(hub, nil))
 			}
