@@ -63,7 +63,7 @@ func startBroker(c *Cloud, port int, l *handoff) (*broker, error) {
 		})
 	}
 	err := errors.Join(
-		b.server.AddHook(&rules{cloud: c}, nil),
+		b.server.AddHook(&rules{cloud: c, server: b.server}, nil),
 		b.server.AddListener(listeners.NewNet("mqtt", l)),
 		b.server.Serve(),
 		hear(topicStatus, 1, c.hearStatus),

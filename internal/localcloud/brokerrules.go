@@ -26,7 +26,8 @@ import (
 //     that nobody waits. So it is with topics, payloads and client ids beyond their limits.
 type rules struct {
 	mqtt.HookBase
-	cloud *Cloud
+	cloud  *Cloud
+	server *mqtt.Server
 }
 
 // ID implements mqtt.Hook.
@@ -36,7 +37,7 @@ func (*rules) ID() string { return "rules" }
 func (*rules) Provides(hook byte) bool {
 	switch hook {
 	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketSent, mqtt.OnSubscribe, mqtt.OnSubscribed,
-		mqtt.OnSessionEstablished, mqtt.OnPublished, mqtt.OnDisconnect:
+		mqtt.OnSessionEstablished, mqtt.OnPublished, mqtt.OnDisconnect, mqtt.OnClientExpired:
 		return true
 	}
 	return false
@@ -235,6 +236,9 @@ func (r *rules) OnPacketSent(client *mqtt.Client, pk packets.Packet, _ []byte) {
 		r.refuse(client, "CONNECT", client.ID, fmt.Sprintf("CONNACK %#02x", pk.ReasonCode), &fault{why: "breaks a rule of MQTT"})
 	}
 }
+
+// OnClientExpired implements mqtt.Hook: with a session end its subscriptions, which the server forgets to end.
+func (r *rules) OnClientExpired(client *mqtt.Client) { r.server.UnsubscribeClient(client) }
 
 // quietEnds are the ends of connections in which nothing was refused, or was refused before.
 var quietEnds = []error{packets.ErrRejectPacket, packets.ErrSessionTakenOver, packets.ErrServerShuttingDown, packets.CodeDisconnect}

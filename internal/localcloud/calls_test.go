@@ -25,8 +25,9 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 	must(t, err)
 	_, err = user.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("a b"), SecretString: aws.String(secret)})
 	wantError(t, err, "InvalidParameterException", 400)
-	_, err = device.DescribeStream(t.Context(), &kinesisvideo.DescribeStreamInput{StreamName: aws.String("none\n\x1b[2J" + strings.Repeat("x", 400))})
-	wantError(t, err, "ResourceNotFoundException", 404)
+	hostile := "none\n\x1b[2J" + strings.Repeat("x", 400)
+	_, err = secretsmanager.NewFromConfig(deviceConfig(t, c, hub)).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &hostile})
+	wantError(t, err, "ResourceNotFoundException", 400)
 	_, err = startUpdate(t, device, "cam")
 	wantError(t, err, "AccessDeniedException", 403)
 	_, got, err := askForCredentials(t, c, deviceTLS(t, c, hub), RoleAlias, hub)
@@ -52,7 +53,7 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 	for _, parts := range [][]string{
 		{"secretsmanager CreateSecret of camera by user: 200, ", " bytes in, ", " bytes out, ", " ms"},
 		{"secretsmanager CreateSecret of a b by user: InvalidParameterException"},
-		{"kinesisvideo DescribeStream of none??[2Jxxx", " by hub-1: ResourceNotFoundException"},
+		{"secretsmanager GetSecretValue of none??[2Jxxx", " by hub-1: ResourceNotFoundException"},
 		{"kinesisvideo StartEdgeConfigurationUpdate of cam by hub-1: AccessDeniedException"},
 		{"credentials AssumeRoleWithCertificate of " + RoleAlias + " by hub-1: 200"},
 		{"credentials AssumeRoleWithCertificate of other by hub-1: 404"},
@@ -65,7 +66,7 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 	}
 	for _, line := range []string{
 		"refused secretsmanager CreateSecret of a b by user: InvalidParameterException: Invalid name",
-		"refused kinesisvideo DescribeStream of none??[2Jxxx",
+		"refused secretsmanager GetSecretValue of none??[2Jxxx",
 		"refused kinesisvideo StartEdgeConfigurationUpdate of cam by hub-1: AccessDeniedException at the right kinesisvideo:StartEdgeConfigurationUpdate: User: ",
 		"refused credentials AssumeRoleWithCertificate of other by hub-1: 404 at the path: Role alias does not exist",
 		"refused kinesisvideo ListStreams: InvalidSignatureException: The request signature we calculated",
