@@ -56,8 +56,10 @@ continues where it stopped.`,
 	flags.StringVar(&o.envFile, "env-file", "", "write the environment lines here too")
 	flags.StringVar(&o.thing, "thing", demoThing, "the hub whose agent the environment lines are for")
 	flags.BoolVar(&o.asAWS, "as-aws", false, "answer nothing that AWS would not answer, with the rights of AWS's guide")
-	flags.StringArrayVar(&o.allow, "allow", nil, "an action that hubs may perform besides, as IAM names it: iot:RetainPublish for example; may be repeated")
-	flags.StringVar(&o.media, "media", "", "what is refused of uploaded media: strict (what a player cannot play) or service (what AWS does not store);\ndefault strict, with --as-aws service")
+	flags.StringArrayVar(&o.allow, "allow", nil, "an action that hubs may perform besides, as IAM names it: iot:RetainPublish for "+
+		"example; may be repeated")
+	flags.StringVar(&o.media, "media", "", "what is refused of uploaded media: strict (what a player cannot play) or service (what AWS "+
+		"does not store);\ndefault strict, with --as-aws service")
 	flags.BoolVar(&o.printCalls, "print-calls", false, "print a line for each request and MQTT packet on standard error")
 	return cmd
 }

@@ -74,7 +74,8 @@ func (c *Cloud) refuse(e *call, err *media.HTTPError) {
 		e.outcome = fmt.Sprint(err.Status)
 	}
 	what := strings.TrimSpace(e.service + " " + e.operation)
-	c.refused.Add(refusal.Refusal{What: what, Of: e.resource, By: e.caller, Code: e.outcome, Where: err.Where, Why: strings.TrimSuffix(err.Message, ".")})
+	c.refused.Add(refusal.Refusal{What: what, Of: e.resource, By: e.caller, Code: e.outcome, Where: err.Where,
+		Why: strings.TrimSuffix(err.Message, ".")})
 }
 
 func (c *Cloud) answer(s service, e *call, r *http.Request, body []byte) ([]byte, error) {
@@ -83,7 +84,8 @@ func (c *Cloud) answer(s service, e *call, r *http.Request, body []byte) ([]byte
 		method = http.MethodGet
 	}
 	if r.Method != method {
-		return nil, &media.HTTPError{Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException", Message: "AWS takes " + method + " only here"}
+		return nil, &media.HTTPError{Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException",
+			Message: "AWS takes " + method + " only here"}
 	}
 	who, err := c.verify(r, s.name, hashOf(body))
 	if err != nil {
@@ -137,8 +139,11 @@ func jsonFault(err error) string {
 	switch {
 	case errors.As(err, &wrong):
 		// Structures of ours that are embedded have names in small letters.
-		parts := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(part string) bool { return part == "" || part[0] >= 'a' && part[0] <= 'z' })
-		return fmt.Sprintf("member %s must not be of JSON type %s", strings.Join(parts, "."), strings.Fields(wrong.Value + " x")[0]) // without a number's digits
+		parts := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(part string) bool {
+			return part == "" || part[0] >= 'a' && part[0] <= 'z'
+		})
+		return fmt.Sprintf("member %s must not be of JSON type %s", strings.Join(parts, "."),
+			strings.Fields(wrong.Value + " x")[0]) // without a number's digits
 	case errors.As(err, &broken):
 		return fmt.Sprintf("the body is not JSON at byte %d", broken.Offset)
 	default:
@@ -156,7 +161,8 @@ func readToken(token string) (after string, err error) {
 }
 
 func unknownOperation(operation string) error {
-	return &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException", Message: fmt.Sprintf("localcloud has no operation %q", operation)}
+	return &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException",
+		Message: fmt.Sprintf("localcloud has no operation %q", operation)}
 }
 
 // requestID is a random UUID.

@@ -36,7 +36,8 @@ func (*rules) ID() string { return "rules" }
 // Provides implements mqtt.Hook.
 func (*rules) Provides(hook byte) bool {
 	switch hook {
-	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketSent, mqtt.OnSubscribe, mqtt.OnSubscribed,
+	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketSent, mqtt.OnSubscribe,
+		mqtt.OnSubscribed,
 		mqtt.OnSessionEstablished, mqtt.OnPublished, mqtt.OnDisconnect, mqtt.OnClientExpired:
 		return true
 	}
@@ -267,5 +268,6 @@ func (r *rules) note(client *mqtt.Client, operation, of, outcome string, in int)
 	if client.Net.Inline {
 		by = "localcloud"
 	}
-	r.cloud.calls.add(&call{began: time.Now(), service: "mqtt", operation: operation, resource: of, caller: by, outcome: outcome, in: int64(in)})
+	r.cloud.calls.add(&call{began: time.Now(), service: "mqtt", operation: operation, resource: of, caller: by, outcome: outcome,
+		in: int64(in)})
 }

@@ -197,7 +197,8 @@ func listen(port int) (*net.TCPListener, error) {
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 func (c *Cloud) serveHTTP(l net.Listener, handler http.HandlerFunc) {
-	server := &http.Server{Handler: c.observed(handler), ReadHeaderTimeout: 30 * time.Second, ErrorLog: zap.NewStdLog(c.log), ConnContext: withThing}
+	server := &http.Server{Handler: c.observed(handler), ReadHeaderTimeout: 30 * time.Second, ErrorLog: zap.NewStdLog(c.log),
+		ConnContext: withThing}
 	c.servers = append(c.servers, server)
 	c.group.Go(func() { _ = server.Serve(l) })
 }

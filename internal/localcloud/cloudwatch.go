@@ -41,10 +41,12 @@ var cloudWatchService = service{
 			"GetMetricStatistics": (*Cloud).getMetricStatistics,
 		}[operation]
 		if !ok {
-			return nil, cloudWatchError("InvalidAction", "localcloud has no operation %.100q of CloudWatch; it has PutMetricData, ListMetrics and GetMetricStatistics", operation)
+			return nil, cloudWatchError("InvalidAction", "localcloud has no operation %.100q of CloudWatch; it has PutMetricData, ListMetrics "+
+				"and GetMetricStatistics", operation)
 		}
 		if len(body) > maxMetricBytes {
-			return nil, kvsError(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request has %d bytes; at most %d are allowed.", len(body), maxMetricBytes)
+			return nil, kvsError(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request has %d bytes; at most %d are allowed.",
+				len(body), maxMetricBytes)
 		}
 		in, err := cloudWatchInput(r, body)
 		if err != nil {

@@ -114,7 +114,8 @@ func readDimensions(in fields) (map[string]string, error) {
 		return nil, err
 	}
 	if len(list) > maxDimensions {
-		return nil, cloudWatchError("InvalidParameterValue", "The collection %s must not have a size greater than %d.", in.path("Dimensions"), maxDimensions)
+		return nil, cloudWatchError("InvalidParameterValue", "The collection %s must not have a size greater than %d.", in.path("Dimensions"),
+			maxDimensions)
 	}
 	out := map[string]string{}
 	for _, member := range list {
@@ -127,7 +128,8 @@ func readDimensions(in fields) (map[string]string, error) {
 		case err != nil:
 			return nil, err
 		case strings.HasPrefix(name, ":") || !plainASCII(name):
-			return nil, invalidParameter(member.path("Name"), "must be ASCII without control characters, have one that is no space, and not begin with a colon.")
+			return nil, invalidParameter(member.path("Name"), "must be ASCII without control characters, have one that is no space, and not "+
+				"begin with a colon.")
 		case !plainASCII(value):
 			return nil, invalidParameter(member.path("Value"), "must be ASCII without control characters, and have one that is no space.")
 		}
@@ -155,7 +157,8 @@ func readValues(datum fields, p *MetricPoint) error {
 	case forms == 0:
 		return missingParameter(datum.path("Value"))
 	case forms > 1:
-		return cloudWatchError("InvalidParameterCombination", "The parameters %s, StatisticValues and Values are mutually exclusive and you have specified more than one.", datum.path("Value"))
+		return cloudWatchError("InvalidParameterCombination", "The parameters %s, StatisticValues and Values are mutually exclusive and you "+
+			"have specified more than one.", datum.path("Value"))
 	case datum.has("Value"):
 		value, err := datum.number("Value")
 		p.Value, p.Minimum, p.Maximum, p.Count = value, value, value, 1
@@ -201,7 +204,8 @@ func readValueList(datum fields, p *MetricPoint) error {
 	case len(values) == 0:
 		return missingParameter(datum.path("Values"))
 	case len(values) > maxValues:
-		return cloudWatchError("InvalidParameterValue", "The collection %s must not have a size greater than %d.", datum.path("Values"), maxValues)
+		return cloudWatchError("InvalidParameterValue", "The collection %s must not have a size greater than %d.", datum.path("Values"),
+			maxValues)
 	case len(counts) > 0 && len(counts) != len(values):
 		return cloudWatchError("InvalidParameterValue", "The parameters %s and Counts must have the same size.", datum.path("Values"))
 	}

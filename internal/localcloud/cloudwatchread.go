@@ -29,7 +29,8 @@ func (p MetricPoint) id() metricID {
 }
 
 func (id metricID) compare(other metricID) int {
-	return cmp.Or(strings.Compare(id.namespace, other.namespace), strings.Compare(id.name, other.name), strings.Compare(id.dimensions, other.dimensions))
+	return cmp.Or(strings.Compare(id.namespace, other.namespace), strings.Compare(id.name, other.name),
+		strings.Compare(id.dimensions, other.dimensions))
 }
 
 func (id metricID) token() string {
@@ -186,7 +187,8 @@ func (q *statisticsRequest) readNames(in fields) error {
 	case err != nil:
 		return err
 	case in.has("ExtendedStatistics"):
-		return invalidParameter("ExtendedStatistics", "is not supported by localcloud: it keeps sums, counts, minima and maxima, not single values.")
+		return invalidParameter("ExtendedStatistics", "is not supported by localcloud: it keeps sums, counts, minima and maxima, not single "+
+			"values.")
 	case len(list) == 0:
 		return missingParameter("Statistics")
 	}
@@ -233,7 +235,9 @@ func (c *Cloud) getMetricStatistics(in fields) (tree, error) {
 		sums[s] = sum
 	}
 	points := []any{}
-	for _, s := range slices.SortedFunc(maps.Keys(sums), func(a, b slot) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.unit, b.unit)) }) {
+	for _, s := range slices.SortedFunc(maps.Keys(sums), func(a, b slot) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.unit, b.unit))
+	}) {
 		point := tree{"Timestamp": time.Unix(s.at, 0).UTC(), "Unit": s.unit}
 		for _, name := range q.statistics {
 			point[name] = statisticsOf[name](sums[s])

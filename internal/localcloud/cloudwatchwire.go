@@ -95,7 +95,8 @@ func plain(encoding string, body []byte) ([]byte, error) {
 	case err != nil:
 		return nil, cloudWatchError("SerializationException", "the body is not whole gzip")
 	case len(body) > 8*maxBody:
-		return nil, kvsError(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The body has more than %d bytes without its compression.", 8*maxBody)
+		return nil, kvsError(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
+			"The body has more than %d bytes without its compression.", 8*maxBody)
 	}
 	return body, nil
 }
@@ -200,7 +201,9 @@ func listed(v any) any {
 		return in
 	}
 	number := func(name string) int { n, _ := strconv.Atoi(name); return n }
-	names := slices.SortedFunc(maps.Keys(members), func(a, b string) int { return cmp.Or(cmp.Compare(number(a), number(b)), strings.Compare(a, b)) })
+	names := slices.SortedFunc(maps.Keys(members), func(a, b string) int {
+		return cmp.Or(cmp.Compare(number(a), number(b)), strings.Compare(a, b))
+	})
 	out := make([]any, len(names))
 	for i, name := range names {
 		out[i] = members[name]

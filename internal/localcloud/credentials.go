@@ -47,7 +47,8 @@ func (c *Cloud) credentialsFor(r *http.Request, thing, alias string) (answer any
 	case alias != RoleAlias:
 		return nil, refuse(http.StatusNotFound, "the path", "Role alias does not exist")
 	case r.Header.Get("x-amzn-iot-thingname") != thing:
-		return nil, refuse(http.StatusForbidden, "x-amzn-iot-thingname", "Access Denied: x-amzn-iot-thingname must be the thing of the certificate")
+		return nil, refuse(http.StatusForbidden, "x-amzn-iot-thingname",
+			"Access Denied: x-amzn-iot-thingname must be the thing of the certificate")
 	case c.isRevoked(thing):
 		return nil, refuse(http.StatusForbidden, "the certificate", "Access Denied: the certificate is not active")
 	case !c.policyAllows("iot:AssumeRoleWithCertificate", true):

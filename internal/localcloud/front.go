@@ -56,7 +56,8 @@ func newDataFront(c *Cloud, g *gate) *front {
 }
 
 func newCredentialsFront(c *Cloud, g *gate) *front {
-	return &front{cloud: c, name: "the IoT credentials endpoint", gate: g, http: newHandoff(g), config: c.pki.serverConfig(tls.RequireAndVerifyClientCert)}
+	return &front{cloud: c, name: "the IoT credentials endpoint", gate: g, http: newHandoff(g),
+		config: c.pki.serverConfig(tls.RequireAndVerifyClientCert)}
 }
 
 // configFor asks for a certificate where AWS does: only signed HTTPS needs none.

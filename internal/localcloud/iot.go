@@ -24,7 +24,8 @@ var iotService = service{
 	call: func(c *Cloud, operation string, r *http.Request, _ []byte) ([]byte, error) {
 		if operation != "DescribeEndpoint" {
 			return nil, &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException", Message: fmt.Sprintf(
-				"localcloud has no IoT operation at %s; of IoT's control plane it has DescribeEndpoint only: things come from the seed or with --thing", operation)}
+				"localcloud has no IoT operation at %s; of IoT's control plane it has DescribeEndpoint only: things come from the seed or with "+
+					"--thing", operation)}
 		}
 		return c.describeEndpoint(r.URL.Query().Get("endpointType"))
 	},

@@ -77,7 +77,8 @@ func (c *Cloud) publishOverHTTP(r *http.Request, payload []byte) ([]byte, error)
 	case retain != "" && retain != "true" && retain != "false":
 		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "retain must be true or false")
 	case len(payload) > maxPayload:
-		return nil, iotError(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "the payload has %d bytes; at most %d are allowed", len(payload), maxPayload)
+		return nil, iotError(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException",
+			"the payload has %d bytes; at most %d are allowed", len(payload), maxPayload)
 	}
 	if retain == "true" {
 		if err := c.mayRetain(e, topic); err != nil {

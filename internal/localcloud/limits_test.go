@@ -77,8 +77,14 @@ func (r *packetClient) ask(p packets.ControlPacket) string {
 	}
 }
 
-func TestLimitsOfTheBroker(t *testing.T) {
-	t.Parallel()
+// limitsRow is a packet, what comes back, and the line about it.
+type limitsRow struct {
+	packet packets.ControlPacket
+	want   string
+	line   string // of the refusal, "" = there is none
+}
+
+func limitsRows() map[string]limitsRow {
 	const own = "kvs-edge/hub-1/"
 	will := func(topic string, qos byte, size int) func(*packets.ConnectPacket) {
 		return func(p *packets.ConnectPacket) {
@@ -86,38 +92,45 @@ func TestLimitsOfTheBroker(t *testing.T) {
 		}
 	}
 	fill := func(n int) string { return own + strings.Repeat("x", n-len(own)) }
-	for name, row := range map[string]struct {
-		packet packets.ControlPacket
-		want   string
-		line   string // of the refusal, "" = there is none
-	}{
+	return map[string]limitsRow{
 		"connect":                   {connectPacket(hub, nil), "CONNACK 0", ""},
 		"connect beside Greengrass": {connectPacket(hub+"-kvs-edge", nil), "CONNACK 0", ""},
-		"another's client id":       {connectPacket("hub-2", nil), "closed", "refused MQTT CONNECT of hub-2 by hub-1: connection closed at the right iot:Connect"},
-		"a long client id":          {connectPacket(strings.Repeat("c", 129), nil), "closed", "client id: has 129 bytes"},
-		"no client id":              {connectPacket("", nil), "closed", "client id: has 0 bytes"},
-		"MQTT 3.1":                  {connectPacket(hub, func(p *packets.ConnectPacket) { p.ProtocolName, p.ProtocolVersion = "MQIsdp", 3 }), "CONNACK 1", "CONNACK 0x01"},
-		"will":                      {connectPacket(hub, will(own+"a", 1, 10)), "CONNACK 0", ""},
-		"will elsewhere":            {connectPacket(hub, will("kvs-edge/hub-2/a", 1, 10)), "closed", "the will, the right iot:Publish"},
-		"will with QoS 2":           {connectPacket(hub, will(own+"a", 2, 10)), "closed", "the will, QoS"},
-		"long topic":                {publishPacket(fill(256), 1, nil), "PUBACK", ""},
-		"too long a topic":          {publishPacket(fill(257), 1, nil), "closed", "topic: has 257 bytes"},
-		"7 slashes":                 {publishPacket(own+"3/4/5/6/7/8", 1, nil), "PUBACK", ""},
-		"8 slashes":                 {publishPacket(own+"3/4/5/6/7/8/9", 1, nil), "closed", "topic: has 8 slashes"},
-		"128 KB":                    {publishPacket(own+"a", 128<<10, nil), "PUBACK", ""},
-		"more than 128 KB":          {publishPacket(own+"a", 128<<10+1, nil), "closed", "payload: has 131073 bytes"},
-		"much more":                 {publishPacket(own+"a", 200<<10, nil), "closed", "connection closed"},
-		"QoS 2":                     {publishPacket(own+"a", 1, func(p *packets.PublishPacket) { p.Qos = 2 }), "closed", "QoS: is 2"},
-		"another's topic":           {publishPacket("kvs-edge/hub-2/a", 1, func(p *packets.PublishPacket) { p.Qos = 0 }), "closed", "refused MQTT PUBLISH of kvs-edge/hub-2/a by hub-1"},
-		"retained":                  {publishPacket(own+"a", 1, func(p *packets.PublishPacket) { p.Retain = true }), "PUBACK", ""},
-		"a wildcard":                {publishPacket(own+"+", 1, nil), "closed", "topic: has a wildcard"},
-		"a reserved topic":          {publishPacket("$aws/things/hub-1/shadow/update", 1, nil), "closed", "is reserved"},
-		"8 filters":                 {subscribePacket(1, own+"1", own+"2", own+"3", own+"4", own+"5", own+"6", own+"7", own+"8"), "SUBACK 0101010101010101", ""},
-		"9 filters":                 {subscribePacket(1, own+"1", own+"2", own+"3", own+"4", own+"5", own+"6", own+"7", own+"8", own+"9"), "closed", "filters: are 9"},
-		"mine and another's":        {subscribePacket(1, own+"#", "kvs-edge/+/config/update", "#"), "SUBACK 018080", "refused MQTT SUBSCRIBE of kvs-edge/+/config/update by hub-1: SUBACK 0x80 at the right iot:Subscribe"},
-		"filter with 8 slashes":     {subscribePacket(1, own+"3/4/5/6/7/8/#"), "closed", "filter: has 8 slashes"},
-		"subscribe with QoS 2":      {subscribePacket(2, own+"1"), "closed", "QoS: is 2"},
-	} {
+		"another's client id": {connectPacket("hub-2", nil), "closed",
+			"refused MQTT CONNECT of hub-2 by hub-1: connection closed at the right iot:Connect"},
+		"a long client id": {connectPacket(strings.Repeat("c", 129), nil), "closed", "client id: has 129 bytes"},
+		"no client id":     {connectPacket("", nil), "closed", "client id: has 0 bytes"},
+		"MQTT 3.1": {connectPacket(hub, func(p *packets.ConnectPacket) { p.ProtocolName, p.ProtocolVersion = "MQIsdp", 3 }),
+			"CONNACK 1", "CONNACK 0x01"},
+		"will":             {connectPacket(hub, will(own+"a", 1, 10)), "CONNACK 0", ""},
+		"will elsewhere":   {connectPacket(hub, will("kvs-edge/hub-2/a", 1, 10)), "closed", "the will, the right iot:Publish"},
+		"will with QoS 2":  {connectPacket(hub, will(own+"a", 2, 10)), "closed", "the will, QoS"},
+		"long topic":       {publishPacket(fill(256), 1, nil), "PUBACK", ""},
+		"too long a topic": {publishPacket(fill(257), 1, nil), "closed", "topic: has 257 bytes"},
+		"7 slashes":        {publishPacket(own+"3/4/5/6/7/8", 1, nil), "PUBACK", ""},
+		"8 slashes":        {publishPacket(own+"3/4/5/6/7/8/9", 1, nil), "closed", "topic: has 8 slashes"},
+		"128 KB":           {publishPacket(own+"a", 128<<10, nil), "PUBACK", ""},
+		"more than 128 KB": {publishPacket(own+"a", 128<<10+1, nil), "closed", "payload: has 131073 bytes"},
+		"much more":        {publishPacket(own+"a", 200<<10, nil), "closed", "connection closed"},
+		"QoS 2":            {publishPacket(own+"a", 1, func(p *packets.PublishPacket) { p.Qos = 2 }), "closed", "QoS: is 2"},
+		"another's topic": {publishPacket("kvs-edge/hub-2/a", 1, func(p *packets.PublishPacket) { p.Qos = 0 }), "closed",
+			"refused MQTT PUBLISH of kvs-edge/hub-2/a by hub-1"},
+		"retained":         {publishPacket(own+"a", 1, func(p *packets.PublishPacket) { p.Retain = true }), "PUBACK", ""},
+		"a wildcard":       {publishPacket(own+"+", 1, nil), "closed", "topic: has a wildcard"},
+		"a reserved topic": {publishPacket("$aws/things/hub-1/shadow/update", 1, nil), "closed", "is reserved"},
+		"8 filters": {subscribePacket(1, own+"1", own+"2", own+"3", own+"4", own+"5", own+"6", own+"7", own+"8"),
+			"SUBACK 0101010101010101", ""},
+		"9 filters": {subscribePacket(1, own+"1", own+"2", own+"3", own+"4", own+"5", own+"6", own+"7", own+"8", own+"9"),
+			"closed", "filters: are 9"},
+		"mine and another's": {subscribePacket(1, own+"#", "kvs-edge/+/config/update", "#"), "SUBACK 018080",
+			"refused MQTT SUBSCRIBE of kvs-edge/+/config/update by hub-1: SUBACK 0x80 at the right iot:Subscribe"},
+		"filter with 8 slashes": {subscribePacket(1, own+"3/4/5/6/7/8/#"), "closed", "filter: has 8 slashes"},
+		"subscribe with QoS 2":  {subscribePacket(2, own+"1"), "closed", "QoS: is 2"},
+	}
+}
+
+func TestLimitsOfTheBroker(t *testing.T) {
+	t.Parallel()
+	for name, row := range limitsRows() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			refusals := newLines()

@@ -83,7 +83,8 @@ var rights = map[string]grant{
 }
 
 // iamPrefixes are the prefixes of actions where they differ from the name in signatures.
-var iamPrefixes = map[string]string{serviceCloudWatch: "cloudwatch", serviceIoTData: "iot", serviceIoTGateway: "iot", serviceIoTLegacy: "iot"}
+var iamPrefixes = map[string]string{serviceCloudWatch: "cloudwatch", serviceIoTData: "iot", serviceIoTGateway: "iot",
+	serviceIoTLegacy: "iot"}
 
 func actionOf(service, operation string) string {
 	if prefix, ok := iamPrefixes[service]; ok {
@@ -101,7 +102,8 @@ func CheckAllow(allow []string) error {
 			known = known || matches(pattern, action)
 		}
 		if !known {
-			return fmt.Errorf("%q is no action that the local cloud knows; actions are named as in IAM, kinesisvideo:ListEdgeAgentConfigurations for example", pattern)
+			return fmt.Errorf("%q is no action that the local cloud knows; actions are named as in IAM, "+
+				"kinesisvideo:ListEdgeAgentConfigurations for example", pattern)
 		}
 	}
 	return nil
@@ -192,7 +194,8 @@ func (c *Cloud) denied(who caller, service, action, resource string) *media.HTTP
 	}
 	e := &media.HTTPError{
 		Status: http.StatusForbidden, Name: "AccessDeniedException", Where: "the right " + action,
-		Message: fmt.Sprintf("User: %s is not authorized to perform: %s%s because no identity-based policy allows the %s action", who.arn(), action, on, action),
+		Message: fmt.Sprintf("User: %s is not authorized to perform: %s%s because no identity-based policy allows the %s action", who.arn(),
+			action, on, action),
 	}
 	switch {
 	case service == serviceSecrets:

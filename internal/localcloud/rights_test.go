@@ -78,7 +78,8 @@ func TestTheRightsOfDevices(t *testing.T) {
 			"kinesisvideo:ListTagsForStream", "kinesisvideo:ListEdgeAgentConfigurations", "kinesisvideo:StartEdgeConfigurationUpdate",
 			"secretsmanager:DescribeSecret", "cloudwatch:ListMetrics",
 		}},
-		"as AWS and more": {Options{AsAWS: true, Allow: []string{"kinesisvideo:*", "SECRETSMANAGER:describesecret"}}, []string{"cloudwatch:ListMetrics"}},
+		"as AWS and more": {Options{AsAWS: true, Allow: []string{"kinesisvideo:*", "SECRETSMANAGER:describesecret"}},
+			[]string{"cloudwatch:ListMetrics"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +107,8 @@ func TestTheRightsOfDevices(t *testing.T) {
 				}
 				wantError(t, err, code, status)
 				says := "User: arn:aws:sts::123456789012:assumed-role/" + RoleAlias + "/hub-1 is not authorized to perform: " + action
-				if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "because no identity-based policy allows the "+action+" action") {
+				if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(),
+					"because no identity-based policy allows the "+action+" action") {
 					t.Errorf("%s is denied with %v", action, err)
 				}
 			}
@@ -124,9 +126,11 @@ func TestDeniedMediaHasStatus403AndNoCode(t *testing.T) {
 		status           int
 	}{
 		{"/putMedia", "", "", 200},
-		{"/getMedia", `{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}`, "kinesisvideo:GetMedia on resource: " + arn + " because", 403},
+		{"/getMedia", `{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}`,
+			"kinesisvideo:GetMedia on resource: " + arn + " because", 403},
 	} {
-		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: serviceKVS, region: Region, key: c.keys.issue(hub, time.Now()), at: time.Now()}
+		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: serviceKVS, region: Region, key: c.keys.issue(hub,
+			time.Now()), at: time.Now()}
 		s.after = func(r *http.Request) {
 			r.Header.Set("x-amzn-stream-name", "cam")
 			r.Header.Set("x-amzn-fragment-timecode-type", "ABSOLUTE")

@@ -18,7 +18,8 @@ import (
 // userEnv is the environment of a foreign program that acts as the user.
 func userEnv(t *testing.T, c *Cloud) []string {
 	t.Helper()
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true", "NO_PROXY=127.0.0.1", "AWS_MAX_ATTEMPTS=1"}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true", "NO_PROXY=127.0.0.1",
+		"AWS_MAX_ATTEMPTS=1"}
 	for _, v := range c.UserEnv() {
 		env = append(env, v.String())
 	}
@@ -46,10 +47,11 @@ func TestBoto3ReadsEveryAnswer(t *testing.T) {
 	}
 	const none = "404 UnknownService | localcloud has no service "
 	for title, want := range map[string]string{
-		"put":           "200",
-		"list":          "[{'Namespace': 'N', 'MetricName': 'm', 'Dimensions': [{'Name': 'Stream', 'Value': 'cam'}]}]",
-		"statistics":    "[(8.0, 4.0, 2.5, 'Count')]",
-		"old":           "400 InvalidParameterValue | The parameter MetricData.member.1.Timestamp must specify a time no more than two weeks in the past.",
+		"put":        "200",
+		"list":       "[{'Namespace': 'N', 'MetricName': 'm', 'Dimensions': [{'Name': 'Stream', 'Value': 'cam'}]}]",
+		"statistics": "[(8.0, 4.0, 2.5, 'Count')]",
+		"old": "400 InvalidParameterValue | The parameter MetricData.member.1.Timestamp must specify a time no more than two weeks " +
+			"in the past.",
 		"alarms":        `400 InvalidAction | localcloud has no operation "DescribeAlarms" of CloudWatch`,
 		"create":        "a/b",
 		"get":           `b'\x00\xff'`,
@@ -94,17 +96,57 @@ func TestTheAWSCommandLineWorks(t *testing.T) {
 		{"cloudwatch list-metrics --namespace N --query Metrics[].MetricName", "m"},
 		{"iot describe-endpoint --endpoint-type iot:CredentialProvider --query endpointAddress", c.CredentialEndpoint()},
 		{"iot-data publish --topic kvs-edge/hub-1/x --qos 1 --payload e30=", ""},
-		{"ssm get-parameter --name x", "localcloud has no service ssm; it has kinesisvideo, secretsmanager, monitoring (CloudWatch), sts, iot and iotdata"},
+		{"ssm get-parameter --name x", "localcloud has no service ssm; it has kinesisvideo, secretsmanager, monitoring (CloudWatch), sts, " +
+			"iot and iotdata"},
 		{"secretsmanager get-random-password", `localcloud has no operation "GetRandomPassword" of Secrets Manager`},
 	} {
 		// Older versions do not know AWS_ENDPOINT_URL.
-		command := exec.CommandContext(t.Context(), "/usr/bin/aws", append(strings.Fields(row.args), "--endpoint-url", c.Endpoint(), "--output", "text")...)
+		command := exec.CommandContext(t.Context(), "/usr/bin/aws", append(strings.Fields(row.args), "--endpoint-url", c.Endpoint(), "--output",
+			"text")...)
 		command.Env = userEnv(t, c)
 		out, err := command.CombinedOutput()
 		got := strings.TrimSpace(string(out))
-		if refused := strings.HasPrefix(row.want, "localcloud"); refused && (err == nil || !strings.Contains(got, row.want)) || !refused && (err != nil || got != row.want) {
+		if refused := strings.HasPrefix(row.want, "localcloud"); refused && (err == nil || !strings.Contains(got, row.want)) || !refused &&
+			(err != nil || got != row.want) {
 			t.Errorf("aws %s: %v\n%s", row.args, err, got)
 		}
+	}
+}
+
+// routeRow is a request and what must be in its answer.
+type routeRow struct {
+	path, scope string
+	header      [2]string
+	body        string
+	unsigned    bool
+	status      int
+	want        []string // in header and body of the answer
+}
+
+func routeRows() map[string]routeRow {
+	return map[string]routeRow{
+		"JSON CloudWatch": {path: "/", scope: "monitoring", header: [2]string{"X-Amz-Target", "GraniteServiceVersion20100801.ListMetrics"},
+			body:   `{"NextToken":null}`,
+			status: 200, want: []string{"application/x-amz-json-1.0", `{"Metrics":[]}`}},
+		"JSON CloudWatch, wrong": {path: "/", scope: "monitoring", header: [2]string{"X-Amz-Target",
+			"GraniteServiceVersion20100801.PutMetricData"}, body: `{}`,
+			status: 400, want: []string{"MissingParameter;Sender", `"__type":"MissingRequiredParameterException"`}},
+		"unknown service, CBOR": {path: "/service/X/operation/Y", scope: "x", header: [2]string{"smithy-protocol", "rpc-v2-cbor"}, status: 404,
+			want: []string{"application/cbor", "localcloud has no service x"}},
+		"another's path": {path: "/describeStream", scope: "iot", body: `{}`, status: 403, want: []string{"InvalidSignatureException",
+			"correct service: 'kinesisvideo'"}},
+		"unsigned query": {path: "/", header: [2]string{"Content-Type", typeForm}, body: "Action=GetCallerIdentity&Version=2011-06-15",
+			unsigned: true, status: 403, want: []string{"<Code>MissingAuthenticationToken</Code>", "sts.amazonaws.com"}},
+		"unsigned metrics": {path: "/", header: [2]string{"Content-Type", typeForm}, body: "Action=ListMetrics&Version=2010-08-01",
+			unsigned: true, status: 403, want: []string{"<Code>MissingAuthenticationToken</Code>", "monitoring.amazonaws.com"}},
+		"unsigned secret": {path: "/", header: [2]string{"X-Amz-Target", "secretsmanager.ListSecrets"}, body: "{}", unsigned: true,
+			status: 403, want: []string{"application/x-amz-json-1.1", `"__type":"MissingAuthenticationTokenException"`}},
+		"unsigned topic": {path: "/topics/a", unsigned: true, status: 403, want: []string{"MissingAuthenticationTokenException",
+			"traceId"}},
+		"a credentials request": {path: "/role-aliases/x/credentials", unsigned: true, status: 404, want: []string{`"message":"Not Found"`,
+			"traceId"}},
+		"IoT's gateway name": {path: "/topics/kvs-edge%2Fhub-1%2Fx?qos=1", scope: "iotdevicegateway", body: "{}", status: 200,
+			want: []string{`"message":"OK"`}},
 	}
 }
 
@@ -114,30 +156,11 @@ func TestRequestsFindTheirService(t *testing.T) {
 	client := cloudwatch.NewFromConfig(userConfig(t, c))
 	_, err := client.DescribeAlarms(t.Context(), &cloudwatch.DescribeAlarmsInput{})
 	wantError(t, err, "InvalidAction", 400)
-	for name, row := range map[string]struct {
-		path, scope string
-		header      [2]string
-		body        string
-		unsigned    bool
-		status      int
-		want        []string // in header and body of the answer
-	}{
-		"JSON CloudWatch": {path: "/", scope: "monitoring", header: [2]string{"X-Amz-Target", "GraniteServiceVersion20100801.ListMetrics"}, body: `{"NextToken":null}`,
-			status: 200, want: []string{"application/x-amz-json-1.0", `{"Metrics":[]}`}},
-		"JSON CloudWatch, wrong": {path: "/", scope: "monitoring", header: [2]string{"X-Amz-Target", "GraniteServiceVersion20100801.PutMetricData"}, body: `{}`,
-			status: 400, want: []string{"MissingParameter;Sender", `"__type":"MissingRequiredParameterException"`}},
-		"unknown service, CBOR": {path: "/service/X/operation/Y", scope: "x", header: [2]string{"smithy-protocol", "rpc-v2-cbor"}, status: 404, want: []string{"application/cbor", "localcloud has no service x"}},
-		"another's path":        {path: "/describeStream", scope: "iot", body: `{}`, status: 403, want: []string{"InvalidSignatureException", "correct service: 'kinesisvideo'"}},
-		"unsigned query":        {path: "/", header: [2]string{"Content-Type", typeForm}, body: "Action=GetCallerIdentity&Version=2011-06-15", unsigned: true, status: 403, want: []string{"<Code>MissingAuthenticationToken</Code>", "sts.amazonaws.com"}},
-		"unsigned metrics":      {path: "/", header: [2]string{"Content-Type", typeForm}, body: "Action=ListMetrics&Version=2010-08-01", unsigned: true, status: 403, want: []string{"<Code>MissingAuthenticationToken</Code>", "monitoring.amazonaws.com"}},
-		"unsigned secret":       {path: "/", header: [2]string{"X-Amz-Target", "secretsmanager.ListSecrets"}, body: "{}", unsigned: true, status: 403, want: []string{"application/x-amz-json-1.1", `"__type":"MissingAuthenticationTokenException"`}},
-		"unsigned topic":        {path: "/topics/a", unsigned: true, status: 403, want: []string{"MissingAuthenticationTokenException", "traceId"}},
-		"a credentials request": {path: "/role-aliases/x/credentials", unsigned: true, status: 404, want: []string{`"message":"Not Found"`, "traceId"}},
-		"IoT's gateway name":    {path: "/topics/kvs-edge%2Fhub-1%2Fx?qos=1", scope: "iotdevicegateway", body: "{}", status: 200, want: []string{`"message":"OK"`}},
-	} {
+	for name, row := range routeRows() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: row.scope, region: Region, key: c.keys.user(), at: time.Now()}
+			s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: row.scope, region: Region, key: c.keys.user(),
+				at: time.Now()}
 			s.before = func(r *http.Request) {
 				r.Header.Del("Content-Type")
 				if row.header[0] != "" {

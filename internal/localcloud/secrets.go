@@ -72,9 +72,11 @@ func (in secretValue) version(now time.Time) (*secretVersion, error) {
 	token := len(in.ClientRequestToken)
 	switch {
 	case token != 0 && (token < minVersionToken || token > maxVersionToken):
-		return nil, secretsError("InvalidParameterException", "ClientRequestToken must be %d to %d characters long.", minVersionToken, maxVersionToken)
+		return nil, secretsError("InvalidParameterException", "ClientRequestToken must be %d to %d characters long.", minVersionToken,
+			maxVersionToken)
 	case in.SecretString != nil && in.SecretBinary != nil:
-		return nil, secretsError("InvalidParameterException", "You can't specify both a binary secret value and a string secret value in the same secret.")
+		return nil, secretsError("InvalidParameterException", "You can't specify both a binary secret value and a string secret value in the "+
+			"same secret.")
 	case in.SecretString == nil && in.SecretBinary == nil:
 		return nil, nil
 	case in.SecretString != nil && len(*in.SecretString) > maxSecretBytes, len(in.SecretBinary) > maxSecretBytes:
@@ -119,7 +121,8 @@ func (c *Cloud) createSecret(in createSecretInput) (any, error) {
 			}
 			s.Description, s.KmsKeyID, s.Tags = in.Description, in.KmsKeyId, in.Tags
 		case !s.Deleted.IsZero():
-			return secretsError("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
+			return secretsError("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled "+
+				"for deletion.")
 		case v == nil || s.Versions[in.ClientRequestToken] == nil || !s.Versions[in.ClientRequestToken].same(v):
 			return secretsError("ResourceExistsException", "The operation failed because the secret %s already exists.", in.Name)
 		}
@@ -149,7 +152,8 @@ func (c *Cloud) getSecretValue(in struct{ SecretId, VersionId, VersionStage stri
 		if err != nil {
 			return err
 		}
-		out = map[string]any{"ARN": s.ARN, "Name": s.Name, "VersionId": id, "VersionStages": slices.Clone(v.Stages), "CreatedDate": epoch{v.Created}}
+		out = map[string]any{"ARN": s.ARN, "Name": s.Name, "VersionId": id, "VersionStages": slices.Clone(v.Stages),
+			"CreatedDate": epoch{v.Created}}
 		if v.String != nil {
 			out["SecretString"] = *v.String
 		} else {
@@ -269,9 +273,11 @@ func (c *Cloud) deleteSecret(in deleteSecretInput) (any, error) {
 	if in.RecoveryWindowInDays != nil {
 		switch days = *in.RecoveryWindowInDays; {
 		case in.ForceDeleteWithoutRecovery:
-			return nil, secretsError("InvalidParameterException", "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.")
+			return nil, secretsError("InvalidParameterException", "You can't use ForceDeleteWithoutRecovery in conjunction with "+
+				"RecoveryWindowInDays.")
 		case days < minRecoveryDays || days > maxRecoveryDays:
-			return nil, secretsError("InvalidParameterException", "The RecoveryWindowInDays value must be between %d and %d days (inclusive).", minRecoveryDays, maxRecoveryDays)
+			return nil, secretsError("InvalidParameterException", "The RecoveryWindowInDays value must be between %d and %d days (inclusive).",
+				minRecoveryDays, maxRecoveryDays)
 		}
 	}
 	now := c.secretNow()

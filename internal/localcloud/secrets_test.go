@@ -28,7 +28,8 @@ func TestSecrets(t *testing.T) {
 	for _, id := range []string{*made.ARN, "cameras/yard+1", (*made.ARN)[:len(*made.ARN)-7]} {
 		got, err := device.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
 		must(t, err)
-		if *got.SecretString != "two" || *got.ARN != *made.ARN || *got.Name != "cameras/yard+1" || got.CreatedDate.IsZero() || *got.VersionId == *made.VersionId {
+		if *got.SecretString != "two" || *got.ARN != *made.ARN || *got.Name != "cameras/yard+1" || got.CreatedDate.IsZero() ||
+			*got.VersionId == *made.VersionId {
 			t.Errorf("%s is %+v", id, got)
 		}
 	}
@@ -61,13 +62,45 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// checkVersions reads the versions that TestVersionsOfASecret makes.
+func checkVersions(t *testing.T, user *secretsmanager.Client, token func(string) *string) {
+	t.Helper()
+	for name, row := range map[string]struct {
+		in   secretsmanager.GetSecretValueInput
+		text string // or else binary
+		err  string
+	}{
+		"current":   {in: secretsmanager.GetSecretValueInput{}},
+		"previous":  {in: secretsmanager.GetSecretValueInput{VersionStage: aws.String("AWSPREVIOUS")}, text: "first"},
+		"own stage": {in: secretsmanager.GetSecretValueInput{VersionStage: aws.String("TRIAL")}, text: "next"},
+		"version":   {in: secretsmanager.GetSecretValueInput{VersionId: token("a")}, text: "first"},
+		"both":      {in: secretsmanager.GetSecretValueInput{VersionId: token("c"), VersionStage: aws.String("TRIAL")}, text: "next"},
+		"both, but not of it": {in: secretsmanager.GetSecretValueInput{VersionId: token("c"), VersionStage: aws.String("AWSCURRENT")},
+			err: "InvalidRequestException"},
+		"unknown version": {in: secretsmanager.GetSecretValueInput{VersionId: token("z")}, err: "ResourceNotFoundException"},
+		"unknown stage":   {in: secretsmanager.GetSecretValueInput{VersionStage: aws.String("NONE")}, err: "ResourceNotFoundException"},
+	} {
+		row.in.SecretId = aws.String("s")
+		got, err := user.GetSecretValue(t.Context(), &row.in)
+		if row.err != "" {
+			wantError(t, err, row.err, 400)
+			continue
+		}
+		must(t, err)
+		if row.text == "" && !slices.Equal(got.SecretBinary, []byte{0, 255, 7}) || row.text != "" && aws.ToString(got.SecretString) != row.text {
+			t.Errorf("%s is %q and %v", name, aws.ToString(got.SecretString), got.SecretBinary)
+		}
+	}
+}
+
 func TestVersionsOfASecret(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})
 	ctx := t.Context()
 	user := secretsmanager.NewFromConfig(userConfig(t, c))
 	token := func(letter string) *string { return aws.String(strings.Repeat(letter, 32)) }
-	_, err := user.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("s"), ClientRequestToken: token("a"), SecretString: aws.String("first")})
+	_, err := user.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("s"), ClientRequestToken: token("a"),
+		SecretString: aws.String("first")})
 	must(t, err)
 	put := &secretsmanager.PutSecretValueInput{SecretId: aws.String("s"), ClientRequestToken: token("b"), SecretBinary: []byte{0, 255, 7}}
 	for range 2 { // the same request twice is one request
@@ -84,38 +117,15 @@ func TestVersionsOfASecret(t *testing.T) {
 		SecretId: aws.String("s"), ClientRequestToken: token("c"), SecretString: aws.String("next"), VersionStages: []string{"TRIAL"},
 	})
 	must(t, err)
-	for name, row := range map[string]struct {
-		in   secretsmanager.GetSecretValueInput
-		text string // or else binary
-		err  string
-	}{
-		"current":             {in: secretsmanager.GetSecretValueInput{}},
-		"previous":            {in: secretsmanager.GetSecretValueInput{VersionStage: aws.String("AWSPREVIOUS")}, text: "first"},
-		"own stage":           {in: secretsmanager.GetSecretValueInput{VersionStage: aws.String("TRIAL")}, text: "next"},
-		"version":             {in: secretsmanager.GetSecretValueInput{VersionId: token("a")}, text: "first"},
-		"both":                {in: secretsmanager.GetSecretValueInput{VersionId: token("c"), VersionStage: aws.String("TRIAL")}, text: "next"},
-		"both, but not of it": {in: secretsmanager.GetSecretValueInput{VersionId: token("c"), VersionStage: aws.String("AWSCURRENT")}, err: "InvalidRequestException"},
-		"unknown version":     {in: secretsmanager.GetSecretValueInput{VersionId: token("z")}, err: "ResourceNotFoundException"},
-		"unknown stage":       {in: secretsmanager.GetSecretValueInput{VersionStage: aws.String("NONE")}, err: "ResourceNotFoundException"},
-	} {
-		row.in.SecretId = aws.String("s")
-		got, err := user.GetSecretValue(ctx, &row.in)
-		if row.err != "" {
-			wantError(t, err, row.err, 400)
-			continue
-		}
-		must(t, err)
-		if row.text == "" && !slices.Equal(got.SecretBinary, []byte{0, 255, 7}) || row.text != "" && aws.ToString(got.SecretString) != row.text {
-			t.Errorf("%s is %q and %v", name, aws.ToString(got.SecretString), got.SecretBinary)
-		}
-	}
+	checkVersions(t, user, token)
 	shown, err := user.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String("s")})
 	must(t, err)
 	want := map[string][]string{*token("a"): {"AWSPREVIOUS"}, *token("b"): {"AWSCURRENT"}, *token("c"): {"TRIAL"}}
 	if diff := cmp.Diff(want, shown.VersionIdsToStages); diff != "" {
 		t.Error(diff)
 	}
-	_, err = user.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{SecretId: aws.String("s"), Description: aws.String("yard"), SecretString: aws.String("last")})
+	_, err = user.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{SecretId: aws.String("s"), Description: aws.String("yard"),
+		SecretString: aws.String("last")})
 	must(t, err)
 	shown, err = user.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: aws.String("s")})
 	must(t, err)
@@ -139,7 +149,8 @@ func TestDeletedSecretsCanBeRestored(t *testing.T) {
 		return err
 	}
 	wantError(t, remove(secretsmanager.DeleteSecretInput{RecoveryWindowInDays: aws.Int64(6)}), "InvalidParameterException", 400)
-	wantError(t, remove(secretsmanager.DeleteSecretInput{RecoveryWindowInDays: aws.Int64(7), ForceDeleteWithoutRecovery: aws.Bool(true)}), "InvalidParameterException", 400)
+	wantError(t, remove(secretsmanager.DeleteSecretInput{RecoveryWindowInDays: aws.Int64(7), ForceDeleteWithoutRecovery: aws.Bool(true)}),
+		"InvalidParameterException", 400)
 	must(t, remove(secretsmanager.DeleteSecretInput{RecoveryWindowInDays: aws.Int64(7)}))
 	wantError(t, remove(secretsmanager.DeleteSecretInput{}), "InvalidRequestException", 400)
 	_, err = user.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: id})
@@ -190,15 +201,18 @@ func TestWhatSecretsManagerRefuses(t *testing.T) {
 		"a name too long":     {create(strings.Repeat("n", 513), nil), "InvalidParameterException"},
 		"a value too long":    {create("long", aws.String(strings.Repeat("v", 65_537))), "InvalidParameterException"},
 		"no value":            {put(user, secretsmanager.PutSecretValueInput{}), "InvalidRequestException"},
-		"two values":          {put(user, secretsmanager.PutSecretValueInput{SecretString: aws.String("x"), SecretBinary: []byte("x")}), "InvalidParameterException"},
-		"a short token":       {put(user, secretsmanager.PutSecretValueInput{SecretString: aws.String("x"), ClientRequestToken: aws.String("short")}), "InvalidParameterException"},
-		"a device":            {put(device, secretsmanager.PutSecretValueInput{SecretString: aws.String("x")}), "AccessDeniedException"},
+		"two values": {put(user, secretsmanager.PutSecretValueInput{SecretString: aws.String("x"), SecretBinary: []byte("x")}),
+			"InvalidParameterException"},
+		"a short token": {put(user, secretsmanager.PutSecretValueInput{SecretString: aws.String("x"),
+			ClientRequestToken: aws.String("short")}), "InvalidParameterException"},
+		"a device": {put(device, secretsmanager.PutSecretValueInput{SecretString: aws.String("x")}), "AccessDeniedException"},
 		"an operation that is not here": {func() error {
 			_, err := user.RotateSecret(ctx, &secretsmanager.RotateSecretInput{SecretId: aws.String("s")})
 			return err
 		}, "UnknownOperationException"},
 		"a filter that is not here": {func() error {
-			_, err := user.ListSecrets(ctx, &secretsmanager.ListSecretsInput{Filters: []smtypes.Filter{{Key: smtypes.FilterNameStringTypeTagKey, Values: []string{"x"}}}})
+			_, err := user.ListSecrets(ctx, &secretsmanager.ListSecretsInput{Filters: []smtypes.Filter{{Key: smtypes.FilterNameStringTypeTagKey,
+				Values: []string{"x"}}}})
 			return err
 		}, "InvalidParameterException"},
 		"no such secret": {func() error {

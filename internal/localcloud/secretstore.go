@@ -198,7 +198,8 @@ func (c *Cloud) PutSecret(name, json string) (arn string, err error) {
 func newSecret(name string, now time.Time) (*secretRecord, error) {
 	if len(name) > maxSecretName || !secretPattern.MatchString(name) {
 		return nil, secretsError("InvalidParameterException",
-			"Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@, and at most %d of them", maxSecretName)
+			"Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@, and at most %d of them",
+			maxSecretName)
 	}
 	return &secretRecord{Name: name, ARN: secretARN(name), Created: now, Changed: now, Versions: map[string]*secretVersion{}}, nil
 }
