@@ -121,7 +121,7 @@ func (f *front) handle(raw net.Conn) {
 	device := &deviceConn{Conn: conn, head: bufio.NewReader(conn), thing: peer(state)}
 	if f.mqtt == nil || state.NegotiatedProtocol == alpnHTTP || state.NegotiatedProtocol == alpnHTTPCert {
 		_ = conn.SetDeadline(time.Time{})
-		f.http.give(device) // not as *tls.Conn: the HTTP server does not know AWS's protocol names
+		f.http.pass(device) // not as *tls.Conn: the HTTP server does not know AWS's protocol names
 		return
 	}
 	first, err := device.head.Peek(1)
@@ -130,9 +130,9 @@ func (f *front) handle(raw net.Conn) {
 		_ = conn.Close()
 	case first[0] != firstOfConnect && state.NegotiatedProtocol == "":
 		_ = conn.SetDeadline(time.Time{})
-		f.http.give(device)
+		f.http.pass(device)
 	default:
-		f.mqtt.give(device)
+		f.mqtt.pass(device)
 	}
 }
 
@@ -198,7 +198,7 @@ func newHandoff(g *gate) *handoff {
 	return &handoff{addr: g.Addr(), conns: make(chan net.Conn), ended: make(chan struct{})}
 }
 
-func (h *handoff) give(conn net.Conn) {
+func (h *handoff) pass(conn net.Conn) {
 	select {
 	case h.conns <- conn:
 	case <-h.ended:

@@ -162,7 +162,7 @@ func (c *Cloud) answerIoT(w http.ResponseWriter, e *call, answer []byte, err err
 		status, answer = refused.Status, wireIoT.refuse(w.Header(), refused, e.id)
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(answer) // the client may be gone; there is nobody else to tell
+	_, _ = w.Write(answer) // the client may be gone
 }
 
 // notFound is what an endpoint answers that has nothing at a path.
