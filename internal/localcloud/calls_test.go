@@ -80,7 +80,7 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 		"refused kinesisvideo StartEdgeConfigurationUpdate of cam by hub-1: AccessDeniedException at the right " +
 			"kinesisvideo:StartEdgeConfigurationUpdate: User: ",
 		"refused credentials AssumeRoleWithCertificate of other by hub-1: 404 at the path: Role alias does not exist",
-		"refused kinesisvideo ListStreams: InvalidSignatureException: The request signature we calculated",
+		"refused kinesisvideo ListStreams: InvalidSignatureException",
 		"refused secretsmanager CreateSecret by user: SerializationException: member SecretString must not be of JSON type number",
 	} {
 		refusals.await(t, line)

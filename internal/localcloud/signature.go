@@ -92,8 +92,7 @@ func (c *Cloud) verify(r *http.Request, service string, payloads ...string) (cal
 	case err != nil || !strings.HasPrefix(r.Header.Get("X-Amz-Date"), a.date):
 		return caller{}, forbidden(incomplete, "X-Amz-Date must be a time of the day in Credential, like 20260102T150405Z")
 	case now.Sub(at).Abs() > clockSkew:
-		return caller{}, forbidden(invalidSignature, "Signature expired: %s is more than 15 min from %s", at.Format(timeLayout),
-			now.UTC().Format(timeLayout))
+		return caller{}, forbidden(invalidSignature, "Signature expired: %s is more than 15 min from %s", at.Format(timeLayout), now.UTC().Format(timeLayout))
 	}
 	for _, required := range []string{"host", "x-amz-date"} {
 		if !slices.Contains(a.signed, required) {
@@ -105,8 +104,7 @@ func (c *Cloud) verify(r *http.Request, service string, payloads ...string) (cal
 			return caller{Thing: session.Thing}, nil
 		}
 	}
-	return caller{}, forbidden(invalidSignature, "The request signature we calculated does not match the signature you provided. Check "+
-		"your AWS Secret Access Key and signing method.")
+	return caller{}, forbidden(invalidSignature, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
 }
 
 // sign gives the signature that the request should have.
@@ -190,12 +188,10 @@ func canonicalHeaders(r *http.Request, signed []string) string {
 func readSigned(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "SerializationException",
-			Message: "the body ended too early: " + err.Error()}
+		return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "SerializationException", Message: "the body ended too early: " + err.Error()}
 	}
 	if len(body) > maxBody {
-		return nil, &media.HTTPError{Status: http.StatusRequestEntityTooLarge, Name: "RequestEntityTooLargeException",
-			Message: fmt.Sprintf("the body has more than %d bytes", maxBody)}
+		return nil, &media.HTTPError{Status: http.StatusRequestEntityTooLarge, Name: "RequestEntityTooLargeException", Message: fmt.Sprintf("the body has more than %d bytes", maxBody)}
 	}
 	return body, nil
 }
