@@ -75,7 +75,7 @@ type metricsRow struct {
 	err       string // "" = it is taken
 }
 
-func metricsRows() map[string]metricsRow {
+func metricsRows(now time.Time) map[string]metricsRow {
 	const invalid, missing, combination = "InvalidParameterValueException", "MissingRequiredParameterException",
 		"InvalidParameterCombinationException"
 	datum := func(edit func(*cwtypes.MetricDatum)) []cwtypes.MetricDatum {
@@ -90,7 +90,7 @@ func metricsRows() map[string]metricsRow {
 		return list
 	}
 	at := func(ago time.Duration) []cwtypes.MetricDatum {
-		return datum(func(d *cwtypes.MetricDatum) { d.Timestamp = aws.Time(time.Now().Add(-ago)) })
+		return datum(func(d *cwtypes.MetricDatum) { d.Timestamp = aws.Time(now.Add(-ago)) })
 	}
 	value := func(v float64) []cwtypes.MetricDatum { return datum(func(d *cwtypes.MetricDatum) { d.Value = &v }) }
 	return map[string]metricsRow{
@@ -130,9 +130,10 @@ func metricsRows() map[string]metricsRow {
 
 func TestWhatPutMetricDataRefuses(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{})
+	clock := newClock()
+	c := start(t, Options{Now: clock.Now})
 	client := cloudwatch.NewFromConfig(userConfig(t, c))
-	for name, row := range metricsRows() {
+	for name, row := range metricsRows(clock.Now()) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := client.PutMetricData(t.Context(), &cloudwatch.PutMetricDataInput{Namespace: &row.namespace, MetricData: row.data})
