@@ -112,7 +112,7 @@ func parseAVC(annexB []byte, withSEI bool, cutter *h264Cutter) (*clip, error) {
 			if withSEI {
 				messages = append(messages, nalu)
 			}
-		case nalAUD:
+		case nalAUD, nalEndOfSequence, nalEndOfStream, nalFiller:
 			flush()
 		default:
 			return nil, fmt.Errorf("the clip has a NAL unit of type %d, which this camera does not send", nalu[0]&0x1f)

@@ -24,12 +24,13 @@ const (
 	payloadFU     = 49
 )
 
-// parseHEVC cuts an Annex B film of H.265, with one slice per picture, into RTP payloads. A cutter makes room for
+// parseHEVC cuts an Annex B film of H.265 into RTP payloads. A cutter makes room for
 // the row of stamps; a film without it stays as it is.
 func parseHEVC(annexB []byte, cutter *h265Cutter) (*clip, error) {
 	c := new(clip)
 	var params [][]byte
 	for _, nalu := range splitAnnexB(annexB) {
+		first := len(nalu) > 2 && nalu[2]&0x80 != 0 // first_slice_segment_in_pic_flag
 		var header rowHeader
 		if cutter != nil {
 			var err error
@@ -39,6 +40,10 @@ func parseHEVC(annexB []byte, cutter *h265Cutter) (*clip, error) {
 			c.row = cutter.row
 		}
 		switch kind := nalu[0] >> 1 & 0x3f; {
+		case kind <= hevcLastVCL && !first && len(c.frames) > 0:
+			f := &c.frames[len(c.frames)-1]
+			f.bodySize += 4 + len(nalu)
+			f.body = append(f.body, hevcPayloads(nalu)...)
 		case kind <= hevcLastVCL:
 			f := frame{key: kind >= hevcIRAP, bodySize: 4 + len(nalu), body: hevcPayloads(nalu), row: header}
 			if len(params) > 0 {

@@ -24,6 +24,9 @@ const (
 	nalAUD    = 9
 	nalFiller = 12
 
+	nalEndOfSequence = 10
+	nalEndOfStream   = 11
+
 	seiUserDataUnregistered = 5
 	stampPayload            = len(stampID) + 16 // bytes: the ID, the counter, the time
 )
