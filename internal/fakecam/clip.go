@@ -66,22 +66,10 @@ func parseAVC(annexB []byte, withSEI bool, cutter *h264Cutter) (*clip, error) {
 	var header rowHeader
 	var params, messages, slices [][]byte
 	flush := func() {
-		if len(slices) == 0 {
-			return
+		if len(slices) > 0 {
+			c.frames = append(c.frames, newFrame(params, messages, slices, header))
+			params, messages, slices = nil, nil, nil
 		}
-		f := frame{key: slices[0][0]&0x1f == nalIDR || len(params) > 0, row: header}
-		if len(params) > 0 {
-			f.params = [][]byte{aggregate(params)}
-		}
-		for _, n := range params {
-			f.paramsSize += 4 + len(n)
-		}
-		for _, n := range append(messages, slices...) {
-			f.body = appendPayloads(f.body, n)
-			f.bodySize += 4 + len(n)
-		}
-		c.frames = append(c.frames, f)
-		params, messages, slices = nil, nil, nil
 	}
 	for _, nalu := range splitAnnexB(annexB) {
 		if cutter != nil {
@@ -123,6 +111,22 @@ func parseAVC(annexB []byte, withSEI bool, cutter *h264Cutter) (*clip, error) {
 		return nil, errors.New("the clip does not begin with parameter sets and a keyframe")
 	}
 	return c, nil
+}
+
+// newFrame cuts the NAL units of a picture of H.264.
+func newFrame(params, messages, slices [][]byte, row rowHeader) frame {
+	f := frame{key: slices[0][0]&0x1f == nalIDR || len(params) > 0, row: row}
+	if len(params) > 0 {
+		f.params = [][]byte{aggregate(params)}
+	}
+	for _, n := range params {
+		f.paramsSize += 4 + len(n)
+	}
+	for _, n := range append(messages, slices...) {
+		f.body = appendPayloads(f.body, n)
+		f.bodySize += 4 + len(n)
+	}
+	return f
 }
 
 // splitAnnexB returns the NAL units between start codes.

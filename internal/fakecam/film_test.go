@@ -10,8 +10,8 @@ import (
 // encoded is a film of one second made by ffmpeg.
 func encoded(t *testing.T, args ...string) []byte {
 	t.Helper()
-	args = append([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1", "-pix_fmt", "yuv420p", "-g", "25"}, args...)
-	out, err := exec.Command("ffmpeg", append(args, "-")...).Output()
+	source := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1", "-pix_fmt", "yuv420p", "-g", "25"}
+	out, err := exec.Command("ffmpeg", append(append(source, args...), "-")...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +61,8 @@ func TestFilmsOfManySlices(t *testing.T) {
 			t.Errorf("H.265 %v: the film of 25 pictures has %d frames", hevc, frames)
 		}
 		collected := collect(c.clips[0], hevc, 0, 30)
-		if pictures := grey(t, keep(t, "film", collected), 320); len(pictures) != 30*320*240 {
-			t.Errorf("H.265 %v: %d bytes of pictures", hevc, len(pictures))
+		if pictures := sums(t, keep(t, "film", collected), 0); len(pictures) != 30 {
+			t.Errorf("H.265 %v: %d pictures", hevc, len(pictures))
 		}
 	}
 }

@@ -49,7 +49,14 @@ func (c *h265Cutter) sps(nalu []byte) ([]byte, error) {
 		s.ue()
 	}
 	minBlock, moreBlock := s.ue(), s.ue()
+	minTransform, moreTransform := s.ue(), s.ue()
+	s.ue()
+	splits := s.ue()   // max_transform_hierarchy_depth_intra
+	features := s.u(4) // scaling lists, asymmetric partitions, adaptive offset, PCM
 	if s.in.failed || window != 0 || depth != 0 || chromaDepth != 0 || minBlock != 0 || moreBlock != 1 {
+		return nil, errHeader
+	}
+	if minTransform != 0 || moreTransform != 2 || splits != 0 || features&^4 != 2 {
 		return nil, errHeader
 	}
 	columns, rows := (width+stampBlock-1)/stampBlock, (height+stampBlock-1)/stampBlock
@@ -72,8 +79,8 @@ func (c *h265Cutter) pps(nalu []byte) error {
 	r.ue()
 	r.ue()
 	c.initialQP = 26 + r.se()
-	r.u(1)                   // constrained_intra_pred_flag
-	extra |= r.u(1) | r.u(1) // transform_skip_enabled_flag, cu_qp_delta_enabled_flag
+	r.u(1)          // constrained_intra_pred_flag
+	extra |= r.u(2) // transform_skip_enabled_flag, cu_qp_delta_enabled_flag
 	r.se()
 	r.se()
 	extra |= r.u(1) | r.u(2) | r.u(3) // chroma offsets in slices; weights; bypass, tiles, wavefronts
