@@ -103,6 +103,7 @@ func newRootCommand() *cobra.Command {
 		newUploadCommand(),
 		newDemoCommand(),
 		newLocalCloudCommand(),
+		newFakecamCommand(),
 		newScheduleCommand(),
 		newVersionCommand(),
 		newGenerateDocsCommand(),

@@ -306,7 +306,7 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 	t.entry = kind
 	fixed := 78 // VisualSampleEntry
 	if kind == "mp4a" && len(data) >= 10 {
-		fixed = 28 // AudioSampleEntry
+		fixed = 28       // AudioSampleEntry
 		switch data[9] { // the version, in QuickTime files
 		case 1:
 			fixed = 44
