@@ -21,7 +21,9 @@ const (
 	AfterStored                  // the fragment was stored, and its PERSISTED was not sent
 )
 
-var pointNames = [...]string{"before the response", "before the body", "at the start of a fragment", "mid-fragment", "after RECEIVED", "after storing"}
+var pointNames = [...]string{
+	"before the response", "before the body", "at the start of a fragment", "mid-fragment", "after RECEIVED", "after storing",
+}
 
 // String tells the point in words.
 func (p Point) String() string {

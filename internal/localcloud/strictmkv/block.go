@@ -28,7 +28,7 @@ func (r *Reader) simpleBlock(at int64, head int, size int64) (Event, error) {
 	if flags&flagsSimpleUnused != 0 && !r.o.AsStored {
 		return Event{}, broken(idSimpleBlock, at, "has reserved flags set (0x%02X)", flags)
 	}
-	event.Keyframe = flags&flagKeyframe != 0
+	event.Element, event.Keyframe = idSimpleBlock.String(), flags&flagKeyframe != 0
 	return event, r.firstVideo(event)
 }
 
@@ -83,7 +83,7 @@ func (r *Reader) blockGroup(at int64, head int, size int64) (Event, error) {
 	if blocks == 0 {
 		return Event{}, broken(idBlockGroup, at, "holds no Block")
 	}
-	event.Offset, event.Keyframe = at, references == 0
+	event.Element, event.Offset, event.Keyframe = idBlockGroup.String(), at, references == 0
 	return event, r.firstVideo(event)
 }
 

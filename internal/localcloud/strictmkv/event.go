@@ -35,6 +35,7 @@ func (k Kind) String() string {
 // Event is one step of the stream. Its slices are valid until the next call of Next.
 type Event struct {
 	Kind     Kind
+	Element  string        // Block: name of the element, SimpleBlock or BlockGroup
 	Offset   int64         // first byte of the element in the input; of the Cluster for fragments
 	Size     int64         // bytes; FragmentStart: up to and with the Timestamp; Block: payload; FragmentEnd: whole Cluster
 	Time     time.Duration // FragmentStart: Timestamp of the Cluster; Block: its time; both since the Segment's zero, never negative
