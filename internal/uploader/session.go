@@ -38,7 +38,7 @@ type session struct {
 	flight  []shot  // sent, or being written, and not acknowledged; oldest first
 	bytes   int64   // of flight
 	writing bool    // the last of flight is being written
-	tags    *[]byte // sent last; nil = none yet
+	tags    *tagSet // sent last; nil = none yet
 	any     bool    // last is valid
 	last    shot    // sent or being written
 	got     int     // fragments that got through
@@ -114,7 +114,7 @@ func (e *session) feed() time.Duration {
 		e.close()
 		return 0
 	}
-	if n := len(e.flight); n > 0 && (n >= u.o.MaxInFlight || e.bytes+next.frag.Size > u.o.MaxInFlightBytes || !u.window.admits(e.flight, next)) {
+	if !e.admits(next) {
 		return 0
 	}
 	if wait := u.fragments.ready(); wait > 0 {
@@ -124,6 +124,22 @@ func (e *session) feed() time.Duration {
 	e.send(next)
 	return 0
 }
+
+// admits tells whether next may join what is in flight.
+func (e *session) admits(next shot) bool {
+	o, n := &e.u.o, len(e.flight)
+	switch {
+	case n == 0:
+		return true
+	case n >= o.MaxInFlight, n >= windowLeast && e.bytes+next.frag.Size > o.MaxInFlightBytes:
+		return false
+	}
+	return e.u.window.admits(e.flight, next)
+}
+
+// endsFragments tells whether fragments are sent with the tag that ends them: where the next may
+// be long in coming, or waits for the acknowledgement of the one before.
+func (e *session) endsFragments() bool { return !e.mode.drain || e.u.o.MaxInFlight < windowLeast }
 
 func (e *session) send(next shot) {
 	var head [kvs.HeadSize]byte
@@ -137,8 +153,8 @@ func (e *session) send(next shot) {
 	media := e.u.queue.media(next)
 	e.u.queue.take()
 	var tail []byte
-	if tags := e.u.tail(); tags != nil {
-		e.tags, tail = tags, *tags
+	if set, elements := e.u.tail(e.endsFragments()); set != nil {
+		e.tags, tail = set, elements
 	}
 	e.s.Send(head, media, tail)
 	if e.u.careful || e.u.suspects.has(next.id()) {

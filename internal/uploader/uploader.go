@@ -79,8 +79,9 @@ type Options struct {
 	StallTimeout time.Duration
 	// IdleTimeout ends a session that has nothing to send. Default DefaultIdleTimeout.
 	IdleTimeout time.Duration
-	// MaxInFlight and MaxInFlightBytes bound what is sent and not acknowledged; one fragment is
-	// always allowed. Default DefaultInFlight and DefaultInFlightSize.
+	// MaxInFlight and MaxInFlightBytes bound what is sent and not acknowledged. Two fragments may
+	// always have more bytes: the service acknowledges the first when the second begins.
+	// Default DefaultInFlight and DefaultInFlightSize.
 	MaxInFlight      int
 	MaxInFlightBytes int64
 }
@@ -103,7 +104,7 @@ type Uploader struct {
 	second    *second // bounds their bursts
 	sessions  *bucket // paces PutMedia
 
-	tags atomic.Pointer[[]byte] // a Tags element; see SetTags
+	tags atomic.Pointer[tagSet] // see SetTags; never nil
 
 	// turn is held by whoever sends. All below but wanted and nudge belongs to the holder.
 	turn   chan struct{}
@@ -120,7 +121,7 @@ type Uploader struct {
 		asked time.Time // zero = not known
 		none  bool      // the stream keeps nothing
 	}
-	withheld      *[]byte // tags that the service refused, which are left out; nil = none
+	withheld      *tagSet // tags that the service refused, which are left out; nil = none
 	withheldUntil time.Time
 	numbers       numbers
 	refused       time.Time // when a fragment was skipped last, while that is reported
@@ -151,6 +152,7 @@ func New(o Options) *Uploader {
 		turn: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
 		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst), second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
 	}
+	u.tags.Store(&tagSet{})
 	u.queue = newQueue(o.Store, o.Stream, u.suspects.aside, u.unreadable)
 	return u
 }
