@@ -73,60 +73,65 @@ func dialRaw(t *testing.T, c *Cloud) (*tls.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
+const describeCam = `{"StreamName":"cam"}`
+
+var chunked = header{"Transfer-Encoding", "chunked"}
+var sized = header{"Content-Length", fmt.Sprint(len(describeCam))}
+
+// signedHeaders are headers that are signed, and the answer to that.
+var signedHeaders = map[string]struct {
+	lines   []header
+	signed  string // beside host and x-amz-date
+	claimed header // signed in place of what is sent
+	status  int
+}{
+	"host alone":                 {[]header{sized}, "", header{}, 200},
+	"another host":               {[]header{sized}, "", header{"host", "example.com"}, 403},
+	"transfer-encoding":          {[]header{chunked}, "transfer-encoding", header{}, 200},
+	"name in capitals":           {[]header{{"TRANSFER-ENCODING", "chunked"}}, "transfer-encoding", header{}, 200},
+	"another transfer-encoding":  {[]header{chunked}, "transfer-encoding", header{"transfer-encoding", "identity"}, 403},
+	"no transfer-encoding":       {[]header{sized}, "transfer-encoding", header{"transfer-encoding", "chunked"}, 403},
+	"content-length":             {[]header{sized}, "content-length", header{}, 200},
+	"another content-length":     {[]header{sized}, "content-length", header{"content-length", "21"}, 403},
+	"content-length and chunked": {[]header{sized, chunked}, "content-length transfer-encoding", header{}, 403},
+	"connection: keep-alive":     {[]header{sized, {"Connection", "keep-alive"}}, "connection", header{}, 200},
+	"connection: close":          {[]header{sized, {"Connection", "close"}}, "connection", header{}, 200},
+	"another connection":         {[]header{sized, {"Connection", "close"}}, "connection", header{"connection", "keep-alive"}, 403},
+	"expect":                     {[]header{sized, {"Expect", "100-continue"}}, "expect", header{}, 200},
+	"trailer":                    {[]header{chunked, {"Trailer", "x-amz-checksum-crc32"}}, "trailer transfer-encoding", header{}, 200},
+	"trailer in capitals":        {[]header{chunked, {"Trailer", "X-Amz-Checksum-Crc32"}}, "trailer", header{}, 200},
+	"trailers":                   {[]header{chunked, {"Trailer", "x-a,x-b"}}, "trailer", header{}, 200},
+	"another trailer":            {[]header{chunked, {"Trailer", "x-a"}}, "trailer", header{"trailer", "x-b"}, 403},
+	"te":                         {[]header{sized, {"TE", "trailers"}}, "te", header{}, 200},
+	"pragma":                     {[]header{sized, {"Pragma", "no-cache"}}, "pragma", header{}, 200},
+	"cache-control":              {[]header{sized, {"Pragma", "no-cache"}, {"Cache-Control", "a"}}, "pragma cache-control", header{}, 200},
+	"user-agent":                 {[]header{sized, {"User-Agent", "AWS-SDK-KVS/1.6.0 GCC/13.2.0"}}, "user-agent", header{}, 200},
+	"all that AWS's producer has": {
+		[]header{chunked, {"Connection", "keep-alive"}, {"User-Agent", "x"}, {"X-Amzn-Stream-Name", "cam"}},
+		"connection transfer-encoding user-agent x-amzn-stream-name", header{}, 200,
+	},
+}
+
 // net/http keeps some headers out of its header map; their signatures count all the same.
 func TestSignaturesOfHeadersThatNetHTTPTakesAway(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})
 	_, err := c.CreateStream("cam", 24)
 	must(t, err)
-	const body = `{"StreamName":"cam"}`
-	chunked := header{"Transfer-Encoding", "chunked"}
-	sized := header{"Content-Length", fmt.Sprint(len(body))}
-	for name, row := range map[string]struct {
-		lines   []header
-		signed  string // beside host and x-amz-date
-		claimed header // signed in place of what is sent
-		status  int
-	}{
-		"host alone":                 {[]header{sized}, "", header{}, 200},
-		"another host":               {[]header{sized}, "", header{"host", "example.com"}, 403},
-		"transfer-encoding":          {[]header{chunked}, "transfer-encoding", header{}, 200},
-		"name in capitals":           {[]header{{"TRANSFER-ENCODING", "chunked"}}, "transfer-encoding", header{}, 200},
-		"another transfer-encoding":  {[]header{chunked}, "transfer-encoding", header{"transfer-encoding", "identity"}, 403},
-		"no transfer-encoding":       {[]header{sized}, "transfer-encoding", header{"transfer-encoding", "chunked"}, 403},
-		"content-length":             {[]header{sized}, "content-length", header{}, 200},
-		"another content-length":     {[]header{sized}, "content-length", header{"content-length", "21"}, 403},
-		"content-length and chunked": {[]header{sized, chunked}, "content-length transfer-encoding", header{}, 403},
-		"connection: keep-alive":     {[]header{sized, {"Connection", "keep-alive"}}, "connection", header{}, 200},
-		"connection: close":          {[]header{sized, {"Connection", "close"}}, "connection", header{}, 200},
-		"another connection":         {[]header{sized, {"Connection", "close"}}, "connection", header{"connection", "keep-alive"}, 403},
-		"expect":                     {[]header{sized, {"Expect", "100-continue"}}, "expect", header{}, 200},
-		"trailer":                    {[]header{chunked, {"Trailer", "x-amz-checksum-crc32"}}, "trailer transfer-encoding", header{}, 200},
-		"trailer in capitals":        {[]header{chunked, {"Trailer", "X-Amz-Checksum-Crc32"}}, "trailer", header{}, 200},
-		"trailers":                   {[]header{chunked, {"Trailer", "x-a,x-b"}}, "trailer", header{}, 200},
-		"another trailer":            {[]header{chunked, {"Trailer", "x-a"}}, "trailer", header{"trailer", "x-b"}, 403},
-		"te":                         {[]header{sized, {"TE", "trailers"}}, "te", header{}, 200},
-		"pragma":                     {[]header{sized, {"Pragma", "no-cache"}}, "pragma", header{}, 200},
-		"cache-control":              {[]header{sized, {"Pragma", "no-cache"}, {"Cache-Control", "a"}}, "pragma cache-control", header{}, 200},
-		"user-agent":                 {[]header{sized, {"User-Agent", "AWS-SDK-KVS/1.6.0 GCC/13.2.0"}}, "user-agent", header{}, 200},
-		"all that AWS's producer has": {
-			[]header{chunked, {"Connection", "keep-alive"}, {"User-Agent", "x"}, {"X-Amzn-Stream-Name", "cam"}},
-			"connection transfer-encoding user-agent x-amzn-stream-name", header{}, 200,
-		},
-	} {
+	for name, row := range signedHeaders {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			conn, in := dialRaw(t, c)
 			q := rawRequest{
-				path: "/describeStream", payload: hashOf([]byte(body)), key: c.keys.user(), claimed: row.claimed,
+				path: "/describeStream", payload: hashOf([]byte(describeCam)), key: c.keys.user(), claimed: row.claimed,
 				lines:  append([]header{{"Host", c.api.String()}, {"X-Amz-Date", time.Now().UTC().Format(timeLayout)}}, row.lines...),
 				signed: append([]string{"host", "x-amz-date"}, strings.Fields(row.signed)...),
 			}
 			text := q.head()
 			if slices.Contains(row.lines, sized) && !slices.ContainsFunc(row.lines, func(h header) bool { return h == chunked }) {
-				text += body
+				text += describeCam
 			} else {
-				text += fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)
+				text += fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(describeCam), describeCam)
 			}
 			_, err := conn.Write([]byte(text))
 			must(t, err)

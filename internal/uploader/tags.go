@@ -118,7 +118,8 @@ func (u *Uploader) reportWithheld() {
 	if u.withheld == nil {
 		return
 	}
-	fault := health.SystemFault(CodeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. They are tried again when they change, and once a day.", u.o.Stream)
+	fault := health.SystemFault(CodeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. "+
+		"They are tried again when they change, and once a day.", u.o.Stream)
 	if u.o.Health.Raise(health.Degraded, fault) {
 		u.log.Warn("fragment tags are left out", zap.String("why", fault.Text))
 	}

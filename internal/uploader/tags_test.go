@@ -19,7 +19,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-var someTags = []mkv.Tag{{Name: "kvs-edge-stream", Value: door}, {Name: "kvs-edge-hub", Value: "hub"}, {Name: TagImageGeneration}, {Name: TagNotification}}
+var someTags = []mkv.Tag{
+	{Name: "kvs-edge-stream", Value: door}, {Name: "kvs-edge-hub", Value: "hub"}, {Name: TagImageGeneration}, {Name: TagNotification},
+}
 
 // tagsOf are a stored fragment's tags without the one that ends it.
 func tagsOf(f media.Fragment) []media.Tag {
@@ -298,7 +300,8 @@ func TestOtherProgramsReadTheTags(t *testing.T) {
 		t.Fatalf("%d fragments begin with an EBML head, want 3", len(parts))
 	}
 	want := []string{
-		"Name: AWS_KINESISVIDEO_FRAGMENT_NUMBER", "Name: AWS_KINESISVIDEO_SERVER_TIMESTAMP", "Name: AWS_KINESISVIDEO_PRODUCER_TIMESTAMP", "Cluster",
+		"Name: AWS_KINESISVIDEO_FRAGMENT_NUMBER", "Name: AWS_KINESISVIDEO_SERVER_TIMESTAMP",
+		"Name: AWS_KINESISVIDEO_PRODUCER_TIMESTAMP", "Cluster",
 	}
 	for _, tag := range someTags {
 		want = append(want, "Name: "+tag.Name)
@@ -340,7 +343,8 @@ func (w *world) getMedia(path string, fragments int) {
 	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.server.URL+"/getMedia", strings.NewReader(`{"StreamName":"door","StartSelector":{"StartSelectorType":"EARLIEST"}}`))
+	selector := strings.NewReader(`{"StreamName":"door","StartSelector":{"StartSelectorType":"EARLIEST"}}`)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.server.URL+"/getMedia", selector)
 	must(w.t, err)
 	answer, err := w.server.Client().Do(request)
 	must(w.t, err)
@@ -357,7 +361,9 @@ func TestTheDocumentationKnowsWhatTagsCost(t *testing.T) {
 	page, err := os.ReadFile("../../docs/uploading.md")
 	must(t, err)
 	want := fmt.Sprintf("`front-door` on `hub-7`: %d bytes", len(mkv.AppendTags(nil, tags)))
-	if !strings.Contains(string(page), want) {
-		t.Errorf("docs/uploading.md does not say %q", want)
+	for _, want := range []string{want, fmt.Sprintf("fewer than %d tags; %d bytes", MaxTags, len(endOfFragment))} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("docs/uploading.md does not say %q", want)
+		}
 	}
 }

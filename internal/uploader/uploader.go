@@ -150,7 +150,8 @@ func New(o Options) *Uploader {
 		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(),
 		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
 		turn: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
-		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst), second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
+		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst),
+		second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
 	}
 	u.tags.Store(&tagSet{})
 	u.queue = newQueue(o.Store, o.Stream, u.suspects.aside, u.unreadable)

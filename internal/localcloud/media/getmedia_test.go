@@ -212,25 +212,31 @@ func TestGetMediaReturnsWhatWasSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var now atomic.Int64
-			now.Store(epoch + 77)
-			o := Options{Dir: t.TempDir(), Limits: Limits{GetMediaIdle: time.Millisecond}}
-			o.Now = func() time.Time { return time.UnixMilli(now.Load()) }
-			c := start(t, o)
-			for _, s := range sessions {
-				s.send(t, c)
-			}
-			now.Add(1234)
-			for range 2 { // the second time after a restart
-				compareParts(t, c.getMedia(t, earliest), expected(c, sessions, time.UnixMilli(now.Load())))
-				if err := c.Close(); err != nil {
-					t.Fatal(err)
-				}
-				c = start(t, o)
-			}
-			checkFileHoldsWhatIsListed(t, c)
+			roundTrip(t, sessions)
 		})
 	}
+}
+
+// roundTrip sends the sessions, and compares what GetMedia returns of them.
+func roundTrip(t *testing.T, sessions []sentSession) {
+	t.Helper()
+	var now atomic.Int64
+	now.Store(epoch + 77)
+	o := Options{Dir: t.TempDir(), Limits: Limits{GetMediaIdle: time.Millisecond}}
+	o.Now = func() time.Time { return time.UnixMilli(now.Load()) }
+	c := start(t, o)
+	for _, s := range sessions {
+		s.send(t, c)
+	}
+	now.Add(1234)
+	for range 2 { // the second time after a restart
+		compareParts(t, c.getMedia(t, earliest), expected(c, sessions, time.UnixMilli(now.Load())))
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c = start(t, o)
+	}
+	checkFileHoldsWhatIsListed(t, c)
 }
 
 func compareParts(t *testing.T, got []byte, want [][]byte) {

@@ -166,84 +166,87 @@ func TestMoreThanFiveRequestsPerSecondAreRefused(t *testing.T) {
 	}
 }
 
+var lastingSeconds21 = func(at int64) []byte {
+	var blocks [][]byte
+	for i := range 22 {
+		blocks = append(blocks, frame(1, int16(i*1000), i == 0, 20))
+	}
+	return cluster(at, blocks...)
+}
+var sameTags = func(n int, name, value string) []byte {
+	var pairs []string
+	for range n {
+		pairs = append(pairs, name, value)
+	}
+	return appendTags(nil, pairs...)
+}
+var headWithSound = streamHead(video(1, avcC), audio(2))
+
+// badFragments are bodies with a fault, and the acknowledgements that they get.
+var badFragments = []struct {
+	name string
+	body [][]byte
+	want []string
+}{
+	{
+		"longer than 20 s",
+		[][]byte{streamHead(), lastingSeconds21(epoch)},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_FRAGMENT_DURATION_REACHED"},
+	},
+	{
+		"larger than allowed",
+		[][]byte{streamHead(), cluster(epoch, frames(30, 10_000)...)},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_FRAGMENT_SIZE_REACHED"},
+	},
+	{
+		"shorter than 1 s",
+		[][]byte{streamHead(), cluster(epoch, frames(10, 20)...), second(epoch + 400)},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MIN_FRAGMENT_DURATION_REACHED"},
+	},
+	{
+		"a frame twice",
+		[][]byte{streamHead(), cluster(epoch, frames(26, 100)...), second(epoch + 1000)},
+		append(stored(epoch), ackOf("BUFFERING", epoch+1000), ackOf("ERROR", epoch+1000)+"/FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"),
+	},
+	{
+		"four tracks",
+		[][]byte{streamHead(video(1, avcC), audio(2), audio(3), audio(4))},
+		[]string{"ERROR/MORE_THAN_ALLOWED_TRACKS_FOUND"},
+	},
+	{"no Matroska", [][]byte{[]byte("GIF89a")}, []string{"ERROR/INVALID_MKV_DATA"}},
+	{
+		"two heads",
+		[][]byte{streamHead(), second(epoch), streamHead()},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/INVALID_MKV_DATA"},
+	},
+	{
+		"cut short",
+		[][]byte{streamHead(), second(epoch)[:500]},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/INVALID_MKV_DATA"},
+	},
+	{"no avcC", [][]byte{streamHead(video(1, []byte{0, 0, 0, 1, 0x67}))}, []string{"ERROR/INVALID_MKV_DATA"}},
+	{
+		"track of no entry",
+		[][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20), frame(2, 40, false, 20))},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/TRACK_NUMBER_MISMATCH"},
+	},
+	{
+		"no audio in it",
+		[][]byte{headWithSound, second(epoch)},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/FRAMES_MISSING_FOR_TRACK"},
+	},
+	{"eleven tags", [][]byte{streamHead(), sameTags(11, "a", "b"), second(epoch)}, []string{"ERROR/FRAGMENT_METADATA_LIMIT_REACHED"}},
+	{
+		"long tag",
+		[][]byte{streamHead(), sameTags(1, "a", strings.Repeat("b", 257)), second(epoch)},
+		[]string{"ERROR/FRAGMENT_METADATA_LIMIT_REACHED"},
+	},
+	{"year 30000", [][]byte{streamHead(), second(900_000_000_000_000)}, []string{"ERROR/INVALID_MKV_DATA"}},
+}
+
 func TestBadFragmentsGetTheirErrorAndTheConnectionIsClosed(t *testing.T) {
 	t.Parallel()
-	long := func(at int64) []byte {
-		var blocks [][]byte
-		for i := range 22 {
-			blocks = append(blocks, frame(1, int16(i*1000), i == 0, 20))
-		}
-		return cluster(at, blocks...)
-	}
-	tags := func(n int, name, value string) []byte {
-		var pairs []string
-		for range n {
-			pairs = append(pairs, name, value)
-		}
-		return appendTags(nil, pairs...)
-	}
-	av := streamHead(video(1, avcC), audio(2))
-	tests := []struct {
-		name string
-		body [][]byte
-		want []string
-	}{
-		{
-			"longer than 20 s",
-			[][]byte{streamHead(), long(epoch)},
-			[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_FRAGMENT_DURATION_REACHED"},
-		},
-		{
-			"larger than allowed",
-			[][]byte{streamHead(), cluster(epoch, frames(30, 10_000)...)},
-			[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_FRAGMENT_SIZE_REACHED"},
-		},
-		{
-			"shorter than 1 s",
-			[][]byte{streamHead(), cluster(epoch, frames(10, 20)...), second(epoch + 400)},
-			[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MIN_FRAGMENT_DURATION_REACHED"},
-		},
-		{
-			"a frame twice",
-			[][]byte{streamHead(), cluster(epoch, frames(26, 100)...), second(epoch + 1000)},
-			append(stored(epoch), ackOf("BUFFERING", epoch+1000), ackOf("ERROR", epoch+1000)+"/FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"),
-		},
-		{
-			"four tracks",
-			[][]byte{streamHead(video(1, avcC), audio(2), audio(3), audio(4))},
-			[]string{"ERROR/MORE_THAN_ALLOWED_TRACKS_FOUND"},
-		},
-		{"no Matroska", [][]byte{[]byte("GIF89a")}, []string{"ERROR/INVALID_MKV_DATA"}},
-		{
-			"two heads",
-			[][]byte{streamHead(), second(epoch), streamHead()},
-			[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/INVALID_MKV_DATA"},
-		},
-		{
-			"cut short",
-			[][]byte{streamHead(), second(epoch)[:500]},
-			[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/INVALID_MKV_DATA"},
-		},
-		{"no avcC", [][]byte{streamHead(video(1, []byte{0, 0, 0, 1, 0x67}))}, []string{"ERROR/INVALID_MKV_DATA"}},
-		{
-			"track of no entry",
-			[][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20), frame(2, 40, false, 20))},
-			[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/TRACK_NUMBER_MISMATCH"},
-		},
-		{
-			"no audio in it",
-			[][]byte{av, second(epoch)},
-			[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/FRAMES_MISSING_FOR_TRACK"},
-		},
-		{"eleven tags", [][]byte{streamHead(), tags(11, "a", "b"), second(epoch)}, []string{"ERROR/FRAGMENT_METADATA_LIMIT_REACHED"}},
-		{
-			"long tag",
-			[][]byte{streamHead(), tags(1, "a", strings.Repeat("b", 257)), second(epoch)},
-			[]string{"ERROR/FRAGMENT_METADATA_LIMIT_REACHED"},
-		},
-		{"year 30000", [][]byte{streamHead(), second(900_000_000_000_000)}, []string{"ERROR/INVALID_MKV_DATA"}},
-	}
-	for _, test := range tests {
+	for _, test := range badFragments {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := start(t, Options{Limits: Limits{MaxFragmentBytes: 200_000}})

@@ -46,44 +46,49 @@ func (l lines) want(t *testing.T, want string) {
 	}
 }
 
+const putOfCam = "refused PutMedia of cam: "
+
+var putArgument = putOfCam + "InvalidArgumentException (400) at header "
+var camARN = camera()["cam"].ARN
+
+// refusedRequests are headers that make a request be refused; nil = by a fault.
+var refusedRequests = map[string]struct {
+	change func(http.Header)
+	want   string
+}{
+	"name and ARN": {
+		func(h http.Header) { h.Set(headerARN, camARN) },
+		"refused PutMedia of " + camARN + ": InvalidArgumentException (400) at header " + headerName,
+	},
+	"no stream": {
+		func(h http.Header) { h.Del(headerName) },
+		"refused PutMedia: InvalidArgumentException (400) at header " + headerName,
+	},
+	"impossible name": {
+		func(h http.Header) { h.Set(headerName, "a b") },
+		"refused PutMedia of a b: InvalidArgumentException (400) at header " + headerName,
+	},
+	"start":         {func(h http.Header) { h.Set(headerStart, "now") }, putArgument + headerStart},
+	"fraction":      {func(h http.Header) { h.Set(headerStart, "1.x") }, putArgument + headerStart},
+	"timecode type": {func(h http.Header) { h.Del(headerTimecodes) }, putArgument + headerTimecodes},
+	"unknown stream": {
+		func(h http.Header) { h.Set(headerName, "other") },
+		"refused PutMedia of other: ResourceNotFoundException (404) at header " + headerName,
+	},
+	"unknown ARN": {
+		func(h http.Header) { h.Del(headerName); h.Set(headerARN, "arn:x") },
+		"refused PutMedia of arn:x: ResourceNotFoundException (404) at header " + headerARN,
+	},
+	"signature":        {func(h http.Header) { h.Set("Authorization", "wrong") }, putOfCam + "InvalidSignatureException (403) at header Auth"},
+	"right":            {func(h http.Header) { h.Set("Authorization", "no right") }, putOfCam + "AccessDeniedException (403): not authorized"},
+	"too many":         {func(h http.Header) {}, putOfCam + "ClientLimitExceededException (400): more than 1 PutMedia requests per second"},
+	"injected":         {nil, putOfCam + "NotAuthorizedException (401): injected"},
+	"injected, silent": {nil, putOfCam + "HTTP 503: injected"},
+}
+
 func TestRefusedRequestsAreOneLine(t *testing.T) {
 	t.Parallel()
-	const cam = "refused PutMedia of cam: "
-	argument := cam + "InvalidArgumentException (400) at header "
-	arn := camera()["cam"].ARN
-	for name, row := range map[string]struct {
-		change func(http.Header)
-		want   string
-	}{
-		"name and ARN": {
-			func(h http.Header) { h.Set(headerARN, arn) },
-			"refused PutMedia of " + arn + ": InvalidArgumentException (400) at header " + headerName,
-		},
-		"no stream": {
-			func(h http.Header) { h.Del(headerName) },
-			"refused PutMedia: InvalidArgumentException (400) at header " + headerName,
-		},
-		"impossible name": {
-			func(h http.Header) { h.Set(headerName, "a b") },
-			"refused PutMedia of a b: InvalidArgumentException (400) at header " + headerName,
-		},
-		"start":         {func(h http.Header) { h.Set(headerStart, "now") }, argument + headerStart},
-		"fraction":      {func(h http.Header) { h.Set(headerStart, "1.x") }, argument + headerStart},
-		"timecode type": {func(h http.Header) { h.Del(headerTimecodes) }, argument + headerTimecodes},
-		"unknown stream": {
-			func(h http.Header) { h.Set(headerName, "other") },
-			"refused PutMedia of other: ResourceNotFoundException (404) at header " + headerName,
-		},
-		"unknown ARN": {
-			func(h http.Header) { h.Del(headerName); h.Set(headerARN, "arn:x") },
-			"refused PutMedia of arn:x: ResourceNotFoundException (404) at header " + headerARN,
-		},
-		"signature":        {func(h http.Header) { h.Set("Authorization", "wrong") }, cam + "InvalidSignatureException (403) at header Authorization: "},
-		"right":            {func(h http.Header) { h.Set("Authorization", "no right") }, cam + "AccessDeniedException (403): not authorized"},
-		"too many":         {func(h http.Header) {}, cam + "ClientLimitExceededException (400): more than 1 PutMedia requests per second"},
-		"injected":         {nil, cam + "NotAuthorizedException (401): injected"},
-		"injected, silent": {nil, cam + "HTTP 503: injected"},
-	} {
+	for name, row := range refusedRequests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := make(lines, 10)
@@ -118,12 +123,13 @@ func TestRefusedRequestsAreOneLine(t *testing.T) {
 func TestRefusedReadersAreOneLine(t *testing.T) {
 	t.Parallel()
 	selector := func(text string) string { return `{"StreamName":"cam","StartSelector":{` + text + `}}` }
+	const unknown = ": ResourceNotFoundException (404) at member "
 	const argument = "refused GetMedia of cam: InvalidArgumentException (400) at member StartSelector."
 	for name, row := range map[string]struct{ method, path, body, want string }{
 		"no JSON":         {"POST", "/getMedia", "x", "refused GetMedia: InvalidArgumentException (400) at body: "},
 		"no stream":       {"POST", "/getMedia", "{}", "refused GetMedia: InvalidArgumentException (400) at member StreamName: "},
-		"unknown stream":  {"POST", "/getMedia", `{"StreamName":"other"}`, "refused GetMedia of other: ResourceNotFoundException (404) at member StreamName"},
-		"unknown ARN":     {"POST", "/getMedia", `{"StreamARN":"arn"}`, "refused GetMedia of arn: ResourceNotFoundException (404) at member StreamARN"},
+		"unknown stream":  {"POST", "/getMedia", `{"StreamName":"other"}`, "refused GetMedia of other" + unknown + "StreamName"},
+		"unknown ARN":     {"POST", "/getMedia", `{"StreamARN":"arn"}`, "refused GetMedia of arn" + unknown + "StreamARN"},
 		"no selector":     {"POST", "/getMedia", selector(""), argument + "StartSelectorType: "},
 		"no number":       {"POST", "/getMedia", selector(`"StartSelectorType":"FRAGMENT_NUMBER"`), argument + "AfterFragmentNumber: "},
 		"no token":        {"POST", "/getMedia", selector(`"StartSelectorType":"CONTINUATION_TOKEN"`), argument + "ContinuationToken: "},
@@ -169,106 +175,109 @@ func byteOf(body []byte, what []byte) string {
 	return fmt.Sprintf("byte %d: ", bytes.LastIndex(body, what))
 }
 
+var blockAt21 = []byte{0xA3, 0x01, 0, 0, 0, 0, 0, 0, 28, 0x81, 0x52, 0x08} // the block at 21 s
+var lasting21 = cluster(epoch, frame(1, 0, true, 20), frame(1, 21_000, false, 20))
+var blockOf2 = frame(2, 40, false, 20)
+var awsTag = appendTags(nil, "AWSnap", "7")
+var pictureAndSound = streamHead(video(1, avcC), audio(2))
+var deletingCam = lookup{"cam": {Name: "cam", Status: "DELETING"}}
+var beyondTime = func(h http.Header) {
+	h.Set(headerTimecodes, "RELATIVE")
+	h.Set(headerStart, "300000000000.000")
+}
+
+// refusedFragments are sessions that get an ERROR, or are reset.
+var refusedFragments = map[string]struct {
+	body   [][]byte
+	at     []byte // what the place of the refusal begins with; nil = there is none
+	want   string // code, and element of the place
+	o      Options
+	fault  *Fault
+	change func(http.Header)
+}{
+	"4001 fragment": {
+		body: [][]byte{streamHead(), cluster(epoch, frames(30, 10_000)...)},
+		at:   cluster(epoch)[:4],
+		want: "MAX_FRAGMENT_SIZE_REACHED (4001) at Cluster",
+	},
+	"4002": {body: [][]byte{streamHead(), lasting21}, at: blockAt21, want: "MAX_FRAGMENT_DURATION_REACHED (4002) at SimpleBlock"},
+	"4003": {
+		body: [][]byte{streamHead(), second(epoch)},
+		at:   second(epoch),
+		want: "MAX_CONNECTION_DURATION_REACHED (4003) at Cluster",
+		o:    Options{Limits: Limits{MaxConnectionDuration: 1}},
+	},
+	"4004": {
+		body: [][]byte{streamHead(), cluster(epoch, frames(26, 100)...), second(epoch + 1000)},
+		at:   second(epoch + 1000)[29:60],
+		want: "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS (4004) at SimpleBlock",
+	},
+	"4005": {
+		body: [][]byte{streamHead(video(1, avcC), audio(2), audio(3), audio(4))},
+		at:   []byte{0x16, 0x54, 0xAE, 0x6B},
+		want: "MORE_THAN_ALLOWED_TRACKS_FOUND (4005) at Tracks",
+	},
+	"4006": {body: [][]byte{[]byte("GIF89a")}, at: []byte("GIF89a"), want: "INVALID_MKV_DATA (4006) at element 0x4749"},
+	"4006, cut": {
+		body: [][]byte{streamHead(), second(epoch)[:60]},
+		at:   frame(1, 0, true, 100)[:20],
+		want: "INVALID_MKV_DATA (4006) at SimpleBlock",
+	},
+	"4007": {
+		body:   [][]byte{streamHead(), second(0)},
+		at:     second(0),
+		want:   "INVALID_PRODUCER_TIMESTAMP (4007) at Cluster",
+		change: beyondTime,
+	},
+	"4008": {
+		body: [][]byte{streamHead(), second(epoch)},
+		at:   second(epoch),
+		want: "STREAM_NOT_ACTIVE (4008) at Cluster",
+		o:    Options{Streams: deletingCam},
+	},
+	"4009": {
+		body: [][]byte{streamHead(), second(epoch), awsTag},
+		at:   awsTag,
+		want: "FRAGMENT_METADATA_LIMIT_REACHED (4009) at Tags",
+	},
+	"4010": {
+		body: [][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20), blockOf2)},
+		at:   blockOf2,
+		want: "TRACK_NUMBER_MISMATCH (4010) at SimpleBlock",
+	},
+	"4011": {body: [][]byte{pictureAndSound, second(epoch)}, at: second(epoch), want: "FRAMES_MISSING_FOR_TRACK (4011) at Cluster"},
+	"too short": {
+		body: [][]byte{streamHead(), cluster(epoch, frames(3, 20)...), second(epoch + 400)},
+		at:   cluster(epoch, frames(3, 20)...),
+		want: "MIN_FRAGMENT_DURATION_REACHED at Cluster",
+	},
+	"injected": {
+		body:  [][]byte{streamHead(), second(epoch)},
+		at:    second(epoch),
+		want:  "KMS_KEY_DISABLED (4501) at Cluster",
+		fault: ptr(ErrorAt(AtFragmentStart, 4501)),
+	},
+	"injected early": {
+		body:  [][]byte{streamHead()},
+		want:  "STREAM_DELETED (4507): injected before the body",
+		fault: ptr(ErrorAt(BeforeResponse, 4507)),
+	},
+	"injected code": {
+		body:  [][]byte{streamHead(), second(epoch)},
+		at:    second(epoch),
+		want:  "SOME_ERROR at Cluster",
+		fault: ptr(NamedErrorAt(MidFragment, "SOME_ERROR")),
+	},
+	"reset": {
+		body:  [][]byte{streamHead(), second(epoch)},
+		want:  "connection reset: injected mid-fragment",
+		fault: ptr(ResetAt(MidFragment)),
+	},
+}
+
 func TestRefusedFragmentsAreOneLine(t *testing.T) {
 	t.Parallel()
-	long := []byte{0xA3, 0x01, 0, 0, 0, 0, 0, 0, 28, 0x81, 0x52, 0x08} // the block at 21 s
-	late := cluster(epoch, frame(1, 0, true, 20), frame(1, 21_000, false, 20))
-	foreign := frame(2, 40, false, 20)
-	badTag := appendTags(nil, "AWSnap", "7")
-	av := streamHead(video(1, avcC), audio(2))
-	gone := camera()
-	gone["cam"] = StreamInfo{Name: "cam", Status: "DELETING"}
-	relative := func(h http.Header) {
-		h.Set(headerTimecodes, "RELATIVE")
-		h.Set(headerStart, "300000000000.000")
-	}
-	for name, row := range map[string]struct {
-		body   [][]byte
-		at     []byte // what the place of the refusal begins with; nil = there is none
-		want   string // code, and element of the place
-		o      Options
-		fault  *Fault
-		change func(http.Header)
-	}{
-		"4001 fragment": {
-			body: [][]byte{streamHead(), cluster(epoch, frames(30, 10_000)...)},
-			at:   cluster(epoch)[:4],
-			want: "MAX_FRAGMENT_SIZE_REACHED (4001) at Cluster",
-		},
-		"4002": {body: [][]byte{streamHead(), late}, at: long, want: "MAX_FRAGMENT_DURATION_REACHED (4002) at SimpleBlock"},
-		"4003": {
-			body: [][]byte{streamHead(), second(epoch)},
-			at:   second(epoch),
-			want: "MAX_CONNECTION_DURATION_REACHED (4003) at Cluster",
-			o:    Options{Limits: Limits{MaxConnectionDuration: 1}},
-		},
-		"4004": {
-			body: [][]byte{streamHead(), cluster(epoch, frames(26, 100)...), second(epoch + 1000)},
-			at:   second(epoch + 1000)[29:60],
-			want: "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS (4004) at SimpleBlock",
-		},
-		"4005": {
-			body: [][]byte{streamHead(video(1, avcC), audio(2), audio(3), audio(4))},
-			at:   []byte{0x16, 0x54, 0xAE, 0x6B},
-			want: "MORE_THAN_ALLOWED_TRACKS_FOUND (4005) at Tracks",
-		},
-		"4006": {body: [][]byte{[]byte("GIF89a")}, at: []byte("GIF89a"), want: "INVALID_MKV_DATA (4006) at element 0x4749"},
-		"4006, cut": {
-			body: [][]byte{streamHead(), second(epoch)[:60]},
-			at:   frame(1, 0, true, 100)[:20],
-			want: "INVALID_MKV_DATA (4006) at SimpleBlock",
-		},
-		"4007": {
-			body:   [][]byte{streamHead(), second(0)},
-			at:     second(0),
-			want:   "INVALID_PRODUCER_TIMESTAMP (4007) at Cluster",
-			change: relative,
-		},
-		"4008": {
-			body: [][]byte{streamHead(), second(epoch)},
-			at:   second(epoch),
-			want: "STREAM_NOT_ACTIVE (4008) at Cluster",
-			o:    Options{Streams: gone},
-		},
-		"4009": {
-			body: [][]byte{streamHead(), second(epoch), badTag},
-			at:   badTag,
-			want: "FRAGMENT_METADATA_LIMIT_REACHED (4009) at Tags",
-		},
-		"4010": {
-			body: [][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20), foreign)},
-			at:   foreign,
-			want: "TRACK_NUMBER_MISMATCH (4010) at SimpleBlock",
-		},
-		"4011": {body: [][]byte{av, second(epoch)}, at: second(epoch), want: "FRAMES_MISSING_FOR_TRACK (4011) at Cluster"},
-		"too short": {
-			body: [][]byte{streamHead(), cluster(epoch, frames(3, 20)...), second(epoch + 400)},
-			at:   cluster(epoch, frames(3, 20)...),
-			want: "MIN_FRAGMENT_DURATION_REACHED at Cluster",
-		},
-		"injected": {
-			body:  [][]byte{streamHead(), second(epoch)},
-			at:    second(epoch),
-			want:  "KMS_KEY_DISABLED (4501) at Cluster",
-			fault: ptr(ErrorAt(AtFragmentStart, 4501)),
-		},
-		"injected early": {
-			body:  [][]byte{streamHead()},
-			want:  "STREAM_DELETED (4507): injected before the body",
-			fault: ptr(ErrorAt(BeforeResponse, 4507)),
-		},
-		"injected code": {
-			body:  [][]byte{streamHead(), second(epoch)},
-			at:    second(epoch),
-			want:  "SOME_ERROR at Cluster",
-			fault: ptr(NamedErrorAt(MidFragment, "SOME_ERROR")),
-		},
-		"reset": {
-			body:  [][]byte{streamHead(), second(epoch)},
-			want:  "connection reset: injected mid-fragment",
-			fault: ptr(ResetAt(MidFragment)),
-		},
-	} {
+	for name, row := range refusedFragments {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := make(lines, 10)

@@ -20,56 +20,63 @@ func tagsOf(c *cloud) (list []string) {
 	return list
 }
 
+func pairs(list ...string) []byte { return appendTags(nil, list...) }
+
+var shortAt = func(at int64) []byte { return cluster(at, frames(3, 20)...) }
+
+// tagged are bodies behind a head, and the tags of their fragments.
+var tagged = []struct {
+	name string
+	body [][]byte
+	want []string
+}{
+	{"none", [][]byte{second(epoch), second(epoch + 1000)}, []string{"", ""}},
+	{
+		"behind each",
+		[][]byte{second(epoch), pairs("a", "1", "b", ""), second(epoch + 1000), pairs("a", "2")},
+		[]string{"a=1 b=", "a=2"},
+	},
+	{
+		"before each: the first has them twice",
+		[][]byte{pairs("a", "1"), second(epoch), pairs("a", "2"), second(epoch + 1000)},
+		[]string{"a=1 a=2", ""},
+	},
+	{
+		"one Tags element each, as AWS's producers",
+		[][]byte{second(epoch), pairs("a", "1"), pairs("b", "2"), endTag(), second(epoch + 1000)},
+		[]string{"a=1 b=2 AWS_KINESISVIDEO_END_OF_FRAGMENT=", ""},
+	},
+	{
+		"unknown sizes",
+		[][]byte{
+			unknownCluster(epoch, frames(25, 20)...), pairs("a", "1"),
+			unknownCluster(epoch+1000, frames(25, 20)...), pairs("a", "2"),
+		},
+		[]string{"a=1", "a=2"},
+	},
+	{"after the end of the fragment: the next has them",
+		[][]byte{second(epoch), pairs("a", "1"), endTag(), pairs("b", "2"), second(epoch + 1000), pairs("c", "3")},
+		[]string{"a=1 AWS_KINESISVIDEO_END_OF_FRAGMENT=", "b=2 c=3"}},
+	{
+		"after the end of the last fragment: no fragment has them",
+		[][]byte{second(epoch), endTag(), pairs("b", "2")},
+		[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT="},
+	},
+	{"an end without a fragment ends nothing",
+		[][]byte{endTag(), second(epoch), endTag(), endTag(), second(epoch + 1000), pairs("c", "3")},
+		[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT= AWS_KINESISVIDEO_END_OF_FRAGMENT=", "AWS_KINESISVIDEO_END_OF_FRAGMENT= c=3"}},
+	{
+		"an end and more in one element",
+		[][]byte{second(epoch), pairs("AWS_KINESISVIDEO_END_OF_FRAGMENT", "", "a", "1"), second(epoch + 1000)},
+		[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT= a=1", ""},
+	},
+	{"behind a short last one", [][]byte{second(epoch), shortAt(epoch + 1000), pairs("a", "2")}, []string{"", "a=2"}},
+	{"behind a short one before a pause", [][]byte{shortAt(epoch), pairs("a", "1"), second(epoch + 60_000)}, []string{"a=1", ""}},
+}
+
 func TestTagsBelongToTheFragmentBeforeThem(t *testing.T) {
 	t.Parallel()
-	tag := func(pairs ...string) []byte { return appendTags(nil, pairs...) }
-	short := func(at int64) []byte { return cluster(at, frames(3, 20)...) }
-	tests := []struct {
-		name string
-		body [][]byte
-		want []string
-	}{
-		{"none", [][]byte{second(epoch), second(epoch + 1000)}, []string{"", ""}},
-		{
-			"behind each",
-			[][]byte{second(epoch), tag("a", "1", "b", ""), second(epoch + 1000), tag("a", "2")},
-			[]string{"a=1 b=", "a=2"},
-		},
-		{
-			"before each: the first has them twice",
-			[][]byte{tag("a", "1"), second(epoch), tag("a", "2"), second(epoch + 1000)},
-			[]string{"a=1 a=2", ""},
-		},
-		{
-			"one Tags element each, as AWS's producers",
-			[][]byte{second(epoch), tag("a", "1"), tag("b", "2"), tag("AWS_KINESISVIDEO_END_OF_FRAGMENT", ""), second(epoch + 1000)},
-			[]string{"a=1 b=2 AWS_KINESISVIDEO_END_OF_FRAGMENT=", ""},
-		},
-		{
-			"unknown sizes",
-			[][]byte{unknownCluster(epoch, frames(25, 20)...), tag("a", "1"), unknownCluster(epoch+1000, frames(25, 20)...), tag("a", "2")},
-			[]string{"a=1", "a=2"},
-		},
-		{"after the end of the fragment: the next has them",
-			[][]byte{second(epoch), tag("a", "1"), endTag(), tag("b", "2"), second(epoch + 1000), tag("c", "3")},
-			[]string{"a=1 AWS_KINESISVIDEO_END_OF_FRAGMENT=", "b=2 c=3"}},
-		{
-			"after the end of the last fragment: no fragment has them",
-			[][]byte{second(epoch), endTag(), tag("b", "2")},
-			[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT="},
-		},
-		{"an end without a fragment ends nothing",
-			[][]byte{endTag(), second(epoch), endTag(), endTag(), second(epoch + 1000), tag("c", "3")},
-			[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT= AWS_KINESISVIDEO_END_OF_FRAGMENT=", "AWS_KINESISVIDEO_END_OF_FRAGMENT= c=3"}},
-		{
-			"an end and more in one element",
-			[][]byte{second(epoch), tag("AWS_KINESISVIDEO_END_OF_FRAGMENT", "", "a", "1"), second(epoch + 1000)},
-			[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT= a=1", ""},
-		},
-		{"behind a short last one", [][]byte{second(epoch), short(epoch + 1000), tag("a", "2")}, []string{"", "a=2"}},
-		{"behind a short one before a pause", [][]byte{short(epoch), tag("a", "1"), second(epoch + 60_000)}, []string{"a=1", ""}},
-	}
-	for _, test := range tests {
+	for _, test := range tagged {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := start(t, Options{})

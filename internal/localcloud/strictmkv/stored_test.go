@@ -89,111 +89,115 @@ func withFirstByte(b []byte, at int, value byte) []byte {
 // always is what stays refused however media is judged.
 const always = "always: "
 
+var notANumber = []byte{0x7F, 0xC0, 0, 0}
+
+// judged are streams with one thing changed, and the error that they get.
+var judged = map[string]struct {
+	check  string // row of the table in the package comment; "" = none
+	change func(*parts)
+	rule   string // part of the error; begins with always if AsStored has it too
+}{
+	"nothing":      {"", func(*parts) {}, ""},
+	"DocType webm": {`DocType is "matroska"`, func(p *parts) { p.docType = "webm" }, `DocType at byte 0: is "webm"`},
+	"DocType avi":  {"", func(p *parts) { p.docType = "avi" }, always + `is "avi"`},
+	"DocTypeReadVersion 0": {
+		`DocTypeReadVersion lies in 1…DocTypeVersion`,
+		func(p *parts) { p.readVersion = 0 }, "it must lie in 1…DocTypeVersion",
+	},
+	"DocTypeReadVersion 5":  {"", func(p *parts) { p.readVersion = 5 }, always + "is 5"},
+	"Duration that is none": {`Info: Duration is a duration`, func(p *parts) { p.duration = notANumber }, "which is no duration"},
+	"Duration of 3 bytes":   {"", func(p *parts) { p.duration = notANumber[:3] }, always + "is a float of 3 bytes"},
+	"codec of another type": {`CodecID matches TrackType`, func(p *parts) { p.codec = "A_AAC" }, "does not match TrackType"},
+	"no codec":              {"", func(p *parts) { p.codec = "" }, always + "must be set and not be empty"},
+	"no Video": {
+		`Video has PixelWidth and PixelHeight`,
+		func(p *parts) { p.settings = nil }, "needs PixelWidth and PixelHeight",
+	},
+	"no Audio": {
+		`Audio has SamplingFrequency and Channels`,
+		func(p *parts) { audio(p); p.settings = nil }, "needs SamplingFrequency and Channels",
+	},
+	"header stripping": {
+		`no ContentEncodings`,
+		func(p *parts) { p.more = elem(idContentEncodings, []byte{0xEC, 0x80}) }, "compressed or encrypted",
+	},
+	"no CodecPrivate": {`CodecPrivate is present`, func(p *parts) { p.private = nil }, "is missing from the track"},
+	"no AudioSpecificConfig": {
+		`CodecPrivate is present`,
+		func(p *parts) { audio(p); p.private = nil }, "is missing from the track",
+	},
+	"avcC with reserved bits 0": {
+		`CodecPrivate is well-formed (avcC: reserved bits 1)`,
+		func(p *parts) { p.private = withFirstByte(goodAVCC, 4, 3) }, "reserved bits of avcC",
+	},
+	"Annex B in CodecPrivate": {
+		`CodecPrivate is well-formed (avcC: reserved bits 1)`,
+		func(p *parts) { p.private = []byte{0, 0, 0, 1, 0x67, 1, 2, 3} }, "Annex B is not allowed",
+	},
+	"hvcC of nothing": {
+		`CodecPrivate is well-formed (avcC: reserved bits 1)`,
+		func(p *parts) { p.codec, p.private = CodecHEVC, []byte{1} }, "shorter than an hvcC record",
+	},
+	"laced audio": {`blocks are not laced`, func(p *parts) {
+		audio(p)
+		p.block = elem(idSimpleBlock, []byte{0x81, 0, 0, 0x84, 1, 1, 2, 3, 4})
+	}, "is laced"},
+	"reserved flags": {
+		`reserved flags of blocks are 0`,
+		func(p *parts) { p.block = withFirstByte(p.block, 12, 0xF0) }, "has reserved flags set",
+	},
+	"NAL units that overrun": {
+		`NAL units fill their block`,
+		func(p *parts) { p.block = withFirstByte(p.block, 16, 9) }, "ends inside a NAL unit",
+	},
+	"NAL unit of length 0": {
+		`NAL units fill their block`,
+		func(p *parts) { p.block = withFirstByte(p.block, 16, 0) }, "NAL unit of length 0",
+	},
+	"no keyframe first": {
+		`the first video block is a keyframe`,
+		func(p *parts) { p.block = withFirstByte(p.block, 12, 0) }, "but no keyframe",
+	},
+	"Tags without Tag": {`Tags has a Tag`, func(p *parts) { p.behind = elem(idTags) }, "Tags at byte 262: has no Tag"},
+	"Tag without SimpleTag": {
+		`a Tag has a SimpleTag`,
+		func(p *parts) { p.behind = elem(idTags, elem(idTag)) }, "has no SimpleTag",
+	},
+	"SimpleTag without a name": {
+		"",
+		func(p *parts) { p.behind = elem(idTags, elem(idTag, elem(idSimpleTag))) }, always + "has no TagName",
+	},
+	"block of another track": {
+		"",
+		func(p *parts) { p.block = withFirstByte(p.block, 9, 0x82) }, always + "belongs to track 2",
+	},
+	"block without a frame": {
+		"",
+		func(p *parts) { p.block = elem(idSimpleBlock, []byte{0x81, 0, 0, 0x80}) }, always + "too few for a header and a frame",
+	},
+	"no Timestamp": {
+		"",
+		func(p *parts) { p.behind = elem(idCluster, p.block) }, always + "comes before the Timestamp",
+	},
+	"element of another place": {"", func(p *parts) { p.behind = elem(idTrackEntry) }, always + "does not belong in Segment"},
+	"overrun": {
+		"",
+		func(p *parts) { p.behind = elem(idTags, []byte{0x73, 0x73, 0x8F}) }, always + "overruns the enclosing Tags",
+	},
+	"TrackTimestampScale not 1": {
+		"",
+		func(p *parts) { p.more = elem(idTrackTimestampScale, []byte{0x40, 0, 0, 0}) }, always + "it must be 1",
+	},
+	"track of number 0": {
+		"",
+		func(p *parts) { p.more = elem(idTrackNumber, []byte{0}) }, always + "is 0; it must be set",
+	},
+}
+
 func TestWhatAPlayerNeedsAndWhatIsStored(t *testing.T) {
 	t.Parallel()
 	untested := documentedChecks(t)
-	nan := []byte{0x7F, 0xC0, 0, 0}
-	for name, row := range map[string]struct {
-		check  string // row of the table in the package comment; "" = none
-		change func(*parts)
-		rule   string // part of the error; begins with always if AsStored has it too
-	}{
-		"nothing":      {"", func(*parts) {}, ""},
-		"DocType webm": {`DocType is "matroska"`, func(p *parts) { p.docType = "webm" }, `DocType at byte 0: is "webm"`},
-		"DocType avi":  {"", func(p *parts) { p.docType = "avi" }, always + `is "avi"`},
-		"DocTypeReadVersion 0": {
-			`DocTypeReadVersion lies in 1…DocTypeVersion`,
-			func(p *parts) { p.readVersion = 0 }, "it must lie in 1…DocTypeVersion",
-		},
-		"DocTypeReadVersion 5":  {"", func(p *parts) { p.readVersion = 5 }, always + "is 5"},
-		"Duration that is none": {`Info: Duration is a duration`, func(p *parts) { p.duration = nan }, "which is no duration"},
-		"Duration of 3 bytes":   {"", func(p *parts) { p.duration = nan[:3] }, always + "is a float of 3 bytes"},
-		"codec of another type": {`CodecID matches TrackType`, func(p *parts) { p.codec = "A_AAC" }, "does not match TrackType"},
-		"no codec":              {"", func(p *parts) { p.codec = "" }, always + "must be set and not be empty"},
-		"no Video": {
-			`Video has PixelWidth and PixelHeight`,
-			func(p *parts) { p.settings = nil }, "needs PixelWidth and PixelHeight",
-		},
-		"no Audio": {
-			`Audio has SamplingFrequency and Channels`,
-			func(p *parts) { audio(p); p.settings = nil }, "needs SamplingFrequency and Channels",
-		},
-		"header stripping": {
-			`no ContentEncodings`,
-			func(p *parts) { p.more = elem(idContentEncodings, []byte{0xEC, 0x80}) }, "compressed or encrypted",
-		},
-		"no CodecPrivate": {`CodecPrivate is present`, func(p *parts) { p.private = nil }, "is missing from the track"},
-		"no AudioSpecificConfig": {
-			`CodecPrivate is present`,
-			func(p *parts) { audio(p); p.private = nil }, "is missing from the track",
-		},
-		"avcC with reserved bits 0": {
-			`CodecPrivate is well-formed (avcC: reserved bits 1)`,
-			func(p *parts) { p.private = withFirstByte(goodAVCC, 4, 3) }, "reserved bits of avcC",
-		},
-		"Annex B in CodecPrivate": {
-			`CodecPrivate is well-formed (avcC: reserved bits 1)`,
-			func(p *parts) { p.private = []byte{0, 0, 0, 1, 0x67, 1, 2, 3} }, "Annex B is not allowed",
-		},
-		"hvcC of nothing": {
-			`CodecPrivate is well-formed (avcC: reserved bits 1)`,
-			func(p *parts) { p.codec, p.private = CodecHEVC, []byte{1} }, "shorter than an hvcC record",
-		},
-		"laced audio": {`blocks are not laced`, func(p *parts) {
-			audio(p)
-			p.block = elem(idSimpleBlock, []byte{0x81, 0, 0, 0x84, 1, 1, 2, 3, 4})
-		}, "is laced"},
-		"reserved flags": {
-			`reserved flags of blocks are 0`,
-			func(p *parts) { p.block = withFirstByte(p.block, 12, 0xF0) }, "has reserved flags set",
-		},
-		"NAL units that overrun": {
-			`NAL units fill their block`,
-			func(p *parts) { p.block = withFirstByte(p.block, 16, 9) }, "ends inside a NAL unit",
-		},
-		"NAL unit of length 0": {
-			`NAL units fill their block`,
-			func(p *parts) { p.block = withFirstByte(p.block, 16, 0) }, "NAL unit of length 0",
-		},
-		"no keyframe first": {
-			`the first video block is a keyframe`,
-			func(p *parts) { p.block = withFirstByte(p.block, 12, 0) }, "but no keyframe",
-		},
-		"Tags without Tag": {`Tags has a Tag`, func(p *parts) { p.behind = elem(idTags) }, "Tags at byte 262: has no Tag"},
-		"Tag without SimpleTag": {
-			`a Tag has a SimpleTag`,
-			func(p *parts) { p.behind = elem(idTags, elem(idTag)) }, "has no SimpleTag",
-		},
-		"SimpleTag without a name": {
-			"",
-			func(p *parts) { p.behind = elem(idTags, elem(idTag, elem(idSimpleTag))) }, always + "has no TagName",
-		},
-		"block of another track": {
-			"",
-			func(p *parts) { p.block = withFirstByte(p.block, 9, 0x82) }, always + "belongs to track 2",
-		},
-		"block without a frame": {
-			"",
-			func(p *parts) { p.block = elem(idSimpleBlock, []byte{0x81, 0, 0, 0x80}) }, always + "too few for a header and a frame",
-		},
-		"no Timestamp": {
-			"",
-			func(p *parts) { p.behind = elem(idCluster, p.block) }, always + "comes before the Timestamp",
-		},
-		"element of another place": {"", func(p *parts) { p.behind = elem(idTrackEntry) }, always + "does not belong in Segment"},
-		"overrun": {
-			"",
-			func(p *parts) { p.behind = elem(idTags, []byte{0x73, 0x73, 0x8F}) }, always + "overruns the enclosing Tags",
-		},
-		"TrackTimestampScale not 1": {
-			"",
-			func(p *parts) { p.more = elem(idTrackTimestampScale, []byte{0x40, 0, 0, 0}) }, always + "it must be 1",
-		},
-		"track of number 0": {
-			"",
-			func(p *parts) { p.more = elem(idTrackNumber, []byte{0}) }, always + "is 0; it must be set",
-		},
-	} {
+	for name, row := range judged {
 		delete(untested, row.check)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
