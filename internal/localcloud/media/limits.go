@@ -18,7 +18,7 @@ type Limits struct {
 	BytesPerSecond        float64       // 12,500,000 per stream (quotas, PutMedia)
 	MaxConnectionDuration time.Duration // 45 min (quotas, producer SDK)
 	IdleInterval          time.Duration // 5 s between IDLE acknowledgements while no byte comes (not documented)
-	IdleTimeout           time.Duration // 60 s without a byte end the session (measured by producers; the API reference has 30 s)
+	IdleTimeout           time.Duration // 60 s without a byte end the session; the API reference says 30 s
 	GetMediaPerSecond     int           // 5 per stream (quotas, GetMedia)
 	GetMediaConnections   int           // 3 per stream (quotas, GetMedia)
 	GetMediaIdle          time.Duration // 5 s at the newest fragment, with no producer connected, end GetMedia (not documented)

@@ -92,7 +92,7 @@ func (se *session) run() error {
 	return err
 }
 
-// conclude tells the producer, the log and the counters how the session ended.
+// conclude informs the producer, the log and the counters how the session ended.
 func (se *session) conclude(err error) {
 	log := se.service.log.With(zap.String("stream", se.st.name))
 	failed := (*failure)(nil)

@@ -233,7 +233,7 @@ func copyHeader(h *strictmkv.Header) *strictmkv.Header {
 	return &c
 }
 
-// validName tells whether the name is one that CreateStream allows.
+// validName reports whether the name is one that CreateStream allows.
 func validName(name string) bool {
 	if name == "" || len(name) > 256 {
 		return false

@@ -2,7 +2,7 @@ package strictmkv
 
 import "time"
 
-// Kind tells what an Event is about.
+// Kind says what an Event is about.
 type Kind uint8
 
 // The order in a stream is Header, then any number of Tags and of FragmentStart, Block…,

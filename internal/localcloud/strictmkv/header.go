@@ -67,7 +67,7 @@ func (h *Header) Track(number uint64) (*Track, bool) {
 	return nil, false
 }
 
-// SameMedia tells whether blocks of both headers can stand in one Segment: the same tracks with
+// SameMedia reports whether blocks of both headers can stand in one Segment: the same tracks with
 // the same codec configuration and the same clock. UIDs, names and titles do not matter.
 func (h *Header) SameMedia(o *Header) bool {
 	return h.TimestampScale == o.TimestampScale && slices.EqualFunc(h.Tracks, o.Tracks, func(a, b Track) bool {

@@ -90,7 +90,7 @@ func (i id) String() string {
 	return fmt.Sprintf("element 0x%X", uint32(i))
 }
 
-// segmentChild tells whether the element stands directly in a Segment, and thus ends a Cluster of
+// segmentChild reports whether the element stands directly in a Segment, and thus ends a Cluster of
 // unknown size.
 func (i id) segmentChild() bool {
 	switch i {

@@ -94,7 +94,7 @@ func NewClusterReader(src io.Reader, h *Header, o Options) *Reader {
 	return r
 }
 
-// Header gives what stood before the first fragment. Complete from the Header event on.
+// Header returns what stood before the first fragment. Complete from the Header event on.
 func (r *Reader) Header() *Header { return &r.header }
 
 // Offset is the number of input bytes that were consumed.
