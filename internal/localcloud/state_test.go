@@ -96,7 +96,7 @@ func TestStatusesOnDisk(t *testing.T) {
 	if s := d.Streams["cam"]; s.Status != streamCreating || !s.Settles.Equal(clock.Now().Add(time.Minute)) {
 		t.Errorf("on disk it is %s until %v", s.Status, s.Settles)
 	}
-	if code, _ := ask(t, c, "GetDataEndpoint", `{"StreamName":"cam","APIName":"PUT_MEDIA"}`); code != kvsmodel.ResourceNotFound {
-		t.Errorf("the data endpoint of a stream that is CREATING: %q", code)
+	if code, _ := ask(t, c, "DeleteStream", `{"StreamARN":"`+d.Streams["cam"].ARN+`"}`); code != kvsmodel.ResourceInUse {
+		t.Errorf("deleting a stream that is CREATING: %q", code)
 	}
 }

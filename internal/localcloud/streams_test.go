@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // ask posts a request of the control plane, which needs no client that knows the operation.
@@ -107,7 +108,7 @@ func whatStatusesAnswer() map[string]struct {
 		body   string
 		errors [3]string
 	}
-	changes, needs, shows := [3]string{inUse, inUse, inUse}, [3]string{missing, none, missing}, [3]string{none, none, none}
+	changes, needs, shows := [3]string{inUse, inUse, inUse}, [3]string{none, none, missing}, [3]string{none, none, none}
 	return map[string]row{
 		"CreateStream":        {named, changes},
 		"DescribeStream":      {named, shows},
@@ -132,8 +133,8 @@ func whatStatusesAnswer() map[string]struct {
 		"DescribeStreamStorageConfiguration":   {named, needs},
 
 		"StartEdgeConfigurationUpdate": {named + `,"EdgeConfig":` + goodEdgeConfig, changes},
-		"DescribeEdgeConfiguration":    {named, [3]string{missing, kvsmodel.EdgeConfigMissing, missing}},
-		"DeleteEdgeConfiguration":      {named, [3]string{missing, kvsmodel.EdgeConfigMissing, missing}},
+		"DescribeEdgeConfiguration":    {named, [3]string{kvsmodel.EdgeConfigMissing, kvsmodel.EdgeConfigMissing, missing}},
+		"DeleteEdgeConfiguration":      {named, [3]string{kvsmodel.EdgeConfigMissing, kvsmodel.EdgeConfigMissing, missing}},
 		"ListEdgeAgentConfigurations":  {`"HubDeviceArn":"arn:aws:iot:us-west-2:123456789012:thing/hub-1"`, shows},
 	}
 }
@@ -164,13 +165,13 @@ func TestWhatEachOperationAnswersInEachStatus(t *testing.T) {
 		}
 		for _, id := range []string{"cam", arn} {
 			info, found := (lookup{c}).Stream(id)
-			if wantFound := status == streamUpdating; found != wantFound || info.Status != status || info.Name != "cam" {
+			if wantFound := status != streamDeleting; found != wantFound || info.Status != status || info.Name != "cam" {
 				t.Errorf("the data plane finds %s as %+v, %t", id, info, found)
 			}
 		}
-		want := kvsmodel.ResourceNotFound
-		if status == streamUpdating {
-			want = ""
+		want := ""
+		if status == streamDeleting {
+			want = kvsmodel.ResourceNotFound
 		}
 		if got := getMedia(t, c); got != want {
 			t.Errorf("GetMedia of a stream that is %s is answered with %q, want %q", status, got, want)
@@ -318,4 +319,26 @@ func TestTokensOfListsHaveTheirAlphabet(t *testing.T) {
 	if want := "-_. a ab abc n-n oo_"; strings.Join(listed, " ") != want {
 		t.Errorf("listed %v, want %s", listed, want)
 	}
+}
+
+// A stream that is created again under the name of a deleted one shows none of its media.
+func TestANewStreamShowsNoMediaOfTheFormerOne(t *testing.T) {
+	t.Parallel()
+	testtools.Need(t, "curl", "ffmpeg", "ffprobe")
+	c := start(t, Options{StreamDelay: -1})
+	_, err := c.CreateStream("cam", 24)
+	must(t, err)
+	dir := t.TempDir()
+	put := func() {
+		t.Helper()
+		curl(t, film(t, dir, 0), c, dir, "--request", "POST", "--upload-file", "-",
+			"--header", "x-amzn-stream-name: cam", "--header", "x-amzn-fragment-timecode-type: RELATIVE",
+			"--header", "x-amzn-producer-start-timestamp: 1700000000.000", c.Endpoint()+"/putMedia")
+	}
+	put()
+	arn := succeed(t, c, "DescribeStream", `{"StreamName":"cam"}`)["StreamInfo"].(map[string]any)["StreamARN"].(string)
+	succeed(t, c, "DeleteStream", `{"StreamARN":"`+arn+`"}`)
+	succeed(t, c, "CreateStream", `{"StreamName":"cam","DataRetentionInHours":24}`)
+	put()
+	readBack(t, c, dir, 150)
 }

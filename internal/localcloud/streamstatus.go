@@ -102,15 +102,15 @@ func (id streamID) member() string {
 	return "StreamARN"
 }
 
-func (s *streamRecord) takesRequests() bool {
-	return s.status() == streamActive || s.status() == streamUpdating
-}
+// takesRequests reports whether the stream can be used. One that is CREATING can: AWS's C producer
+// tags a stream, asks for its endpoint and sends media right after CreateStream, without waiting.
+func (s *streamRecord) takesRequests() bool { return s.status() != streamDeleting }
 
 // lookup shows the streams to the data plane.
 type lookup struct{ cloud *Cloud }
 
-// Stream implements media.StreamLookup. A stream that is CREATING or DELETING is not found: the
-// status that comes along is for the message.
+// Stream implements media.StreamLookup. A stream that is DELETING is not found: the status that
+// comes along is for the message.
 func (l lookup) Stream(nameOrARN string) (info media.StreamInfo, found bool) {
 	l.cloud.mu.Lock()
 	defer l.cloud.mu.Unlock()
@@ -122,5 +122,6 @@ func (l lookup) Stream(nameOrARN string) (info media.StreamInfo, found bool) {
 			return info, false
 		}
 	}
-	return media.StreamInfo{Name: s.Name, ARN: s.ARN, RetentionHours: s.RetentionHours, Status: s.status()}, s.takesRequests()
+	info = media.StreamInfo{Name: s.Name, ARN: s.ARN, Created: s.Created, RetentionHours: s.RetentionHours, Status: s.status()}
+	return info, s.takesRequests()
 }

@@ -146,7 +146,7 @@ func (se *session) takeLead(f *fragment, h *strictmkv.Header) error {
 }
 
 func takesMedia(status string) bool {
-	return status == "" || status == "ACTIVE" || status == "UPDATING"
+	return status != "DELETING"
 }
 
 func (se *session) withinConnection() error {

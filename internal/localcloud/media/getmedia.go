@@ -27,6 +27,8 @@ type getMediaRequest struct {
 		StartTimestamp      *timestamp
 		ContinuationToken   string
 	}
+
+	created time.Time // of the stream
 }
 
 // timestamp is seconds since 1970 as a number, as SDKs send it, or a text of RFC 3339.
@@ -122,6 +124,7 @@ func (s *Service) admitReader(r *http.Request) (*streamState, getMediaRequest, e
 	if err := request.checkSelector(); err != nil {
 		return nil, request, err
 	}
+	request.created = info.Created
 	st := s.stream(info.Name)
 	if !st.gets.admit() {
 		return nil, request, &HTTPError{
@@ -172,13 +175,14 @@ func decimal(text string) bool {
 	return text != "" && len(text) <= 128
 }
 
-// first finds where the answer begins in the list of fragments.
+// first finds where the answer begins in the list of fragments. What was stored before the stream was
+// created is of a deleted stream of the same name.
 func (q getMediaRequest) first(list []Fragment) int {
 	selector := q.StartSelector
 	want := func(Fragment) bool { return true }
 	switch selector.StartSelectorType {
 	case "NOW":
-		return max(0, len(list)-1)
+		want = func(f Fragment) bool { return f.Number == list[len(list)-1].Number }
 	case "FRAGMENT_NUMBER":
 		want = func(f Fragment) bool { return compareDecimal(f.Number, selector.AfterFragmentNumber) > 0 }
 	case "CONTINUATION_TOKEN":
@@ -189,7 +193,7 @@ func (q getMediaRequest) first(list []Fragment) int {
 		want = func(f Fragment) bool { return !f.Server.Add(f.Duration).Before(selector.StartTimestamp.Time) }
 	}
 	for i, f := range list {
-		if want(f) {
+		if !f.Server.Before(q.created) && want(f) {
 			return i
 		}
 	}

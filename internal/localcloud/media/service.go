@@ -20,8 +20,9 @@ import (
 type StreamInfo struct {
 	Name           string
 	ARN            string
-	RetentionHours int    // 0 = media is not retained: RECEIVED is the last acknowledgement
-	Status         string // as in the KVS API; ACTIVE, UPDATING or "" take media
+	Created        time.Time // media from before is of a deleted stream of that name; zero = none is
+	RetentionHours int       // 0 = media is not retained: RECEIVED is the last acknowledgement
+	Status         string    // as in the KVS API; all but DELETING take media
 }
 
 // StreamLookup finds streams by name or ARN.
