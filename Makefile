@@ -63,11 +63,11 @@ test-rpm: docs licenses ## install, upgrade and remove the .rpm package in a roo
 
 IMAGE     ?= kvs-edge-agent:$(DEBVERSION)
 IMAGEARCH ?= $(shell $(GO) env GOARCH)
-image: ## a container image of this version for IMAGEARCH, with docker, podman or buildah, from nothing but this tree
+image: licenses ## a container image of this version for IMAGEARCH, with docker, podman or buildah, from nothing but this tree
 	GOOS=linux GOARCH=$(IMAGEARCH) GOARM=7 $(RELEASE) -o bin/image-kvs-edge-agent $(MAIN)
 	deploy/container/build bin/image-kvs-edge-agent $(IMAGEARCH) '$(IMAGE)'
 
-test-image: ## build the image with buildah, and run version, check and a demo in it (root, Debian)
+test-image: ## build the image with buildah, and run version, check, a demo and a reload in it (root, Debian)
 	CONTAINER_TOOL=buildah $(MAKE) image IMAGE=kvs-edge-agent:test
 	deploy/container/test kvs-edge-agent:test
 

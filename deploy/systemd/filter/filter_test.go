@@ -97,7 +97,8 @@ func TestAFilterIsReadAsSystemdReadsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := Words(strings.NewReader("[Service]\nSystemCallFilter=@io @unknown\n#SystemCallFilter=x\nSystemCallFilter=~write exit\nSystemCallFilter=open\n"))
+	unit := "[Service]\nSystemCallFilter=@io @unknown\n#SystemCallFilter=x\nSystemCallFilter=~write exit\nSystemCallFilter=open\n"
+	list, err := Words(strings.NewReader(unit))
 	if err != nil {
 		t.Fatal(err)
 	}
