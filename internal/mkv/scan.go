@@ -360,7 +360,8 @@ func (s *scanner) blockHead(b element) (head [4]byte, err error) {
 		copy(head[:], s.head[from:from+4])
 		return head, nil
 	}
-	_, err = s.r.ReadAt(head[:], b.data)
+	_, err = s.r.ReadAt(s.head[:len(head)], b.data) // of the scanner, as it would be allocated here
+	copy(head[:], s.head[:])
 	return head, err
 }
 

@@ -1,0 +1,154 @@
+package mkv
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// idBlockGroup and idBlock are what other muxers write in place of a SimpleBlock.
+const (
+	idBlockGroup = 0xA0
+	idBlock      = 0xA1
+)
+
+// ErrNoFrame means that a fragment has no frame of a track that was selected. KVS takes a fragment
+// only with a frame of every track of its session.
+var ErrNoFrame = errors.New("the fragment has no frame of a selected track")
+
+// Selection says which tracks of a segment are sent. Tracks keep their numbers.
+type Selection struct {
+	Header Header  // with the selected tracks only
+	Left   []Track // the others
+	kept   [maxTracks + 1]bool
+}
+
+// Select selects the tracks that wanted reports true for.
+func Select(h Header, wanted func(Track) bool) Selection {
+	s := Selection{Header: h}
+	s.Header.Tracks = nil
+	for _, t := range h.Tracks {
+		if !wanted(t) {
+			s.Left = append(s.Left, t)
+			continue
+		}
+		s.Header.Tracks = append(s.Header.Tracks, t)
+		s.kept[t.Number] = true
+	}
+	return s
+}
+
+// Whole reports whether all tracks are selected, so that fragments are sent as they are on disk.
+func (s Selection) Whole() bool { return len(s.Left) == 0 }
+
+// Cut reads fragments without the blocks of tracks that are not selected. It is used for one
+// fragment after the other and keeps its memory, 16 bytes for each extent.
+type Cut struct {
+	scan    scanner
+	extents []extent
+	size    int64
+	next    int   // in extents
+	done    int64 // of the next extent
+}
+
+// extent is a range of bytes in the file.
+type extent struct{ from, to int64 }
+
+// Load finds by the heads of the blocks what of a fragment belongs to the selected tracks. Of what
+// is not a block nothing is kept: a checksum or a position would be wrong.
+func (c *Cut) Load(r io.ReaderAt, f Fragment, s Selection) error {
+	c.scan.r, c.scan.size = r, f.Offset+f.Size
+	c.extents, c.size, c.next, c.done = c.extents[:0], 0, 0, 0
+	var seen [maxTracks + 1]bool
+	for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
+		e, err := c.scan.at(offset)
+		if err == nil && (e.size < 0 || e.dataEnd > c.scan.size) {
+			err = errTorn
+		}
+		track := uint8(0)
+		if err == nil && (e.id == idSimpleBlock || e.id == idBlockGroup) {
+			track, err = c.track(e)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot read the fragment at %d: %w", f.Offset, err)
+		}
+		if s.kept[track] {
+			seen[track] = true
+			c.keep(e.offset, e.dataEnd)
+		}
+		offset = e.dataEnd
+	}
+	if i := slices.IndexFunc(s.Header.Tracks, func(t Track) bool { return !seen[t.Number] }); i >= 0 {
+		return fmt.Errorf("track %d of the fragment at %d: %w", s.Header.Tracks[i].Number, f.Offset, ErrNoFrame)
+	}
+	return nil
+}
+
+// track is the number of the track that a block, or a group with one block, belongs to.
+func (c *Cut) track(e element) (uint8, error) {
+	for end := e.dataEnd; e.id != idSimpleBlock && e.id != idBlock; {
+		at := e.dataEnd
+		if e.id == idBlockGroup {
+			at = e.data
+		}
+		var err error
+		if e, err = c.scan.at(at); err != nil {
+			return 0, err
+		}
+		if e.size < 0 || e.dataEnd > end {
+			return 0, errTorn
+		}
+	}
+	if e.size < 4 {
+		return 0, errTorn
+	}
+	head, err := c.scan.blockHead(e)
+	if err != nil {
+		return 0, err
+	}
+	track, _, _ := parseBlockHead(head)
+	if track == 0 || track > maxTracks {
+		return 0, errTorn
+	}
+	return track, nil
+}
+
+// keep adds bytes to the last extent, or begins another.
+func (c *Cut) keep(from, to int64) {
+	c.size += to - from
+	if n := len(c.extents); n > 0 && c.extents[n-1].to == from {
+		c.extents[n-1].to = to
+		return
+	}
+	c.extents = append(c.extents, extent{from, to})
+}
+
+// Size is how many bytes Read returns in all: those behind the cluster's head.
+func (c *Cut) Size() int64 { return c.size }
+
+// Read fills p with the next bytes, as far as there are any.
+func (c *Cut) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) && c.next < len(c.extents) {
+		s := c.extents[c.next]
+		from := s.from + c.done
+		want := int(min(int64(len(p)-n), s.to-from))
+		read, err := c.scan.r.ReadAt(p[n:n+want], from)
+		n += read
+		c.done += int64(read)
+		if read < want {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return n, err
+		}
+		if from+int64(read) == s.to {
+			c.next, c.done = c.next+1, 0
+		}
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
