@@ -52,7 +52,10 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 		return nil, err
 	}
 	part := a.health.Part(stream, health.JobUploader)
-	u := uploader.New(uploader.Options{Stream: stream, Store: a.store, Cloud: a.kvs, Cap: &a.uploadCap, Health: part, Log: a.log})
+	u := uploader.New(uploader.Options{
+		Stream: stream, Store: a.store, Cloud: a.kvs, Cap: &a.uploadCap, Health: part, Log: a.log,
+		Audio: func() uploader.Audio { return a.settings().Audio.uploaded() },
+	})
 	run := u.Run
 	if spec.schedule == (edgeconfig.ScheduleConfig{}) {
 		run = func(ctx context.Context) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
 // The codes of the conditions that a reload raises.
@@ -120,6 +121,11 @@ func (a *Agent) apply(before, next Settings) {
 	}
 	if next.MinFreeDisk != before.MinFreeDisk {
 		a.retention.Wake()
+	}
+	if next.Audio.uploaded() == uploader.AudioAll {
+		for _, name := range a.streams.names() {
+			a.health.Part(name, health.JobUploader).Clear(uploader.CodeAudio)
+		}
 	}
 	a.report(next.CloudWatch)
 }

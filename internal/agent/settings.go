@@ -47,6 +47,8 @@ type Settings struct {
 	MinFreeDisk retention.Reserve
 	// UploadMode is whether streams without a tag of their own are uploaded in their windows or live.
 	UploadMode UploadMode
+	// Audio is which sound of cameras is recorded and uploaded.
+	Audio AudioMode
 	// NoFragmentTags leaves out the tags that say where fragments come from.
 	NoFragmentTags bool
 	// UploadCap is the most that all streams together send; nil without a limit.
@@ -203,16 +205,17 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
 		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive))),
+		Audio:              AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
 		Camera: CameraSettings{
 			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
-			NoAudio:   e.oneOf(EnvAudio, "on", "off") == "off",
 			CACert:    e.optional(EnvRTSPSCACert, ""),
 
 			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),
 		},
 	}
+	s.Camera.NoAudio = s.Audio == AudioOff
 	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
 	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)

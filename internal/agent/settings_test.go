@@ -109,7 +109,7 @@ func TestWrongSettings(t *testing.T) {
 		{"rollover", EnvLogRolloverCount, "-1", "from 0 to"},
 		{"cloud watch", EnvCloudWatchEnabled, "yes", "TRUE or FALSE"},
 		{"transport", EnvRTSPTransport, "multicast", "auto, tcp, udp"},
-		{"audio", EnvAudio, "TRUE", "on, off"},
+		{"audio", EnvAudio, "TRUE", "auto, on, off"},
 		{"cameras' CA", EnvRTSPSCACert, notPEM, "no PEM certificate"},
 		{"cameras' CA missing", EnvRTSPSCACert, "/nowhere/ca.pem", "no such file"},
 		{"CA bundle", EnvCABundle, notPEM, "no PEM certificate"},

@@ -73,7 +73,7 @@ func Variables() []Group {
 			{EnvRTSPTransport, "How cameras send: `auto` (TCP, then UDP), `tcp`, `udp`.", "`auto`", AtReloadByRecordings, func(s Settings) string { return s.Camera.Transport }},
 			{EnvRTSPSCACert, "File with root CAs of the certificates of `rtsps://` cameras.", "the system's", AtReloadByRecordings, func(s Settings) string { return s.Camera.CACert }},
 			{EnvTimestampSource, "`camera` takes the times of recordings from the cameras' sender reports, while those are within 5 s of the hub's clock and do not jump.", "`hub`", AtReloadByRecordings, func(s Settings) string { return s.Camera.TimestampSource }},
-			{EnvAudio, "`off` records cameras without their sound.", "`on`", AtReloadByRecordings, func(s Settings) string { return onOff(!s.Camera.NoAudio) }},
+			{EnvAudio, "`auto` records the cameras' sound and uploads AAC alone, `on` uploads G.711 too, which [takes playback away](uploading.md#sound), `off` records none. Between `auto` and `on` nothing begins anew.", "`auto`", AtReloadByRecordings, func(s Settings) string { return string(s.Audio) }},
 			{EnvAccountID, "The hub's AWS account, 12 digits.", "asked of STS", AfterRestart, func(s Settings) string { return s.AccountID }},
 		}},
 		{"As a Greengrass component", "What is not set above is then taken from the configuration of AWS IoT Greengrass v2: thing, certificate, key, root CA, region, endpoints, role alias. The MQTT client id is the thing's name with `-kvs-edge`, as Greengrass itself connects by the name. Where the key or that configuration cannot be read, or no role alias is set, the token exchange service gives the credentials: [Greengrass](greengrass.md).", []Variable{

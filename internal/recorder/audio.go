@@ -94,7 +94,7 @@ func (s *segmenter) audioLeft(names []string) {
 		return
 	}
 	if s.part.Raise(health.Info, health.UserFault(codeAudio, nil,
-		"The camera's audio is %s, which Kinesis Video Streams does not take, so that only its video is recorded: set it to AAC in mono or stereo or to G.711, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))) {
+		"The camera's audio is %s, which Kinesis Video Streams does not take, so that only its video is recorded: set it to AAC in mono or stereo, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))) {
 		s.o.Log.Info("the camera's audio is not recorded", zap.Strings("codecs", names))
 	}
 }

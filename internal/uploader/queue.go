@@ -2,7 +2,6 @@ package uploader
 
 import (
 	"errors"
-	"io"
 	"math"
 	"time"
 
@@ -21,6 +20,8 @@ type shot struct {
 	key  segment.Key
 	frag mkv.Fragment
 	sent time.Time // when its last byte was written; zero before
+	size int64     // of what is sent of the cluster; 0 before
+	left string    // names the sound that is not sent; "" when all tracks are
 }
 
 func (s shot) id() fragmentID { return fragmentID{s.key.Start, s.frag.Start} }
@@ -41,11 +42,13 @@ type queue struct {
 	stream string
 	held   func(fragmentID) bool // set aside: to be passed over
 	broken func(error)           // told of a segment that cannot be read
+	audio  func() Audio          // which sound is sent
 
 	reader   *segment.Reader // nil between segments
 	list     []mkv.Fragment
 	finished bool // list is final
 	next     int  // in list
+	chosen   choice
 
 	from, to   int64               // fragments that end before from, or begin at to or later, are passed over
 	after      int64               // segments that start up to here were given out
@@ -53,8 +56,11 @@ type queue struct {
 	unreadable map[int64]time.Time // segments that the disk fails with, and when to try again
 }
 
-func newQueue(store Store, stream string, held func(fragmentID) bool, broken func(error)) *queue {
-	return &queue{store: store, stream: stream, held: held, broken: broken, from: math.MinInt64, to: math.MaxInt64, after: math.MinInt64, unreadable: make(map[int64]time.Time)}
+func newQueue(o Options, held func(fragmentID) bool, broken func(error)) *queue {
+	return &queue{
+		store: o.Store, stream: o.Stream, held: held, broken: broken, audio: o.Audio,
+		from: math.MinInt64, to: math.MaxInt64, after: math.MinInt64, unreadable: make(map[int64]time.Time),
+	}
 }
 
 // restart begins again with the oldest of all, and lets go of the open segment.
@@ -70,6 +76,7 @@ func (q *queue) release() {
 		_ = q.reader.Close() // was only read
 	}
 	q.reader, q.list, q.finished, q.next = nil, nil, false, 0
+	q.chosen = choice{}
 }
 
 // peek gives the fragment that goes next; ok is false when nothing is pending now.
@@ -83,6 +90,7 @@ func (q *queue) peek() (s shot, ok bool) {
 			if s.end() < q.from || q.held(s.id()) || q.store.Done(s.key, s.frag.Start) {
 				continue
 			}
+			q.choose()
 			return s, s.at() < q.to
 		}
 		if q.finished {
@@ -104,13 +112,8 @@ func (q *queue) peek() (s shot, ok bool) {
 // take moves on behind what peek gave.
 func (q *queue) take() { q.next++ }
 
-// header of the segment that peek's fragment is in.
-func (q *queue) header() mkv.Header { return q.reader.Header() }
-
-// media of peek's fragment behind its cluster head.
-func (q *queue) media(s shot) *io.SectionReader {
-	return io.NewSectionReader(q.reader, s.frag.Offset+mkv.ClusterHeadSize, s.frag.Size-mkv.ClusterHeadSize)
-}
+// header of the segment that peek's fragment is in, with the tracks that are sent.
+func (q *queue) header() mkv.Header { return q.chosen.Header }
 
 // open opens the oldest segment that was not given out.
 func (q *queue) open() bool {

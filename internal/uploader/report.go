@@ -13,10 +13,11 @@ import (
 
 // The codes of the conditions.
 const (
-	CodeUpload  = "upload"         // fragments do not get through; ends with the next that does, and when none is left
-	CodeRefused = "upload-refused" // fragments were skipped within the last day
-	CodeTags    = "upload-tags"    // fragments go without tags, as the service refuses those
-	CodeStore   = "upload-disk"    // recordings cannot be read, or progress not be written
+	CodeUpload  = "upload"             // fragments do not get through; ends with the next that does, and when none is left
+	CodeRefused = "upload-refused"     // fragments were skipped within the last day
+	CodeTags    = "upload-tags"        // fragments go without tags, as the service refuses those
+	CodeAudio   = "audio-not-uploaded" // sound is left out of the upload; ends with newer media that is sent whole
+	CodeStore   = "upload-disk"        // recordings cannot be read, or progress not be written
 )
 
 // The states.
@@ -92,7 +93,7 @@ func (u *Uploader) report(rule Rule, err error, title string) {
 func (u *Uploader) reportThrough(s shot) {
 	now := u.o.Now()
 	u.numbers.persisted.Add(1)
-	u.numbers.bytes.Add(s.frag.Size)
+	u.numbers.bytes.Add(s.size)
 	u.numbers.lastTime.Set(now.UnixMilli())
 	u.numbers.lastMedia.Set(max(u.numbers.lastMedia.Load(), s.end()))
 	done := int64(0)

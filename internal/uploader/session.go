@@ -43,6 +43,7 @@ type session struct {
 	last    shot    // sent or being written
 	got     int     // fragments that got through
 	alone   bool    // the session is for one fragment only
+	cut     mkv.Cut // of the fragment being written, where not all tracks are sent
 
 	closing bool      // the body is ended
 	limit   time.Time // then, or after an ERROR: when to give up waiting; zero = as for a stall
@@ -95,46 +96,58 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 // feed begins the next fragment if it may go now, or ends the body. It says how long the pace
 // holds the fragment back; 0 when something else does.
 func (e *session) feed() time.Duration {
-	if e.writing || e.closing || e.aborted || e.verdict != nil {
-		return 0
-	}
 	u := e.u
-	next, ok := u.queue.peek()
-	if !ok {
-		u.settle(e.flight)
-		if e.course == newest {
-			u.turns.caughtUp = true
+	for !e.writing && !e.closing && !e.aborted && e.verdict == nil {
+		next, ok := u.queue.peek()
+		if !ok {
+			e.fed()
+			return 0
 		}
-		if e.mode.drain || e.course == newest || e.giveWay() {
+		if e.mustEnd(next) || e.offCourse(next) || e.giveWay() {
 			e.close()
+			return 0
 		}
-		return 0
+		if !e.admits(next) {
+			return 0
+		}
+		if wait := u.fragments.ready(); wait > 0 {
+			return u.fragments.onBeat(wait)
+		}
+		e.send(next)
 	}
-	if e.mustEnd(next) || e.offCourse(next) || e.giveWay() {
-		e.close()
-		return 0
-	}
-	if !e.admits(next) {
-		return 0
-	}
-	if wait := u.fragments.ready(); wait > 0 {
-		return u.fragments.onBeat(wait)
-	}
-	u.fragments.take(1)
-	e.send(next)
 	return 0
 }
 
+// fed is called when nothing is pending.
+func (e *session) fed() {
+	u := e.u
+	u.settle(e.flight)
+	if e.course == newest {
+		u.turns.caughtUp = true
+	}
+	if e.mode.drain || e.course == newest || e.giveWay() {
+		e.close()
+	}
+}
+
+// send hands the fragment over, or passes over one of which nothing can be sent.
 func (e *session) send(next shot) {
+	media, err := e.u.queue.media(&next, &e.cut)
+	if err != nil {
+		e.u.queue.take()
+		e.u.refuse(next, silentRule, silentRule.Name)
+		return
+	}
+	e.u.fragments.take(1)
+	next.size = mkv.ClusterHeadSize + media.Size()
 	var head [kvs.HeadSize]byte
-	mkv.PutClusterHead(head[:], next.frag.Size, next.at())
+	mkv.PutClusterHead(head[:], next.size, next.at())
 	if len(e.flight) == 0 {
 		e.moved = time.Now()
 	}
 	e.flight = append(e.flight, next)
-	e.bytes += next.frag.Size
+	e.bytes += next.size
 	e.last, e.any, e.writing = next, true, true
-	media := e.u.queue.media(next)
 	e.u.queue.take()
 	var tail []byte
 	if set, elements := e.u.tail(e.endsFragments()); set != nil {
@@ -226,7 +239,7 @@ func (e *session) acknowledge(a kvs.Ack) {
 func (e *session) remove(i int) shot {
 	s := e.flight[i]
 	e.flight = slices.Delete(e.flight, i, i+1)
-	e.bytes -= s.frag.Size
+	e.bytes -= s.size
 	return s
 }
 

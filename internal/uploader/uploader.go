@@ -66,6 +66,9 @@ type Options struct {
 	Log *zap.Logger
 	// Now is the wall clock, for what health shows. Default time.Now.
 	Now func() time.Time
+	// Audio says which sound is sent, and may say otherwise at any time: what is sent next follows.
+	// Default: AudioPlayable.
+	Audio func() Audio
 	// Cap is shared by all streams of the hub. nil = none.
 	Cap *Cap
 	// Retry paces attempts after failures that may pass. Default 500 ms doubling to 30 s.
@@ -125,6 +128,7 @@ type Uploader struct {
 	withheldUntil time.Time
 	numbers       numbers
 	refused       time.Time // when a fragment was skipped last, while that is reported
+	soundAt       int64     // timecode of the newest fragment that CodeAudio was judged by
 }
 
 // New returns an Uploader that has not begun.
@@ -141,6 +145,9 @@ func New(o Options) *Uploader {
 	if o.AskUser.Min <= 0 && o.AskUser.Max <= 0 {
 		o.AskUser = backoff.Policy{Min: time.Minute, Max: 5 * time.Minute, Floor: time.Minute, Rand: o.AskUser.Rand}
 	}
+	if o.Audio == nil {
+		o.Audio = func() Audio { return AudioPlayable }
+	}
 	o.MaxSession = orDefault(o.MaxSession, DefaultMaxSession)
 	o.StallTimeout = orDefault(o.StallTimeout, DefaultStallTimeout)
 	o.IdleTimeout = orDefault(o.IdleTimeout, DefaultIdleTimeout)
@@ -154,7 +161,7 @@ func New(o Options) *Uploader {
 		second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
 	}
 	u.tags.Store(&tagSet{})
-	u.queue = newQueue(o.Store, o.Stream, u.suspects.aside, u.unreadable)
+	u.queue = newQueue(o, u.suspects.aside, u.unreadable)
 	return u
 }
 
@@ -396,6 +403,7 @@ func (u *Uploader) through(s shot) (again bool) {
 		u.stalls, u.passes = max(u.stalls-1, 0), 0
 	}
 	u.reportThrough(s)
+	u.reportSound(s)
 	u.forgetRefused()
 	u.reportWithheld()
 	return u.suspects.pass(s.id())

@@ -39,10 +39,17 @@ type body struct {
 	buffer  []byte
 }
 
+// Media is what follows a fragment's head: a section of a file, or a selection of it.
+type Media interface {
+	io.Reader
+	Size() int64 // how many bytes Read returns in all
+}
+
 // fragment is one cluster on its way.
 type fragment struct {
 	head []byte
-	rest *io.SectionReader
+	rest Media
+	left int64 // of rest
 	tail []byte
 }
 
@@ -139,15 +146,16 @@ func (b *body) read(p []byte) (int, error) {
 	}
 	n := copy(p, b.current.head)
 	b.current.head = b.current.head[n:]
-	if rest := int(min(int64(len(p)-n), b.current.left())); rest > 0 {
+	if rest := int(min(int64(len(p)-n), b.current.left)); rest > 0 {
 		read, err := io.ReadFull(b.current.rest, p[n:n+rest])
+		b.current.left -= int64(read)
 		if err != nil {
 			b.failed(&MediaError{Err: err})
 			return 0, err
 		}
 		n += read
 	}
-	if b.current.left() == 0 {
+	if b.current.left == 0 {
 		more := copy(p[n:], b.current.tail)
 		b.current.tail = b.current.tail[more:]
 		n += more
@@ -156,12 +164,7 @@ func (b *body) read(p []byte) (int, error) {
 }
 
 // given tells whether all of the fragment has been.
-func (f *fragment) given() bool { return len(f.head) == 0 && f.left() == 0 && len(f.tail) == 0 }
-
-func (f *fragment) left() int64 {
-	at, _ := f.rest.Seek(0, io.SeekCurrent) // never fails
-	return f.rest.Size() - at
-}
+func (f *fragment) given() bool { return len(f.head) == 0 && f.left == 0 && len(f.tail) == 0 }
 
 // paced holds the bytes back until the pace allows them.
 func (b *body) paced(n int) (int, error) {

@@ -139,10 +139,10 @@ func (s *Session) end(cause error) {
 
 // Send hands over a fragment: head is sent in place of its first bytes in the file, rest is what
 // follows, and tail, which may be shared by many fragments and is only read, goes behind it. One at
-// a time: the next after Sent has received, or the session has ended.
-func (s *Session) Send(head [HeadSize]byte, rest *io.SectionReader, tail []byte) {
+// a time: the next after Sent has received, or the session has ended. Until then rest is the session's.
+func (s *Session) Send(head [HeadSize]byte, rest Media, tail []byte) {
 	select {
-	case s.body.work <- fragment{head: head[:], rest: rest, tail: tail}:
+	case s.body.work <- fragment{head: head[:], rest: rest, left: rest.Size(), tail: tail}:
 	case <-s.body.stopped:
 	}
 }

@@ -1,0 +1,22 @@
+package agent
+
+import "github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+
+// AudioMode is which sound of cameras is recorded and uploaded.
+type AudioMode string
+
+// The audio modes.
+const (
+	AudioAuto AudioMode = "auto" // recorded; uploaded where it leaves playback as it is
+	AudioOn   AudioMode = "on"   // recorded and uploaded
+	AudioOff  AudioMode = "off"  // not recorded
+)
+
+// uploaded is what the uploader does of it. Sound that was recorded before it was switched off is
+// uploaded as with AudioAuto.
+func (m AudioMode) uploaded() uploader.Audio {
+	if m == AudioOn {
+		return uploader.AudioAll
+	}
+	return uploader.AudioPlayable
+}

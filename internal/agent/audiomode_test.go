@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+)
+
+// TestAudioModes changes the mode while a camera with G.711 plays in a live upload. Between auto and
+// on neither job begins anew; what is recorded has the sound in both.
+func TestAudioModes(t *testing.T) {
+	h := newHouse(t)
+	h.configure("door", h.secret("door", h.camera(fakecam.Options{Audio: fakecam.AudioMuLaw}).URL()))
+	s := h.service()
+	a, service := s.agent, h.cloud.Media()
+	stored := func(what string) {
+		t.Helper()
+		n := len(service.Fragments("door"))
+		s.await(what, func() bool { return len(service.Fragments("door")) > n })
+	}
+	leftOut := func() bool {
+		list := a.health.Part("door", health.JobUploader).Snapshot().Conditions
+		return slices.ContainsFunc(list, func(c health.Condition) bool { return c.Code == uploader.CodeAudio && c.Severity == health.Info })
+	}
+	stored("a fragment is uploaded")
+	s.await("status says that sound is left out", leftOut)
+	before := a.streams.get("door")
+	for _, mode := range []AudioMode{AudioOn, AudioAuto, AudioOn} {
+		s.write(map[string]string{EnvAudio: string(mode)})
+		if done := s.reload(); !slices.Equal(done.Changed, []string{EnvAudio}) || done.Streams != nil {
+			t.Errorf("%s: %+v", mode, done)
+		}
+		stored("a fragment is uploaded with " + string(mode))
+		s.await("status follows "+string(mode), func() bool { return leftOut() == (mode == AudioAuto) })
+	}
+	if now := a.streams.get("door"); now.recorder != before.recorder || now.uploader != before.uploader {
+		t.Error("a job began anew")
+	}
+	recorder := a.health.Part("door", health.JobRecorder)
+	if lost, gaps := recorder.Number(health.FramesLost).Load(), recorder.Number(health.Gaps).Load(); lost != 0 || gaps != 0 {
+		t.Errorf("%d frames lost, %d gaps", lost, gaps)
+	}
+	if refused := a.health.Part("door", health.JobUploader).Number(health.FragmentsSkipped).Load(); refused != 0 {
+		t.Errorf("%d fragments refused", refused)
+	}
+	s.write(map[string]string{EnvAudio: string(AudioOff)})
+	if done := s.reload(); !slices.Equal(done.Streams, []string{"door"}) || !a.streams.get("door").record.camera.NoAudio {
+		t.Errorf("off: %+v", done)
+	}
+}

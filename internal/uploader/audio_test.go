@@ -1,0 +1,304 @@
+package uploader
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+var (
+	// muLaw is a WAVEFORMATEX of one channel at 8 kHz (RFC 2361).
+	muLaw    = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecACM, CodecPrivate: []byte{7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0}, SampleRate: 8000, Channels: 1, BitDepth: 8}
+	aac      = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x15, 0x88}, SampleRate: 8000, Channels: 1}
+	noSound  = mkv.Track{}
+	codecsOf = map[string]mkv.Track{"G.711": muLaw, "AAC": aac, "": noSound}
+)
+
+// createWith begins a segment with sound, none with noSound.
+func (w *world) createWith(sound mkv.Track) *segment.Writer {
+	w.t.Helper()
+	tracks := []mkv.Track{videoTrack(640)}
+	if sound.Number > 0 {
+		tracks = append(tracks, sound)
+	}
+	writer, err := w.store.Create(door, mkv.Header{Start: w.next, Title: door, Tracks: tracks})
+	must(w.t, err)
+	return writer
+}
+
+// heard adds a fragment of 2 s with sound between its pictures.
+func (w *world) heard(writer *segment.Writer, sound, video bool) {
+	w.t.Helper()
+	at := w.next.Sub(time.UnixMilli(writer.Key().Start))
+	must(w.t, writer.BeginFragment(at, true))
+	for n := range 5 {
+		t := at + time.Duration(n)*400*time.Millisecond
+		if sound {
+			must(w.t, writer.WriteFrame(2, t, true, [][]byte{make([]byte, 160)}))
+			must(w.t, writer.WriteFrame(2, t+20*time.Millisecond, true, [][]byte{make([]byte, 160)}))
+		}
+		if video {
+			nal := bytes.Repeat([]byte{byte(n)}, 300)
+			if nal[0] = 0x41; n == 0 {
+				nal[0] = 0x65
+			}
+			must(w.t, writer.WriteFrame(1, t, n == 0, [][]byte{nal}))
+		}
+	}
+	_, err := writer.EndFragment()
+	must(w.t, err)
+	if video {
+		w.want = append(w.want, w.next.UnixMilli())
+	}
+	w.next = w.next.Add(2 * time.Second)
+}
+
+// recordWith makes a sealed segment of 3 fragments.
+func (w *world) recordWith(sound mkv.Track) {
+	w.t.Helper()
+	writer := w.createWith(sound)
+	for range 3 {
+		w.heard(writer, sound.Number > 0, true)
+	}
+	must(w.t, writer.Seal())
+}
+
+// sounds lists the sound of each stored fragment, as GetMedia returns it.
+func (w *world) sounds() (list []string) {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "got.mkv")
+	w.getMedia(path, len(w.service.Fragments(door)))
+	answer, err := os.ReadFile(path)
+	must(w.t, err)
+	for _, part := range strings.Split(string(answer), "\x1A\x45\xDF\xA3")[1:] {
+		switch {
+		case strings.Contains(part, mkv.CodecACM):
+			list = append(list, "G.711")
+		case strings.Contains(part, mkv.CodecAAC):
+			list = append(list, "AAC")
+		default:
+			list = append(list, "")
+		}
+	}
+	return list
+}
+
+func (w *world) expectSounds(want ...string) {
+	w.t.Helper()
+	if got := w.sounds(); !slices.Equal(got, want) {
+		w.t.Errorf("the fragments are stored with %q, want %q", got, want)
+	}
+}
+
+// expectPictures checks that the service has 5 in each fragment, each in the place of its time.
+func (w *world) expectPictures() {
+	w.t.Helper()
+	n := 0
+	for frame, err := range w.service.Frames(door) {
+		must(w.t, err)
+		if want := w.want[frame.Fragment] + int64(n%5)*400; frame.Producer.UnixMilli() != want || len(frame.Data) != 304 {
+			w.t.Errorf("picture %d is at %d with %d bytes, want %d", n, frame.Producer.UnixMilli(), len(frame.Data), want)
+		}
+		n++
+	}
+	if n != 5*len(w.want) {
+		w.t.Errorf("%d pictures of %d fragments", n, len(w.want))
+	}
+}
+
+// audible limits let a test read what is stored.
+func audible() media.Limits {
+	limits := roomy
+	limits.GetMediaIdle = 50 * time.Millisecond
+	return limits
+}
+
+func fixed(a Audio) func(*Options) { return func(o *Options) { o.Audio = func() Audio { return a } } }
+
+// What was recorded before an upgrade goes by the same rules: the store is closed and opened in between.
+func TestWhichSoundOfABacklogIsSent(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		audio    Audio
+		recorded []string // a segment each
+		sent     []string
+		sessions int
+		left     bool // status says at the end that sound is left out
+	}{
+		{"AAC goes along", AudioPlayable, []string{"AAC", "AAC"}, []string{"AAC", "AAC"}, 1, false},
+		{"G.711 does not", AudioPlayable, []string{"G.711", "G.711"}, []string{"", ""}, 1, true},
+		{"G.711 goes along on request", AudioAll, []string{"G.711", "G.711"}, []string{"G.711", "G.711"}, 1, false},
+		{"no sound", AudioPlayable, []string{"", ""}, []string{"", ""}, 1, false},
+		{"sound is switched off in between", AudioPlayable, []string{"G.711", ""}, []string{"", ""}, 1, false},
+		{"the camera is set to AAC in between", AudioPlayable, []string{"G.711", "AAC"}, []string{"", "AAC"}, 2, false},
+		{"and back", AudioPlayable, []string{"AAC", "G.711"}, []string{"AAC", ""}, 2, true},
+		{"on request, all as it was recorded", AudioAll, []string{"AAC", "G.711", ""}, []string{"AAC", "G.711", ""}, 3, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 24, audible())
+			var want []string
+			for i, codec := range tc.recorded {
+				w.recordWith(codecsOf[codec])
+				want = append(want, tc.sent[i], tc.sent[i], tc.sent[i])
+			}
+			must(t, w.store.Close())
+			w.openStore()
+			w.drain(w.uploader(fixed(tc.audio)))
+			w.expectOnce()
+			w.expectUploaded(0)
+			w.expectSounds(want...)
+			w.expectPictures()
+			if stats := w.service.Stats(door); stats.Sessions != tc.sessions || stats.Errors != 0 || stats.Bytes != w.number(health.BytesUploaded) {
+				t.Errorf("the service saw %+v, want %d sessions and %d bytes", stats, tc.sessions, w.number(health.BytesUploaded))
+			}
+			if w.reports(CodeAudio) != tc.left {
+				t.Errorf("status says %+v", w.health.Snapshot())
+			}
+		})
+	}
+}
+
+func TestTheSentenceOnSoundThatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.recordWith(muLaw)
+	w.drain(w.uploader())
+	list := w.health.Part(door, health.JobUploader).Snapshot().Conditions
+	if len(list) != 1 || list[0].Severity != health.Info || list[0].Class != health.UserError || !strings.Contains(list[0].Text, "G.711") {
+		t.Errorf("status says %+v", list)
+	}
+}
+
+// A change takes effect with the next fragment, in a session of its own, as a session has one head.
+func TestAChangeOfTheSettingLosesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	for _, live := range []bool{false, true} {
+		t.Run(fmt.Sprintf("live=%v", live), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 24, audible())
+			var audio atomic.Uint32
+			u := w.uploader(func(o *Options) { o.Audio = func() Audio { return Audio(audio.Load()) } })
+			var stop func()
+			if live {
+				stop = w.runLive(u)
+			} else {
+				stop = w.run(u)
+			}
+			writer := w.createWith(muLaw)
+			var want []string
+			for _, step := range []struct {
+				audio Audio
+				sent  string
+			}{{AudioPlayable, ""}, {AudioAll, "G.711"}, {AudioPlayable, ""}, {AudioAll, "G.711"}} {
+				audio.Store(uint32(step.audio))
+				for range 3 {
+					w.heard(writer, true, true)
+					want = append(want, step.sent)
+					if live { // or the newest of the three goes first
+						w.await(len(w.want))
+					}
+				}
+				w.await(len(w.want))
+				if w.reports(CodeAudio) != (step.sent == "") {
+					t.Errorf("with %q sent, status says %+v", step.sent, w.health.Snapshot())
+				}
+			}
+			must(t, writer.Seal())
+			stop()
+			w.expectOnce()
+			w.expectSounds(want...)
+			w.expectPictures()
+			if stats := w.service.Stats(door); stats.Sessions != 4 || stats.Errors != 0 || stats.Displaced != 0 || stats.Torn != 0 {
+				t.Errorf("the service saw %+v, want 4 sessions that ended in good order", stats)
+			}
+		})
+	}
+}
+
+// The setting changes while fragments wait for their acknowledgement, again and again.
+func TestChangesOfTheSettingAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, audible())
+	for range 8 {
+		w.recordWith(muLaw)
+	}
+	var asked atomic.Uint32
+	w.drain(w.uploader(func(o *Options) {
+		o.Audio = func() Audio { return Audio(asked.Add(1) / 7 % 2) }
+	}))
+	w.expectOnce()
+	w.expectUploaded(0)
+	w.expectPictures()
+	if stats := w.service.Stats(door); stats.Errors != 0 || stats.Torn != 0 || stats.Sessions < 3 {
+		t.Errorf("the service saw %+v", stats)
+	}
+}
+
+// KVS takes a fragment only with a frame of each track of its session: one of sound alone has none.
+func TestAFragmentOfSoundAloneStaysOnTheHub(t *testing.T) {
+	t.Parallel()
+	for name, place := range map[string]int{"first": 0, "between": 1, "last": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 24, audible())
+			writer := w.createWith(muLaw)
+			for i := range 3 {
+				w.heard(writer, true, i != place)
+			}
+			must(t, writer.Seal())
+			w.drain(w.uploader())
+			w.expectOnce()
+			w.expectUploaded(1)
+			w.expectSounds("", "")
+			if n, errs := w.number(health.FragmentsSkipped), w.service.Stats(door).Errors; n != 1 || errs != 0 {
+				t.Errorf("%d fragments skipped, %d errors of the service", n, errs)
+			}
+		})
+	}
+}
+
+// A live upload sends what was missed in between. That the sound of older media is left out says
+// nothing of what the camera sends now.
+func TestOlderMediaDoesNotBringTheSentenceBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, audible())
+	w.recordWith(muLaw)
+	w.recordWith(aac)
+	stop := w.runLive(w.uploader())
+	w.await(len(w.want))
+	stop()
+	w.expectAll()
+	if got := w.store.done(); got[0] == w.want[0] {
+		t.Fatal("the oldest went first")
+	}
+	if w.reports(CodeAudio) || w.sawCondition(CodeAudio, health.UserError) {
+		t.Errorf("status says %+v", w.health.Snapshot())
+	}
+}
+
+func TestADiskThatFailsWhileSoundIsLeftOutCostsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, audible())
+	w.recordWith(muLaw)
+	w.recordWith(muLaw)
+	w.cloud.trouble(0, 1, w.tear, nil)
+	w.drain(w.uploader())
+	w.expectAll()
+	w.expectUploaded(0)
+	if !w.sawCondition(CodeUpload, health.SystemError) {
+		t.Error("status did not say that the disk fails")
+	}
+}
