@@ -31,12 +31,14 @@ type backlog struct {
 	size      int // of a fragment, in bytes of media
 	gop       time.Duration
 	begin     time.Time
+	smooth    bool // 25 pictures a second, instead of framesPer a fragment
+	sound     bool // G.711 between the pictures
 }
 
 // newBacklog is one that was recorded until now.
 func newBacklog(streams, fragments, size int, gop time.Duration) backlog {
 	begin := time.Now().Add(-time.Duration(fragments+1) * gop).Truncate(time.Second)
-	return backlog{streams, fragments, size, gop, begin}
+	return backlog{streams: streams, fragments: fragments, size: size, gop: gop, begin: begin}
 }
 
 // at is when a fragment begins.
@@ -53,34 +55,35 @@ var track = mkv.Track{
 
 func streamName(i int) string { return fmt.Sprintf("cam-%02d", i) }
 
+// soundTrack is G.711 at 8 kHz: its private data is a WAVEFORMATEX.
+var soundTrack = mkv.Track{
+	Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecACM, SampleRate: 8000, Channels: 1, BitDepth: 8,
+	CodecPrivate: []byte{7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0},
+}
+
 // fill records the backlog.
 func (b backlog) fill(dir string) error {
 	store, err := segment.Open(segment.Options{Dir: dir})
 	if err != nil {
 		return err
 	}
-	noise := make([]byte, b.size/framesPer)
+	noise := make([]byte, b.size/b.frames())
 	for i := range noise {
 		noise[i] = byte(rand.Uint32())
 	}
+	tracks := []mkv.Track{track}
+	if b.sound {
+		tracks = append(tracks, soundTrack)
+	}
 	for i := range b.streams {
 		for done := 0; done < b.fragments; done += segmentLength {
-			w, err := store.Create(streamName(i), mkv.Header{Start: b.at(done), Title: streamName(i), Tracks: []mkv.Track{track}})
+			w, err := store.Create(streamName(i), mkv.Header{Start: b.at(done), Title: streamName(i), Tracks: tracks})
 			if err != nil {
 				return err
 			}
 			for n := range min(segmentLength, b.fragments-done) {
-				at := time.Duration(n) * b.gop
-				if err := w.BeginFragment(at, true); err != nil {
+				if err := b.fragment(w, time.Duration(n)*b.gop, noise); err != nil {
 					return err
-				}
-				for f := range framesPer {
-					if noise[0] = 0x41; f == 0 {
-						noise[0] = 0x65
-					}
-					if err := w.WriteFrame(1, at+time.Duration(f)*b.gop/framesPer, f == 0, [][]byte{noise}); err != nil {
-						return err
-					}
 				}
 			}
 			if err := w.Seal(); err != nil {
@@ -89,6 +92,36 @@ func (b backlog) fill(dir string) error {
 		}
 	}
 	return store.Close()
+}
+
+// frames of a fragment.
+func (b backlog) frames() int {
+	if b.smooth {
+		return 25 * int(b.gop/time.Second)
+	}
+	return framesPer
+}
+
+// fragment records one. With sound there are two blocks of 20 ms before each picture.
+func (b backlog) fragment(w *segment.Writer, at time.Duration, noise []byte) error {
+	if err := w.BeginFragment(at, true); err != nil {
+		return err
+	}
+	for f := range b.frames() {
+		t := at + time.Duration(f)*b.gop/time.Duration(b.frames())
+		for n := 0; b.sound && n < 2; n++ {
+			if err := w.WriteFrame(2, t+time.Duration(n)*20*time.Millisecond, true, [][]byte{noise[:160]}); err != nil {
+				return err
+			}
+		}
+		if noise[0] = 0x41; f == 0 {
+			noise[0] = 0x65
+		}
+		if err := w.WriteFrame(1, t, f == 0, [][]byte{noise}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startCloud starts the local cloud with the streams, and the limits of KVS.
@@ -131,13 +164,19 @@ func measured(cmd *exec.Cmd) (s spent, err error) {
 	}
 }
 
+// What of the sound a drainer sends.
+const (
+	audioPlayable = "auto"
+	audioAll      = "on"
+)
+
 // drainer is a process that uploads what is in dir, as the agent does.
-func drainer(cloud *localcloud.Cloud, dir string, streams int) (*exec.Cmd, error) {
+func drainer(cloud *localcloud.Cloud, dir string, streams int, audio string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"drain", dir}
+	args := []string{"drain", audio, dir}
 	for i := range streams {
 		args = append(args, streamName(i))
 	}
@@ -150,7 +189,7 @@ func drainer(cloud *localcloud.Cloud, dir string, streams int) (*exec.Cmd, error
 }
 
 // drain is that process.
-func drain(dir string, streams []string) error {
+func drain(audio, dir string, streams []string) error {
 	ctx := context.Background()
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -161,10 +200,16 @@ func drain(dir string, streams []string) error {
 		return err
 	}
 	client := kvs.New(kvs.Options{Config: cfg})
+	sends := func() uploader.Audio {
+		if audio == audioAll {
+			return uploader.AudioAll
+		}
+		return uploader.AudioPlayable
+	}
 	var group errgroup.Group
 	for _, name := range streams {
 		group.Go(func() error {
-			return uploader.New(uploader.Options{Stream: name, Store: store, Cloud: client}).Drain(ctx)
+			return uploader.New(uploader.Options{Stream: name, Store: store, Cloud: client, Audio: sends}).Drain(ctx)
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -39,7 +39,7 @@ func catchUp(dir string, b backlog) ([]figure, error) {
 		return nil, err
 	}
 	defer func() { _ = cloud.Close() }()
-	cmd, err := drainer(cloud, recordings, b.streams)
+	cmd, err := drainer(cloud, recordings, b.streams, audioPlayable)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func cost(o options) ([]figure, error) {
 			return nil, err
 		}
 		curl = curl.and(once)
-		once, bytes, err := drained(filepath.Join(o.dir, "cloud"), recordings)
+		once, bytes, err := drained(filepath.Join(o.dir, "cloud"), recordings, audioPlayable)
 		if err != nil {
 			return nil, err
 		}
@@ -165,13 +165,13 @@ func unlimitedCurl(url, recordings string) (sum spent, err error) {
 }
 
 // drained sends the files as the agent does, to a local cloud in dir, and tells how many bytes that were.
-func drained(dir, recordings string) (s spent, bytes int64, err error) {
+func drained(dir, recordings, audio string) (s spent, bytes int64, err error) {
 	cloud, err := startCloud(dir, costStreams)
 	if err != nil {
 		return s, 0, err
 	}
 	defer func() { err = errors.Join(err, cloud.Close()) }()
-	cmd, err := drainer(cloud, recordings, costStreams)
+	cmd, err := drainer(cloud, recordings, costStreams, audio)
 	if err != nil {
 		return s, 0, err
 	}

@@ -44,7 +44,7 @@ type figure struct {
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "drain" {
-		if err := drain(os.Args[2], os.Args[3:]); err != nil {
+		if err := drain(os.Args[2], os.Args[3], os.Args[4:]); err != nil {
 			fmt.Fprintln(os.Stderr, "upload:", err)
 			os.Exit(1)
 		}
@@ -59,13 +59,13 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.agent, "agent", "bin/kvs-edge-agent", "our binary, for the live part")
-	flag.StringVar(&o.parts, "parts", "rate,cost,memory,live", "what is measured, in this order; also: day")
+	flag.StringVar(&o.parts, "parts", "rate,cost,filter,memory,live", "what is measured, in this order; also: day")
 	flag.IntVar(&o.streams, "streams", 16, "rate, day: number of streams with a backlog")
 	flag.IntVar(&o.fragments, "fragments", 150, "rate: fragments of each")
 	flag.IntVar(&o.size, "size", 100_000, "rate: bytes of a fragment; above 2500000 they bound the rate")
 	flag.DurationVar(&o.day, "day", 24*time.Hour, "day: how much media waits for its upload")
 	flag.DurationVar(&o.gop, "gop", 10*time.Second, "day: length of a fragment")
-	flag.IntVar(&o.megabytes, "megabytes", 1000, "cost: how much is sent")
+	flag.IntVar(&o.megabytes, "megabytes", 1000, "cost: how much is sent; filter: a quarter of it")
 	flag.IntVar(&o.cameras, "cameras", 4, "live: number of cameras")
 	flag.DurationVar(&o.measure, "measure", 30*time.Second, "live: how long")
 	flag.StringVar(&o.dir, "dir", "", "where media is written (default: a new temporary directory)")
@@ -84,7 +84,7 @@ func run(o options) error {
 	}
 	defer remove()
 	o.dir = dir
-	parts := map[string]func(options) ([]figure, error){"rate": rate, "day": day, "cost": cost, "memory": memory, "live": live}
+	parts := map[string]func(options) ([]figure, error){"rate": rate, "day": day, "cost": cost, "filter": filter, "memory": memory, "live": live}
 	var all []figure
 	for _, name := range strings.Split(o.parts, ",") {
 		part, ok := parts[name]

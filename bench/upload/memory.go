@@ -24,7 +24,7 @@ func memory(o options) ([]figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		cmd, err := drainer(cloud, recordings, streams)
+		cmd, err := drainer(cloud, recordings, streams, audioPlayable)
 		if err != nil {
 			return nil, err
 		}

@@ -17,8 +17,9 @@ import (
 // hourlyWindow is how long an hourly upload may go on: nearly until the next begins.
 const hourlyWindow = 59 * time.Minute
 
-// recordJob builds the recording of a stream in its windows.
-func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context) error, error) {
+// recordJob builds the recording of a stream in its windows. goesOn says that it takes the place of
+// one that was recording.
+func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(context.Context) error, error) {
 	plan, err := windows(spec.schedule, scheduler.Always())
 	if err != nil {
 		return nil, err
@@ -33,7 +34,8 @@ func (a *Agent) recordJob(stream string, spec recordSpec) (func(context.Context)
 		Store:           a.store,
 		SegmentDuration: spec.segmentDuration,
 		FlushInterval:   spec.flushInterval,
-		MaxSegmentBytes: spec.maxSegmentBytes,
+		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
+		GoesOn:          goesOn && spec.uriType != edgeconfig.File, // a file misses nothing meanwhile
 		Transport:       spec.camera.Transport,
 		TimestampSource: spec.camera.TimestampSource,
 		NoAudio:         spec.camera.NoAudio,

@@ -13,10 +13,9 @@ import (
 // the same job, so a change elsewhere (a deletion rule, say) never interrupts recording. It holds the
 // hub's settings too, so that a reload restarts those jobs that it changes and no others.
 type recordSpec struct {
-	secretARN       string
-	uriType         edgeconfig.MediaURIType
-	schedule        edgeconfig.ScheduleConfig // zero: always
-	maxSegmentBytes int64                     // 0: no limit
+	secretARN string
+	uriType   edgeconfig.MediaURIType
+	schedule  edgeconfig.ScheduleConfig // zero: always
 
 	// Of the hub's settings.
 	segmentDuration time.Duration
@@ -32,11 +31,9 @@ type uploadSpec struct {
 }
 
 func recordSpecOf(c edgeconfig.EdgeConfig, hub Settings) recordSpec {
-	limit, _ := c.LocalLimit()
 	spec := recordSpec{
 		secretARN:       c.RecorderConfig.MediaSourceConfig.MediaUriSecretArn,
 		uriType:         c.RecorderConfig.MediaSourceConfig.MediaUriType,
-		maxSegmentBytes: limit / retention.SegmentsPerLimit,
 		segmentDuration: hub.SegmentDuration,
 		flushInterval:   hub.FlushInterval,
 	}

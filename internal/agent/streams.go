@@ -39,7 +39,7 @@ type workers struct {
 	retention policies
 	media     mediaRemover
 	settings  func() Settings
-	record    func(name string, spec recordSpec) (func(context.Context) error, error)
+	record    func(name string, spec recordSpec, goesOn bool) (func(context.Context) error, error)
 	upload    func(name string, spec uploadSpec) (func(context.Context) error, error)
 	completed func(name, job string) // told of a job that did its work until its configuration went
 }
@@ -131,8 +131,9 @@ func (s *streams) applyOne(config iotconfig.StreamConfig) error {
 	if before != nil && before.record == record && (!again || !s.failed(name, health.JobRecorder)) {
 		next.recorder = before.recorder
 	} else {
+		goesOn := before != nil && before.recorder != nil && s.recording(name)
 		stopJob(before, func(b *stream) *job { return b.recorder })
-		next.recorder, err = s.start(name, health.JobRecorder, func() (func(context.Context) error, error) { return s.workers.record(name, record) })
+		next.recorder, err = s.start(name, health.JobRecorder, func() (func(context.Context) error, error) { return s.workers.record(name, record, goesOn) })
 	}
 	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
 		next.uploader = before.uploader
@@ -171,6 +172,12 @@ func (s *streams) start(name, jobName string, build func() (func(context.Context
 func (s *streams) failed(name, jobName string) bool {
 	worst, ok := s.workers.health.Part(name, jobName).Snapshot().Worst()
 	return ok && worst.Severity == health.Failed
+}
+
+// recording reports whether a recorder is in its window, and has recorded.
+func (s *streams) recording(name string) bool {
+	part := s.workers.health.Part(name, health.JobRecorder)
+	return !part.Snapshot().IsOffBySchedule() && part.Number(health.FramesRecorded).Load() > 0
 }
 
 // stopStream ends a stream's jobs for good, the recorder first so that the uploader sees its last

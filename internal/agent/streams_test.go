@@ -74,7 +74,7 @@ func newDiary() (*diary, *streams) {
 	return d, newStreams(workers{
 		log: zap.NewNop(), health: health.NewRegistry(time.Now), retention: d, media: d,
 		settings: func() Settings { return Settings{} },
-		record: func(name string, _ recordSpec) (func(context.Context) error, error) {
+		record: func(name string, _ recordSpec, _ bool) (func(context.Context) error, error) {
 			return d.job("recorder " + name), nil
 		},
 		upload: func(name string, _ uploadSpec) (func(context.Context) error, error) {

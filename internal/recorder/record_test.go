@@ -32,6 +32,7 @@ const patience = time.Minute
 
 // rig is a recorder between a camera and a store, all real.
 type rig struct {
+	recorder *Recorder
 	t        *testing.T
 	stream   string
 	dir      string
@@ -94,8 +95,8 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, camera *
 	r.handed = countWrites(&o)
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
-	recorder := New(o)
-	go func() { r.ended <- recorder.Run(ctx) }()
+	r.recorder = New(o)
+	go func() { r.ended <- r.recorder.Run(ctx) }()
 	t.Cleanup(r.finish)
 	return r
 }

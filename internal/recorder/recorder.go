@@ -80,8 +80,12 @@ type Options struct {
 	Store Store
 	// SegmentDuration is when a segment ends, at the next keyframe. Default DefaultSegmentDuration.
 	SegmentDuration time.Duration
-	// MaxSegmentBytes ends a segment before it grows larger, at a keyframe. 0: no limit.
-	MaxSegmentBytes int64
+	// MaxSegmentBytes says what a segment is ended before it grows larger than, at a keyframe. It is
+	// asked at each, so that a change interrupts nothing. 0: no limit. Default: none.
+	MaxSegmentBytes func() int64
+	// GoesOn says that another Recorder of the camera was stopped for this one while it recorded, so
+	// that what lies between the two is a gap.
+	GoesOn bool
 	// FlushInterval is how much of a recording a power cut may take. Default segment.DefaultFlushInterval.
 	FlushInterval time.Duration
 	// OnSegment is told of each finished segment. It must not wait. Default none.
@@ -134,10 +138,11 @@ type numbers struct {
 
 // Recorder records one camera.
 type Recorder struct {
-	o     Options
-	udp   bool // the transport of the next session
-	loops bool // the file begins anew at its end
-	stale int  // sessions in a row into which frames of an earlier one came
+	o      Options
+	udp    bool // the transport of the next session
+	loops  bool // the file begins anew at its end
+	goesOn bool // what comes first continues a recording that was interrupted
+	stale  int  // sessions in a row into which frames of an earlier one came
 }
 
 // New makes a Recorder.
@@ -153,6 +158,9 @@ func New(o Options) *Recorder {
 	}
 	if o.SegmentDuration <= 0 {
 		o.SegmentDuration = DefaultSegmentDuration
+	}
+	if o.MaxSegmentBytes == nil {
+		o.MaxSegmentBytes = func() int64 { return 0 }
 	}
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = segment.DefaultFlushInterval
@@ -182,13 +190,15 @@ func New(o Options) *Recorder {
 		gaps: h.Number(health.Gaps), reconnects: h.Number(health.Reconnects), lastFrame: h.Number(health.LastFrameTime),
 		bitrate: h.Number(health.BitrateBPS), fps: h.Number(health.FPSMilli), lastSegment: h.Number(health.LastSegmentTime),
 	}
-	return &Recorder{o: o, udp: o.Transport == TransportUDP}
+	return &Recorder{o: o, udp: o.Transport == TransportUDP, goesOn: o.GoesOn}
 }
 
 // Run records until ctx ends, whatever the camera does, and seals the last segment. It returns
 // nil, or what kept it from finishing that segment.
 func (r *Recorder) Run(ctx context.Context) (err error) {
 	v := newSupervisor(&r.o)
+	v.gap = r.goesOn
+	r.goesOn = true                   // unless it ends in good order
 	defer func() { err = v.seal() }() // also when something panics
 	pause := backoff.New(r.o.Backoff)
 	for first := true; ctx.Err() == nil; first = false {
@@ -213,6 +223,7 @@ func (r *Recorder) Run(ctx context.Context) (err error) {
 		}
 	}
 	v.lookAtClock()
+	r.goesOn = false
 	r.o.Health.SetState(stateStopped)
 	r.o.Health.Clear()
 	return nil

@@ -326,7 +326,8 @@ func (s *segmenter) full(producer time.Time) bool {
 		return true
 	}
 	// The fragment that comes is taken to be as large as the last one.
-	return s.o.MaxSegmentBytes > 0 && 2*s.writer.Bytes()-s.fragmentAt > s.o.MaxSegmentBytes
+	limit := s.o.MaxSegmentBytes()
+	return limit > 0 && 2*s.writer.Bytes()-s.fragmentAt > limit
 }
 
 // beginSegment ends the open segment and begins one that starts with the frame at producer, or,

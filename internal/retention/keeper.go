@@ -148,6 +148,9 @@ func (k *Keeper) policy(stream string) Policy {
 	return k.o.Default
 }
 
+// SegmentBytes is the most that a segment of a stream should have; 0 without a limit.
+func (k *Keeper) SegmentBytes(stream string) int64 { return k.policy(stream).MaxBytes / SegmentsPerLimit }
+
 // known lists the streams with media or with a policy.
 func (k *Keeper) known() []string {
 	names := k.o.Store.Streams()
