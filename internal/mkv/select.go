@@ -45,6 +45,7 @@ func (s Selection) Whole() bool { return len(s.Left) == 0 }
 // Cut reads fragments without the blocks of tracks that are not selected. It is used for one
 // fragment after the other and keeps its memory, 16 bytes for each extent.
 type Cut struct {
+	window  window
 	scan    scanner
 	extents []extent
 	size    int64
@@ -58,7 +59,8 @@ type extent struct{ from, to int64 }
 // Load finds by the heads of the blocks what of a fragment belongs to the selected tracks. Of what
 // is not a block nothing is kept: a checksum or a position would be wrong.
 func (c *Cut) Load(r io.ReaderAt, f Fragment, s Selection) error {
-	c.scan.r, c.scan.size = r, f.Offset+f.Size
+	c.window = window{r: r, end: f.Offset + f.Size}
+	c.scan.r, c.scan.size = &c.window, c.window.end
 	c.extents, c.size, c.next, c.done = c.extents[:0], 0, 0, 0
 	var seen [maxTracks + 1]bool
 	for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
@@ -134,7 +136,7 @@ func (c *Cut) Read(p []byte) (int, error) {
 		s := c.extents[c.next]
 		from := s.from + c.done
 		want := int(min(int64(len(p)-n), s.to-from))
-		read, err := c.scan.r.ReadAt(p[n:n+want], from)
+		read, err := c.window.r.ReadAt(p[n:n+want], from)
 		n += read
 		c.done += int64(read)
 		if read < want {
@@ -151,4 +153,28 @@ func (c *Cut) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// windowSize is how much is read of the file for the head of a block: the blocks of sound between two
+// pictures are found with one read.
+const windowSize = 1 << 10
+
+// window reads the heads of blocks.
+type window struct {
+	r    io.ReaderAt
+	end  int64 // of what may be read
+	at   int64 // where bytes lie
+	n    int   // of bytes
+	data [windowSize]byte
+}
+
+// ReadAt implements io.ReaderAt for reads that are smaller than the window.
+func (w *window) ReadAt(p []byte, off int64) (int, error) {
+	if off < w.at || off+int64(len(p)) > w.at+int64(w.n) {
+		n, err := w.r.ReadAt(w.data[:min(windowSize, max(w.end-off, 0))], off)
+		if w.at, w.n = off, n; n < len(p) {
+			return copy(p, w.data[:n]), errors.Join(err, io.ErrUnexpectedEOF)
+		}
+	}
+	return copy(p, w.data[off-w.at:w.n]), nil
 }

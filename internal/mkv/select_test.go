@@ -154,7 +154,7 @@ func TestACutOfAFileThatEndsEarlyFails(t *testing.T) {
 	if err := cut.Load(bytes.NewReader(data), f, Select(h, onlyVideo)); err != nil {
 		t.Fatal(err)
 	}
-	cut.scan.r = bytes.NewReader(data[:len(data)-2])
+	cut.window.r = bytes.NewReader(data[:len(data)-2])
 	if got, err := io.ReadAll(&cut); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
