@@ -208,6 +208,9 @@ func (noMedia) Streams() []string { return nil }
 // Usage implements retention.Store.
 func (noMedia) Usage(string) segment.Usage { return segment.Usage{} }
 
+// SetLimit implements retention.Store.
+func (noMedia) SetLimit(string, segment.Limit) {}
+
 // Walk implements retention.Store.
 func (noMedia) Walk(string, segment.Kinds) iter.Seq[segment.Info] {
 	return func(func(segment.Info) bool) {}

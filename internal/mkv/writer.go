@@ -210,6 +210,30 @@ func (w *Writer) Fragments() []Fragment { return w.fragments }
 // Size is the number of bytes written and gathered so far.
 func (w *Writer) Size() int64 { return w.size + int64(len(w.buffer)) }
 
+// FrameSize is what a frame takes in a file, with its head.
+func FrameSize(video bool, parts [][]byte) int64 {
+	n := int64(blockHeadSize)
+	for _, p := range parts {
+		n += int64(len(p))
+		if video {
+			n += nalLengthSize
+		}
+	}
+	return n
+}
+
+// The most that finish appends: Cues with their head, and for each fragment a CuePoint with CueTime,
+// CueTrackPositions, CueTrack and CueClusterPosition.
+const (
+	maxCuesHead = 4 + 8
+	maxCuePoint = 2 + (2 + 8) + 2 + 3 + (2 + 8)
+)
+
+// FinalSize is the most that the file will have when it is closed now, with one more fragment.
+func (w *Writer) FinalSize() int64 {
+	return w.Size() + ClusterHeadSize + maxCuesHead + int64(len(w.fragments)+2)*maxCuePoint
+}
+
 // Written is the number of frames of video that are in the file: those gathered are not yet.
 func (w *Writer) Written() int { return w.written }
 

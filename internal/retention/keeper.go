@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type Store interface {
 	Walk(stream string, which segment.Kinds) iter.Seq[segment.Info]
 	Usage(stream string) segment.Usage
 	Delete(segment.Key) error
+	SetLimit(stream string, l segment.Limit)
 	Pause(stream string, why *health.Fault)
 	Resume(stream string)
 	DiskFree() (free, total uint64, err error)
@@ -58,12 +60,14 @@ type Options struct {
 type Keeper struct {
 	o     Options
 	wake  chan struct{}
+	lows  chan struct{} // low is not empty
 	clock plausibility
 	// trusted says whether the last pass, or Look, believed the wall clock.
 	trusted atomic.Bool
 
 	mu       sync.Mutex
 	policies map[string]Policy // by stream, guarded by mu
+	low      map[string]bool   // streams with little room for what is being written, guarded by mu
 
 	// Used by Run's goroutine only.
 	paused map[string][]*health.Fault // streams that may not record, and why
@@ -93,7 +97,7 @@ func New(o Options) *Keeper {
 		o.Synchronised = Synchronised
 	}
 	k := &Keeper{
-		o: o, wake: make(chan struct{}, 1), policies: make(map[string]Policy),
+		o: o, wake: make(chan struct{}, 1), lows: make(chan struct{}, 1), policies: make(map[string]Policy), low: make(map[string]bool),
 		paused: make(map[string][]*health.Fault), losses: make(map[string]loss),
 	}
 	k.recallLosses()
@@ -105,6 +109,7 @@ func (k *Keeper) SetPolicy(stream string, p Policy) {
 	k.mu.Lock()
 	k.policies[stream] = p
 	k.mu.Unlock()
+	k.o.Store.SetLimit(stream, k.limitOf(stream, p))
 	k.Wake()
 }
 
@@ -113,6 +118,7 @@ func (k *Keeper) Remove(stream string) {
 	k.mu.Lock()
 	delete(k.policies, stream)
 	k.mu.Unlock()
+	k.o.Store.SetLimit(stream, k.limitOf(stream, k.o.Default))
 	k.Wake()
 }
 
@@ -128,14 +134,18 @@ func (k *Keeper) Wake() {
 func (k *Keeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(k.o.Interval)
 	defer ticker.Stop()
+	k.pass(ctx)
 	for {
-		k.pass(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-k.lows:
+			k.relieve(ctx)
+			continue
 		case <-ticker.C:
 		case <-k.wake:
 		}
+		k.pass(ctx)
 	}
 }
 
@@ -149,7 +159,9 @@ func (k *Keeper) policy(stream string) Policy {
 }
 
 // SegmentBytes is the most that a segment of a stream should have; 0 without a limit.
-func (k *Keeper) SegmentBytes(stream string) int64 { return k.policy(stream).MaxBytes / SegmentsPerLimit }
+func (k *Keeper) SegmentBytes(stream string) int64 {
+	return k.policy(stream).MaxBytes / SegmentsPerLimit
+}
 
 // known lists the streams with media or with a policy.
 func (k *Keeper) known() []string {
@@ -229,16 +241,57 @@ func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 // deletionOrder is uploaded before not uploaded; within each the oldest goes first.
 var deletionOrder = []segment.Kinds{segment.UploadedWhole | segment.UploadedRefused, segment.NotUploaded}
 
+// limitOf is how the store keeps a policy's size between two passes.
+func (k *Keeper) limitOf(stream string, p Policy) segment.Limit {
+	l := segment.Limit{Bytes: p.MaxBytes, Ahead: p.ahead(), Deny: p.OnFull == DenyNew, Low: func() { k.runsLow(stream) }}
+	if l.Full = p.denies(); p.OnFull == DeleteOldest {
+		l.Full = health.SystemFault(codeFull, nil,
+			"The limit of %d MB is reached, and older media is not deleted as fast as new media comes: check the disk, or raise MaxLocalMediaSizeInMB.",
+			p.MaxBytes/1e6)
+	}
+	return l
+}
+
+// runsLow asks for room for a stream at once. It is called by who records.
+func (k *Keeper) runsLow(stream string) {
+	k.mu.Lock()
+	k.low[stream] = true
+	k.mu.Unlock()
+	select {
+	case k.lows <- struct{}{}:
+	default:
+	}
+}
+
+// relieve makes room for the streams that asked for it.
+func (k *Keeper) relieve(ctx context.Context) {
+	k.mu.Lock()
+	low := slices.Sorted(maps.Keys(k.low))
+	clear(k.low)
+	k.mu.Unlock()
+	for _, stream := range low {
+		if ctx.Err() != nil {
+			return
+		}
+		k.limit(stream, k.policy(stream))
+	}
+	k.keepLosses(k.o.Now())
+}
+
+// ahead is how much a stream takes, with what the segment being written still grows to.
+func (k *Keeper) ahead(stream string) int64 {
+	u := k.o.Store.Usage(stream)
+	return u.Bytes + u.Growing
+}
+
 // limit keeps a stream within its size.
 func (k *Keeper) limit(stream string, p Policy) {
-	full := func() bool { return p.full(k.o.Store.Usage(stream).Bytes) }
+	full := func() bool { return p.full(k.ahead(stream)) }
 	if p.OnFull == DeleteOldest {
 		k.shrink(stream, full)
 	}
 	if p.OnFull == DenyNew && full() {
-		k.pause(stream, health.UserFault(codeFull, nil,
-			"The limit of %d MB is reached and StrategyOnFullSize is DENY_NEW_MEDIA: recording resumes when uploaded media is deleted; raise MaxLocalMediaSizeInMB if that is too late.",
-			p.MaxBytes/1e6))
+		k.pause(stream, p.denies())
 	} else {
 		k.resume(stream, codeFull)
 	}

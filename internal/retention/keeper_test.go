@@ -212,8 +212,8 @@ func TestSizeTakesUploadedFirstThenOldest(t *testing.T) {
 func TestDenyNewMediaPausesAndResumesByItself(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
-	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
 	k := y.add("door", 0, 1<<20, false)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
 	y.pass()
 	y.expect("door", 0)
 	_, err := y.store.Create("door", mkv.Header{Start: begin.Add(time.Minute), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
@@ -235,8 +235,8 @@ func TestDenyNewMediaPausesAndResumesByItself(t *testing.T) {
 func TestWhatIsInUseIsNeverDeleted(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
-	y.keeper.SetPolicy("door", Policy{MaxAge: time.Second, MaxBytes: 1, DeleteAfterUpload: true})
 	read := y.add("door", 0, 100, true)
+	y.keeper.SetPolicy("door", Policy{MaxAge: time.Second, MaxBytes: 1, DeleteAfterUpload: true})
 	r, err := y.store.OpenSegment(read)
 	if err != nil {
 		t.Fatal(err)
@@ -528,8 +528,8 @@ func TestLowDiskTakesWhatIsUploadedFirstAndThenFromThoseBeyondTheirShare(t *test
 func TestAStreamPausedForTwoReasonsResumesAfterBoth(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
-	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
 	k := y.add("door", 0, 1<<20, false)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
 	y.free = 0
 	y.pass()
 	y.free = 1 << 40

@@ -101,7 +101,6 @@ func TestTheDiskForecastIsWhatThePassThenDeletes(t *testing.T) {
 	t.Parallel()
 	const mb = 1 << 20
 	y := newYard(t)
-	y.keeper.SetPolicy("door", Policy{MaxBytes: 6 * mb})
 	y.keeper.SetPolicy("yard", Policy{})
 	y.keeper.SetPolicy("gate", Policy{OnFull: DenyNew})
 	for _, stream := range []string{"door", "gate", "yard"} {
@@ -109,6 +108,7 @@ func TestTheDiskForecastIsWhatThePassThenDeletes(t *testing.T) {
 			y.add(stream, time.Duration(i)*time.Minute, mb, i%4 == 1)
 		}
 	}
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 6 * mb})
 	y.keeper.Look()
 	y.free, y.keeper.o.MinFree = 25*mb, func(uint64) uint64 { return 12 * mb } // 24 are there
 	held := func() (bytes, pending int64) {
@@ -131,8 +131,8 @@ func TestALossOfAClockThatWasAheadIsForgotten(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
 	y.synced = true
-	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20})
 	y.add("door", 0, 2<<20, false)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20})
 	const ahead = 30 * 365 * 24 * time.Hour
 	y.now = y.now.Add(ahead)
 	y.pass()
@@ -160,8 +160,8 @@ func TestALossFollowsTheClockThatWasSet(t *testing.T) {
 	y.restart(file)
 	right := time.Now()
 	y.now = testtools.Stepped(right, -56*year)
-	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20})
 	y.add("door", 0, 2<<20, false)
+	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20})
 	y.pass()
 	y.now = right
 	y.elapse(time.Minute)

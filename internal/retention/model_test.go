@@ -33,6 +33,8 @@ type modelStream struct {
 	segments []*modelled // by start
 	writer   *segment.Writer
 	last     time.Time
+	before   time.Time // last when the open segment began
+	growing  int64     // what the limit counts of the open segment beside its bytes
 	policy   Policy
 	lost     int64
 }
@@ -178,16 +180,26 @@ func (m *model) record(s *modelStream) string {
 		}
 		s.writer = w
 		s.segments = append(s.segments, &modelled{start: start, end: start, state: segment.Writing})
-		s.last = start
+		s.before, s.last = s.last, start
 	}
 	current := s.segments[len(s.segments)-1]
 	for range 1 + m.random.IntN(2) {
 		at := current.end.Sub(current.start)
-		err := errors.Join(
-			s.writer.BeginFragment(at, true),
-			s.writer.WriteFrame(1, at, true, [][]byte{make([]byte, 1+m.random.IntN(4000))}),
-			s.writer.WriteFrame(1, at+time.Second, false, [][]byte{{1}}),
-		)
+		err := s.writer.BeginFragment(at, true)
+		if err == nil {
+			err = s.writer.WriteFrame(1, at, true, [][]byte{make([]byte, 1+m.random.IntN(4000))})
+		}
+		if errors.Is(err, segment.ErrPaused) {
+			m.seal(s)
+			return s.name + " is full"
+		}
+		if err == nil {
+			err = s.writer.WriteFrame(1, at+time.Second, false, [][]byte{{1}})
+		}
+		full := errors.Is(err, segment.ErrPaused)
+		if full {
+			err = nil
+		}
 		f, endErr := s.writer.EndFragment()
 		if err = errors.Join(err, endErr); err != nil {
 			m.fail("write: %v", err)
@@ -195,14 +207,28 @@ func (m *model) record(s *modelStream) string {
 		current.fragments = append(current.fragments, f)
 		current.end = current.start.Add(f.Last)
 		s.last = current.end
+		if full {
+			m.seal(s)
+			return s.name + " is full"
+		}
 	}
 	if m.random.IntN(2) == 0 {
-		if err := s.writer.Seal(); err != nil {
-			m.fail("seal: %v", err)
-		}
-		s.writer, current.state = nil, segment.Sealed
+		m.seal(s)
 	}
 	return "record " + s.name
+}
+
+// seal ends the open segment. One without a fragment leaves nothing.
+func (m *model) seal(s *modelStream) {
+	if err := s.writer.Seal(); err != nil {
+		m.fail("seal: %v", err)
+	}
+	current := s.segments[len(s.segments)-1]
+	s.writer, current.state = nil, segment.Sealed
+	if len(current.fragments) == 0 {
+		s.segments = s.segments[:len(s.segments)-1]
+		s.last = s.before
+	}
 }
 
 // upload persists some fragments of a segment, and now and then has one refused.
@@ -300,6 +326,7 @@ func (m *model) pass() string {
 		for i, info := range m.store.Segments(s.name, time.Time{}, time.Time{}) {
 			s.segments[i].bytes = info.Bytes
 		}
+		s.growing = m.store.Usage(s.name).Growing
 	}
 	lowBefore := m.room() < modelReserve
 	m.keeper.pass(m.t.Context())
@@ -348,7 +375,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	old := func(g *modelled) bool {
 		return p.MaxAge > 0 && trusted && g.state != segment.Writing && g.end.Before(m.now.Add(-p.MaxAge)) && g.end.After(unsetUntil)
 	}
-	var bytes int64
+	bytes := s.growing
 	for _, g := range s.segments {
 		bytes += g.bytes
 		if len(g.readers) == 0 && (uploaded(g) || old(g)) {

@@ -3,7 +3,11 @@
 // the store and tells it.
 package retention
 
-import "time"
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
 
 // Strategy is what happens when a stream reaches its size limit.
 // Source: KVS API, LocalSizeConfig, StrategyOnFullSize.
@@ -33,6 +37,14 @@ type Policy struct {
 const SegmentsPerLimit = 16
 
 // full reports whether a stream of that size takes no further segment.
-func (p Policy) full(bytes int64) bool {
-	return p.MaxBytes > 0 && bytes > p.MaxBytes-p.MaxBytes/SegmentsPerLimit
+func (p Policy) full(bytes int64) bool { return p.MaxBytes > 0 && bytes > p.MaxBytes-p.ahead() }
+
+// ahead is what stays free for the segment that is being written.
+func (p Policy) ahead() int64 { return p.MaxBytes / SegmentsPerLimit }
+
+// denies says why a stream that is full takes no new media.
+func (p Policy) denies() *health.Fault {
+	return health.UserFault(codeFull, nil,
+		"The limit of %d MB is reached and StrategyOnFullSize is DENY_NEW_MEDIA: recording resumes when uploaded media is deleted; "+
+			"raise MaxLocalMediaSizeInMB if that is too late.", p.MaxBytes/1e6)
 }

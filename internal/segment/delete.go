@@ -72,6 +72,8 @@ func (s *Store) discard(st *stream, k Key) error {
 		notes, a.progress = a.progress, nil
 		i, _ := st.index.find(e.start)
 		st.index.remove(i)
+		st.trash += e.bytes
+		st.freeing += e.bytes
 		st.garbage = append(st.garbage, garbage, progressName(e.start))
 	}
 	st.unuse(e.start)
@@ -106,17 +108,22 @@ func garbageName(e entry) string { return finishedName(e.start, int64(e.length),
 // waits for it but the caller.
 func (s *Store) removeGarbage(st *stream) error {
 	s.mu.Lock()
-	garbage := st.garbage
-	st.garbage = nil
+	garbage, bytes := st.garbage, st.trash
+	st.garbage, st.trash = nil, 0
 	s.mu.Unlock()
 	for i, name := range garbage {
 		if err := st.files.Remove(filepath.Join(st.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.mu.Lock()
 			st.garbage = append(st.garbage, garbage[i:]...)
+			st.trash += bytes
 			s.mu.Unlock()
 			return diskFault(st.dir, err)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.freeing -= bytes
+	st.recheck()
 	return nil
 }
 

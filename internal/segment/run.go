@@ -143,6 +143,7 @@ func (s *Store) mend(st *stream, start int64) error {
 	st.broken = slices.DeleteFunc(st.broken, func(other int64) bool { return other == start })
 	if mended {
 		st.index.insert(e)
+		st.recheck()
 		st.changed()
 	}
 	s.mu.Unlock()

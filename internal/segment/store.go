@@ -71,9 +71,12 @@ type stream struct {
 	active   map[int64]*active
 	watchers []chan struct{}
 	paused   *health.Fault
+	bound    bound
 	creating bool // a segment is being created, without mu
 	deleting bool
 	garbage  []string // files that are deleted but for their removal
+	trash    int64    // their bytes
+	freeing  int64    // trash, and what is being removed now
 	broken   []int64  // starts of segments that could not be finished yet
 }
 

@@ -12,6 +12,7 @@ type Usage struct {
 	Segments        int
 	Uploaded        int // of Segments
 	Bytes           int64
+	Growing         int64 // what Bytes does not count yet of the segment being written, up to its end
 	PendingBytes    int64
 	PendingDuration time.Duration
 	PendingSince    time.Time // producer time of the oldest pending media
@@ -32,6 +33,7 @@ func (s *Store) Usage(stream string) Usage {
 		Segments: len(x.entries),
 		Uploaded: x.kinds[kindUploaded].count + x.kinds[kindRefused].count,
 		Bytes:    x.bytes,
+		Growing:  st.growing(),
 		Oldest:   time.UnixMilli(x.entries[0].start).UTC(),
 		Newest:   time.UnixMilli(x.lastEnd()).UTC(),
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -24,6 +25,9 @@ type Writer struct {
 	header mkv.Header
 	file   file
 	mkv    *mkv.Writer
+
+	final   atomic.Int64 // what the file will have once it is finished
+	allowed atomic.Int64 // what final may be, before the limit is looked at again
 
 	mu        sync.Mutex     // guards what readers and syncing see
 	fragments []mkv.Fragment // completed
@@ -77,6 +81,9 @@ func (s *Store) reserve(streamName string, start int64) (*stream, error) {
 	if st.deleting {
 		return nil, fmt.Errorf("%w: %w", ErrPaused, health.SystemFault("deleting", nil, "The media of this stream is being deleted."))
 	}
+	if err := st.admit(); err != nil {
+		return nil, err
+	}
 	if st.creating || start <= st.newest() {
 		return nil, fmt.Errorf("a segment at %s of stream %s: %w", stamp(start), streamName, ErrOverlap)
 	}
@@ -127,14 +134,21 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	if err := w.mkv.BeginFragment(start, keyframe); err != nil {
 		return diskFault(w.stream.dir, err)
 	}
+	w.final.Store(w.mkv.FinalSize())
 	return nil
 }
 
 // WriteFrame adds a frame to the open fragment; see mkv.Writer. It gathers in memory and seldom writes.
+// It fails with ErrPaused, and leaves the segment as it is, when the stream's limit has no room for it.
 func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error {
+	video := int(track) <= len(w.header.Tracks) && track > 0 && w.header.Tracks[track-1].Kind == mkv.Video
+	if err := w.claim(w.mkv.FinalSize()+mkv.FrameSize(video, parts), video); err != nil {
+		return err
+	}
 	if err := w.mkv.WriteFrame(track, t, keyframe, parts); err != nil {
 		return diskFault(w.stream.dir, err)
 	}
+	w.final.Store(w.mkv.FinalSize())
 	return nil
 }
 
