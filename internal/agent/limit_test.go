@@ -1,7 +1,12 @@
 package agent
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -70,4 +75,64 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	if gaps := part.Number(health.Gaps).Load(); gaps != 1 {
 		t.Errorf("%d gaps after a restart of the recording, want 1", gaps)
 	}
+}
+
+// TestALimitHoldsAtAHighBitrate records at 40 Mbit/s into the smallest limit, by both strategies.
+func TestALimitHoldsAtAHighBitrate(t *testing.T) {
+	const limit = 64_000_000
+	h := newHouse(t)
+	strategies := map[string]types.StrategyOnFullSize{"oldest": types.StrategyOnFullSizeDeleteOldestMedia, "deny": types.StrategyOnFullSizeDenyNewMedia}
+	for name, strategy := range strategies {
+		camera := h.camera(fakecam.Options{Bitrate: 40_000_000})
+		h.configure(name, h.secret(name, camera.URL()), withLimit(64), func(c *types.EdgeConfig) {
+			c.DeletionConfig.LocalSizeConfig.StrategyOnFullSize = strategy
+			c.UploaderConfig = &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{ // not in the next months
+				ScheduleExpression: aws.String("0 0 0 29 2 ? *"), DurationInSeconds: aws.Int32(60),
+			}}
+		})
+	}
+	s := h.service()
+	s.write(map[string]string{EnvUploadMode: "scheduled"})
+	s.reload()
+	a := s.agent
+	most := make(map[string]int64)
+	look := func() {
+		for name := range strategies {
+			u := a.store.Usage(name)
+			most[name] = max(most[name], u.Bytes+u.Growing, bytesIn(t, filepath.Join(h.env[EnvRecordingDirectory], name)))
+		}
+	}
+	deleted := a.health.Part("oldest", health.JobRetention).Number(health.BytesDeleted)
+	s.await("both limits are reached", func() bool {
+		look()
+		list := a.health.Part("deny", health.JobRetention).Snapshot().Conditions
+		return deleted.Load() > limit/4 && len(list) > 0
+	})
+	for name, bytes := range most {
+		if bytes > limit || bytes < limit*3/4 {
+			t.Errorf("%s: %d bytes were there at most, of %d", name, bytes, limit)
+		}
+	}
+	part := a.health.Part("oldest", health.JobRecorder)
+	lost, gaps := part.Number(health.FramesLost).Load(), part.Number(health.Gaps).Load()
+	if lost != 0 || gaps != 0 {
+		t.Errorf("%d frames lost and %d gaps where the oldest gives way", lost, gaps)
+	}
+	t.Logf("at most %.1f %% with DELETE_OLDEST_MEDIA, %.1f %% with DENY_NEW_MEDIA, which lost %d frames",
+		100*float64(most["oldest"])/limit, 100*float64(most["deny"])/limit, a.health.Part("deny", health.JobRecorder).Number(health.FramesLost).Load())
+}
+
+// bytesIn is what the media in a directory takes.
+func bytesIn(t *testing.T, dir string) (bytes int64) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && strings.HasSuffix(entry.Name(), ".mkv") {
+			bytes += info.Size()
+		}
+	}
+	return bytes
 }
