@@ -79,6 +79,10 @@ var budgets = []budget{
 		v, ok := r.upload["ours to curl without a limit"]
 		return v, ok
 	}},
+	{"CPU of a GB without its G.711, to the same whole", 1.3, "×", func(r results) (float64, bool) {
+		v, ok := r.upload["G.711 left out to whole, 1 Mbit/s"]
+		return v, ok
+	}},
 	{"start to the first frame, 138,000 segments", 1.5, "s", func(r results) (float64, bool) {
 		return r.firstFrame / 1e3, r.firstFrame > 0
 	}},

@@ -41,12 +41,12 @@ func filter(o options) ([]figure, error) {
 				}
 			}
 		}
-		beside := fmt.Sprintf("%d Mbit/s, %d fragments of %d streams, %d times", bitrate/1_000_000, b.fragments, costStreams, filterRounds)
+		rate := fmt.Sprintf("%d Mbit/s", bitrate/1_000_000)
+		beside := fmt.Sprintf("%d fragments of %d streams, %d times", b.fragments, costStreams, filterRounds)
 		for i, kind := range kinds {
-			figures = append(figures, figure{What: "CPU, " + kind.name, Value: cpu[i], Unit: "s/GB", Beside: beside})
+			figures = append(figures, figure{What: "CPU of " + rate + ", " + kind.name, Value: cpu[i], Unit: "s/GB", Beside: beside})
 		}
-		figures = append(figures,
-			figure{What: fmt.Sprintf("G.711 left out to whole, %d Mbit/s", bitrate/1_000_000), Value: cpu[2] / cpu[1], Unit: "×", Beside: "1.3 allowed"})
+		figures = append(figures, figure{What: "G.711 left out to whole, " + rate, Value: cpu[2] / cpu[1], Unit: "×", Beside: "1.3 allowed"})
 	}
 	return figures, nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // TestAudioModes changes the mode while a camera with G.711 plays in a live upload. Between auto and
-// on neither job begins anew; what is recorded has the sound in both.
+// on neither job restarts; what is recorded has the sound in both.
 func TestAudioModes(t *testing.T) {
 	h := newHouse(t)
 	h.configure("door", h.secret("door", h.camera(fakecam.Options{Audio: fakecam.AudioMuLaw}).URL()))
@@ -37,7 +37,7 @@ func TestAudioModes(t *testing.T) {
 		s.await("status follows "+string(mode), func() bool { return leftOut() == (mode == AudioAuto) })
 	}
 	if now := a.streams.get("door"); now.recorder != before.recorder || now.uploader != before.uploader {
-		t.Error("a job began anew")
+		t.Error("a job was restarted")
 	}
 	recorder := a.health.Part("door", health.JobRecorder)
 	if lost, gaps := recorder.Number(health.FramesLost).Load(), recorder.Number(health.Gaps).Load(); lost != 0 || gaps != 0 {

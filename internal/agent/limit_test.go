@@ -28,7 +28,7 @@ func withLimit(megabytes int32) func(*types.EdgeConfig) {
 }
 
 // TestAnotherLimitInterruptsNothing changes MaxLocalMediaSizeInMB while a camera plays, and then
-// something that does begin its recording anew.
+// something that does restart its recording.
 func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	h := newHouse(t)
 	camera := h.camera(fakecam.Options{})
@@ -45,6 +45,7 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	}
 	more()
 	before := a.streams.get("door")
+	door := "door"
 	for _, megabytes := range []int32{64, 256} {
 		c := &types.EdgeConfig{
 			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub)),
@@ -53,7 +54,7 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 			}},
 		}
 		withLimit(megabytes)(c)
-		_, err := h.user.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: aws.String("door"), EdgeConfig: c})
+		_, err := h.user.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &door, EdgeConfig: c})
 		must(t, err)
 		s.await("the limit is in effect", func() bool {
 			return a.retention.SegmentBytes("door") == int64(megabytes)*1_000_000/retention.SegmentsPerLimit
@@ -62,7 +63,7 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	}
 	now := a.streams.get("door")
 	if now.recorder != before.recorder || len(camera.Sessions()) != 1 {
-		t.Errorf("the recording began anew; %d sessions", len(camera.Sessions()))
+		t.Errorf("the recording was restarted; %d sessions", len(camera.Sessions()))
 	}
 	if lost, gaps := part.Number(health.FramesLost).Load(), part.Number(health.Gaps).Load(); lost != 0 || gaps != 0 {
 		t.Errorf("%d frames lost, %d gaps", lost, gaps)

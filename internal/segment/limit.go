@@ -15,7 +15,8 @@ type Limit struct {
 	Ahead int64
 	// Deny begins no segment while less than Ahead is free.
 	Deny bool
-	// Low is called while less than Ahead is free, from the goroutine that writes: it must not wait.
+	// Low is called while less than Ahead is free, from the goroutine that writes: it must not wait,
+	// nor call the store.
 	Low func()
 	// Full says why a frame is not written for which there is no room. Required with Bytes.
 	Full *health.Fault

@@ -16,15 +16,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// The defaults of Options.
-const (
-	DefaultMaxSession   = 40 * time.Minute // the service ends sessions at 45 min; AWS's C producer renews at 40
-	DefaultStallTimeout = 30 * time.Second
-	DefaultIdleTimeout  = 20 * time.Second // the service ends idle sessions after 30 s (API reference, PutMedia)
-	DefaultInFlight     = 30               // fragments
-	DefaultInFlightSize = 16_000_000       // bytes
-)
-
 const (
 	// jitterShare of MaxSession is taken off at random, so that a hub's streams do not renew together.
 	jitterShare = 3.0 / 40
@@ -33,61 +24,6 @@ const (
 	// retentionTimeout bounds the question for it, on which a session must not wait.
 	retentionTimeout = 5 * time.Second
 )
-
-// Store is the recording directory; see segment.Store.
-type Store interface {
-	Segments(stream string, from, to time.Time) []segment.Info
-	NextPending(stream string, after, from int64) (segment.Key, bool)
-	Usage(stream string) segment.Usage
-	Changes(stream string) (changes <-chan struct{}, stop func())
-	OpenSegment(k segment.Key) (*segment.Reader, error)
-	Done(k segment.Key, fragmentStart time.Duration) bool
-	MarkPersisted(k segment.Key, f mkv.Fragment) error
-	MarkRefused(k segment.Key, f mkv.Fragment, reason string) error
-	MarkUploaded(k segment.Key) error
-}
-
-// Cloud is Kinesis Video Streams; see kvs.Client.
-type Cloud interface {
-	PutMedia(ctx context.Context, in kvs.PutMediaInput) (*kvs.Session, error)
-	Retention(ctx context.Context, stream string) (hours int, err error)
-	InvalidateEndpoint(stream string)
-	InvalidateCredentials()
-}
-
-// Options of an Uploader.
-type Options struct {
-	Stream string // required
-	Store  Store  // required
-	Cloud  Cloud  // required
-	// Health is the stream's uploader part. Default one of its own.
-	Health *health.Part
-	// Log receives one line per episode. Default nowhere.
-	Log *zap.Logger
-	// Now is the wall clock, for what health shows. Default time.Now.
-	Now func() time.Time
-	// Audio says which sound is sent, and may say otherwise at any time: what is sent next follows.
-	// Default: AudioPlayable.
-	Audio func() Audio
-	// Cap is shared by all streams of the hub. nil = none.
-	Cap *Cap
-	// Retry paces attempts after failures that may pass. Default 500 ms doubling to 30 s.
-	Retry backoff.Policy
-	// AskUser paces attempts while a person must act. Default 1 min doubling to 5 min.
-	AskUser backoff.Policy
-	// MaxSession bounds a session; up to 7.5 % of it are taken off at random. Default DefaultMaxSession.
-	MaxSession time.Duration
-	// StallTimeout ends a session in which neither a byte nor an acknowledgement moves. It doubles
-	// with every stall in a row, up to 16 times. Default DefaultStallTimeout.
-	StallTimeout time.Duration
-	// IdleTimeout ends a session that has nothing to send. Default DefaultIdleTimeout.
-	IdleTimeout time.Duration
-	// MaxInFlight and MaxInFlightBytes bound what is sent and not acknowledged. Two fragments may
-	// always have more bytes: the service acknowledges the first when the second begins.
-	// Default DefaultInFlight and DefaultInFlightSize.
-	MaxInFlight      int
-	MaxInFlightBytes int64
-}
 
 // Uploader brings one stream's recordings to the cloud. Run, RunLive and Drain are for one
 // goroutine at a time; Range may be called beside them.
