@@ -183,6 +183,8 @@ func (a *Agent) connect() error {
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
 		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
+		readSecret: func(secretARN string) { a.source.ReadCameras(secretARN) },
+		secretRead: func(secretARN string) time.Time { return a.source.CameraRead(secretARN) },
 	})
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{

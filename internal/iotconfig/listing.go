@@ -25,7 +25,7 @@ func (s *Source) list(ctx context.Context) {
 		wait := jittered(s.timing.listEvery, 0.2)
 		if l, err := s.listOnce(ctx); err == nil {
 			retry.Reset()
-			if s.o.Health.Clear(codeList) {
+			if s.o.Health.OK(health.ScopeListing) {
 				s.o.Log.Info("the control plane answers again")
 			}
 			select {
@@ -97,9 +97,8 @@ func (s *Source) findHub(ctx context.Context) (string, error) {
 
 func (s *Source) reportListing(err error) {
 	f := health.FaultOf(err, codeList)
-	fault := &health.Fault{Class: f.Class, Code: codeList, Err: f.Err,
-		Text: "The hub's configurations cannot be listed; those already known stay in force. " + f.Text}
-	if s.o.Health.Raise(health.Degraded, fault) {
+	fault := f.Recode(codeList, "The hub's configurations cannot be listed; those already known stay in force. "+f.Text)
+	if s.o.Health.Report(health.ScopeListing, health.Degraded, fault) {
 		s.o.Log.Warn("cannot list configurations", zap.Error(fault), zap.NamedError("cause", f.Err))
 	}
 }

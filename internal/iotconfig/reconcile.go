@@ -32,16 +32,16 @@ func (s *Source) loadLastGood() {
 	case errors.Is(err, fs.ErrNotExist):
 		return
 	case err != nil && !errors.Is(err, errCorrupt):
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
 			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again once the cloud has answered.", filepath.Join(s.dir.path, lastGoodFile)))
 		return
 	case err != nil:
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
 			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+corruptSuffix))
 		return
 	}
 	if leftOut := s.desired.restore(doc, s.o.Check, s.belongs); len(leftOut) > 0 {
-		s.raise(health.Degraded, health.SystemFault(codeState, nil,
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
 			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
 	}
 	for _, c := range s.desired.configs() {
@@ -146,7 +146,8 @@ func (s *Source) mergeUpdate(c StreamConfig, err error, listedAs string) bool {
 	case accepted:
 		s.unsaved = true
 		s.learnHub(c.Config.HubDeviceArn)
-		s.o.Health.Clear(codeMessage, refusedCode(c.StreamName))
+		s.o.Health.OK(scopeMessage)
+		s.acceptable(c.StreamName)
 		s.o.Log.Info("configuration received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		s.publishStatus(syncStatus{StreamName: c.StreamName, StreamARN: c.StreamARN, SyncStatus: Acknowledged, LastUpdatedTime: epoch{c.LastUpdated}})
 		delete(s.failed, c.StreamName)
@@ -207,11 +208,11 @@ func (s *Source) mergeHub(hub string) (r round) {
 		return r
 	}
 	s.setHubARN(hub)
-	s.o.Health.Clear(codeHub)
+	s.o.Health.OK(scopeHub)
 	for _, name := range sortedNames(s.desired.streams) {
 		if e := s.desired.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
-			s.raise(health.Degraded, health.UserFault(codeHub, nil,
-				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn))
+			s.o.Health.Note(scopeHub, health.Degraded, health.UserFault(codeHub, nil,
+				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn), eventShown)
 			delete(s.desired.streams, name)
 			s.unsaved, r.apply = true, true
 		}
@@ -226,12 +227,12 @@ func (s *Source) refuse(err error) {
 		why = &refusal{Text: err.Error()}
 	}
 	if why.Stream == "" {
-		s.raise(health.Info, health.UserFault(codeMessage, nil, "A message about a configuration cannot be read and is ignored: %s.", shorten(why.Text)))
+		s.event(health.Info, health.UserFault(codeMessage, nil, "A message about a configuration cannot be read and is ignored: %s.", shorten(why.Text)))
 		return
 	}
 	answer := syncStatus{StreamName: why.Stream, StreamARN: why.ARN, SyncStatus: SyncFailed, FailedStatusDetails: shorten(why.Text), LastUpdatedTime: epoch{why.LastUpdated}}
 	if why.LastUpdated.IsZero() { // it cannot be placed among the versions, so it must not count as one
-		s.raise(health.Info, health.UserFault(codeMessage, nil, "A message about the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
+		s.event(health.Info, health.UserFault(codeMessage, nil, "A message about the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
 		s.publish(answer)
 		return
 	}
@@ -243,7 +244,8 @@ func (s *Source) refuse(err error) {
 		s.repeatStatus(why.Stream, time.Time{})
 		return
 	}
-	s.raise(health.Degraded, health.UserFault(refusedCode(why.Stream), nil,
+	s.refused[why.Stream] = s.o.Now()
+	s.raise(refusedScope(why.Stream), health.Degraded, health.UserFault(refusedCode(why.Stream), nil,
 		"The new configuration of stream %s is refused, the one before stays in force: %s.", why.Stream, shorten(why.Text)))
 	s.publishStatus(answer)
 }
@@ -251,12 +253,15 @@ func (s *Source) refuse(err error) {
 func refusedCode(stream string) string { return codeRefused + "/" + stream }
 func applyCode(stream string) string   { return codeApply + "/" + stream }
 
+func refusedScope(stream string) health.Scope { return health.Scope(refusedCode(stream)) }
+func applyScope(stream string) health.Scope   { return health.Scope(applyCode(stream)) }
+
 // mergeDelete takes a deletion, or the reason why it cannot be read. It reports whether there is
 // something to remove.
 func (s *Source) mergeDelete(c StreamConfig, err error) bool {
 	var why *refusal
 	if errors.As(err, &why) && why.Stream != "" {
-		s.raise(health.Info, health.UserFault(codeMessage, nil, "A message to delete the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
+		s.event(health.Info, health.UserFault(codeMessage, nil, "A message to delete the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
 		s.publish(syncStatus{StreamName: why.Stream, StreamARN: why.ARN, SyncStatus: DeleteFailed, FailedStatusDetails: shorten(why.Text), LastUpdatedTime: epoch{why.LastUpdated}})
 		return false
 	}
@@ -267,7 +272,7 @@ func (s *Source) mergeDelete(c StreamConfig, err error) bool {
 	switch s.desired.remove(c, s.o.Now()) {
 	case accepted:
 		s.unsaved = true
-		s.o.Health.Clear(codeMessage)
+		s.o.Health.OK(scopeMessage)
 		s.o.Log.Info("deletion received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		return true
 	case repeated:
@@ -301,10 +306,26 @@ func (s *Source) mergeListing(l listing) (r round) {
 		s.o.Log.Info("the control plane no longer has a configuration of the stream", zap.String("stream", name))
 	}
 	r.remove = r.remove || len(removals) > 0 || before > 0
+	s.endRefusals(listed, l.began)
 	// What a listing shows is noted for later absences.
 	s.unsaved = true
-	s.o.Health.Clear(codeMessage)
+	s.o.Health.OK(scopeMessage)
 	return r
+}
+
+// endRefusals ends the refusals of streams that have no configuration for this hub any longer.
+func (s *Source) endRefusals(listed map[string]bool, began time.Time) {
+	for name, at := range s.refused {
+		if !listed[name] && s.desired.streams[name] == nil && began.After(at) {
+			s.acceptable(name)
+		}
+	}
+}
+
+// acceptable ends the refusal of a stream's configuration.
+func (s *Source) acceptable(name string) {
+	delete(s.refused, name)
+	s.o.Health.OK(refusedScope(name))
 }
 
 // listedName refuses records whose name could not even be a directory.
@@ -333,17 +354,23 @@ func (s *Source) apply(ctx context.Context) {
 		if err := failed[c.StreamName]; err != nil {
 			s.failed[c.StreamName] = true
 			f := health.FaultOf(err, codeApply)
-			s.raise(health.Failed, &health.Fault{Class: f.Class, Code: applyCode(c.StreamName), Err: f.Err,
-				Text: fmt.Sprintf("The configuration of stream %s cannot be applied: %s", c.StreamName, f.Text)})
+			s.raise(applyScope(c.StreamName), health.Failed, f.Recode(applyCode(c.StreamName),
+				fmt.Sprintf("The configuration of stream %s cannot be applied: %s", c.StreamName, f.Text)))
 			status.SyncStatus, status.FailedStatusDetails = SyncFailed, shorten(f.Text)
 		} else {
 			delete(s.failed, c.StreamName)
-			s.o.Health.Clear(applyCode(c.StreamName))
+			s.o.Health.OK(applyScope(c.StreamName))
 		}
 		if old := s.statuses[c.StreamName]; newer(old.LastUpdatedTime.Time, c.LastUpdated) {
 			continue // a newer version was refused; that answer stands
 		} else if old.SyncStatus != status.SyncStatus || old.FailedStatusDetails != status.FailedStatusDetails || !old.LastUpdatedTime.Equal(c.LastUpdated) {
 			s.publishStatus(status)
+		}
+	}
+	for name := range s.failed {
+		if s.desired.streams[name] == nil { // it was not removed: it is no longer this hub's
+			delete(s.failed, name)
+			s.o.Health.OK(applyScope(name))
 		}
 	}
 }
@@ -365,8 +392,7 @@ func (s *Source) remove(ctx context.Context) {
 		if err != nil {
 			s.failed[name] = true
 			f := health.FaultOf(err, codeApply)
-			s.raise(health.Degraded, &health.Fault{Class: f.Class, Code: applyCode(name), Err: f.Err,
-				Text: fmt.Sprintf("Stream %s cannot be deleted yet: %s", name, f.Text)})
+			s.raise(applyScope(name), health.Degraded, f.Recode(applyCode(name), fmt.Sprintf("Stream %s cannot be deleted yet: %s", name, f.Text)))
 			status.SyncStatus, status.FailedStatusDetails = DeleteFailed, shorten(f.Text)
 			s.publishStatus(status)
 			continue
@@ -374,7 +400,8 @@ func (s *Source) remove(ctx context.Context) {
 		s.desired.removed(name, s.o.Now())
 		s.unsaved = true
 		delete(s.failed, name)
-		s.o.Health.Clear(applyCode(name), refusedCode(name))
+		s.o.Health.OK(applyScope(name))
+		s.acceptable(name)
 		status.SyncStatus = Deleted
 		s.publishStatus(status)
 		delete(s.statuses, name)
@@ -423,17 +450,29 @@ func (s *Source) save() {
 		err = s.dir.write(lastGoodFile, doc)
 	}
 	if err != nil {
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
 			"The configuration cannot be kept on disk, so that the hub would not record after an offline boot: make %s writable.", s.dir.path))
 		return
 	}
 	s.unsaved = false
-	s.o.Health.Clear(codeState)
+	s.o.Health.OK(scopeState)
 }
 
-// raise sets a condition and logs it when it is new.
-func (s *Source) raise(severity health.Severity, f *health.Fault) {
-	if s.o.Health.Raise(severity, f) {
-		s.o.Log.Warn("configuration", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
+// raise sets the condition of a scope and logs it when it is new.
+func (s *Source) raise(scope health.Scope, severity health.Severity, f *health.Fault) {
+	if s.o.Health.Report(scope, severity, f) {
+		s.logCondition(f)
 	}
+}
+
+// event shows a message that was not followed, until one is or a listing shows that nothing was missed. Each
+// message is an occurrence of its own.
+func (s *Source) event(severity health.Severity, f *health.Fault) {
+	s.o.Health.OK(scopeMessage)
+	s.o.Health.Note(scopeMessage, severity, f, eventShown)
+	s.logCondition(f)
+}
+
+func (s *Source) logCondition(f *health.Fault) {
+	s.o.Log.Warn("configuration condition raised", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
 }

@@ -28,6 +28,9 @@ const (
 	farewell = 2 * time.Second
 )
 
+// scopeSend is sending points to CloudWatch.
+const scopeSend health.Scope = "send"
+
 // Sender sends points. Its errors are *health.Fault.
 type Sender interface {
 	Put(ctx context.Context, namespace string, points []cloudwatch.Point) error
@@ -181,13 +184,13 @@ func (r *Reporter) failed(err error) {
 	if fault.Class == health.UserError {
 		severity = health.Degraded
 	}
-	if r.part.Raise(severity, fault) {
+	if r.part.Report(scopeSend, severity, fault) {
 		r.o.Log.Warn("cannot send metrics", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
 
 func (r *Reporter) succeeded() {
-	if r.part.Clear() {
+	if r.part.OK(scopeSend) {
 		r.o.Log.Info("metrics are sent again")
 	}
 }

@@ -270,13 +270,13 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 		return inUse
 	case err != nil:
 		part := k.o.Health.Part(s.Stream, health.JobRetention)
-		if fault := health.FaultOf(err, segment.CodeDisk); part.Raise(health.Degraded, fault) {
+		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
 			k.o.Log.Error("cannot delete a segment", zap.String("stream", s.Stream), zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		return diskFails
 	}
 	part := k.o.Health.Part(s.Stream, health.JobRetention)
-	part.Clear(segment.CodeDisk)
+	part.OK(health.ScopeDisk)
 	part.Number(health.SegmentsDeleted).Add(1)
 	part.Number(health.BytesDeleted).Add(s.Bytes)
 	fields := []zap.Field{zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes), zap.String("reason", why)}
@@ -298,12 +298,22 @@ const (
 	codeLosses = "losses"
 )
 
+// The scopes.
+const (
+	scopeLost  health.Scope = "losses"
+	scopeKeep  health.Scope = "keep" // writing the file of losses
+	scopeClock health.Scope = "clock"
+)
+
+// pauseScope is that of a reason to pause. A stream may have several reasons at once.
+func pauseScope(code string) health.Scope { return health.Scope("pause/" + code) }
+
 // pause ends the recording of a stream with its present segment. There may be several reasons;
 // the store tells the latest.
 func (k *Keeper) pause(stream string, why *health.Fault) {
 	k.o.Store.Pause(stream, why)
-	if k.o.Health.Part(stream, health.JobRetention).Raise(health.Failed, why) {
-		k.o.Log.Warn("the stream records no more", zap.String("stream", stream), zap.Error(why))
+	if k.o.Health.Part(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {
+		k.o.Log.Warn("recording paused", zap.String("stream", stream), zap.Error(why))
 	}
 	k.paused[stream] = append(without(k.paused[stream], why.Code), why)
 }
@@ -315,7 +325,7 @@ func (k *Keeper) resume(stream, code string) {
 	if len(left) == len(before) {
 		return
 	}
-	k.o.Health.Part(stream, health.JobRetention).Clear(code)
+	k.o.Health.Part(stream, health.JobRetention).OK(pauseScope(code))
 	if len(left) > 0 {
 		k.paused[stream] = left
 		k.o.Store.Pause(stream, left[len(left)-1])
@@ -323,7 +333,7 @@ func (k *Keeper) resume(stream, code string) {
 	}
 	delete(k.paused, stream)
 	k.o.Store.Resume(stream)
-	k.o.Log.Info("the stream may record again", zap.String("stream", stream))
+	k.o.Log.Info("recording resumed", zap.String("stream", stream))
 }
 
 func without(faults []*health.Fault, code string) []*health.Fault {

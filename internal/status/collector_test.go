@@ -57,7 +57,7 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	rec.Number(health.FramesLost).Set(7)
 	up.SetState("waiting for the cloud")
 	up.Number(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
-	up.Raise(health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
+	up.Report(health.ScopeUpload, health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
 	c.Forecast = func(stream string) Forecast {
 		if stream == "" {
 			return Forecast{Days: 12.34}
@@ -87,8 +87,8 @@ func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
 		c.Started, c.Health, c.Now = clock, registry, func() time.Time { return testtools.Stepped(clock.Add(5*time.Hour), step) }
 		part := registry.Part("door", health.JobRecorder)
 		part.SetState("waiting for the camera")
-		part.Raise(health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
-		registry.Part("", health.JobCloud).Raise(health.Degraded, health.SystemFault("network", nil, "There is no network."))
+		part.Report(health.ScopeRecord, health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
+		registry.Part("", health.JobCloud).Report("credentials", health.Degraded, health.SystemFault("network", nil, "There is no network."))
 		sent, err := json.Marshal(c.Snapshot())
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +111,7 @@ func TestVerdicts(t *testing.T) {
 	fail := func(severity health.Severity, keys ...health.Key) func(*health.Registry) {
 		return func(r *health.Registry) {
 			for _, k := range keys {
-				r.Part(k.Stream, k.Job).Raise(severity, health.SystemFault("x", nil, "Something failed."))
+				r.Part(k.Stream, k.Job).Report(health.ScopeJob, severity, health.SystemFault("x", nil, "Something failed."))
 			}
 		}
 	}

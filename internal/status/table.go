@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -58,6 +59,9 @@ func writeSentences(w io.Writer, s Snapshot) {
 		for _, c := range st.Conditions {
 			line(st.Name, c.Job, s.Time, c.Condition)
 		}
+		if text := secretRead(s.Time, st); text != "" {
+			fmt.Fprintf(w, "· %s recorder: %s\n", st.Name, text)
+		}
 		if text := deletions(st); text != "" {
 			if first {
 				fmt.Fprintln(w)
@@ -65,6 +69,19 @@ func writeSentences(w io.Writer, s Snapshot) {
 			}
 			fmt.Fprintf(w, "· %s retention: %s\n", st.Name, text)
 		}
+	}
+}
+
+// secretRead says how old the address is of a camera that is in trouble.
+func secretRead(now time.Time, st Stream) string {
+	trouble := slices.ContainsFunc(st.Conditions, func(c Condition) bool { return c.Job == health.JobRecorder && c.Severity == health.Failed })
+	switch {
+	case !trouble:
+		return ""
+	case st.Recorder.SecretRead.IsZero():
+		return "The camera's secret was never read."
+	default:
+		return fmt.Sprintf("The camera's secret was last read %s ago; `kvs-edge-agent reload` reads it at once.", span(now.Sub(st.Recorder.SecretRead)))
 	}
 }
 

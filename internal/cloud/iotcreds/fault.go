@@ -24,8 +24,6 @@ const (
 	CodeToken       = "credentials-token"       // Greengrass does not take the component's token
 )
 
-var codes = []string{CodeRoleAlias, CodeCertificate, CodeClock, CodeNetwork, CodeTrust, CodeService, CodeToken}
-
 // maxSkew is what AWS's request signatures tolerate.
 // Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
 const maxSkew = 5 * time.Minute
