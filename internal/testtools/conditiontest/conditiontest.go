@@ -40,6 +40,9 @@ const (
 // Ways lists all.
 var Ways = []Way{Success, Reload, Restart, Configuration}
 
+// looks is how often the surfaces are read within a limit, at most.
+const looks = 60
+
 // Row is a condition and what makes it.
 type Row struct {
 	Code, Job string
@@ -83,13 +86,17 @@ func Check(t *testing.T, r Row, way Way) {
 	}
 	await := func(what string, complaints func() []string) {
 		t.Helper()
-		for end := c.Now().Add(limit); ; c.Pass() {
+		for end := c.Now().Add(limit); ; {
 			left := complaints()
 			if len(left) == 0 {
 				return
 			}
 			if c.Now().After(end) {
 				t.Fatalf("%s of %s, %s, %s after %s:\n%s", r.Code, r.Job, way, what, limit, strings.Join(left, "\n"))
+			}
+			c.Pass()
+			for next := c.Now().Add(limit / looks); c.Now().Before(next); {
+				c.Pass()
 			}
 		}
 	}
