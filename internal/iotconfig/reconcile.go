@@ -17,6 +17,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
+// saveEvery is how soon a failed save is tried again.
+const saveEvery = 30 * time.Second
+
 // round is what one pass over new information leads to.
 type round struct {
 	apply  bool     // the desired set changed
@@ -68,6 +71,8 @@ func (s *Source) reconcile(ctx context.Context) {
 	}
 	confirm := time.NewTimer(0)
 	confirm.Stop()
+	saving := time.NewTicker(saveEvery) // of what the disk did not take
+	defer saving.Stop()
 	defer again.Stop()
 	defer confirm.Stop()
 	for {
@@ -85,6 +90,7 @@ func (s *Source) reconcile(ctx context.Context) {
 			r = round{apply: true, remove: true}
 		case <-confirm.C:
 			s.requestListing()
+		case <-saving.C:
 		}
 		// On disk before it is acknowledged, acknowledged before it is tried: a configuration that
 		// takes the agent down must not come back with every connection.
@@ -439,8 +445,8 @@ func (s *Source) repeatStatus(stream string, at time.Time) bool {
 	return true
 }
 
-// save keeps the desired set on disk when it changed. A failure is reported and tried again with
-// the next change: the configurations are in force all the same.
+// save keeps the desired set on disk when it changed. A failure is reported and tried again every
+// saveEvery: the configurations are in force all the same.
 func (s *Source) save() {
 	if !s.unsaved {
 		return
