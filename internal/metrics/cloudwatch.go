@@ -28,8 +28,14 @@ const (
 	farewell = 2 * time.Second
 )
 
-// scopeSend is sending points to CloudWatch.
-const scopeSend health.Scope = "send"
+// The scopes: sending points to CloudWatch, and points that it did not take.
+const (
+	scopeSend    health.Scope = "send"
+	scopeRefused health.Scope = "refused"
+)
+
+// tellRefused is how long points are reported that CloudWatch did not take.
+const tellRefused = time.Hour
 
 // Sender sends points. Its errors are *health.Fault.
 type Sender interface {
@@ -170,7 +176,9 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 			if fault.Code != cloudwatch.CodeRefused {
 				return fault
 			}
-			r.failed(fault)
+			if r.part.Note(scopeRefused, health.Info, fault, tellRefused) {
+				r.o.Log.Warn("metrics are dropped", zap.Error(fault), zap.NamedError("cause", fault.Err))
+			}
 			r.drop(len(batch))
 		}
 		r.queue.done()
