@@ -155,6 +155,7 @@ func (a *Agent) serve() (err error) {
 	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.demands.serveUpload))
 	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Begun.Lookup) })
 	a.status.ServeReload(a.Reload)
+	a.status.ServeReadSecrets(func() { a.source.ReadCameras() })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
 	}

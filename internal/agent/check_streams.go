@@ -48,6 +48,9 @@ func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
 func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
 	list = slices.DeleteFunc(list, func(l iotconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
 	slices.SortFunc(list, func(a, b iotconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
+	if c.running != nil { // so that status is about the same addresses as this check
+		_ = status.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
+	}
 	streams := make([]checkedStream, len(list))
 	var group errgroup.Group
 	group.SetLimit(atOnce)

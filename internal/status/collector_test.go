@@ -151,3 +151,25 @@ func TestAHubWithoutStreamsSaysSo(t *testing.T) {
 		t.Errorf("%s %v", data, err)
 	}
 }
+
+func TestTheAgeOfASecretIsShownWhereItsCameraIsInTrouble(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)
+	failed := []Condition{{Job: health.JobRecorder, Condition: health.Condition{Code: "camera", Severity: health.Failed, Text: "It refuses connections.", Since: now}}}
+	for name, c := range map[string]struct {
+		stream Stream
+		want   string
+	}{
+		"read":        {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, "last read 3m ago"},
+		"never read":  {Stream{Name: "door", Conditions: failed}, "never read"},
+		"not trouble": {Stream{Name: "door", Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, ""},
+	} {
+		var text strings.Builder
+		if err := WriteTable(&text, Snapshot{Time: now, Streams: []Stream{c.stream}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text.String(), "secret was"); got != (c.want != "") || !strings.Contains(text.String(), c.want) {
+			t.Errorf("%s: status shows\n%s\nwant %q", name, text.String(), c.want)
+		}
+	}
+}
