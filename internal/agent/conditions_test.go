@@ -51,7 +51,8 @@ var conditionRows = []conditiontest.Row{
 		return func() {}, func() { _ = os.RemoveAll(filepath.Join(dir, conditiontest.Stream, "quarantine")) }
 	})},
 	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
-	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute, Reason: "points are sent again with pauses of up to a minute", Start: reporting(health.SystemFault(cloudwatch.CodeUnreachable, nil, "No network."))},
+	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute, Reason: "points are sent again with pauses of up to a minute",
+		Start: reporting(health.SystemFault(cloudwatch.CodeUnreachable, nil, "No network."))},
 	{Code: "metrics-refused", Job: health.JobMetrics, Limit: 61 * time.Minute, Reason: "dropped points are an event; it is shown for an hour", Start: reporting(health.SystemFault(cloudwatch.CodeRefused, nil, "They are too old."))},
 }
 
@@ -91,13 +92,15 @@ func jobThat(name string, fail func() error) func(*testing.T) conditiontest.Case
 		registry := health.NewRegistry(time.Now)
 		var mended atomic.Bool
 		start := func() *job {
-			return startJob(jobOptions{stream: conditiontest.Stream, name: name, part: registry.Part(conditiontest.Stream, name), log: zap.NewNop(), run: func(ctx context.Context) error {
+			run := func(ctx context.Context) error {
 				if !mended.Load() {
 					return fail()
 				}
 				<-ctx.Done()
 				return ctx.Err()
-			}})
+			}
+			part := registry.Part(conditiontest.Stream, name)
+			return startJob(jobOptions{stream: conditiontest.Stream, name: name, part: part, log: zap.NewNop(), run: run})
 		}
 		j := start()
 		t.Cleanup(func() { j.stop() })
@@ -139,7 +142,9 @@ func guarded(job string) func(*testing.T) conditiontest.Case {
 				panic("a test")
 			}
 		})
-		return conditiontest.Case{Health: registry, Now: time.Now, Step: 100 * time.Millisecond, Raise: synctest.Wait, Mend: func() { mended.Store(true) }}
+		return conditiontest.Case{
+			Health: registry, Now: time.Now, Step: 100 * time.Millisecond, Raise: synctest.Wait, Mend: func() { mended.Store(true) },
+		}
 	}
 }
 
@@ -197,16 +202,20 @@ func storeOn(arrange func(d *oddDisk, dir string) (raise, mend func())) func(*te
 		if !disk.unlisted.Load() {
 			writeSecond(t, store, time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), false)
 		}
-		return conditiontest.Case{Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); synctest.Wait() }, Mend: mend}
+		return conditiontest.Case{
+			Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); synctest.Wait() }, Mend: mend,
+		}
 	}
 }
 
 // writeSecond writes a segment of a second, and finishes it or not.
 func writeSecond(t *testing.T, store *segment.Store, start time.Time, finish bool) {
 	t.Helper()
-	w, err := store.Create(conditiontest.Stream, mkv.Header{Start: start, Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	track := mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}
+	w, err := store.Create(conditiontest.Stream, mkv.Header{Start: start, Tracks: []mkv.Track{track}})
 	must(t, err)
-	must(t, errors.Join(w.BeginFragment(0, true), w.WriteFrame(1, 0, true, [][]byte{{1}}), w.WriteFrame(1, time.Second, false, [][]byte{{1}}), w.Flush()))
+	frame := [][]byte{{1}}
+	must(t, errors.Join(w.BeginFragment(0, true), w.WriteFrame(1, 0, true, frame), w.WriteFrame(1, time.Second, false, frame), w.Flush()))
 	if finish {
 		must(t, w.Seal())
 	}
@@ -246,7 +255,9 @@ func reporting(f *health.Fault) func(*testing.T) conditiontest.Case {
 		inBackground(t, metrics.New(metrics.Options{
 			Thing: hub, Sender: sender, Health: registry, Store: store, Streams: func() []metrics.Stream { return nil }, Log: zap.NewNop(),
 		}).Run)
-		return conditiontest.Case{Health: registry, Now: time.Now, Step: time.Second, Raise: synctest.Wait, Mend: func() { sender.fault.Store(nil) }}
+		return conditiontest.Case{
+			Health: registry, Now: time.Now, Step: time.Second, Raise: synctest.Wait, Mend: func() { sender.fault.Store(nil) },
+		}
 	}
 }
 

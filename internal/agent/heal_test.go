@@ -35,29 +35,15 @@ func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
 		arns[name] = arn
 		h.configure(name, arn, always)
 	}
-	reported := func(name string) (status.Stream, string) {
-		for _, stream := range s.agent.collector.Snapshot().Streams {
-			if stream.Name != name {
-				continue
-			}
-			for _, c := range stream.Conditions {
-				if c.Severity == health.Failed {
-					return stream, c.Code
-				}
-			}
-			return stream, ""
-		}
-		return status.Stream{}, "not configured"
-	}
 	for name, stream := range streams {
-		s.await(name+" fails", func() bool { _, code := reported(name); return code == stream.code })
+		s.await(name+" fails", func() bool { _, code := s.reported(name); return code == stream.code })
 	}
 	for name, stream := range streams {
 		_, err := h.cloud.PutSecret(name, `{"MediaURI":"`+camera.URL()+`"}`)
 		must(t, err)
 		stream.heal(arns[name])
 		s.await(name+" is recorded, and status says so", func() bool {
-			now, code := reported(name)
+			now, code := s.reported(name)
 			return code == "" && now.Recorder.State == "recording" && !now.Recorder.SecretRead.IsZero()
 		})
 	}
@@ -77,4 +63,20 @@ func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
 	if strings.Contains(string(text), `activity="failed"`) || strings.Contains(string(text), `severity="failed"`) {
 		t.Error("Prometheus still shows a failure")
 	}
+}
+
+// reported is what status says of a stream, and the code of what has failed.
+func (s *serviceOf) reported(name string) (status.Stream, string) {
+	for _, stream := range s.agent.collector.Snapshot().Streams {
+		if stream.Name != name {
+			continue
+		}
+		for _, c := range stream.Conditions {
+			if c.Severity == health.Failed {
+				return stream, c.Code
+			}
+		}
+		return stream, ""
+	}
+	return status.Stream{}, "not configured"
 }

@@ -100,7 +100,10 @@ func TestEveryConditionLeadsToAHeading(t *testing.T) {
 
 func parseSource(t *testing.T) *source {
 	t.Helper()
-	s := &source{constants: make(map[string]string), functions: make(map[string]*ast.FuncDecl), codes: make(map[string][]string), rows: make(map[[2]string]bool)}
+	s := &source{
+		constants: make(map[string]string), functions: make(map[string]*ast.FuncDecl),
+		codes: make(map[string][]string), rows: make(map[[2]string]bool),
+	}
 	files := make(map[string]*ast.File)
 	set := token.NewFileSet()
 	for _, dir := range []string{"internal", "cmd"} {

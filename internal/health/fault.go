@@ -48,8 +48,8 @@ func newFault(class Class, code string, err error, format string, args []any) *F
 	cause = append(cause, format)
 	for _, arg := range args {
 		switch reflect.ValueOf(arg).Kind() {
-		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,
-			reflect.Float32, reflect.Float64: // also a time.Duration
+		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, // also a time.Duration
+			reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
 		default:
 			if _, isTime := arg.(time.Time); !isTime {
 				cause = append(cause, arg)

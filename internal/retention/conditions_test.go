@@ -80,6 +80,27 @@ func TestConditionsEnd(t *testing.T) {
 	}
 }
 
+// What could not be deleted and need not be deleted any longer is no fault any longer.
+func TestADiskFaultEndsWithWhatWasToBeDeleted(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	disk := &failing{fakeDisk: fakeDisk{y.store, y}, stuck: true}
+	y.keeper.o.Store = disk
+	y.keeper.SetPolicy("door", Policy{DeleteAfterUpload: true})
+	y.add("door", 0, 3000, true)
+	for range 3 {
+		y.pass()
+		if _, ok := y.condition("door", segment.CodeDisk); !ok {
+			t.Error("that it cannot be deleted is not reported")
+		}
+	}
+	y.keeper.SetPolicy("door", Policy{})
+	y.pass()
+	if c, ok := y.condition("door", segment.CodeDisk); ok {
+		t.Errorf("%q is still reported", c.Text)
+	}
+}
+
 // failing is a disk that does not do everything.
 type failing struct {
 	fakeDisk

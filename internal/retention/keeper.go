@@ -67,6 +67,7 @@ type Keeper struct {
 
 	// Used by Run's goroutine only.
 	paused map[string][]*health.Fault // streams that may not record, and why
+	stuck  map[string]bool            // streams with a segment that could not be deleted; true: in this pass
 	losses map[string]loss            // of streams whose media went before its upload
 	unkept bool                       // the file does not say what losses says
 }
@@ -94,7 +95,7 @@ func New(o Options) *Keeper {
 	}
 	k := &Keeper{
 		o: o, wake: make(chan struct{}, 1), policies: make(map[string]Policy),
-		paused: make(map[string][]*health.Fault), losses: make(map[string]loss),
+		paused: make(map[string][]*health.Fault), stuck: make(map[string]bool), losses: make(map[string]loss),
 	}
 	k.recallLosses()
 	return k
@@ -193,6 +194,20 @@ func (k *Keeper) pass(ctx context.Context) {
 	}
 	k.forgive(now, synchronised)
 	k.guardDisk(ctx, streams)
+	k.endDiskFaults()
+}
+
+// endDiskFaults ends the faults of streams of which nothing failed to be deleted in this pass, also when there was
+// nothing left to delete.
+func (k *Keeper) endDiskFaults() {
+	for stream, failed := range k.stuck {
+		if failed {
+			k.stuck[stream] = false // until the next pass says otherwise
+			continue
+		}
+		delete(k.stuck, stream)
+		k.o.Health.Part(stream, health.JobRetention).OK(health.ScopeDisk)
+	}
 }
 
 func (k *Keeper) deleteUploaded(stream string) {
@@ -269,6 +284,7 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 	case errors.Is(err, segment.ErrBusy):
 		return inUse
 	case err != nil:
+		k.stuck[s.Stream] = true
 		part := k.o.Health.Part(s.Stream, health.JobRetention)
 		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
 			k.o.Log.Error("cannot delete a segment", zap.String("stream", s.Stream), zap.Error(fault), zap.NamedError("cause", fault.Err))
@@ -276,7 +292,6 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 		return diskFails
 	}
 	part := k.o.Health.Part(s.Stream, health.JobRetention)
-	part.OK(health.ScopeDisk)
 	part.Number(health.SegmentsDeleted).Add(1)
 	part.Number(health.BytesDeleted).Add(s.Bytes)
 	fields := []zap.Field{zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes), zap.String("reason", why)}
