@@ -44,7 +44,7 @@ type workers struct {
 	upload     func(name string, spec uploadSpec) (func(context.Context) error, error)
 	readSecret func(secretARN string)           // reads a camera's secret again at once
 	secretRead func(secretARN string) time.Time // when it was last read
-	completed  func(name, job string)           // told of a job that did its work until its configuration went
+	completed  func(name, job string)           // notified of a job that did its work until its configuration went
 }
 
 type mediaRemover interface {

@@ -67,7 +67,7 @@ func (f *Fault) Recode(code, text string) *Fault {
 	return &next
 }
 
-// identity tells the occurrences of a scope apart.
+// identity is what differs between two occurrences of a scope.
 func (f *Fault) identity() string {
 	if f.cause != "" {
 		return f.Code + " " + string(f.Class) + " " + f.cause

@@ -58,11 +58,11 @@ func (c *cameras) load() {
 		return
 	case err != nil && !errors.Is(err, errCorrupt):
 		raise(health.Degraded, err,
-			"The file %s with the cameras' URLs cannot be read: give it to the agent's user, or check the disk; the URLs are read anew from Secrets Manager.", filepath.Join(c.dir.path, camerasFile))
+			"The file %s with the cameras' URLs cannot be read: give it to the agent's user, or check the disk; the URLs are read again from Secrets Manager.", filepath.Join(c.dir.path, camerasFile))
 		return
 	case err != nil:
 		raise(health.Degraded, err,
-			"The file %s with the cameras' URLs was damaged and is set aside; the URLs are read anew from Secrets Manager.", camerasFile)
+			"The file %s with the cameras' URLs was damaged and is set aside; the URLs are read again from Secrets Manager.", camerasFile)
 		return
 	}
 	unsealed := 0
@@ -78,7 +78,7 @@ func (c *cameras) load() {
 	c.mu.Unlock()
 	if unsealed < len(doc.Cameras) {
 		raise(health.Info, nil,
-			"%d camera URLs on disk were sealed with another device key; they are read anew from Secrets Manager.", len(doc.Cameras)-unsealed)
+			"%d camera URLs on disk were sealed with another device key; they are read again from Secrets Manager.", len(doc.Cameras)-unsealed)
 	}
 }
 

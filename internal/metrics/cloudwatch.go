@@ -34,8 +34,8 @@ const (
 	scopeRefused health.Scope = "refused"
 )
 
-// tellRefused is how long points are reported that CloudWatch did not take.
-const tellRefused = time.Hour
+// refusedShown is how long points are reported that CloudWatch did not take.
+const refusedShown = time.Hour
 
 // Sender sends points. Its errors are *health.Fault.
 type Sender interface {
@@ -176,7 +176,7 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 			if fault.Code != cloudwatch.CodeRefused {
 				return fault
 			}
-			if r.part.Note(scopeRefused, health.Info, fault, tellRefused) {
+			if r.part.Note(scopeRefused, health.Info, fault, refusedShown) {
 				r.o.Log.Warn("metrics are dropped", zap.Error(fault), zap.NamedError("cause", fault.Err))
 			}
 			r.drop(len(batch))

@@ -147,10 +147,10 @@ func (s *segmenter) followCamera(rtpTime uint32, now time.Time) {
 	if ok {
 		s.timeline.camera = camera
 	}
-	if s.clock.state == s.told {
+	if s.clock.state == s.shownClock {
 		return
 	}
-	s.told = s.clock.state
+	s.shownClock = s.clock.state
 	text := ""
 	switch s.clock.state {
 	case clockGood:

@@ -42,7 +42,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "keyframe-interval", Job: health.JobRecorder, Start: fed(rareKeyframes)},
 	{Code: "audio", Job: health.JobRecorder, Start: fed(otherAudio)},
 	{Code: "camera-clock", Job: health.JobRecorder, Limit: cameraPenance + 2*cameraWindow, Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
-	{Code: "clock-step", Job: health.JobRecorder, Limit: tellUnset + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(unsetClock)},
+	{Code: "clock-step", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(unsetClock)},
 }
 
 func TestConditionsEnd(t *testing.T) {
@@ -66,14 +66,14 @@ func TestAJumpOfTheTimestampsIsShownForMinutes(t *testing.T) {
 		f.play(50)
 		f.rtp += 3600 * 90_000
 		f.play(50)
-		tells := func() bool {
+		shown := func() bool {
 			return slices.ContainsFunc(f.part.Snapshot().Conditions, func(c health.Condition) bool { return c.Code == codeJump })
 		}
-		if !tells() {
-			t.Error("nothing tells of the jump")
+		if !shown() {
+			t.Error("the jump is not shown")
 		}
-		time.Sleep(tellJump)
-		if tells() {
+		time.Sleep(jumpShown)
+		if shown() {
 			t.Error("it is still shown")
 		}
 	})
@@ -264,6 +264,6 @@ var (
 			}
 			f.play(50)
 		},
-		func(*feed) { time.Sleep(tellUnset) },
+		func(*feed) { time.Sleep(unsetShown) },
 	}
 )

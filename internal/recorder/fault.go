@@ -50,11 +50,11 @@ var (
 )
 
 const (
-	// tellJump is how long a jump of the camera's timestamps is shown: it is over when it is noticed.
-	tellJump = 10 * time.Minute
-	// tellUnset is how long the correction for what was recorded before the clock was set is shown; it stays in
+	// jumpShown is how long a jump of the camera's timestamps is shown: it is over when it is noticed.
+	jumpShown = 10 * time.Minute
+	// unsetShown is how long the correction for what was recorded before the clock was set is shown; it stays in
 	// the log and beside the recordings.
-	tellUnset = 24 * time.Hour
+	unsetShown = 24 * time.Hour
 )
 
 // statusError is an RTSP answer that is not 200.

@@ -84,17 +84,17 @@ type segmenter struct {
 	orphansBefore uint32    // an RTP timestamp
 	cut           bool      // the next keyframe begins a segment
 
-	session   int64  // frames of this session
-	counting  bool   // frames that are missing make a gap: there was a keyframe in this session, or damage
-	gap       bool   // media is missing before the next frame
-	damage    damage // what status tells of
-	damagedAt time.Time
-	keyAt     time.Time  // of the last keyframe of this session
-	longGOP   bool       // status tells that keyframes are rare
-	constant  bool       // status tells that timestamps stand still
-	told      clockState // what status says of the camera's clock
-	meter     meter
-	parts     [][]byte // reused
+	session    int64  // frames of this session
+	counting   bool   // frames that are missing make a gap: there was a keyframe in this session, or damage
+	gap        bool   // media is missing before the next frame
+	damage     damage // what status tells of
+	damagedAt  time.Time
+	keyAt      time.Time  // of the last keyframe of this session
+	longGOP    bool       // status tells that keyframes are rare
+	constant   bool       // status tells that timestamps stand still
+	shownClock clockState // what status says of the camera's clock
+	meter      meter
+	parts      [][]byte // reused
 }
 
 func newSegmenter(o *Options) *segmenter {
@@ -177,7 +177,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 	if jumped {
 		s.cut = true
 		if s.part.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
-			"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."), tellJump) {
+			"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."), jumpShown) {
 			s.o.Log.Warn("the camera's timestamps jumped")
 		}
 	}
@@ -547,7 +547,7 @@ func (s *segmenter) endSession() {
 		s.fail(err)
 	}
 	// The supervisor ends what was reported of the session.
-	s.damage, s.constant, s.longGOP, s.told = damageNone, false, false, clockUnknown
+	s.damage, s.constant, s.longGOP, s.shownClock = damageNone, false, false, clockUnknown
 	s.meter = meter{}
 	s.o.numbers.bitrate.Set(0)
 	s.o.numbers.fps.Set(0)

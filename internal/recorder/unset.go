@@ -34,6 +34,6 @@ func (s *segmenter) watchClock(now time.Time) {
 		s.o.Log.Warn("cannot note by how much the clock was wrong", zap.Error(err))
 	}
 	s.part.Note(scopeUnset, health.Info, health.SystemFault(codeClock, nil,
-		"The hub's clock was not set until %s: add %s to the times of what was recorded before.", now.UTC().Format(time.RFC3339), add.Round(time.Second)), tellUnset)
+		"The hub's clock was not set until %s: add %s to the times of what was recorded before.", now.UTC().Format(time.RFC3339), add.Round(time.Second)), unsetShown)
 	*u = unset{}
 }
