@@ -43,6 +43,10 @@ func SystemFault(code string, cause error, format string, args ...any) *Fault {
 	return newFault(SystemError, code, cause, format, args)
 }
 
+// Varying is an argument of a sentence that changes while its cause stays, such as a time of now. Numbers,
+// durations and times are taken for such in any case.
+type Varying string
+
 func newFault(class Class, code string, err error, format string, args []any) *Fault {
 	cause := make([]any, 0, len(args)+1)
 	cause = append(cause, format)
@@ -51,7 +55,9 @@ func newFault(class Class, code string, err error, format string, args []any) *F
 		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, // also a time.Duration
 			reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
 		default:
-			if _, isTime := arg.(time.Time); !isTime {
+			switch arg.(type) {
+			case time.Time, Varying:
+			default:
 				cause = append(cause, arg)
 			}
 		}

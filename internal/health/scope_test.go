@@ -30,8 +30,11 @@ func TestSinceIsOfThisOccurrence(t *testing.T) {
 		"another code replaces it":            {{off(), true, 0, 1}, {secret(), true, 1, 1}, {nil, true, -1, 0}},
 		"two that alternate keep their times": {{off(), true, 0, 1}, {secret(), true, 1, 1}, {off(), false, 0, 2}, {secret(), false, 1, 2}},
 		"numbers in the text are no cause":    {{full(100), true, 0, 1}, {full(90), false, 0, 2}},
-		"nor in one that is wrapped":          {{wrapped(100), true, 0, 1}, {wrapped(90), false, 0, 2}},
-		"no success without a failure":        {{nil, false, -1, 0}},
+		"nor are words that vary": {
+			{UserFault("x", nil, "It is %s.", Varying("8:00")), true, 0, 1}, {UserFault("x", nil, "It is %s.", Varying("9:00")), false, 0, 2},
+		},
+		"nor in one that is wrapped":   {{wrapped(100), true, 0, 1}, {wrapped(90), false, 0, 2}},
+		"no success without a failure": {{nil, false, -1, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -153,7 +153,7 @@ func cameraFault(host string, err error) *health.Fault {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return system("The camera at %s closed the connection: it is connected anew.", host)
 	default:
-		return system("The session with the camera at %s failed: %v.", host, err)
+		return system("The session with the camera at %s failed: %v.", host, health.Varying(err.Error())) // it may have ports in it
 	}
 }
 
