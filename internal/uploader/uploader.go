@@ -167,11 +167,11 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 
 // mode is how an uploader works through what is pending.
 type mode struct {
-	drain    bool   // end when nothing is pending
-	live     bool   // newest first
-	demand   bool   // of Range, which has the turn
-	from, to int64  // producer times in ms, when demand
-	each     func() // called when a fragment is done; nil = nobody wants to know
+	drain    bool             // end when nothing is pending
+	live     bool             // newest first
+	demand   bool             // of Range, which has the turn
+	from, to int64            // producer times in ms, when demand
+	each     func(size int64) // called when a fragment of so many bytes is done; nil = nobody wants to know
 }
 
 // Run uploads what is pending, oldest first, and then each fragment as soon as it is complete,
