@@ -36,6 +36,9 @@ var printed = []struct {
 
 func checkRoundTrip(t *testing.T, at time.Time, here *time.Location) {
 	t.Helper()
+	if text := Soon(at, at.Add(-time.Minute)); !sameMinute(t, text, at) {
+		t.Errorf("%q is not read as %s", text, at)
+	}
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, here)
 	for _, form := range printed {
 		text := form.write(at)
@@ -51,6 +54,13 @@ func checkRoundTrip(t *testing.T, at time.Time, here *time.Location) {
 			t.Errorf("%q in %s is read as %s, want %s: %v", text, here, got, want, err)
 		}
 	}
+}
+
+// sameMinute reads what Soon has written, a moment before the time.
+func sameMinute(t *testing.T, text string, at time.Time) bool {
+	t.Helper()
+	got, err := ParseTime(text, at.Add(-time.Minute))
+	return err == nil && at.Sub(got) >= 0 && at.Sub(got) < time.Minute
 }
 
 func TestWhatIsPrintedIsReadAsTheSameInstant(t *testing.T) {

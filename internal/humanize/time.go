@@ -29,6 +29,14 @@ func Millis(t time.Time) string { return t.Format(layoutMillis) }
 // Minute writes a time to the minute, in its own location.
 func Minute(t time.Time) string { return t.Format(layoutMinutes) }
 
+// Soon writes a time to the minute, and without its day when that is the day of now. Both are in one location.
+func Soon(t, now time.Time) string {
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04Z07:00")
+	}
+	return Minute(t)
+}
+
 // Weekday writes a time to the second after the name of its day.
 func Weekday(t time.Time) string { return t.Format(layoutWeekday) }
 
