@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -198,22 +197,13 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		RecordingDirectory: e.optional(EnvRecordingDirectory, defaultRecordings),
 		StateDirectory:     e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, defaultStateDirectory)),
 		Socket:             SocketPath(lookup),
-		SegmentDuration:    e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
-		FlushInterval:      e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
-		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
 		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive))),
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
-		Camera: CameraSettings{
-			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
-			NoAudio:   e.oneOf(EnvAudio, "on", "off") == "off",
-			CACert:    e.optional(EnvRTSPSCACert, ""),
-
-			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),
-		},
 	}
-	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
+	record := e.recordSettings()
+	s.SegmentDuration, s.FlushInterval, s.MinFreeDisk, s.Camera = record.SegmentDuration, record.FlushInterval, record.MinFreeDisk, record.Camera
 	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
 	}
