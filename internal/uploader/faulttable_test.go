@@ -2,6 +2,8 @@ package uploader
 
 import (
 	"context"
+	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -125,6 +127,7 @@ func networkFaults() []faultCase {
 		{name: "DNS failure", rule: connectRule, change: oneByOne,
 			inject: unreachable(with(&net.DNSError{Err: "no such host", Name: "s-1.kinesisvideo.us-west-2.amazonaws.com", IsNotFound: true}))},
 		{name: "TCP refused", rule: connectRule, change: oneByOne, inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
+		{name: "untrusted CA", rule: untrustedRule, change: oneByOne, inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
 		{name: "TLS failure", rule: connectRule, change: oneByOne, inject: unreachable(notTLS)},
 		{name: credentialsRule.title(), rule: credentialsRule, change: oneByOne, inject: func(w *world, m moment) {
 			w.cloud.trouble(m.breakOff(w), 2, func() {

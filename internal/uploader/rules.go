@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
 
 // Action is what the uploader does about an error.
@@ -85,6 +86,7 @@ const (
 	adviceAccess   = "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream."
 	adviceKey      = "Correct the stream's KMS key; the media is kept and uploaded then."
 	adviceNetwork  = "Check the hub's internet connection, DNS, proxy and firewall (port 443)."
+	adviceTrust    = "Check AWS_CA_BUNDLE, whether a proxy intercepts TLS, and the hub's clock."
 	adviceUntagged = "It is sent again without tags."
 	adviceReport   = "Please report it with the agent's log."
 )
@@ -140,6 +142,7 @@ var httpRules = []Rule{
 // The rules for sessions that end without a word.
 var (
 	connectRule     = Rule{Name: "no connection (DNS, TCP, TLS, proxy, no answer)", Action: NewEndpoint, Cause: "Kinesis Video Streams cannot be reached", Advice: adviceNetwork}
+	untrustedRule   = Rule{Name: "certificate not trusted", Action: NewEndpoint, Cause: "the certificate of Kinesis Video Streams is not trusted", Advice: adviceTrust}
 	credentialsRule = Rule{Name: "no credentials", Action: BackOff, Cause: "the hub has no AWS credentials", Advice: "Check the credentials endpoint and the role alias."}
 	brokenRule      = Rule{Name: "connection broken, or ended without a verdict", Action: RetryNow, Fragment: true, Cause: "the connection to the service broke", Advice: adviceWait}
 	stallRule       = Rule{Name: "no acknowledgement for 30 s", Action: NewEndpoint, Fragment: true, Cause: "the service does not acknowledge what it is sent", Advice: adviceNetwork}
@@ -150,7 +153,7 @@ var (
 func Rules() []Rule {
 	list := append([]Rule{}, ackRules...)
 	list = append(list, httpRules...)
-	return append(list, connectRule, credentialsRule, brokenRule, stallRule, diskRule)
+	return append(list, connectRule, untrustedRule, credentialsRule, brokenRule, stallRule, diskRule)
 }
 
 // ackRule finds the rule for an ERROR. The id decides; the name does where there is no id.
@@ -171,6 +174,10 @@ func openRule(err error) Rule {
 	}
 	if errors.Is(err, kvs.ErrCredentials) {
 		return credentialsRule
+	}
+	switch obstacle.Of(err) {
+	case obstacle.Untrusted, obstacle.OtherName, obstacle.ClockOff:
+		return untrustedRule
 	}
 	return connectRule
 }
