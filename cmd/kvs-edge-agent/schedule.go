@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 )
 
@@ -25,7 +26,7 @@ const (
 func newScheduleCommand() *cobra.Command {
 	var asJSON, stdin bool
 	query := scheduleQuery{Count: defaultScheduleCount}
-	var after int64
+	var after string
 	cmd := &cobra.Command{
 		Use:   "schedule [flags] '<expression>' [duration-seconds]",
 		Short: "Explain a ScheduleExpression and list its next windows",
@@ -51,7 +52,11 @@ Exit code: 0 when the expression is valid, 1 when it is not, 2 for wrong argumen
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("after") {
-				query.After = &after
+				seconds, err := secondsOf(after)
+				if err != nil {
+					return err
+				}
+				query.After = &seconds
 			}
 			if stdin {
 				return answerScheduleLines(cmd.InOrStdin(), cmd.OutOrStdout(), query)
@@ -60,11 +65,20 @@ Exit code: 0 when the expression is valid, 1 when it is not, 2 for wrong argumen
 		},
 	}
 	cmd.Flags().StringVar(&query.Zone, "zone", "", "time zone, Europe/Berlin for example (default the system's)")
-	cmd.Flags().Int64Var(&after, "after", 0, "list what comes after this time, in Unix seconds (default now)")
+	cmd.Flags().StringVar(&after, "after", "", "list what comes after this `time` (default now): "+humanize.TimeForms)
 	cmd.Flags().IntVar(&query.Count, "count", defaultScheduleCount, "how many windows to list")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&stdin, "stdin", false, "answer one question of JSON per line of the standard input")
 	return cmd
+}
+
+// secondsOf reads the time of --after in Unix seconds. A number of any length is such a time.
+func secondsOf(text string) (int64, error) {
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && len(text) < 12 {
+		return seconds, nil
+	}
+	t, err := timeOf("--after", text, time.Now())
+	return t.Unix(), err
 }
 
 // answerSchedule answers the arguments: an expression and, maybe, the duration of a window.
@@ -204,10 +218,9 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 	default:
 		fmt.Fprintln(table, "BEGIN\tBEGIN (UTC)\t")
 	}
-	const local, utc = "Mon 2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05Z"
 	for _, start := range starts {
 		if duration == 0 {
-			fmt.Fprintf(table, "%s\t%s\t\n", start.Format(local), start.UTC().Format(utc))
+			fmt.Fprintf(table, "%s\t%s\t\n", humanize.Weekday(start), humanize.Time(start.UTC()))
 			continue
 		}
 		end := start.Add(duration)
@@ -215,7 +228,7 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 		if next := expression.Next(start); !next.IsZero() && !next.After(end) {
 			note = "goes on without a break"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", start.Format(local), end.Format(local), start.UTC().Format(utc), end.UTC().Format(utc), note)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", humanize.Weekday(start), humanize.Weekday(end), humanize.Time(start.UTC()), humanize.Time(end.UTC()), note)
 	}
 	if n := len(starts); n > 0 && n < q.Count {
 		fmt.Fprintln(table, "After this it never fires again.")
