@@ -36,6 +36,10 @@ type UploadProgress struct {
 
 // Upload asks the agent for an upload and passes on how far it is, until its end.
 func (c *Client) Upload(ctx context.Context, r UploadRequest, each func(UploadProgress)) error {
+	// An agent that does not answer at all is found out before the wait without end.
+	if _, err := c.LogLevel(ctx); err != nil {
+		return err
+	}
 	body, err := json.Marshal(r)
 	if err != nil {
 		return err
