@@ -124,6 +124,36 @@ func TestRecordSaysAtOnceWhatItDoesAndWhyNothingCame(t *testing.T) {
 	}
 }
 
+// TestWrongPortsAndSchemesAreSaidInPlainWords connects as TLS where none is spoken, and the other way round.
+func TestWrongPortsAndSchemesAreSaidInPlainWords(t *testing.T) {
+	t.Parallel()
+	certificate, _ := selfSigned(t)
+	sealed := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{TLS: &certificate}})
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = open.Close() })
+	go func() { // cameras that do not understand a TLS hello say so in plain text
+		for conn, err := open.Accept(); err == nil; conn, err = open.Accept() {
+			_, _ = conn.Write([]byte("RTSP/1.0 400 Bad Request\r\n\r\n"))
+		}
+	}()
+	for name, c := range map[string]struct{ url, says string }{
+		"rtsps to a plain port": {"rtsps://" + open.Addr().String() + "/live", "does not speak TLS on that port: write rtsp:// in place of rtsps:// in the camera's URL, or correct the port."},
+		"rtsp to a port of TLS": {strings.Replace(sealed.URL(), "rtsps://", "rtsp://", 1), "check the port, and write rtsps:// for one with TLS."},
+		"a port beyond all":     {"rtsp://127.0.0.1:99999/live", "correct the host and the port, which is 1 to 65535, in the camera's URL."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, code := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "2s", c.url}}.run(t)
+			if code != exitFailure || !strings.Contains(stdout, c.says) || strings.Contains(stderr, "tls:") || strings.Contains(stderr, "dial") {
+				t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
 func TestRecordObeysTheAgentsSettings(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

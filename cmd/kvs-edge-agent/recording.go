@@ -184,9 +184,11 @@ func (s *recordSession) summarize() error {
 		if l.Frames == 0 {
 			failed = true
 			l.Problem = r.problem
-			why = ": " + r.problem
-			if r.problem == "" {
+			switch why = ": " + r.problem; {
+			case r.problem == "" && r.began:
 				why = ": the camera had sent no keyframe until the end"
+			case r.problem == "":
+				why = ": the camera had not answered until the end"
 			}
 		}
 		if s.o.asJSON {

@@ -180,7 +180,7 @@ func writeSegments(w io.Writer, lines []storedSegment, limit int) error {
 func (s *streamSum) write(w io.Writer, limit int) {
 	hidden := max(0, len(s.list)-limit)
 	if hidden > 0 {
-		fmt.Fprintf(w, "%s\t-- %s before these: see --all --\t\t\t\t\n", s.name, humanize.Count(hidden, "segment"))
+		fmt.Fprintf(w, "%s\t-- %d before: --all --\t\t\t\t\n", s.name, hidden)
 	}
 	for _, l := range s.list[hidden:] {
 		if l.GapSeconds > 0 {
