@@ -17,7 +17,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 }
 
 // arguments takes from least to most of them. Otherwise the sentence says what is wanted, and the exit code is
-// that of wrong arguments: 1 would tell monitoring that the answer is no.
+// that of wrong arguments: 1 would mean to monitoring that the answer is no.
 func arguments(least, most int, wanted string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
@@ -64,7 +64,7 @@ var groups = []struct {
 	{"tools", "Tools:", []string{"schedule", "completion", "help", "version"}},
 }
 
-// addHelp gives the root its help command, its completion command and their groups.
+// addHelp adds to the root its help command, its completion command and their groups.
 func addHelp(root *cobra.Command) {
 	root.SetHelpCommand(newHelpCommand(root))
 	root.InitDefaultHelpCmd()

@@ -87,7 +87,7 @@ func streamNames(cameras []secret.String) ([]string, error) {
 	return apart, nil
 }
 
-// plainQuery matches queries of which directoryName loses nothing that may tell two apart.
+// plainQuery matches queries of which directoryName loses nothing that may distinguish two.
 var plainQuery = regexp.MustCompile(`^[a-zA-Z]+=[0-9a-zA-Z]+(&[a-zA-Z]+=[0-9a-zA-Z]+)*$`)
 
 // shownQuery is the query in the order of its names, without secrets.

@@ -76,7 +76,7 @@ func checkOutput(name string) error {
 	return nil
 }
 
-// exportToFile exports beside the file, and gives the export its name once it is complete.
+// exportToFile exports beside the file, and renames the export once it is complete.
 func exportToFile(cmd *cobra.Command, store *segment.Store, o segment.ExportOptions, name string) error {
 	out, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
 	if err != nil {
@@ -99,7 +99,7 @@ func exportToFile(cmd *cobra.Command, store *segment.Store, o segment.ExportOpti
 	if err != nil {
 		return fmt.Errorf("cannot give the export its name %s: %w", name, cause(err))
 	}
-	return tellExport(cmd.OutOrStdout(), name, exported)
+	return reportExport(cmd.OutOrStdout(), name, exported)
 }
 
 // exportToPipe exports to the standard output, and says so on the other one.
@@ -111,7 +111,7 @@ func exportToPipe(cmd *cobra.Command, store *segment.Store, o segment.ExportOpti
 	if err != nil {
 		return err
 	}
-	return tellExport(cmd.ErrOrStderr(), "standard output", exported)
+	return reportExport(cmd.ErrOrStderr(), "standard output", exported)
 }
 
 // pipeFile is a file in which nothing is written again. What a complete file gets at last, its length and the
@@ -137,7 +137,7 @@ func cause(err error) error {
 	return err
 }
 
-func tellExport(w io.Writer, name string, e segment.Exported) error {
+func reportExport(w io.Writer, name string, e segment.Exported) error {
 	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", name, humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
 		humanize.Length(e.To.Sub(e.From)), humanize.Count(e.Fragments, "fragment"), humanize.Bytes(e.Bytes))
 	for _, g := range e.Gaps {

@@ -78,7 +78,7 @@ func (s *recordSession) run(ctx context.Context, problems io.Writer) error {
 	syncing, stopSyncing := context.WithCancel(context.WithoutCancel(ctx))
 	var background, recorders sync.WaitGroup
 	background.Go(func() { _ = s.store.Run(syncing) })
-	background.Go(func() { s.tell(syncing, problems) })
+	background.Go(func() { s.report(syncing, problems) })
 	background.Go(func() { _ = s.keeper().Run(syncing) })
 	errs := make([]error, len(s.recordings))
 	for i, r := range s.recordings {
@@ -145,8 +145,8 @@ func (s *recordSession) json(line any) {
 	fmt.Fprintln(s.out, string(data))
 }
 
-// tell prints when a camera is recorded, and what goes wrong, once each.
-func (s *recordSession) tell(ctx context.Context, problems io.Writer) {
+// report prints when a camera is recorded, and what goes wrong, once each.
+func (s *recordSession) report(ctx context.Context, problems io.Writer) {
 	changes, stop := s.health.Watch()
 	defer stop()
 	for {

@@ -59,7 +59,7 @@ no recordings.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, unusable := useServiceSettings(serviceSettings)
 			if out == "" {
-				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
+				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102T150405Z") + ".tar.gz"
 			}
 			b, err := writeBundle(cmd.Context(), out, clientOf(socket), unusable)
 			if err != nil {

@@ -21,7 +21,7 @@ func newUploadCommand() *cobra.Command {
 		Short: "Upload what was recorded in a time span now, before everything else",
 		Long: `Have the running agent upload what it has recorded of a stream in a time span, now, whatever the
 stream's schedule is, and show how far it is. What is in the cloud already is not sent again.
-Ending this command gives up what is left; it is then uploaded as scheduled.
+When this command is stopped, what is left is uploaded as scheduled.
 
 Exit code: 0 when everything is in the cloud, 1 when something is not, 2 for wrong arguments or
 when no agent is running, 130 when it was stopped by Ctrl-C.`,

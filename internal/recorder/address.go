@@ -6,7 +6,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// Address is what of a camera's URL tells cameras apart. Its query may hold a password.
+// Address is the part of a camera's URL that distinguishes cameras. Its query may hold a password.
 type Address struct {
 	Host  string // as it is in the URL, with or without a port
 	Path  string

@@ -119,7 +119,7 @@ type exportPart struct {
 	fragments []mkv.Fragment
 }
 
-// at gives a time within the segment as one of the clock.
+// at converts a time within the segment to one of the clock.
 func (p exportPart) at(d time.Duration) time.Time { return p.reader.key.StartTime().Add(d) }
 
 // exportParts opens all that is exported, so that nothing of it goes meanwhile.

@@ -78,7 +78,7 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) 
 // reloadTimeout bounds a reload, in which recordings may have to end. systemd waits 90 s for one.
 const reloadTimeout = 80 * time.Second
 
-// Reload has the agent read its settings anew.
+// Reload has the agent read its settings again.
 func (c *Client) Reload(ctx context.Context) (done Reloaded, err error) {
 	// An agent that does not answer at all is found out before the long wait.
 	if _, err := c.LogLevel(ctx); err != nil {

@@ -128,7 +128,7 @@ func (s Snapshot) Only(stream string) (only Snapshot, found bool) {
 	return s, true
 }
 
-// JobStatus gives a job's class and sentence: the worst condition that is more than information.
+// JobStatus returns a job's class and sentence: the worst condition that is more than information.
 func JobStatus(p health.PartSnapshot) (health.Class, string) {
 	if c, ok := p.Worst(); ok && c.Severity > health.Info {
 		return c.Class, c.Text
