@@ -102,7 +102,8 @@ func (d *demo) settle(ctx context.Context, r *report) error {
 		}
 		if time.Since(said) >= settleSay {
 			said = time.Now()
-			d.say("%s of video and %s of audio are not in the cloud yet", humanize.Count(r.video.lost(), "frame"), humanize.Count(r.audio.lost(), "block"))
+			d.say("%s of video and %s of audio are not in the cloud yet", humanize.Count(r.video.lost(), "frame"),
+				humanize.Count(r.audio.lost(), "block"))
 		}
 		if err := backoff.Sleep(ctx, settlePoll); err != nil {
 			return err

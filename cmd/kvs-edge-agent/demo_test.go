@@ -35,8 +35,10 @@ func TestDemoCountsVideoAsVideoAndSoundAsSound(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, fakecam.Options{Audio: audio})
 			scratch := shortDir(t)
-			stdout, stderr, code := invocation{env: []string{"TMPDIR=" + scratch}, args: []string{"demo", "--duration", "6s", "--camera", camera.URL()}}.run(t)
-			for _, want := range []string{"lost                           0\n", "repeated                       0\n", "audio blocks in the cloud", "Nothing was lost and nothing came twice: every frame that is on the disk"} {
+			stdout, stderr, code := invocation{env: []string{"TMPDIR=" + scratch}, args: []string{"demo", "--duration", "6s",
+				"--camera", camera.URL()}}.run(t)
+			for _, want := range []string{"lost                           0\n", "repeated                       0\n",
+				"audio blocks in the cloud", "Nothing was lost and nothing came twice: every frame that is on the disk"} {
 				if code != 0 || !strings.Contains(stdout, want) {
 					t.Errorf("it ends with %d, %q is missing in\n%s%s", code, want, stdout, stderr)
 				}
@@ -181,7 +183,8 @@ func TestDemoNoticesThatItsAgentDies(t *testing.T) {
 	}
 	err := d.cmd.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitFailure || !strings.Contains(d.stderr.String(), "the agent ended by itself (signal: killed): see "+filepath.Join(dir, "agent.out")) {
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailure || !strings.Contains(d.stderr.String(),
+		"the agent ended by itself (signal: killed): see "+filepath.Join(dir, "agent.out")) {
 		t.Errorf("%v: %s", err, d.stderr.String())
 	}
 }

@@ -105,7 +105,8 @@ func exportToFile(cmd *cobra.Command, store *segment.Store, o segment.ExportOpti
 // exportToPipe exports to the standard output, and says so on the other one.
 func exportToPipe(cmd *cobra.Command, store *segment.Store, o segment.ExportOptions) error {
 	if terminalOf(cmd.OutOrStdout()).present {
-		return &exitError{exitSettings, errors.New("the standard output is a terminal, which shows no media: put a program behind it, or name a file")}
+		return &exitError{exitSettings, errors.New("the standard output is a terminal, which shows no media: " +
+			"put a program behind it, or name a file")}
 	}
 	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), store, o, pipeFile{cmd.OutOrStdout()})
 	if err != nil {
@@ -141,10 +142,12 @@ func reportExport(w io.Writer, name string, e segment.Exported) error {
 	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", name, humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
 		humanize.Length(e.To.Sub(e.From)), humanize.Count(e.Fragments, "fragment"), humanize.Bytes(e.Bytes))
 	for _, g := range e.Gaps {
-		_, err = fmt.Fprintf(w, "nothing was recorded from %s to %s (%s)\n", humanize.Millis(g.From.Local()), humanize.Millis(g.To.Local()), humanize.Length(g.To.Sub(g.From)))
+		_, err = fmt.Fprintf(w, "nothing was recorded from %s to %s (%s)\n", humanize.Millis(g.From.Local()),
+			humanize.Millis(g.To.Local()), humanize.Length(g.To.Sub(g.From)))
 	}
 	for _, d := range e.Damaged {
-		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", d.Path, humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
+		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", d.Path,
+			humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
 	}
 	if err == nil && len(e.Damaged) > 0 {
 		return &exitError{code: exitFailure}

@@ -138,7 +138,8 @@ func TestAnExportSaysWhatIsDamaged(t *testing.T) {
 	}
 	at := t.TempDir()
 	stdout, stderr, code := invocation{dir: at, args: []string{"export", "--dir", dir, "--stream", "door", "out.mkv"}}.run(t)
-	if code != exitFailure || !strings.Contains(stdout, files[0]+" is damaged: what was recorded from ") || !strings.Contains(stdout, " to "+shown(9900*time.Millisecond)+" is not in the export\n") {
+	if code != exitFailure || !strings.Contains(stdout, files[0]+" is damaged: what was recorded from ") ||
+		!strings.Contains(stdout, " to "+shown(9900*time.Millisecond)+" is not in the export\n") {
 		t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
 	}
 	if strings.Contains(stdout, "nothing was recorded from "+shown(4900*time.Millisecond)) {
@@ -149,7 +150,8 @@ func TestAnExportSaysWhatIsDamaged(t *testing.T) {
 	}
 	// What is asked for is not damaged.
 	from := shown(time.Minute)
-	if stdout, stderr, code := (invocation{dir: at, args: []string{"export", "--dir", dir, "--stream", "door", "--from", from, "rest.mkv"}}).run(t); code != 0 || strings.Contains(stdout, "damaged") {
+	if stdout, stderr, code := (invocation{dir: at, args: []string{"export", "--dir", dir, "--stream", "door", "--from", from,
+		"rest.mkv"}}).run(t); code != 0 || strings.Contains(stdout, "damaged") {
 		t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
 	}
 }
@@ -211,7 +213,8 @@ func TestPrintedTimesAreTakenInEveryZone(t *testing.T) {
 			}
 			for i, want := range []time.Time{recordedAt, recordedAt.Add(time.Minute)} {
 				var found []storedSegment
-				if err := json.Unmarshal([]byte(run("segments", "--dir", dir, "--json", "--from", times[2*i], "--to", times[2*i+1])), &found); err != nil {
+				if err := json.Unmarshal([]byte(run("segments", "--dir", dir, "--json", "--from", times[2*i], "--to", times[2*i+1])),
+					&found); err != nil {
 					t.Fatal(err)
 				}
 				if len(found) != 1 || !found[0].Start.Equal(want) {
@@ -223,7 +226,8 @@ func TestPrintedTimesAreTakenInEveryZone(t *testing.T) {
 				t.Errorf("the export is said to be of %q, want %q", exported, times[2:])
 			}
 			// The BEGIN of a schedule is the --after of the next question.
-			begins := regexp.MustCompile(`(?m)^... \d{4}-\S+ \S+`).FindAllString(run("schedule", "--after", "2026-10-24T20:00Z", "--count", "9", "0 30 * * * ?"), -1)
+			begins := regexp.MustCompile(`(?m)^... \d{4}-\S+ \S+`).FindAllString(run("schedule", "--after", "2026-10-24T20:00Z",
+				"--count", "9", "0 30 * * * ?"), -1)
 			for i, begin := range begins[:8] {
 				if got := run("schedule", "--after", begin, "--count", "1", "0 30 * * * ?"); !strings.Contains(got, begins[i+1]) {
 					t.Errorf("after %s comes %s, want %s", begin, got, begins[i+1])

@@ -37,7 +37,8 @@ var recordVariables = []struct{ flag, variable, usage string }{
 	{"rtsp-transport", agent.EnvRTSPTransport, "how cameras send: auto (TCP, then UDP), tcp or udp (default auto)"},
 	{"rtsps-ca-cert", agent.EnvRTSPSCACert, "`file` with root CAs of the certificates of rtsps:// cameras (default: the system's)"},
 	{"timestamp-source", agent.EnvTimestampSource, "whose clock times follow: hub or camera (default hub)"},
-	{"min-free", agent.EnvMinFreeDisk, "what stays free of the disk: a size such as 2GiB, or a part such as 10% (default: 5% or 1GiB, the smaller)"},
+	{"min-free", agent.EnvMinFreeDisk, "what stays free of the disk: a size such as 2GiB, or a part such as 10% " +
+		"(default: 5% or 1GiB, the smaller)"},
 }
 
 func newRecordCommand() *cobra.Command {
@@ -50,14 +51,16 @@ store and the settings of the agent (AWS_KVS_EDGE_AUDIO and so on; a flag takes 
 camera's secret has them: a password needs no escaping. Those of --url-file do not show in the list of processes.
 
 Prints a line for each finished segment and, at the end, a summary of each camera. Without --duration it records until
-it is stopped. Nothing is deleted without --max-age or --max-size; when the disk runs low, recording pauses instead.
+it is stopped. Without --max-age or --max-size nothing is deleted that is not in a cloud; when the disk runs low, recording
+pauses instead.
 
 Exit code: 0 when every camera was recorded, 1 when one of them sent nothing, 2 for wrong arguments.`,
 		Example: `  kvs-edge-agent record --dir /data --max-age 7d --max-size 50GB rtsp://user:password@192.168.1.20/stream1
   kvs-edge-agent record --url-file cameras.txt --duration 60s`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && o.urlFile == "" {
-				return &exitError{exitSettings, fmt.Errorf("record: name at least one camera, such as rtsp://user:password@192.168.1.20/path, or a file with --url-file, see `%s --help`", cmd.CommandPath())}
+				return &exitError{exitSettings, fmt.Errorf("record: name at least one camera, such as rtsp://user:password@192.168.1.20/path, "+
+					"or a file with --url-file, see `%s --help`", cmd.CommandPath())}
 			}
 			return nil
 		},

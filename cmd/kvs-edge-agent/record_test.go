@@ -72,7 +72,8 @@ func TestRecordRefusesWithASentence(t *testing.T) {
 		{"a variable", "AWS_KVS_EDGE_AUDIO=foo", camera, `AWS_KVS_EDGE_AUDIO is "foo", but must be one of on, off`},
 		{"a transport", "", "--rtsp-transport pigeon " + camera, "--rtsp-transport is"},
 		{"a CA file", "AWS_KVS_EDGE_RTSPS_CA_CERT=/none.pem", camera, "AWS_KVS_EDGE_RTSPS_CA_CERT: cannot read /none.pem: no such file"},
-		{"too long segments", "", "--segment-duration 100h " + camera, "--segment-duration is \"100h\", but must be a duration from 1s to 1h0m0s"},
+		{"too long segments", "", "--segment-duration 100h " + camera,
+			"--segment-duration is \"100h\", but must be a duration from 1s to 1h0m0s"},
 		{"a length without a unit", "", "--duration 60 " + camera, `--duration is "60", but must be a time span such as 60s`},
 		{"a part of the disk as size", "", "--max-size 5% " + camera, "--max-size is \"5%\", but must be a size such as 50GB"},
 		{"no directory", "", "--dir= " + camera, "--dir is empty"},
@@ -107,7 +108,8 @@ func TestRecordTakesPasswordsAsTheSecretDoes(t *testing.T) {
 				dir: t.TempDir(), stdin: "# the door\n\nrtsp://demo:" + password + "@" + u.Host + u.Path + "\n",
 				args: []string{"record", "--duration", "3s", "--url-file", "-"},
 			}.run(t)
-			if code != 0 || !strings.Contains(stdout, ": recording\n") || !strings.Contains(stdout, "in 1 segment, ") || strings.Contains(stdout+stderr, password) {
+			if code != 0 || !strings.Contains(stdout, ": recording\n") || !strings.Contains(stdout, "in 1 segment, ") ||
+				strings.Contains(stdout+stderr, password) {
 				t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
 			}
 		})
@@ -119,7 +121,8 @@ func TestRecordSaysAtOnceWhatItDoesAndWhyNothingCame(t *testing.T) {
 	stdout, stderr, code := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "1s", "rtsp://127.0.0.1:1/live"}}.run(t)
 	first, _, _ := strings.Cut(stdout, "\n")
 	if code != exitFailure || first != "127.0.0.1-1-live: connecting; segments of 5m0s go to recordings/127.0.0.1-1-live" ||
-		!strings.Contains(stdout, "0 frames in 0 segments") || !strings.Contains(stdout, "refuses connections") || !strings.Contains(stderr, "refuses connections") {
+		!strings.Contains(stdout, "0 frames in 0 segments") || !strings.Contains(stdout, "refuses connections") ||
+		!strings.Contains(stderr, "refuses connections") {
 		t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
 	}
 }
@@ -140,9 +143,11 @@ func TestWrongPortsAndSchemesAreSaidInPlainWords(t *testing.T) {
 		}
 	}()
 	for name, c := range map[string]struct{ url, says string }{
-		"rtsps to a plain port": {"rtsps://" + open.Addr().String() + "/live", "does not speak TLS on that port: write rtsp:// in place of rtsps:// in the camera's URL, or correct the port."},
-		"rtsp to a port of TLS": {strings.Replace(sealed.URL(), "rtsps://", "rtsp://", 1), "check the port, and write rtsps:// for one with TLS."},
-		"a port beyond all":     {"rtsp://127.0.0.1:99999/live", "correct the host and the port, which is 1 to 65535, in the camera's URL."},
+		"rtsps to a plain port": {"rtsps://" + open.Addr().String() + "/live",
+			"does not speak TLS on that port: write rtsp:// in place of rtsps:// in the camera's URL, or correct the port."},
+		"rtsp to a port of TLS": {strings.Replace(sealed.URL(), "rtsps://", "rtsp://", 1),
+			"check the port, and write rtsps:// for one with TLS."},
+		"a port beyond all": {"rtsp://127.0.0.1:99999/live", "correct the host and the port, which is 1 to 65535, in the camera's URL."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -169,7 +174,8 @@ func TestRecordObeysTheAgentsSettings(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC})
 			dir := t.TempDir()
-			stdout, stderr, code := invocation{dir: dir, env: []string{c.env}, args: append([]string{"record", "--duration", "3s", camera.URL()}, c.args...)}.run(t)
+			stdout, stderr, code := invocation{dir: dir, env: []string{c.env}, args: append([]string{"record", "--duration", "3s",
+				camera.URL()}, c.args...)}.run(t)
 			sound := slices.Contains(trackTypes(t, dir), strictmkv.TypeAudio)
 			if code != 0 || sound != c.sound {
 				t.Errorf("it ends with %d, sound is recorded: %t, want %t: %s%s", code, sound, c.sound, stdout, stderr)
@@ -210,7 +216,8 @@ func TestRecordTrustsAPrivateCA(t *testing.T) {
 	t.Parallel()
 	certificate, file := selfSigned(t)
 	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{TLS: &certificate}})
-	if stdout, stderr, code := (invocation{dir: t.TempDir(), args: []string{"record", "--duration", "3s", "--rtsps-ca-cert", file, camera.URL()}}).run(t); code != 0 {
+	if stdout, stderr, code := (invocation{dir: t.TempDir(), args: []string{"record", "--duration", "3s", "--rtsps-ca-cert",
+		file, camera.URL()}}).run(t); code != 0 {
 		t.Errorf("with its CA it ends with %d: %s%s", code, stdout, stderr)
 	}
 	stdout, stderr, code := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "2s", camera.URL()}}.run(t)
@@ -228,7 +235,8 @@ func selfSigned(t *testing.T) (certificate tls.Certificate, file string) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0,
+			1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -276,7 +284,8 @@ func TestRecordKeepsWithinItsSize(t *testing.T) {
 func TestRecordPausesWhenTheDiskRunsLow(t *testing.T) {
 	t.Parallel()
 	camera := startCamera(t, fakecam.Options{})
-	_, stderr, _ := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "4s", "--segment-duration", "1s", "--min-free", "900TB", camera.URL()}}.run(t)
+	_, stderr, _ := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "4s", "--segment-duration", "1s",
+		"--min-free", "900TB", camera.URL()}}.run(t)
 	if !strings.Contains(stderr, "must stay free, and nothing may be deleted: free some space, or give --max-age or --max-size.") {
 		t.Errorf("it says %s", stderr)
 	}
@@ -351,7 +360,8 @@ func TestRecordSpeaksOfNoSecret(t *testing.T) {
 			}
 			for _, m := range sentence.FindAllStringSubmatch(string(code), -1) {
 				found++
-				for _, word := range []string{"secret", "MediaURI", "AWS_KVS_EDGE_RTSP", "AWS_KVS_EDGE_AUDIO", "MaxLocalMediaSizeInMB", "EdgeRetentionInHours", "RTSP_URI"} {
+				for _, word := range []string{"secret", "MediaURI", "AWS_KVS_EDGE_RTSP", "AWS_KVS_EDGE_AUDIO", "MaxLocalMediaSizeInMB",
+					"EdgeRetentionInHours", "RTSP_URI"} {
 					if text := withoutSecret.Replace(m[1]); strings.Contains(text, word) {
 						t.Errorf("%s: record says %s: %q", file, word, text)
 					}

@@ -195,7 +195,8 @@ func (s *recordSession) summarize() error {
 			s.json(l)
 			continue
 		}
-		fmt.Fprintf(s.out, "%s: %s in %s, %s, %s, %s lost, %s%s\n", l.Stream, humanize.Count(l.Frames, "frame"), humanize.Count(l.Segments, "segment"),
+		fmt.Fprintf(s.out, "%s: %s in %s, %s, %s, %s lost, %s%s\n", l.Stream, humanize.Count(l.Frames, "frame"),
+			humanize.Count(l.Segments, "segment"),
 			humanize.Length(time.Duration(l.Seconds*float64(time.Second))), humanize.Count(l.Gaps, "gap"), humanize.Count(l.FramesLost, "frame"),
 			humanize.Bitrate(l.BitrateBPS), why)
 	}

@@ -23,7 +23,8 @@ type storeFlags struct {
 }
 
 func (f *storeFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dir, "dir", "", "the recording directory (default: $AWS_KVS_EDGE_RECORDING_DIRECTORY, or that of the service, or .)")
+	cmd.Flags().StringVar(&f.dir, "dir", "",
+		"the recording directory (default: $AWS_KVS_EDGE_RECORDING_DIRECTORY, or that of the service, or .)")
 	cmd.Flags().StringVar(&f.stream, "stream", "", "the stream (default all)")
 	f.timeFlags.add(cmd, "the earliest time (default the first recording)", "the latest time (default now)")
 	completeStreams(cmd, func() []string { return f.recordedStreams() })
@@ -79,15 +80,19 @@ func (f *storeFlags) open() (s *segment.Store, from, to time.Time, err error) {
 	case errors.Is(err, os.ErrPermission) && errors.As(err, &fault):
 		return nil, from, to, fault
 	case errors.Is(err, os.ErrNotExist):
-		return nil, from, to, fmt.Errorf("there is no directory %s; name that of the recordings with --dir or %s", f.dir, agent.EnvRecordingDirectory)
+		return nil, from, to, fmt.Errorf("there is no directory %s; name that of the recordings with --dir or %s", f.dir,
+			agent.EnvRecordingDirectory)
 	case err != nil:
-		return nil, from, to, fmt.Errorf("cannot read the recordings; name their directory with --dir or %s: %w", agent.EnvRecordingDirectory, err)
+		return nil, from, to, fmt.Errorf("cannot read the recordings; name their directory with --dir or %s: %w",
+			agent.EnvRecordingDirectory, err)
 	}
 	if len(s.Streams()) == 0 && !s.Used() {
-		return nil, from, to, fmt.Errorf("nothing was ever recorded to %s; name the recording directory with --dir or %s", f.dir, agent.EnvRecordingDirectory)
+		return nil, from, to, fmt.Errorf("nothing was ever recorded to %s; name the recording directory with --dir or %s", f.dir,
+			agent.EnvRecordingDirectory)
 	}
 	if f.stream != "" && !slices.Contains(s.Streams(), f.stream) {
-		return nil, from, to, fmt.Errorf("there are no recordings of stream %s in %s; there are those of: %s", f.stream, f.dir, humanize.List(s.Streams()))
+		return nil, from, to, fmt.Errorf("there are no recordings of stream %s in %s; there are those of: %s", f.stream, f.dir,
+			humanize.List(s.Streams()))
 	}
 	return s, from, to, nil
 }

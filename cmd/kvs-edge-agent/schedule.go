@@ -196,7 +196,8 @@ func answerScheduleLines(r io.Reader, w io.Writer, defaults scheduleQuery) error
 func windowDuration(text string) (time.Duration, error) {
 	seconds, err := strconv.Atoi(text)
 	if err != nil || seconds < edgeconfig.MinDurationSeconds || seconds > edgeconfig.MaxDurationSeconds {
-		return 0, fmt.Errorf("the duration is %q and must be %d to %d seconds", text, edgeconfig.MinDurationSeconds, edgeconfig.MaxDurationSeconds)
+		return 0, fmt.Errorf("the duration is %q and must be %d to %d seconds", text, edgeconfig.MinDurationSeconds,
+			edgeconfig.MaxDurationSeconds)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }
@@ -228,7 +229,8 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 		if next := expression.Next(start); !next.IsZero() && !next.After(end) {
 			note = "goes on without a break"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", humanize.Weekday(start), humanize.Weekday(end), humanize.Time(start.UTC()), humanize.Time(end.UTC()), note)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", humanize.Weekday(start), humanize.Weekday(end), humanize.Time(start.UTC()),
+			humanize.Time(end.UTC()), note)
 	}
 	if n := len(starts); n > 0 && n < q.Count {
 		fmt.Fprintln(table, "After this it never fires again.")

@@ -172,7 +172,8 @@ func writeSegments(w io.Writer, lines []storedSegment, limit int) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%s, %s, %s not uploaded, gaps: %d\n", humanize.Count(all.segments, "segment"), humanize.Bytes(all.bytes), humanize.Bytes(all.pending), all.gaps)
+	_, err := fmt.Fprintf(w, "\n%s, %s, %s not uploaded, gaps: %d\n", humanize.Count(all.segments, "segment"),
+		humanize.Bytes(all.bytes), humanize.Bytes(all.pending), all.gaps)
 	return err
 }
 

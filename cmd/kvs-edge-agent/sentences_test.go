@@ -126,7 +126,8 @@ func TestRecordingsThatMayNotBeReadAreSaidToBe(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), path, append(args, "--dir", dir)...)
 		cmd.Dir, cmd.SysProcAttr = "/", attributes
 		out, _ := cmd.CombinedOutput()
-		if code := cmd.ProcessState.ExitCode(); code != exitFailure || string(out) != "kvs-edge-agent: You may not read "+door+": run this as root or as a member of the agent's group, kvs-edge-agent.\n" {
+		if code := cmd.ProcessState.ExitCode(); code != exitFailure ||
+			string(out) != "kvs-edge-agent: You may not read "+door+": run this as root or as a member of the agent's group, kvs-edge-agent.\n" {
 			t.Errorf("%q ends with %d: %s", args, code, out)
 		}
 	}
@@ -228,7 +229,8 @@ func ctrlCInAnUpload(t *testing.T, w world) {
 	from, to := time.UnixMilli(want[0]).UTC().Format(time.RFC3339Nano), time.UnixMilli(want[8]).UTC().Format(time.RFC3339Nano)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	text, code := interrupt(t, exec.CommandContext(ctx, path, "upload", "--socket", s.agent.socket, "--stream", "door", "--from", from, "--to", to), `\d of \d fragments are in the cloud`)
+	text, code := interrupt(t, exec.CommandContext(ctx, path, "upload", "--socket", s.agent.socket, "--stream", "door",
+		"--from", from, "--to", to), `\d of \d fragments are in the cloud`)
 	if code != exitInterrupted || !regexp.MustCompile(`kvs-edge-agent: stopped at \d of \d fragments; the rest is uploaded as scheduled\n$`).MatchString(text) {
 		t.Errorf("it ends with %d: %s", code, text)
 	}

@@ -69,7 +69,8 @@ func (u *uploading) run(ctx context.Context, socket string) error {
 	u.bar.end()
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return &exitError{signalled(ctx), fmt.Errorf("stopped at %d of %s; the rest is uploaded as scheduled", u.last.Done, humanize.Count(u.last.Total, "fragment"))}
+		return &exitError{signalled(ctx), fmt.Errorf("stopped at %d of %s; the rest is uploaded as scheduled", u.last.Done,
+			humanize.Count(u.last.Total, "fragment"))}
 	case errors.Is(err, status.ErrNotRunning):
 		return &exitError{exitDown, err}
 	case err != nil:
@@ -77,7 +78,8 @@ func (u *uploading) run(ctx context.Context, socket string) error {
 	case u.last.Total == 0:
 		return fmt.Errorf("nothing is recorded of stream %s %s", u.stream, inSpan(u.from, u.to))
 	case u.last.Refused > 0:
-		return fmt.Errorf("%d of %s stay on the hub, as the service does not take them; `kvs-edge-agent status` says why", u.last.Refused, humanize.Count(u.last.Total, "fragment"))
+		return fmt.Errorf("%d of %s stay on the hub, as the service does not take them; `kvs-edge-agent status` says why",
+			u.last.Refused, humanize.Count(u.last.Total, "fragment"))
 	}
 	if u.last.Total == 1 {
 		fmt.Fprintln(u.out, "done: 1 fragment is in the cloud")

@@ -71,22 +71,31 @@ func troubled() (status.Snapshot, []string) {
 	s := status.Snapshot{Time: now, Version: "v1.2.3", Thing: "warehouse-hub-7", Started: now.Add(-30 * time.Hour), Verdict: status.Degraded}
 	s.Disk = status.Disk{FreeBytes: 40e9, TotalBytes: 100e9, Forecast: status.Forecast{Days: 3.4}}
 	problem := func(job string, severity health.Severity, code, text string) status.Condition {
-		return status.Condition{Job: job, Condition: health.Condition{Code: code, Severity: severity, Text: text, Since: now.Add(-31 * time.Minute)}}
+		return status.Condition{Job: job, Condition: health.Condition{Code: code, Severity: severity, Text: text,
+			Since: now.Add(-31 * time.Minute)}}
 	}
 	conditions := map[int]status.Condition{
-		4:  problem("uploader", health.Degraded, "upload", "Kinesis Video Streams cannot be reached: check the hub's internet connection and firewall (port 443)."),
-		9:  problem("uploader", health.Degraded, "upload", "Kinesis Video Streams cannot be reached: check the hub's internet connection and firewall (port 443)."),
-		12: problem("retention", health.Degraded, "deleted-before-upload", "Recordings were deleted before they were uploaded: enlarge the disk or the upload windows."),
-		15: problem("recorder", health.Degraded, "keyframe-interval", "The camera at 10.0.0.15:554 sends a keyframe every 40 s only: set its keyframe (I-frame) interval to a few seconds."),
-		17: problem("recorder", health.Failed, "camera", "The camera at 10.0.0.17:554 refuses connections: check that it is on and that its RTSP port is right."),
-		18: problem("recorder", health.Failed, "camera", "The camera at 10.0.0.18:554 refuses the user name or password: correct the secret's MediaURI."),
+		4: problem("uploader", health.Degraded, "upload",
+			"Kinesis Video Streams cannot be reached: check the hub's internet connection and firewall (port 443)."),
+		9: problem("uploader", health.Degraded, "upload",
+			"Kinesis Video Streams cannot be reached: check the hub's internet connection and firewall (port 443)."),
+		12: problem("retention", health.Degraded, "deleted-before-upload",
+			"Recordings were deleted before they were uploaded: enlarge the disk or the upload windows."),
+		15: problem("recorder", health.Degraded, "keyframe-interval",
+			"The camera at 10.0.0.15:554 sends a keyframe every 40 s only: set its keyframe (I-frame) interval to a few seconds."),
+		17: problem("recorder", health.Failed, "camera",
+			"The camera at 10.0.0.17:554 refuses connections: check that it is on and that its RTSP port is right."),
+		18: problem("recorder", health.Failed, "camera",
+			"The camera at 10.0.0.18:554 refuses the user name or password: correct the secret's MediaURI."),
 		19: problem("config", health.Failed, "secret-content", "The secret cameras/yard is not JSON: correct it."),
 	}
 	var affected []string
 	for i := range 20 {
 		st := status.Stream{Name: fmt.Sprintf("camera-%02d", i)}
-		st.Recorder = status.Recorder{Job: status.Job{State: "recording", Since: now.Add(-29 * time.Hour)}, LastFrame: now, BitrateBPS: 4e6, FPS: 25}
-		st.Uploader = status.Uploader{Job: status.Job{State: "idle", Since: now, NextWindow: now.Add(time.Hour)}, LastPersisted: now.Add(-time.Minute)}
+		st.Recorder = status.Recorder{Job: status.Job{State: "recording", Since: now.Add(-29 * time.Hour)}, LastFrame: now,
+			BitrateBPS: 4e6, FPS: 25}
+		st.Uploader = status.Uploader{Job: status.Job{State: "idle", Since: now, NextWindow: now.Add(time.Hour)},
+			LastPersisted: now.Add(-time.Minute)}
 		st.Space = status.Space{UsedBytes: 12e9, LimitBytes: 20e9, Forecast: status.Forecast{Days: 4}}
 		if c, bad := conditions[i]; bad {
 			st.Conditions = []status.Condition{c}
@@ -122,7 +131,8 @@ func serveStatus(t *testing.T, snapshot status.Snapshot) (socket, dir string) {
 // whole reports whether a screen has everything that a person must see of a hub.
 func whole(lines, affected []string) error {
 	text := strings.Join(lines, "\n")
-	for _, want := range []string{"warehouse-hub-7", "degraded", "20 streams: 17 recording, 3 failed, 4 degraded, 13 without a problem", "more"} {
+	for _, want := range []string{"warehouse-hub-7", "degraded",
+		"20 streams: 17 recording, 3 failed, 4 degraded, 13 without a problem", "more"} {
 		if !strings.Contains(text, want) {
 			return fmt.Errorf("%q is not on the screen", want)
 		}
@@ -146,7 +156,8 @@ func TestWatchFitsTheTerminal(t *testing.T) {
 	s := newScreen(t, dir, 80, 24, path, "status", "--watch", "--interval", "200ms", "--socket", socket)
 
 	lines := s.await(func(lines []string) error {
-		return errors.Join(whole(lines, affected), has(lines, "camera-17 recorder: The camera at 10.0.0.17:554 refuses", "camera-19 config: The secret", "(since 31 min)"))
+		return errors.Join(whole(lines, affected), has(lines, "camera-17 recorder: The camera at 10.0.0.17:554 refuses",
+			"camera-19 config: The secret", "(since 31 min)"))
 	})
 	t.Logf("80 x 24:\n%s", strings.Join(lines, "\n"))
 	if strings.TrimSpace(lines[0]) == "" || !strings.HasPrefix(lines[0], "warehouse-hub-7") {
@@ -155,7 +166,8 @@ func TestWatchFitsTheTerminal(t *testing.T) {
 
 	s.tmux("resize-window", "-x", "200", "-y", "50")
 	lines = s.await(func(lines []string) error {
-		return errors.Join(has(lines, "warehouse-hub-7", "20 streams", "LAST FRAME", "PERSISTED", "31 min", "is not JSON", "10.0.0.17:554", "internet connection", "deleted before they were uploaded", "keyframe every 40 s", "camera-00", "idle until "),
+		return errors.Join(has(lines, "warehouse-hub-7", "20 streams", "LAST FRAME", "PERSISTED", "31 min", "is not JSON",
+			"10.0.0.17:554", "internet connection", "deleted before they were uploaded", "keyframe every 40 s", "camera-00", "idle until "),
 			marked(lines, affected))
 	})
 	t.Logf("200 x 50:\n%s", strings.Join(lines, "\n"))
@@ -193,7 +205,8 @@ func TestColoursAreForTerminalsThatHaveThem(t *testing.T) {
 	}
 	snapshot, _ := troubled()
 	socket, dir := serveStatus(t, snapshot)
-	if out, _ := exec.CommandContext(t.Context(), path, "status", "--socket", socket).Output(); strings.Contains(string(out), "\x1b") || !strings.Contains(string(out), "degraded") {
+	if out, _ := exec.CommandContext(t.Context(), path, "status", "--socket", socket).Output(); strings.Contains(string(out),
+		"\x1b") || !strings.Contains(string(out), "degraded") {
 		t.Errorf("without a terminal:\n%q", out)
 	}
 	for i, c := range []struct {
@@ -231,7 +244,8 @@ func TestStatusOfOneStream(t *testing.T) {
 		out, _ := exec.CommandContext(t.Context(), path, "status", "--socket", socket, "--stream", c.stream).CombinedOutput()
 		cmd := exec.CommandContext(t.Context(), path, "status", "--socket", socket, "--stream", c.stream)
 		_ = cmd.Run()
-		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.says) || c.stream != "yard" && strings.Contains(string(out), "camera-01") {
+		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.says) || c.stream != "yard" &&
+			strings.Contains(string(out), "camera-01") {
 			t.Errorf("--stream %s ends with %d, want %d:\n%s", c.stream, code, c.code, out)
 		}
 	}

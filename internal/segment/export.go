@@ -57,9 +57,11 @@ func (s *Store) Export(ctx context.Context, o ExportOptions, out mkv.File) (Expo
 	case err != nil:
 		return Exported{}, err
 	case len(parts) == 0 && len(damaged) > 0:
-		return Exported{}, health.SystemFault(CodeExport, nil, "The recordings of stream %s in that time are damaged and cannot be read: see `kvs-edge-agent verify --stream %s`.", o.Stream, o.Stream)
+		return Exported{}, health.SystemFault(CodeExport, nil,
+			"The recordings of stream %s in that time are damaged and cannot be read: see `kvs-edge-agent verify --stream %s`.", o.Stream, o.Stream)
 	case len(parts) == 0:
-		return Exported{}, health.UserFault(CodeExport, nil, "There is no media of stream %s in that time: see `kvs-edge-agent segments --stream %s`.", o.Stream, o.Stream)
+		return Exported{}, health.UserFault(CodeExport, nil,
+			"There is no media of stream %s in that time: see `kvs-edge-agent segments --stream %s`.", o.Stream, o.Stream)
 	}
 	first := parts[0]
 	header := first.reader.Header()

@@ -131,7 +131,8 @@ func (c *Client) failed(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
 	case isTimeout(err):
-		return fmt.Errorf("the agent on %s does not answer within %s: see its log; `systemctl restart kvs-edge-agent` starts it again", c.socket, humanize.Span(c.http.Timeout))
+		return fmt.Errorf("the agent on %s does not answer within %s: see its log; "+
+			"`systemctl restart kvs-edge-agent` starts it again", c.socket, humanize.Span(c.http.Timeout))
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	default:

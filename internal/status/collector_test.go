@@ -120,11 +120,12 @@ func TestVerdicts(t *testing.T) {
 		arrange func(*health.Registry)
 		want    Verdict
 	}{
-		"nothing wrong":            {func(*health.Registry) {}, Healthy},
-		"something to know":        {fail(health.Info, door), Healthy},
-		"one of two cameras":       {fail(health.Failed, door), Degraded},
-		"all cameras":              {fail(health.Failed, door, yard), Down},
-		"all uploaders":            {fail(health.Failed, health.Key{Stream: "door", Job: health.JobUploader}, health.Key{Stream: "yard", Job: health.JobUploader}), Degraded},
+		"nothing wrong":      {func(*health.Registry) {}, Healthy},
+		"something to know":  {fail(health.Info, door), Healthy},
+		"one of two cameras": {fail(health.Failed, door), Degraded},
+		"all cameras":        {fail(health.Failed, door, yard), Down},
+		"all uploaders": {fail(health.Failed, health.Key{Stream: "door", Job: health.JobUploader},
+			health.Key{Stream: "yard", Job: health.JobUploader}), Degraded},
 		"the agent's own":          {fail(health.Degraded, health.Key{Job: health.JobConfig}), Degraded},
 		"a stream that went is no": {fail(health.Failed, health.Key{Stream: "gone", Job: health.JobRecorder}), Healthy},
 	} {

@@ -244,7 +244,8 @@ func deletions(st Stream) string {
 	if f.NextNotUploaded == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the next pass deletes %s, of which %s are not uploaded.", humanize.Bytes(f.NextBytes), humanize.Bytes(f.NextNotUploaded))
+	return fmt.Sprintf("the next pass deletes %s, of which %s are not uploaded.", humanize.Bytes(f.NextBytes),
+		humanize.Bytes(f.NextNotUploaded))
 }
 
 // Bitrate writes bit/s as people read them.

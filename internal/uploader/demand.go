@@ -49,7 +49,8 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	}
 	p, whole := u.count(from, to)
 	if !whole || p.Done < p.Total && !u.queue.readable() {
-		return health.SystemFault(CodeStore, nil, "A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
+		return health.SystemFault(CodeStore, nil,
+			"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
 	}
 	p.Total, p.TotalBytes = p.Done, p.Bytes // what was completed since the last look came too late
 	p.Refused, p.Finished = int(u.numbers.skipped.Load()-skipped), true
