@@ -274,11 +274,15 @@ func (d *demo) watch(ctx context.Context) error {
 		}
 		st := snapshot.Streams[0]
 		why, failed := firstSentence(st)
+		late := st.Recorder.FramesRecorded == 0 && time.Since(began) >= cameraPatience
+		if late && why == "" {
+			why = "the camera has not answered yet"
+		}
 		d.say("%s: recorded %s (%.1f fps, %s), persisted %s, backlog %s  %s",
 			st.Recorder.State, humanize.Count(st.Recorder.FramesRecorded, "frame"), st.Recorder.FPS, humanize.Bitrate(st.Recorder.BitrateBPS),
 			humanize.Count(st.Uploader.FragmentsPersisted,
 				"fragment"), humanize.Span(time.Duration(st.Uploader.BacklogSeconds*float64(time.Second))), why)
-		if failed && st.Recorder.FramesRecorded == 0 && time.Since(began) >= cameraPatience {
+		if failed && late {
 			return &exitError{exitFailure, fmt.Errorf("the camera cannot be recorded: %s", why)}
 		}
 	}

@@ -70,7 +70,7 @@ func (d *demo) settleAndReport(ctx context.Context) (verdict, err error) {
 	if err := d.print(r, snapshot); err != nil {
 		return nil, err
 	}
-	return d.verdict(r), nil
+	return d.verdict(r, snapshot), nil
 }
 
 // reference is what must be in the cloud: what the fake camera sent until it was unplugged; or, as nobody counts what a
@@ -112,7 +112,7 @@ func (d *demo) settle(ctx context.Context, r *report) error {
 }
 
 // verdict says in a sentence how it went.
-func (d *demo) verdict(r *report) error {
+func (d *demo) verdict(r *report, snapshot status.Snapshot) error {
 	lost, twice := r.video.lost()+r.audio.lost(), r.video.cloud.repeated()+r.audio.cloud.repeated()
 	if r.complete() && twice == 0 {
 		what := "is on the disk"
@@ -122,11 +122,17 @@ func (d *demo) verdict(r *report) error {
 		fmt.Fprintf(d.out, "\nNothing was lost and nothing came twice: every frame that %s is in the cloud once.\n", what)
 		return nil
 	}
+	if r.video.reference.distinct() == 0 {
+		why := "the camera sent nothing until the end"
+		for _, st := range snapshot.Streams {
+			if text, _ := firstSentence(st); text != "" {
+				why = text
+			}
+		}
+		return &exitError{exitFailure, fmt.Errorf("nothing was recorded: %s", why)}
+	}
 	d.scratch = false
 	text := fmt.Sprintf("%d frames or blocks were lost and %d came twice; everything is kept in %s", lost, twice, d.dir)
-	if r.video.reference.distinct() == 0 {
-		text = fmt.Sprintf("nothing was recorded; everything is kept in %s", d.dir)
-	}
 	return &exitError{exitFailure, errors.New(text)}
 }
 

@@ -32,7 +32,9 @@ type progress struct {
 func newProgress(out io.Writer, doing string) *progress {
 	p := &progress{out: out, terminal: terminalOf(out), doing: doing, now: time.Now}
 	p.began = p.now()
-	p.shown = p.began
+	if !p.terminal.present { // a bar is shown at once
+		p.shown = p.began
+	}
 	return p
 }
 

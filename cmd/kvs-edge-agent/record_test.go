@@ -249,16 +249,27 @@ func selfSigned(t *testing.T) (certificate tls.Certificate, file string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
-// TestRecordKeepsWithinItsSize waits until the oldest recording is deleted.
-func TestRecordKeepsWithinItsSize(t *testing.T) {
+// TestRecordKeepsWithinItsLimits waits until the oldest recording is deleted.
+func TestRecordKeepsWithinItsLimits(t *testing.T) {
 	t.Parallel()
+	for _, limit := range [][]string{{"--max-size", "5MB"}, {"--max-age", "3s"}} {
+		t.Run(limit[0], func(t *testing.T) {
+			t.Parallel()
+			recordUntilTheOldestGoes(t, limit)
+		})
+	}
+}
+
+func recordUntilTheOldestGoes(t *testing.T, limit []string) {
+	t.Helper()
 	camera := startCamera(t, fakecam.Options{Bitrate: 8_000_000})
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), path, "record", "--dir", dir, "--segment-duration", "1s", "--max-size", "5MB", camera.URL())
+	args := append([]string{"record", "--dir", dir, "--segment-duration", "1s", camera.URL()}, limit...)
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

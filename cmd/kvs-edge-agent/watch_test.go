@@ -254,3 +254,22 @@ func TestStatusOfOneStream(t *testing.T) {
 		t.Errorf("the names of streams are completed as %s: %v", out, err)
 	}
 }
+
+// TestABarShowsHowFarAnExportIs exports, in a terminal, into a pipe that nobody reads: it hangs there.
+func TestABarShowsHowFarAnExportIs(t *testing.T) {
+	t.Parallel()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := shortDir(t)
+	s := openStore(t, filepath.Join(dir, "recordings"))
+	if err := recordInto(t, s, 0, 3000, "sps").Seal(); err != nil {
+		t.Fatal(err)
+	}
+	shell := fmt.Sprintf("%s verify --dir %s; mkfifo pipe; %s export --dir %s --stream door - >pipe & exec 3<pipe; sleep 600",
+		path, filepath.Join(dir, "recordings"), path, filepath.Join(dir, "recordings"))
+	screen := newScreen(t, dir, 100, 20, "sh", "-c", "cd "+dir+"; "+shell)
+	lines := screen.await(func(lines []string) error { return has(lines, "1 file, 3000 fragments", "exporting: ", " kB of ", "[") })
+	t.Log(strings.Join(lines, "\n"))
+}
