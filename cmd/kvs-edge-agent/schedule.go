@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -133,9 +135,17 @@ func (q scheduleQuery) parse() (*scheduler.Expression, *time.Location, error) {
 			return nil, nil, fmt.Errorf("the time zone %q is not known", q.Zone)
 		}
 	}
+	for _, form := range []string{"cron(", "rate("} {
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(q.Expr)), form) {
+			return nil, nil, fmt.Errorf("%s…) is the form of EventBridge: write the six or seven fields of Quartz alone, seconds first", form)
+		}
+	}
 	expression, err := scheduler.Parse(q.Expr, zone)
 	return expression, zone, err
 }
+
+// anyValue finds the 99 that stands for every value, which may be a slip of the hand.
+var anyValue = regexp.MustCompile(`(^|[ ,])99($|[ ,])`)
 
 func (q scheduleQuery) next(e *scheduler.Expression) []time.Time {
 	at := time.Now()
@@ -211,6 +221,9 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 	starts := q.next(expression)
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(table, "Meaning:  %s\nZone:     %s\n\n", scheduler.Describe(expression), zone)
+	if anyValue.MatchString(q.Expr) {
+		fmt.Fprint(table, "Note:     99 stands for every value, as in Quartz; write * if that is meant\n\n")
+	}
 	switch {
 	case len(starts) == 0:
 		fmt.Fprintln(table, "It never fires again.")
