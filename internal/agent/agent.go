@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -71,7 +72,7 @@ type Agent struct {
 	store      *segment.Store
 	clock      *scheduler.Clock
 	retention  *retention.Keeper
-	aws        aws.Config
+	aws        awsclient.Config
 	kvs        *kvs.Client
 	uploadCap  uploader.Cap
 	uploadMode *usualMode
@@ -171,11 +172,13 @@ func (a *Agent) connect() error {
 	if device != nil {
 		rotating(device, settings.IoT, a.health.Part("", health.JobCloud), a.log)
 	}
-	credentials, err := settings.IoT.credentials(device, a.health.Part("", health.JobCloud), a.log, time.Now)
+	credentials, err := settings.IoT.credentials(device, iotcreds.Options{
+		Health: a.health.Part("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version,
+	})
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
 	}
-	a.aws, err = loadAWS(settings, credentials)
+	a.aws, err = loadAWS(settings, credentials, a.o.Version)
 	if err != nil {
 		return err
 	}
@@ -348,15 +351,11 @@ func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.
 	return list, nil
 }
 
-// loadAWS sets the SDK up. It reads AWS_ENDPOINT_URL* and AWS_CA_BUNDLE itself.
-func loadAWS(s Settings, provider credentialsProvider) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(context.Background(),
-		config.WithRegion(s.Region), config.WithCredentialsProvider(provider), config.WithAppID("kvs-edge-agent"))
-	if err != nil {
-		return cfg, fmt.Errorf("cannot set up the AWS SDK: %w", err)
-	}
-	cfg.Credentials = provider // without the SDK's cache around it, through which Invalidate would not get
-	return cfg, nil
+// loadAWS sets up the way to AWS, for the agent as for a check.
+func loadAWS(s Settings, provider credentialsProvider, version string) (awsclient.Config, error) {
+	return awsclient.Load(context.Background(), awsclient.Options{
+		Region: s.Region, Credentials: provider, Version: version, CABundle: s.CABundle, CertFile: s.CertFile,
+	})
 }
 
 // credentialsProvider gives the hub's credentials, and others when a service refuses those.
@@ -366,7 +365,7 @@ type credentialsProvider interface {
 }
 
 // findHubARN completes the hub's ARN with the account, by setting or by asking STS.
-func findHubARN(s Settings, cfg aws.Config) func(context.Context) (string, error) {
+func findHubARN(s Settings, cfg awsclient.Config) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		account := s.AccountID
 		if account == "" {

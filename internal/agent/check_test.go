@@ -57,6 +57,21 @@ func (all findings) String() string {
 	return strings.Join(lines, "\n")
 }
 
+// TestACheckWithoutABundle is that of most hubs: AWS_CA_BUNDLE is not set, and the roots are the system's.
+func TestACheckWithoutABundle(t *testing.T) {
+	h := newHouse(t)
+	roots := h.env[EnvCACert]
+	for name, value := range map[string]string{EnvCABundle: "", EnvCertFile: roots} {
+		h.env[name] = value
+		t.Setenv(name, value)
+	}
+	must(t, os.Unsetenv(EnvCABundle))
+	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()))
+	if all, ok := h.check(); !ok {
+		t.Errorf("a good hub is found faulty:\n%s", all)
+	}
+}
+
 func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
 	h := newHouse(t)
 	camera := h.camera(fakecam.Options{Bitrate: 4_000_000, User: "admin", Pass: "hunter2"})

@@ -22,7 +22,7 @@ func (r *refusedCredentials) Invalidate() { r.invalidated++ }
 func TestRefusedCredentialsAreAskedForAnew(t *testing.T) {
 	t.Parallel()
 	var given refusedCredentials
-	cfg, err := loadAWS(Settings{Region: "us-west-2"}, &given)
+	cfg, err := loadAWS(Settings{Region: "us-west-2"}, &given, "test")
 	must(t, err)
 	kvs.New(kvs.Options{Config: cfg}).InvalidateCredentials()
 	if given.invalidated != 1 {

@@ -165,7 +165,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		EnvCredentialEndpoint: {value: "other.example"}, EnvDataEndpoint: {value: "other.example"},
 		EnvCACert: {value: copyOf(t, ca)}, EnvCoreCert: {value: cert}, EnvCorePrivateKey: {value: key},
 		EnvRecordingDirectory: {value: "/elsewhere"}, EnvStateDirectory: {value: "/elsewhere"}, EnvSocket: {value: "/elsewhere"},
-		EnvAccountID: {value: "999999999999"}, EnvCABundle: {value: copyOf(t, ca)}, EnvGreengrassRoot: {value: "/none"},
+		EnvAccountID: {value: "999999999999"}, EnvCABundle: {value: copyOf(t, ca)}, EnvCertFile: {value: copyOf(t, ca)}, EnvGreengrassRoot: {value: "/none"},
 		EnvTokenExchange:   {value: "http://localhost:1/"},
 		"AWS_ENDPOINT_URL": {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
 

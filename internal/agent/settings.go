@@ -52,6 +52,8 @@ type Settings struct {
 	UploadCap *uploader.Cap
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
 	CABundle string
+	// CertFile has roots towards AWS services beside those of the system's directories (SSL_CERT_FILE).
+	CertFile string
 	Camera   CameraSettings
 }
 
@@ -110,6 +112,7 @@ const (
 	EnvUploadMaxBitrate   = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
 	EnvFragmentTags       = "AWS_KVS_EDGE_FRAGMENT_TAGS"
 	EnvCABundle           = "AWS_CA_BUNDLE"
+	EnvCertFile           = "SSL_CERT_FILE" // crypto/x509
 	EnvRTSPTransport      = "AWS_KVS_EDGE_RTSP_TRANSPORT"
 	EnvRTSPSCACert        = "AWS_KVS_EDGE_RTSPS_CA_CERT"
 	EnvTimestampSource    = "AWS_KVS_EDGE_TIMESTAMP_SOURCE"
@@ -156,7 +159,7 @@ var (
 // applied is what of next a running agent can take over; all else stays as it is until a restart.
 func (s Settings) applied(next Settings) Settings {
 	wanted := next.StateDirectory
-	next.Region, next.IoT, next.AccountID, next.CABundle = s.Region, s.IoT, s.AccountID, s.CABundle
+	next.Region, next.IoT, next.AccountID, next.CABundle, next.CertFile = s.Region, s.IoT, s.AccountID, s.CABundle, s.CertFile
 	next.RecordingDirectory, next.StateDirectory, next.Socket = s.RecordingDirectory, s.StateDirectory, s.Socket
 	if next.MediaDirectory == filepath.Join(wanted, mediaName) {
 		next.MediaDirectory = filepath.Join(s.StateDirectory, mediaName)
@@ -201,6 +204,7 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive))),
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
+		CertFile:           e.optional(EnvCertFile, ""),
 	}
 	record := e.recordSettings()
 	s.SegmentDuration, s.FlushInterval, s.MinFreeDisk, s.Camera = record.SegmentDuration, record.FlushInterval, record.MinFreeDisk, record.Camera

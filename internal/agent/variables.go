@@ -82,6 +82,7 @@ func Variables() []Group {
 		}},
 		{"As in every AWS SDK", "", []Variable{
 			{EnvCABundle, "File with root CAs that replace the system's, for AWS endpoints other than IoT.", "the system's", AfterRestart, func(s Settings) string { return s.CABundle }},
+			{EnvCertFile, "File with root CAs beside those of the system's directory, also for `rtsps://` cameras; `AWS_CA_BUNDLE` takes precedence for AWS.", "the system's", AfterRestart, func(s Settings) string { return s.CertFile }},
 			{"AWS_ENDPOINT_URL", "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO` and the like for one service.", "AWS's", AfterRestart, nil},
 			{"HTTPS_PROXY", "Proxy for HTTPS; MQTT goes through it too where that is possible.", "none", AfterRestart, nil},
 			{"NO_PROXY", "Hosts that are reached without the proxy.", "none", AfterRestart, nil},

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
@@ -129,10 +130,10 @@ func localCloudWatch(t *testing.T) (*localcloud.Cloud, *cloudwatch.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cloud, cloudwatch.New(aws.Config{
+	return cloud, cloudwatch.New(awsclient.Of(aws.Config{
 		Region: localcloud.Region, BaseEndpoint: aws.String(cloud.Endpoint()), HTTPClient: trusting(pem),
 		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
-	})
+	}))
 }
 
 func row(p localcloud.MetricPoint) string {

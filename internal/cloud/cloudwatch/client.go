@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -56,7 +56,7 @@ type Point struct {
 type Client struct{ api *cloudwatch.Client }
 
 // New returns a Client with the credentials, region and endpoint of cfg.
-func New(cfg aws.Config) *Client { return &Client{api: cloudwatch.NewFromConfig(cfg)} }
+func New(cfg awsclient.Config) *Client { return &Client{api: cloudwatch.NewFromConfig(cfg.SDK())} }
 
 // Put sends at most MaxPoints points in one call, compressed. An error is a *health.Fault.
 func (c *Client) Put(ctx context.Context, namespace string, points []Point) error {

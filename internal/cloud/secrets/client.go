@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -38,7 +38,7 @@ const (
 type Client struct{ api *secretsmanager.Client }
 
 // New returns a Client with the credentials, region and endpoint of cfg.
-func New(cfg aws.Config) *Client { return &Client{api: secretsmanager.NewFromConfig(cfg)} }
+func New(cfg awsclient.Config) *Client { return &Client{api: secretsmanager.NewFromConfig(cfg.SDK())} }
 
 // MediaURI reads the camera's URL from the secret with this ARN: the value of its key MediaURI
 // (in exactly this spelling), or of RTSPStreamUrl. An error is a *health.Fault that does not show
