@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
@@ -74,7 +75,7 @@ func faultTable() []faultCase {
 		}})
 	}
 	answer := func(name string, status int, exception string) {
-		table = append(table, faultCase{name: name, rule: httpRule(status, exception), change: oneByOne, inject: func(w *world, m moment) {
+		table = append(table, faultCase{name: name, rule: answerRule(awserr.Classify(status, exception, "")), change: oneByOne, inject: func(w *world, m moment) {
 			w.service.Faults().Inject(door, media.Refuse(status, exception).Skip(m.breakOff(w)).Times(2))
 		}})
 	}
@@ -159,7 +160,7 @@ func TestRows(t *testing.T) {
 	t.Run("creds-expire", func(t *testing.T) { t.Parallel(); atEveryMoment(t, ofCredentials) })
 }
 
-func ofCredentials(f faultCase) bool { return f.rule.Action == NewCredentials }
+func ofCredentials(f faultCase) bool { return f.rule.Action == NewCredentials || f.rule.Renew }
 
 // Whatever fails, and whenever: at the end every fragment is persisted exactly once, or counted as
 // its rule says.
@@ -218,7 +219,7 @@ func (w *world) expectConsequence(rule Rule, named bool) {
 		w.t.Errorf("no condition of class %s was raised", rule.class())
 	}
 	endpoints, credentials := w.cloud.counts()
-	if (rule.Action == NewEndpoint || rule.Action == AskUser) != (endpoints > 0) || (rule.Action == NewCredentials) != (credentials > 0) {
+	if (rule.Action == NewEndpoint || rule.Action == AskUser) != (endpoints > 0) || (rule.Action == NewCredentials || rule.Renew) != (credentials > 0) {
 		w.t.Errorf("the endpoint was asked for %d times again and credentials %d times, the rule says %q", endpoints, credentials, rule.Action)
 	}
 	for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {

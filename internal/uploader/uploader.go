@@ -113,6 +113,7 @@ type Uploader struct {
 
 	failures int  // in a row, without a fragment getting through
 	unnoted  bool // the disk did not take the last note of a fragment that is done
+	renewed  bool // credentials were asked for since a fragment got through, as these may have expired
 	careful  bool // one fragment a session: the last session ended without one getting through
 	stalls   int  // how often StallTimeout is doubled
 	passes   int  // fragments since stalls changed
@@ -359,6 +360,11 @@ func (u *Uploader) failed(rule Rule, err error, title string) time.Duration {
 		u.o.Cloud.InvalidateCredentials()
 	case AskUser:
 		u.o.Cloud.InvalidateEndpoint(u.o.Stream) // the stream may come back elsewhere
+		if rule.Renew && !u.renewed {
+			u.renewed = true
+			u.o.Cloud.InvalidateCredentials()
+			break
+		}
 		return u.askUser.Next()
 	case RetryNow:
 		if u.failures == 1 {
@@ -389,7 +395,7 @@ func (u *Uploader) stalled() {
 // through notes that a fragment is in the cloud. It reports whether others are to be tried again.
 func (u *Uploader) through(s shot) (again bool) {
 	u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
-	u.failures, u.careful = 0, false
+	u.failures, u.careful, u.renewed = 0, false, false
 	u.retry.Reset()
 	u.askUser.Reset()
 	if u.passes++; u.passes >= passesPerStall {
