@@ -176,14 +176,15 @@ func (c *checker) checkBroker(ctx context.Context) {
 	defer cancel()
 	if c.running != nil {
 		for _, condition := range c.running.Agent {
-			if condition.Code == iotconfig.CodeMQTT {
+			if condition.Code == iotconfig.CodeMQTT || condition.Code == iotconfig.CodeRetain {
 				c.bad(check, condition.Text)
 				return
 			}
 		}
 	}
 	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
-		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint, TLS: c.device, DialOnly: c.running != nil,
+		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint,
+		Version: c.o.Version, TLS: c.device, DialOnly: c.running != nil,
 	})
 	switch {
 	case err != nil:

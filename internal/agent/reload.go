@@ -94,6 +94,7 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	// From here on nothing fails.
 	a.inEffect.Store(&next)
 	a.apply(before, next)
+	a.source.RetryRights()
 	done = changes(before, next)
 	done.AfterRestart, done.Unknown = a.o.Begun.waiting(reading, next, wanted)
 	done.Streams, err = a.streams.reapply()

@@ -90,6 +90,9 @@ type Source struct {
 	uploads uploads
 	dialer  *dialer // nil without MQTT
 
+	retaining retaining     // of the connection's goroutine
+	retainNow chan struct{} // receives to try retained messages again
+
 	listNow  chan struct{} // asks the lister for a listing
 	listings chan listing  // its results
 	found    chan string   // the hub's ARN, when the lister found it
@@ -119,6 +122,9 @@ type timing struct {
 	healthy       time.Duration // a session that lasted this long resets the backoff
 	handshake     time.Duration // TCP, TLS and MQTT connect, each
 	acknowledge   time.Duration // until the broker must have acknowledged a publication
+	// retainRetry is when retained messages are tried again that the policy did not allow, for the
+	// first time; it doubles up to retainRetryMost.
+	retainRetry, retainRetryMost time.Duration
 }
 
 // listOnlyEvery is how soon a change arrives at the latest without MQTT: the service gives an
@@ -147,6 +153,7 @@ func defaultTiming() timing {
 		healthy:       time.Minute,
 		handshake:     10 * time.Second,
 		acknowledge:   20 * time.Second,
+		retainRetry:   time.Hour, retainRetryMost: 24 * time.Hour,
 	}
 }
 
@@ -193,7 +200,7 @@ func New(o Options) (*Source, error) {
 	}
 	s := &Source{
 		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(), dir: dir, hub: o.HubDeviceARN,
-		inbox: newInbox(), outbox: newOutbox(),
+		inbox: newInbox(), outbox: newOutbox(), retainNow: make(chan struct{}, 1),
 		listNow: make(chan struct{}, 1), listings: make(chan listing), found: make(chan string),
 		desired: newDesired(), statuses: make(map[string]syncStatus), failed: make(map[string]bool),
 	}
