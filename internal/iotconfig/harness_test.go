@@ -318,6 +318,7 @@ func newTestHub(t *testing.T, endpoint, stateDir string, config *tls.Config, edi
 	s.timing.listSpacing = time.Millisecond
 	s.timing.listRetry = backoff.Policy{Min: 10 * time.Millisecond, Max: 20 * time.Millisecond}
 	s.timing.confirm = 20 * time.Millisecond
+	s.timing.afterPush = time.Hour // most tests send what their control plane does not list
 	s.timing.retry = backoff.Policy{Min: 20 * time.Millisecond, Max: 50 * time.Millisecond}
 	s.timing.jobsDebounce = 10 * time.Millisecond
 	h.Source = s

@@ -22,6 +22,7 @@ type round struct {
 	apply  bool     // the desired set changed
 	remove bool     // a removal is asked for
 	unsure bool     // a stream is missing from a listing, which another one is to confirm
+	pushed bool     // a message changed the desired set, which a listing soon after is to confirm
 	acks   []func() // of the messages that were merged
 }
 
@@ -66,10 +67,12 @@ func (s *Source) reconcile(ctx context.Context) {
 	if len(s.failed) == 0 {
 		again.Stop()
 	}
-	confirm := time.NewTimer(0)
+	confirm, afterPush := time.NewTimer(0), time.NewTimer(0)
 	confirm.Stop()
+	afterPush.Stop()
 	defer again.Stop()
 	defer confirm.Stop()
+	defer afterPush.Stop()
 	for {
 		var r round
 		select {
@@ -84,6 +87,8 @@ func (s *Source) reconcile(ctx context.Context) {
 		case <-again.C:
 			r = round{apply: true, remove: true}
 		case <-confirm.C:
+			s.requestListing()
+		case <-afterPush.C:
 			s.requestListing()
 		}
 		// On disk before it is acknowledged, acknowledged before it is tried: a configuration that
@@ -110,6 +115,9 @@ func (s *Source) reconcile(ctx context.Context) {
 		if r.unsure {
 			confirm.Reset(s.timing.confirm)
 		}
+		if r.pushed {
+			afterPush.Reset(s.timing.afterPush)
+		}
 	}
 }
 
@@ -118,7 +126,8 @@ func (s *Source) mergeMessages(ctx context.Context, messages []message) (r round
 		switch m.topic {
 		case s.topics.update:
 			c, err := parseUpdate(m.payload)
-			r.apply = s.mergeUpdate(c, err, "") || r.apply
+			r.pushed = s.mergeUpdate(c, err, "") || r.pushed
+			r.apply = r.apply || r.pushed
 		case s.topics.delete:
 			c, err := parseDelete(m.payload)
 			r.remove = s.mergeDelete(c, err) || r.remove
@@ -294,13 +303,19 @@ func (s *Source) mergeListing(l listing) (r round) {
 		}
 	}
 	before := len(s.desired.removals())
-	var removals []string
-	r.unsure, removals = s.desired.absences(listed, l.began, s.o.Now())
-	for _, name := range removals {
-		s.unsaved = true
+	missing := s.desired.absences(listed, l.began, s.o.Now())
+	r.unsure = missing.unsure
+	for _, name := range missing.removals {
 		s.o.Log.Info("the control plane no longer has a configuration of the stream", zap.String("stream", name))
 	}
-	r.remove = r.remove || len(removals) > 0 || before > 0
+	for _, name := range missing.left {
+		delete(s.statuses, name)
+		delete(s.failed, name)
+		s.o.Health.Clear(applyCode(name), refusedCode(name))
+		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops, and its media stays", zap.String("stream", name))
+	}
+	r.apply = r.apply || len(missing.left) > 0
+	r.remove = r.remove || len(missing.removals) > 0 || before > 0
 	// What a listing shows is noted for later absences.
 	s.unsaved = true
 	s.o.Health.Clear(codeMessage)

@@ -115,6 +115,7 @@ type timing struct {
 	listSpacing   time.Duration // least time between listings, however often they are asked for
 	listRetry     backoff.Policy
 	confirm       time.Duration // until the second listing that confirms an absence
+	afterPush     time.Duration // until the listing that confirms what came by a message
 	removeTimeout time.Duration
 	retry         backoff.Policy // of failed applications and removals
 	jobsEvery     time.Duration
@@ -146,6 +147,7 @@ func defaultTiming() timing {
 		listSpacing:   time.Second,
 		listRetry:     backoff.Policy{Min: 5 * time.Second, Max: 5 * time.Minute},
 		confirm:       30 * time.Second,
+		afterPush:     10 * time.Second,
 		removeTimeout: time.Minute,
 		retry:         backoff.Policy{Min: 10 * time.Second, Max: 10 * time.Minute},
 		jobsEvery:     5 * time.Minute,
