@@ -314,14 +314,24 @@ func (a *Agent) jobStatuses() []iotconfig.JobStatus {
 	for _, name := range a.streams.names() {
 		list = append(list, iotconfig.JobStatus{
 			StreamName: name,
-			Recorder:   a.jobState(name, health.JobRecorder),
-			Uploader:   a.jobState(name, health.JobUploader),
+			Recorder:   a.jobState(name, health.JobRecorder, a.store.LastEnd),
+			Uploader:   a.jobState(name, health.JobUploader, a.lastCollected),
 		})
 	}
 	return list
 }
 
-func (a *Agent) jobState(stream, job string) *iotconfig.JobState {
+// lastCollected is the end of the stream's newest media that is in the cloud. After a restart, until the
+// next fragment, only whole segments are known to be.
+func (a *Agent) lastCollected(stream string) time.Time {
+	persisted := a.health.Part(stream, health.JobUploader).Number(health.LastPersistedMedia).Load()
+	if persisted > 0 {
+		return time.UnixMilli(persisted)
+	}
+	return a.store.LastUploadedEnd(stream)
+}
+
+func (a *Agent) jobState(stream, job string, collected func(stream string) time.Time) *iotconfig.JobState {
 	part := a.health.Part(stream, job).Snapshot()
 	part.Redate(time.Now())
 	class, details := status.JobStatus(part)
@@ -329,7 +339,7 @@ func (a *Agent) jobState(stream, job string) *iotconfig.JobState {
 	if worst, ok := part.Worst(); ok && worst.Since.After(updated) {
 		updated = worst.Since
 	}
-	return &iotconfig.JobState{Status: class, Details: details, Updated: updated}
+	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected(stream)}
 }
 
 // controlPlane is the KVS client as iotconfig sees it.

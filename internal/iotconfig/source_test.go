@@ -77,12 +77,14 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			hub.noApply()
 
 			// Jobs.
-			hub.setJobs(JobStatus{StreamName: "cam", Recorder: &JobState{Status: health.UserError, Details: "The camera is off.", Updated: time.Unix(1_700_000_010, 0)}})
+			hub.setJobs(JobStatus{StreamName: "cam", Recorder: &JobState{Status: health.UserError, Details: "The camera is off.", Updated: time.Unix(1_700_000_010, 0), Collected: time.UnixMilli(1_700_000_007_250)},
+				Uploader: &JobState{Status: health.Success, Updated: time.Unix(1_700_000_010, 0)}})
 			cloud.await("the jobs' status", "jobs/status", func(payload []byte) bool {
 				var s jobsStatus
 				return json.Unmarshal(payload, &s) == nil && len(s.Streams) == 1 && s.Streams[0].Recorder != nil &&
 					s.Streams[0].Recorder.Status == "USER_ERROR" && s.Streams[0].Recorder.Details == "The camera is off." &&
-					s.Streams[0].Recorder.LastUpdatedTime.Equal(time.Unix(1_700_000_010, 0)) && !s.Streams[0].Recorder.LastCollectedTime.IsZero()
+					s.Streams[0].Recorder.LastUpdatedTime.Equal(time.Unix(1_700_000_010, 0)) && s.Streams[0].Recorder.LastCollectedTime.Equal(time.UnixMilli(1_700_000_007_250)) &&
+					s.Streams[0].Uploader.LastCollectedTime.IsZero() && !strings.Contains(string(payload), `"LastCollectedTime":0`)
 			})
 
 			// Cut off, and back: listed again, and told what was missed meanwhile.
