@@ -78,6 +78,7 @@ type Agent struct {
 	uploadMode *usualMode
 	streams    *streams
 	demands    demands
+	nudges     nudges
 	source     *iotconfig.Source
 	collector  *status.Collector
 	status     *status.Server
@@ -186,6 +187,7 @@ func (a *Agent) connect() error {
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
 		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
+		changed: func(stream string) { a.nudges.one(stream, nudgeChanged) },
 	})
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
@@ -201,6 +203,7 @@ func (a *Agent) connect() error {
 		StateDir:     settings.StateDirectory,
 		Applier:      a.streams,
 		Upload:       a.demands.uploadForCloud,
+		Refreshed:    func() { a.nudges.all(nudgeChanged) },
 		Check:        checkConfig,
 		Jobs:         a.jobStatuses,
 		JobsChanged:  changes,

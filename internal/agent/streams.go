@@ -41,6 +41,7 @@ type workers struct {
 	settings  func() Settings
 	record    func(name string, spec recordSpec) (func(context.Context) error, error)
 	upload    func(name string, spec uploadSpec) (func(context.Context) error, error)
+	changed   func(name string)      // called when a running stream has a newer configuration
 	completed func(name, job string) // told of a job that did its work until its configuration went
 }
 
@@ -127,6 +128,9 @@ func (s *streams) applyOne(config iotconfig.StreamConfig) error {
 
 	// AWS documents the same configuration, sent again, as the way to restart a failed job.
 	again := before != nil && config.LastUpdated.After(before.config.LastUpdated)
+	if again {
+		s.workers.changed(name)
+	}
 	var err error
 	if before != nil && before.record == record && (!again || !s.failed(name, health.JobRecorder)) {
 		next.recorder = before.recorder

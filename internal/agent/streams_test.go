@@ -80,6 +80,7 @@ func newDiary() (*diary, *streams) {
 		upload: func(name string, _ uploadSpec) (func(context.Context) error, error) {
 			return d.job("uploader " + name), nil
 		},
+		changed:   func(string) {},
 		completed: func(name, job string) { d.note("completed %s %s", job, name) },
 	})
 }

@@ -133,6 +133,7 @@ func (s *Source) mergeMessages(ctx context.Context, messages []message) (r round
 			r.remove = s.mergeDelete(c, err) || r.remove
 		case s.topics.refresh:
 			s.requestListing()
+			s.o.Refreshed()
 		case s.topics.uploadRequest:
 			s.upload(ctx, m.payload)
 		}

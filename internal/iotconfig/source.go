@@ -57,6 +57,9 @@ type Options struct {
 	Applier Applier
 	// Upload uploads on demand of the cloud. Default: such demands are refused.
 	Upload Uploader
+	// Refreshed is called when the cloud asks for a listing: something was changed there. It must not
+	// wait. Default none.
+	Refreshed func()
 	// Check refuses configurations that this agent cannot follow; the error's text goes into
 	// FailedStatusDetails. Default: EdgeConfig.Validate.
 	Check func(edgeconfig.EdgeConfig) error
@@ -225,6 +228,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Check == nil {
 		o.Check = func(c edgeconfig.EdgeConfig) error { return c.Validate() }
+	}
+	if o.Refreshed == nil {
+		o.Refreshed = func() {}
 	}
 	if o.Jobs == nil {
 		o.Jobs = func() []JobStatus { return nil }
