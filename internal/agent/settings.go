@@ -80,7 +80,7 @@ const (
 type LogSettings struct {
 	Level         string
 	Directory     string
-	MaxFileSizeMB int
+	MaxFileSizeMB int // 0: no limit
 	RolloverCount int
 }
 
@@ -194,7 +194,7 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		Log: LogSettings{
 			Level:         strings.ToUpper(e.optional(EnvLogLevel, "INFO")),
 			Directory:     e.optional(EnvLogOutputDirectory, defaultLogDirectory),
-			MaxFileSizeMB: e.number(EnvLogMaxFileSize, defaultLogMaxFileSize, 1, 10_000),
+			MaxFileSizeMB: e.number(EnvLogMaxFileSize, defaultLogMaxFileSize, 0, 10_000),
 			RolloverCount: e.number(EnvLogRolloverCount, defaultLogRollover, 0, 10_000),
 		},
 		RecordingDirectory: e.optional(EnvRecordingDirectory, defaultRecordings),

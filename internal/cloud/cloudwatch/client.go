@@ -36,6 +36,8 @@ type Unit = types.StandardUnit
 const (
 	UnitNone  = types.StandardUnitNone
 	UnitCount = types.StandardUnitCount
+	// UnitPercent is that of shares from 0 to 1 as well, as AWS's edge agent has it.
+	UnitPercent = types.StandardUnitPercent
 )
 
 // Dimension is a name and a value by which CloudWatch tells metrics of one name apart.
