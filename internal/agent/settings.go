@@ -180,8 +180,12 @@ func (e *SettingsError) Error() string {
 
 // SettingsFromEnv reads the settings. The error is a *SettingsError that names every fault.
 func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
+	return settingsFrom(lookup, liteDirectory)
+}
+
+func settingsFrom(lookup func(string) (string, bool), lite string) (Settings, error) {
 	e := environment{lookup: lookup}
-	lookup, greengrass, err := withGreengrass(lookup)
+	lookup, greengrass, err := withGreengrass(lookup, lite)
 	if err != nil {
 		e.fault("%s", err)
 	}
