@@ -65,8 +65,9 @@ type greengrass struct {
 	unreadable string                 // why its configuration is not known; empty when it is
 }
 
-// withGreengrass completes the environment with the configuration of Greengrass, when the agent is
-// told to or is one of its components. What is set in the environment counts first. lite is liteDirectory.
+// withGreengrass completes the environment with the configuration of Greengrass, when a variable says so
+// or the agent is one of its components. What is set in the environment takes precedence. lite is
+// liteDirectory.
 func withGreengrass(lookup func(string) (string, bool), lite string) (full func(string) (string, bool), g greengrass, err error) {
 	e := environment{lookup: lookup}
 	root := e.optional(EnvGreengrassRoot, "")

@@ -248,7 +248,7 @@ func TestTheNucleusLiteKeepsItsConfigurationElsewhere(t *testing.T) {
 	}
 	for name, env := range map[string]map[string]string{
 		"a component":         component(root),
-		"told where it is":    {EnvGreengrassRoot: root},
+		"named by a variable": {EnvGreengrassRoot: root},
 		"beside AWS's agent":  {EnvGreengrassRoot: root, EnvThingName: "core-1"},
 		"with its own region": {EnvGreengrassRoot: root, EnvRegion: "us-west-2"},
 	} {
@@ -258,14 +258,15 @@ func TestTheNucleusLiteKeepsItsConfigurationElsewhere(t *testing.T) {
 		}
 	}
 	classic := greengrassRoot(t, good)
-	if s, err := settingsFrom(lookupIn(map[string]string{EnvGreengrassRoot: classic}), lite); err != nil || s.IoT.RoleAlias != "GreengrassV2TokenExchangeRoleAlias" {
+	s, err := settingsFrom(lookupIn(map[string]string{EnvGreengrassRoot: classic}), lite)
+	if err != nil || s.IoT.RoleAlias != "GreengrassV2TokenExchangeRoleAlias" {
 		t.Errorf("beside the nucleus: %v, role alias %s", err, s.IoT.RoleAlias)
 	}
 
 	closed := liteRoot(t, good)
 	must(t, os.Remove(filepath.Join(closed, liteConfig)))
 	must(t, os.Mkdir(filepath.Join(closed, liteConfig), 0o750)) // cannot be read, whoever we are
-	s, err := settingsFrom(lookupIn(component(root)), closed)
+	s, err = settingsFrom(lookupIn(component(root)), closed)
 	if err != nil || s.IoT.TokenExchange.URL != exchangeURL || !strings.Contains(s.IoT.NoCertificate, filepath.Join(closed, liteConfig)) {
 		t.Errorf("a configuration closed to us: %v, %+v", err, s.IoT)
 	}

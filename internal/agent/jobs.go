@@ -68,7 +68,8 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 	tags := fragmentTags{stream: stream, hub: thing, off: spec.noFragmentTags, log: a.log, set: u.SetTags}
 	tags.apply(nil) // what is on request comes with the stream's tags
 	modes := &uploadModes{
-		stream: stream, usual: a.uploadMode, tags: a.kvs, pace: defaultTagPace(), nudged: a.nudges.of(stream), part: part, tagged: tags.apply, log: a.log,
+		stream: stream, usual: a.uploadMode, tags: a.kvs, pace: defaultTagPace(), nudged: a.nudges.of(stream),
+		part: part, tagged: tags.apply, log: a.log,
 		run: map[UploadMode]func(context.Context) error{UploadScheduled: a.scheduled(plan, part, run), UploadLive: u.RunLive},
 	}
 	return a.demands.during(stream, u, modes.Run), nil

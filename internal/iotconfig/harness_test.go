@@ -105,7 +105,8 @@ type mosquitto string
 func newMosquitto(t *testing.T, ca *iottest.Authority, lines ...string) mosquitto {
 	t.Helper()
 	files := ca.WriteFiles(ca.Server().Certificates[0])
-	return mosquitto(testtools.Mosquitto(t, filepath.Join(files, "ca.pem"), filepath.Join(files, "cert.pem"), filepath.Join(files, "key.pem"), lines...))
+	return mosquitto(testtools.Mosquitto(t,
+		filepath.Join(files, "ca.pem"), filepath.Join(files, "cert.pem"), filepath.Join(files, "key.pem"), lines...))
 }
 
 func (m mosquitto) address() string { return string(m) }

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,32 +21,6 @@ type round struct {
 	unsure bool     // a stream is missing from a listing, which another one is to confirm
 	pushed bool     // a message changed the desired set, which a listing soon after is to confirm
 	acks   []func() // of the messages that were merged
-}
-
-// loadLastGood fills the desired set from the disk.
-func (s *Source) loadLastGood() {
-	var doc lastGood
-	switch err := s.dir.read(lastGoodFile, &doc); {
-	case errors.Is(err, fs.ErrNotExist):
-		return
-	case err != nil && !errors.Is(err, errCorrupt):
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again once the cloud has answered.", filepath.Join(s.dir.path, lastGoodFile)))
-		return
-	case err != nil:
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+corruptSuffix))
-		return
-	}
-	if leftOut := s.desired.restore(doc, s.o.Check, s.belongs); len(leftOut) > 0 {
-		s.raise(health.Degraded, health.SystemFault(codeState, nil,
-			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
-	}
-	for _, c := range s.desired.configs() {
-		if s.hub == "" {
-			s.hub = c.Config.HubDeviceArn
-		}
-	}
 }
 
 // start makes the last good set run before anything else is tried.
@@ -288,47 +259,6 @@ func (s *Source) mergeDelete(c StreamConfig, err error) bool {
 		s.repeatStatus(c.StreamName, time.Time{})
 	}
 	return false
-}
-
-// mergeListing takes a complete listing.
-func (s *Source) mergeListing(l listing) (r round) {
-	listed := make(map[string]bool, len(l.configs))
-	for _, c := range l.configs {
-		listed[c.StreamName] = true
-		switch c.SyncStatus {
-		case deleting, DeletingAcknowledged, DeleteFailed:
-			r.remove = s.mergeDelete(c.StreamConfig, listedName(c)) || r.remove
-		default:
-			s.desired.relist(c.StreamName)
-			r.apply = s.mergeUpdate(c.StreamConfig, listedName(c), c.SyncStatus) || r.apply
-		}
-	}
-	before := len(s.desired.removals())
-	missing := s.desired.absences(listed, l.began, s.o.Now())
-	r.unsure = missing.unsure
-	for _, name := range missing.removals {
-		s.o.Log.Info("the control plane no longer has a configuration of the stream", zap.String("stream", name))
-	}
-	for _, name := range missing.left {
-		delete(s.statuses, name)
-		delete(s.failed, name)
-		s.o.Health.Clear(applyCode(name), refusedCode(name))
-		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops, and its media stays", zap.String("stream", name))
-	}
-	r.apply = r.apply || len(missing.left) > 0
-	r.remove = r.remove || len(missing.removals) > 0 || before > 0
-	// What a listing shows is noted for later absences.
-	s.unsaved = true
-	s.o.Health.Clear(codeMessage)
-	return r
-}
-
-// listedName refuses records whose name could not even be a directory.
-func listedName(c ListedConfig) error {
-	if !isStreamName(c.StreamName) {
-		return &refusal{Text: "a listed StreamName is not valid"}
-	}
-	return nil
 }
 
 // apply has the desired set applied and tells the cloud what came of it.

@@ -67,7 +67,8 @@ func (s *Source) noteRetained() {
 }
 
 func retainFault(cause error, topic string) *health.Fault {
-	return health.UserFault(CodeRetain, cause, "AWS IoT does not let this hub publish retained messages, so the cloud cannot see whether it is online: "+
+	return health.UserFault(CodeRetain, cause, "AWS IoT does not let this hub publish retained messages, "+
+		"so the cloud cannot see whether it is online: "+
 		"allow iot:RetainPublish on the topic %s in the certificate's policy. All else works without it.", topic)
 }
 

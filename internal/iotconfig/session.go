@@ -154,7 +154,8 @@ func (b *broker) open(ctx context.Context, conn net.Conn, status string) error {
 		err = b.publish(ctx, topic, b.retained, b.source.agentStatus(status))
 		if b.retained && errors.Is(err, errLost) {
 			b.refused = true
-			err = health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection at the first retained message: check that the certificate's policy allows iot:Publish and iot:RetainPublish on the topic %s.", topic)
+			err = health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection at the first retained message: "+
+				"check that the certificate's policy allows iot:Publish and iot:RetainPublish on the topic %s.", topic)
 		}
 	}
 	if err != nil {

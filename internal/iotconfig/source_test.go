@@ -254,7 +254,7 @@ func TestAStreamMissingFromCompleteListingsIsRemovedAndAFailedListingRemovesNoth
 }
 
 // TestAPushIsConfirmedByAListing has a stream that is sent to this hub by mistake, and then to another:
-// nobody tells this one, and no listing has ever shown it.
+// this one is not notified, and no listing has ever shown it.
 func TestAPushIsConfirmedByAListing(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)

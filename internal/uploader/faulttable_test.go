@@ -75,7 +75,8 @@ func faultTable() []faultCase {
 		}})
 	}
 	answer := func(name string, status int, exception string) {
-		table = append(table, faultCase{name: name, rule: answerRule(awserr.Classify(status, exception, "")), change: oneByOne, inject: func(w *world, m moment) {
+		rule := answerRule(awserr.Classify(status, exception, ""))
+		table = append(table, faultCase{name: name, rule: rule, change: oneByOne, inject: func(w *world, m moment) {
 			w.service.Faults().Inject(door, media.Refuse(status, exception).Skip(m.breakOff(w)).Times(2))
 		}})
 	}
@@ -219,7 +220,8 @@ func (w *world) expectConsequence(rule Rule, named bool) {
 		w.t.Errorf("no condition of class %s was raised", rule.class())
 	}
 	endpoints, credentials := w.cloud.counts()
-	if (rule.Action == NewEndpoint || rule.Action == AskUser) != (endpoints > 0) || (rule.Action == NewCredentials || rule.Renew) != (credentials > 0) {
+	if (rule.Action == NewEndpoint || rule.Action == AskUser) != (endpoints > 0) ||
+		(rule.Action == NewCredentials || rule.Renew) != (credentials > 0) {
 		w.t.Errorf("the endpoint was asked for %d times again and credentials %d times, the rule says %q", endpoints, credentials, rule.Action)
 	}
 	for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {

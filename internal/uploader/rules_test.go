@@ -85,7 +85,8 @@ func TestADenialNamesTheRight(t *testing.T) {
 		"401 of a proxy or other": {401, "", "", AskUser, false, adviceAccess},
 	} {
 		r := answerRule(awserr.Classify(row.status, row.name, row.message))
-		if r.Action != row.action || r.Renew != row.renew || !strings.Contains(r.Advice, row.advice) || (r.class() == health.UserError) != (row.action == AskUser) {
+		if r.Action != row.action || r.Renew != row.renew || !strings.Contains(r.Advice, row.advice) ||
+			(r.class() == health.UserError) != (row.action == AskUser) {
 			t.Errorf("%s: got %+v", name, r)
 		}
 	}

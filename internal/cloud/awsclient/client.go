@@ -59,7 +59,8 @@ type Config struct {
 
 // Load sets the SDK up. It reads AWS_ENDPOINT_URL* from the process's environment.
 func Load(ctx context.Context, o Options) (Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(o.Region), config.WithCredentialsProvider(o.Credentials), config.WithAppID(product))
+	cfg, err := config.LoadDefaultConfig(ctx,
+		config.WithRegion(o.Region), config.WithCredentialsProvider(o.Credentials), config.WithAppID(product))
 	if err != nil {
 		return Config{}, fmt.Errorf("cannot set up the AWS SDK: %w", err)
 	}

@@ -45,13 +45,16 @@ func fileOf(t *testing.T, cert *x509.Certificate) string {
 	return path
 }
 
+const answer = "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>" +
+	"</GetCallerIdentityResult></GetCallerIdentityResponse>"
+
 // echo is an AWS service that notes the headers of what it is asked.
 func echo(t *testing.T) (server *httptest.Server, seen chan http.Header) {
 	t.Helper()
 	seen = make(chan http.Header, 10)
 	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen <- r.Header.Clone()
-		_, _ = io.WriteString(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
@@ -71,7 +74,8 @@ func TestThereIsAlwaysAClient(t *testing.T) {
 			continue
 		}
 		media := c.Media()
-		if media.Proxy == nil || media.TLSHandshakeTimeout == 0 || media.DialContext == nil || media.TLSClientConfig.MinVersion < tls.VersionTLS12 {
+		if media.Proxy == nil || media.TLSHandshakeTimeout == 0 || media.DialContext == nil ||
+			media.TLSClientConfig.MinVersion < tls.VersionTLS12 {
 			t.Errorf("%s: PutMedia goes by a transport without proxy, time-outs or a least version of TLS", name)
 		}
 		if media.ResponseHeaderTimeout != 0 || !media.DisableCompression {
@@ -85,7 +89,8 @@ func TestTheRootsToTrust(t *testing.T) {
 	t.Parallel()
 	server, _ := echo(t)
 	right := fileOf(t, server.Certificate())
-	stranger, err := x509.ParseCertificate(iottest.NewAuthority(t).Issue("stranger", time.Now().Add(-time.Hour), time.Now().Add(time.Hour)).Certificate[0])
+	issued := iottest.NewAuthority(t).Issue("stranger", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	stranger, err := x509.ParseCertificate(issued.Certificate[0])
 	must(t, err)
 	wrong := fileOf(t, stranger)
 	for name, row := range map[string]struct {
@@ -144,7 +149,8 @@ func TestABundleThatCannotBeReadIsNamed(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	must(t, os.WriteFile(empty, []byte("nothing"), 0o600))
 	for _, path := range []string{"/nowhere/ca.pem", empty} {
-		if _, err := Load(t.Context(), Options{Region: "us-west-2", Credentials: keys, CABundle: path}); err == nil || !strings.Contains(err.Error(), path) {
+		_, err := Load(t.Context(), Options{Region: "us-west-2", Credentials: keys, CABundle: path})
+		if err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

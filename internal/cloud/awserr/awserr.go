@@ -53,7 +53,8 @@ const MaxText = 300
 // byName are the exceptions whose name says what they mean. Sources: the services' API references,
 // "Common Errors"; aws-sdk-go-v2, aws/retry, DefaultThrottleErrorCodes.
 var byName = map[Kind][]string{
-	Denied: {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException", "NotAuthorized"},
+	Denied: {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation",
+		"AuthorizationError", "AuthorizationErrorException", "NotAuthorized"},
 	// Kinesis Video Streams: "not authorized to perform an operation on the given stream, or the token has expired".
 	DeniedOrExpired: {"NotAuthorizedException"},
 	Expired:         {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"},
@@ -64,10 +65,12 @@ var byName = map[Kind][]string{
 	Throttled: {"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
 		"TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestLimitExceeded",
 		"BandwidthLimitExceeded", "SlowDown", "PriorRequestNotComplete", "ClientLimitExceededException"},
-	Limit: {"ConnectionLimitExceededException", "LimitExceeded", "LimitExceededException", "LimitExceededFault", "ServiceQuotaExceededException",
+	Limit: {"ConnectionLimitExceededException", "LimitExceeded", "LimitExceededException", "LimitExceededFault",
+		"ServiceQuotaExceededException",
 		"AccountStreamLimitExceededException", "DeviceStreamLimitExceededException", "AccountChannelLimitExceededException"},
 	NotFound: {"ResourceNotFoundException", "ResourceNotFound", "StreamEdgeConfigurationNotFoundException", "NoSuchEntity"},
-	Failing:  {"InternalFailure", "InternalServiceError", "InternalServiceFault", "InternalServiceFailure", "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException"},
+	Failing: {"InternalFailure", "InternalServiceError", "InternalServiceFault",
+		"InternalServiceFailure", "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException"},
 }
 
 // denial is how IAM words that a policy does not allow an action, whatever the status and the name.

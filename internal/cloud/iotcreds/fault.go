@@ -52,7 +52,8 @@ func (p *Provider) statusFault(status int, body []byte, skew time.Duration) erro
 	}
 	switch {
 	case status == http.StatusNotFound && p.otherEndpoint(answer):
-		return health.UserFault(CodeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.", p.o.Endpoint)
+		return health.UserFault(CodeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
+			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.", p.o.Endpoint)
 	case status == http.StatusNotFound:
 		return health.UserFault(CodeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.", p.o.RoleAlias)
 	case status == http.StatusForbidden && strings.Contains(message, "certificate"), status == http.StatusUnauthorized:
@@ -80,7 +81,8 @@ func (p *Provider) otherEndpoint(answer awserr.Error) bool {
 	if strings.Contains(p.o.Endpoint, credentialsHost) {
 		return false
 	}
-	return answer.Kind == awserr.NoSuchPath || strings.Contains(p.o.Endpoint, ".iot.") && !strings.Contains(strings.ToLower(answer.Message), "alias")
+	return answer.Kind == awserr.NoSuchPath ||
+		strings.Contains(p.o.Endpoint, ".iot.") && !strings.Contains(strings.ToLower(answer.Message), "alias")
 }
 
 // StatusError is an answer of the endpoint that is not 200.
