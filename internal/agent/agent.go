@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -352,6 +353,9 @@ type controlPlane struct{ client *kvs.Client }
 func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.ListedConfig, error) {
 	records, err := c.client.EdgeConfigs(ctx, hub)
 	if err != nil {
+		if kind := awserr.Of(err).Kind; kind == awserr.Expired || kind == awserr.Unknown {
+			c.client.InvalidateCredentials() // nobody else may be asking, when nothing is uploaded
+		}
 		return nil, cloudFault(service{name: "Kinesis Video Streams", setting: EnvRegion}, "kinesisvideo:ListEdgeAgentConfigurations", err)
 	}
 	list := make([]iotconfig.ListedConfig, 0, len(records))
