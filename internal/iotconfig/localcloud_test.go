@@ -36,9 +36,13 @@ type account struct {
 	broker, controlPlane, secretsManager, credentials *testtools.Link
 }
 
-func newAccount(t *testing.T) *account {
+func newAccount(t *testing.T, change ...func(*localcloud.Options)) *account {
 	t.Helper()
-	cloud, err := localcloud.Start(localcloud.Options{Dir: t.TempDir()})
+	o := localcloud.Options{Dir: t.TempDir()}
+	for _, f := range change {
+		f(&o)
+	}
+	cloud, err := localcloud.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}

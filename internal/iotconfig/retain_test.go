@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 )
 
 // noRetain ends the sessions of clients that publish retained messages, as AWS IoT does without
@@ -192,4 +193,31 @@ func TestAProbeNamesTheRightToRetain(t *testing.T) {
 			cloud.awaitAgent("offline")
 		})
 	}
+}
+
+// TestWithTheRightsOfAWSsGuide has neither the right to publish retained messages nor that to list.
+func TestWithTheRightsOfAWSsGuide(t *testing.T) {
+	t.Parallel()
+	guide := newAccount(t, func(o *localcloud.Options) { o.AsAWS = true })
+	hub := guide.hub(t.TempDir())
+	hub.run()
+	hub.awaitCondition(CodeRetain, "iot:RetainPublish on the topic kvs-edge/"+testThing+"/agent/status")
+	hub.awaitCondition(codeList, "kinesisvideo:ListEdgeAgentConfigurations")
+	hub.awaitCondition(CodeMQTT, "")
+	if state := hub.part.Snapshot().State; state != "online" {
+		t.Errorf("the hub is %s", state)
+	}
+
+	granted := newAccount(t, func(o *localcloud.Options) {
+		o.AsAWS, o.Allow = true, []string{"iot:RetainPublish", "kinesisvideo:ListEdgeAgentConfigurations"}
+	})
+	hub = granted.hub(t.TempDir())
+	hub.run()
+	for deadline := time.Now().Add(patience); hub.part.Snapshot().State != "online"; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("with the rights: %+v", hub.part.Snapshot())
+		}
+	}
+	hub.awaitCondition(CodeRetain, "")
+	hub.awaitCondition(codeList, "")
 }
