@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb test-deb image test-image test-arm docs demo test lint vuln test-vuln check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean
+.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -19,32 +19,55 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 
 DEBVERSION = $(shell echo '$(VERSION)' | sed -E 's/^v//; s/-/+/g; /^[0-9]+\./!s/^/0.0.0+g/')
 RELEASE    = $(BUILD) -buildvcs=false
 
-dist: docs ## everything of a release: binaries for the hubs (amd64, arm64, arm v7), .deb packages, SBOMs, checksums
+PACKAGE    = deploy/package/build
+
+dist: docs licenses ## everything of a release: binaries for the hubs (amd64, arm64, arm v7), .deb and .rpm packages, SBOMs, licences, checksums
 	rm -rf dist
 	GOOS=linux GOARCH=amd64 GOAMD64=v1 $(RELEASE) -o dist/kvs-edge-agent-linux-amd64 $(MAIN)
 	GOOS=linux GOARCH=arm64 GOARM64=v8.0 $(RELEASE) -o dist/kvs-edge-agent-linux-arm64 $(MAIN)
 	GOOS=linux GOARCH=arm GOARM=7 $(RELEASE) -o dist/kvs-edge-agent-linux-armv7 $(MAIN)
 	for arch in amd64 arm64 armv7; do \
 	  $(GO) run ./deploy/sbom dist/kvs-edge-agent-linux-$$arch '$(VERSION)' >dist/kvs-edge-agent-linux-$$arch.cdx.json || exit 1; done
-	deploy/debian/build amd64 dist/kvs-edge-agent-linux-amd64 '$(DEBVERSION)' dist
-	deploy/debian/build arm64 dist/kvs-edge-agent-linux-arm64 '$(DEBVERSION)' dist
-	deploy/debian/build armhf dist/kvs-edge-agent-linux-armv7 '$(DEBVERSION)' dist
+	for arch in amd64 arm64 armv7; do \
+	  $(PACKAGE) deb $$arch dist/kvs-edge-agent-linux-$$arch '$(DEBVERSION)' dist || exit 1; done
+	for arch in amd64 arm64; do \
+	  $(PACKAGE) rpm $$arch dist/kvs-edge-agent-linux-$$arch '$(DEBVERSION)' dist || exit 1; done
+	cp deploy/generated/THIRD-PARTY-LICENSES dist
 	cd dist && sha256sum * >SHA256SUMS
 
 deb: dist ## .deb packages in dist/ for amd64, arm64 and armhf
 
-test-deb: docs ## install, check, start, upgrade and remove the package under a systemd of its own (root, Debian)
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/kvs-edge-agent $(MAIN)
-	for v in 1.0.0 1.0.1; do deploy/debian/build "$$(dpkg --print-architecture)" bin/kvs-edge-agent $$v bin/test-deb || exit 1; done
-	deploy/debian/test bin/test-deb/kvs-edge-agent_1.0.0_*.deb bin/test-deb/kvs-edge-agent_1.0.1_*.deb
+rpm: dist ## .rpm packages in dist/ for x86_64 and aarch64
+
+DEB_ARCH ?= $(shell dpkg --print-architecture 2>/dev/null || $(GO) env GOARCH)
+deb-one: docs licenses ## a .deb package in bin/ for DEB_ARCH alone: amd64, arm64 or armhf
+	GOOS=linux GOARCH=$(DEB_ARCH:armhf=arm) GOARM=7 $(RELEASE) -o bin/kvs-edge-agent-$(DEB_ARCH) $(MAIN)
+	$(PACKAGE) deb $(DEB_ARCH:armhf=armv7) bin/kvs-edge-agent-$(DEB_ARCH) '$(DEBVERSION)' bin
+
+licenses: ## the licence texts of all that is linked into the program: deploy/generated/THIRD-PARTY-LICENSES
+	@mkdir -p deploy/generated
+	$(GO) run ./deploy/licenses >deploy/generated/THIRD-PARTY-LICENSES
+
+TEST_ARCH = $(shell $(GO) env GOARCH)
+test-deb: docs licenses ## install, check, start, upgrade and remove the package under a systemd of its own (root, Debian)
+	$(RELEASE) -o bin/kvs-edge-agent $(MAIN)
+	rm -rf bin/test-deb
+	for v in 1.0.0 1.0.1; do $(PACKAGE) deb $(TEST_ARCH) bin/kvs-edge-agent $$v bin/test-deb || exit 1; done
+	deploy/package/test bin/test-deb/kvs-edge-agent_1.0.0_*.deb bin/test-deb/kvs-edge-agent_1.0.1_*.deb
+
+test-rpm: docs licenses ## install, upgrade and remove the .rpm package in a root of its own, and run the program there (root, Debian: rpm)
+	$(RELEASE) -o bin/kvs-edge-agent $(MAIN)
+	rm -rf bin/test-rpm
+	for v in 1.0.0 1.0.1; do $(PACKAGE) rpm $(TEST_ARCH) bin/kvs-edge-agent $$v bin/test-rpm || exit 1; done
+	deploy/package/test bin/test-rpm/kvs-edge-agent-1.0.0-1.*.rpm bin/test-rpm/kvs-edge-agent-1.0.1-1.*.rpm
 
 IMAGE     ?= kvs-edge-agent:$(DEBVERSION)
 IMAGEARCH ?= $(shell $(GO) env GOARCH)
-image: ## a container image of this version for IMAGEARCH, with docker, podman or buildah, from nothing but this tree
+image: licenses ## a container image of this version for IMAGEARCH, with docker, podman or buildah, from nothing but this tree
 	GOOS=linux GOARCH=$(IMAGEARCH) GOARM=7 $(RELEASE) -o bin/image-kvs-edge-agent $(MAIN)
 	deploy/container/build bin/image-kvs-edge-agent $(IMAGEARCH) '$(IMAGE)'
 
-test-image: ## build the image with buildah, and run version, check and a demo in it (root, Debian)
+test-image: ## build the image with buildah, and run version, check, a demo and a reload in it (root, Debian)
 	CONTAINER_TOOL=buildah $(MAKE) image IMAGE=kvs-edge-agent:test
 	deploy/container/test kvs-edge-agent:test
 
@@ -65,6 +88,13 @@ RACE = $(shell command -v gcc >/dev/null && echo -race)
 TESTFLAGS = -p 3 -parallel 6 -timeout 20m
 TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./...
 
+# Those that speak to AWS by its SDK, as most hubs have it: without AWS_CA_BUNDLE, with the roots that
+# crypto/x509 finds. For everything else the two ways are one.
+SDKTESTED = $$($(GO) list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Deps " "}}{{end}}' ./... | sed -n 's,^\([^ ]*\) .*aws-sdk-go-v2/service.*,\1,p' | sort -u)
+
+test-roots: ## the tests of all packages that import the AWS SDK, with SSL_CERT_FILE in place of AWS_CA_BUNDLE
+	env -u AWS_CA_BUNDLE KVS_EDGE_TEST_CA=ssl-cert-file $(GO) test $(RACE) $(TESTFLAGS) $(SDKTESTED)
+
 test: ## all tests; on Debian it first installs what they check with, elsewhere they skip what is missing
 	@.ci/tools || echo "going on without: the tests that need them are skipped"
 	$(GO) test $(RACE) $(TESTFLAGS) $(TESTED)
@@ -81,7 +111,11 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 	@if GOVULNDB=file://$(CURDIR)/.ci/testdata/vulndb .ci/vulnerabilities ./internal/scheduler; then echo "it was not found"; exit 1; fi
 
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
-	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test -race $(TESTFLAGS) $(TESTED)
+	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=both $(GO) test -race $(TESTFLAGS) $(TESTED)
+	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots
+
+long-as-aws: tools ## every end-to-end test against the local cloud as AWS has it, with the rights of deploy/aws/hubs.yaml
+	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(GO) test $(RACE) -parallel 6 -timeout 20m -v -count 1 ./cmd/kvs-edge-agent
 
 interop: tools ## record what GStreamer's RTSP server sends; ffmpeg and mkvinfo judge every file
 	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 4 -timeout 8m -v -run '^(TestInterop|TestFilesPassToolsOfOthers)$$' ./internal/recorder

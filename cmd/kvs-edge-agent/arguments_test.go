@@ -13,7 +13,7 @@ func TestWrongArgumentsHaveAnExitCodeOfTheirOwn(t *testing.T) {
 		"stats", "status extra", "check extra", "verify extra", "segments extra", "run extra", "reload extra", "version extra",
 		"log-level INFO DEBUG", "record", "export", "run --bogus", "generate-docs", "upload extra",
 		"record --duration -1s rtsp://127.0.0.1:1/x", "record --segment-duration 0s rtsp://127.0.0.1:1/x",
-		"demo --duration 0s",
+		"demo --duration 0s", "fakecam extra", "fakecam stamps", "fakecam --codec vp8", "fakecam --oddity rain",
 	} {
 		if code := run(strings.Fields(line)); code != exitSettings {
 			t.Errorf("%q ends with %d, want %d", line, code, exitSettings)

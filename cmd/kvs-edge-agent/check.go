@@ -44,7 +44,7 @@ Exit code: 0 when all is well, 1 otherwise.`,
 					tell(agent.Finding{Check: "settings", Text: text + "."})
 				}
 			} else {
-				report.OK = agent.Check(cmd.Context(), agent.CheckOptions{Getenv: os.LookupEnv, Report: tell})
+				report.OK = agent.Check(cmd.Context(), agent.CheckOptions{Getenv: os.LookupEnv, Report: tell, Version: version})
 			}
 			if asJSON {
 				encoder := json.NewEncoder(out)

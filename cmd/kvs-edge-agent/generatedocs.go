@@ -137,9 +137,21 @@ func writeManCommand(b *bytes.Buffer, cmd *cobra.Command) {
 				return
 			}
 			kind, usage := pflag.UnquoteUsage(f)
-			fmt.Fprintf(b, ".TP\n.B \\-\\-%s %s\n%s\n", roff(f.Name), roff(kind), roff(usage))
+			fmt.Fprintf(b, ".TP\n.B \\-\\-%s %s\n%s\n", roff(f.Name), roff(kind), roff(usage+defaultOf(f)))
 		})
 	}
+}
+
+// defaultOf is the default of a flag where its text does not say it; what is empty or off needs no word.
+func defaultOf(f *pflag.Flag) string {
+	switch f.DefValue {
+	case "", "0", "0s", "false", "[]":
+		return ""
+	}
+	if strings.Contains(f.Usage, "(default") {
+		return ""
+	}
+	return " (default " + f.DefValue + ")"
 }
 
 // roff escapes text for man(7).

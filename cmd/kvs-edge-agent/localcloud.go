@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
 type localCloudOptions struct {
@@ -17,6 +19,11 @@ type localCloudOptions struct {
 	seed    string
 	envFile string
 	thing   string
+
+	asAWS      bool
+	allow      []string
+	media      string
+	printCalls bool
 }
 
 func newLocalCloudCommand() *cobra.Command {
@@ -30,11 +37,17 @@ of the agent and of the user, one NAME=value a line, and runs until it is stoppe
 
 To use the lines in a shell: set -a; . FILE; set +a
 
+Whatever it refuses is a line on standard error: what, of which resource, by whom, with which error,
+where the fault is and why. With --print-calls each request and MQTT packet is a line there too.
+
+With --as-aws it answers nothing that AWS would not answer: the messages of docs/mqtt.md change no
+sync status, and hubs have the rights of AWS's guide only. Add others with --allow.
+
 What was uploaded lies in the directory as one Matroska file per stream. With the same directory it
-goes on where it stopped.`,
+continues where it stopped.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runLocalCloud(cmd.Context(), cmd.OutOrStdout(), o)
+			return runLocalCloud(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), o)
 		},
 	}
 	flags := cmd.Flags()
@@ -42,11 +55,40 @@ goes on where it stopped.`,
 	flags.StringVar(&o.seed, "seed", "", "JSON file with streams, secrets, things and edge_configs that are to exist")
 	flags.StringVar(&o.envFile, "env-file", "", "write the environment lines here too")
 	flags.StringVar(&o.thing, "thing", demoThing, "the hub whose agent the environment lines are for")
+	flags.BoolVar(&o.asAWS, "as-aws", false, "answer nothing that AWS would not answer, with the rights of AWS's guide")
+	flags.StringArrayVar(&o.allow, "allow", nil, "an action that hubs may perform besides, as IAM names it: iot:RetainPublish for "+
+		"example; may be repeated")
+	flags.StringVar(&o.media, "media", "", "what is refused of uploaded media: strict (what a player cannot play) or service (what AWS "+
+		"does not store);\ndefault strict, with --as-aws service")
+	flags.BoolVar(&o.printCalls, "print-calls", false, "print a line for each request and MQTT packet on standard error")
 	return cmd
 }
 
-func runLocalCloud(ctx context.Context, out io.Writer, o localCloudOptions) (err error) {
-	options := localcloud.Options{Dir: o.dir}
+// options checks the flags and turns them into those of the cloud.
+func (o localCloudOptions) options(complaints io.Writer) (localcloud.Options, error) {
+	options := localcloud.Options{Dir: o.dir, AsAWS: o.asAWS, Allow: o.allow, Refusals: complaints}
+	if o.printCalls {
+		options.Calls = complaints
+	}
+	if err := localcloud.CheckAllow(o.allow); err != nil {
+		return options, fmt.Errorf("--allow: %w", err)
+	}
+	switch {
+	case o.media == "strict" && o.asAWS:
+		return options, errors.New("--media strict and --as-aws exclude each other: AWS stores what no player plays")
+	case o.media == "service":
+		options.Strictness = media.AsStored
+	case o.media != "" && o.media != "strict":
+		return options, fmt.Errorf("--media is %q; it must be strict or service", o.media)
+	}
+	return options, nil
+}
+
+func runLocalCloud(ctx context.Context, out, complaints io.Writer, o localCloudOptions) (err error) {
+	options, err := o.options(complaints)
+	if err != nil {
+		return &exitError{exitSettings, err}
+	}
 	if o.seed != "" {
 		if options.Seed, err = readSeed(o.seed); err != nil {
 			return &exitError{exitSettings, err}

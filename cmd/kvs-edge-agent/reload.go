@@ -15,8 +15,8 @@ func newReloadCommand() *cobra.Command {
 	var socket string
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Have the running agent read its settings anew",
-		Long: `Have the running agent read the file of its --env-file anew, and wait until it has applied what changed.
+		Short: "Have the running agent read its settings again",
+		Long: `Have the running agent read the file of its --env-file again, and wait until it has applied what changed.
 Wrong settings change nothing. Which variables take effect at once, and which after a restart, is in
 the list of settings.
 
@@ -46,7 +46,7 @@ func writeReloaded(out io.Writer, done status.Reloaded) {
 		}
 	}
 	line("in effect now: ", done.Changed)
-	line("jobs begun anew of the streams: ", done.Streams)
+	line("jobs restarted of the streams: ", done.Streams)
 	line("in effect after `systemctl restart kvs-edge-agent`: ", done.AfterRestart)
 	line("no settings of this agent: ", done.Unknown)
 	if len(done.Changed)+len(done.Streams)+len(done.AfterRestart) == 0 {

@@ -12,9 +12,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// awaitTagged waits for a fragment that began at or after that time and has exactly these tags.
+// awaitTagged waits for a fragment of a live upload that began at or after that time and has exactly
+// these tags, and behind them the one that ends it.
 func (s *stage) awaitTagged(stream string, from time.Time, want ...string) {
 	s.t.Helper()
+	want = append(slices.Clip(want), "AWS_KINESISVIDEO_END_OF_FRAGMENT=")
 	s.eventually(fmt.Sprintf("a fragment with the tags %q", want), func() error {
 		for _, f := range s.cloud.Media().Fragments(stream) {
 			var got []string

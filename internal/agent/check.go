@@ -6,8 +6,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -27,6 +27,8 @@ type CheckOptions struct {
 	Getenv func(string) (string, bool)
 	// Report receives each finding as soon as it is made. Required.
 	Report func(Finding)
+	// Version of the agent, for the header User-Agent. Default: none is named.
+	Version string
 	// Now is the hub's clock. Default time.Now.
 	Now func() time.Time
 
@@ -58,7 +60,7 @@ type checker struct {
 	settings Settings
 	device   *tls.Config      // nil without a device certificate
 	running  *status.Snapshot // nil when no agent runs
-	aws      aws.Config
+	aws      awsclient.Config
 	kvs      *kvs.Client
 	secrets  *secrets.Client
 }
@@ -94,11 +96,11 @@ func (c *checker) run(ctx context.Context) {
 
 // connect sets the clients up as the agent does.
 func (c *checker) connect() error {
-	provider, err := c.settings.IoT.credentials(c.device, nil, nil, c.o.Now)
+	provider, err := c.settings.IoT.credentials(c.device, iotcreds.Options{Now: c.o.Now, Version: c.o.Version})
 	if err != nil {
 		return err
 	}
-	if c.aws, err = loadAWS(c.settings, provider); err != nil {
+	if c.aws, err = loadAWS(c.settings, provider, c.o.Version); err != nil {
 		return err
 	}
 	c.kvs = kvs.New(kvs.Options{Config: c.aws})

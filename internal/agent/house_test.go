@@ -44,12 +44,16 @@ type house struct {
 	closed  sync.Once
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, change ...func(*localcloud.Options)) *house {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "kvs") // a socket's path must be short
 	must(t, err)
 	h := &house{t: t, dir: dir}
-	h.cloud, err = localcloud.Start(localcloud.Options{Dir: filepath.Join(dir, "cloud")})
+	o := localcloud.Options{Dir: filepath.Join(dir, "cloud")}
+	for _, f := range change {
+		f(&o)
+	}
+	h.cloud, err = localcloud.Start(o)
 	must(t, err)
 	t.Cleanup(h.close)
 	h.env = map[string]string{

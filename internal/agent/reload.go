@@ -98,6 +98,8 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	// From here on nothing fails.
 	a.inEffect.Store(&next)
 	a.apply(before, next)
+	a.source.RetryRights()
+	a.nudges.all(nudgeRights)
 	done = changes(before, next)
 	done.AfterRestart, done.Unknown = a.o.Begun.waiting(reading, next, wanted)
 	done.Streams, err = a.streams.reapply()

@@ -44,6 +44,7 @@ type workers struct {
 	upload     func(name string, spec uploadSpec) (func(context.Context) error, error)
 	readSecret func(secretARN string)           // reads a camera's secret again at once
 	secretRead func(secretARN string) time.Time // when it was last read
+	changed    func(name string)                // called when a running stream has a newer configuration
 	completed  func(name, job string)           // notified of a job that did its work until its configuration went
 }
 
@@ -132,6 +133,7 @@ func (s *streams) applyOne(config iotconfig.StreamConfig) error {
 	again := before != nil && config.LastUpdated.After(before.config.LastUpdated)
 	if again {
 		s.workers.readSecret(record.secretARN)
+		s.workers.changed(name)
 	}
 	var err error
 	if before != nil && before.record == record && (!again || !s.failed(name, health.JobRecorder)) {

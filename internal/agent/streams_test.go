@@ -82,6 +82,7 @@ func newDiary() (*diary, *streams) {
 		},
 		secretRead: func(string) time.Time { return monday },
 		readSecret: func(arn string) { d.note("read %s", arn[strings.LastIndex(arn, ":")+1:]) },
+		changed:    func(string) {},
 		completed:  func(name, job string) { d.note("completed %s %s", job, name) },
 	})
 }

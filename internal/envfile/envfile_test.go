@@ -9,7 +9,7 @@ import (
 )
 
 // TestItMeansWhatSystemdMakesOfIt compares with what `systemd-run -p EnvironmentFile=odd.env env -0`
-// printed, | for the zero bytes. deploy/debian/test asks the systemd of the machine again.
+// printed, | for the zero bytes. deploy/package/test asks the systemd of the machine again.
 func TestItMeansWhatSystemdMakesOfIt(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/odd.env")

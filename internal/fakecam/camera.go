@@ -21,6 +21,7 @@ type Options struct {
 	User, Pass     string  // both Basic and Digest are offered; no User, no password
 	Bitrate        int     // bits/s of the H.264 stream, constant, by filler NAL units; 0 for the clip's own (700 kbit/s)
 	MJPEG          bool    // Motion JPEG instead of H.264: frames are counted, but carry no stamp
+	NoStamps       bool    // frames carry no stamp, and their pictures show none
 	FPS            float64 // frames per second; default 25
 	NoSDPParams    bool    // parameter sets before keyframes only
 	NoInbandParams bool    // parameter sets in the SDP only, after ChangeParams too
@@ -109,11 +110,10 @@ func (o Options) clips() ([]*clip, error) {
 		c, err := cutJPEG(clipJPEG)
 		return []*clip{c}, err
 	case o.HEVC:
-		film := clipHEVC
+		c, err := clip360()
 		if o.Film != nil {
-			film = o.Film
+			c, err = parseHEVC(o.Film, nil)
 		}
-		c, err := parseHEVC(film)
 		return []*clip{c}, err
 	case o.Film != nil:
 		c, err := parseFilm(o.Film)
@@ -266,7 +266,7 @@ func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 		fps:      o.FPS,
 		budget:   float64(o.Bitrate) / 8 / o.FPS,
 		inband:   !o.NoInbandParams,
-		stamped:  !o.MJPEG,
+		stamped:  !o.MJPEG && !o.NoStamps,
 		hevc:     o.HEVC,
 		counter:  first,
 		origin:   c.origin,

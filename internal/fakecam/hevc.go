@@ -10,8 +10,12 @@ var clipHEVC []byte
 
 // NAL unit types of H.265 (table 7-1), and its RTP payloads (RFC 7798, section 4.4).
 const (
-	hevcLastVCL   = 31
-	hevcIRAP      = 16 // and above
+	hevcLastVCL = 31
+	hevcIRAP    = 16 // and above
+
+	hevcIDR          = 19
+	hevcIDRNoLeading = 20
+
 	hevcVPS       = 32
 	hevcSPS       = 33
 	hevcPPS       = 34
@@ -20,14 +24,28 @@ const (
 	payloadFU     = 49
 )
 
-// parseHEVC cuts an Annex B film of H.265, with one slice per picture, into RTP payloads.
-func parseHEVC(annexB []byte) (*clip, error) {
+// parseHEVC cuts an Annex B film of H.265 into RTP payloads. A cutter makes room for
+// the row of stamps; a film without it stays as it is.
+func parseHEVC(annexB []byte, cutter *h265Cutter) (*clip, error) {
 	c := new(clip)
 	var params [][]byte
 	for _, nalu := range splitAnnexB(annexB) {
+		first := len(nalu) > 2 && nalu[2]&0x80 != 0 // first_slice_segment_in_pic_flag
+		var header rowHeader
+		if cutter != nil {
+			var err error
+			if header, nalu, err = cutter.cut(nalu); err != nil {
+				return nil, err
+			}
+			c.row = cutter.row
+		}
 		switch kind := nalu[0] >> 1 & 0x3f; {
+		case kind <= hevcLastVCL && !first && len(c.frames) > 0:
+			f := &c.frames[len(c.frames)-1]
+			f.bodySize += 4 + len(nalu)
+			f.body = append(f.body, hevcPayloads(nalu)...)
 		case kind <= hevcLastVCL:
-			f := frame{key: kind >= hevcIRAP, bodySize: 4 + len(nalu), body: hevcPayloads(nalu)}
+			f := frame{key: kind >= hevcIRAP, bodySize: 4 + len(nalu), body: hevcPayloads(nalu), row: header}
 			if len(params) > 0 {
 				f.params = [][]byte{hevcAggregate(params)}
 			}

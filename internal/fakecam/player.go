@@ -70,6 +70,7 @@ type player struct {
 	credit  float64 // bytes that frames so far fell short of the budget
 	filler  *filler
 	stamp   []byte
+	row     rowWriter
 }
 
 // run plays until stop is closed. Frames are due at fixed times counted from the first one, so
@@ -147,6 +148,12 @@ func (p *player) frame(slot int64) {
 		packets++
 		size += 4 + len(p.stamp)
 	}
+	var row []byte
+	if p.clip.row != nil {
+		row = p.row.write(p.clip.row, f.row, uint16(p.counter), p.stamped)
+		packets++
+		size += 4 + len(row)
+	}
 	fill, credit := p.fill(size)
 	packets += p.filler.count(fill)
 
@@ -170,6 +177,9 @@ func (p *player) frame(slot int64) {
 	}
 	if p.stamped {
 		send(p.stamp)
+	}
+	if row != nil {
+		send(row)
 	}
 	for _, payload := range f.body {
 		send(payload)

@@ -24,6 +24,9 @@ const (
 	nalAUD    = 9
 	nalFiller = 12
 
+	nalEndOfSequence = 10
+	nalEndOfStream   = 11
+
 	seiUserDataUnregistered = 5
 	stampPayload            = len(stampID) + 16 // bytes: the ID, the counter, the time
 )
@@ -43,22 +46,7 @@ func (s Stamp) appendTo(b []byte) []byte {
 	binary.BigEndian.PutUint64(rbsp[18:], s.Counter)
 	binary.BigEndian.PutUint64(rbsp[26:], uint64(s.Sent.UnixMicro()))
 	rbsp[2+stampPayload] = 0x80
-
-	zeros := 0
-	for _, v := range rbsp {
-		// Three bytes that look like a start code are kept apart by a 3 (H.264 7.4.1).
-		if zeros == 2 && v <= 3 {
-			b = append(b, 3)
-			zeros = 0
-		}
-		b = append(b, v)
-		if v == 0 {
-			zeros++
-		} else {
-			zeros = 0
-		}
-	}
-	return b
+	return appendEscaped(b, rbsp[:])
 }
 
 // StampOfAccessUnit finds the stamp in an access unit of NAL units with 4-byte lengths (AVCC).

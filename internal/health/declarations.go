@@ -70,6 +70,7 @@ var Declarations = []Declaration{
 	{"config-apply", Failed, "", "A configuration cannot be applied", anchorConfig, []string{JobConfig}},
 	{"control-plane", Degraded, "", "Configurations cannot be listed", anchorConfig, []string{JobConfig}},
 	{"mqtt", Degraded, "", "No connection to AWS IoT", anchorConfig, []string{JobConfig}},
+	{"mqtt-retain", Info, UserError, "No right to publish retained messages", anchorConfig, []string{JobConfig}},
 	{"hub-arn", Degraded, UserError, "Configured for another hub", anchorConfig, []string{JobConfig}},
 	{"camera-store", Degraded, SystemError, "Camera URLs on disk", anchorConfig, []string{JobConfig}},
 	// Identity.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
@@ -226,7 +227,7 @@ func (c *cameras) reportSecrets() {
 	cause := health.FaultOf(first, codeCameraSecret)
 	text := cause.Text
 	if failed > 1 {
-		text += fmt.Sprintf(" The same or the like holds for %d more secrets.", failed-1)
+		text += fmt.Sprintf(" The same or the like holds for %s.", humanize.Count(failed-1, "more secret"))
 	}
 	if served > 0 {
 		text += fmt.Sprintf(" The URLs known from before serve meanwhile (%d of %d).", served, failed)

@@ -80,11 +80,14 @@ func TestConditionsEnd(t *testing.T) {
 	}
 	for _, row := range []conditiontest.Row{
 		{Code: "mqtt", Job: health.JobConfig, Limit: 5 * time.Minute, Reason: "hubs that lose their connections together spread over 5 min", Start: withoutBroker},
+		{Code: "mqtt-retain", Job: health.JobConfig, Limit: 48 * time.Hour, Reason: "each try costs a session, so it comes after 1 h, 2 h … 24 h; a reload tries at once", Start: withoutRetain},
 	} {
-		t.Run(row.Code, func(t *testing.T) {
-			t.Parallel()
-			conditiontest.Check(t, row, conditiontest.Success)
-		})
+		for _, way := range []conditiontest.Way{conditiontest.Success, conditiontest.Reload} {
+			t.Run(row.Code+"/"+string(way), func(t *testing.T) {
+				t.Parallel()
+				conditiontest.Check(t, row, way)
+			})
+		}
 	}
 	row := conditiontest.Row{
 		Code: "hub-arn", Job: health.JobConfig, Limit: eventShown + time.Hour, Reason: "that a stream stops is an event; it is shown for a day", Start: movedHub,
@@ -163,6 +166,24 @@ func withoutBroker(t *testing.T) conditiontest.Case {
 	b := newEmbedded(t, ca)
 	h, _ := online(t, b, ca)
 	return conditiontest.Case{Health: h.health, Now: time.Now, Step: 50 * time.Millisecond, Raise: b.stop, Mend: b.start}
+}
+
+// withoutRetain has a broker that ends the sessions of who publishes retained messages, until it is mended. An hour of
+// its tries takes 50 ms, on the clock of the row too.
+func withoutRetain(t *testing.T) conditiontest.Case {
+	ca := iottest.NewAuthority(t)
+	hook := &noRetain{wills: true}
+	b := newEmbedded(t, ca, hook)
+	h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing))
+	const hour = 50 * time.Millisecond
+	h.timing.retainRetry, h.timing.retainRetryMost = hour, 24*hour
+	h.run()
+	began := time.Now()
+	now := func() time.Time { return began.Add(time.Since(began) * time.Duration(time.Hour/hour)) }
+	return conditiontest.Case{
+		Health: h.health, Now: now, Step: hour / 5, Raise: func() {}, Mend: func() { hook.granted.Store(true) },
+		Ways: map[conditiontest.Way]func(){conditiontest.Reload: h.RetryRights},
+	}
 }
 
 // movedHub has a hub that learns that it is another one than its configurations are for.

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,33 +22,8 @@ type round struct {
 	apply  bool     // the desired set changed
 	remove bool     // a removal is asked for
 	unsure bool     // a stream is missing from a listing, which another one is to confirm
+	pushed bool     // a message changed the desired set, which a listing soon after is to confirm
 	acks   []func() // of the messages that were merged
-}
-
-// loadLastGood fills the desired set from the disk.
-func (s *Source) loadLastGood() {
-	var doc lastGood
-	switch err := s.dir.read(lastGoodFile, &doc); {
-	case errors.Is(err, fs.ErrNotExist):
-		return
-	case err != nil && !errors.Is(err, errCorrupt):
-		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again once the cloud has answered.", filepath.Join(s.dir.path, lastGoodFile)))
-		return
-	case err != nil:
-		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+corruptSuffix))
-		return
-	}
-	if leftOut := s.desired.restore(doc, s.o.Check, s.belongs); len(leftOut) > 0 {
-		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
-			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
-	}
-	for _, c := range s.desired.configs() {
-		if s.hub == "" {
-			s.hub = c.Config.HubDeviceArn
-		}
-	}
 }
 
 // start makes the last good set run before anything else is tried.
@@ -69,12 +41,14 @@ func (s *Source) reconcile(ctx context.Context) {
 	if len(s.failed) == 0 {
 		again.Stop()
 	}
-	confirm := time.NewTimer(0)
+	confirm, afterPush := time.NewTimer(0), time.NewTimer(0)
 	confirm.Stop()
+	afterPush.Stop()
 	saving := time.NewTicker(saveEvery) // of what the disk did not take
 	defer saving.Stop()
 	defer again.Stop()
 	defer confirm.Stop()
+	defer afterPush.Stop()
 	for {
 		var r round
 		select {
@@ -91,6 +65,8 @@ func (s *Source) reconcile(ctx context.Context) {
 		case <-confirm.C:
 			s.requestListing()
 		case <-saving.C:
+		case <-afterPush.C:
+			s.requestListing()
 		}
 		// On disk before it is acknowledged, acknowledged before it is tried: a configuration that
 		// takes the agent down must not come back with every connection.
@@ -116,6 +92,9 @@ func (s *Source) reconcile(ctx context.Context) {
 		if r.unsure {
 			confirm.Reset(s.timing.confirm)
 		}
+		if r.pushed {
+			afterPush.Reset(s.timing.afterPush)
+		}
 	}
 }
 
@@ -124,12 +103,14 @@ func (s *Source) mergeMessages(ctx context.Context, messages []message) (r round
 		switch m.topic {
 		case s.topics.update:
 			c, err := parseUpdate(m.payload)
-			r.apply = s.mergeUpdate(c, err, "") || r.apply
+			r.pushed = s.mergeUpdate(c, err, "") || r.pushed
+			r.apply = r.apply || r.pushed
 		case s.topics.delete:
 			c, err := parseDelete(m.payload)
 			r.remove = s.mergeDelete(c, err) || r.remove
 		case s.topics.refresh:
 			s.requestListing()
+			s.o.Refreshed()
 		case s.topics.uploadRequest:
 			s.upload(ctx, m.payload)
 		}
@@ -283,42 +264,6 @@ func (s *Source) mergeDelete(c StreamConfig, err error) bool {
 		s.repeatStatus(c.StreamName, time.Time{})
 	}
 	return false
-}
-
-// mergeListing takes a complete listing.
-func (s *Source) mergeListing(l listing) (r round) {
-	listed := make(map[string]bool, len(l.configs))
-	for _, c := range l.configs {
-		listed[c.StreamName] = true
-		switch c.SyncStatus {
-		case deleting, DeletingAcknowledged, DeleteFailed:
-			r.remove = s.mergeDelete(c.StreamConfig, listedName(c)) || r.remove
-		default:
-			s.desired.relist(c.StreamName)
-			r.apply = s.mergeUpdate(c.StreamConfig, listedName(c), c.SyncStatus) || r.apply
-		}
-	}
-	before := len(s.desired.removals())
-	var removals []string
-	r.unsure, removals = s.desired.absences(listed, l.began, s.o.Now())
-	for _, name := range removals {
-		s.unsaved = true
-		s.o.Log.Info("the control plane no longer has a configuration of the stream", zap.String("stream", name))
-	}
-	r.remove = r.remove || len(removals) > 0 || before > 0
-	s.endRefusals(listed, l.began)
-	// What a listing shows is noted for later absences.
-	s.unsaved = true
-	s.o.Health.OK(scopeMessage)
-	return r
-}
-
-// listedName refuses records whose name could not even be a directory.
-func listedName(c ListedConfig) error {
-	if !isStreamName(c.StreamName) {
-		return &refusal{Text: "a listed StreamName is not valid"}
-	}
-	return nil
 }
 
 // apply has the desired set applied and tells the cloud what came of it.

@@ -57,6 +57,9 @@ type Options struct {
 	Applier Applier
 	// Upload uploads on demand of the cloud. Default: such demands are refused.
 	Upload Uploader
+	// Refreshed is called when the cloud asks for a listing: something was changed there. It must not
+	// wait. Default none.
+	Refreshed func()
 	// Check refuses configurations that this agent cannot follow; the error's text goes into
 	// FailedStatusDetails. Default: EdgeConfig.Validate.
 	Check func(edgeconfig.EdgeConfig) error
@@ -90,6 +93,9 @@ type Source struct {
 	uploads uploads
 	dialer  *dialer // nil without MQTT
 
+	retaining retaining     // of the connection's goroutine
+	retainNow chan struct{} // receives to try retained messages again
+
 	listNow  chan struct{} // asks the lister for a listing
 	listings chan listing  // its results
 	found    chan string   // the hub's ARN, when the lister found it
@@ -113,6 +119,7 @@ type timing struct {
 	listSpacing   time.Duration // least time between listings, however often they are asked for
 	listRetry     backoff.Policy
 	confirm       time.Duration // until the second listing that confirms an absence
+	afterPush     time.Duration // until the listing that confirms what came by a message
 	removeTimeout time.Duration
 	retry         backoff.Policy // of failed applications and removals
 	jobsEvery     time.Duration
@@ -120,6 +127,9 @@ type timing struct {
 	healthy       time.Duration // a session that lasted this long resets the backoff
 	handshake     time.Duration // TCP, TLS and MQTT connect, each
 	acknowledge   time.Duration // until the broker must have acknowledged a publication
+	// retainRetry is when retained messages are tried again that the policy did not allow, for the
+	// first time; it doubles up to retainRetryMost.
+	retainRetry, retainRetryMost time.Duration
 }
 
 // listOnlyEvery is how soon a change arrives at the latest without MQTT: the service gives an
@@ -141,6 +151,7 @@ func defaultTiming() timing {
 		listSpacing:   time.Second,
 		listRetry:     backoff.Policy{Min: 5 * time.Second, Max: 5 * time.Minute},
 		confirm:       30 * time.Second,
+		afterPush:     10 * time.Second,
 		removeTimeout: time.Minute,
 		retry:         backoff.Policy{Min: 10 * time.Second, Max: 10 * time.Minute},
 		jobsEvery:     5 * time.Minute,
@@ -148,6 +159,7 @@ func defaultTiming() timing {
 		healthy:       time.Minute,
 		handshake:     10 * time.Second,
 		acknowledge:   20 * time.Second,
+		retainRetry:   time.Hour, retainRetryMost: 24 * time.Hour,
 	}
 }
 
@@ -172,6 +184,7 @@ const (
 	scopeMessage health.Scope = "message" // the last message or listing
 	scopeHub     health.Scope = "hub"     // whose configurations those on disk are
 	scopeMQTT    health.Scope = "mqtt"
+	scopeRetain  health.Scope = "retain" // publishing retained messages
 )
 
 // eventShown is how long an event is shown that nothing ends.
@@ -205,7 +218,7 @@ func New(o Options) (*Source, error) {
 	}
 	s := &Source{
 		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(), dir: dir, hub: o.HubDeviceARN,
-		inbox: newInbox(), outbox: newOutbox(),
+		inbox: newInbox(), outbox: newOutbox(), retainNow: make(chan struct{}, 1),
 		listNow: make(chan struct{}, 1), listings: make(chan listing), found: make(chan string),
 		desired: newDesired(), statuses: make(map[string]syncStatus), failed: make(map[string]bool), refused: make(map[string]time.Time),
 	}
@@ -228,6 +241,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Check == nil {
 		o.Check = func(c edgeconfig.EdgeConfig) error { return c.Validate() }
+	}
+	if o.Refreshed == nil {
+		o.Refreshed = func() {}
 	}
 	if o.Jobs == nil {
 		o.Jobs = func() []JobStatus { return nil }

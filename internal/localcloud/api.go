@@ -2,6 +2,7 @@ package localcloud
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -16,97 +18,87 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
-// The names of the services in signatures.
-const (
-	serviceKVS        = "kinesisvideo"
-	serviceSecrets    = "secretsmanager"
-	serviceCloudWatch = "monitoring"
-	serviceSTS        = "sts"
-)
-
-// service is one of those that share the HTTPS endpoint.
-type service struct {
-	name        string
-	contentType string
-	// operation names what is asked for.
-	operation func(r *http.Request, body []byte) string
-	// call does it and gives the body of the answer.
-	call func(c *Cloud, operation string, r *http.Request, body []byte) ([]byte, error)
-	// refuse gives status and body of an error; nil = as KVS does.
-	refuse func(e *media.HTTPError) (status int, body []byte)
-}
-
-// serviceOf tells the service by what its protocol puts into a request.
-func serviceOf(r *http.Request) service {
-	target := r.Header.Get("X-Amz-Target")
-	switch {
-	case strings.HasPrefix(target, secretsTarget):
-		return secretsService
-	case strings.HasPrefix(r.URL.Path, cloudWatchPath):
-		return cloudWatchService
-	case r.URL.Path == "/" && target == "":
-		return stsService
-	default:
-		return kvsService
-	}
-}
-
 // handleAPI is the HTTPS endpoint.
 func (c *Cloud) handleAPI(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("x-amzn-RequestId", requestID())
-	if r.URL.Path == "/putMedia" || r.URL.Path == "/getMedia" {
+	e := callOf(r.Context())
+	switch {
+	case r.URL.Path == "/putMedia" || r.URL.Path == "/getMedia":
+		e.service, e.operation, e.resource = serviceKVS, kvsService.operation(r, nil), r.Header.Get("x-amzn-stream-name")
 		c.media.ServeHTTP(w, r)
-		return
+	case strings.HasPrefix(r.URL.Path, roleAliasesPath):
+		c.notFound(w, e)
+	default:
+		c.serveAPI(w, r)
 	}
-	s := serviceOf(r)
-	w.Header().Set("Content-Type", s.contentType)
-	answer, err := c.answer(s, r)
+}
+
+func (c *Cloud) serveAPI(w http.ResponseWriter, r *http.Request) {
+	e := callOf(r.Context())
+	body, err := readSigned(r)
+	s, routed := route(r, body)
+	if err == nil {
+		err = routed
+	}
+	e.service = s.name
+	if s.operation == nil {
+		e.operation = strangersOperation(r, body)
+	}
+	var answer []byte
+	if err == nil {
+		e.operation = s.operation(r, body)
+		if s.resource != nil {
+			e.resource = s.resource(r, body)
+		}
+		answer, err = c.answer(s, e, r, body)
+	}
+	speech := s.wireOf(r)
+	h := w.Header()
+	h.Set("Content-Type", speech.contentType)
+	if s.contentType != "" && err == nil {
+		h.Set("Content-Type", s.contentType)
+	}
 	status := http.StatusOK
 	if err != nil {
-		e := c.httpError(err)
-		c.refused.Add(refusal.Refusal{What: s.name + " request", Code: e.Name, Where: e.Where, Why: e.Message})
-		status, answer = s.refusal(w, e)
+		refused := c.httpError(err)
+		c.refuse(e, refused)
+		status, answer = refused.Status, speech.refuse(h, refused, e.id)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(answer) // the client may be gone; there is nobody else to tell
 }
 
-func (c *Cloud) answer(s service, r *http.Request) ([]byte, error) {
-	if r.Method != http.MethodPost {
-		return nil, &media.HTTPError{Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException", Message: "AWS takes POST only"}
+// refuse writes the line about a call that is refused.
+func (c *Cloud) refuse(e *call, err *media.HTTPError) {
+	e.outcome = err.Name
+	if e.outcome == "" {
+		e.outcome = fmt.Sprint(err.Status)
 	}
-	body, err := readSigned(r)
-	if err != nil {
-		return nil, err
+	what := strings.TrimSpace(e.service + " " + e.operation)
+	c.refused.Add(refusal.Refusal{What: what, Of: e.resource, By: e.caller, Code: e.outcome, Where: err.Where,
+		Why: strings.TrimSuffix(err.Message, ".")})
+}
+
+func (c *Cloud) answer(s service, e *call, r *http.Request, body []byte) ([]byte, error) {
+	method := http.MethodPost
+	if s.get != nil && s.get(r) {
+		method = http.MethodGet
+	}
+	if r.Method != method {
+		return nil, &media.HTTPError{Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException",
+			Message: "AWS takes " + method + " only here"}
 	}
 	who, err := c.verify(r, s.name, hashOf(body))
 	if err != nil {
 		return nil, err
 	}
-	operation := s.operation(r, body)
-	if err := c.faults.strike("operation " + operation); err != nil {
+	e.caller, e.thing = who.String(), who.Thing
+	if err := c.faults.strike("operation " + e.operation); err != nil {
 		return nil, err
 	}
-	if who.Thing != "" && slices.Contains(usersOnly, operation) {
-		return nil, accessDenied(s.name, operation, who)
+	if err := c.authorize(who, s.name, e.operation, e.resource); err != nil {
+		return nil, err
 	}
-	return s.call(c, operation, r, body)
-}
-
-// usersOnly are the operations that the role of the devices lacks.
-// Source: KVS developer guide, Edge Agent, "Create an IAM permissions policy".
-var usersOnly = []string{
-	"CreateStream", "DeleteStream", "UpdateDataRetention", "StartEdgeConfigurationUpdate", "DeleteEdgeConfiguration",
-	"CreateSecret", "PutSecretValue",
-}
-
-func accessDenied(service, operation string, who caller) error {
-	status := http.StatusBadRequest
-	if service == serviceKVS {
-		status = http.StatusUnauthorized
-	}
-	return &media.HTTPError{Status: status, Name: "AccessDeniedException", Message: fmt.Sprintf(
-		"User: arn:aws:sts::%s:assumed-role/%s/%s is not authorized to perform: %s:%s", Account, RoleAlias, who.Thing, service, operation)}
+	return s.call(c, e.operation, r, body)
 }
 
 // httpError makes an answer of any error.
@@ -119,22 +111,13 @@ func (c *Cloud) httpError(err error) *media.HTTPError {
 	return &media.HTTPError{Status: http.StatusInternalServerError, Name: "InternalFailure", Message: err.Error()}
 }
 
-func (s service) refusal(w http.ResponseWriter, e *media.HTTPError) (status int, body []byte) {
-	if s.refuse != nil {
-		return s.refuse(e)
-	}
-	w.Header().Set("x-amzn-ErrorType", e.Name)
-	body, _ = json.Marshal(map[string]string{"__type": e.Name, "Message": e.Message, "message": e.Message}) // strings always marshal
-	return e.Status, body
-}
-
-// jsonOperation reads the JSON that an operation takes and renders what it gives. Nil stands for {}.
+// jsonOperation reads the JSON that an operation takes and renders what it returns. Nil stands for {}.
 func jsonOperation[In any](do func(*Cloud, In) (any, error)) func(*Cloud, []byte) ([]byte, error) {
 	return func(c *Cloud, body []byte) ([]byte, error) {
 		var in In
 		if len(body) > 0 {
 			if err := json.Unmarshal(body, &in); err != nil {
-				return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "SerializationException", Message: err.Error()}
+				return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "SerializationException", Message: jsonFault(err)}
 			}
 		}
 		out, err := do(c, in)
@@ -148,8 +131,38 @@ func jsonOperation[In any](do func(*Cloud, In) (any, error)) func(*Cloud, []byte
 	}
 }
 
+// jsonFault says what is wrong with the JSON of a request without repeating any of it: it may hold
+// a secret.
+func jsonFault(err error) string {
+	var wrong *json.UnmarshalTypeError
+	var broken *json.SyntaxError
+	switch {
+	case errors.As(err, &wrong):
+		// Structures of ours that are embedded have names in small letters.
+		parts := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(part string) bool {
+			return part == "" || part[0] >= 'a' && part[0] <= 'z'
+		})
+		return fmt.Sprintf("member %s must not be of JSON type %s", strings.Join(parts, "."),
+			strings.Fields(wrong.Value + " x")[0]) // without a number's digits
+	case errors.As(err, &broken):
+		return fmt.Sprintf("the body is not JSON at byte %d", broken.Offset)
+	default:
+		return "the body cannot be read as the JSON of the operation"
+	}
+}
+
+// readToken reads what tokenAfter wrote: the name after which a page starts.
+func readToken(token string) (after string, err error) {
+	name, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil && (len(name) > 4096 || !utf8.Valid(name)) {
+		err = errors.New("not a token")
+	}
+	return string(name), err
+}
+
 func unknownOperation(operation string) error {
-	return &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException", Message: fmt.Sprintf("the local cloud has no operation %q", operation)}
+	return &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException",
+		Message: fmt.Sprintf("localcloud has no operation %q", operation)}
 }
 
 // requestID is a random UUID.

@@ -1,8 +1,6 @@
 package localcloud
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,10 +22,21 @@ const (
 	topicJobs    = "jobs/status"
 )
 
-// The limits of AWS IoT Core (quotas, message broker).
+// The limits of AWS IoT Core. Source: IoT Core quotas, "Message broker and protocol limits".
 const (
-	maxPacket = 128<<10 + 1024 // payload and what is around it
-	maxQoS    = 1
+	maxPayload       = 128 << 10
+	maxPacket        = maxPayload + 1024 // and what is around it
+	maxQoS           = 1
+	maxTopic         = 256 // bytes
+	maxSlashes       = 7
+	maxClientID      = 128  // bytes
+	maxFilters       = 8    // in one SUBSCRIBE
+	maxSubscriptions = 50   // of one connection
+	maxInFlight      = 100  // publishes without an acknowledgement
+	sessionExpiry    = 3600 // s, of persistent sessions
+	minKeepAlive     = 30   // s
+	maxKeepAlive     = 1200 // s; also where a client asks for none
+	minMQTTVersion   = 4    // 3.1.1
 )
 
 // broker is AWS IoT Core as far as a hub needs it.
@@ -37,19 +46,16 @@ type broker struct {
 	port   int
 }
 
-func startBroker(c *Cloud, l *gate) (*broker, error) {
-	b := &broker{cloud: c, port: portOf(l)}
+func startBroker(c *Cloud, port int, l *handoff) (*broker, error) {
+	b := &broker{cloud: c, port: port}
 	capabilities := mqtt.NewDefaultServerCapabilities()
 	capabilities.MaximumQos = maxQoS
 	capabilities.MaximumPacketSize = maxPacket
+	capabilities.MaximumSessionExpiryInterval = sessionExpiry
+	capabilities.MaximumMessageExpiryInterval = 0 // messages live as long as their session, retained ones for ever
+	capabilities.ReceiveMaximum = maxInFlight
+	capabilities.MinimumProtocolVersion = minMQTTVersion
 	b.server = mqtt.New(&mqtt.Options{Capabilities: capabilities, InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	config := c.pki.serverConfig(tls.RequireAndVerifyClientCert)
-	config.VerifyConnection = func(state tls.ConnectionState) error {
-		if c.isRevoked(thingOf(state)) {
-			return errors.New("the certificate is not active")
-		}
-		return nil
-	}
 	hear := func(filter string, id int, hear func(thing string, payload []byte)) error {
 		return b.server.Subscribe(topicPrefix+"+/"+filter, id, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
 			thing, _, _ := strings.Cut(strings.TrimPrefix(pk.TopicName, topicPrefix), "/")
@@ -57,19 +63,17 @@ func startBroker(c *Cloud, l *gate) (*broker, error) {
 		})
 	}
 	err := errors.Join(
-		b.server.AddHook(&rules{cloud: c}, nil),
-		b.server.AddListener(listeners.NewNet("mqtt", tls.NewListener(l, config))),
+		b.server.AddHook(&rules{cloud: c, server: b.server}, nil),
+		b.server.AddListener(listeners.NewNet("mqtt", l)),
 		b.server.Serve(),
 		hear(topicStatus, 1, c.hearStatus),
 		hear(topicJobs, 2, c.hearJobs),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("the local cloud's message broker cannot start: %w", errors.Join(err, b.server.Close(), l.Close()))
+		return nil, fmt.Errorf("the local cloud's message broker cannot start: %w", errors.Join(err, b.server.Close()))
 	}
 	return b, nil
 }
-
-func thingOf(state tls.ConnectionState) string { return state.PeerCertificates[0].Subject.CommonName }
 
 func (b *broker) close() error { return b.server.Close() }
 
@@ -80,57 +84,30 @@ func (b *broker) publish(thing, topic string, payload []byte) {
 	}
 }
 
-func (b *broker) connected(thing string) bool {
-	client, ok := b.server.Clients.Get(thing)
-	return ok && !client.Closed()
+// clientsOf lists the connected clients of a thing, under whichever client ids.
+func (b *broker) clientsOf(thing string) (list []*mqtt.Client) {
+	for _, client := range b.server.Clients.GetAll() {
+		if thingOf(client) == thing && !client.Closed() {
+			list = append(list, client)
+		}
+	}
+	return list
 }
 
+func (b *broker) connected(thing string) bool { return len(b.clientsOf(thing)) > 0 }
+
 func (b *broker) disconnect(thing string) {
-	if client, ok := b.server.Clients.Get(thing); ok {
+	for _, client := range b.clientsOf(thing) {
 		client.Stop(errors.New("the certificate was revoked"))
 	}
 }
 
-// rules is the policy of the devices' certificates.
-type rules struct {
-	mqtt.HookBase
-	cloud *Cloud
-}
-
-// ID implements mqtt.Hook.
-func (*rules) ID() string { return "rules" }
-
-// Provides implements mqtt.Hook.
-func (*rules) Provides(hook byte) bool {
-	return hook == mqtt.OnConnectAuthenticate || hook == mqtt.OnACLCheck || hook == mqtt.OnSubscribed
-}
-
-// OnConnectAuthenticate lets a thing in under its own name only, and its will be only about itself.
-func (*rules) OnConnectAuthenticate(client *mqtt.Client, pk packets.Packet) bool {
-	conn, ok := client.Net.Conn.(*tls.Conn)
-	if !ok || conn.HandshakeContext(context.Background()) != nil { // long done
-		return false
+// thingOf is the thing whose certificate a client has; "" = the local cloud itself.
+func thingOf(client *mqtt.Client) string {
+	if conn, ok := client.Net.Conn.(*deviceConn); ok {
+		return conn.thing
 	}
-	thing := thingOf(conn.ConnectionState())
-	return client.ID == thing && (!pk.Connect.WillFlag || owns(thing, pk.Connect.WillTopic))
-}
-
-// OnACLCheck confines a thing to its own topics.
-func (*rules) OnACLCheck(client *mqtt.Client, topic string, _ bool) bool {
-	return client.Net.Inline || owns(client.ID, topic)
+	return ""
 }
 
 func owns(thing, topic string) bool { return strings.HasPrefix(topic, topicPrefix+thing+"/") }
-
-// OnSubscribed has the thing told what it may have missed.
-func (r *rules) OnSubscribed(client *mqtt.Client, pk packets.Packet, reasonCodes []byte) {
-	if client.Net.Inline {
-		return
-	}
-	for i := range pk.Filters {
-		if reasonCodes[i] <= maxQoS {
-			r.cloud.resend(client.ID)
-			return
-		}
-	}
-}

@@ -38,12 +38,16 @@ type Options struct {
 	// time.Now. Signatures and credentials go by the wall clock, as those who use them do.
 	Now                func() time.Time
 	CredentialLifetime time.Duration // of the devices' credentials; 0 = 1 h
+	// StreamDelay is how long streams are CREATING, UPDATING and DELETING; 0 = 300 ms, negative = not
+	// at all. It goes by Now.
+	StreamDelay time.Duration
 
 	// AsAWS answers nothing that AWS would not answer: no message of docs/mqtt.md changes a sync
 	// status, and devices have the rights of AWS's guide only. It implies media.AsStored.
 	AsAWS bool
-	// Allow are rights of the devices beside those of AWS's guide, as IAM names actions
-	// (kinesisvideo:ListEdgeAgentConfigurations, iot:RetainPublish). They matter with AsAWS only.
+	// Allow are rights of the devices beside those that they have, as IAM names actions
+	// (kinesisvideo:ListEdgeAgentConfigurations, iot:RetainPublish): of their role and of the policy
+	// of their certificates, on everything.
 	Allow      []string
 	Strictness media.Strictness // of the data plane
 	Refusals   io.Writer        // gets a line for each refusal; nil = none
@@ -59,7 +63,8 @@ type Cloud struct {
 	media   *media.Service
 	faults  *Faults
 	broker  *broker
-	metrics metrics
+	calls   *callLog
+	metrics *metrics
 	issued  issued
 	keys    keyring
 	kick    chan struct{} // see wake
@@ -67,6 +72,7 @@ type Cloud struct {
 
 	api, credentials net.Addr
 	servers          []*http.Server
+	fronts           []*front
 	stop             context.CancelFunc
 	group            sync.WaitGroup
 
@@ -104,6 +110,9 @@ func open(o Options) (c *Cloud, err error) {
 	if o.AsAWS {
 		o.Strictness = media.AsStored
 	}
+	if err := CheckAllow(o.Allow); err != nil {
+		return nil, err
+	}
 	if o.CredentialLifetime == 0 {
 		o.CredentialLifetime = time.Hour
 	}
@@ -111,7 +120,7 @@ func open(o Options) (c *Cloud, err error) {
 		return nil, fmt.Errorf("cannot find the directory of the local cloud: %w", err)
 	}
 	c = &Cloud{o: o, log: o.Log, kick: make(chan struct{}, 1), changed: make(chan struct{}), stop: func() {}}
-	c.refused = refusal.NewLog(o.Refusals)
+	c.refused, c.calls = refusal.NewLog(o.Refusals), newCallLog(o.Calls)
 	c.faults = newFaults(c)
 	if err := c.load(); err != nil {
 		return nil, err
@@ -125,6 +134,9 @@ func open(o Options) (c *Cloud, err error) {
 	})
 	if err != nil {
 		return nil, errors.Join(err, c.lock.Close())
+	}
+	if c.metrics, err = openMetrics(filepath.Join(o.Dir, "state", "metrics.jsonl"), o.Now()); err != nil {
+		return nil, errors.Join(err, c.media.Close(), c.lock.Close())
 	}
 	return c, nil
 }
@@ -142,20 +154,28 @@ func (c *Cloud) serve() error {
 		}
 		listeners[i] = c.faults.gate(listener)
 	}
-	api, credentials, mqtt := listeners[0], listeners[1], listeners[2]
-	c.api, c.credentials = api.Addr(), credentials.Addr()
+	api := listeners[0]
+	credentials, data := newCredentialsFront(c, listeners[1]), newDataFront(c, listeners[2])
+	c.api, c.credentials = api.Addr(), credentials.gate.Addr()
+	c.fronts = []*front{credentials, data}
+	for _, f := range c.fronts {
+		c.group.Go(f.serve)
+	}
 
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	var err error
-	if c.broker, err = startBroker(c, mqtt); err != nil {
-		return errors.Join(err, api.Close(), credentials.Close())
+	if c.broker, err = startBroker(c, portOf(data.gate), data.mqtt); err != nil {
+		return errors.Join(err, api.Close())
 	}
-	c.serveHTTP(api, c.pki.serverConfig(tls.NoClientCert), c.handleAPI)
-	c.serveHTTP(credentials, c.pki.serverConfig(tls.RequireAndVerifyClientCert), c.handleCredentials)
+	config := c.pki.serverConfig(tls.NoClientCert)
+	config.NextProtos = []string{alpnHTTP} // what the data plane is served over
+	c.serveHTTP(tls.NewListener(api, config), c.handleAPI)
+	c.serveHTTP(credentials.http, c.handleCredentials)
+	c.serveHTTP(data.http, c.handleData)
 	c.group.Go(func() { c.synchronise(ctx) })
 	return c.update(func(d *document) error {
-		d.Ports = ports{API: portOf(api), Credentials: portOf(credentials), MQTT: portOf(mqtt)}
+		d.Ports = ports{API: portOf(api), Credentials: portOf(credentials.gate), MQTT: portOf(data.gate)}
 		return nil
 	})
 }
@@ -176,11 +196,11 @@ func listen(port int) (*net.TCPListener, error) {
 
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
-func (c *Cloud) serveHTTP(l net.Listener, config *tls.Config, handler http.HandlerFunc) {
-	config.NextProtos = []string{"http/1.1"} // what the data plane is served over
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second, ErrorLog: zap.NewStdLog(c.log)}
+func (c *Cloud) serveHTTP(l net.Listener, handler http.HandlerFunc) {
+	server := &http.Server{Handler: c.observed(handler), ReadHeaderTimeout: 30 * time.Second, ErrorLog: zap.NewStdLog(c.log),
+		ConnContext: withThing}
 	c.servers = append(c.servers, server)
-	c.group.Go(func() { _ = server.Serve(tls.NewListener(l, config)) })
+	c.group.Go(func() { _ = server.Serve(l) })
 }
 
 // Close ends all connections and everything that runs. What was written stays in Dir.
@@ -197,12 +217,15 @@ func (c *Cloud) Close() error {
 	for _, server := range c.servers {
 		errs = append(errs, server.Close())
 	}
+	for _, f := range c.fronts {
+		errs = append(errs, f.close())
+	}
 	c.faults.CutOff() // the broker waits for connections, even for those that never say a word
 	if c.broker != nil {
 		errs = append(errs, c.broker.close())
 	}
 	c.group.Wait()
-	return errors.Join(append(errs, c.lock.Close())...)
+	return errors.Join(append(errs, c.metrics.close(), c.lock.Close())...)
 }
 
 // Endpoint is the URL of everything that AWS serves over HTTPS.

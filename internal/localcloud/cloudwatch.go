@@ -1,208 +1,176 @@
 package localcloud
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
-	"maps"
-	"math"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/aws/smithy-go/encoding/cbor"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
-// cloudWatchPath is where Smithy RPC v2 puts the operations of the service.
-const cloudWatchPath = "/service/GraniteServiceVersion20100801/operation/"
-
-// maxMetrics is what one request may hold. Source: CloudWatch quotas, PutMetricData.
-const maxMetrics = 1000
-
-// MetricPoint is a value that was put into CloudWatch, or a set of them.
-type MetricPoint struct {
-	Namespace, Name, Unit string
-	Dimensions            map[string]string
-	Time                  time.Time // of the value, or else of its arrival
-	Value                 float64   // of a set its sum
-	Count                 float64   // how many values that is; 1 for a single one
-}
-
-// metrics is what was put into CloudWatch.
-type metrics struct {
-	mu     sync.Mutex
-	points []MetricPoint
-}
-
-// Metrics lists what was put into CloudWatch since Start, in the order of arrival.
-func (c *Cloud) Metrics() []MetricPoint {
-	c.metrics.mu.Lock()
-	defer c.metrics.mu.Unlock()
-	list := slices.Clone(c.metrics.points)
-	for i := range list {
-		list[i].Dimensions = maps.Clone(list[i].Dimensions)
-	}
-	return list
-}
+// How the three protocols of CloudWatch name its operations.
+const (
+	cloudWatchPath      = "/service/GraniteServiceVersion20100801/operation/" // Smithy RPC v2 CBOR: Go SDK
+	cloudWatchTarget    = "GraniteServiceVersion20100801."                    // JSON 1.0: newer SDKs of other languages
+	cloudWatchVersion   = "2010-08-01"                                        // query: boto3 and command lines until 2025
+	cloudWatchNamespace = "http://monitoring.amazonaws.com/doc/2010-08-01/"
+)
 
 var cloudWatchService = service{
-	name:        serviceCloudWatch,
-	contentType: "application/cbor",
-	operation:   func(r *http.Request, _ []byte) string { return strings.TrimPrefix(r.URL.Path, cloudWatchPath) },
-	call: func(c *Cloud, operation string, r *http.Request, body []byte) ([]byte, error) {
-		if operation != "PutMetricData" {
-			return nil, unknownOperation(operation)
+	name: serviceCloudWatch,
+	wire: cloudWatchWire,
+	operation: func(r *http.Request, body []byte) string {
+		if operation, ok := strings.CutPrefix(r.URL.Path, cloudWatchPath); ok {
+			return operation
 		}
-		if r.Header.Get("Smithy-Protocol") != rpcCBOR {
-			return nil, cloudWatchError("SerializationException", "the local cloud takes PutMetricData as %s only, as SDKs of today send it", rpcCBOR)
+		if operation, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), cloudWatchTarget); ok {
+			return operation
 		}
-		body, err := plain(r.Header.Get("Content-Encoding"), body)
-		if err != nil {
-			return nil, err
-		}
-		points, err := c.readMetrics(body)
-		if err != nil {
-			return nil, err
-		}
-		c.metrics.mu.Lock()
-		defer c.metrics.mu.Unlock()
-		c.metrics.points = append(c.metrics.points, points...)
-		return cbor.Encode(cbor.Map{}), nil
+		return formOf(body).Get("Action")
 	},
-	refuse: func(e *media.HTTPError) (int, []byte) {
-		return e.Status, cbor.Encode(cbor.Map{"__type": cbor.String(e.Name), "message": cbor.String(e.Message)})
+	resource: func(r *http.Request, body []byte) string {
+		in, _ := cloudWatchInput(r, body) // the operation reports what is wrong with it
+		namespace, _ := in["Namespace"].(string)
+		return namespace
+	},
+	call: func(c *Cloud, operation string, r *http.Request, body []byte) ([]byte, error) {
+		do, ok := map[string]func(*Cloud, fields) (tree, error){
+			"PutMetricData":       (*Cloud).putMetricData,
+			"ListMetrics":         (*Cloud).listMetrics,
+			"GetMetricStatistics": (*Cloud).getMetricStatistics,
+		}[operation]
+		if !ok {
+			return nil, cloudWatchError("InvalidAction", "localcloud has no operation %.100q of CloudWatch; it has PutMetricData, ListMetrics "+
+				"and GetMetricStatistics", operation)
+		}
+		if len(body) > maxMetricBytes {
+			return nil, kvsError(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request has %d bytes; at most %d are allowed.",
+				len(body), maxMetricBytes)
+		}
+		in, err := cloudWatchInput(r, body)
+		if err != nil {
+			return nil, err
+		}
+		out, err := do(c, fields{values: in})
+		if err != nil {
+			return nil, err
+		}
+		return cloudWatchOutput(r, operation, out)
 	},
 }
 
-const rpcCBOR = "rpc-v2-cbor"
-
+// cloudWatchError has the names of the query protocol; the others have longer ones for some.
 func cloudWatchError(name, format string, args ...any) *media.HTTPError {
 	return kvsError(http.StatusBadRequest, name, format, args...)
 }
 
-// plain undoes the compression that SDKs apply to great requests.
-func plain(encoding string, body []byte) ([]byte, error) {
-	if encoding != "gzip" {
-		return body, nil
-	}
-	unzip, err := gzip.NewReader(bytes.NewReader(body))
-	if err != nil {
-		return nil, cloudWatchError("SerializationException", "the body is not gzip: %s", err)
-	}
-	if body, err = io.ReadAll(io.LimitReader(unzip, 8*maxBody)); err != nil {
-		return nil, cloudWatchError("SerializationException", "the body is not whole: %s", err)
-	}
-	return body, nil
+func missingParameter(name string) error {
+	return cloudWatchError("MissingParameter", "The parameter %s is required.", name)
 }
 
-// readMetrics reads PutMetricDataInput.
-func (c *Cloud) readMetrics(body []byte) ([]MetricPoint, error) {
-	value, err := cbor.Decode(body)
-	if err != nil {
-		return nil, cloudWatchError("SerializationException", "the body is not CBOR: %s", err)
+func invalidParameter(name, format string, args ...any) error {
+	return cloudWatchError("InvalidParameterValue", "The parameter %s %s", name, fmt.Sprintf(format, args...))
+}
+
+// tree is a request or an answer in the form that all protocols lead to: text, float64, bool,
+// time.Time, lists of those and further trees. In a query all leaves are text.
+type tree = map[string]any
+
+// fields reads a tree; at is where it lies in the request.
+type fields struct {
+	values tree
+	at     string
+}
+
+// path names a member as CloudWatch does.
+func (f fields) path(name string) string { return f.at + name }
+
+func (f fields) has(name string) bool { _, ok := f.values[name]; return ok }
+
+func (f fields) text(name string) (string, error) {
+	switch v := f.values[name].(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	default:
+		return "", invalidParameter(f.path(name), "must be a text.")
 	}
-	in, _ := value.(cbor.Map)
-	namespace, _ := in["Namespace"].(cbor.String)
-	data, _ := in["MetricData"].(cbor.List)
+}
+
+// required is text of 1 to most bytes.
+func (f fields) required(name string, most int) (string, error) {
+	text, err := f.text(name)
 	switch {
-	case namespace == "":
-		return nil, cloudWatchError("MissingParameterException", "The parameter Namespace is required.")
-	case strings.HasPrefix(string(namespace), "AWS/"):
-		return nil, cloudWatchError("InvalidParameterValueException", "The value AWS/ for parameter Namespace is invalid.")
-	case len(data) == 0 || len(data) > maxMetrics:
-		return nil, cloudWatchError("InvalidParameterValueException", "MetricData must have 1 to %d entries.", maxMetrics)
+	case err != nil:
+		return "", err
+	case text == "":
+		return "", missingParameter(f.path(name))
+	case len(text) > most:
+		return "", invalidParameter(f.path(name), "must be at most %d characters long.", most)
 	}
-	points := make([]MetricPoint, 0, len(data))
-	for i, entry := range data {
-		datum, _ := entry.(cbor.Map)
-		point, err := c.readMetric(string(namespace), datum)
-		if err != nil {
-			return nil, cloudWatchError("InvalidParameterValueException", "MetricData.member.%d: %s", i+1, err)
-		}
-		points = append(points, point)
-	}
-	return points, nil
+	return text, nil
 }
 
-// readMetric reads a MetricDatum.
-func (c *Cloud) readMetric(namespace string, datum cbor.Map) (MetricPoint, error) {
-	name, _ := datum["MetricName"].(cbor.String)
-	unit, _ := datum["Unit"].(cbor.String)
-	point := MetricPoint{Namespace: namespace, Name: string(name), Unit: string(unit), Dimensions: map[string]string{}, Time: c.o.Now().UTC(), Count: 1}
-	if point.Name == "" {
-		return point, fmt.Errorf("MetricName is required")
-	}
-	if at, ok := datum["Timestamp"]; ok {
-		t, err := cbor.AsTime(at)
-		if err != nil {
-			return point, fmt.Errorf("the Timestamp cannot be read: %w", err)
-		}
-		point.Time = t.UTC()
-	}
-	dimensions, _ := datum["Dimensions"].(cbor.List)
-	for _, entry := range dimensions {
-		dimension, _ := entry.(cbor.Map)
-		key, _ := dimension["Name"].(cbor.String)
-		value, _ := dimension["Value"].(cbor.String)
-		if key == "" || value == "" {
-			return point, fmt.Errorf("a dimension needs Name and Value")
-		}
-		point.Dimensions[string(key)] = string(value)
-	}
-	var err error
-	point.Value, point.Count, err = readValues(datum)
-	return point, err
-}
+func (f fields) number(name string) (float64, error) { return readNumber(f.path(name), f.values[name]) }
 
-// readValues adds up Value, StatisticValues, or Values with Counts.
-func readValues(datum cbor.Map) (sum, count float64, err error) {
-	if value, ok := datum["Value"]; ok {
-		sum, err = readNumber(value)
-		return sum, 1, err
-	}
-	if set, ok := datum["StatisticValues"].(cbor.Map); ok {
-		if sum, err = readNumber(set["Sum"]); err == nil {
-			count, err = readNumber(set["SampleCount"])
-		}
-		return sum, count, err
-	}
-	values, _ := datum["Values"].(cbor.List)
-	counts, _ := datum["Counts"].(cbor.List)
-	if len(values) == 0 || len(counts) > 0 && len(counts) != len(values) {
-		return 0, 0, fmt.Errorf("it needs a Value, StatisticValues, or as many Values as Counts")
-	}
-	for i, entry := range values {
-		value, err := readNumber(entry)
-		if err != nil {
-			return 0, 0, err
-		}
-		times := 1.0
-		if len(counts) > 0 {
-			if times, err = readNumber(counts[i]); err != nil {
-				return 0, 0, err
+// moment reads a time; there must be one.
+func (f fields) moment(name string) (time.Time, error) {
+	switch v := f.values[name].(type) {
+	case nil:
+		return time.Time{}, missingParameter(f.path(name))
+	case time.Time:
+		return v.UTC(), nil
+	case float64:
+		return time.UnixMilli(int64(v * 1000)).UTC(), nil
+	case string:
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05"} { // without a zone it is UTC
+			if t, err := time.Parse(layout, v); err == nil {
+				return t.UTC(), nil
 			}
 		}
-		sum, count = sum+value*times, count+times
 	}
-	return sum, count, nil
+	return time.Time{}, invalidParameter(f.path(name), "is not a time.")
 }
 
-// readNumber takes what CloudWatch takes: no NaN, no infinity.
-func readNumber(v cbor.Value) (float64, error) {
-	if v == nil {
-		return 0, fmt.Errorf("a number is missing")
+func (f fields) list(name string) ([]any, error) {
+	switch v := f.values[name].(type) {
+	case nil:
+		return nil, nil
+	case []any:
+		return v, nil
+	case string:
+		if v == "" { // how a query spells an empty list
+			return nil, nil
+		}
 	}
-	number, err := cbor.AsFloat64(v)
+	return nil, invalidParameter(f.path(name), "must be a list.")
+}
+
+// members reads a list of structures.
+func (f fields) members(name string) ([]fields, error) {
+	list, err := f.list(name)
 	if err != nil {
-		return 0, fmt.Errorf("a number cannot be read: %w", err)
+		return nil, err
 	}
-	if math.IsNaN(number) || math.IsInf(number, 0) {
-		return 0, fmt.Errorf("NaN and infinity are no values")
+	out := make([]fields, len(list))
+	for i, v := range list {
+		member, ok := v.(tree)
+		if !ok {
+			return nil, invalidParameter(fmt.Sprintf("%s.member.%d", f.path(name), i+1), "must be a structure.")
+		}
+		out[i] = fields{values: member, at: fmt.Sprintf("%s.member.%d.", f.path(name), i+1)}
 	}
-	return number, nil
+	return out, nil
+}
+
+// without refuses members that the local cloud would otherwise not follow.
+func (f fields) without(names ...string) error {
+	for _, name := range names {
+		if f.has(name) {
+			return invalidParameter(f.path(name), "is not supported by localcloud.")
+		}
+	}
+	return nil
 }

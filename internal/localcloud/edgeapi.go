@@ -1,20 +1,19 @@
 package localcloud
 
 import (
-	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
 
-// The bounds of ListEdgeAgentConfigurations.
+// How many configurations ListEdgeAgentConfigurations lists, without MaxResults and at most.
 const (
-	usualListed = 5
-	mostListed  = 10
+	initialListed = 5
+	mostListed    = 10
 )
 
 // edgeConfiguration is how the API shows a configuration; the listing leaves EdgeAgentStatus out.
@@ -47,25 +46,31 @@ func (s *streamRecord) edgeConfiguration() edgeConfiguration {
 	}
 }
 
+func (j *jobRecord) last() *lastJobStatus {
+	return &lastJobStatus{JobStatusDetails: j.Details, LastCollectedTime: epoch{j.Collected}, LastUpdatedTime: epoch{j.Updated}}
+}
+
 func (e *edgeRecord) agentStatus() *edgeAgentStatus {
 	if e.Recorder == nil && e.Uploader == nil {
 		return nil
 	}
 	var out edgeAgentStatus
 	if j := e.Recorder; j != nil {
-		out.LastRecorderStatus = &lastJobStatus{JobStatusDetails: j.Details, LastCollectedTime: epoch{j.Collected}, LastUpdatedTime: epoch{j.Updated}, RecorderStatus: j.Status}
+		out.LastRecorderStatus = j.last()
+		out.LastRecorderStatus.RecorderStatus = j.Status
 	}
 	if j := e.Uploader; j != nil {
-		out.LastUploaderStatus = &lastJobStatus{JobStatusDetails: j.Details, LastCollectedTime: epoch{j.Collected}, LastUpdatedTime: epoch{j.Updated}, UploaderStatus: j.Status}
+		out.LastUploaderStatus = j.last()
+		out.LastUploaderStatus.UploaderStatus = j.Status
 	}
 	return &out
 }
 
-// findEdge gives the stream that is meant, which must have a configuration.
+// findEdge returns the stream that is meant, which must have a configuration.
 func (d *document) findEdge(id streamID) (*streamRecord, error) {
-	s, err := d.find(id)
+	s, err := d.findActive(id)
 	if err == nil && s.Edge == nil {
-		return nil, kvsError(http.StatusNotFound, edgeConfigMissing, "The stream %s has no edge configuration.", s.Name)
+		return nil, kvsError(http.StatusNotFound, kvsmodel.EdgeConfigMissing, "The stream %s has no edge configuration.", s.Name)
 	}
 	return s, err
 }
@@ -82,54 +87,34 @@ func (c *Cloud) nextVersion(e *edgeRecord) time.Time {
 
 type startEdgeConfigurationUpdateInput struct {
 	streamID
-	EdgeConfig json.RawMessage
+	EdgeConfig edgeconfig.EdgeConfig
 }
 
-// readEdgeConfig validates everything but the schedules, which only the agent understands.
-func readEdgeConfig(data json.RawMessage) (config edgeconfig.EdgeConfig, thing string, err error) {
-	if len(data) == 0 || string(data) == "null" {
-		return config, "", badArgument("EdgeConfig is required")
-	}
-	if config, err = edgeconfig.Parse(data); err == nil {
-		err = config.Validate()
-	}
-	var invalid *edgeconfig.Invalid
-	if errors.As(err, &invalid) {
-		return config, "", badArgument("%s", invalid)
-	}
-	if err != nil {
-		return config, "", err
-	}
-	hub, err := edgeconfig.ParseHub(config.HubDeviceArn)
-	if err != nil {
-		return config, "", badArgument("%s", err)
-	}
-	return config, hub.Thing, nil
-}
-
+// startEdgeConfigurationUpdate takes any schedule of the right length: only the agent understands them.
 func (c *Cloud) startEdgeConfigurationUpdate(in startEdgeConfigurationUpdateInput) (any, error) {
-	config, thing, err := readEdgeConfig(in.EdgeConfig)
+	hub, err := edgeconfig.ParseHub(in.EdgeConfig.HubDeviceArn)
 	if err != nil {
-		return nil, err
+		return nil, badMember("EdgeConfig.HubDeviceArn", "EdgeConfig.HubDeviceArn: %s", err)
 	}
 	var out edgeConfiguration
 	formerThing := ""
 	err = c.update(func(d *document) error {
-		s, err := d.find(in.streamID)
+		s, err := d.findIdle(in.streamID)
 		if err != nil {
 			return err
 		}
 		if s.RetentionHours == 0 {
-			return kvsError(http.StatusBadRequest, noDataRetention, "The stream %s retains no data: its DataRetentionInHours is 0.", s.Name)
+			return noDataRetention(s)
 		}
-		next := &edgeRecord{Config: config, Thing: thing, Status: syncing, Updated: c.nextVersion(s.Edge)}
+		next := &edgeRecord{Config: in.EdgeConfig, Thing: hub.Thing, Status: syncing, Updated: c.nextVersion(s.Edge)}
 		next.Created = next.Updated
 		if s.Edge != nil {
 			if slices.Contains(underWay, s.Edge.Status) {
-				return kvsError(http.StatusBadRequest, resourceInUse, "The edge configuration of stream %s is %s; wait until that has ended.", s.Name, s.Edge.Status)
+				return kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse,
+					"The edge configuration of stream %s is %s; wait until that has ended.", s.Name, s.Edge.Status)
 			}
 			next.Created = s.Edge.Created
-			if formerThing = s.Edge.Thing; formerThing == thing {
+			if formerThing = s.Edge.Thing; formerThing == hub.Thing {
 				next.Recorder, next.Uploader = s.Edge.Recorder, s.Edge.Uploader
 			}
 		}
@@ -140,8 +125,8 @@ func (c *Cloud) startEdgeConfigurationUpdate(in startEdgeConfigurationUpdateInpu
 	if err != nil {
 		return nil, err
 	}
-	if formerThing != "" && formerThing != thing {
-		c.broker.publish(formerThing, topicRefresh, []byte("{}")) // it sees from the listing that the stream is gone
+	if formerThing != "" && formerThing != hub.Thing {
+		c.refreshHub(formerThing) // it sees from the listing that the stream is gone
 	}
 	c.wake()
 	return out, nil
@@ -153,7 +138,9 @@ func (c *Cloud) describeEdgeConfiguration(in streamID) (any, error) {
 		s, err := d.findEdge(in)
 		if err == nil {
 			out = s.edgeConfiguration()
-			out.EdgeAgentStatus = s.Edge.agentStatus()
+			if !c.o.AsAWS { // an earlier run without AsAWS may have noted one
+				out.EdgeAgentStatus = s.Edge.agentStatus()
+			}
 		}
 		return err
 	})
@@ -182,10 +169,7 @@ type listEdgeAgentConfigurationsInput struct {
 }
 
 func (c *Cloud) listEdgeAgentConfigurations(in listEdgeAgentConfigurationsInput) (any, error) {
-	if _, err := edgeconfig.ParseHub(in.HubDeviceArn); err != nil {
-		return nil, badArgument("HubDeviceArn is required: %s", err)
-	}
-	limit, after, err := page(in.MaxResults, usualListed, mostListed, in.NextToken)
+	limit, after, err := page(in.MaxResults, initialListed, mostListed, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +184,7 @@ func (c *Cloud) listEdgeAgentConfigurations(in listEdgeAgentConfigurationsInput)
 				continue
 			}
 			if len(out.EdgeConfigs) == limit {
-				out.NextToken = tokenAfter(out.EdgeConfigs[limit-1].StreamName)
+				out.NextToken = streamToken(out.EdgeConfigs[limit-1].StreamName)
 				break
 			}
 			out.EdgeConfigs = append(out.EdgeConfigs, s.edgeConfiguration())

@@ -24,9 +24,6 @@ type accessKey struct {
 	Expires           time.Time
 }
 
-// caller is who a request comes from: a thing, or the user.
-type caller struct{ Thing string }
-
 // session is what a token says.
 type session struct {
 	ID      string    `json:"id"`

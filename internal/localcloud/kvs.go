@@ -2,8 +2,8 @@ package localcloud
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -11,34 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
-// The limits of the KVS API and of its quotas.
-const (
-	maxRetentionHours = 87_600
-	maxListedStreams  = 10_000
-	maxTags           = 50
-)
-
+// streamPattern is that of the names in tokens.
 var streamPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
-
-// The exceptions of the control plane that the data plane does not have.
-const (
-	resourceInUse     = "ResourceInUseException"
-	noDataRetention   = "NoDataRetentionException"
-	edgeConfigMissing = "StreamEdgeConfigurationNotFoundException"
-	versionMismatch   = "VersionMismatchException"
-	tagsExceeded      = "TagsPerResourceExceededLimitException"
-)
-
-func badArgument(format string, args ...any) *media.HTTPError {
-	return kvsError(http.StatusBadRequest, media.InvalidArgument, format, args...)
-}
-
-func kvsError(status int, name, format string, args ...any) *media.HTTPError {
-	return &media.HTTPError{Status: status, Name: name, Message: fmt.Sprintf(format, args...)}
-}
 
 var kvsService = service{
 	name:        serviceKVS,
@@ -48,29 +26,101 @@ var kvsService = service{
 		if name == "" {
 			return ""
 		}
-		return strings.ToUpper(name[:1]) + name[1:]
+		return strings.ToUpper(name[:1]) + name[1:] // as actions are named, also those of the data plane
 	},
-	call: func(c *Cloud, operation string, _ *http.Request, body []byte) ([]byte, error) {
-		if do, ok := kvsOperations[operation]; ok {
-			return do(c, body)
-		}
-		return nil, unknownOperation(operation)
+	call: func(c *Cloud, _ string, r *http.Request, body []byte) ([]byte, error) {
+		return c.callKVS(r.URL.Path, body)
 	},
 }
 
+// callKVS checks a request against the model of the service and does what it asks for.
+func (c *Cloud) callKVS(path string, body []byte) ([]byte, error) {
+	name := kvsmodel.ByPath(path)
+	operation, do := kvsmodel.ByName(name), kvsOperations[name]
+	switch {
+	case operation != nil && do != nil:
+	case slices.Contains(kvsmodel.NotHere, name):
+		return nil, kvsError(http.StatusNotImplemented, "UnsupportedOperationException", "localcloud does not have %s", name)
+	default:
+		return nil, unknownOperation(strings.TrimPrefix(path, "/"))
+	}
+	known, _, err := operation.Read(body)
+	if err != nil {
+		return nil, modelError(operation, err)
+	}
+	answer, err := do(c, known)
+	return answer, onlyDeclared(operation, err)
+}
+
+// onlyDeclared makes a failure of the stand-in of an error that the operation does not declare:
+// clients could not expect it of the service.
+func onlyDeclared(o *kvsmodel.Operation, err error) error {
+	var refused *media.HTTPError
+	if errors.As(err, &refused) && !o.Declares(refused.Name) {
+		return fmt.Errorf("%s does not declare the error that localcloud was to answer: %s", o.Name, refused)
+	}
+	return err
+}
+
+// modelError is the answer to a request that does not have the shape of its operation.
+func modelError(o *kvsmodel.Operation, err error) error {
+	var malformed *kvsmodel.Malformed
+	if errors.As(err, &malformed) {
+		return at(malformed.Path, kvsError(http.StatusBadRequest, "SerializationException", "%s", malformed))
+	}
+	var invalid *kvsmodel.Invalid
+	if errors.As(err, &invalid) {
+		return at(invalid.Faults[0].Path, kvsError(http.StatusBadRequest, o.ErrorFor(invalid), "%s", invalid))
+	}
+	return err
+}
+
 var kvsOperations = map[string]func(*Cloud, []byte) ([]byte, error){
-	"CreateStream":                 jsonOperation((*Cloud).createStream),
-	"DescribeStream":               jsonOperation((*Cloud).describeStream),
-	"ListStreams":                  jsonOperation((*Cloud).listStreams),
-	"DeleteStream":                 jsonOperation((*Cloud).deleteStream),
-	"UpdateDataRetention":          jsonOperation((*Cloud).updateDataRetention),
-	"GetDataEndpoint":              jsonOperation((*Cloud).getDataEndpoint),
-	"TagStream":                    jsonOperation((*Cloud).tagStream),
-	"ListTagsForStream":            jsonOperation((*Cloud).listTagsForStream),
+	"CreateStream":        jsonOperation((*Cloud).createStream),
+	"DescribeStream":      jsonOperation((*Cloud).describeStream),
+	"ListStreams":         jsonOperation((*Cloud).listStreams),
+	"DeleteStream":        jsonOperation((*Cloud).deleteStream),
+	"UpdateStream":        jsonOperation((*Cloud).updateStream),
+	"UpdateDataRetention": jsonOperation((*Cloud).updateDataRetention),
+	"GetDataEndpoint":     jsonOperation((*Cloud).getDataEndpoint),
+
+	"TagStream":           jsonOperation((*Cloud).tagStream),
+	"UntagStream":         jsonOperation((*Cloud).untagStream),
+	"ListTagsForStream":   jsonOperation((*Cloud).listTagsForStream),
+	"TagResource":         jsonOperation((*Cloud).tagResource),
+	"UntagResource":       jsonOperation((*Cloud).untagResource),
+	"ListTagsForResource": jsonOperation((*Cloud).listTagsForResource),
+
+	"UpdateImageGenerationConfiguration":   jsonOperation((*Cloud).updateImageGeneration),
+	"DescribeImageGenerationConfiguration": jsonOperation((*Cloud).describeImageGeneration),
+	"UpdateNotificationConfiguration":      jsonOperation((*Cloud).updateNotification),
+	"DescribeNotificationConfiguration":    jsonOperation((*Cloud).describeNotification),
+	"UpdateStreamStorageConfiguration":     jsonOperation((*Cloud).updateStreamStorage),
+	"DescribeStreamStorageConfiguration":   jsonOperation((*Cloud).describeStreamStorage),
+
 	"StartEdgeConfigurationUpdate": jsonOperation((*Cloud).startEdgeConfigurationUpdate),
 	"DescribeEdgeConfiguration":    jsonOperation((*Cloud).describeEdgeConfiguration),
 	"DeleteEdgeConfiguration":      jsonOperation((*Cloud).deleteEdgeConfiguration),
 	"ListEdgeAgentConfigurations":  jsonOperation((*Cloud).listEdgeAgentConfigurations),
+}
+
+func kvsError(status int, name, format string, args ...any) *media.HTTPError {
+	return &media.HTTPError{Status: status, Name: name, Message: fmt.Sprintf(format, args...)}
+}
+
+// at notes which member of the request an error is about.
+func at(member string, e *media.HTTPError) *media.HTTPError {
+	e.Where = member
+	return e
+}
+
+// badMember is the error of a member that has a good shape and a value that does not fit.
+func badMember(member, format string, args ...any) *media.HTTPError {
+	return at(member, kvsError(http.StatusBadRequest, media.InvalidArgument, format, args...))
+}
+
+func notFound(member, named string) *media.HTTPError {
+	return at(member, kvsError(http.StatusNotFound, media.ResourceNotFound, "The requested stream %s is not found or not active.", named))
 }
 
 // epoch is a time as KVS writes it: seconds since 1970, to the millisecond, a JSON number.
@@ -94,307 +144,27 @@ func (e *epoch) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// streamID names a stream in a request.
-type streamID struct {
-	StreamName, StreamARN string
-}
-
-// find gives the stream that is meant.
-func (d *document) find(id streamID) (*streamRecord, error) {
-	if id.StreamName == "" && id.StreamARN == "" {
-		return nil, badArgument("Either StreamName or StreamARN is required")
-	}
-	for _, s := range d.Streams {
-		if (id.StreamName == "" || s.Name == id.StreamName) && (id.StreamARN == "" || s.ARN == id.StreamARN) {
-			return s, nil
-		}
-	}
-	named := id.StreamName
-	if named == "" {
-		named = id.StreamARN
-	}
-	return nil, kvsError(http.StatusNotFound, media.ResourceNotFound, "The requested stream %s is not found or not active.", named)
-}
-
-// lookup shows the streams to the data plane.
-type lookup struct{ cloud *Cloud }
-
-// Stream implements media.StreamLookup.
-func (l lookup) Stream(nameOrARN string) (media.StreamInfo, bool) {
-	l.cloud.mu.Lock()
-	defer l.cloud.mu.Unlock()
-	for _, s := range l.cloud.doc.Streams {
-		if s.Name == nameOrARN || s.ARN == nameOrARN {
-			return media.StreamInfo{Name: s.Name, ARN: s.ARN, RetentionHours: s.RetentionHours, Status: "ACTIVE"}, true
-		}
-	}
-	return media.StreamInfo{}, false
-}
-
-// CreateStream makes a stream. One that exists keeps its ARN and gets the retention.
-func (c *Cloud) CreateStream(name string, retentionHours int) (arn string, err error) {
-	err = c.update(func(d *document) error {
-		s := d.Streams[name]
-		if s != nil && 0 <= retentionHours && retentionHours <= maxRetentionHours {
-			arn, s.RetentionHours = s.ARN, retentionHours
-			return nil
-		}
-		s, err := c.newStream(createStreamInput{StreamName: name, DataRetentionInHours: retentionHours})
-		if err == nil {
-			d.Streams[name], arn = s, s.ARN
-		}
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("cannot create stream %s: %w", name, err)
-	}
-	return arn, nil
-}
-
-type createStreamInput struct {
-	StreamName, DeviceName, KmsKeyId, MediaType string
-	DataRetentionInHours                        int
-	Tags                                        map[string]string
-}
-
-// newStream checks the input and makes the record.
-func (c *Cloud) newStream(in createStreamInput) (*streamRecord, error) {
-	switch {
-	case !streamPattern.MatchString(in.StreamName):
-		return nil, badArgument("StreamName must have 1 to 256 letters, digits, or _.-")
-	case in.DataRetentionInHours < 0 || in.DataRetentionInHours > maxRetentionHours:
-		return nil, badArgument("DataRetentionInHours must be 0 to %d", maxRetentionHours)
-	case len(in.Tags) > maxTags:
-		return nil, kvsError(http.StatusBadRequest, tagsExceeded, "a stream has at most %d tags", maxTags)
-	}
-	now := c.o.Now().UTC().Truncate(time.Millisecond)
-	key := in.KmsKeyId
-	if key == "" {
-		key = fmt.Sprintf("arn:aws:kms:%s:%s:alias/aws/kinesisvideo", Region, Account)
-	}
-	return &streamRecord{
-		Name: in.StreamName, ARN: fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/%d", Region, Account, in.StreamName, now.UnixMilli()),
-		Version: newVersion(), Created: now, RetentionHours: in.DataRetentionInHours,
-		DeviceName: in.DeviceName, MediaType: in.MediaType, KmsKeyID: key, Tags: in.Tags,
-	}, nil
-}
-
-func newVersion() string { return strings.ReplaceAll(requestID(), "-", "")[:20] }
-
-func (c *Cloud) createStream(in createStreamInput) (any, error) {
-	var arn string
-	err := c.update(func(d *document) error {
-		s, err := c.newStream(in)
-		if err != nil {
-			return err
-		}
-		if d.Streams[s.Name] != nil {
-			return kvsError(http.StatusBadRequest, resourceInUse, "The stream %s already exists.", s.Name)
-		}
-		d.Streams[s.Name], arn = s, s.ARN
-		return nil
-	})
-	return map[string]string{"StreamARN": arn}, err
-}
-
-// streamInfo is the API's StreamInfo.
-type streamInfo struct {
-	StreamName, StreamARN, Version, Status, KmsKeyId string
-	DeviceName                                       string `json:",omitempty"`
-	MediaType                                        string `json:",omitempty"`
-	CreationTime                                     epoch
-	DataRetentionInHours                             int
-}
-
-func (s *streamRecord) info() streamInfo {
-	return streamInfo{
-		StreamName: s.Name, StreamARN: s.ARN, Version: s.Version, Status: "ACTIVE", KmsKeyId: s.KmsKeyID,
-		DeviceName: s.DeviceName, MediaType: s.MediaType, CreationTime: epoch{s.Created}, DataRetentionInHours: s.RetentionHours,
-	}
-}
-
-func (c *Cloud) describeStream(in streamID) (any, error) {
-	var info streamInfo
-	err := c.view(func(d *document) error {
-		s, err := d.find(in)
-		if err == nil {
-			info = s.info()
-		}
-		return err
-	})
-	return map[string]any{"StreamInfo": info}, err
-}
-
-type listStreamsInput struct {
-	MaxResults          *int
-	NextToken           string
-	StreamNameCondition *struct{ ComparisonOperator, ComparisonValue string }
-}
-
-func (c *Cloud) listStreams(in listStreamsInput) (any, error) {
-	prefix := ""
-	if condition := in.StreamNameCondition; condition != nil {
-		if condition.ComparisonOperator != "" && condition.ComparisonOperator != "BEGINS_WITH" {
-			return nil, badArgument("ComparisonOperator must be BEGINS_WITH")
-		}
-		prefix = condition.ComparisonValue
-	}
-	limit, after, err := page(in.MaxResults, maxListedStreams, maxListedStreams, in.NextToken)
-	if err != nil {
-		return nil, err
-	}
-	out := struct {
-		StreamInfoList []streamInfo
-		NextToken      string `json:",omitempty"`
-	}{StreamInfoList: []streamInfo{}}
-	err = c.view(func(d *document) error {
-		for _, name := range slices.Sorted(maps.Keys(d.Streams)) {
-			if name <= after || !strings.HasPrefix(name, prefix) {
-				continue
-			}
-			if len(out.StreamInfoList) == limit {
-				out.NextToken = tokenAfter(out.StreamInfoList[limit-1].StreamName)
-				break
-			}
-			out.StreamInfoList = append(out.StreamInfoList, d.Streams[name].info())
-		}
-		return nil
-	})
-	return out, err
-}
-
-// page reads what a request says of the page it wants: how many entries at most, and the name
-// after which they begin.
-func page(maxResults *int, usual, most int, token string) (limit int, after string, err error) {
-	limit = usual
+// page reads which part of a list a request asks for: how many entries at most, and the name after
+// which they start.
+func page(maxResults *int, initial, most int, token string) (limit int, after string, err error) {
+	limit = initial
 	if maxResults != nil {
 		if limit = *maxResults; limit < 1 || limit > most {
-			return 0, "", badArgument("MaxResults must be 1 to %d", most)
+			return 0, "", badMember("MaxResults", "MaxResults must be 1 to %d", most)
 		}
 	}
-	name, err := base64.RawURLEncoding.DecodeString(token)
+	name, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(token))
 	if err != nil || token != "" && !streamPattern.Match(name) {
-		return 0, "", badArgument("NextToken is not one that an earlier answer gave")
+		return 0, "", foreignToken()
 	}
 	return limit, string(name), nil
 }
 
 func tokenAfter(name string) string { return base64.RawURLEncoding.EncodeToString([]byte(name)) }
 
-type deleteStreamInput struct{ StreamARN, CurrentVersion string }
+// streamToken is tokenAfter in the characters that a NextToken of KVS may have.
+func streamToken(name string) string { return base64.StdEncoding.EncodeToString([]byte(name)) }
 
-func (c *Cloud) deleteStream(in deleteStreamInput) (any, error) {
-	thing := ""
-	err := c.update(func(d *document) error {
-		s, err := d.find(streamID{StreamARN: in.StreamARN})
-		if err != nil {
-			return err
-		}
-		if in.CurrentVersion != "" && in.CurrentVersion != s.Version {
-			return mismatch(s)
-		}
-		if s.Edge != nil {
-			thing = s.Edge.Thing
-		}
-		delete(d.Streams, s.Name)
-		return nil
-	})
-	if err == nil && thing != "" {
-		c.broker.publish(thing, topicRefresh, []byte("{}")) // the configuration went with the stream
-	}
-	return nil, err
-}
-
-func mismatch(s *streamRecord) error {
-	return kvsError(http.StatusBadRequest, versionMismatch, "The version of stream %s is %s.", s.Name, s.Version)
-}
-
-type updateDataRetentionInput struct {
-	streamID
-	CurrentVersion, Operation  string
-	DataRetentionChangeInHours int
-}
-
-func (c *Cloud) updateDataRetention(in updateDataRetentionInput) (any, error) {
-	return nil, c.update(func(d *document) error {
-		s, err := d.find(in.streamID)
-		if err != nil {
-			return err
-		}
-		hours := s.RetentionHours
-		switch in.Operation {
-		case "INCREASE_DATA_RETENTION":
-			hours += in.DataRetentionChangeInHours
-		case "DECREASE_DATA_RETENTION":
-			hours -= in.DataRetentionChangeInHours
-		default:
-			return badArgument("Operation must be INCREASE_DATA_RETENTION or DECREASE_DATA_RETENTION")
-		}
-		switch {
-		case in.CurrentVersion != s.Version:
-			return mismatch(s)
-		case in.DataRetentionChangeInHours < 0 || hours < 0 || hours > maxRetentionHours:
-			return badArgument("DataRetentionChangeInHours must not be negative and lead to 0 to %d hours, not %d", maxRetentionHours, hours)
-		}
-		s.RetentionHours, s.Version = hours, newVersion()
-		return nil
-	})
-}
-
-// dataAPIs are the values of APIName.
-var dataAPIs = []string{
-	"PUT_MEDIA", "GET_MEDIA", "LIST_FRAGMENTS", "GET_MEDIA_FOR_FRAGMENT_LIST", "GET_HLS_STREAMING_SESSION_URL",
-	"GET_DASH_STREAMING_SESSION_URL", "GET_CLIP", "GET_IMAGES",
-}
-
-type getDataEndpointInput struct {
-	streamID
-	APIName string
-}
-
-func (c *Cloud) getDataEndpoint(in getDataEndpointInput) (any, error) {
-	if !slices.Contains(dataAPIs, in.APIName) {
-		return nil, badArgument("APIName must be one of %s", strings.Join(dataAPIs, ", "))
-	}
-	err := c.view(func(d *document) error { _, err := d.find(in.streamID); return err })
-	return map[string]string{"DataEndpoint": c.Endpoint()}, err
-}
-
-type tagStreamInput struct {
-	streamID
-	Tags map[string]string
-}
-
-func (c *Cloud) tagStream(in tagStreamInput) (any, error) {
-	return nil, c.update(func(d *document) error {
-		s, err := d.find(in.streamID)
-		if err != nil {
-			return err
-		}
-		tags := maps.Clone(s.Tags)
-		if tags == nil {
-			tags = map[string]string{}
-		}
-		maps.Copy(tags, in.Tags)
-		switch {
-		case len(in.Tags) == 0:
-			return badArgument("Tags must have at least one tag")
-		case len(tags) > maxTags:
-			return kvsError(http.StatusBadRequest, tagsExceeded, "a stream has at most %d tags", maxTags)
-		}
-		s.Tags = tags
-		return nil
-	})
-}
-
-func (c *Cloud) listTagsForStream(in streamID) (any, error) {
-	tags := map[string]string{}
-	err := c.view(func(d *document) error {
-		s, err := d.find(in)
-		if err == nil {
-			maps.Copy(tags, s.Tags)
-		}
-		return err
-	})
-	return map[string]any{"Tags": tags}, err
+func foreignToken() error {
+	return badMember("NextToken", "NextToken is not one that an earlier answer returned")
 }

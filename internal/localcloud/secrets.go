@@ -1,12 +1,10 @@
 package localcloud
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
+	"cmp"
+	"encoding/json"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,174 +17,303 @@ const (
 	maxListedSecrets = 100
 )
 
-// secretPattern is narrower than that of Secrets Manager, which allows / and more: EdgeConfig
-// takes only these.
-var secretPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
-
 var secretsService = service{
-	name:        serviceSecrets,
-	contentType: "application/x-amz-json-1.1",
+	name: serviceSecrets,
+	wire: func(*http.Request) wire { return wireJSON11 },
 	operation: func(r *http.Request, _ []byte) string {
 		return strings.TrimPrefix(r.Header.Get("X-Amz-Target"), secretsTarget)
 	},
+	resource: func(_ *http.Request, body []byte) string {
+		var in struct{ SecretId, Name string }
+		_ = json.Unmarshal(body, &in) // the operation reports what is wrong with it
+		return cmp.Or(in.SecretId, in.Name)
+	},
+	contentType: typeJSON11,
 	call: func(c *Cloud, operation string, _ *http.Request, body []byte) ([]byte, error) {
 		if do, ok := secretsOperations[operation]; ok {
 			return do(c, body)
 		}
-		return nil, unknownOperation(operation)
+		return nil, secretsError("UnknownOperationException", "localcloud has no operation %.100q of Secrets Manager; it has %s",
+			operation, strings.Join(slices.Sorted(maps.Keys(secretsOperations)), ", "))
 	},
 }
 
-var secretsOperations = map[string]func(*Cloud, []byte) ([]byte, error){
-	"GetSecretValue": jsonOperation((*Cloud).getSecretValue),
-	"CreateSecret":   jsonOperation((*Cloud).createSecret),
-	"PutSecretValue": jsonOperation((*Cloud).putSecretValue),
-	"ListSecrets":    jsonOperation((*Cloud).listSecrets),
+// secretsOperations is filled in by init: a refusal of an unknown operation lists it.
+var secretsOperations map[string]func(*Cloud, []byte) ([]byte, error)
+
+func init() {
+	secretsOperations = map[string]func(*Cloud, []byte) ([]byte, error){
+		"CreateSecret":   jsonOperation((*Cloud).createSecret),
+		"DeleteSecret":   jsonOperation((*Cloud).deleteSecret),
+		"DescribeSecret": jsonOperation((*Cloud).describeSecret),
+		"GetSecretValue": jsonOperation((*Cloud).getSecretValue),
+		"ListSecrets":    jsonOperation((*Cloud).listSecrets),
+		"PutSecretValue": jsonOperation((*Cloud).putSecretValue),
+		"RestoreSecret":  jsonOperation((*Cloud).restoreSecret),
+		"UpdateSecret":   jsonOperation((*Cloud).updateSecret),
+	}
 }
 
 func secretsError(name, format string, args ...any) *media.HTTPError {
 	return kvsError(http.StatusBadRequest, name, format, args...)
 }
 
-// secretARN ends in six characters, as Secrets Manager's do. They follow from the name, so that a
-// secret has the same ARN in every local cloud.
-func secretARN(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return fmt.Sprintf("arn:aws:secretsmanager:%s:%s:secret:%s-%s", Region, Account, name, hex.EncodeToString(sum[:3]))
+type secretID struct{ SecretId string }
+
+// secretValue is what a request says of a new version.
+type secretValue struct {
+	ClientRequestToken string
+	SecretString       *string
+	SecretBinary       []byte
 }
 
-// findSecret takes a name, an ARN, or an ARN without the six characters.
-func (d *document) findSecret(id string) (*secretRecord, error) {
-	for _, s := range d.Secrets {
-		if id != "" && (id == s.Name || id == s.ARN || id == s.ARN[:len(s.ARN)-7]) {
-			return s, nil
-		}
+// version reads a value; nil = there is none in the request.
+func (in secretValue) version(now time.Time) (*secretVersion, error) {
+	token := len(in.ClientRequestToken)
+	switch {
+	case token != 0 && (token < minVersionToken || token > maxVersionToken):
+		return nil, secretsError("InvalidParameterException", "ClientRequestToken must be %d to %d characters long.", minVersionToken,
+			maxVersionToken)
+	case in.SecretString != nil && in.SecretBinary != nil:
+		return nil, secretsError("InvalidParameterException", "You can't specify both a binary secret value and a string secret value in the "+
+			"same secret.")
+	case in.SecretString == nil && in.SecretBinary == nil:
+		return nil, nil
+	case in.SecretString != nil && len(*in.SecretString) > maxSecretBytes, len(in.SecretBinary) > maxSecretBytes:
+		return nil, secretsError("InvalidParameterException", "The secret value is longer than %d bytes.", maxSecretBytes)
 	}
-	return nil, secretsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+	return &secretVersion{String: in.SecretString, Binary: in.SecretBinary, Created: now}, nil
 }
 
-// PutSecret makes a secret, or replaces its value.
-func (c *Cloud) PutSecret(name, json string) (arn string, err error) {
+// add puts a version under the request's token, which makes a repeated request the same request.
+func (in secretValue) add(s *secretRecord, v *secretVersion, stages []string) (id string, err error) {
+	id = cmp.Or(in.ClientRequestToken, requestID())
+	if had := s.Versions[id]; had != nil {
+		if !had.same(v) {
+			return "", secretsError("ResourceExistsException",
+				"You can't use ClientRequestToken %s because that value is already in use for a version of secret %s.", id, s.ARN)
+		}
+		return id, nil
+	}
+	s.put(id, v, stages)
+	return id, nil
+}
+
+type createSecretInput struct {
+	secretValue
+	Name, Description, KmsKeyId string
+	Tags                        []secretTag
+}
+
+func (c *Cloud) createSecret(in createSecretInput) (any, error) {
+	now := c.secretNow()
+	v, err := in.version(now)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
 	err = c.update(func(d *document) error {
-		s := d.Secrets[name]
-		if s == nil {
-			if s, err = c.newSecret(name); err != nil {
+		s, missing := d.findSecret(in.Name, now)
+		switch {
+		case missing != nil:
+			if s, err = newSecret(in.Name, now); err != nil {
 				return err
 			}
-			d.Secrets[name] = s
+			s.Description, s.KmsKeyID, s.Tags = in.Description, in.KmsKeyId, in.Tags
+		case !s.Deleted.IsZero():
+			return secretsError("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled "+
+				"for deletion.")
+		case v == nil || s.Versions[in.ClientRequestToken] == nil || !s.Versions[in.ClientRequestToken].same(v):
+			return secretsError("ResourceExistsException", "The operation failed because the secret %s already exists.", in.Name)
 		}
-		c.setSecret(s, json)
-		arn = s.ARN
+		out["ARN"], out["Name"] = s.ARN, s.Name
+		if v != nil {
+			if out["VersionId"], err = in.add(s, v, []string{currentStage}); err != nil {
+				return err
+			}
+		}
+		d.Secrets[s.Name] = s
 		return nil
 	})
-	if err != nil {
-		return "", fmt.Errorf("cannot put secret %s: %w", name, err)
-	}
-	return arn, nil
-}
-
-func (c *Cloud) newSecret(name string) (*secretRecord, error) {
-	if !secretPattern.MatchString(name) {
-		return nil, secretsError("InvalidParameterException", "Invalid name. Must be 1 to 256 letters, digits, or _.-")
-	}
-	return &secretRecord{Name: name, ARN: secretARN(name), Created: c.o.Now().UTC().Truncate(time.Millisecond)}, nil
-}
-
-func (c *Cloud) setSecret(s *secretRecord, value string) {
-	if s.Version == "" || s.Value != value {
-		s.Value, s.Version, s.Changed = value, requestID(), c.o.Now().UTC().Truncate(time.Millisecond)
-	}
+	return out, err
 }
 
 func (c *Cloud) getSecretValue(in struct{ SecretId, VersionId, VersionStage string }) (any, error) {
-	var found secretRecord
-	if err := c.view(func(d *document) error {
-		s, err := d.findSecret(in.SecretId)
-		if err == nil {
-			found = *s
-		}
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	if err := c.faults.strike("secret " + found.ARN); err != nil {
-		return nil, err
-	}
-	if in.VersionId != "" && in.VersionId != found.Version || in.VersionStage != "" && in.VersionStage != currentStage {
-		return nil, secretsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret value: only the current one is kept.")
-	}
-	return map[string]any{
-		"ARN": found.ARN, "Name": found.Name, "SecretString": found.Value, "VersionId": found.Version,
-		"VersionStages": []string{currentStage}, "CreatedDate": epoch{found.Changed},
-	}, nil
-}
-
-const currentStage = "AWSCURRENT"
-
-func (c *Cloud) createSecret(in struct{ Name, SecretString string }) (any, error) {
-	var made secretRecord
-	err := c.update(func(d *document) error {
-		if d.Secrets[in.Name] != nil {
-			return secretsError("ResourceExistsException", "The operation failed because the secret %s already exists.", in.Name)
-		}
-		s, err := c.newSecret(in.Name)
+	var out map[string]any
+	err := c.view(func(d *document) error {
+		s, err := d.findLive(in.SecretId, c.secretNow())
 		if err != nil {
 			return err
 		}
-		c.setSecret(s, in.SecretString)
-		d.Secrets[in.Name], made = s, *s
+		if err := c.faults.strike("secret " + s.ARN); err != nil {
+			return err
+		}
+		id, v, err := s.version(in.VersionId, in.VersionStage)
+		if err != nil {
+			return err
+		}
+		out = map[string]any{"ARN": s.ARN, "Name": s.Name, "VersionId": id, "VersionStages": slices.Clone(v.Stages),
+			"CreatedDate": epoch{v.Created}}
+		if v.String != nil {
+			out["SecretString"] = *v.String
+		} else {
+			out["SecretBinary"] = slices.Clone(v.Binary)
+		}
 		return nil
 	})
-	return map[string]string{"ARN": made.ARN, "Name": made.Name, "VersionId": made.Version}, err
+	return out, err
 }
 
-func (c *Cloud) putSecretValue(in struct{ SecretId, SecretString string }) (any, error) {
-	var put secretRecord
-	err := c.update(func(d *document) error {
-		s, err := d.findSecret(in.SecretId)
-		if err == nil {
-			c.setSecret(s, in.SecretString)
-			put = *s
+// version finds the version with an id, a stage, or both; with neither the current one.
+func (s *secretRecord) version(id, stage string) (string, *secretVersion, error) {
+	missing := func(what string) error {
+		return secretsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for %s", what)
+	}
+	if id == "" {
+		stage = cmp.Or(stage, currentStage)
+		if id = s.staged(stage); id == "" {
+			return "", nil, missing("staging label: " + stage)
 		}
-		return err
+	}
+	v := s.Versions[id]
+	switch {
+	case v == nil:
+		return "", nil, missing("VersionId: " + id)
+	case stage != "" && !slices.Contains(v.Stages, stage):
+		return "", nil, secretsError("InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId.")
+	}
+	return id, v, nil
+}
+
+type putSecretValueInput struct {
+	secretValue
+	SecretId      string
+	VersionStages []string
+}
+
+func (c *Cloud) putSecretValue(in putSecretValueInput) (any, error) {
+	now := c.secretNow()
+	v, err := in.version(now)
+	switch {
+	case err != nil:
+		return nil, err
+	case v == nil:
+		return nil, secretsError("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
+	case in.VersionStages == nil:
+		in.VersionStages = []string{currentStage}
+	case len(in.VersionStages) == 0 || len(in.VersionStages) > maxVersionStages:
+		return nil, secretsError("InvalidParameterException", "VersionStages must have 1 to %d staging labels.", maxVersionStages)
+	}
+	for _, stage := range in.VersionStages {
+		if stage == "" || len(stage) > 256 {
+			return nil, secretsError("InvalidParameterException", "A staging label must be 1 to 256 characters long.")
+		}
+	}
+	out := map[string]any{}
+	err = c.update(func(d *document) error {
+		s, err := d.findLive(in.SecretId, now)
+		if err != nil {
+			return err
+		}
+		id, err := in.add(s, v, in.VersionStages)
+		if err != nil {
+			return err
+		}
+		out["ARN"], out["Name"], out["VersionId"], out["VersionStages"] = s.ARN, s.Name, id, slices.Clone(s.Versions[id].Stages)
+		return nil
 	})
-	return map[string]any{"ARN": put.ARN, "Name": put.Name, "VersionId": put.Version, "VersionStages": []string{currentStage}}, err
+	return out, err
 }
 
-type secretListEntry struct {
-	ARN, Name                    string
-	CreatedDate, LastChangedDate epoch
-	SecretVersionsToStages       map[string][]string
+type updateSecretInput struct {
+	secretValue
+	SecretId    string
+	Description *string
+	KmsKeyId    *string
 }
 
-func (c *Cloud) listSecrets(in struct {
-	MaxResults *int
-	NextToken  string
-}) (any, error) {
-	limit, after, err := page(in.MaxResults, maxListedSecrets, maxListedSecrets, in.NextToken)
+func (c *Cloud) updateSecret(in updateSecretInput) (any, error) {
+	now := c.secretNow()
+	v, err := in.version(now)
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		SecretList []secretListEntry
-		NextToken  string `json:",omitempty"`
-	}{SecretList: []secretListEntry{}}
-	err = c.view(func(d *document) error {
-		for _, name := range slices.Sorted(maps.Keys(d.Secrets)) {
-			if name <= after {
-				continue
-			}
-			if len(out.SecretList) == limit {
-				out.NextToken = tokenAfter(out.SecretList[limit-1].Name)
-				break
-			}
-			s := d.Secrets[name]
-			out.SecretList = append(out.SecretList, secretListEntry{
-				ARN: s.ARN, Name: s.Name, CreatedDate: epoch{s.Created}, LastChangedDate: epoch{s.Changed},
-				SecretVersionsToStages: map[string][]string{s.Version: {currentStage}},
-			})
+	out := map[string]string{}
+	err = c.update(func(d *document) error {
+		s, err := d.findLive(in.SecretId, now)
+		if err != nil {
+			return err
 		}
+		out["ARN"], out["Name"] = s.ARN, s.Name
+		if v != nil {
+			if out["VersionId"], err = in.add(s, v, []string{currentStage}); err != nil {
+				return err
+			}
+		}
+		if in.Description != nil {
+			s.Description = *in.Description
+		}
+		if in.KmsKeyId != nil {
+			s.KmsKeyID = *in.KmsKeyId
+		}
+		s.Changed = now
 		return nil
+	})
+	return out, err
+}
+
+type deleteSecretInput struct {
+	SecretId                   string
+	RecoveryWindowInDays       *int
+	ForceDeleteWithoutRecovery bool
+}
+
+func (c *Cloud) deleteSecret(in deleteSecretInput) (any, error) {
+	days := usualRecoveryDays
+	if in.RecoveryWindowInDays != nil {
+		switch days = *in.RecoveryWindowInDays; {
+		case in.ForceDeleteWithoutRecovery:
+			return nil, secretsError("InvalidParameterException", "You can't use ForceDeleteWithoutRecovery in conjunction with "+
+				"RecoveryWindowInDays.")
+		case days < minRecoveryDays || days > maxRecoveryDays:
+			return nil, secretsError("InvalidParameterException", "The RecoveryWindowInDays value must be between %d and %d days (inclusive).",
+				minRecoveryDays, maxRecoveryDays)
+		}
+	}
+	now := c.secretNow()
+	out := map[string]any{}
+	err := c.update(func(d *document) error {
+		s, err := d.findSecret(in.SecretId, now)
+		switch {
+		case err != nil && in.ForceDeleteWithoutRecovery && in.SecretId != "":
+			// Source: API reference: it is no error to force the deletion of what is not there.
+			s = &secretRecord{Name: in.SecretId, ARN: secretARN(in.SecretId)}
+		case err != nil:
+			return err
+		case in.ForceDeleteWithoutRecovery:
+			delete(d.Secrets, s.Name)
+		case !s.Deleted.IsZero():
+			return secretsError("InvalidRequestException", "You tried to perform the operation on a secret that's currently marked deleted.")
+		}
+		s.Deleted = now.Add(time.Duration(days) * 24 * time.Hour)
+		if in.ForceDeleteWithoutRecovery {
+			s.Deleted = now
+		}
+		out["ARN"], out["Name"], out["DeletionDate"] = s.ARN, s.Name, epoch{s.Deleted}
+		return nil
+	})
+	return out, err
+}
+
+func (c *Cloud) restoreSecret(in secretID) (any, error) {
+	out := map[string]string{}
+	err := c.update(func(d *document) error {
+		s, err := d.findSecret(in.SecretId, c.secretNow())
+		if err == nil {
+			s.Deleted = time.Time{}
+			out["ARN"], out["Name"] = s.ARN, s.Name
+		}
+		return err
 	})
 	return out, err
 }

@@ -6,6 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
 // Seed is what is to exist from the start. It changes nothing that is so already.
@@ -16,10 +23,19 @@ type Seed struct {
 	EdgeConfigs []SeedEdgeConfig `json:"edge_configs"`
 }
 
-// SeedStream is a stream.
+// SeedStream is a stream. Of one that exists, what the seed does not state stays as it is, except
+// the retention.
 type SeedStream struct {
-	Name           string `json:"name"`
-	RetentionHours int    `json:"retention_hours"`
+	Name           string            `json:"name"`
+	RetentionHours int               `json:"retention_hours"`
+	DeviceName     string            `json:"device_name"`
+	MediaType      string            `json:"media_type"`
+	KMSKeyID       string            `json:"kms_key_id"`   // only of a stream that does not exist yet
+	StorageTier    string            `json:"storage_tier"` // HOT or WARM; "" = HOT
+	Tags           map[string]string `json:"tags"`
+	// The configurations, with the members that they have in the KVS API.
+	ImageGeneration json.RawMessage `json:"image_generation"`
+	Notification    json.RawMessage `json:"notification"`
 }
 
 // SeedSecret is a secret; a value that is not a string stands for its JSON text.
@@ -37,15 +53,89 @@ type SeedEdgeConfig struct {
 // ParseSeed reads a seed file, which is JSON. Members it does not know are mistakes.
 func ParseSeed(data []byte) (*Seed, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	var s Seed
-	if err := d.Decode(&s); err != nil {
+	var document any
+	if err := d.Decode(&document); err != nil {
 		return nil, fmt.Errorf("the seed file cannot be read: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("the seed file cannot be read: after its end there is more text")
 	}
+	if err := checkSeed("", document, reflect.TypeFor[Seed]()); err != nil {
+		return nil, fmt.Errorf("the seed file cannot be read: %w", err)
+	}
+	var s Seed
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("the seed file cannot be read: %w", err)
+	}
 	return &s, nil
+}
+
+// checkSeed reports the first member that the type does not have or whose value is of another type,
+// with its path. Null counts as absent.
+func checkSeed(path string, value any, t reflect.Type) error {
+	if value == nil || t == reflect.TypeFor[json.RawMessage]() {
+		return nil
+	}
+	switch object, isObject := value.(map[string]any); t.Kind() {
+	case reflect.Struct:
+		if !isObject {
+			return fmt.Errorf("%s must be an object", orWhole(path))
+		}
+		return checkSeedMembers(path, object, t)
+	case reflect.Map:
+		if !isObject {
+			return fmt.Errorf("%s must be an object", path)
+		}
+		for key, member := range object {
+			if _, ok := member.(string); !ok {
+				return fmt.Errorf("%s.%s must be a string", path, key)
+			}
+		}
+	case reflect.Slice:
+		list, ok := value.([]any)
+		if !ok {
+			return fmt.Errorf("%s must be a list", path)
+		}
+		for i, element := range list {
+			if err := checkSeed(fmt.Sprintf("%s[%d]", path, i), element, t.Elem()); err != nil {
+				return err
+			}
+		}
+	case reflect.String:
+		if _, ok := value.(string); !ok {
+			return fmt.Errorf("%s must be a string", path)
+		}
+	case reflect.Int:
+		if n, ok := value.(float64); !ok || n != float64(int(n)) {
+			return fmt.Errorf("%s must be a whole number", path)
+		}
+	}
+	return nil
+}
+
+func checkSeedMembers(path string, object map[string]any, t reflect.Type) error {
+	known := map[string]reflect.Type{}
+	for i := range t.NumField() {
+		known[t.Field(i).Tag.Get("json")] = t.Field(i).Type
+	}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		member, at := object[name], strings.TrimPrefix(path+"."+name, ".")
+		memberType, ok := known[name]
+		if !ok {
+			return fmt.Errorf("%s: unknown field %q", at, name)
+		}
+		if err := checkSeed(at, member, memberType); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func orWhole(path string) string {
+	if path == "" {
+		return "the whole"
+	}
+	return path
 }
 
 func (s SeedSecret) text() string {
@@ -62,35 +152,143 @@ func (s SeedSecret) text() string {
 
 // plant makes what the seed asks for.
 func (c *Cloud) plant(s *Seed) error {
-	for _, stream := range s.Streams {
-		if _, err := c.CreateStream(stream.Name, stream.RetentionHours); err != nil {
-			return err
+	for i, stream := range s.Streams {
+		if err := c.plantStream(stream); err != nil {
+			return seedError(fmt.Sprintf("streams[%d]", i), "cannot create stream "+stream.Name, err)
 		}
 	}
-	for _, secret := range s.Secrets {
+	for i, secret := range s.Secrets {
 		if _, err := c.PutSecret(secret.Name, secret.text()); err != nil {
-			return err
+			return fmt.Errorf("the seed has a mistake at secrets[%d]: %w", i, err)
 		}
 	}
-	for _, thing := range s.Things {
+	for i, thing := range s.Things {
 		if err := c.AddThing(thing); err != nil {
-			return err
+			return fmt.Errorf("the seed has a mistake at things[%d]: %w", i, err)
 		}
 	}
-	for _, edge := range s.EdgeConfigs {
+	for i, edge := range s.EdgeConfigs {
 		if err := c.plantEdgeConfig(edge); err != nil {
-			return fmt.Errorf("cannot configure stream %s as the seed says: %w", edge.Stream, err)
+			return seedError(fmt.Sprintf("edge_configs[%d]", i), "cannot configure stream "+edge.Stream, err)
 		}
 	}
 	return nil
 }
 
-func (c *Cloud) plantEdgeConfig(edge SeedEdgeConfig) error {
-	config, _, err := readEdgeConfig(edge.Config)
+// seedNames are the members of the seed that stand for members of requests.
+var seedNames = map[string]map[string]string{
+	"streams": {
+		"StreamName": "name", "DataRetentionInHours": "retention_hours", "DeviceName": "device_name", "MediaType": "media_type",
+		"KmsKeyId": "kms_key_id", "StreamStorageConfiguration": "storage_tier", "Tags": "tags",
+		"ImageGenerationConfiguration": "image_generation", "NotificationConfiguration": "notification",
+	},
+	"edge_configs": {"StreamName": "stream", "EdgeConfig": "config"},
+}
+
+// seedError names the member of the seed that an error is about.
+func seedError(path, what string, err error) error {
+	var refused *media.HTTPError
+	if !errors.As(err, &refused) || refused.Where == "" {
+		return fmt.Errorf("the seed has a mistake at %s: %s: %w", path, what, err)
+	}
+	end := strings.IndexAny(refused.Where, ".[")
+	if end < 0 {
+		end = len(refused.Where)
+	}
+	list, _, _ := strings.Cut(path, "[")
+	member, rest := seedNames[list][refused.Where[:end]], refused.Where[end:]
+	if member == "storage_tier" {
+		rest = ""
+	}
+	return fmt.Errorf("the seed has a mistake at %s.%s%s: %s: %s", path, member, rest, what, refused.Message)
+}
+
+// plantStream makes a stream, or has one that exists follow the seed.
+func (c *Cloud) plantStream(seed SeedStream) error {
+	in := createStreamInput{
+		StreamName: seed.Name, DeviceName: seed.DeviceName, KmsKeyId: seed.KMSKeyID, MediaType: seed.MediaType,
+		DataRetentionInHours: seed.RetentionHours, Tags: seed.Tags,
+	}
+	if seed.StorageTier != "" {
+		in.StreamStorageConfiguration = &streamStorage{DefaultStorageTier: seed.StorageTier}
+	}
+	var images updateImageGenerationInput
+	if err := readStated("UpdateImageGenerationConfiguration", "ImageGenerationConfiguration", seed.ImageGeneration, &images); err != nil {
+		return err
+	}
+	var notification updateNotificationInput
+	if err := readStated("UpdateNotificationConfiguration", "NotificationConfiguration", seed.Notification, &notification); err != nil {
+		return err
+	}
+	if _, err := c.ensureStream(in); err != nil {
+		return err
+	}
+	if images.ImageGenerationConfiguration != nil {
+		images.StreamName = seed.Name
+		if _, err := c.updateImageGeneration(images); err != nil {
+			return err
+		}
+	}
+	if notification.NotificationConfiguration != nil {
+		notification.StreamName = seed.Name
+		if _, err := c.updateNotification(notification); err != nil {
+			return err
+		}
+	}
+	if len(seed.Tags) > 0 {
+		if err := c.addTags(streamID{StreamName: seed.Name}.findTagged, seed.Tags); err != nil {
+			return err
+		}
+	}
+	return c.update(func(d *document) error {
+		c.followSeed(d.Streams[seed.Name], seed)
+		return nil
+	})
+}
+
+func (c *Cloud) followSeed(s *streamRecord, seed SeedStream) {
+	if seed.DeviceName != "" {
+		s.DeviceName = seed.DeviceName
+	}
+	if seed.MediaType != "" {
+		s.MediaType = seed.MediaType
+	}
+	if seed.StorageTier != "" {
+		s.setTier(seed.StorageTier, c.o.Now().UTC())
+	}
+}
+
+// readStated reads what a seed states with the member of an operation, as the service would, except
+// that members which the service would ignore are mistakes.
+func readStated(operation, member string, stated json.RawMessage, in any) error {
+	if len(stated) == 0 {
+		return nil
+	}
+	body, err := json.Marshal(map[string]json.RawMessage{member: stated})
 	if err != nil {
 		return err
 	}
-	want, err := json.Marshal(config)
+	o := kvsmodel.ByName(operation)
+	known, ignored, err := o.Read(body)
+	if err != nil {
+		return modelError(o, err)
+	}
+	if len(ignored) > 0 {
+		return badMember(ignored[0], "unknown field")
+	}
+	return json.Unmarshal(known, in)
+}
+
+func (c *Cloud) plantEdgeConfig(edge SeedEdgeConfig) error {
+	in := startEdgeConfigurationUpdateInput{}
+	if len(edge.Config) == 0 {
+		edge.Config = json.RawMessage("null")
+	}
+	if err := readStated("StartEdgeConfigurationUpdate", "EdgeConfig", edge.Config, &in); err != nil {
+		return err
+	}
+	in.StreamName = edge.Stream
+	want, err := json.Marshal(in.EdgeConfig)
 	if err != nil {
 		return err
 	}
@@ -106,6 +304,6 @@ func (c *Cloud) plantEdgeConfig(edge SeedEdgeConfig) error {
 	}); err != nil || same {
 		return err
 	}
-	_, err = c.startEdgeConfigurationUpdate(startEdgeConfigurationUpdateInput{streamID: streamID{StreamName: edge.Stream}, EdgeConfig: edge.Config})
+	_, err = c.startEdgeConfigurationUpdate(in)
 	return err
 }

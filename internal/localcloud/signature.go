@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,8 +33,15 @@ const (
 	invalidSignature = media.InvalidSignature
 )
 
-func forbidden(name, format string, args ...any) *media.HTTPError {
-	return &media.HTTPError{Status: http.StatusForbidden, Name: name, Message: fmt.Sprintf(format, args...)}
+// The headers that a signature may be wrong in, as a refusal names them.
+const (
+	inAuthorization = "header Authorization"
+	inDate          = "header X-Amz-Date"
+	inToken         = "header X-Amz-Security-Token"
+)
+
+func forbidden(name, where, format string, args ...any) *media.HTTPError {
+	return &media.HTTPError{Status: http.StatusForbidden, Name: name, Where: where, Message: fmt.Sprintf(format, args...)}
 }
 
 // authorization is the header of that name, taken apart.
@@ -47,11 +53,11 @@ type authorization struct {
 
 func parseAuthorization(header string) (a authorization, err error) {
 	if header == "" {
-		return a, forbidden(missingToken, "Missing Authentication Token")
+		return a, forbidden(missingToken, inAuthorization, "Missing Authentication Token")
 	}
 	rest, ok := strings.CutPrefix(header, algorithm+" ")
 	if !ok {
-		return a, forbidden(incomplete, "Authorization must begin with %s", algorithm)
+		return a, forbidden(incomplete, inAuthorization, "Authorization must begin with %s", algorithm)
 	}
 	fields := map[string]string{}
 	for part := range strings.SplitSeq(rest, ",") {
@@ -60,7 +66,7 @@ func parseAuthorization(header string) (a authorization, err error) {
 	}
 	scope := strings.Split(fields["Credential"], "/")
 	if len(scope) != 5 || scope[4] != "aws4_request" || fields["SignedHeaders"] == "" || fields["Signature"] == "" {
-		return a, forbidden(incomplete, "Authorization needs Credential, SignedHeaders and Signature")
+		return a, forbidden(incomplete, inAuthorization, "Authorization needs Credential, SignedHeaders and Signature")
 	}
 	return authorization{
 		keyID: scope[0], date: scope[1], region: scope[2], service: scope[3],
@@ -79,38 +85,45 @@ func (c *Cloud) verify(r *http.Request, service string, payloads ...string) (cal
 	secret, session, known := c.keys.find(a.keyID, r.Header.Get("X-Amz-Security-Token"))
 	switch {
 	case !known:
-		return caller{}, forbidden(unknownKey, "The security token included in the request is invalid.")
+		return caller{}, forbidden(unknownKey, inAuthorization, "The security token included in the request is invalid.")
 	case !session.Expires.IsZero() && now.After(session.Expires):
-		return caller{}, forbidden(expiredToken, "The security token included in the request is expired")
+		return caller{}, forbidden(expiredToken, inToken, "The security token included in the request is expired")
 	case a.region != Region:
-		return caller{}, forbidden(invalidSignature, "Credential should be scoped to a valid region, not '%s'.", a.region)
+		return caller{}, forbidden(invalidSignature, inAuthorization, "Credential should be scoped to a valid region, not '%s'.", a.region)
 	case a.service != service:
-		return caller{}, forbidden(invalidSignature, "Credential should be scoped to correct service: '%s'.", service)
+		return caller{}, forbidden(invalidSignature, inAuthorization, "Credential should be scoped to correct service: '%s'.", service)
 	}
 	at, err := time.Parse(timeLayout, r.Header.Get("X-Amz-Date"))
 	switch {
 	case err != nil || !strings.HasPrefix(r.Header.Get("X-Amz-Date"), a.date):
-		return caller{}, forbidden(incomplete, "X-Amz-Date must be a time of the day in Credential, like 20260102T150405Z")
+		return caller{}, forbidden(incomplete, inDate, "X-Amz-Date must be a time of the day in Credential, like 20260102T150405Z")
 	case now.Sub(at).Abs() > clockSkew:
-		return caller{}, forbidden(invalidSignature, "Signature expired: %s is more than 15 min from %s", at.Format(timeLayout), now.UTC().Format(timeLayout))
+		return caller{}, forbidden(invalidSignature, inDate, "Signature expired: %s is more than 15 min from %s",
+			at.Format(timeLayout), now.UTC().Format(timeLayout))
 	}
 	for _, required := range []string{"host", "x-amz-date"} {
 		if !slices.Contains(a.signed, required) {
-			return caller{}, forbidden(invalidSignature, "'%s' must be a 'SignedHeader' in the AWS Authorization.", required)
+			return caller{}, forbidden(invalidSignature, inAuthorization, "'%s' must be a 'SignedHeader' in the AWS Authorization.", required)
 		}
 	}
 	for _, payload := range payloads {
-		if hmac.Equal([]byte(a.signature), []byte(sign(r, a, secret, payload))) {
-			return caller{Thing: session.Thing}, nil
+		for _, spell := range spellings {
+			if hmac.Equal([]byte(a.signature), []byte(sign(r, a, secret, payload, spell))) {
+				return caller{Thing: session.Thing}, nil
+			}
 		}
 	}
-	return caller{}, forbidden(invalidSignature, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
+	return caller{}, forbidden(invalidSignature, inAuthorization, "The request signature we calculated does not match "+
+		"the signature you provided. Check your AWS Secret Access Key and signing method.")
 }
 
-// sign gives the signature that the request should have.
-func sign(r *http.Request, a authorization, secret, payload string) string {
+// spellings are the letters in which a trailer's name may have been sent. net/http does not keep them.
+var spellings = []func(string) string{strings.ToLower, http.CanonicalHeaderKey}
+
+// sign returns the signature that the request should have.
+func sign(r *http.Request, a authorization, secret, payload string, spell func(string) string) string {
 	canonical := strings.Join([]string{
-		r.Method, canonicalPath(r.URL), canonicalQuery(r.URL), canonicalHeaders(r, a.signed), strings.Join(a.signed, ";"), payload,
+		r.Method, canonicalPath(r.URL), canonicalQuery(r.URL), canonicalHeaders(r, a.signed, spell), strings.Join(a.signed, ";"), payload,
 	}, "\n")
 	scope := strings.Join([]string{a.date, a.region, a.service, "aws4_request"}, "/")
 	text := strings.Join([]string{algorithm, r.Header.Get("X-Amz-Date"), scope, hashOf([]byte(canonical))}, "\n")
@@ -162,36 +175,56 @@ func escape(s string) string {
 }
 
 // canonicalHeaders renders the signed headers, each with a line end.
-func canonicalHeaders(r *http.Request, signed []string) string {
+func canonicalHeaders(r *http.Request, signed []string, spell func(string) string) string {
 	var b strings.Builder
 	for _, name := range signed {
 		b.WriteString(name + ":")
-		switch name {
-		case "host": // Go keeps these two out of the headers
-			b.WriteString(r.Host)
-		case "content-length":
-			b.WriteString(strconv.FormatInt(r.ContentLength, 10))
-		default:
-			for i, value := range r.Header.Values(name) {
-				if i > 0 {
-					b.WriteByte(',')
-				}
-				b.WriteString(strings.Join(strings.Fields(value), " "))
+		for i, value := range valuesOf(r, name, spell) {
+			if i > 0 {
+				b.WriteByte(',')
 			}
+			b.WriteString(strings.Join(strings.Fields(value), " "))
 		}
 		b.WriteByte('\n')
 	}
 	return b.String()
 }
 
+// valuesOf returns the values of a header as they were sent. net/http moves three of them out of
+// the header map (Host, Transfer-Encoding, Trailer; see net/http, readRequest and readTransfer);
+// all others stay, Connection, Content-Length and Expect among them. A Content-Length beside a
+// Transfer-Encoding is dropped without a trace, so that its signature cannot be right. A trailer
+// that names several headers is taken as sorted and separated by commas.
+func valuesOf(r *http.Request, name string, spell func(string) string) []string {
+	switch name {
+	case "host":
+		return []string{r.Host}
+	case "transfer-encoding":
+		return r.TransferEncoding // "chunked" is the only one that net/http takes
+	case "trailer":
+		var names []string
+		for trailer := range r.Trailer {
+			names = append(names, spell(trailer))
+		}
+		slices.Sort(names)
+		return names
+	}
+	return r.Header.Values(name)
+}
+
 // readSigned reads a body whole, to be hashed.
 func readSigned(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "SerializationException", Message: "the body ended too early: " + err.Error()}
+		return nil, &media.HTTPError{
+			Status: http.StatusBadRequest, Name: "SerializationException", Where: "body", Message: "the body ended too early: " + err.Error(),
+		}
 	}
 	if len(body) > maxBody {
-		return nil, &media.HTTPError{Status: http.StatusRequestEntityTooLarge, Name: "RequestEntityTooLargeException", Message: fmt.Sprintf("the body has more than %d bytes", maxBody)}
+		return nil, &media.HTTPError{
+			Status: http.StatusRequestEntityTooLarge, Name: "RequestEntityTooLargeException", Where: "body",
+			Message: fmt.Sprintf("the body has more than %d bytes", maxBody),
+		}
 	}
 	return body, nil
 }
@@ -208,6 +241,9 @@ func (c *Cloud) verifyMedia(r *http.Request) error {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		payloads = append(payloads, hashOf(body))
 	}
-	_, err := c.verify(r, serviceKVS, payloads...)
-	return err
+	who, err := c.verify(r, serviceKVS, payloads...)
+	if err != nil {
+		return err
+	}
+	return c.authorizeMedia(r, who)
 }

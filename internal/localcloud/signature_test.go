@@ -23,6 +23,7 @@ type signedRequest struct {
 	region     string
 	key        accessKey
 	at         time.Time
+	before     func(*http.Request) // changes it until it is signed
 	after      func(*http.Request) // changes it when it is signed
 }
 
@@ -31,6 +32,9 @@ func (s signedRequest) send(t *testing.T, c *Cloud) *http.Response {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.Endpoint()+s.path, bytes.NewReader([]byte(s.body)))
 	must(t, err)
 	r.Header.Set("Content-Type", "application/json")
+	if s.before != nil {
+		s.before(r)
+	}
 	sum := sha256.Sum256([]byte(s.hashed))
 	key := aws.Credentials{AccessKeyID: s.key.ID, SecretAccessKey: s.key.Secret, SessionToken: s.key.Token}
 	must(t, v4.NewSigner().SignHTTP(context.Background(), key, r, hex.EncodeToString(sum[:]), s.service, s.region, s.at))
@@ -61,15 +65,16 @@ func TestSignatures(t *testing.T) {
 		"good, spaces": {func(s *signedRequest) {
 			s.after = func(r *http.Request) { r.Header.Set("Content-Type", "  application/json ") }
 		}, ""},
-		"16 min ago":            {func(s *signedRequest) { s.at = s.at.Add(-16 * time.Minute) }, invalidSignature},
-		"16 min ahead":          {func(s *signedRequest) { s.at = s.at.Add(16 * time.Minute) }, invalidSignature},
-		"wrong secret":          {func(s *signedRequest) { s.key.Secret += "x" }, invalidSignature},
-		"wrong region":          {func(s *signedRequest) { s.region = "eu-west-1" }, invalidSignature},
-		"wrong service":         {func(s *signedRequest) { s.service = "sts" }, invalidSignature},
-		"body changed":          {func(s *signedRequest) { s.body = `{"StreamName":"cam" }` }, invalidSignature},
-		"body not signed":       {func(s *signedRequest) { s.hashed = "" }, invalidSignature},
-		"signed header changed": {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") } }, invalidSignature},
-		"query changed":         {func(s *signedRequest) { s.after = func(r *http.Request) { r.URL.RawQuery = "a=1" } }, invalidSignature},
+		"16 min ago":      {func(s *signedRequest) { s.at = s.at.Add(-16 * time.Minute) }, invalidSignature},
+		"16 min ahead":    {func(s *signedRequest) { s.at = s.at.Add(16 * time.Minute) }, invalidSignature},
+		"wrong secret":    {func(s *signedRequest) { s.key.Secret += "x" }, invalidSignature},
+		"wrong region":    {func(s *signedRequest) { s.region = "eu-west-1" }, invalidSignature},
+		"wrong service":   {func(s *signedRequest) { s.service = "sts" }, invalidSignature},
+		"body changed":    {func(s *signedRequest) { s.body = `{"StreamName":"cam" }` }, invalidSignature},
+		"body not signed": {func(s *signedRequest) { s.hashed = "" }, invalidSignature},
+		"signed header changed": {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") } },
+			invalidSignature},
+		"query changed": {func(s *signedRequest) { s.after = func(r *http.Request) { r.URL.RawQuery = "a=1" } }, invalidSignature},
 		"date changed": {func(s *signedRequest) {
 			s.after = func(r *http.Request) { r.Header.Set("X-Amz-Date", "20200101T000000Z") }
 		}, incomplete},
@@ -80,7 +85,8 @@ func TestSignatures(t *testing.T) {
 		"forged token":        {func(s *signedRequest) { s.key = device; s.key.Token = "A" + s.key.Token[1:] + "AAAA" }, unknownKey},
 		"expired":             {func(s *signedRequest) { s.key = c.keys.issue(hub, time.Now().Add(-time.Hour-time.Second)) }, expiredToken},
 		"unsigned":            {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Del("Authorization") } }, missingToken},
-		"another algorithm":   {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Set("Authorization", "Basic x") } }, incomplete},
+		"another algorithm": {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Set("Authorization", "Basic x") } },
+			incomplete},
 		"cut off": {func(s *signedRequest) {
 			s.after = func(r *http.Request) {
 				h := r.Header.Get("Authorization")
@@ -90,7 +96,8 @@ func TestSignatures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := signedRequest{path: "/describeStream", body: `{"StreamName":"cam"}`, service: "kinesisvideo", region: Region, key: c.keys.user(), at: time.Now()}
+			s := signedRequest{path: "/describeStream", body: `{"StreamName":"cam"}`, service: "kinesisvideo", region: Region, key: c.keys.user(),
+				at: time.Now()}
 			s.hashed = s.body
 			row.change(&s)
 			response := s.send(t, c)
@@ -134,7 +141,8 @@ func TestTheDataPlaneChecksSignatures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := signedRequest{path: row.path, body: row.body, hashed: row.hashed, service: "kinesisvideo", region: Region, key: c.keys.issue(hub, time.Now()), at: time.Now(), after: row.after}
+			s := signedRequest{path: row.path, body: row.body, hashed: row.hashed, service: "kinesisvideo", region: Region, key: c.keys.issue(hub,
+				time.Now()), at: time.Now(), after: row.after}
 			if response := s.send(t, c); response.StatusCode != row.status {
 				body, _ := io.ReadAll(response.Body)
 				t.Errorf("answered %d: %s", response.StatusCode, body)

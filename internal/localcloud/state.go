@@ -40,6 +40,12 @@ type streamRecord struct {
 	KmsKeyID       string            `json:"kms_key_id,omitempty"`
 	Tags           map[string]string `json:"tags,omitempty"`
 	Edge           *edgeRecord       `json:"edge,omitempty"`
+
+	Status       string              `json:"status,omitempty"` // "" = ACTIVE; another one until Settles
+	Settles      time.Time           `json:"settles,omitzero"`
+	Tiers        []tierPeriod        `json:"tiers,omitempty"` // in their order; HOT before the first
+	Images       *imageGeneration    `json:"images,omitempty"`
+	Notification *notificationConfig `json:"notification,omitempty"`
 }
 
 type edgeRecord struct {
@@ -60,15 +66,6 @@ type jobRecord struct {
 	Details   string    `json:"details,omitempty"`
 	Collected time.Time `json:"collected"`
 	Updated   time.Time `json:"updated"`
-}
-
-type secretRecord struct {
-	Name    string    `json:"name"`
-	ARN     string    `json:"arn"`
-	Value   string    `json:"value"`
-	Version string    `json:"version"`
-	Created time.Time `json:"created"`
-	Changed time.Time `json:"changed"`
 }
 
 var errClosed = errors.New("the local cloud is stopped")
@@ -106,6 +103,9 @@ func readDocument(path string) (document, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &d)
 	}
+	for _, secret := range d.Secrets {
+		secret.adopt()
+	}
 	if err != nil {
 		return d, fmt.Errorf("cannot read the state of the local cloud, repair or delete %s: %w", path, err)
 	}
@@ -120,6 +120,7 @@ func (c *Cloud) update(change func(*document) error) error {
 	if c.closed {
 		return errClosed
 	}
+	c.doc.settle(c.o.Now())
 	if err := change(&c.doc); err != nil {
 		return err
 	}
@@ -139,6 +140,7 @@ func (c *Cloud) update(change func(*document) error) error {
 func (c *Cloud) view(read func(*document) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.doc.settle(c.o.Now())
 	return read(&c.doc)
 }
 

@@ -75,6 +75,7 @@ func (c *Cloud) step() {
 	}
 	anyLate := false
 	c.mu.Lock()
+	c.doc.settle(now)
 	for _, s := range c.doc.Streams {
 		anyLate = anyLate || late(s.Edge)
 	}
@@ -89,8 +90,18 @@ func (c *Cloud) step() {
 			return nil
 		})
 	}
+	if c.o.AsAWS {
+		return // how AWS itself reaches its agents is not public
+	}
 	for _, m := range c.due(now) {
 		c.broker.publish(m.thing, m.topic, m.payload)
+	}
+}
+
+// refreshHub has a hub list its configurations. AWS has no such message.
+func (c *Cloud) refreshHub(thing string) {
+	if !c.o.AsAWS {
+		c.broker.publish(thing, topicRefresh, []byte("{}"))
 	}
 }
 
@@ -161,8 +172,11 @@ type syncMessage struct {
 }
 
 // hearStatus takes an agent's answer. Answers about other versions than the present one, and from
-// other things than the hub, change nothing.
+// other things than the hub, change nothing, and with AsAWS no answer does.
 func (c *Cloud) hearStatus(thing string, payload []byte) {
+	if c.o.AsAWS {
+		return
+	}
 	var m syncMessage
 	if err := json.Unmarshal(payload, &m); err != nil {
 		c.log.Warn("a config/status cannot be read", zap.String("thing", thing), zap.Error(err))
@@ -206,8 +220,11 @@ func (m *jobMessage) record(before *jobRecord) *jobRecord {
 	return &jobRecord{Status: m.Status, Details: m.Details, Collected: m.LastCollectedTime.Time, Updated: m.LastUpdatedTime.Time}
 }
 
-// hearJobs takes an agent's report on its jobs.
+// hearJobs takes an agent's report on its jobs, unless AsAWS.
 func (c *Cloud) hearJobs(thing string, payload []byte) {
+	if c.o.AsAWS {
+		return
+	}
 	var m jobsMessage
 	if err := json.Unmarshal(payload, &m); err != nil {
 		c.log.Warn("a jobs/status cannot be read", zap.String("thing", thing), zap.Error(err))

@@ -1,6 +1,6 @@
 // Package mediafile owns the reading of media files that others made: Matroska, MP4 (plain and
-// fragmented) and MPEG-TS. It must not know what becomes of a frame, nor when it is due. Files may
-// be broken: what a header promises is not believed before it is there.
+// fragmented), MOV and MPEG-TS. It must not know what becomes of a frame, nor when it is due. Files
+// may be broken: what a header promises is not believed before it is there.
 package mediafile
 
 import (

@@ -67,6 +67,7 @@ func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
 		{"MP4, H.265", "a.mp4", [][]string{hevc, aac}, H265, AAC},
 		{"MP4, fragmented", "a.mp4", [][]string{avcB, aac, {"-movflags", "frag_keyframe+empty_moov"}}, H264, AAC},
 		{"MP4, CMAF", "a.mp4", [][]string{avcB, {"-an", "-movflags", "cmaf+frag_keyframe"}}, H264, ""},
+		{"MOV", "a.mov", [][]string{avcB, aac}, H264, AAC},
 		{"MPEG-TS", "a.ts", [][]string{avcB, aac}, H264, AAC},
 		{"MPEG-TS, H.265", "a.ts", [][]string{hevc, aac}, H265, AAC},
 	} {

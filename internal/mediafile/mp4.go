@@ -243,8 +243,11 @@ func (t *mp4Track) read(data []byte, depth int) error {
 		case "mdhd":
 			t.scale = timescale(&c)
 		case "hdlr":
-			c.skip(8)
-			t.kind = string(c.take(4))
+			// QuickTime has a second one in minf, which says where the data lies: its component type is dhlr.
+			c.skip(4)
+			if component := string(c.take(4)); component != "dhlr" {
+				t.kind = string(c.take(4))
+			}
 		case "elst":
 			t.edits(&c, version())
 			c.short = false // it is not needed for playing
@@ -302,8 +305,14 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 	}
 	t.entry = kind
 	fixed := 78 // VisualSampleEntry
-	if kind == "mp4a" {
-		fixed = 28 // AudioSampleEntry
+	if kind == "mp4a" && len(data) >= 10 {
+		fixed = 28       // AudioSampleEntry
+		switch data[9] { // the version, in QuickTime files
+		case 1:
+			fixed = 44
+		case 2:
+			fixed = 64
+		}
 	}
 	if len(data) < fixed {
 		return nil
@@ -314,6 +323,13 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 			t.private = data
 		case "esds":
 			t.audio = aacOf(data)
+		case "wave": // in QuickTime files esds lies in it
+			return boxes(data, func(kind string, data []byte) error {
+				if kind == "esds" {
+					t.audio = aacOf(data)
+				}
+				return nil
+			})
 		}
 		return nil
 	})

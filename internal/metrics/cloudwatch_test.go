@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
@@ -69,10 +70,10 @@ var theTable = []string{
 	"StreamName=runs JobType=UploadJob Running = 1 None",
 	"StreamName=fails JobType=UploadJob FatalError = 1 None",
 	"StreamName=waits JobType=UploadJob Completed = 1 None",
-	"StreamName=runs PercentageSpaceUsed = 0.25 None",
-	"StreamName=waits PercentageSpaceUsed = 0.5 None",
-	"StreamName=fails PercentageSpaceUsed = 0.25 None",
-	"StreamName=retries PercentageSpaceUsed = 0.25 None",
+	"StreamName=runs PercentageSpaceUsed = 0.25 Percent",
+	"StreamName=waits PercentageSpaceUsed = 0.5 Percent",
+	"StreamName=fails PercentageSpaceUsed = 0.25 Percent",
+	"StreamName=retries PercentageSpaceUsed = 0.25 Percent",
 	"ThingName=hub-1 Alive = 1 None",
 	"ThingName=hub-1 RecordJobs.HealthyJobCount = 2 Count",
 	"ThingName=hub-1 UploadJobs.HealthyJobCount = 2 Count",
@@ -129,10 +130,10 @@ func localCloudWatch(t *testing.T) (*localcloud.Cloud, *cloudwatch.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cloud, cloudwatch.New(aws.Config{
+	return cloud, cloudwatch.New(awsclient.Of(aws.Config{
 		Region: localcloud.Region, BaseEndpoint: aws.String(cloud.Endpoint()), HTTPClient: trusting(pem),
 		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
-	})
+	}))
 }
 
 func row(p localcloud.MetricPoint) string {

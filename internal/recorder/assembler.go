@@ -327,7 +327,8 @@ func (a *assembler) admit() {
 	if kind.picture() {
 		switch {
 		case !a.picture && !first:
-			a.lies = a.lies || a.honest >= trustMarkers
+			// Unless the first slice was lost, it came with a marker and ended an access unit too early.
+			a.lies = a.lies || a.spoiled == nil && a.honest >= trustMarkers
 			a.spoil(errSlice)
 		case a.picture && a.marked:
 			a.lies = true

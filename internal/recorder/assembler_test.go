@@ -231,6 +231,20 @@ func TestPacketisations(t *testing.T) {
 			w.send(1, true, fuIDR3)
 			w.send(2, true, slice1)
 		}, []string{slice1}, 1, 0},
+		{"a first slice is lost, and markers are believed as before", avc{}, func(w *wire) {
+			for t := uint32(1); t <= trustMarkers+4; t++ {
+				message, first := w.send, w.send
+				switch t {
+				case trustMarkers + 1:
+					first = w.lose
+				case trustMarkers + 3:
+					message = w.lose
+				}
+				message(t, false, sei)
+				first(t, false, slice1)
+				w.send(t, true, slice2)
+			}
+		}, slices.Repeat([]string{sei + "|" + slice1 + "|" + slice2}, trustMarkers+2), 2, 0},
 		{"a hole with B-frames", avc{}, func(w *wire) {
 			// I0 P3 B1 B2 P6 B4 B5 …, of which P15 and B13 are lost, then B17.
 			w.send(100, true, idr)

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -108,6 +109,8 @@ func cameraFault(host string, err error) *health.Fault {
 		unsupported *unsupportedError
 		dns         *net.DNSError
 		certificate *certificateError
+		notTLS      tls.RecordHeaderError
+		address     *net.AddrError
 	)
 	system := func(format string, args ...any) *health.Fault {
 		return health.SystemFault(codeCamera, err, format, args...)
@@ -136,6 +139,10 @@ func cameraFault(host string, err error) *health.Fault {
 		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
 	case errors.As(err, &certificate):
 		return user("The certificate of the camera at %s is not trusted: if its SHA-256 fingerprint is %s, add ?fingerprint= with it to the secret's MediaURI.", host, certificate.fingerprint)
+	case errors.As(err, &notTLS):
+		return user("The camera at %s does not speak TLS on that port: write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	case errors.As(err, &address):
+		return user("The address %s of the camera cannot be one: correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)
 	case errors.Is(err, errFlood):
 		return user("The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream.", host)
 	case errors.Is(err, errRedirects):
@@ -151,7 +158,7 @@ func cameraFault(host string, err error) *health.Fault {
 	case obstacle.IsTimeout(err):
 		return system("The camera at %s does not answer: check that it is on and reachable.", host)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return system("The camera at %s closed the connection: it is connected anew.", host)
+		return system("The camera at %s closed the connection: it is connected again; if it closes every one, check the port, and write rtsps:// for one with TLS.", host)
 	default:
 		return system("The session with the camera at %s failed: %v.", host, health.Varying(err.Error())) // it may have ports in it
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -52,8 +53,8 @@ func (k *Keeper) lose(s segment.Info, why string) {
 func (l *loss) raise(part *health.Part) {
 	l.told = true
 	part.Report(scopeLost, health.Degraded, health.SystemFault(codeLost, nil,
-		"%d segments (%d MB) were deleted before they were uploaded since %s, the last one because %s: check the upload schedule and the network, or give the stream more space.",
-		l.Segments, l.Bytes/1e6, l.Since.UTC().Format(time.DateOnly), l.Reason))
+		"Recordings were deleted before they were uploaded since %s: %s (%s), the last one because %s: check the upload schedule and the network, or give the stream more space.",
+		l.Since.UTC().Format(time.DateOnly), humanize.Count(l.Segments, "segment"), humanize.Bytes(l.Bytes), l.Reason))
 }
 
 // forgive ends the conditions of losses of long ago. Their times follow the clock when it is set. One

@@ -137,7 +137,7 @@ func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
 	s.readOnly = true
 	if err := s.load(); err != nil {
-		return nil, err
+		return nil, s.reading(err)
 	}
 	return s, nil
 }

@@ -120,7 +120,7 @@ func job(p health.PartSnapshot) Job {
 	if state == "" {
 		state = "not started"
 	}
-	return Job{State: state, Since: p.StateSince, Status: class, Details: details}
+	return Job{State: state, Since: p.StateSince, Status: class, Details: details, NextWindow: millis(p.Numbers[health.NextWindowTime])}
 }
 
 func appendConditions(list []Condition, p health.PartSnapshot) []Condition {

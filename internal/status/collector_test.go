@@ -66,10 +66,10 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	}
 	got := table(t, c.Snapshot())
 	for _, want := range []string{
-		"hub  degraded  version v1  up 5h  disk 40.0 GB free of 100.0 GB, holds 12.3 days\n",
-		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "1.5 min, 45.0 MB", "95s", "200.0 MB of 800.0 MB (25 %), holds 12.0 h",
+		"hub  degraded  version v1  up 5 h  disk 40.0 GB free of 100.0 GB, holds 12.3 days\n",
+		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "90 s, 45.0 MB", "95 s", "200.0 MB of 800.0 MB (25 %), holds 12.0 h",
 		"· door retention: the next pass deletes 9.0 MB, of which 4.0 MB are not uploaded.",
-		"! door uploader: The cloud cannot be reached: check the hub's internet connection. (since 90s)",
+		"! door uploader: The cloud cannot be reached: check the hub's internet connection. (since 90 s)",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
@@ -98,7 +98,7 @@ func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := table(t, read)
-		for _, want := range []string{"  up 5h  ", "waiting for the camera  5h  ", "reached. (since 5h)", "network. (since 5h)"} {
+		for _, want := range []string{"  up 5 h  ", "waiting for the camera  5 h  ", "reached. (since 5 h)", "network. (since 5 h)"} {
 			if !strings.Contains(got, want) {
 				t.Errorf("after a step by %s %q is missing in\n%s", step, want, got)
 			}
@@ -120,11 +120,12 @@ func TestVerdicts(t *testing.T) {
 		arrange func(*health.Registry)
 		want    Verdict
 	}{
-		"nothing wrong":            {func(*health.Registry) {}, Healthy},
-		"something to know":        {fail(health.Info, door), Healthy},
-		"one of two cameras":       {fail(health.Failed, door), Degraded},
-		"all cameras":              {fail(health.Failed, door, yard), Down},
-		"all uploaders":            {fail(health.Failed, health.Key{Stream: "door", Job: health.JobUploader}, health.Key{Stream: "yard", Job: health.JobUploader}), Degraded},
+		"nothing wrong":      {func(*health.Registry) {}, Healthy},
+		"something to know":  {fail(health.Info, door), Healthy},
+		"one of two cameras": {fail(health.Failed, door), Degraded},
+		"all cameras":        {fail(health.Failed, door, yard), Down},
+		"all uploaders": {fail(health.Failed, health.Key{Stream: "door", Job: health.JobUploader},
+			health.Key{Stream: "yard", Job: health.JobUploader}), Degraded},
 		"the agent's own":          {fail(health.Degraded, health.Key{Job: health.JobConfig}), Degraded},
 		"a stream that went is no": {fail(health.Failed, health.Key{Stream: "gone", Job: health.JobRecorder}), Healthy},
 	} {
@@ -160,7 +161,7 @@ func TestTheAgeOfASecretIsShownWhereItsCameraIsInTrouble(t *testing.T) {
 		stream Stream
 		want   string
 	}{
-		"read":        {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, "last read 3m ago"},
+		"read":        {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, "last read 3 min ago"},
 		"never read":  {Stream{Name: "door", Conditions: failed}, "never read"},
 		"not trouble": {Stream{Name: "door", Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, ""},
 	} {

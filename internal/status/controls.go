@@ -59,7 +59,7 @@ func (s *Server) ServeLogLevel(level LogLevel) {
 // Reloaded is what a reload of the settings did; each list has names.
 type Reloaded struct {
 	Changed      []string `json:"changed,omitempty"`      // settings that have another value now
-	Streams      []string `json:"streams,omitempty"`      // whose jobs began anew by that
+	Streams      []string `json:"streams,omitempty"`      // whose jobs were restarted by that
 	AfterRestart []string `json:"afterRestart,omitempty"` // variables whose new value waits for a restart
 	Unknown      []string `json:"unknown,omitempty"`      // variables that look like a setting and are none
 }

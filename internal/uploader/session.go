@@ -38,7 +38,7 @@ type session struct {
 	flight  []shot  // sent, or being written, and not acknowledged; oldest first
 	bytes   int64   // of flight
 	writing bool    // the last of flight is being written
-	tags    *[]byte // sent last; nil = none yet
+	tags    *tagSet // sent last; nil = none yet
 	any     bool    // last is valid
 	last    shot    // sent or being written
 	got     int     // fragments that got through
@@ -114,7 +114,7 @@ func (e *session) feed() time.Duration {
 		e.close()
 		return 0
 	}
-	if n := len(e.flight); n > 0 && (n >= u.o.MaxInFlight || e.bytes+next.frag.Size > u.o.MaxInFlightBytes || !u.window.admits(e.flight, next)) {
+	if !e.admits(next) {
 		return 0
 	}
 	if wait := u.fragments.ready(); wait > 0 {
@@ -137,8 +137,8 @@ func (e *session) send(next shot) {
 	media := e.u.queue.media(next)
 	e.u.queue.take()
 	var tail []byte
-	if tags := e.u.tail(); tags != nil {
-		e.tags, tail = tags, *tags
+	if set, elements := e.u.tail(e.endsFragments()); set != nil {
+		e.tags, tail = set, elements
 	}
 	e.s.Send(head, media, tail)
 	if e.u.careful || e.u.suspects.has(next.id()) {
@@ -211,7 +211,7 @@ func (e *session) acknowledge(a kvs.Ack) {
 		again := u.through(s)
 		u.settle(e.flight)
 		if e.mode.each != nil {
-			e.mode.each()
+			e.mode.each(s.frag.Size)
 		}
 		if again {
 			e.close() // older fragments are to be tried again

@@ -3,6 +3,7 @@ package uploader
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,18 @@ const (
 	TagNotification    = "AWS_KINESISVIDEO_NOTIFICATION"     // the fragment is told over SNS; no value
 	reservedTags       = "AWS"
 )
+
+// tagEndOfFragment ends the fragment before it: the service stores and acknowledges it at once,
+// instead of when the next begins. AWS's C producer sends it when frames stop coming.
+const tagEndOfFragment = "AWS_KINESISVIDEO_END_OF_FRAGMENT"
+
+var endOfFragment = mkv.AppendTags(nil, []mkv.Tag{{Name: tagEndOfFragment}})
+
+// tagSet is what SetTags was called with.
+type tagSet struct {
+	encoded []byte // a Tags element; empty = no tags
+	full    bool   // there is no room for another tag
+}
 
 // withoutTagsFor is how long tags are left out that the service refused, unless they change.
 const withoutTagsFor = 24 * time.Hour
@@ -62,28 +75,36 @@ func (u *Uploader) SetTags(tags []mkv.Tag) error {
 	if err := CheckTags(tags); err != nil {
 		return err
 	}
-	encoded := mkv.AppendTags(nil, tags)
-	if before := u.tags.Load(); before == nil || !bytes.Equal(*before, encoded) {
-		u.tags.Store(&encoded)
+	set := &tagSet{encoded: mkv.AppendTags(nil, tags), full: len(tags) == MaxTags}
+	if !bytes.Equal(u.tags.Load().encoded, set.encoded) {
+		u.tags.Store(set)
 	}
 	return nil
 }
 
-// tail is the Tags element that goes behind the next fragment; nil for none.
-func (u *Uploader) tail() *[]byte {
-	tags := u.tags.Load()
-	if u.withheld != nil && (u.withheld != tags || u.o.Now().After(u.withheldUntil)) {
+// tail returns what goes behind the next fragment, and the tags that it is of: nil where nothing
+// goes. With end, the tag that ends the fragment is the last; it is withheld with the others.
+func (u *Uploader) tail(end bool) (set *tagSet, elements []byte) {
+	set = u.tags.Load()
+	if u.withheld != nil && (u.withheld != set || u.o.Now().After(u.withheldUntil)) {
 		u.releaseTags()
 	}
-	if tags == nil || len(*tags) == 0 || u.withheld == tags {
-		return nil
+	if u.withheld == set {
+		return nil, nil
 	}
-	return tags
+	elements = slices.Clip(set.encoded)
+	if end && !set.full {
+		elements = append(elements, endOfFragment...)
+	}
+	if len(elements) == 0 {
+		return nil, nil
+	}
+	return set, elements
 }
 
 // withholdTags leaves tags out that the service may have refused: media goes before metadata.
-func (u *Uploader) withholdTags(tags *[]byte) {
-	u.withheld, u.withheldUntil = tags, u.o.Now().Add(withoutTagsFor)
+func (u *Uploader) withholdTags(set *tagSet) {
+	u.withheld, u.withheldUntil = set, u.o.Now().Add(withoutTagsFor)
 }
 
 // releaseTags sends tags again.
@@ -97,7 +118,8 @@ func (u *Uploader) reportWithheld() {
 	if u.withheld == nil {
 		return
 	}
-	fault := health.SystemFault(CodeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. They are tried again when they change, and once a day.", u.o.Stream)
+	fault := health.SystemFault(CodeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. "+
+		"They are tried again when they change, and once a day.", u.o.Stream)
 	if u.o.Health.Report(scopeTags, health.Degraded, fault) {
 		u.log.Warn("fragment tags are left out", zap.String("why", fault.Text))
 	}

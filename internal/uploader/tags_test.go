@@ -19,15 +19,69 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-var someTags = []mkv.Tag{{Name: "kvs-edge-stream", Value: door}, {Name: "kvs-edge-hub", Value: "hub"}, {Name: TagImageGeneration}, {Name: TagNotification}}
+var someTags = []mkv.Tag{
+	{Name: "kvs-edge-stream", Value: door}, {Name: "kvs-edge-hub", Value: "hub"}, {Name: TagImageGeneration}, {Name: TagNotification},
+}
 
-// expectTags checks that every stored fragment has exactly these tags.
+// tagsOf are a stored fragment's tags without the one that ends it.
+func tagsOf(f media.Fragment) []media.Tag {
+	return slices.DeleteFunc(f.Tags, func(t media.Tag) bool { return t.Name == tagEndOfFragment })
+}
+
+// expectTags checks that every stored fragment has exactly these tags, and perhaps the one that ends it.
 func (w *world) expectTags(want []mkv.Tag) {
 	w.t.Helper()
 	for i, f := range w.service.Fragments(door) {
-		if fmt.Sprint(f.Tags) != fmt.Sprint(want) {
-			w.t.Errorf("fragment %d has the tags %v, want %v", i, f.Tags, want)
+		if got := tagsOf(f); fmt.Sprint(got) != fmt.Sprint(want) {
+			w.t.Errorf("fragment %d has the tags %v, want %v", i, got, want)
 		}
+	}
+}
+
+// Who follows a recording ends each fragment by its tag, so that it is not stored a fragment late.
+func TestFragmentsThatMayBeTheLastForAWhileAreEnded(t *testing.T) {
+	t.Parallel()
+	many := make([]mkv.Tag, MaxTags)
+	for i := range many {
+		many[i].Name = fmt.Sprint("tag", i)
+	}
+	for name, row := range map[string]struct {
+		run   func(*world, *Uploader) (stop func())
+		tags  []mkv.Tag
+		ended bool
+		error int // ErrorId that the first fragment gets
+	}{
+		"live":                     {(*world).runLive, someTags, true, 0},
+		"live, without tags":       {(*world).runLive, nil, true, 0},
+		"live, without room":       {(*world).runLive, many, false, 0},
+		"live, refused":            {(*world).runLive, someTags, false, 4009},
+		"live, only it, refused":   {(*world).runLive, nil, false, 4009},
+		"oldest first":             {(*world).run, someTags, true, 0},
+		"until nothing is pending": {func(w *world, u *Uploader) func() { w.drain(u); return func() {} }, someTags, false, 0},
+		"one in flight": {func(w *world, u *Uploader) func() {
+			u.o.MaxInFlight = 1
+			w.drain(u)
+			return func() {}
+		}, someTags, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 24, roomy)
+			if row.error != 0 {
+				w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, row.error).Times(1))
+			}
+			w.record(1, 1)
+			u := w.uploader()
+			must(t, u.SetTags(row.tags))
+			stop := row.run(w, u)
+			w.await(1)
+			stop()
+			f := w.service.Fragments(door)[0]
+			ended := len(f.Tags) > 0 && f.Tags[len(f.Tags)-1].Name == tagEndOfFragment
+			if want := row.tags; row.error == 0 && fmt.Sprint(tagsOf(f)) != fmt.Sprint(want) || ended != row.ended {
+				t.Errorf("the fragment has the tags %v", f.Tags)
+			}
+		})
 	}
 }
 
@@ -71,8 +125,7 @@ func TestTheServiceRefusesWhatCheckTagsDoes(t *testing.T) {
 			w := newWorld(t, 24, roomy)
 			w.record(1, 2)
 			u := w.uploader()
-			encoded := mkv.AppendTags(nil, test.tags)
-			u.tags.Store(&encoded) // not SetTags, which checks
+			u.tags.Store(&tagSet{encoded: mkv.AppendTags(nil, test.tags)}) // not SetTags, which checks
 			w.drain(u)
 			w.expectAll()
 			if stats := w.service.Stats(door); (stats.Errors == 0) != test.good {
@@ -144,7 +197,7 @@ func TestOtherTagsHoldFromTheNextFragmentOn(t *testing.T) {
 	must(t, writer.Seal())
 	stop()
 	for i, want := range [][]mkv.Tag{someTags[:2], someTags, nil} {
-		if got := w.service.Fragments(door)[i].Tags; fmt.Sprint(got) != fmt.Sprint(want) {
+		if got := tagsOf(w.service.Fragments(door)[i]); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("fragment %d has %v, want %v", i, got, want)
 		}
 	}
@@ -239,31 +292,47 @@ func TestOtherProgramsReadTheTags(t *testing.T) {
 	w.drain(u)
 	path := filepath.Join(t.TempDir(), "got.mkv")
 	w.getMedia(path, 3)
-	output, err := exec.Command("mkvinfo", "-v", "--ui-language", "en_US", path).CombinedOutput()
-	if err != nil {
-		t.Fatalf("mkvinfo: %v\n%s", err, output)
+	answer, err := os.ReadFile(path)
+	must(t, err)
+	const head = "\x1A\x45\xDF\xA3"
+	parts := strings.Split(string(answer), head)[1:]
+	if len(parts) != 3 {
+		t.Fatalf("%d fragments begin with an EBML head, want 3", len(parts))
 	}
-	var got []string
-	for line := range strings.Lines(string(output)) {
-		if line = strings.TrimSpace(line); line == "|+ Cluster" || strings.Contains(line, "Name: ") {
-			got = append(got, strings.TrimLeft(line, "|+ "))
+	want := []string{
+		"Name: AWS_KINESISVIDEO_FRAGMENT_NUMBER", "Name: AWS_KINESISVIDEO_SERVER_TIMESTAMP",
+		"Name: AWS_KINESISVIDEO_PRODUCER_TIMESTAMP", "Cluster",
+	}
+	for _, tag := range someTags {
+		want = append(want, "Name: "+tag.Name)
+	}
+	want = append(want, "Name: AWS_KINESISVIDEO_MILLIS_BEHIND_NOW", "Name: AWS_KINESISVIDEO_CONTINUATION_TOKEN")
+	for _, part := range parts {
+		if got, output := inMKVInfo(t, head+part); !slices.Equal(got, want) {
+			t.Errorf("mkvinfo shows\n%s\nwant\n%s\nof\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), output)
 		}
-	}
-	var want []string
-	for range 3 {
-		want = append(want, "Name: AWS_KINESISVIDEO_FRAGMENT_NUMBER", "Name: AWS_KINESISVIDEO_SERVER_TIMESTAMP", "Name: AWS_KINESISVIDEO_PRODUCER_TIMESTAMP",
-			"Name: AWS_KINESISVIDEO_MILLIS_BEHIND_NOW", "Name: AWS_KINESISVIDEO_CONTINUATION_TOKEN", "Cluster")
-		for _, tag := range someTags {
-			want = append(want, "Name: "+tag.Name)
-		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("mkvinfo shows\n%s\nwant\n%s\nof\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), output)
 	}
 	packets, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "packet=pts", "-of", "csv=p=0", path).Output()
 	if n := strings.Count(string(packets), "\n"); err != nil || n != 15 {
 		t.Errorf("ffprobe finds %d frames (%v), want 15", n, err)
 	}
+}
+
+// inMKVInfo lists the Clusters and names of tags that mkvinfo finds.
+func inMKVInfo(t *testing.T, media string) (list []string, output []byte) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "part.mkv")
+	must(t, os.WriteFile(path, []byte(media), 0o600))
+	output, err := exec.Command("mkvinfo", "-v", "--ui-language", "en_US", path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("mkvinfo: %v\n%s", err, output)
+	}
+	for line := range strings.Lines(string(output)) {
+		if line = strings.TrimSpace(line); line == "|+ Cluster" || strings.Contains(line, "Name: ") {
+			list = append(list, strings.TrimLeft(line, "|+ "))
+		}
+	}
+	return list, output
 }
 
 // getMedia writes to a file what the service gives back of that many fragments.
@@ -274,7 +343,8 @@ func (w *world) getMedia(path string, fragments int) {
 	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.server.URL+"/getMedia", strings.NewReader(`{"StreamName":"door","StartSelector":{"StartSelectorType":"EARLIEST"}}`))
+	selector := strings.NewReader(`{"StreamName":"door","StartSelector":{"StartSelectorType":"EARLIEST"}}`)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.server.URL+"/getMedia", selector)
 	must(w.t, err)
 	answer, err := w.server.Client().Do(request)
 	must(w.t, err)
@@ -291,7 +361,9 @@ func TestTheDocumentationKnowsWhatTagsCost(t *testing.T) {
 	page, err := os.ReadFile("../../docs/uploading.md")
 	must(t, err)
 	want := fmt.Sprintf("`front-door` on `hub-7`: %d bytes", len(mkv.AppendTags(nil, tags)))
-	if !strings.Contains(string(page), want) {
-		t.Errorf("docs/uploading.md does not say %q", want)
+	for _, want := range []string{want, fmt.Sprintf("fewer than %d tags; %d bytes", MaxTags, len(endOfFragment))} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("docs/uploading.md does not say %q", want)
+		}
 	}
 }

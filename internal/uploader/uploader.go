@@ -79,8 +79,9 @@ type Options struct {
 	StallTimeout time.Duration
 	// IdleTimeout ends a session that has nothing to send. Default DefaultIdleTimeout.
 	IdleTimeout time.Duration
-	// MaxInFlight and MaxInFlightBytes bound what is sent and not acknowledged; one fragment is
-	// always allowed. Default DefaultInFlight and DefaultInFlightSize.
+	// MaxInFlight and MaxInFlightBytes bound what is sent and not acknowledged. Two fragments may
+	// always have more bytes: the service acknowledges the first when the second begins.
+	// Default DefaultInFlight and DefaultInFlightSize.
 	MaxInFlight      int
 	MaxInFlightBytes int64
 }
@@ -103,7 +104,7 @@ type Uploader struct {
 	second    *second // bounds their bursts
 	sessions  *bucket // paces PutMedia
 
-	tags atomic.Pointer[[]byte] // a Tags element; see SetTags
+	tags atomic.Pointer[tagSet] // see SetTags; never nil
 
 	// turn is held by whoever sends. All below but wanted and nudge belongs to the holder.
 	turn   chan struct{}
@@ -112,6 +113,7 @@ type Uploader struct {
 
 	failures int  // in a row, without a fragment getting through
 	unnoted  bool // the disk did not take the last note of a fragment that is done
+	renewed  bool // credentials were asked for since a fragment got through, as these may have expired
 	careful  bool // one fragment a session: the last session ended without one getting through
 	stalls   int  // how often StallTimeout is doubled
 	passes   int  // fragments since stalls changed
@@ -120,7 +122,7 @@ type Uploader struct {
 		asked time.Time // zero = not known
 		none  bool      // the stream keeps nothing
 	}
-	withheld      *[]byte // tags that the service refused, which are left out; nil = none
+	withheld      *tagSet // tags that the service refused, which are left out; nil = none
 	withheldUntil time.Time
 	numbers       numbers
 }
@@ -148,8 +150,10 @@ func New(o Options) *Uploader {
 		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(),
 		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
 		turn: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
-		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst), second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
+		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst),
+		second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
 	}
+	u.tags.Store(&tagSet{})
 	u.queue = newQueue(o.Store, o.Stream, u.suspects.aside, u.unreadable)
 	return u
 }
@@ -163,11 +167,11 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 
 // mode is how an uploader works through what is pending.
 type mode struct {
-	drain    bool   // end when nothing is pending
-	live     bool   // newest first
-	demand   bool   // of Range, which has the turn
-	from, to int64  // producer times in ms, when demand
-	each     func() // called when a fragment is done; nil = nobody wants to know
+	drain    bool             // end when nothing is pending
+	live     bool             // newest first
+	demand   bool             // of Range, which has the turn
+	from, to int64            // producer times in ms, when demand
+	each     func(size int64) // called when a fragment of so many bytes is done; nil = nobody wants to know
 }
 
 // Run uploads what is pending, oldest first, and then each fragment as soon as it is complete,
@@ -354,6 +358,11 @@ func (u *Uploader) failed(rule Rule, err error, title string) time.Duration {
 		u.o.Cloud.InvalidateCredentials()
 	case AskUser:
 		u.o.Cloud.InvalidateEndpoint(u.o.Stream) // the stream may come back elsewhere
+		if rule.Renew && !u.renewed {
+			u.renewed = true
+			u.o.Cloud.InvalidateCredentials()
+			break
+		}
 		return u.askUser.Next()
 	case RetryNow:
 		if u.failures == 1 {
@@ -384,7 +393,7 @@ func (u *Uploader) stalled() {
 // through notes that a fragment is in the cloud. It reports whether others are to be tried again.
 func (u *Uploader) through(s shot) (again bool) {
 	u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
-	u.failures, u.careful = 0, false
+	u.failures, u.careful, u.renewed = 0, false, false
 	u.retry.Reset()
 	u.askUser.Reset()
 	if u.passes++; u.passes >= passesPerStall {

@@ -43,3 +43,19 @@ func (w *window) admits(flight []shot, next shot) bool {
 	}
 	return media <= windowMedia.Milliseconds()
 }
+
+// admits tells whether next may join what is in flight.
+func (e *session) admits(next shot) bool {
+	o, n := &e.u.o, len(e.flight)
+	switch {
+	case n == 0:
+		return true
+	case n >= o.MaxInFlight, n >= windowLeast && e.bytes+next.frag.Size > o.MaxInFlightBytes:
+		return false
+	}
+	return e.u.window.admits(e.flight, next)
+}
+
+// endsFragments tells whether fragments are sent with the tag that ends them: where the next may
+// be long in coming, or waits for the acknowledgement of the one before.
+func (e *session) endsFragments() bool { return !e.mode.drain || e.u.o.MaxInFlight < windowLeast }

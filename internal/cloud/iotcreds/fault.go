@@ -3,12 +3,12 @@ package iotcreds
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
@@ -42,16 +42,16 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 
 // statusFault turns an answer that is not 200 into a sentence.
 func (p *Provider) statusFault(status int, body []byte, skew time.Duration) error {
-	var document struct {
-		Message string `json:"message"`
-	}
-	_ = json.Unmarshal(body, &document) // the status alone will do
-	message := strings.ToLower(document.Message)
-	cause := &StatusError{Status: status, Message: shorten(document.Message)}
+	answer := awserr.Parse(status, nil, body)
+	message := strings.ToLower(answer.Message)
+	cause := &StatusError{Status: status, Message: shorten(answer.Message)}
 	if f := p.certificateOver(cause); f != nil {
 		return f
 	}
 	switch {
+	case status == http.StatusNotFound && p.otherEndpoint(answer):
+		return health.UserFault(CodeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
+			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.", p.o.Endpoint)
 	case status == http.StatusNotFound:
 		return health.UserFault(CodeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.", p.o.RoleAlias)
 	case status == http.StatusForbidden && strings.Contains(message, "certificate"), status == http.StatusUnauthorized:
@@ -67,6 +67,20 @@ func (p *Provider) statusFault(status int, body []byte, skew time.Duration) erro
 	default:
 		return health.SystemFault(CodeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.", p.o.Endpoint, status)
 	}
+}
+
+// credentialsHost is in the names of all credentials endpoints: c0a1.credentials.iot.us-west-2.amazonaws.com.
+// Source: AWS General Reference, AWS IoT Core endpoints and quotas.
+const credentialsHost = ".credentials.iot."
+
+// otherEndpoint reports whether an answer of 404 is that of a host which knows no role aliases, such as
+// the data endpoint: it says "Not Found" of the path, with a trace id.
+func (p *Provider) otherEndpoint(answer awserr.Error) bool {
+	if strings.Contains(p.o.Endpoint, credentialsHost) {
+		return false
+	}
+	return answer.Kind == awserr.NoSuchPath ||
+		strings.Contains(p.o.Endpoint, ".iot.") && !strings.Contains(strings.ToLower(answer.Message), "alias")
 }
 
 // StatusError is an answer of the endpoint that is not 200.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"go.uber.org/zap"
 )
@@ -46,6 +47,8 @@ type Options struct {
 	ThingName string
 	// TLS holds the device certificate and the roots of the endpoint. Required.
 	TLS *tls.Config
+	// Version of the agent, for the header User-Agent. Default: none is named.
+	Version string
 	// RefreshBefore is how long before their end credentials are renewed. Default 5 min.
 	RefreshBefore time.Duration
 	// Timeout bounds one request. Default 10 s.
@@ -97,7 +100,7 @@ func New(o Options) (*Provider, error) {
 	}
 	o.Endpoint = endpoint
 	p := newProvider(o)
-	p.url, p.client = requestURL(endpoint, o.RoleAlias), newHTTPClient(p.o.TLS, p.o.Timeout)
+	p.url, p.client = requestURL(endpoint, o.RoleAlias), awsclient.Device(p.o.TLS, p.o.Timeout, p.o.Version)
 	p.ask, p.name = p.fetch, "role alias "+o.RoleAlias+" at "+endpoint
 	return p, nil
 }

@@ -2,7 +2,6 @@ package iotcreds
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -20,19 +19,6 @@ const source = "IoTCredentialsProvider"
 
 func requestURL(endpoint, roleAlias string) string {
 	return "https://" + endpoint + "/role-aliases/" + url.PathEscape(roleAlias) + "/credentials"
-}
-
-// newHTTPClient keeps no connection: one request an hour is not worth one.
-func newHTTPClient(config *tls.Config, timeout time.Duration) *http.Client {
-	return &http.Client{
-		Timeout: timeout,
-		Transport: &http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
-			TLSClientConfig:   config.Clone(),
-			DisableKeepAlives: true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
 
 // answer is what one good request gave.

@@ -17,7 +17,9 @@ const (
 	EventIdle      EventType = "IDLE"
 )
 
-// errorCodes names the ErrorIds of PutMedia (API reference; 4005's name as the C producer has it).
+// errorCodes names the ErrorIds of PutMedia as the API reference does. 4012 and 4507 are not in it;
+// their names are those of AWS's C producer, whose 4005 is MULTI_TRACK_MKV, and one guide has
+// INVALID_FRAGMENT_METADATA for 4012. They come from ErrorAt only.
 var errorCodes = map[int]string{
 	4000: "STREAM_READ_ERROR",
 	4001: "MAX_FRAGMENT_SIZE_REACHED",
@@ -31,6 +33,7 @@ var errorCodes = map[int]string{
 	4009: "FRAGMENT_METADATA_LIMIT_REACHED",
 	4010: "TRACK_NUMBER_MISMATCH",
 	4011: "FRAMES_MISSING_FOR_TRACK",
+	4012: "MORE_THAN_ALLOWED_TRACKS_FOUND",
 	4500: "KMS_KEY_ACCESS_DENIED",
 	4501: "KMS_KEY_DISABLED",
 	4502: "KMS_KEY_VALIDATION_ERROR",
@@ -38,6 +41,7 @@ var errorCodes = map[int]string{
 	4504: "KMS_KEY_INVALID_USAGE",
 	4505: "KMS_KEY_INVALID_STATE",
 	4506: "KMS_KEY_NOT_FOUND",
+	4507: "STREAM_DELETED",
 	5000: "INTERNAL_ERROR",
 	5001: "ARCHIVAL_ERROR",
 }

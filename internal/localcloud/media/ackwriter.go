@@ -81,8 +81,9 @@ func (a *ackWriter) run(ctx context.Context, interval time.Duration, idle func()
 	defer due.Stop()
 	var line []byte
 	for {
-		batch, wait, finished := a.next(line[:0])
-		if line = batch; len(line) > 0 {
+		k, found, wait, finished := a.next()
+		if found {
+			line = k.appendJSON(line[:0])
 			if err := a.send(ctx, line); err != nil {
 				fail(err)
 				return
@@ -104,33 +105,40 @@ func (a *ackWriter) run(ctx context.Context, interval time.Duration, idle func()
 	}
 }
 
-// next takes all that may be sent now, as lines, or tells how long to wait for it.
-func (a *ackWriter) next(b []byte) (lines []byte, wait time.Duration, finished bool) {
+// next takes the one that may be sent now, or says how long to wait for it.
+func (a *ackWriter) next() (k ack, found bool, wait time.Duration, finished bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	wait = time.Hour
-	for _, k := range a.before {
-		b = k.appendJSON(b)
+	if k, ok := shift(&a.before); ok {
+		return k, true, 0, false
 	}
-	a.before = a.before[:0]
 	if a.held {
-		return b, wait, false
+		return ack{}, false, time.Hour, false
 	}
-	for _, k := range a.queue {
-		b = k.appendJSON(b)
+	if k, ok := shift(&a.queue); ok {
+		return k, true, 0, false
 	}
-	a.queue = a.queue[:0]
-	for len(a.delayed) > 0 {
-		if wait = time.Until(a.delayed[0].due); wait > 0 {
-			return b, wait, false
-		}
-		b = a.delayed[0].appendJSON(b)
-		a.delayed = a.delayed[1:]
-		wait = time.Hour
+	if len(a.delayed) == 0 {
+		return ack{}, false, time.Hour, a.ending
 	}
-	return b, wait, a.ending
+	if wait = time.Until(a.delayed[0].due); wait > 0 {
+		return ack{}, false, wait, false
+	}
+	k, _ = shift(&a.delayed)
+	return k, true, 0, false
 }
 
+func shift(list *[]ack) (first ack, ok bool) {
+	if len(*list) == 0 {
+		return ack{}, false
+	}
+	first = (*list)[0]
+	*list = (*list)[1:]
+	return first, true
+}
+
+// send writes and flushes one acknowledgement, so that it is an HTTP chunk of its own: AWS's C
+// producer reads the first of what a chunk holds, and ignores the rest.
 func (a *ackWriter) send(ctx context.Context, line []byte) error {
 	// Without support for deadlines the connection's own end is the only bound.
 	_ = a.rc.SetWriteDeadline(time.Now().Add(writeTimeout))

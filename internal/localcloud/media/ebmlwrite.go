@@ -34,9 +34,10 @@ func appendHeader(b []byte, title string, h *strictmkv.Header) []byte {
 	return append(b, h.RawTracks...)
 }
 
-// appendTags appends a Tags element of one Tag with the pairs of names and values.
+// appendTags appends a Tags element of one Tag with the pairs of names and values, byte by byte as
+// KVS writes it: without Targets, and with sizes of four bytes.
 func appendTags(b []byte, pairs ...string) []byte {
-	tag := appendElement(nil, []byte{0x63, 0xC0}, nil) // Targets: the whole Segment
+	var tag []byte
 	for i := 0; i+1 < len(pairs); i += 2 {
 		simple := appendElement(nil, []byte{0x45, 0xA3}, []byte(pairs[i]))
 		simple = appendElement(simple, []byte{0x44, 0x87}, []byte(pairs[i+1]))
@@ -51,6 +52,9 @@ func appendElement(b, id, body []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, 0x10000000|uint32(len(body)))
 	return append(b, body...)
 }
+
+// clusterHeadSize is the size of what appendClusterHead appends.
+const clusterHeadSize = 12 + 2 + 8
 
 // appendClusterHead appends the head of a Cluster of unknown size and its Timestamp.
 func appendClusterHead(b []byte, ticks int64) []byte {

@@ -21,9 +21,11 @@ const (
 	AfterStored                  // the fragment was stored, and its PERSISTED was not sent
 )
 
-var pointNames = [...]string{"before the response", "before the body", "at the start of a fragment", "mid-fragment", "after RECEIVED", "after storing"}
+var pointNames = [...]string{
+	"before the response", "before the body", "at the start of a fragment", "mid-fragment", "after RECEIVED", "after storing",
+}
 
-// String tells the point in words.
+// String says the point in words.
 func (p Point) String() string {
 	if int(p) < len(pointNames) {
 		return pointNames[p]
@@ -163,7 +165,7 @@ func (f *Faults) Up(stream string) {
 	}
 }
 
-// Fired tells how often the fault has struck.
+// Fired counts how often the fault has struck.
 func (i *Injected) Fired() int {
 	i.faults.mu.Lock()
 	defer i.faults.mu.Unlock()
@@ -232,7 +234,7 @@ func (f *Faults) strike(stream string, want func(Fault) bool) *Injected {
 	return nil
 }
 
-// at gives the fault that strikes the stream at that point; nil = none.
+// at returns the fault that strikes the stream at that point; nil = none.
 func (f *Faults) at(stream string, p Point) *Injected {
 	return f.strike(stream, func(x Fault) bool {
 		switch x.action {

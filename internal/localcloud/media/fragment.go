@@ -3,7 +3,9 @@ package media
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash"
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
@@ -15,8 +17,6 @@ type fragment struct {
 	timecode int64         // ms, for acknowledgements
 	begin    time.Duration // Timestamp of the Cluster, or of an earlier first frame
 	latest   time.Duration // greatest block time
-	video    time.Duration // time of the video block before
-	gap      time.Duration // greatest distance of successive video blocks
 	producer time.Time
 	server   time.Time
 	received int64 // bytes of the element so far
@@ -24,6 +24,11 @@ type fragment struct {
 	videos   int
 	tracks   [128]bool // by number: has a block
 	tags     []Tag
+
+	offset      int64  // of the Cluster in the body
+	head        string // name of the producer's head
+	clusterHead []byte // as it was sent, where another is stored
+	lead, tail  []byte // see Fragment
 
 	buffer []byte // not yet written
 	stored int64  // bytes written or buffered
@@ -44,17 +49,29 @@ func (f *fragment) frames() int {
 	return f.blocks
 }
 
+// where is the fragment's place in the body, as refusals name it.
+func (f *fragment) where() string { return fmt.Sprintf("Cluster at byte %d", f.offset) }
+
+// tapOutside gets the bytes between Clusters as they are read.
+func (se *session) tapOutside(p []byte) error {
+	se.outside = append(se.outside, p...)
+	if most := se.service.o.Limits.MaxFragmentBytes; int64(len(se.outside)) > most {
+		return fail(maxFragmentSize, fmt.Sprintf("byte %d", se.reader.Offset()), "more than %d bytes stand between two Clusters", most)
+	}
+	return nil
+}
+
 // tap gets the bytes of Clusters as they are read.
 func (se *session) tap(p []byte) error {
 	f := se.current
 	if f == nil { // the head; its number comes with the Timestamp
-		f = &fragment{hash: sha256.New(), server: se.service.o.Now()}
+		f = &fragment{hash: sha256.New(), server: se.service.o.Now(), offset: se.reader.Offset() - int64(len(p))}
 		f.buffer, se.file.spare = se.file.spare[:0], nil
 		se.current = f
 	}
 	f.received += int64(len(p))
-	if f.received > se.service.o.Limits.MaxFragmentBytes {
-		return fail(maxFragmentSize, "the fragment at %d ms has more than %d bytes", f.timecode, se.service.o.Limits.MaxFragmentBytes)
+	if most := se.service.o.Limits.MaxFragmentBytes; f.received > most {
+		return fail(maxFragmentSize, "", "the fragment at %d ms has more than %d bytes", f.timecode, most)
 	}
 	f.buffer = append(f.buffer, p...)
 	f.stored += int64(len(p))
@@ -68,7 +85,7 @@ func (se *session) tap(p []byte) error {
 func (se *session) spill(f *fragment) error {
 	f.hash.Write(f.buffer)
 	if _, err := se.file.f.WriteAt(f.buffer, se.file.end+f.stored-int64(len(f.buffer))); err != nil {
-		return fail(internalError, "cannot store media: %v", err)
+		return fail(internalError, "", "cannot store media: %v", err)
 	}
 	f.buffer = f.buffer[:0]
 	return nil
@@ -91,52 +108,69 @@ func (se *session) beginFragment(h *strictmkv.Header, event strictmkv.Event) err
 	if err := se.settle(f); err != nil {
 		return err
 	}
-	f.tags, se.tags = se.tags, nil
+	if err := se.takeLead(f, h); err != nil {
+		return err
+	}
 	se.send(f.ack(EventBuffering))
 	if info, ok := se.service.o.Streams.Stream(se.st.name); !ok || !takesMedia(info.Status) {
-		return fail(streamNotActive, "the stream is not active (status %q)", info.Status)
+		return fail(streamNotActive, "", "the stream is not active (status %q)", info.Status)
 	}
 	if f.producer.After(latestTime) || f.producer.UnixMilli() < 0 {
-		return fail(invalidProducerTime, "the fragment's producer timestamp is %v", f.producer)
+		return fail(invalidProducerTime, "", "the fragment's producer timestamp is %v", f.producer)
 	}
 	if err := se.withinConnection(); err != nil {
 		return err
 	}
 	if se.relative {
+		f.clusterHead = slices.Clone(f.buffer)
 		f.buffer = appendClusterHead(f.buffer[:0], int64(time.Duration(f.producer.UnixMilli())*time.Millisecond/h.TimestampScale))
 		f.stored = int64(len(f.buffer))
 	}
 	return se.strike(AtFragmentStart)
 }
 
+// takeLead takes what was sent before the fragment and is not of the one before it.
+func (se *session) takeLead(f *fragment, h *strictmkv.Header) error {
+	sent := se.outside
+	se.outside = nil
+	f.tags, se.tags = se.tags, nil
+	if se.firstHead != "" {
+		f.head, f.lead = se.head, sent
+		return nil
+	}
+	if err := se.keepHeads(sent, h); err != nil {
+		return err
+	}
+	f.head = se.firstHead
+	return nil
+}
+
 func takesMedia(status string) bool {
-	return status == "" || status == "ACTIVE" || status == "UPDATING"
+	return status != "DELETING"
 }
 
 func (se *session) withinConnection() error {
 	if time.Since(se.began) > se.service.o.Limits.MaxConnectionDuration {
-		return fail(maxConnectionDuration, "the connection is older than %v", se.service.o.Limits.MaxConnectionDuration)
+		return fail(maxConnectionDuration, "", "the connection is older than %v", se.service.o.Limits.MaxConnectionDuration)
 	}
 	return nil
 }
 
 func (se *session) takeBlock(event strictmkv.Event) error {
 	f := se.current
+	where := fmt.Sprintf("%s at byte %d", event.Element, event.Offset)
 	f.blocks++
 	f.tracks[event.Track.Number&127] = true
 	if se.any && event.Time <= se.last {
-		return fail(timecodeNotRising, "a frame at %v is not after the last frame of the previous fragment at %v", event.Time, se.last)
+		return fail(timecodeNotRising, where, "a frame at %v is not after the last frame of the previous fragment at %v", event.Time, se.last)
 	}
 	f.begin = min(f.begin, event.Time)
 	f.latest = max(f.latest, event.Time)
 	if event.Track.Type == strictmkv.TypeVideo {
-		if f.videos++; f.videos > 1 {
-			f.gap = max(f.gap, (event.Time - f.video).Abs())
-		}
-		f.video = event.Time
+		f.videos++
 	}
-	if f.latest-f.begin > se.service.o.Limits.MaxFragmentDuration {
-		return fail(maxFragmentDuration, "the fragment at %d ms lasts more than %v", f.timecode, se.service.o.Limits.MaxFragmentDuration)
+	if most := se.service.o.Limits.MaxFragmentDuration; f.latest-f.begin > most {
+		return fail(maxFragmentDuration, where, "the fragment at %d ms lasts more than %v", f.timecode, most)
 	}
 	if err := se.withinConnection(); err != nil {
 		return err
@@ -156,7 +190,7 @@ func (se *session) endFragment(h *strictmkv.Header) error {
 	}
 	for i := range h.Tracks {
 		if !f.tracks[h.Tracks[i].Number] {
-			return fail(framesMissing, "the fragment at %d ms has no frame of track %d", f.timecode, h.Tracks[i].Number)
+			return fail(framesMissing, "", "the fragment at %d ms has no frame of track %d", f.timecode, h.Tracks[i].Number)
 		}
 	}
 	if err := se.spill(f); err != nil {
@@ -166,10 +200,7 @@ func (se *session) endFragment(h *strictmkv.Header) error {
 	se.file.spare, f.buffer = f.buffer, nil
 	se.last, se.any = f.latest, true
 	se.current = nil
-	se.pending = f
-	if f.latest+f.gap-f.begin >= se.service.o.Limits.MinFragmentDuration {
-		return se.settle(nil)
-	}
+	se.pending, se.before = f, f
 	return nil
 }
 

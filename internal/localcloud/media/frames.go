@@ -59,37 +59,46 @@ func (m *mediaFiles) close() {
 	}
 }
 
-// open makes the fragment's file the current one and tells whether another was before.
-func (m *mediaFiles) open(f Fragment) (changed bool, err error) {
+// open makes the fragment's file the current one.
+func (m *mediaFiles) open(f Fragment) error {
 	if m.name == f.File {
-		return false, nil
+		return nil
 	}
 	m.close()
 	m.name, m.f = "", nil
 	file, err := os.Open(filepath.Join(m.dir, f.File))
 	if err != nil {
-		return false, err
+		return err
 	}
 	header, err := readHeader(file)
 	if err != nil {
 		file.Close()
-		return false, err
+		return err
 	}
 	m.name, m.f, m.header = f.File, file, header
-	return true, nil
+	return nil
 }
 
-// cluster gives the bytes of a stored fragment.
+// cluster reads the bytes of a stored fragment.
 func (m *mediaFiles) cluster(f Fragment) *io.SectionReader {
 	return io.NewSectionReader(m.f, f.Offset, f.Bytes)
 }
 
+// clusterAsSent reads the Cluster behind clusterHead, or all of it where that is empty.
+func (m *mediaFiles) clusterAsSent(f Fragment) *io.SectionReader {
+	skip := int64(0)
+	if len(f.clusterHead) > 0 {
+		skip = clusterHeadSize
+	}
+	return io.NewSectionReader(m.f, f.Offset+skip, f.Bytes-skip)
+}
+
 // blocks shows the blocks of a stored fragment until see returns false.
 func (m *mediaFiles) blocks(f Fragment, see func(strictmkv.Event) bool) error {
-	if _, err := m.open(f); err != nil {
+	if err := m.open(f); err != nil {
 		return err
 	}
-	r := strictmkv.NewClusterReader(m.cluster(f), m.header, strictmkv.Options{Payload: true})
+	r := strictmkv.NewClusterReader(m.cluster(f), m.header, strictmkv.Options{AsStored: true, Payload: true})
 	for {
 		event, err := r.Next()
 		if errors.Is(err, io.EOF) {

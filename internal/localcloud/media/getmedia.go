@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,6 +27,8 @@ type getMediaRequest struct {
 		StartTimestamp      *timestamp
 		ContinuationToken   string
 	}
+
+	created time.Time // of the stream
 }
 
 // timestamp is seconds since 1970 as a number, as SDKs send it, or a text of RFC 3339.
@@ -42,18 +43,17 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &t.Time)
 }
 
-// getMedia answers with one Matroska stream: a header, then per fragment the Tags of KVS, its Cluster
-// as it was stored, and its own Tags behind it, where the producer had them. A new codec configuration
-// begins with an EBML head of its own, as in KVS. The answer follows the stream; it ends when the
-// client goes, or when there was nothing new for a while and no producer is connected.
+// getMedia answers with the stream's fragments, each complete in itself; see sendFragment. The answer
+// follows the stream; it ends when the client goes, or when there was nothing new for a while and no
+// producer is connected.
 func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
 	st, request, err := s.admitReader(r)
 	if err != nil {
-		refuse(w, err)
+		s.refuse(w, opGetMedia, request.stream(), err)
 		return
 	}
 	if s.faults.isDown(st.name) {
-		reset(w)
+		s.refuseByReset(w, opGetMedia, st.name, "while the stream is down")
 		return
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
@@ -67,7 +67,7 @@ func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
 	}
 	st.mu.Unlock()
 	if full {
-		refuse(w, &HTTPError{
+		s.refuse(w, opGetMedia, st.name, &HTTPError{
 			Status: http.StatusBadRequest, Name: ConnectionLimitExceeded,
 			Message: fmt.Sprintf("more than %d GetMedia connections for this stream", s.o.Limits.GetMediaConnections),
 		})
@@ -103,42 +103,28 @@ func (s *Service) admitReader(r *http.Request) (*streamState, getMediaRequest, e
 		}
 	}
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&request); err != nil {
-		return nil, request, badRequest("the request is not the JSON of GetMedia: %v", err)
+		return nil, request, badRequest("body", "the request is not the JSON of GetMedia: %v", err)
 	}
 	// The body is read to its end so that the server notices when the client goes.
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10))
 	if (request.StreamName == "") == (request.StreamARN == "") {
-		return nil, request, badRequest("exactly one of StreamName and StreamARN must be given")
+		return nil, request, badRequest("member StreamName", "exactly one of StreamName and StreamARN must be given")
 	}
-	info, ok := s.o.Streams.Stream(cmp.Or(request.StreamARN, request.StreamName))
+	info, ok := s.o.Streams.Stream(request.stream())
 	if !ok {
+		member := "StreamName"
+		if request.StreamARN != "" {
+			member = "StreamARN"
+		}
 		return nil, request, &HTTPError{
-			Status: http.StatusNotFound, Name: ResourceNotFound,
-			Message: "the stream " + cmp.Or(request.StreamARN, request.StreamName) + " does not exist in this account and region",
+			Status: http.StatusNotFound, Name: ResourceNotFound, Where: "member " + member,
+			Message: "the stream " + request.stream() + " does not exist in this account and region",
 		}
 	}
-	selector := request.StartSelector
-	missing := ""
-	switch selector.StartSelectorType {
-	case "NOW", "EARLIEST":
-	case "FRAGMENT_NUMBER":
-		if !decimal(selector.AfterFragmentNumber) {
-			missing = "AfterFragmentNumber"
-		}
-	case "CONTINUATION_TOKEN":
-		if !decimal(selector.ContinuationToken) {
-			missing = "ContinuationToken"
-		}
-	case "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP":
-		if selector.StartTimestamp == nil {
-			missing = "StartTimestamp"
-		}
-	default:
-		return nil, request, badRequest("StartSelectorType is %q; it must be NOW, EARLIEST, FRAGMENT_NUMBER, PRODUCER_TIMESTAMP, SERVER_TIMESTAMP or CONTINUATION_TOKEN", selector.StartSelectorType)
+	if err := request.checkSelector(); err != nil {
+		return nil, request, err
 	}
-	if missing != "" {
-		return nil, request, badRequest("StartSelectorType %s needs a valid %s", selector.StartSelectorType, missing)
-	}
+	request.created = info.Created
 	st := s.stream(info.Name)
 	if !st.gets.admit() {
 		return nil, request, &HTTPError{
@@ -147,6 +133,37 @@ func (s *Service) admitReader(r *http.Request) (*streamState, getMediaRequest, e
 		}
 	}
 	return st, request, nil
+}
+
+// stream is the name or ARN in the request.
+func (q getMediaRequest) stream() string { return cmp.Or(q.StreamARN, q.StreamName) }
+
+// checkSelector checks that the start is one, and has the member that it needs.
+func (q getMediaRequest) checkSelector() error {
+	const selector = "member StartSelector."
+	missing := ""
+	switch start := q.StartSelector; start.StartSelectorType {
+	case "NOW", "EARLIEST":
+	case "FRAGMENT_NUMBER":
+		if !decimal(start.AfterFragmentNumber) {
+			missing = "AfterFragmentNumber"
+		}
+	case "CONTINUATION_TOKEN":
+		if !decimal(start.ContinuationToken) {
+			missing = "ContinuationToken"
+		}
+	case "PRODUCER_TIMESTAMP", "SERVER_TIMESTAMP":
+		if start.StartTimestamp == nil {
+			missing = "StartTimestamp"
+		}
+	default:
+		return badRequest(selector+"StartSelectorType", "StartSelectorType is %q; it must be NOW, EARLIEST, FRAGMENT_NUMBER, "+
+			"PRODUCER_TIMESTAMP, SERVER_TIMESTAMP or CONTINUATION_TOKEN", start.StartSelectorType)
+	}
+	if missing != "" {
+		return badRequest(selector+missing, "StartSelectorType %s needs a valid %s", q.StartSelector.StartSelectorType, missing)
+	}
+	return nil
 }
 
 func decimal(text string) bool {
@@ -158,13 +175,14 @@ func decimal(text string) bool {
 	return text != "" && len(text) <= 128
 }
 
-// first finds where the answer begins in the list of fragments.
+// first finds where the answer begins in the list of fragments. What was stored before the stream was
+// created is of a deleted stream of the same name.
 func (q getMediaRequest) first(list []Fragment) int {
 	selector := q.StartSelector
 	want := func(Fragment) bool { return true }
 	switch selector.StartSelectorType {
 	case "NOW":
-		return max(0, len(list)-1)
+		want = func(f Fragment) bool { return f.Number == list[len(list)-1].Number }
 	case "FRAGMENT_NUMBER":
 		want = func(f Fragment) bool { return compareDecimal(f.Number, selector.AfterFragmentNumber) > 0 }
 	case "CONTINUATION_TOKEN":
@@ -175,7 +193,7 @@ func (q getMediaRequest) first(list []Fragment) int {
 		want = func(f Fragment) bool { return !f.Server.Add(f.Duration).Before(selector.StartTimestamp.Time) }
 	}
 	for i, f := range list {
-		if want(f) {
+		if !f.Server.Before(q.created) && want(f) {
 			return i
 		}
 	}
@@ -185,92 +203,4 @@ func (q getMediaRequest) first(list []Fragment) int {
 // compareDecimal compares two decimal numbers without leading zeros.
 func compareDecimal(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
-}
-
-func (s *Service) sendMedia(ctx context.Context, w http.ResponseWriter, rc *http.ResponseController, st *streamState, request getMediaRequest) error {
-	files := mediaFiles{dir: s.o.Dir}
-	defer files.close()
-	st.mu.Lock()
-	at := request.first(st.fragments)
-	st.mu.Unlock()
-	idle := time.NewTimer(s.o.Limits.GetMediaIdle)
-	defer idle.Stop()
-	sent, given := "", 0 // the fragment sent last, and how many of its tags
-	for {
-		st.mu.Lock()
-		list, tags, changed, live := st.fragments, st.tags[sent], st.changed, st.session != nil
-		st.mu.Unlock()
-		if given < len(tags) || at < len(list) {
-			var err error
-			if given < len(tags) {
-				err = sendTags(w, tags[given:])
-				given = len(tags)
-			} else {
-				err = s.sendFragment(w, &files, st.name, list, at)
-				sent, given = list[at].Number, 0
-				at++
-			}
-			if err != nil {
-				return err
-			}
-			if err := rc.Flush(); err != nil {
-				return err
-			}
-			idle.Reset(s.o.Limits.GetMediaIdle)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			continue
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-idle.C:
-			if !live {
-				return nil
-			}
-			idle.Reset(s.o.Limits.GetMediaIdle)
-		}
-	}
-}
-
-func (s *Service) sendFragment(w io.Writer, files *mediaFiles, stream string, list []Fragment, at int) error {
-	f := list[at]
-	changed, err := files.open(f)
-	if err != nil {
-		return err
-	}
-	var head []byte
-	if changed {
-		head = appendHeader(head, stream, files.header)
-	}
-	behind := list[len(list)-1].Server.Sub(f.Server)
-	head = appendTags(head,
-		"AWS_KINESISVIDEO_FRAGMENT_NUMBER", f.Number,
-		"AWS_KINESISVIDEO_SERVER_TIMESTAMP", seconds(f.Server),
-		"AWS_KINESISVIDEO_PRODUCER_TIMESTAMP", seconds(f.Producer),
-		"AWS_KINESISVIDEO_MILLIS_BEHIND_NOW", strconv.FormatInt(behind.Milliseconds(), 10),
-		"AWS_KINESISVIDEO_CONTINUATION_TOKEN", f.Number,
-	)
-	if _, err := w.Write(head); err != nil {
-		return err
-	}
-	_, err = io.Copy(w, files.cluster(f))
-	return err
-}
-
-func sendTags(w io.Writer, tags []Tag) error {
-	var pairs []string
-	for _, t := range tags {
-		pairs = append(pairs, t.Name, t.Value)
-	}
-	_, err := w.Write(appendTags(nil, pairs...))
-	return err
-}
-
-// seconds is a time as the tags have it: seconds since 1970 with milliseconds.
-func seconds(t time.Time) string {
-	ms := t.UnixMilli()
-	return fmt.Sprintf("%d.%03d", ms/1000, ms%1000)
 }

@@ -30,7 +30,13 @@ type Fragment struct {
 	SHA256   string        // of these bytes, hex
 	File     string        // name in Dir
 	Offset   int64         // of the Cluster element in File
-	Tags     []Tag         // in the order in which they came; only of Service.Fragments
+	Tags     []Tag         // in the order in which they came
+
+	// What GetMedia needs beside the Cluster in File; all empty for fragments of versions that did
+	// not keep it.
+	head        string // name of the producer's head in the heads folder
+	clusterHead []byte // head of the Cluster as it was sent, where File has another
+	lead, tail  []byte // what stood between Clusters: before this one and belonging to it, and behind it
 }
 
 // line is a Fragment in fragments.jsonl. Times are ms since 1970.
@@ -45,19 +51,35 @@ type line struct {
 	SHA256     string `json:"sha256"`
 	File       string `json:"file"`
 	Offset     int64  `json:"offset"`
+
+	Head        string `json:"head,omitempty"`
+	ClusterHead []byte `json:"cluster_head,omitempty"`
+}
+
+// tagLine is a line of tags.jsonl: what stood between Clusters and belongs to a fragment. Versions
+// before had a line for each Tags element, without Before and Behind.
+type tagLine struct {
+	Stream string `json:"stream"`
+	Number string `json:"fragment_number"`
+	Tags   []Tag  `json:"tags"`
+
+	Before []byte `json:"before,omitempty"`
+	Behind []byte `json:"behind,omitempty"`
 }
 
 func (f Fragment) line() line {
 	return line{
 		Stream: f.Stream, Number: f.Number, ProducerMS: f.Producer.UnixMilli(), ServerMS: f.Server.UnixMilli(),
 		DurationMS: f.Duration.Milliseconds(), Bytes: f.Bytes, Frames: f.Frames, SHA256: f.SHA256, File: f.File, Offset: f.Offset,
+		Head: f.head, ClusterHead: f.clusterHead,
 	}
 }
 
 func (l line) fragment() Fragment {
 	return Fragment{
 		Stream: l.Stream, Number: l.Number, Producer: time.UnixMilli(l.ProducerMS).UTC(), Server: time.UnixMilli(l.ServerMS).UTC(),
-		Duration: time.Duration(l.DurationMS) * time.Millisecond, Bytes: l.Bytes, Frames: l.Frames, SHA256: l.SHA256, File: l.File, Offset: l.Offset,
+		Duration: time.Duration(l.DurationMS) * time.Millisecond, Bytes: l.Bytes, Frames: l.Frames,
+		SHA256: l.SHA256, File: l.File, Offset: l.Offset, head: l.Head, clusterHead: l.ClusterHead,
 	}
 }
 
@@ -67,7 +89,7 @@ type index struct {
 	f  *os.File
 }
 
-// openIndex opens the file, gives all its lines to see, and cuts off a line that was torn when the
+// openIndex opens the file, shows all its lines to see, and cuts off a line that was torn when the
 // process was killed.
 func openIndex[T any](path string, see func(T)) (*index, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
@@ -100,7 +122,7 @@ func readIndex[T any](f *os.File, see func(T)) (whole int64, err error) {
 		}
 		var l T
 		if err := json.Unmarshal(bytes.TrimSpace(text), &l); err != nil {
-			return whole, fmt.Errorf("line %d of %s cannot be read: %w; move the directory away to begin anew", n, f.Name(), err)
+			return whole, fmt.Errorf("line %d of %s cannot be read: %w; move the directory away to start with an empty one", n, f.Name(), err)
 		}
 		see(l)
 		whole += int64(len(text))

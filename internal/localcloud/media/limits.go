@@ -18,7 +18,7 @@ type Limits struct {
 	BytesPerSecond        float64       // 12,500,000 per stream (quotas, PutMedia)
 	MaxConnectionDuration time.Duration // 45 min (quotas, producer SDK)
 	IdleInterval          time.Duration // 5 s between IDLE acknowledgements while no byte comes (not documented)
-	IdleTimeout           time.Duration // 30 s without a byte end the session (API reference, PutMedia)
+	IdleTimeout           time.Duration // 60 s without a byte end the session; the API reference says 30 s
 	GetMediaPerSecond     int           // 5 per stream (quotas, GetMedia)
 	GetMediaConnections   int           // 3 per stream (quotas, GetMedia)
 	GetMediaIdle          time.Duration // 5 s at the newest fragment, with no producer connected, end GetMedia (not documented)
@@ -35,7 +35,7 @@ func (l Limits) orKVS() Limits {
 	l.BytesPerSecond = cmp.Or(l.BytesPerSecond, 12_500_000)
 	l.MaxConnectionDuration = cmp.Or(l.MaxConnectionDuration, 45*time.Minute)
 	l.IdleInterval = cmp.Or(l.IdleInterval, 5*time.Second)
-	l.IdleTimeout = cmp.Or(l.IdleTimeout, 30*time.Second)
+	l.IdleTimeout = cmp.Or(l.IdleTimeout, 60*time.Second)
 	l.GetMediaPerSecond = cmp.Or(l.GetMediaPerSecond, 5)
 	l.GetMediaConnections = cmp.Or(l.GetMediaConnections, 3)
 	l.GetMediaIdle = cmp.Or(l.GetMediaIdle, 5*time.Second)

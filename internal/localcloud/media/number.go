@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// numbers gives fragments their numbers: 2^156 plus the milliseconds since 1970 in the bits from 68
+// numbers makes the numbers of fragments: 2^156 plus the milliseconds since 1970 in the bits from 68
 // up, which has the 47 digits and the order in time of KVS's own. They rise over all streams and restarts.
 type numbers struct {
 	mu   sync.Mutex

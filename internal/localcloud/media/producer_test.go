@@ -100,6 +100,9 @@ func frames(n, size int) [][]byte {
 // second is a fragment of one second at 25 fps.
 func second(at int64) []byte { return cluster(at, frames(25, 100)...) }
 
+// endTag is the tag that ends the fragment before it.
+func endTag() []byte { return appendTags(nil, endOfFragment, "") }
+
 const epoch = int64(1_700_000_000_000) // ms
 
 // lookup is the control plane of these tests.
@@ -177,6 +180,16 @@ func putHeader(h http.Header) {
 	h.Set(headerName, "cam")
 	h.Set(headerStart, "1700000000.000")
 	h.Set(headerTimecodes, "ABSOLUTE")
+}
+
+// rawPut is a request whose body is one chunk.
+func rawPut(more string, body []byte) string {
+	head := "POST /putMedia HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + more +
+		headerName + ": cam\r\n" + headerStart + ": 1700000000.000\r\n" + headerTimecodes + ": ABSOLUTE\r\n\r\n"
+	if body == nil {
+		return head
+	}
+	return head + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)
 }
 
 // open begins a PutMedia request; change may alter its headers.

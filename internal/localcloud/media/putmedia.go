@@ -38,7 +38,7 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	st := s.stream(name)
 	st.update(func() { st.stats.Requests++ })
 	if s.faults.isDown(name) {
-		reset(w)
+		s.refuseByReset(w, opPutMedia, streamOf(r.Header), "while the stream is down")
 		return
 	}
 	if s.strikeRequest(w, name) {
@@ -48,7 +48,7 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.log.Info("refused PutMedia", zap.String("stream", name), zap.Error(err))
 		st.update(func() { st.stats.Refused++ })
-		refuse(w, err)
+		s.refuse(w, opPutMedia, streamOf(r.Header), err)
 		_ = rc.SetReadDeadline(time.Now().Add(lingerAfterEnd))
 		return
 	}
@@ -70,8 +70,10 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	se.acks = newAckWriter(w, rc)
 	end := se.run()
 	switch {
-	case errors.Is(end, errReset), errors.Is(end, errCut):
-		reset(w)
+	case errors.Is(end, errReset):
+		s.refuseByReset(w, opPutMedia, name, strings.TrimPrefix(end.Error(), errReset.Error()+" "))
+	case errors.Is(end, errCut):
+		s.refuseByReset(w, opPutMedia, name, "cut of the stream")
 	case errors.Is(end, errDisplaced), errors.Is(end, errClosed):
 		panic(http.ErrAbortHandler) // closes the connection without ending the answer
 	case errors.Is(end, errIdle):
@@ -80,13 +82,15 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	_ = rc.SetReadDeadline(time.Now().Add(lingerAfterEnd))
 }
 
-// streamOf is the name or ARN in the request.
-func streamOf(h http.Header) string {
-	if arn := h.Get(headerARN); arn != "" {
-		return arn
+// streamHeader is the header that names the stream, and streamOf the name or ARN in it.
+func streamHeader(h http.Header) string {
+	if h.Get(headerARN) != "" {
+		return headerARN
 	}
-	return h.Get(headerName)
+	return headerName
 }
+
+func streamOf(h http.Header) string { return h.Get(streamHeader(h)) }
 
 // strikeRequest carries out a fault that is set for requests; answered means that it was the end.
 func (s *Service) strikeRequest(w http.ResponseWriter, name string) (answered bool) {
@@ -98,7 +102,7 @@ func (s *Service) strikeRequest(w http.ResponseWriter, name string) (answered bo
 	case actRefuse:
 		st := s.stream(name)
 		st.update(func() { st.stats.Refused++ })
-		refuse(w, hit.fault.answer)
+		s.refuse(w, opPutMedia, name, hit.fault.answer)
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerAfterEnd))
 		return true
 	case actHang:
@@ -106,9 +110,11 @@ func (s *Service) strikeRequest(w http.ResponseWriter, name string) (answered bo
 		case <-hit.cleared:
 			return false
 		case <-s.ctx.Done():
+			reset(w)
+			return true
 		}
 	}
-	reset(w)
+	s.refuseByReset(w, opPutMedia, name, BeforeResponse.String())
 	return true
 }
 
@@ -121,10 +127,10 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 		}
 	}
 	if (h.Get(headerName) == "") == (h.Get(headerARN) == "") {
-		return start, false, badRequest("exactly one of %s and %s must be given", headerName, headerARN)
+		return start, false, badRequest("header "+headerName, "exactly one of %s and %s must be given", headerName, headerARN)
 	}
 	if name := h.Get(headerName); name != "" && !validName(name) {
-		return start, false, badRequest("%s %q is no stream name: 1 to 256 of a-z A-Z 0-9 _ . -", headerName, name)
+		return start, false, badRequest("header "+headerName, "%s %q is no stream name: 1 to 256 of a-z A-Z 0-9 _ . -", headerName, name)
 	}
 	if start, err = parseStart(h.Get(headerStart)); err != nil {
 		return start, false, err
@@ -134,11 +140,12 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 	case "RELATIVE":
 		relative = true
 	default:
-		return start, false, badRequest("%s is %q; it must be ABSOLUTE or RELATIVE", headerTimecodes, h.Get(headerTimecodes))
+		return start, false, badRequest("header "+headerTimecodes, "%s is %q; it must be ABSOLUTE or RELATIVE",
+			headerTimecodes, h.Get(headerTimecodes))
 	}
 	if !known {
 		return start, false, &HTTPError{
-			Status: http.StatusNotFound, Name: ResourceNotFound,
+			Status: http.StatusNotFound, Name: ResourceNotFound, Where: "header " + streamHeader(h),
 			Message: "the stream " + streamOf(h) + " does not exist in this account and region",
 		}
 	}
@@ -151,17 +158,21 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 	return start, relative, nil
 }
 
+func badStart(text string) error {
+	return badRequest("header "+headerStart, "%s is %q; it must be seconds since 1970 with milliseconds, as 1700000000.123", headerStart, text)
+}
+
 // parseStart reads seconds since 1970 with an optional fraction.
 func parseStart(text string) (time.Time, error) {
 	whole, fraction, _ := strings.Cut(text, ".")
 	seconds, err := strconv.ParseUint(whole, 10, 40)
 	if err != nil || len(fraction) > 9 {
-		return time.Time{}, badRequest("%s is %q; it must be seconds since 1970 with milliseconds, as 1700000000.123", headerStart, text)
+		return time.Time{}, badStart(text)
 	}
 	nanos := uint64(0)
 	if fraction != "" {
 		if nanos, err = strconv.ParseUint((fraction + "000000000")[:9], 10, 32); err != nil {
-			return time.Time{}, badRequest("%s is %q; it must be seconds since 1970 with milliseconds, as 1700000000.123", headerStart, text)
+			return time.Time{}, badStart(text)
 		}
 	}
 	return time.Unix(int64(seconds), int64(nanos)).Truncate(time.Millisecond), nil

@@ -19,18 +19,18 @@ import (
 	"time"
 )
 
-func TestAFragmentIsAcknowledgedWhileTheBodyGoesOn(t *testing.T) {
+func TestFragmentsAreStoredAsTheyWereSent(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})
 	p := c.open(t)
 	p.write(streamHead())
 	for i := range int64(3) {
 		p.write(second(epoch + i*1000))
-		p.expect(stored(epoch + i*1000)...) // before the next fragment begins
 	}
 	p.body.Close()
-	if rest := p.rest(); len(rest) != 0 || p.err != nil {
-		t.Errorf("after the end of the body: %v, %v", rest, p.err)
+	want := slices.Concat(stored(epoch), stored(epoch+1000), stored(epoch+2000))
+	if got := p.rest(); !slices.Equal(got, want) || p.err != nil {
+		t.Errorf("acknowledgements %v, %v; want %v", got, p.err, want)
 	}
 	list := c.Fragments("cam")
 	if len(list) != 3 {
@@ -39,7 +39,8 @@ func TestAFragmentIsAcknowledgedWhileTheBodyGoesOn(t *testing.T) {
 	for i, f := range list {
 		sent := second(epoch + int64(i)*1000)
 		sum := sha256.Sum256(sent)
-		if f.Producer.UnixMilli() != epoch+int64(i)*1000 || f.Frames != 25 || f.Bytes != int64(len(sent)) || f.SHA256 != hex.EncodeToString(sum[:]) {
+		wholeMS := f.Producer.UnixMilli() == epoch+int64(i)*1000
+		if !wholeMS || f.Frames != 25 || f.Bytes != int64(len(sent)) || f.SHA256 != hex.EncodeToString(sum[:]) {
 			t.Errorf("fragment %d is %+v", i, f)
 		}
 		if i > 0 && compareDecimal(list[i-1].Number, f.Number) >= 0 {
@@ -138,8 +139,9 @@ func TestBadRequestsAreRefusedByName(t *testing.T) {
 				t.Fatal(p.err)
 			}
 			body, _ := io.ReadAll(p.resp.Body)
-			if p.resp.StatusCode != test.status || p.resp.Header.Get("x-amzn-ErrorType") != test.error || !strings.HasPrefix(string(body), `{"Message":"`) {
-				t.Errorf("answer %d %s %s, want %d %s", p.resp.StatusCode, p.resp.Header.Get("x-amzn-ErrorType"), body, test.status, test.error)
+			name := p.resp.Header.Get("x-amzn-ErrorType")
+			if p.resp.StatusCode != test.status || name != test.error || !strings.HasPrefix(string(body), `{"Message":"`) {
+				t.Errorf("answer %d %s %s, want %d %s", p.resp.StatusCode, name, body, test.status, test.error)
 			}
 		})
 	}
@@ -164,44 +166,87 @@ func TestMoreThanFiveRequestsPerSecondAreRefused(t *testing.T) {
 	}
 }
 
+var lastingSeconds21 = func(at int64) []byte {
+	var blocks [][]byte
+	for i := range 22 {
+		blocks = append(blocks, frame(1, int16(i*1000), i == 0, 20))
+	}
+	return cluster(at, blocks...)
+}
+var sameTags = func(n int, name, value string) []byte {
+	var pairs []string
+	for range n {
+		pairs = append(pairs, name, value)
+	}
+	return appendTags(nil, pairs...)
+}
+var headWithSound = streamHead(video(1, avcC), audio(2))
+
+// badFragments are bodies with a fault, and the acknowledgements that they get.
+var badFragments = []struct {
+	name string
+	body [][]byte
+	want []string
+}{
+	{
+		"longer than 20 s",
+		[][]byte{streamHead(), lastingSeconds21(epoch)},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_FRAGMENT_DURATION_REACHED"},
+	},
+	{
+		"larger than allowed",
+		[][]byte{streamHead(), cluster(epoch, frames(30, 10_000)...)},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_FRAGMENT_SIZE_REACHED"},
+	},
+	{
+		"shorter than 1 s",
+		[][]byte{streamHead(), cluster(epoch, frames(10, 20)...), second(epoch + 400)},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MIN_FRAGMENT_DURATION_REACHED"},
+	},
+	{
+		"a frame twice",
+		[][]byte{streamHead(), cluster(epoch, frames(26, 100)...), second(epoch + 1000)},
+		append(stored(epoch), ackOf("BUFFERING", epoch+1000), ackOf("ERROR", epoch+1000)+"/FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"),
+	},
+	{
+		"four tracks",
+		[][]byte{streamHead(video(1, avcC), audio(2), audio(3), audio(4))},
+		[]string{"ERROR/MORE_THAN_ALLOWED_TRACKS_FOUND"},
+	},
+	{"no Matroska", [][]byte{[]byte("GIF89a")}, []string{"ERROR/INVALID_MKV_DATA"}},
+	{
+		"two heads",
+		[][]byte{streamHead(), second(epoch), streamHead()},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/INVALID_MKV_DATA"},
+	},
+	{
+		"cut short",
+		[][]byte{streamHead(), second(epoch)[:500]},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/INVALID_MKV_DATA"},
+	},
+	{"no avcC", [][]byte{streamHead(video(1, []byte{0, 0, 0, 1, 0x67}))}, []string{"ERROR/INVALID_MKV_DATA"}},
+	{
+		"track of no entry",
+		[][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20), frame(2, 40, false, 20))},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/TRACK_NUMBER_MISMATCH"},
+	},
+	{
+		"no audio in it",
+		[][]byte{headWithSound, second(epoch)},
+		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/FRAMES_MISSING_FOR_TRACK"},
+	},
+	{"eleven tags", [][]byte{streamHead(), sameTags(11, "a", "b"), second(epoch)}, []string{"ERROR/FRAGMENT_METADATA_LIMIT_REACHED"}},
+	{
+		"long tag",
+		[][]byte{streamHead(), sameTags(1, "a", strings.Repeat("b", 257)), second(epoch)},
+		[]string{"ERROR/FRAGMENT_METADATA_LIMIT_REACHED"},
+	},
+	{"year 30000", [][]byte{streamHead(), second(900_000_000_000_000)}, []string{"ERROR/INVALID_MKV_DATA"}},
+}
+
 func TestBadFragmentsGetTheirErrorAndTheConnectionIsClosed(t *testing.T) {
 	t.Parallel()
-	long := func(at int64) []byte {
-		var blocks [][]byte
-		for i := range 22 {
-			blocks = append(blocks, frame(1, int16(i*1000), i == 0, 20))
-		}
-		return cluster(at, blocks...)
-	}
-	tags := func(n int, name, value string) []byte {
-		var pairs []string
-		for range n {
-			pairs = append(pairs, name, value)
-		}
-		return appendTags(nil, pairs...)
-	}
-	av := streamHead(video(1, avcC), audio(2))
-	tests := []struct {
-		name string
-		body [][]byte
-		want []string
-	}{
-		{"longer than 20 s", [][]byte{streamHead(), long(epoch)}, []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_FRAGMENT_DURATION_REACHED"}},
-		{"larger than allowed", [][]byte{streamHead(), cluster(epoch, frames(30, 10_000)...)}, []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_FRAGMENT_SIZE_REACHED"}},
-		{"shorter than 1 s", [][]byte{streamHead(), cluster(epoch, frames(10, 20)...), second(epoch + 400)}, []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MIN_FRAGMENT_DURATION_REACHED"}},
-		{"a frame twice", [][]byte{streamHead(), second(epoch), second(epoch + 960)}, append(stored(epoch), ackOf("BUFFERING", epoch+960), ackOf("ERROR", epoch+960)+"/FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS")},
-		{"four tracks", [][]byte{streamHead(video(1, avcC), audio(2), audio(3), audio(4))}, []string{"ERROR/MORE_THAN_ALLOWED_TRACKS_FOUND"}},
-		{"no Matroska", [][]byte{[]byte("GIF89a")}, []string{"ERROR/INVALID_MKV_DATA"}},
-		{"two heads", [][]byte{streamHead(), second(epoch), streamHead()}, append(stored(epoch), "ERROR/INVALID_MKV_DATA")},
-		{"cut short", [][]byte{streamHead(), second(epoch)[:500]}, []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/INVALID_MKV_DATA"}},
-		{"no avcC", [][]byte{streamHead(video(1, []byte{0, 0, 0, 1, 0x67}))}, []string{"ERROR/INVALID_MKV_DATA"}},
-		{"track of no entry", [][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20), frame(2, 40, false, 20))}, []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/TRACK_NUMBER_MISMATCH"}},
-		{"no audio in it", [][]byte{av, second(epoch)}, []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/FRAMES_MISSING_FOR_TRACK"}},
-		{"eleven tags", [][]byte{streamHead(), tags(11, "a", "b"), second(epoch)}, []string{"ERROR/FRAGMENT_METADATA_LIMIT_REACHED"}},
-		{"long tag", [][]byte{streamHead(), tags(1, "a", strings.Repeat("b", 257)), second(epoch)}, []string{"ERROR/FRAGMENT_METADATA_LIMIT_REACHED"}},
-		{"year 30000", [][]byte{streamHead(), second(900_000_000_000_000)}, []string{"ERROR/INVALID_MKV_DATA"}},
-	}
-	for _, test := range tests {
+	for _, test := range badFragments {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := start(t, Options{Limits: Limits{MaxFragmentBytes: 200_000}})
@@ -232,13 +277,41 @@ func TestFragmentsWithinTheLimitsAreTaken(t *testing.T) {
 		body [][]byte
 		want []string
 	}{
-		{"a short last one", [][]byte{streamHead(), second(epoch), cluster(epoch+1000, frames(3, 20)...)}, slices.Concat(stored(epoch), stored(epoch+1000))},
-		{"a short one before a pause", [][]byte{streamHead(), cluster(epoch, frames(3, 20)...), second(epoch + 60_000)}, slices.Concat(stored(epoch), stored(epoch+60_000))},
-		{"a single frame", [][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20)), second(epoch + 5000)}, slices.Concat(stored(epoch), stored(epoch+5000))},
-		{"unknown sizes", [][]byte{streamHead(), unknownCluster(epoch, frames(25, 20)...), unknownCluster(epoch+1000, frames(25, 20)...)}, slices.Concat(stored(epoch), stored(epoch+1000))},
-		{"tags between", [][]byte{streamHead(), appendTags(nil, "a", "b"), second(epoch), appendTags(nil, "a", "b"), second(epoch + 1000)}, slices.Concat(stored(epoch), stored(epoch+1000))},
-		{"sound", [][]byte{streamHead(video(1, avcC), audio(2)), av(epoch), av(epoch + 1000)}, slices.Concat(stored(epoch), stored(epoch+1000))},
-		{"19 s", [][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20), frame(1, 19_000, false, 20)), second(epoch + 19_500)}, slices.Concat(stored(epoch), stored(epoch+19_500))},
+		{
+			"a short last one",
+			[][]byte{streamHead(), second(epoch), cluster(epoch+1000, frames(3, 20)...)},
+			slices.Concat(stored(epoch), stored(epoch+1000)),
+		},
+		{
+			"a short one before a pause",
+			[][]byte{streamHead(), cluster(epoch, frames(3, 20)...), second(epoch + 60_000)},
+			slices.Concat(stored(epoch), stored(epoch+60_000)),
+		},
+		{
+			"a single frame",
+			[][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20)), second(epoch + 5000)},
+			slices.Concat(stored(epoch), stored(epoch+5000)),
+		},
+		{
+			"unknown sizes",
+			[][]byte{streamHead(), unknownCluster(epoch, frames(25, 20)...), unknownCluster(epoch+1000, frames(25, 20)...)},
+			slices.Concat(stored(epoch), stored(epoch+1000)),
+		},
+		{
+			"tags between",
+			[][]byte{streamHead(), appendTags(nil, "a", "b"), second(epoch), appendTags(nil, "a", "b"), second(epoch + 1000)},
+			slices.Concat(stored(epoch), stored(epoch+1000)),
+		},
+		{
+			"sound",
+			[][]byte{streamHead(video(1, avcC), audio(2)), av(epoch), av(epoch + 1000)},
+			slices.Concat(stored(epoch), stored(epoch+1000)),
+		},
+		{
+			"19 s",
+			[][]byte{streamHead(), cluster(epoch, frame(1, 0, true, 20), frame(1, 19_000, false, 20)), second(epoch + 19_500)},
+			slices.Concat(stored(epoch), stored(epoch+19_500)),
+		},
 		{"nothing at all", nil, nil},
 		{"a head alone", [][]byte{streamHead()}, nil},
 		{"before 2001", [][]byte{streamHead(), second(60_000)}, stored(60_000)},
@@ -381,7 +454,7 @@ func TestANewerConnectionDisplacesTheOlder(t *testing.T) {
 	older.write(streamHead(), second(epoch), second(epoch + 1000)[:200])
 	older.expect(append(stored(epoch), ackOf("BUFFERING", epoch+1000))...)
 	newer := c.open(t)
-	newer.write(streamHead(), second(epoch+1000))
+	newer.write(streamHead(), second(epoch+1000), endTag())
 	newer.expect(stored(epoch + 1000)...)
 	if rest := older.rest(); len(rest) > 0 || older.err == nil {
 		t.Errorf("the older connection got %v and ended with %v; it must end abruptly", rest, older.err)
@@ -412,24 +485,13 @@ func TestAConnectionThatBreaksStoresNoHalfFragment(t *testing.T) {
 	checkFileHoldsWhatIsListed(t, c)
 }
 
-func TestSilenceBringsIdleThenTheEnd(t *testing.T) {
-	t.Parallel()
-	c := start(t, Options{Limits: Limits{IdleInterval: 50 * time.Millisecond, IdleTimeout: 400 * time.Millisecond}})
-	p := c.open(t)
-	p.write(streamHead(), second(epoch), cluster(epoch+1000, frames(3, 20)...)) // too short to be judged before the silence
-	p.expect(stored(epoch)...)
-	p.expect(ackOf("BUFFERING", epoch+1000), ackOf("RECEIVED", epoch+1000), ackOf("PERSISTED", epoch+1000), "IDLE", "IDLE")
-	if rest := p.rest(); len(rest) != 0 || p.err != nil {
-		t.Errorf("the answer goes on with %v and ends with %v", rest, p.err)
-	}
-}
-
 func TestConnectionsHaveAGreatestAge(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Limits: Limits{MaxConnectionDuration: time.Nanosecond}})
 	p := c.open(t)
 	p.write(streamHead(), second(epoch))
-	if got, want := p.rest(), []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_CONNECTION_DURATION_REACHED"}; !slices.Equal(got, want) {
+	want := []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MAX_CONNECTION_DURATION_REACHED"}
+	if got := p.rest(); !slices.Equal(got, want) {
 		t.Errorf("acknowledgements %v, want %v", got, want)
 	}
 }
@@ -448,12 +510,13 @@ func TestADeletedStreamTakesNoMoreFragments(t *testing.T) {
 	streams.now <- camera()["cam"]
 	c := start(t, Options{Streams: streams})
 	p := c.open(t)
-	p.write(streamHead(), second(epoch))
+	p.write(streamHead(), second(epoch), endTag())
 	p.expect(stored(epoch)...)
 	<-streams.now
 	streams.now <- StreamInfo{}
 	p.write(second(epoch + 1000))
-	if got, want := p.rest(), []string{ackOf("BUFFERING", epoch+1000), ackOf("ERROR", epoch+1000) + "/STREAM_NOT_ACTIVE"}; !slices.Equal(got, want) {
+	want := []string{ackOf("BUFFERING", epoch+1000), ackOf("ERROR", epoch+1000) + "/STREAM_NOT_ACTIVE"}
+	if got := p.rest(); !slices.Equal(got, want) {
 		t.Errorf("acknowledgements %v, want %v", got, want)
 	}
 }
@@ -469,7 +532,9 @@ func TestExpectIsAnsweredBeforeTheBody(t *testing.T) {
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(conn, "POST /putMedia HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n%s: cam\r\n%s: 1700000000.000\r\n%s: ABSOLUTE\r\n\r\n", headerName, headerStart, headerTimecodes)
+	if _, err := io.WriteString(conn, rawPut("Expect: 100-continue\r\n", nil)); err != nil {
+		t.Fatal(err)
+	}
 	in := bufio.NewReader(conn)
 	for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n", "HTTP/1.1 200 OK\r\n"} {
 		if line, err := in.ReadString('\n'); err != nil || line != want {
@@ -498,7 +563,7 @@ func TestOverTLS(t *testing.T) {
 		c.server.Close()
 	})
 	p := c.open(t)
-	p.write(streamHead(), second(epoch))
+	p.write(streamHead(), second(epoch), endTag())
 	p.expect(stored(epoch)...)
 	s.Faults().Down("cam")
 	if rest := p.rest(); len(rest) != 0 || p.err == nil {
@@ -516,7 +581,7 @@ func TestOverTLS(t *testing.T) {
 	}
 	s.Faults().Up("cam")
 	p = c.open(t)
-	p.write(streamHead(), second(epoch+1000))
+	p.write(streamHead(), second(epoch+1000), endTag())
 	p.expect(stored(epoch + 1000)...)
 	p.body.Close()
 	p.rest()

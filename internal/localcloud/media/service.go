@@ -20,8 +20,9 @@ import (
 type StreamInfo struct {
 	Name           string
 	ARN            string
-	RetentionHours int    // 0 = media is not retained: RECEIVED is the last acknowledgement
-	Status         string // as in the KVS API; ACTIVE, UPDATING or "" take media
+	Created        time.Time // media from before is of a deleted stream of that name; zero = none is
+	RetentionHours int       // 0 = media is not retained: RECEIVED is the last acknowledgement
+	Status         string    // as in the KVS API; all but DELETING take media
 }
 
 // StreamLookup finds streams by name or ARN.
@@ -60,6 +61,7 @@ type Service struct {
 	faults   *Faults
 	index    *index // of fragments
 	tagIndex *index
+	heads    heads
 	number   numbers
 	ctx      context.Context // ends with Close
 	end      context.CancelCauseFunc
@@ -91,23 +93,43 @@ func New(o Options) (*Service, error) {
 		return nil, fmt.Errorf("cannot make the media directory of the local cloud: %w", err)
 	}
 	s := &Service{o: o, log: o.Log, streams: map[string]*streamState{}, files: map[string]string{}}
+	s.heads.dir = filepath.Join(o.Dir, headsName)
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.faults = newFaults(s.cut)
-	var err error
-	s.index, err = openIndex(filepath.Join(o.Dir, indexName), func(l line) {
-		f := l.fragment()
-		s.stream(f.Stream).recall(f)
-		s.files[f.File] = f.Stream
-		s.number.after(f.Number)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the local cloud's list of fragments: %w", err)
-	}
-	s.tagIndex, err = openIndex(filepath.Join(o.Dir, tagIndexName), func(l tagLine) { s.stream(l.Stream).addTags(l.Number, l.Tags) })
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the local cloud's list of tags: %w", errors.Join(err, s.index.close()))
+	if err := s.recall(); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// recall opens the lists of fragments and of tags, and reads what earlier runs noted. Tags of a
+// fragment that was not noted are left out.
+func (s *Service) recall() error {
+	var fragments []Fragment
+	at := map[string]int{} // index by number
+	var err error
+	s.index, err = openIndex(filepath.Join(s.o.Dir, indexName), func(l line) {
+		at[l.Number] = len(fragments)
+		fragments = append(fragments, l.fragment())
+	})
+	if err != nil {
+		return fmt.Errorf("cannot read the local cloud's list of fragments: %w", err)
+	}
+	s.tagIndex, err = openIndex(filepath.Join(s.o.Dir, tagIndexName), func(l tagLine) {
+		if i, ok := at[l.Number]; ok {
+			f := &fragments[i]
+			f.Tags, f.lead, f.tail = append(f.Tags, l.Tags...), append(f.lead, l.Before...), append(f.tail, l.Behind...)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("cannot read the local cloud's list of tags: %w", errors.Join(err, s.index.close()))
+	}
+	for _, f := range fragments {
+		s.stream(f.Stream).add(f)
+		s.files[f.File] = f.Stream
+		s.number.after(f.Number)
+	}
+	return nil
 }
 
 // Close ends all requests, waits for them, and closes the files.
@@ -144,13 +166,18 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.open.Done()
 	switch {
 	case r.Method != http.MethodPost:
-		refuse(w, &HTTPError{Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException", Message: "the data plane takes POST only"})
+		s.refuse(w, r.Method+" request", "", &HTTPError{
+			Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException", Where: "method", Message: "the data plane takes POST only",
+		})
 	case r.URL.Path == "/putMedia":
 		s.putMedia(w, r)
 	case r.URL.Path == "/getMedia":
 		s.getMedia(w, r)
 	default:
-		refuse(w, &HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException", Message: "the data plane serves /putMedia and /getMedia"})
+		s.refuse(w, "data plane request", "", &HTTPError{
+			Status: http.StatusNotFound, Name: "UnknownOperationException", Where: "path " + r.URL.Path,
+			Message: "the data plane serves /putMedia and /getMedia",
+		})
 	}
 }
 
@@ -192,7 +219,7 @@ func (s *Service) Fragments(stream string) []Fragment {
 	defer st.mu.Unlock()
 	list := slices.Clone(st.fragments)
 	for i := range list {
-		list[i].Tags = slices.Clone(st.tags[list[i].Number])
+		list[i].Tags = slices.Clone(list[i].Tags)
 	}
 	return list
 }
@@ -213,7 +240,7 @@ type Stats struct {
 	Throttled time.Duration // time that producers were held back by the limits of pace
 }
 
-// Stats tells what happened to a stream.
+// Stats counts what happened to a stream.
 func (s *Service) Stats(stream string) Stats {
 	st := s.stream(stream)
 	st.mu.Lock()

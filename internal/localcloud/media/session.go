@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,33 +33,39 @@ type session struct {
 	body     io.Reader
 	acks     *ackWriter
 
-	// mu is held by the reading goroutine except while it waits for a byte of the body.
-	mu      sync.Mutex
-	file    *mediaFile
-	tags    []Tag         // from before the first fragment, which they belong to
-	current *fragment     // being read
-	pending *fragment     // complete, but too short to be judged alone
-	stored  *fragment     // the last that was
-	last    time.Duration // of the fragments before
-	any     bool          // last is valid
-	quiet   error         // why a fragment that nothing followed was not stored
+	// All below belongs to the reading goroutine, but for bytes.waiting and bytes.idled.
 	bytes   *meteredBody
+	reader  *strictmkv.Reader
+	file    *mediaFile
+	current *fragment     // being read
+	pending *fragment     // read, and not ended by what follows it
+	before  *fragment     // the last that was read whole, ended or not
+	last    time.Duration // greatest block time of the fragments before
+	any     bool          // last is valid
+
+	// What stands between Clusters.
+	outside   []byte           // since the last Cluster, or since the tag that ended its fragment
+	tags      []Tag            // of the next fragment
+	earlyTags []strictmkv.Span // Tags elements before Tracks
+	firstHead string           // name of the head of the first fragment; "" before it
+	head      string           // name of the head of the fragments that follow
 }
 
 var errReset = errors.New("connection reset by an injected fault")
 
 // failure is the reason for an ERROR acknowledgement.
 type failure struct {
-	id   int
-	code string
-	why  string
-	of   *fragment // that it is about; nil = as blamed says
+	id    int
+	code  string
+	where string // "" = the fragment's Cluster
+	why   string
+	of    *fragment // that it is about; nil = as blamed says
 }
 
 func (f *failure) Error() string { return f.code + ": " + f.why }
 
-func fail(id int, format string, args ...any) *failure {
-	return &failure{id: id, code: errorCodes[id], why: fmt.Sprintf(format, args...)}
+func fail(id int, where, format string, args ...any) *failure {
+	return &failure{id: id, code: errorCodes[id], where: where, why: fmt.Sprintf(format, args...)}
 }
 
 // run serves the session and returns why it ended; nil when the producer ended the body.
@@ -79,18 +83,16 @@ func (se *session) run() error {
 	go se.acks.run(se.ctx, se.service.o.Limits.IdleInterval, se.idle, func(err error) {
 		se.cancel(fmt.Errorf("the producer does not take its acknowledgements: %w", err))
 	})
-	se.mu.Lock()
-	defer se.mu.Unlock()
 	err := se.read()
 	if cause := context.Cause(se.ctx); cause != nil {
 		err = cause // a read that failed because of the cause says nothing new
 	}
 	se.conclude(err)
-	se.acks.stop(err == nil)
+	se.acks.stop(err == nil || errors.Is(err, errIdle))
 	return err
 }
 
-// conclude tells the producer, the log and the counters how the session ended.
+// conclude informs the producer, the log and the counters how the session ended.
 func (se *session) conclude(err error) {
 	log := se.service.log.With(zap.String("stream", se.st.name))
 	failed := (*failure)(nil)
@@ -100,9 +102,11 @@ func (se *session) conclude(err error) {
 		return
 	case errors.As(err, &failed):
 		a := ack{event: EventError, id: failed.id, code: failed.code}
-		if f := se.blamed(failed); f != nil && f.number != "" {
+		f := se.blamed(failed)
+		if f != nil && f.number != "" {
 			a.fragment, a.timecode, a.number = true, f.timecode, f.number
 		}
+		se.refuseFragment(failed, f)
 		se.send(a)
 		se.st.update(func() {
 			se.st.stats.Errors++
@@ -127,7 +131,7 @@ func (se *session) blamed(f *failure) *fragment {
 	if f.of != nil {
 		return f.of
 	}
-	if se.current == nil || f.code == minFragmentDuration && se.pending != nil {
+	if se.current == nil {
 		return se.pending
 	}
 	return se.current
@@ -139,51 +143,59 @@ func (se *session) read() error {
 		return err
 	}
 	limits := se.service.o.Limits
-	r := strictmkv.NewReader(se.bytes, strictmkv.Options{MaxTracks: limits.MaxTracks, MaxPayload: limits.MaxFragmentBytes, Tap: se.tap})
+	se.reader = strictmkv.NewReader(se.bytes, strictmkv.Options{
+		AsStored: se.service.o.Strictness == AsStored, MaxTracks: limits.MaxTracks, MaxPayload: limits.MaxFragmentBytes,
+		Tap: se.tap, Outside: se.tapOutside,
+	})
 	for {
-		event, err := r.Next()
+		event, err := se.reader.Next()
 		if err != nil {
-			return se.endOfBody(r, err)
+			return se.endOfBody(err)
 		}
-		if err := se.handle(r, event); err != nil {
+		if err := se.handle(event); err != nil {
 			return err
 		}
 	}
 }
 
-// endOfBody judges why the reader stopped.
-func (se *session) endOfBody(r *strictmkv.Reader, err error) error {
+// endOfBody judges why the reader stopped. The end of a body ends its last fragment too.
+func (se *session) endOfBody(err error) error {
 	var bad *strictmkv.Error
 	var failed *failure
+	nothing := se.bytes.read == 0 && (se.bytes.err == nil || errors.Is(se.bytes.err, io.EOF))
 	switch {
-	case se.quiet != nil:
-		return se.quiet
 	case errors.As(err, &failed):
 		return failed
-	case errors.Is(err, io.EOF), se.bytes.read == 0 && se.bytes.err == nil, se.bytes.read == 0 && errors.Is(se.bytes.err, io.EOF):
+	case errors.Is(err, io.EOF), nothing:
 		return se.settle(nil)
+	case se.bytes.idled.Load() && errors.Is(err, io.ErrUnexpectedEOF):
+		return errIdle
 	case se.bytes.err != nil && !errors.Is(se.bytes.err, io.EOF):
-		return fmt.Errorf("the connection broke after %d bytes: %w", r.Offset(), se.bytes.err)
-	case errors.Is(err, strictmkv.ErrTooManyTracks):
-		return fail(tooManyTracks, "%v", err)
-	case errors.Is(err, strictmkv.ErrUnknownTrack):
-		return fail(trackNumberMismatch, "%v", err)
-	case errors.As(err, &bad):
-		return fail(invalidMKV, "%v", err)
+		return fmt.Errorf("the connection broke after %d bytes: %w", se.reader.Offset(), se.bytes.err)
+	case !errors.As(err, &bad):
+		return fail(internalError, "", "%v", err)
 	}
-	return fail(internalError, "%v", err)
+	id := invalidMKV
+	switch {
+	case errors.Is(err, strictmkv.ErrTooManyTracks):
+		id = tooManyTracks
+	case errors.Is(err, strictmkv.ErrUnknownTrack):
+		id = trackNumberMismatch
+	}
+	return fail(id, fmt.Sprintf("%s at byte %d", bad.Element, bad.Offset), "%s", bad.Rule)
 }
 
-func (se *session) handle(r *strictmkv.Reader, event strictmkv.Event) error {
+func (se *session) handle(event strictmkv.Event) error {
+	r := se.reader
 	switch event.Kind {
 	case strictmkv.KindHeader:
 		file, err := se.st.fileFor(r.Header())
 		if err != nil {
-			return fail(internalError, "cannot store media: %v", err)
+			return fail(internalError, "", "cannot store media: %v", err)
 		}
 		se.file = file
 	case strictmkv.KindTags:
-		return se.takeTags(event.Tags)
+		return se.takeTags(event)
 	case strictmkv.KindFragmentStart:
 		return se.beginFragment(r.Header(), event)
 	case strictmkv.KindBlock:
@@ -194,17 +206,20 @@ func (se *session) handle(r *strictmkv.Reader, event strictmkv.Event) error {
 	return nil
 }
 
-// settle accepts a pending fragment; next is the one whose start ends it, nil when there is none.
+// settle judges the fragment that was read last and stores it, as nothing more will belong to it.
+// next is the fragment whose start ends it; nil when it is ended by its tag or by the session.
 func (se *session) settle(next *fragment) error {
+	if before, least := se.before, se.service.o.Limits.MinFragmentDuration; next != nil && before != nil {
+		if lasted := next.begin - before.begin; lasted < least {
+			why := fmt.Sprintf("the fragment at %d ms lasts %v; the minimum is %v", before.timecode, lasted, least)
+			return &failure{code: minFragmentDuration, of: before, why: why}
+		}
+	}
 	f := se.pending
 	if f == nil {
 		return nil
 	}
-	if next != nil {
-		if lasted := next.begin - f.begin; lasted < se.service.o.Limits.MinFragmentDuration {
-			return &failure{code: minFragmentDuration, why: fmt.Sprintf("the fragment at %d ms lasts %v; the minimum is %v", f.timecode, lasted, se.service.o.Limits.MinFragmentDuration)}
-		}
-	}
+	f.tail, se.outside = se.outside, nil
 	se.pending = nil
 	return se.store(f)
 }
@@ -219,22 +234,19 @@ func (se *session) store(f *fragment) error {
 	}
 	stored := Fragment{
 		Stream: se.st.name, Number: f.number, Producer: f.producer, Server: f.server, Duration: f.latest - f.begin,
-		Bytes: f.stored, Frames: f.frames(), SHA256: f.sum, File: se.file.name, Offset: se.file.end,
+		Bytes: f.stored, Frames: f.frames(), SHA256: f.sum, File: se.file.name, Offset: se.file.end, Tags: f.tags,
+		head: f.head, clusterHead: f.clusterHead, lead: f.lead, tail: f.tail,
 	}
-	if err := se.service.index.append(stored.line()); err != nil {
-		return fail(internalError, "cannot note the fragment: %v", err)
+	if err := se.service.note(stored); err != nil {
+		return fail(internalError, "", "cannot note the fragment: %v", err)
 	}
 	se.st.update(func() {
 		se.file.end += f.stored
-		se.st.fragments = append(se.st.fragments, stored)
-		se.st.frames += stored.Frames
+		se.st.add(stored)
 		se.st.stats.Fragments++
 		se.st.stats.Bytes += stored.Bytes
 	})
-	f.committed, se.stored = true, f
-	if err := se.keepTags(f, f.tags); err != nil {
-		return err
-	}
+	f.committed = true
 	if err := se.strike(AfterStored); err != nil {
 		return err
 	}
@@ -247,6 +259,18 @@ func (se *session) store(f *fragment) error {
 		se.send(persisted)
 	}
 	return nil
+}
+
+// note writes the lines about a fragment. That of its tags goes first, so that a fragment in the
+// list has all that belongs to it.
+func (s *Service) note(f Fragment) error {
+	if len(f.Tags)+len(f.lead)+len(f.tail) > 0 {
+		l := tagLine{Stream: f.Stream, Number: f.Number, Tags: f.Tags, Before: f.lead, Behind: f.tail}
+		if err := s.tagIndex.append(l); err != nil {
+			return err
+		}
+	}
+	return s.index.append(f.line())
 }
 
 func (se *session) send(a ack) {
@@ -278,73 +302,5 @@ func injected(hit *Injected) error {
 	if hit.fault.action == actError {
 		return &failure{id: hit.fault.ack.id, code: hit.fault.ack.code, why: "injected " + hit.fault.at.String()}
 	}
-	return errReset
-}
-
-// idle is called by the acknowledging goroutine, again and again.
-func (se *session) idle() {
-	since := se.bytes.waiting.Load()
-	if since == 0 {
-		return
-	}
-	silent := time.Since(se.began) - time.Duration(since)
-	if silent >= se.service.o.Limits.IdleTimeout {
-		se.cancel(errIdle)
-	} else if silent >= se.service.o.Limits.IdleInterval {
-		se.settleQuietly()
-		se.send(ack{event: EventIdle})
-	}
-}
-
-// settleQuietly stores a fragment that waits for the next one to prove its duration: nothing
-// follows. Where that fails, the reading goroutine is told.
-func (se *session) settleQuietly() {
-	if !se.mu.TryLock() {
-		return // a byte has just come
-	}
-	defer se.mu.Unlock()
-	if se.quiet = se.settle(nil); se.quiet != nil {
-		_ = se.rc.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
-// meteredBody is the request body, read no faster than the limits and faults allow.
-type meteredBody struct {
-	se      *session
-	rate    float64 // bytes/s, of a fault; 0 = none
-	read    int64
-	err     error        // what the body failed with
-	waiting atomic.Int64 // since when a byte is waited for, in ns after the session began; 0 = not waiting
-}
-
-func (b *meteredBody) Read(p []byte) (int, error) {
-	if b.rate > 0 {
-		p = p[:max(1, min(len(p), int(b.rate/10)))]
-	}
-	b.waiting.Store(int64(max(1, time.Since(b.se.began))))
-	b.se.mu.Unlock()
-	n, err := b.se.body.Read(p)
-	b.se.mu.Lock()
-	b.waiting.Store(0)
-	b.read += int64(n)
-	if err != nil {
-		b.err = err
-	}
-	if b.rate > 0 {
-		wait(b.se.ctx.Done(), time.Duration(float64(n)/b.rate*float64(time.Second)))
-	}
-	b.se.heldBack(b.se.st.bytePace.take(float64(n)))
-	return n, err
-}
-
-// heldBack lets the producer wait for the pace that the limits allow. Waits that no producer
-// would notice are saved up.
-func (se *session) heldBack(d time.Duration) {
-	if d < 5*time.Millisecond {
-		return
-	}
-	wait(se.ctx.Done(), d)
-	se.st.mu.Lock()
-	se.st.stats.Throttled += d
-	se.st.mu.Unlock()
+	return fmt.Errorf("%w %s", errReset, hit.fault.at)
 }

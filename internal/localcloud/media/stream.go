@@ -26,8 +26,7 @@ type streamState struct {
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced whenever something below changes
 	fragments []Fragment
-	tags      map[string][]Tag // by fragment number
-	frames    int              // of all fragments
+	frames    int // of all fragments
 	session   *session
 	readers   map[*reader]struct{} // GetMedia connections
 	stats     Stats
@@ -46,7 +45,7 @@ type mediaFile struct {
 
 func newStreamState(s *Service, name string) *streamState {
 	return &streamState{
-		service: s, name: name, changed: make(chan struct{}), readers: map[*reader]struct{}{}, tags: map[string][]Tag{},
+		service: s, name: name, changed: make(chan struct{}), readers: map[*reader]struct{}{},
 		fragPace: newPace(s.o.Limits.FragmentsPerSecond, s.o.Limits.FragmentsPerSecond),
 		bytePace: newPace(s.o.Limits.BytesPerSecond, s.o.Limits.BytesPerSecond/4),
 		puts:     callRate{n: s.o.Limits.PutMediaPerSecond},
@@ -54,10 +53,13 @@ func newStreamState(s *Service, name string) *streamState {
 	}
 }
 
-// recall adds a fragment of an earlier run.
-func (st *streamState) recall(f Fragment) {
+// add takes a stored fragment into the list. The stream's mutex is held, or nobody knows the stream yet.
+func (st *streamState) add(f Fragment) {
 	st.fragments = append(st.fragments, f)
 	st.frames += f.Frames
+	if len(f.Tags) > 0 {
+		st.stats.Tagged++
+	}
 }
 
 // update changes the state and wakes those who wait for it.
@@ -120,7 +122,7 @@ func (st *streamState) release(old *session) {
 	close(old.done)
 }
 
-// fileFor gives the file that fragments with that header are appended to.
+// fileFor returns the file that fragments with that header are appended to.
 func (st *streamState) fileFor(h *strictmkv.Header) (*mediaFile, error) {
 	if st.current == nil {
 		if err := st.reopen(); err != nil {
@@ -175,7 +177,7 @@ func (st *streamState) reopen() error {
 }
 
 func readHeader(src io.Reader) (*strictmkv.Header, error) {
-	r := strictmkv.NewReader(src, strictmkv.Options{MaxTracks: 127})
+	r := strictmkv.NewReader(src, strictmkv.Options{AsStored: true, MaxTracks: 127})
 	for {
 		event, err := r.Next()
 		if err != nil {
@@ -231,7 +233,7 @@ func copyHeader(h *strictmkv.Header) *strictmkv.Header {
 	return &c
 }
 
-// validName tells whether the name is one that CreateStream allows.
+// validName reports whether the name is one that CreateStream allows.
 func validName(name string) bool {
 	if name == "" || len(name) > 256 {
 		return false

@@ -1,21 +1,14 @@
 package media
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
-// tagsOf gives each stored fragment's tags as "name=value …".
+// tagsOf lists each stored fragment's tags as "name=value …".
 func tagsOf(c *cloud) (list []string) {
 	for _, f := range c.Fragments("cam") {
 		var all []string
@@ -27,24 +20,63 @@ func tagsOf(c *cloud) (list []string) {
 	return list
 }
 
+func pairs(list ...string) []byte { return appendTags(nil, list...) }
+
+var shortAt = func(at int64) []byte { return cluster(at, frames(3, 20)...) }
+
+// tagged are bodies behind a head, and the tags of their fragments.
+var tagged = []struct {
+	name string
+	body [][]byte
+	want []string
+}{
+	{"none", [][]byte{second(epoch), second(epoch + 1000)}, []string{"", ""}},
+	{
+		"behind each",
+		[][]byte{second(epoch), pairs("a", "1", "b", ""), second(epoch + 1000), pairs("a", "2")},
+		[]string{"a=1 b=", "a=2"},
+	},
+	{
+		"before each: the first has them twice",
+		[][]byte{pairs("a", "1"), second(epoch), pairs("a", "2"), second(epoch + 1000)},
+		[]string{"a=1 a=2", ""},
+	},
+	{
+		"one Tags element each, as AWS's producers",
+		[][]byte{second(epoch), pairs("a", "1"), pairs("b", "2"), endTag(), second(epoch + 1000)},
+		[]string{"a=1 b=2 AWS_KINESISVIDEO_END_OF_FRAGMENT=", ""},
+	},
+	{
+		"unknown sizes",
+		[][]byte{
+			unknownCluster(epoch, frames(25, 20)...), pairs("a", "1"),
+			unknownCluster(epoch+1000, frames(25, 20)...), pairs("a", "2"),
+		},
+		[]string{"a=1", "a=2"},
+	},
+	{"after the end of the fragment: the next has them",
+		[][]byte{second(epoch), pairs("a", "1"), endTag(), pairs("b", "2"), second(epoch + 1000), pairs("c", "3")},
+		[]string{"a=1 AWS_KINESISVIDEO_END_OF_FRAGMENT=", "b=2 c=3"}},
+	{
+		"after the end of the last fragment: no fragment has them",
+		[][]byte{second(epoch), endTag(), pairs("b", "2")},
+		[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT="},
+	},
+	{"an end without a fragment ends nothing",
+		[][]byte{endTag(), second(epoch), endTag(), endTag(), second(epoch + 1000), pairs("c", "3")},
+		[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT= AWS_KINESISVIDEO_END_OF_FRAGMENT=", "AWS_KINESISVIDEO_END_OF_FRAGMENT= c=3"}},
+	{
+		"an end and more in one element",
+		[][]byte{second(epoch), pairs("AWS_KINESISVIDEO_END_OF_FRAGMENT", "", "a", "1"), second(epoch + 1000)},
+		[]string{"AWS_KINESISVIDEO_END_OF_FRAGMENT= a=1", ""},
+	},
+	{"behind a short last one", [][]byte{second(epoch), shortAt(epoch + 1000), pairs("a", "2")}, []string{"", "a=2"}},
+	{"behind a short one before a pause", [][]byte{shortAt(epoch), pairs("a", "1"), second(epoch + 60_000)}, []string{"a=1", ""}},
+}
+
 func TestTagsBelongToTheFragmentBeforeThem(t *testing.T) {
 	t.Parallel()
-	tag := func(pairs ...string) []byte { return appendTags(nil, pairs...) }
-	short := func(at int64) []byte { return cluster(at, frames(3, 20)...) }
-	tests := []struct {
-		name string
-		body [][]byte
-		want []string
-	}{
-		{"none", [][]byte{second(epoch), second(epoch + 1000)}, []string{"", ""}},
-		{"behind each", [][]byte{second(epoch), tag("a", "1", "b", ""), second(epoch + 1000), tag("a", "2")}, []string{"a=1 b=", "a=2"}},
-		{"before each: the first has them twice", [][]byte{tag("a", "1"), second(epoch), tag("a", "2"), second(epoch + 1000)}, []string{"a=1 a=2", ""}},
-		{"one Tags element each, as AWS's producers", [][]byte{second(epoch), tag("a", "1"), tag("b", "2"), tag("AWS_KINESISVIDEO_END_OF_FRAGMENT", ""), second(epoch + 1000)}, []string{"a=1 b=2 AWS_KINESISVIDEO_END_OF_FRAGMENT=", ""}},
-		{"unknown sizes", [][]byte{unknownCluster(epoch, frames(25, 20)...), tag("a", "1"), unknownCluster(epoch+1000, frames(25, 20)...), tag("a", "2")}, []string{"a=1", "a=2"}},
-		{"behind a short last one", [][]byte{second(epoch), short(epoch + 1000), tag("a", "2")}, []string{"", "a=2"}},
-		{"behind a short one before a pause", [][]byte{short(epoch), tag("a", "1"), second(epoch + 60_000)}, []string{"a=1", ""}},
-	}
-	for _, test := range tests {
+	for _, test := range tagged {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := start(t, Options{})
@@ -112,7 +144,7 @@ func TestTheLimitsOfTagsHoldForOneFragment(t *testing.T) {
 			}()
 			want := slices.Concat(stored(epoch), stored(epoch+1000))
 			if !test.good {
-				want = append(stored(epoch), ackOf("ERROR", epoch)+"/FRAGMENT_METADATA_LIMIT_REACHED")
+				want = []string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/FRAGMENT_METADATA_LIMIT_REACHED"}
 			}
 			if got := p.rest(); !slices.Equal(got, want) {
 				t.Errorf("acknowledgements %v, want %v", got, want)
@@ -143,61 +175,5 @@ func TestTagsAreKept(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// A consumer that is there before the tags are gets them behind their fragment.
-func TestGetMediaGivesTagsAsTheyCome(t *testing.T) {
-	t.Parallel()
-	c := start(t, Options{Limits: Limits{GetMediaIdle: 100 * time.Millisecond}})
-	p := c.open(t)
-	p.write(streamHead(), second(epoch))
-	p.expect(stored(epoch)...)
-	request, err := http.NewRequestWithContext(within(t), http.MethodPost, c.server.URL+"/getMedia", strings.NewReader(`{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := c.server.Client().Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var seen bytes.Buffer
-	r := strictmkv.NewReader(answer.Body, strictmkv.Options{Tap: func(b []byte) error { _, err := seen.Write(b); return err }})
-	steps := [][]byte{appendTags(nil, "a", "1"), appendTags(nil, "b", "2"), second(epoch + 1000)} // each sent when the one before was read
-	var got []string
-	for {
-		event, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		switch event.Kind {
-		case strictmkv.KindTags:
-			got = append(got, event.Tags[0].Name)
-		case strictmkv.KindBlock:
-			if int(event.Time.Milliseconds()-epoch)%1000 != 960 { // not the last of its fragment
-				continue
-			}
-			got = append(got, "fragment")
-		default:
-			continue
-		}
-		if last := got[len(got)-1]; last == "AWS_KINESISVIDEO_FRAGMENT_NUMBER" || len(steps) == 0 {
-			continue
-		}
-		p.write(steps[0])
-		if steps = steps[1:]; len(steps) == 0 {
-			p.body.Close()
-		}
-	}
-	want := []string{"AWS_KINESISVIDEO_FRAGMENT_NUMBER", "fragment", "a", "b", "AWS_KINESISVIDEO_FRAGMENT_NUMBER", "fragment"}
-	if !slices.Equal(got, want) {
-		t.Errorf("GetMedia gives %q, want %q", got, want)
-	}
-	if !bytes.Equal(seen.Bytes(), append(second(epoch), second(epoch+1000)...)) {
-		t.Error("the fragments are not as they were sent")
 	}
 }

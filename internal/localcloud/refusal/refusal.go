@@ -27,17 +27,17 @@ const maxText = 300
 // String is the line, without a line end.
 func (r Refusal) String() string {
 	var b strings.Builder
-	b.WriteString("refused " + clean(r.What))
+	b.WriteString("refused " + Clean(r.What))
 	for _, part := range []struct{ label, text string }{{" of ", r.Of}, {" by ", r.By}, {": ", r.Code}, {" at ", r.Where}, {": ", r.Why}} {
 		if part.text != "" {
-			b.WriteString(part.label + clean(part.text))
+			b.WriteString(part.label + Clean(part.text))
 		}
 	}
 	return b.String()
 }
 
-// clean keeps a text on its line: control characters and what is not UTF-8 become question marks.
-func clean(text string) string {
+// Clean keeps a text on its line, and short: control characters and what is not UTF-8 become question marks.
+func Clean(text string) string {
 	if len(text) > maxText {
 		cut := maxText
 		for cut > 0 && !utf8.RuneStart(text[cut]) {

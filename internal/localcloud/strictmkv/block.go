@@ -25,10 +25,10 @@ func (r *Reader) simpleBlock(at int64, head int, size int64) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	if flags&flagsSimpleUnused != 0 {
+	if flags&flagsSimpleUnused != 0 && !r.o.AsStored {
 		return Event{}, broken(idSimpleBlock, at, "has reserved flags set (0x%02X)", flags)
 	}
-	event.Keyframe = flags&flagKeyframe != 0
+	event.Element, event.Keyframe = idSimpleBlock.String(), flags&flagKeyframe != 0
 	return event, r.firstVideo(event)
 }
 
@@ -66,7 +66,7 @@ func (r *Reader) blockGroup(at int64, head int, size int64) (Event, error) {
 			if event, flags, err = r.block(child, childAt, n); err != nil {
 				return Event{}, err
 			}
-			if flags&flagsBlockUnused != 0 {
+			if flags&flagsBlockUnused != 0 && !r.o.AsStored {
 				return Event{}, broken(child, childAt, "has reserved flags set (0x%02X)", flags)
 			}
 		case child.segmentChild() || child == idSimpleBlock || child == idBlockGroup || child == idTimestamp:
@@ -83,7 +83,7 @@ func (r *Reader) blockGroup(at int64, head int, size int64) (Event, error) {
 	if blocks == 0 {
 		return Event{}, broken(idBlockGroup, at, "holds no Block")
 	}
-	event.Offset, event.Keyframe = at, references == 0
+	event.Element, event.Offset, event.Keyframe = idBlockGroup.String(), at, references == 0
 	return event, r.firstVideo(event)
 }
 
@@ -94,7 +94,10 @@ func (r *Reader) block(kind id, at, size int64) (Event, byte, error) {
 		return Event{}, 0, err
 	}
 	r.payload = r.payload[:0]
-	units := nalWalk{lengthBytes: event.Track.nalLength}
+	units := nalWalk{}
+	if !r.o.AsStored {
+		units.lengthBytes = event.Track.nalLength
+	}
 	err = r.stream(kind, at, event.Size, func(p []byte) error {
 		if fault := units.write(p); fault != "" {
 			return broken(kind, at, "%s", fault)
@@ -147,7 +150,7 @@ func (r *Reader) blockHead(kind id, at, size int64) (Event, byte, error) {
 	}
 	rest := r.buf[r.r+n : r.r+n+3]
 	relative, flags := int16(uint16(rest[0])<<8|uint16(rest[1])), rest[2]
-	if flags&flagsLacing != 0 {
+	if flags&flagsLacing != 0 && !r.o.AsStored {
 		return Event{}, 0, broken(kind, at, "is laced, which PutMedia does not allow")
 	}
 	ticks := c.ticks + int64(relative)
@@ -177,7 +180,7 @@ func (r *Reader) firstVideo(event Event) error {
 		return nil
 	}
 	r.sawVideo = true
-	if !event.Keyframe {
+	if !event.Keyframe && !r.o.AsStored {
 		return broken(idSimpleBlock, event.Offset, "is the first video block of the stream, but no keyframe")
 	}
 	return nil

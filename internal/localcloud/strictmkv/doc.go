@@ -4,7 +4,7 @@
 //
 // A Reader turns bytes into events: one Header, then per fragment FragmentStart, Blocks and
 // FragmentEnd, with Tags between fragments. Memory is bounded: header elements are buffered (at
-// most 4 MiB), payloads are passed through. An event is given out as soon as its last byte was
+// most 4 MiB), payloads are passed through. An event is returned as soon as its last byte was
 // read: the end of a cluster of known size does not wait for the next one.
 //
 // What is checked, each violation being an *Error that names the element, the offset and the rule
@@ -26,4 +26,30 @@
 // SeekHead, Cues, Chapters, Attachments, Void and unknown elements inside Info, Tracks and Tags
 // are skipped, as KVS does. The values of Position, PrevSize and SeekHead are not checked: in a
 // live stream they mean nothing.
+//
+// # What a player needs, and what is stored
+//
+// Kinesis Video Streams stores media that nothing can play. Options.AsStored leaves these checks out;
+// all others stay, as without them the end, the time or the track of something is not known:
+//
+//	check                                                        default   AsStored
+//	DocType is "matroska"                                        refused   "webm" too
+//	DocTypeReadVersion lies in 1…DocTypeVersion                  refused   taken
+//	Info: Duration is a duration                                 refused   taken
+//	CodecID matches TrackType                                    refused   taken
+//	Video has PixelWidth and PixelHeight                         refused   taken
+//	Audio has SamplingFrequency and Channels                     refused   taken
+//	no ContentEncodings                                          refused   taken
+//	CodecPrivate is present                                      refused   taken
+//	CodecPrivate is well-formed (avcC: reserved bits 1)          refused   taken
+//	blocks are not laced                                         refused   taken, as one block
+//	reserved flags of blocks are 0                               refused   taken
+//	NAL units fill their block                                   refused   taken
+//	the first video block is a keyframe                          refused   taken
+//	Tags has a Tag                                               refused   taken
+//	a Tag has a SimpleTag                                        refused   taken
+//	SimpleTags of a Tag with Targets are the fragment's          yes       no
+//
+// The last follows from a capture of GetMedia in AWS's Java parser library: more than 40 tags of
+// ffmpeg, each with Targets, lie in one fragment there, of which KVS allows 10 tags.
 package strictmkv

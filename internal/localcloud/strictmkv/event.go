@@ -1,11 +1,8 @@
 package strictmkv
 
-import (
-	"time"
-	"unicode/utf8"
-)
+import "time"
 
-// Kind tells what an Event is about.
+// Kind says what an Event is about.
 type Kind uint8
 
 // The order in a stream is Header, then any number of Tags and of FragmentStart, Block…,
@@ -38,8 +35,9 @@ func (k Kind) String() string {
 // Event is one step of the stream. Its slices are valid until the next call of Next.
 type Event struct {
 	Kind     Kind
+	Element  string        // Block: name of the element, SimpleBlock or BlockGroup
 	Offset   int64         // first byte of the element in the input; of the Cluster for fragments
-	Size     int64         // FragmentStart: bytes of the Cluster up to and with its Timestamp; Block: bytes of payload; FragmentEnd: bytes of the whole Cluster element
+	Size     int64         // bytes; FragmentStart: up to and with the Timestamp; Block: payload; FragmentEnd: whole Cluster
 	Time     time.Duration // FragmentStart: Timestamp of the Cluster; Block: its time; both since the Segment's zero, never negative
 	Track    *Track        // Block
 	Keyframe bool          // Block: flagged as keyframe, or in a BlockGroup without reference
@@ -52,63 +50,4 @@ type Event struct {
 type Tag struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
-}
-
-// readTags lists the SimpleTags of all Tag elements, also the nested ones.
-func readTags(tags element) ([]Tag, error) {
-	var list []Tag
-	var simple func(e element, depth int) error
-	simple = func(e element, depth int) error {
-		if depth > 8 {
-			return broken(idSimpleTag, e.offset, "is nested more than 8 deep")
-		}
-		at := len(list)
-		list = append(list, Tag{})
-		once := map[id]bool{}
-		err := e.children(func(c element) error {
-			switch c.id {
-			case idTagName, idTagString:
-				if once[c.id] {
-					return broken(c.id, c.offset, "occurs twice in one SimpleTag")
-				}
-				once[c.id] = true
-				text := c.text()
-				if !utf8.ValidString(text) {
-					return broken(c.id, c.offset, "is not UTF-8")
-				}
-				if c.id == idTagName {
-					list[at].Name = text
-				} else {
-					list[at].Value = text
-				}
-			case idSimpleTag:
-				return simple(c, depth+1)
-			}
-			return nil
-		})
-		if err == nil && list[at].Name == "" {
-			return broken(idSimpleTag, e.offset, "has no TagName")
-		}
-		return err
-	}
-	err := tags.children(func(e element) error {
-		if e.id != idTag {
-			return broken(e.id, e.offset, "does not belong in Tags")
-		}
-		before := len(list)
-		err := e.children(func(c element) error {
-			if c.id == idSimpleTag {
-				return simple(c, 1)
-			}
-			return nil
-		})
-		if err == nil && len(list) == before {
-			return broken(idTag, e.offset, "has no SimpleTag")
-		}
-		return err
-	})
-	if err == nil && len(list) == 0 {
-		return nil, broken(idTags, tags.offset, "has no Tag")
-	}
-	return list, err
 }

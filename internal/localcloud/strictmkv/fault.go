@@ -25,7 +25,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s at byte %d: %s", e.Element, e.Offset, e.Rule)
 }
 
-// Unwrap gives the kind of the violation: ErrTooManyTracks, ErrUnknownTrack, or
+// Unwrap returns the kind of the violation: ErrTooManyTracks, ErrUnknownTrack, or
 // io.ErrUnexpectedEOF when the input ends inside an element.
 func (e *Error) Unwrap() error { return e.err }
 

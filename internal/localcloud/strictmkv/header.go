@@ -35,7 +35,11 @@ type Header struct {
 	WritingApp     string
 	Tracks         []Track
 	RawTracks      []byte // the whole Tracks element as read, with its identifier and size
+	SegmentSize    Span   // where the Segment's size stands in the input
 }
+
+// Span is a run of bytes of the input.
+type Span struct{ Offset, Bytes int64 }
 
 // Track is one TrackEntry.
 type Track struct {
@@ -63,7 +67,7 @@ func (h *Header) Track(number uint64) (*Track, bool) {
 	return nil, false
 }
 
-// SameMedia tells whether blocks of both headers can stand in one Segment: the same tracks with
+// SameMedia reports whether blocks of both headers can stand in one Segment: the same tracks with
 // the same codec configuration and the same clock. UIDs, names and titles do not matter.
 func (h *Header) SameMedia(o *Header) bool {
 	return h.TimestampScale == o.TimestampScale && slices.EqualFunc(h.Tracks, o.Tracks, func(a, b Track) bool {
@@ -72,7 +76,7 @@ func (h *Header) SameMedia(o *Header) bool {
 	})
 }
 
-func (h *Header) readEBML(head element) error {
+func (h *Header) readEBML(head element, asStored bool) error {
 	readVersion, maxID, maxSize, docReadVersion := uint64(1), uint64(4), uint64(8), uint64(1)
 	docType := ""
 	h.DocTypeVersion = 1
@@ -102,17 +106,18 @@ func (h *Header) readEBML(head element) error {
 		return broken(idEBMLMaxIDLength, head.offset, "is %d; Matroska has 4", maxID)
 	case maxSize < 1 || maxSize > 8:
 		return broken(idEBMLMaxSize, head.offset, "is %d; Matroska has 1 to 8", maxSize)
-	case docType != "matroska":
+	case docType != "matroska" && !(asStored && docType == "webm"):
 		return broken(idDocType, head.offset, "is %q; it must be \"matroska\"", docType)
-	case h.DocTypeVersion < 1 || docReadVersion < 1 || docReadVersion > h.DocTypeVersion:
-		return broken(idDocTypeReadVer, head.offset, "is %d while DocTypeVersion is %d; it must lie in 1…DocTypeVersion", docReadVersion, h.DocTypeVersion)
+	case !asStored && (h.DocTypeVersion < 1 || docReadVersion < 1 || docReadVersion > h.DocTypeVersion):
+		return broken(idDocTypeReadVer, head.offset, "is %d while DocTypeVersion is %d; it must lie in 1…DocTypeVersion",
+			docReadVersion, h.DocTypeVersion)
 	case docReadVersion > 4:
 		return broken(idDocTypeReadVer, head.offset, "is %d; this reader knows Matroska up to version 4", docReadVersion)
 	}
 	return nil
 }
 
-func (h *Header) readInfo(info element) error {
+func (h *Header) readInfo(info element, asStored bool) error {
 	scale, ticks := uint64(1e6), 0.0
 	err := info.children(func(e element) (err error) {
 		switch e.id {
@@ -143,24 +148,26 @@ func (h *Header) readInfo(info element) error {
 	}
 	h.TimestampScale = time.Duration(scale)
 	duration := ticks * float64(scale)
-	if math.IsNaN(ticks) || duration < 0 || duration > math.MaxInt64/2 {
+	switch possible := duration >= 0 && duration <= math.MaxInt64/2; {
+	case possible:
+		h.Duration = time.Duration(duration)
+	case !asStored:
 		return broken(idDuration, info.offset, "is %g ticks, which is no duration", ticks)
 	}
-	h.Duration = time.Duration(duration)
 	return nil
 }
 
-func (h *Header) readTracks(tracks element, limit int) error {
+func (h *Header) readTracks(tracks element, o Options) error {
 	err := tracks.children(func(e element) error {
 		if e.id != idTrackEntry {
 			return nil
 		}
-		if len(h.Tracks) == limit {
-			err := broken(idTracks, tracks.offset, "describes more than %d tracks", limit)
+		if len(h.Tracks) == o.MaxTracks {
+			err := broken(idTracks, tracks.offset, "describes more than %d tracks", o.MaxTracks)
 			err.err = ErrTooManyTracks
 			return err
 		}
-		t, err := readTrack(e)
+		t, err := readTrack(e, o.AsStored)
 		if err != nil {
 			return err
 		}
@@ -178,9 +185,9 @@ func (h *Header) readTracks(tracks element, limit int) error {
 	return err
 }
 
-func readTrack(entry element) (Track, error) {
+func readTrack(entry element, asStored bool) (Track, error) {
 	t := Track{}
-	private, scale := false, 1.0
+	private, encoded, scale := false, false, 1.0
 	err := entry.children(func(e element) (err error) {
 		switch e.id {
 		case idTrackNumber:
@@ -198,7 +205,7 @@ func readTrack(entry element) (Track, error) {
 		case idCodecPrivate:
 			t.CodecPrivate, private = bytes.Clone(e.body), true
 		case idContentEncodings:
-			return broken(e.id, e.offset, "compressed or encrypted tracks are not allowed")
+			encoded = true
 		case idVideo:
 			err = t.readVideo(e)
 		case idAudio:
@@ -217,14 +224,27 @@ func readTrack(entry element) (Track, error) {
 		return t, broken(idTrackType, entry.offset, "must be set")
 	case scale != 1:
 		return t, broken(idTrackTimestampScale, entry.offset, "is %g; it must be 1", scale)
-	case t.Type == TypeVideo && !strings.HasPrefix(t.CodecID, "V_"), t.Type == TypeAudio && !strings.HasPrefix(t.CodecID, "A_"), t.CodecID == "":
-		return t, broken(idCodecID, entry.offset, "%q does not fit TrackType %d", t.CodecID, t.Type)
-	case t.Type == TypeVideo && (t.Width == 0 || t.Height == 0):
-		return t, broken(idVideo, entry.offset, "a video track needs PixelWidth and PixelHeight")
-	case t.Type == TypeAudio && (!(t.SampleRate > 0) || math.IsInf(t.SampleRate, 0) || t.Channels == 0):
-		return t, broken(idAudio, entry.offset, "an audio track needs SamplingFrequency and Channels")
+	case t.CodecID == "":
+		return t, broken(idCodecID, entry.offset, "must be set and not be empty")
+	case asStored:
+		return t, nil
+	case encoded:
+		return t, broken(idContentEncodings, entry.offset, "compressed or encrypted tracks are not allowed")
 	}
-	return t, t.checkPrivate(entry, private)
+	return t, t.checkPlayable(entry, private)
+}
+
+// checkPlayable checks what a player needs to know of a track. private says that CodecPrivate was present.
+func (t *Track) checkPlayable(entry element, private bool) error {
+	switch {
+	case t.Type == TypeVideo && !strings.HasPrefix(t.CodecID, "V_"), t.Type == TypeAudio && !strings.HasPrefix(t.CodecID, "A_"):
+		return broken(idCodecID, entry.offset, "%q does not match TrackType %d", t.CodecID, t.Type)
+	case t.Type == TypeVideo && (t.Width == 0 || t.Height == 0):
+		return broken(idVideo, entry.offset, "a video track needs PixelWidth and PixelHeight")
+	case t.Type == TypeAudio && (!(t.SampleRate > 0) || math.IsInf(t.SampleRate, 0) || t.Channels == 0):
+		return broken(idAudio, entry.offset, "an audio track needs SamplingFrequency and Channels")
+	}
+	return t.checkPrivate(entry, private)
 }
 
 func (t *Track) readVideo(video element) error {

@@ -53,6 +53,7 @@ const (
 	idBitDepth            id = 0x6264
 
 	idTag       id = 0x7373
+	idTargets   id = 0x63C0
 	idSimpleTag id = 0x67C8
 	idTagName   id = 0x45A3
 	idTagString id = 0x4487
@@ -77,7 +78,7 @@ var names = map[id]string{
 	idTrackType: "TrackType", idTrackName: "Name", idTrackTimestampScale: "TrackTimestampScale", idCodecID: "CodecID",
 	idCodecPrivate: "CodecPrivate", idContentEncodings: "ContentEncodings", idVideo: "Video", idPixelWidth: "PixelWidth",
 	idPixelHeight: "PixelHeight", idAudio: "Audio", idSamplingFrequency: "SamplingFrequency", idChannels: "Channels",
-	idBitDepth: "BitDepth", idTag: "Tag", idSimpleTag: "SimpleTag", idTagName: "TagName", idTagString: "TagString",
+	idBitDepth: "BitDepth", idTag: "Tag", idTargets: "Targets", idSimpleTag: "SimpleTag", idTagName: "TagName", idTagString: "TagString",
 	idTimestamp: "Timestamp", idPosition: "Position", idPrevSize: "PrevSize", idSilentTracks: "SilentTracks",
 	idSimpleBlock: "SimpleBlock", idBlockGroup: "BlockGroup", idBlock: "Block", idReferenceBlock: "ReferenceBlock",
 }
@@ -89,7 +90,7 @@ func (i id) String() string {
 	return fmt.Sprintf("element 0x%X", uint32(i))
 }
 
-// segmentChild tells whether the element stands directly in a Segment, and thus ends a Cluster of
+// segmentChild reports whether the element stands directly in a Segment, and thus ends a Cluster of
 // unknown size.
 func (i id) segmentChild() bool {
 	switch i {

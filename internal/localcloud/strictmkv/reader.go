@@ -2,7 +2,6 @@ package strictmkv
 
 import (
 	"errors"
-	"hash/crc32"
 	"io"
 	"math"
 	"time"
@@ -10,12 +9,16 @@ import (
 
 const (
 	bufferSize = 64 << 10
-	maxHead    = 12      // bytes of the longest identifier and size
-	maxMaster  = 4 << 20 // bytes of the largest header element or Tags that is buffered; KVS allows 1 MiB of CodecPrivate per track
+	maxHead    = 12 // bytes of the longest identifier and size
+
+	segmentIDBytes = 4
+	maxMaster      = 4 << 20 // bytes of the largest header element or Tags that is buffered; KVS allows 1 MiB of CodecPrivate per track
 )
 
 // Options of a Reader. The zero value is what PutMedia needs.
 type Options struct {
+	// AsStored checks only what makes media unreadable; see the table in the package comment.
+	AsStored bool
 	// MaxTracks is the greatest number of tracks. 0 = 3 (KVS limits, PutMedia).
 	MaxTracks int
 	// MaxPayload is the greatest payload of one block in bytes. 0 = 64 MiB.
@@ -25,6 +28,8 @@ type Options struct {
 	// Tap gets all bytes of Cluster elements, heads included, in order, before the event that
 	// they complete. The slice is valid during the call only. An error ends the reading.
 	Tap func(p []byte) error
+	// Outside gets all bytes that are not of Cluster elements, in the same way.
+	Outside func(p []byte) error
 }
 
 // Reader reads one stream. Not for concurrent use.
@@ -89,7 +94,7 @@ func NewClusterReader(src io.Reader, h *Header, o Options) *Reader {
 	return r
 }
 
-// Header gives what stood before the first fragment. Complete from the Header event on.
+// Header returns what stood before the first fragment. Complete from the Header event on.
 func (r *Reader) Header() *Header { return &r.header }
 
 // Offset is the number of input bytes that were consumed.
@@ -150,12 +155,13 @@ func (r *Reader) step() (Event, error) {
 			return Event{}, err
 		}
 		r.stage = atSegment
-		return Event{}, r.header.readEBML(e)
+		return Event{}, r.header.readEBML(e, r.o.AsStored)
 	case atSegment:
 		if child != idSegment {
 			return Event{}, broken(child, at, "stands where the Segment must begin")
 		}
 		r.segment = at + int64(head)
+		r.header.SegmentSize = Span{Offset: at + segmentIDBytes, Bytes: int64(head) - segmentIDBytes}
 		if size != unknownSize {
 			if size > math.MaxInt64-r.segment {
 				return Event{}, broken(child, at, "has an impossible size of %d bytes", size)
@@ -178,7 +184,7 @@ func (r *Reader) segmentChild(child id, at int64, head int, size int64) (Event, 
 		}
 		e, err := r.load(child, at, head, size)
 		if err == nil {
-			err = r.header.readInfo(e)
+			err = r.header.readInfo(e, r.o.AsStored)
 		}
 		r.hasInfo = true
 		return r.headerEvent(at), err
@@ -189,7 +195,7 @@ func (r *Reader) segmentChild(child id, at int64, head int, size int64) (Event, 
 		e, err := r.load(child, at, head, size)
 		if err == nil {
 			r.header.RawTracks = e.raw
-			err = r.header.readTracks(e, r.o.MaxTracks)
+			err = r.header.readTracks(e, r.o)
 		}
 		r.hasTracks = true
 		return r.headerEvent(at), err
@@ -198,7 +204,7 @@ func (r *Reader) segmentChild(child id, at int64, head int, size int64) (Event, 
 		if err != nil {
 			return Event{}, err
 		}
-		tags, err := readTags(e)
+		tags, err := readTags(e, r.o.AsStored)
 		return Event{Kind: KindTags, Offset: at, Size: size + int64(head), Tags: tags}, err
 	case idCluster:
 		if !r.headed() {
@@ -359,146 +365,4 @@ func within(child id, at int64, head int, size int64, parent id, parentEnd int64
 		return broken(child, at, "has a size of %d bytes, which overruns the enclosing %s", size, parent)
 	}
 	return nil
-}
-
-// peek reads the identifier and size of the next element without consuming them. It asks the
-// source for no byte beyond them. io.EOF means that the input ends here.
-func (r *Reader) peek() (child id, size int64, head int, err error) {
-	at := r.off
-	if err := r.fill(1); err != nil {
-		return 0, 0, 0, err
-	}
-	n := 0
-	for want := 1; ; want++ {
-		if err := r.fill(want); err != nil {
-			return 0, 0, 0, r.tornHead(at, err)
-		}
-		child, n = parseID(r.buf[r.r:r.w])
-		if n < 0 {
-			return 0, 0, 0, &Error{Element: "element", Offset: at, Rule: "has a malformed identifier"}
-		}
-		if n > 0 {
-			break
-		}
-	}
-	for want := n + 1; want <= maxHead; want++ {
-		if err := r.fill(want); err != nil {
-			return 0, 0, 0, r.tornHead(at, err)
-		}
-		s, m := parseSize(r.buf[r.r+n : r.w])
-		if m < 0 {
-			break
-		}
-		if m > 0 {
-			return child, s, n + m, nil
-		}
-	}
-	return 0, 0, 0, broken(child, at, "has a malformed size")
-}
-
-func (r *Reader) tornHead(at int64, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &Error{Element: "element", Offset: at, Rule: "the input ends inside its identifier or size", err: io.ErrUnexpectedEOF}
-	}
-	return err
-}
-
-// fill makes at least n bytes unread in the buffer, n ≤ bufferSize. io.EOF means that there is none,
-// io.ErrUnexpectedEOF that there are too few.
-func (r *Reader) fill(n int) error {
-	if r.w-r.r >= n {
-		return nil
-	}
-	if r.r == r.w {
-		r.r, r.w = 0, 0
-	} else if len(r.buf)-r.r < n {
-		r.w = copy(r.buf, r.buf[r.r:r.w])
-		r.r = 0
-	}
-	for empty := 0; r.w-r.r < n; {
-		got, err := r.src.Read(r.buf[r.w:])
-		r.w += got
-		if r.w-r.r >= n {
-			return nil // an error, if any, comes again with the next read
-		}
-		switch {
-		case errors.Is(err, io.EOF) && r.w > r.r:
-			return io.ErrUnexpectedEOF
-		case err != nil:
-			return err
-		case got > 0:
-			empty = 0
-		default:
-			if empty++; empty == 100 {
-				return io.ErrNoProgress
-			}
-		}
-	}
-	return nil
-}
-
-// take consumes n bytes that lie in the buffer.
-func (r *Reader) take(n int) error {
-	p := r.buf[r.r : r.r+n]
-	r.r += n
-	r.off += int64(n)
-	if r.stage != inCluster {
-		return nil
-	}
-	if r.cluster.checked {
-		r.cluster.crc = crc32.Update(r.cluster.crc, crc32.IEEETable, p)
-	}
-	if r.o.Tap == nil {
-		return nil
-	}
-	return r.o.Tap(p)
-}
-
-// stream consumes n bytes of the element, however many, and shows them to see in pieces.
-func (r *Reader) stream(child id, at, n int64, see func(p []byte) error) error {
-	for n > 0 {
-		if r.r == r.w {
-			if err := r.fill(1); err != nil {
-				if errors.Is(err, io.EOF) {
-					return torn(child, at)
-				}
-				return err
-			}
-		}
-		piece := int(min(n, int64(r.w-r.r)))
-		if see != nil {
-			if err := see(r.buf[r.r : r.r+piece]); err != nil {
-				return err
-			}
-		}
-		if err := r.take(piece); err != nil {
-			return err
-		}
-		n -= int64(piece)
-	}
-	return nil
-}
-
-func (r *Reader) skip(child id, at int64, head int, size int64) error {
-	if err := r.take(head); err != nil {
-		return err
-	}
-	return r.stream(child, at, size, nil)
-}
-
-// load consumes a whole element into memory of its own.
-func (r *Reader) load(child id, at int64, head int, size int64) (element, error) {
-	if size > maxMaster {
-		return element{}, broken(child, at, "has %d bytes; at most %d are read", size, maxMaster)
-	}
-	// Grown as the bytes arrive: a size alone must not reserve memory.
-	whole := append(make([]byte, 0, head+int(min(size, bufferSize))), r.buf[r.r:r.r+head]...)
-	if err := r.take(head); err != nil {
-		return element{}, err
-	}
-	err := r.stream(child, at, size, func(p []byte) error {
-		whole = append(whole, p...)
-		return nil
-	})
-	return element{id: child, offset: at, body: whole[head:], at: at + int64(head), raw: whole}, err
 }

@@ -1,0 +1,106 @@
+package media
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// sendMedia writes the stream's fragments from where the request starts, and goes on as they come.
+func (s *Service) sendMedia(
+	ctx context.Context, w http.ResponseWriter, rc *http.ResponseController, st *streamState, request getMediaRequest,
+) error {
+	files := mediaFiles{dir: s.o.Dir}
+	defer files.close()
+	st.mu.Lock()
+	at := request.first(st.fragments)
+	st.mu.Unlock()
+	idle := time.NewTimer(s.o.Limits.GetMediaIdle)
+	defer idle.Stop()
+	for {
+		st.mu.Lock()
+		list, changed, live := st.fragments, st.changed, st.session != nil
+		st.mu.Unlock()
+		if at < len(list) {
+			if err := s.sendFragment(w, &files, list[at]); err != nil {
+				return err
+			}
+			at++
+			if err := rc.Flush(); err != nil {
+				return err
+			}
+			idle.Reset(s.o.Limits.GetMediaIdle)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-idle.C:
+			if !live {
+				return nil
+			}
+			idle.Reset(s.o.Limits.GetMediaIdle)
+		}
+	}
+}
+
+// sendFragment writes a fragment as KVS does: the head of its producer's session, the Tags that
+// say which fragment it is, the Cluster and what the producer sent behind it, both byte by byte, and
+// the Tags with the place in the stream.
+func (s *Service) sendFragment(w io.Writer, files *mediaFiles, f Fragment) error {
+	if err := files.open(f); err != nil {
+		return err
+	}
+	head, tail := []byte(nil), f.tail
+	if f.head == "" { // of a version that kept neither the head nor the tags as they were sent
+		head = appendHeader(nil, f.Stream, files.header)
+		tail = appendProducerTags(nil, f.Tags)
+	} else if kept, err := s.heads.read(f.head); err != nil {
+		return err
+	} else {
+		head = kept
+	}
+	head = appendTags(head,
+		"AWS_KINESISVIDEO_FRAGMENT_NUMBER", f.Number,
+		"AWS_KINESISVIDEO_SERVER_TIMESTAMP", seconds(f.Server),
+		"AWS_KINESISVIDEO_PRODUCER_TIMESTAMP", seconds(f.Producer),
+	)
+	head = append(append(head, f.lead...), f.clusterHead...)
+	if _, err := w.Write(head); err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, files.clusterAsSent(f)); err != nil {
+		return err
+	}
+	behind := max(0, s.o.Now().Sub(f.Server).Milliseconds())
+	_, err := w.Write(appendTags(tail[:len(tail):len(tail)],
+		"AWS_KINESISVIDEO_MILLIS_BEHIND_NOW", strconv.FormatInt(behind, 10),
+		"AWS_KINESISVIDEO_CONTINUATION_TOKEN", f.Number,
+	))
+	return err
+}
+
+// appendProducerTags writes tags whose element was not kept.
+func appendProducerTags(b []byte, tags []Tag) []byte {
+	if len(tags) == 0 {
+		return b
+	}
+	var pairs []string
+	for _, t := range tags {
+		pairs = append(pairs, t.Name, t.Value)
+	}
+	return appendTags(b, pairs...)
+}
+
+// seconds is a time as the tags have it: seconds since 1970 with milliseconds.
+func seconds(t time.Time) string {
+	ms := t.UnixMilli()
+	return fmt.Sprintf("%d.%03d", ms/1000, ms%1000)
+}

@@ -1,0 +1,68 @@
+package media
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
+)
+
+// The operations, as refusals name them.
+const (
+	opPutMedia = "PutMedia"
+	opGetMedia = "GetMedia"
+)
+
+// badRequest is an InvalidArgumentException; where is the header or member at fault.
+func badRequest(where, format string, args ...any) *HTTPError {
+	return &HTTPError{Status: http.StatusBadRequest, Name: InvalidArgument, Where: where, Message: fmt.Sprintf(format, args...)}
+}
+
+// refuse answers with an error, as the data plane of KVS words it, and writes the line about it.
+func (s *Service) refuse(w http.ResponseWriter, operation, stream string, err error) {
+	var answer *HTTPError
+	if !errors.As(err, &answer) {
+		answer = &HTTPError{Status: http.StatusForbidden, Name: InvalidSignature, Where: "header Authorization", Message: err.Error()}
+	}
+	s.o.Refusals.Add(refusal.Refusal{
+		What: operation, Of: stream, Code: codeWithNumber(answer.Name, answer.Status), Where: answer.Where, Why: answer.Message,
+	})
+	body, _ := json.Marshal(map[string]string{"Message": answer.Message}) // a map of strings always marshals
+	w.Header().Set("Content-Type", "application/json")
+	if answer.Name != "" {
+		w.Header().Set("x-amzn-ErrorType", answer.Name)
+	}
+	w.Header().Set("Connection", "close")
+	w.WriteHeader(answer.Status)
+	_, _ = w.Write(body) // the client may be gone; there is nobody else to inform
+}
+
+// refuseFragment writes the line about an ERROR acknowledgement; f is the fragment that it names, or nil.
+func (se *session) refuseFragment(why *failure, f *fragment) {
+	where := why.where
+	if where == "" && f != nil {
+		where = f.where()
+	}
+	se.service.o.Refusals.Add(refusal.Refusal{
+		What: opPutMedia, Of: se.st.name, Code: codeWithNumber(why.code, why.id), Where: where, Why: why.why,
+	})
+}
+
+// refuseByReset resets a connection on order, and writes the line about it.
+func (s *Service) refuseByReset(w http.ResponseWriter, operation, stream, when string) {
+	s.o.Refusals.Add(refusal.Refusal{What: operation, Of: stream, Code: "connection reset", Why: "injected " + when})
+	reset(w)
+}
+
+// codeWithNumber is the name of an error with its ErrorId or HTTP status.
+func codeWithNumber(name string, number int) string {
+	switch {
+	case number == 0:
+		return name
+	case name == "":
+		return fmt.Sprintf("HTTP %d", number)
+	}
+	return fmt.Sprintf("%s (%d)", name, number)
+}

@@ -1,0 +1,282 @@
+package localcloud
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+)
+
+// modelRow is one rule on one member of one operation, with requests that keep to it and break it.
+type modelRow struct {
+	Operation, Path string
+	Rule            kvsmodel.Rule
+	Good, Bad       []map[string]any
+	WantError       string
+	WantText        string // that a refusal holds
+}
+
+func (r modelRow) String() string { return fmt.Sprintf("%s %s: %s", r.Operation, r.Path, r.Rule) }
+
+// absent stands for a member that a request lacks.
+type absent struct{}
+
+// fitting makes values of the shapes that have a pattern, of n characters or of the least number
+// above that the pattern allows; broken does not match the pattern and has a good length.
+var fitting = map[string]struct {
+	fit    func(n int) string
+	broken string
+}{
+	"StreamName":         {padded("", "a", ""), "a/b"},
+	"DeviceName":         {padded("", "a", ""), "a b"},
+	"MediaType":          {padded("v/h", "h", ""), "video"},
+	"KmsKeyId":           {padded("", "k", ""), "\n"},
+	"Version":            {padded("", "1", ""), "a-b"},
+	"NextToken":          {padded("", "A", ""), "a b"},
+	"TagKey":             {padded("", "é", ""), "a#b"},
+	"TagValue":           {padded("", "é", ""), "a#b"},
+	"ResourceARN":        {padded("arn:aws:kinesisvideo:us-west-2:1:stream/n", "n", "/1"), "arn:aws:s3:us-west-2:1:stream/none/1"},
+	"DestinationUri":     {padded("s:b", "b", ""), "bucket"},
+	"DestinationRegion":  {padded("us-w", "w", "-2"), "US-WEST-22"},
+	"FormatConfigValue":  {padded("8", "0", ""), "a-b"},
+	"HubDeviceArn":       {padded("arn:aws:iot:us-west-2:1:thing/h", "h", ""), "arn:aws:iot:us-west-2:1:cert/h"},
+	"MediaUriSecretArn":  {padded("arn:aws:secretsmanager:us-west-2:1:secret:s", "s", ""), "arn:aws:ssm:us-west-2:1:parameter/s"},
+	"ScheduleExpression": {padded("", "*", ""), "0 0 * * *\n?"},
+}
+
+func padded(head, pad, tail string) func(int) string {
+	return func(n int) string { return head + strings.Repeat(pad, max(0, n-len(head)-len(tail))) + tail }
+}
+
+// sample is a value that keeps to all rules, with the required members only.
+func sample(s *kvsmodel.Shape) any {
+	switch {
+	case s.Kind == kvsmodel.Structure:
+		return build(s.Members, nil, nil)
+	case s.Kind == kvsmodel.List:
+		return []any{sample(s.Element)}
+	case s.Kind == kvsmodel.Map:
+		return map[string]any{sample(s.Key).(string): sample(s.Element)}
+	case s.Kind == kvsmodel.Boolean:
+		return true
+	case s.Kind == kvsmodel.Integer:
+		return max(s.Min, min(s.Max, 1000))
+	case s.Enum != nil:
+		return s.Enum[0]
+	default:
+		return fitting[s.Name].fit(int(max(s.Min, 1)))
+	}
+}
+
+// build makes an object with its required members and with value at the end of path.
+func build(members []kvsmodel.Member, path []string, value any) map[string]any {
+	object := map[string]any{}
+	for _, m := range members {
+		switch {
+		case len(path) > 0 && m.Name == path[0]:
+			if given := nest(m.Shape, path[1:], value); given != (absent{}) {
+				object[m.Name] = given
+			}
+		case m.Required:
+			object[m.Name] = sample(m.Shape)
+		}
+	}
+	return object
+}
+
+func nest(s *kvsmodel.Shape, path []string, value any) any {
+	switch {
+	case len(path) == 0:
+		return value
+	case s.Kind == kvsmodel.Structure:
+		return build(s.Members, path, value)
+	case s.Kind == kvsmodel.List:
+		return []any{nest(s.Element, path[1:], value)}
+	case path[0] == "key":
+		return map[string]any{value.(string): sample(s.Element)}
+	default:
+		return map[string]any{sample(s.Key).(string): value}
+	}
+}
+
+// rowsOf walks the table.
+func rowsOf(operations []kvsmodel.Operation) (rows []modelRow) {
+	for i := range operations {
+		o := &operations[i]
+		for _, m := range o.Members {
+			rows = append(rows, memberRows(o, []string{m.Name}, m.Shape, m.Required)...)
+		}
+	}
+	return rows
+}
+
+func memberRows(o *kvsmodel.Operation, path []string, s *kvsmodel.Shape, required bool) (rows []modelRow) {
+	isKey := path[len(path)-1] == "key"
+	add := func(rule kvsmodel.Rule, good, bad []any, phrase string, args ...any) {
+		row := modelRow{Operation: o.Name, Path: strings.ReplaceAll(strings.Join(path, "."), ".[", "["), Rule: rule}
+		row.WantError = wantedError(o, row.Path, rule)
+		row.WantText = fmt.Sprintf("at '%s' failed to satisfy constraint: Member must ", row.Path) + fmt.Sprintf(phrase, args...)
+		if rule == kvsmodel.Type {
+			row.WantText = row.Path + " must be "
+		}
+		for _, value := range good {
+			row.Good = append(row.Good, request(o, path, value))
+		}
+		for _, value := range bad {
+			row.Bad = append(row.Bad, request(o, path, value))
+		}
+		rows = append(rows, row)
+	}
+	if required {
+		add(kvsmodel.Required, []any{sample(s)}, []any{absent{}, nil}, "not be null")
+	}
+	if !isKey { // the keys of JSON objects are strings
+		add(kvsmodel.Type, []any{sample(s)}, wrongTypes(s.Kind), "")
+	}
+	switch s.Kind {
+	case kvsmodel.String:
+		textRows(s, add)
+	case kvsmodel.Integer:
+		numberRows(s, add)
+	case kvsmodel.Structure:
+		for _, m := range s.Members {
+			rows = append(rows, memberRows(o, slices.Concat(path, []string{m.Name}), m.Shape, m.Required)...)
+		}
+	case kvsmodel.List:
+		sizeRows(s, add)
+		rows = append(rows, memberRows(o, slices.Concat(path, []string{"[0]"}), s.Element, false)...)
+	case kvsmodel.Map:
+		sizeRows(s, add)
+		rows = append(rows, memberRows(o, slices.Concat(path, []string{"key"}), s.Key, false)...)
+		rows = append(rows, memberRows(o, slices.Concat(path, []string{"value"}), s.Element, false)...)
+	}
+	return rows
+}
+
+// request is one that breaks no rule but perhaps one on the path. The stream that it names does not
+// exist, so that most requests change nothing.
+func request(o *kvsmodel.Operation, path []string, value any) map[string]any {
+	object := build(o.Members, path, value)
+	names := slices.ContainsFunc(o.Members, func(m kvsmodel.Member) bool { return m.Name == "StreamName" })
+	if names && o.Name != "CreateStream" && path[0] != "StreamName" && path[0] != "StreamARN" {
+		object["StreamName"] = "none"
+	}
+	return object
+}
+
+// wantedError is the error that an operation declares for a rule.
+func wantedError(o *kvsmodel.Operation, path string, rule kvsmodel.Rule) string {
+	aboutStreams := slices.Contains([]string{"TagStream", "UntagStream", "ListTagsForStream"}, o.Name)
+	switch {
+	case rule == kvsmodel.Type:
+		return "SerializationException"
+	case path == "Tags" && rule == kvsmodel.MaxSize:
+		return "TagsPerResourceExceededLimitException"
+	case path == "StreamARN" && rule == kvsmodel.Matches && aboutStreams:
+		return "InvalidResourceFormatException"
+	default:
+		return "InvalidArgumentException"
+	}
+}
+
+func wrongTypes(kind kvsmodel.Kind) []any {
+	switch kind {
+	case kvsmodel.String:
+		return []any{5, true, []any{"a"}, map[string]any{"a": "b"}}
+	case kvsmodel.Integer:
+		return []any{"5", 5.5, true, int64(1) << 31, []any{5}}
+	case kvsmodel.Boolean:
+		return []any{"true", 1}
+	case kvsmodel.List:
+		return []any{5, true} // of others, the AWS SDK for Python makes lists
+	default:
+		return []any{5, "a", []any{"a"}}
+	}
+}
+
+type addRow func(rule kvsmodel.Rule, good, bad []any, phrase string, args ...any)
+
+func textRows(s *kvsmodel.Shape, add addRow) {
+	if s.Enum != nil {
+		var good []any
+		for _, value := range s.Enum {
+			good = append(good, value)
+		}
+		add(kvsmodel.InEnum, good, []any{strings.ToLower(s.Enum[0]), s.Enum[0] + "S"}, "satisfy enum value set: [%s]", strings.Join(s.Enum, ", "))
+		return
+	}
+	f := fitting[s.Name]
+	if s.Min > 0 {
+		short := ""
+		if s.Min > 1 {
+			short = strings.Repeat("a", int(s.Min)-1)
+		}
+		add(kvsmodel.MinLength, []any{f.fit(int(s.Min))}, []any{short}, "have length greater than or equal to %d", s.Min)
+	}
+	add(kvsmodel.MaxLength, []any{f.fit(int(s.Max))}, []any{f.fit(int(s.Max) + 1)}, "have length less than or equal to %d", s.Max)
+	add(kvsmodel.Matches, []any{f.fit(int(s.Min))}, []any{f.broken}, "satisfy regular expression pattern: %s", s.Pattern)
+}
+
+func numberRows(s *kvsmodel.Shape, add addRow) {
+	if s.Min != kvsmodel.NoMin {
+		add(kvsmodel.MinValue, []any{s.Min}, []any{s.Min - 1}, "have value greater than or equal to %d", s.Min)
+	}
+	if s.Max != kvsmodel.NoMax {
+		add(kvsmodel.MaxValue, []any{s.Max}, []any{s.Max + 1}, "have value less than or equal to %d", s.Max)
+	}
+}
+
+func sizeRows(s *kvsmodel.Shape, add addRow) {
+	sized := func(n int64) any {
+		list, entries := make([]any, 0, n), map[string]any{}
+		for i := range n {
+			list = append(list, sample(s.Element))
+			if s.Kind == kvsmodel.Map && i > 0 {
+				entries[fmt.Sprint("k", i)] = sample(s.Element)
+			} else if s.Kind == kvsmodel.Map {
+				entries[sample(s.Key).(string)] = sample(s.Element)
+			}
+		}
+		if s.Kind == kvsmodel.Map {
+			return entries
+		}
+		return list
+	}
+	add(kvsmodel.MinSize, []any{sized(s.Min)}, []any{sized(s.Min - 1)}, "have length greater than or equal to %d", s.Min)
+	add(kvsmodel.MaxSize, []any{sized(s.Max)}, []any{sized(s.Max + 1)}, "have length less than or equal to %d", s.Max)
+}
+
+func TestAnErrorThatIsNotDeclaredIsAFailureOfTheStandIn(t *testing.T) {
+	t.Parallel()
+	o := kvsmodel.ByName("DescribeEdgeConfiguration")
+	for _, err := range []error{nil, errClosed, notFound("StreamName", "cam")} {
+		if got := onlyDeclared(o, err); got != err {
+			t.Errorf("%v becomes %v", err, got)
+		}
+	}
+	undeclared := noDataRetention(&streamRecord{Name: "cam"})
+	var answer *media.HTTPError
+	if got := onlyDeclared(o, undeclared); got == nil || errors.As(got, &answer) || !strings.Contains(got.Error(), "does not declare") {
+		t.Errorf("an undeclared error becomes %v", got)
+	}
+}
+
+func TestEveryOperationOfTheModelIsServed(t *testing.T) {
+	t.Parallel()
+	var known []string
+	for _, o := range kvsmodel.Operations {
+		known = append(known, o.Name)
+		if got := kvsmodel.ByPath(o.Path); got != o.Name {
+			t.Errorf("the path %s is that of %q, want %s", o.Path, got, o.Name)
+		}
+	}
+	slices.Sort(known)
+	if served := slices.Sorted(maps.Keys(kvsOperations)); !slices.Equal(served, known) {
+		t.Errorf("served %v, want %v", served, known)
+	}
+}
