@@ -26,6 +26,13 @@ type round struct {
 	acks   []func() // of the messages that were merged
 }
 
+// acknowledge confirms the messages to the broker.
+func (r round) acknowledge() {
+	for _, ack := range r.acks {
+		ack()
+	}
+}
+
 // start makes the last good set run before anything else is tried.
 func (s *Source) start(ctx context.Context) {
 	s.o.Health.SetState("offline")
@@ -71,9 +78,7 @@ func (s *Source) reconcile(ctx context.Context) {
 		// On disk before it is acknowledged, acknowledged before it is tried: a configuration that
 		// takes the agent down must not come back with every connection.
 		s.save()
-		for _, ack := range r.acks {
-			ack()
-		}
+		r.acknowledge()
 		if r.apply {
 			s.apply(ctx)
 		}
@@ -81,13 +86,13 @@ func (s *Source) reconcile(ctx context.Context) {
 			s.remove(ctx)
 			s.save()
 		}
-		if r.apply || r.remove {
-			if len(s.failed) > 0 {
-				again.Reset(retry.Next())
-			} else {
-				again.Stop()
-				retry.Reset()
-			}
+		switch {
+		case !r.apply && !r.remove:
+		case len(s.failed) > 0:
+			again.Reset(retry.Next())
+		default:
+			again.Stop()
+			retry.Reset()
 		}
 		if r.unsure {
 			confirm.Reset(s.timing.confirm)
