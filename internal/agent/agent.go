@@ -191,7 +191,7 @@ func (a *Agent) connect() error {
 		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
 		readSecret: func(secretARN string) { a.source.ReadCameras(secretARN) },
 		secretRead: func(secretARN string) time.Time { return a.source.CameraRead(secretARN) },
-		changed: func(stream string) { a.nudges.one(stream, nudgeChanged) },
+		changed:    func(stream string) { a.nudges.one(stream, nudgeChanged) },
 	})
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
