@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -90,4 +92,18 @@ func TestTheStatusPageNamesEveryField(t *testing.T) {
 		}
 	}
 	visit(reflect.TypeFor[status.Snapshot]())
+}
+
+// TestTheLocalCloudPageNamesEveryFlag compares the page with the command.
+func TestTheLocalCloudPageNamesEveryFlag(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/localcloud.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newLocalCloudCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		if !strings.Contains(string(page), "\n| `--"+f.Name+"` |") {
+			t.Errorf("docs/localcloud.md has no row for --%s", f.Name)
+		}
+	})
 }
