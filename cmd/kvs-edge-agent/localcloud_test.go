@@ -20,6 +20,7 @@ type localCloudProcess struct {
 	t      *testing.T
 	env    map[string]string // what it prints
 	stderr *bufio.Reader
+	stop   func()
 }
 
 func startLocalCloud(t *testing.T, args ...string) *localCloudProcess {
@@ -51,7 +52,7 @@ func startLocalCloud(t *testing.T, args ...string) *localCloudProcess {
 			t.Errorf("the local cloud ended with %v", err)
 		}
 	})
-	p := &localCloudProcess{t: t, env: map[string]string{}, stderr: bufio.NewReader(stderr)}
+	p := &localCloudProcess{t: t, env: map[string]string{}, stderr: bufio.NewReader(stderr), stop: cancel}
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		if name, value, ok := strings.Cut(lines.Text(), "="); ok {
 			p.env[name] = value
