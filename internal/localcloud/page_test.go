@@ -85,3 +85,23 @@ func TestThePageNamesWhatASeedMayHave(t *testing.T) {
 		t.Errorf("only %d members were found", len(members))
 	}
 }
+
+// TestThePageNamesTheErrorsOfEachOperation finds the errors that an operation declares in its row.
+func TestThePageNamesTheErrorsOfEachOperation(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/localcloud.md")
+	must(t, err)
+	for _, o := range kvsmodel.Operations {
+		row := regexp.MustCompile("(?m)^\\| [^|]*`" + o.Name + "`[^|]*\\|[^|]*\\|([^|]*)\\|$").FindSubmatch(page)
+		if row == nil {
+			t.Errorf("docs/localcloud.md has no row for %s", o.Name)
+			continue
+		}
+		for _, name := range o.Errors {
+			common := name == kvsmodel.InvalidArgument || name == kvsmodel.ClientLimitExceeded
+			if !common && !strings.Contains(string(row[1]), "`"+name+"`") {
+				t.Errorf("the row of %s does not name %s", o.Name, name)
+			}
+		}
+	}
+}
