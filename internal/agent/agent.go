@@ -139,19 +139,19 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	if err := a.serve(); err != nil {
 		return nil, err
 	}
+	a.noteMisspelt(o.Begun)
 	return a, nil
 }
 
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
-	settings := a.settings()
 	a.prometheus = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
 	})
-	if err := a.serveMetrics(settings.MetricsAddress); err != nil {
+	if err := a.serveMetrics(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	if a.status, err = status.NewServer(settings.Socket, a.collector.Snapshot, a.log); err != nil {
+	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.log); err != nil {
 		return err
 	}
 	a.status.Handle("GET /metrics", a.prometheus)

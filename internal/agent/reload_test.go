@@ -329,6 +329,15 @@ func TestWhatIsNoSettingIsNamed(t *testing.T) {
 	if diff := cmp.Diff(want, s.reload()); diff != "" {
 		t.Error(diff)
 	}
+	says := s.file + ", line "
+	if c, shown := s.condition(codeMisspelt); !shown || !strings.Contains(c.Text, says) || !strings.Contains(c.Text, "did you mean "+EnvLogLevel) {
+		t.Errorf("status says %+v", c)
+	}
+	s.write(nil)
+	s.reload()
+	if c, shown := s.condition(codeMisspelt); shown {
+		t.Errorf("status still says %q", c.Text)
+	}
 }
 
 // TestTheFileCountsBeforeTheEnvironment looks at the start and at a reload, which must not differ.
