@@ -25,6 +25,10 @@ type Finding struct {
 type CheckOptions struct {
 	// Getenv looks a variable up. The SDK's own variables are read from the process's environment.
 	Getenv func(string) (string, bool)
+	// Names are those of all variables that are set, to find misspelt ones.
+	Names []string
+	// Unit is the service's when the check is to see what the service sees; nil for an agent that is started otherwise.
+	Unit *Unit
 	// Report receives each finding as soon as it is made. Required.
 	Report func(Finding)
 	// Version of the agent, for the header User-Agent. Default: none is named.
@@ -74,6 +78,10 @@ func (c *checker) bad(check, text string)  { c.report(Finding{Check: check, Text
 
 // run asks in the order in which things depend on each other, and says what could not be asked.
 func (c *checker) run(ctx context.Context) {
+	if misspelt := MisspeltNames(c.o.Names); len(misspelt) > 0 {
+		c.bad("settings", misspeltText(misspelt, func(string) string { return "" }))
+	}
+	c.checkSandbox()
 	if !c.checkSettings() {
 		c.bad("cloud", "Endpoints, configurations and cameras were not checked: correct the settings first.")
 		return
