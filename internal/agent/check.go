@@ -95,7 +95,13 @@ func (c *checker) run(ctx context.Context) {
 		c.good("agent", "No agent runs on "+c.settings.Socket+".")
 	}
 	c.checkFiles()
+	c.checkPorts(ctx)
 	c.checkCertificate()
+	if !c.checkHosts() {
+		c.bad("cloud", "Configurations and cameras were not checked: correct the endpoints first.")
+		c.checkDisk(nil)
+		return
+	}
 	c.checkEndpoints(ctx)
 	streams := c.checkStreams(ctx, c.checkCloud(ctx))
 	c.checkDisk(streams)

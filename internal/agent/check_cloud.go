@@ -214,6 +214,10 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 		giver = "The token exchange service of Greengrass"
 	}
 	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, got.Expires.Local().Format(time.TimeOnly)))
+	if !c.checkAccount(ctx) {
+		notAsked("the hub's ARN")
+		return nil
+	}
 	hub, err := findHubARN(c.settings, c.aws)(ctx)
 	if err != nil {
 		c.bad("account", sentence(err))
