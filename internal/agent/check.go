@@ -19,6 +19,9 @@ type Finding struct {
 	Stream string `json:"stream,omitempty"`
 	OK     bool   `json:"ok"`
 	Text   string `json:"text"` // what was found, or what is wrong and what to do
+
+	right string // the action that a policy does not allow, "" for all other findings
+	again string // the text where another stream has named the right already
 }
 
 // CheckOptions are what Check needs.

@@ -214,6 +214,7 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 		giver = "The token exchange service of Greengrass"
 	}
 	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, got.Expires.Local().Format(time.TimeOnly)))
+	c.checkMetricsRight(ctx)
 	if !c.checkAccount(ctx) {
 		notAsked("the hub's ARN")
 		return nil
@@ -226,7 +227,7 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	list, err := controlPlane{c.kvs}.EdgeConfigs(ctx, hub)
 	if err != nil {
-		c.bad("streams", sentence(err))
+		c.bad("streams", c.withPolicy(sentence(err), err))
 		return nil
 	}
 	if len(list) == 0 {

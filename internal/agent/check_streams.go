@@ -57,9 +57,14 @@ func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfi
 			return nil
 		})
 	}
-	_ = group.Wait() // nothing fails: what is wrong is a finding
+	_ = group.Wait()               // nothing fails: what is wrong is a finding
+	named := make(map[string]bool) // each right that is missing once
 	for _, s := range streams {
 		for _, f := range s.findings {
+			if f.right != "" && named[f.right] {
+				f.Text = f.again
+			}
+			named[f.right] = true
 			c.report(f)
 		}
 	}
@@ -76,6 +81,7 @@ func (c *checker) checkStream(ctx context.Context, l iotconfig.ListedConfig) che
 	}
 	c.checkCamera(ctx, &s)
 	c.checkRetention(ctx, &s)
+	c.checkStreamRights(ctx, &s)
 	return s
 }
 
@@ -84,7 +90,11 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	arn := s.config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn
 	url, err := c.secrets.MediaURI(ctx, arn)
 	if err != nil {
-		s.add("secret", false, "%s", sentence(rootFault(err)))
+		if right := secretRight(err); right != "" {
+			s.deny("secret", right, c.withPolicy(sentence(rootFault(err)), err), fmt.Sprintf("The hub's role may not read the secret %s either.", arn))
+		} else {
+			s.add("secret", false, "%s", sentence(rootFault(err)))
+		}
 		return
 	}
 	s.add("secret", true, "%s holds the URL of the source.", arn)
@@ -149,8 +159,8 @@ func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	switch {
 	case errors.As(err, &answer) && answer.Name == "ResourceNotFoundException":
 		s.add(check, false, "The stream %s does not exist in Kinesis Video Streams: create it.", s.name)
-	case errors.As(err, &answer) && strings.HasPrefix(answer.Name, "AccessDenied"):
-		s.add(check, false, "The hub's role may not look at the stream %s: allow it kinesisvideo:DescribeStream.", s.name)
+	case errors.As(err, &answer) && answer.Meaning.RightMissing():
+		c.denyOn(s, check, "look at", answer.Meaning.Permission("kinesisvideo:DescribeStream"))
 	case err != nil:
 		s.add(check, false, "%s", sentence(rootFault(err)))
 	case hours == 0:
