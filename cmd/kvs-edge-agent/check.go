@@ -48,19 +48,25 @@ Exit code: 0 when all is well, 1 otherwise.`,
 
 func check(cmd *cobra.Command, flags checkFlags) error {
 	out := cmd.OutOrStdout()
+	view, err := asService(findUnit(cmd.Context()), flags.envFile, serviceSettings)
+	if flags.dropIn {
+		return allowPaths(out, view, err)
+	}
 	report := struct {
 		OK       bool            `json:"ok"`
 		Findings []agent.Finding `json:"findings"`
 	}{Findings: []agent.Finding{}}
+	progress := &waiting{out: out}
+	stop := func() {}
+	if t := terminalOf(out); t.present && !flags.asJSON {
+		progress.width = t.width
+		stop = progress.run()
+	}
 	tell := func(f agent.Finding) {
 		report.Findings = append(report.Findings, f)
 		if !flags.asJSON {
-			writeFinding(out, f)
+			progress.print(func(w io.Writer) { writeFinding(w, f) })
 		}
-	}
-	view, err := asService(findUnit(cmd.Context()), flags.envFile, serviceSettings)
-	if flags.dropIn {
-		return allowPaths(out, view, err)
 	}
 	if err == nil {
 		err = view.takeRights()
@@ -74,9 +80,10 @@ func check(cmd *cobra.Command, flags checkFlags) error {
 			tell(agent.Finding{Check: "environment", OK: true, Text: note})
 		}
 		report.OK = agent.Check(cmd.Context(), agent.CheckOptions{
-			Getenv: os.LookupEnv, Names: namesOfEnvironment(), Unit: view.unit, Report: tell, Version: version,
+			Getenv: os.LookupEnv, Names: namesOfEnvironment(), Unit: view.unit, Report: tell, Version: version, Waiting: progress.begin,
 		})
 	}
+	stop()
 	if flags.asJSON {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -32,7 +33,9 @@ type CheckOptions struct {
 	Names []string
 	// Unit is the service's when the check is to see what the service sees; nil for an agent that is started otherwise.
 	Unit *Unit
-	// Report receives each finding as soon as it is made. Required.
+	// Waiting, when set, is told which answer is awaited; done is called when it came. Called by several goroutines.
+	Waiting func(what string) (done func())
+	// Report receives each finding as soon as it is made, on the caller's goroutine. Required.
 	Report func(Finding)
 	// Version of the agent, for the header User-Agent. Default: none is named.
 	Version string
@@ -54,7 +57,7 @@ func Check(ctx context.Context, o CheckOptions) (ok bool) {
 	if o.diskFree == nil {
 		o.diskFree = diskFree
 	}
-	c := &checker{o: o, ok: true}
+	c := &checker{o: o, ok: true, waits: &waits{note: o.Waiting}}
 	c.run(ctx)
 	return c.ok
 }
@@ -63,6 +66,7 @@ func Check(ctx context.Context, o CheckOptions) (ok bool) {
 type checker struct {
 	o        CheckOptions
 	ok       bool
+	waits    *waits
 	settings Settings
 	device   *tls.Config      // nil without a device certificate
 	running  *status.Snapshot // nil when no agent runs
@@ -84,30 +88,55 @@ func (c *checker) run(ctx context.Context) {
 	if misspelt := MisspeltNames(c.o.Names); len(misspelt) > 0 {
 		c.bad("settings", misspeltText(misspelt, func(string) string { return "" }))
 	}
-	c.checkSandbox()
-	if !c.checkSettings() {
+	settled := false
+	ended := c.within(ctx, "settings", "the files that the settings name", filesLimit, func(_ context.Context, c *checker) {
+		c.checkSandbox()
+		settled = c.checkSettings()
+	})
+	if !ended || !settled {
 		c.bad("cloud", "Endpoints, configurations and cameras were not checked: correct the settings first.")
 		return
 	}
-	if snapshot, err := status.NewClient(c.settings.Socket).Status(ctx); err == nil {
+	c.within(ctx, "agent", "the running agent", filesLimit, func(ctx context.Context, c *checker) { c.checkAgent(ctx) })
+	c.within(ctx, "files", "the files and directories of the agent", filesLimit, func(ctx context.Context, c *checker) {
+		c.checkFiles()
+		c.checkPorts(ctx)
+		c.checkCertificate()
+	})
+	streams := c.checkRemote(ctx)
+	c.within(ctx, "disk", "the disk with the recordings", diskLimit, func(_ context.Context, c *checker) { c.checkDisk(streams) })
+}
+
+// checkAgent asks whether an agent runs.
+func (c *checker) checkAgent(ctx context.Context) {
+	snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
+	switch {
+	case err == nil:
 		c.running = &snapshot
 		c.good("agent", "The agent runs, version "+snapshot.Version+", since "+snapshot.Started.Local().Format(time.DateTime)+".")
-	} else if !errors.Is(err, status.ErrNotRunning) {
-		c.bad("agent", sentence(err))
-	} else {
+	case errors.Is(err, status.ErrNotRunning):
 		c.good("agent", "No agent runs on "+c.settings.Socket+".")
+	default:
+		c.bad("agent", sentence(err))
 	}
-	c.checkFiles()
-	c.checkPorts(ctx)
-	c.checkCertificate()
+}
+
+// checkRemote asks the cloud and the cameras. It returns the streams, none when they could not be found out.
+func (c *checker) checkRemote(ctx context.Context) (streams []checkedStream) {
 	if !c.checkHosts() {
 		c.bad("cloud", "Configurations and cameras were not checked: correct the endpoints first.")
-		c.checkDisk(nil)
-		return
+		return nil
 	}
-	c.checkEndpoints(ctx)
-	streams := c.checkStreams(ctx, c.checkCloud(ctx))
-	c.checkDisk(streams)
+	c.within(ctx, "endpoint", "the endpoints of AWS", endpointsLimit, func(ctx context.Context, c *checker) { c.checkEndpoints(ctx) })
+	var list []iotconfig.ListedConfig
+	if !c.within(ctx, "streams", "AWS", cloudLimit, func(ctx context.Context, c *checker) { list = c.checkCloud(ctx) }) {
+		return nil
+	}
+	limit := time.Duration(1+len(list)/atOnce) * streamLimit
+	if !c.within(ctx, "streams", "the cameras", limit, func(ctx context.Context, c *checker) { streams = c.checkStreams(ctx, list) }) {
+		return nil
+	}
+	return streams
 }
 
 // connect sets the clients up as the agent does.

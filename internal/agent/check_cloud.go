@@ -54,7 +54,9 @@ func (c *checker) greet(ctx context.Context, s service, client *http.Client) tim
 		c.bad(check, fmt.Sprintf("The endpoint %q of %s is not a URL: correct it.", s.url, s.name))
 		return time.Time{}
 	}
+	done := c.waits.begin(s.name + " at " + request.URL.Host)
 	response, err := client.Do(request)
+	done()
 	if err != nil {
 		c.bad(check, s.fault(request.URL.Host, err))
 		return time.Time{}
@@ -182,13 +184,14 @@ func (c *checker) checkBroker(ctx context.Context) {
 			}
 		}
 	}
+	defer c.waits.begin("MQTT at " + c.settings.IoT.DataEndpoint)()
 	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
 		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint,
 		Version: c.o.Version, TLS: c.device, DialOnly: c.running != nil,
 	})
 	switch {
 	case err != nil:
-		c.bad(check, sentence(err))
+		c.bad(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, 2*stepTimeout))
 	case c.running != nil:
 		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
 	default:
@@ -203,9 +206,11 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*stepTimeout)
 	defer cancel()
+	done := c.waits.begin("credentials for the hub")
 	got, err := c.aws.Credentials().Retrieve(ctx)
+	done()
 	if err != nil {
-		c.bad("credentials", sentence(rootFault(err)))
+		c.bad("credentials", answerFault(err, "the endpoint of credentials", 3*stepTimeout))
 		notAsked("credentials")
 		return nil
 	}
@@ -215,6 +220,7 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, got.Expires.Local().Format(time.TimeOnly)))
 	c.checkMetricsRight(ctx)
+	defer c.waits.begin("the hub's configurations, from Kinesis Video Streams")()
 	if !c.checkAccount(ctx) {
 		notAsked("the hub's ARN")
 		return nil

@@ -48,7 +48,7 @@ func TestACheckNamesExactlyTheRightThatIsMissing(t *testing.T) {
 			})
 			h.env[EnvCloudWatchEnabled] = "TRUE"
 			camera := h.camera(fakecam.Options{})
-			camera.Unplug() // a look at it takes seconds
+			camera.Unplug()                                 // a look at it takes seconds
 			for _, name := range []string{"door", "yard"} { // a right is named once, however many streams need it
 				h.configure(name, h.secret(name, camera.URL()))
 			}
