@@ -27,7 +27,8 @@ const (
 )
 
 // unitFiles are where the package, or somebody, puts the unit.
-var unitFiles = []string{"/etc/systemd/system/" + serviceUnit, "/usr/lib/systemd/system/" + serviceUnit, "/lib/systemd/system/" + serviceUnit}
+var unitFiles = []string{"/etc/systemd/system/" + serviceUnit, "/usr/lib/systemd/system/" + serviceUnit,
+	"/lib/systemd/system/" + serviceUnit}
 
 // findUnit asks systemd for the service's unit. Where systemd does not run, an installed unit is the shipped one.
 // It returns nil where there is no unit.
@@ -83,7 +84,8 @@ func viewService(unit *agent.Unit, own, usual string) (v serviceView, file map[s
 	case errors.Is(err, fs.ErrNotExist):
 		return serviceView{}, nil, nil
 	case errors.Is(err, fs.ErrPermission) && os.Getenv(agent.EnvThingName) != "":
-		return serviceView{notes: []string{fmt.Sprintf("The settings are those of this shell, as %s may not be read: run this as root to check those of the service.", path)}}, nil, nil
+		const note = "The settings are those of this shell, as %s may not be read: run this as root to check those of the service."
+		return serviceView{notes: []string{fmt.Sprintf(note, path)}}, nil, nil
 	case errors.Is(err, fs.ErrPermission):
 		return v, nil, fmt.Errorf("may not read %s: run as root or as a member of the agent's group", v.file)
 	default:
@@ -143,27 +145,31 @@ func asService(unit *agent.Unit, own, usual string) (serviceView, error) {
 
 // compare notes where the shell differs from what the agent has, and takes away what only the shell has.
 func (v *serviceView) compare(file, wanted map[string]string) {
-	var differ, alone []string
+	var fromFile, fromUnit, alone []string
 	for _, assignment := range os.Environ() {
 		name, value, _ := strings.Cut(assignment, "=")
 		will, set := wanted[name]
 		_, inFile := file[name]
 		switch {
 		case inFile && will != value:
-			differ = append(differ, name)
+			fromFile = append(fromFile, name)
+		case set && will != value:
+			fromUnit = append(fromUnit, name)
 		case !set && v.unit != nil && isSetting(name):
 			alone = append(alone, name)
 			_ = os.Unsetenv(name) // a name of the environment is valid
 		}
 	}
-	slices.Sort(differ)
-	slices.Sort(alone)
-	if len(differ) > 0 {
-		v.notes = append(v.notes, fmt.Sprintf("This shell has another value of %s than %s, whose value is used here as by the agent.", humanize.List(differ), v.file))
+	note := func(names []string, format string, where string) {
+		if len(names) > 0 {
+			slices.Sort(names)
+			v.notes = append(v.notes, fmt.Sprintf(format, humanize.List(names), where))
+		}
 	}
-	if len(alone) > 0 {
-		v.notes = append(v.notes, fmt.Sprintf("The service does not see what this shell sets of %s: put it into %s if the service needs it.", humanize.List(alone), v.file))
-	}
+	const differs = "This shell has another value of %s than %s, whose value is used here as by the agent."
+	note(fromFile, differs, v.file)
+	note(fromUnit, differs, "the service's unit")
+	note(alone, "The service does not see what this shell sets of %s: put it into %s if the service needs it.", v.file)
 }
 
 // isSetting reports whether the agent reads a variable, or something that it uses.

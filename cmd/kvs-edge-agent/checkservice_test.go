@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,9 +14,11 @@ import (
 // the service does not see.
 func TestCheckHasTheVariablesOfTheService(t *testing.T) {
 	path := writeSettings(t, "AWS_REGION=us-west-2\nAWS_IOT_CORE_THING_NAME=hub-7\nAWS_KVS_EDGE_AUDIO=off\n")
-	unit := &agent.Unit{User: "kvs-edge-agent", EnvFile: path, Environment: map[string]string{agent.EnvStateDirectory: "/var/lib/mine", agent.EnvAudio: "on"}}
+	unit := &agent.Unit{User: "kvs-edge-agent", EnvFile: path, Environment: map[string]string{agent.EnvStateDirectory: "/var/lib/mine",
+		agent.EnvAudio: "on"}}
 	shell := map[string]string{
-		agent.EnvRegion: "eu-west-1", agent.EnvThingName: "hub-7", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%", "https_proxy": "http://p:1",
+		agent.EnvRegion: "eu-west-1", agent.EnvThingName: "hub-7", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%",
+		"https_proxy": "http://p:1",
 	}
 	for name, row := range map[string]struct {
 		unit  *agent.Unit
@@ -24,10 +27,13 @@ func TestCheckHasTheVariablesOfTheService(t *testing.T) {
 		notes []string
 	}{
 		"the service under systemd": {unit, "", map[string]string{
-			agent.EnvRegion: "us-west-2", agent.EnvThingName: "hub-7", agent.EnvStateDirectory: "/var/lib/mine", agent.EnvAudio: "off", agent.EnvMinFreeDisk: "", "https_proxy": "",
-		}, []string{"This shell has another value of AWS_REGION than " + path, "does not see what this shell sets of AWS_KVS_EDGE_MIN_FREE_DISK, https_proxy"}},
+			agent.EnvRegion: "us-west-2", agent.EnvThingName: "hub-7", agent.EnvStateDirectory: "/var/lib/mine", agent.EnvAudio: "off",
+			agent.EnvMinFreeDisk: "", "https_proxy": "",
+		}, []string{"This shell has another value of AWS_REGION than " + path, "another value of AWS_KVS_EDGE_STATE_DIRECTORY than the service's unit",
+			"does not see what this shell sets of AWS_KVS_EDGE_MIN_FREE_DISK, https_proxy"}},
 		"a container, without systemd": {nil, "", map[string]string{
-			agent.EnvRegion: "us-west-2", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%", agent.EnvRecordingDirectory: "/var/lib/kvs-edge-agent/recordings",
+			agent.EnvRegion: "us-west-2", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%",
+			agent.EnvRecordingDirectory: "/var/lib/kvs-edge-agent/recordings",
 		}, []string{"another value of AWS_REGION"}},
 		"a file of one's own": {&agent.Unit{EnvFile: "/none"}, path, map[string]string{
 			agent.EnvRegion: "us-west-2", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%", agent.EnvRecordingDirectory: "",
@@ -98,7 +104,81 @@ func TestCheckTakesAFileAsRunDoes(t *testing.T) {
 			t.Errorf("exit code %d, it lacks %q:\n%s", code, want, output)
 		}
 	}
-	if output, code = checkHub(t, nil, "--env-file", path+".none"); code != exitFailure || !strings.Contains(output, "cannot read the settings in "+path+".none: no such file") {
+	if output, code = checkHub(t, nil, "--env-file", path+".none"); code != exitFailure || !strings.Contains(output,
+		"cannot read the settings in "+path+".none: no such file") {
 		t.Errorf("without the file: exit code %d:\n%s", code, output)
+	}
+}
+
+// asInstalled runs commands, separated by line ends, in a mount namespace whose /etc has the unit and these settings:
+// nothing of it reaches the machine.
+func asInstalled(t *testing.T, settings, commands string) (output string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root may make a mount namespace")
+	}
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, err := filepath.Abs("../../deploy/systemd/kvs-edge-agent.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const install = `mount -t tmpfs none "$SCRATCH" && mkdir "$SCRATCH/upper" "$SCRATCH/work" || exit 99
+mount -t overlay none -o "lowerdir=/etc,upperdir=$SCRATCH/upper,workdir=$SCRATCH/work" /etc || exit 99
+mkdir -p /etc/kvs-edge-agent /etc/systemd/system
+cp "$SETTINGS" /etc/kvs-edge-agent/agent.env
+cp "$UNIT" /etc/systemd/system/
+`
+	command := exec.CommandContext(t.Context(), "unshare", "-m", "sh", "-c", install+commands)
+	command.Env = []string{
+		"PATH=" + os.Getenv("PATH") + ":" + filepath.Dir(path), "SCRATCH=" + t.TempDir(), "UNIT=" + unit, "SETTINGS=" + writeSettings(t, settings),
+		"AWS_REGION=eu-west-1", "AWS_KVS_EDGE_SOCKET=/shell.sock",
+	}
+	text, err := command.CombinedOutput()
+	if command.ProcessState == nil {
+		t.Skip(err)
+	}
+	if command.ProcessState.ExitCode() == 99 {
+		t.Skipf("this machine allows no mounts: %s", text)
+	}
+	return string(text)
+}
+
+// TestCheckSeesWhatTheInstalledServiceSees with the real program, in a shell with other settings.
+func TestCheckSeesWhatTheInstalledServiceSees(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(systemdRuns); err == nil {
+		t.Skip("the systemd of this machine does not see the unit of a mount namespace")
+	}
+	const settings = `AWS_REGION=us-west-2
+AWS_KVS_EDGE_RECORDING_DIRECTORY=/mnt/disk/recordings
+AWS_IOT_CORE_CERT=/home/pi/certificate.pem
+AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=/tmp/log
+`
+	output := asInstalled(t, settings, "kvs-edge-agent check\nkvs-edge-agent check --write-drop-in\ncat /etc/systemd/system/kvs-edge-agent.service.d/*\n")
+	for _, want := range []string{
+		"✔ environment            This shell has another value of AWS_REGION than /etc/kvs-edge-agent/agent.env",
+		"✔ environment            This shell has another value of AWS_KVS_EDGE_SOCKET than the service's unit",
+		"✘ sandbox                AWS_KVS_EDGE_RECORDING_DIRECTORY: the service may not write to /mnt/disk/recordings, as its unit has ProtectSystem=strict",
+		"✘ sandbox                AWS_IOT_CORE_CERT: the service may not read /home/pi/certificate.pem, as its unit has ProtectHome=yes",
+		"✘ sandbox                AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY: /tmp/log is a temporary directory",
+		"no drop-in can allow this: AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY",
+		"wrote /etc/systemd/system/kvs-edge-agent.service.d/kvs-edge-agent-paths.conf:",
+		"systemctl daemon-reload",
+	} {
+		if !strings.Contains(output, want) {
+			t.Errorf("it lacks %q", want)
+		}
+	}
+	if drop := "\n[Service]\nReadWritePaths=-/mnt/disk/recordings\nProtectHome=read-only\n"; strings.Count(output, drop) != 2 {
+		t.Errorf("the drop-in is not shown and written as %q", drop)
+	}
+	if strings.Contains(output, "AWS_KVS_EDGE_SOCKET:") {
+		t.Error("the shell's socket counts")
+	}
+	if t.Failed() {
+		t.Log(output)
 	}
 }

@@ -23,7 +23,8 @@ func TestATerminalShowsWhatIsAwaitedAndForHowLong(t *testing.T) {
 		cameras()
 		stop()
 		for _, want := range []string{
-			"\rwaiting for the camera at 192.0.2.7:554 (1 s)" + eraseLine, "(8 s)" + eraseLine + "\r" + eraseLine + "✔ door\n", "\rwaiting for the cameras (9 s)",
+			"\rwaiting for the camera at 192.0.2.7:554 (1 s)" + eraseLine, "(8 s)" + eraseLine + "\r" + eraseLine + "✔ door\n",
+			"\rwaiting for the cameras (9 s)",
 		} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%q lacks %q", out.String(), want)

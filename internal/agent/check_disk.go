@@ -24,7 +24,7 @@ func (c *checker) checkDisk(streams []checkedStream) {
 	}
 	volatile, fault := fileSystemOf(dir)
 	if fault != "" || volatile && c.o.Unit != nil {
-		c.bad(check, cmp.Or(fault, fmt.Sprintf("%s: %s is in memory (tmpfs), so each restart of the hub loses its recordings: name a directory on a disk.",
+		c.bad(check, cmp.Or(fault, fmt.Sprintf("%s: %s is in memory (tmpfs), so a restart of the hub loses the recordings: name another.",
 			EnvRecordingDirectory, dir)))
 		return
 	}
@@ -52,13 +52,16 @@ func (c *checker) checkDisk(streams []checkedStream) {
 	}
 	next := ""
 	if forecast.NextBytes > 0 {
-		next = fmt.Sprintf(" The next pass deletes %s, of which %s are not uploaded.", bytesText(forecast.NextBytes), bytesText(forecast.NextNotUploaded))
+		next = fmt.Sprintf(" The next pass deletes %s, of which %s are not uploaded.", bytesText(forecast.NextBytes),
+			bytesText(forecast.NextNotUploaded))
 	}
 	switch {
 	case need.limits > room:
-		c.bad(check, fmt.Sprintf("%s, but the streams may take %s: lower MaxLocalMediaSizeInMB, or use a larger disk.%s", text, bytesText(need.limits), next))
+		c.bad(check, fmt.Sprintf("%s, but the streams may take %s: lower MaxLocalMediaSizeInMB, or use a larger disk.%s", text,
+			bytesText(need.limits), next))
 	case need.perDay > 0 && forecast.Days < need.keepDays:
-		c.bad(check, fmt.Sprintf("%s, but stream %s is to be kept for %s: lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.%s", text, need.keeper, daysText(need.keepDays), next))
+		c.bad(check, fmt.Sprintf("%s, but stream %s is to be kept for %s: "+
+			"lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.%s", text, need.keeper, daysText(need.keepDays), next))
 	case need.perDay > 0 && forecast.Days < 1:
 		c.bad(check, text+", so an outage of a day loses media: lower the cameras' bitrates, or use a larger disk."+next)
 	default:
@@ -166,7 +169,8 @@ func (c *checker) reserveFault(keeper *retention.Keeper, free, total uint64) str
 		return fmt.Sprintf("%s keeps %s free, but the disk with %s has %s, so nothing can be recorded: lower it.",
 			EnvMinFreeDisk, bytesText(int64(reserve)), c.settings.RecordingDirectory, bytesText(int64(total)))
 	case known && room <= 0 && c.settings.MinFreeDisk != (retention.Reserve{}):
-		return fmt.Sprintf("%s keeps %s free, but only %s of the disk with %s are free beside recordings: lower it, or delete what else is on the disk.",
+		return fmt.Sprintf("%s keeps %s free, but only %s of the disk with %s are free beside recordings: "+
+			"lower it, or delete what else is on the disk.",
 			EnvMinFreeDisk, bytesText(int64(reserve)), bytesText(int64(free)), c.settings.RecordingDirectory)
 	default:
 		return ""

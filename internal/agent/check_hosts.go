@@ -26,14 +26,16 @@ func regionOf(host string, kind *regexp.Regexp) string {
 
 // hostFaults says what the names of the endpoints show to be wrong, without any question to the network.
 func hostFaults(s Settings) (faults []string) {
-	const credentialType, dataType = "`aws iot describe-endpoint --endpoint-type iot:CredentialProvider`", "`aws iot describe-endpoint --endpoint-type iot:Data-ATS`"
+	const credentialType, dataType = "`aws iot describe-endpoint --endpoint-type iot:CredentialProvider`",
+		"`aws iot describe-endpoint --endpoint-type iot:Data-ATS`"
 	credentials, data := s.IoT.CredentialEndpoint, s.IoT.DataEndpoint
 	wrongCredentials, wrongData := regionOf(credentials, dataHost) != "", regionOf(data, credentialsHost) != ""
 	switch {
 	case wrongCredentials && wrongData:
 		faults = append(faults, fmt.Sprintf("%s and %s are exchanged: each has the value of the other.", EnvCredentialEndpoint, EnvDataEndpoint))
 	case wrongCredentials:
-		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of MQTT: set it to what %s shows.", EnvCredentialEndpoint, credentials, credentialType))
+		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of MQTT: set it to what %s shows.", EnvCredentialEndpoint, credentials,
+			credentialType))
 	case wrongData:
 		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of credentials: set it to what %s shows.", EnvDataEndpoint, data, dataType))
 	}
@@ -47,10 +49,12 @@ func hostFaults(s Settings) (faults []string) {
 	differs := func(region string) bool { return region != "" && region != s.Region }
 	switch {
 	case differs(ofCredentials) && ofCredentials == ofData:
-		faults = append(faults, fmt.Sprintf("%s is %s, but both endpoints of AWS IoT are in %s: correct %s, or the endpoints.", EnvRegion, s.Region, ofData, EnvRegion))
+		faults = append(faults, fmt.Sprintf("%s is %s, but both endpoints of AWS IoT are in %s: correct %s, or the endpoints.", EnvRegion,
+			s.Region, ofData, EnvRegion))
 	default:
 		if differs(ofCredentials) {
-			faults = append(faults, fmt.Sprintf("%s is in %s, but %s is %s: correct one of them.", EnvCredentialEndpoint, ofCredentials, EnvRegion, s.Region))
+			faults = append(faults, fmt.Sprintf("%s is in %s, but %s is %s: correct one of them.", EnvCredentialEndpoint, ofCredentials,
+				EnvRegion, s.Region))
 		}
 		if differs(ofData) {
 			faults = append(faults, fmt.Sprintf("%s is in %s, but %s is %s: correct one of them.", EnvDataEndpoint, ofData, EnvRegion, s.Region))
@@ -62,7 +66,8 @@ func hostFaults(s Settings) (faults []string) {
 // checkHosts reports whether the endpoints are worth asking.
 func (c *checker) checkHosts() bool {
 	if strings.Contains(c.settings.IoT.ThingName, ":") {
-		c.bad("settings", fmt.Sprintf("%s is %q, but HubDeviceArn and the policies of AWS IoT do not match names with a colon: create a thing without one.",
+		c.bad("settings", fmt.Sprintf("%s is %q, but HubDeviceArn and the policies of AWS IoT do not match names with a colon: "+
+			"create a thing without one.",
 			EnvThingName, c.settings.IoT.ThingName))
 	}
 	faults := hostFaults(c.settings)
@@ -86,7 +91,8 @@ func (c *checker) checkAccount(ctx context.Context) bool {
 	case err != nil:
 		c.good("account", fmt.Sprintf("%s is %s, which could not be compared, as STS does not answer.", EnvAccountID, c.settings.AccountID))
 	case account != c.settings.AccountID:
-		c.bad("account", fmt.Sprintf("%s is %s, but the hub's credentials are of the account %s: correct or remove it.", EnvAccountID, c.settings.AccountID, account))
+		c.bad("account", fmt.Sprintf("%s is %s, but the hub's credentials are of the account %s: correct or remove it.", EnvAccountID,
+			c.settings.AccountID, account))
 		return false
 	default:
 		c.good("account", fmt.Sprintf("The hub's credentials are of the account %s, as %s says.", account, EnvAccountID))

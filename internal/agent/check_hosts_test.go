@@ -22,20 +22,31 @@ const (
 func TestHostsSayWhichSettingIsWrong(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ region, credentials, data, says string }{
-		"good":                    {"us-west-2", credentialsOfOregon, dataOfOregon, ""},
-		"a port of its own":       {"us-west-2", credentialsOfOregon + ":443", dataOfOregon + ":8883", ""},
-		"China":                   {"cn-north-1", "c2k.credentials.iot.cn-north-1.amazonaws.com.cn", "a1b.ats.iot.cn-north-1.amazonaws.com.cn", ""},
-		"a stand-in":              {"us-west-2", "127.0.0.1:8443", "127.0.0.1:8883", ""},
-		"a domain of one's own":   {"us-west-2", "credentials.example.com", "mqtt.example.com", ""},
-		"exchanged":               {"us-west-2", dataOfOregon, credentialsOfOregon, "AWS_IOT_CORE_CREDENTIAL_ENDPOINT and AWS_IOT_CORE_DATA_ATS_ENDPOINT are exchanged: each has the value of the other."},
-		"MQTT twice":              {"us-west-2", dataOfOregon, dataOfOregon, "AWS_IOT_CORE_CREDENTIAL_ENDPOINT is " + dataOfOregon + ", the endpoint of MQTT: set it to what `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows."},
-		"credentials twice":       {"us-west-2", credentialsOfOregon, credentialsOfOregon, "AWS_IOT_CORE_DATA_ATS_ENDPOINT is " + credentialsOfOregon + ", the endpoint of credentials: set it to what `aws iot describe-endpoint --endpoint-type iot:Data-ATS` shows."},
-		"another region":          {"eu-west-1", credentialsOfOregon, dataOfOregon, "AWS_REGION is eu-west-1, but both endpoints of AWS IoT are in us-west-2: correct AWS_REGION, or the endpoints."},
-		"one of another region":   {"us-west-2", credentialsOfOregon, "a1b-ats.iot.eu-west-1.amazonaws.com", "AWS_IOT_CORE_DATA_ATS_ENDPOINT is in eu-west-1, but AWS_REGION is us-west-2: correct one of them."},
-		"the other of another":    {"us-west-2", "c2k.credentials.iot.eu-west-1.amazonaws.com", dataOfOregon, "AWS_IOT_CORE_CREDENTIAL_ENDPOINT is in eu-west-1, but AWS_REGION is us-west-2: correct one of them."},
-		"exchanged and elsewhere": {"eu-west-1", dataOfOregon, credentialsOfOregon, "exchanged: each has the value of the other.\nAWS_REGION is eu-west-1, but both"},
+		"good":              {"us-west-2", credentialsOfOregon, dataOfOregon, ""},
+		"a port of its own": {"us-west-2", credentialsOfOregon + ":443", dataOfOregon + ":8883", ""},
+		"China": {"cn-north-1", "c2k.credentials.iot.cn-north-1.amazonaws.com.cn", "a1b.ats.iot.cn-north-1.amazonaws.com.cn",
+			""},
+		"a stand-in":            {"us-west-2", "127.0.0.1:8443", "127.0.0.1:8883", ""},
+		"a domain of one's own": {"us-west-2", "credentials.example.com", "mqtt.example.com", ""},
+		"exchanged": {"us-west-2", dataOfOregon, credentialsOfOregon,
+			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT and AWS_IOT_CORE_DATA_ATS_ENDPOINT are exchanged: each has the value of the other."},
+		"MQTT twice": {"us-west-2", dataOfOregon, dataOfOregon,
+			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT is " + dataOfOregon + ", the endpoint of MQTT: " +
+				"set it to what `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows."},
+		"credentials twice": {"us-west-2", credentialsOfOregon, credentialsOfOregon,
+			"AWS_IOT_CORE_DATA_ATS_ENDPOINT is " + credentialsOfOregon + ", the endpoint of credentials: " +
+				"set it to what `aws iot describe-endpoint --endpoint-type iot:Data-ATS` shows."},
+		"another region": {"eu-west-1", credentialsOfOregon, dataOfOregon,
+			"AWS_REGION is eu-west-1, but both endpoints of AWS IoT are in us-west-2: correct AWS_REGION, or the endpoints."},
+		"one of another region": {"us-west-2", credentialsOfOregon, "a1b-ats.iot.eu-west-1.amazonaws.com",
+			"AWS_IOT_CORE_DATA_ATS_ENDPOINT is in eu-west-1, but AWS_REGION is us-west-2: correct one of them."},
+		"the other of another": {"us-west-2", "c2k.credentials.iot.eu-west-1.amazonaws.com", dataOfOregon,
+			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT is in eu-west-1, but AWS_REGION is us-west-2: correct one of them."},
+		"exchanged and elsewhere": {"eu-west-1", dataOfOregon, credentialsOfOregon,
+			"exchanged: each has the value of the other.\nAWS_REGION is eu-west-1, but both"},
 	} {
-		got := strings.Join(hostFaults(Settings{Region: row.region, IoT: IoTSettings{CredentialEndpoint: row.credentials, DataEndpoint: row.data}}), "\n")
+		got := strings.Join(hostFaults(Settings{Region: row.region, IoT: IoTSettings{CredentialEndpoint: row.credentials,
+			DataEndpoint: row.data}}), "\n")
 		if (got == "") != (row.says == "") || !strings.Contains(got, row.says) {
 			t.Errorf("%s: it says %q, want %q", name, got, row.says)
 		}
@@ -80,16 +91,19 @@ func TestACheckComparesWithThisHub(t *testing.T) {
 		variable, value string
 		says            string // "": nothing is wrong
 	}{
-		"another account":          {EnvAccountID, "999999999999", "account: AWS_KVS_EDGE_ACCOUNT_ID is 999999999999, but the hub's credentials are of the account " + localcloud.Account},
-		"its account":              {EnvAccountID, localcloud.Account, ""},
-		"an address in use":        {EnvMetricsAddress, taken.Addr().String(), "ports: AWS_KVS_EDGE_METRICS_ADDRESS is " + taken.Addr().String() + ", on which another process listens"},
+		"another account": {EnvAccountID, "999999999999",
+			"account: AWS_KVS_EDGE_ACCOUNT_ID is 999999999999, but the hub's credentials are of the account " + localcloud.Account},
+		"its account": {EnvAccountID, localcloud.Account, ""},
+		"an address in use": {EnvMetricsAddress, taken.Addr().String(),
+			"ports: AWS_KVS_EDGE_METRICS_ADDRESS is " + taken.Addr().String() + ", on which another process listens"},
 		"an address of others":     {EnvMetricsAddress, "192.0.2.1:9464", "on which this hub cannot listen"},
 		"a free address":           {EnvMetricsAddress, freeAddress(t, ownHost), ""},
 		"a file for the socket":    {EnvSocket, file, "ports: AWS_KVS_EDGE_SOCKET names " + file + ", which exists and is not a socket"},
 		"another's socket":         {EnvSocket, stranger, "agent: cannot read the answer of the agent on " + stranger},
 		"a reserve above the disk": {EnvMinFreeDisk, "200GB", "disk: AWS_KVS_EDGE_MIN_FREE_DISK keeps 200.0 GB free, but the disk with"},
 		"a reserve above the rest": {EnvMinFreeDisk, "95GB", "disk: AWS_KVS_EDGE_MIN_FREE_DISK keeps 95.0 GB free, but only 90.0 GB of the disk"},
-		"recordings in /proc":      {EnvRecordingDirectory, "/proc/self", "is on a file system of the kind proc, on which nothing can be recorded"},
+		"recordings in /proc": {EnvRecordingDirectory, "/proc/self",
+			"is on a file system of the kind proc, on which nothing can be recorded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			old, had := h.env[row.variable]
@@ -119,7 +133,10 @@ func TestARunningAgentsOwnPortIsFree(t *testing.T) {
 func TestAFullDiskIsNotTheFaultOfTheUsualReserve(t *testing.T) {
 	t.Parallel()
 	var found Finding
-	o := CheckOptions{Now: time.Now, Report: func(f Finding) { found = f }, diskFree: func(string) (uint64, uint64, error) { return 0, 100e9, nil }}
+	o := CheckOptions{Now: time.Now, Report: func(f Finding) { found = f }, diskFree: func(string) (uint64, uint64, error) {
+		return 0,
+			100e9, nil
+	}}
 	c := &checker{o: o, settings: Settings{RecordingDirectory: t.TempDir(), MinFreeDisk: retention.Reserve{}}}
 	c.checkDisk(nil)
 	if strings.Contains(found.Text, EnvMinFreeDisk) {

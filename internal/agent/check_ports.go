@@ -31,7 +31,8 @@ func (c *checker) checkPorts(ctx context.Context) {
 		_ = server.Close() // nothing was served
 		c.good("ports", fmt.Sprintf("%s (%s) is free.", address, EnvMetricsAddress))
 	case errors.Is(err, syscall.EADDRINUSE):
-		c.bad("ports", fmt.Sprintf("%s is %s, on which another process listens: stop that (`ss -tlnp` shows it), or choose another port.", EnvMetricsAddress, address))
+		c.bad("ports", fmt.Sprintf("%s is %s, on which another process listens: stop that (`ss -tlnp` shows it), or choose another port.",
+			EnvMetricsAddress, address))
 	case errors.Is(err, syscall.EACCES):
 		c.bad("ports", fmt.Sprintf("%s is %s, but only root may listen on ports below 1024: choose a higher one.", EnvMetricsAddress, address))
 	default:

@@ -71,7 +71,8 @@ func (c *checker) checkStreamRights(ctx context.Context, s *checkedStream) {
 	switch {
 	case err != nil || !allowed:
 	case c.running != nil:
-		text = "The hub's role may find the stream's endpoint and read its tags; kinesisvideo:PutMedia is not tried, as that would end the running agent's upload."
+		text = "The hub's role may find the stream's endpoint and read its tags; " +
+			"kinesisvideo:PutMedia is not tried, as that would end the running agent's upload."
 	default:
 		c.judge(s, "upload", "kinesisvideo:PutMedia", c.tryMedia(ctx, s.name))
 	}

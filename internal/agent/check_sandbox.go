@@ -71,7 +71,8 @@ func (s Sandbox) obstructions(paths []sandboxedPath, real func(string) string) (
 		lines := rule.allow(path, p.write)
 		switch {
 		case rule.access == elsewhere:
-			text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own in its place (%s): name another.", p.variable, p.path, rule.by)
+			text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own in its place (%s): name another.", p.variable,
+				p.path, rule.by)
 		case lines == nil:
 			text += ": take it out there, or name another path."
 		default:

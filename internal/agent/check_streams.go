@@ -94,7 +94,8 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	done()
 	if err != nil {
 		if right := secretRight(err); right != "" {
-			s.deny("secret", right, c.withPolicy(sentence(rootFault(err)), err), fmt.Sprintf("The hub's role may not read the secret %s either.", arn))
+			s.deny("secret", right, c.withPolicy(sentence(rootFault(err)), err), fmt.Sprintf("The hub's role may not read the secret %s either.",
+				arn))
 		} else {
 			s.add("secret", false, "%s", sentence(rootFault(err)))
 		}
@@ -131,7 +132,8 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	case seen.Damaged:
 		s.add("camera", false, "%s, but some of it does not arrive: check the network between camera and hub.", text)
 	case c.agentFails(ctx, s.name):
-		s.add("camera", true, "%s. The running agent does not record it yet: it reads the secret again by itself, and then uses what this check has used.", text)
+		s.add("camera", true, "%s. The running agent does not record it yet: "+
+			"it reads the secret again by itself, and then uses what this check has used.", text)
 	default:
 		s.add("camera", true, "%s.", text)
 	}

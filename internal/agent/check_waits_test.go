@@ -69,7 +69,8 @@ func TestACheckSaysWhatItWaitsFor(t *testing.T) {
 	}
 	text := strings.Join(list, "\n")
 	for _, want := range []string{
-		"the files that the settings name", "credentials at 127", "STS at 127", "MQTT at 127", "credentials for the hub", "the hub's configurations",
+		"the files that the settings name", "credentials at 127", "STS at 127", "MQTT at 127", "credentials for the hub",
+		"the hub's configurations",
 		"Secrets Manager, for the secret of stream door", "the camera at 127.0.0.1:", "about stream door", "the disk with the recordings",
 	} {
 		if !strings.Contains(text, want) {
@@ -94,7 +95,8 @@ func TestCheckAndStatusDoNotContradictEachOther(t *testing.T) {
 	camera := h.camera(fakecam.Options{})
 	h.secret("door", camera.URL())
 	all, _ := h.check()
-	if s.agent.health.Part("door", "recorder").Snapshot().State != "recording" && !strings.Contains(all.String(), "The running agent does not record it yet") {
+	if s.agent.health.Part("door", "recorder").Snapshot().State != "recording" && !strings.Contains(all.String(),
+		"The running agent does not record it yet") {
 		t.Errorf("it says\n%s", all)
 	}
 }

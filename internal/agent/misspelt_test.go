@@ -61,7 +61,8 @@ func TestAMisspeltNameIsSaidAtTheStart(t *testing.T) {
 		t.Fatalf("status has %+v", conditions)
 	}
 	for _, want := range []string{
-		"AWS_KVS_EDGE_AUDOI (did you mean AWS_KVS_EDGE_AUDIO?)", file + ", line 2: AWS_KVS_EDGE_UPLAOD_MODE (did you mean AWS_KVS_EDGE_UPLOAD_MODE?)",
+		"AWS_KVS_EDGE_AUDOI (did you mean AWS_KVS_EDGE_AUDIO?)",
+		file + ", line 2: AWS_KVS_EDGE_UPLAOD_MODE (did you mean AWS_KVS_EDGE_UPLOAD_MODE?)",
 	} {
 		if !strings.Contains(conditions[0].Text, want) {
 			t.Errorf("status lacks %q: %s", want, conditions[0].Text)

@@ -330,7 +330,8 @@ func TestWhatIsNoSettingIsNamed(t *testing.T) {
 		t.Error(diff)
 	}
 	says := s.file + ", line "
-	if c, shown := s.condition(codeMisspelt); !shown || !strings.Contains(c.Text, says) || !strings.Contains(c.Text, "did you mean "+EnvLogLevel) {
+	if c, shown := s.condition(codeMisspelt); !shown || !strings.Contains(c.Text, says) || !strings.Contains(c.Text,
+		"did you mean "+EnvLogLevel) {
 		t.Errorf("status says %+v", c)
 	}
 	s.write(nil)

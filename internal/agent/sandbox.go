@@ -71,7 +71,8 @@ func UnitOf(show string) (u Unit, ok bool) {
 	}
 	u = Unit{User: p["User"], Environment: make(map[string]string), EnvFile: envFileOf(p["ExecStart"])}
 	u.Sandbox = Sandbox{
-		ProtectSystem: p["ProtectSystem"], ProtectHome: p["ProtectHome"], PrivateTmp: p["PrivateTmp"] == "yes" || p["PrivateTmp"] == "disconnected",
+		ProtectSystem: p["ProtectSystem"], ProtectHome: p["ProtectHome"],
+		PrivateTmp:   p["PrivateTmp"] == "yes" || p["PrivateTmp"] == "disconnected",
 		ReadWrite:    unitPaths(p["ReadWritePaths"], p["ReadWriteDirectories"]),
 		ReadOnly:     unitPaths(p["ReadOnlyPaths"], p["ReadOnlyDirectories"]),
 		Inaccessible: unitPaths(p["InaccessiblePaths"], p["InaccessibleDirectories"]),

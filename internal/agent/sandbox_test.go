@@ -32,16 +32,20 @@ func TestTheSandboxDecidesByPath(t *testing.T) {
 		says    string // "": nothing is wrong
 		dropIn  []string
 	}{
-		"the state":                  {shipped, "/var/lib/kvs-edge-agent/recordings", true, "", none},
-		"a disk":                     {shipped, "/mnt/disk/recordings", true, "ProtectSystem=strict", []string{"ReadWritePaths=-/mnt/disk/recordings"}},
-		"a neighbour by name":        {shipped, "/var/lib/kvs-edge-agent-2", true, "ProtectSystem=strict", []string{"ReadWritePaths=-/var/lib/kvs-edge-agent-2"}},
-		"a file of /etc":             {shipped, "/etc/kvs-edge-agent/private.key", false, "", none},
-		"a key at home":              {shipped, "/home/pi/private.key", false, "ProtectHome=yes", []string{"ProtectHome=read-only"}},
-		"recordings at home":         {shipped, "/home/pi/rec", true, "ProtectHome=yes", []string{"ProtectHome=read-only", "ReadWritePaths=-/home/pi/rec"}},
-		"a temporary directory":      {shipped, "/tmp/rec", true, "is a temporary directory", none},
-		"a key in one":               {shipped, "/var/tmp/key", false, "is a temporary directory", none},
-		"a drop-in for a disk":       {unit("ProtectSystem=strict", "ReadWritePaths=/mnt/disk -/x"), "/mnt/disk/recordings", true, "", none},
-		"a drop-in for a home":       {unit("ProtectHome=yes", "ReadWritePaths=/home/pi"), "/home/pi/rec", true, "ProtectHome=yes", []string{"ProtectHome=read-only", "ReadWritePaths=-/home/pi/rec"}},
+		"the state": {shipped, "/var/lib/kvs-edge-agent/recordings", true, "", none},
+		"a disk": {shipped, "/mnt/disk/recordings", true, "ProtectSystem=strict",
+			[]string{"ReadWritePaths=-/mnt/disk/recordings"}},
+		"a neighbour by name": {shipped, "/var/lib/kvs-edge-agent-2", true, "ProtectSystem=strict",
+			[]string{"ReadWritePaths=-/var/lib/kvs-edge-agent-2"}},
+		"a file of /etc": {shipped, "/etc/kvs-edge-agent/private.key", false, "", none},
+		"a key at home":  {shipped, "/home/pi/private.key", false, "ProtectHome=yes", []string{"ProtectHome=read-only"}},
+		"recordings at home": {shipped, "/home/pi/rec", true, "ProtectHome=yes", []string{"ProtectHome=read-only",
+			"ReadWritePaths=-/home/pi/rec"}},
+		"a temporary directory": {shipped, "/tmp/rec", true, "is a temporary directory", none},
+		"a key in one":          {shipped, "/var/tmp/key", false, "is a temporary directory", none},
+		"a drop-in for a disk":  {unit("ProtectSystem=strict", "ReadWritePaths=/mnt/disk -/x"), "/mnt/disk/recordings", true, "", none},
+		"a drop-in for a home": {unit("ProtectHome=yes", "ReadWritePaths=/home/pi"), "/home/pi/rec", true, "ProtectHome=yes",
+			[]string{"ProtectHome=read-only", "ReadWritePaths=-/home/pi/rec"}},
 		"a home that may be read":    {unit("ProtectHome=read-only", "ReadWritePaths=/home/pi/rec"), "/home/pi/rec/a", true, "", none},
 		"a home that is not there":   {unit("ProtectHome=tmpfs"), "/home/pi/rec", true, "ProtectHome=tmpfs", []string{"BindPaths=-/home/pi/rec"}},
 		"a home that is bound":       {unit("ProtectHome=tmpfs", "BindPaths=/data:/home/pi/rec:rbind"), "/home/pi/rec", true, "", none},
@@ -104,7 +108,8 @@ func TestTheShippedUnitIsTheOneInTheCode(t *testing.T) {
 		t.Errorf("the unit has %+v, the code %+v", u, want)
 	}
 	got, known := u.Sandbox, want.Sandbox
-	if !slices.Equal(got.ReadWrite, known.ReadWrite) || got.ProtectSystem != known.ProtectSystem || got.ProtectHome != known.ProtectHome || got.PrivateTmp != known.PrivateTmp {
+	if !slices.Equal(got.ReadWrite, known.ReadWrite) || got.ProtectSystem != known.ProtectSystem ||
+		got.ProtectHome != known.ProtectHome || got.PrivateTmp != known.PrivateTmp {
 		t.Errorf("the unit has %+v, the code %+v", got, known)
 	}
 }
