@@ -36,7 +36,11 @@ func findUnit(ctx context.Context) *agent.Unit {
 	if _, err := os.Stat(systemdRuns); err == nil {
 		ctx, cancel := context.WithTimeout(ctx, unitTimeout)
 		defer cancel()
-		show := exec.CommandContext(ctx, "systemctl", "show", serviceUnit, "-p", strings.Join(agent.UnitProperties, ","))
+		arguments := []string{"show", serviceUnit}
+		for _, property := range agent.UnitProperties {
+			arguments = append(arguments, "-p", property)
+		}
+		show := exec.CommandContext(ctx, "systemctl", arguments...)
 		show.Env = append(os.Environ(), "LC_ALL=C")
 		if output, err := show.Output(); err == nil {
 			if unit, known := agent.UnitOf(string(output)); known {

@@ -33,7 +33,7 @@ type CheckOptions struct {
 	Names []string
 	// Unit is the service's when the check is to see what the service sees; nil for an agent that is started otherwise.
 	Unit *Unit
-	// Waiting, when set, is told which answer is awaited; done is called when it came. Called by several goroutines.
+	// Waiting, when set, is called with what is awaited; done is called when it came. Called by several goroutines.
 	Waiting func(what string) (done func())
 	// Report receives each finding as soon as it is made, on the caller's goroutine. Required.
 	Report func(Finding)

@@ -89,7 +89,7 @@ func (s Sandbox) obstructions(paths []sandboxedPath, real func(string) string) (
 	return faults, dropIn
 }
 
-// allow gives the lines of a drop-in that allow what the rule does not; nil when none can.
+// allow returns the lines of a drop-in that allow what the rule does not; nil when none can.
 func (r pathRule) allow(path string, write bool) (lines []string) {
 	switch {
 	case r.access == readAccess && r.by != "ReadOnlyPaths=" && r.by != "BindReadOnlyPaths=":
@@ -112,7 +112,7 @@ func (r pathRule) allow(path string, write bool) (lines []string) {
 // writable is the line for a path. Without the - the service would not start while the path does not exist.
 func writable(path string) string { return "ReadWritePaths=-" + path }
 
-// DropIn gives the lines of a drop-in for the unit with which the service may use all paths of its settings, and
+// DropIn returns the lines of a drop-in for the unit with which the service may use all paths of its settings, and
 // what no drop-in can mend.
 func (u Unit) DropIn(lookup func(string) (string, bool)) (lines, faults []string) {
 	faults, lines = u.Sandbox.obstructions(sandboxedPaths(lookup), resolved)

@@ -62,6 +62,9 @@ func MisspeltNames(names []string) []Misspelt {
 	return list
 }
 
+// misspelt reports whether a variable looks like a setting, but has the name of none.
+func misspelt(name string) bool { return len(MisspeltNames([]string{name})) > 0 }
+
 // nearest is the setting of an edge agent whose name is most like the given one, and how many letters differ.
 func nearest(name string) (meant string, typos int) {
 	typos = len(name)

@@ -164,7 +164,7 @@ func (r Reading) waiting(now Reading, inEffect, wanted Settings) (names []string
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(others)) {
-		if others[name] && !ignored(name) && !strings.HasPrefix(name, ourPrefix) && r.differs(now, name) {
+		if others[name] && !ignored(name) && !misspelt(name) && r.differs(now, name) {
 			names = append(names, name)
 		}
 	}
