@@ -126,7 +126,7 @@ func TestWrongFlagsOfTheLocalCloud(t *testing.T) {
 		{[]string{"--allow", "kinesisvideo:Fly"}, `--allow: "kinesisvideo:Fly" is no action that the local cloud knows`},
 		{[]string{"--media", "lax"}, `--media is "lax"; it must be strict or service`},
 		{[]string{"--media", "strict", "--as-aws"}, "--media strict and --as-aws exclude each other"},
-		{[]string{"--as-aws=perhaps"}, "invalid argument"},
+		{[]string{"--as-aws=perhaps"}, `--as-aws is "perhaps", but must be true or false`},
 		{[]string{"x"}, "only flags may follow"},
 	} {
 		command := exec.CommandContext(t.Context(), path, append([]string{"localcloud", "--dir", filepath.Join(t.TempDir(), "cloud")}, row.args...)...)

@@ -217,7 +217,7 @@ func TestColoursAreForTerminalsThatHaveThem(t *testing.T) {
 		if err := os.Mkdir(at, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		s := newScreen(t, at, 120, 60, "env", c.env, "sh", "-c", path+" status --socket "+socket+"; sleep 600")
+		s := newScreen(t, at, 120, 90, "env", c.env, "sh", "-c", path+" status --socket "+socket+"; sleep 600")
 		s.await(func(lines []string) error { return has(lines, "warehouse-hub-7", "camera-19 config") })
 		if got := strings.Contains(s.tmux("capture-pane", "-p", "-e"), "\x1b[31m"); got != c.colours {
 			t.Errorf("with %s there are colours: %t, want %t", c.env, got, c.colours)

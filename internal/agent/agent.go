@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -158,6 +157,7 @@ func (a *Agent) serve() (err error) {
 	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.demands.serveUpload))
 	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Begun.Lookup) })
 	a.status.ServeReload(a.Reload)
+	a.status.ServeReadSecrets(func() { a.source.ReadCameras() })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
 	}
@@ -188,7 +188,9 @@ func (a *Agent) connect() error {
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
 		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
-		changed: func(stream string) { a.nudges.one(stream, nudgeChanged) },
+		readSecret: func(secretARN string) { a.source.ReadCameras(secretARN) },
+		secretRead: func(secretARN string) time.Time { return a.source.CameraRead(secretARN) },
+		changed:    func(stream string) { a.nudges.one(stream, nudgeChanged) },
 	})
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
@@ -344,28 +346,6 @@ func (a *Agent) jobState(stream, job string, collected func(stream string) time.
 		updated = worst.Since
 	}
 	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected(stream)}
-}
-
-// controlPlane is the KVS client as iotconfig sees it.
-type controlPlane struct{ client *kvs.Client }
-
-// EdgeConfigs implements iotconfig.ControlPlane.
-func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.ListedConfig, error) {
-	records, err := c.client.EdgeConfigs(ctx, hub)
-	if err != nil {
-		if kind := awserr.Of(err).Kind; kind == awserr.Expired || kind == awserr.Unknown {
-			c.client.InvalidateCredentials() // nobody else may be asking, when nothing is uploaded
-		}
-		return nil, cloudFault(service{name: "Kinesis Video Streams", setting: EnvRegion}, "kinesisvideo:ListEdgeAgentConfigurations", err)
-	}
-	list := make([]iotconfig.ListedConfig, 0, len(records))
-	for _, r := range records {
-		list = append(list, iotconfig.ListedConfig{
-			StreamConfig: iotconfig.StreamConfig{StreamName: r.StreamName, StreamARN: r.StreamARN, Config: r.Config, LastUpdated: r.LastUpdated},
-			SyncStatus:   r.SyncStatus,
-		})
-	}
-	return list, nil
 }
 
 // loadAWS sets up the way to AWS, for the agent as for a check.

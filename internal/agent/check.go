@@ -49,7 +49,8 @@ type CheckOptions struct {
 const stepTimeout = 20 * time.Second
 
 // Check looks at everything that the agent needs, from its settings to its cameras, and reports a
-// line each. It changes nothing, and disturbs no agent that runs. ok is whether all is well.
+// line each. It changes nothing, and an agent that runs is only asked to read the cameras' secrets again, so that
+// its status does not contradict the check. ok is whether all is well.
 func Check(ctx context.Context, o CheckOptions) (ok bool) {
 	if o.Now == nil {
 		o.Now = time.Now

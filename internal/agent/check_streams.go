@@ -49,6 +49,9 @@ func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
 func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
 	list = slices.DeleteFunc(list, func(l iotconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
 	slices.SortFunc(list, func(a, b iotconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
+	if c.running != nil { // so that status is about the same addresses as this check
+		_ = status.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
+	}
 	streams := make([]checkedStream, len(list))
 	var group errgroup.Group
 	group.SetLimit(atOnce)
@@ -133,7 +136,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 		s.add("camera", false, "%s, but some of it does not arrive: check the network between camera and hub.", text)
 	case c.agentFails(ctx, s.name):
 		s.add("camera", true, "%s. The running agent does not record it yet: "+
-			"it reads the secret again by itself, and then uses what this check has used.", text)
+			"it was asked to read the secret again, and then uses what this check has used.", text)
 	default:
 		s.add("camera", true, "%s.", text)
 	}

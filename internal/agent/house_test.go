@@ -134,6 +134,12 @@ func (h *house) configure(stream, secretARN string, change ...func(*types.EdgeCo
 	h.t.Helper()
 	_, err := h.cloud.CreateStream(stream, 24)
 	must(h.t, err)
+	h.update(stream, secretARN, change...)
+}
+
+// update sends the edge configuration of a stream that there is.
+func (h *house) update(stream, secretARN string, change ...func(*types.EdgeConfig)) {
+	h.t.Helper()
 	c := &types.EdgeConfig{
 		HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub)),
 		RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
@@ -143,7 +149,7 @@ func (h *house) configure(stream, secretARN string, change ...func(*types.EdgeCo
 	for _, f := range change {
 		f(c)
 	}
-	_, err = h.user.StartEdgeConfigurationUpdate(h.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream, EdgeConfig: c})
+	_, err := h.user.StartEdgeConfigurationUpdate(h.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream, EdgeConfig: c})
 	must(h.t, err)
 }
 

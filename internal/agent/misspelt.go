@@ -13,6 +13,9 @@ import (
 // codeMisspelt is that of the condition that variables look like settings, but no setting has their name.
 const codeMisspelt = "settings-misspelt"
 
+// scopeNames is the names of the variables that are set.
+const scopeNames health.Scope = "names"
+
 // settingPrefixes begin the names of variables that are meant for an edge agent.
 var settingPrefixes = []string{ourPrefix, "AWS_IOT_CORE_"}
 
@@ -141,11 +144,11 @@ func (a *Agent) noteMisspelt(r Reading) {
 	part := a.health.Part("", health.JobSettings)
 	list := r.misspelt()
 	if len(list) == 0 {
-		part.Clear(codeMisspelt)
+		part.OK(scopeNames)
 		return
 	}
 	for _, m := range list {
 		a.log.Warn("no setting has this name: look it up in the list of settings", zap.String("name", m.Name), zap.String("meant", m.Meant))
 	}
-	part.Raise(health.Info, health.UserFault(codeMisspelt, nil, "%s", misspeltText(list, r.line)))
+	part.Report(scopeNames, health.Info, health.UserFault(codeMisspelt, nil, "%s", misspeltText(list, r.line)))
 }

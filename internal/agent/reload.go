@@ -20,6 +20,9 @@ const (
 	codeRestart = "settings-restart" // some of the file waits for a restart
 )
 
+// scopeRestart is the difference between the settings in the file and those that a restart would put in effect.
+const scopeRestart health.Scope = "restart"
+
 // Reload reads the file with the settings anew and applies what changed. Settings that are wrong in any way
 // change nothing: the error is a *health.Fault, which status shows until the next reload that
 // succeeds. What only a restart can change stays as it is, and status says so. Safe for concurrent
@@ -30,6 +33,7 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	if a.launch == nil {
 		return status.Reloaded{}, health.SystemFault(codeRefused, nil, "The agent starts or stops, and reads no settings now.")
 	}
+	a.source.ReadCameras() // a person has changed something, perhaps a secret
 	if a.o.Source.file == "" {
 		return status.Reloaded{}, health.UserFault(codeRefused, nil,
 			"The agent was started without --env-file: its settings are those of its environment, and change with a restart.")
@@ -39,16 +43,16 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	part := a.health.Part("", health.JobSettings)
 	if err != nil {
 		fault := refused(err)
-		part.Raise(health.Degraded, fault)
+		part.Report(health.ScopeReload, health.Degraded, fault)
 		a.log.Error("the new settings are refused", zap.Error(fault))
 		a.notifyReloaded(fault.Text)
 		return status.Reloaded{}, fault
 	}
-	part.Clear(codeRefused)
+	part.OK(health.ScopeReload)
 	if len(done.AfterRestart) > 0 {
-		part.Raise(health.Info, restartNeeded(done.AfterRestart))
+		part.Report(scopeRestart, health.Info, restartNeeded(done.AfterRestart))
 	} else {
-		part.Clear(codeRestart)
+		part.OK(scopeRestart)
 	}
 	a.log.Info("the settings were read anew", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))

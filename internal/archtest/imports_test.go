@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
-	{"internal/agent"},
+	{"internal/agent", "internal/testtools/conditiontest"},
 	{"cmd/...", "bench/...", "deploy/..."},
 }
 

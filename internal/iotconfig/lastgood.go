@@ -130,16 +130,16 @@ func (s *Source) loadLastGood() {
 	case errors.Is(err, fs.ErrNotExist):
 		return
 	case err != nil && !errors.Is(err, errCorrupt):
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
 			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again once the cloud has answered.", filepath.Join(s.dir.path, lastGoodFile)))
 		return
 	case err != nil:
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
 			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+corruptSuffix))
 		return
 	}
 	if leftOut := s.desired.restore(doc, s.o.Check, s.belongs); len(leftOut) > 0 {
-		s.raise(health.Degraded, health.SystemFault(codeState, nil,
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
 			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
 	}
 	for _, c := range s.desired.configs() {

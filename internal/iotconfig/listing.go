@@ -25,7 +25,7 @@ func (s *Source) list(ctx context.Context) {
 		wait := jittered(s.timing.listEvery, 0.2)
 		if l, err := s.listOnce(ctx); err == nil {
 			retry.Reset()
-			if s.o.Health.Clear(codeList) {
+			if s.o.Health.OK(health.ScopeListing) {
 				s.o.Log.Info("the control plane answers again")
 			}
 			select {
@@ -97,9 +97,8 @@ func (s *Source) findHub(ctx context.Context) (string, error) {
 
 func (s *Source) reportListing(err error) {
 	f := health.FaultOf(err, codeList)
-	fault := &health.Fault{Class: f.Class, Code: codeList, Err: f.Err,
-		Text: "The hub's configurations cannot be listed; those already known stay in force. " + f.Text}
-	if s.o.Health.Raise(health.Degraded, fault) {
+	fault := f.Recode(codeList, "The hub's configurations cannot be listed; those already known stay in force. "+f.Text)
+	if s.o.Health.Report(health.ScopeListing, health.Degraded, fault) {
 		s.o.Log.Warn("cannot list configurations", zap.Error(fault), zap.NamedError("cause", f.Err))
 	}
 }
@@ -126,15 +125,17 @@ func (s *Source) mergeListing(l listing) (r round) {
 	for _, name := range missing.left {
 		delete(s.statuses, name)
 		delete(s.failed, name)
-		s.o.Health.Clear(applyCode(name), refusedCode(name))
+		s.o.Health.OK(applyScope(name))
+		s.acceptable(name)
 		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops, and its media stays",
 			zap.String("stream", name))
 	}
 	r.apply = r.apply || len(missing.left) > 0
 	r.remove = r.remove || len(missing.removals) > 0 || before > 0
+	s.endRefusals(listed, l.began)
 	// What a listing shows is noted for later absences.
 	s.unsaved = true
-	s.o.Health.Clear(codeMessage)
+	s.o.Health.OK(scopeMessage)
 	return r
 }
 

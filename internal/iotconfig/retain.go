@@ -54,14 +54,14 @@ func (s *Source) noteRetained() {
 	r := &s.retaining
 	if !r.off {
 		*r = retaining{}
-		if s.o.Health.Clear(CodeRetain) {
+		if s.o.Health.OK(scopeRetain) {
 			s.o.Log.Info("AWS IoT takes retained messages")
 		}
 		return
 	}
 	r.known = true
 	fault := retainFault(nil, s.topics.agentStatus)
-	if s.o.Health.Raise(health.Info, fault) {
+	if s.o.Health.Report(scopeRetain, health.Info, fault) {
 		s.o.Log.Warn("connected without retained messages", zap.Error(fault))
 	}
 }

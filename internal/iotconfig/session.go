@@ -60,7 +60,7 @@ func (s *Source) connect(ctx context.Context) {
 			}
 			fault = health.SystemFault(CodeMQTT, err, "%s", text)
 		}
-		if s.o.Health.Raise(health.Degraded, fault) {
+		if s.o.Health.Report(scopeMQTT, health.Degraded, fault) {
 			s.o.Log.Warn("no connection to AWS IoT", zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		if wait.Wait(ctx) != nil {
@@ -86,7 +86,7 @@ func (s *Source) session(ctx context.Context) (up bool, err error) {
 	s.outbox.setOnline(true)
 	defer s.outbox.setOnline(false)
 	s.o.Health.SetState("online")
-	if s.o.Health.Clear(CodeMQTT) {
+	if s.o.Health.OK(scopeMQTT) {
 		s.o.Log.Info("connected to AWS IoT")
 	}
 	s.requestListing() // what was missed: only once subscribed, so that nothing falls between
@@ -173,7 +173,7 @@ func (b *broker) receive(_ mqtt.Client, m mqtt.Message) {
 		}
 	}
 	if !b.source.inbox.put(message{topic: m.Topic(), payload: m.Payload(), ack: ack}) {
-		b.source.raise(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages came than can be kept; the hub's configurations are listed instead."))
+		b.source.event(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages came than can be kept; the hub's configurations are listed instead."))
 		b.source.requestListing()
 	}
 }

@@ -44,8 +44,8 @@ func hub() (*health.Registry, Options) {
 	state("fails", "waiting for the camera")
 	state("retries", "waiting for the camera")
 	for _, job := range []string{health.JobRecorder, health.JobUploader} {
-		registry.Part("fails", job).Raise(health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
-		registry.Part("retries", job).Raise(health.Failed, health.SystemFault("unreachable", nil, "It cannot be reached."))
+		registry.Part("fails", job).Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
+		registry.Part("retries", job).Report(health.ScopeRecord, health.Failed, health.SystemFault("unreachable", nil, "It cannot be reached."))
 	}
 	return registry, Options{
 		Thing: "hub-1", Health: registry, Store: fakeStore{used: 250, free: 750}, Log: zap.NewNop(),
@@ -311,11 +311,11 @@ func TestEachEventIsSentOnce(t *testing.T) {
 		go func() { done <- r.Run(ctx) }()
 		time.Sleep(time.Minute)
 		recorder := registry.Part("fails", health.JobRecorder)
-		recorder.Raise(health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
+		recorder.Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
 		time.Sleep(time.Minute)
-		recorder.Clear()
+		recorder.End()
 		time.Sleep(time.Second)
-		recorder.Raise(health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
+		recorder.Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
 		registry.Part("runs", health.JobRecorder).Number(health.WindowsCompleted).Add(2)
 		registry.Part("runs", health.JobRecorder).SetState(health.OffBySchedule)
 		time.Sleep(10 * time.Second)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -27,6 +28,34 @@ const (
 	codeInternal   = guard.Code
 	// codeCameraClock says that the camera's time was asked for and cannot be taken.
 	codeCameraClock = "camera-clock"
+)
+
+// The scopes of a session: what they report is of the video that comes now, and ends with the session. What
+// stops the recording as a whole is health.ScopeRecord: one outcome, that of the last try.
+const (
+	scopeDamage    health.Scope = "damage"
+	scopeJump      health.Scope = "jump"
+	scopeConstant  health.Scope = "constant"
+	scopeKeyframes health.Scope = "keyframes"
+	scopeAudio     health.Scope = "audio"
+	scopeClock     health.Scope = "camera-clock"
+)
+
+// scopeUnset is the hub's clock at the time of a recording. It outlives sessions.
+const scopeUnset health.Scope = "unset-clock"
+
+// pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
+var (
+	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopeKeyframes, scopeClock}
+	sessionScopes = append([]health.Scope{scopeAudio}, pictureScopes...)
+)
+
+const (
+	// jumpShown is how long a jump of the camera's timestamps is shown: it is over when it is noticed.
+	jumpShown = 10 * time.Minute
+	// unsetShown is how long the correction for what was recorded before the clock was set is shown; it stays in
+	// the log and beside the recordings.
+	unsetShown = 24 * time.Hour
 )
 
 // statusError is an RTSP answer that is not 200.
@@ -131,7 +160,7 @@ func cameraFault(host string, err error) *health.Fault {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return system("The camera at %s closed the connection: it is connected again; if it closes every one, check the port, and write rtsps:// for one with TLS.", host)
 	default:
-		return system("The session with the camera at %s failed: %v.", host, err)
+		return system("The session with the camera at %s failed: %v.", host, health.Varying(err.Error())) // it may have ports in it
 	}
 }
 
@@ -151,6 +180,11 @@ func answerFault(host string, e *statusError) *health.Fault {
 		return health.SystemFault(codeCamera, e, "The camera at %s answers %d (%s).", host, e.code, e.message)
 	}
 }
+
+// noURL is an error of Options.URL: there was no session.
+type noURL struct{ error }
+
+func (e noURL) Unwrap() error { return e.error }
 
 // refused reports whether the camera did not take the password: it must not be asked often, as
 // cameras lock accounts.

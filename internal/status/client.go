@@ -58,6 +58,12 @@ func (c *Client) Settings(ctx context.Context) (list []Setting, err error) {
 	return list, err
 }
 
+// ReadSecrets has the agent read the cameras' secrets again at once; it does not wait for that.
+func (c *Client) ReadSecrets(ctx context.Context) error {
+	_, err := c.call(ctx, http.MethodPost, pathSecrets, "")
+	return err
+}
+
 // Metrics fetches the Prometheus text.
 func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
 	return c.call(ctx, http.MethodGet, pathMetrics, "")

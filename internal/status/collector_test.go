@@ -57,7 +57,7 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	rec.Number(health.FramesLost).Set(7)
 	up.SetState("waiting for the cloud")
 	up.Number(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
-	up.Raise(health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
+	up.Report(health.ScopeUpload, health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
 	c.Forecast = func(stream string) Forecast {
 		if stream == "" {
 			return Forecast{Days: 12.34}
@@ -87,8 +87,8 @@ func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
 		c.Started, c.Health, c.Now = clock, registry, func() time.Time { return testtools.Stepped(clock.Add(5*time.Hour), step) }
 		part := registry.Part("door", health.JobRecorder)
 		part.SetState("waiting for the camera")
-		part.Raise(health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
-		registry.Part("", health.JobCloud).Raise(health.Degraded, health.SystemFault("network", nil, "There is no network."))
+		part.Report(health.ScopeRecord, health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
+		registry.Part("", health.JobCloud).Report("credentials", health.Degraded, health.SystemFault("network", nil, "There is no network."))
 		sent, err := json.Marshal(c.Snapshot())
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +111,7 @@ func TestVerdicts(t *testing.T) {
 	fail := func(severity health.Severity, keys ...health.Key) func(*health.Registry) {
 		return func(r *health.Registry) {
 			for _, k := range keys {
-				r.Part(k.Stream, k.Job).Raise(severity, health.SystemFault("x", nil, "Something failed."))
+				r.Part(k.Stream, k.Job).Report(health.ScopeJob, severity, health.SystemFault("x", nil, "Something failed."))
 			}
 		}
 	}
@@ -150,5 +150,27 @@ func TestAHubWithoutStreamsSaysSo(t *testing.T) {
 	data, err := json.Marshal(s)
 	if err != nil || !strings.Contains(string(data), `"streams":[]`) {
 		t.Errorf("%s %v", data, err)
+	}
+}
+
+func TestTheAgeOfASecretIsShownWhereItsCameraIsInTrouble(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)
+	failed := []Condition{{Job: health.JobRecorder, Condition: health.Condition{Code: "camera", Severity: health.Failed, Text: "It refuses connections.", Since: now}}}
+	for name, c := range map[string]struct {
+		stream Stream
+		want   string
+	}{
+		"read":        {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, "last read 3 min ago"},
+		"never read":  {Stream{Name: "door", Conditions: failed}, "never read"},
+		"not trouble": {Stream{Name: "door", Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, ""},
+	} {
+		var text strings.Builder
+		if err := WriteTable(&text, Snapshot{Time: now, Streams: []Stream{c.stream}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text.String(), "secret was"); got != (c.want != "") || !strings.Contains(text.String(), c.want) {
+			t.Errorf("%s: status shows\n%s\nwant %q", name, text.String(), c.want)
+		}
 	}
 }

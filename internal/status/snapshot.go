@@ -91,6 +91,8 @@ type Recorder struct {
 	FramesLost     int64     `json:"framesLost"`
 	Gaps           int64     `json:"gaps"`
 	Reconnects     int64     `json:"reconnects"`
+	// SecretRead is when the secret with the camera's URL was last read with success, also before a restart.
+	SecretRead time.Time `json:"secretRead,omitzero"`
 }
 
 // Uploader is the state of a stream's upload. The backlog is what is on disk and not yet persisted.

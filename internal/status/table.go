@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -136,6 +137,9 @@ func sentences(s Snapshot) []sentence {
 		for _, c := range st.Conditions {
 			add(st.Name, c)
 		}
+		if text := secretRead(s.Time, st); text != "" {
+			list = append(list, sentence{health.Info, "secret-read", st.Name, fmt.Sprintf("%s %s recorder: %s", mark(health.Info), st.Name, text)})
+		}
 		if text := deletions(st); text != "" {
 			list = append(list, sentence{health.Info, "deletion", st.Name, fmt.Sprintf("%s %s retention: %s", mark(health.Info), st.Name, text)})
 		}
@@ -205,6 +209,19 @@ func shorten(text string, width int) string {
 		return text
 	}
 	return string([]rune(text)[:max(0, width-1)]) + "…"
+}
+
+// secretRead says how old the address is of a camera that is in trouble.
+func secretRead(now time.Time, st Stream) string {
+	trouble := slices.ContainsFunc(st.Conditions, func(c Condition) bool { return c.Job == health.JobRecorder && c.Severity == health.Failed })
+	switch {
+	case !trouble:
+		return ""
+	case st.Recorder.SecretRead.IsZero():
+		return "The camera's secret was never read."
+	default:
+		return fmt.Sprintf("The camera's secret was last read %s ago; `kvs-edge-agent reload` reads it at once.", humanize.Span(now.Sub(st.Recorder.SecretRead)))
+	}
 }
 
 func backlog(u Uploader) string {

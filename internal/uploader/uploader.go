@@ -125,7 +125,6 @@ type Uploader struct {
 	withheld      *tagSet // tags that the service refused, which are left out; nil = none
 	withheldUntil time.Time
 	numbers       numbers
-	refused       time.Time // when a fragment was skipped last, while that is reported
 }
 
 // New returns an Uploader that has not begun.
@@ -223,7 +222,6 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		defer u.end()
 	}
 	defer u.queue.release()
-	u.forgetRefused()
 	u.queue.restart()
 	if m.demand {
 		u.queue.from, u.queue.to = m.from, m.to
@@ -402,7 +400,6 @@ func (u *Uploader) through(s shot) (again bool) {
 		u.stalls, u.passes = max(u.stalls-1, 0), 0
 	}
 	u.reportThrough(s)
-	u.forgetRefused()
 	u.reportWithheld()
 	return u.suspects.pass(s.id())
 }

@@ -24,8 +24,6 @@ const (
 	CodeToken       = "credentials-token"       // Greengrass does not take the component's token
 )
 
-var codes = []string{CodeRoleAlias, CodeCertificate, CodeClock, CodeNetwork, CodeTrust, CodeService, CodeToken}
-
 // maxSkew is what AWS's request signatures tolerate.
 // Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
 const maxSkew = 5 * time.Minute
@@ -39,7 +37,7 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 		direction = "ahead of"
 	}
 	return health.UserFault(CodeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).",
-		skewText(skew.Abs()), direction, p.o.Endpoint)
+		health.Varying(skewText(skew.Abs())), direction, p.o.Endpoint)
 }
 
 // statusFault turns an answer that is not 200 into a sentence.
@@ -114,7 +112,7 @@ func (p *Provider) connectionFault(err error) error {
 	}
 	switch obstacle.Of(err) {
 	case obstacle.ClockOff:
-		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, p.o.Now().UTC().Format(time.RFC3339))
+		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, health.Varying(p.o.Now().UTC().Format(time.RFC3339)))
 	case obstacle.Untrusted:
 		return health.UserFault(CodeTrust, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", p.o.Endpoint)
 	case obstacle.OtherName:
@@ -151,9 +149,9 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 			continue
 		}
 		if now := p.o.Now(); now.After(leaf.NotAfter) {
-			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", leaf.NotAfter.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", leaf.NotAfter.UTC().Format(time.DateTime), health.Varying(now.UTC().Format(time.DateTime)))
 		} else if now.Before(leaf.NotBefore) {
-			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", leaf.NotBefore.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", leaf.NotBefore.UTC().Format(time.DateTime), health.Varying(now.UTC().Format(time.DateTime)))
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 		clock:   p.clockFault(skew),
 	}
 	if !a.expires.After(now) {
-		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint, c.Expiration.UTC().Format(time.RFC3339))
+		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint, health.Varying(c.Expiration.UTC().Format(time.RFC3339)))
 	}
 	return a, nil
 }

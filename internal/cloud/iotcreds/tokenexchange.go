@@ -90,7 +90,7 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 		return answer{}, health.SystemFault(CodeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
 	case !c.Expires.After(now):
 		return answer{}, health.UserFault(CodeClock, nil, "The token exchange service of Greengrass gave credentials that ended at %s, the hub's clock says %s: set the clock (NTP).",
-			c.Expires.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+			health.Varying(c.Expires.UTC().Format(time.DateTime)), health.Varying(now.UTC().Format(time.DateTime)))
 	}
 	// The end stays a time of day, without a monotonic reading. How far the hub's clock is off nobody
 	// tells here: when it is set later on, the end must not stay where the wrong clock had it.
