@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
@@ -70,7 +72,8 @@ type checker struct {
 	waits    *waits
 	settings Settings
 	device   *tls.Config      // nil without a device certificate
-	running  *status.Snapshot // nil when no agent runs
+	running  *status.Snapshot // nil when no agent runs, or none answers
+	mayRun   bool             // an agent may run, whose connections a second one would end
 	aws      awsclient.Config
 	kvs      *kvs.Client
 	secrets  *secrets.Client
@@ -113,13 +116,23 @@ func (c *checker) checkAgent(ctx context.Context) {
 	snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
 	switch {
 	case err == nil:
-		c.running = &snapshot
+		c.running, c.mayRun = &snapshot, true
 		c.good("agent", "The agent runs, version "+snapshot.Version+", since "+snapshot.Started.Local().Format(time.DateTime)+".")
 	case errors.Is(err, status.ErrNotRunning):
 		c.good("agent", "No agent runs on "+c.settings.Socket+".")
+	case isNoStatus(err):
+		c.bad("agent", fmt.Sprintf("What answers on %s is not this agent: stop it, or choose another %s.", c.settings.Socket, EnvSocket))
 	default:
+		c.mayRun = true // it is stuck, perhaps, or not everybody may ask it
 		c.bad("agent", sentence(err))
 	}
+}
+
+// isNoStatus reports whether an answer is not the status of an agent.
+func isNoStatus(err error) bool {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	return errors.As(err, &syntax) || errors.As(err, &kind)
 }
 
 // checkRemote asks the cloud and the cameras. It returns the streams, none when they could not be found out.

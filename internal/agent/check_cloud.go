@@ -187,13 +187,16 @@ func (c *checker) checkBroker(ctx context.Context) {
 	defer c.waits.begin("MQTT at " + c.settings.IoT.DataEndpoint)()
 	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
 		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint,
-		Version: c.o.Version, TLS: c.device, DialOnly: c.running != nil,
+		Version: c.o.Version, TLS: c.device, DialOnly: c.mayRun,
 	})
 	switch {
 	case err != nil:
 		c.bad(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, 2*stepTimeout))
 	case c.running != nil:
 		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
+	case c.mayRun:
+		c.good(check, "MQTT answers at "+c.settings.IoT.DataEndpoint+"; "+
+			"more is not tried, as that would end the connection of the agent that may run.")
 	default:
 		c.good(check, "Connected to "+c.settings.IoT.DataEndpoint+" as "+c.settings.IoT.ClientID+" and subscribed to its configurations.")
 	}

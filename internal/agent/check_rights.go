@@ -70,9 +70,9 @@ func (c *checker) checkStreamRights(ctx context.Context, s *checkedStream) {
 	text := "The hub's role may upload the stream and read its tags."
 	switch {
 	case err != nil || !allowed:
-	case c.running != nil:
+	case c.mayRun:
 		text = "The hub's role may find the stream's endpoint and read its tags; " +
-			"kinesisvideo:PutMedia is not tried, as that would end the running agent's upload."
+			"kinesisvideo:PutMedia is not tried, as that would end the upload of the agent."
 	default:
 		c.judge(s, "upload", "kinesisvideo:PutMedia", c.tryMedia(ctx, s.name))
 	}

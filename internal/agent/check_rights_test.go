@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"net"
+	"net/http"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,5 +78,27 @@ func TestACheckTriesNoUploadBesideARunningAgent(t *testing.T) {
 	}
 	if n := s.agent.health.Part("door", "uploader").Snapshot().Numbers["reconnects"]; n != 0 {
 		t.Errorf("the upload was ended %d times", n)
+	}
+}
+
+// TestACheckEndsNoConnectionOfAnAgentThatItMayNotAsk since its socket is for others, or it is stuck.
+func TestACheckEndsNoConnectionOfAnAgentThatItMayNotAsk(t *testing.T) {
+	h := newHouse(t)
+	camera := h.camera(fakecam.Options{})
+	camera.Unplug()
+	h.configure("door", h.secret("door", camera.URL()))
+	stuck := filepath.Join(h.dir, "stuck.sock")
+	listener, err := net.Listen("unix", stuck)
+	must(t, err)
+	busy := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	server := &http.Server{Handler: http.HandlerFunc(busy)}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+	h.env[EnvSocket] = stuck
+	all, _ := h.check()
+	for _, want := range []string{"MQTT answers at", "kinesisvideo:PutMedia is not tried"} {
+		if !strings.Contains(all.String(), want) {
+			t.Errorf("it lacks %q:\n%s", want, all)
+		}
 	}
 }

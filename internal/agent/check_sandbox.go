@@ -54,9 +54,14 @@ func resolved(path string) string {
 	return filepath.Join(real, strings.TrimPrefix(path, at))
 }
 
-// obstructions says of each path that the sandbox keeps from the service what is wrong and what to do, and lists
-// the lines of a drop-in that allow them. real follows symbolic links.
-func (s Sandbox) obstructions(paths []sandboxedPath, real func(string) string) (faults, dropIn []string) {
+// obstruction is a path that the sandbox keeps from the service.
+type obstruction struct {
+	text   string   // what is wrong and what to do
+	dropIn []string // the lines of a drop-in that allow it; none when no drop-in can
+}
+
+// obstructions finds the paths that the sandbox keeps from the service. real follows symbolic links.
+func (s Sandbox) obstructions(paths []sandboxedPath, real func(string) string) (list []obstruction) {
 	for _, p := range paths {
 		path := real(p.path)
 		rule := s.decides(path)
@@ -67,26 +72,23 @@ func (s Sandbox) obstructions(paths []sandboxedPath, real func(string) string) (
 		if p.write {
 			what = "write to"
 		}
-		text := fmt.Sprintf("%s: the service may not %s %s, as its unit has %s", p.variable, what, p.path, rule.by)
-		lines := rule.allow(path, p.write)
+		o := obstruction{
+			text:   fmt.Sprintf("%s: the service may not %s %s, as its unit has %s", p.variable, what, p.path, rule.by),
+			dropIn: rule.allow(path, p.write),
+		}
 		switch {
 		case rule.access == elsewhere:
-			text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own in its place (%s): name another.", p.variable,
-				p.path, rule.by)
-		case lines == nil:
-			text += ": take it out there, or name another path."
+			o.text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own in its place (%s): name another.",
+				p.variable, p.path, rule.by)
+		case o.dropIn == nil:
+			o.text += ": take it out there, or name another path."
 		default:
-			text += fmt.Sprintf(": name another path, or put %s into a drop-in, which `kvs-edge-agent check --write-drop-in` writes.",
-				strings.Join(lines, " and "))
+			o.text += fmt.Sprintf(": name another path, or put %s into a drop-in, which `kvs-edge-agent check --write-drop-in` writes.",
+				strings.Join(o.dropIn, " and "))
 		}
-		faults = append(faults, text)
-		for _, line := range lines {
-			if !slices.Contains(dropIn, line) {
-				dropIn = append(dropIn, line)
-			}
-		}
+		list = append(list, o)
 	}
-	return faults, dropIn
+	return list
 }
 
 // allow returns the lines of a drop-in that allow what the rule does not; nil when none can.
@@ -112,11 +114,19 @@ func (r pathRule) allow(path string, write bool) (lines []string) {
 // writable is the line for a path. Without the - the service would not start while the path does not exist.
 func writable(path string) string { return "ReadWritePaths=-" + path }
 
-// DropIn returns the lines of a drop-in for the unit with which the service may use all paths of its settings, and
-// what no drop-in can mend.
+// DropIn returns the lines of a drop-in for the unit with which the service may use the paths of its settings, and
+// what no drop-in can allow.
 func (u Unit) DropIn(lookup func(string) (string, bool)) (lines, faults []string) {
-	faults, lines = u.Sandbox.obstructions(sandboxedPaths(lookup), resolved)
-	faults = slices.DeleteFunc(faults, func(text string) bool { return strings.Contains(text, "--write-drop-in") })
+	for _, o := range u.Sandbox.obstructions(sandboxedPaths(lookup), resolved) {
+		if o.dropIn == nil {
+			faults = append(faults, o.text)
+		}
+		for _, line := range o.dropIn {
+			if !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
 	return lines, faults
 }
 
@@ -127,11 +137,11 @@ func (c *checker) checkSandbox() {
 		return
 	}
 	s := c.o.Unit.Sandbox
-	faults, _ := s.obstructions(sandboxedPaths(c.o.Getenv), resolved)
-	for _, text := range faults {
-		c.bad(check, text)
+	list := s.obstructions(sandboxedPaths(c.o.Getenv), resolved)
+	for _, o := range list {
+		c.bad(check, o.text)
 	}
-	if len(faults) == 0 {
+	if len(list) == 0 {
 		c.good(check, fmt.Sprintf("The service's sandbox (ProtectSystem=%s, ProtectHome=%s) leaves it all paths of its settings.",
 			cmp.Or(s.ProtectSystem, "no"), cmp.Or(s.ProtectHome, "no")))
 	}

@@ -57,8 +57,11 @@ func TestTheSandboxDecidesByPath(t *testing.T) {
 		"the unit's own directory":   {unit("ProtectSystem=strict", "StateDirectory=kvs a:b"), "/var/lib/a", true, "", none},
 		"the name of systemd 219":    {unit("ProtectSystem=strict", "ReadWriteDirectories=/data"), "/data/rec", true, "", none},
 	} {
-		faults, dropIn := row.sandbox.obstructions([]sandboxedPath{{"X", row.path, row.write}}, filepath.Clean)
-		if said := strings.Join(faults, "\n"); (said == "") != (row.says == "") || !strings.Contains(said, row.says) {
+		said, dropIn := "", []string(nil)
+		for _, o := range row.sandbox.obstructions([]sandboxedPath{{"X", row.path, row.write}}, filepath.Clean) {
+			said, dropIn = o.text, o.dropIn
+		}
+		if (said == "") != (row.says == "") || !strings.Contains(said, row.says) {
 			t.Errorf("%s: it says %q, want %q", name, said, row.says)
 		}
 		if !slices.Equal(dropIn, row.dropIn) {
