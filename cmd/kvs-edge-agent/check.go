@@ -79,9 +79,13 @@ func check(cmd *cobra.Command, flags checkFlags) error {
 		for _, note := range view.notes {
 			tell(agent.Finding{Check: "environment", OK: true, Text: note})
 		}
+		text, readable := view.unreadable()
+		if !readable {
+			tell(agent.Finding{Check: "environment", Text: text})
+		}
 		report.OK = agent.Check(cmd.Context(), agent.CheckOptions{
 			Getenv: os.LookupEnv, Names: namesOfEnvironment(), Unit: view.unit, Report: tell, Version: version, Waiting: progress.begin,
-		})
+		}) && readable
 	}
 	stop()
 	if flags.asJSON {
@@ -107,6 +111,19 @@ func (v serviceView) takeRights() error {
 	default:
 		return takeRightsOf(serviceUser)
 	}
+}
+
+// unreadable says that the service's user, whose rights were taken, may not read the file that root could read.
+func (v serviceView) unreadable() (text string, readable bool) {
+	if v.file == "" {
+		return "", true
+	}
+	file, err := os.Open(v.file)
+	if err == nil {
+		return "", file.Close() == nil
+	}
+	return fmt.Sprintf("The service's user may not read %s (%s), so the service does not start: chgrp %s %s && chmod 0640 %s.",
+		v.file, reasonOf(err), serviceUser, v.file, v.file), false
 }
 
 func namesOfEnvironment() (names []string) {

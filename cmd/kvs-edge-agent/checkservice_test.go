@@ -182,3 +182,20 @@ AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=/tmp/log
 		t.Log(output)
 	}
 }
+
+// TestCheckSaysThatTheServiceMayNotReadItsSettings which root, who calls check, may.
+func TestCheckSaysThatTheServiceMayNotReadItsSettings(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(systemdRuns); err == nil {
+		t.Skip("the systemd of this machine does not see the unit of a mount namespace")
+	}
+	const user = `echo kvs-edge-agent:x:64999: >>/etc/group
+echo kvs-edge-agent:x:64999:64999::/:/bin/false >>/etc/passwd
+chmod 0600 /etc/kvs-edge-agent/agent.env
+`
+	const says = "✘ environment            The service's user may not read /etc/kvs-edge-agent/agent.env (permission denied)"
+	output := asInstalled(t, "AWS_REGION=us-west-2\n", user+"kvs-edge-agent check\nchmod 0644 /etc/kvs-edge-agent/agent.env\nkvs-edge-agent check\n")
+	if strings.Count(output, says) != 1 || strings.Count(output, "✘ cloud") != 2 {
+		t.Errorf("it says\n%s", output)
+	}
+}
