@@ -29,7 +29,8 @@ func TestCheckHasTheVariablesOfTheService(t *testing.T) {
 		"the service under systemd": {unit, "", map[string]string{
 			agent.EnvRegion: "us-west-2", agent.EnvThingName: "hub-7", agent.EnvStateDirectory: "/var/lib/mine", agent.EnvAudio: "off",
 			agent.EnvMinFreeDisk: "", "https_proxy": "",
-		}, []string{"This shell has another value of AWS_REGION than " + path, "another value of AWS_KVS_EDGE_STATE_DIRECTORY than the service's unit",
+		}, []string{"This shell has another value of AWS_REGION than " + path,
+			"another value of AWS_KVS_EDGE_STATE_DIRECTORY than the service's unit",
 			"does not see what this shell sets of AWS_KVS_EDGE_MIN_FREE_DISK, https_proxy"}},
 		"a container, without systemd": {nil, "", map[string]string{
 			agent.EnvRegion: "us-west-2", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%",
@@ -133,7 +134,8 @@ cp "$UNIT" /etc/systemd/system/
 `
 	command := exec.CommandContext(t.Context(), "unshare", "-m", "sh", "-c", install+commands)
 	command.Env = []string{
-		"PATH=" + os.Getenv("PATH") + ":" + filepath.Dir(path), "SCRATCH=" + t.TempDir(), "UNIT=" + unit, "SETTINGS=" + writeSettings(t, settings),
+		"PATH=" + os.Getenv("PATH") + ":" + filepath.Dir(path),
+		"SCRATCH=" + t.TempDir(), "UNIT=" + unit, "SETTINGS=" + writeSettings(t, settings),
 		"AWS_REGION=eu-west-1", "AWS_KVS_EDGE_SOCKET=/shell.sock",
 	}
 	text, err := command.CombinedOutput()
@@ -157,11 +159,13 @@ AWS_KVS_EDGE_RECORDING_DIRECTORY=/mnt/disk/recordings
 AWS_IOT_CORE_CERT=/home/pi/certificate.pem
 AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=/tmp/log
 `
-	output := asInstalled(t, settings, "kvs-edge-agent check\nkvs-edge-agent check --write-drop-in\ncat /etc/systemd/system/kvs-edge-agent.service.d/*\n")
+	output := asInstalled(t, settings,
+		"kvs-edge-agent check\nkvs-edge-agent check --write-drop-in\ncat /etc/systemd/system/kvs-edge-agent.service.d/*\n")
 	for _, want := range []string{
 		"✔ environment            This shell has another value of AWS_REGION than /etc/kvs-edge-agent/agent.env",
 		"✔ environment            This shell has another value of AWS_KVS_EDGE_SOCKET than the service's unit",
-		"✘ sandbox                AWS_KVS_EDGE_RECORDING_DIRECTORY: the service may not write to /mnt/disk/recordings, as its unit has ProtectSystem=strict",
+		"✘ sandbox                AWS_KVS_EDGE_RECORDING_DIRECTORY: the service may not write to /mnt/disk/recordings, " +
+			"as its unit has ProtectSystem=strict",
 		"✘ sandbox                AWS_IOT_CORE_CERT: the service may not read /home/pi/certificate.pem, as its unit has ProtectHome=yes",
 		"✘ sandbox                AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY: /tmp/log is a temporary directory",
 		"no drop-in can allow this: AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY",
@@ -194,7 +198,8 @@ echo kvs-edge-agent:x:64999:64999::/:/bin/false >>/etc/passwd
 chmod 0600 /etc/kvs-edge-agent/agent.env
 `
 	const says = "✘ environment            The service's user may not read /etc/kvs-edge-agent/agent.env (permission denied)"
-	output := asInstalled(t, "AWS_REGION=us-west-2\n", user+"kvs-edge-agent check\nchmod 0644 /etc/kvs-edge-agent/agent.env\nkvs-edge-agent check\n")
+	output := asInstalled(t, "AWS_REGION=us-west-2\n",
+		user+"kvs-edge-agent check\nchmod 0644 /etc/kvs-edge-agent/agent.env\nkvs-edge-agent check\n")
 	if strings.Count(output, says) != 1 || strings.Count(output, "✘ cloud") != 2 {
 		t.Errorf("it says\n%s", output)
 	}

@@ -323,9 +323,11 @@ func TestWhatIsNoSettingIsNamed(t *testing.T) {
 	h := newHouse(t)
 	s := h.service()
 	s.write(map[string]string{
-		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "AWS_IOT_CORE_THINGNAME": "hub", "GST_PLUGIN_PATH": "/opt/gst", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1",
+		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "AWS_IOT_CORE_THINGNAME": "hub",
+		"GST_PLUGIN_PATH": "/opt/gst", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1",
 	})
-	want := status.Reloaded{Unknown: []string{"AWS_IOT_CORE_THINGNAME", "AWS_KVS_EDGE_LOGLEVEL"}, AfterRestart: []string{"AWS_ENDPOINT_URL_STS", "TZ"}}
+	want := status.Reloaded{Unknown: []string{"AWS_IOT_CORE_THINGNAME", "AWS_KVS_EDGE_LOGLEVEL"},
+		AfterRestart: []string{"AWS_ENDPOINT_URL_STS", "TZ"}}
 	if diff := cmp.Diff(want, s.reload()); diff != "" {
 		t.Error(diff)
 	}

@@ -201,7 +201,8 @@ func TestWhatIsDeniedNothingAllows(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Allow: []string{"*:*"}, Deny: []string{"kinesisvideo:Put*", "iot:RetainPublish"}})
 	for action, want := range map[string]bool{
-		"kinesisvideo:PutMedia": false, "iot:RetainPublish": false, "iot:Publish": true, "kinesisvideo:DescribeStream": true, "kinesisvideo:DeleteStream": true,
+		"kinesisvideo:PutMedia": false, "iot:RetainPublish": false, "iot:Publish": true,
+		"kinesisvideo:DescribeStream": true, "kinesisvideo:DeleteStream": true,
 	} {
 		if role, policy := c.roleAllows(action), c.policyAllows(action, true); role != want || policy != want {
 			t.Errorf("%s: the role allows it %v, the policy %v", action, role, policy)
