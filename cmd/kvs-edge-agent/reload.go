@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -48,7 +49,11 @@ func writeReloaded(out io.Writer, done status.Reloaded) {
 	line("in effect now: ", done.Changed)
 	line("jobs restarted of the streams: ", done.Streams)
 	line("in effect after `systemctl restart kvs-edge-agent`: ", done.AfterRestart)
-	line("no settings of this agent: ", done.Unknown)
+	var misspelt []string
+	for _, m := range agent.MisspeltNames(done.Unknown) {
+		misspelt = append(misspelt, m.String())
+	}
+	line("no settings of this agent: ", misspelt)
 	if len(done.Changed)+len(done.Streams)+len(done.AfterRestart) == 0 {
 		fmt.Fprintln(out, "nothing has changed")
 	}

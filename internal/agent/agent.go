@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -139,19 +138,19 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	if err := a.serve(); err != nil {
 		return nil, err
 	}
+	a.noteMisspelt(o.Begun)
 	return a, nil
 }
 
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
-	settings := a.settings()
 	a.prometheus = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
 	})
-	if err := a.serveMetrics(settings.MetricsAddress); err != nil {
+	if err := a.serveMetrics(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	if a.status, err = status.NewServer(settings.Socket, a.collector.Snapshot, a.log); err != nil {
+	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.log); err != nil {
 		return err
 	}
 	a.status.Handle("GET /metrics", a.prometheus)
@@ -347,28 +346,6 @@ func (a *Agent) jobState(stream, job string, collected func(stream string) time.
 		updated = worst.Since
 	}
 	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected(stream)}
-}
-
-// controlPlane is the KVS client as iotconfig sees it.
-type controlPlane struct{ client *kvs.Client }
-
-// EdgeConfigs implements iotconfig.ControlPlane.
-func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.ListedConfig, error) {
-	records, err := c.client.EdgeConfigs(ctx, hub)
-	if err != nil {
-		if kind := awserr.Of(err).Kind; kind == awserr.Expired || kind == awserr.Unknown {
-			c.client.InvalidateCredentials() // nobody else may be asking, when nothing is uploaded
-		}
-		return nil, cloudFault(service{name: "Kinesis Video Streams", setting: EnvRegion}, "kinesisvideo:ListEdgeAgentConfigurations", err)
-	}
-	list := make([]iotconfig.ListedConfig, 0, len(records))
-	for _, r := range records {
-		list = append(list, iotconfig.ListedConfig{
-			StreamConfig: iotconfig.StreamConfig{StreamName: r.StreamName, StreamARN: r.StreamARN, Config: r.Config, LastUpdated: r.LastUpdated},
-			SyncStatus:   r.SyncStatus,
-		})
-	}
-	return list, nil
 }
 
 // loadAWS sets up the way to AWS, for the agent as for a check.

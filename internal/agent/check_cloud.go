@@ -54,7 +54,9 @@ func (c *checker) greet(ctx context.Context, s service, client *http.Client) tim
 		c.bad(check, fmt.Sprintf("The endpoint %q of %s is not a URL: correct it.", s.url, s.name))
 		return time.Time{}
 	}
+	done := c.waits.begin(s.name + " at " + request.URL.Host)
 	response, err := client.Do(request)
+	done()
 	if err != nil {
 		c.bad(check, s.fault(request.URL.Host, err))
 		return time.Time{}
@@ -182,15 +184,19 @@ func (c *checker) checkBroker(ctx context.Context) {
 			}
 		}
 	}
+	defer c.waits.begin("MQTT at " + c.settings.IoT.DataEndpoint)()
 	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
 		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint,
-		Version: c.o.Version, TLS: c.device, DialOnly: c.running != nil,
+		Version: c.o.Version, TLS: c.device, DialOnly: c.mayRun,
 	})
 	switch {
 	case err != nil:
-		c.bad(check, sentence(err))
+		c.bad(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, 2*stepTimeout))
 	case c.running != nil:
 		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
+	case c.mayRun:
+		c.good(check, "MQTT answers at "+c.settings.IoT.DataEndpoint+"; "+
+			"more is not tried, as that would end the connection of the agent that may run.")
 	default:
 		c.good(check, "Connected to "+c.settings.IoT.DataEndpoint+" as "+c.settings.IoT.ClientID+" and subscribed to its configurations.")
 	}
@@ -203,9 +209,11 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*stepTimeout)
 	defer cancel()
+	done := c.waits.begin("credentials for the hub")
 	got, err := c.aws.Credentials().Retrieve(ctx)
+	done()
 	if err != nil {
-		c.bad("credentials", sentence(rootFault(err)))
+		c.bad("credentials", answerFault(err, "the endpoint of credentials", 3*stepTimeout))
 		notAsked("credentials")
 		return nil
 	}
@@ -214,6 +222,12 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 		giver = "The token exchange service of Greengrass"
 	}
 	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, got.Expires.Local().Format(time.TimeOnly)))
+	c.checkMetricsRight(ctx)
+	defer c.waits.begin("the hub's configurations, from Kinesis Video Streams")()
+	if !c.checkAccount(ctx) {
+		notAsked("the hub's ARN")
+		return nil
+	}
 	hub, err := findHubARN(c.settings, c.aws)(ctx)
 	if err != nil {
 		c.bad("account", sentence(err))
@@ -222,7 +236,7 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	list, err := controlPlane{c.kvs}.EdgeConfigs(ctx, hub)
 	if err != nil {
-		c.bad("streams", sentence(err))
+		c.bad("streams", c.withPolicy(sentence(err), err))
 		return nil
 	}
 	if len(list) == 0 {

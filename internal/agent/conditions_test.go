@@ -80,6 +80,7 @@ func TestConditionsEnd(t *testing.T) {
 func TestConditionsOfTheSettingsEnd(t *testing.T) {
 	for _, row := range []conditiontest.Row{
 		{Code: "settings-refused", Job: health.JobSettings, Start: reloaded(EnvUploadMode, "sideways")},
+		{Code: "settings-misspelt", Job: health.JobSettings, Start: reloaded("AWS_KVS_EDGE_UPLAOD_MODE", "live")},
 		{Code: "settings-restart", Job: health.JobSettings, Start: reloaded("TZ", "Europe/Berlin")},
 	} {
 		conditiontest.Check(t, row, conditiontest.Reload)

@@ -56,9 +56,6 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	}
 	a.log.Info("the settings were read anew", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))
-	for _, name := range done.Unknown {
-		a.log.Warn("no setting has this name: look it up in the list of settings", zap.String("name", name))
-	}
 	a.notifyReloaded("")
 	return done, nil
 }
@@ -101,7 +98,11 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	a.source.RetryRights()
 	a.nudges.all(nudgeRights)
 	done = changes(before, next)
-	done.AfterRestart, done.Unknown = a.o.Begun.waiting(reading, next, wanted)
+	done.AfterRestart = a.o.Begun.waiting(reading, next, wanted)
+	for _, m := range reading.misspelt() {
+		done.Unknown = append(done.Unknown, m.Name)
+	}
+	a.noteMisspelt(reading)
 	done.Streams, err = a.streams.reapply()
 	if err != nil {
 		a.log.Error("not all jobs run with the new settings", zap.Error(err)) // each says so in its status
@@ -143,9 +144,8 @@ func changes(before, next Settings) (done status.Reloaded) {
 	return done
 }
 
-// waiting lists the variables that are not what the agent began with and need a restart, and those
-// that look like a setting and are none. r is what the agent began with.
-func (r Reading) waiting(now Reading, inEffect, wanted Settings) (names, unknown []string) {
+// waiting lists the variables that are not what the agent began with and need a restart. r is what the agent began with.
+func (r Reading) waiting(now Reading, inEffect, wanted Settings) (names []string) {
 	known := make(map[string]bool)
 	for _, v := range allVariables() {
 		known[v.Name] = true
@@ -168,17 +168,11 @@ func (r Reading) waiting(now Reading, inEffect, wanted Settings) (names, unknown
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(others)) {
-		switch {
-		case !others[name] || ignored(name):
-		case strings.HasPrefix(name, ourPrefix):
-			if _, set := now.assigned[name]; set {
-				unknown = append(unknown, name)
-			}
-		case r.differs(now, name):
+		if others[name] && !ignored(name) && !misspelt(name) && r.differs(now, name) {
 			names = append(names, name)
 		}
 	}
-	return names, unknown
+	return names
 }
 
 func (r Reading) differs(now Reading, name string) bool {

@@ -323,11 +323,23 @@ func TestWhatIsNoSettingIsNamed(t *testing.T) {
 	h := newHouse(t)
 	s := h.service()
 	s.write(map[string]string{
-		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "GST_PLUGIN_PATH": "/opt/gst", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1",
+		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "AWS_IOT_CORE_THINGNAME": "hub",
+		"GST_PLUGIN_PATH": "/opt/gst", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1",
 	})
-	want := status.Reloaded{Unknown: []string{"AWS_KVS_EDGE_LOGLEVEL"}, AfterRestart: []string{"AWS_ENDPOINT_URL_STS", "TZ"}}
+	want := status.Reloaded{Unknown: []string{"AWS_IOT_CORE_THINGNAME", "AWS_KVS_EDGE_LOGLEVEL"},
+		AfterRestart: []string{"AWS_ENDPOINT_URL_STS", "TZ"}}
 	if diff := cmp.Diff(want, s.reload()); diff != "" {
 		t.Error(diff)
+	}
+	says := s.file + ", line "
+	if c, shown := s.condition(codeMisspelt); !shown || !strings.Contains(c.Text, says) || !strings.Contains(c.Text,
+		"did you mean "+EnvLogLevel) {
+		t.Errorf("status says %+v", c)
+	}
+	s.write(nil)
+	s.reload()
+	if c, shown := s.condition(codeMisspelt); shown {
+		t.Errorf("status still says %q", c.Text)
 	}
 }
 

@@ -87,6 +87,7 @@ var Declarations = []Declaration{
 	{"metrics-refused", Info, SystemError, "Metrics are refused", anchorDisk, []string{JobMetrics}},
 	{"metrics-unreachable", Info, SystemError, "CloudWatch cannot be reached", anchorDisk, []string{JobMetrics}},
 	{"settings-refused", Degraded, UserError, "The new settings are refused", anchorSettings, []string{JobSettings}},
+	{"settings-misspelt", Info, UserError, "No setting has a name that is set", anchorSettings, []string{JobSettings}},
 	{"settings-restart", Info, UserError, "Settings wait for a restart", anchorSettings, []string{JobSettings}},
 }
 

@@ -3,10 +3,13 @@ package iotconfig
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/url"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // ProbeOptions say which connection to try.
@@ -25,8 +28,9 @@ type ProbeOptions struct {
 
 // Probe connects to the broker as the agent would, with its last will, subscribes to its topics and
 // publishes one retained message, that the hub is offline. It takes no message: what waits for the agent
-// goes on waiting. An error is a *health.Fault or ctx's; its code is CodeRetain when only the right to
-// publish retained messages is missing.
+// goes on waiting. An error is a *health.Fault or ctx's, and names the
+// right that is missing; its code is CodeRetain when that is the right to publish retained messages. That
+// iot:Receive is missing shows only when a message is to come.
 func Probe(ctx context.Context, o ProbeOptions) error {
 	s, err := newProbe(o)
 	if err != nil {
@@ -37,10 +41,18 @@ func Probe(ctx context.Context, o ProbeOptions) error {
 		return err
 	}
 	// AWS IoT ends a connection without a word: one without retained messages shows what it minds.
-	if _, without := s.probe(ctx, false, false); without == nil {
+	_, without := s.probe(ctx, false, false)
+	switch {
+	case without == nil:
 		return retainFault(err, s.topics.agentStatus)
+	case errors.Is(without, errLost): // it connected, so that only the message is left
+		return health.UserFault(CodeMQTT, without, "AWS IoT does not let this hub publish: "+
+			"allow iot:Publish on the topic %s, and on the other topics of docs/mqtt.md, in the certificate's policy.", s.topics.agentStatus)
+	case ctx.Err() != nil:
+		return err
+	default:
+		return without // it names iot:Connect alone
 	}
-	return err
 }
 
 func newProbe(o ProbeOptions) (*Source, error) {

@@ -77,6 +77,18 @@ func (c *Client) Put(ctx context.Context, namespace string, points []Point) erro
 	return nil
 }
 
+// Denied asks whether the credentials' policy denies PutMetricData: it sends no metric, which CloudWatch refuses for that
+// reason only when the policy would let it. An error is a *health.Fault, or nil when the right is there.
+func (c *Client) Denied(ctx context.Context, namespace string) *health.Fault {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	_, err := c.api.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: &namespace, MetricData: []types.MetricDatum{}})
+	if err == nil || !awserr.Of(err).RightMissing() {
+		return nil
+	}
+	return requestFault(err)
+}
+
 func requestFault(err error) *health.Fault {
 	var fault *health.Fault // of the credentials, for example: it says more than we can
 	if errors.As(err, &fault) {
