@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb deb-one rpm licenses test-deb test-rpm image test-image test-arm docs demo test lint vuln test-vuln check interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean long-as-aws
+.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -88,6 +88,13 @@ RACE = $(shell command -v gcc >/dev/null && echo -race)
 TESTFLAGS = -p 3 -parallel 6 -timeout 20m
 TESTED    = ./internal/recorder ./cmd/kvs-edge-agent ./...
 
+# Those that speak to AWS by its SDK, as most hubs have it: without AWS_CA_BUNDLE, with the roots that
+# crypto/x509 finds. For everything else the two ways are one.
+SDKTESTED = $$($(GO) list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Deps " "}}{{end}}' ./... | sed -n 's,^\([^ ]*\) .*aws-sdk-go-v2/service.*,\1,p' | sort -u)
+
+test-roots: ## the tests of all packages that import the AWS SDK, with SSL_CERT_FILE in place of AWS_CA_BUNDLE
+	env -u AWS_CA_BUNDLE KVS_EDGE_TEST_CA=ssl-cert-file $(GO) test $(RACE) $(TESTFLAGS) $(SDKTESTED)
+
 test: ## all tests; on Debian it first installs what they check with, elsewhere they skip what is missing
 	@.ci/tools || echo "going on without: the tests that need them are skipped"
 	$(GO) test $(RACE) $(TESTFLAGS) $(TESTED)
@@ -105,6 +112,7 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=both $(GO) test -race $(TESTFLAGS) $(TESTED)
+	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots
 
 long-as-aws: tools ## every end-to-end test against the local cloud as AWS has it, with the rights of deploy/aws/hubs.yaml
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(GO) test $(RACE) -parallel 6 -timeout 20m -v -count 1 ./cmd/kvs-edge-agent

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -199,7 +200,7 @@ func drain(audio, dir string, streams []string) error {
 	if err != nil {
 		return err
 	}
-	client := kvs.New(kvs.Options{Config: cfg})
+	client := kvs.New(kvs.Options{Config: awsclient.Of(cfg)})
 	sends := func() uploader.Audio {
 		if audio == audioAll {
 			return uploader.AudioAll

@@ -71,21 +71,49 @@ func sentBy(sessions []fakecam.Session) tally {
 	return t
 }
 
-// localFrames tallies the frames in all segment files under dir, also in one that is being
-// written. The files are read by the local cloud's strict parser, not by the muxer's own reader. A
-// file that is renamed or deleted while we look makes us look again.
-func localFrames(dir string) (t tally, err error) {
-	for range 10 {
-		if t, err = framesBelow(dir); !errors.Is(err, fs.ErrNotExist) {
-			break
+// within are those of t that reference has.
+func (t tally) within(reference tally) tally {
+	same := tally{}
+	for id, n := range t {
+		if reference[id] > 0 {
+			same[id] = n
 		}
 	}
+	return same
+}
+
+// since are those of t that are not older; what is stamped has no age.
+func (t tally) since(from time.Time) tally {
+	young := tally{}
+	for id, n := range t {
+		if id.stamped || id.time >= from.UnixMilli() {
+			young[id] = n
+		}
+	}
+	return young
+}
+
+// localFrames tallies the video frames in all segment files under dir, also in one that is being
+// written.
+func localFrames(dir string) (t tally, err error) {
+	t, _, err = localMedia(dir)
 	return t, err
 }
 
-func framesBelow(dir string) (tally, error) {
-	t := tally{}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+// localMedia tallies video frames and audio blocks. The files are read by the local cloud's strict parser, not by the
+// muxer's own reader. A file that is renamed or deleted while we look makes us look again.
+func localMedia(dir string) (video, audio tally, err error) {
+	for range 10 {
+		if video, audio, err = mediaIn(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return video, audio, err
+}
+
+func mediaIn(dir string) (video, audio tally, err error) {
+	video, audio = tally{}, tally{}
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case path == dir && errors.Is(err, fs.ErrNotExist): // nothing was recorded yet
 			return nil
@@ -101,9 +129,33 @@ func framesBelow(dir string) (tally, error) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
-			t[identify(block.Header.Date.Add(block.Time), block.Data)]++
+			tallyBlock(block, block.Header.Date.Add(block.Time), video, audio)
 		}
 		return nil
 	})
-	return t, err
+	return video, audio, err
+}
+
+// tallyBlock counts a block as what it is.
+func tallyBlock(block strictmkv.Block, producer time.Time, video, audio tally) {
+	if block.Track.Type == strictmkv.TypeVideo {
+		video[identify(producer, block.Data)]++
+		return
+	}
+	audio[frameID{time: producer.UnixMilli(), sum: sha256.Sum256(block.Data)}]++
+}
+
+// cloudAudio tallies the audio blocks of a stream in the directory of a local cloud.
+func cloudAudio(dir, stream string) (tally, error) {
+	files, err := filepath.Glob(filepath.Join(dir, stream+"*.mkv"))
+	audio := tally{}
+	for _, file := range files {
+		for block, readErr := range strictmkv.ReadFile(file) {
+			if readErr != nil {
+				break // it grows: its end may be torn
+			}
+			tallyBlock(block, time.Unix(0, int64(block.Time)).UTC(), tally{}, audio)
+		}
+	}
+	return audio, err
 }

@@ -6,61 +6,158 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 )
 
+// checkFlags are those of check.
+type checkFlags struct {
+	asJSON  bool
+	envFile string
+	dropIn  bool
+}
+
 func newCheckCommand() *cobra.Command {
-	var asJSON bool
+	var flags checkFlags
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Look at everything the agent needs, from its settings to its cameras, and say what to mend",
+		Short: "Verify settings, rights, endpoints, cameras and disk as the service sees them",
 		Long: `Look at the settings, the files, the device certificate, the clock, every endpoint, the
-credentials, the MQTT connection, and for each stream of this hub at its configuration, its secret,
-its camera (for some seconds) and its retention; last at the disk. A line each: ✔ or ✘ with what to do.
+credentials, the MQTT connection, the rights of the hub, and for each stream of this hub at its
+configuration, its secret, its camera (for some seconds) and its retention; last at the disk. A line
+each: ✔ or ✘ with what to do.
 
-It reads the same environment as run or, in a shell without settings, that of the service
-(/etc/kvs-edge-agent/agent.env), and then, where root calls it, looks at everything with the rights
-of the service's user. It changes nothing, and works while the agent runs.
+It sees what the service sees: the variables of /etc/kvs-edge-agent/agent.env, or of --env-file, take
+precedence over those of this shell. Where root calls it, it looks at everything with the rights of
+the service's user, and in the sandbox of its unit. Without the file it reads the same environment as
+run. It changes nothing, and works while the agent runs.
 
 Exit code: 0 when all is well, 1 otherwise.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := cmd.OutOrStdout()
-			report := struct {
-				OK       bool            `json:"ok"`
-				Findings []agent.Finding `json:"findings"`
-			}{Findings: []agent.Finding{}}
-			tell := func(f agent.Finding) {
-				report.Findings = append(report.Findings, f)
-				if !asJSON {
-					writeFinding(out, f)
-				}
-			}
-			if err := beTheService(serviceSettings, serviceUser); err != nil {
-				for _, text := range faultsOf(err) {
-					tell(agent.Finding{Check: "settings", Text: text + "."})
-				}
-			} else {
-				report.OK = agent.Check(cmd.Context(), agent.CheckOptions{Getenv: os.LookupEnv, Report: tell})
-			}
-			if asJSON {
-				encoder := json.NewEncoder(out)
-				encoder.SetIndent("", "  ")
-				if err := encoder.Encode(report); err != nil {
-					return err
-				}
-			}
-			if !report.OK {
-				return &exitError{code: exitFailure}
-			}
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return check(cmd, flags) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&flags.envFile, "env-file", "", "read settings from this `file` as run does, in place of the service's")
+	cmd.Flags().BoolVar(&flags.dropIn, "write-drop-in", false,
+		"as root: allow the service's sandbox the paths of the settings, in a drop-in for its unit, and check nothing else")
 	return cmd
+}
+
+func check(cmd *cobra.Command, flags checkFlags) error {
+	out := cmd.OutOrStdout()
+	view, err := asService(findUnit(cmd.Context()), flags.envFile, serviceSettings)
+	if flags.dropIn {
+		return allowPaths(out, view, err)
+	}
+	report := struct {
+		OK       bool            `json:"ok"`
+		Findings []agent.Finding `json:"findings"`
+	}{Findings: []agent.Finding{}}
+	progress := &waiting{out: out}
+	stop := func() {}
+	if t := terminalOf(out); t.present && !flags.asJSON {
+		progress.width = t.width
+		stop = progress.run()
+	}
+	tell := func(f agent.Finding) {
+		report.Findings = append(report.Findings, f)
+		if !flags.asJSON {
+			progress.print(func(w io.Writer) { writeFinding(w, f) })
+		}
+	}
+	if err == nil {
+		err = view.takeRights()
+	}
+	if err != nil {
+		for _, text := range faultsOf(err) {
+			tell(agent.Finding{Check: "settings", Text: text + "."})
+		}
+	} else {
+		for _, note := range view.notes {
+			tell(agent.Finding{Check: "environment", OK: true, Text: note})
+		}
+		text, readable := view.unreadable()
+		if !readable {
+			tell(agent.Finding{Check: "environment", Text: text})
+		}
+		report.OK = agent.Check(cmd.Context(), agent.CheckOptions{
+			Getenv: os.LookupEnv, Names: namesOfEnvironment(), Unit: view.unit, Report: tell, Version: version, Waiting: progress.begin,
+		}) && readable
+	}
+	stop()
+	if flags.asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(report); err != nil {
+			return err
+		}
+	}
+	if !report.OK {
+		return &exitError{code: exitFailure}
+	}
+	return nil
+}
+
+// takeRights takes those of the user that the unit names.
+func (v serviceView) takeRights() error {
+	switch {
+	case v.file == "" || !v.asIs:
+		return nil
+	case v.unit != nil:
+		return takeRightsOf(v.unit.User)
+	default:
+		return takeRightsOf(serviceUser)
+	}
+}
+
+// unreadable says that the service's user, whose rights were taken, may not read the file that root could read.
+func (v serviceView) unreadable() (text string, readable bool) {
+	if v.file == "" {
+		return "", true
+	}
+	file, err := os.Open(v.file)
+	if err == nil {
+		return "", file.Close() == nil
+	}
+	return fmt.Sprintf("The service's user may not read %s (%s), so the service does not start: chgrp %s %s && chmod 0640 %s.",
+		v.file, reasonOf(err), serviceUser, v.file, v.file), false
+}
+
+func namesOfEnvironment() (names []string) {
+	for _, assignment := range os.Environ() {
+		name, _, _ := strings.Cut(assignment, "=")
+		names = append(names, name)
+	}
+	return names
+}
+
+// allowPaths writes a drop-in with which the service may use the paths of its settings.
+func allowPaths(out io.Writer, view serviceView, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case view.unit == nil:
+		return fmt.Errorf("there is no unit %s on this machine that starts the agent with these settings", serviceUnit)
+	case os.Geteuid() != 0:
+		return errors.New("only root may write a drop-in for the unit: run this with sudo")
+	}
+	lines, faults := view.unit.DropIn(os.LookupEnv)
+	for _, text := range faults {
+		fmt.Fprintln(out, "no drop-in can allow this:", text)
+	}
+	if len(lines) == 0 {
+		fmt.Fprintln(out, "no drop-in is needed for the other paths: the unit allows them")
+		return nil
+	}
+	path, text, err := writeDropIn(dropInDirectory, lines)
+	if err != nil {
+		return fmt.Errorf("cannot write the drop-in: %w", err)
+	}
+	fmt.Fprintf(out, "wrote %s:\n%s\nNow: systemctl daemon-reload && systemctl restart kvs-edge-agent\n", path, text)
+	return nil
 }
 
 // faultsOf takes what is wrong with the settings apart.

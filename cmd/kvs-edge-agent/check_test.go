@@ -3,18 +3,22 @@ package main
 import (
 	"encoding/json"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 )
 
-// checkHub runs the command with exactly env.
+// checkHub runs the command with exactly env, whatever service this machine has.
 func checkHub(t *testing.T, env []string, args ...string) (output string, code int) {
 	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !slices.Contains(args, "--env-file") {
+		args = append(args, "--env-file", writeSettings(t, ""))
 	}
 	command := exec.CommandContext(t.Context(), path, append([]string{"check"}, args...)...)
 	command.Env, command.Dir = env, t.TempDir()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 	"github.com/spf13/cobra"
@@ -20,7 +20,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -48,7 +52,10 @@ func newDemoCommand() *cobra.Command {
 		Short: "Show the main job without an AWS account: camera to disk to cloud, configured remotely",
 		Long: `Starts a local stand-in for AWS and a fake camera, starts the real agent as a process of its
 own, configures it through the KVS API as an integrator would, lets it record and upload, and then
-counts frame by frame what was sent, what is on disk and what is in the cloud.
+counts frame by frame what was sent, what is on disk and what is in the cloud. With --camera the frames on disk are
+compared with those in the cloud, video with video and audio with audio.
+
+Without --dir everything is kept in a scratch directory, which is removed at the end unless --keep is given.
 
 Exit code: 0 only if nothing was lost and nothing came twice.`,
 		Args: noArguments,
@@ -56,13 +63,18 @@ Exit code: 0 only if nothing was lost and nothing came twice.`,
 			if o.duration < time.Second { // of nothing recorded the last fragment would never come
 				return &exitError{exitSettings, fmt.Errorf("--duration is %s, but must be at least 1s", o.duration)}
 			}
+			if o.camera != "" {
+				if _, err := recorder.ParseAddress(secret.New(o.camera)); err != nil {
+					return &exitError{exitSettings, fmt.Errorf("--camera: %s", withoutSecret.Replace(err.Error()))}
+				}
+			}
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), o)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.camera, "camera", "", "record this camera (rtsp://…) in place of the fake one")
-	flags.StringVar(&o.dir, "dir", "", "where everything is kept (default: a new temporary directory)")
-	flags.DurationVar(&o.duration, "duration", 30*time.Second, "how long to record")
+	flags.StringVar(&o.dir, "dir", "", "where everything is kept (default: a scratch directory)")
+	spanVar(flags, &o.duration, "duration", 30*time.Second, "how long to record")
 	flags.BoolVar(&o.keep, "keep", false, "stay up afterwards and print commands to play with")
 	return cmd
 }
@@ -77,10 +89,11 @@ type demo struct {
 	agent   *agentProcess
 	kvs     *kinesisvideo.Client
 	began   time.Time
+	scratch bool // dir is removed at the end
 }
 
 func runDemo(ctx context.Context, out io.Writer, o demoOptions) error {
-	d := &demo{options: o, out: out, began: time.Now()}
+	d := &demo{options: o, out: out, began: time.Now(), scratch: o.dir == "" && !o.keep}
 	defer d.close()
 	if err := d.setUp(ctx); err != nil {
 		return err
@@ -97,9 +110,24 @@ func runDemo(ctx context.Context, out io.Writer, o demoOptions) error {
 	}
 	if o.keep && ctx.Err() == nil {
 		d.printPlayground()
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+			d.say("stopped; everything is kept in %s", d.dir)
+		case <-d.agent.exited:
+			return d.agentEnded()
+		}
 	}
 	return verdict
+}
+
+// agentEnded says that the agent is gone. Its log stays.
+func (d *demo) agentEnded() error {
+	d.scratch = false
+	how := "with exit code 0"
+	if d.agent.waitErr != nil {
+		how = d.agent.waitErr.Error()
+	}
+	return fmt.Errorf("the agent ended by itself (%s): see %s", how, d.agent.logPath)
 }
 
 func (d *demo) say(format string, args ...any) {
@@ -117,7 +145,8 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	d.say("local cloud at %s", d.cloud.Endpoint())
 	url := d.options.camera
 	if url == "" {
-		if d.camera, err = fakecam.Start(fakecam.Options{User: "demo", Pass: "p@ss:word/1"}); err != nil {
+		// Frames of a run before, with the same --dir, have other numbers.
+		if d.camera, err = fakecam.Start(fakecam.Options{User: "demo", Pass: "p@ss:word/1", Start: uint64(d.began.Unix()) << 20}); err != nil {
 			return err
 		}
 		url = d.camera.URL()
@@ -126,7 +155,12 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	if _, err := d.cloud.CreateStream(demoStream, demoRetention); err != nil {
 		return err
 	}
-	secretARN, err := d.cloud.PutSecret(demoStream, fmt.Sprintf(`{"MediaURI":%q}`, url))
+	content, err := json.Marshal(map[string]string{"MediaURI": url})
+	if err != nil {
+		return err
+	}
+	// Another camera has another secret: the agent reads one that it knows rarely.
+	secretARN, err := d.cloud.PutSecret(demoStream+"-"+shortHash(url), string(content))
 	if err != nil {
 		return err
 	}
@@ -146,6 +180,18 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 
 // update is what an integrator does from anywhere: StartEdgeConfigurationUpdate with the AWS SDK.
 func (d *demo) update(ctx context.Context, secretARN string) error {
+	wait, cancel := context.WithTimeout(ctx, demoSettle)
+	defer cancel()
+	for {
+		err := d.sendUpdate(ctx, secretARN)
+		var underWay *types.ResourceInUseException // of a run before, which the agent acknowledges soon
+		if !errors.As(err, &underWay) || backoff.Sleep(wait, settlePoll) != nil {
+			return err
+		}
+	}
+}
+
+func (d *demo) sendUpdate(ctx context.Context, secretARN string) error {
 	_, err := d.kvs.StartEdgeConfigurationUpdate(ctx, &kinesisvideo.StartEdgeConfigurationUpdateInput{
 		StreamName: aws.String(demoStream),
 		EdgeConfig: &types.EdgeConfig{
@@ -209,14 +255,14 @@ func (d *demo) configure(ctx context.Context) error {
 
 // watch shows the progress every second until the duration is over.
 func (d *demo) watch(ctx context.Context) error {
-	end := time.Now().Add(d.options.duration)
-	for time.Now().Before(end) {
+	began := time.Now()
+	for time.Since(began) < d.options.duration {
 		if err := backoff.Sleep(ctx, time.Second); err != nil {
 			return err
 		}
 		select {
 		case <-d.agent.exited:
-			return fmt.Errorf("the agent ended by itself: %w; see %s", d.agent.waitErr, d.agent.logPath)
+			return d.agentEnded()
 		default:
 		}
 		snapshot, err := d.agent.status(ctx)
@@ -227,49 +273,36 @@ func (d *demo) watch(ctx context.Context) error {
 			continue
 		}
 		st := snapshot.Streams[0]
-		d.say("%s: recorded %d frames (%.1f fps, %.1f Mbit/s), persisted %d fragments, backlog %.1f s  %s",
-			st.Recorder.State, st.Recorder.FramesRecorded, st.Recorder.FPS, float64(st.Recorder.BitrateBPS)/1e6,
-			st.Uploader.FragmentsPersisted, st.Uploader.BacklogSeconds, firstSentence(snapshot))
+		why, failed := firstSentence(st)
+		late := st.Recorder.FramesRecorded == 0 && time.Since(began) >= cameraPatience
+		if late && why == "" {
+			why = "the camera has not answered yet"
+		}
+		d.say("%s: recorded %s (%.1f fps, %s), persisted %s, backlog %s  %s",
+			st.Recorder.State, humanize.Count(st.Recorder.FramesRecorded, "frame"), st.Recorder.FPS, humanize.Bitrate(st.Recorder.BitrateBPS),
+			humanize.Count(st.Uploader.FragmentsPersisted,
+				"fragment"), humanize.Span(time.Duration(st.Uploader.BacklogSeconds*float64(time.Second))), why)
+		if failed && late {
+			return &exitError{exitFailure, fmt.Errorf("the camera cannot be recorded: %s", why)}
+		}
 	}
 	return nil
 }
 
-// firstSentence says what is wrong with a stream, if something is.
-func firstSentence(s status.Snapshot) string {
-	for _, st := range s.Streams {
-		for _, c := range st.Conditions {
-			return c.Text
+// cameraPatience is how long a camera may fail before its first frame.
+const cameraPatience = 3 * time.Second
+
+// firstSentence says what is wrong with a stream, if something is, and whether its recording failed.
+func firstSentence(st status.Stream) (text string, failed bool) {
+	for _, c := range st.Conditions {
+		if c.Job == health.JobRecorder && c.Severity == health.Failed {
+			return withoutSecret.Replace(c.Text), true
 		}
 	}
-	return ""
-}
-
-// userClient is the AWS SDK as an integrator has it: keys, region, endpoint and CA from the environment lines.
-func userClient(ctx context.Context, cloud *localcloud.Cloud) (*kinesisvideo.Client, error) {
-	cfg, err := userConfig(ctx, cloud)
-	if err != nil {
-		return nil, err
+	for _, c := range st.Conditions {
+		return c.Text, false
 	}
-	return kinesisvideo.NewFromConfig(cfg), nil
-}
-
-func userConfig(ctx context.Context, cloud *localcloud.Cloud) (aws.Config, error) {
-	env := map[string]string{}
-	for _, v := range cloud.UserEnv() {
-		env[v.Name] = v.Value
-	}
-	bundle, err := os.Open(env["AWS_CA_BUNDLE"])
-	if err != nil {
-		return aws.Config{}, err
-	}
-	defer func() { _ = bundle.Close() }()
-	return config.LoadDefaultConfig(ctx,
-		config.WithRegion(env["AWS_REGION"]),
-		config.WithBaseEndpoint(env["AWS_ENDPOINT_URL"]),
-		config.WithCustomCABundle(bundle),
-		config.WithCredentialsProvider(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: env["AWS_ACCESS_KEY_ID"], SecretAccessKey: env["AWS_SECRET_ACCESS_KEY"]}, nil
-		})))
+	return "", false
 }
 
 func (d *demo) close() {
@@ -288,6 +321,7 @@ func (d *demo) close() {
 	if d.cloud != nil {
 		_ = d.cloud.Close()
 	}
+	if d.scratch && d.dir != "" {
+		_ = os.RemoveAll(d.dir)
+	}
 }
-
-var errDemo = errors.New("frames were lost or came twice")

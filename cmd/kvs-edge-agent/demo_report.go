@@ -2,53 +2,65 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// settlePoll is how often the count is taken while the last fragments arrive.
-const settlePoll = 250 * time.Millisecond
+const (
+	// settlePoll is how often the count is taken while the last fragments arrive.
+	settlePoll = 250 * time.Millisecond
+	// settleSay is how often it is said that they are waited for.
+	settleSay = 5 * time.Second
+)
+
+// account compares one kind of media: frames of video, or blocks of audio.
+type account struct {
+	reference tally // what must be in the cloud
+	local     tally
+	cloud     tally
+}
+
+func (a *account) lost() int { return a.reference.missingFrom(a.cloud) }
 
 // report is the frame-by-frame account of a demo.
 type report struct {
-	sent, local, cloud tally
-	lags               []time.Duration
+	video, audio account
+	lags         []time.Duration
+}
+
+func (r *report) complete() bool {
+	return r.video.reference.distinct() > 0 && r.video.lost() == 0 && r.audio.lost() == 0
 }
 
 // settleAndReport stops the camera, lets the agent finish, stops the agent and prints the account.
 // The first error is the verdict on the frames; the second says that no verdict could be reached.
 func (d *demo) settleAndReport(ctx context.Context) (verdict, err error) {
-	r := &report{}
-	// What status says while everything runs; afterwards it would tell of an unplugged camera.
+	// What status says while everything runs; afterwards it would show an unplugged camera.
 	snapshot, err := d.agent.status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if d.camera != nil {
-		d.camera.Unplug()
-		d.say("camera unplugged; waiting for the last fragments")
+	r, err := d.reference()
+	if err != nil {
+		return nil, err
 	}
-	deadline := time.Now().Add(demoSettle)
-	for {
-		if err := d.count(r); err != nil {
-			return nil, err
-		}
-		if r.complete() || time.Now().After(deadline) {
-			break
-		}
-		if err := backoff.Sleep(ctx, settlePoll); err != nil {
-			return nil, err
-		}
+	if err := d.settle(ctx, r); err != nil {
+		return nil, err
 	}
 	if !d.options.keep {
 		stop, cancel := context.WithTimeout(ctx, demoSettle)
 		defer cancel()
 		if err := d.agent.stop(stop); err != nil {
+			d.scratch = false
 			return nil, err
 		}
 		if err := d.count(r); err != nil {
@@ -58,36 +70,88 @@ func (d *demo) settleAndReport(ctx context.Context) (verdict, err error) {
 	if err := d.print(r, snapshot); err != nil {
 		return nil, err
 	}
-	if !r.complete() || r.cloud.repeated() > 0 {
-		return &exitError{exitFailure, errDemo}, nil
-	}
-	return nil, nil
+	return d.verdict(r, snapshot), nil
 }
 
-// count takes the account anew, all three sides.
-func (d *demo) count(r *report) error {
-	local, err := localFrames(d.recordings())
-	if err != nil {
-		return err
-	}
-	r.local = local
-	r.cloud, r.lags, err = cloudFrames(d.cloud.Media(), demoStream)
-	if err != nil {
-		return err
-	}
-	// With a camera of the user's nobody counts what it sent: the disk is the reference.
-	r.sent = r.local
+// reference is what must be in the cloud: what the fake camera sent until it was unplugged; or, as nobody counts what a
+// camera of the user's sends, what is on the disk by now, while it is recorded on.
+func (d *demo) reference() (*report, error) {
+	r := &report{}
 	if d.camera != nil {
-		r.sent = sentBy(d.camera.Sessions())
+		d.camera.Unplug()
+		d.say("camera unplugged; waiting for the last fragments")
+		r.video.reference, r.audio.reference = sentBy(d.camera.Sessions()), tally{}
+		return r, nil
 	}
+	video, audio, err := localMedia(d.recordings())
+	r.video.reference, r.audio.reference = video.since(d.began), audio.since(d.began)
+	d.say("comparing what is recorded by now with the cloud; waiting for the last fragments")
+	return r, err
+}
+
+// settle waits until everything is in the cloud, but not for ever.
+func (d *demo) settle(ctx context.Context, r *report) error {
+	began := time.Now()
+	said := began
+	for {
+		if err := d.count(r); err != nil {
+			return err
+		}
+		if r.complete() || r.video.reference.distinct() == 0 || time.Since(began) > demoSettle {
+			return nil
+		}
+		if time.Since(said) >= settleSay {
+			said = time.Now()
+			d.say("%s of video and %s of audio are not in the cloud yet", humanize.Count(r.video.lost(), "frame"),
+				humanize.Count(r.audio.lost(), "block"))
+		}
+		if err := backoff.Sleep(ctx, settlePoll); err != nil {
+			return err
+		}
+	}
+}
+
+// verdict says in a sentence how it went.
+func (d *demo) verdict(r *report, snapshot status.Snapshot) error {
+	lost, twice := r.video.lost()+r.audio.lost(), r.video.cloud.repeated()+r.audio.cloud.repeated()
+	if r.complete() && twice == 0 {
+		what := "is on the disk"
+		if d.camera != nil {
+			what = "the camera sent"
+		}
+		fmt.Fprintf(d.out, "\nNothing was lost and nothing came twice: every frame that %s is in the cloud once.\n", what)
+		return nil
+	}
+	if r.video.reference.distinct() == 0 {
+		why := "the camera sent nothing until the end"
+		for _, st := range snapshot.Streams {
+			if text, _ := firstSentence(st); text != "" {
+				why = text
+			}
+		}
+		return &exitError{exitFailure, fmt.Errorf("nothing was recorded: %s", why)}
+	}
+	d.scratch = false
+	text := fmt.Sprintf("%d frames or blocks were lost and %d came twice; everything is kept in %s", lost, twice, d.dir)
+	return &exitError{exitFailure, errors.New(text)}
+}
+
+// count takes the account again, of disk and cloud.
+func (d *demo) count(r *report) error {
+	video, audio, err := localMedia(d.recordings())
+	if err != nil {
+		return err
+	}
+	r.video.local, r.audio.local = video.within(r.video.reference), audio.within(r.audio.reference)
+	if video, r.lags, err = cloudFrames(d.cloud.Media(), demoStream); err != nil {
+		return err
+	}
+	if audio, err = cloudAudio(d.cloud.Dir(), demoStream); err != nil {
+		return err
+	}
+	r.video.cloud, r.audio.cloud = video.within(r.video.reference), audio.within(r.audio.reference)
 	return nil
 }
-
-func (r *report) complete() bool {
-	return r.sent.distinct() > 0 && r.lost() == 0
-}
-
-func (r *report) lost() int { return r.sent.missingFrom(r.cloud) }
 
 // cloudFrames tallies the persisted frames of a stream. The lags are from the last frame of each
 // fragment to its persisted acknowledgement.
@@ -117,23 +181,33 @@ func cloudFrames(service *media.Service, stream string) (tally, []time.Duration,
 func (d *demo) print(r *report, snapshot status.Snapshot) error {
 	sent := "unknown (your camera does not number its frames)"
 	if d.camera != nil {
-		sent = fmt.Sprint(r.sent.distinct())
+		sent = fmt.Sprint(r.video.reference.distinct())
+	}
+	rows := [][2]string{
+		{"frames the camera sent", sent},
+		{"frames in local segments", fmt.Sprint(r.video.local.distinct())},
+		{"frames persisted in the cloud", fmt.Sprint(r.video.cloud.distinct())},
+	}
+	if r.audio.reference.distinct() > 0 {
+		rows = append(rows,
+			[2]string{"audio blocks in local segments", fmt.Sprint(r.audio.local.distinct())},
+			[2]string{"audio blocks in the cloud", fmt.Sprint(r.audio.cloud.distinct())})
+	}
+	rows = append(rows, [][2]string{
+		{"lost", fmt.Sprint(r.video.lost() + r.audio.lost())},
+		{"repeated", fmt.Sprint(r.video.cloud.repeated() + r.audio.cloud.repeated())},
+		{"upload lag", lagText(r.lags)},
+	}...)
+	if d.scratch {
+		rows = append(rows, [2]string{"segments, cloud's copy, log", "removed with the scratch directory; keep them with --keep or --dir"})
+	} else {
+		rows = append(rows, [][2]string{{"segments", d.recordings()}, {"cloud's copy", d.cloud.Dir()}, {"agent's log", d.dir + "/log"}}...)
 	}
 	fmt.Fprintln(d.out)
-	for _, row := range [][2]string{
-		{"frames the camera sent", sent},
-		{"frames in local segments", fmt.Sprint(r.local.distinct())},
-		{"frames persisted in the cloud", fmt.Sprint(r.cloud.distinct())},
-		{"lost", fmt.Sprint(r.lost())},
-		{"repeated", fmt.Sprint(r.cloud.repeated())},
-		{"upload lag", lagText(r.lags)},
-		{"segments", d.recordings()},
-		{"cloud's copy", d.cloud.Dir()},
-		{"agent's log", d.dir + "/log"},
-	} {
+	for _, row := range rows {
 		fmt.Fprintf(d.out, "  %-30s %s\n", row[0], row[1])
 	}
-	fmt.Fprintf(d.out, "\nWhile the camera was on, `kvs-edge-agent status --socket %s` said:\n\n", d.agent.socket)
+	fmt.Fprintf(d.out, "\nWhile the camera was on, `%s status --socket %s` said:\n\n", programName(), shellQuoted(d.agent.socket))
 	return status.WriteTable(d.out, snapshot)
 }
 
@@ -145,21 +219,42 @@ func lagText(lags []time.Duration) string {
 		lags[len(lags)/2].Seconds(), lags[len(lags)-1].Seconds())
 }
 
+// programName is how this program can be called from any shell.
+func programName() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "kvs-edge-agent"
+	}
+	return shellQuoted(path)
+}
+
 // printPlayground says what one can do while everything stays up.
 func (d *demo) printPlayground() {
+	if d.camera != nil {
+		if err := d.camera.Plug(); err != nil {
+			d.say("the fake camera cannot be plugged in again: %s", err)
+		}
+	}
 	fmt.Fprintf(d.out, "\nEverything stays up until Ctrl-C. In another shell:\n\n")
 	for _, v := range d.cloud.UserEnv() {
-		fmt.Fprintf(d.out, "  export %s\n", v)
+		fmt.Fprintf(d.out, "  export %s=%s\n", v.Name, shellQuoted(v.Value))
 	}
 	for _, command := range []string{
 		"describe-edge-configuration --stream-name " + demoStream,
 		"describe-stream --stream-name " + demoStream,
 		"list-streams",
 	} {
+		// The AWS CLI before 2.13 does not know AWS_ENDPOINT_URL.
 		fmt.Fprintf(d.out, "  aws --endpoint-url %s kinesisvideo %s\n", d.cloud.Endpoint(), command)
 	}
-	fmt.Fprintf(d.out, "  kvs-edge-agent status --socket %s\n", d.agent.socket)
-	if d.camera != nil {
-		d.camera.Plug()
+	socket, dir := shellQuoted(d.agent.socket), shellQuoted(d.recordings())
+	for _, command := range []string{
+		"status --socket " + socket,
+		"segments --dir " + dir,
+		"verify --dir " + dir,
+		"export --dir " + dir + " --stream " + demoStream + " --last 10s " + shellQuoted(filepath.Join(d.dir, "out.mkv")),
+		"upload --socket " + socket + " --stream " + demoStream + " --last 10s",
+	} {
+		fmt.Fprintf(d.out, "  %s %s\n", programName(), command)
 	}
 }

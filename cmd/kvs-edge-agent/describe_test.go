@@ -30,7 +30,7 @@ func (s *stage) awaitDescribed(stream string, want types.RecorderStatus, details
 		if r.RecorderStatus != want || !strings.Contains(got, details) || (details == "") != (got == "") {
 			return fmt.Errorf("%s %q", r.RecorderStatus, got)
 		}
-		if r.LastCollectedTime == nil || r.LastUpdatedTime == nil {
+		if r.LastUpdatedTime == nil || details == "" && r.LastCollectedTime == nil { // what is well has recorded
 			return fmt.Errorf("times are missing: %+v", r)
 		}
 		var told status.Stream

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -90,4 +92,57 @@ func TestTheStatusPageNamesEveryField(t *testing.T) {
 		}
 	}
 	visit(reflect.TypeFor[status.Snapshot]())
+}
+
+// TestTheLocalCloudPageNamesEveryFlag compares the page with the command.
+func TestTheLocalCloudPageNamesEveryFlag(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/localcloud.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newLocalCloudCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		if !strings.Contains(string(page), "\n| `--"+f.Name+"` |") {
+			t.Errorf("docs/localcloud.md has no row for --%s", f.Name)
+		}
+	})
+}
+
+// TestEveryPageAboutRightsNamesThoseThatAreForgotten are the rights that AWS's guide for its agent does not grant.
+func TestEveryPageAboutRightsNamesThoseThatAreForgotten(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"docs/aws-setup.md", "docs/moving-from-aws-agent.md", "docs/security.md", "deploy/aws/hubs.yaml"} {
+		text, err := os.ReadFile(filepath.Join(repository, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, right := range []string{
+			"iot:RetainPublish", "kms:GenerateDataKey", "kinesisvideo:ListEdgeAgentConfigurations", "kinesisvideo:ListTagsForStream",
+		} {
+			if !strings.Contains(string(text), right) {
+				t.Errorf("%s does not name %s", page, right)
+			}
+		}
+	}
+}
+
+// TestNobodyMovesWithoutKnowing: what AWS shows of this agent must be read before a move.
+func TestNobodyMovesWithoutKnowing(t *testing.T) {
+	t.Parallel()
+	for page, words := range map[string][]string{
+		"README.md":                     {"SYNC_FAILED", "never run against a real AWS account", "docs/moving-from-aws-agent.md"},
+		"docs/moving-from-aws-agent.md": {"SYNC_FAILED", "`DELETING` for ever", "`EdgeAgentStatus`", "15 minutes", "No AWS account was used"},
+		"docs/troubleshooting.md":       {"SYNC_FAILED", "DELETING", "EdgeAgentStatus", "moving-from-aws-agent.md"},
+		"docs/aws-setup.md":             {"SYNC_FAILED", "moving-from-aws-agent.md"},
+	} {
+		text, err := os.ReadFile(filepath.Join(repository, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range words {
+			if !strings.Contains(string(text), word) {
+				t.Errorf("%s does not say %q", page, word)
+			}
+		}
+	}
 }

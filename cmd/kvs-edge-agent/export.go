@@ -1,14 +1,20 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"time"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -17,32 +23,31 @@ func newExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export --stream NAME [--from TIME] [--to TIME] out.mkv",
 		Short: "Join the recordings of a time into one file that any player can seek in",
-		Long: `Join what a stream recorded in a time into one Matroska file, without coding anything anew. It is cut at
-fragments, so it begins and ends up to one group of pictures beyond the times given. It reads only, and works with or
-without a running agent.`,
-		Example: `  kvs-edge-agent export --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' out.mkv`,
-		Args:    arguments(1, 1, "name one file to export to"),
+		Long: `Join what a stream recorded in a time into one Matroska file, without transcoding. It is cut at
+fragments, so it starts and ends up to one group of pictures outside the times given. The file gets its name when it is
+complete. With - in place of the file the media goes to the standard output. It reads the recordings only, and works
+with or without a running agent.
+
+Exit code: 0 when everything was exported, 1 when a recording is damaged or something failed, 2 for wrong arguments.`,
+		Example: `  kvs-edge-agent export --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' out.mkv
+  kvs-edge-agent export --stream front-door --last 10m - | ffplay -`,
+		Args: arguments(1, 1, "name one file to export to"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.stream == "" {
 				return &exitError{exitSettings, errors.New("name the stream to export with --stream")}
+			}
+			if err := checkOutput(args[0]); err != nil {
+				return err
 			}
 			store, from, to, err := flags.open()
 			if err != nil {
 				return err
 			}
-			out, err := os.OpenFile(args[0], os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o640)
-			if errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("%s is there already: delete it, or name another file", args[0])
+			o := segment.ExportOptions{Stream: flags.stream, From: from, To: to}
+			if toStandardOutput(args[0]) {
+				return exportToPipe(cmd, store, o)
 			}
-			if err != nil {
-				return fmt.Errorf("cannot create %s: %w", args[0], err)
-			}
-			exported, err := store.Export(cmd.Context(), flags.stream, from, to, out)
-			if err = errors.Join(err, out.Close()); err != nil {
-				_ = os.Remove(args[0]) // half an export is none
-				return err
-			}
-			return tellExport(cmd, args[0], exported)
+			return exportToFile(cmd, store, o, args[0])
 		},
 	}
 	flags.add(cmd)
@@ -50,15 +55,102 @@ without a running agent.`,
 	return cmd
 }
 
-func tellExport(cmd *cobra.Command, name string, e segment.Exported) error {
-	const layout = "2006-01-02 15:04:05.000"
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s to %s UTC, %s, %d fragments, %.1f MB\n", name,
-		e.From.UTC().Format(layout), e.To.UTC().Format(layout), e.To.Sub(e.From).Round(time.Millisecond), e.Fragments, float64(e.Bytes)/1e6)
+func toStandardOutput(name string) bool { return name == "-" || name == "/dev/stdout" }
+
+// checkOutput refuses names under which no export should stand.
+func checkOutput(name string) error {
+	if toStandardOutput(name) {
+		return nil
+	}
+	switch extension := strings.ToLower(filepath.Ext(name)); extension {
+	case ".mp4", ".m4v", ".mov", ".avi", ".ts", ".webm", ".mpg", ".mpeg":
+		return &exitError{exitSettings, fmt.Errorf("exports are Matroska only: name the file .mkv in place of %s", extension)}
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return &exitError{exitSettings, fmt.Errorf("%s is a directory: name a file in it, such as %s", name, filepath.Join(name, "out.mkv"))}
+	case err == nil:
+		return fmt.Errorf("%s exists: delete it, or name another file", name)
+	}
+	return nil
+}
+
+// exportToFile exports beside the file, and renames the export once it is complete.
+func exportToFile(cmd *cobra.Command, store *segment.Store, o segment.ExportOptions, name string) error {
+	out, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
+	if err != nil {
+		return fmt.Errorf("cannot create a file in %s: %w", filepath.Dir(name), cause(err))
+	}
+	temporary := out.Name()
+	defer func() { _ = os.Remove(temporary) }() // half an export is none; a complete one has another name by then
+	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), store, o, out)
+	if err = errors.Join(err, out.Chmod(0o640), out.Close()); err != nil {
+		return err
+	}
+	// Not over a file that came meanwhile.
+	err = unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, name, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not every file system knows how
+		err = os.Rename(temporary, name)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists by now: delete it, or name another file", name)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot give the export its name %s: %w", name, cause(err))
+	}
+	return reportExport(cmd.OutOrStdout(), name, exported)
+}
+
+// exportToPipe exports to the standard output, and says so on the other one.
+func exportToPipe(cmd *cobra.Command, store *segment.Store, o segment.ExportOptions) error {
+	if terminalOf(cmd.OutOrStdout()).present {
+		return &exitError{exitSettings, errors.New("the standard output is a terminal, which shows no media: " +
+			"put a program behind it, or name a file")}
+	}
+	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), store, o, pipeFile{cmd.OutOrStdout()})
+	if err != nil {
+		return err
+	}
+	return reportExport(cmd.ErrOrStderr(), "standard output", exported)
+}
+
+// pipeFile is a file in which nothing is written again. What a complete file gets at last, its length and the
+// place of its index, players do without.
+type pipeFile struct{ io.Writer }
+
+// WriteAt implements io.WriterAt.
+func (pipeFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+func runExport(ctx context.Context, out io.Writer, store *segment.Store, o segment.ExportOptions, file mkv.File) (segment.Exported, error) {
+	bar := newProgress(out, "exporting")
+	defer bar.end()
+	o.Progress = bar.show
+	return store.Export(ctx, o, file)
+}
+
+// cause is an error of the file system without the path that the sentence names already.
+func cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+func reportExport(w io.Writer, name string, e segment.Exported) error {
+	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", name, humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
+		humanize.Length(e.To.Sub(e.From)), humanize.Count(e.Fragments, "fragment"), humanize.Bytes(e.Bytes))
 	for _, g := range e.Gaps {
-		if err == nil {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "nothing was recorded from %s to %s UTC (%s)\n",
-				g.From.UTC().Format(layout), g.To.UTC().Format(layout), g.To.Sub(g.From).Round(time.Millisecond))
-		}
+		_, err = fmt.Fprintf(w, "nothing was recorded from %s to %s (%s)\n", humanize.Millis(g.From.Local()),
+			humanize.Millis(g.To.Local()), humanize.Length(g.To.Sub(g.From)))
+	}
+	for _, d := range e.Damaged {
+		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", d.Path,
+			humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
+	}
+	if err == nil && len(e.Damaged) > 0 {
+		return &exitError{code: exitFailure}
 	}
 	return err
 }

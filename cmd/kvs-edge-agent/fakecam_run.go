@@ -72,7 +72,7 @@ func (r *fakecamRun) say(at time.Time, object any, format string, args ...any) {
 
 // announce prints where the camera is and what to do with it.
 func (r *fakecamRun) announce(o fakecamOptions) {
-	urls := cameraURLs(r.camera.URL(), o.tlsFingerprint)
+	urls := printedURLs(r.camera.URL(), o.tlsFingerprint)
 	if r.asJSON {
 		r.say(time.Time{}, fakecamLine{"camera", urls}, "")
 		return
@@ -161,9 +161,9 @@ func (r *fakecamRun) report() {
 	}
 }
 
-// cameraURLs are the addresses at which a camera can be reached: those of this machine when it
+// printedURLs are the addresses at which a camera can be reached: those of this machine when it
 // listens on all, and with the fingerprint of its certificate when it has one.
-func cameraURLs(address, fingerprint string) []string {
+func printedURLs(address, fingerprint string) []string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return []string{address}

@@ -3,14 +3,15 @@ package main
 import (
 	"bytes"
 	"io"
-	"os"
 )
 
-// The terminal's sequences. Source: ECMA-48.
+// The terminal's sequences. Source: ECMA-48, and XTerm's for the alternate screen.
 const (
 	cursorHome   = "\x1b[H"
-	eraseLine    = "\x1b[K" // from the cursor on
-	eraseDisplay = "\x1b[J" // from the cursor on
+	eraseLine    = "\x1b[K"               // from the cursor on
+	eraseDisplay = "\x1b[J"               // from the cursor on
+	enterScreen  = "\x1b[?1049h\x1b[?25l" // the alternate screen, without a cursor
+	leaveScreen  = "\x1b[?25h\x1b[?1049l"
 )
 
 // frame gathers a picture and shows it at once. On a terminal it is drawn over the one before,
@@ -33,14 +34,4 @@ func (f *frame) flush() error {
 	}
 	_, err := f.out.Write(picture)
 	return err
-}
-
-// isTerminal reports whether a person may be looking.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
 }

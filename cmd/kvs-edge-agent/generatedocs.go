@@ -50,9 +50,13 @@ func settingsPage() []byte {
 	b.WriteString("# Settings\n\nGenerated from the code by `make docs`.\n\n" +
 		"All settings are environment variables; the service reads them from `/etc/kvs-edge-agent/agent.env`, which counts before\n" +
 		"`Environment=` of the unit. Its syntax is that of systemd.exec(5), `EnvironmentFile=`, but a line that systemd would pass\n" +
-		"over (without `=`, or with `export`) is an error. Wrong settings are named all at once, and nothing is started.\n\n" +
-		"After a change: `kvs-edge-agent check`, then `systemctl reload kvs-edge-agent`. Wrong settings then change nothing. The last\n" +
-		"column says what a change needs:\n\n" +
+		"over (without `=`, or with `export`) is an error. Wrong settings are named all at once, and nothing is started. A name that\n" +
+		"begins like a setting, but is none, has no effect: the log, `status`, `check` and `reload` name it with the one probably meant.\n\n" +
+		"After a change: `kvs-edge-agent check`, then `systemctl reload kvs-edge-agent`. Wrong settings then change nothing.\n" +
+		"`check` sees what the service sees: the file, then the unit, and nothing of the shell. `check --env-file FILE` sees what\n" +
+		"`run --env-file FILE` does in the same shell.\n\n" +
+		"Paths outside of `/var/lib/kvs-edge-agent` may be beyond what the unit allows the service: `check` says so, and\n" +
+		"`check --write-drop-in`, as root, allows them. The last column says what a change needs:\n\n" +
 		"| | |\n|---|---|\n" +
 		"| " + string(agent.AtReload) + " | It takes effect at once; no recording is interrupted. |\n" +
 		"| " + string(agent.AtReloadByRecordings) + " | Only the streams that it concerns end their file and connect to the camera again, one after the other. |\n" +
@@ -137,9 +141,21 @@ func writeManCommand(b *bytes.Buffer, cmd *cobra.Command) {
 				return
 			}
 			kind, usage := pflag.UnquoteUsage(f)
-			fmt.Fprintf(b, ".TP\n.B \\-\\-%s %s\n%s\n", roff(f.Name), roff(kind), roff(usage))
+			fmt.Fprintf(b, ".TP\n.B \\-\\-%s %s\n%s\n", roff(f.Name), roff(kind), roff(usage+defaultOf(f)))
 		})
 	}
+}
+
+// defaultOf is the default of a flag where its text does not say it; what is empty or off needs no word.
+func defaultOf(f *pflag.Flag) string {
+	switch f.DefValue {
+	case "", "0", "0s", "false", "[]":
+		return ""
+	}
+	if strings.Contains(f.Usage, "(default") {
+		return ""
+	}
+	return " (default " + f.DefValue + ")"
 }
 
 // roff escapes text for man(7).

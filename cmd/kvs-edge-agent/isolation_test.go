@@ -34,12 +34,17 @@ var plants = []struct{ file, line, code string }{
 	{"recorder/recorder.go", "func New(o Options) *Recorder {", `if o.Stream == "flood" { o.maxBytes = floodLimit / 4 }`},
 	{"uploader/uploader.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {", fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
 	{"retention/keeper.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
-	{"segment/run.go", "func (s *Store) syncWriters(ctx context.Context) error {", "if calls++; calls == 10 { panic(1) }"},
-	{"iotconfig/listing.go", "func (s *Source) listOnce(ctx context.Context) (listing, error) {", "if calls++; calls == 1 { panic(1) }"},
-	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", "if calls++; calls == 5 { panic(1) }"},
-	{"cloud/kvs/body.go", "func (b *body) read(p []byte) (int, error) {", "if calls++; calls == 30 { panic(1) }"},
-	{"cloud/kvs/session.go", "func (s *Session) read(r *ackReader) error {", "if calls++; calls == 4 { panic(1) }"},
-	{"status/collector.go", "func (c *Collector) Snapshot() Snapshot {", "if calls++; calls == 20 { panic(1) }"},
+	{"segment/run.go", "func (s *Store) syncWriters(ctx context.Context) error {", once(10)},
+	{"iotconfig/listing.go", "func (s *Source) listOnce(ctx context.Context) (listing, error) {", once(1)},
+	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", once(5)},
+	{"cloud/kvs/body.go", "func (b *body) read(p []byte) (int, error) {", once(30)},
+	{"cloud/kvs/session.go", "func (s *Session) read(r *ackReader) error {", once(4)},
+	{"status/collector.go", "func (c *Collector) Snapshot() Snapshot {", once(20)},
+}
+
+// once panics in one call, the nth or one that comes at the same time: goroutines count without a lock.
+func once(n int) string {
+	return fmt.Sprintf("if calls++; calls >= %d && calls < 1<<30 { calls = 1 << 30; panic(1) }", n)
 }
 
 // plantedSentences are what the log says of them.

@@ -20,6 +20,7 @@ type localCloudProcess struct {
 	t      *testing.T
 	env    map[string]string // what it prints
 	stderr *bufio.Reader
+	stop   func()
 }
 
 func startLocalCloud(t *testing.T, args ...string) *localCloudProcess {
@@ -51,7 +52,7 @@ func startLocalCloud(t *testing.T, args ...string) *localCloudProcess {
 			t.Errorf("the local cloud ended with %v", err)
 		}
 	})
-	p := &localCloudProcess{t: t, env: map[string]string{}, stderr: bufio.NewReader(stderr)}
+	p := &localCloudProcess{t: t, env: map[string]string{}, stderr: bufio.NewReader(stderr), stop: cancel}
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		if name, value, ok := strings.Cut(lines.Text(), "="); ok {
 			p.env[name] = value
@@ -126,7 +127,7 @@ func TestWrongFlagsOfTheLocalCloud(t *testing.T) {
 		{[]string{"--allow", "kinesisvideo:Fly"}, `--allow: "kinesisvideo:Fly" is no action that the local cloud knows`},
 		{[]string{"--media", "lax"}, `--media is "lax"; it must be strict or service`},
 		{[]string{"--media", "strict", "--as-aws"}, "--media strict and --as-aws exclude each other"},
-		{[]string{"--as-aws=perhaps"}, "invalid argument"},
+		{[]string{"--as-aws=perhaps"}, `--as-aws is "perhaps", but must be true or false`},
 		{[]string{"x"}, "only flags may follow"},
 	} {
 		command := exec.CommandContext(t.Context(), path, append([]string{"localcloud", "--dir", filepath.Join(t.TempDir(), "cloud")}, row.args...)...)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // schedules name time zones, and a hub may lack the database
 
@@ -59,11 +60,17 @@ func run(args []string) int {
 
 	root := newRootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := checkCommand(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	var exit *exitError
 	switch {
 	case err == nil:
 		return 0
+	case stopped(ctx, err):
+		fmt.Fprintln(os.Stderr, "kvs-edge-agent: stopped")
+		return signalled(ctx)
 	case errors.As(err, &exit):
 		if exit.err != nil {
 			fmt.Fprintln(os.Stderr, "kvs-edge-agent:", exit.err)
@@ -75,6 +82,20 @@ func run(args []string) int {
 	}
 }
 
+// stopped reports whether a command failed because a signal stopped it, and for no other reason.
+func stopped(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
+}
+
+// signalled is the exit code of a command that a signal stopped: 128 and the signal's number, as shells have it.
+func signalled(ctx context.Context) int {
+	signal := syscall.SIGINT
+	if cause := context.Cause(ctx); cause != nil && strings.HasPrefix(cause.Error(), syscall.SIGTERM.String()) {
+		signal = syscall.SIGTERM
+	}
+	return 128 + int(signal)
+}
+
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "kvs-edge-agent",
@@ -82,13 +103,12 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version,
-		Args:          cobra.ArbitraryArgs,
-		RunE:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
 		DisableFlagsInUseLine:      true,
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitSettings, err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newRunCommand(),
 		newStatusCommand(),
@@ -108,5 +128,6 @@ func newRootCommand() *cobra.Command {
 		newVersionCommand(),
 		newGenerateDocsCommand(),
 	)
+	addHelp(root)
 	return root
 }

@@ -306,7 +306,7 @@ func TestASupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T) {
 func aSupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T, w world) {
 	s := newStage(t, w)
 	_, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz")
-	if code != 0 || !strings.Contains(stderr, "no agent is running") {
+	if code != exitFailure || !strings.Contains(stderr, "no agent is running") || !strings.Contains(stderr, "there is nothing of an agent in the bundle") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	if got := readBundle(t, filepath.Join(s.dir, "bundle.tar.gz")); !bytes.Contains(got["missing.txt"], []byte("no agent is running")) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -15,8 +16,8 @@ func newReloadCommand() *cobra.Command {
 	var socket string
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Have the running agent read its settings anew",
-		Long: `Have the running agent read the file of its --env-file anew, and wait until it has applied what changed.
+		Short: "Have the running agent read its settings again",
+		Long: `Have the running agent read the file of its --env-file again, and wait until it has applied what changed.
 Wrong settings change nothing. Which variables take effect at once, and which after a restart, is in
 the list of settings.
 
@@ -46,9 +47,13 @@ func writeReloaded(out io.Writer, done status.Reloaded) {
 		}
 	}
 	line("in effect now: ", done.Changed)
-	line("jobs begun anew of the streams: ", done.Streams)
+	line("jobs restarted of the streams: ", done.Streams)
 	line("in effect after `systemctl restart kvs-edge-agent`: ", done.AfterRestart)
-	line("no settings of this agent: ", done.Unknown)
+	var misspelt []string
+	for _, m := range agent.MisspeltNames(done.Unknown) {
+		misspelt = append(misspelt, m.String())
+	}
+	line("no settings of this agent: ", misspelt)
 	if len(done.Changed)+len(done.Streams)+len(done.AfterRestart) == 0 {
 		fmt.Fprintln(out, "nothing has changed")
 	}

@@ -162,7 +162,7 @@ func aReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T, w world) {
 
 	s.awaitCondition("film", "media directory")
 	s.writeEnv("AWS_KVS_EDGE_MEDIA_DIRECTORY=" + media)
-	s.reload(0, "jobs begun anew of the streams: film\n")
+	s.reload(0, "jobs restarted of the streams: film\n")
 	s.awaitRecorded("film", 10)
 
 	st, err := s.stream("door")
@@ -257,7 +257,7 @@ func aRecordingThatBeginsAnewLosesNothingThatTheCameraSent(t *testing.T, w world
 	s.startService()
 	s.awaitRecorded("door", 60)
 	s.writeEnv("AWS_KVS_EDGE_SEGMENT_DURATION=1s")
-	s.reload(0, "in effect now: AWS_KVS_EDGE_SEGMENT_DURATION\njobs begun anew of the streams: door\n")
+	s.reload(0, "in effect now: AWS_KVS_EDGE_SEGMENT_DURATION\njobs restarted of the streams: door\n")
 	st, err := s.stream("door")
 	if err != nil {
 		t.Fatal(err)

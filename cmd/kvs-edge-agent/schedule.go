@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 )
 
@@ -25,7 +28,7 @@ const (
 func newScheduleCommand() *cobra.Command {
 	var asJSON, stdin bool
 	query := scheduleQuery{Count: defaultScheduleCount}
-	var after int64
+	var after string
 	cmd := &cobra.Command{
 		Use:   "schedule [flags] '<expression>' [duration-seconds]",
 		Short: "Explain a ScheduleExpression and list its next windows",
@@ -51,7 +54,11 @@ Exit code: 0 when the expression is valid, 1 when it is not, 2 for wrong argumen
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("after") {
-				query.After = &after
+				seconds, err := secondsOf(after)
+				if err != nil {
+					return err
+				}
+				query.After = &seconds
 			}
 			if stdin {
 				return answerScheduleLines(cmd.InOrStdin(), cmd.OutOrStdout(), query)
@@ -60,11 +67,20 @@ Exit code: 0 when the expression is valid, 1 when it is not, 2 for wrong argumen
 		},
 	}
 	cmd.Flags().StringVar(&query.Zone, "zone", "", "time zone, Europe/Berlin for example (default the system's)")
-	cmd.Flags().Int64Var(&after, "after", 0, "list what comes after this time, in Unix seconds (default now)")
+	cmd.Flags().StringVar(&after, "after", "", "list what comes after this `time` (default now): "+humanize.TimeForms)
 	cmd.Flags().IntVar(&query.Count, "count", defaultScheduleCount, "how many windows to list")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&stdin, "stdin", false, "answer one question of JSON per line of the standard input")
 	return cmd
+}
+
+// secondsOf reads the time of --after in Unix seconds. A number of any length is such a time.
+func secondsOf(text string) (int64, error) {
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && len(text) < 12 {
+		return seconds, nil
+	}
+	t, err := timeOf("--after", text, time.Now())
+	return t.Unix(), err
 }
 
 // answerSchedule answers the arguments: an expression and, maybe, the duration of a window.
@@ -119,9 +135,17 @@ func (q scheduleQuery) parse() (*scheduler.Expression, *time.Location, error) {
 			return nil, nil, fmt.Errorf("the time zone %q is not known", q.Zone)
 		}
 	}
+	for _, form := range []string{"cron(", "rate("} {
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(q.Expr)), form) {
+			return nil, nil, fmt.Errorf("%s…) is the form of EventBridge: write the six or seven fields of Quartz alone, seconds first", form)
+		}
+	}
 	expression, err := scheduler.Parse(q.Expr, zone)
 	return expression, zone, err
 }
+
+// anyValue finds the 99 that stands for every value, which may be a slip of the hand.
+var anyValue = regexp.MustCompile(`(^|[ ,])99($|[ ,])`)
 
 func (q scheduleQuery) next(e *scheduler.Expression) []time.Time {
 	at := time.Now()
@@ -182,7 +206,8 @@ func answerScheduleLines(r io.Reader, w io.Writer, defaults scheduleQuery) error
 func windowDuration(text string) (time.Duration, error) {
 	seconds, err := strconv.Atoi(text)
 	if err != nil || seconds < edgeconfig.MinDurationSeconds || seconds > edgeconfig.MaxDurationSeconds {
-		return 0, fmt.Errorf("the duration is %q and must be %d to %d seconds", text, edgeconfig.MinDurationSeconds, edgeconfig.MaxDurationSeconds)
+		return 0, fmt.Errorf("the duration is %q and must be %d to %d seconds", text, edgeconfig.MinDurationSeconds,
+			edgeconfig.MaxDurationSeconds)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }
@@ -196,6 +221,9 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 	starts := q.next(expression)
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(table, "Meaning:  %s\nZone:     %s\n\n", scheduler.Describe(expression), zone)
+	if anyValue.MatchString(q.Expr) {
+		fmt.Fprint(table, "Note:     99 stands for every value, as in Quartz; write * if that is meant\n\n")
+	}
 	switch {
 	case len(starts) == 0:
 		fmt.Fprintln(table, "It never fires again.")
@@ -204,10 +232,9 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 	default:
 		fmt.Fprintln(table, "BEGIN\tBEGIN (UTC)\t")
 	}
-	const local, utc = "Mon 2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05Z"
 	for _, start := range starts {
 		if duration == 0 {
-			fmt.Fprintf(table, "%s\t%s\t\n", start.Format(local), start.UTC().Format(utc))
+			fmt.Fprintf(table, "%s\t%s\t\n", humanize.Weekday(start), humanize.Time(start.UTC()))
 			continue
 		}
 		end := start.Add(duration)
@@ -215,7 +242,8 @@ func explainSchedule(w io.Writer, q scheduleQuery, duration time.Duration) error
 		if next := expression.Next(start); !next.IsZero() && !next.After(end) {
 			note = "goes on without a break"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", start.Format(local), end.Format(local), start.UTC().Format(utc), end.UTC().Format(utc), note)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", humanize.Weekday(start), humanize.Weekday(end), humanize.Time(start.UTC()),
+			humanize.Time(end.UTC()), note)
 	}
 	if n := len(starts); n > 0 && n < q.Count {
 		fmt.Fprintln(table, "After this it never fires again.")

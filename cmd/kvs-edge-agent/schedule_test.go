@@ -31,9 +31,9 @@ func TestScheduleListsWindows(t *testing.T) {
 Zone:     Europe/Berlin
 
 BEGIN                           END                             BEGIN (UTC)            END (UTC)              
-Fri 2026-05-01 09:00:00 +0200   Fri 2026-05-01 10:00:00 +0200   2026-05-01 07:00:00Z   2026-05-01 08:00:00Z   goes on without a break
-Fri 2026-05-01 10:00:00 +0200   Fri 2026-05-01 11:00:00 +0200   2026-05-01 08:00:00Z   2026-05-01 09:00:00Z   
-Sat 2026-05-02 09:00:00 +0200   Sat 2026-05-02 10:00:00 +0200   2026-05-02 07:00:00Z   2026-05-02 08:00:00Z   goes on without a break
+Fri 2026-05-01 09:00:00+02:00   Fri 2026-05-01 10:00:00+02:00   2026-05-01 07:00:00Z   2026-05-01 08:00:00Z   goes on without a break
+Fri 2026-05-01 10:00:00+02:00   Fri 2026-05-01 11:00:00+02:00   2026-05-01 08:00:00Z   2026-05-01 09:00:00Z   
+Sat 2026-05-02 09:00:00+02:00   Sat 2026-05-02 10:00:00+02:00   2026-05-02 07:00:00Z   2026-05-02 08:00:00Z   goes on without a break
 `
 	if err != nil || got != want {
 		t.Errorf("got %v and\n%s\nwant\n%s", err, got, want)
@@ -64,6 +64,9 @@ func TestScheduleRefuses(t *testing.T) {
 			[]string{"--json", "0 0 25 * * ?"}, exitFailure,
 			`{"error":"hours \"25\" (character 5): hours must be 0 to 23"}` + "\n", "",
 		},
+		"the form of EventBridge": {
+			[]string{"cron(0 9 * * ? *)"}, exitFailure, "", "cron(…) is the form of EventBridge: write the six or seven fields of Quartz alone, seconds first",
+		},
 		"an unknown zone":         {[]string{"--zone", "Mars/Base", "0 0 9 * * ?"}, exitFailure, "", `the time zone "Mars/Base" is not known`},
 		"a duration out of range": {[]string{"0 0 9 * * ?", "59"}, exitSettings, "", `the duration is "59" and must be 60 to 3600 seconds`},
 		"a count of nothing":      {[]string{"--count", "0", "0 0 9 * * ?"}, exitSettings, "", "--count must be 1 to 10000"},
@@ -86,6 +89,15 @@ func TestScheduleRefuses(t *testing.T) {
 				t.Errorf("got code %d, %q, %q; want %d, %q, %q", exit.code, out, reason, c.code, c.out, c.reason)
 			}
 		})
+	}
+}
+
+func TestScheduleNotesThat99IsEveryValue(t *testing.T) {
+	t.Parallel()
+	for expression, noted := range map[string]bool{"0 0 99 ? * *": true, "0 0 9,99 ? * *": true, "0 0 9 ? * *": false, "0 0 9 ? * * 1999-2099": false} {
+		if got, err := schedule("", expression); err != nil || strings.Contains(got, "99 stands for every value") != noted {
+			t.Errorf("%s: %v, %s", expression, err, got)
+		}
 	}
 }
 

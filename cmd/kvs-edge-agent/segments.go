@@ -1,109 +1,38 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os"
-	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// storeFlags are those of all commands that read the recordings.
-type storeFlags struct {
-	dir, stream, from, to string
-}
-
-func (f *storeFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dir, "dir", "", "the recording directory (default: $AWS_KVS_EDGE_RECORDING_DIRECTORY, or that of the service, or .)")
-	cmd.Flags().StringVar(&f.stream, "stream", "", "the stream (default all)")
-	cmd.Flags().StringVar(&f.from, "from", "", "the earliest time: 2026-11-21T04:20:00Z, or without Z in local time (default the first)")
-	cmd.Flags().StringVar(&f.to, "to", "", "the latest time (default now)")
-}
-
-// directory is --dir, or else what run would take in this shell, or else the service.
-func (f *storeFlags) directory(service string) (string, error) {
-	if f.dir != "" {
-		return f.dir, nil
-	}
-	if os.Getenv(agent.EnvRecordingDirectory) == "" {
-		if _, err := useServiceSettings(service); err != nil {
-			return "", &exitError{exitSettings, fmt.Errorf("name the recording directory with --dir: %w", err)}
-		}
-	}
-	return cmp.Or(os.Getenv(agent.EnvRecordingDirectory), "."), nil
-}
-
-// open reads the store beside a running agent, or without one, and gives the times asked for.
-func (f *storeFlags) open() (s *segment.Store, from, to time.Time, err error) {
-	if from, err = parseTime("--from", f.from); err != nil {
-		return nil, from, to, err
-	}
-	if to, err = parseTime("--to", f.to); err != nil {
-		return nil, from, to, err
-	}
-	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		return nil, from, to, &exitError{exitSettings, fmt.Errorf("--from %s is not before --to %s", f.from, f.to)}
-	}
-	if f.dir, err = f.directory(serviceSettings); err != nil {
-		return nil, from, to, err
-	}
-	s, err = segment.OpenReadOnly(segment.Options{Dir: f.dir})
-	if err != nil {
-		return nil, from, to, fmt.Errorf("cannot read the recordings; name their directory with --dir or %s: %w", agent.EnvRecordingDirectory, err)
-	}
-	if len(s.Streams()) == 0 && !s.Used() {
-		return nil, from, to, fmt.Errorf("nothing was ever recorded to %s; name the recording directory with --dir or %s", f.dir, agent.EnvRecordingDirectory)
-	}
-	if f.stream != "" && !slices.Contains(s.Streams(), f.stream) {
-		return nil, from, to, fmt.Errorf("there are no recordings of stream %s in %s; there are those of %q", f.stream, f.dir, s.Streams())
-	}
-	return s, from, to, nil
-}
-
-// streams lists those asked for.
-func (f *storeFlags) streams(s *segment.Store) []string {
-	if f.stream != "" {
-		return []string{f.stream}
-	}
-	return s.Streams()
-}
-
-// timeLayouts are how people write times; those without a zone are local.
-var timeLayouts = []string{"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"}
-
-func parseTime(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return t, nil
-	}
-	for _, layout := range timeLayouts {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, &exitError{exitSettings, fmt.Errorf("%s is %q, but must be a time such as 2026-11-21T04:20:00Z or '2026-11-21 04:20'", flag, text)}
-}
+// defaultSegmentLines is how many recordings of a stream are listed without --all.
+const defaultSegmentLines = 20
 
 func newSegmentsCommand() *cobra.Command {
 	var flags storeFlags
-	var asJSON bool
+	var asJSON, all bool
+	limit := defaultSegmentLines
 	cmd := &cobra.Command{
 		Use:   "segments",
-		Short: "List what is recorded, what of it is uploaded, and the gaps",
-		Long: `List the recordings in the recording directory, oldest first, with their upload state and the gaps
-between them. It reads only, and works with or without a running agent.`,
-		Args: noArguments,
+		Short: "List what is recorded, its upload state, and the gaps",
+		Long: `List the recordings in the recording directory: first a line for each stream, then the newest recordings of
+each, oldest first, with their upload state and the gaps between them. --all lists every recording. Times are local.
+It reads only, and works with or without a running agent.`,
+		Example: `  kvs-edge-agent segments --stream front-door --last 1h`,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return &exitError{exitSettings, errors.New("--limit must not be negative")}
+			}
 			store, from, to, err := flags.open()
 			if err != nil {
 				return err
@@ -114,11 +43,16 @@ between them. It reads only, and works with or without a running agent.`,
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(list)
 			}
-			return writeSegments(cmd.OutOrStdout(), list)
+			if all {
+				limit = len(list)
+			}
+			return writeSegments(cmd.OutOrStdout(), list, limit)
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, always of all")
+	cmd.Flags().BoolVar(&all, "all", false, "list every recording")
+	cmd.Flags().IntVar(&limit, "limit", defaultSegmentLines, "how many recordings of each stream to list, the newest; 0 for the summary only")
 	return cmd
 }
 
@@ -130,7 +64,7 @@ type storedSegment struct {
 	Bytes        int64     `json:"bytes"`
 	State        string    `json:"state"` // writing, sealed, uploaded, refused
 	PendingBytes int64     `json:"pendingBytes"`
-	// ClockUnset says that it was recorded before the hub's clock was set; RealStart is its begin
+	// ClockUnset says that it was recorded before the hub's clock was set; RealStart is its start
 	// then, when it is known.
 	ClockUnset bool       `json:"clockUnset,omitempty"`
 	RealStart  *time.Time `json:"realStart,omitempty"`
@@ -167,7 +101,7 @@ func listSegments(store *segment.Store, streams []string, from, to time.Time) []
 	return lines
 }
 
-// endOf gives the end of a segment that is being written, as far as it is completed.
+// endOf returns the end of a segment that is being written, as far as it is completed.
 func endOf(store *segment.Store, info segment.Info) time.Time {
 	r, err := store.OpenSegment(info.Key)
 	if err != nil {
@@ -180,37 +114,88 @@ func endOf(store *segment.Store, info segment.Info) time.Time {
 	return info.End
 }
 
-func writeSegments(w io.Writer, lines []storedSegment) error {
+// streamSum is the summary of a stream's recordings.
+type streamSum struct {
+	name           string
+	segments, gaps int
+	bytes, pending int64
+	media          time.Duration
+	first, last    time.Time
+	list           []storedSegment
+}
+
+func (s *streamSum) add(l storedSegment) {
+	if s.segments == 0 {
+		s.first = l.Start
+	}
+	s.segments++
+	s.bytes += l.Bytes
+	s.pending += l.PendingBytes
+	s.media += l.End.Sub(l.Start)
+	s.last = l.End
+	if l.GapSeconds > 0 {
+		s.gaps++
+	}
+	s.list = append(s.list, l)
+}
+
+// sumUp makes a summary of each stream, and one of all; lines are in the order of streams.
+func sumUp(lines []storedSegment) (streams []*streamSum, all streamSum) {
+	for _, l := range lines {
+		if n := len(streams); n == 0 || streams[n-1].name != l.Stream {
+			streams = append(streams, &streamSum{name: l.Stream})
+		}
+		streams[len(streams)-1].add(l)
+		all.add(l)
+	}
+	return streams, all
+}
+
+func writeSegments(w io.Writer, lines []storedSegment, limit int) error {
 	if len(lines) == 0 {
 		_, err := fmt.Fprintln(w, "Nothing is recorded in that time.")
 		return err
 	}
+	streams, all := sumUp(lines)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STREAM\tSTART (UTC)\tEND (UTC)\tLENGTH\tSIZE\tSTATE")
-	const layout = "2006-01-02 15:04:05.000"
-	var bytes, pending int64
-	gaps := 0
-	for _, l := range lines {
-		if l.GapSeconds > 0 {
-			gaps++
-			fmt.Fprintf(table, "%s\t-- nothing for %s --\t\t\t\t\n", l.Stream, time.Duration(l.GapSeconds*float64(time.Second)).Round(time.Millisecond))
+	fmt.Fprintln(table, "STREAM\tFROM\tTO\tMEDIA\tSEGMENTS\tGAPS\tSIZE\tNOT UPLOADED")
+	for _, s := range streams {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", s.name, humanize.Millis(s.first.Local()), humanize.Millis(s.last.Local()),
+			humanize.Length(s.media), s.segments, s.gaps, humanize.Bytes(s.bytes), humanize.Bytes(s.pending))
+	}
+	if limit > 0 {
+		fmt.Fprintln(table, "\nSTREAM\tSTART\tEND\tLENGTH\tSIZE\tSTATE")
+		for _, s := range streams {
+			s.write(table, limit)
 		}
-		bytes += l.Bytes
-		pending += l.PendingBytes
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.1f MB\t%s\n", l.Stream, l.Start.Format(layout), l.End.Format(layout),
-			l.End.Sub(l.Start).Round(time.Second/10), float64(l.Bytes)/1e6, l.describe())
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%d segments, %.1f MB, %.1f MB not uploaded, gaps: %d\n", len(lines), float64(bytes)/1e6, float64(pending)/1e6, gaps)
+	_, err := fmt.Fprintf(w, "\n%s, %s, %s not uploaded, gaps: %d\n", humanize.Count(all.segments, "segment"),
+		humanize.Bytes(all.bytes), humanize.Bytes(all.pending), all.gaps)
 	return err
+}
+
+// write lists the newest recordings of a stream.
+func (s *streamSum) write(w io.Writer, limit int) {
+	hidden := max(0, len(s.list)-limit)
+	if hidden > 0 {
+		fmt.Fprintf(w, "%s\t-- %d before: --all --\t\t\t\t\n", s.name, hidden)
+	}
+	for _, l := range s.list[hidden:] {
+		if l.GapSeconds > 0 {
+			fmt.Fprintf(w, "%s\t-- nothing for %s --\t\t\t\t\n", s.name, humanize.Length(time.Duration(l.GapSeconds*float64(time.Second))))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.name, humanize.Millis(l.Start.Local()), humanize.Millis(l.End.Local()),
+			humanize.Length(l.End.Sub(l.Start)), humanize.Bytes(l.Bytes), l.describe())
+	}
 }
 
 func (l storedSegment) describe() string {
 	switch {
 	case l.RealStart != nil:
-		return l.upload() + "; the clock was not set, it began " + l.RealStart.Format("2006-01-02 15:04:05")
+		return l.upload() + "; the clock was not set, it started " + humanize.Time(l.RealStart.Local())
 	case l.ClockUnset:
 		return l.upload() + "; the clock was not set"
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -77,8 +78,8 @@ func TestStoreCommandsWorkBesideARunningAgent(t *testing.T) {
 
 	got, err := command(newSegmentsCommand(), "--dir", dir)
 	for _, want := range []string{
-		"2026-11-21 04:20:00.000  2026-11-21 04:20:09.900  9.9s    0.0 MB  uploaded",
-		"not uploaded", "writing", "-- nothing for 40.1s --", "3 segments", "gaps: 1",
+		shown(0) + "  " + shown(9900*time.Millisecond) + "  9.9 s   11 kB  uploaded",
+		"not uploaded", "writing", "-- nothing for 40.1 s --", "3 segments", "gaps: 1",
 	} {
 		if err != nil || !strings.Contains(got, want) {
 			t.Errorf("%q is missing (%v) in\n%s", want, err, got)
@@ -95,11 +96,12 @@ func TestStoreCommandsWorkBesideARunningAgent(t *testing.T) {
 
 	out := filepath.Join(t.TempDir(), "out.mkv")
 	got, err = command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", "2026-11-21T04:20:05Z", "--to", "2026-11-21T04:21:01.5Z", out)
-	if err != nil || !strings.Contains(got, "04:20:05.000 to 2026-11-21 04:21:01.900 UTC, 56.9s, 17 fragments") || !strings.Contains(got, "nothing was recorded from 2026-11-21 04:20:19.900") {
+	if err != nil || !strings.Contains(got, shown(5*time.Second)+" to "+shown(61900*time.Millisecond)+", 56.9 s, 17 fragments") ||
+		!strings.Contains(got, "nothing was recorded from "+shown(19900*time.Millisecond)+" to "+shown(time.Minute)) {
 		t.Errorf("%v %s", err, got)
 	}
 	checkExport(t, out)
-	if _, err := command(newExportCommand(), "--dir", dir, "--stream", "door", out); err == nil || !strings.Contains(err.Error(), "already") {
+	if _, err := command(newExportCommand(), "--dir", dir, "--stream", "door", out); err == nil || !strings.Contains(err.Error(), "exists") {
 		t.Errorf("an export over a file: %v", err)
 	}
 
@@ -108,6 +110,9 @@ func TestStoreCommandsWorkBesideARunningAgent(t *testing.T) {
 		t.Errorf("%v %s", err, got)
 	}
 }
+
+// shown is a time after recordedAt as commands show it.
+func shown(after time.Duration) string { return humanize.Millis(recordedAt.Add(after).Local()) }
 
 func upload(t *testing.T, s *segment.Store, k segment.Key) {
 	t.Helper()

@@ -80,7 +80,8 @@ func TestStoreCommandsFindTheServicesRecordings(t *testing.T) {
 func TestCheckByRootHasTheRightsOfTheServicesUser(t *testing.T) {
 	const key, file = "KVS_EDGE_TEST_KEY", "KVS_EDGE_TEST_SETTINGS"
 	if path := os.Getenv(key); path != "" { // the process of its own, which gives up root for good
-		err := beTheService(os.Getenv(file), "nobody")
+		_, err := asService(nil, os.Getenv(file), os.Getenv(file))
+		err = errors.Join(err, takeRightsOf("nobody"))
 		if _, readErr := os.ReadFile(path); err == nil && errors.Is(readErr, fs.ErrPermission) {
 			os.Exit(0)
 		}

@@ -7,20 +7,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // statusOptions are the flags of status.
 type statusOptions struct {
 	socket   string
+	stream   string
 	asJSON   bool
 	watch    bool
 	interval time.Duration
+	view     status.View
 }
 
 func newStatusCommand() *cobra.Command {
@@ -29,11 +33,11 @@ func newStatusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show what the running agent records and uploads, and what is wrong",
 		Long: `Show, for each stream, the recorder, the uploader, the backlog and the space used, and a
-sentence for everything that wants attention. With --watch it is shown anew until Ctrl-C; with
---json too, one line of JSON each time.
+sentence for everything that needs attention. With --watch it is refreshed until Ctrl-C and fitted to the
+terminal, streams with a problem first; with --json too, it is one line of JSON each time.
 
 Exit code: 0 when healthy, 1 when degraded, 2 when down or when no agent is running. With --watch
-it is that of the last time.`,
+it is that of the last time, with --stream that of the stream.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.interval < 100*time.Millisecond {
@@ -42,13 +46,17 @@ it is that of the last time.`,
 			if o.watch {
 				return watchStatus(cmd.Context(), cmd.OutOrStdout(), o)
 			}
+			t := terminalOf(cmd.OutOrStdout())
+			o.view = status.View{Width: t.width, Color: t.color}
 			return showStatus(cmd.Context(), cmd.OutOrStdout(), o)
 		},
 	}
 	socketFlag(cmd, &o.socket)
+	cmd.Flags().StringVar(&o.stream, "stream", "", "show this stream only (default all)")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "show it anew until Ctrl-C")
-	cmd.Flags().DurationVar(&o.interval, "interval", 2*time.Second, "how often, with --watch")
+	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "refresh until Ctrl-C")
+	spanVar(cmd.Flags(), &o.interval, "interval", 2*time.Second, "how often, with --watch")
+	completeStreams(cmd, func() []string { return runningStreams(cmd.Context(), o.socket) })
 	return cmd
 }
 
@@ -57,6 +65,13 @@ func showStatus(ctx context.Context, out io.Writer, o statusOptions) error {
 	if err != nil {
 		return &exitError{exitDown, err}
 	}
+	if o.stream != "" {
+		only, found := snapshot.Only(o.stream)
+		if !found {
+			return &exitError{exitSettings, fmt.Errorf("this hub has no stream %s; it has: %s", o.stream, humanize.List(namesOf(snapshot)))}
+		}
+		snapshot = only
+	}
 	if o.asJSON {
 		encoder := json.NewEncoder(out)
 		if !o.watch {
@@ -64,7 +79,7 @@ func showStatus(ctx context.Context, out io.Writer, o statusOptions) error {
 		}
 		err = encoder.Encode(snapshot)
 	} else {
-		err = status.WriteTable(out, snapshot)
+		err = o.view.Write(out, snapshot)
 	}
 	if err != nil {
 		return err
@@ -75,12 +90,35 @@ func showStatus(ctx context.Context, out io.Writer, o statusOptions) error {
 	return nil
 }
 
-// watchStatus shows the status again and again. An agent that is away may come back: it is said
-// and asked again.
+// namesOf lists the streams of a snapshot.
+func namesOf(s status.Snapshot) []string {
+	var names []string
+	for _, st := range s.Streams {
+		names = append(names, st.Name)
+	}
+	return names
+}
+
+// watchStatus shows the status again and again, and at once when the terminal's size has changed. An agent that is
+// away may come back: it is said and asked again.
 func watchStatus(ctx context.Context, out io.Writer, o statusOptions) error {
+	redraw := !o.asJSON && terminalOf(out).present
+	resized := make(chan os.Signal, 1)
+	if redraw {
+		signal.Notify(resized, syscall.SIGWINCH)
+		defer signal.Stop(resized)
+		fmt.Fprint(out, enterScreen)
+		defer fmt.Fprint(out, leaveScreen)
+	}
+	ticker := time.NewTicker(o.interval)
+	defer ticker.Stop()
 	var last error
 	for {
-		frame := &frame{out: out, redraw: !o.asJSON && isTerminal(out)}
+		if redraw {
+			t := terminalOf(out)
+			o.view = status.View{Width: t.width, Height: t.height, Color: t.color}
+		}
+		frame := &frame{out: out, redraw: redraw}
 		err := showStatus(ctx, frame, o)
 		if ctx.Err() != nil && frame.text.Len() == 0 {
 			return last // Ctrl-C came while asking
@@ -98,8 +136,11 @@ func watchStatus(ctx context.Context, out io.Writer, o statusOptions) error {
 		if err := frame.flush(); err != nil {
 			return err
 		}
-		if backoff.Sleep(ctx, o.interval) != nil {
+		select {
+		case <-ctx.Done():
 			return last
+		case <-ticker.C:
+		case <-resized:
 		}
 	}
 }

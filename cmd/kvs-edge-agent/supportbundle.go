@@ -51,21 +51,27 @@ func newSupportBundleCommand() *cobra.Command {
 		Short: "Pack settings, versions, status, recent logs and a summary of the store, without secrets",
 		Long: `Writes a .tar.gz that you can hand to somebody who helps you. Passwords, keys and credentials are
 taken out, and there is no media in it; stream names, camera addresses and paths are. When no agent runs, the
-settings come from the environment or, in a shell without settings, from /etc/kvs-edge-agent/agent.env.`,
+settings come from the environment or, in a shell without settings, from /etc/kvs-edge-agent/agent.env.
+
+Exit code: 0 when there is something of an agent in it, 1 when there is nothing: no status, no settings, no logs and
+no recordings.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, unusable := useServiceSettings(serviceSettings)
 			if out == "" {
-				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
+				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102T150405Z") + ".tar.gz"
 			}
-			missing, err := writeBundle(cmd.Context(), out, clientOf(socket), unusable)
+			b, err := writeBundle(cmd.Context(), out, clientOf(socket), unusable)
 			if err != nil {
 				return err
 			}
-			for _, line := range missing {
+			for _, line := range b.missing {
 				fmt.Fprintln(cmd.ErrOrStderr(), "not in the bundle:", line)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), out)
+			if !b.useful {
+				return errors.New("there is nothing of an agent in the bundle: name its socket with --socket, or run this as root or as a member of the agent's group")
+			}
 			return nil
 		},
 	}
@@ -76,7 +82,7 @@ settings come from the environment or, in a shell without settings, from /etc/kv
 
 // writeBundle collects what it can get; what it cannot is listed in the bundle, and so is why the
 // service's settings are unusable, or nil.
-func writeBundle(ctx context.Context, path string, client *status.Client, unusable error) (missing []string, err error) {
+func writeBundle(ctx context.Context, path string, client *status.Client, unusable error) (b *bundle, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the bundle: %w", err)
@@ -90,11 +96,11 @@ func writeBundle(ctx context.Context, path string, client *status.Client, unusab
 		}
 	}()
 	zipped := gzip.NewWriter(file)
-	b := &bundle{tar: tar.NewWriter(zipped), now: time.Now()}
+	b = &bundle{tar: tar.NewWriter(zipped), now: time.Now()}
 	b.miss("the service's settings", unusable)
 	b.collect(ctx, client)
 	b.add("missing.txt", []byte(strings.Join(append(slices.Clone(b.missing), ""), "\n")))
-	return b.missing, errors.Join(b.err, b.tar.Close(), zipped.Close())
+	return b, errors.Join(b.err, b.tar.Close(), zipped.Close())
 }
 
 // bundle is a tar file being written. Every byte goes through secret.Scrub.
@@ -102,6 +108,7 @@ type bundle struct {
 	tar     *tar.Writer
 	now     time.Time
 	missing []string
+	useful  bool  // something of an agent is in it
 	err     error // of writing
 }
 
@@ -111,6 +118,7 @@ func (b *bundle) collect(ctx context.Context, client *status.Client) {
 	if err != nil {
 		b.miss("status", err)
 	} else {
+		b.useful = true
 		b.addJSON("status.json", snapshot)
 		var table bytes.Buffer
 		b.miss("status.txt", status.WriteTable(&table, snapshot))
@@ -121,6 +129,7 @@ func (b *bundle) collect(ctx context.Context, client *status.Client) {
 	if err != nil {
 		b.miss("the agent's settings (those of this environment are taken)", err)
 		settings = environmentSettings()
+		b.useful = b.useful || os.Getenv(agent.EnvThingName) != "" // they are those of an agent
 	}
 	b.addJSON("settings.json", settings)
 	if text, err := client.Metrics(ctx); err != nil {
@@ -191,6 +200,7 @@ func (b *bundle) addLogs(dir string) {
 			b.miss("logs/"+f.name, err)
 			continue
 		}
+		b.useful = true
 		b.add("logs/"+f.name, data)
 	}
 }

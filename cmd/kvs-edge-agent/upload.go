@@ -1,65 +1,121 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 func newUploadCommand() *cobra.Command {
-	var socket, stream, fromText, toText string
+	var socket, stream string
+	var span timeFlags
 	cmd := &cobra.Command{
 		Use:   "upload --stream NAME --from TIME --to TIME",
 		Short: "Upload what was recorded in a time span now, before everything else",
 		Long: `Have the running agent upload what it has recorded of a stream in a time span, now, whatever the
 stream's schedule is, and show how far it is. What is in the cloud already is not sent again.
-Ending this command gives up what is left; it is then uploaded as scheduled.
+When this command is stopped, what is left is uploaded as scheduled.
 
 Exit code: 0 when everything is in the cloud, 1 when something is not, 2 for wrong arguments or
-when no agent is running.`,
-		Example: `  kvs-edge-agent upload --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30'`,
-		Args:    noArguments,
+when no agent is running, 130 when it was stopped by Ctrl-C.`,
+		Example: `  kvs-edge-agent upload --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30'
+  kvs-edge-agent upload --stream front-door --last 10m`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := parseTime("--from", fromText)
+			from, to, err := span.times()
 			if err != nil {
 				return err
 			}
-			to, err := parseTime("--to", toText)
-			if err != nil {
-				return err
+			if stream == "" || from.IsZero() || to.IsZero() {
+				return &exitError{exitSettings, errors.New("--stream is needed, and --from with --to, or --last")}
 			}
-			if stream == "" || from.IsZero() || to.IsZero() || !from.Before(to) {
-				return &exitError{exitSettings, errors.New("--stream, --from and --to are needed, and --from must be before --to")}
-			}
-			out := cmd.OutOrStdout()
-			var last status.UploadProgress
-			_, err = ask(socket, serviceSettings, func(c *status.Client) (struct{}, error) {
-				return struct{}{}, c.Upload(cmd.Context(), status.UploadRequest{Stream: stream, From: from, To: to}, func(p status.UploadProgress) {
-					if last = p; !p.Finished {
-						fmt.Fprintf(out, "%d of %d fragments are in the cloud\n", p.Done-p.Refused, p.Total)
-					}
-				})
-			})
-			switch {
-			case errors.Is(err, status.ErrNotRunning):
-				return &exitError{exitDown, err}
-			case err != nil:
-				return err
-			case last.Total == 0:
-				return fmt.Errorf("nothing is recorded of stream %s from %s to %s", stream, fromText, toText)
-			case last.Refused > 0:
-				return fmt.Errorf("%d of %d fragments stay on the hub, as the service does not take them; `kvs-edge-agent status` says why", last.Refused, last.Total)
-			}
-			fmt.Fprintf(out, "done: all %d fragments are in the cloud\n", last.Total)
-			return nil
+			u := uploading{out: cmd.OutOrStdout(), stream: stream, from: from, to: to}
+			return u.run(cmd.Context(), socket)
 		},
 	}
 	cmd.Flags().StringVar(&stream, "stream", "", "the stream")
-	cmd.Flags().StringVar(&fromText, "from", "", "the earliest time: 2026-11-21T04:20:00Z, or without Z in local time")
-	cmd.Flags().StringVar(&toText, "to", "", "the time at which to end")
+	span.add(cmd, "the earliest time", "the time at which to end")
 	socketFlag(cmd, &socket)
+	completeStreams(cmd, func() []string { return runningStreams(cmd.Context(), socket) })
 	return cmd
+}
+
+// uploading is one run of the command.
+type uploading struct {
+	out      io.Writer
+	stream   string
+	from, to time.Time
+	last     status.UploadProgress
+	bar      *progress
+	lined    time.Time // when a line was printed last, where no terminal shows a bar
+}
+
+// lineEvery is the least time between two lines of an upload.
+const lineEvery = time.Second
+
+func (u *uploading) run(ctx context.Context, socket string) error {
+	u.bar = newProgress(u.out, "uploading")
+	defer u.bar.end()
+	_, err := ask(socket, serviceSettings, func(c *status.Client) (struct{}, error) {
+		return struct{}{}, c.Upload(ctx, status.UploadRequest{Stream: u.stream, From: u.from, To: u.to}, u.show)
+	})
+	u.bar.end()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return &exitError{signalled(ctx), fmt.Errorf("stopped at %d of %s; the rest is uploaded as scheduled", u.last.Done,
+			humanize.Count(u.last.Total, "fragment"))}
+	case errors.Is(err, status.ErrNotRunning):
+		return &exitError{exitDown, err}
+	case err != nil:
+		return err
+	case u.last.Total == 0:
+		return fmt.Errorf("nothing is recorded of stream %s %s", u.stream, inSpan(u.from, u.to))
+	case u.last.Refused > 0:
+		return fmt.Errorf("%d of %s stay on the hub, as the service does not take them; `kvs-edge-agent status` says why",
+			u.last.Refused, humanize.Count(u.last.Total, "fragment"))
+	}
+	if u.last.Total == 1 {
+		fmt.Fprintln(u.out, "done: 1 fragment is in the cloud")
+		return nil
+	}
+	fmt.Fprintf(u.out, "done: all %d fragments are in the cloud\n", u.last.Total)
+	return nil
+}
+
+// show is called whenever the upload has come further.
+func (u *uploading) show(p status.UploadProgress) {
+	if u.last.Total == 0 {
+		u.bar.skipped = p.Bytes
+	}
+	if u.last = p; p.Finished {
+		return
+	}
+	if u.bar.terminal.present {
+		u.bar.show(p.Bytes, p.TotalBytes)
+		return
+	}
+	if now := time.Now(); now.Sub(u.lined) >= lineEvery {
+		u.lined = now
+		fmt.Fprintf(u.out, "%d of %s are in the cloud, %s\n", p.Done-p.Refused, humanize.Count(p.Total, "fragment"),
+			u.bar.text(p.Bytes, p.TotalBytes, now.Sub(u.bar.began)))
+	}
+}
+
+// runningStreams lists the streams of the running agent, none when it cannot be asked.
+func runningStreams(ctx context.Context, socket string) []string {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	snapshot, err := ask(socket, serviceSettings, func(c *status.Client) (status.Snapshot, error) { return c.Status(ctx) })
+	if err != nil {
+		return nil
+	}
+	return namesOf(snapshot)
 }

@@ -59,8 +59,8 @@ func uploadOnDemandComesFirstAndNothingTwice(t *testing.T, w world) {
 	}
 	for _, c := range []struct{ args, says string }{
 		{"--stream yard --from 2026-01-01 --to 2026-01-02", "no agent is running"},
-		{"--stream door --from 2026-01-02 --to 2026-01-01", "--from must be before --to"},
-		{"--from 2026-01-01 --to 2026-01-02", "are needed"},
+		{"--stream door --from 2026-01-02 --to 2026-01-01", "is not before --to"},
+		{"--from 2026-01-01 --to 2026-01-02", "is needed"},
 	} {
 		if output, err := s.upload(strings.Fields(c.args)...); err == nil || !strings.Contains(output, c.says) {
 			t.Errorf("upload %s says %v: %s", c.args, err, output)

@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -71,12 +72,13 @@ type Agent struct {
 	store      *segment.Store
 	clock      *scheduler.Clock
 	retention  *retention.Keeper
-	aws        aws.Config
+	aws        awsclient.Config
 	kvs        *kvs.Client
 	uploadCap  uploader.Cap
 	uploadMode *usualMode
 	streams    *streams
 	demands    demands
+	nudges     nudges
 	source     *iotconfig.Source
 	collector  *status.Collector
 	status     *status.Server
@@ -136,25 +138,26 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	if err := a.serve(); err != nil {
 		return nil, err
 	}
+	a.noteMisspelt(o.Begun)
 	return a, nil
 }
 
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
-	settings := a.settings()
 	a.prometheus = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
 	})
-	if err := a.serveMetrics(settings.MetricsAddress); err != nil {
+	if err := a.serveMetrics(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	if a.status, err = status.NewServer(settings.Socket, a.collector.Snapshot, a.log); err != nil {
+	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.log); err != nil {
 		return err
 	}
 	a.status.Handle("GET /metrics", a.prometheus)
 	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.demands.serveUpload))
 	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Begun.Lookup) })
 	a.status.ServeReload(a.Reload)
+	a.status.ServeReadSecrets(func() { a.source.ReadCameras() })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
 	}
@@ -171,11 +174,13 @@ func (a *Agent) connect() error {
 	if device != nil {
 		rotating(device, settings.IoT, a.health.Part("", health.JobCloud), a.log)
 	}
-	credentials, err := settings.IoT.credentials(device, a.health.Part("", health.JobCloud), a.log, time.Now)
+	credentials, err := settings.IoT.credentials(device, iotcreds.Options{
+		Health: a.health.Part("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version,
+	})
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
 	}
-	a.aws, err = loadAWS(settings, credentials)
+	a.aws, err = loadAWS(settings, credentials, a.o.Version)
 	if err != nil {
 		return err
 	}
@@ -183,6 +188,9 @@ func (a *Agent) connect() error {
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
 		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
+		readSecret: func(secretARN string) { a.source.ReadCameras(secretARN) },
+		secretRead: func(secretARN string) time.Time { return a.source.CameraRead(secretARN) },
+		changed:    func(stream string) { a.nudges.one(stream, nudgeChanged) },
 	})
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
@@ -198,6 +206,7 @@ func (a *Agent) connect() error {
 		StateDir:     settings.StateDirectory,
 		Applier:      a.streams,
 		Upload:       a.demands.uploadForCloud,
+		Refreshed:    func() { a.nudges.all(nudgeChanged) },
 		Check:        checkConfig,
 		Jobs:         a.jobStatuses,
 		JobsChanged:  changes,
@@ -311,14 +320,24 @@ func (a *Agent) jobStatuses() []iotconfig.JobStatus {
 	for _, name := range a.streams.names() {
 		list = append(list, iotconfig.JobStatus{
 			StreamName: name,
-			Recorder:   a.jobState(name, health.JobRecorder),
-			Uploader:   a.jobState(name, health.JobUploader),
+			Recorder:   a.jobState(name, health.JobRecorder, a.store.LastEnd),
+			Uploader:   a.jobState(name, health.JobUploader, a.lastCollected),
 		})
 	}
 	return list
 }
 
-func (a *Agent) jobState(stream, job string) *iotconfig.JobState {
+// lastCollected is the end of the stream's newest media that is in the cloud. After a restart, until the
+// next fragment, only whole segments are known to be.
+func (a *Agent) lastCollected(stream string) time.Time {
+	persisted := a.health.Part(stream, health.JobUploader).Number(health.LastPersistedMedia).Load()
+	if persisted > 0 {
+		return time.UnixMilli(persisted)
+	}
+	return a.store.LastUploadedEnd(stream)
+}
+
+func (a *Agent) jobState(stream, job string, collected func(stream string) time.Time) *iotconfig.JobState {
 	part := a.health.Part(stream, job).Snapshot()
 	part.Redate(time.Now())
 	class, details := status.JobStatus(part)
@@ -326,37 +345,14 @@ func (a *Agent) jobState(stream, job string) *iotconfig.JobState {
 	if worst, ok := part.Worst(); ok && worst.Since.After(updated) {
 		updated = worst.Since
 	}
-	return &iotconfig.JobState{Status: class, Details: details, Updated: updated}
+	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected(stream)}
 }
 
-// controlPlane is the KVS client as iotconfig sees it.
-type controlPlane struct{ client *kvs.Client }
-
-// EdgeConfigs implements iotconfig.ControlPlane.
-func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.ListedConfig, error) {
-	records, err := c.client.EdgeConfigs(ctx, hub)
-	if err != nil {
-		return nil, cloudFault(service{name: "Kinesis Video Streams", setting: EnvRegion}, "kinesisvideo:ListEdgeAgentConfigurations", err)
-	}
-	list := make([]iotconfig.ListedConfig, 0, len(records))
-	for _, r := range records {
-		list = append(list, iotconfig.ListedConfig{
-			StreamConfig: iotconfig.StreamConfig{StreamName: r.StreamName, StreamARN: r.StreamARN, Config: r.Config, LastUpdated: r.LastUpdated},
-			SyncStatus:   r.SyncStatus,
-		})
-	}
-	return list, nil
-}
-
-// loadAWS sets the SDK up. It reads AWS_ENDPOINT_URL* and AWS_CA_BUNDLE itself.
-func loadAWS(s Settings, provider credentialsProvider) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(context.Background(),
-		config.WithRegion(s.Region), config.WithCredentialsProvider(provider), config.WithAppID("kvs-edge-agent"))
-	if err != nil {
-		return cfg, fmt.Errorf("cannot set up the AWS SDK: %w", err)
-	}
-	cfg.Credentials = provider // without the SDK's cache around it, through which Invalidate would not get
-	return cfg, nil
+// loadAWS sets up the way to AWS, for the agent as for a check.
+func loadAWS(s Settings, provider credentialsProvider, version string) (awsclient.Config, error) {
+	return awsclient.Load(context.Background(), awsclient.Options{
+		Region: s.Region, Credentials: provider, Version: version, CABundle: s.CABundle, CertFile: s.CertFile,
+	})
 }
 
 // credentialsProvider gives the hub's credentials, and others when a service refuses those.
@@ -366,7 +362,7 @@ type credentialsProvider interface {
 }
 
 // findHubARN completes the hub's ARN with the account, by setting or by asking STS.
-func findHubARN(s Settings, cfg aws.Config) func(context.Context) (string, error) {
+func findHubARN(s Settings, cfg awsclient.Config) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		account := s.AccountID
 		if account == "" {

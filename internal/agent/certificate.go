@@ -16,6 +16,9 @@ import (
 // codeCertificate is the condition of files that hold no usable pair, while that of before serves.
 const codeCertificate = "device-certificate"
 
+// scopeCertificate is reading the files of the device certificate.
+const scopeCertificate health.Scope = "certificate"
+
 // deviceCertificate is the hub's certificate with its key. Each connection looks whether the files
 // are still those that were read: fleets rotate them by replacing the files. Safe for concurrent use.
 type deviceCertificate struct {
@@ -46,12 +49,12 @@ func (d *deviceCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, 
 	pair, err := d.files.pair()
 	d.read = [2]fs.FileInfo{}
 	if err != nil {
-		if f := d.unusable(err); d.health.Raise(health.Degraded, f) {
+		if f := d.unusable(err); d.health.Report(scopeCertificate, health.Degraded, f) {
 			d.log.Warn("the device certificate was not replaced", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
 		}
 		return d.last, nil
 	}
-	if d.health.Clear(codeCertificate) {
+	if d.health.OK(scopeCertificate) {
 		d.log.Info("the device certificate can be read again")
 	}
 	d.read = found

@@ -90,7 +90,7 @@ func TestAFailedRotationIsShown(t *testing.T) {
 	a := h.agent()
 	defer a.release()
 	must(t, os.Remove(key))
-	_, err = a.aws.Credentials.Retrieve(t.Context())
+	_, err = a.aws.Credentials().Retrieve(t.Context())
 	must(t, err) // with the key that it had
 	for _, c := range a.collector.Snapshot().Agent {
 		if c.Class == health.UserError && c.Severity == health.Degraded && strings.Contains(c.Text, key+" cannot be read") {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
@@ -26,15 +27,13 @@ const maxSkew = 5 * time.Minute
 // checkEndpoints resolves and greets every endpoint, and compares the hub's clock with theirs.
 func (c *checker) checkEndpoints(ctx context.Context) {
 	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass's would take a greeting for a refused request
-		device := &http.Client{Timeout: stepTimeout, Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, TLSClientConfig: c.device.Clone(), DisableKeepAlives: true,
-		}}
+		device := awsclient.Device(c.device, stepTimeout, c.o.Version)
 		c.greet(ctx, service{name: "credentials", url: "https://" + c.settings.IoT.CredentialEndpoint, setting: EnvCredentialEndpoint, device: true}, device)
 	}
 	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }
 	compared := false
 	for _, service := range c.services() {
-		if date := c.greet(ctx, service, c.aws.HTTPClient); !date.IsZero() && !compared {
+		if date := c.greet(ctx, service, c.aws.HTTP()); !date.IsZero() && !compared {
 			now := c.o.Now()
 			compare = func() { c.checkClock(service.name, date, now) }
 			compared = true
@@ -46,7 +45,7 @@ func (c *checker) checkEndpoints(ctx context.Context) {
 
 // greet makes a request without credentials: any answer shows that DNS, TLS and the way there are
 // good. It gives the answer's Date.
-func (c *checker) greet(ctx context.Context, s service, client aws.HTTPClient) time.Time {
+func (c *checker) greet(ctx context.Context, s service, client *http.Client) time.Time {
 	const check = "endpoint"
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
@@ -55,7 +54,9 @@ func (c *checker) greet(ctx context.Context, s service, client aws.HTTPClient) t
 		c.bad(check, fmt.Sprintf("The endpoint %q of %s is not a URL: correct it.", s.url, s.name))
 		return time.Time{}
 	}
+	done := c.waits.begin(s.name + " at " + request.URL.Host)
 	response, err := client.Do(request)
+	done()
 	if err != nil {
 		c.bad(check, s.fault(request.URL.Host, err))
 		return time.Time{}
@@ -127,7 +128,7 @@ func (c *checker) services() []service {
 	var list []service
 	for _, r := range requests {
 		where := &addressee{}
-		cfg := c.aws.Copy()
+		cfg := c.aws.SDK()
 		cfg.HTTPClient, cfg.RetryMaxAttempts = where, 1
 		cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
 		_ = r.send(context.Background(), cfg) // always fails: nothing is sent
@@ -177,20 +178,25 @@ func (c *checker) checkBroker(ctx context.Context) {
 	defer cancel()
 	if c.running != nil {
 		for _, condition := range c.running.Agent {
-			if condition.Code == iotconfig.CodeMQTT {
+			if condition.Code == iotconfig.CodeMQTT || condition.Code == iotconfig.CodeRetain {
 				c.bad(check, condition.Text)
 				return
 			}
 		}
 	}
+	defer c.waits.begin("MQTT at " + c.settings.IoT.DataEndpoint)()
 	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
-		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint, TLS: c.device, DialOnly: c.running != nil,
+		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint,
+		Version: c.o.Version, TLS: c.device, DialOnly: c.mayRun,
 	})
 	switch {
 	case err != nil:
-		c.bad(check, sentence(err))
+		c.bad(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, 2*stepTimeout))
 	case c.running != nil:
 		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
+	case c.mayRun:
+		c.good(check, "MQTT answers at "+c.settings.IoT.DataEndpoint+"; "+
+			"more is not tried, as that would end the connection of the agent that may run.")
 	default:
 		c.good(check, "Connected to "+c.settings.IoT.DataEndpoint+" as "+c.settings.IoT.ClientID+" and subscribed to its configurations.")
 	}
@@ -203,9 +209,11 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*stepTimeout)
 	defer cancel()
-	got, err := c.aws.Credentials.Retrieve(ctx)
+	done := c.waits.begin("credentials for the hub")
+	got, err := c.aws.Credentials().Retrieve(ctx)
+	done()
 	if err != nil {
-		c.bad("credentials", sentence(rootFault(err)))
+		c.bad("credentials", answerFault(err, "the endpoint of credentials", 3*stepTimeout))
 		notAsked("credentials")
 		return nil
 	}
@@ -214,6 +222,12 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 		giver = "The token exchange service of Greengrass"
 	}
 	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, got.Expires.Local().Format(time.TimeOnly)))
+	c.checkMetricsRight(ctx)
+	defer c.waits.begin("the hub's configurations, from Kinesis Video Streams")()
+	if !c.checkAccount(ctx) {
+		notAsked("the hub's ARN")
+		return nil
+	}
 	hub, err := findHubARN(c.settings, c.aws)(ctx)
 	if err != nil {
 		c.bad("account", sentence(err))
@@ -222,7 +236,7 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	list, err := controlPlane{c.kvs}.EdgeConfigs(ctx, hub)
 	if err != nil {
-		c.bad("streams", sentence(err))
+		c.bad("streams", c.withPolicy(sentence(err), err))
 		return nil
 	}
 	if len(list) == 0 {

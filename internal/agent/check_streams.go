@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -48,6 +49,9 @@ func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
 func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
 	list = slices.DeleteFunc(list, func(l iotconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
 	slices.SortFunc(list, func(a, b iotconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
+	if c.running != nil { // so that status is about the same addresses as this check
+		_ = status.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
+	}
 	streams := make([]checkedStream, len(list))
 	var group errgroup.Group
 	group.SetLimit(atOnce)
@@ -57,9 +61,14 @@ func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfi
 			return nil
 		})
 	}
-	_ = group.Wait() // nothing fails: what is wrong is a finding
+	_ = group.Wait()               // nothing fails: what is wrong is a finding
+	named := make(map[string]bool) // each right that is missing once
 	for _, s := range streams {
 		for _, f := range s.findings {
+			if f.right != "" && named[f.right] {
+				f.Text = f.again
+			}
+			named[f.right] = true
 			c.report(f)
 		}
 	}
@@ -76,15 +85,23 @@ func (c *checker) checkStream(ctx context.Context, l iotconfig.ListedConfig) che
 	}
 	c.checkCamera(ctx, &s)
 	c.checkRetention(ctx, &s)
+	c.checkStreamRights(ctx, &s)
 	return s
 }
 
 // checkCamera reads the secret and looks at the camera that it leads to.
 func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	arn := s.config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn
+	done := c.waits.begin("Secrets Manager, for the secret of stream " + s.name)
 	url, err := c.secrets.MediaURI(ctx, arn)
+	done()
 	if err != nil {
-		s.add("secret", false, "%s", sentence(rootFault(err)))
+		if right := secretRight(err); right != "" {
+			s.deny("secret", right, c.withPolicy(sentence(rootFault(err)), err), fmt.Sprintf("The hub's role may not read the secret %s either.",
+				arn))
+		} else {
+			s.add("secret", false, "%s", sentence(rootFault(err)))
+		}
 		return
 	}
 	s.add("secret", true, "%s holds the URL of the source.", arn)
@@ -94,17 +111,19 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	}
 	began := time.Now()
 	cameras := c.settings.Camera
+	done = c.waits.begin(sourceName(url, s.name))
 	seen, err := recorder.Look(ctx, url, recorder.Options{
 		Transport: cameras.Transport, CameraRoots: cameras.Roots,
 		File: file, MediaDirectory: c.settings.MediaDirectory,
 	})
+	done()
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
 			s.bitrate = r.BitrateBPS
 			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, status.Bitrate(r.BitrateBPS))
 			return
 		}
-		s.add("camera", false, "%s", sentence(err))
+		s.add("camera", false, "%s", answerFault(err, "the camera", streamLimit))
 		return
 	}
 	s.bitrate = seen.BitrateBPS
@@ -115,9 +134,35 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text, maxFragment.Seconds())
 	case seen.Damaged:
 		s.add("camera", false, "%s, but some of it does not arrive: check the network between camera and hub.", text)
+	case c.agentFails(ctx, s.name):
+		s.add("camera", true, "%s. The running agent does not record it yet: "+
+			"it was asked to read the secret again, and then uses what this check has used.", text)
 	default:
 		s.add("camera", true, "%s.", text)
 	}
+}
+
+// sourceName names what a stream's media comes from, without a password.
+func sourceName(url secret.String, stream string) string {
+	if host := recorder.HostOf(url); host != "" {
+		return "the camera at " + host
+	}
+	return "the source of stream " + stream
+}
+
+// agentFails reports whether the running agent cannot record a stream, by what its status says now.
+func (c *checker) agentFails(ctx context.Context, stream string) bool {
+	if c.running == nil {
+		return false
+	}
+	snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
+	if err != nil {
+		return false
+	}
+	at := slices.IndexFunc(snapshot.Streams, func(s status.Stream) bool { return s.Name == stream })
+	return at >= 0 && slices.ContainsFunc(snapshot.Streams[at].Conditions, func(c status.Condition) bool {
+		return c.Job == health.JobRecorder && c.Severity == health.Failed
+	})
 }
 
 // recording gives the running agent's recorder of a stream if it has brought a frame since.
@@ -144,15 +189,17 @@ func (c *checker) recording(ctx context.Context, stream string, since time.Time)
 
 func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	const check = "retention"
+	done := c.waits.begin("Kinesis Video Streams, about stream " + s.name)
 	hours, err := c.kvs.Retention(ctx, s.name)
+	done()
 	var answer *kvs.RequestError
 	switch {
 	case errors.As(err, &answer) && answer.Name == "ResourceNotFoundException":
 		s.add(check, false, "The stream %s does not exist in Kinesis Video Streams: create it.", s.name)
-	case errors.As(err, &answer) && strings.HasPrefix(answer.Name, "AccessDenied"):
-		s.add(check, false, "The hub's role may not look at the stream %s: allow it kinesisvideo:DescribeStream.", s.name)
+	case errors.As(err, &answer) && answer.Meaning.RightMissing():
+		c.denyOn(s, check, "look at", answer.Meaning.Permission("kinesisvideo:DescribeStream"))
 	case err != nil:
-		s.add(check, false, "%s", sentence(rootFault(err)))
+		s.add(check, false, "%s", answerFault(err, "Kinesis Video Streams", stepTimeout))
 	case hours == 0:
 		s.add(check, false, "The stream %s keeps nothing (DataRetentionInHours is 0), so nothing is uploaded: raise it with UpdateDataRetention.", s.name)
 	default:

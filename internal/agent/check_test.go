@@ -16,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
@@ -55,6 +56,21 @@ func (all findings) String() string {
 		lines = append(lines, fmt.Sprintf("%v %s %s: %s", f.OK, f.Stream, f.Check, f.Text))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// TestACheckWithoutABundle is that of most hubs: AWS_CA_BUNDLE is not set, and the roots are the system's.
+func TestACheckWithoutABundle(t *testing.T) {
+	h := newHouse(t)
+	roots := h.env[EnvCACert]
+	for name, value := range map[string]string{EnvCABundle: "", EnvCertFile: roots} {
+		h.env[name] = value
+		t.Setenv(name, value)
+	}
+	must(t, os.Unsetenv(EnvCABundle))
+	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()))
+	if all, ok := h.check(); !ok {
+		t.Errorf("a good hub is found faulty:\n%s", all)
+	}
 }
 
 func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
@@ -319,5 +335,16 @@ func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
 	}
 	if f := look(filepath.Join(dir, "none"), 90e9, checkedStream{name: "door", bitrate: 8e6, share: 1}); !f.OK || strings.Contains(f.Text, "next pass") || !strings.Contains(f.Text, "86.4 GB a day") {
 		t.Errorf("of a hub that has not recorded yet it says %+v", f)
+	}
+}
+
+// TestACheckNamesTheRightsThatAWSsGuideLacks with the role and the IoT policy of that guide.
+func TestACheckNamesTheRightsThatAWSsGuideLacks(t *testing.T) {
+	h := newHouse(t, func(o *localcloud.Options) { o.AsAWS = true })
+	all, ok := h.check()
+	for _, right := range []string{"iot:RetainPublish", "kinesisvideo:ListEdgeAgentConfigurations"} {
+		if ok || strings.Count(all.bad(), right) != 1 {
+			t.Errorf("%s is not named once:\n%s", right, all)
+		}
 	}
 }

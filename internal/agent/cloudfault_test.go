@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 )
 
@@ -35,11 +36,11 @@ func TestWhyTheHubDoesNotLearnItsConfigurationsIsASentence(t *testing.T) {
 		return server(httptest.NewServer, status, `{"__type":"`+name+`","message":"no"}`)
 	}
 	account := func(url string) error {
-		_, err := findHubARN(Settings{Region: "us-west-2"}, testCloud(url))(context.Background())
+		_, err := findHubARN(Settings{Region: "us-west-2"}, awsclient.Of(testCloud(url)))(context.Background())
 		return err
 	}
 	list := func(url string) error {
-		client := kvs.New(kvs.Options{Config: testCloud(url)})
+		client := kvs.New(kvs.Options{Config: awsclient.Of(testCloud(url))})
 		_, err := controlPlane{client}.EdgeConfigs(context.Background(), "arn:aws:iot:us-west-2:123456789012:thing/hub-1")
 		return err
 	}

@@ -30,8 +30,15 @@ const (
 	defaultGreengrassRoot = "/greengrass/v2"
 	greengrassConfig      = "config/effectiveConfig.yaml"
 	nucleus               = "services/aws.greengrass.Nucleus/configuration/"
-	fileScheme            = "file://" // of keys and certificates
-	hardwareKeyScheme     = "pkcs11:" // of a key that aws.greengrass.crypto.Pkcs11Provider holds
+	nucleusLite           = "services/aws.greengrass.NucleusLite/configuration/"
+	// liteDirectory is where the nucleus lite reads its configuration, and keeps no effective one that
+	// others could read: config.yaml, then all files of config.d, each of which overrides those before.
+	// Source: aws-greengrass-lite, docs/SETUP.md.
+	liteDirectory     = "/etc/greengrass"
+	liteConfig        = "config.yaml"
+	liteConfigs       = "config.d"
+	fileScheme        = "file://" // of keys and certificates
+	hardwareKeyScheme = "pkcs11:" // of a key that aws.greengrass.crypto.Pkcs11Provider holds
 )
 
 // greengrassSettings says where Greengrass has what the agent needs. Source: aws-greengrass-nucleus,
@@ -58,9 +65,10 @@ type greengrass struct {
 	unreadable string                 // why its configuration is not known; empty when it is
 }
 
-// withGreengrass completes the environment with the configuration of Greengrass, when the agent is
-// told to or is one of its components. What is set in the environment counts first.
-func withGreengrass(lookup func(string) (string, bool)) (full func(string) (string, bool), g greengrass, err error) {
+// withGreengrass completes the environment with the configuration of Greengrass, when a variable says so
+// or the agent is one of its components. What is set in the environment takes precedence. lite is
+// liteDirectory.
+func withGreengrass(lookup func(string) (string, bool), lite string) (full func(string) (string, bool), g greengrass, err error) {
 	e := environment{lookup: lookup}
 	root := e.optional(EnvGreengrassRoot, "")
 	component := e.optional(envGreengrassSocket, "") != ""
@@ -73,8 +81,7 @@ func withGreengrass(lookup func(string) (string, bool)) (full func(string) (stri
 	if component {
 		g.exchange = iotcreds.TokenExchange{URL: e.optional(EnvTokenExchange, ""), Token: secret.New(e.optional(envTokenExchangeToken, ""))}
 	}
-	path := filepath.Join(root, greengrassConfig)
-	data, err := os.ReadFile(path)
+	config, path, err := greengrassValues(root, lite)
 	switch {
 	case err != nil && g.exchange.URL != "":
 		g.unreadable = fmt.Sprintf("cannot read %s: %s", path, reason(err))
@@ -84,7 +91,6 @@ func withGreengrass(lookup func(string) (string, bool)) (full func(string) (stri
 		return lookup, greengrass{}, fmt.Errorf("%s: cannot read %s: %s", EnvGreengrassRoot, path, reason(err))
 	}
 	g.found = true
-	config := scalars(string(data))
 	return func(name string) (string, bool) {
 		value := e.optional(name, "")
 		if value == "" {
@@ -95,6 +101,48 @@ func withGreengrass(lookup func(string) (string, bool)) (full func(string) (stri
 		}
 		return value, value != ""
 	}, g, nil
+}
+
+// greengrassValues reads the configuration of the nucleus, or of the nucleus lite where there is no
+// other. path is the file that an error is about.
+func greengrassValues(root, lite string) (values map[string]string, path string, err error) {
+	path = filepath.Join(root, greengrassConfig)
+	data, err := os.ReadFile(path)
+	if err == nil {
+		return scalars(string(data)), path, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, path, err
+	}
+	files := []string{filepath.Join(lite, liteConfig)}
+	fragments, _ := os.ReadDir(filepath.Join(lite, liteConfigs)) // sorted; none when there is no such directory
+	for _, f := range fragments {
+		if !f.IsDir() {
+			files = append(files, filepath.Join(lite, liteConfigs, f.Name()))
+		}
+	}
+	for _, file := range files {
+		data, liteErr := os.ReadFile(file)
+		if errors.Is(liteErr, fs.ErrNotExist) {
+			continue
+		}
+		if liteErr != nil {
+			return nil, file, liteErr
+		}
+		if values == nil {
+			values = make(map[string]string)
+		}
+		for key, value := range scalars(string(data)) {
+			if setting, ofLite := strings.CutPrefix(key, nucleusLite); ofLite {
+				key = nucleus + setting
+			}
+			values[key] = value
+		}
+	}
+	if values == nil {
+		return nil, path, err
+	}
+	return values, path, nil
 }
 
 // noKey says why the device's certificate cannot be used, empty when it can. Components run as a
@@ -146,10 +194,18 @@ func scalars(text string) map[string]string {
 	return values
 }
 
+// unquoted takes quotes away, and a comment behind the value.
 func unquoted(text string) string {
 	text = strings.TrimSpace(text)
-	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
-		return text[1 : n-1]
+	if text != "" && (text[0] == '"' || text[0] == '\'') {
+		if inner, rest, closed := strings.Cut(text[1:], text[:1]); closed && (rest == "" || strings.HasPrefix(strings.TrimSpace(rest), "#")) {
+			return inner
+		}
+		return text
 	}
-	return text
+	if strings.HasPrefix(text, "#") {
+		return ""
+	}
+	text, _, _ = strings.Cut(text, " #")
+	return strings.TrimSpace(text)
 }

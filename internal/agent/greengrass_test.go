@@ -196,3 +196,78 @@ func TestAComponentWithoutThePrivateKeyRecordsAndUploads(t *testing.T) {
 		}
 	}
 }
+
+// liteRoot is the configuration of a nucleus lite: what people wrote, and what a package and a
+// provisioning kit put beside it.
+func liteRoot(t *testing.T, env map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, liteConfigs), 0o750))
+	for name, text := range map[string]string{
+		liteConfig: `---
+system:
+  privateKeyPath: "` + env[EnvCorePrivateKey] + `" # of the thing
+  certificateFilePath: '` + env[EnvCoreCert] + `'
+  rootCaPath: ` + env[EnvCACert] + ` # Amazon's
+  rootPath: "/var/lib/greengrass"
+  thingName: "to be replaced"
+services:
+  aws.greengrass.NucleusLite:
+    componentType: "NUCLEUS"
+    configuration:
+      awsRegion: "us-west-2"
+      iotRoleAlias: "lite-alias"
+`,
+		liteConfigs + "/10-provisioned.yaml": `system:
+  thingName: "core-1"
+services:
+  aws.greengrass.NucleusLite:
+    configuration:
+      iotCredEndpoint: "abc.credentials.iot.us-west-2.amazonaws.com"
+      iotDataEndpoint: "wrong.example"
+`,
+		liteConfigs + "/20-site.yaml": `services:
+  "aws.greengrass.NucleusLite":
+    configuration:
+      iotDataEndpoint: "abc-ats.iot.us-west-2.amazonaws.com"
+`,
+	} {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return dir
+}
+
+func TestTheNucleusLiteKeepsItsConfigurationElsewhere(t *testing.T) {
+	t.Parallel()
+	good := goodEnvironment(t)
+	lite, root := liteRoot(t, good), t.TempDir() // of a nucleus lite: no effectiveConfig.yaml
+	want := IoTSettings{
+		CACert: good[EnvCACert], Cert: good[EnvCoreCert], PrivateKey: good[EnvCorePrivateKey],
+		CredentialEndpoint: "abc.credentials.iot.us-west-2.amazonaws.com", DataEndpoint: "abc-ats.iot.us-west-2.amazonaws.com",
+		RoleAlias: "lite-alias", ThingName: "core-1", ClientID: "core-1-kvs-edge",
+	}
+	for name, env := range map[string]map[string]string{
+		"a component":         component(root),
+		"named by a variable": {EnvGreengrassRoot: root},
+		"beside AWS's agent":  {EnvGreengrassRoot: root, EnvThingName: "core-1"},
+		"with its own region": {EnvGreengrassRoot: root, EnvRegion: "us-west-2"},
+	} {
+		s, err := settingsFrom(lookupIn(env), lite)
+		if err != nil || s.IoT != want || s.Region != "us-west-2" {
+			t.Errorf("%s: %v\ngot  %+v\nwant %+v", name, err, s.IoT, want)
+		}
+	}
+	classic := greengrassRoot(t, good)
+	s, err := settingsFrom(lookupIn(map[string]string{EnvGreengrassRoot: classic}), lite)
+	if err != nil || s.IoT.RoleAlias != "GreengrassV2TokenExchangeRoleAlias" {
+		t.Errorf("beside the nucleus: %v, role alias %s", err, s.IoT.RoleAlias)
+	}
+
+	closed := liteRoot(t, good)
+	must(t, os.Remove(filepath.Join(closed, liteConfig)))
+	must(t, os.Mkdir(filepath.Join(closed, liteConfig), 0o750)) // cannot be read, whoever we are
+	s, err = settingsFrom(lookupIn(component(root)), closed)
+	if err != nil || s.IoT.TokenExchange.URL != exchangeURL || !strings.Contains(s.IoT.NoCertificate, filepath.Join(closed, liteConfig)) {
+		t.Errorf("a configuration closed to us: %v, %+v", err, s.IoT)
+	}
+}

@@ -44,12 +44,16 @@ type house struct {
 	closed  sync.Once
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, change ...func(*localcloud.Options)) *house {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "kvs") // a socket's path must be short
 	must(t, err)
 	h := &house{t: t, dir: dir}
-	h.cloud, err = localcloud.Start(localcloud.Options{Dir: filepath.Join(dir, "cloud")})
+	o := localcloud.Options{Dir: filepath.Join(dir, "cloud")}
+	for _, f := range change {
+		f(&o)
+	}
+	h.cloud, err = localcloud.Start(o)
 	must(t, err)
 	t.Cleanup(h.close)
 	h.env = map[string]string{
@@ -130,6 +134,12 @@ func (h *house) configure(stream, secretARN string, change ...func(*types.EdgeCo
 	h.t.Helper()
 	_, err := h.cloud.CreateStream(stream, 24)
 	must(h.t, err)
+	h.update(stream, secretARN, change...)
+}
+
+// update sends the edge configuration of a stream that there is.
+func (h *house) update(stream, secretARN string, change ...func(*types.EdgeConfig)) {
+	h.t.Helper()
 	c := &types.EdgeConfig{
 		HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub)),
 		RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
@@ -139,7 +149,7 @@ func (h *house) configure(stream, secretARN string, change ...func(*types.EdgeCo
 	for _, f := range change {
 		f(c)
 	}
-	_, err = h.user.StartEdgeConfigurationUpdate(h.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream, EdgeConfig: c})
+	_, err := h.user.StartEdgeConfigurationUpdate(h.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream, EdgeConfig: c})
 	must(h.t, err)
 }
 

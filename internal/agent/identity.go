@@ -5,12 +5,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
-	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // IoTSettings is the hub's identity in AWS IoT.
@@ -89,10 +85,10 @@ func (s IoTSettings) pair() (tls.Certificate, error) {
 	return cert, nil
 }
 
-// credentials builds what gives the hub's AWS credentials; device is what TLS gave. Health, log
-// and now may be missing.
-func (s IoTSettings) credentials(device *tls.Config, part *health.Part, log *zap.Logger, now func() time.Time) (*iotcreds.Provider, error) {
-	o := iotcreds.Options{TLS: device, Log: log, Health: part, Now: now}
+// credentials builds the provider of the hub's AWS credentials; device is what TLS returned. The
+// hub's identity is added to o.
+func (s IoTSettings) credentials(device *tls.Config, o iotcreds.Options) (*iotcreds.Provider, error) {
+	o.TLS = device
 	if s.TokenExchange.URL != "" {
 		return iotcreds.NewTokenExchange(s.TokenExchange, o)
 	}

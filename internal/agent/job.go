@@ -32,6 +32,7 @@ func startJob(o jobOptions) *job {
 	j := &job{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(j.done)
+		defer o.part.End() // nothing that the job reported holds without it
 		pause := backoff.New(backoff.Policy{})
 		for ctx.Err() == nil {
 			err := guard.Do(fmt.Sprintf("The %s of stream %s", o.name, o.stream), func() error { return o.run(ctx) })
@@ -42,13 +43,13 @@ func startJob(o jobOptions) *job {
 			if fault == nil {
 				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is started again.", o.name, o.stream)
 			}
-			if o.part.Raise(health.Failed, fault) {
+			if o.part.Report(health.ScopeJob, health.Failed, fault) {
 				o.log.Error("a job failed and is started again", zap.String("stream", o.stream), zap.String("job", o.name), zap.Error(fault), zap.NamedError("cause", fault.Err))
 			}
 			if pause.Wait(ctx) != nil {
 				return
 			}
-			o.part.Clear(fault.Code)
+			o.part.OK(health.ScopeJob)
 		}
 	}()
 	return j

@@ -30,7 +30,9 @@ func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(con
 		URL:             func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.secretARN) },
 		File:            spec.uriType == edgeconfig.File,
 		MediaDirectory:  spec.mediaDirectory,
-		Refused:         func() { a.source.CameraRefused(spec.secretARN) },
+		Failed:          func(why *health.Fault) { a.source.CameraFailed(spec.secretARN, why) },
+		Served:          func() { a.source.CameraServed(spec.secretARN) },
+		Changed:         func() <-chan struct{} { return a.source.CameraChanged(spec.secretARN) },
 		Store:           a.store,
 		SegmentDuration: spec.segmentDuration,
 		FlushInterval:   spec.flushInterval,
@@ -64,6 +66,8 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 			if err := u.Drain(ctx); err != nil {
 				return err
 			}
+			setNextWindow(part, a.nextOpening(plan))
+			defer setNextWindow(part, time.Time{})
 			<-ctx.Done() // until the next hour
 			return nil
 		}
@@ -71,7 +75,8 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 	tags := fragmentTags{stream: stream, hub: thing, off: spec.noFragmentTags, log: a.log, set: u.SetTags}
 	tags.apply(nil) // what is on request comes with the stream's tags
 	modes := &uploadModes{
-		stream: stream, usual: a.uploadMode, tags: a.kvs, every: tagEvery, part: part, tagged: tags.apply, log: a.log,
+		stream: stream, usual: a.uploadMode, tags: a.kvs, pace: defaultTagPace(), nudged: a.nudges.of(stream),
+		part: part, tagged: tags.apply, log: a.log,
 		run: map[UploadMode]func(context.Context) error{UploadScheduled: a.scheduled(plan, part, run), UploadLive: u.RunLive},
 	}
 	return a.demands.during(stream, u, modes.Run), nil
@@ -80,6 +85,7 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 // scheduled runs a job in the windows of a plan and says so while it waits for one.
 func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
+		defer setNextWindow(part, time.Time{})
 		off := ""
 		err := scheduler.Run(ctx, scheduler.RunnerOptions{
 			Plan: plan, Clock: a.clock, Log: a.log,
@@ -95,8 +101,11 @@ func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(conte
 			},
 			OnState: func(open bool, next time.Time) {
 				if off = ""; !open {
-					off = health.OffBySchedule + until(next)
+					off = health.OffBySchedule
 					part.SetState(off)
+					setNextWindow(part, next)
+				} else {
+					setNextWindow(part, time.Time{})
 				}
 			},
 		})
@@ -107,11 +116,25 @@ func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(conte
 	}
 }
 
-func until(next time.Time) string {
-	if next.IsZero() {
-		return ""
+// nextOpening is when the window after the present one opens; zero for never.
+func (a *Agent) nextOpening(plan scheduler.Plan) time.Time {
+	now, zone := a.clock.Now()
+	open, next := plan.At(now, zone)
+	if open && !next.IsZero() {
+		if open, next = plan.At(next, zone); open {
+			return time.Time{}
+		}
 	}
-	return " until " + next.Local().Format("2006-01-02 15:04:05")
+	return next
+}
+
+// setNextWindow notes for status when a job that waits starts again; zero when it does not wait.
+func setNextWindow(part *health.Part, next time.Time) {
+	millis := int64(0)
+	if !next.IsZero() {
+		millis = next.UnixMilli()
+	}
+	part.Number(health.NextWindowTime).Set(millis)
 }
 
 // hourlyOffset spreads the hubs of a fleet over the hour.

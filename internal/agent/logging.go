@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -35,9 +36,13 @@ func OpenLogFile(s LogSettings) (*LogFile, error) {
 }
 
 func rotated(s LogSettings) *lumberjack.Logger {
+	limit := s.MaxFileSizeMB
+	if limit == 0 {
+		limit = math.MaxInt32 // lumberjack would take 0 for 100
+	}
 	return &lumberjack.Logger{
 		Filename:   filepath.Join(s.Directory, logFileName),
-		MaxSize:    s.MaxFileSizeMB,
+		MaxSize:    limit,
 		MaxBackups: max(s.RolloverCount, 1), // lumberjack would take 0 for all
 	}
 }

@@ -2,12 +2,39 @@ package agent
 
 import (
 	"bytes"
+	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 )
+
+// TestALogWithoutALimitIsOneFile as AWS_KVS_EDGE_LOG_MAX_FILE_SIZE=0 asks for: more than the 100 MB for
+// which the library takes 0.
+func TestALogWithoutALimitIsOneFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sparse, err := os.Create(filepath.Join(dir, logFileName))
+	if err == nil {
+		err = errors.Join(sparse.Truncate(3<<30), sparse.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := OpenLogFile(LogSettings{Directory: dir, MaxFileSizeMB: 0, RolloverCount: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.Write([]byte("one line more\n"))
+	if err = errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("there are %d files, %v", len(entries), err)
+	}
+}
 
 // TestOldLogFilesAreRemoved writes several files' worth of lines. That none is to be kept must not mean
 // that all are.

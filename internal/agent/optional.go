@@ -34,7 +34,7 @@ func (a *Agent) report(on bool) {
 		a.reporter.Store(nil)
 		a.optional.stopReports()
 		a.optional.stopReports = nil
-		a.health.Part("", health.JobMetrics).Clear()
+		a.health.Part("", health.JobMetrics).End()
 	}
 }
 

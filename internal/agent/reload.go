@@ -21,6 +21,9 @@ const (
 	codeRestart = "settings-restart" // some of the file waits for a restart
 )
 
+// scopeRestart is the difference between the settings in the file and those that a restart would put in effect.
+const scopeRestart health.Scope = "restart"
+
 // Reload reads the file with the settings anew and applies what changed. Settings that are wrong in any way
 // change nothing: the error is a *health.Fault, which status shows until the next reload that
 // succeeds. What only a restart can change stays as it is, and status says so. Safe for concurrent
@@ -31,6 +34,7 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	if a.launch == nil {
 		return status.Reloaded{}, health.SystemFault(codeRefused, nil, "The agent starts or stops, and reads no settings now.")
 	}
+	a.source.ReadCameras() // a person has changed something, perhaps a secret
 	if a.o.Source.file == "" {
 		return status.Reloaded{}, health.UserFault(codeRefused, nil,
 			"The agent was started without --env-file: its settings are those of its environment, and change with a restart.")
@@ -40,22 +44,19 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	part := a.health.Part("", health.JobSettings)
 	if err != nil {
 		fault := refused(err)
-		part.Raise(health.Degraded, fault)
+		part.Report(health.ScopeReload, health.Degraded, fault)
 		a.log.Error("the new settings are refused", zap.Error(fault))
 		a.notifyReloaded(fault.Text)
 		return status.Reloaded{}, fault
 	}
-	part.Clear(codeRefused)
+	part.OK(health.ScopeReload)
 	if len(done.AfterRestart) > 0 {
-		part.Raise(health.Info, restartNeeded(done.AfterRestart))
+		part.Report(scopeRestart, health.Info, restartNeeded(done.AfterRestart))
 	} else {
-		part.Clear(codeRestart)
+		part.OK(scopeRestart)
 	}
 	a.log.Info("the settings were read anew", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))
-	for _, name := range done.Unknown {
-		a.log.Warn("no setting has this name: look it up in the list of settings", zap.String("name", name))
-	}
 	a.notifyReloaded("")
 	return done, nil
 }
@@ -95,8 +96,14 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	// From here on nothing fails.
 	a.inEffect.Store(&next)
 	a.apply(before, next)
+	a.source.RetryRights()
+	a.nudges.all(nudgeRights)
 	done = changes(before, next)
-	done.AfterRestart, done.Unknown = a.o.Begun.waiting(reading, next, wanted)
+	done.AfterRestart = a.o.Begun.waiting(reading, next, wanted)
+	for _, m := range reading.misspelt() {
+		done.Unknown = append(done.Unknown, m.Name)
+	}
+	a.noteMisspelt(reading)
 	done.Streams, err = a.streams.reapply()
 	if err != nil {
 		a.log.Error("not all jobs run with the new settings", zap.Error(err)) // each says so in its status
@@ -124,7 +131,7 @@ func (a *Agent) apply(before, next Settings) {
 	}
 	if next.Audio.uploaded() == uploader.AudioAll {
 		for _, name := range a.streams.names() {
-			a.health.Part(name, health.JobUploader).Clear(uploader.CodeAudio)
+			a.health.Part(name, health.JobUploader).OK(uploader.ScopeAudio)
 		}
 	}
 	a.report(next.CloudWatch)
@@ -143,9 +150,8 @@ func changes(before, next Settings) (done status.Reloaded) {
 	return done
 }
 
-// waiting lists the variables that are not what the agent began with and need a restart, and those
-// that look like a setting and are none. r is what the agent began with.
-func (r Reading) waiting(now Reading, inEffect, wanted Settings) (names, unknown []string) {
+// waiting lists the variables that are not what the agent began with and need a restart. r is what the agent began with.
+func (r Reading) waiting(now Reading, inEffect, wanted Settings) (names []string) {
 	known := make(map[string]bool)
 	for _, v := range allVariables() {
 		known[v.Name] = true
@@ -168,17 +174,11 @@ func (r Reading) waiting(now Reading, inEffect, wanted Settings) (names, unknown
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(others)) {
-		switch {
-		case !others[name] || ignored(name):
-		case strings.HasPrefix(name, ourPrefix):
-			if _, set := now.assigned[name]; set {
-				unknown = append(unknown, name)
-			}
-		case r.differs(now, name):
+		if others[name] && !ignored(name) && !misspelt(name) && r.differs(now, name) {
 			names = append(names, name)
 		}
 	}
-	return names, unknown
+	return names
 }
 
 func (r Reading) differs(now Reading, name string) bool {

@@ -120,9 +120,12 @@ func copyOf(t *testing.T, path string) string {
 	return copied
 }
 
-func freeAddress(t *testing.T) string {
+// ownHost is a loopback address from which no connection of a test takes a port meanwhile.
+const ownHost = "127.0.0.2"
+
+func freeAddress(t *testing.T, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", host+":0")
 	must(t, err)
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
@@ -142,7 +145,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 	s := h.service()
 	s.await("both streams are configured", func() bool { return len(s.agent.streams.names()) == 2 })
 	a := s.agent
-	address := freeAddress(t)
+	address := freeAddress(t, ownHost)
 	ca := h.env[EnvCACert]
 	key, cert := copyOf(t, h.env[EnvCorePrivateKey]), copyOf(t, h.env[EnvCoreCert])
 	logs := filepath.Join(h.dir, "other-log")
@@ -165,7 +168,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		EnvCredentialEndpoint: {value: "other.example"}, EnvDataEndpoint: {value: "other.example"},
 		EnvCACert: {value: copyOf(t, ca)}, EnvCoreCert: {value: cert}, EnvCorePrivateKey: {value: key},
 		EnvRecordingDirectory: {value: "/elsewhere"}, EnvStateDirectory: {value: "/elsewhere"}, EnvSocket: {value: "/elsewhere"},
-		EnvAccountID: {value: "999999999999"}, EnvCABundle: {value: copyOf(t, ca)}, EnvGreengrassRoot: {value: "/none"},
+		EnvAccountID: {value: "999999999999"}, EnvCABundle: {value: copyOf(t, ca)}, EnvCertFile: {value: copyOf(t, ca)}, EnvGreengrassRoot: {value: "/none"},
 		EnvTokenExchange:   {value: "http://localhost:1/"},
 		"AWS_ENDPOINT_URL": {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
 
@@ -249,7 +252,7 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { _ = taken.Close() }()
-	h.env[EnvMetricsAddress] = freeAddress(t)
+	h.env[EnvMetricsAddress] = freeAddress(t, ownHost)
 	s := h.service()
 	notDir := copyOf(t, h.env[EnvCACert])
 	before := s.agent.settings()
@@ -303,7 +306,7 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 
 func TestTheMetricsAddressMovesWithinItsOwnPort(t *testing.T) {
 	h := newHouse(t)
-	h.env[EnvMetricsAddress] = freeAddress(t)
+	h.env[EnvMetricsAddress] = freeAddress(t, "127.0.0.1")
 	s := h.service()
 	_, port, err := net.SplitHostPort(h.env[EnvMetricsAddress])
 	must(t, err)
@@ -320,11 +323,23 @@ func TestWhatIsNoSettingIsNamed(t *testing.T) {
 	h := newHouse(t)
 	s := h.service()
 	s.write(map[string]string{
-		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "GST_PLUGIN_PATH": "/opt/gst", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1",
+		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "AWS_IOT_CORE_THINGNAME": "hub",
+		"GST_PLUGIN_PATH": "/opt/gst", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1",
 	})
-	want := status.Reloaded{Unknown: []string{"AWS_KVS_EDGE_LOGLEVEL"}, AfterRestart: []string{"AWS_ENDPOINT_URL_STS", "TZ"}}
+	want := status.Reloaded{Unknown: []string{"AWS_IOT_CORE_THINGNAME", "AWS_KVS_EDGE_LOGLEVEL"},
+		AfterRestart: []string{"AWS_ENDPOINT_URL_STS", "TZ"}}
 	if diff := cmp.Diff(want, s.reload()); diff != "" {
 		t.Error(diff)
+	}
+	says := s.file + ", line "
+	if c, shown := s.condition(codeMisspelt); !shown || !strings.Contains(c.Text, says) || !strings.Contains(c.Text,
+		"did you mean "+EnvLogLevel) {
+		t.Errorf("status says %+v", c)
+	}
+	s.write(nil)
+	s.reload()
+	if c, shown := s.condition(codeMisspelt); shown {
+		t.Errorf("status still says %q", c.Text)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -55,6 +54,8 @@ type Settings struct {
 	UploadCap *uploader.Cap
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
 	CABundle string
+	// CertFile has roots towards AWS services beside those of the system's directories (SSL_CERT_FILE).
+	CertFile string
 	Camera   CameraSettings
 }
 
@@ -81,7 +82,7 @@ const (
 type LogSettings struct {
 	Level         string
 	Directory     string
-	MaxFileSizeMB int
+	MaxFileSizeMB int // 0: no limit
 	RolloverCount int
 }
 
@@ -113,6 +114,7 @@ const (
 	EnvUploadMaxBitrate   = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
 	EnvFragmentTags       = "AWS_KVS_EDGE_FRAGMENT_TAGS"
 	EnvCABundle           = "AWS_CA_BUNDLE"
+	EnvCertFile           = "SSL_CERT_FILE" // crypto/x509
 	EnvRTSPTransport      = "AWS_KVS_EDGE_RTSP_TRANSPORT"
 	EnvRTSPSCACert        = "AWS_KVS_EDGE_RTSPS_CA_CERT"
 	EnvTimestampSource    = "AWS_KVS_EDGE_TIMESTAMP_SOURCE"
@@ -159,7 +161,7 @@ var (
 // applied is what of next a running agent can take over; all else stays as it is until a restart.
 func (s Settings) applied(next Settings) Settings {
 	wanted := next.StateDirectory
-	next.Region, next.IoT, next.AccountID, next.CABundle = s.Region, s.IoT, s.AccountID, s.CABundle
+	next.Region, next.IoT, next.AccountID, next.CABundle, next.CertFile = s.Region, s.IoT, s.AccountID, s.CABundle, s.CertFile
 	next.RecordingDirectory, next.StateDirectory, next.Socket = s.RecordingDirectory, s.StateDirectory, s.Socket
 	if next.MediaDirectory == filepath.Join(wanted, mediaName) {
 		next.MediaDirectory = filepath.Join(s.StateDirectory, mediaName)
@@ -180,8 +182,12 @@ func (e *SettingsError) Error() string {
 
 // SettingsFromEnv reads the settings. The error is a *SettingsError that names every fault.
 func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
+	return settingsFrom(lookup, liteDirectory)
+}
+
+func settingsFrom(lookup func(string) (string, bool), lite string) (Settings, error) {
 	e := environment{lookup: lookup}
-	lookup, greengrass, err := withGreengrass(lookup)
+	lookup, greengrass, err := withGreengrass(lookup, lite)
 	if err != nil {
 		e.fault("%s", err)
 	}
@@ -194,29 +200,21 @@ func SettingsFromEnv(lookup func(string) (string, bool)) (Settings, error) {
 		Log: LogSettings{
 			Level:         strings.ToUpper(e.optional(EnvLogLevel, "INFO")),
 			Directory:     e.optional(EnvLogOutputDirectory, defaultLogDirectory),
-			MaxFileSizeMB: e.number(EnvLogMaxFileSize, defaultLogMaxFileSize, 1, 10_000),
+			MaxFileSizeMB: e.number(EnvLogMaxFileSize, defaultLogMaxFileSize, 0, 10_000),
 			RolloverCount: e.number(EnvLogRolloverCount, defaultLogRollover, 0, 10_000),
 		},
 		RecordingDirectory: e.optional(EnvRecordingDirectory, defaultRecordings),
 		StateDirectory:     e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, defaultStateDirectory)),
 		Socket:             SocketPath(lookup),
-		SegmentDuration:    e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
-		FlushInterval:      e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
-		MinFreeDisk:        e.reserve(EnvMinFreeDisk),
 		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
 		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive))),
-		Audio:              AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
-		Camera: CameraSettings{
-			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
-			CACert:    e.optional(EnvRTSPSCACert, ""),
-
-			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),
-		},
+		CertFile:           e.optional(EnvCertFile, ""),
 	}
-	s.Camera.NoAudio = s.Audio == AudioOff
-	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
+	record := e.recordSettings()
+	s.SegmentDuration, s.FlushInterval, s.MinFreeDisk, s.Camera = record.SegmentDuration, record.FlushInterval, record.MinFreeDisk, record.Camera
+	s.Audio = record.Audio
 	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
 	}

@@ -105,7 +105,7 @@ func TestWrongSettings(t *testing.T) {
 		{"account", EnvAccountID, "12345", "12 digits"},
 		{"log level", EnvLogLevel, "LOUD", "OFF, ALL, FATAL"},
 		{"log size", EnvLogMaxFileSize, "20MB", "whole number"},
-		{"log size zero", EnvLogMaxFileSize, "0", "from 1 to"},
+		{"log size below zero", EnvLogMaxFileSize, "-1", "from 0 to"},
 		{"rollover", EnvLogRolloverCount, "-1", "from 0 to"},
 		{"cloud watch", EnvCloudWatchEnabled, "yes", "TRUE or FALSE"},
 		{"transport", EnvRTSPTransport, "multicast", "auto, tcp, udp"},

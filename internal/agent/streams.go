@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -34,14 +35,17 @@ type streams struct {
 
 // workers is what streams needs from the rest of the agent: how to build each job and where it acts.
 type workers struct {
-	log       *zap.Logger
-	health    *health.Registry
-	retention policies
-	media     mediaRemover
-	settings  func() Settings
-	record    func(name string, spec recordSpec, goesOn bool) (func(context.Context) error, error)
-	upload    func(name string, spec uploadSpec) (func(context.Context) error, error)
-	completed func(name, job string) // told of a job that did its work until its configuration went
+	log        *zap.Logger
+	health     *health.Registry
+	retention  policies
+	media      mediaRemover
+	settings   func() Settings
+	record     func(name string, spec recordSpec, goesOn bool) (func(context.Context) error, error)
+	upload     func(name string, spec uploadSpec) (func(context.Context) error, error)
+	readSecret func(secretARN string)           // reads a camera's secret again at once
+	secretRead func(secretARN string) time.Time // when it was last read
+	changed    func(name string)                // called when a running stream has a newer configuration
+	completed  func(name, job string)           // notified of a job that did its work until its configuration went
 }
 
 type mediaRemover interface {
@@ -127,6 +131,10 @@ func (s *streams) applyOne(config iotconfig.StreamConfig) error {
 
 	// AWS documents the same configuration, sent again, as the way to restart a failed job.
 	again := before != nil && config.LastUpdated.After(before.config.LastUpdated)
+	if again {
+		s.workers.readSecret(record.secretARN)
+		s.workers.changed(name)
+	}
 	var err error
 	if before != nil && before.record == record && (!again || !s.failed(name, health.JobRecorder)) {
 		next.recorder = before.recorder
@@ -164,7 +172,7 @@ func (s *streams) start(name, jobName string, build func() (func(context.Context
 		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
 	}
 	part := s.workers.health.Part(name, jobName)
-	part.Clear()
+	part.End()
 	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", jobName))
 	return startJob(jobOptions{stream: name, name: jobName, part: part, log: s.workers.log, run: run}), nil
 }
@@ -252,7 +260,7 @@ func (s *streams) infos() []status.StreamInfo {
 	infos := make([]status.StreamInfo, 0, len(names))
 	for _, name := range names {
 		if st := s.get(name); st != nil {
-			infos = append(infos, status.StreamInfo{Name: name, LimitBytes: st.limit})
+			infos = append(infos, status.StreamInfo{Name: name, LimitBytes: st.limit, SecretRead: s.workers.secretRead(st.record.secretARN)})
 		}
 	}
 	return infos

@@ -80,7 +80,10 @@ func newDiary() (*diary, *streams) {
 		upload: func(name string, _ uploadSpec) (func(context.Context) error, error) {
 			return d.job("uploader " + name), nil
 		},
-		completed: func(name, job string) { d.note("completed %s %s", job, name) },
+		secretRead: func(string) time.Time { return monday },
+		readSecret: func(arn string) { d.note("read %s", arn[strings.LastIndex(arn, ":")+1:]) },
+		changed:    func(string) {},
+		completed:  func(name, job string) { d.note("completed %s %s", job, name) },
 	})
 }
 
@@ -127,20 +130,20 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 	expect("the first set", apply(configOf("a", monday), configOf("b", monday)),
 		"start recorder a", "start uploader a", "start recorder b", "start uploader b")
 	expect("the same again", apply(configOf("a", monday), configOf("b", monday)))
-	expect("another retention", apply(configOf("a", monday.Add(time.Hour), keepShort), configOf("b", monday)))
+	expect("another retention", apply(configOf("a", monday.Add(time.Hour), keepShort), configOf("b", monday)), "read a-AbCdEf")
 	if got := d.policies["a"].MaxAge; got != 5*time.Hour {
 		t.Errorf("the policy of a keeps %s", got)
 	}
 	expect("another recording schedule", apply(configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday), configOf("b", monday)),
-		"stop recorder a", "start recorder a")
+		"read a-AbCdEf", "stop recorder a", "start recorder a")
 	expect("a stream that is gone", apply(configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday)),
 		"stop recorder b", "stop uploader b")
 	if _, ok := d.policies["b"]; ok {
 		t.Error("b still has a policy of its own")
 	}
-	s.workers.health.Part("a", health.JobUploader).Raise(health.Failed, health.UserFault("x", nil, "It failed."))
+	s.workers.health.Part("a", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.UserFault("x", nil, "It failed."))
 	expect("the same with a newer time restarts what failed", apply(configOf("a", monday.Add(3*time.Hour), keepShort, recordOnMonday)),
-		"stop uploader a", "start uploader a")
+		"read a-AbCdEf", "stop uploader a", "start uploader a")
 	if err := s.Remove(t.Context(), "a"); err != nil {
 		t.Error(err)
 	}

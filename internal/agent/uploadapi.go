@@ -37,7 +37,7 @@ func (d *demands) serveUpload(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	var last status.UploadProgress
 	err = d.upload(r.Context(), in.Stream, in.From, in.To, func(p uploader.Progress) {
-		last = status.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished}
+		last = status.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes, TotalBytes: p.TotalBytes}
 		tell(last)
 	})
 	if err != nil {

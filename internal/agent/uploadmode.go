@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
@@ -16,8 +19,15 @@ import (
 const (
 	// tagUpload says how a stream is uploaded, whatever the hub's setting: live or scheduled.
 	tagUpload = "kvs-edge:upload"
-	// tagEvery is how often tags are asked for; a change takes effect within it.
-	tagEvery = 5 * time.Minute
+	// tagEvery is how often tags are asked for, up to tagJitter less often; and how long they are not
+	// asked for after the service has denied it. An account has 50 calls/s for all of its hubs.
+	// Source: KVS Developer Guide, quotas, ListTagsForStream.
+	tagEvery  = time.Hour
+	tagJitter = 0.2
+	// tagSpacing is the least time between two calls, however often a stream is changed.
+	tagSpacing = 10 * time.Second
+	// tagRetry bounds the waits after calls that failed.
+	tagRetry = 5 * time.Minute
 )
 
 // tagSource asks for a stream's tags; see kvs.Client.
@@ -70,13 +80,19 @@ type uploadModes struct {
 	stream string
 	usual  *usualMode
 	tags   tagSource
-	every  time.Duration
+	pace   tagPace
+	nudged <-chan nudge // receives when the stream may have been changed; nil = never
 	part   *health.Part
 	log    *zap.Logger
 	// tagged is told the stream's tags whenever they are read; nil = nobody wants to know.
 	tagged func(map[string]string)
 	run    map[UploadMode]func(context.Context) error
 }
+
+// tagPace is how often tags are asked for.
+type tagPace struct{ every, spacing, retry time.Duration }
+
+func defaultTagPace() tagPace { return tagPace{every: tagEvery, spacing: tagSpacing, retry: tagRetry} }
 
 func (m *uploadModes) Run(ctx context.Context) error {
 	changes := make(chan UploadMode)
@@ -125,8 +141,12 @@ func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan
 // watch asks for the tags now and then, and follows the hub's setting. While the tags are not known
 // those of before count.
 func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
-	wait := backoff.New(backoff.Policy{Min: time.Second, Max: m.every})
-	var tags map[string]string
+	wait := backoff.New(backoff.Policy{Min: time.Second, Max: m.pace.retry})
+	var (
+		tags   map[string]string
+		asked  time.Time
+		denied bool
+	)
 	ask := time.NewTimer(0)
 	defer ask.Stop()
 	for {
@@ -140,19 +160,35 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
 		case <-ctx.Done():
 			return
 		case <-changed:
+		case why := <-m.nudged:
+			if !denied || why == nudgeRights {
+				ask.Reset(max(0, m.pace.spacing-time.Since(asked)))
+			}
 		case <-ask.C:
 			found, err := m.tags.Tags(ctx, m.stream)
-			if err != nil {
-				m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Error(err))
+			asked = time.Now()
+			if denied = isDenied(err); err != nil {
+				m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Bool("denied", denied), zap.Error(err))
+			}
+			if err != nil && !denied {
 				ask.Reset(wait.Next())
+				continue
+			}
+			wait.Reset()
+			ask.Reset(m.pace.every + time.Duration(rand.Float64()*tagJitter*float64(m.pace.every)))
+			if err != nil {
 				continue
 			}
 			tags = found
 			if m.tagged != nil {
 				m.tagged(tags)
 			}
-			wait.Reset()
-			ask.Reset(m.every)
 		}
 	}
+}
+
+// isDenied reports whether the hub's role lacks a right.
+func isDenied(err error) bool {
+	var answer *kvs.RequestError
+	return errors.As(err, &answer) && answer.Meaning.RightMissing()
 }

@@ -6,10 +6,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -50,7 +53,7 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
 		part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
-		stream: "door", usual: usual, tags: board, every: 5 * time.Millisecond, log: zap.NewNop(),
+		stream: "door", usual: usual, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond}, log: zap.NewNop(),
 		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
 		run:    map[UploadMode]func(context.Context) error{UploadScheduled: run(UploadScheduled), UploadLive: run(UploadLive)},
 	}
@@ -90,4 +93,86 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	if err := <-done; err != nil || running != 0 {
 		t.Errorf("at the end: %v, %d still run", err, running)
 	}
+}
+
+// countedTags is a control plane that counts how often it is asked.
+type countedTags struct {
+	mu    sync.Mutex
+	count int
+	err   error
+}
+
+func (c *countedTags) Tags(context.Context, string) (map[string]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count++
+	return nil, c.err
+}
+
+func (c *countedTags) asked() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count
+}
+
+func (c *countedTags) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+// TestTagsAreAskedForRarely as all hubs of an account share 50 calls/s.
+func TestTagsAreAskedForRarely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		board, nudged := &countedTags{}, make(chan nudge, 1)
+		m := &uploadModes{
+			part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
+			stream: "door", usual: newUsualMode(UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
+			run: map[UploadMode]func(context.Context) error{UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		want := func(what string, least, most int) {
+			t.Helper()
+			synctest.Wait()
+			if n := board.asked(); n < least || n > most {
+				t.Errorf("%s: asked %d times, want %d to %d", what, n, least, most)
+			}
+		}
+		want("at the start", 1, 1)
+		time.Sleep(24 * time.Hour)
+		want("in a day", 21, 25)
+		before := board.asked()
+		time.Sleep(10 * time.Minute)
+		for range 100 {
+			nudged <- nudgeChanged
+			time.Sleep(100 * time.Millisecond)
+		}
+		want("after a hundred changes within 10 s", before+1, before+3)
+
+		board.fail(&kvs.RequestError{Meaning: awserr.Classify(403, "AccessDeniedException", "")})
+		time.Sleep(2 * time.Hour)
+		before = board.asked()
+		nudged <- nudgeChanged
+		time.Sleep(time.Minute)
+		want("a change after a denial", before, before+1) // its hour may just be over
+		before = board.asked()
+		nudged <- nudgeRights
+		time.Sleep(time.Minute)
+		want("rights that were granted", before+1, before+1)
+		time.Sleep(24 * time.Hour)
+		want("a day of denials", before+20, before+26)
+
+		board.fail(errors.New("no network"))
+		time.Sleep(2 * time.Hour)
+		before = board.asked()
+		time.Sleep(time.Hour)
+		want("an hour without a network", before+10, before+60)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -56,7 +56,7 @@ func Variables() []Group {
 			{EnvCloudWatchEnabled, "`TRUE` sends [metrics](metrics.md) to CloudWatch.", "`FALSE`", AtReload, func(s Settings) string { return strings.ToUpper(fmt.Sprint(s.CloudWatch)) }},
 			{EnvLogLevel, "One of " + codes(logLevels) + ". `kvs-edge-agent log-level` changes it at run time.", "`INFO`", AtReload, func(s Settings) string { return s.Log.Level }},
 			{EnvLogOutputDirectory, "Where log files are kept; the same lines go to standard error, for the journal.", "`" + defaultLogDirectory + "`; in the package `/var/log/kvs-edge-agent`", AtReload, func(s Settings) string { return s.Log.Directory }},
-			{EnvLogMaxFileSize, "MB after which a new log file is begun.", fmt.Sprintf("`%d`", defaultLogMaxFileSize), AtReload, func(s Settings) string { return fmt.Sprint(s.Log.MaxFileSizeMB) }},
+			{EnvLogMaxFileSize, "MB after which a new log file is begun; `0` for one file that grows without limit.", fmt.Sprintf("`%d`", defaultLogMaxFileSize), AtReload, func(s Settings) string { return fmt.Sprint(s.Log.MaxFileSizeMB) }},
 			{EnvLogRolloverCount, "How many old log files are kept; at least one is.", fmt.Sprintf("`%d`", defaultLogRollover), AtReload, func(s Settings) string { return fmt.Sprint(s.Log.RolloverCount) }},
 		}},
 		{"Only here", "", []Variable{
@@ -82,6 +82,7 @@ func Variables() []Group {
 		}},
 		{"As in every AWS SDK", "", []Variable{
 			{EnvCABundle, "File with root CAs that replace the system's, for AWS endpoints other than IoT.", "the system's", AfterRestart, func(s Settings) string { return s.CABundle }},
+			{EnvCertFile, "File with root CAs beside those of the system's directory, also for `rtsps://` cameras; `AWS_CA_BUNDLE` takes precedence for AWS.", "the system's", AfterRestart, func(s Settings) string { return s.CertFile }},
 			{"AWS_ENDPOINT_URL", "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO` and the like for one service.", "AWS's", AfterRestart, nil},
 			{"HTTPS_PROXY", "Proxy for HTTPS; MQTT goes through it too where that is possible.", "none", AfterRestart, nil},
 			{"NO_PROXY", "Hosts that are reached without the proxy.", "none", AfterRestart, nil},

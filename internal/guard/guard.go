@@ -48,6 +48,7 @@ type Options struct {
 // a pause, which grows while that comes again. It returns what run returns.
 func Keep(ctx context.Context, o Options, run func(context.Context) error) error {
 	pause := backoff.New(o.Pause)
+	scope := health.Scope("guard/" + o.What) // a part may have several guards
 	for {
 		panicked := true
 		err := Do(o.What, func() error {
@@ -61,12 +62,12 @@ func Keep(ctx context.Context, o Options, run func(context.Context) error) error
 			return err
 		}
 		fault := health.FaultOf(err, Code)
-		if o.Part.Raise(health.Failed, fault) {
+		if o.Part.Report(scope, health.Failed, fault) {
 			o.Log.Error("an internal error stopped a part of the agent", zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		if pause.Wait(ctx) != nil {
 			return ctx.Err()
 		}
-		o.Part.Clear(Code)
+		o.Part.OK(scope)
 	}
 }

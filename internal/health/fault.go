@@ -3,6 +3,8 @@ package health
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"time"
 )
 
 // Class says who can mend a failure. The values are those of JobStatus in the KVS API
@@ -19,22 +21,64 @@ const (
 // Fault is an error that a person will read: one sentence that says what failed and what to do.
 type Fault struct {
 	Class Class
-	// Code names the kind of failure in a few words for machines: "camera-unreachable".
+	// Code names the kind of failure for machines. It is one of those in Declarations or Answers.
 	Code string
 	// Text is the sentence. It holds no secret.
 	Text string
 	// Err is the cause, or nil.
 	Err error
+
+	// cause is what makes one occurrence differ from another: the text without its numbers, which change while
+	// the cause stays. Empty: the whole text.
+	cause string
 }
 
 // UserFault returns a failure that a person must mend by changing a setting, a secret or a device.
 func UserFault(code string, cause error, format string, args ...any) *Fault {
-	return &Fault{Class: UserError, Code: code, Text: fmt.Sprintf(format, args...), Err: cause}
+	return newFault(UserError, code, cause, format, args)
 }
 
 // SystemFault returns a failure that may pass by itself: network, service, disk.
 func SystemFault(code string, cause error, format string, args ...any) *Fault {
-	return &Fault{Class: SystemError, Code: code, Text: fmt.Sprintf(format, args...), Err: cause}
+	return newFault(SystemError, code, cause, format, args)
+}
+
+// Varying is an argument of a sentence that changes while its cause stays, such as a time of now. Numbers,
+// durations and times are taken for such in any case.
+type Varying string
+
+func newFault(class Class, code string, err error, format string, args []any) *Fault {
+	cause := make([]any, 0, len(args)+1)
+	cause = append(cause, format)
+	for _, arg := range args {
+		switch reflect.ValueOf(arg).Kind() {
+		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, // also a time.Duration
+			reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
+		default:
+			switch arg.(type) {
+			case time.Time, Varying:
+			default:
+				cause = append(cause, arg)
+			}
+		}
+	}
+	return &Fault{Class: class, Code: code, Text: fmt.Sprintf(format, args...), Err: err, cause: fmt.Sprintf("%q", cause)}
+}
+
+// Recode returns the fault with another code and sentence, but as the same occurrence.
+func (f *Fault) Recode(code, text string) *Fault {
+	next := *f
+	next.cause = f.identity()
+	next.Code, next.Text = code, text
+	return &next
+}
+
+// identity is what differs between two occurrences of a scope.
+func (f *Fault) identity() string {
+	if f.cause != "" {
+		return f.Code + " " + string(f.Class) + " " + f.cause
+	}
+	return f.Code + " " + string(f.Class) + " " + f.Text
 }
 
 // Error gives the sentence. The cause is for errors.Is and errors.As: it may hold text from outside.

@@ -57,7 +57,7 @@ type Condition struct {
 	Severity Severity  `json:"severity"`
 	Text     string    `json:"text"`
 	Since    time.Time `json:"since"`
-	// Count is how often the condition was raised since Since.
+	// Count is how often the condition was reported since Since.
 	Count int64 `json:"count"`
 }
 
@@ -101,7 +101,7 @@ func (r *Registry) Part(stream, job string) *Part {
 	key := Key{Stream: stream, Job: job}
 	p := r.parts[key]
 	if p == nil {
-		p = &Part{key: key, registry: r, stateSince: r.now(), conditions: make(map[string]Condition), numbers: make(map[string]*Number)}
+		p = &Part{key: key, registry: r, stateSince: r.now(), scopes: make(map[Scope]*scopeState), numbers: make(map[string]*Number)}
 		r.parts[key] = p
 	}
 	return p
@@ -176,9 +176,9 @@ type Part struct {
 	registry *Registry
 
 	mu         sync.Mutex
-	state      string               // guarded by mu, as all below
-	stateSince time.Time            // when state was last changed
-	conditions map[string]Condition // by code
+	state      string    // guarded by mu, as all below
+	stateSince time.Time // when state was last changed
+	scopes     map[Scope]*scopeState
 	numbers    map[string]*Number
 }
 
@@ -193,44 +193,6 @@ func (p *Part) SetState(state string) {
 	if !same {
 		p.registry.changed()
 	}
-}
-
-// Raise sets a condition from a fault. Raising the same code again keeps Since, takes the new
-// text, and counts. It reports whether the condition is new, which is when to log it.
-func (p *Part) Raise(severity Severity, f *Fault) (isNew bool) {
-	p.mu.Lock()
-	old, had := p.conditions[f.Code]
-	c := Condition{Code: f.Code, Class: f.Class, Severity: severity, Text: f.Text, Since: p.registry.now(), Count: 1}
-	if had {
-		c.Since, c.Count = old.Since, old.Count+1
-	}
-	p.conditions[f.Code] = c
-	p.mu.Unlock()
-	if !had || old.Text != c.Text || old.Class != c.Class || old.Severity != c.Severity {
-		p.registry.changed()
-	}
-	return !had
-}
-
-// Clear ends the conditions with these codes, or all when none is given. It reports whether
-// there was one to end.
-func (p *Part) Clear(codes ...string) (had bool) {
-	p.mu.Lock()
-	if len(codes) == 0 {
-		had = len(p.conditions) > 0
-		clear(p.conditions)
-	}
-	for _, code := range codes {
-		if _, ok := p.conditions[code]; ok {
-			had = true
-			delete(p.conditions, code)
-		}
-	}
-	p.mu.Unlock()
-	if had {
-		p.registry.changed()
-	}
-	return had
 }
 
 // Number returns the part's counter or gauge of that name, made on first use. Keep the pointer:
@@ -248,19 +210,12 @@ func (p *Part) Number(name string) *Number {
 
 // Snapshot copies the part. Conditions come worst first.
 func (p *Part) Snapshot() PartSnapshot {
+	now := p.registry.now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := PartSnapshot{Key: p.key, State: p.state, StateSince: p.stateSince, Numbers: make(map[string]int64, len(p.numbers))}
-	for _, c := range p.conditions {
-		s.Conditions = append(s.Conditions, c)
+	s := PartSnapshot{
+		Key: p.key, State: p.state, StateSince: p.stateSince, Conditions: p.conditions(now), Numbers: make(map[string]int64, len(p.numbers)),
 	}
-	sort.Slice(s.Conditions, func(i, j int) bool {
-		a, b := s.Conditions[i], s.Conditions[j]
-		if a.Severity != b.Severity {
-			return a.Severity > b.Severity
-		}
-		return a.Code < b.Code
-	})
 	for name, n := range p.numbers {
 		s.Numbers[name] = n.Load()
 	}

@@ -7,8 +7,6 @@ import (
 	"io"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func fixedClock() func() time.Time {
@@ -16,31 +14,12 @@ func fixedClock() func() time.Time {
 	return func() time.Time { now = now.Add(time.Second); return now }
 }
 
-func TestRaisingAgainKeepsSinceAndCounts(t *testing.T) {
-	t.Parallel()
-	p := NewRegistry(fixedClock()).Part("door", JobRecorder)
-	if !p.Raise(Failed, SystemFault("camera-unreachable", io.EOF, "first")) {
-		t.Error("the first Raise must report a new condition")
-	}
-	since := p.Snapshot().Conditions[0].Since
-	if p.Raise(Failed, SystemFault("camera-unreachable", io.EOF, "second")) {
-		t.Error("raising the same code again must not report a new condition")
-	}
-	want := []Condition{{Code: "camera-unreachable", Class: SystemError, Severity: Failed, Text: "second", Since: since, Count: 2}}
-	if diff := cmp.Diff(want, p.Snapshot().Conditions); diff != "" {
-		t.Error(diff)
-	}
-	if !p.Clear("camera-unreachable") || p.Clear("camera-unreachable") {
-		t.Error("Clear must report whether there was something to end")
-	}
-}
-
 func TestWorstConditionComesFirst(t *testing.T) {
 	t.Parallel()
 	p := NewRegistry(fixedClock()).Part("door", JobRecorder)
-	p.Raise(Info, UserFault("a", nil, "a"))
-	p.Raise(Failed, UserFault("z", nil, "z"))
-	p.Raise(Degraded, UserFault("b", nil, "b"))
+	p.Report("1", Info, UserFault("a", nil, "a"))
+	p.Report("2", Failed, UserFault("z", nil, "z"))
+	p.Report("3", Degraded, UserFault("b", nil, "b"))
 	worst, ok := p.Snapshot().Worst()
 	if !ok || worst.Code != "z" {
 		t.Errorf("got %v %v, want z", worst, ok)
@@ -68,11 +47,11 @@ func TestWatchersHearOfChangesOnly(t *testing.T) {
 	}{
 		{"a state", func() { p.SetState("recording") }, true},
 		{"the same state", func() { p.SetState("recording") }, false},
-		{"a condition", func() { p.Raise(Failed, UserFault("x", nil, "x")) }, true},
-		{"the same condition", func() { p.Raise(Failed, UserFault("x", nil, "x")) }, false},
+		{"a condition", func() { p.Report(ScopeRecord, Failed, UserFault("x", nil, "x")) }, true},
+		{"the same condition", func() { p.Report(ScopeRecord, Failed, UserFault("x", nil, "x")) }, false},
 		{"a number", func() { p.Number(FramesRecorded).Add(1) }, false},
-		{"its end", func() { p.Clear() }, true},
-		{"nothing to end", func() { p.Clear() }, false},
+		{"its end", func() { p.End() }, true},
+		{"nothing to end", func() { p.End() }, false},
 		{"a stream removed", func() { r.RemoveStream("door") }, true},
 	}
 	for _, step := range steps {

@@ -15,6 +15,7 @@ const (
 
 	// Every job with windows.
 	WindowsCompleted = "windowsCompleted" // windows to whose end the job ran
+	NextWindowTime   = "nextWindowTime"   // when the next window opens, for a job that waits for it; 0 otherwise
 
 	// Uploader.
 	FragmentsPersisted = "fragmentsPersisted" // fragments acknowledged PERSISTED

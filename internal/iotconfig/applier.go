@@ -62,4 +62,7 @@ type JobState struct {
 	Status  health.Class
 	Details string    // a sentence for people; empty when there is nothing to say
 	Updated time.Time // when the status last changed
+	// Collected is the end of the newest media that was stored on the disk (recorder) or in the cloud
+	// (uploader); zero for never.
+	Collected time.Time
 }

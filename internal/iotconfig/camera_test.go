@@ -142,9 +142,9 @@ func TestAKnownURLServesWhateverHappensToSecretsManager(t *testing.T) {
 			if url, err := after.get(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
 				t.Errorf("after a restart: got %q, %v", url.Reveal(), err)
 			}
-			after.refusedBy(testSecret)
+			after.failed(testSecret, "It does not answer.")
 		}
-		if waited := time.Since(began); waited > 2*freshReading {
+		if waited := time.Since(began); waited > 0 {
 			t.Errorf("a recorder was held up for %v", waited)
 		}
 		time.Sleep(2 * time.Hour)
@@ -223,36 +223,6 @@ func TestADamagedFileOfURLsIsSetAsideAndReadAnew(t *testing.T) {
 	}
 }
 
-func TestARefusedPasswordIsReadAnewAtMostOnceAMinute(t *testing.T) {
-	t.Parallel()
-	path, key := t.TempDir(), testSealer(t)
-	synctest.Test(t, func(t *testing.T) {
-		secrets := newFakeSecrets()
-		secrets.set(testSecret, cameraURL)
-		c := newCameras(t, path, secrets, key)
-		if _, err := c.get(t.Context(), testSecret); err != nil {
-			t.Fatal(err)
-		}
-		for range 600 { // the recorder tries every second for ten minutes
-			time.Sleep(time.Second)
-			c.refusedBy(testSecret)
-			if _, err := c.get(t.Context(), testSecret); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if n := secrets.count(testSecret); n < 10 || n > 11 {
-			t.Errorf("%d readings in ten minutes, want one a minute", n)
-		}
-		const changed = "rtsp://admin:new@10.0.0.7/stream"
-		secrets.set(testSecret, changed)
-		time.Sleep(time.Minute)
-		c.refusedBy(testSecret)
-		if url, err := c.get(t.Context(), testSecret); err != nil || url.Reveal() != changed {
-			t.Errorf("the new password is not used: %q, %v", url.Reveal(), err)
-		}
-	})
-}
-
 func TestWantedSecretsAreReadAheadAndEveryHour(t *testing.T) {
 	t.Parallel()
 	path, key := t.TempDir(), testSealer(t)
@@ -297,10 +267,10 @@ func TestAFailedFirstReadingIsShownAndNotHammered(t *testing.T) {
 			}
 		}
 		if n := secrets.count(testSecret); n != 1 {
-			t.Errorf("%d readings within a second, want 1", n)
+			t.Errorf("%d readings at once, want 1", n)
 		}
 		secrets.set(testSecret, cameraURL)
-		time.Sleep(minRetry)
+		time.Sleep(rereads[0] * 6 / 5)
 		if url, err := c.get(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
 			t.Errorf("got %q, %v", url.Reveal(), err)
 		}

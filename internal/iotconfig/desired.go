@@ -135,32 +135,49 @@ func (d *desired) removed(stream string, now time.Time) {
 		return
 	}
 	delete(d.streams, stream)
-	delete(d.refused, stream)
-	d.gone[stream] = tombstone{at: e.LastUpdated, byAbsence: e.byAbsence, noted: now}
-	trim(d.gone, func(t tombstone) time.Time { return t.noted })
+	d.bury(stream, tombstone{at: e.LastUpdated, byAbsence: e.byAbsence, noted: now})
 }
 
-// absences compares with a complete listing that began at that time. It reports whether a stream
-// is missing for the first time, which another listing is to confirm, and which streams are now
-// to be removed.
-func (d *desired) absences(listed map[string]bool, began, now time.Time) (unsure bool, removals []string) {
-	for name, e := range d.streams {
+// absence is what a complete listing says by what it lacks.
+type absence struct {
+	unsure   bool     // a stream is missing for the first time, which another listing is to confirm
+	removals []string // streams to be removed with their media
+	left     []string // streams that are no longer this hub's; their media stays
+}
+
+// absences compares with a complete listing that began at that time. A stream that came by a message
+// and that no listing has ever shown belongs to another hub by now, or was deleted before this hub
+// listed: it leaves, but the control plane never confirmed it, so its media is not deleted for that.
+func (d *desired) absences(listed map[string]bool, began, now time.Time) (a absence) {
+	for _, name := range sortedNames(d.streams) {
+		e := d.streams[name]
 		switch {
 		case listed[name]:
 			e.listed, e.absent = true, 0
-		case e.removing || !e.listed || !e.changed.Before(began):
+		case e.removing || !e.changed.Before(began):
 		default:
-			e.absent++
-			if e.absent < absencesToRemove {
-				unsure = true
+			if e.absent++; e.absent < absencesToRemove {
+				a.unsure = true
+				continue
+			}
+			if !e.listed {
+				delete(d.streams, name)
+				d.bury(name, tombstone{at: e.LastUpdated, byAbsence: true, noted: now})
+				a.left = append(a.left, name)
 				continue
 			}
 			e.removing, e.byAbsence, e.changed = true, true, now
-			removals = append(removals, name)
+			a.removals = append(a.removals, name)
 		}
 	}
-	slices.Sort(removals)
-	return unsure, removals
+	return a
+}
+
+// bury remembers a stream that is gone.
+func (d *desired) bury(stream string, t tombstone) {
+	delete(d.refused, stream)
+	d.gone[stream] = t
+	trim(d.gone, func(t tombstone) time.Time { return t.noted })
 }
 
 // relist lets a listing bring back what only its own silence had removed.

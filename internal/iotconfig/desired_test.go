@@ -103,24 +103,20 @@ func TestOnlyAConfirmedAbsenceOfWhatWasListedRemoves(t *testing.T) {
 	t.Parallel()
 	d := newDesired()
 	d.update(version("listed", 1), at(0))
-	d.update(version("pushed-only", 1), at(0))
 	both := map[string]bool{"listed": true}
-	if unsure, removals := d.absences(both, at(10), at(10)); unsure || len(removals) > 0 {
-		t.Fatalf("with the stream listed: %v, %v", unsure, removals)
+	if a := d.absences(both, at(10), at(10)); a.unsure || len(a.removals) > 0 {
+		t.Fatalf("with the stream listed: %+v", a)
 	}
 	none := map[string]bool{}
-	if unsure, removals := d.absences(none, at(20), at(20)); !unsure || len(removals) > 0 {
-		t.Fatalf("first absence: unsure %v, removals %v; want one more look", unsure, removals)
+	if a := d.absences(none, at(20), at(20)); !a.unsure || len(a.removals) > 0 {
+		t.Fatalf("first absence: %+v; want one more listing", a)
 	}
 	d.absences(both, at(30), at(30)) // it was a hiccup
-	if unsure, removals := d.absences(none, at(40), at(40)); !unsure || len(removals) > 0 {
-		t.Fatalf("first absence after it came back: %v, %v", unsure, removals)
+	if a := d.absences(none, at(40), at(40)); !a.unsure || len(a.removals) > 0 {
+		t.Fatalf("first absence after it came back: %+v", a)
 	}
-	if _, removals := d.absences(none, at(50), at(50)); !slices.Equal(removals, []string{"listed"}) {
-		t.Fatalf("second absence: removals %v, want the listed stream", removals)
-	}
-	if got := names(d.configs()); !slices.Equal(got, []string{"pushed-only"}) {
-		t.Errorf("left %v, want what came over MQTT only", got)
+	if a := d.absences(none, at(50), at(50)); !slices.Equal(a.removals, []string{"listed"}) || len(a.left) > 0 {
+		t.Fatalf("second absence: %+v, want the listed stream removed", a)
 	}
 
 	d.removed("listed", at(50))
@@ -133,6 +129,32 @@ func TestOnlyAConfirmedAbsenceOfWhatWasListedRemoves(t *testing.T) {
 	}
 }
 
+// TestWhatNoListingEverShowsLeaves is for a stream that was configured by a message and moved to another
+// hub, or deleted, before this hub listed.
+func TestWhatNoListingEverShowsLeaves(t *testing.T) {
+	t.Parallel()
+	d := newDesired()
+	d.update(version("pushed", 2), at(10))
+	if a := d.absences(nil, at(9), at(11)); a.unsure {
+		t.Error("a listing that began before the message counts")
+	}
+	if a := d.absences(nil, at(20), at(20)); !a.unsure || len(a.left) > 0 {
+		t.Fatalf("first absence: %+v", a)
+	}
+	if a := d.absences(nil, at(30), at(30)); !slices.Equal(a.left, []string{"pushed"}) || len(a.removals) > 0 {
+		t.Fatalf("second absence: %+v, want that it leaves and its media stays", a)
+	}
+	if left := names(d.configs()); len(left) > 0 {
+		t.Errorf("still there: %v", left)
+	}
+	if v := d.update(version("pushed", 2), at(40)); v != repeated {
+		t.Errorf("the message that comes twice brought it back: %d", v)
+	}
+	if v := d.update(version("pushed", 3), at(50)); v != accepted {
+		t.Errorf("it moved back to this hub, and that was not believed: %d", v)
+	}
+}
+
 func TestAListingThatBeganBeforeAChangeSaysNothingAboutIt(t *testing.T) {
 	t.Parallel()
 	d := newDesired()
@@ -140,8 +162,8 @@ func TestAListingThatBeganBeforeAChangeSaysNothingAboutIt(t *testing.T) {
 	d.absences(map[string]bool{"cam": true}, at(1), at(1))
 	d.absences(nil, at(2), at(2))
 	d.update(version("cam", 10), at(10))
-	if unsure, removals := d.absences(nil, at(9), at(11)); unsure || len(removals) > 0 {
-		t.Errorf("unsure %v, removals %v", unsure, removals)
+	if a := d.absences(nil, at(9), at(11)); a.unsure || len(a.removals) > 0 {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -85,6 +85,7 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 		{Status: health.SystemError, Details: "The camera at 192.0.2.1:554 does not answer: check that it is on and reachable.", Updated: updated.Add(time.Second)},
 		{Status: health.Success, Updated: updated.Add(2 * time.Second)},
 	} {
+		job.Collected = updated.Add(-time.Second)
 		hub.setJobs(JobStatus{StreamName: "front-door", Recorder: &job, Uploader: &JobState{Status: health.Success, Updated: updated}})
 		a.describe("front-door", string(job.Status), func(out *kinesisvideo.DescribeEdgeConfigurationOutput) bool {
 			if out.EdgeAgentStatus == nil || out.EdgeAgentStatus.LastRecorderStatus == nil {
@@ -92,7 +93,7 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 			}
 			r := out.EdgeAgentStatus.LastRecorderStatus
 			return r.RecorderStatus == types.RecorderStatus(job.Status) && aws.ToString(r.JobStatusDetails) == job.Details &&
-				r.LastUpdatedTime.Equal(job.Updated) && r.LastCollectedTime != nil
+				r.LastUpdatedTime.Equal(job.Updated) && r.LastCollectedTime != nil && r.LastCollectedTime.Equal(job.Collected)
 		})
 	}
 

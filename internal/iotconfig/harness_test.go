@@ -51,11 +51,12 @@ type embedded struct {
 	ca     *iottest.Authority
 	addr   string
 	server *mochi.Server
+	hooks  []mochi.Hook
 }
 
-func newEmbedded(t *testing.T, ca *iottest.Authority) *embedded {
+func newEmbedded(t *testing.T, ca *iottest.Authority, hooks ...mochi.Hook) *embedded {
 	t.Helper()
-	b := &embedded{t: t, ca: ca, addr: "127.0.0.1:0"}
+	b := &embedded{t: t, ca: ca, addr: "127.0.0.1:0", hooks: hooks}
 	b.start()
 	t.Cleanup(b.stop)
 	return b
@@ -66,8 +67,10 @@ func (b *embedded) address() string { return b.addr }
 func (b *embedded) start() {
 	b.t.Helper()
 	b.server = mochi.New(&mochi.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err := b.server.AddHook(new(allowAll), nil); err != nil {
-		b.t.Fatal(err)
+	for _, hook := range append([]mochi.Hook{new(allowAll)}, b.hooks...) {
+		if err := b.server.AddHook(hook, nil); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 	l := listeners.NewTCP(listeners.Config{ID: "tls", Address: b.addr, TLSConfig: b.ca.Server()})
 	if err := b.server.AddListener(l); err != nil {
@@ -99,10 +102,11 @@ func (b *embedded) kick(client string) {
 // mosquitto is a broker that nobody here wrote, by its address.
 type mosquitto string
 
-func newMosquitto(t *testing.T, ca *iottest.Authority) mosquitto {
+func newMosquitto(t *testing.T, ca *iottest.Authority, lines ...string) mosquitto {
 	t.Helper()
 	files := ca.WriteFiles(ca.Server().Certificates[0])
-	return mosquitto(testtools.Mosquitto(t, filepath.Join(files, "ca.pem"), filepath.Join(files, "cert.pem"), filepath.Join(files, "key.pem")))
+	return mosquitto(testtools.Mosquitto(t,
+		filepath.Join(files, "ca.pem"), filepath.Join(files, "cert.pem"), filepath.Join(files, "key.pem"), lines...))
 }
 
 func (m mosquitto) address() string { return string(m) }
@@ -315,6 +319,7 @@ func newTestHub(t *testing.T, endpoint, stateDir string, config *tls.Config, edi
 	s.timing.listSpacing = time.Millisecond
 	s.timing.listRetry = backoff.Policy{Min: 10 * time.Millisecond, Max: 20 * time.Millisecond}
 	s.timing.confirm = 20 * time.Millisecond
+	s.timing.afterPush = time.Hour // most tests send what their control plane does not list
 	s.timing.retry = backoff.Policy{Min: 20 * time.Millisecond, Max: 50 * time.Millisecond}
 	s.timing.jobsDebounce = 10 * time.Millisecond
 	h.Source = s

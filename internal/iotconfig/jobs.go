@@ -22,7 +22,7 @@ func newJobsPublisher(s *Source) *jobsPublisher { return &jobsPublisher{source: 
 // publish sends the statuses if they differ from the last ones, or in any case when always is set.
 func (p *jobsPublisher) publish(ctx context.Context, b *broker, always bool) error {
 	jobs := p.source.o.Jobs()
-	fingerprint, err := json.Marshal(jobDocs(jobs, time.Time{}))
+	fingerprint, err := json.Marshal(jobDocs(jobs, false)) // media is stored all the time
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (p *jobsPublisher) publish(ctx context.Context, b *broker, always bool) err
 		return nil
 	}
 	now := p.source.o.Now().UTC().Truncate(time.Millisecond)
-	docs := jobDocs(jobs, now)
+	docs := jobDocs(jobs, true)
 	for first := true; first || len(docs) > 0; first = false {
 		n := min(len(docs), maxStreamsPerMessage)
 		payload, err := json.Marshal(jobsStatus{Time: epoch{now}, Streams: docs[:n]})
@@ -46,7 +46,7 @@ func (p *jobsPublisher) publish(ctx context.Context, b *broker, always bool) err
 	return nil
 }
 
-func jobDocs(jobs []JobStatus, collected time.Time) []streamJobsDoc {
+func jobDocs(jobs []JobStatus, collected bool) []streamJobsDoc {
 	docs := make([]streamJobsDoc, 0, len(jobs))
 	for _, j := range jobs {
 		docs = append(docs, streamJobsDoc{StreamName: j.StreamName, Recorder: jobDocOf(j.Recorder, collected), Uploader: jobDocOf(j.Uploader, collected)})
@@ -54,12 +54,13 @@ func jobDocs(jobs []JobStatus, collected time.Time) []streamJobsDoc {
 	return docs
 }
 
-func jobDocOf(j *JobState, collected time.Time) *jobDoc {
+func jobDocOf(j *JobState, collected bool) *jobDoc {
 	if j == nil {
 		return nil
 	}
-	return &jobDoc{
-		Status: string(j.Status), Details: shorten(j.Details),
-		LastCollectedTime: epoch{collected}, LastUpdatedTime: epoch{j.Updated.UTC().Truncate(time.Millisecond)},
+	d := &jobDoc{Status: string(j.Status), Details: shorten(j.Details), LastUpdatedTime: epoch{j.Updated.UTC().Truncate(time.Millisecond)}}
+	if collected && !j.Collected.IsZero() {
+		d.LastCollectedTime = epoch{j.Collected.UTC().Truncate(time.Millisecond)}
 	}
+	return d
 }

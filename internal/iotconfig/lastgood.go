@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // lastGoodFile holds the desired set, so that a hub that boots offline records at once.
@@ -117,4 +121,30 @@ func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs f
 	}
 	e.Config = config
 	return e, nil
+}
+
+// loadLastGood fills the desired set from the disk.
+func (s *Source) loadLastGood() {
+	var doc lastGood
+	switch err := s.dir.read(lastGoodFile, &doc); {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil && !errors.Is(err, errCorrupt):
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
+			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again once the cloud has answered.", filepath.Join(s.dir.path, lastGoodFile)))
+		return
+	case err != nil:
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
+			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+corruptSuffix))
+		return
+	}
+	if leftOut := s.desired.restore(doc, s.o.Check, s.belongs); len(leftOut) > 0 {
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
+			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
+	}
+	for _, c := range s.desired.configs() {
+		if s.hub == "" {
+			s.hub = c.Config.HubDeviceArn
+		}
+	}
 }

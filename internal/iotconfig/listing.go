@@ -25,7 +25,7 @@ func (s *Source) list(ctx context.Context) {
 		wait := jittered(s.timing.listEvery, 0.2)
 		if l, err := s.listOnce(ctx); err == nil {
 			retry.Reset()
-			if s.o.Health.Clear(codeList) {
+			if s.o.Health.OK(health.ScopeListing) {
 				s.o.Log.Info("the control plane answers again")
 			}
 			select {
@@ -97,9 +97,52 @@ func (s *Source) findHub(ctx context.Context) (string, error) {
 
 func (s *Source) reportListing(err error) {
 	f := health.FaultOf(err, codeList)
-	fault := &health.Fault{Class: f.Class, Code: codeList, Err: f.Err,
-		Text: "The hub's configurations cannot be listed; those already known stay in force. " + f.Text}
-	if s.o.Health.Raise(health.Degraded, fault) {
+	fault := f.Recode(codeList, "The hub's configurations cannot be listed; those already known stay in force. "+f.Text)
+	if s.o.Health.Report(health.ScopeListing, health.Degraded, fault) {
 		s.o.Log.Warn("cannot list configurations", zap.Error(fault), zap.NamedError("cause", f.Err))
 	}
+}
+
+// mergeListing takes a complete listing.
+func (s *Source) mergeListing(l listing) (r round) {
+	listed := make(map[string]bool, len(l.configs))
+	for _, c := range l.configs {
+		listed[c.StreamName] = true
+		switch c.SyncStatus {
+		case deleting, DeletingAcknowledged, DeleteFailed:
+			r.remove = s.mergeDelete(c.StreamConfig, listedName(c)) || r.remove
+		default:
+			s.desired.relist(c.StreamName)
+			r.apply = s.mergeUpdate(c.StreamConfig, listedName(c), c.SyncStatus) || r.apply
+		}
+	}
+	before := len(s.desired.removals())
+	missing := s.desired.absences(listed, l.began, s.o.Now())
+	r.unsure = missing.unsure
+	for _, name := range missing.removals {
+		s.o.Log.Info("the control plane no longer has a configuration of the stream", zap.String("stream", name))
+	}
+	for _, name := range missing.left {
+		delete(s.statuses, name)
+		delete(s.failed, name)
+		s.o.Health.OK(applyScope(name))
+		s.acceptable(name)
+		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops, and its media stays",
+			zap.String("stream", name))
+	}
+	r.apply = r.apply || len(missing.left) > 0
+	r.remove = r.remove || len(missing.removals) > 0 || before > 0
+	s.endRefusals(listed, l.began)
+	// What a listing shows is noted for later absences.
+	s.unsaved = true
+	s.o.Health.OK(scopeMessage)
+	return r
+}
+
+// listedName refuses records whose name could not even be a directory.
+func listedName(c ListedConfig) error {
+	if !isStreamName(c.StreamName) {
+		return &refusal{Text: "a listed StreamName is not valid"}
+	}
+	return nil
 }

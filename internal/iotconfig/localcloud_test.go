@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -35,9 +36,13 @@ type account struct {
 	broker, controlPlane, secretsManager, credentials *testtools.Link
 }
 
-func newAccount(t *testing.T) *account {
+func newAccount(t *testing.T, change ...func(*localcloud.Options)) *account {
 	t.Helper()
-	cloud, err := localcloud.Start(localcloud.Options{Dir: t.TempDir()})
+	o := localcloud.Options{Dir: t.TempDir()}
+	for _, f := range change {
+		f(&o)
+	}
+	cloud, err := localcloud.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +111,7 @@ func (a *account) hub(dir string) *testHubSource {
 	return newTestHub(a.t, a.broker.Address(), dir, device, func(o *Options) {
 		o.HubDeviceARN = edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)
 		o.KVS = sdkControlPlane{kinesisvideo.NewFromConfig(a.sdk(cache, a.controlPlane.Address()))}
-		o.Secrets = secrets.New(a.sdk(cache, a.secretsManager.Address()))
+		o.Secrets = secrets.New(awsclient.Of(a.sdk(cache, a.secretsManager.Address())))
 		o.Check = func(c edgeconfig.EdgeConfig) error {
 			return c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check))
 		}

@@ -3,12 +3,13 @@ package iotconfig
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
-	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // ProbeOptions say which connection to try.
@@ -16,6 +17,7 @@ type ProbeOptions struct {
 	ThingName    string
 	ClientID     string // default ThingName
 	DataEndpoint string // host[:port]
+	Version      string // of the agent, for agent/status
 	TLS          *tls.Config
 	// DialOnly stops after the TLS handshake: a thing has one MQTT connection, and a second one
 	// would end that of an agent which runs.
@@ -24,36 +26,61 @@ type ProbeOptions struct {
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// Probe connects to the broker as the agent would and subscribes to its topics. It takes no
-// message: what waits for the agent goes on waiting. An error is a *health.Fault or ctx's.
+// Probe connects to the broker as the agent would, with its last will, subscribes to its topics and
+// publishes one retained message, that the hub is offline. It takes no message: what waits for the agent
+// goes on waiting. An error is a *health.Fault or ctx's, and names the
+// right that is missing; its code is CodeRetain when that is the right to publish retained messages. That
+// iot:Receive is missing shows only when a message is to come.
 func Probe(ctx context.Context, o ProbeOptions) error {
-	if o.Proxy == nil {
-		o.Proxy = http.ProxyFromEnvironment
-	}
-	s := &Source{
-		o:      Options{ThingName: o.ThingName, ClientID: o.ClientID, DataEndpoint: o.DataEndpoint, TLS: o.TLS, Log: zap.NewNop(), Now: time.Now},
-		topics: topicsOf(o.ThingName), timing: defaultTiming(),
-	}
-	var err error
-	if s.dialer, err = newDialer(o.DataEndpoint, o.TLS, o.Proxy); err != nil {
-		return err
-	}
-	conn, err := s.dialer.dial(ctx, s.timing.handshake)
+	s, err := newProbe(o)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
-	if o.DialOnly {
-		return nil
-	}
-	b := &broker{source: s, lost: make(chan error, 1), acks: make(chan mqtt.Message)}
-	options := s.clientOptions(b, conn).SetDefaultPublishHandler(func(mqtt.Client, mqtt.Message) {}) // not acknowledged
-	options.UnsetWill()
-	options.WillRetained = false // else CONNECT would have the flags of a will that is not there
-	b.client = mqtt.NewClient(options)
-	if err := b.start(ctx, conn); err != nil {
+	refused, err := s.probe(ctx, o.DialOnly, true)
+	if err == nil || !refused {
 		return err
 	}
-	defer b.client.Disconnect(quiesce)
-	return b.subscribe(ctx)
+	// AWS IoT ends a connection without a word: one without retained messages shows what it minds.
+	_, without := s.probe(ctx, false, false)
+	switch {
+	case without == nil:
+		return retainFault(err, s.topics.agentStatus)
+	case errors.Is(without, errLost): // it connected, so that only the message is left
+		return health.UserFault(CodeMQTT, without, "AWS IoT does not let this hub publish: "+
+			"allow iot:Publish on the topic %s, and on the other topics of docs/mqtt.md, in the certificate's policy.", s.topics.agentStatus)
+	case ctx.Err() != nil:
+		return err
+	default:
+		return without // it names iot:Connect alone
+	}
+}
+
+func newProbe(o ProbeOptions) (*Source, error) {
+	full := Options{
+		ThingName: o.ThingName, ClientID: o.ClientID, DataEndpoint: o.DataEndpoint, Version: o.Version, TLS: o.TLS, Proxy: o.Proxy,
+	}.withDefaults()
+	s := &Source{o: full, topics: topicsOf(o.ThingName), timing: defaultTiming()}
+	var err error
+	s.dialer, err = newDialer(o.DataEndpoint, o.TLS, full.Proxy)
+	return s, err
+}
+
+// probe makes one connection. refused is whether a missing right to publish retained messages would
+// explain that it failed.
+func (s *Source) probe(ctx context.Context, dialOnly, retained bool) (refused bool, err error) {
+	conn, err := s.dialer.dial(ctx, s.timing.handshake)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close() }()
+	if dialOnly {
+		return false, nil
+	}
+	b := &broker{source: s, lost: make(chan error, 1), acks: make(chan mqtt.Message), retained: retained}
+	b.client = mqtt.NewClient(s.clientOptions(b, conn).SetDefaultPublishHandler(func(mqtt.Client, mqtt.Message) {})) // not acknowledged
+	if err := b.open(ctx, conn, "offline"); err != nil {
+		return b.refused, err
+	}
+	b.client.Disconnect(quiesce)
+	return false, nil
 }

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,37 +14,22 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
+// saveEvery is how soon a failed save is tried again.
+const saveEvery = 30 * time.Second
+
 // round is what one pass over new information leads to.
 type round struct {
 	apply  bool     // the desired set changed
 	remove bool     // a removal is asked for
 	unsure bool     // a stream is missing from a listing, which another one is to confirm
+	pushed bool     // a message changed the desired set, which a listing soon after is to confirm
 	acks   []func() // of the messages that were merged
 }
 
-// loadLastGood fills the desired set from the disk.
-func (s *Source) loadLastGood() {
-	var doc lastGood
-	switch err := s.dir.read(lastGoodFile, &doc); {
-	case errors.Is(err, fs.ErrNotExist):
-		return
-	case err != nil && !errors.Is(err, errCorrupt):
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again once the cloud has answered.", filepath.Join(s.dir.path, lastGoodFile)))
-		return
-	case err != nil:
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+corruptSuffix))
-		return
-	}
-	if leftOut := s.desired.restore(doc, s.o.Check, s.belongs); len(leftOut) > 0 {
-		s.raise(health.Degraded, health.SystemFault(codeState, nil,
-			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
-	}
-	for _, c := range s.desired.configs() {
-		if s.hub == "" {
-			s.hub = c.Config.HubDeviceArn
-		}
+// acknowledge confirms the messages to the broker.
+func (r round) acknowledge() {
+	for _, ack := range r.acks {
+		ack()
 	}
 }
 
@@ -66,10 +48,14 @@ func (s *Source) reconcile(ctx context.Context) {
 	if len(s.failed) == 0 {
 		again.Stop()
 	}
-	confirm := time.NewTimer(0)
+	confirm, afterPush := time.NewTimer(0), time.NewTimer(0)
 	confirm.Stop()
+	afterPush.Stop()
+	saving := time.NewTicker(saveEvery) // of what the disk did not take
+	defer saving.Stop()
 	defer again.Stop()
 	defer confirm.Stop()
+	defer afterPush.Stop()
 	for {
 		var r round
 		select {
@@ -85,13 +71,14 @@ func (s *Source) reconcile(ctx context.Context) {
 			r = round{apply: true, remove: true}
 		case <-confirm.C:
 			s.requestListing()
+		case <-saving.C:
+		case <-afterPush.C:
+			s.requestListing()
 		}
 		// On disk before it is acknowledged, acknowledged before it is tried: a configuration that
 		// takes the agent down must not come back with every connection.
 		s.save()
-		for _, ack := range r.acks {
-			ack()
-		}
+		r.acknowledge()
 		if r.apply {
 			s.apply(ctx)
 		}
@@ -99,16 +86,19 @@ func (s *Source) reconcile(ctx context.Context) {
 			s.remove(ctx)
 			s.save()
 		}
-		if r.apply || r.remove {
-			if len(s.failed) > 0 {
-				again.Reset(retry.Next())
-			} else {
-				again.Stop()
-				retry.Reset()
-			}
+		switch {
+		case !r.apply && !r.remove:
+		case len(s.failed) > 0:
+			again.Reset(retry.Next())
+		default:
+			again.Stop()
+			retry.Reset()
 		}
 		if r.unsure {
 			confirm.Reset(s.timing.confirm)
+		}
+		if r.pushed {
+			afterPush.Reset(s.timing.afterPush)
 		}
 	}
 }
@@ -118,12 +108,14 @@ func (s *Source) mergeMessages(ctx context.Context, messages []message) (r round
 		switch m.topic {
 		case s.topics.update:
 			c, err := parseUpdate(m.payload)
-			r.apply = s.mergeUpdate(c, err, "") || r.apply
+			r.pushed = s.mergeUpdate(c, err, "") || r.pushed
+			r.apply = r.apply || r.pushed
 		case s.topics.delete:
 			c, err := parseDelete(m.payload)
 			r.remove = s.mergeDelete(c, err) || r.remove
 		case s.topics.refresh:
 			s.requestListing()
+			s.o.Refreshed()
 		case s.topics.uploadRequest:
 			s.upload(ctx, m.payload)
 		}
@@ -146,7 +138,8 @@ func (s *Source) mergeUpdate(c StreamConfig, err error, listedAs string) bool {
 	case accepted:
 		s.unsaved = true
 		s.learnHub(c.Config.HubDeviceArn)
-		s.o.Health.Clear(codeMessage, refusedCode(c.StreamName))
+		s.o.Health.OK(scopeMessage)
+		s.acceptable(c.StreamName)
 		s.o.Log.Info("configuration received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		s.publishStatus(syncStatus{StreamName: c.StreamName, StreamARN: c.StreamARN, SyncStatus: Acknowledged, LastUpdatedTime: epoch{c.LastUpdated}})
 		delete(s.failed, c.StreamName)
@@ -207,11 +200,11 @@ func (s *Source) mergeHub(hub string) (r round) {
 		return r
 	}
 	s.setHubARN(hub)
-	s.o.Health.Clear(codeHub)
+	s.o.Health.OK(scopeHub)
 	for _, name := range sortedNames(s.desired.streams) {
 		if e := s.desired.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
-			s.raise(health.Degraded, health.UserFault(codeHub, nil,
-				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn))
+			s.o.Health.Note(scopeHub, health.Degraded, health.UserFault(codeHub, nil,
+				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn), eventShown)
 			delete(s.desired.streams, name)
 			s.unsaved, r.apply = true, true
 		}
@@ -226,12 +219,12 @@ func (s *Source) refuse(err error) {
 		why = &refusal{Text: err.Error()}
 	}
 	if why.Stream == "" {
-		s.raise(health.Info, health.UserFault(codeMessage, nil, "A message about a configuration cannot be read and is ignored: %s.", shorten(why.Text)))
+		s.event(health.Info, health.UserFault(codeMessage, nil, "A message about a configuration cannot be read and is ignored: %s.", shorten(why.Text)))
 		return
 	}
 	answer := syncStatus{StreamName: why.Stream, StreamARN: why.ARN, SyncStatus: SyncFailed, FailedStatusDetails: shorten(why.Text), LastUpdatedTime: epoch{why.LastUpdated}}
 	if why.LastUpdated.IsZero() { // it cannot be placed among the versions, so it must not count as one
-		s.raise(health.Info, health.UserFault(codeMessage, nil, "A message about the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
+		s.event(health.Info, health.UserFault(codeMessage, nil, "A message about the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
 		s.publish(answer)
 		return
 	}
@@ -243,20 +236,18 @@ func (s *Source) refuse(err error) {
 		s.repeatStatus(why.Stream, time.Time{})
 		return
 	}
-	s.raise(health.Degraded, health.UserFault(refusedCode(why.Stream), nil,
+	s.refused[why.Stream] = s.o.Now()
+	s.raise(refusedScope(why.Stream), health.Degraded, health.UserFault(refusedCode(why.Stream), nil,
 		"The new configuration of stream %s is refused, the one before stays in force: %s.", why.Stream, shorten(why.Text)))
 	s.publishStatus(answer)
 }
-
-func refusedCode(stream string) string { return codeRefused + "/" + stream }
-func applyCode(stream string) string   { return codeApply + "/" + stream }
 
 // mergeDelete takes a deletion, or the reason why it cannot be read. It reports whether there is
 // something to remove.
 func (s *Source) mergeDelete(c StreamConfig, err error) bool {
 	var why *refusal
 	if errors.As(err, &why) && why.Stream != "" {
-		s.raise(health.Info, health.UserFault(codeMessage, nil, "A message to delete the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
+		s.event(health.Info, health.UserFault(codeMessage, nil, "A message to delete the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
 		s.publish(syncStatus{StreamName: why.Stream, StreamARN: why.ARN, SyncStatus: DeleteFailed, FailedStatusDetails: shorten(why.Text), LastUpdatedTime: epoch{why.LastUpdated}})
 		return false
 	}
@@ -267,7 +258,7 @@ func (s *Source) mergeDelete(c StreamConfig, err error) bool {
 	switch s.desired.remove(c, s.o.Now()) {
 	case accepted:
 		s.unsaved = true
-		s.o.Health.Clear(codeMessage)
+		s.o.Health.OK(scopeMessage)
 		s.o.Log.Info("deletion received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		return true
 	case repeated:
@@ -278,41 +269,6 @@ func (s *Source) mergeDelete(c StreamConfig, err error) bool {
 		s.repeatStatus(c.StreamName, time.Time{})
 	}
 	return false
-}
-
-// mergeListing takes a complete listing.
-func (s *Source) mergeListing(l listing) (r round) {
-	listed := make(map[string]bool, len(l.configs))
-	for _, c := range l.configs {
-		listed[c.StreamName] = true
-		switch c.SyncStatus {
-		case deleting, DeletingAcknowledged, DeleteFailed:
-			r.remove = s.mergeDelete(c.StreamConfig, listedName(c)) || r.remove
-		default:
-			s.desired.relist(c.StreamName)
-			r.apply = s.mergeUpdate(c.StreamConfig, listedName(c), c.SyncStatus) || r.apply
-		}
-	}
-	before := len(s.desired.removals())
-	var removals []string
-	r.unsure, removals = s.desired.absences(listed, l.began, s.o.Now())
-	for _, name := range removals {
-		s.unsaved = true
-		s.o.Log.Info("the control plane no longer has a configuration of the stream", zap.String("stream", name))
-	}
-	r.remove = r.remove || len(removals) > 0 || before > 0
-	// What a listing shows is noted for later absences.
-	s.unsaved = true
-	s.o.Health.Clear(codeMessage)
-	return r
-}
-
-// listedName refuses records whose name could not even be a directory.
-func listedName(c ListedConfig) error {
-	if !isStreamName(c.StreamName) {
-		return &refusal{Text: "a listed StreamName is not valid"}
-	}
-	return nil
 }
 
 // apply has the desired set applied and tells the cloud what came of it.
@@ -333,17 +289,23 @@ func (s *Source) apply(ctx context.Context) {
 		if err := failed[c.StreamName]; err != nil {
 			s.failed[c.StreamName] = true
 			f := health.FaultOf(err, codeApply)
-			s.raise(health.Failed, &health.Fault{Class: f.Class, Code: applyCode(c.StreamName), Err: f.Err,
-				Text: fmt.Sprintf("The configuration of stream %s cannot be applied: %s", c.StreamName, f.Text)})
+			s.raise(applyScope(c.StreamName), health.Failed, f.Recode(applyCode(c.StreamName),
+				fmt.Sprintf("The configuration of stream %s cannot be applied: %s", c.StreamName, f.Text)))
 			status.SyncStatus, status.FailedStatusDetails = SyncFailed, shorten(f.Text)
 		} else {
 			delete(s.failed, c.StreamName)
-			s.o.Health.Clear(applyCode(c.StreamName))
+			s.o.Health.OK(applyScope(c.StreamName))
 		}
 		if old := s.statuses[c.StreamName]; newer(old.LastUpdatedTime.Time, c.LastUpdated) {
 			continue // a newer version was refused; that answer stands
 		} else if old.SyncStatus != status.SyncStatus || old.FailedStatusDetails != status.FailedStatusDetails || !old.LastUpdatedTime.Equal(c.LastUpdated) {
 			s.publishStatus(status)
+		}
+	}
+	for name := range s.failed {
+		if s.desired.streams[name] == nil { // it was not removed: it is no longer this hub's
+			delete(s.failed, name)
+			s.o.Health.OK(applyScope(name))
 		}
 	}
 }
@@ -365,8 +327,7 @@ func (s *Source) remove(ctx context.Context) {
 		if err != nil {
 			s.failed[name] = true
 			f := health.FaultOf(err, codeApply)
-			s.raise(health.Degraded, &health.Fault{Class: f.Class, Code: applyCode(name), Err: f.Err,
-				Text: fmt.Sprintf("Stream %s cannot be deleted yet: %s", name, f.Text)})
+			s.raise(applyScope(name), health.Degraded, f.Recode(applyCode(name), fmt.Sprintf("Stream %s cannot be deleted yet: %s", name, f.Text)))
 			status.SyncStatus, status.FailedStatusDetails = DeleteFailed, shorten(f.Text)
 			s.publishStatus(status)
 			continue
@@ -374,7 +335,8 @@ func (s *Source) remove(ctx context.Context) {
 		s.desired.removed(name, s.o.Now())
 		s.unsaved = true
 		delete(s.failed, name)
-		s.o.Health.Clear(applyCode(name), refusedCode(name))
+		s.o.Health.OK(applyScope(name))
+		s.acceptable(name)
 		status.SyncStatus = Deleted
 		s.publishStatus(status)
 		delete(s.statuses, name)
@@ -412,8 +374,8 @@ func (s *Source) repeatStatus(stream string, at time.Time) bool {
 	return true
 }
 
-// save keeps the desired set on disk when it changed. A failure is reported and tried again with
-// the next change: the configurations are in force all the same.
+// save keeps the desired set on disk when it changed. A failure is reported and tried again every
+// saveEvery: the configurations are in force all the same.
 func (s *Source) save() {
 	if !s.unsaved {
 		return
@@ -423,17 +385,10 @@ func (s *Source) save() {
 		err = s.dir.write(lastGoodFile, doc)
 	}
 	if err != nil {
-		s.raise(health.Degraded, health.SystemFault(codeState, err,
+		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
 			"The configuration cannot be kept on disk, so that the hub would not record after an offline boot: make %s writable.", s.dir.path))
 		return
 	}
 	s.unsaved = false
-	s.o.Health.Clear(codeState)
-}
-
-// raise sets a condition and logs it when it is new.
-func (s *Source) raise(severity health.Severity, f *health.Fault) {
-	if s.o.Health.Raise(severity, f) {
-		s.o.Log.Warn("configuration", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
-	}
+	s.o.Health.OK(scopeState)
 }

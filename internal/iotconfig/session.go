@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
 
 // This file and probe.go are the ones that know the MQTT client.
@@ -40,6 +41,10 @@ func (s *Source) connect(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errRetainAgain) {
+			s.retaining.retry()
+			continue
+		}
 		if up {
 			s.o.Health.SetState("offline")
 			if short++; time.Since(began) >= s.timing.healthy {
@@ -55,7 +60,7 @@ func (s *Source) connect(ctx context.Context) {
 			}
 			fault = health.SystemFault(CodeMQTT, err, "%s", text)
 		}
-		if s.o.Health.Raise(health.Degraded, fault) {
+		if s.o.Health.Report(scopeMQTT, health.Degraded, fault) {
 			s.o.Log.Warn("no connection to AWS IoT", zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		if wait.Wait(ctx) != nil {
@@ -71,22 +76,17 @@ func (s *Source) session(ctx context.Context) (up bool, err error) {
 		return false, err
 	}
 	defer func() { _ = conn.Close() }() // usually closed by then
-	b := &broker{source: s, lost: make(chan error, 1), acks: make(chan mqtt.Message, maxInboxMessages)}
-	b.client = mqtt.NewClient(s.clientOptions(b, conn))
-	if err := b.start(ctx, conn); err != nil {
+	b := s.newBroker(conn, !s.retaining.off)
+	if err := b.open(ctx, conn, "online"); err != nil {
+		s.retaining.noteEnd(b.refused, s.timing)
 		return false, err
 	}
 	defer b.client.Disconnect(quiesce)
-	if err := b.subscribe(ctx); err != nil {
-		return false, err
-	}
-	if err := b.publish(ctx, s.topics.agentStatus, true, s.agentStatus("online")); err != nil {
-		return false, err
-	}
+	s.noteRetained()
 	s.outbox.setOnline(true)
 	defer s.outbox.setOnline(false)
 	s.o.Health.SetState("online")
-	if s.o.Health.Clear(CodeMQTT) {
+	if s.o.Health.OK(scopeMQTT) {
 		s.o.Log.Info("connected to AWS IoT")
 	}
 	s.requestListing() // what was missed: only once subscribed, so that nothing falls between
@@ -94,8 +94,8 @@ func (s *Source) session(ctx context.Context) (up bool, err error) {
 }
 
 func (s *Source) clientOptions(b *broker, conn net.Conn) *mqtt.ClientOptions {
-	return mqtt.NewClientOptions().
-		AddBroker("tls://"+s.o.DataEndpoint).
+	options := mqtt.NewClientOptions().
+		AddBroker("tls://" + s.o.DataEndpoint).
 		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return conn, nil }).
 		SetClientID(s.o.clientID()).
 		SetProtocolVersion(mqtt311).
@@ -108,9 +108,12 @@ func (s *Source) clientOptions(b *broker, conn net.Conn) *mqtt.ClientOptions {
 		SetPingTimeout(pingTimeout).
 		SetWriteTimeout(writeTimeout).
 		SetConnectTimeout(s.timing.handshake).
-		SetBinaryWill(s.topics.agentStatus, s.agentStatus("offline"), qos, true).
 		SetDefaultPublishHandler(b.receive).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { b.lost <- err })
+	if b.retained {
+		options.SetBinaryWill(s.topics.agentStatus, s.agentStatus("offline"), qos, true)
+	}
+	return options
 }
 
 // agentStatus is the payload of agent/status. That of the will has the time of the connection:
@@ -129,6 +132,36 @@ type broker struct {
 	client mqtt.Client
 	lost   chan error        // receives once, when the connection ends by itself
 	acks   chan mqtt.Message // merged, to be acknowledged
+
+	retained bool // agent/status and the will are
+	refused  bool // AWS IoT ended it at the will or at the first retained message
+}
+
+func (s *Source) newBroker(conn net.Conn, retained bool) *broker {
+	b := &broker{source: s, lost: make(chan error, 1), acks: make(chan mqtt.Message, maxInboxMessages), retained: retained}
+	b.client = mqtt.NewClient(s.clientOptions(b, conn))
+	return b
+}
+
+// open connects, subscribes and publishes the hub's status. When it fails nothing stays open.
+func (b *broker) open(ctx context.Context, conn net.Conn, status string) error {
+	if err := b.start(ctx, conn); err != nil {
+		return err
+	}
+	err := b.subscribe(ctx)
+	if err == nil {
+		topic := b.source.topics.agentStatus
+		err = b.publish(ctx, topic, b.retained, b.source.agentStatus(status))
+		if b.retained && errors.Is(err, errLost) {
+			b.refused = true
+			err = health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection at the first retained message: "+
+				"check that the certificate's policy allows iot:Publish and iot:RetainPublish on the topic %s.", topic)
+		}
+	}
+	if err != nil {
+		b.client.Disconnect(quiesce)
+	}
+	return err
 }
 
 // receive runs on the network goroutine: it only hands over.
@@ -140,7 +173,7 @@ func (b *broker) receive(_ mqtt.Client, m mqtt.Message) {
 		}
 	}
 	if !b.source.inbox.put(message{topic: m.Topic(), payload: m.Payload(), ack: ack}) {
-		b.source.raise(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages came than can be kept; the hub's configurations are listed instead."))
+		b.source.event(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages came than can be kept; the hub's configurations are listed instead."))
 		b.source.requestListing()
 	}
 }
@@ -161,17 +194,23 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 		}
 		return ctx.Err()
 	}
+	also := "" // what else CONNECT wants
+	if b.retained {
+		also = " and iot:RetainPublish on the topic " + b.source.topics.agentStatus
+	}
+	b.refused = b.retained && err != nil && !obstacle.IsTimeout(err)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, packets.ErrorRefusedNotAuthorised), errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedIDRejected):
-		return health.UserFault(CodeMQTT, err, "AWS IoT refuses the connection of thing %s: its certificate's policy must allow iot:Connect for the client id %s.", b.source.o.ThingName, b.source.o.clientID())
+		return health.UserFault(CodeMQTT, err, "AWS IoT refuses the connection of thing %s: its certificate's policy must allow iot:Connect for the client id %s%s.", b.source.o.ThingName, b.source.o.clientID(), also)
 	default:
 		// With TLS 1.3 a refused certificate shows only now.
 		if fault := b.source.dialer.fault(err, ""); fault.Class == health.UserError {
+			b.refused = false
 			return fault
 		}
-		return health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection before it was up: check that the certificate is active and its policy allows iot:Connect for the client id %s.", b.source.o.clientID())
+		return health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection before it was up: check that the certificate is active and its policy allows iot:Connect for the client id %s%s.", b.source.o.clientID(), also)
 	}
 }
 
@@ -206,6 +245,7 @@ func (b *broker) serve(ctx context.Context) error {
 	debounce := time.NewTimer(0) // the first report at once
 	defer debounce.Stop()
 	waiting := true
+	retain := s.retainAgain()
 	for {
 		if err := b.empty(ctx); err != nil {
 			return err
@@ -215,6 +255,12 @@ func (b *broker) serve(ctx context.Context) error {
 			return b.leave()
 		case err := <-b.lost:
 			return errors.Join(errLost, err)
+		case <-retain:
+			return errRetainAgain
+		case <-s.retainNow:
+			if s.retaining.off {
+				return errRetainAgain
+			}
 		case m := <-b.acks:
 			m.Ack()
 		case <-s.outbox.ready:
@@ -259,7 +305,7 @@ func (b *broker) empty(ctx context.Context) error {
 func (b *broker) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	return b.publish(ctx, b.source.topics.agentStatus, true, b.source.agentStatus("offline"))
+	return b.publish(ctx, b.source.topics.agentStatus, b.retained, b.source.agentStatus("offline"))
 }
 
 func (b *broker) publish(ctx context.Context, topic string, retained bool, payload []byte) error {

@@ -57,6 +57,9 @@ type Options struct {
 	Applier Applier
 	// Upload uploads on demand of the cloud. Default: such demands are refused.
 	Upload Uploader
+	// Refreshed is called when the cloud asks for a listing: something was changed there. It must not
+	// wait. Default none.
+	Refreshed func()
 	// Check refuses configurations that this agent cannot follow; the error's text goes into
 	// FailedStatusDetails. Default: EdgeConfig.Validate.
 	Check func(edgeconfig.EdgeConfig) error
@@ -90,6 +93,9 @@ type Source struct {
 	uploads uploads
 	dialer  *dialer // nil without MQTT
 
+	retaining retaining     // of the connection's goroutine
+	retainNow chan struct{} // receives to try retained messages again
+
 	listNow  chan struct{} // asks the lister for a listing
 	listings chan listing  // its results
 	found    chan string   // the hub's ARN, when the lister found it
@@ -100,6 +106,7 @@ type Source struct {
 	// The reconciler's own, used by Run's first goroutine only.
 	desired  *desired
 	statuses map[string]syncStatus // the last status of each stream, to be said again
+	refused  map[string]time.Time  // streams whose new configuration is refused, and since when
 	failed   map[string]bool       // streams whose last Apply or Remove failed
 	unsaved  bool                  // the disk lacks a change of desired
 }
@@ -112,6 +119,7 @@ type timing struct {
 	listSpacing   time.Duration // least time between listings, however often they are asked for
 	listRetry     backoff.Policy
 	confirm       time.Duration // until the second listing that confirms an absence
+	afterPush     time.Duration // until the listing that confirms what came by a message
 	removeTimeout time.Duration
 	retry         backoff.Policy // of failed applications and removals
 	jobsEvery     time.Duration
@@ -119,6 +127,9 @@ type timing struct {
 	healthy       time.Duration // a session that lasted this long resets the backoff
 	handshake     time.Duration // TCP, TLS and MQTT connect, each
 	acknowledge   time.Duration // until the broker must have acknowledged a publication
+	// retainRetry is when retained messages are tried again that the policy did not allow, for the
+	// first time; it doubles up to retainRetryMost.
+	retainRetry, retainRetryMost time.Duration
 }
 
 // listOnlyEvery is how soon a change arrives at the latest without MQTT: the service gives an
@@ -140,6 +151,7 @@ func defaultTiming() timing {
 		listSpacing:   time.Second,
 		listRetry:     backoff.Policy{Min: 5 * time.Second, Max: 5 * time.Minute},
 		confirm:       30 * time.Second,
+		afterPush:     10 * time.Second,
 		removeTimeout: time.Minute,
 		retry:         backoff.Policy{Min: 10 * time.Second, Max: 10 * time.Minute},
 		jobsEvery:     5 * time.Minute,
@@ -147,6 +159,7 @@ func defaultTiming() timing {
 		healthy:       time.Minute,
 		handshake:     10 * time.Second,
 		acknowledge:   20 * time.Second,
+		retainRetry:   time.Hour, retainRetryMost: 24 * time.Hour,
 	}
 }
 
@@ -164,6 +177,18 @@ const (
 	CodeMQTT    = "mqtt" // no connection to AWS IoT
 	codeHub     = "hub-arn"
 )
+
+// The scopes.
+const (
+	scopeState   health.Scope = "state"   // the last good set on disk
+	scopeMessage health.Scope = "message" // the last message or listing
+	scopeHub     health.Scope = "hub"     // whose configurations those on disk are
+	scopeMQTT    health.Scope = "mqtt"
+	scopeRetain  health.Scope = "retain" // publishing retained messages
+)
+
+// eventShown is how long an event is shown that nothing ends.
+const eventShown = 24 * time.Hour
 
 // clientID is how the hub is called at the broker.
 func (o Options) clientID() string {
@@ -193,9 +218,9 @@ func New(o Options) (*Source, error) {
 	}
 	s := &Source{
 		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(), dir: dir, hub: o.HubDeviceARN,
-		inbox: newInbox(), outbox: newOutbox(),
+		inbox: newInbox(), outbox: newOutbox(), retainNow: make(chan struct{}, 1),
 		listNow: make(chan struct{}, 1), listings: make(chan listing), found: make(chan string),
-		desired: newDesired(), statuses: make(map[string]syncStatus), failed: make(map[string]bool),
+		desired: newDesired(), statuses: make(map[string]syncStatus), failed: make(map[string]bool), refused: make(map[string]time.Time),
 	}
 	if o.TLS != nil {
 		if s.dialer, err = newDialer(o.DataEndpoint, o.TLS, o.Proxy); err != nil {
@@ -216,6 +241,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Check == nil {
 		o.Check = func(c edgeconfig.EdgeConfig) error { return c.Validate() }
+	}
+	if o.Refreshed == nil {
+		o.Refreshed = func() {}
 	}
 	if o.Jobs == nil {
 		o.Jobs = func() []JobStatus { return nil }
@@ -253,7 +281,7 @@ func (s *Source) Run(ctx context.Context) error {
 	} else {
 		s.timing.listEvery = s.timing.listOnly
 		s.o.Health.SetState("listing only")
-		s.o.Health.Raise(health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(s.o.NoTLS)))
+		s.o.Health.Report(scopeMQTT, health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(s.o.NoTLS)))
 		s.o.Log.Info("no MQTT", zap.String("why", s.o.NoTLS))
 	}
 	for what, run := range parts {
@@ -268,15 +296,28 @@ func (s *Source) Run(ctx context.Context) error {
 }
 
 // CameraURL returns the URL of the camera whose secret has this ARN. A URL that was ever learnt
-// is returned at once; only the first one, or one that the camera has refused, is waited for, 10 s
-// at most. An error is a *health.Fault or ctx's.
+// is returned at once; only the first one is waited for, 10 s at most. An error is a *health.Fault or ctx's.
 func (s *Source) CameraURL(ctx context.Context, secretARN string) (secret.String, error) {
 	return s.cameras.get(ctx, secretARN)
 }
 
-// CameraRefused tells that the camera did not take the password: the secret is read anew with the
-// next CameraURL, at most once a minute.
-func (s *Source) CameraRefused(secretARN string) { s.cameras.refusedBy(secretARN) }
+// CameraFailed reports that the URL in the secret with this ARN led to no video, for whatever cause: the secret
+// is read again at once, and then with growing pauses while that goes on.
+func (s *Source) CameraFailed(secretARN string, why *health.Fault) {
+	s.cameras.failed(secretARN, why.Text)
+}
+
+// CameraServed reports that the URL in the secret with this ARN led to video.
+func (s *Source) CameraServed(secretARN string) { s.cameras.served(secretARN) }
+
+// CameraChanged returns a channel that is closed when the secret with this ARN has another URL than now.
+func (s *Source) CameraChanged(secretARN string) <-chan struct{} { return s.cameras.changes(secretARN) }
+
+// ReadCameras reads the secrets with these ARNs again at once; without one, all.
+func (s *Source) ReadCameras(secretARNs ...string) { s.cameras.readNow(secretARNs) }
+
+// CameraRead is when the secret with this ARN was last read with success; zero for never.
+func (s *Source) CameraRead(secretARN string) time.Time { return s.cameras.readAt(secretARN) }
 
 // hubARN is this hub's ARN, empty while it is not known.
 func (s *Source) hubARN() string {

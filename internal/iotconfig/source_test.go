@@ -77,12 +77,14 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			hub.noApply()
 
 			// Jobs.
-			hub.setJobs(JobStatus{StreamName: "cam", Recorder: &JobState{Status: health.UserError, Details: "The camera is off.", Updated: time.Unix(1_700_000_010, 0)}})
+			hub.setJobs(JobStatus{StreamName: "cam", Recorder: &JobState{Status: health.UserError, Details: "The camera is off.", Updated: time.Unix(1_700_000_010, 0), Collected: time.UnixMilli(1_700_000_007_250)},
+				Uploader: &JobState{Status: health.Success, Updated: time.Unix(1_700_000_010, 0)}})
 			cloud.await("the jobs' status", "jobs/status", func(payload []byte) bool {
 				var s jobsStatus
 				return json.Unmarshal(payload, &s) == nil && len(s.Streams) == 1 && s.Streams[0].Recorder != nil &&
 					s.Streams[0].Recorder.Status == "USER_ERROR" && s.Streams[0].Recorder.Details == "The camera is off." &&
-					s.Streams[0].Recorder.LastUpdatedTime.Equal(time.Unix(1_700_000_010, 0)) && !s.Streams[0].Recorder.LastCollectedTime.IsZero()
+					s.Streams[0].Recorder.LastUpdatedTime.Equal(time.Unix(1_700_000_010, 0)) && s.Streams[0].Recorder.LastCollectedTime.Equal(time.UnixMilli(1_700_000_007_250)) &&
+					s.Streams[0].Uploader.LastCollectedTime.IsZero() && !strings.Contains(string(payload), `"LastCollectedTime":0`)
 			})
 
 			// Cut off, and back: listed again, and told what was missed meanwhile.
@@ -93,6 +95,7 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			hub.requestListing()
 			hub.awaitApply("cam") // the listing does not need the broker
 			cloud.send("update", updateOf("cam-3", 1_700_000_021))
+			hub.kvs.set(listedAs(t, "cam", 1_700_000_020, syncing), listedAs(t, "cam-3", 1_700_000_021, syncing))
 			internet.Mend()
 			cloud.awaitSync("cam", InSync)
 			hub.awaitApply("cam", "cam-3")
@@ -100,13 +103,14 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			hub.awaitCondition(CodeMQTT, "")
 
 			// Refresh.
-			hub.kvs.set(listedAs(t, "cam", 1_700_000_020, InSync), listedAs(t, "cam-2", 1_700_000_030, syncing))
+			cam3 := listedAs(t, "cam-3", 1_700_000_021, InSync)
+			hub.kvs.set(listedAs(t, "cam", 1_700_000_020, InSync), listedAs(t, "cam-2", 1_700_000_030, syncing), cam3)
 			cloud.send("refresh", []byte("{}"))
 			hub.awaitApply("cam", "cam-2", "cam-3")
 			cloud.awaitSync("cam-2", InSync)
 
 			// Delete.
-			hub.kvs.set(listedAs(t, "cam-2", 1_700_000_030, InSync))
+			hub.kvs.set(listedAs(t, "cam-2", 1_700_000_030, InSync), cam3)
 			cloud.send("delete", deleteOf("cam", 1_700_000_040))
 			cloud.awaitSync("cam", DeletingAcknowledged)
 			hub.awaitRemove("cam")
@@ -243,9 +247,62 @@ func TestAStreamMissingFromCompleteListingsIsRemovedAndAFailedListingRemovesNoth
 	hub.awaitRemove("a")
 	cloud.awaitSync("a", Deleted)
 	hub.awaitCondition(codeList, "")
-	hub.awaitListing(1)
+	hub.awaitApply("b") // what no listing shows leaves too, but its media stays
 	if len(hub.applier.removed) > 0 {
-		t.Error("more than the missing stream was removed")
+		t.Error("the media of more than the missing stream was removed")
+	}
+}
+
+// TestAPushIsConfirmedByAListing has a stream that is sent to this hub by mistake, and then to another:
+// this one is not notified, and no listing has ever shown it.
+func TestAPushIsConfirmedByAListing(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	b := newEmbedded(t, ca)
+	cloud := newCloudSide(t, b, ca)
+	dir := t.TempDir()
+	hub := newTestHub(t, b.address(), dir, ca.Device(testThing))
+	hub.timing.afterPush = 20 * time.Millisecond
+	hub.run()
+	cloud.awaitAgent("online")
+	hub.kvs.set(listedAs(t, "right", 1_700_000_000, syncing))
+	cloud.send("update", updateOf("right", 1_700_000_000))
+	cloud.awaitSync("right", InSync)
+	cloud.send("update", updateOf("mistyped", 1_700_000_000))
+	cloud.awaitSync("mistyped", InSync)
+	hub.awaitApply("mistyped", "right")
+	hub.awaitApply("right")
+	hub.stop()
+	if len(hub.applier.removed) > 0 {
+		t.Error("its media was removed")
+	}
+	hub = newTestHub(t, b.address(), dir, ca.Device(testThing))
+	hub.run()
+	hub.awaitApply("right") // it does not come back with the next start
+}
+
+// TestWithoutTheRightToListMessagesAndTheDiskCount as with the role of AWS's guide.
+func TestWithoutTheRightToListMessagesAndTheDiskCount(t *testing.T) {
+	t.Parallel()
+	ca := iottest.NewAuthority(t)
+	b := newEmbedded(t, ca)
+	cloud := newCloudSide(t, b, ca)
+	dir := t.TempDir()
+	for _, first := range []bool{true, false} {
+		hub := newTestHub(t, b.address(), dir, ca.Device(testThing))
+		hub.timing.afterPush = 20 * time.Millisecond
+		hub.kvs.failWith(health.UserFault("cloud", nil, "Kinesis Video Streams does not let the hub ask: allow the hub's role kinesisvideo:ListEdgeAgentConfigurations."))
+		hub.run()
+		if first {
+			cloud.awaitAgent("online")
+			cloud.send("update", updateOf("cam", 1_700_000_000))
+			cloud.awaitSync("cam", InSync)
+		}
+		hub.awaitApply("cam")
+		hub.awaitCondition(codeList, "allow the hub's role kinesisvideo:ListEdgeAgentConfigurations")
+		hub.awaitListing(4)
+		hub.noApply()
+		hub.stop()
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *Source) upload(ctx context.Context, payload []byte) {
 	switch {
 	case wrong != "":
 		if out.Details = wrong; in.RequestID == "" {
-			s.raise(health.Info, health.SystemFault(codeMessage, nil, "A message asked for an upload but cannot be followed. %s", wrong))
+			s.event(health.Info, health.SystemFault(codeMessage, nil, "A message asked for an upload but cannot be followed. %s", wrong))
 		}
 	case s.o.Upload == nil:
 		out.Details = "This agent does not upload on demand."

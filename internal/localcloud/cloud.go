@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -48,7 +49,9 @@ type Options struct {
 	// Allow are rights of the devices beside those that they have, as IAM names actions
 	// (kinesisvideo:ListEdgeAgentConfigurations, iot:RetainPublish): of their role and of the policy
 	// of their certificates, on everything.
-	Allow      []string
+	Allow []string
+	// Deny are rights that devices do not have whatever else allows them, named as in Allow.
+	Deny       []string
 	Strictness media.Strictness // of the data plane
 	Refusals   io.Writer        // gets a line for each refusal; nil = none
 	Calls      io.Writer        // gets a line for each request; nil = none
@@ -110,7 +113,7 @@ func open(o Options) (c *Cloud, err error) {
 	if o.AsAWS {
 		o.Strictness = media.AsStored
 	}
-	if err := CheckAllow(o.Allow); err != nil {
+	if err := CheckAllow(slices.Concat(o.Allow, o.Deny)); err != nil {
 		return nil, err
 	}
 	if o.CredentialLifetime == 0 {

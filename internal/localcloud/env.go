@@ -1,6 +1,10 @@
 package localcloud
 
-import "go.uber.org/zap"
+import (
+	"os"
+
+	"go.uber.org/zap"
+)
 
 // EnvVar is one variable of an environment.
 type EnvVar struct{ Name, Value string }
@@ -27,8 +31,19 @@ func (c *Cloud) AgentEnv(thing string) []EnvVar {
 		{"AWS_IOT_CORE_ROLE_ALIAS", RoleAlias},
 		{"AWS_IOT_CORE_THING_NAME", thing},
 		{"AWS_ENDPOINT_URL", c.Endpoint()},
-		{"AWS_CA_BUNDLE", c.pki.caFile()},
+		{rootsVariable(), c.pki.caFile()},
 	}
+}
+
+// EnvTestCA says in tests how agents learn to trust this cloud: by AWS_CA_BUNDLE, or with the value
+// ssl-cert-file as most hubs learn to trust AWS, without that variable.
+const EnvTestCA = "KVS_EDGE_TEST_CA"
+
+func rootsVariable() string {
+	if os.Getenv(EnvTestCA) == "ssl-cert-file" {
+		return "SSL_CERT_FILE"
+	}
+	return "AWS_CA_BUNDLE"
 }
 
 // UserEnv is what the AWS CLI and the SDKs need to act as the owner of the account.

@@ -119,8 +119,16 @@ func (c *Cloud) allowsExtra(action string) bool {
 	return slices.ContainsFunc(c.o.Allow, func(pattern string) bool { return matches(pattern, action) })
 }
 
+// denies reports whether Options.Deny has an action, which takes precedence over all that allows it.
+func (c *Cloud) denies(action string) bool {
+	return slices.ContainsFunc(c.o.Deny, func(pattern string) bool { return matches(pattern, action) })
+}
+
 // roleAllows reports whether the role of the devices has an action.
 func (c *Cloud) roleAllows(action string) bool {
+	if c.denies(action) {
+		return false
+	}
 	world := hubRole
 	if c.o.AsAWS {
 		world = guideRole
@@ -131,6 +139,9 @@ func (c *Cloud) roleAllows(action string) bool {
 // policyAllows reports whether the IoT policy of a device's certificate has an action on something
 // that is the device's own, or is not.
 func (c *Cloud) policyAllows(action string, own bool) bool {
+	if c.denies(action) {
+		return false
+	}
 	if c.o.AsAWS {
 		own = true
 		if rights[action]&guidePolicy != 0 {

@@ -191,5 +191,21 @@ func TestUnknownActionsCannotBeAllowed(t *testing.T) {
 		if _, err := Start(Options{Dir: t.TempDir(), Allow: []string{allow}}); err == nil || !strings.Contains(err.Error(), "is no action") {
 			t.Errorf("%q: %v", allow, err)
 		}
+		if _, err := Start(Options{Dir: t.TempDir(), Deny: []string{allow}}); err == nil || !strings.Contains(err.Error(), "is no action") {
+			t.Errorf("%q is denied: %v", allow, err)
+		}
+	}
+}
+
+func TestWhatIsDeniedNothingAllows(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{Allow: []string{"*:*"}, Deny: []string{"kinesisvideo:Put*", "iot:RetainPublish"}})
+	for action, want := range map[string]bool{
+		"kinesisvideo:PutMedia": false, "iot:RetainPublish": false, "iot:Publish": true,
+		"kinesisvideo:DescribeStream": true, "kinesisvideo:DeleteStream": true,
+	} {
+		if role, policy := c.roleAllows(action), c.policyAllows(action, true); role != want || policy != want {
+			t.Errorf("%s: the role allows it %v, the policy %v", action, role, policy)
+		}
 	}
 }

@@ -28,6 +28,15 @@ const (
 	farewell = 2 * time.Second
 )
 
+// The scopes: sending points to CloudWatch, and points that it did not take.
+const (
+	scopeSend    health.Scope = "send"
+	scopeRefused health.Scope = "refused"
+)
+
+// refusedShown is how long points are reported that CloudWatch did not take.
+const refusedShown = time.Hour
+
 // Sender sends points. Its errors are *health.Fault.
 type Sender interface {
 	Put(ctx context.Context, namespace string, points []cloudwatch.Point) error
@@ -167,7 +176,9 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 			if fault.Code != cloudwatch.CodeRefused {
 				return fault
 			}
-			r.failed(fault)
+			if r.part.Note(scopeRefused, health.Info, fault, refusedShown) {
+				r.o.Log.Warn("metrics are dropped", zap.Error(fault), zap.NamedError("cause", fault.Err))
+			}
 			r.drop(len(batch))
 		}
 		r.queue.done()
@@ -181,13 +192,13 @@ func (r *Reporter) failed(err error) {
 	if fault.Class == health.UserError {
 		severity = health.Degraded
 	}
-	if r.part.Raise(severity, fault) {
+	if r.part.Report(scopeSend, severity, fault) {
 		r.o.Log.Warn("cannot send metrics", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
 
 func (r *Reporter) succeeded() {
-	if r.part.Clear() {
+	if r.part.OK(scopeSend) {
 		r.o.Log.Info("metrics are sent again")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
@@ -43,8 +44,8 @@ func hub() (*health.Registry, Options) {
 	state("fails", "waiting for the camera")
 	state("retries", "waiting for the camera")
 	for _, job := range []string{health.JobRecorder, health.JobUploader} {
-		registry.Part("fails", job).Raise(health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
-		registry.Part("retries", job).Raise(health.Failed, health.SystemFault("unreachable", nil, "It cannot be reached."))
+		registry.Part("fails", job).Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
+		registry.Part("retries", job).Report(health.ScopeRecord, health.Failed, health.SystemFault("unreachable", nil, "It cannot be reached."))
 	}
 	return registry, Options{
 		Thing: "hub-1", Health: registry, Store: fakeStore{used: 250, free: 750}, Log: zap.NewNop(),
@@ -69,10 +70,10 @@ var theTable = []string{
 	"StreamName=runs JobType=UploadJob Running = 1 None",
 	"StreamName=fails JobType=UploadJob FatalError = 1 None",
 	"StreamName=waits JobType=UploadJob Completed = 1 None",
-	"StreamName=runs PercentageSpaceUsed = 0.25 None",
-	"StreamName=waits PercentageSpaceUsed = 0.5 None",
-	"StreamName=fails PercentageSpaceUsed = 0.25 None",
-	"StreamName=retries PercentageSpaceUsed = 0.25 None",
+	"StreamName=runs PercentageSpaceUsed = 0.25 Percent",
+	"StreamName=waits PercentageSpaceUsed = 0.5 Percent",
+	"StreamName=fails PercentageSpaceUsed = 0.25 Percent",
+	"StreamName=retries PercentageSpaceUsed = 0.25 Percent",
 	"ThingName=hub-1 Alive = 1 None",
 	"ThingName=hub-1 RecordJobs.HealthyJobCount = 2 Count",
 	"ThingName=hub-1 UploadJobs.HealthyJobCount = 2 Count",
@@ -88,7 +89,8 @@ func TestCloudWatchReceivesTheTableOfTheGuideRowByRow(t *testing.T) {
 	t.Parallel()
 	cloud, client := localCloudWatch(t)
 	registry, o := hub()
-	o.Sender = client
+	sender := &answeredSender{Sender: client, answered: make(chan struct{}, 100)}
+	o.Sender = sender
 	r := New(o)
 	closeWindows(registry)
 	began := time.Now().Add(-time.Second)
@@ -96,7 +98,7 @@ func TestCloudWatchReceivesTheTableOfTheGuideRowByRow(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	await(t, func() bool { return len(cloud.Metrics()) >= len(theTable) })
+	<-sender.answered // one that is cut off before its answer is sent again
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -114,6 +116,18 @@ func TestCloudWatchReceivesTheTableOfTheGuideRowByRow(t *testing.T) {
 	compareRows(t, got, theTable)
 }
 
+// answeredSender says when a batch has its answer.
+type answeredSender struct {
+	Sender
+	answered chan struct{}
+}
+
+func (s *answeredSender) Put(ctx context.Context, namespace string, points []cloudwatch.Point) error {
+	err := s.Sender.Put(ctx, namespace, points)
+	s.answered <- struct{}{}
+	return err
+}
+
 func localCloudWatch(t *testing.T) (*localcloud.Cloud, *cloudwatch.Client) {
 	t.Helper()
 	cloud, err := localcloud.Start(localcloud.Options{Dir: t.TempDir()})
@@ -129,10 +143,10 @@ func localCloudWatch(t *testing.T) (*localcloud.Cloud, *cloudwatch.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cloud, cloudwatch.New(aws.Config{
+	return cloud, cloudwatch.New(awsclient.Of(aws.Config{
 		Region: localcloud.Region, BaseEndpoint: aws.String(cloud.Endpoint()), HTTPClient: trusting(pem),
 		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
-	})
+	}))
 }
 
 func row(p localcloud.MetricPoint) string {
@@ -310,11 +324,11 @@ func TestEachEventIsSentOnce(t *testing.T) {
 		go func() { done <- r.Run(ctx) }()
 		time.Sleep(time.Minute)
 		recorder := registry.Part("fails", health.JobRecorder)
-		recorder.Raise(health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
+		recorder.Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
 		time.Sleep(time.Minute)
-		recorder.Clear()
+		recorder.End()
 		time.Sleep(time.Second)
-		recorder.Raise(health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
+		recorder.Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
 		registry.Part("runs", health.JobRecorder).Number(health.WindowsCompleted).Add(2)
 		registry.Part("runs", health.JobRecorder).SetState(health.OffBySchedule)
 		time.Sleep(10 * time.Second)

@@ -72,7 +72,7 @@ func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 		if share, ok := s.spaceUsed(stream); ok {
 			points = append(points, cloudwatch.Point{
 				Name: "PercentageSpaceUsed", Dimensions: []cloudwatch.Dimension{{Name: dimensionStream, Value: stream.Name}},
-				Unit: cloudwatch.UnitNone, Time: now, Value: share,
+				Unit: cloudwatch.UnitPercent, Time: now, Value: share,
 			})
 		}
 	}

@@ -90,10 +90,10 @@ type audioFrame struct {
 // audioLeft names the audio that is not recorded; see sink.
 func (s *segmenter) audioLeft(names []string) {
 	if len(names) == 0 {
-		s.part.Clear(codeAudio)
+		s.part.OK(scopeAudio)
 		return
 	}
-	if s.part.Raise(health.Info, health.UserFault(codeAudio, nil,
+	if s.part.Report(scopeAudio, health.Info, health.UserFault(codeAudio, nil,
 		"The camera's audio is %s, which Kinesis Video Streams does not take, so that only its video is recorded: set it to AAC in mono or stereo, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))) {
 		s.o.Log.Info("the camera's audio is not recorded", zap.Strings("codecs", names))
 	}

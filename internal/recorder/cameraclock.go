@@ -142,19 +142,19 @@ func (s *segmenter) followCamera(rtpTime uint32, now time.Time) {
 	if s.o.TimestampSource != TimestampCamera {
 		return
 	}
-	before := s.clock.state
 	camera, ok := s.clock.judge(rtpTime, now)
 	s.timeline.camera = time.Time{}
 	if ok {
 		s.timeline.camera = camera
 	}
-	if s.clock.state == before {
+	if s.clock.state == s.shownClock {
 		return
 	}
+	s.shownClock = s.clock.state
 	text := ""
 	switch s.clock.state {
 	case clockGood:
-		s.part.Clear(codeCameraClock)
+		s.part.OK(scopeClock)
 		s.o.Log.Info("times follow the camera's clock", zap.Duration("ahead of the hub", s.clock.offset))
 		return
 	case clockMissing:
@@ -166,7 +166,7 @@ func (s *segmenter) followCamera(rtpTime uint32, now time.Time) {
 	default:
 		return
 	}
-	if s.part.Raise(health.Info, health.UserFault(codeCameraClock, nil, "%s", text)) {
+	if s.part.Report(scopeClock, health.Info, health.UserFault(codeCameraClock, nil, "%s", text)) {
 		s.o.Log.Warn("times follow the hub's clock, not the camera's", zap.Duration("camera ahead of the hub", s.clock.offset))
 	}
 }

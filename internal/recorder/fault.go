@@ -1,12 +1,14 @@
 package recorder
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -26,6 +28,34 @@ const (
 	codeInternal   = guard.Code
 	// codeCameraClock says that the camera's time was asked for and cannot be taken.
 	codeCameraClock = "camera-clock"
+)
+
+// The scopes of a session: what they report is of the video that comes now, and ends with the session. What
+// stops the recording as a whole is health.ScopeRecord: one outcome, that of the last try.
+const (
+	scopeDamage    health.Scope = "damage"
+	scopeJump      health.Scope = "jump"
+	scopeConstant  health.Scope = "constant"
+	scopeKeyframes health.Scope = "keyframes"
+	scopeAudio     health.Scope = "audio"
+	scopeClock     health.Scope = "camera-clock"
+)
+
+// scopeUnset is the hub's clock at the time of a recording. It outlives sessions.
+const scopeUnset health.Scope = "unset-clock"
+
+// pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
+var (
+	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopeKeyframes, scopeClock}
+	sessionScopes = append([]health.Scope{scopeAudio}, pictureScopes...)
+)
+
+const (
+	// jumpShown is how long a jump of the camera's timestamps is shown: it is over when it is noticed.
+	jumpShown = 10 * time.Minute
+	// unsetShown is how long the correction for what was recorded before the clock was set is shown; it stays in
+	// the log and beside the recordings.
+	unsetShown = 24 * time.Hour
 )
 
 // statusError is an RTSP answer that is not 200.
@@ -79,6 +109,8 @@ func cameraFault(host string, err error) *health.Fault {
 		unsupported *unsupportedError
 		dns         *net.DNSError
 		certificate *certificateError
+		notTLS      tls.RecordHeaderError
+		address     *net.AddrError
 	)
 	system := func(format string, args ...any) *health.Fault {
 		return health.SystemFault(codeCamera, err, format, args...)
@@ -107,6 +139,10 @@ func cameraFault(host string, err error) *health.Fault {
 		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
 	case errors.As(err, &certificate):
 		return user("The certificate of the camera at %s is not trusted: if its SHA-256 fingerprint is %s, add ?fingerprint= with it to the secret's MediaURI.", host, certificate.fingerprint)
+	case errors.As(err, &notTLS):
+		return user("The camera at %s does not speak TLS on that port: write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	case errors.As(err, &address):
+		return user("The address %s of the camera cannot be one: correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)
 	case errors.Is(err, errFlood):
 		return user("The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream.", host)
 	case errors.Is(err, errRedirects):
@@ -122,9 +158,9 @@ func cameraFault(host string, err error) *health.Fault {
 	case obstacle.IsTimeout(err):
 		return system("The camera at %s does not answer: check that it is on and reachable.", host)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return system("The camera at %s closed the connection: it is connected anew.", host)
+		return system("The camera at %s closed the connection: it is connected again; if it closes every one, check the port, and write rtsps:// for one with TLS.", host)
 	default:
-		return system("The session with the camera at %s failed: %v.", host, err)
+		return system("The session with the camera at %s failed: %v.", host, health.Varying(err.Error())) // it may have ports in it
 	}
 }
 
@@ -144,6 +180,11 @@ func answerFault(host string, e *statusError) *health.Fault {
 		return health.SystemFault(codeCamera, e, "The camera at %s answers %d (%s).", host, e.code, e.message)
 	}
 }
+
+// noURL is an error of Options.URL: there was no session.
+type noURL struct{ error }
+
+func (e noURL) Unwrap() error { return e.error }
 
 // refused reports whether the camera did not take the password: it must not be asked often, as
 // cameras lock accounts.

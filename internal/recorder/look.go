@@ -70,6 +70,15 @@ func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	return e.sight(), nil
 }
 
+// HostOf is where the camera of a URL is, without its user and password; "" when it is not the URL of a camera.
+func HostOf(url secret.String) string {
+	cam, err := parseCamera(url)
+	if err != nil {
+		return ""
+	}
+	return cam.host
+}
+
 // lookAtFile reads the begin of a media file, as fast as it can be read.
 func lookAtFile(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	f, err := parseClip(url, o.MediaDirectory)

@@ -438,34 +438,31 @@ func TestOnlyTheUserCanHelp(t *testing.T) {
 	t.Parallel()
 	locked := startCamera(t, fakecam.Options{User: "admin", Pass: "planted-secret"})
 	plain := startCamera(t, fakecam.Options{})
-	for name, c := range map[string]struct {
-		url, text string
-		refused   bool
-	}{
-		"no password": {strings.Replace(locked.URL(), "admin:planted-secret@", "", 1), "refuses the user name or password", true},
-		"wrong path":  {plain.URL() + "/nowhere", "correct the path", false},
-		"no URL":      {"rtsp:planted-wrong", "is not a URL", true},
-		"no RTSP":     {"http://admin:planted-secret@127.0.0.1/", "is not a URL", true},
+	for name, c := range map[string]struct{ url, text string }{
+		"no password": {strings.Replace(locked.URL(), "admin:planted-secret@", "", 1), "refuses the user name or password"},
+		"wrong path":  {plain.URL() + "/nowhere", "correct the path"},
+		"no URL":      {"rtsp:planted-wrong", "is not a URL"},
+		"no RTSP":     {"http://admin:planted-secret@127.0.0.1/", "is not a URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onlyTheUserCanHelp(t, c.url, c.text, c.refused)
+			onlyTheUserCanHelp(t, c.url, c.text)
 		})
 	}
 }
 
-// onlyTheUserCanHelp has a camera that is not recorded, and a sentence that says why. Refused tells
-// that the secret is to be read anew.
-func onlyTheUserCanHelp(t *testing.T, url, text string, refused bool) *rig {
+// onlyTheUserCanHelp has a camera that is not recorded, and a sentence that says why. The secret is to be read
+// again, whatever it is.
+func onlyTheUserCanHelp(t *testing.T, url, text string) *rig {
 	t.Helper()
-	told := make(chan struct{}, 100)
-	r := record(t, nil, url, func(o *Options) { o.Refused = func() { told <- struct{}{} } })
+	failed := make(chan string, 100)
+	r := record(t, nil, url, func(o *Options) { o.Failed = func(why *health.Fault) { failed <- why.Text } })
 	condition := r.awaitCondition(text)
 	if condition.Class != health.UserError || condition.Severity != health.Failed {
 		t.Errorf("%+v", condition)
 	}
-	if refused {
-		<-told
+	if why := <-failed; why != condition.Text {
+		t.Errorf("the secret is to be read again for %q, want %q", why, condition.Text)
 	}
 	for _, entry := range r.logs.All() {
 		if text := entry.Message + entryText(entry); strings.Contains(text, "planted") {

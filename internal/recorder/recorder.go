@@ -74,8 +74,13 @@ type Options struct {
 	File bool
 	// MediaDirectory holds the files that may be played. Required with File.
 	MediaDirectory string
-	// Refused is told that the camera did not take the URL, so that it may be read anew. Default none.
-	Refused func()
+	// Failed is notified of each session that brought no video, so that the URL may be read again. Default none.
+	Failed func(*health.Fault)
+	// Served is notified of the first recorded frame of each session. Default none.
+	Served func()
+	// Changed returns a channel that is closed when URL returns another URL than before, which ends the wait for
+	// the next session. Default never.
+	Changed func() <-chan struct{}
 	// Store takes the media. Required.
 	Store Store
 	// SegmentDuration is when a segment ends, at the next keyframe. Default DefaultSegmentDuration.
@@ -138,11 +143,12 @@ type numbers struct {
 
 // Recorder records one camera.
 type Recorder struct {
-	o      Options
-	udp    bool // the transport of the next session
-	loops  bool // the file begins anew at its end
-	goesOn bool // what comes first continues a recording that was interrupted
-	stale  int  // sessions in a row into which frames of an earlier one came
+	o       Options
+	udp     bool // the transport of the next session
+	loops   bool // the file begins anew at its end
+	goesOn  bool // what comes first continues a recording that was interrupted
+	waiting bool // no frame was recorded since the last session failed
+	stale   int  // sessions in a row into which frames of an earlier one came
 }
 
 // New makes a Recorder.
@@ -180,8 +186,14 @@ func New(o Options) *Recorder {
 	if o.staleLimit == 0 {
 		o.staleLimit = staleLimit
 	}
-	if o.Refused == nil {
-		o.Refused = func() {}
+	if o.Failed == nil {
+		o.Failed = func(*health.Fault) {}
+	}
+	if o.Served == nil {
+		o.Served = func() {}
+	}
+	if o.Changed == nil {
+		o.Changed = func() <-chan struct{} { return nil }
 	}
 	o.Log = o.Log.With(zap.String("stream", o.Stream), zap.String("job", health.JobRecorder))
 	h := o.Health
@@ -205,28 +217,36 @@ func (r *Recorder) Run(ctx context.Context) (err error) {
 		if !first {
 			r.o.numbers.reconnects.Add(1)
 		}
-		began := time.Now()
+		began, changed := time.Now(), r.o.Changed()
 		wait := r.session(ctx, v, pause)
 		if ctx.Err() != nil {
-			break
-		}
-		if wait == forever {
-			r.seal(v)
-			<-ctx.Done()
 			break
 		}
 		if wait >= sealAfter || v.idle() > sealAfter && time.Since(began) < sealAfter {
 			r.seal(v)
 		}
-		if backoff.Sleep(ctx, wait) != nil {
-			break
+		if rest(ctx, wait, changed) {
+			pause.Reset()
 		}
 	}
 	v.lookAtClock()
 	r.goesOn = false
 	r.o.Health.SetState(stateStopped)
-	r.o.Health.Clear()
+	r.o.Health.End()
 	return nil
+}
+
+// rest waits, and reports whether another URL ended the wait.
+func rest(ctx context.Context, wait time.Duration, changed <-chan struct{}) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-changed:
+		return true
+	}
+	return false
 }
 
 // seal finishes the open segment while the recorder goes on.
@@ -239,22 +259,30 @@ func (r *Recorder) seal(v *supervisor) {
 
 // session runs one session and tells how long to wait before the next.
 func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Backoff) (wait time.Duration) {
-	r.o.Health.SetState(stateConnecting)
+	if !r.waiting { // with each try it is still the same wait
+		r.o.Health.SetState(stateConnecting)
+	}
 	v.frames = 0
 	host, err := r.connect(ctx, v)
 	frames := v.frames
+	r.waiting = r.waiting && frames == 0
 	v.endSession()
 	if ctx.Err() != nil {
 		return 0
 	}
 	if errors.Is(err, errPlayed) {
+		r.waiting = false
 		r.o.Health.SetState(statePlayed)
 		r.o.Log.Info("the file is played to its end")
 		return forever
 	}
+	r.waiting = true
 	r.o.Health.SetState(stateWaiting)
 	fault := cameraFault(host, err)
-	if r.o.Health.Raise(health.Failed, fault) {
+	if !errors.As(err, new(noURL)) && fault.Code != codeInternal && frames < healthyFrames {
+		r.o.Failed(fault)
+	}
+	if r.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
 		r.o.Log.Warn("no video from the camera", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 	if !errors.Is(err, errStale) {
@@ -265,7 +293,6 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 		r.o.Health.SetState(statePaused)
 		return forever
 	case refused(err):
-		r.o.Refused()
 		return refusedPause
 	case errors.Is(err, errStale):
 		if r.stale++; r.stale == 2 {
@@ -301,7 +328,7 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 	}()
 	url, err := r.o.URL(ctx)
 	if err != nil {
-		return "", err
+		return "", noURL{err}
 	}
 	if r.o.File {
 		host = "the media directory"
@@ -310,14 +337,10 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 			f.sound, f.now, r.loops = !r.o.NoAudio, r.o.Now, f.loop
 			err = f.play(ctx, to, r.o.pace)
 		}
-		if !errors.Is(err, errPlayed) && ctx.Err() == nil {
-			r.o.Refused()
-		}
 		return host, err
 	}
 	cam, err := parseCamera(url)
 	if err != nil {
-		r.o.Refused() // it may have been corrected
 		return "", err
 	}
 	host = cam.host

@@ -84,16 +84,17 @@ type segmenter struct {
 	orphansBefore uint32    // an RTP timestamp
 	cut           bool      // the next keyframe begins a segment
 
-	session   int64  // frames of this session
-	counting  bool   // frames that are missing make a gap: there was a keyframe in this session, or damage
-	gap       bool   // media is missing before the next frame
-	damage    damage // what status tells of
-	damagedAt time.Time
-	keyAt     time.Time // of the last keyframe of this session
-	longGOP   bool      // status tells that keyframes are rare
-	constant  bool      // status tells that timestamps stand still
-	meter     meter
-	parts     [][]byte // reused
+	session    int64  // frames of this session
+	counting   bool   // frames that are missing make a gap: there was a keyframe in this session, or damage
+	gap        bool   // media is missing before the next frame
+	damage     damage // what status tells of
+	damagedAt  time.Time
+	keyAt      time.Time  // of the last keyframe of this session
+	longGOP    bool       // status tells that keyframes are rare
+	constant   bool       // status tells that timestamps stand still
+	shownClock clockState // what status says of the camera's clock
+	meter      meter
+	parts      [][]byte // reused
 }
 
 func newSegmenter(o *Options) *segmenter {
@@ -158,7 +159,7 @@ func (s *segmenter) tellDamage(d damage, err error, text string) {
 		return
 	}
 	s.damage = d
-	if s.part.Raise(health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
+	if s.part.Report(scopeDamage, health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
 		s.o.Log.Warn("video arrives damaged", zap.Error(err))
 	}
 }
@@ -175,8 +176,8 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 	producer, jumped := s.timeline.at(rtpTime, now)
 	if jumped {
 		s.cut = true
-		if s.part.Raise(health.Info, health.SystemFault(codeJump, nil,
-			"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again.")) {
+		if s.part.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
+			"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."), jumpShown) {
 			s.o.Log.Warn("the camera's timestamps jumped")
 		}
 	}
@@ -224,12 +225,12 @@ func (s *segmenter) tellConstant() {
 		return
 	}
 	if s.constant = s.timeline.constant; s.constant {
-		s.part.Raise(health.Info, health.SystemFault(codeJump, nil,
+		s.part.Report(scopeConstant, health.Info, health.SystemFault(codeJump, nil,
 			"The camera's timestamps stand still, so that times are those of arrival at the hub: update the camera's firmware."))
 		s.o.Log.Warn("the camera's timestamps stand still")
 		return
 	}
-	s.part.Clear(codeJump)
+	s.part.OK(scopeConstant)
 }
 
 // longGOP is from when on status tells that keyframes are too rare: fragments then have to be cut
@@ -246,12 +247,12 @@ func (s *segmenter) watchKeyframes(producer time.Time, keyframe bool) {
 	switch {
 	case distance > longGOP && !s.longGOP:
 		s.longGOP = true
-		s.part.Raise(health.Info, health.UserFault(codeKeyframes, nil,
+		s.part.Report(scopeKeyframes, health.Info, health.UserFault(codeKeyframes, nil,
 			"The camera sends a keyframe less often than every 10 s, so that playback of uploads may begin late: set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs."))
 		s.o.Log.Warn("keyframes are rare", zap.Duration("since", distance))
 	case keyframe && distance <= longGOP && s.longGOP:
 		s.longGOP = false
-		s.part.Clear(codeKeyframes)
+		s.part.OK(scopeKeyframes)
 	}
 	if keyframe {
 		s.keyAt = producer
@@ -475,11 +476,11 @@ func (s *segmenter) keeps(nal []byte) bool {
 func (s *segmenter) recorded(bytes int, now time.Time) {
 	n := s.o.numbers
 	if s.session == 0 {
-		s.damage = damageNone
 		s.part.SetState(stateRecording)
-		if s.part.Clear(codeCamera, codeStore, codeUnreadable, codeInternal) {
+		if s.part.OK(health.ScopeRecord) {
 			s.o.Log.Info("recording again")
 		}
+		s.o.Served()
 		if s.gap {
 			n.gaps.Add(1)
 			s.gap = false
@@ -494,7 +495,7 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 		n.fps.Set(s.meter.fpsMilli)
 		if s.damage != damageNone && now.Sub(s.damagedAt) > cleanFor {
 			s.damage = damageNone
-			s.part.Clear(codeUnreadable)
+			s.part.OK(scopeDamage)
 		}
 	}
 }
@@ -521,11 +522,11 @@ func (s *segmenter) fail(err error) {
 	}
 }
 
-// cannotRecord tells that recording stands still, and why.
+// cannotRecord reports that recording is paused, and why.
 func cannotRecord(o *Options, err error) {
 	fault := health.FaultOf(err, codeStore)
 	o.Health.SetState(statePaused)
-	if o.Health.Raise(health.Failed, &health.Fault{Class: fault.Class, Code: conditionOf(fault), Text: fault.Text, Err: fault.Err}) {
+	if o.Health.Report(health.ScopeRecord, health.Failed, fault.Recode(conditionOf(fault), fault.Text)) {
 		o.Log.Error("cannot record", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
@@ -546,6 +547,8 @@ func (s *segmenter) endSession() {
 	if err := s.endFragment(); err != nil {
 		s.fail(err)
 	}
+	// The supervisor ends what was reported of the session.
+	s.damage, s.constant, s.longGOP, s.shownClock = damageNone, false, false, clockUnknown
 	s.meter = meter{}
 	s.o.numbers.bitrate.Set(0)
 	s.o.numbers.fps.Set(0)

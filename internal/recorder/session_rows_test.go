@@ -67,7 +67,7 @@ func authWrong(t *testing.T) {
 		connections.Add(1)
 		return eavesdropper{c, &mu, &heard}
 	}}})
-	r := onlyTheUserCanHelp(t, strings.Replace(camera.URL(), "planted-secret", "planted-wrong", 1), "refuses the user name or password", true)
+	r := onlyTheUserCanHelp(t, strings.Replace(camera.URL(), "planted-secret", "planted-wrong", 1), "refuses the user name or password")
 	const watched = 3 * time.Second // dozens of the test's pauses after other faults
 	if err := backoff.Sleep(t.Context(), watched); err != nil {
 		t.Fatal(err)
@@ -83,12 +83,12 @@ func authWrong(t *testing.T) {
 }
 
 func mjpegOnly(t *testing.T) {
-	onlyTheUserCanHelp(t, startCamera(t, fakecam.Options{MJPEG: true}).URL(), "sends MJPEG, which cannot be recorded", false)
+	onlyTheUserCanHelp(t, startCamera(t, fakecam.Options{MJPEG: true}).URL(), "sends MJPEG, which cannot be recorded")
 }
 
 func audioOnly(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC, Oddities: fakecam.Oddities{NoVideo: true}})
-	onlyTheUserCanHelp(t, camera.URL(), "sends no video", false)
+	onlyTheUserCanHelp(t, camera.URL(), "sends no video")
 }
 
 func h265Camera(t *testing.T) {

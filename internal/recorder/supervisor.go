@@ -204,6 +204,7 @@ func (v *supervisor) panicked(frames int64, value any) (until time.Time) {
 func (v *supervisor) endSession() {
 	defer v.writeOff()
 	defer v.contain()
+	defer v.o.Health.OK(sessionScopes...)
 	if v.segmenter != nil {
 		v.segmenter.endSession()
 	}
@@ -247,9 +248,10 @@ func (v *supervisor) abandon(value any) {
 	cause := guard.PanicError(value)
 	fault := health.SystemFault(codeInternal, cause,
 		"An internal error stopped the recording of this stream; it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
-	if v.o.Health.Raise(health.Failed, fault) {
+	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
 		v.o.Log.Error("an internal error stopped a recorder", zap.Error(fault), zap.NamedError("cause", cause))
 	}
+	v.o.Health.OK(pictureScopes...)
 	v.o.Health.SetState(statePaused)
 	now := v.o.Now()
 	if v.segmenter != nil {

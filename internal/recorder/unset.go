@@ -33,7 +33,7 @@ func (s *segmenter) watchClock(now time.Time) {
 	if err := s.o.Store.NoteClock(s.o.Stream, u.from, u.until, add); err != nil {
 		s.o.Log.Warn("cannot note by how much the clock was wrong", zap.Error(err))
 	}
-	s.part.Raise(health.Info, health.SystemFault(codeClock, nil,
-		"The hub's clock was not set until %s: add %s to the times of what was recorded before.", now.UTC().Format(time.RFC3339), add.Round(time.Second)))
+	s.part.Note(scopeUnset, health.Info, health.SystemFault(codeClock, nil,
+		"The hub's clock was not set until %s: add %s to the times of what was recorded before.", now.UTC().Format(time.RFC3339), add.Round(time.Second)), unsetShown)
 	*u = unset{}
 }

@@ -132,10 +132,10 @@ func (k *Keeper) vouching(streams []string, newest, now time.Time, synchronised 
 func (k *Keeper) reportClock(plausible bool) {
 	part := k.o.Health.Part("", health.JobRetention)
 	if plausible {
-		part.Clear(codeClock)
+		part.OK(scopeClock)
 		return
 	}
-	if part.Raise(health.Info, health.SystemFault(codeClock, nil,
+	if part.Report(scopeClock, health.Info, health.SystemFault(codeClock, nil,
 		"The clock is far ahead of the newest recording, so nothing is deleted by age until it has been right for an hour: check the hub's time and its synchronisation.")) {
 		k.o.Log.Warn("the clock is far ahead of the newest recording: no deletions by age until it has been right for an hour")
 	}

@@ -20,18 +20,18 @@ func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 	for ctx.Err() == nil {
 		free, total, err := k.o.Store.DiskFree()
 		if err != nil { // not knowing is no reason to delete
-			if fault := health.FaultOf(err, segment.CodeDisk); part.Raise(health.Degraded, fault) {
+			if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
 				k.o.Log.Error("cannot watch the disk", zap.Error(fault), zap.NamedError("cause", fault.Err))
 			}
 			return
 		}
-		part.Clear(segment.CodeDisk)
+		part.OK(health.ScopeDisk)
 		need := k.o.MinFree(total)
 		if free >= need {
 			for _, stream := range streams {
 				k.resume(stream, codeLow)
 			}
-			part.Clear(codeLow)
+			part.OK(pauseScope(codeLow))
 			return
 		}
 		if g == nil {
@@ -46,7 +46,7 @@ func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 		default:
 			why := health.SystemFault(codeLow, nil,
 				"The disk has %d MB left, %d MB must stay free, and nothing may be deleted: free some space, or lower the streams' limits.", free>>20, need>>20)
-			part.Raise(health.Failed, why)
+			part.Report(pauseScope(codeLow), health.Failed, why)
 			for _, stream := range streams {
 				k.pause(stream, why)
 			}

@@ -71,6 +71,7 @@ type Keeper struct {
 
 	// Used by Run's goroutine only.
 	paused map[string][]*health.Fault // streams that may not record, and why
+	stuck  map[string]bool            // streams with a segment that could not be deleted; true: in this pass
 	losses map[string]loss            // of streams whose media went before its upload
 	unkept bool                       // the file does not say what losses says
 }
@@ -98,7 +99,7 @@ func New(o Options) *Keeper {
 	}
 	k := &Keeper{
 		o: o, wake: make(chan struct{}, 1), lows: make(chan struct{}, 1), policies: make(map[string]Policy), low: make(map[string]bool),
-		paused: make(map[string][]*health.Fault), losses: make(map[string]loss),
+		paused: make(map[string][]*health.Fault), stuck: make(map[string]bool), losses: make(map[string]loss),
 	}
 	k.recallLosses()
 	return k
@@ -208,6 +209,20 @@ func (k *Keeper) pass(ctx context.Context) {
 	}
 	k.forgive(now, synchronised)
 	k.guardDisk(ctx, streams)
+	k.endDiskFaults()
+}
+
+// endDiskFaults ends the faults of streams of which nothing failed to be deleted in this pass, also when there was
+// nothing left to delete.
+func (k *Keeper) endDiskFaults() {
+	for stream, failed := range k.stuck {
+		if failed {
+			k.stuck[stream] = false // until the next pass says otherwise
+			continue
+		}
+		delete(k.stuck, stream)
+		k.o.Health.Part(stream, health.JobRetention).OK(health.ScopeDisk)
+	}
 }
 
 func (k *Keeper) deleteUploaded(stream string) {
@@ -325,14 +340,14 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 	case errors.Is(err, segment.ErrBusy):
 		return inUse
 	case err != nil:
+		k.stuck[s.Stream] = true
 		part := k.o.Health.Part(s.Stream, health.JobRetention)
-		if fault := health.FaultOf(err, segment.CodeDisk); part.Raise(health.Degraded, fault) {
+		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
 			k.o.Log.Error("cannot delete a segment", zap.String("stream", s.Stream), zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		return diskFails
 	}
 	part := k.o.Health.Part(s.Stream, health.JobRetention)
-	part.Clear(segment.CodeDisk)
 	part.Number(health.SegmentsDeleted).Add(1)
 	part.Number(health.BytesDeleted).Add(s.Bytes)
 	fields := []zap.Field{zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes), zap.String("reason", why)}
@@ -354,12 +369,22 @@ const (
 	codeLosses = "losses"
 )
 
+// The scopes.
+const (
+	scopeLost  health.Scope = "losses"
+	scopeKeep  health.Scope = "keep" // writing the file of losses
+	scopeClock health.Scope = "clock"
+)
+
+// pauseScope is that of a reason to pause. A stream may have several reasons at once.
+func pauseScope(code string) health.Scope { return health.Scope("pause/" + code) }
+
 // pause ends the recording of a stream with its present segment. There may be several reasons;
 // the store tells the latest.
 func (k *Keeper) pause(stream string, why *health.Fault) {
 	k.o.Store.Pause(stream, why)
-	if k.o.Health.Part(stream, health.JobRetention).Raise(health.Failed, why) {
-		k.o.Log.Warn("the stream records no more", zap.String("stream", stream), zap.Error(why))
+	if k.o.Health.Part(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {
+		k.o.Log.Warn("recording paused", zap.String("stream", stream), zap.Error(why))
 	}
 	k.paused[stream] = append(without(k.paused[stream], why.Code), why)
 }
@@ -371,7 +396,7 @@ func (k *Keeper) resume(stream, code string) {
 	if len(left) == len(before) {
 		return
 	}
-	k.o.Health.Part(stream, health.JobRetention).Clear(code)
+	k.o.Health.Part(stream, health.JobRetention).OK(pauseScope(code))
 	if len(left) > 0 {
 		k.paused[stream] = left
 		k.o.Store.Pause(stream, left[len(left)-1])
@@ -379,7 +404,7 @@ func (k *Keeper) resume(stream, code string) {
 	}
 	delete(k.paused, stream)
 	k.o.Store.Resume(stream)
-	k.o.Log.Info("the stream may record again", zap.String("stream", stream))
+	k.o.Log.Info("recording resumed", zap.String("stream", stream))
 }
 
 func without(faults []*health.Fault, code string) []*health.Fault {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -51,9 +52,9 @@ func (k *Keeper) lose(s segment.Info, why string) {
 
 func (l *loss) raise(part *health.Part) {
 	l.told = true
-	part.Raise(health.Degraded, health.SystemFault(codeLost, nil,
-		"%d segments (%d MB) were deleted before they were uploaded since %s, the last one because %s: check the upload schedule and the network, or give the stream more space.",
-		l.Segments, l.Bytes/1e6, l.Since.UTC().Format(time.DateOnly), l.Reason))
+	part.Report(scopeLost, health.Degraded, health.SystemFault(codeLost, nil,
+		"Recordings were deleted before they were uploaded since %s: %s (%s), the last one because %s: check the upload schedule and the network, or give the stream more space.",
+		l.Since.UTC().Format(time.DateOnly), humanize.Count(l.Segments, "segment"), humanize.Bytes(l.Bytes), l.Reason))
 }
 
 // forgive ends the conditions of losses of long ago. Their times follow the clock when it is set. One
@@ -78,7 +79,7 @@ func (k *Keeper) forgive(now time.Time, synchronised bool) {
 		if l.told && now.Sub(l.Last) > rememberLoss {
 			l.told = false
 			k.losses[stream] = l
-			k.o.Health.Part(stream, health.JobRetention).Clear(codeLost)
+			k.o.Health.Part(stream, health.JobRetention).OK(scopeLost)
 		}
 	}
 }
@@ -131,14 +132,14 @@ func (k *Keeper) keepLosses(now time.Time) {
 		err = k.write(append(data, '\n'))
 	}
 	if err != nil {
-		if part.Raise(health.Info, health.SystemFault(codeLosses, err,
+		if part.Report(scopeKeep, health.Info, health.SystemFault(codeLosses, err,
 			"How much was deleted before its upload cannot be kept in %s, so it is counted anew after a restart: check the disk of that directory.", k.o.Losses)) {
 			k.o.Log.Warn("cannot keep how much was deleted before its upload", zap.Error(err))
 		}
 		return // the next pass tries again
 	}
 	k.unkept = false
-	part.Clear(codeLosses)
+	part.OK(scopeKeep)
 }
 
 // write replaces the file.

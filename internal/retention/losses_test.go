@@ -35,7 +35,7 @@ func TestLossesOutliveARestart(t *testing.T) {
 	if n := y.number("door", health.DeletedBeforeUpload); n != 1 || y.number("door", health.DeletedBeforeUploadBytes) != bytes {
 		t.Errorf("after a restart %d segments are counted", n)
 	}
-	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, "1 segments (2 MB)") || !strings.Contains(c.Text, "since "+lost.Format(time.DateOnly)+", the last one because it is older") {
+	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, "since "+lost.Format(time.DateOnly)+": 1 segment (2.0 MB), the last one because it is older") {
 		t.Errorf("after a restart it says %q", c.Text)
 	}
 	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})

@@ -57,6 +57,15 @@ func diskFault(dir string, err error) error {
 	}
 }
 
+// reading turns an error of a store that only reads into a sentence for the person who reads.
+func (s *Store) reading(err error) error {
+	var system *fs.PathError
+	if s.readOnly && errors.Is(err, fs.ErrPermission) && errors.As(err, &system) {
+		return health.UserFault(CodeDisk, err, "You may not read %s: run this as root or as a member of the agent's group, kvs-edge-agent.", system.Path)
+	}
+	return err
+}
+
 // DiskFree gives the bytes that the agent may still use of the recording disk, and its size.
 func (s *Store) DiskFree() (free, total uint64, err error) {
 	if err := s.present(); err != nil {

@@ -40,7 +40,7 @@ func (s *Store) OpenSegment(k Key) (*Reader, error) {
 	}
 	if err != nil {
 		_ = r.Close()
-		return nil, err
+		return nil, s.reading(err)
 	}
 	return r, nil
 }

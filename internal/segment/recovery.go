@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -8,12 +9,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
+
+// quarantineEvery is how often the directories are read in which files were set aside.
+const quarantineEvery = 30 * time.Second
 
 // maxEmpty is the size up to which a file without a frame is what a camera sent in its first
 // seconds and a power cut took. Somebody may find something in a larger one.
@@ -25,6 +30,9 @@ const (
 	// codeUnread is raised while the recordings of a stream cannot be read.
 	codeUnread = "recordings-unreadable"
 )
+
+// scopeUnread is reading the directories of all streams.
+const scopeUnread health.Scope = "unread"
 
 // load indexes the directory and repairs what a crash left.
 func (s *Store) load() error {
@@ -73,7 +81,7 @@ func (s *Store) reportUnread() {
 	causes := errors.Join(slices.Collect(maps.Values(s.unread))...)
 	s.mu.Unlock()
 	if len(names) == 0 {
-		if s.health.Clear(codeUnread) {
+		if s.health.OK(scopeUnread) {
 			s.log.Info("all recordings can be read again")
 		}
 		return
@@ -81,7 +89,7 @@ func (s *Store) reportUnread() {
 	fault := health.SystemFault(codeUnread, causes,
 		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: check the disk, and the rights of the agent's user.",
 		strings.Join(names, ", "), s.dir)
-	if s.health.Raise(health.Failed, fault) {
+	if s.health.Report(scopeUnread, health.Failed, fault) {
 		s.log.Error("recordings cannot be read", zap.Error(fault), zap.NamedError("cause", causes))
 	}
 }
@@ -273,9 +281,34 @@ func (s *Store) quarantine(st *stream, name string, cause error) error {
 		return diskFault(dir, err)
 	}
 	s.log.Warn("set an unreadable file aside", zap.String("stream", st.name), zap.String("file", filepath.Join(dir, name)), zap.Error(cause))
-	s.health.Raise(health.Info, health.SystemFault(codeQuarantine, cause,
+	s.aside.Store(dir, true)
+	s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, cause,
 		"Unreadable files were set aside in %s: look at them and delete them.", dir))
 	return diskFault(dir, errors.Join(st.files.SyncDir(dir), st.sync()))
+}
+
+func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/" + dir) }
+
+// watchQuarantine ends the conditions of the files that were set aside when somebody has deleted them.
+func (s *Store) watchQuarantine(ctx context.Context) {
+	ticker := time.NewTicker(quarantineEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for key := range s.aside.Range {
+			dir, _ := key.(string)
+			files, err := s.files.ReadDir(dir)
+			if len(files) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) || s.present() != nil {
+				continue
+			}
+			s.aside.Delete(dir)
+			s.health.OK(quarantineScope(dir))
+		}
+	}
 }
 
 // loadSideFile reads which fragments of a segment are persisted. Without it they are sent again,

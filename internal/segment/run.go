@@ -28,6 +28,10 @@ func (s *Store) Run(ctx context.Context) error {
 		o := guard.Options{What: "Reading the recordings", Part: s.health, Log: s.log}
 		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.keepReading(ctx); return nil })
 	})
+	reading.Go(func() {
+		o := guard.Options{What: "Watching the files that were set aside", Part: s.health, Log: s.log}
+		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.watchQuarantine(ctx); return nil })
+	})
 	ticker := time.NewTicker(s.flushInterval())
 	defer ticker.Stop()
 	for {
@@ -155,13 +159,13 @@ func (s *Store) mend(st *stream, start int64) error {
 
 func (s *Store) report(err error) {
 	if err == nil {
-		if s.health.Clear(CodeDisk) {
-			s.log.Info("the recording disk serves again")
+		if s.health.OK(health.ScopeDisk) {
+			s.log.Info("the recording disk recovered")
 		}
 		return
 	}
 	fault := health.FaultOf(err, CodeDisk)
-	if s.health.Raise(health.Degraded, fault) {
+	if s.health.Report(health.ScopeDisk, health.Degraded, fault) {
 		s.log.Error("the recording disk fails", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }

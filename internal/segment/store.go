@@ -53,6 +53,8 @@ type Store struct {
 
 	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
 
+	aside sync.Map // the directories with files that were set aside
+
 	mu      sync.Mutex
 	closed  bool
 	streams map[string]*stream // guarded by mu, with all that hangs on it
@@ -138,7 +140,7 @@ func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
 	s.readOnly = true
 	if err := s.load(); err != nil {
-		return nil, err
+		return nil, s.reading(err)
 	}
 	return s, nil
 }

@@ -155,6 +155,9 @@ func TestStatesAreNamesOfFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("20261121T042048.123Z+1960.uploaded.mkv")
+	if got := s.LastUploadedEnd("door"); !got.Equal(begin.Add(1960 * time.Millisecond)) {
+		t.Errorf("it is uploaded until %s", got)
+	}
 	if err := s.Delete(w.Key()); err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +181,9 @@ func TestRefusedFragmentsKeepTheirSegmentAndReason(t *testing.T) {
 	}
 	if err := s.MarkUploaded(k); err != nil {
 		t.Fatal(err)
+	}
+	if got := s.LastUploadedEnd("door"); !got.IsZero() {
+		t.Errorf("with a refused fragment it is uploaded until %s", got)
 	}
 	if got := s.Segments("door", time.Time{}, time.Time{}); len(got) != 1 || !got[0].Refused || got[0].State != Uploaded {
 		t.Errorf("%+v", got)

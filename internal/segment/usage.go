@@ -53,6 +53,23 @@ func (s *Store) Usage(stream string) Usage {
 	return u
 }
 
+// LastUploadedEnd is the end of the stream's newest segment that is uploaded whole, zero when there is
+// none on the disk.
+func (s *Store) LastUploadedEnd(stream string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil || st.index.kinds[kindUploaded].count == 0 {
+		return time.Time{}
+	}
+	for i := len(st.index.entries) - 1; i >= 0; i-- {
+		if e := st.index.entries[i]; e.kind() == kindUploaded {
+			return time.UnixMilli(e.end()).UTC()
+		}
+	}
+	return time.Time{}
+}
+
 // left is what of a segment waits for its upload.
 type left struct {
 	bytes  int64 // with what belongs to no fragment, as long as one waits

@@ -66,7 +66,7 @@ func (s *Store) Quarantined() ([]string, error) {
 			return err
 		})
 		if err != nil {
-			return list, diskFault(dir, err)
+			return list, s.reading(diskFault(dir, err))
 		}
 	}
 	slices.Sort(list)

@@ -9,9 +9,12 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
 // Client speaks to the local API of a running agent.
@@ -55,6 +58,12 @@ func (c *Client) Settings(ctx context.Context) (list []Setting, err error) {
 	return list, err
 }
 
+// ReadSecrets has the agent read the cameras' secrets again at once; it does not wait for that.
+func (c *Client) ReadSecrets(ctx context.Context) error {
+	_, err := c.call(ctx, http.MethodPost, pathSecrets, "")
+	return err
+}
+
 // Metrics fetches the Prometheus text.
 func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
 	return c.call(ctx, http.MethodGet, pathMetrics, "")
@@ -75,8 +84,12 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) 
 // reloadTimeout bounds a reload, in which recordings may have to end. systemd waits 90 s for one.
 const reloadTimeout = 80 * time.Second
 
-// Reload has the agent read its settings anew.
+// Reload has the agent read its settings again.
 func (c *Client) Reload(ctx context.Context) (done Reloaded, err error) {
+	// An agent that does not answer at all is found out before the long wait.
+	if _, err := c.LogLevel(ctx); err != nil {
+		return done, err
+	}
 	patient := *c.http
 	patient.Timeout = reloadTimeout
 	err = (&Client{socket: c.socket, http: &patient}).json(ctx, http.MethodPost, pathReload, &done)
@@ -107,7 +120,7 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("cannot read the answer of the agent on %s: %w", c.socket, err)
+		return nil, c.failed(err)
 	case resp.StatusCode == http.StatusBadRequest:
 		return nil, errors.New(strings.TrimSpace(string(answer)))
 	case resp.StatusCode != http.StatusOK:
@@ -123,7 +136,26 @@ func (c *Client) failed(err error) error {
 		return fmt.Errorf("%w: nobody answers on %s; start it, or name its socket with --socket", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
+	case isTimeout(err):
+		return fmt.Errorf("the agent on %s does not answer within %s: see its log; "+
+			"`systemctl restart kvs-edge-agent` starts it again", c.socket, humanize.Span(c.http.Timeout))
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
 	default:
-		return fmt.Errorf("cannot ask the agent on %s: %w", c.socket, err)
+		return fmt.Errorf("cannot ask the agent on %s: %w", c.socket, withoutURL(err))
 	}
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// withoutURL takes the request's address off an error: it is made up, as a socket has none.
+func withoutURL(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
 }

@@ -17,7 +17,8 @@ type Store interface {
 // StreamInfo is a configured stream.
 type StreamInfo struct {
 	Name       string
-	LimitBytes int64 // MaxLocalMediaSizeInMB in bytes; 0 without a limit
+	LimitBytes int64     // MaxLocalMediaSizeInMB in bytes; 0 without a limit
+	SecretRead time.Time // when the secret with the camera's URL was last read; zero for never
 }
 
 // Collector makes snapshots. It holds no state of its own.
@@ -86,6 +87,7 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 			FramesLost:     rec.Numbers[health.FramesLost],
 			Gaps:           rec.Numbers[health.Gaps],
 			Reconnects:     rec.Numbers[health.Reconnects],
+			SecretRead:     info.SecretRead,
 		},
 		Uploader: Uploader{
 			Job:                job(up),
@@ -118,7 +120,7 @@ func job(p health.PartSnapshot) Job {
 	if state == "" {
 		state = "not started"
 	}
-	return Job{State: state, Since: p.StateSince, Status: class, Details: details}
+	return Job{State: state, Since: p.StateSince, Status: class, Details: details, NextWindow: millis(p.Numbers[health.NextWindowTime])}
 }
 
 func appendConditions(list []Condition, p health.PartSnapshot) []Condition {

@@ -57,7 +57,7 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	rec.Number(health.FramesLost).Set(7)
 	up.SetState("waiting for the cloud")
 	up.Number(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
-	up.Raise(health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
+	up.Report(health.ScopeUpload, health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
 	c.Forecast = func(stream string) Forecast {
 		if stream == "" {
 			return Forecast{Days: 12.34}
@@ -66,10 +66,10 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	}
 	got := table(t, c.Snapshot())
 	for _, want := range []string{
-		"hub  degraded  version v1  up 5h  disk 40.0 GB free of 100.0 GB, holds 12.3 days\n",
-		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "1.5 min, 45.0 MB", "95s", "200.0 MB of 800.0 MB (25 %), holds 12.0 h",
+		"hub  degraded  version v1  up 5 h  disk 40.0 GB free of 100.0 GB, holds 12.3 days\n",
+		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "90 s, 45.0 MB", "95 s", "200.0 MB of 800.0 MB (25 %), holds 12.0 h",
 		"· door retention: the next pass deletes 9.0 MB, of which 4.0 MB are not uploaded.",
-		"! door uploader: The cloud cannot be reached: check the hub's internet connection. (since 90s)",
+		"! door uploader: The cloud cannot be reached: check the hub's internet connection. (since 90 s)",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
@@ -87,8 +87,8 @@ func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
 		c.Started, c.Health, c.Now = clock, registry, func() time.Time { return testtools.Stepped(clock.Add(5*time.Hour), step) }
 		part := registry.Part("door", health.JobRecorder)
 		part.SetState("waiting for the camera")
-		part.Raise(health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
-		registry.Part("", health.JobCloud).Raise(health.Degraded, health.SystemFault("network", nil, "There is no network."))
+		part.Report(health.ScopeRecord, health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
+		registry.Part("", health.JobCloud).Report("credentials", health.Degraded, health.SystemFault("network", nil, "There is no network."))
 		sent, err := json.Marshal(c.Snapshot())
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := table(t, read)
-		for _, want := range []string{"  up 5h  ", "waiting for the camera  5h  ", "reached. (since 5h)", "network. (since 5h)"} {
+		for _, want := range []string{"  up 5 h  ", "waiting for the camera  5 h  ", "reached. (since 5 h)", "network. (since 5 h)"} {
 			if !strings.Contains(got, want) {
 				t.Errorf("after a step by %s %q is missing in\n%s", step, want, got)
 			}
@@ -111,7 +111,7 @@ func TestVerdicts(t *testing.T) {
 	fail := func(severity health.Severity, keys ...health.Key) func(*health.Registry) {
 		return func(r *health.Registry) {
 			for _, k := range keys {
-				r.Part(k.Stream, k.Job).Raise(severity, health.SystemFault("x", nil, "Something failed."))
+				r.Part(k.Stream, k.Job).Report(health.ScopeJob, severity, health.SystemFault("x", nil, "Something failed."))
 			}
 		}
 	}
@@ -120,11 +120,12 @@ func TestVerdicts(t *testing.T) {
 		arrange func(*health.Registry)
 		want    Verdict
 	}{
-		"nothing wrong":            {func(*health.Registry) {}, Healthy},
-		"something to know":        {fail(health.Info, door), Healthy},
-		"one of two cameras":       {fail(health.Failed, door), Degraded},
-		"all cameras":              {fail(health.Failed, door, yard), Down},
-		"all uploaders":            {fail(health.Failed, health.Key{Stream: "door", Job: health.JobUploader}, health.Key{Stream: "yard", Job: health.JobUploader}), Degraded},
+		"nothing wrong":      {func(*health.Registry) {}, Healthy},
+		"something to know":  {fail(health.Info, door), Healthy},
+		"one of two cameras": {fail(health.Failed, door), Degraded},
+		"all cameras":        {fail(health.Failed, door, yard), Down},
+		"all uploaders": {fail(health.Failed, health.Key{Stream: "door", Job: health.JobUploader},
+			health.Key{Stream: "yard", Job: health.JobUploader}), Degraded},
 		"the agent's own":          {fail(health.Degraded, health.Key{Job: health.JobConfig}), Degraded},
 		"a stream that went is no": {fail(health.Failed, health.Key{Stream: "gone", Job: health.JobRecorder}), Healthy},
 	} {
@@ -149,5 +150,27 @@ func TestAHubWithoutStreamsSaysSo(t *testing.T) {
 	data, err := json.Marshal(s)
 	if err != nil || !strings.Contains(string(data), `"streams":[]`) {
 		t.Errorf("%s %v", data, err)
+	}
+}
+
+func TestTheAgeOfASecretIsShownWhereItsCameraIsInTrouble(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)
+	failed := []Condition{{Job: health.JobRecorder, Condition: health.Condition{Code: "camera", Severity: health.Failed, Text: "It refuses connections.", Since: now}}}
+	for name, c := range map[string]struct {
+		stream Stream
+		want   string
+	}{
+		"read":        {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, "last read 3 min ago"},
+		"never read":  {Stream{Name: "door", Conditions: failed}, "never read"},
+		"not trouble": {Stream{Name: "door", Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, ""},
+	} {
+		var text strings.Builder
+		if err := WriteTable(&text, Snapshot{Time: now, Streams: []Stream{c.stream}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text.String(), "secret was"); got != (c.want != "") || !strings.Contains(text.String(), c.want) {
+			t.Errorf("%s: status shows\n%s\nwant %q", name, text.String(), c.want)
+		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 	pathSettings = "/v1/settings"
 	pathLogLevel = "/v1/log-level"
 	pathReload   = "/v1/reload"
+	pathSecrets  = "/v1/read-secrets"
 	pathMetrics  = "/metrics"
 	// maxLevelName is far more than the name of any level.
 	maxLevelName = 64
@@ -58,7 +59,7 @@ func (s *Server) ServeLogLevel(level LogLevel) {
 // Reloaded is what a reload of the settings did; each list has names.
 type Reloaded struct {
 	Changed      []string `json:"changed,omitempty"`      // settings that have another value now
-	Streams      []string `json:"streams,omitempty"`      // whose jobs began anew by that
+	Streams      []string `json:"streams,omitempty"`      // whose jobs were restarted by that
 	AfterRestart []string `json:"afterRestart,omitempty"` // variables whose new value waits for a restart
 	Unknown      []string `json:"unknown,omitempty"`      // variables that look like a setting and are none
 }
@@ -72,6 +73,13 @@ func (s *Server) ServeReload(reload func() (Reloaded, error)) {
 			return
 		}
 		s.writeJSON(w, done)
+	}))
+}
+
+// ServeReadSecrets adds POST /v1/read-secrets, which asks for the cameras' secrets to be read again.
+func (s *Server) ServeReadSecrets(read func()) {
+	s.Handle("POST "+pathSecrets, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		read()
 	}))
 }
 

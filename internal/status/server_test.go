@@ -101,7 +101,8 @@ func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
 	if err := os.WriteFile(path, []byte("key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewServer(path, nil, zap.NewNop()); err == nil || !strings.Contains(err.Error(), path+" is there and is no socket; set AWS_KVS_EDGE_SOCKET") {
+	if _, err := NewServer(path, nil, zap.NewNop()); err == nil || !strings.Contains(err.Error(),
+		path+" is there and is no socket; set AWS_KVS_EDGE_SOCKET") {
 		t.Errorf("it says %v", err)
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "key" {

@@ -4,6 +4,7 @@
 package status
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -75,6 +76,9 @@ type Job struct {
 	// Status and Details are what DescribeEdgeConfiguration shows of the job.
 	Status  health.Class `json:"status"`
 	Details string       `json:"details,omitempty"`
+	// NextWindow is when the job starts next, for one that waits for it: an upload that is done, or a job
+	// outside of its schedule.
+	NextWindow time.Time `json:"nextWindow,omitzero"`
 }
 
 // Recorder is the state of a stream's recording.
@@ -87,6 +91,8 @@ type Recorder struct {
 	FramesLost     int64     `json:"framesLost"`
 	Gaps           int64     `json:"gaps"`
 	Reconnects     int64     `json:"reconnects"`
+	// SecretRead is when the secret with the camera's URL was last read with success, also before a restart.
+	SecretRead time.Time `json:"secretRead,omitzero"`
 }
 
 // Uploader is the state of a stream's upload. The backlog is what is on disk and not yet persisted.
@@ -113,7 +119,18 @@ type Space struct {
 	Forecast            Forecast  `json:"forecast"`
 }
 
-// JobStatus gives a job's class and sentence: the worst condition that is more than information.
+// Only is the snapshot with one of its streams, and with the verdict for that one.
+func (s Snapshot) Only(stream string) (only Snapshot, found bool) {
+	i := slices.IndexFunc(s.Streams, func(st Stream) bool { return st.Name == stream })
+	if i < 0 {
+		return s, false
+	}
+	s.Streams = s.Streams[i : i+1]
+	s.Verdict = verdict(s)
+	return s, true
+}
+
+// JobStatus returns a job's class and sentence: the worst condition that is more than information.
 func JobStatus(p health.PartSnapshot) (health.Class, string) {
 	if c, ok := p.Worst(); ok && c.Severity > health.Info {
 		return c.Class, c.Text

@@ -24,15 +24,22 @@ type UploadRequest struct {
 
 // UploadProgress is a line of the answer. The last one is finished or has an error.
 type UploadProgress struct {
-	Total    int    `json:"fragments"`
-	Done     int    `json:"done"`
-	Refused  int    `json:"refused,omitempty"` // of done: kept on the hub, as the service does not take them
-	Finished bool   `json:"finished,omitempty"`
-	Error    string `json:"error,omitempty"`
+	Total    int  `json:"fragments"`
+	Done     int  `json:"done"`
+	Refused  int  `json:"refused,omitempty"` // of done: kept on the hub, as the service does not take them
+	Finished bool `json:"finished,omitempty"`
+	// Bytes of those that are done, of TotalBytes; an agent of before leaves them out.
+	Bytes      int64  `json:"bytes,omitempty"`
+	TotalBytes int64  `json:"totalBytes,omitempty"`
+	Error      string `json:"error,omitempty"`
 }
 
 // Upload asks the agent for an upload and passes on how far it is, until its end.
 func (c *Client) Upload(ctx context.Context, r UploadRequest, each func(UploadProgress)) error {
+	// An agent that does not answer at all is found out before the wait without end.
+	if _, err := c.LogLevel(ctx); err != nil {
+		return err
+	}
 	body, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -55,6 +62,9 @@ func (c *Client) Upload(ctx context.Context, r UploadRequest, each func(UploadPr
 	for lines := json.NewDecoder(resp.Body); ; {
 		var p UploadProgress
 		if err := lines.Decode(&p); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			return fmt.Errorf("the agent went away before the upload was done: %w", err)
 		}
 		if p.Error != "" {

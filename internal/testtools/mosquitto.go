@@ -12,8 +12,8 @@ import (
 
 // Mosquitto starts an MQTT broker that nobody here wrote, on loopback, until the test ends. It speaks
 // TLS with the certificate and key in these PEM files, and lets in who has a certificate of the CA.
-// It returns host:port. A test that needs it is skipped, or fails, as Need says.
-func Mosquitto(tb testing.TB, caFile, certFile, keyFile string) (address string) {
+// Lines are added to its configuration. It returns host:port. A test that needs it is skipped, or fails, as Need says.
+func Mosquitto(tb testing.TB, caFile, certFile, keyFile string, lines ...string) (address string) {
 	tb.Helper()
 	program := "/usr/sbin/mosquitto" // where Debian puts it, which is not on every PATH
 	if _, err := os.Stat(program); err != nil {
@@ -29,6 +29,9 @@ func Mosquitto(tb testing.TB, caFile, certFile, keyFile string) (address string)
 	_ = probe.Close()
 	config := filepath.Join(tb.TempDir(), "mosquitto.conf")
 	text := fmt.Sprintf("listener %s 127.0.0.1\ncafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\nuse_identity_as_username true\nallow_anonymous false\npersistence false\nuser root\n", port, caFile, certFile, keyFile)
+	for _, line := range lines {
+		text += line + "\n"
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}

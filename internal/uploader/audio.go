@@ -90,7 +90,7 @@ func (u *Uploader) reportSound(s shot) {
 	}
 	u.soundAt = max(u.soundAt, s.at())
 	if s.left == "" {
-		if u.o.Health.Clear(CodeAudio) {
+		if u.o.Health.OK(ScopeAudio) {
 			u.log.Info("sound is part of the upload again, or the camera sends none")
 		}
 		return
@@ -98,7 +98,7 @@ func (u *Uploader) reportSound(s shot) {
 	fault := health.UserFault(CodeAudio, nil, "The sound of stream %s is %s, with which neither the console nor HLS plays the video: "+
 		"it is recorded on the hub and left out of the upload. Set the camera to AAC, or AWS_KVS_EDGE_AUDIO to on (send it all the same) or off.",
 		u.o.Stream, s.left)
-	if u.o.Health.Raise(health.Info, fault) {
+	if u.o.Health.Report(ScopeAudio, health.Info, fault) {
 		u.log.Info("sound is left out of the upload", zap.String("codec", s.left))
 	}
 }

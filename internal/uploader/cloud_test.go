@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
@@ -34,10 +35,10 @@ func TestTheLocalCloudTakesOurSignature(t *testing.T) {
 	roots.AppendCertsFromPEM(pem)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	t.Cleanup(client.CloseIdleConnections)
-	c := kvs.New(kvs.Options{Config: aws.Config{
+	c := kvs.New(kvs.Options{Config: awsclient.Of(aws.Config{
 		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]), HTTPClient: client,
 		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
-	}})
+	})})
 	w.service, err = cloud.Media(), w.service.Close() // expectations look at the local cloud now
 	must(t, err)
 	if hours, err := c.Retention(t.Context(), door); err != nil || hours != 24 {

@@ -16,6 +16,8 @@ type Progress struct {
 	Done     int // of these in the cloud, also those that were before
 	Refused  int // of these refused by the service since the demand, for good
 	Finished bool
+	// Bytes of those that are done, of TotalBytes.
+	Bytes, TotalBytes int64
 }
 
 // Range uploads what is recorded from (inclusive) to (exclusive), in whole fragments, now and before
@@ -36,9 +38,10 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	skipped := u.numbers.skipped.Load()
 	p, _ := u.count(from, to)
 	each(p)
-	err := u.upload(ctx, mode{drain: true, demand: true, from: from.UnixMilli(), to: to.UnixMilli(), each: func() {
+	err := u.upload(ctx, mode{drain: true, demand: true, from: from.UnixMilli(), to: to.UnixMilli(), each: func(size int64) {
 		p.Done++
-		p.Total = max(p.Total, p.Done) // of what is being recorded there may be more by now
+		p.Bytes += size
+		p.Total, p.TotalBytes = max(p.Total, p.Done), max(p.TotalBytes, p.Bytes) // of what is being recorded there may be more by now
 		each(p)
 	}})
 	if err != nil {
@@ -46,9 +49,10 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	}
 	p, whole := u.count(from, to)
 	if !whole || p.Done < p.Total && !u.queue.readable() {
-		return health.SystemFault(CodeStore, nil, "A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
+		return health.SystemFault(CodeStore, nil,
+			"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
 	}
-	p.Total = p.Done // what was completed since the last look came too late
+	p.Total, p.TotalBytes = p.Done, p.Bytes // what was completed since the last look came too late
 	p.Refused, p.Finished = int(u.numbers.skipped.Load()-skipped), true
 	each(p)
 	return nil
@@ -69,8 +73,10 @@ func (u *Uploader) count(from, to time.Time) (p Progress, whole bool) {
 				continue
 			}
 			p.Total++
+			p.TotalBytes += f.Size
 			if u.o.Store.Done(s.key, f.Start) {
 				p.Done++
+				p.Bytes += f.Size
 			}
 		}
 	}

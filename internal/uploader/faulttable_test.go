@@ -2,12 +2,15 @@ package uploader
 
 import (
 	"context"
+	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
@@ -72,7 +75,8 @@ func faultTable() []faultCase {
 		}})
 	}
 	answer := func(name string, status int, exception string) {
-		table = append(table, faultCase{name: name, rule: httpRule(status, exception), change: oneByOne, inject: func(w *world, m moment) {
+		rule := answerRule(awserr.Classify(status, exception, ""))
+		table = append(table, faultCase{name: name, rule: rule, change: oneByOne, inject: func(w *world, m moment) {
 			w.service.Faults().Inject(door, media.Refuse(status, exception).Skip(m.breakOff(w)).Times(2))
 		}})
 	}
@@ -125,6 +129,7 @@ func networkFaults() []faultCase {
 		{name: "DNS failure", rule: connectRule, change: oneByOne,
 			inject: unreachable(with(&net.DNSError{Err: "no such host", Name: "s-1.kinesisvideo.us-west-2.amazonaws.com", IsNotFound: true}))},
 		{name: "TCP refused", rule: connectRule, change: oneByOne, inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
+		{name: "untrusted CA", rule: untrustedRule, change: oneByOne, inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
 		{name: "TLS failure", rule: connectRule, change: oneByOne, inject: unreachable(notTLS)},
 		{name: credentialsRule.title(), rule: credentialsRule, change: oneByOne, inject: func(w *world, m moment) {
 			w.cloud.trouble(m.breakOff(w), 2, func() {
@@ -156,7 +161,7 @@ func TestRows(t *testing.T) {
 	t.Run("creds-expire", func(t *testing.T) { t.Parallel(); atEveryMoment(t, ofCredentials) })
 }
 
-func ofCredentials(f faultCase) bool { return f.rule.Action == NewCredentials }
+func ofCredentials(f faultCase) bool { return f.rule.Action == NewCredentials || f.rule.Renew }
 
 // Whatever fails, and whenever: at the end every fragment is persisted exactly once, or counted as
 // its rule says.
@@ -215,7 +220,8 @@ func (w *world) expectConsequence(rule Rule, named bool) {
 		w.t.Errorf("no condition of class %s was raised", rule.class())
 	}
 	endpoints, credentials := w.cloud.counts()
-	if (rule.Action == NewEndpoint || rule.Action == AskUser) != (endpoints > 0) || (rule.Action == NewCredentials) != (credentials > 0) {
+	if (rule.Action == NewEndpoint || rule.Action == AskUser) != (endpoints > 0) ||
+		(rule.Action == NewCredentials || rule.Renew) != (credentials > 0) {
 		w.t.Errorf("the endpoint was asked for %d times again and credentials %d times, the rule says %q", endpoints, credentials, rule.Action)
 	}
 	for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {

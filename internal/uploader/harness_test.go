@@ -24,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
@@ -137,10 +138,10 @@ func (w *world) client() *kvs.Client {
 	transport := w.server.Client().Transport.(*http.Transport).Clone()
 	transport.DialContext = w.network.dial
 	w.t.Cleanup(transport.CloseIdleConnections)
-	return kvs.New(kvs.Options{Config: aws.Config{
+	return kvs.New(kvs.Options{Config: awsclient.Of(aws.Config{
 		Region: "us-west-2", BaseEndpoint: aws.String(w.server.URL), HTTPClient: &http.Client{Transport: transport}, RetryMaxAttempts: 1,
 		Credentials: &w.keys,
-	}})
+	})})
 }
 
 // network is how the uploader reaches the service; zero = it works.

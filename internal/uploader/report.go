@@ -20,6 +20,14 @@ const (
 	CodeStore   = "upload-disk"        // recordings cannot be read, or progress not be written
 )
 
+// Scopes of the uploader's own.
+const (
+	scopeRefused health.Scope = "refused"
+	scopeTags    health.Scope = "tags"
+	// ScopeAudio is what is left out of the upload of the camera's sound.
+	ScopeAudio health.Scope = "audio"
+)
+
 // The states.
 const (
 	stateIdle      = "idle"
@@ -85,7 +93,7 @@ func (u *Uploader) report(rule Rule, err error, title string) {
 	if errors.As(err, &below) {
 		fault.Class, fault.Text = below.Class, below.Text
 	}
-	if u.o.Health.Raise(severity, fault) {
+	if u.o.Health.Report(health.ScopeUpload, severity, fault) {
 		u.log.Warn("the upload is interrupted", zap.String("why", fault.Text), zap.NamedError("cause", err))
 	}
 }
@@ -102,23 +110,15 @@ func (u *Uploader) reportThrough(s shot) {
 	}
 	u.numbers.backlogDone.Set(done)
 	u.o.Health.SetState(stateUploading)
-	if u.o.Health.Clear(CodeUpload) {
-		u.log.Info("the upload goes on")
+	if u.o.Health.OK(health.ScopeUpload) {
+		u.log.Info("upload resumed")
 	}
 }
 
 // reportNoneLeft is called when nothing pends: what did not get through was refused or deleted.
 func (u *Uploader) reportNoneLeft() {
-	if u.o.Health.Clear(CodeUpload) {
+	if u.o.Health.OK(health.ScopeUpload) {
 		u.log.Info("nothing is left to upload of what did not get through")
-	}
-}
-
-// forgetRefused ends the report of a skipped fragment in time.
-func (u *Uploader) forgetRefused() {
-	if !u.refused.IsZero() && u.o.Now().Sub(u.refused) > rememberRefused {
-		u.refused = time.Time{}
-		u.o.Health.Clear(CodeRefused)
 	}
 }
 
@@ -131,11 +131,10 @@ func (u *Uploader) reportPause(state string) {
 
 func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
 	u.numbers.skipped.Add(1)
-	u.refused = u.o.Now()
 	at := time.UnixMilli(s.at()).UTC().Format("2006-01-02T15:04:05.000Z")
 	fault := health.SystemFault(CodeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s",
 		at, u.o.Stream, rule.Cause, title, rule.Advice)
-	if u.o.Health.Raise(health.Degraded, fault) {
+	if u.o.Health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
 		u.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
 	}
 }
@@ -144,14 +143,14 @@ func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
 func (u *Uploader) unreadable(err error) {
 	fault := &health.Fault{Class: health.SystemError, Code: CodeStore, Err: err,
 		Text: fmt.Sprintf("A recording of stream %s cannot be read, or its progress cannot be written: check the disk; `kvs-edge-agent verify` names what is damaged. It is tried again.", u.o.Stream)}
-	if u.o.Health.Raise(health.Degraded, fault) {
+	if u.o.Health.Report(health.ScopeDisk, health.Degraded, fault) {
 		u.log.Warn("a recording cannot be uploaded", zap.String("why", fault.Text), zap.Error(err))
 	}
 }
 
 // reportReadable ends what unreadable reported.
 func (u *Uploader) reportReadable() {
-	if u.o.Health.Clear(CodeStore) {
+	if u.o.Health.OK(health.ScopeDisk) {
 		u.log.Info("recordings can be read, and progress be written again")
 	}
 }

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
 
 // Action is what the uploader does about an error.
@@ -47,6 +49,8 @@ type Rule struct {
 	// Fragment says that the fragment itself may be to blame: when it keeps ending sessions while
 	// others pass, it is skipped.
 	Fragment bool
+	// Renew says that the credentials may have expired: others are asked for once.
+	Renew bool
 	// Tags says that the fragment's tags may be to blame: it is first sent again without them.
 	Tags bool
 }
@@ -83,8 +87,10 @@ const (
 	adviceWait     = "The agent keeps trying; nothing needs to be done unless it lasts."
 	adviceKept     = "The fragment stays on the hub; the recording around it is uploaded."
 	adviceAccess   = "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream."
+	adviceKeyUse   = "Allow the hub's role kms:GenerateDataKey with the stream's KMS key; the media is kept and uploaded then."
 	adviceKey      = "Correct the stream's KMS key; the media is kept and uploaded then."
 	adviceNetwork  = "Check the hub's internet connection, DNS, proxy and firewall (port 443)."
+	adviceTrust    = "Check AWS_CA_BUNDLE, whether a proxy intercepts TLS, and the hub's clock."
 	adviceUntagged = "It is sent again without tags."
 	adviceReport   = "Please report it with the agent's log."
 )
@@ -104,13 +110,15 @@ var ackRules = []Rule{
 	{ID: 4009, Name: "FRAGMENT_METADATA_LIMIT_REACHED", Action: Skip, Tags: true, Cause: "a fragment has too many tags", Advice: adviceKept},
 	{ID: 4010, Name: "TRACK_NUMBER_MISMATCH", Action: Skip, Cause: "a fragment has frames of an unknown track", Advice: adviceKept + " " + adviceReport},
 	{ID: 4011, Name: "FRAMES_MISSING_FOR_TRACK", Action: Skip, Cause: "a fragment has no frame of one of its tracks", Advice: adviceKept},
-	{ID: 4500, Name: "KMS_KEY_ACCESS_DENIED", Action: AskUser, Cause: "the service may not use the stream's KMS key", Advice: adviceKey},
+	{ID: 4012, Name: "INVALID_FRAGMENT_METADATA", Action: Skip, Tags: true, Cause: "the service does not take a fragment's tags", Advice: adviceKept},
+	{ID: 4500, Name: "KMS_KEY_ACCESS_DENIED", Action: AskUser, Cause: "the stream's KMS key may not be used", Advice: adviceKeyUse},
 	{ID: 4501, Name: "KMS_KEY_DISABLED", Action: AskUser, Cause: "the stream's KMS key is disabled", Advice: adviceKey},
 	{ID: 4502, Name: "KMS_KEY_VALIDATION_ERROR", Action: AskUser, Cause: "the stream's KMS key is not valid", Advice: adviceKey},
 	{ID: 4503, Name: "KMS_KEY_UNAVAILABLE", Action: BackOff, Cause: "the stream's KMS key is not available", Advice: "It may pass by itself; if it lasts, look at the key. The media is kept."},
 	{ID: 4504, Name: "KMS_KEY_INVALID_USAGE", Action: AskUser, Cause: "the stream's KMS key is not for encryption", Advice: adviceKey},
 	{ID: 4505, Name: "KMS_KEY_INVALID_STATE", Action: AskUser, Cause: "the stream's KMS key is not in a usable state", Advice: adviceKey},
 	{ID: 4506, Name: "KMS_KEY_NOT_FOUND", Action: AskUser, Cause: "the stream's KMS key does not exist", Advice: adviceKey},
+	{ID: 4507, Name: "STREAM_DELETED", Action: AskUser, Cause: "the stream was deleted", Advice: "Create it again; the media is kept until then."},
 	{ID: 5000, Name: "INTERNAL_ERROR", Action: BackOff, Fragment: true, Cause: "the service had an internal error", Advice: adviceWait},
 	{ID: 5001, Name: "ARCHIVAL_ERROR", Action: BackOff, Fragment: true, Cause: "the service could not store a fragment", Advice: adviceWait},
 	{Name: "MIN_FRAGMENT_DURATION_REACHED", Action: Skip, Cause: "a fragment lasts less than 1 s", Advice: adviceKept}, // has no documented id
@@ -127,6 +135,7 @@ var httpRules = []Rule{
 	{Status: 400, Name: "ExpiredTokenException", Action: NewCredentials, Cause: "the hub's credentials have expired", Advice: "Check the hub's clock."},
 	{Status: 400, Name: "UnrecognizedClientException", Action: NewCredentials, Cause: "the service does not know the hub's credentials", Advice: "Check the role alias and the region."},
 	{Status: 400, Action: AskUser, Cause: "the service does not take the request", Advice: adviceReport},
+	{Status: 401, Name: "NotAuthorizedException", Action: AskUser, Renew: true, Cause: "the hub's role may not upload", Advice: adviceAccess}, // or the token has expired
 	{Status: 401, Action: AskUser, Cause: "the hub's role may not upload", Advice: adviceAccess},
 	{Status: 403, Name: "AccessDeniedException", Action: AskUser, Cause: "the hub's role may not upload", Advice: adviceAccess},
 	{Status: 403, Action: NewCredentials, Cause: "the service refuses the hub's signature or credentials", Advice: "Check the hub's clock and the role alias."},
@@ -140,6 +149,7 @@ var httpRules = []Rule{
 // The rules for sessions that end without a word.
 var (
 	connectRule     = Rule{Name: "no connection (DNS, TCP, TLS, proxy, no answer)", Action: NewEndpoint, Cause: "Kinesis Video Streams cannot be reached", Advice: adviceNetwork}
+	untrustedRule   = Rule{Name: "certificate not trusted", Action: NewEndpoint, Cause: "the certificate of Kinesis Video Streams is not trusted", Advice: adviceTrust}
 	credentialsRule = Rule{Name: "no credentials", Action: BackOff, Cause: "the hub has no AWS credentials", Advice: "Check the credentials endpoint and the role alias."}
 	brokenRule      = Rule{Name: "connection broken, or ended without a verdict", Action: RetryNow, Fragment: true, Cause: "the connection to the service broke", Advice: adviceWait}
 	stallRule       = Rule{Name: "no acknowledgement for 30 s", Action: NewEndpoint, Fragment: true, Cause: "the service does not acknowledge what it is sent", Advice: adviceNetwork}
@@ -150,13 +160,19 @@ var (
 func Rules() []Rule {
 	list := append([]Rule{}, ackRules...)
 	list = append(list, httpRules...)
-	return append(list, connectRule, credentialsRule, brokenRule, stallRule, diskRule)
+	return append(list, connectRule, untrustedRule, credentialsRule, brokenRule, stallRule, diskRule)
 }
 
-// ackRule finds the rule for an ERROR. The id decides; the name does where there is no id.
+// ackRule finds the rule for an ERROR. The id decides; the name does where there is none, or one that
+// no guide has.
 func ackRule(a kvs.Ack) Rule {
 	for _, r := range ackRules {
-		if a.ErrorID != 0 && r.ID == a.ErrorID || a.ErrorID == 0 && a.ErrorCode != "" && r.Name == a.ErrorCode {
+		if a.ErrorID != 0 && r.ID == a.ErrorID {
+			return r
+		}
+	}
+	for _, r := range ackRules {
+		if a.ErrorCode != "" && r.Name == a.ErrorCode {
 			return r
 		}
 	}
@@ -167,18 +183,44 @@ func ackRule(a kvs.Ack) Rule {
 func openRule(err error) Rule {
 	var answer *kvs.RequestError
 	if errors.As(err, &answer) {
-		return httpRule(answer.Status, answer.Name)
+		return answerRule(answer.Meaning)
 	}
 	if errors.Is(err, kvs.ErrCredentials) {
 		return credentialsRule
 	}
+	switch obstacle.Of(err) {
+	case obstacle.Untrusted, obstacle.OtherName, obstacle.ClockOff:
+		return untrustedRule
+	}
 	return connectRule
 }
 
-func httpRule(status int, name string) Rule {
-	if strings.HasPrefix(name, "AccessDenied") {
-		name = "AccessDeniedException" // the control plane has several spellings
+// answerRule finds the rule for an answer other than 200. IAM denies with several statuses, and at times
+// without the exception's name: its text decides, and names the right that is missing.
+func answerRule(answer awserr.Error) Rule {
+	status, name := answer.Status, answer.Name
+	switch answer.Kind {
+	case awserr.Denied:
+		status, name = http.StatusForbidden, "AccessDeniedException"
+	case awserr.Expired:
+		status, name = http.StatusBadRequest, "ExpiredTokenException"
 	}
+	rule := httpRule(status, name)
+	if answer.Action == "" {
+		return rule
+	}
+	resource := answer.Resource
+	if resource == "" {
+		resource = "the stream"
+	}
+	rule.Advice = fmt.Sprintf("Allow the hub's role %s on %s.", answer.Action, resource)
+	if strings.HasPrefix(answer.Action, "kms:") {
+		rule.Advice = fmt.Sprintf("Allow the hub's role %s with the stream's KMS key (%s).", answer.Action, resource)
+	}
+	return rule
+}
+
+func httpRule(status int, name string) Rule {
 	if status >= http.StatusInternalServerError && status <= anyServerError {
 		status = anyServerError
 	}

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
@@ -32,9 +34,6 @@ func TestErrorsAreFoundByName(t *testing.T) {
 	if r := ackRule(kvs.Ack{}); r.Action != BackOff {
 		t.Errorf("got %+v", r)
 	}
-	if r := httpRule(400, "AccessDenied"); r.Action != AskUser {
-		t.Errorf("got %+v", r)
-	}
 	if r := httpRule(400, "ThrottlingException"); r.Action != BackOff {
 		t.Errorf("got %+v", r)
 	}
@@ -43,6 +42,53 @@ func TestErrorsAreFoundByName(t *testing.T) {
 	}
 	if r := openRule(fmt.Errorf("x: %w", kvs.ErrCredentials)); r.Name != credentialsRule.Name {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// TestAnErrorWithoutAnIDIsFoundByItsText as one whose id no guide has.
+func TestAnErrorWithoutAnIDIsFoundByItsText(t *testing.T) {
+	t.Parallel()
+	for _, want := range ackRules[:len(ackRules)-1] {
+		for _, id := range []int{0, 4999} {
+			if r := ackRule(kvs.Ack{ErrorID: id, ErrorCode: want.Name}); r != want {
+				t.Errorf("%d %s: got %+v, want %+v", id, want.Name, r, want)
+			}
+		}
+	}
+}
+
+// TestADenialNamesTheRight however the service dresses it, and asks for no credentials in vain.
+func TestADenialNamesTheRight(t *testing.T) {
+	t.Parallel()
+	const said = "User: arn:aws:sts::123456789012:assumed-role/hub/0a is not authorized to perform: %s on resource: arn:aws:%s because no identity-based policy allows it"
+	put := fmt.Sprintf(said, "kinesisvideo:PutMedia", "kinesisvideo:us-west-2:123456789012:stream/door/1")
+	for name, row := range map[string]struct {
+		status        int
+		name, message string
+		action        Action
+		renew         bool
+		advice        string
+	}{
+		"IAM without a name": {403, "", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1."},
+		"IAM":                {403, "AccessDeniedException", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1."},
+		"IAM as 401":         {401, "NotAuthorizedException", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on"},
+		"IAM as 400":         {400, "AccessDeniedException", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on"},
+		"KMS": {400, "AccessDeniedException", fmt.Sprintf(said, "kms:GenerateDataKey", "kms:us-west-2:123456789012:key/0a"), AskUser, false,
+			"Allow the hub's role kms:GenerateDataKey with the stream's KMS key (arn:aws:kms:us-west-2:123456789012:key/0a)."},
+		"denied, no text":         {400, "AccessDenied", "", AskUser, false, adviceAccess},
+		"401":                     {401, "NotAuthorizedException", "", AskUser, true, adviceAccess},
+		"401, expired":            {401, "NotAuthorizedException", "The token has expired", NewCredentials, false, "Check the hub's clock."},
+		"403, expired":            {403, "", "The security token included in the request is expired", NewCredentials, false, "Check the hub's clock."},
+		"403, the clock":          {403, "", "Signature expired: 20261101T000000Z", NewCredentials, false, "Check the hub's clock and the role alias."},
+		"403, nothing is said":    {403, "", "", NewCredentials, false, "Check the hub's clock and the role alias."},
+		"403, not known":          {403, "UnrecognizedClientException", "", NewCredentials, false, "Check the hub's clock and the role alias."},
+		"401 of a proxy or other": {401, "", "", AskUser, false, adviceAccess},
+	} {
+		r := answerRule(awserr.Classify(row.status, row.name, row.message))
+		if r.Action != row.action || r.Renew != row.renew || !strings.Contains(r.Advice, row.advice) ||
+			(r.class() == health.UserError) != (row.action == AskUser) {
+			t.Errorf("%s: got %+v", name, r)
+		}
 	}
 }
 
@@ -76,6 +122,9 @@ func TestTheDocumentationHasTheSameRules(t *testing.T) {
 		first := ""
 		if r.Tags {
 			first = "send it again without tags; if that fails too, "
+		}
+		if r.Renew {
+			first = "ask for new credentials once; if that fails too, "
 		}
 		want = append(want, fmt.Sprintf("| `%s` | %s | %s%s%s | %s |", r.title(), r.Cause, first, r.Action, may, r.Advice))
 	}

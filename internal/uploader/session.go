@@ -224,7 +224,7 @@ func (e *session) acknowledge(a kvs.Ack) {
 		again := u.through(s)
 		u.settle(e.flight)
 		if e.mode.each != nil {
-			e.mode.each()
+			e.mode.each(s.frag.Size)
 		}
 		if again {
 			e.close() // older fragments are to be tried again

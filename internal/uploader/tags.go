@@ -110,7 +110,7 @@ func (u *Uploader) withholdTags(set *tagSet) {
 // releaseTags sends tags again.
 func (u *Uploader) releaseTags() {
 	u.withheld = nil
-	u.o.Health.Clear(CodeTags)
+	u.o.Health.OK(scopeTags)
 }
 
 // reportWithheld is called when a fragment got through: without its tags, if they are withheld.
@@ -120,7 +120,7 @@ func (u *Uploader) reportWithheld() {
 	}
 	fault := health.SystemFault(CodeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. "+
 		"They are tried again when they change, and once a day.", u.o.Stream)
-	if u.o.Health.Raise(health.Degraded, fault) {
+	if u.o.Health.Report(scopeTags, health.Degraded, fault) {
 		u.log.Warn("fragment tags are left out", zap.String("why", fault.Text))
 	}
 }

@@ -52,6 +52,7 @@ type Uploader struct {
 
 	failures int  // in a row, without a fragment getting through
 	unnoted  bool // the disk did not take the last note of a fragment that is done
+	renewed  bool // credentials were asked for since a fragment got through, as these may have expired
 	careful  bool // one fragment a session: the last session ended without one getting through
 	stalls   int  // how often StallTimeout is doubled
 	passes   int  // fragments since stalls changed
@@ -63,8 +64,7 @@ type Uploader struct {
 	withheld      *tagSet // tags that the service refused, which are left out; nil = none
 	withheldUntil time.Time
 	numbers       numbers
-	refused       time.Time // when a fragment was skipped last, while that is reported
-	soundAt       int64     // timecode of the newest fragment that CodeAudio was judged by
+	soundAt       int64 // timecode of the newest fragment that CodeAudio was judged by
 }
 
 // New returns an Uploader that has not begun.
@@ -110,11 +110,11 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 
 // mode is how an uploader works through what is pending.
 type mode struct {
-	drain    bool   // end when nothing is pending
-	live     bool   // newest first
-	demand   bool   // of Range, which has the turn
-	from, to int64  // producer times in ms, when demand
-	each     func() // called when a fragment is done; nil = nobody wants to know
+	drain    bool             // end when nothing is pending
+	live     bool             // newest first
+	demand   bool             // of Range, which has the turn
+	from, to int64            // producer times in ms, when demand
+	each     func(size int64) // called when a fragment of so many bytes is done; nil = nobody wants to know
 }
 
 // Run uploads what is pending, oldest first, and then each fragment as soon as it is complete,
@@ -165,7 +165,6 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 		defer u.end()
 	}
 	defer u.queue.release()
-	u.forgetRefused()
 	u.queue.restart()
 	if m.demand {
 		u.queue.from, u.queue.to = m.from, m.to
@@ -302,6 +301,11 @@ func (u *Uploader) failed(rule Rule, err error, title string) time.Duration {
 		u.o.Cloud.InvalidateCredentials()
 	case AskUser:
 		u.o.Cloud.InvalidateEndpoint(u.o.Stream) // the stream may come back elsewhere
+		if rule.Renew && !u.renewed {
+			u.renewed = true
+			u.o.Cloud.InvalidateCredentials()
+			break
+		}
 		return u.askUser.Next()
 	case RetryNow:
 		if u.failures == 1 {
@@ -332,7 +336,7 @@ func (u *Uploader) stalled() {
 // through notes that a fragment is in the cloud. It reports whether others are to be tried again.
 func (u *Uploader) through(s shot) (again bool) {
 	u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
-	u.failures, u.careful = 0, false
+	u.failures, u.careful, u.renewed = 0, false, false
 	u.retry.Reset()
 	u.askUser.Reset()
 	if u.passes++; u.passes >= passesPerStall {
@@ -340,7 +344,6 @@ func (u *Uploader) through(s shot) (again bool) {
 	}
 	u.reportThrough(s)
 	u.reportSound(s)
-	u.forgetRefused()
 	u.reportWithheld()
 	return u.suspects.pass(s.id())
 }

@@ -472,6 +472,7 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 		w.record(1, 1)
 		w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4001).Times(1))
 		now := begin
+		w.health = health.NewRegistry(func() time.Time { return now }) // whose clock ends an event
 		u := w.uploader(func(o *Options) { o.Now = func() time.Time { return now } })
 		w.drain(u)
 		if !w.reports(CodeRefused) {

@@ -6,15 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	"github.com/aws/smithy-go"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -38,6 +36,8 @@ type Unit = types.StandardUnit
 const (
 	UnitNone  = types.StandardUnitNone
 	UnitCount = types.StandardUnitCount
+	// UnitPercent is that of shares from 0 to 1 as well, as AWS's edge agent has it.
+	UnitPercent = types.StandardUnitPercent
 )
 
 // Dimension is a name and a value by which CloudWatch tells metrics of one name apart.
@@ -56,7 +56,7 @@ type Point struct {
 type Client struct{ api *cloudwatch.Client }
 
 // New returns a Client with the credentials, region and endpoint of cfg.
-func New(cfg aws.Config) *Client { return &Client{api: cloudwatch.NewFromConfig(cfg)} }
+func New(cfg awsclient.Config) *Client { return &Client{api: cloudwatch.NewFromConfig(cfg.SDK())} }
 
 // Put sends at most MaxPoints points in one call, compressed. An error is a *health.Fault.
 func (c *Client) Put(ctx context.Context, namespace string, points []Point) error {
@@ -77,33 +77,34 @@ func (c *Client) Put(ctx context.Context, namespace string, points []Point) erro
 	return nil
 }
 
+// Denied asks whether the credentials' policy denies PutMetricData: it sends no metric, which CloudWatch refuses for that
+// reason only when the policy would let it. An error is a *health.Fault, or nil when the right is there.
+func (c *Client) Denied(ctx context.Context, namespace string) *health.Fault {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	_, err := c.api.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: &namespace, MetricData: []types.MetricDatum{}})
+	if err == nil || !awserr.Of(err).RightMissing() {
+		return nil
+	}
+	return requestFault(err)
+}
+
 func requestFault(err error) *health.Fault {
-	var api smithy.APIError
-	code := ""
-	if errors.As(err, &api) {
-		code = api.ErrorCode()
-	}
-	switch code {
-	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation":
-		return health.UserFault(CodeDenied, err, "The hub's role may not send metrics: allow it cloudwatch:PutMetricData.")
-	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
-		return health.SystemFault(CodeDenied, err, "CloudWatch refuses the hub's credentials: check the role alias and the hub's clock.")
-	}
 	var fault *health.Fault // of the credentials, for example: it says more than we can
 	if errors.As(err, &fault) {
 		return fault
 	}
-	var answer *awshttp.ResponseError
-	if !errors.As(err, &answer) {
-		return health.SystemFault(CodeUnreachable, err, "CloudWatch cannot be reached: check the hub's internet connection and firewall (port 443). Metrics are kept and sent later.")
-	}
-	switch status := answer.HTTPStatusCode(); {
-	case code == "Throttling" || code == "ThrottlingException" || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError:
-		return health.SystemFault(CodeUnreachable, err, "CloudWatch answers with HTTP status %d; the metrics are kept and sent later.", status)
-	case status == http.StatusForbidden || status == http.StatusUnauthorized:
+	switch answer := awserr.Of(err); {
+	case answer.RightMissing():
 		return health.UserFault(CodeDenied, err, "The hub's role may not send metrics: allow it cloudwatch:PutMetricData.")
+	case answer.CredentialsRefused():
+		return health.SystemFault(CodeDenied, err, "CloudWatch refuses the hub's credentials: check the role alias and the hub's clock.")
+	case answer.Kind == awserr.Unreachable:
+		return health.SystemFault(CodeUnreachable, err, "CloudWatch cannot be reached: check the hub's internet connection and firewall (port 443). Metrics are kept and sent later.")
+	case answer.Kind == awserr.Throttled, answer.Kind == awserr.Failing:
+		return health.SystemFault(CodeUnreachable, err, "CloudWatch answers with HTTP status %d; the metrics are kept and sent later.", answer.Status)
 	default:
-		return health.SystemFault(CodeRefused, err, "CloudWatch does not take the metrics of some minutes (%s), which are dropped.", reason(code, status))
+		return health.SystemFault(CodeRefused, err, "CloudWatch does not take the metrics of some minutes (%s), which are dropped.", reason(answer.Name, answer.Status))
 	}
 }
 

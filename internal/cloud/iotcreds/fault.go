@@ -3,12 +3,12 @@ package iotcreds
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
@@ -24,8 +24,6 @@ const (
 	CodeToken       = "credentials-token"       // Greengrass does not take the component's token
 )
 
-var codes = []string{CodeRoleAlias, CodeCertificate, CodeClock, CodeNetwork, CodeTrust, CodeService, CodeToken}
-
 // maxSkew is what AWS's request signatures tolerate.
 // Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
 const maxSkew = 5 * time.Minute
@@ -39,21 +37,21 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 		direction = "ahead of"
 	}
 	return health.UserFault(CodeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).",
-		skewText(skew.Abs()), direction, p.o.Endpoint)
+		health.Varying(skewText(skew.Abs())), direction, p.o.Endpoint)
 }
 
 // statusFault turns an answer that is not 200 into a sentence.
 func (p *Provider) statusFault(status int, body []byte, skew time.Duration) error {
-	var document struct {
-		Message string `json:"message"`
-	}
-	_ = json.Unmarshal(body, &document) // the status alone will do
-	message := strings.ToLower(document.Message)
-	cause := &StatusError{Status: status, Message: shorten(document.Message)}
+	answer := awserr.Parse(status, nil, body)
+	message := strings.ToLower(answer.Message)
+	cause := &StatusError{Status: status, Message: shorten(answer.Message)}
 	if f := p.certificateOver(cause); f != nil {
 		return f
 	}
 	switch {
+	case status == http.StatusNotFound && p.otherEndpoint(answer):
+		return health.UserFault(CodeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
+			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.", p.o.Endpoint)
 	case status == http.StatusNotFound:
 		return health.UserFault(CodeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.", p.o.RoleAlias)
 	case status == http.StatusForbidden && strings.Contains(message, "certificate"), status == http.StatusUnauthorized:
@@ -69,6 +67,20 @@ func (p *Provider) statusFault(status int, body []byte, skew time.Duration) erro
 	default:
 		return health.SystemFault(CodeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.", p.o.Endpoint, status)
 	}
+}
+
+// credentialsHost is in the names of all credentials endpoints: c0a1.credentials.iot.us-west-2.amazonaws.com.
+// Source: AWS General Reference, AWS IoT Core endpoints and quotas.
+const credentialsHost = ".credentials.iot."
+
+// otherEndpoint reports whether an answer of 404 is that of a host which knows no role aliases, such as
+// the data endpoint: it says "Not Found" of the path, with a trace id.
+func (p *Provider) otherEndpoint(answer awserr.Error) bool {
+	if strings.Contains(p.o.Endpoint, credentialsHost) {
+		return false
+	}
+	return answer.Kind == awserr.NoSuchPath ||
+		strings.Contains(p.o.Endpoint, ".iot.") && !strings.Contains(strings.ToLower(answer.Message), "alias")
 }
 
 // StatusError is an answer of the endpoint that is not 200.
@@ -100,7 +112,7 @@ func (p *Provider) connectionFault(err error) error {
 	}
 	switch obstacle.Of(err) {
 	case obstacle.ClockOff:
-		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, p.o.Now().UTC().Format(time.RFC3339))
+		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, health.Varying(p.o.Now().UTC().Format(time.RFC3339)))
 	case obstacle.Untrusted:
 		return health.UserFault(CodeTrust, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", p.o.Endpoint)
 	case obstacle.OtherName:
@@ -137,9 +149,9 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 			continue
 		}
 		if now := p.o.Now(); now.After(leaf.NotAfter) {
-			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", leaf.NotAfter.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", leaf.NotAfter.UTC().Format(time.DateTime), health.Varying(now.UTC().Format(time.DateTime)))
 		} else if now.Before(leaf.NotBefore) {
-			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", leaf.NotBefore.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", leaf.NotBefore.UTC().Format(time.DateTime), health.Varying(now.UTC().Format(time.DateTime)))
 		}
 	}
 	return nil

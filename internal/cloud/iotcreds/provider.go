@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"go.uber.org/zap"
 )
@@ -33,6 +34,9 @@ const (
 	jitterShare = 0.2
 )
 
+// scope is the getting of credentials.
+const scope health.Scope = "credentials"
+
 // Options of a Provider.
 type Options struct {
 	// Endpoint of the credentials provider, host[:port]. Required.
@@ -43,6 +47,8 @@ type Options struct {
 	ThingName string
 	// TLS holds the device certificate and the roots of the endpoint. Required.
 	TLS *tls.Config
+	// Version of the agent, for the header User-Agent. Default: none is named.
+	Version string
 	// RefreshBefore is how long before their end credentials are renewed. Default 5 min.
 	RefreshBefore time.Duration
 	// Timeout bounds one request. Default 10 s.
@@ -94,7 +100,7 @@ func New(o Options) (*Provider, error) {
 	}
 	o.Endpoint = endpoint
 	p := newProvider(o)
-	p.url, p.client = requestURL(endpoint, o.RoleAlias), newHTTPClient(p.o.TLS, p.o.Timeout)
+	p.url, p.client = requestURL(endpoint, o.RoleAlias), awsclient.Device(p.o.TLS, p.o.Timeout, p.o.Version)
 	p.ask, p.name = p.fetch, "role alias "+o.RoleAlias+" at "+endpoint
 	return p, nil
 }
@@ -239,35 +245,26 @@ func (p *Provider) fetchInto(ctx context.Context, flight chan struct{}) {
 	p.recovered(answer.clock)
 }
 
-// report raises the fault and logs it when it is new. The codes exclude each other.
+// report raises the fault and logs it when it is new.
 func (p *Provider) report(err error) {
 	fault := health.FaultOf(err, CodeNetwork)
 	severity := health.Failed
 	if p.o.Now().Before(p.expires) {
 		severity = health.Degraded
 	}
-	for _, code := range codes {
-		if code != fault.Code {
-			p.o.Health.Clear(code)
-		}
-	}
-	if p.o.Health.Raise(severity, fault) {
+	if p.o.Health.Report(scope, severity, fault) {
 		p.o.Log.Warn("cannot get credentials", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
 
 // recovered ends all faults, except a clock that is off although the request went well.
 func (p *Provider) recovered(clock *health.Fault) {
-	had := false
-	for _, code := range codes {
-		if clock == nil || code != CodeClock {
-			had = p.o.Health.Clear(code) || had
+	switch {
+	case clock == nil:
+		if p.o.Health.OK(scope) {
+			p.o.Log.Info("credentials renewed", zap.Time("expires", p.expires))
 		}
-	}
-	if had {
-		p.o.Log.Info("credentials renewed", zap.Time("expires", p.expires))
-	}
-	if clock != nil && p.o.Health.Raise(health.Degraded, clock) {
+	case p.o.Health.Report(scope, health.Degraded, clock):
 		p.o.Log.Warn("the clock is off", zap.Error(clock))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"go.uber.org/goleak"
@@ -287,6 +288,25 @@ func TestAFailedRetrieveIsRetriedAFewTimes(t *testing.T) {
 	}
 }
 
+// TestWhichHostKnowsNoRoleAliases goes by the name where the answer is a bare 404, as of a proxy.
+func TestWhichHostKnowsNoRoleAliases(t *testing.T) {
+	t.Parallel()
+	for endpoint, body := range map[string]string{
+		"c0a1.credentials.iot.us-west-2.amazonaws.com no":                       `{"message":"Not Found"}`,
+		"c0a1.credentials.iot.us-west-2.amazonaws.com no, as the data endpoint": `{"message":"Not Found","traceId":"0a"}`,
+		"a0b1-ats.iot.us-west-2.amazonaws.com yes":                              `{"message":"Not Found","traceId":"0a"}`,
+		"a0b1-ats.iot.us-west-2.amazonaws.com yes, bare":                        ``,
+		"a0b1-ats.iot.us-west-2.amazonaws.com no":                               `{"message":"Role alias does not exist"}`,
+		"proxy.example no": ``,
+	} {
+		host, want, _ := strings.Cut(endpoint, " ")
+		p := &Provider{o: Options{Endpoint: host}}
+		if got := p.otherEndpoint(awserr.Parse(http.StatusNotFound, nil, []byte(body))); got != strings.HasPrefix(want, "yes") {
+			t.Errorf("%s with %s: %v", endpoint, body, got)
+		}
+	}
+}
+
 func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -320,7 +340,11 @@ func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 		class health.Class
 		says  string
 	}{
-		"alias unknown":     {setup{handler: failing(404, "Role alias does not exist")}, CodeRoleAlias, health.UserError, "role alias camera-role does not exist"},
+		"alias unknown": {setup{handler: failing(404, "Role alias does not exist")}, CodeRoleAlias, health.UserError, "role alias camera-role does not exist"},
+		"the data endpoint": {setup{handler: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"message":"Not Found","traceId":"0a1b2c3d-0000"}`)
+		}}, CodeService, health.UserError, "is not the credentials endpoint of AWS IoT"},
 		"alias not allowed": {setup{handler: failing(403, "Access Denied")}, CodeRoleAlias, health.UserError, "must allow iot:AssumeRoleWithCertificate"},
 		"thing refused":     {setup{handler: failing(400, "Invalid thing name passed")}, CodeRoleAlias, health.UserError, "refuses thing hub-1"},
 		"cert refused, 403": {setup{handler: failing(403, "Invalid certificate")}, CodeCertificate, health.UserError, "refuses the device certificate"},

@@ -2,7 +2,6 @@ package iotcreds
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -20,19 +19,6 @@ const source = "IoTCredentialsProvider"
 
 func requestURL(endpoint, roleAlias string) string {
 	return "https://" + endpoint + "/role-aliases/" + url.PathEscape(roleAlias) + "/credentials"
-}
-
-// newHTTPClient keeps no connection: one request an hour is not worth one.
-func newHTTPClient(config *tls.Config, timeout time.Duration) *http.Client {
-	return &http.Client{
-		Timeout: timeout,
-		Transport: &http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
-			TLSClientConfig:   config.Clone(),
-			DisableKeepAlives: true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
 
 // answer is what one good request gave.
@@ -83,7 +69,7 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 		clock:   p.clockFault(skew),
 	}
 	if !a.expires.After(now) {
-		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint, c.Expiration.UTC().Format(time.RFC3339))
+		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint, health.Varying(c.Expiration.UTC().Format(time.RFC3339)))
 	}
 	return a, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/smithy-go"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -64,11 +65,7 @@ func NewTokenExchange(t TokenExchange, o Options) (*Provider, error) {
 		o.RefreshBefore = exchangeRefreshBefore
 	}
 	p := newProvider(o)
-	p.client = &http.Client{
-		Timeout:       p.o.Timeout,
-		Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: it is this machine
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	p.client = awsclient.Local(p.o.Timeout, p.o.Version)
 	x := exchange{host: address.Host, now: p.o.Now, endpoint: endpointcreds.New(t.URL, func(e *endpointcreds.Options) {
 		e.HTTPClient, e.Retryer, e.AuthorizationToken = p.client, aws.NopRetryer{}, t.Token.Reveal()
 	})}
@@ -93,7 +90,7 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 		return answer{}, health.SystemFault(CodeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
 	case !c.Expires.After(now):
 		return answer{}, health.UserFault(CodeClock, nil, "The token exchange service of Greengrass gave credentials that ended at %s, the hub's clock says %s: set the clock (NTP).",
-			c.Expires.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
+			health.Varying(c.Expires.UTC().Format(time.DateTime)), health.Varying(now.UTC().Format(time.DateTime)))
 	}
 	// The end stays a time of day, without a monotonic reading. How far the hub's clock is off nobody
 	// tells here: when it is set later on, the end must not stay where the wrong clock had it.

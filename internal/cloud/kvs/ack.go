@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
 
 // EventType is the kind of an acknowledgement (API reference, PutMedia, Acknowledgement).
@@ -129,20 +131,20 @@ func parseAck(data []byte) (Ack, error) {
 	if in.Acknowledgement != nil {
 		in = *in.Acknowledgement
 	}
-	a := Ack{EventType: EventType(in.EventType), FragmentNumber: string(in.FragmentNumber), ErrorCode: clipped(string(in.ErrorCode))}
+	a := Ack{EventType: EventType(in.EventType), FragmentNumber: string(in.FragmentNumber), ErrorCode: awserr.Clip(string(in.ErrorCode))}
 	if a.EventType == "" {
 		return Ack{}, errors.New("an acknowledgement has no EventType")
 	}
 	var err error
 	if in.FragmentTimecode != "" {
 		if a.Timecode, err = strconv.ParseInt(string(in.FragmentTimecode), 10, 64); err != nil {
-			return Ack{}, fmt.Errorf("an acknowledgement has the FragmentTimecode %q", clipped(string(in.FragmentTimecode)))
+			return Ack{}, fmt.Errorf("an acknowledgement has the FragmentTimecode %q", awserr.Clip(string(in.FragmentTimecode)))
 		}
 		a.HasTimecode = true
 	}
 	if in.ErrorID != "" {
 		if a.ErrorID, err = strconv.Atoi(string(in.ErrorID)); err != nil {
-			return Ack{}, fmt.Errorf("an acknowledgement has the ErrorId %q", clipped(string(in.ErrorID)))
+			return Ack{}, fmt.Errorf("an acknowledgement has the ErrorId %q", awserr.Clip(string(in.ErrorID)))
 		}
 	}
 	return a, nil

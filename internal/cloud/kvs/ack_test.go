@@ -8,6 +8,8 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
 
 const sample = `{"EventType":"BUFFERING","FragmentTimecode":1700000000123,"FragmentNumber":"91343852333181432392682062607"}
@@ -75,7 +77,7 @@ func FuzzAcks(f *testing.F) {
 			t.Errorf("cutting changes the error: %v, %v", wholeErr, piecesErr)
 		}
 		for _, a := range whole {
-			if a.EventType == "" || len(a.ErrorCode) > maxErrorText {
+			if a.EventType == "" || len(a.ErrorCode) > awserr.MaxText {
 				t.Errorf("bad acknowledgement %+v", a)
 			}
 		}

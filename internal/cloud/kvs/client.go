@@ -13,6 +13,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 )
 
 const (
@@ -24,9 +26,8 @@ const (
 
 // Options of a Client.
 type Options struct {
-	// Config has region, credentials, and where they are needed the endpoint and the HTTP client
-	// with the roots to trust. Required.
-	Config aws.Config
+	// Config has region, credentials, and the way to the service. Required.
+	Config awsclient.Config
 	// Log receives what only a developer wants to know. Default nowhere.
 	Log *zap.Logger
 	// Now is the wall clock, for signatures and the age of endpoints. Default time.Now.
@@ -39,6 +40,7 @@ type Client struct {
 	region      string
 	credentials aws.CredentialsProvider // keeps them
 	transport   *http.Transport         // every session gets a clone
+	userAgent   string
 	signer      *v4.Signer
 	log         *zap.Logger
 	now         func() time.Time
@@ -65,16 +67,17 @@ func New(o Options) *Client {
 		o.Now = time.Now
 	}
 	c := &Client{
-		region: o.Config.Region, transport: dataTransport(o.Config.HTTPClient),
+		region: o.Config.Region(), transport: o.Config.Media(), userAgent: o.Config.UserAgent(),
 		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[string]endpoint),
 	}
+	cfg := o.Config.SDK()
 	// A provider that can be told to ask anew keeps them itself. The SDK's cache around it would look
 	// when they end by the clock of the wall alone, and keep them for hours too long when that is set back.
-	if _, keeps := o.Config.Credentials.(invalidator); !keeps && o.Config.Credentials != nil {
-		o.Config.Credentials = aws.NewCredentialsCache(o.Config.Credentials)
+	if _, keeps := cfg.Credentials.(invalidator); !keeps && cfg.Credentials != nil {
+		cfg.Credentials = aws.NewCredentialsCache(cfg.Credentials)
 	}
-	c.credentials = o.Config.Credentials
-	c.api = kinesisvideo.NewFromConfig(o.Config)
+	c.credentials = cfg.Credentials
+	c.api = kinesisvideo.NewFromConfig(cfg)
 	return c
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
 
@@ -76,7 +77,7 @@ func TestEdgeConfigsGivesAllPagesOrAnError(t *testing.T) {
 		}
 		fmt.Fprint(w, page)
 	})
-	c := New(Options{Config: cfg})
+	c := New(Options{Config: awsclient.Of(cfg)})
 	got, err := c.EdgeConfigs(t.Context(), hub)
 	must(t, err)
 	want := []EdgeConfigRecord{
@@ -121,7 +122,7 @@ func TestTheEndpointIsKeptFor45Minutes(t *testing.T) {
 	_, cfg := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"DataEndpoint":"https://data-%d"}`, calls.Add(1))
 	})
-	c := New(Options{Config: cfg, Now: func() time.Time { return now }})
+	c := New(Options{Config: awsclient.Of(cfg), Now: func() time.Time { return now }})
 	expect := func(want string) {
 		t.Helper()
 		got, err := c.DataEndpoint(t.Context(), "door")
@@ -152,7 +153,7 @@ func TestRetention(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"StreamInfo":{"DataRetentionInHours":48}}`)
 	})
-	c := New(Options{Config: cfg})
+	c := New(Options{Config: awsclient.Of(cfg)})
 	if hours, err := c.Retention(t.Context(), "door"); err != nil || hours != 48 {
 		t.Errorf("got %d, %v", hours, err)
 	}
@@ -198,7 +199,7 @@ func TestCredentialsAreKeptUntilInvalidated(t *testing.T) {
 		"by the provider": {new(keepingProvider), []string{"id1", "id2", "id3"}},
 	} {
 		cfg.Credentials = c.provider
-		client := New(Options{Config: cfg})
+		client := New(Options{Config: awsclient.Of(cfg)})
 		for i, want := range c.want {
 			if i == 2 {
 				client.InvalidateCredentials()

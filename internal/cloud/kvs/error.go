@@ -1,15 +1,14 @@
 package kvs
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/smithy-go"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
 
 // RequestError is an answer of KVS, or of a proxy before it, that is not 200.
@@ -20,6 +19,8 @@ type RequestError struct {
 	Name      string // of the exception, "" when the answer did not say
 	Message   string // what the answer said, for people
 	Err       error  // the SDK's error, or nil
+	// Meaning is what the answer means.
+	Meaning awserr.Error
 }
 
 // Error says what failed, on which stream, and what the answer was.
@@ -70,12 +71,7 @@ var (
 func callError(operation, stream string, err error) error {
 	var answer *awshttp.ResponseError
 	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
-		e := &RequestError{Operation: operation, Stream: stream, Status: answer.HTTPStatusCode(), Err: err}
-		var api smithy.APIError
-		if errors.As(err, &api) {
-			e.Name, e.Message = api.ErrorCode(), api.ErrorMessage()
-		}
-		return e
+		return requestError(operation, stream, awserr.Of(err), err)
 	}
 	if stream == "" {
 		return fmt.Errorf("%s failed: %w", operation, err)
@@ -83,33 +79,17 @@ func callError(operation, stream string, err error) error {
 	return fmt.Errorf("%s of stream %s failed: %w", operation, stream, err)
 }
 
-const (
-	// maxErrorBody is what is read of the body of an error.
-	maxErrorBody = 4 << 10
-	// maxErrorText is what is kept of it: it comes from outside and ends up in a log line.
-	maxErrorText = 300
-)
+func requestError(operation, stream string, answer awserr.Error, err error) *RequestError {
+	return &RequestError{
+		Operation: operation, Stream: stream, Status: answer.Status, Name: answer.Name, Message: answer.Message, Err: err, Meaning: answer,
+	}
+}
+
+// maxErrorBody is what is read of the body of an error.
+const maxErrorBody = 4 << 10
 
 // readError makes a RequestError of an answer that is not 200.
 func readError(stream string, resp *http.Response) *RequestError {
-	e := &RequestError{Operation: "PutMedia", Stream: stream, Status: resp.StatusCode}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what came is better than nothing
-	var said struct {
-		Type    string `json:"__type"`
-		Message string `json:"message"` // matches Message too
-	}
-	_ = json.Unmarshal(body, &said) // a proxy's page is not JSON, and nobody wants to read it
-	for _, name := range []string{resp.Header.Get("x-amzn-ErrorType"), resp.Header.Get("x-amz-ErrorType"), said.Type} {
-		if name, _, _ = strings.Cut(name, ":"); name != "" {
-			e.Name = clipped(name[strings.LastIndexByte(name, '#')+1:])
-			break
-		}
-	}
-	e.Message = clipped(said.Message)
-	return e
-}
-
-func clipped(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	return strings.ToValidUTF8(s[:min(len(s), maxErrorText)], "")
+	return requestError("PutMedia", stream, awserr.Parse(resp.StatusCode, resp.Header, body), nil)
 }

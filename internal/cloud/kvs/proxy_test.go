@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -45,7 +46,7 @@ func throughProxy(t *testing.T) {
 	})
 	transport := server.Client().Transport.(*http.Transport)
 	transport.Proxy = http.ProxyURL(address)
-	c := New(Options{Config: cfg})
+	c := New(Options{Config: awsclient.Of(cfg)})
 	session, err := c.PutMedia(t.Context(), input("header"))
 	must(t, err)
 	finish(t, session)

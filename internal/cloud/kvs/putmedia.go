@@ -62,6 +62,7 @@ func (c *Client) PutMedia(ctx context.Context, in PutMediaInput) (*Session, erro
 	}
 	req.ContentLength = -1
 	ms := in.Start.UnixMilli()
+	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Set(headerStream, in.Stream)
 	req.Header.Set(headerStart, fmt.Sprintf("%d.%03d", ms/1000, ms%1000))
 	req.Header.Set(headerTimecodes, "ABSOLUTE")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -31,7 +32,7 @@ func dataPlane(t testing.TB, handler http.HandlerFunc) *Client {
 		}
 		fmt.Fprintf(w, `{"DataEndpoint":%q}`, *cfg.BaseEndpoint)
 	})
-	return New(Options{Config: cfg})
+	return New(Options{Config: awsclient.Of(cfg)})
 }
 
 func input(header string) PutMediaInput {
@@ -109,6 +110,7 @@ func TestASessionSendsHeadsAndFilesAndTakesAcknowledgementsMeanwhile(t *testing.
 	}
 	for name, want := range map[string]string{
 		headerStream: "door", headerStart: "1700000000.007", headerTimecodes: "ABSOLUTE", headerAcks: "1", "X-Amz-Security-Token": "token",
+		"User-Agent": "kvs-edge-agent", "Accept-Encoding": "",
 	} {
 		if header.Get(name) != want {
 			t.Errorf("%s is %q, want %q", name, header.Get(name), want)
@@ -348,7 +350,7 @@ func TestCredentialsEndAlsoWhenTheClockIsSetBack(t *testing.T) {
 		}
 		return aws.Credentials{AccessKeyID: fmt.Sprintf("key%d", asked), SecretAccessKey: "secret", CanExpire: true, Expires: end}, nil
 	})
-	client := New(Options{Config: cfg})
+	client := New(Options{Config: awsclient.Of(cfg)})
 	for range 2 {
 		_, err := client.PutMedia(t.Context(), input("header"))
 		var refused *RequestError

@@ -6,15 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/smithy-go"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -38,7 +36,7 @@ const (
 type Client struct{ api *secretsmanager.Client }
 
 // New returns a Client with the credentials, region and endpoint of cfg.
-func New(cfg aws.Config) *Client { return &Client{api: secretsmanager.NewFromConfig(cfg)} }
+func New(cfg awsclient.Config) *Client { return &Client{api: secretsmanager.NewFromConfig(cfg.SDK())} }
 
 // MediaURI reads the camera's URL from the secret with this ARN: the value of its key MediaURI
 // (in exactly this spelling), or of RTSPStreamUrl. An error is a *health.Fault that does not show
@@ -67,41 +65,37 @@ func inRegionOf(arn string) func(*secretsmanager.Options) {
 }
 
 func requestFault(arn string, err error) error {
-	var answer *awshttp.ResponseError
-	status := 0
-	if errors.As(err, &answer) {
-		status = answer.HTTPStatusCode()
+	var fault *health.Fault // of the credentials, for example: it says more than we can
+	if errors.As(err, &fault) {
+		return fault
 	}
-	var api smithy.APIError
-	code := ""
-	if errors.As(err, &api) {
-		code = api.ErrorCode()
-	}
-	switch code {
-	case "ResourceNotFoundException":
-		return health.UserFault(CodeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
+	answer := awserr.Of(err)
+	switch answer.Name {
 	case "InvalidRequestException":
 		return health.UserFault(CodeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, or correct MediaUriSecretArn.", arn)
 	case "InvalidParameterException", "ValidationException":
 		return health.UserFault(CodeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
-	case "AccessDeniedException", "AccessDenied":
-		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
 	case "DecryptionFailure":
-		return health.UserFault(CodeDenied, err, "The hub's role may not decrypt the secret %s: allow it kms:Decrypt with the secret's key.", arn)
-	case "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
-		return health.SystemFault(CodeDenied, err, "Secrets Manager refuses the hub's credentials: check the role alias and the hub's clock.")
+		return decryptFault(arn, err)
 	}
-	var fault *health.Fault // of the credentials, for example: it says more than we can
 	switch {
-	case errors.As(err, &fault):
-		return fault
-	case status == http.StatusForbidden, status == http.StatusUnauthorized:
+	case answer.Kind == awserr.NotFound:
+		return health.UserFault(CodeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
+	case answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
+		return decryptFault(arn, err)
+	case answer.RightMissing():
 		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
-	case status != 0:
-		return health.SystemFault(CodeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent keeps trying.", status, arn)
-	default:
+	case answer.CredentialsRefused():
+		return health.SystemFault(CodeDenied, err, "Secrets Manager refuses the hub's credentials: check the role alias and the hub's clock.")
+	case answer.Kind == awserr.Unreachable:
 		return health.SystemFault(CodeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet connection and firewall (port 443).", arn)
+	default:
+		return health.SystemFault(CodeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent keeps trying.", answer.Status, arn)
 	}
+}
+
+func decryptFault(arn string, err error) error {
+	return health.UserFault(CodeDenied, err, "The hub's role may not decrypt the secret %s: allow it kms:Decrypt with the secret's key.", arn)
 }
 
 // urlIn finds the URL in the secret's content. No part of the content gets into an error, hence

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"go.uber.org/goleak"
 )
@@ -29,13 +30,13 @@ func client(t *testing.T, h http.HandlerFunc) *Client {
 	t.Cleanup(server.Close)
 	transport := server.Client()
 	t.Cleanup(transport.CloseIdleConnections)
-	return New(aws.Config{
+	return New(awsclient.Of(aws.Config{
 		Region:           "us-west-2",
 		BaseEndpoint:     aws.String(server.URL),
 		Credentials:      credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2key", ""),
 		HTTPClient:       transport,
 		RetryMaxAttempts: 1,
-	})
+	}))
 }
 
 func value(s string) http.HandlerFunc {
@@ -155,10 +156,10 @@ func TestAnUnreachableServiceIsASystemFaultWithinTheDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	c := New(aws.Config{
+	c := New(awsclient.Of(aws.Config{
 		Region: "us-west-2", BaseEndpoint: aws.String("https://" + silent.Addr().String()),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2key", ""), HTTPClient: &http.Client{Transport: &http.Transport{}},
-	})
+	}))
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err = c.MediaURI(ctx, arn)
@@ -170,10 +171,10 @@ func TestAnUnreachableServiceIsASystemFaultWithinTheDeadline(t *testing.T) {
 func TestAFaultOfTheCredentialsIsShownAsItIs(t *testing.T) {
 	t.Parallel()
 	want := health.UserFault("credentials-role-alias", nil, "The role alias x does not exist.")
-	c := New(aws.Config{
+	c := New(awsclient.Of(aws.Config{
 		Region: "us-west-2", BaseEndpoint: aws.String("https://127.0.0.1:1"), RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, want }),
-	})
+	}))
 	if _, err := c.MediaURI(t.Context(), arn); !errors.Is(err, want) {
 		t.Errorf("got %v, want the credentials' fault", err)
 	}

@@ -1,0 +1,386 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// invocation is one run of the program, without an agent.
+type invocation struct {
+	dir, stdin string
+	env, args  []string
+}
+
+// run runs the program and returns what it wrote and its exit code.
+func (i invocation) run(t *testing.T) (stdout, stderr string, code int) {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, i.args...)
+	cmd.Dir = i.dir
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + i.dir}, i.env...)
+	cmd.Stdin = strings.NewReader(i.stdin)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestRecordRefusesWithASentence(t *testing.T) {
+	t.Parallel()
+	const camera = "rtsp://127.0.0.1:1/x"
+	for _, c := range []struct {
+		name, env, args, says string
+	}{
+		{"no camera", "", "", "name at least one camera"},
+		{"a wrong URL", "", "http://user:planted@10.0.0.1/x", "URL 1 of the cameras: The camera's URL is not a URL such as"},
+		{"a file", "", "file:///x.mp4", "record takes cameras only"},
+		{"a password that looks like a path", "", "rtsp://user:p@planted/1@10.0.0.5/x", "write @ as %40, and / as %2F"},
+		{"one camera twice", "", camera + " " + camera, "URLs 1 and 2 are of the same camera"},
+		{"no file of URLs", "", "--url-file nowhere.txt", "cannot read --url-file nowhere.txt: no such file or directory"},
+		{"an empty file of URLs", "", "--url-file -", "there is no URL in --url-file"},
+		{"no sound so named", "", "--audio loud " + camera, `--audio is "loud", but must be one of auto, on, off`},
+		{"a variable", "AWS_KVS_EDGE_AUDIO=foo", camera, `AWS_KVS_EDGE_AUDIO is "foo", but must be one of auto, on, off`},
+		{"a transport", "", "--rtsp-transport pigeon " + camera, "--rtsp-transport is"},
+		{"a CA file", "AWS_KVS_EDGE_RTSPS_CA_CERT=/none.pem", camera, "AWS_KVS_EDGE_RTSPS_CA_CERT: cannot read /none.pem: no such file"},
+		{"too long segments", "", "--segment-duration 100h " + camera,
+			"--segment-duration is \"100h\", but must be a duration from 1s to 1h0m0s"},
+		{"a length without a unit", "", "--duration 60 " + camera, `--duration is "60", but must be a time span such as 60s`},
+		{"a part of the disk as size", "", "--max-size 5% " + camera, "--max-size is \"5%\", but must be a size such as 50GB"},
+		{"no directory", "", "--dir= " + camera, "--dir is empty"},
+		{"an impossible directory", "", "--dir /proc/x " + camera, "cannot make the directory /proc/x"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			i := invocation{dir: t.TempDir(), args: append([]string{"record"}, strings.Fields(c.args)...)}
+			if c.env != "" {
+				i.env = []string{c.env}
+			}
+			stdout, stderr, code := i.run(t)
+			if code != exitSettings || !strings.Contains(stderr, c.says) || strings.Contains(stdout+stderr, "planted") {
+				t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+// TestRecordTakesPasswordsAsTheSecretDoes gives URLs on the standard input, as no process shows.
+func TestRecordTakesPasswordsAsTheSecretDoes(t *testing.T) {
+	t.Parallel()
+	for _, password := range []string{"p@ss:word/1@", "pass%word", "plain"} {
+		t.Run(password, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{User: "demo", Pass: password})
+			u, err := url.Parse(camera.URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			stdout, stderr, code := invocation{
+				dir: t.TempDir(), stdin: "# the door\n\nrtsp://demo:" + password + "@" + u.Host + u.Path + "\n",
+				args: []string{"record", "--duration", "3s", "--url-file", "-"},
+			}.run(t)
+			if code != 0 || !strings.Contains(stdout, ": recording\n") || !strings.Contains(stdout, "in 1 segment, ") ||
+				strings.Contains(stdout+stderr, password) {
+				t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestRecordSaysAtOnceWhatItDoesAndWhyNothingCame(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "1s", "rtsp://127.0.0.1:1/live"}}.run(t)
+	first, _, _ := strings.Cut(stdout, "\n")
+	if code != exitFailure || first != "127.0.0.1-1-live: connecting; segments of 5m0s go to recordings/127.0.0.1-1-live" ||
+		!strings.Contains(stdout, "0 frames in 0 segments") || !strings.Contains(stdout, "refuses connections") ||
+		!strings.Contains(stderr, "refuses connections") {
+		t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// TestWrongPortsAndSchemesAreSaidInPlainWords connects as TLS where none is spoken, and the other way round.
+func TestWrongPortsAndSchemesAreSaidInPlainWords(t *testing.T) {
+	t.Parallel()
+	certificate, _ := selfSigned(t)
+	sealed := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{TLS: &certificate}})
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = open.Close() })
+	go func() { // cameras that do not understand a TLS hello say so in plain text
+		for conn, err := open.Accept(); err == nil; conn, err = open.Accept() {
+			_, _ = conn.Write([]byte("RTSP/1.0 400 Bad Request\r\n\r\n"))
+		}
+	}()
+	for name, c := range map[string]struct{ url, says string }{
+		"rtsps to a plain port": {"rtsps://" + open.Addr().String() + "/live",
+			"does not speak TLS on that port: write rtsp:// in place of rtsps:// in the camera's URL, or correct the port."},
+		"rtsp to a port of TLS": {strings.Replace(sealed.URL(), "rtsps://", "rtsp://", 1),
+			"check the port, and write rtsps:// for one with TLS."},
+		"a port beyond all": {"rtsp://127.0.0.1:99999/live", "correct the host and the port, which is 1 to 65535, in the camera's URL."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, code := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "2s", c.url}}.run(t)
+			if code != exitFailure || !strings.Contains(stdout, c.says) || strings.Contains(stderr, "tls:") || strings.Contains(stderr, "dial") {
+				t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestRecordObeysTheAgentsSettings(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, env string
+		args      []string
+		sound     bool
+	}{
+		{"sound", "", nil, true},
+		{"without sound by the variable", "AWS_KVS_EDGE_AUDIO=off", nil, false},
+		{"without sound by the flag", "AWS_KVS_EDGE_AUDIO=on", []string{"--audio", "off", "--rtsp-transport", "udp"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			camera := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC})
+			dir := t.TempDir()
+			stdout, stderr, code := invocation{dir: dir, env: []string{c.env}, args: append([]string{"record", "--duration", "3s",
+				camera.URL()}, c.args...)}.run(t)
+			sound := slices.Contains(trackTypes(t, dir), strictmkv.TypeAudio)
+			if code != 0 || sound != c.sound {
+				t.Errorf("it ends with %d, sound is recorded: %t, want %t: %s%s", code, sound, c.sound, stdout, stderr)
+			}
+		})
+	}
+}
+
+// trackTypes are those of all blocks in the files below a directory.
+func trackTypes(t *testing.T, dir string) (types []uint64) {
+	t.Helper()
+	for _, path := range mediaBelow(t, dir) {
+		for block, err := range strictmkv.ReadFile(path) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			types = append(types, uint64(block.Track.Type))
+		}
+	}
+	return types
+}
+
+func mediaBelow(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".mkv") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestRecordTrustsAPrivateCA(t *testing.T) {
+	t.Parallel()
+	certificate, file := selfSigned(t)
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{TLS: &certificate}})
+	if stdout, stderr, code := (invocation{dir: t.TempDir(), args: []string{"record", "--duration", "3s", "--rtsps-ca-cert",
+		file, camera.URL()}}).run(t); code != 0 {
+		t.Errorf("with its CA it ends with %d: %s%s", code, stdout, stderr)
+	}
+	stdout, stderr, code := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "2s", camera.URL()}}.run(t)
+	if code != exitFailure || !strings.Contains(stdout, "is not trusted") || strings.Contains(stdout+stderr, "secret") {
+		t.Errorf("without it ends with %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// selfSigned makes a certificate for 127.0.0.1, and a file with it.
+func selfSigned(t *testing.T) (certificate tls.Certificate, file string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0,
+			1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
+}
+
+// TestRecordKeepsWithinItsLimits waits until the oldest recording is deleted.
+func TestRecordKeepsWithinItsLimits(t *testing.T) {
+	t.Parallel()
+	for _, limit := range [][]string{{"--max-size", "5MB"}, {"--max-age", "3s"}} {
+		t.Run(limit[0], func(t *testing.T) {
+			t.Parallel()
+			recordUntilTheOldestGoes(t, limit)
+		})
+	}
+}
+
+func recordUntilTheOldestGoes(t *testing.T, limit []string) {
+	t.Helper()
+	camera := startCamera(t, fakecam.Options{Bitrate: 8_000_000})
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	args := append([]string{"record", "--dir", dir, "--segment-duration", "1s", camera.URL()}, limit...)
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	first := ""
+	(&stage{t: t}).eventually("the deletion of the oldest recording", func() error {
+		for _, file := range mediaBelow(t, dir) {
+			name := filepath.Base(file)[:len("20261121T042048.123Z")]
+			if first == "" {
+				first = name
+			}
+			if name == first {
+				return errors.New("the first recording is kept")
+			}
+		}
+		if first == "" {
+			return errors.New("nothing is recorded")
+		}
+		return nil
+	})
+}
+
+func TestRecordPausesWhenTheDiskRunsLow(t *testing.T) {
+	t.Parallel()
+	camera := startCamera(t, fakecam.Options{})
+	_, stderr, _ := invocation{dir: t.TempDir(), args: []string{"record", "--duration", "4s", "--segment-duration", "1s",
+		"--min-free", "900TB", camera.URL()}}.run(t)
+	if !strings.Contains(stderr, "must stay free, and nothing may be deleted: free some space, or give --max-age or --max-size.") {
+		t.Errorf("it says %s", stderr)
+	}
+}
+
+func TestDirectoriesOfCamerasNeverDependOnTheOthers(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"rtsp://10.0.0.5/stream1":                                       "10.0.0.5-stream1", // as ever
+		"rtsp://user:p@ss:w/1@10.0.0.5:8554/live/main":                  "10.0.0.5-8554-live-main",
+		"rtsp://10.0.0.5/cam/realmonitor?channel=1&subtype=0":           "10.0.0.5-cam-realmonitor-channel-1-subtype-0",
+		"rtsp://10.0.0.5/cam/realmonitor?subtype=0&channel=2":           "10.0.0.5-cam-realmonitor-channel-2-subtype-0",
+		"rtsps://10.0.0.5/live?fingerprint=" + strings.Repeat("ab", 32): "10.0.0.5-live",
+	} {
+		names, err := streamNames([]secret.String{secret.New(url)})
+		if err != nil || names[0] != want {
+			t.Errorf("%s is %v, want %s: %v", url, names, want, err)
+		}
+	}
+	urls := []string{
+		"rtsp://h/x?channel=1", "rtsp://h/x?channel=2", "rtsp://h/x", "rtsp://h/x?channel=3&user=a&password=b", "rtsp://h/x?a=1-2", "rtsp://h/x?a-1=2",
+		"rtsp://h/a/b", "rtsp://h/a-b", "rtsp://h/x?a=1&a=2", "rtsp://h/x?a=%2F",
+	}
+	of := func(urls []string) map[string]string {
+		var list []secret.String
+		for _, u := range urls {
+			list = append(list, secret.New(u))
+		}
+		names, err := streamNames(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		byURL := map[string]string{}
+		for i, u := range urls {
+			byURL[u] = names[i]
+		}
+		return byURL
+	}
+	forward := of(urls)
+	slices.Reverse(urls)
+	seen := map[string]string{}
+	for u, name := range of(urls) {
+		if forward[u] != name {
+			t.Errorf("%s is %s or %s by the order of the arguments", u, name, forward[u])
+		}
+		if other, taken := seen[name]; taken {
+			t.Errorf("%s and %s are both %s", u, other, name)
+		}
+		if seen[name] = u; strings.Contains(name, "password") {
+			t.Errorf("the directory %s shows a password", name)
+		}
+	}
+}
+
+// TestRecordSpeaksOfNoSecret finds the recorder's and the store's sentences in their code.
+func TestRecordSpeaksOfNoSecret(t *testing.T) {
+	t.Parallel()
+	found := 0
+	sentence := regexp.MustCompile(`(?:Fault|fault|system|user)\([^"\n]*"([^"]*)"`)
+	for _, pattern := range []string{"../../internal/recorder/*.go", "../../internal/camera/*.go", "../../internal/segment/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if name := filepath.Base(file); strings.HasSuffix(name, "_test.go") || name == "file.go" { // FILE_URI
+				continue
+			}
+			code, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range sentence.FindAllStringSubmatch(string(code), -1) {
+				found++
+				for _, word := range []string{"secret", "MediaURI", "AWS_KVS_EDGE_RTSP", "AWS_KVS_EDGE_AUDIO", "MaxLocalMediaSizeInMB",
+					"EdgeRetentionInHours", "RTSP_URI"} {
+					if text := withoutSecret.Replace(m[1]); strings.Contains(text, word) {
+						t.Errorf("%s: record says %s: %q", file, word, text)
+					}
+				}
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d sentences were found", found)
+	}
+}

@@ -1,0 +1,286 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
+)
+
+// conditionRows are the conditions of jobs, guarded parts, store, certificate and metrics, in synctest's time.
+var conditionRows = []conditiontest.Row{
+	{Code: "job-ended", Job: health.JobRecorder, Start: jobThat(health.JobRecorder, func() error { return nil })},
+	{Code: "job-ended", Job: health.JobUploader, Start: jobThat(health.JobUploader, func() error { return errors.New("no luck") })},
+	{Code: "internal-error", Job: health.JobUploader, Start: jobThat(health.JobUploader, func() error { panic("a test") })},
+	{Code: "internal-error", Job: health.JobRetention, Start: guarded(health.JobRetention)},
+	{Code: "internal-error", Job: health.JobConfig, Start: guarded(health.JobConfig)},
+	{Code: "internal-error", Job: health.JobStore, Start: guarded(health.JobStore)},
+	{Code: "internal-error", Job: health.JobMetrics, Start: guarded(health.JobMetrics)},
+	{Code: "internal-error", Job: health.JobSettings, Start: guarded(health.JobSettings)},
+	{Code: "internal-error", Job: health.JobAPI, Start: guarded(health.JobAPI)},
+	{Code: "disk", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
+		return func() { d.unsynced.Store(true) }, func() { d.unsynced.Store(false) }
+	})},
+	{Code: "recordings-unreadable", Job: health.JobStore, Limit: 2 * time.Minute, Reason: "a directory is read again with pauses of up to a minute",
+		Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
+			d.unlisted.Store(true)
+			return func() {}, func() { d.unlisted.Store(false) }
+		})},
+	{Code: "quarantine", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
+		garbled := strings.Repeat("this is no Matroska file ", 4000)
+		mustWrite(filepath.Join(dir, conditiontest.Stream, "20261127T080000.000Z.writing.mkv"), garbled)
+		return func() {}, func() { _ = os.RemoveAll(filepath.Join(dir, conditiontest.Stream, "quarantine")) }
+	})},
+	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
+	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute, Reason: "points are sent again with pauses of up to a minute",
+		Start: reporting(health.SystemFault(cloudwatch.CodeUnreachable, nil, "No network."))},
+	{Code: "metrics-refused", Job: health.JobMetrics, Limit: 61 * time.Minute, Reason: "dropped points are an event; it is shown for an hour", Start: reporting(health.SystemFault(cloudwatch.CodeRefused, nil, "They are too old."))},
+}
+
+func TestConditionsEnd(t *testing.T) {
+	t.Parallel()
+	for _, row := range conditionRows {
+		for _, way := range conditiontest.Ways {
+			t.Run(row.Job+"/"+row.Code+"/"+string(way), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { conditiontest.Check(t, row, way) })
+			})
+		}
+	}
+	for _, row := range []conditiontest.Row{
+		{Code: "device-certificate", Job: health.JobCloud, Start: replacedKey},
+	} {
+		t.Run(row.Code, func(t *testing.T) {
+			t.Parallel()
+			conditiontest.Check(t, row, conditiontest.Success)
+		})
+	}
+}
+
+// TestConditionsOfTheSettingsEnd is not parallel: the SDK reads its endpoints from the process's environment.
+func TestConditionsOfTheSettingsEnd(t *testing.T) {
+	for _, row := range []conditiontest.Row{
+		{Code: "settings-refused", Job: health.JobSettings, Start: reloaded(EnvUploadMode, "sideways")},
+		{Code: "settings-misspelt", Job: health.JobSettings, Start: reloaded("AWS_KVS_EDGE_UPLAOD_MODE", "live")},
+		{Code: "settings-restart", Job: health.JobSettings, Start: reloaded("TZ", "Europe/Berlin")},
+	} {
+		conditiontest.Check(t, row, conditiontest.Reload)
+	}
+}
+
+// jobThat has a job that does not do its work until it is mended.
+func jobThat(name string, fail func() error) func(*testing.T) conditiontest.Case {
+	return func(t *testing.T) conditiontest.Case {
+		registry := health.NewRegistry(time.Now)
+		var mended atomic.Bool
+		start := func() *job {
+			run := func(ctx context.Context) error {
+				if !mended.Load() {
+					return fail()
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			part := registry.Part(conditiontest.Stream, name)
+			return startJob(jobOptions{stream: conditiontest.Stream, name: name, part: part, log: zap.NewNop(), run: run})
+		}
+		j := start()
+		t.Cleanup(func() { j.stop() })
+		restart := func() { j.stop(); j = start() }
+		return conditiontest.Case{
+			Health: registry, Now: time.Now, Step: 100 * time.Millisecond, Raise: synctest.Wait, Mend: func() { mended.Store(true) },
+			Ways: map[conditiontest.Way]func(){conditiontest.Restart: restart, conditiontest.Configuration: restart},
+		}
+	}
+}
+
+// inBackground runs a part until the test ends.
+func inBackground(t *testing.T, run func(context.Context) error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var group sync.WaitGroup
+	group.Go(func() { _ = run(ctx) })
+	t.Cleanup(func() { stop(); group.Wait() })
+}
+
+// guarded has a part that panics until it is mended, beside another one of the same job that works.
+func guarded(job string) func(*testing.T) conditiontest.Case {
+	return func(t *testing.T) conditiontest.Case {
+		registry := health.NewRegistry(time.Now)
+		var mended atomic.Bool
+		part := registry.Part("", job)
+		keep := func(what string, run func()) {
+			inBackground(t, func(ctx context.Context) error {
+				return guard.Keep(ctx, guard.Options{What: what, Part: part, Log: zap.NewNop()}, func(ctx context.Context) error {
+					run()
+					<-ctx.Done()
+					return nil
+				})
+			})
+		}
+		keep("What works", func() {})
+		keep("What fails", func() {
+			if !mended.Load() {
+				panic("a test")
+			}
+		})
+		return conditiontest.Case{
+			Health: registry, Now: time.Now, Step: 100 * time.Millisecond, Raise: synctest.Wait, Mend: func() { mended.Store(true) },
+		}
+	}
+}
+
+// oddDisk is a disk that does not do everything.
+type oddDisk struct {
+	durable.OS
+	unsynced, unlisted atomic.Bool
+}
+
+func (d *oddDisk) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+	f, err := d.OS.OpenFile(name, flag, mode)
+	return oddFile{f, d}, err
+}
+
+func (d *oddDisk) ReadDir(dir string) ([]fs.DirEntry, error) {
+	if d.unlisted.Load() && filepath.Base(dir) == conditiontest.Stream {
+		return nil, &fs.PathError{Op: "readdirent", Path: dir, Err: syscall.EIO}
+	}
+	return d.OS.ReadDir(dir)
+}
+
+type oddFile struct {
+	durable.File
+	disk *oddDisk
+}
+
+func (f oddFile) Sync() error {
+	if f.disk.unsynced.Load() {
+		return &fs.PathError{Op: "sync", Path: "a file", Err: syscall.EIO}
+	}
+	return f.File.Sync()
+}
+
+func mustWrite(path, content string) {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+		panic(err)
+	}
+}
+
+// storeOn has a store, with a segment that is being written, on a disk that is odd from its start on.
+func storeOn(arrange func(d *oddDisk, dir string) (raise, mend func())) func(*testing.T) conditiontest.Case {
+	return func(t *testing.T) conditiontest.Case {
+		dir := t.TempDir()
+		before, err := segment.Open(segment.Options{Dir: dir})
+		must(t, err)
+		writeSecond(t, before, time.Date(2026, 11, 27, 7, 0, 0, 0, time.UTC), true)
+		must(t, before.Close())
+		disk := new(oddDisk)
+		raise, mend := arrange(disk, dir)
+		registry := health.NewRegistry(time.Now)
+		store, err := segment.Open(segment.Options{Dir: dir, Files: disk, Health: registry.Part("", health.JobStore)})
+		must(t, err)
+		t.Cleanup(func() { _ = store.Close() })
+		inBackground(t, store.Run)
+		if !disk.unlisted.Load() {
+			writeSecond(t, store, time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), false)
+		}
+		return conditiontest.Case{
+			Health: registry, Now: time.Now, Step: time.Second, Raise: func() { raise(); synctest.Wait() }, Mend: mend,
+		}
+	}
+}
+
+// writeSecond writes a segment of a second, and finishes it or not.
+func writeSecond(t *testing.T, store *segment.Store, start time.Time, finish bool) {
+	t.Helper()
+	track := mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}
+	w, err := store.Create(conditiontest.Stream, mkv.Header{Start: start, Tracks: []mkv.Track{track}})
+	must(t, err)
+	frame := [][]byte{{1}}
+	must(t, errors.Join(w.BeginFragment(0, true), w.WriteFrame(1, 0, true, frame), w.WriteFrame(1, time.Second, false, frame), w.Flush()))
+	if finish {
+		must(t, w.Seal())
+	}
+}
+
+// replacedKey has a device certificate whose key was replaced by garbage. Whoever keeps the cameras' URLs looks at it
+// every 5 s, as does each connection.
+func replacedKey(t *testing.T) conditiontest.Case {
+	dir := t.TempDir()
+	cert, key := deviceFiles(t, dir, "first")
+	whole, err := os.ReadFile(key)
+	must(t, err)
+	files := IoTSettings{CACert: cert, Cert: cert, PrivateKey: key}
+	config, err := files.TLS()
+	must(t, err)
+	registry := health.NewRegistry(time.Now)
+	rotating(config, files, registry.Part("", health.JobCloud), zap.NewNop())
+	write := func(content []byte) { must(t, os.WriteFile(key, content, 0o600)) }
+	look := func() {
+		_, err := config.GetClientCertificate(nil)
+		must(t, err)
+	}
+	return conditiontest.Case{
+		Health: registry, Now: time.Now, Pass: look, Raise: func() { write([]byte("half a key")); look() }, Mend: func() { write(whole) },
+	}
+}
+
+// reporting has a Reporter whose points are not taken.
+func reporting(f *health.Fault) func(*testing.T) conditiontest.Case {
+	return func(t *testing.T) conditiontest.Case {
+		registry := health.NewRegistry(time.Now)
+		sender := new(deafCloudWatch)
+		sender.fault.Store(f)
+		store, err := segment.Open(segment.Options{Dir: t.TempDir()})
+		must(t, err)
+		t.Cleanup(func() { _ = store.Close() })
+		inBackground(t, metrics.New(metrics.Options{
+			Thing: hub, Sender: sender, Health: registry, Store: store, Streams: func() []metrics.Stream { return nil }, Log: zap.NewNop(),
+		}).Run)
+		return conditiontest.Case{
+			Health: registry, Now: time.Now, Step: time.Second, Raise: synctest.Wait, Mend: func() { sender.fault.Store(nil) },
+		}
+	}
+}
+
+type deafCloudWatch struct{ fault atomic.Pointer[health.Fault] }
+
+// Put implements metrics.Sender.
+func (c *deafCloudWatch) Put(context.Context, string, []cloudwatch.Point) error {
+	if f := c.fault.Load(); f != nil {
+		return f
+	}
+	return nil
+}
+
+// reloaded has an agent whose settings file has one value that it cannot follow.
+func reloaded(variable, value string) func(*testing.T) conditiontest.Case {
+	return func(t *testing.T) conditiontest.Case {
+		s := newHouse(t).service()
+		reload := func() { _, _ = s.agent.Reload() } // health says how it went
+		return conditiontest.Case{
+			Health: s.agent.health, Now: time.Now, Step: 50 * time.Millisecond,
+			Raise: func() { s.write(map[string]string{variable: value}); reload() }, Mend: func() { s.write(nil) },
+			Ways: map[conditiontest.Way]func(){conditiontest.Reload: reload},
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package agent
+
+import (
+	"context"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+)
+
+// controlPlane is the KVS client as iotconfig sees it.
+type controlPlane struct{ client *kvs.Client }
+
+// EdgeConfigs implements iotconfig.ControlPlane.
+func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.ListedConfig, error) {
+	records, err := c.client.EdgeConfigs(ctx, hub)
+	if err != nil {
+		if kind := awserr.Of(err).Kind; kind == awserr.Expired || kind == awserr.Unknown {
+			c.client.InvalidateCredentials() // nobody else may be asking, when nothing is uploaded
+		}
+		return nil, cloudFault(service{name: "Kinesis Video Streams", setting: EnvRegion}, "kinesisvideo:ListEdgeAgentConfigurations", err)
+	}
+	list := make([]iotconfig.ListedConfig, 0, len(records))
+	for _, r := range records {
+		list = append(list, iotconfig.ListedConfig{
+			StreamConfig: iotconfig.StreamConfig{StreamName: r.StreamName, StreamARN: r.StreamARN, Config: r.Config, LastUpdated: r.LastUpdated},
+			SyncStatus:   r.SyncStatus,
+		})
+	}
+	return list, nil
+}

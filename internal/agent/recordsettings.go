@@ -1,0 +1,47 @@
+package agent
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+)
+
+// RecordSettings are the settings that a recording depends on, whatever is done with it.
+type RecordSettings struct {
+	Audio           AudioMode
+	SegmentDuration time.Duration
+	FlushInterval   time.Duration
+	MinFreeDisk     retention.Reserve
+	Camera          CameraSettings
+}
+
+// RecordSettingsFromEnv reads them alone. The error is a *SettingsError that names every fault.
+func RecordSettingsFromEnv(lookup func(string) (string, bool)) (RecordSettings, error) {
+	e := environment{lookup: lookup}
+	s := e.recordSettings()
+	if len(e.faults) > 0 {
+		slices.Sort(e.faults)
+		return RecordSettings{}, &SettingsError{Faults: e.faults}
+	}
+	return s, nil
+}
+
+func (e *environment) recordSettings() RecordSettings {
+	s := RecordSettings{
+		SegmentDuration: e.duration(EnvSegmentDuration, defaultSegmentDuration, minSegmentDuration, maxSegmentDuration),
+		FlushInterval:   e.duration(EnvFlushInterval, defaultFlushInterval, minFlushInterval, maxFlushInterval),
+		MinFreeDisk:     e.reserve(EnvMinFreeDisk),
+		Audio:           AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
+		Camera: CameraSettings{
+			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
+			CACert:    e.optional(EnvRTSPSCACert, ""),
+
+			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),
+		},
+	}
+	s.Camera.NoAudio = s.Audio == AudioOff
+	s.Camera.Roots = e.roots(EnvRTSPSCACert, s.Camera.CACert)
+	return s
+}

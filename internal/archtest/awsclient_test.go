@@ -1,0 +1,145 @@
+package archtest
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// httpMakers are what an HTTP client can be made of, by the package that has it.
+var httpMakers = map[string][]string{
+	"net/http": {"Client", "Transport", "DefaultClient", "DefaultTransport", "Get", "Head", "Post", "PostForm"},
+	"github.com/aws/aws-sdk-go-v2/aws/transport/http": {"NewBuildableClient"},
+	"github.com/aws/aws-sdk-go-v2/config":             {"LoadDefaultConfig"},
+}
+
+// mayMakeHTTP are the packages that make HTTP clients, and whom those speak to.
+var mayMakeHTTP = map[string]string{
+	"internal/cloud/awsclient": "AWS",
+	"internal/status":          "the agent, over its socket",
+	"cmd/kvs-edge-agent":       "the local cloud, as its user",
+	"bench/upload":             "the local cloud, as its user",
+}
+
+// TestOnePackageMakesClientsForAWS finds clients that would go another way than all others: with other
+// roots, without the proxy, or without time-outs.
+func TestOnePackageMakesClientsForAWS(t *testing.T) {
+	t.Parallel()
+	used := make(map[string]bool)
+	eachSource(t, func(path, pkg string) {
+		if _, _, stand := standIn(pkg); stand {
+			return
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, made := range clientsMade(parsed) {
+			used[pkg] = true
+			if mayMakeHTTP[pkg] == "" {
+				t.Errorf("%s: %s makes an HTTP client by %s: take internal/cloud/awsclient's", path, pkg, made)
+			}
+		}
+	})
+	for pkg := range mayMakeHTTP {
+		if !used[pkg] {
+			t.Errorf("%s makes no HTTP client: take it from the list", pkg)
+		}
+	}
+}
+
+// eachSource visits all Go files that are no tests.
+func eachSource(t *testing.T, visit func(path, pkg string)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err == nil {
+			visit(path, filepath.ToSlash(rel))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clientsMade lists the calls, literals, allocations and variables of a file that make HTTP clients. A
+// type that is only named makes none.
+func clientsMade(file *ast.File) (list []string) {
+	imported := make(map[string][]string) // makers by the name of their package in this file
+	for _, spec := range file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil || httpMakers[path] == nil {
+			continue
+		}
+		name := path[strings.LastIndexByte(path, '/')+1:]
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		imported[name] = httpMakers[path]
+	}
+	maker := func(n ast.Node) {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return
+		}
+		if pkg, ok := s.X.(*ast.Ident); ok && slices.Contains(imported[pkg.Name], s.Sel.Name) {
+			list = append(list, pkg.Name+"."+s.Sel.Name)
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CompositeLit:
+			maker(n.Type)
+		case *ast.CallExpr:
+			maker(n.Fun)
+			if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "new" && len(n.Args) == 1 {
+				maker(n.Args[0])
+			}
+		case *ast.SelectorExpr:
+			if strings.HasPrefix(n.Sel.Name, "Default") {
+				maker(n)
+			}
+		case *ast.ValueSpec: // var c http.Client
+			maker(n.Type)
+		}
+		return true
+	})
+	return list
+}
+
+func TestClientsAreFoundHoweverTheyAreMade(t *testing.T) {
+	t.Parallel()
+	const source = `package p
+import ("net/http"; aws "github.com/aws/aws-sdk-go-v2/config")
+var a http.Client
+var given *http.Client
+func f(c *http.Client) {
+	_ = &http.Client{}
+	_ = new(http.Transport)
+	_ = http.DefaultClient
+	http.Get("x")
+	aws.LoadDefaultConfig(nil)
+	c.Get("x")
+}`
+	parsed, err := parser.ParseFile(token.NewFileSet(), "p.go", source, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := clientsMade(parsed)
+	slices.Sort(got)
+	want := []string{"aws.LoadDefaultConfig", "http.Client", "http.Client", "http.DefaultClient", "http.Get", "http.Transport"}
+	if !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,240 @@
+// Package awsclient owns how the agent's requests travel to AWS: proxy, trusted roots, TLS versions,
+// time-outs and the name that they carry. Nobody else builds an HTTP client for AWS, and a Config
+// cannot exist without one. It must not know what is asked.
+package awsclient
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// product is the agent's name in the header User-Agent.
+const product = "kvs-edge-agent"
+
+const (
+	// connectTimeout bounds a TCP connection, as in AWS's C producer.
+	connectTimeout = 5 * time.Second
+	// keepAlive is the interval of TCP's probes, for sessions that wait for media.
+	keepAlive = 15 * time.Second
+	// handshakeTimeout bounds TLS, as in the SDK.
+	handshakeTimeout = 10 * time.Second
+	// answerTimeout bounds the wait for an answer's header after a request was sent.
+	answerTimeout = 15 * time.Second
+	// idleTimeout and maxIdle bound the connections that are kept, as in the SDK.
+	idleTimeout = 90 * time.Second
+	maxIdle     = 10
+)
+
+// Options of Load.
+type Options struct {
+	Region      string
+	Credentials aws.CredentialsProvider
+	// Version of the agent, for the header User-Agent. Default: none is named.
+	Version string
+	// CABundle is a file with the roots to trust in place of the system's (AWS_CA_BUNDLE).
+	CABundle string
+	// CertFile is a file with roots to trust beside those of the system's directories
+	// (SSL_CERT_FILE, see crypto/x509). CABundle takes precedence over it.
+	CertFile string
+}
+
+// Config is an aws.Config with the agent's HTTP client. The zero value has one too: it trusts the
+// system's roots, and has neither region nor credentials.
+type Config struct {
+	sdk     aws.Config
+	base    *http.Transport
+	version string
+}
+
+// Load sets the SDK up. It reads AWS_ENDPOINT_URL* from the process's environment.
+func Load(ctx context.Context, o Options) (Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx,
+		config.WithRegion(o.Region), config.WithCredentialsProvider(o.Credentials), config.WithAppID(product))
+	if err != nil {
+		return Config{}, fmt.Errorf("cannot set up the AWS SDK: %w", err)
+	}
+	roots, err := rootsOf(o, cfg.HTTPClient)
+	if err != nil {
+		return Config{}, err
+	}
+	cfg.Credentials = o.Credentials // without the SDK's cache around it, which would hide Invalidate
+	cfg.HTTPClient = nil
+	if o.Version != "" {
+		cfg.APIOptions = append(cfg.APIOptions, middleware.AddUserAgentKeyValue(product, o.Version))
+	}
+	return Config{sdk: cfg, base: newTransport(roots), version: o.Version}, nil
+}
+
+// Of completes a configuration of the SDK. Its HTTP client, if it has one, is taken over with its
+// roots, its proxy and its time-outs.
+func Of(cfg aws.Config) Config {
+	c := Config{sdk: cfg}
+	switch client := cfg.HTTPClient.(type) {
+	case interface{ GetTransport() *http.Transport }: // the SDK's own
+		c.base = client.GetTransport()
+	case *http.Client:
+		c.base, _ = client.Transport.(*http.Transport)
+	}
+	if c.base == nil {
+		c.base = newTransport(nil)
+	}
+	return c
+}
+
+// SDK is the configuration for the clients of the SDK.
+func (c Config) SDK() aws.Config {
+	cfg := c.sdk.Copy()
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = c.HTTP()
+	}
+	return cfg
+}
+
+// HTTP is the client for requests that the SDK does not make.
+func (c Config) HTTP() *http.Client {
+	return &http.Client{Transport: named{base: c.transport(), agent: c.UserAgent()}, CheckRedirect: sameMethod}
+}
+
+// UserAgent is what the agent's requests carry as their header User-Agent.
+func (c Config) UserAgent() string { return UserAgent(c.version) }
+
+// Region is the AWS region.
+func (c Config) Region() string { return c.sdk.Region }
+
+// Credentials is the provider of the hub's credentials; nil when there is none.
+func (c Config) Credentials() aws.CredentialsProvider { return c.sdk.Credentials }
+
+func (c Config) transport() *http.Transport {
+	if c.base == nil {
+		return newTransport(nil)
+	}
+	return c.base
+}
+
+// UserAgent names the agent in that version; an empty one is left out.
+func UserAgent(version string) string {
+	if version == "" {
+		return product
+	}
+	return product + "/" + version
+}
+
+// Device is a client for an endpoint that authenticates the device by its certificate. It keeps no
+// connection, since one request an hour is not worth one, and so follows a certificate that is replaced.
+func Device(identity *tls.Config, timeout time.Duration, version string) *http.Client {
+	t := newTransport(nil)
+	t.TLSClientConfig = identity.Clone()
+	t.ForceAttemptHTTP2 = false
+	t.DisableKeepAlives = true
+	return single(t, timeout, version)
+}
+
+// Local is a client for a service on this machine: no proxy is asked.
+func Local(timeout time.Duration, version string) *http.Client {
+	t := newTransport(nil)
+	t.Proxy = nil
+	t.DisableKeepAlives = true
+	return single(t, timeout, version)
+}
+
+// single is a client for single requests, which are answered by whom they are sent to.
+func single(t *http.Transport, timeout time.Duration, version string) *http.Client {
+	return &http.Client{
+		Timeout:       timeout,
+		Transport:     named{base: t, agent: UserAgent(version)},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// newTransport is where every connection of the agent to AWS comes from. Without roots the system's
+// are trusted.
+func newTransport(roots *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: connectTimeout, KeepAlive: keepAlive}).DialContext,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSHandshakeTimeout:   handshakeTimeout,
+		ResponseHeaderTimeout: answerTimeout,
+		ExpectContinueTimeout: time.Second,
+		IdleConnTimeout:       idleTimeout,
+		MaxIdleConns:          maxIdle * maxIdle,
+		MaxIdleConnsPerHost:   maxIdle,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// sameMethod follows only redirects that repeat the request, as the SDK's own client does: a signature
+// is good for one method.
+// Source: aws-sdk-go-v2, aws/transport/http, limitedRedirect.
+func sameMethod(r *http.Request, _ []*http.Request) error {
+	switch r.Response.StatusCode {
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return nil
+	}
+	return http.ErrUseLastResponse
+}
+
+// rootsOf reads the roots to trust; nil for the system's. The SDK has read AWS_CA_BUNDLE, and the
+// ca_bundle of its own configuration file, from the process's environment.
+func rootsOf(o Options, client aws.HTTPClient) (*x509.CertPool, error) {
+	if o.CABundle != "" {
+		pem, err := os.ReadFile(o.CABundle)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the root certificates of AWS_CA_BUNDLE: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the file %s of AWS_CA_BUNDLE has no PEM certificate", o.CABundle)
+		}
+		return pool, nil
+	}
+	if own, ok := client.(*awshttp.BuildableClient); ok {
+		if t := own.GetTransport().TLSClientConfig; t != nil && t.RootCAs != nil {
+			return t.RootCAs, nil
+		}
+	}
+	if o.CertFile == "" {
+		return nil, nil
+	}
+	// The file may have been named by the agent's settings file after crypto/x509 read the system's
+	// roots, which it does once. One that cannot be read counts as empty there, and here.
+	pem, err := os.ReadFile(o.CertFile)
+	if err != nil {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	pool.AppendCertsFromPEM(pem)
+	return pool, nil
+}
+
+// named puts the agent's name on requests that have none.
+type named struct {
+	base  *http.Transport
+	agent string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("User-Agent") == "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("User-Agent", n.agent)
+	}
+	return n.base.RoundTrip(r)
+}
+
+// CloseIdleConnections closes the connections that are kept.
+func (n named) CloseIdleConnections() { n.base.CloseIdleConnections() }

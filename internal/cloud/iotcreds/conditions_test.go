@@ -1,0 +1,93 @@
+package iotcreds
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
+)
+
+const (
+	// askedWithin is how soon somebody asks for credentials, whatever the agent does.
+	askedWithin = 5 * time.Minute
+	whoAsks     = "credentials are asked for when they are needed: by a listing that failed, every 5 min at the latest"
+)
+
+// conditionRows are the conditions of the hub's credentials.
+var conditionRows = []conditiontest.Row{
+	{Code: "credentials-role-alias", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeRoleAlias, nil, "No such alias."))},
+	{Code: "credentials-certificate", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeCertificate, nil, "It is refused."))},
+	{Code: "credentials-clock", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeClock, nil, "It is off."))},
+	{Code: "credentials-network", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.SystemFault(CodeNetwork, nil, "No network."))},
+	{Code: "credentials-trust", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeTrust, nil, "Another CA."))},
+	{Code: "credentials-service", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.SystemFault(CodeService, nil, "HTTP 500."))},
+	{Code: "credentials-token", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeToken, nil, "An old token."))},
+}
+
+func TestConditionsEnd(t *testing.T) {
+	t.Parallel()
+	for _, row := range conditionRows {
+		for _, way := range conditiontest.Ways {
+			t.Run(row.Code+"/"+string(way), func(t *testing.T) {
+				t.Parallel()
+				conditiontest.Check(t, row, way)
+			})
+		}
+	}
+}
+
+// Credentials that come while the clock is off end every other condition, and the clock's when it is right.
+func TestTheClockReplacesWhatWasReportedBefore(t *testing.T) {
+	t.Parallel()
+	registry := health.NewRegistry(time.Now)
+	p := newProvider(Options{Health: registry.Part("", health.JobCloud)})
+	shown := func() (codes []string) {
+		for _, c := range p.o.Health.Snapshot().Conditions {
+			codes = append(codes, c.Code)
+		}
+		return codes
+	}
+	p.report(health.SystemFault(CodeNetwork, nil, "No network."))
+	p.recovered(health.UserFault(CodeClock, nil, "The clock is off."))
+	if got := shown(); len(got) != 1 || got[0] != CodeClock {
+		t.Errorf("got %v, want the clock only", got)
+	}
+	p.recovered(nil)
+	if got := shown(); len(got) != 0 {
+		t.Errorf("%v is left", got)
+	}
+}
+
+// refusing has an endpoint that answers with the fault, until it is mended.
+func refusing(f *health.Fault) func(*testing.T) conditiontest.Case {
+	return func(t *testing.T) conditiontest.Case {
+		now := newClock(time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC))
+		registry := health.NewRegistry(now.Now)
+		p := newProvider(Options{
+			Now: now.Now, Health: registry.Part("", health.JobCloud), Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
+		})
+		var fails atomic.Bool
+		fails.Store(true)
+		p.ask = func(context.Context) (answer, error) {
+			if fails.Load() {
+				return answer{}, f
+			}
+			return answer{credentials: aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret"}, expires: now.Now().Add(time.Hour)}, nil
+		}
+		ask := func() {
+			if _, err := p.Retrieve(t.Context()); (err != nil) != fails.Load() {
+				t.Errorf("got %v", err)
+			}
+		}
+		return conditiontest.Case{
+			Health: registry, Now: now.Now, Pass: func() { now.Advance(askedWithin); ask() },
+			Raise: ask, Mend: func() { fails.Store(false) },
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package status
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+)
+
+// columns are those of the table of streams. Where the terminal is narrow those go first whose keep is least.
+var columns = []struct {
+	title string
+	keep  int
+	cell  func(now time.Time, st Stream) string
+}{
+	{"STREAM", 11, func(_ time.Time, st Stream) string { return st.Name }},
+	{"RECORDER", 10, func(now time.Time, st Stream) string { return withNext(now, st.Recorder.Job) }},
+	{"SINCE", 7, func(now time.Time, st Stream) string { return ago(now, recorderSince(st)) }},
+	{"LAST FRAME", 4, func(now time.Time, st Stream) string { return ago(now, st.Recorder.LastFrame) }},
+	{"BITRATE", 5, func(_ time.Time, st Stream) string { return humanize.Bitrate(st.Recorder.BitrateBPS) }},
+	{"FPS", 2, func(_ time.Time, st Stream) string { return fmt.Sprintf("%.1f", st.Recorder.FPS) }},
+	{"LOST", 3, func(_ time.Time, st Stream) string { return fmt.Sprint(st.Recorder.FramesLost) }},
+	{"UPLOADER", 9, func(now time.Time, st Stream) string { return withNext(now, st.Uploader.Job) }},
+	{"BACKLOG", 8, func(_ time.Time, st Stream) string { return backlog(st.Uploader) }},
+	{"PERSISTED", 1, func(now time.Time, st Stream) string { return ago(now, st.Uploader.LastPersisted) }},
+	{"SPACE", 6, func(_ time.Time, st Stream) string { return space(st.Space) }},
+}
+
+const (
+	between = "  " // two columns
+	// leastCell is what a column is shortened to before another one goes.
+	leastCell = 23
+)
+
+// withNext adds to the state of a job that waits when it starts next.
+func withNext(now time.Time, j Job) string {
+	if j.NextWindow.IsZero() {
+		return j.State
+	}
+	return j.State + " until " + humanize.Soon(j.NextWindow.Local(), now.Local())
+}
+
+// recorderSince is since when a stream's recording is as it is: a camera that is away is tried again and again.
+func recorderSince(st Stream) time.Time {
+	for _, c := range st.Conditions {
+		if c.Job == health.JobRecorder && c.Severity == health.Failed && c.Since.Before(st.Recorder.Since) {
+			return c.Since
+		}
+	}
+	return st.Recorder.Since
+}
+
+// rows is the table of some streams with its title, in the view's width. Streams with a problem are marked.
+func (v View) rows(s Snapshot, streams []Stream) []string {
+	if len(streams) == 0 {
+		return nil
+	}
+	cells := make([][]string, 0, len(streams)+1)
+	widths := make([]int, len(columns))
+	title := make([]string, len(columns))
+	for i, column := range columns {
+		title[i] = column.title
+	}
+	cells = append(cells, title)
+	for _, st := range streams {
+		row := make([]string, len(columns))
+		for i, column := range columns {
+			row[i] = column.cell(s.Time, st)
+		}
+		cells = append(cells, row)
+	}
+	for _, row := range cells {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	marked := slices.ContainsFunc(streams, func(st Stream) bool { _, bad := worstOf(st); return bad })
+	v.narrow(widths, marked)
+	lines := make([]string, len(cells))
+	for i, row := range cells {
+		lines[i] = v.row(row, widths)
+		if !marked {
+			continue
+		}
+		sign, severity := " ", health.Info
+		if i > 0 {
+			if worst, bad := worstOf(streams[i-1]); bad {
+				sign, severity = mark(worst), worst
+			}
+		}
+		if sign != " " {
+			sign = v.paint(severity, sign)
+		}
+		lines[i] = sign + " " + lines[i]
+	}
+	return lines
+}
+
+func (v View) row(cells []string, widths []int) string {
+	var line strings.Builder
+	for i, cell := range cells {
+		if widths[i] == 0 {
+			continue
+		}
+		cell = shorten(cell, widths[i])
+		line.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)) + between)
+	}
+	return strings.TrimRight(line.String(), " ")
+}
+
+// narrow sets widths to what fits: columns go, the least needed first, as long as the wide ones cannot be shortened.
+func (v View) narrow(widths []int, marked bool) {
+	if v.Width <= 0 {
+		return
+	}
+	room := v.Width
+	if marked {
+		room -= 2
+	}
+	total := func() (wide, least int) {
+		for _, w := range widths {
+			if w > 0 {
+				wide, least = wide+w+len(between), least+min(w, leastCell)+len(between)
+			}
+		}
+		return wide - len(between), least - len(between)
+	}
+	for {
+		wide, least := total()
+		if wide <= room {
+			return
+		}
+		if least <= room {
+			break
+		}
+		victim := -1
+		for i, w := range widths {
+			if w > 0 && (victim < 0 || columns[i].keep < columns[victim].keep) {
+				victim = i
+			}
+		}
+		if columns[victim].keep >= 10 {
+			break
+		}
+		widths[victim] = 0
+	}
+	for wide, _ := total(); wide > room; wide, _ = total() { // the widest is shortened
+		widest := 0
+		for i, w := range widths {
+			if w > widths[widest] {
+				widest = i
+			}
+		}
+		if widths[widest] <= 1 {
+			return
+		}
+		widths[widest]--
+	}
+}

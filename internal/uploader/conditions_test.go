@@ -1,0 +1,97 @@
+package uploader
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
+)
+
+// conditionRows are the conditions that an uploader reports.
+var conditionRows = []conditiontest.Row{
+	{Code: "upload", Job: health.JobUploader, Start: uploading(func(w *world, u *Uploader) (mend func()) {
+		w.network.breakDown(func(context.Context) (net.Conn, error) { return nil, syscall.ECONNREFUSED })
+		return func() { w.network.breakDown(nil) }
+	})},
+	{
+		Code: "upload-refused", Job: health.JobUploader, Limit: rememberRefused + time.Minute,
+		Reason: "a refused fragment is an event; it is shown for a day",
+		Start: uploading(func(w *world, u *Uploader) (mend func()) {
+			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4006).Times(2))
+			return func() {}
+		}),
+	},
+	{
+		Code: "upload-tags", Job: health.JobUploader, Limit: withoutTagsFor + time.Minute,
+		Reason: "tags that were refused are tried again when they change, and once a day",
+		Start: uploading(func(w *world, u *Uploader) (mend func()) {
+			must(w.t, u.SetTags(someTags))
+			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4009).Times(1))
+			return func() {}
+		}),
+	},
+	{Code: "audio-not-uploaded", Job: health.JobUploader, Start: uploading(func(w *world, _ *Uploader) (mend func()) {
+		w.recordWith(muLaw)
+		return func() {} // the camera is set to send none
+	})},
+	{Code: "upload-disk", Job: health.JobUploader, Limit: unreadableFor, Reason: "a disk that fails is not worn by more tries", Start: uploading(func(w *world, u *Uploader) (mend func()) {
+		files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
+		must(w.t, err)
+		whole, err := os.ReadFile(files[0])
+		must(w.t, err)
+		must(w.t, os.Truncate(files[0], 3))
+		return func() {
+			must(w.t, os.WriteFile(files[0], whole, 0o600))
+			clear(u.queue.unreadable) // as after unreadableFor, which is of the real clock
+		}
+	})},
+}
+
+func TestConditionsEnd(t *testing.T) {
+	t.Parallel()
+	for _, row := range conditionRows {
+		for _, way := range conditiontest.Ways {
+			t.Run(row.Code+"/"+string(way), func(t *testing.T) {
+				t.Parallel()
+				conditiontest.Check(t, row, way)
+			})
+		}
+	}
+}
+
+// uploading drains what was recorded again and again, with the seconds of an injected clock in between.
+func uploading(arrange func(*world, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
+	return func(t *testing.T) conditiontest.Case {
+		w := newWorld(t, 24, roomy)
+		w.record(1, 3)
+		var passed atomic.Int64
+		now := func() time.Time { return begin.Add(time.Duration(passed.Load())) }
+		w.health = health.NewRegistry(now)
+		build := func() *Uploader { return w.uploader(func(o *Options) { o.Now = now }) }
+		u := build()
+		mend := arrange(w, u)
+		drain := func() { // bounded, as it goes on for as long as the cause does
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			_ = u.Drain(ctx) // health says how it went
+		}
+		restart := func() {
+			u.o.Health.End() // as the end of a job does
+			u = build()
+		}
+		return conditiontest.Case{
+			Health: w.health, Now: now,
+			Pass:  func() { passed.Add(int64(30 * time.Minute)); w.record(1, 1); drain() },
+			Raise: drain, Mend: mend,
+			Ways: map[conditiontest.Way]func(){conditiontest.Restart: restart, conditiontest.Configuration: restart},
+		}
+	}
+}
