@@ -235,6 +235,7 @@ func (d *demo) agentEnv() []string {
 		agent.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),
 		agent.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
 		agent.EnvSegmentDuration + "=" + demoSegment.String(),
+		agent.EnvAudio + "=" + string(agent.AudioOn), // all that is recorded is compared with the cloud's copy
 	}
 	for _, v := range d.cloud.AgentEnv(demoThing) {
 		env = append(env, v.String())
