@@ -177,18 +177,6 @@ func compareRows(t *testing.T, got, want []string) {
 	}
 }
 
-func await(t *testing.T, done func() bool) {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	for tick := time.NewTicker(5 * time.Millisecond); !done(); {
-		select {
-		case <-deadline:
-			t.Fatal("it did not come")
-		case <-tick.C:
-		}
-	}
-}
-
 // cloudStub takes or refuses points as told.
 type cloudStub struct {
 	mu     sync.Mutex
