@@ -89,6 +89,7 @@ var signedHeaders = map[string]struct {
 	"another host":               {[]header{sized}, "", header{"host", "example.com"}, 403},
 	"transfer-encoding":          {[]header{chunked}, "transfer-encoding", header{}, 200},
 	"name in capitals":           {[]header{{"TRANSFER-ENCODING", "chunked"}}, "transfer-encoding", header{}, 200},
+	"value in capitals":          {[]header{{"Transfer-Encoding", "Chunked"}}, "transfer-encoding", header{}, 200},
 	"another transfer-encoding":  {[]header{chunked}, "transfer-encoding", header{"transfer-encoding", "identity"}, 403},
 	"no transfer-encoding":       {[]header{sized}, "transfer-encoding", header{"transfer-encoding", "chunked"}, 403},
 	"content-length":             {[]header{sized}, "content-length", header{}, 200},

@@ -117,7 +117,8 @@ func (c *Cloud) verify(r *http.Request, service string, payloads ...string) (cal
 		"the signature you provided. Check your AWS Secret Access Key and signing method.")
 }
 
-// spellings are the letters in which a trailer's name may have been sent. net/http does not keep them.
+// spellings are the letters in which the value of Transfer-Encoding and the names in Trailer may have
+// been sent. net/http does not keep them.
 var spellings = []func(string) string{strings.ToLower, http.CanonicalHeaderKey}
 
 // sign returns the signature that the request should have.
@@ -200,7 +201,11 @@ func valuesOf(r *http.Request, name string, spell func(string) string) []string 
 	case "host":
 		return []string{r.Host}
 	case "transfer-encoding":
-		return r.TransferEncoding // "chunked" is the only one that net/http takes
+		var codings []string
+		for _, coding := range r.TransferEncoding { // "chunked" is the only one that net/http takes
+			codings = append(codings, spell(coding))
+		}
+		return codings
 	case "trailer":
 		var names []string
 		for trailer := range r.Trailer {
