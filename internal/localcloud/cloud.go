@@ -129,17 +129,17 @@ func open(o Options) (c *Cloud, err error) {
 		return nil, err
 	}
 	if c.pki, err = openPKI(filepath.Join(o.Dir, "pki")); err != nil {
-		return nil, errors.Join(err, c.lock.Close())
+		return nil, errors.Join(err, c.unlock())
 	}
 	c.keys = newKeyring(c.doc.Key, o.CredentialLifetime)
 	c.media, err = media.New(media.Options{
 		Dir: o.Dir, Streams: lookup{c}, Now: o.Now, Log: o.Log, Verify: c.verifyMedia, Strictness: o.Strictness, Refusals: c.refused,
 	})
 	if err != nil {
-		return nil, errors.Join(err, c.lock.Close())
+		return nil, errors.Join(err, c.unlock())
 	}
 	if c.metrics, err = openMetrics(filepath.Join(o.Dir, "state", "metrics.jsonl"), o.Now()); err != nil {
-		return nil, errors.Join(err, c.media.Close(), c.lock.Close())
+		return nil, errors.Join(err, c.media.Close(), c.unlock())
 	}
 	return c, nil
 }
@@ -228,7 +228,7 @@ func (c *Cloud) Close() error {
 		errs = append(errs, c.broker.close())
 	}
 	c.group.Wait()
-	return errors.Join(append(errs, c.metrics.close(), c.lock.Close())...)
+	return errors.Join(append(errs, c.metrics.close(), c.unlock())...)
 }
 
 // Endpoint is the URL of everything that AWS serves over HTTPS.

@@ -92,6 +92,12 @@ func (c *Cloud) load() error {
 	return nil
 }
 
+// unlock releases the directory. Closing alone would not while a process that was forked at this
+// moment still has the file.
+func (c *Cloud) unlock() error {
+	return errors.Join(syscall.Flock(int(c.lock.Fd()), syscall.LOCK_UN), c.lock.Close())
+}
+
 func readDocument(path string) (document, error) {
 	d := document{Streams: map[string]*streamRecord{}, Secrets: map[string]*secretRecord{}, Revoked: map[string]bool{}}
 	data, err := os.ReadFile(path)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,4 +100,18 @@ func TestStatusesOnDisk(t *testing.T) {
 	if code, _ := ask(t, c, "DeleteStream", `{"StreamARN":"`+d.Streams["cam"].ARN+`"}`); code != kvsmodel.ResourceInUse {
 		t.Errorf("deleting a stream that is CREATING: %q", code)
 	}
+}
+
+// A process that is being started has all files of this one, until it runs its program.
+func TestAClosedCloudReleasesItsDirectoryAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := start(t, Options{Dir: dir})
+	forked, err := syscall.Dup(int(c.lock.Fd()))
+	must(t, err)
+	defer syscall.Close(forked)
+	must(t, c.Close())
+	again, err := Start(Options{Dir: dir})
+	must(t, err)
+	must(t, again.Close())
 }
