@@ -23,7 +23,7 @@ func (c *Cloud) handleAPI(w http.ResponseWriter, r *http.Request) {
 	e := callOf(r.Context())
 	switch {
 	case r.URL.Path == "/putMedia" || r.URL.Path == "/getMedia":
-		e.service, e.operation, e.resource = serviceKVS, kvsService.operation(r, nil), r.Header.Get("x-amzn-stream-name")
+		e.service, e.operation, e.resource = serviceKVS, kvsService.operation(r, nil), media.StreamOf(r.Header)
 		c.media.ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, roleAliasesPath):
 		c.notFound(w, e)
@@ -84,7 +84,7 @@ func (c *Cloud) answer(s service, e *call, r *http.Request, body []byte) ([]byte
 		method = http.MethodGet
 	}
 	if r.Method != method {
-		return nil, &media.HTTPError{Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException",
+		return nil, &media.HTTPError{Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException", Where: "the method",
 			Message: "AWS takes " + method + " only here"}
 	}
 	who, err := c.verify(r, s.name, hashOf(body))
@@ -117,7 +117,8 @@ func jsonOperation[In any](do func(*Cloud, In) (any, error)) func(*Cloud, []byte
 		var in In
 		if len(body) > 0 {
 			if err := json.Unmarshal(body, &in); err != nil {
-				return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "SerializationException", Message: jsonFault(err)}
+				return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "SerializationException", Where: "body",
+					Message: jsonFault(err)}
 			}
 		}
 		out, err := do(c, in)
@@ -161,7 +162,7 @@ func readToken(token string) (after string, err error) {
 }
 
 func unknownOperation(operation string) error {
-	return &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException",
+	return &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException", Where: "the path",
 		Message: fmt.Sprintf("localcloud has no operation %q", operation)}
 }
 

@@ -75,13 +75,13 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 		calls.await(t, parts...)
 	}
 	for _, line := range []string{
-		"refused secretsmanager CreateSecret of a b by user: InvalidParameterException: Invalid name",
+		"refused secretsmanager CreateSecret of a b by user: InvalidParameterException at Name: Invalid name",
 		"refused secretsmanager GetSecretValue of none??[2Jxxx",
 		"refused kinesisvideo StartEdgeConfigurationUpdate of cam by hub-1: AccessDeniedException at the right " +
 			"kinesisvideo:StartEdgeConfigurationUpdate: User: ",
 		"refused credentials AssumeRoleWithCertificate of other by hub-1: 404 at the path: Role alias does not exist",
 		"refused kinesisvideo ListStreams: InvalidSignatureException",
-		"refused secretsmanager CreateSecret by user: SerializationException: member SecretString must not be of JSON type number",
+		"refused secretsmanager CreateSecret by user: SerializationException at body: member SecretString must not be of JSON type number",
 	} {
 		refusals.await(t, line)
 	}

@@ -41,12 +41,12 @@ var cloudWatchService = service{
 			"GetMetricStatistics": (*Cloud).getMetricStatistics,
 		}[operation]
 		if !ok {
-			return nil, cloudWatchError("InvalidAction", "localcloud has no operation %.100q of CloudWatch; it has PutMetricData, ListMetrics "+
-				"and GetMetricStatistics", operation)
+			return nil, cloudWatchError("InvalidAction", "the operation",
+				"localcloud has no operation %.100q of CloudWatch; it has PutMetricData, ListMetrics and GetMetricStatistics", operation)
 		}
 		if len(body) > maxMetricBytes {
-			return nil, kvsError(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request has %d bytes; at most %d are allowed.",
-				len(body), maxMetricBytes)
+			return nil, at("body", kvsError(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
+				"The request has %d bytes; at most %d are allowed.", len(body), maxMetricBytes))
 		}
 		in, err := cloudWatchInput(r, body)
 		if err != nil {
@@ -60,17 +60,18 @@ var cloudWatchService = service{
 	},
 }
 
-// cloudWatchError has the names of the query protocol; the others have longer ones for some.
-func cloudWatchError(name, format string, args ...any) *media.HTTPError {
-	return kvsError(http.StatusBadRequest, name, format, args...)
+// cloudWatchError is an error about where, a parameter of the request. It has the names of the query
+// protocol; the others have longer ones for some.
+func cloudWatchError(name, where, format string, args ...any) *media.HTTPError {
+	return at(where, kvsError(http.StatusBadRequest, name, format, args...))
 }
 
 func missingParameter(name string) error {
-	return cloudWatchError("MissingParameter", "The parameter %s is required.", name)
+	return cloudWatchError("MissingParameter", name, "The parameter %s is required.", name)
 }
 
 func invalidParameter(name, format string, args ...any) error {
-	return cloudWatchError("InvalidParameterValue", "The parameter %s %s", name, fmt.Sprintf(format, args...))
+	return cloudWatchError("InvalidParameterValue", name, "The parameter %s %s", name, fmt.Sprintf(format, args...))
 }
 
 // tree is a request or an answer in the form that all protocols lead to: text, float64, bool,

@@ -41,7 +41,7 @@ func (c *Cloud) putMetricData(in fields) (tree, error) {
 	case err != nil:
 		return nil, err
 	case strings.HasPrefix(namespace, "AWS/"):
-		return nil, cloudWatchError("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid.")
+		return nil, cloudWatchError("InvalidParameterValue", "Namespace", "The value AWS/ for parameter Namespace is invalid.")
 	case strings.HasPrefix(namespace, ":") || strings.ContainsFunc(namespace, outsideNamespace):
 		return nil, invalidParameter("Namespace", "may have letters, digits and .-_/#: only, and must not begin with a colon.")
 	}
@@ -52,7 +52,8 @@ func (c *Cloud) putMetricData(in fields) (tree, error) {
 	case len(data) == 0:
 		return nil, missingParameter("MetricData")
 	case len(data) > maxMetrics:
-		return nil, cloudWatchError("InvalidParameterValue", "The collection MetricData must not have a size greater than %d.", maxMetrics)
+		return nil, cloudWatchError("InvalidParameterValue", "MetricData",
+			"The collection MetricData must not have a size greater than %d.", maxMetrics)
 	}
 	points := make([]MetricPoint, 0, len(data))
 	for _, datum := range data {
@@ -114,8 +115,8 @@ func readDimensions(in fields) (map[string]string, error) {
 		return nil, err
 	}
 	if len(list) > maxDimensions {
-		return nil, cloudWatchError("InvalidParameterValue", "The collection %s must not have a size greater than %d.", in.path("Dimensions"),
-			maxDimensions)
+		return nil, cloudWatchError("InvalidParameterValue", in.path("Dimensions"),
+			"The collection %s must not have a size greater than %d.", in.path("Dimensions"), maxDimensions)
 	}
 	out := map[string]string{}
 	for _, member := range list {
@@ -157,8 +158,8 @@ func readValues(datum fields, p *MetricPoint) error {
 	case forms == 0:
 		return missingParameter(datum.path("Value"))
 	case forms > 1:
-		return cloudWatchError("InvalidParameterCombination", "The parameters %s, StatisticValues and Values are mutually exclusive and you "+
-			"have specified more than one.", datum.path("Value"))
+		return cloudWatchError("InvalidParameterCombination", datum.path("Value"),
+			"The parameters %s, StatisticValues and Values are mutually exclusive and you have specified more than one.", datum.path("Value"))
 	case datum.has("Value"):
 		value, err := datum.number("Value")
 		p.Value, p.Minimum, p.Maximum, p.Count = value, value, value, 1
@@ -187,7 +188,8 @@ func readStatisticSet(datum fields, p *MetricPoint) error {
 		return invalidParameter(set.path("SampleCount"), "must be greater than 0.")
 	}
 	if p.Minimum > p.Maximum {
-		return cloudWatchError("InvalidParameterCombination", "The parameter %s must not be greater than Maximum.", set.path("Minimum"))
+		return cloudWatchError("InvalidParameterCombination", set.path("Minimum"),
+			"The parameter %s must not be greater than Maximum.", set.path("Minimum"))
 	}
 	return nil
 }
@@ -204,10 +206,11 @@ func readValueList(datum fields, p *MetricPoint) error {
 	case len(values) == 0:
 		return missingParameter(datum.path("Values"))
 	case len(values) > maxValues:
-		return cloudWatchError("InvalidParameterValue", "The collection %s must not have a size greater than %d.", datum.path("Values"),
-			maxValues)
+		return cloudWatchError("InvalidParameterValue", datum.path("Values"),
+			"The collection %s must not have a size greater than %d.", datum.path("Values"), maxValues)
 	case len(counts) > 0 && len(counts) != len(values):
-		return cloudWatchError("InvalidParameterValue", "The parameters %s and Counts must have the same size.", datum.path("Values"))
+		return cloudWatchError("InvalidParameterValue", datum.path("Counts"),
+			"The parameters %s and Counts must have the same size.", datum.path("Values"))
 	}
 	p.Minimum, p.Maximum = math.Inf(1), math.Inf(-1)
 	for i, v := range values {
@@ -248,7 +251,7 @@ func readNumber(at string, v any) (float64, error) {
 		return 0, invalidParameter(at, "must be a number.")
 	}
 	if math.IsNaN(number) || math.Abs(number) > greatestMetric {
-		return 0, cloudWatchError("InvalidParameterValue", "The value %v for parameter %s is invalid.", number, at)
+		return 0, cloudWatchError("InvalidParameterValue", at, "The value %v for parameter %s is invalid.", number, at)
 	}
 	return number, nil
 }

@@ -60,7 +60,7 @@ func (c *Cloud) listMetrics(in fields) (tree, error) {
 	if token != "" {
 		at := slices.IndexFunc(ids, func(id metricID) bool { return id.token() == token })
 		if at < 0 {
-			return nil, cloudWatchError("InvalidNextToken", "The next token is not one that an earlier answer had.")
+			return nil, cloudWatchError("InvalidNextToken", "NextToken", "The next token is not one that an earlier answer had.")
 		}
 		ids = ids[at+1:]
 	}
@@ -103,7 +103,7 @@ func (c *Cloud) metricFilter(in fields) (func(MetricPoint) bool, error) {
 		return nil, invalidParameter("RecentlyActive", "must be PT3H.")
 	}
 	if len(dimensions) > 10 {
-		return nil, cloudWatchError("InvalidParameterValue", "The collection Dimensions must not have a size greater than 10.")
+		return nil, cloudWatchError("InvalidParameterValue", "Dimensions", "The collection Dimensions must not have a size greater than 10.")
 	}
 	type wanted struct{ name, value string }
 	var filters []wanted
@@ -200,11 +200,11 @@ func (q *statisticsRequest) readNames(in fields) error {
 		q.statistics = append(q.statistics, name)
 	}
 	if !q.start.Before(q.end) {
-		return cloudWatchError("InvalidParameterValue", "The parameter StartTime must be less than the parameter EndTime.")
+		return cloudWatchError("InvalidParameterValue", "StartTime", "The parameter StartTime must be less than the parameter EndTime.")
 	}
 	if n := math.Ceil(q.end.Sub(q.start).Seconds() / q.period.Seconds()); n > maxDataPoints {
-		return cloudWatchError("InvalidParameterCombination", "You have requested up to %.0f datapoints, which exceeds the limit of %d. "+
-			"You may reduce the datapoints requested by increasing Period, or decreasing the time range.", n, maxDataPoints)
+		return cloudWatchError("InvalidParameterCombination", "Period",
+			"You have requested up to %.0f datapoints, which exceeds the limit of %d. You may reduce the datapoints requested by increasing Period, or decreasing the time range.", n, maxDataPoints)
 	}
 	return nil
 }

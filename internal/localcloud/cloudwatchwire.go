@@ -64,19 +64,19 @@ func cloudWatchInput(r *http.Request, body []byte) (tree, error) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, cloudWatchPath):
 		if r.Header.Get("Smithy-Protocol") != rpcCBOR {
-			return nil, cloudWatchError("SerializationException", "the header smithy-protocol must be %s", rpcCBOR)
+			return nil, cloudWatchError("SerializationException", "header smithy-protocol", "the header smithy-protocol must be %s", rpcCBOR)
 		}
 		return treeOfCBOR(body)
 	case r.Header.Get("X-Amz-Target") != "":
 		var in tree
 		if err := json.Unmarshal(body, &in); err != nil {
-			return nil, cloudWatchError("SerializationException", "%s", jsonFault(err))
+			return nil, cloudWatchError("SerializationException", "body", "%s", jsonFault(err))
 		}
 		return withoutNulls(in), nil
 	default:
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
-			return nil, cloudWatchError("MalformedQueryString", "The query string is malformed.")
+			return nil, cloudWatchError("MalformedQueryString", "body", "The query string is malformed.")
 		}
 		return treeOfForm(form), nil
 	}
@@ -93,7 +93,7 @@ func plain(encoding string, body []byte) ([]byte, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, cloudWatchError("SerializationException", "the body is not whole gzip")
+		return nil, cloudWatchError("SerializationException", "body", "the body is not whole gzip")
 	case len(body) > 8*maxBody:
 		return nil, kvsError(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
 			"The body has more than %d bytes without its compression.", 8*maxBody)
@@ -125,11 +125,11 @@ func treeOfCBOR(body []byte) (tree, error) {
 	}
 	value, err := cbor.Decode(body)
 	if err != nil {
-		return nil, cloudWatchError("SerializationException", "the body is not CBOR")
+		return nil, cloudWatchError("SerializationException", "body", "the body is not CBOR")
 	}
 	in, ok := fromCBOR(value).(tree)
 	if !ok {
-		return nil, cloudWatchError("SerializationException", "the body is not a map in CBOR")
+		return nil, cloudWatchError("SerializationException", "body", "the body is not a map in CBOR")
 	}
 	return withoutNulls(in), nil
 }

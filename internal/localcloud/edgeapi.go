@@ -70,7 +70,7 @@ func (e *edgeRecord) agentStatus() *edgeAgentStatus {
 func (d *document) findEdge(id streamID) (*streamRecord, error) {
 	s, err := d.findActive(id)
 	if err == nil && s.Edge == nil {
-		return nil, kvsError(http.StatusNotFound, kvsmodel.EdgeConfigMissing, "The stream %s has no edge configuration.", s.Name)
+		return nil, at(id.member(), kvsError(http.StatusNotFound, kvsmodel.EdgeConfigMissing, "The stream %s has no edge configuration.", s.Name))
 	}
 	return s, err
 }
@@ -110,8 +110,8 @@ func (c *Cloud) startEdgeConfigurationUpdate(in startEdgeConfigurationUpdateInpu
 		next.Created = next.Updated
 		if s.Edge != nil {
 			if slices.Contains(underWay, s.Edge.Status) {
-				return kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse,
-					"The edge configuration of stream %s is %s; wait until that has ended.", s.Name, s.Edge.Status)
+				return at("EdgeConfig", kvsError(http.StatusBadRequest, kvsmodel.ResourceInUse,
+					"The edge configuration of stream %s is %s; wait until that has ended.", s.Name, s.Edge.Status))
 			}
 			next.Created = s.Edge.Created
 			if formerThing = s.Edge.Thing; formerThing == hub.Thing {

@@ -23,7 +23,7 @@ var iotService = service{
 	get:      func(r *http.Request) bool { return r.Method == http.MethodGet || r.URL.Path == iotEndpointPath },
 	call: func(c *Cloud, operation string, r *http.Request, _ []byte) ([]byte, error) {
 		if operation != "DescribeEndpoint" {
-			return nil, &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException", Message: fmt.Sprintf(
+			return nil, &media.HTTPError{Status: http.StatusNotFound, Name: "UnknownOperationException", Where: "the path", Message: fmt.Sprintf(
 				"localcloud has no IoT operation at %s; of IoT's control plane it has DescribeEndpoint only: things come from the seed or with "+
 					"--thing", operation)}
 		}
@@ -41,12 +41,13 @@ func (c *Cloud) describeEndpoint(kind string) ([]byte, error) {
 	case "iot:CredentialProvider":
 		address = c.CredentialEndpoint()
 	default:
-		return nil, iotError(http.StatusBadRequest, "InvalidRequestException",
+		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "endpointType",
 			"localcloud has no endpoint of type %.100q; it has iot:Data-ATS, iot:Data and iot:CredentialProvider", kind)
 	}
 	return jsonText(map[string]string{"endpointAddress": address}), nil
 }
 
-func iotError(status int, name, format string, args ...any) *media.HTTPError {
-	return kvsError(status, name, format, args...)
+// iotError is an error about where, a part of the request.
+func iotError(status int, name, where, format string, args ...any) *media.HTTPError {
+	return at(where, kvsError(status, name, format, args...))
 }

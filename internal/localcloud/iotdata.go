@@ -50,7 +50,7 @@ var iotDataService = service{
 		case "ListRetainedMessages":
 			return c.broker.listRetained(r.URL.Query())
 		}
-		return nil, iotError(http.StatusNotFound, "UnknownOperationException",
+		return nil, iotError(http.StatusNotFound, "UnknownOperationException", "the path",
 			"localcloud has no IoT data operation at %s; it has Publish, GetRetainedMessage and ListRetainedMessages", operation)
 	},
 }
@@ -71,13 +71,13 @@ func (c *Cloud) publishOverHTTP(r *http.Request, payload []byte) ([]byte, error)
 	qos, retain := query.Get("qos"), query.Get("retain")
 	switch fault := topicFault(topic); {
 	case fault != "":
-		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "the topic %s", fault)
+		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "topic", "the topic %s", fault)
 	case qos != "" && qos != "0" && qos != "1":
-		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "qos must be 0 or 1")
+		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "qos", "qos must be 0 or 1")
 	case retain != "" && retain != "true" && retain != "false":
-		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "retain must be true or false")
+		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "retain", "retain must be true or false")
 	case len(payload) > maxPayload:
-		return nil, iotError(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException",
+		return nil, iotError(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "body",
 			"the payload has %d bytes; at most %d are allowed", len(payload), maxPayload)
 	}
 	if retain == "true" {
@@ -128,7 +128,7 @@ func (c *Cloud) handleData(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Authorization") != "":
 		c.serveAPI(w, r)
 	case thing == "":
-		c.answerIoT(w, e, nil, iotError(http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"))
+		c.answerIoT(w, e, nil, forbidden(missingToken, inAuthorization, "Missing Authentication Token"))
 	default:
 		c.serveCertificate(w, r, thing)
 	}
@@ -141,7 +141,7 @@ func (c *Cloud) serveCertificate(w http.ResponseWriter, r *http.Request, thing s
 	e.caller, e.thing, e.certificate = thing, thing, true
 	body, err := readSigned(r)
 	if err == nil && (r.Method == http.MethodGet) != s.get(r) {
-		err = iotError(http.StatusMethodNotAllowed, "MethodNotAllowedException", "AWS takes another method here")
+		err = iotError(http.StatusMethodNotAllowed, "MethodNotAllowedException", "the method", "AWS takes another method here")
 	}
 	if err == nil {
 		err = c.authorizeCertificate(caller{Thing: thing}, e.operation, e.resource)
@@ -175,7 +175,7 @@ func (c *Cloud) notFound(w http.ResponseWriter, e *call) {
 func (b *broker) retained(topic string) ([]byte, error) {
 	pk, ok := b.server.Topics.Retained.Get(topic)
 	if !ok || strings.HasPrefix(topic, "$") {
-		return nil, iotError(http.StatusNotFound, "ResourceNotFoundException", "No retained message exists for the topic")
+		return nil, iotError(http.StatusNotFound, "ResourceNotFoundException", "topic", "No retained message exists for the topic")
 	}
 	return json.Marshal(struct {
 		Topic            string `json:"topic"`
@@ -201,13 +201,13 @@ func (b *broker) listRetained(query url.Values) ([]byte, error) {
 	if text := query.Get("maxResults"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxRetainedListed {
-			return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "maxResults must be 1 to %d", maxRetainedListed)
+			return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "maxResults", "maxResults must be 1 to %d", maxRetainedListed)
 		}
 		limit = n
 	}
 	after, err := readToken(query.Get("nextToken"))
 	if err != nil {
-		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "nextToken is not one that an earlier answer had")
+		return nil, iotError(http.StatusBadRequest, "InvalidRequestException", "nextToken", "nextToken is not one that an earlier answer had")
 	}
 	all := b.server.Topics.Retained.GetAll()
 	for _, topic := range slices.Sorted(maps.Keys(all)) {

@@ -40,7 +40,7 @@ func (c *Cloud) callKVS(path string, body []byte) ([]byte, error) {
 	switch {
 	case operation != nil && do != nil:
 	case slices.Contains(kvsmodel.NotHere, name):
-		return nil, kvsError(http.StatusNotImplemented, "UnsupportedOperationException", "localcloud does not have %s", name)
+		return nil, at("the path", kvsError(http.StatusNotImplemented, "UnsupportedOperationException", "localcloud does not have %s", name))
 	default:
 		return nil, unknownOperation(strings.TrimPrefix(path, "/"))
 	}

@@ -68,16 +68,17 @@ func (c *Cloud) listSecrets(in listSecretsInput) (any, error) {
 	limit := maxListedSecrets
 	if in.MaxResults != nil {
 		if limit = *in.MaxResults; limit < 1 || limit > maxListedSecrets {
-			return nil, secretsError("InvalidParameterException", "MaxResults must be 1 to %d.", maxListedSecrets)
+			return nil, secretsError("InvalidParameterException", "MaxResults", "MaxResults must be 1 to %d.", maxListedSecrets)
 		}
 	}
 	after, err := readToken(in.NextToken)
 	if err != nil {
-		return nil, secretsError("InvalidNextTokenException", "Invalid NextToken provided.")
+		return nil, secretsError("InvalidNextTokenException", "NextToken", "Invalid NextToken provided.")
 	}
 	for _, filter := range in.Filters {
 		if filter.Key != "name" || len(filter.Values) == 0 {
-			return nil, secretsError("InvalidParameterException", "localcloud has the filter name only, with values; not %.40q", filter.Key)
+			return nil, secretsError("InvalidParameterException", "Filters",
+				"localcloud has the filter name only, with values; not %.40q", filter.Key)
 		}
 	}
 	out := struct {

@@ -33,7 +33,8 @@ var secretsService = service{
 		if do, ok := secretsOperations[operation]; ok {
 			return do(c, body)
 		}
-		return nil, secretsError("UnknownOperationException", "localcloud has no operation %.100q of Secrets Manager; it has %s",
+		return nil, secretsError("UnknownOperationException", "header X-Amz-Target",
+			"localcloud has no operation %.100q of Secrets Manager; it has %s",
 			operation, strings.Join(slices.Sorted(maps.Keys(secretsOperations)), ", "))
 	},
 }
@@ -54,8 +55,9 @@ func init() {
 	}
 }
 
-func secretsError(name, format string, args ...any) *media.HTTPError {
-	return kvsError(http.StatusBadRequest, name, format, args...)
+// secretsError is an error about where, a member or a header of the request.
+func secretsError(name, where, format string, args ...any) *media.HTTPError {
+	return at(where, kvsError(http.StatusBadRequest, name, format, args...))
 }
 
 type secretID struct{ SecretId string }
@@ -67,20 +69,28 @@ type secretValue struct {
 	SecretBinary       []byte
 }
 
+// member names the one that holds the value.
+func (in secretValue) member() string {
+	if in.SecretString == nil {
+		return "SecretBinary"
+	}
+	return "SecretString"
+}
+
 // version reads a value; nil = there is none in the request.
 func (in secretValue) version(now time.Time) (*secretVersion, error) {
 	token := len(in.ClientRequestToken)
 	switch {
 	case token != 0 && (token < minVersionToken || token > maxVersionToken):
-		return nil, secretsError("InvalidParameterException", "ClientRequestToken must be %d to %d characters long.", minVersionToken,
-			maxVersionToken)
+		return nil, secretsError("InvalidParameterException", "ClientRequestToken", "ClientRequestToken must be %d to %d characters long.",
+			minVersionToken, maxVersionToken)
 	case in.SecretString != nil && in.SecretBinary != nil:
-		return nil, secretsError("InvalidParameterException", "You can't specify both a binary secret value and a string secret value in the "+
-			"same secret.")
+		return nil, secretsError("InvalidParameterException", "SecretBinary",
+			"You can't specify both a binary secret value and a string secret value in the same secret.")
 	case in.SecretString == nil && in.SecretBinary == nil:
 		return nil, nil
 	case in.SecretString != nil && len(*in.SecretString) > maxSecretBytes, len(in.SecretBinary) > maxSecretBytes:
-		return nil, secretsError("InvalidParameterException", "The secret value is longer than %d bytes.", maxSecretBytes)
+		return nil, secretsError("InvalidParameterException", in.member(), "The secret value is longer than %d bytes.", maxSecretBytes)
 	}
 	return &secretVersion{String: in.SecretString, Binary: in.SecretBinary, Created: now}, nil
 }
@@ -90,7 +100,7 @@ func (in secretValue) add(s *secretRecord, v *secretVersion, stages []string) (i
 	id = cmp.Or(in.ClientRequestToken, requestID())
 	if had := s.Versions[id]; had != nil {
 		if !had.same(v) {
-			return "", secretsError("ResourceExistsException",
+			return "", secretsError("ResourceExistsException", "ClientRequestToken",
 				"You can't use ClientRequestToken %s because that value is already in use for a version of secret %s.", id, s.ARN)
 		}
 		return id, nil
@@ -121,10 +131,10 @@ func (c *Cloud) createSecret(in createSecretInput) (any, error) {
 			}
 			s.Description, s.KmsKeyID, s.Tags = in.Description, in.KmsKeyId, in.Tags
 		case !s.Deleted.IsZero():
-			return secretsError("InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled "+
-				"for deletion.")
+			return secretsError("InvalidRequestException", "Name",
+				"You can't create this secret because a secret with this name is already scheduled for deletion.")
 		case v == nil || s.Versions[in.ClientRequestToken] == nil || !s.Versions[in.ClientRequestToken].same(v):
-			return secretsError("ResourceExistsException", "The operation failed because the secret %s already exists.", in.Name)
+			return secretsError("ResourceExistsException", "Name", "The operation failed because the secret %s already exists.", in.Name)
 		}
 		out["ARN"], out["Name"] = s.ARN, s.Name
 		if v != nil {
@@ -166,21 +176,22 @@ func (c *Cloud) getSecretValue(in struct{ SecretId, VersionId, VersionStage stri
 
 // version finds the version with an id, a stage, or both; with neither the current one.
 func (s *secretRecord) version(id, stage string) (string, *secretVersion, error) {
-	missing := func(what string) error {
-		return secretsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for %s", what)
+	missing := func(where, what string) error {
+		return secretsError("ResourceNotFoundException", where, "Secrets Manager can't find the specified secret value for %s", what)
 	}
 	if id == "" {
 		stage = cmp.Or(stage, currentStage)
 		if id = s.staged(stage); id == "" {
-			return "", nil, missing("staging label: " + stage)
+			return "", nil, missing("VersionStage", "staging label: "+stage)
 		}
 	}
 	v := s.Versions[id]
 	switch {
 	case v == nil:
-		return "", nil, missing("VersionId: " + id)
+		return "", nil, missing("VersionId", "VersionId: "+id)
 	case stage != "" && !slices.Contains(v.Stages, stage):
-		return "", nil, secretsError("InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId.")
+		return "", nil, secretsError("InvalidRequestException", "VersionStage",
+			"You provided a VersionStage that is not associated to the provided VersionId.")
 	}
 	return id, v, nil
 }
@@ -198,15 +209,16 @@ func (c *Cloud) putSecretValue(in putSecretValueInput) (any, error) {
 	case err != nil:
 		return nil, err
 	case v == nil:
-		return nil, secretsError("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
+		return nil, secretsError("InvalidRequestException", "SecretString", "You must provide either SecretString or SecretBinary.")
 	case in.VersionStages == nil:
 		in.VersionStages = []string{currentStage}
 	case len(in.VersionStages) == 0 || len(in.VersionStages) > maxVersionStages:
-		return nil, secretsError("InvalidParameterException", "VersionStages must have 1 to %d staging labels.", maxVersionStages)
+		return nil, secretsError("InvalidParameterException", "VersionStages",
+			"VersionStages must have 1 to %d staging labels.", maxVersionStages)
 	}
 	for _, stage := range in.VersionStages {
 		if stage == "" || len(stage) > 256 {
-			return nil, secretsError("InvalidParameterException", "A staging label must be 1 to 256 characters long.")
+			return nil, secretsError("InvalidParameterException", "VersionStages", "A staging label must be 1 to 256 characters long.")
 		}
 	}
 	out := map[string]any{}
@@ -273,11 +285,11 @@ func (c *Cloud) deleteSecret(in deleteSecretInput) (any, error) {
 	if in.RecoveryWindowInDays != nil {
 		switch days = *in.RecoveryWindowInDays; {
 		case in.ForceDeleteWithoutRecovery:
-			return nil, secretsError("InvalidParameterException", "You can't use ForceDeleteWithoutRecovery in conjunction with "+
-				"RecoveryWindowInDays.")
+			return nil, secretsError("InvalidParameterException", "RecoveryWindowInDays",
+				"You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.")
 		case days < minRecoveryDays || days > maxRecoveryDays:
-			return nil, secretsError("InvalidParameterException", "The RecoveryWindowInDays value must be between %d and %d days (inclusive).",
-				minRecoveryDays, maxRecoveryDays)
+			return nil, secretsError("InvalidParameterException", "RecoveryWindowInDays",
+				"The RecoveryWindowInDays value must be between %d and %d days (inclusive).", minRecoveryDays, maxRecoveryDays)
 		}
 	}
 	now := c.secretNow()
@@ -293,7 +305,8 @@ func (c *Cloud) deleteSecret(in deleteSecretInput) (any, error) {
 		case in.ForceDeleteWithoutRecovery:
 			delete(d.Secrets, s.Name)
 		case !s.Deleted.IsZero():
-			return secretsError("InvalidRequestException", "You tried to perform the operation on a secret that's currently marked deleted.")
+			return secretsError("InvalidRequestException", "SecretId",
+				"You tried to perform the operation on a secret that's currently marked deleted.")
 		}
 		s.Deleted = now.Add(time.Duration(days) * 24 * time.Hour)
 		if in.ForceDeleteWithoutRecovery {

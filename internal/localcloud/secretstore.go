@@ -157,14 +157,15 @@ func (d *document) findSecret(id string, now time.Time) (*secretRecord, error) {
 			return s, nil
 		}
 	}
-	return nil, secretsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+	return nil, secretsError("ResourceNotFoundException", "SecretId", "Secrets Manager can't find the specified secret.")
 }
 
 // findLive is findSecret for what a secret that is marked for deletion refuses.
 func (d *document) findLive(id string, now time.Time) (*secretRecord, error) {
 	s, err := d.findSecret(id, now)
 	if err == nil && !s.Deleted.IsZero() {
-		return nil, secretsError("InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.")
+		return nil, secretsError("InvalidRequestException", "SecretId",
+			"You can't perform this operation on the secret because it was marked for deletion.")
 	}
 	return s, err
 }
@@ -197,7 +198,7 @@ func (c *Cloud) PutSecret(name, json string) (arn string, err error) {
 
 func newSecret(name string, now time.Time) (*secretRecord, error) {
 	if len(name) > maxSecretName || !secretPattern.MatchString(name) {
-		return nil, secretsError("InvalidParameterException",
+		return nil, secretsError("InvalidParameterException", "Name",
 			"Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@, and at most %d of them",
 			maxSecretName)
 	}

@@ -197,6 +197,9 @@ func seedError(path, what string, err error) error {
 	}
 	list, _, _ := strings.Cut(path, "[")
 	member, rest := seedNames[list][refused.Where[:end]], refused.Where[end:]
+	if member == "" {
+		return fmt.Errorf("the seed has a mistake at %s: %s: %s", path, what, refused.Message)
+	}
 	if member == "storage_tier" {
 		rest = ""
 	}

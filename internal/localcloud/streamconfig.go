@@ -71,7 +71,8 @@ func (c *Cloud) setConfig(id streamID, deletes bool, set func(*streamRecord)) er
 }
 
 func noDataRetention(s *streamRecord) error {
-	return kvsError(http.StatusBadRequest, kvsmodel.NoDataRetention, "The stream %s retains no data: its DataRetentionInHours is 0.", s.Name)
+	return at("DataRetentionInHours", kvsError(http.StatusBadRequest, kvsmodel.NoDataRetention,
+		"The stream %s retains no data: its DataRetentionInHours is 0.", s.Name))
 }
 
 type updateImageGenerationInput struct {

@@ -19,7 +19,7 @@ var stsService = service{
 	operation: func(_ *http.Request, body []byte) string { return formOf(body).Get("Action") },
 	call: func(c *Cloud, operation string, r *http.Request, _ []byte) ([]byte, error) {
 		if operation != "GetCallerIdentity" {
-			return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "InvalidAction",
+			return nil, &media.HTTPError{Status: http.StatusBadRequest, Name: "InvalidAction", Where: "parameter Action",
 				Message: fmt.Sprintf("localcloud has no operation %q of sts", operation)}
 		}
 		return c.callerIdentity(r)

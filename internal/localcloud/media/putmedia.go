@@ -33,12 +33,12 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	_ = rc.SetReadDeadline(time.Time{})
 	_ = rc.SetWriteDeadline(time.Time{})
 
-	info, known := s.o.Streams.Stream(streamOf(r.Header))
+	info, known := s.o.Streams.Stream(StreamOf(r.Header))
 	name := info.Name // "" when it is not known: strangers share their counters
 	st := s.stream(name)
 	st.update(func() { st.stats.Requests++ })
 	if s.faults.isDown(name) {
-		s.refuseByReset(w, opPutMedia, streamOf(r.Header), "while the stream is down")
+		s.refuseByReset(w, opPutMedia, StreamOf(r.Header), "while the stream is down")
 		return
 	}
 	if s.strikeRequest(w, name) {
@@ -48,7 +48,7 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.log.Info("refused PutMedia", zap.String("stream", name), zap.Error(err))
 		st.update(func() { st.stats.Refused++ })
-		s.refuse(w, opPutMedia, streamOf(r.Header), err)
+		s.refuse(w, opPutMedia, StreamOf(r.Header), err)
 		_ = rc.SetReadDeadline(time.Now().Add(lingerAfterEnd))
 		return
 	}
@@ -82,7 +82,7 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	_ = rc.SetReadDeadline(time.Now().Add(lingerAfterEnd))
 }
 
-// streamHeader is the header that names the stream, and streamOf the name or ARN in it.
+// streamHeader is the header that names the stream.
 func streamHeader(h http.Header) string {
 	if h.Get(headerARN) != "" {
 		return headerARN
@@ -90,7 +90,8 @@ func streamHeader(h http.Header) string {
 	return headerName
 }
 
-func streamOf(h http.Header) string { return h.Get(streamHeader(h)) }
+// StreamOf is the name or ARN of the stream in the headers of PutMedia; "" = they have none.
+func StreamOf(h http.Header) string { return h.Get(streamHeader(h)) }
 
 // strikeRequest carries out a fault that is set for requests; answered means that it was the end.
 func (s *Service) strikeRequest(w http.ResponseWriter, name string) (answered bool) {
@@ -146,7 +147,7 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 	if !known {
 		return start, false, &HTTPError{
 			Status: http.StatusNotFound, Name: ResourceNotFound, Where: "header " + streamHeader(h),
-			Message: "the stream " + streamOf(h) + " does not exist in this account and region",
+			Message: "the stream " + StreamOf(h) + " does not exist in this account and region",
 		}
 	}
 	if !st.puts.admit() {
