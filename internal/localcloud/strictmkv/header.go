@@ -80,7 +80,9 @@ func (h *Header) readEBML(head element, asStored bool) error {
 	readVersion, maxID, maxSize, docReadVersion := uint64(1), uint64(4), uint64(8), uint64(1)
 	docType := ""
 	h.DocTypeVersion = 1
+	found := map[id]int64{} // offsets
 	err := head.children(func(e element) (err error) {
+		found[e.id] = e.offset
 		switch e.id {
 		case idEBMLReadVersion:
 			readVersion, err = e.unsigned()
@@ -97,22 +99,23 @@ func (h *Header) readEBML(head element, asStored bool) error {
 		}
 		return err
 	})
+	at := func(child id) int64 { return max(head.offset, found[child]) } // of the head where it has no such child
 	switch {
 	case err != nil:
 		return err
 	case readVersion != 1:
-		return broken(idEBMLReadVersion, head.offset, "is %d; only 1 exists", readVersion)
+		return broken(idEBMLReadVersion, at(idEBMLReadVersion), "is %d; only 1 exists", readVersion)
 	case maxID != 4:
-		return broken(idEBMLMaxIDLength, head.offset, "is %d; Matroska has 4", maxID)
+		return broken(idEBMLMaxIDLength, at(idEBMLMaxIDLength), "is %d; Matroska has 4", maxID)
 	case maxSize < 1 || maxSize > 8:
-		return broken(idEBMLMaxSize, head.offset, "is %d; Matroska has 1 to 8", maxSize)
+		return broken(idEBMLMaxSize, at(idEBMLMaxSize), "is %d; Matroska has 1 to 8", maxSize)
 	case docType != "matroska" && !(asStored && docType == "webm"):
-		return broken(idDocType, head.offset, "is %q; it must be \"matroska\"", docType)
+		return broken(idDocType, at(idDocType), "is %q; it must be \"matroska\"", docType)
 	case !asStored && (h.DocTypeVersion < 1 || docReadVersion < 1 || docReadVersion > h.DocTypeVersion):
-		return broken(idDocTypeReadVer, head.offset, "is %d while DocTypeVersion is %d; it must lie in 1…DocTypeVersion",
+		return broken(idDocTypeReadVer, at(idDocTypeReadVer), "is %d while DocTypeVersion is %d; it must lie in 1…DocTypeVersion",
 			docReadVersion, h.DocTypeVersion)
 	case docReadVersion > 4:
-		return broken(idDocTypeReadVer, head.offset, "is %d; this reader knows Matroska up to version 4", docReadVersion)
+		return broken(idDocTypeReadVer, at(idDocTypeReadVer), "is %d; this reader knows Matroska up to version 4", docReadVersion)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ var judged = map[string]struct {
 	rule   string // part of the error; begins with always if AsStored has it too
 }{
 	"nothing":      {"", func(*parts) {}, ""},
-	"DocType webm": {`DocType is "matroska"`, func(p *parts) { p.docType = "webm" }, `DocType at byte 0: is "webm"`},
+	"DocType webm": {`DocType is "matroska"`, func(p *parts) { p.docType = "webm" }, `DocType at byte 12: is "webm"`},
 	"DocType avi":  {"", func(p *parts) { p.docType = "avi" }, always + `is "avi"`},
 	"DocTypeReadVersion 0": {
 		`DocTypeReadVersion lies in 1…DocTypeVersion`,
