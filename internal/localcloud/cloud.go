@@ -134,6 +134,7 @@ func open(o Options) (c *Cloud, err error) {
 	c.keys = newKeyring(c.doc.Key, o.CredentialLifetime)
 	c.media, err = media.New(media.Options{
 		Dir: o.Dir, Streams: lookup{c}, Now: o.Now, Log: o.Log, Verify: c.verifyMedia, Strictness: o.Strictness, Refusals: c.refused,
+		Caller: func(r *http.Request) string { return callOf(r.Context()).caller },
 	})
 	if err != nil {
 		return nil, errors.Join(err, c.unlock())

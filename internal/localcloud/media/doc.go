@@ -71,5 +71,6 @@
 // # Refusals
 //
 // Each answer that is not 200, each ERROR and each connection that a fault resets is one line in
-// Options.Refusals.
+// Options.Refusals. So is each session that ends because a newer one displaces it, because it stops
+// in the middle of a fragment, or because its acknowledgements are not taken.
 package media

@@ -49,11 +49,11 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
 	st, request, err := s.admitReader(r)
 	if err != nil {
-		s.refuse(w, opGetMedia, request.stream(), err)
+		s.refuse(w, r, opGetMedia, request.stream(), err)
 		return
 	}
 	if s.faults.isDown(st.name) {
-		s.refuseByReset(w, opGetMedia, st.name, "while the stream is down")
+		s.refuseByReset(w, r, opGetMedia, st.name, "while the stream is down")
 		return
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
@@ -67,7 +67,7 @@ func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
 	}
 	st.mu.Unlock()
 	if full {
-		s.refuse(w, opGetMedia, st.name, &HTTPError{
+		s.refuse(w, r, opGetMedia, st.name, &HTTPError{
 			Status: http.StatusBadRequest, Name: ConnectionLimitExceeded,
 			Message: fmt.Sprintf("more than %d GetMedia connections for this stream", s.o.Limits.GetMediaConnections),
 		})

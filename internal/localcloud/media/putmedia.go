@@ -38,17 +38,17 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	st := s.stream(name)
 	st.update(func() { st.stats.Requests++ })
 	if s.faults.isDown(name) {
-		s.refuseByReset(w, opPutMedia, StreamOf(r.Header), "while the stream is down")
+		s.refuseByReset(w, r, opPutMedia, StreamOf(r.Header), "while the stream is down")
 		return
 	}
-	if s.strikeRequest(w, name) {
+	if s.strikeRequest(w, r, name) {
 		return
 	}
 	start, relative, err := s.admit(st, r, known)
 	if err != nil {
 		s.log.Info("refused PutMedia", zap.String("stream", name), zap.Error(err))
 		st.update(func() { st.stats.Refused++ })
-		s.refuse(w, opPutMedia, StreamOf(r.Header), err)
+		s.refuse(w, r, opPutMedia, StreamOf(r.Header), err)
 		_ = rc.SetReadDeadline(time.Now().Add(lingerAfterEnd))
 		return
 	}
@@ -57,7 +57,7 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	defer cancel(nil)
 	se := &session{
 		service: s, st: st, info: info, start: start, relative: relative, began: time.Now(),
-		ctx: ctx, cancel: cancel, done: make(chan struct{}), rc: rc, body: r.Body,
+		caller: s.caller(r), ctx: ctx, cancel: cancel, done: make(chan struct{}), rc: rc, body: r.Body,
 	}
 	st.takeOver(se)
 	defer st.release(se)
@@ -71,9 +71,9 @@ func (s *Service) putMedia(w http.ResponseWriter, r *http.Request) {
 	end := se.run()
 	switch {
 	case errors.Is(end, errReset):
-		s.refuseByReset(w, opPutMedia, name, strings.TrimPrefix(end.Error(), errReset.Error()+" "))
+		s.refuseByReset(w, r, opPutMedia, name, strings.TrimPrefix(end.Error(), errReset.Error()+" "))
 	case errors.Is(end, errCut):
-		s.refuseByReset(w, opPutMedia, name, "cut of the stream")
+		s.refuseByReset(w, r, opPutMedia, name, "cut of the stream")
 	case errors.Is(end, errDisplaced), errors.Is(end, errClosed):
 		panic(http.ErrAbortHandler) // closes the connection without ending the answer
 	case errors.Is(end, errIdle):
@@ -94,7 +94,7 @@ func streamHeader(h http.Header) string {
 func StreamOf(h http.Header) string { return h.Get(streamHeader(h)) }
 
 // strikeRequest carries out a fault that is set for requests; answered means that it was the end.
-func (s *Service) strikeRequest(w http.ResponseWriter, name string) (answered bool) {
+func (s *Service) strikeRequest(w http.ResponseWriter, r *http.Request, name string) (answered bool) {
 	hit := s.faults.at(name, BeforeResponse)
 	if hit == nil {
 		return false
@@ -103,7 +103,7 @@ func (s *Service) strikeRequest(w http.ResponseWriter, name string) (answered bo
 	case actRefuse:
 		st := s.stream(name)
 		st.update(func() { st.stats.Refused++ })
-		s.refuse(w, opPutMedia, name, hit.fault.answer)
+		s.refuse(w, r, opPutMedia, name, hit.fault.answer)
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerAfterEnd))
 		return true
 	case actHang:
@@ -115,7 +115,7 @@ func (s *Service) strikeRequest(w http.ResponseWriter, name string) (answered bo
 			return true
 		}
 	}
-	s.refuseByReset(w, opPutMedia, name, BeforeResponse.String())
+	s.refuseByReset(w, r, opPutMedia, name, BeforeResponse.String())
 	return true
 }
 

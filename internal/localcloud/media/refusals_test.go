@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -378,4 +379,40 @@ func TestCutConnectionsAreOneLine(t *testing.T) {
 		ask(path)
 		got.want(t, want)
 	}
+}
+
+// Sessions that the service ends without an ERROR are lines too, and name who is cut off.
+func TestSessionsThatAreClosedAreOneLine(t *testing.T) {
+	t.Parallel()
+	got := make(lines, 10)
+	c := start(t, Options{
+		Refusals: refusal.NewLog(got), Limits: Limits{IdleInterval: 20 * time.Millisecond, IdleTimeout: 300 * time.Millisecond},
+		Caller: func(r *http.Request) string { return r.Header.Get("User-Agent") },
+	})
+	as := func(name string) func(http.Header) { return func(h http.Header) { h.Set("User-Agent", name) } }
+	older := c.open(t, as("hub-1"))
+	older.write(streamHead(), second(epoch))
+	older.expect(ackOf("BUFFERING", epoch))
+	newer := c.open(t, as("hub-2"))
+	older.rest()
+	got.want(t, "refused PutMedia of cam by hub-1: connection closed at the stream: a newer PutMedia connection took over the stream")
+	begun := slices.Concat(streamHead(), second(epoch)[:200])
+	newer.write(begun)
+	newer.rest()
+	got.want(t, "refused PutMedia of cam by hub-2: connection closed at byte ")
+
+	refused := c.open(t, as("hub-3"))
+	refused.write([]byte("no Matroska at all"))
+	refused.rest()
+	got.want(t, "refused PutMedia of cam by hub-3: INVALID_MKV_DATA (4006) at ")
+}
+
+func TestOnlyAcknowledgementsThatTimeOutAreALine(t *testing.T) {
+	t.Parallel()
+	got := make(lines, 10)
+	c := start(t, Options{Refusals: refusal.NewLog(got)})
+	se := &session{service: c.Service, st: c.stream("cam"), caller: "hub-1"}
+	se.refuseEnd(fmt.Errorf("%w: %w", errNotTaken, syscall.EPIPE)) // the producer is gone
+	se.refuseEnd(fmt.Errorf("%w: %w", errNotTaken, os.ErrDeadlineExceeded))
+	got.want(t, "refused PutMedia of cam by hub-1: connection closed at the answer: the producer does not take its acknowledgements")
 }

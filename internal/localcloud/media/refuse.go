@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
@@ -21,13 +22,13 @@ func badRequest(where, format string, args ...any) *HTTPError {
 }
 
 // refuse answers with an error, as the data plane of KVS words it, and writes the line about it.
-func (s *Service) refuse(w http.ResponseWriter, operation, stream string, err error) {
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, operation, stream string, err error) {
 	var answer *HTTPError
 	if !errors.As(err, &answer) {
 		answer = &HTTPError{Status: http.StatusForbidden, Name: InvalidSignature, Where: "header Authorization", Message: err.Error()}
 	}
 	s.o.Refusals.Add(refusal.Refusal{
-		What: operation, Of: stream, Code: codeWithNumber(answer.Name, answer.Status), Where: answer.Where, Why: answer.Message,
+		What: operation, Of: stream, By: s.caller(r), Code: codeWithNumber(answer.Name, answer.Status), Where: answer.Where, Why: answer.Message,
 	})
 	body, _ := json.Marshal(map[string]string{"Message": answer.Message}) // a map of strings always marshals
 	w.Header().Set("Content-Type", "application/json")
@@ -46,13 +47,39 @@ func (se *session) refuseFragment(why *failure, f *fragment) {
 		where = f.where()
 	}
 	se.service.o.Refusals.Add(refusal.Refusal{
-		What: opPutMedia, Of: se.st.name, Code: codeWithNumber(why.code, why.id), Where: where, Why: why.why,
+		What: opPutMedia, Of: se.st.name, By: se.caller, Code: codeWithNumber(why.code, why.id), Where: where, Why: why.why,
 	})
 }
 
+// refuseEnd writes the line about a session that the service ends without an ERROR. Sessions that
+// the producer ends, and those that a fault resets, have none here.
+func (se *session) refuseEnd(why error) {
+	where := ""
+	switch {
+	case errors.Is(why, errDisplaced):
+		where = "the stream"
+	case errors.Is(why, errIdle):
+		where = fmt.Sprintf("byte %d", se.reader.Offset())
+	case errors.Is(why, errNotTaken) && errors.Is(why, os.ErrDeadlineExceeded):
+		where = "the answer"
+	default:
+		return
+	}
+	se.service.o.Refusals.Add(refusal.Refusal{
+		What: opPutMedia, Of: se.st.name, By: se.caller, Code: "connection closed", Where: where, Why: why.Error(),
+	})
+}
+
+func (s *Service) caller(r *http.Request) string {
+	if s.o.Caller == nil {
+		return ""
+	}
+	return s.o.Caller(r)
+}
+
 // refuseByReset resets a connection on order, and writes the line about it.
-func (s *Service) refuseByReset(w http.ResponseWriter, operation, stream, when string) {
-	s.o.Refusals.Add(refusal.Refusal{What: operation, Of: stream, Code: "connection reset", Why: "injected " + when})
+func (s *Service) refuseByReset(w http.ResponseWriter, r *http.Request, operation, stream, when string) {
+	s.o.Refusals.Add(refusal.Refusal{What: operation, Of: stream, By: s.caller(r), Code: "connection reset", Why: "injected " + when})
 	reset(w)
 }
 

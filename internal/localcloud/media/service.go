@@ -38,6 +38,8 @@ type Options struct {
 	Log     *zap.Logger               // nil = none
 	Verify  func(*http.Request) error // checks the signature; nil = none. An *HTTPError chooses the answer, any other error is 403
 	Limits  Limits                    // zero fields are KVS's limits
+	// Caller names who made a request, after Verify, for lines about refusals; nil = nobody knows.
+	Caller func(*http.Request) string
 
 	Strictness Strictness   // what is refused of the media itself
 	Refusals   *refusal.Log // a line for each request and fragment that is refused; nil = none
@@ -166,7 +168,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.open.Done()
 	switch {
 	case r.Method != http.MethodPost:
-		s.refuse(w, r.Method+" request", "", &HTTPError{
+		s.refuse(w, r, r.Method+" request", "", &HTTPError{
 			Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException", Where: "method", Message: "the data plane takes POST only",
 		})
 	case r.URL.Path == "/putMedia":
@@ -174,7 +176,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/getMedia":
 		s.getMedia(w, r)
 	default:
-		s.refuse(w, "data plane request", "", &HTTPError{
+		s.refuse(w, r, "data plane request", "", &HTTPError{
 			Status: http.StatusNotFound, Name: "UnknownOperationException", Where: "path " + r.URL.Path,
 			Message: "the data plane serves /putMedia and /getMedia",
 		})

@@ -26,6 +26,7 @@ type session struct {
 	start    time.Time // producer start timestamp
 	relative bool
 	began    time.Time
+	caller   string // who made the request
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	done     chan struct{}
@@ -51,7 +52,10 @@ type session struct {
 	head      string           // name of the head of the fragments that follow
 }
 
-var errReset = errors.New("connection reset by an injected fault")
+var (
+	errReset    = errors.New("connection reset by an injected fault")
+	errNotTaken = errors.New("the producer does not take its acknowledgements")
+)
 
 // failure is the reason for an ERROR acknowledgement.
 type failure struct {
@@ -81,7 +85,7 @@ func (se *session) run() error {
 		return err
 	}
 	go se.acks.run(se.ctx, se.service.o.Limits.IdleInterval, se.idle, func(err error) {
-		se.cancel(fmt.Errorf("the producer does not take its acknowledgements: %w", err))
+		se.cancel(fmt.Errorf("%w: %w", errNotTaken, err))
 	})
 	err := se.read()
 	if cause := context.Cause(se.ctx); cause != nil {
@@ -115,6 +119,7 @@ func (se *session) conclude(err error) {
 		log.Warn("PutMedia fragment refused", zap.Error(err))
 	default:
 		log.Info("PutMedia connection ended", zap.Error(err))
+		se.refuseEnd(err)
 		if se.current != nil && !se.current.committed || se.pending != nil {
 			se.st.update(func() { se.st.stats.Torn++ })
 		}
