@@ -10,6 +10,8 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
 // The topics, after kvs-edge/{thing}/. See docs/mqtt.md.
@@ -64,7 +66,8 @@ func startBroker(c *Cloud, port int, l *handoff) (*broker, error) {
 	}
 	err := errors.Join(
 		b.server.AddHook(&rules{cloud: c, server: b.server}, nil),
-		b.server.AddListener(listeners.NewNet("mqtt", l)),
+		b.server.AddHook(&retention{cloud: c, server: b.server}, nil),
+		b.server.AddListener(brokerListener{listeners.NewNet("mqtt", l), l, c}),
 		b.server.Serve(),
 		hear(topicStatus, 1, c.hearStatus),
 		hear(topicJobs, 2, c.hearJobs),
@@ -73,6 +76,37 @@ func startBroker(c *Cloud, port int, l *handoff) (*broker, error) {
 		return nil, fmt.Errorf("the local cloud's message broker cannot start: %w", errors.Join(err, b.server.Close()))
 	}
 	return b, nil
+}
+
+// brokerListener writes the lines about connections that do not begin with a whole CONNECT, of which
+// the hooks of the server hear nothing.
+type brokerListener struct {
+	*listeners.Net
+	conns *handoff
+	cloud *Cloud
+}
+
+// Serve implements listeners.Listener.
+func (l brokerListener) Serve(establish listeners.EstablishFn) {
+	for {
+		conn, err := l.conns.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			err := establish(l.ID(), conn)
+			var code packets.Code
+			if err == nil || !strings.HasPrefix(err.Error(), "read connection: ") || !errors.As(err, &code) ||
+				errors.Is(err, packets.ErrRejectPacket) {
+				return
+			}
+			thing := ""
+			if device, ok := conn.(*deviceConn); ok {
+				thing = device.thing
+			}
+			l.cloud.refused.Add(refusal.Refusal{What: "MQTT CONNECT", By: thing, Code: "connection closed", Where: "the first packet", Why: code.Reason})
+		}()
+	}
 }
 
 func (b *broker) close() error { return b.server.Close() }
