@@ -54,7 +54,9 @@ type SeedEdgeConfig struct {
 func ParseSeed(data []byte) (*Seed, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	var document any
-	if err := d.Decode(&document); err != nil {
+	if err := d.Decode(&document); errors.Is(err, io.EOF) {
+		return nil, errors.New("the seed file cannot be read: it is empty")
+	} else if err != nil {
 		return nil, fmt.Errorf("the seed file cannot be read: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
@@ -158,8 +160,11 @@ func (c *Cloud) plant(s *Seed) error {
 		}
 	}
 	for i, secret := range s.Secrets {
+		if len(secret.Value) == 0 || string(secret.Value) == "null" {
+			return fmt.Errorf("the seed has a mistake at secrets[%d].value: secret %s has no value", i, secret.Name)
+		}
 		if _, err := c.PutSecret(secret.Name, secret.text()); err != nil {
-			return fmt.Errorf("the seed has a mistake at secrets[%d]: %w", i, err)
+			return seedError(fmt.Sprintf("secrets[%d]", i), "cannot put secret "+secret.Name, err)
 		}
 	}
 	for i, thing := range s.Things {
@@ -182,6 +187,7 @@ var seedNames = map[string]map[string]string{
 		"KmsKeyId": "kms_key_id", "StreamStorageConfiguration": "storage_tier", "Tags": "tags",
 		"ImageGenerationConfiguration": "image_generation", "NotificationConfiguration": "notification",
 	},
+	"secrets":      {"Name": "name"},
 	"edge_configs": {"StreamName": "stream", "EdgeConfig": "config"},
 }
 
