@@ -112,6 +112,9 @@ func (se *session) beginFragment(h *strictmkv.Header, event strictmkv.Event) err
 		return err
 	}
 	se.send(f.ack(EventBuffering))
+	if se.before != nil && f.begin <= se.before.begin {
+		return fail(timecodeNotRising, "", "the fragment at %d ms begins no later than the one before it", f.timecode)
+	}
 	if info, ok := se.service.o.Streams.Stream(se.st.name); !ok || !takesMedia(info.Status) {
 		return fail(streamNotActive, "", "the stream is not active (status %q)", info.Status)
 	}

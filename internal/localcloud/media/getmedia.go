@@ -68,7 +68,7 @@ func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
 	st.mu.Unlock()
 	if full {
 		s.refuse(w, r, opGetMedia, st.name, &HTTPError{
-			Status: http.StatusBadRequest, Name: ConnectionLimitExceeded,
+			Status: http.StatusBadRequest, Name: ConnectionLimitExceeded, Where: "the stream",
 			Message: fmt.Sprintf("more than %d GetMedia connections for this stream", s.o.Limits.GetMediaConnections),
 		})
 		return
@@ -128,7 +128,7 @@ func (s *Service) admitReader(r *http.Request) (*streamState, getMediaRequest, e
 	st := s.stream(info.Name)
 	if !st.gets.admit() {
 		return nil, request, &HTTPError{
-			Status: http.StatusBadRequest, Name: ClientLimitExceeded,
+			Status: http.StatusBadRequest, Name: ClientLimitExceeded, Where: "the stream",
 			Message: fmt.Sprintf("more than %d GetMedia requests per second for this stream", st.gets.n),
 		}
 	}

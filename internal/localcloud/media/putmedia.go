@@ -152,7 +152,7 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 	}
 	if !st.puts.admit() {
 		return start, false, &HTTPError{
-			Status: http.StatusBadRequest, Name: ClientLimitExceeded,
+			Status: http.StatusBadRequest, Name: ClientLimitExceeded, Where: "the stream",
 			Message: "more than " + strconv.Itoa(st.puts.n) + " PutMedia requests per second for this stream",
 		}
 	}

@@ -204,6 +204,16 @@ var badFragments = []struct {
 		[]string{ackOf("BUFFERING", epoch), ackOf("ERROR", epoch) + "/MIN_FRAGMENT_DURATION_REACHED"},
 	},
 	{
+		"a fragment that goes back", // it is at fault, not the one before it
+		[][]byte{streamHead(), second(epoch + 2000), second(epoch)},
+		append(stored(epoch+2000), ackOf("BUFFERING", epoch), ackOf("ERROR", epoch)+"/FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"),
+	},
+	{
+		"a fragment twice",
+		[][]byte{streamHead(), second(epoch), endTag(), second(epoch)},
+		append(stored(epoch), ackOf("BUFFERING", epoch), ackOf("ERROR", epoch)+"/FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"),
+	},
+	{
 		"a frame twice",
 		[][]byte{streamHead(), cluster(epoch, frames(26, 100)...), second(epoch + 1000)},
 		append(stored(epoch), ackOf("BUFFERING", epoch+1000), ackOf("ERROR", epoch+1000)+"/FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"),

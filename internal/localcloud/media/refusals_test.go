@@ -82,7 +82,7 @@ var refusedRequests = map[string]struct {
 	},
 	"signature":        {func(h http.Header) { h.Set("Authorization", "wrong") }, putOfCam + "InvalidSignatureException (403) at header Auth"},
 	"right":            {func(h http.Header) { h.Set("Authorization", "no right") }, putOfCam + "AccessDeniedException (403): not authorized"},
-	"too many":         {func(h http.Header) {}, putOfCam + "ClientLimitExceededException (400): more than 1 PutMedia requests per second"},
+	"too many":         {func(h http.Header) {}, putOfCam + "ClientLimitExceededException (400) at the stream: more than 1 PutMedia requests per second"},
 	"injected":         {nil, putOfCam + "NotAuthorizedException (401): injected"},
 	"injected, silent": {nil, putOfCam + "HTTP 503: injected"},
 }
@@ -136,8 +136,8 @@ func TestRefusedReadersAreOneLine(t *testing.T) {
 		"no token":        {"POST", "/getMedia", selector(`"StartSelectorType":"CONTINUATION_TOKEN"`), argument + "ContinuationToken: "},
 		"no time":         {"POST", "/getMedia", selector(`"StartSelectorType":"SERVER_TIMESTAMP"`), argument + "StartTimestamp: "},
 		"signature":       {"POST", "/getMedia", "wrong", "refused GetMedia: InvalidSignatureException (403) at header Authorization: "},
-		"too many":        {"POST", "/getMedia", selector(earliest), "refused GetMedia of cam: ClientLimitExceededException (400): "},
-		"too many open":   {"POST", "/getMedia", selector(earliest), "refused GetMedia of cam: ConnectionLimitExceededException (400): "},
+		"too many":        {"POST", "/getMedia", selector(earliest), "refused GetMedia of cam: ClientLimitExceededException (400) at the stream: "},
+		"too many open":   {"POST", "/getMedia", selector(earliest), "refused GetMedia of cam: ConnectionLimitExceededException (400) at the stream: "},
 		"another method":  {"GET", "/getMedia", "", "refused GET request: UnsupportedOperationException (405) at method: "},
 		"another request": {"POST", "/listFragments", "", "refused data plane request: UnknownOperationException (404) at path /listFragments: "},
 	} {
