@@ -104,7 +104,9 @@ func (l brokerListener) Serve(establish listeners.EstablishFn) {
 			if device, ok := conn.(*deviceConn); ok {
 				thing = device.thing
 			}
-			l.cloud.refused.Add(refusal.Refusal{What: "MQTT CONNECT", By: thing, Code: "connection closed", Where: "the first packet", Why: code.Reason})
+			l.cloud.refused.Add(refusal.Refusal{
+				What: "MQTT CONNECT", By: thing, Code: "connection closed", Where: "the first packet", Why: code.Reason,
+			})
 		}()
 	}
 }

@@ -204,7 +204,8 @@ func (q *statisticsRequest) readNames(in fields) error {
 	}
 	if n := math.Ceil(q.end.Sub(q.start).Seconds() / q.period.Seconds()); n > maxDataPoints {
 		return cloudWatchError("InvalidParameterCombination", "Period",
-			"You have requested up to %.0f datapoints, which exceeds the limit of %d. You may reduce the datapoints requested by increasing Period, or decreasing the time range.", n, maxDataPoints)
+			"You have requested up to %.0f datapoints, which exceeds the limit of %d. "+
+				"You may reduce the datapoints requested by increasing Period, or decreasing the time range.", n, maxDataPoints)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package localcloud
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func onlyDeclared(o *kvsmodel.Operation, err error) error {
 func modelError(o *kvsmodel.Operation, err error) error {
 	var malformed *kvsmodel.Malformed
 	if errors.As(err, &malformed) {
-		return at(malformed.Path, kvsError(http.StatusBadRequest, "SerializationException", "%s", malformed))
+		return at(cmp.Or(malformed.Path, "body"), kvsError(http.StatusBadRequest, "SerializationException", "%s", malformed))
 	}
 	var invalid *kvsmodel.Invalid
 	if errors.As(err, &invalid) {

@@ -36,6 +36,9 @@ var refusedCalls = []struct{ service, target, path, body, place string }{
 	{serviceIoT, "", "/things", "", "the path"},
 	{serviceKVS, "", "/createSignalingChannel", "{}", "the path"},
 	{serviceKVS, "", "/fly", "{}", "the path"},
+	{serviceKVS, "", "/describeStream", "[]", "body"},
+	{serviceKVS, "", "/describeStream", "{}{}", "body"},
+	{serviceKVS, "", "/describeStream", `{"StreamName":1}`, "StreamName"},
 	{serviceKVS, "", "/describeEdgeConfiguration", `{"StreamName":"cam"}`, "StreamName"},
 	{serviceKVS, "", "/updateNotificationConfiguration", `{"StreamName":"bare","NotificationConfiguration":{"Status":"ENABLED",` +
 		`"DestinationConfig":{"Uri":"arn:aws:sns:us-west-2:1:x"}}}`, "DataRetentionInHours"},
@@ -52,7 +55,8 @@ func TestEachRefusalNamesThePlaceOfTheFault(t *testing.T) {
 	_, err := c.PutSecret("camera", "x")
 	must(t, err)
 	for i, row := range refusedCalls {
-		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: row.service, region: Region, key: c.keys.user(), at: time.Now()}
+		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: row.service, region: Region, key: c.keys.user(),
+			at: time.Now()}
 		s.before = func(r *http.Request) {
 			if r.Header.Set("X-Amz-Target", row.target); row.service == serviceCloudWatch {
 				r.Header.Set("Content-Type", typeJSON10)
