@@ -64,7 +64,7 @@ func (c *Cloud) serveAPI(w http.ResponseWriter, r *http.Request) {
 		status, answer = refused.Status, speech.refuse(h, refused, e.id)
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(answer) // the client may be gone; there is nobody else to tell
+	_, _ = w.Write(answer) // the client may be gone; there is nobody else to report to
 }
 
 // refuse writes the line about a call that is refused.

@@ -34,7 +34,7 @@ func (c *Cloud) handleCredentials(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(jsonText(map[string]string{"message": refused.Message})) // the client may be gone
 		return
 	}
-	_ = json.NewEncoder(w).Encode(answer) // the client may be gone; there is nobody else to tell
+	_ = json.NewEncoder(w).Encode(answer) // the client may be gone; there is nobody else to report to
 }
 
 func (c *Cloud) credentialsFor(r *http.Request, thing, alias string) (answer any, refused *media.HTTPError) {

@@ -81,7 +81,7 @@ func (c *Cloud) step() {
 	}
 	c.mu.Unlock()
 	if anyLate {
-		c.change("give a configuration up", func(d *document) error {
+		c.change("fail an unacknowledged configuration", func(d *document) error {
 			for _, s := range d.Streams {
 				if late(s.Edge) {
 					s.Edge.Status, s.Edge.Details = syncFailed, "The hub did not acknowledge the configuration within 15 minutes."
@@ -105,7 +105,7 @@ func (c *Cloud) refreshHub(thing string) {
 	}
 }
 
-// change is update for those who have nobody to tell of a failure.
+// change is update for callers that cannot report a failure.
 func (c *Cloud) change(what string, change func(*document) error) {
 	if err := c.update(change); err != nil {
 		c.log.Error("cannot "+what, zap.Error(err))

@@ -91,7 +91,7 @@ func Slow(bytesPerSecond float64) Fault { return Fault{action: actSlow, rate: by
 // DelayPersisted sends PERSISTED that much later. Times counts the acknowledgements.
 func DelayPersisted(d time.Duration) Fault { return Fault{action: actDelay, delay: d} }
 
-// Drop never sends acknowledgements of that kind; what they tell of happens all the same.
+// Drop never sends acknowledgements of that kind; what they report happens all the same.
 func Drop(e EventType) Fault { return Fault{action: actDrop, drop: e} }
 
 // Times ends the fault after it has struck n times. Without it, it stays until it is cleared.

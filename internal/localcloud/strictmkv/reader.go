@@ -118,7 +118,7 @@ func (r *Reader) Next() (Event, error) {
 	}
 }
 
-// step reads one element. An event without a kind means that there is nothing to tell.
+// step reads one element. An event without a kind means that there is nothing to report.
 func (r *Reader) step() (Event, error) {
 	if r.stage == inCluster {
 		return r.stepCluster()
