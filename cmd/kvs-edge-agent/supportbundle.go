@@ -58,7 +58,7 @@ func newSupportBundleCommand() *cobra.Command {
 		Short: "Pack settings, status, findings of a check, logs and a summary of the store, without secrets",
 		Long: `Writes a .tar.gz that you can hand to somebody who helps you. Passwords, keys and credentials are
 taken out, and there is no media in it; stream names, camera addresses and paths are. When no agent runs, the
-settings come from the environment or, in a shell without settings, from /etc/kvs-edge-agent/agent.env.
+settings are those of /etc/kvs-edge-agent/agent.env, and of the environment where these name nothing else.
 
 It looks at the hub as check does, for two minutes at most, and packs the findings, the edge configurations, the
 state of the clock and of the disks, and the last 2,000 lines of the service's journal too. What it cannot get is
@@ -69,7 +69,7 @@ no recordings.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			shell := os.Environ()
-			_, unusable := useServiceSettings(serviceSettings)
+			unusable := useServiceSettings(serviceSettings)
 			if out == "" {
 				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102T150405Z") + ".tar.gz"
 			}
