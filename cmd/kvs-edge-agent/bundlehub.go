@@ -77,6 +77,8 @@ func outputOf(ctx context.Context, environ []string, name string, arguments ...s
 	cmd.WaitDelay = bundleGrace / 2
 	err = cmd.Run()
 	switch said := strings.TrimSpace(string(problems.text())); {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
+		err = fmt.Errorf("%s was stopped by Ctrl-C", filepath.Base(name))
 	case err != nil && ctx.Err() != nil:
 		err = fmt.Errorf("%s was stopped, as it took too long", filepath.Base(name))
 	case err != nil && said != "":

@@ -17,7 +17,8 @@ func TestTheServicesSettingsAreRead(t *testing.T) {
 	t.Setenv("RUNTIME_DIRECTORY", "/run/mine")
 	t.Setenv(agent.EnvLogOutputDirectory, "/log")
 	path := filepath.Join(t.TempDir(), "agent.env")
-	text := "# who\nAWS_REGION=us-west-2\n AWS_IOT_CORE_THING_NAME = \"hub 1\"\n;x=y\nAWS_KVS_EDGE_RECORDING_DIRECTORY=/media\nTZ=Europe/Berlin\n"
+	text := "# who\nAWS_REGION=us-west-2\n AWS_IOT_CORE_THING_NAME = \"hub 1\"\n;x=y\nAWS_KVS_EDGE_RECORDING_DIRECTORY=/media\n" +
+		"TZ=Europe/Berlin\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,9 @@ func TestStoreCommandsFindTheServicesRecordings(t *testing.T) {
 	if dir, err := flags.directory(path); err != nil || dir != "/media/disk" || !strings.Contains(flags.note, "before /mine of this shell") {
 		t.Errorf("by the service's file, in a shell with another: %s, %v, %q", dir, err, flags.note)
 	}
-	for name, file := range map[string]string{"no service": filepath.Join(t.TempDir(), "none"), "a file with a fault": writeSettings(t, "x\n")} {
+	for name, file := range map[string]string{
+		"no service": filepath.Join(t.TempDir(), "none"), "a file with a fault": writeSettings(t, "x\n"),
+	} {
 		t.Setenv(agent.EnvRecordingDirectory, "/mine")
 		if dir, err := flags.directory(file); err != nil || dir != "/mine" || flags.note != "" {
 			t.Errorf("by the shell, with %s: %s, %v, %q", name, dir, err, flags.note)
