@@ -572,7 +572,7 @@ func TestAURLIsOfOneHost(t *testing.T) {
 		"rtsp://us/er@10.0.0.5/x":                            "",
 		"rtsp://user:100%@10.0.0.5:554/a?mail=x@b.example":   "",
 		"rtsp://user:100%@camera.example/a?mail=x@b.example": "",
-		"rtsp://user:p@camera/live@1":                        "",
+		"rtsp://user:p@camera/live@1":                        "camera:554",
 	} {
 		cam, err := parseCamera(secret.New(raw))
 		switch {

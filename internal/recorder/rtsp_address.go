@@ -96,7 +96,8 @@ func hostIn(text string) (host string, isAddress, ok bool) {
 	return u.Host, false, hostName.MatchString(u.Hostname())
 }
 
-var hostName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+// hostName has a letter: the @1 at the end of a path is none.
+var hostName = regexp.MustCompile(`^[a-zA-Z0-9._-]*[a-zA-Z][a-zA-Z0-9._-]*$`)
 
 // escapeUser escapes a password that was put into a URL as it is.
 func escapeUser(raw string) string {
