@@ -61,9 +61,6 @@ func streamNames(cameras []secret.String) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("URL %d of the cameras: %s", i+1, withoutSecret.Replace(err.Error())) // it may hold a password
 		}
-		if address.User && strings.Contains(address.Path, "@") { // the directory would show the password
-			return nil, fmt.Errorf("URL %d of the cameras has an @ behind the first /: write @ as %%40, and / as %%2F in the password", i+1)
-		}
 		query := shownQuery(address.Query)
 		identity := address.Host + address.Path + "?" + query
 		if same := slices.Index(identities, identity); same >= 0 {

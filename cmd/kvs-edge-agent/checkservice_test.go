@@ -187,6 +187,34 @@ AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY=/tmp/log
 	}
 }
 
+// TestCommandsSeeWhatTheInstalledServiceSees with the real program, in a shell with other settings.
+func TestCommandsSeeWhatTheInstalledServiceSees(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(systemdRuns); err == nil {
+		t.Skip("the systemd of this machine does not see the unit of a mount namespace")
+	}
+	const commands = "export AWS_KVS_EDGE_RECORDING_DIRECTORY=/shell\nfor c in status segments 'export --stream a /none.mkv' verify " +
+		"'upload --stream a --last 1h' reload log-level; do echo \"<$c>\"; kvs-edge-agent $c; done\n" +
+		"kvs-edge-agent segments --dir /flag\nkvs-edge-agent status --socket /flag.sock\n"
+	output := asInstalled(t, "AWS_KVS_EDGE_RECORDING_DIRECTORY=/mnt/none\n", commands)
+	const socket, directory = "nobody answers on /run/kvs-edge-agent/agent.sock", "there is no directory /mnt/none;"
+	for command, want := range map[string]string{
+		"status": socket, "upload --stream a --last 1h": socket, "reload": socket, "log-level": socket,
+		"segments": directory, "export --stream a /none.mkv": directory, "verify": directory,
+	} {
+		_, said, _ := strings.Cut(output, "<"+command+">\n")
+		said, _, _ = strings.Cut(said, "\n<")
+		if !strings.Contains(said, want) || !strings.Contains(said, "which counts before /shell") {
+			t.Errorf("%s says %q, want %q", command, said, want)
+		}
+	}
+	for _, want := range []string{"there is no directory /flag;", "nobody answers on /flag.sock"} {
+		if !strings.Contains(output, want) {
+			t.Errorf("it lacks %q:\n%s", want, output)
+		}
+	}
+}
+
 // TestCheckSaysThatTheServiceMayNotReadItsSettings which root, who calls check, may.
 func TestCheckSaysThatTheServiceMayNotReadItsSettings(t *testing.T) {
 	t.Parallel()

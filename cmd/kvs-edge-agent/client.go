@@ -12,7 +12,7 @@ import (
 
 // socketFlag names the agent that a command speaks to.
 func socketFlag(cmd *cobra.Command, socket *string) {
-	cmd.Flags().StringVar(socket, "socket", "", "the agent's socket (default: $AWS_KVS_EDGE_SOCKET, or where the service has it)")
+	cmd.Flags().StringVar(socket, "socket", "", "the agent's socket (default: where the service has it, or $AWS_KVS_EDGE_SOCKET)")
 }
 
 // clientOf speaks to the agent behind socket, or else behind the usual one.
@@ -23,17 +23,20 @@ func clientOf(socket string) *status.Client {
 	return status.NewClient(socket)
 }
 
-// ask puts a question to the agent behind socket or, where that is empty, behind the usual one, or
-// else to the one whose settings are in the service's file.
+// ask puts a question to the agent behind socket or, where that is empty, behind that of the service, whose settings
+// are usually in the file service.
 func ask[T any](socket, service string, question func(*status.Client) (T, error)) (T, error) {
-	answer, err := question(clientOf(socket))
-	if socket != "" || !errors.Is(err, status.ErrNotRunning) {
-		return answer, err
+	if socket != "" {
+		return question(clientOf(socket))
 	}
-	// Its socket may be named in the file only, which systemd does not read for us.
-	used, unusable := useServiceSettings(service)
-	if used {
-		return question(clientOf(""))
+	shell := os.Getenv(agent.EnvSocket)
+	unusable := useServiceSettings(service)
+	answer, err := question(clientOf(""))
+	if errors.Is(err, status.ErrNotRunning) {
+		if text := shellDiffers(agent.EnvSocket, shell); text != "" {
+			unusable = errors.Join(unusable, errors.New(text))
+		}
+		err = errors.Join(err, unusable)
 	}
-	return answer, errors.Join(err, unusable)
+	return answer, err
 }

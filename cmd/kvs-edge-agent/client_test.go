@@ -59,8 +59,16 @@ func TestAnAgentIsFoundBehindTheSocketThatOnlyTheServicesFileNames(t *testing.T)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 
-	if level, err := ask("", writeSettings(t, "AWS_KVS_EDGE_SOCKET="+socket+"\n"), logLevel(t)); err != nil || level != "TRACE" {
-		t.Errorf("it says %q, %v", level, err)
+	for _, shell := range []string{"", filepath.Join(dir, "mine.sock")} {
+		t.Setenv(agent.EnvSocket, shell)
+		if level, err := ask("", writeSettings(t, "AWS_KVS_EDGE_SOCKET="+socket+"\n"), logLevel(t)); err != nil || level != "TRACE" {
+			t.Errorf("in a shell with the socket %q it says %q, %v", shell, level, err)
+		}
+	}
+	t.Setenv(agent.EnvSocket, socket)
+	_, err = ask("", writeSettings(t, "AWS_KVS_EDGE_SOCKET="+socket+".none\n"), logLevel(t))
+	if !errors.Is(err, status.ErrNotRunning) || !strings.Contains(err.Error(), "before "+socket+" of this shell") {
+		t.Errorf("where only the agent of the shell runs it says %v", err)
 	}
 }
 

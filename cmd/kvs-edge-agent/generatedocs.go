@@ -54,7 +54,8 @@ func settingsPage() []byte {
 		"begins like a setting, but is none, has no effect: the log, `status`, `check` and `reload` name it with the one probably meant.\n\n" +
 		"After a change: `kvs-edge-agent check`, then `systemctl reload kvs-edge-agent`. Wrong settings then change nothing.\n" +
 		"`check` sees what the service sees: the file, then the unit, and nothing of the shell. `check --env-file FILE` sees what\n" +
-		"`run --env-file FILE` does in the same shell.\n\n" +
+		"`run --env-file FILE` does in the same shell. `status`, `reload`, `log-level`, `upload`, `segments`, `export`, `verify` and\n" +
+		"`support-bundle` find the socket and the recordings in the same order; `--socket` and `--dir` count before all of it.\n\n" +
 		"Paths outside of `/var/lib/kvs-edge-agent` may be beyond what the unit allows the service: `check` says so, and\n" +
 		"`check --write-drop-in`, as root, allows them. The last column says what a change needs:\n\n" +
 		"| | |\n|---|---|\n" +

@@ -25,6 +25,12 @@ import (
 // command runs the program beside the agent, as its user does, and gives what it printed and its exit code.
 func (s *stage) command(args ...string) (stdout, stderr string, code int) {
 	s.t.Helper()
+	return s.commandIn([]string{"AWS_KVS_EDGE_SOCKET=" + filepath.Join(s.dir, "agent.sock")}, args...)
+}
+
+// commandIn is command in another shell.
+func (s *stage) commandIn(env []string, args ...string) (stdout, stderr string, code int) {
+	s.t.Helper()
 	path, err := program()
 	if err != nil {
 		s.t.Fatal(err)
@@ -33,7 +39,7 @@ func (s *stage) command(args ...string) (stdout, stderr string, code int) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = s.dir
-	cmd.Env = []string{"AWS_KVS_EDGE_SOCKET=" + filepath.Join(s.dir, "agent.sock")}
+	cmd.Env = env
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
@@ -157,11 +163,12 @@ func plantedSecretsAppearNowhere(t *testing.T, w world) {
 		}
 		s.configureSecret(name, arn)
 	}
-	s.startAgent(
+	shell := []string{
 		"AWS_ACCESS_KEY_ID=AKIAPLANTED000000000", "AWS_SECRET_ACCESS_KEY=plantedAccess", "AWS_SESSION_TOKEN=plantedToken",
 		"HTTP_PROXY=http://user:plantedProxy@127.0.0.1:1", "HTTPS_PROXY=http://user:plantedProxy@127.0.0.1:1",
 		"NO_PROXY=127.0.0.1,localhost", "AWS_KVS_EDGE_CLOUD_WATCH_ENABLED=TRUE",
-	)
+	}
+	s.startAgent(shell...)
 	s.status()
 	if out, stderr, code := s.command("log-level", "debug"); code != 0 || strings.TrimSpace(out) != "DEBUG" {
 		t.Errorf("log-level: exit code %d, %s%s", code, out, stderr)
@@ -193,11 +200,13 @@ func plantedSecretsAppearNowhere(t *testing.T, w world) {
 		t.Fatal(err)
 	}
 	written := map[string][]byte{}
-	out, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz")
-	if code != 0 || stderr != "" {
+	tools := s.plantedTools(string(key))
+	out, stderr, code := s.commandIn(s.env(append(shell, "PATH="+tools)...), "support-bundle", "--out", "bundle.tar.gz")
+	const lacks = "not in the bundle: clock.txt: no bus for rtsp://[redacted]@h/: "
+	if code != 0 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, lacks) {
 		t.Errorf("support-bundle: exit code %d, %s", code, stderr)
 	}
-	written["support-bundle"] = []byte(out)
+	written["support-bundle"] = []byte(out + stderr)
 	for name, data := range readBundle(t, filepath.Join(s.dir, "bundle.tar.gz")) {
 		written["bundle/"+name] = data
 	}
@@ -211,13 +220,22 @@ func plantedSecretsAppearNowhere(t *testing.T, w world) {
 	}
 	delete(written, "log/foreign.log") // it was ours
 
-	for _, name := range []string{"agent.out", "log/kvs-edge-agent.log", "bundle/logs/kvs-edge-agent.log", "bundle/logs/foreign.log", "bundle/status.json", "bundle/settings.json", "bundle/metrics.txt", "bundle/store.txt", "bundle/version.txt"} {
+	for _, name := range []string{"agent.out", "log/kvs-edge-agent.log", "bundle/logs/kvs-edge-agent.log", "bundle/logs/foreign.log", "bundle/status.json", "bundle/settings.json", "bundle/metrics.txt", "bundle/store.txt", "bundle/version.txt",
+		"bundle/check.json", "bundle/edge.json", "bundle/disks.txt", "bundle/clock.txt", "bundle/journal.txt"} {
 		if len(written[name]) == 0 {
 			t.Errorf("%s is missing or empty", name)
 		}
 	}
 	if !bytes.Contains(written["bundle/settings.json"], []byte("[redacted]@127.0.0.1:1")) {
 		t.Errorf("the proxy is missing in the settings:\n%s", written["bundle/settings.json"])
+	}
+	for name, want := range map[string]string{
+		"check.json": "refuses the user name or password", "edge.json": `"StreamName": "locked"`, "disks.txt": "AWS_KVS_EDGE_STATE_DIRECTORY",
+		"clock.txt": "NTP service: active", "journal.txt": "--unit=kvs-edge-agent.service --lines=2000",
+	} {
+		if !bytes.Contains(written["bundle/"+name], []byte(want)) {
+			t.Errorf("%s lacks %q:\n%s", name, want, written["bundle/"+name])
+		}
 	}
 	planted := []string{"planted", "PLANTED"}
 	lines := strings.Split(strings.TrimSpace(string(key)), "\n")
@@ -239,6 +257,22 @@ func plantedSecretsAppearNowhere(t *testing.T, w world) {
 		}
 	}
 	t.Logf("%d secrets looked for in %d files", len(planted), len(written))
+}
+
+// plantedTools is a directory with a journalctl and a timedatectl that print secrets.
+func (s *stage) plantedTools(key string) (dir string) {
+	s.t.Helper()
+	dir = s.t.TempDir()
+	for name, text := range map[string]string{
+		"journalctl":  "echo \"$*\"\ncat <<'END'\nhub[1]: rtsp://admin:plantedJournal/p@ss@10.0.0.1/ password=plantedJournal\n" + key + "\nEND\n",
+		"timedatectl": "echo NTP service: active, http://u:plantedClock@h/\necho 'no bus for rtsp://u:plantedBus@h/' >&2\nexit 1\n",
+	} {
+		script := "#!/bin/sh\nPATH=/bin:/usr/bin\n" + text
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 func envValue(cloud *localcloud.Cloud, name string) string {
@@ -309,8 +343,16 @@ func aSupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T, w world) {
 	if code != exitFailure || !strings.Contains(stderr, "no agent is running") || !strings.Contains(stderr, "there is nothing of an agent in the bundle") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
-	if got := readBundle(t, filepath.Join(s.dir, "bundle.tar.gz")); !bytes.Contains(got["missing.txt"], []byte("no agent is running")) {
-		t.Errorf("missing.txt: %s", got["missing.txt"])
+	got := readBundle(t, filepath.Join(s.dir, "bundle.tar.gz"))
+	for _, want := range []string{
+		"no agent is running", "journal.txt: there is no journalctl on this machine", "clock.txt: there is no timedatectl",
+	} {
+		if !bytes.Contains(got["missing.txt"], []byte(want)) || !strings.Contains(stderr, want) {
+			t.Errorf("missing.txt lacks %q: %s", want, got["missing.txt"])
+		}
+	}
+	if !json.Valid(got["check.json"]) || !bytes.Contains(got["check.json"], []byte("correct the settings first")) {
+		t.Errorf("the findings are %s", got["check.json"])
 	}
 	if _, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz"); code == 0 || !strings.Contains(stderr, "exists") {
 		t.Errorf("a file was overwritten: exit code %d, %s", code, stderr)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -20,11 +21,14 @@ import (
 type storeFlags struct {
 	timeFlags
 	dir, stream string
+	note        string           // how the service's directory differs from this shell's, or ""
+	problems    func() io.Writer // the standard error
 }
 
 func (f *storeFlags) add(cmd *cobra.Command) {
+	f.problems = cmd.ErrOrStderr
 	cmd.Flags().StringVar(&f.dir, "dir", "",
-		"the recording directory (default: $AWS_KVS_EDGE_RECORDING_DIRECTORY, or that of the service, or .)")
+		"the recording directory (default: that of the service, or $AWS_KVS_EDGE_RECORDING_DIRECTORY, or .)")
 	cmd.Flags().StringVar(&f.stream, "stream", "", "the stream (default all)")
 	f.timeFlags.add(cmd, "the earliest time (default the first recording)", "the latest time (default now)")
 	completeStreams(cmd, func() []string { return f.recordedStreams() })
@@ -53,17 +57,19 @@ func (f *storeFlags) recordedStreams() []string {
 	return s.Streams()
 }
 
-// directory is --dir, or else what run would take in this shell, or else the service.
+// directory is --dir, or else that of the service, or else what run would take in this shell.
 func (f *storeFlags) directory(service string) (string, error) {
 	if f.dir != "" {
 		return f.dir, nil
 	}
-	if os.Getenv(agent.EnvRecordingDirectory) == "" {
-		if _, err := useServiceSettings(service); err != nil {
-			return "", &exitError{exitSettings, fmt.Errorf("name the recording directory with --dir: %w", err)}
-		}
+	shell := os.Getenv(agent.EnvRecordingDirectory)
+	err := useServiceSettings(service)
+	f.note = shellDiffers(agent.EnvRecordingDirectory, shell)
+	dir := os.Getenv(agent.EnvRecordingDirectory)
+	if err != nil && dir == "" {
+		return "", &exitError{exitSettings, fmt.Errorf("name the recording directory with --dir: %w", err)}
 	}
-	return cmp.Or(os.Getenv(agent.EnvRecordingDirectory), "."), nil
+	return cmp.Or(dir, "."), nil
 }
 
 // open reads the store beside a running agent, or without one, and returns the times asked for.
@@ -73,6 +79,9 @@ func (f *storeFlags) open() (s *segment.Store, from, to time.Time, err error) {
 	}
 	if f.dir, err = f.directory(serviceSettings); err != nil {
 		return nil, from, to, err
+	}
+	if f.note != "" {
+		fmt.Fprintln(f.problems(), "note:", f.note)
 	}
 	s, err = segment.OpenReadOnly(segment.Options{Dir: f.dir})
 	var fault *health.Fault

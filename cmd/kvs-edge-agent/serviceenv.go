@@ -1,16 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
-	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
 )
 
 // What deploy/systemd/kvs-edge-agent.service says of the service.
@@ -48,45 +48,30 @@ func takeRightsOf(name string) error {
 	return nil
 }
 
-// useServiceSettings gives a command in a shell the settings that the service would have, unless
-// the shell has settings of its own. It reports whether it did.
-func useServiceSettings(path string) (bool, error) {
-	if os.Getenv(agent.EnvThingName) != "" {
-		return false, nil
+// installedUnit is the unit of the service on this machine, asked for once.
+var installedUnit = sync.OnceValue(func() *agent.Unit { return findUnit(context.Background()) })
+
+// useServiceSettings has every command see what the service sees, as check does: the variables of its file, which is
+// usually at path, then those of its unit, then those of this shell. Times stay those of this shell. A path of a test
+// has no unit. Its error says why the file is of no use; the variables of this shell count then.
+func useServiceSettings(path string) error {
+	var unit *agent.Unit
+	if path == serviceSettings {
+		unit = installedUnit()
 	}
-	data, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case errors.Is(err, fs.ErrPermission):
-		return false, fmt.Errorf("may not read %s: run as root or as a member of the agent's group", path)
-	case err != nil:
-		return false, fmt.Errorf("cannot read the service's settings: %w", err)
+	zone, zoned := os.LookupEnv("TZ")
+	_, err := asService(unit, "", path)
+	if zoned {
+		return errors.Join(err, os.Setenv("TZ", zone))
 	}
-	// What the unit itself sets comes first: the file may change it.
-	settings := map[string]string{
-		agent.EnvRecordingDirectory: "/var/lib/kvs-edge-agent/recordings",
-		agent.EnvLogOutputDirectory: "/var/log/kvs-edge-agent",
-		"STATE_DIRECTORY":           "/var/lib/kvs-edge-agent",
-		"RUNTIME_DIRECTORY":         "/run/kvs-edge-agent",
+	return errors.Join(err, os.Unsetenv("TZ"))
+}
+
+// shellDiffers says that a command did not take the value that a variable had in this shell; "" if it did.
+func shellDiffers(name, shell string) string {
+	used := os.Getenv(name)
+	if shell == "" || shell == used {
+		return ""
 	}
-	list, faults := envfile.Parse(string(data))
-	if len(faults) > 0 {
-		wrong := new(agent.SettingsError)
-		for _, f := range faults {
-			wrong.Faults = append(wrong.Faults, path+", "+f.Error())
-		}
-		return false, wrong
-	}
-	for _, a := range list {
-		settings[a.Name] = a.Value
-	}
-	for name, value := range settings {
-		if _, set := os.LookupEnv(name); !set {
-			if err := os.Setenv(name, value); err != nil {
-				return false, fmt.Errorf("%s: %s=: %w", path, name, err)
-			}
-		}
-	}
-	return true, nil
+	return fmt.Sprintf("%s is %s for the service, which counts before %s of this shell", name, used, shell)
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -39,8 +41,13 @@ version.txt     what runs, and on what
 settings.json   the settings in effect
 status.json     the agent's state, and the same as a table in status.txt
 metrics.txt     its numbers as Prometheus text
+check.json      what ` + "`kvs-edge-agent check`" + ` finds
+edge.json       the last good edge configurations of this hub
 store.txt       the recordings: stream, file, bytes, time of the last change
+disks.txt       the file systems of the recordings, the state and the logs
+clock.txt       whether the clock is synchronised
 logs/           the end of the newest log files
+journal.txt     the end of what systemd noted of the service
 missing.txt     what could not be collected, and why
 `
 
@@ -48,20 +55,28 @@ func newSupportBundleCommand() *cobra.Command {
 	var socket, out string
 	cmd := &cobra.Command{
 		Use:   "support-bundle",
-		Short: "Pack settings, versions, status, recent logs and a summary of the store, without secrets",
+		Short: "Pack settings, status, findings of a check, logs and a summary of the store, without secrets",
 		Long: `Writes a .tar.gz that you can hand to somebody who helps you. Passwords, keys and credentials are
 taken out, and there is no media in it; stream names, camera addresses and paths are. When no agent runs, the
-settings come from the environment or, in a shell without settings, from /etc/kvs-edge-agent/agent.env.
+settings are those of /etc/kvs-edge-agent/agent.env, and of the environment where these name nothing else.
+
+It looks at the hub as check does, for two minutes at most, and packs the findings, the edge configurations, the
+state of the clock and of the disks, and the last 2,000 lines of the service's journal too. What it cannot get is
+named in the bundle and on the standard error.
 
 Exit code: 0 when there is something of an agent in it, 1 when there is nothing: no status, no settings, no logs and
 no recordings.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, unusable := useServiceSettings(serviceSettings)
+			shell := os.Environ()
+			unusable := useServiceSettings(serviceSettings)
 			if out == "" {
 				out = "kvs-edge-agent-support-" + time.Now().UTC().Format("20060102T150405Z") + ".tar.gz"
 			}
-			b, err := writeBundle(cmd.Context(), out, clientOf(socket), unusable)
+			if terminalOf(cmd.ErrOrStderr()).present {
+				fmt.Fprintf(cmd.ErrOrStderr(), "looking at the hub, for %s at most\n", humanize.Length(bundleCheckTime))
+			}
+			b, err := writeBundle(cmd.Context(), out, clientOf(socket), shell, unusable)
 			if err != nil {
 				return err
 			}
@@ -81,8 +96,8 @@ no recordings.`,
 }
 
 // writeBundle collects what it can get; what it cannot is listed in the bundle, and so is why the
-// service's settings are unusable, or nil.
-func writeBundle(ctx context.Context, path string, client *status.Client, unusable error) (b *bundle, err error) {
+// service's settings are unusable, or nil. shell are the variables as they were when the command began.
+func writeBundle(ctx context.Context, path string, client *status.Client, shell []string, unusable error) (b *bundle, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the bundle: %w", err)
@@ -99,6 +114,7 @@ func writeBundle(ctx context.Context, path string, client *status.Client, unusab
 	b = &bundle{tar: tar.NewWriter(zipped), now: time.Now()}
 	b.miss("the service's settings", unusable)
 	b.collect(ctx, client)
+	b.part(ctx, "check.json", bundleCheckTime, func(ctx context.Context) ([]byte, error) { return checkFindings(ctx, shell) })
 	b.add("missing.txt", []byte(strings.Join(append(slices.Clone(b.missing), ""), "\n")))
 	return b, errors.Join(b.err, b.tar.Close(), zipped.Close())
 }
@@ -137,14 +153,31 @@ func (b *bundle) collect(ctx context.Context, client *status.Client) {
 	} else {
 		b.add("metrics.txt", text)
 	}
+	b.collectHub(ctx, settings)
+}
+
+// collectHub takes what lies in the directories of the settings, and what the machine knows of itself and the agent.
+func (b *bundle) collectHub(ctx context.Context, settings []status.Setting) {
+	var disks bytes.Buffer
 	for _, s := range settings {
 		switch s.Name {
 		case agent.EnvLogOutputDirectory:
-			b.addLogs(s.Value)
+			b.addLogs(ctx, s.Value)
 		case agent.EnvRecordingDirectory:
-			b.addStore(s.Value)
+			b.part(ctx, "store.txt", bundleDiskTime, func(ctx context.Context) ([]byte, error) { return storeList(ctx, s.Value) })
+		case agent.EnvStateDirectory:
+			look := func(context.Context) ([]byte, error) { return iotconfig.LastGood(s.Value) }
+			b.useful = b.part(ctx, "edge.json", bundleDiskTime, look) || b.useful
+		default:
+			continue
 		}
+		text, err := within(ctx, bundleDiskTime, func(context.Context) ([]byte, error) { return diskText(s.Name, s.Value) })
+		b.miss("disks.txt, "+s.Name, err)
+		disks.Write(text)
 	}
+	b.add("disks.txt", disks.Bytes())
+	b.part(ctx, "clock.txt", bundleToolTime, clockText)
+	b.useful = b.part(ctx, "journal.txt", bundleToolTime, journal) || b.useful
 }
 
 // environmentSettings are those that an agent with this environment would have.
@@ -177,11 +210,19 @@ func versions(snapshot status.Snapshot) string {
 }
 
 // addLogs adds the ends of the newest log files.
-func (b *bundle) addLogs(dir string) {
+func (b *bundle) addLogs(ctx context.Context, dir string) {
+	names, err := within(ctx, bundleDiskTime, func(context.Context) ([]string, error) { return newestLogs(dir) })
+	b.miss("logs", err)
+	for _, name := range names {
+		read := func(context.Context) ([]byte, error) { return lastBytes(filepath.Join(dir, name), bundleLogBytes) }
+		b.useful = b.part(ctx, "logs/"+name, bundleDiskTime, read) || b.useful
+	}
+}
+
+func newestLogs(dir string) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		b.miss("logs", err)
-		return
+		return nil, err
 	}
 	type logFile struct {
 		name string
@@ -195,14 +236,9 @@ func (b *bundle) addLogs(dir string) {
 	}
 	slices.SortFunc(files, func(x, y logFile) int { return y.time.Compare(x.time) })
 	for _, f := range files[:min(len(files), bundleLogFiles)] {
-		data, err := lastBytes(filepath.Join(dir, f.name), bundleLogBytes)
-		if err != nil {
-			b.miss("logs/"+f.name, err)
-			continue
-		}
-		b.useful = true
-		b.add("logs/"+f.name, data)
+		names = append(names, f.name)
 	}
+	return names, nil
 }
 
 // lastBytes reads the last bytes of a file, from the beginning of a line.
@@ -225,11 +261,14 @@ func lastBytes(path string, most int64) ([]byte, error) {
 	return data, nil
 }
 
-// addStore lists the recordings.
-func (b *bundle) addStore(dir string) {
+// storeList lists the recordings.
+func storeList(ctx context.Context, dir string) ([]byte, error) {
 	var list bytes.Buffer
 	lines := 0
-	b.miss("store.txt", filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return fmt.Errorf("the list ends early, as it took longer than %s", bundleDiskTime)
+		}
 		if err != nil {
 			fmt.Fprintf(&list, "%s: %s\n", path, err)
 			return nil
@@ -246,14 +285,15 @@ func (b *bundle) addStore(dir string) {
 			fmt.Fprintf(&list, "%s\t%d\t%s\n", name, info.Size(), info.ModTime().UTC().Format(time.RFC3339))
 		}
 		return nil
-	}))
-	b.add("store.txt", list.Bytes())
+	})
+	return list.Bytes(), err
 }
 
 // miss notes what is not in the bundle, unless err is nil.
 func (b *bundle) miss(what string, err error) {
 	if err != nil {
-		b.missing = append(b.missing, fmt.Sprintf("%s: %s", what, err))
+		line := fmt.Sprintf("%s: %s", what, strings.ReplaceAll(err.Error(), "\n", "; "))
+		b.missing = append(b.missing, string(secret.Scrub([]byte(line))))
 	}
 }
 

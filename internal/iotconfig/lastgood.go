@@ -123,6 +123,16 @@ func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs f
 	return e, nil
 }
 
+// LastGood returns the last good configurations that an agent keeps in its state directory, as JSON for people. It
+// changes nothing. Cameras' URLs are not in it, only the ARNs of their secrets.
+func LastGood(dir string) ([]byte, error) {
+	var doc lastGood
+	if err := (stateDir{path: dir}).look(lastGoodFile, &doc); err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(doc.Streams, "", "  ")
+}
+
 // loadLastGood fills the desired set from the disk.
 func (s *Source) loadLastGood() {
 	var doc lastGood

@@ -67,6 +67,19 @@ var errCorrupt = errors.New("the file is damaged")
 // read fills state from a file. It returns fs.ErrNotExist when there is none, and errCorrupt
 // after setting a damaged one aside.
 func (d stateDir) read(name string, state any) error {
+	err := d.look(name, state)
+	if !errors.Is(err, errCorrupt) {
+		return err
+	}
+	path := filepath.Join(d.path, name)
+	if err := os.Rename(path, path+corruptSuffix); err != nil {
+		return fmt.Errorf("%w and cannot be set aside: %w", errCorrupt, err)
+	}
+	return errCorrupt
+}
+
+// look is read without setting a damaged file aside.
+func (d stateDir) look(name string, state any) error {
 	path := filepath.Join(d.path, name)
 	info, err := os.Stat(path)
 	if err != nil {
@@ -81,9 +94,6 @@ func (d stateDir) read(name string, state any) error {
 	var outer checked
 	if json.Unmarshal(data, &outer) == nil && checksum(outer.State) == outer.SHA256 && json.Unmarshal(outer.State, state) == nil {
 		return nil
-	}
-	if err := os.Rename(path, path+corruptSuffix); err != nil {
-		return fmt.Errorf("%w and cannot be set aside: %w", errCorrupt, err)
 	}
 	return errCorrupt
 }

@@ -143,3 +143,29 @@ func TestStateThatCannotBeReadIsNotCalledDamaged(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLastGoodConfigurationsAreOnlyLookedAt(t *testing.T) {
+	t.Parallel()
+	d := openTestDir(t)
+	if _, err := LastGood(d.path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without any: %v", err)
+	}
+	doc := lastGood{Version: lastGoodVersion, Streams: []lastGoodStream{{StreamName: "door", EdgeConfig: []byte(`{"HubDeviceArn":"x"}`)}}}
+	if err := d.write(lastGoodFile, doc); err != nil {
+		t.Fatal(err)
+	}
+	text, err := LastGood(d.path)
+	if err != nil || !strings.Contains(string(text), `"StreamName": "door"`) || !strings.Contains(string(text), `"HubDeviceArn": "x"`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	path := filepath.Join(d.path, lastGoodFile)
+	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LastGood(d.path); !errors.Is(err, errCorrupt) {
+		t.Errorf("damaged: %v", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("it was set aside: %v", err)
+	}
+}

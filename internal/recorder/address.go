@@ -11,7 +11,6 @@ type Address struct {
 	Host  string // as it is in the URL, with or without a port
 	Path  string
 	Query neturl.Values // without the certificate's fingerprint
-	User  bool          // it has a user name
 }
 
 // ParseAddress reads a camera's URL as a Recorder does. Its error is a *health.Fault without a secret.
@@ -22,5 +21,5 @@ func ParseAddress(url secret.String) (Address, error) {
 	}
 	query := (*neturl.URL)(cam.url).Query()
 	query.Del(fingerprintParameter)
-	return Address{Host: cam.url.Host, Path: cam.url.Path, Query: query, User: cam.url.User != nil}, nil
+	return Address{Host: cam.url.Host, Path: cam.url.Path, Query: query}, nil
 }

@@ -3,7 +3,9 @@ package recorder
 import (
 	"crypto/sha256"
 	"net"
+	"net/netip"
 	neturl "net/url"
+	"regexp"
 	"strings"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -30,6 +32,10 @@ func parseCamera(url secret.String) (camera, error) {
 	if err != nil || u.Host == "" { // the error would quote the URL with its password
 		return camera{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret is not a URL such as rtsp://user:password@192.168.1.20:554/path: correct it.")
 	}
+	if ambiguous(url.Reveal(), u) {
+		return camera{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret can be read as that of two hosts: "+
+			"write @ as %%40, and / as %%2F, in the user name, the password and the path.")
+	}
 	host := u.Host
 	if u.Port() == "" {
 		port := "554"
@@ -51,6 +57,47 @@ func parseCamera(url secret.String) (camera, error) {
 	}
 	return cam, nil
 }
+
+// ambiguous reports whether what may be the host stands at two places of a URL, as a password or a path has an @ that
+// is not escaped. An IP address counts before a name: rtsp://u:p@10.0.0.5/live@1 is clear. A wrong guess would send the
+// password to somebody else.
+func ambiguous(raw string, u *base.URL) bool {
+	_, rest, _ := strings.Cut(raw, "://")
+	if !strings.Contains(rest, "@") {
+		return false
+	}
+	_, err := netip.ParseAddr(u.Hostname())
+	taken := err == nil
+	for again := true; again; _, rest, again = strings.Cut(rest, "@") {
+		text := rest
+		if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+			text = rest[:end]
+		}
+		host, isAddress, ok := hostIn(text)
+		if ok && host != u.Host && (isAddress || !taken) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostIn reads a host, with or without a port, as the parser of URLs has it. ok is whether it is one.
+func hostIn(text string) (host string, isAddress, ok bool) {
+	if strings.Contains(text, "@") {
+		return "", false, false
+	}
+	u, err := base.ParseURL("rtsp://user@" + text + "/")
+	if err != nil {
+		return "", false, false
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return u.Host, true, true
+	}
+	return u.Host, false, hostName.MatchString(u.Hostname())
+}
+
+// hostName has a letter: the @1 at the end of a path is none.
+var hostName = regexp.MustCompile(`^[a-zA-Z0-9._-]*[a-zA-Z][a-zA-Z0-9._-]*$`)
 
 // escapeUser escapes a password that was put into a URL as it is.
 func escapeUser(raw string) string {
