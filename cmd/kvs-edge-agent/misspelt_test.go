@@ -46,6 +46,7 @@ func aMisspeltSettingIsNamedEverywhere(t *testing.T, w world) {
 
 	s.writeEnv(right + "=live")
 	s.reload(0, "in effect now: "+right)
+	s.reload(0, "no setting has changed; the cameras' secrets are read again\n")
 	if out, _, _ := s.command("status"); strings.Contains(out, wrong) {
 		t.Errorf("status still names it:\n%s", out)
 	}

@@ -19,7 +19,7 @@ func newReloadCommand() *cobra.Command {
 		Short: "Have the running agent read its settings again",
 		Long: `Have the running agent read the file of its --env-file again, and wait until it has applied what changed.
 Wrong settings change nothing. Which variables take effect at once, and which after a restart, is in
-the list of settings.
+the list of settings. The secrets of cameras are read again in any case.
 
 Exit code: 0 when the settings were read, 1 when they are refused, 2 when no agent runs.`,
 		Args: noArguments,
@@ -55,6 +55,6 @@ func writeReloaded(out io.Writer, done status.Reloaded) {
 	}
 	line("no settings of this agent: ", misspelt)
 	if len(done.Changed)+len(done.Streams)+len(done.AfterRestart) == 0 {
-		fmt.Fprintln(out, "nothing has changed")
+		fmt.Fprintln(out, "no setting has changed; the cameras' secrets are read again")
 	}
 }

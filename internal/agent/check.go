@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -117,7 +118,7 @@ func (c *checker) checkAgent(ctx context.Context) {
 	switch {
 	case err == nil:
 		c.running, c.mayRun = &snapshot, true
-		c.good("agent", "The agent runs, version "+snapshot.Version+", since "+snapshot.Started.Local().Format(time.DateTime)+".")
+		c.good("agent", "The agent runs, version "+snapshot.Version+", since "+humanize.Time(snapshot.Started.Local())+".")
 	case errors.Is(err, status.ErrNotRunning):
 		c.good("agent", "No agent runs on "+c.settings.Socket+".")
 	case isNoStatus(err):

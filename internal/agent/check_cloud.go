@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
@@ -185,13 +186,14 @@ func (c *checker) checkBroker(ctx context.Context) {
 		}
 	}
 	defer c.waits.begin("MQTT at " + c.settings.IoT.DataEndpoint)()
+	asked := time.Now()
 	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
 		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint,
 		Version: c.o.Version, TLS: c.device, DialOnly: c.mayRun,
 	})
 	switch {
 	case err != nil:
-		c.bad(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, 2*stepTimeout))
+		c.bad(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, time.Since(asked)))
 	case c.running != nil:
 		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
 	case c.mayRun:
@@ -210,10 +212,11 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	ctx, cancel := context.WithTimeout(ctx, 3*stepTimeout)
 	defer cancel()
 	done := c.waits.begin("credentials for the hub")
+	asked := time.Now()
 	got, err := c.aws.Credentials().Retrieve(ctx)
 	done()
 	if err != nil {
-		c.bad("credentials", answerFault(err, "the endpoint of credentials", 3*stepTimeout))
+		c.bad("credentials", answerFault(err, "the endpoint of credentials", time.Since(asked)))
 		notAsked("credentials")
 		return nil
 	}
@@ -221,7 +224,7 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	if c.settings.IoT.TokenExchange.URL != "" {
 		giver = "The token exchange service of Greengrass"
 	}
-	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, got.Expires.Local().Format(time.TimeOnly)))
+	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, humanize.Time(got.Expires.Local())))
 	c.checkMetricsRight(ctx)
 	defer c.waits.begin("the hub's configurations, from Kinesis Video Streams")()
 	if !c.checkAccount(ctx) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
 // certificateReserve is how long a device certificate must still be good: who installs a hub will
@@ -117,7 +119,7 @@ func (c *checker) checkCertificate() {
 	switch {
 	case now.Before(leaf.NotBefore):
 		c.bad("certificate", fmt.Sprintf("The device certificate is valid from %s only, and the hub's clock says %s: set the clock (NTP).",
-			leaf.NotBefore.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime)))
+			humanize.Time(leaf.NotBefore.UTC()), humanize.Time(now.UTC())))
 	case now.After(leaf.NotAfter):
 		c.bad("certificate", fmt.Sprintf("The device certificate was valid until %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
 	case leaf.NotAfter.Sub(now) < certificateReserve:

@@ -123,7 +123,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, status.Bitrate(r.BitrateBPS))
 			return
 		}
-		s.add("camera", false, "%s", answerFault(err, "the camera", streamLimit))
+		s.add("camera", false, "%s", answerFault(err, "the camera", time.Since(began)))
 		return
 	}
 	s.bitrate = seen.BitrateBPS
@@ -190,6 +190,7 @@ func (c *checker) recording(ctx context.Context, stream string, since time.Time)
 func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	const check = "retention"
 	done := c.waits.begin("Kinesis Video Streams, about stream " + s.name)
+	asked := time.Now()
 	hours, err := c.kvs.Retention(ctx, s.name)
 	done()
 	var answer *kvs.RequestError
@@ -199,7 +200,7 @@ func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	case errors.As(err, &answer) && answer.Meaning.RightMissing():
 		c.denyOn(s, check, "look at", answer.Meaning.Permission("kinesisvideo:DescribeStream"))
 	case err != nil:
-		s.add(check, false, "%s", answerFault(err, "Kinesis Video Streams", stepTimeout))
+		s.add(check, false, "%s", answerFault(err, "Kinesis Video Streams", time.Since(asked)))
 	case hours == 0:
 		s.add(check, false, "The stream %s keeps nothing (DataRetentionInHours is 0), so nothing is uploaded: raise it with UpdateDataRetention.", s.name)
 	default:

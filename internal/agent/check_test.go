@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,9 @@ func TestACheckWithoutABundle(t *testing.T) {
 	}
 }
 
+// zoned is a time as people get every one.
+var zoned = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)\.`)
+
 func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
 	h := newHouse(t)
 	camera := h.camera(fakecam.Options{Bitrate: 4_000_000, User: "admin", Pass: "hunter2"})
@@ -121,6 +125,12 @@ func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
 		}
 		if strings.Contains(all.String(), "hunter2") {
 			t.Error("a password is shown")
+		}
+		for _, before := range []string{"to be renewed from ", ", since "} {
+			_, at, found := strings.Cut(all.String(), before)
+			if (found || beside) && !zoned.MatchString(at) {
+				t.Errorf("beside an agent %v: after %q there is no time with its day and zone", beside, before)
+			}
 		}
 		if t.Failed() {
 			t.Logf("findings:\n%s", all)

@@ -97,10 +97,10 @@ func (c *checker) within(ctx context.Context, check, what string, limit time.Dur
 	}
 }
 
-// answerFault words an error of a question to who: in place of an error of Go's, that there was no answer in time.
-func answerFault(err error, who string, limit time.Duration) string {
+// answerFault words an error of a question to who: in place of an error of Go's, that there was no answer in the time waited.
+func answerFault(err error, who string, waited time.Duration) string {
 	if err = rootFault(err); obstacle.IsTimeout(err) {
-		return fmt.Sprintf("There was no answer from %s within %s: check the hub's internet connection and firewall.", who, humanize.Span(limit))
+		return fmt.Sprintf("There was no answer from %s within %s: check the hub's internet connection and firewall.", who, humanize.Span(waited))
 	}
 	return sentence(err)
 }

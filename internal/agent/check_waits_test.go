@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -115,5 +116,23 @@ func TestCheckAndStatusDoNotContradictEachOther(t *testing.T) {
 	}
 	if !ok || !slices.Equal(said, []string{"door camera"}) {
 		t.Errorf("it says so of %q:\n%s", said, all)
+	}
+}
+
+// A broker that takes connections and is silent: the sentence has the time that was waited, not the most that it may be.
+func TestACheckSaysHowLongItWaited(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = silent.Close() }()
+	var says string
+	c := &checker{device: &tls.Config{}, waits: &waits{}}
+	c.settings.IoT.ThingName, c.settings.IoT.ClientID, c.settings.IoT.DataEndpoint = hub, hub, silent.Addr().String()
+	c.o.Report = func(f Finding) { says += f.Text + "\n" }
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	c.checkBroker(ctx)
+	if !strings.Contains(says, "There was no answer from MQTT at ") || !strings.Contains(says, " within 0.") {
+		t.Errorf("after 0.2 s check says %s", says)
 	}
 }

@@ -123,7 +123,11 @@ func (r Reading) misspelt() []Misspelt {
 func misspeltText(list []Misspelt, where func(name string) string) string {
 	named := make([]string, 0, len(list))
 	for _, m := range list {
-		named = append(named, where(m.Name)+m.String())
+		text := m.String()
+		if at := where(m.Name); at != "" {
+			text += " in " + at
+		}
+		named = append(named, text)
 	}
 	if len(named) == 1 {
 		return fmt.Sprintf("No setting has the name %s, so it has no effect: correct or remove it.", named[0])
@@ -134,7 +138,7 @@ func misspeltText(list []Misspelt, where func(name string) string) string {
 // line says in which line of the file a variable is set, "" when the file does not set it.
 func (r Reading) line(name string) string {
 	if a, ok := r.assigned[name]; ok {
-		return fmt.Sprintf("%s, line %d: ", r.source.file, a.Line)
+		return fmt.Sprintf("%s, line %d", r.source.file, a.Line)
 	}
 	return ""
 }

@@ -62,7 +62,7 @@ func TestAMisspeltNameIsSaidAtTheStart(t *testing.T) {
 	}
 	for _, want := range []string{
 		"AWS_KVS_EDGE_AUDOI (did you mean AWS_KVS_EDGE_AUDIO?)",
-		file + ", line 2: AWS_KVS_EDGE_UPLAOD_MODE (did you mean AWS_KVS_EDGE_UPLOAD_MODE?)",
+		"AWS_KVS_EDGE_UPLAOD_MODE (did you mean AWS_KVS_EDGE_UPLOAD_MODE?) in " + file + ", line 2, so they have no effect",
 	} {
 		if !strings.Contains(conditions[0].Text, want) {
 			t.Errorf("status lacks %q: %s", want, conditions[0].Text)

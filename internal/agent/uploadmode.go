@@ -167,8 +167,9 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
 		case <-ask.C:
 			found, err := m.tags.Tags(ctx, m.stream)
 			asked = time.Now()
+			before := denied
 			if denied = isDenied(err); err != nil {
-				m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Bool("denied", denied), zap.Error(err))
+				m.logUnknown(err, denied && !before)
 			}
 			if err != nil && !denied {
 				ask.Reset(wait.Next())
@@ -185,6 +186,16 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
 			}
 		}
 	}
+}
+
+// logUnknown logs that the tags are not known. That a right is missing is a warning where it is news: all else works without it.
+func (m *uploadModes) logUnknown(err error, missingRight bool) {
+	if missingRight {
+		m.log.Warn("the hub's role may not read the stream's tags, so its upload mode stays as it is: allow it kinesisvideo:ListTagsForStream",
+			zap.String("stream", m.stream), zap.Error(err))
+		return
+	}
+	m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Error(err))
 }
 
 // isDenied reports whether the hub's role lacks a right.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -126,9 +128,10 @@ func TestTagsAreAskedForRarely(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		board, nudged := &countedTags{}, make(chan nudge, 1)
+		core, logged := observer.New(zap.WarnLevel)
 		m := &uploadModes{
 			part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
-			stream: "door", usual: newUsualMode(UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
+			stream: "door", usual: newUsualMode(UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
 			run: map[UploadMode]func(context.Context) error{UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -164,6 +167,9 @@ func TestTagsAreAskedForRarely(t *testing.T) {
 		want("rights that were granted", before+1, before+1)
 		time.Sleep(24 * time.Hour)
 		want("a day of denials", before+20, before+26)
+		if all := logged.All(); len(all) != 1 || !strings.Contains(all[0].Message, "kinesisvideo:ListTagsForStream") {
+			t.Errorf("the missing right is not named once: %v", all)
+		}
 
 		board.fail(errors.New("no network"))
 		time.Sleep(2 * time.Hour)

@@ -45,7 +45,7 @@ func (c cause) lines(v View) []string {
 	lines := v.wrap(text, "  ")
 	if len(lines) > causeLines {
 		lines = lines[:causeLines]
-		lines[causeLines-1] = shorten(lines[causeLines-1]+"……", v.Width)
+		lines[causeLines-1] = shorten(lines[causeLines-1]+" …", v.Width)
 	}
 	for i := range lines {
 		lines[i] = v.paint(c.worst.severity, lines[i])

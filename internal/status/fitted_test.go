@@ -77,3 +77,14 @@ func TestEveryAffectedStreamIsMarkedOnAnOrdinaryTerminal(t *testing.T) {
 		}
 	}
 }
+
+func TestASentenceThatIsCutEndsWithOneMark(t *testing.T) {
+	t.Parallel()
+	for length := range 200 {
+		c := cause{worst: sentence{text: strings.Repeat("word ", 60) + strings.Repeat("x", length) + strings.Repeat(" word", 60)}, streams: 1}
+		lines := c.lines(View{Width: 80, Height: 24})
+		if last := lines[len(lines)-1]; strings.Count(last, "…") != 1 || !strings.HasSuffix(last, "…") {
+			t.Errorf("a sentence that is cut ends with %q", last)
+		}
+	}
+}

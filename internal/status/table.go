@@ -218,7 +218,7 @@ func secretRead(now time.Time, st Stream) string {
 	case !trouble:
 		return ""
 	case st.Recorder.SecretRead.IsZero():
-		return "The camera's secret was never read."
+		return "No URL of the camera was ever read from its secret; `kvs-edge-agent reload` reads it at once."
 	default:
 		return fmt.Sprintf("The camera's secret was last read %s ago; `kvs-edge-agent reload` reads it at once.", humanize.Span(now.Sub(st.Recorder.SecretRead)))
 	}

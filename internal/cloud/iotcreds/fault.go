@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 )
 
@@ -149,9 +150,9 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 			continue
 		}
 		if now := p.o.Now(); now.After(leaf.NotAfter) {
-			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", leaf.NotAfter.UTC().Format(time.DateTime), health.Varying(now.UTC().Format(time.DateTime)))
+			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", humanize.Time(leaf.NotAfter.UTC()), health.Varying(humanize.Time(now.UTC())))
 		} else if now.Before(leaf.NotBefore) {
-			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", leaf.NotBefore.UTC().Format(time.DateTime), health.Varying(now.UTC().Format(time.DateTime)))
+			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", humanize.Time(leaf.NotBefore.UTC()), health.Varying(humanize.Time(now.UTC())))
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -90,7 +91,7 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 		return answer{}, health.SystemFault(CodeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
 	case !c.Expires.After(now):
 		return answer{}, health.UserFault(CodeClock, nil, "The token exchange service of Greengrass gave credentials that ended at %s, the hub's clock says %s: set the clock (NTP).",
-			health.Varying(c.Expires.UTC().Format(time.DateTime)), health.Varying(now.UTC().Format(time.DateTime)))
+			health.Varying(humanize.Time(c.Expires.UTC())), health.Varying(humanize.Time(now.UTC())))
 	}
 	// The end stays a time of day, without a monotonic reading. How far the hub's clock is off nobody
 	// tells here: when it is set later on, the end must not stay where the wrong clock had it.
