@@ -65,7 +65,7 @@ func startBroker(c *Cloud, port int, l *handoff) (*broker, error) {
 		})
 	}
 	err := errors.Join(
-		b.server.AddHook(&rules{cloud: c, server: b.server}, nil),
+		b.server.AddHook(&rules{cloud: c, server: b.server, flights: newFlights()}, nil),
 		b.server.AddHook(&retention{cloud: c, server: b.server}, nil),
 		b.server.AddListener(brokerListener{listeners.NewNet("mqtt", l), l, c}),
 		b.server.Serve(),

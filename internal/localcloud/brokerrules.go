@@ -26,8 +26,9 @@ import (
 //     that nobody waits. So it is with topics, payloads and client ids beyond their limits.
 type rules struct {
 	mqtt.HookBase
-	cloud  *Cloud
-	server *mqtt.Server
+	cloud   *Cloud
+	server  *mqtt.Server
+	flights *flights
 }
 
 // ID implements mqtt.Hook.
@@ -37,8 +38,7 @@ func (*rules) ID() string { return "rules" }
 func (*rules) Provides(hook byte) bool {
 	switch hook {
 	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketSent, mqtt.OnSubscribe,
-		mqtt.OnSubscribed,
-		mqtt.OnSessionEstablished, mqtt.OnPublished, mqtt.OnDisconnect, mqtt.OnClientExpired:
+		mqtt.OnSubscribed, mqtt.OnQosComplete, mqtt.OnSessionEstablished, mqtt.OnPublished, mqtt.OnDisconnect, mqtt.OnClientExpired:
 		return true
 	}
 	return false
@@ -224,8 +224,12 @@ func (r *rules) OnPublished(client *mqtt.Client, pk packets.Packet) {
 
 // OnPacketEncode implements mqtt.Hook. In MQTT 3.1.1 a server says no DISCONNECT, it closes the
 // connection; a packet without a type is not written.
-func (*rules) OnPacketEncode(client *mqtt.Client, pk packets.Packet) packets.Packet {
-	if pk.FixedHeader.Type == packets.Disconnect && client.Properties.ProtocolVersion < 5 {
+func (r *rules) OnPacketEncode(client *mqtt.Client, pk packets.Packet) packets.Packet {
+	switch kind := pk.FixedHeader.Type; {
+	case kind == packets.Connack && pk.ReasonCode == packets.CodeSuccess.Code:
+		r.flights.connected(client, pk.SessionPresent)
+	case kind == packets.Publish && pk.FixedHeader.Qos > 0 && !r.flights.admit(client, pk),
+		kind == packets.Disconnect && client.Properties.ProtocolVersion < 5:
 		pk.FixedHeader.Type = packets.Reserved
 	}
 	return pk
@@ -239,7 +243,10 @@ func (r *rules) OnPacketSent(client *mqtt.Client, pk packets.Packet, _ []byte) {
 }
 
 // OnClientExpired implements mqtt.Hook: with a session end its subscriptions, which the server forgets to end.
-func (r *rules) OnClientExpired(client *mqtt.Client) { r.server.UnsubscribeClient(client) }
+func (r *rules) OnClientExpired(client *mqtt.Client) {
+	r.server.UnsubscribeClient(client)
+	r.flights.forget(client)
+}
 
 // quietEnds are the ends of connections in which nothing was refused, or was refused before.
 var quietEnds = []error{packets.ErrRejectPacket, packets.ErrSessionTakenOver, packets.ErrServerShuttingDown, packets.CodeDisconnect}

@@ -208,7 +208,7 @@ func TestAnExpiredSessionHasNoSubscriptions(t *testing.T) {
 	if !ok || len(server.Topics.Subscribers(topic).Subscriptions) != 1 {
 		t.Fatal("a session ends with its connection")
 	}
-	(&rules{cloud: c, server: server}).OnClientExpired(client)
+	(&rules{cloud: c, server: server, flights: newFlights()}).OnClientExpired(client)
 	if n := len(server.Topics.Subscribers(topic).Subscriptions); n != 0 {
 		t.Errorf("%d subscriptions are left", n)
 	}
