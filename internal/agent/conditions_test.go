@@ -16,7 +16,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -50,6 +52,7 @@ var conditionRows = []conditiontest.Row{
 		mustWrite(filepath.Join(dir, conditiontest.Stream, "20261127T080000.000Z.writing.mkv"), garbled)
 		return func() {}, func() { _ = os.RemoveAll(filepath.Join(dir, conditiontest.Stream, "quarantine")) }
 	})},
+	{Code: "stream-tags", Job: health.JobUploader, Limit: tagEvery * 3 / 2, Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
 	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
 	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute, Reason: "points are sent again with pauses of up to a minute",
 		Start: reporting(health.SystemFault(cloudwatch.CodeUnreachable, nil, "No network."))},
@@ -84,6 +87,25 @@ func TestConditionsOfTheSettingsEnd(t *testing.T) {
 		{Code: "settings-restart", Job: health.JobSettings, Start: reloaded("TZ", "Europe/Berlin")},
 	} {
 		conditiontest.Check(t, row, conditiontest.Reload)
+	}
+}
+
+// tagsDenied has a stream whose tags the hub may not read.
+func tagsDenied(t *testing.T) conditiontest.Case {
+	registry, board, nudged := health.NewRegistry(time.Now), &countedTags{}, make(chan nudge, 1)
+	m := &uploadModes{
+		part: registry.Part(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream, usual: newUsualMode(UploadLive),
+		tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
+		run: map[UploadMode]func(context.Context) error{UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
+	}
+	board.fail(&kvs.RequestError{Meaning: awserr.Classify(403, "AccessDeniedException", "")})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = m.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return conditiontest.Case{
+		Health: registry, Now: time.Now, Step: time.Second, Raise: func() {}, Mend: func() { board.fail(nil) },
+		Ways: map[conditiontest.Way]func(){conditiontest.Reload: func() { nudged <- nudgeRights }},
 	}
 }
 

@@ -167,10 +167,8 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
 		case <-ask.C:
 			found, err := m.tags.Tags(ctx, m.stream)
 			asked = time.Now()
-			before := denied
-			if denied = isDenied(err); err != nil {
-				m.logUnknown(err, denied && !before)
-			}
+			denied = isDenied(err)
+			m.reportTags(err, denied)
 			if err != nil && !denied {
 				ask.Reset(wait.Next())
 				continue
@@ -188,14 +186,27 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
 	}
 }
 
-// logUnknown logs that the tags are not known. That a right is missing is a warning where it is news: all else works without it.
-func (m *uploadModes) logUnknown(err error, missingRight bool) {
-	if missingRight {
-		m.log.Warn("the hub's role may not read the stream's tags, so its upload mode stays as it is: allow it kinesisvideo:ListTagsForStream",
-			zap.String("stream", m.stream), zap.Error(err))
-		return
+// codeTags says that the hub may not read a stream's tags.
+const codeTags = "stream-tags"
+
+const scopeStreamTags health.Scope = "stream-tags"
+
+// reportTags shows that the right to read the tags is missing: all else works without it.
+func (m *uploadModes) reportTags(err error, denied bool) {
+	switch {
+	case err == nil:
+		if m.part.OK(scopeStreamTags) {
+			m.log.Info("the stream's tags are read again", zap.String("stream", m.stream))
+		}
+	case !denied:
+		m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Error(err))
+	default:
+		fault := health.UserFault(codeTags, err, "The hub's role may not read the tags of stream %s, so its upload mode stays as it is: "+
+			"allow kinesisvideo:ListTagsForStream.", m.stream)
+		if m.part.Report(scopeStreamTags, health.Info, fault) {
+			m.log.Warn("the stream's tags may not be read", zap.String("stream", m.stream), zap.Error(fault), zap.NamedError("cause", err))
+		}
 	}
-	m.log.Debug("the stream's tags are not known", zap.String("stream", m.stream), zap.Error(err))
 }
 
 // isDenied reports whether the hub's role lacks a right.

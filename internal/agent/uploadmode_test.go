@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -167,7 +168,7 @@ func TestTagsAreAskedForRarely(t *testing.T) {
 		want("rights that were granted", before+1, before+1)
 		time.Sleep(24 * time.Hour)
 		want("a day of denials", before+20, before+26)
-		if all := logged.All(); len(all) != 1 || !strings.Contains(all[0].Message, "kinesisvideo:ListTagsForStream") {
+		if all := logged.All(); len(all) != 1 || !strings.Contains(fmt.Sprint(all[0].ContextMap()), "allow kinesisvideo:ListTagsForStream") {
 			t.Errorf("the missing right is not named once: %v", all)
 		}
 
