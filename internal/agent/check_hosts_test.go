@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
-	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
 const (
@@ -138,7 +137,7 @@ func TestAFullDiskIsNotTheFaultOfTheUsualReserve(t *testing.T) {
 		return 0,
 			100e9, nil
 	}}
-	c := &checker{o: o, settings: Settings{RecordingDirectory: t.TempDir(), MinFreeDisk: retention.Reserve{}}}
+	c := &checker{o: o, settings: Settings{RecordingDirectory: t.TempDir()}}
 	c.checkDisk(nil)
 	if strings.Contains(found.Text, EnvMinFreeDisk) {
 		t.Errorf("it says %q", found.Text)

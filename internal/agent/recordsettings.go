@@ -10,11 +10,15 @@ import (
 
 // RecordSettings are the settings that a recording depends on, whatever is done with it.
 type RecordSettings struct {
-	Audio           AudioMode
+	// Audio is which sound of cameras is recorded and uploaded.
+	Audio AudioMode
+	// SegmentDuration is when a segment file ends, at the next keyframe.
 	SegmentDuration time.Duration
-	FlushInterval   time.Duration
-	MinFreeDisk     retention.Reserve
-	Camera          CameraSettings
+	// FlushInterval is how much of a recording a power cut may take.
+	FlushInterval time.Duration
+	// MinFreeDisk is what must stay free of the recording disk.
+	MinFreeDisk retention.Reserve
+	Camera      CameraSettings
 }
 
 // RecordSettingsFromEnv reads them alone. The error is a *SettingsError that names every fault.

@@ -38,16 +38,8 @@ type Settings struct {
 	Socket string
 	// MetricsAddress is where Prometheus text is served beside the socket; empty for nowhere.
 	MetricsAddress string
-	// SegmentDuration is when a segment file ends, at the next keyframe.
-	SegmentDuration time.Duration
-	// FlushInterval is how much of a recording a power cut may take.
-	FlushInterval time.Duration
-	// MinFreeDisk is what must stay free of the recording disk.
-	MinFreeDisk retention.Reserve
 	// UploadMode is whether streams without a tag of their own are uploaded in their windows or live.
 	UploadMode UploadMode
-	// Audio is which sound of cameras is recorded and uploaded.
-	Audio AudioMode
 	// NoFragmentTags leaves out the tags that say where fragments come from.
 	NoFragmentTags bool
 	// UploadCap is the most that all streams together send; nil without a limit.
@@ -56,7 +48,7 @@ type Settings struct {
 	CABundle string
 	// CertFile has roots towards AWS services beside those of the system's directories (SSL_CERT_FILE).
 	CertFile string
-	Camera   CameraSettings
+	RecordSettings
 }
 
 // CameraSettings say how cameras are talked to.
@@ -211,10 +203,8 @@ func settingsFrom(lookup func(string) (string, bool), lite string) (Settings, er
 		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
 		CABundle:           e.optional(EnvCABundle, ""),
 		CertFile:           e.optional(EnvCertFile, ""),
+		RecordSettings:     e.recordSettings(),
 	}
-	record := e.recordSettings()
-	s.SegmentDuration, s.FlushInterval, s.MinFreeDisk, s.Camera = record.SegmentDuration, record.FlushInterval, record.MinFreeDisk, record.Camera
-	s.Audio = record.Audio
 	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
 	}
