@@ -93,15 +93,9 @@ func (t tally) since(from time.Time) tally {
 	return young
 }
 
-// localFrames tallies the video frames in all segment files under dir, also in one that is being
-// written.
-func localFrames(dir string) (t tally, err error) {
-	t, _, err = localMedia(dir)
-	return t, err
-}
-
-// localMedia tallies video frames and audio blocks. The files are read by the local cloud's strict parser, not by the
-// muxer's own reader. A file that is renamed or deleted while we look makes us look again.
+// localMedia tallies video frames and audio blocks in all segment files under dir, also in one that is being written.
+// The files are read by the local cloud's strict parser, not by the muxer's own reader. A file that is renamed or deleted
+// while we look makes us look again.
 func localMedia(dir string) (video, audio tally, err error) {
 	for range 10 {
 		if video, audio, err = mediaIn(dir); !errors.Is(err, fs.ErrNotExist) {

@@ -68,3 +68,10 @@ func TestAFileThatIsRenamedMeanwhileIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// localFrames tallies the video frames in all segment files under dir, also in one that is being
+// written.
+func localFrames(dir string) (t tally, err error) {
+	t, _, err = localMedia(dir)
+	return t, err
+}
