@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,17 +30,12 @@ type call struct {
 }
 
 func (e *call) line(now time.Time) string {
-	var b strings.Builder
-	b.WriteString(e.began.UTC().Format("2006-01-02T15:04:05.000Z"))
-	for _, part := range []struct{ label, text string }{
-		{" ", cmp.Or(e.service, "-")}, {" ", cmp.Or(e.operation, "-")}, {" of ", e.resource}, {" by ", e.caller}, {": ", e.outcome},
-	} {
-		if part.text != "" {
-			b.WriteString(part.label + refusal.Clean(part.text))
-		}
-	}
-	fmt.Fprintf(&b, ", %d bytes in, %d bytes out, %d ms\n", e.in, e.out, now.Sub(e.began).Milliseconds())
-	return b.String()
+	line := refusal.Line(
+		refusal.Part{Text: e.began.UTC().Format("2006-01-02T15:04:05.000Z")},
+		refusal.Part{Label: " ", Text: cmp.Or(e.service, "-")}, refusal.Part{Label: " ", Text: cmp.Or(e.operation, "-")},
+		refusal.Part{Label: " of ", Text: e.resource}, refusal.Part{Label: " by ", Text: e.caller}, refusal.Part{Label: ": ", Text: e.outcome},
+	)
+	return fmt.Sprintf("%s, %d bytes in, %d bytes out, %d ms\n", line, e.in, e.out, now.Sub(e.began).Milliseconds())
 }
 
 // callLog writes a line for each call. A nil callLog writes nothing.

@@ -26,18 +26,25 @@ const maxText = 300
 
 // String is the line, without a line end.
 func (r Refusal) String() string {
+	return Line(Part{"refused ", r.What}, Part{" of ", r.Of}, Part{" by ", r.By}, Part{": ", r.Code}, Part{" at ", r.Where}, Part{": ", r.Why})
+}
+
+// Part is a text of a line, with what stands before it.
+type Part struct{ Label, Text string }
+
+// Line joins texts that clients may have sent; a part without a text is left out.
+func Line(parts ...Part) string {
 	var b strings.Builder
-	b.WriteString("refused " + Clean(r.What))
-	for _, part := range []struct{ label, text string }{{" of ", r.Of}, {" by ", r.By}, {": ", r.Code}, {" at ", r.Where}, {": ", r.Why}} {
-		if part.text != "" {
-			b.WriteString(part.label + Clean(part.text))
+	for _, part := range parts {
+		if part.Text != "" {
+			b.WriteString(part.Label + clean(part.Text))
 		}
 	}
 	return b.String()
 }
 
-// Clean keeps a text on its line, and short: control characters and what is not UTF-8 become question marks.
-func Clean(text string) string {
+// clean keeps a text on its line, and short: control characters and what is not UTF-8 become question marks.
+func clean(text string) string {
 	if len(text) > maxText {
 		cut := maxText
 		for cut > 0 && !utf8.RuneStart(text[cut]) {
