@@ -66,7 +66,7 @@ func newCalendar(notes []clockNote, x *index) calendar {
 	for r := range x.epochs {
 		epoch := x.entries[r.from].epoch
 		if bound := c.bound(epoch); bound < math.MaxInt64 { // what is dated later is wrong, whatever the notes say
-			of[epoch] = append([]clockNote{{Epoch: epoch, From: bound + 1, Ahead: true}}, of[epoch]...)
+			of[epoch] = append([]clockNote{{Epoch: epoch, From: bound + timesAhead.Milliseconds() + 1, Ahead: true}}, of[epoch]...)
 		}
 	}
 	for epoch, list := range of {
@@ -250,11 +250,10 @@ type Misdated struct {
 	RecordedTo time.Time
 	Unset      bool // the hub's clock was not set; otherwise it was ahead
 	Segments   int
-	Bytes      int64
 }
 
-// Misdated lists the media of a stream whose times are wrong, in order. O(log n) for each of them and each epoch, and
-// adding up their sizes.
+// Misdated lists the spans of a stream whose times are wrong, in order, as long as there is media of them.
+// O(log n) for each, and for each epoch.
 func (s *Store) Misdated(stream string) (list []Misdated) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -278,13 +277,9 @@ func (s *Store) Misdated(stream string) (list []Misdated) {
 func (st *stream) misdated(p piece, entries []entry) Misdated {
 	last := entries[len(entries)-1]
 	from, to := max(p.from, entries[0].start), min(p.until, last.end())
-	m := Misdated{
+	return Misdated{
 		From: time.UnixMilli(from).UTC(), To: time.UnixMilli(to).UTC(),
 		Offset: time.Duration(p.note.AddMS) * time.Millisecond, Known: p.note.known(),
 		RecordedTo: time.UnixMilli(st.times.recorded(last.epoch, to)).UTC(), Unset: !p.note.Ahead, Segments: len(entries),
 	}
-	for _, e := range entries {
-		m.Bytes += e.bytes
-	}
-	return m
 }

@@ -8,14 +8,17 @@ import (
 	"time"
 )
 
+// timesAhead is how far the times of what is recorded may be ahead of a right clock.
+const timesAhead = 1500 * time.Millisecond
+
 // errEpochs is that of a stream that has had all epochs that there are names for.
 var errEpochs = errors.New("no epoch is left")
 
 // BeginEpoch begins an epoch of a stream, whose times were ahead: what is created from now on may start
 // whenever it likes, whatever was recorded before, and LastEnd is zero until something is. The media of the
 // epoch that ends with times in [from, until] is dated wrongly: add is to be added to its times, and 0 says
-// that nobody knows how much. A zero from is for all times after at, the time now; a zero until for all from
-// `from` on.
+// that nobody knows how much. A zero from is for all times that are well after at, the time now; a zero until
+// for all from `from` on.
 //
 // The epoch has begun, durably, when BeginEpoch returns nil. Else it has not, and the error is a *health.Fault
 // of the disk, ErrBusy while a segment of the stream is being written (seal it before), or ErrClosed. An epoch
@@ -89,7 +92,7 @@ func (st *stream) ending(from, until time.Time, add time.Duration, at time.Time)
 		return st.epoch, append(notes, begin)
 	}
 	begin.Epoch++
-	wrong := clockNote{Epoch: st.epoch, From: at.UnixMilli() + 1, AddMS: add.Milliseconds(), Ahead: true}
+	wrong := clockNote{Epoch: st.epoch, From: at.Add(timesAhead).UnixMilli() + 1, AddMS: add.Milliseconds(), Ahead: true}
 	if !from.IsZero() {
 		wrong.From = from.UnixMilli()
 	}

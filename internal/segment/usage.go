@@ -74,6 +74,24 @@ func (st *stream) newestRecorded() int64 {
 	return newest
 }
 
+// NewestBefore is when the newest media was recorded of that which was before t, zero when there is none.
+// O(log n) for each epoch.
+func (s *Store) NewestBefore(stream string, t time.Time) (newest time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return time.Time{}
+	}
+	for r := range st.overlapping(time.Time{}, t) {
+		_, to := st.times.span(st.index.entries[r.to-1])
+		if last := time.UnixMilli(min(to, t.UnixMilli())).UTC(); last.After(newest) {
+			newest = last
+		}
+	}
+	return newest
+}
+
 // LastRecorded is when the newest media that the stream ever had was recorded. Zero when there was none.
 func (s *Store) LastRecorded(stream string) time.Time {
 	s.mu.Lock()
