@@ -64,7 +64,7 @@ type Uploader struct {
 	withheld      *tagSet // tags that the service refused, which are left out; nil = none
 	withheldUntil time.Time
 	numbers       numbers
-	soundAt       int64 // timecode of the newest fragment that CodeAudio was judged by
+	soundAt       time.Time // when the newest fragment was recorded that CodeAudio was judged by
 }
 
 // New returns an Uploader that has not begun.
