@@ -7,17 +7,12 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
 // clockName is the side file of a stream that says which of its times were those of a clock that
 // was not set.
 const clockName = ".clock"
-
-// clockSetSince is a year before which no hub of ours ran.
-const clockSetSince = 2020
-
-// ClockUnset reports whether a hub's clock that shows now was never set.
-func ClockUnset(now time.Time) bool { return now.Year() < clockSetSince }
 
 // maxClockNotes bounds the side file: one a start of the hub, and the newest count.
 const maxClockNotes = 256
@@ -63,7 +58,7 @@ func readClock(dir string) (notes []clockNote) {
 
 // placeInTime fills in what is known of the clock by which a segment was recorded.
 func (st *stream) placeInTime(info *Info) {
-	info.ClockUnset = ClockUnset(info.StartTime())
+	info.ClockUnset = hubclock.Unset(info.StartTime())
 	for _, n := range st.clock {
 		if info.Start <= n.Until && info.End.UnixMilli() >= n.From {
 			info.ClockUnset, info.ClockOffset = true, time.Duration(n.AddMS)*time.Millisecond
