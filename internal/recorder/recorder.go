@@ -320,7 +320,7 @@ func wrongTransport(err error, frames int64) bool {
 }
 
 // connect plays one session to its end.
-func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error) {
+func (r *Recorder) connect(ctx context.Context, to datedSink) (host string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(host, p)
@@ -344,8 +344,10 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 		return "", err
 	}
 	host = cam.host
+	hold := newOpeningHold(to)
+	defer hold.release()
 	return host, dialogue{
 		camera: cam, udp: r.udp, wantsAudio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes,
 		maxUnit: r.o.maxUnit, now: r.o.Now, openingLimit: r.o.openingLimit, wrapCodec: r.o.wrapCodec,
-	}.play(ctx, to)
+	}.play(ctx, hold)
 }

@@ -109,7 +109,7 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	s.sound = nil
 	if audio != nil {
 		s.sound = &sound{audioTrack: *audio}
-		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest}
+		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest, audio: true}
 	}
 	s.timeline.rate = int64(max(rate, 1))
 	s.timeline.restart()
@@ -118,6 +118,14 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
 	s.keyAt = time.Time{}
+}
+
+// opened takes what is known of the session's first moments; see datedSink.
+func (s *segmenter) opened(video, audio opening) {
+	s.timeline.opening = video
+	if s.sound != nil {
+		s.sound.line.opening = audio
+	}
 }
 
 // damaged notes that what follows up to the next keyframe cannot be decoded.
@@ -173,7 +181,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 	keyframe := picture.closed || picture.open
 	s.counting = s.counting || keyframe
 	s.followCamera(rtpTime, now)
-	producer, jumped := s.timeline.at(rtpTime, now)
+	producer, jumped := s.timeline.assign(rtpTime, now)
 	if jumped {
 		s.cut = true
 		if s.part.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
@@ -191,7 +199,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 			if s.sound != nil {
 				s.sound.line.restart()
 			}
-			producer, s.cut = s.timeline.give(s.timeline.origin), true
+			producer, s.cut = s.timeline.first(), true
 		}
 	}
 	if s.needKeyframe && !keyframe || s.orphan(rtpTime, keyframe) {

@@ -89,6 +89,14 @@ func (v *supervisor) begin(c codec, rate int, parameterSets [][]byte, audio *aud
 	v.ready()
 }
 
+// opened implements datedSink.
+func (v *supervisor) opened(video, audio opening) {
+	defer v.contain()
+	if s := v.segmenter; s != nil {
+		s.opened(video, audio)
+	}
+}
+
 // accessUnit implements sink.
 func (v *supervisor) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	v.owed.take(1)
