@@ -70,9 +70,12 @@ func (k Key) StartTime() time.Time { return time.UnixMilli(k.Start).UTC() }
 // Info is what the store knows of a segment without opening it.
 type Info struct {
 	Key
-	End   time.Time // producer time of the last frame
-	Bytes int64
-	State State
+	End time.Time // producer time of the last frame
+	// RecordedFrom and RecordedTo are when the first and the last frame were recorded, as far as is known: the
+	// file's times, corrected where they are known to be wrong. Nothing is recorded later than a later epoch began.
+	RecordedFrom, RecordedTo time.Time
+	Bytes                    int64
+	State                    State
 	// PendingBytes is what of it waits for its upload.
 	PendingBytes int64
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
@@ -80,7 +83,9 @@ type Info struct {
 	Refused bool
 	// ClockUnset says that the hub's clock was not set yet, so that its times are wrong.
 	ClockUnset bool
-	// ClockOffset is to be added to its times then, 0 when it is not known.
+	// ClockAhead says that its times were ahead, which ended its epoch.
+	ClockAhead bool
+	// ClockOffset is to be added to its times in either case, 0 when it is not known.
 	ClockOffset time.Duration
 }
 

@@ -110,8 +110,14 @@ func (s *Store) loadStream(name string) error {
 	}
 	st := s.newStream(mark.Stream)
 	st.clock = readClock(dir)
+	st.see(mark.Epoch)
 	if mark.LastEnd != nil {
 		st.highest, st.marked = *mark.LastEnd, *mark.LastEnd
+	}
+	for _, n := range st.clock {
+		if n.Begin != 0 {
+			st.see(n.Epoch)
+		}
 	}
 	torn, sideFiles, err := s.loadNames(st, files)
 	if err != nil {
@@ -125,6 +131,7 @@ func (s *Store) loadStream(name string) error {
 	for _, k := range sideFiles {
 		s.loadSideFile(st, k)
 	}
+	st.setClock(st.clock)
 	s.adopt(st)
 	return nil
 }
@@ -183,6 +190,7 @@ func (s *Store) adopt(loaded *stream) {
 	st := s.stream(loaded.name)
 	st.index, st.active, st.broken = loaded.index, loaded.active, loaded.broken
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
+	st.times = loaded.times
 	st.changed()
 }
 
