@@ -187,6 +187,7 @@ type datedSink interface {
 // After that everything goes straight on. Arrivals stay as they were.
 type openingHold struct {
 	to      datedSink
+	holds   bool // else everything goes straight on
 	holding bool
 	rate    [2]int64 // of the video and of the audio
 	gauge   [2]openingGauge
@@ -194,13 +195,13 @@ type openingHold struct {
 	held    []func()
 }
 
-func newOpeningHold(to datedSink) *openingHold { return &openingHold{to: to} }
+func newOpeningHold(to datedSink, holds bool) *openingHold { return &openingHold{to: to, holds: holds} }
 
 // begin implements sink.
 func (h *openingHold) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
 	h.release()
 	h.to.begin(c, rate, parameterSets, audio)
-	h.holding, h.rate = true, [2]int64{int64(max(rate, 1)), 1}
+	h.holding, h.rate = h.holds, [2]int64{int64(max(rate, 1)), 1}
 	if audio != nil {
 		h.rate[1] = int64(max(audio.rate, 1))
 	}

@@ -135,8 +135,7 @@ func (t *timeline) oddPace() float64 {
 // heldUp is how much later than the timeliest access unit of the opening one came, and takes the opening's pace.
 func (t *timeline) heldUp(raw uint32, now time.Time) time.Duration {
 	o := t.opening
-	t.opening = opening{}
-	if o.arrival.IsZero() {
+	if o.arrival.IsZero() || now.Sub(o.arrival) > 2*openMost {
 		return 0
 	}
 	if o.pace > 0 {
