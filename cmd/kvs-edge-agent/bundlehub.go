@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
 const (
@@ -154,7 +154,7 @@ func clockText(ctx context.Context) ([]byte, error) {
 		const format = "synchronised  %t\nadjtimex      state %d, status %#x, offset %d, frequency %d, " +
 			"largest error %d us, estimated error %d us\n"
 		fmt.Fprintf(&text, format,
-			retention.Synchronised(), leap, state.Status, state.Offset, state.Freq, state.Maxerror, state.Esterror)
+			hubclock.Kernel(), leap, state.Status, state.Offset, state.Freq, state.Maxerror, state.Esterror)
 	}
 	said, toolErr := outputOf(ctx, append(os.Environ(), "LC_ALL=C"), "timedatectl", "status")
 	if len(said) > 0 {

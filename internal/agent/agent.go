@@ -26,6 +26,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
@@ -71,6 +72,7 @@ type Agent struct {
 	health     *health.Registry
 	store      *segment.Store
 	clock      *scheduler.Clock
+	hubClock   *hubclock.Clock
 	retention  *retention.Keeper
 	aws        awsclient.Config
 	kvs        *kvs.Client
@@ -117,10 +119,11 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", EnvRecordingDirectory, err)
 	}
+	a.hubClock = hubclock.New(hubclock.Options{})
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
 		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, MinFree: a.minFree, Health: a.health, Log: a.log,
-		Losses: filepath.Join(settings.StateDirectory, lossesFile),
+		Losses: filepath.Join(settings.StateDirectory, lossesFile), Synchronised: a.hubClock.Trusted,
 	})
 	if err := a.connect(); err != nil {
 		return nil, err
@@ -175,12 +178,12 @@ func (a *Agent) connect() error {
 		rotating(device, settings.IoT, a.health.Part("", health.JobCloud), a.log)
 	}
 	credentials, err := settings.IoT.credentials(device, iotcreds.Options{
-		Health: a.health.Part("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version,
+		Health: a.health.Part("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
 	}
-	a.aws, err = loadAWS(settings, credentials, a.o.Version)
+	a.aws, err = loadAWS(settings, credentials, a.o.Version, a.hubClock)
 	if err != nil {
 		return err
 	}
@@ -357,9 +360,9 @@ func (a *Agent) jobState(stream, job string, collected func(stream string) time.
 }
 
 // loadAWS sets up the way to AWS, for the agent as for a check.
-func loadAWS(s Settings, provider credentialsProvider, version string) (awsclient.Config, error) {
+func loadAWS(s Settings, provider credentialsProvider, version string, clock *hubclock.Clock) (awsclient.Config, error) {
 	return awsclient.Load(context.Background(), awsclient.Options{
-		Region: s.Region, Credentials: provider, Version: version, CABundle: s.CABundle, CertFile: s.CertFile,
+		Region: s.Region, Credentials: provider, Version: version, CABundle: s.CABundle, CertFile: s.CertFile, Clock: clock,
 	})
 }
 

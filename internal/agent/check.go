@@ -160,7 +160,7 @@ func (c *checker) connect() error {
 	if err != nil {
 		return err
 	}
-	if c.aws, err = loadAWS(c.settings, provider, c.o.Version); err != nil {
+	if c.aws, err = loadAWS(c.settings, provider, c.o.Version, nil); err != nil {
 		return err
 	}
 	c.kvs = kvs.New(kvs.Options{Config: c.aws})

@@ -28,7 +28,7 @@ const maxSkew = 5 * time.Minute
 // checkEndpoints resolves and greets every endpoint, and compares the hub's clock with theirs.
 func (c *checker) checkEndpoints(ctx context.Context) {
 	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass's would take a greeting for a refused request
-		device := awsclient.Device(c.device, stepTimeout, c.o.Version)
+		device := awsclient.Device(c.device, stepTimeout, c.o.Version, nil)
 		c.greet(ctx, service{name: "credentials", url: "https://" + c.settings.IoT.CredentialEndpoint, setting: EnvCredentialEndpoint, device: true}, device)
 	}
 	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }

@@ -26,7 +26,7 @@ func (r *refusedCredentials) Invalidate() { r.invalidated++ }
 func TestRefusedCredentialsAreAskedForAnew(t *testing.T) {
 	t.Parallel()
 	var given refusedCredentials
-	cfg, err := loadAWS(Settings{Region: "us-west-2"}, &given, "test")
+	cfg, err := loadAWS(Settings{Region: "us-west-2"}, &given, "test", nil)
 	must(t, err)
 	kvs.New(kvs.Options{Config: cfg}).InvalidateCredentials()
 	if given.invalidated != 1 {

@@ -34,6 +34,7 @@ func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(con
 		Served:          func() { a.source.CameraServed(spec.secretARN) },
 		Changed:         func() <-chan struct{} { return a.source.CameraChanged(spec.secretARN) },
 		Store:           a.store,
+		Clock:           a.hubClock,
 		SegmentDuration: spec.segmentDuration,
 		FlushInterval:   spec.flushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },

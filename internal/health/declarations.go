@@ -40,6 +40,7 @@ var Declarations = []Declaration{
 	{"keyframe-interval", Info, UserError, "Keyframes too rare", anchorCameras, []string{JobRecorder}},
 	{"camera-clock", Info, UserError, "The camera's clock is not used", anchorCameras, []string{JobRecorder}},
 	{"clock-step", Info, SystemError, "Recorded before the clock was set", anchorCredentials, []string{JobRecorder}},
+	{"times-ahead", Info, SystemError, "Times were ahead of the clock", anchorCredentials, []string{JobRecorder}},
 	{"audio", Info, UserError, "Audio is not recorded", anchorCameras, []string{JobRecorder}},
 	{"secret-not-found", Failed, UserError, "The secret does not exist", anchorSecret, []string{JobRecorder}},
 	{"secret-denied", Failed, "", "The secret may not be read", anchorSecret, []string{JobRecorder}},

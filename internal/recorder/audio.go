@@ -105,13 +105,13 @@ func (s *segmenter) audio(frame []byte, rtpTime uint32, now time.Time) {
 		return
 	}
 	line := &s.sound.line
-	line.camera = s.soundTarget(now)
-	if !line.anchored { // it begins where the pictures are, which need not be where the clock is
+	line.aim(s.timeline.target) // sound stays with the pictures
+	if !line.anchored {         // it begins where the pictures are, which need not be where the clock is
 		line.begin(rtpTime, now, s.timeline.due(now))
-		s.sound.wait(line.give(line.origin), frame)
+		s.sound.wait(line.first(), frame)
 		return
 	}
-	at, jumped := line.at(rtpTime, now)
+	at, jumped := line.assign(rtpTime, now)
 	if jumped {
 		s.o.Log.Debug("the timestamps of the camera's audio jumped")
 	}

@@ -22,6 +22,8 @@ const (
 	// cameraWindow is how long arrivals are watched before the camera's clock is judged by them:
 	// what comes late, after a stall of the network, says nothing of it.
 	cameraWindow = stallLimit
+	// cameraLate is later than anything comes: such an offset is the clock's.
+	cameraLate = 15 * time.Second
 	// cameraPenance is how long a clock that jumped is not believed.
 	cameraPenance = time.Minute
 	// cameraPatience is how long a camera may take for its first report.
@@ -101,7 +103,7 @@ func (c *cameraClock) judge(raw uint32, now time.Time) (camera time.Time, ok boo
 		c.state, c.until = clockJumps, now.Add(cameraPenance)
 		c.windowEnd, c.best = now.Add(cameraWindow), off
 	}
-	if off.Abs() > jumpLimit { // nothing comes as late as that
+	if off.Abs() > cameraLate {
 		c.settle(off, now)
 	}
 	if !now.Before(c.windowEnd) {
@@ -144,9 +146,11 @@ func (s *segmenter) followCamera(rtpTime uint32, now time.Time) {
 	}
 	camera, ok := s.clock.judge(rtpTime, now)
 	s.timeline.camera = time.Time{}
+	target := time.Duration(0)
 	if ok {
-		s.timeline.camera = camera
+		s.timeline.camera, target = camera, s.clock.offset
 	}
+	s.timeline.aim(target)
 	if s.clock.state == s.shownClock {
 		return
 	}
@@ -169,12 +173,4 @@ func (s *segmenter) followCamera(rtpTime uint32, now time.Time) {
 	if s.part.Report(scopeClock, health.Info, health.UserFault(codeCameraClock, nil, "%s", text)) {
 		s.o.Log.Warn("times follow the hub's clock, not the camera's", zap.Duration("camera ahead of the hub", s.clock.offset))
 	}
-}
-
-// soundTarget is the camera's time of audio that arrives now: audio stays with the pictures.
-func (s *segmenter) soundTarget(now time.Time) time.Time {
-	if s.timeline.camera.IsZero() {
-		return time.Time{}
-	}
-	return now.Round(0).Add(s.clock.offset)
 }

@@ -25,7 +25,9 @@ const (
 	codeKeyframes  = "keyframe-interval"
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
-	codeInternal   = guard.Code
+	// codeAhead says that times were ahead of the hub's clock.
+	codeAhead    = "times-ahead"
+	codeInternal = guard.Code
 	// codeCameraClock says that the camera's time was asked for and cannot be taken.
 	codeCameraClock = "camera-clock"
 )
@@ -36,25 +38,29 @@ const (
 	scopeDamage    health.Scope = "damage"
 	scopeJump      health.Scope = "jump"
 	scopeConstant  health.Scope = "constant"
+	scopePace      health.Scope = "pace"
 	scopeKeyframes health.Scope = "keyframes"
 	scopeAudio     health.Scope = "audio"
 	scopeClock     health.Scope = "camera-clock"
 )
 
-// scopeUnset is the hub's clock at the time of a recording. It outlives sessions.
-const scopeUnset health.Scope = "unset-clock"
+// scopeUnset and scopeEpoch are the hub's clock at the time of a recording. They outlive sessions.
+const (
+	scopeUnset health.Scope = "unset-clock"
+	scopeEpoch health.Scope = "epoch"
+)
 
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
-	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopeKeyframes, scopeClock}
+	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopePace, scopeKeyframes, scopeClock}
 	sessionScopes = append([]health.Scope{scopeAudio}, pictureScopes...)
 )
 
 const (
 	// jumpShown is how long a jump of the camera's timestamps is shown: it is over when it is noticed.
 	jumpShown = 10 * time.Minute
-	// unsetShown is how long the correction for what was recorded before the clock was set is shown; it stays in
-	// the log and beside the recordings.
+	// unsetShown is how long the correction is shown for what was recorded before the clock was set, or while it was
+	// ahead; it stays in the log and beside the recordings.
 	unsetShown = 24 * time.Hour
 )
 

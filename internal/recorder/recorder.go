@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -24,6 +25,7 @@ type Store interface {
 	Create(stream string, h mkv.Header) (*segment.Writer, error)
 	LastEnd(stream string) time.Time
 	NoteClock(stream string, from, until time.Time, add time.Duration) error
+	BeginEpoch(stream string, from, until time.Time, add time.Duration, at time.Time) error
 }
 
 // DefaultSegmentDuration is how long segments are, to the next keyframe.
@@ -114,6 +116,10 @@ type Options struct {
 	// Now is the hub's clock, with its monotonic reading. Default time.Now.
 	Now func() time.Time
 
+	// Clock says whether Now can be trusted. Default: it cannot.
+	Clock *hubclock.Clock
+
+	noHold       bool // see openingHold
 	numbers      numbers
 	maxBytes     int64                                          // see dialogue
 	maxUnit      int                                            // see maxUnit
@@ -320,7 +326,7 @@ func wrongTransport(err error, frames int64) bool {
 }
 
 // connect plays one session to its end.
-func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error) {
+func (r *Recorder) connect(ctx context.Context, to datedSink) (host string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(host, p)
@@ -344,8 +350,10 @@ func (r *Recorder) connect(ctx context.Context, to sink) (host string, err error
 		return "", err
 	}
 	host = cam.host
+	hold := newOpeningHold(to, !r.o.noHold)
+	defer hold.release()
 	return host, dialogue{
 		camera: cam, udp: r.udp, wantsAudio: !r.o.NoAudio, roots: r.o.CameraRoots, maxBytes: r.o.maxBytes,
 		maxUnit: r.o.maxUnit, now: r.o.Now, openingLimit: r.o.openingLimit, wrapCodec: r.o.wrapCodec,
-	}.play(ctx, to)
+	}.play(ctx, hold)
 }

@@ -62,6 +62,7 @@ type segmenter struct {
 	timeline timeline
 	clock    cameraClock
 	unset    unset
+	epochs   epochs
 	inspector
 	inForce  parameterSets // those in the open segment's header
 	tracks   []mkv.Track   // of the open segment
@@ -92,6 +93,8 @@ type segmenter struct {
 	keyAt      time.Time  // of the last keyframe of this session
 	longGOP    bool       // status tells that keyframes are rare
 	constant   bool       // status tells that timestamps stand still
+	paced      bool       // status tells of the pace of the camera's clock
+	jumpedAt   time.Time  // when a segment began for a jump of the timestamps
 	shownClock clockState // what status says of the camera's clock
 	meter      meter
 	parts      [][]byte // reused
@@ -109,7 +112,7 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	s.sound = nil
 	if audio != nil {
 		s.sound = &sound{audioTrack: *audio}
-		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest}
+		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest, audio: true}
 	}
 	s.timeline.rate = int64(max(rate, 1))
 	s.timeline.restart()
@@ -118,6 +121,14 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
 	s.keyAt = time.Time{}
+}
+
+// opened takes what is known of the session's first moments; see datedSink.
+func (s *segmenter) opened(video, audio opening) {
+	s.timeline.opening = video
+	if s.sound != nil {
+		s.sound.line.opening = audio
+	}
 }
 
 // damaged notes that what follows up to the next keyframe cannot be decoded.
@@ -172,28 +183,7 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 	}
 	keyframe := picture.closed || picture.open
 	s.counting = s.counting || keyframe
-	s.followCamera(rtpTime, now)
-	producer, jumped := s.timeline.at(rtpTime, now)
-	if jumped {
-		s.cut = true
-		if s.part.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
-			"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."), jumpShown) {
-			s.o.Log.Warn("the camera's timestamps jumped")
-		}
-	}
-	s.tellConstant()
-	s.watchKeyframes(producer, keyframe)
-	if keyframe {
-		if ahead := s.timeline.behind(now); ahead > 0 {
-			s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
-			s.keyAt = time.Time{}
-			s.timeline.begin(rtpTime, now, now)
-			if s.sound != nil {
-				s.sound.line.restart()
-			}
-			producer, s.cut = s.timeline.give(s.timeline.origin), true
-		}
-	}
+	producer := s.date(rtpTime, keyframe, now)
 	if s.needKeyframe && !keyframe || s.orphan(rtpTime, keyframe) {
 		s.missed(1)
 		return undecodable
@@ -217,46 +207,6 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 		return failed
 	}
 	return written
-}
-
-// tellConstant reports timestamps that stand still, once.
-func (s *segmenter) tellConstant() {
-	if s.timeline.constant == s.constant {
-		return
-	}
-	if s.constant = s.timeline.constant; s.constant {
-		s.part.Report(scopeConstant, health.Info, health.SystemFault(codeJump, nil,
-			"The camera's timestamps stand still, so that times are those of arrival at the hub: update the camera's firmware."))
-		s.o.Log.Warn("the camera's timestamps stand still")
-		return
-	}
-	s.part.OK(scopeConstant)
-}
-
-// longGOP is from when on status tells that keyframes are too rare: fragments then have to be cut
-// between them. Source: KVS API, PutMedia, 10 s.
-const longGOP = 10 * time.Second
-
-// watchKeyframes tells of keyframes that are too rare, in video time.
-func (s *segmenter) watchKeyframes(producer time.Time, keyframe bool) {
-	if s.keyAt.IsZero() {
-		s.keyAt = producer // or the session's begin
-		return
-	}
-	distance := producer.Sub(s.keyAt)
-	switch {
-	case distance > longGOP && !s.longGOP:
-		s.longGOP = true
-		s.part.Report(scopeKeyframes, health.Info, health.UserFault(codeKeyframes, nil,
-			"The camera sends a keyframe less often than every 10 s, so that playback of uploads may begin late: set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs."))
-		s.o.Log.Warn("keyframes are rare", zap.Duration("since", distance))
-	case keyframe && distance <= longGOP && s.longGOP:
-		s.longGOP = false
-		s.part.OK(scopeKeyframes)
-	}
-	if keyframe {
-		s.keyAt = producer
-	}
 }
 
 // orphan reports whether a picture looks back, past the keyframe that recording began with: one
@@ -429,6 +379,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 		return err
 	}
 	s.needKeyframe = false
+	s.epochs.dated(producer)
 	s.frames++
 	s.count(s.writer)
 	if producer.After(s.newest) {
@@ -548,7 +499,7 @@ func (s *segmenter) endSession() {
 		s.fail(err)
 	}
 	// The supervisor ends what was reported of the session.
-	s.damage, s.constant, s.longGOP, s.shownClock = damageNone, false, false, clockUnknown
+	s.damage, s.constant, s.paced, s.longGOP, s.shownClock = damageNone, false, false, false, clockUnknown
 	s.meter = meter{}
 	s.o.numbers.bitrate.Set(0)
 	s.o.numbers.fps.Set(0)

@@ -8,7 +8,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
 // steadyFor is how long a segmenter must do without a panic for the next one to be begun anew at once.
@@ -87,6 +87,14 @@ func (v *supervisor) begin(c codec, rate int, parameterSets [][]byte, audio *aud
 		return
 	}
 	v.ready()
+}
+
+// opened implements datedSink.
+func (v *supervisor) opened(video, audio opening) {
+	defer v.contain()
+	if s := v.segmenter; s != nil {
+		s.opened(video, audio)
+	}
 }
 
 // accessUnit implements sink.
@@ -231,7 +239,7 @@ func (v *supervisor) seal() (err error) {
 // lookAtClock places what was recorded in time, when the clock is set and no frame has told so.
 func (v *supervisor) lookAtClock() {
 	defer v.contain()
-	if now := v.o.Now(); v.segmenter != nil && !segment.ClockUnset(now) {
+	if now := v.o.Now(); v.segmenter != nil && !hubclock.Unset(now) {
 		v.segmenter.watchClock(now)
 	}
 }

@@ -20,7 +20,7 @@ func newCam() *cam { return &cam{line: timeline{rate: 90000}, raw: 4_294_900_000
 // frame sends the next frame after d of the camera's clock; it arrives at that time since noon.
 func (c *cam) frame(d, arrival time.Duration) (time.Time, bool) {
 	c.media += d
-	return c.line.at(c.raw+uint32(c.media*9/100_000), noon.Add(arrival))
+	return c.line.assign(c.raw+uint32(c.media*9/100_000), noon.Add(arrival))
 }
 
 const tick = 40 * time.Millisecond
@@ -54,43 +54,6 @@ func TestRTPDrift(t *testing.T) {
 	}
 }
 
-// TestLateFirstFrame has a first frame that was held up on its way: times are held back by that much,
-// and of the GOPs of a second no more become too short for a fragment than that takes.
-func TestLateFirstFrame(t *testing.T) {
-	t.Parallel()
-	for _, late := range []time.Duration{98 * time.Millisecond, 800 * time.Millisecond} {
-		t.Run(late.String(), func(t *testing.T) {
-			t.Parallel()
-			c := newCam()
-			var keyframe time.Time
-			short, off := 0, time.Duration(0)
-			for i := range 25 * 60 {
-				arrival := time.Duration(i) * tick
-				got, jumped := c.frame(min(time.Duration(i), 1)*tick, max(arrival, late))
-				if jumped {
-					t.Fatalf("frame %d: taken for a jump", i)
-				}
-				if off = got.Sub(noon.Add(arrival)); off < -20*time.Millisecond {
-					t.Fatalf("frame %d: %s off the hub's clock", i, off)
-				}
-				if i%25 > 0 {
-					continue
-				}
-				if got.Sub(keyframe) < minFragment {
-					short++
-				}
-				keyframe = got
-			}
-			if off > 20*time.Millisecond {
-				t.Errorf("at the end %s off the hub's clock", off)
-			}
-			if most := int(late/(50*time.Millisecond)) + 2; short > most {
-				t.Errorf("%d GOPs became shorter than a second, want at most %d", short, most)
-			}
-		})
-	}
-}
-
 func TestBurst(t *testing.T) {
 	t.Parallel()
 	c := newCam()
@@ -105,7 +68,7 @@ func TestBurst(t *testing.T) {
 		if jumped {
 			t.Fatal("a burst was taken for a jump")
 		}
-		if d := got.Sub(before); i > 0 && (d < tick*9/10 || d > tick*11/10) {
+		if d := got.Sub(before); i > 0 && (d-tick).Abs() > time.Millisecond {
 			t.Fatalf("frame %d of the burst: %s after the one before", i, d)
 		}
 		before = got
@@ -154,26 +117,6 @@ func TestRTPConstant(t *testing.T) {
 			t.Fatalf("frame %d: %s after %s, jumped %v", i, got, before, jumped)
 		}
 		before = got
-	}
-}
-
-// TestResetStorm has a clock that runs away faster than it is slewed: re-anchoring is rare.
-func TestResetStorm(t *testing.T) {
-	t.Parallel()
-	for name, pace := range map[string]float64{"8 % fast": 1.08, "8 % slow": 0.92} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newCam()
-			jumps := 0
-			for i := range 25 * 3600 {
-				if _, jumped := c.frame(time.Duration(float64(tick)*pace), time.Duration(i)*tick); jumped {
-					jumps++
-				}
-			}
-			if jumps < 1 || jumps > 15 {
-				t.Errorf("%d jumps in an hour", jumps)
-			}
-		})
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
 // unset remembers what was recorded before the hub's clock was set.
@@ -19,7 +19,7 @@ type unset struct {
 // before it can be placed in time: the monotonic clock went on all the while.
 func (s *segmenter) watchClock(now time.Time) {
 	u := &s.unset
-	if segment.ClockUnset(now) {
+	if hubclock.Unset(now) {
 		if u.from.IsZero() {
 			u.from = s.newest
 		}

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -23,16 +22,6 @@ const (
 	// holiday, but not for years.
 	maxAway = 60 * 24 * time.Hour
 )
-
-// unsetUntil is a time that no clock shows once it was set: media from before has no known age.
-var unsetUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// Synchronised reports whether the kernel's clock is being synchronised. Source: adjtimex(2).
-func Synchronised() bool {
-	var t unix.Timex
-	state, err := unix.Adjtimex(&t)
-	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
-}
 
 // plausibility tells whether the wall clock can be trusted with deletions by age: a clock that
 // jumped forward by years would make all media old at once.
@@ -91,7 +80,7 @@ func (k *Keeper) judge(streams []string, synchronised bool) (now time.Time, plau
 func (k *Keeper) newest(streams []string, now time.Time) time.Time {
 	var newest time.Time
 	for _, stream := range streams {
-		if t := k.o.Store.NewestBefore(stream, now.Add(clockStep)); t.After(newest) && t.After(unsetUntil) {
+		if t := k.o.Store.NewestBefore(stream, now.Add(clockStep)); t.After(newest) && !hubclock.Unset(t) {
 			newest = t
 		}
 	}
@@ -110,7 +99,7 @@ func (k *Keeper) vouching(streams []string, newest, now time.Time, synchronised 
 	media := make([]span, 0, many)
 	for _, stream := range streams {
 		for s := range k.o.Store.Walk(stream, segment.Finished) {
-			if s.RecordedTo.After(unsetUntil) && !s.RecordedTo.After(newest) {
+			if !hubclock.Unset(s.RecordedTo) && !s.RecordedTo.After(newest) {
 				media = append(media, span{s.RecordedFrom.UnixMilli(), s.RecordedTo.UnixMilli()})
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -54,7 +55,7 @@ type Options struct {
 	Now func() time.Time
 	// Uptime is a clock that never steps; the two together show steps. Default: since New.
 	Uptime func() time.Duration
-	// Synchronised says whether somebody keeps the wall clock right. Default Synchronised.
+	// Synchronised says whether the wall clock can be trusted. Default hubclock.Kernel.
 	Synchronised func() bool
 }
 
@@ -98,7 +99,7 @@ func New(o Options) *Keeper {
 		o.Uptime = func() time.Duration { return time.Since(began) }
 	}
 	if o.Synchronised == nil {
-		o.Synchronised = Synchronised
+		o.Synchronised = hubclock.Kernel
 	}
 	k := &Keeper{
 		o: o, wake: make(chan struct{}, 1), lows: make(chan struct{}, 1), policies: make(map[string]Policy), low: make(map[string]bool),
@@ -251,7 +252,7 @@ func (k *Keeper) deleteOld(stream string, before time.Time) {
 func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 	return func(yield func(segment.Info) bool) {
 		for s := range k.o.Store.Walk(stream, segment.Finished) {
-			if !s.RecordedTo.Before(before) || (s.RecordedTo.After(unsetUntil) && !yield(s)) {
+			if !s.RecordedTo.Before(before) || (!hubclock.Unset(s.RecordedTo) && !yield(s)) {
 				return
 			}
 		}

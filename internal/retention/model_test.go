@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -373,7 +374,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	p := s.policy
 	uploaded := func(g *modelled) bool { return p.DeleteAfterUpload && g.state == segment.Uploaded && !g.refused }
 	old := func(g *modelled) bool {
-		return p.MaxAge > 0 && trusted && g.state != segment.Writing && g.end.Before(m.now.Add(-p.MaxAge)) && g.end.After(unsetUntil)
+		return p.MaxAge > 0 && trusted && g.state != segment.Writing && g.end.Before(m.now.Add(-p.MaxAge)) && !hubclock.Unset(g.end)
 	}
 	bytes := s.growing
 	for _, g := range s.segments {

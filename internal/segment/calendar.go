@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
 // calendar knows when what a stream's files date was recorded. The zero calendar believes the files.
@@ -51,7 +53,7 @@ func newCalendar(notes []clockNote, x *index) calendar {
 			begins[n.Epoch] = n.Begin
 			continue
 		}
-		if i := x.containing(n.Epoch, n.From); i >= 0 && ClockUnset(time.UnixMilli(x.entries[i].start)) {
+		if i := x.containing(n.Epoch, n.From); i >= 0 && hubclock.Unset(time.UnixMilli(x.entries[i].start)) {
 			n.From = x.entries[i].start // the first frames are noted late
 		}
 		of[n.Epoch] = append(of[n.Epoch], n)
@@ -212,7 +214,7 @@ func (st *stream) placeInTime(info *Info) {
 	c := &st.times
 	from, to := c.span(entry{id: info.id(), length: uint32(info.End.UnixMilli() - info.Start)})
 	info.RecordedFrom, info.RecordedTo = time.UnixMilli(from).UTC(), time.UnixMilli(to).UTC()
-	info.ClockUnset = ClockUnset(info.StartTime())
+	info.ClockUnset = hubclock.Unset(info.StartTime())
 	for _, p := range c.after(info.Epoch, info.Start) {
 		if p.from > info.End.UnixMilli() {
 			break

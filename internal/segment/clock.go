@@ -15,12 +15,6 @@ import (
 // epochs began.
 const clockName = ".clock"
 
-// clockSetSince is a year before which no hub of ours ran.
-const clockSetSince = 2020
-
-// ClockUnset reports whether a hub's clock that shows now was never set.
-func ClockUnset(now time.Time) bool { return now.Year() < clockSetSince }
-
 // maxClockNotes bounds the side file; the newest count. One is added when a clock was set or corrected.
 const maxClockNotes = 256
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
 // epochModel is a store of one stream, and what it must say.
@@ -45,7 +47,7 @@ func (m *epochModel) note(g *modelSegment, t int64) (found clockNote, ok bool) {
 	}
 	for _, n := range m.notes {
 		from := n.From
-		if ClockUnset(g.key.StartTime()) && from >= g.key.Start && from <= g.end {
+		if hubclock.Unset(g.key.StartTime()) && from >= g.key.Start && from <= g.end {
 			from = g.key.Start
 		}
 		in := n.Epoch == g.key.Epoch && t >= from && (t <= n.Until || n.Ahead && n.Until == 0)

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
 // product is the agent's name in the header User-Agent.
@@ -44,6 +46,8 @@ type Options struct {
 	Version string
 	// CABundle is a file with the roots to trust in place of the system's (AWS_CA_BUNDLE).
 	CABundle string
+	// Clock is told the Date of every answer that came over verified TLS. Default: nobody is.
+	Clock *hubclock.Clock
 	// CertFile is a file with roots to trust beside those of the system's directories
 	// (SSL_CERT_FILE, see crypto/x509). CABundle takes precedence over it.
 	CertFile string
@@ -55,6 +59,7 @@ type Config struct {
 	sdk     aws.Config
 	base    *http.Transport
 	version string
+	clock   *hubclock.Clock // nil: nobody is told
 }
 
 // Load sets the SDK up. It reads AWS_ENDPOINT_URL* from the process's environment.
@@ -73,7 +78,7 @@ func Load(ctx context.Context, o Options) (Config, error) {
 	if o.Version != "" {
 		cfg.APIOptions = append(cfg.APIOptions, middleware.AddUserAgentKeyValue(product, o.Version))
 	}
-	return Config{sdk: cfg, base: newTransport(roots), version: o.Version}, nil
+	return Config{sdk: cfg, base: newTransport(roots), version: o.Version, clock: o.Clock}, nil
 }
 
 // Of completes a configuration of the SDK. Its HTTP client, if it has one, is taken over with its
@@ -103,7 +108,7 @@ func (c Config) SDK() aws.Config {
 
 // HTTP is the client for requests that the SDK does not make.
 func (c Config) HTTP() *http.Client {
-	return &http.Client{Transport: named{base: c.transport(), agent: c.UserAgent()}, CheckRedirect: sameMethod}
+	return &http.Client{Transport: named{base: c.transport(), agent: c.UserAgent(), clock: c.clock}, CheckRedirect: sameMethod}
 }
 
 // UserAgent is what the agent's requests carry as their header User-Agent.
@@ -132,12 +137,13 @@ func UserAgent(version string) string {
 
 // Device is a client for an endpoint that authenticates the device by its certificate. It keeps no
 // connection, since one request an hour is not worth one, and so follows a certificate that is replaced.
-func Device(identity *tls.Config, timeout time.Duration, version string) *http.Client {
+// clock, when it is not nil, is told the Date of every answer.
+func Device(identity *tls.Config, timeout time.Duration, version string, clock *hubclock.Clock) *http.Client {
 	t := newTransport(nil)
 	t.TLSClientConfig = identity.Clone()
 	t.ForceAttemptHTTP2 = false
 	t.DisableKeepAlives = true
-	return single(t, timeout, version)
+	return single(t, timeout, version, clock)
 }
 
 // Local is a client for a service on this machine: no proxy is asked.
@@ -145,14 +151,14 @@ func Local(timeout time.Duration, version string) *http.Client {
 	t := newTransport(nil)
 	t.Proxy = nil
 	t.DisableKeepAlives = true
-	return single(t, timeout, version)
+	return single(t, timeout, version, nil)
 }
 
 // single is a client for single requests, which are answered by whom they are sent to.
-func single(t *http.Transport, timeout time.Duration, version string) *http.Client {
+func single(t *http.Transport, timeout time.Duration, version string, clock *hubclock.Clock) *http.Client {
 	return &http.Client{
 		Timeout:       timeout,
-		Transport:     named{base: t, agent: UserAgent(version)},
+		Transport:     named{base: t, agent: UserAgent(version), clock: clock},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -221,10 +227,12 @@ func rootsOf(o Options, client aws.HTTPClient) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// named puts the agent's name on requests that have none.
+// named puts the agent's name on requests that have none, and has the hub's clock compared with the
+// services' by their answers.
 type named struct {
 	base  *http.Transport
 	agent string
+	clock *hubclock.Clock
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -233,7 +241,26 @@ func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Header.Set("User-Agent", n.agent)
 	}
-	return n.base.RoundTrip(r)
+	if n.clock == nil {
+		return n.base.RoundTrip(r)
+	}
+	sent := n.clock.Now()
+	answer, err := n.base.RoundTrip(r)
+	if err == nil {
+		n.compare(answer, sent)
+	}
+	return answer, err
+}
+
+// compare tells the clock what a service's shows. Only a server whose certificate was verified is
+// believed, and no cache, whose Date is an old one.
+func (n named) compare(answer *http.Response, sent time.Time) {
+	if answer.TLS == nil || len(answer.TLS.VerifiedChains) == 0 || answer.Header.Get("Age") != "" {
+		return
+	}
+	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
+		n.clock.Heard(date, sent, n.clock.Now())
+	}
 }
 
 // CloseIdleConnections closes the connections that are kept.

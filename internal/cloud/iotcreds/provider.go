@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"go.uber.org/zap"
 )
 
@@ -57,6 +58,8 @@ type Options struct {
 	Retry backoff.Policy
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
+	// Clock is told the Date of every answer. Default: nobody is.
+	Clock *hubclock.Clock
 	// Log receives one line per episode. Default none.
 	Log *zap.Logger
 	// Health receives the faults as conditions. Default: one of its own.
@@ -100,7 +103,7 @@ func New(o Options) (*Provider, error) {
 	}
 	o.Endpoint = endpoint
 	p := newProvider(o)
-	p.url, p.client = requestURL(endpoint, o.RoleAlias), awsclient.Device(p.o.TLS, p.o.Timeout, p.o.Version)
+	p.url, p.client = requestURL(endpoint, o.RoleAlias), awsclient.Device(p.o.TLS, p.o.Timeout, p.o.Version, p.o.Clock)
 	p.ask, p.name = p.fetch, "role alias "+o.RoleAlias+" at "+endpoint
 	return p, nil
 }

@@ -1,0 +1,135 @@
+// Package hubclock owns what is known of the hub's wall clock: whether it was ever set, whether it can
+// be trusted and by whose word, and whether it was stepped. Everybody who asks gets one answer from here.
+// It must not know what the answer is used for.
+package hubclock
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// agreement is how far the clock may differ from a service's and still agree with it.
+	agreement = 5 * time.Second
+	// agreementLife is how long an agreement counts, by the monotonic clock.
+	agreementLife = time.Hour
+	// slowAnswer is from when on a round trip says too little of when the service read its clock to agree.
+	slowAnswer = 5 * time.Second
+	// dateUnit is the resolution of the header Date, which is truncated (RFC 9110, section 5.6.7).
+	dateUnit = time.Second
+)
+
+// unsetUntil is a time that no clock shows once it was set: no hub of ours ran before it.
+var unsetUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Unset reports whether a hub's clock that shows t was never set.
+func Unset(t time.Time) bool { return t.Before(unsetUntil) }
+
+// Step is by how much the wall clock was set between two readings that carry the monotonic clock's;
+// 0 when one of them lacks it.
+func Step(from, to time.Time) time.Duration {
+	return to.Round(0).Sub(from.Round(0)) - to.Sub(from)
+}
+
+// Kernel reports whether the kernel says that its clock is synchronised. Source: adjtimex(2).
+func Kernel() bool {
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+}
+
+// Trust is by whose word the clock is trusted.
+type Trust uint8
+
+// The values of Trust.
+const (
+	Untrusted Trust = iota
+	ByKernel        // it says that the clock is synchronised
+	ByService       // a service's clock agreed within the last hour
+)
+
+// String returns a word for people.
+func (t Trust) String() string {
+	switch t {
+	case ByKernel:
+		return "synchronised"
+	case ByService:
+		return "agrees with AWS"
+	}
+	return "not synchronised"
+}
+
+// Options of a Clock.
+type Options struct {
+	// Now is the wall clock, with its monotonic reading. Default time.Now.
+	Now func() time.Time
+	// Synchronised asks the kernel. Default Kernel.
+	Synchronised func() bool
+}
+
+// Clock is the hub's clock. Safe for concurrent use.
+type Clock struct {
+	now    func() time.Time
+	kernel func() bool
+
+	mu    sync.Mutex
+	heard time.Time // the hub's time, with its monotonic reading, of the last agreement; zero: there is none. Guarded by mu
+	ahead time.Duration
+}
+
+// New returns a Clock that has heard of no service yet.
+func New(o Options) *Clock {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Synchronised == nil {
+		o.Synchronised = Kernel
+	}
+	return &Clock{now: o.Now, kernel: o.Synchronised}
+}
+
+// Now is what the clock shows, with its monotonic reading.
+func (c *Clock) Now() time.Time { return c.now() }
+
+// Heard takes the Date of an answer that came over verified TLS, and when its request was sent and the
+// answer received, by the hub's clock. A clock that agrees is trusted for an hour; one that does not
+// loses the trust of the services.
+func (c *Clock) Heard(date, sent, received time.Time) {
+	took := received.Sub(sent) // by the monotonic clock
+	// The service read its clock between the two.
+	least := date.Sub(received.Round(0))
+	most := date.Add(dateUnit).Sub(received.Round(0).Add(-took))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case least > agreement, most < -agreement:
+		c.heard = time.Time{}
+	case took <= slowAnswer:
+		c.heard, c.ahead = received, -(least+most)/2
+	}
+}
+
+// Trust reports by whose word the clock is trusted now.
+func (c *Clock) Trust() Trust {
+	if c.kernel() {
+		return ByKernel
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard.IsZero() {
+		return Untrusted
+	}
+	now := c.now()
+	age := now.Sub(c.heard)
+	// What was agreed on was the clock before any step since.
+	ahead := c.ahead + Step(c.heard, now)
+	if age < 0 || age > agreementLife || ahead.Abs() > agreement {
+		return Untrusted
+	}
+	return ByService
+}
+
+// Trusted reports whether the clock can be trusted.
+func (c *Clock) Trusted() bool { return c.Trust() != Untrusted }

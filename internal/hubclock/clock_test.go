@@ -1,0 +1,134 @@
+package hubclock
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+)
+
+// hub is a hub's clock, whose wall part may be stepped.
+type hub struct {
+	begun   time.Time
+	elapsed time.Duration // true time since then
+	step    time.Duration // of the wall clock from the true time
+	kernel  bool
+}
+
+func (h *hub) now() time.Time { return testtools.Stepped(h.begun.Add(h.elapsed), h.step) }
+
+func (h *hub) sleep(d time.Duration) { h.elapsed += d }
+
+func (h *hub) truth() time.Time { return h.begun.Add(h.elapsed).Round(0) }
+
+func (h *hub) clock() *Clock {
+	return New(Options{Now: h.now, Synchronised: func() bool { return h.kernel }})
+}
+
+// ask has a service, whose clock is off by so much, answer a request that takes so long.
+func (h *hub) ask(c *Clock, off, takes time.Duration) {
+	sent := h.now()
+	h.sleep(takes)
+	c.Heard(h.truth().Add(off).Truncate(time.Second), sent, h.now())
+}
+
+func TestTrust(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		life func(*hub, *Clock)
+		want Trust
+	}{
+		"nobody's word": {func(*hub, *Clock) {}, Untrusted},
+		"the kernel's":  {func(h *hub, _ *Clock) { h.kernel = true }, ByKernel},
+		"a service's":   {func(h *hub, c *Clock) { h.ask(c, 0, 50*time.Millisecond) }, ByService},
+		"4 s off":       {func(h *hub, c *Clock) { h.step = 4 * time.Second; h.ask(c, 0, 50*time.Millisecond) }, ByService},
+		"4 s off, the other way": {func(h *hub, c *Clock) {
+			h.step = -4 * time.Second
+			h.ask(c, 0, 50*time.Millisecond)
+		}, ByService},
+		"7 s off":           {func(h *hub, c *Clock) { h.step = 7 * time.Second; h.ask(c, 0, 50*time.Millisecond) }, Untrusted},
+		"an hour ago":       {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.sleep(59 * time.Minute) }, ByService},
+		"more than an hour": {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.sleep(61 * time.Minute) }, Untrusted},
+		"then another disagrees": {func(h *hub, c *Clock) {
+			h.ask(c, 0, 0)
+			h.ask(c, time.Hour, 0)
+		}, Untrusted},
+		"a slow answer says nothing":   {func(h *hub, c *Clock) { h.ask(c, 0, 20*time.Second) }, Untrusted},
+		"and takes nothing away":       {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.ask(c, 0, 20*time.Second) }, ByService},
+		"a slow answer that disagrees": {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.ask(c, -time.Hour, 20*time.Second) }, Untrusted},
+		"stepped since":                {func(h *hub, c *Clock) { h.ask(c, 0, 0); h.step = 2 * time.Hour }, Untrusted},
+		"stepped within a request": {func(h *hub, c *Clock) {
+			sent := h.now()
+			h.step = time.Hour
+			c.Heard(h.truth().Truncate(time.Second), sent, h.now())
+		}, Untrusted},
+		"stepped right": {func(h *hub, c *Clock) {
+			h.step = 2 * time.Hour
+			h.ask(c, 0, 0)
+			h.step = 0
+			h.ask(c, 0, 0)
+		}, ByService},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hub{begun: time.Now()}
+			c := h.clock()
+			row.life(h, c)
+			if got := c.Trust(); got != row.want || c.Trusted() != (row.want != Untrusted) {
+				t.Errorf("%s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+func TestAClockThatWasNeverSet(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string]bool{"1970-01-01T00:00:00Z": true, "2019-12-31T23:59:59Z": true, "2020-01-01T00:00:00Z": false, "2026-11-27T00:00:00Z": false} {
+		when, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Unset(when); got != want {
+			t.Errorf("%s: %v", at, got)
+		}
+	}
+}
+
+func TestStep(t *testing.T) {
+	t.Parallel()
+	from := time.Now()
+	to := from.Add(time.Minute)
+	if got := Step(from, to); got != 0 {
+		t.Errorf("a minute passed: %s", got)
+	}
+	if got := Step(from, testtools.Stepped(to, -time.Hour)); got != -time.Hour {
+		t.Errorf("an hour back: %s", got)
+	}
+	if got := Step(from.Round(0), to); got != 0 {
+		t.Errorf("without a monotonic reading: %s", got)
+	}
+}
+
+// Clocks are asked and told from everywhere.
+func TestAClockIsAskedWhileItHears(t *testing.T) {
+	t.Parallel()
+	var stop atomic.Bool
+	c := New(Options{Synchronised: func() bool { return false }})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for first := true; first || !stop.Load(); first = false {
+			now := time.Now()
+			c.Heard(now.Round(0), now, now)
+		}
+	}()
+	for range 1000 {
+		c.Trusted()
+	}
+	stop.Store(true)
+	<-done
+	if !c.Trusted() || c.Now().IsZero() {
+		t.Error("a clock that agrees is not trusted")
+	}
+}
