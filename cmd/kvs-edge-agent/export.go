@@ -25,10 +25,11 @@ func newExportCommand() *cobra.Command {
 		Short: "Join the recordings of a time into one file that any player can seek in",
 		Long: `Join what a stream recorded in a time into one Matroska file, without transcoding. It is cut at
 fragments, so it starts and ends up to one group of pictures outside the times given. The file gets its name when it is
-complete. With - in place of the file the media goes to the standard output. It reads the recordings only, and works
-with or without a running agent.
+complete. With - in place of the file the media goes to the standard output. It reads the recordings only, one segment at a
+time, and works with or without a running agent; what is deleted before it is copied is reported.
 
-Exit code: 0 when everything was exported, 1 when a recording is damaged or something failed, 2 for wrong arguments.`,
+Exit code: 0 when everything was exported, 1 when a recording is damaged or was deleted meanwhile, or something failed, 2 for wrong
+arguments.`,
 		Example: `  kvs-edge-agent export --stream front-door --from '2026-11-21 04:20' --to '2026-11-21 04:30' out.mkv
   kvs-edge-agent export --stream front-door --last 10m - | ffplay -`,
 		Args: arguments(1, 1, "name one file to export to"),
@@ -141,15 +142,19 @@ func cause(err error) error {
 func reportExport(w io.Writer, name string, e segment.Exported) error {
 	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", name, humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
 		humanize.Length(e.To.Sub(e.From)), humanize.Count(e.Fragments, "fragment"), humanize.Bytes(e.Bytes))
+	incomplete := len(e.Damaged) > 0
 	for _, g := range e.Gaps {
-		_, err = fmt.Fprintf(w, "nothing was recorded from %s to %s (%s)\n", humanize.Millis(g.From.Local()),
-			humanize.Millis(g.To.Local()), humanize.Length(g.To.Sub(g.From)))
+		text := "nothing was recorded from %s to %s (%s)\n"
+		if g.Deleted {
+			text, incomplete = "what was recorded from %s to %s (%s) was deleted before it could be exported\n", true
+		}
+		_, err = fmt.Fprintf(w, text, humanize.Millis(g.From.Local()), humanize.Millis(g.To.Local()), humanize.Length(g.To.Sub(g.From)))
 	}
 	for _, d := range e.Damaged {
 		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", d.Path,
 			humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
 	}
-	if err == nil && len(e.Damaged) > 0 {
+	if err == nil && incomplete {
 		return &exitError{code: exitFailure}
 	}
 	return err

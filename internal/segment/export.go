@@ -24,12 +24,16 @@ type Exported struct {
 	From, To  time.Time // of the media: whole fragments
 	Fragments int
 	Bytes     int64
-	Gaps      []Gap
+	Gaps      []Gap // in order
 	Damaged   []Damage
 }
 
 // Gap is a time without media.
-type Gap struct{ From, To time.Time }
+type Gap struct {
+	From, To time.Time
+	// Deleted says that there was media when the export began, which was deleted before it could be copied.
+	Deleted bool
+}
 
 // Damage is recorded media that cannot be read.
 type Damage struct {
@@ -45,137 +49,238 @@ const CodeExport = "export"
 
 // Export joins a stream's media into one file that players can seek in. It is cut at fragments, and its
 // time line is that of the clock: gaps stay gaps. Files that are damaged are exported as far as they can be
-// read. What is exported cannot be deleted under it, by this process or another.
+// read. One segment is held at a time, as what is held frees no space: what is deleted before it is copied
+// is a gap. All segments are read before anything is written, so that out stays empty when they do not fit
+// into one file.
 func (s *Store) Export(ctx context.Context, o ExportOptions, out mkv.File) (Exported, error) {
-	parts, damaged, err := s.exportParts(o)
-	defer func() {
-		for _, p := range parts {
-			_ = p.reader.Close()
-		}
-	}()
-	switch {
-	case err != nil:
+	e := exporter{store: s, o: o, out: out}
+	e.volume, _ = s.volumeID()
+	if err := e.plan(ctx); err != nil {
 		return Exported{}, err
-	case len(parts) == 0 && len(damaged) > 0:
-		return Exported{}, health.SystemFault(CodeExport, nil,
-			"The recordings of stream %s in that time are damaged and cannot be read: see `kvs-edge-agent verify --stream %s`.", o.Stream, o.Stream)
-	case len(parts) == 0:
-		return Exported{}, health.UserFault(CodeExport, nil,
-			"There is no media of stream %s in that time: see `kvs-edge-agent segments --stream %s`.", o.Stream, o.Stream)
 	}
-	first := parts[0]
-	header := first.reader.Header()
-	header.Start = first.at(first.fragments[0].Start)
-	writer, err := mkv.NewWriter(out, header, mkv.WriterOptions{})
-	if err != nil {
-		return Exported{}, fmt.Errorf("cannot write the export: %w", err)
-	}
-	result := Exported{From: header.Start, To: header.Start, Damaged: damaged}
-	if err := result.copy(ctx, o, parts, writer); err != nil {
-		return result, err
-	}
-	err = writer.Close()
-	result.Bytes = writer.Size()
-	return result, err
+	err := e.run(ctx)
+	return e.result, err
 }
 
-// copy writes the fragments of all parts.
-func (e *Exported) copy(ctx context.Context, o ExportOptions, parts []exportPart, writer *mkv.Writer) error {
-	var done, total int64
-	for _, p := range parts {
-		for _, f := range p.fragments {
-			total += f.Size
+// run copies what is planned.
+func (e *exporter) run(ctx context.Context) error {
+	for _, p := range e.parts {
+		if err := e.copy(ctx, p); err != nil {
+			return err
 		}
 	}
-	start := e.From
-	for _, p := range parts {
-		for _, f := range p.fragments {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			at := p.at(f.Start)
-			if at.Sub(e.To) > GapAfter && !e.isDamage(e.To, at) {
-				e.Gaps = append(e.Gaps, Gap{e.To, at})
-			}
-			if err := writer.CopyFragment(p.reader, f, at.Sub(start)); err != nil {
-				return fmt.Errorf("cannot copy the media of stream %s at %s: %w", o.Stream, at.Format(time.RFC3339), err)
-			}
-			e.To = p.at(f.Last)
-			e.Fragments++
-			if done += f.Size; o.Progress != nil {
-				o.Progress(done, total)
-			}
+	if e.writer == nil {
+		return health.UserFault(CodeExport, nil,
+			"The recordings of stream %s in that time were deleted before they could be exported: export a later time.", e.o.Stream)
+	}
+	err := e.writer.Close()
+	e.result.Bytes = e.writer.Size()
+	return err
+}
+
+// exporter is one export.
+type exporter struct {
+	store  *Store
+	o      ExportOptions
+	out    mkv.File
+	volume string // the mark of the disk when the export began
+	parts  []exportPart
+	tracks []mkv.Track
+	writer *mkv.Writer // nil before the first fragment
+	known  time.Time   // the end of what was copied or is known to be deleted
+	result Exported
+
+	done, total int64 // bytes
+}
+
+// exportPart is what of a segment is exported.
+type exportPart struct {
+	info     Info
+	from, to time.Time     // of the media
+	last     time.Duration // since the segment's start: fragments that come later are not exported
+	bytes    int64
+}
+
+// plan reads what is to be exported, one segment after the other.
+func (e *exporter) plan(ctx context.Context) error {
+	o := e.o
+	// A segment that is being written has no end yet for one who reads beside the agent.
+	for _, info := range e.store.Segments(o.Stream, time.Time{}, o.To) {
+		if info.State != Writing && !o.From.IsZero() && info.End.Before(o.From) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.planSegment(info); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(e.parts) == 0 && len(e.result.Damaged) > 0:
+		return health.SystemFault(CodeExport, nil,
+			"The recordings of stream %s in that time are damaged and cannot be read: see `kvs-edge-agent verify --stream %s`.", o.Stream, o.Stream)
+	case len(e.parts) == 0:
+		return health.UserFault(CodeExport, nil,
+			"There is no media of stream %s in that time: see `kvs-edge-agent segments --stream %s`.", o.Stream, o.Stream)
+	}
+	return nil
+}
+
+// planSegment adds what is to be exported of a segment.
+func (e *exporter) planSegment(info Info) error {
+	r, err := e.store.OpenSegment(info.Key)
+	if err != nil && (info.State == Writing || errors.Is(err, ErrNotFound)) {
+		return e.present() // there is nothing of it yet, or any more
+	}
+	var fault *health.Fault // of the disk or of rights; all else is the file's content
+	if errors.As(err, &fault) {
+		return err
+	}
+	if err != nil {
+		e.damaged(info.StartTime(), info)
+		return nil
+	}
+	defer func() { _ = r.Close() }() // was only read
+	fragments, _, err := r.Fragments()
+	readable := info.StartTime()
+	if n := len(fragments); n > 0 {
+		readable = r.at(fragments[n-1].Last)
+	}
+	// The name of a finished one holds the time of its last frame: what is missing before that is damaged.
+	if info.State != Writing && (err != nil || info.End.Sub(readable) > time.Millisecond) && (e.o.To.IsZero() || readable.Before(e.o.To)) {
+		e.damaged(readable, info)
+	}
+	if fragments = e.choose(r, fragments); len(fragments) == 0 {
+		return nil
+	}
+	if e.tracks == nil {
+		e.tracks = r.Header().Tracks
+	}
+	p := exportPart{info: info, from: r.at(fragments[0].Start), last: fragments[len(fragments)-1].Last}
+	p.to = r.at(p.last)
+	for _, f := range fragments {
+		p.bytes += f.Size
+	}
+	e.parts = append(e.parts, p)
+	e.total += p.bytes
+	return e.sameFormat(r)
+}
+
+// sameFormat fails when a segment cannot stand in one file with the first one.
+func (e *exporter) sameFormat(r *Reader) error {
+	if slices.EqualFunc(e.tracks, r.Header().Tracks, mkv.Track.Equal) {
+		return nil
+	}
+	return health.UserFault(CodeExport, nil,
+		"The camera of stream %s changed its format at %s, and one file cannot hold both: export once --to and once --from that time.",
+		e.o.Stream, r.key.StartTime().Format(time.RFC3339Nano))
+}
+
+func (e *exporter) damaged(from time.Time, info Info) {
+	e.result.Damaged = append(e.result.Damaged, Damage{Gap{From: from, To: info.End}, e.store.Path(info.Key)})
+}
+
+// present fails when files are gone because their disk is.
+func (e *exporter) present() error {
+	now, err := e.store.volumeID()
+	if now == e.volume {
+		return nil
+	}
+	return health.SystemFault(CodeDisk, err, "The disk of the recording directory %s is gone: mount it again, and export again.", e.store.dir)
+}
+
+// choose keeps the fragments that were asked for.
+func (e *exporter) choose(r *Reader, fragments []mkv.Fragment) []mkv.Fragment {
+	return slices.DeleteFunc(slices.Clone(fragments), func(f mkv.Fragment) bool {
+		return (!e.o.From.IsZero() && r.at(f.Last).Before(e.o.From)) || (!e.o.To.IsZero() && !r.at(f.Start).Before(e.o.To))
+	})
+}
+
+// copy writes the fragments of a segment, which may be gone since it was planned.
+func (e *exporter) copy(ctx context.Context, p exportPart) error {
+	r, err := e.store.OpenSegment(p.info.Key)
+	if errors.Is(err, ErrNotFound) {
+		if err := e.present(); err != nil {
+			return err
+		}
+		e.deleted(p)
+		return nil
+	}
+	if err != nil {
+		return e.cannotCopy(p.from, err)
+	}
+	defer func() { _ = r.Close() }() // was only read
+	fragments, _, err := r.Fragments()
+	if err == nil {
+		err = e.sameFormat(r)
+	}
+	if err != nil {
+		return e.cannotCopy(p.from, err)
+	}
+	for _, f := range e.choose(r, fragments) {
+		if f.Last > p.last {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.copyFragment(r, f); err != nil {
+			return e.cannotCopy(r.at(f.Start), err)
 		}
 	}
 	return nil
 }
 
-// isDamage reports whether something was recorded between two times that cannot be read.
-func (e *Exported) isDamage(from, to time.Time) bool {
-	return slices.ContainsFunc(e.Damaged, func(d Damage) bool { return d.From.Before(to) && d.To.After(from) })
+func (e *exporter) cannotCopy(at time.Time, err error) error {
+	return fmt.Errorf("cannot copy the media of stream %s at %s: %w", e.o.Stream, at.Format(time.RFC3339), err)
 }
 
-// exportPart is what of a segment is exported.
-type exportPart struct {
-	reader    *Reader
-	fragments []mkv.Fragment
-}
-
-// at converts a time within the segment to one of the clock.
-func (p exportPart) at(d time.Duration) time.Time { return p.reader.key.StartTime().Add(d) }
-
-// exportParts opens all that is exported, so that nothing of it goes meanwhile.
-func (s *Store) exportParts(o ExportOptions) (parts []exportPart, damaged []Damage, err error) {
-	// A segment that is being written has no end yet for one who reads beside the agent.
-	list := s.Segments(o.Stream, time.Time{}, o.To)
-	for _, info := range list {
-		if info.State != Writing && !o.From.IsZero() && info.End.Before(o.From) {
-			continue
-		}
-		r, err := s.OpenSegment(info.Key)
-		if err != nil && (info.State == Writing || errors.Is(err, ErrNotFound)) {
-			continue // there is nothing of it yet, or any more
-		}
-		var fault *health.Fault // of the disk or of rights; all else is the file's content
-		if errors.As(err, &fault) {
-			return parts, damaged, err
-		}
+func (e *exporter) copyFragment(r *Reader, f mkv.Fragment) error {
+	at := r.at(f.Start)
+	if e.writer == nil {
+		header := r.Header()
+		header.Start = at
+		writer, err := mkv.NewWriter(e.out, header, mkv.WriterOptions{})
 		if err != nil {
-			damaged = append(damaged, Damage{Gap{info.StartTime(), info.End}, s.Path(info.Key)})
-			continue
+			return err
 		}
-		p, lost := s.exportPart(r, info, o)
-		if lost != nil {
-			damaged = append(damaged, *lost)
-		}
-		if len(p.fragments) == 0 {
-			_ = r.Close()
-			continue
-		}
-		parts = append(parts, p)
-		if !slices.EqualFunc(parts[0].reader.Header().Tracks, r.Header().Tracks, mkv.Track.Equal) {
-			change := info.StartTime().Format(time.RFC3339Nano)
-			return parts, damaged, health.UserFault(CodeExport, nil,
-				"The camera of stream %s changed its format at %s, and one file cannot hold both: export once --to and once --from that time.", o.Stream, change)
-		}
+		e.writer, e.result.From = writer, at
 	}
-	return parts, damaged, nil
+	e.gap(at)
+	if err := e.writer.CopyFragment(r, f, at.Sub(e.result.From)); err != nil {
+		return err
+	}
+	e.result.To = r.at(f.Last)
+	e.known = e.result.To
+	e.result.Fragments++
+	if e.done += f.Size; e.o.Progress != nil {
+		e.o.Progress(e.done, max(e.done, e.total))
+	}
+	return nil
 }
 
-// exportPart selects the fragments of a segment. The name of a finished one holds the time of its last frame: what
-// is missing before that is damaged.
-func (s *Store) exportPart(r *Reader, info Info, o ExportOptions) (p exportPart, lost *Damage) {
-	p.reader = r
-	fragments, _, err := r.Fragments()
-	readable := info.StartTime()
-	if n := len(fragments); n > 0 {
-		readable = p.at(fragments[n-1].Last)
+// gap notes that nothing was recorded up to a time, when that is long.
+func (e *exporter) gap(until time.Time) {
+	if e.known.IsZero() || until.Sub(e.known) <= GapAfter {
+		return
 	}
-	if info.State != Writing && (err != nil || info.End.Sub(readable) > time.Millisecond) && (o.To.IsZero() || readable.Before(o.To)) {
-		lost = &Damage{Gap{readable, info.End}, s.Path(info.Key)}
+	// Something may have been recorded then that cannot be read.
+	known := e.known
+	if slices.ContainsFunc(e.result.Damaged, func(d Damage) bool { return d.From.Before(until) && d.To.After(known) }) {
+		return
 	}
-	p.fragments = slices.DeleteFunc(slices.Clone(fragments), func(f mkv.Fragment) bool {
-		return (!o.From.IsZero() && p.at(f.Last).Before(o.From)) || (!o.To.IsZero() && !p.at(f.Start).Before(o.To))
-	})
-	return p, lost
+	e.result.Gaps = append(e.result.Gaps, Gap{From: known, To: until})
+}
+
+// deleted notes that a segment is gone.
+func (e *exporter) deleted(p exportPart) {
+	e.total -= p.bytes
+	e.gap(p.from)
+	if n := len(e.result.Gaps); n > 0 && e.result.Gaps[n-1].Deleted && e.result.Gaps[n-1].To.Equal(e.known) {
+		e.result.Gaps[n-1].To = p.to
+	} else {
+		e.result.Gaps = append(e.result.Gaps, Gap{From: p.from, To: p.to, Deleted: true})
+	}
+	e.known = p.to
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
@@ -153,6 +154,9 @@ func (r *Reader) container() (*mkv.Reader, error) {
 
 // Key identifies the segment.
 func (r *Reader) Key() Key { return r.key }
+
+// at converts a time within the segment to one of the clock.
+func (r *Reader) at(d time.Duration) time.Time { return r.key.StartTime().Add(d) }
 
 // Header gives the segment's header.
 func (r *Reader) Header() mkv.Header { return r.header }
