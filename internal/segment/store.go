@@ -34,6 +34,9 @@ type Options struct {
 	// the disk below is not filled while nothing is mounted. Default: nothing is remembered.
 	VolumeMemory string
 
+	// Version is that of the program, for people. Optional.
+	Version string
+
 	// Files is how Dir is changed. Default the real file system; tests put disks that fail in its place.
 	Files durable.FileSystem
 }
@@ -50,6 +53,9 @@ type Store struct {
 	files    fileSystem
 	flushed  chan struct{} // a writer wants to be synced
 	volume   string        // the mark of the disk; "" when read-only
+	version  string        // of the program
+	format   atomic.Int32  // of what is stored
+	forming  sync.Mutex    // held to change format
 
 	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
 
@@ -116,6 +122,9 @@ func Open(o Options) (*Store, error) {
 	if err := s.expectVolume(o.VolumeMemory); err != nil {
 		return nil, err
 	}
+	if err := s.expectFormat(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(s.dir, directoryMode); err != nil {
 		return nil, diskFault(s.dir, err)
 	}
@@ -132,6 +141,9 @@ func Open(o Options) (*Store, error) {
 		_ = held.Close()
 		return nil, err
 	}
+	if err := s.keepFormat(); err != nil {
+		s.report(err) // of a full disk; the next segment of such a stream tries again
+	}
 	return s, nil
 }
 
@@ -140,7 +152,11 @@ func Open(o Options) (*Store, error) {
 func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
 	s.readOnly = true
-	if err := s.load(); err != nil {
+	err := s.expectFormat()
+	if err == nil {
+		err = s.load()
+	}
+	if err != nil {
 		return nil, s.reading(err)
 	}
 	return s, nil
@@ -163,7 +179,7 @@ func newStore(o Options) *Store {
 		o.Files = osFiles{}
 	}
 	s := &Store{
-		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
+		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files, version: o.Version,
 		flushed: make(chan struct{}, 1), paced: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
 	}
 	s.interval.Store(int64(o.FlushInterval))

@@ -97,6 +97,9 @@ func (w *Writer) create() error {
 	if err := w.store.present(); err != nil {
 		return err
 	}
+	if err := w.store.needFormat(formatOf(w.key.id())); err != nil {
+		return err
+	}
 	if err := st.makeDirectory(); err != nil {
 		return err
 	}
