@@ -13,6 +13,7 @@
 //	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
 //	front-door/20261121T040048.003Z+299960.garbage          being deleted
 //	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch
+//	front-door/.gaps                                        where nothing was recorded within segments
 //	front-door/quarantine/                                  unreadable files, kept for a person
 //
 // A state changes by a rename, after the file was synced and before its directory is. So at any
@@ -78,6 +79,10 @@ type Info struct {
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
 	// here they still exist.
 	Refused bool
+	// Gaps are those within the segment, in order.
+	Gaps []Gap
+	// GapsKnown says that there are no others: earlier versions did not note them. Then see Reader.Gaps.
+	GapsKnown bool
 	// ClockUnset says that the hub's clock was not set yet, so that its times are wrong.
 	ClockUnset bool
 	// ClockOffset is to be added to its times then, 0 when it is not known.

@@ -74,6 +74,7 @@ type stream struct {
 	files    fileSystem
 	index    index
 	clock    []clockNote
+	gaps     gapNotes
 	epoch    uint32 // in which new segments begin
 	highest  int64  // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
 	marked   int64  // highest as the marker has it
@@ -196,6 +197,9 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	err := s.SyncProgress()
+	if !s.readOnly {
+		s.keepGaps()
+	}
 	var noted []*progress
 	s.mu.Lock()
 	for _, st := range s.streams {
@@ -294,6 +298,12 @@ func (st *stream) info(e entry) Info {
 		info.PendingBytes = st.active[e.id].left(e).bytes
 	}
 	st.placeInTime(&info)
+	spans := st.gaps.of[e.id]
+	info.GapsKnown = st.gaps.knows(e.id) && e.state != Writing
+	if a := st.active[e.id]; a != nil && a.writer != nil {
+		spans, info.GapsKnown = a.writer.pauses(), true
+	}
+	info.Gaps = within(info.Key, spans)
 	return info
 }
 
