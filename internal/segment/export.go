@@ -218,6 +218,10 @@ func (e *exporter) copy(ctx context.Context, p exportPart) error {
 	if err != nil {
 		return e.cannotCopy(p.from, err)
 	}
+	gaps := p.info.Gaps
+	if !p.info.GapsKnown {
+		gaps, _ = r.Gaps() // as far as it can be read
+	}
 	for _, f := range e.choose(r, fragments) {
 		if f.Last > p.last {
 			break
@@ -227,6 +231,11 @@ func (e *exporter) copy(ctx context.Context, p exportPart) error {
 		}
 		if err := e.copyFragment(r, f); err != nil {
 			return e.cannotCopy(r.at(f.Start), err)
+		}
+		for _, g := range gaps {
+			if !g.From.Before(r.at(f.Start)) && !g.To.After(r.at(f.Last)) {
+				e.result.Gaps = append(e.result.Gaps, g)
+			}
 		}
 	}
 	return nil
