@@ -112,6 +112,7 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	a.store, err = segment.Open(segment.Options{
 		Dir: settings.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore),
 		FlushInterval: settings.FlushInterval, VolumeMemory: filepath.Join(settings.StateDirectory, volumeMemory),
+		Version: o.Version,
 	})
 	switch {
 	case errors.Is(err, segment.ErrVolumeMemory):

@@ -96,7 +96,7 @@ var Declarations = []Declaration{
 }
 
 // Answers are the codes of faults that only answer a question, or are wrapped before they are reported.
-var Answers = []string{"cloud", "deleting", "export", "store-locked", "upload-request", "upload-stopped"}
+var Answers = []string{"cloud", "deleting", "export", "store-format", "store-locked", "upload-request", "upload-stopped"}
 
 // Declared finds the declaration of a code. What stands behind a slash is the stream that it is about.
 func Declared(code string) (Declaration, bool) {

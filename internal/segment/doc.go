@@ -13,6 +13,7 @@
 //	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
 //	front-door/20261121T040048.003Z+299960.garbage          being deleted
 //	front-door/.clock                                       which times are wrong, and when epochs began
+//	front-door/.gaps                                        where nothing was recorded within segments
 //	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch; epochs are told apart by their
 //	                                                        numbers of six digits, and the first has none
 //	front-door/quarantine/                                  unreadable files, kept for a person
@@ -83,6 +84,10 @@ type Info struct {
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
 	// here they still exist.
 	Refused bool
+	// Gaps are those within the segment, in order.
+	Gaps []Gap
+	// GapsKnown says that there are no others: earlier versions did not note them. Then see Reader.Gaps.
+	GapsKnown bool
 	// ClockUnset says that the hub's clock was not set yet, so that its times are wrong.
 	ClockUnset bool
 	// ClockAhead says that its times were ahead, which ended its epoch.

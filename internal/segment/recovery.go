@@ -123,6 +123,7 @@ func (s *Store) loadStream(name string) error {
 	if err != nil {
 		return err
 	}
+	s.loadGaps(st, torn)
 	for _, k := range torn {
 		if err := s.loadTorn(st, k); err != nil {
 			return err
@@ -191,6 +192,7 @@ func (s *Store) adopt(loaded *stream) {
 	st.index, st.active, st.broken = loaded.index, loaded.active, loaded.broken
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
 	st.times = loaded.times
+	st.gaps = loaded.gaps
 	st.changed()
 }
 
@@ -271,6 +273,7 @@ func (s *Store) recoverFile(st *stream, k id) (entry, error) {
 	if err := f.Sync(); err != nil {
 		return e, diskFault(st.dir, err)
 	}
+	s.recoverGaps(st, k, f, recovered.Size)
 	if err := st.rename(writingName(k), e.name()); err != nil {
 		return e, diskFault(st.dir, err)
 	}

@@ -46,6 +46,7 @@ func (s *Store) Run(ctx context.Context) error {
 			ticker.Reset(s.flushInterval())
 		case <-ticker.C:
 			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.mendBroken()))
+			s.keepGaps()
 		}
 	}
 }

@@ -34,6 +34,9 @@ type Options struct {
 	// the disk below is not filled while nothing is mounted. Default: nothing is remembered.
 	VolumeMemory string
 
+	// Version is that of the program, for people. Optional.
+	Version string
+
 	// Files is how Dir is changed. Default the real file system; tests put disks that fail in its place.
 	Files durable.FileSystem
 }
@@ -50,6 +53,9 @@ type Store struct {
 	files    fileSystem
 	flushed  chan struct{} // a writer wants to be synced
 	volume   string        // the mark of the disk; "" when read-only
+	version  string        // of the program
+	format   atomic.Int32  // of what is stored
+	forming  sync.Mutex    // held to change format
 
 	clocks  sync.Mutex // held to change what is known of a stream's times; taken before mu
 	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
@@ -70,9 +76,10 @@ type stream struct {
 	index    index
 	clock    []clockNote
 	times    calendar // of clock
-	epoch    uint32   // in which new segments begin
-	highest  int64    // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
-	marked   int64    // highest as the marker has it
+	gaps     gapNotes
+	epoch    uint32 // in which new segments begin
+	highest  int64  // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
+	marked   int64  // highest as the marker has it
 	active   map[id]*active
 	watchers []chan struct{}
 	paused   *health.Fault
@@ -118,6 +125,9 @@ func Open(o Options) (*Store, error) {
 	if err := s.expectVolume(o.VolumeMemory); err != nil {
 		return nil, err
 	}
+	if err := s.expectFormat(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(s.dir, directoryMode); err != nil {
 		return nil, diskFault(s.dir, err)
 	}
@@ -134,6 +144,9 @@ func Open(o Options) (*Store, error) {
 		_ = held.Close()
 		return nil, err
 	}
+	if err := s.keepFormat(); err != nil {
+		s.report(err) // of a full disk; the next segment of such a stream tries again
+	}
 	return s, nil
 }
 
@@ -142,7 +155,11 @@ func Open(o Options) (*Store, error) {
 func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
 	s.readOnly = true
-	if err := s.load(); err != nil {
+	err := s.expectFormat()
+	if err == nil {
+		err = s.load()
+	}
+	if err != nil {
 		return nil, s.reading(err)
 	}
 	return s, nil
@@ -165,7 +182,7 @@ func newStore(o Options) *Store {
 		o.Files = osFiles{}
 	}
 	s := &Store{
-		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
+		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files, version: o.Version,
 		flushed: make(chan struct{}, 1), paced: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
 	}
 	s.interval.Store(int64(o.FlushInterval))
@@ -182,6 +199,9 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	err := s.SyncProgress()
+	if !s.readOnly {
+		s.keepGaps()
+	}
 	var noted []*progress
 	s.mu.Lock()
 	for _, st := range s.streams {
@@ -277,6 +297,12 @@ func (st *stream) info(e entry) Info {
 		info.PendingBytes = st.active[e.id].left(e).bytes
 	}
 	st.placeInTime(&info)
+	spans := st.gaps.of[e.id]
+	info.GapsKnown = st.gaps.knows(e.id) && e.state != Writing
+	if a := st.active[e.id]; a != nil && a.writer != nil {
+		spans, info.GapsKnown = a.writer.pauses(), true
+	}
+	info.Gaps = within(info.Key, spans)
 	return info
 }
 

@@ -33,6 +33,7 @@ type Writer struct {
 	fragments []mkv.Fragment // completed
 	sealing   bool           // Seal was called
 	done      bool           // no longer being written, and under its last name: fragments is final
+	gaps      gapFinder
 	unsynced  bool
 	urgent    bool      // flushed, to be synced at once
 	synced    time.Time // when last
@@ -97,6 +98,9 @@ func (w *Writer) create() error {
 	if err := w.store.present(); err != nil {
 		return err
 	}
+	if err := w.store.needFormat(formatOf(w.key.id())); err != nil {
+		return err
+	}
 	if err := st.makeDirectory(); err != nil {
 		return err
 	}
@@ -149,7 +153,19 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 		return diskFault(w.stream.dir, err)
 	}
 	w.final.Store(w.mkv.FinalSize())
+	if track == 1 {
+		w.mu.Lock()
+		w.gaps.frame(t)
+		w.mu.Unlock()
+	}
 	return nil
+}
+
+// pauses lists the gaps so far.
+func (w *Writer) pauses() []span {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gaps.all()
 }
 
 // EndFragment completes the open fragment: from now on it is read and uploaded.
@@ -265,6 +281,7 @@ func (w *Writer) sealed() error {
 	a := st.use(e.id)
 	a.begin(e.name())
 	s.mu.Unlock()
+	s.noteGaps(st, e.id, w.pauses())
 	err := st.rename(writingName(e.id), e.name())
 	s.mu.Lock()
 	a.end()

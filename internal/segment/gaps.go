@@ -1,0 +1,279 @@
+package segment
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+// gapsName is the side file of a stream that says where nothing was recorded within its segments. It is
+// appended to when a segment with gaps is finished, before that has its name: a line each, of the segment's name
+// and ms since its start. A line names the segment from which on all are noted:
+//
+//	since 20261121T041548.083Z
+//	20261121T041548.083Z 12000 35000
+const gapsName = ".gaps"
+
+const lineSince = "since"
+
+const (
+	// slowFactor is how much longer than its neighbours a distance of frames must be for a gap: some cameras
+	// send a frame every few seconds.
+	slowFactor = 3
+	// maxGaps bounds what is noted of one segment.
+	maxGaps = 256
+)
+
+// gapFinder finds gaps in the times of frames, as they come.
+type gapFinder struct {
+	began  bool
+	last   time.Duration // the latest time
+	before time.Duration // the distance before the pending one; 0: none
+	gap    span          // the last distance, when it may be one
+	found  []span
+}
+
+// frame takes in a frame.
+func (g *gapFinder) frame(t time.Duration) {
+	if !g.began {
+		g.began, g.last = true, t
+		return
+	}
+	distance := t - g.last
+	if distance <= 0 { // shown before the one before
+		return
+	}
+	g.decide(distance)
+	if distance > GapAfter {
+		g.gap = span{g.last.Milliseconds(), t.Milliseconds()}
+	} else {
+		g.before = distance
+	}
+	g.last = t
+}
+
+// decide notes the last distance as a gap when the ones around it are much shorter; next is that after it, 0 when
+// there is none yet.
+func (g *gapFinder) decide(next time.Duration) {
+	if g.gap == (span{}) {
+		return
+	}
+	length := time.Duration(g.gap.to-g.gap.from) * time.Millisecond
+	around := next
+	if g.before > 0 && (next == 0 || g.before < next) {
+		around = g.before
+	}
+	if length > slowFactor*around && len(g.found) < maxGaps {
+		g.found = append(g.found, g.gap)
+	}
+	g.before, g.gap = length, span{}
+}
+
+// all lists the gaps so far.
+func (g *gapFinder) all() []span {
+	now := *g
+	now.found = slices.Clone(g.found)
+	now.decide(0)
+	return now.found
+}
+
+// gapNotes are the gaps within a stream's segments. Guarded by the store's mu.
+type gapNotes struct {
+	noted bool // since is valid
+	kept  bool // and in the side file
+	since id
+	of    map[id][]span
+}
+
+// knows reports whether the gaps within a segment would be noted.
+func (n *gapNotes) knows(k id) bool { return n.noted && k.compare(n.since) >= 0 }
+
+// within places the gaps of a segment in time.
+func within(k Key, spans []span) []Gap {
+	var gaps []Gap
+	for _, s := range spans {
+		at := func(ms int64) time.Time { return k.StartTime().Add(time.Duration(ms) * time.Millisecond) }
+		gaps = append(gaps, Gap{From: at(s.from), To: at(s.to)})
+	}
+	return gaps
+}
+
+// readGaps reads the side file of a stream. A line that is torn says nothing.
+func readGaps(dir string) (n gapNotes, lines int) {
+	n.of = make(map[id][]span)
+	data, err := os.ReadFile(filepath.Join(dir, gapsName))
+	if err != nil {
+		return n, 0
+	}
+	for scan := bufio.NewScanner(bytes.NewReader(data)); scan.Scan(); lines++ {
+		words := strings.Fields(scan.Text())
+		if len(words) == 2 && words[0] == lineSince && !n.noted {
+			n.since, n.noted = parseID(words[1])
+			n.kept = n.noted
+			continue
+		}
+		if len(words) != 3 {
+			continue
+		}
+		k, ok := parseID(words[0])
+		from, fromErr := strconv.ParseUint(words[1], 10, 32)
+		to, toErr := strconv.ParseUint(words[2], 10, 32)
+		if ok && fromErr == nil && toErr == nil && from < to && len(n.of[k]) < maxGaps {
+			n.of[k] = append(n.of[k], span{int64(from), int64(to)})
+		}
+	}
+	return n, lines
+}
+
+// loadGaps reads the side file and drops what is noted of segments that are gone, when that is most of it. Those
+// that were being written are not in the index yet.
+func (s *Store) loadGaps(st *stream, torn []id) {
+	var lines int
+	st.gaps, lines = readGaps(st.dir)
+	kept := 0
+	for k, spans := range st.gaps.of {
+		if _, ok := st.index.find(k); ok || slices.Contains(torn, k) {
+			kept += len(spans)
+			continue
+		}
+		delete(st.gaps.of, k)
+	}
+	if s.readOnly || lines < maxGaps || kept > lines/2 {
+		return
+	}
+	if err := durable.Replace(st.files, filepath.Join(st.dir, gapsName), st.gaps.text(), fileMode); err != nil {
+		s.log.Warn("cannot shorten the notes of gaps", zap.String("stream", st.name), zap.Error(err))
+	}
+}
+
+// text is the content of a side file.
+func (n *gapNotes) text() []byte {
+	var text []byte
+	if n.noted {
+		text = fmt.Appendf(nil, "%s %s\n", lineSince, n.since)
+	}
+	for k, spans := range n.of {
+		text = append(text, gapLines(k, spans)...)
+	}
+	return text
+}
+
+func gapLines(k id, spans []span) (text []byte) {
+	for _, s := range spans {
+		text = fmt.Appendf(text, "%s %d %d\n", k, s.from, s.to)
+	}
+	return text
+}
+
+// keepGaps writes from which segments on gaps are noted, once a stream. Nobody who records waits for it.
+func (s *Store) keepGaps() {
+	s.mu.Lock()
+	var begun []*stream
+	for _, st := range s.streams {
+		if st.gaps.noted && !st.gaps.kept && !st.deleting {
+			begun = append(begun, st)
+		}
+	}
+	s.mu.Unlock()
+	for _, st := range begun {
+		if err := st.appendGaps(fmt.Appendf(nil, "%s %s\n", lineSince, st.gaps.since)); err != nil {
+			continue // tried again
+		}
+		s.mu.Lock()
+		st.gaps.kept = true
+		s.mu.Unlock()
+	}
+}
+
+// noteGaps notes the gaps within a segment that is finished, unless they are noted already. When the disk
+// fails they are known until the end of the process only.
+func (s *Store) noteGaps(st *stream, k id, spans []span) {
+	s.mu.Lock()
+	if st.gaps.of == nil {
+		st.gaps.of = make(map[id][]span)
+	}
+	_, known := st.gaps.of[k]
+	if len(spans) > 0 && !known {
+		st.gaps.of[k] = spans
+	}
+	if !st.gaps.noted {
+		st.gaps.noted, st.gaps.since = true, k
+	}
+	s.mu.Unlock()
+	if len(spans) == 0 || known {
+		return
+	}
+	if err := st.appendGaps(gapLines(k, spans)); err != nil {
+		s.log.Warn("cannot note where nothing was recorded", zap.String("stream", st.name), zap.Error(err))
+	}
+}
+
+// appendGaps adds lines to the side file, durably. A line that a power cut tore must not swallow them.
+func (st *stream) appendGaps(lines []byte) error {
+	f, err := st.files.OpenFile(filepath.Join(st.dir, gapsName), os.O_CREATE|os.O_APPEND|os.O_RDWR, fileMode)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.Size() > 0 {
+		var last [1]byte
+		if _, err := f.ReadAt(last[:], info.Size()-1); err != nil || last[0] != '\n' {
+			lines = append([]byte{'\n'}, lines...)
+		}
+	}
+	if _, err := f.Write(lines); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// recoverGaps notes the gaps within a segment that was recovered.
+func (s *Store) recoverGaps(st *stream, k id, f file, size int64) {
+	m, err := mkv.Open(f, size)
+	if err != nil {
+		return
+	}
+	if list, err := m.Fragments(); err == nil {
+		spans, _ := pauses(m, list)
+		s.noteGaps(st, k, spans)
+	}
+}
+
+// Gaps reads where nothing was recorded within the segment, by the heads of all its frames: for one of
+// which Info does not say it.
+func (r *Reader) Gaps() ([]Gap, error) {
+	m, err := r.container()
+	if err != nil {
+		return nil, err
+	}
+	list, _, err := r.Fragments()
+	if err != nil {
+		return nil, err
+	}
+	spans, err := pauses(m, list)
+	return within(r.key, spans), err
+}
+
+func pauses(m *mkv.Reader, list []mkv.Fragment) ([]span, error) {
+	var g gapFinder
+	for _, f := range list {
+		for t, err := range m.Times(f) {
+			if err != nil {
+				return g.all(), err
+			}
+			g.frame(t)
+		}
+	}
+	return g.all(), nil
+}
