@@ -48,8 +48,8 @@ const GapAfter = 2 * time.Second
 const CodeExport = "export"
 
 // Export joins a stream's media into one file that players can seek in. It is cut at fragments, and its
-// time line is that of the clock, also where a clock was ahead: gaps stay gaps. Files that are damaged are exported as far as they can be
-// read. One segment is held at a time, as what is held frees no space: what is deleted before it is copied
+// time line is that of the clock, also where a clock was ahead: gaps stay gaps. Files that are damaged are exported
+// as far as they can be read. One segment is held at a time, as what is held frees no space: what is deleted before it is copied
 // is a gap. All segments are read before anything is written, so that out stays empty when they do not fit
 // into one file.
 func (s *Store) Export(ctx context.Context, o ExportOptions, out mkv.File) (Exported, error) {
@@ -219,6 +219,10 @@ func (e *exporter) copy(ctx context.Context, p exportPart) error {
 	if err != nil {
 		return e.cannotCopy(p.from, err)
 	}
+	gaps := p.info.Gaps
+	if !p.info.GapsKnown {
+		gaps, _ = r.Gaps() // as far as it can be read
+	}
 	for _, f := range e.choose(r, fragments) {
 		if f.Last > p.last {
 			break
@@ -228,6 +232,12 @@ func (e *exporter) copy(ctx context.Context, p exportPart) error {
 		}
 		if err := e.copyFragment(r, f); err != nil {
 			return e.cannotCopy(r.at(f.Start), err)
+		}
+		for _, g := range gaps {
+			from, to := r.at(g.From.Sub(r.key.StartTime())), r.at(g.To.Sub(r.key.StartTime()))
+			if !from.Before(r.at(f.Start)) && !to.After(r.at(f.Last)) {
+				e.result.Gaps = append(e.result.Gaps, Gap{From: from, To: to})
+			}
 		}
 	}
 	return nil
