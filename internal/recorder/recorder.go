@@ -298,7 +298,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 		if r.stale++; r.stale == 2 {
 			return r.o.staleLimit
 		}
-	case errors.Is(err, errHuge), errors.Is(err, errFlood): // it would only come again
+	case errors.Is(err, errHuge), errors.Is(err, errFlood), errors.Is(err, errEarly), errors.Is(err, errChatter): // it would only come again
 	case frames >= healthyFrames:
 		pause.Reset()
 		return healthyPause
