@@ -25,6 +25,7 @@ const (
 	codeKeyframes  = "keyframe-interval"
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
+	codeAudioRate  = "audio-rate"
 	codeInternal   = guard.Code
 	// codeCameraClock says that the camera's time was asked for and cannot be taken.
 	codeCameraClock = "camera-clock"
@@ -38,6 +39,7 @@ const (
 	scopeConstant  health.Scope = "constant"
 	scopeKeyframes health.Scope = "keyframes"
 	scopeAudio     health.Scope = "audio"
+	scopeAudioRate health.Scope = "audio-rate"
 	scopeClock     health.Scope = "camera-clock"
 )
 
@@ -47,7 +49,7 @@ const scopeUnset health.Scope = "unset-clock"
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
 	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopeKeyframes, scopeClock}
-	sessionScopes = append([]health.Scope{scopeAudio}, pictureScopes...)
+	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate}, pictureScopes...)
 )
 
 const (

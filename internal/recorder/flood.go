@@ -37,6 +37,9 @@ const (
 	maxUnasked = 2 * maxUnit
 	// maxMessages is how many RTSP messages may come within floodWindow: keepalives, and what a camera asks of us.
 	maxMessages = 1000
+	// oddSize stands for the size of a packet that is not known, in bytes: that of a small one, as it is the packets that take
+	// time.
+	oddSize = 1000
 	// overhead is what the packets of a whole floodWindow need beside their payload, in parts of it.
 	overhead = 8
 )

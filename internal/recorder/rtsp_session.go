@@ -62,7 +62,7 @@ func (s *session) newClient() *gortsplib.Client {
 		OnServerRequest: s.keeper.asked, OnServerResponse: s.keeper.answer,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
-		OnDecodeError: func(error) {},
+		OnDecodeError: s.takeOdd,
 	}
 }
 
