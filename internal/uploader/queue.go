@@ -22,6 +22,8 @@ type shot struct {
 	sent time.Time // when its last byte was written; zero before
 	size int64     // of what is sent of the cluster; 0 before
 	left string    // names the sound that is not sent; "" when all tracks are
+
+	heard int // the rank of the farthest acknowledgement; see advance
 }
 
 func (s shot) id() fragmentID { return fragmentID{s.key, s.frag.Start} }
