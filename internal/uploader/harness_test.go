@@ -64,10 +64,10 @@ type world struct {
 	server  *httptest.Server
 	health  *health.Registry
 	cloud   *watchedCloud
-	next    time.Time                                   // where the next segment begins
-	want    []int64                                     // timecodes of all fragments
-	filter  func(io.Reader) io.Reader                   // of request bodies
-	answer  func(http.ResponseWriter, http.HandlerFunc) // answers PutMedia with the help of the service
+	next    time.Time                                              // where the next segment begins
+	want    []int64                                                // timecodes of all fragments
+	filter  func(io.Reader) io.Reader                              // of request bodies
+	answer  func(http.ResponseWriter, *http.Request, http.Handler) // answers PutMedia with the help of the service
 	network network
 	keys    keys
 
@@ -129,7 +129,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 			w.service.ServeHTTP(rw, r)
 			return
 		}
-		w.answer(rw, func(rw http.ResponseWriter, _ *http.Request) { w.service.ServeHTTP(rw, r) })
+		w.answer(rw, r, w.service)
 	}
 }
 
