@@ -100,5 +100,5 @@ func NewLogger(file *LogFile, level *LogLevel) *zap.Logger {
 		zapcore.NewCore(zapcore.NewConsoleEncoder(console), zapcore.Lock(os.Stderr), level.zap),
 		zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.AddSync(file), level.zap),
 	)
-	return zap.New(collapse(core, time.Now))
+	return zap.New(cleaned(collapse(core, time.Now)))
 }

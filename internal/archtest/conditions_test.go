@@ -23,6 +23,7 @@ type source struct {
 	functions map[string]*ast.FuncDecl // "package.name"
 	codes     map[string][]string      // code → where it is used
 	unclear   []string                 // expressions that are no constant
+	unclean   []string                 // faults that are made without cleaning their texts
 	rows      map[[2]string]bool       // code and job of a conditiontest.Row
 }
 
@@ -31,6 +32,9 @@ func TestEveryCodeIsDeclaredOnce(t *testing.T) {
 	s := parseSource(t)
 	for _, where := range s.unclear {
 		t.Errorf("%s: the code of a fault must be a constant", where)
+	}
+	for _, where := range s.unclean {
+		t.Errorf("%s: a fault is made with health.NewFault, UserFault or SystemFault, which clean the texts that it quotes", where)
 	}
 	known := make(map[string]bool)
 	for _, d := range health.Declarations {
@@ -221,16 +225,12 @@ func (s *source) fault(pkg string, n ast.Node, set *token.FileSet) {
 		case of == nil || of.Name != "health":
 		case f.Sel.Name == "UserFault" || f.Sel.Name == "SystemFault":
 			code = n.Args[0]
-		case f.Sel.Name == "FaultOf":
+		case f.Sel.Name == "FaultOf", f.Sel.Name == "NewFault":
 			code = n.Args[1]
 		}
 	case *ast.CompositeLit:
 		if typ, ok := n.Type.(*ast.SelectorExpr); ok && typ.Sel.Name == "Fault" {
-			for _, e := range n.Elts {
-				if kv, ok := e.(*ast.KeyValueExpr); ok && kv.Key.(*ast.Ident).Name == "Code" {
-					code = kv.Value
-				}
-			}
+			s.unclean = append(s.unclean, set.Position(n.Pos()).String())
 		}
 	}
 	if code == nil {

@@ -18,12 +18,13 @@ const (
 	SystemError Class = "SYSTEM_ERROR"
 )
 
-// Fault is an error that a person will read: one sentence that says what failed and what to do.
+// Fault is an error that a person will read: one sentence that says what failed and what to do. Make one with NewFault,
+// UserFault or SystemFault: they clean and bound what texts from outside the sentence quotes.
 type Fault struct {
 	Class Class
 	// Code names the kind of failure for machines. It is one of those in Declarations or Answers.
 	Code string
-	// Text is the sentence. It holds no secret.
+	// Text is the sentence. It holds no secret, is one line of at most MaxText runes, and fit to be shown; see Clean.
 	Text string
 	// Err is the cause, or nil.
 	Err error
@@ -35,22 +36,27 @@ type Fault struct {
 
 // UserFault returns a failure that a person must mend by changing a setting, a secret or a device.
 func UserFault(code string, cause error, format string, args ...any) *Fault {
-	return newFault(UserError, code, cause, format, args)
+	return NewFault(UserError, code, cause, format, args...)
 }
 
 // SystemFault returns a failure that may pass by itself: network, service, disk.
 func SystemFault(code string, cause error, format string, args ...any) *Fault {
-	return newFault(SystemError, code, cause, format, args)
+	return NewFault(SystemError, code, cause, format, args...)
 }
 
 // Varying is an argument of a sentence that changes while its cause stays, such as a time of now. Numbers,
 // durations and times are taken for such in any case.
 type Varying string
 
-func newFault(class Class, code string, err error, format string, args []any) *Fault {
+// NewFault returns a failure of a class that only its cause tells. Each argument that is a text or an error is cleaned
+// and bounded by MaxPart, a Fault and the whole sentence by MaxText. A failure that a limit of the hub caused, such as that
+// of open files, says so whatever the sentence.
+func NewFault(class Class, code string, err error, format string, args ...any) *Fault {
 	cause := make([]any, 0, len(args)+1)
 	cause = append(cause, format)
-	for _, arg := range args {
+	shown := make([]any, len(args))
+	for i, arg := range args {
+		shown[i] = cleanArg(arg)
 		switch reflect.ValueOf(arg).Kind() {
 		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, // also a time.Duration
 			reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
@@ -58,18 +64,23 @@ func newFault(class Class, code string, err error, format string, args []any) *F
 			switch arg.(type) {
 			case time.Time, Varying:
 			default:
-				cause = append(cause, arg)
+				cause = append(cause, shown[i])
 			}
 		}
 	}
-	return &Fault{Class: class, Code: code, Text: fmt.Sprintf(format, args...), Err: err, cause: fmt.Sprintf("%q", cause)}
+	text := Clean(fmt.Sprintf(format, shown...), MaxText)
+	if limit := exhaustion(err, args); limit != 0 {
+		text = exhausted(text, limit)
+		cause = append(cause, limit.Error())
+	}
+	return &Fault{Class: class, Code: code, Text: text, Err: err, cause: fmt.Sprintf("%q", cause)}
 }
 
 // Recode returns the fault with another code and sentence, but as the same occurrence.
 func (f *Fault) Recode(code, text string) *Fault {
 	next := *f
 	next.cause = f.identity()
-	next.Code, next.Text = code, text
+	next.Code, next.Text = code, Clean(text, MaxText)
 	return &next
 }
 
@@ -97,5 +108,9 @@ func FaultOf(err error, code string) *Fault {
 	if errors.As(err, &f) {
 		return f
 	}
-	return &Fault{Class: SystemError, Code: code, Text: err.Error(), Err: err}
+	text := Clean(err.Error(), MaxText)
+	if limit := exhaustionOf(err); limit != 0 {
+		text = exhausted(text, limit)
+	}
+	return &Fault{Class: SystemError, Code: code, Text: text, Err: err}
 }

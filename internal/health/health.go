@@ -184,6 +184,7 @@ type Part struct {
 
 // SetState notes what the part is doing, in one or two words: "recording", "waiting for the window".
 func (p *Part) SetState(state string) {
+	state = Clean(state, MaxPart)
 	p.mu.Lock()
 	same := p.state == state
 	if !same {

@@ -79,7 +79,7 @@ func (p *Part) Note(scope Scope, severity Severity, f *Fault, keep time.Duration
 	}
 	o.count++
 	s.seen[cause] = o
-	s.condition = Condition{Code: f.Code, Class: f.Class, Severity: severity, Text: f.Text, Since: o.since, Count: o.count}
+	s.condition = Condition{Code: f.Code, Class: f.Class, Severity: severity, Text: Clean(f.Text, MaxText), Since: o.since, Count: o.count}
 	s.reported, s.keep = now, keep
 	if s.stop(); keep > 0 {
 		s.timer = time.AfterFunc(keep, p.registry.changed)

@@ -1,6 +1,7 @@
 package iotconfig
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,4 +47,28 @@ func (s *Source) event(severity health.Severity, f *health.Fault) {
 
 func (s *Source) logCondition(f *health.Fault) {
 	s.o.Log.Warn("configuration condition raised", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
+}
+
+// maxStrangers bounds the streams of which something is remembered although they have no configuration for this hub.
+const maxStrangers = 1000
+
+// forgetStrangers forgets the statuses and refusals of the streams that were not heard of for the longest time, when there
+// are too many without a configuration: messages may name any.
+func (s *Source) forgetStrangers(but string) {
+	if len(s.statuses) <= len(s.desired.streams)+maxStrangers {
+		return
+	}
+	var strangers []string
+	for name := range s.statuses {
+		if s.desired.streams[name] == nil && name != but {
+			strangers = append(strangers, name)
+		}
+	}
+	slices.SortFunc(strangers, func(a, b string) int {
+		return s.statuses[a].LastUpdatedTime.Compare(s.statuses[b].LastUpdatedTime.Time)
+	})
+	for _, name := range strangers[:max(0, len(strangers)-maxStrangers/2)] {
+		delete(s.statuses, name)
+		s.acceptable(name)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // maxMessage is what a message may have. Source: AWS IoT Core quotas, payload of a publication: 128 KB.
@@ -198,9 +199,5 @@ type jobDoc struct {
 }
 
 func shorten(s string) string {
-	s = strings.ToValidUTF8(s, "�")
-	if len(s) <= maxDetails {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxDetails], "") + "…"
+	return health.Clean(s, maxDetails)
 }

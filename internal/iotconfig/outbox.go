@@ -21,17 +21,22 @@ type outbox struct {
 	mu     sync.Mutex
 	queue  []publication // guarded by mu, as all below
 	online bool
+	limit  int    // of the queue before it is squeezed although there is a connection
 	next   uint64 // counts what was taken off the head, to recognise it again
 }
 
-func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
+// maxQueued is how many publications wait for a broker that does not acknowledge before older ones are left out.
+const maxQueued = 1000
+
+func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1), limit: maxQueued} }
 
 // put appends a publication.
 func (b *outbox) put(p publication) {
 	b.mu.Lock()
 	b.queue = append(b.queue, p)
-	if !b.online {
+	if !b.online || len(b.queue) > b.limit {
 		b.squeeze()
+		b.limit = max(2*len(b.queue), maxQueued)
 	}
 	b.mu.Unlock()
 	select {

@@ -347,6 +347,7 @@ func (s *Source) remove(ctx context.Context) {
 // publishStatus notes and sends a status.
 func (s *Source) publishStatus(status syncStatus) {
 	s.statuses[status.StreamName] = status
+	s.forgetStrangers(status.StreamName)
 	s.publish(status)
 }
 

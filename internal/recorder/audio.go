@@ -76,7 +76,9 @@ const maxAudioAhead = 500
 type sound struct {
 	audioTrack
 	line    timeline
+	flood   flood // bounds what comes
 	waiting []audioFrame
+	bytes   int       // of what waits
 	spare   [][]byte  // memory of frames that were written
 	last    time.Time // of the newest frame written
 	written bool      // the open fragment has audio
@@ -104,6 +106,9 @@ func (s *segmenter) audio(frame []byte, rtpTime uint32, now time.Time) {
 	if s.sound == nil || s.session == 0 { // video leads
 		return
 	}
+	if !s.admit(len(frame), now) {
+		return
+	}
 	line := &s.sound.line
 	line.aim(s.timeline.target) // sound stays with the pictures
 	if !line.anchored {         // it begins where the pictures are, which need not be where the clock is
@@ -115,9 +120,6 @@ func (s *segmenter) audio(frame []byte, rtpTime uint32, now time.Time) {
 	if jumped {
 		s.o.Log.Debug("the timestamps of the camera's audio jumped")
 	}
-	if len(s.sound.waiting) == maxAudioAhead { // there is no video to go with
-		s.sound.drop(1)
-	}
 	s.sound.wait(at, frame)
 }
 
@@ -128,12 +130,16 @@ func (s *sound) wait(at time.Time, frame []byte) {
 		data, s.spare = s.spare[n-1][:0], s.spare[:n-1]
 	}
 	s.waiting = append(s.waiting, audioFrame{at, append(data, frame...)})
+	s.bytes += len(frame)
 }
 
 // drop forgets the n frames that wait the longest.
 func (s *sound) drop(n int) {
 	for _, f := range s.waiting[:n] {
-		s.spare = append(s.spare, f.data)
+		s.bytes -= len(f.data)
+		if cap(f.data) <= maxSpareAudio {
+			s.spare = append(s.spare, f.data)
+		}
 	}
 	s.waiting = s.waiting[:copy(s.waiting, s.waiting[n:])]
 }
@@ -180,5 +186,6 @@ func (s *segmenter) writeSound(at time.Time, data []byte) error {
 		s.newest = at
 	}
 	s.o.numbers.bytes.Add(int64(len(data)))
+	s.meter.besides(len(data))
 	return nil
 }

@@ -15,6 +15,13 @@ import (
 // maxParameterSet is what avcC's 16-bit lengths hold.
 const maxParameterSet = 1<<16 - 1
 
+// maxSetBytes bounds all parameter sets of a stream, in bytes: they stand in the header of each file, of which readers take
+// 1 MiB at once. Real ones have some hundred. What is beyond stays in the stream, where decoders find it too.
+const maxSetBytes = 512 << 10
+
+// fits reports whether a parameter set may take the place of another, which may be nil, in a collection of so many bytes.
+func fits(size int, old, set []byte) bool { return size-len(old)+len(set) <= maxSetBytes }
+
 // avcSets are the parameter sets of H.264.
 type avcSets struct {
 	sps map[uint32][]byte
@@ -41,11 +48,21 @@ func (p avcSets) take(nal []byte) (changed bool) {
 		return p.takeSPS(nal)
 	}
 	id, ok := ppsID(nal[1:])
-	if !ok {
+	if !ok || !fits(p.size(), p.pps[id], nal) {
 		return false
 	}
 	p.pps[id] = bytes.Clone(nal)
 	return true
+}
+
+// size is that of all sets, in bytes.
+func (p avcSets) size() (n int) {
+	for _, sets := range []map[uint32][]byte{p.sps, p.pps} {
+		for _, set := range sets {
+			n += len(set)
+		}
+	}
+	return n
 }
 
 func (p avcSets) takeSPS(nal []byte) (changed bool) {
@@ -56,6 +73,9 @@ func (p avcSets) takeSPS(nal []byte) (changed bool) {
 	var old h264.SPS
 	if before := p.sps[sps.ID]; before != nil && old.Unmarshal(before) == nil && reflect.DeepEqual(old, sps) {
 		return false // "smart" encoders repeat the same in other bytes
+	}
+	if !fits(p.size(), p.sps[sps.ID], nal) {
+		return false
 	}
 	p.sps[sps.ID] = bytes.Clone(nal)
 	return true

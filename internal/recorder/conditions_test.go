@@ -41,6 +41,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "timestamps", Job: health.JobRecorder, Start: fed(constantTimes)},
 	{Code: "keyframe-interval", Job: health.JobRecorder, Start: fed(rareKeyframes)},
 	{Code: "audio", Job: health.JobRecorder, Start: fed(otherAudio)},
+	{Code: "audio-rate", Job: health.JobRecorder, Start: fed(audioFlood)},
 	{Code: "camera-clock", Job: health.JobRecorder, Limit: cameraPenance + 2*cameraWindow, Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
 	{Code: "clock-step", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(unsetClock)},
 }
@@ -253,6 +254,17 @@ var (
 	constantTimes = trouble{func(f *feed) { f.still = true; f.play(25) }, func(f *feed) { f.still = false }}
 	rareKeyframes = trouble{func(f *feed) { f.keyEvery = 0; f.play(260) }, func(f *feed) { f.keyEvery = 25 }}
 	otherAudio    = trouble{func(f *feed) { f.v.audioLeft([]string{"Opus"}) }, func(f *feed) { f.v.audioLeft(nil) }}
+	audioFlood    = trouble{
+		func(f *feed) {
+			sound := g711Track(true, 8000, 1)
+			f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, &sound)
+			f.play(50)
+			for i := range 60 {
+				f.v.audio(make([]byte, 60_000), uint32(i*160), f.now())
+			}
+		},
+		func(*feed) {},
+	}
 	cameraOffTime = trouble{func(f *feed) { f.off = time.Hour; f.play(250) }, func(f *feed) { f.off = 0 }}
 	unsetClock    = trouble{
 		func(f *feed) {

@@ -25,6 +25,7 @@ const (
 	codeKeyframes  = "keyframe-interval"
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
+	codeAudioRate  = "audio-rate"
 	// codeAhead says that times were ahead of the hub's clock.
 	codeAhead    = "times-ahead"
 	codeInternal = guard.Code
@@ -41,6 +42,7 @@ const (
 	scopePace      health.Scope = "pace"
 	scopeKeyframes health.Scope = "keyframes"
 	scopeAudio     health.Scope = "audio"
+	scopeAudioRate health.Scope = "audio-rate"
 	scopeClock     health.Scope = "camera-clock"
 )
 
@@ -53,7 +55,7 @@ const (
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
 	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopePace, scopeKeyframes, scopeClock}
-	sessionScopes = append([]health.Scope{scopeAudio}, pictureScopes...)
+	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate}, pictureScopes...)
 )
 
 const (
@@ -90,7 +92,10 @@ var (
 	errStale     = errors.New("frames of an earlier session came")
 	errTransport = errors.New("the camera does not send over this transport")
 	errRedirects = errors.New("redirected too often")
+	errDownward  = errors.New("redirected from TLS to an address without")
 	errFlood     = errors.New("more than 100 Mbit/s came")
+	errEarly     = errors.New("much came before the camera was asked to play")
+	errChatter   = errors.New("more than 100 RTSP messages a second came")
 )
 
 // panicked is an error of ours that ended a session.
@@ -112,6 +117,7 @@ func cameraFault(host string, err error) *health.Fault {
 	var (
 		already     *health.Fault
 		answer      *statusError
+		login       *loginError
 		unsupported *unsupportedError
 		dns         *net.DNSError
 		certificate *certificateError
@@ -127,8 +133,12 @@ func cameraFault(host string, err error) *health.Fault {
 	switch {
 	case errors.As(err, &already):
 		return already
+	case errors.As(err, &login):
+		return login.fault(host)
 	case errors.As(err, &answer):
 		return answerFault(host, answer)
+	case errors.Is(err, errDownward):
+		return user("The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: correct the secret's MediaURI.", host)
 	case errors.As(err, &unsupported) && len(unsupported.codecs) == 0:
 		return user("The camera at %s sends no video: correct the path in the secret's MediaURI.", host)
 	case errors.As(err, &unsupported):
@@ -151,6 +161,10 @@ func cameraFault(host string, err error) *health.Fault {
 		return user("The address %s of the camera cannot be one: correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)
 	case errors.Is(err, errFlood):
 		return user("The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream.", host)
+	case errors.Is(err, errEarly):
+		return user("The camera at %s sends more before it is asked to play than any camera has to say: check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware.", host)
+	case errors.Is(err, errChatter):
+		return user("The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware.", host)
 	case errors.Is(err, errRedirects):
 		return user("The camera at %s sends us from one address to the next: correct the secret's MediaURI.", host)
 	case errors.Is(err, errStale):

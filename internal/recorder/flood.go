@@ -28,3 +28,66 @@ func (f *flood) add(n int, now time.Time) error {
 	}
 	return nil
 }
+
+const (
+	// maxOpening is what a camera may send before it is asked to play, in bytes: a few answers and a description. Source:
+	// the RTSP library takes a body of 128 KiB.
+	maxOpening = 1 << 20
+	// maxUnasked is what may come between PLAY and its answer, in bytes: the first pictures of a hasty camera.
+	maxUnasked = 2 * maxUnit
+	// maxMessages is how many RTSP messages may come within floodWindow: keepalives, and what a camera asks of us.
+	maxMessages = 1000
+	// oddSize stands for the size of a packet that is not known, in bytes: that of a small one, as it is the packets that take
+	// time.
+	oddSize = 1000
+	// overhead is what the packets of a whole floodWindow need beside their payload, in parts of it.
+	overhead = 8
+)
+
+// stage is how far a session has come.
+type stage uint8
+
+const (
+	describing stage = iota // PLAY was not sent
+	asking                    // PLAY was not answered
+	played
+)
+
+// traffic bounds what comes over the connections of a session, whatever it is: audio, RTCP, channels that nobody asked for,
+// messages, noise. One goroutine at a time uses it, the one that reads.
+type traffic struct {
+	before int64 // bytes that came before the camera plays
+	flood  flood
+}
+
+// add counts bytes; an error ends the session.
+func (t *traffic) add(n int, at stage, now time.Time) error {
+	if at == played {
+		return t.flood.add(n, now)
+	}
+	t.before += int64(n)
+	switch {
+	case at == describing && t.before > maxOpening:
+		return errEarly
+	case t.before > maxOpening+maxUnasked:
+		return errEarly
+	}
+	return nil
+}
+
+// chatter counts the messages of a camera.
+type chatter struct {
+	since time.Time
+	n     int
+}
+
+// add counts one; an error ends the session.
+func (c *chatter) add(now time.Time) error {
+	if now.Sub(c.since) >= floodWindow {
+		c.since, c.n = now, 0
+	}
+	if c.n++; c.n > maxMessages {
+		return errChatter
+	}
+	return nil
+}

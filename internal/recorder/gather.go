@@ -34,7 +34,8 @@ const (
 type gatheredConn struct {
 	net.Conn
 	playing *atomic.Bool
-	tap     *tap // nil: what comes is encrypted
+	tap     *tap              // nil: what comes is encrypted
+	came    func(n int) error // is told how many bytes came; an error is that of the reading
 
 	space   []byte
 	began   time.Time             // when something came first once it played
@@ -86,6 +87,11 @@ func (c *gatheredConn) fill() error {
 	c.buffer = c.space[:held+n]
 	if n > 0 && c.began.IsZero() && c.playing.Load() {
 		c.began = time.Now()
+	}
+	if n > 0 {
+		if err := c.came(n); err != nil {
+			return err
+		}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.playing.Load() { // it began while we waited
 		return nil
@@ -157,6 +163,6 @@ func (c *gatheredConn) gather() error {
 		}
 		c.buffer = c.space[:len(c.buffer)+c.n]
 		c.full = len(c.buffer) == len(c.space)
-		return nil
+		return c.came(c.n)
 	}
 }

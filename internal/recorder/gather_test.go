@@ -26,7 +26,7 @@ func gatheredPair(t *testing.T) (near *gatheredConn, far *net.TCPConn, playing *
 	if err != nil {
 		t.Fatal(err)
 	}
-	near = &gatheredConn{Conn: conn, playing: playing, began: time.Now().Add(-gatherAfter)}
+	near = &gatheredConn{Conn: conn, playing: playing, began: time.Now().Add(-gatherAfter), came: func(int) error { return nil }}
 	t.Cleanup(func() { _ = near.Close() })
 	conn, err = listener.Accept()
 	if err != nil {

@@ -53,8 +53,19 @@ func (p hevcSets) take(nal []byte) (changed bool) {
 		}
 		key.id = id
 	}
+	if !fits(p.size(), p[key], nal) {
+		return false
+	}
 	p[key] = bytes.Clone(nal)
 	return true
+}
+
+// size is that of all sets, in bytes.
+func (p hevcSets) size() (n int) {
+	for _, set := range p {
+		n += len(set)
+	}
+	return n
 }
 
 // maxPixels is the width or height beyond which a parameter set is not believed (H.265, level 6.2

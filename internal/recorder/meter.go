@@ -14,7 +14,7 @@ const meterWindow = 2 * time.Second
 // add counts a frame; it reports when there is a new measurement.
 func (m *meter) add(bytes int, now time.Time) bool {
 	if m.since.IsZero() {
-		m.since = now
+		m.since, m.bytes = now, 0
 		return false // the first frame opens the window
 	}
 	m.frames++
@@ -28,3 +28,6 @@ func (m *meter) add(bytes int, now time.Time) bool {
 	m.since, m.frames, m.bytes = now, 0, 0
 	return true
 }
+
+// besides counts bytes that are no frame of video.
+func (m *meter) besides(bytes int) { m.bytes += int64(bytes) }

@@ -144,7 +144,7 @@ type Segment struct {
 
 // numbers are the recorder's counters, looked up once.
 type numbers struct {
-	frames, bytes, lost, gaps, reconnects, lastFrame, bitrate, fps, lastSegment *health.Number
+	frames, bytes, lost, gaps, reconnects, lastFrame, bitrate, fps, lastSegment, audioLost *health.Number
 }
 
 // Recorder records one camera.
@@ -205,7 +205,8 @@ func New(o Options) *Recorder {
 	h := o.Health
 	o.numbers = numbers{
 		frames: h.Number(health.FramesRecorded), bytes: h.Number(health.BytesRecorded), lost: h.Number(health.FramesLost),
-		gaps: h.Number(health.Gaps), reconnects: h.Number(health.Reconnects), lastFrame: h.Number(health.LastFrameTime),
+		audioLost: h.Number(health.AudioFramesLost),
+		gaps:      h.Number(health.Gaps), reconnects: h.Number(health.Reconnects), lastFrame: h.Number(health.LastFrameTime),
 		bitrate: h.Number(health.BitrateBPS), fps: h.Number(health.FPSMilli), lastSegment: h.Number(health.LastSegmentTime),
 	}
 	return &Recorder{o: o, udp: o.Transport == TransportUDP, goesOn: o.GoesOn}
@@ -304,7 +305,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 		if r.stale++; r.stale == 2 {
 			return r.o.staleLimit
 		}
-	case errors.Is(err, errHuge), errors.Is(err, errFlood): // it would only come again
+	case errors.Is(err, errHuge), errors.Is(err, errFlood), errors.Is(err, errEarly), errors.Is(err, errChatter): // it would only come again
 	case frames >= healthyFrames:
 		pause.Reset()
 		return healthyPause

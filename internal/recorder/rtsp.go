@@ -50,10 +50,12 @@ const maxRedirects = 3
 func (d dialogue) play(ctx context.Context, to sink) error {
 	s := &session{
 		dialogue: d, to: to,
-		keeper: keeper{url: d.url},
-		flood:  flood{limit: d.maxBytes},
-		ended:  make(chan error, 1),
+		keeper:  keeper{at: d.url.CloneWithoutCredentials(), login: newLogin(d.camera)},
+		flood:   flood{limit: d.maxBytes},
+		traffic: traffic{flood: flood{limit: d.maxBytes + d.maxBytes/overhead + maxUnasked}},
+		ended:   make(chan error, 1),
 	}
+	s.keeper.breakOff = s.breakOff
 	s.tap.readable = readable
 	s.order = newReorder(s.push)
 	s.client = s.newClient()
@@ -68,12 +70,21 @@ func (d dialogue) play(ctx context.Context, to sink) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if broken := s.broken.Load(); broken != nil {
+		err = *broken // what else failed follows from it
+	}
 	return translate(err)
 }
 
 // translate hides the library's error types from the rest of the recorder.
 func translate(err error) error {
-	var answer liberrors.ErrClientBadStatusCode
+	var (
+		answer liberrors.ErrClientBadStatusCode
+		login  *loginError
+	)
+	if errors.As(err, &login) {
+		return login
+	}
 	if errors.As(err, &answer) {
 		return &statusError{code: int(answer.Code), message: answer.Message}
 	}

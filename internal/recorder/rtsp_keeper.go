@@ -4,24 +4,64 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 )
 
-// keeper does what the library leaves out: it answers a new nonce in mid-session, finds the keepalive
-// that a camera takes, lets a camera ask what it likes, and does without OPTIONS.
+// keeper does what the library leaves out: it answers challenges, finds the keepalive that a camera takes, lets a camera
+// ask what it likes, does without OPTIONS, and knows where a redirect led.
 type keeper struct {
-	url     *base.URL
-	theirs  base.Method // of the camera's last request; only the library's main goroutine uses it
-	mu      sync.Mutex
-	ours    base.Method // of our last request
-	sender  *auth.Sender
-	renewed bool // the nonce is new since the last request that was not a keepalive
-	playing atomic.Bool
-	odd     bool // the camera refused the last keepalive
+	theirs base.Method // of the camera's last request; only the library's main goroutine uses it
+
+	mu       sync.Mutex
+	at       *base.URL   // what is described, without the password: a redirect changes it
+	downward bool        // the last redirect would have left TLS
+	ours     base.Method // of our last request
+	sent     *challenge  // what our last request answered; nil: none
+	login    login
+	repeat   bool // the last request was refused, and may be taken when it is sent again
+	playing  atomic.Bool
+	odd      bool // the camera refused the last keepalive
+
+	messages chatter     // of the camera; only the library's main goroutine uses it
+	breakOff func(error) // ends the session
+}
+
+// connect begins a connection to a host and port.
+func (k *keeper) connect(scheme, address string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.login.connect(scheme, address)
+}
+
+// count counts a message of the camera.
+func (k *keeper) count() {
+	if err := k.messages.add(time.Now()); err != nil {
+		k.breakOff(err)
+	}
+}
+
+// stage is how far the session has come.
+func (k *keeper) stage() stage {
+	if k.playing.Load() {
+		return played
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ours == base.Play {
+		return asking
+	}
+	return describing
+}
+
+// target is what is to be described now.
+func (k *keeper) target() *base.URL {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.at
 }
 
 func (k *keeper) request(r *base.Request) {
@@ -35,24 +75,27 @@ func (k *keeper) request(r *base.Request) {
 			r.Method = base.GetParameter
 		}
 	}
-	k.ours = r.Method
-	if k.sender != nil {
-		k.sender.AddAuthorization(r)
+	k.ours, k.sent = r.Method, nil
+	delete(r.Header, "Authorization")
+	if r.URL == nil {
+		return
+	}
+	if value := k.login.authorization(string(r.Method), r.URL.CloneWithoutCredentials().String()); value != "" {
+		k.sent = k.login.answer
+		r.Header["Authorization"] = base.HeaderValue{value}
 	}
 }
 
 func (k *keeper) response(r *base.Response) {
+	k.count()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r.StatusCode == base.StatusUnauthorized && k.url.User != nil {
-		password, _ := k.url.User.Password()
-		sender := &auth.Sender{WWWAuth: r.Header["WWW-Authenticate"], User: k.url.User.Username(), Pass: password}
-		if sender.Initialize() == nil {
-			k.renewed = k.sender != nil
-			k.sender = sender
-		}
+	k.repeat = false
+	if r.StatusCode == base.StatusUnauthorized {
+		k.repeat = k.login.challenged(r.Header["WWW-Authenticate"], k.sent)
 		return
 	}
+	k.login.accepted = k.login.accepted || k.sent != nil && r.StatusCode < base.StatusBadRequest
 	switch {
 	case k.playing.Load():
 		if r.StatusCode >= base.StatusBadRequest {
@@ -60,6 +103,8 @@ func (k *keeper) response(r *base.Response) {
 		}
 	case k.ours == base.Options && unknown(r.StatusCode): // the library does not go on without it
 		r.StatusCode = base.StatusOK
+	case k.ours == base.Describe && r.StatusCode >= base.StatusMovedPermanently && r.StatusCode <= base.StatusUseProxy:
+		k.redirect(r)
 	}
 	// Cameras end sessions earlier than they announce: keepalives come twice as often as they have to.
 	var session headers.Session
@@ -67,6 +112,22 @@ func (k *keeper) response(r *base.Response) {
 		*session.Timeout /= 2
 		r.Header["Session"] = session.Marshal()
 	}
+}
+
+// redirect notes where the library goes next. A user in the new URL is not ours.
+func (k *keeper) redirect(r *base.Response) {
+	values := r.Header["Location"]
+	if len(values) != 1 {
+		return
+	}
+	to, err := base.ParseURL(values[0])
+	if err != nil {
+		return
+	}
+	k.downward = k.at.Scheme == "rtsps" && to.Scheme != "rtsps" // the library does not go there
+	to.User = nil
+	k.at = to
+	r.Header["Location"] = base.HeaderValue{to.String()}
 }
 
 // unknown tells whether a camera does not know a method.
@@ -77,6 +138,7 @@ func unknown(code base.StatusCode) bool {
 // asked takes a request of the camera (RFC 2326, section 10). The library would end the session for
 // all but OPTIONS, and lose what lies in the socket.
 func (k *keeper) asked(r *base.Request) {
+	k.count()
 	k.theirs = r.Method
 	r.Method = base.Options
 }
@@ -90,16 +152,35 @@ func (k *keeper) answer(r *base.Response) {
 	}
 }
 
-// again repeats a request when the camera refused it for its nonce's age.
+// maxTries is how often a request is sent, with the answers to challenges.
+const maxTries = 4
+
+// again repeats a request that the camera refused for want of a password, or for its nonce's age.
 func (k *keeper) again(request func() error) error {
-	err := request()
-	var answer liberrors.ErrClientBadStatusCode
+	for try := 1; ; try++ {
+		err := request()
+		var answer liberrors.ErrClientBadStatusCode
+		if !errors.As(err, &answer) || answer.Code != base.StatusUnauthorized {
+			return k.explain(err)
+		}
+		k.mu.Lock()
+		repeat, problem := k.repeat, k.login.problem
+		k.mu.Unlock()
+		switch {
+		case problem != nil:
+			return problem
+		case !repeat || try == maxTries:
+			return err
+		}
+	}
+}
+
+// explain says what the library has no error for.
+func (k *keeper) explain(err error) error {
 	k.mu.Lock()
-	renewed := k.renewed
-	k.renewed = false
-	k.mu.Unlock()
-	if renewed && errors.As(err, &answer) && answer.Code == base.StatusUnauthorized {
-		return request()
+	defer k.mu.Unlock()
+	if err != nil && k.downward {
+		return errors.Join(errDownward, err)
 	}
 	return err
 }

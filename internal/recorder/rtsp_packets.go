@@ -91,6 +91,7 @@ func (s *session) turn(p packet, now time.Time) {
 // takeReport takes the camera's time out of what comes over RTCP beside the video.
 func (s *session) takeReport(p rtcp.Packet) {
 	s.exclusively(func() {
+		s.count(p.MarshalSize())
 		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == s.source {
 			s.to.cameraTime(ntpTime(report.NTPTime), report.RTPTime)
 		}
@@ -100,8 +101,23 @@ func (s *session) takeReport(p rtcp.Packet) {
 // takeAudio takes a packet of the audio.
 func (s *session) takeAudio(p *rtp.Packet) {
 	s.exclusively(func() {
+		s.count(len(p.Payload))
 		s.audio.take(p, func(frame []byte, rtpTime uint32) { s.to.audio(frame, rtpTime, s.now()) })
 	})
+}
+
+// takeOdd takes note of a packet that the library cannot read or has no track for.
+func (s *session) takeOdd(error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count(oddSize)
+}
+
+// count counts payload that is not video; s.mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.
+func (s *session) count(bytes int) {
+	if err := s.flood.add(bytes, s.now()); err != nil {
+		s.end(err)
+	}
 }
 
 func packetOf(p *rtp.Packet) packet {

@@ -33,12 +33,14 @@ type session struct {
 	mu     sync.Mutex // of what comes in: over UDP video and audio arrive on goroutines of their own
 	intake *intake
 	order  *reorder // of the video over UDP
-	flood  flood
-	source uint32 // SSRC of the video
-	former uint32 // the one before, if it had numbers of its own
+	flood  flood    // of the payload
+	source uint32   // SSRC of the video
+	former uint32   // the one before, if it had numbers of its own
 	turned time.Time
 
-	ended   chan error // why, from the first who knows
+	traffic traffic               // over the connections
+	ended   chan error            // why, from the first who knows
+	broken  atomic.Pointer[error] // why we broke it off in the middle of what comes
 	leaving sync.Once
 }
 
@@ -60,7 +62,7 @@ func (s *session) newClient() *gortsplib.Client {
 		OnServerRequest: s.keeper.asked, OnServerResponse: s.keeper.answer,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
-		OnDecodeError: func(error) {},
+		OnDecodeError: s.takeOdd,
 	}
 }
 
@@ -78,10 +80,11 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, err
 	}
 	s.line.Store(&conn)
+	s.keeper.connect(s.client.Scheme, address)
 	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		s.peer = remote.IP
 	}
-	gathered := &gatheredConn{Conn: conn, playing: &s.keeper.playing}
+	gathered := &gatheredConn{Conn: conn, playing: &s.keeper.playing, came: s.came}
 	if s.client.Scheme == "rtsp" { // a redirect may change it
 		gathered.tap = &s.tap
 	}
@@ -121,7 +124,8 @@ func (s *session) open() error {
 
 // setUp asks the camera what it has, sets up what is recorded of that, and tells the sink.
 func (s *session) setUp() error {
-	desc, _, err := s.client.Describe(s.url)
+	var desc *description.Session
+	err := s.keeper.again(func() (err error) { desc, _, err = s.client.Describe(s.keeper.target()); return err })
 	if err != nil {
 		return err
 	}
@@ -265,6 +269,26 @@ func (s *session) soon(end, do func()) {
 		}
 	}()
 	do()
+}
+
+// came counts what a connection brought.
+func (s *session) came(n int) error {
+	err := s.traffic.add(n, s.keeper.stage(), time.Now())
+	if err != nil {
+		s.breakOff(err)
+	}
+	return err
+}
+
+// breakOff ends the session as it is, from within what reads it.
+func (s *session) breakOff(err error) {
+	if !s.broken.CompareAndSwap(nil, &err) {
+		return
+	}
+	s.end(err)
+	if line := s.line.Load(); line != nil {
+		_ = (*line).Close()
+	}
 }
 
 // end tells why the session ends, unless that is known.

@@ -111,7 +111,7 @@ func newSegmenter(o *Options) *segmenter {
 func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
 	s.sound = nil
 	if audio != nil {
-		s.sound = &sound{audioTrack: *audio}
+		s.sound = &sound{audioTrack: *audio, flood: newAudioFlood()}
 		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest, audio: true}
 	}
 	s.timeline.rate = int64(max(rate, 1))

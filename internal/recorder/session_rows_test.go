@@ -167,11 +167,9 @@ func (c *noisy) Write(b []byte) (int, error) {
 }
 
 func describeRedirect(t *testing.T) {
-	other := startCamera(t, fakecam.Options{User: "admin", Pass: "secret"})
-	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{
-		Redirect: func() string { return strings.Replace(other.URL(), "admin:secret@", "", 1) },
-	}})
-	r := record(t, other, strings.Replace(camera.URL(), "rtsp://", "rtsp://admin:secret@", 1))
+	other := startCamera(t, fakecam.Options{})
+	camera := startCamera(t, fakecam.Options{User: "admin", Pass: "secret", Oddities: fakecam.Oddities{Redirect: other.URL}})
+	r := record(t, other, camera.URL())
 	r.awaitFrames(30)
 	r.settle()
 	r.expectAll()

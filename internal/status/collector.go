@@ -85,6 +85,7 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 			FPS:            float64(rec.Numbers[health.FPSMilli]) / 1000,
 			FramesRecorded: rec.Numbers[health.FramesRecorded],
 			FramesLost:     rec.Numbers[health.FramesLost],
+			AudioLost:      rec.Numbers[health.AudioFramesLost],
 			Gaps:           rec.Numbers[health.Gaps],
 			Reconnects:     rec.Numbers[health.Reconnects],
 			SecretRead:     info.SecretRead,

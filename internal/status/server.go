@@ -1,9 +1,11 @@
 package status
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -19,6 +21,15 @@ const socketMode = 0o660
 
 // maxSocketPath is what fits sockaddr_un on Linux, less the closing zero.
 const maxSocketPath = 107
+
+const (
+	// maxBody bounds the body and the header of a request, in bytes; real ones have some hundred.
+	maxBody = 64 << 10
+	// bodyTimeout bounds the reading of a body.
+	bodyTimeout = 10 * time.Second
+	// idleTimeout is how long a connection without a request is kept.
+	idleTimeout = 2 * time.Minute
+)
 
 // Server serves the local API on a unix socket.
 type Server struct {
@@ -60,9 +71,34 @@ func NewServer(path string, snapshot func() Snapshot, log *zap.Logger) (*Server,
 		return nil, unusable(err)
 	}
 	mux := http.NewServeMux()
-	s := &Server{listener: listener, mux: mux, log: log, http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
+	s := &Server{listener: listener, mux: mux, log: log, http: &http.Server{
+		Handler: wholeBodies(mux, bodyTimeout), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,
+	}}
 	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { s.writeJSON(w, snapshot()) })
 	return s, nil
+}
+
+// wholeBodies reads the body of each request before it is served, so that none is waited for without end. The answer may
+// take as long as it likes.
+func wholeBodies(next http.Handler, timeout time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connection := http.NewResponseController(w)
+		_ = connection.SetReadDeadline(time.Now().Add(timeout))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		var large *http.MaxBytesError
+		switch {
+		case errors.As(err, &large):
+			http.Error(w, fmt.Sprintf("the body of the request has more than %d bytes", maxBody), http.StatusRequestEntityTooLarge)
+			return
+		case err != nil:
+			w.Header().Set("Connection", "close")
+			http.Error(w, fmt.Sprintf("the body of the request did not come within %v", timeout), http.StatusRequestTimeout)
+			return
+		}
+		_ = connection.SetReadDeadline(time.Time{})
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
 }
 
 func unusable(err error) error {

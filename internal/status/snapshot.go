@@ -89,6 +89,7 @@ type Recorder struct {
 	FPS            float64   `json:"fps"`
 	FramesRecorded int64     `json:"framesRecorded"`
 	FramesLost     int64     `json:"framesLost"`
+	AudioLost      int64     `json:"audioFramesLost,omitempty"`
 	Gaps           int64     `json:"gaps"`
 	Reconnects     int64     `json:"reconnects"`
 	// SecretRead is when the secret with the camera's URL was last read with success, also before a restart.

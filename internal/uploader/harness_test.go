@@ -64,9 +64,10 @@ type world struct {
 	server  *httptest.Server
 	health  *health.Registry
 	cloud   *watchedCloud
-	next    time.Time                 // where the next segment begins
-	want    []int64                   // timecodes of all fragments
-	filter  func(io.Reader) io.Reader // of request bodies
+	next    time.Time                                              // where the next segment begins
+	want    []int64                                                // timecodes of all fragments
+	filter  func(io.Reader) io.Reader                              // of request bodies
+	answer  func(http.ResponseWriter, *http.Request, http.Handler) // answers PutMedia with the help of the service
 	network network
 	keys    keys
 
@@ -124,7 +125,11 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		if w.filter != nil {
 			r.Body = io.NopCloser(w.filter(r.Body))
 		}
-		w.service.ServeHTTP(rw, r)
+		if w.answer == nil {
+			w.service.ServeHTTP(rw, r)
+			return
+		}
+		w.answer(rw, r, w.service)
 	}
 }
 

@@ -23,6 +23,7 @@ type shot struct {
 	left string    // names the sound that is not sent; "" when all tracks are
 
 	wire, recorded time.Duration // to be added to the file's times; see segment.Store.Offsets
+	heard          int           // the rank of the farthest acknowledgement; see advance
 }
 
 func (s shot) id() fragmentID { return fragmentID{s.key, s.frag.Start} }

@@ -2,7 +2,6 @@ package uploader
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -85,13 +84,10 @@ func (u *Uploader) report(rule Rule, err error, title string) {
 	if title != "" {
 		title = " (" + title + ")"
 	}
-	fault := &health.Fault{
-		Class: rule.class(), Code: CodeUpload, Err: err,
-		Text: fmt.Sprintf("Stream %s is not uploaded: %s%s. %s", u.o.Stream, rule.Cause, title, rule.Advice),
-	}
+	fault := health.NewFault(rule.class(), CodeUpload, err, "Stream %s is not uploaded: %s%s. %s", u.o.Stream, rule.Cause, title, rule.Advice)
 	var below *health.Fault // of the credentials: it says more than we can
 	if errors.As(err, &below) {
-		fault.Class, fault.Text = below.Class, below.Text
+		fault = below.Recode(CodeUpload, below.Text)
 	}
 	if u.o.Health.Report(health.ScopeUpload, severity, fault) {
 		u.log.Warn("the upload is interrupted", zap.String("why", fault.Text), zap.NamedError("cause", err))
@@ -143,8 +139,8 @@ func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
 
 // unreadable reports a failure of the disk. Uploading goes on with what can be read.
 func (u *Uploader) unreadable(err error) {
-	fault := &health.Fault{Class: health.SystemError, Code: CodeStore, Err: err,
-		Text: fmt.Sprintf("A recording of stream %s cannot be read, or its progress cannot be written: check the disk; `kvs-edge-agent verify` names what is damaged. It is tried again.", u.o.Stream)}
+	fault := health.SystemFault(CodeStore, err, "A recording of stream %s cannot be read, or its progress cannot be written: check the disk; "+
+		"`kvs-edge-agent verify` names what is damaged. It is tried again.", u.o.Stream)
 	if u.o.Health.Report(health.ScopeDisk, health.Degraded, fault) {
 		u.log.Warn("a recording cannot be uploaded", zap.String("why", fault.Text), zap.Error(err))
 	}

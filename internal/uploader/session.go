@@ -229,6 +229,8 @@ func (e *session) acknowledge(a kvs.Ack) {
 		if again {
 			e.close() // older fragments are to be tried again
 		}
+	case !e.flight[i].advance(a.EventType):
+		return // a service that repeats itself does not move
 	}
 	e.moved = time.Now()
 	if e.closing && len(e.flight) == 0 {

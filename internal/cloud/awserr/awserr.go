@@ -13,6 +13,8 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // Kind is what an error means.
@@ -47,7 +49,7 @@ type Error struct {
 	Action, Resource string
 }
 
-// MaxText is what is kept of a text from outside: it ends up in log lines.
+// MaxText is what is kept of a text from outside, in runes: it ends up in log lines.
 const MaxText = 300
 
 // byName are the exceptions whose name says what they mean. Sources: the services' API references,
@@ -124,7 +126,7 @@ func Parse(status int, header http.Header, body []byte) Error {
 func Classify(status int, name, message string) Error {
 	e := Error{Status: status, Name: bareName(name), Message: Clip(message)}
 	if found := denial.FindStringSubmatch(message); found != nil {
-		e.Action, e.Resource = found[1], strings.TrimRight(found[2], ".,;")
+		e.Action, e.Resource = Clip(found[1]), Clip(strings.TrimRight(found[2], ".,;"))
 	}
 	e.Kind = kindOf(e, strings.ToLower(message))
 	return e
@@ -184,10 +186,9 @@ func bareName(name string) string {
 	return Clip(name[strings.LastIndexByte(name, '#')+1:])
 }
 
-// Clip bounds a text from outside, which ends up in a log line.
+// Clip cleans and bounds a text from outside, which ends up in sentences and log lines.
 func Clip(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	return strings.ToValidUTF8(s[:min(len(s), MaxText)], "")
+	return health.Clean(strings.Join(strings.Fields(s[:min(len(s), 8*MaxText)]), " "), MaxText)
 }
 
 // CredentialsRefused reports whether other credentials, or a right clock, would be taken.

@@ -45,7 +45,7 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 func (p *Provider) statusFault(status int, body []byte, skew time.Duration) error {
 	answer := awserr.Parse(status, nil, body)
 	message := strings.ToLower(answer.Message)
-	cause := &StatusError{Status: status, Message: shorten(answer.Message)}
+	cause := &StatusError{Status: status, Message: answer.Message}
 	if f := p.certificateOver(cause); f != nil {
 		return f
 	}
@@ -87,7 +87,7 @@ func (p *Provider) otherEndpoint(answer awserr.Error) bool {
 // StatusError is an answer of the endpoint that is not 200.
 type StatusError struct {
 	Status  int
-	Message string // of the endpoint, shortened
+	Message string // of the endpoint, cleaned and shortened
 }
 
 // Error gives status and message.
@@ -96,14 +96,6 @@ func (e *StatusError) Error() string {
 		return http.StatusText(e.Status)
 	}
 	return http.StatusText(e.Status) + ": " + e.Message
-}
-
-func shorten(s string) string {
-	const most = 200
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(s, "")
 }
 
 // connectionFault turns an error of dialling, TLS or reading into a sentence.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
@@ -37,6 +38,37 @@ type Ack struct {
 // maxAckSize bounds one acknowledgement in bytes; real ones have about 200.
 const maxAckSize = 16 << 10
 
+const (
+	// ackWindow is what maxAckBytes is for.
+	ackWindow = 10 * time.Second
+	// maxAckBytes bounds what the service answers within ackWindow, white space included: 500 acknowledgements a second. A
+	// fragment has three and lasts a second at least.
+	maxAckBytes = 1 << 20
+)
+
+// errAckFlood ends a session whose service never stops to answer.
+var errAckFlood = fmt.Errorf("the service sends more than %d bytes of acknowledgements in %v", maxAckBytes, ackWindow)
+
+// ackMeter bounds the rate of an answer.
+type ackMeter struct {
+	io.Reader
+	now   func() time.Time
+	since time.Time
+	bytes int
+}
+
+// Read implements io.Reader.
+func (m *ackMeter) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	if now := m.now(); now.Sub(m.since) >= ackWindow {
+		m.since, m.bytes = now, 0
+	}
+	if m.bytes += n; m.bytes > maxAckBytes {
+		return n, errAckFlood
+	}
+	return n, err
+}
+
 var errAckTooLong = fmt.Errorf("an acknowledgement is longer than %d bytes", maxAckSize)
 
 // ackReader takes a stream of JSON objects apart, wherever reads cut it.
@@ -45,7 +77,9 @@ type ackReader struct {
 	text []byte
 }
 
-func newAckReader(r io.Reader) *ackReader { return &ackReader{src: bufio.NewReaderSize(r, 2<<10)} }
+func newAckReader(r io.Reader) *ackReader {
+	return &ackReader{src: bufio.NewReaderSize(&ackMeter{Reader: r, now: time.Now}, 2<<10)}
+}
 
 // next gives the next acknowledgement. io.EOF means that the answer ended between two.
 func (r *ackReader) next() (Ack, error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -82,4 +83,45 @@ func FuzzAcks(f *testing.F) {
 			}
 		}
 	})
+}
+
+// endless repeats a text and counts what of it was read.
+type endless struct {
+	text string
+	read int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		n += copy(p[n:], e.text[(e.read+n)%len(e.text):])
+	}
+	e.read += n
+	return n, nil
+}
+
+func TestAnEndlessAnswerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"white space":      " \r\n\t",
+		"acknowledgements": `{"EventType":"BUFFERING","FragmentTimecode":1700000000123}` + "\n",
+		"idle":             `{"EventType":"IDLE"}`,
+	} {
+		source := &endless{text: text}
+		if _, err := readAll(source); !errors.Is(err, errAckFlood) || source.read > maxAckBytes+4<<10 {
+			t.Errorf("%s: %v after %d bytes", name, err, source.read)
+		}
+	}
+}
+
+func TestManyAcknowledgementsInTheirTimeAreRead(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	meter := &ackMeter{Reader: &endless{text: sample}, now: func() time.Time { now = now.Add(ackWindow / 900); return now }}
+	buffer := make([]byte, 1<<10)
+	for range 10_000 {
+		if _, err := meter.Read(buffer); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -215,3 +215,20 @@ func TestCredentialsAreKeptUntilInvalidated(t *testing.T) {
 		}
 	}
 }
+
+// TestAListingWithoutEndIsNoListing has a service that has another page behind each.
+func TestAListingWithoutEndIsNoListing(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	_, cfg := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"NextToken":"t%d","EdgeConfigs":[{"StreamName":"door"}],"Tags":{"a":"b"}}`, asked.Add(1))
+	})
+	c := New(Options{Config: awsclient.Of(cfg)})
+	if list, err := c.EdgeConfigs(t.Context(), hub); !errors.Is(err, errPagesEndless) || list != nil || asked.Load() != maxPages {
+		t.Errorf("%d configurations after %d pages: %v", len(list), asked.Load(), err)
+	}
+	asked.Store(0)
+	if tags, err := c.Tags(t.Context(), "door"); !errors.Is(err, errPagesEndless) || tags != nil || asked.Load() != maxPages {
+		t.Errorf("tags %v after %d pages: %v", tags, asked.Load(), err)
+	}
+}

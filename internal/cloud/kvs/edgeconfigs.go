@@ -2,7 +2,6 @@ package kvs
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,8 +14,6 @@ import (
 // pageSize is the most that ListEdgeAgentConfigurations gives at once (API reference).
 const pageSize = 10
 
-var errPagesRepeat = errors.New("the pages of the answer repeat themselves")
-
 // EdgeConfigRecord is one stream's edge configuration as the control plane has it.
 type EdgeConfigRecord struct {
 	StreamName  string
@@ -28,8 +25,10 @@ type EdgeConfigRecord struct {
 
 // EdgeConfigs lists the edge configurations of a hub: all of them, or an error.
 func (c *Client) EdgeConfigs(ctx context.Context, hubDeviceARN string) ([]EdgeConfigRecord, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	list := []EdgeConfigRecord{}
-	seen := map[string]bool{}
+	var pages pageWalk
 	for token := (*string)(nil); ; {
 		out, err := c.listPage(ctx, hubDeviceARN, token)
 		if err != nil {
@@ -42,13 +41,11 @@ func (c *Client) EdgeConfigs(ctx context.Context, hubDeviceARN string) ([]EdgeCo
 			})
 		}
 		token = out.NextToken
-		if aws.ToString(token) == "" {
+		if more, err := pages.after(token); err != nil {
+			return nil, callError("ListEdgeAgentConfigurations", "", err)
+		} else if !more {
 			return list, nil
 		}
-		if seen[*token] {
-			return nil, callError("ListEdgeAgentConfigurations", "", errPagesRepeat)
-		}
-		seen[*token] = true
 	}
 }
 

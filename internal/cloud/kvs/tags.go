@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 )
 
@@ -13,7 +12,7 @@ func (c *Client) Tags(ctx context.Context, stream string) (map[string]string, er
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	all := make(map[string]string)
-	seen := map[string]bool{}
+	var pages pageWalk
 	for token := (*string)(nil); ; {
 		out, err := c.api.ListTagsForStream(ctx, &kinesisvideo.ListTagsForStreamInput{StreamName: &stream, NextToken: token})
 		if err != nil {
@@ -21,12 +20,10 @@ func (c *Client) Tags(ctx context.Context, stream string) (map[string]string, er
 		}
 		maps.Copy(all, out.Tags)
 		token = out.NextToken
-		if aws.ToString(token) == "" {
+		if more, err := pages.after(token); err != nil {
+			return nil, callError("ListTagsForStream", stream, err)
+		} else if !more {
 			return all, nil
 		}
-		if seen[*token] {
-			return nil, callError("ListTagsForStream", stream, errPagesRepeat)
-		}
-		seen[*token] = true
 	}
 }

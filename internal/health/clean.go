@@ -1,0 +1,117 @@
+package health
+
+import (
+	"reflect"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// MaxText is how long a sentence, or what stands in place of one, may be, in runes.
+	MaxText = 1000
+	// MaxPart is how long one text from outside may be within a sentence, in runes. What to do about it stands behind
+	// such a text, and stays.
+	MaxPart = 400
+
+	// cutMark ends a text that was cut, badMark stands for runes that are not shown.
+	cutMark = "…"
+	badMark = utf8.RuneError
+)
+
+// Clean makes a text fit to be shown, whoever wrote it: a camera, a service, a file. It is one line of valid UTF-8 of at
+// most limit runes, and none of them steers a terminal, is invisible, or turns the direction of writing. White space of
+// any kind becomes a space; a run of other such runes becomes one U+FFFD.
+func Clean(text string, limit int) string {
+	if len(text) <= limit && isPlain(text) {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(min(len(text), 4*limit))
+	runes, bad := 0, false
+	for _, r := range text {
+		isBad := false
+		switch {
+		case r == ' ', unicode.In(r, unicode.Zs, unicode.Zl, unicode.Zp), r == '\n', r == '\r', r == '\t':
+			r = ' '
+		case !unicode.IsGraphic(r), r == badMark, isBlank(r):
+			r, isBad = badMark, true
+		}
+		if isBad && bad {
+			continue
+		}
+		bad = isBad
+		if runes++; runes > limit {
+			return cut(b.String(), limit) + cutMark
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// isBlank reports whether a rune is shown as nothing although it counts as a letter, a mark or a symbol: fillers of
+// Hangul, blank Braille, variation selectors.
+func isBlank(r rune) bool {
+	switch {
+	case r == 0x034F, r == 0x115F, r == 0x1160, r == 0x17B4, r == 0x17B5, r == 0x2800, r == 0x3164, r == 0xFFA0,
+		r >= 0x180B && r <= 0x180F, r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0000 && r <= 0xE0FFF:
+		return true
+	}
+	return false
+}
+
+// isPlain reports whether a text is printable ASCII, as most are.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// cut makes room for the mark of a text that had limit runes and more.
+func cut(text string, limit int) string {
+	if limit < 1 {
+		return ""
+	}
+	_, size := utf8.DecodeLastRuneInString(text)
+	return text[:len(text)-size]
+}
+
+// cleanArg makes an argument of a sentence fit to be shown. Numbers and times stay what they are, for their verbs.
+func cleanArg(arg any) any {
+	switch v := arg.(type) {
+	case nil, time.Time, time.Duration:
+		return arg
+	case Varying:
+		return Varying(Clean(string(v), MaxPart))
+	case *Fault:
+		if v == nil {
+			return arg
+		}
+		return Clean(v.Text, MaxText)
+	case error:
+		return Clean(errorText(v), MaxPart)
+	}
+	switch value := reflect.ValueOf(arg); value.Kind() {
+	case reflect.String:
+		if s, ok := arg.(interface{ String() string }); ok {
+			return Clean(s.String(), MaxPart)
+		}
+		return Clean(value.String(), MaxPart)
+	default:
+		return arg // the sentence as a whole is cleaned
+	}
+}
+
+// errorText is that of an error, also of a nil pointer that is one.
+func errorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = "<nil>"
+		}
+	}()
+	return err.Error()
+}

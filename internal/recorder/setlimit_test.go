@@ -1,0 +1,66 @@
+package recorder
+
+import (
+	"bytes"
+	"math/bits"
+	"testing"
+)
+
+// withID makes a parameter set of a size, whose id follows a header.
+func withID(header []byte, id uint32, size int) []byte {
+	set := append(bytes.Clone(header), make([]byte, 8)...)
+	length := bits.Len32(id + 1)
+	code := uint64(id+1) << (64 - 2*length + 1) // Exp-Golomb: one zero less than digits
+	for i := range 8 {
+		set[len(header)+i] = byte(code>>(56-8*i)) | byte(0xAA>>(i%2))&lowMask(2*length-1, i)
+	}
+	return append(set, bytes.Repeat([]byte{0xA5}, size-len(set))...)
+}
+
+// lowMask is the part of the i-th byte that lies behind so many bits.
+func lowMask(used, i int) byte {
+	switch free := 8*(i+1) - used; {
+	case free <= 0:
+		return 0
+	case free >= 8:
+		return 0xFF
+	default:
+		return 1<<free - 1
+	}
+}
+
+// TestParameterSetsFitTheHeaderOfAFile has a camera send all the sets that there may be, each as large as it may be.
+func TestParameterSetsFitTheHeaderOfAFile(t *testing.T) {
+	t.Parallel()
+	const most = maxSetBytes + 64<<10 // well below what readers take
+	h264Sets := avc{}.newSets()
+	for _, set := range [][]byte{realSPS, realPPS} {
+		h264Sets.take(set)
+	}
+	taken := 0
+	for id := range uint32(256) {
+		if h264Sets.take(withID([]byte{0x68}, id, maxParameterSet)) {
+			taken++
+		}
+	}
+	track, ok := h264Sets.track()
+	if n := len(track.CodecPrivate); !ok || n > most || taken < 4 {
+		t.Errorf("H.264: %d bytes of %d sets, %v", n, taken, ok)
+	}
+	if !h264Sets.take(withID([]byte{0x68}, 1, 100)) || h264Sets.take(withID([]byte{0x68}, 1, 100)) {
+		t.Error("a smaller set does not take the place of a large one")
+	}
+
+	h265Sets := hevc{}.newSets()
+	taken = 0
+	for id := range uint32(256) {
+		if h265Sets.take(withID([]byte{hevcPPS << 1, 1}, id, maxParameterSet)) {
+			taken++
+		}
+		h265Sets.take(append([]byte{hevcVPS << 1, 1, byte(id) << 4}, bytes.Repeat([]byte{0xA5}, maxParameterSet-3)...))
+	}
+	size := h265Sets.(hevcSets).size()
+	if size > maxSetBytes || taken < 2 {
+		t.Errorf("H.265: %d bytes of %d sets", size, taken)
+	}
+}
