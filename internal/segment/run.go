@@ -133,6 +133,8 @@ func (s *Store) mend(st *stream, k id) error {
 	var disk *health.Fault
 	switch {
 	case mended:
+	case errors.Is(err, errLater):
+		return nil
 	case errors.Is(err, mkv.ErrEmpty):
 		err = nil
 	case errors.Is(err, fs.ErrNotExist):
@@ -145,6 +147,7 @@ func (s *Store) mend(st *stream, k id) error {
 	}
 	s.mu.Lock()
 	st.broken = slices.DeleteFunc(st.broken, func(other id) bool { return other == k })
+	delete(st.doubted, k)
 	if mended {
 		st.index.insert(e)
 		st.recheck()
