@@ -26,43 +26,43 @@ type notes struct {
 // write appends a line, if there is one, and all that is pending to a side file. On a slow disk nobody
 // waits for it but who notes the segment's fragments.
 func (s *Store) write(st *stream, p *progress, k id, line string) error {
+	s.mu.Lock()
+	if line != "" {
+		p.notes.pending, p.owed = append(p.notes.pending, line), true
+	}
+	s.mu.Unlock()
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	if line != "" {
-		p.notes.pending = append(p.notes.pending, line)
-	}
 	return s.writePending(st, p, k)
 }
 
 // writePending writes what is pending. Call with p.writing held.
 func (s *Store) writePending(st *stream, p *progress, k id) error {
 	s.mu.Lock()
-	f, ended := p.file, p.ended
+	f, lines, torn := p.file, slices.Clone(p.notes.pending), p.notes.torn
+	ended := p.ended
 	s.mu.Unlock()
-	n := &p.notes
-	if ended || len(n.pending) == 0 {
+	if ended || len(lines) == 0 {
 		return nil // the segment is uploaded or gone, or nothing is to be done
 	}
-	var err error
 	if f == nil {
-		f, err = st.files.OpenFile(filepath.Join(st.dir, progressName(k)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode)
-	}
-	if err == nil {
-		data := strings.Join(n.pending, "\n") + "\n"
-		if n.torn {
-			data = "\n" + data
+		var err error
+		if f, err = st.files.OpenFile(filepath.Join(st.dir, progressName(k)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode); err != nil {
+			return err
 		}
-		_, err = f.Write([]byte(data))
-		n.torn = err != nil && !errors.Is(err, os.ErrClosed)
-	} else {
-		f = nil
 	}
-	if err == nil {
-		n.written, n.pending = append(n.written, n.pending...), nil
+	data := strings.Join(lines, "\n") + "\n"
+	if torn {
+		data = "\n" + data
 	}
+	_, err := f.Write([]byte(data))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.file, p.owed = f, true
+	n := &p.notes
+	p.file, n.torn = f, err != nil && !errors.Is(err, os.ErrClosed)
+	if err == nil {
+		n.written, n.pending = append(n.written, lines...), slices.Delete(n.pending, 0, len(lines))
+	}
 	return err
 }
 
@@ -117,46 +117,59 @@ func (s *Store) SyncProgress() error {
 	return all
 }
 
-// syncNotes makes the notes of a segment durable.
+// syncNotes makes the notes of a segment durable. Whoever writes one just then is not waited for: it comes
+// with the next sync.
 func (s *Store) syncNotes(o owing) error {
-	o.p.writing.Lock()
-	if o.p.notes.again {
-		defer o.p.writing.Unlock()
-		return s.rewriteNotes(o)
+	if o.p.writing.TryLock() {
+		again, err := s.catchUp(o)
+		o.p.writing.Unlock()
+		if again || err != nil {
+			return err
+		}
 	}
-	err := s.writePending(o.st, o.p, o.id)
-	written, named := len(o.p.notes.written), o.p.notes.named
-	o.p.writing.Unlock()
+	n := &o.p.notes
 	s.mu.Lock()
-	f := o.p.file
+	f, written, named := o.p.file, len(n.written), n.named
+	again := n.again
 	s.mu.Unlock()
-	if err != nil || f == nil {
-		return err
+	if f == nil || again {
+		return nil
 	}
-	if err = f.Sync(); err == nil && !named {
+	err := f.Sync()
+	if err == nil && !named {
 		err = o.st.sync()
 	}
-	o.p.writing.Lock()
-	defer o.p.writing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := &o.p.notes
 	switch {
 	case o.p.file != f || errors.Is(err, os.ErrClosed):
-		return nil // its segment is uploaded or gone, or somebody else was faster
+		return nil // its segment is uploaded or gone
 	case err != nil:
 		n.again = true
 		return err
 	}
-	n.named, n.written = true, slices.Delete(n.written, 0, min(written, len(n.written)))
+	n.named, n.written = true, slices.Delete(n.written, 0, written)
 	o.p.owed = len(n.written)+len(n.pending) > 0
 	return nil
 }
 
-// rewriteNotes writes a side file of which a sync failed as a whole, in its place. Call with p.writing held.
-func (s *Store) rewriteNotes(o owing) error {
+// catchUp writes what is pending, or, after a failed sync, the file as a whole; again says so. Call with
+// writing held.
+func (s *Store) catchUp(o owing) (again bool, err error) {
 	s.mu.Lock()
-	f, ended := o.p.file, o.p.ended
+	again = o.p.notes.again
+	s.mu.Unlock()
+	if again {
+		return true, s.rewriteNotes(o)
+	}
+	return false, s.writePending(o.st, o.p, o.id)
+}
+
+// rewriteNotes writes a side file of which a sync failed as a whole, in its place. Call with writing held.
+func (s *Store) rewriteNotes(o owing) error {
+	n := &o.p.notes
+	s.mu.Lock()
+	f, ended, lines, pending := o.p.file, o.p.ended, slices.Concat(n.written, n.pending), len(n.pending)
 	s.mu.Unlock()
 	if ended {
 		return nil
@@ -169,22 +182,23 @@ func (s *Store) rewriteNotes(o owing) error {
 	if len(data) > 0 && data[len(data)-1] != '\n' {
 		data = append(data, '\n')
 	}
-	n := &o.p.notes
-	for _, line := range slices.Concat(n.written, n.pending) {
+	for _, line := range lines {
 		if line += "\n"; !bytes.Contains(data, []byte(line)) {
 			data = append(data, line...)
 		}
 	}
-	if err := durable.Replace(o.st.files, path, data, fileMode); err != nil {
-		return err
-	}
+	err = durable.Replace(o.st.files, path, data, fileMode)
 	if f != nil {
-		_ = f.Close()
+		_ = f.Close() // it may be the file that has lost its name
 	}
-	*n = notes{named: true}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o.p.file, o.p.owed = nil, false
+	o.p.file = nil
+	if err != nil {
+		return err
+	}
+	*n = notes{named: true, pending: slices.Delete(n.pending, 0, pending)}
+	o.p.owed = len(n.pending) > 0
 	return nil
 }
 

@@ -32,8 +32,8 @@ type progress struct {
 	bytes   int64  // of the fragments in done
 	spans   []span // media of the fragments in done
 
-	writing sync.Mutex // held to append lines, and to end the file; taken before the store's mu
-	notes   notes      // guarded by writing
+	writing sync.Mutex // held to write to the file, and to end it; taken before the store's mu
+	notes   notes
 }
 
 const (
