@@ -144,8 +144,9 @@ func checkExport(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := r.Verify()
-	if err != nil || len(list) != 17 || !r.Header().Start.Equal(recordedAt.Add(5*time.Second)) {
+	verified, err := r.Verify(true)
+	list := verified.Fragments
+	if err != nil || len(list) != 17 || len(verified.Damaged) > 0 || verified.Unsummed > 0 || !r.Header().Start.Equal(recordedAt.Add(5*time.Second)) {
 		t.Fatalf("%d fragments from %s: %v", len(list), r.Header().Start, err)
 	}
 	// The time line is the clock's: the part after the gap stands where it was recorded.
@@ -170,6 +171,50 @@ func TestVerifyReportsWhatIsDamaged(t *testing.T) {
 	var exit *exitError
 	if !errors.As(err, &exit) || exit.code != exitFailure || !strings.Contains(got, path) || !strings.Contains(got, "1 damaged") {
 		t.Errorf("%v %s", err, got)
+	}
+}
+
+func TestVerifySaysWhichMediaIsDamaged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	w := recordInto(t, s, 0, 4, "sps")
+	if err := w.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	path := s.Path(w.Key())
+	if got, err := command(newVerifyCommand(), "--dir", dir); err != nil || !strings.Contains(got, "0 damaged") || strings.Contains(got, "checksum") {
+		t.Errorf("%v %s", err, got)
+	}
+	r, err := s.OpenSegment(w.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, err := r.Fragments()
+	data, readErr := os.ReadFile(path)
+	if err := errors.Join(err, readErr, r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	data[list[2].Offset+list[2].Size-1] ^= 1
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := command(newVerifyCommand(), "--dir", dir, "--json")
+	var exit *exitError
+	if !errors.As(err, &exit) || exit.code != exitFailure {
+		t.Errorf("%v %s", err, got)
+	}
+	var v verification
+	if err := json.Unmarshal([]byte(got), &v); err != nil || v.Files != 1 || v.DamagedFiles != 1 || len(v.Damage) != 1 {
+		t.Fatalf("%v %s", err, got)
+	}
+	from, to := w.Key().StartTime().Add(list[2].Start), w.Key().StartTime().Add(list[2].Last)
+	if d := v.Damage[0]; d.Path != path || d.Stream != w.Key().Stream || !d.From.Equal(from) || !d.To.Equal(to) || !strings.Contains(d.Error, "checksum") {
+		t.Errorf("%s, want the fragment from %s to %s", got, from, to)
+	}
+	text, err := command(newVerifyCommand(), "--dir", dir)
+	if !errors.As(err, &exit) || !strings.Contains(text, "damaged from "+from.Local().Format(time.RFC3339)) || !strings.Contains(text, "1 damaged") {
+		t.Errorf("%v %s", err, text)
 	}
 }
 

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,31 +16,74 @@ import (
 
 func newVerifyCommand() *cobra.Command {
 	var flags storeFlags
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Read all recordings again and report what is damaged",
-		Long: `Read every frame of the recordings and report each file whose structure is damaged, and those that recovery set
-aside. It changes nothing, and works with or without a running agent.
+		Long: `Read every byte of the recordings and report each file that is damaged, with the times of the media that is not what
+was recorded, and the files that recovery set aside. Each fragment has a checksum. Those that earlier versions recorded have
+none: they are counted, and damage in them shows where it breaks the structure or left zeros. It changes nothing, and works
+with or without a running agent.
 
 Exit code: 0 when all is well, 1 when something is damaged.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return verifyRecordings(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), &flags)
+			v := verification{}
+			if !asJSON {
+				v.out = cmd.OutOrStdout()
+			}
+			if err := v.run(cmd.Context(), cmd.ErrOrStderr(), &flags); err != nil {
+				return err
+			}
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				if err := encoder.Encode(v); err != nil {
+					return err
+				}
+			}
+			if v.DamagedFiles+len(v.SetAside) > 0 {
+				return &exitError{code: exitFailure}
+			}
+			return nil
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON when all is read")
 	return cmd
 }
 
-// verification counts what was read.
+// verification is what was read, as --json prints it.
 type verification struct {
-	out                       io.Writer
-	files, fragments, damaged int
-	bytes                     int64
+	out          io.Writer      // nil: nothing is printed
+	Files        int            `json:"files"`
+	Fragments    int            `json:"fragments"`
+	NoChecksum   int            `json:"fragmentsWithoutChecksum"` // recorded by an earlier version; they are not damaged
+	Bytes        int64          `json:"bytes"`
+	DamagedFiles int            `json:"damagedFiles"`
+	Damage       []damagedMedia `json:"damage"`
+	SetAside     []string       `json:"setAside"` // files in quarantine/
 }
 
-// verifyRecordings reads what flags select, and reports what is damaged.
-func verifyRecordings(ctx context.Context, out, problems io.Writer, flags *storeFlags) error {
+// damagedMedia is what is wrong with a file.
+type damagedMedia struct {
+	Stream string `json:"stream"`
+	Path   string `json:"path"`
+	// From and To are missing when the file itself is damaged, and not, or not only, media in it.
+	From  *time.Time `json:"from,omitempty"`
+	To    *time.Time `json:"to,omitempty"`
+	Error string     `json:"error"`
+}
+
+func (d damagedMedia) String() string {
+	if d.From == nil {
+		return fmt.Sprintf("%s: damaged: %s", d.Path, d.Error)
+	}
+	return fmt.Sprintf("%s: damaged from %s to %s: %s", d.Path, d.From.Local().Format(time.RFC3339), d.To.Local().Format(time.RFC3339), d.Error)
+}
+
+// run reads what flags select, and prints what is damaged.
+func (v *verification) run(ctx context.Context, problems io.Writer, flags *storeFlags) error {
 	store, from, to, err := flags.open()
 	if err != nil {
 		return err
@@ -53,14 +98,19 @@ func verifyRecordings(ctx context.Context, out, problems io.Writer, flags *store
 	}
 	bar := newProgress(problems, "verifying")
 	defer bar.end()
-	v := verification{out: out}
+	v.Damage, v.SetAside = []damagedMedia{}, []string{}
 	for _, info := range list {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if text := v.read(store, info); text != "" {
+		before := len(v.Damage)
+		v.read(store, info)
+		if len(v.Damage) > before {
 			bar.end()
-			fmt.Fprintln(out, text)
+			v.DamagedFiles++
+		}
+		for _, d := range v.Damage[before:] {
+			v.print("%s\n", d)
 		}
 		done += info.Bytes
 		bar.show(done, total)
@@ -69,20 +119,30 @@ func verifyRecordings(ctx context.Context, out, problems io.Writer, flags *store
 	return v.sumUp(store)
 }
 
-// read verifies one file and returns the sentence when it is damaged.
-func (v *verification) read(store *segment.Store, info segment.Info) string {
-	n, err := store.Verify(info.Key)
+func (v *verification) print(format string, args ...any) {
+	if v.out != nil {
+		fmt.Fprintf(v.out, format, args...)
+	}
+}
+
+// read verifies one file.
+func (v *verification) read(store *segment.Store, info segment.Info) {
+	found, err := store.Verify(info.Key)
 	if errors.Is(err, segment.ErrNotFound) {
-		return "" // deleted meanwhile
+		return // deleted meanwhile
 	}
-	v.files++
-	v.fragments += n
-	v.bytes += info.Bytes
-	if err == nil {
-		return ""
+	v.Files++
+	v.Fragments += found.Fragments
+	v.NoChecksum += found.NoChecksum
+	v.Bytes += info.Bytes
+	path := store.Path(info.Key)
+	for _, d := range found.Damaged {
+		v.Damage = append(v.Damage, damagedMedia{info.Stream, path, &d.From, &d.To, d.Err.Error()})
 	}
-	v.damaged++
-	return fmt.Sprintf("%s: damaged after %s: %v", store.Path(info.Key), humanize.Count(n, "fragment"), err)
+	if err != nil {
+		text := fmt.Sprintf("after %s: %v", humanize.Count(found.Fragments, "fragment"), err)
+		v.Damage = append(v.Damage, damagedMedia{Stream: info.Stream, Path: path, Error: text})
+	}
 }
 
 func (v *verification) sumUp(store *segment.Store) error {
@@ -91,12 +151,13 @@ func (v *verification) sumUp(store *segment.Store) error {
 		return err
 	}
 	for _, path := range aside {
-		fmt.Fprintf(v.out, "%s: set aside as unreadable: look at it and delete it\n", path)
+		v.SetAside = append(v.SetAside, path)
+		v.print("%s: set aside as unreadable: look at it and delete it\n", path)
 	}
-	fmt.Fprintf(v.out, "%s, %s, %s read: %d damaged, %d set aside\n", humanize.Count(v.files, "file"), humanize.Count(v.fragments, "fragment"),
-		humanize.Bytes(v.bytes), v.damaged, len(aside))
-	if v.damaged+len(aside) > 0 {
-		return &exitError{code: exitFailure}
+	if v.NoChecksum > 0 {
+		v.print("%s without a checksum, as earlier versions recorded them\n", humanize.Count(v.NoChecksum, "fragment"))
 	}
+	v.print("%s, %s, %s read: %d damaged, %d set aside\n", humanize.Count(v.Files, "file"), humanize.Count(v.Fragments, "fragment"),
+		humanize.Bytes(v.Bytes), v.DamagedFiles, len(aside))
 	return nil
 }

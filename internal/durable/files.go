@@ -3,6 +3,7 @@
 package durable
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -72,29 +73,41 @@ func (OS) SyncDir(dir string) error {
 }
 
 // Replace writes a small file as a whole or not at all: beside its place first, in path.new. One
-// writer at a time.
+// writer at a time. After an error all of it has to be done again: nothing that a failed sync left is
+// taken for durable.
 func Replace(files FileSystem, path string, data []byte, mode fs.FileMode) error {
-	beside := path + ".new"
-	if err := write(files, beside, data, mode); err != nil {
-		_ = files.Remove(beside) // it may hold what a full disk needs
-		return err
-	}
-	if err := files.Rename(beside, path); err != nil {
-		_ = files.Remove(beside)
+	if err := Swap(files, path, bytes.NewReader(data), mode); err != nil {
 		return err
 	}
 	return files.SyncDir(filepath.Dir(path))
 }
 
+// Swap is Replace with what can be read of data, and without the last step: which of the two files has the
+// name after a power cut is open until the directory is synced.
+func Swap(files FileSystem, path string, data io.Reader, mode fs.FileMode) error {
+	beside := path + ".new"
+	err := write(files, beside, data, mode)
+	if err == nil {
+		err = files.Rename(beside, path)
+	}
+	if err != nil {
+		_ = files.Remove(beside) // it may hold what a full disk needs
+	}
+	return err
+}
+
 // write makes a file with that content, durable but for its name.
-func write(files FileSystem, path string, data []byte, mode fs.FileMode) error {
+func write(files FileSystem, path string, data io.Reader, mode fs.FileMode) error {
 	f, err := files.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = io.Copy(onlyWriter{f}, data)
 	if err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
 }
+
+// onlyWriter hides what else a file can do, so that io.Copy writes by Write alone.
+type onlyWriter struct{ io.Writer }

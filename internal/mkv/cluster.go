@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // ClusterHeadSize is the size of what every cluster of ours begins with: ID 4, size 8, Timestamp
 // ID and size 2, Timestamp 8. It is the same in a file and on the wire, so that the uploader can
-// put an absolute time in its place.
+// put an absolute time in its place. The cluster's checksum lies before it and is of the file alone.
 const ClusterHeadSize = 22
 
 // clusterPrefixSize is that of ID and size, which the size field does not count.
@@ -26,6 +26,18 @@ func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
 	dst[12] = idTimestamp
 	dst[13] = 0x88
 	binary.BigEndian.PutUint64(dst[14:], uint64(timestamp))
+}
+
+// sealSize is that of a cluster's checksum, ID and size field, which lie together: they are written last,
+// and at once.
+const sealSize = sumSize + clusterPrefixSize
+
+// putSeal writes what completes a cluster of size bytes, from sumSize before its offset on.
+func putSeal(dst []byte, size int64, sum uint32) {
+	_ = dst[sealSize-1]
+	putSum(dst, sumMark, sum)
+	binary.BigEndian.PutUint32(dst[sumSize:], idCluster)
+	binary.BigEndian.PutUint64(dst[sumSize+4:], clusterSizeField(size))
 }
 
 // blockHeadSize is that of a SimpleBlock of ours: ID 1, size 4, track 1, time 2, flags 1.

@@ -7,31 +7,56 @@ import (
 )
 
 // CopyFragment appends a completed fragment of another file with the same tracks: its blocks stay
-// as they are, its time becomes start since Header.Start. A fragment that is open is ended.
+// as they are, its time becomes start since Header.Start. A fragment that is open is ended. It gets a
+// checksum, unless the one in the other file says that it is damaged.
 func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration) error {
 	if err := w.endOpen(); err != nil {
 		return err
 	}
-	var head [ClusterHeadSize]byte
-	PutClusterHead(head[:], f.Size, start.Milliseconds())
-	copied := Fragment{Offset: w.size, Size: f.Size, Start: start, Last: start + f.Last - f.Start, Frames: f.Frames, Keyframe: f.Keyframe}
-	n, err := w.file.Write(head[:])
-	w.size += int64(n)
-	if err == nil {
-		var m int64
-		blocks := io.NewSectionReader(from, f.Offset+ClusterHeadSize, f.Size-ClusterHeadSize)
-		m, err = io.Copy(onlyWriter{w.file}, blocks)
-		w.size += m
-		if err == nil && m < blocks.Size() {
-			err = fmt.Errorf("the fragment at %d ends early: %w", f.Offset, io.ErrUnexpectedEOF)
-		}
-	}
+	stated, state, err := sumBefore(from, f.Offset)
 	if err != nil {
-		w.err = err
 		return err
 	}
+	copied := f
+	copied.Offset, copied.Start, copied.Last = w.size+sumSize, start, start+f.Last-f.Start
+	before, after := summing{headSum(f)}, summing{headSum(copied)}
+	if w.err = w.copyBlocks(io.TeeReader(fragmentBlocks(from, f), io.MultiWriter(&before, &after)), copied); w.err != nil {
+		return w.err
+	}
+	if state != sumStated || stated == before.sum {
+		w.err = w.seal(copied, after.sum)
+	}
 	w.fragments = append(w.fragments, copied)
-	return nil
+	return w.err
+}
+
+// fragmentBlocks is what follows a fragment's head.
+func fragmentBlocks(from io.ReaderAt, f Fragment) io.Reader {
+	return io.NewSectionReader(from, f.Offset+ClusterHeadSize, f.Size-ClusterHeadSize)
+}
+
+// headSum is the checksum of a fragment as far as its head goes.
+func headSum(f Fragment) uint32 {
+	var head [ClusterHeadSize]byte
+	PutClusterHead(head[:], f.Size, f.Start.Milliseconds())
+	return addSum(0, head[clusterPrefixSize:])
+}
+
+// copyBlocks writes a whole fragment whose checksum is not known yet.
+func (w *Writer) copyBlocks(blocks io.Reader, f Fragment) error {
+	head := append(appendSumRoom(nil), make([]byte, ClusterHeadSize)...)
+	PutClusterHead(head[sumSize:], f.Size, f.Start.Milliseconds())
+	n, err := w.file.Write(head)
+	w.size += int64(n)
+	if err != nil {
+		return err
+	}
+	m, err := io.Copy(onlyWriter{w.file}, blocks)
+	w.size += m
+	if err == nil && m < f.Size-ClusterHeadSize {
+		err = fmt.Errorf("the fragment at %s ends early: %w", f.Start, io.ErrUnexpectedEOF)
+	}
+	return err
 }
 
 // onlyWriter hides what else a file can do, so that io.Copy uses a plain buffer.

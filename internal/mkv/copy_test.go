@@ -24,8 +24,8 @@ func TestCopiedFragmentsPlayAsOneFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if list, err := r.Verify(); err != nil || len(list) != 3 {
-			t.Fatalf("%d fragments: %v", len(list), err)
+		if v, err := r.Verify(true); err != nil || len(v.Fragments) != 3 || len(v.Damaged) > 0 || v.Unsummed > 0 {
+			t.Fatalf("%+v: %v", v, err)
 		}
 		sources = append(sources, r)
 	}
@@ -67,8 +67,8 @@ func TestCopiedFragmentsPlayAsOneFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list, err := r.Verify(); err != nil || len(list) != 5 {
-		t.Errorf("%d fragments: %v", len(list), err)
+	if v, err := r.Verify(true); err != nil || len(v.Fragments) != 5 || len(v.Damaged) > 0 || v.Unsummed > 0 {
+		t.Errorf("%+v: %v", v, err)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Verify(); err == nil {
+		if v, err := r.Verify(true); err == nil && len(v.Damaged) == 0 {
 			t.Errorf("%s is damaged, and nothing is found", name)
 		}
 		if _, err := f.WriteAt(before[:], offset); err != nil {
@@ -106,11 +106,11 @@ func TestVerifyFindsDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Verify(); err != nil {
-		t.Error(err)
+	if v, err := r.Verify(true); err != nil || len(v.Damaged) > 0 {
+		t.Error(v, err)
 	}
 	if r, err = Open(f, w.Size()-5); err == nil {
-		if _, err = r.Verify(); err == nil {
+		if _, err = r.Verify(true); err == nil {
 			t.Error("a file that is cut off passes")
 		}
 	}

@@ -9,11 +9,13 @@
 //	  Void           120, becomes SeekHead + Void by Close
 //	  Info           TimestampScale 1 ms, Duration (a Void of 11 until Close), DateUTC, apps, UID, title
 //	  Tracks
-//	  Cluster …      one a fragment: ID 4, size 8, Timestamp 2 + 8, SimpleBlocks
+//	  Void           14, the header's checksum
+//	  Void, Cluster …  one a fragment: Void 14, its checksum; ID 4, size 8, Timestamp 2 + 8, SimpleBlocks
 //	  Cues           written by Close
 //
-// While open, a file is only appended to, but for the size of a cluster that did not fit the
-// buffer: it is unknown until the fragment ends, and patched then. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
+// While open, a file is only appended to, but for the checksum and size of a cluster that did not fit the
+// buffer: zeros and unknown until the fragment ends, and then written by one call. Files of earlier versions
+// have no checksums. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 package mkv
 
 import "time"
@@ -65,7 +67,7 @@ type Header struct {
 
 // Fragment is one cluster of a file.
 type Fragment struct {
-	Offset   int64         // of the whole element in the file
+	Offset   int64         // of the whole element in the file; its checksum lies before it
 	Size     int64         // of the whole element with its head
 	Start    time.Duration // cluster timestamp since Header.Start, whole ms
 	Last     time.Duration // greatest block time since Header.Start

@@ -6,10 +6,9 @@ import (
 )
 
 // finish makes a file whole: it appends the Cues at end, and then patches, in this order, the
-// sizes of the clusters in unsized, SeekHead, Duration and at last the Segment's size, whose
-// known value says that all the rest is in place: a file that can be synced is, before that. It
-// returns the file's size.
-func finish(f io.WriterAt, at layout, end int64, fragments, unsized []Fragment) (int64, error) {
+// clusters in unsealed, SeekHead, Duration and at last the Segment's size, whose known value says that
+// all the rest is in place: a file that can be synced is, before that. It returns the file's size.
+func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed []seal) (int64, error) {
 	put := func(data []byte, offset int64) error {
 		_, err := f.WriteAt(data, offset)
 		return err
@@ -18,14 +17,12 @@ func finish(f io.WriterAt, at layout, end int64, fragments, unsized []Fragment) 
 	if err := put(cues, end); err != nil {
 		return end, err
 	}
-	for _, fragment := range unsized {
-		size := binary.BigEndian.AppendUint64(nil, clusterSizeField(fragment.Size))
-		if err := put(size, fragment.Offset+4); err != nil {
+	for _, s := range unsealed {
+		if err := put(s.bytes()); err != nil {
 			return end, err
 		}
 	}
-	seek := appendSeekHead(nil, at, end, len(cues) > 0)
-	if err := put(appendVoid(seek, seekRoom-len(seek)), at.segmentData); err != nil {
+	if err := put(seekBytes(at, end, len(cues) > 0), at.segmentData); err != nil {
 		return end, err
 	}
 	if err := put(appendFloat(nil, idDuration, duration(fragments)), at.duration); err != nil {
@@ -39,6 +36,23 @@ func finish(f io.WriterAt, at layout, end int64, fragments, unsized []Fragment) 
 	}
 	size := binary.BigEndian.AppendUint64(nil, sizeMarker8|uint64(end-at.segmentData))
 	return end, put(size, at.segmentSize)
+}
+
+// seal is what completes a cluster that is in the file.
+type seal struct {
+	Fragment
+	sum  uint32
+	room bool // for the checksum
+}
+
+// bytes are those to write, and where.
+func (s seal) bytes() ([]byte, int64) {
+	data := make([]byte, sealSize)
+	putSeal(data, s.Size, s.sum)
+	if !s.room {
+		return data[sumSize:], s.Offset
+	}
+	return data, s.Offset - sumSize
 }
 
 // duration is that of the media in ticks: up to the last frame, plus the usual distance of frames
@@ -78,6 +92,12 @@ func appendCues(dst []byte, at layout, fragments []Fragment) []byte {
 		return dst // Cues must hold at least one point (RFC 9559, section 5.1.5)
 	}
 	return appendBytes(dst, idCues, points)
+}
+
+// seekBytes is what fills the room for the SeekHead, when Cues are to begin at cues.
+func seekBytes(at layout, cues int64, hasCues bool) []byte {
+	seek := appendSeekHead(nil, at, cues, hasCues)
+	return appendVoid(seek, seekRoom-len(seek))
 }
 
 func appendSeekHead(dst []byte, at layout, cues int64, hasCues bool) []byte {

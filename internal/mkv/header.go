@@ -30,6 +30,7 @@ type layout struct {
 	info        int64
 	duration    int64
 	tracks      int64
+	sum         int64 // 0 when the header has no checksum
 }
 
 func (h Header) validate() error {
@@ -82,7 +83,11 @@ func appendFileHeader(dst []byte, h Header) ([]byte, layout) {
 	at.duration = int64(len(dst)) - int64(len(content)) + room
 
 	at.tracks = int64(len(dst))
-	return appendTracks(dst, h.Tracks), at
+	dst = appendTracks(dst, h.Tracks)
+	at.sum = int64(len(dst))
+	dst = appendSumRoom(dst)
+	putSum(dst[at.sum:], headMark, headerSum(dst[:at.sum], at))
+	return dst, at
 }
 
 // AppendStreamHeader writes what a PutMedia body begins with: an EBML head, a Segment of unknown

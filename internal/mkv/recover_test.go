@@ -167,7 +167,15 @@ func FuzzRecover(f *testing.F) {
 		}
 		_ = w.Flush()
 		f.Add(bytes.Clone(m.data))
+		last := w.current.Offset // its checksum is not there yet
 		_ = w.Close()
+		f.Add(bytes.Clone(m.data))
+		for _, at := range []int64{-sumSize, -sumContent, -1, ClusterHeadSize + blockHeadSize + nalLengthSize} {
+			changed := bytes.Clone(m.data)
+			changed[last+at] ^= 0x40
+			f.Add(changed)
+		}
+		clear(m.data[last-sumContent : last])
 		f.Add(m.data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -186,6 +194,9 @@ func FuzzRecover(f *testing.F) {
 		}
 		if recovered.Finished && (!r.Complete() || len(fragments) != len(recovered.Fragments)) {
 			t.Fatalf("recovered %d fragments, read %d, complete %v", len(recovered.Fragments), len(fragments), r.Complete())
+		}
+		if _, err := r.Verify(recovered.Finished); err != nil && recovered.Finished {
+			t.Fatalf("a recovered file is damaged: %v", err)
 		}
 		for _, fragment := range fragments {
 			for _, err := range r.Blocks(fragment) {

@@ -102,15 +102,23 @@ func (s *scanner) header() (Header, layout, int64, error) {
 	}
 	for offset := segment.data + seekRoom; ; {
 		e, err := s.at(offset)
-		if errors.Is(err, errTorn) && offset == s.size {
-			return s.headerDone(h, at, offset)
-		}
-		if err != nil {
+		torn := errors.Is(err, errTorn)
+		if err != nil && !torn {
 			return h, at, 0, err
+		}
+		if at.tracks > 0 && (torn || e.id != idVoid || e.size < 0 || e.dataEnd > s.size) {
+			return s.headerDone(h, at, offset) // the first cluster, or what a power cut left of it
+		}
+		if torn {
+			return h, at, 0, errTorn
 		}
 		switch e.id {
 		case idCluster:
 			return s.headerDone(h, at, offset)
+		case idVoid:
+			if at.sum == 0 && at.tracks > 0 && e.size == sumContent && e.dataEnd == offset+sumSize {
+				at.sum = offset
+			}
 		case idInfo:
 			at.info = offset
 			err = s.info(e, &h, &at)
@@ -317,7 +325,7 @@ func (s *scanner) cluster(e element) (scanned, error) {
 		if err != nil {
 			return c, err
 		}
-		if b.id == idCluster || b.id == idCues {
+		if b.id == idCluster || b.id == idCues || (b.id == idVoid && b.size == sumContent) {
 			// No block has such an ID: a size that says otherwise is one whose patch a power cut tore.
 			c.complete, c.sized = true, false
 			return c, nil

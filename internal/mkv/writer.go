@@ -38,10 +38,11 @@ type Writer struct {
 	size      int64 // bytes in the file; buffer not counted
 	open      bool  // a fragment is open
 	current   Fragment
-	inBuffer  bool // the open fragment's head is still in buffer, so its size can be set there
-	gathered  int  // frames of video in buffer
-	written   int  // frames of video in the file
-	headAt    int  // of the open fragment's head in buffer, when inBuffer
+	inBuffer  bool   // the open fragment's head is still in buffer, so its size can be set there
+	gathered  int    // frames of video in buffer
+	written   int    // frames of video in the file
+	headAt    int    // of the open fragment's head in buffer, when inBuffer
+	sum       uint32 // of the open fragment, without what is in buffer
 	fragments []Fragment
 	err       error
 }
@@ -76,7 +77,8 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	if err := w.endOpen(); err != nil {
 		return err
 	}
-	w.open = true
+	w.open, w.sum = true, 0
+	w.buffer = appendSumRoom(w.buffer)
 	w.current = Fragment{Offset: w.size + int64(len(w.buffer)), Start: start, Last: start, Keyframe: keyframe}
 	w.inBuffer, w.headAt = true, len(w.buffer)
 	var head [ClusterHeadSize]byte
@@ -144,28 +146,42 @@ func (w *Writer) EndFragment() (Fragment, error) {
 		return Fragment{}, ErrNoFragment
 	}
 	if w.inBuffer && len(w.buffer) == w.headAt+ClusterHeadSize {
-		w.buffer, w.open, w.inBuffer = w.buffer[:w.headAt], false, false
+		w.buffer, w.open, w.inBuffer = w.buffer[:w.headAt-sumSize], false, false
 		return Fragment{}, ErrNoFragment
 	}
 	w.current.Size = w.size + int64(len(w.buffer)) - w.current.Offset
-	if w.inBuffer {
-		binary.BigEndian.PutUint64(w.buffer[w.headAt+4:], clusterSizeField(w.current.Size))
+	w.addBuffer()
+	sealed := w.inBuffer
+	if sealed {
+		putSeal(w.buffer[w.headAt-sumSize:], w.current.Size, w.sum)
 	}
-	sized := w.inBuffer
+	w.open = false
 	if err := w.Flush(); err != nil {
 		return Fragment{}, err
 	}
-	w.open = false
-	if !sized {
+	if !sealed {
 		// At once, while the page with the head is still to be written out.
-		size := binary.BigEndian.AppendUint64(nil, clusterSizeField(w.current.Size))
-		if _, err := w.file.WriteAt(size, w.current.Offset+4); err != nil {
-			w.err = err
+		if err := w.seal(w.current, w.sum); err != nil {
 			return Fragment{}, err
 		}
 	}
 	w.fragments = append(w.fragments, w.current)
 	return w.current, nil
+}
+
+// addBuffer adds what is gathered of the open fragment to its checksum.
+func (w *Writer) addBuffer() {
+	from := 0
+	if w.inBuffer {
+		from = w.headAt + clusterPrefixSize
+	}
+	w.sum = addSum(w.sum, w.buffer[from:])
+}
+
+// seal completes a fragment that is in the file already.
+func (w *Writer) seal(f Fragment, sum uint32) error {
+	_, w.err = w.file.WriteAt(seal{f, sum, true}.bytes())
+	return w.err
 }
 
 // endOpen ends the open fragment, if there is one.
@@ -187,6 +203,9 @@ func (w *Writer) Flush() error {
 	}
 	if len(w.buffer) == 0 {
 		return nil
+	}
+	if w.open {
+		w.addBuffer()
 	}
 	n, err := w.file.Write(w.buffer)
 	w.size += int64(n)
@@ -231,7 +250,7 @@ const (
 
 // FinalSize is the most that the file will have when it is closed now, with one more fragment.
 func (w *Writer) FinalSize() int64 {
-	return w.Size() + ClusterHeadSize + maxCuesHead + int64(len(w.fragments)+2)*maxCuePoint
+	return w.Size() + sumSize + ClusterHeadSize + maxCuesHead + int64(len(w.fragments)+2)*maxCuePoint
 }
 
 // Written is the number of frames of video that are in the file: those gathered are not yet.

@@ -330,3 +330,42 @@ func BenchmarkWriteFrame(b *testing.B) {
 		i++
 	}
 }
+
+// BenchmarkChecksum writes fragments to a file and says which part of the time their checksums take, in
+// hundredths.
+func BenchmarkChecksum(b *testing.B) {
+	frame := make([]byte, 20_000)
+	for i := range frame {
+		frame[i] = byte(i*7 + i>>8)
+	}
+	unit, f := [][]byte{frame}, create(b)
+	var writing, summing time.Duration
+	b.SetBytes(50 * int64(len(frame)))
+	for b.Loop() {
+		if err := errors.Join(f.Truncate(0), seekStart(f)); err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		w, err := NewWriter(f, Header{Start: sampleStart, Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC}}}, WriterOptions{})
+		err = errors.Join(err, w.BeginFragment(0, true))
+		for i := range 50 {
+			err = errors.Join(err, w.WriteFrame(1, time.Duration(i)*sampleFrame, i == 0, unit))
+		}
+		if err = errors.Join(err, w.Close()); err != nil {
+			b.Fatal(err)
+		}
+		writing += time.Since(began)
+		began = time.Now()
+		sum := uint32(0)
+		for range 50 {
+			sum = addSum(sum, frame)
+		}
+		summing += time.Since(began)
+	}
+	b.ReportMetric(100*float64(summing)/float64(writing), "%checksum")
+}
+
+func seekStart(f io.Seeker) error {
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}

@@ -49,7 +49,7 @@ type stage uint8
 
 const (
 	describing stage = iota // PLAY was not sent
-	asking                    // PLAY was not answered
+	asking                  // PLAY was not answered
 	played
 )
 

@@ -39,6 +39,7 @@ type segmentWriter interface {
 	WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error
 	EndFragment() (mkv.Fragment, error)
 	Flush() error
+	InDoubt() bool
 	Seal() error
 	Abandon() error
 }
@@ -271,9 +272,9 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
 	"The camera sends no parameter sets (VPS, SPS, PPS), so that nothing can be decoded: enable them in its RTSP settings, or update its firmware.")
 
-// full reports whether the segment has reached its time or size.
+// full reports whether the segment has reached its time or size, or its disk may have lost some of it.
 func (s *segmenter) full(producer time.Time) bool {
-	if producer.Sub(s.start) >= s.o.SegmentDuration {
+	if producer.Sub(s.start) >= s.o.SegmentDuration || s.writer.InDoubt() {
 		return true
 	}
 	// The fragment that comes is taken to be as large as the last one.

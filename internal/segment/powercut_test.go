@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ type journal struct {
 	events []event
 	ids    map[string]int // of the file that has that name now
 	count  int
+	syncs  int // so far
+	fails  int // which sync fails, counted from 1; 0: none
 }
 
 // event is one operation, or a promise that holds from then on.
@@ -46,6 +49,7 @@ const (
 	opMkdir
 	opSyncDir
 	opFact
+	opDrop // a sync failed: what was written since the last one never reaches the disk
 )
 
 // fact is what the test knows of the media at a moment.
@@ -121,8 +125,18 @@ func (f *journaled) Truncate(size int64) error {
 }
 
 func (f *journaled) Sync() error {
+	if f.j.failing() {
+		f.j.note(event{op: opDrop, id: f.id})
+		return &fs.PathError{Op: "sync", Path: f.Name(), Err: syscall.EIO}
+	}
 	f.j.note(event{op: opSync, id: f.id})
 	return nil
+}
+
+// failing counts a sync, and reports whether it is the one that fails.
+func (j *journal) failing() bool {
+	j.syncs++
+	return j.syncs == j.fails
 }
 
 func (j *journal) MkdirAll(dir string, mode fs.FileMode) error {
@@ -152,6 +166,9 @@ func (j *journal) Remove(name string) error {
 }
 
 func (j *journal) SyncDir(dir string) error {
+	if j.failing() { // names are in the file system's own journal: they are kept, or it stops
+		return &fs.PathError{Op: "sync", Path: dir, Err: syscall.EIO}
+	}
 	j.note(event{op: opSyncDir, name: j.relative(dir)})
 	return nil
 }
@@ -259,8 +276,13 @@ func (j *journal) content(n, id int, synced map[int]int, random *rand.Rand) []by
 		}
 		copy(data[off:], p)
 	}
+	dropped := j.dropped(n, id)
 	for i, e := range j.events[:n] {
 		if e.id != id {
+			continue
+		}
+		if e.op == opWrite && dropped[i] {
+			put(e.off+int64(len(e.data)), nil)
 			continue
 		}
 		durable := wasSynced && i < last
@@ -289,6 +311,23 @@ func (j *journal) content(n, id int, synced map[int]int, random *rand.Rand) []by
 		}
 	}
 	return data
+}
+
+// dropped gives the writes to a file that a failed sync lost.
+func (j *journal) dropped(n, id int) map[int]bool {
+	lost, from := make(map[int]bool), 0
+	for i, e := range j.events[:n] {
+		switch {
+		case e.id != id:
+		case e.op == opSync:
+			from = i
+		case e.op == opDrop:
+			for k := from; k < i; k++ {
+				lost[k] = j.events[k].id == id
+			}
+		}
+	}
+	return lost
 }
 
 // story records, uploads and deletes on a journal, and notes facts.
@@ -475,8 +514,10 @@ func (j *journal) promises(n int) promised {
 			continue
 		}
 		switch f := e.fact; f.kind {
+		case "sealed": // and listed, so believed durable
+			p.fragments[f.key] = append(p.fragments[f.key], f)
 		case "fragment":
-			if lastSync[f.file] > i {
+			if lastSync[f.file] > i && len(j.dropped(n, f.file)) == 0 {
 				p.fragments[f.key] = append(p.fragments[f.key], f)
 				p.end[f.key.Stream] = max(p.end[f.key.Stream], f.end)
 			}

@@ -25,16 +25,15 @@ import (
 //	refused 8000 80112 11960 4006 INVALID_MKV_DATA
 type progress struct {
 	file    file // nil until the first line of this process
-	dirty   bool // written and not synced
-	named   bool // the file's name is durable
+	owed    bool // lines are to be written or synced, or the file to be written again
 	ended   bool // nothing is written any more
 	done    map[time.Duration]bool
 	refused int
 	bytes   int64  // of the fragments in done
 	spans   []span // media of the fragments in done
 
-	writing sync.Mutex // held to append a line, and to end the file; taken before the store's mu
-	torn    bool       // the last line may be half there; guarded by writing
+	writing sync.Mutex // held to write to the file, and to end it; taken before the store's mu
+	notes   notes
 }
 
 const (
@@ -56,21 +55,6 @@ func (p *progress) note(f mkv.Fragment, refused bool) {
 	}
 }
 
-// endNotes ends the side file. Who is writing a line is waited for, so that the file is not made
-// anew after its removal.
-func (s *Store) endNotes(p *progress) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	s.mu.Lock()
-	f := p.file
-	p.ended, p.file = true, nil
-	s.mu.Unlock()
-	if f == nil {
-		return nil
-	}
-	return f.Close()
-}
-
 // loadProgress reads a side file; a torn or foreign line is passed over.
 func (s *Store) loadProgress(path string) (*progress, error) {
 	data, err := os.ReadFile(path)
@@ -79,6 +63,7 @@ func (s *Store) loadProgress(path string) (*progress, error) {
 	}
 	p := newProgress()
 	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, len(data)+1) // what a power cut left may be one line
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 4 || (fields[0] != linePersisted && fields[0] != lineRefused) {
@@ -129,67 +114,40 @@ func (s *Store) MarkRefused(k Key, f mkv.Fragment, reason string) error {
 }
 
 func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
-	st, p, err := s.remember(k, f, kind)
+	st, p, known, err := s.remember(k, f, kind)
 	if err != nil || p == nil {
 		return err
 	}
-	line := fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
-	return diskFault(st.dir, s.write(st, p, k.id(), strings.TrimRight(line, " ")))
+	line := ""
+	if !known {
+		line = fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
+	}
+	return diskFault(st.dir, errors.Join(s.write(st, p, k.id(), strings.TrimRight(line, " ")), s.writeOwed(st, p)))
 }
 
 // remember notes a fragment in memory: even when the disk fails it is not sent twice by this
-// process. The progress is nil when that is known already.
-func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress, error) {
+// process. known says that it was noted already, and the progress is nil when the segment is uploaded.
+func (s *Store) remember(k Key, f mkv.Fragment, kind string) (st *stream, p *progress, known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.streams[k.Stream]
+	st = s.streams[k.Stream]
 	if st == nil {
-		return nil, nil, notFound(k)
+		return nil, nil, false, notFound(k)
 	}
 	switch i, ok := st.index.find(k.id()); {
 	case !ok && !slices.Contains(st.broken, k.id()):
-		return nil, nil, notFound(k)
+		return nil, nil, false, notFound(k)
 	case ok && st.index.entries[i].state == Uploaded:
-		return nil, nil, nil
+		return nil, nil, true, nil
 	}
 	a := st.use(k.id())
 	if a.progress == nil {
 		a.progress = newProgress()
 	}
-	p := a.progress
-	if p.done[f.Start] {
-		return nil, nil, nil
-	}
+	p = a.progress
+	known = p.done[f.Start]
 	p.note(f, kind == lineRefused)
-	return st, p, nil
-}
-
-// write appends a line to a side file. On a slow disk nobody waits for it but who notes the
-// segment's fragments.
-func (s *Store) write(st *stream, p *progress, k id, line string) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	s.mu.Lock()
-	f, ended := p.file, p.ended
-	s.mu.Unlock()
-	if ended {
-		return nil // the segment is uploaded or gone
-	}
-	if f == nil {
-		var err error
-		if f, err = st.files.OpenFile(filepath.Join(st.dir, progressName(k)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode); err != nil {
-			return err
-		}
-	}
-	if p.torn {
-		line = "\n" + line
-	}
-	_, err := f.Write([]byte(line + "\n"))
-	p.torn = err != nil && !errors.Is(err, os.ErrClosed)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p.file, p.dirty = f, true
-	return err
+	return st, p, known, nil
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -207,47 +165,6 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	}
 	a := st.active[k.id()]
 	return a != nil && a.progress != nil && a.progress.done[fragmentStart]
-}
-
-// SyncProgress makes the notes of MarkPersisted durable now. Nobody waits for the disk meanwhile
-// but the caller.
-func (s *Store) SyncProgress() error {
-	type unsynced struct {
-		st       *stream
-		progress *progress
-		file     file
-		named    bool
-	}
-	var list []unsynced
-	s.mu.Lock()
-	for _, st := range s.streams {
-		for _, a := range st.active {
-			if p := a.progress; p != nil && p.dirty && p.file != nil {
-				p.dirty = false
-				list = append(list, unsynced{st, p, p.file, p.named})
-			}
-		}
-	}
-	s.mu.Unlock()
-	var all error
-	for _, u := range list {
-		err := u.file.Sync()
-		if err == nil && !u.named {
-			err = u.st.sync()
-		}
-		if errors.Is(err, os.ErrClosed) {
-			continue // its segment is uploaded or gone
-		}
-		s.mu.Lock()
-		if err == nil {
-			u.progress.named = true
-		} else {
-			u.progress.dirty = true
-			all = errors.Join(all, diskFault(u.st.dir, err))
-		}
-		s.mu.Unlock()
-	}
-	return all
 }
 
 // MarkUploaded moves a sealed segment to uploaded. It fails with ErrIncomplete when a fragment is
@@ -271,13 +188,22 @@ func (s *Store) MarkUploaded(k Key) error {
 		}
 	}
 	done, err := s.uploaded(r.stream, k)
-	if err != nil || !done {
+	if err != nil || (!done && !s.hasNotes(r.stream, k)) {
 		return err
 	}
 	if err := r.stream.sync(); err != nil {
 		return diskFault(r.stream.dir, err)
 	}
 	return s.endProgress(r.stream, k)
+}
+
+// hasNotes reports whether the side file of an uploaded segment is still there, because its name could not
+// be made durable before.
+func (s *Store) hasNotes(st *stream, k Key) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := st.active[k.id()]
+	return a != nil && a.progress != nil
 }
 
 // uploaded renames the segment's file; done says that it was not so before. Call with a lease.
@@ -340,10 +266,11 @@ func (s *Store) endProgress(st *stream, k Key) error {
 	if p == nil {
 		return nil
 	}
-	_ = s.endNotes(p)
 	if p.refused > 0 {
-		return nil // the reasons stay for a person to read
+		err := s.write(st, p, k.id(), "") // what is owed: the reasons stay for a person to read
+		return diskFault(st.dir, errors.Join(err, s.endNotes(p)))
 	}
+	_ = s.endNotes(p)
 	if err := st.files.Remove(filepath.Join(st.dir, progressName(k.id()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskFault(st.dir, err)
 	}

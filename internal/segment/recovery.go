@@ -156,8 +156,14 @@ func ownerOf(dir string, files []fs.DirEntry) (mark marker, ok bool, err error) 
 // and those with a side file. Garbage is removed.
 func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id, err error) {
 	for _, f := range files {
-		p, ok := parseName(f.Name())
+		p, ok := parseName(strings.TrimSuffix(f.Name(), newSuffix))
 		if !ok {
+			continue
+		}
+		if strings.HasSuffix(f.Name(), newSuffix) {
+			if !s.readOnly {
+				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // was to take the place of another one
+			}
 			continue
 		}
 		st.see(p.epoch)
@@ -189,7 +195,7 @@ func (s *Store) adopt(loaded *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stream(loaded.name)
-	st.index, st.active, st.broken = loaded.index, loaded.active, loaded.broken
+	st.index, st.active, st.broken, st.doubted = loaded.index, loaded.active, loaded.broken, loaded.doubted
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
 	st.times = loaded.times
 	st.gaps = loaded.gaps
@@ -217,7 +223,7 @@ func (s *Store) loadTorn(st *stream, k id) error {
 	var disk *health.Fault
 	switch {
 	case errors.Is(err, mkv.ErrEmpty):
-	case errors.As(err, &disk):
+	case errors.As(err, &disk), errors.Is(err, errLater):
 		// A full disk, say: the others are recorded on, and Run tries again.
 		st.remember(e)
 		st.broken = append(st.broken, k)
@@ -235,25 +241,34 @@ func (s *Store) loadTorn(st *stream, k id) error {
 
 // recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with
 // mkv.ErrEmpty when there was nothing in it, and then the file is gone; with a *health.Fault when the
-// disk fails, and then the entry says at least how far the file goes; and else when the file cannot
-// be understood.
+// disk fails, and then the entry says at least how far the file goes; with errLater; and else when the
+// file cannot be understood.
 func (s *Store) recoverFile(st *stream, k id) (entry, error) {
 	e := entry{id: k, state: Sealed}
 	path := filepath.Join(st.dir, writingName(k))
-	f, err := st.files.OpenFile(path, os.O_RDWR, 0)
+	if err := s.rewriteDoubted(st, k); err != nil {
+		return e, err
+	}
+	opened, err := st.files.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return e, diskFault(st.dir, err)
 	}
-	defer func() { _ = f.Close() }()
+	f := &syncFile{file: opened}
+	defer func() {
+		_ = f.Close()
+		if f.inDoubt() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			st.doubt(k)
+		}
+	}()
 	info, err := f.Stat()
 	if err != nil {
 		return e, diskFault(st.dir, err)
 	}
 	recovered, err := mkv.Recover(f, info.Size())
-	frames := 0
 	for _, fragment := range recovered.Fragments {
 		e.length = max(e.length, uint32(min(max(fragment.Last.Milliseconds(), 0), maxLength)))
-		frames += fragment.Frames
 	}
 	e.bytes = recovered.Size
 	if errors.Is(err, mkv.ErrEmpty) {
@@ -264,7 +279,7 @@ func (s *Store) recoverFile(st *stream, k id) (entry, error) {
 		return e, err
 	}
 	var system *fs.PathError
-	if errors.As(err, &system) {
+	if errors.As(err, &system) || f.inDoubt() {
 		return e, diskFault(st.dir, err)
 	}
 	if err != nil {
@@ -277,10 +292,25 @@ func (s *Store) recoverFile(st *stream, k id) (entry, error) {
 	if err := st.rename(writingName(k), e.name()); err != nil {
 		return e, diskFault(st.dir, err)
 	}
-	s.log.Info("recovered a segment that was being written when the agent ended",
-		zap.String("stream", st.name), zap.String("segment", e.name()),
-		zap.Int("frames", frames), zap.Int64("bytesCut", recovered.Cut), zap.Int64("bytesDamaged", recovered.Damaged))
+	s.tellRecovered(st, e, recovered)
 	return e, nil
+}
+
+// tellRecovered logs what became of a torn file: with a warning when media in it is lost.
+func (s *Store) tellRecovered(st *stream, e entry, r mkv.Recovery) {
+	frames := 0
+	for _, fragment := range r.Fragments {
+		frames += fragment.Frames
+	}
+	fields := []zap.Field{
+		zap.String("stream", st.name), zap.String("segment", e.name()),
+		zap.Int("frames", frames), zap.Int64("bytesCut", r.Cut), zap.Int64("bytesDamaged", r.Damaged), zap.Int("framesDamaged", r.Lost),
+	}
+	if r.Damaged > 0 {
+		s.log.Warn("recovered a segment that was being written when the agent ended, with damage in it that is passed over: the disk lost or changed it", fields...)
+		return
+	}
+	s.log.Info("recovered a segment that was being written when the agent ended", fields...)
 }
 
 // quarantine sets a file aside that cannot be understood. Nothing is ever deleted for that.

@@ -134,6 +134,8 @@ func (s *Store) mend(st *stream, k id) error {
 	var disk *health.Fault
 	switch {
 	case mended:
+	case errors.Is(err, errLater):
+		return nil
 	case errors.Is(err, mkv.ErrEmpty):
 		err = nil
 	case errors.Is(err, fs.ErrNotExist):
@@ -146,6 +148,7 @@ func (s *Store) mend(st *stream, k id) error {
 	}
 	s.mu.Lock()
 	st.broken = slices.DeleteFunc(st.broken, func(other id) bool { return other == k })
+	delete(st.doubted, k)
 	if mended {
 		st.index.insert(e)
 		st.setClock(st.clock) // it may be of an epoch that has ended since

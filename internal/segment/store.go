@@ -58,6 +58,7 @@ type Store struct {
 	forming  sync.Mutex    // held to change format
 
 	clocks  sync.Mutex // held to change what is known of a stream's times; taken before mu
+	syncing sync.Mutex // held by SyncProgress
 	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
 
 	aside sync.Map // the directories with files that were set aside
@@ -86,10 +87,11 @@ type stream struct {
 	bound    bound
 	creating bool // a segment is being created, without mu
 	deleting bool
-	garbage  []string // files that are deleted but for their removal
-	trash    int64    // their bytes
-	freeing  int64    // trash, and what is being removed now
-	broken   []id     // segments that could not be finished yet
+	garbage  []string         // files that are deleted but for their removal
+	trash    int64            // their bytes
+	freeing  int64            // trash, and what is being removed now
+	broken   []id             // segments that could not be finished yet
+	doubted  map[id]rewriting // segments, not finished yet, of whose file a sync failed
 }
 
 // active is what the store holds of a segment that is being written, read or uploaded.
@@ -199,6 +201,9 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	err := s.SyncProgress()
+	if err != nil {
+		err = s.SyncProgress() // what a failed sync left is written again
+	}
 	if !s.readOnly {
 		s.keepGaps()
 	}
@@ -380,7 +385,7 @@ func (s *Store) stream(name string) *stream {
 func (s *Store) newStream(name string) *stream {
 	return &stream{
 		name: name, dir: filepath.Join(s.dir, directoryOf(name)), files: s.files,
-		highest: math.MinInt64, marked: math.MinInt64, active: make(map[id]*active),
+		highest: math.MinInt64, marked: math.MinInt64, active: make(map[id]*active), doubted: make(map[id]rewriting),
 	}
 }
 

@@ -7,43 +7,59 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// Verify reads a segment as a whole and fails with what is wrong with it. One that is being
-// written is read as far as it is completed.
-func (s *Store) Verify(k Key) (fragments int, err error) {
+// Verified is what Verify read of a segment.
+type Verified struct {
+	Fragments  int // that could be found, also the damaged ones
+	NoChecksum int // of these, as all of earlier versions
+	Damaged    []DamagedMedia
+}
+
+// DamagedMedia is media that is not what was recorded.
+type DamagedMedia struct {
+	Gap
+	Err error // what is wrong with it
+}
+
+// Verify reads a segment as a whole. It fails with what is wrong with the file itself; what is wrong with
+// its media is listed. One that is being written is read as far as it is completed.
+func (s *Store) Verify(k Key) (Verified, error) {
 	r, err := s.OpenSegment(k)
 	if err != nil {
-		return 0, err
+		return Verified{}, err
 	}
 	defer func() { _ = r.Close() }()
 	m, err := r.container()
 	if err != nil {
-		return 0, err
+		return Verified{}, err
 	}
-	var list []mkv.Fragment
-	if s.stateOf(k) == Writing {
-		list, err = m.Fragments()
-	} else {
-		list, err = m.Verify()
+	info := s.infoOf(k)
+	found, err := m.Verify(info.State != Writing)
+	v := Verified{Fragments: len(found.Fragments), NoChecksum: found.Unsummed}
+	for _, d := range found.Damaged {
+		gap := Gap{From: k.StartTime().Add(d.From), To: k.StartTime().Add(d.To)}
+		if d.To == 0 {
+			gap.To = info.End
+		}
+		v.Damaged = append(v.Damaged, DamagedMedia{gap, d.Err})
 	}
 	if err == nil && r.header.Start.UnixMilli() != k.Start {
 		err = fmt.Errorf("the file says that it starts at %s", r.header.Start.Format(time.RFC3339Nano))
 	}
-	return len(list), err
+	return v, err
 }
 
-func (s *Store) stateOf(k Key) State {
+// infoOf gives what is known of a segment; one that is gone meanwhile was sealed.
+func (s *Store) infoOf(k Key) Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[k.Stream]; st != nil {
 		if i, ok := st.index.find(k.id()); ok {
-			return st.index.entries[i].state
+			return st.info(st.index.entries[i])
 		}
 	}
-	return Sealed
+	return Info{Key: k, State: Sealed}
 }
 
 // Quarantined lists the files that recovery set aside, in the order of their paths.

@@ -23,7 +23,7 @@ type Writer struct {
 	stream *stream
 	key    Key
 	header mkv.Header
-	file   file
+	file   *syncFile
 	mkv    *mkv.Writer
 
 	final   atomic.Int64 // what the file will have once it is finished
@@ -105,10 +105,11 @@ func (w *Writer) create() error {
 		return err
 	}
 	path := filepath.Join(st.dir, writingName(w.key.id()))
-	f, err := st.files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
+	opened, err := st.files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
 	if err != nil {
 		return err
 	}
+	f := &syncFile{file: opened}
 	if w.mkv, err = mkv.NewWriter(f, w.header, mkv.WriterOptions{}); err == nil {
 		err = f.Sync()
 	}
@@ -208,9 +209,14 @@ func (w *Writer) Flush() error {
 	return nil
 }
 
+// InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
+// be written again, which Seal begins: new media is better off in a new segment.
+func (w *Writer) InDoubt() bool { return w.file.inDoubt() }
+
 // Seal ends the open fragment, finishes and syncs the file and renames it to sealed. A segment
 // without a frame is removed. When the disk fails, what is on it is finished by Run, as soon as
-// the disk serves again; the segment is no longer being written in any case.
+// the disk serves again; the segment is no longer being written in any case. A file in doubt is first
+// written again as a whole, by Seal when it is small, else by Run.
 func (w *Writer) Seal() error {
 	w.mu.Lock()
 	if w.sealing {
@@ -226,6 +232,8 @@ func (w *Writer) Seal() error {
 	w.mu.Unlock()
 	var err error
 	switch {
+	case w.InDoubt():
+		err = w.writeAgain(finishErr)
 	case finishErr != nil:
 		err = w.giveUp(finishErr)
 	case empty:
@@ -259,6 +267,9 @@ func (w *Writer) finish() error {
 	_, err := w.EndFragment()
 	if err != nil && !errors.Is(err, mkv.ErrNoFragment) {
 		return err
+	}
+	if why := w.file.failed.Load(); why != nil {
+		return *why // the copy is finished
 	}
 	if err := w.mkv.Close(); err != nil {
 		return err
@@ -314,15 +325,41 @@ func (w *Writer) discard() error {
 
 // giveUp leaves a file that could not be finished: it is repaired as after a crash.
 func (w *Writer) giveUp(why error) error {
+	w.abandonFile()
+	_ = w.store.mendBroken() // Run tries again
+	return why
+}
+
+// maxRewriteAtOnce is the size up to which a file is written again while its camera waits.
+const maxRewriteAtOnce = 16 << 20
+
+// writeAgain leaves a file in doubt. It is no error when it is sound and durable afterwards.
+func (w *Writer) writeAgain(why error) error {
+	w.abandonFile()
+	if w.mkv.Size() > maxRewriteAtOnce {
+		return why // Run does it
+	}
+	_ = w.store.mendBroken()
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if slices.Contains(w.stream.broken, w.key.id()) {
+		return why
+	}
+	return nil
+}
+
+// abandonFile leaves the file to mendBroken.
+func (w *Writer) abandonFile() {
 	s, st := w.store, w.stream
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if i, ok := st.index.find(w.key.id()); ok {
 		st.breakOff(i)
 	}
+	if w.InDoubt() {
+		st.doubt(w.key.id())
+	}
 	w.leave()
-	s.mu.Unlock()
-	_ = s.mendBroken() // Run tries again
-	return why
 }
 
 // leave says that the segment is no longer being written. Only after the last rename, or whoever
@@ -346,11 +383,11 @@ func (st *stream) breakOff(i int) {
 }
 
 // sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing
-// waits longer than interval.
+// waits longer than interval. A file in doubt is not synced any more: it would prove nothing.
 func (w *Writer) sync(interval time.Duration) error {
 	w.mu.Lock()
 	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
-	if w.done || !due {
+	if w.done || !due || w.InDoubt() {
 		w.mu.Unlock()
 		return nil
 	}
@@ -360,11 +397,6 @@ func (w *Writer) sync(interval time.Duration) error {
 	err := w.file.Sync()
 	if errors.Is(err, os.ErrClosed) {
 		return nil // sealed in between, and thereby synced
-	}
-	if err != nil {
-		w.mu.Lock()
-		w.unsynced = true
-		w.mu.Unlock()
 	}
 	return err
 }
@@ -385,9 +417,15 @@ func (st *stream) makeDirectory() error {
 	if err := st.files.MkdirAll(st.dir, directoryMode); err != nil {
 		return err
 	}
-	// The directory first: a marker whose directory is lost says nothing.
+	// The directory first: a marker whose directory is lost says nothing. What is not durable is made
+	// again as a whole.
 	if err := st.files.SyncDir(filepath.Dir(st.dir)); err != nil {
+		_ = st.files.Remove(st.dir) // unless something is in it
 		return err
 	}
-	return st.writeMarker(0, math.MinInt64)
+	if err := st.writeMarker(0, math.MinInt64); err != nil {
+		_ = st.files.Remove(marker)
+		return err
+	}
+	return nil
 }

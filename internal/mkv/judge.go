@@ -1,0 +1,121 @@
+package mkv
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrChecksum means that bytes are not those that were written.
+var ErrChecksum = errors.New("its checksum does not match")
+
+var errChecksumTorn = errors.New("its checksum is damaged")
+
+// suspect is a frame that may not be what was written.
+type suspect struct {
+	offset int64 // of its block, 0 when there is none
+	time   time.Duration
+	sum    uint32 // of the cluster up to there
+}
+
+// note keeps the first one.
+func (s *suspect) note(found suspect) {
+	if s.offset == 0 {
+		*s = found
+	}
+}
+
+// judgement is what the bytes of a cluster say.
+type judgement struct {
+	stated uint32
+	state  sumState
+	sum    uint32  // of what was read
+	units  suspect // video that is not NAL units, or of a track that is not there
+	holes  suspect // video with a run of zeros, which no encoder makes
+}
+
+// matches reports whether the checksum vouches for the cluster.
+func (j *judgement) matches() bool { return j.state == sumStated && j.stated == j.sum }
+
+// first is the first frame that cannot be what was written.
+func (j *judgement) first() (suspect, bool) {
+	if j.matches() {
+		return suspect{}, false
+	}
+	if j.holes.offset > 0 && (j.units.offset == 0 || j.holes.offset < j.units.offset) {
+		return j.holes, true
+	}
+	return j.units, j.units.offset > 0
+}
+
+// err says what is wrong with a complete cluster.
+func (j *judgement) err() error {
+	bad, found := j.first()
+	switch {
+	case j.matches() && j.units.offset > 0: // written so
+		bad, found = j.units, true
+	case !found && j.state == sumStated && !j.matches():
+		return ErrChecksum
+	case !found && j.state == sumTorn:
+		return errChecksumTorn
+	}
+	if !found {
+		return nil
+	}
+	return fmt.Errorf("the frame at %s is damaged", bad.time)
+}
+
+// judge reads the frames of a cluster. It fails when the file cannot be read, or is torn within it.
+func (r *Reader) judge(f Fragment) (judgement, error) {
+	var j judgement
+	var err error
+	if j.stated, j.state, err = sumBefore(r.scan.r, f.Offset); err != nil {
+		return j, err
+	}
+	var head [ClusterHeadSize]byte
+	if _, err := r.scan.r.ReadAt(head[:], f.Offset); err != nil {
+		return j, err
+	}
+	j.sum = addSum(0, head[clusterPrefixSize:])
+	offset := f.Offset + ClusterHeadSize
+	for b, err := range r.blocks(f) {
+		if err != nil {
+			return j, err
+		}
+		here := suspect{offset, b.Time, j.sum}
+		switch known := b.Track > 0 && int(b.Track) <= len(r.header.Tracks); {
+		case !known:
+			j.units.note(here)
+		case r.header.Tracks[b.Track-1].Kind == Video:
+			whole, hole := units(b.Data)
+			if !whole {
+				j.units.note(here)
+			} else if hole {
+				j.holes.note(here)
+			}
+		}
+		j.sum = addSum(j.sum, b.raw)
+		offset += int64(len(b.raw))
+	}
+	return j, nil
+}
+
+// units reports whether a frame is NAL units with their lengths, and nothing else, and whether one of
+// them has a hole: zeros within it, as a page that a disk lost. Some encoders end a unit in zeros.
+func units(data []byte) (whole, hole bool) {
+	for len(data) > nalLengthSize {
+		n := binary.BigEndian.Uint32(data)
+		data = data[nalLengthSize:]
+		if n == 0 || uint64(n) > uint64(len(data)) {
+			return false, hole
+		}
+		end := n
+		for end > 0 && data[end-1] == 0 {
+			end--
+		}
+		hole = hole || holdsZeros(data[:end])
+		data = data[n:]
+	}
+	return len(data) == 0, hole
+}

@@ -1,0 +1,211 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// tries is how often somebody who is told of an error tries again.
+const tries = 3
+
+func again(do func() error) (err error) {
+	for range tries {
+		if err = do(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// recordDespite records and uploads two segments on a disk of which one sync fails, and notes what the store
+// says is durable.
+func (y *story) recordDespite() {
+	y.t.Helper()
+	var err error
+	if err := again(func() error { y.s, err = Open(Options{Dir: y.j.root, Files: y.j}); return err }); err != nil {
+		y.t.Fatal(err)
+	}
+	for i := range 2 {
+		y.segmentDespite(begin.Add(time.Duration(i) * time.Minute))
+	}
+	if err := y.s.Close(); err != nil {
+		y.t.Error(err)
+	}
+}
+
+func (y *story) segmentDespite(start time.Time) {
+	y.t.Helper()
+	var w *Writer
+	err := again(func() (err error) { w, err = y.s.Create("the/door", headerAt(start)); return err })
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	for i := range 4 {
+		writeFragments(y.t, w, i, 1)
+		_ = w.sync(0)
+	}
+	k := w.Key()
+	path := filepath.Join(w.stream.dir, writingName(w.key.id()))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	list, _ := w.completed()
+	if err := w.Seal(); err != nil && !errors.Is(err, syscall.EIO) {
+		y.t.Errorf("sealing says %v", err)
+	}
+	if err := again(y.s.mendBroken); err != nil {
+		y.t.Errorf("a segment stays broken: %v", err)
+	}
+	if infos := y.s.Segments("the/door", start, time.Time{}); len(infos) != 1 || infos[0].State != Sealed {
+		y.t.Fatalf("listed: %+v", infos)
+	}
+	for _, f := range list {
+		y.fact(fact{kind: "sealed", key: k, fragment: f, data: data[f.Offset+clusterHead : f.Offset+f.Size]})
+	}
+	for i, f := range list {
+		if err := y.s.MarkPersisted(k, f); err != nil {
+			y.t.Error(err)
+		}
+		if err := again(y.s.SyncProgress); err != nil {
+			y.t.Error(err)
+		}
+		for _, f := range list[:i+1] {
+			y.fact(fact{kind: "persisted", key: k, fragment: f})
+		}
+	}
+	y.fact(fact{kind: "uploading", key: k})
+	if err := again(func() error { return y.s.MarkUploaded(k) }); err != nil {
+		y.t.Error(err)
+	}
+}
+
+// Each sync of recording, sealing and uploading fails once, whereupon the disk has lost what was written
+// since the one before, and says nothing of it: what the store shows as sealed, uploaded or noted is
+// there after a power cut all the same.
+func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
+	t.Parallel()
+	count := &story{t: t, j: newJournal(t.TempDir())}
+	count.recordDespite()
+	t.Logf("%d syncs", count.j.syncs)
+	for n := 1; n <= count.j.syncs; n++ {
+		t.Run(fmt.Sprintf("sync %d fails", n), func(t *testing.T) {
+			t.Parallel()
+			y := &story{t: t, j: newJournal(t.TempDir())}
+			y.j.fails = n
+			y.recordDespite()
+			if t.Failed() {
+				return
+			}
+			for at := range y.j.events {
+				if at < len(y.j.events)-1 && y.j.events[at].op != opFact {
+					continue
+				}
+				variants := uint64(1)
+				if at == len(y.j.events)-1 {
+					variants = 4
+				}
+				for v := range variants {
+					random := rand.New(rand.NewPCG(uint64(at), v))
+					y.j.promises(at+1).check(t, y.j.cut(t, at+1, random), unsyncedFiles{})
+				}
+			}
+		})
+	}
+}
+
+// afterFailedSync says, for each function that makes something durable, what follows when that fails, so that
+// a sync which succeeds later proves nothing of what was written before.
+var afterFailedSync = map[string]string{
+	"Writer.create":        "the file is removed: the next segment has a file of its own",
+	"Writer.sync":          "the file is in doubt: it is synced no more, the recorder begins another segment, and Seal has it written again",
+	"Writer.finish":        "the file is in doubt: Seal has it written again",
+	"Writer.sealed":        "after a power cut the file has its name of before, and is recovered",
+	"stream.makeDirectory": "directory and marker are removed, and made by the next segment",
+	"stream.writeMarker":   "durable.Replace: all of it is done again by the next who needs it",
+	"syncFile.Sync":        "notes that the file is in doubt, for whoever closes it",
+	"Store.recoverFile":    "the file is in doubt, stays broken, and is written again before the next try",
+	"rewrite":              "the copy is removed, the file stays in doubt and broken, and is tried again",
+	"Store.loadTorn":       "after a power cut the file has its name of before, and is recovered again",
+	"Store.mend":           "after a power cut the file has its name of before, and is recovered again",
+	"Store.quarantine":     "reported; after a power cut the file has its name of before, and is set aside again",
+	"Store.syncNotes":      "the lines since the last sync are kept, and the side file is written as a whole by the next",
+	"Store.rewriteNotes":   "durable.Replace: the lines are kept, and it is done again by the next",
+	"Store.MarkUploaded":   "the side file stays: after a power cut the segment is sealed, and nothing is sent twice; the next call does the rest",
+	"Store.DeleteStream":   "reported; after a power cut the directory is there again, and deleted again",
+	"Store.claimVolume":    "durable.Replace: Open fails, and does it again",
+	"Store.NoteClock":      "durable.Replace: an error for who noted it, who does it again",
+	"stream.sync":          "its callers are here",
+}
+
+func TestEachSyncHasAnAnswerToItsFailure(t *testing.T) {
+	t.Parallel()
+	packages, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string]bool)
+	for _, file := range packages["segment"].Files {
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && syncs(f) {
+				found[nameOf(f)] = true
+			}
+		}
+	}
+	for name := range found {
+		if afterFailedSync[name] == "" {
+			t.Errorf("%s makes something durable, and nothing is said of what follows when that fails", name)
+		}
+	}
+	for name := range afterFailedSync {
+		if !found[name] {
+			t.Errorf("%s makes nothing durable", name)
+		}
+	}
+}
+
+// syncs reports whether a function makes something durable.
+func syncs(f *ast.FuncDecl) (found bool) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		s, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		switch of, _ := s.X.(*ast.Ident); s.Sel.Name {
+		case "Sync", "SyncDir":
+			found = true
+		case "Replace", "Swap":
+			found = found || (of != nil && of.Name == "durable")
+		case "sync":
+			found = found || of == nil || of.Name != "w" // that of a writer is listed
+		}
+		return true
+	})
+	return found
+}
+
+func nameOf(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return f.Name.Name
+	}
+	of := f.Recv.List[0].Type
+	if star, ok := of.(*ast.StarExpr); ok {
+		of = star.X
+	}
+	return fmt.Sprintf("%s.%s", of, f.Name.Name)
+}

@@ -1,0 +1,190 @@
+package segment
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+// full is a disk that, while told to, takes no note or only some bytes of one, or fails to open or sync
+// the file.
+type full struct {
+	unsyncedFiles
+	op    atomic.Value // string: open, write or sync
+	takes int          // bytes of a write
+	why   error
+}
+
+func (d *full) fails(op string) error {
+	if now, _ := d.op.Load().(string); now == op {
+		return &fs.PathError{Op: op, Path: "note", Err: d.why}
+	}
+	return nil
+}
+
+func (d *full) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
+	if !strings.Contains(name, progressSuffix) {
+		return d.unsyncedFiles.OpenFile(name, flag, mode)
+	}
+	if err := d.fails("open"); err != nil {
+		return nil, err
+	}
+	f, err := d.unsyncedFiles.OpenFile(name, flag, mode)
+	return fullFile{f, d}, err
+}
+
+type fullFile struct {
+	file
+	disk *full
+}
+
+func (f fullFile) Write(p []byte) (int, error) {
+	if err := f.disk.fails("write"); err != nil {
+		n, _ := f.file.Write(p[:min(f.disk.takes, len(p))])
+		return n, err
+	}
+	return f.file.Write(p)
+}
+
+func (f fullFile) Sync() error { return f.disk.fails("sync") }
+
+// killed gives the store that comes after one that was killed. Its lock goes with the process.
+func killed(t *testing.T, s *Store) *Store {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(s.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, dir)
+}
+
+var noteFailures = []*full{
+	{why: syscall.ENOSPC, takes: 0},
+	{why: syscall.ENOSPC, takes: 7},
+	{why: syscall.EIO, takes: 100},
+}
+
+// A note that the disk does not take is an error, also when it is noted again, until it is written.
+func TestNotesThatTheDiskDidNotTakeComeWithTheNext(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"open", "write"} {
+		for _, failure := range noteFailures {
+			for name, next := range map[string]func(s *Store, k, other Key, list []mkv.Fragment) error{
+				"the next note":             func(s *Store, k, _ Key, list []mkv.Fragment) error { return s.MarkPersisted(k, list[2]) },
+				"the same note":             func(s *Store, k, _ Key, list []mkv.Fragment) error { return s.MarkPersisted(k, list[1]) },
+				"a note of another segment": func(s *Store, _, other Key, list []mkv.Fragment) error { return s.MarkPersisted(other, list[0]) },
+				"the next sync":             func(s *Store, _, _ Key, _ []mkv.Fragment) error { return s.SyncProgress() },
+				"closing the store":         func(s *Store, _, _ Key, _ []mkv.Fragment) error { return s.Close() },
+			} {
+				disk := &full{why: failure.why, takes: failure.takes}
+				s, err := Open(Options{Dir: t.TempDir(), Files: disk})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Close() })
+				k, other := addSegment(t, s, "door", begin, 3), addSegment(t, s, "door", begin.Add(60e9), 1)
+				list := fragmentsOf(t, s, k)
+				if op == "write" { // the first one is written
+					if err := s.MarkPersisted(k, list[0]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				disk.op.Store(op)
+				for _, f := range []mkv.Fragment{list[1], list[1]} {
+					if err := s.MarkPersisted(k, f); !errors.Is(err, failure.why) {
+						t.Errorf("%s fails: noting says %v", op, err)
+					}
+				}
+				if err := s.SyncProgress(); !errors.Is(err, failure.why) {
+					t.Errorf("%s fails: syncing says %v", op, err)
+				}
+				if s.MarkUploaded(k) == nil || !s.Done(k, list[1].Start) {
+					t.Errorf("%s fails: what is acknowledged is sent again", op)
+				}
+				disk.op.Store("")
+				if err := next(s, k, other, list); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				after := killed(t, s)
+				if !after.Done(k, list[1].Start) || after.Done(k, list[0].Start) != (op == "write") || after.Done(k, list[2].Start) != (name == "the next note") {
+					t.Errorf("%s failed with %v, then %s: after a kill a note is lost", op, failure.why, name)
+				}
+			}
+		}
+	}
+}
+
+// After a failed sync the lines of the file are written again, whatever is left of them on the disk.
+func TestNotesWhoseSyncFailedAreWrittenAgain(t *testing.T) {
+	t.Parallel()
+	disk := &full{why: syscall.EIO}
+	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	k := addSegment(t, s, "door", begin, 4)
+	list := fragmentsOf(t, s, k)
+	if err := errors.Join(s.MarkPersisted(k, list[0]), s.SyncProgress(), s.MarkPersisted(k, list[1])); err != nil {
+		t.Fatal(err)
+	}
+	disk.op.Store("sync")
+	for range 3 {
+		if err := s.SyncProgress(); !errors.Is(err, syscall.EIO) {
+			t.Errorf("a failed sync says %v", err)
+		}
+		if err := s.MarkPersisted(k, list[2]); err != nil {
+			t.Error(err)
+		}
+	}
+	disk.op.Store("")
+	path := filepath.Join(s.dir, "door", progressName(k.id()))
+	if err := os.Truncate(path, 20); err != nil { // what the disk has of it
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.SyncProgress(), s.MarkPersisted(k, list[3])); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || bytes.Count(data, []byte("\n")) != 4 {
+		t.Errorf("%v, the file holds\n%s", err, data)
+	}
+	after := killed(t, s)
+	for _, f := range list[1:] {
+		if !after.Done(k, f.Start) {
+			t.Errorf("the note of %s is lost", f.Start)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "door", "*"+newSuffix)); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+// What was to take the place of another file when the process ended is in nobody's way, and foreign files stay.
+func TestLeftoversOfRewritingAreRemoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	k := addSegment(t, s, "door", begin, 1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{progressName(k.id()) + newSuffix, writingName(k.id()) + newSuffix, "notes.new", ".new"} {
+		if err := os.WriteFile(filepath.Join(dir, "door", name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, dir)
+	left, err := filepath.Glob(filepath.Join(dir, "door", "*"+newSuffix))
+	if err != nil || len(left) != 2 {
+		t.Errorf("left: %v %v", left, err)
+	}
+}
