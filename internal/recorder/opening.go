@@ -104,7 +104,8 @@ func (g *openingGauge) growth() time.Duration {
 	if len(g.sound) < 2 {
 		return 0
 	}
-	calm := g.sound[len(g.sound)-1].arrival - openCalm
+	last := g.sound[len(g.sound)-1].arrival
+	calm := last - max(openCalm, last/3)
 	early, all := g.sound[0].lead(), g.sound[0].lead()
 	for _, u := range g.sound {
 		all = max(all, u.lead())
