@@ -235,13 +235,13 @@ func resetStorm(t *testing.T) {
 
 // rtpPace has cameras whose timestamps run at a pace of their own: nothing is lost, and times follow the hub's clock.
 func rtpPace(t *testing.T) {
-	for _, pace := range []float64{0.01, 0.7, 0.84, 1.05, 1.42, 10.5, 90} {
+	for _, pace := range []float64{0.01, 0.84, 1.42, 90} {
 		t.Run(strconv.FormatFloat(pace, 'g', -1, 64), func(t *testing.T) {
 			t.Parallel()
 			limit := timely(t, time.Second)
 			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Pace: pace}})
 			r := record(t, camera, camera.URL(), func(o *Options) { o.Clock = rightClock() })
-			r.awaitFrames(17 * 25)
+			r.awaitFrames(12 * 25)
 			r.settle()
 			frames := r.expectAll()
 			expectForward(t, frames)
