@@ -271,5 +271,8 @@ func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 		counter:  first,
 		origin:   c.origin,
 		jumped:   c.controls.jump,
+		pace:     o.Pace,
+		stray:    o.StrayEvery,
+		backlog:  o.Backlog,
 	}
 }

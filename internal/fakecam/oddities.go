@@ -29,6 +29,12 @@ type Oddities struct {
 	Lifetime time.Duration
 	// Clock is what the camera's clock shows, in its sender reports. Default time.Now.
 	Clock func() time.Time
+	// Pace is how fast the timestamps of the video run, in seconds of theirs in one of true time. Default 1.
+	Pace float64
+	// StrayEvery stamps every so many-th frame of the video five hours back. Default none.
+	StrayEvery uint64
+	// Backlog is how much video a session gets at once when it begins, which the camera has kept. Default none.
+	Backlog time.Duration
 	// MoreTracks announces metadata, a second video and a back channel beside the first video.
 	MoreTracks bool
 	// NoVideo announces the audio only.

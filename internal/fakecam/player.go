@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// strayBy is how far back stray frames are stamped.
+const strayBy = 5 * time.Hour
+
 const clockRate = 90000 // RTP ticks per second, of H.264 and of MJPEG
 
 // controls is what the misbehaviour hooks change under the feet of running players.
@@ -64,6 +67,10 @@ type player struct {
 	origin  uint32 // RTP timestamp of slot 0
 	jumped  int64  // controls.jump when the session began
 
+	pace    float64       // of the timestamps; 0: the true one
+	stray   uint64        // every so many-th frame is a stray one; 0: none
+	backlog time.Duration // what was kept for the session
+
 	clip    *clip
 	next    int // index of the next frame in clip
 	needKey bool
@@ -79,7 +86,7 @@ func (p *player) run(stop <-chan struct{}) {
 	p.filler = newFiller()
 	p.clip = p.controls.current()
 
-	begin := time.Now()
+	begin := time.Now().Add(-p.backlog)
 	slot := int64(0) // frame times since begin
 	stalled := false
 	timer := time.NewTimer(0)
@@ -213,6 +220,13 @@ func (p *player) fill(size int) (fill int, credit float64) {
 
 // timestamp is the RTP timestamp of a slot, in ticks.
 func (p *player) timestamp(slot int64) uint32 {
-	ticks := int64(math.Round(float64(slot) * clockRate / p.fps))
+	pace := p.pace
+	if pace == 0 {
+		pace = 1
+	}
+	ticks := int64(math.Round(float64(slot) * clockRate / p.fps * pace))
+	if p.stray > 0 && p.counter%p.stray == p.stray-1 {
+		ticks -= int64(strayBy.Seconds()) * clockRate
+	}
 	return p.origin + uint32(ticks+p.controls.jump-p.jumped)
 }

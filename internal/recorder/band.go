@@ -5,24 +5,24 @@ import "time"
 // How a timeline is kept near arrival.
 
 // allow lets times lag for a stall of the network: for an access unit that comes much later than its distance to
-// the one before says, and not as late as they always do.
-func (t *timeline) allow(arrival, scaled time.Duration) {
-	passed, lag := arrival-t.seen, arrival-t.at-scaled
+// the one before says, and not as late as they always do. passed is how long after the one before it came, and lag how
+// far its time lies behind its arrival.
+func (t *timeline) allow(passed, scaled, lag time.Duration) {
 	stalled := passed-scaled >= stallFrom && t.usual > 0 && passed >= 2*t.usual && lag <= t.patience()
 	if t.usual == 0 {
 		t.usual = passed
 	}
 	t.usual += (passed - t.usual) / 16
 	if stalled {
-		t.credit, t.creditAt = lag, arrival
+		t.credit, t.creditAt = lag, t.arrival
 	}
-	if t.credit == 0 {
+	if t.credit == 0 || !t.forward {
 		return
 	}
 	if lag < t.credit-stallFrom/4 { // what was held up comes
-		t.credit, t.creditAt = lag, arrival
+		t.credit, t.creditAt = lag, t.arrival
 	}
-	if arrival-t.creditAt > stallGrace || t.credit <= 2*leastSlew {
+	if t.arrival-t.creditAt > stallGrace || t.credit <= 2*leastSlew {
 		t.credit = 0
 	}
 }
@@ -52,8 +52,13 @@ func (t *timeline) aim(target time.Duration) {
 // the access unit before.
 func (t *timeline) bound(before, scaled time.Duration) bool {
 	lead := t.at - t.arrival - t.target
-	t.ceiling, t.floor = min(t.ceiling, max(lead, 0)), min(t.floor, max(-lead, 0))
+	if t.forward {
+		t.ceiling, t.floor = min(t.ceiling, max(lead, 0)), min(t.floor, max(-lead, 0))
+	}
 	most, least := max(aheadLimit, t.ceiling), -max(behindLimit, t.floor)-t.credit
+	if !t.forward { // pictures that are shown before others come after them
+		least -= reorderLimit
+	}
 	switch {
 	case lead > most:
 		t.at += most - lead
@@ -106,4 +111,16 @@ func (t *timeline) measure() {
 		t.correction -= t.lead
 	}
 	t.phaseEnd, t.measured = t.arrival+paceWindow, false
+}
+
+// look notes whether an access unit is shown after all before it, or after those of late: others say nothing of lag.
+func (t *timeline) look() {
+	t.back++
+	if t.media >= t.front {
+		t.back = 0
+	}
+	t.forward = t.back == 0 || t.back > reorderUnits
+	if t.forward {
+		t.front = t.media
+	}
 }

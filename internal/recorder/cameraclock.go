@@ -17,6 +17,9 @@ const (
 const (
 	// cameraOff is how far the camera's clock may be from the hub's.
 	cameraOff = 5 * time.Second
+	// cameraAhead is how far it may be ahead of a hub's clock that can be trusted: recordings are not dated ahead
+	// of that by more than epochAhead.
+	cameraAhead = epochAhead - aheadLimit
 	// cameraLeap is the least difference between two reports that is a jump.
 	cameraLeap = time.Second
 	// cameraWindow is how long arrivals are watched before the camera's clock is judged by them:
@@ -43,7 +46,8 @@ const (
 
 // cameraClock judges a camera's clock by its sender reports. It is pure: the times of arrival are given.
 type cameraClock struct {
-	rate int64
+	rate    int64
+	trusted bool // the hub's clock can be trusted
 
 	state   clockState
 	began   time.Time     // of the session
@@ -60,7 +64,7 @@ type cameraClock struct {
 
 // restart forgets the session, but not what was thought of the clock.
 func (c *cameraClock) restart(rate int) {
-	*c = cameraClock{rate: int64(max(rate, 1)), state: c.state, until: c.until}
+	*c = cameraClock{rate: int64(max(rate, 1)), trusted: c.trusted, state: c.state, until: c.until}
 }
 
 // report takes the camera's time of an RTP timestamp.
@@ -93,7 +97,7 @@ func (c *cameraClock) judge(raw uint32, now time.Time) (camera time.Time, ok boo
 	off := camera.Sub(now)
 	if c.windowEnd.IsZero() {
 		c.windowEnd, c.best, c.offset = now.Add(cameraWindow), off, off
-		if off.Abs() <= cameraOff && c.state < clockOff {
+		if c.near(off) && c.state < clockOff {
 			c.state = clockGood
 		}
 	}
@@ -113,12 +117,17 @@ func (c *cameraClock) judge(raw uint32, now time.Time) (camera time.Time, ok boo
 	return camera, c.state == clockGood
 }
 
+// near reports whether a clock may be off by that much.
+func (c *cameraClock) near(off time.Duration) bool {
+	return off.Abs() <= cameraOff && (!c.trusted || off <= cameraAhead)
+}
+
 // settle judges an offset that was measured.
 func (c *cameraClock) settle(off time.Duration, now time.Time) {
 	c.offset = off
 	switch {
 	case c.state == clockJumps && now.Before(c.until):
-	case off.Abs() > cameraOff:
+	case !c.near(off):
 		c.state = clockOff
 	default:
 		c.state, c.until = clockGood, time.Time{}
@@ -144,6 +153,9 @@ func (s *segmenter) followCamera(rtpTime uint32, now time.Time) {
 	if s.o.TimestampSource != TimestampCamera {
 		return
 	}
+	if !now.Before(s.trustAsked.Add(cameraWindow)) {
+		s.trustAsked, s.clock.trusted = now, s.o.Clock != nil && s.o.Clock.Trusted()
+	}
 	camera, ok := s.clock.judge(rtpTime, now)
 	s.timeline.camera = time.Time{}
 	target := time.Duration(0)
@@ -164,6 +176,10 @@ func (s *segmenter) followCamera(rtpTime uint32, now time.Time) {
 	case clockMissing:
 		text = "The camera does not send its time (RTCP sender reports), so that times are the hub's: update its firmware, or set AWS_KVS_EDGE_TIMESTAMP_SOURCE to hub."
 	case clockOff:
+		if off := s.clock.offset; off > cameraAhead && off <= cameraOff {
+			text = "The camera's clock is more than 1 s ahead of the hub's, which is right, so that times are the hub's: set the camera's time server (NTP)."
+			break
+		}
 		text = "The camera's clock is more than 5 s off the hub's, so that times are the hub's: set the camera's time server (NTP), and check that of the hub."
 	case clockJumps:
 		text = "The camera's clock jumps, so that times are the hub's: check the camera's time server (NTP)."

@@ -21,7 +21,7 @@ type simulated struct {
 
 // unit is a frame as it is sent, and what became of it.
 type unit struct {
-	sent, arrival, media time.Duration // since noon
+	sent, arrival, media time.Duration // since noon; sent is when it would have been shown, had it been timely
 	producer             time.Duration
 	jumped, odd          bool // odd: its stamp was changed
 }
@@ -51,7 +51,7 @@ func (c simulated) run(length time.Duration) []unit {
 		if i > 0 {
 			media += time.Duration(float64(step) * factor)
 		}
-		u := unit{sent: at, arrival: at, media: media + time.Duration(float64(order[i%4])*float64(step)*factor)}
+		u := unit{sent: at + time.Duration(order[i%4]-order[1])*step, arrival: at, media: media + time.Duration(float64(order[i%4])*float64(step)*factor)}
 		if c.stamp != nil {
 			changed := c.stamp(i, u.media)
 			u.odd, u.media = changed != u.media, changed

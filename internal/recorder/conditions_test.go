@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -39,11 +40,13 @@ var conditionRows = []conditiontest.Row{
 	{Code: "internal-error", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.disk.Store(2) }, func(s *source) { s.disk.Store(0) })},
 	{Code: "camera-data", Job: health.JobRecorder, Limit: cleanFor + time.Second, Reason: "a minute without damage shows that it is over", Start: fed(damagedVideo)},
 	{Code: "timestamps", Job: health.JobRecorder, Start: fed(constantTimes)},
+	{Code: "timestamps", Limit: time.Minute, Reason: "a pace is measured over 10 s", Job: health.JobRecorder, Start: fed(fastTimes)},
 	{Code: "keyframe-interval", Job: health.JobRecorder, Start: fed(rareKeyframes)},
 	{Code: "audio", Job: health.JobRecorder, Start: fed(otherAudio)},
 	{Code: "audio-rate", Job: health.JobRecorder, Start: fed(audioFlood)},
 	{Code: "camera-clock", Job: health.JobRecorder, Limit: cameraPenance + 2*cameraWindow, Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
 	{Code: "clock-step", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(unsetClock)},
+	{Code: "times-ahead", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(aheadClock)},
 }
 
 func TestConditionsEnd(t *testing.T) {
@@ -177,6 +180,7 @@ type feed struct {
 	still    bool          // the timestamps do not move
 	off      time.Duration // of the camera's clock
 	unset    time.Duration // of the hub's clock
+	pace     uint32        // of the camera's clock
 
 	rtp    uint32
 	frames int
@@ -195,6 +199,7 @@ func (f *feed) start() {
 	r := New(Options{
 		Stream: conditiontest.Stream, Store: openStore(f.t, segment.Options{Dir: f.t.TempDir()}), Now: f.now,
 		Health: f.part, TimestampSource: TimestampCamera,
+		Clock: hubclock.New(hubclock.Options{Now: f.now, Synchronised: func() bool { return true }}),
 	})
 	f.o = &r.o
 	f.v = newSupervisor(f.o)
@@ -226,7 +231,7 @@ func (f *feed) play(n int) {
 		f.frames++
 		time.Sleep(tick)
 		if !f.still {
-			f.rtp += uint32(tick * 9 / 100_000)
+			f.rtp += uint32(tick*9/100_000) * max(f.pace, 1)
 		}
 	}
 }
@@ -266,7 +271,24 @@ var (
 		func(*feed) {},
 	}
 	cameraOffTime = trouble{func(f *feed) { f.off = time.Hour; f.play(250) }, func(f *feed) { f.off = 0 }}
-	unsetClock    = trouble{
+	fastTimes     = trouble{func(f *feed) { f.pace = 2; f.play(25 * 50) }, func(f *feed) { f.pace = 1 }}
+	// Synctest's times have no monotonic reading, so that the clock is set between two recorders.
+	aheadClock = trouble{
+		func(f *feed) {
+			f.unset = -2 * time.Hour
+			f.play(50)
+			f.v.endSession()
+			if err := f.v.seal(); err != nil {
+				f.t.Error(err)
+			}
+			f.unset = 0
+			f.v = newSupervisor(f.o)
+			f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, nil)
+			f.play(50)
+		},
+		func(*feed) { time.Sleep(unsetShown) },
+	}
+	unsetClock = trouble{
 		func(f *feed) {
 			if f.unset == 0 {
 				f.v.endSession()

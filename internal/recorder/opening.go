@@ -15,6 +15,8 @@ const (
 	// kept to be over, but for openGrowth.
 	openCalm   = 400 * time.Millisecond
 	openGrowth = 100 * time.Millisecond
+	// openFew are too few access units to tell what the camera kept from how it orders them.
+	openFew = 8
 	// openUnits and openBytes bound what is held back.
 	openUnits = 1024
 	openBytes = 8 << 20
@@ -62,7 +64,7 @@ func (g *openingGauge) add(raw uint32, arrival time.Time, rate int64) (done bool
 	switch {
 	case len(g.units) >= openUnits, passed >= openMost:
 		return true
-	case passed < openLeast:
+	case passed < openLeast, len(g.units) < openFew:
 		return false
 	}
 	g.sift()
@@ -102,7 +104,8 @@ func (g *openingGauge) growth() time.Duration {
 	if len(g.sound) < 2 {
 		return 0
 	}
-	calm := g.sound[len(g.sound)-1].arrival - openCalm
+	last := g.sound[len(g.sound)-1].arrival
+	calm := last - max(openCalm, last/3)
 	early, all := g.sound[0].lead(), g.sound[0].lead()
 	for _, u := range g.sound {
 		all = max(all, u.lead())
@@ -116,7 +119,7 @@ func (g *openingGauge) growth() time.Duration {
 // slow is the pace of all units, and whether the camera's clock seems to be slow by far.
 func (g *openingGauge) slow() (pace float64, slow bool) {
 	n := len(g.sound)
-	if n < 8 {
+	if n < openFew {
 		return 0, false
 	}
 	pace = float64(g.sound[n-1].media-g.sound[0].media) / float64(g.sound[n-1].arrival-g.sound[0].arrival)
@@ -161,7 +164,7 @@ func (g *openingGauge) measure(rate int64) opening {
 	gain := 1.0
 	if odd {
 		o.pace, gain = pace, 1/pace
-	} else if n := len(g.sound); n >= 8 && g.growth() <= openGrowth {
+	} else if n := len(g.sound); n >= openFew && g.growth() <= openGrowth {
 		o.pace = 1
 	}
 	for _, u := range g.sound {

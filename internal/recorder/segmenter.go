@@ -96,6 +96,7 @@ type segmenter struct {
 	constant   bool       // status tells that timestamps stand still
 	paced      bool       // status tells of the pace of the camera's clock
 	jumpedAt   time.Time  // when a segment began for a jump of the timestamps
+	trustAsked time.Time  // when the hub's clock was asked whether it can be trusted, for the camera's
 	shownClock clockState // what status says of the camera's clock
 	meter      meter
 	parts      [][]byte // reused

@@ -23,7 +23,7 @@ func (t *timeline) stray(raw uint32, arrival time.Duration) (producer time.Time,
 	t.wild++
 	t.seen = arrival
 	passed := arrival - t.arrival
-	if t.wild == 1 { // it may have come late
+	if t.wild == 1 && passed < stallFrom { // it may have come late
 		passed = min(passed, t.frame)
 	}
 	t.odd, t.oddArrival, t.oddAt = raw, arrival, t.at+passed

@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -226,6 +228,76 @@ func resetStorm(t *testing.T) {
 			span, want := got[len(got)-1].time.Sub(got[0].time), time.Duration(len(got)-1)*step
 			if n := len(r.recordings()); n != 1 || (span-want).Abs() > time.Second {
 				t.Errorf("%d segments of %s, want one of %s", n, span, want)
+			}
+		})
+	}
+}
+
+// rtpPace has cameras whose timestamps run at a pace of their own: nothing is lost, and times follow the hub's clock.
+func rtpPace(t *testing.T) {
+	for _, pace := range []float64{0.01, 0.84, 1.42, 90} {
+		t.Run(strconv.FormatFloat(pace, 'g', -1, 64), func(t *testing.T) {
+			t.Parallel()
+			limit := timely(t, time.Second)
+			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Pace: pace}})
+			r := record(t, camera, camera.URL(), func(o *Options) { o.Clock = rightClock() })
+			r.awaitFrames(12 * 25)
+			r.settle()
+			frames := r.expectAll()
+			expectForward(t, frames)
+			if off := offCamera(frames, tick); off > limit() {
+				t.Errorf("a frame is %s off the time at which it was sent", off)
+			}
+			if n := len(r.recordings()); n != 1 {
+				t.Errorf("%d segments", n)
+			}
+			for _, wrong := range []string{"the camera's timestamps jumped", "keyframes are rare"} {
+				if r.logs.FilterMessage(wrong).Len() > 0 {
+					t.Errorf("the log says %q", wrong)
+				}
+			}
+			r.mustMux()
+		})
+	}
+}
+
+// rightClock is a hub's clock that the kernel vouches for.
+func rightClock() *hubclock.Clock {
+	return hubclock.New(hubclock.Options{Synchronised: func() bool { return true }})
+}
+
+// rtpStray has stray frames: no segment begins for them, and no other frame moves.
+func rtpStray(t *testing.T) {
+	limit := timely(t, 200*time.Millisecond)
+	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{StrayEvery: 25}})
+	r := record(t, camera, camera.URL())
+	r.awaitFrames(8 * 25)
+	r.settle()
+	frames := r.expectAll()
+	expectForward(t, frames)
+	if off := offCamera(frames, tick); off > limit() {
+		t.Errorf("a frame is %s off the time at which it was sent", off)
+	}
+	if n := len(r.recordings()); n != 1 || r.logs.FilterMessage("the camera's timestamps jumped").Len() > 0 {
+		t.Errorf("%d segments, or a jump was seen", n)
+	}
+}
+
+// rtpBacklog has a camera that sends at once what it has kept: distances are its own, and the newest frame is of now.
+func rtpBacklog(t *testing.T) {
+	for _, kept := range []time.Duration{time.Second, 4 * time.Second} {
+		t.Run(kept.String(), func(t *testing.T) {
+			t.Parallel()
+			limit := timely(t, 300*time.Millisecond)
+			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Backlog: kept}})
+			r := record(t, camera, camera.URL())
+			r.awaitFrames(int64(kept/tick) + 100)
+			r.settle()
+			frames := r.expectAll()
+			expectSteps(t, frames, tick)
+			last := frames[len(frames)-1]
+			if off := last.time.Sub(last.sent); off.Abs() > limit() {
+				t.Errorf("the last frame is %s off the time at which it was sent", off)
 			}
 		})
 	}

@@ -10,6 +10,8 @@ import (
 const (
 	// reorderLimit is how far presentation times may go back between access units in decode order.
 	reorderLimit = 1500 * time.Millisecond
+	// reorderUnits is how many of them in a row may be shown before one that came earlier.
+	reorderUnits = 16
 	// aheadLimit and behindLimit are how far times may run ahead of arrival and lag behind it, whatever
 	// the camera's timestamps say. Both leave room in the second within which a recorded span is true, and the
 	// first also in what times may be ahead of the clock (epochAhead).
@@ -92,6 +94,9 @@ type timeline struct {
 	creditAt time.Duration // arrival when it was given or has shrunk
 	usual    time.Duration // distance of arrivals
 	seen     time.Duration // arrival of the access unit before, believed or not
+	front    time.Duration // greatest media of late
+	back     int           // access units in a row that lie before it
+	forward  bool          // the access unit lies at the front, or the front is given up
 
 	wild       int // implausible timestamps in a row
 	odd        uint32
@@ -202,6 +207,7 @@ func (t *timeline) begin(raw uint32, now, wanted time.Time) {
 	t.meter.began, t.recent.n, t.doubted = false, 0, 0
 	t.phaseEnd, t.measured, t.correction = paceWindow, false, 0
 	t.credit, t.usual, t.seen, t.wild, t.burstLeft = 0, 0, 0, 0, 0
+	t.front, t.back = 0, 0
 	t.same, t.constant, t.exact = 0, false, false
 	excess := t.newest.Add(t.frame).Sub(t.origin.Add(t.at))
 	if t.newest.IsZero() || excess <= 0 {
@@ -240,9 +246,10 @@ func (t *timeline) advance(raw uint32, step, arrival time.Duration) time.Time {
 		scaled = time.Duration(float64(scaled) * t.burst)
 	}
 	before := t.at
-	t.allow(arrival, scaled)
-	t.seen = arrival
-	t.raw, t.media, t.at, t.arrival = raw, t.media+step, t.at+scaled, arrival
+	passed, lag := arrival-t.seen, arrival-t.at-scaled
+	t.raw, t.media, t.at, t.arrival, t.seen = raw, t.media+step, t.at+scaled, arrival, arrival
+	t.look()
+	t.allow(passed, scaled, lag)
 	if scaled > 0 && scaled < time.Second {
 		t.frame = scaled
 	}
