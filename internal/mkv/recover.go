@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // RecoverFile is a file that may have to be cut and finished.
@@ -47,7 +48,7 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 		return Recovery{}, err
 	}
 	result := Recovery{Size: size}
-	found, err := r.survey()
+	found, err := r.survey(r.soundAt)
 	if err != nil {
 		return result, err
 	}
@@ -108,15 +109,29 @@ func (r *Reader) hasRoom(s *survey, offset int64) bool {
 // span is a part of a file.
 type span struct{ from, to int64 }
 
-// survey looks for what is sound, to the end of the file.
-func (r *Reader) survey() (survey, error) {
+// LastFrame is the time of the newest frame of an unfinished file by the heads of the blocks, also when it
+// is damaged: what Recover keeps does not go further. It is 0 when there is no frame.
+func (r *Reader) LastFrame() (time.Duration, error) {
+	s, err := r.survey(func(offset int64) (sound, error) {
+		c, err := r.clusterAt(offset)
+		return sound{scanned: c}, err
+	})
+	last := time.Duration(0)
+	for _, f := range s.fragments {
+		last = max(last, f.Last)
+	}
+	return last, err
+}
+
+// survey looks for what look finds sound, to the end of the file.
+func (r *Reader) survey(look func(offset int64) (sound, error)) (survey, error) {
 	s := survey{end: r.first}
 	for at := r.first; ; {
 		if e, err := r.scan.at(at); r.isVoid(e, err) {
 			at = e.dataEnd // room for a checksum, or damage that an earlier recovery found
 			continue
 		}
-		c, err := r.soundAt(at)
+		c, err := look(at)
 		if err != nil {
 			return s, err
 		}
@@ -135,7 +150,7 @@ func (r *Reader) survey() (survey, error) {
 		// Damage, the end, or a cluster without a frame, which is as good as damage. What is sound
 		// after damage is not given up.
 		further, found, err := r.clusterAfter(at, func(offset int64) (scanned, error) {
-			c, err := r.soundAt(offset)
+			c, err := look(offset)
 			return c.scanned, err
 		})
 		if err != nil || !found {

@@ -145,7 +145,7 @@ var afterFailedSync = map[string]string{
 	"Store.MarkUploaded":   "the side file stays: after a power cut the segment is sealed, and nothing is sent twice; the next call does the rest",
 	"Store.DeleteStream":   "reported; after a power cut the directory is there again, and deleted again",
 	"Store.claimVolume":    "durable.Replace: Open fails, and does it again",
-	"Store.NoteClock":      "durable.Replace: an error for who noted it, who does it again",
+	"Store.NoteClock":      "durable.Replace: an error for the recorder, and the note of before stays; the next one is written as a whole",
 	"stream.sync":          "its callers are here",
 }
 

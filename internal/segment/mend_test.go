@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -138,5 +139,54 @@ func TestWhatIsAcknowledgedOfABrokenSegmentIsNotSentAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		s = openOn(t, disk, dir)
+	}
+}
+
+// TestWhatIsTooMuchToReadAtOnceIsRecoveredBesideTheRecording opens a store with a large torn file, of which a
+// fragment is persisted.
+func TestWhatIsTooMuchToReadAtOnceIsRecoveredBesideTheRecording(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir, Files: unsyncedFiles{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := s.Create("door", headerAt(begin))
+	frame := bytes.Repeat([]byte("picture "), recoverAtOnce/64)
+	for i := range 9 {
+		at := time.Duration(i) * time.Second
+		_, endErr := w.EndFragment()
+		if i == 0 {
+			endErr = nil // there is none
+		}
+		err = errors.Join(err, endErr, w.BeginFragment(at, true), w.WriteFrame(1, at, true, [][]byte{frame}))
+	}
+	k := w.Key()
+	list, _ := w.completed()
+	if err := errors.Join(err, w.Flush(), s.MarkPersisted(k, list[0]), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(Options{Dir: dir, Files: unsyncedFiles{}}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	changes, stop := s.Changes("door")
+	defer stop()
+	if infos := s.Segments("door", time.Time{}, time.Time{}); len(infos) > 0 || !s.LastEnd("door").Equal(begin.Add(8*time.Second)) {
+		t.Errorf("listed %v, recorded to %s", infos, s.LastEnd("door"))
+	}
+	if _, err := s.Create("door", headerAt(begin.Add(8*time.Second))); !errors.Is(err, ErrOverlap) {
+		t.Errorf("what waits to be recovered may be overlapped: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error)
+	go func() { ran <- s.Run(ctx) }()
+	<-changes
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if list := fragmentsOf(t, s, k); len(list) != 9 || !s.Done(k, list[0].Start) || s.Done(k, list[1].Start) {
+		t.Errorf("recovered are %d fragments, the first is persisted: %v", len(list), s.Done(k, 0))
 	}
 }

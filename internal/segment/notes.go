@@ -73,12 +73,12 @@ type owing struct {
 	id id
 }
 
-// owing lists them, of a stream or, when it is nil, of all.
-func (s *Store) owing(of *stream) (list []owing) {
+// owing lists them, of a stream or, when it is "", of all.
+func (s *Store) owing(stream string) (list []owing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
-		if of != nil && of != st {
+		if stream != "" && stream != st.name {
 			continue
 		}
 		for k, a := range st.active {
@@ -90,13 +90,26 @@ func (s *Store) owing(of *stream) (list []owing) {
 	return list
 }
 
-// writeOwed writes what is pending of a stream's other segments, so that who notes a fragment without an
+// NotesPending reports whether notes of a stream's fragments wait for a disk that did not take them.
+func (s *Store) NotesPending(stream string) bool {
+	for _, o := range s.owing(stream) {
+		s.mu.Lock()
+		n := len(o.p.notes.pending)
+		s.mu.Unlock()
+		if n > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// writeOwed writes what is pending of a stream's segments but one, so that who notes a fragment without an
 // error knows that all notes are written.
-func (s *Store) writeOwed(st *stream, but *progress) error {
+func (s *Store) writeOwed(stream string, but *progress) error {
 	var all error
-	for _, o := range s.owing(st) {
+	for _, o := range s.owing(stream) {
 		if o.p != but && o.p.writing.TryLock() { // who holds it writes them
-			all = errors.Join(all, s.writePending(o.st, o.p, o.id))
+			all = errors.Join(all, diskFault(o.st.dir, s.writePending(o.st, o.p, o.id)))
 			o.p.writing.Unlock()
 		}
 	}
@@ -109,7 +122,7 @@ func (s *Store) SyncProgress() error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	var all error
-	for _, o := range s.owing(nil) {
+	for _, o := range s.owing("") {
 		if err := s.syncNotes(o); err != nil {
 			all = errors.Join(all, diskFault(o.st.dir, err))
 		}
@@ -182,10 +195,9 @@ func (s *Store) rewriteNotes(o owing) error {
 	if len(data) > 0 && data[len(data)-1] != '\n' {
 		data = append(data, '\n')
 	}
-	for _, line := range lines {
-		if line += "\n"; !bytes.Contains(data, []byte(line)) {
-			data = append(data, line...)
-		}
+	// What is not known to be there is written behind it: a line that is read twice says nothing new.
+	if kept := []byte(strings.Join(lines, "\n") + "\n"); len(lines) > 0 && !bytes.HasSuffix(data, kept) {
+		data = append(data, kept...)
 	}
 	err = durable.Replace(o.st.files, path, data, fileMode)
 	if f != nil {

@@ -114,40 +114,42 @@ func (s *Store) MarkRefused(k Key, f mkv.Fragment, reason string) error {
 }
 
 func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
-	st, p, known, err := s.remember(k, f, kind)
-	if err != nil || p == nil {
+	st, p, err := s.remember(k, f, kind)
+	if err != nil {
 		return err
 	}
-	line := ""
-	if !known {
-		line = fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
+	if p != nil {
+		line := fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
+		err = diskFault(st.dir, s.write(st, p, k.id(), strings.TrimRight(line, " ")))
 	}
-	return diskFault(st.dir, errors.Join(s.write(st, p, k.id(), strings.TrimRight(line, " ")), s.writeOwed(st, p)))
+	return errors.Join(err, s.writeOwed(k.Stream, p))
 }
 
 // remember notes a fragment in memory: even when the disk fails it is not sent twice by this
-// process. known says that it was noted already, and the progress is nil when the segment is uploaded.
-func (s *Store) remember(k Key, f mkv.Fragment, kind string) (st *stream, p *progress, known bool, err error) {
+// process. The progress is nil when that is known already.
+func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st = s.streams[k.Stream]
+	st := s.streams[k.Stream]
 	if st == nil {
-		return nil, nil, false, notFound(k)
+		return nil, nil, notFound(k)
 	}
 	switch i, ok := st.index.find(k.id()); {
 	case !ok && !slices.Contains(st.broken, k.id()):
-		return nil, nil, false, notFound(k)
+		return nil, nil, notFound(k)
 	case ok && st.index.entries[i].state == Uploaded:
-		return nil, nil, true, nil
+		return nil, nil, nil
 	}
 	a := st.use(k.id())
 	if a.progress == nil {
 		a.progress = newProgress()
 	}
-	p = a.progress
-	known = p.done[f.Start]
+	p := a.progress
+	if p.done[f.Start] {
+		return nil, nil, nil
+	}
 	p.note(f, kind == lineRefused)
-	return st, p, known, nil
+	return st, p, nil
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -266,11 +268,11 @@ func (s *Store) endProgress(st *stream, k Key) error {
 	if p == nil {
 		return nil
 	}
-	if p.refused > 0 {
-		err := s.write(st, p, k.id(), "") // what is owed: the reasons stay for a person to read
-		return diskFault(st.dir, errors.Join(err, s.endNotes(p)))
-	}
+	err := s.write(st, p, k.id(), "") // what is owed
 	_ = s.endNotes(p)
+	if p.refused > 0 {
+		return diskFault(st.dir, err) // the reasons stay for a person to read
+	}
 	if err := st.files.Remove(filepath.Join(st.dir, progressName(k.id()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskFault(st.dir, err)
 	}

@@ -219,6 +219,9 @@ func (s *Store) loadTorn(st *stream, k id) error {
 		}
 		return nil
 	}
+	if s.postpone(st, k) {
+		return nil
+	}
 	e, err := s.recoverFile(st, k)
 	var disk *health.Fault
 	switch {
@@ -237,6 +240,37 @@ func (s *Store) loadTorn(st *stream, k id) error {
 		}
 	}
 	return nil
+}
+
+// recoverAtOnce is how many bytes of torn files are read before Open returns: recording waits for it. The
+// other files are recovered by Run.
+const recoverAtOnce = 64 << 20
+
+// postpone leaves a torn file to Run when much was read already. Nothing may overlap it meanwhile.
+func (s *Store) postpone(st *stream, k id) bool {
+	info, err := os.Stat(filepath.Join(st.dir, writingName(k)))
+	if err != nil {
+		return false
+	}
+	if s.recovering += info.Size(); s.recovering <= recoverAtOnce {
+		return false
+	}
+	f, err := os.Open(filepath.Join(st.dir, writingName(k)))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	m, err := mkv.Open(f, info.Size())
+	if err != nil {
+		return false
+	}
+	last, err := m.LastFrame()
+	if err != nil {
+		return false
+	}
+	st.remember(entry{id: k, length: uint32(min(last.Milliseconds(), maxLength))})
+	st.broken = append(st.broken, k)
+	return true
 }
 
 // recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with
@@ -357,17 +391,16 @@ func (s *Store) watchQuarantine(ctx context.Context) {
 // so an unreadable one is no reason to stop.
 func (s *Store) loadSideFile(st *stream, k id) {
 	path := filepath.Join(st.dir, progressName(k))
-	i, ok := st.index.find(k)
-	if !ok {
+	switch i, ok := st.index.find(k); {
+	case !ok && slices.Contains(st.broken, k): // is listed once it is recovered
+	case !ok:
 		if !s.readOnly {
 			_ = st.files.Remove(path) // its segment is gone
 		}
 		return
-	}
-	switch st.index.entries[i].kind() {
-	case kindRefused:
+	case st.index.entries[i].kind() == kindRefused:
 		return // keeps the reasons
-	case kindUploaded:
+	case st.index.entries[i].kind() == kindUploaded:
 		if !s.readOnly {
 			_ = st.files.Remove(path)
 		}

@@ -32,6 +32,10 @@ func (s *Store) Run(ctx context.Context) error {
 		o := guard.Options{What: "Watching the files that were set aside", Part: s.health, Log: s.log}
 		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.watchQuarantine(ctx); return nil })
 	})
+	reading.Go(func() { // what was too much to read before the first camera could be recorded
+		o := guard.Options{What: "Recovering recordings", Part: s.health, Log: s.log}
+		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.recoverPostponed(ctx); return nil })
+	})
 	ticker := time.NewTicker(s.flushInterval())
 	defer ticker.Stop()
 	for {
@@ -105,7 +109,10 @@ func (s *Store) syncWriters(ctx context.Context) error {
 
 // mendBroken finishes the segments whose writers had to give them up. They stay among the broken
 // meanwhile: what is acknowledged of them just then is noted like that of any other.
-func (s *Store) mendBroken() error {
+func (s *Store) mendBroken() error { return s.mendWhile(func() bool { return true }) }
+
+// mendWhile is mendBroken for as long as goOn says so before each segment.
+func (s *Store) mendWhile(goOn func() bool) error {
 	if !s.mending.TryLock() {
 		return nil // Run comes back to what is not being mended now
 	}
@@ -121,10 +128,19 @@ func (s *Store) mendBroken() error {
 	var all error
 	for st, list := range broken {
 		for _, k := range list {
-			all = errors.Join(all, s.mend(st, k))
+			if goOn() {
+				all = errors.Join(all, s.mend(st, k))
+			}
 		}
 	}
 	return all
+}
+
+// recoverPostponed recovers what Open left.
+func (s *Store) recoverPostponed(ctx context.Context) {
+	if err := s.mendWhile(func() bool { return ctx.Err() == nil }); err != nil {
+		s.report(err)
+	}
 }
 
 // mend finishes a segment. When it fails the segment stays among the broken.

@@ -61,6 +61,8 @@ type Store struct {
 	syncing sync.Mutex // held by SyncProgress
 	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
 
+	recovering int64 // bytes of torn files that were found while loading; by who loads
+
 	aside sync.Map // the directories with files that were set aside
 
 	mu      sync.Mutex

@@ -376,7 +376,11 @@ func (w *world) expectBacklog(writer *segment.Writer, fragments int, unacknowled
 		}
 		if lacking++; lacking == 1 {
 			want.PendingSince = time.UnixMilli(writer.Key().Start).Add(begins).UTC()
-			want.PendingBytes = list[0].Offset // the head of the file
+			last := list[len(list)-1]
+			want.PendingBytes = last.Offset + last.Size // the head of the file, and the checksums
+			for _, f := range list {
+				want.PendingBytes -= f.Size
+			}
 		}
 		want.PendingBytes += list[i].Size
 		want.PendingDuration += list[i].Last - begins

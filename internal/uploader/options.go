@@ -34,6 +34,7 @@ type Store interface {
 	Done(k segment.Key, fragmentStart time.Duration) bool
 	MarkPersisted(k segment.Key, f mkv.Fragment) error
 	MarkRefused(k segment.Key, f mkv.Fragment, reason string) error
+	NotesPending(stream string) bool
 	MarkUploaded(k segment.Key) error
 }
 

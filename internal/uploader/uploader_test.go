@@ -529,6 +529,9 @@ type forgetful struct {
 	seen     []bool // what reported said before each note
 }
 
+// NotesPending is true from the note that was not taken to the next one.
+func (s *forgetful) NotesPending(string) bool { return len(s.seen) == 1 }
+
 func (s *forgetful) MarkPersisted(k segment.Key, f mkv.Fragment) error {
 	s.seen = append(s.seen, s.reported())
 	err := s.watchedStore.MarkPersisted(k, f)
