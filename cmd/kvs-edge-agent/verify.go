@@ -60,7 +60,7 @@ func verifyRecordings(ctx context.Context, out, problems io.Writer, flags *store
 		}
 		if text := v.read(store, info); text != "" {
 			bar.end()
-			fmt.Fprintln(out, text)
+			fmt.Fprintln(out, shownName(text))
 		}
 		done += info.Bytes
 		bar.show(done, total)
@@ -91,7 +91,7 @@ func (v *verification) sumUp(store *segment.Store) error {
 		return err
 	}
 	for _, path := range aside {
-		fmt.Fprintf(v.out, "%s: set aside as unreadable: look at it and delete it\n", path)
+		fmt.Fprintf(v.out, "%s: set aside as unreadable: look at it and delete it\n", shownName(path))
 	}
 	fmt.Fprintf(v.out, "%s, %s, %s read: %d damaged, %d set aside\n", humanize.Count(v.files, "file"), humanize.Count(v.fragments, "fragment"),
 		humanize.Bytes(v.bytes), v.damaged, len(aside))

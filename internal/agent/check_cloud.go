@@ -59,7 +59,7 @@ func (c *checker) greet(ctx context.Context, s service, client *http.Client) tim
 	response, err := client.Do(request)
 	done()
 	if err != nil {
-		c.bad(check, s.fault(request.URL.Host, err))
+		c.bad(check, health.SystemFault(codeAnswer, err, "%s", s.fault(request.URL.Host, err)).Text)
 		return time.Time{}
 	}
 	_ = response.Body.Close()
