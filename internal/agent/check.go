@@ -171,12 +171,9 @@ func (c *checker) connect() error {
 	return nil
 }
 
-// codeAnswer is that of faults which only make a sentence.
-const codeAnswer = "cloud"
-
 // sentence ends an error as people end theirs.
 func sentence(err error) string {
-	text := health.FaultOf(err, codeAnswer).Text
+	text := health.FaultOf(err, codeCloud).Text
 	if text != "" && text[len(text)-1] != '.' {
 		text += "."
 	}
