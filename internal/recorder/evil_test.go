@@ -30,7 +30,7 @@ var entries = map[string]map[string]string{
 	"algorithm":          {"DESCRIBE": "RTSP/1.0 401 No\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=\"%s\"\r\n"},
 	"qop":                {"DESCRIBE": "RTSP/1.0 401 No\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"%s\"\r\n"},
 	"location":           {"DESCRIBE": "RTSP/1.0 302 Found\r\nLocation: %s\r\n"},
-	"host of a location": {"DESCRIBE": "RTSP/1.0 302 Found\r\nLocation: rtsp://%s/\r\n"},
+	"path of a location": {"DESCRIBE": "RTSP/1.0 302 Found\r\nLocation: rtsp://127.0.0.1:1/%s\r\n"},
 	"content type":       {"DESCRIBE": "RTSP/1.0 200 OK\r\nContent-Type: %s\r\n"},
 	"content base":       {"DESCRIBE": "RTSP/1.0 200 OK\r\nContent-Type: application/sdp\r\nContent-Base: rtsp:\\\\%s\r\n"},
 	"session":            {"SETUP": "RTSP/1.0 200 OK\r\nSession: ;timeout=%s\r\n"},
@@ -44,7 +44,7 @@ var descriptions = map[string]string{
 	"line":        "%s\r\n",
 	"attribute":   "a=%s\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n",
 	"parameters":  "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 sprop-parameter-sets=%s\r\n",
-	"control":     "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:rtsp://%s\r\n",
+	"control":     "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:rtsp://127.0.0.1:1/%s\r\n",
 	"media":       "m=%s 0 RTP/AVP 96\r\n",
 }
 
@@ -127,7 +127,7 @@ func TestNothingOfACameraIsShownAsItCame(t *testing.T) {
 // mustShowClean looks at a camera as check does, and at what of its fault is shown.
 func mustShowClean(t *testing.T, url string, shown chan<- string) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 	defer cancel()
 	_, err := Look(ctx, secret.New(url), Options{Transport: TransportTCP})
 	var fault *health.Fault
