@@ -34,7 +34,8 @@ type Sandbox struct {
 // UnitProperties are what UnitOf reads, for `systemctl show -p`. The last are names of systemd before 231.
 var UnitProperties = []string{
 	"LoadState", "User", "Environment", "ExecStart", "ProtectSystem", "ProtectHome", "PrivateTmp", "ReadWritePaths", "ReadOnlyPaths",
-	"LimitNOFILE", "InaccessiblePaths", "BindPaths", "BindReadOnlyPaths", "StateDirectory", "LogsDirectory", "RuntimeDirectory", "CacheDirectory",
+	"LimitNOFILE", "InaccessiblePaths", "BindPaths", "BindReadOnlyPaths",
+	"StateDirectory", "LogsDirectory", "RuntimeDirectory", "CacheDirectory",
 	"ReadWriteDirectories", "ReadOnlyDirectories", "InaccessibleDirectories",
 }
 
@@ -73,7 +74,7 @@ func UnitOf(show string) (u Unit, ok bool) {
 		return Unit{}, false
 	}
 	u = Unit{User: p["User"], Environment: make(map[string]string), EnvFile: envFileOf(p["ExecStart"])}
-	if n, err := strconv.ParseUint(p["LimitNOFILE"], 10, 64); err == nil && n <= math.MaxInt32 { // else infinity, in words or as a number
+	if n, err := strconv.ParseUint(p["LimitNOFILE"], 10, 64); err == nil && n <= math.MaxInt32 { // else it is infinity
 		u.OpenFiles = n
 	}
 	u.Sandbox = Sandbox{

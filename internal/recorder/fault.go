@@ -132,7 +132,8 @@ func cameraFault(host string, err error) *health.Fault {
 	case errors.As(err, &answer):
 		return answerFault(host, answer)
 	case errors.Is(err, errDownward):
-		return user("The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: correct the secret's MediaURI.", host)
+		return user("The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: "+
+			"correct the secret's MediaURI.", host)
 	case errors.As(err, &unsupported) && len(unsupported.codecs) == 0:
 		return user("The camera at %s sends no video: correct the path in the secret's MediaURI.", host)
 	case errors.As(err, &unsupported):
@@ -156,7 +157,8 @@ func cameraFault(host string, err error) *health.Fault {
 	case errors.Is(err, errFlood):
 		return user("The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream.", host)
 	case errors.Is(err, errEarly):
-		return user("The camera at %s sends more before it is asked to play than any camera has to say: check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware.", host)
+		return user("The camera at %s sends more before it is asked to play than any camera has to say: "+
+			"check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware.", host)
 	case errors.Is(err, errChatter):
 		return user("The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware.", host)
 	case errors.Is(err, errRedirects):
