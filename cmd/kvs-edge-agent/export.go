@@ -140,7 +140,7 @@ func cause(err error) error {
 }
 
 func reportExport(w io.Writer, name string, e segment.Exported) error {
-	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", name, humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
+	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", shownName(name), humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
 		humanize.Length(e.To.Sub(e.From)), humanize.Count(e.Fragments, "fragment"), humanize.Bytes(e.Bytes))
 	incomplete := len(e.Damaged) > 0
 	for _, g := range e.Gaps {
@@ -151,7 +151,7 @@ func reportExport(w io.Writer, name string, e segment.Exported) error {
 		_, err = fmt.Fprintf(w, text, humanize.Millis(g.From.Local()), humanize.Millis(g.To.Local()), humanize.Length(g.To.Sub(g.From)))
 	}
 	for _, d := range e.Damaged {
-		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", d.Path,
+		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", shownName(d.Path),
 			humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
 	}
 	if err == nil && incomplete {

@@ -14,6 +14,8 @@ import (
 	_ "time/tzdata" // schedules name time zones, and a hub may lack the database
 
 	"github.com/spf13/cobra"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // version is set by the linker from the git tag.
@@ -73,14 +75,23 @@ func run(args []string) int {
 		return signalled(ctx)
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			fmt.Fprintln(os.Stderr, "kvs-edge-agent:", exit.err)
+			fmt.Fprintln(os.Stderr, "kvs-edge-agent:", shownError(exit.err))
 		}
 		return exit.code
 	default:
-		fmt.Fprintln(os.Stderr, "kvs-edge-agent:", err)
+		fmt.Fprintln(os.Stderr, "kvs-edge-agent:", shownError(err))
 		return exitFailure
 	}
 }
+
+// maxErrorLines bounds what is printed of an error.
+const maxErrorLines = 100
+
+// shownError is the text of an error as it is printed: a camera or a service may have written parts of it.
+func shownError(err error) string { return health.CleanLines(err.Error(), health.MaxText, maxErrorLines) }
+
+// shownName is a name or a path of a file, which anybody who writes to the disk may have chosen, as it is printed.
+func shownName(name string) string { return health.Clean(name, len(name)) }
 
 // stopped reports whether a command failed because a signal stopped it, and for no other reason.
 func stopped(ctx context.Context, err error) bool {

@@ -186,7 +186,7 @@ func endOf(store *segment.Store, info segment.Info) time.Time {
 
 // streamSum is the summary of a stream's recordings.
 type streamSum struct {
-	name           string
+	name, shown    string
 	segments, gaps int
 	bytes, pending int64
 	media          time.Duration
@@ -218,7 +218,7 @@ func (s *streamSum) add(l storedSegment) {
 func sumUp(lines []storedSegment) (streams []*streamSum, all streamSum) {
 	for _, l := range lines {
 		if n := len(streams); n == 0 || streams[n-1].name != l.Stream {
-			streams = append(streams, &streamSum{name: l.Stream})
+			streams = append(streams, &streamSum{name: l.Stream, shown: shownName(l.Stream)})
 		}
 		streams[len(streams)-1].add(l)
 		all.add(l)
@@ -235,7 +235,7 @@ func writeSegments(w io.Writer, lines []storedSegment, limit int) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "STREAM\tFROM\tTO\tMEDIA\tSEGMENTS\tGAPS\tSIZE\tNOT UPLOADED")
 	for _, s := range streams {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", s.name, humanize.Millis(s.first.Local()), humanize.Millis(s.last.Local()),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", s.shown, humanize.Millis(s.first.Local()), humanize.Millis(s.last.Local()),
 			humanize.Length(s.media), s.segments, s.gaps, humanize.Bytes(s.bytes), humanize.Bytes(s.pending))
 	}
 	if limit > 0 {
@@ -256,13 +256,13 @@ func writeSegments(w io.Writer, lines []storedSegment, limit int) error {
 func (s *streamSum) write(w io.Writer, limit int) {
 	hidden := max(0, len(s.list)-limit)
 	if hidden > 0 {
-		fmt.Fprintf(w, "%s\t-- %d before: --all --\t\t\t\t\n", s.name, hidden)
+		fmt.Fprintf(w, "%s\t-- %d before: --all --\t\t\t\t\n", s.shown, hidden)
 	}
 	for _, l := range s.list[hidden:] {
 		if l.GapSeconds > 0 {
-			fmt.Fprintf(w, "%s\t-- nothing for %s --\t\t\t\t\n", s.name, humanize.Length(time.Duration(l.GapSeconds*float64(time.Second))))
+			fmt.Fprintf(w, "%s\t-- nothing for %s --\t\t\t\t\n", s.shown, humanize.Length(time.Duration(l.GapSeconds*float64(time.Second))))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.name, humanize.Millis(l.Start.Local()), humanize.Millis(l.End.Local()),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.shown, humanize.Millis(l.Start.Local()), humanize.Millis(l.End.Local()),
 			humanize.Length(l.End.Sub(l.Start)), humanize.Bytes(l.Bytes), l.describe())
 		for _, g := range l.Gaps {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\t-- nothing in it --\n", s.name, humanize.Millis(g.From.Local()), humanize.Millis(g.To.Local()),

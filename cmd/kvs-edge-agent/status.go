@@ -126,9 +126,9 @@ func watchStatus(ctx context.Context, out io.Writer, o statusOptions) error {
 		var exit *exitError
 		if errors.As(err, &exit) && exit.err != nil {
 			if o.asJSON {
-				fmt.Fprintln(os.Stderr, "kvs-edge-agent:", exit.err)
+				fmt.Fprintln(os.Stderr, "kvs-edge-agent:", shownError(exit.err))
 			} else {
-				fmt.Fprintln(frame, exit.err)
+				fmt.Fprintln(frame, shownError(exit.err))
 			}
 			err = &exitError{code: exit.code}
 		}

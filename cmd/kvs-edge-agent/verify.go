@@ -110,7 +110,7 @@ func (v *verification) run(ctx context.Context, problems io.Writer, flags *store
 			v.DamagedFiles++
 		}
 		for _, d := range v.Damage[before:] {
-			v.print("%s\n", d)
+			v.print("%s\n", shownName(d.String()))
 		}
 		done += info.Bytes
 		bar.show(done, total)
@@ -152,7 +152,7 @@ func (v *verification) sumUp(store *segment.Store) error {
 	}
 	for _, path := range aside {
 		v.SetAside = append(v.SetAside, path)
-		v.print("%s: set aside as unreadable: look at it and delete it\n", path)
+		v.print("%s: set aside as unreadable: look at it and delete it\n", shownName(path))
 	}
 	if v.NoChecksum > 0 {
 		v.print("%s without a checksum, as earlier versions recorded them\n", humanize.Count(v.NoChecksum, "fragment"))

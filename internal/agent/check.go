@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -81,6 +82,7 @@ type checker struct {
 }
 
 func (c *checker) report(f Finding) {
+	f.Text, f.Stream = health.Clean(f.Text, health.MaxText), health.Clean(f.Stream, health.MaxPart)
 	c.ok = c.ok && f.OK
 	c.o.Report(f)
 }
@@ -109,6 +111,7 @@ func (c *checker) run(ctx context.Context) {
 		c.checkCertificate()
 	})
 	streams := c.checkRemote(ctx)
+	c.checkOpenFiles(len(streams))
 	c.within(ctx, "disk", "the disk with the recordings", diskLimit, func(_ context.Context, c *checker) { c.checkDisk(streams) })
 }
 
@@ -170,7 +173,7 @@ func (c *checker) connect() error {
 
 // sentence ends an error as people end theirs.
 func sentence(err error) string {
-	text := err.Error()
+	text := health.FaultOf(err, codeCloud).Text
 	if text != "" && text[len(text)-1] != '.' {
 		text += "."
 	}

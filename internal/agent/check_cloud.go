@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
@@ -59,7 +60,7 @@ func (c *checker) greet(ctx context.Context, s service, client *http.Client) tim
 	response, err := client.Do(request)
 	done()
 	if err != nil {
-		c.bad(check, s.fault(request.URL.Host, err))
+		c.bad(check, health.SystemFault(codeCloud, err, "%s", s.fault(request.URL.Host, err)).Text)
 		return time.Time{}
 	}
 	_ = response.Body.Close()

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -115,16 +114,7 @@ func cleanValue(value any) any {
 }
 
 // cleanText cleans the lines of a text. The encoders write their ends in an escaped form.
-func cleanText(text string) string {
-	lines := strings.SplitN(text, "\n", maxLogLines+1)
-	for i, line := range lines[:min(len(lines), maxLogLines)] {
-		lines[i] = health.Clean(line, maxLogText)
-	}
-	if len(lines) > maxLogLines {
-		lines[maxLogLines] = "…"
-	}
-	return strings.Join(lines, "\n")
-}
+func cleanText(text string) string { return health.CleanLines(text, maxLogText, maxLogLines) }
 
 // shownError is the text of an error, also of a nil pointer that is one.
 func shownError(err error) (text string) {

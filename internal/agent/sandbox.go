@@ -2,8 +2,10 @@ package agent
 
 import (
 	"cmp"
+	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,6 +15,7 @@ type Unit struct {
 	Environment map[string]string // Environment=, and what StateDirectory= and the like set
 	EnvFile     string            // of --env-file in ExecStart=; "" when it has none
 	Sandbox     Sandbox
+	OpenFiles   uint64 // LimitNOFILE=; 0: not known, or none
 }
 
 // Sandbox is the part of a unit that decides which paths the service may read and write.
@@ -31,7 +34,8 @@ type Sandbox struct {
 // UnitProperties are what UnitOf reads, for `systemctl show -p`. The last are names of systemd before 231.
 var UnitProperties = []string{
 	"LoadState", "User", "Environment", "ExecStart", "ProtectSystem", "ProtectHome", "PrivateTmp", "ReadWritePaths", "ReadOnlyPaths",
-	"InaccessiblePaths", "BindPaths", "BindReadOnlyPaths", "StateDirectory", "LogsDirectory", "RuntimeDirectory", "CacheDirectory",
+	"LimitNOFILE", "InaccessiblePaths", "BindPaths", "BindReadOnlyPaths",
+	"StateDirectory", "LogsDirectory", "RuntimeDirectory", "CacheDirectory",
 	"ReadWriteDirectories", "ReadOnlyDirectories", "InaccessibleDirectories",
 }
 
@@ -47,7 +51,7 @@ var directoryRoots = []struct{ property, root, variable string }{
 func ShippedUnit() Unit {
 	const state, logs, run = "/var/lib/kvs-edge-agent", "/var/log/kvs-edge-agent", "/run/kvs-edge-agent"
 	return Unit{
-		User: "kvs-edge-agent", EnvFile: "/etc/kvs-edge-agent/agent.env",
+		User: "kvs-edge-agent", EnvFile: "/etc/kvs-edge-agent/agent.env", OpenFiles: 65536,
 		Environment: map[string]string{
 			EnvRecordingDirectory: state + "/recordings", EnvStateDirectory: state, EnvLogOutputDirectory: logs,
 			EnvSocket: run + "/" + socketName, envSystemdStateDir: state, envSystemdRuntimeDir: run, "LOGS_DIRECTORY": logs,
@@ -70,6 +74,9 @@ func UnitOf(show string) (u Unit, ok bool) {
 		return Unit{}, false
 	}
 	u = Unit{User: p["User"], Environment: make(map[string]string), EnvFile: envFileOf(p["ExecStart"])}
+	if n, err := strconv.ParseUint(p["LimitNOFILE"], 10, 64); err == nil && n <= math.MaxInt32 { // else it is infinity
+		u.OpenFiles = n
+	}
 	u.Sandbox = Sandbox{
 		ProtectSystem: p["ProtectSystem"], ProtectHome: p["ProtectHome"],
 		PrivateTmp:   p["PrivateTmp"] == "yes" || p["PrivateTmp"] == "disconnected",

@@ -50,6 +50,53 @@ func Clean(text string, limit int) string {
 	return b.String()
 }
 
+// CleanLines is Clean for a text of several lines, of which it keeps so many at most, each with limit runes.
+func CleanLines(text string, limit, lines int) string {
+	list := strings.SplitN(text, "\n", lines+1)
+	for i, line := range list[:min(len(list), lines)] {
+		list[i] = Clean(line, limit)
+	}
+	if len(list) > lines {
+		list[lines] = cutMark
+	}
+	return strings.Join(list, "\n")
+}
+
+// CleanAll cleans every text within a value that is pointed to, such as one that was read from JSON, but not the keys of
+// its maps. Texts may be as long as they are.
+func CleanAll(value any) { cleanAll(reflect.ValueOf(value)) }
+
+func cleanAll(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			cleanAll(v.Field(i))
+		}
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			cleanAll(v.Elem())
+		}
+	case reflect.String:
+		if text := v.String(); v.CanSet() && !isPlain(text) {
+			v.SetString(Clean(text, len(text)))
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			cleanAll(v.Index(i))
+		}
+	case reflect.Map:
+		if v.Type().Elem().Kind() == reflect.String {
+			for _, key := range v.MapKeys() {
+				text := v.MapIndex(key).String()
+				v.SetMapIndex(key, reflect.ValueOf(Clean(text, len(text))).Convert(v.Type().Elem()))
+			}
+		}
+	}
+}
+
 // isBlank reports whether a rune is shown as nothing although it counts as a letter, a mark or a symbol: fillers of
 // Hangul, blank Braille, variation selectors.
 func isBlank(r rune) bool {

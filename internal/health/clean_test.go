@@ -11,46 +11,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // evil are texts that must never be shown as they came.
-var evil = map[string]string{
-	"clear the screen":   "\x1b[2J\x1b[H",
-	"title of a window":  "\x1b]0;pwned\x07",
-	"hidden":             "\x1b[8m",
-	"eight-bit escapes":  "\u009b2J\u009d0;x\u009c",
-	"raw eight-bit":      "\x9b2J",
-	"deleted":            "a\x7f\b\b",
-	"another line":       "a\r\nb\n\v\fc\u0085d",
-	"line separators":    "a\u2028b\u2029c",
-	"turned around":      "a\u202egnp.exe\u202c\u2066b\u2069\u200f\u061c",
-	"invisible":          "a\u200b\u200c\u200d\u2060\ufeff\u00ad\u180eb",
-	"fillers":            "a\u3164\u115f\u2800\uffa0\ufe0f\U000e0041b",
-	"not UTF-8":          "a\xff\xfe\xc3(\xed\xa0\x80b",
-	"zeros":              "a\x00b",
-	"private":            "a\ue000\U000f0000\U0010fffdb",
-	"no character":       "a\ufffe\U0001ffffb",
-	"long":               strings.Repeat("H264/90000 and ", 1500),
-	"long, without end":  strings.Repeat("ö", 70_000),
-	"long and dangerous": strings.Repeat("\x1b[2J", 20_000),
-}
+var evil = testtools.EvilTexts
 
 // mustBeClean fails for what could harm whoever reads it.
 func mustBeClean(t *testing.T, text string, limit int) {
 	t.Helper()
-	if !utf8.ValidString(text) {
-		t.Errorf("%q is not UTF-8", text)
-	}
-	if n := utf8.RuneCountInString(text); n > limit {
-		t.Errorf("%d runes, want %d at most", n, limit)
-	}
-	for _, r := range text {
-		if unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) || unicode.IsSpace(r) && r != ' ' {
-			t.Errorf("%q holds %U", text, r)
-			return
-		}
+	if why := testtools.Harm(text, limit); why != "" {
+		t.Errorf("%.200q %s", text, why)
 	}
 }
 

@@ -59,7 +59,8 @@ func ExhaustedAdvice(e syscall.Errno) string {
 		return fmt.Sprintf("too many open files: the agent may have %s open. Set LimitNOFILE in the service's unit to more "+
 			"(systemctl edit kvs-edge-agent) and restart it.", openFilesText())
 	case syscall.ENFILE:
-		return "too many open files on this hub, of all programs: raise the kernel's limit (sysctl fs.file-max), or find the program that has them open."
+		return "too many open files on this hub, of all programs: raise the kernel's limit (sysctl fs.file-max), " +
+			"or find the program that has them open."
 	case syscall.ENOBUFS:
 		return "the hub has no buffers left for its network: end other programs, or give the hub more memory."
 	default:

@@ -28,7 +28,8 @@ func (s *segmenter) admit(size int, now time.Time) bool {
 	if s.sound.flood.add(size, now) != nil {
 		s.leftOutAudio(1)
 		if s.part.Note(scopeAudioRate, health.Degraded, health.UserFault(codeAudioRate, nil,
-			"The camera's audio has more than 2 Mbit/s, of which the rest is left out; the video is recorded: set the audio to AAC with an ordinary bitrate, or update the camera's firmware."),
+			"The camera's audio has more than 2 Mbit/s, of which the rest is left out; the video is recorded: "+
+				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware."),
 			audioLimitShown) {
 			s.o.Log.Warn("the camera sends more audio than is recorded", zap.Int("bytesPerSecond", maxAudioRate))
 		}

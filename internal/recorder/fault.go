@@ -111,6 +111,35 @@ func (e *unsupportedError) Error() string {
 	return "neither H.264 nor H.265 among the camera's formats: " + strings.Join(e.codecs, ", ")
 }
 
+// endings are why we end a session ourselves, with sentences for the camera at a host.
+var endings = []struct {
+	err   error
+	class health.Class
+	text  string
+}{
+	{errDownward, health.UserError, "The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: " +
+		"correct the secret's MediaURI."},
+	{errHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: lower the bitrate or the resolution of its stream."},
+	{errStall, health.SystemError, "The camera at %s keeps the connection open but sends no video: it is connected anew; restart it if this stays."},
+	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream."},
+	{errEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
+		"check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware."},
+	{errChatter, health.UserError, "The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware."},
+	{errRedirects, health.UserError, "The camera at %s sends us from one address to the next: correct the secret's MediaURI."},
+	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: it is connected anew; restart it if this stays."},
+	{errTransport, health.SystemError, "The camera at %s does not send over the transport that was asked for: set AWS_KVS_EDGE_RTSP_TRANSPORT to auto."},
+}
+
+// ending gives the sentence for a session that we ended, nil for another.
+func ending(host string, err error) *health.Fault {
+	for _, e := range endings {
+		if errors.Is(err, e.err) {
+			return health.NewFault(e.class, codeCamera, err, e.text, host)
+		}
+	}
+	return nil
+}
+
 // cameraFault turns the end of a session into a sentence. host is the camera's host and port;
 // nothing else of its URL is ever shown.
 func cameraFault(host string, err error) *health.Fault {
@@ -130,6 +159,7 @@ func cameraFault(host string, err error) *health.Fault {
 	user := func(format string, args ...any) *health.Fault {
 		return health.UserFault(codeCamera, err, format, args...)
 	}
+	ended := ending(host, err)
 	switch {
 	case errors.As(err, &already):
 		return already
@@ -137,18 +167,14 @@ func cameraFault(host string, err error) *health.Fault {
 		return login.fault(host)
 	case errors.As(err, &answer):
 		return answerFault(host, answer)
-	case errors.Is(err, errDownward):
-		return user("The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: correct the secret's MediaURI.", host)
+	case ended != nil:
+		return ended
 	case errors.As(err, &unsupported) && len(unsupported.codecs) == 0:
 		return user("The camera at %s sends no video: correct the path in the secret's MediaURI.", host)
 	case errors.As(err, &unsupported):
 		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
-	case errors.Is(err, errHuge):
-		return user("The camera at %s sends pictures larger than 16 MiB: lower the bitrate or the resolution of its stream.", host)
 	case errors.Is(err, errNoKeyframe):
 		return user("The camera at %s sent no keyframe within %v, and nothing can be recorded without one: set its keyframe (I-frame) interval to a few seconds.", host, lookAtMost)
-	case errors.Is(err, errStall):
-		return system("The camera at %s keeps the connection open but sends no video: it is connected anew; restart it if this stays.", host)
 	case errors.As(err, &dns):
 		return system("The name of the camera at %s cannot be resolved: check the secret's MediaURI and the hub's DNS.", host)
 	case errors.As(err, &certificate) && certificate.pinned:
@@ -159,18 +185,6 @@ func cameraFault(host string, err error) *health.Fault {
 		return user("The camera at %s does not speak TLS on that port: write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
 	case errors.As(err, &address):
 		return user("The address %s of the camera cannot be one: correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)
-	case errors.Is(err, errFlood):
-		return user("The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream.", host)
-	case errors.Is(err, errEarly):
-		return user("The camera at %s sends more before it is asked to play than any camera has to say: check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware.", host)
-	case errors.Is(err, errChatter):
-		return user("The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware.", host)
-	case errors.Is(err, errRedirects):
-		return user("The camera at %s sends us from one address to the next: correct the secret's MediaURI.", host)
-	case errors.Is(err, errStale):
-		return system("The camera at %s still sends frames of an earlier session: it is connected anew; restart it if this stays.", host)
-	case errors.Is(err, errTransport):
-		return system("The camera at %s does not send over the transport that was asked for: set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):

@@ -76,14 +76,14 @@ func (e *loginError) Unwrap() error { return &statusError{code: statusUnauthoriz
 func (e *loginError) fault(host string) *health.Fault {
 	switch {
 	case e.elsewhere != "":
-		return health.UserFault(codeCamera, e, "The camera at %s sends us to %s, which asks for a password, and that is only given to the host of the secret's MediaURI: "+
-			"if it is right, write %s into the MediaURI.", host, e.elsewhere, e.elsewhere)
+		return health.UserFault(codeCamera, e, "The camera at %s sends us to %s, which asks for a password, and that is only "+
+			"given to the host of the secret's MediaURI: if it is right, write %s into the MediaURI.", host, e.elsewhere, e.elsewhere)
 	case e.downgrade:
-		return health.UserFault(codeCamera, e, "The camera at %s asked for Digest authentication first and then for the password as it is (Basic), which is not sent: "+
-			"set the camera to Digest only, and look who else is in its network.", host)
+		return health.UserFault(codeCamera, e, "The camera at %s asked for Digest authentication first and then for the password as it is "+
+			"(Basic), which is not sent: set the camera to Digest only, and look who else is in its network.", host)
 	default:
-		return health.UserFault(codeCamera, e, "The camera at %s asks for Digest authentication with %s, which the agent does not know, and the password is not sent as it is instead: "+
-			"set the camera to Digest with SHA-256 or MD5, or to Basic only.", host, e.algorithm)
+		return health.UserFault(codeCamera, e, "The camera at %s asks for Digest authentication with %s, which the agent does not know, "+
+			"and the password is not sent as it is instead: set the camera to Digest with SHA-256 or MD5, or to Basic only.", host, e.algorithm)
 	}
 }
 

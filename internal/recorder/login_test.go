@@ -169,39 +169,62 @@ func right(authorization, method, uri, realm, password string, sum func(string) 
 		strings.ReplaceAll(p["username"], `\`, "") == gateUser && p["response"] == sum(a1+":"+proof+":"+sum(a2))
 }
 
+// quotedRealm is a realm as it stands between its quotes, which is what counts for the hash.
+const quotedRealm = `a, \"b\" \\ c`
+
+// challenges are those that cameras answer 401 with, and the parameters of the answer.
+var challenges = map[string]struct {
+	challenge string
+	sum       func(string) string
+	session   bool
+	realm     string
+	want      map[string]string // parameters
+}{
+	"as in RFC 2069": {`Digest realm="cam", nonce="n1"`, md5Sum, false, "cam", map[string]string{"qop": "", "nc": ""}},
+	"qop": {
+		`Digest realm="cam", nonce="n1", qop="auth", algorithm=MD5`,
+		md5Sum, false, "cam", map[string]string{"qop": "auth"},
+	},
+	"qop of several": {
+		`Digest realm="cam", qop="auth-int,auth", nonce="n1"`,
+		md5Sum, false, "cam", map[string]string{"qop": "auth"},
+	},
+	"qop without quotes": {`Digest realm="cam", qop=auth,auth-int, nonce="n1"`, md5Sum, false, "cam", map[string]string{"qop": "auth"}},
+	"whole messages":     {`Digest realm="cam", nonce="n1", qop="auth-int"`, md5Sum, false, "cam", map[string]string{"qop": "auth-int"}},
+	"opaque": {
+		`Digest realm="cam", nonce="n1", opaque="5c==,\"x"`,
+		md5Sum, false, "cam", map[string]string{"opaque": `5c==,\"x`},
+	},
+	"SHA-256": {
+		`Digest realm="cam", nonce="n1", algorithm=SHA-256, qop="auth"`,
+		sha256Sum, false, "cam", map[string]string{"algorithm": "SHA-256"},
+	},
+	"SHA-256 of a session":    {`Digest realm="cam", nonce="n1", algorithm="SHA-256-sess", qop="auth"`, sha256Sum, true, "cam", nil},
+	"MD5 of a session":        {`Digest realm="cam", nonce="n1", algorithm=md5-SESS`, md5Sum, true, "cam", nil},
+	"scheme in lower case":    {`digest Realm="cam", NONCE="n1"`, md5Sum, false, "cam", nil},
+	"scheme in upper case":    {`DIGEST realm="cam",nonce="n1"`, md5Sum, false, "cam", nil},
+	"commas in quotes":        {`Digest realm="` + quotedRealm + `", nonce="n,1"`, md5Sum, false, quotedRealm, map[string]string{"nonce": "n,1"}},
+	"no quotes":               {`Digest realm=my cam, nonce=n1`, md5Sum, false, "my cam", nil},
+	"spaces":                  {"Digest \t realm = \"cam\" ,, nonce\t=\"n1\" ,", md5Sum, false, "cam", nil},
+	"Basic before, one line":  {`Basic realm="x", Digest realm="cam", nonce="n1"`, md5Sum, false, "cam", nil},
+	"Basic behind, one line":  {`Digest realm="cam", nonce="n1", Basic realm="x"`, md5Sum, false, "cam", nil},
+	"no comma between":        {`Digest realm="cam", nonce="n1" Basic realm="x"`, md5Sum, false, "cam", nil},
+	"Basic in another header": {"Basic realm=\"x\"\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n1\"", md5Sum, false, "cam", nil},
+	"the better of two": {
+		"Digest realm=\"cam\", nonce=\"n1\"\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n2\", algorithm=SHA-256",
+		sha256Sum, false, "cam", map[string]string{"nonce": "n2"},
+	},
+	"one of two known": {
+		"Digest realm=\"cam\", nonce=\"n1\", algorithm=SHA-512-256\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n2\"",
+		md5Sum, false, "cam", map[string]string{"nonce": "n2"},
+	},
+	"token schemes": {`Negotiate, NTLM abc==, Digest realm="cam", nonce="n1"`, md5Sum, false, "cam", nil},
+}
+
 // TestChallengesAreAnswered records cameras that ask for the password in all the ways there are.
 func TestChallengesAreAnswered(t *testing.T) {
 	t.Parallel()
-	const quoted = `a, \"b\" \\ c` // what counts for the hash is what stands between the quotes
-	for name, row := range map[string]struct {
-		challenge string
-		sum       func(string) string
-		session   bool
-		realm     string
-		want      map[string]string // parameters
-	}{
-		"as in RFC 2069":          {`Digest realm="cam", nonce="n1"`, md5Sum, false, "cam", map[string]string{"qop": "", "nc": ""}},
-		"qop":                     {`Digest realm="cam", nonce="n1", qop="auth", algorithm=MD5`, md5Sum, false, "cam", map[string]string{"qop": "auth"}},
-		"qop of several":          {`Digest realm="cam", qop="auth-int,auth", nonce="n1"`, md5Sum, false, "cam", map[string]string{"qop": "auth"}},
-		"qop without quotes":      {`Digest realm="cam", qop=auth,auth-int, nonce="n1"`, md5Sum, false, "cam", map[string]string{"qop": "auth"}},
-		"whole messages":          {`Digest realm="cam", nonce="n1", qop="auth-int"`, md5Sum, false, "cam", map[string]string{"qop": "auth-int"}},
-		"opaque":                  {`Digest realm="cam", nonce="n1", opaque="5c==,\"x"`, md5Sum, false, "cam", map[string]string{"opaque": `5c==,\"x`}},
-		"SHA-256":                 {`Digest realm="cam", nonce="n1", algorithm=SHA-256, qop="auth"`, sha256Sum, false, "cam", map[string]string{"algorithm": "SHA-256"}},
-		"SHA-256 of a session":    {`Digest realm="cam", nonce="n1", algorithm="SHA-256-sess", qop="auth"`, sha256Sum, true, "cam", nil},
-		"MD5 of a session":        {`Digest realm="cam", nonce="n1", algorithm=md5-SESS`, md5Sum, true, "cam", nil},
-		"scheme in lower case":    {`digest Realm="cam", NONCE="n1"`, md5Sum, false, "cam", nil},
-		"scheme in upper case":    {`DIGEST realm="cam",nonce="n1"`, md5Sum, false, "cam", nil},
-		"commas in quotes":        {`Digest realm="` + quoted + `", nonce="n,1"`, md5Sum, false, quoted, map[string]string{"nonce": "n,1"}},
-		"no quotes":               {`Digest realm=my cam, nonce=n1`, md5Sum, false, "my cam", nil},
-		"spaces":                  {"Digest \t realm = \"cam\" ,, nonce\t=\"n1\" ,", md5Sum, false, "cam", nil},
-		"Basic before, one line":  {`Basic realm="x", Digest realm="cam", nonce="n1"`, md5Sum, false, "cam", nil},
-		"Basic behind, one line":  {`Digest realm="cam", nonce="n1", Basic realm="x"`, md5Sum, false, "cam", nil},
-		"no comma between":        {`Digest realm="cam", nonce="n1" Basic realm="x"`, md5Sum, false, "cam", nil},
-		"Basic in another header": {"Basic realm=\"x\"\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n1\"", md5Sum, false, "cam", nil},
-		"the better of two":       {"Digest realm=\"cam\", nonce=\"n1\"\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n2\", algorithm=SHA-256", sha256Sum, false, "cam", map[string]string{"nonce": "n2"}},
-		"one of two known":        {"Digest realm=\"cam\", nonce=\"n1\", algorithm=SHA-512-256\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n2\"", md5Sum, false, "cam", map[string]string{"nonce": "n2"}},
-		"token schemes":           {`Negotiate, NTLM abc==, Digest realm="cam", nonce="n1"`, md5Sum, false, "cam", nil},
-	} {
+	for name, row := range challenges {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, fakecam.Options{NoUDP: true})
@@ -318,13 +341,28 @@ func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 		answers []string // to the requests but OPTIONS, of all connections; the last again and again
 		want    string
 	}{
-		"at once":           {[]string{digest, basic}, "then for the password as it is"},
-		"over a redirect":   {[]string{digest, "302 Found\r\nLocation: rtsp://%s/other", basic}, "then for the password as it is"},
-		"unknown algorithm": {[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-1\x1b[2J\r\nWWW-Authenticate: Basic realm=\"cam\""}, "the algorithm SHA-1"},
-		"unknown, one line": {[]string{"401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\", Digest realm=\"cam\", nonce=\"n\", algorithm=TOKEN"}, "the algorithm TOKEN"},
-		"unknown qop":       {[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", qop=\"token\"\r\nWWW-Authenticate: Basic realm=\"cam\""}, "the protection (qop) token"},
-		"no nonce":          {[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\"\r\nWWW-Authenticate: Basic realm=\"cam\""}, "a challenge that is not whole"},
-		"unknown alone":     {[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-512-256"}, "the algorithm SHA-512-256"},
+		"at once":         {[]string{digest, basic}, "then for the password as it is"},
+		"over a redirect": {[]string{digest, "302 Found\r\nLocation: rtsp://%s/other", basic}, "then for the password as it is"},
+		"unknown algorithm": {
+			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-1\x1b[2J\r\nWWW-Authenticate: Basic realm=\"cam\""},
+			"the algorithm SHA-1",
+		},
+		"unknown, one line": {
+			[]string{"401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\", Digest realm=\"cam\", nonce=\"n\", algorithm=TOKEN"},
+			"the algorithm TOKEN",
+		},
+		"unknown qop": {
+			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", qop=\"token\"\r\nWWW-Authenticate: Basic realm=\"cam\""},
+			"the protection (qop) token",
+		},
+		"no nonce": {
+			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\"\r\nWWW-Authenticate: Basic realm=\"cam\""},
+			"a challenge that is not whole",
+		},
+		"unknown alone": {
+			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-512-256"},
+			"the algorithm SHA-512-256",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex

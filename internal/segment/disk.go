@@ -46,6 +46,8 @@ func diskFault(dir string, err error) error {
 		return fault("The disk of %s is read-only: it may be damaged; check it and mount it writable.", dir)
 	case errors.Is(err, syscall.EIO):
 		return fault("The disk of %s gives read or write errors: replace it.", dir)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
+		return fault("A file in %s cannot be opened: close others.", dir) // the fault itself says what the hub lacks
 	case errors.Is(err, syscall.ENOTDIR):
 		return health.UserFault(CodeDisk, err, "%s cannot be a directory, as a file is in its way: name another place, or move the file away.", dir)
 	case errors.Is(err, fs.ErrPermission):

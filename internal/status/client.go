@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
@@ -104,6 +105,7 @@ func (c *Client) json(ctx context.Context, method, path string, into any) error 
 	if err := json.Unmarshal(answer, into); err != nil {
 		return fmt.Errorf("cannot read the answer of the agent on %s: %w", c.socket, err)
 	}
+	health.CleanAll(into) // an agent of before does not
 	return nil
 }
 

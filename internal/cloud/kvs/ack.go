@@ -165,7 +165,10 @@ func parseAck(data []byte) (Ack, error) {
 	if in.Acknowledgement != nil {
 		in = *in.Acknowledgement
 	}
-	a := Ack{EventType: EventType(in.EventType), FragmentNumber: string(in.FragmentNumber), ErrorCode: awserr.Clip(string(in.ErrorCode))}
+	a := Ack{
+		EventType: EventType(awserr.Clip(string(in.EventType))), FragmentNumber: awserr.Clip(string(in.FragmentNumber)),
+		ErrorCode: awserr.Clip(string(in.ErrorCode)),
+	}
 	if a.EventType == "" {
 		return Ack{}, errors.New("an acknowledgement has no EventType")
 	}
