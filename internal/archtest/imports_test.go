@@ -22,7 +22,7 @@ const (
 // layers only, never its neighbours. A name ending in /... stands for a tree, whose members may
 // import each other.
 var layers = [][]string{
-	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/durable", "internal/obstacle", "internal/humanize", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
+	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/durable", "internal/obstacle", "internal/freeze", "internal/humanize", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/mkv", "internal/mediafile", "internal/guard"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},

@@ -155,7 +155,7 @@ const (
 // cost nothing.
 func (s *segmenter) tellDamage(d damage, err error, text string) {
 	s.damagedAt = s.o.Now()
-	if d <= s.damage {
+	if d <= s.damage || s.frozen() {
 		return
 	}
 	s.damage = d
@@ -176,7 +176,9 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 	producer, jumped := s.timeline.at(rtpTime, now)
 	if jumped {
 		s.cut = true
-		if s.part.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
+		if s.frozen() {
+			s.o.Log.Info("times follow the hub's clock after it did not run")
+		} else if s.part.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
 			"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."), jumpShown) {
 			s.o.Log.Warn("the camera's timestamps jumped")
 		}
@@ -245,6 +247,8 @@ func (s *segmenter) watchKeyframes(producer time.Time, keyframe bool) {
 	}
 	distance := producer.Sub(s.keyAt)
 	switch {
+	case distance > longGOP && !s.longGOP && s.frozen():
+		s.keyAt = producer // keyframes came meanwhile
 	case distance > longGOP && !s.longGOP:
 		s.longGOP = true
 		s.part.Report(scopeKeyframes, health.Info, health.UserFault(codeKeyframes, nil,
