@@ -232,13 +232,19 @@ func (e *exporter) copy(ctx context.Context, p exportPart) error {
 		if err := e.copyFragment(r, f); err != nil {
 			return e.cannotCopy(r.at(f.Start), err)
 		}
-		for _, g := range gaps {
-			if !g.From.Before(r.at(f.Start)) && !g.To.After(r.at(f.Last)) {
-				e.result.Gaps = append(e.result.Gaps, g)
-			}
-		}
+		e.within(r, f, gaps)
 	}
 	return nil
+}
+
+// within notes the gaps in a fragment that was copied.
+func (e *exporter) within(r *Reader, f mkv.Fragment, gaps []Gap) {
+	for _, g := range gaps {
+		from, to := g.From.Sub(r.key.StartTime()), g.To.Sub(r.key.StartTime())
+		if from >= f.Start && to <= f.Last {
+			e.result.Gaps = append(e.result.Gaps, Gap{From: r.at(from), To: r.at(to)})
+		}
+	}
 }
 
 func (e *exporter) cannotCopy(at time.Time, err error) error {
