@@ -222,12 +222,15 @@ func expectDowngrade(t *testing.T, deb string) {
 
 func expectScripts(t *testing.T, rpm string) {
 	t.Helper()
-	for tag, want := range map[string]string{
-		"PREIN": "say_newer", "POSTIN": "/usr/lib/kvs-edge-agent/setup", "PREUN": "systemctl stop", "POSTUN": "daemon-reload",
+	for tag, wanted := range map[string][]string{
+		"PREIN": {"useradd", "store_format() {", "\nsay_newer"}, "POSTIN": {"/usr/lib/kvs-edge-agent/setup"},
+		"PREUN": {"systemctl stop"}, "POSTUN": {"daemon-reload"},
 	} {
 		script := run(t, nil, "rpm", "-qp", "--qf", "%{"+tag+"}", rpm)
-		if !strings.Contains(script, want) {
-			t.Errorf("%s lacks %q:\n%s", tag, want, script)
+		for _, want := range wanted {
+			if !strings.Contains(script, want) || strings.Contains(script, "@") {
+				t.Errorf("%s lacks %q:\n%s", tag, want, script)
+			}
 		}
 		run(t, nil, "sh", "-n", "-c", script)
 	}
