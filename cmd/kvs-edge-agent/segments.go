@@ -74,6 +74,14 @@ type storedSegment struct {
 	// then, when it is known.
 	ClockUnset bool       `json:"clockUnset,omitempty"`
 	RealStart  *time.Time `json:"realStart,omitempty"`
+	// Epoch counts how often the stream's times had to go back. ClockAhead says that it was recorded by a clock that
+	// was ahead; RealStart is its start in that case as well.
+	Epoch      uint32 `json:"epoch,omitempty"`
+	ClockAhead bool   `json:"clockAhead,omitempty"`
+	// RecordedFrom and RecordedTo are when it was recorded, when that is not start and end. Without RealStart it is not
+	// known: then they are what is likely, and RecordedTo is not before it was.
+	RecordedFrom *time.Time `json:"recordedFrom,omitempty"`
+	RecordedTo   *time.Time `json:"recordedTo,omitempty"`
 	// GapSeconds is how long nothing was recorded before it.
 	GapSeconds float64 `json:"gapSeconds,omitempty"`
 	// Gaps are those within it. GapsUnknown says that it was not read for them.
@@ -98,20 +106,7 @@ func listSegments(store *segment.Store, streams []string, from, to time.Time, re
 	for _, stream := range streams {
 		var before time.Time
 		for _, info := range store.Segments(stream, from, to) {
-			line := storedSegment{
-				Stream: stream, Start: info.StartTime(), End: info.End, Bytes: info.Bytes,
-				State: info.State.String(), PendingBytes: info.PendingBytes, ClockUnset: info.ClockUnset,
-			}
-			if info.ClockOffset != 0 {
-				start := info.StartTime().Add(info.ClockOffset)
-				line.RealStart = &start
-			}
-			if info.Refused {
-				line.State = "refused"
-			}
-			if info.State == segment.Writing {
-				line.End = endOf(store, info)
-			}
+			line := newStoredSegment(store, info)
 			gaps := info.Gaps
 			if !info.GapsKnown {
 				if line.GapsUnknown = !readAll && read == readForGaps; line.GapsUnknown {
@@ -124,10 +119,11 @@ func listSegments(store *segment.Store, streams []string, from, to time.Time, re
 			for _, g := range gaps {
 				line.Gaps = append(line.Gaps, storedGap{g.From, g.To, g.To.Sub(g.From).Seconds()})
 			}
-			if gap := line.Start.Sub(before); !before.IsZero() && gap > segment.GapAfter {
+			recordedFrom, recordedTo := line.recorded()
+			if gap := recordedFrom.Sub(before); !before.IsZero() && gap > segment.GapAfter {
 				line.GapSeconds = gap.Seconds()
 			}
-			before = line.End
+			before = recordedTo
 			lines = append(lines, line)
 		}
 	}
@@ -143,6 +139,36 @@ func gapsOf(store *segment.Store, info segment.Info) []segment.Gap {
 	defer func() { _ = r.Close() }()
 	gaps, _ := r.Gaps() // `verify` says what is wrong
 	return gaps
+}
+
+func newStoredSegment(store *segment.Store, info segment.Info) storedSegment {
+	l := storedSegment{
+		Stream: info.Stream, Start: info.StartTime(), End: info.End, Bytes: info.Bytes, State: info.State.String(),
+		PendingBytes: info.PendingBytes, ClockUnset: info.ClockUnset, Epoch: info.Epoch, ClockAhead: info.ClockAhead,
+	}
+	if info.ClockOffset != 0 {
+		start := info.StartTime().Add(info.ClockOffset)
+		l.RealStart = &start
+	}
+	if info.Refused {
+		l.State = "refused"
+	}
+	if info.State == segment.Writing {
+		l.End = endOf(store, info)
+	}
+	if !info.RecordedFrom.Equal(l.Start) || !info.RecordedTo.Equal(info.End) {
+		to := info.RecordedTo.Add(l.End.Sub(info.End))
+		l.RecordedFrom, l.RecordedTo = &info.RecordedFrom, &to
+	}
+	return l
+}
+
+// recorded is when it was recorded, as far as is known.
+func (l storedSegment) recorded() (from, to time.Time) {
+	if l.RecordedFrom == nil {
+		return l.Start, l.End
+	}
+	return *l.RecordedFrom, *l.RecordedTo
 }
 
 // endOf returns the end of a segment that is being written, as far as it is completed.
@@ -169,8 +195,9 @@ type streamSum struct {
 }
 
 func (s *streamSum) add(l storedSegment) {
+	from, to := l.recorded()
 	if s.segments == 0 {
-		s.first = l.Start
+		s.first = from
 	}
 	s.segments++
 	s.bytes += l.Bytes
@@ -180,7 +207,7 @@ func (s *streamSum) add(l storedSegment) {
 		s.media -= g.To.Sub(g.From)
 	}
 	s.gaps += len(l.Gaps)
-	s.last = l.End
+	s.last = to
 	if l.GapSeconds > 0 {
 		s.gaps++
 	}
@@ -246,8 +273,13 @@ func (s *streamSum) write(w io.Writer, limit int) {
 
 func (l storedSegment) describe() string {
 	switch {
+	case l.RealStart != nil && l.ClockAhead:
+		return l.upload() + "; the clock was ahead, it started " + humanize.Time(l.RealStart.Local())
 	case l.RealStart != nil:
 		return l.upload() + "; the clock was not set, it started " + humanize.Time(l.RealStart.Local())
+	case l.ClockAhead:
+		_, to := l.recorded()
+		return l.upload() + "; the clock was ahead, it ended before " + humanize.Time(to.Local())
 	case l.ClockUnset:
 		return l.upload() + "; the clock was not set"
 	}

@@ -325,7 +325,7 @@ func (a *Agent) jobStatuses() []iotconfig.JobStatus {
 	for _, name := range a.streams.names() {
 		list = append(list, iotconfig.JobStatus{
 			StreamName: name,
-			Recorder:   a.jobState(name, health.JobRecorder, a.store.LastEnd),
+			Recorder:   a.jobState(name, health.JobRecorder, a.store.LastRecorded),
 			Uploader:   a.jobState(name, health.JobUploader, a.lastCollected),
 		})
 	}
@@ -337,9 +337,17 @@ func (a *Agent) jobStatuses() []iotconfig.JobStatus {
 func (a *Agent) lastCollected(stream string) time.Time {
 	persisted := a.health.Part(stream, health.JobUploader).Number(health.LastPersistedMedia).Load()
 	if persisted > 0 {
-		return time.UnixMilli(persisted)
+		return earlier(time.UnixMilli(persisted), a.store.LastRecorded(stream))
 	}
 	return a.store.LastUploadedEnd(stream)
+}
+
+// earlier is the earlier of two times.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (a *Agent) jobState(stream, job string, collected func(stream string) time.Time) *iotconfig.JobState {

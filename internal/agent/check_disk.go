@@ -105,6 +105,12 @@ func (noMedia) Streams() []string { return nil }
 // Usage implements retention.Store.
 func (noMedia) Usage(string) segment.Usage { return segment.Usage{} }
 
+// Misdated implements retention.Store.
+func (noMedia) Misdated(string) []segment.Misdated { return nil }
+
+// NewestBefore implements retention.Store.
+func (noMedia) NewestBefore(string, time.Time) time.Time { return time.Time{} }
+
 // SetLimit implements retention.Store.
 func (noMedia) SetLimit(string, segment.Limit) {}
 

@@ -64,6 +64,7 @@ var Declarations = []Declaration{
 	{"disk-low", Failed, SystemError, "The disk is full", anchorDisk, []string{JobRetention}},
 	{"deleted-before-upload", Degraded, SystemError, "Deleted before upload", anchorDisk, []string{JobRetention}},
 	{"clock", Info, SystemError, "The clock is not trusted", anchorDisk, []string{JobRetention}},
+	{"times-wrong", Info, SystemError, "Recordings with wrong times", anchorDisk, []string{JobRetention}},
 	{"losses", Info, SystemError, "Losses are not kept", anchorDisk, []string{JobRetention}},
 	// Configuration.
 	{"config-state", Degraded, SystemError, "The configuration on disk", anchorConfig, []string{JobConfig}},

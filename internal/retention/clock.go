@@ -76,7 +76,7 @@ func (p *plausibility) check(wall time.Time, uptime time.Duration, newest time.T
 
 // judge reads the clock and tells whether it can be trusted with deletions by age.
 func (k *Keeper) judge(streams []string, synchronised bool) (now time.Time, plausible bool) {
-	newest := k.newest(streams) // before the clock is read: nothing in it is of after a step that is not seen
+	newest := k.newest(streams, k.o.Now()) // before the clock is read: nothing in it is of after a step that is not seen
 	now = k.o.Now()
 	if !k.clock.began {
 		newest = k.vouching(streams, newest, now, synchronised)
@@ -86,12 +86,13 @@ func (k *Keeper) judge(streams []string, synchronised bool) (now time.Time, plau
 	return now, plausible
 }
 
-// newest is the end of the newest media that was recorded by a clock that was set.
-func (k *Keeper) newest(streams []string) time.Time {
+// newest is when the newest media was recorded that a clock dated which was set and not ahead of now: what lies
+// ahead of a clock does not say that it is right.
+func (k *Keeper) newest(streams []string, now time.Time) time.Time {
 	var newest time.Time
 	for _, stream := range streams {
-		if u := k.o.Store.Usage(stream); u.Newest.After(newest) && u.Newest.After(unsetUntil) {
-			newest = u.Newest
+		if t := k.o.Store.NewestBefore(stream, now.Add(clockStep)); t.After(newest) && t.After(unsetUntil) {
+			newest = t
 		}
 	}
 	return newest
@@ -101,9 +102,6 @@ func (k *Keeper) newest(streams []string) time.Time {
 // before the start in a doubt does not: it lies behind a gap as a clock leaves that is far ahead, or a
 // hub that was off. That the clock went on for trustAfter since ends a doubt here as well.
 func (k *Keeper) vouching(streams []string, newest, now time.Time, synchronised bool) time.Time {
-	if newest.Sub(now) >= maxOff {
-		return newest // and the clock is not ahead of it
-	}
 	type span struct{ start, end int64 } // in Unix ms
 	many := 0
 	for _, stream := range streams {
@@ -112,8 +110,8 @@ func (k *Keeper) vouching(streams []string, newest, now time.Time, synchronised 
 	media := make([]span, 0, many)
 	for _, stream := range streams {
 		for s := range k.o.Store.Walk(stream, segment.Finished) {
-			if s.End.After(unsetUntil) {
-				media = append(media, span{s.Start, s.End.UnixMilli()})
+			if s.RecordedTo.After(unsetUntil) && !s.RecordedTo.After(newest) {
+				media = append(media, span{s.RecordedFrom.UnixMilli(), s.RecordedTo.UnixMilli()})
 			}
 		}
 	}

@@ -53,6 +53,22 @@ var conditionRows = []conditiontest.Row{
 			}, func() {}
 		}),
 	},
+	{Code: "times-wrong", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+		y.add(conditiontest.Stream, 0, 3000, false)
+		ahead := y.add(conditiontest.Stream, year, 3000, false)
+		raised := false
+		raise = func() {
+			if !raised {
+				raised = true
+				y.endEpoch(conditiontest.Stream, begin.Add(year), time.Time{}, -year)
+			}
+		}
+		return raise, func() {
+			if err := y.store.Delete(ahead); err != nil {
+				y.t.Fatal(err)
+			}
+		}
+	})},
 	{Code: "losses", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
 		blocked := filepath.Join(y.t.TempDir(), "file")
 		y.keeper.o.Losses = filepath.Join(blocked, "losses.json")

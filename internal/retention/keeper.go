@@ -22,6 +22,8 @@ type Store interface {
 	Walk(stream string, which segment.Kinds) iter.Seq[segment.Info]
 	Usage(stream string) segment.Usage
 	Delete(segment.Key) error
+	Misdated(stream string) []segment.Misdated
+	NewestBefore(stream string, t time.Time) time.Time
 	SetLimit(stream string, l segment.Limit)
 	Pause(stream string, why *health.Fault)
 	Resume(stream string)
@@ -70,10 +72,11 @@ type Keeper struct {
 	low      map[string]bool   // streams with little room for what is being written, guarded by mu
 
 	// Used by Run's goroutine only.
-	paused map[string][]*health.Fault // streams that may not record, and why
-	stuck  map[string]bool            // streams with a segment that could not be deleted; true: in this pass
-	losses map[string]loss            // of streams whose media went before its upload
-	unkept bool                       // the file does not say what losses says
+	paused   map[string][]*health.Fault // streams that may not record, and why
+	stuck    map[string]bool            // streams with a segment that could not be deleted; true: in this pass
+	losses   map[string]loss            // of streams whose media went before its upload
+	unkept   bool                       // the file does not say what losses says
+	misdated misdated
 }
 
 // New makes a Keeper.
@@ -193,6 +196,7 @@ func (k *Keeper) pass(ctx context.Context) {
 	synchronised := k.o.Synchronised()
 	now, plausible := k.judge(streams, synchronised)
 	k.reportClock(plausible)
+	k.reportMisdated(streams)
 	defer k.keepLosses(now)
 	for _, stream := range streams {
 		if ctx.Err() != nil {
@@ -242,11 +246,16 @@ func (k *Keeper) deleteOld(stream string, before time.Time) {
 	}
 }
 
-// old visits what ended before that time. Media recorded while the clock was not set has no age.
+// old visits what was recorded before that time. Media of a clock that was not set has no age, unless it was noted
+// by how much that was wrong.
 func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 	return func(yield func(segment.Info) bool) {
+		now := k.o.Now()
 		for s := range k.o.Store.Walk(stream, segment.Finished) {
-			if !s.End.Before(before) || (s.End.After(unsetUntil) && !yield(s)) {
+			if !s.RecordedTo.Before(before) {
+				return
+			}
+			if s.RecordedTo.After(unsetUntil) && !mayBeYoung(s, before, now) && !yield(s) {
 				return
 			}
 		}

@@ -42,12 +42,14 @@ func (s *Store) rememberEnd(st *stream, k id) error {
 	if known {
 		return nil
 	}
-	if err := st.writeMarker(highest); err != nil {
+	if err := st.writeMarker(k.epoch, highest); err != nil {
 		return diskFault(st.dir, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.marked = highest
+	if k.epoch == st.epoch {
+		st.marked = highest
+	}
 	return nil
 }
 

@@ -12,8 +12,10 @@
 //	front-door/20261121T041048.043Z+299960.uploaded.mkv     all fragments persisted
 //	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
 //	front-door/20261121T040048.003Z+299960.garbage          being deleted
-//	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch
 //	front-door/.gaps                                        where nothing was recorded within segments
+//	front-door/.clock                                       which times are wrong, and when epochs began
+//	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch; epochs are told apart by their
+//	                                                        numbers of six digits, and the first has none
 //	front-door/quarantine/                                  unreadable files, kept for a person
 //
 // A state changes by a rename, after the file was synced and before its directory is. So at any
@@ -71,9 +73,12 @@ func (k Key) StartTime() time.Time { return time.UnixMilli(k.Start).UTC() }
 // Info is what the store knows of a segment without opening it.
 type Info struct {
 	Key
-	End   time.Time // producer time of the last frame
-	Bytes int64
-	State State
+	End time.Time // producer time of the last frame
+	// RecordedFrom and RecordedTo are when the first and the last frame were recorded, as far as is known: the
+	// file's times, corrected where they are known to be wrong. Nothing is recorded later than a later epoch began.
+	RecordedFrom, RecordedTo time.Time
+	Bytes                    int64
+	State                    State
 	// PendingBytes is what of it waits for its upload.
 	PendingBytes int64
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
@@ -85,7 +90,9 @@ type Info struct {
 	GapsKnown bool
 	// ClockUnset says that the hub's clock was not set yet, so that its times are wrong.
 	ClockUnset bool
-	// ClockOffset is to be added to its times then, 0 when it is not known.
+	// ClockAhead says that its times were ahead, which ended its epoch.
+	ClockAhead bool
+	// ClockOffset is to be added to its times in either case, 0 when it is not known.
 	ClockOffset time.Duration
 }
 

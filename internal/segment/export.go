@@ -48,7 +48,7 @@ const GapAfter = 2 * time.Second
 const CodeExport = "export"
 
 // Export joins a stream's media into one file that players can seek in. It is cut at fragments, and its
-// time line is that of the clock: gaps stay gaps. Files that are damaged are exported as far as they can be
+// time line is that of the clock, also where a clock was ahead: gaps stay gaps. Files that are damaged are exported as far as they can be
 // read. One segment is held at a time, as what is held frees no space: what is deleted before it is copied
 // is a gap. All segments are read before anything is written, so that out stays empty when they do not fit
 // into one file.
@@ -106,7 +106,7 @@ func (e *exporter) plan(ctx context.Context) error {
 	o := e.o
 	// A segment that is being written has no end yet for one who reads beside the agent.
 	for _, info := range e.store.Segments(o.Stream, time.Time{}, o.To) {
-		if info.State != Writing && !o.From.IsZero() && info.End.Before(o.From) {
+		if info.State != Writing && !o.From.IsZero() && info.RecordedTo.Before(o.From) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -138,18 +138,19 @@ func (e *exporter) planSegment(info Info) error {
 		return err
 	}
 	if err != nil {
-		e.damaged(info.StartTime(), info)
+		e.damaged(info.RecordedFrom, info)
 		return nil
 	}
 	defer func() { _ = r.Close() }() // was only read
 	fragments, _, err := r.Fragments()
-	readable := info.StartTime()
+	readable := time.Duration(0)
 	if n := len(fragments); n > 0 {
-		readable = r.at(fragments[n-1].Last)
+		readable = fragments[n-1].Last
 	}
 	// The name of a finished one holds the time of its last frame: what is missing before that is damaged.
-	if info.State != Writing && (err != nil || info.End.Sub(readable) > time.Millisecond) && (e.o.To.IsZero() || readable.Before(e.o.To)) {
-		e.damaged(readable, info)
+	if info.State != Writing && (err != nil || info.End.Sub(info.StartTime().Add(readable)) > time.Millisecond) &&
+		(e.o.To.IsZero() || r.at(readable).Before(e.o.To)) {
+		e.damaged(r.at(readable), info)
 	}
 	if fragments = e.choose(r, fragments); len(fragments) == 0 {
 		return nil
@@ -174,11 +175,11 @@ func (e *exporter) sameFormat(r *Reader) error {
 	}
 	return health.UserFault(CodeExport, nil,
 		"The camera of stream %s changed its format at %s, and one file cannot hold both: export once --to and once --from that time.",
-		e.o.Stream, r.key.StartTime().Format(time.RFC3339Nano))
+		e.o.Stream, r.at(0).Format(time.RFC3339Nano))
 }
 
 func (e *exporter) damaged(from time.Time, info Info) {
-	e.result.Damaged = append(e.result.Damaged, Damage{Gap{From: from, To: info.End}, e.store.Path(info.Key)})
+	e.result.Damaged = append(e.result.Damaged, Damage{Gap{From: from, To: info.RecordedTo}, e.store.Path(info.Key)})
 }
 
 // present fails when files are gone because their disk is.
@@ -253,6 +254,9 @@ func (e *exporter) cannotCopy(at time.Time, err error) error {
 
 func (e *exporter) copyFragment(r *Reader, f mkv.Fragment) error {
 	at := r.at(f.Start)
+	if least := e.result.To.Add(time.Millisecond); at.Before(least) {
+		at = least // of media that is dated wrongly it may be known only when it was recorded at the latest
+	}
 	if e.writer == nil {
 		header := r.Header()
 		header.Start = at
@@ -266,7 +270,7 @@ func (e *exporter) copyFragment(r *Reader, f mkv.Fragment) error {
 	if err := e.writer.CopyFragment(r, f, at.Sub(e.result.From)); err != nil {
 		return err
 	}
-	e.result.To = r.at(f.Last)
+	e.result.To = at.Add(f.Last - f.Start)
 	e.known = e.result.To
 	e.result.Fragments++
 	if e.done += f.Size; e.o.Progress != nil {

@@ -2,10 +2,8 @@ package segment
 
 import (
 	"cmp"
-	"iter"
 	"math"
 	"sort"
-	"time"
 )
 
 // maxLength in ms is what an entry holds: 49 days, when segments end within an hour or two.
@@ -181,22 +179,18 @@ func (x *index) epochs(yield func(run) bool) {
 	}
 }
 
-// overlapping visits the segments of each epoch with media in [begin, end); a zero time is unbounded.
-func (x *index) overlapping(begin, end time.Time) iter.Seq[run] {
-	return func(yield func(run) bool) {
-		for r := range x.epochs {
-			if !begin.IsZero() {
-				r.from = x.endingFrom(r, begin.UnixMilli())
-			}
-			if !end.IsZero() {
-				e := end.UnixMilli()
-				r.to = r.search(func(i int) bool { return x.entries[i].start >= e })
-			}
-			if r.from < r.to && !yield(r) {
-				return
-			}
-		}
+// of gives the segments of an epoch.
+func (x *index) of(epoch uint32) run {
+	return run{x.at(id{epoch: epoch, start: math.MinInt64}), x.at(id{epoch: epoch + 1, start: math.MinInt64})}
+}
+
+// containing gives the position of the epoch's segment with time t in it, -1 when there is none.
+func (x *index) containing(epoch uint32, t int64) int {
+	i := x.at(id{epoch: epoch, start: t + 1}) - 1
+	if i < 0 || x.entries[i].epoch != epoch || x.entries[i].end() < t && x.entries[i].state != Writing {
+		return -1
 	}
+	return i
 }
 
 // search gives the first position of a run from which on is true.
@@ -216,22 +210,4 @@ func (x *index) lastEnd(epoch uint32) int64 {
 		return math.MinInt64
 	}
 	return x.entries[i].end()
-}
-
-// newest is the newest producer time of all epochs, or math.MinInt64 when there is none.
-func (x *index) newest() int64 {
-	newest := int64(math.MinInt64)
-	for r := range x.epochs {
-		newest = max(newest, x.entries[r.to-1].end())
-	}
-	return newest
-}
-
-// oldest is the oldest producer time of all epochs, or math.MaxInt64 when there is none.
-func (x *index) oldest() int64 {
-	oldest := int64(math.MaxInt64)
-	for r := range x.epochs {
-		oldest = min(oldest, x.entries[r.from].start)
-	}
-	return oldest
 }

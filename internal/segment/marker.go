@@ -12,14 +12,15 @@ import (
 // marker is the file that makes a directory a stream's.
 type marker struct {
 	Stream string `json:"stream"`
-	// LastEnd in Unix ms is the newest producer time ever, when the media that had it is deleted.
+	// LastEnd in Unix ms is the newest producer time of the epoch ever, when the media that had it is deleted.
 	LastEnd *int64 `json:"lastEnd,omitempty"`
+	Epoch   uint32 `json:"epoch,omitempty"`
 }
 
-// writeMarker writes the marker with the newest producer time that must outlive its media;
+// writeMarker writes the marker with the newest producer time of an epoch that must outlive its media;
 // math.MinInt64 when there is none.
-func (st *stream) writeMarker(highest int64) error {
-	m := marker{Stream: st.name}
+func (st *stream) writeMarker(epoch uint32, highest int64) error {
+	m := marker{Stream: st.name, Epoch: epoch}
 	if highest != math.MinInt64 {
 		m.LastEnd = &highest
 	}

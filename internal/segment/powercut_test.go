@@ -28,6 +28,7 @@ type journal struct {
 type event struct {
 	op   operation
 	id   int    // of a file
+	over int    // the file that had the name before: it has it until the new one has; 0 for none
 	name string // its name from now on, relative to root; "" when it is removed; a directory for opMkdir and opSyncDir
 	off  int64
 	data []byte
@@ -55,6 +56,7 @@ type fact struct {
 	data     []byte
 	file     int
 	end      int64
+	offset   time.Duration
 }
 
 func newJournal(root string) *journal { return &journal{root: root, ids: make(map[string]int)} }
@@ -132,12 +134,10 @@ func (j *journal) Rename(from, to string) error {
 	err := os.Rename(from, to)
 	if err == nil {
 		f, t := j.relative(from), j.relative(to)
-		if old, ok := j.ids[t]; ok {
-			j.note(event{op: opName, id: old})
-		}
+		old := j.ids[t]
 		j.ids[t] = j.ids[f]
 		delete(j.ids, f)
-		j.note(event{op: opName, id: j.ids[t], name: t})
+		j.note(event{op: opName, id: j.ids[t], name: t, over: old})
 	}
 	return err
 }
@@ -191,6 +191,7 @@ func (j *journal) cut(t *testing.T, n int, random *rand.Rand) string {
 	synced := make(map[int]int)       // last sync of a file
 	syncedDir := make(map[string]int) // and of a directory
 	names := make(map[int][]int)      // events by file
+	replaced := make(map[int]int)     // files, and the event by which their name went to another
 	directories := map[string]bool{".": true}
 	for i, e := range j.events[:n] {
 		switch e.op {
@@ -200,6 +201,7 @@ func (j *journal) cut(t *testing.T, n int, random *rand.Rand) string {
 			syncedDir[e.name] = i
 		case opName:
 			names[e.id] = append(names[e.id], i)
+			replaced[e.over] = i
 		}
 	}
 	for i, e := range j.events[:n] {
@@ -217,6 +219,9 @@ func (j *journal) cut(t *testing.T, n int, random *rand.Rand) string {
 	holder := make(map[string]int)
 	since := make(map[string]int)
 	for id, events := range names {
+		if i, ok := replaced[id]; ok && syncedDir[filepath.Dir(j.events[i].name)] > i {
+			continue
+		}
 		durable := -1
 		for at, i := range events {
 			name := j.events[i].name
@@ -387,6 +392,17 @@ func (y *story) delete(k Key) {
 	}
 }
 
+// epoch begins one, as the times of the stream in the last one from `from` on are off by add.
+func (y *story) epoch(stream string, from time.Time, add time.Duration, at time.Time) {
+	y.t.Helper()
+	k := Key{Stream: stream, Epoch: y.s.streams[stream].epoch + 1}
+	y.fact(fact{kind: "beginning", key: k})
+	if err := y.s.BeginEpoch(stream, from, time.Time{}, add, at); err != nil {
+		y.t.Fatal(err)
+	}
+	y.fact(fact{kind: "begun", key: k, end: from.UnixMilli(), offset: add})
+}
+
 // tell is a day of a store in small.
 func (y *story) tell() {
 	y.t.Helper()
@@ -423,6 +439,13 @@ func (y *story) tell() {
 	if err := w.Seal(); err != nil {
 		y.t.Fatal(err)
 	}
+	y.record("yard", at(120), 2) // two hours ahead
+	y.epoch("yard", at(120), -2*time.Hour, at(3))
+	y.record("yard", at(3), 2)
+	right := y.record("yard", at(4), 2)
+	y.delete(right) // only the marker remembers the epoch's time
+	y.epoch("yard", at(4), 0, at(2))
+	y.record("yard", at(2), 1)
 }
 
 // promised is what must be there after a power cut after n events.
@@ -431,13 +454,15 @@ type promised struct {
 	persisted map[Key][]mkv.Fragment
 	noting    map[Key]int
 	uploading map[Key]bool
-	end       map[string]int64 // newest durable producer time by stream
+	end       map[string]int64 // newest durable producer time of the epoch by stream
+	epochs    map[string]uint32
+	begun     []*fact // epochs
 }
 
 func (j *journal) promises(n int) promised {
 	p := promised{
 		fragments: make(map[Key][]*fact), persisted: make(map[Key][]mkv.Fragment), noting: make(map[Key]int),
-		uploading: make(map[Key]bool), end: make(map[string]int64),
+		uploading: make(map[Key]bool), end: make(map[string]int64), epochs: make(map[string]uint32),
 	}
 	lastSync := make(map[int]int)
 	for i, e := range j.events[:n] {
@@ -461,6 +486,11 @@ func (j *journal) promises(n int) promised {
 			p.noting[f.key]++
 		case "uploading":
 			p.uploading[f.key] = true
+		case "beginning":
+			delete(p.end, f.key.Stream)
+		case "begun":
+			p.epochs[f.key.Stream] = f.key.Epoch
+			p.begun = append(p.begun, f)
 		case "deleting":
 			delete(p.fragments, f.key)
 			delete(p.persisted, f.key)
@@ -499,6 +529,19 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 		for _, f := range list {
 			if !s.Done(k, f.Start) {
 				t.Errorf("%s %s: the synced note of %s is lost", k.Stream, k.id(), f.Start)
+			}
+		}
+	}
+	for stream, epoch := range p.epochs {
+		if got := s.streams[stream].epoch; got < epoch {
+			t.Errorf("%s: epoch %d had begun, and it is epoch %d", stream, epoch, got)
+		}
+	}
+	for _, f := range p.begun {
+		for k := range p.fragments {
+			ahead := k.Stream == f.key.Stream && k.Epoch+1 == f.key.Epoch && k.Start >= f.end
+			if wire, _ := s.Offsets(k, 0); ahead && wire != f.offset {
+				t.Errorf("%s %s: the note that it is off by %s is lost: %s", k.Stream, k.id(), f.offset, wire)
 			}
 		}
 	}

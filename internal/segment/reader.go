@@ -155,8 +155,11 @@ func (r *Reader) container() (*mkv.Reader, error) {
 // Key identifies the segment.
 func (r *Reader) Key() Key { return r.key }
 
-// at converts a time within the segment to one of the clock.
-func (r *Reader) at(d time.Duration) time.Time { return r.key.StartTime().Add(d) }
+// at gives when a time since the segment's start was recorded.
+func (r *Reader) at(d time.Duration) time.Time {
+	_, recorded := r.store.Offsets(r.key, d)
+	return r.key.StartTime().Add(d + recorded)
+}
 
 // Header gives the segment's header.
 func (r *Reader) Header() mkv.Header { return r.header }

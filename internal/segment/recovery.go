@@ -110,8 +110,14 @@ func (s *Store) loadStream(name string) error {
 	}
 	st := s.newStream(mark.Stream)
 	st.clock = readClock(dir)
+	st.see(mark.Epoch)
 	if mark.LastEnd != nil {
 		st.highest, st.marked = *mark.LastEnd, *mark.LastEnd
+	}
+	for _, n := range st.clock {
+		if n.Begin != 0 {
+			st.see(n.Epoch)
+		}
 	}
 	torn, sideFiles, err := s.loadNames(st, files)
 	if err != nil {
@@ -126,6 +132,7 @@ func (s *Store) loadStream(name string) error {
 	for _, k := range sideFiles {
 		s.loadSideFile(st, k)
 	}
+	st.setClock(st.clock)
 	s.adopt(st)
 	return nil
 }
@@ -185,6 +192,7 @@ func (s *Store) adopt(loaded *stream) {
 	st.index, st.active, st.broken = loaded.index, loaded.active, loaded.broken
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
 	st.gaps = loaded.gaps
+	st.times = loaded.times
 	st.changed()
 }
 

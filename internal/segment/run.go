@@ -148,6 +148,7 @@ func (s *Store) mend(st *stream, k id) error {
 	st.broken = slices.DeleteFunc(st.broken, func(other id) bool { return other == k })
 	if mended {
 		st.index.insert(e)
+		st.setClock(st.clock) // it may be of an epoch that has ended since
 		st.recheck()
 		st.changed()
 	}

@@ -2,7 +2,6 @@ package segment
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -235,14 +234,14 @@ func TestNextPendingAgreesWithLookingAtAll(t *testing.T) {
 		}
 		s := onlyIndexed(entries...)
 		after := id{start: random.Int64N(320) - 10, epoch: uint32(random.IntN(3))}
-		from := random.Int64N(320) - 10
-		want := slices.IndexFunc(entries, func(e entry) bool { return e.state != Uploaded && after.before(e.id) && e.end() >= from })
-		got, ok := s.NextPending(Key{Stream: "camera", Epoch: after.epoch, Start: after.start}, from)
+		from := time.UnixMilli(random.Int64N(320) - 10)
+		want := slices.IndexFunc(entries, func(e entry) bool { return e.state != Uploaded && after.before(e.id) && e.end() >= from.UnixMilli() })
+		got, ok := s.NextPending(Key{Stream: "camera", Epoch: after.epoch, Start: after.start}, from, time.Time{})
 		if ok != (want >= 0) || ok && got != (Key{Stream: "camera", Epoch: entries[want].epoch, Start: entries[want].start}) {
-			t.Fatalf("after %s from %d it gives %v %v, want number %d of %v", after, from, got, ok, want, entries)
+			t.Fatalf("after %s from %s it gives %v %v, want number %d of %v", after, from, got, ok, want, entries)
 		}
 	}
-	if _, ok := onlyIndexed().NextPending(Before("nobody"), 0); ok {
+	if _, ok := onlyIndexed().NextPending(Before("nobody"), time.Time{}, time.Time{}); ok {
 		t.Error("a stream that does not exist has something pending")
 	}
 }
@@ -257,8 +256,37 @@ func BenchmarkNextPending(b *testing.B) {
 		entries[n-1].state = Sealed
 		s := onlyIndexed(entries...)
 		for b.Loop() {
-			if key, ok := s.NextPending(Before("camera"), math.MinInt64); !ok || key.Start != entries[n-1].start {
+			if key, ok := s.NextPending(Before("camera"), time.Time{}, time.Time{}); !ok || key.Start != entries[n-1].start {
 				b.Fatal("nothing found")
+			}
+		}
+	})
+}
+
+// A hundred epochs, each of which is followed by one whose times overlap with it.
+func BenchmarkQueryOfEpochs(b *testing.B) {
+	sizes(b, func(b *testing.B, n int) {
+		const epochs = 100
+		var entries []entry
+		var notes []clockNote
+		at := begin
+		for epoch := range uint32(epochs) {
+			if epoch > 0 {
+				notes = append(notes, clockNote{Epoch: epoch, Begin: at.UnixMilli()})
+			}
+			notes = append(notes, clockNote{Epoch: epoch, From: at.Add(2 * time.Hour).UnixMilli(), AddMS: -2 * time.Hour.Milliseconds(), Ahead: true})
+			for range n / epochs {
+				entries = append(entries, entry{id: id{start: at.Add(2 * time.Hour).UnixMilli(), epoch: epoch}, length: 299_960, state: Uploaded})
+				at = at.Add(segmentEvery)
+			}
+		}
+		s := onlyIndexed(entries...)
+		s.streams["camera"].setClock(notes)
+		random := rand.New(rand.NewPCG(1, 1))
+		for b.Loop() {
+			from := begin.Add(time.Duration(random.IntN(len(entries))) * segmentEvery)
+			if list := s.Segments("camera", from, from.Add(time.Minute)); len(list) == 0 || len(list) > 2 {
+				b.Fatalf("%d found", len(list))
 			}
 		}
 	})

@@ -57,6 +57,7 @@ type Store struct {
 	format   atomic.Int32  // of what is stored
 	forming  sync.Mutex    // held to change format
 
+	clocks  sync.Mutex // held to change what is known of a stream's times; taken before mu
 	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
 
 	aside sync.Map // the directories with files that were set aside
@@ -75,9 +76,10 @@ type stream struct {
 	index    index
 	clock    []clockNote
 	gaps     gapNotes
-	epoch    uint32 // in which new segments begin
-	highest  int64  // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
-	marked   int64  // highest as the marker has it
+	times    calendar // of clock
+	epoch    uint32   // in which new segments begin
+	highest  int64    // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
+	marked   int64    // highest as the marker has it
 	active   map[id]*active
 	watchers []chan struct{}
 	paused   *health.Fault
@@ -233,8 +235,8 @@ func (s *Store) Streams() []string {
 	return names
 }
 
-// Segments lists a stream's segments that have media in [from, to), oldest first; a zero time is
-// unbounded. O(log n) plus what it returns.
+// Segments lists a stream's segments that have media recorded in [from, to), oldest first; a zero time is
+// unbounded. O(log n) for each epoch, plus what it returns.
 func (s *Store) Segments(stream string, from, to time.Time) []Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,7 +245,7 @@ func (s *Store) Segments(stream string, from, to time.Time) []Info {
 		return nil
 	}
 	list := []Info{}
-	for r := range st.index.overlapping(from, to) {
+	for r := range st.overlapping(from, to) {
 		list = slices.Grow(list, r.to-r.from)
 		for _, e := range st.index.entries[r.from:r.to] {
 			list = append(list, st.info(e))
@@ -253,8 +255,8 @@ func (s *Store) Segments(stream string, from, to time.Time) []Info {
 }
 
 // NextPending gives a stream's oldest segment of those that are not uploaded, come after `after` (see
-// Before) and have media at from (Unix ms) or later. It costs the same however many segments there are.
-func (s *Store) NextPending(after Key, from int64) (Key, bool) {
+// Before) and have media recorded in [from, to); a zero time is unbounded. It costs the same however many segments there are.
+func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[after.Stream]
@@ -263,12 +265,9 @@ func (s *Store) NextPending(after Key, from int64) (Key, bool) {
 	}
 	x := &st.index
 	found := 0 // nothing that pends comes before, as far as was looked
-	for r := range x.epochs {
-		if r.to <= found {
-			continue
-		}
-		i := max(x.endingFrom(r, from), min(x.at(after.id().next()), r.to))
-		if i == r.to {
+	for r := range st.overlapping(from, to) {
+		i := max(r.from, found, x.at(after.id().next()))
+		if i >= r.to {
 			continue
 		}
 		found = len(x.entries)
@@ -325,20 +324,6 @@ func (s *Store) LastEnd(stream string) time.Time {
 
 // newest is the newest producer time of the epoch ever, or math.MinInt64. Call with mu held.
 func (st *stream) newest() int64 { return max(st.highest, st.index.lastEnd(st.epoch)) }
-
-// remember has the epoch's newest time outlive an entry. Call with mu held.
-func (st *stream) remember(e entry) {
-	if e.epoch == st.epoch {
-		st.highest = max(st.highest, e.end())
-	}
-}
-
-// see takes in that there is an epoch. Call with mu held.
-func (st *stream) see(epoch uint32) {
-	if epoch > st.epoch {
-		st.epoch, st.highest, st.marked = epoch, math.MinInt64, math.MinInt64
-	}
-}
 
 // Changes returns a channel that receives after a fragment of the stream was completed, or a
 // segment sealed or deleted (changes in quick succession may arrive as one), and a function that

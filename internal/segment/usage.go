@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -15,9 +16,9 @@ type Usage struct {
 	Growing         int64 // what Bytes does not count yet of the segment being written, up to its end
 	PendingBytes    int64
 	PendingDuration time.Duration
-	PendingSince    time.Time // producer time of the oldest pending media
-	Oldest          time.Time
-	Newest          time.Time
+	PendingSince    time.Time // when the oldest pending media was recorded
+	Oldest          time.Time // recorded
+	Newest          time.Time // recorded
 }
 
 // Usage sums up a stream from memory. It costs the same however many segments there are.
@@ -34,8 +35,8 @@ func (s *Store) Usage(stream string) Usage {
 		Uploaded: x.kinds[kindUploaded].count + x.kinds[kindRefused].count,
 		Bytes:    x.bytes,
 		Growing:  st.growing(),
-		Oldest:   time.UnixMilli(x.oldest()).UTC(),
-		Newest:   time.UnixMilli(x.newest()).UTC(),
+		Oldest:   time.UnixMilli(st.oldestRecorded()).UTC(),
+		Newest:   time.UnixMilli(st.newestRecorded()).UTC(),
 	}
 	bytes, millis := x.pendingBytes, x.pendingMillis
 	for k, a := range st.active {
@@ -53,7 +54,65 @@ func (s *Store) Usage(stream string) Usage {
 	return u
 }
 
-// LastUploadedEnd is the end of the stream's newest segment that is uploaded whole, zero when there is
+// oldestRecorded gives when the oldest media was recorded. Call with mu held, when there is some.
+func (st *stream) oldestRecorded() int64 {
+	oldest := int64(math.MaxInt64)
+	for r := range st.index.epochs {
+		from, _ := st.times.span(st.index.entries[r.from])
+		oldest = min(oldest, from)
+	}
+	return oldest
+}
+
+// newestRecorded gives when the newest media was recorded. Call with mu held, when there is some.
+func (st *stream) newestRecorded() int64 {
+	newest := int64(math.MinInt64)
+	for r := range st.index.epochs {
+		_, to := st.times.span(st.index.entries[r.to-1])
+		newest = max(newest, to)
+	}
+	return newest
+}
+
+// NewestBefore is when the newest media was recorded of that which was before t, zero when there is none.
+// O(log n) for each epoch.
+func (s *Store) NewestBefore(stream string, t time.Time) (newest time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return time.Time{}
+	}
+	for r := range st.overlapping(time.Time{}, t) {
+		_, to := st.times.span(st.index.entries[r.to-1])
+		if last := time.UnixMilli(min(to, t.UnixMilli())).UTC(); last.After(newest) {
+			newest = last
+		}
+	}
+	return newest
+}
+
+// LastRecorded is when the newest media that the stream ever had was recorded. Zero when there was none.
+func (s *Store) LastRecorded(stream string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return time.Time{}
+	}
+	last := st.newestRecorded()
+	if newest := st.newest(); newest != math.MinInt64 {
+		last = max(last, st.times.recorded(st.epoch, newest))
+	} else if began, ok := st.times.began(st.epoch); ok { // what came before is gone
+		last = max(last, began)
+	}
+	if last == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.UnixMilli(last).UTC()
+}
+
+// LastUploadedEnd is when the stream's newest segment that is uploaded whole was recorded, zero when there is
 // none on the disk.
 func (s *Store) LastUploadedEnd(stream string) time.Time {
 	s.mu.Lock()
@@ -64,7 +123,8 @@ func (s *Store) LastUploadedEnd(stream string) time.Time {
 	}
 	for i := len(st.index.entries) - 1; i >= 0; i-- {
 		if e := st.index.entries[i]; e.kind() == kindUploaded {
-			return time.UnixMilli(e.end()).UTC()
+			_, to := st.times.span(e)
+			return time.UnixMilli(to).UTC()
 		}
 	}
 	return time.Time{}
@@ -138,7 +198,7 @@ func (w *Writer) spans(p *progress) (spans []span) {
 	return spans
 }
 
-// pendingSince gives the producer time of the oldest pending media.
+// pendingSince gives when the oldest pending media was recorded.
 func (st *stream) pendingSince() (int64, bool) {
 	x := &st.index
 	for _, k := range []kind{kindSealed, kindWriting} {
@@ -149,7 +209,7 @@ func (st *stream) pendingSince() (int64, bool) {
 				continue
 			}
 			if l := st.active[e.id].left(e); l.bytes > 0 || l.millis > 0 {
-				return l.since, true
+				return st.times.recorded(e.epoch, l.since), true
 			}
 		}
 	}

@@ -389,5 +389,5 @@ func (st *stream) makeDirectory() error {
 	if err := st.files.SyncDir(filepath.Dir(st.dir)); err != nil {
 		return err
 	}
-	return st.writeMarker(math.MinInt64)
+	return st.writeMarker(0, math.MinInt64)
 }

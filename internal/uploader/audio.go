@@ -85,10 +85,12 @@ func nameOf(t mkv.Track) string {
 // reportSound says that sound is left out, by the newest media that got through: a live upload sends
 // older media in between, which says nothing about what the camera sends now.
 func (u *Uploader) reportSound(s shot) {
-	if s.at() < u.soundAt && u.o.Audio() != AudioAll {
+	if s.began().Before(u.soundAt) && u.o.Audio() != AudioAll {
 		return
 	}
-	u.soundAt = max(u.soundAt, s.at())
+	if s.began().After(u.soundAt) {
+		u.soundAt = s.began()
+	}
 	if s.left == "" {
 		if u.o.Health.OK(ScopeAudio) {
 			u.log.Info("sound is part of the upload again, or the camera sends none")

@@ -20,7 +20,7 @@ type Progress struct {
 	Bytes, TotalBytes int64
 }
 
-// Range uploads what is recorded from (inclusive) to (exclusive), in whole fragments, now and before
+// Range uploads what was recorded from (inclusive) to (exclusive), in whole fragments, now and before
 // everything else, and tells each how far it is. Run and Drain may go on beside it: they give way, and no fragment
 // is sent by both. It returns nil at the end, and ctx's error when that comes first.
 func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Progress)) error {
@@ -38,7 +38,7 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	skipped := u.numbers.skipped.Load()
 	p, _ := u.count(from, to)
 	each(p)
-	err := u.upload(ctx, mode{drain: true, demand: true, from: from.UnixMilli(), to: to.UnixMilli(), each: func(size int64) {
+	err := u.upload(ctx, mode{drain: true, demand: true, from: from, to: to, each: func(size int64) {
 		p.Done++
 		p.Bytes += size
 		p.Total, p.TotalBytes = max(p.Total, p.Done), max(p.TotalBytes, p.Bytes) // of what is being recorded there may be more by now
@@ -68,8 +68,8 @@ func (u *Uploader) count(from, to time.Time) (p Progress, whole bool) {
 			continue
 		}
 		for _, f := range list {
-			s := shot{key: info.Key, frag: f}
-			if s.end() < from.UnixMilli() || s.at() >= to.UnixMilli() {
+			s := newShot(u.o.Store, info.Key, f)
+			if !s.in(from, to) {
 				continue
 			}
 			p.Total++

@@ -45,7 +45,7 @@ func (u *Uploader) choose(m mode, oldest shot) (first shot, e session, ok bool) 
 	turn := u.turns.caughtUp
 	u.turns.caughtUp = false
 	edge, newer := u.edge()
-	if newer && edge.at() <= oldest.at() {
+	if newer && !edge.began().After(oldest.began()) {
 		return oldest, e, true
 	}
 	if newer && turn {
@@ -54,7 +54,7 @@ func (u *Uploader) choose(m mode, oldest shot) (first shot, e session, ok bool) 
 	}
 	if newer {
 		u.queue.restart()
-		u.queue.from = edge.at()
+		u.queue.from = edge.began()
 		if first, ok := u.queue.peek(); ok {
 			e.course = newest
 			return first, e, true
@@ -80,7 +80,7 @@ func (u *Uploader) edge() (shot, bool) {
 	if err != nil || len(fragments) == 0 {
 		return shot{}, false
 	}
-	s := shot{key: key, frag: fragments[len(fragments)-1]}
+	s := newShot(u.o.Store, key, fragments[len(fragments)-1])
 	return s, !u.suspects.aside(s.id()) && !u.o.Store.Done(s.key, s.frag.Start)
 }
 
@@ -94,5 +94,5 @@ func (e *session) offCourse(next shot) bool {
 	if e.course == gap {
 		return now.After(e.edge) && time.Since(e.opened) >= min(e.u.turns.took, liveLag)
 	}
-	return now.Sub(time.UnixMilli(next.end())) > liveLag
+	return now.Sub(next.ended()) > liveLag
 }

@@ -25,9 +25,11 @@ const (
 // Store is the recording directory; see segment.Store.
 type Store interface {
 	Segments(stream string, from, to time.Time) []segment.Info
-	NextPending(after segment.Key, from int64) (segment.Key, bool)
+	NextPending(after segment.Key, from, to time.Time) (segment.Key, bool)
 	Usage(stream string) segment.Usage
+	LastRecorded(stream string) time.Time
 	Changes(stream string) (changes <-chan struct{}, stop func())
+	Offsets(k segment.Key, at time.Duration) (wire, recorded time.Duration)
 	OpenSegment(k segment.Key) (*segment.Reader, error)
 	Done(k segment.Key, fragmentStart time.Duration) bool
 	MarkPersisted(k segment.Key, f mkv.Fragment) error

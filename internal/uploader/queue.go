@@ -2,7 +2,6 @@ package uploader
 
 import (
 	"errors"
-	"math"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -22,15 +21,33 @@ type shot struct {
 	sent time.Time // when its last byte was written; zero before
 	size int64     // of what is sent of the cluster; 0 before
 	left string    // names the sound that is not sent; "" when all tracks are
+
+	wire, recorded time.Duration // to be added to the file's times; see segment.Store.Offsets
 }
 
 func (s shot) id() fragmentID { return fragmentID{s.key, s.frag.Start} }
 
 // at is the fragment's timecode on the wire: ms since 1970.
-func (s shot) at() int64 { return s.key.Start + s.frag.Start.Milliseconds() }
+func (s shot) at() int64 { return s.key.Start + (s.frag.Start + s.wire).Milliseconds() }
 
-// end is the time of its last frame, in ms since 1970.
-func (s shot) end() int64 { return s.key.Start + s.frag.Last.Milliseconds() }
+// end is the time of its last frame on the wire, in ms since 1970.
+func (s shot) end() int64 { return s.key.Start + (s.frag.Last + s.wire).Milliseconds() }
+
+// began and ended are when it was recorded, as far as is known.
+func (s shot) began() time.Time { return s.key.StartTime().Add(s.frag.Start + s.recorded) }
+func (s shot) ended() time.Time { return s.key.StartTime().Add(s.frag.Last + s.recorded) }
+
+// in reports whether some of it was recorded in [from, to); a zero time is unbounded.
+func (s shot) in(from, to time.Time) bool {
+	return (from.IsZero() || !s.ended().Before(from)) && (to.IsZero() || s.began().Before(to))
+}
+
+// newShot is a fragment of a segment.
+func newShot(store Store, key segment.Key, f mkv.Fragment) shot {
+	s := shot{key: key, frag: f}
+	s.wire, s.recorded = store.Offsets(key, f.Start)
+	return s
+}
 
 // unreadableFor is how long a segment is passed over that cannot be opened, or not be moved to
 // uploaded.
@@ -50,7 +67,7 @@ type queue struct {
 	next     int  // in list
 	chosen   choice
 
-	from, to   int64                     // fragments that end before from, or begin at to or later, are passed over
+	from, to   time.Time                 // fragments that were not recorded in [from, to) are passed over; zero: unbounded
 	after      segment.Key               // segments up to this one were given out
 	passed     []segment.Key             // given out whole, and not yet moved to uploaded
 	unreadable map[segment.Key]time.Time // segments that the disk fails with, and when to try again
@@ -59,14 +76,14 @@ type queue struct {
 func newQueue(o Options, held func(fragmentID) bool, broken func(error)) *queue {
 	return &queue{
 		store: o.Store, stream: o.Stream, held: held, broken: broken, audio: o.Audio,
-		from: math.MinInt64, to: math.MaxInt64, after: segment.Before(o.Stream), unreadable: make(map[segment.Key]time.Time),
+		after: segment.Before(o.Stream), unreadable: make(map[segment.Key]time.Time),
 	}
 }
 
 // restart begins again with the oldest of all, and lets go of the open segment.
 func (q *queue) restart() {
 	q.release()
-	q.from, q.to = math.MinInt64, math.MaxInt64
+	q.from, q.to = time.Time{}, time.Time{}
 	q.after = segment.Before(q.stream)
 	q.passed = q.passed[:0]
 }
@@ -86,12 +103,12 @@ func (q *queue) peek() (s shot, ok bool) {
 			return shot{}, false
 		}
 		for ; q.next < len(q.list); q.next++ {
-			s := shot{key: q.reader.Key(), frag: q.list[q.next]}
-			if s.end() < q.from || q.held(s.id()) || q.store.Done(s.key, s.frag.Start) {
+			s := newShot(q.store, q.reader.Key(), q.list[q.next])
+			if !s.in(q.from, q.to) || q.held(s.id()) || q.store.Done(s.key, s.frag.Start) {
 				continue
 			}
 			q.choose()
-			return s, s.at() < q.to
+			return s, true
 		}
 		if q.finished {
 			q.passed = append(q.passed, q.reader.Key())
@@ -158,11 +175,11 @@ func (q *queue) fail(key segment.Key, err error) {
 // find gives the oldest segment that was not given out.
 func (q *queue) find() (segment.Key, bool) {
 	for after := q.after; ; {
-		key, ok := q.store.NextPending(after, q.from)
+		key, ok := q.store.NextPending(after, q.from, q.to)
 		if !ok {
 			return segment.Key{}, false
 		}
-		if key.Start < q.to && !q.isUnreadable(key) {
+		if !q.isUnreadable(key) {
 			return key, true
 		}
 		after = key
@@ -177,7 +194,7 @@ func (q *queue) readable() bool {
 	for key := range q.unreadable {
 		before := key
 		before.Start--
-		if found, ok := q.store.NextPending(before, math.MinInt64); !ok || found != key {
+		if found, ok := q.store.NextPending(before, time.Time{}, time.Time{}); !ok || found != key {
 			delete(q.unreadable, key)
 		}
 	}

@@ -103,7 +103,9 @@ func (u *Uploader) reportThrough(s shot) {
 	u.numbers.persisted.Add(1)
 	u.numbers.bytes.Add(s.size)
 	u.numbers.lastTime.Set(now.UnixMilli())
-	u.numbers.lastMedia.Set(max(u.numbers.lastMedia.Load(), s.end()))
+	// What was sent when its times were ahead is not newer than what was recorded since.
+	media := max(u.numbers.lastMedia.Load(), s.ended().UnixMilli())
+	u.numbers.lastMedia.Set(min(media, u.o.Store.LastRecorded(u.o.Stream).UnixMilli()))
 	done := int64(0)
 	if at := u.forecast.note(now, u.o.Store.Usage(u.o.Stream).PendingDuration); !at.IsZero() {
 		done = at.UnixMilli()

@@ -64,7 +64,7 @@ type Uploader struct {
 	withheld      *tagSet // tags that the service refused, which are left out; nil = none
 	withheldUntil time.Time
 	numbers       numbers
-	soundAt       int64 // timecode of the newest fragment that CodeAudio was judged by
+	soundAt       time.Time // when the newest fragment was recorded that CodeAudio was judged by
 }
 
 // New returns an Uploader that has not begun.
@@ -113,7 +113,7 @@ type mode struct {
 	drain    bool             // end when nothing is pending
 	live     bool             // newest first
 	demand   bool             // of Range, which has the turn
-	from, to int64            // producer times in ms, when demand
+	from, to time.Time        // of what was recorded, when demand
 	each     func(size int64) // called when a fragment of so many bytes is done; nil = nobody wants to know
 }
 
@@ -229,6 +229,7 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 		return 0
 	}
 	header := u.queue.header()
+	header.Start = header.Start.Add(first.wire)
 	final := u.finalEvent(ctx)
 	s, err := u.o.Cloud.PutMedia(ctx, kvs.PutMediaInput{
 		Stream: u.o.Stream, Start: time.UnixMilli(first.at()), Header: mkv.AppendStreamHeader(nil, header),
