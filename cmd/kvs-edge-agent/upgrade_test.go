@@ -366,6 +366,7 @@ func TestTheAgentGoesOnWhereAnEarlierVersionStopped(t *testing.T) {
 		}
 		return nil
 	})
+	expectDocumentedFiles(t, u.recordings(), filepath.Join(u.dir, "state"))
 	u.expectDeleted()
 }
 

@@ -3,6 +3,7 @@ package packaging
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,6 +82,7 @@ func TestPackages(t *testing.T) {
 		expectDocumented(t, files)
 		expect(t, files, "/usr/share/doc/kvs-edge-agent/THIRD-PARTY-LICENSES", "/usr/share/doc/kvs-edge-agent/copyright")
 	})
+	t.Run("downgrade", func(t *testing.T) { expectDowngrade(t, deb) })
 	t.Run("rpm", func(t *testing.T) {
 		files := strings.Fields(run(t, nil, "rpm", "-qlp", rpm))
 		expectDocumented(t, files)
@@ -178,14 +180,57 @@ func expectDocumented(t *testing.T, files []string) {
 }
 
 // expectScripts reads the scriptlets with the shell that runs them.
+// expectDowngrade runs the scripts of a package at downgrades, on recordings of several formats.
+func expectDowngrade(t *testing.T, deb string) {
+	t.Helper()
+	root, control := t.TempDir(), filepath.Join(t.TempDir(), "control")
+	run(t, nil, "dpkg-deb", "-e", deb, control)
+	recordings := filepath.Join(root, "my recordings")
+	write := func(path, content string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(root, "etc/kvs-edge-agent/agent.env"), "A=b\nAWS_KVS_EDGE_RECORDING_DIRECTORY='"+recordings+"'\n")
+	write(filepath.Join(recordings, "door/e000001-20261121T041548.083Z+1.sealed.mkv"), "")
+	write(filepath.Join(recordings, "door/20261121T041548.083Z+1.sealed.mkv"), "")
+	const format = ".kvs-edge-format"
+	for _, tc := range []struct{ content, script, verb, version, want string }{
+		{"", "preinst", "upgrade", "9.9.9", ""},
+		{"2 v1\n", "preinst", "upgrade", "9.9.9", ""},
+		{"1000 v9.9.9\n", "preinst", "upgrade", "9.9.9", "recorded there in format 1000"},
+		{"1000\n", "preinst", "install", "", "1.2.3 does not know all that is in " + recordings},
+		{"what\n", "preinst", "upgrade", "9.9.9", ""},
+		{"", "prerm", "upgrade", "1.0.0", ""},
+		{"2\n", "prerm", "upgrade", "1.2.4", ""},
+		{"2\n", "prerm", "upgrade", "1.0.0", "does not see 1 of them"},
+		{"2\n", "prerm", "upgrade", "1.0.0", "1.0.0 takes the place of the newer 1.2.3"},
+	} {
+		if err := os.RemoveAll(filepath.Join(recordings, format)); err != nil {
+			t.Fatal(err)
+		}
+		if tc.content != "" {
+			write(filepath.Join(recordings, format), tc.content)
+		}
+		got := run(t, []string{"DPKG_ROOT=" + root}, filepath.Join(control, tc.script), tc.verb, tc.version)
+		if tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
+			t.Errorf("%q: %s %s %s says %q, want %q", tc.content, tc.script, tc.verb, tc.version, got, tc.want)
+		}
+	}
+}
+
 func expectScripts(t *testing.T, rpm string) {
 	t.Helper()
-	for tag, want := range map[string]string{
-		"PREIN": "useradd", "POSTIN": "/usr/lib/kvs-edge-agent/setup", "PREUN": "systemctl stop", "POSTUN": "daemon-reload",
+	for tag, wanted := range map[string][]string{
+		"PREIN": {"useradd", "store_format() {", "\nsay_newer"}, "POSTIN": {"/usr/lib/kvs-edge-agent/setup"},
+		"PREUN": {"systemctl stop"}, "POSTUN": {"daemon-reload"},
 	} {
 		script := run(t, nil, "rpm", "-qp", "--qf", "%{"+tag+"}", rpm)
-		if !strings.Contains(script, want) {
-			t.Errorf("%s lacks %q:\n%s", tag, want, script)
+		for _, want := range wanted {
+			if !strings.Contains(script, want) || strings.Contains(script, "@") {
+				t.Errorf("%s lacks %q:\n%s", tag, want, script)
+			}
 		}
 		run(t, nil, "sh", "-n", "-c", script)
 	}

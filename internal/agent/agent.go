@@ -24,6 +24,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
@@ -89,7 +90,8 @@ type Agent struct {
 
 	reloading sync.Mutex                                      // held while settings change
 	launch    func(func(context.Context) error) (stop func()) // nil unless the agent runs; guarded by reloading
-	optional  optional                                        // guarded by reloading
+	freezes   *freeze.Watch
+	optional  optional // guarded by reloading
 }
 
 // settings are those in effect.
@@ -103,6 +105,7 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	}
 	a := &Agent{o: o, log: o.Log, health: health.NewRegistry(time.Now), uploadMode: newUsualMode(settings.UploadMode)}
 	a.inEffect.Store(&settings)
+	a.freezes = newFreezes(a.health.Part("", health.JobAPI), a.log, nil)
 	a.uploadCap.Follow(settings.UploadCap)
 	defer func() {
 		if err != nil {
@@ -265,6 +268,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // parts lists what all streams share of a running agent, beside what launch runs.
 func (a *Agent) parts() []func(context.Context) error {
 	list := []func(context.Context) error{
+		a.guarded("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
 		a.guarded("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.guarded("Deleting old media", health.JobRetention, a.retention.Run),
 		a.guarded("The local API", health.JobAPI, a.status.Run),

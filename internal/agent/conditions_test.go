@@ -52,6 +52,7 @@ var conditionRows = []conditiontest.Row{
 		mustWrite(filepath.Join(dir, conditiontest.Stream, "20261127T080000.000Z.writing.mkv"), garbled)
 		return func() {}, func() { _ = os.RemoveAll(filepath.Join(dir, conditiontest.Stream, "quarantine")) }
 	})},
+	{Code: "hub-frozen", Job: health.JobAPI, Limit: frozenShown + time.Minute, Reason: "a freeze is an event; it is shown for an hour", Start: frozen},
 	{Code: "stream-tags", Job: health.JobUploader, Limit: tagEvery * 3 / 2, Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
 	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
 	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute, Reason: "points are sent again with pauses of up to a minute",
@@ -87,6 +88,21 @@ func TestConditionsOfTheSettingsEnd(t *testing.T) {
 		{Code: "settings-restart", Job: health.JobSettings, Start: reloaded("TZ", "Europe/Berlin")},
 	} {
 		conditiontest.Check(t, row, conditiontest.Reload)
+	}
+}
+
+// frozen has a hub that was suspended.
+func frozen(t *testing.T) conditiontest.Case {
+	registry, began := health.NewRegistry(time.Now), time.Now()
+	var asleep atomic.Int64
+	now := func() time.Duration { return time.Since(began) + time.Duration(asleep.Load()) }
+	w := newFreezes(registry.Part("", health.JobAPI), zap.NewNop(), now)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = w.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return conditiontest.Case{
+		Health: registry, Now: time.Now, Step: time.Second, Raise: func() { asleep.Add(int64(20 * time.Second)) }, Mend: func() {},
 	}
 }
 

@@ -43,6 +43,7 @@ func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(con
 		TimestampSource: spec.camera.TimestampSource,
 		NoAudio:         spec.camera.NoAudio,
 		CameraRoots:     spec.camera.Roots,
+		Frozen:          a.freezes.Within,
 		Health:          part,
 		Log:             a.log,
 	})

@@ -22,7 +22,8 @@ const (
 // layers only, never its neighbours. A name ending in /... stands for a tree, whose members may
 // import each other.
 var layers = [][]string{
-	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/durable", "internal/obstacle", "internal/humanize", "internal/hubclock", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
+	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/durable", "internal/obstacle",
+		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/mkv", "internal/mediafile", "internal/guard"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},

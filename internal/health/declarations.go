@@ -87,6 +87,8 @@ var Declarations = []Declaration{
 	{"credentials-service", Failed, "", "The credentials endpoint fails", anchorCredentials, cloudAndRecorder},
 	{"credentials-token", Failed, UserError, "Greengrass refuses the token", anchorCredentials, cloudAndRecorder},
 	{"device-certificate", Degraded, UserError, "The replaced certificate is not usable", anchorCredentials, []string{JobCloud}},
+	// The hub itself.
+	{"hub-frozen", Degraded, SystemError, "The hub did not run", anchorAgent, []string{JobAPI}},
 	// Metrics and settings.
 	{"metrics-denied", Degraded, "", "Metrics are denied", anchorDisk, []string{JobMetrics}},
 	{"metrics-refused", Info, SystemError, "Metrics are refused", anchorDisk, []string{JobMetrics}},

@@ -113,6 +113,9 @@ type Options struct {
 	Health *health.Part
 	// Log. Default none.
 	Log *zap.Logger
+	// Frozen returns for how long the hub did not run, when that ended within the given time: what came of it is
+	// not the camera's fault. Default never.
+	Frozen func(within time.Duration) (length time.Duration, frozen bool)
 	// Now is the hub's clock, with its monotonic reading. Default time.Now.
 	Now func() time.Time
 
@@ -191,6 +194,9 @@ func New(o Options) *Recorder {
 	}
 	if o.staleLimit == 0 {
 		o.staleLimit = staleLimit
+	}
+	if o.Frozen == nil {
+		o.Frozen = func(time.Duration) (time.Duration, bool) { return 0, false }
 	}
 	if o.Failed == nil {
 		o.Failed = func(*health.Fault) {}
@@ -285,7 +291,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 	}
 	r.waiting = true
 	r.o.Health.SetState(stateWaiting)
-	fault := cameraFault(host, err)
+	fault := r.excused(cameraFault(host, err), err, frames)
 	if !errors.As(err, new(noURL)) && fault.Code != codeInternal && frames < healthyFrames {
 		r.o.Failed(fault)
 	}

@@ -56,6 +56,10 @@ func (s *segmenter) tellJump(now time.Time) {
 	if s.jumpedAt.IsZero() || now.Sub(s.jumpedAt) >= jumpCuts {
 		s.cut, s.jumpedAt = true, now
 	}
+	if s.frozen() {
+		s.o.Log.Info("times follow the hub's clock after it did not run")
+		return
+	}
 	if s.part.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
 		"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."), jumpShown) {
 		s.o.Log.Warn("the camera's timestamps jumped")
@@ -109,6 +113,8 @@ func (s *segmenter) watchKeyframes(producer time.Time, keyframe bool) {
 	}
 	distance := producer.Sub(s.keyAt)
 	switch {
+	case distance > longGOP && !s.longGOP && s.frozen():
+		s.keyAt = producer // keyframes came meanwhile
 	case distance > longGOP && !s.longGOP:
 		s.longGOP = true
 		s.part.Report(scopeKeyframes, health.Info, health.UserFault(codeKeyframes, nil,

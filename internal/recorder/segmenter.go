@@ -168,7 +168,7 @@ const (
 // cost nothing.
 func (s *segmenter) tellDamage(d damage, err error, text string) {
 	s.damagedAt = s.o.Now()
-	if d <= s.damage {
+	if d <= s.damage || s.frozen() {
 		return
 	}
 	s.damage = d

@@ -84,7 +84,7 @@ type Info struct {
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
 	// here they still exist.
 	Refused bool
-	// Gaps are those within the segment, in order.
+	// Gaps are those within the segment, in order, by the file's times.
 	Gaps []Gap
 	// GapsKnown says that there are no others: earlier versions did not note them. Then see Reader.Gaps.
 	GapsKnown bool

@@ -48,6 +48,9 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 	if epoch > maxEpoch {
 		return fmt.Errorf("cannot correct the times of stream %s: %w", stream, errEpochs)
 	}
+	if err := s.needFormat(formatOf(id{epoch: epoch})); err != nil {
+		return err
+	}
 	if err := st.writeClock(notes); err != nil {
 		return err
 	}

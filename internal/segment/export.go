@@ -49,8 +49,8 @@ const CodeExport = "export"
 
 // Export joins a stream's media into one file that players can seek in. It is cut at fragments, and its
 // time line is that of the clock, also where a clock was ahead: gaps stay gaps. Files that are damaged are exported
-// as far as they can be read. One segment is held at a time, as what is held frees no space: what is deleted before it is copied
-// is a gap. All segments are read before anything is written, so that out stays empty when they do not fit
+// as far as they can be read. One segment is held at a time, as what is held frees no space: what is deleted before
+// it is copied is a gap. All segments are read before anything is written, so that out stays empty when they do not fit
 // into one file.
 func (s *Store) Export(ctx context.Context, o ExportOptions, out mkv.File) (Exported, error) {
 	e := exporter{store: s, o: o, out: out}
@@ -233,14 +233,19 @@ func (e *exporter) copy(ctx context.Context, p exportPart) error {
 		if err := e.copyFragment(r, f); err != nil {
 			return e.cannotCopy(r.at(f.Start), err)
 		}
-		for _, g := range gaps {
-			from, to := r.at(g.From.Sub(r.key.StartTime())), r.at(g.To.Sub(r.key.StartTime()))
-			if !from.Before(r.at(f.Start)) && !to.After(r.at(f.Last)) {
-				e.result.Gaps = append(e.result.Gaps, Gap{From: from, To: to})
-			}
-		}
+		e.within(r, f, gaps)
 	}
 	return nil
+}
+
+// within notes the gaps in a fragment that was copied.
+func (e *exporter) within(r *Reader, f mkv.Fragment, gaps []Gap) {
+	for _, g := range gaps {
+		from, to := g.From.Sub(r.key.StartTime()), g.To.Sub(r.key.StartTime())
+		if from >= f.Start && to <= f.Last {
+			e.result.Gaps = append(e.result.Gaps, Gap{From: r.at(from), To: r.at(to)})
+		}
+	}
 }
 
 func (e *exporter) cannotCopy(at time.Time, err error) error {

@@ -197,8 +197,7 @@ func (s *Store) adopt(loaded *stream) {
 	st := s.stream(loaded.name)
 	st.index, st.active, st.broken, st.doubted = loaded.index, loaded.active, loaded.broken, loaded.doubted
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
-	st.times = loaded.times
-	st.gaps = loaded.gaps
+	st.times, st.gaps = loaded.times, loaded.gaps
 	st.changed()
 }
 

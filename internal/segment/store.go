@@ -78,11 +78,11 @@ type stream struct {
 	files    fileSystem
 	index    index
 	clock    []clockNote
-	times    calendar // of clock
 	gaps     gapNotes
-	epoch    uint32 // in which new segments begin
-	highest  int64  // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
-	marked   int64  // highest as the marker has it
+	times    calendar // of clock
+	epoch    uint32   // in which new segments begin
+	highest  int64    // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
+	marked   int64    // highest as the marker has it
 	active   map[id]*active
 	watchers []chan struct{}
 	paused   *health.Fault

@@ -1,0 +1,110 @@
+// Package freeze notices that the process did not run for a while: suspended with its hub, stopped, in a virtual
+// machine that was paused, or starved of memory or processor. What went wrong meanwhile is not the fault of
+// what is at the other end of a connection.
+package freeze
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// tick is how often the process shows that it runs.
+	tick = 500 * time.Millisecond
+	// Limit is the least time that the process must not have run for a freeze.
+	Limit = 2 * time.Second
+)
+
+// Freeze is a time during which the process did not run.
+type Freeze struct {
+	Length time.Duration
+	ended  time.Duration // by the clock of the Watch
+}
+
+// Watch notices freezes while Run runs. Safe for concurrent use.
+type Watch struct {
+	now    func() time.Duration
+	notify func(Freeze)
+
+	mu      sync.Mutex
+	running bool
+	seen    time.Duration // when the process was last seen to run
+	last    Freeze
+}
+
+// New makes a Watch. notify is called with each freeze, at its end, by whoever notices it first, and must not
+// wait. now is a clock that counts while the hub sleeps; nil = that of the kernel.
+func New(notify func(Freeze), now func() time.Duration) *Watch {
+	if now == nil {
+		now = sinceBoot
+	}
+	return &Watch{now: now, notify: notify}
+}
+
+// sinceBoot is the time since the hub booted, with what it was suspended.
+func sinceBoot() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0 // not a kernel that this runs on
+	}
+	return time.Duration(t.Nano())
+}
+
+// Run watches until ctx ends.
+func (w *Watch) Run(ctx context.Context) error {
+	w.begin(true)
+	defer w.begin(false)
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			w.look(true)
+		}
+	}
+}
+
+func (w *Watch) begin(running bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running, w.seen = running, w.now()
+}
+
+// look notices a freeze that has just ended. Only Run shows that the process runs: somebody else who looks
+// may be kept from it by nothing.
+func (w *Watch) look(runs bool) Freeze {
+	w.mu.Lock()
+	now := w.now()
+	length := now - w.seen
+	frozen := w.running && length >= Limit+tick
+	if frozen {
+		w.last = Freeze{Length: length, ended: now}
+	}
+	if frozen || runs {
+		w.seen = now
+	}
+	last := w.last
+	w.mu.Unlock()
+	if frozen {
+		w.notify(last)
+	}
+	return last
+}
+
+// Within returns the length of the last freeze when that ended no longer ago than d. It knows of one that has just
+// ended although nobody else has noticed it yet. A nil Watch knows of none.
+func (w *Watch) Within(d time.Duration) (length time.Duration, frozen bool) {
+	if w == nil {
+		return 0, false
+	}
+	last := w.look(false)
+	if last.Length == 0 || w.now()-last.ended > d {
+		return 0, false
+	}
+	return last.Length, true
+}
