@@ -26,6 +26,9 @@ func (s *Store) Delete(k Key) error {
 	return s.removeGarbage(st)
 }
 
+// Deleted is how many bytes of media were deleted since Open, for whatever reason.
+func (s *Store) Deleted() int64 { return s.deleted.Load() }
+
 // rememberEnd makes durable how far the stream's time has come, when nothing else would remember
 // it after the deletion of the segment that starts at start.
 func (s *Store) rememberEnd(st *stream, start int64) error {
@@ -74,6 +77,7 @@ func (s *Store) discard(st *stream, k Key) error {
 		st.index.remove(i)
 		st.trash += e.bytes
 		st.freeing += e.bytes
+		s.deleted.Add(e.bytes)
 		st.garbage = append(st.garbage, garbage, progressName(e.start))
 	}
 	st.unuse(e.start)

@@ -55,6 +55,8 @@ type Store struct {
 
 	aside sync.Map // the directories with files that were set aside
 
+	deleted atomic.Int64 // bytes of media, since Open
+
 	mu      sync.Mutex
 	closed  bool
 	streams map[string]*stream // guarded by mu, with all that hangs on it

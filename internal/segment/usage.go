@@ -13,6 +13,7 @@ type Usage struct {
 	Uploaded        int // of Segments
 	Bytes           int64
 	Growing         int64 // what Bytes does not count yet of the segment being written, up to its end
+	Quarantine      int64 // of Bytes: unreadable files that were set aside
 	PendingBytes    int64
 	PendingDuration time.Duration
 	PendingSince    time.Time // producer time of the oldest pending media
