@@ -17,7 +17,7 @@ func (s *Store) Delete(k Key) error {
 	if st == nil {
 		return notFound(k)
 	}
-	if err := s.rememberEnd(st, k.Start); err != nil {
+	if err := s.rememberEnd(st, k.id()); err != nil {
 		return err
 	}
 	if err := s.discard(st, k); err != nil {
@@ -30,11 +30,11 @@ func (s *Store) Delete(k Key) error {
 func (s *Store) Deleted() int64 { return s.deleted.Load() }
 
 // rememberEnd makes durable how far the stream's time has come, when nothing else would remember
-// it after the deletion of the segment that starts at start.
-func (s *Store) rememberEnd(st *stream, start int64) error {
+// it after the deletion of a segment.
+func (s *Store) rememberEnd(st *stream, k id) error {
 	s.mu.Lock()
-	i, ok := st.index.find(start)
-	if !ok || i < len(st.index.entries)-1 {
+	i, ok := st.index.find(k)
+	if !ok || k.epoch != st.epoch || i < len(st.index.entries)-1 {
 		s.mu.Unlock()
 		return nil
 	}
@@ -68,19 +68,19 @@ func (s *Store) discard(st *stream, k Key) error {
 		err = s.present() // the file is not gone when its disk is
 	}
 	s.mu.Lock()
-	a := st.active[e.start]
+	a := st.active[e.id]
 	a.end()
 	var notes *progress
 	if err == nil {
 		notes, a.progress = a.progress, nil
-		i, _ := st.index.find(e.start)
+		i, _ := st.index.find(e.id)
 		st.index.remove(i)
 		st.trash += e.bytes
 		st.freeing += e.bytes
 		s.deleted.Add(e.bytes)
-		st.garbage = append(st.garbage, garbage, progressName(e.start))
+		st.garbage = append(st.garbage, garbage, progressName(e.id))
 	}
-	st.unuse(e.start)
+	st.unuse(e.id)
 	st.changed()
 	s.mu.Unlock()
 	if notes != nil {
@@ -93,20 +93,20 @@ func (s *Store) discard(st *stream, k Key) error {
 func (s *Store) claim(st *stream, k Key) (entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := st.index.find(k.Start)
+	i, ok := st.index.find(k.id())
 	if !ok {
 		return entry{}, notFound(k)
 	}
 	e := st.index.entries[i]
-	a := st.active[e.start]
+	a := st.active[e.id]
 	if e.state == Writing || (a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil)) {
-		return entry{}, fmt.Errorf("segment %s of stream %s: %w", stamp(e.start), st.name, ErrBusy)
+		return entry{}, fmt.Errorf("segment %s of stream %s: %w", e.id, st.name, ErrBusy)
 	}
-	st.use(e.start).begin(garbageName(e))
+	st.use(e.id).begin(garbageName(e))
 	return e, nil
 }
 
-func garbageName(e entry) string { return finishedName(e.start, int64(e.length), garbageSuffix) }
+func garbageName(e entry) string { return finishedName(e.id, int64(e.length), garbageSuffix) }
 
 // removeGarbage frees the disk of what was discarded. That takes long for large files, so nobody
 // waits for it but the caller.
@@ -181,7 +181,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 // deleteFree deletes all that is not in use and gives the number of those that are. Others get
 // their turn between two segments.
 func (s *Store) deleteFree(st *stream) (left int, err error) {
-	before := int64(math.MaxInt64)
+	before := id{epoch: math.MaxUint32, start: math.MaxInt64}
 	for {
 		s.mu.Lock()
 		i := st.index.at(before) - 1
@@ -192,9 +192,9 @@ func (s *Store) deleteFree(st *stream) (left int, err error) {
 			s.mu.Unlock()
 			return left, nil
 		}
-		before = st.index.entries[i].start
+		before = st.index.entries[i].id
 		s.mu.Unlock()
-		switch err := s.Delete(Key{Stream: st.name, Start: before}); {
+		switch err := s.Delete(Key{Stream: st.name, Epoch: before.epoch, Start: before.start}); {
 		case errors.Is(err, ErrBusy):
 			left++
 		case err != nil && !errors.Is(err, ErrNotFound):

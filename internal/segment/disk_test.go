@@ -111,7 +111,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", writingName(w.Key().Start))
+	path := filepath.Join(dir, "door", writingName(w.Key().id()))
 	failing := &trouble{}
 	var full error = &fs.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
 	failing.fail.Store(&full)

@@ -12,6 +12,7 @@
 //	front-door/20261121T041048.043Z+299960.uploaded.mkv     all fragments persisted
 //	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
 //	front-door/20261121T040048.003Z+299960.garbage          being deleted
+//	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch
 //	front-door/quarantine/                                  unreadable files, kept for a person
 //
 // A state changes by a rename, after the file was synced and before its directory is. So at any
@@ -20,6 +21,7 @@ package segment
 
 import (
 	"errors"
+	"math"
 	"time"
 )
 
@@ -45,11 +47,22 @@ func (s State) String() string {
 	}
 }
 
-// Key identifies a segment: a stream's segments never start at the same time.
+// Key identifies a segment: segments of an epoch never start at the same time. An epoch is a time line of its
+// own: where the times of a stream had to go back, a new one began.
 type Key struct {
 	Stream string
-	Start  int64 // producer time of the first frame, Unix ms
+	Epoch  uint32 // 0 for the first
+	Start  int64  // producer time of the first frame, Unix ms
 }
+
+// Compare is negative when k was recorded before other, a segment of the same stream, and positive
+// when it was after.
+func (k Key) Compare(other Key) int { return k.id().compare(other.id()) }
+
+// Before is a key that comes before all segments of a stream.
+func Before(stream string) Key { return Key{Stream: stream, Start: math.MinInt64} }
+
+func (k Key) id() id { return id{epoch: k.Epoch, start: k.Start} }
 
 // StartTime is Start as a time.
 func (k Key) StartTime() time.Time { return time.UnixMilli(k.Start).UTC() }

@@ -174,9 +174,9 @@ func TestAHangingRenameOrRemovalHoldsUpNobodyElse(t *testing.T) {
 					t.Errorf("%d segments are left, want %d", got, row.left)
 				}
 				for _, st := range s.streams {
-					for start, a := range st.active {
+					for k, a := range st.active {
 						if a.moving != nil || a.leases != 0 {
-							t.Errorf("segment %s is still held", stamp(start))
+							t.Errorf("segment %s is still held", k)
 						}
 					}
 				}

@@ -19,8 +19,8 @@ func (s *Store) Held(k Key) (held, known bool) {
 		s.mu.Unlock()
 		return false, false
 	}
-	i, ok := st.index.find(k.Start)
-	a := st.active[k.Start]
+	i, ok := st.index.find(k.id())
+	a := st.active[k.id()]
 	if !ok || a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil) {
 		s.mu.Unlock()
 		return false, false

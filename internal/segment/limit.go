@@ -62,8 +62,8 @@ func (st *stream) taken() int64 { return st.index.bytes + st.growing() + st.free
 
 // growing is what the index does not count yet of the segment that is being written. Call with mu held.
 func (st *stream) growing() (bytes int64) {
-	for start, a := range st.active {
-		if i, ok := st.index.find(start); ok && a.writer != nil {
+	for k, a := range st.active {
+		if i, ok := st.index.find(k); ok && a.writer != nil {
 			bytes += max(0, a.writer.final.Load()-st.index.entries[i].bytes)
 		}
 	}
@@ -116,7 +116,7 @@ func (w *Writer) claim(final int64, video bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &st.bound
-	i, ok := st.index.find(w.key.Start)
+	i, ok := st.index.find(w.key.id())
 	if b.Bytes == 0 || !ok {
 		w.allowed.Store(1 << 62)
 		return nil

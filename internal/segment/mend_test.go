@@ -100,7 +100,7 @@ func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
-	name := writingName(disk.giveUp(t, s).Start)
+	name := writingName(disk.giveUp(t, s).id())
 	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000), fileMode); err != nil {
 		t.Fatal(err)
 	}

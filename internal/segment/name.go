@@ -20,6 +20,11 @@ const (
 	progressSuffix = ".progress"
 	quarantineName = "quarantine"
 	markerName     = ".stream"
+	// epochPrefix stands before the number of an epoch other than the first. So such names come after
+	// those of the first epoch, and who knows no epochs does not take them for segments.
+	epochPrefix = "e"
+	epochDigits = 6
+	maxEpoch    = 999_999
 	// maxPlainName keeps directory names well below the 255 bytes that file systems allow.
 	maxPlainName = 200
 )
@@ -45,7 +50,7 @@ func directoryOf(stream string) string {
 
 // parsed is what a file's name says.
 type parsed struct {
-	start   int64 // Unix ms
+	id
 	length  int64 // ms to the last frame; 0 while writing
 	state   State
 	refused bool
@@ -60,12 +65,10 @@ func parseName(name string) (p parsed, ok bool) {
 			continue
 		}
 		p.suffix = suffix
-		stamp, length, hasLength := strings.Cut(stem, "+")
-		t, err := time.Parse(timeLayout, stamp)
-		if err != nil {
+		begin, length, hasLength := strings.Cut(stem, "+")
+		if p.id, has = parseID(begin); !has {
 			return p, false
 		}
-		p.start = t.UnixMilli()
 		switch suffix {
 		case sealedSuffix:
 			p.state = Sealed
@@ -77,32 +80,61 @@ func parseName(name string) (p parsed, ok bool) {
 		if !hasLength {
 			return p, p.state == Writing
 		}
+		var err error
 		p.length, err = strconv.ParseInt(length, 10, 64)
-		return p, err == nil && p.length >= 0 && p.length <= maxLength
+		return p, err == nil && p.length >= 0 && p.length <= maxLength && strconv.FormatInt(p.length, 10) == length
 	}
 	return p, false
 }
 
+// parseID reads the begin of a file name. Only the form that id.String has is one: two names of one
+// segment would be two files of it.
+func parseID(s string) (k id, ok bool) {
+	stamp := s
+	if rest, has := strings.CutPrefix(s, epochPrefix); has {
+		number, time, _ := strings.Cut(rest, "-")
+		n, err := strconv.ParseUint(number, 10, 32)
+		if err != nil {
+			return k, false
+		}
+		k.epoch, stamp = uint32(n), time
+	}
+	t, err := time.Parse(timeLayout, stamp)
+	if err != nil {
+		return k, false
+	}
+	k.start = t.UnixMilli()
+	return k, k.epoch <= maxEpoch && k.String() == s
+}
+
+// String is what the names of a segment's files begin with.
+func (k id) String() string {
+	if k.epoch == 0 {
+		return stamp(k.start)
+	}
+	return fmt.Sprintf("%s%0*d-%s", epochPrefix, epochDigits, k.epoch, stamp(k.start))
+}
+
 func stamp(start int64) string { return time.UnixMilli(start).UTC().Format(timeLayout) }
 
-func writingName(start int64) string { return stamp(start) + writingSuffix }
+func writingName(k id) string { return k.String() + writingSuffix }
 
-func progressName(start int64) string { return stamp(start) + progressSuffix }
+func progressName(k id) string { return k.String() + progressSuffix }
 
 // finishedName is the name of a sealed, uploaded or refused segment, or of garbage.
-func finishedName(start, length int64, suffix string) string {
-	return fmt.Sprintf("%s+%d%s", stamp(start), length, suffix)
+func finishedName(k id, length int64, suffix string) string {
+	return fmt.Sprintf("%s+%d%s", k, length, suffix)
 }
 
 func (e entry) name() string {
 	switch {
 	case e.state == Writing:
-		return writingName(e.start)
+		return writingName(e.id)
 	case e.state == Sealed:
-		return finishedName(e.start, int64(e.length), sealedSuffix)
+		return finishedName(e.id, int64(e.length), sealedSuffix)
 	case e.refused:
-		return finishedName(e.start, int64(e.length), refusedSuffix)
+		return finishedName(e.id, int64(e.length), refusedSuffix)
 	default:
-		return finishedName(e.start, int64(e.length), uploadedSuffix)
+		return finishedName(e.id, int64(e.length), uploadedSuffix)
 	}
 }

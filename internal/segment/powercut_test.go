@@ -318,7 +318,7 @@ func (y *story) fragment(w *Writer, i int, flush bool) mkv.Fragment {
 	if err := errors.Join(err, endErr); err != nil {
 		y.t.Fatal(err)
 	}
-	path := filepath.Join(w.stream.dir, writingName(w.key.Start))
+	path := filepath.Join(w.stream.dir, writingName(w.key.id()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		y.t.Fatal(err)
@@ -490,7 +490,7 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 		}
 		for _, f := range facts {
 			if !holds(r, list, f) {
-				t.Errorf("%s %s: the synced fragment at %s is lost; there are %v", k.Stream, stamp(k.Start), f.fragment.Start, list)
+				t.Errorf("%s %s: the synced fragment at %s is lost; there are %v", k.Stream, k.id(), f.fragment.Start, list)
 			}
 		}
 		_ = r.Close()
@@ -498,7 +498,7 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 	for k, list := range p.persisted {
 		for _, f := range list {
 			if !s.Done(k, f.Start) {
-				t.Errorf("%s %s: the synced note of %s is lost", k.Stream, stamp(k.Start), f.Start)
+				t.Errorf("%s %s: the synced note of %s is lost", k.Stream, k.id(), f.Start)
 			}
 		}
 	}
@@ -510,13 +510,13 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 	for _, stream := range s.Streams() {
 		for _, info := range s.Segments(stream, time.Time{}, time.Time{}) {
 			if info.State == Writing || (info.State == Uploaded && !p.uploading[info.Key]) {
-				t.Errorf("%s %s is %s after recovery", stream, stamp(info.Start), info.State)
+				t.Errorf("%s %s is %s after recovery", stream, info.id(), info.State)
 			}
 			if r, err := s.OpenSegment(info.Key); err != nil {
-				t.Errorf("%s %s cannot be opened: %v", stream, stamp(info.Start), err)
+				t.Errorf("%s %s cannot be opened: %v", stream, info.id(), err)
 			} else {
 				if m, err := r.container(); err != nil || !m.Complete() {
-					t.Errorf("%s %s is not finished", stream, stamp(info.Start))
+					t.Errorf("%s %s is not finished", stream, info.id())
 				}
 				_ = r.Close()
 			}

@@ -134,7 +134,7 @@ func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
 		return err
 	}
 	line := fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
-	return diskFault(st.dir, s.write(st, p, k.Start, strings.TrimRight(line, " ")))
+	return diskFault(st.dir, s.write(st, p, k.id(), strings.TrimRight(line, " ")))
 }
 
 // remember notes a fragment in memory: even when the disk fails it is not sent twice by this
@@ -146,13 +146,13 @@ func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress
 	if st == nil {
 		return nil, nil, notFound(k)
 	}
-	switch i, ok := st.index.find(k.Start); {
-	case !ok && !slices.Contains(st.broken, k.Start):
+	switch i, ok := st.index.find(k.id()); {
+	case !ok && !slices.Contains(st.broken, k.id()):
 		return nil, nil, notFound(k)
 	case ok && st.index.entries[i].state == Uploaded:
 		return nil, nil, nil
 	}
-	a := st.use(k.Start)
+	a := st.use(k.id())
 	if a.progress == nil {
 		a.progress = newProgress()
 	}
@@ -166,7 +166,7 @@ func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress
 
 // write appends a line to a side file. On a slow disk nobody waits for it but who notes the
 // segment's fragments.
-func (s *Store) write(st *stream, p *progress, start int64, line string) error {
+func (s *Store) write(st *stream, p *progress, k id, line string) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	s.mu.Lock()
@@ -177,7 +177,7 @@ func (s *Store) write(st *stream, p *progress, start int64, line string) error {
 	}
 	if f == nil {
 		var err error
-		if f, err = st.files.OpenFile(filepath.Join(st.dir, progressName(start)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode); err != nil {
+		if f, err = st.files.OpenFile(filepath.Join(st.dir, progressName(k)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode); err != nil {
 			return err
 		}
 	}
@@ -202,10 +202,10 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	if st == nil {
 		return false
 	}
-	if i, ok := st.index.find(k.Start); ok && st.index.entries[i].state == Uploaded {
+	if i, ok := st.index.find(k.id()); ok && st.index.entries[i].state == Uploaded {
 		return true
 	}
-	a := st.active[k.Start]
+	a := st.active[k.id()]
 	return a != nil && a.progress != nil && a.progress.done[fragmentStart]
 }
 
@@ -263,11 +263,11 @@ func (s *Store) MarkUploaded(k Key) error {
 		return err
 	}
 	if !finished {
-		return fmt.Errorf("segment %s of stream %s is still being written: %w", stamp(k.Start), k.Stream, ErrIncomplete)
+		return fmt.Errorf("segment %s of stream %s is still being written: %w", k.id(), k.Stream, ErrIncomplete)
 	}
 	for _, f := range fragments {
 		if !s.Done(k, f.Start) {
-			return fmt.Errorf("segment %s of stream %s: %w", stamp(k.Start), k.Stream, ErrIncomplete)
+			return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrIncomplete)
 		}
 	}
 	done, err := s.uploaded(r.stream, k)
@@ -289,11 +289,11 @@ func (s *Store) uploaded(st *stream, k Key) (done bool, err error) {
 	err = st.rename(before.name(), after.name())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.active[k.Start].end()
+	st.active[k.id()].end()
 	if err != nil {
 		return false, diskFault(st.dir, err)
 	}
-	i, _ := st.index.find(k.Start)
+	i, _ := st.index.find(k.id())
 	st.index.replace(i, after)
 	st.changed()
 	return true, nil
@@ -304,14 +304,14 @@ func (s *Store) uploaded(st *stream, k Key) (done bool, err error) {
 func (s *Store) claimUploaded(st *stream, k Key) (before, after entry, err error) {
 	for {
 		s.mu.Lock()
-		i, ok := st.index.find(k.Start)
+		i, ok := st.index.find(k.id())
 		if !ok {
 			s.mu.Unlock()
 			return before, after, notFound(k)
 		}
 		before = st.index.entries[i]
 		after = before
-		a := st.active[k.Start] // there, for the lease
+		a := st.active[k.id()] // there, for the lease
 		if other := a.moving; other != nil {
 			s.mu.Unlock()
 			<-other.ended
@@ -332,9 +332,9 @@ func (s *Store) claimUploaded(st *stream, k Key) (before, after entry, err error
 func (s *Store) endProgress(st *stream, k Key) error {
 	s.mu.Lock()
 	var p *progress
-	if a := st.active[k.Start]; a != nil {
+	if a := st.active[k.id()]; a != nil {
 		p, a.progress = a.progress, nil
-		st.unuse(k.Start)
+		st.unuse(k.id())
 	}
 	s.mu.Unlock()
 	if p == nil {
@@ -344,7 +344,7 @@ func (s *Store) endProgress(st *stream, k Key) error {
 	if p.refused > 0 {
 		return nil // the reasons stay for a person to read
 	}
-	if err := st.files.Remove(filepath.Join(st.dir, progressName(k.Start))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := st.files.Remove(filepath.Join(st.dir, progressName(k.id()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskFault(st.dir, err)
 	}
 	return nil

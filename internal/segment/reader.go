@@ -53,12 +53,12 @@ func (s *Store) lease(k Key) (*Reader, error) {
 	if st == nil || st.deleting {
 		return nil, notFound(k)
 	}
-	i, ok := st.index.find(k.Start)
+	i, ok := st.index.find(k.id())
 	if !ok {
 		return nil, notFound(k)
 	}
 	r := &Reader{store: s, stream: st, key: k}
-	if a := st.active[k.Start]; a != nil {
+	if a := st.active[k.id()]; a != nil {
 		if a.moving != nil && a.moving.to == garbageName(st.index.entries[i]) {
 			return nil, notFound(k)
 		}
@@ -66,7 +66,7 @@ func (s *Store) lease(k Key) (*Reader, error) {
 			r.header = r.writer.header
 		}
 	}
-	st.use(k.Start).leases++
+	st.use(k.id()).leases++
 	return r, nil
 }
 
@@ -76,7 +76,7 @@ func (r *Reader) open() error {
 	s, st := r.store, r.stream
 	var before []string
 	for {
-		names := s.namesOf(st, r.key.Start)
+		names := s.namesOf(st, r.key.id())
 		for _, name := range names {
 			file, err := os.Open(filepath.Join(st.dir, name))
 			if err == nil {
@@ -87,7 +87,7 @@ func (r *Reader) open() error {
 				return diskFault(st.dir, err)
 			}
 		}
-		if slices.Equal(names, before) && (!s.readOnly || !s.relocate(st, r.key.Start)) {
+		if slices.Equal(names, before) && (!s.readOnly || !s.relocate(st, r.key.id())) {
 			return fmt.Errorf("the file is gone: %w", notFound(r.key))
 		}
 		before = names
@@ -95,33 +95,33 @@ func (r *Reader) open() error {
 }
 
 // namesOf gives the name of a segment's file, and the one that it gets now, if it does.
-func (s *Store) namesOf(st *stream, start int64) []string {
+func (s *Store) namesOf(st *stream, k id) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := st.index.find(start)
+	i, ok := st.index.find(k)
 	if !ok {
 		return nil
 	}
 	names := []string{st.index.entries[i].name()}
-	if a := st.active[start]; a.moving != nil {
+	if a := st.active[k]; a.moving != nil {
 		names = append(names, a.moving.to)
 	}
 	return names
 }
 
 // relocate looks for a segment whose state the agent beside which we read has changed.
-func (s *Store) relocate(st *stream, start int64) bool {
-	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.dir), stamp(start)+"*.mkv"))
+func (s *Store) relocate(st *stream, k id) bool {
+	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.dir), k.String()+"*.mkv"))
 	for _, path := range names {
 		p, ok := parseName(filepath.Base(path))
 		info, err := os.Stat(path)
-		if !ok || p.suffix == garbageSuffix || err != nil {
+		if !ok || p.id != k || p.suffix == garbageSuffix || err != nil {
 			continue
 		}
-		e := entry{start: start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused}
+		e := entry{id: k, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		i, ok := st.index.find(start)
+		i, ok := st.index.find(k)
 		if !ok || st.index.entries[i] == e {
 			return false
 		}
@@ -137,7 +137,7 @@ var globEscape = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`)
 func (r *Reader) readHeader() error {
 	m, err := r.container()
 	if err != nil {
-		return fmt.Errorf("segment %s of stream %s: %w", stamp(r.key.Start), r.key.Stream, err)
+		return fmt.Errorf("segment %s of stream %s: %w", r.key.id(), r.key.Stream, err)
 	}
 	r.header = m.Header()
 	return nil
@@ -185,10 +185,10 @@ func (r *Reader) Close() error {
 		}
 		r.store.mu.Lock()
 		defer r.store.mu.Unlock()
-		if a := r.stream.active[r.key.Start]; a != nil {
+		if a := r.stream.active[r.key.id()]; a != nil {
 			a.leases--
 		}
-		r.stream.unuse(r.key.Start)
+		r.stream.unuse(r.key.id())
 		if r.file != nil || r.stream.deleting {
 			r.stream.changed() // or who tries again with every change would try for ever
 		}

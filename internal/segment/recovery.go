@@ -117,13 +117,13 @@ func (s *Store) loadStream(name string) error {
 	if err != nil {
 		return err
 	}
-	for _, start := range torn {
-		if err := s.loadTorn(st, start); err != nil {
+	for _, k := range torn {
+		if err := s.loadTorn(st, k); err != nil {
 			return err
 		}
 	}
-	for _, start := range sideFiles {
-		s.loadSideFile(st, start)
+	for _, k := range sideFiles {
+		s.loadSideFile(st, k)
 	}
 	s.adopt(st)
 	return nil
@@ -144,23 +144,24 @@ func ownerOf(dir string, files []fs.DirEntry) (mark marker, ok bool, err error) 
 	return marker{Stream: name}, directoryOf(name) == name && holdsSegments(files), nil
 }
 
-// loadNames indexes what the names of files tell, and gives the starts of segments that were being
-// written and of those with a side file. Garbage is removed.
-func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []int64, err error) {
+// loadNames indexes what the names of files tell, and gives the segments that were being written
+// and those with a side file. Garbage is removed.
+func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id, err error) {
 	for _, f := range files {
 		p, ok := parseName(f.Name())
 		if !ok {
 			continue
 		}
+		st.see(p.epoch)
 		switch p.suffix {
 		case progressSuffix:
-			sideFiles = append(sideFiles, p.start)
+			sideFiles = append(sideFiles, p.id)
 		case garbageSuffix:
 			if !s.readOnly {
 				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // tried again at the next start
 			}
 		case writingSuffix:
-			torn = append(torn, p.start)
+			torn = append(torn, p.id)
 		default:
 			info, err := f.Info()
 			if errors.Is(err, fs.ErrNotExist) {
@@ -169,7 +170,7 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []in
 			if err != nil {
 				return nil, nil, diskFault(st.dir, err)
 			}
-			st.index.insert(entry{start: p.start, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
+			st.index.insert(entry{id: p.id, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
 		}
 	}
 	return torn, sideFiles, nil
@@ -181,7 +182,7 @@ func (s *Store) adopt(loaded *stream) {
 	defer s.mu.Unlock()
 	st := s.stream(loaded.name)
 	st.index, st.active, st.broken = loaded.index, loaded.active, loaded.broken
-	st.highest, st.marked, st.clock = loaded.highest, loaded.marked, loaded.clock
+	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
 	st.changed()
 }
 
@@ -195,24 +196,24 @@ func holdsSegments(files []fs.DirEntry) bool {
 }
 
 // loadTorn takes in a segment that was being written when the process ended.
-func (s *Store) loadTorn(st *stream, start int64) error {
+func (s *Store) loadTorn(st *stream, k id) error {
 	if s.readOnly {
-		if info, err := os.Stat(filepath.Join(st.dir, writingName(start))); err == nil {
-			st.index.insert(entry{start: start, bytes: info.Size(), state: Writing})
+		if info, err := os.Stat(filepath.Join(st.dir, writingName(k))); err == nil {
+			st.index.insert(entry{id: k, bytes: info.Size(), state: Writing})
 		}
 		return nil
 	}
-	e, err := s.recoverFile(st, start)
+	e, err := s.recoverFile(st, k)
 	var disk *health.Fault
 	switch {
 	case errors.Is(err, mkv.ErrEmpty):
 	case errors.As(err, &disk):
 		// A full disk, say: the others are recorded on, and Run tries again.
-		st.highest = max(st.highest, e.end())
-		st.broken = append(st.broken, start)
+		st.remember(e)
+		st.broken = append(st.broken, k)
 		s.report(err)
 	case err != nil:
-		return s.quarantine(st, writingName(start), err)
+		return s.quarantine(st, writingName(k), err)
 	default:
 		st.index.insert(e)
 		if err := st.sync(); err != nil { // after a power cut it has its old name, and is recovered again
@@ -226,9 +227,9 @@ func (s *Store) loadTorn(st *stream, start int64) error {
 // mkv.ErrEmpty when there was nothing in it, and then the file is gone; with a *health.Fault when the
 // disk fails, and then the entry says at least how far the file goes; and else when the file cannot
 // be understood.
-func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
-	e := entry{start: start, state: Sealed}
-	path := filepath.Join(st.dir, writingName(start))
+func (s *Store) recoverFile(st *stream, k id) (entry, error) {
+	e := entry{id: k, state: Sealed}
+	path := filepath.Join(st.dir, writingName(k))
 	f, err := st.files.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return e, diskFault(st.dir, err)
@@ -262,7 +263,7 @@ func (s *Store) recoverFile(st *stream, start int64) (entry, error) {
 	if err := f.Sync(); err != nil {
 		return e, diskFault(st.dir, err)
 	}
-	if err := st.rename(writingName(start), e.name()); err != nil {
+	if err := st.rename(writingName(k), e.name()); err != nil {
 		return e, diskFault(st.dir, err)
 	}
 	s.log.Info("recovered a segment that was being written when the agent ended",
@@ -313,9 +314,9 @@ func (s *Store) watchQuarantine(ctx context.Context) {
 
 // loadSideFile reads which fragments of a segment are persisted. Without it they are sent again,
 // so an unreadable one is no reason to stop.
-func (s *Store) loadSideFile(st *stream, start int64) {
-	path := filepath.Join(st.dir, progressName(start))
-	i, ok := st.index.find(start)
+func (s *Store) loadSideFile(st *stream, k id) {
+	path := filepath.Join(st.dir, progressName(k))
+	i, ok := st.index.find(k)
 	if !ok {
 		if !s.readOnly {
 			_ = st.files.Remove(path) // its segment is gone
@@ -336,5 +337,5 @@ func (s *Store) loadSideFile(st *stream, start int64) {
 		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.name), zap.Error(err))
 		return
 	}
-	st.use(start).progress = p
+	st.use(k).progress = p
 }

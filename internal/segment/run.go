@@ -110,7 +110,7 @@ func (s *Store) mendBroken() error {
 	}
 	defer s.mending.Unlock()
 	s.mu.Lock()
-	broken := make(map[*stream][]int64)
+	broken := make(map[*stream][]id)
 	for _, st := range s.streams {
 		if len(st.broken) > 0 && !st.deleting {
 			broken[st] = slices.Clone(st.broken)
@@ -118,17 +118,17 @@ func (s *Store) mendBroken() error {
 	}
 	s.mu.Unlock()
 	var all error
-	for st, starts := range broken {
-		for _, start := range starts {
-			all = errors.Join(all, s.mend(st, start))
+	for st, list := range broken {
+		for _, k := range list {
+			all = errors.Join(all, s.mend(st, k))
 		}
 	}
 	return all
 }
 
 // mend finishes a segment. When it fails the segment stays among the broken.
-func (s *Store) mend(st *stream, start int64) error {
-	e, err := s.recoverFile(st, start)
+func (s *Store) mend(st *stream, k id) error {
+	e, err := s.recoverFile(st, k)
 	mended := err == nil
 	var disk *health.Fault
 	switch {
@@ -138,13 +138,13 @@ func (s *Store) mend(st *stream, start int64) error {
 	case errors.Is(err, fs.ErrNotExist):
 		err = s.present() // the file is not gone when its disk is
 	case !errors.As(err, &disk):
-		err = s.quarantine(st, writingName(start), err)
+		err = s.quarantine(st, writingName(k), err)
 	}
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	st.broken = slices.DeleteFunc(st.broken, func(other int64) bool { return other == start })
+	st.broken = slices.DeleteFunc(st.broken, func(other id) bool { return other == k })
 	if mended {
 		st.index.insert(e)
 		st.recheck()

@@ -70,9 +70,10 @@ type stream struct {
 	files    fileSystem
 	index    index
 	clock    []clockNote
-	highest  int64 // newest producer time ever, also of media that is gone; math.MinInt64 when none
-	marked   int64 // highest as the marker has it
-	active   map[int64]*active
+	epoch    uint32 // in which new segments begin
+	highest  int64  // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
+	marked   int64  // highest as the marker has it
+	active   map[id]*active
 	watchers []chan struct{}
 	paused   *health.Fault
 	bound    bound
@@ -81,7 +82,7 @@ type stream struct {
 	garbage  []string // files that are deleted but for their removal
 	trash    int64    // their bytes
 	freeing  int64    // trash, and what is being removed now
-	broken   []int64  // starts of segments that could not be finished yet
+	broken   []id     // segments that could not be finished yet
 }
 
 // active is what the store holds of a segment that is being written, read or uploaded.
@@ -223,54 +224,66 @@ func (s *Store) Segments(stream string, from, to time.Time) []Info {
 	if st == nil {
 		return nil
 	}
-	i, j := st.index.overlapping(from, to)
-	list := make([]Info, 0, j-i)
-	for ; i < j; i++ {
-		list = append(list, st.info(st.index.entries[i]))
+	list := []Info{}
+	for r := range st.index.overlapping(from, to) {
+		list = slices.Grow(list, r.to-r.from)
+		for _, e := range st.index.entries[r.from:r.to] {
+			list = append(list, st.info(e))
+		}
 	}
 	return list
 }
 
-// NextPending gives a stream's oldest segment of those that are not uploaded, start after `after`
-// and have media at from or later (all Unix ms). It costs the same however many segments there are.
-func (s *Store) NextPending(stream string, after, from int64) (Key, bool) {
+// NextPending gives a stream's oldest segment of those that are not uploaded, come after `after` (see
+// Before) and have media at from (Unix ms) or later. It costs the same however many segments there are.
+func (s *Store) NextPending(after Key, from int64) (Key, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil || after == math.MaxInt64 {
+	st := s.streams[after.Stream]
+	if st == nil {
 		return Key{}, false
 	}
 	x := &st.index
-	i := x.endingFrom(from)
-	if i == len(x.entries) {
-		return Key{}, false
-	}
-	start := max(after+1, x.entries[i].start)
-	found, first := false, int64(math.MaxInt64)
-	for _, k := range []kind{kindSealed, kindWriting} {
-		if i, ok := x.next(k, start); ok {
-			found, first = true, min(first, x.entries[i].start)
+	found := 0 // nothing that pends comes before, as far as was looked
+	for r := range x.epochs {
+		if r.to <= found {
+			continue
+		}
+		i := max(x.endingFrom(r, from), min(x.at(after.id().next()), r.to))
+		if i == r.to {
+			continue
+		}
+		found = len(x.entries)
+		for _, k := range []kind{kindSealed, kindWriting} {
+			if n, ok := x.next(k, x.entries[i].id); ok {
+				found = min(found, n)
+			}
+		}
+		if found < r.to {
+			return st.key(x.entries[found]), true
 		}
 	}
-	return Key{Stream: stream, Start: first}, found
+	return Key{}, false
 }
+
+func (st *stream) key(e entry) Key { return Key{Stream: st.name, Epoch: e.epoch, Start: e.start} }
 
 func (st *stream) info(e entry) Info {
 	info := Info{
-		Key:     Key{Stream: st.name, Start: e.start},
+		Key:     st.key(e),
 		End:     time.UnixMilli(e.end()).UTC(),
 		Bytes:   e.bytes,
 		State:   e.state,
 		Refused: e.refused,
 	}
 	if e.state != Uploaded {
-		info.PendingBytes = st.active[e.start].left(e).bytes
+		info.PendingBytes = st.active[e.id].left(e).bytes
 	}
 	st.placeInTime(&info)
 	return info
 }
 
-// LastEnd is the newest producer time that the stream ever had: a new segment must start after
+// LastEnd is the newest producer time that the stream's epoch ever had: a new segment must start after
 // it. Zero when there is none.
 func (s *Store) LastEnd(stream string) time.Time {
 	s.mu.Lock()
@@ -286,8 +299,22 @@ func (s *Store) LastEnd(stream string) time.Time {
 	return time.UnixMilli(last).UTC()
 }
 
-// newest is the newest producer time ever, or math.MinInt64. Call with mu held.
-func (st *stream) newest() int64 { return max(st.highest, st.index.lastEnd()) }
+// newest is the newest producer time of the epoch ever, or math.MinInt64. Call with mu held.
+func (st *stream) newest() int64 { return max(st.highest, st.index.lastEnd(st.epoch)) }
+
+// remember has the epoch's newest time outlive an entry. Call with mu held.
+func (st *stream) remember(e entry) {
+	if e.epoch == st.epoch {
+		st.highest = max(st.highest, e.end())
+	}
+}
+
+// see takes in that there is an epoch. Call with mu held.
+func (st *stream) see(epoch uint32) {
+	if epoch > st.epoch {
+		st.epoch, st.highest, st.marked = epoch, math.MinInt64, math.MinInt64
+	}
+}
 
 // Changes returns a channel that receives after a fragment of the stream was completed, or a
 // segment sealed or deleted (changes in quick succession may arrive as one), and a function that
@@ -330,24 +357,24 @@ func (s *Store) stream(name string) *stream {
 func (s *Store) newStream(name string) *stream {
 	return &stream{
 		name: name, dir: filepath.Join(s.dir, directoryOf(name)), files: s.files,
-		highest: math.MinInt64, marked: math.MinInt64, active: make(map[int64]*active),
+		highest: math.MinInt64, marked: math.MinInt64, active: make(map[id]*active),
 	}
 }
 
 // use gives a segment's active part, made on first use. Call with mu held.
-func (st *stream) use(start int64) *active {
-	a := st.active[start]
+func (st *stream) use(k id) *active {
+	a := st.active[k]
 	if a == nil {
 		a = &active{}
-		st.active[start] = a
+		st.active[k] = a
 	}
 	return a
 }
 
 // unuse forgets an active part that nothing needs any more. Call with mu held.
-func (st *stream) unuse(start int64) {
-	if a := st.active[start]; a != nil && a.writer == nil && a.leases == 0 && a.progress == nil && a.moving == nil {
-		delete(st.active, start)
+func (st *stream) unuse(k id) {
+	if a := st.active[k]; a != nil && a.writer == nil && a.leases == 0 && a.progress == nil && a.moving == nil {
+		delete(st.active, k)
 	}
 }
 
@@ -375,5 +402,5 @@ func (st *stream) rename(from, to string) error {
 func (st *stream) sync() error { return st.files.SyncDir(st.dir) }
 
 func notFound(k Key) error {
-	return fmt.Errorf("segment %s of stream %s: %w", stamp(k.Start), k.Stream, ErrNotFound)
+	return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrNotFound)
 }

@@ -188,7 +188,7 @@ func TestRefusedFragmentsKeepTheirSegmentAndReason(t *testing.T) {
 	if got := s.Segments("door", time.Time{}, time.Time{}); len(got) != 1 || !got[0].Refused || got[0].State != Uploaded {
 		t.Errorf("%+v", got)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "door", progressName(k.Start)))
+	data, err := os.ReadFile(filepath.Join(dir, "door", progressName(k.id())))
 	if err != nil || !strings.Contains(string(data), "4006 INVALID_MKV_DATA\n") {
 		t.Errorf("the reason is lost: %q %v", data, err)
 	}
@@ -548,7 +548,7 @@ func TestRecoveryKeepsEveryCompletedFragmentWhereverTheFileIsTorn(t *testing.T) 
 	random := rand.New(rand.NewPCG(7, 7))
 	for range 60 {
 		torn := crash(t, dir)
-		path := filepath.Join(torn, "door", writingName(w.Key().Start))
+		path := filepath.Join(torn, "door", writingName(w.Key().id()))
 		size := w.Bytes()
 		cut := random.Int64N(size + 1)
 		if err := os.Truncate(path, cut); err != nil {
@@ -594,7 +594,7 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	garbled := bytes.Repeat([]byte("this is no Matroska file "), 4000)
-	name := writingName(begin.Add(time.Hour).UnixMilli())
+	name := writingName(id{start: begin.Add(time.Hour).UnixMilli()})
 	if err := os.WriteFile(filepath.Join(dir, "door", name), garbled, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -627,7 +627,7 @@ func TestALargeFileWithoutAFrameIsSetAside(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", writingName(w.Key().Start))
+	path := filepath.Join(dir, "door", writingName(w.Key().id()))
 	if err := os.Truncate(path, size+maxEmpty); err != nil {
 		t.Fatal(err)
 	}
@@ -654,7 +654,7 @@ func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", progressName(k.Start))
+	path := filepath.Join(dir, "door", progressName(k.id()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -662,7 +662,7 @@ func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 	second := bytes.IndexByte(data, '\n') + 1
 	for cut := second; cut < len(data)-1; cut++ {
 		torn := crash(t, dir)
-		if err := os.Truncate(filepath.Join(torn, "door", progressName(k.Start)), int64(cut)); err != nil {
+		if err := os.Truncate(filepath.Join(torn, "door", progressName(k.id())), int64(cut)); err != nil {
 			t.Fatal(err)
 		}
 		s := open(t, torn)
@@ -685,7 +685,7 @@ func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 func FuzzParseName(f *testing.F) {
 	for _, name := range []string{
 		"20261121T042048.123Z.writing.mkv", "20261121T041548.083Z+299960.sealed.mkv", "20261121T041548.083Z.progress",
-		"20261121T041048.043Z+299960.uploaded.mkv", "20261121T040548.003Z+299960.refused.mkv", "x.garbage", ".sealed.mkv", "+1.sealed.mkv",
+		"20261121T041048.043Z+299960.uploaded.mkv", "20261121T040548.003Z+299960.refused.mkv", "x.garbage", "e000001-20261121T040548.003Z+299960.refused.mkv", "e1-20261121T040548.003Z.progress", ".sealed.mkv", "+1.sealed.mkv",
 	} {
 		f.Add(name)
 	}
@@ -694,9 +694,9 @@ func FuzzParseName(f *testing.F) {
 		if !ok || p.suffix == progressSuffix || p.suffix == garbageSuffix {
 			return
 		}
-		e := entry{start: p.start, length: uint32(p.length), state: p.state, refused: p.refused}
+		e := entry{id: p.id, length: uint32(p.length), state: p.state, refused: p.refused}
 		again, ok := parseName(e.name())
-		if !ok || again.start != p.start || again.length != p.length || again.state != p.state {
+		if !ok || again.id != p.id || again.length != p.length || again.state != p.state || e.name() != name {
 			t.Errorf("%q is %+v, whose name %q is %+v", name, p, e.name(), again)
 		}
 	})

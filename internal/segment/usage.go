@@ -35,12 +35,12 @@ func (s *Store) Usage(stream string) Usage {
 		Uploaded: x.kinds[kindUploaded].count + x.kinds[kindRefused].count,
 		Bytes:    x.bytes,
 		Growing:  st.growing(),
-		Oldest:   time.UnixMilli(x.entries[0].start).UTC(),
-		Newest:   time.UnixMilli(x.lastEnd()).UTC(),
+		Oldest:   time.UnixMilli(x.oldest()).UTC(),
+		Newest:   time.UnixMilli(x.newest()).UTC(),
 	}
 	bytes, millis := x.pendingBytes, x.pendingMillis
-	for start, a := range st.active {
-		if i, ok := x.find(start); ok && a.progress != nil && x.entries[i].pends() {
+	for k, a := range st.active {
+		if i, ok := x.find(k); ok && a.progress != nil && x.entries[i].pends() {
 			e := x.entries[i]
 			left := a.left(e)
 			bytes -= e.bytes - left.bytes
@@ -144,12 +144,12 @@ func (st *stream) pendingSince() (int64, bool) {
 	x := &st.index
 	for _, k := range []kind{kindSealed, kindWriting} {
 		i, ok := x.next(k, x.kinds[k].from)
-		for ; ok; i, ok = x.next(k, x.entries[i].start+1) {
+		for ; ok; i, ok = x.next(k, x.entries[i].id.next()) {
 			e := x.entries[i]
 			if !e.pends() {
 				continue
 			}
-			if l := st.active[e.start].left(e); l.bytes > 0 || l.millis > 0 {
+			if l := st.active[e.id].left(e); l.bytes > 0 || l.millis > 0 {
 				return l.since, true
 			}
 		}

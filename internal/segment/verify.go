@@ -39,7 +39,7 @@ func (s *Store) stateOf(k Key) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[k.Stream]; st != nil {
-		if i, ok := st.index.find(k.Start); ok {
+		if i, ok := st.index.find(k.id()); ok {
 			return st.index.entries[i].state
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Store) Path(k Key) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[k.Stream]; st != nil {
-		if i, ok := st.index.find(k.Start); ok {
+		if i, ok := st.index.find(k.id()); ok {
 			return filepath.Join(st.dir, st.index.entries[i].name())
 		}
 	}

@@ -1,9 +1,6 @@
 package segment
 
-import (
-	"iter"
-	"math"
-)
+import "iter"
 
 // Kinds says which finished segments a Walk visits.
 type Kinds uint8
@@ -24,7 +21,7 @@ func (s *Store) Walk(stream string, which Kinds) iter.Seq[Info] {
 		var heads []walkHead
 		for bit, k := range map[Kinds]kind{NotUploaded: kindSealed, UploadedWhole: kindUploaded, UploadedRefused: kindRefused} {
 			if which&bit != 0 {
-				heads = append(heads, walkHead{kind: k, from: math.MinInt64})
+				heads = append(heads, walkHead{kind: k, from: first})
 			}
 		}
 		for {
@@ -39,7 +36,7 @@ func (s *Store) Walk(stream string, which Kinds) iter.Seq[Info] {
 // walkHead is how far a Walk has come with one kind.
 type walkHead struct {
 	kind kind
-	from int64
+	from id
 	done bool
 }
 
@@ -62,7 +59,7 @@ func (s *Store) step(stream string, heads []walkHead) (Info, bool) {
 			h.done = true
 			continue
 		}
-		h.from = st.index.entries[i].start
+		h.from = st.index.entries[i].id
 		if oldest < 0 || i < at {
 			oldest, at = n, i
 		}
@@ -70,6 +67,6 @@ func (s *Store) step(stream string, heads []walkHead) (Info, bool) {
 	if oldest < 0 {
 		return Info{}, false
 	}
-	heads[oldest].from++
+	heads[oldest].from = heads[oldest].from.next()
 	return st.info(st.index.entries[at]), true
 }

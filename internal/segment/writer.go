@@ -43,18 +43,18 @@ type Writer struct {
 // durable: a power cut never leaves a file that nobody can tell the meaning of.
 func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	start := h.Start.UnixMilli()
-	st, err := s.reserve(streamName, start)
+	st, epoch, err := s.reserve(streamName, start)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{store: s, stream: st, key: Key{Stream: streamName, Start: start}, header: h, synced: time.Now()}
+	w := &Writer{store: s, stream: st, key: Key{Stream: streamName, Epoch: epoch, Start: start}, header: h, synced: time.Now()}
 	defer func() { // also when something panics
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		st.creating = false
 		if w.file != nil {
-			st.index.insert(entry{start: start, bytes: w.mkv.Size(), state: Writing})
-			st.use(start).writer = w
+			st.index.insert(entry{id: w.key.id(), bytes: w.mkv.Size(), state: Writing})
+			st.use(w.key.id()).writer = w
 		}
 		st.changed()
 	}()
@@ -64,31 +64,31 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	return w, nil
 }
 
-// reserve makes sure that a segment may be created, and the only one of its stream.
-func (s *Store) reserve(streamName string, start int64) (*stream, error) {
+// reserve makes sure that a segment may be created, and the only one of its stream, and gives its epoch.
+func (s *Store) reserve(streamName string, start int64) (st *stream, epoch uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.readOnly {
-		return nil, fmt.Errorf("cannot record stream %s: the store is %w", streamName, ErrClosed)
+		return nil, 0, fmt.Errorf("cannot record stream %s: the store is %w", streamName, ErrClosed)
 	}
 	if err := s.unread[directoryOf(streamName)]; err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	st := s.stream(streamName)
+	st = s.stream(streamName)
 	if st.paused != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPaused, st.paused)
+		return nil, 0, fmt.Errorf("%w: %w", ErrPaused, st.paused)
 	}
 	if st.deleting {
-		return nil, fmt.Errorf("%w: %w", ErrPaused, health.SystemFault("deleting", nil, "The media of this stream is being deleted."))
+		return nil, 0, fmt.Errorf("%w: %w", ErrPaused, health.SystemFault("deleting", nil, "The media of this stream is being deleted."))
 	}
 	if err := st.admit(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if st.creating || start <= st.newest() {
-		return nil, fmt.Errorf("a segment at %s of stream %s: %w", stamp(start), streamName, ErrOverlap)
+		return nil, 0, fmt.Errorf("a segment at %s of stream %s: %w", stamp(start), streamName, ErrOverlap)
 	}
 	st.creating = true
-	return st, nil
+	return st, st.epoch, nil
 }
 
 // create makes the file with its header, durably.
@@ -100,7 +100,7 @@ func (w *Writer) create() error {
 	if err := st.makeDirectory(); err != nil {
 		return err
 	}
-	path := filepath.Join(st.dir, writingName(w.key.Start))
+	path := filepath.Join(st.dir, writingName(w.key.id()))
 	f, err := st.files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
 	if err != nil {
 		return err
@@ -166,7 +166,7 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 	s, st := w.store, w.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i, ok := st.index.find(w.key.Start); ok {
+	if i, ok := st.index.find(w.key.id()); ok {
 		e := st.index.entries[i]
 		e.bytes = f.Offset + f.Size
 		e.length = max(e.length, uint32(min(f.Last.Milliseconds(), maxLength)))
@@ -254,7 +254,7 @@ func (w *Writer) finish() error {
 func (w *Writer) sealed() error {
 	s, st := w.store, w.stream
 	s.mu.Lock()
-	i, ok := st.index.find(w.key.Start)
+	i, ok := st.index.find(w.key.id())
 	if !ok {
 		w.leave()
 		s.mu.Unlock()
@@ -262,13 +262,13 @@ func (w *Writer) sealed() error {
 	}
 	e := st.index.entries[i] // nobody else changes it: it is being written
 	e.state, e.bytes = Sealed, w.mkv.Size()
-	a := st.use(e.start)
+	a := st.use(e.id)
 	a.begin(e.name())
 	s.mu.Unlock()
-	err := st.rename(writingName(e.start), e.name())
+	err := st.rename(writingName(e.id), e.name())
 	s.mu.Lock()
 	a.end()
-	i, _ = st.index.find(e.start)
+	i, _ = st.index.find(e.id)
 	if err == nil {
 		st.index.replace(i, e)
 	} else {
@@ -285,11 +285,11 @@ func (w *Writer) sealed() error {
 // discard removes a segment without a frame.
 func (w *Writer) discard() error {
 	s, st := w.store, w.stream
-	err := st.files.Remove(filepath.Join(st.dir, writingName(w.key.Start)))
+	err := st.files.Remove(filepath.Join(st.dir, writingName(w.key.id())))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer w.leave()
-	if i, ok := st.index.find(w.key.Start); ok {
+	if i, ok := st.index.find(w.key.id()); ok {
 		st.index.remove(i)
 	}
 	return err
@@ -299,7 +299,7 @@ func (w *Writer) discard() error {
 func (w *Writer) giveUp(why error) error {
 	s, st := w.store, w.stream
 	s.mu.Lock()
-	if i, ok := st.index.find(w.key.Start); ok {
+	if i, ok := st.index.find(w.key.id()); ok {
 		st.breakOff(i)
 	}
 	w.leave()
@@ -315,17 +315,17 @@ func (w *Writer) leave() {
 	w.mu.Lock()
 	w.done = true
 	w.mu.Unlock()
-	w.stream.use(w.key.Start).writer = nil
-	w.stream.unuse(w.key.Start)
+	w.stream.use(w.key.id()).writer = nil
+	w.stream.unuse(w.key.id())
 	w.stream.changed()
 }
 
 // breakOff takes a segment out of sight until it is mended. Call with mu held.
 func (st *stream) breakOff(i int) {
 	e := st.index.entries[i]
-	st.highest = max(st.highest, e.end()) // nothing may overlap it when it comes back
+	st.remember(e) // nothing may overlap it when it comes back
 	st.index.remove(i)
-	st.broken = append(st.broken, e.start)
+	st.broken = append(st.broken, e.id)
 }
 
 // sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing

@@ -25,7 +25,7 @@ const (
 // Store is the recording directory; see segment.Store.
 type Store interface {
 	Segments(stream string, from, to time.Time) []segment.Info
-	NextPending(stream string, after, from int64) (segment.Key, bool)
+	NextPending(after segment.Key, from int64) (segment.Key, bool)
 	Usage(stream string) segment.Usage
 	Changes(stream string) (changes <-chan struct{}, stop func())
 	OpenSegment(k segment.Key) (*segment.Reader, error)

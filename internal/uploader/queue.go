@@ -11,7 +11,7 @@ import (
 
 // fragmentID tells a stream's fragments apart.
 type fragmentID struct {
-	segment  int64 // its start, Unix ms
+	segment  segment.Key
 	fragment time.Duration
 }
 
@@ -24,7 +24,7 @@ type shot struct {
 	left string    // names the sound that is not sent; "" when all tracks are
 }
 
-func (s shot) id() fragmentID { return fragmentID{s.key.Start, s.frag.Start} }
+func (s shot) id() fragmentID { return fragmentID{s.key, s.frag.Start} }
 
 // at is the fragment's timecode on the wire: ms since 1970.
 func (s shot) at() int64 { return s.key.Start + s.frag.Start.Milliseconds() }
@@ -50,16 +50,16 @@ type queue struct {
 	next     int  // in list
 	chosen   choice
 
-	from, to   int64               // fragments that end before from, or begin at to or later, are passed over
-	after      int64               // segments that start up to here were given out
-	passed     []segment.Key       // given out whole, and not yet moved to uploaded
-	unreadable map[int64]time.Time // segments that the disk fails with, and when to try again
+	from, to   int64                     // fragments that end before from, or begin at to or later, are passed over
+	after      segment.Key               // segments up to this one were given out
+	passed     []segment.Key             // given out whole, and not yet moved to uploaded
+	unreadable map[segment.Key]time.Time // segments that the disk fails with, and when to try again
 }
 
 func newQueue(o Options, held func(fragmentID) bool, broken func(error)) *queue {
 	return &queue{
 		store: o.Store, stream: o.Stream, held: held, broken: broken, audio: o.Audio,
-		from: math.MinInt64, to: math.MaxInt64, after: math.MinInt64, unreadable: make(map[int64]time.Time),
+		from: math.MinInt64, to: math.MaxInt64, after: segment.Before(o.Stream), unreadable: make(map[segment.Key]time.Time),
 	}
 }
 
@@ -67,7 +67,7 @@ func newQueue(o Options, held func(fragmentID) bool, broken func(error)) *queue 
 func (q *queue) restart() {
 	q.release()
 	q.from, q.to = math.MinInt64, math.MaxInt64
-	q.after = math.MinInt64
+	q.after = segment.Before(q.stream)
 	q.passed = q.passed[:0]
 }
 
@@ -95,7 +95,7 @@ func (q *queue) peek() (s shot, ok bool) {
 		}
 		if q.finished {
 			q.passed = append(q.passed, q.reader.Key())
-			q.after = q.reader.Key().Start
+			q.after = q.reader.Key()
 			q.release()
 			continue
 		}
@@ -129,7 +129,7 @@ func (q *queue) open() bool {
 		}
 		q.reader = reader
 		if q.load() == nil {
-			delete(q.unreadable, key.Start)
+			delete(q.unreadable, key)
 			return true
 		}
 	}
@@ -148,9 +148,9 @@ func (q *queue) load() error {
 
 // fail passes over a segment that cannot be read; one that is gone is none of our business.
 func (q *queue) fail(key segment.Key, err error) {
-	q.after = key.Start
+	q.after = key
 	if !errors.Is(err, segment.ErrNotFound) {
-		q.unreadable[key.Start] = time.Now().Add(unreadableFor)
+		q.unreadable[key] = time.Now().Add(unreadableFor)
 		q.broken(err)
 	}
 }
@@ -158,25 +158,27 @@ func (q *queue) fail(key segment.Key, err error) {
 // find gives the oldest segment that was not given out.
 func (q *queue) find() (segment.Key, bool) {
 	for after := q.after; ; {
-		key, ok := q.store.NextPending(q.stream, after, q.from)
-		if !ok || key.Start >= q.to {
+		key, ok := q.store.NextPending(after, q.from)
+		if !ok {
 			return segment.Key{}, false
 		}
-		if !q.isUnreadable(key.Start) {
+		if key.Start < q.to && !q.isUnreadable(key) {
 			return key, true
 		}
-		after = key.Start
+		after = key
 	}
 }
 
-func (q *queue) isUnreadable(start int64) bool { return time.Now().Before(q.unreadable[start]) }
+func (q *queue) isUnreadable(key segment.Key) bool { return time.Now().Before(q.unreadable[key]) }
 
 // readable tells whether no segment that waits for its upload is passed over. It forgets those that
 // are gone.
 func (q *queue) readable() bool {
-	for start := range q.unreadable {
-		if key, ok := q.store.NextPending(q.stream, start-1, math.MinInt64); !ok || key.Start != start {
-			delete(q.unreadable, start)
+	for key := range q.unreadable {
+		before := key
+		before.Start--
+		if found, ok := q.store.NextPending(before, math.MinInt64); !ok || found != key {
+			delete(q.unreadable, key)
 		}
 	}
 	return len(q.unreadable) == 0
@@ -195,7 +197,7 @@ func (q *queue) settle(flight []shot) error {
 		err := q.store.MarkUploaded(key)
 		if err != nil && !errors.Is(err, segment.ErrIncomplete) && !errors.Is(err, segment.ErrNotFound) {
 			all = errors.Join(all, err)
-			q.unreadable[key.Start] = time.Now().Add(unreadableFor)
+			q.unreadable[key] = time.Now().Add(unreadableFor)
 		}
 	}
 	q.passed = left

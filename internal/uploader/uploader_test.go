@@ -307,7 +307,7 @@ func TestSuspectsThatWereDeletedAreForgotten(t *testing.T) {
 	w.record(1, 1)
 	u := w.uploader()
 	k := w.store.Segments(door, time.Time{}, time.Time{})[0].Key
-	u.suspects.failed(fragmentID{segment: k.Start})
+	u.suspects.failed(fragmentID{segment: k})
 	must(t, w.store.Delete(k))
 	w.drain(u)
 	if n := len(u.suspects.list); n != 0 {
@@ -496,7 +496,7 @@ func TestASegmentThatCannotBeMovedIsTriedAgainInTime(t *testing.T) {
 	if store.refused != 1 || !w.sawCondition(CodeStore, health.SystemError) {
 		t.Errorf("the disk was asked %d times, want once, and to have it reported", store.refused)
 	}
-	u.queue.unreadable[store.oldest.Start] = time.Now() // it is time
+	u.queue.unreadable[store.oldest] = time.Now() // it is time
 	store.mended = true
 	w.drain(u)
 	w.expectOnce()
