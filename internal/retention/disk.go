@@ -2,6 +2,7 @@ package retention
 
 import (
 	"context"
+	"maps"
 	"math"
 	"time"
 
@@ -63,7 +64,7 @@ func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
 		k.resumeAll(streams)
 		return
 	}
-	reaches := k.account.reaches(l, 0)
+	reaches := k.account.reaches(l)
 	done := k.takeBack(ctx, streams, l)
 	if done.fails { // said already
 		return
@@ -89,13 +90,12 @@ type back struct {
 // takeBack deletes what the account allows: an uploaded segment as long as any stream has one. What is not
 // uploaded goes only where that can suffice, and after the configuration is known.
 func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done back) {
-	suffices := k.applied.Load() && k.account.reaches(l, k.fixed(streams))
+	suffices := k.applied.Load() && l.others()-k.fixed(streams) >= l.need
 	reserve, full := k.account.allowed(l)
 	passed := make(map[string]int64)
 	g := k.newGiving(streams, l.missing(), suffices, func(stream string) int64 { return k.held(stream) - passed[stream] })
 	defer g.stop()
-	open := make(map[segment.Key]time.Duration)
-	defer func() { k.open = open }()
+	maps.DeleteFunc(k.open, func(_ segment.Key, h holding) bool { return l.uptime-h.asked > passOver })
 	for ctx.Err() == nil {
 		s, ok := g.next()
 		if !ok {
@@ -105,7 +105,7 @@ func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done b
 		if reserve <= 0 && full <= 0 {
 			return done
 		}
-		if k.passesOver(s, l.uptime, open) {
+		if k.passesOver(s, l.uptime) {
 			reserve -= s.Bytes
 			done.passed, done.held = done.passed+s.Bytes, done.held+1
 			passed[s.Stream] += s.Bytes
@@ -122,18 +122,23 @@ func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done b
 	return done
 }
 
-// passesOver reports whether a segment is to be passed over as somebody else has it open, and notes it in open.
-func (k *Keeper) passesOver(s segment.Info, now time.Duration, open map[segment.Key]time.Duration) bool {
+// holding is a segment that somebody else has open, by the uptime.
+type holding struct{ since, asked time.Duration }
+
+// passesOver reports whether a segment is to be passed over as somebody else has it open.
+func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
 	held, known := k.o.Store.Held(s.Key)
 	if !held || !known {
+		delete(k.open, s.Key)
 		return false
 	}
-	since, before := k.open[s.Key]
+	h, before := k.open[s.Key]
 	if !before {
-		since = now
+		h.since = now
 	}
-	open[s.Key] = since
-	return now-since < passOver
+	h.asked = now
+	k.open[s.Key] = h
+	return now-h.since < passOver
 }
 
 // fixed is what no pass may delete for the disk: what is not uploaded of streams that deny new media.

@@ -89,9 +89,9 @@ type Keeper struct {
 	unkept bool                       // the file does not say what losses says
 
 	account  reclaim
-	open     map[segment.Key]time.Duration // segments that were passed over, by the uptime when first
-	patience time.Duration                 // how long it is looked at whether a deletion has freed anything
-	late     bool                          // it had not, the last time
+	open     map[segment.Key]holding // segments that were passed over
+	patience time.Duration           // how long it is looked at whether a deletion has freed anything
+	late     bool                    // it had not, the last time
 }
 
 // New makes a Keeper.
@@ -118,7 +118,7 @@ func New(o Options) *Keeper {
 	k := &Keeper{
 		o: o, wake: make(chan struct{}, 1), lows: make(chan struct{}, 1), policies: make(map[string]kept), low: make(map[string]bool),
 		paused: make(map[string][]*health.Fault), stuck: make(map[string]bool), losses: make(map[string]loss),
-		patience: patience,
+		open: make(map[segment.Key]holding), patience: patience,
 	}
 	k.applied.Store(!o.AwaitConfiguration)
 	k.recallPolicies()

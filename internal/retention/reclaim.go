@@ -180,8 +180,8 @@ func (r *reclaim) allowed(l look) (reserve, full int64) {
 	return max(0, reserve), max(0, full)
 }
 
-// reaches reports whether what is to be free would be if all of our media but so much were deleted.
-func (r *reclaim) reaches(l look, but int64) bool { return l.others()+r.unshown(l)-but >= l.need }
+// reaches reports whether what is to be free would be, now or when all is shown, if all of our media were deleted.
+func (r *reclaim) reaches(l look) bool { return l.others()+r.unshown(l) >= l.need }
 
 // owes reports whether the file system has not shown all yet that it frees by itself.
 func (r *reclaim) owes() bool {
