@@ -22,6 +22,7 @@ type round struct {
 	apply  bool     // the desired set changed
 	remove bool     // a removal is asked for
 	unsure bool     // a stream is missing from a listing, which another one is to confirm
+	known  bool     // the cloud has said what this hub is to do
 	pushed bool     // a message changed the desired set, which a listing soon after is to confirm
 	acks   []func() // of the messages that were merged
 }
@@ -37,6 +38,9 @@ func (r round) acknowledge() {
 func (s *Source) start(ctx context.Context) {
 	s.o.Health.SetState("offline")
 	s.apply(ctx)
+	if s.known && ctx.Err() == nil {
+		s.o.Applied()
+	}
 	s.remove(ctx)
 	s.save()
 }
@@ -81,6 +85,9 @@ func (s *Source) reconcile(ctx context.Context) {
 		r.acknowledge()
 		if r.apply {
 			s.apply(ctx)
+		}
+		if (r.known || r.pushed) && ctx.Err() == nil {
+			s.o.Applied()
 		}
 		if r.remove {
 			s.remove(ctx)
