@@ -113,6 +113,7 @@ func newRootCommand() *cobra.Command {
 		newRunCommand(),
 		newStatusCommand(),
 		newCheckCommand(),
+		newStreamsCommand(),
 		newSegmentsCommand(),
 		newExportCommand(),
 		newVerifyCommand(),

@@ -31,7 +31,9 @@ type lastGoodStream struct {
 	StreamARN   string    `json:"StreamARN,omitempty"`
 	LastUpdated time.Time `json:"LastUpdated"`
 	Removing    bool      `json:"Removing,omitempty"`
-	// ByAbsence is of earlier versions, which removed a stream that the control plane no longer listed.
+	// Listed and ByAbsence are of earlier versions, which removed the media of a stream that the control plane no longer
+	// listed. They are not written any more, so that those that come back after us do not.
+	Listed     bool            `json:"Listed,omitempty"`
 	ByAbsence  bool            `json:"ByAbsence,omitempty"`
 	EdgeConfig json.RawMessage `json:"EdgeConfig,omitempty"`
 }

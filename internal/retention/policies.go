@@ -94,6 +94,9 @@ func (k *Keeper) Applied() {
 	}
 }
 
+// Known reports whether Applied was called, or need not be.
+func (k *Keeper) Known() bool { return k.applied.Load() }
+
 // PolicyOf is what is kept of a stream; known is false when it never had a policy, and the default holds.
 func (k *Keeper) PolicyOf(stream string) (p Policy, known bool) {
 	k.mu.Lock()

@@ -64,8 +64,8 @@ type world struct {
 
 	heldSince map[segment.Key]time.Duration // first asked while held
 	lastAsked map[segment.Key]time.Duration
-	changed   time.Duration                 // when others last wrote or deleted
-	lost      int64                         // bytes, not uploaded
+	changed   time.Duration // when others last wrote or deleted
+	lost      int64         // bytes, not uploaded
 }
 
 const mb = 1 << 20
