@@ -125,7 +125,7 @@ func (k *Keeper) foresee(n *next, stream string, p Policy, now time.Time) {
 	if p.OnFull != DeleteOldest {
 		return
 	}
-	held := k.ahead(stream)
+	held := k.counted(stream, p)
 	for _, which := range deletionOrder {
 		for s := range k.o.Store.Walk(stream, which) {
 			if !p.full(held - n.of[stream]) {

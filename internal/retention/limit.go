@@ -46,15 +46,20 @@ func (k *Keeper) relieve(ctx context.Context) {
 	k.keepLosses(k.o.Now())
 }
 
-// ahead is how much a stream takes, with what the segment being written still grows to.
+// ahead is how much a stream's segments take, with what the one being written still grows to.
 func (k *Keeper) ahead(stream string) int64 {
 	u := k.o.Store.Usage(stream)
-	return u.Bytes + u.Growing
+	return u.Bytes - u.Quarantine + u.Growing
+}
+
+// counted is what a stream takes of its limit.
+func (k *Keeper) counted(stream string, p Policy) int64 {
+	return k.ahead(stream) + segment.Limit{Bytes: p.MaxBytes}.Counted(k.o.Store.Usage(stream).Quarantine)
 }
 
 // limit keeps a stream within its size.
 func (k *Keeper) limit(stream string, p Policy) {
-	full := func() bool { return p.full(k.ahead(stream)) }
+	full := func() bool { return p.full(k.counted(stream, p)) }
 	if p.OnFull == DeleteOldest {
 		k.shrink(stream, full)
 	}

@@ -53,7 +53,7 @@ type Store struct {
 
 	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
 
-	aside sync.Map // the directories with files that were set aside
+	aside sync.Map // the names of the streams by the directories with files that were set aside
 
 	deleted atomic.Int64 // bytes of media, since Open
 
@@ -82,6 +82,7 @@ type stream struct {
 	garbage  []string // files that are deleted but for their removal
 	trash    int64    // their bytes
 	freeing  int64    // trash, and what is being removed now
+	aside    int64    // bytes of files that were set aside
 	broken   []id     // segments that could not be finished yet
 }
 
@@ -201,13 +202,13 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Streams lists the streams that have segments, by name.
+// Streams lists the streams that have segments, or files that were set aside, by name.
 func (s *Store) Streams() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	names := make([]string, 0, len(s.streams))
 	for name, st := range s.streams {
-		if len(st.index.entries) > 0 {
+		if len(st.index.entries) > 0 || st.aside > 0 {
 			names = append(names, name)
 		}
 	}

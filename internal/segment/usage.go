@@ -26,17 +26,22 @@ func (s *Store) Usage(stream string) Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[stream]
-	if st == nil || len(st.index.entries) == 0 {
+	if st == nil {
 		return Usage{}
+	}
+	if len(st.index.entries) == 0 {
+		return Usage{Bytes: st.aside, Quarantine: st.aside}
 	}
 	x := &st.index
 	u := Usage{
 		Segments: len(x.entries),
 		Uploaded: x.kinds[kindUploaded].count + x.kinds[kindRefused].count,
-		Bytes:    x.bytes,
+		Bytes:    x.bytes + st.aside,
 		Growing:  st.growing(),
 		Oldest:   time.UnixMilli(x.oldest()).UTC(),
 		Newest:   time.UnixMilli(x.newest()).UTC(),
+
+		Quarantine: st.aside,
 	}
 	bytes, millis := x.pendingBytes, x.pendingMillis
 	for k, a := range st.active {
