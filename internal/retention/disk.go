@@ -20,15 +20,29 @@ const (
 	floorBytes = 16 << 20
 	// passOver is how long a segment is passed over that somebody else has open.
 	passOver = 10 * time.Minute
-	// glance is how often the disk is looked at right after a deletion, patience for how long: XFS frees in the
+	// glanceEvery is how often the disk is looked at right after a deletion, patience for how long: XFS frees in the
 	// background, within moments.
-	glance   = 20 * time.Millisecond
-	patience = 500 * time.Millisecond
+	glanceEvery = 20 * time.Millisecond
+	patience    = 500 * time.Millisecond
 )
 
 // look asks for the disk and brings the account up to date. It fails when the disk does not answer, and says so:
 // not knowing is no reason to delete.
 func (k *Keeper) look() (l look, total uint64, ok bool) {
+	if l, total, ok = k.glance(); ok && k.account.due(l) {
+		if err := k.o.Store.Commit(); err != nil {
+			k.o.Log.Debug("the disk cannot be synced", zap.Error(err))
+		}
+		l, total, ok = k.glance()
+	}
+	if ok {
+		k.account.see(l)
+	}
+	return l, total, ok
+}
+
+// glance asks for the disk.
+func (k *Keeper) glance() (l look, total uint64, ok bool) {
 	part := k.o.Health.Part("", health.JobRetention)
 	free, total, err := k.o.Store.DiskFree()
 	if err != nil {
@@ -44,7 +58,6 @@ func (k *Keeper) look() (l look, total uint64, ok bool) {
 		l.ours += k.ahead(stream)
 	}
 	l.floor = min(l.need/2, floorBytes+rate*int64(floorTime/time.Second))
-	k.account.see(l)
 	return l, total, true
 }
 
@@ -156,8 +169,8 @@ func (k *Keeper) settle(ctx context.Context, l look, done back) look {
 	if done.deleted == 0 {
 		return l
 	}
-	for waited := time.Duration(0); k.account.owes() && !k.late && waited < k.patience; waited += glance {
-		timer := time.NewTimer(glance)
+	for waited := time.Duration(0); k.account.owes() && !k.late && waited < k.patience; waited += glanceEvery {
+		timer := time.NewTimer(glanceEvery)
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -27,6 +27,8 @@ type Store interface {
 	// Held reports whether deleting a segment frees nothing now, as somebody else has its file; known is false
 	// when that cannot be told.
 	Held(segment.Key) (held, known bool)
+	// Commit has the file system show what it frees, as far as it can.
+	Commit() error
 	// Deleted is how many bytes of media were deleted since the start, for whatever reason.
 	Deleted() int64
 }

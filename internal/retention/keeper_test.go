@@ -588,3 +588,7 @@ func TestForecasts(t *testing.T) {
 		t.Errorf("the disk: %+v", f)
 	}
 }
+
+func headerOf(start time.Time) mkv.Header {
+	return mkv.Header{Start: start, Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}
+}

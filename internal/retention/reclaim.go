@@ -1,6 +1,9 @@
 package retention
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// settleTime is how long a file system may take to show what was deleted. btrfs does so with its next
@@ -182,6 +185,13 @@ func (r *reclaim) allowed(l look) (reserve, full int64) {
 
 // reaches reports whether what is to be free would be, now or when all is shown, if all of our media were deleted.
 func (r *reclaim) reaches(l look) bool { return l.others()+r.unshown(l) >= l.need }
+
+// due reports whether something is about to be given up that the file system should have shown.
+func (r *reclaim) due(l look) bool {
+	ordinary, held := r.sums()
+	return r.unshown(l)-held > small(ordinary) &&
+		slices.ContainsFunc(r.owed, func(f freeing) bool { return !f.held && l.uptime-f.at >= f.wait })
+}
 
 // owes reports whether the file system has not shown all yet that it frees by itself.
 func (r *reclaim) owes() bool {

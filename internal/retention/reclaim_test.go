@@ -167,6 +167,8 @@ func (w *world) Pause(string, *health.Fault) {}
 
 func (w *world) Resume(string) {}
 
+func (w *world) Commit() error { return nil }
+
 func (w *world) Deleted() int64 { return w.counted }
 
 func (w *world) DiskFree() (free, total uint64, err error) {
