@@ -201,7 +201,9 @@ func (k *Keeper) stopOrGoOn(streams []string, l look, reaches bool, done back) {
 			l.free>>20, l.need>>20, k.quarantined())
 		k.o.Health.Part("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
 		for _, stream := range streams {
-			k.pause(stream, why)
+			if k.configured(stream) {
+				k.pause(stream, why)
+			}
 		}
 	}
 }

@@ -209,6 +209,7 @@ func TestAStreamThatRefusedFragmentsPauseSaysHowToFreeThem(t *testing.T) {
 func TestOthersFillTheDisk(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
+	y.keeper.SetPolicy("door", Policy{})
 	y.fillYard()
 	y.free = 10*mb + 100_000 // and 3 MB must stay free: of ours a segment suffices
 	y.pass()
