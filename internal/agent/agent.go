@@ -124,7 +124,9 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	a.retention = retention.New(retention.Options{
 		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, MinFree: func(total uint64) uint64 { return fittedReserve(a.settings().MinFreeDisk, total) }, Health: a.health, Log: a.log,
 		Losses: filepath.Join(settings.StateDirectory, lossesFile), Policies: filepath.Join(settings.StateDirectory, policiesFile),
-		AwaitConfiguration: true, Unfit: func(total uint64) *health.Fault { return unfitReserve(a.settings().MinFreeDisk, total) },
+		AwaitConfiguration: true, Unfit: func(total uint64) *health.Fault {
+			return unfitReserve(a.settings().MinFreeDisk, settings.RecordingDirectory, total)
+		},
 	})
 	if err := a.connect(); err != nil {
 		return nil, err
