@@ -140,6 +140,13 @@ func (s *Source) mergeListing(l listing) (r round) {
 	return r
 }
 
+// applied notifies that a configuration that is the hub's is applied.
+func (s *Source) applied(ctx context.Context, known bool) {
+	if known && ctx.Err() == nil {
+		s.o.Applied()
+	}
+}
+
 // listedName refuses records whose name could not even be a directory.
 func listedName(c ListedConfig) error {
 	if !isStreamName(c.StreamName) {

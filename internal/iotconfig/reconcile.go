@@ -38,9 +38,7 @@ func (r round) acknowledge() {
 func (s *Source) start(ctx context.Context) {
 	s.o.Health.SetState("offline")
 	s.apply(ctx)
-	if s.known && ctx.Err() == nil {
-		s.o.Applied()
-	}
+	s.applied(ctx, s.known)
 	s.remove(ctx)
 	s.save()
 }
@@ -86,9 +84,7 @@ func (s *Source) reconcile(ctx context.Context) {
 		if r.apply {
 			s.apply(ctx)
 		}
-		if (r.known || r.pushed) && ctx.Err() == nil {
-			s.o.Applied()
-		}
+		s.applied(ctx, r.known || r.pushed)
 		if r.remove {
 			s.remove(ctx)
 			s.save()
