@@ -144,16 +144,18 @@ func (k *Keeper) recallPolicies() {
 	}
 }
 
-// keepPolicies writes the file when there is something new to say, once a pass.
-func (k *Keeper) keepPolicies(now time.Time) {
-	if k.o.Policies == "" {
-		return
+// records takes stock of the policies, drops those that nothing needs any more, and says whether there is something new.
+func (k *Keeper) records(now time.Time) (records map[string]policyRecord, write bool) {
+	recorded := make(map[string]bool) // asked before mu is taken: the store calls us with its own held
+	for _, stream := range k.o.Store.Streams() {
+		recorded[stream] = true
 	}
 	k.mu.Lock()
-	records := make(map[string]policyRecord, len(k.policies))
+	defer k.mu.Unlock()
+	records = make(map[string]policyRecord, len(k.policies))
 	for stream, p := range k.policies {
-		switch empty := !p.configured && k.o.Store.Usage(stream).Segments == 0; {
-		case empty == p.since.IsZero() && empty:
+		switch empty := !p.configured && !recorded[stream]; {
+		case empty && p.since.IsZero():
 			p.since, k.unwritten = now, true
 		case !empty && !p.since.IsZero():
 			p.since, k.unwritten = time.Time{}, true
@@ -168,9 +170,16 @@ func (k *Keeper) keepPolicies(now time.Time) {
 			DeleteAfterUpload: p.DeleteAfterUpload, EmptySince: p.since,
 		}
 	}
-	write := k.unwritten
-	k.unwritten = false
-	k.mu.Unlock()
+	write, k.unwritten = k.unwritten, false
+	return records, write
+}
+
+// keepPolicies writes the file when there is something new to say, once a pass.
+func (k *Keeper) keepPolicies(now time.Time) {
+	if k.o.Policies == "" {
+		return
+	}
+	records, write := k.records(now)
 	if !write {
 		return
 	}
@@ -187,8 +196,8 @@ func (k *Keeper) keepPolicies(now time.Time) {
 	k.unwritten = true // the next pass tries again
 	k.mu.Unlock()
 	if part.Report(scopePolicies, health.Info, health.SystemFault(codePolicies, err,
-		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a restart: check the disk of that directory.",
-		k.o.Policies)) {
+		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a restart: "+
+			"check the disk of that directory.", k.o.Policies)) {
 		k.o.Log.Warn("cannot note what is kept of each stream", zap.Error(err))
 	}
 }
