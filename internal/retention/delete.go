@@ -13,6 +13,14 @@ import (
 // is not uploaded: its fragments exist only here.
 var deletionOrder = [2]segment.Kinds{segment.UploadedWhole, segment.NotUploaded | segment.UploadedRefused}
 
+// order is deletionOrder, as far as it may be deleted already: before the configuration is known only what is uploaded.
+func (k *Keeper) order() []segment.Kinds {
+	if k.applied.Load() {
+		return deletionOrder[:]
+	}
+	return deletionOrder[:1]
+}
+
 // uploaded reports whether all of a segment is in the cloud.
 func uploaded(s segment.Info) bool { return s.State == segment.Uploaded && !s.Refused }
 

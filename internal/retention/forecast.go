@@ -126,7 +126,7 @@ func (k *Keeper) foresee(n *next, stream string, p Policy, now time.Time) {
 		return
 	}
 	held := k.counted(stream, p)
-	for _, which := range deletionOrder {
+	for _, which := range k.order() {
 		for s := range k.o.Store.Walk(stream, which) {
 			if !p.full(held - n.of[stream]) {
 				return

@@ -239,7 +239,11 @@ func (k *Keeper) deleteOld(stream string, before time.Time) {
 // old visits what ended before that time. Media recorded while the clock was not set has no age.
 func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 	return func(yield func(segment.Info) bool) {
-		for s := range k.o.Store.Walk(stream, segment.Finished) {
+		var which segment.Kinds
+		for _, kinds := range k.order() {
+			which |= kinds
+		}
+		for s := range k.o.Store.Walk(stream, which) {
 			if !s.End.Before(before) || (s.End.After(unsetUntil) && !yield(s)) {
 				return
 			}

@@ -71,7 +71,7 @@ func (k *Keeper) limit(stream string, p Policy) {
 }
 
 func (k *Keeper) shrink(stream string, full func() bool) {
-	for _, which := range deletionOrder {
+	for _, which := range k.order() {
 		for s := range k.o.Store.Walk(stream, which) {
 			if !full() || k.delete(s, "MaxLocalMediaSizeInMB is reached") == diskFails {
 				return
