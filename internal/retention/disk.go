@@ -29,8 +29,9 @@ const (
 // look asks for the disk and brings the account up to date. It fails when the disk does not answer, and says so:
 // not knowing is no reason to delete.
 func (k *Keeper) look() (l look, total uint64, ok bool) {
-	if l, total, ok = k.glance(); ok && k.account.due(l) {
-		if err := k.o.Store.Commit(); err != nil {
+	if l, total, ok = k.glance(); ok && l.missing() > 0 && (k.account.due(l) || k.account.starts(l)) {
+		err := k.o.Store.Commit()
+		if k.account.synced = err == nil; err != nil {
 			k.o.Log.Debug("the disk cannot be synced", zap.Error(err))
 		}
 		l, total, ok = k.glance()

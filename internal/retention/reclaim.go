@@ -13,6 +13,8 @@ const (
 	maxSettle = 10 * time.Minute
 	// releaseTime is how long the bytes of a segment are awaited that was deleted while somebody held it open.
 	releaseTime = time.Hour
+	// maxSmall is what recorders and the file system hold back at most, in the ordinary case.
+	maxSmall = 4 << 20
 )
 
 // look is the disk at one time. Sizes are in bytes.
@@ -45,6 +47,7 @@ type freeing struct {
 // delete until enough is free: what was deleted already may suffice. It is pure: the time comes with each look.
 type reclaim struct {
 	began   bool
+	synced  bool // since the start the file system was asked for what the process before deleted, and did it
 	start   look
 	before  look  // the one before
 	base    int64 // others when nothing was owed
@@ -120,7 +123,7 @@ func (r *reclaim) seeFresh(l look) {
 func (r *reclaim) proves() { r.barren, r.useless = 0, 0 }
 
 // small is a difference between the two counts that means nothing.
-func small(bytes int64) int64 { return bytes / 8 }
+func small(bytes int64) int64 { return min(bytes/8, maxSmall) }
 
 // expire gives up what should have been shown by now. unshown is what is missing of the ordinary ones.
 func (r *reclaim) expire(l look, unshown, ordinary int64) {
@@ -176,8 +179,7 @@ func (r *reclaim) allowed(l look) (reserve, full int64) {
 		reserve = 0
 	case r.barren > 0:
 		reserve = min(reserve, 1)
-	case l.uptime < settleTime:
-		// The process before may have deleted what is not shown yet.
+	case r.starts(l):
 		reserve = min(reserve, l.ours-r.start.ours)
 	}
 	return max(0, reserve), max(0, full)
@@ -185,6 +187,9 @@ func (r *reclaim) allowed(l look) (reserve, full int64) {
 
 // reaches reports whether what is to be free would be, now or when all is shown, if all of our media were deleted.
 func (r *reclaim) reaches(l look) bool { return l.others()+r.unshown(l) >= l.need }
+
+// starts reports whether the process before may have deleted what is not shown yet.
+func (r *reclaim) starts(l look) bool { return l.uptime < settleTime && !r.synced }
 
 // due reports whether something is about to be given up that the file system should have shown.
 func (r *reclaim) due(l look) bool {
