@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
+.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws long-reclaim long-filesystems interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -116,6 +116,12 @@ check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all test
 
 long-as-aws: tools ## every end-to-end test against the local cloud as AWS has it, with the rights of deploy/aws/hubs.yaml
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(GO) test $(RACE) -parallel 6 -timeout 20m -v -count 1 ./cmd/kvs-edge-agent
+
+long-reclaim: ## a million steps of the model of reclaiming space
+	KVS_EDGE_RECLAIM_STEPS=1000000 $(GO) test -timeout 30m -v -count 1 -run '^TestReclaimingAgreesWithAModel$$' ./internal/retention
+
+long-filesystems: tools ## reclaim space on tmpfs, ext4, XFS and btrfs, also beside a reader (root)
+	KVS_EDGE_FILESYSTEMS=1 $(GO) test -timeout 30m -v -count 1 -parallel 8 -run '^TestRealFileSystems$$' ./internal/retention
 
 interop: tools ## record what GStreamer's RTSP server sends; ffmpeg and mkvinfo judge every file
 	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 4 -timeout 8m -v -run '^(TestInterop|TestFilesPassToolsOfOthers)$$' ./internal/recorder

@@ -58,7 +58,7 @@ var groups = []struct {
 	id, title string
 	commands  []string
 }{
-	{"operate", "Operate the agent:", []string{"run", "status", "check", "reload", "log-level", "support-bundle"}},
+	{"operate", "Operate the agent:", []string{"run", "status", "streams", "check", "reload", "log-level", "support-bundle"}},
 	{"look", "Look at recordings:", []string{"segments", "export", "verify", "upload"}},
 	{"try", "Try it without an account:", []string{"demo", "record", "localcloud", "fakecam"}},
 	{"tools", "Tools:", []string{"schedule", "completion", "help", "version"}},

@@ -126,6 +126,7 @@ func newRootCommand() *cobra.Command {
 		newRunCommand(),
 		newStatusCommand(),
 		newCheckCommand(),
+		newStreamsCommand(),
 		newSegmentsCommand(),
 		newExportCommand(),
 		newVerifyCommand(),

@@ -44,6 +44,9 @@ const orphanAge = 720 * time.Hour
 // volumeMemory is the file of the state directory that remembers the recording disk.
 const volumeMemory = "recording-volume"
 
+// policiesFile is the file of the state directory that remembers what is kept of each stream.
+const policiesFile = "policies.json"
+
 // lossesFile is the file of the state directory that remembers what was deleted before its upload.
 const lossesFile = "deleted-before-upload.json"
 
@@ -126,8 +129,13 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	a.hubClock = hubclock.New(hubclock.Options{})
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
-		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, MinFree: a.minFree, Health: a.health, Log: a.log,
-		Losses: filepath.Join(settings.StateDirectory, lossesFile), Synchronised: a.hubClock.Trusted,
+		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, Health: a.health, Log: a.log,
+		MinFree: func(total uint64) uint64 { return fittedReserve(a.settings().MinFreeDisk, total) },
+		Losses:  filepath.Join(settings.StateDirectory, lossesFile), Policies: filepath.Join(settings.StateDirectory, policiesFile),
+		AwaitConfiguration: true, Synchronised: a.hubClock.Trusted,
+		Unfit: func(total uint64) *health.Fault {
+			return unfitReserve(a.settings().MinFreeDisk, settings.RecordingDirectory, total)
+		},
 	})
 	if err := a.connect(); err != nil {
 		return nil, err
@@ -141,6 +149,7 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 			}
 			return status.Forecast(a.retention.Forecast(stream))
 		},
+		Recorded: a.store.Streams, Policy: a.policyText,
 	}
 	if err := a.serve(); err != nil {
 		return nil, err
@@ -164,6 +173,7 @@ func (a *Agent) serve() (err error) {
 	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.demands.serveUpload))
 	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Begun.Lookup) })
 	a.status.ServeReload(a.Reload)
+	a.status.ServeDeleteStream(a.deleteOrphan)
 	a.status.ServeReadSecrets(func() { a.source.ReadCameras() })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
@@ -212,6 +222,7 @@ func (a *Agent) connect() error {
 		Secrets:      secrets.New(a.aws),
 		StateDir:     settings.StateDirectory,
 		Applier:      a.streams,
+		Applied:      a.retention.Applied,
 		Upload:       a.demands.uploadForCloud,
 		Refreshed:    func() { a.nudges.all(nudgeChanged) },
 		Check:        checkConfig,
@@ -301,9 +312,6 @@ func (a *Agent) release() {
 		}
 	}
 }
-
-// minFree is how much of a disk of that size must stay free.
-func (a *Agent) minFree(total uint64) uint64 { return a.settings().MinFreeDisk.Of(total) }
 
 // metricStreams lists the streams as metrics sees them.
 func (a *Agent) metricStreams() []metrics.Stream {

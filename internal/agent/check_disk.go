@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,8 +37,8 @@ func (c *checker) checkDisk(streams []checkedStream) {
 		}
 	}
 	keeper := c.foresee(store, streams)
-	if text := c.reserveFault(keeper, free, total); text != "" {
-		c.bad(check, text)
+	if text := reserveTooLarge(c.settings.MinFreeDisk, c.settings.RecordingDirectory, total); text != "" {
+		c.bad(check, text+".")
 		return
 	}
 	room, _ := keeper.Room()
@@ -50,9 +51,9 @@ func (c *checker) checkDisk(streams []checkedStream) {
 	if volatile {
 		text += ", which is in memory (tmpfs) and empty after a restart"
 	}
-	next := ""
+	next := c.filledText(room, free, total)
 	if forecast.NextBytes > 0 {
-		next = fmt.Sprintf(" The next pass deletes %s, of which %s are not uploaded.", bytesText(forecast.NextBytes),
+		next += fmt.Sprintf(" The next pass deletes %s, of which %s are not uploaded.", bytesText(forecast.NextBytes),
 			bytesText(forecast.NextNotUploaded))
 	}
 	switch {
@@ -74,6 +75,7 @@ func (c *checker) foresee(store retention.Store, streams []checkedStream) *reten
 	parts, orphans := health.NewRegistry(c.o.Now), retention.Policy{MaxAge: orphanAge}
 	keeper := retention.New(retention.Options{
 		Store: store, Default: orphans, MinFree: c.settings.MinFreeDisk.Of, Health: parts, Now: c.o.Now,
+		Policies: filepath.Join(c.settings.StateDirectory, policiesFile),
 	})
 	for _, s := range streams {
 		policy := orphans
@@ -169,21 +171,14 @@ func daysText(days float64) string {
 	}
 }
 
-// reserveFault says why the disk's reserve leaves no room for recordings; "" when it leaves some.
-func (c *checker) reserveFault(keeper *retention.Keeper, free, total uint64) string {
-	reserve := c.settings.MinFreeDisk.Of(total)
-	room, known := keeper.Room()
-	switch {
-	case reserve >= total:
-		return fmt.Sprintf("%s keeps %s free, but the disk with %s has %s, so nothing can be recorded: lower it.",
-			EnvMinFreeDisk, bytesText(int64(reserve)), c.settings.RecordingDirectory, bytesText(int64(total)))
-	case known && room <= 0 && c.settings.MinFreeDisk != (retention.Reserve{}):
-		return fmt.Sprintf("%s keeps %s free, but only %s of the disk with %s are free beside recordings: "+
-			"lower it, or delete what else is on the disk.",
-			EnvMinFreeDisk, bytesText(int64(reserve)), bytesText(int64(free)), c.settings.RecordingDirectory)
-	default:
+// filledText says that others fill the disk so that its reserve cannot be had; "" when it can. It is no fault of the
+// setting: it may be the one thing that is right.
+func (c *checker) filledText(room int64, free, total uint64) string {
+	if room > 0 || c.settings.MinFreeDisk == (retention.Reserve{}) {
 		return ""
 	}
+	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free beside recordings: nothing that is not uploaded is deleted for it; "+
+		"delete what else is on the disk, or lower it.", EnvMinFreeDisk, bytesText(int64(c.settings.MinFreeDisk.Of(total))), bytesText(int64(free)))
 }
 
 // noDisks are file systems that hold no files of users, by their number in statfs(2).

@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -84,7 +83,7 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 	h := newHouse(t)
 	strategies := map[string]types.StrategyOnFullSize{"oldest": types.StrategyOnFullSizeDeleteOldestMedia, "deny": types.StrategyOnFullSizeDenyNewMedia}
 	for name, strategy := range strategies {
-		camera := h.camera(fakecam.Options{Bitrate: 40_000_000})
+		camera := h.camera(fakecam.Options{Bitrate: 40_000_000, Audio: fakecam.AudioMuLaw})
 		h.configure(name, h.secret(name, camera.URL()), withLimit(64), func(c *types.EdgeConfig) {
 			c.DeletionConfig.LocalSizeConfig.StrategyOnFullSize = strategy
 			c.UploaderConfig = &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{ // not in the next months
@@ -123,17 +122,20 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 		100*float64(most["oldest"])/limit, 100*float64(most["deny"])/limit, a.health.Part("deny", health.JobRecorder).Number(health.FramesLost).Load())
 }
 
-// bytesIn is what the media in a directory takes.
+// bytesIn is what a directory takes, with notes and all.
 func bytesIn(t *testing.T, dir string) (bytes int64) {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if info, err := entry.Info(); err == nil && strings.HasSuffix(entry.Name(), ".mkv") {
-			bytes += info.Size()
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it was deleted meanwhile
 		}
-	}
+		if err == nil && !entry.IsDir() {
+			if info, err := entry.Info(); err == nil && !strings.HasSuffix(entry.Name(), ".garbage") {
+				bytes += info.Size()
+			}
+		}
+		return err
+	})
+	must(t, err)
 	return bytes
 }

@@ -85,6 +85,11 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	}
 	before := a.settings()
 	next := before.applied(wanted)
+	if _, total, err := a.store.DiskFree(); err == nil {
+		if text := reserveTooLarge(next.MinFreeDisk, next.RecordingDirectory, total); text != "" {
+			return done, errors.New(reading.placed(text))
+		}
+	}
 	if next.Log != before.Log && a.o.LogFile != nil {
 		if err := tryLogDirectory(next.Log); err != nil {
 			return done, errors.New(reading.placed(fmt.Sprintf("%s: cannot write the log: %s", EnvLogOutputDirectory, err)))

@@ -184,7 +184,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		}},
 		EnvLogMaxFileSize:   {value: "7", holds: func() bool { return a.o.LogFile.file.MaxSize == 7 }},
 		EnvLogRolloverCount: {value: "3", holds: func() bool { return a.o.LogFile.file.MaxBackups == 3 }},
-		EnvMinFreeDisk:      {value: "25%", holds: func() bool { return a.minFree(4000) == 1000 }},
+		EnvMinFreeDisk:      {value: "25%", holds: func() bool { return fittedReserve(a.settings().MinFreeDisk, 4000) == 1000 }},
 		EnvUploadMode: {value: "scheduled", holds: func() bool {
 			mode, _ := a.uploadMode.get()
 			return mode == UploadScheduled

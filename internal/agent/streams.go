@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -48,7 +49,10 @@ type workers struct {
 	completed  func(name, job string)           // notified of a job that did its work until its configuration went
 }
 
+// mediaRemover is what streams needs of the store.
 type mediaRemover interface {
+	Streams() []string
+	Usage(stream string) segment.Usage
 	DeleteStream(ctx context.Context, stream string) error
 }
 
@@ -109,10 +113,9 @@ func (s *streams) Remove(ctx context.Context, name string) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.stopStream(name)
-	if err := s.workers.media.DeleteStream(ctx, name); err != nil {
-		return fmt.Errorf("cannot delete the media of stream %s: %w", name, err)
+	if err := s.deleteMedia(ctx, name); err != nil {
+		return err
 	}
-	s.workers.health.RemoveStream(name)
 	s.workers.log.Info("the stream's configuration and media are deleted", zap.String("stream", name))
 	return nil
 }
@@ -240,6 +243,7 @@ func (s *streams) stopAll() {
 type policies interface {
 	SetPolicy(stream string, p retention.Policy)
 	Remove(stream string)
+	Forget(stream string)
 }
 
 func (s *streams) get(name string) *stream {

@@ -17,6 +17,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // diary notes what streams does to the rest of the agent.
@@ -25,6 +27,7 @@ type diary struct {
 	mu       sync.Mutex
 	lines    []string
 	policies map[string]retention.Policy
+	recorded []string
 }
 
 func (d *diary) note(format string, args ...any) {
@@ -49,6 +52,10 @@ func (d *diary) take() []string {
 
 func (d *diary) SetPolicy(stream string, p retention.Policy) { d.policies[stream] = p }
 func (d *diary) Remove(stream string)                        { delete(d.policies, stream) }
+
+func (d *diary) Forget(stream string)       { d.note("forget %s", stream) }
+func (d *diary) Streams() []string          { return d.recorded }
+func (d *diary) Usage(string) segment.Usage { return segment.Usage{Segments: 3, Bytes: 300} }
 
 func (d *diary) DeleteStream(_ context.Context, stream string) error {
 	d.note("delete media of %s", stream)
@@ -147,7 +154,7 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 	if err := s.Remove(t.Context(), "a"); err != nil {
 		t.Error(err)
 	}
-	expect("removal", d.take(), "stop recorder a", "stop uploader a", "delete media of a")
+	expect("removal", d.take(), "stop recorder a", "stop uploader a", "delete media of a", "forget a")
 	if err := s.Remove(t.Context(), "stuck"); err == nil {
 		t.Error("media that cannot be deleted was told to be")
 	}
@@ -217,6 +224,62 @@ func TestHubsOfAFleetUploadAtDifferentTimes(t *testing.T) {
 	for minute, n := range minutes {
 		if n > 30 { // 10 on average
 			t.Errorf("%d of 600 hubs upload in minute %d", n, minute)
+		}
+	}
+}
+
+// Only what is not configured is deleted on request, by its name.
+func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
+	t.Parallel()
+	d, s := newDiary()
+	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday)})
+	d.take()
+	d.recorded = []string{"a", "old"}
+	for name, want := range map[string]string{
+		"a":       "Stream a is configured for this hub",
+		"nowhere": "no recordings of a stream nowhere that is not configured; there are those of: old",
+		"":        "no recordings of a stream",
+	} {
+		if _, err := s.removeOrphan(t.Context(), name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if got := d.take(); len(got) > 0 {
+		t.Errorf("refused, but: %v", got)
+	}
+	done, err := s.removeOrphan(t.Context(), "old")
+	if want := (status.DeletedStream{Stream: "old", Segments: 3, Bytes: 300}); err != nil || done != want {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if diff := cmp.Diff([]string{"delete media of old", "forget old"}, d.take()); diff != "" {
+		t.Error(diff)
+	}
+	d.recorded = append(d.recorded, "stuck")
+	if _, err := s.removeOrphan(t.Context(), "stuck"); err == nil {
+		t.Error("a failed deletion is told as done")
+	}
+	if got := d.take(); slices.Contains(got, "forget stuck") {
+		t.Error("what was not deleted is forgotten")
+	}
+}
+
+func TestAReserveMustFitTheDisk(t *testing.T) {
+	t.Parallel()
+	const total = 400 << 20
+	for text, fits := range map[string]bool{"2GB": false, "400MiB": false, "399MiB": true, "90%": true, "": true} {
+		var r retention.Reserve
+		if text != "" {
+			var err error
+			if r, err = retention.ParseReserve(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := r.Of(total)
+		if !fits {
+			want = retention.DefaultMinFree(total)
+		}
+		if got := fittedReserve(r, total); got != want || (unfitReserve(r, "/recordings", total) == nil) != fits {
+			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
 }

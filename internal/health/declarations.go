@@ -64,6 +64,11 @@ var Declarations = []Declaration{
 	{"quarantine", Info, SystemError, "Unreadable files were set aside", anchorDisk, []string{JobStore}},
 	{"limit-reached", Failed, UserError, "The stream's size limit is reached", anchorDisk, []string{JobRetention}},
 	{"disk-low", Failed, SystemError, "The disk is full", anchorDisk, []string{JobRetention}},
+	{"disk-filled", Degraded, SystemError, "Other files fill the disk", anchorDisk, []string{JobRetention}},
+	{"disk-not-freed", Degraded, SystemError, "The disk frees nothing", anchorDisk, []string{JobRetention}},
+	{"recordings-held", Info, SystemError, "Another program holds recordings", anchorDisk, []string{JobRetention}},
+	{"reserve-too-large", Degraded, UserError, "The reserve is larger than the disk", anchorDisk, []string{JobRetention}},
+	{"policies", Info, SystemError, "What is kept is not noted", anchorDisk, []string{JobRetention}},
 	{"deleted-before-upload", Degraded, SystemError, "Deleted before upload", anchorDisk, []string{JobRetention}},
 	{"clock", Info, SystemError, "The clock is not trusted", anchorDisk, []string{JobRetention}},
 	{"times-wrong", Info, SystemError, "Recordings with wrong times", anchorDisk, []string{JobRetention}},
@@ -99,7 +104,7 @@ var Declarations = []Declaration{
 }
 
 // Answers are the codes of faults that only answer a question, or are wrapped before they are reported.
-var Answers = []string{"cloud", "deleting", "export", "store-format", "store-locked", "upload-request", "upload-stopped"}
+var Answers = []string{"cloud", "deleting", "export", "store-format", "store-locked", "stream", "upload-request", "upload-stopped"}
 
 // Declared finds the declaration of a code. What stands behind a slash is the stream that it is about.
 func Declared(code string) (Declaration, bool) {

@@ -20,22 +20,18 @@ type desired struct {
 // entry is one configured stream.
 type entry struct {
 	StreamConfig
-	// listed: the control plane has shown it, so that its absence from a listing means something.
-	listed bool
 	// removing: its jobs and media are to go; LastUpdated is then that of the deletion.
 	removing bool
-	// byAbsence: it is removed because the control plane no longer lists it.
-	byAbsence bool
 	// absent counts the complete listings in a row without it.
 	absent int
 	// changed is when it was last changed here; a listing that began before says nothing about it.
 	changed time.Time
 }
 
-// tombstone is a deleted stream.
+// tombstone is a stream that is deleted, or no longer this hub's.
 type tombstone struct {
 	at        time.Time // LastUpdated of the deletion
-	byAbsence bool
+	byAbsence bool      // the control plane no longer lists it
 	noted     time.Time // by the hub's clock, to forget it some day
 }
 
@@ -48,8 +44,8 @@ const (
 	stale                   // older than what is known
 )
 
-// absencesToRemove: media is deleted for good, so one listing without a stream is not enough.
-const absencesToRemove = 2
+// absencesToLeave: a recording is not stopped for one listing without its stream.
+const absencesToLeave = 2
 
 // maxTombstones bounds gone and refused; the oldest go first.
 const maxTombstones = 1000
@@ -91,11 +87,7 @@ func (d *desired) update(c StreamConfig, now time.Time) verdict {
 	if v != accepted {
 		return v
 	}
-	listed := false
-	if old := d.streams[c.StreamName]; old != nil {
-		listed = old.listed
-	}
-	d.streams[c.StreamName] = &entry{StreamConfig: c, listed: listed, changed: now}
+	d.streams[c.StreamName] = &entry{StreamConfig: c, changed: now}
 	delete(d.gone, c.StreamName)
 	delete(d.refused, c.StreamName)
 	return v
@@ -115,7 +107,12 @@ func (d *desired) refuse(stream string, at time.Time) verdict {
 func (d *desired) remove(c StreamConfig, now time.Time) verdict {
 	e := d.streams[c.StreamName]
 	if e == nil {
-		if g, ok := d.gone[c.StreamName]; ok && !newer(c.LastUpdated, g.at) {
+		// One that only left has its media still.
+		g, ok := d.gone[c.StreamName]
+		switch {
+		case ok && g.byAbsence && newer(g.at, c.LastUpdated):
+			return stale
+		case ok && !g.byAbsence && !newer(c.LastUpdated, g.at):
 			return repeated
 		}
 		e = &entry{StreamConfig: StreamConfig{StreamName: c.StreamName, StreamARN: c.StreamARN}}
@@ -123,7 +120,7 @@ func (d *desired) remove(c StreamConfig, now time.Time) verdict {
 	} else if newer(e.LastUpdated, c.LastUpdated) {
 		return stale
 	}
-	e.removing, e.byAbsence, e.changed = true, false, now
+	e.removing, e.changed = true, now
 	e.LastUpdated = c.LastUpdated
 	return accepted
 }
@@ -135,39 +132,32 @@ func (d *desired) removed(stream string, now time.Time) {
 		return
 	}
 	delete(d.streams, stream)
-	d.bury(stream, tombstone{at: e.LastUpdated, byAbsence: e.byAbsence, noted: now})
+	d.bury(stream, tombstone{at: e.LastUpdated, noted: now})
 }
 
 // absence is what a complete listing says by what it lacks.
 type absence struct {
-	unsure   bool     // a stream is missing for the first time, which another listing is to confirm
-	removals []string // streams to be removed with their media
-	left     []string // streams that are no longer this hub's; their media stays
+	unsure bool     // a stream is missing for the first time, which another listing is to confirm
+	left   []string // streams that are no longer this hub's; their media stays
 }
 
-// absences compares with a complete listing that began at that time. A stream that came by a message
-// and that no listing has ever shown belongs to another hub by now, or was deleted before this hub
-// listed: it leaves, but the control plane never confirmed it, so its media is not deleted for that.
+// absences compares with a complete listing that began at that time. A stream that is missing moved to another
+// hub, or the control plane has a fault: it leaves, and nothing of its media is deleted for that.
 func (d *desired) absences(listed map[string]bool, began, now time.Time) (a absence) {
 	for _, name := range sortedNames(d.streams) {
 		e := d.streams[name]
 		switch {
 		case listed[name]:
-			e.listed, e.absent = true, 0
+			e.absent = 0
 		case e.removing || !e.changed.Before(began):
 		default:
-			if e.absent++; e.absent < absencesToRemove {
+			if e.absent++; e.absent < absencesToLeave {
 				a.unsure = true
 				continue
 			}
-			if !e.listed {
-				delete(d.streams, name)
-				d.bury(name, tombstone{at: e.LastUpdated, byAbsence: true, noted: now})
-				a.left = append(a.left, name)
-				continue
-			}
-			e.removing, e.byAbsence, e.changed = true, true, now
-			a.removals = append(a.removals, name)
+			delete(d.streams, name)
+			d.bury(name, tombstone{at: e.LastUpdated, byAbsence: true, noted: now})
+			a.left = append(a.left, name)
 		}
 	}
 	return a

@@ -99,59 +99,66 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-func TestOnlyAConfirmedAbsenceOfWhatWasListedRemoves(t *testing.T) {
+// TestAbsenceNeverRemoves is for a stream that moved to another hub, and for a control plane with a fault.
+func TestAbsenceNeverRemoves(t *testing.T) {
 	t.Parallel()
 	d := newDesired()
-	d.update(version("listed", 1), at(0))
-	both := map[string]bool{"listed": true}
-	if a := d.absences(both, at(10), at(10)); a.unsure || len(a.removals) > 0 {
-		t.Fatalf("with the stream listed: %+v", a)
-	}
-	none := map[string]bool{}
-	if a := d.absences(none, at(20), at(20)); !a.unsure || len(a.removals) > 0 {
-		t.Fatalf("first absence: %+v; want one more listing", a)
-	}
-	d.absences(both, at(30), at(30)) // it was a hiccup
-	if a := d.absences(none, at(40), at(40)); !a.unsure || len(a.removals) > 0 {
-		t.Fatalf("first absence after it came back: %+v", a)
-	}
-	if a := d.absences(none, at(50), at(50)); !slices.Equal(a.removals, []string{"listed"}) || len(a.left) > 0 {
-		t.Fatalf("second absence: %+v, want the listed stream removed", a)
-	}
-
-	d.removed("listed", at(50))
-	if v := d.update(version("listed", 1), at(60)); v != repeated {
-		t.Errorf("a late message brought it back: %d", v)
-	}
-	d.relist("listed")
-	if v := d.update(version("listed", 1), at(60)); v != accepted {
-		t.Errorf("a listing that shows it again was not believed: %d", v)
-	}
-}
-
-// TestWhatNoListingEverShowsLeaves is for a stream that was configured by a message and moved to another
-// hub, or deleted, before this hub listed.
-func TestWhatNoListingEverShowsLeaves(t *testing.T) {
-	t.Parallel()
-	d := newDesired()
-	d.update(version("pushed", 2), at(10))
+	d.update(version("cam", 2), at(10))
 	if a := d.absences(nil, at(9), at(11)); a.unsure {
 		t.Error("a listing that began before the message counts")
 	}
-	if a := d.absences(nil, at(20), at(20)); !a.unsure || len(a.left) > 0 {
-		t.Fatalf("first absence: %+v", a)
+	both, none := map[string]bool{"cam": true}, map[string]bool{}
+	if a := d.absences(both, at(12), at(12)); a.unsure || len(a.left) > 0 {
+		t.Fatalf("with the stream listed: %+v", a)
 	}
-	if a := d.absences(nil, at(30), at(30)); !slices.Equal(a.left, []string{"pushed"}) || len(a.removals) > 0 {
-		t.Fatalf("second absence: %+v, want that it leaves and its media stays", a)
+	if a := d.absences(none, at(20), at(20)); !a.unsure || len(a.left) > 0 {
+		t.Fatalf("first absence: %+v; want one more listing", a)
 	}
-	if left := names(d.configs()); len(left) > 0 {
-		t.Errorf("still there: %v", left)
+	d.absences(both, at(30), at(30)) // it was a hiccup
+	if a := d.absences(none, at(40), at(40)); !a.unsure || len(a.left) > 0 {
+		t.Fatalf("first absence after it came back: %+v", a)
 	}
-	if v := d.update(version("pushed", 2), at(40)); v != repeated {
+	if a := d.absences(none, at(50), at(50)); !slices.Equal(a.left, []string{"cam"}) {
+		t.Fatalf("second absence: %+v, want that it leaves", a)
+	}
+	if left, going := names(d.configs()), d.removals(); len(left)+len(going) > 0 {
+		t.Errorf("still there: %v; to be removed with the media: %v", left, going)
+	}
+	if v := d.update(version("cam", 2), at(60)); v != repeated {
 		t.Errorf("the message that comes twice brought it back: %d", v)
 	}
-	if v := d.update(version("pushed", 3), at(50)); v != accepted {
-		t.Errorf("it moved back to this hub, and that was not believed: %d", v)
+	d.relist("cam")
+	if v := d.update(version("cam", 2), at(60)); v != accepted {
+		t.Errorf("a listing that shows it again was not believed: %d", v)
+	}
+	d.absences(none, at(70), at(70))
+	d.absences(none, at(80), at(80))
+	if v := d.remove(version("cam", 1), at(90)); v != stale {
+		t.Errorf("the deletion of a version before: %d", v)
+	}
+	if v := d.remove(version("cam", 2), at(90)); v != accepted || !slices.Equal(d.removals(), []string{"cam"}) {
+		t.Errorf("its deletion is not followed: %d", v)
+	}
+}
+
+// A version before removed a stream for its absence; an update must not go on with that.
+func TestARemovalForAbsenceThatAVersionBeforeBeganDeletesNothing(t *testing.T) {
+	t.Parallel()
+	var doc lastGood
+	text := `{"Version":1,"Streams":[{"StreamName":"cam","LastUpdated":"2026-11-21T04:00:00Z","Listed":true,"Removing":true,"ByAbsence":true},
+		{"StreamName":"deleted","LastUpdated":"2026-11-21T04:00:00Z","Listed":true,"Removing":true}]}`
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err)
+	}
+	d := newDesired()
+	if out := d.restore(doc, at(0), func(edgeconfig.EdgeConfig) error { return nil }, func(string) bool { return true }); len(out) > 0 {
+		t.Fatal(out)
+	}
+	if got := d.removals(); !slices.Equal(got, []string{"deleted"}) {
+		t.Errorf("to be removed: %v", got)
+	}
+	if _, ok := d.gone["cam"]; !ok {
+		t.Error("nothing keeps an old message from bringing it back")
 	}
 }
 
@@ -162,7 +169,7 @@ func TestAListingThatBeganBeforeAChangeSaysNothingAboutIt(t *testing.T) {
 	d.absences(map[string]bool{"cam": true}, at(1), at(1))
 	d.absences(nil, at(2), at(2))
 	d.update(version("cam", 10), at(10))
-	if a := d.absences(nil, at(9), at(11)); a.unsure || len(a.removals) > 0 {
+	if a := d.absences(nil, at(9), at(11)); a.unsure || len(a.left) > 0 {
 		t.Errorf("%+v", a)
 	}
 }
@@ -197,7 +204,7 @@ func TestTheSetSurvivesTheDisk(t *testing.T) {
 	other := newDesired()
 	ours := func(arn string) bool { return arn == testHub }
 	check := func(c edgeconfig.EdgeConfig) error { return c.Validate() }
-	if leftOut := other.restore(back, check, ours); len(leftOut) > 0 {
+	if leftOut := other.restore(back, at(4), check, ours); len(leftOut) > 0 {
 		t.Fatalf("left out: %v", leftOut)
 	}
 	if diff := cmp.Diff(d.configs(), other.configs()); diff != "" {
@@ -209,12 +216,9 @@ func TestTheSetSurvivesTheDisk(t *testing.T) {
 	if v := other.update(version("gone", 3), at(5)); v != repeated {
 		t.Errorf("the deletion is forgotten: verdict %d", v)
 	}
-	if !other.streams["kept"].listed {
-		t.Error("it is forgotten that the control plane listed the stream")
-	}
 
 	elsewhere := newDesired()
-	if leftOut := elsewhere.restore(back, check, func(string) bool { return false }); len(leftOut) != 2 || len(elsewhere.configs()) > 0 {
+	if leftOut := elsewhere.restore(back, at(4), check, func(string) bool { return false }); len(leftOut) != 2 || len(elsewhere.configs()) > 0 {
 		t.Errorf("on another hub: left out %v, kept %v", leftOut, names(elsewhere.configs()))
 	}
 	old, err := d.document(at(4).Add(forgetAfter))

@@ -27,13 +27,15 @@ type lastGood struct {
 }
 
 type lastGoodStream struct {
-	StreamName  string          `json:"StreamName"`
-	StreamARN   string          `json:"StreamARN,omitempty"`
-	LastUpdated time.Time       `json:"LastUpdated"`
-	Listed      bool            `json:"Listed,omitempty"`
-	Removing    bool            `json:"Removing,omitempty"`
-	ByAbsence   bool            `json:"ByAbsence,omitempty"`
-	EdgeConfig  json.RawMessage `json:"EdgeConfig,omitempty"`
+	StreamName  string    `json:"StreamName"`
+	StreamARN   string    `json:"StreamARN,omitempty"`
+	LastUpdated time.Time `json:"LastUpdated"`
+	Removing    bool      `json:"Removing,omitempty"`
+	// Listed and ByAbsence are of earlier versions, which removed the media of a stream that the control plane no longer
+	// listed. They are not written any more, so that those that come back after us do not.
+	Listed     bool            `json:"Listed,omitempty"`
+	ByAbsence  bool            `json:"ByAbsence,omitempty"`
+	EdgeConfig json.RawMessage `json:"EdgeConfig,omitempty"`
 }
 
 type goneStream struct {
@@ -65,8 +67,7 @@ func (d *desired) document(now time.Time) (lastGood, error) {
 
 func (e *entry) document() (s lastGoodStream, err error) {
 	s = lastGoodStream{
-		StreamName: e.StreamName, StreamARN: e.StreamARN, LastUpdated: e.LastUpdated,
-		Listed: e.listed, Removing: e.removing, ByAbsence: e.byAbsence,
+		StreamName: e.StreamName, StreamARN: e.StreamARN, LastUpdated: e.LastUpdated, Removing: e.removing,
 	}
 	if e.Config.HubDeviceArn != "" { // a deletion that came without a configuration has none
 		s.EdgeConfig, err = json.Marshal(e.Config)
@@ -76,11 +77,15 @@ func (e *entry) document() (s lastGoodStream, err error) {
 
 // restore fills d. Members that are not valid (any more) are left out and named; belongs says
 // whether a HubDeviceArn is this hub's.
-func (d *desired) restore(doc lastGood, check func(edgeconfig.EdgeConfig) error, belongs func(string) bool) (leftOut []string) {
+func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.EdgeConfig) error, belongs func(string) bool) (leftOut []string) {
 	if doc.Version != lastGoodVersion {
 		return []string{"all: the file is of another version"}
 	}
 	for _, s := range doc.Streams {
+		if s.Removing && s.ByAbsence && isStreamName(s.StreamName) {
+			d.gone[s.StreamName] = tombstone{at: s.LastUpdated, byAbsence: true, noted: now}
+			continue
+		}
 		e, err := s.entry(check, belongs)
 		if err != nil {
 			leftOut = append(leftOut, err.Error())
@@ -100,8 +105,7 @@ func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs f
 		return nil, errors.New("one without a name")
 	}
 	e := &entry{
-		StreamConfig: StreamConfig{StreamName: s.StreamName, StreamARN: s.StreamARN, LastUpdated: s.LastUpdated},
-		listed:       s.Listed, removing: s.Removing, byAbsence: s.ByAbsence,
+		StreamConfig: StreamConfig{StreamName: s.StreamName, StreamARN: s.StreamARN, LastUpdated: s.LastUpdated}, removing: s.Removing,
 	}
 	if len(s.EdgeConfig) == 0 {
 		if !s.Removing {
@@ -148,10 +152,11 @@ func (s *Source) loadLastGood() {
 			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+corruptSuffix))
 		return
 	}
-	if leftOut := s.desired.restore(doc, s.o.Check, s.belongs); len(leftOut) > 0 {
+	if leftOut := s.desired.restore(doc, s.o.Now(), s.o.Check, s.belongs); len(leftOut) > 0 {
 		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
 			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
 	}
+	s.known = doc.Version == lastGoodVersion
 	for _, c := range s.desired.configs() {
 		if s.hub == "" {
 			s.hub = c.Config.HubDeviceArn

@@ -103,11 +103,14 @@ func (s *Source) reportListing(err error) {
 	}
 }
 
-// mergeListing takes a complete listing.
+// mergeListing takes a complete listing. One with a record that nobody can tell the stream of is not complete:
+// what it lacks says nothing.
 func (s *Source) mergeListing(l listing) (r round) {
 	listed := make(map[string]bool, len(l.configs))
+	complete := true
 	for _, c := range l.configs {
 		listed[c.StreamName] = true
+		complete = complete && isStreamName(c.StreamName)
 		switch c.SyncStatus {
 		case deleting, DeletingAcknowledged, DeleteFailed:
 			r.remove = s.mergeDelete(c.StreamConfig, listedName(c)) || r.remove
@@ -116,12 +119,14 @@ func (s *Source) mergeListing(l listing) (r round) {
 			r.apply = s.mergeUpdate(c.StreamConfig, listedName(c), c.SyncStatus) || r.apply
 		}
 	}
-	before := len(s.desired.removals())
+	r.remove = r.remove || len(s.desired.removals()) > 0
+	s.unsaved, r.known = true, true
+	s.o.Health.OK(scopeMessage)
+	if !complete {
+		return r
+	}
 	missing := s.desired.absences(listed, l.began, s.o.Now())
 	r.unsure = missing.unsure
-	for _, name := range missing.removals {
-		s.o.Log.Info("the control plane no longer has a configuration of the stream", zap.String("stream", name))
-	}
 	for _, name := range missing.left {
 		delete(s.statuses, name)
 		delete(s.failed, name)
@@ -131,12 +136,15 @@ func (s *Source) mergeListing(l listing) (r round) {
 			zap.String("stream", name))
 	}
 	r.apply = r.apply || len(missing.left) > 0
-	r.remove = r.remove || len(missing.removals) > 0 || before > 0
 	s.endRefusals(listed, l.began)
-	// What a listing shows is noted for later absences.
-	s.unsaved = true
-	s.o.Health.OK(scopeMessage)
 	return r
+}
+
+// applied notifies that a configuration that is the hub's is applied.
+func (s *Source) applied(ctx context.Context, known bool) {
+	if known && ctx.Err() == nil {
+		s.o.Applied()
+	}
 }
 
 // listedName refuses records whose name could not even be a directory.

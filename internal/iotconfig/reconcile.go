@@ -22,6 +22,7 @@ type round struct {
 	apply  bool     // the desired set changed
 	remove bool     // a removal is asked for
 	unsure bool     // a stream is missing from a listing, which another one is to confirm
+	known  bool     // the cloud has said what this hub is to do
 	pushed bool     // a message changed the desired set, which a listing soon after is to confirm
 	acks   []func() // of the messages that were merged
 }
@@ -37,6 +38,7 @@ func (r round) acknowledge() {
 func (s *Source) start(ctx context.Context) {
 	s.o.Health.SetState("offline")
 	s.apply(ctx)
+	s.applied(ctx, s.known)
 	s.remove(ctx)
 	s.save()
 }
@@ -82,6 +84,7 @@ func (s *Source) reconcile(ctx context.Context) {
 		if r.apply {
 			s.apply(ctx)
 		}
+		s.applied(ctx, r.known || r.pushed)
 		if r.remove {
 			s.remove(ctx)
 			s.save()

@@ -55,6 +55,9 @@ type Options struct {
 	StateDir string
 	// Applier makes configurations run. Required.
 	Applier Applier
+	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, or what
+	// the cloud gave since. It must not wait. Default none.
+	Applied func()
 	// Upload uploads on demand of the cloud. Default: such demands are refused.
 	Upload Uploader
 	// Refreshed is called when the cloud asks for a listing: something was changed there. It must not
@@ -109,6 +112,7 @@ type Source struct {
 	refused  map[string]time.Time  // streams whose new configuration is refused, and since when
 	failed   map[string]bool       // streams whose last Apply or Remove failed
 	unsaved  bool                  // the disk lacks a change of desired
+	known    bool                  // the disk had the last good set
 }
 
 // timing holds what tests shorten.
@@ -241,6 +245,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Check == nil {
 		o.Check = func(c edgeconfig.EdgeConfig) error { return c.Validate() }
+	}
+	if o.Applied == nil {
+		o.Applied = func() {}
 	}
 	if o.Refreshed == nil {
 		o.Refreshed = func() {}

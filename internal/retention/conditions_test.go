@@ -69,6 +69,41 @@ var conditionRows = []conditiontest.Row{
 			}
 		}
 	})},
+	{Code: "disk-filled", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+		y.add(conditiontest.Stream, 0, 3000, false)
+		return func() { y.free = 1 << 19 }, func() { y.free = 1 << 40 }
+	})},
+	{Code: "disk-not-freed", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+		y.addThree()
+		return func() { y.free, d.keeps = 2_500_000, true }, func() { d.keeps = false }
+	})},
+	{Code: "recordings-held", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+		y.addThree()
+		return func() { y.free, d.held = 2_500_000, true }, func() { d.held = false }
+	})},
+	{Code: "reserve-too-large", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+		unfit := false
+		y.keeper.o.Unfit = func(uint64) *health.Fault {
+			if !unfit {
+				return nil
+			}
+			return health.UserFault(CodeReserve, nil, "The reserve is larger than the disk.")
+		}
+		return func() { unfit = true }, func() { unfit = false }
+	})},
+	{Code: "policies", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
+		blocked := filepath.Join(y.t.TempDir(), "file")
+		y.keeper.o.Policies = filepath.Join(blocked, "policies.json")
+		y.keeper.SetPolicy(conditiontest.Stream, Policy{MaxAge: time.Hour})
+		if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+			y.t.Fatal(err)
+		}
+		return func() {}, func() {
+			if err := os.Remove(blocked); err != nil {
+				y.t.Fatal(err)
+			}
+		}
+	})},
 	{Code: "losses", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
 		blocked := filepath.Join(y.t.TempDir(), "file")
 		y.keeper.o.Losses = filepath.Join(blocked, "losses.json")
@@ -122,7 +157,11 @@ type failing struct {
 	fakeDisk
 	stuck   bool // nothing is deleted
 	unknown bool // nobody knows how full it is
+	keeps   bool // what is deleted is not free
+	held    bool // somebody else has everything open
 }
+
+func (f *failing) Held(segment.Key) (held, known bool) { return f.held, true }
 
 func (f *failing) Delete(k segment.Key) error {
 	if f.stuck {
@@ -135,7 +174,18 @@ func (f *failing) DiskFree() (free, total uint64, err error) {
 	if f.unknown {
 		return 0, 0, health.SystemFault(segment.CodeDisk, errors.New("EIO"), "The disk has read or write errors.")
 	}
-	return f.fakeDisk.DiskFree()
+	free, total, err = f.fakeDisk.DiskFree()
+	if f.keeps {
+		free -= uint64(f.Deleted())
+	}
+	return free, total, err
+}
+
+// addThree records three segments of 600 kB, and uploads them.
+func (y *yard) addThree() {
+	for i := range 3 {
+		y.add(conditiontest.Stream, time.Duration(i)*10*time.Second, 600_000, true)
+	}
 }
 
 // inYard has a pass every ten seconds of an injected clock.

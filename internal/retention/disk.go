@@ -1,167 +1,234 @@
 package retention
 
 import (
-	"cmp"
 	"context"
-	"iter"
+	"maps"
 	"math"
-	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
+const (
+	// floorTime and floorBytes are what a disk must have left, or it is about to be full: what all streams record
+	// in that time, and so much for everything else.
+	floorTime  = time.Minute
+	floorBytes = 16 << 20
+	// passOver is how long a segment is passed over that somebody else has open.
+	passOver = 10 * time.Minute
+	// glanceEvery is how often the disk is looked at right after a deletion, patience for how long: XFS frees in the
+	// background, within moments.
+	glanceEvery = 20 * time.Millisecond
+	patience    = 500 * time.Millisecond
+)
+
+// look asks for the disk and brings the account up to date. It fails when the disk does not answer, and says so:
+// not knowing is no reason to delete.
+func (k *Keeper) look() (l look, total uint64, ok bool) {
+	if l, total, ok = k.glance(); ok && l.missing() > 0 && (k.account.due(l) || k.account.starts(l)) {
+		err := k.o.Store.Commit()
+		if k.account.synced = err == nil; err != nil {
+			k.o.Log.Debug("the disk cannot be synced", zap.Error(err))
+		}
+		l, total, ok = k.glance()
+	}
+	if ok {
+		k.account.see(l)
+	}
+	return l, total, ok
+}
+
+// glance asks for the disk.
+func (k *Keeper) glance() (l look, total uint64, ok bool) {
+	part := k.o.Health.Part("", health.JobRetention)
+	free, total, err := k.o.Store.DiskFree()
+	if err != nil {
+		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
+			k.o.Log.Error("cannot watch the disk", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		}
+		return l, 0, false
+	}
+	part.OK(health.ScopeDisk)
+	l = look{uptime: k.o.Uptime(), free: signed(free), need: signed(k.o.MinFree(total)), deleted: k.o.Store.Deleted()}
+	rate, _ := k.total()
+	for _, stream := range k.o.Store.Streams() {
+		l.ours += k.ahead(stream)
+	}
+	l.floor = min(l.need/2, floorBytes+rate*int64(floorTime/time.Second))
+	return l, total, true
+}
+
+func signed(bytes uint64) int64 { return int64(min(bytes, math.MaxInt64/4)) }
+
 // guardDisk keeps MinFree of the disk, at the cost of all streams, fairly.
 func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
-	part := k.o.Health.Part("", health.JobRetention)
-	var g *giving
+	l, total, ok := k.look()
+	if !ok {
+		return
+	}
+	k.reportReserve(total)
+	if l.missing() == 0 {
+		k.reportFilled(l, total, true)
+		k.reportHeld(0, 0)
+		k.reportBarren(l)
+		k.resumeAll(streams)
+		return
+	}
+	reaches := k.account.reaches(l)
+	done := k.takeBack(ctx, streams, l)
+	if done.fails { // said already
+		return
+	}
+	if after, _, ok := k.look(); ok {
+		l = k.settle(ctx, after, done)
+	}
+	k.reportFilled(l, total, reaches)
+	k.reportHeld(done.held, done.passed)
+	k.reportBarren(l)
+	k.stopOrGoOn(streams, l, reaches, done)
+}
+
+// back is what a pass did for the disk.
+type back struct {
+	deleted int64 // bytes
+	passed  int64 // bytes of segments that somebody else holds
+	held    int   // how many of those
+	none    bool  // there was nothing left to delete
+	fails   bool  // the disk does not delete
+}
+
+// takeBack deletes what the account allows: an uploaded segment as long as any stream has one. What is not
+// uploaded goes only where that can suffice, and after the configuration is known.
+func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done back) {
+	suffices := k.applied.Load() && l.others()-k.fixed(streams) >= l.need
+	reserve, full := k.account.allowed(l)
+	passed := make(map[string]int64)
+	g := k.newGiving(streams, l.missing(), suffices, func(stream string) int64 { return k.held(stream) - passed[stream] })
+	defer g.stop()
+	maps.DeleteFunc(k.open, func(_ segment.Key, h holding) bool { return l.uptime-h.asked > passOver })
 	for ctx.Err() == nil {
-		free, total, err := k.o.Store.DiskFree()
-		if err != nil { // not knowing is no reason to delete
-			if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
-				k.o.Log.Error("cannot watch the disk", zap.Error(fault), zap.NamedError("cause", fault.Err))
-			}
-			return
+		s, ok := g.next()
+		if !ok {
+			done.none = true
+			return done
 		}
-		part.OK(health.ScopeDisk)
-		need := k.o.MinFree(total)
-		if free >= need {
-			for _, stream := range streams {
-				k.resume(stream, codeLow)
-			}
-			part.OK(pauseScope(codeLow))
-			return
+		if reserve <= 0 && full <= 0 {
+			return done
 		}
-		if g == nil {
-			g = k.newGiving(streams, int64(min(need-free, math.MaxInt64)), k.held,
-				func(s segment.Info) outcome { return k.delete(s, "the disk runs low") })
-			defer g.stop()
-		}
-		switch g.one() {
-		case gone:
-		case diskFails:
-			return // said already
-		default:
-			why := health.SystemFault(codeLow, nil,
-				"The disk has %d MB left, %d MB must stay free, and nothing may be deleted: free some space, or lower the streams' limits.", free>>20, need>>20)
-			part.Report(pauseScope(codeLow), health.Failed, why)
-			for _, stream := range streams {
-				k.pause(stream, why)
-			}
-			return
-		}
-	}
-}
-
-// giving is the deletion of segments for the sake of the disk, in one pass; or what it would be.
-type giving struct {
-	held    func(stream string) int64
-	delete  func(segment.Info) outcome
-	streams []giver
-}
-
-// giver is a stream that may have to give.
-type giver struct {
-	name  string
-	share int64
-	next  [2]func() (segment.Info, bool) // by deletionOrder; nil when there is no more
-	stop  []func()
-}
-
-// newGiving works out each stream's share of what all may hold when the disk has need bytes more.
-func (k *Keeper) newGiving(streams []string, need int64, held func(string) int64, del func(segment.Info) outcome) *giving {
-	g := &giving{held: held, delete: del}
-	room := -need
-	limits := make([]int64, len(streams))
-	for i, name := range streams {
-		room += held(name)
-		limits[i] = k.policy(name).MaxBytes
-	}
-	shares := shares(max(room, 0), limits)
-	for i, name := range streams {
-		s := giver{name: name, share: shares[i]}
-		for order, which := range deletionOrder {
-			if which == segment.NotUploaded && k.policy(name).OnFull == DenyNew {
-				continue // a stream that denies new media is never robbed of what is not uploaded
-			}
-			next, stop := iter.Pull(k.o.Store.Walk(name, which))
-			s.next[order], s.stop = next, append(s.stop, stop)
-		}
-		g.streams = append(g.streams, s)
-	}
-	return g
-}
-
-// held is how much there is of a stream.
-func (k *Keeper) held(stream string) int64 { return k.o.Store.Usage(stream).Bytes }
-
-func (g *giving) stop() {
-	for _, s := range g.streams {
-		for _, stop := range s.stop {
-			stop()
-		}
-	}
-}
-
-// one deletes one segment: an uploaded one as long as any stream has one, since nothing is lost
-// with it; and of the stream that holds the most beyond its share. It gives inUse when there is none.
-func (g *giving) one() outcome {
-	for order := range deletionOrder {
-		for {
-			s := g.most(order)
-			if s == nil {
-				break
-			}
-			info, ok := s.next[order]()
-			if !ok {
-				s.next[order] = nil
-				continue
-			}
-			if result := g.delete(info); result != inUse {
-				return result
-			}
-		}
-	}
-	return inUse
-}
-
-// most gives the stream that holds the most beyond its share, of those that may have something to
-// give.
-func (g *giving) most(order int) *giver {
-	var most *giver
-	var beyond int64
-	for i := range g.streams {
-		s := &g.streams[i]
-		if s.next[order] == nil {
+		if k.passesOver(s, l.uptime) {
+			reserve -= s.Bytes
+			done.passed, done.held = done.passed+s.Bytes, done.held+1
+			passed[s.Stream] += s.Bytes
 			continue
 		}
-		if b := g.held(s.name) - s.share; most == nil || b > beyond {
-			most, beyond = s, b
+		switch k.delete(s, k.lowReason()) {
+		case gone:
+			reserve, full, done.deleted = reserve-s.Bytes, full-s.Bytes, done.deleted+s.Bytes
+		case diskFails:
+			done.fails = true
+			return done
 		}
 	}
-	return most
+	return done
 }
 
-// shares divides room evenly; nobody gets more than its limit (0: none), and what it leaves is
-// for the others.
-func shares(room int64, limits []int64) []int64 {
-	order := make([]int, len(limits))
-	for i := range order {
-		order[i] = i
+// holding is a segment that somebody else has open, by the uptime.
+type holding struct{ since, asked time.Duration }
+
+// passesOver reports whether a segment is to be passed over as somebody else has it open.
+func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
+	held, known := k.o.Store.Held(s.Key)
+	if !held || !known {
+		delete(k.open, s.Key)
+		return false
 	}
-	limit := func(i int) int64 {
-		if limits[i] <= 0 {
-			return math.MaxInt64
+	h, before := k.open[s.Key]
+	if !before {
+		h.since = now
+	}
+	h.asked = now
+	k.open[s.Key] = h
+	return now-h.since < passOver
+}
+
+// fixed is what no pass may delete for the disk: what is not uploaded of streams that deny new media.
+func (k *Keeper) fixed(streams []string) (bytes int64) {
+	for _, name := range streams {
+		if k.policy(name).OnFull == DenyNew {
+			bytes += k.o.Store.Usage(name).PendingBytes
 		}
-		return limits[i]
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(limit(a), limit(b)) })
-	parts := make([]int64, len(limits))
-	for n, i := range order {
-		parts[i] = min(limit(i), room/int64(len(order)-n))
-		room -= parts[i]
+	return bytes
+}
+
+// settle looks again and again, for moments, whether what was just deleted is free.
+func (k *Keeper) settle(ctx context.Context, l look, done back) look {
+	if done.deleted == 0 {
+		return l
 	}
-	return parts
+	for waited := time.Duration(0); k.account.owes() && !k.late && waited < k.patience; waited += glanceEvery {
+		timer := time.NewTimer(glanceEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return l
+		case <-timer.C:
+		}
+		again, _, ok := k.look()
+		if !ok {
+			return l
+		}
+		l = again
+	}
+	k.late = k.account.owes() // and the next time nobody waits for it
+	return l
+}
+
+// stopOrGoOn pauses the streams when nothing can be deleted, and lets them go on when there is room. Where others fill
+// the disk so that the reserve is out of reach, there is recorded until the disk is about to be full.
+func (k *Keeper) stopOrGoOn(streams []string, l look, reaches bool, done back) {
+	switch {
+	case !k.applied.Load():
+	case !reaches && l.free >= 2*l.floor:
+		k.resumeAll(streams)
+	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(l) > 0:
+	case reaches || l.free < l.floor:
+		why := health.SystemFault(codeLow, nil,
+			"The disk has %d MB left, %d MB must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
+			l.free>>20, l.need>>20, k.quarantined())
+		k.o.Health.Part("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
+		for _, stream := range streams {
+			if k.configured(stream) {
+				k.pause(stream, why)
+			}
+		}
+	}
+}
+
+func (k *Keeper) resumeAll(streams []string) {
+	for _, stream := range streams {
+		k.resume(stream, codeLow)
+	}
+	k.o.Health.Part("", health.JobRetention).OK(pauseScope(codeLow))
+}
+
+// lowReason says why something is deleted for the disk's sake.
+func (k *Keeper) lowReason() string {
+	return "the disk runs low" + k.quarantined()
+}
+
+// quarantined says what unreadable files that were set aside take of the disk; "" when there are none.
+func (k *Keeper) quarantined() string {
+	var bytes int64
+	for _, stream := range k.o.Store.Streams() {
+		bytes += k.o.Store.Usage(stream).Quarantine
+	}
+	if bytes == 0 {
+		return ""
+	}
+	return " (" + humanize.Bytes(bytes) + " of it are unreadable files in quarantine/)"
 }

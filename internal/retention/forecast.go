@@ -104,7 +104,7 @@ func (n *next) take(s segment.Info) bool {
 	n.gone[s.Key] = true
 	n.of[s.Stream] += s.Bytes
 	n.bytes += s.Bytes
-	if s.State != segment.Uploaded {
+	if !uploaded(s) {
 		n.notUploaded += s.Bytes
 	}
 	return true
@@ -125,8 +125,8 @@ func (k *Keeper) foresee(n *next, stream string, p Policy, now time.Time) {
 	if p.OnFull != DeleteOldest {
 		return
 	}
-	held := k.ahead(stream)
-	for _, which := range deletionOrder {
+	held := k.counted(stream, p)
+	for _, which := range k.order() {
 		for s := range k.o.Store.Walk(stream, which) {
 			if !p.full(held - n.of[stream]) {
 				return
@@ -141,16 +141,24 @@ func (k *Keeper) foreseeGiving(n *next, streams []string, lacks int64) {
 	if lacks <= n.bytes {
 		return
 	}
-	g := k.newGiving(streams, lacks-n.bytes, func(stream string) int64 { return k.held(stream) - n.of[stream] },
-		func(s segment.Info) outcome {
-			if n.take(s) {
-				return gone
-			}
-			return inUse
-		})
+	suffices := lacks <= k.fits(streams)
+	g := k.newGiving(streams, lacks-n.bytes, suffices, func(stream string) int64 { return k.held(stream) - n.of[stream] })
 	defer g.stop()
-	for n.bytes < lacks && g.one() == gone {
+	for n.bytes < lacks {
+		s, ok := g.next()
+		if !ok {
+			return
+		}
+		n.take(s)
 	}
+}
+
+// fits is how much could be deleted for the disk.
+func (k *Keeper) fits(streams []string) (bytes int64) {
+	for _, stream := range streams {
+		bytes += k.ahead(stream)
+	}
+	return bytes - k.fixed(streams)
 }
 
 // rate is what a stream records now, in bytes a second.
@@ -161,8 +169,10 @@ func (k *Keeper) rate(stream string) int64 {
 // total sums up all streams.
 func (k *Keeper) total() (rate, held int64) {
 	k.mu.Lock()
-	for stream := range k.policies {
-		rate += k.rate(stream)
+	for stream, p := range k.policies {
+		if p.configured {
+			rate += k.rate(stream)
+		}
 	}
 	k.mu.Unlock()
 	for _, stream := range k.o.Store.Streams() {

@@ -2,9 +2,7 @@ package retention
 
 import (
 	"context"
-	"errors"
 	"iter"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +27,13 @@ type Store interface {
 	Pause(stream string, why *health.Fault)
 	Resume(stream string)
 	DiskFree() (free, total uint64, err error)
+	// Held reports whether deleting a segment frees nothing now, as somebody else has its file; known is false
+	// when that cannot be told.
+	Held(segment.Key) (held, known bool)
+	// Commit has the file system show what it frees, as far as it can.
+	Commit() error
+	// Deleted is how many bytes of media were deleted since the start, for whatever reason.
+	Deleted() int64
 }
 
 // DefaultInterval is the time between passes.
@@ -37,11 +42,17 @@ const DefaultInterval = 5 * time.Second
 // Options are the settings of a Keeper.
 type Options struct {
 	Store Store
-	// Default holds for streams without a policy of their own: media on disk whose stream is no
-	// longer configured.
+	// Default holds for streams of which no policy was ever known.
 	Default Policy
+	// Policies is a file that remembers each stream's policy over a restart, also of those that are no longer
+	// configured. Default: none does.
+	Policies string
+	// AwaitConfiguration has nothing deleted that is not uploaded before Applied is called.
+	AwaitConfiguration bool
 	// MinFree is what must stay free of the disk, given its size, in bytes. Default DefaultMinFree.
 	MinFree func(total uint64) uint64
+	// Unfit says why the reserve does not fit a disk of that size, and nil when it does. Default: it always does.
+	Unfit func(total uint64) *health.Fault
 	// Interval between passes. Default DefaultInterval.
 	Interval time.Duration
 	// Losses is a file that remembers over a restart what was deleted before its upload. Default: none
@@ -53,7 +64,7 @@ type Options struct {
 	Log *zap.Logger
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
-	// Uptime is a clock that never steps; the two together show steps. Default: since New.
+	// Uptime since the start of the process is a clock that never steps. Default: since New.
 	Uptime func() time.Duration
 	// Synchronised says whether the wall clock can be trusted. Default hubclock.Kernel.
 	Synchronised func() bool
@@ -68,9 +79,13 @@ type Keeper struct {
 	// trusted says whether the last pass, or Look, believed the wall clock.
 	trusted atomic.Bool
 
-	mu       sync.Mutex
-	policies map[string]Policy // by stream, guarded by mu
-	low      map[string]bool   // streams with little room for what is being written, guarded by mu
+	applied atomic.Bool // the configuration is known, or need not be
+
+	mu        sync.Mutex
+	policies  map[string]kept // by stream, guarded by mu
+	unwritten bool            // the file does not have all policies, guarded by mu
+	forgotten []string        // streams whose media was deleted with all that is known of it, guarded by mu
+	low       map[string]bool // streams with little room for what is being written, guarded by mu
 
 	// Used by Run's goroutine only.
 	paused   map[string][]*health.Fault // streams that may not record, and why
@@ -78,6 +93,11 @@ type Keeper struct {
 	losses   map[string]loss            // of streams whose media went before its upload
 	unkept   bool                       // the file does not say what losses says
 	misdated misdated
+
+	account  reclaim
+	open     map[segment.Key]holding // segments that were passed over
+	patience time.Duration           // how long it is looked at whether a deletion has freed anything
+	late     bool                    // it had not, the last time
 }
 
 // New makes a Keeper.
@@ -102,29 +122,14 @@ func New(o Options) *Keeper {
 		o.Synchronised = hubclock.Kernel
 	}
 	k := &Keeper{
-		o: o, wake: make(chan struct{}, 1), lows: make(chan struct{}, 1), policies: make(map[string]Policy), low: make(map[string]bool),
+		o: o, wake: make(chan struct{}, 1), lows: make(chan struct{}, 1), policies: make(map[string]kept), low: make(map[string]bool),
 		paused: make(map[string][]*health.Fault), stuck: make(map[string]bool), losses: make(map[string]loss),
+		open: make(map[segment.Key]holding), patience: patience,
 	}
+	k.applied.Store(!o.AwaitConfiguration)
+	k.recallPolicies()
 	k.recallLosses()
 	return k
-}
-
-// SetPolicy sets what is kept of a stream, from the next pass on.
-func (k *Keeper) SetPolicy(stream string, p Policy) {
-	k.mu.Lock()
-	k.policies[stream] = p
-	k.mu.Unlock()
-	k.o.Store.SetLimit(stream, k.limitOf(stream, p))
-	k.Wake()
-}
-
-// Remove puts a stream back under the default policy.
-func (k *Keeper) Remove(stream string) {
-	k.mu.Lock()
-	delete(k.policies, stream)
-	k.mu.Unlock()
-	k.o.Store.SetLimit(stream, k.limitOf(stream, k.o.Default))
-	k.Wake()
 }
 
 // Wake asks for a pass soon.
@@ -154,20 +159,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-func (k *Keeper) policy(stream string) Policy {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if p, ok := k.policies[stream]; ok {
-		return p
-	}
-	return k.o.Default
-}
-
-// SegmentBytes is the most that a segment of a stream should have; 0 without a limit.
-func (k *Keeper) SegmentBytes(stream string) int64 {
-	return k.policy(stream).MaxBytes / SegmentsPerLimit
-}
-
 // known lists the streams with media or with a policy.
 func (k *Keeper) known() []string {
 	names := k.o.Store.Streams()
@@ -193,12 +184,14 @@ func (k *Keeper) streams() []string {
 
 // pass deletes what is to go now.
 func (k *Keeper) pass(ctx context.Context) {
+	k.forget()
 	streams := k.streams()
 	synchronised := k.o.Synchronised()
 	now, plausible := k.judge(streams, synchronised)
 	k.reportClock(plausible)
 	k.reportMisdated(streams)
 	defer k.keepLosses(now)
+	k.look() // what this pass deletes is not missing yet
 	for _, stream := range streams {
 		if ctx.Err() != nil {
 			return
@@ -213,6 +206,7 @@ func (k *Keeper) pass(ctx context.Context) {
 		k.limit(stream, p)
 	}
 	k.forgive(now, synchronised)
+	k.keepPolicies(now)
 	k.guardDisk(ctx, streams)
 	k.endDiskFaults()
 }
@@ -252,7 +246,11 @@ func (k *Keeper) deleteOld(stream string, before time.Time) {
 func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 	return func(yield func(segment.Info) bool) {
 		now := k.o.Now()
-		for s := range k.o.Store.Walk(stream, segment.Finished) {
+		var which segment.Kinds
+		for _, kinds := range k.order() {
+			which |= kinds
+		}
+		for s := range k.o.Store.Walk(stream, which) {
 			if !s.RecordedTo.Before(before) {
 				return
 			}
@@ -261,162 +259,4 @@ func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 			}
 		}
 	}
-}
-
-// deletionOrder is uploaded before not uploaded; within each the oldest goes first.
-var deletionOrder = []segment.Kinds{segment.UploadedWhole | segment.UploadedRefused, segment.NotUploaded}
-
-// limitOf is how the store keeps a policy's size between two passes.
-func (k *Keeper) limitOf(stream string, p Policy) segment.Limit {
-	l := segment.Limit{Bytes: p.MaxBytes, Ahead: p.ahead(), Deny: p.OnFull == DenyNew, Low: func() { k.runsLow(stream) }}
-	if l.Full = p.denies(); p.OnFull == DeleteOldest {
-		l.Full = health.SystemFault(codeFull, nil,
-			"The limit of %d MB is reached, and older media is not deleted as fast as new media comes: check the disk, or raise MaxLocalMediaSizeInMB.",
-			p.MaxBytes/1e6)
-	}
-	return l
-}
-
-// runsLow asks for room for a stream at once. It is called by who records.
-func (k *Keeper) runsLow(stream string) {
-	k.mu.Lock()
-	k.low[stream] = true
-	k.mu.Unlock()
-	select {
-	case k.lows <- struct{}{}:
-	default:
-	}
-}
-
-// relieve makes room for the streams that asked for it.
-func (k *Keeper) relieve(ctx context.Context) {
-	k.mu.Lock()
-	low := slices.Sorted(maps.Keys(k.low))
-	clear(k.low)
-	k.mu.Unlock()
-	for _, stream := range low {
-		if ctx.Err() != nil {
-			return
-		}
-		k.limit(stream, k.policy(stream))
-	}
-	k.keepLosses(k.o.Now())
-}
-
-// ahead is how much a stream takes, with what the segment being written still grows to.
-func (k *Keeper) ahead(stream string) int64 {
-	u := k.o.Store.Usage(stream)
-	return u.Bytes + u.Growing
-}
-
-// limit keeps a stream within its size.
-func (k *Keeper) limit(stream string, p Policy) {
-	full := func() bool { return p.full(k.ahead(stream)) }
-	if p.OnFull == DeleteOldest {
-		k.shrink(stream, full)
-	}
-	if p.OnFull == DenyNew && full() {
-		k.pause(stream, p.denies())
-	} else {
-		k.resume(stream, codeFull)
-	}
-}
-
-func (k *Keeper) shrink(stream string, full func() bool) {
-	for _, which := range deletionOrder {
-		for s := range k.o.Store.Walk(stream, which) {
-			if !full() || k.delete(s, "MaxLocalMediaSizeInMB is reached") == diskFails {
-				return
-			}
-		}
-	}
-}
-
-// outcome of a deletion.
-type outcome uint8
-
-const (
-	gone      outcome = iota
-	inUse             // the next pass tries again
-	diskFails         // nothing else can be deleted now either
-)
-
-// delete removes a segment and accounts for it.
-func (k *Keeper) delete(s segment.Info, why string) outcome {
-	err := k.o.Store.Delete(s.Key)
-	switch {
-	case errors.Is(err, segment.ErrNotFound):
-		return gone
-	case errors.Is(err, segment.ErrBusy):
-		return inUse
-	case err != nil:
-		k.stuck[s.Stream] = true
-		part := k.o.Health.Part(s.Stream, health.JobRetention)
-		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
-			k.o.Log.Error("cannot delete a segment", zap.String("stream", s.Stream), zap.Error(fault), zap.NamedError("cause", fault.Err))
-		}
-		return diskFails
-	}
-	part := k.o.Health.Part(s.Stream, health.JobRetention)
-	part.Number(health.SegmentsDeleted).Add(1)
-	part.Number(health.BytesDeleted).Add(s.Bytes)
-	fields := []zap.Field{zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes), zap.String("reason", why)}
-	if s.State == segment.Uploaded {
-		k.o.Log.Debug("deleted an uploaded segment", fields...)
-		return gone
-	}
-	k.o.Log.Warn("deleted a segment before it was uploaded", fields...)
-	k.lose(s, why)
-	return gone
-}
-
-// The codes of the conditions.
-const (
-	codeFull   = "limit-reached"
-	codeLow    = "disk-low"
-	codeLost   = "deleted-before-upload"
-	codeClock  = "clock"
-	codeLosses = "losses"
-)
-
-// The scopes.
-const (
-	scopeLost  health.Scope = "losses"
-	scopeKeep  health.Scope = "keep" // writing the file of losses
-	scopeClock health.Scope = "clock"
-)
-
-// pauseScope is that of a reason to pause. A stream may have several reasons at once.
-func pauseScope(code string) health.Scope { return health.Scope("pause/" + code) }
-
-// pause ends the recording of a stream with its present segment. There may be several reasons;
-// the store tells the latest.
-func (k *Keeper) pause(stream string, why *health.Fault) {
-	k.o.Store.Pause(stream, why)
-	if k.o.Health.Part(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {
-		k.o.Log.Warn("recording paused", zap.String("stream", stream), zap.Error(why))
-	}
-	k.paused[stream] = append(without(k.paused[stream], why.Code), why)
-}
-
-// resume ends a pause for that reason.
-func (k *Keeper) resume(stream, code string) {
-	before := k.paused[stream]
-	left := without(before, code)
-	if len(left) == len(before) {
-		return
-	}
-	k.o.Health.Part(stream, health.JobRetention).OK(pauseScope(code))
-	if len(left) > 0 {
-		k.paused[stream] = left
-		k.o.Store.Pause(stream, left[len(left)-1])
-		return
-	}
-	delete(k.paused, stream)
-	k.o.Store.Resume(stream)
-	k.o.Log.Info("recording resumed", zap.String("stream", stream))
-}
-
-func without(faults []*health.Fault, code string) []*health.Fault {
-	return slices.DeleteFunc(slices.Clone(faults), func(f *health.Fault) bool { return f.Code == code })
 }

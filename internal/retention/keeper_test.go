@@ -47,13 +47,14 @@ func newYard(t *testing.T) *yard {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	y := &yard{t: t, store: store, now: begin, free: 1 << 40}
+	y := &yard{t: t, store: store, now: begin, uptime: settleTime, free: 1 << 40}
 	y.health = health.NewRegistry(func() time.Time { return y.now })
 	y.keeper = New(Options{
 		Store: fakeDisk{store, y}, Health: y.health, MinFree: func(uint64) uint64 { return 1 << 20 },
 		Now: func() time.Time { return y.now }, Uptime: func() time.Duration { return y.uptime },
 		Synchronised: func() bool { return y.synced },
 	})
+	y.keeper.patience = 0
 	return y
 }
 
@@ -265,6 +266,7 @@ func TestLowDiskTakesFromTheLargestStreamButNotFromThoseThatDeny(t *testing.T) {
 	const mb = 1 << 20
 	y := newYard(t)
 	y.keeper.SetPolicy("denies", Policy{OnFull: DenyNew})
+	y.keeper.SetPolicy("small", Policy{})
 	y.add("denies", 0, 5*mb, false)
 	y.add("large", 0, 2*mb, false)
 	y.add("large", 10*time.Second, 2*mb, false)
@@ -274,11 +276,17 @@ func TestLowDiskTakesFromTheLargestStreamButNotFromThoseThatDeny(t *testing.T) {
 	y.expect("denies", 0)
 	y.expect("large", 10)
 	y.expect("small", 0)
-	y.free = 2 * mb
+	y.free = 8 * mb
 	y.pass()
 	y.expect("denies", 0)
 	y.expect("large")
+	y.expect("small", 0)
+	y.free = 6*mb + 100_000
+	y.pass()
 	y.expect("small")
+	y.free = 5*mb + 100_000 // and all that is left denies new media
+	y.pass()
+	y.expect("denies", 0)
 	if _, err := y.store.Create("small", mkv.Header{Start: begin.Add(time.Hour), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}); !errors.Is(err, segment.ErrPaused) {
 		t.Errorf("recording goes on with a full disk: %v", err)
 	}
@@ -579,4 +587,8 @@ func TestForecasts(t *testing.T) {
 	if f = y.keeper.DiskForecast(); f.FullAt.Sub(y.now).Round(time.Minute) != 17*time.Minute {
 		t.Errorf("the disk: %+v", f)
 	}
+}
+
+func headerOf(start time.Time) mkv.Header {
+	return mkv.Header{Start: start, Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}
 }

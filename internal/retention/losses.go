@@ -3,15 +3,12 @@ package retention
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -129,7 +126,7 @@ func (k *Keeper) keepLosses(now time.Time) {
 	part := k.o.Health.Part("", health.JobRetention)
 	data, err := json.Marshal(k.losses)
 	if err == nil {
-		err = k.write(append(data, '\n'))
+		err = replace(k.o.Losses, append(data, '\n'))
 	}
 	if err != nil {
 		if part.Report(scopeKeep, health.Info, health.SystemFault(codeLosses, err,
@@ -140,12 +137,4 @@ func (k *Keeper) keepLosses(now time.Time) {
 	}
 	k.unkept = false
 	part.OK(scopeKeep)
-}
-
-// write replaces the file.
-func (k *Keeper) write(data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(k.o.Losses), 0o700); err != nil {
-		return fmt.Errorf("cannot make the directory of a file: %w", err)
-	}
-	return durable.Replace(durable.OS{}, k.o.Losses, data, 0o600)
 }

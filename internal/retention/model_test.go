@@ -28,6 +28,9 @@ type modelled struct {
 	readers    []*segment.Reader
 }
 
+// whole reports whether all of a segment is in the cloud.
+func (g *modelled) whole() bool { return g.state == segment.Uploaded && !g.refused }
+
 // modelStream is a stream as the model knows it.
 type modelStream struct {
 	name     string
@@ -59,6 +62,7 @@ type model struct {
 const (
 	modelReserve = 64 << 10
 	modelPlenty  = 16 << 20
+	modelRecord  = 16 << 10 // what one step records at most
 )
 
 func (m *model) open() {
@@ -73,6 +77,7 @@ func (m *model) open() {
 		Now: func() time.Time { return m.now }, Uptime: func() time.Duration { return m.uptime },
 		Synchronised: func() bool { return m.synced },
 	})
+	m.keeper.patience = 0
 	for _, s := range m.streams {
 		m.keeper.SetPolicy(s.name, s.policy)
 	}
@@ -87,6 +92,9 @@ type modelDisk struct {
 func (d modelDisk) DiskFree() (free, total uint64, err error) {
 	return uint64(max(0, d.m.room())), 1 << 40, nil
 }
+
+// Held knows nothing of the files that a crash of the model leaves open.
+func (modelDisk) Held(segment.Key) (held, known bool) { return false, true }
 
 func (m *model) room() int64 {
 	room := m.free
@@ -123,7 +131,7 @@ func (m *model) step() string {
 	case n < 993:
 		m.free = modelPlenty
 		if m.random.IntN(2) == 0 {
-			m.free = m.random.Int64N(1 << 20)
+			m.free += m.random.Int64N(1<<19) - m.room() // a disk never has less than nothing
 		}
 		return "another disk size"
 	default:
@@ -167,6 +175,9 @@ func (m *model) anyPolicy() Policy {
 
 // record begins a segment, goes on with it, or ends it.
 func (m *model) record(s *modelStream) string {
+	if m.room() < modelRecord {
+		return "the disk is full"
+	}
 	if s.writer == nil {
 		start := m.now.Truncate(time.Millisecond)
 		if !start.After(s.last) {
@@ -329,7 +340,14 @@ func (m *model) pass() string {
 		}
 		s.growing = m.store.Usage(s.name).Growing
 	}
-	lowBefore := m.room() < modelReserve
+	roomBefore := m.room()
+	lowBefore := roomBefore < modelReserve
+	suffices := m.free
+	for _, s := range m.streams {
+		if s.policy.OnFull == DenyNew {
+			suffices -= m.store.Usage(s.name).PendingBytes
+		}
+	}
 	m.keeper.pass(m.t.Context())
 	low := lowBefore || m.room() < modelReserve
 	trusted := m.keeper.trusted.Load()
@@ -341,12 +359,12 @@ func (m *model) pass() string {
 		m.judge(s, gone, trusted, low)
 		for _, g := range s.segments {
 			free := g.state != segment.Writing && len(g.readers) == 0
-			uploadedLeft = uploadedLeft || (free && g.state == segment.Uploaded)
-			anyLeft = anyLeft || (free && (g.state == segment.Uploaded || s.policy.OnFull == DeleteOldest))
+			uploadedLeft = uploadedLeft || (free && g.whole())
+			anyLeft = anyLeft || (free && (g.whole() || s.policy.OnFull == DeleteOldest && suffices >= modelReserve))
 		}
 	}
 	if m.room() < modelReserve && anyLeft {
-		m.fail("the disk has %d bytes, %d must be free, and there is something to delete", m.room(), modelReserve)
+		m.fail("the disk has %d bytes (%d before), %d must be free, and there is something to delete: %+v", m.room(), roomBefore, modelReserve, m.keeper.account)
 	}
 	m.taken += taken
 	return fmt.Sprintf("pass: %d deleted", taken)
@@ -372,7 +390,7 @@ func (m *model) takeAway(s *modelStream) []*modelled {
 // judge holds a deletion against the policy.
 func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	p := s.policy
-	uploaded := func(g *modelled) bool { return p.DeleteAfterUpload && g.state == segment.Uploaded && !g.refused }
+	uploaded := func(g *modelled) bool { return p.DeleteAfterUpload && g.whole() }
 	old := func(g *modelled) bool {
 		return p.MaxAge > 0 && trusted && g.state != segment.Writing && g.end.Before(m.now.Add(-p.MaxAge)) && !hubclock.Unset(g.end)
 	}
@@ -386,7 +404,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	threshold := p.MaxBytes - p.MaxBytes/SegmentsPerLimit
 	var last *modelled // of what went for the limit, by the order of deletion
 	for _, g := range gone {
-		if !uploaded(g) && !old(g) && (last == nil || g.state != segment.Uploaded || last.state == segment.Uploaded) {
+		if !uploaded(g) && !old(g) && (last == nil || !g.whole() || last.whole()) {
 			last = g
 		}
 	}
@@ -397,24 +415,24 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 		if g.state == segment.Writing || len(g.readers) > 0 {
 			m.fail("%s: a segment in use was deleted", s.name)
 		}
-		if g.state != segment.Uploaded {
+		if !g.whole() {
 			s.lost++
 		}
 		if uploaded(g) || old(g) {
 			continue
 		}
 		// What is left: for the limit, or for the disk.
-		if p.OnFull == DenyNew && g.state != segment.Uploaded {
+		if p.OnFull == DenyNew && !g.whole() {
 			m.fail("%s: a stream that denies new media lost what was not uploaded", s.name)
 		}
 		for _, kept := range s.segments {
 			if kept.state == segment.Writing || len(kept.readers) > 0 {
 				continue
 			}
-			if (kept.state == segment.Uploaded) == (g.state == segment.Uploaded) && kept.start.Before(g.start) {
+			if kept.whole() == g.whole() && kept.start.Before(g.start) {
 				m.fail("%s: a newer segment went before an older one", s.name)
 			}
-			if kept.state == segment.Uploaded && g.state != segment.Uploaded {
+			if kept.whole() && !g.whole() {
 				m.fail("%s: what is not uploaded went before what is", s.name)
 			}
 		}

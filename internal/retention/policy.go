@@ -4,9 +4,11 @@
 package retention
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
 // Strategy is what happens when a stream reaches its size limit.
@@ -42,9 +44,34 @@ func (p Policy) full(bytes int64) bool { return p.MaxBytes > 0 && bytes > p.MaxB
 // ahead is what stays free for the segment that is being written.
 func (p Policy) ahead() int64 { return p.MaxBytes / SegmentsPerLimit }
 
-// denies says why a stream that is full takes no new media.
-func (p Policy) denies() *health.Fault {
+// denies says why a stream that is full takes no new media, of which so many bytes are refused by the service.
+func (p Policy) denies(refused int64) *health.Fault {
+	why := ""
+	if refused > 0 {
+		why = fmt.Sprintf(" %s are recordings with fragments that the service refused, and stay: `kvs-edge-agent upload --refused` tries them again; "+
+			"or `export` what you need of them and lower EdgeRetentionInHours.", humanize.Bytes(refused))
+	}
 	return health.UserFault(codeFull, nil,
 		"The limit of %d MB is reached and StrategyOnFullSize is DENY_NEW_MEDIA: recording resumes when uploaded media is deleted; "+
-			"raise MaxLocalMediaSizeInMB if that is too late.", p.MaxBytes/1e6)
+			"raise MaxLocalMediaSizeInMB if that is too late.%s", p.MaxBytes/1e6, why)
+}
+
+// String says in a few words what is kept.
+func (p Policy) String() string {
+	text := "kept for ever"
+	if p.MaxAge > 0 {
+		text = "kept for " + humanize.Span(p.MaxAge)
+	}
+	switch {
+	case p.MaxBytes > 0 && p.OnFull == DenyNew:
+		text += fmt.Sprintf(", up to %s (DENY_NEW_MEDIA: nothing goes for its size)", humanize.Bytes(p.MaxBytes))
+	case p.MaxBytes > 0:
+		text += fmt.Sprintf(", up to %s, then the oldest go", humanize.Bytes(p.MaxBytes))
+	case p.OnFull == DenyNew:
+		text += " (DENY_NEW_MEDIA)"
+	}
+	if p.DeleteAfterUpload {
+		text += ", deleted after their upload"
+	}
+	return text
 }

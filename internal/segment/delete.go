@@ -26,6 +26,9 @@ func (s *Store) Delete(k Key) error {
 	return s.removeGarbage(st)
 }
 
+// Deleted is how many bytes of media were deleted since Open, for whatever reason.
+func (s *Store) Deleted() int64 { return s.deleted.Load() }
+
 // rememberEnd makes durable how far the stream's time has come, when nothing else would remember
 // it after the deletion of a segment.
 func (s *Store) rememberEnd(st *stream, k id) error {
@@ -77,6 +80,7 @@ func (s *Store) discard(st *stream, k Key) error {
 		delete(st.gaps.of, e.id)
 		st.trash += e.bytes
 		st.freeing += e.bytes
+		s.deleted.Add(e.bytes)
 		st.garbage = append(st.garbage, garbage, progressName(e.id))
 	}
 	st.unuse(e.id)

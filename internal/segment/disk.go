@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -77,6 +78,20 @@ func (s *Store) DiskFree() (free, total uint64, err error) {
 		return 0, 0, fmt.Errorf("cannot ask for the free space: %w", diskFault(s.dir, err))
 	}
 	return free, total, nil
+}
+
+// Commit has the file system of the recordings write what it holds back, also what it frees of deleted files. It waits
+// for the disk, and nobody else waits for it.
+func (s *Store) Commit() error {
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		return diskFault(s.dir, err)
+	}
+	defer func() { _ = dir.Close() }()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return diskFault(s.dir, err)
+	}
+	return nil
 }
 
 // FreeSpace gives the bytes that the agent may still use of the disk that dir lies on, and its size.

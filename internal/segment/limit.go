@@ -47,13 +47,25 @@ func (s *Store) SetLimit(stream string, l Limit) {
 	st := s.stream(stream)
 	before := st.bound
 	st.bound = bound{Limit: l, shut: before.shut}
-	switch free := l.Bytes - st.taken(); {
+	switch free := st.room() - st.taken(); {
 	case before.Bytes == 0:
 		st.bound.armed = free >= 0
 	default:
 		st.bound.armed = free >= l.Ahead || before.armed && l.Bytes >= before.Bytes
 	}
 	st.recheck()
+}
+
+// Counted is how much of so many bytes that were set aside counts for a limit: at most three quarters of it, so that
+// recording goes on beside a file that is larger than the limit.
+func (l Limit) Counted(aside int64) int64 { return min(aside, l.Bytes/4*3) }
+
+// sideFiles is the part of a limit that is left for the notes of what is uploaded: one in so many.
+const sideFiles = 1000
+
+// room is what is left of the limit for segments. Call with mu held.
+func (st *stream) room() int64 {
+	return st.bound.Bytes - st.bound.Bytes/sideFiles - st.bound.Counted(st.aside)
 }
 
 // taken is what a stream's segments take of the disk, or will when the one being written is
@@ -88,7 +100,7 @@ func (st *stream) admit() error {
 	if b.Bytes == 0 {
 		return nil
 	}
-	free := b.Bytes - st.taken()
+	free := st.room() - st.taken()
 	if free >= b.Ahead {
 		b.armed, b.shut = true, false
 		return nil
@@ -121,7 +133,7 @@ func (w *Writer) claim(final int64, video bool) error {
 		w.allowed.Store(1 << 62)
 		return nil
 	}
-	most := b.Bytes - (st.index.bytes - st.index.entries[i].bytes) - st.freeing // of this file
+	most := st.room() - (st.index.bytes - st.index.entries[i].bytes) - st.freeing // of this file
 	slack := int64(0)
 	if video {
 		slack = b.slack()
@@ -142,4 +154,18 @@ func (w *Writer) claim(final int64, video bool) error {
 	}
 	b.low()
 	return nil
+}
+
+// Pause makes Create refuse the stream with why, until Resume.
+func (s *Store) Pause(stream string, why *health.Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).paused = why
+}
+
+// Resume ends a pause.
+func (s *Store) Resume(stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).paused = nil
 }

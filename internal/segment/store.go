@@ -63,7 +63,9 @@ type Store struct {
 
 	recovering int64 // bytes of torn files that were found while loading; by who loads
 
-	aside sync.Map // the directories with files that were set aside
+	aside sync.Map // the names of the streams by the directories with files that were set aside
+
+	deleted atomic.Int64 // bytes of media, since Open
 
 	mu      sync.Mutex
 	closed  bool
@@ -92,6 +94,7 @@ type stream struct {
 	garbage  []string         // files that are deleted but for their removal
 	trash    int64            // their bytes
 	freeing  int64            // trash, and what is being removed now
+	aside    int64            // bytes of files that were set aside
 	broken   []id             // segments that could not be finished yet
 	doubted  map[id]rewriting // segments, not finished yet, of whose file a sync failed
 }
@@ -228,13 +231,13 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Streams lists the streams that have segments, by name.
+// Streams lists the streams that have segments, or files that were set aside, by name.
 func (s *Store) Streams() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	names := make([]string, 0, len(s.streams))
 	for name, st := range s.streams {
-		if len(st.index.entries) > 0 {
+		if len(st.index.entries) > 0 || st.aside > 0 {
 			names = append(names, name)
 		}
 	}
@@ -392,20 +395,6 @@ func (st *stream) unuse(k id) {
 	if a := st.active[k]; a != nil && a.writer == nil && a.leases == 0 && a.progress == nil && a.moving == nil {
 		delete(st.active, k)
 	}
-}
-
-// Pause makes Create refuse the stream with why, until Resume.
-func (s *Store) Pause(stream string, why *health.Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stream(stream).paused = why
-}
-
-// Resume ends a pause.
-func (s *Store) Resume(stream string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stream(stream).paused = nil
 }
 
 // rename moves a segment's file in its stream's directory. It is durable after sync. Both may take

@@ -14,6 +14,7 @@ type Usage struct {
 	Uploaded        int // of Segments
 	Bytes           int64
 	Growing         int64 // what Bytes does not count yet of the segment being written, up to its end
+	Quarantine      int64 // of Bytes: unreadable files that were set aside
 	PendingBytes    int64
 	PendingDuration time.Duration
 	PendingSince    time.Time // when the oldest pending media was recorded
@@ -26,17 +27,22 @@ func (s *Store) Usage(stream string) Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[stream]
-	if st == nil || len(st.index.entries) == 0 {
+	if st == nil {
 		return Usage{}
+	}
+	if len(st.index.entries) == 0 {
+		return Usage{Bytes: st.aside, Quarantine: st.aside}
 	}
 	x := &st.index
 	u := Usage{
 		Segments: len(x.entries),
 		Uploaded: x.kinds[kindUploaded].count + x.kinds[kindRefused].count,
-		Bytes:    x.bytes,
+		Bytes:    x.bytes + st.aside,
 		Growing:  st.growing(),
 		Oldest:   time.UnixMilli(st.oldestRecorded()).UTC(),
 		Newest:   time.UnixMilli(st.newestRecorded()).UTC(),
+
+		Quarantine: st.aside,
 	}
 	bytes, millis := x.pendingBytes, x.pendingMillis
 	for k, a := range st.active {

@@ -97,6 +97,24 @@ func (c *Client) Reload(ctx context.Context) (done Reloaded, err error) {
 	return done, err
 }
 
+// deleteTimeout bounds a deletion, which waits for those who read the stream.
+const deleteTimeout = 10 * time.Minute
+
+// DeleteStream has the agent delete all recordings of a stream that is not configured.
+func (c *Client) DeleteStream(ctx context.Context, stream string) (done DeletedStream, err error) {
+	// An agent that does not answer at all is found out before the long wait.
+	if _, err := c.LogLevel(ctx); err != nil {
+		return done, err
+	}
+	patient := *c.http
+	patient.Timeout = deleteTimeout
+	answer, err := (&Client{socket: c.socket, http: &patient}).call(ctx, http.MethodPost, pathDeleteStream, stream)
+	if err == nil {
+		err = json.Unmarshal(answer, &done)
+	}
+	return done, err
+}
+
 func (c *Client) json(ctx context.Context, method, path string, into any) error {
 	answer, err := c.call(ctx, method, path, "")
 	if err != nil {

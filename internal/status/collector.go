@@ -31,6 +31,9 @@ type Collector struct {
 	Health  *health.Registry
 	Store   Store
 	Streams func() []StreamInfo
+	// Recorded lists the streams with recordings, and Policy says what is kept of one. Optional.
+	Recorded func() []string
+	Policy   func(stream string) string
 	// Forecast looks ahead for a stream, or for the disk when it is "". Optional.
 	Forecast func(stream string) Forecast
 }
@@ -66,12 +69,16 @@ func (c *Collector) Snapshot() Snapshot {
 		}
 		s.Streams = append(s.Streams, st)
 	}
+	s.Orphans = c.orphans(s.Streams, parts)
 	if c.Forecast != nil {
 		s.Disk.Forecast = c.Forecast("")
 	}
 	s.Verdict = verdict(s)
 	return s
 }
+
+// streamJobs are those that report of a stream.
+var streamJobs = []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore}
 
 func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage segment.Usage) Stream {
 	part := func(job string) health.PartSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
@@ -104,12 +111,13 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 		Space: Space{
 			Segments:            usage.Segments,
 			UsedBytes:           usage.Bytes,
+			QuarantineBytes:     usage.Quarantine,
 			LimitBytes:          info.LimitBytes,
 			Oldest:              usage.Oldest,
 			DeletedBeforeUpload: ret.Numbers[health.DeletedBeforeUpload],
 		},
 	}
-	for _, name := range []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore} {
+	for _, name := range streamJobs {
 		st.Conditions = appendConditions(st.Conditions, part(name))
 	}
 	return st
@@ -147,6 +155,11 @@ func verdict(s Snapshot) Verdict {
 	}
 	for _, c := range s.Agent {
 		worst = max(worst, c.Severity)
+	}
+	for _, o := range s.Orphans {
+		for _, c := range o.Conditions {
+			worst = max(worst, c.Severity)
+		}
 	}
 	switch {
 	case len(s.Streams) > 0 && failed == len(s.Streams):

@@ -2,6 +2,7 @@ package status
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,5 +173,44 @@ func TestTheAgeOfASecretIsShownWhereItsCameraIsInTrouble(t *testing.T) {
 		if got := strings.Contains(text.String(), " secret"); got != (c.want != "") || !strings.Contains(text.String(), c.want) {
 			t.Errorf("%s: status shows\n%s\nwant %q", name, text.String(), c.want)
 		}
+	}
+}
+
+// TestLossesOfAStreamThatIsNotConfiguredAreShown has an orphan with media and a loss, one with a loss only, and one
+// with media only.
+func TestLossesOfAStreamThatIsNotConfiguredAreShown(t *testing.T) {
+	t.Parallel()
+	c, registry := newCollector("door")
+	c.Recorded = func() []string { return []string{"door", "media", "both"} }
+	c.Policy = func(string) string { return "kept for 30 days" }
+	for _, name := range []string{"both", "lost"} {
+		part := registry.Part(name, health.JobRetention)
+		part.Number(health.DeletedBeforeUpload).Set(7)
+		part.Report("losses", health.Degraded, health.SystemFault("deleted-before-upload", nil, "Recordings of %s were deleted.", name))
+	}
+	registry.Part("lost", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.SystemFault("upload", nil, "Not of a stream that is gone."))
+	s := c.Snapshot()
+	var names []string
+	for _, o := range s.Orphans {
+		names = append(names, o.Name)
+		if lost := o.Name != "media"; (o.DeletedBeforeUpload == 7) != lost || (len(o.Conditions) == 1) != lost || o.Policy != "kept for 30 days" {
+			t.Errorf("%+v", o)
+		}
+	}
+	if want := []string{"both", "lost", "media"}; !slices.Equal(names, want) || s.Verdict != Degraded {
+		t.Errorf("%v, %s", names, s.Verdict)
+	}
+	got := table(t, s)
+	for _, want := range []string{"! lost retention: Recordings of lost were deleted.", "· media retention: The stream is not configured for this hub",
+		"there are no recordings of it left"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if only, found := s.Only("media"); !found || only.Verdict != Healthy || len(only.Streams) != 0 || len(only.Orphans) != 1 {
+		t.Errorf("%v, %+v", found, only)
+	}
+	if only, found := s.Only("door"); !found || len(only.Orphans) != 0 {
+		t.Errorf("%v, %+v", found, only)
 	}
 }

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -27,8 +28,12 @@ const (
 	pathReload   = "/v1/reload"
 	pathSecrets  = "/v1/read-secrets"
 	pathMetrics  = "/metrics"
+
+	pathDeleteStream = "/v1/delete-stream"
 	// maxLevelName is far more than the name of any level.
 	maxLevelName = 64
+	// maxStreamName is that of KVS. Source: API, CreateStream.
+	maxStreamName = 256
 )
 
 // ServeSettings adds GET /v1/settings.
@@ -68,6 +73,30 @@ type Reloaded struct {
 func (s *Server) ServeReload(reload func() (Reloaded, error)) {
 	s.Handle("POST "+pathReload, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		done, err := reload()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.writeJSON(w, done)
+	}))
+}
+
+// DeletedStream is what was deleted of a stream.
+type DeletedStream struct {
+	Stream   string `json:"stream"`
+	Segments int    `json:"segments"`
+	Bytes    int64  `json:"bytes"`
+}
+
+// ServeDeleteStream adds POST /v1/delete-stream, whose body is the name of the stream. An error of remove is a
+// sentence for whoever asked.
+func (s *Server) ServeDeleteStream(remove func(ctx context.Context, stream string) (DeletedStream, error)) {
+	s.Handle("POST "+pathDeleteStream, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxStreamName))
+		var done DeletedStream
+		if err == nil {
+			done, err = remove(r.Context(), string(name))
+		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return

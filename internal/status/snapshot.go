@@ -32,6 +32,8 @@ type Snapshot struct {
 	// Agent holds the conditions of the agent itself: configuration, cloud, disk.
 	Agent   []Condition `json:"agent,omitempty"`
 	Streams []Stream    `json:"streams"`
+	// Orphans are streams that are not configured for this hub, and of which there are recordings or something to say.
+	Orphans []Orphan `json:"orphans,omitempty"`
 }
 
 // Disk is the file system that holds the recordings.
@@ -115,6 +117,7 @@ type Space struct {
 	Segments            int       `json:"segments"`
 	UsedBytes           int64     `json:"usedBytes"`
 	LimitBytes          int64     `json:"limitBytes"`
+	QuarantineBytes     int64     `json:"quarantineBytes,omitempty"` // of usedBytes: unreadable files that were set aside
 	Oldest              time.Time `json:"oldest,omitzero"`
 	DeletedBeforeUpload int64     `json:"deletedBeforeUpload"`
 	Forecast            Forecast  `json:"forecast"`
@@ -123,10 +126,15 @@ type Space struct {
 // Only is the snapshot with one of its streams, and with the verdict for that one.
 func (s Snapshot) Only(stream string) (only Snapshot, found bool) {
 	i := slices.IndexFunc(s.Streams, func(st Stream) bool { return st.Name == stream })
-	if i < 0 {
+	j := slices.IndexFunc(s.Orphans, func(o Orphan) bool { return o.Name == stream })
+	switch {
+	case i >= 0:
+		s.Streams, s.Orphans = s.Streams[i:i+1], nil
+	case j >= 0:
+		s.Streams, s.Orphans = []Stream{}, s.Orphans[j:j+1]
+	default:
 		return s, false
 	}
-	s.Streams = s.Streams[i : i+1]
 	s.Verdict = verdict(s)
 	return s, true
 }

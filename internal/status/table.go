@@ -52,7 +52,7 @@ func (v View) writeWhole(b *bytes.Buffer, s Snapshot) {
 		fmt.Fprintln(b, line)
 	}
 	fmt.Fprintln(b)
-	if len(s.Streams) == 0 {
+	if len(s.Streams) == 0 && len(s.Orphans) == 0 {
 		b.WriteString("No stream is configured for this hub yet.\n")
 	}
 	for _, line := range v.rows(s, s.Streams) {
@@ -143,6 +143,12 @@ func sentences(s Snapshot) []sentence {
 		if text := deletions(st); text != "" {
 			list = append(list, sentence{health.Info, "deletion", st.Name, fmt.Sprintf("%s %s retention: %s", mark(health.Info), st.Name, text)})
 		}
+	}
+	for _, o := range s.Orphans {
+		for _, c := range o.Conditions {
+			add(o.Name, c)
+		}
+		list = append(list, sentence{health.Info, "orphan", o.Name, fmt.Sprintf("%s %s retention: %s", mark(health.Info), o.Name, o.sentence())})
 	}
 	return list
 }

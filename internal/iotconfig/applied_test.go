@@ -1,0 +1,79 @@
+package iotconfig
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// TestAppliedIsCalledOnceTheConfigurationIsKnown starts hubs with the last good set, without one, and with a damaged
+// one; without a network, and with an answer.
+func TestAppliedIsCalledOnceTheConfigurationIsKnown(t *testing.T) {
+	t.Parallel()
+	denied := health.UserFault("denied", nil, "The hub's role may not list.")
+	for name, c := range map[string]struct {
+		file   func(t *testing.T, path string)
+		answer bool // of the control plane
+		want   bool
+	}{
+		"the last good set, offline":          {file: func(*testing.T, string) {}, want: true},
+		"none, offline":                       {file: remove},
+		"damaged, offline":                    {file: damage},
+		"of another version, offline":         {file: another},
+		"none, and the cloud has answered":    {file: remove, answer: true, want: true},
+		"damaged, and the cloud has answered": {file: damage, answer: true, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			hub := listOnlyHub(t, dir, nil)
+			hub.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing))
+			hub.run()
+			hub.awaitApply("cam")
+			hub.stop()
+			c.file(t, filepath.Join(dir, lastGoodFile))
+
+			applied := make(chan struct{}, 100)
+			hub = listOnlyHub(t, dir, func() { applied <- struct{}{} })
+			if hub.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing)); !c.answer {
+				hub.kvs.failWith(denied)
+			}
+			hub.run()
+			if !c.answer {
+				hub.awaitCondition(codeList, "may not list") // long after the start
+			}
+			if c.want {
+				<-applied
+			}
+			hub.stop()
+			if !c.want && len(applied) > 0 {
+				t.Error("the configuration is taken for known")
+			}
+		})
+	}
+}
+
+// listOnlyHub is a hub without MQTT.
+func listOnlyHub(t *testing.T, dir string, applied func()) *testHubSource {
+	return newTestHub(t, "", dir, nil, func(o *Options) { o.NoTLS, o.Applied = "a test", applied })
+}
+
+func remove(t *testing.T, path string) {
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func damage(t *testing.T, path string) {
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func another(t *testing.T, path string) {
+	if err := (stateDir{path: filepath.Dir(path)}).write(lastGoodFile, lastGood{Version: lastGoodVersion + 1}); err != nil {
+		t.Fatal(err)
+	}
+}

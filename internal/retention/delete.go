@@ -1,0 +1,73 @@
+package retention
+
+import (
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// deletionOrder is uploaded before not uploaded; within each the oldest goes first. What the service refused in part
+// is not uploaded: its fragments exist only here.
+var deletionOrder = [2]segment.Kinds{segment.UploadedWhole, segment.NotUploaded | segment.UploadedRefused}
+
+// order is deletionOrder, as far as it may be deleted already: before the configuration is known only what is uploaded.
+func (k *Keeper) order() []segment.Kinds {
+	if k.applied.Load() {
+		return deletionOrder[:]
+	}
+	return deletionOrder[:1]
+}
+
+// uploaded reports whether all of a segment is in the cloud.
+func uploaded(s segment.Info) bool { return s.State == segment.Uploaded && !s.Refused }
+
+// outcome of a deletion.
+type outcome uint8
+
+const (
+	gone      outcome = iota
+	inUse             // the next pass tries again
+	diskFails         // nothing else can be deleted now either
+)
+
+// delete removes a segment and accounts for it. Before the configuration is known nothing goes that is not uploaded.
+func (k *Keeper) delete(s segment.Info, why string) outcome {
+	if !uploaded(s) && !k.applied.Load() {
+		return inUse
+	}
+	held, _ := k.o.Store.Held(s.Key)
+	err := k.o.Store.Delete(s.Key)
+	switch {
+	case errors.Is(err, segment.ErrNotFound):
+		return gone
+	case errors.Is(err, segment.ErrBusy):
+		return inUse
+	case err != nil:
+		k.stuck[s.Stream] = true
+		part := k.o.Health.Part(s.Stream, health.JobRetention)
+		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
+			k.o.Log.Error("cannot delete a segment", zap.String("stream", s.Stream), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		}
+		return diskFails
+	}
+	k.account.took(k.o.Uptime(), s.Bytes, held)
+	part := k.o.Health.Part(s.Stream, health.JobRetention)
+	part.Number(health.SegmentsDeleted).Add(1)
+	part.Number(health.BytesDeleted).Add(s.Bytes)
+	fields := []zap.Field{
+		zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes), zap.String("reason", why),
+	}
+	if uploaded(s) {
+		k.o.Log.Debug("deleted an uploaded segment", fields...)
+		return gone
+	}
+	if s.Refused {
+		fields = append(fields, zap.Bool("refused", true))
+	}
+	k.o.Log.Warn("deleted a segment before it was uploaded", fields...)
+	k.lose(s, why)
+	return gone
+}

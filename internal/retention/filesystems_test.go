@@ -1,0 +1,259 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// fileSystemsEnv has the tests on real file systems run: `make long-filesystems`.
+const fileSystemsEnv = "KVS_EDGE_FILESYSTEMS"
+
+// The disks of these tests, in bytes.
+const (
+	diskBytes    = 800 << 20
+	diskReserve  = 100 << 20
+	diskMissing  = 25 << 20
+	segmentBytes = 10 << 20
+	segmentCount = 40
+)
+
+// mounted makes a file system of that kind on a loop device and mounts it, until the test ends.
+func mounted(t *testing.T, kind string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	command := func(name string, args ...string) {
+		t.Helper()
+		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+			t.Skipf("this machine cannot do %s: %s %v: %v, %s", kind, name, args, err, out)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root may mount a file system")
+	}
+	if kind == "tmpfs" {
+		command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", diskBytes), "none", dir)
+	} else {
+		image := filepath.Join(t.TempDir(), "disk")
+		if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, diskBytes)); err != nil {
+			t.Fatal(err)
+		}
+		command("mkfs."+kind, "-q", image)
+		command("mount", "-o", "loop", image, dir)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v, %s", err, out)
+		}
+	})
+	return dir
+}
+
+// realDisk is a real store on a real disk with an agent's keeper, in real time but for what is added to its uptime.
+type realDisk struct {
+	t      *testing.T
+	dir    string
+	store  *segment.Store
+	part   *health.Part // retention's of the stream
+	disk   *health.Part // retention's of the disk
+	later  atomic.Int64 // added to the uptime
+	keys   []segment.Key
+	few    int64 // how many segments suffice for what is missing, and one more
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// newRealDisk records and fills the disk so that something is missing.
+func newRealDisk(t *testing.T, kind string) *realDisk {
+	t.Helper()
+	d := &realDisk{t: t, dir: mounted(t, kind)}
+	var err error
+	if d.store, err = segment.Open(segment.Options{Dir: filepath.Join(d.dir, "recordings")}); err != nil {
+		t.Fatal(err)
+	}
+	frame := make([]byte, segmentBytes)
+	for i := range segmentCount {
+		w, err := d.store.Create("door", mkv.Header{Start: begin.Add(time.Duration(i) * 10 * time.Second),
+			Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.BeginFragment(0, true), w.WriteFrame(1, 0, true, [][]byte{frame}), w.Seal()); err != nil {
+			t.Fatal(err)
+		}
+		d.keys = append(d.keys, w.Key())
+	}
+	d.fill(diskReserve - diskMissing)
+	missing := diskReserve - d.free() // some file systems take more for themselves than others
+	if d.few = (missing+segmentBytes-1)/segmentBytes + 1; missing <= 0 || d.few > segmentCount/3 {
+		t.Fatalf("%d MB are missing, want about %d", missing>>20, diskMissing>>20)
+	}
+	d.later.Store(int64(settleTime)) // a start waits, which is not the matter here
+	return d
+}
+
+// fill has others write until so much is free.
+func (d *realDisk) fill(free int64) {
+	d.t.Helper()
+	other, err := os.Create(filepath.Join(d.dir, "other"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for range 10 { // what the file system needs for itself is not in the first
+		if more := d.free() - free; more > 0 {
+			info, err := other.Stat()
+			if err == nil {
+				err = unix.Fallocate(int(other.Fd()), 0, info.Size(), more)
+			}
+			if err = errors.Join(err, other.Sync(), d.store.Commit()); err != nil {
+				d.t.Fatal(err)
+			}
+		}
+	}
+	if err := other.Close(); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *realDisk) free() int64 {
+	d.t.Helper()
+	free, _, err := d.store.DiskFree()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return int64(free)
+}
+
+// run starts the keeper.
+func (d *realDisk) run() {
+	registry := health.NewRegistry(time.Now)
+	d.part, d.disk = registry.Part("door", health.JobRetention), registry.Part("", health.JobRetention)
+	started := time.Now()
+	k := New(Options{
+		Store: d.store, Health: registry, MinFree: func(uint64) uint64 { return diskReserve },
+		Uptime: func() time.Duration { return time.Since(started) + time.Duration(d.later.Load()) },
+	})
+	ctx, cancel := context.WithCancel(d.t.Context())
+	d.cancel, d.done = cancel, make(chan error, 1)
+	go func() { d.done <- k.Run(ctx) }()
+	d.t.Cleanup(func() {
+		cancel()
+		<-d.done
+		_ = d.store.Close()
+	})
+}
+
+func (d *realDisk) deleted() int64 { return d.part.Number(health.DeletedBeforeUpload).Load() }
+
+// watch looks for a time, until enough says so, and returns whether it did.
+func (d *realDisk) watch(most time.Duration, enough func() bool) bool {
+	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(time.Second) {
+		if enough() {
+			return true
+		}
+	}
+	return enough()
+}
+
+// served reports whether the reserve is free.
+func (d *realDisk) served() bool { return d.free() >= diskReserve }
+
+// TestRealFileSystems has an agent's keeper reclaim space on file systems that free at once, in the background, and
+// with the next commit; with nobody who reads, and with a reader that has the oldest open.
+func TestRealFileSystems(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(fileSystemsEnv) == "" {
+		t.Skip("`make long-filesystems` runs this: it takes minutes, and root")
+	}
+	for _, kind := range []string{"tmpfs", "ext4", "xfs", "btrfs"} {
+		t.Run(kind+"/nobody reads", func(t *testing.T) {
+			t.Parallel()
+			d := newRealDisk(t, kind)
+			d.run()
+			if !d.watch(90*time.Second, d.served) {
+				t.Errorf("%d MB are free", d.free()>>20)
+			}
+			d.watch(70*time.Second, func() bool { return d.deleted() > d.few })
+			if n := d.deleted(); n > d.few || n < 1 {
+				t.Errorf("%d of %d segments are deleted, %d would have been too many", n, segmentCount, d.few)
+			}
+			t.Logf("%d of %d segments of %d MB are deleted, %d suffice", d.deleted(), segmentCount, segmentBytes>>20, d.few-1)
+		})
+		t.Run(kind+"/a reader", func(t *testing.T) {
+			t.Parallel()
+			d := newRealDisk(t, kind)
+			reader := d.read(30)
+			d.run()
+			if d.watch(70*time.Second, func() bool { return d.deleted() > 0 }) {
+				t.Fatalf("%d segments are deleted while a reader has the oldest open", d.deleted())
+			}
+			d.expect(codeHeld)
+			for range 3 {
+				d.later.Add(int64(passOver / 3))
+				d.watch(2*DefaultInterval, func() bool { return false })
+			}
+			if !d.watch(time.Minute, func() bool { return d.deleted() > 0 }) {
+				t.Error("nothing is deleted after ten minutes")
+			}
+			if d.watch(70*time.Second, func() bool { return d.deleted() > d.few }) {
+				t.Errorf("%d segments are deleted in the stead of those that a reader has open", d.deleted())
+			}
+			reader()
+			if !d.watch(90*time.Second, d.served) {
+				t.Errorf("%d MB are free after the reader has gone", d.free()>>20)
+			}
+			d.watch(70*time.Second, func() bool { return d.deleted() > d.few })
+			if n := d.deleted(); n > d.few {
+				t.Errorf("%d segments are deleted", n)
+			}
+			t.Logf("%d of %d segments are deleted, after ten minutes of a reader", d.deleted(), segmentCount)
+		})
+	}
+}
+
+// read opens the oldest files, as an export does, and returns how to close them.
+func (d *realDisk) read(count int) (stop func()) {
+	d.t.Helper()
+	names, err := filepath.Glob(filepath.Join(d.dir, "recordings", "door", "*.mkv"))
+	if err != nil || len(names) < count {
+		d.t.Fatal(len(names), err)
+	}
+	var files []*os.File
+	for _, name := range names[:count] {
+		f, err := os.Open(name)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	stop = func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}
+	d.t.Cleanup(stop)
+	return stop
+}
+
+// expect looks for a condition of the disk.
+func (d *realDisk) expect(code string) {
+	d.t.Helper()
+	for _, c := range d.disk.Snapshot().Conditions {
+		if c.Code == code {
+			return
+		}
+	}
+	d.t.Errorf("the condition %s is missing", code)
+}

@@ -1,0 +1,113 @@
+package retention
+
+import (
+	"cmp"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// giving is the order in which segments go for the sake of the disk, in one pass.
+type giving struct {
+	held    func(stream string) int64
+	streams []giver
+}
+
+// giver is a stream that may have to give.
+type giver struct {
+	name  string
+	share int64
+	next  [2]func() (segment.Info, bool) // by deletionOrder; nil when there is no more
+	stop  []func()
+}
+
+// newGiving works out each stream's share of what all may hold when the disk has need bytes more. Without all, only
+// what is uploaded whole is given.
+func (k *Keeper) newGiving(streams []string, need int64, all bool, held func(string) int64) *giving {
+	g := &giving{held: held}
+	room := -need
+	limits := make([]int64, len(streams))
+	for i, name := range streams {
+		room += held(name)
+		limits[i] = k.policy(name).MaxBytes
+	}
+	shares := shares(max(room, 0), limits)
+	for i, name := range streams {
+		s := giver{name: name, share: shares[i]}
+		for order, which := range deletionOrder {
+			if which != segment.UploadedWhole && (!all || k.policy(name).OnFull == DenyNew) {
+				continue // a stream that denies new media is never robbed of what is not uploaded
+			}
+			next, stop := iter.Pull(k.o.Store.Walk(name, which))
+			s.next[order], s.stop = next, append(s.stop, stop)
+		}
+		g.streams = append(g.streams, s)
+	}
+	return g
+}
+
+// held is how much there is of a stream.
+func (k *Keeper) held(stream string) int64 { return k.o.Store.Usage(stream).Bytes }
+
+func (g *giving) stop() {
+	for _, s := range g.streams {
+		for _, stop := range s.stop {
+			stop()
+		}
+	}
+}
+
+// next is the segment whose turn it is: an uploaded one as long as any stream has one, since nothing is lost
+// with it; and of the stream that holds the most beyond its share.
+func (g *giving) next() (segment.Info, bool) {
+	for order := range deletionOrder {
+		for s := g.most(order); s != nil; s = g.most(order) {
+			if info, ok := s.next[order](); ok {
+				return info, true
+			}
+			s.next[order] = nil
+		}
+	}
+	return segment.Info{}, false
+}
+
+// most gives the stream that holds the most beyond its share, of those that may have something to
+// give.
+func (g *giving) most(order int) *giver {
+	var most *giver
+	var beyond int64
+	for i := range g.streams {
+		s := &g.streams[i]
+		if s.next[order] == nil {
+			continue
+		}
+		if b := g.held(s.name) - s.share; most == nil || b > beyond {
+			most, beyond = s, b
+		}
+	}
+	return most
+}
+
+// shares divides room evenly; nobody gets more than its limit (0: none), and what it leaves is
+// for the others.
+func shares(room int64, limits []int64) []int64 {
+	order := make([]int, len(limits))
+	for i := range order {
+		order[i] = i
+	}
+	limit := func(i int) int64 {
+		if limits[i] <= 0 {
+			return math.MaxInt64
+		}
+		return limits[i]
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(limit(a), limit(b)) })
+	parts := make([]int64, len(limits))
+	for n, i := range order {
+		parts[i] = min(limit(i), room/int64(len(order)-n))
+		room -= parts[i]
+	}
+	return parts
+}

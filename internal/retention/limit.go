@@ -1,0 +1,94 @@
+package retention
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// limitOf is how the store keeps a policy's size between two passes.
+func (k *Keeper) limitOf(stream string, p Policy) segment.Limit {
+	l := segment.Limit{Bytes: p.MaxBytes, Ahead: p.ahead(), Deny: p.OnFull == DenyNew, Low: func() { k.runsLow(stream) }}
+	if l.Full = p.denies(0); p.OnFull == DeleteOldest {
+		l.Full = health.SystemFault(codeFull, nil,
+			"The limit of %d MB is reached, and older media is not deleted as fast as new media comes: check the disk, or raise MaxLocalMediaSizeInMB.",
+			p.MaxBytes/1e6)
+	}
+	return l
+}
+
+// runsLow asks for room for a stream at once. It is called by who records.
+func (k *Keeper) runsLow(stream string) {
+	k.mu.Lock()
+	k.low[stream] = true
+	k.mu.Unlock()
+	select {
+	case k.lows <- struct{}{}:
+	default:
+	}
+}
+
+// relieve makes room for the streams that asked for it.
+func (k *Keeper) relieve(ctx context.Context) {
+	k.mu.Lock()
+	low := slices.Sorted(maps.Keys(k.low))
+	clear(k.low)
+	k.mu.Unlock()
+	for _, stream := range low {
+		if ctx.Err() != nil {
+			return
+		}
+		k.limit(stream, k.policy(stream))
+	}
+	k.keepLosses(k.o.Now())
+}
+
+// ahead is how much a stream's segments take, with what the one being written still grows to.
+func (k *Keeper) ahead(stream string) int64 {
+	u := k.o.Store.Usage(stream)
+	return u.Bytes - u.Quarantine + u.Growing
+}
+
+// counted is what a stream takes of its limit.
+func (k *Keeper) counted(stream string, p Policy) int64 {
+	return k.ahead(stream) + segment.Limit{Bytes: p.MaxBytes}.Counted(k.o.Store.Usage(stream).Quarantine)
+}
+
+// limit keeps a stream within its size.
+func (k *Keeper) limit(stream string, p Policy) {
+	full := func() bool { return p.full(k.counted(stream, p)) }
+	if p.OnFull == DeleteOldest {
+		k.shrink(stream, full)
+	}
+	if p.OnFull == DenyNew && full() && k.configured(stream) {
+		k.pause(stream, p.denies(k.refused(stream)))
+	} else {
+		k.resume(stream, codeFull)
+	}
+}
+
+func (k *Keeper) shrink(stream string, full func() bool) {
+	for _, which := range k.order() {
+		for s := range k.o.Store.Walk(stream, which) {
+			if !full() || k.delete(s, "MaxLocalMediaSizeInMB is reached") == diskFails {
+				return
+			}
+		}
+	}
+}
+
+// refused is how much of a stream is in segments of which the service refused something.
+func (k *Keeper) refused(stream string) (bytes int64) {
+	for s := range k.o.Store.Walk(stream, segment.UploadedRefused) {
+		bytes += s.Bytes
+	}
+	return bytes
+}
+
+// SegmentBytes is the most that a segment of a stream should have; 0 without a limit.
+func (k *Keeper) SegmentBytes(stream string) int64 {
+	return k.policy(stream).MaxBytes / SegmentsPerLimit
+}

@@ -1,0 +1,66 @@
+package segment
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Held reports whether deleting a finished segment would free nothing now: another process has its file open (an
+// export, a player, a backup), or the file has another name (a snapshot of hard links). known is false when that
+// cannot be told: the file system has no leases, the file is another user's, or we read it ourselves.
+// Source: fcntl(2), F_SETLEASE: a write lease is given only while nobody else has the file open.
+func (s *Store) Held(k Key) (held, known bool) {
+	s.mu.Lock()
+	st := s.streams[k.Stream]
+	if st == nil {
+		s.mu.Unlock()
+		return false, false
+	}
+	i, ok := st.index.find(k.id())
+	a := st.active[k.id()]
+	if !ok || a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil) {
+		s.mu.Unlock()
+		return false, false
+	}
+	path := filepath.Join(st.dir, st.index.entries[i].name())
+	s.mu.Unlock()
+	return heldFile(path)
+}
+
+// heldFile asks the kernel. The file may be renamed or deleted meanwhile: then nothing is known of it.
+func heldFile(path string) (held, known bool) {
+	// Not to wait for a lease that somebody else has.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false, false
+	}
+	defer func() { _ = f.Close() }() // ends the lease too
+	if info, err := f.Stat(); err != nil {
+		return false, false
+	} else if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
+		return true, true
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return false, false
+	}
+	var answer error
+	if err := raw.Control(func(fd uintptr) {
+		if _, answer = unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_WRLCK); answer == nil {
+			_, _ = unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_UNLCK)
+		}
+	}); err != nil {
+		return false, false
+	}
+	switch answer {
+	case nil:
+		return false, true
+	case unix.EAGAIN:
+		return true, true
+	default: // EINVAL, ENOLCK, EACCES, ENOSYS
+		return false, false
+	}
+}
