@@ -20,6 +20,7 @@ const (
 	DefaultIdleTimeout  = 20 * time.Second // the service ends idle sessions after 30 s (API reference, PutMedia)
 	DefaultInFlight     = 30               // fragments
 	DefaultInFlightSize = 16_000_000       // bytes
+	DefaultRetryMax     = 30 * time.Second // the longest pause between two sessions
 )
 
 // Store is the recording directory; see segment.Store.

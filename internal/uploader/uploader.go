@@ -90,14 +90,14 @@ func New(o Options) *Uploader {
 	o.MaxInFlight = orDefault(o.MaxInFlight, DefaultInFlight)
 	o.MaxInFlightBytes = orDefault(o.MaxInFlightBytes, DefaultInFlightSize)
 	u := &Uploader{
-		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(),
+		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(o),
 		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
 		turn: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
 		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst),
 		second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
 	}
 	u.tags.Store(&tagSet{})
-	u.queue = newQueue(o, u.suspects.aside, u.unreadable)
+	u.queue = newQueue(o, u.suspects, u.unreadable)
 	return u
 }
 
@@ -142,7 +142,11 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 		case ctx.Err() != nil:
 		case wait > 0:
 			u.o.Health.SetState(stateWaiting)
-			u.pause(ctx, m, wait)
+			wake := changes
+			if more {
+				wake = nil // they do not go before the pause is over either
+			}
+			u.pause(ctx, m, wait, wake)
 		case more:
 		case m.drain:
 			u.reportPause(stateIdle)
@@ -155,8 +159,8 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 	return ctx.Err()
 }
 
-// round is one session, or the finding that nothing is pending: then more is false. It says how
-// long to wait before the next.
+// round is one session, or the finding that nothing can be sent now: then more is false. It says how long
+// to wait before the next.
 func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {
 	if !m.demand {
 		if u.begin(ctx) != nil {
@@ -171,18 +175,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	}
 	first, ok := u.queue.peek()
 	if !ok {
-		u.settle(nil)
-		if u.suspects.waiting() {
-			u.suspects.release()
-			return true, 0
-		}
-		if !m.demand {
-			u.suspects.forget()
-			if u.queue.readable() {
-				u.reportNoneLeft()
-			}
-		}
-		return false, 0
+		return u.rest(m)
 	}
 	first, e, ok := u.choose(m, first)
 	if !ok {
@@ -196,8 +189,31 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	return true, wait
 }
 
-// pause lets wait pass, or less when somebody asks for an upload.
-func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration) {
+// rest is a round in which nothing is to be sent but what was set aside.
+func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
+	u.settle(nil)
+	if u.suspects.release() > 0 {
+		return true, 0
+	}
+	if !m.demand {
+		u.suspects.prune(u.queue.pends)
+		u.reportStuck()
+	}
+	due, aside := u.suspects.next(u.queue.covers)
+	if at, ok := u.queue.retry(unreadableWait); m.drain && ok && (!aside || at.Before(due)) {
+		due, aside = at, true
+	}
+	if aside {
+		return false, max(time.Until(due), time.Millisecond)
+	}
+	if !m.demand && u.queue.readable() {
+		u.reportNoneLeft()
+	}
+	return false, 0
+}
+
+// pause lets wait pass, or less when somebody asks for an upload, or wake receives.
+func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <-chan struct{}) {
 	nudge := u.nudge
 	if m.demand {
 		nudge = nil // it is who asked
@@ -207,13 +223,18 @@ func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration) {
 	select {
 	case <-timer.C:
 	case <-nudge:
+	case <-wake:
 	case <-ctx.Done():
 	}
 }
 
 // await waits for a change of the store. Segments that could not be read are looked at again in time.
 func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
-	again := time.NewTimer(unreadableFor)
+	wait := unreadableFor
+	if at, ok := u.queue.retry(unreadableFor); ok {
+		wait = min(wait, time.Until(at))
+	}
+	again := time.NewTimer(wait)
 	defer again.Stop()
 	select {
 	case <-ctx.Done():
@@ -333,29 +354,59 @@ func (u *Uploader) stalled() {
 	u.retention.asked = time.Time{} // perhaps we wait for an acknowledgement that never comes
 }
 
-// through notes that a fragment is in the cloud. It reports whether others are to be tried again.
-func (u *Uploader) through(s shot) (again bool) {
-	u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
+// through notes that a fragment, or a part of it, is in the cloud. whole says that all of it is; again,
+// that others are to be tried again.
+func (u *Uploader) through(s shot) (whole, again bool) {
 	u.failures, u.careful, u.renewed = 0, false, false
 	u.retry.Reset()
 	u.askUser.Reset()
 	if u.passes++; u.passes >= passesPerStall {
 		u.stalls, u.passes = max(u.stalls-1, 0), 0
 	}
+	whole = s.split == nil || s.split.finish(s.part)
+	again = u.suspects.pass(s, whole)
 	u.reportThrough(s)
+	switch {
+	case whole && s.split != nil && s.split.refused != nil:
+		u.refuseWhole(s.whole(), s.split.refused)
+		whole = false
+	case whole:
+		u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
+		u.numbers.persisted.Add(1)
+	}
 	u.reportSound(s)
 	u.reportWithheld()
-	return u.suspects.pass(s.id())
+	u.reportStuck()
+	return whole, again
 }
 
-// refuse keeps a fragment on the hub that the service will never take.
-func (u *Uploader) refuse(s shot, rule Rule, title string) {
+// refuse keeps a fragment on the hub that the service will never take. Of one that is split the other
+// parts are sent first.
+func (u *Uploader) refuse(s shot, v *verdict) {
+	if s.split == nil {
+		u.refuseWhole(s, v)
+		return
+	}
+	if s.split.refused == nil {
+		s.split.refused = v
+	}
+	if s.split.finish(s.part) {
+		u.refuseWhole(s.whole(), s.split.refused)
+	}
+}
+
+func (u *Uploader) refuseWhole(s shot, v *verdict) {
+	title := v.title
+	if title == "" {
+		title = v.rule.title()
+	}
 	u.noted(u.o.Store.MarkRefused(s.key, s.frag, title))
-	delete(u.suspects.list, s.id())
-	if rule.Tags {
+	u.suspects.forget(s.id())
+	if v.rule.Tags {
 		u.releaseTags() // it was refused without them too
 	}
-	u.reportRefused(s, rule, title)
+	u.reportRefused(s, v.rule, title)
+	u.reportStuck()
 }
 
 // noted takes in how noting a fragment as done went. Of one that was deleted there is nothing to note.
