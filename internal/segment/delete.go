@@ -72,6 +72,7 @@ func (s *Store) discard(st *stream, k Key) error {
 		notes, a.progress = a.progress, nil
 		i, _ := st.index.find(e.id)
 		st.index.remove(i)
+		st.refused.drop(e.id)
 		st.trash += e.bytes
 		st.freeing += e.bytes
 		st.garbage = append(st.garbage, garbage, progressName(e.id))

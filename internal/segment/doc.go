@@ -75,6 +75,9 @@ type Info struct {
 	State State
 	// PendingBytes is what of it waits for its upload.
 	PendingBytes int64
+	// RefusedFragments and RefusedBytes of it the service does not take; in any state.
+	RefusedFragments int
+	RefusedBytes     int64
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
 	// here they still exist.
 	Refused bool

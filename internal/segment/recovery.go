@@ -181,7 +181,7 @@ func (s *Store) adopt(loaded *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stream(loaded.name)
-	st.index, st.active, st.broken = loaded.index, loaded.active, loaded.broken
+	st.index, st.active, st.broken, st.refused = loaded.index, loaded.active, loaded.broken, loaded.refused
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
 	st.changed()
 }
@@ -325,17 +325,21 @@ func (s *Store) loadSideFile(st *stream, k id) {
 	}
 	switch st.index.entries[i].kind() {
 	case kindRefused:
-		return // keeps the reasons
+		s.loadRefused(st, i)
+		return
 	case kindUploaded:
 		if !s.readOnly {
 			_ = st.files.Remove(path)
 		}
 		return
 	}
-	p, err := s.loadProgress(path)
+	p, refused, err := s.loadProgress(path)
 	if err != nil {
 		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.name), zap.Error(err))
 		return
 	}
 	st.use(k).progress = p
+	for _, one := range refused {
+		st.refused.add(k, one)
+	}
 }

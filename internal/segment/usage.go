@@ -18,6 +18,10 @@ type Usage struct {
 	PendingSince    time.Time // producer time of the oldest pending media
 	Oldest          time.Time
 	Newest          time.Time
+	// RefusedFragments and RefusedBytes are on this disk only, as the service does not take them. They are
+	// not pending.
+	RefusedFragments int
+	RefusedBytes     int64
 }
 
 // Usage sums up a stream from memory. It costs the same however many segments there are.
@@ -34,8 +38,10 @@ func (s *Store) Usage(stream string) Usage {
 		Uploaded: x.kinds[kindUploaded].count + x.kinds[kindRefused].count,
 		Bytes:    x.bytes,
 		Growing:  st.growing(),
-		Oldest:   time.UnixMilli(x.oldest()).UTC(),
-		Newest:   time.UnixMilli(x.newest()).UTC(),
+
+		RefusedFragments: st.refused.count, RefusedBytes: st.refused.bytes,
+		Oldest: time.UnixMilli(x.oldest()).UTC(),
+		Newest: time.UnixMilli(x.newest()).UTC(),
 	}
 	bytes, millis := x.pendingBytes, x.pendingMillis
 	for k, a := range st.active {

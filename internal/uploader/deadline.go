@@ -24,6 +24,9 @@ func (e *session) deadline(pause time.Duration) time.Time {
 		earliest(e.moved.Add(e.u.patience()))
 	}
 	if !e.closing {
+		if at, ok := e.u.again(); ok && e.idle && !e.writing && e.verdict == nil {
+			earliest(at)
+		}
 		if !e.writing {
 			earliest(e.touched.Add(e.u.o.IdleTimeout))
 		}

@@ -43,6 +43,7 @@ type session struct {
 	last    shot    // sent or being written
 	got     int     // fragments that got through
 	alone   bool    // the session is for one fragment only
+	idle    bool    // nothing is pending but what is set aside
 	cut     mkv.Cut // of the fragment being written, where not all tracks are sent
 
 	closing bool      // the body is ended
@@ -91,7 +92,7 @@ func (e *session) feed() time.Duration {
 	u := e.u
 	for !e.writing && !e.closing && !e.aborted && e.verdict == nil {
 		next, ok := u.queue.peek()
-		if !ok {
+		if e.idle = !ok; e.idle {
 			e.fed()
 			return 0
 		}
@@ -117,7 +118,8 @@ func (e *session) fed() {
 	if e.course == newest {
 		u.turns.caughtUp = true
 	}
-	if e.mode.drain || e.course == newest || e.giveWay() || u.queue.overdue() {
+	at, ok := u.again()
+	if e.mode.drain || e.course == newest || e.giveWay() || ok && !time.Now().Before(at) {
 		e.close()
 	}
 }

@@ -212,6 +212,15 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 	return false, 0
 }
 
+// again tells when what is set aside or passed over is to be tried again.
+func (u *Uploader) again() (at time.Time, ok bool) {
+	at, ok = u.suspects.next(u.queue.covers)
+	if retry, has := u.queue.retry(unreadableFor); has && (!ok || retry.Before(at)) {
+		return retry, true
+	}
+	return at, ok
+}
+
 // pause lets wait pass, or less when somebody asks for an upload, or wake receives.
 func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <-chan struct{}) {
 	nudge := u.nudge
