@@ -69,6 +69,7 @@ type world struct {
 	filter  func(io.Reader) io.Reader // of request bodies
 	network network
 	keys    keys
+	now     atomic.Pointer[time.Time] // of the store; nil = that of the system
 
 	mu         sync.Mutex
 	conditions []health.Condition // all that were ever seen; guarded by mu
@@ -107,7 +108,12 @@ func newWorld(t testing.TB, hours int, limits media.Limits) *world {
 
 func (w *world) openStore() {
 	w.t.Helper()
-	store, err := segment.Open(segment.Options{Dir: w.dir})
+	store, err := segment.Open(segment.Options{Dir: w.dir, Now: func() time.Time {
+		if now := w.now.Load(); now != nil {
+			return *now
+		}
+		return time.Now()
+	}})
 	must(w.t, err)
 	w.store = &watchedStore{Store: store, changed: make(chan struct{})}
 }

@@ -34,6 +34,9 @@ type Store interface {
 	MarkPersisted(k segment.Key, f mkv.Fragment) error
 	MarkRefused(k segment.Key, f mkv.Fragment, reason string) error
 	MarkUploaded(k segment.Key) error
+	Refused(stream string) []segment.Refused
+	RefusedBefore(k segment.Key, fragmentStart time.Duration) (code string, ok bool)
+	Requeue(k segment.Key, fragmentStarts []time.Duration, counted bool) error
 }
 
 // Cloud is Kinesis Video Streams; see kvs.Client.

@@ -102,6 +102,7 @@ type queue struct {
 	chosen   choice
 
 	from, to   int64                     // fragments that end before from, or begin at to or later, are passed over
+	without    func(fragmentID) bool     // those that are passed over besides; nil = none
 	after      segment.Key               // segments up to this one were given out
 	passed     []segment.Key             // given out whole, and not yet moved to uploaded
 	unreadable map[segment.Key]time.Time // segments that the disk fails with, and when to try again
@@ -119,7 +120,7 @@ func newQueue(o Options, suspects *suspects, broken func(error)) *queue {
 // restart begins again with the oldest of all, and lets go of the open segment.
 func (q *queue) restart() {
 	q.release()
-	q.from, q.to = math.MinInt64, math.MaxInt64
+	q.from, q.to, q.without = math.MinInt64, math.MaxInt64, nil
 	q.after = segment.Before(q.stream)
 	q.passed = q.passed[:0]
 }
@@ -140,7 +141,7 @@ func (q *queue) peek() (s shot, ok bool) {
 		}
 		for ; q.next < len(q.list); q.next, q.part = q.next+1, 0 {
 			s := shot{key: q.reader.Key(), frag: q.list[q.next]}
-			if s.end() < q.from || q.held(s.id()) || q.store.Done(s.key, s.frag.Start) {
+			if s.end() < q.from || q.held(s.id()) || q.without != nil && q.without(s.id()) || q.store.Done(s.key, s.frag.Start) {
 				continue
 			}
 			q.choose()

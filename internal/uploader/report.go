@@ -132,9 +132,9 @@ func (u *Uploader) reportPause(state string) {
 }
 
 func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
-	u.numbers.skipped.Add(1)
-	fault := health.SystemFault(CodeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s",
-		inWords(s.at()), u.o.Stream, rule.Cause, title, rule.Advice)
+	fault := health.SystemFault(CodeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s "+
+		"It is sent again once a day, %d times at most, and by `kvs-edge-agent upload --refused`.",
+		inWords(s.at()), u.o.Stream, rule.Cause, title, rule.Advice, maxRefusedTries)
 	if u.o.Health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
 		u.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
 	}

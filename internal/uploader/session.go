@@ -119,7 +119,7 @@ func (e *session) fed() {
 		u.turns.caughtUp = true
 	}
 	at, ok := u.again()
-	if e.mode.drain || e.course == newest || e.giveWay() || ok && !time.Now().Before(at) {
+	if e.mode.drain || e.course == newest || e.giveWay() || ok && !time.Now().Before(at) || u.refusedWait() {
 		e.close()
 	}
 }

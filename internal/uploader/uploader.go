@@ -57,6 +57,10 @@ type Uploader struct {
 	stalls   int  // how often StallTimeout is doubled
 	passes   int  // fragments since stalls changed
 
+	freed         []string    // codes of refused fragments that the service took after all
+	tried         []time.Time // when refused fragments were sent again by themselves, within a day
+	lookedRefused time.Time   // when none of them was due
+
 	retention struct {
 		asked time.Time // zero = not known
 		none  bool      // the stream keeps nothing
@@ -110,11 +114,12 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 
 // mode is how an uploader works through what is pending.
 type mode struct {
-	drain    bool             // end when nothing is pending
-	live     bool             // newest first
-	demand   bool             // of Range, which has the turn
-	from, to int64            // producer times in ms, when demand
-	each     func(size int64) // called when a fragment of so many bytes is done; nil = nobody wants to know
+	drain    bool                  // end when nothing is pending
+	live     bool                  // newest first
+	demand   bool                  // of Range, which has the turn
+	from, to int64                 // producer times in ms, when demand
+	held     func(fragmentID) bool // those that are passed over; nil = none
+	each     func(size int64)      // called when a fragment of so many bytes is done; nil = nobody wants to know
 }
 
 // Run uploads what is pending, oldest first, and then each fragment as soon as it is complete,
@@ -171,7 +176,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	defer u.queue.release()
 	u.queue.restart()
 	if m.demand {
-		u.queue.from, u.queue.to = m.from, m.to
+		u.queue.from, u.queue.to, u.queue.without = m.from, m.to, m.held
 	}
 	first, ok := u.queue.peek()
 	if !ok {
@@ -206,7 +211,13 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 	if aside {
 		return false, max(time.Until(due), time.Millisecond)
 	}
-	if !m.demand && u.queue.readable() {
+	if m.demand {
+		return false, 0
+	}
+	if u.free() || u.retryOne() {
+		return true, 0
+	}
+	if u.queue.readable() {
 		u.reportNoneLeft()
 	}
 	return false, 0
@@ -380,6 +391,7 @@ func (u *Uploader) through(s shot) (whole, again bool) {
 		u.refuseWhole(s.whole(), s.split.refused)
 		whole = false
 	case whole:
+		u.tookAgain(s)
 		u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
 		u.numbers.persisted.Add(1)
 	}
@@ -408,6 +420,9 @@ func (u *Uploader) refuseWhole(s shot, v *verdict) {
 	title := v.title
 	if title == "" {
 		title = v.rule.title()
+	}
+	if _, before := u.o.Store.RefusedBefore(s.key, s.frag.Start); !before {
+		u.numbers.skipped.Add(1)
 	}
 	u.noted(u.o.Store.MarkRefused(s.key, s.frag, title))
 	u.suspects.forget(s.id())
