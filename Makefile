@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
+.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws long-line interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -116,6 +116,9 @@ check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all test
 
 long-as-aws: tools ## every end-to-end test against the local cloud as AWS has it, with the rights of deploy/aws/hubs.yaml
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(GO) test $(RACE) -parallel 6 -timeout 20m -v -count 1 ./cmd/kvs-edge-agent
+
+long-line: ## an upload over lines whose connections live 0.3 to 8 fragments: all of 1,000 are persisted, none refused
+	KVS_EDGE_LONG_LINE=1 $(GO) test -timeout 60m -count 1 -v -run TestALineThatBreaksAtRandomLosesNothing ./internal/uploader
 
 interop: tools ## record what GStreamer's RTSP server sends; ffmpeg and mkvinfo judge every file
 	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 4 -timeout 8m -v -run '^(TestInterop|TestFilesPassToolsOfOthers)$$' ./internal/recorder

@@ -153,7 +153,15 @@ func (w *world) client() *kvs.Client {
 // network is how the uploader reaches the service; zero = it works.
 type network struct {
 	mu     sync.Mutex
-	broken func(ctx context.Context) (net.Conn, error) // in place of a connection; guarded by mu
+	broken func(ctx context.Context) (net.Conn, error)                          // in place of a connection; guarded by mu
+	line   func(ctx context.Context, network, address string) (net.Conn, error) // nil = a good one; guarded by mu
+}
+
+// through makes connections by another line.
+func (n *network) through(line func(ctx context.Context, network, address string) (net.Conn, error)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.line = line
 }
 
 func (n *network) breakDown(how func(context.Context) (net.Conn, error)) {
@@ -164,10 +172,13 @@ func (n *network) breakDown(how func(context.Context) (net.Conn, error)) {
 
 func (n *network) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	n.mu.Lock()
-	broken := n.broken
+	broken, line := n.broken, n.line
 	n.mu.Unlock()
 	if broken != nil {
 		return broken(ctx)
+	}
+	if line != nil {
+		return line(ctx, network, address)
 	}
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }

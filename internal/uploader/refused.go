@@ -25,7 +25,7 @@ const (
 // refusedLook is the least time between two looks for refused fragments that are due, when there was none.
 const refusedLook = time.Minute
 
-// retryOne queues the oldest refused fragment that is due, and says whether there was one: it goes next, and
+// retryOne queues a refused fragment that is due, and says whether there was one: it goes next, and
 // alone. Call it when nothing else is pending.
 func (u *Uploader) retryOne() bool {
 	due := u.dueRefused()
@@ -37,7 +37,7 @@ func (u *Uploader) retryOne() bool {
 	return true
 }
 
-// dueRefused is the oldest refused fragment that is due; nil when none is, or as many as a day has were tried.
+// dueRefused is the next refused fragment that is due; nil when none is, or as many as a day has were tried.
 func (u *Uploader) dueRefused() *segment.Refused {
 	now := u.o.Now()
 	if now.Sub(u.lookedRefused).Abs() < refusedLook {
@@ -51,7 +51,8 @@ func (u *Uploader) dueRefused() *segment.Refused {
 		if recent && r.Tries > 0 {
 			tried++
 		}
-		if due == nil && !recent && r.Tries < maxRefusedTries && !u.queue.isUnreadable(r.Key) {
+		// Those that were tried least go first, so that each gets its first try soon.
+		if !recent && r.Tries < maxRefusedTries && (due == nil || r.Tries < due.Tries) && !u.queue.isUnreadable(r.Key) {
 			due = &list[i]
 		}
 	}
