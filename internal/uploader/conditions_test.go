@@ -2,6 +2,8 @@ package uploader
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +31,17 @@ var conditionRows = []conditiontest.Row{
 			return func() {}
 		}),
 	},
+	{Code: "upload-breaks", Job: health.JobUploader, Start: uploading(func(w *world, _ *Uploader) (mend func()) {
+		var mended atomic.Bool
+		mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(w.want[1]))
+		w.filter = func(r io.Reader) io.Reader {
+			if mended.Load() {
+				return r
+			}
+			return &poison{src: r, marks: [][]byte{mark}, hit: func() {}}
+		}
+		return func() { mended.Store(true) }
+	})},
 	{
 		Code: "upload-tags", Job: health.JobUploader, Limit: withoutTagsFor + time.Minute,
 		Reason: "tags that were refused are tried again when they change, and once a day",
