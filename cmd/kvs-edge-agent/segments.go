@@ -219,11 +219,15 @@ func (s *streamSum) notUploaded() string {
 }
 
 func (l storedSegment) upload() string {
-	refused := ""
-	if l.RefusedFragments > 0 {
-		refused = fmt.Sprintf("; %s not uploaded, refused (%s)", humanize.Count(l.RefusedFragments, "fragment"), humanize.Bytes(l.RefusedBytes))
+	refused := fmt.Sprintf("%s not uploaded, refused (%s)", humanize.Count(l.RefusedFragments, "fragment"), humanize.Bytes(l.RefusedBytes))
+	switch {
+	case l.RefusedFragments == 0:
+		return l.pending()
+	case l.State == "refused":
+		return "uploaded, but for " + refused
+	default:
+		return l.pending() + "; " + refused
 	}
-	return l.pending() + refused
 }
 
 func (l storedSegment) pending() string {

@@ -164,7 +164,7 @@ func (u *uploading) show(p status.UploadProgress) {
 	if u.last.Total == 0 {
 		u.bar.skipped = p.Bytes
 	}
-	if u.last = p; p.Finished {
+	if u.last = p; p.Finished || p.Total == 0 {
 		return
 	}
 	if u.bar.terminal.present {
