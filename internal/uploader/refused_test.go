@@ -3,7 +3,10 @@ package uploader
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -305,3 +308,33 @@ func TestPausesOfADiskThatFailsGrow(t *testing.T) {
 var errNoDescriptor = fmt.Errorf("cannot open: %w", syscall.EMFILE)
 
 func eventType(s string) kvs.EventType { return kvs.EventType(s) }
+
+// A service that repeats that a fragment is coming in, and never says that it is there, holds no session for ever.
+func TestAServiceThatRepeatsItselfIsLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(1, 3)
+	var babbled atomic.Int32
+	data := w.server.Config.Handler
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/putMedia" || babbled.Add(1) > 2 {
+			data.ServeHTTP(rw, r)
+			return
+		}
+		controller := http.NewResponseController(rw)
+		_ = controller.EnableFullDuplex()
+		go func() { _, _ = io.Copy(io.Discard, r.Body) }()
+		for r.Context().Err() == nil {
+			fmt.Fprintf(rw, "{\"EventType\":\"BUFFERING\",\"FragmentTimecode\":%d,\"FragmentNumber\":\"1\"}\n", w.want[0])
+			if controller.Flush() != nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 200 * time.Millisecond }))
+	w.expectOnce()
+	if !w.sawCondition(CodeUpload, health.SystemError) {
+		t.Error("nobody is told")
+	}
+}
