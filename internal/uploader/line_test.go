@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -228,6 +231,46 @@ func TestAFragmentThatIsTooLongGoesInParts(t *testing.T) {
 	w.expectUploaded(1)
 	if got := w.store.Refused(door); len(got) != 1 || !segment.SameCode(got[0].Code, "4002") {
 		t.Errorf("refused: %+v", got)
+	}
+}
+
+// short lets no more bytes of a body through than most.
+type short struct {
+	io.Reader
+	left int
+}
+
+func (s *short) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, errPoison
+	}
+	n, err := s.Reader.Read(p[:min(len(p), s.left)])
+	s.left -= n
+	return n, err
+}
+
+// A fragment goes in parts when the line broke five times, and the next ones sooner.
+func TestWhenFragmentsGoInParts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	random := rand.New(rand.NewPCG(9, 10))
+	w.filter = func(r io.Reader) io.Reader { return &short{r, lineBytes / 2} } // two parts pass
+	u := w.uploader()
+	frames := filmed{}
+	for _, tries := range []int{splitAfter, splitSoon} {
+		var stored []int // at the begin of each session
+		had := len(w.stored())
+		w.cloud.each = func() { stored = append(stored, len(w.stored())-had) }
+		maps.Copy(frames, w.film(random, 1, 1))
+		w.drain(u)
+		if n := slices.IndexFunc(stored, func(n int) bool { return n > 0 }); n != tries+1 {
+			t.Errorf("the first part is there before session %d, want it to be tried %d times whole: %v", n, tries, stored)
+		}
+	}
+	w.expectUploaded(0)
+	w.expectFrames(frames)
+	if n := len(w.service.Fragments(door)); n != 10 {
+		t.Errorf("the service has %d fragments, want 2 in 5 parts each", n)
 	}
 }
 

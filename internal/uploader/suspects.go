@@ -11,6 +11,9 @@ const (
 	// splitAfter is how often the line may break with a fragment before it is sent in parts, and before
 	// status says that it does not get through.
 	splitAfter = 5
+	// splitSoon is splitAfter while the line is known to be short: another fragment had to be split, and
+	// none got through whole since.
+	splitSoon = 2
 	// refusedAfter is how often the service may fail with a fragment, while others pass in between.
 	refusedAfter = 5
 	// asideAfter failures in a row others are tried before it. Until then the order is kept.
@@ -27,7 +30,8 @@ const (
 // Only one with which the service itself fails again and again while others pass is given up.
 type suspects struct {
 	list  map[fragmentID]*suspect
-	width int // how many may be set aside before all are tried again; it doubles while nothing passes
+	short bool // the line lives shorter than fragments take
+	width int  // how many may be set aside before all are tried again; it doubles while nothing passes
 	pause backoff.Policy
 	now   func() time.Time // for due
 	wall  func() time.Time // for people
@@ -130,6 +134,7 @@ func (s *suspects) pass(f shot, whole bool) (again bool) {
 	own := s.list[f.id()]
 	switch {
 	case whole:
+		s.short = s.short && f.split != nil
 		delete(s.list, f.id())
 	case own != nil:
 		own.row, own.breaks, own.named, own.aside = 0, 0, 0, false
@@ -171,6 +176,12 @@ func (s *suspects) forget(id fragmentID) { delete(s.list, id) }
 // prune forgets those that are not pending any more, as they were deleted.
 func (s *suspects) prune(pends func(fragmentID) bool) {
 	maps.DeleteFunc(s.list, func(id fragmentID, _ *suspect) bool { return !pends(id) })
+}
+
+// toSplit tells whether a fragment is to be sent in parts, as the line broke with it.
+func (s *suspects) toSplit(id fragmentID) bool {
+	x := s.list[id]
+	return x != nil && x.split == nil && (x.breaks >= splitAfter || s.short && x.breaks >= splitSoon)
 }
 
 // stuck is the oldest fragment with which the line breaks again and again.

@@ -72,8 +72,8 @@ func (e *session) blame(v *verdict) {
 		u.settle(nil)
 		return
 	}
-	if x := u.suspects.list[s.id()]; x.breaks >= splitAfter {
-		u.split(s)
+	if u.suspects.toSplit(s.id()) && u.split(s) {
+		u.suspects.short = true
 	}
 	if len(u.suspects.list) > 2*maxAside {
 		u.suspects.prune(u.queue.pends)
