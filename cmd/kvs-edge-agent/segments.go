@@ -215,7 +215,8 @@ func (s *streamSum) notUploaded() string {
 	if s.refused == 0 {
 		return humanize.Bytes(s.pending)
 	}
-	return fmt.Sprintf("%s + %s refused (%s)", humanize.Bytes(s.pending), humanize.Count(s.refused, "fragment"), humanize.Bytes(s.refusedBytes))
+	return fmt.Sprintf("%s + %s refused (%s)", humanize.Bytes(s.pending), humanize.Count(s.refused, "fragment"),
+		humanize.Bytes(s.refusedBytes))
 }
 
 func (l storedSegment) upload() string {

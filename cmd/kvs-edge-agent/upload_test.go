@@ -71,7 +71,9 @@ func uploadOnDemandComesFirstAndNothingTwice(t *testing.T, w world) {
 	}
 }
 
-func TestWhatWasRefusedIsUploadedOnDemand(t *testing.T) { inWorlds(t, whatWasRefusedIsUploadedOnDemand) }
+func TestWhatWasRefusedIsUploadedOnDemand(t *testing.T) {
+	inWorlds(t, whatWasRefusedIsUploadedOnDemand)
+}
 
 func whatWasRefusedIsUploadedOnDemand(t *testing.T, w world) {
 	s := newStage(t, w)

@@ -39,7 +39,8 @@ func refusedStore(t *testing.T, dir string, codes ...string) (*Store, Key) {
 func expectState(t *testing.T, s *Store, k Key, state State, refused, pending int) {
 	t.Helper()
 	list := s.Segments("door", time.Time{}, time.Time{})
-	if len(list) != 1 || list[0].State != state || list[0].RefusedFragments != refused || list[0].Refused != (state == Uploaded && refused > 0) {
+	if len(list) != 1 || list[0].State != state || list[0].RefusedFragments != refused ||
+		list[0].Refused != (state == Uploaded && refused > 0) {
 		t.Fatalf("got %+v, want state %v with %d refused", list, state, refused)
 	}
 	left, bytes := 0, int64(0)
@@ -52,7 +53,8 @@ func expectState(t *testing.T, s *Store, k Key, state State, refused, pending in
 		bytes += r.Fragment.Size
 	}
 	u := s.Usage("door")
-	if left != pending || u.RefusedFragments != refused || u.RefusedBytes != bytes || list[0].RefusedBytes != bytes || (u.PendingBytes > 0) != (pending > 0) {
+	if left != pending || u.RefusedFragments != refused || u.RefusedBytes != bytes || list[0].RefusedBytes != bytes ||
+		(u.PendingBytes > 0) != (pending > 0) {
 		t.Errorf("%d are pending, want %d; usage %+v, refused %d bytes", left, pending, u, bytes)
 	}
 }
@@ -72,7 +74,8 @@ func TestRefusedFragmentsAreQueuedAgain(t *testing.T) {
 	for range 2 { // also after a restart
 		expectState(t, s, k, Uploaded, 2, 0)
 		list := s.Refused("door")
-		if list[0].Code != "4006 INVALID_MKV_DATA" || list[1].Code != "4007 INVALID_PRODUCER_TIMESTAMP" || list[0].Tries != 0 || !list[0].At.Equal(begin.Add(time.Hour)) {
+		if list[0].Code != "4006 INVALID_MKV_DATA" || list[1].Code != "4007 INVALID_PRODUCER_TIMESTAMP" ||
+			list[0].Tries != 0 || !list[0].At.Equal(begin.Add(time.Hour)) {
 			t.Fatalf("%+v", list)
 		}
 		s = reopen(t, s, dir)
@@ -128,9 +131,11 @@ func TestRefusedFragmentsAreQueuedAgain(t *testing.T) {
 func TestWhatTheLineDidIsQueuedAtAStart(t *testing.T) {
 	t.Parallel()
 	for reason, queued := range map[string]bool{
-		"4006 INVALID_MKV_DATA": false, "4321 ": false, "5001 ARCHIVAL_ERROR": false, "MIN_FRAGMENT_DURATION_REACHED": false, "NO_FRAME_OF_VIDEO": false,
-		"connection broken, or ended without a verdict": true, "no acknowledgement for 30 s": true, "a fragment cannot be read from the disk": true,
-		"4000 STREAM_READ_ERROR": true, "no frame of video": true, "": true,
+		"4006 INVALID_MKV_DATA": false, "4321 ": false, "5001 ARCHIVAL_ERROR": false,
+		"MIN_FRAGMENT_DURATION_REACHED": false, "NO_FRAME_OF_VIDEO": false,
+		"connection broken, or ended without a verdict": true, "no acknowledgement for 30 s": true,
+		"a fragment cannot be read from the disk": true,
+		"4000 STREAM_READ_ERROR":                  true, "no frame of video": true, "": true,
 	} {
 		dir := t.TempDir()
 		s, k := refusedStore(t, dir, reason, "4006 INVALID_MKV_DATA")

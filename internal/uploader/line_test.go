@@ -200,10 +200,17 @@ func (w *world) expectFrames(want filmed) {
 	}
 }
 
+// strict limits do not take the fragments of film.
+func strict() media.Limits {
+	limits := roomy
+	limits.MaxFragmentDuration = lineFragment / 2 * time.Millisecond
+	return limits
+}
+
 // A fragment that the service says is too long goes in parts; one that cannot be split is refused.
 func TestAFragmentThatIsTooLongGoesInParts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, media.Limits{FragmentsPerSecond: 1e6, PutMediaPerSecond: 1e6, BytesPerSecond: 1e12, MaxFragmentDuration: 5 * time.Second})
+	w := newWorld(t, 24, strict())
 	frames := w.film(rand.New(rand.NewPCG(5, 6)), 4, 2)
 	u := w.uploader()
 	must(t, u.SetTags(someTags))
@@ -277,7 +284,7 @@ func TestWhenFragmentsGoInParts(t *testing.T) {
 // What the service refuses of a part is refused of the fragment; the other parts are sent.
 func TestARefusedPart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, media.Limits{FragmentsPerSecond: 1e6, PutMediaPerSecond: 1e6, BytesPerSecond: 1e12, MaxFragmentDuration: 5 * time.Second})
+	w := newWorld(t, 24, strict())
 	w.film(rand.New(rand.NewPCG(7, 8)), 2, 2)
 	w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4007).Of(w.want[0]+lineGOP))
 	w.drain(w.uploader())

@@ -153,8 +153,9 @@ func (u *Uploader) reportStuck() {
 	if x.split != nil {
 		how = "it is sent in parts, from key frame to key frame"
 	}
-	fault := health.SystemFault(CodeBreaks, nil, "The fragment at %s of stream %s (%s) has not got through since %s: the connection breaks before it is sent, again and again; %s. "+
-		"It is kept and tried until it gets through, and others go in between. %s A shorter key frame interval of the camera makes fragments smaller.",
+	fault := health.SystemFault(CodeBreaks, nil, "The fragment at %s of stream %s (%s) has not got through since %s: "+
+		"the connection breaks before it is sent, again and again; %s. It is kept and tried until it gets through, and others go in between. "+
+		"%s A shorter key frame interval of the camera makes fragments smaller.",
 		inWords(x.first.at()), u.o.Stream, humanize.Bytes(x.first.frag.Size), x.since.UTC().Format(time.RFC3339), how, adviceNetwork)
 	if u.o.Health.Report(scopeBreaks, health.Degraded, fault) {
 		u.log.Warn("a fragment does not get through", zap.String("why", fault.Text))

@@ -2,7 +2,6 @@ package uploader
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 const (
@@ -164,105 +162,6 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 	return ctx.Err()
 }
 
-// round is one session, or the finding that nothing can be sent now: then more is false. It says how long
-// to wait before the next.
-func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {
-	if !m.demand {
-		if u.begin(ctx) != nil {
-			return false, 0
-		}
-		defer u.end()
-	}
-	defer u.queue.release()
-	u.queue.restart()
-	if m.demand {
-		u.queue.from, u.queue.to, u.queue.without = m.from, m.to, m.held
-	}
-	first, ok := u.queue.peek()
-	if !ok {
-		return u.rest(m)
-	}
-	first, e, ok := u.choose(m, first)
-	if !ok {
-		return false, 0
-	}
-	began := time.Now()
-	wait = u.attempt(ctx, first, changes, e)
-	if e.course == newest {
-		u.turns.took = time.Since(began)
-	}
-	return true, wait
-}
-
-// rest is a round in which nothing is to be sent but what was set aside.
-func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
-	u.settle(nil)
-	if u.suspects.release() > 0 {
-		return true, 0
-	}
-	if !m.demand {
-		u.suspects.prune(u.queue.pends)
-		u.reportStuck()
-	}
-	due, aside := u.suspects.next(u.queue.covers)
-	if at, ok := u.queue.retry(unreadableWait); m.drain && ok && (!aside || at.Before(due)) {
-		due, aside = at, true
-	}
-	if aside {
-		return false, max(time.Until(due), time.Millisecond)
-	}
-	if m.demand {
-		return false, 0
-	}
-	if u.free() || u.retryOne() {
-		return true, 0
-	}
-	if u.queue.readable() {
-		u.reportNoneLeft()
-	}
-	return false, 0
-}
-
-// again tells when what is set aside or passed over is to be tried again.
-func (u *Uploader) again() (at time.Time, ok bool) {
-	at, ok = u.suspects.next(u.queue.covers)
-	if retry, has := u.queue.retry(unreadableFor); has && (!ok || retry.Before(at)) {
-		return retry, true
-	}
-	return at, ok
-}
-
-// pause lets wait pass, or less when somebody asks for an upload, or wake receives.
-func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration, wake <-chan struct{}) {
-	nudge := u.nudge
-	if m.demand {
-		nudge = nil // it is who asked
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-nudge:
-	case <-wake:
-	case <-ctx.Done():
-	}
-}
-
-// await waits for a change of the store. Segments that could not be read are looked at again in time.
-func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
-	wait := unreadableFor
-	if at, ok := u.queue.retry(unreadableFor); ok {
-		wait = min(wait, time.Until(at))
-	}
-	again := time.NewTimer(wait)
-	defer again.Stop()
-	select {
-	case <-ctx.Done():
-	case <-changes:
-	case <-again.C:
-	}
-}
-
 // attempt opens a session that begins with first, uploads in it for as long as it lasts, and says
 // how long to wait before the next.
 func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struct{}, e session) time.Duration {
@@ -372,81 +271,4 @@ const (
 func (u *Uploader) stalled() {
 	u.stalls, u.passes = min(u.stalls+1, maxStalls), 0
 	u.retention.asked = time.Time{} // perhaps we wait for an acknowledgement that never comes
-}
-
-// through notes that a fragment, or a part of it, is in the cloud. whole says that all of it is; again,
-// that others are to be tried again.
-func (u *Uploader) through(s shot) (whole, again bool) {
-	u.failures, u.careful, u.renewed = 0, false, false
-	u.retry.Reset()
-	u.askUser.Reset()
-	if u.passes++; u.passes >= passesPerStall {
-		u.stalls, u.passes = max(u.stalls-1, 0), 0
-	}
-	whole = s.split == nil || s.split.finish(s.part)
-	again = u.suspects.pass(s, whole)
-	u.reportThrough(s)
-	switch {
-	case whole && s.split != nil && s.split.refused != nil:
-		u.refuseWhole(s.whole(), s.split.refused)
-		whole = false
-	case whole:
-		u.tookAgain(s)
-		u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
-		u.numbers.persisted.Add(1)
-	}
-	u.reportSound(s)
-	u.reportWithheld()
-	u.reportStuck()
-	return whole, again
-}
-
-// refuse keeps a fragment on the hub that the service will never take. Of one that is split the other
-// parts are sent first.
-func (u *Uploader) refuse(s shot, v *verdict) {
-	if s.split == nil {
-		u.refuseWhole(s, v)
-		return
-	}
-	if s.split.refused == nil {
-		s.split.refused = v
-	}
-	if s.split.finish(s.part) {
-		u.refuseWhole(s.whole(), s.split.refused)
-	}
-}
-
-func (u *Uploader) refuseWhole(s shot, v *verdict) {
-	title := v.title
-	if title == "" {
-		title = v.rule.title()
-	}
-	if _, before := u.o.Store.RefusedBefore(s.key, s.frag.Start); !before {
-		u.numbers.skipped.Add(1)
-	}
-	u.noted(u.o.Store.MarkRefused(s.key, s.frag, title))
-	u.suspects.forget(s.id())
-	if v.rule.Tags {
-		u.releaseTags() // it was refused without them too
-	}
-	u.reportRefused(s, v.rule, title)
-	u.reportStuck()
-}
-
-// noted takes in how noting a fragment as done went. Of one that was deleted there is nothing to note.
-func (u *Uploader) noted(err error) {
-	u.unnoted = err != nil && !errors.Is(err, segment.ErrNotFound)
-	if u.unnoted {
-		u.unreadable(err)
-	}
-}
-
-// settle moves segments to uploaded of which every fragment is done.
-func (u *Uploader) settle(flight []shot) {
-	switch err := u.queue.settle(flight); {
-	case err != nil:
-		u.unreadable(err)
-	case !u.unnoted && u.queue.readable():
-		u.reportReadable()
-	}
 }

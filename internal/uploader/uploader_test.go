@@ -592,3 +592,17 @@ func (s *watchedStore) done() []int64 {
 	defer s.mu.Unlock()
 	return slices.Clone(s.marked)
 }
+
+// Whatever on the way swallows a certain fragment: it is tried until it gets through.
+func TestAFragmentThatStallsTheLineIsNeverGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 4)
+	fault := w.service.Faults().Inject(door, media.BlackHoleAt(media.MidFragment).Of(w.want[2]).Times(refusedAfter+4))
+	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 20 * time.Millisecond }))
+	w.expectAll()
+	w.expectUploaded(0)
+	if n := w.number(health.FragmentsSkipped); n != 0 || fault.Fired() != refusedAfter+4 {
+		t.Errorf("%d fragments were skipped after %d attempts", n, fault.Fired())
+	}
+}
