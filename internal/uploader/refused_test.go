@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
@@ -154,21 +155,20 @@ func TestRefusedFragmentsNeverGoBesideLive(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 24, roomy)
 	clock := w.pass(0)
-	w.record(1, 3)
-	fault := w.refusing(4007, 0, 1, 2)
-	u := w.uploader(clock)
-	w.drain(u)
+	w.record(1, 8)
+	fault := w.refusing(4007, 0, 1, 2, 3, 4, 5, 6, 7)
+	w.drain(w.uploader(clock))
 	w.pass(25 * time.Hour)
-	store := &jealous{watchedStore: w.store, t: t}
-	u.o.Store, u.queue.store = store, store
 	writer := w.create(640)
 	for range 5 {
 		w.fragment(writer, 2*time.Second, 300)
 	}
-	w.runLive(u)
-	must(t, fault.Await(w.context(), 6))
+	store := &jealous{watchedStore: w.store, t: t}
+	// A refusal that was known is no reason to wait, and to keep what is live waiting.
+	w.runLive(w.uploader(clock, func(o *Options) { o.Store, o.Retry = store, backoff.Policy{Min: time.Hour, Max: time.Hour} }))
+	must(t, fault.Await(w.context(), 16))
 	w.fragment(writer, 2*time.Second, 300)
-	w.await(3 + 3 + 6) // refused twice, and live
+	w.await(8 + 8 + 6) // refused twice, and live
 	must(t, writer.Seal())
 }
 

@@ -44,6 +44,7 @@ type session struct {
 	got     int     // fragments that got through
 	alone   bool    // the session is for one fragment only
 	idle    bool    // nothing is pending but what is set aside
+	retried bool    // what the service refused is what it refused before
 	cut     mkv.Cut // of the fragment being written, where not all tracks are sent
 
 	closing bool      // the body is ended
@@ -253,7 +254,7 @@ func (e *session) conclude(ctx context.Context) time.Duration {
 	if e.verdict != nil {
 		e.judge()
 	}
-	if e.verdict != nil && (e.verdict.rule.Action != Skip || e.got == 0) || e.verdict == nil && e.broke(err) {
+	if e.verdict != nil && (e.verdict.rule.Action != Skip || e.got == 0 && !e.retried) || e.verdict == nil && e.broke(err) {
 		return e.failed(ctx, err)
 	}
 	u.settle(nil)

@@ -48,6 +48,7 @@ func (e *session) judge() {
 	}
 	switch {
 	case v.rule.Action == Skip && (v.named || e.alone):
+		_, e.retried = u.o.Store.RefusedBefore(e.flight[i].key, e.flight[i].frag.Start)
 		if s := e.remove(i); !v.rule.Split || !u.split(s) {
 			u.refuse(s, v)
 		}
