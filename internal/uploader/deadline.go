@@ -21,7 +21,7 @@ func (e *session) deadline(pause time.Duration) time.Time {
 		earliest(e.limit)
 	}
 	if len(e.flight) > 0 || e.closing {
-		earliest(e.moved.Add(e.u.patience()))
+		earliest(e.moved.Add(e.patience()))
 	}
 	if !e.closing {
 		if at, ok := e.u.again(); ok && e.idle && !e.writing && e.verdict == nil {
@@ -31,10 +31,19 @@ func (e *session) deadline(pause time.Duration) time.Time {
 			earliest(e.touched.Add(e.u.o.IdleTimeout))
 		}
 		if len(e.flight) > 0 && !e.flight[0].sent.IsZero() {
-			earliest(e.flight[0].sent.Add(overdueAfter * e.u.patience()))
+			earliest(e.flight[0].sent.Add(overdueAfter * e.patience()))
 		}
 	}
 	return at
+}
+
+// patience is how long nothing may move. With a fragment that fails while others pass it does not grow: it is the
+// fragment that stalls, and others wait behind it.
+func (e *session) patience() time.Duration {
+	if e.odd {
+		return e.u.o.StallTimeout
+	}
+	return e.u.patience()
 }
 
 // expire does what a deadline calls for.
@@ -47,7 +56,7 @@ func (e *session) expire() {
 		e.abort()
 		return
 	}
-	if (len(e.flight) > 0 || e.closing) && !now.Before(e.moved.Add(e.u.patience())) {
+	if (len(e.flight) > 0 || e.closing) && !now.Before(e.moved.Add(e.patience())) {
 		if n := e.s.BytesSent(); n != e.written {
 			e.written, e.moved = n, now
 			return
@@ -60,7 +69,7 @@ func (e *session) expire() {
 		return
 	}
 	idle := !e.writing && !now.Before(e.touched.Add(e.u.o.IdleTimeout))
-	overdue := len(e.flight) > 0 && !e.flight[0].sent.IsZero() && !now.Before(e.flight[0].sent.Add(overdueAfter*e.u.patience()))
+	overdue := len(e.flight) > 0 && !e.flight[0].sent.IsZero() && !now.Before(e.flight[0].sent.Add(overdueAfter*e.patience()))
 	if idle || overdue {
 		e.close()
 	}

@@ -44,6 +44,7 @@ type session struct {
 	got     int     // fragments that got through
 	alone   bool    // the session is for one fragment only
 	idle    bool    // nothing is pending but what is set aside
+	odd     bool    // it is for a fragment that failed while others passed
 	retried bool    // what the service refused is what it refused before
 	cut     mkv.Cut // of the fragment being written, where not all tracks are sent
 
@@ -143,6 +144,7 @@ func (e *session) send(next shot) {
 	e.flight = append(e.flight, next)
 	e.bytes += next.size
 	e.last, e.any, e.writing = next, true, true
+	e.odd = e.u.suspects.odd(next.id())
 	e.u.queue.take(next)
 	var tail []byte
 	if set, elements := e.u.tail(next.split != nil || e.endsFragments()); set != nil {
@@ -279,7 +281,9 @@ func (e *session) failed(ctx context.Context, err error) time.Duration {
 		v = &verdict{rule: endRule(err)}
 		if e.stalled {
 			v.rule = stallRule
-			u.stalled()
+			if !e.odd {
+				u.stalled()
+			}
 		}
 		if len(e.flight) > 0 && v.rule.Fragment {
 			v.about, v.blames = e.flight[0], true

@@ -23,6 +23,8 @@ const (
 	// asidePause is how many times longer than between sessions the pauses of a fragment may grow while
 	// others pass.
 	asidePause = 10
+	// asideShare bounds what such a fragment takes of the line: it pauses for so many times as long as a try took.
+	asideShare = 8
 )
 
 // suspects are fragments whose sessions ended without a verdict. They go alone, others may go before
@@ -87,8 +89,8 @@ func (s *suspects) suspect(f shot) *suspect {
 }
 
 // failed notes that a fragment's session ended: by the line, by an ERROR of the service that named it, or
-// otherwise. It reports whether the service will never take the fragment.
-func (s *suspects) failed(f shot, byLine, named bool) (refused bool) {
+// otherwise; took is how long the session lasted. It reports whether the service will never take the fragment.
+func (s *suspects) failed(f shot, byLine, named bool, took time.Duration) (refused bool) {
 	x := s.list[f.id()]
 	if x == nil {
 		x = s.suspect(f)
@@ -109,7 +111,9 @@ func (s *suspects) failed(f shot, byLine, named bool) (refused bool) {
 	if searching == 0 && x.row < asideAfter {
 		return false
 	}
-	x.aside, x.due = true, s.now().Add(x.pause.Next())
+	if x.aside, x.due = true, s.now(); !named { // what the service fails with comes to an end
+		x.due = x.due.Add(min(max(x.pause.Next(), asideShare*took), s.pause.Max))
+	}
 	if searching >= s.width { // nothing passes: no fragment is to blame
 		for _, other := range s.list {
 			other.aside = false
@@ -176,6 +180,11 @@ func (s *suspects) forget(id fragmentID) { delete(s.list, id) }
 // prune forgets those that are not pending any more, as they were deleted.
 func (s *suspects) prune(pends func(fragmentID) bool) {
 	maps.DeleteFunc(s.list, func(id fragmentID, _ *suspect) bool { return !pends(id) })
+}
+
+// odd tells whether a fragment failed, and others passed since.
+func (s *suspects) odd(id fragmentID) bool {
+	return s.list[id] != nil && s.list[id].row > 0 && s.list[id].passed
 }
 
 // toSplit tells whether a fragment is to be sent in parts, as the line broke with it.

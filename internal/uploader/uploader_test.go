@@ -339,7 +339,7 @@ func TestSuspectsThatWereDeletedAreForgotten(t *testing.T) {
 	u := w.uploader()
 	k := w.store.Segments(door, time.Time{}, time.Time{})[0].Key
 	for range splitAfter {
-		u.suspects.failed(shot{key: k}, true, false)
+		u.suspects.failed(shot{key: k}, true, false, 0)
 	}
 	must(t, w.store.Delete(k))
 	w.drain(u)

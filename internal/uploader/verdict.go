@@ -2,6 +2,7 @@ package uploader
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 )
@@ -68,7 +69,7 @@ func (e *session) blame(v *verdict) {
 		return
 	}
 	s := e.flight[i]
-	if u.suspects.failed(s, v.rule.Line, v.named && !v.rule.Line) {
+	if u.suspects.failed(s, v.rule.Line, v.named && !v.rule.Line, time.Since(e.opened)) {
 		u.refuse(e.remove(i), v)
 		u.settle(nil)
 		return
