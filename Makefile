@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws long-reclaim long-filesystems interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
+.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws long-reclaim long-filesystems long-line interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -122,6 +122,8 @@ long-reclaim: ## a million steps of the model of reclaiming space
 
 long-filesystems: tools ## reclaim space on tmpfs, ext4, XFS and btrfs, also beside a reader (root)
 	KVS_EDGE_FILESYSTEMS=1 $(GO) test -timeout 30m -v -count 1 -parallel 8 -run '^TestRealFileSystems$$' ./internal/retention
+long-line: ## an upload over lines whose connections live 0.3 to 8 fragments: all of 1,000 are persisted, none refused
+	KVS_EDGE_LONG_LINE=1 $(GO) test -timeout 60m -count 1 -v -run TestALineThatBreaksAtRandomLosesNothing ./internal/uploader
 
 interop: tools ## record what GStreamer's RTSP server sends; ffmpeg and mkvinfo judge every file
 	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 4 -timeout 8m -v -run '^(TestInterop|TestFilesPassToolsOfOthers)$$' ./internal/recorder

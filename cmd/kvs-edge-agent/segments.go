@@ -70,6 +70,9 @@ type storedSegment struct {
 	Bytes        int64     `json:"bytes"`
 	State        string    `json:"state"` // writing, sealed, uploaded, refused
 	PendingBytes int64     `json:"pendingBytes"`
+	// RefusedFragments and RefusedBytes are not uploaded, as the service refused them; in any state.
+	RefusedFragments int   `json:"refusedFragments,omitempty"`
+	RefusedBytes     int64 `json:"refusedBytes,omitempty"`
 	// ClockUnset says that it was recorded before the hub's clock was set; RealStart is its start
 	// then, when it is known.
 	ClockUnset bool       `json:"clockUnset,omitempty"`
@@ -145,6 +148,7 @@ func newStoredSegment(store *segment.Store, info segment.Info) storedSegment {
 	l := storedSegment{
 		Stream: info.Stream, Start: info.StartTime(), End: info.End, Bytes: info.Bytes, State: info.State.String(),
 		PendingBytes: info.PendingBytes, ClockUnset: info.ClockUnset, Epoch: info.Epoch, ClockAhead: info.ClockAhead,
+		RefusedFragments: info.RefusedFragments, RefusedBytes: info.RefusedBytes,
 	}
 	if info.ClockOffset != 0 {
 		start := info.StartTime().Add(info.ClockOffset)
@@ -189,6 +193,8 @@ type streamSum struct {
 	name, shown    string
 	segments, gaps int
 	bytes, pending int64
+	refused        int   // fragments
+	refusedBytes   int64 // of these
 	media          time.Duration
 	first, last    time.Time
 	list           []storedSegment
@@ -202,6 +208,8 @@ func (s *streamSum) add(l storedSegment) {
 	s.segments++
 	s.bytes += l.Bytes
 	s.pending += l.PendingBytes
+	s.refused += l.RefusedFragments
+	s.refusedBytes += l.RefusedBytes
 	s.media += l.End.Sub(l.Start)
 	for _, g := range l.Gaps {
 		s.media -= g.To.Sub(g.From)
@@ -236,7 +244,7 @@ func writeSegments(w io.Writer, lines []storedSegment, limit int) error {
 	fmt.Fprintln(table, "STREAM\tFROM\tTO\tMEDIA\tSEGMENTS\tGAPS\tSIZE\tNOT UPLOADED")
 	for _, s := range streams {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", s.shown, humanize.Millis(s.first.Local()), humanize.Millis(s.last.Local()),
-			humanize.Length(s.media), s.segments, s.gaps, humanize.Bytes(s.bytes), humanize.Bytes(s.pending))
+			humanize.Length(s.media), s.segments, s.gaps, humanize.Bytes(s.bytes), s.notUploaded())
 	}
 	if limit > 0 {
 		fmt.Fprintln(table, "\nSTREAM\tSTART\tEND\tLENGTH\tSIZE\tSTATE")
@@ -248,7 +256,7 @@ func writeSegments(w io.Writer, lines []storedSegment, limit int) error {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "\n%s, %s, %s not uploaded, gaps: %d\n", humanize.Count(all.segments, "segment"),
-		humanize.Bytes(all.bytes), humanize.Bytes(all.pending), all.gaps)
+		humanize.Bytes(all.bytes), all.notUploaded(), all.gaps)
 	return err
 }
 
@@ -286,7 +294,28 @@ func (l storedSegment) describe() string {
 	return l.upload()
 }
 
+// notUploaded says what of a stream is on the hub only.
+func (s *streamSum) notUploaded() string {
+	if s.refused == 0 {
+		return humanize.Bytes(s.pending)
+	}
+	return fmt.Sprintf("%s + %s refused (%s)", humanize.Bytes(s.pending), humanize.Count(s.refused, "fragment"),
+		humanize.Bytes(s.refusedBytes))
+}
+
 func (l storedSegment) upload() string {
+	refused := fmt.Sprintf("%s not uploaded, refused (%s)", humanize.Count(l.RefusedFragments, "fragment"), humanize.Bytes(l.RefusedBytes))
+	switch {
+	case l.RefusedFragments == 0:
+		return l.pending()
+	case l.State == "refused":
+		return "uploaded, but for " + refused
+	default:
+		return l.pending() + "; " + refused
+	}
+}
+
+func (l storedSegment) pending() string {
 	switch {
 	case l.State == "refused":
 		return "uploaded, but for refused fragments"

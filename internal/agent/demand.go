@@ -60,6 +60,16 @@ func (d *demands) upload(ctx context.Context, stream string, from, to time.Time,
 	if stream == "" || from.IsZero() || !from.Before(to) {
 		return health.UserFault("upload-request", nil, "An upload needs a stream, and a beginning that is before its end.")
 	}
+	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
+}
+
+// uploadRefused brings what the service refused of a stream to the cloud, as upload does.
+func (d *demands) uploadRefused(ctx context.Context, stream string, each func(uploader.Progress)) error {
+	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Refused(ctx, each) })
+}
+
+// on uploads with a stream's uploader, for as long as its job runs.
+func (d *demands) on(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error {
 	d.mu.Lock()
 	one := d.open[stream]
 	if one != nil {
@@ -73,7 +83,7 @@ func (d *demands) upload(ctx context.Context, stream string, from, to time.Time,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(one.ctx, cancel)()
-	err := one.uploader.Range(ctx, from, to, each)
+	err := do(ctx, one.uploader)
 	if errors.Is(err, context.Canceled) && one.ctx.Err() != nil {
 		return health.SystemFault(codeUploadStopped, nil, "The upload of stream %s stopped, as its configuration changed or the agent stops; ask again.", stream)
 	}

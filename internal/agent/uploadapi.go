@@ -36,7 +36,13 @@ func (d *demands) serveUpload(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	var last status.UploadProgress
-	err = d.upload(r.Context(), in.Stream, in.From, in.To, func(p uploader.Progress) {
+	upload := func(each func(uploader.Progress)) error {
+		return d.upload(r.Context(), in.Stream, in.From, in.To, each)
+	}
+	if in.Refused {
+		upload = func(each func(uploader.Progress)) error { return d.uploadRefused(r.Context(), in.Stream, each) }
+	}
+	err = upload(func(p uploader.Progress) {
 		last = status.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes, TotalBytes: p.TotalBytes}
 		tell(last)
 	})

@@ -54,6 +54,7 @@ var Declarations = []Declaration{
 	// Upload.
 	{"upload", Failed, "", "The upload is interrupted", anchorDisk, []string{JobUploader}},
 	{"upload-refused", Degraded, SystemError, "A fragment was refused", anchorDisk, []string{JobUploader}},
+	{"upload-breaks", Degraded, SystemError, "A fragment does not get through", anchorDisk, []string{JobUploader}},
 	{"upload-tags", Degraded, SystemError, "Uploaded without tags", anchorDisk, []string{JobUploader}},
 	{"audio-not-uploaded", Info, UserError, "Sound is left out of the upload", anchorDisk, []string{JobUploader}},
 	{"stream-tags", Info, UserError, "The stream's tags may not be read", anchorConfig, []string{JobUploader}},

@@ -92,6 +92,9 @@ type usageGauge struct {
 var usageGauges = []usageGauge{
 	{desc("backlog_seconds", "Media on disk that is not persisted yet.", "stream"), func(u segment.Usage, _ Stream) float64 { return u.PendingDuration.Seconds() }},
 	{desc("backlog_bytes", "Bytes on disk that are not persisted yet.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.PendingBytes) }},
+	{desc("refused_fragments", "Fragments on disk that the cloud refused, and that are not uploaded.", "stream"),
+		func(u segment.Usage, _ Stream) float64 { return float64(u.RefusedFragments) }},
+	{desc("refused_bytes", "Bytes of these.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.RefusedBytes) }},
 	{desc("stored_bytes", "Bytes of the stream on disk.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.Bytes) }},
 	{desc("stored_segments", "Segment files of the stream on disk.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.Segments) }},
 	{desc("stored_limit_bytes", "MaxLocalMediaSizeInMB in bytes; 0 without a limit.", "stream"), func(_ segment.Usage, s Stream) float64 { return float64(s.LimitBytes) }},

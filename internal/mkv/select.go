@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 )
 
 // idBlockGroup and idBlock are what other muxers write in place of a SimpleBlock.
@@ -42,15 +43,17 @@ func Select(h Header, wanted func(Track) bool) Selection {
 // Whole reports whether all tracks are selected, so that fragments are sent as they are on disk.
 func (s Selection) Whole() bool { return len(s.Left) == 0 }
 
-// Cut reads fragments without the blocks of tracks that are not selected. It is used for one
-// fragment after the other and keeps its memory, 16 bytes for each extent.
+// Cut reads fragments without the blocks of tracks that are not selected, or only a part of them. It is
+// used for one fragment after the other and keeps its memory, 16 bytes for each extent and each patch.
 type Cut struct {
 	window  window
 	scan    scanner
 	extents []extent
+	patches []patch // in the order of the file
 	size    int64
 	next    int   // in extents
 	done    int64 // of the next extent
+	patched int   // in patches: those before are behind the bytes that were read
 }
 
 // extent is a range of bytes in the file.
@@ -59,27 +62,28 @@ type extent struct{ from, to int64 }
 // Load finds by the heads of the blocks what of a fragment belongs to the selected tracks. Of what
 // is not a block nothing is kept: a checksum or a position would be wrong.
 func (c *Cut) Load(r io.ReaderAt, f Fragment, s Selection) error {
-	c.window = window{r: r, end: f.Offset + f.Size}
-	c.scan.r, c.scan.size = &c.window, c.window.end
-	c.extents, c.size, c.next, c.done = c.extents[:0], 0, 0, 0
+	return c.LoadPart(r, f, s, wholeOf(f))
+}
+
+// LoadPart is Load of one part of the fragment. The blocks' times then count from the part's Start.
+func (c *Cut) LoadPart(r io.ReaderAt, f Fragment, s Selection, p Part) error {
+	c.extents, c.patches, c.size, c.next, c.done, c.patched = c.extents[:0], c.patches[:0], 0, 0, 0, 0
 	var seen [maxTracks + 1]bool
+	c.rewind(r, f)
 	for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
-		e, err := c.scan.at(offset)
-		if err == nil && (e.size < 0 || e.dataEnd > c.scan.size) {
-			err = errTorn
-		}
-		track := uint8(0)
-		if err == nil && (e.id == idSimpleBlock || e.id == idBlockGroup) {
-			track, err = c.track(e)
-		}
+		b, err := c.block(offset, f.Start)
 		if err != nil {
 			return fmt.Errorf("cannot read the fragment at %d: %w", f.Offset, err)
 		}
-		if s.kept[track] {
-			seen[track] = true
-			c.keep(e.offset, e.dataEnd)
+		offset = b.to
+		if !s.kept[b.track] || !p.has(b.time) {
+			continue
 		}
-		offset = e.dataEnd
+		seen[b.track] = true
+		c.keep(b.from, b.to)
+		if p.Start != f.Start {
+			c.patches = append(c.patches, timePatch(b, p.Start))
+		}
 	}
 	if i := slices.IndexFunc(s.Header.Tracks, func(t Track) bool { return !seen[t.Number] }); i >= 0 {
 		return fmt.Errorf("track %d of the fragment at %d: %w", s.Header.Tracks[i].Number, f.Offset, ErrNoFrame)
@@ -87,8 +91,52 @@ func (c *Cut) Load(r io.ReaderAt, f Fragment, s Selection) error {
 	return nil
 }
 
-// track is the number of the track that a block, or a group with one block, belongs to.
-func (c *Cut) track(e element) (uint8, error) {
+// rewind goes to the begin of a fragment.
+func (c *Cut) rewind(r io.ReaderAt, f Fragment) {
+	c.window = window{r: r, end: f.Offset + f.Size}
+	c.scan.r, c.scan.size = &c.window, c.window.end
+}
+
+// cutBlock is a block of a fragment, or what stands between blocks: then its track is 0.
+type cutBlock struct {
+	from, to int64 // in the file
+	head     int64 // where the block's own head lies
+	track    uint8
+	keyframe bool
+	time     time.Duration // since Header.Start
+}
+
+// block reads the heads of the element at offset, in a cluster with that timestamp.
+func (c *Cut) block(offset int64, start time.Duration) (cutBlock, error) {
+	e, err := c.scan.at(offset)
+	if err == nil && (e.size < 0 || e.dataEnd > c.scan.size) {
+		err = errTorn
+	}
+	if err != nil {
+		return cutBlock{}, err
+	}
+	b := cutBlock{from: e.offset, to: e.dataEnd}
+	if e.id != idSimpleBlock && e.id != idBlockGroup {
+		return b, nil
+	}
+	simple := e.id == idSimpleBlock
+	if e, err = c.inner(e); err != nil {
+		return b, err
+	}
+	head, err := c.scan.blockHead(e)
+	if err != nil {
+		return b, err
+	}
+	track, relative, keyframe := parseBlockHead(head)
+	if track == 0 || track > maxTracks {
+		return b, errTorn
+	}
+	b.head, b.track, b.time, b.keyframe = e.data, track, start+relative, simple && keyframe
+	return b, nil
+}
+
+// inner is the block itself, or the one of a group.
+func (c *Cut) inner(e element) (element, error) {
 	for end := e.dataEnd; e.id != idSimpleBlock && e.id != idBlock; {
 		at := e.dataEnd
 		if e.id == idBlockGroup {
@@ -96,24 +144,16 @@ func (c *Cut) track(e element) (uint8, error) {
 		}
 		var err error
 		if e, err = c.scan.at(at); err != nil {
-			return 0, err
+			return e, err
 		}
 		if e.size < 0 || e.dataEnd > end {
-			return 0, errTorn
+			return e, errTorn
 		}
 	}
 	if e.size < 4 {
-		return 0, errTorn
+		return e, errTorn
 	}
-	head, err := c.scan.blockHead(e)
-	if err != nil {
-		return 0, err
-	}
-	track, _, _ := parseBlockHead(head)
-	if track == 0 || track > maxTracks {
-		return 0, errTorn
-	}
-	return track, nil
+	return e, nil
 }
 
 // keep adds bytes to the last extent, or begins another.
@@ -137,6 +177,7 @@ func (c *Cut) Read(p []byte) (int, error) {
 		from := s.from + c.done
 		want := int(min(int64(len(p)-n), s.to-from))
 		read, err := c.window.r.ReadAt(p[n:n+want], from)
+		c.patch(p[n:n+read], from)
 		n += read
 		c.done += int64(read)
 		if read < want {

@@ -248,7 +248,7 @@ func TestRecoverKeepsGoodFramesAndNoneThatChanged(t *testing.T) {
 	for name, o := range bufferSizes {
 		m := &memory{}
 		w := writeGolden(t, m, o)
-		want := framesOf(t, m.data)
+		want := framesIn(t, m.data)
 		first := w.Fragments()[0].Offset
 		for at := first; at < int64(len(m.data)); at += 7 {
 			for what, spoil := range map[string]func([]byte){
@@ -263,7 +263,7 @@ func TestRecoverKeepsGoodFramesAndNoneThatChanged(t *testing.T) {
 					t.Errorf("%s: %v", where, err)
 					continue
 				}
-				got := framesOf(t, torn.data)
+				got := framesIn(t, torn.data)
 				for when, frame := range got {
 					if want[when] != frame {
 						t.Errorf("%s: the frame %s is another one", where, when)
@@ -298,7 +298,7 @@ func orZeros(data []byte, from, to int64) []byte {
 }
 
 // framesOf gives a file's frames by track and time.
-func framesOf(t *testing.T, data []byte) map[string]string {
+func framesIn(t *testing.T, data []byte) map[string]string {
 	t.Helper()
 	r, err := Open(sliceReader(data), int64(len(data)))
 	if err != nil {

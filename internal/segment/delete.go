@@ -78,6 +78,7 @@ func (s *Store) discard(st *stream, k Key) error {
 		i, _ := st.index.find(e.id)
 		st.index.remove(i)
 		delete(st.gaps.of, e.id)
+		st.refused.drop(e.id)
 		st.trash += e.bytes
 		st.freeing += e.bytes
 		s.deleted.Add(e.bytes)

@@ -8,7 +8,7 @@
 //	front-door/.stream                                      the stream's name
 //	front-door/20261121T042048.123Z.writing.mkv             being recorded
 //	front-door/20261121T041548.083Z+299960.sealed.mkv       finished, to be uploaded
-//	front-door/20261121T041548.083Z.progress                which of its fragments are persisted
+//	front-door/20261121T041548.083Z.progress                which of its fragments are persisted or refused
 //	front-door/20261121T041048.043Z+299960.uploaded.mkv     all fragments persisted
 //	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
 //	front-door/20261121T040048.003Z+299960.garbage          being deleted
@@ -81,6 +81,9 @@ type Info struct {
 	State                    State
 	// PendingBytes is what of it waits for its upload.
 	PendingBytes int64
+	// RefusedFragments and RefusedBytes of it the service does not take; in any state.
+	RefusedFragments int
+	RefusedBytes     int64
 	// Refused says that some fragments of an uploaded segment were refused by the service: only
 	// here they still exist.
 	Refused bool

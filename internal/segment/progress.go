@@ -23,14 +23,18 @@ import (
 //
 //	persisted 4000 81234 7960    start and size of the fragment, and its last frame; ms since the segment's start
 //	refused 8000 80112 11960 4006 INVALID_MKV_DATA
+//	tried 8000 1795233600000 0    when the fragment was refused, Unix ms, and which try that was: 0 is the first
+//	again 8000 1795320000000 1    it is pending again, for that try
+//
+// Versions that do not know a kind of line pass over it.
 type progress struct {
-	file    file // nil until the first line of this process
-	owed    bool // lines are to be written or synced, or the file to be written again
-	ended   bool // nothing is written any more
-	done    map[time.Duration]bool
-	refused int
-	bytes   int64  // of the fragments in done
-	spans   []span // media of the fragments in done
+	file  file // nil until the first line of this process
+	owed  bool // lines are to be written or synced, or the file to be written again
+	ended bool // nothing is written any more
+	done  map[time.Duration]bool
+	again map[time.Duration]refusal // were refused, and are pending again
+	bytes int64                     // of the fragments in done
+	spans []span                    // media of the fragments in done
 
 	writing sync.Mutex // held to write to the file, and to end it; taken before the store's mu
 	notes   notes
@@ -39,66 +43,95 @@ type progress struct {
 const (
 	linePersisted = "persisted"
 	lineRefused   = "refused"
+	lineTried     = "tried"
+	lineAgain     = "again"
 )
 
 func newProgress() *progress { return &progress{done: make(map[time.Duration]bool)} }
 
-func (p *progress) note(f mkv.Fragment, refused bool) {
+func (p *progress) note(f mkv.Fragment) {
 	if p.done[f.Start] {
 		return
 	}
 	p.done[f.Start] = true
+	delete(p.again, f.Start)
 	p.bytes += f.Size
 	p.spans = cover(p.spans, span{f.Start.Milliseconds(), f.Last.Milliseconds()})
-	if refused {
-		p.refused++
-	}
 }
 
-// loadProgress reads a side file; a torn or foreign line is passed over.
-func (s *Store) loadProgress(path string) (*progress, error) {
+// loadProgress reads a side file, and which fragments are refused by it; a torn or foreign line is passed
+// over.
+func (s *Store) loadProgress(path string) (*progress, []refusal, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p := newProgress()
+	var refused refusals
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	lines.Buffer(nil, len(data)+1) // what a power cut left may be one line
 	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || (fields[0] != linePersisted && fields[0] != lineRefused) {
-			continue
-		}
-		var numbers [3]int64
-		good := true
-		for i := range numbers {
-			n, err := strconv.ParseInt(fields[i+1], 10, 64)
-			good = good && err == nil && n >= 0
-			numbers[i] = n
-		}
-		if good {
-			p.note(mkv.Fragment{
-				Start: time.Duration(numbers[0]) * time.Millisecond,
-				Size:  numbers[1],
-				Last:  time.Duration(numbers[2]) * time.Millisecond,
-			}, fields[0] == lineRefused)
+		p.read(strings.Fields(lines.Text()), &refused)
+	}
+	for _, one := range slices.Clone(refused.of[id{}]) {
+		if !byService(one.code) { // the line was to blame
+			refused.take(id{}, one.start)
+			p.undo(one)
 		}
 	}
+	list := refused.of[id{}]
 	// A line that a power cut tore must not swallow the next one.
 	if n := len(data); n > 0 && data[n-1] != '\n' {
 		if s.readOnly {
-			return p, nil
+			return p, list, nil
 		}
 		f, err := s.files.OpenFile(path, os.O_APPEND|os.O_WRONLY, fileMode)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		_, err = f.Write([]byte{'\n'})
 		if err := errors.Join(err, f.Close()); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return p, nil
+	return p, list, nil
+}
+
+// read takes a line in.
+func (p *progress) read(fields []string, refused *refusals) {
+	if len(fields) < 4 {
+		return
+	}
+	var numbers [3]int64
+	for i := range numbers {
+		n, err := strconv.ParseInt(fields[i+1], 10, 64)
+		if err != nil || n < 0 {
+			return
+		}
+		numbers[i] = n
+	}
+	start := time.Duration(numbers[0]) * time.Millisecond
+	one, isRefused := refused.take(id{}, start)
+	switch fields[0] {
+	case linePersisted, lineRefused:
+		f := mkv.Fragment{Start: start, Size: numbers[1], Last: time.Duration(numbers[2]) * time.Millisecond}
+		tries := p.again[start].tries
+		p.note(f)
+		if isRefused = fields[0] == lineRefused; isRefused {
+			one = refusal{start: start, last: f.Last, size: f.Size, code: strings.Join(fields[4:], " "), tries: tries}
+		}
+	case lineTried:
+		one.at, one.tries = numbers[1], int(numbers[2])
+	case lineAgain:
+		if isRefused {
+			one.at, one.tries = numbers[1], int(numbers[2])
+			p.undo(one)
+		}
+		return
+	}
+	if isRefused {
+		refused.add(id{}, one)
+	}
 }
 
 // MarkPersisted notes that the service acknowledged a fragment as persisted: it will not be sent
@@ -107,27 +140,32 @@ func (s *Store) MarkPersisted(k Key, f mkv.Fragment) error {
 	return s.note(k, f, linePersisted, "")
 }
 
-// MarkRefused notes that the service will never take a fragment, and why. The fragment counts as
-// done for the upload, and its segment is kept when others are deleted after their upload.
+// MarkRefused notes that the service does not take a fragment, and why: reason begins with its code. The
+// fragment counts as done for the upload until Requeue, and its segment is kept when others are deleted after
+// their upload.
 func (s *Store) MarkRefused(k Key, f mkv.Fragment, reason string) error {
 	return s.note(k, f, lineRefused, reason)
 }
 
 func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
-	st, p, err := s.remember(k, f, kind)
+	one := refusal{start: f.Start, last: f.Last, size: f.Size, code: oneLine(reason), at: s.now().UnixMilli()}
+	st, p, err := s.remember(k, f, kind, &one)
 	if err != nil {
 		return err
 	}
 	if p != nil {
-		line := fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason))
-		err = diskFault(st.dir, s.write(st, p, k.id(), strings.TrimRight(line, " ")))
+		line := strings.TrimRight(fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason)), " ")
+		if kind == lineRefused {
+			line += fmt.Sprintf("\n%s %d %d %d", lineTried, f.Start.Milliseconds(), one.at, one.tries)
+		}
+		err = diskFault(st.dir, s.write(st, p, k.id(), line))
 	}
 	return errors.Join(err, s.writeOwed(k.Stream, p))
 }
 
 // remember notes a fragment in memory: even when the disk fails it is not sent twice by this
-// process. The progress is nil when that is known already.
-func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress, error) {
+// process. The progress is nil when that is known already. A refusal gets its number of tries.
+func (s *Store) remember(k Key, f mkv.Fragment, kind string, one *refusal) (*stream, *progress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[k.Stream]
@@ -148,13 +186,16 @@ func (s *Store) remember(k Key, f mkv.Fragment, kind string) (*stream, *progress
 	if p.done[f.Start] {
 		return nil, nil, nil
 	}
-	p.note(f, kind == lineRefused)
+	one.tries = p.again[f.Start].tries
+	if p.note(f); kind == lineRefused {
+		st.refused.add(k.id(), *one)
+	}
 	return st, p, nil
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// Done reports whether a fragment need not be sent: it is persisted, or refused for good.
+// Done reports whether a fragment need not be sent: it is persisted, or refused.
 func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,7 +288,7 @@ func (s *Store) claimUploaded(st *stream, k Key) (before, after entry, err error
 		}
 		if before.state != Uploaded {
 			after.state = Uploaded
-			after.refused = a.progress != nil && a.progress.refused > 0
+			after.refused = len(st.refused.of[k.id()]) > 0
 			a.begin(after.name())
 		}
 		s.mu.Unlock()
@@ -264,14 +305,15 @@ func (s *Store) endProgress(st *stream, k Key) error {
 		p, a.progress = a.progress, nil
 		st.unuse(k.id())
 	}
+	refused := len(st.refused.of[k.id()]) > 0
 	s.mu.Unlock()
 	if p == nil {
 		return nil
 	}
 	err := s.write(st, p, k.id(), "") // what is owed
 	_ = s.endNotes(p)
-	if p.refused > 0 {
-		return diskFault(st.dir, err) // the reasons stay for a person to read
+	if refused {
+		return diskFault(st.dir, err) // the reasons stay
 	}
 	if err := st.files.Remove(filepath.Join(st.dir, progressName(k.id()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskFault(st.dir, err)

@@ -192,6 +192,7 @@ func (s *Store) adopt(loaded *stream) {
 	defer s.mu.Unlock()
 	st := s.stream(loaded.name)
 	st.index, st.active, st.broken, st.doubted, st.aside = loaded.index, loaded.active, loaded.broken, loaded.doubted, loaded.aside
+	st.refused = loaded.refused
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
 	st.times, st.gaps = loaded.times, loaded.gaps
 	st.changed()
@@ -354,17 +355,21 @@ func (s *Store) loadSideFile(st *stream, k id) {
 		}
 		return
 	case st.index.entries[i].kind() == kindRefused:
-		return // keeps the reasons
+		s.loadRefused(st, i)
+		return
 	case st.index.entries[i].kind() == kindUploaded:
 		if !s.readOnly {
 			_ = st.files.Remove(path)
 		}
 		return
 	}
-	p, err := s.loadProgress(path)
+	p, refused, err := s.loadProgress(path)
 	if err != nil {
 		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.name), zap.Error(err))
 		return
 	}
 	st.use(k).progress = p
+	for _, one := range refused {
+		st.refused.add(k, one)
+	}
 }

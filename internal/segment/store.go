@@ -36,6 +36,8 @@ type Options struct {
 
 	// Version is that of the program, for people. Optional.
 	Version string
+	// Now is the wall clock, for when fragments are refused. Default time.Now.
+	Now func() time.Time
 
 	// Files is how Dir is changed. Default the real file system; tests put disks that fail in its place.
 	Files durable.FileSystem
@@ -48,6 +50,7 @@ type Store struct {
 	health   *health.Part
 	interval atomic.Int64  // nanoseconds that Run leaves what was written unsynced
 	paced    chan struct{} // interval was changed
+	now      func() time.Time
 	readOnly bool
 	lock     *os.File // nil when read-only
 	files    fileSystem
@@ -86,6 +89,7 @@ type stream struct {
 	highest  int64    // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
 	marked   int64    // highest as the marker has it
 	active   map[id]*active
+	refused  refusals
 	watchers []chan struct{}
 	paused   *health.Fault
 	bound    bound
@@ -188,7 +192,11 @@ func newStore(o Options) *Store {
 	if o.Files == nil {
 		o.Files = osFiles{}
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	s := &Store{
+		now: o.Now,
 		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files, version: o.Version,
 		flushed: make(chan struct{}, 1), paced: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
 	}
@@ -303,6 +311,7 @@ func (st *stream) info(e entry) Info {
 		State:   e.state,
 		Refused: e.refused,
 	}
+	info.RefusedFragments, info.RefusedBytes = st.refused.sum(e.id)
 	if e.state != Uploaded {
 		info.PendingBytes = st.active[e.id].left(e).bytes
 	}

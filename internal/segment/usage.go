@@ -20,6 +20,10 @@ type Usage struct {
 	PendingSince    time.Time // when the oldest pending media was recorded
 	Oldest          time.Time // recorded
 	Newest          time.Time // recorded
+	// RefusedFragments and RefusedBytes are on this disk only, as the service does not take them. They are
+	// not pending.
+	RefusedFragments int
+	RefusedBytes     int64
 }
 
 // Usage sums up a stream from memory. It costs the same however many segments there are.
@@ -42,7 +46,8 @@ func (s *Store) Usage(stream string) Usage {
 		Oldest:   time.UnixMilli(st.oldestRecorded()).UTC(),
 		Newest:   time.UnixMilli(st.newestRecorded()).UTC(),
 
-		Quarantine: st.aside,
+		Quarantine:       st.aside,
+		RefusedFragments: st.refused.count, RefusedBytes: st.refused.bytes,
 	}
 	bytes, millis := x.pendingBytes, x.pendingMillis
 	for k, a := range st.active {

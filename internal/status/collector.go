@@ -107,6 +107,8 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 			LastPersistedMedia: millis(up.Numbers[health.LastPersistedMedia]),
 			FragmentsPersisted: up.Numbers[health.FragmentsPersisted],
 			FragmentsSkipped:   up.Numbers[health.FragmentsSkipped],
+			FragmentsRefused:   usage.RefusedFragments,
+			RefusedBytes:       usage.RefusedBytes,
 		},
 		Space: Space{
 			Segments:            usage.Segments,

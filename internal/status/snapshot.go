@@ -110,6 +110,10 @@ type Uploader struct {
 	LastPersistedMedia time.Time `json:"lastPersistedMedia,omitzero"`
 	FragmentsPersisted int64     `json:"fragmentsPersisted"`
 	FragmentsSkipped   int64     `json:"fragmentsSkipped"`
+	// FragmentsRefused and RefusedBytes are on the hub now and not uploaded, as the service refused them. They are
+	// no part of the backlog.
+	FragmentsRefused int   `json:"fragmentsRefused"`
+	RefusedBytes     int64 `json:"refusedBytes"`
 }
 
 // Space is what a stream's media takes on the disk. LimitBytes is 0 without a limit.

@@ -2,6 +2,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -231,12 +232,19 @@ func secretRead(now time.Time, st Stream) string {
 }
 
 func backlog(u Uploader) string {
+	refused := ""
+	if u.FragmentsRefused > 0 {
+		refused = fmt.Sprintf("%s refused, %s", humanize.Count(u.FragmentsRefused, "fragment"), humanize.Bytes(u.RefusedBytes))
+	}
 	if u.BacklogBytes == 0 {
-		return "none"
+		return cmp.Or(refused, "none")
 	}
 	text := fmt.Sprintf("%s, %s", humanize.Span(time.Duration(u.BacklogSeconds*float64(time.Second))), humanize.Bytes(u.BacklogBytes))
 	if !u.BacklogDone.IsZero() {
 		text += ", done at about " + humanize.Minute(u.BacklogDone.Local())
+	}
+	if refused != "" {
+		text += "; " + refused
 	}
 	return text
 }

@@ -15,11 +15,13 @@ import (
 // PathUpload is where uploads are asked for.
 const PathUpload = "/v1/upload"
 
-// UploadRequest is the body of POST /v1/upload: what was recorded from (inclusive) to (exclusive).
+// UploadRequest is the body of POST /v1/upload: what was recorded from (inclusive) to (exclusive), or, with
+// Refused, what the service refused, whenever it was recorded.
 type UploadRequest struct {
-	Stream string    `json:"stream"`
-	From   time.Time `json:"from"`
-	To     time.Time `json:"to"`
+	Stream  string    `json:"stream"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Refused bool      `json:"refused,omitempty"`
 }
 
 // UploadProgress is a line of the answer. The last one is finished or has an error.

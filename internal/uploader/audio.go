@@ -28,10 +28,13 @@ func (a Audio) sends(t mkv.Track) bool {
 	return a == AudioAll || t.Kind != mkv.Audio || t.CodecID == mkv.CodecAAC
 }
 
+// codeSilent is what the store keeps of a fragment that silentRule is for, in place of a code of the service.
+const codeSilent = "NO_FRAME_OF_VIDEO"
+
 // silentRule is for a fragment of sound alone whose sound is not sent: a camera that broke off before
 // its first picture, or a power cut, may leave one.
 var silentRule = Rule{
-	Name: "no frame of video", Action: Skip, Cause: "it holds sound alone, and its sound is not sent",
+	Name: codeSilent, Action: Skip, Cause: "it holds sound alone, and its sound is not sent",
 	Advice: "`kvs-edge-agent export` has it.",
 }
 
@@ -52,11 +55,17 @@ func (q *queue) choose() {
 // media of peek's fragment behind its cluster head. Where not all tracks are sent it is read through
 // cut; it fails with mkv.ErrNoFrame when nothing of the fragment can be sent.
 func (q *queue) media(s *shot, cut *mkv.Cut) (kvs.Media, error) {
-	if q.chosen.Whole() {
+	if s.split == nil && q.chosen.Whole() {
 		return io.NewSectionReader(q.reader, s.frag.Offset+mkv.ClusterHeadSize, s.frag.Size-mkv.ClusterHeadSize), nil
 	}
-	s.left = nameOf(q.chosen.Left[0])
-	err := cut.Load(q.reader, s.frag, q.chosen.Selection)
+	if !q.chosen.Whole() {
+		s.left = nameOf(q.chosen.Left[0])
+	}
+	load := func() error { return cut.Load(q.reader, s.frag, q.chosen.Selection) }
+	if s.split != nil {
+		load = func() error { return cut.LoadPart(q.reader, s.frag, q.chosen.Selection, s.split.parts[s.part]) }
+	}
+	err := load()
 	switch {
 	case err == nil:
 		return cut, nil

@@ -2,6 +2,8 @@ package uploader
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +31,17 @@ var conditionRows = []conditiontest.Row{
 			return func() {}
 		}),
 	},
+	{Code: "upload-breaks", Job: health.JobUploader, Start: uploadingUntil(CodeBreaks, func(w *world, _ *Uploader) (mend func()) {
+		var mended atomic.Bool
+		mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(w.want[1]))
+		w.filter = func(r io.Reader) io.Reader {
+			if mended.Load() {
+				return r
+			}
+			return &poison{src: r, marks: [][]byte{mark}, hit: func() {}}
+		}
+		return func() { mended.Store(true) }
+	})},
 	{
 		Code: "upload-tags", Job: health.JobUploader, Limit: withoutTagsFor + time.Minute,
 		Reason: "tags that were refused are tried again when they change, and once a day",
@@ -69,6 +82,11 @@ func TestConditionsEnd(t *testing.T) {
 
 // uploading drains what was recorded again and again, with the seconds of an injected clock in between.
 func uploading(arrange func(*world, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
+	return uploadingUntil("", arrange)
+}
+
+// uploadingUntil drains for as long as it takes for a condition to be there, or to end once its cause has.
+func uploadingUntil(code string, arrange func(*world, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		w := newWorld(t, 24, roomy)
 		w.record(1, 3)
@@ -83,14 +101,22 @@ func uploading(arrange func(*world, *Uploader) (mend func())) func(*testing.T) c
 			defer cancel()
 			_ = u.Drain(ctx) // health says how it went
 		}
+		drainUntil := func(reported bool) {
+			drain()
+			for end := time.Now().Add(patience); code != "" && w.reports(code) != reported && time.Now().Before(end); {
+				drain()
+			}
+		}
+		mended := false
+		end := func() { mended = true; mend() }
 		restart := func() {
 			u.o.Health.End() // as the end of a job does
 			u = build()
 		}
 		return conditiontest.Case{
 			Health: w.health, Now: now,
-			Pass:  func() { passed.Add(int64(30 * time.Minute)); w.record(1, 1); drain() },
-			Raise: drain, Mend: mend,
+			Pass:  func() { passed.Add(int64(30 * time.Minute)); w.record(1, 1); drainUntil(!mended) },
+			Raise: func() { drainUntil(true) }, Mend: end,
 			Ways: map[conditiontest.Way]func(){conditiontest.Restart: restart, conditiontest.Configuration: restart},
 		}
 	}

@@ -14,7 +14,7 @@ import (
 type Progress struct {
 	Total    int // that were asked for
 	Done     int // of these in the cloud, also those that were before
-	Refused  int // of these refused by the service since the demand, for good
+	Refused  int // of these kept on the hub, as the service does not take them
 	Finished bool
 	// Bytes of those that are done, of TotalBytes.
 	Bytes, TotalBytes int64
@@ -24,6 +24,13 @@ type Progress struct {
 // everything else, and tells each how far it is. Run and Drain may go on beside it: they give way, and no fragment
 // is sent by both. It returns nil at the end, and ctx's error when that comes first.
 func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Progress)) error {
+	count := func() (Progress, bool) { return u.count(from, to) }
+	return u.demand(ctx, &mode{from: from, to: to}, func() error { return nil }, count, each)
+}
+
+// demand does what Range says, with the fragments of m after prepare; count looks how far it is, and whether
+// all of them can be read.
+func (u *Uploader) demand(ctx context.Context, m *mode, prepare func() error, count func() (Progress, bool), each func(Progress)) error {
 	u.wanted.Add(1)
 	defer u.wanted.Add(-1)
 	select {
@@ -35,25 +42,29 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 	}
 	defer u.end()
 	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // what goes on beside it is as it was
-	skipped := u.numbers.skipped.Load()
-	p, _ := u.count(from, to)
+	unreadable := health.SystemFault(CodeStore, nil,
+		"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
+	if err := prepare(); err != nil {
+		unreadable.Err = err
+		return unreadable
+	}
+	p, _ := count()
 	each(p)
-	err := u.upload(ctx, mode{drain: true, demand: true, from: from, to: to, each: func(size int64) {
+	m.drain, m.demand, m.each = true, true, func(size int64) {
 		p.Done++
 		p.Bytes += size
 		p.Total, p.TotalBytes = max(p.Total, p.Done), max(p.TotalBytes, p.Bytes) // of what is being recorded there may be more by now
 		each(p)
-	}})
-	if err != nil {
+	}
+	if err := u.upload(ctx, *m); err != nil {
 		return err
 	}
-	p, whole := u.count(from, to)
+	p, whole := count()
 	if !whole || p.Done < p.Total && !u.queue.readable() {
-		return health.SystemFault(CodeStore, nil,
-			"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
+		return unreadable
 	}
 	p.Total, p.TotalBytes = p.Done, p.Bytes // what was completed since the last look came too late
-	p.Refused, p.Finished = int(u.numbers.skipped.Load()-skipped), true
+	p.Finished = true
 	each(p)
 	return nil
 }
@@ -61,6 +72,7 @@ func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Prog
 // count looks at every fragment of a range; whole is false when not all of it can be read.
 func (u *Uploader) count(from, to time.Time) (p Progress, whole bool) {
 	whole = true
+	refused := u.refusedNow()
 	for _, info := range u.o.Store.Segments(u.o.Stream, from, to) {
 		list, err := u.fragmentsOf(info.Key)
 		if err != nil {
@@ -77,6 +89,9 @@ func (u *Uploader) count(from, to time.Time) (p Progress, whole bool) {
 			if u.o.Store.Done(s.key, f.Start) {
 				p.Done++
 				p.Bytes += f.Size
+			}
+			if refused[s.id()] {
+				p.Refused++
 			}
 		}
 	}

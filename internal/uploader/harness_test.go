@@ -70,6 +70,7 @@ type world struct {
 	answer  func(http.ResponseWriter, *http.Request, http.Handler) // answers PutMedia with the help of the service
 	network network
 	keys    keys
+	now     atomic.Pointer[time.Time] // of the store; nil = that of the system
 
 	mu         sync.Mutex
 	conditions []health.Condition // all that were ever seen; guarded by mu
@@ -108,7 +109,12 @@ func newWorld(t testing.TB, hours int, limits media.Limits) *world {
 
 func (w *world) openStore() {
 	w.t.Helper()
-	store, err := segment.Open(segment.Options{Dir: w.dir})
+	store, err := segment.Open(segment.Options{Dir: w.dir, Now: func() time.Time {
+		if now := w.now.Load(); now != nil {
+			return *now
+		}
+		return time.Now()
+	}})
 	must(w.t, err)
 	w.store = &watchedStore{Store: store, changed: make(chan struct{})}
 }
@@ -152,7 +158,15 @@ func (w *world) client() *kvs.Client {
 // network is how the uploader reaches the service; zero = it works.
 type network struct {
 	mu     sync.Mutex
-	broken func(ctx context.Context) (net.Conn, error) // in place of a connection; guarded by mu
+	broken func(ctx context.Context) (net.Conn, error)                          // in place of a connection; guarded by mu
+	line   func(ctx context.Context, network, address string) (net.Conn, error) // nil = a good one; guarded by mu
+}
+
+// through makes connections by another line.
+func (n *network) through(line func(ctx context.Context, network, address string) (net.Conn, error)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.line = line
 }
 
 func (n *network) breakDown(how func(context.Context) (net.Conn, error)) {
@@ -163,10 +177,13 @@ func (n *network) breakDown(how func(context.Context) (net.Conn, error)) {
 
 func (n *network) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	n.mu.Lock()
-	broken := n.broken
+	broken, line := n.broken, n.line
 	n.mu.Unlock()
 	if broken != nil {
 		return broken(ctx)
+	}
+	if line != nil {
+		return line(ctx, network, address)
 	}
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }

@@ -262,8 +262,13 @@ func TestOnDemandTellsWhatCannotBeRead(t *testing.T) {
 		w := newWorld(t, 24, roomy)
 		w.record(2, 2)
 		store := &fickle{watchedStore: w.store, segment: w.store.Segments(door, time.Time{}, time.Time{})[1].Key}
-		demand(t, w, w.uploader(func(o *Options) { o.Store = store }))
-		w.expectAll(w.want[2], w.want[3])
+		var last Progress
+		u := w.uploader(func(o *Options) { o.Store = store })
+		must(t, u.Range(w.context(), begin, begin.Add(time.Hour), func(p Progress) { last = p }))
+		if want := (Progress{Total: 4, Done: 4, Finished: true}); fragmentsOf(t, last) != want {
+			t.Errorf("it ends with %+v, want %+v", last, want)
+		}
+		w.expectOnce()
 	})
 }
 

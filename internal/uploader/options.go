@@ -20,6 +20,7 @@ const (
 	DefaultIdleTimeout  = 20 * time.Second // the service ends idle sessions after 30 s (API reference, PutMedia)
 	DefaultInFlight     = 30               // fragments
 	DefaultInFlightSize = 16_000_000       // bytes
+	DefaultRetryMax     = 30 * time.Second // the longest pause between two sessions
 )
 
 // Store is the recording directory; see segment.Store.
@@ -36,6 +37,9 @@ type Store interface {
 	MarkRefused(k segment.Key, f mkv.Fragment, reason string) error
 	NotesPending(stream string) bool
 	MarkUploaded(k segment.Key) error
+	Refused(stream string) []segment.Refused
+	RefusedBefore(k segment.Key, fragmentStart time.Duration) (code string, ok bool)
+	Requeue(k segment.Key, fragmentStarts []time.Duration, counted bool) error
 }
 
 // Cloud is Kinesis Video Streams; see kvs.Client.

@@ -2,6 +2,7 @@ package uploader
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -14,34 +15,21 @@ type fragmentID struct {
 	fragment time.Duration
 }
 
-// shot is one fragment on its way.
+// shot is one fragment, or a part of one, on its way.
 type shot struct {
-	key  segment.Key
-	frag mkv.Fragment
-	sent time.Time // when its last byte was written; zero before
-	size int64     // of what is sent of the cluster; 0 before
-	left string    // names the sound that is not sent; "" when all tracks are
+	key   segment.Key
+	frag  mkv.Fragment
+	split *split    // nil = whole
+	part  int       // of split
+	sent  time.Time // when its last byte was written; zero before
+	size  int64     // of what is sent of the cluster; 0 before
+	left  string    // names the sound that is not sent; "" when all tracks are
 
 	wire, recorded time.Duration // to be added to the file's times; see segment.Store.Offsets
 	heard          int           // the rank of the farthest acknowledgement; see advance
 }
 
 func (s shot) id() fragmentID { return fragmentID{s.key, s.frag.Start} }
-
-// at is the fragment's timecode on the wire: ms since 1970.
-func (s shot) at() int64 { return s.key.Start + (s.frag.Start + s.wire).Milliseconds() }
-
-// end is the time of its last frame on the wire, in ms since 1970.
-func (s shot) end() int64 { return s.key.Start + (s.frag.Last + s.wire).Milliseconds() }
-
-// began and ended are when it was recorded, as far as is known.
-func (s shot) began() time.Time { return s.key.StartTime().Add(s.frag.Start + s.recorded) }
-func (s shot) ended() time.Time { return s.key.StartTime().Add(s.frag.Last + s.recorded) }
-
-// in reports whether some of it was recorded in [from, to); a zero time is unbounded.
-func (s shot) in(from, to time.Time) bool {
-	return (from.IsZero() || !s.ended().Before(from)) && (to.IsZero() || s.began().Before(to))
-}
 
 // newShot is a fragment of a segment.
 func newShot(store Store, key segment.Key, f mkv.Fragment) shot {
@@ -50,41 +38,107 @@ func newShot(store Store, key segment.Key, f mkv.Fragment) shot {
 	return s
 }
 
-// unreadableFor is how long a segment is passed over that cannot be opened, or not be moved to
-// uploaded.
-const unreadableFor = 10 * time.Minute
+// same tells whether both are the same fragment, and the same part of it.
+func (s shot) same(other shot) bool {
+	return s.id() == other.id() && s.split == other.split && s.part == other.part
+}
+
+// span is its first and its last time since the segment's start.
+func (s shot) span() (first, last time.Duration) {
+	if s.split != nil {
+		return s.split.parts[s.part].Start, s.split.parts[s.part].Last
+	}
+	return s.frag.Start, s.frag.Last
+}
+
+// at is the timecode on the wire: ms since 1970.
+func (s shot) at() int64 {
+	first, _ := s.span()
+	return s.key.Start + (first + s.wire).Milliseconds()
+}
+
+// end is the time of its last frame on the wire, in ms since 1970.
+func (s shot) end() int64 {
+	_, last := s.span()
+	return s.key.Start + (last + s.wire).Milliseconds()
+}
+
+// began and ended are when it was recorded, as far as is known.
+func (s shot) began() time.Time {
+	first, _ := s.span()
+	return s.key.StartTime().Add(first + s.recorded)
+}
+
+func (s shot) ended() time.Time {
+	_, last := s.span()
+	return s.key.StartTime().Add(last + s.recorded)
+}
+
+// in reports whether some of it was recorded in [from, to); a zero time is unbounded.
+func (s shot) in(from, to time.Time) bool {
+	return (from.IsZero() || !s.ended().Before(from)) && (to.IsZero() || s.began().Before(to))
+}
+
+// whole is the fragment that it is of.
+func (s shot) whole() shot {
+	s.split, s.part = nil, 0
+	return s
+}
+
+// bytes is the most that is sent of it.
+func (s shot) bytes() int64 {
+	if s.split != nil {
+		return s.split.parts[s.part].Size
+	}
+	return s.frag.Size
+}
+
+// A segment that cannot be opened, or not be moved to uploaded, is passed over for unreadableFor. Where
+// the disk or the system fails, which may pass, it is tried again after unreadableFirst, and after twice
+// as long with every failure in a row.
+const (
+	unreadableFirst = time.Second
+	unreadableFor   = 10 * time.Minute
+	// unreadableWait is up to which pause an upload that is to end waits for such a segment.
+	unreadableWait = 16 * time.Second
+)
 
 // queue gives a stream's pending fragments, oldest first. It holds one segment open.
 type queue struct {
 	store  Store
 	stream string
 	held   func(fragmentID) bool // set aside: to be passed over
-	broken func(error)           // told of a segment that cannot be read
-	audio  func() Audio          // which sound is sent
+	split  func(fragmentID) *split
+	broken func(error)  // told of a segment that cannot be read
+	audio  func() Audio // which sound is sent
 
 	reader   *segment.Reader // nil between segments
 	list     []mkv.Fragment
 	finished bool // list is final
 	next     int  // in list
+	part     int  // of that fragment, when it is split
 	chosen   choice
 
 	from, to   time.Time                 // fragments that were not recorded in [from, to) are passed over; zero: unbounded
+	without    func(fragmentID) bool     // those that are passed over besides; nil = none
 	after      segment.Key               // segments up to this one were given out
 	passed     []segment.Key             // given out whole, and not yet moved to uploaded
 	unreadable map[segment.Key]time.Time // segments that the disk fails with, and when to try again
+	pauses     map[segment.Key]time.Duration
 }
 
-func newQueue(o Options, held func(fragmentID) bool, broken func(error)) *queue {
+func newQueue(o Options, suspects *suspects, broken func(error)) *queue {
 	return &queue{
-		store: o.Store, stream: o.Stream, held: held, broken: broken, audio: o.Audio,
-		after: segment.Before(o.Stream), unreadable: make(map[segment.Key]time.Time),
+		store: o.Store, stream: o.Stream, held: suspects.aside, split: suspects.parts, broken: broken, audio: o.Audio,
+		pauses: make(map[segment.Key]time.Duration),
+		after:  segment.Before(o.Stream), unreadable: make(map[segment.Key]time.Time),
 	}
 }
 
 // restart begins again with the oldest of all, and lets go of the open segment.
 func (q *queue) restart() {
 	q.release()
-	q.from, q.to = time.Time{}, time.Time{}
+	q.from, q.to, q.without = time.Time{}, time.Time{}, nil
 	q.after = segment.Before(q.stream)
 	q.passed = q.passed[:0]
 }
@@ -93,7 +147,7 @@ func (q *queue) release() {
 	if q.reader != nil {
 		_ = q.reader.Close() // was only read
 	}
-	q.reader, q.list, q.finished, q.next = nil, nil, false, 0
+	q.reader, q.list, q.finished, q.next, q.part = nil, nil, false, 0, 0
 	q.chosen = choice{}
 }
 
@@ -103,13 +157,15 @@ func (q *queue) peek() (s shot, ok bool) {
 		if q.reader == nil && !q.open() {
 			return shot{}, false
 		}
-		for ; q.next < len(q.list); q.next++ {
+		for ; q.next < len(q.list); q.next, q.part = q.next+1, 0 {
 			s := newShot(q.store, q.reader.Key(), q.list[q.next])
-			if !s.in(q.from, q.to) || q.held(s.id()) || q.store.Done(s.key, s.frag.Start) {
+			if !s.in(q.from, q.to) || q.held(s.id()) || q.without != nil && q.without(s.id()) || q.store.Done(s.key, s.frag.Start) {
 				continue
 			}
 			q.choose()
-			return s, true
+			if q.divide(&s) {
+				return s, true
+			}
 		}
 		if q.finished {
 			q.passed = append(q.passed, q.reader.Key())
@@ -127,8 +183,28 @@ func (q *queue) peek() (s shot, ok bool) {
 	}
 }
 
+// divide makes the next part of a fragment that is split, of what is the whole. It is false when no part is
+// left.
+func (q *queue) divide(s *shot) (ok bool) {
+	p := q.split(s.id())
+	if p == nil {
+		return true
+	}
+	p.follow(q, s.frag)
+	if q.part, ok = p.next(q.part); ok {
+		s.split, s.part = p, q.part
+	}
+	return ok
+}
+
 // take moves on behind what peek gave.
-func (q *queue) take() { q.next++ }
+func (q *queue) take(s shot) {
+	if s.split != nil {
+		q.part++
+		return
+	}
+	q.next, q.part = q.next+1, 0
+}
 
 // header of the segment that peek's fragment is in, with the tracks that are sent.
 func (q *queue) header() mkv.Header { return q.chosen.Header }
@@ -147,7 +223,7 @@ func (q *queue) open() bool {
 		}
 		q.reader = reader
 		if q.load() == nil {
-			delete(q.unreadable, key)
+			q.mended(key)
 			return true
 		}
 	}
@@ -168,9 +244,45 @@ func (q *queue) load() error {
 func (q *queue) fail(key segment.Key, err error) {
 	q.after = key
 	if !errors.Is(err, segment.ErrNotFound) {
-		q.unreadable[key] = time.Now().Add(unreadableFor)
+		q.pause(key, err)
 		q.broken(err)
 	}
+}
+
+// pause passes over a segment for a while. What is wrong in a file stays wrong.
+func (q *queue) pause(key segment.Key, err error) {
+	wait := unreadableFor
+	if system := syscall.Errno(0); errors.As(err, &system) {
+		if wait = unreadableFirst; q.pauses[key] > 0 {
+			wait = min(2*q.pauses[key], unreadableFor)
+		}
+		q.pauses[key] = wait
+	}
+	q.unreadable[key] = time.Now().Add(wait)
+}
+
+// mended forgets that a segment was passed over.
+func (q *queue) mended(key segment.Key) {
+	delete(q.unreadable, key)
+	delete(q.pauses, key)
+}
+
+// retry tells when the first segment that is passed over is to be tried again, of those whose pauses are
+// at most that long.
+func (q *queue) retry(most time.Duration) (at time.Time, ok bool) {
+	for key, t := range q.unreadable {
+		if !q.to.IsZero() && !newShot(q.store, key, mkv.Fragment{}).began().Before(q.to) {
+			continue
+		}
+		pause := unreadableFor
+		if p, has := q.pauses[key]; has {
+			pause = p
+		}
+		if pause <= most && (!ok || t.Before(at)) {
+			at, ok = t, true
+		}
+	}
+	return at, ok
 }
 
 // find gives the oldest segment that was not given out.
@@ -196,10 +308,27 @@ func (q *queue) readable() bool {
 		before := key
 		before.Start--
 		if found, ok := q.store.NextPending(before, time.Time{}, time.Time{}); !ok || found != key {
-			delete(q.unreadable, key)
+			q.mended(key)
 		}
 	}
 	return len(q.unreadable) == 0
+}
+
+// overdue tells whether a segment that was passed over is to be tried again now.
+func (q *queue) overdue() bool {
+	at, ok := q.retry(unreadableFor)
+	return ok && !time.Now().Before(at)
+}
+
+// covers tells whether a fragment is one of those that are given out.
+func (q *queue) covers(s shot) bool { return s.in(q.from, q.to) }
+
+// pends tells whether a fragment is there and not done.
+func (q *queue) pends(id fragmentID) bool {
+	before := id.segment
+	before.Start--
+	found, ok := q.store.NextPending(before, time.Time{}, time.Time{})
+	return ok && found == id.segment && !q.store.Done(id.segment, id.fragment)
 }
 
 // settle moves segments to uploaded of which nothing is in flight any more. A disk that refuses it
@@ -215,7 +344,7 @@ func (q *queue) settle(flight []shot) error {
 		err := q.store.MarkUploaded(key)
 		if err != nil && !errors.Is(err, segment.ErrIncomplete) && !errors.Is(err, segment.ErrNotFound) {
 			all = errors.Join(all, err)
-			q.unreadable[key] = time.Now().Add(unreadableFor)
+			q.pause(key, err)
 		}
 	}
 	q.passed = left

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
 // The codes of the conditions.
@@ -16,6 +17,7 @@ const (
 	CodeRefused = "upload-refused"     // fragments were skipped within the last day
 	CodeTags    = "upload-tags"        // fragments go without tags, as the service refuses those
 	CodeAudio   = "audio-not-uploaded" // sound is left out of the upload; ends with newer media that is sent whole
+	CodeBreaks  = "upload-breaks"      // the line breaks before a fragment is through, again and again
 	CodeStore   = "upload-disk"        // recordings cannot be read, or progress not be written
 )
 
@@ -23,6 +25,7 @@ const (
 const (
 	scopeRefused health.Scope = "refused"
 	scopeTags    health.Scope = "tags"
+	scopeBreaks  health.Scope = "breaks"
 	// ScopeAudio is what is left out of the upload of the camera's sound.
 	ScopeAudio health.Scope = "audio"
 )
@@ -96,7 +99,6 @@ func (u *Uploader) report(rule Rule, err error, title string) {
 
 func (u *Uploader) reportThrough(s shot) {
 	now := u.o.Now()
-	u.numbers.persisted.Add(1)
 	u.numbers.bytes.Add(s.size)
 	u.numbers.lastTime.Set(now.UnixMilli())
 	// What was sent when its times were ahead is not newer than what was recorded since.
@@ -128,14 +130,38 @@ func (u *Uploader) reportPause(state string) {
 }
 
 func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
-	u.numbers.skipped.Add(1)
-	at := time.UnixMilli(s.at()).UTC().Format("2006-01-02T15:04:05.000Z")
-	fault := health.SystemFault(CodeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s",
-		at, u.o.Stream, rule.Cause, title, rule.Advice)
+	fault := health.SystemFault(CodeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s "+
+		"It is sent again once a day, %d times at most, and by `kvs-edge-agent upload --refused`.",
+		inWords(s.at()), u.o.Stream, rule.Cause, title, rule.Advice, maxRefusedTries)
 	if u.o.Health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
 		u.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
 	}
 }
+
+// reportStuck says which fragment does not get through as the line breaks with it, or that none does.
+func (u *Uploader) reportStuck() {
+	x := u.suspects.stuck()
+	if x == nil {
+		if u.o.Health.OK(scopeBreaks) {
+			u.log.Info("no fragment is left with which the line broke again and again")
+		}
+		return
+	}
+	how := "it has no further key frame at which it could be sent in parts"
+	if x.split != nil {
+		how = "it is sent in parts, from key frame to key frame"
+	}
+	fault := health.SystemFault(CodeBreaks, nil, "The fragment at %s of stream %s (%s) has not got through since %s: "+
+		"the connection breaks before it is sent, again and again; %s. It is kept and tried until it gets through, and others go in between. "+
+		"%s A shorter key frame interval of the camera makes fragments smaller.",
+		inWords(x.first.at()), u.o.Stream, humanize.Bytes(x.first.frag.Size), x.since.UTC().Format(time.RFC3339), how, adviceNetwork)
+	if u.o.Health.Report(scopeBreaks, health.Degraded, fault) {
+		u.log.Warn("a fragment does not get through", zap.String("why", fault.Text))
+	}
+}
+
+// inWords is a time on the wire, in ms since 1970, as people and machines read it.
+func inWords(at int64) string { return time.UnixMilli(at).UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // unreadable reports a failure of the disk. Uploading goes on with what can be read.
 func (u *Uploader) unreadable(err error) {

@@ -46,9 +46,13 @@ type Rule struct {
 	Action Action
 	// Cause says what is wrong, and Advice what to do about it, for people.
 	Cause, Advice string
-	// Fragment says that the fragment itself may be to blame: when it keeps ending sessions while
-	// others pass, it is skipped.
+	// Fragment says that the fragment itself may be to blame: when it keeps ending sessions others are
+	// sent before it. When it is an ERROR of the service, which names it while others pass, it is skipped.
 	Fragment bool
+	// Line says that the line may be to blame as well: such a fragment is never skipped, but sent in parts.
+	Line bool
+	// Split says that the fragment's parts may be taken: it is first sent again in parts.
+	Split bool
 	// Renew says that the credentials may have expired: others are asked for once.
 	Renew bool
 	// Tags says that the fragment's tags may be to blame: it is first sent again without them.
@@ -84,6 +88,7 @@ const (
 )
 
 const (
+	causeTimeout   = "the service or a proxy waited too long for the request"
 	adviceWait     = "The agent keeps trying; nothing needs to be done unless it lasts."
 	adviceKept     = "The fragment stays on the hub; the recording around it is uploaded."
 	adviceAccess   = "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream."
@@ -98,9 +103,9 @@ const (
 // ackRules are for ERROR acknowledgements (API reference, PutMedia; the retry rules of AWS's C
 // producer, but for skipped fragments, which stay on the hub).
 var ackRules = []Rule{
-	{ID: 4000, Name: "STREAM_READ_ERROR", Action: RetryNow, Fragment: true, Cause: "the service could not read what was sent", Advice: adviceWait},
-	{ID: 4001, Name: "MAX_FRAGMENT_SIZE_REACHED", Action: Skip, Cause: "a fragment has more than 50 MB", Advice: "Lower the camera's bitrate or its key frame interval. " + adviceKept},
-	{ID: 4002, Name: "MAX_FRAGMENT_DURATION_REACHED", Action: Skip, Cause: "a fragment lasts longer than the service allows", Advice: "Set the camera's key frame interval to 10 s or less. " + adviceKept},
+	{ID: 4000, Name: "STREAM_READ_ERROR", Action: RetryNow, Fragment: true, Line: true, Cause: "the service could not read what was sent", Advice: adviceWait},
+	{ID: 4001, Name: "MAX_FRAGMENT_SIZE_REACHED", Action: Skip, Split: true, Cause: "a fragment has more than 50 MB", Advice: "Lower the camera's bitrate or its key frame interval. " + adviceKept},
+	{ID: 4002, Name: "MAX_FRAGMENT_DURATION_REACHED", Action: Skip, Split: true, Cause: "a fragment lasts longer than the service allows", Advice: "Set the camera's key frame interval to 10 s or less. " + adviceKept},
 	{ID: 4003, Name: "MAX_CONNECTION_DURATION_REACHED", Action: RetryNow, Cause: "the session became too old", Advice: adviceWait},
 	{ID: 4004, Name: "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS", Action: Skip, Cause: "a fragment is not after the one before it", Advice: adviceKept},
 	{ID: 4005, Name: "MORE_THAN_ALLOWED_TRACKS_FOUND", Action: Skip, Cause: "a fragment has more tracks than the service allows", Advice: adviceKept},
@@ -129,6 +134,9 @@ var ackRules = []Rule{
 var httpRules = []Rule{
 	{Status: 400, Name: "ClientLimitExceededException", Action: BackOff, Cause: "the service's limit of requests is reached", Advice: adviceWait},
 	{Status: 400, Name: "ThrottlingException", Action: BackOff, Cause: "the service's limit of requests is reached", Advice: adviceWait}, // API reference, Common Errors
+	// The two that a repeated request may get past (aws-sdk-go-v2, aws/retry, DefaultRetryableErrorCodes; API reference, UpdateStream).
+	{Status: 400, Name: "RequestTimeoutException", Action: BackOff, Cause: causeTimeout, Advice: adviceWait},
+	{Status: 400, Name: "ResourceInUseException", Action: BackOff, Cause: "the stream is being changed", Advice: adviceWait},
 	{Status: 400, Name: "ConnectionLimitExceededException", Action: BackOff, Cause: "the stream has too many connections", Advice: "Make sure that no other producer sends to this stream."},
 	{Status: 400, Name: "InvalidEndpointException", Action: NewEndpoint, Cause: "the data endpoint is not valid any more", Advice: adviceWait},
 	{Status: 400, Name: "InvalidArgumentException", Action: AskUser, Cause: "the service does not take the request", Advice: "Check the stream's name and the region. " + adviceReport},
@@ -140,7 +148,10 @@ var httpRules = []Rule{
 	{Status: 403, Name: "AccessDeniedException", Action: AskUser, Cause: "the hub's role may not upload", Advice: adviceAccess},
 	{Status: 403, Action: NewCredentials, Cause: "the service refuses the hub's signature or credentials", Advice: "Check the hub's clock and the role alias."},
 	{Status: 404, Action: AskUser, Cause: "the stream does not exist in this account and region", Advice: "Create it, or correct the stream's name or the region."},
+	{Status: 408, Action: BackOff, Cause: causeTimeout, Advice: adviceWait},
 	{Status: 413, Action: AskUser, Cause: "a proxy does not let large requests pass", Advice: "Let PutMedia pass the proxy without a limit of size."},
+	{Status: 421, Action: NewEndpoint, Cause: "the data endpoint is not valid any more", Advice: adviceWait},
+	{Status: 425, Action: BackOff, Cause: "the service or a proxy takes the request later only", Advice: adviceWait},
 	{Status: 429, Action: BackOff, Cause: "the service or a proxy asks for fewer requests", Advice: adviceWait},
 	{Status: anyServerError, Action: BackOff, Cause: "the service or a proxy before it fails", Advice: adviceWait},
 	{Name: "any other HTTP status", Status: 0, Action: AskUser, Cause: "the answer is not one of Kinesis Video Streams", Advice: adviceNetwork},
@@ -151,8 +162,8 @@ var (
 	connectRule     = Rule{Name: "no connection (DNS, TCP, TLS, proxy, no answer)", Action: NewEndpoint, Cause: "Kinesis Video Streams cannot be reached", Advice: adviceNetwork}
 	untrustedRule   = Rule{Name: "certificate not trusted", Action: NewEndpoint, Cause: "the certificate of Kinesis Video Streams is not trusted", Advice: adviceTrust}
 	credentialsRule = Rule{Name: "no credentials", Action: BackOff, Cause: "the hub has no AWS credentials", Advice: "Check the credentials endpoint and the role alias."}
-	brokenRule      = Rule{Name: "connection broken, or ended without a verdict", Action: RetryNow, Fragment: true, Cause: "the connection to the service broke", Advice: adviceWait}
-	stallRule       = Rule{Name: "no acknowledgement for 30 s", Action: NewEndpoint, Fragment: true, Cause: "the service does not acknowledge what it is sent", Advice: adviceNetwork}
+	brokenRule      = Rule{Name: "connection broken, or ended without a verdict", Action: RetryNow, Fragment: true, Line: true, Cause: "the connection to the service broke", Advice: adviceWait}
+	stallRule       = Rule{Name: "no acknowledgement for 30 s", Action: NewEndpoint, Fragment: true, Line: true, Cause: "the service does not acknowledge what it is sent", Advice: adviceNetwork}
 	diskRule        = Rule{Name: "a fragment cannot be read from the disk", Action: BackOff, Fragment: true, Cause: "the recorded media cannot be read from the hub's disk", Advice: "Check the disk and the file system."}
 )
 
@@ -204,6 +215,10 @@ func answerRule(answer awserr.Error) Rule {
 		status, name = http.StatusForbidden, "AccessDeniedException"
 	case awserr.Expired:
 		status, name = http.StatusBadRequest, "ExpiredTokenException"
+	default:
+		if status == http.StatusBadRequest {
+			status, name = badRequest(answer)
+		}
 	}
 	rule := httpRule(status, name)
 	if answer.Action == "" {
@@ -218,6 +233,34 @@ func answerRule(answer awserr.Error) Rule {
 		rule.Advice = fmt.Sprintf("Allow the hub's role %s with the stream's KMS key (%s).", answer.Action, resource)
 	}
 	return rule
+}
+
+// badRequest gives the status and name of the rule for an answer with 400. What the services name in many
+// ways is no fault of a person's.
+func badRequest(answer awserr.Error) (status int, name string) {
+	for _, r := range httpRules {
+		if r.Status == http.StatusBadRequest && r.Name != "" && r.Name == answer.Name {
+			return r.Status, r.Name
+		}
+	}
+	switch answer.Kind {
+	case awserr.Throttled:
+		return http.StatusBadRequest, "ThrottlingException"
+	case awserr.Limit:
+		return http.StatusBadRequest, "ClientLimitExceededException"
+	case awserr.Unknown:
+		return http.StatusBadRequest, "UnrecognizedClientException"
+	case awserr.Signature:
+		return http.StatusForbidden, ""
+	case awserr.NotFound:
+		return http.StatusNotFound, ""
+	case awserr.Failing:
+		return anyServerError, ""
+	}
+	if strings.HasPrefix(answer.Name, "RequestTimeout") {
+		return http.StatusBadRequest, "RequestTimeoutException"
+	}
+	return http.StatusBadRequest, ""
 }
 
 func httpRule(status int, name string) Rule {

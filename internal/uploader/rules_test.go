@@ -101,6 +101,30 @@ func TestTheKeyAndTheStreamNeverCostAFragment(t *testing.T) {
 	}
 }
 
+// TestAPersonIsAskedOnlyWhereOneMustAct has what passes by itself, in the spellings of services and proxies.
+func TestAPersonIsAskedOnlyWhereOneMustAct(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		status int
+		name   string
+		want   Action
+	}{
+		{400, "RequestTimeout", BackOff}, {400, "RequestTimeoutException", BackOff}, {408, "", BackOff}, {408, "RequestTimeoutException", BackOff},
+		{400, "Throttling", BackOff}, {400, "TooManyRequestsException", BackOff}, {400, "RequestLimitExceeded", BackOff}, {400, "SlowDown", BackOff},
+		{400, "LimitExceededException", BackOff}, {400, "ClientLimitExceededException", BackOff}, {400, "ConnectionLimitExceededException", BackOff},
+		{400, "ResourceInUseException", BackOff}, {400, "InternalFailure", BackOff}, {400, "ServiceUnavailable", BackOff},
+		{421, "", NewEndpoint}, {425, "", BackOff}, {429, "", BackOff}, {500, "", BackOff}, {502, "", BackOff}, {503, "", BackOff}, {504, "", BackOff}, {599, "", BackOff},
+		{400, "IncompleteSignature", NewCredentials}, {400, "RequestExpired", NewCredentials}, {400, "InvalidSignatureException", NewCredentials},
+		{400, "InvalidClientTokenId", NewCredentials}, {403, "InvalidClientTokenId", NewCredentials}, {400, "ExpiredTokenException", NewCredentials},
+		{400, "", AskUser}, {400, "InvalidArgumentException", AskUser}, {400, "ValidationException", AskUser}, {404, "", AskUser}, {400, "ResourceNotFoundException", AskUser},
+		{405, "", AskUser}, {407, "", AskUser}, {413, "", AskUser}, {418, "", AskUser},
+	} {
+		if r := answerRule(awserr.Classify(row.status, row.name, "")); r.Action != row.want {
+			t.Errorf("%d %s: %s, want %s", row.status, row.name, r.Action, row.want)
+		}
+	}
+}
+
 const documentation = "../../docs/upload-errors.md"
 
 func TestTheDocumentationHasTheSameRules(t *testing.T) {
@@ -116,10 +140,18 @@ func TestTheDocumentationHasTheSameRules(t *testing.T) {
 	var want []string
 	for _, r := range Rules() {
 		may := ""
-		if r.Fragment {
+		switch {
+		case r.Line:
+			may = "; send a fragment that keeps causing it in parts, and others before it"
+		case r.Fragment && r.Name == diskRule.Name:
+			may = "; send others before a fragment that keeps causing it"
+		case r.Fragment:
 			may = "; skip a fragment that keeps causing it"
 		}
 		first := ""
+		if r.Split {
+			first = "send it again in parts; if that fails too, "
+		}
 		if r.Tags {
 			first = "send it again without tags; if that fails too, "
 		}

@@ -43,6 +43,9 @@ type session struct {
 	last    shot    // sent or being written
 	got     int     // fragments that got through
 	alone   bool    // the session is for one fragment only
+	idle    bool    // nothing is pending but what is set aside
+	odd     bool    // it is for a fragment that failed while others passed
+	retried bool    // what the service refused is what it refused before
 	cut     mkv.Cut // of the fragment being written, where not all tracks are sent
 
 	closing bool      // the body is ended
@@ -53,14 +56,6 @@ type session struct {
 	aborted bool
 	stalled bool
 	verdict *verdict
-}
-
-// verdict is an ERROR of the service.
-type verdict struct {
-	rule   Rule
-	title  string
-	blamed fragmentID
-	blames bool // blamed is valid
 }
 
 // run uploads until the session ends, and says how long to wait before the next.
@@ -99,11 +94,11 @@ func (e *session) feed() time.Duration {
 	u := e.u
 	for !e.writing && !e.closing && !e.aborted && e.verdict == nil {
 		next, ok := u.queue.peek()
-		if !ok {
+		if e.idle = !ok; e.idle {
 			e.fed()
 			return 0
 		}
-		if e.mustEnd(next) || e.offCourse(next) || e.giveWay() {
+		if e.any && u.queue.overdue() || e.mustEnd(next) || e.offCourse(next) || e.giveWay() {
 			e.close()
 			return 0
 		}
@@ -125,7 +120,8 @@ func (e *session) fed() {
 	if e.course == newest {
 		u.turns.caughtUp = true
 	}
-	if e.mode.drain || e.course == newest || e.giveWay() {
+	at, ok := u.again()
+	if e.mode.drain || e.course == newest || e.giveWay() || ok && !time.Now().Before(at) || u.refusedWait() {
 		e.close()
 	}
 }
@@ -134,8 +130,8 @@ func (e *session) fed() {
 func (e *session) send(next shot) {
 	media, err := e.u.queue.media(&next, &e.cut)
 	if err != nil {
-		e.u.queue.take()
-		e.u.refuse(next, silentRule, silentRule.Name)
+		e.u.queue.take(next)
+		e.u.refuse(next, &verdict{rule: silentRule})
 		return
 	}
 	e.u.fragments.take(1)
@@ -148,13 +144,14 @@ func (e *session) send(next shot) {
 	e.flight = append(e.flight, next)
 	e.bytes += next.size
 	e.last, e.any, e.writing = next, true, true
-	e.u.queue.take()
+	e.odd = e.u.suspects.odd(next.id())
+	e.u.queue.take(next)
 	var tail []byte
-	if set, elements := e.u.tail(e.endsFragments()); set != nil {
+	if set, elements := e.u.tail(next.split != nil || e.endsFragments()); set != nil {
 		e.tags, tail = set, elements
 	}
 	e.s.Send(head, media, tail)
-	if e.u.careful || e.u.suspects.has(next.id()) {
+	if e.u.careful || e.u.suspects.has(next.id()) && (next.split == nil || next.split.single) {
 		e.alone = true
 		e.close()
 	}
@@ -171,7 +168,7 @@ func (e *session) mustEnd(next shot) bool {
 	return !time.Now().Before(e.until) ||
 		next.at() <= e.last.end() ||
 		next.at()-e.last.at() < minFragment.Milliseconds() ||
-		e.u.suspects.has(next.id()) // goes alone
+		next.id() != e.last.id() && (e.u.suspects.has(next.id()) || e.u.suspects.has(e.last.id())) // go alone
 }
 
 // close ends the body behind what was handed over.
@@ -196,7 +193,7 @@ func (e *session) sent() {
 	now := time.Now()
 	e.writing, e.touched, e.moved = false, now, now
 	for i := range e.flight {
-		if e.flight[i].id() == e.last.id() {
+		if e.flight[i].same(e.last) {
 			e.flight[i].sent = now
 		}
 	}
@@ -221,9 +218,9 @@ func (e *session) acknowledge(a kvs.Ack) {
 		u := e.u
 		u.window.acknowledged(s, time.Now())
 		e.got++
-		again := u.through(s)
+		whole, again := u.through(s)
 		u.settle(e.flight)
-		if e.mode.each != nil {
+		if whole && e.mode.each != nil {
 			e.mode.each(s.frag.Size)
 		}
 		if again {
@@ -245,95 +242,6 @@ func (e *session) remove(i int) shot {
 	return s
 }
 
-// fail takes in an ERROR; i is the fragment that it names, or -1.
-func (e *session) fail(i int, a kvs.Ack) {
-	rule, title := ackRule(a), titleOfAck(a)
-	if rule.Tags && e.tags != nil {
-		e.u.withholdTags(e.tags)
-		rule.Action, rule.Advice = RetryNow, adviceUntagged
-	}
-	v := &verdict{rule: rule, title: title}
-	named := i >= 0
-	if !named && len(e.flight) > 0 {
-		i = 0
-	}
-	switch {
-	case i < 0:
-	case rule.Action == Skip && (named || e.alone):
-		e.u.refuse(e.remove(i), rule, title)
-		e.u.settle(e.flight)
-	case rule.Action == Skip:
-		e.u.suspects.suspect(e.flight[i].id()) // to be sent alone, so that the next ERROR is surely about it
-	case rule.Fragment:
-		v.blamed, v.blames = e.flight[i].id(), true
-	}
-	if e.verdict == nil {
-		e.verdict = v
-		e.linger() // acknowledgements of the others may still come
-	}
-}
-
-// deadline is when expire has something to do.
-func (e *session) deadline(pause time.Duration) time.Time {
-	now := time.Now()
-	at := now.Add(time.Hour)
-	if e.aborted {
-		return at
-	}
-	earliest := func(t time.Time) {
-		if t.Before(at) {
-			at = t
-		}
-	}
-	if pause > 0 {
-		earliest(now.Add(pause))
-	}
-	if !e.limit.IsZero() {
-		earliest(e.limit)
-	}
-	if len(e.flight) > 0 || e.closing {
-		earliest(e.moved.Add(e.u.patience()))
-	}
-	if !e.closing {
-		if !e.writing {
-			earliest(e.touched.Add(e.u.o.IdleTimeout))
-		}
-		if len(e.flight) > 0 && !e.flight[0].sent.IsZero() {
-			earliest(e.flight[0].sent.Add(overdueAfter * e.u.patience()))
-		}
-	}
-	return at
-}
-
-// expire does what a deadline calls for.
-func (e *session) expire() {
-	now := time.Now()
-	if e.aborted {
-		return
-	}
-	if !e.limit.IsZero() && !now.Before(e.limit) {
-		e.abort()
-		return
-	}
-	if (len(e.flight) > 0 || e.closing) && !now.Before(e.moved.Add(e.u.patience())) {
-		if n := e.s.BytesSent(); n != e.written {
-			e.written, e.moved = n, now
-			return
-		}
-		e.stalled = len(e.flight) > 0
-		e.abort()
-		return
-	}
-	if e.closing {
-		return
-	}
-	idle := !e.writing && !now.Before(e.touched.Add(e.u.o.IdleTimeout))
-	overdue := len(e.flight) > 0 && !e.flight[0].sent.IsZero() && !now.Before(e.flight[0].sent.Add(overdueAfter*e.u.patience()))
-	if idle || overdue {
-		e.close()
-	}
-}
-
 // abort gives the session up. Its Acks is closed then, which ends run.
 func (e *session) abort() {
 	e.aborted = true
@@ -343,7 +251,10 @@ func (e *session) abort() {
 // conclude draws the consequences of how the session ended.
 func (e *session) conclude(ctx context.Context) time.Duration {
 	u, err := e.u, e.s.Err()
-	if e.verdict != nil && (e.verdict.rule.Action != Skip || e.got == 0) || e.verdict == nil && e.broke(err) {
+	if e.verdict != nil {
+		e.judge()
+	}
+	if e.verdict != nil && (e.verdict.rule.Action != Skip || e.got == 0 && !e.retried) || e.verdict == nil && e.broke(err) {
 		return e.failed(ctx, err)
 	}
 	u.settle(nil)
@@ -368,10 +279,12 @@ func (e *session) failed(ctx context.Context, err error) time.Duration {
 		v = &verdict{rule: endRule(err)}
 		if e.stalled {
 			v.rule = stallRule
-			u.stalled()
+			if !e.odd {
+				u.stalled()
+			}
 		}
 		if len(e.flight) > 0 && v.rule.Fragment {
-			v.blamed, v.blames = e.flight[0].id(), true
+			v.about, v.blames = e.flight[0], true
 		}
 	}
 	if err == nil {
@@ -385,18 +298,4 @@ func (e *session) failed(ctx context.Context, err error) time.Duration {
 		e.blame(v)
 	}
 	return wait
-}
-
-// blame holds a fragment responsible for the end of its session.
-func (e *session) blame(v *verdict) {
-	i := slices.IndexFunc(e.flight, func(s shot) bool { return s.id() == v.blamed })
-	if i < 0 || !e.u.suspects.failed(v.blamed) { // i < 0: it got through after the ERROR
-		return
-	}
-	title := v.title
-	if title == "" {
-		title = v.rule.title()
-	}
-	e.u.refuse(e.remove(i), v.rule, title)
-	e.u.settle(nil)
 }

@@ -2,7 +2,6 @@ package uploader
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 const (
@@ -57,6 +55,10 @@ type Uploader struct {
 	stalls   int  // how often StallTimeout is doubled
 	passes   int  // fragments since stalls changed
 
+	freed         []string    // codes of refused fragments that the service took after all
+	tried         []time.Time // when refused fragments were sent again by themselves, within a day
+	lookedRefused time.Time   // when none of them was due
+
 	retention struct {
 		asked time.Time // zero = not known
 		none  bool      // the stream keeps nothing
@@ -90,14 +92,14 @@ func New(o Options) *Uploader {
 	o.MaxInFlight = orDefault(o.MaxInFlight, DefaultInFlight)
 	o.MaxInFlightBytes = orDefault(o.MaxInFlightBytes, DefaultInFlightSize)
 	u := &Uploader{
-		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(),
+		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(o),
 		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
 		turn: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
 		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst),
 		second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
 	}
 	u.tags.Store(&tagSet{})
-	u.queue = newQueue(o, u.suspects.aside, u.unreadable)
+	u.queue = newQueue(o, u.suspects, u.unreadable)
 	return u
 }
 
@@ -110,11 +112,12 @@ func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
 
 // mode is how an uploader works through what is pending.
 type mode struct {
-	drain    bool             // end when nothing is pending
-	live     bool             // newest first
-	demand   bool             // of Range, which has the turn
-	from, to time.Time        // of what was recorded, when demand
-	each     func(size int64) // called when a fragment of so many bytes is done; nil = nobody wants to know
+	drain    bool                  // end when nothing is pending
+	live     bool                  // newest first
+	demand   bool                  // of Range, which has the turn
+	from, to time.Time             // of what was recorded, when demand
+	held     func(fragmentID) bool // those that are passed over; nil = none
+	each     func(size int64)      // called when a fragment of so many bytes is done; nil = nobody wants to know
 }
 
 // Run uploads what is pending, oldest first, and then each fragment as soon as it is complete,
@@ -142,7 +145,11 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 		case ctx.Err() != nil:
 		case wait > 0:
 			u.o.Health.SetState(stateWaiting)
-			u.pause(ctx, m, wait)
+			wake := changes
+			if more {
+				wake = nil // they do not go before the pause is over either
+			}
+			u.pause(ctx, m, wait, wake)
 		case more:
 		case m.drain:
 			u.reportPause(stateIdle)
@@ -153,73 +160,6 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 		}
 	}
 	return ctx.Err()
-}
-
-// round is one session, or the finding that nothing is pending: then more is false. It says how
-// long to wait before the next.
-func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {
-	if !m.demand {
-		if u.begin(ctx) != nil {
-			return false, 0
-		}
-		defer u.end()
-	}
-	defer u.queue.release()
-	u.queue.restart()
-	if m.demand {
-		u.queue.from, u.queue.to = m.from, m.to
-	}
-	first, ok := u.queue.peek()
-	if !ok {
-		u.settle(nil)
-		if u.suspects.waiting() {
-			u.suspects.release()
-			return true, 0
-		}
-		if !m.demand {
-			u.suspects.forget()
-			if u.queue.readable() {
-				u.reportNoneLeft()
-			}
-		}
-		return false, 0
-	}
-	first, e, ok := u.choose(m, first)
-	if !ok {
-		return false, 0
-	}
-	began := time.Now()
-	wait = u.attempt(ctx, first, changes, e)
-	if e.course == newest {
-		u.turns.took = time.Since(began)
-	}
-	return true, wait
-}
-
-// pause lets wait pass, or less when somebody asks for an upload.
-func (u *Uploader) pause(ctx context.Context, m mode, wait time.Duration) {
-	nudge := u.nudge
-	if m.demand {
-		nudge = nil // it is who asked
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-nudge:
-	case <-ctx.Done():
-	}
-}
-
-// await waits for a change of the store. Segments that could not be read are looked at again in time.
-func (u *Uploader) await(ctx context.Context, changes <-chan struct{}) {
-	again := time.NewTimer(unreadableFor)
-	defer again.Stop()
-	select {
-	case <-ctx.Done():
-	case <-changes:
-	case <-again.C:
-	}
 }
 
 // attempt opens a session that begins with first, uploads in it for as long as it lasts, and says
@@ -332,47 +272,4 @@ const (
 func (u *Uploader) stalled() {
 	u.stalls, u.passes = min(u.stalls+1, maxStalls), 0
 	u.retention.asked = time.Time{} // perhaps we wait for an acknowledgement that never comes
-}
-
-// through notes that a fragment is in the cloud. It reports whether others are to be tried again.
-func (u *Uploader) through(s shot) (again bool) {
-	u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
-	u.failures, u.careful, u.renewed = 0, false, false
-	u.retry.Reset()
-	u.askUser.Reset()
-	if u.passes++; u.passes >= passesPerStall {
-		u.stalls, u.passes = max(u.stalls-1, 0), 0
-	}
-	u.reportThrough(s)
-	u.reportSound(s)
-	u.reportWithheld()
-	return u.suspects.pass(s.id())
-}
-
-// refuse keeps a fragment on the hub that the service will never take.
-func (u *Uploader) refuse(s shot, rule Rule, title string) {
-	u.noted(u.o.Store.MarkRefused(s.key, s.frag, title))
-	delete(u.suspects.list, s.id())
-	if rule.Tags {
-		u.releaseTags() // it was refused without them too
-	}
-	u.reportRefused(s, rule, title)
-}
-
-// noted takes in how noting a fragment as done went. Of one that was deleted there is nothing to note.
-func (u *Uploader) noted(err error) {
-	u.unnoted = err != nil && !errors.Is(err, segment.ErrNotFound)
-	if u.unnoted {
-		u.unreadable(err)
-	}
-}
-
-// settle moves segments to uploaded of which every fragment is done.
-func (u *Uploader) settle(flight []shot) {
-	switch err := u.queue.settle(flight); {
-	case err != nil:
-		u.unreadable(err)
-	case (!u.unnoted || !u.o.Store.NotesPending(u.o.Stream)) && u.queue.readable():
-		u.reportReadable()
-	}
 }

@@ -277,27 +277,58 @@ func TestAStreamWithoutRetentionIsDoneAtReceived(t *testing.T) {
 	w.expectUploaded(0)
 }
 
-func TestAPoisonedFragmentDoesNotBlockThoseBehindIt(t *testing.T) {
+// Whatever on the way breaks the line whenever a certain fragment passes: the others go on, and it is tried
+// until it gets through.
+func TestAFragmentThatBreaksTheLineDoesNotBlockThoseBehindIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 24, roomy)
 	w.record(3, 6)
 	bad := w.want[4]
 	mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(bad))
+	const most = 20
 	hits := 0
-	w.filter = func(r io.Reader) io.Reader { return &poison{src: r, marks: [][]byte{mark}, hit: func() { hits++ }} }
+	w.filter = func(r io.Reader) io.Reader {
+		if hits == most {
+			return r
+		}
+		return &poison{src: r, marks: [][]byte{mark}, hit: func() { hits++ }}
+	}
 	u := w.uploader()
 	must(t, u.SetTags(someTags))
-	w.drain(u)
+	stop := w.run(u)
+	w.await(len(w.want) - 1)
 	w.expectAll(bad)
-	if got := w.stored(); len(got) != len(w.want)-1 {
+	w.await(len(w.want))
+	stop()
+	w.drain(u)
+	w.expectAll()
+	if got := w.stored(); len(got) != len(w.want) {
 		t.Errorf("fragments came twice: %v", w.relative(got))
 	}
-	w.expectUploaded(1)
-	if n := w.number(health.FragmentsSkipped); n != 1 || hits < poisonedAfter {
-		t.Errorf("%d fragments were skipped after %d attempts, want 1 after at least %d", n, hits, poisonedAfter)
+	w.expectUploaded(0)
+	if n := w.number(health.FragmentsSkipped); n != 0 || hits != most {
+		t.Errorf("%d fragments were skipped after %d attempts", n, hits)
 	}
-	if !w.sawCondition(CodeRefused, health.SystemError) {
-		t.Error("the skipped fragment is told nowhere")
+	if !w.sawCondition(CodeBreaks, health.SystemError) || w.reports(CodeBreaks) {
+		t.Errorf("which fragment does not get through was not said, or is said at the end: %+v", w.health.Snapshot())
+	}
+}
+
+// The service fails with a fragment again and again, and takes the others.
+func TestAFragmentThatTheServiceFailsWithIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, id := range []int{4321, 5000, 5001} {
+		w := newWorld(t, 24, roomy)
+		w.record(2, 6)
+		fault := w.service.Faults().Inject(door, media.ErrorAt(media.AfterReceived, id).Of(w.want[4]))
+		w.drain(w.uploader())
+		w.expectUploaded(1)
+		if n := w.number(health.FragmentsSkipped); n != 1 || fault.Fired() < refusedAfter {
+			t.Errorf("%d: %d fragments were skipped after %d attempts, want 1 after at least %d", id, n, fault.Fired(), refusedAfter)
+		}
+		if !w.sawCondition(CodeRefused, health.SystemError) {
+			t.Error("the skipped fragment is told nowhere")
+		}
 	}
 }
 
@@ -307,7 +338,9 @@ func TestSuspectsThatWereDeletedAreForgotten(t *testing.T) {
 	w.record(1, 1)
 	u := w.uploader()
 	k := w.store.Segments(door, time.Time{}, time.Time{})[0].Key
-	u.suspects.failed(fragmentID{segment: k})
+	for range splitAfter {
+		u.suspects.failed(shot{key: k}, true, false, 0)
+	}
 	must(t, w.store.Delete(k))
 	w.drain(u)
 	if n := len(u.suspects.list); n != 0 {
@@ -561,4 +594,18 @@ func (s *watchedStore) done() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.marked)
+}
+
+// Whatever on the way swallows a certain fragment: it is tried until it gets through.
+func TestAFragmentThatStallsTheLineIsNeverGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(2, 4)
+	fault := w.service.Faults().Inject(door, media.BlackHoleAt(media.MidFragment).Of(w.want[2]).Times(refusedAfter+4))
+	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 20 * time.Millisecond }))
+	w.expectAll()
+	w.expectUploaded(0)
+	if n := w.number(health.FragmentsSkipped); n != 0 || fault.Fired() != refusedAfter+4 {
+		t.Errorf("%d fragments were skipped after %d attempts", n, fault.Fired())
+	}
 }

@@ -50,7 +50,7 @@ func (e *session) admits(next shot) bool {
 	switch {
 	case n == 0:
 		return true
-	case n >= o.MaxInFlight, n >= windowLeast && e.bytes+next.frag.Size > o.MaxInFlightBytes:
+	case n >= o.MaxInFlight, n >= windowLeast && e.bytes+next.bytes() > o.MaxInFlightBytes:
 		return false
 	}
 	return e.u.window.admits(e.flight, next)

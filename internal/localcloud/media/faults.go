@@ -56,6 +56,8 @@ type Fault struct {
 	drop   EventType
 	times  int
 	skip   int
+	only   []int64 // timecodes of the fragments at which it strikes; nil = all
+	then   []int
 }
 
 // ErrorAt sends an ERROR acknowledgement with that ErrorId, drops the fragment, and closes the
@@ -99,6 +101,13 @@ func (f Fault) Times(n int) Fault { f.times = n; return f }
 
 // Skip lets the first n occasions pass.
 func (f Fault) Skip(n int) Fault { f.skip = n; return f }
+
+// Of lets the fault strike at fragments with these timecodes (ms) only, at points from AtFragmentStart on.
+func (f Fault) Of(timecodes ...int64) Fault { f.only = timecodes; return f }
+
+// Then sends further ERRORs behind that of ErrorAt, which name no fragment: FragmentTimecode is -1, as the
+// service does when it cannot read on behind a fragment that it has refused.
+func (f Fault) Then(ids ...int) Fault { f.then = ids; return f }
 
 // Faults holds what is to fail. All methods may be called at any time from any goroutine.
 type Faults struct {
@@ -234,9 +243,12 @@ func (f *Faults) strike(stream string, want func(Fault) bool) *Injected {
 	return nil
 }
 
-// at returns the fault that strikes the stream at that point; nil = none.
-func (f *Faults) at(stream string, p Point) *Injected {
+// at returns the fault that strikes the stream at that point, in the fragment with that timecode; nil = none.
+func (f *Faults) at(stream string, p Point, timecode int64) *Injected {
 	return f.strike(stream, func(x Fault) bool {
+		if x.only != nil && (p < AtFragmentStart || !slices.Contains(x.only, timecode)) {
+			return false
+		}
 		switch x.action {
 		case actError, actReset, actHang:
 			return x.at == p

@@ -95,7 +95,7 @@ func StreamOf(h http.Header) string { return h.Get(streamHeader(h)) }
 
 // strikeRequest carries out a fault that is set for requests; answered means that it was the end.
 func (s *Service) strikeRequest(w http.ResponseWriter, r *http.Request, name string) (answered bool) {
-	hit := s.faults.at(name, BeforeResponse)
+	hit := s.faults.at(name, BeforeResponse, 0)
 	if hit == nil {
 		return false
 	}

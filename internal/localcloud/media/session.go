@@ -64,6 +64,7 @@ type failure struct {
 	where string // "" = the fragment's Cluster
 	why   string
 	of    *fragment // that it is about; nil = as blamed says
+	then  []int     // further ERRORs that name no fragment
 }
 
 func (f *failure) Error() string { return f.code + ": " + f.why }
@@ -112,6 +113,9 @@ func (se *session) conclude(err error) {
 		}
 		se.refuseFragment(failed, f)
 		se.send(a)
+		for _, id := range failed.then {
+			se.send(ack{event: EventError, fragment: true, timecode: -1, id: id, code: errorCodes[id]})
+		}
 		se.st.update(func() {
 			se.st.stats.Errors++
 			se.st.stats.LastError = failed.Error()
@@ -287,7 +291,11 @@ func (se *session) send(a ack) {
 
 // strike carries out a fault that is set for this point.
 func (se *session) strike(p Point) error {
-	hit := se.service.faults.at(se.st.name, p)
+	timecode := int64(0)
+	if se.current != nil {
+		timecode = se.current.timecode
+	}
+	hit := se.service.faults.at(se.st.name, p, timecode)
 	if hit == nil {
 		return nil
 	}
@@ -306,7 +314,7 @@ func (se *session) strike(p Point) error {
 
 func injected(hit *Injected) error {
 	if hit.fault.action == actError {
-		return &failure{id: hit.fault.ack.id, code: hit.fault.ack.code, why: "injected " + hit.fault.at.String()}
+		return &failure{id: hit.fault.ack.id, code: hit.fault.ack.code, why: "injected " + hit.fault.at.String(), then: hit.fault.then}
 	}
 	return fmt.Errorf("%w %s", errReset, hit.fault.at)
 }

@@ -1,0 +1,193 @@
+package segment
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// refusedStore has a segment of four fragments, of which the second and the fourth are refused.
+func refusedStore(t *testing.T, dir string, codes ...string) (*Store, Key) {
+	t.Helper()
+	now := begin.Add(time.Hour)
+	s, err := Open(Options{Dir: dir, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	k := addSegment(t, s, "door", begin, 4)
+	for i, f := range fragmentsOf(t, s, k) {
+		if i%2 == 0 {
+			err = s.MarkPersisted(k, f)
+		} else {
+			err = s.MarkRefused(k, f, codes[i/2])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.MarkUploaded(k); err != nil {
+		t.Fatal(err)
+	}
+	return s, k
+}
+
+// expectState checks a segment's state, which fragments are done, and what is refused.
+func expectState(t *testing.T, s *Store, k Key, state State, refused, pending int) {
+	t.Helper()
+	list := s.Segments("door", time.Time{}, time.Time{})
+	if len(list) != 1 || list[0].State != state || list[0].RefusedFragments != refused ||
+		list[0].Refused != (state == Uploaded && refused > 0) {
+		t.Fatalf("got %+v, want state %v with %d refused", list, state, refused)
+	}
+	left, bytes := 0, int64(0)
+	for _, f := range fragmentsOf(t, s, k) {
+		if !s.Done(k, f.Start) {
+			left++
+		}
+	}
+	for _, r := range s.Refused("door") {
+		bytes += r.Fragment.Size
+	}
+	u := s.Usage("door")
+	if left != pending || u.RefusedFragments != refused || u.RefusedBytes != bytes || list[0].RefusedBytes != bytes ||
+		(u.PendingBytes > 0) != (pending > 0) {
+		t.Errorf("%d are pending, want %d; usage %+v, refused %d bytes", left, pending, u, bytes)
+	}
+}
+
+func reopen(t *testing.T, s *Store, dir string) *Store {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, dir)
+}
+
+func TestRefusedFragmentsAreQueuedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, k := refusedStore(t, dir, "4006 INVALID_MKV_DATA", "4007 INVALID_PRODUCER_TIMESTAMP")
+	for range 2 { // also after a restart
+		expectState(t, s, k, Uploaded, 2, 0)
+		list := s.Refused("door")
+		if list[0].Code != "4006 INVALID_MKV_DATA" || list[1].Code != "4007 INVALID_PRODUCER_TIMESTAMP" ||
+			list[0].Tries != 0 || !list[0].At.Equal(begin.Add(time.Hour)) {
+			t.Fatalf("%+v", list)
+		}
+		s = reopen(t, s, dir)
+	}
+	list := fragmentsOf(t, s, k)
+	if err := s.Requeue(k, []time.Duration{list[0].Start}, true); err != nil { // is not refused
+		t.Fatal(err)
+	}
+	expectState(t, s, k, Uploaded, 2, 0)
+	if err := s.Requeue(k, []time.Duration{list[1].Start}, true); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		expectState(t, s, k, Sealed, 1, 1)
+		if code, ok := s.RefusedBefore(k, list[1].Start); !ok || code != "4006 INVALID_MKV_DATA" {
+			t.Errorf("it was refused with %q, %v", code, ok)
+		}
+		if got, ok := s.NextPending(Before("door"), time.Time{}, time.Time{}); !ok || got != k {
+			t.Errorf("next is %v, %v", got, ok)
+		}
+		s = reopen(t, s, dir)
+	}
+	if err := s.MarkRefused(k, list[1], "4006 INVALID_MKV_DATA"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.MarkUploaded(k); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		expectState(t, s, k, Uploaded, 2, 0)
+		if got := s.Refused("door"); got[0].Tries != 1 || got[1].Tries != 0 {
+			t.Errorf("%+v", got)
+		}
+		s = reopen(t, s, dir)
+	}
+	if err := s.Requeue(k, []time.Duration{list[1].Start, list[3].Start}, false); err != nil {
+		t.Fatal(err)
+	}
+	expectState(t, s, k, Sealed, 0, 2)
+	persistAll(t, s, k)
+	if err := s.MarkUploaded(k); err != nil {
+		t.Fatal(err)
+	}
+	expectState(t, s, k, Uploaded, 0, 0)
+	if got := files(t, filepath.Join(dir, "door")); strings.Contains(fmt.Sprint(got), ".progress") {
+		t.Errorf("files %v", got)
+	}
+	s = reopen(t, s, dir)
+	expectState(t, s, k, Uploaded, 0, 0)
+}
+
+// Earlier versions gave fragments up when the line broke, and noted a sentence in place of a code.
+func TestWhatTheLineDidIsQueuedAtAStart(t *testing.T) {
+	t.Parallel()
+	for reason, queued := range map[string]bool{
+		"4006 INVALID_MKV_DATA": false, "4321 ": false, "5001 ARCHIVAL_ERROR": false,
+		"MIN_FRAGMENT_DURATION_REACHED": false, "NO_FRAME_OF_VIDEO": false,
+		"connection broken, or ended without a verdict": true, "no acknowledgement for 30 s": true,
+		"a fragment cannot be read from the disk": true,
+		"4000 STREAM_READ_ERROR":                  true, "no frame of video": true, "": true,
+	} {
+		dir := t.TempDir()
+		s, k := refusedStore(t, dir, reason, "4006 INVALID_MKV_DATA")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// As that version wrote it.
+		path := filepath.Join(dir, "door", progressName(k.id()))
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var old []string
+		for line := range strings.Lines(string(data)) {
+			if !strings.HasPrefix(line, lineTried) {
+				old = append(old, line)
+			}
+		}
+		if err := os.WriteFile(path, []byte(strings.Join(old, "")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		reader, err := OpenReadOnly(Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reader.Segments("door", time.Time{}, time.Time{}); len(got) != 1 || got[0].State != Uploaded || !got[0].Refused {
+			t.Errorf("%q: beside an agent of before it is %+v", reason, got)
+		}
+		for range 2 {
+			s = open(t, dir)
+			if queued {
+				expectState(t, s, k, Sealed, 1, 1)
+			} else {
+				expectState(t, s, k, Uploaded, 2, 0)
+				if got := s.Refused("door"); !got[0].At.IsZero() {
+					t.Errorf("%q: refused at %v", reason, got[0].At)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestRefusedFragmentsThatAreDeletedAreNotCounted(t *testing.T) {
+	t.Parallel()
+	s, k := refusedStore(t, t.TempDir(), "4006 A_B", "4006 A_B")
+	if err := s.Delete(k); err != nil {
+		t.Fatal(err)
+	}
+	if u := s.Usage("door"); u.RefusedFragments != 0 || u.RefusedBytes != 0 || len(s.Refused("door")) != 0 {
+		t.Errorf("%+v", u)
+	}
+}

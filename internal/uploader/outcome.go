@@ -1,0 +1,84 @@
+package uploader
+
+import (
+	"errors"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// through notes that a fragment, or a part of it, is in the cloud. whole says that all of it is; again,
+// that others are to be tried again.
+func (u *Uploader) through(s shot) (whole, again bool) {
+	u.failures, u.careful, u.renewed = 0, false, false
+	u.retry.Reset()
+	u.askUser.Reset()
+	if u.passes++; u.passes >= passesPerStall {
+		u.stalls, u.passes = max(u.stalls-1, 0), 0
+	}
+	whole = s.split == nil || s.split.finish(s.part)
+	again = u.suspects.pass(s, whole)
+	u.reportThrough(s)
+	switch {
+	case whole && s.split != nil && s.split.refused != nil:
+		u.refuseWhole(s.whole(), s.split.refused)
+		whole = false
+	case whole:
+		u.tookAgain(s)
+		u.noted(u.o.Store.MarkPersisted(s.key, s.frag))
+		u.numbers.persisted.Add(1)
+	}
+	u.reportSound(s)
+	u.reportWithheld()
+	u.reportStuck()
+	return whole, again
+}
+
+// refuse keeps a fragment on the hub that the service will never take. Of one that is split the other
+// parts are sent first.
+func (u *Uploader) refuse(s shot, v *verdict) {
+	if s.split == nil {
+		u.refuseWhole(s, v)
+		return
+	}
+	if s.split.refused == nil {
+		s.split.refused = v
+	}
+	if s.split.finish(s.part) {
+		u.refuseWhole(s.whole(), s.split.refused)
+	}
+}
+
+func (u *Uploader) refuseWhole(s shot, v *verdict) {
+	title := v.title
+	if title == "" {
+		title = v.rule.title()
+	}
+	if _, before := u.o.Store.RefusedBefore(s.key, s.frag.Start); !before {
+		u.numbers.skipped.Add(1)
+	}
+	u.noted(u.o.Store.MarkRefused(s.key, s.frag, title))
+	u.suspects.forget(s.id())
+	if v.rule.Tags {
+		u.releaseTags() // it was refused without them too
+	}
+	u.reportRefused(s, v.rule, title)
+	u.reportStuck()
+}
+
+// noted takes in how noting a fragment as done went. Of one that was deleted there is nothing to note.
+func (u *Uploader) noted(err error) {
+	u.unnoted = err != nil && !errors.Is(err, segment.ErrNotFound)
+	if u.unnoted {
+		u.unreadable(err)
+	}
+}
+
+// settle moves segments to uploaded of which every fragment is done.
+func (u *Uploader) settle(flight []shot) {
+	switch err := u.queue.settle(flight); {
+	case err != nil:
+		u.unreadable(err)
+	case !u.unnoted && u.queue.readable():
+		u.reportReadable()
+	}
+}
