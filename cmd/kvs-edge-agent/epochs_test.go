@@ -66,7 +66,8 @@ func TestSegmentsOfEpochsAreListedByWhenTheyWereRecorded(t *testing.T) {
 	} {
 		l := list[i]
 		from, to := l.recorded()
-		if l.Epoch != want.epoch || l.ClockAhead != want.ahead || l.ClockUnset || (l.RealStart != nil) != want.known || l.GapSeconds != want.gap.Seconds() ||
+		if l.Epoch != want.epoch || l.ClockAhead != want.ahead || l.ClockUnset || (l.RealStart != nil) != want.known ||
+			l.GapSeconds != want.gap.Seconds() ||
 			from.Sub(recordedAt) != want.recorded || to.Sub(from) != 9900*time.Millisecond || (l.RecordedFrom != nil) != want.ahead {
 			t.Errorf("%d: %+v", i, l)
 		}
@@ -92,9 +93,14 @@ func TestAnExportOfEpochsGoesByWhenTheyWereRecorded(t *testing.T) {
 	dir := t.TempDir()
 	recordEpochs(t, dir)
 	out := filepath.Join(t.TempDir(), "out.mkv")
-	got, err := command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", "2026-11-21T04:20:05Z", "--to", "2026-11-21T04:21:02.5Z", out)
-	if err != nil || !strings.Contains(got, shown(5*time.Second)+" to "+shown(62900*time.Millisecond)) || !strings.Contains(got, "38 fragments") ||
-		!strings.Contains(got, "nothing was recorded from "+shown(29900*time.Millisecond)) || strings.Count(got, "nothing was recorded") != 1 {
+	export := func(from, to, out string) (string, error) {
+		return command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", from, "--to", to, out)
+	}
+	got, err := export("2026-11-21T04:20:05Z", "2026-11-21T04:21:02.5Z", out)
+	if err != nil || !strings.Contains(got, shown(5*time.Second)+" to "+shown(62900*time.Millisecond)) ||
+		!strings.Contains(got, "38 fragments") ||
+		!strings.Contains(got, "nothing was recorded from "+shown(29900*time.Millisecond)) ||
+		strings.Count(got, "nothing was recorded") != 1 {
 		t.Errorf("%v %s", err, got)
 	}
 	f, err := os.Open(out)
@@ -122,7 +128,7 @@ func TestAnExportOfEpochsGoesByWhenTheyWereRecorded(t *testing.T) {
 	if last := list[37]; last.Start != 57*time.Second {
 		t.Errorf("the last one begins at %s", last.Start)
 	}
-	if _, err := command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", "2026-11-21T06:00Z", "--to", "2026-11-21T07:00Z", out+"2"); err == nil {
+	if _, err := export("2026-11-21T06:00Z", "2026-11-21T07:00Z", out+"2"); err == nil {
 		t.Error("what only files date so was exported")
 	}
 }
@@ -196,7 +202,8 @@ func uploadsAreAskedForByWhenItWasRecorded(t *testing.T, w world) {
 		t.Errorf("the cloud has %d fragments", n)
 	}
 	st, err := s.stream("door")
-	if last := s.want[7] + backlogFragment.Milliseconds(); err != nil || st.Uploader.LastPersistedMedia.UnixMilli() > last || !st.Space.Oldest.Equal(time.UnixMilli(s.want[0])) {
+	last := s.want[7] + backlogFragment.Milliseconds()
+	if err != nil || st.Uploader.LastPersistedMedia.UnixMilli() > last || !st.Space.Oldest.Equal(time.UnixMilli(s.want[0])) {
 		t.Errorf("%v %+v", err, st)
 	}
 	s.stopAgent()

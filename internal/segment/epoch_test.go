@@ -83,7 +83,8 @@ func TestAnEpochBeginsWhereTheTimesWereAhead(t *testing.T) {
 			t.Errorf("%+v", u)
 		}
 		wrong := s.Misdated("door")
-		if len(wrong) != 1 || wrong[0].Segments != 3 || !wrong[0].Known || wrong[0].Offset != -ahead || !wrong[0].From.Equal(begin.Add(ahead+5*time.Second)) {
+		if len(wrong) != 1 || wrong[0].Segments != 3 || !wrong[0].Known || wrong[0].Offset != -ahead ||
+			!wrong[0].From.Equal(begin.Add(ahead+5*time.Second)) {
 			t.Errorf("%+v", wrong)
 		}
 		s = reopened(t, s, dir)
