@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // simulated is a camera whose frames are due at even distances of true time. It stamps them by a clock of
@@ -342,6 +344,59 @@ func TestAClockThatIsSetIsOneJump(t *testing.T) {
 					t.Errorf("%d jumps", jumps)
 				}
 			})
+		}
+	}
+}
+
+// TestABurstThatOverlapsWhatIsRecorded has a camera that sends at once what it has kept, of which a part is on disk.
+func TestABurstThatOverlapsWhatIsRecorded(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []time.Duration{2 * time.Second, 4 * time.Second, 10 * time.Second} {
+		for _, newest := range []time.Duration{-20 * time.Second, -3 * time.Second, -time.Second, -100 * time.Millisecond, 0, 400 * time.Millisecond} {
+			t.Run(fmt.Sprint(kept, newest), func(t *testing.T) {
+				t.Parallel()
+				units := simulated{late: burstAt(0, kept)}.run(time.Minute)
+				line := timeline{rate: 90000, newest: noon.Add(kept + newest)}
+				play(&line, units)
+				before := kept + newest
+				for i, u := range units {
+					if u.producer <= before {
+						t.Fatalf("frame %d: %s after %s", i, u.producer, before)
+					}
+					if ahead := u.producer - u.arrival; ahead > epochAhead {
+						t.Fatalf("frame %d: %s ahead of its arrival", i, ahead)
+					}
+					before = u.producer
+				}
+				if last := units[len(units)-1]; (last.producer - last.sent).Abs() > aheadLimit+time.Millisecond {
+					t.Errorf("the last frame is %s off", last.producer-last.sent)
+				}
+			})
+		}
+	}
+}
+
+// TestTimesOfASmallStep has a wall clock that is set by less than begins times again: they are slewed to it.
+func TestTimesOfASmallStep(t *testing.T) {
+	t.Parallel()
+	for _, by := range []time.Duration{time.Second, -time.Second} {
+		begun := time.Now()
+		line := timeline{rate: 90000}
+		var last time.Time
+		for i := range 25 * 120 {
+			at := time.Duration(i) * tick
+			now := begun.Add(at)
+			if i > 500 {
+				now = testtools.Stepped(now, by)
+			}
+			got, jumped := line.assign(uint32(at*9/100_000), now)
+			if d := got.Sub(last) - tick; jumped || i > 0 && d.Abs() > time.Millisecond {
+				t.Fatalf("frame %d comes %s after the one before", i, d+tick)
+			}
+			last = got
+		}
+		if off := last.Sub(testtools.Stepped(begun.Add(25*120*tick), by).Round(0)); off.Abs() > 100*time.Millisecond {
+			t.Errorf("in the end %s off", off)
 		}
 	}
 }
