@@ -3,13 +3,18 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // A clock that was two hours ahead for ten seconds, and then a year for one segment, of which nobody knows how much.
@@ -61,7 +66,8 @@ func TestSegmentsOfEpochsAreListedByWhenTheyWereRecorded(t *testing.T) {
 	} {
 		l := list[i]
 		from, to := l.recorded()
-		if l.Epoch != want.epoch || l.ClockAhead != want.ahead || l.ClockUnset || (l.RealStart != nil) != want.known || l.GapSeconds != want.gap.Seconds() ||
+		if l.Epoch != want.epoch || l.ClockAhead != want.ahead || l.ClockUnset || (l.RealStart != nil) != want.known ||
+			l.GapSeconds != want.gap.Seconds() ||
 			from.Sub(recordedAt) != want.recorded || to.Sub(from) != 9900*time.Millisecond || (l.RecordedFrom != nil) != want.ahead {
 			t.Errorf("%d: %+v", i, l)
 		}
@@ -87,9 +93,14 @@ func TestAnExportOfEpochsGoesByWhenTheyWereRecorded(t *testing.T) {
 	dir := t.TempDir()
 	recordEpochs(t, dir)
 	out := filepath.Join(t.TempDir(), "out.mkv")
-	got, err := command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", "2026-11-21T04:20:05Z", "--to", "2026-11-21T04:21:02.5Z", out)
-	if err != nil || !strings.Contains(got, shown(5*time.Second)+" to "+shown(62900*time.Millisecond)) || !strings.Contains(got, "38 fragments") ||
-		!strings.Contains(got, "nothing was recorded from "+shown(29900*time.Millisecond)) || strings.Count(got, "nothing was recorded") != 1 {
+	export := func(from, to, out string) (string, error) {
+		return command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", from, "--to", to, out)
+	}
+	got, err := export("2026-11-21T04:20:05Z", "2026-11-21T04:21:02.5Z", out)
+	if err != nil || !strings.Contains(got, shown(5*time.Second)+" to "+shown(62900*time.Millisecond)) ||
+		!strings.Contains(got, "38 fragments") ||
+		!strings.Contains(got, "nothing was recorded from "+shown(29900*time.Millisecond)) ||
+		strings.Count(got, "nothing was recorded") != 1 {
 		t.Errorf("%v %s", err, got)
 	}
 	f, err := os.Open(out)
@@ -117,7 +128,83 @@ func TestAnExportOfEpochsGoesByWhenTheyWereRecorded(t *testing.T) {
 	if last := list[37]; last.Start != 57*time.Second {
 		t.Errorf("the last one begins at %s", last.Start)
 	}
-	if _, err := command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", "2026-11-21T06:00Z", "--to", "2026-11-21T07:00Z", out+"2"); err == nil {
+	if _, err := export("2026-11-21T06:00Z", "2026-11-21T07:00Z", out+"2"); err == nil {
 		t.Error("what only files date so was exported")
 	}
+}
+
+// recordEpochs records three fragments that are right, three that are dated ahead, and three that are right again. It
+// gives the times that they have in the cloud.
+func (s *demandStage) recordEpochs(ahead time.Duration) {
+	s.t.Helper()
+	store, err := segment.Open(segment.Options{Dir: s.recordings()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	begin := time.Now().Add(-time.Minute).Truncate(time.Second)
+	add := func(after, dated time.Duration) {
+		s.t.Helper()
+		w, err := store.Create("door", mkv.Header{Start: begin.Add(after + dated), Title: "door", Tracks: []mkv.Track{backlogTrack}})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for n := range 3 {
+			at := time.Duration(n) * backlogFragment
+			err := errors.Join(w.BeginFragment(at, true), w.WriteFrame(1, at, true, [][]byte{{0x65, 1, 2, 3}}),
+				w.WriteFrame(1, at+backlogFragment-time.Millisecond, false, [][]byte{{0x41, 1, 2, 3}}))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.want = append(s.want, begin.Add(after+at).UnixMilli())
+		}
+		if err := w.Seal(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	add(0, 0)
+	add(10*time.Second, ahead)
+	if err := store.BeginEpoch("door", begin.Add(ahead), time.Time{}, -ahead, begin.Add(20*time.Second)); err != nil {
+		s.t.Fatal(err)
+	}
+	add(20*time.Second, 0)
+	if err := store.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// The cloud, and a person at the hub, ask for what was recorded while a clock was two hours ahead.
+func TestUploadsAreAskedForByWhenItWasRecorded(t *testing.T) {
+	inWorlds(t, uploadsAreAskedForByWhenItWasRecorded)
+}
+
+func uploadsAreAskedForByWhenItWasRecorded(t *testing.T, w world) {
+	s := &demandStage{stage: newStage(t, w)}
+	s.recordEpochs(2 * time.Hour)
+	s.configure("door", "rtsp://127.0.0.1:1/gone", func(c *types.EdgeConfig) {
+		c.UploaderConfig.ScheduleConfig.ScheduleExpression = aws.String(fmt.Sprintf("0 0 %d * * ? *", inTwelveHours()))
+	})
+	s.asker, s.broker = newAsker(s.stage)
+	s.start()
+	s.asker.ask(s.request("wrong", 3, 6))
+	s.expectDone("wrong", 3, 6, 1)
+	if c := s.awaitCondition("door", "subtract 2h0m0s"); c.Code != "times-wrong" {
+		t.Errorf("%+v", c)
+	}
+	clock := func(i int) string { return time.UnixMilli(s.want[i]).UTC().Format(time.RFC3339Nano) }
+	output, err := s.upload("--stream", "door", "--from", clock(0), "--to", clock(8))
+	if err != nil || !strings.Contains(output, "done: all 8 fragments are in the cloud\n") {
+		t.Errorf("it says %v:\n%s", err, output)
+	}
+	if have, most := s.in(0, 8); have != 8 || most != 1 {
+		t.Errorf("the cloud has %d of 8 fragments, one of them %d times", have, most)
+	}
+	if n := len(s.cloud.Media().Fragments("door")); n != 8 {
+		t.Errorf("the cloud has %d fragments", n)
+	}
+	st, err := s.stream("door")
+	last := s.want[7] + backlogFragment.Milliseconds()
+	if err != nil || st.Uploader.LastPersistedMedia.UnixMilli() > last || !st.Space.Oldest.Equal(time.UnixMilli(s.want[0])) {
+		t.Errorf("%v %+v", err, st)
+	}
+	s.stopAgent()
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
 // TestLastCollectedTimeIsThatOfTheMedia and there is none of a camera that never sent a frame. It is not
@@ -60,5 +62,42 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	}
 	if got := again.lastCollected("yard"); !got.IsZero() {
 		t.Errorf("after a restart a camera that was never uploaded is until %s", got)
+	}
+}
+
+// What a clock dated ahead was not collected in the future. It is not parallel, as the one above.
+func TestLastCollectedTimeIsNotThatOfAClockThatWasAhead(t *testing.T) {
+	h := newHouse(t)
+	a := h.agent()
+	defer a.release()
+	now := time.Now().Truncate(time.Millisecond)
+	record := func(at time.Time) {
+		t.Helper()
+		track := mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, Width: 16, Height: 16}
+		w, err := a.store.Create("door", mkv.Header{Start: at, Title: "door", Tracks: []mkv.Track{track}})
+		must(t, err)
+		must(t, w.BeginFragment(0, true))
+		must(t, w.WriteFrame(1, 0, true, [][]byte{{0x65}}))
+		must(t, w.Seal())
+		r, err := a.store.OpenSegment(w.Key())
+		must(t, err)
+		list, _, err := r.Fragments()
+		must(t, err)
+		must(t, r.Close())
+		must(t, a.store.MarkPersisted(w.Key(), list[0]))
+		must(t, a.store.MarkUploaded(w.Key()))
+	}
+	ahead := now.AddDate(1, 0, 0)
+	record(now.Add(-time.Minute))
+	record(ahead)
+	persisted := a.health.Part("door", health.JobUploader).Number(health.LastPersistedMedia)
+	persisted.Set(ahead.UnixMilli())
+	must(t, a.store.BeginEpoch("door", time.Time{}, time.Time{}, 0, now))
+	for _, last := range []int64{ahead.UnixMilli(), 0} { // 0: as after a restart
+		persisted.Set(last)
+		recorded := a.jobState("door", health.JobRecorder, a.store.LastRecorded).Collected
+		if uploaded := a.lastCollected("door"); !uploaded.Equal(now) || !recorded.Equal(now) {
+			t.Errorf("uploaded until %s, recorded until %s, want %s", uploaded, recorded, now)
+		}
 	}
 }

@@ -251,8 +251,12 @@ func (k *Keeper) deleteOld(stream string, before time.Time) {
 // by how much that was wrong.
 func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
 	return func(yield func(segment.Info) bool) {
+		now := k.o.Now()
 		for s := range k.o.Store.Walk(stream, segment.Finished) {
-			if !s.RecordedTo.Before(before) || (!hubclock.Unset(s.RecordedTo) && !yield(s)) {
+			if !s.RecordedTo.Before(before) {
+				return
+			}
+			if !hubclock.Unset(s.RecordedTo) && !mayBeYoung(s, before, now) && !yield(s) {
 				return
 			}
 		}

@@ -35,6 +35,13 @@ func (k *Keeper) reportMisdated(streams []string) {
 	}
 }
 
+// mayBeYoung reports whether media is young if its file is right. Where nobody knows by how much times were ahead, it
+// may be that the clock was right and later far behind for a while: then all that came before seems to be old.
+func mayBeYoung(s segment.Info, before, now time.Time) bool {
+	doubtful := s.ClockAhead && s.ClockOffset == 0 && s.End.Sub(s.RecordedTo) >= maxOff
+	return doubtful && !s.End.Before(before) && !s.End.After(now)
+}
+
 // misdatedFault describes the newest of some spans, and counts the others.
 func misdatedFault(stream string, list []segment.Misdated) *health.Fault {
 	m, others := list[len(list)-1], ""

@@ -63,6 +63,35 @@ func TestMediaDatedAheadGrowsOld(t *testing.T) {
 	}
 }
 
+// A clock that is years behind for a while makes all that was right look ahead of it.
+func TestAClockThatWasBehindMakesNothingOld(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.synced = true
+	y.keeper.SetPolicy("door", Policy{MaxAge: 24 * time.Hour})
+	y.add("door", 0, 100, false)
+	y.elapse(time.Minute)
+	y.pass()
+	y.now = y.now.Add(-5 * year)
+	y.endEpoch("door", time.Time{}, time.Time{}, 0)
+	y.add("door", y.now.Sub(begin), 100, false)
+	y.elapse(time.Minute)
+	y.pass()
+	y.now = y.now.Add(5 * year)
+	y.add("door", y.now.Sub(begin), 100, false)
+	for range 3 {
+		y.elapse(time.Hour)
+		y.pass()
+	}
+	list := y.store.Segments("door", time.Time{}, time.Time{})
+	if len(list) != 2 || list[0].Epoch != 0 || list[1].StartTime().Before(begin) {
+		t.Errorf("there is left %+v", list)
+	}
+	y.elapse(20*time.Hour + 59*time.Minute)
+	y.pass()
+	y.expectSegments("door", 1)
+}
+
 func TestMediaOfAnUnsetClockHasAnAgeOnceThatIsKnown(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)

@@ -190,21 +190,23 @@ func (st *stream) overlapping(begin, end time.Time) iter.Seq[run] {
 	}
 }
 
-// within narrows a part to what was recorded in [begin, end).
+// within narrows a part to what was recorded in [begin, end). Most parts lie outside, which their ends show.
 func (st *stream) within(r run, begin, end time.Time) run {
 	x, c := &st.index, &st.times
-	if !begin.IsZero() {
-		b := begin.UnixMilli()
-		ended := func(i int) bool { _, to := c.span(x.entries[i]); return to >= b }
-		last := r.to - 1 // may end in another piece
-		r.from = run{r.from, last}.search(ended)
-		if r.from == last && !ended(last) {
-			r.from = r.to
-		}
-	}
 	if !end.IsZero() {
-		e := end.UnixMilli()
-		r.to = r.search(func(i int) bool { from, _ := c.span(x.entries[i]); return from >= e })
+		began := func(i int) bool { from, _ := c.span(x.entries[i]); return from >= end.UnixMilli() }
+		if began(r.from) {
+			return run{r.from, r.from}
+		}
+		r.to = r.search(began)
+	}
+	if !begin.IsZero() {
+		ended := func(i int) bool { _, to := c.span(x.entries[i]); return to >= begin.UnixMilli() }
+		last := r.to - 1 // the only one that may end in another piece
+		if !ended(last) {
+			return run{r.to, r.to}
+		}
+		r.from = run{r.from, last}.search(ended)
 	}
 	return r
 }

@@ -12,7 +12,9 @@
 //	front-door/20261121T041048.043Z+299960.uploaded.mkv     all fragments persisted
 //	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
 //	front-door/20261121T040048.003Z+299960.garbage          being deleted
-//	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch
+//	front-door/.clock                                       which times are wrong, and when epochs began
+//	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch; epochs are told apart by their
+//	                                                        numbers of six digits, and the first has none
 //	front-door/quarantine/                                  unreadable files, kept for a person
 //
 // A state changes by a rename, after the file was synced and before its directory is. So at any

@@ -104,3 +104,17 @@ func (st *stream) ending(from, until time.Time, add time.Duration, at time.Time)
 	}
 	return begin.Epoch, st.noted(wrong, begin)
 }
+
+// remember has the epoch's newest time outlive an entry. Call with mu held.
+func (st *stream) remember(e entry) {
+	if e.epoch == st.epoch {
+		st.highest = max(st.highest, e.end())
+	}
+}
+
+// see takes in that there is an epoch. Call with mu held.
+func (st *stream) see(epoch uint32) {
+	if epoch > st.epoch && epoch <= maxEpoch {
+		st.epoch, st.highest, st.marked = epoch, math.MinInt64, math.MinInt64
+	}
+}

@@ -16,7 +16,7 @@ func recordedAt(s *Store, stream string) (list []time.Time) {
 	return list
 }
 
-func reopen(t *testing.T, s *Store, dir string) *Store {
+func reopened(t *testing.T, s *Store, dir string) *Store {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestAnEpochBeginsWhereTheTimesWereAhead(t *testing.T) {
 		if got := s.LastRecorded("door"); got.Sub(now).Abs() > time.Second {
 			t.Errorf("%s: last recorded %s, want about %s", life, got, now)
 		}
-		s = reopen(t, s, dir)
+		s = reopened(t, s, dir)
 	}
 	addSegment(t, s, "door", now, 2)
 	for range 2 {
@@ -83,10 +83,11 @@ func TestAnEpochBeginsWhereTheTimesWereAhead(t *testing.T) {
 			t.Errorf("%+v", u)
 		}
 		wrong := s.Misdated("door")
-		if len(wrong) != 1 || wrong[0].Segments != 3 || !wrong[0].Known || wrong[0].Offset != -ahead || !wrong[0].From.Equal(begin.Add(ahead+5*time.Second)) {
+		if len(wrong) != 1 || wrong[0].Segments != 3 || !wrong[0].Known || wrong[0].Offset != -ahead ||
+			!wrong[0].From.Equal(begin.Add(ahead+5*time.Second)) {
 			t.Errorf("%+v", wrong)
 		}
-		s = reopen(t, s, dir)
+		s = reopened(t, s, dir)
 	}
 	for _, info := range s.Segments("door", begin.Add(4*time.Second), begin.Add(14*time.Second)) {
 		if wire, recorded := s.Offsets(info.Key, time.Second); wire != -ahead || recorded != -ahead {
@@ -137,7 +138,7 @@ func TestAnEpochOfUnknownOffsetWasRecordedBeforeTheNext(t *testing.T) {
 		if wrong := s.Misdated("door"); len(wrong) != 1 || wrong[0].Known || wrong[0].Segments != 2 || !wrong[0].RecordedTo.Equal(now) {
 			t.Errorf("%+v", wrong)
 		}
-		s = reopen(t, s, dir)
+		s = reopened(t, s, dir)
 	}
 	// Without its notes it is known by what is there.
 	if err := s.Close(); err != nil {
@@ -167,7 +168,7 @@ func TestAnEpochWithoutMediaIsNotFollowedByAnother(t *testing.T) {
 		if err := s.BeginEpoch("new", time.Time{}, time.Time{}, 0, now.Add(-time.Duration(i)*time.Minute)); err != nil {
 			t.Fatal(err)
 		}
-		s = reopen(t, s, dir)
+		s = reopened(t, s, dir)
 	}
 	addSegment(t, s, "new", begin.Add(30*time.Minute), 1)
 	infos := s.Segments("new", time.Time{}, time.Time{})
@@ -187,7 +188,7 @@ func TestAnEpochWithoutMediaIsNotFollowedByAnother(t *testing.T) {
 		if wrong := s.Misdated("new"); wrong != nil {
 			t.Errorf("%+v", wrong)
 		}
-		s = reopen(t, s, dir)
+		s = reopened(t, s, dir)
 	}
 	if w := startSegment(t, s, "new", begin.Add(40*time.Minute), 1); w.Key().Epoch != 1 {
 		t.Errorf("it goes on in epoch %d", w.Key().Epoch)

@@ -104,7 +104,8 @@ func (m *epochModel) record(t *rapid.T) {
 	n := rapid.IntRange(1, 4).Draw(t, "fragments")
 	for i := range n {
 		at := time.Duration(i) * time.Second
-		err := errors.Join(w.BeginFragment(at, true), w.WriteFrame(1, at, true, [][]byte{payload(i)}), w.WriteFrame(1, at+900*time.Millisecond, false, [][]byte{{1}}))
+		err := errors.Join(w.BeginFragment(at, true), w.WriteFrame(1, at, true, [][]byte{payload(i)}),
+			w.WriteFrame(1, at+900*time.Millisecond, false, [][]byte{{1}}))
 		if _, endErr := w.EndFragment(); err != nil || endErr != nil {
 			t.Fatal(err, endErr)
 		}
@@ -264,7 +265,8 @@ func (m *epochModel) checkQuery(t *rapid.T, from, to time.Time) {
 		got = append(got, info.Key)
 		g := m.segments[slices.IndexFunc(m.segments, func(g *modelSegment) bool { return g.key == info.Key })]
 		begin, end := m.span(g)
-		if info.RecordedFrom.UnixMilli() != begin || info.RecordedTo.UnixMilli() != end || info.End.UnixMilli() != g.end || info.State != g.state {
+		if info.RecordedFrom.UnixMilli() != begin || info.RecordedTo.UnixMilli() != end ||
+			info.End.UnixMilli() != g.end || info.State != g.state {
 			t.Fatalf("%+v, want %d to %d, %+v", info, begin, end, g)
 		}
 	}

@@ -262,3 +262,32 @@ func BenchmarkNextPending(b *testing.B) {
 		}
 	})
 }
+
+// A hundred epochs, each of which is followed by one whose times overlap with it.
+func BenchmarkQueryOfEpochs(b *testing.B) {
+	sizes(b, func(b *testing.B, n int) {
+		const epochs = 100
+		var entries []entry
+		var notes []clockNote
+		at := begin
+		for epoch := range uint32(epochs) {
+			if epoch > 0 {
+				notes = append(notes, clockNote{Epoch: epoch, Begin: at.UnixMilli()})
+			}
+			notes = append(notes, clockNote{Epoch: epoch, From: at.Add(2 * time.Hour).UnixMilli(), AddMS: -2 * time.Hour.Milliseconds(), Ahead: true})
+			for range n / epochs {
+				entries = append(entries, entry{id: id{start: at.Add(2 * time.Hour).UnixMilli(), epoch: epoch}, length: 299_960, state: Uploaded})
+				at = at.Add(segmentEvery)
+			}
+		}
+		s := onlyIndexed(entries...)
+		s.streams["camera"].setClock(notes)
+		random := rand.New(rand.NewPCG(1, 1))
+		for b.Loop() {
+			from := begin.Add(time.Duration(random.IntN(len(entries))) * segmentEvery)
+			if list := s.Segments("camera", from, from.Add(time.Minute)); len(list) == 0 || len(list) > 2 {
+				b.Fatalf("%d found", len(list))
+			}
+		}
+	})
+}

@@ -299,20 +299,6 @@ func (s *Store) LastEnd(stream string) time.Time {
 // newest is the newest producer time of the epoch ever, or math.MinInt64. Call with mu held.
 func (st *stream) newest() int64 { return max(st.highest, st.index.lastEnd(st.epoch)) }
 
-// remember has the epoch's newest time outlive an entry. Call with mu held.
-func (st *stream) remember(e entry) {
-	if e.epoch == st.epoch {
-		st.highest = max(st.highest, e.end())
-	}
-}
-
-// see takes in that there is an epoch. Call with mu held.
-func (st *stream) see(epoch uint32) {
-	if epoch > st.epoch && epoch <= maxEpoch {
-		st.epoch, st.highest, st.marked = epoch, math.MinInt64, math.MinInt64
-	}
-}
-
 // Changes returns a channel that receives after a fragment of the stream was completed, or a
 // segment sealed or deleted (changes in quick succession may arrive as one), and a function that
 // ends the watch.
