@@ -23,7 +23,7 @@ type simulated struct {
 
 // unit is a frame as it is sent, and what became of it.
 type unit struct {
-	sent, arrival, media time.Duration // since noon; sent is when it would have been shown, had it been timely
+	sent, arrival, media time.Duration // since noon; sent is when it is shown, had it been timely
 	producer             time.Duration
 	jumped, odd          bool // odd: its stamp was changed
 }
@@ -256,9 +256,10 @@ func TestDistancesAreTheCamerasOwn(t *testing.T) {
 	rows["burst of 3 s, slowly"] = simulated{arrives: func(i int, arrival, before time.Duration) time.Duration {
 		return max(arrival, 3*time.Second, before+tick/20)
 	}}
-	rows["first frame 800 ms late"] = simulated{late: func(i int, _ time.Duration) time.Duration { return max(0, 800*time.Millisecond-time.Duration(i)*tick) }}
+	rows["first frame 800 ms late"] = simulated{late: burstAt(0, 800*time.Millisecond)}
 	rows["stalls"] = simulated{late: sum(stallsOf(5*time.Second, 37*time.Second), jitter(20*time.Millisecond))}
-	rows["stalls, 1000 ppm"] = simulated{factor: steady(1.001), late: sum(stallsOf(3*time.Second, 37*time.Second), jitter(20*time.Millisecond))}
+	rows["stalls, 1000 ppm"] = simulated{factor: steady(1.001),
+		late: sum(stallsOf(3*time.Second, 37*time.Second), jitter(20*time.Millisecond))}
 	for name, camera := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
