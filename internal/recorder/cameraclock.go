@@ -177,7 +177,8 @@ func (s *segmenter) followCamera(rtpTime uint32, now time.Time) {
 		text = "The camera does not send its time (RTCP sender reports), so that times are the hub's: update its firmware, or set AWS_KVS_EDGE_TIMESTAMP_SOURCE to hub."
 	case clockOff:
 		if off := s.clock.offset; off > cameraAhead && off <= cameraOff {
-			text = "The camera's clock is more than 1 s ahead of the hub's, which is right, so that times are the hub's: set the camera's time server (NTP)."
+			text = "The camera's clock is more than 1 s ahead of the hub's, which is right, so that times are the hub's: " +
+				"set the camera's time server (NTP)."
 			break
 		}
 		text = "The camera's clock is more than 5 s off the hub's, so that times are the hub's: set the camera's time server (NTP), and check that of the hub."

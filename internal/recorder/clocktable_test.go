@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // simulated is a camera whose frames are due at even distances of true time. It stamps them by a clock of
@@ -21,7 +23,7 @@ type simulated struct {
 
 // unit is a frame as it is sent, and what became of it.
 type unit struct {
-	sent, arrival, media time.Duration // since noon; sent is when it would have been shown, had it been timely
+	sent, arrival, media time.Duration // since noon; sent is when it is shown, had it been timely
 	producer             time.Duration
 	jumped, odd          bool // odd: its stamp was changed
 }
@@ -254,9 +256,10 @@ func TestDistancesAreTheCamerasOwn(t *testing.T) {
 	rows["burst of 3 s, slowly"] = simulated{arrives: func(i int, arrival, before time.Duration) time.Duration {
 		return max(arrival, 3*time.Second, before+tick/20)
 	}}
-	rows["first frame 800 ms late"] = simulated{late: func(i int, _ time.Duration) time.Duration { return max(0, 800*time.Millisecond-time.Duration(i)*tick) }}
+	rows["first frame 800 ms late"] = simulated{late: burstAt(0, 800*time.Millisecond)}
 	rows["stalls"] = simulated{late: sum(stallsOf(5*time.Second, 37*time.Second), jitter(20*time.Millisecond))}
-	rows["stalls, 1000 ppm"] = simulated{factor: steady(1.001), late: sum(stallsOf(3*time.Second, 37*time.Second), jitter(20*time.Millisecond))}
+	rows["stalls, 1000 ppm"] = simulated{factor: steady(1.001),
+		late: sum(stallsOf(3*time.Second, 37*time.Second), jitter(20*time.Millisecond))}
 	for name, camera := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -342,6 +345,59 @@ func TestAClockThatIsSetIsOneJump(t *testing.T) {
 					t.Errorf("%d jumps", jumps)
 				}
 			})
+		}
+	}
+}
+
+// TestABurstThatOverlapsWhatIsRecorded has a camera that sends at once what it has kept, of which a part is on disk.
+func TestABurstThatOverlapsWhatIsRecorded(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []time.Duration{2 * time.Second, 4 * time.Second, 10 * time.Second} {
+		for _, newest := range []time.Duration{-20 * time.Second, -3 * time.Second, -time.Second, -100 * time.Millisecond, 0, 400 * time.Millisecond} {
+			t.Run(fmt.Sprint(kept, newest), func(t *testing.T) {
+				t.Parallel()
+				units := simulated{late: burstAt(0, kept)}.run(time.Minute)
+				line := timeline{rate: 90000, newest: noon.Add(kept + newest)}
+				play(&line, units)
+				before := kept + newest
+				for i, u := range units {
+					if u.producer <= before {
+						t.Fatalf("frame %d: %s after %s", i, u.producer, before)
+					}
+					if ahead := u.producer - u.arrival; ahead > epochAhead {
+						t.Fatalf("frame %d: %s ahead of its arrival", i, ahead)
+					}
+					before = u.producer
+				}
+				if last := units[len(units)-1]; (last.producer - last.sent).Abs() > aheadLimit+time.Millisecond {
+					t.Errorf("the last frame is %s off", last.producer-last.sent)
+				}
+			})
+		}
+	}
+}
+
+// TestTimesOfASmallStep has a wall clock that is set by less than begins times again: they are slewed to it.
+func TestTimesOfASmallStep(t *testing.T) {
+	t.Parallel()
+	for _, by := range []time.Duration{time.Second, -time.Second} {
+		begun := time.Now()
+		line := timeline{rate: 90000}
+		var last time.Time
+		for i := range 25 * 120 {
+			at := time.Duration(i) * tick
+			now := begun.Add(at)
+			if i > 500 {
+				now = testtools.Stepped(now, by)
+			}
+			got, jumped := line.assign(uint32(at*9/100_000), now)
+			if d := got.Sub(last) - tick; jumped || i > 0 && d.Abs() > time.Millisecond {
+				t.Fatalf("frame %d comes %s after the one before", i, d+tick)
+			}
+			last = got
+		}
+		if off := last.Sub(testtools.Stepped(begun.Add(25*120*tick), by).Round(0)); off.Abs() > 100*time.Millisecond {
+			t.Errorf("in the end %s off", off)
 		}
 	}
 }

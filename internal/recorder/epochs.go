@@ -90,14 +90,16 @@ func (s *segmenter) correctTimes(now time.Time) bool {
 
 // tellAhead reports that times were ahead, and what was done.
 func (s *segmenter) tellAhead(ahead, add time.Duration, from, now time.Time) {
-	text := "The times of this stream's recording were up to %s ahead of the hub's clock, nobody knows since when, as the clock or the camera had been wrong. " +
-		"They are right since %s; what was recorded before keeps its times."
+	text := "The times of this stream's recording were up to %s ahead of the hub's clock, nobody knows since when, " +
+		"as the clock or the camera had been wrong. They are right since %s; what was recorded before keeps its times."
 	by := ahead
 	if add != 0 {
-		text = "The hub's clock was %s ahead and has been set right. The recording's times are right since %s, and those of what was recorded meanwhile are known to be ahead by as much."
+		text = "The hub's clock was %s ahead and has been set right. The recording's times are right since %s, " +
+			"and those of what was recorded meanwhile are known to be ahead by as much."
 		by = -add
 	}
 	s.o.Log.Warn("times were ahead of the hub's clock: they begin again from it",
 		zap.Duration("ahead", ahead), zap.Duration("correction", add), zap.Time("from", from))
-	s.part.Note(scopeEpoch, health.Info, health.SystemFault(codeAhead, nil, text, by.Round(time.Second), now.UTC().Format(time.RFC3339)), unsetShown)
+	fault := health.SystemFault(codeAhead, nil, text, by.Round(time.Second), now.UTC().Format(time.RFC3339))
+	s.part.Note(scopeEpoch, health.Info, fault, unsetShown)
 }

@@ -281,8 +281,8 @@ func (t *timeline) place(scaled time.Duration, bound bool) time.Time {
 			t.at += least.Add(-time.Millisecond / 2).Sub(exact)
 		}
 	}
-	if producer.Equal(t.last) && t.at-t.arrival < reorderLimit-aheadLimit {
-		producer = producer.Add(time.Millisecond)
+	if (scaled > 0 && producer.Before(t.last) || producer.Equal(t.last)) && t.last.Sub(t.origin)-t.arrival < reorderLimit-aheadLimit {
+		producer = t.last.Add(time.Millisecond)
 	}
 	return t.give(producer, true)
 }

@@ -68,10 +68,12 @@ func TestTimelineProperties(t *testing.T) {
 		exponent := rapid.Float64Range(-2, 2).Draw(t, "factor")
 		camera.factor = steady(math.Pow(10, exponent))
 		if change := rapid.IntRange(0, 3).Draw(t, "change"); change == 0 {
-			camera.factor = from(40*time.Second, math.Pow(10, exponent), math.Pow(10, rapid.Float64Range(-2, 2).Draw(t, "later")))
+			later := rapid.Float64Range(-2, 2).Draw(t, "later")
+			camera.factor = from(40*time.Second, math.Pow(10, exponent), math.Pow(10, later))
 		}
 		if stray := rapid.IntRange(0, 3).Draw(t, "stray"); stray == 0 {
-			camera.stamp = everyN(rapid.IntRange(20, 200).Draw(t, "every"), time.Duration(rapid.SampledFrom([]int{-5, -1, 1, 11}).Draw(t, "hours"))*time.Hour)
+			every, hours := rapid.IntRange(20, 200).Draw(t, "every"), rapid.SampledFrom([]int{-5, -1, 1, 11}).Draw(t, "hours")
+			camera.stamp = everyN(every, time.Duration(hours)*time.Hour)
 		}
 		line := timeline{rate: 90000}
 		units := camera.run(90 * time.Second)
@@ -103,7 +105,8 @@ func TestDistancesProperty(t *testing.T) {
 		}
 		burst := time.Duration(rapid.IntRange(0, 4000).Draw(t, "burst")) * time.Millisecond
 		stall := time.Duration(rapid.IntRange(0, 8000).Draw(t, "stall")) * time.Millisecond
-		camera.late = sum(sum(burstAt(0, burst), stallsOf(stall, time.Minute)), jitter(time.Duration(rapid.IntRange(0, 60).Draw(t, "jitter"))*time.Millisecond))
+		noise := time.Duration(rapid.IntRange(0, 60).Draw(t, "jitter")) * time.Millisecond
+		camera.late = sum(sum(burstAt(0, burst), stallsOf(stall, time.Minute)), jitter(noise))
 		line := timeline{rate: 90000}
 		units := camera.run(3 * time.Minute)
 		play(&line, units)
