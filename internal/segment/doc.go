@@ -13,6 +13,7 @@
 //	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
 //	front-door/20261121T040048.003Z+299960.garbage          being deleted
 //	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch
+//	front-door/20261121T042048.123Z.doubt                   a sync of the file failed: it is to be written again
 //	front-door/quarantine/                                  unreadable files, kept for a person
 //
 // A state changes by a rename, after the file was synced and before its directory is. So at any

@@ -15,19 +15,28 @@ import (
 // from then on, and the next sync succeeds (ext4, XFS; btrfs takes the old ones back). So a file of which one
 // failed is in doubt for ever: it is written as a whole to another one, which takes its name.
 
-// syncFile notes whether a sync of a file ever failed, and why.
+// syncFile remembers the first failure of a sync of a file. One sync goes on at a time: the kernel tells of a
+// failure once, and whoever syncs beside the one who is told would believe.
 type syncFile struct {
 	file
 	failed atomic.Pointer[error]
+	turn   chan struct{}
 }
+
+func newSyncFile(f file) *syncFile { return &syncFile{file: f, turn: make(chan struct{}, 1)} }
 
 func (f *syncFile) inDoubt() bool { return f.failed.Load() != nil }
 
-// Sync implements file.
+// Sync implements file. After a failure it fails for ever.
 func (f *syncFile) Sync() error {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	if why := f.failed.Load(); why != nil {
+		return *why
+	}
 	err := f.file.Sync()
 	if err != nil && !errors.Is(err, os.ErrClosed) {
-		f.failed.CompareAndSwap(nil, &err)
+		f.failed.Store(&err)
 	}
 	return err
 }
@@ -45,10 +54,31 @@ const (
 // newSuffix is that of a file which is to take the place of another one.
 const newSuffix = ".new"
 
-// doubt notes that a segment's file may have lost anything. Call with mu held.
-func (st *stream) doubt(k id) {
-	if _, known := st.doubted[k]; !known {
+// doubt notes that a segment's file may have lost anything, also for the process after this one, as the
+// page cache outlives it: after a power cut the checksums tell.
+func (s *Store) doubt(st *stream, k id) {
+	s.mu.Lock()
+	_, known := st.doubted[k]
+	if !known {
 		st.doubted[k] = rewriting{}
+	}
+	s.mu.Unlock()
+	if known {
+		return
+	}
+	if f, err := st.files.OpenFile(filepath.Join(st.dir, doubtName(k)), os.O_CREATE|os.O_WRONLY, fileMode); err == nil {
+		_ = f.Close()
+	}
+}
+
+// noDoubt ends it.
+func (s *Store) noDoubt(st *stream, k id) {
+	s.mu.Lock()
+	_, known := st.doubted[k]
+	delete(st.doubted, k)
+	s.mu.Unlock()
+	if known {
+		_ = st.files.Remove(filepath.Join(st.dir, doubtName(k)))
 	}
 }
 
@@ -65,16 +95,16 @@ func (s *Store) rewriteDoubted(st *stream, k id) error {
 		return errLater
 	}
 	err := rewrite(st.files, filepath.Join(st.dir, writingName(k)))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		if took := time.Since(began); took > rewriteSlow {
-			st.doubted[k] = rewriting{time.Now().Add(rewritePause * took)}
-		}
-		return diskFault(st.dir, err)
+	if err == nil {
+		s.noDoubt(st, k)
+		return nil
 	}
-	delete(st.doubted, k)
-	return nil
+	if took := time.Since(began); took > rewriteSlow {
+		s.mu.Lock()
+		st.doubted[k] = rewriting{time.Now().Add(rewritePause * took)}
+		s.mu.Unlock()
+	}
+	return diskFault(st.dir, err)
 }
 
 // errLater means that a file in doubt is written again later.

@@ -163,13 +163,13 @@ func (s *Store) mend(st *stream, k id) error {
 	}
 	s.mu.Lock()
 	st.broken = slices.DeleteFunc(st.broken, func(other id) bool { return other == k })
-	delete(st.doubted, k)
 	if mended {
 		st.index.insert(e)
 		st.recheck()
 		st.changed()
 	}
 	s.mu.Unlock()
+	s.noDoubt(st, k)
 	if !mended {
 		return nil
 	}

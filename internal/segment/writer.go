@@ -105,7 +105,7 @@ func (w *Writer) create() error {
 	if err != nil {
 		return err
 	}
-	f := &syncFile{file: opened}
+	f := newSyncFile(opened)
 	if w.mkv, err = mkv.NewWriter(f, w.header, mkv.WriterOptions{}); err == nil {
 		err = f.Sync()
 	}
@@ -334,13 +334,13 @@ func (w *Writer) writeAgain(why error) error {
 // abandonFile leaves the file to mendBroken.
 func (w *Writer) abandonFile() {
 	s, st := w.store, w.stream
+	if w.InDoubt() {
+		s.doubt(st, w.key.id())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i, ok := st.index.find(w.key.id()); ok {
 		st.breakOff(i)
-	}
-	if w.InDoubt() {
-		st.doubt(w.key.id())
 	}
 	w.leave()
 }
@@ -380,6 +380,9 @@ func (w *Writer) sync(interval time.Duration) error {
 	err := w.file.Sync()
 	if errors.Is(err, os.ErrClosed) {
 		return nil // sealed in between, and thereby synced
+	}
+	if err != nil {
+		w.store.doubt(w.stream, w.key.id())
 	}
 	return err
 }
