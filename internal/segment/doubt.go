@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -122,4 +123,62 @@ func rewrite(files fileSystem, path string) error {
 		return err
 	}
 	return durable.Swap(files, path, io.NewSectionReader(from, 0, info.Size()), fileMode)
+}
+
+// InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
+// be written again, which Seal begins: new media is better off in a new segment.
+func (w *Writer) InDoubt() bool { return w.file.inDoubt() }
+
+// sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing
+// waits longer than interval. A file in doubt is not synced any more: it would prove nothing.
+func (w *Writer) sync(interval time.Duration) error {
+	w.mu.Lock()
+	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
+	if w.done || !due || w.InDoubt() {
+		w.mu.Unlock()
+		return nil
+	}
+	w.unsynced, w.urgent = false, false
+	w.synced = time.Now()
+	w.mu.Unlock()
+	err := w.file.Sync()
+	if errors.Is(err, os.ErrClosed) {
+		return nil // sealed in between, and thereby synced
+	}
+	if err != nil {
+		w.store.doubt(w.stream, w.key.id())
+	}
+	return err
+}
+
+// maxRewriteAtOnce is the size up to which a file is written again while its camera waits.
+const maxRewriteAtOnce = 16 << 20
+
+// writeAgain leaves a file in doubt. It is no error when it is sound and durable afterwards.
+func (w *Writer) writeAgain(why error) error {
+	w.abandonFile()
+	if w.mkv.Size() > maxRewriteAtOnce {
+		return why // Run does it
+	}
+	_ = w.store.mendBroken()
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if slices.Contains(w.stream.broken, w.key.id()) {
+		return why
+	}
+	return nil
+}
+
+// abandonFile leaves the file to mendBroken.
+func (w *Writer) abandonFile() {
+	s, st := w.store, w.stream
+	if w.InDoubt() {
+		s.doubt(st, w.key.id())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := st.index.find(w.key.id()); ok {
+		st.breakOff(i)
+	}
+	w.leave()
 }

@@ -143,3 +143,17 @@ func (w *Writer) claim(final int64, video bool) error {
 	b.low()
 	return nil
 }
+
+// Pause makes Create refuse the stream with why, until Resume.
+func (s *Store) Pause(stream string, why *health.Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).paused = why
+}
+
+// Resume ends a pause.
+func (s *Store) Resume(stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).paused = nil
+}
