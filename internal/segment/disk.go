@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -103,3 +104,12 @@ func FreeSpace(dir string) (free, total uint64, err error) {
 	block := uint64(st.Bsize)
 	return st.Bavail * block, st.Blocks * block, nil
 }
+
+// rename moves a segment's file in its stream's directory. It is durable after sync. Both may take
+// long on a slow disk and are therefore called without mu.
+func (st *stream) rename(from, to string) error {
+	return st.files.Rename(filepath.Join(st.dir, from), filepath.Join(st.dir, to))
+}
+
+// sync makes creations, renames and deletions in the stream's directory durable.
+func (st *stream) sync() error { return st.files.SyncDir(st.dir) }

@@ -12,6 +12,7 @@
 //	front-door/20261121T041048.043Z+299960.uploaded.mkv     all fragments persisted
 //	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
 //	front-door/20261121T040048.003Z+299960.garbage          being deleted
+//	front-door/20261121T042048.123Z.doubt                   a sync of the file failed: it is to be written again
 //	front-door/.clock                                       which times are wrong, and when epochs began
 //	front-door/.gaps                                        where nothing was recorded within segments
 //	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch; epochs are told apart by their

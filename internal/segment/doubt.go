@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,19 +16,28 @@ import (
 // from then on, and the next sync succeeds (ext4, XFS; btrfs takes the old ones back). So a file of which one
 // failed is in doubt for ever: it is written as a whole to another one, which takes its name.
 
-// syncFile notes whether a sync of a file ever failed, and why.
+// syncFile remembers the first failure of a sync of a file. One sync goes on at a time: the kernel tells of a
+// failure once, and whoever syncs beside the one who is told would believe.
 type syncFile struct {
 	file
 	failed atomic.Pointer[error]
+	turn   chan struct{}
 }
+
+func newSyncFile(f file) *syncFile { return &syncFile{file: f, turn: make(chan struct{}, 1)} }
 
 func (f *syncFile) inDoubt() bool { return f.failed.Load() != nil }
 
-// Sync implements file.
+// Sync implements file. After a failure it fails for ever.
 func (f *syncFile) Sync() error {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	if why := f.failed.Load(); why != nil {
+		return *why
+	}
 	err := f.file.Sync()
 	if err != nil && !errors.Is(err, os.ErrClosed) {
-		f.failed.CompareAndSwap(nil, &err)
+		f.failed.Store(&err)
 	}
 	return err
 }
@@ -45,10 +55,31 @@ const (
 // newSuffix is that of a file which is to take the place of another one.
 const newSuffix = ".new"
 
-// doubt notes that a segment's file may have lost anything. Call with mu held.
-func (st *stream) doubt(k id) {
-	if _, known := st.doubted[k]; !known {
+// doubt notes that a segment's file may have lost anything, also for the process after this one, as the
+// page cache outlives it: after a power cut the checksums tell.
+func (s *Store) doubt(st *stream, k id) {
+	s.mu.Lock()
+	_, known := st.doubted[k]
+	if !known {
 		st.doubted[k] = rewriting{}
+	}
+	s.mu.Unlock()
+	if known {
+		return
+	}
+	if f, err := st.files.OpenFile(filepath.Join(st.dir, doubtName(k)), os.O_CREATE|os.O_WRONLY, fileMode); err == nil {
+		_ = f.Close()
+	}
+}
+
+// noDoubt ends it.
+func (s *Store) noDoubt(st *stream, k id) {
+	s.mu.Lock()
+	_, known := st.doubted[k]
+	delete(st.doubted, k)
+	s.mu.Unlock()
+	if known {
+		_ = st.files.Remove(filepath.Join(st.dir, doubtName(k)))
 	}
 }
 
@@ -65,16 +96,16 @@ func (s *Store) rewriteDoubted(st *stream, k id) error {
 		return errLater
 	}
 	err := rewrite(st.files, filepath.Join(st.dir, writingName(k)))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		if took := time.Since(began); took > rewriteSlow {
-			st.doubted[k] = rewriting{time.Now().Add(rewritePause * took)}
-		}
-		return diskFault(st.dir, err)
+	if err == nil {
+		s.noDoubt(st, k)
+		return nil
 	}
-	delete(st.doubted, k)
-	return nil
+	if took := time.Since(began); took > rewriteSlow {
+		s.mu.Lock()
+		st.doubted[k] = rewriting{time.Now().Add(rewritePause * took)}
+		s.mu.Unlock()
+	}
+	return diskFault(st.dir, err)
 }
 
 // errLater means that a file in doubt is written again later.
@@ -92,4 +123,62 @@ func rewrite(files fileSystem, path string) error {
 		return err
 	}
 	return durable.Swap(files, path, io.NewSectionReader(from, 0, info.Size()), fileMode)
+}
+
+// InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
+// be written again, which Seal begins: new media is better off in a new segment.
+func (w *Writer) InDoubt() bool { return w.file.inDoubt() }
+
+// sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing
+// waits longer than interval. A file in doubt is not synced any more: it would prove nothing.
+func (w *Writer) sync(interval time.Duration) error {
+	w.mu.Lock()
+	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
+	if w.done || !due || w.InDoubt() {
+		w.mu.Unlock()
+		return nil
+	}
+	w.unsynced, w.urgent = false, false
+	w.synced = time.Now()
+	w.mu.Unlock()
+	err := w.file.Sync()
+	if errors.Is(err, os.ErrClosed) {
+		return nil // sealed in between, and thereby synced
+	}
+	if err != nil {
+		w.store.doubt(w.stream, w.key.id())
+	}
+	return err
+}
+
+// maxRewriteAtOnce is the size up to which a file is written again while its camera waits.
+const maxRewriteAtOnce = 16 << 20
+
+// writeAgain leaves a file in doubt. It is no error when it is sound and durable afterwards.
+func (w *Writer) writeAgain(why error) error {
+	w.abandonFile()
+	if w.mkv.Size() > maxRewriteAtOnce {
+		return why // Run does it
+	}
+	_ = w.store.mendBroken()
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if slices.Contains(w.stream.broken, w.key.id()) {
+		return why
+	}
+	return nil
+}
+
+// abandonFile leaves the file to mendBroken.
+func (w *Writer) abandonFile() {
+	s, st := w.store, w.stream
+	if w.InDoubt() {
+		s.doubt(st, w.key.id())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := st.index.find(w.key.id()); ok {
+		st.breakOff(i)
+	}
+	w.leave()
 }

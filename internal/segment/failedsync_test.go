@@ -209,3 +209,41 @@ func nameOf(f *ast.FuncDecl) string {
 	}
 	return fmt.Sprintf("%s.%s", of, f.Name.Name)
 }
+
+// The page cache outlives the agent, and with it what a failed sync did not write: the next one must not believe
+// it either.
+func TestAFileInDoubtIsWrittenAgainByTheNextAgent(t *testing.T) {
+	t.Parallel()
+	disk := &refusing{}
+	dir := t.TempDir()
+	s := openOn(t, disk, dir)
+	w := startSegment(t, s, "door", begin, 3)
+	var eio error = &fs.PathError{Op: "sync", Path: "x", Err: syscall.EIO}
+	disk.fail.Store(&eio)
+	if err := w.sync(0); !errors.Is(err, syscall.EIO) || !w.InDoubt() {
+		t.Errorf("a failed sync says %v", err)
+	}
+	disk.fail.Store(nil)
+	if err := w.file.Sync(); !errors.Is(err, syscall.EIO) || !w.InDoubt() {
+		t.Errorf("the next one says %v, and the file is believed", err)
+	}
+	if err := s.Close(); err != nil { // as if it was killed
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "door", writingName(w.key.id()))
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = openOn(t, disk, dir)
+	infos := s.Segments("door", time.Time{}, time.Time{})
+	if len(infos) != 1 || infos[0].State != Sealed || len(fragmentsOf(t, s, w.Key())) != 3 {
+		t.Fatalf("listed: %+v", infos)
+	}
+	if after, err := os.Stat(s.Path(w.Key())); err != nil || os.SameFile(before, after) {
+		t.Errorf("the file is the one in doubt: %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "door", "*"+doubtSuffix)); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}

@@ -18,6 +18,7 @@ const (
 	refusedSuffix  = ".refused.mkv"
 	garbageSuffix  = ".garbage"
 	progressSuffix = ".progress"
+	doubtSuffix    = ".doubt"
 	quarantineName = "quarantine"
 	markerName     = ".stream"
 	// epochPrefix stands before the number of an epoch other than the first. So such names come after
@@ -59,7 +60,7 @@ type parsed struct {
 
 // parseName reads a file name; ok is false for files that are not ours.
 func parseName(name string) (p parsed, ok bool) {
-	for _, suffix := range []string{writingSuffix, sealedSuffix, uploadedSuffix, refusedSuffix, garbageSuffix, progressSuffix} {
+	for _, suffix := range []string{writingSuffix, sealedSuffix, uploadedSuffix, refusedSuffix, garbageSuffix, progressSuffix, doubtSuffix} {
 		stem, has := strings.CutSuffix(name, suffix)
 		if !has {
 			continue
@@ -118,6 +119,8 @@ func (k id) String() string {
 func stamp(start int64) string { return time.UnixMilli(start).UTC().Format(timeLayout) }
 
 func writingName(k id) string { return k.String() + writingSuffix }
+
+func doubtName(k id) string { return k.String() + doubtSuffix }
 
 func progressName(k id) string { return k.String() + progressSuffix }
 

@@ -170,6 +170,8 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id
 			if !s.readOnly {
 				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // tried again at the next start
 			}
+		case doubtSuffix:
+			st.doubted[p.id] = rewriting{}
 		case writingSuffix:
 			torn = append(torn, p.id)
 		default:
@@ -181,6 +183,11 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id
 				return nil, nil, diskFault(st.dir, err)
 			}
 			st.index.insert(entry{id: p.id, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
+		}
+	}
+	for k := range st.doubted {
+		if !s.readOnly && !slices.Contains(torn, k) {
+			s.noDoubt(st, k) // it was given up, or written again
 		}
 	}
 	return torn, sideFiles, nil
@@ -283,13 +290,11 @@ func (s *Store) recoverFile(st *stream, k id) (entry, error) {
 	if err != nil {
 		return e, diskFault(st.dir, err)
 	}
-	f := &syncFile{file: opened}
+	f := newSyncFile(opened)
 	defer func() {
 		_ = f.Close()
 		if f.inDoubt() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			st.doubt(k)
+			s.doubt(st, k)
 		}
 	}()
 	info, err := f.Stat()

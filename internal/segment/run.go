@@ -164,7 +164,6 @@ func (s *Store) mend(st *stream, k id) error {
 	}
 	s.mu.Lock()
 	st.broken = slices.DeleteFunc(st.broken, func(other id) bool { return other == k })
-	delete(st.doubted, k)
 	if mended {
 		st.index.insert(e)
 		st.setClock(st.clock) // it may be of an epoch that has ended since
@@ -172,6 +171,7 @@ func (s *Store) mend(st *stream, k id) error {
 		st.changed()
 	}
 	s.mu.Unlock()
+	s.noDoubt(st, k)
 	if !mended {
 		return nil
 	}

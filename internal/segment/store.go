@@ -406,15 +406,6 @@ func (st *stream) unuse(k id) {
 	}
 }
 
-// rename moves a segment's file in its stream's directory. It is durable after sync. Both may take
-// long on a slow disk and are therefore called without mu.
-func (st *stream) rename(from, to string) error {
-	return st.files.Rename(filepath.Join(st.dir, from), filepath.Join(st.dir, to))
-}
-
-// sync makes creations, renames and deletions in the stream's directory durable.
-func (st *stream) sync() error { return st.files.SyncDir(st.dir) }
-
 func notFound(k Key) error {
 	return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrNotFound)
 }

@@ -109,7 +109,7 @@ func (w *Writer) create() error {
 	if err != nil {
 		return err
 	}
-	f := &syncFile{file: opened}
+	f := newSyncFile(opened)
 	if w.mkv, err = mkv.NewWriter(f, w.header, mkv.WriterOptions{}); err == nil {
 		err = f.Sync()
 	}
@@ -208,10 +208,6 @@ func (w *Writer) Flush() error {
 	}
 	return nil
 }
-
-// InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
-// be written again, which Seal begins: new media is better off in a new segment.
-func (w *Writer) InDoubt() bool { return w.file.inDoubt() }
 
 // Seal ends the open fragment, finishes and syncs the file and renames it to sealed. A segment
 // without a frame is removed. When the disk fails, what is on it is finished by Run, as soon as
@@ -330,38 +326,6 @@ func (w *Writer) giveUp(why error) error {
 	return why
 }
 
-// maxRewriteAtOnce is the size up to which a file is written again while its camera waits.
-const maxRewriteAtOnce = 16 << 20
-
-// writeAgain leaves a file in doubt. It is no error when it is sound and durable afterwards.
-func (w *Writer) writeAgain(why error) error {
-	w.abandonFile()
-	if w.mkv.Size() > maxRewriteAtOnce {
-		return why // Run does it
-	}
-	_ = w.store.mendBroken()
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
-	if slices.Contains(w.stream.broken, w.key.id()) {
-		return why
-	}
-	return nil
-}
-
-// abandonFile leaves the file to mendBroken.
-func (w *Writer) abandonFile() {
-	s, st := w.store, w.stream
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i, ok := st.index.find(w.key.id()); ok {
-		st.breakOff(i)
-	}
-	if w.InDoubt() {
-		st.doubt(w.key.id())
-	}
-	w.leave()
-}
-
 // leave says that the segment is no longer being written. Only after the last rename, or whoever
 // is done with all fragments would give the file another name before it. Call with the store's mu
 // held.
@@ -380,25 +344,6 @@ func (st *stream) breakOff(i int) {
 	st.remember(e) // nothing may overlap it when it comes back
 	st.index.remove(i)
 	st.broken = append(st.broken, e.id)
-}
-
-// sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing
-// waits longer than interval. A file in doubt is not synced any more: it would prove nothing.
-func (w *Writer) sync(interval time.Duration) error {
-	w.mu.Lock()
-	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
-	if w.done || !due || w.InDoubt() {
-		w.mu.Unlock()
-		return nil
-	}
-	w.unsynced, w.urgent = false, false
-	w.synced = time.Now()
-	w.mu.Unlock()
-	err := w.file.Sync()
-	if errors.Is(err, os.ErrClosed) {
-		return nil // sealed in between, and thereby synced
-	}
-	return err
 }
 
 // completed copies the list of completed fragments; finished says that it is final.

@@ -78,7 +78,7 @@ func (u *Uploader) settle(flight []shot) {
 	switch err := u.queue.settle(flight); {
 	case err != nil:
 		u.unreadable(err)
-	case !u.unnoted && u.queue.readable():
+	case (!u.unnoted || !u.o.Store.NotesPending(u.o.Stream)) && u.queue.readable():
 		u.reportReadable()
 	}
 }
