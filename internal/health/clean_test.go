@@ -124,19 +124,23 @@ func TestWhatTheHubLacksIsSaid(t *testing.T) {
 		fault *Fault
 		want  []string
 	}{
-		"a camera": {SystemFault("camera", fmt.Errorf("a session: %w", dial), "The camera at 10.0.0.1:554 refuses connections: check that it is on."),
-			[]string{"The camera at 10.0.0.1:554 refuses connections: too many open files", "LimitNOFILE", fmt.Sprint(MaxOpenFiles())}},
+		"a camera": {
+			SystemFault("camera", fmt.Errorf("a session: %w", dial), "The camera at 10.0.0.1:554 refuses connections: check that it is on."),
+			[]string{"The camera at 10.0.0.1:554 refuses connections: too many open files", "LimitNOFILE", fmt.Sprint(MaxOpenFiles())},
+		},
 		"a disk": {SystemFault("disk", &fs.PathError{Op: "open", Path: "/x", Err: syscall.EMFILE}, "The disk of /x gives errors: replace it."),
 			[]string{"The disk of /x gives errors: too many open files", "LimitNOFILE"}},
 		"an argument": {SystemFault("disk", nil, "The disk of %s failed: %v.", "/x", &fs.PathError{Op: "open", Path: "/x", Err: syscall.EMFILE}),
 			[]string{"The disk of /x failed: too many open files", "LimitNOFILE"}},
-		"a resolver": {SystemFault("camera", &net.DNSError{Err: "dial udp 127.0.0.53:53: socket: too many open files"}, "The name cannot be resolved: check DNS."),
-			[]string{"The name cannot be resolved: too many open files"}},
-		"the whole hub":  {SystemFault("disk", syscall.ENFILE, "The disk fails: replace it."), []string{"too many open files on this hub", "fs.file-max"}},
+		"a resolver": {
+			SystemFault("camera", &net.DNSError{Err: "dial udp 127.0.0.53:53: socket: too many open files"}, "The name is not known: check DNS."),
+			[]string{"The name is not known: too many open files"},
+		},
+		"the whole hub":  {SystemFault("disk", syscall.ENFILE, "It fails: replace it."), []string{"too many open files on this hub", "fs.file-max"}},
 		"memory":         {SystemFault("disk", syscall.ENOMEM, "The disk fails: replace it."), []string{"no memory left"}},
 		"buffers":        {SystemFault("camera", syscall.ENOBUFS, "The camera fails."), []string{"The camera fails: the hub has no buffers"}},
 		"any error":      {FaultOf(dial, "cloud"), []string{"too many open files", "LimitNOFILE"}},
-		"something else": {SystemFault("camera", syscall.ECONNREFUSED, "The camera refuses: check it."), []string{"The camera refuses: check it."}},
+		"something else": {SystemFault("camera", syscall.ECONNREFUSED, "It refuses: check it."), []string{"It refuses: check it."}},
 	} {
 		for _, want := range row.want {
 			if !strings.Contains(row.fault.Text, want) {
@@ -144,7 +148,8 @@ func TestWhatTheHubLacksIsSaid(t *testing.T) {
 			}
 		}
 	}
-	if f := SystemFault("camera", dial, "It failed: check the disk."); strings.Contains(f.Text, "check the disk") || !errors.Is(f, syscall.EMFILE) {
+	f := SystemFault("camera", dial, "It failed: check the disk.")
+	if strings.Contains(f.Text, "check the disk") || !errors.Is(f, syscall.EMFILE) {
 		t.Errorf("%q, caused by %v", f.Text, f.Err)
 	}
 }

@@ -52,7 +52,16 @@ func firstPiece(stream []byte) (kind piece, size int) {
 		}
 		return pieceNoise, maxHead
 	}
-	return pieceNoise, 1
+	return pieceNoise, 1 + beforePiece(stream[1:])
+}
+
+// beforePiece is how many bytes stand before the first with which a piece may begin. A camera may send nothing but noise.
+func beforePiece(stream []byte) int {
+	const first = "$RAGOS" // frameMark, and the letters of starts
+	if i := bytes.IndexAny(stream, first); i >= 0 {
+		return i
+	}
+	return len(stream)
 }
 
 // messageSize is that of an RTSP message with its body, 0 while its lines have not come to an end.

@@ -277,7 +277,8 @@ func TestNoncesWearOut(t *testing.T) {
 					return ""
 				}
 				current := fmt.Sprintf("n%d", nonce)
-				if p := digestParams(authorization); !used && p["nonce"] == current && right(authorization, method, uri, "cam", gatePassword, md5Sum, false) {
+				if p := digestParams(authorization); !used && p["nonce"] == current &&
+					right(authorization, method, uri, "cam", gatePassword, md5Sum, false) {
 					used = true
 					return ""
 				}
@@ -335,7 +336,9 @@ func TestBasicAloneIsAnswered(t *testing.T) {
 // the session's connection and over redirects, and beside a Digest that nobody knows.
 func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 	t.Parallel()
-	const digest, basic = "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\"", "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\""
+	const digest = "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\""
+	const basic = "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\""
+	const beside = "\r\nWWW-Authenticate: Basic realm=\"cam\""
 	var self *gate
 	for name, row := range map[string]struct {
 		answers []string // to the requests but OPTIONS, of all connections; the last again and again
@@ -344,7 +347,7 @@ func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 		"at once":         {[]string{digest, basic}, "then for the password as it is"},
 		"over a redirect": {[]string{digest, "302 Found\r\nLocation: rtsp://%s/other", basic}, "then for the password as it is"},
 		"unknown algorithm": {
-			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-1\x1b[2J\r\nWWW-Authenticate: Basic realm=\"cam\""},
+			[]string{digest + ", algorithm=SHA-1\x1b[2J" + beside},
 			"the algorithm SHA-1",
 		},
 		"unknown, one line": {
@@ -352,7 +355,7 @@ func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 			"the algorithm TOKEN",
 		},
 		"unknown qop": {
-			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", qop=\"token\"\r\nWWW-Authenticate: Basic realm=\"cam\""},
+			[]string{digest + ", qop=\"token\"" + beside},
 			"the protection (qop) token",
 		},
 		"no nonce": {
@@ -432,7 +435,8 @@ func TestThePasswordStaysWithItsHost(t *testing.T) {
 func FuzzChallenges(f *testing.F) {
 	for _, text := range []string{
 		`Digest realm="cam", nonce="n1", qop="auth,auth-int", algorithm=SHA-256, opaque="\""`, `Basic realm=x, Digest nonce=`, `=,=,,"`,
-		`Digest realm="` + strings.Repeat(`\`, 99), "Digest a=b\r\nX: y", strings.Repeat("Digest ", 1000), "digest nonce=\"a\x00\r\n\", algorithm=MD5-sess",
+		`Digest realm="` + strings.Repeat(`\`, 99), "Digest a=b\r\nX: y", strings.Repeat("Digest ", 1000),
+		"digest nonce=\"a\x00\r\n\", algorithm=MD5-sess",
 	} {
 		f.Add(text, "Basic realm=y")
 	}
