@@ -19,7 +19,8 @@ func documentedNames(t *testing.T, section string) (names []*regexp.Regexp) {
 	}
 	_, text, found := strings.Cut(string(data), "\n## "+section+"\n")
 	text, _, _ = strings.Cut(text, "\n## ")
-	forms := strings.NewReplacer(`START`, `\d{8}T\d{6}\.\d{3}Z`, `LENGTH`, `\d+`, `STREAM`, `[^/]+`, `\*`, `[^/]+`, `EPOCH`, `\d{6}`, `…`, `.*`)
+	forms := strings.NewReplacer(`START`, `\d{8}T\d{6}\.\d{3}Z`,
+		`LENGTH`, `\d+`, `STREAM`, `[^/]+`, `\*`, `[^/]+`, `EPOCH`, `\d{6}`, `…`, `.*`)
 	for _, row := range regexp.MustCompile("(?m)^(?:\\| )?`([^`]+)`").FindAllStringSubmatch(text, -1) {
 		names = append(names, regexp.MustCompile("^"+forms.Replace(regexp.QuoteMeta(row[1]))+"$"))
 	}

@@ -37,8 +37,9 @@ func TestGapsWithinARecordingAreListed(t *testing.T) {
 	// As it is noted, and as an earlier version left it.
 	for _, what := range []string{"noted", "of an earlier version"} {
 		got, err := command(newSegmentsCommand(), "--dir", dir)
+		row := shown(900*time.Millisecond) + " " + shown(21*time.Second) + " 20.1 s -- nothing in it --"
 		if err != nil || !strings.Contains(got, "gaps: 3\n") || strings.Contains(got, "--gaps") ||
-			!strings.Contains(strings.Join(strings.Fields(got), " "), shown(900*time.Millisecond)+" "+shown(21*time.Second)+" 20.1 s -- nothing in it --") {
+			!strings.Contains(strings.Join(strings.Fields(got), " "), row) {
 			t.Errorf("%s: %v\n%s", what, err, got)
 		}
 		got, err = command(newSegmentsCommand(), "--dir", dir, "--json")

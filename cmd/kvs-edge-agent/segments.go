@@ -50,7 +50,8 @@ local. Earlier versions did not note the gaps within recordings: of theirs up to
 			if err := writeSegments(cmd.OutOrStdout(), list, limit); err != nil || unread == 0 {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Gaps within %s of an earlier version are not counted: --gaps.\n", humanize.Count(unread, "segment"))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Gaps within %s of an earlier version are not counted: --gaps.\n",
+				humanize.Count(unread, "segment"))
 			return err
 		},
 	}

@@ -151,7 +151,8 @@ func TestWhatIsDeletedAtTheEndsOfAnExportIsReported(t *testing.T) {
 	keys := []Key{addSegment(t, s, "door", begin, 3), addSegment(t, s, "door", begin.Add(3*time.Second), 3)}
 	e := exporter{store: s, o: ExportOptions{Stream: "door"}, out: newSlowReader(t, 1<<30)}
 	e.volume, _ = s.volumeID()
-	if err := errors.Join(e.plan(t.Context()), s.Delete(keys[0]), e.copy(t.Context(), e.parts[0]), e.copy(t.Context(), e.parts[1])); err != nil {
+	err := errors.Join(e.plan(t.Context()), s.Delete(keys[0]))
+	if err = errors.Join(err, e.copy(t.Context(), e.parts[0]), e.copy(t.Context(), e.parts[1])); err != nil {
 		t.Fatal(err)
 	}
 	if g := e.result.Gaps; len(g) != 1 || !g[0].Deleted || !g[0].From.Equal(begin) || !e.result.From.Equal(begin.Add(3*time.Second)) {
@@ -162,7 +163,7 @@ func TestWhatIsDeletedAtTheEndsOfAnExportIsReported(t *testing.T) {
 	if err := errors.Join(all.plan(t.Context()), s.Delete(keys[1])); err != nil {
 		t.Fatal(err)
 	}
-	err := all.run(t.Context())
+	err = all.run(t.Context())
 	var fault *health.Fault
 	if !errors.As(err, &fault) || !strings.Contains(fault.Text, "were deleted before they could be exported") || out.written > 0 {
 		t.Errorf("%v; %d bytes", err, out.written)
@@ -199,7 +200,8 @@ func TestAChangeOfFormatIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	writeFragments(t, w, 0, 1)
 	seal(t, w)
 	out := newSlowReader(t, 1<<30)
-	if _, err := s.Export(t.Context(), ExportOptions{Stream: "door"}, out); err == nil || !strings.Contains(err.Error(), "changed its format") || out.written > 0 {
+	_, err = s.Export(t.Context(), ExportOptions{Stream: "door"}, out)
+	if err == nil || !strings.Contains(err.Error(), "changed its format") || out.written > 0 {
 		t.Errorf("%v; %d bytes", err, out.written)
 	}
 }

@@ -344,34 +344,6 @@ func (s *Store) LastEnd(stream string) time.Time {
 // newest is the newest producer time of the epoch ever, or math.MinInt64. Call with mu held.
 func (st *stream) newest() int64 { return max(st.highest, st.index.lastEnd(st.epoch)) }
 
-// Changes returns a channel that receives after a fragment of the stream was completed, or a
-// segment sealed or deleted (changes in quick succession may arrive as one), and a function that
-// ends the watch.
-func (s *Store) Changes(stream string) (changes <-chan struct{}, stop func()) {
-	ch := make(chan struct{}, 1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.stream(stream)
-	st.watchers = append(st.watchers, ch)
-	return ch, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if i := slices.Index(st.watchers, ch); i >= 0 {
-			st.watchers = slices.Delete(st.watchers, i, i+1)
-		}
-	}
-}
-
-// changed tells the watchers. Call with mu held.
-func (st *stream) changed() {
-	for _, ch := range st.watchers {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	}
-}
-
 // stream gives the stream of that name, made in memory on first use. Call with mu held.
 func (s *Store) stream(name string) *stream {
 	st := s.streams[name]
