@@ -19,19 +19,19 @@ import (
 
 // conditionRows are the conditions that an uploader reports.
 var conditionRows = []conditiontest.Row{
-	{Code: "upload", Job: health.JobUploader, Start: uploading(func(w *world, u *Uploader) (mend func()) {
+	{Code: "upload", Job: health.JobUploader, Start: uploading("upload", func(w *world, u *Uploader) (mend func()) {
 		w.network.breakDown(func(context.Context) (net.Conn, error) { return nil, syscall.ECONNREFUSED })
 		return func() { w.network.breakDown(nil) }
 	})},
 	{
 		Code: "upload-refused", Job: health.JobUploader, Limit: rememberRefused + time.Minute,
 		Reason: "a refused fragment is an event; it is shown for a day",
-		Start: uploading(func(w *world, u *Uploader) (mend func()) {
+		Start: uploading("upload-refused", func(w *world, u *Uploader) (mend func()) {
 			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4006).Times(2))
 			return func() {}
 		}),
 	},
-	{Code: "upload-breaks", Job: health.JobUploader, Start: uploadingUntil(CodeBreaks, func(w *world, _ *Uploader) (mend func()) {
+	{Code: "upload-breaks", Job: health.JobUploader, Start: uploading(CodeBreaks, func(w *world, _ *Uploader) (mend func()) {
 		var mended atomic.Bool
 		mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(w.want[1]))
 		w.filter = func(r io.Reader) io.Reader {
@@ -45,17 +45,17 @@ var conditionRows = []conditiontest.Row{
 	{
 		Code: "upload-tags", Job: health.JobUploader, Limit: withoutTagsFor + time.Minute,
 		Reason: "tags that were refused are tried again when they change, and once a day",
-		Start: uploading(func(w *world, u *Uploader) (mend func()) {
+		Start: uploading("upload-tags", func(w *world, u *Uploader) (mend func()) {
 			must(w.t, u.SetTags(someTags))
 			w.service.Faults().Inject(door, media.ErrorAt(media.AtFragmentStart, 4009).Times(1))
 			return func() {}
 		}),
 	},
-	{Code: "audio-not-uploaded", Job: health.JobUploader, Start: uploading(func(w *world, _ *Uploader) (mend func()) {
+	{Code: "audio-not-uploaded", Job: health.JobUploader, Start: uploading("audio-not-uploaded", func(w *world, _ *Uploader) (mend func()) {
 		w.recordWith(muLaw)
 		return func() {} // the camera is set to send none
 	})},
-	{Code: "upload-disk", Job: health.JobUploader, Limit: unreadableFor, Reason: "a disk that fails is not worn by more tries", Start: uploading(func(w *world, u *Uploader) (mend func()) {
+	{Code: "upload-disk", Job: health.JobUploader, Limit: unreadableFor, Reason: "a disk that fails is not worn by more tries", Start: uploading("upload-disk", func(w *world, u *Uploader) (mend func()) {
 		files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
 		must(w.t, err)
 		whole, err := os.ReadFile(files[0])
@@ -80,13 +80,9 @@ func TestConditionsEnd(t *testing.T) {
 	}
 }
 
-// uploading drains what was recorded again and again, with the seconds of an injected clock in between.
-func uploading(arrange func(*world, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
-	return uploadingUntil("", arrange)
-}
-
-// uploadingUntil drains for as long as it takes for a condition to be there, or to end once its cause has.
-func uploadingUntil(code string, arrange func(*world, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
+// uploading drains what was recorded again and again, with the seconds of an injected clock in between: for as long as
+// it takes for the condition to be there, and to end where an upload that goes on ends it.
+func uploading(code string, arrange func(*world, *Uploader) (mend func())) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		w := newWorld(t, 24, roomy)
 		w.record(1, 3)
@@ -103,11 +99,17 @@ func uploadingUntil(code string, arrange func(*world, *Uploader) (mend func())) 
 		}
 		drainUntil := func(reported bool) {
 			drain()
-			for end := time.Now().Add(patience); code != "" && w.reports(code) != reported && time.Now().Before(end); {
+			for end := time.Now().Add(patience); w.reports(code) != reported && time.Now().Before(end); {
 				drain()
 			}
 		}
-		mended := false
+		mended, ends := false, code == CodeUpload || code == CodeBreaks || code == CodeAudio
+		pass := func() {
+			w.record(1, 1)
+			if drain(); ends && mended {
+				drainUntil(false)
+			}
+		}
 		end := func() { mended = true; mend() }
 		restart := func() {
 			u.o.Health.End() // as the end of a job does
@@ -115,7 +117,7 @@ func uploadingUntil(code string, arrange func(*world, *Uploader) (mend func())) 
 		}
 		return conditiontest.Case{
 			Health: w.health, Now: now,
-			Pass:  func() { passed.Add(int64(30 * time.Minute)); w.record(1, 1); drainUntil(!mended) },
+			Pass:  func() { passed.Add(int64(30 * time.Minute)); pass() },
 			Raise: func() { drainUntil(true) }, Mend: end,
 			Ways: map[conditiontest.Way]func(){conditiontest.Restart: restart, conditiontest.Configuration: restart},
 		}
