@@ -2,7 +2,6 @@ package segment
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -53,8 +52,8 @@ func (s *Store) NoteClock(stream string, from, until time.Time, add time.Duratio
 }
 
 // readClock reads the side file. One that is missing or torn says nothing.
-func readClock(dir string) (notes []clockNote) {
-	data, err := os.ReadFile(filepath.Join(dir, clockName))
+func readClock(files fileSystem, dir string) (notes []clockNote) {
+	data, err := files.ReadFile(filepath.Join(dir, clockName))
 	if err != nil || json.Unmarshal(data, &notes) != nil {
 		return nil
 	}

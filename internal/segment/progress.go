@@ -57,7 +57,7 @@ func (p *progress) note(f mkv.Fragment, refused bool) {
 
 // loadProgress reads a side file; a torn or foreign line is passed over.
 func (s *Store) loadProgress(path string) (*progress, error) {
-	data, err := os.ReadFile(path)
+	data, err := s.files.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

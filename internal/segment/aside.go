@@ -1,0 +1,119 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// watchEvery is how often the directories are read of which something is reported, and the files written again
+// that somebody removed.
+const watchEvery = 30 * time.Second
+
+// codeQuarantine is raised when files were set aside.
+const codeQuarantine = "quarantine"
+
+// watched is a directory of which something is reported.
+type watched struct {
+	scope health.Scope
+	// while says what is in it for as long as that holds.
+	while func(files []fs.DirEntry) bool
+}
+
+// setAside takes a file out of the way that cannot be understood, or whose segment is there twice. Nothing is ever
+// deleted for that.
+func (s *Store) setAside(st *stream, name string, cause error) error {
+	if s.readOnly {
+		return nil
+	}
+	dir := filepath.Join(st.dir, quarantineName)
+	if err := st.files.MkdirAll(dir, directoryMode); err != nil {
+		return diskFault(dir, err)
+	}
+	to := name
+	for n := 1; s.exists(filepath.Join(dir, to)); n++ {
+		to = asideName(name, n)
+	}
+	if err := st.files.Rename(filepath.Join(st.dir, name), filepath.Join(dir, to)); err != nil {
+		return diskFault(dir, err)
+	}
+	s.log.Warn("set a file aside", zap.String("stream", st.name), zap.String("file", filepath.Join(dir, to)), zap.Error(cause))
+	s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, cause,
+		"Files that are unreadable, or second copies of a segment, were set aside in %s: look at them and delete them.", dir))
+	s.watched.Store(dir, watched{quarantineScope(dir), func(files []fs.DirEntry) bool { return len(files) > 0 }})
+	return diskFault(dir, errors.Join(st.files.SyncDir(dir), st.sync()))
+}
+
+func (s *Store) exists(path string) bool {
+	_, err := s.files.Stat(path)
+	return err == nil
+}
+
+func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/" + dir) }
+
+// doubled gives the directory that a stream has already, if that is another one.
+func (s *Store) doubled(stream, dir string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[stream]; st != nil && st.device != 0 && st.dir != dir {
+		return st.dir
+	}
+	return ""
+}
+
+// reportDouble says that a stream has two directories, of which only the first is used.
+func (s *Store) reportDouble(stream, dir, used string) {
+	scope := health.Scope("double/" + dir)
+	fault := health.SystemFault(codeUnread, nil,
+		"Stream %s has two directories, of which only %s is used: stop the agent, and move what is in %s into it or elsewhere.", stream, used, dir)
+	if s.health.Report(scope, health.Degraded, fault) {
+		s.log.Error("a stream has two directories", zap.Error(fault))
+	}
+	s.watched.Store(dir, watched{scope, func(files []fs.DirEntry) bool { return len(files) > 0 }})
+}
+
+// sameAsOwn reports whether a directory is, by another name, the one of a stream.
+func (s *Store) sameAsOwn(dir, stream string) bool {
+	for _, name := range directoriesOf(stream) {
+		if s.sameFile(dir, filepath.Join(s.dir, name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// watchDirectories ends the conditions of directories whose cause somebody has removed, and writes again what
+// somebody removed of ours.
+func (s *Store) watchDirectories(ctx context.Context) {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if s.present() != nil {
+			continue
+		}
+		if err := s.rememberVolume(); err != nil {
+			s.log.Warn("cannot note which disk the recordings are on: it is tried again", zap.Error(err))
+		}
+		for key, value := range s.watched.Range {
+			dir, _ := key.(string)
+			w, _ := value.(watched)
+			files, err := s.files.ReadDir(dir)
+			if err == nil && w.while(files) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			s.watched.Delete(dir)
+			s.health.OK(w.scope)
+		}
+	}
+}
