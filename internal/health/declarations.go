@@ -84,7 +84,8 @@ var Declarations = []Declaration{
 	{"credentials-service", Failed, "", "The credentials endpoint fails", anchorCredentials, cloudAndRecorder},
 	{"credentials-token", Failed, UserError, "Greengrass refuses the token", anchorCredentials, cloudAndRecorder},
 	{"device-certificate", Degraded, UserError, "The replaced certificate is not usable", anchorCredentials, []string{JobCloud}},
-	// Metrics and settings.
+	// Metrics, settings and the local API.
+	{"local-api", Degraded, UserError, "The local API's socket is gone", anchorAgent, []string{JobAPI}},
 	{"metrics-denied", Degraded, "", "Metrics are denied", anchorDisk, []string{JobMetrics}},
 	{"metrics-refused", Info, SystemError, "Metrics are refused", anchorDisk, []string{JobMetrics}},
 	{"metrics-unreachable", Info, SystemError, "CloudWatch cannot be reached", anchorDisk, []string{JobMetrics}},

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -114,7 +115,7 @@ func (k *Keeper) recallLosses() {
 
 // keepLosses writes the file when there is something new to say, once a pass.
 func (k *Keeper) keepLosses(now time.Time) {
-	if k.o.Losses == "" || !k.unkept {
+	if k.o.Losses == "" || !k.unkept && !k.lossesVanished() {
 		return
 	}
 	there := make(map[string]bool)
@@ -140,6 +141,15 @@ func (k *Keeper) keepLosses(now time.Time) {
 	}
 	k.unkept = false
 	part.OK(scopeKeep)
+}
+
+// lossesVanished reports whether somebody removed the file.
+func (k *Keeper) lossesVanished() bool {
+	if len(k.losses) == 0 {
+		return false
+	}
+	_, err := os.Stat(k.o.Losses)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // write replaces the file.
