@@ -23,7 +23,7 @@ const (
 // import each other.
 var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/durable", "internal/obstacle", "internal/humanize", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
-	{"internal/mkv", "internal/mediafile", "internal/guard"},
+	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/guard"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
