@@ -99,3 +99,13 @@ func isSetAside(name string) bool {
 	_, ok := parseName(name)
 	return ok
 }
+
+// unlinked reports whether somebody deleted the file: what is written to it is seen by nobody else.
+func (w *Writer) unlinked() bool {
+	info, err := w.file.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
+}

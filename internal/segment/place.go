@@ -73,7 +73,9 @@ func (s *Store) restorePlace(st *stream) error {
 	marker := filepath.Join(st.dir, markerName)
 	info, err := s.files.Stat(marker)
 	if err == nil && info.IsDir() {
-		return health.UserFault(CodeDisk, nil, "%s is the agent's file by which it knows the directory of stream %s, but something else is in its place: move that away.", marker, st.name)
+		return health.UserFault(CodeDisk, nil,
+			"%s is the agent's file by which it knows the directory of stream %s, but something else is in its place: move that away.",
+			marker, st.name)
 	}
 	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err
@@ -84,7 +86,8 @@ func (s *Store) restorePlace(st *stream) error {
 	if err := s.makeDirectory(st); err != nil {
 		return err
 	}
-	s.log.Warn("somebody deleted the directory of a stream, or its marker: it is made again", zap.String("stream", st.name), zap.String("directory", st.dir))
+	s.log.Warn("somebody deleted the directory of a stream, or its marker: it is made again",
+		zap.String("stream", st.name), zap.String("directory", st.dir))
 	return nil
 }
 

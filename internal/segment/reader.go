@@ -114,7 +114,8 @@ func (s *Store) vanished(st *stream, k Key) error {
 	st.remember(st.index.entries[i])
 	st.index.remove(i)
 	st.changed()
-	s.log.Error("somebody deleted the file of a segment: it is listed no longer", zap.String("stream", st.name), zap.String("segment", k.id().String()))
+	s.log.Error("somebody deleted the file of a segment: it is listed no longer",
+		zap.String("stream", st.name), zap.String("segment", k.id().String()))
 	return gone
 }
 

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -196,16 +195,6 @@ func (w *Writer) Flush() error {
 	default:
 	}
 	return nil
-}
-
-// unlinked reports whether somebody deleted the file: what is written to it is seen by nobody else.
-func (w *Writer) unlinked() bool {
-	info, err := w.file.Stat()
-	if err != nil {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink == 0
 }
 
 // InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
