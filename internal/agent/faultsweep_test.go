@@ -59,7 +59,8 @@ type sweepScenario struct {
 var sweepScenarios = []sweepScenario{
 	{name: "record", act: func(r *sweepRun) { r.record(time.Hour, 11*time.Second) }},
 	{name: "roll", act: func(r *sweepRun) { r.record(2*time.Second, 11*time.Second) }},
-	{name: "upload", arrange: threeSegments, act: (*sweepRun).upload, same: true},
+	{name: "mark uploaded", arrange: threeSegments, act: (*sweepRun).upload, same: true},
+	{name: "upload", arrange: threeSegments, act: (*sweepRun).uploadForReal, same: true},
 	{name: "acknowledge", arrange: threeSegments, act: (*sweepRun).acknowledge, same: true},
 	{name: "delete by age", arrange: oldAndNew, act: func(r *sweepRun) { r.retain(retention.Policy{MaxAge: time.Hour}) }, same: true},
 	{name: "delete by size", arrange: oldAndNew, act: func(r *sweepRun) { r.retain(retention.Policy{MaxBytes: 7000}) }, same: true},
