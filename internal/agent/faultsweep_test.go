@@ -87,16 +87,21 @@ func TestFaultSweep(t *testing.T) {
 		for _, sc := range sweepScenarios {
 			t.Run(sc.name, func(t *testing.T) {
 				t.Parallel()
-				want, _, wrong := sweepOnce(t, sc, clip, faultdisk.EIO, 0)
+				want, _, wrong := sweepOnce(t, sc, clip, faultdisk.EIO, 0, 0)
 				if len(wrong) > 0 {
 					t.Fatalf("without a fault: %q", wrong)
 				}
 				for _, fault := range faultdisk.Faults {
-					runs, failed := sweepFault(t, sc, clip, fault, want)
-					mu.Lock()
-					total += runs
-					lines = append(lines, fmt.Sprintf("%-16s %-21s %5d runs %4d failed", sc.name, fault, runs, failed))
-					mu.Unlock()
+					for _, times := range []int{1, sweepBurst} {
+						if times > 1 && !testtools.Long() {
+							continue
+						}
+						runs, failed := sweepFault(t, sc, clip, fault, times, want)
+						mu.Lock()
+						total += runs
+						lines = append(lines, fmt.Sprintf("%-16s %-21s %2d× %5d runs %4d failed", sc.name, fault, times, runs, failed))
+						mu.Unlock()
+					}
 				}
 			})
 		}
@@ -105,13 +110,19 @@ func TestFaultSweep(t *testing.T) {
 	t.Logf("%d runs:\n%s", total, strings.Join(lines, "\n"))
 }
 
+// sweepBurst is how many operations in a row fail in the second pass.
+const sweepBurst = 5
+
 // sweepFault has each operation of a scenario fail, or some.
-func sweepFault(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, want []string) (runs, failed int) {
+func sweepFault(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, times int, want []string) (runs, failed int) {
 	for n := 1; ; n++ {
-		if !testtools.Long() {
+		switch {
+		case !testtools.Long():
 			n += n * 5 / 2 // 3, 14, 52, ...
+		case times > 1:
+			n += times
 		}
-		got, struck, wrong := sweepOnce(t, sc, clip, fault, n)
+		got, struck, wrong := sweepOnce(t, sc, clip, fault, n, times)
 		if struck == "" {
 			return runs, failed
 		}
@@ -120,13 +131,13 @@ func sweepFault(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fau
 		}
 		if runs++; len(wrong) > 0 {
 			failed++
-			t.Errorf("%s at operation %d (%s): %s", fault, n, struck, strings.Join(wrong, "; "))
+			t.Errorf("%d× %s at operation %d (%s): %s", times, fault, n, struck, strings.Join(wrong, "; "))
 		}
 	}
 }
 
 // sweepOnce gives what is listed in the end, the operation that failed, and what is wrong.
-func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n int) (listed []string, struck string, wrong []string) {
+func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n, times int) (listed []string, struck string, wrong []string) {
 	dir, err := os.MkdirTemp("", "sweep")
 	must(t, err)
 	defer func() { _ = os.RemoveAll(dir) }()
@@ -145,7 +156,7 @@ func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Faul
 		if !sc.unopened {
 			r.open()
 		}
-		r.disk.Arm(fault, n)
+		r.disk.Arm(fault, n, times)
 		if sc.unopened {
 			r.open()
 		}
@@ -154,7 +165,7 @@ func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Faul
 		time.Sleep(3 * time.Minute) // directories are read again with pauses of up to a minute
 		r.expectHealthy()
 		struck = r.disk.Struck()
-		r.disk.Arm(fault, 0)
+		r.disk.Arm(fault, 0, 0)
 		before := r.listing()
 		stop()
 		r.running.Wait()
@@ -171,7 +182,7 @@ func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Faul
 // open opens the store as systemd starts an agent: again, when it ended.
 func (r *sweepRun) open() {
 	var err error
-	for range 3 {
+	for range 2 * sweepBurst {
 		r.store, err = segment.Open(segment.Options{
 			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Part("", health.JobStore),
 			VolumeMemory: filepath.Join(filepath.Dir(r.dir), "state", volumeMemory),
@@ -274,7 +285,7 @@ func (r *sweepRun) retain(p retention.Policy) {
 }
 
 func (r *sweepRun) deleteStream() {
-	for range 5 {
+	for range 2 * sweepBurst {
 		if r.store.DeleteStream(r.context, "door") == nil {
 			return
 		}

@@ -106,9 +106,9 @@ func TestFaultSweepOfTheState(t *testing.T) {
 					if err := os.Mkdir(r.dir, dirMode); err != nil { // an agent that cannot make it ends, and is started again
 						t.Fatal(err)
 					}
-					want := sc.act(t, r, func() { r.disk.Arm(fault, n) })
+					want := sc.act(t, r, func() { r.disk.Arm(fault, n, 1) })
 					struck = r.disk.Struck()
-					r.disk.Arm(fault, 0)
+					r.disk.Arm(fault, 0, 0)
 					if err := r.disk.Evict(); err != nil {
 						t.Fatal(err)
 					}

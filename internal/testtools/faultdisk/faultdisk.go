@@ -44,7 +44,8 @@ type Disk struct {
 
 	mu     sync.Mutex
 	fault  Fault
-	left   int // operations up to the one that fails; 0: none does
+	left   int // operations up to the first that fails; 0: none does
+	times  int // how many fail
 	seen   int // operations that could have failed
 	struck string
 	dirty  map[string][]span // by path: written and not synced
@@ -57,11 +58,12 @@ type span struct{ from, to int64 }
 // New makes a disk without a fault.
 func New() *Disk { return &Disk{dirty: make(map[string][]span), lost: make(map[string][]span)} }
 
-// Arm makes the n-th operation from now on fail that the fault can happen to, once. 0 disarms.
-func (d *Disk) Arm(f Fault, n int) {
+// Arm makes the n-th operation from now on fail that the fault can happen to, and those after it, so many. n = 0
+// disarms.
+func (d *Disk) Arm(f Fault, n, times int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.fault, d.left, d.struck = f, n, ""
+	d.fault, d.left, d.times, d.struck = f, n, times, ""
 }
 
 // Over disarms, and leaves what Struck gives.
@@ -125,8 +127,12 @@ func (d *Disk) step(op, path string, w what) error {
 	if d.left == 0 || !d.fault.hits(w) {
 		return nil
 	}
-	if d.left--; d.left > 0 {
+	if d.left > 1 {
+		d.left--
 		return nil
+	}
+	if d.times--; d.times <= 0 {
+		d.left = 0
 	}
 	d.struck = op + " " + path
 	errno := map[Fault]error{EIO: syscall.EIO, ENOSPC: syscall.ENOSPC, EMFILE: syscall.EMFILE, EINTR: syscall.EINTR, Short: io.ErrShortWrite, Gate: syscall.EIO}
