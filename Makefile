@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws long-reclaim long-filesystems long-line interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
+.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check long-as-aws long-faults long-reclaim long-filesystems long-line interop tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets soak-kills soak-cameras clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -113,6 +113,9 @@ test-vuln: ## see that a vulnerability fails the build: the database here has a 
 check: tools lint vuln ## what CI runs: lint, known vulnerabilities and all tests, none skipped for want of a program
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=both $(GO) test -race $(TESTFLAGS) $(TESTED)
 	KVS_EDGE_REQUIRE_TOOLS=1 $(MAKE) test-roots
+
+long-faults: ## the fault sweep: every operation on files of every scenario fails, in each way; prints how many
+	KVS_EDGE_LONG_FAULTS=1 $(GO) test -timeout 60m -v -count 1 -run '^TestFaultSweep' ./internal/agent ./internal/iotconfig
 
 long-as-aws: tools ## every end-to-end test against the local cloud as AWS has it, with the rights of deploy/aws/hubs.yaml
 	KVS_EDGE_REQUIRE_TOOLS=1 KVS_EDGE_TEST_WORLDS=as-aws $(GO) test $(RACE) -parallel 6 -timeout 20m -v -count 1 ./cmd/kvs-edge-agent

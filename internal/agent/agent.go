@@ -115,10 +115,13 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 			a.release()
 		}
 	}()
+	if err := iotconfig.CheckStateDir(settings.StateDirectory); err != nil {
+		return nil, fmt.Errorf("cannot open the state directory (%s): %w", EnvStateDirectory, err)
+	}
 	a.store, err = segment.Open(segment.Options{
 		Dir: settings.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore),
 		FlushInterval: settings.FlushInterval, VolumeMemory: filepath.Join(settings.StateDirectory, volumeMemory),
-		Version: o.Version,
+		Version: o.Version, Reserved: settings.ownPlaces(),
 	})
 	switch {
 	case errors.Is(err, segment.ErrVolumeMemory):
@@ -158,6 +161,11 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	return a, nil
 }
 
+// ownPlaces are the files and directories of the agent beside the recordings.
+func (s Settings) ownPlaces() []string {
+	return []string{s.StateDirectory, s.Log.Directory, s.MediaDirectory, s.Socket, filepath.Dir(s.Socket)}
+}
+
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
 	a.prometheus = metrics.NewHandler(metrics.PrometheusOptions{
@@ -166,7 +174,7 @@ func (a *Agent) serve() (err error) {
 	if err := a.serveMetrics(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.log); err != nil {
+	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.health.Part("", health.JobAPI), a.log); err != nil {
 		return err
 	}
 	a.status.Handle("GET /metrics", a.prometheus)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 )
 
 // certificateReserve is how long a device certificate must still be good: who installs a hub will
@@ -65,7 +66,12 @@ func (c *checker) checkFiles() {
 		closed = "The private key and the state are"
 		private(c.settings.IoT.PrivateKey, "The private key")
 	}
-	private(c.settings.StateDirectory, "The state directory")
+	if err := iotconfig.CheckStateDir(c.settings.StateDirectory); err != nil {
+		all = false
+		c.bad("files", fmt.Sprintf("%s: %s", EnvStateDirectory, sentence(err)))
+	} else {
+		private(c.settings.StateDirectory, "The state directory")
+	}
 	for _, dir := range []struct{ variable, path string }{
 		{EnvRecordingDirectory, c.settings.RecordingDirectory}, {EnvStateDirectory, c.settings.StateDirectory}, {EnvLogOutputDirectory, c.settings.Log.Directory},
 	} {

@@ -25,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
 )
 
@@ -72,11 +73,35 @@ func TestConditionsEnd(t *testing.T) {
 	}
 	for _, row := range []conditiontest.Row{
 		{Code: "device-certificate", Job: health.JobCloud, Start: replacedKey},
+		{Code: "local-api", Job: health.JobAPI, Start: blockedSocket},
 	} {
 		t.Run(row.Code, func(t *testing.T) {
 			t.Parallel()
 			conditiontest.Check(t, row, conditiontest.Success)
 		})
+	}
+}
+
+// blockedSocket has something else in the place of the local API's socket.
+func blockedSocket(t *testing.T) conditiontest.Case {
+	registry := health.NewRegistry(time.Now)
+	dir, err := os.MkdirTemp("", "api") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "agent.sock")
+	server, err := status.NewServer(path, nil, registry.Part("", health.JobAPI), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait(); _ = os.RemoveAll(dir) })
+	return conditiontest.Case{
+		Health: registry, Now: time.Now, Step: 100 * time.Millisecond,
+		Raise: func() { _ = os.Remove(path); _ = os.MkdirAll(filepath.Join(path, "x"), 0o700) },
+		Mend:  func() { _ = os.RemoveAll(path) },
 	}
 }
 

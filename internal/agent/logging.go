@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,23 +18,31 @@ import (
 const (
 	logFileName = "kvs-edge-agent.log"
 	logFileMode = 0o640 // the agent's group reads along
+
+	logDirectoryMode = 0o750
 )
 
 // LogFile is the rotated file that is logged to. A reload may put another in its place. Safe for
 // concurrent use.
 type LogFile struct {
-	mu   sync.Mutex
-	file *lumberjack.Logger // guarded by mu
+	mu       sync.Mutex
+	file     *lumberjack.Logger // guarded by mu, as all below
+	settings LogSettings
+	looked   time.Time   // when it was last looked whether the file is in its place
+	there    fs.FileInfo // the file then
 }
+
+// watchLog is how often that is looked at: who removes the log directory finds the next lines in a new one.
+const watchLog = time.Second
 
 // OpenLogFile makes the directory. The agent runs without a file that cannot be written: its disk
 // may be full.
 func OpenLogFile(s LogSettings) (*LogFile, error) {
-	if err := os.MkdirAll(s.Directory, 0o750); err != nil {
+	if err := os.MkdirAll(s.Directory, logDirectoryMode); err != nil {
 		return nil, fmt.Errorf("cannot open the log directory: %w; set %s", err, EnvLogOutputDirectory)
 	}
 	_ = touchLogFile(s) // those of rotation get its mode, which would be 0600
-	return &LogFile{file: rotated(s)}, nil
+	return &LogFile{file: rotated(s), settings: s}, nil
 }
 
 func rotated(s LogSettings) *lumberjack.Logger {
@@ -51,7 +61,28 @@ func rotated(s LogSettings) *lumberjack.Logger {
 func (f *LogFile) Write(line []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if now := time.Now(); now.Sub(f.looked).Abs() >= watchLog {
+		f.looked = now
+		f.restore()
+	}
 	return f.file.Write(line)
+}
+
+// restore opens the file again when somebody removed or replaced it: a line written to the open one would be seen by
+// nobody. Call with mu held.
+func (f *LogFile) restore() {
+	path := filepath.Join(f.settings.Directory, logFileName)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		_ = os.MkdirAll(f.settings.Directory, logDirectoryMode)
+		_ = touchLogFile(f.settings) // or else it gets the mode of rotation, 0600
+	case err != nil || f.there == nil || os.SameFile(info, f.there):
+		f.there = info
+		return
+	}
+	_ = f.file.Close() // the next line opens it
+	f.there, _ = os.Stat(path)
 }
 
 // Close closes the file; a line that is written all the same opens it again.
@@ -67,7 +98,7 @@ func (f *LogFile) follow(s LogSettings) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_ = f.file.Close() // each line is with the kernel already
-	f.file = rotated(s)
+	f.file, f.settings, f.there = rotated(s), s, nil
 }
 
 // tryLogDirectory finds out whether a log can be written with these settings.

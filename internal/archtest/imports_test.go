@@ -24,7 +24,7 @@ const (
 var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/durable", "internal/obstacle",
 		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
-	{"internal/mkv", "internal/mediafile", "internal/guard"},
+	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/guard"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},

@@ -11,21 +11,24 @@ import (
 	"path/filepath"
 )
 
-// FileSystem is how a directory is changed. Tests put their own in its place, to note the order of
-// writes and syncs, or to fail as disks do. Reading needs no such thing, but for the lists that a
-// disk may refuse.
+// FileSystem is how a directory is read and changed. Tests put their own in its place, to note the order
+// of writes and syncs, or to fail as disks do. It has no way to remove a directory with what is in it:
+// others may have files there.
 type FileSystem interface {
 	OpenFile(name string, flag int, mode fs.FileMode) (File, error)
+	ReadFile(name string) ([]byte, error)
 	ReadDir(dir string) ([]fs.DirEntry, error)
+	// Stat follows symbolic links.
+	Stat(name string) (fs.FileInfo, error)
 	MkdirAll(dir string, mode fs.FileMode) error
 	Rename(from, to string) error
+	// Remove removes a file, or a directory that is empty.
 	Remove(name string) error
-	RemoveAll(dir string) error
 	// SyncDir makes creations, renames and deletions in dir durable.
 	SyncDir(dir string) error
 }
 
-// File is an open file to write to.
+// File is an open file.
 type File interface {
 	io.Writer
 	io.WriterAt
@@ -48,6 +51,12 @@ func (OS) OpenFile(name string, flag int, mode fs.FileMode) (File, error) {
 	return f, nil
 }
 
+// ReadFile implements FileSystem.
+func (OS) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
+
+// Stat implements FileSystem.
+func (OS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
+
 // ReadDir implements FileSystem.
 func (OS) ReadDir(dir string) ([]fs.DirEntry, error) { return os.ReadDir(dir) }
 
@@ -59,9 +68,6 @@ func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 
 // Remove implements FileSystem.
 func (OS) Remove(name string) error { return os.Remove(name) }
-
-// RemoveAll implements FileSystem.
-func (OS) RemoveAll(dir string) error { return os.RemoveAll(dir) }
 
 // SyncDir implements FileSystem.
 func (OS) SyncDir(dir string) error {

@@ -95,7 +95,8 @@ var Declarations = []Declaration{
 	{"device-certificate", Degraded, UserError, "The replaced certificate is not usable", anchorCredentials, []string{JobCloud}},
 	// The hub itself.
 	{"hub-frozen", Degraded, SystemError, "The hub did not run", anchorAgent, []string{JobAPI}},
-	// Metrics and settings.
+	// Metrics, settings and the local API.
+	{"local-api", Degraded, UserError, "The local API's socket is gone", anchorAgent, []string{JobAPI}},
 	{"metrics-denied", Degraded, "", "Metrics are denied", anchorDisk, []string{JobMetrics}},
 	{"metrics-refused", Info, SystemError, "Metrics are refused", anchorDisk, []string{JobMetrics}},
 	{"metrics-unreachable", Info, SystemError, "CloudWatch cannot be reached", anchorDisk, []string{JobMetrics}},

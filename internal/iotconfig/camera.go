@@ -52,6 +52,7 @@ type cameras struct {
 	entries map[string]*cameraEntry // by secret ARN, guarded by mu
 	wanted  map[string]bool         // what the desired set refers to, guarded by mu
 	unsaved bool                    // the disk lacks a change, guarded by mu
+	kept    bool                    // the file was read or written; for who saves
 	unfit   bool                    // the disk's copy could not be used, guarded by mu
 	sealer  *sealer                 // by the device key of the last save; nil: memory only; guarded by mu
 }

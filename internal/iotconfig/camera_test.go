@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -70,7 +71,7 @@ func (f *fakeSecrets) MediaURI(ctx context.Context, arn string) (secret.String, 
 
 func newCameras(t *testing.T, path string, secrets Secrets, key *sealer) *cameras {
 	t.Helper()
-	dir, err := openStateDir(path)
+	dir, err := openStateDir(path, durable.OS{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,6 +65,7 @@ func (c *cameras) load() {
 			"The file %s with the cameras' URLs was damaged and is set aside; the URLs are read again from Secrets Manager.", camerasFile)
 		return
 	}
+	c.kept = true
 	unsealed := 0
 	c.mu.Lock()
 	for _, d := range doc.Cameras {
@@ -110,7 +111,7 @@ func (c *cameras) allKnown() bool {
 	return true
 }
 
-// save writes all URLs, sealed, when the disk lacks a change. A failure is reported, and tried
+// save writes all URLs, sealed, when the disk lacks a change or the file is gone. A failure is reported, and tried
 // again with the next round.
 func (c *cameras) save() {
 	c.followKey()
@@ -119,7 +120,7 @@ func (c *cameras) save() {
 	if c.unfit && c.allKnown() {
 		c.unsaved, c.unfit = true, false
 	}
-	if !c.unsaved || c.sealer == nil {
+	if c.sealer == nil || !c.unsaved && !(c.kept && c.dir.missing(camerasFile)) {
 		c.mu.Unlock()
 		return
 	}
@@ -132,11 +133,12 @@ func (c *cameras) save() {
 	c.mu.Unlock()
 	if err := c.dir.write(camerasFile, doc); err != nil {
 		c.raise(scopeCameraStore, health.Degraded, health.SystemFault(codeCameraStore, err,
-			"The cameras' URLs cannot be kept on disk, so that the hub would not record after an offline boot: make %s writable.", c.dir.path))
+			"The cameras' URLs cannot be kept on disk, so that the hub would not record after an offline boot: %s.", c.dir.advice(camerasFile, err)))
 		c.mu.Lock()
 		c.unsaved = true
 		c.mu.Unlock()
 		return
 	}
+	c.kept = true
 	c.health.OK(scopeCameraStore)
 }

@@ -134,9 +134,14 @@ func listOnly(t *testing.T, dir string, edit ...func(*Options)) *testHubSource {
 	return h
 }
 
-func removeState(h *testHubSource) { _ = os.RemoveAll(h.dir.path) } // root writes anywhere, except where nothing is
+// removeState puts a file in the place of the state directory: root writes anywhere else.
+func removeState(h *testHubSource) {
+	_ = os.RemoveAll(h.dir.path)
+	_ = os.WriteFile(h.dir.path, nil, 0o600)
+}
+
 func restoreState(h *testHubSource) {
-	if err := os.MkdirAll(h.dir.path, 0o700); err != nil {
+	if err := os.Remove(h.dir.path); err != nil {
 		h.t.Error(err)
 	}
 }

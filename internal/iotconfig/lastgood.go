@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
@@ -131,7 +132,7 @@ func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs f
 // changes nothing. Cameras' URLs are not in it, only the ARNs of their secrets.
 func LastGood(dir string) ([]byte, error) {
 	var doc lastGood
-	if err := (stateDir{path: dir}).look(lastGoodFile, &doc); err != nil {
+	if err := (stateDir{path: dir, files: durable.OS{}}).look(lastGoodFile, &doc); err != nil {
 		return nil, err
 	}
 	return json.MarshalIndent(doc.Streams, "", "  ")
@@ -152,6 +153,7 @@ func (s *Source) loadLastGood() {
 			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+corruptSuffix))
 		return
 	}
+	s.kept = true
 	if leftOut := s.desired.restore(doc, s.o.Now(), s.o.Check, s.belongs); len(leftOut) > 0 {
 		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
 			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))

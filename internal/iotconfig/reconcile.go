@@ -14,8 +14,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// saveEvery is how soon a failed save is tried again.
-const saveEvery = 30 * time.Second
+// saveEvery is how soon a failed save is tried again, and a file that somebody removed written again.
+const saveEvery = 5 * time.Second
 
 // round is what one pass over new information leads to.
 type round struct {
@@ -74,6 +74,7 @@ func (s *Source) reconcile(ctx context.Context) {
 		case <-confirm.C:
 			s.requestListing()
 		case <-saving.C:
+			s.keepUploads()
 		case <-afterPush.C:
 			s.requestListing()
 		}
@@ -378,10 +379,10 @@ func (s *Source) repeatStatus(stream string, at time.Time) bool {
 	return true
 }
 
-// save keeps the desired set on disk when it changed. A failure is reported and tried again every
+// save keeps the desired set on disk when it changed, or when the file is gone. A failure is reported and tried again every
 // saveEvery: the configurations are in force all the same.
 func (s *Source) save() {
-	if !s.unsaved {
+	if !s.unsaved && !(s.kept && s.dir.missing(lastGoodFile)) {
 		return
 	}
 	doc, err := s.desired.document(s.o.Now())
@@ -390,9 +391,9 @@ func (s *Source) save() {
 	}
 	if err != nil {
 		s.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The configuration cannot be kept on disk, so that the hub would not record after an offline boot: make %s writable.", s.dir.path))
+			"The configuration cannot be kept on disk, so that the hub would not record after an offline boot: %s.", s.dir.advice(lastGoodFile, err)))
 		return
 	}
-	s.unsaved = false
+	s.unsaved, s.kept = false, true
 	s.o.Health.OK(scopeState)
 }

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -53,6 +54,8 @@ type Options struct {
 	Secrets Secrets
 	// StateDir keeps the last good set; made with mode 0700. Required.
 	StateDir string
+	// Files is how StateDir is read and changed. Default the real file system; tests put disks that fail in its place.
+	Files durable.FileSystem
 	// Applier makes configurations run. Required.
 	Applier Applier
 	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, or what
@@ -113,6 +116,7 @@ type Source struct {
 	failed   map[string]bool       // streams whose last Apply or Remove failed
 	unsaved  bool                  // the disk lacks a change of desired
 	known    bool                  // the disk had the last good set
+	kept     bool                  // the file of desired was read or written
 }
 
 // timing holds what tests shorten.
@@ -216,7 +220,7 @@ func New(o Options) (*Source, error) {
 		return nil, errors.New("the control plane, the secrets or the applier is not set")
 	}
 	o = o.withDefaults()
-	dir, err := openStateDir(o.StateDir)
+	dir, err := openStateDir(o.StateDir, o.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +264,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Proxy == nil {
 		o.Proxy = http.ProxyFromEnvironment
+	}
+	if o.Files == nil {
+		o.Files = durable.OS{}
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()

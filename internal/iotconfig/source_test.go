@@ -433,13 +433,13 @@ func TestAStateDirectoryThatCannotBeWrittenStopsNothing(t *testing.T) {
 	ca := iottest.NewAuthority(t)
 	dir := t.TempDir()
 	hub := newTestHub(t, "127.0.0.1:1", dir, ca.Device(testThing))
-	if err := os.RemoveAll(dir); err != nil { // root writes anywhere, except where nothing is
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil { // root writes anywhere else
 		t.Fatal(err)
 	}
 	hub.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing))
 	hub.run()
 	hub.awaitApply("cam")
-	hub.awaitCondition(codeState, "writable")
+	hub.awaitCondition(codeState, "in the place of "+dir)
 }
 
 func TestTheHubsARNIsLearntFromItsFirstConfiguration(t *testing.T) {

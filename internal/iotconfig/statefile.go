@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
@@ -17,15 +18,25 @@ import (
 // stateDir holds small JSON documents, one a file: written beside and renamed, readable by the
 // agent's user only, each with a checksum, so that what a power cut or a dying disk left is
 // recognised and set aside rather than believed.
-type stateDir struct{ path string }
+type stateDir struct {
+	path  string
+	files durable.FileSystem
+}
 
-// Modes of the state directory and its files. A directory that is there keeps what its group may
-// read: the recordings may lie below.
+// Modes of the state directory and its files. A directory that exists keeps its own: recordings may
+// lie below, which its group reads.
 const (
-	dirMode   = 0o700
-	fileMode  = 0o600
-	notOthers = 0o027 // the rights that are taken from others, and from the group
+	dirMode  = 0o700
+	fileMode = 0o600
+	// othersWrite is the right that makes a directory unfit: who has it could put a configuration there.
+	othersWrite = 0o002
 )
+
+// systemDirs belong to the system or to all users, also where their modes would do.
+var systemDirs = []string{
+	"/", "/bin", "/boot", "/dev", "/dev/shm", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin",
+	"/srv", "/sys", "/tmp", "/usr", "/usr/local", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp",
+}
 
 // maxStateFile bounds what is read: far above 1,000 streams.
 const maxStateFile = 16 << 20
@@ -39,26 +50,53 @@ type checked struct {
 	State  json.RawMessage `json:"State"`
 }
 
-func openStateDir(path string) (stateDir, error) {
+// openStateDir makes the directory when it is missing. One that exists is never changed.
+func openStateDir(path string, files durable.FileSystem) (stateDir, error) {
 	if path == "" {
 		return stateDir{}, errors.New("the state directory is not set")
 	}
-	if err := os.MkdirAll(path, dirMode); err != nil {
-		return stateDir{}, fmt.Errorf("cannot make the state directory: %w", err)
+	if err := CheckStateDir(path); err != nil {
+		return stateDir{}, err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return stateDir{}, fmt.Errorf("cannot use the state directory: %w", err)
-	}
-	if !info.IsDir() {
-		return stateDir{}, fmt.Errorf("the state directory %s is a file", path)
-	}
-	if mode := info.Mode().Perm(); mode&notOthers != 0 {
-		if err := os.Chmod(path, mode&^notOthers); err != nil {
-			return stateDir{}, fmt.Errorf("cannot close the state directory to others: %w", err)
+	if _, err := os.Stat(path); err != nil {
+		if err := files.MkdirAll(path, dirMode); err != nil {
+			return stateDir{}, fmt.Errorf("cannot make the state directory: %w", err)
 		}
 	}
-	return stateDir{path: path}, nil
+	return stateDir{path: path, files: files}, nil
+}
+
+// CheckStateDir says why a directory cannot be the agent's state directory: it is shared with others. One that
+// does not exist can. It changes nothing.
+func CheckStateDir(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("cannot use the state directory: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("the state directory %s is a file: name another one", path)
+	}
+	for _, dir := range systemDirs {
+		if other, err := os.Stat(dir); err == nil && os.SameFile(info, other) {
+			return fmt.Errorf("the state directory %s belongs to the system: name one of the agent's own, such as %s", path, filepath.Join(path, "kvs-edge-agent"))
+		}
+	}
+	if mode := info.Mode(); mode.Perm()&othersWrite != 0 {
+		return fmt.Errorf("everybody may write to the state directory %s (mode %04o), and so make the hub record what they like: chmod o-w %s if it is the agent's own, or name another one",
+			path, unixMode(mode), path)
+	}
+	return nil
+}
+
+// unixMode gives a mode as chmod takes it.
+func unixMode(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	if mode&fs.ModeSticky != 0 {
+		bits |= 0o1000
+	}
+	return bits
 }
 
 // errCorrupt means that a file was there and has been set aside.
@@ -72,7 +110,7 @@ func (d stateDir) read(name string, state any) error {
 		return err
 	}
 	path := filepath.Join(d.path, name)
-	if err := os.Rename(path, path+corruptSuffix); err != nil {
+	if err := d.files.Rename(path, path+corruptSuffix); err != nil {
 		return fmt.Errorf("%w and cannot be set aside: %w", errCorrupt, err)
 	}
 	return errCorrupt
@@ -81,13 +119,13 @@ func (d stateDir) read(name string, state any) error {
 // look is read without setting a damaged file aside.
 func (d stateDir) look(name string, state any) error {
 	path := filepath.Join(d.path, name)
-	info, err := os.Stat(path)
+	info, err := d.files.Stat(path)
 	if err != nil {
 		return err
 	}
 	var data []byte
 	if info.Mode().IsRegular() && info.Size() <= maxStateFile {
-		if data, err = os.ReadFile(path); err != nil {
+		if data, err = d.files.ReadFile(path); err != nil {
 			return err
 		}
 	}
@@ -98,7 +136,39 @@ func (d stateDir) look(name string, state any) error {
 	return errCorrupt
 }
 
-// write replaces a file in one step.
+// missing reports whether a file that was written is not there any more: somebody removed it, or the directory.
+func (d stateDir) missing(name string) bool {
+	info, err := d.files.Stat(filepath.Join(d.path, name))
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && !info.Mode().IsRegular()
+}
+
+// advice says what to do when a file cannot be written.
+func (d stateDir) advice(name string, err error) string {
+	path := filepath.Join(d.path, name)
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "free some space on the disk of " + d.path
+	case errors.Is(err, syscall.EIO):
+		return "replace the disk of " + d.path
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "raise the limit of open files (LimitNOFILE)"
+	case errors.Is(err, syscall.ENOTDIR), d.blocked(d.path, true):
+		return fmt.Sprintf("something that is no directory is in the place of %s, move it away", d.path)
+	case d.blocked(path, false):
+		return fmt.Sprintf("something that is no file is in the place of %s, move it away", path)
+	case d.blocked(path+".new", false):
+		return fmt.Sprintf("something that is no file is in the place of %s.new, move it away", path)
+	}
+	return fmt.Sprintf("make %s writable", d.path)
+}
+
+// blocked reports whether something of another kind is in a place.
+func (d stateDir) blocked(path string, dir bool) bool {
+	info, err := d.files.Stat(path)
+	return err == nil && (dir && !info.IsDir() || !dir && !info.Mode().IsRegular())
+}
+
+// write replaces a file in one step, and makes the directory when that was removed.
 func (d stateDir) write(name string, state any) error {
 	inner, err := json.Marshal(state)
 	if err != nil {
@@ -109,10 +179,13 @@ func (d stateDir) write(name string, state any) error {
 		return err
 	}
 	path := filepath.Join(d.path, name)
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+	if old, err := d.files.ReadFile(path); err == nil && bytes.Equal(old, data) {
 		return nil // spare the flash
 	}
-	return durable.Replace(durable.OS{}, path, data, fileMode)
+	if err := d.files.MkdirAll(d.path, dirMode); err != nil {
+		return err
+	}
+	return durable.Replace(d.files, path, data, fileMode)
 }
 
 // sweep removes what an interrupted write left.
@@ -122,7 +195,7 @@ func (d stateDir) sweep() error {
 		return err
 	}
 	for _, path := range leftovers {
-		if rmErr := os.Remove(path); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
+		if rmErr := d.files.Remove(path); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
 			err = errors.Join(err, rmErr)
 		}
 	}

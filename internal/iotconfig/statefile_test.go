@@ -6,16 +6,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
 
 type testState struct{ Value string }
 
 func openTestDir(t *testing.T) stateDir {
 	t.Helper()
-	d, err := openStateDir(filepath.Join(t.TempDir(), "state"))
+	d, err := openStateDir(filepath.Join(t.TempDir(), "state"), durable.OS{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,16 +35,38 @@ func TestStateFilesAreForTheAgentOnly(t *testing.T) {
 			t.Errorf("%s: mode %v, %v; want %v", path, info.Mode(), err, want)
 		}
 	}
-	open := filepath.Join(t.TempDir(), "open")
-	if err := os.Mkdir(open, 0o755); err != nil {
+}
+
+// A directory that others share is refused, and no directory that exists is ever changed.
+func TestAStateDirectoryOfOthersIsRefused(t *testing.T) {
+	t.Parallel()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/var/lib", link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openStateDir(open); err != nil {
-		t.Fatal(err)
+	made := func(mode uint32) string {
+		dir := filepath.Join(t.TempDir(), "state")
+		if err := errors.Join(os.Mkdir(dir, 0o700), syscall.Chmod(dir, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
 	}
-	// As the Debian package has it: the agent's group reads the recordings below.
-	if info, err := os.Stat(open); err != nil || info.Mode().Perm() != 0o750 {
-		t.Errorf("the mode of a directory open to others becomes %v, %v", info.Mode(), err)
+	for _, tc := range []struct{ dir, says string }{
+		{made(0o700), ""}, {made(0o750), ""}, {made(0o755), ""}, {made(0o770), ""},
+		{made(0o777), "mode 0777"}, {made(0o1777), "mode 1777"}, {made(0o702), "chmod o-w"},
+		{"/tmp", "belongs to the system"}, {"/var/lib", "belongs to the system"}, {link, "belongs to the system"}, {"/", "belongs to the system"},
+	} {
+		before, err := os.Stat(tc.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = openStateDir(tc.dir, durable.OS{})
+		if (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s of mode %v: %v", tc.dir, before.Mode(), err)
+		}
+		if after, err := os.Stat(tc.dir); err != nil || after.Mode() != before.Mode() {
+			t.Errorf("%s had mode %v, now %v", tc.dir, before.Mode(), after.Mode())
+		}
 	}
 }
 

@@ -108,6 +108,8 @@ const uploadsFile = "uploads.json"
 type uploads struct {
 	group  sync.WaitGroup
 	saving sync.Mutex // held to write uploadsFile; taken before mu
+	// unsaved says that the disk lacks a change; guarded by saving.
+	unsaved bool
 
 	mu       sync.Mutex
 	kept     []uploadRequest         // as in uploadsFile, oldest first
@@ -267,8 +269,24 @@ func (s *Source) saveUploads() {
 	u.mu.Lock()
 	kept := slices.Clone(u.kept)
 	u.mu.Unlock()
-	if err := s.dir.write(uploadsFile, kept); err != nil {
+	err := s.dir.write(uploadsFile, kept)
+	if err != nil && !u.unsaved {
 		s.o.Log.Warn("the uploads that the cloud asked for cannot be kept on disk: a restart would forget them", zap.Error(err))
+	}
+	u.unsaved = err != nil
+}
+
+// keepUploads writes the requests again that the disk did not take, or that somebody removed from it.
+func (s *Source) keepUploads() {
+	u := &s.uploads
+	u.saving.Lock()
+	unsaved := u.unsaved
+	u.saving.Unlock()
+	u.mu.Lock()
+	kept := len(u.kept)
+	u.mu.Unlock()
+	if unsaved || kept > 0 && s.dir.missing(uploadsFile) {
+		s.saveUploads()
 	}
 }
 

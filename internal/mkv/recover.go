@@ -40,6 +40,9 @@ const tornHeader = 64 << 10
 // with ErrEmpty when there is no frame, and otherwise when the file cannot be read, is not one of ours or
 // has a damaged header; then it is left as it was.
 func Recover(f RecoverFile, size int64) (Recovery, error) {
+	if err := mendRoom(f, size); err != nil {
+		return Recovery{}, err
+	}
 	r, err := Open(f, size)
 	if errors.Is(err, errTorn) && size < tornHeader {
 		return Recovery{}, fmt.Errorf("%w: %w", ErrEmpty, err)

@@ -89,10 +89,16 @@ func (s *scanner) header() (Header, layout, int64, error) {
 	var h Header
 	var at layout
 	head, err := s.at(0)
+	if err != nil && !errors.Is(err, errTorn) {
+		return h, at, 0, err // the disk's word says nothing of the file
+	}
 	if err != nil || head.id != idEBML || head.size < 0 {
 		return h, at, 0, fmt.Errorf("this is no Matroska file: %w", errTorn)
 	}
 	segment, err := s.at(head.dataEnd)
+	if err != nil && !errors.Is(err, errTorn) {
+		return h, at, 0, err
+	}
 	if err != nil || segment.id != idSegment || segment.data-segment.offset != 12 {
 		return h, at, 0, fmt.Errorf("the segment's head is missing: %w", errTorn)
 	}

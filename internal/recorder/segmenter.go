@@ -72,6 +72,7 @@ type segmenter struct {
 
 	writer        segmentWriter // nil: no segment is open
 	last          segmentWriter // the newest one, open or not
+	next          segmentWriter // created, while the one before is still being finished
 	start         time.Time     // of the segment
 	inFragment    bool
 	fragmentStart time.Time
@@ -283,18 +284,30 @@ func (s *segmenter) full(producer time.Time) bool {
 	return limit > 0 && 2*s.writer.Bytes()-s.fragmentAt > limit
 }
 
-// beginSegment ends the open segment and begins one that starts with the frame at producer, or,
-// when pictures may follow that are shown before it, as much earlier.
+// beginSegment begins a segment that starts with the frame at producer, or, when pictures may follow
+// that are shown before it, as much earlier; then it ends the one before. While none can be created
+// the one before goes on, if it may.
 func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time) error {
-	if err := s.seal(); err != nil {
-		cannotRecord(s.o, err)
+	if s.writer != nil {
+		if err := s.endFragment(); err != nil { // the store must know its end
+			s.finish()
+		}
 	}
 	first := s.after(producer)
 	start := first
 	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= reorderLimit {
 		start = s.newest.Add(time.Millisecond).UTC()
 	}
-	writer, err := s.create(mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks})
+	header := mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks}
+	writer, err := s.create(header)
+	if err != nil && s.writer != nil {
+		if s.goesOn(producer, err) {
+			return s.beginFragment(producer, true)
+		}
+		if s.finish(); retries(err) { // which may have given back what was lacking
+			writer, err = s.create(header)
+		}
+	}
 	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
 		s.newest = s.o.Store.LastEnd(s.o.Stream)
 		s.timeline.newest = s.newest
@@ -303,7 +316,10 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	if err != nil {
 		return err
 	}
-	s.writer, s.last = writer, writer
+	s.part.OK(scopeNext)
+	s.next = writer
+	s.finish()
+	s.writer, s.last, s.next = writer, writer, nil
 	s.start, s.frames, s.inFile, s.flushed = start, 0, 0, now
 	s.inForce = s.sets.clone()
 	s.hasAudio = len(s.tracks) > 1
@@ -425,14 +441,14 @@ func (s *segmenter) keeps(nal []byte) bool {
 	return true
 }
 
-// recorded accounts for a frame that was written.
+// recorded accounts for a frame that was written. Each says what it says, whatever was reported before it.
 func (s *segmenter) recorded(bytes int, now time.Time) {
 	n := s.o.numbers
+	s.part.SetState(stateRecording)
+	if s.part.OK(health.ScopeRecord) {
+		s.o.Log.Info("recording again")
+	}
 	if s.session == 0 {
-		s.part.SetState(stateRecording)
-		if s.part.OK(health.ScopeRecord) {
-			s.o.Log.Info("recording again")
-		}
 		s.o.Served()
 		if s.gap {
 			n.gaps.Add(1)
@@ -520,6 +536,7 @@ func (s *segmenter) seal() error {
 	err := w.Seal()
 	s.count(w)
 	if err != nil {
+		s.o.numbers.lost.Add(int64(s.frames - s.inFile)) // what was gathered for it
 		return fmt.Errorf("cannot finish a segment: %w", err)
 	}
 	if s.frames == 0 {

@@ -276,13 +276,15 @@ func (v *supervisor) abandon(value any) {
 // salvage finishes the segment that was open, with all that is whole.
 func (v *supervisor) salvage(s *segmenter) {
 	v.try(s.seal)
-	w := s.last
-	if w == nil {
-		return
+	for _, w := range []segmentWriter{s.last, s.next} {
+		if w != nil {
+			v.try(w.Seal)    // what is sealed stays as it is
+			v.try(w.Abandon) // and what is no longer being written, too
+		}
 	}
-	v.try(w.Seal)    // what is sealed stays as it is
-	v.try(w.Abandon) // and what is no longer being written, too
-	v.try(func() error { s.count(w); return nil })
+	if w := s.last; w != nil {
+		v.try(func() error { s.count(w); return nil })
+	}
 }
 
 // try runs f, which may fail or panic: what comes after it is tried all the same.

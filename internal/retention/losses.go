@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -111,7 +112,7 @@ func (k *Keeper) recallLosses() {
 
 // keepLosses writes the file when there is something new to say, once a pass.
 func (k *Keeper) keepLosses(now time.Time) {
-	if k.o.Losses == "" || !k.unkept {
+	if k.o.Losses == "" || !k.unkept && !k.lossesVanished() {
 		return
 	}
 	there := make(map[string]bool)
@@ -137,4 +138,13 @@ func (k *Keeper) keepLosses(now time.Time) {
 	}
 	k.unkept = false
 	part.OK(scopeKeep)
+}
+
+// lossesVanished reports whether somebody removed the file.
+func (k *Keeper) lossesVanished() bool {
+	if len(k.losses) == 0 {
+		return false
+	}
+	_, err := os.Stat(k.o.Losses)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }

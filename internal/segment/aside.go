@@ -13,19 +13,38 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
-// quarantineEvery is how often the directories are read in which files were set aside.
-const quarantineEvery = 30 * time.Second
+// watchEvery is how often the directories are read of which something is reported, and the files written again
+// that somebody removed.
+const watchEvery = 30 * time.Second
 
-// quarantine sets a file aside that cannot be understood. Nothing is ever deleted for that.
-func (s *Store) quarantine(st *stream, name string, cause error) error {
+// codeQuarantine is raised when files were set aside.
+const codeQuarantine = "quarantine"
+
+// watched is a directory of which something is reported.
+type watched struct {
+	scope health.Scope
+	// while says what is in it for as long as that holds.
+	while func(files []fs.DirEntry) bool
+}
+
+// setAside takes a file out of the way that cannot be understood, or whose segment is there twice. Nothing is ever
+// deleted for that.
+func (s *Store) setAside(st *stream, name string, cause error) error {
+	if s.readOnly {
+		return nil
+	}
 	dir := filepath.Join(st.dir, quarantineName)
 	if err := st.files.MkdirAll(dir, directoryMode); err != nil {
 		return diskFault(dir, err)
 	}
-	if err := st.files.Rename(filepath.Join(st.dir, name), filepath.Join(dir, name)); err != nil {
+	to := name
+	for n := 1; s.exists(filepath.Join(dir, to)); n++ {
+		to = asideName(name, n)
+	}
+	if err := st.files.Rename(filepath.Join(st.dir, name), filepath.Join(dir, to)); err != nil {
 		return diskFault(dir, err)
 	}
-	s.log.Warn("set an unreadable file aside", zap.String("stream", st.name), zap.String("file", filepath.Join(dir, name)), zap.Error(cause))
+	s.log.Warn("set a file aside", zap.String("stream", st.name), zap.String("file", filepath.Join(dir, to)), zap.Error(cause))
 	s.loadAside(st)
 	return diskFault(dir, errors.Join(st.files.SyncDir(dir), st.sync()))
 }
@@ -33,42 +52,84 @@ func (s *Store) quarantine(st *stream, name string, cause error) error {
 // loadAside counts what was set aside of a stream, also by a process before, and says so.
 func (s *Store) loadAside(st *stream) {
 	dir := filepath.Join(st.dir, quarantineName)
-	files, bytes, err := s.measure(dir)
-	if err != nil || files == 0 {
+	files, err := s.files.ReadDir(dir)
+	if err != nil || len(files) == 0 {
 		return
+	}
+	s.countAside(st, dir, files)
+	name := st.name
+	s.watched.Store(dir, watched{quarantineScope(dir), func(files []fs.DirEntry) bool {
+		s.mu.Lock()
+		st := s.streams[name]
+		s.mu.Unlock()
+		if st != nil {
+			s.countAside(st, dir, files)
+		}
+		return len(files) > 0
+	}})
+}
+
+// countAside takes in what there is in the directory of what was set aside of a stream.
+func (s *Store) countAside(st *stream, dir string, files []fs.DirEntry) {
+	var bytes int64
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			bytes += info.Size()
+		}
 	}
 	s.mu.Lock()
 	st.aside = bytes
 	st.recheck()
 	s.mu.Unlock()
-	s.aside.Store(dir, st.name)
-	s.reportAside(dir, bytes)
+	if len(files) > 0 {
+		s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, nil,
+			"Files that are unreadable, or second copies of a segment, were set aside in %s (%s, which count as recordings of the stream): look at them and delete them.",
+			dir, humanize.Bytes(bytes)))
+	}
 }
 
-// measure counts the files in a directory and their bytes.
-func (s *Store) measure(dir string) (files int, bytes int64, err error) {
-	list, err := s.files.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, 0, nil
-	}
-	for _, f := range list {
-		if info, err := f.Info(); err == nil {
-			bytes += info.Size()
-		}
-	}
-	return len(list), bytes, err
-}
-
-func (s *Store) reportAside(dir string, bytes int64) {
-	s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, nil,
-		"Unreadable files were set aside in %s (%s, which count as recordings of the stream): look at them and delete them.", dir, humanize.Bytes(bytes)))
+func (s *Store) exists(path string) bool {
+	_, err := s.files.Stat(path)
+	return err == nil
 }
 
 func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/" + dir) }
 
-// watchQuarantine follows what is done to the files that were set aside, and ends their condition when they are gone.
-func (s *Store) watchQuarantine(ctx context.Context) {
-	ticker := time.NewTicker(quarantineEvery)
+// doubled gives the directory that a stream has already, if that is another one.
+func (s *Store) doubled(stream, dir string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[stream]; st != nil && st.device != 0 && st.dir != dir {
+		return st.dir
+	}
+	return ""
+}
+
+// reportDouble says that a stream has two directories, of which only the first is used.
+func (s *Store) reportDouble(stream, dir, used string) {
+	scope := health.Scope("double/" + dir)
+	fault := health.SystemFault(codeUnread, nil,
+		"Stream %s has two directories, of which only %s is used: stop the agent, and move what is in %s into it or elsewhere.", stream, used, dir)
+	if s.health.Report(scope, health.Degraded, fault) {
+		s.log.Error("a stream has two directories", zap.Error(fault))
+	}
+	s.watched.Store(dir, watched{scope, func(files []fs.DirEntry) bool { return len(files) > 0 }})
+}
+
+// sameAsOwn reports whether a directory is, by another name, the one of a stream.
+func (s *Store) sameAsOwn(dir, stream string) bool {
+	for _, name := range directoriesOf(stream) {
+		if s.sameFile(dir, filepath.Join(s.dir, name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// watchDirectories ends the conditions of directories whose cause somebody has removed, and writes again what
+// somebody removed of ours.
+func (s *Store) watchDirectories(ctx context.Context) {
+	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -76,25 +137,21 @@ func (s *Store) watchQuarantine(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		for key, value := range s.aside.Range {
+		if s.present() != nil {
+			continue
+		}
+		if err := s.rememberVolume(); err != nil {
+			s.log.Warn("cannot note which disk the recordings are on: it is tried again", zap.Error(err))
+		}
+		for key, value := range s.watched.Range {
 			dir, _ := key.(string)
-			name, _ := value.(string)
-			files, bytes, err := s.measure(dir)
-			if err != nil || s.present() != nil {
+			w, _ := value.(watched)
+			files, err := s.files.ReadDir(dir)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) || w.while(files) {
 				continue
 			}
-			s.mu.Lock()
-			if st := s.streams[name]; st != nil {
-				st.aside = bytes
-				st.recheck()
-			}
-			s.mu.Unlock()
-			if files > 0 {
-				s.reportAside(dir, bytes)
-				continue
-			}
-			s.aside.Delete(dir)
-			s.health.OK(quarantineScope(dir))
+			s.watched.Delete(dir)
+			s.health.OK(w.scope)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package segment
 import (
 	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -105,8 +104,8 @@ func (st *stream) writeClock(notes []clockNote) error {
 }
 
 // readClock reads the side file. One that is missing or torn says nothing.
-func readClock(dir string) (notes []clockNote) {
-	data, err := os.ReadFile(filepath.Join(dir, clockName))
+func readClock(files fileSystem, dir string) (notes []clockNote) {
+	data, err := files.ReadFile(filepath.Join(dir, clockName))
 	if err != nil || json.Unmarshal(data, &notes) != nil {
 		return nil
 	}

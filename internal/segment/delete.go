@@ -67,7 +67,7 @@ func (s *Store) discard(st *stream, k Key) error {
 	garbage := garbageName(e)
 	err = st.rename(e.name(), garbage)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = s.present() // the file is not gone when its disk is
+		err = s.streamPresent(st) // the file is not gone when its disk is
 	}
 	s.mu.Lock()
 	a := st.active[e.id]
@@ -142,7 +142,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	defer stop()
 	s.mu.Lock()
 	st := s.stream(name)
-	if err := s.unread[directoryOf(name)]; err != nil {
+	if err := s.unreadOf(name); err != nil {
 		s.mu.Unlock()
 		return err
 	}
@@ -167,11 +167,11 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 		case <-changes:
 		}
 	}
-	if err := s.present(); err != nil {
+	if err := s.streamPresent(st); err != nil {
 		return err
 	}
-	if err := s.files.RemoveAll(st.dir); err != nil { // nobody else touches it: deleting is set
-		return diskFault(st.dir, err)
+	if err := s.removePlace(st); err != nil { // nobody else touches it: deleting is set
+		return err
 	}
 	s.mu.Lock()
 	delete(s.streams, name)

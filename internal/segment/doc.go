@@ -112,6 +112,8 @@ var (
 	ErrNotFound = errors.New("no such segment")
 	// ErrIncomplete means that a segment has fragments that are neither persisted nor refused.
 	ErrIncomplete = errors.New("the segment is not uploaded completely")
+	// ErrDiskGone means that the disk of the recording directory is not there: it was unplugged or unmounted.
+	ErrDiskGone = errors.New("another disk is mounted there, or none")
 	// ErrClosed means that the store, or the writer, is closed.
 	ErrClosed = errors.New("closed")
 )

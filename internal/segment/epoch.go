@@ -36,10 +36,10 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 		st.creating = false
 		st.changed()
 	}()
-	if err := s.present(); err != nil {
+	if err := s.streamPresent(st); err != nil {
 		return err
 	}
-	if err := st.makeDirectory(); err != nil {
+	if err := s.place(st); err != nil {
 		return diskFault(st.dir, err)
 	}
 	s.mu.Lock()
@@ -68,7 +68,7 @@ func (s *Store) reserveEpoch(name string) (*stream, error) {
 	if s.closed || s.readOnly {
 		return nil, fmt.Errorf("cannot correct the times of stream %s: the store is %w", name, ErrClosed)
 	}
-	if err := s.unread[directoryOf(name)]; err != nil {
+	if err := s.unreadOf(name); err != nil {
 		return nil, err
 	}
 	st := s.stream(name)

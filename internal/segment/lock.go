@@ -14,6 +14,9 @@ import (
 
 const lockName = ".kvs-edge-agent.lock"
 
+// codeLocked is that of a directory that another agent has.
+const codeLocked = "store-locked"
+
 // lock takes the recording directory for this process. The lock ends with the process, however it ends.
 func lock(dir string) (*os.File, error) {
 	// Not open for writing, so that nothing but a recording keeps the disk from being remounted.
@@ -25,7 +28,7 @@ func lock(dir string) (*os.File, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		holder, _ := os.ReadFile(f.Name())
 		_ = f.Close()
-		return nil, health.UserFault("store-locked", err,
+		return nil, health.UserFault(codeLocked, err,
 			"Another agent (process %s) records to %s: stop it, or set AWS_KVS_EDGE_RECORDING_DIRECTORY to another directory.",
 			strings.TrimSpace(string(holder)), dir)
 	}

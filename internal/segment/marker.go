@@ -2,9 +2,11 @@ package segment
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
@@ -32,9 +34,12 @@ func (st *stream) writeMarker(epoch uint32, highest int64) error {
 }
 
 // readMarker gives the stream that a directory belongs to.
-func readMarker(dir string) (marker, error) {
+func (s *Store) readMarker(dir string) (marker, error) {
 	var m marker
-	data, err := os.ReadFile(filepath.Join(dir, markerName))
+	data, err := s.files.ReadFile(filepath.Join(dir, markerName))
+	if errors.Is(err, syscall.EISDIR) {
+		err = fs.ErrNotExist
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &m)
 	}

@@ -39,6 +39,11 @@ func directoryOf(stream string) string {
 	if len(stream) <= maxPlainName && plainName.MatchString(stream) {
 		return stream
 	}
+	return escapedDirectory(stream)
+}
+
+// escapedDirectory gives a directory name that no stream has for its own, for a stream whose name cannot be one.
+func escapedDirectory(stream string) string {
 	sum := sha256.Sum256([]byte(stream))
 	head := strings.Map(func(r rune) rune {
 		if r < 0x80 && (r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') {

@@ -62,7 +62,7 @@ func (p *progress) note(f mkv.Fragment) {
 // loadProgress reads a side file, and which fragments are refused by it; a torn or foreign line is passed
 // over.
 func (s *Store) loadProgress(path string) (*progress, []refusal, error) {
-	data, err := os.ReadFile(path)
+	data, err := s.files.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
@@ -20,7 +22,7 @@ type Reader struct {
 	stream *stream
 	key    Key
 	writer *Writer // nil when the segment was finished already
-	file   *os.File
+	file   file
 	header mkv.Header
 
 	once  sync.Once // loads fragments of a finished segment
@@ -79,7 +81,7 @@ func (r *Reader) open() error {
 	for {
 		names := s.namesOf(st, r.key.id())
 		for _, name := range names {
-			file, err := os.Open(filepath.Join(st.dir, name))
+			file, err := st.files.OpenFile(filepath.Join(st.dir, name), os.O_RDONLY, 0)
 			if err == nil {
 				r.file = file
 				return nil
@@ -89,10 +91,33 @@ func (r *Reader) open() error {
 			}
 		}
 		if slices.Equal(names, before) && (!s.readOnly || !s.relocate(st, r.key.id())) {
-			return fmt.Errorf("the file is gone: %w", notFound(r.key))
+			return s.vanished(st, r.key)
 		}
 		before = names
 	}
+}
+
+// vanished is the error of a segment whose file somebody deleted. It is listed no longer, unless its disk is gone.
+func (s *Store) vanished(st *stream, k Key) error {
+	gone := fmt.Errorf("the file is gone: %w", notFound(k))
+	if s.readOnly {
+		return gone
+	}
+	if err := s.streamPresent(st); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := st.index.find(k.id())
+	if a := st.active[k.id()]; !ok || a != nil && (a.writer != nil || a.moving != nil) {
+		return gone
+	}
+	st.remember(st.index.entries[i])
+	st.index.remove(i)
+	st.changed()
+	s.log.Error("somebody deleted the file of a segment: it is listed no longer",
+		zap.String("stream", st.name), zap.String("segment", k.id().String()))
+	return gone
 }
 
 // namesOf gives the name of a segment's file, and the one that it gets now, if it does.
@@ -115,7 +140,7 @@ func (s *Store) relocate(st *stream, k id) bool {
 	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.dir), k.String()+"*.mkv"))
 	for _, path := range names {
 		p, ok := parseName(filepath.Base(path))
-		info, err := os.Stat(path)
+		info, err := st.files.Stat(path)
 		if !ok || p.id != k || p.suffix == garbageSuffix || err != nil {
 			continue
 		}

@@ -1,13 +1,16 @@
 package segment
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"go.uber.org/zap"
 
@@ -19,12 +22,8 @@ import (
 // seconds and a power cut took. Somebody may find something in a larger one.
 const maxEmpty = 4 << 20
 
-const (
-	// codeQuarantine is raised when files were set aside.
-	codeQuarantine = "quarantine"
-	// codeUnread is raised while the recordings of a stream cannot be read.
-	codeUnread = "recordings-unreadable"
-)
+// codeUnread is raised while the recordings of a stream cannot be read.
+const codeUnread = "recordings-unreadable"
 
 // scopeUnread is reading the directories of all streams.
 const scopeUnread health.Scope = "unread"
@@ -36,11 +35,14 @@ func (s *Store) load() error {
 		return diskFault(s.dir, err)
 	}
 	for _, d := range directories {
-		if !d.IsDir() {
+		if !d.IsDir() && d.Type()&fs.ModeSymlink == 0 {
 			continue
 		}
 		if err := s.loadStream(d.Name()); err != nil {
 			if s.readOnly { // a command tells it at once
+				if errors.Is(err, errDangling) {
+					continue // the agent does; the others can be read
+				}
 				return err
 			}
 			s.unread[d.Name()] = err
@@ -73,8 +75,9 @@ func (s *Store) loadUnread() {
 func (s *Store) reportUnread() {
 	s.mu.Lock()
 	names := slices.Sorted(maps.Keys(s.unread))
-	causes := errors.Join(slices.Collect(maps.Values(s.unread))...)
+	all := slices.Collect(maps.Values(s.unread))
 	s.mu.Unlock()
+	causes := errors.Join(all...)
 	if len(names) == 0 {
 		if s.health.OK(scopeUnread) {
 			s.log.Info("all recordings can be read again")
@@ -82,8 +85,8 @@ func (s *Store) reportUnread() {
 		return
 	}
 	fault := health.SystemFault(codeUnread, causes,
-		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: check the disk, and the rights of the agent's user.",
-		strings.Join(names, ", "), s.dir)
+		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: %s.",
+		strings.Join(names, ", "), s.dir, unreadAdvice(all))
 	if s.health.Report(scopeUnread, health.Failed, fault) {
 		s.log.Error("recordings cannot be read", zap.Error(fault), zap.NamedError("cause", causes))
 	}
@@ -93,18 +96,25 @@ func (s *Store) reportUnread() {
 func (s *Store) loadStream(name string) error {
 	dir := filepath.Join(s.dir, name)
 	files, err := s.files.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s.present() // removed meanwhile, or its disk is
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return nil // a link to a file
+	case errors.Is(err, fs.ErrNotExist):
+		return cmp.Or(s.dangling(dir), s.present()) // removed meanwhile, or its disk is
+	case err != nil:
 		return diskFault(dir, err)
 	}
-	mark, ok, err := ownerOf(dir, files)
+	mark, ok, err := s.ownerOf(dir, files)
 	if err != nil || !ok {
 		return err
 	}
+	if other := s.doubled(mark.Stream, dir); other != "" {
+		s.reportDouble(mark.Stream, dir, other)
+		return nil
+	}
 	st := s.newStream(mark.Stream)
-	st.clock = readClock(dir)
+	st.dir, st.device = dir, device(dir)
+	st.clock = readClock(s.files, dir)
 	st.see(mark.Epoch)
 	if mark.LastEnd != nil {
 		st.highest, st.marked = *mark.LastEnd, *mark.LastEnd
@@ -134,15 +144,18 @@ func (s *Store) loadStream(name string) error {
 }
 
 // ownerOf gives the marker of the stream that a directory is of; ok is false when it is of none.
-func ownerOf(dir string, files []fs.DirEntry) (mark marker, ok bool, err error) {
+func (s *Store) ownerOf(dir string, files []fs.DirEntry) (mark marker, ok bool, err error) {
 	name := filepath.Base(dir)
-	mark, err = readMarker(dir)
+	mark, err = s.readMarker(dir)
 	var system *fs.PathError
 	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
 		return mark, false, diskFault(dir, err)
 	}
-	if err == nil && directoryOf(mark.Stream) == name {
+	if err == nil && isDirectoryOf(name, mark.Stream) {
 		return mark, true, nil
+	}
+	if err == nil && s.sameAsOwn(dir, mark.Stream) {
+		return mark, false, nil // another name of that stream's directory
 	}
 	// A marker that is missing or torn: segments still make it a stream's, if its name can be one.
 	return marker{Stream: name}, directoryOf(name) == name && holdsSegments(files), nil
@@ -182,7 +195,10 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id
 			if err != nil {
 				return nil, nil, diskFault(st.dir, err)
 			}
-			st.index.insert(entry{id: p.id, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused})
+			e := entry{id: p.id, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused}
+			if err := s.loadFinished(st, e); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	for k := range st.doubted {
@@ -193,11 +209,28 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id
 	return torn, sideFiles, nil
 }
 
+// loadFinished indexes a finished segment. Of two files of one segment, as a backup that was put back leaves them,
+// the longer one is it, or else the one that is further on its way; the other is set aside.
+func (s *Store) loadFinished(st *stream, e entry) error {
+	i, twice := st.index.find(e.id)
+	if !twice {
+		st.index.insert(e)
+		return nil
+	}
+	other := st.index.entries[i]
+	if cmp.Or(cmp.Compare(e.length, other.length), cmp.Compare(e.kind(), other.kind())) > 0 {
+		st.index.replace(i, e)
+		other, e = e, other
+	}
+	return s.setAside(st, e.name(), fmt.Errorf("%s is the same segment", other.name()))
+}
+
 // adopt takes in what was loaded of a stream. Somebody may watch it, or have paused it, already.
 func (s *Store) adopt(loaded *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stream(loaded.name)
+	st.dir, st.device = loaded.dir, loaded.device
 	st.index, st.active, st.broken, st.doubted, st.aside = loaded.index, loaded.active, loaded.broken, loaded.doubted, loaded.aside
 	st.refused = loaded.refused
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
@@ -216,8 +249,11 @@ func holdsSegments(files []fs.DirEntry) bool {
 
 // loadTorn takes in a segment that was being written when the process ended.
 func (s *Store) loadTorn(st *stream, k id) error {
+	if _, twice := st.index.find(k); twice {
+		return s.setAside(st, writingName(k), errors.New("it is there as a finished segment, too"))
+	}
 	if s.readOnly {
-		if info, err := os.Stat(filepath.Join(st.dir, writingName(k))); err == nil {
+		if info, err := s.files.Stat(filepath.Join(st.dir, writingName(k))); err == nil {
 			st.index.insert(entry{id: k, bytes: info.Size(), state: Writing})
 		}
 		return nil
@@ -235,7 +271,7 @@ func (s *Store) loadTorn(st *stream, k id) error {
 		st.broken = append(st.broken, k)
 		s.report(err)
 	case err != nil:
-		return s.quarantine(st, writingName(k), err)
+		return s.setAside(st, writingName(k), err)
 	default:
 		st.index.insert(e)
 		if err := st.sync(); err != nil { // after a power cut it has its old name, and is recovered again

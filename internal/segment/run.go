@@ -29,8 +29,8 @@ func (s *Store) Run(ctx context.Context) error {
 		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.keepReading(ctx); return nil })
 	})
 	reading.Go(func() {
-		o := guard.Options{What: "Watching the files that were set aside", Part: s.health, Log: s.log}
-		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.watchQuarantine(ctx); return nil })
+		o := guard.Options{What: "Watching the recording directory", Part: s.health, Log: s.log}
+		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.watchDirectories(ctx); return nil })
 	})
 	reading.Go(func() { // what was too much to read before the first camera could be recorded
 		o := guard.Options{What: "Recovering recordings", Part: s.health, Log: s.log}
@@ -155,9 +155,9 @@ func (s *Store) mend(st *stream, k id) error {
 	case errors.Is(err, mkv.ErrEmpty):
 		err = nil
 	case errors.Is(err, fs.ErrNotExist):
-		err = s.present() // the file is not gone when its disk is
+		err = s.streamPresent(st) // the file is not gone when its disk is
 	case !errors.As(err, &disk):
-		err = s.quarantine(st, writingName(k), err)
+		err = s.setAside(st, writingName(k), err)
 	}
 	if err != nil {
 		return err

@@ -38,6 +38,9 @@ type Options struct {
 	Version string
 	// Now is the wall clock, for when fragments are refused. Default time.Now.
 	Now func() time.Time
+	// Reserved are files and directories of the agent's own, such as its state directory: no stream is recorded into
+	// one of them, whatever its name. They need not exist.
+	Reserved []string
 
 	// Files is how Dir is changed. Default the real file system; tests put disks that fail in its place.
 	Files durable.FileSystem
@@ -52,7 +55,10 @@ type Store struct {
 	paced    chan struct{} // interval was changed
 	now      func() time.Time
 	readOnly bool
-	lock     *os.File // nil when read-only
+	lock     atomic.Pointer[os.File] // nil when read-only
+	memory   string                  // Options.VolumeMemory
+	reserved []string                // Options.Reserved
+	device   uint64                  // of dir
 	files    fileSystem
 	flushed  chan struct{} // a writer wants to be synced
 	volume   string        // the mark of the disk; "" when read-only
@@ -60,13 +66,15 @@ type Store struct {
 	format   atomic.Int32  // of what is stored
 	forming  sync.Mutex    // held to change format
 
-	clocks  sync.Mutex // held to change what is known of a stream's times; taken before mu
-	syncing sync.Mutex // held by SyncProgress
-	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
+	proving chan struct{}            // holds one while files of the recording directory are made again
+	placing map[string]chan struct{} // by the lower case of names that get their directory now; closed then; guarded by mu
+	clocks  sync.Mutex               // held to change what is known of a stream's times; taken before mu
+	mending sync.Mutex               // held by mendBroken, as no file may be mended twice at once; taken before mu
+	syncing sync.Mutex               // held by SyncProgress
 
 	recovering int64 // bytes of torn files that were found while loading; by who loads
 
-	aside sync.Map // the names of the streams by the directories with files that were set aside
+	watched sync.Map // by directory, what is reported of it
 
 	deleted atomic.Int64 // bytes of media, since Open
 
@@ -79,7 +87,8 @@ type Store struct {
 // stream is one stream's segments.
 type stream struct {
 	name     string
-	dir      string
+	dir      string // what it will be, until device is set
+	device   uint64 // of dir; 0 until the stream has its directory
 	files    fileSystem
 	index    index
 	clock    []clockNote
@@ -133,24 +142,27 @@ func (a *active) end() {
 // only the directory of a stream cannot be read, the others are served; Run tries it again.
 func Open(o Options) (*Store, error) {
 	s := newStore(o)
-	if err := s.expectVolume(o.VolumeMemory); err != nil {
+	if err := s.expectVolume(); err != nil {
 		return nil, err
 	}
 	if err := s.expectFormat(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(s.dir, directoryMode); err != nil {
-		return nil, diskFault(s.dir, err)
+	if !s.exists(s.dir) {
+		if err := s.files.MkdirAll(s.dir, directoryMode); err != nil {
+			return nil, diskFault(s.dir, err)
+		}
 	}
 	held, err := lock(s.dir)
 	if err != nil {
 		return nil, err
 	}
-	s.lock = held
-	if err := s.claimVolume(o.VolumeMemory); err != nil {
+	s.lock.Store(held)
+	if err := s.claimVolume(); err != nil {
 		_ = held.Close()
 		return nil, err
 	}
+	s.device = device(s.dir)
 	if err := s.load(); err != nil {
 		_ = held.Close()
 		return nil, err
@@ -197,7 +209,8 @@ func newStore(o Options) *Store {
 	}
 	s := &Store{
 		now: o.Now,
-		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files, version: o.Version,
+		dir: o.Dir, memory: o.VolumeMemory, reserved: o.Reserved, log: o.Log, health: o.Health, files: o.Files, version: o.Version,
+		proving: make(chan struct{}, 1), placing: make(map[string]chan struct{}),
 		flushed: make(chan struct{}, 1), paced: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
 	}
 	s.interval.Store(int64(o.FlushInterval))
@@ -233,8 +246,8 @@ func (s *Store) Close() error {
 	for _, p := range noted {
 		err = errors.Join(err, s.endNotes(p))
 	}
-	if s.lock != nil {
-		err = errors.Join(err, s.lock.Close())
+	if held := s.lock.Load(); held != nil {
+		err = errors.Join(err, held.Close())
 	}
 	return err
 }

@@ -32,7 +32,7 @@ type remembered struct {
 
 // volumeID reads the mark of the volume that the directory lies on now; "" when nobody named it.
 func (s *Store) volumeID() (string, error) {
-	data, err := os.ReadFile(filepath.Join(s.dir, volumeName))
+	data, err := s.files.ReadFile(filepath.Join(s.dir, volumeName))
 	return string(bytes.TrimSpace(data)), err
 }
 
@@ -43,12 +43,13 @@ func (s *Store) Used() bool {
 }
 
 // expectVolume refuses a directory whose disk is not mounted, before anything is written to it.
-func (s *Store) expectVolume(memory string) error {
+func (s *Store) expectVolume() error {
+	memory := s.memory
 	if memory == "" {
 		return nil
 	}
 	var before remembered
-	data, err := os.ReadFile(memory)
+	data, err := s.files.ReadFile(memory)
 	if err == nil {
 		err = json.Unmarshal(data, &before)
 	}
@@ -64,48 +65,41 @@ func (s *Store) expectVolume(memory string) error {
 }
 
 // claimVolume marks the volume and remembers it.
-func (s *Store) claimVolume(memory string) error {
+func (s *Store) claimVolume() error {
 	id, err := s.volumeID()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskFault(s.dir, err)
 	}
-	if id == "" {
+	if s.volume = id; id == "" {
 		var random [16]byte
 		_, _ = rand.Read(random[:]) // never fails
-		id = hex.EncodeToString(random[:])
-		if err := durable.Replace(s.files, filepath.Join(s.dir, volumeName), []byte(id+"\n"), fileMode); err != nil {
+		s.volume = hex.EncodeToString(random[:])
+		if err := s.markVolume(); err != nil {
 			return diskFault(s.dir, err)
 		}
 	}
-	s.volume = id
+	return s.rememberVolume()
+}
+
+// rememberVolume writes Options.VolumeMemory, where it is missing or says something else.
+func (s *Store) rememberVolume() error {
+	memory := s.memory
 	if memory == "" {
 		return nil
 	}
-	data, err := json.Marshal(remembered{Directory: absolute(s.dir), Volume: id, MountPoint: mountPoint(absolute(s.dir))})
+	data, err := json.Marshal(remembered{Directory: absolute(s.dir), Volume: s.volume, MountPoint: mountPoint(absolute(s.dir))})
 	if err != nil {
 		return err
 	}
-	if old, err := os.ReadFile(memory); err == nil && bytes.Equal(old, data) {
+	if old, err := s.files.ReadFile(memory); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
-	err = os.MkdirAll(filepath.Dir(memory), directoryMode)
+	err = s.files.MkdirAll(filepath.Dir(memory), directoryMode)
 	if err == nil {
-		err = durable.Replace(osFiles{}, memory, data, fileMode)
+		err = durable.Replace(s.files, memory, data, fileMode)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrVolumeMemory, diskFault(filepath.Dir(memory), err))
-	}
-	return nil
-}
-
-// present fails when the volume is not the one that was opened: its disk was unplugged or
-// unmounted, and what is written now would fill the disk below.
-func (s *Store) present() error {
-	switch id, err := s.volumeID(); {
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return diskFault(s.dir, err)
-	case s.volume != "" && id != s.volume:
-		return health.SystemFault(CodeDisk, err, "The disk of the recording directory %s is gone: mount it again; recording goes on by itself then.", s.dir)
 	}
 	return nil
 }

@@ -3,7 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"math"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,7 +72,7 @@ func (s *Store) reserve(streamName string, start int64) (st *stream, epoch uint3
 	if s.closed || s.readOnly {
 		return nil, 0, fmt.Errorf("cannot record stream %s: the store is %w", streamName, ErrClosed)
 	}
-	if err := s.unread[directoryOf(streamName)]; err != nil {
+	if err := s.unreadOf(streamName); err != nil {
 		return nil, 0, err
 	}
 	st = s.stream(streamName)
@@ -101,7 +101,7 @@ func (w *Writer) create() error {
 	if err := w.store.needFormat(formatOf(w.key.id())); err != nil {
 		return err
 	}
-	if err := st.makeDirectory(); err != nil {
+	if err := w.store.place(st); err != nil {
 		return err
 	}
 	path := filepath.Join(st.dir, writingName(w.key.id()))
@@ -198,6 +198,10 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 func (w *Writer) Flush() error {
 	if err := w.mkv.Flush(); err != nil {
 		return diskFault(w.stream.dir, err)
+	}
+	if w.unlinked() {
+		return health.SystemFault(CodeDisk, fs.ErrNotExist,
+			"Somebody deleted the file that stream %s was being recorded to in %s: recording goes on in a new one.", w.stream.name, w.stream.dir)
 	}
 	w.mu.Lock()
 	w.unsynced, w.urgent = true, true
@@ -351,26 +355,4 @@ func (w *Writer) completed() (list []mkv.Fragment, finished bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.fragments), w.done
-}
-
-// makeDirectory makes the stream's directory with its marker, durably.
-func (st *stream) makeDirectory() error {
-	marker := filepath.Join(st.dir, markerName)
-	if _, err := os.Stat(marker); err == nil {
-		return nil
-	}
-	if err := st.files.MkdirAll(st.dir, directoryMode); err != nil {
-		return err
-	}
-	// The directory first: a marker whose directory is lost says nothing. What is not durable is made
-	// again as a whole.
-	if err := st.files.SyncDir(filepath.Dir(st.dir)); err != nil {
-		_ = st.files.Remove(st.dir) // unless something is in it
-		return err
-	}
-	if err := st.writeMarker(0, math.MinInt64); err != nil {
-		_ = st.files.Remove(marker)
-		return err
-	}
-	return nil
 }

@@ -31,7 +31,8 @@ func TestStatusShowsNothingAsItCame(t *testing.T) {
 				Streams: []Stream{{Name: text, Recorder: Recorder{Job: job}, Uploader: Uploader{Job: job}}},
 			}
 			path := filepath.Join(t.TempDir(), "s")
-			server, err := NewServer(path, func() Snapshot { return sent }, zap.NewNop())
+			part := health.NewRegistry(time.Now).Part("", health.JobAPI)
+			server, err := NewServer(path, func() Snapshot { return sent }, part, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)
 			}

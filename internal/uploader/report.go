@@ -115,8 +115,10 @@ func (u *Uploader) reportThrough(s shot) {
 	}
 }
 
-// reportNoneLeft is called when nothing pends: what did not get through was refused or deleted.
+// reportNoneLeft is called when nothing pends: what did not get through was refused or deleted, and what could not
+// be noted matters no more.
 func (u *Uploader) reportNoneLeft() {
+	u.reportReadable()
 	if u.o.Health.OK(health.ScopeUpload) {
 		u.log.Info("nothing is left to upload of what did not get through")
 	}

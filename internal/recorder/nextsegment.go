@@ -1,0 +1,51 @@
+package recorder
+
+import (
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// scopeNext is the creation of the segment that comes next, while the one before can still be recorded to.
+const scopeNext health.Scope = "next-segment"
+
+const (
+	// longestStay is how much longer than it should a segment gets for want of a next one.
+	longestStay = time.Hour
+	// largestStay is how many times as large.
+	largestStay = 2
+)
+
+// goesOn reports whether the open segment is recorded to further, as no other can be created, and says so. The
+// next keyframe tries again. Fragments obey the limits of the service in any case, so that only the
+// segment's own matter: how much of it a damaged disk would take, and what must be deletable at once.
+func (s *segmenter) goesOn(producer time.Time, err error) bool {
+	limit := s.o.MaxSegmentBytes()
+	if s.cut || !retries(err) || errors.Is(err, segment.ErrDiskGone) ||
+		producer.Sub(s.start) > s.o.SegmentDuration+longestStay || limit > 0 && s.writer.Bytes() > largestStay*limit {
+		return false
+	}
+	fault := health.FaultOf(err, codeStore)
+	if s.part.Report(scopeNext, health.Degraded, fault.Recode(codeStore, "No new segment can be begun, so that the present one grows. "+fault.Text)) {
+		s.o.Log.Error("cannot begin the next segment, the present one goes on", zap.Error(fault), zap.NamedError("cause", fault.Err))
+	}
+	return true
+}
+
+// retries reports whether the same segment may be created a moment later: the disk failed, or the process lacked
+// something.
+func retries(err error) bool {
+	return !errors.Is(err, segment.ErrPaused) && !errors.Is(err, segment.ErrOverlap) && !errors.Is(err, segment.ErrClosed)
+}
+
+// finish ends the open segment, if there is one. When the disk fails, the store finishes it later, and says so if
+// it cannot: that recording goes on or not is said of the next one.
+func (s *segmenter) finish() {
+	if err := s.seal(); err != nil {
+		s.o.Log.Warn("a segment is finished later", zap.Error(err))
+	}
+}

@@ -1,0 +1,73 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// Whatever somebody does to the socket's file, it is made again, and whoever is connected stays so.
+func TestTheSocketComesBackByItself(t *testing.T) {
+	t.Parallel()
+	for name, harm := range map[string]func(path string) error{
+		"removed":               os.Remove,
+		"its directory removed": func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
+		"its directory moved":   func(path string) error { return os.Rename(filepath.Dir(path), filepath.Dir(path)+".old") },
+		"by a dead socket": func(path string) error {
+			l, err := listen(path + "x")
+			if err != nil {
+				return err
+			}
+			l.current.SetUnlinkOnClose(false)
+			return errors.Join(l.current.Close(), os.Rename(path+"x", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, err := os.MkdirTemp("", "api")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			path := filepath.Join(dir, "state", "agent.sock")
+			part := health.NewRegistry(time.Now).Part("", health.JobAPI)
+			server, err := NewServer(path, func() Snapshot { return Snapshot{Version: "x"} }, part, zap.NewNop())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() {
+				if err := server.Run(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			if err := harm(path); err != nil {
+				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+				if got, err := NewClient(path).Status(t.Context()); err == nil && got.Version == "x" {
+					break
+				} else if time.Now().After(deadline) {
+					t.Fatal(err)
+				}
+			}
+			stop()
+			running.Wait()
+			if _, err := os.Lstat(path); !os.IsNotExist(err) {
+				t.Errorf("the socket is left: %v", err)
+			}
+			if worst, ok := part.Snapshot().Worst(); ok {
+				t.Errorf("%+v", worst)
+			}
+		})
+	}
+}
