@@ -233,6 +233,14 @@ func resetStorm(t *testing.T) {
 	}
 }
 
+// TestOddTimestamps has what else cameras do with their timestamps.
+func TestOddTimestamps(t *testing.T) {
+	t.Parallel()
+	t.Run("pace", rtpPace)
+	t.Run("stray", rtpStray)
+	t.Run("backlog", rtpBacklog)
+}
+
 // rtpPace has cameras whose timestamps run at a pace of their own: nothing is lost, and times follow the hub's clock.
 func rtpPace(t *testing.T) {
 	for _, pace := range []float64{0.01, 0.84, 1.42, 90} {
