@@ -122,8 +122,9 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 	}
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
-		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, MinFree: func(total uint64) uint64 { return fittedReserve(a.settings().MinFreeDisk, total) }, Health: a.health, Log: a.log,
-		Losses: filepath.Join(settings.StateDirectory, lossesFile), Policies: filepath.Join(settings.StateDirectory, policiesFile),
+		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, Health: a.health, Log: a.log,
+		MinFree: func(total uint64) uint64 { return fittedReserve(a.settings().MinFreeDisk, total) },
+		Losses:  filepath.Join(settings.StateDirectory, lossesFile), Policies: filepath.Join(settings.StateDirectory, policiesFile),
 		AwaitConfiguration: true, Unfit: func(total uint64) *health.Fault {
 			return unfitReserve(a.settings().MinFreeDisk, settings.RecordingDirectory, total)
 		},
