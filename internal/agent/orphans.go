@@ -28,7 +28,8 @@ func (a *Agent) policyText(stream string) string {
 func (a *Agent) deleteOrphan(ctx context.Context, stream string) (status.DeletedStream, error) {
 	if !a.retention.Known() {
 		return status.DeletedStream{}, health.SystemFault(codeStream, nil,
-			"It is not known yet which streams are configured for this hub, so none is deleted: wait until the cloud has answered; `kvs-edge-agent status` says whether it does.")
+			"It is not known yet which streams are configured for this hub, so none is deleted: wait until the cloud has answered; "+
+				"`kvs-edge-agent status` says whether it does.")
 	}
 	return a.streams.removeOrphan(ctx, stream)
 }
@@ -39,7 +40,8 @@ func (s *streams) removeOrphan(ctx context.Context, name string) (done status.De
 	defer s.applying.Unlock()
 	if s.get(name) != nil {
 		return done, health.UserFault(codeStream, nil,
-			"Stream %s is configured for this hub: delete its edge configuration (aws kinesisvideo delete-edge-configuration --stream-name %s), which deletes its recordings too.", name, name)
+			"Stream %s is configured for this hub: delete its edge configuration (aws kinesisvideo delete-edge-configuration --stream-name %s), "+
+				"which deletes its recordings too.", name, name)
 	}
 	recorded := s.workers.media.Streams()
 	if !slices.Contains(recorded, name) {

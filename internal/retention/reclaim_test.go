@@ -77,9 +77,10 @@ const mb = 1 << 20
 func newWorld(t *testing.T, random *rand.Rand) *world {
 	w := &world{
 		t: t, random: random, kind: freeingKind(random.IntN(int(freeingKinds))), readers: random.IntN(2) == 0, unsynced: random.IntN(2) == 0,
-		total: int64(400+random.IntN(2000)) * mb, files: make(map[string][]*file), heldSince: make(map[segment.Key]time.Duration), lastAsked: make(map[segment.Key]time.Duration),
-		policy: map[string]Policy{"door": {}, "yard": {}, "gate": {OnFull: Strategy(random.IntN(2))}},
-		now:    time.Hour, changed: -time.Hour,
+		total: int64(400+random.IntN(2000)) * mb, files: make(map[string][]*file), heldSince: make(map[segment.Key]time.Duration),
+		lastAsked: make(map[segment.Key]time.Duration),
+		policy:    map[string]Policy{"door": {}, "yard": {}, "gate": {OnFull: Strategy(random.IntN(2))}},
+		now:       time.Hour, changed: -time.Hour,
 	}
 	w.need = w.total / int64(3+random.IntN(15))
 	if random.IntN(3) == 0 { // others fill the disk, so that the reserve is at the edge of what we can reach
