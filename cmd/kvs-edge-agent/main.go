@@ -88,7 +88,9 @@ func run(args []string) int {
 const maxErrorLines = 100
 
 // shownError is the text of an error as it is printed: a camera or a service may have written parts of it.
-func shownError(err error) string { return health.CleanLines(err.Error(), health.MaxText, maxErrorLines) }
+func shownError(err error) string {
+	return health.CleanLines(err.Error(), health.MaxText, maxErrorLines)
+}
 
 // shownName is a name or a path of a file, which anybody who writes to the disk may have chosen, as it is printed.
 func shownName(name string) string { return health.Clean(name, len(name)) }
