@@ -32,7 +32,7 @@ var plants = []struct{ file, line, code string }{
 	{"recorder/segmenter.go", "	s.session++", fmt.Sprintf("if s.o.Stream == %q && s.session == %d { panic(1) }", panicking, panicEvery)},
 	// A quarter of what is taken, so that a busy machine floods it too.
 	{"recorder/recorder.go", "func New(o Options) *Recorder {", `if o.Stream == "flood" { o.maxBytes = floodLimit / 4 }`},
-	{"uploader/uploader.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {", fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
+	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {", fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
 	{"retention/keeper.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
 	{"segment/run.go", "func (s *Store) syncWriters(ctx context.Context) error {", once(10)},
 	{"iotconfig/listing.go", "func (s *Source) listOnce(ctx context.Context) (listing, error) {", once(1)},

@@ -135,6 +135,11 @@ func runRecord(ctx context.Context, out, problems io.Writer, o recordOptions) er
 	if err := os.MkdirAll(o.dir, 0o750); err != nil {
 		return &exitError{exitSettings, fmt.Errorf("cannot make the directory %s: %w; name another one with --dir", o.dir, cause(err))}
 	}
+	if _, total, err := segment.FreeSpace(o.dir); err == nil {
+		if text := agent.ReserveTooLarge(o.settings.MinFreeDisk, o.dir, total); text != "" {
+			return &exitError{exitSettings, errors.New(strings.Replace(text, agent.EnvMinFreeDisk, "--min-free", 1))}
+		}
+	}
 	store, err := segment.Open(segment.Options{Dir: o.dir, FlushInterval: o.settings.FlushInterval})
 	if err != nil {
 		return errors.New(withoutSecret.Replace(err.Error()))

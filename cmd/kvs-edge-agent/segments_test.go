@@ -78,7 +78,7 @@ func TestStoreCommandsWorkBesideARunningAgent(t *testing.T) {
 
 	got, err := command(newSegmentsCommand(), "--dir", dir)
 	for _, want := range []string{
-		shown(0) + "  " + shown(9900*time.Millisecond) + "  9.9 s   11 kB  uploaded",
+		shown(0) + "  " + shown(9900*time.Millisecond) + "  9.9 s   12 kB  uploaded",
 		"not uploaded", "writing", "-- nothing for 40.1 s --", "3 segments", "gaps: 1",
 	} {
 		if err != nil || !strings.Contains(got, want) {

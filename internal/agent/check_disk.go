@@ -37,7 +37,7 @@ func (c *checker) checkDisk(streams []checkedStream) {
 		}
 	}
 	keeper := c.foresee(store, streams)
-	if text := reserveTooLarge(c.settings.MinFreeDisk, c.settings.RecordingDirectory, total); text != "" {
+	if text := ReserveTooLarge(c.settings.MinFreeDisk, c.settings.RecordingDirectory, total); text != "" {
 		c.bad(check, text+".")
 		return
 	}

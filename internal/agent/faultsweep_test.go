@@ -393,7 +393,7 @@ func (r *sweepRun) expectKnownFiles() {
 			return err
 		}
 		name := d.Name()
-		for _, known := range []string{".sealed.mkv", ".uploaded.mkv", ".progress", ".stream", ".kvs-edge-volume", ".kvs-edge-agent.lock"} {
+		for _, known := range []string{".sealed.mkv", ".uploaded.mkv", ".progress", ".stream", ".clock", ".gaps", ".kvs-edge-format", ".kvs-edge-volume", ".kvs-edge-agent.lock"} {
 			if strings.HasSuffix(name, known) {
 				return nil
 			}

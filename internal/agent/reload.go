@@ -86,7 +86,7 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	before := a.settings()
 	next := before.applied(wanted)
 	if _, total, err := a.store.DiskFree(); err == nil {
-		if text := reserveTooLarge(next.MinFreeDisk, next.RecordingDirectory, total); text != "" {
+		if text := ReserveTooLarge(next.MinFreeDisk, next.RecordingDirectory, total); text != "" {
 			return done, errors.New(reading.placed(text))
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
-// reserveTooLarge says that a reserve is as large as the disk or larger, so that nothing could be recorded; "" when it is
+// ReserveTooLarge says that a reserve is as large as the disk or larger, so that nothing could be recorded; "" when it is
 // not. It starts with the variable's name and has no full stop.
-func reserveTooLarge(r retention.Reserve, dir string, total uint64) string {
+func ReserveTooLarge(r retention.Reserve, dir string, total uint64) string {
 	if total == 0 || r.Of(total) < total {
 		return ""
 	}
@@ -20,7 +20,7 @@ func reserveTooLarge(r retention.Reserve, dir string, total uint64) string {
 
 // fittedReserve is what is to stay free of a disk of that size: the default where the setting asks for all of it.
 func fittedReserve(r retention.Reserve, total uint64) uint64 {
-	if reserveTooLarge(r, "", total) != "" {
+	if ReserveTooLarge(r, "", total) != "" {
 		return retention.DefaultMinFree(total)
 	}
 	return r.Of(total)
@@ -28,7 +28,7 @@ func fittedReserve(r retention.Reserve, total uint64) uint64 {
 
 // unfitReserve is the condition of an agent that runs with a reserve that is too large; nil when it is not.
 func unfitReserve(r retention.Reserve, dir string, total uint64) *health.Fault {
-	text := reserveTooLarge(r, dir, total)
+	text := ReserveTooLarge(r, dir, total)
 	if text == "" {
 		return nil
 	}

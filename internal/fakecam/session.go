@@ -9,6 +9,7 @@ import (
 type Session struct {
 	First, Last  uint64    // counters of the first (a keyframe) and last frame; without meaning when Frames is 0
 	Frames       int       // frames written to the socket, whole
+	Queued       int       // frames that are still to be written to it
 	Skipped      int       // frames left out, without a counter, because the reader did not keep up
 	Began, Ended time.Time // Ended is zero while the session lives
 }
@@ -71,7 +72,7 @@ func (s *session) report() Session {
 	s.settle()
 	return Session{
 		First: s.first, Last: s.first + uint64(max(s.frames, 1)-1),
-		Frames: s.frames, Skipped: s.skipped,
+		Frames: s.frames, Queued: len(s.pending), Skipped: s.skipped,
 		Began: s.began, Ended: s.ended,
 	}
 }

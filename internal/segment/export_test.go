@@ -182,8 +182,8 @@ func TestAnExportDoesNotTakeADiskThatIsGoneForDeletion(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(out.resume)
-	if e := <-done; e.err == nil || !strings.Contains(e.err.Error(), "mount it again") {
-		t.Errorf("%+v", e)
+	if e := <-done; e.err == nil || !strings.Contains(e.err.Error(), "put it back") {
+		t.Errorf("%+v: %v", e, e.err)
 	}
 }
 

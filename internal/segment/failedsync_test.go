@@ -146,8 +146,13 @@ var afterFailedSync = map[string]string{
 	"Store.DeleteStream":   "reported; after a power cut the directory is there again, and deleted again",
 	"Store.markVolume":     "durable.Replace: Open fails, and does it again; while the agent runs, the next operation does",
 	"Store.rememberVolume": "durable.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
-	"Store.NoteClock":      "durable.Replace: an error for the recorder, and the note of before stays; the next one is written as a whole",
 	"stream.sync":          "its callers are here",
+	"stream.writeClock":    "durable.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
+	"Store.needFormat":     "durable.Replace: no segment or epoch of that format begins; the next one does it again",
+	"stream.appendGaps":    "the notes are owed: keepGaps writes all of them again as a whole",
+	"Store.writeGaps":      "durable.Replace: the notes stay owed, and it is done again",
+	"Store.loadGaps":       "durable.Replace: the longer file stays, and is shortened at another start",
+	"Store.Requeue":        "an error for the uploader; after a power cut the file has its name of before, and is queued again another day",
 }
 
 func TestEachSyncHasAnAnswerToItsFailure(t *testing.T) {

@@ -92,6 +92,7 @@ func (g *gapFinder) all() []span {
 type gapNotes struct {
 	noted bool // since is valid
 	kept  bool // and in the side file
+	owed  bool // the side file lacks something, and is to be written as a whole
 	since id
 	of    map[id][]span
 }
@@ -110,9 +111,9 @@ func within(k Key, spans []span) []Gap {
 }
 
 // readGaps reads the side file of a stream. A line that is torn says nothing.
-func readGaps(dir string) (n gapNotes, lines int) {
+func readGaps(files fileSystem, dir string) (n gapNotes, lines int) {
 	n.of = make(map[id][]span)
-	data, err := os.ReadFile(filepath.Join(dir, gapsName))
+	data, err := files.ReadFile(filepath.Join(dir, gapsName))
 	if err != nil {
 		return n, 0
 	}
@@ -129,8 +130,9 @@ func readGaps(dir string) (n gapNotes, lines int) {
 		k, ok := parseID(words[0])
 		from, fromErr := strconv.ParseUint(words[1], 10, 32)
 		to, toErr := strconv.ParseUint(words[2], 10, 32)
-		if ok && fromErr == nil && toErr == nil && from < to && len(n.of[k]) < maxGaps {
-			n.of[k] = append(n.of[k], span{int64(from), int64(to)})
+		gap := span{int64(from), int64(to)}
+		if ok && fromErr == nil && toErr == nil && from < to && len(n.of[k]) < maxGaps && !slices.Contains(n.of[k], gap) {
+			n.of[k] = append(n.of[k], gap)
 		}
 	}
 	return n, lines
@@ -140,7 +142,7 @@ func readGaps(dir string) (n gapNotes, lines int) {
 // that were being written are not in the index yet.
 func (s *Store) loadGaps(st *stream, torn []id) {
 	var lines int
-	st.gaps, lines = readGaps(st.dir)
+	st.gaps, lines = readGaps(s.files, st.dir)
 	kept := 0
 	for k, spans := range st.gaps.of {
 		if _, ok := st.index.find(k); ok || slices.Contains(torn, k) {
@@ -176,28 +178,37 @@ func gapLines(k id, spans []span) (text []byte) {
 	return text
 }
 
-// keepGaps writes from which segments on gaps are noted, once a stream. Nobody who records waits for it.
+// keepGaps writes from which segments on gaps are noted, once a stream, and what the disk did not take before.
+// Nobody who records waits for it.
 func (s *Store) keepGaps() {
 	s.mu.Lock()
-	var begun []*stream
+	var owing []*stream
 	for _, st := range s.streams {
-		if st.gaps.noted && !st.gaps.kept && !st.deleting {
-			begun = append(begun, st)
+		if g := &st.gaps; (g.owed || g.noted && !g.kept) && !st.deleting && st.device != 0 {
+			owing = append(owing, st)
 		}
 	}
 	s.mu.Unlock()
-	for _, st := range begun {
-		if err := st.appendGaps(fmt.Appendf(nil, "%s %s\n", lineSince, st.gaps.since)); err != nil {
-			continue // tried again
-		}
-		s.mu.Lock()
-		st.gaps.kept = true
-		s.mu.Unlock()
+	for _, st := range owing {
+		s.writeGaps(st)
 	}
 }
 
-// noteGaps notes the gaps within a segment that is finished, unless they are noted already. When the disk
-// fails they are known until the end of the process only.
+// writeGaps writes the side file as a whole.
+func (s *Store) writeGaps(st *stream) {
+	st.gapping.Lock()
+	defer st.gapping.Unlock()
+	s.mu.Lock()
+	text := st.gaps.text()
+	s.mu.Unlock()
+	err := durable.Replace(st.files, filepath.Join(st.dir, gapsName), text, fileMode)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.gaps.owed, st.gaps.kept = err != nil, st.gaps.kept || err == nil // otherwise it is tried again
+}
+
+// noteGaps notes the gaps within a segment that is finished, unless they are noted already. What the disk does not
+// take is written by keepGaps.
 func (s *Store) noteGaps(st *stream, k id, spans []span) {
 	s.mu.Lock()
 	if st.gaps.of == nil {
@@ -214,8 +225,13 @@ func (s *Store) noteGaps(st *stream, k id, spans []span) {
 	if len(spans) == 0 || known {
 		return
 	}
+	st.gapping.Lock()
+	defer st.gapping.Unlock()
 	if err := st.appendGaps(gapLines(k, spans)); err != nil {
-		s.log.Warn("cannot note where nothing was recorded", zap.String("stream", st.name), zap.Error(err))
+		s.mu.Lock()
+		st.gaps.owed = true
+		s.mu.Unlock()
+		s.log.Warn("cannot note yet where nothing was recorded", zap.String("stream", st.name), zap.Error(err))
 	}
 }
 

@@ -76,6 +76,7 @@ func TestStreamsWhoseNamesDifferInCaseOnly(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
+			names := slices.Clone(names)
 			dir := t.TempDir()
 			s := mustOpen(t, open(dir))
 			var together sync.WaitGroup
@@ -103,7 +104,7 @@ func TestStreamsWhoseNamesDifferInCaseOnly(t *testing.T) {
 			if err := s.DeleteStream(t.Context(), "Door"); err != nil {
 				t.Fatal(err)
 			}
-			names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "Door" })
+			names = slices.DeleteFunc(names, func(n string) bool { return n == "Door" })
 			check()
 		})
 	}

@@ -93,10 +93,11 @@ type stream struct {
 	index    index
 	clock    []clockNote
 	gaps     gapNotes
-	times    calendar // of clock
-	epoch    uint32   // in which new segments begin
-	highest  int64    // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
-	marked   int64    // highest as the marker has it
+	gapping  sync.Mutex // held to write the notes of gaps; taken before the store's mu
+	times    calendar   // of clock
+	epoch    uint32     // in which new segments begin
+	highest  int64      // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
+	marked   int64      // highest as the marker has it
 	active   map[id]*active
 	refused  refusals
 	watchers []chan struct{}
