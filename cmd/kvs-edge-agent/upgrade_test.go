@@ -50,7 +50,7 @@ type upgrade struct {
 	*stage
 	notes   map[string]oldNotes
 	line    map[string]map[string]int64 // see lineRefused
-	onDisk  map[string]tally // before anything was opened
+	onDisk  map[string]tally            // before anything was opened
 	cameras map[string]*fakecam.Camera
 }
 
