@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -56,7 +57,9 @@ func (k *Keeper) glance() (l look, total uint64, ok bool) {
 	l = look{uptime: k.o.Uptime(), free: signed(free), need: signed(k.o.MinFree(total)), deleted: k.o.Store.Deleted()}
 	rate, _ := k.total()
 	for _, stream := range k.o.Store.Streams() {
-		l.ours += k.ahead(stream)
+		if k.o.Store.SameDisk(stream) {
+			l.ours += k.ahead(stream)
+		}
 	}
 	l.floor = min(l.need/2, floorBytes+rate*int64(floorTime/time.Second))
 	return l, total, true
@@ -64,8 +67,10 @@ func (k *Keeper) glance() (l look, total uint64, ok bool) {
 
 func signed(bytes uint64) int64 { return int64(min(bytes, math.MaxInt64/4)) }
 
-// guardDisk keeps MinFree of the disk, at the cost of all streams, fairly.
-func (k *Keeper) guardDisk(ctx context.Context, streams []string) {
+// guardDisk keeps MinFree of the disk, at the cost of all streams on it, fairly. One whose directory is a link to
+// another disk, or has one mounted on it, has nothing to do with it.
+func (k *Keeper) guardDisk(ctx context.Context, all []string) {
+	streams := slices.DeleteFunc(slices.Clone(all), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
 	l, total, ok := k.look()
 	if !ok {
 		return
@@ -159,7 +164,8 @@ func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
 func (k *Keeper) fixed(streams []string) (bytes int64) {
 	for _, name := range streams {
 		if k.policy(name).OnFull == DenyNew {
-			bytes += k.o.Store.Usage(name).PendingBytes
+			u := k.o.Store.Usage(name)
+			bytes += u.PendingBytes + u.RefusedBytes
 		}
 	}
 	return bytes

@@ -34,6 +34,7 @@ type Store interface {
 	Commit() error
 	// Deleted is how many bytes of media were deleted since the start, for whatever reason.
 	Deleted() int64
+	SameDisk(stream string) bool
 }
 
 // DefaultInterval is the time between passes.

@@ -112,7 +112,7 @@ func (k *Keeper) recallLosses() {
 
 // keepLosses writes the file when there is something new to say, once a pass.
 func (k *Keeper) keepLosses(now time.Time) {
-	if k.o.Losses == "" || !k.unkept && !k.lossesVanished() {
+	if k.o.Losses == "" || !k.unkept && (len(k.losses) == 0 || !vanished(k.o.Losses)) {
 		return
 	}
 	there := make(map[string]bool)
@@ -140,11 +140,8 @@ func (k *Keeper) keepLosses(now time.Time) {
 	part.OK(scopeKeep)
 }
 
-// lossesVanished reports whether somebody removed the file.
-func (k *Keeper) lossesVanished() bool {
-	if len(k.losses) == 0 {
-		return false
-	}
-	_, err := os.Stat(k.o.Losses)
+// vanished reports whether somebody removed a file.
+func vanished(path string) bool {
+	_, err := os.Stat(path)
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }

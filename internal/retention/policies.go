@@ -180,7 +180,7 @@ func (k *Keeper) keepPolicies(now time.Time) {
 		return
 	}
 	records, write := k.records(now)
-	if !write {
+	if !write && (len(records) == 0 || !vanished(k.o.Policies)) {
 		return
 	}
 	part := k.o.Health.Part("", health.JobRetention)

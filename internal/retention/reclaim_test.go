@@ -62,9 +62,8 @@ type world struct {
 	nextKey int64
 
 	// Of the present pass.
-	gone   []*file
-	asked  map[segment.Key]bool
-	passed int64
+	gone  []*file
+	asked map[segment.Key]bool
 
 	heldSince map[segment.Key]time.Duration // first asked while held
 	lastAsked map[segment.Key]time.Duration
@@ -186,6 +185,8 @@ func (w *world) Commit() error {
 	w.synced = w.now
 	return nil
 }
+
+func (w *world) SameDisk(string) bool { return true }
 
 func (w *world) Deleted() int64 { return w.counted }
 

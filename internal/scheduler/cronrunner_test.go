@@ -15,7 +15,7 @@ type wallSchedule struct {
 }
 
 func (w wallSchedule) Next(t time.Time) time.Time {
-	ahead := w.stage.now().Sub(time.Now())
+	ahead := -time.Since(w.stage.now())
 	return w.Expression.Next(t.Add(ahead)).Add(-ahead)
 }
 

@@ -26,7 +26,8 @@ func (s *Store) Delete(k Key) error {
 	return s.removeGarbage(st)
 }
 
-// Deleted is how many bytes of media were deleted since Open, for whatever reason.
+// Deleted is how many bytes of media were deleted from the disk of the recording directory since Open, for whatever
+// reason.
 func (s *Store) Deleted() int64 { return s.deleted.Load() }
 
 // rememberEnd makes durable how far the stream's time has come, when nothing else would remember
@@ -81,7 +82,9 @@ func (s *Store) discard(st *stream, k Key) error {
 		st.refused.drop(e.id)
 		st.trash += e.bytes
 		st.freeing += e.bytes
-		s.deleted.Add(e.bytes)
+		if st.device == 0 || st.device == s.device {
+			s.deleted.Add(e.bytes)
+		}
 		st.garbage = append(st.garbage, garbage, progressName(e.id))
 	}
 	st.unuse(e.id)

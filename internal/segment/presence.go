@@ -29,7 +29,7 @@ func (s *Store) present() error {
 		}
 		return diskFault(s.dir, err)
 	}
-	locked, lockErr := s.lockInPlace()
+	locked, _ := s.lockInPlace()
 	if err == nil && id == s.volume && locked {
 		s.health.OK(scopeVolume)
 		return nil
@@ -38,7 +38,7 @@ func (s *Store) present() error {
 	defer func() { <-s.proving }()
 	id, err = s.volumeID()
 	marked := err == nil && id == s.volume
-	locked, lockErr = s.lockInPlace()
+	locked, lockErr := s.lockInPlace()
 	switch {
 	case marked && locked:
 		s.health.OK(scopeVolume)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -292,8 +291,6 @@ func TestPausesOfADiskThatFailsGrow(t *testing.T) {
 }
 
 var errNoDescriptor = fmt.Errorf("cannot open: %w", syscall.EMFILE)
-
-func eventType(s string) kvs.EventType { return kvs.EventType(s) }
 
 // A service that repeats that a fragment is coming in, and never says that it is there, holds no session for ever.
 func TestAServiceThatRepeatsItselfIsLeft(t *testing.T) {

@@ -46,7 +46,6 @@ type Disk struct {
 	fault  Fault
 	left   int // operations up to the first that fails; 0: none does
 	times  int // how many fail
-	seen   int // operations that could have failed
 	struck string
 	dirty  map[string][]span // by path: written and not synced
 	lost   map[string][]span // by path: what an fsync that failed dropped
