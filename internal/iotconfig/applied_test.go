@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -73,7 +75,7 @@ func damage(t *testing.T, path string) {
 }
 
 func another(t *testing.T, path string) {
-	if err := (stateDir{path: filepath.Dir(path)}).write(lastGoodFile, lastGood{Version: lastGoodVersion + 1}); err != nil {
+	if err := (stateDir{path: filepath.Dir(path), files: durable.OS{}}).write(lastGoodFile, lastGood{Version: lastGoodVersion + 1}); err != nil {
 		t.Fatal(err)
 	}
 }

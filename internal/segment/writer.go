@@ -118,11 +118,21 @@ func (w *Writer) create() error {
 	}
 	if err != nil {
 		_ = f.Close()
-		_ = st.files.Remove(path)
+		w.takeBack(path)
 		return err
 	}
 	w.file = f
 	return nil
+}
+
+// takeBack removes a file that could not be begun. When the disk does not do that either, Run does it later.
+func (w *Writer) takeBack(path string) {
+	if err := w.stream.files.Remove(path); err == nil || errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.stream.broken = append(w.stream.broken, w.key.id())
 }
 
 // Key identifies the segment.
