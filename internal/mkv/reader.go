@@ -43,6 +43,19 @@ func (r *Reader) Fragments() ([]Fragment, error) {
 	return list, err
 }
 
+// Range is bytes of a file.
+type Range struct{ Offset, Size int64 }
+
+// Unread lists where a finished file has something between its fragments that cannot be read, in order.
+func (r *Reader) Unread() ([]Range, error) {
+	_, unread, err := r.list()
+	list := make([]Range, 0, len(unread))
+	for _, s := range unread {
+		list = append(list, Range{Offset: s.from, Size: s.to - s.from})
+	}
+	return list, err
+}
+
 // list gives the completed fragments, and where a finished file has something else between them.
 func (r *Reader) list() (list []Fragment, unread []span, err error) {
 	for offset := r.first; offset < r.scan.size; {

@@ -114,6 +114,8 @@ var (
 	ErrIncomplete = errors.New("the segment is not uploaded completely")
 	// ErrDiskGone means that the disk of the recording directory is not there: it was unplugged or unmounted.
 	ErrDiskGone = errors.New("another disk is mounted there, or none")
+	// ErrDamaged means that a segment is uploaded but for what of it cannot be read any more.
+	ErrDamaged = errors.New("a part of the segment cannot be read")
 	// ErrClosed means that the store, or the writer, is closed.
 	ErrClosed = errors.New("closed")
 )

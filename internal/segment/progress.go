@@ -210,7 +210,8 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	return a != nil && a.progress != nil && a.progress.done[fragmentStart]
 }
 
-// MarkUploaded moves a sealed segment to uploaded. It fails with ErrIncomplete when a fragment is
+// MarkUploaded moves a sealed segment to uploaded. Where a part of it cannot be read, that counts as refused: the segment
+// is uploaded but for it, and the error is ErrDamaged. It fails with ErrIncomplete when a fragment is
 // neither persisted nor refused.
 func (s *Store) MarkUploaded(k Key) error {
 	r, err := s.OpenSegment(k)
@@ -230,6 +231,10 @@ func (s *Store) MarkUploaded(k Key) error {
 			return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrIncomplete)
 		}
 	}
+	damaged, err := s.noteDamaged(r)
+	if err != nil {
+		return err
+	}
 	done, err := s.uploaded(r.stream, k)
 	if err != nil || (!done && !s.hasNotes(r.stream, k)) {
 		return err
@@ -237,7 +242,10 @@ func (s *Store) MarkUploaded(k Key) error {
 	if err := r.stream.sync(); err != nil {
 		return diskFault(r.stream.dir, err)
 	}
-	return s.endProgress(r.stream, k)
+	if err := s.endProgress(r.stream, k); err != nil || !damaged {
+		return err
+	}
+	return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrDamaged)
 }
 
 // hasNotes reports whether the side file of an uploaded segment is still there, because its name could not

@@ -3,6 +3,7 @@ package uploader
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -79,6 +80,7 @@ func (u *Uploader) count(from, to time.Time) (p Progress, whole bool) {
 			whole = whole && errors.Is(err, segment.ErrNotFound)
 			continue
 		}
+		whole = whole && !u.damagedIn(info.Key, from, to)
 		for _, f := range list {
 			s := newShot(u.o.Store, info.Key, f)
 			if !s.in(from, to) {
@@ -96,6 +98,17 @@ func (u *Uploader) count(from, to time.Time) (p Progress, whole bool) {
 		}
 	}
 	return p, whole
+}
+
+// damagedIn reports whether something cannot be read that was recorded in [from, to).
+func (u *Uploader) damagedIn(k segment.Key, from, to time.Time) bool {
+	reader, err := u.o.Store.OpenSegment(k)
+	if err != nil {
+		return false // gone meanwhile
+	}
+	defer func() { _ = reader.Close() }() // was only read
+	damaged, err := reader.Damaged()
+	return err != nil || slices.ContainsFunc(damaged, func(f mkv.Fragment) bool { return newShot(u.o.Store, k, f).in(from, to) })
 }
 
 func (u *Uploader) fragmentsOf(k segment.Key) ([]mkv.Fragment, error) {

@@ -75,7 +75,12 @@ func (u *Uploader) noted(err error) {
 
 // settle moves segments to uploaded of which every fragment is done.
 func (u *Uploader) settle(flight []shot) {
-	switch err := u.queue.settle(flight); {
+	err := u.queue.settle(flight)
+	for _, key := range u.queue.damaged {
+		u.reportDamaged(key)
+	}
+	u.queue.damaged = u.queue.damaged[:0]
+	switch {
 	case err != nil:
 		u.unreadable(err)
 	case (!u.unnoted || !u.o.Store.NotesPending(u.o.Stream)) && u.queue.readable():

@@ -122,6 +122,7 @@ type queue struct {
 	from, to   time.Time                 // fragments that were not recorded in [from, to) are passed over; zero: unbounded
 	without    func(fragmentID) bool     // those that are passed over besides; nil = none
 	after      segment.Key               // segments up to this one were given out
+	damaged    []segment.Key             // uploaded but for what cannot be read, and not reported yet
 	passed     []segment.Key             // given out whole, and not yet moved to uploaded
 	unreadable map[segment.Key]time.Time // segments that the disk fails with, and when to try again
 	pauses     map[segment.Key]time.Duration
@@ -342,6 +343,10 @@ func (q *queue) settle(flight []shot) error {
 			continue
 		}
 		err := q.store.MarkUploaded(key)
+		if errors.Is(err, segment.ErrDamaged) {
+			q.damaged = append(q.damaged, key)
+			continue
+		}
 		if err != nil && !errors.Is(err, segment.ErrIncomplete) && !errors.Is(err, segment.ErrNotFound) {
 			all = errors.Join(all, err)
 			q.pause(key, err)

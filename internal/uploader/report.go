@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // The codes of the conditions.
@@ -137,6 +138,16 @@ func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
 		inWords(s.at()), u.o.Stream, rule.Cause, title, rule.Advice, maxRefusedTries)
 	if u.o.Health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
 		u.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
+	}
+}
+
+// reportDamaged says that a part of a segment was not uploaded as it cannot be read.
+func (u *Uploader) reportDamaged(k segment.Key) {
+	fault := health.SystemFault(CodeRefused, nil, "The recording at %s of stream %s is damaged on the hub's disk: what cannot be read of it was "+
+		"not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` says which part it is.",
+		inWords(k.Start), u.o.Stream, u.o.Stream)
+	if u.o.Health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
+		u.log.Warn("a part of a recording cannot be uploaded", zap.String("why", fault.Text))
 	}
 }
 
