@@ -210,11 +210,15 @@ func (s *stubborn) mends() {
 
 func (s *stubborn) expectAsked(t *testing.T, when string, n int) {
 	t.Helper()
+	if got := s.count(); got != n {
+		t.Errorf("%s: it was asked %d times, want %d", when, got, n)
+	}
+}
+
+func (s *stubborn) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asked != n {
-		t.Errorf("%s: it was asked %d times, want %d", when, s.asked, n)
-	}
+	return s.asked
 }
 
 func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoSession(t *testing.T) {
@@ -228,6 +232,9 @@ func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoSession(t *testing.T) {
 	w.pass(25 * time.Hour)
 	store := &stubborn{watchedStore: w.store, fails: map[segment.Key]bool{w.store.Refused(door)[0].Key: true}}
 	stop := w.run(w.uploader(clock, func(o *Options) { o.Store = store }))
+	for end := time.Now().Add(patience); store.count() == 0 && time.Now().Before(end); { // nothing else is pending
+		time.Sleep(time.Millisecond)
+	}
 	before := w.service.Stats(door).Sessions
 	writer := w.create(640)
 	for n := range 10 {
