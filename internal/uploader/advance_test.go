@@ -26,6 +26,13 @@ type echo struct {
 // Unwrap lets http.ResponseController find the connection.
 func (e *echo) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
+// FlushError is for http.ResponseController: a repeated answer may be on its way.
+func (e *echo) FlushError() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return http.NewResponseController(e.ResponseWriter).Flush()
+}
+
 // Write implements http.ResponseWriter.
 func (e *echo) Write(b []byte) (int, error) {
 	e.mu.Lock()
