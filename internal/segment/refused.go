@@ -156,7 +156,7 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	}
 	finished := e.state == Uploaded
 	if finished {
-		p, _, err = s.loadProgress(filepath.Join(st.dir, progressName(k.id())))
+		p, err = s.reloadProgress(st, k.id(), p)
 	}
 	if err == nil {
 		err = s.write(st, p, k.id(), s.againLines(st, k.id(), fragmentStarts, counted))
@@ -166,32 +166,76 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	if err == nil && finished {
 		err = st.rename(e.name(), after.name())
 	}
+	gone := errors.Is(err, fs.ErrNotExist) && st.isGone(e) // asked while nobody else renames it
+	var left *progress                                     // nobody has it any more
 	s.mu.Lock()
 	if finished {
 		a := st.active[k.id()]
 		a.end()
+		left = p
 		if i, ok := st.index.find(k.id()); err == nil && ok {
 			st.index.replace(i, after)
-			a.progress = p
+			left, a.progress = a.progress, p
 		}
 	}
 	if err == nil {
-		for _, start := range fragmentStarts {
-			if one, ok := st.refused.take(k.id(), start); ok {
-				if counted {
-					one.tries++
-				}
-				p.undo(one)
-			}
-		}
+		st.pendAgain(p, k.id(), fragmentStarts, counted)
 	}
 	st.unuse(k.id())
 	st.changed()
 	s.mu.Unlock()
+	if left != nil {
+		_ = s.endNotes(left) // what it says is in the file, or is said with the next try
+	}
+	if gone {
+		return s.vanishedRefused(st, k)
+	}
 	if err == nil && finished {
 		err = st.sync()
 	}
 	return diskFault(st.dir, err)
+}
+
+// reloadProgress reads the side file of a finished segment. What the disk did not take of it before, as open has it,
+// is written first; open is nil when nothing has.
+func (s *Store) reloadProgress(st *stream, k id, open *progress) (*progress, error) {
+	if open != nil {
+		if err := s.write(st, open, k, ""); err != nil {
+			return nil, err
+		}
+	}
+	p, _, err := s.loadProgress(filepath.Join(st.dir, progressName(k)))
+	return p, err
+}
+
+// pendAgain takes refused fragments of a segment back. Call with mu held.
+func (st *stream) pendAgain(p *progress, k id, starts []time.Duration, counted bool) {
+	for _, start := range starts {
+		if one, ok := st.refused.take(k, start); ok {
+			if counted {
+				one.tries++
+			}
+			p.undo(one)
+		}
+	}
+}
+
+// isGone reports whether a segment's file is not there.
+func (st *stream) isGone(e entry) bool {
+	_, err := st.files.Stat(filepath.Join(st.dir, e.name()))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// vanishedRefused is vanished for a segment with refused fragments: who looks for some to queue again finds those
+// of others.
+func (s *Store) vanishedRefused(st *stream, k Key) error {
+	err := s.vanished(st, k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, listed := st.index.find(k.id()); !listed {
+		st.refused.drop(k.id())
+	}
+	return err
 }
 
 // claimRequeue takes a segment, of which a finished one gets another name. Somebody else who does that is

@@ -1,10 +1,12 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -12,8 +14,14 @@ import (
 // refusedStore has a segment of four fragments, of which the second and the fourth are refused.
 func refusedStore(t *testing.T, dir string, codes ...string) (*Store, Key) {
 	t.Helper()
+	return refusedStoreOn(t, dir, nil, codes...)
+}
+
+// refusedStoreOn is refusedStore on a disk; nil = the real one.
+func refusedStoreOn(t *testing.T, dir string, disk fileSystem, codes ...string) (*Store, Key) {
+	t.Helper()
 	now := begin.Add(time.Hour)
-	s, err := Open(Options{Dir: dir, Now: func() time.Time { return now }})
+	s, err := Open(Options{Dir: dir, Files: disk, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,5 +197,151 @@ func TestRefusedFragmentsThatAreDeletedAreNotCounted(t *testing.T) {
 	}
 	if u := s.Usage("door"); u.RefusedFragments != 0 || u.RefusedBytes != 0 || len(s.Refused("door")) != 0 {
 		t.Errorf("%+v", u)
+	}
+}
+
+// A person who deletes a file by hand leaves nothing behind that is tried again for ever.
+func TestRefusedFragmentsOfAFileThatIsGoneAreNoLongerListed(t *testing.T) {
+	t.Parallel()
+	for name, gone := range map[string][]string{"media": {"*.mkv"}, "media and notes": {"*.mkv", "*.progress"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s, k := refusedStore(t, dir, "4006 A_B", "4006 A_B")
+			removeFiles(t, filepath.Join(dir, "door"), gone...)
+			if err := s.Requeue(k, []time.Duration{s.Refused("door")[0].Fragment.Start}, true); !errors.Is(err, ErrNotFound) {
+				t.Errorf("a file that is gone is queued with %v", err)
+			}
+			if list := s.Segments("door", time.Time{}, time.Time{}); len(list) != 0 {
+				t.Errorf("listed are %+v", list)
+			}
+			if u := s.Usage("door"); u.RefusedFragments != 0 || u.RefusedBytes != 0 || len(s.Refused("door")) != 0 {
+				t.Errorf("%+v", u)
+			}
+		})
+	}
+}
+
+// The media is there: it stays listed although its notes are not.
+func TestRefusedFragmentsStayWhenOnlyTheirNotesAreGone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, k := refusedStore(t, dir, "4006 A_B", "4006 A_B")
+	removeFiles(t, filepath.Join(dir, "door"), "*.progress")
+	if err := s.Requeue(k, []time.Duration{s.Refused("door")[0].Fragment.Start}, true); err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("without notes it is queued with %v", err)
+	}
+	expectState(t, s, k, Uploaded, 2, 0)
+}
+
+func removeFiles(t *testing.T, dir string, patterns ...string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		list, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil || len(list) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, list, err)
+		}
+		for _, path := range list {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// stiff is a disk that gives no file another name, or keeps none.
+type stiff struct {
+	unsyncedFiles
+	on, forgets bool
+}
+
+func (d *stiff) SyncDir(dir string) error {
+	if d.forgets {
+		return syscall.EIO
+	}
+	return d.unsyncedFiles.SyncDir(dir)
+}
+
+func (d *stiff) Rename(from, to string) error {
+	if d.on {
+		return syscall.EIO
+	}
+	return d.unsyncedFiles.Rename(from, to)
+}
+
+func TestRefusedFragmentsThatCannotBeQueuedLeaveNoFileOpen(t *testing.T) {
+	t.Parallel()
+	full := error(syscall.ENOSPC)
+	writes, renames := &trouble{}, &stiff{}
+	for name, disk := range map[string]struct {
+		files fileSystem
+		fail  func(bool)
+	}{
+		"write": {writes, func(on bool) { writes.fail.Store(map[bool]*error{true: &full}[on]) }},
+		"name":  {renames, func(on bool) { renames.on = on }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, k := refusedStoreOn(t, dir, disk.files, "4006 A_B", "4006 A_B")
+			start := s.Refused("door")[0].Fragment.Start
+			disk.fail(true)
+			for range 3 {
+				if err := s.Requeue(k, []time.Duration{start}, true); err == nil {
+					t.Error("it is queued by a disk that fails")
+				}
+			}
+			if open := filesOpen(t, filepath.Join(dir, "door")); len(open) != 0 {
+				t.Errorf("open are %v", open)
+			}
+			expectState(t, s, k, Uploaded, 2, 0)
+			disk.fail(false)
+			if err := s.Requeue(k, []time.Duration{start}, true); err != nil {
+				t.Error(err)
+			}
+			expectState(t, s, k, Sealed, 1, 1)
+		})
+	}
+}
+
+// filesOpen lists the files of a directory that this process has open.
+func filesOpen(t *testing.T, dir string) (open []string) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if path, err := os.Readlink(link); err == nil && filepath.Dir(path) == dir {
+			open = append(open, filepath.Base(path))
+		}
+	}
+	return open
+}
+
+// The notes of a segment whose name could not be made durable are still open when it is queued again.
+func TestNotesOfRefusedFragmentsAreOpenOnce(t *testing.T) {
+	t.Parallel()
+	dir, disk := t.TempDir(), &stiff{}
+	s, err := Open(Options{Dir: dir, Files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	k := addSegment(t, s, "door", begin, 2)
+	list := fragmentsOf(t, s, k)
+	if err := errors.Join(s.MarkPersisted(k, list[0]), s.MarkRefused(k, list[1], "4006 A_B")); err != nil {
+		t.Fatal(err)
+	}
+	disk.forgets = true
+	if err := s.MarkUploaded(k); err == nil {
+		t.Fatal("a name that is not durable ends the upload")
+	}
+	disk.forgets = false
+	if err := s.Requeue(k, []time.Duration{list[1].Start}, true); err != nil {
+		t.Fatal(err)
+	}
+	expectState(t, s, k, Sealed, 0, 1)
+	if open := filesOpen(t, filepath.Join(dir, "door")); len(open) != 1 {
+		t.Errorf("open are %v, want the notes, once", open)
 	}
 }

@@ -26,7 +26,7 @@ type echo struct {
 // Unwrap lets http.ResponseController find the connection.
 func (e *echo) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
-// FlushError is what http.ResponseController flushes by.
+// FlushError is for http.ResponseController: a repeated answer may be on its way.
 func (e *echo) FlushError() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -247,6 +247,54 @@ func TestChangesOfTheSettingAtAnyMoment(t *testing.T) {
 	}
 }
 
+// The setting changes while a part of a fragment waits for its acknowledgement: that part went without the sound
+// that the others go with, so it is sent again.
+func TestAPartInFlightIsNotOneOfThoseOfAnotherSetting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, audible())
+	writer := w.createWith(muLaw)
+	must(t, writer.BeginFragment(0, true))
+	for at := time.Duration(0); at < 8*time.Second; at += 400 * time.Millisecond {
+		must(t, writer.WriteFrame(1, at, at%(2*time.Second) == 0, [][]byte{append([]byte{0x65}, make([]byte, 300)...)}))
+		must(t, writer.WriteFrame(2, at+20*time.Millisecond, true, [][]byte{make([]byte, 160)}))
+	}
+	_, err := writer.EndFragment()
+	must(t, err)
+	must(t, writer.Seal())
+	var audio atomic.Uint32
+	u := w.uploader(func(o *Options) { o.Audio = func() Audio { return Audio(audio.Load()) } })
+	peek := func(part int) shot {
+		t.Helper()
+		s, ok := u.queue.peek()
+		if !ok || s.split == nil || s.part != part || len(s.split.parts) != 4 {
+			t.Fatalf("next is %+v, %v, want part %d of 4", s, ok, part)
+		}
+		return s
+	}
+	whole, ok := u.queue.peek()
+	if !ok || !u.split(whole) {
+		t.Fatalf("%+v cannot be split", whole)
+	}
+	silent := peek(0)
+	u.queue.take(silent)
+	audio.Store(uint32(AudioAll))
+	peek(0) // as the session looks for what goes next
+	if whole, _ := u.through(silent); whole {
+		t.Error("one part of four is all of it")
+	}
+	u.queue.restart()
+	w.want = nil
+	for part := range 4 {
+		s := peek(part)
+		u.queue.take(s)
+		w.want = append(w.want, s.at())
+	}
+	w.drain(u)
+	w.expectOnce()
+	w.expectUploaded(0)
+	w.expectSounds("G.711", "G.711", "G.711", "G.711")
+}
+
 // KVS takes a fragment only with a frame of each track of its session: one of sound alone has none.
 func TestAFragmentOfSoundAloneStaysOnTheHub(t *testing.T) {
 	t.Parallel()

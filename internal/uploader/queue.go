@@ -109,8 +109,9 @@ type queue struct {
 	stream string
 	held   func(fragmentID) bool // set aside: to be passed over
 	split  func(fragmentID) *split
-	broken func(error)  // told of a segment that cannot be read
-	audio  func() Audio // which sound is sent
+	again  func(fragmentID, *split) // it is split otherwise from now on
+	broken func(error)              // told of a segment that cannot be read
+	audio  func() Audio             // which sound is sent
 
 	reader   *segment.Reader // nil between segments
 	list     []mkv.Fragment
@@ -130,9 +131,9 @@ type queue struct {
 
 func newQueue(o Options, suspects *suspects, broken func(error)) *queue {
 	return &queue{
-		store: o.Store, stream: o.Stream, held: suspects.aside, split: suspects.parts, broken: broken, audio: o.Audio,
-		pauses: make(map[segment.Key]time.Duration),
-		after:  segment.Before(o.Stream), unreadable: make(map[segment.Key]time.Time),
+		store: o.Store, stream: o.Stream, held: suspects.aside, split: suspects.parts, again: suspects.splitAgain,
+		broken: broken, audio: o.Audio, pauses: make(map[segment.Key]time.Duration),
+		after: segment.Before(o.Stream), unreadable: make(map[segment.Key]time.Time),
 	}
 }
 
@@ -191,7 +192,10 @@ func (q *queue) divide(s *shot) (ok bool) {
 	if p == nil {
 		return true
 	}
-	p.follow(q, s.frag)
+	if now := p.follow(q, s.frag); now != p {
+		q.again(s.id(), now)
+		p, q.part = now, 0
+	}
 	if q.part, ok = p.next(q.part); ok {
 		s.split, s.part = p, q.part
 	}

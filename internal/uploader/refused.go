@@ -1,6 +1,7 @@
 package uploader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -24,6 +25,13 @@ const (
 // refusedLook is the least time between two looks for refused fragments that are due, when there was none.
 const refusedLook = time.Minute
 
+// unqueued is a segment of which refused fragments could not be queued. Others are queued before it, and it is not
+// tried for unreadableFor: each try ends a session.
+type unqueued struct {
+	at   time.Time // when that was tried last
+	disk bool      // as the disk failed
+}
+
 // retryOne queues a refused fragment that is due, and says whether there was one: it goes next, and
 // alone. Call it when nothing else is pending.
 func (u *Uploader) retryOne() bool {
@@ -45,22 +53,39 @@ func (u *Uploader) dueRefused() *segment.Refused {
 	tried := 0
 	list := u.o.Store.Refused(u.o.Stream)
 	var due *segment.Refused
+	failing := make(map[segment.Key]unqueued)
 	for i, r := range list {
 		recent := now.Sub(r.At).Abs() < retryRefused // the clock may have been wrong then
 		if recent && r.Tries > 0 {
 			tried++
 		}
-		// Those that were tried least go first, so that each gets its first try soon.
-		if !recent && r.Tries < maxRefusedTries && (due == nil || r.Tries < due.Tries) && !u.queue.isUnreadable(r.Key) {
+		isDue, lately := !recent && r.Tries < maxRefusedTries, u.failedLately(r.Key)
+		if x, ok := u.unqueued[r.Key]; ok && (isDue || lately) {
+			failing[r.Key] = x
+		}
+		if isDue && !lately && !u.queue.isUnreadable(r.Key) && (due == nil || u.goesBefore(r, *due)) {
 			due = &list[i]
 		}
 	}
+	u.unqueued = failing // without those that nobody tries again
 	u.tried = recently(u.tried, now)
 	if due == nil || max(tried, len(u.tried)) >= maxRefusedADay {
 		u.lookedRefused = now
 		return nil
 	}
 	return due
+}
+
+// goesBefore tells which of two refused fragments is to be tried first: one that can be queued, as far as is known,
+// and then the one that was tried least, so that each gets its first try soon.
+func (u *Uploader) goesBefore(a, b segment.Refused) bool {
+	return cmp.Or(u.unqueued[a.Key].at.Compare(u.unqueued[b.Key].at), cmp.Compare(a.Tries, b.Tries)) < 0
+}
+
+// failedLately tells whether refused fragments of a segment could not be queued a short while ago.
+func (u *Uploader) failedLately(k segment.Key) bool {
+	x, ok := u.unqueued[k]
+	return ok && u.o.Now().Sub(x.at).Abs() < unreadableFor
 }
 
 // recently gives those of the times that are less than a day ago.
@@ -73,14 +98,31 @@ func recently(times []time.Time, now time.Time) (list []time.Time) {
 	return list
 }
 
-// requeue makes fragments of a segment pending again.
+// requeue makes fragments of a segment pending again. When that fails nothing is queued for refusedLook: as nothing
+// of the segment pends, nothing else would keep sessions from being ended for it.
 func (u *Uploader) requeue(k segment.Key, starts []time.Duration, counted bool) bool {
 	err := u.o.Store.Requeue(k, starts, counted)
-	if err != nil {
-		u.noted(err)
-		u.queue.pause(k, err)
+	if err == nil {
+		delete(u.unqueued, k)
+		return true
 	}
-	return err == nil
+	u.lookedRefused = u.o.Now()
+	disk := !errors.Is(err, segment.ErrNotFound)
+	u.unqueued[k] = unqueued{at: u.lookedRefused, disk: disk}
+	if disk {
+		u.unreadable(err)
+	}
+	return false
+}
+
+// queuesRefused tells whether the disk fails with no refused fragment that is to be queued.
+func (u *Uploader) queuesRefused() bool {
+	for _, x := range u.unqueued {
+		if x.disk {
+			return false
+		}
+	}
+	return true
 }
 
 // tookAgain notes that the service took a fragment that it refused before: it may take those now that it
@@ -99,7 +141,7 @@ func (u *Uploader) free() (any bool) {
 	starts := make(map[segment.Key][]time.Duration)
 	left := false
 	for _, r := range u.o.Store.Refused(u.o.Stream) {
-		if !u.isFreed(r.Code) || u.queue.isUnreadable(r.Key) {
+		if !u.isFreed(r.Code) || u.queue.isUnreadable(r.Key) || u.failedLately(r.Key) {
 			continue
 		}
 		if starts[r.Key] == nil && len(starts) == freedAtOnce {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -181,6 +182,120 @@ func (j *jealous) Requeue(k segment.Key, starts []time.Duration, counted bool) e
 		j.t.Errorf("%v of media are pending", u.PendingDuration)
 	}
 	return j.watchedStore.Requeue(k, starts, counted)
+}
+
+// stubborn is a disk that does not queue the refused fragments of some segments.
+type stubborn struct {
+	*watchedStore
+	mu    sync.Mutex
+	fails map[segment.Key]bool // guarded by mu
+	asked int                  // for these; guarded by mu
+}
+
+func (s *stubborn) Requeue(k segment.Key, starts []time.Duration, counted bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails[k] {
+		s.asked++
+		return syscall.EIO
+	}
+	return s.watchedStore.Requeue(k, starts, counted)
+}
+
+func (s *stubborn) mends() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = nil
+}
+
+func (s *stubborn) expectAsked(t *testing.T, when string, n int) {
+	t.Helper()
+	if got := s.count(); got != n {
+		t.Errorf("%s: it was asked %d times, want %d", when, got, n)
+	}
+}
+
+func (s *stubborn) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	clock := w.pass(0)
+	w.record(1, 2)
+	w.refusing(4007, 0)
+	w.drain(w.uploader(clock))
+	w.service.Faults().Clear()
+	w.pass(25 * time.Hour)
+	store := &stubborn{watchedStore: w.store, fails: map[segment.Key]bool{w.store.Refused(door)[0].Key: true}}
+	stop := w.run(w.uploader(clock, func(o *Options) { o.Store = store }))
+	for end := time.Now().Add(patience); store.count() == 0 && time.Now().Before(end); { // nothing else is pending
+		time.Sleep(time.Millisecond)
+	}
+	before := w.service.Stats(door).Sessions
+	writer := w.create(640)
+	for n := range 10 {
+		w.fragment(writer, 2*time.Second, 300)
+		w.await(2 + n + 1)
+	}
+	if n := w.service.Stats(door).Sessions - before; n > 2 {
+		t.Errorf("%d sessions for what is recorded", n)
+	}
+	store.expectAsked(t, "within a minute", 1)
+	if !w.reports(CodeStore) {
+		t.Errorf("status says %+v", w.health.Snapshot())
+	}
+	store.mends()
+	w.pass(unreadableFor + refusedLook)
+	w.fragment(writer, 2*time.Second, 300)
+	w.await(2 + 10 + 2)
+	for end := time.Now().Add(patience); w.reports(CodeStore) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	must(t, writer.Seal())
+	w.expectAll()
+	if w.refused() != 0 || w.reports(CodeStore) {
+		t.Errorf("%d are refused; status says %+v", w.refused(), w.health.Snapshot())
+	}
+}
+
+func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	clock := w.pass(0)
+	w.record(3, 1)
+	w.refusing(4007, 0, 1, 2)
+	w.drain(w.uploader(clock))
+	w.service.Faults().Clear()
+	w.pass(25 * time.Hour)
+	list := w.store.Refused(door)
+	store := &stubborn{watchedStore: w.store, fails: map[segment.Key]bool{list[0].Key: true, list[1].Key: true}}
+	u := w.uploader(clock, func(o *Options) { o.Store = store })
+	for minute, asked := range []int{1, 2, 2, 2} {
+		w.drain(u)
+		store.expectAsked(t, fmt.Sprint("minute ", minute), asked)
+		w.pass(refusedLook)
+	}
+	w.expectAll(w.want[:2]...)
+	w.pass(unreadableFor)
+	w.drain(u)
+	store.expectAsked(t, "later", 3)
+	if !w.reports(CodeStore) {
+		t.Errorf("status says %+v", w.health.Snapshot())
+	}
+	// Those of a segment that was deleted are nobody's concern.
+	must(t, w.store.Delete(list[0].Key))
+	store.mends()
+	w.pass(unreadableFor)
+	w.drain(u)
+	w.expectAll(w.want[0])
+	if w.refused() != 0 || w.reports(CodeStore) {
+		t.Errorf("%d are refused; status says %+v", w.refused(), w.health.Snapshot())
+	}
 }
 
 func TestRefusedFragmentsAreSentOnDemand(t *testing.T) {

@@ -185,9 +185,9 @@ func (u *Uploader) unreadable(err error) {
 	}
 }
 
-// reportReadable ends what unreadable reported.
+// reportReadable ends what unreadable reported, unless refused fragments still cannot be queued.
 func (u *Uploader) reportReadable() {
-	if u.o.Health.OK(health.ScopeDisk) {
+	if u.queuesRefused() && u.o.Health.OK(health.ScopeDisk) {
 		u.log.Info("recordings can be read, and progress be written again")
 	}
 }

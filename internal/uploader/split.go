@@ -60,14 +60,15 @@ func (p *split) finish(part int) (whole bool) {
 	return !slices.Contains(p.done, false)
 }
 
-// follow splits the fragment again when other tracks of it are sent now.
-func (p *split) follow(q *queue, f mkv.Fragment) {
+// follow splits the fragment again when other tracks of it are sent now. Parts that are in flight stay those of p:
+// what is acknowledged of them says nothing of the others.
+func (p *split) follow(q *queue, f mkv.Fragment) *split {
 	if p.audio == q.chosen.audio {
-		return
+		return p
 	}
 	parts, err := mkv.Parts(q.reader, f, q.chosen.Selection, minFragment)
 	if err != nil {
-		return // the session fails with it
+		return p // the session fails with it
 	}
-	*p = split{audio: q.chosen.audio, parts: parts, done: make([]bool, len(parts)), single: p.single}
+	return &split{audio: q.chosen.audio, parts: parts, done: make([]bool, len(parts)), single: p.single}
 }

@@ -75,6 +75,9 @@ func (s *suspects) parts(id fragmentID) *split {
 	return nil
 }
 
+// splitAgain takes in that a fragment is split otherwise from now on.
+func (s *suspects) splitAgain(id fragmentID, p *split) { s.list[id].split = p }
+
 // suspect makes a fragment be sent alone.
 func (s *suspects) suspect(f shot) *suspect {
 	x := s.list[f.id()]

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 const (
@@ -57,7 +58,8 @@ type Uploader struct {
 
 	freed         []string    // codes of refused fragments that the service took after all
 	tried         []time.Time // when refused fragments were sent again by themselves, within a day
-	lookedRefused time.Time   // when none of them was due
+	lookedRefused time.Time   // when none of them was due, or one could not be queued
+	unqueued      map[segment.Key]unqueued
 
 	retention struct {
 		asked time.Time // zero = not known
@@ -94,7 +96,8 @@ func New(o Options) *Uploader {
 	u := &Uploader{
 		o: o, log: o.Log.With(zap.String("stream", o.Stream)), suspects: newSuspects(o),
 		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
-		turn: make(chan struct{}, 1), nudge: make(chan struct{}, 1),
+		unqueued: make(map[segment.Key]unqueued),
+		turn:     make(chan struct{}, 1), nudge: make(chan struct{}, 1),
 		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst),
 		second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
 	}
