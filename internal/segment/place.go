@@ -86,6 +86,10 @@ func (s *Store) restorePlace(st *stream) error {
 	if err := s.makeDirectory(st); err != nil {
 		return err
 	}
+	s.mu.Lock() // the side files may be gone as well: Run writes them again
+	st.gaps.kept, st.gaps.owed = false, st.gaps.owed || len(st.gaps.of) > 0
+	st.untimed = len(st.clock) > 0
+	s.mu.Unlock()
 	s.log.Warn("somebody deleted the directory of a stream, or its marker: it is made again",
 		zap.String("stream", st.name), zap.String("directory", st.dir))
 	return nil

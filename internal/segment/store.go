@@ -92,6 +92,7 @@ type stream struct {
 	files    fileSystem
 	index    index
 	clock    []clockNote
+	untimed  bool // the side file lacks clock
 	gaps     gapNotes
 	gapping  sync.Mutex // held to write the notes of gaps; taken before the store's mu
 	times    calendar   // of clock
@@ -233,6 +234,7 @@ func (s *Store) Close() error {
 	}
 	if !s.readOnly {
 		s.keepGaps()
+		s.keepClocks()
 	}
 	var noted []*progress
 	s.mu.Lock()
