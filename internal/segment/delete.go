@@ -108,7 +108,7 @@ func (s *Store) discard(st *stream, k Key) error {
 func (s *Store) book(st *stream, e entry) {
 	st.trash += e.bytes
 	st.freeing += e.bytes
-	if st.device == 0 || st.device == s.device {
+	if s.onDisk(st) {
 		s.deleted.Add(e.bytes)
 	}
 }

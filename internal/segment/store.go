@@ -89,6 +89,7 @@ type stream struct {
 	name     string
 	dir      string // what it will be, until device is set
 	device   uint64 // of dir; 0 until the stream has its directory
+	shared   bool   // dir shares the space of the recording directory, though device is another one
 	files    fileSystem
 	index    index
 	clock    []clockNote
