@@ -82,6 +82,12 @@ func (s *streams) deleting(breakOff func()) bool {
 	return !s.stopping
 }
 
+func (s *streams) isStopping() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.stopping
+}
+
 // stopDeleting breaks the deletion of media off and lets no other begin: that of a large stream takes minutes on a
 // slow disk, and what is left of it is deleted after the next start.
 func (s *streams) stopDeleting() {

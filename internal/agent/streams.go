@@ -114,6 +114,14 @@ func (s *streams) reapply() (restarted []string, err error) {
 
 // Remove implements iotconfig.Applier: it stops the stream's jobs and deletes its media.
 func (s *streams) Remove(ctx context.Context, name string) error {
+	err := s.remove(ctx, name)
+	if err != nil && s.isStopping() {
+		<-ctx.Done() // the cloud is not told of a failure: the next start goes on with it
+	}
+	return err
+}
+
+func (s *streams) remove(ctx context.Context, name string) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.stopStream(name)
