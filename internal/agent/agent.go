@@ -269,7 +269,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	case <-parts.Done(): // a part that must not end has ended
 		stopped = errors.New("a part of the agent ended by itself")
 	}
-	a.reloading.Lock() // a reload that is under way ends first
+	a.streams.stopDeleting() // a reload may wait for it
+	a.reloading.Lock()       // a reload that is under way ends first
 	a.launch = nil
 	a.reloading.Unlock()
 	a.log.Info("agent stopping")
@@ -336,48 +337,6 @@ func (a *Agent) jobCompleted(stream, job string) {
 	if reporter := a.reporter.Load(); reporter != nil {
 		reporter.JobCompleted(stream, job)
 	}
-}
-
-// jobStatuses is what DescribeEdgeConfiguration shows of the jobs.
-func (a *Agent) jobStatuses() []iotconfig.JobStatus {
-	list := make([]iotconfig.JobStatus, 0)
-	for _, name := range a.streams.names() {
-		list = append(list, iotconfig.JobStatus{
-			StreamName: name,
-			Recorder:   a.jobState(name, health.JobRecorder, a.store.LastRecorded),
-			Uploader:   a.jobState(name, health.JobUploader, a.lastCollected),
-		})
-	}
-	return list
-}
-
-// lastCollected is the end of the stream's newest media that is in the cloud. After a restart, until the
-// next fragment, only whole segments are known to be.
-func (a *Agent) lastCollected(stream string) time.Time {
-	persisted := a.health.Part(stream, health.JobUploader).Number(health.LastPersistedMedia).Load()
-	if persisted > 0 {
-		return earlier(time.UnixMilli(persisted), a.store.LastRecorded(stream))
-	}
-	return a.store.LastUploadedEnd(stream)
-}
-
-// earlier is the earlier of two times.
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func (a *Agent) jobState(stream, job string, collected func(stream string) time.Time) *iotconfig.JobState {
-	part := a.health.Part(stream, job).Snapshot()
-	part.Redate(time.Now())
-	class, details := status.JobStatus(part)
-	updated := part.StateSince
-	if worst, ok := part.Worst(); ok && worst.Since.After(updated) {
-		updated = worst.Since
-	}
-	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected(stream)}
 }
 
 // loadAWS sets up the way to AWS, for the agent as for a check.

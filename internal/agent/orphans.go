@@ -43,8 +43,8 @@ func (s *streams) removeOrphan(ctx context.Context, name string) (done status.De
 			"Stream %s is configured for this hub: delete its edge configuration (aws kinesisvideo delete-edge-configuration --stream-name %s), "+
 				"which deletes its recordings too.", name, name)
 	}
-	recorded := s.workers.media.Streams()
-	if !slices.Contains(recorded, name) {
+	if !s.workers.media.Holds(name) {
+		recorded := s.workers.media.Streams()
 		return done, health.UserFault(codeStream, nil, "There are no recordings of a stream %s that is not configured; there are those of: %s.",
 			name, humanize.List(slices.DeleteFunc(slices.Clone(recorded), func(n string) bool { return s.get(n) != nil })))
 	}
@@ -59,10 +59,42 @@ func (s *streams) removeOrphan(ctx context.Context, name string) (done status.De
 
 // deleteMedia deletes all media of a stream and forgets what is known of it.
 func (s *streams) deleteMedia(ctx context.Context, name string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !s.deleting(cancel) {
+		return health.SystemFault(codeStream, nil, "The agent stops: delete stream %s once it runs again.", name)
+	}
+	defer s.deleting(nil)
 	if err := s.workers.media.DeleteStream(ctx, name); err != nil {
 		return fmt.Errorf("cannot delete the media of stream %s: %w", name, err)
 	}
 	s.workers.retention.Forget(name)
 	s.workers.health.RemoveStream(name)
 	return nil
+}
+
+// deleting notes how the deletion under way is broken off, nil once it has ended. It is false when none may begin.
+// Call with applying held, so that there is one at a time.
+func (s *streams) deleting(breakOff func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.breakOff = breakOff
+	return !s.stopping
+}
+
+func (s *streams) isStopping() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.stopping
+}
+
+// stopDeleting breaks the deletion of media off and lets no other begin: that of a large stream takes minutes on a
+// slow disk, and what is left of it is deleted after the next start.
+func (s *streams) stopDeleting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+	if s.breakOff != nil {
+		s.breakOff()
+	}
 }

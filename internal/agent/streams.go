@@ -32,6 +32,9 @@ type streams struct {
 
 	mu      sync.RWMutex
 	running map[string]*stream // by stream name, guarded by mu
+
+	breakOff func() // ends the deletion under way; nil when there is none; guarded by mu
+	stopping bool   // nothing more is deleted; guarded by mu
 }
 
 // workers is what streams needs from the rest of the agent: how to build each job and where it acts.
@@ -52,6 +55,7 @@ type workers struct {
 // mediaRemover is what streams needs of the store.
 type mediaRemover interface {
 	Streams() []string
+	Holds(stream string) bool
 	Usage(stream string) segment.Usage
 	DeleteStream(ctx context.Context, stream string) error
 }
@@ -110,6 +114,14 @@ func (s *streams) reapply() (restarted []string, err error) {
 
 // Remove implements iotconfig.Applier: it stops the stream's jobs and deletes its media.
 func (s *streams) Remove(ctx context.Context, name string) error {
+	err := s.remove(ctx, name)
+	if err != nil && s.isStopping() {
+		<-ctx.Done() // the cloud is not told of a failure: the next start goes on with it
+	}
+	return err
+}
+
+func (s *streams) remove(ctx context.Context, name string) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.stopStream(name)
@@ -217,8 +229,9 @@ func (s *streams) stopStream(name string) {
 }
 
 // stopAll ends all jobs: first every recorder, at once, so that all segments are sealed, then
-// every uploader.
+// every uploader. No deletion of media holds it up.
 func (s *streams) stopAll() {
+	s.stopDeleting()
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for _, which := range []func(*stream) *job{

@@ -28,6 +28,7 @@ type diary struct {
 	lines    []string
 	policies map[string]retention.Policy
 	recorded []string
+	unlisted string // recordings that cannot be read
 }
 
 func (d *diary) note(format string, args ...any) {
@@ -53,12 +54,20 @@ func (d *diary) take() []string {
 func (d *diary) SetPolicy(stream string, p retention.Policy) { d.policies[stream] = p }
 func (d *diary) Remove(stream string)                        { delete(d.policies, stream) }
 
-func (d *diary) Forget(stream string)       { d.note("forget %s", stream) }
-func (d *diary) Streams() []string          { return d.recorded }
+func (d *diary) Forget(stream string) { d.note("forget %s", stream) }
+func (d *diary) Streams() []string    { return d.recorded }
+func (d *diary) Holds(name string) bool {
+	return slices.Contains(d.recorded, name) || d.unlisted != "" && name == d.unlisted
+}
 func (d *diary) Usage(string) segment.Usage { return segment.Usage{Segments: 3, Bytes: 300} }
 
-func (d *diary) DeleteStream(_ context.Context, stream string) error {
+func (d *diary) DeleteStream(ctx context.Context, stream string) error {
 	d.note("delete media of %s", stream)
+	if stream == "large" {
+		d.running <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if strings.HasPrefix(stream, "stuck") {
 		return errors.New("in use")
 	}
@@ -254,12 +263,57 @@ func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
 	if diff := cmp.Diff([]string{"delete media of old", "forget old"}, d.take()); diff != "" {
 		t.Error(diff)
 	}
+	d.unlisted = "stuck unread"
+	if _, err := s.removeOrphan(t.Context(), "stuck unread"); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("the store is not asked why: %v", err)
+	}
 	d.recorded = append(d.recorded, "stuck")
 	if _, err := s.removeOrphan(t.Context(), "stuck"); err == nil {
 		t.Error("a failed deletion is told as done")
 	}
 	if got := d.take(); slices.Contains(got, "forget stuck") {
 		t.Error("what was not deleted is forgotten")
+	}
+}
+
+// The agent stops at once, also while a large stream is being deleted on request or for the cloud.
+func TestADeletionDoesNotHoldUpTheStop(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(s *streams, ctx context.Context) error{
+		"on request":    func(s *streams, ctx context.Context) error { _, err := s.removeOrphan(ctx, "large"); return err },
+		"for the cloud": func(s *streams, ctx context.Context) error { return s.Remove(ctx, "large") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, s := newDiary()
+			d.recorded = []string{"large"}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			removed := make(chan error, 1)
+			go func() { removed <- remove(s, ctx) }()
+			<-d.running
+			s.stopAll()
+			if ctx.Err() != nil {
+				t.Error("the deletion was waited for")
+			}
+			if name == "for the cloud" {
+				select {
+				case err := <-removed:
+					t.Errorf("the cloud is told: %v", err)
+				case <-time.After(50 * time.Millisecond):
+				}
+			}
+			cancel() // as the other parts stop
+			if err := <-removed; !errors.Is(err, context.Canceled) {
+				t.Errorf("%v", err)
+			}
+			if err := remove(s, ctx); err == nil || !strings.Contains(err.Error(), "The agent stops") {
+				t.Errorf("another deletion: %v", err)
+			}
+			if got := d.take(); slices.Contains(got, "forget large") {
+				t.Error("what was not deleted is forgotten")
+			}
+		})
 	}
 }
 

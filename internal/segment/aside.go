@@ -143,6 +143,9 @@ func (s *Store) watchDirectories(ctx context.Context) {
 		if err := s.rememberVolume(); err != nil {
 			s.log.Warn("cannot note which disk the recordings are on: it is tried again", zap.Error(err))
 		}
+		if err := s.restoreFormat(); err != nil {
+			s.log.Warn("cannot note the format of the recordings: it is tried again", zap.Error(err))
+		}
 		for key, value := range s.watched.Range {
 			dir, _ := key.(string)
 			w, _ := value.(watched)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
 
@@ -101,6 +103,29 @@ func (st *stream) writeClock(notes []clockNote) error {
 		return err
 	}
 	return diskFault(st.dir, durable.Replace(st.files, filepath.Join(st.dir, clockName), append(data, '\n'), fileMode))
+}
+
+// keepClocks writes the side files again that went with a stream's directory.
+func (s *Store) keepClocks() {
+	s.clocks.Lock()
+	defer s.clocks.Unlock()
+	s.mu.Lock()
+	owing := make(map[*stream][]clockNote)
+	for _, st := range s.streams {
+		if st.untimed && !st.deleting {
+			owing[st] = st.clock
+		}
+	}
+	s.mu.Unlock()
+	for st, notes := range owing {
+		if err := st.writeClock(notes); err != nil {
+			s.log.Warn("cannot note yet which times are wrong", zap.String("stream", st.name), zap.Error(err))
+			continue
+		}
+		s.mu.Lock()
+		st.untimed = false
+		s.mu.Unlock()
+	}
 }
 
 // readClock reads the side file. One that is missing or torn says nothing.

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,8 @@ import (
 	"path/filepath"
 )
 
-// Delete removes a segment. It fails with ErrBusy while the segment is being written or read.
+// Delete removes a segment. It fails with ErrBusy while the segment is being written or read, and with ErrNotFound
+// when there is no such segment, also where somebody deleted its file: it is listed no longer then.
 func (s *Store) Delete(k Key) error {
 	s.mu.Lock()
 	st := s.streams[k.Stream]
@@ -20,10 +22,11 @@ func (s *Store) Delete(k Key) error {
 	if err := s.rememberEnd(st, k.id()); err != nil {
 		return err
 	}
-	if err := s.discard(st, k); err != nil {
+	err := s.discard(st, k)
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	return s.removeGarbage(st)
+	return cmp.Or(s.removeGarbage(st), err)
 }
 
 // Deleted is how many bytes of media were deleted from the disk of the recording directory since Open, for whatever
@@ -47,6 +50,9 @@ func (s *Store) rememberEnd(st *stream, k id) error {
 		return nil
 	}
 	if err := st.writeMarker(k.epoch, highest); err != nil {
+		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
+			return nil // somebody removed the directory: who makes it again writes the marker from memory
+		}
 		return diskFault(st.dir, err)
 	}
 	s.mu.Lock()
@@ -59,7 +65,8 @@ func (s *Store) rememberEnd(st *stream, k id) error {
 
 // discard gives a segment's file the name of garbage and takes it out of the index. The name goes
 // first, so that a crash while a large file is being freed leaves garbage and not a segment
-// without its data. Call it after rememberEnd.
+// without its data. Of a file that somebody deleted nothing is booked, as its deletion here frees nothing.
+// Call it after rememberEnd.
 func (s *Store) discard(st *stream, k Key) error {
 	e, err := s.claim(st, k)
 	if err != nil {
@@ -67,25 +74,22 @@ func (s *Store) discard(st *stream, k Key) error {
 	}
 	garbage := garbageName(e)
 	err = st.rename(e.name(), garbage)
+	var missing bool
 	if errors.Is(err, fs.ErrNotExist) {
-		err = s.streamPresent(st) // the file is not gone when its disk is
+		missing = !s.exists(filepath.Join(st.dir, garbage)) // a renaming that failed may have been done
+		err = s.streamPresent(st)                           // the file is not gone when its disk is
 	}
 	s.mu.Lock()
 	a := st.active[e.id]
 	a.end()
 	var notes *progress
 	if err == nil {
-		notes, a.progress = a.progress, nil
-		i, _ := st.index.find(e.id)
-		st.index.remove(i)
-		delete(st.gaps.of, e.id)
-		st.refused.drop(e.id)
-		st.trash += e.bytes
-		st.freeing += e.bytes
-		if st.device == 0 || st.device == s.device {
-			s.deleted.Add(e.bytes)
+		notes = st.forget(e.id)
+		st.garbage = append(st.garbage, progressName(e.id))
+		if !missing {
+			s.book(st, e)
+			st.garbage = append(st.garbage, garbage)
 		}
-		st.garbage = append(st.garbage, garbage, progressName(e.id))
 	}
 	st.unuse(e.id)
 	st.changed()
@@ -93,7 +97,34 @@ func (s *Store) discard(st *stream, k Key) error {
 	if notes != nil {
 		_ = s.endNotes(notes) // its file goes as well
 	}
+	if err == nil && missing {
+		s.logVanished(k)
+		return notFound(k)
+	}
 	return diskFault(st.dir, err)
+}
+
+// book accounts for a segment whose disk will be free again. Call with mu held.
+func (s *Store) book(st *stream, e entry) {
+	st.trash += e.bytes
+	st.freeing += e.bytes
+	if s.onDisk(st) {
+		s.deleted.Add(e.bytes)
+	}
+}
+
+// forget takes a segment out of the index, with all that is known of it. The caller ends its notes, if there are
+// any. Call with mu held.
+func (st *stream) forget(k id) (notes *progress) {
+	if a := st.active[k]; a != nil {
+		notes, a.progress = a.progress, nil
+	}
+	if i, ok := st.index.find(k); ok {
+		st.index.remove(i)
+	}
+	delete(st.gaps.of, k)
+	st.refused.drop(k)
+	return notes
 }
 
 // claim takes a segment that nobody uses for its deletion: who opens it from now on finds it gone.
@@ -157,7 +188,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 		s.mu.Unlock()
 	}()
 	for {
-		left, err := s.deleteFree(st)
+		left, err := s.deleteFree(ctx, st)
 		if err != nil {
 			return err
 		}
@@ -173,8 +204,13 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	if err := s.streamPresent(st); err != nil {
 		return err
 	}
-	if err := s.removePlace(st); err != nil { // nobody else touches it: deleting is set
-		return err
+	s.mu.Lock()
+	placed := st.device != 0
+	s.mu.Unlock()
+	if placed { // what has the name otherwise is something else's
+		if err := s.removePlace(st); err != nil { // nobody else touches it: deleting is set
+			return err
+		}
 	}
 	s.mu.Lock()
 	delete(s.streams, name)
@@ -187,9 +223,12 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 
 // deleteFree deletes all that is not in use and gives the number of those that are. Others get
 // their turn between two segments.
-func (s *Store) deleteFree(st *stream) (left int, err error) {
+func (s *Store) deleteFree(ctx context.Context, st *stream) (left int, err error) {
 	before := id{epoch: math.MaxUint32, start: math.MaxInt64}
 	for {
+		if err := ctx.Err(); err != nil {
+			return left, fmt.Errorf("the deletion of stream %s was broken off: %w", st.name, err)
+		}
 		s.mu.Lock()
 		i := st.index.at(before) - 1
 		if i < 0 {

@@ -105,6 +105,14 @@ func formatOf(k id) int32 {
 	return formatFirst
 }
 
+// restoreFormat writes the format again when somebody removed its file.
+func (s *Store) restoreFormat() error {
+	if _, err := s.files.Stat(filepath.Join(s.dir, formatName)); errors.Is(err, fs.ErrNotExist) {
+		s.format.Store(formatFirst)
+	}
+	return s.keepFormat()
+}
+
 // keepFormat has the store be of the format that its streams need: one that was lost, say.
 func (s *Store) keepFormat() error {
 	needed := int32(formatFirst)

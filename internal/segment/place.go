@@ -86,6 +86,10 @@ func (s *Store) restorePlace(st *stream) error {
 	if err := s.makeDirectory(st); err != nil {
 		return err
 	}
+	s.mu.Lock() // the side files may be gone as well: Run writes them again
+	st.gaps.kept, st.gaps.owed = false, st.gaps.owed || len(st.gaps.of) > 0
+	st.untimed = len(st.clock) > 0
+	s.mu.Unlock()
 	s.log.Warn("somebody deleted the directory of a stream, or its marker: it is made again",
 		zap.String("stream", st.name), zap.String("directory", st.dir))
 	return nil
@@ -141,9 +145,9 @@ func (s *Store) claimName(stream string) (release func()) {
 
 // settle notes on which disk the stream's directory lies.
 func (s *Store) settle(st *stream) {
-	now := device(st.dir)
+	now, shared := device(st.dir), sharesSpace(s.dir, st.dir)
 	s.mu.Lock()
-	st.device = now
+	st.device, st.shared = now, shared
 	s.mu.Unlock()
 }
 
@@ -241,7 +245,12 @@ func (s *Store) SameDisk(stream string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[stream]
-	return st == nil || st.device == 0 || st.device == s.device
+	return st == nil || s.onDisk(st)
+}
+
+// onDisk is SameDisk. Call with mu held.
+func (s *Store) onDisk(st *stream) bool {
+	return st.device == 0 || st.device == s.device || st.shared
 }
 
 // makeDirectory makes the stream's directory with its marker, durably.

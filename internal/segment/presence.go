@@ -131,6 +131,7 @@ func (s *Store) refound(why error) error {
 		return err
 	}
 	_ = s.lock.Swap(next).Close()
+	s.format.Store(formatFirst) // its file is gone as well: who needs another one writes it again
 	s.log.Error("somebody deleted all that was in the recording directory: recording begins again", zap.String("directory", s.dir))
 	return diskFault(s.dir, s.markVolume())
 }

@@ -107,17 +107,27 @@ func (s *Store) vanished(st *stream, k Key) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	i, ok := st.index.find(k.id())
 	if a := st.active[k.id()]; !ok || a != nil && (a.writer != nil || a.moving != nil) {
+		s.mu.Unlock()
 		return gone
 	}
 	st.remember(st.index.entries[i])
-	st.index.remove(i)
+	notes := st.forget(k.id())
+	st.unuse(k.id())
+	st.recheck()
 	st.changed()
-	s.log.Error("somebody deleted the file of a segment: it is listed no longer",
-		zap.String("stream", st.name), zap.String("segment", k.id().String()))
+	s.mu.Unlock()
+	if notes != nil {
+		_ = s.endNotes(notes) // nobody reads them any more
+	}
+	s.logVanished(k)
 	return gone
+}
+
+func (s *Store) logVanished(k Key) {
+	s.log.Error("somebody deleted the file of a segment: it is listed no longer",
+		zap.String("stream", k.Stream), zap.String("segment", k.id().String()))
 }
 
 // namesOf gives the name of a segment's file, and the one that it gets now, if it does.

@@ -113,7 +113,7 @@ func (s *Store) loadStream(name string) error {
 		return nil
 	}
 	st := s.newStream(mark.Stream)
-	st.dir, st.device = dir, device(dir)
+	st.dir, st.device, st.shared = dir, device(dir), sharesSpace(s.dir, dir)
 	st.clock = readClock(s.files, dir)
 	st.see(mark.Epoch)
 	if mark.LastEnd != nil {
@@ -230,7 +230,7 @@ func (s *Store) adopt(loaded *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stream(loaded.name)
-	st.dir, st.device = loaded.dir, loaded.device
+	st.dir, st.device, st.shared = loaded.dir, loaded.device, loaded.shared
 	st.index, st.active, st.broken, st.doubted, st.aside = loaded.index, loaded.active, loaded.broken, loaded.doubted, loaded.aside
 	st.refused = loaded.refused
 	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock

@@ -51,6 +51,7 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-ticker.C:
 			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.mendBroken()))
 			s.keepGaps()
+			s.keepClocks()
 		}
 	}
 }

@@ -89,9 +89,11 @@ type stream struct {
 	name     string
 	dir      string // what it will be, until device is set
 	device   uint64 // of dir; 0 until the stream has its directory
+	shared   bool   // dir shares the space of the recording directory, though device is another one
 	files    fileSystem
 	index    index
 	clock    []clockNote
+	untimed  bool // the side file lacks clock
 	gaps     gapNotes
 	gapping  sync.Mutex // held to write the notes of gaps; taken before the store's mu
 	times    calendar   // of clock
@@ -233,6 +235,7 @@ func (s *Store) Close() error {
 	}
 	if !s.readOnly {
 		s.keepGaps()
+		s.keepClocks()
 	}
 	var noted []*progress
 	s.mu.Lock()

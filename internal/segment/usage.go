@@ -26,6 +26,17 @@ type Usage struct {
 	RefusedBytes     int64
 }
 
+// Holds reports whether there is something of a stream on the disk, also what cannot be read or is not recovered yet.
+func (s *Store) Holds(stream string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unreadOf(stream) != nil {
+		return true
+	}
+	st := s.streams[stream]
+	return st != nil && (len(st.index.entries) > 0 || st.aside > 0 || len(st.broken) > 0)
+}
+
 // Usage sums up a stream from memory. It costs the same however many segments there are.
 func (s *Store) Usage(stream string) Usage {
 	s.mu.Lock()

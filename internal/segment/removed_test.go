@@ -1,0 +1,234 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// A stream that never recorded has no directory: what has its name, or one that is the same on the disk, stays.
+func TestDeletionOfAStreamThatNeverRecorded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	foreign := filepath.Join(dir, "media", clockName)
+	if err := errors.Join(os.Mkdir(filepath.Dir(foreign), 0o700), os.WriteFile(foreign, []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, Options{Dir: dir, Files: folding{root: dir}, Reserved: []string{filepath.Dir(foreign)}})
+	k := addSegment(t, s, "door", begin, 2)
+	for _, name := range []string{"Door", "media", "nowhere"} {
+		if err := s.DeleteStream(t.Context(), name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(fragmentsOf(t, s, k)) != 2 {
+		t.Error("media of another stream is gone")
+	}
+	if got := onDisk(t, dir); got["door"] != "door" {
+		t.Errorf("markers: %v", got)
+	}
+	if _, err := os.Stat(foreign); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file that somebody deleted frees nothing when its segment goes, and its segment is listed no longer.
+func TestDeletionOfWhatSomebodyDeleted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := mustOpen(t, Options{Dir: dir})
+	first, second := addSegment(t, s, "door", begin, 2), addSegment(t, s, "door", begin.Add(time.Minute), 2)
+	if err := s.MarkPersisted(first, fragmentsOf(t, s, first)[0]); err != nil {
+		t.Fatal(err)
+	}
+	last := s.LastEnd("door")
+	paths, _ := filepath.Glob(filepath.Join(dir, "door", "*.mkv"))
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, k := range []Key{first, second} {
+		if err := s.Delete(k); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := s.Deleted(); n != 0 || s.streams["door"].freeing != 0 {
+		t.Errorf("%d bytes are booked as deleted, %d as being freed", n, s.streams["door"].freeing)
+	}
+	if list := s.Segments("door", time.Time{}, time.Time{}); len(list) > 0 {
+		t.Errorf("listed: %+v", list)
+	}
+	if got := s.LastEnd("door"); !got.Equal(last) {
+		t.Errorf("the time went back from %s to %s", last, got)
+	}
+	if left := files(t, filepath.Join(dir, "door")); len(left) != 1 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// A stream whose directory somebody removed can be deleted, and its time goes on when it records again.
+func TestDeletionOfAStreamWithoutItsDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := mustOpen(t, Options{Dir: dir})
+	for _, name := range []string{"door", "yard"} {
+		addSegment(t, s, name, begin, 2)
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DeleteStream(t.Context(), "door"); err != nil {
+		t.Error(err)
+	}
+	last := s.LastEnd("yard")
+	for _, info := range s.Segments("yard", time.Time{}, time.Time{}) {
+		if err := s.Delete(info.Key); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	}
+	addSegment(t, s, "yard", begin.Add(time.Hour), 1)
+	mark, err := s.readMarker(filepath.Join(dir, "yard"))
+	if err != nil || mark.LastEnd == nil || *mark.LastEnd != last.UnixMilli() {
+		t.Errorf("the marker made again: %+v, %v; want %d", mark, err, last.UnixMilli())
+	}
+}
+
+// Who stops the agent does not wait for the deletion of a large stream.
+func TestDeletionOfAStreamIsBrokenOff(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, Options{Dir: t.TempDir()})
+	addSegment(t, s, "door", begin, 2)
+	addSegment(t, s, "door", begin.Add(time.Minute), 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.DeleteStream(ctx, "door"); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if n := len(s.Segments("door", time.Time{}, time.Time{})); n != 2 {
+		t.Errorf("%d segments are left", n)
+	}
+	if err := s.DeleteStream(t.Context(), "door"); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is known of a segment goes with its file.
+func TestNothingIsKnownOfASegmentWithoutItsFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, k := refusedStore(t, dir, "4006 INVALID_MKV_DATA", "4006 INVALID_MKV_DATA")
+	paused := recordAndSealPauses(t, s, begin.Add(time.Hour))
+	if err := s.MarkPersisted(paused, fragmentsOf(t, s, paused)[0]); err != nil {
+		t.Fatal(err)
+	}
+	paths, _ := filepath.Glob(filepath.Join(dir, "door", "*.mkv"))
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []Key{k, paused} {
+		if _, err := s.OpenSegment(key); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%v", err)
+		}
+	}
+	st := s.streams["door"]
+	if list := s.Refused("door"); len(list) > 0 || st.refused.count != 0 || st.refused.bytes != 0 {
+		t.Errorf("still refused: %+v", list)
+	}
+	if len(st.gaps.of) > 0 || len(st.active) > 0 {
+		t.Errorf("still known: gaps %v, active %v", st.gaps.of, st.active)
+	}
+	links, _ := filepath.Glob("/proc/self/fd/*")
+	for _, link := range links {
+		if path, err := os.Readlink(link); err == nil && filepath.Dir(path) == filepath.Join(dir, "door") {
+			t.Errorf("still open: %s", path)
+		}
+	}
+}
+
+// The format comes back with what needs it.
+func TestTheFormatIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	inEpoch := func(t *testing.T) (s *Store, dir, path string) {
+		dir = filepath.Join(t.TempDir(), "recordings")
+		s = mustOpen(t, Options{Dir: dir})
+		addSegment(t, s, "door", begin, 1)
+		s.mu.Lock()
+		s.streams["door"].see(1)
+		s.mu.Unlock()
+		addSegment(t, s, "door", begin, 1)
+		return s, dir, filepath.Join(dir, formatName)
+	}
+	t.Run("with the directory", func(t *testing.T) {
+		t.Parallel()
+		s, dir, path := inEpoch(t)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		addSegment(t, s, "door", begin.Add(time.Hour), 1)
+		if data, err := os.ReadFile(path); err != nil || string(data) != "2\n" {
+			t.Errorf("%q, %v", data, err)
+		}
+	})
+	t.Run("alone", func(t *testing.T) {
+		t.Parallel()
+		s, _, path := inEpoch(t)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.restoreFormat(); err != nil {
+			t.Fatal(err)
+		}
+		if data, err := os.ReadFile(path); err != nil || string(data) != "2\n" {
+			t.Errorf("%q, %v", data, err)
+		}
+	})
+}
+
+// What is known of a stream's times and gaps outlives its directory.
+func TestTheSideFilesOfAStreamAreWrittenAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := mustOpen(t, Options{Dir: dir})
+	recordAndSealPauses(t, s, begin)
+	if err := s.NoteClock("door", begin, begin.Add(time.Second), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	s.keepGaps()
+	if err := os.RemoveAll(filepath.Join(dir, "door")); err != nil {
+		t.Fatal(err)
+	}
+	addSegment(t, s, "door", begin.Add(time.Hour), 1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if notes := readClock(osFiles{}, filepath.Join(dir, "door")); len(notes) != 1 {
+		t.Errorf("notes of times: %v", notes)
+	}
+	if gaps, _ := readGaps(osFiles{}, filepath.Join(dir, "door")); !gaps.noted || gaps.since.start != begin.UnixMilli() {
+		t.Errorf("notes of gaps: %+v", gaps)
+	}
+}
+
+// What cannot be read, or is not recovered yet, is there, though no segment of it is listed.
+func TestWhatIsNotListedIsHeld(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := mustOpen(t, Options{Dir: dir})
+	addSegment(t, s, "door", begin, 1)
+	s.mu.Lock()
+	s.stream("idle")
+	s.stream("torn").broken = []id{{start: begin.UnixMilli()}}
+	s.unread[directoryOf("yard")] = errDangling
+	s.mu.Unlock()
+	for name, want := range map[string]bool{"door": true, "yard": true, "torn": true, "idle": false, "nowhere": false} {
+		if got := s.Holds(name); got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
