@@ -4,9 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -54,6 +54,34 @@ func TestAppliedIsCalledOnceTheConfigurationIsKnown(t *testing.T) {
 				t.Error("the configuration is taken for known")
 			}
 		})
+	}
+}
+
+// TestHalfAnAnswerIsNotTheConfiguration has a hub learn of some streams: by a listing with a record that nobody can tell
+// the stream of, and by a message. What of the others is to be kept is not known by that.
+func TestHalfAnAnswerIsNotTheConfiguration(t *testing.T) {
+	t.Parallel()
+	applied := make(chan struct{}, 100)
+	hub := listOnlyHub(t, t.TempDir(), func() { applied <- struct{}{} })
+	hub.timing.listOnly = 10 * time.Millisecond
+	nameless := listedAs(t, "door", 1_700_000_000, syncing)
+	nameless.StreamName = "../door"
+	hub.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing), nameless)
+	hub.run()
+	hub.awaitApply("cam")
+	hub.awaitListing(4) // the first one is done with by then
+	hub.inbox.put(message{topic: hub.topics.update, payload: updateOf("yard", 1_700_000_000), ack: func() {}})
+	hub.awaitApply("cam", "yard")
+	hub.inbox.put(message{topic: hub.topics.update, payload: updateOf("zoo", 1_700_000_000), ack: func() {}})
+	hub.awaitApply("cam", "yard", "zoo") // the first message is done with
+	if len(applied) > 0 {
+		t.Error("half an answer is taken for the configuration")
+	}
+	hub.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing), listedAs(t, "yard", 1_700_000_000, syncing))
+	select {
+	case <-applied:
+	case <-time.After(patience):
+		t.Error("a complete listing is not taken for the configuration")
 	}
 }
 

@@ -120,11 +120,12 @@ func (s *Source) mergeListing(l listing) (r round) {
 		}
 	}
 	r.remove = r.remove || len(s.desired.removals()) > 0
-	s.unsaved, r.known = true, true
+	s.unsaved = true
 	s.o.Health.OK(scopeMessage)
 	if !complete {
 		return r
 	}
+	r.known = true
 	missing := s.desired.absences(listed, l.began, s.o.Now())
 	r.unsure = missing.unsure
 	for _, name := range missing.left {

@@ -22,7 +22,7 @@ type round struct {
 	apply  bool     // the desired set changed
 	remove bool     // a removal is asked for
 	unsure bool     // a stream is missing from a listing, which another one is to confirm
-	known  bool     // the cloud has said what this hub is to do
+	known  bool     // the cloud has listed all that this hub is to do; a message tells of one stream only
 	pushed bool     // a message changed the desired set, which a listing soon after is to confirm
 	acks   []func() // of the messages that were merged
 }
@@ -85,7 +85,7 @@ func (s *Source) reconcile(ctx context.Context) {
 		if r.apply {
 			s.apply(ctx)
 		}
-		s.applied(ctx, r.known || r.pushed)
+		s.applied(ctx, r.known)
 		if r.remove {
 			s.remove(ctx)
 			s.save()

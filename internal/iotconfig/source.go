@@ -58,8 +58,8 @@ type Options struct {
 	Files durable.FileSystem
 	// Applier makes configurations run. Required.
 	Applier Applier
-	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, or what
-	// the cloud gave since. It must not wait. Default none.
+	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, or a complete
+	// listing of the cloud. It must not wait. Default none.
 	Applied func()
 	// Upload uploads on demand of the cloud. Default: such demands are refused.
 	Upload Uploader

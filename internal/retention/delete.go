@@ -29,8 +29,9 @@ type outcome uint8
 
 const (
 	gone      outcome = iota
+	absent            // somebody else deleted its file: nothing is freed by us
 	inUse             // the next pass tries again
-	diskFails         // nothing else can be deleted now either
+	diskFails         // nothing else of the stream can be deleted now either
 )
 
 // delete removes a segment and accounts for it. Before the configuration is known nothing goes that is not uploaded.
@@ -39,10 +40,11 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 		return inUse
 	}
 	held, _ := k.o.Store.Held(s.Key)
+	ours := k.o.Store.SameDisk(s.Stream) // the account is of the disk of the recording directory, as Store.Deleted is
 	err := k.o.Store.Delete(s.Key)
 	switch {
 	case errors.Is(err, segment.ErrNotFound):
-		return gone
+		return absent
 	case errors.Is(err, segment.ErrBusy):
 		return inUse
 	case err != nil:
@@ -53,7 +55,9 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 		}
 		return diskFails
 	}
-	k.account.took(k.o.Uptime(), s.Bytes, held)
+	if ours {
+		k.account.took(k.o.Uptime(), s.Bytes, held)
+	}
 	part := k.o.Health.Part(s.Stream, health.JobRetention)
 	part.Number(health.SegmentsDeleted).Add(1)
 	part.Number(health.BytesDeleted).Add(s.Bytes)

@@ -70,7 +70,12 @@ func signed(bytes uint64) int64 { return int64(min(bytes, math.MaxInt64/4)) }
 // guardDisk keeps MinFree of the disk, at the cost of all streams on it, fairly. One whose directory is a link to
 // another disk, or has one mounted on it, has nothing to do with it.
 func (k *Keeper) guardDisk(ctx context.Context, all []string) {
-	streams := slices.DeleteFunc(slices.Clone(all), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
+	streams := k.onDisk(all)
+	for _, stream := range all {
+		if !slices.Contains(streams, stream) {
+			k.resume(stream, codeLow) // its directory may have been on this disk when it was paused
+		}
+	}
 	l, total, ok := k.look()
 	if !ok {
 		return
@@ -97,21 +102,26 @@ func (k *Keeper) guardDisk(ctx context.Context, all []string) {
 	k.stopOrGoOn(streams, l, reaches, done)
 }
 
+// onDisk gives those of the streams that are on the disk of the recording directory.
+func (k *Keeper) onDisk(streams []string) []string {
+	return slices.DeleteFunc(slices.Clone(streams), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
+}
+
 // back is what a pass did for the disk.
 type back struct {
 	deleted int64 // bytes
 	passed  int64 // bytes of segments that somebody else holds
 	held    int   // how many of those
 	none    bool  // there was nothing left to delete
-	fails   bool  // the disk does not delete
+	fails   bool  // no stream that has media can be deleted from
 }
 
 // takeBack deletes what the account allows: an uploaded segment as long as any stream has one. What is not
 // uploaded goes only where that can suffice, and after the configuration is known.
 func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done back) {
-	suffices := k.applied.Load() && l.others()-k.fixed(streams) >= l.need
+	suffices := k.applied.Load() && k.suffices(streams, l.missing())
 	reserve, full := k.account.allowed(l)
-	passed := make(map[string]int64)
+	passed, failed := make(map[string]int64), make(map[string]bool)
 	g := k.newGiving(streams, l.missing(), suffices, func(stream string) int64 { return k.held(stream) - passed[stream] })
 	defer g.stop()
 	maps.DeleteFunc(k.open, func(_ segment.Key, h holding) bool { return l.uptime-h.asked > passOver })
@@ -119,6 +129,7 @@ func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done b
 		s, ok := g.next()
 		if !ok {
 			done.none = true
+			done.fails = len(failed) > 0 && !slices.ContainsFunc(streams, func(name string) bool { return !failed[name] && k.held(name) > 0 })
 			return done
 		}
 		if reserve <= 0 && full <= 0 {
@@ -133,9 +144,9 @@ func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done b
 		switch k.delete(s, k.lowReason()) {
 		case gone:
 			reserve, full, done.deleted = reserve-s.Bytes, full-s.Bytes, done.deleted+s.Bytes
-		case diskFails:
-			done.fails = true
-			return done
+		case diskFails: // of this stream: the others can still give
+			failed[s.Stream] = true
+			g.drop(s.Stream)
 		}
 	}
 	return done
@@ -160,15 +171,21 @@ func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
 	return now-h.since < passOver
 }
 
-// fixed is what no pass may delete for the disk: what is not uploaded of streams that deny new media.
-func (k *Keeper) fixed(streams []string) (bytes int64) {
+// suffices reports whether so much can be had by deleting for the disk. Of a stream that denies new media only
+// segments go that are uploaded whole. They are counted no further than is needed, so a pass costs what it deletes.
+func (k *Keeper) suffices(streams []string, lacks int64) bool {
 	for _, name := range streams {
-		if k.policy(name).OnFull == DenyNew {
-			u := k.o.Store.Usage(name)
-			bytes += u.PendingBytes + u.RefusedBytes
+		if k.policy(name).OnFull != DenyNew {
+			lacks -= k.ahead(name)
+			continue
+		}
+		for s := range k.o.Store.Walk(name, segment.UploadedWhole) {
+			if lacks -= s.Bytes; lacks <= 0 {
+				return true
+			}
 		}
 	}
-	return bytes
+	return lacks <= 0
 }
 
 // settle looks again and again, for moments, whether what was just deleted is free.
@@ -204,8 +221,8 @@ func (k *Keeper) stopOrGoOn(streams []string, l look, reaches bool, done back) {
 	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(l) > 0:
 	case reaches || l.free < l.floor:
 		why := health.SystemFault(codeLow, nil,
-			"The disk has %d MB left, %d MB must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
-			l.free>>20, l.need>>20, k.quarantined())
+			"The disk has %s left, %s must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
+			humanize.Bytes(l.free), humanize.Bytes(l.need), k.quarantined())
 		k.o.Health.Part("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
 		for _, stream := range streams {
 			if k.configured(stream) {

@@ -9,9 +9,9 @@ import (
 
 // Forecast is what becomes of a stream's space, or of the disk, when recording goes on as now.
 type Forecast struct {
-	// Days of media that fit at the present bitrate. 0: nothing is recorded now.
+	// Days of media that fit at the present bitrate. 0: nothing is recorded now, or to another disk.
 	Days float64
-	// FullAt is when the limit will be reached. Zero: never, because age or upload deletes before.
+	// FullAt is when the limit will be reached. Zero: never, because age or upload deletes before; or not known, as for Days.
 	FullAt time.Time
 	// NextBytes is what the next pass will delete, and NextNotUploaded what of it is not uploaded.
 	NextBytes       int64
@@ -30,6 +30,9 @@ func (k *Keeper) Forecast(stream string) Forecast {
 		f.fit(now, u.Bytes, p.MaxBytes-p.MaxBytes/SegmentsPerLimit, k.rate(stream), p.MaxAge)
 		return f
 	}
+	if !k.o.Store.SameDisk(stream) {
+		return f // how much fits another disk is not known
+	}
 	// Without a limit of its own the stream has what the disk has left for all.
 	if free, need, ok := k.diskRoom(); ok {
 		all, held := k.total()
@@ -43,11 +46,11 @@ func (k *Keeper) Forecast(stream string) Forecast {
 	return f
 }
 
-// DiskForecast looks ahead for the disk. What the next pass deletes is that of all streams, and what
-// they give for the disk's sake.
+// DiskForecast looks ahead for the disk of the recording directory. What the next pass deletes is that of all streams
+// on it, and what they give for the disk's sake.
 func (k *Keeper) DiskForecast() Forecast {
 	f := Forecast{}
-	now, streams := k.o.Now(), k.known()
+	now, streams := k.o.Now(), k.onDisk(k.known())
 	n := newNext()
 	for _, stream := range streams {
 		k.foresee(n, stream, k.policy(stream), now)
@@ -141,7 +144,7 @@ func (k *Keeper) foreseeGiving(n *next, streams []string, lacks int64) {
 	if lacks <= n.bytes {
 		return
 	}
-	suffices := lacks <= k.fits(streams)
+	suffices := k.suffices(streams, lacks)
 	g := k.newGiving(streams, lacks-n.bytes, suffices, func(stream string) int64 { return k.held(stream) - n.of[stream] })
 	defer g.stop()
 	for n.bytes < lacks {
@@ -153,29 +156,25 @@ func (k *Keeper) foreseeGiving(n *next, streams []string, lacks int64) {
 	}
 }
 
-// fits is how much could be deleted for the disk.
-func (k *Keeper) fits(streams []string) (bytes int64) {
-	for _, stream := range streams {
-		bytes += k.ahead(stream)
-	}
-	return bytes - k.fixed(streams)
-}
-
 // rate is what a stream records now, in bytes a second.
 func (k *Keeper) rate(stream string) int64 {
 	return k.o.Health.Part(stream, health.JobRecorder).Number(health.BitrateBPS).Load() / 8
 }
 
-// total sums up all streams.
+// total sums up all streams on the disk of the recording directory.
 func (k *Keeper) total() (rate, held int64) {
+	var recording []string // the store is asked without mu: it calls us with its own held
 	k.mu.Lock()
 	for stream, p := range k.policies {
 		if p.configured {
-			rate += k.rate(stream)
+			recording = append(recording, stream)
 		}
 	}
 	k.mu.Unlock()
-	for _, stream := range k.o.Store.Streams() {
+	for _, stream := range k.onDisk(recording) {
+		rate += k.rate(stream)
+	}
+	for _, stream := range k.onDisk(k.o.Store.Streams()) {
 		held += k.o.Store.Usage(stream).Bytes
 	}
 	return rate, held

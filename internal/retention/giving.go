@@ -73,6 +73,15 @@ func (g *giving) next() (segment.Info, bool) {
 	return segment.Info{}, false
 }
 
+// drop has a stream give nothing more.
+func (g *giving) drop(stream string) {
+	for i := range g.streams {
+		if g.streams[i].name == stream {
+			clear(g.streams[i].next[:])
+		}
+	}
+}
+
 // most gives the stream that holds the most beyond its share, of those that may have something to
 // give.
 func (g *giving) most(order int) *giver {

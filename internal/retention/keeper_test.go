@@ -24,9 +24,13 @@ type yard struct {
 	uptime time.Duration
 	free   uint64
 	synced bool
+
+	elsewhere map[string]bool           // streams on another disk
+	away      int64                     // bytes deleted there
+	failing   func(k segment.Key) error // what a deletion answers before it is tried; nil: none does
 }
 
-// fakeDisk is the store but for the size of the disk.
+// fakeDisk is the store but for the size of the disk, and for what a test wants of it.
 type fakeDisk struct {
 	*segment.Store
 	y *yard
@@ -35,10 +39,30 @@ type fakeDisk struct {
 func (f fakeDisk) DiskFree() (free, total uint64, err error) {
 	used := uint64(0)
 	for _, name := range f.Streams() {
-		used += uint64(f.Usage(name).Bytes)
+		if !f.y.elsewhere[name] {
+			used += uint64(f.Usage(name).Bytes)
+		}
 	}
 	return f.y.free - min(used, f.y.free), 1 << 40, nil
 }
+
+func (f fakeDisk) SameDisk(stream string) bool { return !f.y.elsewhere[stream] }
+
+func (f fakeDisk) Delete(k segment.Key) error {
+	if f.y.failing != nil {
+		if err := f.y.failing(k); err != nil {
+			return err
+		}
+	}
+	before := f.Store.Deleted()
+	err := f.Store.Delete(k)
+	if f.y.elsewhere[k.Stream] {
+		f.y.away += f.Store.Deleted() - before
+	}
+	return err
+}
+
+func (f fakeDisk) Deleted() int64 { return f.Store.Deleted() - f.y.away }
 
 func newYard(t *testing.T) *yard {
 	t.Helper()
@@ -47,7 +71,7 @@ func newYard(t *testing.T) *yard {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	y := &yard{t: t, store: store, now: begin, uptime: settleTime, free: 1 << 40}
+	y := &yard{t: t, store: store, now: begin, uptime: settleTime, free: 1 << 40, elsewhere: make(map[string]bool)}
 	y.health = health.NewRegistry(func() time.Time { return y.now })
 	y.keeper = New(Options{
 		Store: fakeDisk{store, y}, Health: y.health, MinFree: func(uint64) uint64 { return 1 << 20 },

@@ -345,7 +345,11 @@ func (m *model) pass() string {
 	suffices := m.free
 	for _, s := range m.streams {
 		if s.policy.OnFull == DenyNew {
-			suffices -= m.store.Usage(s.name).PendingBytes
+			for _, g := range s.segments { // a segment goes as a whole or not at all
+				if !g.whole() {
+					suffices -= g.bytes
+				}
+			}
 		}
 	}
 	m.keeper.pass(m.t.Context())
