@@ -143,7 +143,10 @@ func readGaps(files fileSystem, dir string) (n gapNotes, lines int) {
 func (s *Store) loadGaps(st *stream, torn []id) {
 	var lines int
 	st.gaps, lines = readGaps(s.files, st.dir)
-	kept := 0
+	kept, distrusted := 0, st.gaps.noted && !s.gapsNoted
+	if distrusted { // an earlier version has recorded since: from which segment on all are noted has to be said again
+		st.gaps.noted, st.gaps.kept = false, false
+	}
 	for k, spans := range st.gaps.of {
 		if _, ok := st.index.find(k); ok || slices.Contains(torn, k) {
 			kept += len(spans)
@@ -151,11 +154,12 @@ func (s *Store) loadGaps(st *stream, torn []id) {
 		}
 		delete(st.gaps.of, k)
 	}
-	if s.readOnly || lines < maxGaps || kept > lines/2 {
+	if s.readOnly || !distrusted && (lines < maxGaps || kept > lines/2) {
 		return
 	}
 	if err := durable.Replace(st.files, filepath.Join(st.dir, gapsName), st.gaps.text(), fileMode); err != nil {
-		s.log.Warn("cannot shorten the notes of gaps", zap.String("stream", st.name), zap.Error(err))
+		st.gaps.owed = distrusted
+		s.log.Warn("cannot write the notes of gaps again", zap.String("stream", st.name), zap.Error(err))
 	}
 }
 

@@ -236,3 +236,41 @@ func BenchmarkReadGaps(b *testing.B) {
 		_ = r.Close()
 	}
 }
+
+// An earlier version that records in between does not note gaps, and leaves no sign in the notes: those that this version
+// has made of before are not taken for all.
+func TestGapsAreNotDeniedAfterAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	w, err := s.Create("door", headerAt(begin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFragments(t, w, 0, 2)
+	if err := w.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	s = reopen(t, s, dir)
+	if !s.infoOf(w.Key()).GapsKnown {
+		t.Error("what this version has recorded is not known")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, lockName), []byte("4711\n"), 0o600); err != nil { // as an earlier version has it
+		t.Fatal(err)
+	}
+	for _, how := range []func(Options) (*Store, error){OpenReadOnly, Open, Open} {
+		s, err := how(Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.infoOf(w.Key()).GapsKnown {
+			t.Error("the notes are taken for all")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,16 @@ import (
 )
 
 const lockName = ".kvs-edge-agent.lock"
+
+// lockNotes stands in the lock file behind the process of an agent that notes the gaps within its segments. Versions that
+// do not, leave it out.
+const lockNotes = "gaps"
+
+// gapsNoted reports whether the agent that has a directory, or had it last, notes the gaps within its segments.
+func gapsNoted(dir string) bool {
+	data, err := os.ReadFile(filepath.Join(dir, lockName))
+	return err == nil && slices.Contains(strings.Fields(string(data)), lockNotes)
+}
 
 // codeLocked is that of a directory that another agent has.
 const codeLocked = "store-locked"
@@ -26,15 +37,16 @@ func lock(dir string) (*os.File, error) {
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		holder, _ := os.ReadFile(f.Name())
+		data, _ := os.ReadFile(f.Name())
+		holder, _, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
 		_ = f.Close()
 		return nil, health.UserFault(codeLocked, err,
 			"Another agent (process %s) records to %s: stop it, or set AWS_KVS_EDGE_RECORDING_DIRECTORY to another directory.",
-			strings.TrimSpace(string(holder)), dir)
+			holder, dir)
 	}
 	if err == nil {
-		// For people only: on a full or read-only disk the lock holds without it.
-		_ = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid()), fileMode)
+		// For people, and gapsNoted: on a full or read-only disk the lock holds without it.
+		_ = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid(), lockNotes), fileMode)
 	}
 	if err != nil {
 		_ = f.Close()

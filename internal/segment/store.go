@@ -48,23 +48,24 @@ type Options struct {
 
 // Store is the recording directory. Safe for concurrent use.
 type Store struct {
-	dir      string
-	log      *zap.Logger
-	health   *health.Part
-	interval atomic.Int64  // nanoseconds that Run leaves what was written unsynced
-	paced    chan struct{} // interval was changed
-	now      func() time.Time
-	readOnly bool
-	lock     atomic.Pointer[os.File] // nil when read-only
-	memory   string                  // Options.VolumeMemory
-	reserved []string                // Options.Reserved
-	device   uint64                  // of dir
-	files    fileSystem
-	flushed  chan struct{} // a writer wants to be synced
-	volume   string        // the mark of the disk; "" when read-only
-	version  string        // of the program
-	format   atomic.Int32  // of what is stored
-	forming  sync.Mutex    // held to change format
+	dir       string
+	log       *zap.Logger
+	health    *health.Part
+	interval  atomic.Int64  // nanoseconds that Run leaves what was written unsynced
+	paced     chan struct{} // interval was changed
+	now       func() time.Time
+	readOnly  bool
+	lock      atomic.Pointer[os.File] // nil when read-only
+	memory    string                  // Options.VolumeMemory
+	reserved  []string                // Options.Reserved
+	device    uint64                  // of dir
+	files     fileSystem
+	flushed   chan struct{} // a writer wants to be synced
+	volume    string        // the mark of the disk; "" when read-only
+	version   string        // of the program
+	format    atomic.Int32  // of what is stored
+	forming   sync.Mutex    // held to change format
+	gapsNoted bool          // the agent that had the directory before notes gaps
 
 	proving chan struct{}            // holds one while files of the recording directory are made again
 	placing map[string]chan struct{} // by the lower case of names that get their directory now; closed then; guarded by mu
@@ -156,6 +157,7 @@ func Open(o Options) (*Store, error) {
 			return nil, diskFault(s.dir, err)
 		}
 	}
+	s.gapsNoted = gapsNoted(s.dir) // before the lock says what we do
 	held, err := lock(s.dir)
 	if err != nil {
 		return nil, err
@@ -180,7 +182,7 @@ func Open(o Options) (*Store, error) {
 // what a crash left is not recovered, and segments being written are listed as they are.
 func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
-	s.readOnly = true
+	s.readOnly, s.gapsNoted = true, gapsNoted(s.dir)
 	err := s.expectFormat()
 	if err == nil {
 		err = s.load()
