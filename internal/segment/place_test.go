@@ -337,3 +337,17 @@ func mustOpen(t *testing.T, o Options) *Store {
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
+
+// Who reads beside the agent sees the streams on the disk that they are on.
+func TestAReaderKnowsTheDiskOfAStream(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	addSegment(t, open(t, dir), "door", begin, 1)
+	s, err := OpenReadOnly(Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.SameDisk("door") {
+		t.Error("the stream is taken to be on another disk")
+	}
+}

@@ -182,7 +182,7 @@ func Open(o Options) (*Store, error) {
 // what a crash left is not recovered, and segments being written are listed as they are.
 func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
-	s.readOnly, s.gapsNoted = true, gapsNoted(s.dir)
+	s.readOnly, s.gapsNoted, s.device = true, gapsNoted(s.dir), device(s.dir)
 	err := s.expectFormat()
 	if err == nil {
 		err = s.load()
