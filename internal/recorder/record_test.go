@@ -330,8 +330,13 @@ func seamless(t *testing.T, o fakecam.Options) *rig {
 // expectSteps looks for even distances: slewing and rounding together change them by a ms at most.
 func expectSteps(t *testing.T, frames []recorded, step time.Duration) {
 	t.Helper()
+	expectStepsWithin(t, frames, step, time.Millisecond)
+}
+
+func expectStepsWithin(t *testing.T, frames []recorded, step, most time.Duration) {
+	t.Helper()
 	for i := 1; i < len(frames); i++ {
-		if d := frames[i].time.Sub(frames[i-1].time); (d - step).Abs() > time.Millisecond {
+		if d := frames[i].time.Sub(frames[i-1].time); (d - step).Abs() > most {
 			t.Errorf("frame %d comes %s after the one before", i, d)
 		}
 	}

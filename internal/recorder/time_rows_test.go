@@ -296,13 +296,13 @@ func rtpBacklog(t *testing.T) {
 	for _, kept := range []time.Duration{time.Second, 4 * time.Second} {
 		t.Run(kept.String(), func(t *testing.T) {
 			t.Parallel()
-			limit := timely(t, 300*time.Millisecond)
+			limit, steps := timely(t, 300*time.Millisecond), timely(t, time.Millisecond)
 			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Backlog: kept}})
 			r := record(t, camera, camera.URL())
 			r.awaitFrames(int64(kept/tick) + 100)
 			r.settle()
 			frames := r.expectAll()
-			expectSteps(t, frames, tick)
+			expectStepsWithin(t, frames, tick, steps()) // a busy machine reads the backlog late
 			last := frames[len(frames)-1]
 			if off := last.time.Sub(last.sent); off.Abs() > limit() {
 				t.Errorf("the last frame is %s off the time at which it was sent", off)
