@@ -113,6 +113,9 @@ func (noMedia) Misdated(string) []segment.Misdated { return nil }
 // NewestBefore implements retention.Store.
 func (noMedia) NewestBefore(string, time.Time) time.Time { return time.Time{} }
 
+// SameDisk implements retention.Store.
+func (noMedia) SameDisk(string) bool { return true }
+
 // SetLimit implements retention.Store.
 func (noMedia) SetLimit(string, segment.Limit) {}
 
