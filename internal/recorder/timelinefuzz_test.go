@@ -67,7 +67,7 @@ func TestTimelineProperties(t *testing.T) {
 		camera.reorder = camera.fps >= 8 && rapid.Bool().Draw(t, "B-frames") // else what they reorder is a second itself
 		exponent := rapid.Float64Range(-2, 2).Draw(t, "factor")
 		camera.factor = steady(math.Pow(10, exponent))
-		if change := rapid.IntRange(0, 3).Draw(t, "change"); change == 0 {
+		if change := rapid.IntRange(0, 3).Draw(t, "change"); change == 0 && !camera.reorder { // the table has some that are reordered
 			later := rapid.Float64Range(-2, 2).Draw(t, "later")
 			camera.factor = from(40*time.Second, math.Pow(10, exponent), math.Pow(10, later))
 		}
