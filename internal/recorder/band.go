@@ -8,7 +8,7 @@ import "time"
 // the one before says, and not as late as they always do. passed is how long after the one before it came, and lag how
 // far its time lies behind its arrival.
 func (t *timeline) allow(passed, scaled, lag time.Duration) {
-	stalled := passed-scaled >= stallFrom && t.usual > 0 && passed >= 2*t.usual && lag <= t.patience()
+	stalled := passed-max(scaled, 0) >= stallFrom && t.usual > 0 && passed >= 2*t.usual && lag <= t.patience()
 	if t.usual == 0 {
 		t.usual = passed
 	}
@@ -56,8 +56,8 @@ func (t *timeline) bound(before, scaled time.Duration) bool {
 		t.ceiling, t.floor = min(t.ceiling, max(lead, 0)), min(t.floor, max(-lead, 0))
 	}
 	most, least := max(aheadLimit, t.ceiling), -max(behindLimit, t.floor)-t.credit
-	if !t.forward { // pictures that are shown before others come after them
-		least -= reorderLimit
+	if !t.forward {
+		least -= t.reordered()
 	}
 	switch {
 	case lead > most:
@@ -71,6 +71,24 @@ func (t *timeline) bound(before, scaled time.Duration) bool {
 		return false
 	}
 	return true
+}
+
+// mostBack is how many pictures in a row may lie before the front: twice as many as ever did. When more do, the camera's
+// clock has slowed down and left the front far ahead.
+func (t *timeline) mostBack() int {
+	if t.depth == 0 {
+		return reorderUnits
+	}
+	return min(2*t.depth, reorderUnits)
+}
+
+// reordered is how far before arrival a picture may lie that is shown before one which came earlier: as long as so many
+// take to come, as the camera's clock may be wrong. In a session's first moments nobody knows how long that is.
+func (t *timeline) reordered() time.Duration {
+	if t.depth == 0 || t.arrival < paceWindow {
+		return reorderLimit
+	}
+	return min(reorderLimit, time.Duration(t.depth+1)*t.usual)
 }
 
 // slew measures how far times run ahead of arrival, or of the camera's own time, and corrects it a little with
@@ -115,11 +133,15 @@ func (t *timeline) measure() {
 
 // look notes whether an access unit is shown after all before it, or after those of late: others say nothing of lag.
 func (t *timeline) look() {
-	t.back++
 	if t.media >= t.front {
+		if t.back <= t.mostBack() {
+			t.depth = max(t.depth, t.back)
+		}
 		t.back = 0
+	} else {
+		t.back++
 	}
-	t.forward = t.back == 0 || t.back > reorderUnits
+	t.forward = t.back == 0 || t.back > t.mostBack()
 	if t.forward {
 		t.front = t.media
 	}

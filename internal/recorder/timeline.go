@@ -96,6 +96,7 @@ type timeline struct {
 	seen     time.Duration // arrival of the access unit before, believed or not
 	front    time.Duration // greatest media of late
 	back     int           // access units in a row that lie before it
+	depth    int           // the most of them that did before one at the front came, up to reorderUnits
 	forward  bool          // the access unit lies at the front, or the front is given up
 
 	wild       int // implausible timestamps in a row
@@ -207,7 +208,7 @@ func (t *timeline) begin(raw uint32, now, wanted time.Time) {
 	t.meter.began, t.recent.n, t.doubted = false, 0, 0
 	t.phaseEnd, t.measured, t.correction = paceWindow, false, 0
 	t.credit, t.usual, t.seen, t.wild, t.burstLeft = 0, 0, 0, 0, 0
-	t.front, t.back = 0, 0
+	t.front, t.back, t.depth = 0, 0, 0
 	t.same, t.constant, t.exact = 0, false, false
 	excess := t.newest.Add(t.frame).Sub(t.origin.Add(t.at))
 	if t.newest.IsZero() || excess <= 0 {
