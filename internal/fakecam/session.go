@@ -10,6 +10,7 @@ type Session struct {
 	First, Last  uint64    // counters of the first (a keyframe) and last frame; without meaning when Frames is 0
 	Frames       int       // frames written to the socket, whole
 	Queued       int       // frames that are still to be written to it
+	Cut          bool      // it ended within a frame, of which a part was written
 	Skipped      int       // frames left out, without a counter, because the reader did not keep up
 	Began, Ended time.Time // Ended is zero while the session lives
 }
@@ -24,6 +25,8 @@ type session struct {
 	queued  uint64   // packets queued
 	pending []uint64 // value of queued at the end of each frame that is not yet known to be written
 	settled uint64   // packets known to be written
+	whole   uint64   // of these, those of whole frames
+	cut     bool
 	frames  int
 	skipped int
 	ended   time.Time
@@ -62,6 +65,7 @@ func (s *session) end() {
 	s.settle()
 	final := s.settled
 	s.written = func() uint64 { return final } // lets go of the server's session
+	s.cut = len(s.pending) > 0 && s.settled > s.whole
 	s.pending = nil
 	s.ended = time.Now()
 }
@@ -72,7 +76,7 @@ func (s *session) report() Session {
 	s.settle()
 	return Session{
 		First: s.first, Last: s.first + uint64(max(s.frames, 1)-1),
-		Frames: s.frames, Queued: len(s.pending), Skipped: s.skipped,
+		Frames: s.frames, Queued: len(s.pending), Cut: s.cut, Skipped: s.skipped,
 		Began: s.began, Ended: s.ended,
 	}
 }
@@ -85,6 +89,8 @@ func (s *session) settle() {
 	for n < len(s.pending) && s.pending[n] <= s.settled {
 		n++
 	}
-	s.frames += n
+	if n > 0 {
+		s.frames, s.whole = s.frames+n, s.pending[n-1]
+	}
 	s.pending = append(s.pending[:0], s.pending[n:]...)
 }
