@@ -1,6 +1,7 @@
 package iotconfig
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -82,6 +83,44 @@ func TestHalfAnAnswerIsNotTheConfiguration(t *testing.T) {
 	case <-applied:
 	case <-time.After(patience):
 		t.Error("a complete listing is not taken for the configuration")
+	}
+}
+
+// TestMessagesAreTheConfigurationWhereNothingCanBeListed has a hub of which the role may not list: all that the cloud ever
+// tells it comes by messages. One that cannot reach the control plane knows no more by them.
+func TestMessagesAreTheConfigurationWhereNothingCanBeListed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"it may not list":         {health.UserFault("denied", nil, "The hub's role may not list."), true},
+		"nobody can be reached":   {health.SystemFault("offline", nil, "Nobody can be reached."), false},
+		"it was not even refused": {context.DeadlineExceeded, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			applied := make(chan struct{}, 100)
+			hub := listOnlyHub(t, t.TempDir(), func() {
+				select {
+				case applied <- struct{}{}:
+				default:
+				}
+			})
+			hub.kvs.failWith(c.err)
+			hub.run()
+			hub.awaitListing(2) // the first one is done with by then
+			if len(applied) > 0 {
+				t.Error("nobody has told anything yet")
+			}
+			hub.inbox.put(message{topic: hub.topics.update, payload: updateOf("yard", 1_700_000_000), ack: func() {}})
+			hub.awaitApply("yard")
+			hub.inbox.put(message{topic: hub.topics.update, payload: updateOf("zoo", 1_700_000_000), ack: func() {}})
+			hub.awaitApply("yard", "zoo") // the first message is done with
+			if got := len(applied) > 0; got != c.want {
+				t.Errorf("the configuration is known: %v", got)
+			}
+		})
 	}
 }
 

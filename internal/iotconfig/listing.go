@@ -63,6 +63,7 @@ func (s *Source) listOnce(ctx context.Context) (listing, error) {
 	}
 	began := s.o.Now()
 	configs, err := s.o.KVS.EdgeConfigs(ctx, hub)
+	s.unlistable.Store(err != nil && health.FaultOf(err, codeList).Class == health.UserError)
 	return listing{configs: configs, began: began}, err
 }
 

@@ -85,7 +85,8 @@ func (s *Source) reconcile(ctx context.Context) {
 		if r.apply {
 			s.apply(ctx)
 		}
-		s.applied(ctx, r.known)
+		s.heard = s.heard || r.pushed
+		s.applied(ctx, r.known || s.heard && s.unlistable.Load())
 		if r.remove {
 			s.remove(ctx)
 			s.save()

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -58,8 +59,8 @@ type Options struct {
 	Files durable.FileSystem
 	// Applier makes configurations run. Required.
 	Applier Applier
-	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, or a complete
-	// listing of the cloud. It must not wait. Default none.
+	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, a complete
+	// listing of the cloud, or, where the hub may not list, a message. It must not wait. Default none.
 	Applied func()
 	// Upload uploads on demand of the cloud. Default: such demands are refused.
 	Upload Uploader
@@ -106,6 +107,10 @@ type Source struct {
 	listings chan listing  // its results
 	found    chan string   // the hub's ARN, when the lister found it
 
+	// unlistable says that the control plane refused the last listing, until somebody changes that: then messages are
+	// all that the cloud ever tells of.
+	unlistable atomic.Bool
+
 	hubMu sync.Mutex
 	hub   string // HubDeviceArn, empty while unknown; guarded by hubMu
 
@@ -116,6 +121,7 @@ type Source struct {
 	failed   map[string]bool       // streams whose last Apply or Remove failed
 	unsaved  bool                  // the disk lacks a change of desired
 	known    bool                  // the disk had the last good set
+	heard    bool                  // a message has configured a stream since the start
 	kept     bool                  // the file of desired was read or written
 }
 
