@@ -25,7 +25,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
@@ -34,6 +33,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
@@ -305,7 +305,7 @@ func (a *Agent) parts() []func(context.Context) error {
 // guarded is a part that is begun anew when it panics: no camera misses a frame for it.
 func (a *Agent) guarded(what, job string, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return guard.Keep(ctx, guard.Options{What: what, Part: a.health.Part("", job), Log: a.log}, run)
+		return supervise.Keep(ctx, supervise.Options{What: what, Part: a.health.Part("", job), Log: a.log}, run)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
 // maxSkew is what AWS's request signatures tolerate.
@@ -81,18 +81,18 @@ type service struct {
 
 // fault says what keeps the hub from the service, at host.
 func (s service) fault(host string, err error) string {
-	switch why := obstacle.Of(err); {
-	case why == obstacle.NoName:
+	switch why := neterr.Of(err); {
+	case why == neterr.DNS:
 		return fmt.Sprintf("The name %s of %s cannot be resolved: check the hub's DNS and %s.", host, s.name, s.setting)
-	case why == obstacle.ClockOff:
+	case why == neterr.CertExpired:
 		return fmt.Sprintf("The certificate of %s at %s is not valid at the hub's time: set the clock (NTP).", s.name, host)
-	case why == obstacle.Untrusted:
+	case why == neterr.Untrusted:
 		return fmt.Sprintf("The certificate of %s at %s is not signed by a CA that the hub trusts: check %s and %s, and whether a proxy intercepts TLS.", s.name, host, EnvCACert, EnvCABundle)
-	case why == obstacle.OtherName:
+	case why == neterr.HostnameMismatch:
 		return fmt.Sprintf("The server at %s has a certificate for another name: correct %s.", host, s.setting)
-	case why == obstacle.Refused && s.device:
+	case why == neterr.Refused && s.device:
 		return fmt.Sprintf("%s at %s refuses the device certificate: check that it is active and of this account and region.", s.name, host)
-	case why == obstacle.Silence:
+	case why == neterr.Timeout:
 		return fmt.Sprintf("%s at %s does not answer: check the hub's internet connection and firewall (port 443).", s.name, host)
 	default:
 		return fmt.Sprintf("%s at %s cannot be reached: check the hub's internet connection and firewall (port 443).", s.name, host)

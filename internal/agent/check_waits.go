@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
 // The most that the parts of a check may take. The questions in them have limits of their own, which are reached
@@ -99,7 +99,7 @@ func (c *checker) within(ctx context.Context, check, what string, limit time.Dur
 
 // answerFault words an error of a question to who: in place of an error of Go's, that there was no answer in the time waited.
 func answerFault(err error, who string, waited time.Duration) string {
-	if err = rootFault(err); obstacle.IsTimeout(err) {
+	if err = rootFault(err); neterr.IsTimeout(err) {
 		return fmt.Sprintf("There was no answer from %s within %s: check the hub's internet connection and firewall.", who, humanize.Span(waited))
 	}
 	return sentence(err)

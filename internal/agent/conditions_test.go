@@ -16,16 +16,16 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
 )
 
@@ -193,7 +193,7 @@ func guarded(job string) func(*testing.T) conditiontest.Case {
 		part := registry.Part("", job)
 		keep := func(what string, run func()) {
 			inBackground(t, func(ctx context.Context) error {
-				return guard.Keep(ctx, guard.Options{What: what, Part: part, Log: zap.NewNop()}, func(ctx context.Context) error {
+				return supervise.Keep(ctx, supervise.Options{What: what, Part: part, Log: zap.NewNop()}, func(ctx context.Context) error {
 					run()
 					<-ctx.Done()
 					return nil
@@ -214,11 +214,11 @@ func guarded(job string) func(*testing.T) conditiontest.Case {
 
 // oddDisk is a disk that does not do everything.
 type oddDisk struct {
-	durable.OS
+	atomicfile.OS
 	unsynced, unlisted atomic.Bool
 }
 
-func (d *oddDisk) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+func (d *oddDisk) OpenFile(name string, flag int, mode fs.FileMode) (atomicfile.File, error) {
 	f, err := d.OS.OpenFile(name, flag, mode)
 	return oddFile{f, d}, err
 }
@@ -231,7 +231,7 @@ func (d *oddDisk) ReadDir(dir string) ([]fs.DirEntry, error) {
 }
 
 type oddFile struct {
-	durable.File
+	atomicfile.File
 	disk *oddDisk
 }
 

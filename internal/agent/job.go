@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // job is one long-lived part of one stream in a goroutine of its own. It ends only by stop.
@@ -35,7 +35,7 @@ func startJob(o jobOptions) *job {
 		defer o.part.End() // nothing that the job reported holds without it
 		pause := backoff.New(backoff.Policy{})
 		for ctx.Err() == nil {
-			err := guard.Do(fmt.Sprintf("The %s of stream %s", o.name, o.stream), func() error { return o.run(ctx) })
+			err := supervise.Do(fmt.Sprintf("The %s of stream %s", o.name, o.stream), func() error { return o.run(ctx) })
 			if ctx.Err() != nil {
 				return
 			}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 const (
@@ -100,7 +100,7 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		_ = guard.Keep(watching, guard.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log}, func(ctx context.Context) error {
+		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log}, func(ctx context.Context) error {
 			m.watch(ctx, changes)
 			return nil
 		})
@@ -123,7 +123,7 @@ func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- guard.Do("The uploader of stream "+m.stream, func() error { return m.run[mode](ctx) })
+		ended <- supervise.Do("The uploader of stream "+m.stream, func() error { return m.run[mode](ctx) })
 	}()
 	for {
 		select {

@@ -22,9 +22,9 @@ const (
 // layers only, never its neighbours. A name ending in /... stands for a tree, whose members may
 // import each other.
 var layers = [][]string{
-	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/durable", "internal/obstacle",
-		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
-	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/guard"},
+	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
+		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
+	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -142,7 +142,7 @@ func damage(t *testing.T, path string) {
 }
 
 func another(t *testing.T, path string) {
-	if err := (stateDir{path: filepath.Dir(path), files: durable.OS{}}).write(lastGoodFile, lastGood{Version: lastGoodVersion + 1}); err != nil {
+	if err := (stateDir{path: filepath.Dir(path), files: atomicfile.OS{}}).write(lastGoodFile, lastGood{Version: lastGoodVersion + 1}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -71,7 +71,7 @@ func (f *fakeSecrets) MediaURI(ctx context.Context, arn string) (secret.String, 
 
 func newCameras(t *testing.T, path string, secrets Secrets, key *sealer) *cameras {
 	t.Helper()
-	dir, err := openStateDir(path, durable.OS{})
+	dir, err := openStateDir(path, atomicfile.OS{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
 // The ports of the IoT data endpoint, and what TLS must say on the second.
@@ -162,16 +162,16 @@ func connectTunnel(ctx context.Context, conn net.Conn, address string, user *url
 
 // fault turns a failure to connect into a sentence.
 func (d *dialer) fault(err error, port string) *health.Fault {
-	switch obstacle.Of(err) {
-	case obstacle.ClockOff:
+	switch neterr.Of(err) {
+	case neterr.CertExpired:
 		return health.UserFault(CodeMQTT, err, "The certificate of %s is not valid at the hub's time: set the clock (NTP).", d.host)
-	case obstacle.Untrusted:
+	case neterr.Untrusted:
 		return health.UserFault(CodeMQTT, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", d.host)
-	case obstacle.OtherName:
+	case neterr.HostnameMismatch:
 		return health.UserFault(CodeMQTT, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
-	case obstacle.Refused:
+	case neterr.Refused:
 		return refusedCertificate(err)
-	case obstacle.NoName:
+	case neterr.DNS:
 		return health.SystemFault(CodeMQTT, err, "The name of the IoT endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
 	default:
 		return health.SystemFault(CodeMQTT, err, "The IoT endpoint %s cannot be reached on port %s: check the hub's internet connection and firewall.", d.host, port)

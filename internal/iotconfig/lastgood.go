@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
@@ -132,7 +132,7 @@ func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs f
 // changes nothing. Cameras' URLs are not in it, only the ARNs of their secrets.
 func LastGood(dir string) ([]byte, error) {
 	var doc lastGood
-	if err := (stateDir{path: dir, files: durable.OS{}}).look(lastGoodFile, &doc); err != nil {
+	if err := (stateDir{path: dir, files: atomicfile.OS{}}).look(lastGoodFile, &doc); err != nil {
 		return nil, err
 	}
 	return json.MarshalIndent(doc.Streams, "", "  ")

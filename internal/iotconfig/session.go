@@ -14,7 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
 // This file and probe.go are the ones that know the MQTT client.
@@ -198,7 +198,7 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 	if b.retained {
 		also = " and iot:RetainPublish on the topic " + b.source.topics.agentStatus
 	}
-	b.refused = b.retained && err != nil && !obstacle.IsTimeout(err)
+	b.refused = b.retained && err != nil && !neterr.IsTimeout(err)
 	switch {
 	case err == nil:
 		return nil

@@ -20,12 +20,12 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // Options of a Source.
@@ -56,7 +56,7 @@ type Options struct {
 	// StateDir keeps the last good set; made with mode 0700. Required.
 	StateDir string
 	// Files is how StateDir is read and changed. Default the real file system; tests put disks that fail in its place.
-	Files durable.FileSystem
+	Files atomicfile.FileSystem
 	// Applier makes configurations run. Required.
 	Applier Applier
 	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, a complete
@@ -272,7 +272,7 @@ func (o Options) withDefaults() Options {
 		o.Proxy = http.ProxyFromEnvironment
 	}
 	if o.Files == nil {
-		o.Files = durable.OS{}
+		o.Files = atomicfile.OS{}
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -305,9 +305,9 @@ func (s *Source) Run(ctx context.Context) error {
 		s.o.Log.Info("no MQTT", zap.String("why", s.o.NoTLS))
 	}
 	for what, run := range parts {
-		o := guard.Options{What: what, Part: s.o.Health, Log: s.o.Log}
+		o := supervise.Options{What: what, Part: s.o.Health, Log: s.o.Log}
 		group.Go(func() {
-			_ = guard.Keep(ctx, o, func(ctx context.Context) error { run(ctx); return nil })
+			_ = supervise.Keep(ctx, o, func(ctx context.Context) error { run(ctx); return nil })
 		})
 	}
 	group.Wait()

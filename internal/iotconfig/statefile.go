@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // stateDir holds small JSON documents, one a file: written beside and renamed, readable by the
@@ -20,7 +20,7 @@ import (
 // recognised and set aside rather than believed.
 type stateDir struct {
 	path  string
-	files durable.FileSystem
+	files atomicfile.FileSystem
 }
 
 // Modes of the state directory and its files. A directory that exists keeps its own: recordings may
@@ -51,7 +51,7 @@ type checked struct {
 }
 
 // openStateDir makes the directory when it is missing. One that exists is never changed.
-func openStateDir(path string, files durable.FileSystem) (stateDir, error) {
+func openStateDir(path string, files atomicfile.FileSystem) (stateDir, error) {
 	if path == "" {
 		return stateDir{}, errors.New("the state directory is not set")
 	}
@@ -185,7 +185,7 @@ func (d stateDir) write(name string, state any) error {
 	if err := d.files.MkdirAll(d.path, dirMode); err != nil {
 		return err
 	}
-	return durable.Replace(d.files, path, data, fileMode)
+	return atomicfile.Replace(d.files, path, data, fileMode)
 }
 
 // sweep removes what an interrupted write left.

@@ -9,15 +9,15 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
 
 type testState struct{ Value string }
 
 func openTestDir(t *testing.T) stateDir {
 	t.Helper()
-	d, err := openStateDir(filepath.Join(t.TempDir(), "state"), durable.OS{})
+	d, err := openStateDir(filepath.Join(t.TempDir(), "state"), atomicfile.OS{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestAStateDirectoryOfOthersIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = openStateDir(tc.dir, durable.OS{})
+		_, err = openStateDir(tc.dir, atomicfile.OS{})
 		if (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s of mode %v: %v", tc.dir, before.Mode(), err)
 		}

@@ -13,8 +13,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 const (
@@ -190,7 +190,7 @@ func (s *Source) resumeUploads(ctx context.Context) {
 func (s *Source) follow(ctx context.Context, in uploadRequest) {
 	out := uploadStatus{RequestID: in.RequestID, StreamName: in.StreamName, Status: UploadRunning}
 	var told time.Time
-	err := guard.Do("An upload on demand", func() error {
+	err := supervise.Do("An upload on demand", func() error {
 		return s.o.Upload(ctx, UploadRequest{Stream: in.StreamName, From: in.From.Time, To: in.To.Time}, func(done, total int) {
 			out.Done, out.Total = done, total
 			if now := time.Now(); now.Sub(told) >= uploadEvery {

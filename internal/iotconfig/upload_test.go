@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
 )
 
 // awaitUpload waits for an answer to a request.
@@ -239,7 +239,7 @@ func awaitFile[T any](t *testing.T, dir, name string, fits func(T) bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		var state T
-		if err := (stateDir{path: dir, files: durable.OS{}}).read(name, &state); err == nil && fits(state) {
+		if err := (stateDir{path: dir, files: atomicfile.OS{}}).read(name, &state); err == nil && fits(state) {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -86,7 +86,7 @@ func TestTheStateComesBackByItself(t *testing.T) {
 func TestTheAdviceIsThatOfTheCause(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	d := stateDir{path: dir, files: durable.OS{}}
+	d := stateDir{path: dir, files: atomicfile.OS{}}
 	if err := os.MkdirAll(filepath.Join(dir, "a.json.new", "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // Namespace is where AWS's edge agent puts its metrics.
@@ -86,8 +86,8 @@ func (r *Reporter) Run(ctx context.Context) error {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		o := guard.Options{What: "Sending metrics", Part: r.part, Log: r.o.Log}
-		_ = guard.Keep(ctx, o, func(ctx context.Context) error { r.send(ctx); return nil })
+		o := supervise.Options{What: "Sending metrics", Part: r.part, Log: r.o.Log}
+		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { r.send(ctx); return nil })
 	}()
 	ticker := time.NewTicker(r.o.Interval)
 	defer ticker.Stop()

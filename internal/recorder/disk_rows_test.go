@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -38,7 +38,7 @@ func runStore(t *testing.T, store *segment.Store) {
 
 // badDisk is a disk that can be told to fail, or that is slow, below one directory.
 type badDisk struct {
-	durable.OS
+	atomicfile.OS
 	below string
 	fault atomic.Pointer[syscall.Errno]
 	room  bool          // only what takes room fails
@@ -61,7 +61,7 @@ func (d *badDisk) change(op, name string, takesRoom bool) error {
 	return nil
 }
 
-func (d *badDisk) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+func (d *badDisk) OpenFile(name string, flag int, mode fs.FileMode) (atomicfile.File, error) {
 	if flag&(os.O_WRONLY|os.O_RDWR) != 0 {
 		if err := d.change("open", name, flag&os.O_CREATE != 0); err != nil {
 			return nil, err
@@ -103,7 +103,7 @@ func (d *badDisk) SyncDir(dir string) error {
 }
 
 type badFile struct {
-	durable.File
+	atomicfile.File
 	disk *badDisk
 	name string
 }
@@ -261,7 +261,7 @@ func volumeUnmounted(t *testing.T) {
 
 // powered is a disk that forgets all that was not synced when its power is cut.
 type powered struct {
-	durable.OS
+	atomicfile.OS
 	root    string
 	cameras []*fakecam.Camera
 
@@ -270,7 +270,7 @@ type powered struct {
 	worst  []moment          // just before each sync
 }
 
-func (d *powered) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+func (d *powered) OpenFile(name string, flag int, mode fs.FileMode) (atomicfile.File, error) {
 	f, err := d.OS.OpenFile(name, flag, mode)
 	if err != nil {
 		return nil, err
@@ -335,7 +335,7 @@ func (d *powered) left(t *testing.T, m moment) string {
 }
 
 type poweredFile struct {
-	durable.File
+	atomicfile.File
 	disk *powered
 	name string
 }

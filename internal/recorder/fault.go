@@ -10,9 +10,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // The codes of the recorder's conditions. Those of the camera exclude each other, so that one
@@ -28,7 +28,7 @@ const (
 	codeAudioRate  = "audio-rate"
 	// codeAhead says that times were ahead of the hub's clock.
 	codeAhead    = "times-ahead"
-	codeInternal = guard.Code
+	codeInternal = supervise.Code
 	// codeCameraClock says that the camera's time was asked for and cannot be taken.
 	codeCameraClock = "camera-clock"
 )
@@ -100,7 +100,7 @@ var (
 
 // panicked is an error of ours that ended a session.
 func panicked(host string, value any) error {
-	return health.SystemFault(codeInternal, guard.PanicError(value),
+	return health.SystemFault(codeInternal, supervise.PanicError(value),
 		"An internal error ended the session with the camera at %s; it is begun anew. Please report it with the log.", host)
 }
 
@@ -189,7 +189,7 @@ func cameraFault(host string, err error) *health.Fault {
 		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return system("There is no way to the camera at %s: check that it is on and its network cable or Wi-Fi.", host)
-	case obstacle.IsTimeout(err):
+	case neterr.IsTimeout(err):
 		return system("The camera at %s does not answer: check that it is on and reachable.", host)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return system("The camera at %s closed the connection: it is connected again; if it closes every one, check the port, and write rtsps:// for one with TLS.", host)

@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -19,7 +19,7 @@ import (
 
 // hiccup is a disk of which some operations of one kind fail.
 type hiccup struct {
-	durable.OS
+	atomicfile.OS
 	op    string
 	errno syscall.Errno
 	fails atomic.Int64 // so many more
@@ -35,7 +35,7 @@ func (d *hiccup) step(op, name string) error {
 	return &fs.PathError{Op: op, Path: name, Err: d.errno}
 }
 
-func (d *hiccup) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+func (d *hiccup) OpenFile(name string, flag int, mode fs.FileMode) (atomicfile.File, error) {
 	if flag&os.O_CREATE != 0 && strings.HasSuffix(name, ".mkv") {
 		if err := d.step("create", name); err != nil {
 			return nil, err
@@ -60,7 +60,7 @@ func (d *hiccup) SyncDir(dir string) error {
 }
 
 type hiccupFile struct {
-	durable.File
+	atomicfile.File
 	disk *hiccup
 	name string
 }

@@ -6,9 +6,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // steadyFor is how long a segmenter must do without a panic for the next one to be begun anew at once.
@@ -253,7 +253,7 @@ func (v *supervisor) contain() {
 
 // abandon gives up the segmenter, as nothing of what an error of ours left behind is trusted.
 func (v *supervisor) abandon(value any) {
-	cause := guard.PanicError(value)
+	cause := supervise.PanicError(value)
 	fault := health.SystemFault(codeInternal, cause,
 		"An internal error stopped the recording of this stream; it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
 	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {

@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 const (
@@ -160,7 +160,7 @@ func (c *Clock) run() {
 		case <-timer.C:
 		}
 		wait := c.slice
-		if err := guard.Do("Looking at the clock", func() error { wait = c.tick(); return nil }); err != nil {
+		if err := supervise.Do("Looking at the clock", func() error { wait = c.tick(); return nil }); err != nil {
 			c.log.Error("an internal error kept the schedules from being evaluated", zap.Error(err), zap.NamedError("cause", errors.Unwrap(err)))
 		}
 		timer.Reset(wait)

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // ErrWindowClosed is the cause (context.Cause) for which a job's context ends with its window.
@@ -107,7 +107,7 @@ func (r *runner) window(ctx context.Context) {
 	defer cancel(nil) // also when the job panics
 	watch.Go(func() {
 		// Should it panic, the window is looked at anew.
-		if err := guard.Do("Waiting for the end of a window", func() error { r.awaitClose(ctx); return nil }); err != nil {
+		if err := supervise.Do("Waiting for the end of a window", func() error { r.awaitClose(ctx); return nil }); err != nil {
 			r.Log.Error("an internal error ended a window", zap.Error(err), zap.NamedError("cause", errors.Unwrap(err)))
 		}
 		cancel(ErrWindowClosed)

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // clockName is the side file of a stream that says which of its times are wrong, and when its
@@ -102,7 +102,7 @@ func (st *stream) writeClock(notes []clockNote) error {
 	if err != nil {
 		return err
 	}
-	return diskFault(st.dir, durable.Replace(st.files, filepath.Join(st.dir, clockName), append(data, '\n'), fileMode))
+	return diskFault(st.dir, atomicfile.Replace(st.files, filepath.Join(st.dir, clockName), append(data, '\n'), fileMode))
 }
 
 // keepClocks writes the side files again that went with a stream's directory.

@@ -10,15 +10,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // The store changes the recording directory through these.
 type (
-	fileSystem = durable.FileSystem
-	file       = durable.File
-	osFiles    = durable.OS
+	fileSystem = atomicfile.FileSystem
+	file       = atomicfile.File
+	osFiles    = atomicfile.OS
 )
 
 const (

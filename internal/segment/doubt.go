@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // A sync that fails says that pages did not reach the disk, and not which. Linux takes them for written
@@ -122,7 +122,7 @@ func rewrite(files fileSystem, path string) error {
 	if err != nil {
 		return err
 	}
-	return durable.Swap(files, path, io.NewSectionReader(from, 0, info.Size()), fileMode)
+	return atomicfile.Swap(files, path, io.NewSectionReader(from, 0, info.Size()), fileMode)
 }
 
 // InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to

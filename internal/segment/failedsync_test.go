@@ -133,7 +133,7 @@ var afterFailedSync = map[string]string{
 	"Writer.finish":        "the file is in doubt: Seal has it written again",
 	"Writer.sealed":        "after a power cut the file has its name of before, and is recovered",
 	"Store.makeDirectory":  "directory and marker are removed, and made by the next segment",
-	"stream.writeMarker":   "durable.Replace: all of it is done again by the next who needs it",
+	"stream.writeMarker":   "atomicfile.Replace: all of it is done again by the next who needs it",
 	"syncFile.Sync":        "notes that the file is in doubt, for whoever closes it",
 	"Store.recoverFile":    "the file is in doubt, stays broken, and is written again before the next try",
 	"rewrite":              "the copy is removed, the file stays in doubt and broken, and is tried again",
@@ -141,17 +141,17 @@ var afterFailedSync = map[string]string{
 	"Store.mend":           "after a power cut the file has its name of before, and is recovered again",
 	"Store.setAside":       "reported; after a power cut the file has its name of before, and is set aside again",
 	"Store.syncNotes":      "the lines since the last sync are kept, and the side file is written as a whole by the next",
-	"Store.rewriteNotes":   "durable.Replace: the lines are kept, and it is done again by the next",
+	"Store.rewriteNotes":   "atomicfile.Replace: the lines are kept, and it is done again by the next",
 	"Store.MarkUploaded":   "the side file stays: after a power cut the segment is sealed, and nothing is sent twice; the next call does the rest",
 	"Store.DeleteStream":   "reported; after a power cut the directory is there again, and deleted again",
-	"Store.markVolume":     "durable.Replace: Open fails, and does it again; while the agent runs, the next operation does",
-	"Store.rememberVolume": "durable.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
+	"Store.markVolume":     "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
+	"Store.rememberVolume": "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
 	"stream.sync":          "its callers are here",
-	"stream.writeClock":    "durable.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
-	"Store.needFormat":     "durable.Replace: no segment or epoch of that format begins; the next one does it again",
+	"stream.writeClock":    "atomicfile.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
+	"Store.needFormat":     "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
 	"stream.appendGaps":    "the notes are owed: keepGaps writes all of them again as a whole",
-	"Store.writeGaps":      "durable.Replace: the notes stay owed, and it is done again",
-	"Store.loadGaps":       "durable.Replace: the longer file stays, and is shortened at another start",
+	"Store.writeGaps":      "atomicfile.Replace: the notes stay owed, and it is done again",
+	"Store.loadGaps":       "atomicfile.Replace: the longer file stays, and is shortened at another start",
 	"Store.Requeue":        "an error for the uploader; after a power cut the file has its name of before, and is queued again another day",
 }
 
@@ -203,7 +203,7 @@ func syncs(f *ast.FuncDecl) (found bool) {
 		case "Sync", "SyncDir":
 			found = true
 		case "Replace", "Swap":
-			found = found || (of != nil && of.Name == "durable")
+			found = found || (of != nil && of.Name == "atomicfile")
 		case "sync":
 			found = found || of == nil || of.Name != "w" // that of a writer is listed
 		}

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -90,7 +90,7 @@ func (s *Store) needFormat(n int32) error {
 		return nil
 	}
 	line := strings.TrimSpace(fmt.Sprint(n, " ", s.version))
-	if err := durable.Replace(s.files, filepath.Join(s.dir, formatName), []byte(line+"\n"), fileMode); err != nil {
+	if err := atomicfile.Replace(s.files, filepath.Join(s.dir, formatName), []byte(line+"\n"), fileMode); err != nil {
 		return diskFault(s.dir, err)
 	}
 	s.format.Store(n)

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
@@ -157,7 +157,7 @@ func (s *Store) loadGaps(st *stream, torn []id) {
 	if s.readOnly || !distrusted && (lines < maxGaps || kept > lines/2) {
 		return
 	}
-	if err := durable.Replace(st.files, filepath.Join(st.dir, gapsName), st.gaps.text(), fileMode); err != nil {
+	if err := atomicfile.Replace(st.files, filepath.Join(st.dir, gapsName), st.gaps.text(), fileMode); err != nil {
 		st.gaps.owed = distrusted
 		s.log.Warn("cannot write the notes of gaps again", zap.String("stream", st.name), zap.Error(err))
 	}
@@ -205,7 +205,7 @@ func (s *Store) writeGaps(st *stream) {
 	s.mu.Lock()
 	text := st.gaps.text()
 	s.mu.Unlock()
-	err := durable.Replace(st.files, filepath.Join(st.dir, gapsName), text, fileMode)
+	err := atomicfile.Replace(st.files, filepath.Join(st.dir, gapsName), text, fileMode)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.gaps.owed, st.gaps.kept = err != nil, st.gaps.kept || err == nil // otherwise it is tried again

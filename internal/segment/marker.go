@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // marker is the file that makes a directory a stream's.
@@ -30,7 +30,7 @@ func (st *stream) writeMarker(epoch uint32, highest int64) error {
 	if err != nil {
 		return err
 	}
-	return durable.Replace(st.files, filepath.Join(st.dir, markerName), append(data, '\n'), fileMode)
+	return atomicfile.Replace(st.files, filepath.Join(st.dir, markerName), append(data, '\n'), fileMode)
 }
 
 // readMarker gives the stream that a directory belongs to.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // notes is how far the lines of a side file have come: from pending, what a disk did not take yet, to
@@ -199,7 +199,7 @@ func (s *Store) rewriteNotes(o owing) error {
 	if kept := []byte(strings.Join(lines, "\n") + "\n"); len(lines) > 0 && !bytes.HasSuffix(data, kept) {
 		data = append(data, kept...)
 	}
-	err = durable.Replace(o.st.files, path, data, fileMode)
+	err = atomicfile.Replace(o.st.files, path, data, fileMode)
 	if f != nil {
 		_ = f.Close() // it may be the file that has lost its name
 	}

@@ -16,7 +16,7 @@ import (
 var streamFiles = []string{markerName, clockName, gapsName}
 
 // isOurs reports whether a file in a stream's directory is one that the store made, maybe under the name under which
-// durable.Replace writes it first: nothing else is ever removed.
+// atomicfile.Replace writes it first: nothing else is ever removed.
 func isOurs(name string) bool {
 	name = strings.TrimSuffix(name, ".new")
 	_, ok := parseName(name)

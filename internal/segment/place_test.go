@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // folding is a file system on which names are the same but for their case.
 type folding struct {
-	durable.OS
+	atomicfile.OS
 	root string
 }
 
@@ -37,7 +37,7 @@ func (d folding) real(name string) string {
 	return at
 }
 
-func (d folding) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+func (d folding) OpenFile(name string, flag int, mode fs.FileMode) (atomicfile.File, error) {
 	return d.OS.OpenFile(d.real(name), flag, mode)
 }
 func (d folding) ReadFile(name string) ([]byte, error)      { return d.OS.ReadFile(d.real(name)) }

@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -138,7 +138,7 @@ func (s *Store) refound(why error) error {
 
 // markVolume writes the mark of the disk.
 func (s *Store) markVolume() error {
-	return durable.Replace(s.files, filepath.Join(s.dir, volumeName), []byte(s.volume+"\n"), fileMode)
+	return atomicfile.Replace(s.files, filepath.Join(s.dir, volumeName), []byte(s.volume+"\n"), fileMode)
 }
 
 // nearestDevice is the device of a directory, or of the nearest above it that is there.

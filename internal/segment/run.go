@@ -11,9 +11,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // Run makes what is written durable, one segment after the other: what was flushed at once, all
@@ -25,16 +25,16 @@ func (s *Store) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reading.Go(func() {
-		o := guard.Options{What: "Reading the recordings", Part: s.health, Log: s.log}
-		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.keepReading(ctx); return nil })
+		o := supervise.Options{What: "Reading the recordings", Part: s.health, Log: s.log}
+		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.keepReading(ctx); return nil })
 	})
 	reading.Go(func() {
-		o := guard.Options{What: "Watching the recording directory", Part: s.health, Log: s.log}
-		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.watchDirectories(ctx); return nil })
+		o := supervise.Options{What: "Watching the recording directory", Part: s.health, Log: s.log}
+		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.watchDirectories(ctx); return nil })
 	})
 	reading.Go(func() { // what was too much to read before the first camera could be recorded
-		o := guard.Options{What: "Recovering recordings", Part: s.health, Log: s.log}
-		_ = guard.Keep(ctx, o, func(ctx context.Context) error { s.recoverPostponed(ctx); return nil })
+		o := supervise.Options{What: "Recovering recordings", Part: s.health, Log: s.log}
+		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.recoverPostponed(ctx); return nil })
 	})
 	ticker := time.NewTicker(s.flushInterval())
 	defer ticker.Stop()

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -43,7 +43,7 @@ type Options struct {
 	Reserved []string
 
 	// Files is how Dir is changed. Default the real file system; tests put disks that fail in its place.
-	Files durable.FileSystem
+	Files atomicfile.FileSystem
 }
 
 // Store is the recording directory. Safe for concurrent use.

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -96,7 +96,7 @@ func (s *Store) rememberVolume() error {
 	}
 	err = s.files.MkdirAll(filepath.Dir(memory), directoryMode)
 	if err == nil {
-		err = durable.Replace(s.files, memory, data, fileMode)
+		err = atomicfile.Replace(s.files, memory, data, fileMode)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrVolumeMemory, diskFault(filepath.Dir(memory), err))

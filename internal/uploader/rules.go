@@ -9,7 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
 // Action is what the uploader does about an error.
@@ -199,8 +199,8 @@ func openRule(err error) Rule {
 	if errors.Is(err, kvs.ErrCredentials) {
 		return credentialsRule
 	}
-	switch obstacle.Of(err) {
-	case obstacle.Untrusted, obstacle.OtherName, obstacle.ClockOff:
+	switch neterr.Of(err) {
+	case neterr.Untrusted, neterr.HostnameMismatch, neterr.CertExpired:
 		return untrustedRule
 	}
 	return connectRule

@@ -11,7 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
 // The codes of the conditions that the Provider raises.
@@ -103,18 +103,18 @@ func (p *Provider) connectionFault(err error) error {
 	if f := p.certificateOver(err); f != nil {
 		return f
 	}
-	switch obstacle.Of(err) {
-	case obstacle.ClockOff:
+	switch neterr.Of(err) {
+	case neterr.CertExpired:
 		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, health.Varying(p.o.Now().UTC().Format(time.RFC3339)))
-	case obstacle.Untrusted:
+	case neterr.Untrusted:
 		return health.UserFault(CodeTrust, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", p.o.Endpoint)
-	case obstacle.OtherName:
+	case neterr.HostnameMismatch:
 		return health.UserFault(CodeTrust, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
-	case obstacle.Refused:
+	case neterr.Refused:
 		return p.refusedCertificate(err)
-	case obstacle.NoName:
+	case neterr.DNS:
 		return health.SystemFault(CodeNetwork, err, "The name of the credentials endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
-	case obstacle.Silence:
+	case neterr.Timeout:
 		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s does not answer: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
 	default:
 		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s cannot be reached: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)

@@ -16,7 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/obstacle"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
@@ -115,7 +115,7 @@ func (x exchange) fault(err error) error {
 		return x.statusFault(status.HTTPStatusCode(), said.ErrorMessage() != "")
 	case errors.As(err, &unread):
 		return health.SystemFault(CodeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
-	case obstacle.IsTimeout(err):
+	case neterr.IsTimeout(err):
 		return health.SystemFault(CodeNetwork, err, "The token exchange service of Greengrass at %s does not answer in time; the agent keeps trying.", x.host)
 	default:
 		return health.SystemFault(CodeNetwork, err, "The token exchange service of Greengrass cannot be reached at %s: check that the component aws.greengrass.TokenExchangeService runs.", x.host)

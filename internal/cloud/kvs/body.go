@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // pieceSize is how much is read from the file and written to the connection at once; it is the
@@ -99,7 +99,7 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 // before are written. A panic ends the session, as in net/http's goroutine it would end the process.
 func (b *body) Read(p []byte) (n int, err error) {
 	panicked := true
-	err = guard.Do("An upload", func() (err error) {
+	err = supervise.Do("An upload", func() (err error) {
 		n, err = b.read(p)
 		panicked = false
 		return err

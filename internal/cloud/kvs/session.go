@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/guard"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // Session is one PutMedia request that was answered with 200. Send, CloseSend and Abort are for
@@ -87,7 +87,7 @@ func (s *Session) release() {
 // receive passes acknowledgements on until the answer ends.
 func (s *Session) receive(answer io.ReadCloser) {
 	defer close(s.acks)
-	err := guard.Do("Reading acknowledgements", func() error { return s.read(newAckReader(answer)) })
+	err := supervise.Do("Reading acknowledgements", func() error { return s.read(newAckReader(answer)) })
 	select {
 	case <-s.body.finished:
 	default:

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // Fault is a way in which an operation fails.
@@ -40,7 +40,7 @@ const (
 
 // Disk is the file system. Safe for concurrent use.
 type Disk struct {
-	durable.OS
+	atomicfile.OS
 
 	mu     sync.Mutex
 	fault  Fault
@@ -138,8 +138,8 @@ func (d *Disk) step(op, path string, w what) error {
 	return &fs.PathError{Op: op, Path: path, Err: errno[d.fault]}
 }
 
-// OpenFile implements durable.FileSystem.
-func (d *Disk) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, error) {
+// OpenFile implements atomicfile.FileSystem.
+func (d *Disk) OpenFile(name string, flag int, mode fs.FileMode) (atomicfile.File, error) {
 	w := opens
 	if flag&os.O_CREATE != 0 {
 		w |= takesRoom
@@ -154,7 +154,7 @@ func (d *Disk) OpenFile(name string, flag int, mode fs.FileMode) (durable.File, 
 	return &file{File: f, disk: d, path: name, end: flag&os.O_APPEND != 0}, nil
 }
 
-// ReadFile implements durable.FileSystem.
+// ReadFile implements atomicfile.FileSystem.
 func (d *Disk) ReadFile(name string) ([]byte, error) {
 	if err := d.step("read", name, opens); err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (d *Disk) ReadFile(name string) ([]byte, error) {
 	return d.OS.ReadFile(name)
 }
 
-// Stat implements durable.FileSystem.
+// Stat implements atomicfile.FileSystem.
 func (d *Disk) Stat(name string) (fs.FileInfo, error) {
 	if err := d.step("stat", name, 0); err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func (d *Disk) Stat(name string) (fs.FileInfo, error) {
 	return d.OS.Stat(name)
 }
 
-// ReadDir implements durable.FileSystem.
+// ReadDir implements atomicfile.FileSystem.
 func (d *Disk) ReadDir(dir string) ([]fs.DirEntry, error) {
 	if err := d.step("list", dir, opens); err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (d *Disk) ReadDir(dir string) ([]fs.DirEntry, error) {
 	return d.OS.ReadDir(dir)
 }
 
-// MkdirAll implements durable.FileSystem.
+// MkdirAll implements atomicfile.FileSystem.
 func (d *Disk) MkdirAll(dir string, mode fs.FileMode) error {
 	if err := d.step("mkdir", dir, takesRoom); err != nil {
 		return err
@@ -186,7 +186,7 @@ func (d *Disk) MkdirAll(dir string, mode fs.FileMode) error {
 	return d.OS.MkdirAll(dir, mode)
 }
 
-// Rename implements durable.FileSystem.
+// Rename implements atomicfile.FileSystem.
 func (d *Disk) Rename(from, to string) error {
 	if err := d.step("rename", from, takesRoom); err != nil {
 		return err
@@ -206,7 +206,7 @@ func (d *Disk) Rename(from, to string) error {
 	return err
 }
 
-// Remove implements durable.FileSystem.
+// Remove implements atomicfile.FileSystem.
 func (d *Disk) Remove(name string) error {
 	if err := d.step("remove", name, 0); err != nil {
 		return err
@@ -221,7 +221,7 @@ func (d *Disk) Remove(name string) error {
 	return err
 }
 
-// SyncDir implements durable.FileSystem.
+// SyncDir implements atomicfile.FileSystem.
 func (d *Disk) SyncDir(dir string) error {
 	if err := d.step("sync of the directory", dir, opens|syncs); err != nil {
 		return err

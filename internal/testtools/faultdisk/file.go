@@ -4,12 +4,12 @@ import (
 	"errors"
 	"os"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/durable"
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
 // file is an open file of a Disk.
 type file struct {
-	durable.File
+	atomicfile.File
 	disk *Disk
 	path string
 	end  bool  // writes go to the end
@@ -32,7 +32,7 @@ func (f *file) place() string {
 	return f.path
 }
 
-// Write implements durable.File.
+// Write implements atomicfile.File.
 func (f *file) Write(p []byte) (n int, err error) {
 	failure := f.disk.step("write", f.path, writes|takesRoom)
 	if failure != nil {
@@ -54,7 +54,7 @@ func (f *file) Write(p []byte) (n int, err error) {
 	return n, errors.Join(err, failure)
 }
 
-// WriteAt implements durable.File.
+// WriteAt implements atomicfile.File.
 func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
 	failure := f.disk.step("write", f.path, writes|takesRoom)
 	if failure != nil {
@@ -78,7 +78,7 @@ func (f *file) wrote(from, n int64) {
 	f.disk.lost[path] = without(f.disk.lost[path], span{from, from + n})
 }
 
-// Truncate implements durable.File.
+// Truncate implements atomicfile.File.
 func (f *file) Truncate(size int64) error {
 	if err := f.disk.step("truncate", f.path, 0); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (f *file) Truncate(size int64) error {
 	return f.File.Truncate(size)
 }
 
-// Sync implements durable.File.
+// Sync implements atomicfile.File.
 func (f *file) Sync() error {
 	failure := f.disk.step("sync", f.path, syncs)
 	path := f.place()
@@ -111,7 +111,7 @@ func (f *file) Sync() error {
 	return f.File.Sync()
 }
 
-// ReadAt implements durable.File.
+// ReadAt implements atomicfile.File.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.disk.step("read", f.path, 0); err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package obstacle
+package neterr
 
 import (
 	"context"
@@ -32,11 +32,11 @@ func TestEachWayToFailHasItsKind(t *testing.T) {
 		want    Kind
 	}{
 		"nobody there":              {address: closed.Address(), want: Unreachable},
-		"no answer":                 {address: silent.Address(), want: Silence},
-		"no such name":              {address: "server.invalid:443", want: NoName},
-		"a clock of long ago":       {change: func(c *tls.Config) { c.Time = func() time.Time { return time.Unix(0, 0) } }, want: ClockOff},
+		"no answer":                 {address: silent.Address(), want: Timeout},
+		"no such name":              {address: "server.invalid:443", want: DNS},
+		"a clock of long ago":       {change: func(c *tls.Config) { c.Time = func() time.Time { return time.Unix(0, 0) } }, want: CertExpired},
 		"a stranger's server":       {change: func(c *tls.Config) { c.RootCAs = theirs.Pool() }, want: Untrusted},
-		"another server":            {change: func(c *tls.Config) { c.ServerName = "other.example" }, want: OtherName},
+		"another server":            {change: func(c *tls.Config) { c.ServerName = "other.example" }, want: HostnameMismatch},
 		"a stranger's certificate":  {change: func(c *tls.Config) { c.Certificates = theirs.Device("door").Certificates }, want: Refused},
 		"no certificate of our own": {change: func(c *tls.Config) { c.Certificates = nil }, want: Refused},
 	} {
@@ -50,7 +50,7 @@ func TestEachWayToFailHasItsKind(t *testing.T) {
 				row.address = address
 			}
 			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
-			if row.want == Silence {
+			if row.want == Timeout {
 				client.Timeout = 100 * time.Millisecond
 			}
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+row.address, nil)

@@ -1,11 +1,11 @@
-// Package guard keeps a panic where it happened. A goroutine that panics ends the process, and with
+// Package supervise keeps a panic where it happened. A goroutine that panics ends the process, and with
 // it the recording of every camera; what runs under a guard becomes a failure with a sentence
 // instead. It must not know what it guards.
 //
 // Two things it cannot help: a panic in a goroutine of a library, which ends the process, and a
 // lock that was held and is never given back, which the watchdog finds. Both times systemd starts
 // the agent anew, and nothing that was recorded is lost.
-package guard
+package supervise
 
 import (
 	"context"

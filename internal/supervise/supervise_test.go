@@ -1,4 +1,4 @@
-package guard
+package supervise
 
 import (
 	"context"
@@ -66,7 +66,7 @@ func TestTheCauseNamesWhatPanicked(t *testing.T) {
 	t.Parallel()
 	err := Do("It", func() error { breakDown(); return nil })
 	fault := health.FaultOf(err, "")
-	for _, part := range []string{"panic: planted", "guard.breakDown"} {
+	for _, part := range []string{"panic: planted", "supervise.breakDown"} {
 		if !strings.Contains(fault.Err.Error(), part) {
 			t.Errorf("the cause lacks %q: %v", part, fault.Err)
 		}

@@ -1,6 +1,6 @@
-// Package obstacle tells what keeps the agent from a server that speaks TLS, so that each client can
+// Package neterr tells what keeps the agent from a server that speaks TLS, so that each client can
 // say in its own words what to do about it.
-package obstacle
+package neterr
 
 import (
 	"context"
@@ -16,13 +16,13 @@ type Kind int
 
 // The kinds, from the nearest to the farthest end of the way.
 const (
-	Unreachable Kind = iota // nobody there takes connections, or all that nothing below explains
-	Silence                 // no answer in time
-	NoName                  // the name cannot be resolved
-	ClockOff                // the server's certificate is not valid at the hub's time
-	Untrusted               // the server's certificate is not signed by a CA that the hub trusts
-	OtherName               // the server's certificate is for another name
-	Refused                 // the server ends the TLS handshake: it does not take our certificate
+	Unreachable      Kind = iota // nobody there takes connections, or all that nothing below explains
+	Timeout                      // no answer in time
+	DNS                          // the name cannot be resolved
+	CertExpired                  // the server's certificate is not valid at the hub's time
+	Untrusted                    // the server's certificate is not signed by a CA that the hub trusts
+	HostnameMismatch             // the server's certificate is for another name
+	Refused                      // the server ends the TLS handshake: it does not take our certificate
 )
 
 // Of gives what err comes from.
@@ -35,17 +35,17 @@ func Of(err error) Kind {
 	)
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return ClockOff
+		return CertExpired
 	case errors.As(err, &unknown), errors.As(err, &invalid):
 		return Untrusted
 	case errors.As(err, &hostname):
-		return OtherName
+		return HostnameMismatch
 	case isAlert(err):
 		return Refused
 	case errors.As(err, &dns):
-		return NoName
+		return DNS
 	case IsTimeout(err):
-		return Silence
+		return Timeout
 	default:
 		return Unreachable
 	}

@@ -1,6 +1,6 @@
-// Package durable owns how files are changed so that a power cut leaves the old or the new, and
+// Package atomicfile owns how files are changed so that a power cut leaves the old or the new, and
 // nothing between. It must not know what is in them.
-package durable
+package atomicfile
 
 import (
 	"bytes"
