@@ -26,7 +26,7 @@ var layers = [][]string{
 		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise"},
 	{"internal/segment"},
-	{"internal/cloud/awsclient", "internal/cloud/awserr"},
+	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
 	{"internal/agent", "internal/testtools/conditiontest"},
