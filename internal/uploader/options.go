@@ -9,18 +9,19 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // The defaults of Options.
 const (
-	DefaultMaxSession   = 40 * time.Minute // the service ends sessions at 45 min; AWS's C producer renews at 40
+	DefaultMaxSession   = kvslimit.SessionAge - 5*time.Minute // as AWS's C producer renews
 	DefaultStallTimeout = 30 * time.Second
-	DefaultIdleTimeout  = 20 * time.Second // the service ends idle sessions after 30 s (API reference, PutMedia)
-	DefaultInFlight     = 30               // fragments
-	DefaultInFlightSize = 16_000_000       // bytes
-	DefaultRetryMax     = 30 * time.Second // the longest pause between two sessions
+	DefaultIdleTimeout  = kvslimit.SessionIdle - 10*time.Second // well before the service ends it
+	DefaultInFlight     = 30                                    // fragments
+	DefaultInFlightSize = 16_000_000                            // bytes
+	DefaultRetryMax     = 30 * time.Second                      // the longest pause between two sessions
 )
 
 // Store is the recording directory; see segment.Store.

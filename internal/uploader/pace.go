@@ -4,10 +4,11 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
-// The pace, a little below what the service allows per stream (limits, PutMedia): 5 fragments/s,
-// 12.5 MB/s, 5 requests/s. Above it the service reads more slowly or refuses.
+// The pace, a little below what the service allows per stream: above that it reads more slowly or refuses.
 //
 // How the service counts is not documented. The hardest way is a window of one second that slides
 // along with every arrival; who passes that passes a fixed window and a bucket too. A bucket of
@@ -16,11 +17,11 @@ import (
 // forgives us who wake too late. Both together are 5/r-1 seconds: at 4.9/s 10 ms each. A fragment
 // that comes earlier still is held back by the service for that little, and nothing is lost.
 const (
-	fragmentsPerSecond = 4.9
+	fragmentsPerSecond = 0.98 * kvslimit.FragmentsPerSecond
 	fragmentBurst      = 1.05
-	bytesPerSecond     = 12.25e6
-	mostInSecond       = 12.4e6 // bytes
-	sessionsPerSecond  = 4
+	bytesPerSecond     = 0.98 * kvslimit.BytesPerSecond
+	mostInSecond       = 0.992 * kvslimit.BytesPerSecond
+	sessionsPerSecond  = kvslimit.SessionsPerSecond - 1
 
 	// A wait costs a wake-up of both ends, and caches are cold after it. So what was saved up and
 	// one wait's worth, 2.2 MB, go in one burst: a fragment of a camera with 8 Mbit/s. second sees
