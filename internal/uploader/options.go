@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 // The defaults of Options.
@@ -65,8 +66,8 @@ type Options struct {
 	// Audio says which sound is sent, and may say otherwise at any time: what is sent next follows.
 	// Default: AudioPlayable.
 	Audio func() Audio
-	// Cap is shared by all streams of the hub. nil = none.
-	Cap *Cap
+	// Bandwidth is shared by all streams of the hub. nil = unlimited.
+	Bandwidth *pace.Bandwidth
 	// Retry paces attempts after failures that may pass. Default 500 ms doubling to 30 s.
 	Retry backoff.Policy
 	// AskUser paces attempts while a person must act. Default 1 min doubling to 5 min.

@@ -104,8 +104,8 @@ func (e *session) feed() time.Duration {
 		if !e.admits(next) {
 			return 0
 		}
-		if wait := u.fragments.ready(); wait > 0 {
-			return u.fragments.onBeat(wait)
+		if wait := u.pace.UntilFragment(); wait > 0 {
+			return wait
 		}
 		e.send(next)
 	}
@@ -133,7 +133,7 @@ func (e *session) send(next shot) {
 		e.u.refuse(next, &verdict{rule: silentRule})
 		return
 	}
-	e.u.fragments.take(1)
+	e.u.pace.Fragment()
 	next.size = mkv.ClusterHeadSize + media.Size()
 	var head [kvs.HeadSize]byte
 	mkv.PutClusterHead(head[:], next.size, next.at())
