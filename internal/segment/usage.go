@@ -5,6 +5,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
@@ -147,8 +148,8 @@ func (a *active) left(e catalog.Entry) left {
 type span struct{ from, to int64 }
 
 // spansApart is the least between two fragments when there is another between them: none is
-// shorter (limits, PutMedia).
-const spansApart = 1000
+// shorter.
+const spansApart = int64(kvslimit.MinFragment / time.Millisecond)
 
 // cover adds media to spans, which are in order and apart.
 func cover(spans []span, s span) []span {
