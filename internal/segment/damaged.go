@@ -60,7 +60,7 @@ func (s *Store) noteDamaged(r *Reader) (any bool, err error) {
 		return false, err
 	}
 	for _, f := range damaged {
-		if err := s.note(r.key, f, lineRefused, damagedReason); err != nil {
+		if err := s.MarkRefused(r.key, f, damagedReason); err != nil {
 			return true, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 )
 
 // Delete removes a segment. It fails with ErrBusy while the segment is being written or read, and with ErrNotFound
@@ -85,7 +86,7 @@ func (s *Store) discard(st *stream, k Key) error {
 	s.mu.Lock()
 	a := st.active[e.ID]
 	a.end()
-	var notes *progress
+	var notes *progress.Progress
 	if err == nil {
 		notes = st.forget(e.ID)
 		st.garbage = append(st.garbage, layout.ProgressName(e.ID))
@@ -98,7 +99,7 @@ func (s *Store) discard(st *stream, k Key) error {
 	st.changed()
 	s.mu.Unlock()
 	if notes != nil {
-		_ = s.endNotes(notes) // its file goes as well
+		_ = notes.End() // its file goes as well
 	}
 	if err == nil && missing {
 		s.logVanished(k)
@@ -118,15 +119,15 @@ func (s *Store) book(st *stream, e catalog.Entry) {
 
 // forget takes a segment out of the index, with all that is known of it. The caller ends its notes, if there are
 // any. Call with mu held.
-func (st *stream) forget(k layout.ID) (notes *progress) {
+func (st *stream) forget(k layout.ID) (notes *progress.Progress) {
 	if a := st.active[k]; a != nil {
 		notes, a.progress = a.progress, nil
 	}
 	if i, ok := st.catalog.Find(k); ok {
 		st.catalog.Remove(i)
 	}
-	delete(st.gaps.of, k)
-	st.refused.drop(k)
+	st.gaps.Forget(k)
+	st.refused.Drop(k)
 	return notes
 }
 

@@ -28,21 +28,11 @@ type Exported struct {
 	Damaged   []Damage
 }
 
-// Gap is a time without media.
-type Gap struct {
-	From, To time.Time
-	// Deleted says that there was media when the export began, which was deleted before it could be copied.
-	Deleted bool
-}
-
 // Damage is recorded media that cannot be read.
 type Damage struct {
 	Gap
 	Path string // of the file
 }
-
-// GapAfter is the distance of frames from which there is a gap between them.
-const GapAfter = 2 * time.Second
 
 // CodeExport is the code of exports that cannot be made.
 const CodeExport = "export"

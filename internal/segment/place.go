@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
@@ -43,7 +44,7 @@ func (s *Store) place(st *stream) error {
 		return err
 	}
 	s.mu.Lock()
-	st.dir = dir
+	st.dir, st.gaps = dir, gaps.New(st.files, dir)
 	s.mu.Unlock()
 	if !marked {
 		err = s.makeDirectory(st)
@@ -73,7 +74,7 @@ func (s *Store) restorePlace(st *stream) error {
 		return err
 	}
 	s.mu.Lock() // the side files may be gone as well: Run writes them again
-	st.gaps.kept, st.gaps.owed = false, st.gaps.owed || len(st.gaps.of) > 0
+	st.gaps.Lost()
 	st.untimed = len(st.catalog.Clock) > 0
 	s.mu.Unlock()
 	s.log.Warn("somebody deleted the directory of a stream, or its marker: it is made again",

@@ -121,7 +121,7 @@ func (s *Store) vanished(st *stream, k Key) error {
 	st.changed()
 	s.mu.Unlock()
 	if notes != nil {
-		_ = s.endNotes(notes) // nobody reads them any more
+		_ = notes.End() // nobody reads them any more
 	}
 	s.logVanished(k)
 	return gone

@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 )
 
 // maxEmpty is the size up to which a file without a frame is what a camera sent in its first
@@ -406,13 +407,13 @@ func (s *Store) loadSideFile(st *stream, k layout.ID) {
 		}
 		return
 	}
-	p, refused, err := s.loadProgress(path)
+	p, refused, err := progress.Load(st.files, st.dir, k, s.readOnly)
 	if err != nil {
 		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.name), zap.Error(err))
 		return
 	}
 	st.use(k).progress = p
 	for _, one := range refused {
-		st.refused.add(k, one)
+		st.refused.Add(k, one)
 	}
 }

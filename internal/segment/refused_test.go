@@ -160,7 +160,7 @@ func TestWhatTheLineDidIsQueuedAtAStart(t *testing.T) {
 		}
 		var old []string
 		for line := range strings.Lines(string(data)) {
-			if !strings.HasPrefix(line, lineTried) {
+			if !strings.HasPrefix(line, "tried") {
 				old = append(old, line)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
@@ -139,11 +140,11 @@ func TestNothingIsKnownOfASegmentWithoutItsFile(t *testing.T) {
 		}
 	}
 	st := s.streams["door"]
-	if list := s.Refused("door"); len(list) > 0 || st.refused.count != 0 || st.refused.bytes != 0 {
+	if list := s.Refused("door"); len(list) > 0 || st.refused.Count != 0 || st.refused.Bytes != 0 {
 		t.Errorf("still refused: %+v", list)
 	}
-	if len(st.gaps.of) > 0 || len(st.active) > 0 {
-		t.Errorf("still known: gaps %v, active %v", st.gaps.of, st.active)
+	if len(st.gaps.Of(k.id())) > 0 || len(st.gaps.Of(paused.id())) > 0 || len(st.active) > 0 {
+		t.Errorf("still known: gaps %v %v, active %v", st.gaps.Of(k.id()), st.gaps.Of(paused.id()), st.active)
 	}
 	links, _ := filepath.Glob("/proc/self/fd/*")
 	for _, link := range links {
@@ -212,8 +213,10 @@ func TestTheSideFilesOfAStreamAreWrittenAgain(t *testing.T) {
 	if notes := layout.ReadClock(osFiles{}, filepath.Join(dir, "door")); len(notes) != 1 {
 		t.Errorf("notes of times: %v", notes)
 	}
-	if gaps, _ := readGaps(osFiles{}, filepath.Join(dir, "door")); !gaps.noted || gaps.since.Start != begin.UnixMilli() {
-		t.Errorf("notes of gaps: %+v", gaps)
+	there := func(layout.ID) bool { return true }
+	notes, err := gaps.Load(osFiles{}, filepath.Join(dir, "door"), gaps.LoadOptions{Noted: true, There: there, ReadOnly: true})
+	if first := begin.UnixMilli(); err != nil || !notes.Covers(layout.ID{Start: first}) || notes.Covers(layout.ID{Start: first - 1}) {
+		t.Errorf("notes of gaps: %+v, %v", notes, err)
 	}
 }
 

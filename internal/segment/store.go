@@ -16,7 +16,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 )
 
 // DefaultFlushInterval bounds what a power cut takes of a recording.
@@ -96,10 +98,9 @@ type stream struct {
 	files    fileSystem
 	catalog  catalog.Catalog
 	untimed  bool // the side file lacks clock
-	gaps     gapNotes
-	gapping  sync.Mutex // held to write the notes of gaps; taken before the store's mu
+	gaps     *gaps.Notes
 	active   map[layout.ID]*active
-	refused  refusals
+	refused  progress.Refusals
 	watchers []chan struct{}
 	paused   *health.Fault
 	bound    bound
@@ -116,8 +117,8 @@ type stream struct {
 type active struct {
 	writer   *Writer // nil when finished
 	leases   int
-	progress *progress // nil when nothing of it is persisted
-	moving   *move     // nil unless its file gets another name now
+	progress *progress.Progress // nil when nothing of it is persisted
+	moving   *move              // nil unless its file gets another name now
 }
 
 // move is a change of a file's name under way, without the store's mu: a disk that hangs in it
@@ -235,7 +236,7 @@ func (s *Store) Close() error {
 		s.keepGaps()
 		s.keepClocks()
 	}
-	var noted []*progress
+	var noted []*progress.Progress
 	s.mu.Lock()
 	for _, st := range s.streams {
 		for _, a := range st.active {
@@ -246,7 +247,7 @@ func (s *Store) Close() error {
 	}
 	s.mu.Unlock()
 	for _, p := range noted {
-		err = errors.Join(err, s.endNotes(p))
+		err = errors.Join(err, p.End())
 	}
 	if held := s.lock.Load(); held != nil {
 		err = errors.Join(err, held.Close())
@@ -314,13 +315,13 @@ func (st *stream) info(e catalog.Entry) Info {
 		State:   e.State,
 		Refused: e.Refused,
 	}
-	info.RefusedFragments, info.RefusedBytes = st.refused.sum(e.ID)
+	info.RefusedFragments, info.RefusedBytes = st.refused.Sum(e.ID)
 	if e.State != Uploaded {
 		info.PendingBytes = st.active[e.ID].left(e).bytes
 	}
 	st.date(&info, e)
-	spans := st.gaps.of[e.ID]
-	info.GapsKnown = st.gaps.knows(e.ID) && e.State != Writing
+	spans := st.gaps.Of(e.ID)
+	info.GapsKnown = st.gaps.Covers(e.ID) && e.State != Writing
 	if a := st.active[e.ID]; a != nil && a.writer != nil {
 		spans, info.GapsKnown = a.writer.pauses(), true
 	}
@@ -355,8 +356,9 @@ func (s *Store) stream(name string) *stream {
 }
 
 func (s *Store) newStream(name string) *stream {
+	dir := filepath.Join(s.dir, layout.DirectoryOf(name))
 	return &stream{
-		name: name, dir: filepath.Join(s.dir, layout.DirectoryOf(name)), files: s.files,
+		name: name, dir: dir, files: s.files, gaps: gaps.New(s.files, dir),
 		catalog: catalog.NewCatalog(), active: make(map[layout.ID]*active), doubted: make(map[layout.ID]rewriting),
 	}
 }

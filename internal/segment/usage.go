@@ -1,11 +1,8 @@
 package segment
 
 import (
-	"slices"
-	"sort"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
@@ -61,7 +58,7 @@ func (s *Store) Usage(stream string) Usage {
 		Newest:   time.UnixMilli(st.catalog.NewestRecorded()).UTC(),
 
 		Quarantine:       st.aside,
-		RefusedFragments: st.refused.count, RefusedBytes: st.refused.bytes,
+		RefusedFragments: st.refused.Count, RefusedBytes: st.refused.Bytes,
 	}
 	bytes, millis := x.PendingBytes, x.PendingMillis
 	for k, a := range st.active {
@@ -127,59 +124,21 @@ func (a *active) left(e catalog.Entry) left {
 	if a == nil || a.progress == nil {
 		return left{e.Bytes, int64(e.Length), e.Start}
 	}
-	done := a.progress.spans
+	done := a.progress.Spans()
 	if a.writer != nil {
-		done = a.writer.spans(a.progress)
+		done = a.progress.SpansOf(a.writer.sofar())
 	}
-	l := left{bytes: max(0, e.Bytes-a.progress.bytes), millis: int64(e.Length), since: e.Start}
+	l := left{bytes: max(0, e.Bytes-a.progress.Bytes()), millis: int64(e.Length), since: e.Start}
 	for _, s := range done {
-		l.millis -= s.to - s.from
+		l.millis -= s.To - s.From
 	}
-	if len(done) > 0 && done[0].from == 0 {
-		l.since = e.Start + done[0].to
+	if len(done) > 0 && done[0].From == 0 {
+		l.since = e.Start + done[0].To
 	}
 	if l.millis <= 0 {
 		return left{since: e.End()}
 	}
 	return l
-}
-
-// span is media in ms since its segment's start.
-type span struct{ from, to int64 }
-
-// spansApart is the least between two fragments when there is another between them: none is
-// shorter.
-const spansApart = int64(kvslimit.MinFragment / time.Millisecond)
-
-// cover adds media to spans, which are in order and apart.
-func cover(spans []span, s span) []span {
-	i := sort.Search(len(spans), func(i int) bool { return spans[i].to+spansApart > s.from })
-	j := sort.Search(len(spans), func(j int) bool { return spans[j].from >= s.to+spansApart })
-	if i < j {
-		s = span{min(s.from, spans[i].from), max(s.to, spans[j-1].to)}
-	}
-	return slices.Replace(spans, i, j, s)
-}
-
-// spans gives the media of the fragments that p has. Here it is known what lies between two of
-// them, also of a camera that sends a frame every few seconds.
-func (w *Writer) spans(p *progress) (spans []span) {
-	w.mu.Lock()
-	list := w.fragments // is only appended to
-	w.mu.Unlock()
-	end := int64(0) // of the fragment before
-	for _, f := range list {
-		last := f.Last.Milliseconds()
-		switch n := len(spans); {
-		case !p.done[f.Start]:
-		case n > 0 && spans[n-1].to == end:
-			spans[n-1].to = last
-		default:
-			spans = append(spans, span{end, last})
-		}
-		end = last
-	}
-	return spans
 }
 
 // pendingSince gives when the oldest pending media was recorded.

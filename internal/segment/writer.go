@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
@@ -35,7 +36,7 @@ type Writer struct {
 	fragments []mkv.Fragment // completed
 	sealing   bool           // Seal was called
 	done      bool           // no longer being written, and under its last name: fragments is final
-	gaps      gapFinder
+	gaps      gaps.Finder
 	unsynced  bool
 	urgent    bool      // flushed, to be synced at once
 	synced    time.Time // when last
@@ -168,17 +169,17 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 	w.final.Store(w.mkv.FinalSize())
 	if track == 1 {
 		w.mu.Lock()
-		w.gaps.frame(t)
+		w.gaps.Frame(t)
 		w.mu.Unlock()
 	}
 	return nil
 }
 
 // pauses lists the gaps so far.
-func (w *Writer) pauses() []span {
+func (w *Writer) pauses() []layout.Span {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.gaps.all()
+	return w.gaps.All()
 }
 
 // EndFragment completes the open fragment: from now on it is read and uploaded.
@@ -359,4 +360,11 @@ func (w *Writer) completed() (list []mkv.Fragment, finished bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.fragments), w.done
+}
+
+// sofar is the list of completed fragments, of which the items do not change.
+func (w *Writer) sofar() []mkv.Fragment {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fragments // is only appended to
 }
