@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // watchEvery is how often the directories are read of which something is reported, and the files written again
@@ -36,18 +37,18 @@ func (s *Store) setAside(st *stream, name string, cause error) error {
 	}
 	dir := filepath.Join(st.dir, layout.QuarantineName)
 	if err := st.files.MkdirAll(dir, layout.DirectoryMode); err != nil {
-		return diskFault(dir, err)
+		return volume.Fault(dir, err)
 	}
 	to := name
 	for n := 1; s.exists(filepath.Join(dir, to)); n++ {
 		to = layout.AsideName(name, n)
 	}
 	if err := st.files.Rename(filepath.Join(st.dir, name), filepath.Join(dir, to)); err != nil {
-		return diskFault(dir, err)
+		return volume.Fault(dir, err)
 	}
 	s.log.Warn("set a file aside", zap.String("stream", st.name), zap.String("file", filepath.Join(dir, to)), zap.Error(cause))
 	s.loadAside(st)
-	return diskFault(dir, errors.Join(st.files.SyncDir(dir), st.sync()))
+	return volume.Fault(dir, errors.Join(st.files.SyncDir(dir), st.sync()))
 }
 
 // loadAside counts what was set aside of a stream, also by a process before, and says so.
@@ -120,7 +121,7 @@ func (s *Store) reportDouble(stream, dir, used string) {
 // sameAsOwn reports whether a directory is, by another name, the one of a stream.
 func (s *Store) sameAsOwn(dir, stream string) bool {
 	for _, name := range layout.DirectoriesOf(stream) {
-		if s.sameFile(dir, filepath.Join(s.dir, name)) {
+		if s.volume.SameFile(dir, filepath.Join(s.dir, name)) {
 			return true
 		}
 	}
@@ -138,10 +139,10 @@ func (s *Store) watchDirectories(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if s.present() != nil {
+		if s.volume.Present() != nil {
 			continue
 		}
-		if err := s.rememberVolume(); err != nil {
+		if err := s.volume.Remember(); err != nil {
 			s.log.Warn("cannot note which disk the recordings are on: it is tried again", zap.Error(err))
 		}
 		if err := s.restoreFormat(); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // NoteClock notes that the hub's clock was not set while the media in [from, until] of the present
@@ -27,7 +28,7 @@ func (s *Store) NoteClock(stream string, from, until time.Time, add time.Duratio
 }
 
 func (st *stream) writeClock(notes []layout.ClockNote) error {
-	return diskFault(st.dir, layout.WriteClock(st.files, st.dir, notes))
+	return volume.Fault(st.dir, layout.WriteClock(st.files, st.dir, notes))
 }
 
 // keepClocks writes the side files again that went with a stream's directory.

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Delete removes a segment. It fails with ErrBusy while the segment is being written or read, and with ErrNotFound
@@ -57,7 +58,7 @@ func (s *Store) rememberEnd(st *stream, k layout.ID) error {
 		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
 			return nil // somebody removed the directory: who makes it again writes the marker from memory
 		}
-		return diskFault(st.dir, err)
+		return volume.Fault(st.dir, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +106,7 @@ func (s *Store) discard(st *stream, k Key) error {
 		s.logVanished(k)
 		return notFound(k)
 	}
-	return diskFault(st.dir, err)
+	return volume.Fault(st.dir, err)
 }
 
 // book accounts for a segment whose disk will be free again. Call with mu held.
@@ -165,7 +166,7 @@ func (s *Store) removeGarbage(st *stream) error {
 			st.garbage = append(st.garbage, garbage[i:]...)
 			st.trash += bytes
 			s.mu.Unlock()
-			return diskFault(st.dir, err)
+			return volume.Fault(st.dir, err)
 		}
 	}
 	s.mu.Lock()
@@ -214,7 +215,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	placed := st.device != 0
 	s.mu.Unlock()
 	if placed { // what has the name otherwise is something else's
-		if err := s.removePlace(st); err != nil { // nobody else touches it: deleting is set
+		if err := s.volume.RemoveDirectory(st.name, st.dir); err != nil { // nobody else touches it: deleting is set
 			return err
 		}
 	}
@@ -222,7 +223,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	delete(s.streams, name)
 	s.mu.Unlock()
 	if err := s.files.SyncDir(s.dir); err != nil {
-		return diskFault(s.dir, err)
+		return volume.Fault(s.dir, err)
 	}
 	return nil
 }

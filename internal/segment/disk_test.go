@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // mount mounts a file system for the test, or skips it where that is not allowed.
@@ -218,7 +219,7 @@ func TestAnEmptyMarkBeginsANewVolume(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Dir(memory), 0o750), os.WriteFile(memory, []byte(data), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), volumeName) {
+	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), volume.MarkFileName) {
 		t.Errorf("it does not say how to go on: %v", err)
 	}
 	if err := os.Remove(dir); err != nil {
@@ -230,7 +231,7 @@ func TestAnEmptyMarkBeginsANewVolume(t *testing.T) {
 	if err := os.Mkdir(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, volumeName), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, volume.MarkFileName), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(Options{Dir: dir, VolumeMemory: memory})

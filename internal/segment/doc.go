@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // State of a segment: writing → sealed → uploaded → garbage.
@@ -85,7 +86,9 @@ var (
 	// ErrIncomplete means that a segment has fragments that are neither persisted nor refused.
 	ErrIncomplete = errors.New("the segment is not uploaded completely")
 	// ErrDiskGone means that the disk of the recording directory is not there: it was unplugged or unmounted.
-	ErrDiskGone = errors.New("another disk is mounted there, or none")
+	ErrDiskGone = volume.ErrGone
+	// ErrVolumeMemory is in what Open returns when the file Options.VolumeMemory cannot be written.
+	ErrVolumeMemory = volume.ErrMemory
 	// ErrDamaged means that a segment is uploaded but for what of it cannot be read any more.
 	ErrDamaged = errors.New("a part of the segment cannot be read")
 	// ErrClosed means that the store, or the writer, is closed.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // A sync that fails says that pages did not reach the disk, and not which. Linux takes them for written
@@ -103,7 +104,7 @@ func (s *Store) rewriteDoubted(st *stream, k layout.ID) error {
 		st.doubted[k] = rewriting{time.Now().Add(rewritePause * took)}
 		s.mu.Unlock()
 	}
-	return diskFault(st.dir, err)
+	return volume.Fault(st.dir, err)
 }
 
 // errLater means that a file in doubt is written again later.

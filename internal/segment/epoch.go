@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // errEpochs is that of a stream that has had all epochs that there are names for.
@@ -37,7 +38,7 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 		return err
 	}
 	if err := s.place(st); err != nil {
-		return diskFault(st.dir, err)
+		return volume.Fault(st.dir, err)
 	}
 	s.mu.Lock()
 	epoch, notes := st.catalog.Ending(from, until, add, at)
@@ -45,7 +46,7 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 	if epoch > layout.MaxEpoch {
 		return fmt.Errorf("cannot correct the times of stream %s: %w", stream, errEpochs)
 	}
-	if err := s.needFormat(layout.FormatOf(layout.ID{Epoch: epoch})); err != nil {
+	if err := s.volume.NeedFormat(layout.FormatOf(layout.ID{Epoch: epoch})); err != nil {
 		return err
 	}
 	if err := st.writeClock(notes); err != nil {

@@ -44,7 +44,7 @@ const CodeExport = "export"
 // into one file.
 func (s *Store) Export(ctx context.Context, o ExportOptions, out mkv.File) (Exported, error) {
 	e := exporter{store: s, o: o, out: out}
-	e.volume, _ = s.volumeID()
+	e.volume, _ = s.volume.ID()
 	if err := e.plan(ctx); err != nil {
 		return Exported{}, err
 	}
@@ -174,7 +174,7 @@ func (e *exporter) damaged(from time.Time, info Info) {
 
 // present fails when files are gone because their disk is.
 func (e *exporter) present() error {
-	now, err := e.store.volumeID()
+	now, err := e.store.volume.ID()
 	if now == e.volume {
 		return nil
 	}

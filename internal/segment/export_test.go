@@ -150,7 +150,7 @@ func TestWhatIsDeletedAtTheEndsOfAnExportIsReported(t *testing.T) {
 	s := open(t, t.TempDir())
 	keys := []Key{addSegment(t, s, "door", begin, 3), addSegment(t, s, "door", begin.Add(3*time.Second), 3)}
 	e := exporter{store: s, o: ExportOptions{Stream: "door"}, out: newSlowReader(t, 1<<30)}
-	e.volume, _ = s.volumeID()
+	e.volume, _ = s.volume.ID()
 	err := errors.Join(e.plan(t.Context()), s.Delete(keys[0]))
 	if err = errors.Join(err, e.copy(t.Context(), e.parts[0]), e.copy(t.Context(), e.parts[1])); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 func TestAStoreOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
@@ -27,7 +28,7 @@ func TestAStoreOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
 		_, readErr := OpenReadOnly(Options{Dir: dir})
 		for _, err := range []error{err, readErr} {
 			var fault *health.Fault
-			if !errors.As(err, &fault) || fault.Code != CodeFormat || fault.Class != health.UserError || !strings.Contains(fault.Text, want) {
+			if !errors.As(err, &fault) || fault.Code != volume.CodeFormat || fault.Class != health.UserError || !strings.Contains(fault.Text, want) {
 				t.Errorf("%q: %v, want %q", content, err, want)
 			}
 		}

@@ -35,7 +35,7 @@ func within(k Key, spans []layout.Span) []Gap {
 func (s *Store) loadGaps(st *stream, torn []layout.ID) {
 	var err error
 	st.gaps, err = gaps.Load(s.files, st.dir, gaps.LoadOptions{
-		Noted: s.gapsNoted, ReadOnly: s.readOnly,
+		Noted: s.volume.GapsNoted(), ReadOnly: s.readOnly,
 		There: func(k layout.ID) bool {
 			_, ok := st.catalog.Find(k)
 			return ok || slices.Contains(torn, k)

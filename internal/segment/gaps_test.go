@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // recordPauses begins a segment with frames at 0 to 1, 4 to 5 in the same fragment, and 20 to 21 s in the next.
@@ -232,7 +233,7 @@ func TestGapsAreNotDeniedAfterAnEarlierVersion(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, lockName), []byte("4711\n"), 0o600); err != nil { // as an earlier version has it
+	if err := os.WriteFile(filepath.Join(dir, volume.LockFileName), []byte("4711\n"), 0o600); err != nil { // as an earlier version has it
 		t.Fatal(err)
 	}
 	for _, how := range []func(Options) (*Store, error){OpenReadOnly, Open, Open} {

@@ -3,7 +3,6 @@ package segment
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,10 +13,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
-
-// errDangling means that a symbolic link leads to nothing.
-var errDangling = errors.New("a symbolic link leads to nothing")
 
 // unreadOf says why a stream's recordings could not be read; nil when they were. Call with mu held.
 func (s *Store) unreadOf(stream string) error {
@@ -38,8 +35,8 @@ func (s *Store) place(st *stream) error {
 	if placed {
 		return s.restorePlace(st)
 	}
-	defer s.claimName(st.name)() // where names are the same but for their case, one stream finds the other's marker
-	dir, marked, err := s.choose(st.name)
+	defer s.volume.ClaimName(st.name)() // where names are the same but for their case, one stream finds the other's marker
+	dir, marked, err := s.volume.Choose(st.name)
 	if err != nil {
 		return err
 	}
@@ -84,7 +81,7 @@ func (s *Store) restorePlace(st *stream) error {
 
 // streamPresent is present, also for the disk that a stream has for itself.
 func (s *Store) streamPresent(st *stream) error {
-	if err := s.present(); err != nil {
+	if err := s.volume.Present(); err != nil {
 		return err
 	}
 	return s.placePresent(st)
@@ -98,132 +95,15 @@ func (s *Store) placePresent(st *stream) error {
 	if before == 0 {
 		return nil
 	}
-	if err := s.dangling(dir); err != nil {
-		return err
-	}
-	if nearestDevice(dir) != before {
-		return health.SystemFault(CodeDisk, ErrDiskGone,
-			"The disk of %s, where stream %s is recorded, is not mounted: mount it again; recording goes on by itself then.", dir, st.name)
-	}
-	return nil
-}
-
-// claimName waits for other streams whose names differ in their case only, until release.
-func (s *Store) claimName(stream string) (release func()) {
-	key, mine := strings.ToLower(stream), make(chan struct{})
-	for {
-		s.mu.Lock()
-		other := s.placing[key]
-		if other == nil {
-			s.placing[key] = mine
-		}
-		s.mu.Unlock()
-		if other == nil {
-			return func() {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				delete(s.placing, key)
-				close(mine)
-			}
-		}
-		<-other
-	}
+	return s.volume.DirectoryPresent(st.name, dir, before)
 }
 
 // settle notes on which disk the stream's directory lies.
 func (s *Store) settle(st *stream) {
-	now, shared := device(st.dir), sharesSpace(s.dir, st.dir)
+	now, shared := volume.Device(st.dir), volume.SharesSpace(s.dir, st.dir)
 	s.mu.Lock()
 	st.device, st.shared = now, shared
 	s.mu.Unlock()
-}
-
-// choose gives the first of a stream's directories that nothing else has. marked says that it is the stream's
-// already.
-func (s *Store) choose(stream string) (dir string, marked bool, err error) {
-	for _, name := range layout.DirectoriesOf(stream) {
-		dir = filepath.Join(s.dir, name)
-		info, err := s.files.Stat(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			if err := s.dangling(dir); err != nil {
-				return dir, false, err
-			}
-		} else if err != nil {
-			return dir, false, err
-		}
-		if s.isReserved(dir, info) {
-			continue
-		}
-		if info == nil {
-			return dir, false, nil
-		}
-		if !info.IsDir() {
-			return dir, false, &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
-		}
-		switch mark, err := layout.ReadStreamFile(s.files, dir); {
-		case errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrNotExist):
-			return dir, false, err
-		case err != nil: // nobody's yet, or torn
-			return dir, false, nil
-		case mark.Stream == stream:
-			return dir, true, nil
-		}
-	}
-	return dir, false, health.UserFault(CodeDisk, nil,
-		"Stream %s cannot be recorded, as something else has the directory %s: move that away.", stream, dir)
-}
-
-// sameFile reports whether two paths lead to the same.
-func (s *Store) sameFile(a, b string) bool {
-	first, err := s.files.Stat(a)
-	if err != nil {
-		return false
-	}
-	second, err := s.files.Stat(b)
-	return err == nil && os.SameFile(first, second)
-}
-
-// unreadAdvice says what to do about recordings that cannot be read.
-func unreadAdvice(causes []error) string {
-	var advice []string
-	general := "check the disk, and the rights of the agent's user"
-	for _, cause := range causes {
-		say := general
-		if errors.Is(cause, errDangling) {
-			say = strings.TrimSuffix(strings.TrimPrefix(health.FaultOf(cause, CodeDisk).Text, "The disk"), ".")
-			say = "the disk" + say
-		}
-		advice = append(advice, say)
-	}
-	slices.Sort(advice)
-	return strings.Join(slices.Compact(advice), "; ")
-}
-
-// isReserved reports whether a path is one of Options.Reserved, or the recording directory, also under another
-// name. info is nil when there is nothing.
-func (s *Store) isReserved(dir string, info fs.FileInfo) bool {
-	for _, path := range append([]string{s.dir}, s.reserved...) {
-		if absolute(path) == absolute(dir) {
-			return true
-		}
-		if other, err := s.files.Stat(path); info != nil && err == nil && os.SameFile(info, other) {
-			return true
-		}
-	}
-	return false
-}
-
-// dangling says so when a path is a symbolic link that leads to nothing.
-func (s *Store) dangling(dir string) error {
-	target, err := os.Readlink(dir)
-	if err != nil {
-		return nil // it is none
-	}
-	if _, err := s.files.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return health.SystemFault(CodeDisk, errors.Join(ErrDiskGone, errDangling),
-		"The disk of %s is not mounted: it is a link to %s, which is not there; mount that disk, or remove the link.", dir, target)
 }
 
 // SameDisk reports whether a stream is recorded to the disk of the recording directory, so that deleting of its
@@ -237,29 +117,46 @@ func (s *Store) SameDisk(stream string) bool {
 
 // onDisk is SameDisk. Call with mu held.
 func (s *Store) onDisk(st *stream) bool {
-	return st.device == 0 || st.device == s.device || st.shared
+	return st.device == 0 || s.volume.SameDisk(st.device, st.shared)
 }
 
-// makeDirectory makes the stream's directory with its marker, durably.
-func (s *Store) makeDirectory(st *stream) error {
-	made := !s.exists(st.dir)
-	if err := st.files.MkdirAll(st.dir, layout.DirectoryMode); err != nil {
-		return err
-	}
-	// The directory first: a marker whose directory is lost says nothing. What is not durable is made
-	// again as a whole.
-	if err := st.files.SyncDir(filepath.Dir(st.dir)); err != nil {
-		if made {
-			_ = st.files.Remove(st.dir)
+// unreadAdvice says what to do about recordings that cannot be read.
+func unreadAdvice(causes []error) string {
+	var advice []string
+	general := "check the disk, and the rights of the agent's user"
+	for _, cause := range causes {
+		say := general
+		if errors.Is(cause, volume.ErrDangling) {
+			say = strings.TrimSuffix(strings.TrimPrefix(health.FaultOf(cause, CodeDisk).Text, "The disk"), ".")
+			say = "the disk" + say
 		}
-		return err
+		advice = append(advice, say)
 	}
+	slices.Sort(advice)
+	return strings.Join(slices.Compact(advice), "; ")
+}
+
+// makeDirectory makes the stream's directory with its file, durably.
+func (s *Store) makeDirectory(st *stream) error {
 	s.mu.Lock()
 	epoch, highest := st.catalog.Epoch, st.catalog.Newest()
 	s.mu.Unlock()
-	if err := layout.WriteStreamFile(st.files, st.dir, st.name, epoch, highest); err != nil {
-		_ = st.files.Remove(filepath.Join(st.dir, layout.StreamFileName))
-		return err
+	return s.volume.MakeDirectory(st.name, st.dir, epoch, highest)
+}
+
+// keepFormat has the store be of the format that its streams need: one that was lost, say.
+func (s *Store) keepFormat() error { return s.volume.NeedFormat(s.neededFormat()) }
+
+// restoreFormat writes the format again when somebody removed its file.
+func (s *Store) restoreFormat() error { return s.volume.RestoreFormat(s.neededFormat()) }
+
+// neededFormat is the format that the store's streams need.
+func (s *Store) neededFormat() int32 {
+	needed := int32(layout.FormatFirst)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams {
+		needed = max(needed, layout.FormatOf(layout.ID{Epoch: st.catalog.Epoch}))
 	}
-	return nil
+	return needed
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // MarkPersisted notes that the service acknowledged a fragment as persisted: it will not be sent
@@ -36,9 +37,9 @@ func (s *Store) note(k Key, f mkv.Fragment, refused *progress.Refusal) error {
 	switch {
 	case p == nil:
 	case refused != nil:
-		err = diskFault(st.dir, p.WriteRefused(*refused))
+		err = volume.Fault(st.dir, p.WriteRefused(*refused))
 	default:
-		err = diskFault(st.dir, p.WritePersisted(f))
+		err = volume.Fault(st.dir, p.WritePersisted(f))
 	}
 	return errors.Join(err, s.writeOwed(k.Stream, p))
 }
@@ -121,7 +122,7 @@ func (s *Store) MarkUploaded(k Key) error {
 		return err
 	}
 	if err := r.stream.sync(); err != nil {
-		return diskFault(r.stream.dir, err)
+		return volume.Fault(r.stream.dir, err)
 	}
 	if err := s.endProgress(r.stream, k); err != nil || !damaged {
 		return err
@@ -149,7 +150,7 @@ func (s *Store) uploaded(st *stream, k Key) (done bool, err error) {
 	defer s.mu.Unlock()
 	st.active[k.id()].end()
 	if err != nil {
-		return false, diskFault(st.dir, err)
+		return false, volume.Fault(st.dir, err)
 	}
 	i, _ := st.catalog.Find(k.id())
 	st.catalog.Replace(i, after)
@@ -202,9 +203,9 @@ func (s *Store) endProgress(st *stream, k Key) error {
 	err := p.WritePending() // what is owed
 	_ = p.End()
 	if refused {
-		return diskFault(st.dir, err) // the reasons stay
+		return volume.Fault(st.dir, err) // the reasons stay
 	}
-	return diskFault(st.dir, p.Remove())
+	return volume.Fault(st.dir, p.Remove())
 }
 
 // owing is progress that is not durable.
@@ -241,7 +242,7 @@ func (s *Store) writeOwed(stream string, but *progress.Progress) error {
 	var all error
 	for _, o := range s.owing(stream) {
 		if o.p != but {
-			all = errors.Join(all, diskFault(o.st.dir, o.p.TryWritePending()))
+			all = errors.Join(all, volume.Fault(o.st.dir, o.p.TryWritePending()))
 		}
 	}
 	return all
@@ -255,7 +256,7 @@ func (s *Store) SyncProgress() error {
 	var all error
 	for _, o := range s.owing("") {
 		if err := o.p.Sync(); err != nil {
-			all = errors.Join(all, diskFault(o.st.dir, err))
+			all = errors.Join(all, volume.Fault(o.st.dir, err))
 		}
 	}
 	return all

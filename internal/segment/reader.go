@@ -16,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Reader reads one segment, and keeps it from being deleted until Close. Safe for concurrent use.
@@ -89,7 +90,7 @@ func (r *Reader) open() error {
 				return nil
 			}
 			if !errors.Is(err, fs.ErrNotExist) {
-				return diskFault(st.dir, err)
+				return volume.Fault(st.dir, err)
 			}
 		}
 		if slices.Equal(names, before) && (!s.readOnly || !s.relocate(st, r.key.id())) {

@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // maxEmpty is the size up to which a file without a frame is what a camera sent in its first
@@ -36,7 +37,7 @@ const scopeUnread health.Scope = "unread"
 func (s *Store) load() error {
 	directories, err := s.files.ReadDir(s.dir)
 	if err != nil {
-		return diskFault(s.dir, err)
+		return volume.Fault(s.dir, err)
 	}
 	for _, d := range directories {
 		if !d.IsDir() && d.Type()&fs.ModeSymlink == 0 {
@@ -44,7 +45,7 @@ func (s *Store) load() error {
 		}
 		if err := s.loadStream(d.Name()); err != nil {
 			if s.readOnly { // a command tells it at once
-				if errors.Is(err, errDangling) {
+				if errors.Is(err, volume.ErrDangling) {
 					continue // the agent does; the others can be read
 				}
 				return err
@@ -61,7 +62,7 @@ func (s *Store) loadUnread() {
 	s.mu.Lock()
 	names := slices.Collect(maps.Keys(s.unread))
 	s.mu.Unlock()
-	if len(names) == 0 || s.present() != nil {
+	if len(names) == 0 || s.volume.Present() != nil {
 		return
 	}
 	for _, name := range names {
@@ -104,9 +105,9 @@ func (s *Store) loadStream(name string) error {
 	case errors.Is(err, syscall.ENOTDIR):
 		return nil // a link to a file
 	case errors.Is(err, fs.ErrNotExist):
-		return cmp.Or(s.dangling(dir), s.present()) // removed meanwhile, or its disk is
+		return cmp.Or(s.volume.Dangling(dir), s.volume.Present()) // removed meanwhile, or its disk is
 	case err != nil:
-		return diskFault(dir, err)
+		return volume.Fault(dir, err)
 	}
 	mark, ok, err := s.ownerOf(dir, files)
 	if err != nil || !ok {
@@ -117,7 +118,7 @@ func (s *Store) loadStream(name string) error {
 		return nil
 	}
 	st := s.newStream(mark.Stream)
-	st.dir, st.device, st.shared = dir, device(dir), sharesSpace(s.dir, dir)
+	st.dir, st.device, st.shared = dir, volume.Device(dir), volume.SharesSpace(s.dir, dir)
 	st.catalog.Clock = layout.ReadClock(s.files, dir)
 	st.catalog.SeeEpoch(mark.Epoch)
 	if mark.LastEnd != nil {
@@ -153,7 +154,7 @@ func (s *Store) ownerOf(dir string, files []fs.DirEntry) (mark layout.StreamFile
 	mark, err = layout.ReadStreamFile(s.files, dir)
 	var system *fs.PathError
 	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
-		return mark, false, diskFault(dir, err)
+		return mark, false, volume.Fault(dir, err)
 	}
 	if err == nil && layout.IsDirectoryOf(name, mark.Stream) {
 		return mark, true, nil
@@ -197,7 +198,7 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []la
 				continue // deleted by the agent beside which we read
 			}
 			if err != nil {
-				return nil, nil, diskFault(st.dir, err)
+				return nil, nil, volume.Fault(st.dir, err)
 			}
 			e := catalog.Entry{ID: p.ID, Bytes: info.Size(), Length: uint32(p.Length), State: p.State, Refused: p.Refused}
 			if err := s.loadFinished(st, e); err != nil {
@@ -278,7 +279,7 @@ func (s *Store) loadTorn(st *stream, k layout.ID) error {
 	default:
 		st.catalog.Insert(e)
 		if err := st.sync(); err != nil { // after a power cut it has its old name, and is recovered again
-			s.report(diskFault(st.dir, err))
+			s.report(volume.Fault(st.dir, err))
 		}
 	}
 	return nil
@@ -327,7 +328,7 @@ func (s *Store) recoverFile(st *stream, k layout.ID) (catalog.Entry, error) {
 	}
 	opened, err := st.files.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return e, diskFault(st.dir, err)
+		return e, volume.Fault(st.dir, err)
 	}
 	f := newSyncFile(opened)
 	defer func() {
@@ -338,7 +339,7 @@ func (s *Store) recoverFile(st *stream, k layout.ID) (catalog.Entry, error) {
 	}()
 	info, err := f.Stat()
 	if err != nil {
-		return e, diskFault(st.dir, err)
+		return e, volume.Fault(st.dir, err)
 	}
 	recovered, err := mkv.Recover(f, info.Size())
 	for _, fragment := range recovered.Fragments {
@@ -354,17 +355,17 @@ func (s *Store) recoverFile(st *stream, k layout.ID) (catalog.Entry, error) {
 	}
 	var system *fs.PathError
 	if errors.As(err, &system) || f.inDoubt() {
-		return e, diskFault(st.dir, err)
+		return e, volume.Fault(st.dir, err)
 	}
 	if err != nil {
 		return e, err
 	}
 	if err := f.Sync(); err != nil {
-		return e, diskFault(st.dir, err)
+		return e, volume.Fault(st.dir, err)
 	}
 	s.recoverGaps(st, k, f, recovered.Size)
 	if err := st.rename(layout.WritingName(k), e.Name()); err != nil {
-		return e, diskFault(st.dir, err)
+		return e, volume.Fault(st.dir, err)
 	}
 	s.tellRecovered(st, e, recovered)
 	return e, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Refused is a fragment that the service does not take: it is on this disk only.
@@ -117,7 +118,7 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	if err == nil && finished {
 		err = st.sync()
 	}
-	return diskFault(st.dir, err)
+	return volume.Fault(st.dir, err)
 }
 
 // reloadProgress reads the side file of a finished segment. What the disk did not take of it before, as open has it,

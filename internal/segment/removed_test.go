@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // A stream that never recorded has no directory: what has its name, or one that is the same on the disk, stays.
@@ -229,7 +230,7 @@ func TestWhatIsNotListedIsHeld(t *testing.T) {
 	s.mu.Lock()
 	s.stream("idle")
 	s.stream("torn").catalog.Broken = []layout.ID{{Start: begin.UnixMilli()}}
-	s.unread[layout.DirectoryOf("yard")] = errDangling
+	s.unread[layout.DirectoryOf("yard")] = volume.ErrDangling
 	s.mu.Unlock()
 	for name, want := range map[string]bool{"door": true, "yard": true, "torn": true, "idle": false, "nowhere": false} {
 		if got := s.Holds(name); got != want {

@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -103,7 +104,7 @@ func (s *Store) syncWriters(ctx context.Context) error {
 			break
 		}
 		if err := w.sync(s.flushInterval()); err != nil {
-			all = errors.Join(all, diskFault(w.stream.dir, err))
+			all = errors.Join(all, volume.Fault(w.stream.dir, err))
 		}
 	}
 	return all
@@ -177,7 +178,7 @@ func (s *Store) mend(st *stream, k layout.ID) error {
 	if !mended {
 		return nil
 	}
-	return diskFault(st.dir, st.sync())
+	return volume.Fault(st.dir, st.sync())
 }
 
 func (s *Store) report(err error) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // DefaultFlushInterval bounds what a power cut takes of a recording.
@@ -52,30 +52,20 @@ type Options struct {
 
 // Store is the recording directory. Safe for concurrent use.
 type Store struct {
-	dir       string
-	log       *zap.Logger
-	health    *health.Part
-	interval  atomic.Int64  // nanoseconds that Run leaves what was written unsynced
-	paced     chan struct{} // interval was changed
-	now       func() time.Time
-	readOnly  bool
-	lock      atomic.Pointer[os.File] // nil when read-only
-	memory    string                  // Options.VolumeMemory
-	reserved  []string                // Options.Reserved
-	device    uint64                  // of dir
-	files     fileSystem
-	flushed   chan struct{} // a writer wants to be synced
-	volume    string        // the mark of the disk; "" when read-only
-	version   string        // of the program
-	format    atomic.Int32  // of what is stored
-	forming   sync.Mutex    // held to change format
-	gapsNoted bool          // the agent that had the directory before notes gaps
+	dir      string
+	log      *zap.Logger
+	health   *health.Part
+	interval atomic.Int64  // nanoseconds that Run leaves what was written unsynced
+	paced    chan struct{} // interval was changed
+	now      func() time.Time
+	readOnly bool
+	files    fileSystem
+	volume   *volume.Volume
+	flushed  chan struct{} // a writer wants to be synced
 
-	proving chan struct{}            // holds one while files of the recording directory are made again
-	placing map[string]chan struct{} // by the lower case of names that get their directory now; closed then; guarded by mu
-	clocks  sync.Mutex               // held to change what is known of a stream's times; taken before mu
-	mending sync.Mutex               // held by mendBroken, as no file may be mended twice at once; taken before mu
-	syncing sync.Mutex               // held by SyncProgress
+	clocks  sync.Mutex // held to change what is known of a stream's times; taken before mu
+	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
+	syncing sync.Mutex // held by SyncProgress
 
 	recovering int64 // bytes of torn files that were found while loading; by who loads
 
@@ -143,30 +133,11 @@ func (a *active) end() {
 // only the directory of a stream cannot be read, the others are served; Run tries it again.
 func Open(o Options) (*Store, error) {
 	s := newStore(o)
-	if err := s.expectVolume(); err != nil {
+	if err := s.volume.Open(); err != nil {
 		return nil, err
 	}
-	if err := s.expectFormat(); err != nil {
-		return nil, err
-	}
-	if !s.exists(s.dir) {
-		if err := s.files.MkdirAll(s.dir, layout.DirectoryMode); err != nil {
-			return nil, diskFault(s.dir, err)
-		}
-	}
-	s.gapsNoted = gapsNoted(s.dir) // before the lock says what we do
-	held, err := lock(s.dir)
-	if err != nil {
-		return nil, err
-	}
-	s.lock.Store(held)
-	if err := s.claimVolume(); err != nil {
-		_ = held.Close()
-		return nil, err
-	}
-	s.device = device(s.dir)
 	if err := s.load(); err != nil {
-		_ = held.Close()
+		_ = s.volume.Close()
 		return nil, err
 	}
 	if err := s.keepFormat(); err != nil {
@@ -179,8 +150,8 @@ func Open(o Options) (*Store, error) {
 // what a crash left is not recovered, and segments being written are listed as they are.
 func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
-	s.readOnly, s.gapsNoted, s.device = true, gapsNoted(s.dir), device(s.dir)
-	err := s.expectFormat()
+	s.readOnly = true
+	err := s.volume.OpenReadOnly()
 	if err == nil {
 		err = s.load()
 	}
@@ -211,8 +182,10 @@ func newStore(o Options) *Store {
 	}
 	s := &Store{
 		now: o.Now,
-		dir: o.Dir, memory: o.VolumeMemory, reserved: o.Reserved, log: o.Log, health: o.Health, files: o.Files, version: o.Version,
-		proving: make(chan struct{}, 1), placing: make(map[string]chan struct{}),
+		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
+		volume: volume.New(volume.Options{
+			Dir: o.Dir, Log: o.Log, Health: o.Health, Files: o.Files, Memory: o.VolumeMemory, Version: o.Version, Reserved: o.Reserved,
+		}),
 		flushed: make(chan struct{}, 1), paced: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
 	}
 	s.interval.Store(int64(o.FlushInterval))
@@ -249,10 +222,7 @@ func (s *Store) Close() error {
 	for _, p := range noted {
 		err = errors.Join(err, p.End())
 	}
-	if held := s.lock.Load(); held != nil {
-		err = errors.Join(err, held.Close())
-	}
-	return err
+	return errors.Join(err, s.volume.Close())
 }
 
 // Streams lists the streams that have segments, or files that were set aside, by name.

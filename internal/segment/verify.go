@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Verified is what Verify read of a segment.
@@ -84,7 +85,7 @@ func (s *Store) Quarantined() ([]string, error) {
 			return err
 		})
 		if err != nil {
-			return list, s.reading(diskFault(dir, err))
+			return list, s.reading(volume.Fault(dir, err))
 		}
 	}
 	slices.Sort(list)

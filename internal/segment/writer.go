@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -16,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Writer records one segment. Its methods are for one goroutine; readers and the store's own
@@ -63,7 +65,7 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 		st.changed()
 	}()
 	if err := w.create(); err != nil { // without mu: on a slow disk nobody else waits for it
-		return nil, diskFault(st.dir, err)
+		return nil, volume.Fault(st.dir, err)
 	}
 	return w, nil
 }
@@ -98,10 +100,10 @@ func (s *Store) reserve(streamName string, start int64) (st *stream, epoch uint3
 // create makes the file with its header, durably.
 func (w *Writer) create() error {
 	st := w.stream
-	if err := w.store.present(); err != nil {
+	if err := w.store.volume.Present(); err != nil {
 		return err
 	}
-	if err := w.store.needFormat(layout.FormatOf(w.key.id())); err != nil {
+	if err := w.store.volume.NeedFormat(layout.FormatOf(w.key.id())); err != nil {
 		return err
 	}
 	if err := w.store.place(st); err != nil {
@@ -150,7 +152,7 @@ func (w *Writer) Written() int { return w.mkv.Written() }
 // BeginFragment begins a fragment at start since the segment's start; see mkv.Writer.
 func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	if err := w.mkv.BeginFragment(start, keyframe); err != nil {
-		return diskFault(w.stream.dir, err)
+		return volume.Fault(w.stream.dir, err)
 	}
 	w.final.Store(w.mkv.FinalSize())
 	return nil
@@ -164,7 +166,7 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 		return err
 	}
 	if err := w.mkv.WriteFrame(track, t, keyframe, parts); err != nil {
-		return diskFault(w.stream.dir, err)
+		return volume.Fault(w.stream.dir, err)
 	}
 	w.final.Store(w.mkv.FinalSize())
 	if track == 1 {
@@ -186,7 +188,7 @@ func (w *Writer) pauses() []layout.Span {
 func (w *Writer) EndFragment() (mkv.Fragment, error) {
 	f, err := w.mkv.EndFragment()
 	if err != nil {
-		return f, diskFault(w.stream.dir, err)
+		return f, volume.Fault(w.stream.dir, err)
 	}
 	w.mu.Lock()
 	w.fragments = append(w.fragments, f)
@@ -210,7 +212,7 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 // a power cut.
 func (w *Writer) Flush() error {
 	if err := w.mkv.Flush(); err != nil {
-		return diskFault(w.stream.dir, err)
+		return volume.Fault(w.stream.dir, err)
 	}
 	if w.unlinked() {
 		return health.SystemFault(CodeDisk, fs.ErrNotExist,
@@ -254,7 +256,7 @@ func (w *Writer) Seal() error {
 	default:
 		err = errors.Join(closeErr, w.sealed())
 	}
-	return diskFault(w.stream.dir, err)
+	return volume.Fault(w.stream.dir, err)
 }
 
 // Abandon is for a segment that Seal cannot be trusted with, as something panicked: what is in the
@@ -272,7 +274,7 @@ func (w *Writer) Abandon() error {
 	if errors.Is(err, os.ErrClosed) {
 		err = nil
 	}
-	return diskFault(w.stream.dir, w.giveUp(err))
+	return volume.Fault(w.stream.dir, w.giveUp(err))
 }
 
 // finish brings the file into its final form and syncs it.
@@ -367,4 +369,14 @@ func (w *Writer) sofar() []mkv.Fragment {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.fragments // is only appended to
+}
+
+// unlinked reports whether somebody deleted the file: what is written to it is seen by nobody else.
+func (w *Writer) unlinked() bool {
+	info, err := w.file.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
 }

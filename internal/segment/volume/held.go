@@ -1,37 +1,17 @@
-package segment
+package volume
 
 import (
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Held reports whether deleting a finished segment would free nothing now: another process has its file open (an
-// export, a player, a backup), or the file has another name (a snapshot of hard links). known is false when that
-// cannot be told: the file system has no leases, the file is another user's, or we read it ourselves.
+// Held reports whether deleting a file would free nothing now: another process has it open (an export, a player, a
+// backup), or the file has another name (a snapshot of hard links). known is false when that cannot be told: the file
+// system has no leases, the file is another user's, or we read it ourselves; and when it is renamed or deleted meanwhile.
 // Source: fcntl(2), F_SETLEASE: a write lease is given only while nobody else has the file open.
-func (s *Store) Held(k Key) (held, known bool) {
-	s.mu.Lock()
-	st := s.streams[k.Stream]
-	if st == nil {
-		s.mu.Unlock()
-		return false, false
-	}
-	i, ok := st.catalog.Find(k.id())
-	a := st.active[k.id()]
-	if !ok || a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil) {
-		s.mu.Unlock()
-		return false, false
-	}
-	path := filepath.Join(st.dir, st.catalog.Entries[i].Name())
-	s.mu.Unlock()
-	return heldFile(path)
-}
-
-// heldFile asks the kernel. The file may be renamed or deleted meanwhile: then nothing is known of it.
-func heldFile(path string) (held, known bool) {
+func Held(path string) (held, known bool) {
 	// Not to wait for a lease that somebody else has.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -1,4 +1,4 @@
-package segment
+package volume
 
 import (
 	"fmt"
@@ -8,12 +8,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Free returns the bytes that the agent may still use of the recording disk, and its size.
+func (v *Volume) Free() (free, total uint64, err error) {
+	if err := v.Present(); err != nil {
+		return 0, 0, err
+	}
+	if free, total, err = FreeSpace(v.dir); err != nil {
+		return 0, 0, fmt.Errorf("cannot ask for the free space: %w", Fault(v.dir, err))
+	}
+	return free, total, nil
+}
+
+// Commit has the file system of the recordings write what it holds back, also what it frees of deleted files. It waits
+// for the disk, and nobody else waits for it.
+func (v *Volume) Commit() error {
+	dir, err := os.Open(v.dir)
+	if err != nil {
+		return Fault(v.dir, err)
+	}
+	defer func() { _ = dir.Close() }()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return Fault(v.dir, err)
+	}
+	return nil
+}
+
+// FreeSpace returns the bytes that the agent may still use of the disk that dir lies on, and its size.
+func FreeSpace(dir string) (free, total uint64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	block := uint64(st.Bsize)
+	return st.Bavail * block, st.Blocks * block, nil
+}
+
 // magicZFS is what statfs says of ZFS, which is not part of Linux.
 const magicZFS = 0x2fc12fc1
 
-// sharesSpace reports whether deleting files in one directory frees space in the other, though their devices differ:
+// SharesSpace reports whether deleting files in one directory frees space in the other, though their devices differ:
 // so do those of a btrfs file system's subvolumes and of a ZFS pool's datasets.
-func sharesSpace(a, b string) bool {
+func SharesSpace(a, b string) bool {
 	var first, second unix.Statfs_t
 	if unix.Statfs(a, &first) != nil || unix.Statfs(b, &second) != nil {
 		return false
@@ -28,8 +63,8 @@ func sharesSpace(a, b string) bool {
 	if err != nil {
 		return false
 	}
-	pool := poolOf(string(mounts), device(a))
-	return pool != "" && pool == poolOf(string(mounts), device(b)) && sameRoom(first, second)
+	pool := poolOf(string(mounts), Device(a))
+	return pool != "" && pool == poolOf(string(mounts), Device(b)) && sameRoom(first, second)
 }
 
 // sameBtrfs reports whether both are of one btrfs file system: the first half of the number is its own, and only
@@ -45,7 +80,7 @@ func sameRoom(a, b unix.Statfs_t) bool {
 	return max(first, second)-min(first, second) <= max(first, second)/64
 }
 
-// poolOf gives the ZFS pool of a device, "" when it is of none. Source: proc_pid_mountinfo(5).
+// poolOf returns the ZFS pool of a device, "" when it is of none. Source: proc_pid_mountinfo(5).
 func poolOf(mounts string, device uint64) string {
 	number := fmt.Sprintf("%d:%d", unix.Major(device), unix.Minor(device))
 	for line := range strings.Lines(mounts) {

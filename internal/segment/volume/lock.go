@@ -1,4 +1,4 @@
-package segment
+package volume
 
 import (
 	"errors"
@@ -14,7 +14,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
-const lockName = ".kvs-edge-agent.lock"
+// LockFileName is the file that is locked while an agent has the directory.
+const LockFileName = ".kvs-edge-agent.lock"
 
 // lockNotes stands in the lock file behind the process of an agent that notes the gaps within its segments. Versions that
 // do not, leave it out.
@@ -22,7 +23,7 @@ const lockNotes = "gaps"
 
 // gapsNoted reports whether the agent that has a directory, or had it last, notes the gaps within its segments.
 func gapsNoted(dir string) bool {
-	data, err := os.ReadFile(filepath.Join(dir, lockName))
+	data, err := os.ReadFile(filepath.Join(dir, LockFileName))
 	return err == nil && slices.Contains(strings.Fields(string(data)), lockNotes)
 }
 
@@ -32,9 +33,9 @@ const codeLocked = "store-locked"
 // lock takes the recording directory for this process. The lock ends with the process, however it ends.
 func lock(dir string) (*os.File, error) {
 	// Not open for writing, so that nothing but a recording keeps the disk from being remounted.
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDONLY, layout.FileMode)
+	f, err := os.OpenFile(filepath.Join(dir, LockFileName), os.O_CREATE|os.O_RDONLY, layout.FileMode)
 	if err != nil {
-		return nil, diskFault(dir, err)
+		return nil, Fault(dir, err)
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -51,7 +52,7 @@ func lock(dir string) (*os.File, error) {
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, diskFault(dir, err)
+		return nil, Fault(dir, err)
 	}
 	return f, nil
 }
