@@ -27,6 +27,7 @@ var layers = [][]string{
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise", "internal/segment/layout"},
 	{"internal/segment/catalog", "internal/segment/gaps", "internal/segment/progress", "internal/segment/volume"},
 	{"internal/segment"},
+	{"internal/segment/export"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},

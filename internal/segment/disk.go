@@ -39,6 +39,13 @@ func FreeSpace(dir string) (free, total uint64, err error) { return volume.FreeS
 // for the disk, and nobody else waits for it.
 func (s *Store) Commit() error { return s.volume.Commit() }
 
+// Disk returns the recording directory, and what marks the disk that it is on now: "" when nobody marked that. After an
+// error it is not known.
+func (s *Store) Disk() (dir, mark string, err error) {
+	mark, err = s.volume.ID()
+	return s.dir, mark, err
+}
+
 // Used reports whether anything was ever recorded to the directory, as far as its disk tells.
 func (s *Store) Used() bool { return s.volume.Used() }
 

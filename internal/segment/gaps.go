@@ -15,11 +15,7 @@ import (
 const GapAfter = gaps.After
 
 // Gap is a time without media.
-type Gap struct {
-	From, To time.Time
-	// Deleted says that there was media when the export began, which was deleted before it could be copied.
-	Deleted bool
-}
+type Gap struct{ From, To time.Time }
 
 // within places the gaps of a segment in time.
 func within(k Key, spans []layout.Span) []Gap {

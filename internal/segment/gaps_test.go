@@ -107,21 +107,6 @@ func TestGapsWithinSegmentsAreKnown(t *testing.T) {
 	expectGaps(t, "of an earlier version", beside, k, false)
 }
 
-func TestAnExportReportsTheSameGaps(t *testing.T) {
-	t.Parallel()
-	s := open(t, t.TempDir())
-	w := recordPauses(t, s, begin)
-	for _, what := range []string{"being written", "sealed"} {
-		e, err := s.Export(t.Context(), ExportOptions{Stream: "door"}, newSlowReader(t, 1<<30))
-		if diff := cmp.Diff(gapsAt(begin), e.Gaps); err != nil || diff != "" {
-			t.Errorf("%s (-want +got):\n%s%v", what, diff, err)
-		}
-		if what == "being written" {
-			seal(t, w)
-		}
-	}
-}
-
 func TestTheNotesOfGapsSurviveWhatPowerCutsDo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -193,8 +193,8 @@ func (r *Reader) container() (*mkv.Reader, error) {
 // Key identifies the segment.
 func (r *Reader) Key() Key { return r.key }
 
-// at gives when a time since the segment's start was recorded.
-func (r *Reader) at(d time.Duration) time.Time {
+// RecordedAt is when a time since the segment's start was recorded.
+func (r *Reader) RecordedAt(d time.Duration) time.Time {
 	_, recorded := r.store.Offsets(r.key, d)
 	return r.key.StartTime().Add(d + recorded)
 }

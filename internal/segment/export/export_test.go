@@ -1,4 +1,4 @@
-package segment
+package export
 
 import (
 	"errors"
@@ -11,10 +11,78 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	begin = time.Date(2026, 11, 21, 4, 20, 48, 123e6, time.UTC)
+	track = mkv.Track{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC, CodecPrivate: []byte{1, 2, 3}, Width: 16, Height: 16}
+)
+
+const frameInterval = 40 * time.Millisecond
+
+func open(t *testing.T, dir string) *segment.Store {
+	t.Helper()
+	s, err := segment.Open(segment.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// create begins a segment.
+func create(t *testing.T, s *segment.Store, start time.Time, track mkv.Track) *segment.Writer {
+	t.Helper()
+	w, err := s.Create("door", mkv.Header{Start: start, Title: "door", Tracks: []mkv.Track{track}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// writeFragment adds a fragment of a second, 25 frames, for each of the times.
+func writeFragment(t *testing.T, w *segment.Writer, from ...time.Duration) {
+	t.Helper()
+	if err := w.BeginFragment(from[0], true); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range from {
+		for i := range 25 {
+			payload := strings.Repeat(fmt.Sprintf("frame %06d ", i), 20)
+			if err := w.WriteFrame(1, from+time.Duration(i)*frameInterval, i == 0, [][]byte{[]byte(payload)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := w.EndFragment(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func seal(t *testing.T, w *segment.Writer) {
+	t.Helper()
+	if err := w.Seal(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// addSegment records and seals a segment of three fragments of a second.
+func addSegment(t *testing.T, s *segment.Store, start time.Time) segment.Key {
+	t.Helper()
+	w := create(t, s, start, track)
+	for i := range 3 {
+		writeFragment(t, w, time.Duration(i)*time.Second)
+	}
+	seal(t, w)
+	return w.Key()
+}
 
 // slowReader is the file of an export whose reader stops reading: at is reached once, and the export goes on with
 // resume.
@@ -59,27 +127,27 @@ func openFiles(t *testing.T, dir string) (open []string) {
 	return open
 }
 
-type exportOutcome struct {
-	Exported
+type outcome struct {
+	Result
 	err error
 }
 
-func startExport(t *testing.T, s *Store, o ExportOptions, out mkv.File) <-chan exportOutcome {
+func startExport(t *testing.T, s *segment.Store, o Options, out mkv.File) <-chan outcome {
 	t.Helper()
-	done := make(chan exportOutcome, 1)
+	done := make(chan outcome, 1)
 	go func() {
-		e, err := s.Export(t.Context(), o, out)
-		done <- exportOutcome{e, err}
+		e, err := Run(t.Context(), s, o, out)
+		done <- outcome{e, err}
 	}()
 	return done
 }
 
 // threeTimesThree records nine segments of 3 s in three groups, which lie a minute apart.
-func threeTimesThree(t *testing.T, s *Store) (keys []Key) {
+func threeTimesThree(t *testing.T, s *segment.Store) (keys []segment.Key) {
 	t.Helper()
 	for i := range 9 {
 		at := begin.Add(time.Duration(i/3)*time.Minute + time.Duration(i%3)*3*time.Second)
-		keys = append(keys, addSegment(t, s, "door", at, 3))
+		keys = append(keys, addSegment(t, s, at))
 	}
 	return keys
 }
@@ -95,13 +163,13 @@ func TestAnExportHoldsOneSegmentHoweverSlowItsReader(t *testing.T) {
 			exporting := s
 			if beside {
 				var err error
-				if exporting, err = OpenReadOnly(Options{Dir: dir}); err != nil {
+				if exporting, err = segment.OpenReadOnly(segment.Options{Dir: dir}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			out := newSlowReader(t, 4*7000) // in the second segment
 			var shares []float64
-			done := startExport(t, exporting, ExportOptions{
+			done := startExport(t, exporting, Options{
 				Stream: "door", Progress: func(done, total int64) { shares = append(shares, float64(done)/float64(total)) },
 			}, out)
 			<-out.at
@@ -113,7 +181,7 @@ func TestAnExportHoldsOneSegmentHoweverSlowItsReader(t *testing.T) {
 				if i == 3 || i == 8 {
 					continue // the first of the second group, and the last of all, stay
 				}
-				if err := s.Delete(k); err != nil && (beside || i != 1 || !errors.Is(err, ErrBusy)) {
+				if err := s.Delete(k); err != nil && (beside || i != 1 || !errors.Is(err, segment.ErrBusy)) {
 					t.Errorf("segment %d: %v", i, err)
 				}
 			}
@@ -148,9 +216,9 @@ func TestAnExportHoldsOneSegmentHoweverSlowItsReader(t *testing.T) {
 func TestWhatIsDeletedAtTheEndsOfAnExportIsReported(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
-	keys := []Key{addSegment(t, s, "door", begin, 3), addSegment(t, s, "door", begin.Add(3*time.Second), 3)}
-	e := exporter{store: s, o: ExportOptions{Stream: "door"}, out: newSlowReader(t, 1<<30)}
-	e.volume, _ = s.volume.ID()
+	keys := []segment.Key{addSegment(t, s, begin), addSegment(t, s, begin.Add(3*time.Second))}
+	e := exporter{store: s, o: Options{Stream: "door"}, out: newSlowReader(t, 1<<30)}
+	_, e.disk, _ = s.Disk()
 	err := errors.Join(e.plan(t.Context()), s.Delete(keys[0]))
 	if err = errors.Join(err, e.copy(t.Context(), e.parts[0]), e.copy(t.Context(), e.parts[1])); err != nil {
 		t.Fatal(err)
@@ -159,7 +227,7 @@ func TestWhatIsDeletedAtTheEndsOfAnExportIsReported(t *testing.T) {
 		t.Errorf("%+v", e.result)
 	}
 	out := newSlowReader(t, 1<<30)
-	all := exporter{store: s, o: ExportOptions{Stream: "door"}, out: out, volume: e.volume}
+	all := exporter{store: s, o: Options{Stream: "door"}, out: out, disk: e.disk}
 	if err := errors.Join(all.plan(t.Context()), s.Delete(keys[1])); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +244,7 @@ func TestAnExportDoesNotTakeADiskThatIsGoneForDeletion(t *testing.T) {
 	s := open(t, dir)
 	threeTimesThree(t, s)
 	out := newSlowReader(t, 0)
-	done := startExport(t, s, ExportOptions{Stream: "door"}, out)
+	done := startExport(t, s, Options{Stream: "door"}, out)
 	<-out.at
 	if err := os.Rename(dir, dir+".gone"); err != nil {
 		t.Fatal(err)
@@ -193,15 +261,32 @@ func TestAChangeOfFormatIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	threeTimesThree(t, s)
 	other := track
 	other.CodecPrivate = []byte{4, 5, 6}
-	w, err := s.Create("door", mkv.Header{Start: begin.Add(time.Hour), Title: "door", Tracks: []mkv.Track{other}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFragments(t, w, 0, 1)
+	w := create(t, s, begin.Add(time.Hour), other)
+	writeFragment(t, w, 0)
 	seal(t, w)
 	out := newSlowReader(t, 1<<30)
-	_, err = s.Export(t.Context(), ExportOptions{Stream: "door"}, out)
+	_, err := Run(t.Context(), s, Options{Stream: "door"}, out)
 	if err == nil || !strings.Contains(err.Error(), "changed its format") || out.written > 0 {
 		t.Errorf("%v; %d bytes", err, out.written)
+	}
+}
+
+func TestAnExportReportsTheGapsWithinSegments(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	w := create(t, s, begin, track)
+	for _, from := range [][]time.Duration{{0}, {3 * time.Second, 7 * time.Second}, {20 * time.Second}} {
+		writeFragment(t, w, from...)
+	}
+	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
+	want := []Gap{{From: at(960), To: at(3000)}, {From: at(3960), To: at(7000)}, {From: at(7960), To: at(20_000)}}
+	for _, what := range []string{"being written", "sealed"} {
+		e, err := Run(t.Context(), s, Options{Stream: "door"}, newSlowReader(t, 1<<30))
+		if diff := cmp.Diff(want, e.Gaps); err != nil || diff != "" {
+			t.Errorf("%s (-want +got):\n%s%v", what, diff, err)
+		}
+		if what == "being written" {
+			seal(t, w)
+		}
 	}
 }
