@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/kvslimit", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise", "internal/segment/layout"},
-	{"internal/segment/catalog", "internal/segment/gaps", "internal/segment/progress", "internal/segment/volume"},
+	{"internal/segment/catalog", "internal/segment/gaps", "internal/segment/progress", "internal/segment/repair", "internal/segment/volume"},
 	{"internal/segment"},
 	{"internal/segment/export"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -35,20 +36,12 @@ func (s *Store) setAside(st *stream, name string, cause error) error {
 	if s.readOnly {
 		return nil
 	}
-	dir := filepath.Join(st.dir, layout.QuarantineName)
-	if err := st.files.MkdirAll(dir, layout.DirectoryMode); err != nil {
-		return volume.Fault(dir, err)
+	path, err := repair.SetAside(st.files, st.dir, name)
+	if path != "" {
+		s.log.Warn("set a file aside", zap.String("stream", st.name), zap.String("file", path), zap.Error(cause))
+		s.loadAside(st)
 	}
-	to := name
-	for n := 1; s.exists(filepath.Join(dir, to)); n++ {
-		to = layout.AsideName(name, n)
-	}
-	if err := st.files.Rename(filepath.Join(st.dir, name), filepath.Join(dir, to)); err != nil {
-		return volume.Fault(dir, err)
-	}
-	s.log.Warn("set a file aside", zap.String("stream", st.name), zap.String("file", filepath.Join(dir, to)), zap.Error(cause))
-	s.loadAside(st)
-	return volume.Fault(dir, errors.Join(st.files.SyncDir(dir), st.sync()))
+	return volume.Fault(filepath.Join(st.dir, layout.QuarantineName), err)
 }
 
 // loadAside counts what was set aside of a stream, also by a process before, and says so.
@@ -88,11 +81,6 @@ func (s *Store) countAside(st *stream, dir string, files []fs.DirEntry) {
 			"Files that are unreadable, or second copies of a segment, were set aside in %s (%s, which count as recordings of the stream): look at them and delete them.",
 			dir, humanize.Bytes(bytes)))
 	}
-}
-
-func (s *Store) exists(path string) bool {
-	_, err := s.files.Stat(path)
-	return err == nil
 }
 
 func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/" + dir) }

@@ -81,8 +81,8 @@ func (s *Store) discard(st *stream, k Key) error {
 	err = st.rename(e.Name(), garbage)
 	var missing bool
 	if errors.Is(err, fs.ErrNotExist) {
-		missing = !s.exists(filepath.Join(st.dir, garbage)) // a renaming that failed may have been done
-		err = s.streamPresent(st)                           // the file is not gone when its disk is
+		missing = !st.exists(garbage) // a renaming that failed may have been done
+		err = s.streamPresent(st)     // the file is not gone when its disk is
 	}
 	s.mu.Lock()
 	a := st.active[e.ID]

@@ -55,6 +55,12 @@ func (st *stream) rename(from, to string) error {
 	return st.files.Rename(filepath.Join(st.dir, from), filepath.Join(st.dir, to))
 }
 
+// exists reports whether the stream's directory has a file of that name.
+func (st *stream) exists(name string) bool {
+	_, err := st.files.Stat(filepath.Join(st.dir, name))
+	return err == nil
+}
+
 // sync makes creations, renames and deletions in the stream's directory durable.
 func (st *stream) sync() error { return st.files.SyncDir(st.dir) }
 

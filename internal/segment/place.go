@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -41,7 +42,7 @@ func (s *Store) place(st *stream) error {
 		return err
 	}
 	s.mu.Lock()
-	st.dir, st.gaps = dir, gaps.New(st.files, dir)
+	st.dir, st.gaps, st.doubts = dir, gaps.New(st.files, dir), repair.NewDoubts(st.files, dir)
 	s.mu.Unlock()
 	if !marked {
 		err = s.makeDirectory(st)

@@ -20,12 +20,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
-
-// maxEmpty is the size up to which a file without a frame is what a camera sent in its first
-// seconds and a power cut took. Somebody may find something in a larger one.
-const maxEmpty = 4 << 20
 
 // codeUnread is raised while the recordings of a stream cannot be read.
 const codeUnread = "recordings-unreadable"
@@ -189,7 +186,7 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []la
 				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // tried again at the next start
 			}
 		case layout.DoubtSuffix:
-			st.doubted[p.ID] = rewriting{}
+			st.doubts.Load(p.ID)
 		case layout.WritingSuffix:
 			torn = append(torn, p.ID)
 		default:
@@ -206,9 +203,9 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []la
 			}
 		}
 	}
-	for k := range st.doubted {
+	for _, k := range st.doubts.IDs() {
 		if !s.readOnly && !slices.Contains(torn, k) {
-			s.noDoubt(st, k) // it was given up, or written again
+			st.doubts.Clear(k) // it was given up, or written again
 		}
 	}
 	return torn, sideFiles, nil
@@ -236,7 +233,7 @@ func (s *Store) adopt(loaded *stream) {
 	defer s.mu.Unlock()
 	st := s.stream(loaded.name)
 	st.dir, st.device, st.shared = loaded.dir, loaded.device, loaded.shared
-	st.catalog, st.active, st.doubted, st.aside = loaded.catalog, loaded.active, loaded.doubted, loaded.aside
+	st.catalog, st.active, st.doubts, st.aside = loaded.catalog, loaded.active, loaded.doubts, loaded.aside
 	st.refused = loaded.refused
 	st.gaps = loaded.gaps
 	st.changed()
@@ -269,7 +266,7 @@ func (s *Store) loadTorn(st *stream, k layout.ID) error {
 	var disk *health.Fault
 	switch {
 	case errors.Is(err, mkv.ErrEmpty):
-	case errors.As(err, &disk), errors.Is(err, errLater):
+	case errors.As(err, &disk), errors.Is(err, repair.ErrLater):
 		// A full disk, say: the others are recorded on, and Run tries again.
 		st.catalog.Remember(e)
 		st.catalog.Broken = append(st.catalog.Broken, k)
@@ -291,83 +288,49 @@ const recoverAtOnce = 64 << 20
 
 // postpone leaves a torn file to Run when much was read already. Nothing may overlap it meanwhile.
 func (s *Store) postpone(st *stream, k layout.ID) bool {
-	info, err := os.Stat(filepath.Join(st.dir, layout.WritingName(k)))
+	path := filepath.Join(st.dir, layout.WritingName(k))
+	info, err := os.Stat(path)
 	if err != nil {
 		return false
 	}
 	if s.recovering += info.Size(); s.recovering <= recoverAtOnce {
 		return false
 	}
-	f, err := os.Open(filepath.Join(st.dir, layout.WritingName(k)))
-	if err != nil {
+	length, ok := repair.LastFrame(path)
+	if !ok {
 		return false
 	}
-	defer func() { _ = f.Close() }()
-	m, err := mkv.Open(f, info.Size())
-	if err != nil {
-		return false
-	}
-	last, err := m.LastFrame()
-	if err != nil {
-		return false
-	}
-	st.catalog.Remember(catalog.Entry{ID: k, Length: uint32(min(last.Milliseconds(), layout.MaxLength))})
+	st.catalog.Remember(catalog.Entry{ID: k, Length: length})
 	st.catalog.Broken = append(st.catalog.Broken, k)
 	return true
 }
 
 // recoverFile repairs and seals a torn file; its new name is durable after sync. It fails with
 // mkv.ErrEmpty when there was nothing in it, and then the file is gone; with a *health.Fault when the
-// disk fails, and then the entry says at least how far the file goes; with errLater; and else when the
+// disk fails, and then the entry says at least how far the file goes; with repair.ErrLater; and else when the
 // file cannot be understood.
 func (s *Store) recoverFile(st *stream, k layout.ID) (catalog.Entry, error) {
 	e := catalog.Entry{ID: k, State: Sealed}
-	path := filepath.Join(st.dir, layout.WritingName(k))
-	if err := s.rewriteDoubted(st, k); err != nil {
+	if err := st.doubts.Rewrite(k); errors.Is(err, repair.ErrLater) {
 		return e, err
-	}
-	opened, err := st.files.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
+	} else if err != nil {
 		return e, volume.Fault(st.dir, err)
 	}
-	f := newSyncFile(opened)
-	defer func() {
-		_ = f.Close()
-		if f.inDoubt() {
-			s.doubt(st, k)
-		}
-	}()
-	info, err := f.Stat()
-	if err != nil {
-		return e, volume.Fault(st.dir, err)
+	r, err := repair.Recover(st.files, filepath.Join(st.dir, layout.WritingName(k)), func(f file, size int64) { s.recoverGaps(st, k, f, size) })
+	if r.InDoubt {
+		st.doubts.Add(k)
 	}
-	recovered, err := mkv.Recover(f, info.Size())
-	for _, fragment := range recovered.Fragments {
-		e.Length = max(e.Length, uint32(min(max(fragment.Last.Milliseconds(), 0), layout.MaxLength)))
-	}
-	e.Bytes = recovered.Size
-	if errors.Is(err, mkv.ErrEmpty) {
-		if info.Size() > maxEmpty {
-			return e, errors.New("the file has no frame that can be read")
-		}
-		_ = st.files.Remove(path)
-		return e, err
-	}
-	var system *fs.PathError
-	if errors.As(err, &system) || f.inDoubt() {
+	e.Length, e.Bytes = r.Length, r.Size
+	if errors.Is(err, repair.ErrDisk) {
 		return e, volume.Fault(st.dir, err)
 	}
 	if err != nil {
 		return e, err
 	}
-	if err := f.Sync(); err != nil {
-		return e, volume.Fault(st.dir, err)
-	}
-	s.recoverGaps(st, k, f, recovered.Size)
 	if err := st.rename(layout.WritingName(k), e.Name()); err != nil {
 		return e, volume.Fault(st.dir, err)
 	}
-	s.tellRecovered(st, e, recovered)
+	s.tellRecovered(st, e, r.Recovery)
 	return e, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -110,6 +112,32 @@ func (s *Store) syncWriters(ctx context.Context) error {
 	return all
 }
 
+// InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
+// be written again, which Seal begins: new media is better off in a new segment.
+func (w *Writer) InDoubt() bool { return w.file.InDoubt() }
+
+// sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing
+// waits longer than interval. A file in doubt is not synced any more: it would prove nothing.
+func (w *Writer) sync(interval time.Duration) error {
+	w.mu.Lock()
+	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
+	if w.done || !due || w.InDoubt() {
+		w.mu.Unlock()
+		return nil
+	}
+	w.unsynced, w.urgent = false, false
+	w.synced = time.Now()
+	w.mu.Unlock()
+	err := w.file.Sync()
+	if errors.Is(err, os.ErrClosed) {
+		return nil // sealed in between, and thereby synced
+	}
+	if err != nil {
+		w.stream.doubts.Add(w.key.id())
+	}
+	return err
+}
+
 // mendBroken finishes the segments whose writers had to give them up. They stay among the broken
 // meanwhile: what is acknowledged of them just then is noted like that of any other.
 func (s *Store) mendBroken() error { return s.mendWhile(func() bool { return true }) }
@@ -153,7 +181,7 @@ func (s *Store) mend(st *stream, k layout.ID) error {
 	var disk *health.Fault
 	switch {
 	case mended:
-	case errors.Is(err, errLater):
+	case errors.Is(err, repair.ErrLater):
 		return nil
 	case errors.Is(err, mkv.ErrEmpty):
 		err = nil
@@ -174,7 +202,7 @@ func (s *Store) mend(st *stream, k layout.ID) error {
 		st.changed()
 	}
 	s.mu.Unlock()
-	s.noDoubt(st, k)
+	st.doubts.Clear(k)
 	if !mended {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -96,11 +97,11 @@ type stream struct {
 	bound    bound
 	creating bool // a segment is being created, without mu
 	deleting bool
-	garbage  []string                // files that are deleted but for their removal
-	trash    int64                   // their bytes
-	freeing  int64                   // trash, and what is being removed now
-	aside    int64                   // bytes of files that were set aside
-	doubted  map[layout.ID]rewriting // segments, not finished yet, of whose file a sync failed
+	garbage  []string       // files that are deleted but for their removal
+	trash    int64          // their bytes
+	freeing  int64          // trash, and what is being removed now
+	aside    int64          // bytes of files that were set aside
+	doubts   *repair.Doubts // segments, not finished yet, of whose file a sync failed
 }
 
 // active is what the store holds of a segment that is being written, read or uploaded.
@@ -329,7 +330,7 @@ func (s *Store) newStream(name string) *stream {
 	dir := filepath.Join(s.dir, layout.DirectoryOf(name))
 	return &stream{
 		name: name, dir: dir, files: s.files, gaps: gaps.New(s.files, dir),
-		catalog: catalog.NewCatalog(), active: make(map[layout.ID]*active), doubted: make(map[layout.ID]rewriting),
+		catalog: catalog.NewCatalog(), active: make(map[layout.ID]*active), doubts: repair.NewDoubts(s.files, dir),
 	}
 }
 

@@ -630,7 +630,7 @@ func TestALargeFileWithoutAFrameIsSetAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "door", layout.WritingName(w.Key().id()))
-	if err := os.Truncate(path, size+maxEmpty); err != nil {
+	if err := os.Truncate(path, size+4<<20); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, dir)

@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -28,7 +29,7 @@ type Writer struct {
 	stream *stream
 	key    Key
 	header mkv.Header
-	file   *syncFile
+	file   *repair.File
 	mkv    *mkv.Writer
 
 	final   atomic.Int64 // what the file will have once it is finished
@@ -114,7 +115,7 @@ func (w *Writer) create() error {
 	if err != nil {
 		return err
 	}
-	f := newSyncFile(opened)
+	f := repair.NewFile(opened)
 	if w.mkv, err = mkv.NewWriter(f, w.header, mkv.WriterOptions{}); err == nil {
 		err = f.Sync()
 	}
@@ -259,32 +260,14 @@ func (w *Writer) Seal() error {
 	return volume.Fault(w.stream.dir, err)
 }
 
-// Abandon is for a segment that Seal cannot be trusted with, as something panicked: what is in the
-// file is finished as after a crash. What is only gathered is lost. It does nothing to a segment
-// that is no longer being written.
-func (w *Writer) Abandon() error {
-	w.mu.Lock()
-	done := w.done
-	w.sealing = true
-	w.mu.Unlock()
-	if done {
-		return nil
-	}
-	err := w.file.Close()
-	if errors.Is(err, os.ErrClosed) {
-		err = nil
-	}
-	return volume.Fault(w.stream.dir, w.giveUp(err))
-}
-
 // finish brings the file into its final form and syncs it.
 func (w *Writer) finish() error {
 	_, err := w.EndFragment()
 	if err != nil && !errors.Is(err, mkv.ErrNoFragment) {
 		return err
 	}
-	if why := w.file.failed.Load(); why != nil {
-		return *why // the copy is finished
+	if err := w.file.Failure(); err != nil {
+		return err // the copy is finished
 	}
 	if err := w.mkv.Close(); err != nil {
 		return err
@@ -336,13 +319,6 @@ func (w *Writer) discard() error {
 		st.catalog.Remove(i)
 	}
 	return err
-}
-
-// giveUp leaves a file that could not be finished: it is repaired as after a crash.
-func (w *Writer) giveUp(why error) error {
-	w.abandonFile()
-	_ = w.store.mendBroken() // Run tries again
-	return why
 }
 
 // leave says that the segment is no longer being written. Only after the last rename, or whoever

@@ -1,0 +1,66 @@
+package segment
+
+import (
+	"errors"
+	"os"
+	"slices"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
+)
+
+// Abandon is for a segment that Seal cannot be trusted with, as something panicked: what is in the
+// file is finished as after a crash. What is only gathered is lost. It does nothing to a segment
+// that is no longer being written.
+func (w *Writer) Abandon() error {
+	w.mu.Lock()
+	done := w.done
+	w.sealing = true
+	w.mu.Unlock()
+	if done {
+		return nil
+	}
+	err := w.file.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return volume.Fault(w.stream.dir, w.giveUp(err))
+}
+
+// giveUp leaves a file that could not be finished: it is repaired as after a crash.
+func (w *Writer) giveUp(why error) error {
+	w.abandonFile()
+	_ = w.store.mendBroken() // Run tries again
+	return why
+}
+
+// maxRewriteAtOnce is the size up to which a file is written again while its camera waits.
+const maxRewriteAtOnce = 16 << 20
+
+// writeAgain leaves a file in doubt. It is no error when it is sound and durable afterwards.
+func (w *Writer) writeAgain(why error) error {
+	w.abandonFile()
+	if w.mkv.Size() > maxRewriteAtOnce {
+		return why // Run does it
+	}
+	_ = w.store.mendBroken()
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if slices.Contains(w.stream.catalog.Broken, w.key.id()) {
+		return why
+	}
+	return nil
+}
+
+// abandonFile leaves the file to mendBroken.
+func (w *Writer) abandonFile() {
+	s, st := w.store, w.stream
+	if w.InDoubt() {
+		st.doubts.Add(w.key.id())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := st.catalog.Find(w.key.id()); ok {
+		st.catalog.Detach(i)
+	}
+	w.leave()
+}
