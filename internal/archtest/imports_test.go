@@ -26,6 +26,7 @@ var layers = [][]string{
 		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/kvslimit", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise", "internal/segment/layout"},
 	{"internal/segment/catalog", "internal/segment/gaps", "internal/segment/progress", "internal/segment/repair", "internal/segment/volume"},
+	{"internal/segment/streams"},
 	{"internal/segment"},
 	{"internal/segment/export"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},

@@ -13,7 +13,7 @@ import (
 // that is no longer being written.
 func (w *Writer) Abandon() error {
 	w.mu.Lock()
-	done := w.done
+	done := w.shown.Finished()
 	w.sealing = true
 	w.mu.Unlock()
 	if done {
@@ -23,7 +23,7 @@ func (w *Writer) Abandon() error {
 	if errors.Is(err, os.ErrClosed) {
 		err = nil
 	}
-	return volume.Fault(w.stream.dir, w.giveUp(err))
+	return volume.Fault(w.stream.Dir, w.giveUp(err))
 }
 
 // giveUp leaves a file that could not be finished: it is repaired as after a crash.
@@ -45,7 +45,7 @@ func (w *Writer) writeAgain(why error) error {
 	_ = w.store.mendBroken()
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	if slices.Contains(w.stream.catalog.Broken, w.key.id()) {
+	if slices.Contains(w.stream.Catalog.Broken, w.key.ID()) {
 		return why
 	}
 	return nil
@@ -55,12 +55,12 @@ func (w *Writer) writeAgain(why error) error {
 func (w *Writer) abandonFile() {
 	s, st := w.store, w.stream
 	if w.InDoubt() {
-		st.doubts.Add(w.key.id())
+		st.Doubts.Add(w.key.ID())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i, ok := st.catalog.Find(w.key.id()); ok {
-		st.catalog.Detach(i)
+	if i, ok := st.Catalog.Find(w.key.ID()); ok {
+		st.Catalog.Detach(i)
 	}
-	w.leave()
+	w.finishWriting()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -32,27 +33,27 @@ type watched struct {
 
 // setAside takes a file out of the way that cannot be understood, or whose segment is there twice. Nothing is ever
 // deleted for that.
-func (s *Store) setAside(st *stream, name string, cause error) error {
+func (s *Store) setAside(st *streams.Stream, name string, cause error) error {
 	if s.readOnly {
 		return nil
 	}
-	path, err := repair.SetAside(st.files, st.dir, name)
+	path, err := repair.SetAside(st.Files, st.Dir, name)
 	if path != "" {
-		s.log.Warn("set a file aside", zap.String("stream", st.name), zap.String("file", path), zap.Error(cause))
+		s.log.Warn("set a file aside", zap.String("stream", st.Name), zap.String("file", path), zap.Error(cause))
 		s.loadAside(st)
 	}
-	return volume.Fault(filepath.Join(st.dir, layout.QuarantineName), err)
+	return volume.Fault(filepath.Join(st.Dir, layout.QuarantineName), err)
 }
 
 // loadAside counts what was set aside of a stream, also by a process before, and says so.
-func (s *Store) loadAside(st *stream) {
-	dir := filepath.Join(st.dir, layout.QuarantineName)
+func (s *Store) loadAside(st *streams.Stream) {
+	dir := filepath.Join(st.Dir, layout.QuarantineName)
 	files, err := s.files.ReadDir(dir)
 	if err != nil || len(files) == 0 {
 		return
 	}
 	s.countAside(st, dir, files)
-	name := st.name
+	name := st.Name
 	s.watched.Store(dir, watched{quarantineScope(dir), func(files []fs.DirEntry) bool {
 		s.mu.Lock()
 		st := s.streams[name]
@@ -65,7 +66,7 @@ func (s *Store) loadAside(st *stream) {
 }
 
 // countAside takes in what there is in the directory of what was set aside of a stream.
-func (s *Store) countAside(st *stream, dir string, files []fs.DirEntry) {
+func (s *Store) countAside(st *streams.Stream, dir string, files []fs.DirEntry) {
 	var bytes int64
 	for _, f := range files {
 		if info, err := f.Info(); err == nil {
@@ -73,8 +74,8 @@ func (s *Store) countAside(st *stream, dir string, files []fs.DirEntry) {
 		}
 	}
 	s.mu.Lock()
-	st.aside = bytes
-	st.recheck()
+	st.Aside = bytes
+	st.Recheck()
 	s.mu.Unlock()
 	if len(files) > 0 {
 		s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, nil,
@@ -89,8 +90,8 @@ func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/
 func (s *Store) doubled(stream, dir string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if st := s.streams[stream]; st != nil && st.device != 0 && st.dir != dir {
-		return st.dir
+	if st := s.streams[stream]; st != nil && st.Device != 0 && st.Dir != dir {
+		return st.Dir
 	}
 	return ""
 }

@@ -41,7 +41,7 @@ func TestWhatWasSetAsideCounts(t *testing.T) {
 		// It takes its part of the limit, but never all of it.
 		for limit, room := range map[int64]int64{200_000: 200_000 - 200 - 100_000, 40_000: 40_000 - 40 - 30_000} {
 			s.SetLimit("door", Limit{Bytes: limit, Ahead: limit / 16, Full: noRoom})
-			if got := s.streams["door"].room(); got != room {
+			if got := s.streams["door"].Room(); got != room {
 				t.Errorf("%d bytes of %d are left, want %d", got, limit, room)
 			}
 		}

@@ -5,8 +5,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -21,14 +21,14 @@ func (s *Store) NoteClock(stream string, from, until time.Time, add time.Duratio
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	notes := st.catalog.Noted(layout.ClockNote{Epoch: st.catalog.Epoch, From: from.UnixMilli(), Until: until.UnixMilli(), AddMS: add.Milliseconds()})
-	st.catalog.SetClock(notes)
+	notes := st.Catalog.Noted(layout.ClockNote{Epoch: st.Catalog.Epoch, From: from.UnixMilli(), Until: until.UnixMilli(), AddMS: add.Milliseconds()})
+	st.Catalog.SetClock(notes)
 	s.mu.Unlock()
-	return st.writeClock(notes)
+	return writeClock(st, notes)
 }
 
-func (st *stream) writeClock(notes []layout.ClockNote) error {
-	return volume.Fault(st.dir, layout.WriteClock(st.files, st.dir, notes))
+func writeClock(st *streams.Stream, notes []layout.ClockNote) error {
+	return volume.Fault(st.Dir, layout.WriteClock(st.Files, st.Dir, notes))
 }
 
 // keepClocks writes the side files again that went with a stream's directory.
@@ -36,29 +36,22 @@ func (s *Store) keepClocks() {
 	s.clocks.Lock()
 	defer s.clocks.Unlock()
 	s.mu.Lock()
-	owing := make(map[*stream][]layout.ClockNote)
+	owing := make(map[*streams.Stream][]layout.ClockNote)
 	for _, st := range s.streams {
-		if st.untimed && !st.deleting {
-			owing[st] = st.catalog.Clock
+		if st.Untimed && !st.Deleting {
+			owing[st] = st.Catalog.Clock
 		}
 	}
 	s.mu.Unlock()
 	for st, notes := range owing {
-		if err := st.writeClock(notes); err != nil {
-			s.log.Warn("cannot note yet which times are wrong", zap.String("stream", st.name), zap.Error(err))
+		if err := writeClock(st, notes); err != nil {
+			s.log.Warn("cannot note yet which times are wrong", zap.String("stream", st.Name), zap.Error(err))
 			continue
 		}
 		s.mu.Lock()
-		st.untimed = false
+		st.Untimed = false
 		s.mu.Unlock()
 	}
-}
-
-// date fills in what is known of the clock by which a segment was recorded, and when it was.
-func (st *stream) date(info *Info, e catalog.Entry) {
-	d := st.catalog.Dating(e)
-	info.RecordedFrom, info.RecordedTo = time.UnixMilli(d.From).UTC(), time.UnixMilli(d.To).UTC()
-	info.ClockUnset, info.ClockAhead, info.ClockOffset = d.Unset, d.Ahead, d.Offset
 }
 
 // Offsets says where the frame lies that a segment's file dates `at` after its start: wire is to be added for
@@ -70,11 +63,8 @@ func (s *Store) Offsets(k Key, at time.Duration) (wire, recorded time.Duration) 
 	if st == nil {
 		return 0, 0
 	}
-	return st.catalog.Offsets(k.Epoch, k.Start+at.Milliseconds())
+	return st.Catalog.Offsets(k.Epoch, k.Start+at.Milliseconds())
 }
-
-// Misdated is media whose times are wrong.
-type Misdated = catalog.Misdated
 
 // Misdated lists the spans of a stream whose times are wrong, in order, as long as there is media of them.
 // O(log n) for each, and for each epoch.
@@ -82,7 +72,7 @@ func (s *Store) Misdated(stream string) []Misdated {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[stream]; st != nil {
-		return st.catalog.Misdated()
+		return st.Catalog.Misdated()
 	}
 	return nil
 }

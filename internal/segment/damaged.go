@@ -12,7 +12,7 @@ const damagedReason = "DAMAGED_ON_DISK"
 // Damaged lists what of a finished segment cannot be read, as if it were fragments: between those that can be, and up
 // to the end that the segment's name has.
 func (r *Reader) Damaged() ([]mkv.Fragment, error) {
-	if r.writer != nil {
+	if r.shown != nil {
 		return nil, nil // what was written a moment ago
 	}
 	list, _, err := r.Fragments()

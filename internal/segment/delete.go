@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -24,7 +25,7 @@ func (s *Store) Delete(k Key) error {
 	if st == nil {
 		return notFound(k)
 	}
-	if err := s.rememberEnd(st, k.id()); err != nil {
+	if err := s.rememberEnd(st, k.ID()); err != nil {
 		return err
 	}
 	err := s.discard(st, k)
@@ -40,30 +41,30 @@ func (s *Store) Deleted() int64 { return s.deleted.Load() }
 
 // rememberEnd makes durable how far the stream's time has come, when nothing else would remember
 // it after the deletion of a segment.
-func (s *Store) rememberEnd(st *stream, k layout.ID) error {
+func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	s.mu.Lock()
-	i, ok := st.catalog.Find(k)
-	if !ok || k.Epoch != st.catalog.Epoch || i < len(st.catalog.Entries)-1 {
+	i, ok := st.Catalog.Find(k)
+	if !ok || k.Epoch != st.Catalog.Epoch || i < len(st.Catalog.Entries)-1 {
 		s.mu.Unlock()
 		return nil
 	}
-	highest := st.catalog.Newest()
-	st.catalog.Highest = highest
-	known := st.catalog.Marked == highest
+	highest := st.Catalog.Newest()
+	st.Catalog.Highest = highest
+	known := st.Catalog.Marked == highest
 	s.mu.Unlock()
 	if known {
 		return nil
 	}
-	if err := layout.WriteStreamFile(st.files, st.dir, st.name, k.Epoch, highest); err != nil {
+	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, k.Epoch, highest); err != nil {
 		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
 			return nil // somebody removed the directory: who makes it again writes the marker from memory
 		}
-		return volume.Fault(st.dir, err)
+		return volume.Fault(st.Dir, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.Epoch == st.catalog.Epoch {
-		st.catalog.Marked = highest
+	if k.Epoch == st.Catalog.Epoch {
+		st.Catalog.Marked = highest
 	}
 	return nil
 }
@@ -72,32 +73,32 @@ func (s *Store) rememberEnd(st *stream, k layout.ID) error {
 // first, so that a crash while a large file is being freed leaves garbage and not a segment
 // without its data. Of a file that somebody deleted nothing is booked, as its deletion here frees nothing.
 // Call it after rememberEnd.
-func (s *Store) discard(st *stream, k Key) error {
+func (s *Store) discard(st *streams.Stream, k Key) error {
 	e, err := s.claim(st, k)
 	if err != nil {
 		return err
 	}
 	garbage := garbageName(e)
-	err = st.rename(e.Name(), garbage)
+	err = st.Rename(e.Name(), garbage)
 	var missing bool
 	if errors.Is(err, fs.ErrNotExist) {
-		missing = !st.exists(garbage) // a renaming that failed may have been done
+		missing = !st.Exists(garbage) // a renaming that failed may have been done
 		err = s.streamPresent(st)     // the file is not gone when its disk is
 	}
 	s.mu.Lock()
-	a := st.active[e.ID]
-	a.end()
+	a := st.Active[e.ID]
+	a.End()
 	var notes *progress.Progress
 	if err == nil {
-		notes = st.forget(e.ID)
-		st.garbage = append(st.garbage, layout.ProgressName(e.ID))
+		notes = st.Forget(e.ID)
+		st.Garbage = append(st.Garbage, layout.ProgressName(e.ID))
 		if !missing {
 			s.book(st, e)
-			st.garbage = append(st.garbage, garbage)
+			st.Garbage = append(st.Garbage, garbage)
 		}
 	}
-	st.unuse(e.ID)
-	st.changed()
+	st.Release(e.ID)
+	st.Watchers.Notify()
 	s.mu.Unlock()
 	if notes != nil {
 		_ = notes.End() // its file goes as well
@@ -106,46 +107,32 @@ func (s *Store) discard(st *stream, k Key) error {
 		s.logVanished(k)
 		return notFound(k)
 	}
-	return volume.Fault(st.dir, err)
+	return volume.Fault(st.Dir, err)
 }
 
 // book accounts for a segment whose disk will be free again. Call with mu held.
-func (s *Store) book(st *stream, e catalog.Entry) {
-	st.trash += e.Bytes
-	st.freeing += e.Bytes
+func (s *Store) book(st *streams.Stream, e catalog.Entry) {
+	st.Trash += e.Bytes
+	st.Freeing += e.Bytes
 	if s.onDisk(st) {
 		s.deleted.Add(e.Bytes)
 	}
 }
 
-// forget takes a segment out of the index, with all that is known of it. The caller ends its notes, if there are
-// any. Call with mu held.
-func (st *stream) forget(k layout.ID) (notes *progress.Progress) {
-	if a := st.active[k]; a != nil {
-		notes, a.progress = a.progress, nil
-	}
-	if i, ok := st.catalog.Find(k); ok {
-		st.catalog.Remove(i)
-	}
-	st.gaps.Forget(k)
-	st.refused.Drop(k)
-	return notes
-}
-
 // claim takes a segment that nobody uses for its deletion: who opens it from now on finds it gone.
-func (s *Store) claim(st *stream, k Key) (catalog.Entry, error) {
+func (s *Store) claim(st *streams.Stream, k Key) (catalog.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := st.catalog.Find(k.id())
+	i, ok := st.Catalog.Find(k.ID())
 	if !ok {
 		return catalog.Entry{}, notFound(k)
 	}
-	e := st.catalog.Entries[i]
-	a := st.active[e.ID]
-	if e.State == Writing || (a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil)) {
-		return catalog.Entry{}, fmt.Errorf("segment %s of stream %s: %w", e.ID, st.name, ErrBusy)
+	e := st.Catalog.Entries[i]
+	a := st.Active[e.ID]
+	if e.State == Writing || (a != nil && (a.Leases > 0 || a.Recording != nil || a.Moving != nil)) {
+		return catalog.Entry{}, fmt.Errorf("segment %s of stream %s: %w", e.ID, st.Name, ErrBusy)
 	}
-	st.use(e.ID).begin(garbageName(e))
+	st.Use(e.ID).Begin(garbageName(e))
 	return e, nil
 }
 
@@ -155,24 +142,24 @@ func garbageName(e catalog.Entry) string {
 
 // removeGarbage frees the disk of what was discarded. That takes long for large files, so nobody
 // waits for it but the caller.
-func (s *Store) removeGarbage(st *stream) error {
+func (s *Store) removeGarbage(st *streams.Stream) error {
 	s.mu.Lock()
-	garbage, bytes := st.garbage, st.trash
-	st.garbage, st.trash = nil, 0
+	garbage, bytes := st.Garbage, st.Trash
+	st.Garbage, st.Trash = nil, 0
 	s.mu.Unlock()
 	for i, name := range garbage {
-		if err := st.files.Remove(filepath.Join(st.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := st.Files.Remove(filepath.Join(st.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.mu.Lock()
-			st.garbage = append(st.garbage, garbage[i:]...)
-			st.trash += bytes
+			st.Garbage = append(st.Garbage, garbage[i:]...)
+			st.Trash += bytes
 			s.mu.Unlock()
-			return volume.Fault(st.dir, err)
+			return volume.Fault(st.Dir, err)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.freeing -= bytes
-	st.recheck()
+	st.Freeing -= bytes
+	st.Recheck()
 	return nil
 }
 
@@ -187,11 +174,11 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 		s.mu.Unlock()
 		return err
 	}
-	st.deleting = true
+	st.Deleting = true
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		st.deleting = false
+		st.Deleting = false
 		s.mu.Unlock()
 	}()
 	for {
@@ -212,10 +199,10 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 		return err
 	}
 	s.mu.Lock()
-	placed := st.device != 0
+	placed := st.Device != 0
 	s.mu.Unlock()
 	if placed { // what has the name otherwise is something else's
-		if err := s.volume.RemoveDirectory(st.name, st.dir); err != nil { // nobody else touches it: deleting is set
+		if err := s.volume.RemoveDirectory(st.Name, st.Dir); err != nil { // nobody else touches it: deleting is set
 			return err
 		}
 	}
@@ -230,24 +217,24 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 
 // deleteFree deletes all that is not in use and gives the number of those that are. Others get
 // their turn between two segments.
-func (s *Store) deleteFree(ctx context.Context, st *stream) (left int, err error) {
+func (s *Store) deleteFree(ctx context.Context, st *streams.Stream) (left int, err error) {
 	before := layout.ID{Epoch: math.MaxUint32, Start: math.MaxInt64}
 	for {
 		if err := ctx.Err(); err != nil {
-			return left, fmt.Errorf("the deletion of stream %s was broken off: %w", st.name, err)
+			return left, fmt.Errorf("the deletion of stream %s was broken off: %w", st.Name, err)
 		}
 		s.mu.Lock()
-		i := st.catalog.At(before) - 1
+		i := st.Catalog.At(before) - 1
 		if i < 0 {
-			if st.creating {
+			if st.Creating {
 				left++
 			}
 			s.mu.Unlock()
 			return left, nil
 		}
-		before = st.catalog.Entries[i].ID
+		before = st.Catalog.Entries[i].ID
 		s.mu.Unlock()
-		switch err := s.Delete(Key{Stream: st.name, Epoch: before.Epoch, Start: before.Start}); {
+		switch err := s.Delete(Key{Stream: st.Name, Epoch: before.Epoch, Start: before.Start}); {
 		case errors.Is(err, ErrBusy):
 			left++
 		case err != nil && !errors.Is(err, ErrNotFound):

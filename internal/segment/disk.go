@@ -49,21 +49,6 @@ func (s *Store) Disk() (dir, mark string, err error) {
 // Used reports whether anything was ever recorded to the directory, as far as its disk tells.
 func (s *Store) Used() bool { return s.volume.Used() }
 
-// rename moves a segment's file in its stream's directory. It is durable after sync. Both may take
-// long on a slow disk and are therefore called without mu.
-func (st *stream) rename(from, to string) error {
-	return st.files.Rename(filepath.Join(st.dir, from), filepath.Join(st.dir, to))
-}
-
-// exists reports whether the stream's directory has a file of that name.
-func (st *stream) exists(name string) bool {
-	_, err := st.files.Stat(filepath.Join(st.dir, name))
-	return err == nil
-}
-
-// sync makes creations, renames and deletions in the stream's directory durable.
-func (st *stream) sync() error { return st.files.SyncDir(st.dir) }
-
 // Held reports whether deleting a finished segment would free nothing now: another process has its file open (an
 // export, a player, a backup), or the file has another name (a snapshot of hard links). known is false when that
 // cannot be told: the file system has no leases, the file is another user's, or we read it ourselves.
@@ -75,13 +60,13 @@ func (s *Store) Held(k Key) (held, known bool) {
 		s.mu.Unlock()
 		return false, false
 	}
-	i, ok := st.catalog.Find(k.id())
-	a := st.active[k.id()]
-	if !ok || a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil) {
+	i, ok := st.Catalog.Find(k.ID())
+	a := st.Active[k.ID()]
+	if !ok || a != nil && (a.Leases > 0 || a.Recording != nil || a.Moving != nil) {
 		s.mu.Unlock()
 		return false, false
 	}
-	path := filepath.Join(st.dir, st.catalog.Entries[i].Name())
+	path := filepath.Join(st.Dir, st.Catalog.Entries[i].Name())
 	s.mu.Unlock()
 	return volume.Held(path)
 }

@@ -113,7 +113,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", layout.WritingName(w.Key().id()))
+	path := filepath.Join(dir, "door", layout.WritingName(w.Key().ID()))
 	failing := &trouble{}
 	var full error = &fs.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
 	failing.fail.Store(&full)

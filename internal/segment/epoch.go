@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -31,17 +32,17 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 	defer func() { // also when something panics
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		st.creating = false
-		st.changed()
+		st.Creating = false
+		st.Watchers.Notify()
 	}()
 	if err := s.streamPresent(st); err != nil {
 		return err
 	}
 	if err := s.place(st); err != nil {
-		return volume.Fault(st.dir, err)
+		return volume.Fault(st.Dir, err)
 	}
 	s.mu.Lock()
-	epoch, notes := st.catalog.Ending(from, until, add, at)
+	epoch, notes := st.Catalog.Ending(from, until, add, at)
 	s.mu.Unlock()
 	if epoch > layout.MaxEpoch {
 		return fmt.Errorf("cannot correct the times of stream %s: %w", stream, errEpochs)
@@ -49,18 +50,18 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 	if err := s.volume.NeedFormat(layout.FormatOf(layout.ID{Epoch: epoch})); err != nil {
 		return err
 	}
-	if err := st.writeClock(notes); err != nil {
+	if err := writeClock(st, notes); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.catalog.SeeEpoch(epoch)
-	st.catalog.SetClock(notes)
+	st.Catalog.SeeEpoch(epoch)
+	st.Catalog.SetClock(notes)
 	return nil
 }
 
 // reserveEpoch makes sure that no segment is being written, and that none begins until creating is unset.
-func (s *Store) reserveEpoch(name string) (*stream, error) {
+func (s *Store) reserveEpoch(name string) (*streams.Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.readOnly {
@@ -70,13 +71,13 @@ func (s *Store) reserveEpoch(name string) (*stream, error) {
 		return nil, err
 	}
 	st := s.stream(name)
-	busy := st.creating || st.deleting
-	for _, a := range st.active {
-		busy = busy || a.writer != nil
+	busy := st.Creating || st.Deleting
+	for _, a := range st.Active {
+		busy = busy || a.Recording != nil
 	}
 	if busy {
 		return nil, fmt.Errorf("cannot correct the times of stream %s: %w", name, ErrBusy)
 	}
-	st.creating = true
+	st.Creating = true
 	return st, nil
 }

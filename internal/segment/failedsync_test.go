@@ -58,12 +58,12 @@ func (y *story) segmentDespite(start time.Time) {
 		_ = w.sync(0)
 	}
 	k := w.Key()
-	path := filepath.Join(w.stream.dir, layout.WritingName(w.key.id()))
+	path := filepath.Join(w.stream.Dir, layout.WritingName(w.key.ID()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	list, _ := w.completed()
+	list, _ := w.shown.Completed()
 	if err := w.Seal(); err != nil && !errors.Is(err, syscall.EIO) {
 		y.t.Errorf("sealing says %v", err)
 	}
@@ -152,8 +152,8 @@ var afterFailedSync = map[string]string{
 	"Store.DeleteStream":          "reported; after a power cut the directory is there again, and deleted again",
 	"volume.Volume.writeMark":     "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
 	"volume.Volume.Remember":      "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
-	"stream.sync":                 "its callers are here",
-	"stream.writeClock":           "atomicfile.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
+	"streams.Stream.Sync":         "its callers are here",
+	"writeClock":                  "atomicfile.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
 	"volume.Volume.NeedFormat":    "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
 	"gaps.Notes.append":           "the notes are owed: keepGaps writes all of them again as a whole",
 	"gaps.Notes.Write":            "atomicfile.Replace: the notes stay owed, and it is done again",
@@ -255,7 +255,7 @@ func TestAFileInDoubtIsWrittenAgainByTheNextAgent(t *testing.T) {
 	if err := s.Close(); err != nil { // as if it was killed
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", layout.WritingName(w.key.id()))
+	path := filepath.Join(dir, "door", layout.WritingName(w.key.ID()))
 	before, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func TestAStoreHasTheLeastFormatThatItNeeds(t *testing.T) {
 		t.Errorf("a store that an earlier version understands has a format: %v", err)
 	}
 	s.mu.Lock()
-	s.streams["door"].catalog.SeeEpoch(1)
+	s.streams["door"].Catalog.SeeEpoch(1)
 	s.mu.Unlock()
 	k := addSegment(t, s, "door", begin.Add(-time.Hour), 1)
 	if k.Epoch != 1 {
@@ -98,7 +98,7 @@ func TestNoNameWithAnEpochIsWrittenBeforeTheFormat(t *testing.T) {
 	s := open(t, dir)
 	addSegment(t, s, "door", begin, 1)
 	s.mu.Lock()
-	s.streams["door"].catalog.SeeEpoch(1)
+	s.streams["door"].Catalog.SeeEpoch(1)
 	s.mu.Unlock()
 	if err := os.MkdirAll(filepath.Join(dir, layout.FormatFileName, "in the way"), 0o700); err != nil {
 		t.Fatal(err)

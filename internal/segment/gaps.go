@@ -2,43 +2,30 @@ package segment
 
 import (
 	"slices"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 )
 
 // GapAfter is the distance of frames from which there is a gap between them.
 const GapAfter = gaps.After
 
-// Gap is a time without media.
-type Gap struct{ From, To time.Time }
-
-// within places the gaps of a segment in time.
-func within(k Key, spans []layout.Span) []Gap {
-	var list []Gap
-	for _, s := range spans {
-		at := func(ms int64) time.Time { return k.StartTime().Add(time.Duration(ms) * time.Millisecond) }
-		list = append(list, Gap{From: at(s.From), To: at(s.To)})
-	}
-	return list
-}
-
 // loadGaps reads which gaps are noted of a stream. Segments that were being written are not in the catalog yet.
-func (s *Store) loadGaps(st *stream, torn []layout.ID) {
+func (s *Store) loadGaps(st *streams.Stream, torn []layout.ID) {
 	var err error
-	st.gaps, err = gaps.Load(s.files, st.dir, gaps.LoadOptions{
+	st.Gaps, err = gaps.Load(s.files, st.Dir, gaps.LoadOptions{
 		Noted: s.volume.GapsNoted(), ReadOnly: s.readOnly,
 		There: func(k layout.ID) bool {
-			_, ok := st.catalog.Find(k)
+			_, ok := st.Catalog.Find(k)
 			return ok || slices.Contains(torn, k)
 		},
 	})
 	if err != nil {
-		s.log.Warn("cannot write the notes of gaps again", zap.String("stream", st.name), zap.Error(err))
+		s.log.Warn("cannot write the notes of gaps again", zap.String("stream", st.Name), zap.Error(err))
 	}
 }
 
@@ -48,8 +35,8 @@ func (s *Store) keepGaps() {
 	s.mu.Lock()
 	var owing []*gaps.Notes
 	for _, st := range s.streams {
-		if st.gaps.Owed() && !st.deleting && st.device != 0 {
-			owing = append(owing, st.gaps)
+		if st.Gaps.Owed() && !st.Deleting && st.Device != 0 {
+			owing = append(owing, st.Gaps)
 		}
 	}
 	s.mu.Unlock()
@@ -59,14 +46,14 @@ func (s *Store) keepGaps() {
 }
 
 // noteGaps notes the gaps within a segment that is finished. What the disk does not take is written by keepGaps.
-func (s *Store) noteGaps(st *stream, k layout.ID, spans []layout.Span) {
-	if err := st.gaps.Note(k, spans); err != nil {
-		s.log.Warn("cannot note yet where nothing was recorded", zap.String("stream", st.name), zap.Error(err))
+func (s *Store) noteGaps(st *streams.Stream, k layout.ID, spans []layout.Span) {
+	if err := st.Gaps.Note(k, spans); err != nil {
+		s.log.Warn("cannot note yet where nothing was recorded", zap.String("stream", st.Name), zap.Error(err))
 	}
 }
 
 // recoverGaps notes the gaps within a segment that was recovered.
-func (s *Store) recoverGaps(st *stream, k layout.ID, f file, size int64) {
+func (s *Store) recoverGaps(st *streams.Stream, k layout.ID, f file, size int64) {
 	m, err := mkv.Open(f, size)
 	if err != nil {
 		return
@@ -89,5 +76,5 @@ func (r *Reader) Gaps() ([]Gap, error) {
 		return nil, err
 	}
 	spans, err := gaps.Of(m, list)
-	return within(r.key, spans), err
+	return streams.Within(r.key, spans), err
 }

@@ -102,7 +102,7 @@ func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
-	name := layout.WritingName(disk.giveUp(t, s).id())
+	name := layout.WritingName(disk.giveUp(t, s).ID())
 	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000), layout.FileMode); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestWhatIsTooMuchToReadAtOnceIsRecoveredBesideTheRecording(t *testing.T) {
 		err = errors.Join(err, endErr, w.BeginFragment(at, true), w.WriteFrame(1, at, true, [][]byte{frame}))
 	}
 	k := w.Key()
-	list, _ := w.completed()
+	list, _ := w.shown.Completed()
 	if err := errors.Join(err, w.Flush(), s.MarkPersisted(k, list[0]), s.Close()); err != nil {
 		t.Fatal(err)
 	}

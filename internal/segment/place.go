@@ -11,9 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -29,20 +28,20 @@ func (s *Store) unreadOf(stream string) error {
 
 // place sees to it that the stream has a directory with its marker, durably. Where that is, is decided once:
 // at the start by what is there, else here.
-func (s *Store) place(st *stream) error {
+func (s *Store) place(st *streams.Stream) error {
 	s.mu.Lock()
-	placed := st.device != 0
+	placed := st.Device != 0
 	s.mu.Unlock()
 	if placed {
 		return s.restorePlace(st)
 	}
-	defer s.volume.ClaimName(st.name)() // where names are the same but for their case, one stream finds the other's marker
-	dir, marked, err := s.volume.Choose(st.name)
+	defer s.volume.ClaimName(st.Name)() // where names are the same but for their case, one stream finds the other's marker
+	dir, marked, err := s.volume.Choose(st.Name)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	st.dir, st.gaps, st.doubts = dir, gaps.New(st.files, dir), repair.NewDoubts(st.files, dir)
+	st.SetDir(dir)
 	s.mu.Unlock()
 	if !marked {
 		err = s.makeDirectory(st)
@@ -54,13 +53,13 @@ func (s *Store) place(st *stream) error {
 }
 
 // restorePlace makes a directory again that somebody removed, unless it is its disk that is gone.
-func (s *Store) restorePlace(st *stream) error {
-	marker := filepath.Join(st.dir, layout.StreamFileName)
+func (s *Store) restorePlace(st *streams.Stream) error {
+	marker := filepath.Join(st.Dir, layout.StreamFileName)
 	info, err := s.files.Stat(marker)
 	if err == nil && info.IsDir() {
 		return health.UserFault(CodeDisk, nil,
 			"%s is the agent's file by which it knows the directory of stream %s, but something else is in its place: move that away.",
-			marker, st.name)
+			marker, st.Name)
 	}
 	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err
@@ -72,16 +71,16 @@ func (s *Store) restorePlace(st *stream) error {
 		return err
 	}
 	s.mu.Lock() // the side files may be gone as well: Run writes them again
-	st.gaps.Lost()
-	st.untimed = len(st.catalog.Clock) > 0
+	st.Gaps.Lost()
+	st.Untimed = len(st.Catalog.Clock) > 0
 	s.mu.Unlock()
 	s.log.Warn("somebody deleted the directory of a stream, or its marker: it is made again",
-		zap.String("stream", st.name), zap.String("directory", st.dir))
+		zap.String("stream", st.Name), zap.String("directory", st.Dir))
 	return nil
 }
 
 // streamPresent is present, also for the disk that a stream has for itself.
-func (s *Store) streamPresent(st *stream) error {
+func (s *Store) streamPresent(st *streams.Stream) error {
 	if err := s.volume.Present(); err != nil {
 		return err
 	}
@@ -89,21 +88,21 @@ func (s *Store) streamPresent(st *stream) error {
 }
 
 // placePresent fails when the disk that the stream's directory was on is not there.
-func (s *Store) placePresent(st *stream) error {
+func (s *Store) placePresent(st *streams.Stream) error {
 	s.mu.Lock()
-	dir, before := st.dir, st.device
+	dir, before := st.Dir, st.Device
 	s.mu.Unlock()
 	if before == 0 {
 		return nil
 	}
-	return s.volume.DirectoryPresent(st.name, dir, before)
+	return s.volume.DirectoryPresent(st.Name, dir, before)
 }
 
 // settle notes on which disk the stream's directory lies.
-func (s *Store) settle(st *stream) {
-	now, shared := volume.Device(st.dir), volume.SharesSpace(s.dir, st.dir)
+func (s *Store) settle(st *streams.Stream) {
+	now, shared := volume.Device(st.Dir), volume.SharesSpace(s.dir, st.Dir)
 	s.mu.Lock()
-	st.device, st.shared = now, shared
+	st.Device, st.Shared = now, shared
 	s.mu.Unlock()
 }
 
@@ -117,8 +116,8 @@ func (s *Store) SameDisk(stream string) bool {
 }
 
 // onDisk is SameDisk. Call with mu held.
-func (s *Store) onDisk(st *stream) bool {
-	return st.device == 0 || s.volume.SameDisk(st.device, st.shared)
+func (s *Store) onDisk(st *streams.Stream) bool {
+	return st.Device == 0 || s.volume.SameDisk(st.Device, st.Shared)
 }
 
 // unreadAdvice says what to do about recordings that cannot be read.
@@ -138,11 +137,11 @@ func unreadAdvice(causes []error) string {
 }
 
 // makeDirectory makes the stream's directory with its file, durably.
-func (s *Store) makeDirectory(st *stream) error {
+func (s *Store) makeDirectory(st *streams.Stream) error {
 	s.mu.Lock()
-	epoch, highest := st.catalog.Epoch, st.catalog.Newest()
+	epoch, highest := st.Catalog.Epoch, st.Catalog.Newest()
 	s.mu.Unlock()
-	return s.volume.MakeDirectory(st.name, st.dir, epoch, highest)
+	return s.volume.MakeDirectory(st.Name, st.Dir, epoch, highest)
 }
 
 // keepFormat has the store be of the format that its streams need: one that was lost, say.
@@ -157,7 +156,7 @@ func (s *Store) neededFormat() int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
-		needed = max(needed, layout.FormatOf(layout.ID{Epoch: st.catalog.Epoch}))
+		needed = max(needed, layout.FormatOf(layout.ID{Epoch: st.Catalog.Epoch}))
 	}
 	return needed
 }

@@ -161,7 +161,7 @@ func TestNamesOfTheAgentsOwnDirectories(t *testing.T) {
 			t.Errorf("%s has %d segments", name, n)
 		}
 		plain := name == "quarantine" || name == "x.writing.mkv"
-		if got := filepath.Base(s.streams[name].dir); (got == name) != plain {
+		if got := filepath.Base(s.streams[name].Dir); (got == name) != plain {
 			t.Errorf("%s is recorded to %s", name, got)
 		}
 	}

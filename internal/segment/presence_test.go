@@ -127,7 +127,7 @@ func TestADeletedFileIsNotRecordedTo(t *testing.T) {
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, "door", layout.WritingName(w.Key().id()))); err != nil {
+	if err := os.Remove(filepath.Join(dir, "door", layout.WritingName(w.Key().ID()))); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Flush(); err == nil || !strings.Contains(err.Error(), "deleted the file") {

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -37,40 +38,40 @@ func (s *Store) note(k Key, f mkv.Fragment, refused *progress.Refusal) error {
 	switch {
 	case p == nil:
 	case refused != nil:
-		err = volume.Fault(st.dir, p.WriteRefused(*refused))
+		err = volume.Fault(st.Dir, p.WriteRefused(*refused))
 	default:
-		err = volume.Fault(st.dir, p.WritePersisted(f))
+		err = volume.Fault(st.Dir, p.WritePersisted(f))
 	}
 	return errors.Join(err, s.writeOwed(k.Stream, p))
 }
 
 // remember notes a fragment in memory: even when the disk fails it is not sent twice by this
 // process. The progress is nil when that is known already. A refusal gets its number of tries.
-func (s *Store) remember(k Key, f mkv.Fragment, refused *progress.Refusal) (*stream, *progress.Progress, error) {
+func (s *Store) remember(k Key, f mkv.Fragment, refused *progress.Refusal) (*streams.Stream, *progress.Progress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[k.Stream]
 	if st == nil {
 		return nil, nil, notFound(k)
 	}
-	switch i, ok := st.catalog.Find(k.id()); {
-	case !ok && !slices.Contains(st.catalog.Broken, k.id()):
+	switch i, ok := st.Catalog.Find(k.ID()); {
+	case !ok && !slices.Contains(st.Catalog.Broken, k.ID()):
 		return nil, nil, notFound(k)
-	case ok && st.catalog.Entries[i].State == Uploaded:
+	case ok && st.Catalog.Entries[i].State == Uploaded:
 		return nil, nil, nil
 	}
-	a := st.use(k.id())
-	if a.progress == nil {
-		a.progress = progress.New(st.files, st.dir, k.id())
+	a := st.Use(k.ID())
+	if a.Progress == nil {
+		a.Progress = progress.New(st.Files, st.Dir, k.ID())
 	}
-	p := a.progress
+	p := a.Progress
 	if p.Done(f.Start) {
 		return nil, nil, nil
 	}
 	before, _ := p.RefusedBefore(f.Start)
 	if p.Add(f); refused != nil {
 		refused.Tries = before.Tries
-		st.refused.Add(k.id(), *refused)
+		st.Refused.Add(k.ID(), *refused)
 	}
 	return st, p, nil
 }
@@ -85,11 +86,11 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	if st == nil {
 		return false
 	}
-	if i, ok := st.catalog.Find(k.id()); ok && st.catalog.Entries[i].State == Uploaded {
+	if i, ok := st.Catalog.Find(k.ID()); ok && st.Catalog.Entries[i].State == Uploaded {
 		return true
 	}
-	a := st.active[k.id()]
-	return a != nil && a.progress != nil && a.progress.Done(fragmentStart)
+	a := st.Active[k.ID()]
+	return a != nil && a.Progress != nil && a.Progress.Done(fragmentStart)
 }
 
 // MarkUploaded moves a sealed segment to uploaded. Where a part of it cannot be read, that counts as refused: the segment
@@ -106,11 +107,11 @@ func (s *Store) MarkUploaded(k Key) error {
 		return err
 	}
 	if !finished {
-		return fmt.Errorf("segment %s of stream %s is still being written: %w", k.id(), k.Stream, ErrIncomplete)
+		return fmt.Errorf("segment %s of stream %s is still being written: %w", k.ID(), k.Stream, ErrIncomplete)
 	}
 	for _, f := range fragments {
 		if !s.Done(k, f.Start) {
-			return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrIncomplete)
+			return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrIncomplete)
 		}
 	}
 	damaged, err := s.noteDamaged(r)
@@ -121,65 +122,65 @@ func (s *Store) MarkUploaded(k Key) error {
 	if err != nil || (!done && !s.hasNotes(r.stream, k)) {
 		return err
 	}
-	if err := r.stream.sync(); err != nil {
-		return volume.Fault(r.stream.dir, err)
+	if err := r.stream.Sync(); err != nil {
+		return volume.Fault(r.stream.Dir, err)
 	}
 	if err := s.endProgress(r.stream, k); err != nil || !damaged {
 		return err
 	}
-	return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrDamaged)
+	return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrDamaged)
 }
 
 // hasNotes reports whether the side file of an uploaded segment is still there, because its name could not
 // be made durable before.
-func (s *Store) hasNotes(st *stream, k Key) bool {
+func (s *Store) hasNotes(st *streams.Stream, k Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := st.active[k.id()]
-	return a != nil && a.progress != nil
+	a := st.Active[k.ID()]
+	return a != nil && a.Progress != nil
 }
 
 // uploaded renames the segment's file; done says that it was not so before. Call with a lease.
-func (s *Store) uploaded(st *stream, k Key) (done bool, err error) {
+func (s *Store) uploaded(st *streams.Stream, k Key) (done bool, err error) {
 	before, after, err := s.claimUploaded(st, k)
 	if err != nil || before.State == Uploaded {
 		return false, err
 	}
-	err = st.rename(before.Name(), after.Name())
+	err = st.Rename(before.Name(), after.Name())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.active[k.id()].end()
+	st.Active[k.ID()].End()
 	if err != nil {
-		return false, volume.Fault(st.dir, err)
+		return false, volume.Fault(st.Dir, err)
 	}
-	i, _ := st.catalog.Find(k.id())
-	st.catalog.Replace(i, after)
-	st.changed()
+	i, _ := st.Catalog.Find(k.ID())
+	st.Catalog.Replace(i, after)
+	st.Watchers.Notify()
 	return true, nil
 }
 
 // claimUploaded takes a segment for its way to uploaded. Somebody else who does the same is waited
 // for, and then there is nothing left to do.
-func (s *Store) claimUploaded(st *stream, k Key) (before, after catalog.Entry, err error) {
+func (s *Store) claimUploaded(st *streams.Stream, k Key) (before, after catalog.Entry, err error) {
 	for {
 		s.mu.Lock()
-		i, ok := st.catalog.Find(k.id())
+		i, ok := st.Catalog.Find(k.ID())
 		if !ok {
 			s.mu.Unlock()
 			return before, after, notFound(k)
 		}
-		before = st.catalog.Entries[i]
+		before = st.Catalog.Entries[i]
 		after = before
-		a := st.active[k.id()] // there, for the lease
-		if other := a.moving; other != nil {
+		a := st.Active[k.ID()] // there, for the lease
+		if other := a.Moving; other != nil {
 			s.mu.Unlock()
-			<-other.ended
+			<-other.Ended
 			continue
 		}
 		if before.State != Uploaded {
 			after.State = Uploaded
-			after.Refused = len(st.refused.Of[k.id()]) > 0
-			a.begin(after.Name())
+			after.Refused = len(st.Refused.Of[k.ID()]) > 0
+			a.Begin(after.Name())
 		}
 		s.mu.Unlock()
 		return before, after, nil
@@ -188,14 +189,14 @@ func (s *Store) claimUploaded(st *stream, k Key) (before, after catalog.Entry, e
 
 // endProgress removes the side file of an uploaded segment. Its new name must be durable before:
 // without both, all of it would be sent again.
-func (s *Store) endProgress(st *stream, k Key) error {
+func (s *Store) endProgress(st *streams.Stream, k Key) error {
 	s.mu.Lock()
 	var p *progress.Progress
-	if a := st.active[k.id()]; a != nil {
-		p, a.progress = a.progress, nil
-		st.unuse(k.id())
+	if a := st.Active[k.ID()]; a != nil {
+		p, a.Progress = a.Progress, nil
+		st.Release(k.ID())
 	}
-	refused := len(st.refused.Of[k.id()]) > 0
+	refused := len(st.Refused.Of[k.ID()]) > 0
 	s.mu.Unlock()
 	if p == nil {
 		return nil
@@ -203,14 +204,14 @@ func (s *Store) endProgress(st *stream, k Key) error {
 	err := p.WritePending() // what is owed
 	_ = p.End()
 	if refused {
-		return volume.Fault(st.dir, err) // the reasons stay
+		return volume.Fault(st.Dir, err) // the reasons stay
 	}
-	return volume.Fault(st.dir, p.Remove())
+	return volume.Fault(st.Dir, p.Remove())
 }
 
 // owing is progress that is not durable.
 type owing struct {
-	st *stream
+	st *streams.Stream
 	p  *progress.Progress
 }
 
@@ -219,12 +220,12 @@ func (s *Store) owing(stream string) (list []owing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
-		if stream != "" && stream != st.name {
+		if stream != "" && stream != st.Name {
 			continue
 		}
-		for _, a := range st.active {
-			if a.progress != nil && a.progress.Owed() {
-				list = append(list, owing{st, a.progress})
+		for _, a := range st.Active {
+			if a.Progress != nil && a.Progress.Owed() {
+				list = append(list, owing{st, a.Progress})
 			}
 		}
 	}
@@ -242,7 +243,7 @@ func (s *Store) writeOwed(stream string, but *progress.Progress) error {
 	var all error
 	for _, o := range s.owing(stream) {
 		if o.p != but {
-			all = errors.Join(all, volume.Fault(o.st.dir, o.p.TryWritePending()))
+			all = errors.Join(all, volume.Fault(o.st.Dir, o.p.TryWritePending()))
 		}
 	}
 	return all
@@ -256,7 +257,7 @@ func (s *Store) SyncProgress() error {
 	var all error
 	for _, o := range s.owing("") {
 		if err := o.p.Sync(); err != nil {
-			all = errors.Join(all, volume.Fault(o.st.dir, err))
+			all = errors.Join(all, volume.Fault(o.st.Dir, err))
 		}
 	}
 	return all

@@ -21,6 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -115,15 +116,15 @@ func (s *Store) loadStream(name string) error {
 		return nil
 	}
 	st := s.newStream(mark.Stream)
-	st.dir, st.device, st.shared = dir, volume.Device(dir), volume.SharesSpace(s.dir, dir)
-	st.catalog.Clock = layout.ReadClock(s.files, dir)
-	st.catalog.SeeEpoch(mark.Epoch)
+	st.Dir, st.Device, st.Shared = dir, volume.Device(dir), volume.SharesSpace(s.dir, dir)
+	st.Catalog.Clock = layout.ReadClock(s.files, dir)
+	st.Catalog.SeeEpoch(mark.Epoch)
 	if mark.LastEnd != nil {
-		st.catalog.Highest, st.catalog.Marked = *mark.LastEnd, *mark.LastEnd
+		st.Catalog.Highest, st.Catalog.Marked = *mark.LastEnd, *mark.LastEnd
 	}
-	for _, n := range st.catalog.Clock {
+	for _, n := range st.Catalog.Clock {
 		if n.Begin != 0 {
-			st.catalog.SeeEpoch(n.Epoch)
+			st.Catalog.SeeEpoch(n.Epoch)
 		}
 	}
 	torn, sideFiles, err := s.loadNames(st, files)
@@ -139,7 +140,7 @@ func (s *Store) loadStream(name string) error {
 	for _, k := range sideFiles {
 		s.loadSideFile(st, k)
 	}
-	st.catalog.SetClock(st.catalog.Clock)
+	st.Catalog.SetClock(st.Catalog.Clock)
 	s.loadAside(st)
 	s.adopt(st)
 	return nil
@@ -165,7 +166,7 @@ func (s *Store) ownerOf(dir string, files []fs.DirEntry) (mark layout.StreamFile
 
 // loadNames indexes what the names of files tell, and gives the segments that were being written
 // and those with a side file. Garbage is removed.
-func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
+func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
 	for _, f := range files {
 		p, ok := layout.ParseName(strings.TrimSuffix(f.Name(), atomicfile.BesideSuffix))
 		if !ok {
@@ -173,20 +174,20 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []la
 		}
 		if strings.HasSuffix(f.Name(), atomicfile.BesideSuffix) {
 			if !s.readOnly {
-				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // was to take the place of another one
+				_ = s.files.Remove(filepath.Join(st.Dir, f.Name())) // was to take the place of another one
 			}
 			continue
 		}
-		st.catalog.SeeEpoch(p.Epoch)
+		st.Catalog.SeeEpoch(p.Epoch)
 		switch p.Suffix {
 		case layout.ProgressSuffix:
 			sideFiles = append(sideFiles, p.ID)
 		case layout.GarbageSuffix:
 			if !s.readOnly {
-				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // tried again at the next start
+				_ = s.files.Remove(filepath.Join(st.Dir, f.Name())) // tried again at the next start
 			}
 		case layout.DoubtSuffix:
-			st.doubts.Load(p.ID)
+			st.Doubts.Load(p.ID)
 		case layout.WritingSuffix:
 			torn = append(torn, p.ID)
 		default:
@@ -195,7 +196,7 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []la
 				continue // deleted by the agent beside which we read
 			}
 			if err != nil {
-				return nil, nil, volume.Fault(st.dir, err)
+				return nil, nil, volume.Fault(st.Dir, err)
 			}
 			e := catalog.Entry{ID: p.ID, Bytes: info.Size(), Length: uint32(p.Length), State: p.State, Refused: p.Refused}
 			if err := s.loadFinished(st, e); err != nil {
@@ -203,9 +204,9 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []la
 			}
 		}
 	}
-	for _, k := range st.doubts.IDs() {
+	for _, k := range st.Doubts.IDs() {
 		if !s.readOnly && !slices.Contains(torn, k) {
-			st.doubts.Clear(k) // it was given up, or written again
+			st.Doubts.Clear(k) // it was given up, or written again
 		}
 	}
 	return torn, sideFiles, nil
@@ -213,30 +214,30 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []la
 
 // loadFinished indexes a finished segment. Of two files of one segment, as a backup that was put back leaves them,
 // the longer one is it, or else the one that is further on its way; the other is set aside.
-func (s *Store) loadFinished(st *stream, e catalog.Entry) error {
-	i, twice := st.catalog.Find(e.ID)
+func (s *Store) loadFinished(st *streams.Stream, e catalog.Entry) error {
+	i, twice := st.Catalog.Find(e.ID)
 	if !twice {
-		st.catalog.Insert(e)
+		st.Catalog.Insert(e)
 		return nil
 	}
-	other := st.catalog.Entries[i]
+	other := st.Catalog.Entries[i]
 	if cmp.Or(cmp.Compare(e.Length, other.Length), cmp.Compare(e.Kind(), other.Kind())) > 0 {
-		st.catalog.Replace(i, e)
+		st.Catalog.Replace(i, e)
 		other, e = e, other
 	}
 	return s.setAside(st, e.Name(), fmt.Errorf("%s is the same segment", other.Name()))
 }
 
 // adopt takes in what was loaded of a stream. Somebody may watch it, or have paused it, already.
-func (s *Store) adopt(loaded *stream) {
+func (s *Store) adopt(loaded *streams.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.stream(loaded.name)
-	st.dir, st.device, st.shared = loaded.dir, loaded.device, loaded.shared
-	st.catalog, st.active, st.doubts, st.aside = loaded.catalog, loaded.active, loaded.doubts, loaded.aside
-	st.refused = loaded.refused
-	st.gaps = loaded.gaps
-	st.changed()
+	st := s.stream(loaded.Name)
+	st.Dir, st.Device, st.Shared = loaded.Dir, loaded.Device, loaded.Shared
+	st.Catalog, st.Active, st.Doubts, st.Aside = loaded.Catalog, loaded.Active, loaded.Doubts, loaded.Aside
+	st.Refused = loaded.Refused
+	st.Gaps = loaded.Gaps
+	st.Watchers.Notify()
 }
 
 func holdsSegments(files []fs.DirEntry) bool {
@@ -249,13 +250,13 @@ func holdsSegments(files []fs.DirEntry) bool {
 }
 
 // loadTorn takes in a segment that was being written when the process ended.
-func (s *Store) loadTorn(st *stream, k layout.ID) error {
-	if _, twice := st.catalog.Find(k); twice {
+func (s *Store) loadTorn(st *streams.Stream, k layout.ID) error {
+	if _, twice := st.Catalog.Find(k); twice {
 		return s.setAside(st, layout.WritingName(k), errors.New("it is there as a finished segment, too"))
 	}
 	if s.readOnly {
-		if info, err := s.files.Stat(filepath.Join(st.dir, layout.WritingName(k))); err == nil {
-			st.catalog.Insert(catalog.Entry{ID: k, Bytes: info.Size(), State: Writing})
+		if info, err := s.files.Stat(filepath.Join(st.Dir, layout.WritingName(k))); err == nil {
+			st.Catalog.Insert(catalog.Entry{ID: k, Bytes: info.Size(), State: Writing})
 		}
 		return nil
 	}
@@ -268,15 +269,15 @@ func (s *Store) loadTorn(st *stream, k layout.ID) error {
 	case errors.Is(err, mkv.ErrEmpty):
 	case errors.As(err, &disk), errors.Is(err, repair.ErrLater):
 		// A full disk, say: the others are recorded on, and Run tries again.
-		st.catalog.Remember(e)
-		st.catalog.Broken = append(st.catalog.Broken, k)
+		st.Catalog.Remember(e)
+		st.Catalog.Broken = append(st.Catalog.Broken, k)
 		s.report(err)
 	case err != nil:
 		return s.setAside(st, layout.WritingName(k), err)
 	default:
-		st.catalog.Insert(e)
-		if err := st.sync(); err != nil { // after a power cut it has its old name, and is recovered again
-			s.report(volume.Fault(st.dir, err))
+		st.Catalog.Insert(e)
+		if err := st.Sync(); err != nil { // after a power cut it has its old name, and is recovered again
+			s.report(volume.Fault(st.Dir, err))
 		}
 	}
 	return nil
@@ -287,8 +288,8 @@ func (s *Store) loadTorn(st *stream, k layout.ID) error {
 const recoverAtOnce = 64 << 20
 
 // postpone leaves a torn file to Run when much was read already. Nothing may overlap it meanwhile.
-func (s *Store) postpone(st *stream, k layout.ID) bool {
-	path := filepath.Join(st.dir, layout.WritingName(k))
+func (s *Store) postpone(st *streams.Stream, k layout.ID) bool {
+	path := filepath.Join(st.Dir, layout.WritingName(k))
 	info, err := os.Stat(path)
 	if err != nil {
 		return false
@@ -300,8 +301,8 @@ func (s *Store) postpone(st *stream, k layout.ID) bool {
 	if !ok {
 		return false
 	}
-	st.catalog.Remember(catalog.Entry{ID: k, Length: length})
-	st.catalog.Broken = append(st.catalog.Broken, k)
+	st.Catalog.Remember(catalog.Entry{ID: k, Length: length})
+	st.Catalog.Broken = append(st.Catalog.Broken, k)
 	return true
 }
 
@@ -309,39 +310,39 @@ func (s *Store) postpone(st *stream, k layout.ID) bool {
 // mkv.ErrEmpty when there was nothing in it, and then the file is gone; with a *health.Fault when the
 // disk fails, and then the entry says at least how far the file goes; with repair.ErrLater; and else when the
 // file cannot be understood.
-func (s *Store) recoverFile(st *stream, k layout.ID) (catalog.Entry, error) {
+func (s *Store) recoverFile(st *streams.Stream, k layout.ID) (catalog.Entry, error) {
 	e := catalog.Entry{ID: k, State: Sealed}
-	if err := st.doubts.Rewrite(k); errors.Is(err, repair.ErrLater) {
+	if err := st.Doubts.Rewrite(k); errors.Is(err, repair.ErrLater) {
 		return e, err
 	} else if err != nil {
-		return e, volume.Fault(st.dir, err)
+		return e, volume.Fault(st.Dir, err)
 	}
-	r, err := repair.Recover(st.files, filepath.Join(st.dir, layout.WritingName(k)), func(f file, size int64) { s.recoverGaps(st, k, f, size) })
+	r, err := repair.Recover(st.Files, filepath.Join(st.Dir, layout.WritingName(k)), func(f file, size int64) { s.recoverGaps(st, k, f, size) })
 	if r.InDoubt {
-		st.doubts.Add(k)
+		st.Doubts.Add(k)
 	}
 	e.Length, e.Bytes = r.Length, r.Size
 	if errors.Is(err, repair.ErrDisk) {
-		return e, volume.Fault(st.dir, err)
+		return e, volume.Fault(st.Dir, err)
 	}
 	if err != nil {
 		return e, err
 	}
-	if err := st.rename(layout.WritingName(k), e.Name()); err != nil {
-		return e, volume.Fault(st.dir, err)
+	if err := st.Rename(layout.WritingName(k), e.Name()); err != nil {
+		return e, volume.Fault(st.Dir, err)
 	}
 	s.tellRecovered(st, e, r.Recovery)
 	return e, nil
 }
 
 // tellRecovered logs what became of a torn file: with a warning when media in it is lost.
-func (s *Store) tellRecovered(st *stream, e catalog.Entry, r mkv.Recovery) {
+func (s *Store) tellRecovered(st *streams.Stream, e catalog.Entry, r mkv.Recovery) {
 	frames := 0
 	for _, fragment := range r.Fragments {
 		frames += fragment.Frames
 	}
 	fields := []zap.Field{
-		zap.String("stream", st.name), zap.String("segment", e.Name()),
+		zap.String("stream", st.Name), zap.String("segment", e.Name()),
 		zap.Int("frames", frames), zap.Int64("bytesCut", r.Cut), zap.Int64("bytesDamaged", r.Damaged), zap.Int("framesDamaged", r.Lost),
 	}
 	if r.Damaged > 0 {
@@ -353,31 +354,31 @@ func (s *Store) tellRecovered(st *stream, e catalog.Entry, r mkv.Recovery) {
 
 // loadSideFile reads which fragments of a segment are persisted. Without it they are sent again,
 // so an unreadable one is no reason to stop.
-func (s *Store) loadSideFile(st *stream, k layout.ID) {
-	path := filepath.Join(st.dir, layout.ProgressName(k))
-	switch i, ok := st.catalog.Find(k); {
-	case !ok && slices.Contains(st.catalog.Broken, k): // is listed once it is recovered
+func (s *Store) loadSideFile(st *streams.Stream, k layout.ID) {
+	path := filepath.Join(st.Dir, layout.ProgressName(k))
+	switch i, ok := st.Catalog.Find(k); {
+	case !ok && slices.Contains(st.Catalog.Broken, k): // is listed once it is recovered
 	case !ok:
 		if !s.readOnly {
-			_ = st.files.Remove(path) // its segment is gone
+			_ = st.Files.Remove(path) // its segment is gone
 		}
 		return
-	case st.catalog.Entries[i].Kind() == catalog.KindRefused:
+	case st.Catalog.Entries[i].Kind() == catalog.KindRefused:
 		s.loadRefused(st, i)
 		return
-	case st.catalog.Entries[i].Kind() == catalog.KindUploaded:
+	case st.Catalog.Entries[i].Kind() == catalog.KindUploaded:
 		if !s.readOnly {
-			_ = st.files.Remove(path)
+			_ = st.Files.Remove(path)
 		}
 		return
 	}
-	p, refused, err := progress.Load(st.files, st.dir, k, s.readOnly)
+	p, refused, err := progress.Load(st.Files, st.Dir, k, s.readOnly)
 	if err != nil {
-		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.name), zap.Error(err))
+		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.Name), zap.Error(err))
 		return
 	}
-	st.use(k).progress = p
+	st.Use(k).Progress = p
 	for _, one := range refused {
-		st.refused.Add(k, one)
+		st.Refused.Add(k, one)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -34,14 +34,14 @@ func (s *Store) Refused(stream string) []Refused {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[stream]
-	if st == nil || st.refused.Count == 0 {
+	if st == nil || st.Refused.Count == 0 {
 		return nil
 	}
-	list := make([]Refused, 0, st.refused.Count)
-	for k, all := range st.refused.Of {
+	list := make([]Refused, 0, st.Refused.Count)
+	for k, all := range st.Refused.Of {
 		for _, one := range all {
 			r := Refused{
-				Key:      Key{Stream: st.name, Epoch: k.Epoch, Start: k.Start},
+				Key:      Key{Stream: st.Name, Epoch: k.Epoch, Start: k.Start},
 				Fragment: mkv.Fragment{Start: one.Start, Last: one.Last, Size: one.Size},
 				Code:     one.Code, Tries: one.Tries,
 			}
@@ -52,7 +52,7 @@ func (s *Store) Refused(stream string) []Refused {
 		}
 	}
 	slices.SortFunc(list, func(a, b Refused) int {
-		return cmp.Or(a.Key.id().Compare(b.Key.id()), cmp.Compare(a.Fragment.Start, b.Fragment.Start))
+		return cmp.Or(a.Key.ID().Compare(b.Key.ID()), cmp.Compare(a.Fragment.Start, b.Fragment.Start))
 	})
 	return list
 }
@@ -65,8 +65,8 @@ func (s *Store) RefusedBefore(k Key, fragmentStart time.Duration) (code string, 
 	if st == nil {
 		return "", false
 	}
-	if a := st.active[k.id()]; a != nil && a.progress != nil {
-		one, ok := a.progress.RefusedBefore(fragmentStart)
+	if a := st.Active[k.ID()]; a != nil && a.Progress != nil {
+		one, ok := a.Progress.RefusedBefore(fragmentStart)
 		return one.Code, ok
 	}
 	return "", false
@@ -81,33 +81,33 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	}
 	finished := e.State == Uploaded
 	if finished {
-		p, err = reloadProgress(st, k.id(), p)
+		p, err = reloadProgress(st, k.ID(), p)
 	}
 	if err == nil {
-		err = p.WriteAgain(s.requeued(st, k.id(), fragmentStarts, counted), s.now().UnixMilli())
+		err = p.WriteAgain(s.requeued(st, k.ID(), fragmentStarts, counted), s.now().UnixMilli())
 	}
 	after := e
 	after.State, after.Refused = Sealed, false
 	if err == nil && finished {
-		err = st.rename(e.Name(), after.Name())
+		err = st.Rename(e.Name(), after.Name())
 	}
-	gone := errors.Is(err, fs.ErrNotExist) && st.isGone(e) // asked while nobody else renames it
+	gone := errors.Is(err, fs.ErrNotExist) && st.IsGone(e) // asked while nobody else renames it
 	var left *progress.Progress                            // nobody has it any more
 	s.mu.Lock()
 	if finished {
-		a := st.active[k.id()]
-		a.end()
+		a := st.Active[k.ID()]
+		a.End()
 		left = p
-		if i, ok := st.catalog.Find(k.id()); err == nil && ok {
-			st.catalog.Replace(i, after)
-			left, a.progress = a.progress, p
+		if i, ok := st.Catalog.Find(k.ID()); err == nil && ok {
+			st.Catalog.Replace(i, after)
+			left, a.Progress = a.Progress, p
 		}
 	}
 	if err == nil {
-		st.pendAgain(p, k.id(), fragmentStarts, counted)
+		st.PendAgain(p, k.ID(), fragmentStarts, counted)
 	}
-	st.unuse(k.id())
-	st.changed()
+	st.Release(k.ID())
+	st.Watchers.Notify()
 	s.mu.Unlock()
 	if left != nil {
 		_ = left.End() // what it says is in the file, or is said with the next try
@@ -116,56 +116,38 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 		return s.vanishedRefused(st, k)
 	}
 	if err == nil && finished {
-		err = st.sync()
+		err = st.Sync()
 	}
-	return volume.Fault(st.dir, err)
+	return volume.Fault(st.Dir, err)
 }
 
 // reloadProgress reads the side file of a finished segment. What the disk did not take of it before, as open has it,
 // is written first; open is nil when nothing has.
-func reloadProgress(st *stream, k layout.ID, open *progress.Progress) (*progress.Progress, error) {
+func reloadProgress(st *streams.Stream, k layout.ID, open *progress.Progress) (*progress.Progress, error) {
 	if open != nil {
 		if err := open.WritePending(); err != nil {
 			return nil, err
 		}
 	}
-	p, _, err := progress.Load(st.files, st.dir, k, false)
+	p, _, err := progress.Load(st.Files, st.Dir, k, false)
 	return p, err
-}
-
-// pendAgain takes refused fragments of a segment back. Call with mu held.
-func (st *stream) pendAgain(p *progress.Progress, k layout.ID, starts []time.Duration, counted bool) {
-	for _, start := range starts {
-		if one, ok := st.refused.Take(k, start); ok {
-			if counted {
-				one.Tries++
-			}
-			p.Undo(one)
-		}
-	}
-}
-
-// isGone reports whether a segment's file is not there.
-func (st *stream) isGone(e catalog.Entry) bool {
-	_, err := st.files.Stat(filepath.Join(st.dir, e.Name()))
-	return errors.Is(err, fs.ErrNotExist)
 }
 
 // vanishedRefused is vanished for a segment with refused fragments: who looks for some to queue again finds those
 // of others.
-func (s *Store) vanishedRefused(st *stream, k Key) error {
+func (s *Store) vanishedRefused(st *streams.Stream, k Key) error {
 	err := s.vanished(st, k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, listed := st.catalog.Find(k.id()); !listed {
-		st.refused.Drop(k.id())
+	if _, listed := st.Catalog.Find(k.ID()); !listed {
+		st.Refused.Drop(k.ID())
 	}
 	return err
 }
 
 // claimRequeue takes a segment, of which a finished one gets another name. Somebody else who does that is
 // waited for. The stream is nil when none of the fragments is refused.
-func (s *Store) claimRequeue(k Key, starts []time.Duration) (*stream, *progress.Progress, catalog.Entry, error) {
+func (s *Store) claimRequeue(k Key, starts []time.Duration) (*streams.Stream, *progress.Progress, catalog.Entry, error) {
 	for {
 		s.mu.Lock()
 		st := s.streams[k.Stream]
@@ -173,38 +155,38 @@ func (s *Store) claimRequeue(k Key, starts []time.Duration) (*stream, *progress.
 			s.mu.Unlock()
 			return nil, nil, catalog.Entry{}, notFound(k)
 		}
-		i, ok := st.catalog.Find(k.id())
+		i, ok := st.Catalog.Find(k.ID())
 		if !ok {
 			s.mu.Unlock()
 			return nil, nil, catalog.Entry{}, notFound(k)
 		}
-		e := st.catalog.Entries[i]
-		if !slices.ContainsFunc(st.refused.Of[k.id()], func(one progress.Refusal) bool { return slices.Contains(starts, one.Start) }) {
+		e := st.Catalog.Entries[i]
+		if !slices.ContainsFunc(st.Refused.Of[k.ID()], func(one progress.Refusal) bool { return slices.Contains(starts, one.Start) }) {
 			s.mu.Unlock()
 			return nil, nil, e, nil
 		}
-		a := st.use(k.id())
-		if other := a.moving; other != nil {
+		a := st.Use(k.ID())
+		if other := a.Moving; other != nil {
 			s.mu.Unlock()
-			<-other.ended
+			<-other.Ended
 			continue
 		}
 		if e.State == Uploaded {
 			after := e
 			after.State, after.Refused = Sealed, false
-			a.begin(after.Name())
+			a.Begin(after.Name())
 		}
-		p := a.progress
+		p := a.Progress
 		s.mu.Unlock()
 		return st, p, e, nil
 	}
 }
 
 // requeued lists the refusals of fragments that are to be pending again.
-func (s *Store) requeued(st *stream, k layout.ID, starts []time.Duration, counted bool) (list []progress.Refusal) {
+func (s *Store) requeued(st *streams.Stream, k layout.ID, starts []time.Duration, counted bool) (list []progress.Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, one := range st.refused.Of[k] {
+	for _, one := range st.Refused.Of[k] {
 		if slices.Contains(starts, one.Start) {
 			if counted {
 				one.Tries++
@@ -217,27 +199,27 @@ func (s *Store) requeued(st *stream, k layout.ID, starts []time.Duration, counte
 
 // loadRefused takes in which fragments of a finished segment are refused. One that a version gave up which
 // blamed fragments for the line, or that was to be tried again, makes the segment pending again.
-func (s *Store) loadRefused(st *stream, i int) {
-	e := st.catalog.Entries[i]
-	p, list, err := progress.Load(st.files, st.dir, e.ID, s.readOnly)
+func (s *Store) loadRefused(st *streams.Stream, i int) {
+	e := st.Catalog.Entries[i]
+	p, list, err := progress.Load(st.Files, st.Dir, e.ID, s.readOnly)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			s.log.Warn("cannot read which fragments of a segment were refused", zap.String("stream", st.name), zap.Error(err))
+			s.log.Warn("cannot read which fragments of a segment were refused", zap.String("stream", st.Name), zap.Error(err))
 		}
 		return
 	}
 	for _, one := range list {
-		st.refused.Add(e.ID, one)
+		st.Refused.Add(e.ID, one)
 	}
 	if !p.Requeued() || s.readOnly {
 		return
 	}
 	after := e
 	after.State, after.Refused = Sealed, false
-	if err := st.rename(e.Name(), after.Name()); err != nil {
-		s.log.Warn("cannot queue a segment again", zap.String("stream", st.name), zap.Error(err)) // the next start does
+	if err := st.Rename(e.Name(), after.Name()); err != nil {
+		s.log.Warn("cannot queue a segment again", zap.String("stream", st.Name), zap.Error(err)) // the next start does
 		return
 	}
-	st.catalog.Replace(i, after)
-	st.use(e.ID).progress = p
+	st.Catalog.Replace(i, after)
+	st.Use(e.ID).Progress = p
 }

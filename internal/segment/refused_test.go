@@ -153,7 +153,7 @@ func TestWhatTheLineDidIsQueuedAtAStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		// As that version wrote it.
-		path := filepath.Join(dir, "door", layout.ProgressName(k.id()))
+		path := filepath.Join(dir, "door", layout.ProgressName(k.ID()))
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

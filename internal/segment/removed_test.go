@@ -60,8 +60,8 @@ func TestDeletionOfWhatSomebodyDeleted(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if n := s.Deleted(); n != 0 || s.streams["door"].freeing != 0 {
-		t.Errorf("%d bytes are booked as deleted, %d as being freed", n, s.streams["door"].freeing)
+	if n := s.Deleted(); n != 0 || s.streams["door"].Freeing != 0 {
+		t.Errorf("%d bytes are booked as deleted, %d as being freed", n, s.streams["door"].Freeing)
 	}
 	if list := s.Segments("door", time.Time{}, time.Time{}); len(list) > 0 {
 		t.Errorf("listed: %+v", list)
@@ -141,11 +141,11 @@ func TestNothingIsKnownOfASegmentWithoutItsFile(t *testing.T) {
 		}
 	}
 	st := s.streams["door"]
-	if list := s.Refused("door"); len(list) > 0 || st.refused.Count != 0 || st.refused.Bytes != 0 {
+	if list := s.Refused("door"); len(list) > 0 || st.Refused.Count != 0 || st.Refused.Bytes != 0 {
 		t.Errorf("still refused: %+v", list)
 	}
-	if len(st.gaps.Of(k.id())) > 0 || len(st.gaps.Of(paused.id())) > 0 || len(st.active) > 0 {
-		t.Errorf("still known: gaps %v %v, active %v", st.gaps.Of(k.id()), st.gaps.Of(paused.id()), st.active)
+	if len(st.Gaps.Of(k.ID())) > 0 || len(st.Gaps.Of(paused.ID())) > 0 || len(st.Active) > 0 {
+		t.Errorf("still known: gaps %v %v, active %v", st.Gaps.Of(k.ID()), st.Gaps.Of(paused.ID()), st.Active)
 	}
 	links, _ := filepath.Glob("/proc/self/fd/*")
 	for _, link := range links {
@@ -163,7 +163,7 @@ func TestTheFormatIsWrittenAgain(t *testing.T) {
 		s = mustOpen(t, Options{Dir: dir})
 		addSegment(t, s, "door", begin, 1)
 		s.mu.Lock()
-		s.streams["door"].catalog.SeeEpoch(1)
+		s.streams["door"].Catalog.SeeEpoch(1)
 		s.mu.Unlock()
 		addSegment(t, s, "door", begin, 1)
 		return s, dir, filepath.Join(dir, layout.FormatFileName)
@@ -229,7 +229,7 @@ func TestWhatIsNotListedIsHeld(t *testing.T) {
 	addSegment(t, s, "door", begin, 1)
 	s.mu.Lock()
 	s.stream("idle")
-	s.stream("torn").catalog.Broken = []layout.ID{{Start: begin.UnixMilli()}}
+	s.stream("torn").Catalog.Broken = []layout.ID{{Start: begin.UnixMilli()}}
 	s.unread[layout.DirectoryOf("yard")] = volume.ErrDangling
 	s.mu.Unlock()
 	for name, want := range map[string]bool{"door": true, "yard": true, "torn": true, "idle": false, "nowhere": false} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -46,11 +48,11 @@ func (s *Store) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.flushed: // cameras flush at moments of their own, which staggers the syncs
+		case <-s.flushed.C(): // cameras flush at moments of their own, which staggers the syncs
 			if err := s.syncWriters(ctx); err != nil {
 				s.report(err)
 			}
-		case <-s.paced:
+		case <-s.paced.C():
 			ticker.Reset(s.flushInterval())
 		case <-ticker.C:
 			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.mendBroken()))
@@ -63,10 +65,7 @@ func (s *Store) Run(ctx context.Context) error {
 // SetFlushInterval changes Options.FlushInterval, which must be above 0, while the store is in use.
 func (s *Store) SetFlushInterval(interval time.Duration) {
 	s.interval.Store(int64(interval))
-	select {
-	case s.paced <- struct{}{}:
-	default:
-	}
+	s.paced.Set()
 }
 
 func (s *Store) flushInterval() time.Duration { return time.Duration(s.interval.Load()) }
@@ -91,14 +90,7 @@ func (s *Store) keepReading(ctx context.Context) {
 // syncWriters syncs the open segments in turn, so that they never wait for the disk together.
 func (s *Store) syncWriters(ctx context.Context) error {
 	s.mu.Lock()
-	var writers []*Writer
-	for _, st := range s.streams {
-		for _, a := range st.active {
-			if a.writer != nil {
-				writers = append(writers, a.writer)
-			}
-		}
-	}
+	writers := slices.Collect(maps.Keys(s.writers))
 	s.mu.Unlock()
 	var all error
 	for _, w := range writers {
@@ -106,7 +98,7 @@ func (s *Store) syncWriters(ctx context.Context) error {
 			break
 		}
 		if err := w.sync(s.flushInterval()); err != nil {
-			all = errors.Join(all, volume.Fault(w.stream.dir, err))
+			all = errors.Join(all, volume.Fault(w.stream.Dir, err))
 		}
 	}
 	return all
@@ -121,7 +113,7 @@ func (w *Writer) InDoubt() bool { return w.file.InDoubt() }
 func (w *Writer) sync(interval time.Duration) error {
 	w.mu.Lock()
 	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
-	if w.done || !due || w.InDoubt() {
+	if w.shown.Finished() || !due || w.InDoubt() {
 		w.mu.Unlock()
 		return nil
 	}
@@ -133,7 +125,7 @@ func (w *Writer) sync(interval time.Duration) error {
 		return nil // sealed in between, and thereby synced
 	}
 	if err != nil {
-		w.stream.doubts.Add(w.key.id())
+		w.stream.Doubts.Add(w.key.ID())
 	}
 	return err
 }
@@ -149,10 +141,10 @@ func (s *Store) mendWhile(goOn func() bool) error {
 	}
 	defer s.mending.Unlock()
 	s.mu.Lock()
-	broken := make(map[*stream][]layout.ID)
+	broken := make(map[*streams.Stream][]layout.ID)
 	for _, st := range s.streams {
-		if len(st.catalog.Broken) > 0 && !st.deleting {
-			broken[st] = slices.Clone(st.catalog.Broken)
+		if len(st.Catalog.Broken) > 0 && !st.Deleting {
+			broken[st] = slices.Clone(st.Catalog.Broken)
 		}
 	}
 	s.mu.Unlock()
@@ -175,7 +167,7 @@ func (s *Store) recoverPostponed(ctx context.Context) {
 }
 
 // mend finishes a segment. When it fails the segment stays among the broken.
-func (s *Store) mend(st *stream, k layout.ID) error {
+func (s *Store) mend(st *streams.Stream, k layout.ID) error {
 	e, err := s.recoverFile(st, k)
 	mended := err == nil
 	var disk *health.Fault
@@ -194,19 +186,19 @@ func (s *Store) mend(st *stream, k layout.ID) error {
 		return err
 	}
 	s.mu.Lock()
-	st.catalog.Broken = slices.DeleteFunc(st.catalog.Broken, func(other layout.ID) bool { return other == k })
+	st.Catalog.Broken = slices.DeleteFunc(st.Catalog.Broken, func(other layout.ID) bool { return other == k })
 	if mended {
-		st.catalog.Insert(e)
-		st.catalog.SetClock(st.catalog.Clock) // it may be of an epoch that has ended since
-		st.recheck()
-		st.changed()
+		st.Catalog.Insert(e)
+		st.Catalog.SetClock(st.Catalog.Clock) // it may be of an epoch that has ended since
+		st.Recheck()
+		st.Watchers.Notify()
 	}
 	s.mu.Unlock()
-	st.doubts.Clear(k)
+	st.Doubts.Clear(k)
 	if !mended {
 		return nil
 	}
-	return volume.Fault(st.dir, st.sync())
+	return volume.Fault(st.Dir, st.Sync())
 }
 
 func (s *Store) report(err error) {

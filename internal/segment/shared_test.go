@@ -13,16 +13,16 @@ func TestWhatSharesTheSpaceIsOfTheSameDisk(t *testing.T) {
 	for _, shared := range []bool{true, false} {
 		k := addSegment(t, s, "door", begin, 2)
 		s.mu.Lock()
-		s.streams["door"].device++ // a subvolume's
-		s.streams["door"].shared = shared
+		s.streams["door"].Device++ // a subvolume's
+		s.streams["door"].Shared = shared
 		s.mu.Unlock()
 		before := s.Deleted()
 		if got := s.SameDisk("door"); got != shared {
 			t.Errorf("the same disk: %t, want %t", got, shared)
 		}
 		s.mu.Lock()
-		s.book(s.streams["door"], catalog.Entry{ID: k.id(), Bytes: 5})
-		s.streams["door"].device--
+		s.book(s.streams["door"], catalog.Entry{ID: k.ID(), Bytes: 5})
+		s.streams["door"].Device--
 		s.mu.Unlock()
 		if booked := s.Deleted() > before; booked != shared {
 			t.Errorf("booked: %t, want %t", booked, shared)

@@ -53,24 +53,12 @@ func (s *Store) Verify(k Key) (Verified, error) {
 	return v, err
 }
 
-// infoOf gives what is known of a segment; one that is gone meanwhile was sealed.
-func (s *Store) infoOf(k Key) Info {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[k.Stream]; st != nil {
-		if i, ok := st.catalog.Find(k.id()); ok {
-			return st.info(st.catalog.Entries[i])
-		}
-	}
-	return Info{Key: k, State: Sealed}
-}
-
 // Quarantined lists the files that recovery set aside, in the order of their paths.
 func (s *Store) Quarantined() ([]string, error) {
 	s.mu.Lock()
 	var dirs []string
 	for _, st := range s.streams {
-		dirs = append(dirs, filepath.Join(st.dir, layout.QuarantineName))
+		dirs = append(dirs, filepath.Join(st.Dir, layout.QuarantineName))
 	}
 	s.mu.Unlock()
 	var list []string
@@ -90,16 +78,4 @@ func (s *Store) Quarantined() ([]string, error) {
 	}
 	slices.Sort(list)
 	return list, nil
-}
-
-// Path gives the name of a segment's file, for people.
-func (s *Store) Path(k Key) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[k.Stream]; st != nil {
-		if i, ok := st.catalog.Find(k.id()); ok {
-			return filepath.Join(st.dir, st.catalog.Entries[i].Name())
-		}
-	}
-	return ""
 }

@@ -46,9 +46,9 @@ func (s *Store) step(stream string, heads []catalog.Head) (Info, bool) {
 	if st == nil {
 		return Info{}, false
 	}
-	e, ok := st.catalog.Step(heads)
+	e, ok := st.Catalog.Step(heads)
 	if !ok {
 		return Info{}, false
 	}
-	return st.info(e), true
+	return st.Info(e), true
 }

@@ -1,9 +1,11 @@
-package segment
+package streams
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // Limit is how much a stream's segments may take of the disk. The segment that is being written is
@@ -21,6 +23,9 @@ type Limit struct {
 	// Full says why a frame is not written for which there is no room. Required with Bytes.
 	Full *health.Fault
 }
+
+// ErrPaused means that the stream takes no new media now; it wraps the reason, a *health.Fault.
+var ErrPaused = errors.New("recording is paused")
 
 // bound is a stream's limit, and whether it is in force.
 type bound struct {
@@ -40,20 +45,17 @@ const maxSlack = 64 << 10
 // slack is part of Ahead.
 func (b *bound) slack() int64 { return min(maxSlack, b.Ahead/limitSteps) }
 
-// SetLimit limits a stream. A limit that is lowered below what there is holds once enough is deleted.
-func (s *Store) SetLimit(stream string, l Limit) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.stream(stream)
+// SetLimit limits the stream. A limit that is lowered below what there is holds once enough is deleted.
+func (st *Stream) SetLimit(l Limit) {
 	before := st.bound
 	st.bound = bound{Limit: l, shut: before.shut}
-	switch free := st.room() - st.taken(); {
+	switch free := st.Room() - st.taken(); {
 	case before.Bytes == 0:
 		st.bound.armed = free >= 0
 	default:
 		st.bound.armed = free >= l.Ahead || before.armed && l.Bytes >= before.Bytes
 	}
-	st.recheck()
+	st.Recheck()
 }
 
 // Counted is how much of so many bytes that were set aside counts for a limit: at most three quarters of it, so that
@@ -63,30 +65,30 @@ func (l Limit) Counted(aside int64) int64 { return min(aside, l.Bytes/4*3) }
 // sideFiles is the part of a limit that is left for the notes of what is uploaded: one in so many.
 const sideFiles = 1000
 
-// room is what is left of the limit for segments. Call with mu held.
-func (st *stream) room() int64 {
-	return st.bound.Bytes - st.bound.Bytes/sideFiles - st.bound.Counted(st.aside)
+// Room is what is left of the limit for segments.
+func (st *Stream) Room() int64 {
+	return st.bound.Bytes - st.bound.Bytes/sideFiles - st.bound.Counted(st.Aside)
 }
 
 // taken is what a stream's segments take of the disk, or will when the one being written is
-// finished. Call with mu held.
-func (st *stream) taken() int64 { return st.catalog.Bytes + st.growing() + st.freeing }
+// finished.
+func (st *Stream) taken() int64 { return st.Catalog.Bytes + st.growing() + st.Freeing }
 
-// growing is what the index does not count yet of the segment that is being written. Call with mu held.
-func (st *stream) growing() (bytes int64) {
-	for k, a := range st.active {
-		if i, ok := st.catalog.Find(k); ok && a.writer != nil {
-			bytes += max(0, a.writer.final.Load()-st.catalog.Entries[i].Bytes)
+// growing is what the index does not count yet of the segment that is being written.
+func (st *Stream) growing() (bytes int64) {
+	for k, a := range st.Active {
+		if i, ok := st.Catalog.Find(k); ok && a.Recording != nil {
+			bytes += max(0, a.Recording.final.Load()-st.Catalog.Entries[i].Bytes)
 		}
 	}
 	return bytes
 }
 
-// recheck has the writers ask for room again. Call with mu held.
-func (st *stream) recheck() {
-	for _, a := range st.active {
-		if a.writer != nil {
-			a.writer.allowed.Store(0)
+// Recheck has the writers ask for room again.
+func (st *Stream) Recheck() {
+	for _, a := range st.Active {
+		if a.Recording != nil {
+			a.Recording.allowed.Store(0)
 		}
 	}
 }
@@ -94,13 +96,13 @@ func (st *stream) recheck() {
 // full is the error of a stream that has no room.
 func (b *bound) full() error { return fmt.Errorf("%w: %w", ErrPaused, b.Full) }
 
-// admit fails when there is no room for another segment. Call with mu held.
-func (st *stream) admit() error {
+// Admit fails when there is no room for another segment.
+func (st *Stream) Admit() error {
 	b := &st.bound
 	if b.Bytes == 0 {
 		return nil
 	}
-	free := st.room() - st.taken()
+	free := st.Room() - st.taken()
 	if free >= b.Ahead {
 		b.armed, b.shut = true, false
 		return nil
@@ -118,22 +120,16 @@ func (b *bound) low() {
 	}
 }
 
-// claim makes sure that the writer's file may have that many bytes once it is finished. All but the
-// slack is for video.
-func (w *Writer) claim(final int64, video bool) error {
-	if final <= w.allowed.Load() {
-		return nil
-	}
-	s, st := w.store, w.stream
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// Claim makes sure that the file of a segment that is being written may have that many bytes once it is finished. All
+// but the slack is for video.
+func (st *Stream) Claim(k layout.ID, r *Recording, final int64, video bool) error {
 	b := &st.bound
-	i, ok := st.catalog.Find(w.key.id())
+	i, ok := st.Catalog.Find(k)
 	if b.Bytes == 0 || !ok {
-		w.allowed.Store(1 << 62)
+		r.allowed.Store(1 << 62)
 		return nil
 	}
-	most := st.room() - (st.catalog.Bytes - st.catalog.Entries[i].Bytes) - st.freeing // of this file
+	most := st.Room() - (st.Catalog.Bytes - st.Catalog.Entries[i].Bytes) - st.Freeing // of this file
 	slack := int64(0)
 	if video {
 		slack = b.slack()
@@ -141,31 +137,17 @@ func (w *Writer) claim(final int64, video bool) error {
 	switch free := most - final; {
 	case free >= b.Ahead:
 		b.armed = true
-		w.allowed.Store(most - b.Ahead)
+		r.allowed.Store(most - b.Ahead)
 		return nil
 	case b.armed && free < slack:
 		b.shut = true
 		b.low()
 		return b.full()
 	case b.armed:
-		w.allowed.Store(min(most-b.slack(), final+b.Ahead/limitSteps))
+		r.allowed.Store(min(most-b.slack(), final+b.Ahead/limitSteps))
 	default:
-		w.allowed.Store(final + b.Ahead/limitSteps)
+		r.allowed.Store(final + b.Ahead/limitSteps)
 	}
 	b.low()
 	return nil
-}
-
-// Pause makes Create refuse the stream with why, until Resume.
-func (s *Store) Pause(stream string, why *health.Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stream(stream).paused = why
-}
-
-// Resume ends a pause.
-func (s *Store) Resume(stream string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stream(stream).paused = nil
 }

@@ -1,4 +1,4 @@
-package segment
+package streams
 
 import (
 	"time"
@@ -26,43 +26,26 @@ type Usage struct {
 	RefusedBytes     int64
 }
 
-// Holds reports whether there is something of a stream on the disk, also what cannot be read or is not recovered yet.
-func (s *Store) Holds(stream string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.unreadOf(stream) != nil {
-		return true
+// Usage sums the stream up. It costs the same however many segments there are.
+func (st *Stream) Usage() Usage {
+	if len(st.Catalog.Entries) == 0 {
+		return Usage{Bytes: st.Aside, Quarantine: st.Aside}
 	}
-	st := s.streams[stream]
-	return st != nil && (len(st.catalog.Entries) > 0 || st.aside > 0 || len(st.catalog.Broken) > 0)
-}
-
-// Usage sums up a stream from memory. It costs the same however many segments there are.
-func (s *Store) Usage(stream string) Usage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return Usage{}
-	}
-	if len(st.catalog.Entries) == 0 {
-		return Usage{Bytes: st.aside, Quarantine: st.aside}
-	}
-	x := &st.catalog.Index
+	x := &st.Catalog.Index
 	u := Usage{
 		Segments: len(x.Entries),
 		Uploaded: x.Number(catalog.KindUploaded) + x.Number(catalog.KindRefused),
-		Bytes:    x.Bytes + st.aside,
+		Bytes:    x.Bytes + st.Aside,
 		Growing:  st.growing(),
-		Oldest:   time.UnixMilli(st.catalog.OldestRecorded()).UTC(),
-		Newest:   time.UnixMilli(st.catalog.NewestRecorded()).UTC(),
+		Oldest:   time.UnixMilli(st.Catalog.OldestRecorded()).UTC(),
+		Newest:   time.UnixMilli(st.Catalog.NewestRecorded()).UTC(),
 
-		Quarantine:       st.aside,
-		RefusedFragments: st.refused.Count, RefusedBytes: st.refused.Bytes,
+		Quarantine:       st.Aside,
+		RefusedFragments: st.Refused.Count, RefusedBytes: st.Refused.Bytes,
 	}
 	bytes, millis := x.PendingBytes, x.PendingMillis
-	for k, a := range st.active {
-		if i, ok := x.Find(k); ok && a.progress != nil && x.Entries[i].Pends() {
+	for k, a := range st.Active {
+		if i, ok := x.Find(k); ok && a.Progress != nil && x.Entries[i].Pends() {
 			e := x.Entries[i]
 			left := a.left(e)
 			bytes -= e.Bytes - left.bytes
@@ -76,41 +59,6 @@ func (s *Store) Usage(stream string) Usage {
 	return u
 }
 
-// NewestBefore is when the newest media was recorded of that which was before t, zero when there is none.
-// O(log n) for each epoch.
-func (s *Store) NewestBefore(stream string, t time.Time) (newest time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return time.Time{}
-	}
-	return st.catalog.NewestBefore(t)
-}
-
-// LastRecorded is when the newest media that the stream ever had was recorded. Zero when there was none.
-func (s *Store) LastRecorded(stream string) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return time.Time{}
-	}
-	return st.catalog.LastRecorded()
-}
-
-// LastUploadedEnd is when the stream's newest segment that is uploaded whole was recorded, zero when there is
-// none on the disk.
-func (s *Store) LastUploadedEnd(stream string) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return time.Time{}
-	}
-	return st.catalog.LastUploaded()
-}
-
 // left is what of a segment waits for its upload.
 type left struct {
 	bytes  int64 // with what belongs to no fragment, as long as one waits
@@ -121,14 +69,14 @@ type left struct {
 // left gives what of a segment that pends is neither persisted nor refused. What is done need not
 // be its beginning: a live upload sends the newest first.
 func (a *active) left(e catalog.Entry) left {
-	if a == nil || a.progress == nil {
+	if a == nil || a.Progress == nil {
 		return left{e.Bytes, int64(e.Length), e.Start}
 	}
-	done := a.progress.Spans()
-	if a.writer != nil {
-		done = a.progress.SpansOf(a.writer.sofar())
+	done := a.Progress.Spans()
+	if a.Recording != nil {
+		done = a.Progress.SpansOf(a.Recording.SoFar())
 	}
-	l := left{bytes: max(0, e.Bytes-a.progress.Bytes()), millis: int64(e.Length), since: e.Start}
+	l := left{bytes: max(0, e.Bytes-a.Progress.Bytes()), millis: int64(e.Length), since: e.Start}
 	for _, s := range done {
 		l.millis -= s.To - s.From
 	}
@@ -142,8 +90,8 @@ func (a *active) left(e catalog.Entry) left {
 }
 
 // pendingSince gives when the oldest pending media was recorded.
-func (st *stream) pendingSince() (int64, bool) {
-	x := &st.catalog.Index
+func (st *Stream) pendingSince() (int64, bool) {
+	x := &st.Catalog.Index
 	for _, k := range []catalog.Kind{catalog.KindSealed, catalog.KindWriting} {
 		i, ok := x.Next(k, layout.First)
 		for ; ok; i, ok = x.Next(k, x.Entries[i].ID.Next()) {
@@ -151,8 +99,8 @@ func (st *stream) pendingSince() (int64, bool) {
 			if !e.Pends() {
 				continue
 			}
-			if l := st.active[e.ID].left(e); l.bytes > 0 || l.millis > 0 {
-				return st.catalog.Recorded(e.Epoch, l.since), true
+			if l := st.Active[e.ID].left(e); l.bytes > 0 || l.millis > 0 {
+				return st.Catalog.Recorded(e.Epoch, l.since), true
 			}
 		}
 	}
