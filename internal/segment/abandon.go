@@ -23,26 +23,26 @@ func (w *Writer) Abandon() error {
 	if errors.Is(err, os.ErrClosed) {
 		err = nil
 	}
-	return volume.Fault(w.stream.Dir, w.giveUp(err))
+	return volume.Fault(w.stream.Dir, w.abandonFile(err))
 }
 
-// giveUp leaves a file that could not be finished: it is repaired as after a crash.
-func (w *Writer) giveUp(why error) error {
-	w.abandonFile()
-	_ = w.store.mendBroken() // Run tries again
+// abandonFile leaves a file that could not be finished: it is repaired as after a crash.
+func (w *Writer) abandonFile(why error) error {
+	w.detach()
+	_ = w.store.repairBroken() // Run tries again
 	return why
 }
 
 // maxRewriteAtOnce is the size up to which a file is written again while its camera waits.
 const maxRewriteAtOnce = 16 << 20
 
-// writeAgain leaves a file in doubt. It is no error when it is sound and durable afterwards.
-func (w *Writer) writeAgain(why error) error {
-	w.abandonFile()
+// rewrite leaves a file in doubt. It is no error when it is sound and durable afterwards.
+func (w *Writer) rewrite(why error) error {
+	w.detach()
 	if w.mkv.Size() > maxRewriteAtOnce {
 		return why // Run does it
 	}
-	_ = w.store.mendBroken()
+	_ = w.store.repairBroken()
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	if slices.Contains(w.stream.Catalog.Broken, w.key.ID()) {
@@ -51,8 +51,8 @@ func (w *Writer) writeAgain(why error) error {
 	return nil
 }
 
-// abandonFile leaves the file to mendBroken.
-func (w *Writer) abandonFile() {
+// detach leaves the file to repairBroken.
+func (w *Writer) detach() {
 	s, st := w.store, w.stream
 	if w.InDoubt() {
 		st.Doubts.Add(w.key.ID())

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"path/filepath"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
@@ -43,14 +42,7 @@ func (s *Store) Deleted() int64 { return s.deleted.Load() }
 // it after the deletion of a segment.
 func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	s.mu.Lock()
-	i, ok := st.Catalog.Find(k)
-	if !ok || k.Epoch != st.Catalog.Epoch || i < len(st.Catalog.Entries)-1 {
-		s.mu.Unlock()
-		return nil
-	}
-	highest := st.Catalog.Newest()
-	st.Catalog.Highest = highest
-	known := st.Catalog.Marked == highest
+	highest, known := st.Catalog.EndWithout(k)
 	s.mu.Unlock()
 	if known {
 		return nil
@@ -63,9 +55,7 @@ func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.Epoch == st.Catalog.Epoch {
-		st.Catalog.Marked = highest
-	}
+	st.Catalog.Keep(k.Epoch, highest)
 	return nil
 }
 
@@ -91,10 +81,9 @@ func (s *Store) discard(st *streams.Stream, k Key) error {
 	var notes *progress.Progress
 	if err == nil {
 		notes = st.Forget(e.ID)
-		st.Garbage = append(st.Garbage, layout.ProgressName(e.ID))
+		st.Discard(0, layout.ProgressName(e.ID))
 		if !missing {
-			s.book(st, e)
-			st.Garbage = append(st.Garbage, garbage)
+			s.book(st, e, garbage)
 		}
 	}
 	st.Release(e.ID)
@@ -110,10 +99,9 @@ func (s *Store) discard(st *streams.Stream, k Key) error {
 	return volume.Fault(st.Dir, err)
 }
 
-// book accounts for a segment whose disk will be free again. Call with mu held.
-func (s *Store) book(st *streams.Stream, e catalog.Entry) {
-	st.Trash += e.Bytes
-	st.Freeing += e.Bytes
+// book accounts for a segment whose disk will be free again, once its file of that name is removed. Call with mu held.
+func (s *Store) book(st *streams.Stream, e catalog.Entry, name string) {
+	st.Discard(e.Bytes, name)
 	if s.onDisk(st) {
 		s.deleted.Add(e.Bytes)
 	}
@@ -129,7 +117,7 @@ func (s *Store) claim(st *streams.Stream, k Key) (catalog.Entry, error) {
 	}
 	e := st.Catalog.Entries[i]
 	a := st.Active[e.ID]
-	if e.State == Writing || (a != nil && (a.Leases > 0 || a.Recording != nil || a.Moving != nil)) {
+	if e.State == Writing || a.InUse() {
 		return catalog.Entry{}, fmt.Errorf("segment %s of stream %s: %w", e.ID, st.Name, ErrBusy)
 	}
 	st.Use(e.ID).Begin(garbageName(e))
@@ -144,23 +132,13 @@ func garbageName(e catalog.Entry) string {
 // waits for it but the caller.
 func (s *Store) removeGarbage(st *streams.Stream) error {
 	s.mu.Lock()
-	garbage, bytes := st.Garbage, st.Trash
-	st.Garbage, st.Trash = nil, 0
+	g := st.TakeGarbage()
 	s.mu.Unlock()
-	for i, name := range garbage {
-		if err := st.Files.Remove(filepath.Join(st.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.mu.Lock()
-			st.Garbage = append(st.Garbage, garbage[i:]...)
-			st.Trash += bytes
-			s.mu.Unlock()
-			return volume.Fault(st.Dir, err)
-		}
-	}
+	left, err := g.Remove(st.Files, st.Dir)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.Freeing -= bytes
-	st.Recheck()
-	return nil
+	st.Freed(g, left)
+	return volume.Fault(st.Dir, err)
 }
 
 // DeleteStream removes all media of a stream and its directory. Segments that are being read are
@@ -170,7 +148,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	defer stop()
 	s.mu.Lock()
 	st := s.stream(name)
-	if err := s.unreadOf(name); err != nil {
+	if err := s.unread.Of(name); err != nil {
 		s.mu.Unlock()
 		return err
 	}

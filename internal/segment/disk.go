@@ -62,7 +62,7 @@ func (s *Store) Held(k Key) (held, known bool) {
 	}
 	i, ok := st.Catalog.Find(k.ID())
 	a := st.Active[k.ID()]
-	if !ok || a != nil && (a.Leases > 0 || a.Recording != nil || a.Moving != nil) {
+	if !ok || a.InUse() {
 		s.mu.Unlock()
 		return false, false
 	}

@@ -36,6 +36,8 @@ type (
 	Usage = streams.Usage
 	// Limit is how much a stream's segments may take of the disk.
 	Limit = streams.Limit
+	// Refused is a fragment that the service does not take: it is on this disk only.
+	Refused = streams.Refused
 	// Misdated is media whose times are wrong.
 	Misdated = catalog.Misdated
 )

@@ -67,7 +67,7 @@ func (y *story) segmentDespite(start time.Time) {
 	if err := w.Seal(); err != nil && !errors.Is(err, syscall.EIO) {
 		y.t.Errorf("sealing says %v", err)
 	}
-	if err := again(y.s.mendBroken); err != nil {
+	if err := again(y.s.repairBroken); err != nil {
 		y.t.Errorf("a segment stays broken: %v", err)
 	}
 	if infos := y.s.Segments("the/door", start, time.Time{}); len(infos) != 1 || infos[0].State != Sealed {
@@ -144,7 +144,7 @@ var afterFailedSync = map[string]string{
 	"repair.Recover":              "the file is in doubt, stays broken, and is written again before the next try",
 	"repair.rewrite":              "the copy is removed, the file stays in doubt and broken, and is tried again",
 	"Store.loadTorn":              "after a power cut the file has its name of before, and is recovered again",
-	"Store.mend":                  "after a power cut the file has its name of before, and is recovered again",
+	"Store.repairSegment":         "after a power cut the file has its name of before, and is recovered again",
 	"repair.SetAside":             "reported; after a power cut the file has its name of before, and is set aside again",
 	"progress.Progress.Sync":      "the lines since the last sync are kept, and the side file is written as a whole by the next",
 	"progress.Progress.rewrite":   "atomicfile.Replace: the lines are kept, and it is done again by the next",

@@ -5,7 +5,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
@@ -54,12 +53,7 @@ func (s *Store) noteGaps(st *streams.Stream, k layout.ID, spans []layout.Span) {
 
 // recoverGaps notes the gaps within a segment that was recovered.
 func (s *Store) recoverGaps(st *streams.Stream, k layout.ID, f file, size int64) {
-	m, err := mkv.Open(f, size)
-	if err != nil {
-		return
-	}
-	if list, err := m.Fragments(); err == nil {
-		spans, _ := gaps.Of(m, list)
+	if spans, err := gaps.OfFile(f, size); err == nil {
 		s.noteGaps(st, k, spans)
 	}
 }

@@ -34,10 +34,10 @@ func TestWhatVanishesComesBack(t *testing.T) {
 		return err
 	}
 	for _, tc := range []struct {
-		name string
-		harm func(dir string) error
-		says string // of Create, or of a condition while it records; "": it heals without a word
-		mend func(dir string) error
+		name   string
+		harm   func(dir string) error
+		says   string // of Create, or of a condition while it records; "": it heals without a word
+		repair func(dir string) error
 	}{
 		{"the mark removed", remove(volume.MarkFileName), "", nil},
 		{"the mark replaced by a file", replace(volume.MarkFileName, file), "", nil},
@@ -73,7 +73,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = w.Seal() // its file may be gone
-			_ = s.mendBroken()
+			_ = s.repairBroken()
 			next, err := s.Create("door", headerAt(begin.Add(2*time.Minute)))
 			worst, _ := s.health.Snapshot().Worst()
 			if said := worst.Text + sentence(err); !strings.Contains(said, tc.says) || tc.says == "" && (err != nil || worst.Severity > health.Info) {
@@ -82,12 +82,12 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			if err == nil {
 				seal(t, next)
 			}
-			if tc.mend != nil {
-				if err := tc.mend(dir); err != nil {
+			if tc.repair != nil {
+				if err := tc.repair(dir); err != nil {
 					t.Fatal(err)
 				}
 			}
-			_ = s.mendBroken()
+			_ = s.repairBroken()
 			if err := s.volume.Present(); err != nil {
 				t.Errorf("present: %v", err)
 			}

@@ -7,14 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
@@ -83,7 +81,9 @@ func (r *Reader) open() error {
 	s, st := r.store, r.stream
 	var before []string
 	for {
-		names := s.namesOf(st, r.key.ID())
+		s.mu.Lock()
+		names := st.FileNames(r.key.ID())
+		s.mu.Unlock()
 		for _, name := range names {
 			file, err := st.Files.OpenFile(filepath.Join(st.Dir, name), os.O_RDONLY, 0)
 			if err == nil {
@@ -134,45 +134,21 @@ func (s *Store) logVanished(k Key) {
 		zap.String("stream", k.Stream), zap.String("segment", k.ID().String()))
 }
 
-// namesOf gives the name of a segment's file, and the one that it gets now, if it does.
-func (s *Store) namesOf(st *streams.Stream, k layout.ID) []string {
+// relocate looks for a segment whose state the agent beside which we read has changed.
+func (s *Store) relocate(st *streams.Stream, k layout.ID) bool {
+	e, found := st.Look(k)
+	if !found {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := st.Catalog.Find(k)
-	if !ok {
-		return nil
+	if !ok || st.Catalog.Entries[i] == e {
+		return false
 	}
-	names := []string{st.Catalog.Entries[i].Name()}
-	if a := st.Active[k]; a.Moving != nil {
-		names = append(names, a.Moving.To)
-	}
-	return names
+	st.Catalog.Replace(i, e)
+	return true
 }
-
-// relocate looks for a segment whose state the agent beside which we read has changed.
-func (s *Store) relocate(st *streams.Stream, k layout.ID) bool {
-	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.Dir), k.String()+"*.mkv"))
-	for _, path := range names {
-		p, ok := layout.ParseName(filepath.Base(path))
-		info, err := st.Files.Stat(path)
-		if !ok || p.ID != k || p.Suffix == layout.GarbageSuffix || err != nil {
-			continue
-		}
-		e := catalog.Entry{ID: k, Bytes: info.Size(), Length: uint32(p.Length), State: p.State, Refused: p.Refused}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		i, ok := st.Catalog.Find(k)
-		if !ok || st.Catalog.Entries[i] == e {
-			return false
-		}
-		st.Catalog.Replace(i, e)
-		return true
-	}
-	return false
-}
-
-// globEscape keeps a directory's own name from being taken for a pattern.
-var globEscape = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`)
 
 func (r *Reader) readHeader() error {
 	m, err := r.container()

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"slices"
@@ -9,22 +8,12 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
-
-// Refused is a fragment that the service does not take: it is on this disk only.
-type Refused struct {
-	Key      Key
-	Fragment mkv.Fragment // its Start, Last and Size
-	Code     string       // what the service said: 4006 INVALID_MKV_DATA
-	At       time.Time    // when it was refused last; zero when that is not known
-	Tries    int          // how often it was queued again by itself
-}
 
 // SameCode tells whether both were refused for the same reason.
 func SameCode(a, b string) bool { return progress.SameCode(a, b) }
@@ -33,28 +22,10 @@ func SameCode(a, b string) bool { return progress.SameCode(a, b) }
 func (s *Store) Refused(stream string) []Refused {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil || st.Refused.Count == 0 {
-		return nil
+	if st := s.streams[stream]; st != nil {
+		return st.RefusedFragments()
 	}
-	list := make([]Refused, 0, st.Refused.Count)
-	for k, all := range st.Refused.Of {
-		for _, one := range all {
-			r := Refused{
-				Key:      Key{Stream: st.Name, Epoch: k.Epoch, Start: k.Start},
-				Fragment: mkv.Fragment{Start: one.Start, Last: one.Last, Size: one.Size},
-				Code:     one.Code, Tries: one.Tries,
-			}
-			if one.At > 0 {
-				r.At = time.UnixMilli(one.At).UTC()
-			}
-			list = append(list, r)
-		}
-	}
-	slices.SortFunc(list, func(a, b Refused) int {
-		return cmp.Or(a.Key.ID().Compare(b.Key.ID()), cmp.Compare(a.Fragment.Start, b.Fragment.Start))
-	})
-	return list
+	return nil
 }
 
 // RefusedBefore gives why a fragment was refused that is pending again; ok is false for one that was not.
@@ -83,8 +54,11 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	if finished {
 		p, err = reloadProgress(st, k.ID(), p)
 	}
+	s.mu.Lock()
+	again := st.Requeued(k.ID(), fragmentStarts, counted)
+	s.mu.Unlock()
 	if err == nil {
-		err = p.WriteAgain(s.requeued(st, k.ID(), fragmentStarts, counted), s.now().UnixMilli())
+		err = p.WriteAgain(again, s.now().UnixMilli())
 	}
 	after := e
 	after.State, after.Refused = Sealed, false
@@ -104,7 +78,7 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 		}
 	}
 	if err == nil {
-		st.PendAgain(p, k.ID(), fragmentStarts, counted)
+		st.PendAgain(p, k.ID(), again)
 	}
 	st.Release(k.ID())
 	st.Watchers.Notify()
@@ -180,21 +154,6 @@ func (s *Store) claimRequeue(k Key, starts []time.Duration) (*streams.Stream, *p
 		s.mu.Unlock()
 		return st, p, e, nil
 	}
-}
-
-// requeued lists the refusals of fragments that are to be pending again.
-func (s *Store) requeued(st *streams.Stream, k layout.ID, starts []time.Duration, counted bool) (list []progress.Refusal) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, one := range st.Refused.Of[k] {
-		if slices.Contains(starts, one.Start) {
-			if counted {
-				one.Tries++
-			}
-			list = append(list, one)
-		}
-	}
-	return list
 }
 
 // loadRefused takes in which fragments of a finished segment are refused. One that a version gave up which

@@ -60,8 +60,8 @@ func TestDeletionOfWhatSomebodyDeleted(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if n := s.Deleted(); n != 0 || s.streams["door"].Freeing != 0 {
-		t.Errorf("%d bytes are booked as deleted, %d as being freed", n, s.streams["door"].Freeing)
+	if n := s.Deleted(); n != 0 || s.streams["door"].Freeing() != 0 {
+		t.Errorf("%d bytes are booked as deleted, %d as being freed", n, s.streams["door"].Freeing())
 	}
 	if list := s.Segments("door", time.Time{}, time.Time{}); len(list) > 0 {
 		t.Errorf("listed: %+v", list)
@@ -230,7 +230,7 @@ func TestWhatIsNotListedIsHeld(t *testing.T) {
 	s.mu.Lock()
 	s.stream("idle")
 	s.stream("torn").Catalog.Broken = []layout.ID{{Start: begin.UnixMilli()}}
-	s.unread[layout.DirectoryOf("yard")] = volume.ErrDangling
+	s.unread.Set(layout.DirectoryOf("yard"), volume.ErrDangling)
 	s.mu.Unlock()
 	for name, want := range map[string]bool{"door": true, "yard": true, "torn": true, "idle": false, "nowhere": false} {
 		if got := s.Holds(name); got != want {

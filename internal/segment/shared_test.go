@@ -21,7 +21,7 @@ func TestWhatSharesTheSpaceIsOfTheSameDisk(t *testing.T) {
 			t.Errorf("the same disk: %t, want %t", got, shared)
 		}
 		s.mu.Lock()
-		s.book(s.streams["door"], catalog.Entry{ID: k.ID(), Bytes: 5})
+		s.book(s.streams["door"], catalog.Entry{ID: k.ID(), Bytes: 5}, "none.garbage")
 		s.streams["door"].Device--
 		s.mu.Unlock()
 		if booked := s.Deleted() > before; booked != shared {

@@ -61,13 +61,14 @@ type Store struct {
 	volume   *volume.Volume
 	flushed  signal.Signal // a writer wants to be synced
 
-	clocks  sync.Mutex // held to change what is known of a stream's times; taken before mu
-	mending sync.Mutex // held by mendBroken, as no file may be mended twice at once; taken before mu
-	syncing sync.Mutex // held by SyncProgress
+	clocks    sync.Mutex // held to change what is known of a stream's times; taken before mu
+	repairing sync.Mutex // held by repairBroken, as no file may be repaired twice at once; taken before mu
+	syncing   sync.Mutex // held by SyncProgress
 
 	recovering int64 // bytes of torn files that were found while loading; by who loads
 
-	watched sync.Map // by directory, what is reported of it
+	unread *volume.Unread
+	watch  *volume.Watch // of directories of which something is reported
 
 	deleted atomic.Int64 // bytes of media, since Open
 
@@ -75,7 +76,6 @@ type Store struct {
 	closed  bool
 	writers map[*Writer]bool           // of segments that are being written; guarded by mu
 	streams map[string]*streams.Stream // guarded by mu, with all that hangs on it
-	unread  map[string]error           // by directory of a stream, why it could not be read; guarded by mu
 }
 
 // Open takes the directory for this process, recovers what a crash left, and indexes it. It fails
@@ -133,10 +133,11 @@ func newStore(o Options) *Store {
 	s := &Store{
 		now: o.Now,
 		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
+		unread: volume.NewUnread(o.Dir, o.Log, o.Health), watch: volume.NewWatch(o.Files, o.Health),
 		volume: volume.New(volume.Options{
 			Dir: o.Dir, Log: o.Log, Health: o.Health, Files: o.Files, Memory: o.VolumeMemory, Version: o.Version, Reserved: o.Reserved,
 		}),
-		flushed: signal.New(), paced: signal.New(), writers: make(map[*Writer]bool), streams: make(map[string]*streams.Stream), unread: make(map[string]error),
+		flushed: signal.New(), paced: signal.New(), writers: make(map[*Writer]bool), streams: make(map[string]*streams.Stream),
 	}
 	s.interval.Store(int64(o.FlushInterval))
 	return s
@@ -191,4 +192,25 @@ func (s *Store) newStream(name string) *streams.Stream {
 
 func notFound(k Key) error {
 	return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrNotFound)
+}
+
+// SetLimit limits a stream. A limit that is lowered below what there is holds once enough is deleted.
+func (s *Store) SetLimit(stream string, l Limit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).SetLimit(l)
+}
+
+// Pause makes Create refuse the stream with why, until Resume.
+func (s *Store) Pause(stream string, why *health.Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).Paused = why
+}
+
+// Resume ends a pause.
+func (s *Store) Resume(stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).Paused = nil
 }

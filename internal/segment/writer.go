@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -71,7 +70,7 @@ func (s *Store) reserve(streamName string, start int64) (st *streams.Stream, epo
 	if s.closed || s.readOnly {
 		return nil, 0, fmt.Errorf("cannot record stream %s: the store is %w", streamName, ErrClosed)
 	}
-	if err := s.unreadOf(streamName); err != nil {
+	if err := s.unread.Of(streamName); err != nil {
 		return nil, 0, err
 	}
 	st = s.stream(streamName)
@@ -100,7 +99,7 @@ func (w *Writer) create() error {
 	if err := w.store.volume.NeedFormat(layout.FormatOf(w.key.ID())); err != nil {
 		return err
 	}
-	if err := w.store.place(st); err != nil {
+	if err := w.store.ensureDirectory(st); err != nil {
 		return err
 	}
 	path := filepath.Join(st.Dir, layout.WritingName(w.key.ID()))
@@ -177,7 +176,7 @@ func (w *Writer) claim(final int64, video bool) error {
 	}
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	return w.stream.Claim(w.key.ID(), w.shown, final, video)
+	return w.stream.Allow(w.key.ID(), w.shown, final, video)
 }
 
 // EndFragment completes the open fragment: from now on it is read and uploaded.
@@ -210,7 +209,7 @@ func (w *Writer) Flush() error {
 	if err := w.mkv.Flush(); err != nil {
 		return volume.Fault(w.stream.Dir, err)
 	}
-	if w.unlinked() {
+	if w.file.Unlinked() {
 		return health.SystemFault(CodeDisk, fs.ErrNotExist,
 			"Somebody deleted the file that stream %s was being recorded to in %s: recording goes on in a new one.", w.stream.Name, w.stream.Dir)
 	}
@@ -239,9 +238,9 @@ func (w *Writer) Seal() error {
 	var err error
 	switch {
 	case w.InDoubt():
-		err = w.writeAgain(finishErr)
+		err = w.rewrite(finishErr)
 	case finishErr != nil:
-		err = w.giveUp(finishErr)
+		err = w.abandonFile(finishErr)
 	case empty:
 		err = errors.Join(closeErr, w.discard())
 	default:
@@ -320,14 +319,4 @@ func (w *Writer) finishWriting() {
 	w.stream.Use(w.key.ID()).Recording = nil
 	w.stream.Release(w.key.ID())
 	w.stream.Watchers.Notify()
-}
-
-// unlinked reports whether somebody deleted the file: what is written to it is seen by nobody else.
-func (w *Writer) unlinked() bool {
-	info, err := w.file.Stat()
-	if err != nil {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink == 0
 }

@@ -1,6 +1,7 @@
 package gaps
 
 import (
+	"io"
 	"slices"
 	"time"
 
@@ -84,4 +85,18 @@ func Of(m *mkv.Reader, list []mkv.Fragment) ([]layout.Span, error) {
 		}
 	}
 	return g.All(), nil
+}
+
+// OfFile is Of for a whole file, as far as its frames can be read.
+func OfFile(f io.ReaderAt, size int64) ([]layout.Span, error) {
+	m, err := mkv.Open(f, size)
+	if err != nil {
+		return nil, err
+	}
+	list, err := m.Fragments()
+	if err != nil {
+		return nil, err
+	}
+	spans, _ := Of(m, list)
+	return spans, nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
@@ -53,6 +54,16 @@ func (f *File) Sync() error {
 		f.failed.Store(&err)
 	}
 	return err
+}
+
+// Unlinked reports whether somebody deleted the file: what is written to it is seen by nobody else.
+func (f *File) Unlinked() bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
 }
 
 // ErrLater means that a file in doubt is written again later.

@@ -6,7 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -22,6 +23,23 @@ type Recovered struct {
 	mkv.Recovery
 	Length  uint32 // ms to the last frame
 	InDoubt bool   // a sync of the file failed
+}
+
+// Log says what became of a torn file: with a warning when media in it is lost.
+func (r Recovered) Log(log *zap.Logger, stream, segment string) {
+	frames := 0
+	for _, fragment := range r.Fragments {
+		frames += fragment.Frames
+	}
+	fields := []zap.Field{
+		zap.String("stream", stream), zap.String("segment", segment),
+		zap.Int("frames", frames), zap.Int64("bytesCut", r.Cut), zap.Int64("bytesDamaged", r.Damaged), zap.Int("framesDamaged", r.Lost),
+	}
+	if r.Damaged > 0 {
+		log.Warn("recovered a segment that was being written when the agent ended, with damage in it that is passed over: the disk lost or changed it", fields...)
+		return
+	}
+	log.Info("recovered a segment that was being written when the agent ended", fields...)
 }
 
 // ErrDisk is in the error of Recover when the disk failed.
@@ -99,26 +117,4 @@ func LastFrame(path string) (length uint32, ok bool) {
 		return 0, false
 	}
 	return uint32(min(last.Milliseconds(), layout.MaxLength)), true
-}
-
-// SetAside moves a file of a stream's directory to the quarantine, durably, and returns its path there. Nothing in there
-// is overwritten.
-func SetAside(files atomicfile.FileSystem, dir, name string) (path string, err error) {
-	quarantine := filepath.Join(dir, layout.QuarantineName)
-	if err := files.MkdirAll(quarantine, layout.DirectoryMode); err != nil {
-		return "", err
-	}
-	to := filepath.Join(quarantine, name)
-	for n := 1; exists(files, to); n++ {
-		to = filepath.Join(quarantine, layout.AsideName(name, n))
-	}
-	if err := files.Rename(filepath.Join(dir, name), to); err != nil {
-		return "", err
-	}
-	return to, errors.Join(files.SyncDir(quarantine), files.SyncDir(dir))
-}
-
-func exists(files atomicfile.FileSystem, path string) bool {
-	_, err := files.Stat(path)
-	return err == nil
 }

@@ -1,8 +1,6 @@
 package streams
 
 import (
-	"time"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 )
@@ -30,6 +28,35 @@ func (a *active) Begin(to string) { a.Moving = &move{To: to, Ended: make(chan st
 func (a *active) End() {
 	close(a.Moving.Ended)
 	a.Moving = nil
+}
+
+// InUse reports whether the segment is being written, read or renamed.
+func (a *active) InUse() bool {
+	return a != nil && (a.Leases > 0 || a.Recording != nil || a.Moving != nil)
+}
+
+// FileNames are the name of a segment's file, and the one that it gets now, if it does. There are none when there is no
+// such segment.
+func (st *Stream) FileNames(k layout.ID) []string {
+	i, ok := st.Catalog.Find(k)
+	if !ok {
+		return nil
+	}
+	names := []string{st.Catalog.Entries[i].Name()}
+	if a := st.Active[k]; a != nil && a.Moving != nil {
+		names = append(names, a.Moving.To)
+	}
+	return names
+}
+
+// Recorded reports whether a segment is being written.
+func (st *Stream) Recorded() bool {
+	for _, a := range st.Active {
+		if a.Recording != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Use returns a segment's active part, made on first use.
@@ -61,16 +88,4 @@ func (st *Stream) Forget(k layout.ID) (notes *progress.Progress) {
 	st.Gaps.Forget(k)
 	st.Refused.Drop(k)
 	return notes
-}
-
-// PendAgain takes refused fragments of a segment back.
-func (st *Stream) PendAgain(p *progress.Progress, k layout.ID, starts []time.Duration, counted bool) {
-	for _, start := range starts {
-		if one, ok := st.Refused.Take(k, start); ok {
-			if counted {
-				one.Tries++
-			}
-			p.Undo(one)
-		}
-	}
 }

@@ -27,8 +27,8 @@ type Limit struct {
 // ErrPaused means that the stream takes no new media now; it wraps the reason, a *health.Fault.
 var ErrPaused = errors.New("recording is paused")
 
-// bound is a stream's limit, and whether it is in force.
-type bound struct {
+// limitState is a stream's limit, and whether it is in force.
+type limitState struct {
 	Limit
 	// armed is unset while a limit that was lowered waits for a deletion. A frame that exceeds it is then
 	// written, or a change of the limit would cost media.
@@ -43,17 +43,17 @@ const limitSteps = 8
 const maxSlack = 64 << 10
 
 // slack is part of Ahead.
-func (b *bound) slack() int64 { return min(maxSlack, b.Ahead/limitSteps) }
+func (b *limitState) slack() int64 { return min(maxSlack, b.Ahead/limitSteps) }
 
 // SetLimit limits the stream. A limit that is lowered below what there is holds once enough is deleted.
 func (st *Stream) SetLimit(l Limit) {
-	before := st.bound
-	st.bound = bound{Limit: l, shut: before.shut}
+	before := st.limit
+	st.limit = limitState{Limit: l, shut: before.shut}
 	switch free := st.Room() - st.taken(); {
 	case before.Bytes == 0:
-		st.bound.armed = free >= 0
+		st.limit.armed = free >= 0
 	default:
-		st.bound.armed = free >= l.Ahead || before.armed && l.Bytes >= before.Bytes
+		st.limit.armed = free >= l.Ahead || before.armed && l.Bytes >= before.Bytes
 	}
 	st.Recheck()
 }
@@ -67,12 +67,12 @@ const sideFiles = 1000
 
 // Room is what is left of the limit for segments.
 func (st *Stream) Room() int64 {
-	return st.bound.Bytes - st.bound.Bytes/sideFiles - st.bound.Counted(st.Aside)
+	return st.limit.Bytes - st.limit.Bytes/sideFiles - st.limit.Counted(st.Aside)
 }
 
 // taken is what a stream's segments take of the disk, or will when the one being written is
 // finished.
-func (st *Stream) taken() int64 { return st.Catalog.Bytes + st.growing() + st.Freeing }
+func (st *Stream) taken() int64 { return st.Catalog.Bytes + st.growing() + st.freeing }
 
 // growing is what the index does not count yet of the segment that is being written.
 func (st *Stream) growing() (bytes int64) {
@@ -94,11 +94,11 @@ func (st *Stream) Recheck() {
 }
 
 // full is the error of a stream that has no room.
-func (b *bound) full() error { return fmt.Errorf("%w: %w", ErrPaused, b.Full) }
+func (b *limitState) full() error { return fmt.Errorf("%w: %w", ErrPaused, b.Full) }
 
 // Admit fails when there is no room for another segment.
 func (st *Stream) Admit() error {
-	b := &st.bound
+	b := &st.limit
 	if b.Bytes == 0 {
 		return nil
 	}
@@ -114,22 +114,22 @@ func (st *Stream) Admit() error {
 	return nil
 }
 
-func (b *bound) low() {
+func (b *limitState) low() {
 	if b.Low != nil {
 		b.Low()
 	}
 }
 
-// Claim makes sure that the file of a segment that is being written may have that many bytes once it is finished. All
+// Allow makes sure that the file of a segment that is being written may have that many bytes once it is finished. All
 // but the slack is for video.
-func (st *Stream) Claim(k layout.ID, r *Recording, final int64, video bool) error {
-	b := &st.bound
+func (st *Stream) Allow(k layout.ID, r *Recording, final int64, video bool) error {
+	b := &st.limit
 	i, ok := st.Catalog.Find(k)
 	if b.Bytes == 0 || !ok {
 		r.allowed.Store(1 << 62)
 		return nil
 	}
-	most := st.Room() - (st.Catalog.Bytes - st.Catalog.Entries[i].Bytes) - st.Freeing // of this file
+	most := st.Room() - (st.Catalog.Bytes - st.Catalog.Entries[i].Bytes) - st.freeing // of this file
 	slack := int64(0)
 	if video {
 		slack = b.slack()

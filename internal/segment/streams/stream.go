@@ -30,12 +30,11 @@ type Stream struct {
 	Refused  progress.Refusals
 	Watchers signal.Watchers // of fragments completed, segments sealed or deleted
 	Paused   *health.Fault
-	bound    bound
+	limit    limitState
 	Creating bool // a segment is being created, without mu
 	Deleting bool
-	Garbage  []string       // files that are deleted but for their removal
-	Trash    int64          // their bytes
-	Freeing  int64          // trash, and what is being removed now
+	garbage  Garbage
+	freeing  int64          // bytes of garbage, and of what is being removed now
 	Aside    int64          // bytes of files that were set aside
 	Doubts   *repair.Doubts // segments, not finished yet, of whose file a sync failed
 }
@@ -50,6 +49,14 @@ func NewStream(files atomicfile.FileSystem, dir, name string) *Stream {
 // SetDir says where the stream's directory is or will be. Nothing is noted there yet.
 func (st *Stream) SetDir(dir string) {
 	st.Dir, st.Gaps, st.Doubts = dir, gaps.New(st.Files, dir), repair.NewDoubts(st.Files, dir)
+}
+
+// Adopt takes in what was loaded of the stream. Somebody may watch it, or have paused or limited it, already.
+func (st *Stream) Adopt(loaded *Stream) {
+	st.Dir, st.Device, st.Shared = loaded.Dir, loaded.Device, loaded.Shared
+	st.Catalog, st.Active, st.Doubts, st.Aside = loaded.Catalog, loaded.Active, loaded.Doubts, loaded.Aside
+	st.Refused, st.Gaps = loaded.Refused, loaded.Gaps
+	st.Watchers.Notify()
 }
 
 // Rename moves a segment's file in its stream's directory. It is durable after sync. Both may take

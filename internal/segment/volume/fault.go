@@ -3,6 +3,8 @@ package volume
 import (
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -44,4 +46,20 @@ func Fault(dir string, err error) error {
 	default:
 		return fault("The disk of %s failed: %v.", dir, err)
 	}
+}
+
+// advice says what to do about recordings that cannot be read.
+func advice(causes []error) string {
+	var advice []string
+	general := "check the disk, and the rights of the agent's user"
+	for _, cause := range causes {
+		say := general
+		if errors.Is(cause, ErrDangling) {
+			say = strings.TrimSuffix(strings.TrimPrefix(health.FaultOf(cause, CodeDisk).Text, "The disk"), ".")
+			say = "the disk" + say
+		}
+		advice = append(advice, say)
+	}
+	slices.Sort(advice)
+	return strings.Join(slices.Compact(advice), "; ")
 }

@@ -72,16 +72,6 @@ func (v *Volume) Choose(stream string) (dir string, marked bool, err error) {
 		"Stream %s cannot be recorded, as something else has the directory %s: move that away.", stream, dir)
 }
 
-// SameFile reports whether two paths lead to the same.
-func (v *Volume) SameFile(a, b string) bool {
-	first, err := v.files.Stat(a)
-	if err != nil {
-		return false
-	}
-	second, err := v.files.Stat(b)
-	return err == nil && os.SameFile(first, second)
-}
-
 // isReserved reports whether a path is one of Options.Reserved, or the recording directory, also under another
 // name. info is nil when there is nothing.
 func (v *Volume) isReserved(dir string, info fs.FileInfo) bool {

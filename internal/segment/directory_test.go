@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // folding is a file system on which names are the same but for their case.
@@ -260,7 +261,7 @@ func TestALinkToAnotherDisk(t *testing.T) {
 	if _, err := s.Create("door", headerAt(begin.Add(time.Hour))); err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("recorded after a start with its disk away: %v", err)
 	}
-	if worst, _ := s.health.Snapshot().Worst(); worst.Code != codeUnread || !strings.Contains(worst.Text, says) {
+	if worst, _ := s.health.Snapshot().Worst(); worst.Code != volume.CodeUnread || !strings.Contains(worst.Text, says) {
 		t.Errorf("%+v", worst)
 	}
 	if err := os.Rename(disk+".away", disk); err != nil {

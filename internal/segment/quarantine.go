@@ -2,7 +2,6 @@ package segment
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"path/filepath"
 	"time"
@@ -24,13 +23,6 @@ const watchEvery = 30 * time.Second
 // codeQuarantine is raised when files were set aside.
 const codeQuarantine = "quarantine"
 
-// watched is a directory of which something is reported.
-type watched struct {
-	scope health.Scope
-	// while says what is in it for as long as that holds.
-	while func(files []fs.DirEntry) bool
-}
-
 // setAside takes a file out of the way that cannot be understood, or whose segment is there twice. Nothing is ever
 // deleted for that.
 func (s *Store) setAside(st *streams.Stream, name string, cause error) error {
@@ -40,33 +32,33 @@ func (s *Store) setAside(st *streams.Stream, name string, cause error) error {
 	path, err := repair.SetAside(st.Files, st.Dir, name)
 	if path != "" {
 		s.log.Warn("set a file aside", zap.String("stream", st.Name), zap.String("file", path), zap.Error(cause))
-		s.loadAside(st)
+		s.loadQuarantine(st)
 	}
 	return volume.Fault(filepath.Join(st.Dir, layout.QuarantineName), err)
 }
 
-// loadAside counts what was set aside of a stream, also by a process before, and says so.
-func (s *Store) loadAside(st *streams.Stream) {
+// loadQuarantine counts what was set aside of a stream, also by a process before, and says so.
+func (s *Store) loadQuarantine(st *streams.Stream) {
 	dir := filepath.Join(st.Dir, layout.QuarantineName)
 	files, err := s.files.ReadDir(dir)
 	if err != nil || len(files) == 0 {
 		return
 	}
-	s.countAside(st, dir, files)
+	s.countQuarantine(st, dir, files)
 	name := st.Name
-	s.watched.Store(dir, watched{quarantineScope(dir), func(files []fs.DirEntry) bool {
+	s.watch.Until(dir, quarantineScope(dir), func(files []fs.DirEntry) bool {
 		s.mu.Lock()
 		st := s.streams[name]
 		s.mu.Unlock()
 		if st != nil {
-			s.countAside(st, dir, files)
+			s.countQuarantine(st, dir, files)
 		}
 		return len(files) > 0
-	}})
+	})
 }
 
-// countAside takes in what there is in the directory of what was set aside of a stream.
-func (s *Store) countAside(st *streams.Stream, dir string, files []fs.DirEntry) {
+// countQuarantine takes in what there is in the directory of what was set aside of a stream.
+func (s *Store) countQuarantine(st *streams.Stream, dir string, files []fs.DirEntry) {
 	var bytes int64
 	for _, f := range files {
 		if info, err := f.Info(); err == nil {
@@ -86,8 +78,8 @@ func (s *Store) countAside(st *streams.Stream, dir string, files []fs.DirEntry) 
 
 func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/" + dir) }
 
-// doubled gives the directory that a stream has already, if that is another one.
-func (s *Store) doubled(stream, dir string) string {
+// directoryBefore gives the directory that a stream has already, if that is another one.
+func (s *Store) directoryBefore(stream, dir string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[stream]; st != nil && st.Device != 0 && st.Dir != dir {
@@ -99,22 +91,12 @@ func (s *Store) doubled(stream, dir string) string {
 // reportDouble says that a stream has two directories, of which only the first is used.
 func (s *Store) reportDouble(stream, dir, used string) {
 	scope := health.Scope("double/" + dir)
-	fault := health.SystemFault(codeUnread, nil,
+	fault := health.SystemFault(volume.CodeUnread, nil,
 		"Stream %s has two directories, of which only %s is used: stop the agent, and move what is in %s into it or elsewhere.", stream, used, dir)
 	if s.health.Report(scope, health.Degraded, fault) {
 		s.log.Error("a stream has two directories", zap.Error(fault))
 	}
-	s.watched.Store(dir, watched{scope, func(files []fs.DirEntry) bool { return len(files) > 0 }})
-}
-
-// sameAsOwn reports whether a directory is, by another name, the one of a stream.
-func (s *Store) sameAsOwn(dir, stream string) bool {
-	for _, name := range layout.DirectoriesOf(stream) {
-		if s.volume.SameFile(dir, filepath.Join(s.dir, name)) {
-			return true
-		}
-	}
-	return false
+	s.watch.Until(dir, scope, func(files []fs.DirEntry) bool { return len(files) > 0 })
 }
 
 // watchDirectories ends the conditions of directories whose cause somebody has removed, and writes again what
@@ -137,15 +119,6 @@ func (s *Store) watchDirectories(ctx context.Context) {
 		if err := s.restoreFormat(); err != nil {
 			s.log.Warn("cannot note the format of the recordings: it is tried again", zap.Error(err))
 		}
-		for key, value := range s.watched.Range {
-			dir, _ := key.(string)
-			w, _ := value.(watched)
-			files, err := s.files.ReadDir(dir)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) || w.while(files) {
-				continue
-			}
-			s.watched.Delete(dir)
-			s.health.OK(w.scope)
-		}
+		s.watch.Look()
 	}
 }

@@ -3,7 +3,6 @@ package segment
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -14,10 +13,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -30,18 +25,15 @@ func (s *Store) Run(ctx context.Context) error {
 	defer reading.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	reading.Go(func() {
-		o := supervise.Options{What: "Reading the recordings", Part: s.health, Log: s.log}
-		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.keepReading(ctx); return nil })
-	})
-	reading.Go(func() {
-		o := supervise.Options{What: "Watching the recording directory", Part: s.health, Log: s.log}
-		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.watchDirectories(ctx); return nil })
-	})
-	reading.Go(func() { // what was too much to read before the first camera could be recorded
-		o := supervise.Options{What: "Recovering recordings", Part: s.health, Log: s.log}
-		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.recoverPostponed(ctx); return nil })
-	})
+	beside := func(what string, do func(context.Context)) {
+		o := supervise.Options{What: what, Part: s.health, Log: s.log}
+		reading.Go(func() {
+			_ = supervise.Keep(ctx, o, func(ctx context.Context) error { do(ctx); return nil })
+		})
+	}
+	beside("Reading the recordings", s.keepReading)
+	beside("Watching the recording directory", s.watchDirectories)
+	beside("Recovering recordings", s.recoverPostponed) // what was too much to read before the first camera could be recorded
 	ticker := time.NewTicker(s.flushInterval())
 	defer ticker.Stop()
 	for {
@@ -55,7 +47,7 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-s.paced.C():
 			ticker.Reset(s.flushInterval())
 		case <-ticker.C:
-			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.mendBroken()))
+			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.repairBroken()))
 			s.keepGaps()
 			s.keepClocks()
 		}
@@ -77,10 +69,7 @@ const maxRereading = time.Minute
 func (s *Store) keepReading(ctx context.Context) {
 	wait := backoff.New(backoff.Policy{Min: s.flushInterval(), Max: maxRereading})
 	for {
-		s.mu.Lock()
-		left := len(s.unread)
-		s.mu.Unlock()
-		if left == 0 || wait.Wait(ctx) != nil {
+		if len(s.unread.Names()) == 0 || wait.Wait(ctx) != nil {
 			return
 		}
 		s.loadUnread()
@@ -128,77 +117,6 @@ func (w *Writer) sync(interval time.Duration) error {
 		w.stream.Doubts.Add(w.key.ID())
 	}
 	return err
-}
-
-// mendBroken finishes the segments whose writers had to give them up. They stay among the broken
-// meanwhile: what is acknowledged of them just then is noted like that of any other.
-func (s *Store) mendBroken() error { return s.mendWhile(func() bool { return true }) }
-
-// mendWhile is mendBroken for as long as goOn says so before each segment.
-func (s *Store) mendWhile(goOn func() bool) error {
-	if !s.mending.TryLock() {
-		return nil // Run comes back to what is not being mended now
-	}
-	defer s.mending.Unlock()
-	s.mu.Lock()
-	broken := make(map[*streams.Stream][]layout.ID)
-	for _, st := range s.streams {
-		if len(st.Catalog.Broken) > 0 && !st.Deleting {
-			broken[st] = slices.Clone(st.Catalog.Broken)
-		}
-	}
-	s.mu.Unlock()
-	var all error
-	for st, list := range broken {
-		for _, k := range list {
-			if goOn() {
-				all = errors.Join(all, s.mend(st, k))
-			}
-		}
-	}
-	return all
-}
-
-// recoverPostponed recovers what Open left.
-func (s *Store) recoverPostponed(ctx context.Context) {
-	if err := s.mendWhile(func() bool { return ctx.Err() == nil }); err != nil {
-		s.report(err)
-	}
-}
-
-// mend finishes a segment. When it fails the segment stays among the broken.
-func (s *Store) mend(st *streams.Stream, k layout.ID) error {
-	e, err := s.recoverFile(st, k)
-	mended := err == nil
-	var disk *health.Fault
-	switch {
-	case mended:
-	case errors.Is(err, repair.ErrLater):
-		return nil
-	case errors.Is(err, mkv.ErrEmpty):
-		err = nil
-	case errors.Is(err, fs.ErrNotExist):
-		err = s.streamPresent(st) // the file is not gone when its disk is
-	case !errors.As(err, &disk):
-		err = s.setAside(st, layout.WritingName(k), err)
-	}
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	st.Catalog.Broken = slices.DeleteFunc(st.Catalog.Broken, func(other layout.ID) bool { return other == k })
-	if mended {
-		st.Catalog.Insert(e)
-		st.Catalog.SetClock(st.Catalog.Clock) // it may be of an epoch that has ended since
-		st.Recheck()
-		st.Watchers.Notify()
-	}
-	s.mu.Unlock()
-	st.Doubts.Clear(k)
-	if !mended {
-		return nil
-	}
-	return volume.Fault(st.Dir, st.Sync())
 }
 
 func (s *Store) report(err error) {

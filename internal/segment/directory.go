@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -16,24 +14,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// unreadOf says why a stream's recordings could not be read; nil when they were. Call with mu held.
-func (s *Store) unreadOf(stream string) error {
-	for _, name := range layout.DirectoriesOf(stream) {
-		if err := s.unread[name]; err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// place sees to it that the stream has a directory with its marker, durably. Where that is, is decided once:
+// ensureDirectory sees to it that the stream has a directory with its marker, durably. Where that is, is decided once:
 // at the start by what is there, else here.
-func (s *Store) place(st *streams.Stream) error {
+func (s *Store) ensureDirectory(st *streams.Stream) error {
 	s.mu.Lock()
 	placed := st.Device != 0
 	s.mu.Unlock()
 	if placed {
-		return s.restorePlace(st)
+		return s.restoreDirectory(st)
 	}
 	defer s.volume.ClaimName(st.Name)() // where names are the same but for their case, one stream finds the other's marker
 	dir, marked, err := s.volume.Choose(st.Name)
@@ -47,13 +35,13 @@ func (s *Store) place(st *streams.Stream) error {
 		err = s.makeDirectory(st)
 	}
 	if err == nil {
-		s.settle(st)
+		s.noteDisk(st)
 	}
 	return err
 }
 
-// restorePlace makes a directory again that somebody removed, unless it is its disk that is gone.
-func (s *Store) restorePlace(st *streams.Stream) error {
+// restoreDirectory makes a directory again that somebody removed, unless it is its disk that is gone.
+func (s *Store) restoreDirectory(st *streams.Stream) error {
 	marker := filepath.Join(st.Dir, layout.StreamFileName)
 	info, err := s.files.Stat(marker)
 	if err == nil && info.IsDir() {
@@ -64,7 +52,7 @@ func (s *Store) restorePlace(st *streams.Stream) error {
 	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err
 	}
-	if err := s.placePresent(st); err != nil {
+	if err := s.directoryPresent(st); err != nil {
 		return err
 	}
 	if err := s.makeDirectory(st); err != nil {
@@ -84,11 +72,11 @@ func (s *Store) streamPresent(st *streams.Stream) error {
 	if err := s.volume.Present(); err != nil {
 		return err
 	}
-	return s.placePresent(st)
+	return s.directoryPresent(st)
 }
 
-// placePresent fails when the disk that the stream's directory was on is not there.
-func (s *Store) placePresent(st *streams.Stream) error {
+// directoryPresent fails when the disk that the stream's directory was on is not there.
+func (s *Store) directoryPresent(st *streams.Stream) error {
 	s.mu.Lock()
 	dir, before := st.Dir, st.Device
 	s.mu.Unlock()
@@ -98,8 +86,8 @@ func (s *Store) placePresent(st *streams.Stream) error {
 	return s.volume.DirectoryPresent(st.Name, dir, before)
 }
 
-// settle notes on which disk the stream's directory lies.
-func (s *Store) settle(st *streams.Stream) {
+// noteDisk notes on which disk the stream's directory lies.
+func (s *Store) noteDisk(st *streams.Stream) {
 	now, shared := volume.Device(st.Dir), volume.SharesSpace(s.dir, st.Dir)
 	s.mu.Lock()
 	st.Device, st.Shared = now, shared
@@ -118,22 +106,6 @@ func (s *Store) SameDisk(stream string) bool {
 // onDisk is SameDisk. Call with mu held.
 func (s *Store) onDisk(st *streams.Stream) bool {
 	return st.Device == 0 || s.volume.SameDisk(st.Device, st.Shared)
-}
-
-// unreadAdvice says what to do about recordings that cannot be read.
-func unreadAdvice(causes []error) string {
-	var advice []string
-	general := "check the disk, and the rights of the agent's user"
-	for _, cause := range causes {
-		say := general
-		if errors.Is(cause, volume.ErrDangling) {
-			say = strings.TrimSuffix(strings.TrimPrefix(health.FaultOf(cause, CodeDisk).Text, "The disk"), ".")
-			say = "the disk" + say
-		}
-		advice = append(advice, say)
-	}
-	slices.Sort(advice)
-	return strings.Join(slices.Compact(advice), "; ")
 }
 
 // makeDirectory makes the stream's directory with its file, durably.

@@ -38,8 +38,8 @@ func (d *refusing) MkdirAll(dir string, mode fs.FileMode) error {
 	return d.trouble.MkdirAll(dir, mode)
 }
 
-// giveUp records a segment of 3 fragments that a failing disk does not let finish.
-func (d *refusing) giveUp(t *testing.T, s *Store) Key {
+// abandon records a segment of 3 fragments that a failing disk does not let finish.
+func (d *refusing) abandon(t *testing.T, s *Store) Key {
 	t.Helper()
 	w := startSegment(t, s, "door", begin, 3)
 	var eio error = &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}
@@ -63,13 +63,13 @@ func openOn(t *testing.T, disk *refusing, dir string) *Store {
 
 // TestAMendedSegmentIsListedBeforeItsNameIsDurable: its file has its new name, so whoever looks for
 // it under the old one would think it gone, and media would lie there that nobody uploads or deletes.
-func TestAMendedSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
+func TestARepairedSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
 	t.Parallel()
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
-	k := disk.giveUp(t, s)
+	k := disk.abandon(t, s)
 	disk.directories.Store(true)
-	if err := s.mendBroken(); !errors.Is(err, syscall.EIO) {
+	if err := s.repairBroken(); !errors.Is(err, syscall.EIO) {
 		t.Errorf("a directory that cannot be synced is told as %v", err)
 	}
 	for range 2 {
@@ -77,7 +77,7 @@ func TestAMendedSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
 			t.Errorf("listed: %+v", list)
 		}
 		disk.directories.Store(false)
-		if err := s.mendBroken(); err != nil {
+		if err := s.repairBroken(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -102,16 +102,16 @@ func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
-	name := layout.WritingName(disk.giveUp(t, s).ID())
+	name := layout.WritingName(disk.abandon(t, s).ID())
 	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000), layout.FileMode); err != nil {
 		t.Fatal(err)
 	}
 	disk.directories.Store(true)
-	if err := s.mendBroken(); !errors.Is(err, syscall.EIO) {
+	if err := s.repairBroken(); !errors.Is(err, syscall.EIO) {
 		t.Errorf("a file that cannot be set aside is told as %v", err)
 	}
 	disk.directories.Store(false)
-	if err := s.mendBroken(); err != nil {
+	if err := s.repairBroken(); err != nil {
 		t.Error(err)
 	}
 	if list, err := s.Quarantined(); err != nil || len(list) != 1 || filepath.Base(list[0]) != name {
@@ -125,11 +125,11 @@ func TestWhatIsAcknowledgedOfABrokenSegmentIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
-	k := disk.giveUp(t, s)
+	k := disk.abandon(t, s)
 	if err := s.MarkPersisted(k, mkv.Fragment{Last: 960 * time.Millisecond, Size: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.mendBroken(); err != nil {
+	if err := s.repairBroken(); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 2 {
