@@ -1,6 +1,10 @@
 package recorder
 
-import "time"
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+)
 
 const (
 	// floodWindow is over how long the rate of a camera is measured: keyframes and what was held up
@@ -34,7 +38,7 @@ const (
 	// the RTSP library takes a body of 128 KiB.
 	maxOpening = 1 << 20
 	// maxUnasked is what may come between PLAY and its answer, in bytes: the first pictures of a hasty camera.
-	maxUnasked = 2 * maxUnit
+	maxUnasked = 2 * accessunit.MaxBytes
 	// maxMessages is how many RTSP messages may come within floodWindow: keepalives, and what a camera asks of us.
 	maxMessages = 1000
 	// oddSize stands for the size of a packet that is not known, in bytes: that of a small one, as it is the packets that take
