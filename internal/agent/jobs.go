@@ -6,6 +6,10 @@ import (
 	"hash/fnv"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
@@ -27,9 +31,7 @@ func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(con
 	part := a.health.Part(stream, health.JobRecorder)
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
-		URL:             func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.secretARN) },
-		File:            spec.uriType == edgeconfig.File,
-		MediaDirectory:  spec.mediaDirectory,
+		Source:          a.mediaSource(stream, spec),
 		Failed:          func(why *health.Fault) { a.source.CameraFailed(spec.secretARN, why) },
 		Served:          func() { a.source.CameraServed(spec.secretARN) },
 		Changed:         func() <-chan struct{} { return a.source.CameraChanged(spec.secretARN) },
@@ -39,15 +41,24 @@ func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(con
 		FlushInterval:   spec.flushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
 		GoesOn:          goesOn && spec.uriType != edgeconfig.File, // a file misses nothing meanwhile
-		Transport:       spec.camera.Transport,
 		TimestampSource: spec.camera.TimestampSource,
-		NoAudio:         spec.camera.NoAudio,
-		CameraRoots:     spec.camera.Roots,
 		Frozen:          a.freezes.Within,
 		Health:          part,
 		Log:             a.log,
 	})
 	return a.scheduled(plan, part, r.Run), nil
+}
+
+// mediaSource is what a recording is of: a camera, or a media file.
+func (a *Agent) mediaSource(stream string, spec recordSpec) recorder.Source {
+	url := func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.secretARN) }
+	if spec.uriType == edgeconfig.File {
+		return clip.NewSource(clip.Options{URL: url, Directory: spec.mediaDirectory})
+	}
+	return camera.NewSource(camera.Options{
+		URL: url, Transport: spec.camera.Transport, NoAudio: spec.camera.NoAudio, Roots: spec.camera.Roots,
+		Log: a.log.With(zap.String("stream", stream), zap.String("job", health.JobRecorder)),
+	})
 }
 
 // uploadJob builds the uploading of a stream: in its windows, hourly when it has none, or live.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
@@ -39,7 +40,7 @@ func (e *environment) recordSettings() RecordSettings {
 		MinFreeDisk:     e.reserve(EnvMinFreeDisk),
 		Audio:           AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
 		Camera: CameraSettings{
-			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
+			Transport: e.oneOf(EnvRTSPTransport, camera.TransportAuto, camera.TransportTCP, camera.TransportUDP),
 			CACert:    e.optional(EnvRTSPSCACert, ""),
 
 			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),

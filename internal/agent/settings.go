@@ -53,7 +53,7 @@ type Settings struct {
 
 // CameraSettings say how cameras are talked to.
 type CameraSettings struct {
-	Transport string // recorder.TransportAuto, TransportTCP or TransportUDP
+	Transport string // camera.TransportAuto, TransportTCP or TransportUDP
 	NoAudio   bool   // cameras' audio is not recorded
 	// TimestampSource is recorder.TimestampHub or TimestampCamera.
 	TimestampSource string

@@ -29,6 +29,7 @@ var layers = [][]string{
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
+	{"internal/camera", "internal/clip"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
 	{"internal/agent", "internal/testtools/conditiontest"},
 	{"cmd/...", "bench/...", "deploy/..."},

@@ -19,7 +19,7 @@ const maxAudioAhead = 500
 type sound struct {
 	accessunit.AudioTrack
 	line    timeline
-	flood   flood // bounds what comes
+	limit   audioRate // bounds what comes
 	waiting []audioFrame
 	bytes   int       // of what waits
 	spare   [][]byte  // memory of frames that were written

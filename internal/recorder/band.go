@@ -27,10 +27,13 @@ func (t *timeline) allow(passed, scaled, lag time.Duration) {
 	}
 }
 
+// audioStallMost is the longest stall that times of audio lag for: that of a session without video.
+const audioStallMost = 10 * time.Second
+
 // patience is the longest stall that times lag for.
 func (t *timeline) patience() time.Duration {
 	if t.audio {
-		return stallLimit
+		return audioStallMost
 	}
 	return stallMost
 }

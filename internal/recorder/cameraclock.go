@@ -24,7 +24,7 @@ const (
 	cameraLeap = time.Second
 	// cameraWindow is how long arrivals are watched before the camera's clock is judged by them:
 	// what comes late, after a stall of the network, says nothing of it.
-	cameraWindow = stallLimit
+	cameraWindow = 10 * time.Second
 	// cameraLate is later than anything comes: such an offset is the clock's.
 	cameraLate = 15 * time.Second
 	// cameraPenance is how long a clock that jumped is not believed.
@@ -132,17 +132,6 @@ func (c *cameraClock) settle(off time.Duration, now time.Time) {
 	default:
 		c.state, c.until = clockGood, time.Time{}
 	}
-}
-
-// ntpTime is the time of an NTP timestamp: seconds since 1900 in 32 bits, then their fraction (RFC
-// 3550, section 4). Its era is the one from 1968 to 2104 (RFC 4330, section 3).
-func ntpTime(t uint64) time.Time {
-	const unixEpoch = 2_208_988_800 // 1970, in seconds since 1900
-	seconds, fraction := int64(t>>32), int64(t&(1<<32-1))
-	if seconds < 1<<31 {
-		seconds += 1 << 32
-	}
-	return time.Unix(seconds-unixEpoch, fraction*int64(time.Second)>>32)
 }
 
 // cameraTime learns the camera's time; see sink.

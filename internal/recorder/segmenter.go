@@ -110,7 +110,7 @@ func newSegmenter(o *Options) *segmenter {
 func (s *segmenter) begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	s.sound = nil
 	if audio != nil {
-		s.sound = &sound{AudioTrack: *audio, flood: newAudioFlood()}
+		s.sound = &sound{AudioTrack: *audio}
 		s.sound.line = timeline{rate: int64(max(audio.Rate, 1)), newest: s.newest, audio: true}
 	}
 	s.timeline.rate = int64(max(rate, 1))
