@@ -25,6 +25,7 @@ var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/kvslimit", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise"},
+	{"internal/accessunit"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},

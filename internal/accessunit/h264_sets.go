@@ -1,4 +1,4 @@
-package recorder
+package accessunit
 
 import (
 	"bytes"
@@ -12,39 +12,29 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// maxParameterSet is what avcC's 16-bit lengths hold.
-const maxParameterSet = 1<<16 - 1
-
-// maxSetBytes bounds all parameter sets of a stream, in bytes: they stand in the header of each file, of which readers take
-// 1 MiB at once. Real ones have some hundred. What is beyond stays in the stream, where decoders find it too.
-const maxSetBytes = 512 << 10
-
-// fits reports whether a parameter set may take the place of another, which may be nil, in a collection of so many bytes.
-func fits(size int, old, set []byte) bool { return size-len(old)+len(set) <= maxSetBytes }
-
-// avcSets are the parameter sets of H.264.
-type avcSets struct {
+// h264Sets are the parameter sets of H.264.
+type h264Sets struct {
 	sps map[uint32][]byte
 	pps map[uint32][]byte
 }
 
-func (avc) newSets() parameterSets {
-	return avcSets{sps: make(map[uint32][]byte), pps: make(map[uint32][]byte)}
+func (h264Codec) NewParameterSets() ParameterSets {
+	return h264Sets{sps: make(map[uint32][]byte), pps: make(map[uint32][]byte)}
 }
 
-func (p avcSets) clone() parameterSets {
-	return avcSets{sps: maps.Clone(p.sps), pps: maps.Clone(p.pps)}
+func (p h264Sets) Clone() ParameterSets {
+	return h264Sets{sps: maps.Clone(p.sps), pps: maps.Clone(p.pps)}
 }
 
-func (p avcSets) take(nal []byte) (changed bool) {
+func (p h264Sets) Take(nal []byte) (changed bool) {
 	nal = trimZeros(nal)
 	if len(nal) < 2 || len(nal) > maxParameterSet {
 		return false
 	}
-	if p.holds(nal) { // as with almost every keyframe
+	if p.Holds(nal) { // as with almost every keyframe
 		return false
 	}
-	if nal[0]&nalTypeMask == nalSPS {
+	if nal[0]&h264TypeMask == h264SPS {
 		return p.takeSPS(nal)
 	}
 	id, ok := ppsID(nal[1:])
@@ -56,7 +46,7 @@ func (p avcSets) take(nal []byte) (changed bool) {
 }
 
 // size is that of all sets, in bytes.
-func (p avcSets) size() (n int) {
+func (p h264Sets) size() (n int) {
 	for _, sets := range []map[uint32][]byte{p.sps, p.pps} {
 		for _, set := range sets {
 			n += len(set)
@@ -65,7 +55,7 @@ func (p avcSets) size() (n int) {
 	return n
 }
 
-func (p avcSets) takeSPS(nal []byte) (changed bool) {
+func (p h264Sets) takeSPS(nal []byte) (changed bool) {
 	var sps h264.SPS
 	if sps.Unmarshal(nal) != nil || sps.Width() <= 0 || sps.Height() <= 0 {
 		return false
@@ -81,10 +71,10 @@ func (p avcSets) takeSPS(nal []byte) (changed bool) {
 	return true
 }
 
-func (p avcSets) holds(nal []byte) bool {
+func (p h264Sets) Holds(nal []byte) bool {
 	nal = trimZeros(nal)
 	sets := p.pps
-	if nal[0]&nalTypeMask == nalSPS {
+	if nal[0]&h264TypeMask == h264SPS {
 		sets = p.sps
 	}
 	for _, set := range sets {
@@ -95,7 +85,7 @@ func (p avcSets) holds(nal []byte) bool {
 	return false
 }
 
-func (p avcSets) track() (track mkv.Track, ok bool) {
+func (p h264Sets) Track() (track mkv.Track, ok bool) {
 	if len(p.sps) == 0 || len(p.pps) == 0 {
 		return track, false
 	}
@@ -105,13 +95,13 @@ func (p avcSets) track() (track mkv.Track, ok bool) {
 		return track, false
 	}
 	return mkv.Track{
-		Number: videoNumber, Kind: mkv.Video, CodecID: mkv.CodecAVC, Name: "video",
+		Number: VideoNumber, Kind: mkv.Video, CodecID: mkv.CodecAVC, Name: "video",
 		CodecPrivate: p.avcC(sps), Width: sps.Width(), Height: sps.Height(),
 	}, true
 }
 
 // avcC makes an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
-func (p avcSets) avcC(sps h264.SPS) []byte {
+func (p h264Sets) avcC(sps h264.SPS) []byte {
 	const (
 		reservedLength = 0xFC
 		reservedCount  = 0xE0

@@ -1,9 +1,15 @@
-package recorder
+package accessunit
 
 import (
 	"bytes"
 	"math/bits"
 	"testing"
+)
+
+// smallSPS and smallPPS are of 352x288.
+var (
+	smallSPS = []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}
+	smallPPS = []byte{0x68, 0xee, 0x3c, 0x80}
 )
 
 // withID makes a parameter set of a size, whose id follows a header.
@@ -33,33 +39,33 @@ func lowMask(used, i int) byte {
 func TestParameterSetsFitTheHeaderOfAFile(t *testing.T) {
 	t.Parallel()
 	const most = maxSetBytes + 64<<10 // well below what readers take
-	h264Sets := avc{}.newSets()
-	for _, set := range [][]byte{realSPS, realPPS} {
-		h264Sets.take(set)
+	sets264 := H264.NewParameterSets()
+	for _, set := range [][]byte{smallSPS, smallPPS} {
+		sets264.Take(set)
 	}
 	taken := 0
 	for id := range uint32(256) {
-		if h264Sets.take(withID([]byte{0x68}, id, maxParameterSet)) {
+		if sets264.Take(withID([]byte{0x68}, id, maxParameterSet)) {
 			taken++
 		}
 	}
-	track, ok := h264Sets.track()
+	track, ok := sets264.Track()
 	if n := len(track.CodecPrivate); !ok || n > most || taken < 4 {
 		t.Errorf("H.264: %d bytes of %d sets, %v", n, taken, ok)
 	}
-	if !h264Sets.take(withID([]byte{0x68}, 1, 100)) || h264Sets.take(withID([]byte{0x68}, 1, 100)) {
+	if !sets264.Take(withID([]byte{0x68}, 1, 100)) || sets264.Take(withID([]byte{0x68}, 1, 100)) {
 		t.Error("a smaller set does not take the place of a large one")
 	}
 
-	h265Sets := hevc{}.newSets()
+	sets265 := H265.NewParameterSets()
 	taken = 0
 	for id := range uint32(256) {
-		if h265Sets.take(withID([]byte{hevcPPS << 1, 1}, id, maxParameterSet)) {
+		if sets265.Take(withID([]byte{h265PPS << 1, 1}, id, maxParameterSet)) {
 			taken++
 		}
-		h265Sets.take(append([]byte{hevcVPS << 1, 1, byte(id) << 4}, bytes.Repeat([]byte{0xA5}, maxParameterSet-3)...))
+		sets265.Take(append([]byte{h265VPS << 1, 1, byte(id) << 4}, bytes.Repeat([]byte{0xA5}, maxParameterSet-3)...))
 	}
-	size := h265Sets.(hevcSets).size()
+	size := sets265.(h265Sets).size()
 	if size > maxSetBytes || taken < 2 {
 		t.Errorf("H.265: %d bytes of %d sets", size, taken)
 	}

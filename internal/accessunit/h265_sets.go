@@ -1,4 +1,4 @@
-package recorder
+package accessunit
 
 import (
 	"bytes"
@@ -13,37 +13,37 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// hevcSets are the parameter sets of H.265, by their types and ids.
-type hevcSets map[hevcSetKey][]byte
+// h265Sets are the parameter sets of H.265, by their types and ids.
+type h265Sets map[h265SetKey][]byte
 
-type hevcSetKey struct {
+type h265SetKey struct {
 	kind byte
 	id   uint32
 }
 
-func (hevc) newSets() parameterSets { return hevcSets{} }
+func (h265Codec) NewParameterSets() ParameterSets { return h265Sets{} }
 
-func (p hevcSets) clone() parameterSets { return maps.Clone(p) }
+func (p h265Sets) Clone() ParameterSets { return maps.Clone(p) }
 
-func (p hevcSets) take(nal []byte) (changed bool) {
+func (p h265Sets) Take(nal []byte) (changed bool) {
 	nal = trimZeros(nal)
 	if len(nal) < 3 || len(nal) > maxParameterSet {
 		return false
 	}
-	if p.holds(nal) { // as with almost every keyframe
+	if p.Holds(nal) { // as with almost every keyframe
 		return false
 	}
-	key := hevcSetKey{kind: hevcType(nal)}
+	key := h265SetKey{kind: h265Type(nal)}
 	switch key.kind {
-	case hevcVPS:
+	case h265VPS:
 		key.id = uint32(nal[2] >> 4)
-	case hevcSPS:
-		sps, ok := parseHEVC(nal)
+	case h265SPS:
+		sps, ok := parseH265SPS(nal)
 		if !ok {
 			return false
 		}
 		key.id = uint32(sps.ID)
-		if old, known := parseHEVC(p[key]); known && reflect.DeepEqual(old, sps) {
+		if old, known := parseH265SPS(p[key]); known && reflect.DeepEqual(old, sps) {
 			return false
 		}
 	default:
@@ -61,7 +61,7 @@ func (p hevcSets) take(nal []byte) (changed bool) {
 }
 
 // size is that of all sets, in bytes.
-func (p hevcSets) size() (n int) {
+func (p h265Sets) size() (n int) {
 	for _, set := range p {
 		n += len(set)
 	}
@@ -72,7 +72,7 @@ func (p hevcSets) size() (n int) {
 // allows 8192x4320, and 16888 in one direction).
 const maxPixels = 16888
 
-func parseHEVC(nal []byte) (sps h265.SPS, ok bool) {
+func parseH265SPS(nal []byte) (sps h265.SPS, ok bool) {
 	if len(nal) < 3 || sps.Unmarshal(nal) != nil {
 		return sps, false
 	}
@@ -80,7 +80,7 @@ func parseHEVC(nal []byte) (sps h265.SPS, ok bool) {
 	return sps, w > 0 && h > 0 && w <= maxPixels && h <= maxPixels
 }
 
-func (p hevcSets) holds(nal []byte) bool {
+func (p h265Sets) Holds(nal []byte) bool {
 	nal = trimZeros(nal)
 	for _, set := range p {
 		if bytes.Equal(set, nal) {
@@ -91,7 +91,7 @@ func (p hevcSets) holds(nal []byte) bool {
 }
 
 // of lists the parameter sets of a type, in order of their ids.
-func (p hevcSets) of(kind byte) [][]byte {
+func (p h265Sets) of(kind byte) [][]byte {
 	var keys []uint32
 	for key := range p {
 		if key.kind == kind {
@@ -101,28 +101,28 @@ func (p hevcSets) of(kind byte) [][]byte {
 	slices.Sort(keys)
 	sets := make([][]byte, 0, len(keys))
 	for _, id := range keys {
-		sets = append(sets, p[hevcSetKey{kind, id}])
+		sets = append(sets, p[h265SetKey{kind, id}])
 	}
 	return sets
 }
 
-func (p hevcSets) track() (track mkv.Track, ok bool) {
-	all := p.of(hevcSPS)
-	if len(all) == 0 || len(p.of(hevcVPS)) == 0 || len(p.of(hevcPPS)) == 0 {
+func (p h265Sets) Track() (track mkv.Track, ok bool) {
+	all := p.of(h265SPS)
+	if len(all) == 0 || len(p.of(h265VPS)) == 0 || len(p.of(h265PPS)) == 0 {
 		return track, false
 	}
-	sps, ok := parseHEVC(all[0])
+	sps, ok := parseH265SPS(all[0])
 	if !ok {
 		return track, false
 	}
 	return mkv.Track{
-		Number: videoNumber, Kind: mkv.Video, CodecID: mkv.CodecHEVC, Name: "video",
+		Number: VideoNumber, Kind: mkv.Video, CodecID: mkv.CodecHEVC, Name: "video",
 		CodecPrivate: p.hvcC(sps, all[0]), Width: sps.Width(), Height: sps.Height(),
 	}, true
 }
 
 // hvcC makes an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1).
-func (p hevcSets) hvcC(sps h265.SPS, raw []byte) []byte {
+func (p h265Sets) hvcC(sps h265.SPS, raw []byte) []byte {
 	const (
 		version       = 1
 		levelAt       = 3  // of profile_tier_level in an SPS: header 2, ids and flags 1
@@ -146,7 +146,7 @@ func (p hevcSets) hvcC(sps h265.SPS, raw []byte) []byte {
 	}
 	b = append(b, (sps.MaxSubLayersMinus1+1)<<3|nested<<2|(lengthSize-1))
 	b = append(b, 3)
-	for _, kind := range []byte{hevcVPS, hevcSPS, hevcPPS} {
+	for _, kind := range []byte{h265VPS, h265SPS, h265PPS} {
 		sets := p.of(kind)
 		sets = sets[:min(len(sets), maxSets)]
 		b = append(b, completeArray|kind)
