@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
@@ -25,6 +24,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -230,12 +230,12 @@ func (d *demo) recordings() string { return filepath.Join(d.dir, "recordings") }
 func (d *demo) agentEnv() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
-		agent.EnvRecordingDirectory + "=" + d.recordings(),
-		agent.EnvStateDirectory + "=" + filepath.Join(d.dir, "state"),
-		agent.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),
-		agent.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
-		agent.EnvSegmentDuration + "=" + demoSegment.String(),
-		agent.EnvAudio + "=" + string(agent.AudioOn), // all that is recorded is compared with the cloud's copy
+		settings.EnvRecordingDirectory + "=" + d.recordings(),
+		settings.EnvStateDirectory + "=" + filepath.Join(d.dir, "state"),
+		settings.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),
+		settings.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
+		settings.EnvSegmentDuration + "=" + demoSegment.String(),
+		settings.EnvAudio + "=" + string(settings.AudioOn), // all that is recorded is compared with the cloud's copy
 	}
 	for _, v := range d.cloud.AgentEnv(demoThing) {
 		env = append(env, v.String())

@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // optional holds the parts of the agent that settings switch on and off while it runs. Guarded by
@@ -53,7 +54,7 @@ func (a *Agent) serveMetrics(address string) error {
 			next, err = a.replaceScrapes(address) // perhaps it is we who use it, on another host
 		}
 		if err != nil {
-			return fmt.Errorf("%s: cannot serve metrics: %w", EnvMetricsAddress, err)
+			return fmt.Errorf("%s: cannot serve metrics: %w", settings.EnvMetricsAddress, err)
 		}
 	}
 	a.closeScrapes()
