@@ -28,10 +28,12 @@ var layers = [][]string{
 	{"internal/accessunit"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
-	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
+	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
-	{"internal/agent", "internal/testtools/conditiontest"},
-	{"cmd/...", "bench/...", "deploy/..."},
+	{"internal/settings"},
+	{"internal/cloud/hub", "internal/jobspec", "internal/logfile"},
+	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest"},
+	{"cmd/...", "bench/...", "deploy/...", "internal/testtools/site"},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may
