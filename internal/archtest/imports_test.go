@@ -23,7 +23,7 @@ const (
 // import each other.
 var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
-		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
+		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/signal", "internal/mkv/element", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},

@@ -3,6 +3,8 @@ package mkv
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // finish makes a file whole: it appends the Cues at end, and then patches, in this order, the
@@ -25,7 +27,7 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed 
 	if err := put(seekBytes(at, end, len(cues) > 0), at.segmentData); err != nil {
 		return end, err
 	}
-	if err := put(appendFloat(nil, idDuration, duration(fragments)), at.duration); err != nil {
+	if err := put(appendFloat(nil, element.IDDuration, duration(fragments)), at.duration); err != nil {
 		return end, err
 	}
 	end += int64(len(cues))
@@ -91,7 +93,7 @@ func appendCues(dst []byte, at layout, fragments []Fragment) []byte {
 	if len(points) == 0 {
 		return dst // Cues must hold at least one point (RFC 9559, section 5.1.5)
 	}
-	return appendBytes(dst, idCues, points)
+	return appendBytes(dst, element.IDCues, points)
 }
 
 // seekBytes is what fills the room for the SeekHead, when Cues are to begin at cues.
@@ -106,10 +108,10 @@ func appendSeekHead(dst []byte, at layout, cues int64, hasCues bool) []byte {
 		seek = appendUint64(seek, idSeekPosition, uint64(offset-at.segmentData))
 		return appendBytes(dst, idSeek, seek)
 	}
-	entries := entry(nil, idInfo, at.info)
-	entries = entry(entries, idTracks, at.tracks)
+	entries := entry(nil, element.IDInfo, at.info)
+	entries = entry(entries, element.IDTracks, at.tracks)
 	if hasCues {
-		entries = entry(entries, idCues, cues)
+		entries = entry(entries, element.IDCues, cues)
 	}
-	return appendBytes(dst, idSeekHead, entries)
+	return appendBytes(dst, element.IDSeekHead, entries)
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 var g711 = Track{Number: 2, Kind: Audio, CodecID: CodecACM, CodecPrivate: make([]byte, 18), SampleRate: 8000, Channels: 1, BitDepth: 8}
@@ -101,7 +103,7 @@ func simple(track uint8, data string) []byte {
 func group(track uint8, data string) []byte {
 	block := append([]byte{0x80 | track, 0, 0, 0}, data...)
 	children := appendUint(nil, 0x9B, 40) // BlockDuration
-	return appendBytes(nil, idBlockGroup, appendBytes(children, idBlock, block))
+	return appendBytes(nil, element.IDBlockGroup, appendBytes(children, element.IDBlock, block))
 }
 
 func TestACutKeepsTheBlocksOfSelectedTracksOnly(t *testing.T) {
@@ -126,9 +128,9 @@ func TestACutKeepsTheBlocksOfSelectedTracksOnly(t *testing.T) {
 		{"nothing", onlyVideo, nil, nil, 0, ErrNoFrame},
 		{"one selected track is missing", func(t Track) bool { return t.Number != 2 }, [][]byte{simple(1, "v"), simple(2, "a")}, nil, 0, ErrNoFrame},
 		{"torn", onlyVideo, [][]byte{simple(1, "video")[:10]}, nil, 0, errTorn},
-		{"a group without a block", onlyVideo, [][]byte{appendBytes(nil, idBlockGroup, appendUint(nil, 0x9B, 40))}, nil, 0, errTorn},
+		{"a group without a block", onlyVideo, [][]byte{appendBytes(nil, element.IDBlockGroup, appendUint(nil, 0x9B, 40))}, nil, 0, errTorn},
 		{"a block of no track", onlyVideo, [][]byte{simple(0, "v")}, nil, 0, errTorn},
-		{"an empty block", onlyVideo, [][]byte{appendBytes(nil, idSimpleBlock, nil)}, nil, 0, errTorn},
+		{"an empty block", onlyVideo, [][]byte{appendBytes(nil, element.IDSimpleBlock, nil)}, nil, 0, errTorn},
 	} {
 		data, f := cluster(tc.children...)
 		var cut Cut

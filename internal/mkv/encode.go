@@ -3,11 +3,12 @@ package mkv
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // Element IDs with their length markers (RFC 9559, section 5.1).
 const (
-	idEBML               = 0x1A45DFA3
 	idEBMLVersion        = 0x4286
 	idEBMLReadVersion    = 0x42F7
 	idEBMLMaxIDLength    = 0x42F2
@@ -15,42 +16,16 @@ const (
 	idDocType            = 0x4282
 	idDocTypeVersion     = 0x4287
 	idDocTypeReadVersion = 0x4285
-	idVoid               = 0xEC
 	idCRC32              = 0xBF
-	idSegment            = 0x18538067
-	idSeekHead           = 0x114D9B74
 	idSeek               = 0x4DBB
 	idSeekID             = 0x53AB
 	idSeekPosition       = 0x53AC
-	idInfo               = 0x1549A966
-	idTimestampScale     = 0x2AD7B1
-	idDuration           = 0x4489
-	idDateUTC            = 0x4461
-	idTitle              = 0x7BA9
 	idMuxingApp          = 0x4D80
 	idWritingApp         = 0x5741
 	idSegmentUUID        = 0x73A4
-	idTracks             = 0x1654AE6B
-	idTrackEntry         = 0xAE
-	idTrackNumber        = 0xD7
 	idTrackUID           = 0x73C5
-	idTrackType          = 0x83
 	idFlagLacing         = 0x9C
-	idName               = 0x536E
 	idLanguage           = 0x22B59C
-	idCodecID            = 0x86
-	idCodecPrivate       = 0x63A2
-	idVideo              = 0xE0
-	idPixelWidth         = 0xB0
-	idPixelHeight        = 0xBA
-	idAudio              = 0xE1
-	idSamplingFrequency  = 0xB5
-	idChannels           = 0x9F
-	idBitDepth           = 0x6264
-	idCluster            = 0x1F43B675
-	idTimestamp          = 0xE7
-	idSimpleBlock        = 0xA3
-	idCues               = 0x1C53BB6B
 	idCuePoint           = 0xBB
 	idCueTime            = 0xB3
 	idCueTrackPositions  = 0xB7
@@ -125,7 +100,7 @@ func appendFloat(dst []byte, id uint32, v float64) []byte {
 // appendVoid writes an element of exactly total bytes that readers skip; total is 2 to 128, or
 // at least 9.
 func appendVoid(dst []byte, total int) []byte {
-	dst = append(dst, idVoid)
+	dst = append(dst, element.IDVoid)
 	if total <= 128 {
 		dst = append(dst, 0x80|byte(total-2))
 		return append(dst, make([]byte, total-2)...)

@@ -18,7 +18,11 @@
 // have no checksums. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 package mkv
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Codec IDs (RFC 9559 codec mappings; the KVS developer guide, "Codec ID").
 const (
@@ -81,4 +85,22 @@ type Block struct {
 	Time     time.Duration // since Header.Start
 	Keyframe bool
 	Data     []byte // valid until the next block is read
+}
+
+func (h Header) validate() error {
+	if len(h.Tracks) == 0 || len(h.Tracks) > maxTracks {
+		return fmt.Errorf("a segment has 1 to %d tracks, not %d", maxTracks, len(h.Tracks))
+	}
+	for i, t := range h.Tracks {
+		if int(t.Number) != i+1 {
+			return fmt.Errorf("track %d has number %d", i+1, t.Number)
+		}
+		if t.CodecID == "" || (t.Kind != Video && t.Kind != Audio) {
+			return fmt.Errorf("track %d lacks its codec or kind", t.Number)
+		}
+	}
+	if h.Start.IsZero() || !h.Start.Equal(h.Start.Truncate(time.Millisecond)) {
+		return errors.New("a segment starts at a whole millisecond")
+	}
+	return nil
 }
