@@ -29,7 +29,9 @@ const (
 )
 
 // appendSumRoom makes room for a checksum.
-func appendSumRoom(dst []byte) []byte { return appendVoid(dst, sumSize) }
+func appendSumRoom(dst []byte) []byte {
+	return append(append(dst, element.IDVoid, 0x80|sumContent), make([]byte, sumContent)...)
+}
 
 // putSum fills the room that dst begins with.
 func putSum(dst []byte, mark, sum uint32) {

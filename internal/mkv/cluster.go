@@ -21,7 +21,7 @@ func PutClusterHead(dst []byte, size, timestamp int64) {
 }
 
 // clusterSizeField is what stands in the head of a cluster of size bytes.
-func clusterSizeField(size int64) uint64 { return sizeMarker8 | uint64(size-clusterPrefixSize) }
+func clusterSizeField(size int64) uint64 { return element.Size8(size - clusterPrefixSize) }
 
 func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
 	_ = dst[ClusterHeadSize-1]

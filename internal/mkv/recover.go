@@ -83,7 +83,7 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 
 // voidHead is the head of a Void element of total bytes, whose content stays as it is.
 func voidHead(total int64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{element.IDVoid}, sizeMarker8|uint64(total-smallestVoid))
+	return binary.BigEndian.AppendUint64([]byte{element.IDVoid}, element.Size8(total-smallestVoid))
 }
 
 // mendRoom makes the room for the SeekHead whole again, of which finish wrote a part only. Nothing is lost by it, as
@@ -102,7 +102,7 @@ func mendRoom(f RecoverFile, size int64) error {
 	if err := s.seekRoom(segment.data); err == nil || ofDisk(err) != nil {
 		return err
 	}
-	room := appendVoid(nil, seekRoom)
+	room := element.Append(nil, &voidElement{element.VoidOf(seekRoom)})
 	if _, err := Open(patched{f, room, segment.data}, size); err != nil {
 		return ofDisk(err)
 	}

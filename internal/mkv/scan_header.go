@@ -11,15 +11,12 @@ import (
 )
 
 const (
-	application = "kvs-edge-agent"
 	// seekRoom holds a SeekHead with three entries (4 + 1 + 3×21) and a Void.
 	seekRoom = 120
 	// durationSize is that of a Duration element: ID 2, size 1, float 8.
 	durationSize = 11
 	// timestampScale is the ns of a tick: times in the file are whole ms.
 	timestampScale = 1_000_000
-	// maxTracks of a KVS stream (limits, PutMedia).
-	maxTracks = 3
 )
 
 // dateEpoch is where DateUTC counts from (RFC 8794, section 7.6).

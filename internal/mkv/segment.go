@@ -15,7 +15,8 @@
 //
 // While open, a file is only appended to, but for the checksum and size of a cluster that did not fit the
 // buffer: zeros and unknown until the fragment ends, and then written by one call. Files of earlier versions
-// have no checksums. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
+// have no checksums. What describes the file is written with ebml-go (mkv/element); clusters and blocks, and what is
+// patched in place, are written here. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 package mkv
 
 import (
@@ -61,6 +62,9 @@ func (t Track) Equal(o Track) bool {
 		string(t.CodecPrivate) == string(o.CodecPrivate) && t.Width == o.Width && t.Height == o.Height &&
 		t.SampleRate == o.SampleRate && t.Channels == o.Channels && t.BitDepth == o.BitDepth
 }
+
+// maxTracks of a KVS stream (limits, PutMedia).
+const maxTracks = 3
 
 // Header is what stands before the first cluster.
 type Header struct {

@@ -122,7 +122,7 @@ func (r *Reader) verifyEnd(list []Fragment) error {
 		}
 		return nil
 	}
-	cues := appendCues(nil, r.at, list)
+	cues := cuesOf(r.at, list)
 	for _, part := range []struct {
 		at   int64
 		want []byte
@@ -130,7 +130,7 @@ func (r *Reader) verifyEnd(list []Fragment) error {
 	}{
 		{end, cues, ""},
 		{r.at.segmentData, seekBytes(r.at, end, len(cues) > 0), "the file's seek head is damaged"},
-		{r.at.duration, appendFloat(nil, element.IDDuration, duration(list)), "the file's duration is damaged"},
+		{r.at.duration, durationBytes(list), "the file's duration is damaged"},
 	} {
 		got := make([]byte, len(part.want))
 		_, err := r.scan.r.ReadAt(got, part.at)

@@ -73,3 +73,12 @@ func Number(data []byte) (value uint64) {
 	}
 	return value
 }
+
+// sizeMarker8 marks a size field of 8 bytes.
+const sizeMarker8 = 1 << 56
+
+// UnknownSize8 is a size field of 8 bytes that says Unknown.
+const UnknownSize8 = 1<<57 - 1
+
+// Size8 is a size field of 8 bytes.
+func Size8(size int64) uint64 { return sizeMarker8 | uint64(size) }
