@@ -3,7 +3,6 @@ package mediafile
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"io"
 	"math"
 	"math/bits"
@@ -71,14 +70,6 @@ func (m *matroska) skip(size uint64) error {
 	}
 	_, err := io.CopyN(io.Discard, m.r, int64(size))
 	return endOf(err)
-}
-
-// endOf makes the end of a file, wherever it comes, its end.
-func endOf(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return io.EOF
-	}
-	return err
 }
 
 // vint reads a number with a length marker; n is 0 when there is none.

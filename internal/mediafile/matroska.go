@@ -41,8 +41,6 @@ const (
 	trackVideo = 1
 	trackAudio = 2
 	codecAAC   = "A_AAC"
-	// aacFrame is how many samples a frame of AAC has.
-	aacFrame = 1024
 	// maxDescription bounds Info and Tracks; some files carry cover pictures elsewhere.
 	maxDescription = 4 << 20
 )
@@ -57,23 +55,10 @@ type matroska struct {
 	r       *bufio.Reader
 	scale   int64 // ns of a tick
 	cluster int64 // ticks
-	video   matroskaTrack
-	audio   matroskaTrack
-	queue   []Frame // laced audio
-	nalus   [][]byte
-	block   []byte // the last one
-}
-
-type matroskaTrack struct {
-	number     uint64 // 0: there is none
-	kind       uint64
-	codec      string
-	private    []byte
-	rate       float64
-	channels   int
-	prefix     []byte // was stripped from every frame
-	unreadable string // how the frames are packed, when they cannot be read
-	lengthSize int
+	tracks
+	queue []Frame // laced audio
+	nalus [][]byte
+	block []byte // the last one
 }
 
 func openMatroska(r io.Reader) (*File, error) {
@@ -97,7 +82,7 @@ func openMatroska(r io.Reader) (*File, error) {
 			if err != nil {
 				return nil, err
 			}
-			if err := m.tracks(data, f); err != nil {
+			if err := m.choose(data, f); err != nil {
 				return nil, err
 			}
 			return f, nil
@@ -125,154 +110,6 @@ func (m *matroska) info(size uint64) error {
 		return broken("a timestamp has %d ns", m.scale)
 	}
 	return nil
-}
-
-// tracks chooses those to read.
-func (m *matroska) tracks(data []byte, f *File) error {
-	err := children(data, func(id uint32, data []byte) error {
-		if id != idTrackEntry {
-			return nil
-		}
-		t, err := readTrack(data)
-		if err != nil {
-			return err
-		}
-		switch {
-		case t.kind == trackVideo && m.video.number == 0:
-			m.video = t
-		case t.kind == trackAudio && m.audio.number == 0:
-			if f.Audio = t.describe(); f.Audio != nil {
-				m.audio = t
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	v := &m.video
-	switch {
-	case v.number == 0:
-		return ErrNoVideo
-	case v.unreadable != "":
-		return &CodecError{v.unreadable}
-	case v.codec == "V_MPEG4/ISO/AVC":
-		f.Video.Codec = H264
-		f.Video.Sets, v.lengthSize, err = avcConfig(v.private)
-	case v.codec == "V_MPEGH/ISO/HEVC":
-		f.Video.Codec = H265
-		f.Video.Sets, v.lengthSize, err = hevcConfig(v.private)
-	default:
-		return &CodecError{plain(v.codec)}
-	}
-	return err
-}
-
-// plain makes what a file says fit for a sentence.
-func plain(name string) string {
-	name = string(bytes.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return -1
-		}
-		return r
-	}, []byte(name[:min(len(name), 40)])))
-	if name == "" {
-		return "of an unknown codec"
-	}
-	return name
-}
-
-func readTrack(data []byte) (t matroskaTrack, err error) {
-	t.channels, t.rate = 1, 8000 // the format's defaults
-	return t, children(data, func(id uint32, data []byte) error {
-		switch id {
-		case idTrackNumber:
-			t.number = number(data)
-		case idTrackType:
-			t.kind = number(data)
-		case idCodecID:
-			t.codec = string(bytes.TrimRight(data, "\x00"))
-		case idCodecPrivate:
-			t.private = data
-		case idAudio:
-			return children(data, func(id uint32, data []byte) error {
-				switch id {
-				case idSamplingFrequency:
-					t.rate = float(data)
-				case idChannels:
-					t.channels = int(min(number(data), 64))
-				}
-				return nil
-			})
-		case idContentEncodings:
-			return children(data, func(id uint32, data []byte) error {
-				if id != idContentEncoding {
-					return nil
-				}
-				return t.encoding(data)
-			})
-		}
-		return nil
-	})
-}
-
-// encoding reads how frames are packed: a prefix that all have in common may be left out.
-func (t *matroskaTrack) encoding(data []byte) error {
-	const headerStripping = 3
-	return children(data, func(id uint32, data []byte) error {
-		switch id {
-		case idEncryption:
-			t.unreadable = "encrypted"
-		case idCompression:
-			algorithm := uint64(0) // zlib
-			err := children(data, func(id uint32, data []byte) error {
-				switch id {
-				case idCompAlgo:
-					algorithm = number(data)
-				case idCompSettings:
-					t.prefix = data
-				}
-				return nil
-			})
-			if algorithm != headerStripping {
-				t.unreadable = "compressed once more by Matroska"
-			}
-			return err
-		}
-		return nil
-	})
-}
-
-// describe is nil for audio that cannot be read.
-func (t matroskaTrack) describe() *Audio {
-	rate := int(t.rate)
-	if t.number == 0 || t.unreadable != "" || rate <= 0 || t.channels <= 0 {
-		return nil
-	}
-	switch t.codec {
-	case codecAAC:
-		if len(t.private) >= 2 {
-			return &Audio{Codec: AAC, Config: t.private, Rate: rate, Channels: t.channels}
-		}
-	case "A_MS/ACM":
-		if len(t.private) >= 2 {
-			switch binary.LittleEndian.Uint16(t.private) { // RFC 2361
-			case 6:
-				return &Audio{Codec: ALaw, Rate: rate, Channels: t.channels}
-			case 7:
-				return &Audio{Codec: MuLaw, Rate: rate, Channels: t.channels}
-			}
-		}
-	}
-	return nil
-}
-
-// samples counts those of a frame of audio, in each channel.
-func (t matroskaTrack) samples(frame []byte) int {
-	if t.codec == codecAAC {
-		return aacFrame
-	}
-	return len(frame) / t.channels // G.711 has a byte for each
 }
 
 func (m *matroska) next() (Frame, error) {
