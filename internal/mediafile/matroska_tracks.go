@@ -1,13 +1,50 @@
 package mediafile
 
 import (
-	"bytes"
 	"encoding/binary"
+	"math"
 )
 
+// The kinds of tracks (RFC 9559, TrackType), and a codec's ID.
+const (
+	trackVideo = 1
+	trackAudio = 2
+	codecAAC   = "A_AAC"
+)
+
+// headerStripping is a ContentCompAlgo: a prefix that all frames have in common is left out of them.
+const headerStripping = 3
+
+// What is read of a file's description. Nothing in it is 0 but where the file does not say.
+type (
+	tracksElement struct {
+		Tracks struct{ TrackEntry []trackEntry }
+	}
+	trackEntry struct {
+		TrackNumber      uint64
+		TrackType        uint64
+		CodecID          string
+		CodecPrivate     []byte
+		Audio            audioSettings
+		ContentEncodings struct{ ContentEncoding []contentEncoding }
+	}
+	audioSettings struct {
+		SamplingFrequency float64
+		Channels          uint64
+	}
+	contentEncoding struct {
+		ContentCompression *compression
+		ContentEncryption  *struct{}
+	}
+	compression struct {
+		ContentCompAlgo     uint64
+		ContentCompSettings []byte
+	}
+)
+
+// matroskaTrack is a track that is read; its number is 0 when there is none.
 type matroskaTrack struct {
-	number     uint64 // 0: there is none
-	kind       uint64
+	number     uint64
 	codec      string
 	private    []byte
 	rate       float64
@@ -18,33 +55,20 @@ type matroskaTrack struct {
 }
 
 // tracks is what of a file is read.
-type tracks struct {
-	video matroskaTrack
-	audio matroskaTrack // its number is 0 when there is none that can be read
-}
+type tracks struct{ video, audio matroskaTrack }
 
-// choose reads the content of Tracks: the first track of video is taken, and the first of audio that can be read.
-func (c *tracks) choose(data []byte, f *File) error {
-	err := children(data, func(id uint32, data []byte) error {
-		if id != idTrackEntry {
-			return nil
-		}
-		t, err := readTrack(data)
-		if err != nil {
-			return err
-		}
+// choose takes the first track of video, and the first of audio that can be read.
+func (c *tracks) choose(list []trackEntry, f *File) (err error) {
+	for _, entry := range list {
+		t := entry.track()
 		switch {
-		case t.kind == trackVideo && c.video.number == 0:
+		case entry.TrackType == trackVideo && c.video.number == 0:
 			c.video = t
-		case t.kind == trackAudio && c.audio.number == 0:
+		case entry.TrackType == trackAudio && c.audio.number == 0:
 			if f.Audio = t.describe(); f.Audio != nil {
 				c.audio = t
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	v := &c.video
 	switch {
@@ -64,73 +88,34 @@ func (c *tracks) choose(data []byte, f *File) error {
 	return err
 }
 
-func readTrack(data []byte) (t matroskaTrack, err error) {
-	t.channels, t.rate = 1, 8000 // the format's defaults
-	return t, children(data, func(id uint32, data []byte) error {
-		switch id {
-		case idTrackNumber:
-			t.number = number(data)
-		case idTrackType:
-			t.kind = number(data)
-		case idCodecID:
-			t.codec = string(bytes.TrimRight(data, "\x00"))
-		case idCodecPrivate:
-			t.private = data
-		case idAudio:
-			return children(data, func(id uint32, data []byte) error {
-				switch id {
-				case idSamplingFrequency:
-					t.rate = float(data)
-				case idChannels:
-					t.channels = int(min(number(data), 64))
-				}
-				return nil
-			})
-		case idContentEncodings:
-			return children(data, func(id uint32, data []byte) error {
-				if id != idContentEncoding {
-					return nil
-				}
-				return t.encoding(data)
-			})
-		}
-		return nil
-	})
-}
-
-// encoding reads how frames are packed: a prefix that all have in common may be left out.
-func (t *matroskaTrack) encoding(data []byte) error {
-	const headerStripping = 3
-	return children(data, func(id uint32, data []byte) error {
-		switch id {
-		case idEncryption:
-			t.unreadable = "encrypted"
-		case idCompression:
-			algorithm := uint64(0) // zlib
-			err := children(data, func(id uint32, data []byte) error {
-				switch id {
-				case idCompAlgo:
-					algorithm = number(data)
-				case idCompSettings:
-					t.prefix = data
-				}
-				return nil
-			})
-			if algorithm != headerStripping {
+func (e trackEntry) track() matroskaTrack {
+	t := matroskaTrack{number: e.TrackNumber, codec: e.CodecID, private: e.CodecPrivate, rate: 8000, channels: 1} // the format's defaults
+	if rate := e.Audio.SamplingFrequency; rate != 0 {
+		t.rate = rate
+	}
+	if channels := e.Audio.Channels; channels != 0 {
+		t.channels = int(min(channels, 64))
+	}
+	for _, encoding := range e.ContentEncodings.ContentEncoding {
+		if c := encoding.ContentCompression; c != nil {
+			t.prefix = c.ContentCompSettings
+			if c.ContentCompAlgo != headerStripping {
 				t.unreadable = "compressed once more by Matroska"
 			}
-			return err
 		}
-		return nil
-	})
+		if encoding.ContentEncryption != nil {
+			t.unreadable = "encrypted"
+		}
+	}
+	return t
 }
 
-// describe is nil for audio that cannot be read.
+// describe returns nil for audio that cannot be read.
 func (t matroskaTrack) describe() *Audio {
-	rate := int(t.rate)
-	if t.number == 0 || t.unreadable != "" || rate <= 0 || t.channels <= 0 {
+	if t.number == 0 || t.unreadable != "" || !(t.rate >= 1 && t.rate <= math.MaxInt32) {
 		return nil
 	}
+	rate := int(t.rate)
 	switch t.codec {
 	case codecAAC:
 		if len(t.private) >= 2 {
