@@ -23,6 +23,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 // Codec IDs (RFC 9559 codec mappings; the KVS developer guide, "Codec ID").
@@ -63,8 +65,8 @@ func (t Track) Equal(o Track) bool {
 		t.SampleRate == o.SampleRate && t.Channels == o.Channels && t.BitDepth == o.BitDepth
 }
 
-// maxTracks of a KVS stream (limits, PutMedia).
-const maxTracks = 3
+// maxTracks of a KVS stream, and so of a segment.
+const maxTracks = kvslimit.Tracks
 
 // Header is what stands before the first cluster.
 type Header struct {
