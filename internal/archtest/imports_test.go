@@ -23,7 +23,8 @@ const (
 // import each other.
 var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
-		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/kvslimit", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
+		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/kvslimit", "internal/signal", "internal/mkv/element",
+		"internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise"},
 	{"internal/accessunit"},
 	{"internal/segment"},

@@ -1,47 +1,19 @@
 package mkv
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
-)
 
-// idBlockGroup and idBlock are what other muxers write in place of a SimpleBlock.
-const (
-	idBlockGroup = 0xA0
-	idBlock      = 0xA1
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // ErrNoFrame means that a fragment has no frame of a track that was selected. KVS takes a fragment
 // only with a frame of every track of its session.
 var ErrNoFrame = errors.New("the fragment has no frame of a selected track")
-
-// Selection says which tracks of a segment are sent. Tracks keep their numbers.
-type Selection struct {
-	Header Header  // with the selected tracks only
-	Left   []Track // the others
-	kept   [maxTracks + 1]bool
-}
-
-// Select selects the tracks that wanted reports true for.
-func Select(h Header, wanted func(Track) bool) Selection {
-	s := Selection{Header: h}
-	s.Header.Tracks = nil
-	for _, t := range h.Tracks {
-		if !wanted(t) {
-			s.Left = append(s.Left, t)
-			continue
-		}
-		s.Header.Tracks = append(s.Header.Tracks, t)
-		s.kept[t.Number] = true
-	}
-	return s
-}
-
-// Whole reports whether all tracks are selected, so that fragments are sent as they are on disk.
-func (s Selection) Whole() bool { return len(s.Left) == 0 }
 
 // Cut reads fragments without the blocks of tracks that are not selected, or only a part of them. It is
 // used for one fragment after the other and keeps its memory, 16 bytes for each extent and each patch.
@@ -116,10 +88,10 @@ func (c *Cut) block(offset int64, start time.Duration) (cutBlock, error) {
 		return cutBlock{}, err
 	}
 	b := cutBlock{from: e.offset, to: e.dataEnd}
-	if e.id != idSimpleBlock && e.id != idBlockGroup {
+	if e.id != element.IDSimpleBlock && e.id != element.IDBlockGroup {
 		return b, nil
 	}
-	simple := e.id == idSimpleBlock
+	simple := e.id == element.IDSimpleBlock
 	if e, err = c.inner(e); err != nil {
 		return b, err
 	}
@@ -136,10 +108,10 @@ func (c *Cut) block(offset int64, start time.Duration) (cutBlock, error) {
 }
 
 // inner is the block itself, or the one of a group.
-func (c *Cut) inner(e element) (element, error) {
-	for end := e.dataEnd; e.id != idSimpleBlock && e.id != idBlock; {
+func (c *Cut) inner(e elementAt) (elementAt, error) {
+	for end := e.dataEnd; e.id != element.IDSimpleBlock && e.id != element.IDBlock; {
 		at := e.dataEnd
-		if e.id == idBlockGroup {
+		if e.id == element.IDBlockGroup {
 			at = e.data
 		}
 		var err error
@@ -194,6 +166,39 @@ func (c *Cut) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// patch is a block's time in place of the one that the file has.
+type patch struct {
+	at   int64 // in the file
+	time [2]byte
+}
+
+// timePatch makes a block's time count from start.
+func timePatch(b cutBlock, start time.Duration) patch {
+	p := patch{at: b.head + 1}
+	binary.BigEndian.PutUint16(p.time[:], uint16(int16((b.time - start).Milliseconds())))
+	return p
+}
+
+// patch puts the new times into bytes that were read of the file at offset from.
+func (c *Cut) patch(data []byte, from int64) {
+	end := from + int64(len(data))
+	for c.patched < len(c.patches) {
+		p := c.patches[c.patched]
+		if p.at >= end {
+			return
+		}
+		for i, b := range p.time {
+			if at := p.at + int64(i) - from; at >= 0 && at < int64(len(data)) {
+				data[at] = b
+			}
+		}
+		if p.at+int64(len(p.time)) > end {
+			return // its second byte comes with the next read
+		}
+		c.patched++
+	}
 }
 
 // windowSize is how much is read of the file for the head of a block: the blocks of sound between two

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // A checksum stands in a Void element of its own, which all readers pass over: a cluster's right before
@@ -27,19 +29,21 @@ const (
 )
 
 // appendSumRoom makes room for a checksum.
-func appendSumRoom(dst []byte) []byte { return appendVoid(dst, sumSize) }
+func appendSumRoom(dst []byte) []byte {
+	return append(append(dst, element.IDVoid, 0x80|sumContent), make([]byte, sumContent)...)
+}
 
 // putSum fills the room that dst begins with.
 func putSum(dst []byte, mark, sum uint32) {
 	_ = dst[sumSize-1]
-	dst[0], dst[1] = idVoid, 0x80|sumContent
+	dst[0], dst[1] = element.IDVoid, 0x80|sumContent
 	binary.BigEndian.PutUint32(dst[2:], mark)
 	binary.BigEndian.PutUint32(dst[6:], sum)
 	binary.BigEndian.PutUint32(dst[10:], ^sum)
 }
 
 func parseSum(room [sumSize]byte, mark uint32) (uint32, sumState) {
-	if room[0] != idVoid || room[1] != 0x80|sumContent {
+	if room[0] != element.IDVoid || room[1] != 0x80|sumContent {
 		return 0, sumNone
 	}
 	sum := binary.BigEndian.Uint32(room[6:])
@@ -75,39 +79,4 @@ type summing struct{ sum uint32 }
 func (s *summing) Write(p []byte) (int, error) {
 	s.sum = addSum(s.sum, p)
 	return len(p), nil
-}
-
-// headerSum is the checksum of a file's header, as it is before the file is finished: what Close
-// changes in it counts as zeros.
-func headerSum(header []byte, at layout) uint32 {
-	header = append([]byte(nil), header...)
-	clear(header[at.segmentSize : at.segmentData+seekRoom])
-	clear(header[at.duration : at.duration+durationSize])
-	return addSum(0, header)
-}
-
-// zeroRun is how many zero bytes in a row no frame holds. A NAL unit never has three (H.264 and H.265,
-// 7.4.1): they are escaped.
-const zeroRun = 64
-
-// holdsZeros reports whether there is a run of zeroRun zero bytes in data. It looks at a quarter of it.
-func holdsZeros(data []byte) bool {
-	const step = zeroRun / 2 // so that a run holds a whole word at a multiple of it
-	for i := 0; i+8 <= len(data); i += step {
-		if binary.NativeEndian.Uint64(data[i:]) != 0 {
-			continue
-		}
-		from, to := i, i+8
-		for from > 0 && data[from-1] == 0 {
-			from--
-		}
-		for to < len(data) && data[to] == 0 {
-			to++
-		}
-		if to-from >= zeroRun {
-			return true
-		}
-		i = max(i, to/step*step-step)
-	}
-	return false
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // goldenHeader and writeGolden make what the files in testdata hold, which version 421301e wrote.
@@ -223,7 +224,7 @@ func TestRecoverPassesOverATornSeal(t *testing.T) {
 			for _, tail := range []bool{false, true} { // which end is missing
 				torn := &memory{data: bytes.Clone(m.data)}
 				open := append(appendSumRoom(nil), make([]byte, ClusterHeadSize)...)
-				putClusterHead(open[sumSize:], unknownSize, f.Start.Milliseconds())
+				putClusterHead(open[sumSize:], element.UnknownSize8, f.Start.Milliseconds())
 				if at := f.Offset - sumSize; tail {
 					copy(torn.data[at+int64(from):], open[from:sealSize])
 				} else {

@@ -15,10 +15,17 @@
 //
 // While open, a file is only appended to, but for the checksum and size of a cluster that did not fit the
 // buffer: zeros and unknown until the fragment ends, and then written by one call. Files of earlier versions
-// have no checksums. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
+// have no checksums. What describes the file is written with ebml-go (mkv/element); clusters and blocks, and what is
+// patched in place, are written here. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 package mkv
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+)
 
 // Codec IDs (RFC 9559 codec mappings; the KVS developer guide, "Codec ID").
 const (
@@ -58,6 +65,9 @@ func (t Track) Equal(o Track) bool {
 		t.SampleRate == o.SampleRate && t.Channels == o.Channels && t.BitDepth == o.BitDepth
 }
 
+// maxTracks of a KVS stream, and so of a segment.
+const maxTracks = kvslimit.Tracks
+
 // Header is what stands before the first cluster.
 type Header struct {
 	Start  time.Time // of the segment, UTC, whole ms; DateUTC in the file
@@ -81,4 +91,22 @@ type Block struct {
 	Time     time.Duration // since Header.Start
 	Keyframe bool
 	Data     []byte // valid until the next block is read
+}
+
+func (h Header) validate() error {
+	if len(h.Tracks) == 0 || len(h.Tracks) > maxTracks {
+		return fmt.Errorf("a segment has 1 to %d tracks, not %d", maxTracks, len(h.Tracks))
+	}
+	for i, t := range h.Tracks {
+		if int(t.Number) != i+1 {
+			return fmt.Errorf("track %d has number %d", i+1, t.Number)
+		}
+		if t.CodecID == "" || (t.Kind != Video && t.Kind != Audio) {
+			return fmt.Errorf("track %d lacks its codec or kind", t.Number)
+		}
+	}
+	if h.Start.IsZero() || !h.Start.Equal(h.Start.Truncate(time.Millisecond)) {
+		return errors.New("a segment starts at a whole millisecond")
+	}
+	return nil
 }

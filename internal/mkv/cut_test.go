@@ -2,6 +2,7 @@ package mkv
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +12,18 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 var g711 = Track{Number: 2, Kind: Audio, CodecID: CodecACM, CodecPrivate: make([]byte, 18), SampleRate: 8000, Channels: 1, BitDepth: 8}
+
+// What other muxers put into a cluster.
+const (
+	idCRC32         = 0xBF
+	idPrevSize      = 0xAB
+	idBlockDuration = 0x9B
+)
 
 func onlyVideo(t Track) bool { return t.Kind == Video }
 
@@ -97,18 +107,24 @@ func simple(track uint8, data string) []byte {
 	return append(appendBlockHead(nil, track, 0, true, len(data)), data...)
 }
 
+// small is an element of less than 127 bytes.
+func small(id uint32, data ...byte) []byte {
+	whole := bytes.TrimLeft(binary.BigEndian.AppendUint32(nil, id), "\x00")
+	return append(append(whole, 0x80|byte(len(data))), data...)
+}
+
 // group is a BlockGroup whose block comes behind another child.
 func group(track uint8, data string) []byte {
 	block := append([]byte{0x80 | track, 0, 0, 0}, data...)
-	children := appendUint(nil, 0x9B, 40) // BlockDuration
-	return appendBytes(nil, idBlockGroup, appendBytes(children, idBlock, block))
+	children := append(small(idBlockDuration, 40), small(element.IDBlock, block...)...)
+	return small(element.IDBlockGroup, children...)
 }
 
 func TestACutKeepsTheBlocksOfSelectedTracksOnly(t *testing.T) {
 	t.Parallel()
 	h := Header{Tracks: []Track{{Number: 1, Kind: Video}, {Number: 2, Kind: Audio}, {Number: 3, Kind: Audio, CodecID: CodecAAC}}}
-	checksum := appendBytes(nil, idCRC32, []byte("1234"))
-	previous := appendUint(nil, 0xAB, 1000) // PrevSize
+	checksum := small(idCRC32, []byte("1234")...)
+	previous := small(idPrevSize, 0x03, 0xE8)
 	for _, tc := range []struct {
 		name     string
 		wanted   func(Track) bool
@@ -126,9 +142,9 @@ func TestACutKeepsTheBlocksOfSelectedTracksOnly(t *testing.T) {
 		{"nothing", onlyVideo, nil, nil, 0, ErrNoFrame},
 		{"one selected track is missing", func(t Track) bool { return t.Number != 2 }, [][]byte{simple(1, "v"), simple(2, "a")}, nil, 0, ErrNoFrame},
 		{"torn", onlyVideo, [][]byte{simple(1, "video")[:10]}, nil, 0, errTorn},
-		{"a group without a block", onlyVideo, [][]byte{appendBytes(nil, idBlockGroup, appendUint(nil, 0x9B, 40))}, nil, 0, errTorn},
+		{"a group without a block", onlyVideo, [][]byte{small(element.IDBlockGroup, small(idBlockDuration, 40)...)}, nil, 0, errTorn},
 		{"a block of no track", onlyVideo, [][]byte{simple(0, "v")}, nil, 0, errTorn},
-		{"an empty block", onlyVideo, [][]byte{appendBytes(nil, idSimpleBlock, nil)}, nil, 0, errTorn},
+		{"an empty block", onlyVideo, [][]byte{small(element.IDSimpleBlock)}, nil, 0, errTorn},
 	} {
 		data, f := cluster(tc.children...)
 		var cut Cut
