@@ -28,16 +28,6 @@ func (a Audio) sends(t mkv.Track) bool {
 	return a == AudioAll || t.Kind != mkv.Audio || t.CodecID == mkv.CodecAAC
 }
 
-// codeSilent is what the store keeps of a fragment that silentRule is for, in place of a code of the service.
-const codeSilent = "NO_FRAME_OF_VIDEO"
-
-// silentRule is for a fragment of sound alone whose sound is not sent: a camera that broke off before
-// its first picture, or a power cut, may leave one.
-var silentRule = Rule{
-	Name: codeSilent, Action: Skip, Cause: "it holds sound alone, and its sound is not sent",
-	Advice: "`kvs-edge-agent export` has it.",
-}
-
 // choice is which tracks of the open segment are sent. It stays as it is from one peek to the next.
 type choice struct {
 	mkv.Selection

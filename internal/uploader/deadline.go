@@ -24,7 +24,7 @@ func (e *session) deadline(pause time.Duration) time.Time {
 		earliest(e.moved.Add(e.patience()))
 	}
 	if !e.closing {
-		if at, ok := e.u.again(); ok && e.idle && !e.writing && e.verdict == nil {
+		if at, ok := e.u.again(); ok && e.idle && !e.writing && e.failure == nil {
 			earliest(at)
 		}
 		if !e.writing {

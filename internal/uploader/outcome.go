@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 // through notes that a fragment, or a part of it, is in the cloud. whole says that all of it is; again,
@@ -20,7 +21,7 @@ func (u *Uploader) through(s shot) (whole, again bool) {
 	u.reportThrough(s)
 	switch {
 	case whole && s.split != nil && s.split.refused != nil:
-		u.refuseWhole(s.whole(), s.split.refused)
+		u.refuseWhole(s.whole(), *s.split.refused)
 		whole = false
 	case whole:
 		u.tookAgain(s)
@@ -35,33 +36,29 @@ func (u *Uploader) through(s shot) (whole, again bool) {
 
 // refuse keeps a fragment on the hub that the service will never take. Of one that is split the other
 // parts are sent first.
-func (u *Uploader) refuse(s shot, v *verdict) {
+func (u *Uploader) refuse(s shot, a rules.Answer) {
 	if s.split == nil {
-		u.refuseWhole(s, v)
+		u.refuseWhole(s, a)
 		return
 	}
 	if s.split.refused == nil {
-		s.split.refused = v
+		s.split.refused = &a
 	}
 	if s.split.finish(s.part) {
-		u.refuseWhole(s.whole(), s.split.refused)
+		u.refuseWhole(s.whole(), *s.split.refused)
 	}
 }
 
-func (u *Uploader) refuseWhole(s shot, v *verdict) {
-	title := v.title
-	if title == "" {
-		title = v.rule.title()
-	}
+func (u *Uploader) refuseWhole(s shot, a rules.Answer) {
 	if _, before := u.o.Store.RefusedBefore(s.key, s.frag.Start); !before {
 		u.numbers.skipped.Add(1)
 	}
-	u.noted(u.o.Store.MarkRefused(s.key, s.frag, title))
+	u.noted(u.o.Store.MarkRefused(s.key, s.frag, a.Title()))
 	u.suspects.forget(s.id())
-	if v.rule.Tags {
+	if a.Rule.Tags {
 		u.releaseTags() // it was refused without them too
 	}
-	u.reportRefused(s, v.rule, title)
+	u.reportRefused(s, a)
 	u.reportStuck()
 }
 

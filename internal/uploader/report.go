@@ -6,10 +6,10 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 // The codes of the conditions.
@@ -60,35 +60,19 @@ func numbersOf(p *health.Part) numbers {
 	}
 }
 
-// titleOf names an error of opening a session.
-func titleOf(err error) string {
-	var answer *kvs.RequestError
-	if !errors.As(err, &answer) {
-		return ""
-	}
-	return Rule{Status: answer.Status, Name: answer.Name}.title()
-}
-
-// titleOfAck names an ERROR.
-func titleOfAck(a kvs.Ack) string {
-	if a.ErrorID == 0 {
-		return a.ErrorCode
-	}
-	return Rule{ID: a.ErrorID, Name: a.ErrorCode}.title()
-}
-
-func (u *Uploader) report(rule Rule, err error, title string) {
-	if rule.Action == Skip {
+func (u *Uploader) report(a rules.Answer, err error) {
+	rule, title := a.Rule, a.Given
+	if rule.Action == rules.Refuse {
 		return // the fragment is reported
 	}
 	severity := health.Degraded
-	if rule.Action == AskUser || u.failures >= failedAfter {
+	if rule.Action == rules.AskUser || u.failures >= failedAfter {
 		severity = health.Failed
 	}
 	if title != "" {
 		title = " (" + title + ")"
 	}
-	fault := health.NewFault(rule.class(), CodeUpload, err, "Stream %s is not uploaded: %s%s. %s", u.o.Stream, rule.Cause, title, rule.Advice)
+	fault := health.NewFault(rule.Class(), CodeUpload, err, "Stream %s is not uploaded: %s%s. %s", u.o.Stream, rule.Cause, title, rule.Advice)
 	var below *health.Fault // of the credentials: it says more than we can
 	if errors.As(err, &below) {
 		fault = below.Recode(CodeUpload, below.Text)
@@ -132,10 +116,10 @@ func (u *Uploader) reportPause(state string) {
 	u.o.Health.SetState(state)
 }
 
-func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
+func (u *Uploader) reportRefused(s shot, a rules.Answer) {
 	fault := health.SystemFault(CodeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s "+
 		"It is sent again once a day, %d times at most, and by `kvs-edge-agent upload --refused`.",
-		inWords(s.at()), u.o.Stream, rule.Cause, title, rule.Advice, maxRefusedTries)
+		inWords(s.at()), u.o.Stream, a.Rule.Cause, a.Title(), a.Rule.Advice, maxRefusedTries)
 	if u.o.Health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
 		u.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
 	}
@@ -167,7 +151,7 @@ func (u *Uploader) reportStuck() {
 	fault := health.SystemFault(CodeBreaks, nil, "The fragment at %s of stream %s (%s) has not got through since %s: "+
 		"the connection breaks before it is sent, again and again; %s. It is kept and tried until it gets through, and others go in between. "+
 		"%s A shorter key frame interval of the camera makes fragments smaller.",
-		inWords(x.first.at()), u.o.Stream, humanize.Bytes(x.first.frag.Size), x.since.UTC().Format(time.RFC3339), how, adviceNetwork)
+		inWords(x.first.at()), u.o.Stream, humanize.Bytes(x.first.frag.Size), x.since.UTC().Format(time.RFC3339), how, rules.AdviceNetwork)
 	if u.o.Health.Report(scopeBreaks, health.Degraded, fault) {
 		u.log.Warn("a fragment does not get through", zap.String("why", fault.Text))
 	}

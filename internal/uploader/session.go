@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 const (
@@ -54,7 +55,7 @@ type session struct {
 	written int64     // BytesSent at moved
 	aborted bool
 	stalled bool
-	verdict *verdict
+	failure *failure
 }
 
 // run uploads until the session ends, and says how long to wait before the next.
@@ -91,7 +92,7 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 // holds the fragment back; 0 when something else does.
 func (e *session) feed() time.Duration {
 	u := e.u
-	for !e.writing && !e.closing && !e.aborted && e.verdict == nil {
+	for !e.writing && !e.closing && !e.aborted && e.failure == nil {
 		next, ok := u.queue.peek()
 		if e.idle = !ok; e.idle {
 			e.fed()
@@ -130,7 +131,7 @@ func (e *session) send(next shot) {
 	media, err := e.u.queue.media(&next, &e.cut)
 	if err != nil {
 		e.u.queue.take(next)
-		e.u.refuse(next, &verdict{rule: silentRule})
+		e.u.refuse(next, rules.SoundOnly())
 		return
 	}
 	e.u.pace.Fragment()
@@ -250,10 +251,10 @@ func (e *session) abort() {
 // conclude draws the consequences of how the session ended.
 func (e *session) conclude(ctx context.Context) time.Duration {
 	u, err := e.u, e.s.Err()
-	if e.verdict != nil {
+	if e.failure != nil {
 		e.judge()
 	}
-	if e.verdict != nil && (e.verdict.rule.Action != Skip || e.got == 0 && !e.retried) || e.verdict == nil && e.broke(err) {
+	if e.failure != nil && (e.failure.Rule.Action != rules.Refuse || e.got == 0 && !e.retried) || e.failure == nil && e.broke(err) {
 		return e.failed(ctx, err)
 	}
 	u.settle(nil)
@@ -270,31 +271,37 @@ func (e *session) broke(err error) bool {
 
 func (e *session) failed(ctx context.Context, err error) time.Duration {
 	u := e.u
-	if ctx.Err() != nil && e.verdict == nil {
+	if ctx.Err() != nil && e.failure == nil {
 		return 0 // we did not wait long enough; the next run sends it again
 	}
-	v := e.verdict
-	if v == nil {
-		v = &verdict{rule: endRule(err)}
-		if e.stalled {
-			v.rule = stallRule
-			if !e.odd {
-				u.stalled()
-			}
-		}
-		if len(e.flight) > 0 && v.rule.Fragment {
-			v.about, v.blames = e.flight[0], true
-		}
+	f := e.failure
+	if f == nil {
+		f = e.silentEnd(err)
 	}
 	if err == nil {
-		err = errors.New(v.rule.title())
+		err = errors.New(f.Title())
 	}
-	if e.got == 0 && e.any && v.rule.Action != Skip {
+	if e.got == 0 && e.any && f.Rule.Action != rules.Refuse {
 		u.careful = true
 	}
-	wait := u.failed(v.rule, err, v.title)
-	if v.blames {
-		e.blame(v)
+	wait := u.failed(f.Answer, err)
+	if f.blamed {
+		e.blame(f)
 	}
 	return wait
+}
+
+// silentEnd is the failure of a session that ended without an ERROR.
+func (e *session) silentEnd(err error) *failure {
+	f := &failure{Answer: rules.OfEnd(err)}
+	if e.stalled {
+		f.Answer = rules.Stalled()
+		if !e.odd {
+			e.u.stalled()
+		}
+	}
+	if len(e.flight) > 0 && f.Rule.Fragment {
+		f.about, f.blamed = e.flight[0], true
+	}
+	return f
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 // split is a fragment that is sent as several, each beginning with a keyframe: the line breaks before it is
@@ -16,8 +17,8 @@ type split struct {
 	audio   Audio // the sound that the parts are for
 	parts   []mkv.Part
 	done    []bool
-	refused *verdict // of the first part that the service refused
-	single  bool     // one part a session, so that it alone is to blame
+	refused *rules.Answer // to the first part that the service refused
+	single  bool          // one part a session, so that it alone is to blame
 }
 
 // split makes a fragment be sent in parts from now on. It reports whether that is possible.

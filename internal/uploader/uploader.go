@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 const (
@@ -180,7 +181,7 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 		if ctx.Err() != nil {
 			return 0
 		}
-		return u.failed(openRule(err), err, titleOf(err))
+		return u.failed(rules.OfOpen(err), err)
 	}
 	u.numbers.sessions.Add(1)
 	u.o.Health.SetState(stateUploading)
@@ -221,29 +222,29 @@ func (u *Uploader) finalEvent(ctx context.Context) kvs.EventType {
 }
 
 // failed reports an error and says how long to wait before the next attempt.
-func (u *Uploader) failed(rule Rule, err error, title string) time.Duration {
+func (u *Uploader) failed(a rules.Answer, err error) time.Duration {
 	u.failures++
 	u.forecast.forget()
 	u.numbers.backlogDone.Set(0)
-	u.report(rule, err, title)
-	switch rule.Action {
-	case NewEndpoint:
+	u.report(a, err)
+	switch a.Rule.Action {
+	case rules.NewEndpoint:
 		u.o.Cloud.InvalidateEndpoint(u.o.Stream)
-	case NewCredentials:
+	case rules.NewCredentials:
 		u.o.Cloud.InvalidateCredentials()
-	case AskUser:
+	case rules.AskUser:
 		u.o.Cloud.InvalidateEndpoint(u.o.Stream) // the stream may come back elsewhere
-		if rule.Renew && !u.renewed {
+		if a.Rule.Renew && !u.renewed {
 			u.renewed = true
 			u.o.Cloud.InvalidateCredentials()
 			break
 		}
 		return u.askUser.Next()
-	case RetryNow:
+	case rules.RetryNow:
 		if u.failures == 1 {
 			return 0
 		}
-	case Skip:
+	case rules.Refuse:
 		if u.failures <= 3 {
 			return 0
 		}

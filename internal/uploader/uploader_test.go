@@ -610,3 +610,13 @@ func TestAFragmentThatStallsTheLineIsNeverGivenUp(t *testing.T) {
 		t.Errorf("%d fragments were skipped after %d attempts", n, fault.Fired())
 	}
 }
+
+func TestAnErrorWithoutTimecodeIsProvenBeforeItRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(1, 4)
+	w.service.Faults().Inject(door, media.ErrorAt(media.BeforeBody, 4006).Times(2))
+	w.drain(w.uploader())
+	w.expectAll(w.want[0])
+	w.expectUploaded(1)
+}
