@@ -213,7 +213,7 @@ func (w *world) expectConsequence(rule rules.Rule, named bool) {
 		skipped = 1
 		w.expectAll(w.want[1])
 		w.expectUploaded(1)
-		if !w.sawCondition(CodeRefused, health.SystemError) {
+		if !w.sawCondition(codeRefused, health.SystemError) {
 			w.t.Error("the skipped fragment is told nowhere")
 		}
 	} else {
@@ -223,7 +223,7 @@ func (w *world) expectConsequence(rule rules.Rule, named bool) {
 	if n := w.number(health.FragmentsSkipped); n != skipped {
 		w.t.Errorf("%d fragments were skipped, want %d", n, skipped)
 	}
-	if rule.Action != rules.Refuse && rule.Action != 0 && !w.sawCondition(CodeUpload, rule.Class()) {
+	if rule.Action != rules.Refuse && rule.Action != 0 && !w.sawCondition(codeUpload, rule.Class()) {
 		w.t.Errorf("no condition of class %s was raised", rule.Class())
 	}
 	endpoints, credentials := w.cloud.counts()
@@ -232,7 +232,7 @@ func (w *world) expectConsequence(rule rules.Rule, named bool) {
 		w.t.Errorf("the endpoint was asked for %d times again and credentials %d times, the rule says %q", endpoints, credentials, rule.Action)
 	}
 	for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
-		if c.Code == CodeUpload {
+		if c.Code == codeUpload {
 			w.t.Errorf("the condition is still there at the end: %s", c.Text)
 		}
 	}

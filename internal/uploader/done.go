@@ -1,0 +1,105 @@
+package uploader
+
+import (
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
+)
+
+// passed notes that a fragment, or a part of it, is in the cloud. whole says that all of it is; again,
+// that others are to be tried again.
+func (u *Uploader) passed(f inflight) (whole, again bool) {
+	u.retries.passed()
+	u.stallTimeout.passed()
+	whole = f.Split == nil || f.Split.Finish(f.Part)
+	again = u.poison.Passed(f.Fragment, whole)
+	u.report.passed(f)
+	switch {
+	case whole && f.Split != nil && f.Split.Refused != nil:
+		u.refuseWhole(f.Whole(), *f.Split.Refused)
+		whole = false
+	case whole:
+		u.refused.Persisted(f.Fragment)
+		u.saved(u.o.Store.MarkPersisted(f.Key, f.Stored))
+		u.report.numbers.persisted.Add(1)
+	}
+	u.report.sound(f, u.o.Audio())
+	u.tags.passed()
+	u.report.stuck(u.poison.Stuck())
+	return whole, again
+}
+
+// refuse keeps a fragment on the hub that the service will never take. Of one that is split the other
+// parts are sent first.
+func (u *Uploader) refuse(f queue.Fragment, a rules.Answer) {
+	if f.Split == nil {
+		u.refuseWhole(f, a)
+		return
+	}
+	if f.Split.Refused == nil {
+		f.Split.Refused = &a
+	}
+	if f.Split.Finish(f.Part) {
+		u.refuseWhole(f.Whole(), *f.Split.Refused)
+	}
+}
+
+func (u *Uploader) refuseWhole(f queue.Fragment, a rules.Answer) {
+	if _, before := u.o.Store.RefusedBefore(f.Key, f.Stored.Start); !before {
+		u.report.numbers.refused.Add(1)
+	}
+	u.saved(u.o.Store.MarkRefused(f.Key, f.Stored, a.Title()))
+	u.poison.Forget(f.ID())
+	if a.Rule.Tags {
+		u.tags.release() // it was refused without them too
+	}
+	u.report.refused(f, a)
+	u.report.stuck(u.poison.Stuck())
+}
+
+// split makes a fragment be sent in parts from now on. It reports whether that is possible.
+func (u *Uploader) split(f queue.Fragment) bool {
+	if f.Split != nil || u.poison.SplitOf(f.ID()) != nil {
+		return false
+	}
+	split := u.queue.Split(f)
+	if split == nil {
+		return false
+	}
+	u.poison.Split(f, split)
+	u.o.Log.Info("a fragment is sent in parts", zap.Int64("timecode", f.At()), zap.Int("parts", split.Parts()))
+	return true
+}
+
+// saved takes in how it went to save that a fragment is done. Of one that was deleted there is nothing to save.
+func (u *Uploader) saved(err error) {
+	u.progressUnsaved = err != nil && !errors.Is(err, segment.ErrNotFound)
+	if u.progressUnsaved {
+		u.report.unreadable(err)
+	}
+}
+
+// settle moves segments to uploaded of which every fragment is done.
+func (u *Uploader) settle(f *flight) {
+	damaged, err := u.queue.Settle(f.has)
+	for _, key := range damaged {
+		u.report.damaged(key)
+	}
+	switch {
+	case err != nil:
+		u.report.unreadable(err)
+	case (!u.progressUnsaved || !u.o.Store.NotesPending(u.o.Stream)) && u.queue.Readable():
+		u.reportReadable()
+	}
+}
+
+// reportReadable ends the condition of the disk, unless refused fragments still cannot be queued.
+func (u *Uploader) reportReadable() {
+	if !u.refused.DiskFails() {
+		u.report.readable()
+	}
+}
