@@ -39,7 +39,7 @@ func (e *session) deadline(pause time.Duration) time.Time {
 			at = t
 		}
 	}
-	patience := e.patience()
+	stall := e.u.stallTimeout.lasts(e.sending.failsAlone)
 	if pause > 0 {
 		earliest(now.Add(pause))
 	}
@@ -47,7 +47,7 @@ func (e *session) deadline(pause time.Duration) time.Time {
 		earliest(e.timing.limit)
 	}
 	if !e.flight.empty() || e.end.closing {
-		earliest(e.timing.lastProgress.Add(patience))
+		earliest(e.timing.lastProgress.Add(stall))
 	}
 	if !e.end.closing {
 		if at, ok := e.u.again(); ok && e.idle && !e.sending.writing && e.failure == nil {
@@ -56,24 +56,22 @@ func (e *session) deadline(pause time.Duration) time.Time {
 		if !e.sending.writing {
 			earliest(e.timing.lastWrite.Add(e.u.o.IdleTimeout))
 		}
-		if at, ok := e.flight.due(overdueAfter * patience); ok {
+		if at, ok := e.flight.due(overdueAfter * stall); ok {
 			earliest(at)
 		}
 	}
 	return at
 }
 
-func (e *session) patience() time.Duration { return e.u.stallTimeout.lasts(e.sending.failsAlone) }
-
 // expire does what a deadline calls for.
 func (e *session) expire() {
 	now := time.Now()
-	patience := e.patience()
+	stall := e.u.stallTimeout.lasts(e.sending.failsAlone)
 	switch {
 	case e.end.aborted:
 	case !e.timing.limit.IsZero() && !now.Before(e.timing.limit):
 		e.abort()
-	case (!e.flight.empty() || e.end.closing) && !now.Before(e.timing.lastProgress.Add(patience)):
+	case (!e.flight.empty() || e.end.closing) && !now.Before(e.timing.lastProgress.Add(stall)):
 		if n := e.conn.BytesSent(); n != e.timing.written {
 			e.timing.written, e.timing.lastProgress = n, now
 			return
@@ -81,7 +79,7 @@ func (e *session) expire() {
 		e.end.stalled = !e.flight.empty()
 		e.abort()
 	case e.end.closing:
-	case !e.sending.writing && !now.Before(e.timing.lastWrite.Add(e.u.o.IdleTimeout)), e.flight.overdue(overdueAfter*patience, now):
+	case !e.sending.writing && !now.Before(e.timing.lastWrite.Add(e.u.o.IdleTimeout)), e.flight.overdue(overdueAfter*stall, now):
 		e.close()
 	}
 }

@@ -1,11 +1,8 @@
 package uploader
 
 import (
-	"errors"
-
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
@@ -24,7 +21,7 @@ func (u *Uploader) passed(f inflight) (whole, again bool) {
 		whole = false
 	case whole:
 		u.refused.Persisted(f.Fragment)
-		u.saved(u.o.Store.MarkPersisted(f.Key, f.Stored))
+		u.progress.saved(u.o.Store.MarkPersisted(f.Key, f.Stored))
 		u.report.numbers.persisted.Add(1)
 	}
 	u.report.sound(f, u.o.Audio())
@@ -52,7 +49,7 @@ func (u *Uploader) refuseWhole(f queue.Fragment, a rules.Answer) {
 	if _, before := u.o.Store.RefusedBefore(f.Key, f.Stored.Start); !before {
 		u.report.numbers.refused.Add(1)
 	}
-	u.saved(u.o.Store.MarkRefused(f.Key, f.Stored, a.Title()))
+	u.progress.saved(u.o.Store.MarkRefused(f.Key, f.Stored, a.Title()))
 	u.poison.Forget(f.ID())
 	if a.Rule.Tags {
 		u.tags.release() // it was refused without them too
@@ -73,33 +70,4 @@ func (u *Uploader) split(f queue.Fragment) bool {
 	u.poison.Split(f, split)
 	u.o.Log.Info("a fragment is sent in parts", zap.Int64("timecode", f.At()), zap.Int("parts", split.Parts()))
 	return true
-}
-
-// saved takes in how it went to save that a fragment is done. Of one that was deleted there is nothing to save.
-func (u *Uploader) saved(err error) {
-	u.progressUnsaved = err != nil && !errors.Is(err, segment.ErrNotFound)
-	if u.progressUnsaved {
-		u.report.unreadable(err)
-	}
-}
-
-// settle moves segments to uploaded of which every fragment is done.
-func (u *Uploader) settle(f *flight) {
-	damaged, err := u.queue.Settle(f.has)
-	for _, key := range damaged {
-		u.report.damaged(key)
-	}
-	switch {
-	case err != nil:
-		u.report.unreadable(err)
-	case (!u.progressUnsaved || !u.o.Store.NotesPending(u.o.Stream)) && u.queue.Readable():
-		u.reportReadable()
-	}
-}
-
-// reportReadable ends the condition of the disk, unless refused fragments still cannot be queued.
-func (u *Uploader) reportReadable() {
-	if !u.refused.DiskFails() {
-		u.report.readable()
-	}
 }

@@ -71,7 +71,7 @@ func (e *session) judge() {
 		if e.flight.remove(i); !f.Rule.Split || !u.split(x) {
 			u.refuse(x, f.Answer)
 		}
-		u.settle(&e.flight)
+		u.progress.settle(&e.flight)
 	case f.Rule.Action == rules.Refuse:
 		u.poison.Add(x) // to be sent alone, so that the next ERROR is surely about it
 	case f.Rule.Fragment:
@@ -90,7 +90,7 @@ func (e *session) blame(f *failure) {
 	if u.poison.Failed(x, f.Rule.Line, f.named && !f.Rule.Line, time.Since(e.opened)) {
 		e.flight.remove(i)
 		u.refuse(x, f.Answer)
-		u.settle(&flight{})
+		u.progress.settle(&flight{})
 		return
 	}
 	if u.poison.ToSplit(x.ID()) && u.split(x) {

@@ -105,9 +105,15 @@ func (a *ackDelay) acknowledged(f inflight, now time.Time) {
 	}
 }
 
-// admits reports whether next may join what is in flight.
-func (a *ackDelay) admits(f *flight, next queue.Fragment) bool {
-	if len(f.list) < max(minInFlight, int(math.Ceil(a.shortest.Seconds()*pace.FragmentsPerSecond))) {
+// admits reports whether next may join what is in flight, of which there may be at most that many fragments and, of
+// more than minInFlight, bytes.
+func (a *ackDelay) admits(f *flight, next queue.Fragment, fragments int, bytes int64) bool {
+	switch n := len(f.list); {
+	case n == 0:
+		return true
+	case n >= fragments, n >= minInFlight && f.bytes+next.Bytes() > bytes:
+		return false
+	case n < max(minInFlight, int(math.Ceil(a.shortest.Seconds()*pace.FragmentsPerSecond))):
 		return true
 	}
 	media := next.End() - next.At()
@@ -120,16 +126,4 @@ func (a *ackDelay) admits(f *flight, next queue.Fragment) bool {
 		media += min(after.At()-x.At(), x.End()-x.At()+time.Second.Milliseconds())
 	}
 	return media <= maxInFlightMedia.Milliseconds()
-}
-
-// admits reports whether next may join what is in flight.
-func (e *session) admits(next queue.Fragment) bool {
-	o, n := &e.u.o, len(e.flight.list)
-	switch {
-	case n == 0:
-		return true
-	case n >= o.MaxInFlight, n >= minInFlight && e.flight.bytes+next.Bytes() > o.MaxInFlightBytes:
-		return false
-	}
-	return e.u.ackDelay.admits(&e.flight, next)
 }

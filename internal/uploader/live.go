@@ -30,20 +30,24 @@ type turn struct {
 // whenever the newest is sent, at least as long as that took: where sessions take long to open, or
 // acknowledgements to come, something newer is always complete.
 type live struct {
+	stream   string
+	store    store
+	queue    *queue.Queue
+	deferred func(queue.ID) bool
 	caughtUp bool          // the newest was sent, and what was missed had no turn since
 	took     time.Duration // by the last session for the newest, with its opening
 }
 
 // choose says what the next session is for, and with which fragment it begins: not with oldest
 // when a newer one has to go before. ok is false when nothing can be read any more.
-func (u *Uploader) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t turn, ok bool) {
-	t.newest = u.o.Store.Usage(u.o.Stream).Newest
+func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t turn, ok bool) {
+	t.newest = l.store.Usage(l.stream).Newest
 	if !m.live {
 		return oldest, t, true
 	}
-	missedIsNext := u.live.caughtUp
-	u.live.caughtUp = false
-	edge, newer := u.newestPending()
+	missedIsNext := l.caughtUp
+	l.caughtUp = false
+	edge, newer := l.newestPending()
 	if newer && !edge.Began().After(oldest.Began()) {
 		return oldest, t, true
 	}
@@ -52,14 +56,14 @@ func (u *Uploader) choose(m mode, oldest queue.Fragment) (first queue.Fragment, 
 		newer = false
 	}
 	if newer {
-		u.queue.Restart()
-		u.queue.Restrict(edge.Began(), time.Time{}, nil)
-		if first, ok := u.queue.Peek(); ok {
+		l.queue.Restart()
+		l.queue.Restrict(edge.Began(), time.Time{}, nil)
+		if first, ok := l.queue.Peek(); ok {
 			t.order = liveEdge
 			return first, t, true
 		}
-		u.queue.Restart() // it is gone, or cannot be read
-		if oldest, ok = u.queue.Peek(); !ok {
+		l.queue.Restart() // it is gone, or cannot be read
+		if oldest, ok = l.queue.Peek(); !ok {
 			return queue.Fragment{}, turn{}, false
 		}
 	}
@@ -68,30 +72,26 @@ func (u *Uploader) choose(m mode, oldest queue.Fragment) (first queue.Fragment, 
 }
 
 // newestPending returns the newest complete fragment, if it is pending.
-func (u *Uploader) newestPending() (queue.Fragment, bool) {
-	end := u.o.Store.Usage(u.o.Stream).Newest
-	list := u.o.Store.Segments(u.o.Stream, end, time.Time{})
+func (l *live) newestPending() (queue.Fragment, bool) {
+	end := l.store.Usage(l.stream).Newest
+	list := l.store.Segments(l.stream, end, time.Time{})
 	if len(list) == 0 || list[len(list)-1].State == segment.Uploaded {
 		return queue.Fragment{}, false
 	}
 	key := list[len(list)-1].Key
-	fragments, err := listFragments(u.o.Store, key)
+	fragments, err := listFragments(l.store, key)
 	if err != nil || len(fragments) == 0 {
 		return queue.Fragment{}, false
 	}
-	f := queue.NewFragment(u.o.Store, key, fragments[len(fragments)-1])
-	return f, !u.poison.Deferred(f.ID()) && !u.o.Store.Done(f.Key, f.Stored.Start)
+	f := queue.NewFragment(l.store, key, fragments[len(fragments)-1])
+	return f, !l.deferred(f.ID()) && !l.store.Done(f.Key, f.Stored.Start)
 }
 
-// turnIsOver reports whether a live session must end before next, for something newer. Each gets one
-// fragment through at least: opening the next session may take longer than a fragment lasts.
-func (e *session) turnIsOver(next queue.Fragment) bool {
-	if !e.mode.live || !e.sending.any {
-		return false
-	}
-	now := e.u.o.Store.Usage(e.u.o.Stream).Newest
-	if e.turn.order == catchUp {
-		return now.After(e.turn.newest) && time.Since(e.opened) >= min(e.u.live.took, liveLag)
+// over reports whether a turn that began with the session must end before next, for something newer.
+func (l *live) over(t turn, began time.Time, next queue.Fragment) bool {
+	now := l.store.Usage(l.stream).Newest
+	if t.order == catchUp {
+		return now.After(t.newest) && time.Since(began) >= min(l.took, liveLag)
 	}
 	return now.Sub(next.Ended()) > liveLag
 }

@@ -66,7 +66,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 	if !ok {
 		return u.rest(m)
 	}
-	first, t, ok := u.choose(m, first)
+	first, t, ok := u.live.choose(m, first)
 	if !ok {
 		return false, 0
 	}
@@ -80,7 +80,7 @@ func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (
 
 // rest is a round in which nothing is to be sent but what was deferred.
 func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
-	u.settle(&flight{})
+	u.progress.settle(&flight{})
 	if u.poison.Release() > 0 {
 		return true, 0
 	}
@@ -106,7 +106,7 @@ func (u *Uploader) rest(m mode) (more bool, wait time.Duration) {
 		return true, 0
 	}
 	if u.queue.Readable() {
-		u.reportReadable()
+		u.progress.readable()
 		u.report.noneLeft()
 	}
 	return false, 0

@@ -92,11 +92,11 @@ func (e *session) feed() time.Duration {
 			e.fed()
 			return 0
 		}
-		if e.sending.any && u.queue.Overdue() || e.mustEnd(next) || e.turnIsOver(next) || e.yields() {
+		if e.sending.any && u.queue.Overdue() || e.mustEnd(next) || e.yields() {
 			e.close()
 			return 0
 		}
-		if !e.admits(next) {
+		if !u.ackDelay.admits(&e.flight, next, u.o.MaxInFlight, u.o.MaxInFlightBytes) {
 			return 0
 		}
 		if wait := u.pace.UntilFragment(); wait > 0 {
@@ -110,7 +110,7 @@ func (e *session) feed() time.Duration {
 // fed is called when nothing is pending.
 func (e *session) fed() {
 	u := e.u
-	u.settle(&e.flight)
+	u.progress.settle(&e.flight)
 	if e.turn.order == liveEdge {
 		u.live.caughtUp = true
 	}
@@ -155,7 +155,8 @@ func (e *session) send(next queue.Fragment) {
 	}
 }
 
-// mustEnd reports whether the session must end before this fragment.
+// mustEnd reports whether the session must end before this fragment. One of a live upload gets one fragment through
+// at least: opening the next may take longer than a fragment lasts.
 func (e *session) mustEnd(next queue.Fragment) bool {
 	if !slices.EqualFunc(e.header.Tracks, e.u.queue.Header().Tracks, mkv.Track.Equal) {
 		return true
@@ -167,7 +168,8 @@ func (e *session) mustEnd(next queue.Fragment) bool {
 	return !time.Now().Before(e.until) ||
 		next.At() <= last.End() ||
 		next.At()-last.At() < kvslimit.MinFragment.Milliseconds() ||
-		next.ID() != last.ID() && (e.u.poison.Has(next.ID()) || e.u.poison.Has(last.ID())) // go alone
+		next.ID() != last.ID() && (e.u.poison.Has(next.ID()) || e.u.poison.Has(last.ID())) || // go alone
+		e.mode.live && e.u.live.over(e.turn, e.opened, next)
 }
 
 // close ends the body behind what was handed over.
@@ -221,7 +223,7 @@ func (e *session) persisted(f inflight) {
 	u.ackDelay.acknowledged(f, time.Now())
 	e.got++
 	whole, again := u.passed(f)
-	u.settle(&e.flight)
+	u.progress.settle(&e.flight)
 	if whole && e.mode.each != nil {
 		e.mode.each(f.Stored.Size)
 	}
@@ -239,7 +241,7 @@ func (e *session) conclude(ctx context.Context) time.Duration {
 	if f := e.failure; f != nil && (f.Rule.Action != rules.Refuse || e.got == 0 && !f.again) || f == nil && e.broke(err) {
 		return e.failed(ctx, err)
 	}
-	e.u.settle(&flight{})
+	e.u.progress.settle(&flight{})
 	return 0
 }
 

@@ -35,8 +35,7 @@ type Uploader struct {
 	retries      retries
 	stallTimeout stallTimeout
 	report       report
-
-	progressUnsaved bool // the disk did not save last that a fragment is done
+	progress     progress
 }
 
 // New returns an Uploader that has not begun.
@@ -55,9 +54,11 @@ func New(o Options) *Uploader {
 	u.queue = queue.New(queue.Options{
 		Stream: o.Stream, Store: o.Store, Isolation: u.poison, Audio: o.Audio, Unreadable: u.report.unreadable, Now: o.clock,
 	})
+	u.live = live{stream: o.Stream, store: o.Store, queue: u.queue, deferred: u.poison.Deferred}
 	u.refused = refused.New(refused.Options{
 		Stream: o.Stream, Store: o.Store, Now: o.Now, Log: o.Log, PassedOver: u.queue.PassedOver, Unreadable: u.report.unreadable,
 	})
+	u.progress = progress{stream: o.Stream, store: o.Store, queue: u.queue, refused: u.refused, report: &u.report}
 	return u
 }
 
