@@ -1,4 +1,4 @@
-package uploader
+package rules
 
 import (
 	"errors"
@@ -10,22 +10,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
-
-func TestAnErrorWithoutTimecodeIsProvenBeforeItSkips(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 24, roomy)
-	w.record(1, 4)
-	w.service.Faults().Inject(door, media.ErrorAt(media.BeforeBody, 4006).Times(2))
-	w.drain(w.uploader())
-	w.expectAll(w.want[0])
-	w.expectUploaded(1)
-}
 
 func TestErrorsAreFoundByName(t *testing.T) {
 	t.Parallel()
-	if r := ackRule(kvs.Ack{ErrorCode: "MIN_FRAGMENT_DURATION_REACHED"}); r.Action != Skip || r.ID != 0 {
+	if r := ackRule(kvs.Ack{ErrorCode: "MIN_FRAGMENT_DURATION_REACHED"}); r.Action != Refuse || r.ID != 0 {
 		t.Errorf("got %+v", r)
 	}
 	if r := ackRule(kvs.Ack{ErrorCode: "KMS_KEY_DISABLED"}); r.ID != 4501 {
@@ -37,10 +26,10 @@ func TestErrorsAreFoundByName(t *testing.T) {
 	if r := httpRule(400, "ThrottlingException"); r.Action != BackOff {
 		t.Errorf("got %+v", r)
 	}
-	if r := openRule(errors.New("dial")); r.Action != NewEndpoint {
+	if r := OfOpen(errors.New("dial")).Rule; r.Action != NewEndpoint {
 		t.Errorf("got %+v", r)
 	}
-	if r := openRule(fmt.Errorf("x: %w", kvs.ErrCredentials)); r.Name != credentialsRule.Name {
+	if r := OfOpen(fmt.Errorf("x: %w", kvs.ErrCredentials)).Rule; r.Name != credentialsRule.Name {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -84,9 +73,9 @@ func TestADenialNamesTheRight(t *testing.T) {
 		"403, not known":          {403, "UnrecognizedClientException", "", NewCredentials, false, "Check the hub's clock and the role alias."},
 		"401 of a proxy or other": {401, "", "", AskUser, false, adviceAccess},
 	} {
-		r := answerRule(awserr.Classify(row.status, row.name, row.message))
+		r := OfResponse(awserr.Classify(row.status, row.name, row.message))
 		if r.Action != row.action || r.Renew != row.renew || !strings.Contains(r.Advice, row.advice) ||
-			(r.class() == health.UserError) != (row.action == AskUser) {
+			(r.Class() == health.UserError) != (row.action == AskUser) {
 			t.Errorf("%s: got %+v", name, r)
 		}
 	}
@@ -95,8 +84,8 @@ func TestADenialNamesTheRight(t *testing.T) {
 func TestTheKeyAndTheStreamNeverCostAFragment(t *testing.T) {
 	t.Parallel()
 	for _, r := range ackRules {
-		if (r.ID >= 4500 && r.ID < 4600 || r.ID == 4008) && (r.Action == Skip || r.Fragment) {
-			t.Errorf("%s may skip a fragment", r.title())
+		if (r.ID >= 4500 && r.ID < 4600 || r.ID == 4008) && (r.Action == Refuse || r.Fragment) {
+			t.Errorf("%s may skip a fragment", r.Title())
 		}
 	}
 }
@@ -119,18 +108,20 @@ func TestAPersonIsAskedOnlyWhereOneMustAct(t *testing.T) {
 		{400, "", AskUser}, {400, "InvalidArgumentException", AskUser}, {400, "ValidationException", AskUser}, {404, "", AskUser}, {400, "ResourceNotFoundException", AskUser},
 		{405, "", AskUser}, {407, "", AskUser}, {413, "", AskUser}, {418, "", AskUser},
 	} {
-		if r := answerRule(awserr.Classify(row.status, row.name, "")); r.Action != row.want {
+		if r := OfResponse(awserr.Classify(row.status, row.name, "")); r.Action != row.want {
 			t.Errorf("%d %s: %s, want %s", row.status, row.name, r.Action, row.want)
 		}
 	}
 }
 
-const documentation = "../../docs/upload-errors.md"
+const documentation = "../../../docs/upload-errors.md"
 
 func TestTheDocumentationHasTheSameRules(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile(documentation)
-	must(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var rows []string
 	for line := range strings.Lines(string(data)) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "| `") {
@@ -138,7 +129,7 @@ func TestTheDocumentationHasTheSameRules(t *testing.T) {
 		}
 	}
 	var want []string
-	for _, r := range Rules() {
+	for _, r := range All() {
 		may := ""
 		switch {
 		case r.Line:
@@ -158,7 +149,7 @@ func TestTheDocumentationHasTheSameRules(t *testing.T) {
 		if r.Renew {
 			first = "ask for new credentials once; if that fails too, "
 		}
-		want = append(want, fmt.Sprintf("| `%s` | %s | %s%s%s | %s |", r.title(), r.Cause, first, r.Action, may, r.Advice))
+		want = append(want, fmt.Sprintf("| `%s` | %s | %s%s%s | %s |", r.Title(), r.Cause, first, r.Action, may, r.Advice))
 	}
 	if got, expected := strings.Join(rows, "\n"), strings.Join(want, "\n"); got != expected {
 		t.Errorf("%s has\n%s\nWANT\n%s", documentation, got, expected)
