@@ -22,8 +22,9 @@ const (
 // layers only, never its neighbours. A name ending in /... stands for a tree, whose members may
 // import each other.
 var layers = [][]string{
+	{"internal/hubclock"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
-		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
+		"internal/freeze", "internal/humanize", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},
