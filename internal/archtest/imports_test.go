@@ -24,8 +24,8 @@ const (
 var layers = [][]string{
 	{"internal/hubclock"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
-		"internal/freeze", "internal/humanize", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
-	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise"},
+		"internal/freeze", "internal/humanize", "internal/signal", "internal/testtools", "internal/testtools/lossy", "internal/testtools/simcam", "bench/keep", "bench/proc"},
+	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise", "internal/timeline"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},

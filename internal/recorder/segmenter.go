@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // The limits of KVS that fragments on disk obey, with some room, so that uploading never has to
@@ -60,10 +61,10 @@ type segmenter struct {
 	o    *Options
 	part *health.Part
 
-	timeline timeline
-	clock    cameraClock
-	unset    unset
-	epochs   epochs
+	timeline timeline.Timeline
+	clock    timeline.CameraClock
+	unsynced timeline.UnsyncedClock
+	epochs   timeline.EpochWatch
 	inspector
 	inForce  parameterSets // those in the open segment's header
 	tracks   []mkv.Track   // of the open segment
@@ -92,22 +93,20 @@ type segmenter struct {
 	gap        bool   // media is missing before the next frame
 	damage     damage // what status tells of
 	damagedAt  time.Time
-	keyAt      time.Time  // of the last keyframe of this session
-	longGOP    bool       // status tells that keyframes are rare
-	constant   bool       // status tells that timestamps stand still
-	paced      bool       // status tells of the pace of the camera's clock
-	jumpedAt   time.Time  // when a segment began for a jump of the timestamps
-	trustAsked time.Time  // when the hub's clock was asked whether it can be trusted, for the camera's
-	shownClock clockState // what status says of the camera's clock
+	keyAt      time.Time           // of the last keyframe of this session
+	longGOP    bool                // status tells that keyframes are rare
+	constant   bool                // status tells that timestamps stand still
+	paced      bool                // status tells of the pace of the camera's clock
+	jumpedAt   time.Time           // when a segment began for a jump of the timestamps
+	trustAsked time.Time           // when the hub's clock was asked whether it can be trusted, for the camera's
+	shownClock timeline.ClockState // what status says of the camera's clock
 	meter      meter
 	parts      [][]byte // reused
 }
 
 func newSegmenter(o *Options) *segmenter {
-	s := &segmenter{o: o, part: o.Health}
-	s.newest = o.Store.LastEnd(o.Stream)
-	s.timeline.newest = s.newest
-	return s
+	newest := o.Store.LastEnd(o.Stream)
+	return &segmenter{o: o, part: o.Health, newest: newest, timeline: timeline.New(1, newest)}
 }
 
 // begin begins a session; see sink.
@@ -115,11 +114,10 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 	s.sound = nil
 	if audio != nil {
 		s.sound = &sound{audioTrack: *audio, flood: newAudioFlood()}
-		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest, audio: true}
+		s.sound.timeline = timeline.NewAudio(audio.rate, s.newest)
 	}
-	s.timeline.rate = int64(max(rate, 1))
-	s.timeline.restart()
-	s.clock.restart(rate)
+	s.timeline.BeginSession(rate)
+	s.clock.BeginSession(rate)
 	s.inspector = newInspector(c, parameterSets)
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
@@ -127,10 +125,10 @@ func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audi
 }
 
 // opened takes what is known of the session's first moments; see datedSink.
-func (s *segmenter) opened(video, audio opening) {
-	s.timeline.opening = video
+func (s *segmenter) opened(video, audio timeline.Opening) {
+	s.timeline.Open(video)
 	if s.sound != nil {
-		s.sound.line.opening = audio
+		s.sound.timeline.Open(audio)
 	}
 }
 
@@ -295,7 +293,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	}
 	first := s.after(producer)
 	start := first
-	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= reorderLimit {
+	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= timeline.ReorderLimit {
 		start = s.newest.Add(time.Millisecond).UTC()
 	}
 	header := mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks}
@@ -310,8 +308,8 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	}
 	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
 		s.newest = s.o.Store.LastEnd(s.o.Stream)
-		s.timeline.newest = s.newest
-		s.timeline.restart()
+		s.timeline.Continue(s.newest)
+		s.timeline.Restart()
 	}
 	if err != nil {
 		return err
@@ -397,7 +395,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 		return err
 	}
 	s.needKeyframe = false
-	s.epochs.dated(producer)
+	s.epochs.Recorded(producer)
 	s.frames++
 	s.count(s.writer)
 	if producer.After(s.newest) {
@@ -419,7 +417,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 // earliest is the least time of a frame in the open fragment: after the fragment before, in the
 // segment, and within what pictures may be reordered, as block times have 16 bits.
 func (s *segmenter) earliest() time.Time {
-	least := s.fragmentStart.Add(-reorderLimit)
+	least := s.fragmentStart.Add(-timeline.ReorderLimit)
 	if after := s.before.Add(time.Millisecond); after.After(least) {
 		least = after
 	}
@@ -517,7 +515,7 @@ func (s *segmenter) endSession() {
 		s.fail(err)
 	}
 	// The supervisor ends what was reported of the session.
-	s.damage, s.constant, s.paced, s.longGOP, s.shownClock = damageNone, false, false, false, clockUnknown
+	s.damage, s.constant, s.paced, s.longGOP, s.shownClock = damageNone, false, false, false, timeline.ClockUnknown
 	s.meter = meter{}
 	s.o.numbers.bitrate.Set(0)
 	s.o.numbers.fps.Set(0)

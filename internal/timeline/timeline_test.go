@@ -1,4 +1,4 @@
-package recorder
+package timeline
 
 import (
 	"testing"
@@ -10,17 +10,17 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // cam makes RTP timestamps and arrivals as a camera and a network do. Times without a monotonic
 // reading serve as both clocks.
 type cam struct {
-	line  timeline
+	line  Timeline
 	raw   uint32
 	media time.Duration // sent so far by the camera's own clock
 }
 
-func newCam() *cam { return &cam{line: timeline{rate: 90000}, raw: 4_294_900_000} }
+func newCam() *cam { return &cam{line: New(90000, time.Time{}), raw: 4_294_900_000} }
 
 // frame sends the next frame after d of the camera's clock; it arrives at that time since noon.
 func (c *cam) frame(d, arrival time.Duration) (time.Time, bool) {
 	c.media += d
-	return c.line.assign(c.raw+uint32(c.media*9/100_000), noon.Add(arrival))
+	return c.line.Assign(c.raw+uint32(c.media*9/100_000), noon.Add(arrival))
 }
 
 const tick = 40 * time.Millisecond
@@ -78,7 +78,7 @@ func TestBurst(t *testing.T) {
 func TestTimesNeverOverlapWhatIsOnDisk(t *testing.T) {
 	t.Parallel()
 	c := newCam()
-	c.line.newest = noon.Add(time.Hour) // the clock was set back
+	c.line.Continue(noon.Add(time.Hour)) // the clock was set back
 	got, _ := c.frame(0, 0)
 	if !got.After(noon.Add(time.Hour)) || got.After(noon.Add(time.Hour+time.Second)) {
 		t.Errorf("starts at %s", got)
@@ -99,15 +99,15 @@ func TestRTPConstant(t *testing.T) {
 		if jumped {
 			t.Fatalf("frame %d: taken for a jump", i)
 		}
-		if off := got.Sub(noon.Add(arrival)); off.Abs() > constantLimit*tick {
+		if off := got.Sub(noon.Add(arrival)); off.Abs() > constantUnits*tick {
 			t.Fatalf("frame %d: %s off", i, off)
 		}
-		if i > constantLimit && !got.After(before) {
+		if i > constantUnits && !got.After(before) {
 			t.Fatalf("frame %d: %s after %s", i, got, before)
 		}
 		before = got
 	}
-	if !c.line.constant {
+	if !c.line.Constant() {
 		t.Error("nothing was noticed")
 	}
 	// Then the timestamps move.
@@ -144,53 +144,4 @@ func TestBFramesAreNoJump(t *testing.T) {
 			t.Fatalf("frame %d: taken for a jump", i)
 		}
 	}
-}
-
-func TestCosmeticParams(t *testing.T) {
-	t.Parallel()
-	sps := []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}
-	pps := []byte{0x68, 0xee, 0x3c, 0x80}
-	sets := avc{}.newSets()
-	for _, step := range []struct {
-		name          string
-		nal           []byte
-		changed, held bool
-	}{
-		{"new SPS", sps, true, true},
-		{"same SPS", sps, false, true},
-		{"trailing zeros", append(append([]byte{}, sps...), 0, 0), false, true},
-		{"other nal_ref_idc", append([]byte{0x27}, sps[1:]...), false, false},
-		{"torn", sps[:4], false, false},
-		{"new PPS", pps, true, true},
-		{"same PPS", append(append([]byte{}, pps...), 0), false, true},
-		{"second PPS", []byte{0x68, 0x5e, 0x3c, 0x80}, true, true},
-		{"empty", []byte{0x68}, false, false},
-	} {
-		if changed, held := sets.take(step.nal), sets.holds(step.nal); changed != step.changed || held != step.held {
-			t.Errorf("%s: changed %v, held %v", step.name, changed, held)
-		}
-	}
-	track, ok := sets.track()
-	if !ok || track.Width != 352 || track.Height != 288 {
-		t.Errorf("%+v %v", track, ok)
-	}
-}
-
-func FuzzParameterSets(f *testing.F) {
-	f.Add([]byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}, []byte{0x68, 0xee, 0x3c, 0x80})
-	f.Add([]byte{0x67}, []byte{0x68, 0})
-	f.Fuzz(func(_ *testing.T, a, b []byte) {
-		all := map[codec]parameterSets{avc{}: avc{}.newSets(), hevc{}: hevc{}.newSets()}
-		for _, nal := range [][]byte{a, b} {
-			for c, sets := range all {
-				if kindOf(c, nal) == unitSet {
-					sets.take(nal)
-					sets.holds(nal)
-				}
-			}
-		}
-		for _, sets := range all {
-			sets.track()
-		}
-	})
 }

@@ -1,4 +1,4 @@
-package recorder
+package timeline
 
 import (
 	"math"
@@ -17,9 +17,8 @@ const (
 	openGrowth = 100 * time.Millisecond
 	// openFew are too few access units to tell what the camera kept from how it orders them.
 	openFew = 8
-	// openUnits and openBytes bound what is held back.
-	openUnits = 1024
-	openBytes = 8 << 20
+	// OpeningUnits bounds how many access units are held back.
+	OpeningUnits = 1024
 	// openKept is more than any camera has kept.
 	openKept = 30 * time.Second
 	// openStray is the least distance of two access units that may be a stray one's.
@@ -28,8 +27,9 @@ const (
 	openFar = time.Minute
 )
 
-// opening is what is known of a session's first moments, in which a camera may send at once what it has kept.
-type opening struct {
+// Opening is what is known of a session's first moments, in which a camera may send at once what it has kept. The zero
+// value knows nothing.
+type Opening struct {
 	raw     uint32        // timestamp of an access unit
 	arrival time.Time     // when it came; zero: nothing is known
 	lead    time.Duration // how much less late than it the timeliest of all was
@@ -37,12 +37,13 @@ type opening struct {
 }
 
 // stray reports whether a timestamp is none of the opening's.
-func (o opening) stray(raw uint32, rate int64) bool {
+func (o Opening) stray(raw uint32, rate clockRate) bool {
 	return !o.arrival.IsZero() && math.Abs(float64(int32(raw-o.raw))) > float64(rate)*openFar.Seconds()*mostPace
 }
 
-// openingGauge measures an opening. It is pure.
-type openingGauge struct {
+// OpeningGauge measures an opening, by access units that are held back meanwhile.
+type OpeningGauge struct {
+	rate  clockRate
 	base  time.Time // arrival of the first unit
 	raws  []uint32
 	units []paceSample // since the first
@@ -50,19 +51,22 @@ type openingGauge struct {
 	firm  int          // index in units of the first in sound
 }
 
-// add takes an access unit and reports whether enough is known.
-func (g *openingGauge) add(raw uint32, arrival time.Time, rate int64) (done bool) {
+// NewOpeningGauge returns a gauge for a track of rate RTP ticks per second.
+func NewOpeningGauge(rate int) OpeningGauge { return OpeningGauge{rate: clockRate(max(rate, 1))} }
+
+// Add takes the RTP timestamp and the arrival of an access unit, and reports whether enough is known.
+func (g *OpeningGauge) Add(raw uint32, arrival time.Time) (done bool) {
 	if len(g.units) == 0 {
 		g.base = arrival
 		g.raws, g.units = append(g.raws, raw), append(g.units, paceSample{})
 		return false
 	}
 	last := len(g.units) - 1
-	step := float64(int32(raw-g.raws[last])) / float64(max(rate, 1)) * float64(time.Second)
+	step := float64(int32(raw-g.raws[last])) / float64(g.rate) * float64(time.Second)
 	passed := arrival.Sub(g.base)
 	g.raws, g.units = append(g.raws, raw), append(g.units, paceSample{passed, g.units[last].media + time.Duration(step)})
 	switch {
-	case len(g.units) >= openUnits, passed >= openMost:
+	case len(g.units) >= OpeningUnits, passed >= openMost:
 		return true
 	case passed < openLeast, len(g.units) < openFew:
 		return false
@@ -75,7 +79,7 @@ func (g *openingGauge) add(raw uint32, arrival time.Time, rate int64) (done bool
 }
 
 // sift leaves out stray units: those far from both neighbours, which are near each other.
-func (g *openingGauge) sift() {
+func (g *OpeningGauge) sift() {
 	g.sound, g.firm = g.sound[:0], -1
 	for i, u := range g.units {
 		before, after := u, u
@@ -100,7 +104,7 @@ func (g *openingGauge) sift() {
 }
 
 // growth is by how much units became timelier of late.
-func (g *openingGauge) growth() time.Duration {
+func (g *OpeningGauge) growth() time.Duration {
 	if len(g.sound) < 2 {
 		return 0
 	}
@@ -117,7 +121,7 @@ func (g *openingGauge) growth() time.Duration {
 }
 
 // slow is the pace of all units, and whether the camera's clock seems to be slow by far.
-func (g *openingGauge) slow() (pace float64, slow bool) {
+func (g *OpeningGauge) slow() (pace float64, slow bool) {
 	n := len(g.sound)
 	if n < openFew {
 		return 0, false
@@ -127,7 +131,7 @@ func (g *openingGauge) slow() (pace float64, slow bool) {
 }
 
 // fast is the pace of the units of late, when they have one.
-func (g *openingGauge) fast() (pace float64, ok bool) {
+func (g *OpeningGauge) fast() (pace float64, ok bool) {
 	from := g.sound[len(g.sound)-1].arrival - openMost/2
 	var r recent
 	// Some, evenly, are enough.
@@ -145,20 +149,20 @@ func (g *openingGauge) fast() (pace float64, ok bool) {
 	return r.pace(recentUnits)
 }
 
-// measure says what the units taken so far tell.
-func (g *openingGauge) measure(rate int64) opening {
-	if len(g.units) < 2 || rate <= 0 {
-		return opening{}
+// Measure returns what is known by the units taken so far.
+func (g *OpeningGauge) Measure() Opening {
+	if len(g.units) < 2 {
+		return Opening{}
 	}
 	g.sift()
 	if len(g.sound) < 2 {
-		return opening{}
+		return Opening{}
 	}
-	o := opening{raw: g.raws[g.firm], arrival: g.base.Add(g.sound[0].arrival)}
+	o := Opening{raw: g.raws[g.firm], arrival: g.base.Add(g.sound[0].arrival)}
 	pace, odd := g.slow()
 	if !odd && g.growth() > openGrowth {
 		if pace, odd = g.fast(); !odd {
-			return opening{}
+			return Opening{}
 		}
 	}
 	gain := 1.0
@@ -173,120 +177,7 @@ func (g *openingGauge) measure(rate int64) opening {
 		o.lead = max(o.lead, u.lead())
 	}
 	if o.lead > openKept {
-		return opening{}
+		return Opening{}
 	}
 	return o
-}
-
-// datedSink is a sink that is told of a session's opening.
-type datedSink interface {
-	sink
-	// opened tells what is known of the video and of the audio, before their first frames.
-	opened(video, audio opening)
-}
-
-// openingHold holds the first moments of a session back, until it is known by how much what comes first was held
-// up on its way: a camera may send at once what it has kept, and a frame that is written cannot be dated back.
-// After that everything goes straight on. Arrivals stay as they were.
-type openingHold struct {
-	to      datedSink
-	holds   bool // else everything goes straight on
-	holding bool
-	rate    [2]int64 // of the video and of the audio
-	gauge   [2]openingGauge
-	bytes   int
-	held    []func()
-}
-
-func newOpeningHold(to datedSink, holds bool) *openingHold { return &openingHold{to: to, holds: holds} }
-
-// begin implements sink.
-func (h *openingHold) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
-	h.release()
-	h.to.begin(c, rate, parameterSets, audio)
-	h.holding, h.rate = h.holds, [2]int64{int64(max(rate, 1)), 1}
-	if audio != nil {
-		h.rate[1] = int64(max(audio.rate, 1))
-	}
-}
-
-// release hands everything over that is held back.
-func (h *openingHold) release() {
-	if !h.holding {
-		return
-	}
-	held := h.held
-	h.holding, h.held, h.bytes = false, nil, 0
-	h.to.opened(h.gauge[0].measure(h.rate[0]), h.gauge[1].measure(h.rate[1]))
-	h.gauge = [2]openingGauge{}
-	for _, hand := range held {
-		hand()
-	}
-}
-
-// do does something now, or when what was held back before it has been handed over.
-func (h *openingHold) do(what func()) {
-	if !h.holding {
-		what()
-		return
-	}
-	h.held = append(h.held, what)
-	if len(h.held) > 2*openUnits {
-		h.release()
-	}
-}
-
-// accessUnit implements sink.
-func (h *openingHold) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
-	if !h.holding {
-		h.to.accessUnit(nalus, rtpTime, now)
-		return
-	}
-	own := make([][]byte, len(nalus))
-	for i, nal := range nalus {
-		own[i] = append([]byte(nil), nal...)
-		h.bytes += len(nal)
-	}
-	h.do(func() { h.to.accessUnit(own, rtpTime, now) })
-	if h.holding && h.gauge[0].add(rtpTime, now, h.rate[0]) || h.bytes > openBytes {
-		h.release()
-	}
-}
-
-// audio implements sink.
-func (h *openingHold) audio(frame []byte, rtpTime uint32, now time.Time) {
-	if !h.holding {
-		h.to.audio(frame, rtpTime, now)
-		return
-	}
-	own := append([]byte(nil), frame...)
-	h.bytes += len(own)
-	h.gauge[1].add(rtpTime, now, h.rate[1])
-	h.do(func() { h.to.audio(own, rtpTime, now) })
-	if h.bytes > openBytes {
-		h.release()
-	}
-}
-
-// damaged implements sink.
-func (h *openingHold) damaged(frames int64, err error) { h.do(func() { h.to.damaged(frames, err) }) }
-
-// missed implements sink.
-func (h *openingHold) missed(frames int64) { h.do(func() { h.to.missed(frames) }) }
-
-// audioLeft implements sink.
-func (h *openingHold) audioLeft(names []string) { h.do(func() { h.to.audioLeft(names) }) }
-
-// cameraTime implements sink.
-func (h *openingHold) cameraTime(ntp time.Time, rtpTime uint32) {
-	h.do(func() { h.to.cameraTime(ntp, rtpTime) })
-}
-
-// noticed implements sink.
-func (h *openingHold) noticed(err error) { h.do(func() { h.to.noticed(err) }) }
-
-// panicked implements sink.
-func (h *openingHold) panicked(frames int64, value any) (until time.Time) {
-	h.release()
-	return h.to.panicked(frames, value)
 }
