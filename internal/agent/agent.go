@@ -34,7 +34,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
-	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 // orphanAge is how long media is kept whose stream is no longer configured: the API's default.
@@ -80,7 +80,7 @@ type Agent struct {
 	retention  *retention.Keeper
 	aws        awsclient.Config
 	kvs        *kvs.Client
-	uploadCap  uploader.Cap
+	uploadCap  pace.Bandwidth
 	uploadMode *usualMode
 	streams    *streams
 	demands    demands

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
@@ -60,7 +61,7 @@ func (c *checker) greet(ctx context.Context, s service, client *http.Client) tim
 	response, err := client.Do(request)
 	done()
 	if err != nil {
-		c.bad(check, health.SystemFault(codeCloud, err, "%s", s.fault(request.URL.Host, err)).Text)
+		c.bad(check, s.fault(request.URL.Host, err).Text)
 		return time.Time{}
 	}
 	_ = response.Body.Close()
@@ -80,23 +81,15 @@ type service struct {
 }
 
 // fault says what keeps the hub from the service, at host.
-func (s service) fault(host string, err error) string {
-	switch why := neterr.Of(err); {
-	case why == neterr.DNS:
-		return fmt.Sprintf("The name %s of %s cannot be resolved: check the hub's DNS and %s.", host, s.name, s.setting)
-	case why == neterr.CertExpired:
-		return fmt.Sprintf("The certificate of %s at %s is not valid at the hub's time: set the clock (NTP).", s.name, host)
-	case why == neterr.Untrusted:
-		return fmt.Sprintf("The certificate of %s at %s is not signed by a CA that the hub trusts: check %s and %s, and whether a proxy intercepts TLS.", s.name, host, EnvCACert, EnvCABundle)
-	case why == neterr.HostnameMismatch:
-		return fmt.Sprintf("The server at %s has a certificate for another name: correct %s.", host, s.setting)
-	case why == neterr.Refused && s.device:
-		return fmt.Sprintf("%s at %s refuses the device certificate: check that it is active and of this account and region.", s.name, host)
-	case why == neterr.Timeout:
-		return fmt.Sprintf("%s at %s does not answer: check the hub's internet connection and firewall (port 443).", s.name, host)
-	default:
-		return fmt.Sprintf("%s at %s cannot be reached: check the hub's internet connection and firewall (port 443).", s.name, host)
+func (s service) fault(host string, err error) *health.Fault {
+	kind := neterr.Of(err)
+	if kind == neterr.Refused && !s.device {
+		kind = neterr.Unreachable
 	}
+	why := connfault.Server{
+		Service: s.name, Host: host, Setting: s.setting, DeviceCertificate: "active and of this account and region",
+	}.Sentence(kind)
+	return health.SystemFault(codeCloud, err, why.Format, why.Args...)
 }
 
 // services are those of the SDK that this agent needs, where the SDK would send its requests to.

@@ -20,7 +20,7 @@ func cloudFault(s service, permission string, err error) *health.Fault {
 	}
 	switch answer := awserr.Of(err); {
 	case answer.Kind == awserr.Unreachable:
-		return health.SystemFault(codeCloud, err, "%s", s.fault(hostOf(err), err))
+		return s.fault(hostOf(err), err)
 	case answer.CredentialsRefused():
 		return health.SystemFault(codeCloud, err, "%s refuses the hub's credentials: check the role alias and the hub's clock.", s.name)
 	case answer.RightMissing():

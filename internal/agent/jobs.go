@@ -59,7 +59,7 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 	}
 	part := a.health.Part(stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
-		Stream: stream, Store: a.store, Cloud: a.kvs, Cap: &a.uploadCap, Health: part, Log: a.log,
+		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: part, Log: a.log,
 		Audio: func() uploader.Audio { return a.settings().Audio.uploaded() },
 	})
 	run := u.Run
