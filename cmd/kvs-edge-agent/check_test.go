@@ -37,7 +37,8 @@ func checkPrintsALineEachAndAnExitCode(t *testing.T, w world) {
 	s, camera := newRecordingStage(t, w)
 
 	output, code := checkHub(t, s.env())
-	if code != 0 || strings.Contains(output, "✘") || strings.Count(output, "✔") < 12 || strings.Count(output, "\n") != strings.Count(output, "✔") {
+	if code != 0 || strings.Contains(output, "✘") || strings.Count(output, "✔") < 12 ||
+		strings.Count(output, "\n") != strings.Count(output, "✔") {
 		t.Errorf("exit code %d:\n%s", code, output)
 	}
 	t.Logf("\n%s", output)

@@ -60,7 +60,8 @@ func settingsPage() []byte {
 		"`check --write-drop-in`, as root, allows them. The last column says what a change needs:\n\n" +
 		"| | |\n|---|---|\n" +
 		"| " + string(settings.AtReload) + " | It takes effect at once; no recording is interrupted. |\n" +
-		"| " + string(settings.AtReloadByRecordings) + " | Only the streams that it concerns end their file and connect to the camera again, one after the other. |\n" +
+		"| " + string(settings.AtReloadByRecordings) +
+		" | Only the streams that it concerns end their file and connect to the camera again, one after the other. |\n" +
 		"| " + string(settings.AtReloadByUploads) + " | Each stream's upload continues in a new session; no recording is interrupted. |\n" +
 		"| " + string(settings.AfterRestart) + " | `systemctl restart kvs-edge-agent`; until then `status` names the variable. |\n\n" +
 		"The device certificate and its key may be replaced in their files at any time: each new connection reads them.\n" +
@@ -102,7 +103,8 @@ func manPage(root *cobra.Command) []byte {
 	for _, group := range settings.Variables() {
 		fmt.Fprintf(&b, ".SS %s\n", roff(group.Title))
 		for _, v := range group.Variables {
-			fmt.Fprintf(&b, ".TP\n.B %s\n%s Default: %s. A change needs: %s.\n", v.Name, roff(v.Meaning), roff(orRequired(v.Default)), roff(string(v.Effect)))
+			fmt.Fprintf(&b, ".TP\n.B %s\n%s Default: %s. A change needs: %s.\n", v.Name, roff(v.Meaning), roff(orRequired(v.Default)),
+				roff(string(v.Effect)))
 		}
 	}
 	b.WriteString(`.SH FILES

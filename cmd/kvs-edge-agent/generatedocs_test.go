@@ -62,7 +62,8 @@ func TestTheManPageIsWhole(t *testing.T) {
 	t.Parallel()
 	page := string(manPage(newRootCommand()))
 	for _, want := range []string{".SS \"status [flags]\"", "support\\-bundle", ".B AWS_KVS_EDGE_RECORDING_DIRECTORY", ".SH EXIT STATUS",
-		"how long to record (default 30s)", "where the segments are kept (default recordings)", "how many windows to list (default 10)", "(default demo\\-hub)", "how often, with \\-\\-watch (default 2s)",
+		"how long to record (default 30s)", "where the segments are kept (default recordings)", "how many windows to list (default 10)",
+		"(default demo\\-hub)", "how often, with \\-\\-watch (default 2s)",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is missing", want)

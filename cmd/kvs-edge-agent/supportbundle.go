@@ -3,17 +3,11 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +16,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -85,7 +78,8 @@ no recordings.`,
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), out)
 			if !b.useful {
-				return errors.New("there is nothing of an agent in the bundle: name its socket with --socket, or run this as root or as a member of the agent's group")
+				return errors.New("there is nothing of an agent in the bundle: name its socket with --socket, or run this as root or as a member of " +
+					"the agent's group")
 			}
 			return nil
 		},
@@ -117,15 +111,6 @@ func writeBundle(ctx context.Context, path string, client *status.Client, shell 
 	b.part(ctx, "check.json", bundleCheckTime, func(ctx context.Context) ([]byte, error) { return checkFindings(ctx, shell) })
 	b.add("missing.txt", []byte(strings.Join(append(slices.Clone(b.missing), ""), "\n")))
 	return b, errors.Join(b.err, b.tar.Close(), zipped.Close())
-}
-
-// bundle is a tar file being written. Every byte goes through secret.Scrub.
-type bundle struct {
-	tar     *tar.Writer
-	now     time.Time
-	missing []string
-	useful  bool  // something of an agent is in it
-	err     error // of writing
 }
 
 func (b *bundle) collect(ctx context.Context, client *status.Client) {
@@ -195,121 +180,4 @@ func environmentSettings() []status.Setting {
 		}
 	}
 	return list
-}
-
-func versions(snapshot status.Snapshot) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "command  %s\nagent    %s\ngo       %s %s/%s, %d processors\n",
-		version, cmp.Or(snapshot.Version, "does not run"), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	for _, path := range []string{"/proc/version", "/etc/os-release", "/proc/meminfo", "/proc/uptime"} {
-		if data, err := os.ReadFile(path); err == nil {
-			fmt.Fprintf(&text, "\n%s\n%s", path, data)
-		}
-	}
-	return text.String()
-}
-
-// addLogs adds the ends of the newest log files.
-func (b *bundle) addLogs(ctx context.Context, dir string) {
-	names, err := within(ctx, bundleDiskTime, func(context.Context) ([]string, error) { return newestLogs(dir) })
-	b.miss("logs", err)
-	for _, name := range names {
-		read := func(context.Context) ([]byte, error) { return lastBytes(filepath.Join(dir, name), bundleLogBytes) }
-		b.useful = b.part(ctx, "logs/"+name, bundleDiskTime, read) || b.useful
-	}
-}
-
-func newestLogs(dir string) (names []string, err error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	type logFile struct {
-		name string
-		time time.Time
-	}
-	var files []logFile
-	for _, entry := range entries {
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() && strings.HasSuffix(entry.Name(), ".log") {
-			files = append(files, logFile{entry.Name(), info.ModTime()})
-		}
-	}
-	slices.SortFunc(files, func(x, y logFile) int { return y.time.Compare(x.time) })
-	for _, f := range files[:min(len(files), bundleLogFiles)] {
-		names = append(names, f.name)
-	}
-	return names, nil
-}
-
-// lastBytes reads the last bytes of a file, from the beginning of a line.
-func lastBytes(path string, most int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	from := max(0, info.Size()-most)
-	data, err := io.ReadAll(io.NewSectionReader(file, from, info.Size()-from))
-	if err != nil || from == 0 {
-		return data, err
-	}
-	_, data, _ = bytes.Cut(data, []byte("\n"))
-	return data, nil
-}
-
-// storeList lists the recordings.
-func storeList(ctx context.Context, dir string) ([]byte, error) {
-	var list bytes.Buffer
-	lines := 0
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if ctx.Err() != nil {
-			return fmt.Errorf("the list ends early, as it took longer than %s", bundleDiskTime)
-		}
-		if err != nil {
-			fmt.Fprintf(&list, "%s: %s\n", path, err)
-			return nil
-		}
-		if lines++; lines > bundleStoreLines {
-			fmt.Fprintln(&list, "and more")
-			return fs.SkipAll
-		}
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-			name, err := filepath.Rel(dir, path)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&list, "%s\t%d\t%s\n", name, info.Size(), info.ModTime().UTC().Format(time.RFC3339))
-		}
-		return nil
-	})
-	return list.Bytes(), err
-}
-
-// miss notes what is not in the bundle, unless err is nil.
-func (b *bundle) miss(what string, err error) {
-	if err != nil {
-		line := fmt.Sprintf("%s: %s", what, strings.ReplaceAll(err.Error(), "\n", "; "))
-		b.missing = append(b.missing, string(secret.Scrub([]byte(line))))
-	}
-}
-
-func (b *bundle) addJSON(name string, value any) {
-	data, err := json.MarshalIndent(value, "", "  ")
-	b.miss(name, err)
-	b.add(name, append(data, '\n'))
-}
-
-func (b *bundle) add(name string, data []byte) {
-	if b.err != nil {
-		return
-	}
-	data = secret.Scrub(data)
-	header := &tar.Header{Name: "kvs-edge-agent-support/" + name, Mode: 0o600, Size: int64(len(data)), ModTime: b.now}
-	if b.err = b.tar.WriteHeader(header); b.err == nil {
-		_, b.err = b.tar.Write(data)
-	}
 }

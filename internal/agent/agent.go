@@ -34,7 +34,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
-	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 // Options are what an Agent needs beside its settings.
@@ -67,7 +67,7 @@ type Agent struct {
 	retention  *retention.Keeper
 	aws        awsclient.Config
 	kvs        *kvs.Client
-	uploadCap  uploader.Cap
+	uploadCap  pace.Bandwidth
 	uploadMode *usualMode
 	streams    *streams
 	demands    demands

@@ -61,7 +61,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 	}
 	part := a.health.Part(stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
-		Stream: stream, Store: a.store, Cloud: a.kvs, Cap: &a.uploadCap, Health: part, Log: a.log,
+		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: part, Log: a.log,
 		Audio: func() uploader.Audio { return a.settings().Audio.Uploaded() },
 	})
 	run := u.Run

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 const (
@@ -16,8 +18,8 @@ const (
 	durationSize = 11
 	// timestampScale is the ns of a tick: times in the file are whole ms.
 	timestampScale = 1_000_000
-	// maxTracks of a KVS stream (limits, PutMedia).
-	maxTracks = 3
+	// maxTracks of a KVS stream, and so of a segment.
+	maxTracks = kvslimit.Tracks
 )
 
 // dateEpoch is where DateUTC counts from (RFC 8794, section 7.6).

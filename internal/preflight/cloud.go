@@ -17,7 +17,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
@@ -63,7 +62,7 @@ func (c *checker) greet(ctx context.Context, s hub.Service, client *http.Client)
 	response, err := client.Do(request)
 	done()
 	if err != nil {
-		c.bad(check, health.SystemFault(hub.CodeCloud, err, "%s", s.Unreachable(request.URL.Host, err)).Text)
+		c.bad(check, s.Unreachable(request.URL.Host, err).Text)
 		return time.Time{}
 	}
 	_ = response.Body.Close()

@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -24,9 +25,6 @@ import (
 )
 
 const (
-	// maxFragment is what KVS takes of a fragment, which is a GOP.
-	// Source: KVS Developer Guide, quotas, maximum fragment duration: 20 s.
-	maxFragment = 20 * time.Second
 	// frameTimeout is how long a camera that is recorded may go without a frame.
 	frameTimeout = 2 * time.Second
 	// atOnce is how many cameras are looked at together.
@@ -131,8 +129,8 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	text := fmt.Sprintf("The %s %s sends %s, %d×%d, %.1f frames/s, %s, a keyframe every %.1f s",
 		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, status.Bitrate(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
 	switch {
-	case seen.KeyframeInterval > maxFragment:
-		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text, maxFragment.Seconds())
+	case seen.KeyframeInterval > kvslimit.MaxFragment:
+		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text, kvslimit.MaxFragment.Seconds())
 	case seen.Damaged:
 		s.add("camera", false, "%s, but some of it does not arrive: check the network between camera and hub.", text)
 	case c.agentFails(ctx, s.name):

@@ -1,15 +1,17 @@
 package recorder
 
-import "time"
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+)
 
 const (
 	// floodWindow is over how long the rate of a camera is measured: keyframes and what was held up
 	// come in bursts.
 	floodWindow = 10 * time.Second
-	// maxRate is what KVS takes of a stream, in bytes per second. Source: quotas, PutMedia, 12.5 MB/s.
-	maxRate = 12_500_000
 	// floodLimit is what may come within floodWindow, in bytes.
-	floodLimit = maxRate * int64(floodWindow/time.Second)
+	floodLimit = kvslimit.BytesPerSecond * int64(floodWindow/time.Second)
 )
 
 // flood finds out when a camera sends more than can be recorded for KVS.

@@ -9,16 +9,17 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// The limits of KVS that fragments on disk obey, with some room, so that uploading never has to
-// cut them. Source: KVS Developer Guide, quotas, PutMedia.
+// Fragments on disk obey the limits of KVS, with some room, so that uploading never has to cut them: a fragment
+// ends with the frame that comes next, and gets a head, tags and sound beside the frames that are counted.
 const (
-	minFragment      = time.Second
-	maxFragment      = 19 * time.Second // of 20 s
-	maxFragmentBytes = 45 << 20         // of 50 MB
+	minFragment      = kvslimit.MinFragment
+	maxFragment      = kvslimit.MaxFragment - time.Second
+	maxFragmentBytes = kvslimit.FragmentBytes / 10 * 9
 )
 
 // The numbers of the tracks.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
-	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 // Settings is the agent's configuration from its environment. The names and defaults of AWS's
@@ -42,7 +42,7 @@ type Settings struct {
 	// NoFragmentTags leaves out the tags that say where fragments come from.
 	NoFragmentTags bool
 	// UploadCap is the most that all streams together send; nil without a limit.
-	UploadCap *uploader.Cap
+	UploadCap *pace.Bandwidth
 	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
 	CABundle string
 	// CertFile has roots towards AWS services beside those of the system's directories (SSL_CERT_FILE).
@@ -190,7 +190,7 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 		CertFile:           e.optional(EnvCertFile, ""),
 		Record:             e.recordSettings(),
 	}
-	if s.UploadCap, err = uploader.ParseCap(e.optional(EnvUploadMaxBitrate, "")); err != nil {
+	if s.UploadCap, err = pace.ParseBandwidth(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
 	}
 	s.MediaDirectory = e.optional(EnvMediaDirectory, filepath.Join(s.StateDirectory, mediaName))

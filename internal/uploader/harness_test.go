@@ -30,6 +30,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -377,7 +378,7 @@ func (w *world) uploader(change ...func(*Options)) *Uploader {
 		f(&o)
 	}
 	u := New(o)
-	u.fragments, u.sessions = newBucket(1e6, 1e6), newBucket(1e6, 1e6)
+	u.pace = pace.New(pace.Options{Bandwidth: o.Bandwidth, Fragments: 1e6, FragmentBurst: 1e6, Sessions: 1e6})
 	return u
 }
 

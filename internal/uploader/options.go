@@ -9,18 +9,20 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 // The defaults of Options.
 const (
-	DefaultMaxSession   = 40 * time.Minute // the service ends sessions at 45 min; AWS's C producer renews at 40
+	DefaultMaxSession   = kvslimit.SessionAge - 5*time.Minute // as AWS's C producer renews
 	DefaultStallTimeout = 30 * time.Second
-	DefaultIdleTimeout  = 20 * time.Second // the service ends idle sessions after 30 s (API reference, PutMedia)
-	DefaultInFlight     = 30               // fragments
-	DefaultInFlightSize = 16_000_000       // bytes
-	DefaultRetryMax     = 30 * time.Second // the longest pause between two sessions
+	DefaultIdleTimeout  = kvslimit.SessionIdle - 10*time.Second // well before the service ends it
+	DefaultInFlight     = 30                                    // fragments
+	DefaultInFlightSize = 16_000_000                            // bytes
+	DefaultRetryMax     = 30 * time.Second                      // the longest pause between two sessions
 )
 
 // Store is the recording directory; see segment.Store.
@@ -64,8 +66,8 @@ type Options struct {
 	// Audio says which sound is sent, and may say otherwise at any time: what is sent next follows.
 	// Default: AudioPlayable.
 	Audio func() Audio
-	// Cap is shared by all streams of the hub. nil = none.
-	Cap *Cap
+	// Bandwidth is shared by all streams of the hub. nil = unlimited.
+	Bandwidth *pace.Bandwidth
 	// Retry paces attempts after failures that may pass. Default 500 ms doubling to 30 s.
 	Retry backoff.Policy
 	// AskUser paces attempts while a person must act. Default 1 min doubling to 5 min.

@@ -7,12 +7,11 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
 const (
-	// minFragment is the shortest fragment that another may follow (limits, PutMedia).
-	minFragment = time.Second
 	// shutdownTime bounds the end of a session when the uploader is to end.
 	shutdownTime = 4 * time.Second
 	// lingerTime is how long the service's end of a session is waited for when nothing of ours
@@ -105,8 +104,8 @@ func (e *session) feed() time.Duration {
 		if !e.admits(next) {
 			return 0
 		}
-		if wait := u.fragments.ready(); wait > 0 {
-			return u.fragments.onBeat(wait)
+		if wait := u.pace.UntilFragment(); wait > 0 {
+			return wait
 		}
 		e.send(next)
 	}
@@ -134,7 +133,7 @@ func (e *session) send(next shot) {
 		e.u.refuse(next, &verdict{rule: silentRule})
 		return
 	}
-	e.u.fragments.take(1)
+	e.u.pace.Fragment()
 	next.size = mkv.ClusterHeadSize + media.Size()
 	var head [kvs.HeadSize]byte
 	mkv.PutClusterHead(head[:], next.size, next.at())
@@ -167,7 +166,7 @@ func (e *session) mustEnd(next shot) bool {
 	}
 	return !time.Now().Before(e.until) ||
 		next.at() <= e.last.end() ||
-		next.at()-e.last.at() < minFragment.Milliseconds() ||
+		next.at()-e.last.at() < kvslimit.MinFragment.Milliseconds() ||
 		next.id() != e.last.id() && (e.u.suspects.has(next.id()) || e.u.suspects.has(e.last.id())) // go alone
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
@@ -31,7 +32,7 @@ func (u *Uploader) split(s shot) bool {
 	}
 	defer func() { _ = reader.Close() }() // was only read
 	audio := u.o.Audio()
-	parts, err := mkv.Parts(reader, s.frag, mkv.Select(reader.Header(), audio.sends), minFragment)
+	parts, err := mkv.Parts(reader, s.frag, mkv.Select(reader.Header(), audio.sends), kvslimit.MinFragment)
 	if err != nil || len(parts) < 2 {
 		return false
 	}
@@ -66,7 +67,7 @@ func (p *split) follow(q *queue, f mkv.Fragment) *split {
 	if p.audio == q.chosen.audio {
 		return p
 	}
-	parts, err := mkv.Parts(q.reader, f, q.chosen.Selection, minFragment)
+	parts, err := mkv.Parts(q.reader, f, q.chosen.Selection, kvslimit.MinFragment)
 	if err != nil {
 		return p // the session fails with it
 	}

@@ -10,14 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-)
-
-// The limits of a fragment's tags (KVS quotas, "Streaming metadata").
-const (
-	MaxTags     = 10
-	MaxTagName  = 128 // bytes
-	MaxTagValue = 256 // bytes
 )
 
 // Tags that the service acts upon. All other names beginning with AWS are its own.
@@ -26,7 +20,6 @@ const (
 	TagImageGeneration = "AWS_KINESISVIDEO_IMAGE_GENERATION" // images of the fragment go to S3; no value
 	TagImagePrefix     = "AWS_KINESISVIDEO_IMAGE_PREFIX"     // begins the images' names
 	TagNotification    = "AWS_KINESISVIDEO_NOTIFICATION"     // the fragment is told over SNS; no value
-	reservedTags       = "AWS"
 )
 
 // tagEndOfFragment ends the fragment before it: the service stores and acknowledges it at once,
@@ -46,16 +39,16 @@ const withoutTagsFor = 24 * time.Hour
 
 // CheckTags finds what the service would refuse with 4009 FRAGMENT_METADATA_LIMIT_REACHED.
 func CheckTags(tags []mkv.Tag) error {
-	if len(tags) > MaxTags {
-		return fmt.Errorf("%d tags are more than the %d that a fragment may have", len(tags), MaxTags)
+	if len(tags) > kvslimit.Tags {
+		return fmt.Errorf("%d tags are more than the %d that a fragment may have", len(tags), kvslimit.Tags)
 	}
 	for _, t := range tags {
 		switch {
-		case t.Name == "" || len(t.Name) > MaxTagName:
-			return fmt.Errorf("the tag name %q has %d bytes; 1 to %d are allowed", t.Name, len(t.Name), MaxTagName)
-		case len(t.Value) > MaxTagValue:
-			return fmt.Errorf("the value of the tag %s has %d bytes; %d are allowed", t.Name, len(t.Value), MaxTagValue)
-		case strings.HasPrefix(t.Name, reservedTags) && t.Name != TagImageGeneration && t.Name != TagImagePrefix && t.Name != TagNotification:
+		case t.Name == "" || len(t.Name) > kvslimit.TagNameBytes:
+			return fmt.Errorf("the tag name %q has %d bytes; 1 to %d are allowed", t.Name, len(t.Name), kvslimit.TagNameBytes)
+		case len(t.Value) > kvslimit.TagValueBytes:
+			return fmt.Errorf("the value of the tag %s has %d bytes; %d are allowed", t.Name, len(t.Value), kvslimit.TagValueBytes)
+		case strings.HasPrefix(t.Name, kvslimit.ReservedTags) && t.Name != TagImageGeneration && t.Name != TagImagePrefix && t.Name != TagNotification:
 			return fmt.Errorf("the tag name %s is reserved for AWS", t.Name)
 		}
 	}
@@ -75,7 +68,7 @@ func (u *Uploader) SetTags(tags []mkv.Tag) error {
 	if err := CheckTags(tags); err != nil {
 		return err
 	}
-	set := &tagSet{encoded: mkv.AppendTags(nil, tags), full: len(tags) == MaxTags}
+	set := &tagSet{encoded: mkv.AppendTags(nil, tags), full: len(tags) == kvslimit.Tags}
 	if !bytes.Equal(u.tags.Load().encoded, set.encoded) {
 		u.tags.Store(set)
 	}

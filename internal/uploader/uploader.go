@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 const (
@@ -37,10 +38,7 @@ type Uploader struct {
 	retry    *backoff.Backoff
 	askUser  *backoff.Backoff
 
-	fragments *bucket // paces fragments
-	bytes     *bucket // paces bytes
-	second    *second // bounds their bursts
-	sessions  *bucket // paces PutMedia
+	pace *pace.Pace
 
 	tags atomic.Pointer[tagSet] // see SetTags; never nil
 
@@ -98,8 +96,7 @@ func New(o Options) *Uploader {
 		retry: backoff.New(o.Retry), askUser: backoff.New(o.AskUser), numbers: numbersOf(o.Health),
 		unqueued: make(map[segment.Key]unqueued),
 		turn:     make(chan struct{}, 1), nudge: make(chan struct{}, 1),
-		fragments: newBucket(fragmentsPerSecond, fragmentBurst), bytes: newBucket(bytesPerSecond, byteBurst),
-		second: newSecond(mostInSecond), sessions: newBucket(sessionsPerSecond, 1),
+		pace: pace.New(pace.Options{Bandwidth: o.Bandwidth}),
 	}
 	u.tags.Store(&tagSet{})
 	u.queue = newQueue(o, u.suspects, u.unreadable)
@@ -168,7 +165,7 @@ func (u *Uploader) upload(ctx context.Context, m mode) error {
 // attempt opens a session that begins with first, uploads in it for as long as it lasts, and says
 // how long to wait before the next.
 func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struct{}, e session) time.Duration {
-	if backoff.Sleep(ctx, u.sessions.take(1)) != nil {
+	if backoff.Sleep(ctx, u.pace.Session()) != nil {
 		return 0
 	}
 	header := u.queue.header()
@@ -176,8 +173,8 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	final := u.finalEvent(ctx)
 	s, err := u.o.Cloud.PutMedia(ctx, kvs.PutMediaInput{
 		Stream: u.o.Stream, Start: time.UnixMilli(first.at()), Header: mkv.AppendStreamHeader(nil, header),
-		Pace:  u.pace,
-		Piece: u.o.Cap.piece,
+		Pace:  u.pace.Bytes,
+		Piece: u.pace.Piece,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -191,15 +188,6 @@ func (u *Uploader) attempt(ctx context.Context, first shot, changes <-chan struc
 	e.u, e.s, e.header, e.final = u, s, header, final
 	e.opened, e.moved, e.touched, e.until = now, now, now, now.Add(u.sessionLife(s, now))
 	return e.run(ctx, changes)
-}
-
-// pace says how long that many bytes must wait. Short waits are put together, see shortestWait.
-func (u *Uploader) pace(bytes int) time.Duration {
-	wait := u.bytes.take(float64(bytes))
-	if wait < shortestWait {
-		wait = 0 // remains owed
-	}
-	return u.second.take(float64(bytes), max(wait, u.o.Cap.take(bytes)))
 }
 
 // sessionLife is how long a session may take on fragments.

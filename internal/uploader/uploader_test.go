@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 func TestEverythingArrivesOnceAndInOrderInOneSession(t *testing.T) {
@@ -206,7 +207,7 @@ func TestSessionsChangeWithoutGapOrRepeat(t *testing.T) {
 	w := newWorld(t, 24, roomy)
 	w.record(2, 6)
 	u := w.uploader(func(o *Options) { o.MaxSession = 150 * time.Millisecond })
-	u.fragments = newBucket(20, 1)
+	u.pace = pace.New(pace.Options{Fragments: 20, FragmentBurst: 1, Sessions: 1e6})
 	w.drain(u)
 	w.expectOnce()
 	stats := w.service.Stats(door)
@@ -419,7 +420,7 @@ func TestThePaceStaysBelowTheLimits(t *testing.T) {
 	w := newWorld(t, 24, media.Limits{})
 	w.record(2, 8)
 	u := w.uploader()
-	u.fragments, u.sessions = newBucket(fragmentsPerSecond, fragmentBurst), newBucket(sessionsPerSecond, 1)
+	u.pace = pace.New(pace.Options{})
 	w.drain(u)
 	w.expectOnce()
 	if stats := w.service.Stats(door); stats.Throttled != 0 || stats.Refused != 0 {

@@ -3,6 +3,8 @@ package uploader
 import (
 	"math"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 const (
@@ -29,7 +31,7 @@ func (w *window) acknowledged(s shot, now time.Time) {
 
 // admits tells whether next may join what is in flight.
 func (w *window) admits(flight []shot, next shot) bool {
-	if len(flight) < max(windowLeast, int(math.Ceil(w.lag.Seconds()*fragmentsPerSecond))) {
+	if len(flight) < max(windowLeast, int(math.Ceil(w.lag.Seconds()*pace.FragmentsPerSecond))) {
 		return true
 	}
 	media := next.end() - next.at()

@@ -1,36 +1,9 @@
-package uploader
+package pace
 
 import (
 	"slices"
 	"sync"
 	"time"
-)
-
-// The pace, a little below what the service allows per stream (limits, PutMedia): 5 fragments/s,
-// 12.5 MB/s, 5 requests/s. Above it the service reads more slowly or refuses.
-//
-// How the service counts is not documented. The hardest way is a window of one second that slides
-// along with every arrival; who passes that passes a fixed window and a bucket too. A bucket of
-// burst b and rate r lets six fragments begin within (6-b)/r at the least, which must be more than a
-// second. What is above it forgives the network that brings fragments nearer together; (b-1)/r
-// forgives us who wake too late. Both together are 5/r-1 seconds: at 4.9/s 10 ms each. A fragment
-// that comes earlier still is held back by the service for that little, and nothing is lost.
-const (
-	fragmentsPerSecond = 4.9
-	fragmentBurst      = 1.05
-	bytesPerSecond     = 12.25e6
-	mostInSecond       = 12.4e6 // bytes
-	sessionsPerSecond  = 4
-
-	// A wait costs a wake-up of both ends, and caches are cold after it. So what was saved up and
-	// one wait's worth, 2.2 MB, go in one burst: a fragment of a camera with 8 Mbit/s. second sees
-	// to it that bursts keep to what is allowed, too.
-	byteBurst    = 1e6
-	shortestWait = 100 * time.Millisecond
-
-	// For the same reason fragments of all streams that wait begin on common beats.
-	beats     = 4 // between two fragments of a stream
-	afterBeat = 5 * time.Millisecond
 )
 
 // bucket is a token bucket: rate tokens per second, at most burst saved up. Safe for concurrent use.
@@ -56,7 +29,7 @@ func (b *bucket) fill() {
 	b.last = now
 }
 
-// take takes n tokens, on credit if need be, and gives how long to wait until they are earned.
+// take takes n tokens, on credit if need be, and returns how long to wait until they are earned.
 func (b *bucket) take(n float64) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -65,7 +38,7 @@ func (b *bucket) take(n float64) time.Duration {
 	return b.wait(0)
 }
 
-// ready gives how long to wait until one token is there, and takes none.
+// ready returns how long to wait until one token is there, and takes none.
 func (b *bucket) ready() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -91,7 +64,7 @@ func (b *bucket) wait(want float64) time.Duration {
 	return time.Duration((want-b.tokens)/b.rate*float64(time.Second)) + time.Microsecond
 }
 
-// aSecond forgives who wakes 10 ms too late, as fragmentsPerSecond does.
+// aSecond forgives who wakes 10 ms too late, as FragmentsPerSecond does.
 const aSecond = 1010 * time.Millisecond
 
 // second bounds how much passes within any second, bursts or not. Safe for concurrent use.
@@ -111,7 +84,7 @@ type passage struct {
 
 func newSecond(most float64) *second { return &second{most: most, now: time.Now} }
 
-// take notes that n, at most most, pass as soon as wait is over, and gives how long it has to be.
+// take notes that n, at most most, pass as soon as wait is over, and returns how long it has to be.
 func (s *second) take(n float64, wait time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

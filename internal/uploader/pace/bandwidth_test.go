@@ -1,4 +1,4 @@
-package uploader
+package pace
 
 import (
 	"strings"
@@ -8,11 +8,13 @@ import (
 	"time"
 )
 
-func TestCapsAreRead(t *testing.T) {
+func TestBandwidthsAreRead(t *testing.T) {
 	t.Parallel()
 	day := func(clock string) time.Time {
 		at, err := time.ParseInLocation("2006-01-02 15:04:05", "2026-11-21 "+clock, time.Local)
-		must(t, err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		return at
 	}
 	for text, want := range map[string]map[string]float64{ // bit/s by time of day
@@ -22,7 +24,7 @@ func TestCapsAreRead(t *testing.T) {
 		"unlimited,08:00-18:00=1M":                     {"07:00:00": 0, "08:00:00": 1e6},
 		"1M,00:00-00:00=2M":                            {"03:00:00": 2e6},
 	} {
-		c, err := ParseCap(text)
+		c, err := ParseBandwidth(text)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
@@ -34,28 +36,28 @@ func TestCapsAreRead(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"fast", "63k", "-1M", "2M,night=1M", "2M,22:00=1M", "2M,22:00-25:00=1M", "2M,22:00-06:00=", "2M,", "NaN", "InfM", "1e30M"} {
-		if c, err := ParseCap(text); err == nil || !strings.Contains(err.Error(), "such as") {
+		if c, err := ParseBandwidth(text); err == nil || !strings.Contains(err.Error(), "such as") {
 			t.Errorf("%q is taken as %v, %v", text, c, err)
 		}
 	}
-	if c, err := ParseCap(" "); c != nil || err != nil || c.take(1) != 0 || c.piece() != mostCapPiece {
-		t.Errorf("no cap is %v, %v", c, err)
+	if c, err := ParseBandwidth(" "); c != nil || err != nil || c.take(1) != 0 || c.piece() != mostPiece {
+		t.Errorf("no limit is %v, %v", c, err)
 	}
 }
 
-func TestTheCapIsKeptAndSharedFairly(t *testing.T) {
+func TestTheBandwidthIsKeptAndSharedFairly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const rate, streams, seconds = 400_000, 4, 60 // rate in bytes/s
-		cap := &Cap{rates: capRates{usual: rate}}
-		piece := cap.piece()
+		shared := &Bandwidth{rates: bandwidthRates{otherwise: rate}}
+		piece := shared.piece()
 		sent := make([]int, streams)
 		ends := time.Now().Add(seconds * time.Second)
 		var group sync.WaitGroup
 		for i := range sent {
 			group.Go(func() {
 				for time.Now().Before(ends) {
-					time.Sleep(cap.take(piece))
+					time.Sleep(shared.take(piece))
 					sent[i] += piece
 				}
 			})
@@ -75,45 +77,27 @@ func TestTheCapIsKeptAndSharedFairly(t *testing.T) {
 	})
 }
 
-func TestTheCapHoldsUploadsBack(t *testing.T) {
+func TestABandwidthFollowsAnotherWhileItIsInUse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 24, roomy)
-	writer := w.create(640)
-	for range 5 {
-		w.fragment(writer, 2*time.Second, 5000)
+	slow, err := ParseBandwidth(" 64k, 22:00-06:00=20M ")
+	if err != nil {
+		t.Fatal(err)
 	}
-	must(t, writer.Seal())
-	began := time.Now()
-	w.drain(w.uploader(func(o *Options) { o.Cap = &Cap{rates: capRates{usual: 125_000}} }))
-	took := time.Since(began)
-	if least := 700 * time.Millisecond; took < least {
-		t.Errorf("125 kB took %v at 125 kB/s", took)
-	}
-	w.expectOnce()
-	if stats := w.service.Stats(door); stats.Sessions != 1 {
-		t.Errorf("the cap broke the session: %+v", stats)
-	}
-}
-
-func TestACapFollowsAnotherWhileItIsInUse(t *testing.T) {
-	t.Parallel()
-	slow, err := ParseCap(" 64k, 22:00-06:00=20M ")
-	must(t, err)
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.Local)
-	c := &Cap{now: func() time.Time { return now }}
+	c := &Bandwidth{now: func() time.Time { return now }}
 	if wait := c.take(1 << 20); wait != 0 || c.String() != "" {
-		t.Errorf("without a cap %q waits %s", c, wait)
+		t.Errorf("without a limit %q waits %s", c, wait)
 	}
 	c.Follow(slow)
-	if wait := c.take(80_000); wait != 10*time.Second-time.Second/capPieces || c.String() != "64k, 22:00-06:00=20M" {
+	if wait := c.take(80_000); wait != 10*time.Second-time.Second/piecesPerSecond || c.String() != "64k, 22:00-06:00=20M" {
 		t.Errorf("by day %q waits %s", c, wait)
 	}
 	now = now.Add(11 * time.Hour)
-	if wait := c.take(2_500_000); wait != time.Second-time.Second/capPieces {
+	if wait := c.take(2_500_000); wait != time.Second-time.Second/piecesPerSecond {
 		t.Errorf("by night %q waits %s", c, wait)
 	}
 	c.Follow(nil)
-	if wait := c.take(1 << 30); wait != 0 || c.piece() != mostCapPiece {
-		t.Errorf("without a cap again %q waits %s", c, wait)
+	if wait := c.take(1 << 30); wait != 0 || c.piece() != mostPiece {
+		t.Errorf("without a limit again %q waits %s", c, wait)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
-	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
 const (
@@ -161,52 +160,4 @@ func clockText(ctx context.Context) ([]byte, error) {
 		fmt.Fprintf(&text, "\ntimedatectl status\n%s", said)
 	}
 	return text.Bytes(), errors.Join(err, toolErr)
-}
-
-// diskText describes the file system of each directory, as df and mount do.
-func diskText(setting, dir string) ([]byte, error) {
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s\n  directory   %s\n", setting, dir)
-	real, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return text.Bytes(), err
-	}
-	if real, err = filepath.Abs(real); err != nil {
-		return text.Bytes(), err
-	}
-	info, err := os.Stat(real)
-	if err != nil {
-		return text.Bytes(), err
-	}
-	fmt.Fprintf(&text, "  is          %s, %s\n", real, info.Mode())
-	var fs unix.Statfs_t
-	if err := unix.Statfs(real, &fs); err != nil {
-		return text.Bytes(), fmt.Errorf("the file system of %s cannot be asked: %w", real, err)
-	}
-	size := func(blocks uint64) string { return humanize.Bytes(int64(blocks) * int64(fs.Bsize)) }
-	fmt.Fprintf(&text, "  size        %s, %s free, %s of it for the agent\n  files       %d, %d more may be made\n",
-		size(fs.Blocks), size(fs.Bfree), size(fs.Bavail), fs.Files-fs.Ffree, fs.Ffree)
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return text.Bytes(), err
-	}
-	fmt.Fprintf(&text, "  mount       %s\n", mountOf(string(mounts), real))
-	return text.Bytes(), nil
-}
-
-// mountOf is the line of /proc/self/mountinfo of the file system that a path is on: of two at one point the later.
-func mountOf(mounts, path string) (line string) {
-	longest := -1
-	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-	for l := range strings.Lines(mounts) {
-		fields := strings.Fields(l)
-		if len(fields) < 5 {
-			continue
-		}
-		point := strings.TrimSuffix(unescape.Replace(fields[4]), "/")
-		if (path == point || strings.HasPrefix(path, point+"/")) && len(point) >= longest {
-			line, longest = strings.TrimSpace(l), len(point)
-		}
-	}
-	return line
 }

@@ -1,4 +1,4 @@
-package uploader
+package pace
 
 import (
 	"math/rand/v2"
@@ -14,7 +14,7 @@ func TestThePaceIsBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 	for _, latest := range []time.Duration{0, 2 * time.Millisecond, 10 * time.Millisecond, 300 * time.Millisecond} {
 		chance := rand.New(rand.NewPCG(1, uint64(latest)))
 		now := time.Unix(1_795_000_000, 0)
-		b := newBucket(fragmentsPerSecond, fragmentBurst)
+		b := newBucket(FragmentsPerSecond, fragmentBurst)
 		b.now = func() time.Time { return now }
 		var starts []time.Time
 		for len(starts) < 10_000 {
@@ -46,7 +46,7 @@ func TestFragmentsOfAllStreamsBeginOnCommonBeats(t *testing.T) {
 	at := func(n int) time.Duration { // of the last fragment, behind a beat
 		chance := rand.New(rand.NewPCG(3, uint64(n)))
 		now := time.Unix(1_795_000_000, chance.Int64N(int64(time.Second)))
-		b := newBucket(fragmentsPerSecond, fragmentBurst)
+		b := newBucket(FragmentsPerSecond, fragmentBurst)
 		b.now = func() time.Time { return now }
 		for range fragments {
 			for wait := b.ready(); wait > 0; wait = b.ready() {
@@ -70,15 +70,15 @@ func TestBurstsOfBytesAreBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 	const allowed, piece = 12_500_000, 128 << 10
 	for _, idle := range []time.Duration{0, 250 * time.Millisecond, 3 * time.Second} {
 		chance := rand.New(rand.NewPCG(2, uint64(idle)))
-		u := New(Options{Stream: "cam"})
+		p := New(Options{})
 		now := time.Unix(1_795_000_000, 0)
-		u.bytes.now = func() time.Time { return now }
-		u.second.now = u.bytes.now
+		p.bytes.now = func() time.Time { return now }
+		p.second.now = p.bytes.now
 		var sent []passage
 		total, began := 0.0, now
 		for len(sent) < 20_000 {
 			n := 1 + chance.IntN(piece)
-			now = now.Add(u.pace(n) + // woken late now and then
+			now = now.Add(p.Bytes(n) + // woken late now and then
 				time.Duration(chance.Int64N(int64(10*time.Millisecond))*int64(chance.IntN(20)/19)))
 			sent = append(sent, passage{now, float64(n)})
 			total += float64(n)
@@ -87,8 +87,8 @@ func TestBurstsOfBytesAreBelowWhatTheServiceAllowsInAnyWindow(t *testing.T) {
 			}
 		}
 		first, within := 0, 0.0
-		for _, p := range sent {
-			for within += p.n; p.at.Sub(sent[first].at) >= time.Second; first++ {
+		for _, x := range sent {
+			for within += x.n; x.at.Sub(sent[first].at) >= time.Second; first++ {
 				within -= sent[first].n
 			}
 			if within > allowed {

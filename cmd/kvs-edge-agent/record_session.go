@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,29 +18,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
-
-// segmentLine is printed for each segment, cameraLine for each camera at the end.
-type segmentLine struct {
-	Event  string    `json:"event"` // segment
-	Stream string    `json:"stream"`
-	Start  time.Time `json:"start"`
-	End    time.Time `json:"end"`
-	Bytes  int64     `json:"bytes"`
-	Frames int       `json:"frames"`
-}
-
-type cameraLine struct {
-	Event      string  `json:"event"` // camera
-	Stream     string  `json:"stream"`
-	Segments   int     `json:"segments"`
-	Frames     int64   `json:"frames"`
-	FramesLost int64   `json:"frames_lost"`
-	Gaps       int64   `json:"gaps"`
-	Seconds    float64 `json:"seconds"`
-	Bytes      int64   `json:"bytes"`
-	BitrateBPS int64   `json:"bitrate_bps"`
-	Problem    string  `json:"problem,omitempty"`
-}
 
 // recording is one camera being recorded.
 type recording struct {
@@ -89,9 +65,10 @@ func (s *recordSession) run(ctx context.Context, problems io.Writer) error {
 			Stream: r.stream, Store: s.store, Health: r.part, Log: zap.NewNop(),
 			SegmentDuration: set.SegmentDuration, FlushInterval: set.FlushInterval,
 			MaxSegmentBytes: func() int64 { return keeper.SegmentBytes(r.stream) },
-			Transport:       set.Camera.Transport, TimestampSource: set.Camera.TimestampSource, NoAudio: set.Camera.NoAudio, CameraRoots: set.Camera.Roots,
-			URL:       func(context.Context) (secret.String, error) { return camera, nil },
-			OnSegment: func(seg recorder.Segment) { s.segment(r, seg) },
+			Transport:       set.Camera.Transport, TimestampSource: set.Camera.TimestampSource, NoAudio: set.Camera.NoAudio,
+			CameraRoots: set.Camera.Roots,
+			URL:         func(context.Context) (secret.String, error) { return camera, nil },
+			OnSegment:   func(seg recorder.Segment) { s.segment(r, seg) },
 		})
 		s.say("%s: connecting; segments of %s go to %s\n", r.stream, set.SegmentDuration, filepath.Join(s.o.dir, r.stream))
 		recorders.Go(func() { errs[i] = rec.Run(ctx) })
@@ -114,15 +91,6 @@ func (s *recordSession) keeper() *retention.Keeper {
 	return keeper
 }
 
-// say prints a line for people.
-func (s *recordSession) say(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.o.asJSON {
-		fmt.Fprintf(s.out, format, args...)
-	}
-}
-
 // segment accounts for a finished segment and prints it.
 func (s *recordSession) segment(r *recording, seg recorder.Segment) {
 	s.mu.Lock()
@@ -137,73 +105,4 @@ func (s *recordSession) segment(r *recording, seg recorder.Segment) {
 	}
 	fmt.Fprintf(s.out, "%s  %s  %s  %s  %s\n", humanize.Millis(seg.StartTime().Local()), r.stream,
 		humanize.Length(seg.End.Sub(seg.StartTime())), humanize.Count(seg.Frames, "frame"), humanize.Bytes(seg.Bytes))
-}
-
-func (s *recordSession) json(line any) {
-	data, err := json.Marshal(line)
-	if err != nil {
-		panic(err) // the types above always can be
-	}
-	fmt.Fprintln(s.out, string(data))
-}
-
-// report prints when a camera is recorded, and what goes wrong, once each.
-func (s *recordSession) report(ctx context.Context, problems io.Writer) {
-	changes, stop := s.health.Watch()
-	defer stop()
-	for {
-		for _, r := range s.recordings {
-			snapshot := r.part.Snapshot()
-			worst, bad := snapshot.Worst()
-			if text := withoutSecret.Replace(worst.Text); bad && text != r.problem {
-				r.problem = text
-				fmt.Fprintf(problems, "%s: %s\n", r.stream, text)
-			}
-			if snapshot.State == "recording" && !r.began {
-				r.began = true
-				s.say("%s: recording\n", r.stream)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changes:
-		}
-	}
-}
-
-// summarize prints what came of each camera.
-func (s *recordSession) summarize() error {
-	failed := false
-	for _, r := range s.recordings {
-		n := func(name string) int64 { return r.part.Number(name).Load() }
-		l := &r.line
-		l.Frames, l.FramesLost, l.Gaps = n(health.FramesRecorded), n(health.FramesLost), n(health.Gaps)
-		if l.Seconds > 0 {
-			l.BitrateBPS = int64(float64(n(health.BytesRecorded)*8) / l.Seconds)
-		}
-		why := ""
-		if l.Frames == 0 {
-			failed = true
-			l.Problem = r.problem
-			switch why = ": " + r.problem; {
-			case r.problem == "" && r.began:
-				why = ": the camera had sent no keyframe until the end"
-			case r.problem == "":
-				why = ": the camera had not answered until the end"
-			}
-		}
-		if s.o.asJSON {
-			s.json(l)
-			continue
-		}
-		fmt.Fprintf(s.out, "%s: %s in %s, %s, %s, %s lost, %s%s\n", l.Stream, humanize.Count(l.Frames, "frame"),
-			humanize.Count(l.Segments, "segment"),
-			humanize.Length(time.Duration(l.Seconds*float64(time.Second))), humanize.Count(l.Gaps, "gap"), humanize.Count(l.FramesLost, "frame"),
-			humanize.Bitrate(l.BitrateBPS), why)
-	}
-	if failed {
-		return &exitError{code: exitFailure}
-	}
-	return nil
 }

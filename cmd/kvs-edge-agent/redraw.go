@@ -14,19 +14,19 @@ const (
 	leaveScreen  = "\x1b[?25h\x1b[?1049l"
 )
 
-// frame gathers a picture and shows it at once. On a terminal it is drawn over the one before,
+// display gathers what is to be seen and shows it at once. On a terminal it is drawn over the one before,
 // line by line, so that nothing flickers.
-type frame struct {
+type display struct {
 	out    io.Writer
 	redraw bool
 	text   bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (f *frame) Write(p []byte) (int, error) { return f.text.Write(p) }
+func (f *display) Write(p []byte) (int, error) { return f.text.Write(p) }
 
 // flush shows the picture.
-func (f *frame) flush() error {
+func (f *display) flush() error {
 	picture := f.text.Bytes()
 	if f.redraw {
 		lines := bytes.ReplaceAll(picture, []byte("\n"), []byte(eraseLine+"\n"))

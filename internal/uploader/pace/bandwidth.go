@@ -1,4 +1,4 @@
-package uploader
+package pace
 
 import (
 	"fmt"
@@ -8,51 +8,51 @@ import (
 	"time"
 )
 
-// Cap is the most that all streams of a hub together send. They take turns, a small piece each, so
+// Bandwidth is the most that all streams of a hub together send. They alternate, a small piece each, so
 // each that has something to send gets the same. Safe for concurrent use; nil and the zero value
-// are no cap.
-type Cap struct {
+// are unlimited.
+type Bandwidth struct {
 	now func() time.Time // default time.Now
 
 	mu    sync.Mutex
-	rates capRates  // guarded by mu
-	next  time.Time // until then everything is given away; guarded by mu
+	rates bandwidthRates // guarded by mu
+	next  time.Time      // until then everything is taken; guarded by mu
 }
 
-// capRates are what a text that ParseCap reads says.
-type capRates struct {
-	text    string
-	usual   float64 // bytes/s; 0 = unlimited
-	windows []capWindow
+// bandwidthRates are what a text for ParseBandwidth says.
+type bandwidthRates struct {
+	text      string
+	otherwise float64 // bytes/s; 0 = unlimited
+	periods   []dayPeriod
 }
 
-// capWindow is a time of day with a rate of its own.
-type capWindow struct {
+// dayPeriod is a time of day with a rate of its own.
+type dayPeriod struct {
 	from, to time.Duration // since midnight; from > to goes over midnight
 	rate     float64
 }
 
 const (
-	// leastCap lets 16 streams move a piece each well within the stall timeout.
-	leastCap = 64_000 // bit/s
-	// capPieces a second a stream's share is cut into.
-	capPieces     = 8
-	leastCapPiece = 4 << 10
-	mostCapPiece  = 128 << 10
-	unlimited     = "unlimited"
+	// leastRate lets 16 streams move a piece each well within the stall timeout.
+	leastRate = 64_000 // bit/s
+	// piecesPerSecond a second a stream's share is cut into.
+	piecesPerSecond = 8
+	leastPiece      = 4 << 10
+	mostPiece       = 128 << 10
+	unlimited       = "unlimited"
 )
 
-// ParseCap reads a cap: a rate in bit/s with k, M or G for thousands, millions and milliards, or
+// ParseBandwidth reads a rate in bit/s with k, M or G for 10³, 10⁶ and 10⁹, or
 // "unlimited"; then, for times of the day in the hub's time zone, other rates: "2M, 22:00-06:00=20M".
-// Of windows that overlap the first holds. An empty text is no cap.
-func ParseCap(text string) (*Cap, error) {
+// Of times that overlap the first holds. An empty text is nil.
+func ParseBandwidth(text string) (*Bandwidth, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
 	parts := strings.Split(text, ",")
-	rates := capRates{text: strings.TrimSpace(text)}
+	rates := bandwidthRates{text: strings.TrimSpace(text)}
 	var err error
-	if rates.usual, err = parseRate(parts[0]); err != nil {
+	if rates.otherwise, err = parseRate(parts[0]); err != nil {
 		return nil, err
 	}
 	for _, part := range parts[1:] {
@@ -61,7 +61,7 @@ func ParseCap(text string) (*Cap, error) {
 		if !ok || !isSpan {
 			return nil, fmt.Errorf("%q is not a time of day with a rate, such as 22:00-06:00=20M", strings.TrimSpace(part))
 		}
-		var w capWindow
+		var w dayPeriod
 		if w.from, err = parseClock(from); err != nil {
 			return nil, err
 		}
@@ -71,32 +71,32 @@ func ParseCap(text string) (*Cap, error) {
 		if w.rate, err = parseRate(rate); err != nil {
 			return nil, err
 		}
-		rates.windows = append(rates.windows, w)
+		rates.periods = append(rates.periods, w)
 	}
-	return &Cap{rates: rates}, nil
+	return &Bandwidth{rates: rates}, nil
 }
 
-// Follow takes over the rates of other, nil for none, while c is in use.
-func (c *Cap) Follow(other *Cap) {
-	var rates capRates
+// Follow takes over the rates of other, nil for none, while b is in use.
+func (b *Bandwidth) Follow(other *Bandwidth) {
+	var rates bandwidthRates
 	if other != nil {
 		other.mu.Lock()
 		rates = other.rates
 		other.mu.Unlock()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rates, c.next = rates, time.Time{}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rates, b.next = rates, time.Time{}
 }
 
-// String gives the text that was read, empty for no cap.
-func (c *Cap) String() string {
-	if c == nil {
+// String returns the text that was read; it is empty where there is no limit.
+func (b *Bandwidth) String() string {
+	if b == nil {
 		return ""
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.rates.text
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rates.text
 }
 
 func parseRate(text string) (bytesPerSecond float64, err error) {
@@ -111,7 +111,7 @@ func parseRate(text string) (bytesPerSecond float64, err error) {
 		}
 	}
 	rate, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(rate*factor >= leastCap && rate*factor <= 1e12) {
+	if err != nil || !(rate*factor >= leastRate && rate*factor <= 1e12) {
 		return 0, fmt.Errorf("%q is not a rate in bit/s of at least 64k, such as 500k or 20M, or %q", text, unlimited)
 	}
 	return rate * factor / 8, nil
@@ -126,10 +126,10 @@ func parseClock(text string) (time.Duration, error) {
 }
 
 // at is what holds at that time, in bytes/s; 0 = unlimited.
-func (r capRates) at(now time.Time) float64 {
+func (r bandwidthRates) at(now time.Time) float64 {
 	hour, minute, second := now.Clock()
 	clock := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
-	for _, w := range r.windows {
+	for _, w := range r.periods {
 		in := clock >= w.from && clock < w.to
 		if w.from >= w.to {
 			in = clock >= w.from || clock < w.to
@@ -138,47 +138,47 @@ func (r capRates) at(now time.Time) float64 {
 			return w.rate
 		}
 	}
-	return r.usual
+	return r.otherwise
 }
 
 // take takes that many bytes and says how long to wait for them.
-func (c *Cap) take(n int) time.Duration {
-	if c == nil {
+func (b *Bandwidth) take(n int) time.Duration {
+	if b == nil {
 		return 0
 	}
-	now := c.clock()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	rate := c.rates.at(now)
+	now := b.clock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	rate := b.rates.at(now)
 	if rate == 0 {
 		return 0
 	}
 	// What was not used for a moment, as pieces are taken one after another, is not lost.
-	if earliest := now.Add(-time.Second / capPieces); c.next.Before(earliest) {
-		c.next = earliest
+	if earliest := now.Add(-time.Second / piecesPerSecond); b.next.Before(earliest) {
+		b.next = earliest
 	}
-	c.next = c.next.Add(time.Duration(float64(n) / rate * float64(time.Second)))
-	return c.next.Sub(now)
+	b.next = b.next.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+	return b.next.Sub(now)
 }
 
-// piece is how many bytes to take at once, so that turns are short.
-func (c *Cap) piece() int {
-	if c == nil {
-		return mostCapPiece
+// piece is how many bytes to take at once, so that nobody waits long.
+func (b *Bandwidth) piece() int {
+	if b == nil {
+		return mostPiece
 	}
-	now := c.clock()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	rate := c.rates.at(now)
+	now := b.clock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	rate := b.rates.at(now)
 	if rate == 0 {
-		return mostCapPiece
+		return mostPiece
 	}
-	return min(max(int(rate/capPieces), leastCapPiece), mostCapPiece)
+	return min(max(int(rate/piecesPerSecond), leastPiece), mostPiece)
 }
 
-func (c *Cap) clock() time.Time {
-	if c.now == nil {
+func (b *Bandwidth) clock() time.Time {
+	if b.now == nil {
 		return time.Now()
 	}
-	return c.now()
+	return b.now()
 }
