@@ -1,8 +1,6 @@
 package settings
 
-import (
-	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
-)
+import "github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 
 // AudioMode is which sound of cameras is recorded and uploaded.
 type AudioMode string
