@@ -66,23 +66,23 @@ func Check(ctx context.Context, o Options) (ok bool) {
 	if o.diskFree == nil {
 		o.diskFree = diskFree
 	}
-	c := &checker{o: o, ok: true, waits: &waits{note: o.Waiting}}
+	c := &checker{o: o, ok: true, questions: &questions{note: o.Waiting}}
 	c.run(ctx)
 	return c.ok
 }
 
 // checker goes through one check, on one goroutine but for the streams.
 type checker struct {
-	o        Options
-	ok       bool
-	waits    *waits
-	settings settings.Settings
-	device   *tls.Config      // nil without a device certificate
-	running  *status.Snapshot // nil when no agent runs, or none answers
-	mayRun   bool             // an agent may run, whose connections a second one would end
-	aws      awsclient.Config
-	kvs      *kvs.Client
-	secrets  *secrets.Client
+	o         Options
+	ok        bool
+	questions *questions
+	settings  settings.Settings
+	device    *tls.Config      // nil without a device certificate
+	running   *status.Snapshot // nil when no agent runs, or none answers
+	mayRun    bool             // an agent may run, whose connections a second one would end
+	aws       awsclient.Config
+	kvs       *kvs.Client
+	secrets   *secrets.Client
 }
 
 func (c *checker) report(f Finding) {

@@ -15,13 +15,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// certificateReserve is how long a device certificate must still be good: who installs a hub will
+// certExpiryWarning is how long a device certificate must still be valid: who installs a hub will
 // not be back sooner.
-const certificateReserve = 30 * 24 * time.Hour
+const certExpiryWarning = 30 * 24 * time.Hour
 
-// notPrivate are the rights that nobody may have on the key and the state. The group may read: it
+// othersMask are the rights that others must not have on the key and the state. The group may read: it
 // is the agent's own when root has installed them.
-const notPrivate = 0o027
+const othersMask = 0o027
 
 func (c *checker) checkSettings() bool {
 	found, err := settings.FromEnv(c.o.Getenv)
@@ -57,7 +57,7 @@ func (c *checker) checkFiles() {
 	all := true
 	private := func(path, what string) {
 		info, err := os.Stat(path)
-		if err == nil && info.Mode().Perm()&notPrivate != 0 {
+		if err == nil && info.Mode().Perm()&othersMask != 0 {
 			all = false
 			c.bad("files", fmt.Sprintf("%s %s is open to others (mode %04o): chmod o=,g-w %s.", what, path, info.Mode().Perm(), path))
 		}
@@ -104,7 +104,7 @@ func unwritable(dir string) string {
 	}
 }
 
-// existing gives the directory, or the nearest one above it that is there.
+// existing returns the directory, or the nearest one above it that exists.
 func existing(dir string) (at string, missing bool) {
 	at = filepath.Clean(dir)
 	for {
@@ -129,7 +129,7 @@ func (c *checker) checkCertificate() {
 			humanize.Time(leaf.NotBefore.UTC()), humanize.Time(now.UTC())))
 	case now.After(leaf.NotAfter):
 		c.bad("certificate", fmt.Sprintf("The device certificate was valid until %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
-	case leaf.NotAfter.Sub(now) < certificateReserve:
+	case leaf.NotAfter.Sub(now) < certExpiryWarning:
 		c.bad("certificate", fmt.Sprintf("The device certificate ends soon, on %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
 	default:
 		c.good("certificate", "The device certificate is valid until "+until+".")

@@ -62,7 +62,7 @@ func secretRight(err error) string {
 func (c *checker) checkStreamRights(ctx context.Context, s *checkedStream) {
 	const check = "rights"
 	before := len(s.findings)
-	defer c.waits.begin("Kinesis Video Streams, about the rights on stream " + s.name)()
+	defer c.questions.begin("Kinesis Video Streams, about the rights on stream " + s.name)()
 	_, err := c.kvs.Tags(ctx, s.name)
 	c.judge(s, "read the tags of", "kinesisvideo:ListTagsForStream", err)
 	_, err = c.kvs.DataEndpoint(ctx, s.name)
@@ -108,7 +108,7 @@ func (c *checker) checkMetricsRight(ctx context.Context) {
 	if !c.settings.CloudWatch {
 		return
 	}
-	defer c.waits.begin("CloudWatch")()
+	defer c.questions.begin("CloudWatch")()
 	if fault := cloudwatch.New(c.aws).Denied(ctx, metrics.Namespace); fault != nil {
 		c.bad("rights", c.withPolicy(fault.Text, fault))
 		return

@@ -24,8 +24,8 @@ const (
 	limitGrace = 2 * time.Second
 )
 
-// waits are the questions that have no answer yet. Safe for concurrent use.
-type waits struct {
+// questions are those that have no answer yet. Safe for concurrent use.
+type questions struct {
 	note func(what string) (done func()) // of Options, or nil
 
 	mu   sync.Mutex
@@ -33,32 +33,32 @@ type waits struct {
 }
 
 // begin notes that an answer is awaited, until done is called.
-func (w *waits) begin(what string) (done func()) {
+func (q *questions) begin(what string) (done func()) {
 	noted := func() {}
-	if w.note != nil {
-		noted = w.note(what)
+	if q.note != nil {
+		noted = q.note(what)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.list = append(w.list, what)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list = append(q.list, what)
 	return func() {
 		noted()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if i := slices.Index(w.list, what); i >= 0 {
-			w.list = slices.Delete(w.list, i, i+1)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if i := slices.Index(q.list, what); i >= 0 {
+			q.list = slices.Delete(q.list, i, i+1)
 		}
 	}
 }
 
 // last is the question that was asked last and has no answer yet.
-func (w *waits) last(otherwise string) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.list) == 0 {
+func (q *questions) last(otherwise string) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.list) == 0 {
 		return otherwise
 	}
-	return w.list[len(w.list)-1]
+	return q.list[len(q.list)-1]
 }
 
 // within goes through one part of the check, for at most limit. What the part finds and learns counts when it ends in
@@ -72,9 +72,9 @@ func (c *checker) within(ctx context.Context, check, what string, limit time.Dur
 	own := *c // an abandoned part changes this only
 	var found []Finding
 	own.o.Report = func(f Finding) { found = append(found, f) }
-	own.waits = &waits{note: c.waits.note}
+	own.questions = &questions{note: c.questions.note}
 	ended := make(chan struct{})
-	done := own.waits.begin(what)
+	done := own.questions.begin(what)
 	go func() {
 		part(ctx, &own)
 		close(ended)
@@ -84,15 +84,15 @@ func (c *checker) within(ctx context.Context, check, what string, limit time.Dur
 	defer patience.Stop()
 	select {
 	case <-ended:
-		report, waits := c.o.Report, c.waits
+		report, all := c.o.Report, c.questions
 		*c = own
-		c.o.Report, c.waits = report, waits
+		c.o.Report, c.questions = report, all
 		for _, f := range found {
 			report(f)
 		}
 		return true
 	case <-patience.C:
-		c.bad(check, fmt.Sprintf("This was given up after %s, while waiting for %s.", humanize.Span(limit), own.waits.last(what)))
+		c.bad(check, fmt.Sprintf("This was given up after %s, while waiting for %s.", humanize.Span(limit), own.questions.last(what)))
 		return false
 	}
 }
