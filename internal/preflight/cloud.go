@@ -225,10 +225,3 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	c.good("streams", fmt.Sprintf("%s configured for %s.", count(len(list), "stream is", "streams are"), arn))
 	return list
 }
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}

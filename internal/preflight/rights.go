@@ -34,11 +34,6 @@ func (c *checker) withPolicy(text string, err error) string {
 	return strings.TrimSuffix(text, ".") + " in " + c.policy() + "."
 }
 
-// deny adds that a right is missing: text names it, again stands where another stream has named it already.
-func (s *checkedStream) deny(check, right, text, again string) {
-	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, Text: text, right: right, again: again})
-}
-
 // denyOn adds that the hub's role lacks a right on the stream.
 func (c *checker) denyOn(s *checkedStream, check, what, right string) {
 	s.deny(check, right,

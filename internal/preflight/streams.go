@@ -31,19 +31,6 @@ const (
 	atOnce = 8
 )
 
-// checkedStream is what a check learnt of a stream.
-type checkedStream struct {
-	name     string
-	config   edgeconfig.EdgeConfig
-	bitrate  int64   // 0: not known
-	share    float64 // of the time that it records
-	findings []Finding
-}
-
-func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
-	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, OK: ok, Text: fmt.Sprintf(format, args...)})
-}
-
 // checkStreams looks at all streams, several at once, and reports them by name.
 func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
 	list = slices.DeleteFunc(list, func(l iotconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
@@ -233,13 +220,4 @@ func shareOf(s *edgeconfig.ScheduleConfig, from time.Time) float64 {
 		at = until
 	}
 	return float64(open) / float64(week)
-}
-
-// rootFault returns the sentence for people that an error of the SDK is wrapped around.
-func rootFault(err error) error {
-	var fault *health.Fault
-	if errors.As(err, &fault) {
-		return fault
-	}
-	return err
 }
