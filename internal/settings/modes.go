@@ -1,6 +1,8 @@
 package settings
 
-import "github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+import (
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+)
 
 // AudioMode is which sound of cameras is recorded and uploaded.
 type AudioMode string
@@ -20,3 +22,12 @@ func (m AudioMode) Uploaded() uploader.Audio {
 	}
 	return uploader.AudioPlayable
 }
+
+// UploadMode is when streams are uploaded.
+type UploadMode string
+
+// The upload modes.
+const (
+	UploadScheduled UploadMode = "scheduled" // in the windows of their schedule, or hourly without one
+	UploadLive      UploadMode = "live"      // always, each fragment as soon as it is complete
+)
