@@ -33,6 +33,7 @@ var layers = [][]string{
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
+	{"internal/camera", "internal/clip"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
 	{"internal/settings"},
 	{"internal/cloud/hub", "internal/jobspec", "internal/logfile"},
