@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 // maxMessage is what a message may have. Source: AWS IoT Core quotas, payload of a publication: 128 KB.
@@ -66,7 +67,7 @@ type refusal struct {
 func (r *refusal) Error() string { return r.Text }
 
 // streamPattern is that of the KVS API, StreamName.
-var streamPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
+var streamPattern = regexp.MustCompile(kvslimit.StreamName)
 
 // isStreamName also refuses names of dots only, which could not be a directory.
 func isStreamName(name string) bool {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
@@ -103,26 +104,36 @@ func (p *Provider) connectionFault(err error) error {
 	if f := p.certificateOver(err); f != nil {
 		return f
 	}
-	switch neterr.Of(err) {
-	case neterr.CertExpired:
-		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, health.Varying(p.o.Now().UTC().Format(time.RFC3339)))
-	case neterr.Untrusted:
-		return health.UserFault(CodeTrust, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", p.o.Endpoint)
-	case neterr.HostnameMismatch:
-		return health.UserFault(CodeTrust, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
-	case neterr.Refused:
-		return p.refusedCertificate(err)
-	case neterr.DNS:
-		return health.SystemFault(CodeNetwork, err, "The name of the credentials endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
-	case neterr.Timeout:
-		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s does not answer: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
-	default:
-		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s cannot be reached: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
+	kind := neterr.Of(err)
+	s := p.server().Sentence(kind)
+	return health.NewFault(s.Class, codeOf(kind), err, s.Format, s.Args...)
+}
+
+func (p *Provider) server() connfault.Server {
+	return connfault.Server{
+		Endpoint: "credentials", Host: p.o.Endpoint, Setting: "AWS_IOT_CORE_CREDENTIAL_ENDPOINT", Now: p.o.Now(),
+		DeviceCertificate: "active, attached to thing " + p.o.ThingName + ", and that AWS_IOT_CORE_CERT is the file for this account and region",
 	}
 }
 
+// codeOf is the code of a failure to connect.
+func codeOf(kind neterr.Kind) string {
+	switch kind {
+	case neterr.CertExpired:
+		return CodeClock
+	case neterr.Untrusted, neterr.HostnameMismatch:
+		return CodeTrust
+	case neterr.Refused:
+		return CodeCertificate
+	default:
+		return CodeNetwork
+	}
+}
+
+// refusedCertificate is a refusal of the device certificate, in the handshake or in an answer.
 func (p *Provider) refusedCertificate(cause error) error {
-	return health.UserFault(CodeCertificate, cause, "AWS IoT refuses the device certificate: check that it is active, attached to thing %s, and that AWS_IOT_CORE_CERT is the file for this account and region.", p.o.ThingName)
+	s := p.server().Sentence(neterr.Refused)
+	return health.NewFault(s.Class, CodeCertificate, cause, s.Format, s.Args...)
 }
 
 // certificateOver looks whether our own certificate explains a failure.
