@@ -45,8 +45,8 @@ var layers = [][]string{
 // use them, and they may use only what is listed: a stand-in that shared the agent's code could
 // share its mistakes.
 var standIns = map[string][]string{
-	"internal/localcloud/...": {"internal/edgeconfig", "internal/secret", "internal/health", "internal/backoff"},
-	"internal/fakecam":        {},
+	"internal/localcloud/...": {"internal/edgeconfig", "internal/signal"},
+	"internal/fakecam/...":    {},
 }
 
 func TestImportsOnlyPointDown(t *testing.T) {
