@@ -3,6 +3,7 @@ package recorder
 import (
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
@@ -36,7 +37,7 @@ const (
 	// the RTSP library takes a body of 128 KiB.
 	maxOpening = 1 << 20
 	// maxUnasked is what may come between PLAY and its answer, in bytes: the first pictures of a hasty camera.
-	maxUnasked = 2 * maxUnit
+	maxUnasked = 2 * accessunit.MaxBytes
 	// maxMessages is how many RTSP messages may come within floodWindow: keepalives, and what a camera asks of us.
 	maxMessages = 1000
 	// oddSize stands for the size of a packet that is not known, in bytes: that of a small one, as it is the packets that take

@@ -8,10 +8,12 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // Fragments on disk obey the limits of KVS, with some room, so that uploading never has to cut them: a fragment
@@ -20,12 +22,6 @@ const (
 	minFragment      = kvslimit.MinFragment
 	maxFragment      = kvslimit.MaxFragment - time.Second
 	maxFragmentBytes = kvslimit.FragmentBytes / 10 * 9
-)
-
-// The numbers of the tracks.
-const (
-	videoNumber = 1
-	audioNumber = 2
 )
 
 // cleanFor is how long a session must bring nothing damaged before status is silent about it.
@@ -61,15 +57,15 @@ type segmenter struct {
 	o    *Options
 	part *health.Part
 
-	timeline timeline
-	clock    cameraClock
-	unset    unset
-	epochs   epochs
-	inspector
-	inForce  parameterSets // those in the open segment's header
-	tracks   []mkv.Track   // of the open segment
-	sound    *sound        // nil: the camera has no audio
-	hasAudio bool          // the open segment has a track for it
+	timeline timeline.Timeline
+	clock    timeline.CameraClock
+	unsynced timeline.UnsyncedClock
+	epochs   timeline.EpochWatch
+	accessunit.Inspector
+	inForce  accessunit.ParameterSets // those in the open segment's header
+	tracks   []mkv.Track              // of the open segment
+	sound    *sound                   // nil: the camera has no audio
+	hasAudio bool                     // the open segment has a track for it
 
 	writer        segmentWriter // nil: no segment is open
 	last          segmentWriter // the newest one, open or not
@@ -93,45 +89,42 @@ type segmenter struct {
 	gap        bool   // media is missing before the next frame
 	damage     damage // what status tells of
 	damagedAt  time.Time
-	keyAt      time.Time  // of the last keyframe of this session
-	longGOP    bool       // status tells that keyframes are rare
-	constant   bool       // status tells that timestamps stand still
-	paced      bool       // status tells of the pace of the camera's clock
-	jumpedAt   time.Time  // when a segment began for a jump of the timestamps
-	trustAsked time.Time  // when the hub's clock was asked whether it can be trusted, for the camera's
-	shownClock clockState // what status says of the camera's clock
+	keyAt      time.Time           // of the last keyframe of this session
+	longGOP    bool                // status tells that keyframes are rare
+	constant   bool                // status tells that timestamps stand still
+	paced      bool                // status tells of the pace of the camera's clock
+	jumpedAt   time.Time           // when a segment began for a jump of the timestamps
+	trustAsked time.Time           // when the hub's clock was asked whether it can be trusted, for the camera's
+	shownClock timeline.ClockState // what status says of the camera's clock
 	meter      meter
 	parts      [][]byte // reused
 }
 
 func newSegmenter(o *Options) *segmenter {
-	s := &segmenter{o: o, part: o.Health}
-	s.newest = o.Store.LastEnd(o.Stream)
-	s.timeline.newest = s.newest
-	return s
+	newest := o.Store.LastEnd(o.Stream)
+	return &segmenter{o: o, part: o.Health, newest: newest, timeline: timeline.New(1, newest)}
 }
 
 // begin begins a session; see sink.
-func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
+func (s *segmenter) begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	s.sound = nil
 	if audio != nil {
-		s.sound = &sound{audioTrack: *audio, flood: newAudioFlood()}
-		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest, audio: true}
+		s.sound = &sound{AudioTrack: *audio, flood: newAudioFlood()}
+		s.sound.timeline = timeline.NewAudio(audio.Rate, s.newest)
 	}
-	s.timeline.rate = int64(max(rate, 1))
-	s.timeline.restart()
-	s.clock.restart(rate)
-	s.inspector = newInspector(c, parameterSets)
+	s.timeline.BeginSession(rate)
+	s.clock.BeginSession(rate)
+	s.Inspector = accessunit.NewInspector(c, parameterSets)
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
 	s.keyAt = time.Time{}
 }
 
 // opened takes what is known of the session's first moments; see datedSink.
-func (s *segmenter) opened(video, audio opening) {
-	s.timeline.opening = video
+func (s *segmenter) opened(video, audio timeline.Opening) {
+	s.timeline.Open(video)
 	if s.sound != nil {
-		s.sound.line.opening = audio
+		s.sound.timeline.Open(audio)
 	}
 }
 
@@ -181,18 +174,18 @@ func (s *segmenter) tellDamage(d damage, err error, text string) {
 
 // accessUnit takes an access unit; see sink.
 func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) outcome {
-	picture := s.inspect(nalus)
-	if !picture.any {
+	picture := s.Inspect(nalus)
+	if !picture.Picture {
 		return noPicture
 	}
-	keyframe := picture.closed || picture.open
+	keyframe := picture.Keyframe()
 	s.counting = s.counting || keyframe
 	producer := s.date(rtpTime, keyframe, now)
 	if s.needKeyframe && !keyframe || s.orphan(rtpTime, keyframe) {
 		s.missed(1)
 		return undecodable
 	}
-	if s.needKeyframe && !picture.closed {
+	if s.needKeyframe && !picture.Closed {
 		s.orphans, s.orphansBefore = true, rtpTime
 	}
 	err := s.writeAudio(producer)
@@ -226,9 +219,9 @@ func (s *segmenter) orphan(rtpTime uint32, keyframe bool) bool {
 }
 
 // place sees to it that the right segment and fragment are open for a frame.
-func (s *segmenter) place(producer time.Time, p picture, nalus [][]byte, now time.Time) error {
-	if p.closed || p.open {
-		return s.placeKeyframe(producer, p.open && !p.closed, now)
+func (s *segmenter) place(producer time.Time, p accessunit.Contents, nalus [][]byte, now time.Time) error {
+	if p.Keyframe() {
+		return s.placeKeyframe(producer, p.Open && !p.Closed, now)
 	}
 	if s.writer != nil && s.inFragment && (producer.Sub(s.fragmentStart) > maxFragment ||
 		s.writer.Bytes()-s.fragmentAt+size(nalus) > maxFragmentBytes) {
@@ -247,20 +240,20 @@ func size(nalus [][]byte) int64 {
 }
 
 func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Time) error {
-	if s.setsChanged || s.writer == nil {
-		track, complete := s.sets.track()
+	if s.SetsChanged || s.writer == nil {
+		track, complete := s.Sets.Track()
 		if !complete {
 			return errNoParameterSets
 		}
 		tracks := []mkv.Track{track}
 		if s.sound != nil {
-			tracks = append(tracks, s.sound.track)
+			tracks = append(tracks, s.sound.Track)
 		}
 		if s.writer != nil && !slices.EqualFunc(tracks, s.tracks, mkv.Track.Equal) {
 			s.cut = true
 		}
 		s.tracks = tracks
-		s.setsChanged = false
+		s.SetsChanged = false
 	}
 	long := !s.inFragment || producer.Sub(s.fragmentStart) >= minFragment
 	switch {
@@ -296,7 +289,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	}
 	first := s.after(producer)
 	start := first
-	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= reorderLimit {
+	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= timeline.ReorderLimit {
 		start = s.newest.Add(time.Millisecond).UTC()
 	}
 	header := mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks}
@@ -311,8 +304,8 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	}
 	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
 		s.newest = s.o.Store.LastEnd(s.o.Stream)
-		s.timeline.newest = s.newest
-		s.timeline.restart()
+		s.timeline.Continue(s.newest)
+		s.timeline.Restart()
 	}
 	if err != nil {
 		return err
@@ -322,7 +315,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	s.finish()
 	s.writer, s.last, s.next = writer, writer, nil
 	s.start, s.frames, s.inFile, s.flushed = start, 0, 0, now
-	s.inForce = s.sets.clone()
+	s.inForce = s.Sets.Clone()
 	s.hasAudio = len(s.tracks) > 1
 	s.cut = false
 	return s.beginFragment(first, true)
@@ -389,16 +382,16 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 	s.parts = s.parts[:0]
 	bytes := 0
 	for _, nal := range nalus {
-		if s.keeps(nal) {
+		if s.Keeps(nal, s.inForce) {
 			s.parts = append(s.parts, nal)
 			bytes += len(nal)
 		}
 	}
-	if err := s.writer.WriteFrame(videoNumber, producer.Sub(s.start), keyframe, s.parts); err != nil {
+	if err := s.writer.WriteFrame(accessunit.VideoNumber, producer.Sub(s.start), keyframe, s.parts); err != nil {
 		return err
 	}
 	s.needKeyframe = false
-	s.epochs.dated(producer)
+	s.epochs.Recorded(producer)
 	s.frames++
 	s.count(s.writer)
 	if producer.After(s.newest) {
@@ -420,7 +413,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 // earliest is the least time of a frame in the open fragment: after the fragment before, in the
 // segment, and within what pictures may be reordered, as block times have 16 bits.
 func (s *segmenter) earliest() time.Time {
-	least := s.fragmentStart.Add(-reorderLimit)
+	least := s.fragmentStart.Add(-timeline.ReorderLimit)
 	if after := s.before.Add(time.Millisecond); after.After(least) {
 		least = after
 	}
@@ -428,18 +421,6 @@ func (s *segmenter) earliest() time.Time {
 		least = s.start
 	}
 	return least
-}
-
-// keeps reports whether a NAL unit belongs into the file: delimiters do not (ISO/IEC 14496-15,
-// 5.3.2), nor what the header has already.
-func (s *segmenter) keeps(nal []byte) bool {
-	switch kindOf(s.codec, nal) {
-	case unitNoise, unitDelimiter:
-		return false
-	case unitSet:
-		return !s.inForce.holds(nal)
-	}
-	return true
 }
 
 // recorded accounts for a frame that was written. Each says what it says, whatever was reported before it.
@@ -518,7 +499,7 @@ func (s *segmenter) endSession() {
 		s.fail(err)
 	}
 	// The supervisor ends what was reported of the session.
-	s.damage, s.constant, s.paced, s.longGOP, s.shownClock = damageNone, false, false, false, clockUnknown
+	s.damage, s.constant, s.paced, s.longGOP, s.shownClock = damageNone, false, false, false, timeline.ClockUnknown
 	s.meter = meter{}
 	s.o.numbers.bitrate.Set(0)
 	s.o.numbers.fps.Set(0)
