@@ -22,7 +22,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -166,7 +166,7 @@ func (b *bundle) collectHub(ctx context.Context, settings []status.Setting) {
 		case agent.EnvRecordingDirectory:
 			b.part(ctx, "store.txt", bundleDiskTime, func(ctx context.Context) ([]byte, error) { return storeList(ctx, s.Value) })
 		case agent.EnvStateDirectory:
-			look := func(context.Context) ([]byte, error) { return iotconfig.LastGood(s.Value) }
+			look := func(context.Context) ([]byte, error) { return kvsconfig.LastGood(s.Value) }
 			b.useful = b.part(ctx, "edge.json", bundleDiskTime, look) || b.useful
 		default:
 			continue

@@ -22,16 +22,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
@@ -85,7 +84,7 @@ type Agent struct {
 	streams    *streams
 	demands    demands
 	nudges     nudges
-	source     *iotconfig.Source
+	config     *configuration
 	collector  *status.Collector
 	status     *status.Server
 	prometheus http.Handler
@@ -115,7 +114,7 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 			a.release()
 		}
 	}()
-	if err := iotconfig.CheckStateDir(settings.StateDirectory); err != nil {
+	if err := statefile.Check(settings.StateDirectory); err != nil {
 		return nil, fmt.Errorf("cannot open the state directory (%s): %w", EnvStateDirectory, err)
 	}
 	a.store, err = segment.Open(segment.Options{
@@ -182,7 +181,7 @@ func (a *Agent) serve() (err error) {
 	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Begun.Lookup) })
 	a.status.ServeReload(a.Reload)
 	a.status.ServeDeleteStream(a.deleteOrphan)
-	a.status.ServeReadSecrets(func() { a.source.ReadCameras() })
+	a.status.ServeReadSecrets(func() { a.config.cameras.ReadNow() })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
 	}
@@ -213,32 +212,11 @@ func (a *Agent) connect() error {
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
 		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
-		readSecret: func(secretARN string) { a.source.ReadCameras(secretARN) },
-		secretRead: func(secretARN string) time.Time { return a.source.CameraRead(secretARN) },
+		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
+		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.one(stream, nudgeChanged) },
 	})
-	changes, _ := a.health.Watch() // for the life of the agent
-	a.source, err = iotconfig.New(iotconfig.Options{
-		ThingName:    settings.IoT.ThingName,
-		ClientID:     settings.IoT.ClientID,
-		FindHubARN:   findHubARN(settings, a.aws),
-		DataEndpoint: settings.IoT.DataEndpoint,
-		Version:      a.o.Version,
-		TLS:          device,
-		NoTLS:        settings.IoT.NoCertificate,
-		KVS:          controlPlane{a.kvs},
-		Secrets:      secrets.New(a.aws),
-		StateDir:     settings.StateDirectory,
-		Applier:      a.streams,
-		Applied:      a.retention.Applied,
-		Upload:       a.demands.uploadForCloud,
-		Refreshed:    func() { a.nudges.all(nudgeChanged) },
-		Check:        checkConfig,
-		Jobs:         a.jobStatuses,
-		JobsChanged:  changes,
-		Log:          a.log,
-		Health:       a.health.Part("", health.JobConfig),
-	})
+	a.config, err = a.newConfiguration(device)
 	if err != nil {
 		return fmt.Errorf("cannot open the state directory (%s): %w", EnvStateDirectory, err)
 	}
@@ -292,7 +270,7 @@ func (a *Agent) parts() []func(context.Context) error {
 		a.guarded("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.guarded("Deleting old media", health.JobRetention, a.retention.Run),
 		a.guarded("The local API", health.JobAPI, a.status.Run),
-		a.guarded("Following the hub's configuration", health.JobConfig, a.source.Run),
+		a.guarded("Following the hub's configuration", health.JobConfig, a.config.run),
 		a.guarded("Telling systemd that the agent lives", health.JobAPI, a.notify),
 		a.guarded("Giving back memory", health.JobAPI, a.giveBackProgram),
 	}

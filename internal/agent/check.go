@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -146,7 +146,7 @@ func (c *checker) checkRemote(ctx context.Context) (streams []checkedStream) {
 		return nil
 	}
 	c.within(ctx, "endpoint", "the endpoints of AWS", endpointsLimit, func(ctx context.Context, c *checker) { c.checkEndpoints(ctx) })
-	var list []iotconfig.ListedConfig
+	var list []kvsconfig.ListedConfig
 	if !c.within(ctx, "streams", "AWS", cloudLimit, func(ctx context.Context, c *checker) { list = c.checkCloud(ctx) }) {
 		return nil
 	}

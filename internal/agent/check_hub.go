@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
 // certificateReserve is how long a device certificate must still be good: who installs a hub will
@@ -66,7 +66,7 @@ func (c *checker) checkFiles() {
 		closed = "The private key and the state are"
 		private(c.settings.IoT.PrivateKey, "The private key")
 	}
-	if err := iotconfig.CheckStateDir(c.settings.StateDirectory); err != nil {
+	if err := statefile.Check(c.settings.StateDirectory); err != nil {
 		all = false
 		c.bad("files", fmt.Sprintf("%s: %s", EnvStateDirectory, sentence(err)))
 	} else {

@@ -5,14 +5,15 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 )
 
-// controlPlane is the KVS client as iotconfig sees it.
+// controlPlane is the KVS client as kvsconfig sees it.
 type controlPlane struct{ client *kvs.Client }
 
-// EdgeConfigs implements iotconfig.ControlPlane.
-func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.ListedConfig, error) {
+// EdgeConfigs implements kvsconfig.ControlPlane.
+func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]kvsconfig.ListedConfig, error) {
 	records, err := c.client.EdgeConfigs(ctx, hub)
 	if err != nil {
 		if kind := awserr.Of(err).Kind; kind == awserr.Expired || kind == awserr.Unknown {
@@ -20,10 +21,10 @@ func (c controlPlane) EdgeConfigs(ctx context.Context, hub string) ([]iotconfig.
 		}
 		return nil, cloudFault(service{name: "Kinesis Video Streams", setting: EnvRegion}, "kinesisvideo:ListEdgeAgentConfigurations", err)
 	}
-	list := make([]iotconfig.ListedConfig, 0, len(records))
+	list := make([]kvsconfig.ListedConfig, 0, len(records))
 	for _, r := range records {
-		list = append(list, iotconfig.ListedConfig{
-			StreamConfig: iotconfig.StreamConfig{StreamName: r.StreamName, StreamARN: r.StreamARN, Config: r.Config, LastUpdated: r.LastUpdated},
+		list = append(list, kvsconfig.ListedConfig{
+			StreamConfig: edgeconfig.StreamConfig{StreamName: r.StreamName, StreamARN: r.StreamARN, Config: r.Config, LastUpdated: r.LastUpdated},
 			SyncStatus:   r.SyncStatus,
 		})
 	}

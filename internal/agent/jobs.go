@@ -27,12 +27,12 @@ func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(con
 	part := a.health.Part(stream, health.JobRecorder)
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
-		URL:             func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.secretARN) },
+		URL:             func(ctx context.Context) (secret.String, error) { return a.config.cameras.URL(ctx, spec.secretARN) },
 		File:            spec.uriType == edgeconfig.File,
 		MediaDirectory:  spec.mediaDirectory,
-		Failed:          func(why *health.Fault) { a.source.CameraFailed(spec.secretARN, why) },
-		Served:          func() { a.source.CameraServed(spec.secretARN) },
-		Changed:         func() <-chan struct{} { return a.source.CameraChanged(spec.secretARN) },
+		Failed:          func(why *health.Fault) { a.config.cameras.Failed(spec.secretARN, why.Text) },
+		Served:          func() { a.config.cameras.Served(spec.secretARN) },
+		Changed:         func() <-chan struct{} { return a.config.cameras.Changed(spec.secretARN) },
 		Store:           a.store,
 		Clock:           a.hubClock,
 		SegmentDuration: spec.segmentDuration,

@@ -24,12 +24,13 @@ const (
 var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/hubclock", "internal/signal", "internal/testtools", "internal/testtools/lossy", "bench/keep", "bench/proc"},
-	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise"},
+	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/statefile", "internal/supervise"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
-	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
-	{"internal/agent", "internal/testtools/conditiontest"},
+	{"internal/scheduler", "internal/recorder", "internal/uploader", "internal/retention", "internal/iotconfig", "internal/kvsconfig", "internal/camerasecret",
+		"internal/uploadrequest", "internal/status", "internal/metrics"},
+	{"internal/agent", "internal/testtools/conditiontest", "internal/testtools/configtest"},
 	{"cmd/...", "bench/...", "deploy/..."},
 }
 

@@ -50,19 +50,19 @@ func (r *retaining) noteEnd(explained bool, t timing) {
 func (r *retaining) retry() { r.off, r.ends = false, retainedEnds-1 }
 
 // noteRetained is called when a session is up, with retained messages or without.
-func (s *Source) noteRetained() {
-	r := &s.retaining
+func (c *Client) noteRetained() {
+	r := &c.retaining
 	if !r.off {
 		*r = retaining{}
-		if s.o.Health.OK(scopeRetain) {
-			s.o.Log.Info("AWS IoT takes retained messages")
+		if c.o.Health.OK(scopeRetain) {
+			c.o.Log.Info("AWS IoT takes retained messages")
 		}
 		return
 	}
 	r.known = true
-	fault := retainFault(nil, s.topics.agentStatus)
-	if s.o.Health.Report(scopeRetain, health.Info, fault) {
-		s.o.Log.Warn("connected without retained messages", zap.Error(fault))
+	fault := retainFault(nil, c.topics.agentStatus)
+	if c.o.Health.Report(scopeRetain, health.Info, fault) {
+		c.o.Log.Warn("connected without retained messages", zap.Error(fault))
 	}
 }
 
@@ -72,21 +72,14 @@ func retainFault(cause error, topic string) *health.Fault {
 		"allow iot:RetainPublish on the topic %s in the certificate's policy. All else works without it.", topic)
 }
 
-// RetryRights tries at once what the hub was not allowed to do, as it may be now: to publish retained
-// messages, and to list its configurations.
-func (s *Source) RetryRights() {
-	s.requestListing()
-	select {
-	case s.retainNow <- struct{}{}:
-	default:
-	}
-}
+// RetryRetained tries at once to publish retained messages, where the hub was not allowed to.
+func (c *Client) RetryRetained() { c.retainNow.Set() }
 
 // retainAgain fires when a session without retained messages shall end to try them; never for one
 // with them.
-func (s *Source) retainAgain() <-chan time.Time {
-	if !s.retaining.off {
+func (c *Client) retainAgain() <-chan time.Time {
+	if !c.retaining.off {
 		return nil
 	}
-	return time.After(time.Until(s.retaining.again))
+	return time.After(time.Until(c.retaining.again))
 }

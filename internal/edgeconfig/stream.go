@@ -1,0 +1,34 @@
+package edgeconfig
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// StreamConfig is a version of the configuration of one stream.
+type StreamConfig struct {
+	StreamName, StreamARN string
+	Config                EdgeConfig
+	// LastUpdated tells versions apart. A newer one with equal content asks to restart failed jobs.
+	LastUpdated time.Time
+}
+
+// Refusal is the error of a configuration that cannot be followed. Stream is empty when it cannot be told whom it
+// is about; then nobody can be answered.
+type Refusal struct {
+	Stream, ARN string
+	LastUpdated time.Time // zero when it is missing
+	Text        string
+}
+
+// Error gives the sentence.
+func (r *Refusal) Error() string { return r.Text }
+
+// streamPattern is that of the KVS API, StreamName.
+var streamPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
+
+// IsStreamName also refuses names of dots only, which could not be a directory.
+func IsStreamName(name string) bool {
+	return streamPattern.MatchString(name) && strings.Trim(name, ".") != ""
+}
