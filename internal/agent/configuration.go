@@ -10,9 +10,11 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camerasecret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -33,8 +35,8 @@ type configuration struct {
 // newConfiguration loads what the state directory has. device holds the device certificate; nil: there is none that can
 // be used.
 func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
-	settings := a.settings()
-	dir, err := statefile.Open(settings.StateDirectory, atomicfile.OS{})
+	s := a.settings()
+	dir, err := statefile.Open(s.StateDirectory, atomicfile.OS{})
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +46,8 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	c := &configuration{health: a.health.Part("", health.JobConfig), log: a.log}
 	changes, _ := a.health.Watch() // for the life of the agent
 	c.mqtt, err = iotconfig.New(iotconfig.Options{
-		ThingName: settings.IoT.ThingName, ClientID: settings.IoT.ClientID, DataEndpoint: settings.IoT.DataEndpoint, Version: a.o.Version,
-		TLS: device, NoTLS: settings.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
+		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Version: a.o.Version,
+		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
 		Connected: func() { c.syncer.RequestListing() }, Lost: func() { c.syncer.MessagesLost() },
 		Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
@@ -53,9 +55,9 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		return nil, err
 	}
 	c.syncer, err = kvsconfig.New(kvsconfig.Options{
-		ThingName: settings.IoT.ThingName, FindHubARN: findHubARN(settings, a.aws), ListOnly: device == nil,
-		KVS: controlPlane{a.kvs}, Dir: dir, Check: checkConfig, Applier: a.streams, Applied: a.retention.Applied,
-		Inbox: c.mqtt.Configurations(), Publish: func(s kvsconfig.SyncStatus) { c.mqtt.PublishSync(iotconfig.SyncStatus(s)) },
+		ThingName: s.IoT.ThingName, FindHubARN: hub.FindARN(s, a.aws), ListOnly: device == nil,
+		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Check: jobspec.Validate, Applier: a.streams, Applied: a.retention.Applied,
+		Inbox: c.mqtt.Configurations(), Publish: func(status kvsconfig.SyncStatus) { c.mqtt.PublishSync(iotconfig.SyncStatus(status)) },
 		Secrets:   func(arns map[string]bool) { c.cameras.Want(arns) },
 		Refreshed: func() { a.nudges.all(nudgeChanged) },
 		Log:       c.log, Health: c.health,

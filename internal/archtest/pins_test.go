@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // pinsFile lists what anybody outside may rely on, a line each. Lines are only ever added: where a better name
@@ -90,8 +90,10 @@ var values = []struct{ name, dir, constants string }{
 	{"file", "internal/kvsconfig", `^lastGoodFile$`},
 	{"file", "internal/camerasecret", `^camerasFile$`},
 	{"file", "internal/uploadrequest", `^file$`},
-	{"file", "internal/agent", `^(DropInName|socketName|mediaName|logFileName|lossesFile)$`},
-	{"variable outside of the settings page", "internal/agent", `^Env`},
+	{"file", "internal/settings", `^(SocketName|mediaName|policiesFile|lossesFile|volumeMemoryFile)$`},
+	{"file", "internal/preflight", `^DropInName$`},
+	{"file", "internal/logfile", `^fileName$`},
+	{"variable outside of the settings page", "internal/settings", `^Env`},
 	{"recorder state", "internal/recorder", `^state[A-Z]`},
 	{"uploader state", "internal/uploader", `^state[A-Z]`},
 	{"job state", "internal/health", `^OffBySchedule$`},
@@ -132,7 +134,7 @@ func (p *pinned) all() []string {
 	for _, code := range health.Answers {
 		p.add("condition", code)
 	}
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		for _, v := range group.Variables {
 			p.add("variable", v.Name)
 		}

@@ -1,10 +1,6 @@
 package edgeconfig
 
-import (
-	"regexp"
-	"strings"
-	"time"
-)
+import "time"
 
 // StreamConfig is a version of the configuration of one stream.
 type StreamConfig struct {
@@ -24,11 +20,3 @@ type Refusal struct {
 
 // Error gives the sentence.
 func (r *Refusal) Error() string { return r.Text }
-
-// streamPattern is that of the KVS API, StreamName.
-var streamPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
-
-// IsStreamName also refuses names of dots only, which could not be a directory.
-func IsStreamName(name string) bool {
-	return streamPattern.MatchString(name) && strings.Trim(name, ".") != ""
-}

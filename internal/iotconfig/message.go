@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 // maxMessage is what a message may have. Source: AWS IoT Core quotas, payload of a publication: 128 KB.
@@ -105,7 +106,7 @@ func parseEnvelope(payload []byte) (edgeconfig.StreamConfig, json.RawMessage, er
 		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "StreamName is missing or not a string"}
 	}
 	name := config.StreamName
-	if !edgeconfig.IsStreamName(name) {
+	if !kvslimit.IsStreamName(name) {
 		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "StreamName must have 1 to 256 letters, digits, or _.- and not only dots"}
 	}
 	var at edgeconfig.Epoch

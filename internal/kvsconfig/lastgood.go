@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 // lastGoodVersion is that of the format.
@@ -75,7 +76,7 @@ func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.Edg
 		return []string{"all: the file is of another version"}
 	}
 	for _, s := range doc.Streams {
-		if s.Removing && s.ByAbsence && edgeconfig.IsStreamName(s.StreamName) {
+		if s.Removing && s.ByAbsence && kvslimit.IsStreamName(s.StreamName) {
 			d.gone[s.StreamName] = tombstone{at: s.LastUpdated, byAbsence: true, noted: now}
 			continue
 		}
@@ -94,7 +95,7 @@ func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.Edg
 
 // entry is what document was made of. The error names the stream.
 func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs func(string) bool) (*entry, error) {
-	if !edgeconfig.IsStreamName(s.StreamName) {
+	if !kvslimit.IsStreamName(s.StreamName) {
 		return nil, errors.New("one without a name")
 	}
 	e := &entry{

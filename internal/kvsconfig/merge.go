@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 // mergeMessages takes what is in the inbox.
@@ -168,7 +169,7 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 	complete := true
 	for _, c := range l.configs {
 		listed[c.StreamName] = true
-		complete = complete && edgeconfig.IsStreamName(c.StreamName)
+		complete = complete && kvslimit.IsStreamName(c.StreamName)
 		switch c.SyncStatus {
 		case deleting, DeletingAcknowledged, DeleteFailed:
 			r.remove = s.mergeDelete(c.StreamConfig, listedName(c)) || r.remove
@@ -201,7 +202,7 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 
 // listedName refuses records whose name could not even be a directory.
 func listedName(c ListedConfig) error {
-	if !edgeconfig.IsStreamName(c.StreamName) {
+	if !kvslimit.IsStreamName(c.StreamName) {
 		return &edgeconfig.Refusal{Text: "a listed StreamName is not valid"}
 	}
 	return nil

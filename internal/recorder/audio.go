@@ -1,71 +1,14 @@
 package recorder
 
 import (
-	"encoding/binary"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
-
-// audioTrack is a camera's audio, when it has some that KVS takes.
-type audioTrack struct {
-	track   mkv.Track
-	rate    int    // RTP ticks per second
-	silence []byte // a frame of it, for fragments in which the camera sends none
-}
-
-// Format tags of WAVEFORMATEX (RFC 2361).
-const (
-	waveALaw  = 6
-	waveMuLaw = 7
-)
-
-// silenceG711 is how much silence a fragment gets, in samples: 20 ms at 8 kHz.
-const silenceG711 = 160
-
-// g711Track describes G.711 as A_MS/ACM, whose private data is a WAVEFORMATEX.
-func g711Track(muLaw bool, rate, channels int) audioTrack {
-	tag, zero := uint16(waveALaw), byte(0xD5)
-	if muLaw {
-		tag, zero = waveMuLaw, 0xFF
-	}
-	const bits = 8
-	wave := binary.LittleEndian.AppendUint16(nil, tag)
-	wave = binary.LittleEndian.AppendUint16(wave, uint16(channels))
-	wave = binary.LittleEndian.AppendUint32(wave, uint32(rate))
-	wave = binary.LittleEndian.AppendUint32(wave, uint32(rate*channels)) // bytes per second
-	wave = binary.LittleEndian.AppendUint16(wave, uint16(channels))      // bytes per sample of all channels
-	wave = binary.LittleEndian.AppendUint16(wave, bits)
-	wave = binary.LittleEndian.AppendUint16(wave, 0) // nothing follows
-	silence := make([]byte, silenceG711*channels)
-	for i := range silence {
-		silence[i] = zero
-	}
-	return audioTrack{rate: rate, silence: silence, track: mkv.Track{
-		Number: audioNumber, Kind: mkv.Audio, CodecID: mkv.CodecACM, CodecPrivate: wave, Name: "audio",
-		SampleRate: float64(rate), Channels: channels, BitDepth: bits,
-	}}
-}
-
-// silentAAC are raw AAC-LC frames of silence, by number of channels. Each is one channel element
-// with no spectral data (ISO/IEC 14496-3, 4.4.2.1).
-var silentAAC = map[int][]byte{
-	1: {0x00, 0xC8, 0x00, 0x80, 0x23, 0x80},
-	2: {0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80},
-}
-
-// aacTrack describes AAC; ok is false for more channels than cameras have.
-func aacTrack(config []byte, rate, channels int) (t audioTrack, ok bool) {
-	silence, ok := silentAAC[channels]
-	return audioTrack{rate: rate, silence: silence, track: mkv.Track{
-		Number: audioNumber, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: config, Name: "audio",
-		SampleRate: float64(rate), Channels: channels,
-	}}, ok
-}
 
 // maxAudioAhead bounds how much audio waits for video of its time, in frames.
 const maxAudioAhead = 500
@@ -74,7 +17,7 @@ const maxAudioAhead = 500
 // written, so that it never reaches into a fragment that is still to come: every fragment of KVS
 // begins after the end of the one before, and has a frame of each track.
 type sound struct {
-	audioTrack
+	accessunit.AudioTrack
 	line    timeline
 	flood   flood // bounds what comes
 	waiting []audioFrame
@@ -168,7 +111,7 @@ func (s *segmenter) ensureAudio() error {
 	if s.sound == nil || !s.hasAudio || s.sound.written {
 		return nil
 	}
-	return s.writeSound(s.fragmentStart, s.sound.silence)
+	return s.writeSound(s.fragmentStart, s.sound.Silence)
 }
 
 func (s *segmenter) writeSound(at time.Time, data []byte) error {
@@ -178,7 +121,7 @@ func (s *segmenter) writeSound(at time.Time, data []byte) error {
 		}
 	}
 	s.parts = append(s.parts[:0], data)
-	if err := s.writer.WriteFrame(audioNumber, at.Sub(s.start), true, s.parts); err != nil {
+	if err := s.writer.WriteFrame(accessunit.AudioNumber, at.Sub(s.start), true, s.parts); err != nil {
 		return err
 	}
 	s.sound.last, s.sound.written = at, true

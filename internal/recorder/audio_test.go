@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
@@ -13,8 +14,8 @@ import (
 func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.begin(avc{}, 90000, [][]byte{realSPS, realPPS}, &audioTrack{rate: 1000, silence: make([]byte, 1000), track: mkv.Track{
-		Number: audioNumber, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x14, 0x08}, Name: "audio", SampleRate: 16000, Channels: 1,
+	b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &accessunit.AudioTrack{Rate: 1000, Silence: make([]byte, 1000), Track: mkv.Track{
+		Number: accessunit.AudioNumber, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x14, 0x08}, Name: "audio", SampleRate: 16000, Channels: 1,
 	}})
 	failing := &failingWriter{after: 2}
 	sound := 0 // frames sent; each is as long as its number
@@ -41,7 +42,7 @@ func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 	last := 0
 	for _, fragment := range blocks {
 		for _, block := range fragment {
-			if block.Track != audioNumber || len(block.Data) == 1000 {
+			if block.Track != accessunit.AudioNumber || len(block.Data) == 1000 {
 				continue
 			}
 			if len(block.Data) <= last {
@@ -62,7 +63,7 @@ type failingWriter struct {
 }
 
 func (w *failingWriter) WriteFrame(track uint8, at time.Duration, keyframe bool, parts [][]byte) error {
-	if track == audioNumber {
+	if track == accessunit.AudioNumber {
 		if w.after--; w.after < 0 {
 			return errors.New("input/output error")
 		}
@@ -93,8 +94,8 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 				b.newest = begun.Add(c.recorded).Round(time.Millisecond).UTC()
 				b.timeline.newest = b.newest
 			}
-			track := g711Track(true, 8000, 1)
-			b.begin(avc{}, 90000, [][]byte{realSPS, realPPS}, &track)
+			track := accessunit.G711Track(true, 8000, 1)
+			b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
 			for i := range frames {
 				media := time.Duration(i) * tick
 				now := begun.Add(media)
@@ -131,7 +132,7 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 						}
 						at := info.StartTime().Add(block.Time)
 						switch {
-						case block.Track == videoNumber:
+						case block.Track == accessunit.VideoNumber:
 							pictures[byte(int(late/tick)+len(pictures))] = at // none is lost
 						case len(block.Data) == 1:
 							sounds[block.Data[0]] = at

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -203,8 +204,8 @@ func (f *feed) start() {
 	})
 	f.o = &r.o
 	f.v = newSupervisor(f.o)
-	f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, nil)
-	f.v.audioLeft(nil)
+	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
+	f.v.AudioLeft(nil)
 }
 
 // restart ends the recorder as its job does, and begins another one.
@@ -225,9 +226,9 @@ func (f *feed) play(n int) {
 			nal = idr
 		}
 		if f.frames%125 == 0 {
-			f.v.cameraTime(f.now().Add(f.off), f.rtp)
+			f.v.CameraTime(f.now().Add(f.off), f.rtp)
 		}
-		f.v.accessUnit([][]byte{[]byte(nal)}, f.rtp, f.now())
+		f.v.AccessUnit([][]byte{[]byte(nal)}, f.rtp, f.now())
 		f.frames++
 		time.Sleep(tick)
 		if !f.still {
@@ -255,17 +256,17 @@ func fed(how trouble) func(*testing.T) conditiontest.Case {
 }
 
 var (
-	damagedVideo  = trouble{func(f *feed) { f.v.damaged(1, errors.New("torn")) }, func(*feed) {}}
+	damagedVideo  = trouble{func(f *feed) { f.v.Damaged(1, errors.New("torn")) }, func(*feed) {}}
 	constantTimes = trouble{func(f *feed) { f.still = true; f.play(25) }, func(f *feed) { f.still = false }}
 	rareKeyframes = trouble{func(f *feed) { f.keyEvery = 0; f.play(260) }, func(f *feed) { f.keyEvery = 25 }}
-	otherAudio    = trouble{func(f *feed) { f.v.audioLeft([]string{"Opus"}) }, func(f *feed) { f.v.audioLeft(nil) }}
+	otherAudio    = trouble{func(f *feed) { f.v.AudioLeft([]string{"Opus"}) }, func(f *feed) { f.v.AudioLeft(nil) }}
 	audioFlood    = trouble{
 		func(f *feed) {
-			sound := g711Track(true, 8000, 1)
-			f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, &sound)
+			sound := accessunit.G711Track(true, 8000, 1)
+			f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, &sound)
 			f.play(50)
 			for i := range 60 {
-				f.v.audio(make([]byte, 60_000), uint32(i*160), f.now())
+				f.v.Audio(make([]byte, 60_000), uint32(i*160), f.now())
 			}
 		},
 		func(*feed) {},
@@ -283,7 +284,7 @@ var (
 			}
 			f.unset = 0
 			f.v = newSupervisor(f.o)
-			f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, nil)
+			f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
 			f.play(50)
 		},
 		func(*feed) { time.Sleep(unsetShown) },

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -119,7 +120,7 @@ var endings = []struct {
 }{
 	{errDownward, health.UserError, "The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: " +
 		"correct the secret's MediaURI."},
-	{errHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: lower the bitrate or the resolution of its stream."},
+	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: lower the bitrate or the resolution of its stream."},
 	{errStall, health.SystemError, "The camera at %s keeps the connection open but sends no video: it is connected anew; restart it if this stays."},
 	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream."},
 	{errEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +

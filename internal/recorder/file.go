@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mediafile"
@@ -117,7 +118,7 @@ type progress struct {
 }
 
 // play plays the file at its own pace, which wait keeps, and gives errPlayed at its end.
-func (f clip) play(ctx context.Context, to sink, wait func(context.Context, time.Time) error) error {
+func (f clip) play(ctx context.Context, to accessunit.Sink, wait func(context.Context, time.Time) error) error {
 	p := progress{begin: f.now()}
 	for {
 		if err := f.once(ctx, to, &p, wait); err != nil {
@@ -133,23 +134,23 @@ func (f clip) play(ctx context.Context, to sink, wait func(context.Context, time
 }
 
 // once plays the file from its begin to its end.
-func (f clip) once(ctx context.Context, to sink, p *progress, wait func(context.Context, time.Time) error) error {
+func (f clip) once(ctx context.Context, to accessunit.Sink, p *progress, wait func(context.Context, time.Time) error) error {
 	r, m, err := f.open()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	var track *audioTrack
+	var track *accessunit.AudioTrack
 	if f.sound {
 		track = soundOf(m.Audio)
 	}
-	var c codec = avc{}
+	c := accessunit.H264
 	if m.Video.Codec == mediafile.H265 {
-		c = hevc{}
+		c = accessunit.H265
 	}
 	// A loop is one session, so that no time is lost between its passes.
 	if sets := present(m.Video.Sets...); p.sets == nil || !slices.EqualFunc(sets, p.sets, bytes.Equal) {
-		to.begin(c, videoClock, sets, track)
+		to.Begin(c, videoClock, sets, track)
 		p.sets = append([][]byte{}, sets...)
 	}
 	var first, newest time.Duration
@@ -177,12 +178,12 @@ func (f clip) once(ctx context.Context, to sink, p *progress, wait func(context.
 		now := f.now()
 		due = now.Add(due.Sub(now)) // the same instant, by a clock that may have been set since
 		if frame.Audio {
-			to.audio(frame.Data, ticksOf(at, track.rate), due)
+			to.Audio(frame.Data, ticksOf(at, track.Rate), due)
 			continue
 		}
 		pictures++
 		newest = max(newest, frame.At-first)
-		to.accessUnit(frame.NALUs, ticksOf(at, videoClock), due)
+		to.AccessUnit(frame.NALUs, ticksOf(at, videoClock), due)
 	}
 	duration := frameGuess // of a picture
 	switch {
@@ -202,16 +203,16 @@ func ticksOf(at time.Duration, rate int) uint32 {
 }
 
 // soundOf is nil for audio that is not recorded.
-func soundOf(a *mediafile.Audio) *audioTrack {
+func soundOf(a *mediafile.Audio) *accessunit.AudioTrack {
 	if a == nil {
 		return nil
 	}
 	switch a.Codec {
 	case mediafile.MuLaw, mediafile.ALaw:
-		track := g711Track(a.Codec == mediafile.MuLaw, a.Rate, a.Channels)
+		track := accessunit.G711Track(a.Codec == mediafile.MuLaw, a.Rate, a.Channels)
 		return &track
 	}
-	track, ok := aacTrack(a.Config, a.Rate, a.Channels)
+	track, ok := accessunit.AACTrack(a.Config, a.Rate, a.Channels)
 	if !ok {
 		return nil
 	}

@@ -1,15 +1,18 @@
 package recorder
 
-import "time"
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+)
 
 const (
 	// floodWindow is over how long the rate of a camera is measured: keyframes and what was held up
 	// come in bursts.
 	floodWindow = 10 * time.Second
-	// maxRate is what KVS takes of a stream, in bytes per second. Source: quotas, PutMedia, 12.5 MB/s.
-	maxRate = 12_500_000
 	// floodLimit is what may come within floodWindow, in bytes.
-	floodLimit = maxRate * int64(floodWindow/time.Second)
+	floodLimit = kvslimit.BytesPerSecond * int64(floodWindow/time.Second)
 )
 
 // flood finds out when a camera sends more than can be recorded for KVS.
@@ -34,7 +37,7 @@ const (
 	// the RTSP library takes a body of 128 KiB.
 	maxOpening = 1 << 20
 	// maxUnasked is what may come between PLAY and its answer, in bytes: the first pictures of a hasty camera.
-	maxUnasked = 2 * maxUnit
+	maxUnasked = 2 * accessunit.MaxBytes
 	// maxMessages is how many RTSP messages may come within floodWindow: keepalives, and what a camera asks of us.
 	maxMessages = 1000
 	// oddSize stands for the size of a packet that is not known, in bytes: that of a small one, as it is the packets that take

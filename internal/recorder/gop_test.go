@@ -1,11 +1,13 @@
 package recorder
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -34,7 +36,7 @@ func newBench(t *testing.T) *bench {
 	r := New(Options{Stream: "door", Store: store, Now: func() time.Time { return noon },
 		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
 	b := &bench{t, store, newSegmenter(&r.o)}
-	b.begin(avc{}, 90000, [][]byte{realSPS, realPPS}, nil)
+	b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	return b
 }
 
@@ -205,23 +207,23 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	}
 	second()
 	expect("")
-	b.noticed(errNoise)
+	b.noticed(errors.New("malformed"))
 	expect("The c")
 	v := newSupervisor(b.o)
 	v.segmenter, v.counting = b.segmenter, true
 	for range 1000 {
-		v.damaged(1, errHole)
+		v.Damaged(1, errors.New("a hole"))
 	}
 	expect("Video")
 	if n := b.o.numbers.lost.Load(); n != 1000 {
 		t.Errorf("%d lost", n)
 	}
-	b.noticed(errNoise)
+	b.noticed(errors.New("malformed"))
 	expect("Video")
 	for range int(cleanFor/time.Second) + 4 {
 		second()
 	}
 	expect("")
-	b.damaged(1, errHole)
+	b.damaged(1, errors.New("a hole"))
 	expect("Video")
 }

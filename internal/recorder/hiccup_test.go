@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -103,7 +104,7 @@ func newHiccupFeed(t *testing.T, disk *hiccup) *hiccupFeed {
 		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder),
 	})
 	f.v = newSupervisor(&f.r.o)
-	f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, nil)
+	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
 	return f
 }
 
@@ -113,7 +114,7 @@ func (f *hiccupFeed) play(n int) {
 		if f.frames%10 == 0 {
 			nal = idr
 		}
-		f.v.accessUnit([][]byte{[]byte(nal)}, uint32(at*9/100_000), noon.Add(at))
+		f.v.AccessUnit([][]byte{[]byte(nal)}, uint32(at*9/100_000), noon.Add(at))
 		f.frames++
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mediafile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -47,7 +48,7 @@ func Look(ctx context.Context, url secret.String, o Options) (Sight, error) {
 	}
 	d := dialogue{
 		camera: cam, udp: o.Transport == TransportUDP, roots: o.CameraRoots,
-		maxBytes: floodLimit, maxUnit: maxUnit, now: time.Now, openingLimit: openingLimit,
+		maxBytes: floodLimit, maxUnit: accessunit.MaxBytes, now: time.Now, openingLimit: openingLimit,
 	}
 	looking, enough := context.WithTimeout(ctx, lookAtMost)
 	defer enough()
@@ -111,7 +112,7 @@ func lookAtFile(ctx context.Context, url secret.String, o Options) (Sight, error
 type eye struct {
 	host      string // see Sight
 	enough    context.CancelFunc
-	inspector inspector
+	inspector accessunit.Inspector
 	rate      float64
 	began     time.Time
 
@@ -127,17 +128,17 @@ type eye struct {
 	broken    error // what panicked
 }
 
-// begin implements sink.
-func (e *eye) begin(c codec, rate int, parameterSets [][]byte, _ *audioTrack) {
+// Begin implements accessunit.Sink.
+func (e *eye) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, _ *accessunit.AudioTrack) {
 	e.rate, e.began = float64(max(rate, 1)), time.Now()
-	e.inspector = newInspector(c, parameterSets)
+	e.inspector = accessunit.NewInspector(c, parameterSets)
 }
 
-// accessUnit implements sink.
-func (e *eye) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
-	picture := e.inspector.inspect(nalus)
-	keyframe := picture.closed || picture.open
-	if !picture.any || e.done || e.keyframes == 0 && !keyframe {
+// AccessUnit implements accessunit.Sink.
+func (e *eye) AccessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
+	picture := e.inspector.Inspect(nalus)
+	keyframe := picture.Keyframe()
+	if !picture.Picture || e.done || e.keyframes == 0 && !keyframe {
 		return
 	}
 	if e.keyframes > 0 {
@@ -163,30 +164,30 @@ func (e *eye) accessUnit(nalus [][]byte, rtpTime uint32, _ time.Time) {
 	}
 }
 
-// damaged implements sink. The end of the look cuts a picture off, and so may its beginning.
-func (e *eye) damaged(int64, error) {
+// Damaged implements accessunit.Sink. The end of the look cuts a picture off, and so may its beginning.
+func (e *eye) Damaged(int64, error) {
 	if e.keyframes > 0 && !e.done && time.Since(e.began) < lookAtMost {
 		e.damage = true
 	}
 }
 
-// missed implements sink.
-func (e *eye) missed(int64) {}
+// Missed implements accessunit.Sink.
+func (e *eye) Missed(int64) {}
 
-// audio implements sink.
-func (e *eye) audio([]byte, uint32, time.Time) {}
+// Audio implements accessunit.Sink.
+func (e *eye) Audio([]byte, uint32, time.Time) {}
 
-// audioLeft implements sink.
-func (e *eye) audioLeft([]string) {}
+// AudioLeft implements accessunit.Sink.
+func (e *eye) AudioLeft([]string) {}
 
-// cameraTime implements sink.
-func (e *eye) cameraTime(time.Time, uint32) {}
+// CameraTime implements accessunit.Sink.
+func (e *eye) CameraTime(time.Time, uint32) {}
 
-// noticed implements sink.
-func (e *eye) noticed(error) {}
+// Noticed implements accessunit.Sink.
+func (e *eye) Noticed(error) {}
 
-// panicked implements sink.
-func (e *eye) panicked(_ int64, value any) time.Time {
+// Panicked implements accessunit.Sink.
+func (e *eye) Panicked(_ int64, value any) time.Time {
 	e.broken = panicked(e.host, value)
 	e.enough()
 	return time.Now().Add(lookAtMost)
@@ -194,7 +195,7 @@ func (e *eye) panicked(_ int64, value any) time.Time {
 
 func (e *eye) sight() Sight {
 	s := Sight{Host: e.host, Codec: "H.264", KeyframeInterval: e.longest, Damaged: e.damage}
-	if track, ok := e.inspector.sets.track(); ok {
+	if track, ok := e.inspector.Sets.Track(); ok {
 		s.Width, s.Height = track.Width, track.Height
 		if track.CodecID == mkv.CodecHEVC {
 			s.Codec = "H.265"

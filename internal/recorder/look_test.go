@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
@@ -52,7 +53,7 @@ func TestALookAtACameraWithoutVideoForUs(t *testing.T) {
 func TestKeyframesTooFarApartAreSeen(t *testing.T) {
 	t.Parallel()
 	e := &eye{enough: func() {}}
-	e.begin(avc{}, 90_000, nil, nil)
+	e.Begin(accessunit.H264, 90_000, nil, nil)
 	idr, slice := []byte{0x65, 0x88, 0x80}, []byte{0x41, 0x9a, 0x00}
 	const start = math.MaxUint32 - 90_000 // RTP times wrap on the way
 	for i := range 25*25 + 1 {
@@ -60,7 +61,7 @@ func TestKeyframesTooFarApartAreSeen(t *testing.T) {
 		if i%(25*25) == 0 {
 			nal = idr
 		}
-		e.accessUnit([][]byte{nal}, uint32(start+int64(i)*3600), time.Time{})
+		e.AccessUnit([][]byte{nal}, uint32(start+int64(i)*3600), time.Time{})
 	}
 	if s := e.sight(); s.KeyframeInterval.Round(time.Millisecond) != 25*time.Second {
 		t.Errorf("seen: %+v", s)

@@ -3,6 +3,8 @@ package recorder
 import (
 	"math"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
 const (
@@ -180,7 +182,7 @@ func (g *openingGauge) measure(rate int64) opening {
 
 // datedSink is a sink that is told of a session's opening.
 type datedSink interface {
-	sink
+	accessunit.Sink
 	// opened tells what is known of the video and of the audio, before their first frames.
 	opened(video, audio opening)
 }
@@ -200,13 +202,13 @@ type openingHold struct {
 
 func newOpeningHold(to datedSink, holds bool) *openingHold { return &openingHold{to: to, holds: holds} }
 
-// begin implements sink.
-func (h *openingHold) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
+// Begin implements accessunit.Sink.
+func (h *openingHold) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	h.release()
-	h.to.begin(c, rate, parameterSets, audio)
+	h.to.Begin(c, rate, parameterSets, audio)
 	h.holding, h.rate = h.holds, [2]int64{int64(max(rate, 1)), 1}
 	if audio != nil {
-		h.rate[1] = int64(max(audio.rate, 1))
+		h.rate[1] = int64(max(audio.Rate, 1))
 	}
 }
 
@@ -236,10 +238,10 @@ func (h *openingHold) do(what func()) {
 	}
 }
 
-// accessUnit implements sink.
-func (h *openingHold) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+// AccessUnit implements accessunit.Sink.
+func (h *openingHold) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	if !h.holding {
-		h.to.accessUnit(nalus, rtpTime, now)
+		h.to.AccessUnit(nalus, rtpTime, now)
 		return
 	}
 	own := make([][]byte, len(nalus))
@@ -247,46 +249,46 @@ func (h *openingHold) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) 
 		own[i] = append([]byte(nil), nal...)
 		h.bytes += len(nal)
 	}
-	h.do(func() { h.to.accessUnit(own, rtpTime, now) })
+	h.do(func() { h.to.AccessUnit(own, rtpTime, now) })
 	if h.holding && h.gauge[0].add(rtpTime, now, h.rate[0]) || h.bytes > openBytes {
 		h.release()
 	}
 }
 
-// audio implements sink.
-func (h *openingHold) audio(frame []byte, rtpTime uint32, now time.Time) {
+// Audio implements accessunit.Sink.
+func (h *openingHold) Audio(frame []byte, rtpTime uint32, now time.Time) {
 	if !h.holding {
-		h.to.audio(frame, rtpTime, now)
+		h.to.Audio(frame, rtpTime, now)
 		return
 	}
 	own := append([]byte(nil), frame...)
 	h.bytes += len(own)
 	h.gauge[1].add(rtpTime, now, h.rate[1])
-	h.do(func() { h.to.audio(own, rtpTime, now) })
+	h.do(func() { h.to.Audio(own, rtpTime, now) })
 	if h.bytes > openBytes {
 		h.release()
 	}
 }
 
-// damaged implements sink.
-func (h *openingHold) damaged(frames int64, err error) { h.do(func() { h.to.damaged(frames, err) }) }
+// Damaged implements accessunit.Sink.
+func (h *openingHold) Damaged(frames int64, err error) { h.do(func() { h.to.Damaged(frames, err) }) }
 
-// missed implements sink.
-func (h *openingHold) missed(frames int64) { h.do(func() { h.to.missed(frames) }) }
+// Missed implements accessunit.Sink.
+func (h *openingHold) Missed(frames int64) { h.do(func() { h.to.Missed(frames) }) }
 
-// audioLeft implements sink.
-func (h *openingHold) audioLeft(names []string) { h.do(func() { h.to.audioLeft(names) }) }
+// AudioLeft implements accessunit.Sink.
+func (h *openingHold) AudioLeft(names []string) { h.do(func() { h.to.AudioLeft(names) }) }
 
-// cameraTime implements sink.
-func (h *openingHold) cameraTime(ntp time.Time, rtpTime uint32) {
-	h.do(func() { h.to.cameraTime(ntp, rtpTime) })
+// CameraTime implements accessunit.Sink.
+func (h *openingHold) CameraTime(ntp time.Time, rtpTime uint32) {
+	h.do(func() { h.to.CameraTime(ntp, rtpTime) })
 }
 
-// noticed implements sink.
-func (h *openingHold) noticed(err error) { h.do(func() { h.to.noticed(err) }) }
+// Noticed implements accessunit.Sink.
+func (h *openingHold) Noticed(err error) { h.do(func() { h.to.Noticed(err) }) }
 
-// panicked implements sink.
-func (h *openingHold) panicked(frames int64, value any) (until time.Time) {
+// Panicked implements accessunit.Sink.
+func (h *openingHold) Panicked(frames int64, value any) (until time.Time) {
 	h.release()
-	return h.to.panicked(frames, value)
+	return h.to.Panicked(frames, value)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
@@ -20,16 +21,16 @@ func (s *noted) note(format string, args ...any) {
 	s.list = append(s.list, fmt.Sprintf(format, args...))
 }
 
-func (s *noted) begin(codec, int, [][]byte, *audioTrack)        { s.note("begin") }
-func (s *noted) opened(video, audio opening)                    { s.video, s.sound = video, audio }
-func (s *noted) damaged(frames int64, _ error)                  { s.note("damaged %d", frames) }
-func (s *noted) missed(frames int64)                            { s.note("missed %d", frames) }
-func (s *noted) audioLeft([]string)                             { s.note("left") }
-func (s *noted) cameraTime(time.Time, uint32)                   { s.note("time") }
-func (s *noted) noticed(error)                                  { s.note("noticed") }
-func (s *noted) panicked(int64, any) time.Time                  { s.note("panicked"); return noon }
-func (s *noted) audio(_ []byte, rtp uint32, _ time.Time)        { s.note("audio %d", rtp) }
-func (s *noted) accessUnit(n [][]byte, rtp uint32, _ time.Time) { s.note("unit %d %s", rtp, n[0]) }
+func (s *noted) Begin(accessunit.Codec, int, [][]byte, *accessunit.AudioTrack) { s.note("begin") }
+func (s *noted) opened(video, audio opening)                                   { s.video, s.sound = video, audio }
+func (s *noted) Damaged(frames int64, _ error)                                 { s.note("damaged %d", frames) }
+func (s *noted) Missed(frames int64)                                           { s.note("missed %d", frames) }
+func (s *noted) AudioLeft([]string)                                            { s.note("left") }
+func (s *noted) CameraTime(time.Time, uint32)                                  { s.note("time") }
+func (s *noted) Noticed(error)                                                 { s.note("noticed") }
+func (s *noted) Panicked(int64, any) time.Time                                 { s.note("panicked"); return noon }
+func (s *noted) Audio(_ []byte, rtp uint32, _ time.Time)                       { s.note("audio %d", rtp) }
+func (s *noted) AccessUnit(n [][]byte, rtp uint32, _ time.Time)                { s.note("unit %d %s", rtp, n[0]) }
 
 // Everything comes, in order, with bytes of its own, whatever ends the hold.
 func TestTheOpeningIsHeldBackInOrder(t *testing.T) {
@@ -37,29 +38,29 @@ func TestTheOpeningIsHeldBackInOrder(t *testing.T) {
 	for name, end := range map[string]func(*openingHold){
 		"time": func(h *openingHold) {
 			for i := range 30 {
-				h.accessUnit([][]byte{[]byte("x")}, uint32(14400+i*3600), noon.Add(time.Duration(i+4)*tick))
+				h.AccessUnit([][]byte{[]byte("x")}, uint32(14400+i*3600), noon.Add(time.Duration(i+4)*tick))
 			}
 		},
 		"the session's end": func(h *openingHold) { h.release() },
-		"a panic":           func(h *openingHold) { h.panicked(1, "a test") },
-		"another session":   func(h *openingHold) { h.begin(avc{}, 90000, nil, nil) },
-		"much data":         func(h *openingHold) { h.accessUnit([][]byte{make([]byte, openBytes+1)}, 14400, noon.Add(4*tick)) },
+		"a panic":           func(h *openingHold) { h.Panicked(1, "a test") },
+		"another session":   func(h *openingHold) { h.Begin(accessunit.H264, 90000, nil, nil) },
+		"much data":         func(h *openingHold) { h.AccessUnit([][]byte{make([]byte, openBytes+1)}, 14400, noon.Add(4*tick)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &noted{}
 			h := newOpeningHold(s, true)
-			h.audioLeft(nil)
-			h.begin(avc{}, 90000, nil, &audioTrack{rate: 8000})
+			h.AudioLeft(nil)
+			h.Begin(accessunit.H264, 90000, nil, &accessunit.AudioTrack{Rate: 8000})
 			buffer := []byte("a")
-			h.accessUnit([][]byte{buffer}, 0, noon)
+			h.AccessUnit([][]byte{buffer}, 0, noon)
 			copy(buffer, "b") // it is the caller's again
-			h.cameraTime(noon, 0)
-			h.audio([]byte("s"), 320, noon.Add(tick))
-			h.accessUnit([][]byte{buffer}, 3600, noon.Add(tick))
-			h.damaged(2, errors.New("torn"))
-			h.missed(1)
-			h.noticed(errors.New("noise"))
+			h.CameraTime(noon, 0)
+			h.Audio([]byte("s"), 320, noon.Add(tick))
+			h.AccessUnit([][]byte{buffer}, 3600, noon.Add(tick))
+			h.Damaged(2, errors.New("torn"))
+			h.Missed(1)
+			h.Noticed(errors.New("noise"))
 			if len(s.list) != 2 {
 				t.Fatalf("handed over at once: %q", s.list)
 			}
@@ -76,9 +77,9 @@ func TestWhatIsNotHeldGoesStraightOn(t *testing.T) {
 	t.Parallel()
 	s := &noted{}
 	h := newOpeningHold(s, false)
-	h.begin(avc{}, 90000, nil, nil)
-	h.accessUnit([][]byte{[]byte("a")}, 0, noon)
-	h.audio(nil, 1, noon)
+	h.Begin(accessunit.H264, 90000, nil, nil)
+	h.AccessUnit([][]byte{[]byte("a")}, 0, noon)
+	h.Audio(nil, 1, noon)
 	if want := []string{"begin", "unit 0 a", "audio 1"}; !slices.Equal(s.list, want) {
 		t.Errorf("%q", s.list)
 	}
@@ -107,11 +108,11 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			track := g711Track(true, 8000, 1)
+			track := accessunit.G711Track(true, 8000, 1)
 			s := newSupervisor(b.o)
 			s.segmenter = b.segmenter
 			h := newOpeningHold(s, true)
-			h.begin(avc{}, 90000, [][]byte{realSPS, realPPS}, &track)
+			h.Begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
 			units := c.camera.run(time.Minute)
 			for i, u := range units {
 				nal := slice1
@@ -119,15 +120,15 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 					nal = idr
 				}
 				ticks := int64(u.media / time.Microsecond)
-				h.accessUnit([][]byte{[]byte(nal)}, uint32(4_294_900_000+ticks*9/100), noon.Add(u.arrival))
-				h.audio([]byte{byte(i), byte(i >> 8)}, uint32(ticks*8/1000), noon.Add(u.arrival))
+				h.AccessUnit([][]byte{[]byte(nal)}, uint32(4_294_900_000+ticks*9/100), noon.Add(u.arrival))
+				h.Audio([]byte{byte(i), byte(i >> 8)}, uint32(ticks*8/1000), noon.Add(u.arrival))
 			}
 			h.release()
 			var pictures []time.Duration
 			sounds := make(map[int]time.Duration)
 			eachBlock(t, b, func(at time.Duration, block mkv.Block) {
 				switch {
-				case block.Track == videoNumber:
+				case block.Track == accessunit.VideoNumber:
 					pictures = append(pictures, at)
 				case len(block.Data) == 2:
 					sounds[int(block.Data[0])|int(block.Data[1])<<8] = at

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
@@ -125,12 +126,12 @@ type Options struct {
 	noHold       bool // see openingHold
 	numbers      numbers
 	maxBytes     int64                                          // see dialogue
-	maxUnit      int                                            // see maxUnit
+	maxUnit      int                                            // see accessunit.MaxBytes
 	openingLimit time.Duration                                  // see openingLimit
 	staleLimit   time.Duration                                  // see staleLimit
 	pace         func(ctx context.Context, due time.Time) error // of a file; see untilDue
 	wrapWriter   func(segmentWriter) segmentWriter
-	wrapCodec    func(codec) codec
+	wrapCodec    func(accessunit.Codec) accessunit.Codec
 }
 
 // gathering is how long frames are gathered in memory. The last quarter of the flush interval is for
@@ -187,7 +188,7 @@ func New(o Options) *Recorder {
 		o.openingLimit = openingLimit
 	}
 	if o.maxUnit == 0 {
-		o.maxUnit = maxUnit
+		o.maxUnit = accessunit.MaxBytes
 	}
 	if o.pace == nil {
 		o.pace = untilDue
@@ -311,7 +312,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 		if r.stale++; r.stale == 2 {
 			return r.o.staleLimit
 		}
-	case errors.Is(err, errHuge), errors.Is(err, errFlood), errors.Is(err, errEarly), errors.Is(err, errChatter): // it would only come again
+	case errors.Is(err, accessunit.ErrHuge), errors.Is(err, errFlood), errors.Is(err, errEarly), errors.Is(err, errChatter): // it would only come again
 	case frames >= healthyFrames:
 		pause.Reset()
 		return healthyPause

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
 // The files rtsp*.go are the only ones of the recorder that know the RTSP library.
@@ -35,19 +37,19 @@ type dialogue struct {
 	wantsAudio bool // when the camera has it
 	roots      *x509.CertPool
 	maxBytes   int64 // of RTP payload within floodWindow
-	maxUnit    int   // bytes; see maxUnit
+	maxUnit    int   // bytes; see accessunit.MaxBytes
 	now        func() time.Time
 
 	openingLimit time.Duration // see openingLimit
 
-	wrapCodec func(codec) codec // for tests; nil: none
+	wrapCodec func(accessunit.Codec) accessunit.Codec // for tests; nil: none
 }
 
 // maxRedirects is how often a camera may send us elsewhere.
 const maxRedirects = 3
 
 // play runs one session with the camera until it ends, and says why.
-func (d dialogue) play(ctx context.Context, to sink) error {
+func (d dialogue) play(ctx context.Context, to accessunit.Sink) error {
 	s := &session{
 		dialogue: d, to: to,
 		keeper:  keeper{at: d.url.CloneWithoutCredentials(), login: newLogin(d.camera)},
@@ -57,7 +59,7 @@ func (d dialogue) play(ctx context.Context, to sink) error {
 	}
 	s.keeper.breakOff = s.breakOff
 	s.tap.readable = readable
-	s.order = newReorder(s.push)
+	s.order = accessunit.NewReorder(s.push)
 	s.client = s.newClient()
 	if err := s.client.Start2(); err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
 // listen has taken what comes once the camera plays.
@@ -45,7 +47,7 @@ func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
 func (s *session) exclusively(do func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.intake.besides(do)
+	s.feed.Contain(do)
 }
 
 // takeTCP takes a packet of the video.
@@ -57,20 +59,18 @@ func (s *session) takeTCP(p *rtp.Packet) {
 
 // takeUDP takes a packet of the video, in whatever order they come.
 func (s *session) takeUDP(p *rtp.Packet) {
-	s.exclusively(func() { s.order.take(packetOf(p), s.now()) })
+	s.exclusively(func() { s.order.Take(packetOf(p), s.now()) })
 }
 
-// push takes the next packet of the video in order. It survives a panic by itself, as intake counts
-// what that costs.
-func (s *session) push(p packet, now time.Time) {
-	if p.source != s.source {
+// push takes the next packet of the video in order. The feed contains panics by itself, as it counts
+// what they cost.
+func (s *session) push(p accessunit.Packet, now time.Time) {
+	if p.Source != s.source {
 		s.turn(p, now)
 	}
-	s.intake.enter(p.sequence, p.timestamp)
-	defer s.intake.survive()
-	err := s.intake.push(p, now)
+	err := s.feed.Push(p, now)
 	if err == nil {
-		err = s.flood.add(len(p.payload), now)
+		err = s.flood.add(len(p.Payload), now)
 	}
 	if err != nil {
 		s.end(err)
@@ -78,14 +78,14 @@ func (s *session) push(p packet, now time.Time) {
 }
 
 // turn goes on to another source. Two that take turns are an old session's and ours.
-func (s *session) turn(p packet, now time.Time) {
-	if s.intake.turn(p.sequence) {
-		if p.source == s.former && now.Sub(s.turned) < sourceLife {
+func (s *session) turn(p accessunit.Packet, now time.Time) {
+	if s.feed.ChangeSource(p.Sequence) {
+		if p.Source == s.former && now.Sub(s.turned) < sourceLife {
 			s.end(errStale)
 		}
 		s.former, s.turned = s.source, now
 	}
-	s.source = p.source
+	s.source = p.Source
 }
 
 // takeReport takes the camera's time out of what comes over RTCP beside the video.
@@ -93,7 +93,7 @@ func (s *session) takeReport(p rtcp.Packet) {
 	s.exclusively(func() {
 		s.count(p.MarshalSize())
 		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == s.source {
-			s.to.cameraTime(ntpTime(report.NTPTime), report.RTPTime)
+			s.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
 		}
 	})
 }
@@ -102,7 +102,7 @@ func (s *session) takeReport(p rtcp.Packet) {
 func (s *session) takeAudio(p *rtp.Packet) {
 	s.exclusively(func() {
 		s.count(len(p.Payload))
-		s.audio.take(p, func(frame []byte, rtpTime uint32) { s.to.audio(frame, rtpTime, s.now()) })
+		s.audio.take(p, func(frame []byte, rtpTime uint32) { s.to.Audio(frame, rtpTime, s.now()) })
 	})
 }
 
@@ -120,8 +120,8 @@ func (s *session) count(bytes int) {
 	}
 }
 
-func packetOf(p *rtp.Packet) packet {
-	return packet{p.SequenceNumber, p.Timestamp, p.Marker, p.Payload, p.SSRC}
+func packetOf(p *rtp.Packet) accessunit.Packet {
+	return accessunit.Packet{Sequence: p.SequenceNumber, Timestamp: p.Timestamp, Marker: p.Marker, Payload: p.Payload, Source: p.SSRC}
 }
 
 // noChannel is that of a medium that comes over UDP.

@@ -11,6 +11,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
 // session is one session with a camera.
@@ -20,7 +22,7 @@ type session struct {
 	connections int // so far: a redirect takes another one
 	keeper      keeper
 	tap         tap
-	to          sink
+	to          accessunit.Sink
 	line        atomic.Pointer[net.Conn] // the last connection
 	peer        net.IP                   // its other end
 	sockets     [2]*net.UDPConn          // the last ones: RTP and RTCP of the medium that was set up last
@@ -31,11 +33,11 @@ type session struct {
 	audio *audio // nil: none is recorded
 
 	mu     sync.Mutex // of what comes in: over UDP video and audio arrive on goroutines of their own
-	intake *intake
-	order  *reorder // of the video over UDP
-	flood  flood    // of the payload
-	source uint32   // SSRC of the video
-	former uint32   // the one before, if it had numbers of its own
+	feed   *accessunit.Feed
+	order  *accessunit.Reorder // of the video over UDP
+	flood  flood               // of the payload
+	source uint32              // SSRC of the video
+	former uint32              // the one before, if it had numbers of its own
 	turned time.Time
 
 	traffic traffic               // over the connections
@@ -99,11 +101,11 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.close()
 	// No callback comes any more.
-	if s.intake != nil {
+	if s.feed != nil {
 		s.takeLeftover()
-		s.exclusively(s.order.play) // should the camera not have answered
-		s.intake.besides(s.order.flush)
-		s.intake.flush()
+		s.exclusively(s.order.Play) // should the camera not have answered
+		s.feed.Contain(s.order.Flush)
+		s.feed.Flush()
 	}
 	return err
 }
@@ -147,8 +149,8 @@ func (s *session) setUp() error {
 		v.codec = s.wrapCodec(v.codec)
 	}
 	s.video = v
-	s.to.begin(v.codec, v.format.ClockRate(), v.sets, s.audio.track())
-	s.intake = newIntake(v.codec, s.maxUnit, s.to)
+	s.to.Begin(v.codec, v.format.ClockRate(), v.sets, s.audio.track())
+	s.feed = accessunit.NewFeed(v.codec, s.maxUnit, s.to)
 	return nil
 }
 
@@ -158,7 +160,7 @@ func (s *session) setUpAudio(desc *description.Session) *audio {
 		return nil
 	}
 	a, left := chooseAudio(desc)
-	s.to.audioLeft(left)
+	s.to.AudioLeft(left)
 	if a == nil {
 		return nil
 	}
@@ -188,9 +190,9 @@ func (s *session) start() error {
 	}
 	s.exclusively(func() {
 		if sequence, timestamp, ok := announced(answer, s.video.media); ok {
-			s.order.announce(sequence, func() { s.intake.expect(sequence, timestamp) })
+			s.order.Announce(sequence, func() { s.feed.Expect(sequence, timestamp) })
 		}
-		s.order.play()
+		s.order.Play()
 	})
 	return nil
 }
@@ -202,7 +204,7 @@ func (s *session) watch(ctx context.Context) error {
 	defer s.close()                        // waits for the last callback
 	ticker := time.NewTicker(stallCheck)
 	defer ticker.Stop()
-	last, lastChange := progressed{}, time.Now()
+	last, lastChange := accessunit.Progress{}, time.Now()
 	for {
 		select {
 		case err := <-s.ended:
@@ -211,10 +213,10 @@ func (s *session) watch(ctx context.Context) error {
 			s.leave() // or waits until the other who does has
 			return ctx.Err()
 		case <-ticker.C:
-			var now progressed
-			s.exclusively(func() { s.order.expire(s.now()) })
-			s.exclusively(func() { now = s.intake.progress() })
-			if now.after(last) {
+			var now accessunit.Progress
+			s.exclusively(func() { s.order.Expire(s.now()) })
+			s.exclusively(func() { now = s.feed.Progress() })
+			if now.After(last) {
 				last, lastChange = now, time.Now()
 			} else if time.Since(lastChange) >= stallLimit {
 				s.leave() // it may have gone on a moment ago

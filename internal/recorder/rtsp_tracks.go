@@ -9,6 +9,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/pion/rtp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
 // video is the track of a camera that is recorded.
@@ -17,7 +19,7 @@ type video struct {
 	channel int // of its RTP packets, once it is set up
 	format  format.Format
 	early   *earlyFormat
-	codec   codec
+	codec   accessunit.Codec
 	sets    [][]byte // of the session description
 }
 
@@ -32,10 +34,10 @@ func chooseVideo(desc *description.Session) (v video, ok bool) {
 			switch f := f.(type) {
 			case *format.H264:
 				sps, pps := f.SafeParams()
-				return video{media: m, format: f, codec: avc{}, sets: present(sps, pps)}, true
+				return video{media: m, format: f, codec: accessunit.H264, sets: present(sps, pps)}, true
 			case *format.H265:
 				vps, sps, pps := f.SafeParams()
-				return video{media: m, format: f, codec: hevc{}, sets: present(vps, sps, pps)}, true
+				return video{media: m, format: f, codec: accessunit.H265, sets: present(vps, sps, pps)}, true
 			}
 		}
 	}
@@ -48,7 +50,7 @@ type audio struct {
 	channel int // of its RTP packets, once it is set up
 	format  format.Format
 	early   *earlyFormat
-	about   audioTrack
+	about   accessunit.AudioTrack
 	decoder *rtpmpeg4audio.Decoder // nil: a packet is a frame
 }
 
@@ -61,17 +63,17 @@ func chooseAudio(desc *description.Session) (taken *audio, left []string) {
 		for _, f := range m.Formats {
 			switch f := f.(type) {
 			case *format.G711:
-				taken = &audio{media: m, format: f, about: g711Track(f.MULaw, f.SampleRate, f.ChannelCount)}
+				taken = &audio{media: m, format: f, about: accessunit.G711Track(f.MULaw, f.SampleRate, f.ChannelCount)}
 				return taken, nil
 			case *format.MPEG4Audio:
 				config, err := f.Config.Marshal()
 				if err != nil {
 					continue
 				}
-				about, ok := aacTrack(config, f.Config.SampleRate, f.Config.ChannelCount)
+				about, ok := accessunit.AACTrack(config, f.Config.SampleRate, f.Config.ChannelCount)
 				decoder, err := f.CreateDecoder()
 				if ok && err == nil {
-					about.rate = f.ClockRate()
+					about.Rate = f.ClockRate()
 					return &audio{media: m, format: f, about: about, decoder: decoder}, nil
 				}
 				left = append(left, "AAC with "+strconv.Itoa(f.Config.ChannelCount)+" channels")
@@ -85,7 +87,7 @@ func chooseAudio(desc *description.Session) (taken *audio, left []string) {
 	return nil, left
 }
 
-func (a *audio) track() *audioTrack {
+func (a *audio) track() *accessunit.AudioTrack {
 	if a == nil {
 		return nil
 	}

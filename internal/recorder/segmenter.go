@@ -8,23 +8,19 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// The limits of KVS that fragments on disk obey, with some room, so that uploading never has to
-// cut them. Source: KVS Developer Guide, quotas, PutMedia.
+// Fragments on disk obey the limits of KVS, with some room, so that uploading never has to cut them: a fragment
+// ends with the frame that comes next, and gets a head, tags and sound beside the frames that are counted.
 const (
-	minFragment      = time.Second
-	maxFragment      = 19 * time.Second // of 20 s
-	maxFragmentBytes = 45 << 20         // of 50 MB
-)
-
-// The numbers of the tracks.
-const (
-	videoNumber = 1
-	audioNumber = 2
+	minFragment      = kvslimit.MinFragment
+	maxFragment      = kvslimit.MaxFragment - time.Second
+	maxFragmentBytes = kvslimit.FragmentBytes / 10 * 9
 )
 
 // cleanFor is how long a session must bring nothing damaged before status is silent about it.
@@ -64,11 +60,11 @@ type segmenter struct {
 	clock    cameraClock
 	unset    unset
 	epochs   epochs
-	inspector
-	inForce  parameterSets // those in the open segment's header
-	tracks   []mkv.Track   // of the open segment
-	sound    *sound        // nil: the camera has no audio
-	hasAudio bool          // the open segment has a track for it
+	accessunit.Inspector
+	inForce  accessunit.ParameterSets // those in the open segment's header
+	tracks   []mkv.Track              // of the open segment
+	sound    *sound                   // nil: the camera has no audio
+	hasAudio bool                     // the open segment has a track for it
 
 	writer        segmentWriter // nil: no segment is open
 	last          segmentWriter // the newest one, open or not
@@ -111,16 +107,16 @@ func newSegmenter(o *Options) *segmenter {
 }
 
 // begin begins a session; see sink.
-func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
+func (s *segmenter) begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	s.sound = nil
 	if audio != nil {
-		s.sound = &sound{audioTrack: *audio, flood: newAudioFlood()}
-		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest, audio: true}
+		s.sound = &sound{AudioTrack: *audio, flood: newAudioFlood()}
+		s.sound.line = timeline{rate: int64(max(audio.Rate, 1)), newest: s.newest, audio: true}
 	}
 	s.timeline.rate = int64(max(rate, 1))
 	s.timeline.restart()
 	s.clock.restart(rate)
-	s.inspector = newInspector(c, parameterSets)
+	s.Inspector = accessunit.NewInspector(c, parameterSets)
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
 	s.keyAt = time.Time{}
@@ -180,18 +176,18 @@ func (s *segmenter) tellDamage(d damage, err error, text string) {
 
 // accessUnit takes an access unit; see sink.
 func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) outcome {
-	picture := s.inspect(nalus)
-	if !picture.any {
+	picture := s.Inspect(nalus)
+	if !picture.Picture {
 		return noPicture
 	}
-	keyframe := picture.closed || picture.open
+	keyframe := picture.Keyframe()
 	s.counting = s.counting || keyframe
 	producer := s.date(rtpTime, keyframe, now)
 	if s.needKeyframe && !keyframe || s.orphan(rtpTime, keyframe) {
 		s.missed(1)
 		return undecodable
 	}
-	if s.needKeyframe && !picture.closed {
+	if s.needKeyframe && !picture.Closed {
 		s.orphans, s.orphansBefore = true, rtpTime
 	}
 	err := s.writeAudio(producer)
@@ -225,9 +221,9 @@ func (s *segmenter) orphan(rtpTime uint32, keyframe bool) bool {
 }
 
 // place sees to it that the right segment and fragment are open for a frame.
-func (s *segmenter) place(producer time.Time, p picture, nalus [][]byte, now time.Time) error {
-	if p.closed || p.open {
-		return s.placeKeyframe(producer, p.open && !p.closed, now)
+func (s *segmenter) place(producer time.Time, p accessunit.Contents, nalus [][]byte, now time.Time) error {
+	if p.Keyframe() {
+		return s.placeKeyframe(producer, p.Open && !p.Closed, now)
 	}
 	if s.writer != nil && s.inFragment && (producer.Sub(s.fragmentStart) > maxFragment ||
 		s.writer.Bytes()-s.fragmentAt+size(nalus) > maxFragmentBytes) {
@@ -246,20 +242,20 @@ func size(nalus [][]byte) int64 {
 }
 
 func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Time) error {
-	if s.setsChanged || s.writer == nil {
-		track, complete := s.sets.track()
+	if s.SetsChanged || s.writer == nil {
+		track, complete := s.Sets.Track()
 		if !complete {
 			return errNoParameterSets
 		}
 		tracks := []mkv.Track{track}
 		if s.sound != nil {
-			tracks = append(tracks, s.sound.track)
+			tracks = append(tracks, s.sound.Track)
 		}
 		if s.writer != nil && !slices.EqualFunc(tracks, s.tracks, mkv.Track.Equal) {
 			s.cut = true
 		}
 		s.tracks = tracks
-		s.setsChanged = false
+		s.SetsChanged = false
 	}
 	long := !s.inFragment || producer.Sub(s.fragmentStart) >= minFragment
 	switch {
@@ -321,7 +317,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	s.finish()
 	s.writer, s.last, s.next = writer, writer, nil
 	s.start, s.frames, s.inFile, s.flushed = start, 0, 0, now
-	s.inForce = s.sets.clone()
+	s.inForce = s.Sets.Clone()
 	s.hasAudio = len(s.tracks) > 1
 	s.cut = false
 	return s.beginFragment(first, true)
@@ -388,12 +384,12 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 	s.parts = s.parts[:0]
 	bytes := 0
 	for _, nal := range nalus {
-		if s.keeps(nal) {
+		if s.Keeps(nal, s.inForce) {
 			s.parts = append(s.parts, nal)
 			bytes += len(nal)
 		}
 	}
-	if err := s.writer.WriteFrame(videoNumber, producer.Sub(s.start), keyframe, s.parts); err != nil {
+	if err := s.writer.WriteFrame(accessunit.VideoNumber, producer.Sub(s.start), keyframe, s.parts); err != nil {
 		return err
 	}
 	s.needKeyframe = false
@@ -427,18 +423,6 @@ func (s *segmenter) earliest() time.Time {
 		least = s.start
 	}
 	return least
-}
-
-// keeps reports whether a NAL unit belongs into the file: delimiters do not (ISO/IEC 14496-15,
-// 5.3.2), nor what the header has already.
-func (s *segmenter) keeps(nal []byte) bool {
-	switch kindOf(s.codec, nal) {
-	case unitNoise, unitDelimiter:
-		return false
-	case unitSet:
-		return !s.inForce.holds(nal)
-	}
-	return true
 }
 
 // recorded accounts for a frame that was written. Each says what it says, whatever was reported before it.

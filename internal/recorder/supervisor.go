@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
@@ -77,8 +78,8 @@ func (v *supervisor) ready() *segmenter {
 	return s
 }
 
-// begin implements sink.
-func (v *supervisor) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
+// Begin implements accessunit.Sink.
+func (v *supervisor) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	defer v.contain()
 	v.counting, v.frames = false, 0
 	v.start = func(s *segmenter) { s.begin(c, rate, parameterSets, audio) }
@@ -97,8 +98,8 @@ func (v *supervisor) opened(video, audio opening) {
 	}
 }
 
-// accessUnit implements sink.
-func (v *supervisor) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+// AccessUnit implements accessunit.Sink.
+func (v *supervisor) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	v.owed.take(1)
 	out := failed // should it panic
 	defer v.settle(&out)
@@ -141,8 +142,8 @@ func (v *supervisor) writeOff() {
 	}
 }
 
-// damaged implements sink.
-func (v *supervisor) damaged(frames int64, err error) {
+// Damaged implements accessunit.Sink.
+func (v *supervisor) Damaged(frames int64, err error) {
 	v.counting = v.counting || err != nil
 	v.lose(frames)
 	defer v.contain()
@@ -151,8 +152,8 @@ func (v *supervisor) damaged(frames int64, err error) {
 	}
 }
 
-// missed implements sink.
-func (v *supervisor) missed(frames int64) {
+// Missed implements accessunit.Sink.
+func (v *supervisor) Missed(frames int64) {
 	v.lose(frames)
 	defer v.contain()
 	if s := v.segmenter; s != nil {
@@ -168,40 +169,40 @@ func (v *supervisor) lose(frames int64) {
 	}
 }
 
-// audio implements sink.
-func (v *supervisor) audio(frame []byte, rtpTime uint32, now time.Time) {
+// Audio implements accessunit.Sink.
+func (v *supervisor) Audio(frame []byte, rtpTime uint32, now time.Time) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.audio(frame, rtpTime, now)
 	}
 }
 
-// audioLeft implements sink.
-func (v *supervisor) audioLeft(names []string) {
+// AudioLeft implements accessunit.Sink.
+func (v *supervisor) AudioLeft(names []string) {
 	defer v.contain()
 	if s := v.ready(); s != nil {
 		s.audioLeft(names)
 	}
 }
 
-// cameraTime implements sink.
-func (v *supervisor) cameraTime(ntp time.Time, rtpTime uint32) {
+// CameraTime implements accessunit.Sink.
+func (v *supervisor) CameraTime(ntp time.Time, rtpTime uint32) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.cameraTime(ntp, rtpTime)
 	}
 }
 
-// noticed implements sink.
-func (v *supervisor) noticed(err error) {
+// Noticed implements accessunit.Sink.
+func (v *supervisor) Noticed(err error) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.noticed(err)
 	}
 }
 
-// panicked implements sink.
-func (v *supervisor) panicked(frames int64, value any) (until time.Time) {
+// Panicked implements accessunit.Sink.
+func (v *supervisor) Panicked(frames int64, value any) (until time.Time) {
 	v.owed.take(frames)
 	v.owed.lose(frames)
 	v.abandon(value)

@@ -8,6 +8,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/sdp"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -73,11 +74,8 @@ func FuzzTracks(f *testing.F) {
 			return
 		}
 		if v, ok := chooseVideo(desc); ok {
-			sets := v.codec.newSets()
-			for _, set := range v.sets {
-				sets.take(set)
-			}
-			sets.track()
+			inspector := accessunit.NewInspector(v.codec, v.sets)
+			inspector.Sets.Track()
 		}
 		chooseAudio(desc)
 		codecs(desc)

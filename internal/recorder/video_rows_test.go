@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -281,7 +282,7 @@ func hugeFrame(t *testing.T) {
 		return payloads
 	})}})
 	// A sixteenth of what is taken: 16 MiB take a busy machine longer than a session without pictures lasts.
-	heavy := record(t, huge, huge.URL(), func(o *Options) { o.maxUnit = maxUnit / 16 })
+	heavy := record(t, huge, huge.URL(), func(o *Options) { o.maxUnit = accessunit.MaxBytes / 16 })
 	if c := heavy.awaitCondition("larger than 16 MiB"); c.Class != health.UserError {
 		t.Errorf("%+v", c)
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 // Usage sums up a stream. Pending is what was completely recorded and is not persisted yet, in
@@ -186,8 +188,8 @@ func (a *active) left(e entry) left {
 type span struct{ from, to int64 }
 
 // spansApart is the least between two fragments when there is another between them: none is
-// shorter (limits, PutMedia).
-const spansApart = 1000
+// shorter.
+const spansApart = int64(kvslimit.MinFragment / time.Millisecond)
 
 // cover adds media to spans, which are in order and apart.
 func cover(spans []span, s span) []span {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 const (
@@ -63,7 +64,7 @@ func parse(payload []byte) (in request, wrong string) {
 		return in, "The request is not a JSON object."
 	}
 	stream, id := "", ""
-	if json.Unmarshal(members.StreamName, &stream) == nil && edgeconfig.IsStreamName(stream) {
+	if json.Unmarshal(members.StreamName, &stream) == nil && kvslimit.IsStreamName(stream) {
 		in.StreamName = stream
 	}
 	if json.Unmarshal(members.RequestID, &id) != nil || id == "" {

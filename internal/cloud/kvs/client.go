@@ -15,14 +15,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
-const (
-	// endpointLife is how long a data endpoint is used (KVS developer guide, GetDataEndpoint).
-	endpointLife = 45 * time.Minute
-	// callTimeout bounds a control-plane call with the SDK's retries.
-	callTimeout = 20 * time.Second
-)
+// callTimeout bounds a control-plane call with the SDK's retries.
+const callTimeout = 20 * time.Second
 
 // Options of a Client.
 type Options struct {
@@ -86,7 +83,7 @@ func (c *Client) DataEndpoint(ctx context.Context, stream string) (string, error
 	c.mu.Lock()
 	known, ok := c.endpoints[stream]
 	c.mu.Unlock()
-	if age := c.now().Sub(known.fetched); ok && age >= 0 && age < endpointLife {
+	if age := c.now().Sub(known.fetched); ok && age >= 0 && age < kvslimit.EndpointAge {
 		return known.url, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -131,7 +132,7 @@ func TestTheEndpointIsKeptFor45Minutes(t *testing.T) {
 		}
 	}
 	expect("https://data-1")
-	now = now.Add(endpointLife - time.Second)
+	now = now.Add(kvslimit.EndpointAge - time.Second)
 	expect("https://data-1")
 	now = now.Add(time.Second)
 	expect("https://data-2")

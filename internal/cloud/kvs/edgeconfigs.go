@@ -9,10 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
-
-// pageSize is the most that ListEdgeAgentConfigurations gives at once (API reference).
-const pageSize = 10
 
 // EdgeConfigRecord is one stream's edge configuration as the control plane has it.
 type EdgeConfigRecord struct {
@@ -53,7 +51,7 @@ func (c *Client) listPage(ctx context.Context, hub string, token *string) (*kine
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return c.api.ListEdgeAgentConfigurations(ctx, &kinesisvideo.ListEdgeAgentConfigurationsInput{
-		HubDeviceArn: &hub, MaxResults: aws.Int32(pageSize), NextToken: token,
+		HubDeviceArn: &hub, MaxResults: aws.Int32(kvslimit.EdgeConfigsPerPage), NextToken: token,
 	})
 }
 
