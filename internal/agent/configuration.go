@@ -59,7 +59,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Check: jobspec.Validate, Applier: a.streams, Applied: a.retention.Applied,
 		Inbox: c.mqtt.Configurations(), Publish: func(status kvsconfig.SyncStatus) { c.mqtt.PublishSync(iotconfig.SyncStatus(status)) },
 		Secrets:   func(arns map[string]bool) { c.cameras.Want(arns) },
-		Refreshed: func() { a.nudges.all(nudgeChanged) },
+		Refreshed: func() { a.nudges.nudgeAll(nudgeChanged) },
 		Log:       c.log, Health: c.health,
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
 	}, c.syncer.Secrets())
 	c.uploads = uploadrequest.New(uploadrequest.Options{
-		Inbox: c.mqtt.UploadRequests(), Upload: a.demands.uploadForCloud, Publish: c.mqtt.PublishUpload,
+		Inbox: c.mqtt.UploadRequests(), Upload: a.onDemand.uploadForCloud, Publish: c.mqtt.PublishUpload,
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
 	return c, nil

@@ -78,14 +78,16 @@ var documents = []struct{ name, dir, root string }{
 	{"state config.json", "internal/kvsconfig", "lastGood"},
 	{"state cameras.json", "internal/camerasecret", "camerasDocument"},
 	{"state deleted-before-upload.json", "internal/retention", "loss"},
-	{"store .stream", "internal/segment", "marker"},
-	{"store .clock", "internal/segment", "clockNote"},
+	{"store .stream", "internal/segment/layout", "StreamFile"},
+	{"store .clock", "internal/segment/layout", "ClockNote"},
 	{"state recording volume", "internal/segment", "remembered"},
 }
 
 // values are constants that others read: what is pinned is their value.
 var values = []struct{ name, dir, constants string }{
-	{"file", "internal/segment", `Suffix$|^(volume|lock|marker|clock|quarantine)Name$`},
+	{"file", "internal/segment", `^(volume|lock)Name$`},
+	{"file", "internal/segment/layout", `Suffix$|FileName$|^QuarantineName$`},
+	{"file", "internal/atomicfile", `Suffix$`},
 	{"file", "internal/statefile", `^CorruptSuffix$`},
 	{"file", "internal/kvsconfig", `^lastGoodFile$`},
 	{"file", "internal/camerasecret", `^camerasFile$`},
