@@ -68,7 +68,7 @@ func (c *Client) clientOptions(b *broker, conn net.Conn) *mqtt.ClientOptions {
 	return options
 }
 
-// broker is the client of one session.
+// broker is the client of one connection.
 type broker struct {
 	client *Client
 	mqtt   mqtt.Client
@@ -181,7 +181,7 @@ func (b *broker) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// serve sends statuses and acknowledges messages until the session ends.
+// serve sends statuses and acknowledges messages until the connection ends.
 func (b *broker) serve(ctx context.Context) error {
 	c := b.client
 	jobs := newJobsPublisher(c)

@@ -2,7 +2,7 @@
 // it wants, and sends the statuses with which the hub answers. It must not know what a configuration makes the hub do,
 // and nothing of it may ever hold up a recorder.
 //
-// The way of a message: session → inbox → whoever takes it. The way of a status: outbox → session.
+// The way of a message: connection → inbox → whoever takes it. The way of a status: outbox → connection.
 package iotconfig
 
 import (
@@ -80,7 +80,7 @@ type Client struct {
 type timing struct {
 	jobsEvery    time.Duration
 	jobsDebounce time.Duration
-	healthy      time.Duration // a session that lasted this long resets the backoff
+	healthy      time.Duration // a connection that lasted this long resets the backoff
 	handshake    time.Duration // TCP, TLS and MQTT connect, each
 	acknowledge  time.Duration // until the broker must have acknowledged a publication
 	// retainRetry is when retained messages are tried again that the policy did not allow, for the
@@ -185,7 +185,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Run keeps a session with the broker, until ctx ends. Without TLS it says so, and only waits.
+// Run keeps a connection to the broker, until ctx ends. Without TLS it says so, and only waits.
 func (c *Client) Run(ctx context.Context) {
 	if c.dialer == nil {
 		c.o.Health.SetState("listing only")
@@ -194,7 +194,7 @@ func (c *Client) Run(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
-	c.connect(ctx)
+	c.keepConnected(ctx)
 }
 
 // Configurations are the messages about configurations.

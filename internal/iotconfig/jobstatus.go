@@ -53,7 +53,7 @@ const maxDetails = 1000
 // long as it may be: 2 × 1,000 bytes of details, escaped, and some 400 around them.
 const maxStreamsPerMessage = 25
 
-// jobsPublisher sends the jobs' statuses of one session.
+// jobsPublisher sends the jobs' statuses of one connection.
 type jobsPublisher struct {
 	client *Client
 	last   []byte // what was sent last, without its times of collection

@@ -8,7 +8,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// apply has the desired set applied and tells the cloud what came of it.
+// apply has the desired set applied and publishes the outcome.
 func (s *Syncer) apply(ctx context.Context) {
 	configs := s.desired.configs()
 	s.o.Secrets(s.desired.secrets())
@@ -19,7 +19,7 @@ func (s *Syncer) apply(ctx context.Context) {
 		}
 	}
 	if ctx.Err() != nil {
-		return // a stop is no verdict on the configurations
+		return // a stop says nothing about the configurations
 	}
 	for _, c := range configs {
 		status := SyncStatus{StreamName: c.StreamName, StreamARN: c.StreamARN, Status: InSync, LastUpdated: c.LastUpdated}
@@ -33,7 +33,7 @@ func (s *Syncer) apply(ctx context.Context) {
 			delete(s.failed, c.StreamName)
 			s.o.Health.OK(applyScope(c.StreamName))
 		}
-		if old := s.statuses[c.StreamName]; edgeconfig.Newer(old.LastUpdated, c.LastUpdated) {
+		if old := s.statuses.last[c.StreamName]; edgeconfig.Newer(old.LastUpdated, c.LastUpdated) {
 			continue // a newer version was refused; that answer stands
 		} else if old.Status != status.Status || old.FailedStatusDetails != status.FailedStatusDetails || !old.LastUpdated.Equal(c.LastUpdated) {
 			s.publishStatus(status)
@@ -52,7 +52,7 @@ func (s *Syncer) remove(ctx context.Context) {
 	for _, name := range s.desired.removals() {
 		e := s.desired.streams[name]
 		status := SyncStatus{StreamName: name, StreamARN: e.StreamARN, Status: DeletingAcknowledged, LastUpdated: e.LastUpdated}
-		if s.statuses[name].Status != DeleteFailed {
+		if s.statuses.last[name].Status != DeleteFailed {
 			s.publishStatus(status)
 		}
 		bounded, cancel := context.WithTimeout(ctx, s.o.Timing.RemoveTimeout)
@@ -76,7 +76,7 @@ func (s *Syncer) remove(ctx context.Context) {
 		s.conditions.acceptable(name)
 		status.Status = Deleted
 		s.publishStatus(status)
-		delete(s.statuses, name)
+		delete(s.statuses.last, name)
 	}
 	s.o.Secrets(s.desired.secrets())
 }

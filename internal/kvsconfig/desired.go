@@ -37,13 +37,13 @@ type tombstone struct {
 	noted     time.Time // by the hub's clock, to forget it some day
 }
 
-// verdict is what became of a message.
-type verdict int
+// freshness is how a version compares with what is known of its stream.
+type freshness int
 
 const (
-	accepted verdict = iota // something is to be done
-	repeated                // known already: say again how it stands
-	stale                   // older than what is known
+	accepted freshness = iota // something is to be done
+	repeated                  // known already: say again how it stands
+	stale                     // older than what is known
 )
 
 // absencesToLeave: a recording is not stopped for one listing without its stream.
@@ -70,8 +70,8 @@ func (d *desired) known(stream string) (newest time.Time, ok bool) {
 	return newest, ok
 }
 
-// judge compares a version with what is known of its stream.
-func (d *desired) judge(stream string, at time.Time) verdict {
+// compare places a version with what is known of its stream.
+func (d *desired) compare(stream string, at time.Time) freshness {
 	newest, ok := d.known(stream)
 	switch {
 	case !ok || edgeconfig.Newer(at, newest):
@@ -84,8 +84,8 @@ func (d *desired) judge(stream string, at time.Time) verdict {
 }
 
 // update takes a valid configuration.
-func (d *desired) update(c edgeconfig.StreamConfig, now time.Time) verdict {
-	v := d.judge(c.StreamName, c.LastUpdated)
+func (d *desired) update(c edgeconfig.StreamConfig, now time.Time) freshness {
+	v := d.compare(c.StreamName, c.LastUpdated)
 	if v != accepted {
 		return v
 	}
@@ -96,8 +96,8 @@ func (d *desired) update(c edgeconfig.StreamConfig, now time.Time) verdict {
 }
 
 // refuse notes a version that cannot be followed; the one before it stays.
-func (d *desired) refuse(stream string, at time.Time) verdict {
-	v := d.judge(stream, at)
+func (d *desired) refuse(stream string, at time.Time) freshness {
+	v := d.compare(stream, at)
 	if v == accepted && !at.IsZero() {
 		d.refused[stream] = at
 		trim(d.refused, func(t time.Time) time.Time { return t })
@@ -106,7 +106,7 @@ func (d *desired) refuse(stream string, at time.Time) verdict {
 }
 
 // remove takes a deletion. That of an unknown stream is accepted too: there may be media of it.
-func (d *desired) remove(c edgeconfig.StreamConfig, now time.Time) verdict {
+func (d *desired) remove(c edgeconfig.StreamConfig, now time.Time) freshness {
 	e := d.streams[c.StreamName]
 	if e == nil {
 		// One that only left has its media still.

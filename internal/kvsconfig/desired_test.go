@@ -78,11 +78,11 @@ func TestTheNewestVersionWinsInEveryOrderOfArrival(t *testing.T) {
 	}
 }
 
-func TestVerdicts(t *testing.T) {
+func TestEachVersionIsNewRepeatedOrStale(t *testing.T) {
 	t.Parallel()
 	d := newDesired()
 	for i, row := range []struct {
-		got, want verdict
+		got, want freshness
 	}{
 		{d.update(version("cam", 10), at(0)), accepted},
 		{d.update(version("cam", 10), at(0)), repeated},
@@ -96,7 +96,7 @@ func TestVerdicts(t *testing.T) {
 		{d.remove(version("cam", 11), at(0)), accepted}, // the deletion of that very version
 	} {
 		if row.got != row.want {
-			t.Errorf("step %d: got verdict %d, want %d", i, row.got, row.want)
+			t.Errorf("step %d: got freshness %d, want %d", i, row.got, row.want)
 		}
 	}
 	d.removed("cam", at(0))
@@ -221,7 +221,7 @@ func TestTheSetSurvivesTheDisk(t *testing.T) {
 		t.Errorf("removals (-before +after):\n%s", diff)
 	}
 	if v := other.update(version("gone", 3), at(5)); v != repeated {
-		t.Errorf("the deletion is forgotten: verdict %d", v)
+		t.Errorf("the deletion is forgotten: freshness %d", v)
 	}
 
 	elsewhere := newDesired()

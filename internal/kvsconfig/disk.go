@@ -17,10 +17,10 @@ const lastGoodFile = "config.json"
 
 // disk is where the desired set is kept.
 type disk struct {
-	dir     statefile.Dir
-	unsaved bool // it lacks a change
-	known   bool // it had the last good set at the start
-	kept    bool // the file was read or written
+	dir         statefile.Dir
+	unsaved     bool // it lacks a change
+	hadLastGood bool // at the start
+	present     bool // the file was read or written
 }
 
 // LastGood returns the last good configurations that an agent keeps in its state directory, as JSON for people. It
@@ -48,12 +48,12 @@ func (s *Syncer) loadLastGood() {
 			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+statefile.CorruptSuffix))
 		return
 	}
-	s.disk.kept = true
+	s.disk.present = true
 	if leftOut := s.desired.restore(doc, s.o.Now(), s.o.Check, s.hub.is); len(leftOut) > 0 {
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
 			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
 	}
-	s.disk.known = doc.Version == lastGoodVersion
+	s.disk.hadLastGood = doc.Version == lastGoodVersion
 	for _, c := range s.desired.configs() {
 		if s.hub.get() == "" {
 			s.hub.set(c.Config.HubDeviceArn)
@@ -64,7 +64,7 @@ func (s *Syncer) loadLastGood() {
 // save keeps the desired set on disk when it changed, or when the file is gone. A failure is reported and tried again every
 // saveEvery: the configurations are in force all the same.
 func (s *Syncer) save() {
-	if !s.disk.unsaved && !(s.disk.kept && s.disk.dir.Missing(lastGoodFile)) {
+	if !s.disk.unsaved && !(s.disk.present && s.disk.dir.Missing(lastGoodFile)) {
 		return
 	}
 	doc, err := s.desired.document(s.o.Now())
@@ -76,6 +76,6 @@ func (s *Syncer) save() {
 			"The configuration cannot be kept on disk, so that the hub would not record after an offline boot: %s.", s.disk.dir.Advice(lastGoodFile, err)))
 		return
 	}
-	s.disk.unsaved, s.disk.kept = false, true
+	s.disk.unsaved, s.disk.present = false, true
 	s.o.Health.OK(scopeState)
 }

@@ -27,7 +27,7 @@ type lister struct {
 	results chan listing
 	found   chan string // the hub's ARN, when it was found
 	// denied says that the control plane refused the last listing, until somebody changes that: then messages are
-	// all that the cloud ever tells of.
+	// all that comes from the cloud.
 	denied atomic.Bool
 }
 
@@ -35,7 +35,7 @@ func newLister(o Options, hub *hub) *lister {
 	return &lister{o: o, hub: hub, wanted: signal.New(), results: make(chan listing), found: make(chan string)}
 }
 
-// run asks the control plane at start, when told to, and every 15 min ± 20 %, until ctx ends.
+// run asks the control plane at start, when it is wanted, and every 15 min ± 20 %, until ctx ends.
 // Failures are repeated with backoff and change nothing.
 func (l *lister) run(ctx context.Context) {
 	every := l.o.Timing.ListEvery

@@ -48,12 +48,12 @@ func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs stri
 	case repeated:
 		// A listing says what the control plane believes: silence when it is right.
 		if listedAs == "" || listedAs == syncing || listedAs == Acknowledged {
-			s.repeatStatus(c.StreamName, c.LastUpdated)
+			s.statuses.repeat(c.StreamName, c.LastUpdated)
 		}
 	case stale:
 		s.o.Log.Debug("stale configuration", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		if listedAs == "" {
-			s.repeatStatus(c.StreamName, time.Time{})
+			s.statuses.repeat(c.StreamName, time.Time{})
 		}
 	}
 	return false
@@ -104,7 +104,7 @@ func (s *Syncer) mergeHub(hub string) (r round) {
 	return r
 }
 
-// refuse answers what cannot be followed, as far as it can be told whom it is about.
+// refuse answers what cannot be followed, where the stream that it is about is known.
 func (s *Syncer) refuse(err error) {
 	var why *edgeconfig.Refusal
 	if !errors.As(err, &why) {
@@ -121,11 +121,11 @@ func (s *Syncer) refuse(err error) {
 		return
 	}
 	v := s.desired.refuse(why.Stream, why.LastUpdated)
-	if v == repeated && s.repeatStatus(why.Stream, why.LastUpdated) {
+	if v == repeated && s.statuses.repeat(why.Stream, why.LastUpdated) {
 		return
 	}
 	if v == stale {
-		s.repeatStatus(why.Stream, time.Time{})
+		s.statuses.repeat(why.Stream, time.Time{})
 		return
 	}
 	s.conditions.refuse(why.Stream, s.o.Now(), health.UserFault(refusedCode(why.Stream), nil,
@@ -153,16 +153,16 @@ func (s *Syncer) mergeDelete(c edgeconfig.StreamConfig, err error) bool {
 		s.o.Log.Info("deletion received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		return true
 	case repeated:
-		if !s.repeatStatus(c.StreamName, time.Time{}) {
+		if !s.statuses.repeat(c.StreamName, time.Time{}) {
 			s.publishStatus(SyncStatus{StreamName: c.StreamName, StreamARN: c.StreamARN, Status: Deleted, LastUpdated: c.LastUpdated})
 		}
 	case stale:
-		s.repeatStatus(c.StreamName, time.Time{})
+		s.statuses.repeat(c.StreamName, time.Time{})
 	}
 	return false
 }
 
-// mergeListing takes a complete listing. One with a record that nobody can tell the stream of is not complete:
+// mergeListing takes a complete listing. One with a record whose stream is not known is not complete:
 // what it lacks says nothing.
 func (s *Syncer) mergeListing(l listing) (r round) {
 	listed := make(map[string]bool, len(l.configs))
@@ -188,7 +188,7 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 	missing := s.desired.absences(listed, l.began, s.o.Now())
 	r.unsure = missing.unsure
 	for _, name := range missing.left {
-		delete(s.statuses, name)
+		delete(s.statuses.last, name)
 		delete(s.failed, name)
 		s.o.Health.OK(applyScope(name))
 		s.conditions.acceptable(name)

@@ -24,11 +24,11 @@ func TestStrangersAreForgotten(t *testing.T) {
 		s.conditions.refuse(name, time.Now(), health.UserFault(codeMessage, nil, "It is refused."))
 		s.publishStatus(SyncStatus{StreamName: name, LastUpdated: time.Unix(int64(i+1), 0)})
 	}
-	if len(s.statuses) > maxStrangers+2 || len(s.conditions.refused) > maxStrangers+2 {
-		t.Errorf("%d statuses and %d refusals are remembered", len(s.statuses), len(s.conditions.refused))
+	if len(s.statuses.last) > maxStrangers+2 || len(s.conditions.refused) > maxStrangers+2 {
+		t.Errorf("%d statuses and %d refusals are remembered", len(s.statuses.last), len(s.conditions.refused))
 	}
 	for _, name := range []string{"ours", fmt.Sprintf("stranger%d", names-1)} {
-		if _, ok := s.statuses[name]; !ok {
+		if _, ok := s.statuses.last[name]; !ok {
 			t.Errorf("%s is forgotten", name)
 		}
 	}

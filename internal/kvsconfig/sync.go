@@ -22,9 +22,9 @@ type Syncer struct {
 	// For Run only.
 	desired  *desired
 	disk     disk
-	statuses map[string]SyncStatus // the last status of each stream, to be said again
-	failed   map[string]bool       // streams whose last Apply or Remove failed
-	heard    bool                  // a message has configured a stream since the start
+	statuses statuses
+	failed   map[string]bool // streams whose last Apply or Remove failed
+	heard    bool            // a message has configured a stream since the start
 }
 
 // New loads the last good set, and sets a damaged file aside. It uses no network.
@@ -39,7 +39,7 @@ func New(o Options) (*Syncer, error) {
 	hub := &hub{thing: o.ThingName, arn: o.HubDeviceARN}
 	s := &Syncer{
 		o: o, hub: hub, lister: newLister(o, hub), conditions: newConditions(o.Health, o.Log),
-		desired: newDesired(), disk: disk{dir: o.Dir}, statuses: make(map[string]SyncStatus), failed: make(map[string]bool),
+		desired: newDesired(), disk: disk{dir: o.Dir}, statuses: newStatuses(o.Publish), failed: make(map[string]bool),
 	}
 	s.loadLastGood()
 	return s, nil
@@ -68,7 +68,7 @@ type round struct {
 	apply  bool   // the desired set changed
 	remove bool   // a removal is asked for
 	unsure bool   // a stream is missing from a listing, which another one is to confirm
-	known  bool   // the cloud has listed all that this hub is to do; a message tells of one stream only
+	known  bool   // the cloud has listed all that this hub is to do; a message is about one stream only
 	pushed bool   // a message changed the desired set, which a listing soon after is to confirm
 	merged func() // acknowledges the messages that were merged; nil: none
 }
@@ -83,7 +83,7 @@ func (r round) acknowledge() {
 // ApplyLastGood makes the last good set run. It is called once, before anything else is tried.
 func (s *Syncer) ApplyLastGood(ctx context.Context) {
 	s.apply(ctx)
-	s.applied(ctx, s.disk.known)
+	s.applied(ctx, s.disk.hadLastGood)
 	s.remove(ctx)
 	s.save()
 }
@@ -91,13 +91,10 @@ func (s *Syncer) ApplyLastGood(ctx context.Context) {
 // Run is the one goroutine that changes the desired set, until ctx ends.
 func (s *Syncer) Run(ctx context.Context) {
 	retry := backoff.New(s.o.Timing.Retry)
-	again := time.NewTimer(0) // of what failed
-	if len(s.failed) == 0 {
-		again.Stop()
+	again, confirm, afterPush := stoppedTimer(), stoppedTimer(), stoppedTimer() // again: of what failed
+	if len(s.failed) > 0 {
+		again.Reset(0)
 	}
-	confirm, afterPush := time.NewTimer(0), time.NewTimer(0)
-	confirm.Stop()
-	afterPush.Stop()
 	saving := time.NewTicker(saveEvery) // of what the disk did not take
 	defer saving.Stop()
 	defer again.Stop()
@@ -150,4 +147,10 @@ func (s *Syncer) Run(ctx context.Context) {
 			afterPush.Reset(s.o.Timing.AfterPush)
 		}
 	}
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }

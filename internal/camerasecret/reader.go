@@ -9,10 +9,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 )
 
-// keeperRound is how long Run rests at most. A device key that was replaced, which nobody
+// roundEvery is how long Run rests at most. A device key that was replaced, which nobody
 // announces, is noticed so soon: until the URLs are sealed with it, a power cut would lose them.
 // A round without news costs a look at two files' times.
-const keeperRound = 5 * time.Second
+const roundEvery = 5 * time.Second
 
 // Want says which secrets the hub's configurations refer to; the others are forgotten.
 func (c *Cache) Want(arns map[string]bool) {
@@ -59,7 +59,7 @@ func (c *Cache) nextDue() (arn string, flight chan struct{}, wait time.Duration)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	wait = keeperRound // a bound, so that a step of the clock is noticed too
+	wait = roundEvery // a bound, so that a step of the clock is noticed too
 	for _, arn := range slices.Sorted(maps.Keys(c.wanted)) {
 		e := c.entry(arn)
 		if e.due.IsZero() && !e.readAt.IsZero() {

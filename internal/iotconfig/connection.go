@@ -11,16 +11,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// errLost ends a session that the network or the broker ended.
+// errLost ends a connection that the network or the broker ended.
 var errLost = errors.New("the connection was lost")
 
-// connect keeps a session with the broker, until ctx ends.
-func (c *Client) connect(ctx context.Context) {
+// keepConnected keeps a connection to the broker, until ctx ends.
+func (c *Client) keepConnected(ctx context.Context) {
 	wait := backoff.New(c.o.Reconnect)
-	short := 0 // sessions in a row that ended soon
+	short := 0 // connections in a row that ended soon
 	for ctx.Err() == nil {
 		began := time.Now()
-		up, err := c.session(ctx)
+		up, err := c.connectOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -52,8 +52,8 @@ func (c *Client) connect(ctx context.Context) {
 	}
 }
 
-// session is one connection to the broker from dialling to its end. up is whether it ever served.
-func (c *Client) session(ctx context.Context) (up bool, err error) {
+// connectOnce is one connection to the broker from dialling to its end. up is whether it ever served.
+func (c *Client) connectOnce(ctx context.Context) (up bool, err error) {
 	conn, err := c.dialer.dial(ctx, c.timing.handshake)
 	if err != nil {
 		return false, err
