@@ -34,9 +34,9 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
 		Source:          a.mediaSource(stream, spec),
-		Failed:          func(why *health.Fault) { a.source.CameraFailed(spec.SecretARN, why) },
-		Served:          func() { a.source.CameraServed(spec.SecretARN) },
-		Changed:         func() <-chan struct{} { return a.source.CameraChanged(spec.SecretARN) },
+		Failed:          func(why *health.Fault) { a.config.cameras.Failed(spec.SecretARN, why.Text) },
+		Served:          func() { a.config.cameras.Served(spec.SecretARN) },
+		Changed:         func() <-chan struct{} { return a.config.cameras.Changed(spec.SecretARN) },
 		Store:           a.store,
 		Clock:           a.hubClock,
 		SegmentDuration: spec.SegmentDuration,
@@ -53,7 +53,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 
 // mediaSource is what a recording is of: a camera, or a media file.
 func (a *Agent) mediaSource(stream string, spec jobspec.Record) recorder.Source {
-	url := func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.SecretARN) }
+	url := func(ctx context.Context) (secret.String, error) { return a.config.cameras.URL(ctx, spec.SecretARN) }
 	if spec.URIType == edgeconfig.File {
 		return clip.NewSource(clip.Options{URL: url, Directory: spec.MediaDirectory})
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -34,9 +34,9 @@ const (
 )
 
 // checkStreams looks at all streams, several at once, and reports them by name.
-func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
-	list = slices.DeleteFunc(list, func(l iotconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
-	slices.SortFunc(list, func(a, b iotconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
+func (c *checker) checkStreams(ctx context.Context, list []kvsconfig.ListedConfig) []checkedStream {
+	list = slices.DeleteFunc(list, func(l kvsconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
+	slices.SortFunc(list, func(a, b kvsconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
 	if c.running != nil { // so that status is about the same addresses as this check
 		_ = status.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
 	}
@@ -63,7 +63,7 @@ func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfi
 	return streams
 }
 
-func (c *checker) checkStream(ctx context.Context, l iotconfig.ListedConfig) checkedStream {
+func (c *checker) checkStream(ctx context.Context, l kvsconfig.ListedConfig) checkedStream {
 	s := checkedStream{name: l.StreamName, config: l.Config, share: 1}
 	if err := jobspec.Validate(l.Config); err != nil {
 		s.add("configuration", false, "%s", sentence(err))
