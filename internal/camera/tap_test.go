@@ -43,7 +43,8 @@ func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 		taken = append(taken, string(p.Payload))
 	})
 	tap.flows[0].due = time.Now().Add(time.Hour)
-	conn := &batchConn{Conn: &pieces{list: stream}, playing: new(atomic.Bool), answer: time.Minute, tap: tap, came: func(int) error { return nil }}
+	conn := &batchConn{Conn: &pieces{list: stream}, playing: new(atomic.Bool), answer: time.Minute,
+		tap: tap, came: func(int) error { return nil }}
 	rest, err := io.ReadAll(conn)
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ func (r *Recorder) excused(end *accessunit.SessionEnd, frames int64) *health.Fau
 		end.Retry == accessunit.RetryRefused || end.Retry == accessunit.RetryStale {
 		return end.Fault
 	}
-	return health.SystemFault(codeCamera, end.Fault.Err, "The hub did not run for %s, which ended the connection to the camera: it is connected again.",
+	return health.SystemFault(codeCamera, end.Fault.Err, "The hub did not run for %s, which ended the connection to the camera: "+
+		"it is connected again.",
 		humanize.Length(length))
 }

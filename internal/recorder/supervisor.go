@@ -257,7 +257,8 @@ func (v *supervisor) contain() {
 func (v *supervisor) abandon(value any) {
 	cause := supervise.PanicError(value)
 	fault := health.SystemFault(codeInternal, cause,
-		"An internal error stopped the recording of this stream; it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
+		"An internal error stopped the recording of this stream; "+
+			"it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
 	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
 		v.o.Log.Error("an internal error stopped a recorder", zap.Error(fault), zap.NamedError("cause", cause))
 	}
