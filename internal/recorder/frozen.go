@@ -13,8 +13,8 @@ import (
 const frozenGrace = 30 * time.Second
 
 // frozen reports whether the hub did not run a moment ago.
-func (s *segmenter) frozen() bool {
-	_, frozen := s.o.Frozen(frozenGrace)
+func (o *Options) frozen() bool {
+	_, frozen := o.Frozen(frozenGrace)
 	return frozen
 }
 

@@ -147,7 +147,9 @@ func TestDistancesAreTheCamerasOwn(t *testing.T) {
 	rows := map[string]simcam.Camera{}
 	for _, fps := range []float64{1, 5, 12.5, 15, 23.976, 25, 29.97, 30, 50, 60} {
 		for _, ppm := range []float64{-1000, -100, 0, 30, 1000} {
-			rows[fmt.Sprintf("%v fps, %v ppm", fps, ppm)] = simcam.Camera{FPS: fps, Factor: simcam.Steady(1 + ppm/1e6), Late: simcam.Jitter(50 * time.Millisecond)}
+			rows[fmt.Sprintf("%v fps, %v ppm", fps, ppm)] = simcam.Camera{
+				FPS: fps, Factor: simcam.Steady(1 + ppm/1e6), Late: simcam.Jitter(50 * time.Millisecond),
+			}
 		}
 	}
 	rows["B-frames"] = simcam.Camera{Reorder: true, Late: simcam.Jitter(50 * time.Millisecond)}
@@ -224,12 +226,13 @@ func TestAClockThatIsSetIsOneJump(t *testing.T) {
 			t.Run(fmt.Sprint(by, reorder), func(t *testing.T) {
 				t.Parallel()
 				line := New(90000, time.Time{})
-				units := simcam.Camera{Reorder: reorder, Late: simcam.Jitter(20 * time.Millisecond), Stamp: func(i int, media time.Duration) time.Duration {
+				set := func(i int, media time.Duration) time.Duration {
 					if i >= 500 {
 						media += by
 					}
 					return media
-				}}.Frames(time.Minute)
+				}
+				units := simcam.Camera{Reorder: reorder, Late: simcam.Jitter(20 * time.Millisecond), Stamp: set}.Frames(time.Minute)
 				play(&line, units)
 				jumps := 0
 				for i, u := range units {
@@ -252,7 +255,9 @@ func TestAClockThatIsSetIsOneJump(t *testing.T) {
 func TestABurstThatOverlapsWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	for _, kept := range []time.Duration{2 * time.Second, 4 * time.Second, 10 * time.Second} {
-		for _, newest := range []time.Duration{-20 * time.Second, -3 * time.Second, -time.Second, -100 * time.Millisecond, 0, 400 * time.Millisecond} {
+		for _, newest := range []time.Duration{
+			-20 * time.Second, -3 * time.Second, -time.Second, -100 * time.Millisecond, 0, 400 * time.Millisecond,
+		} {
 			t.Run(fmt.Sprint(kept, newest), func(t *testing.T) {
 				t.Parallel()
 				units := simcam.Camera{Late: simcam.BurstAt(0, kept)}.Frames(time.Minute)
