@@ -10,6 +10,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
 // TestLastCollectedTimeIsThatOfTheMedia and there is none of a camera that never sent a frame. It is not
@@ -18,10 +20,10 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	h := newHouse(t)
-	h.env[EnvSegmentDuration] = "2s"
+	h.Env[settings.EnvSegmentDuration] = "2s"
 	began := time.Now().Truncate(time.Millisecond)
-	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()), always)
-	h.configure("yard", h.secret("yard", "rtsp://127.0.0.1:1/none"), always)
+	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()), site.Always)
+	h.Configure("yard", h.Secret("yard", "rtsp://127.0.0.1:1/none"), site.Always)
 	a := h.agent()
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)

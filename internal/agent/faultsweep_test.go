@@ -21,6 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/faultdisk"
 )
@@ -180,12 +181,17 @@ func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Faul
 }
 
 // open opens the store as systemd starts an agent: again, when it ended.
+// state has the state directory of the agent.
+func (r *sweepRun) state() settings.Settings {
+	return settings.Settings{StateDirectory: filepath.Join(filepath.Dir(r.dir), "state")}
+}
+
 func (r *sweepRun) open() {
 	var err error
 	for range 2 * sweepBurst {
 		r.store, err = segment.Open(segment.Options{
 			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Part("", health.JobStore),
-			VolumeMemory: filepath.Join(filepath.Dir(r.dir), "state", volumeMemory),
+			VolumeMemory: r.state().VolumeMemoryFile(),
 		})
 		if err == nil {
 			return
@@ -274,7 +280,7 @@ func (r *sweepRun) acknowledge() {
 
 func (r *sweepRun) startKeeper(p retention.Policy) {
 	k := retention.New(retention.Options{Store: r.store, Default: p, Health: r.registry, Log: zap.NewNop(),
-		MinFree: func(uint64) uint64 { return 0 }, Losses: filepath.Join(filepath.Dir(r.dir), "state", lossesFile)})
+		MinFree: func(uint64) uint64 { return 0 }, Losses: r.state().LossesFile()})
 	k.SetPolicy("door", p)
 	r.running.Go(func() { _ = k.Run(r.context) })
 }

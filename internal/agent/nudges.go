@@ -1,6 +1,8 @@
 package agent
 
-import "sync"
+import (
+	"sync"
+)
 
 // nudges let jobs know that their stream may have been changed in the cloud. Safe for concurrent use.
 type nudges struct {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
@@ -35,7 +35,7 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 		return status.Reloaded{}, health.SystemFault(codeRefused, nil, "The agent starts or stops, and reads no settings now.")
 	}
 	a.source.ReadCameras() // a person has changed something, perhaps a secret
-	if a.o.Source.file == "" {
+	if !a.o.Source.HasFile() {
 		return status.Reloaded{}, health.UserFault(codeRefused, nil,
 			"The agent was started without --env-file: its settings are those of its environment, and change with a restart.")
 	}
@@ -63,7 +63,7 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 
 func refused(err error) *health.Fault {
 	text := err.Error()
-	if wrong := new(SettingsError); errors.As(err, &wrong) {
+	if wrong := new(settings.Error); errors.As(err, &wrong) {
 		text = strings.Join(wrong.Faults, "; ")
 	}
 	return health.UserFault(codeRefused, err, "The new settings are refused, and those from before stay in effect: %s.", strings.TrimSuffix(text, "."))
@@ -84,28 +84,28 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 		return done, err
 	}
 	before := a.settings()
-	next := before.applied(wanted)
+	next := before.Reloadable(wanted)
 	if _, total, err := a.store.DiskFree(); err == nil {
-		if text := ReserveTooLarge(next.MinFreeDisk, next.RecordingDirectory, total); text != "" {
-			return done, errors.New(reading.placed(text))
+		if text := settings.ReserveTooLarge(next.MinFreeDisk, next.RecordingDirectory, total); text != "" {
+			return done, errors.New(reading.WithLocation(text))
 		}
 	}
-	if next.Log != before.Log && a.o.LogFile != nil {
-		if err := tryLogDirectory(next.Log); err != nil {
-			return done, errors.New(reading.placed(fmt.Sprintf("%s: cannot write the log: %s", EnvLogOutputDirectory, err)))
+	if a.o.LogFile != nil && next.Log != a.o.LogFile.Settings() {
+		if err := logfile.Try(next.Log); err != nil {
+			return done, errors.New(reading.WithLocation(fmt.Sprintf("%s: cannot write the log: %s", settings.EnvLogOutputDirectory, err)))
 		}
 	}
 	if err := a.serveMetrics(next.MetricsAddress); err != nil {
-		return done, errors.New(reading.placed(err.Error()))
+		return done, errors.New(reading.WithLocation(err.Error()))
 	}
 	// From here on nothing fails.
-	a.inEffect.Store(&next)
+	a.current.Store(&next)
 	a.apply(before, next)
 	a.source.RetryRights()
 	a.nudges.all(nudgeRights)
-	done = changes(before, next)
-	done.AfterRestart = a.o.Begun.waiting(reading, next, wanted)
-	for _, m := range reading.misspelt() {
+	done.Changed = settings.Changed(before, next)
+	done.AfterRestart = a.o.Initial.PendingRestart(reading, next, wanted)
+	for _, m := range reading.Misspelt() {
 		done.Unknown = append(done.Unknown, m.Name)
 	}
 	a.noteMisspelt(reading)
@@ -117,12 +117,12 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 }
 
 // apply makes a running agent follow its settings, but for the streams' jobs.
-func (a *Agent) apply(before, next Settings) {
+func (a *Agent) apply(before, next settings.Settings) {
 	if a.o.LogLevel != nil && next.Log.Level != before.Log.Level {
 		_ = a.o.LogLevel.Set(next.Log.Level) // was checked
 	}
-	if a.o.LogFile != nil && next.Log != before.Log {
-		a.o.LogFile.follow(next.Log)
+	if a.o.LogFile != nil && next.Log != a.o.LogFile.Settings() {
+		a.o.LogFile.Follow(next.Log)
 	}
 	if next.UploadCap.String() != before.UploadCap.String() {
 		a.uploadCap.Follow(next.UploadCap)
@@ -134,62 +134,12 @@ func (a *Agent) apply(before, next Settings) {
 	if next.MinFreeDisk != before.MinFreeDisk {
 		a.retention.Wake()
 	}
-	if next.Audio.uploaded() == uploader.AudioAll {
+	if next.Audio.Uploaded() == uploader.AudioAll {
 		for _, name := range a.streams.names() {
 			a.health.Part(name, health.JobUploader).OK(uploader.ScopeAudio)
 		}
 	}
 	a.report(next.CloudWatch)
-}
-
-// changes lists what of the settings in effect is another.
-func changes(before, next Settings) (done status.Reloaded) {
-	for _, v := range allVariables() {
-		if v.Effect == AfterRestart || v.value == nil {
-			continue
-		}
-		if v.value(before) != v.value(next) || v.Name == EnvRTSPSCACert && before.Camera.Roots != next.Camera.Roots {
-			done.Changed = append(done.Changed, v.Name)
-		}
-	}
-	return done
-}
-
-// waiting lists the variables that are not what the agent began with and need a restart. r is what the agent began with.
-func (r Reading) waiting(now Reading, inEffect, wanted Settings) (names []string) {
-	known := make(map[string]bool)
-	for _, v := range allVariables() {
-		known[v.Name] = true
-		if v.Effect != AfterRestart {
-			continue
-		}
-		differs := r.differs(now, v.Name)
-		if v.value != nil {
-			differs = v.value(inEffect) != v.value(wanted)
-		}
-		if differs {
-			names = append(names, v.Name)
-		}
-	}
-	// What else is in the file is for the process: the SDK's other variables, TZ, proxies by other names.
-	others := make(map[string]bool)
-	for _, file := range []Reading{r, now} {
-		for name := range file.assigned {
-			others[name] = others[name] || !known[name]
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(others)) {
-		if others[name] && !ignored(name) && !misspelt(name) && r.differs(now, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func (r Reading) differs(now Reading, name string) bool {
-	old, _ := r.Lookup(name)
-	value, _ := now.Lookup(name)
-	return old != value
 }
 
 // reloadOnRequest reloads whenever it is asked to, until ctx ends. Requests that come while one is

@@ -11,13 +11,13 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
-	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -43,9 +43,9 @@ type workers struct {
 	health     *health.Registry
 	retention  policies
 	media      mediaRemover
-	settings   func() Settings
-	record     func(name string, spec recordSpec, goesOn bool) (func(context.Context) error, error)
-	upload     func(name string, spec uploadSpec) (func(context.Context) error, error)
+	settings   func() settings.Settings
+	record     func(name string, spec jobspec.Record, goesOn bool) (func(context.Context) error, error)
+	upload     func(name string, spec jobspec.Upload) (func(context.Context) error, error)
 	readSecret func(secretARN string)           // reads a camera's secret again at once
 	secretRead func(secretARN string) time.Time // when it was last read
 	changed    func(name string)                // called when a running stream has a newer configuration
@@ -63,8 +63,8 @@ type mediaRemover interface {
 // stream is one configured stream with its two jobs.
 type stream struct {
 	config   iotconfig.StreamConfig
-	record   recordSpec
-	upload   uploadSpec
+	record   jobspec.Record
+	upload   jobspec.Upload
 	recorder *job
 	uploader *job
 	limit    int64
@@ -133,21 +133,21 @@ func (s *streams) remove(ctx context.Context, name string) error {
 }
 
 func (s *streams) applyOne(config iotconfig.StreamConfig) error {
-	if err := checkConfig(config.Config); err != nil {
+	if err := jobspec.Validate(config.Config); err != nil {
 		return err
 	}
 	name := config.StreamName
 	hub := s.workers.settings()
-	record, upload := recordSpecOf(config.Config, hub), uploadSpecOf(config.Config, hub)
+	record, upload := jobspec.RecordOf(config.Config, hub), jobspec.UploadOf(config.Config, hub)
 	before := s.get(name)
 	next := &stream{config: config, record: record, upload: upload}
 	next.limit, _ = config.Config.LocalLimit()
-	s.workers.retention.SetPolicy(name, policyOf(config.Config))
+	s.workers.retention.SetPolicy(name, jobspec.PolicyOf(config.Config))
 
 	// AWS documents the same configuration, sent again, as the way to restart a failed job.
 	again := before != nil && config.LastUpdated.After(before.config.LastUpdated)
 	if again {
-		s.workers.readSecret(record.secretARN)
+		s.workers.readSecret(record.SecretARN)
 		s.workers.changed(name)
 	}
 	var err error
@@ -277,13 +277,8 @@ func (s *streams) infos() []status.StreamInfo {
 	infos := make([]status.StreamInfo, 0, len(names))
 	for _, name := range names {
 		if st := s.get(name); st != nil {
-			infos = append(infos, status.StreamInfo{Name: name, LimitBytes: st.limit, SecretRead: s.workers.secretRead(st.record.secretARN)})
+			infos = append(infos, status.StreamInfo{Name: name, LimitBytes: st.limit, SecretRead: s.workers.secretRead(st.record.SecretARN)})
 		}
 	}
 	return infos
-}
-
-// checkConfig finds what is wrong with a configuration before anything that runs is touched.
-func checkConfig(c edgeconfig.EdgeConfig) error {
-	return c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check))
 }

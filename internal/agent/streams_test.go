@@ -16,8 +16,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -89,11 +91,11 @@ func newDiary() (*diary, *streams) {
 	d := &diary{running: make(chan struct{}, 100), policies: make(map[string]retention.Policy)}
 	return d, newStreams(workers{
 		log: zap.NewNop(), health: health.NewRegistry(time.Now), retention: d, media: d,
-		settings: func() Settings { return Settings{} },
-		record: func(name string, _ recordSpec, _ bool) (func(context.Context) error, error) {
+		settings: func() settings.Settings { return settings.Settings{} },
+		record: func(name string, _ jobspec.Record, _ bool) (func(context.Context) error, error) {
 			return d.job("recorder " + name), nil
 		},
-		upload: func(name string, _ uploadSpec) (func(context.Context) error, error) {
+		upload: func(name string, _ jobspec.Upload) (func(context.Context) error, error) {
 			return d.job("uploader " + name), nil
 		},
 		secretRead: func(string) time.Time { return monday },

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -36,9 +37,9 @@ type tagSource interface {
 }
 
 // modeOf is the mode by a stream's tags.
-func modeOf(tags map[string]string, otherwise UploadMode) UploadMode {
-	switch mode := UploadMode(strings.ToLower(strings.TrimSpace(tags[tagUpload]))); mode {
-	case UploadLive, UploadScheduled:
+func modeOf(tags map[string]string, otherwise settings.UploadMode) settings.UploadMode {
+	switch mode := settings.UploadMode(strings.ToLower(strings.TrimSpace(tags[tagUpload]))); mode {
+	case settings.UploadLive, settings.UploadScheduled:
 		return mode
 	default:
 		return otherwise
@@ -49,22 +50,22 @@ func modeOf(tags map[string]string, otherwise UploadMode) UploadMode {
 // concurrent use.
 type usualMode struct {
 	mu      sync.Mutex
-	mode    UploadMode    // guarded by mu
-	changed chan struct{} // closed when mode is no longer that; guarded by mu
+	mode    settings.UploadMode // guarded by mu
+	changed chan struct{}       // closed when mode is no longer that; guarded by mu
 }
 
-func newUsualMode(mode UploadMode) *usualMode {
+func newUsualMode(mode settings.UploadMode) *usualMode {
 	return &usualMode{mode: mode, changed: make(chan struct{})}
 }
 
 // get gives the mode, and a channel that is closed at its next change.
-func (u *usualMode) get() (mode UploadMode, changed <-chan struct{}) {
+func (u *usualMode) get() (mode settings.UploadMode, changed <-chan struct{}) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.mode, u.changed
 }
 
-func (u *usualMode) set(mode UploadMode) {
+func (u *usualMode) set(mode settings.UploadMode) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.mode != mode {
@@ -86,7 +87,7 @@ type uploadModes struct {
 	log    *zap.Logger
 	// tagged is told the stream's tags whenever they are read; nil = nobody wants to know.
 	tagged func(map[string]string)
-	run    map[UploadMode]func(context.Context) error
+	run    map[settings.UploadMode]func(context.Context) error
 }
 
 // tagPace is how often tags are asked for.
@@ -95,7 +96,7 @@ type tagPace struct{ every, spacing, retry time.Duration }
 func defaultTagPace() tagPace { return tagPace{every: tagEvery, spacing: tagSpacing, retry: tagRetry} }
 
 func (m *uploadModes) Run(ctx context.Context) error {
-	changes := make(chan UploadMode)
+	changes := make(chan settings.UploadMode)
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -118,7 +119,7 @@ func (m *uploadModes) Run(ctx context.Context) error {
 }
 
 // until runs one mode until another is wanted, or until it ends by itself.
-func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan UploadMode) (next UploadMode, err error) {
+func (m *uploadModes) until(ctx context.Context, mode settings.UploadMode, changes <-chan settings.UploadMode) (next settings.UploadMode, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -140,7 +141,7 @@ func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan
 
 // watch asks for the tags now and then, and follows the hub's setting. While the tags are not known
 // those of before count.
-func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
+func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadMode) {
 	wait := backoff.New(backoff.Policy{Min: time.Second, Max: m.pace.retry})
 	var (
 		tags   map[string]string

@@ -24,16 +24,20 @@ const (
 var layers = [][]string{
 	{"internal/hubclock"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
-		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/signal", "internal/testtools", "internal/testtools/lossy",
-		"internal/testtools/simcam", "bench/keep", "bench/proc"},
-	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise", "internal/timeline"},
+		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/signal", "internal/mkv/element",
+		"internal/testtools", "internal/testtools/lossy", "internal/testtools/simcam", "bench/keep", "bench/proc"},
+	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/supervise", "internal/timeline",
+		"internal/segment/layout"},
 	{"internal/accessunit"},
+	{"internal/segment/catalog"},
 	{"internal/segment"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
-	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/identity", "internal/cloud/cloudwatch"},
+	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/status", "internal/metrics"},
-	{"internal/agent", "internal/testtools/conditiontest"},
-	{"cmd/...", "bench/...", "deploy/..."},
+	{"internal/settings"},
+	{"internal/cloud/hub", "internal/jobspec", "internal/logfile"},
+	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest"},
+	{"cmd/...", "bench/...", "deploy/...", "internal/testtools/site"},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // pinsFile lists what anybody outside may rely on, a line each. Lines are only ever added: where a better name
@@ -78,17 +78,21 @@ var documents = []struct{ name, dir, root string }{
 	{"state config.json", "internal/iotconfig", "lastGood"},
 	{"state cameras.json", "internal/iotconfig", "camerasDocument"},
 	{"state deleted-before-upload.json", "internal/retention", "loss"},
-	{"store .stream", "internal/segment", "marker"},
-	{"store .clock", "internal/segment", "clockNote"},
+	{"store .stream", "internal/segment/layout", "StreamFile"},
+	{"store .clock", "internal/segment/layout", "ClockNote"},
 	{"state recording volume", "internal/segment", "remembered"},
 }
 
 // values are constants that others read: what is pinned is their value.
 var values = []struct{ name, dir, constants string }{
-	{"file", "internal/segment", `Suffix$|^(volume|lock|marker|clock|quarantine)Name$`},
+	{"file", "internal/segment", `^(volume|lock)Name$`},
+	{"file", "internal/segment/layout", `Suffix$|FileName$|^QuarantineName$`},
+	{"file", "internal/atomicfile", `Suffix$`},
 	{"file", "internal/iotconfig", `^(corruptSuffix|lastGoodFile|camerasFile|uploadsFile)$`},
-	{"file", "internal/agent", `^(DropInName|socketName|mediaName|logFileName|lossesFile)$`},
-	{"variable outside of the settings page", "internal/agent", `^Env`},
+	{"file", "internal/settings", `^(SocketName|mediaName|policiesFile|lossesFile|volumeMemoryFile)$`},
+	{"file", "internal/preflight", `^DropInName$`},
+	{"file", "internal/logfile", `^fileName$`},
+	{"variable outside of the settings page", "internal/settings", `^Env`},
 	{"recorder state", "internal/recorder", `^state[A-Z]`},
 	{"uploader state", "internal/uploader", `^state[A-Z]`},
 	{"job state", "internal/health", `^OffBySchedule$`},
@@ -129,7 +133,7 @@ func (p *pinned) all() []string {
 	for _, code := range health.Answers {
 		p.add("condition", code)
 	}
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		for _, v := range group.Variables {
 			p.add("variable", v.Name)
 		}

@@ -4,6 +4,7 @@
 package mediafile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ const (
 	// maxHeader bounds what describes a file: the tables of a day's MP4 have some 40 MB.
 	maxHeader = 128 << 20
 )
+
+// aacFrame is how many samples a frame of AAC has.
+const aacFrame = 1024
 
 // The errors of Open and Next, beside *CodecError and those of the reader.
 var (
@@ -78,31 +82,6 @@ type File struct {
 // Next gives the next frame, pictures in decode order, or io.EOF. It is good until the next call.
 func (f *File) Next() (Frame, error) { return f.next() }
 
-// Open reads a file's header: its first video track is taken, and the first audio that can be.
-func Open(r io.ReadSeeker) (*File, error) {
-	head := make([]byte, 2*tsPacket)
-	n, err := io.ReadFull(r, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	switch head = head[:n]; {
-	case isMatroska(head):
-		f, err := openMatroska(r)
-		if errors.Is(err, io.EOF) { // it ends before its tracks
-			err = ErrNoVideo
-		}
-		return f, err
-	case isMP4(head):
-		return openMP4(r)
-	case isTS(head):
-		return openTS(r)
-	}
-	return nil, ErrContainer
-}
-
 // splitLengths takes NAL units apart that have their lengths before them.
 func splitLengths(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error) {
 	for len(data) > 0 {
@@ -127,4 +106,26 @@ func splitLengths(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error)
 // ticksToDuration is exact for years of ticks.
 func ticksToDuration(ticks, rate int64) time.Duration {
 	return time.Duration(ticks/rate)*time.Second + time.Duration(ticks%rate)*time.Second/time.Duration(rate)
+}
+
+// endOf makes the end of a file, wherever it comes, its end.
+func endOf(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return io.EOF
+	}
+	return err
+}
+
+// plain makes what a file says fit for a sentence.
+func plain(name string) string {
+	name = string(bytes.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, []byte(name[:min(len(name), 40)])))
+	if name == "" {
+		return "of an unknown codec"
+	}
+	return name
 }

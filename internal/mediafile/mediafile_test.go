@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -259,15 +260,15 @@ func TestAFragmentMayHoldBoxesOfNothing(t *testing.T) {
 // TestTimesAreCountedAsTheInfoBehindTheTracksSays has ticks of 0.1 ms (RFC 9559: both lie before the
 // first Cluster, in whatever order).
 // pictures is the video track, number 1, of files that are made by hand.
-var pictures = element(idTrackEntry, element(idTrackNumber, "\x01")+element(idTrackType, "\x01")+element(idCodecID, "V_MPEG4/ISO/AVC")+
-	element(idCodecPrivate, "\x01\x42\xC0\x1E\xFF\xE1\x00\x04\x67\x42\xC0\x1E\x01\x00\x04\x68\xCE\x3C\x80"))
+var pictures = elementOf(element.IDTrackEntry, elementOf(element.IDTrackNumber, "\x01")+elementOf(element.IDTrackType, "\x01")+elementOf(element.IDCodecID, "V_MPEG4/ISO/AVC")+
+	elementOf(element.IDCodecPrivate, "\x01\x42\xC0\x1E\xFF\xE1\x00\x04\x67\x42\xC0\x1E\x01\x00\x04\x68\xCE\x3C\x80"))
 
 func TestTimesAreCountedAsTheInfoBehindTheTracksSays(t *testing.T) {
 	t.Parallel()
-	file := element(idEBML, "") + element(idSegment,
-		element(idTracks, pictures)+
-			element(idInfo, element(idTimestampScale, "\x01\x86\xA0"))+ // 100,000 ns
-			element(idCluster, element(idTimestamp, "\x00")+element(idSimpleBlock, "\x81\x00\x64\x80\x00\x00\x00\x01\x65"))) // 100 ticks
+	file := elementOf(element.IDEBML, "") + elementOf(element.IDSegment,
+		elementOf(element.IDTracks, pictures)+
+			elementOf(element.IDInfo, elementOf(element.IDTimestampScale, "\x01\x86\xA0"))+ // 100,000 ns
+			elementOf(element.IDCluster, elementOf(element.IDTimestamp, "\x00")+elementOf(element.IDSimpleBlock, "\x81\x00\x64\x80\x00\x00\x00\x01\x65"))) // 100 ticks
 	f, err := Open(strings.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
@@ -294,10 +295,10 @@ func TestLacedG711IsTimedByItsSamples(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sound := element(idTrackEntry, element(idTrackNumber, "\x02")+element(idTrackType, "\x02")+element(idCodecID, "A_MS/ACM")+
-				element(idCodecPrivate, "\x07\x00")+element(idAudio, element(idChannels, "\x02"))) // µ-law
-			file := element(idEBML, "") + element(idSegment, element(idTracks, pictures+sound)+
-				element(idCluster, element(idTimestamp, "\x00")+element(idSimpleBlock, "\x82\x00\x64"+row.lace+strings.Join(row.frames, ""))))
+			sound := elementOf(element.IDTrackEntry, elementOf(element.IDTrackNumber, "\x02")+elementOf(element.IDTrackType, "\x02")+elementOf(element.IDCodecID, "A_MS/ACM")+
+				elementOf(element.IDCodecPrivate, "\x07\x00")+elementOf(element.IDAudio, elementOf(element.IDChannels, "\x02"))) // µ-law
+			file := elementOf(element.IDEBML, "") + elementOf(element.IDSegment, elementOf(element.IDTracks, pictures+sound)+
+				elementOf(element.IDCluster, elementOf(element.IDTimestamp, "\x00")+elementOf(element.IDSimpleBlock, "\x82\x00\x64"+row.lace+strings.Join(row.frames, ""))))
 			f, err := Open(strings.NewReader(file))
 			if err != nil {
 				t.Fatal(err)
@@ -315,8 +316,8 @@ func TestLacedG711IsTimedByItsSamples(t *testing.T) {
 	}
 }
 
-// element makes one of Matroska with a size of two bytes.
-func element(id uint32, content string) string {
+// elementOf makes one of Matroska with a size of two bytes.
+func elementOf(id uint32, content string) string {
 	b := binary.BigEndian.AppendUint32(nil, id)
 	return string(bytes.TrimLeft(b, "\x00")) + string(binary.BigEndian.AppendUint16(nil, 0x4000|uint16(len(content)))) + content
 }

@@ -3,33 +3,22 @@ package mediafile
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // maxSamples bounds the frames of a fragment.
 const maxSamples = 100_000
 
-// fragmentDefaults hold for samples of which a fragment says nothing else.
-type fragmentDefaults struct{ duration, size uint32 }
-
-// fragmentSample is a sample of a fragment.
-type fragmentSample struct {
-	track *mp4Track
-	sample
-	due time.Duration // of decoding
-}
-
 // nextFragment plays a file of fragments.
 func (m *mp4) nextFragment() (Frame, error) {
 	for len(m.fragment) == 0 {
-		b, err := m.header(m.at)
+		b, err := m.file.header(m.at)
 		if err != nil {
 			return Frame{}, err
 		}
 		if m.at = b.end; b.kind != "moof" {
 			continue
 		}
-		data, err := m.content(b)
+		data, err := m.file.content(b)
 		if err != nil {
 			return Frame{}, err
 		}

@@ -3,6 +3,8 @@ package mkv
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // finish makes a file whole: it appends the Cues at end, and then patches, in this order, the
@@ -13,7 +15,7 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed 
 		_, err := f.WriteAt(data, offset)
 		return err
 	}
-	cues := appendCues(nil, at, fragments)
+	cues := cuesOf(at, fragments)
 	if err := put(cues, end); err != nil {
 		return end, err
 	}
@@ -25,7 +27,7 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed 
 	if err := put(seekBytes(at, end, len(cues) > 0), at.segmentData); err != nil {
 		return end, err
 	}
-	if err := put(appendFloat(nil, idDuration, duration(fragments)), at.duration); err != nil {
+	if err := put(durationBytes(fragments), at.duration); err != nil {
 		return end, err
 	}
 	end += int64(len(cues))
@@ -34,7 +36,7 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed 
 			return end, err
 		}
 	}
-	size := binary.BigEndian.AppendUint64(nil, sizeMarker8|uint64(end-at.segmentData))
+	size := binary.BigEndian.AppendUint64(nil, element.Size8(end-at.segmentData))
 	return end, put(size, at.segmentSize)
 }
 
@@ -76,40 +78,61 @@ func duration(fragments []Fragment) float64 {
 	return ms
 }
 
-func appendCues(dst []byte, at layout, fragments []Fragment) []byte {
-	var points []byte
+type cuesEnd struct {
+	Cues struct{ CuePoint []cuePoint }
+}
+
+type cuePoint struct {
+	CueTime           uint64
+	CueTrackPositions cuePosition
+}
+
+type cuePosition struct{ CueTrack, CueClusterPosition uint64 }
+
+// cuesOf lists where keyframes are.
+func cuesOf(at layout, fragments []Fragment) []byte {
+	var end cuesEnd
 	for _, f := range fragments {
-		if !f.Keyframe {
-			continue
+		if f.Keyframe {
+			position := cuePosition{CueTrack: 1, CueClusterPosition: uint64(f.Offset - at.segmentData)}
+			end.Cues.CuePoint = append(end.Cues.CuePoint, cuePoint{uint64(f.Start.Milliseconds()), position})
 		}
-		position := appendUint(nil, idCueTrack, 1)
-		position = appendUint(position, idCueClusterPosition, uint64(f.Offset-at.segmentData))
-		point := appendUint(nil, idCueTime, uint64(f.Start.Milliseconds()))
-		point = appendBytes(point, idCueTrackPositions, position)
-		points = appendBytes(points, idCuePoint, point)
 	}
-	if len(points) == 0 {
-		return dst // Cues must hold at least one point (RFC 9559, section 5.1.5)
+	if len(end.Cues.CuePoint) == 0 {
+		return nil // Cues must hold at least one point (RFC 9559, section 5.1.5)
 	}
-	return appendBytes(dst, idCues, points)
+	return element.Append(nil, &end)
+}
+
+// voidElement is a Void element alone.
+type voidElement struct{ Void []byte }
+
+type seekHead struct {
+	SeekHead struct{ Seek []seekEntry }
+}
+
+type seekEntry struct {
+	SeekID       []byte
+	SeekPosition uint64 `ebml:"SeekPosition,size=8"`
 }
 
 // seekBytes is what fills the room for the SeekHead, when Cues are to begin at cues.
 func seekBytes(at layout, cues int64, hasCues bool) []byte {
-	seek := appendSeekHead(nil, at, cues, hasCues)
-	return appendVoid(seek, seekRoom-len(seek))
+	var head seekHead
+	entry := func(id uint32, offset int64) {
+		seek := seekEntry{binary.BigEndian.AppendUint32(nil, id), uint64(offset - at.segmentData)}
+		head.SeekHead.Seek = append(head.SeekHead.Seek, seek)
+	}
+	entry(element.IDInfo, at.info)
+	entry(element.IDTracks, at.tracks)
+	if hasCues {
+		entry(element.IDCues, cues)
+	}
+	data := element.Append(nil, &head)
+	return element.Append(data, &voidElement{element.VoidOf(seekRoom - len(data))})
 }
 
-func appendSeekHead(dst []byte, at layout, cues int64, hasCues bool) []byte {
-	entry := func(dst []byte, id uint32, offset int64) []byte {
-		seek := appendBytes(nil, idSeekID, appendID(nil, id))
-		seek = appendUint64(seek, idSeekPosition, uint64(offset-at.segmentData))
-		return appendBytes(dst, idSeek, seek)
-	}
-	entries := entry(nil, idInfo, at.info)
-	entries = entry(entries, idTracks, at.tracks)
-	if hasCues {
-		entries = entry(entries, idCues, cues)
-	}
-	return appendBytes(dst, idSeekHead, entries)
+// durationBytes is the Duration element that takes the place of its room.
+func durationBytes(fragments []Fragment) []byte {
+	return element.Append(nil, &struct{ Duration float64 }{duration(fragments)})
 }

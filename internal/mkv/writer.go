@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // DefaultBufferSize is how much of a fragment is gathered before it is written: a large write for
@@ -62,9 +64,10 @@ func NewWriter(f File, h Header, o WriterOptions) (*Writer, error) {
 	for _, t := range h.Tracks {
 		w.kinds[t.Number] = t.Kind
 	}
-	header, at := appendFileHeader(nil, h)
-	w.at = at
-	w.buffer = header
+	var err error
+	if w.buffer, w.at, err = fileHeader(h); err != nil {
+		return nil, fmt.Errorf("cannot write a segment: %w", err)
+	}
 	if err := w.Flush(); err != nil {
 		return nil, err
 	}
@@ -82,7 +85,7 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	w.current = Fragment{Offset: w.size + int64(len(w.buffer)), Start: start, Last: start, Keyframe: keyframe}
 	w.inBuffer, w.headAt = true, len(w.buffer)
 	var head [ClusterHeadSize]byte
-	putClusterHead(head[:], unknownSize, start.Milliseconds())
+	putClusterHead(head[:], element.UnknownSize8, start.Milliseconds())
 	w.buffer = append(w.buffer, head[:]...)
 	return nil
 }

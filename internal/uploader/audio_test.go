@@ -15,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
 var (
@@ -263,31 +264,31 @@ func TestAPartInFlightIsNotOneOfThoseOfAnotherSetting(t *testing.T) {
 	must(t, writer.Seal())
 	var audio atomic.Uint32
 	u := w.uploader(func(o *Options) { o.Audio = func() Audio { return Audio(audio.Load()) } })
-	peek := func(part int) shot {
+	peek := func(part int) queue.Fragment {
 		t.Helper()
-		s, ok := u.queue.peek()
-		if !ok || s.split == nil || s.part != part || len(s.split.parts) != 4 {
+		s, ok := u.queue.Peek()
+		if !ok || s.Split == nil || s.Part != part || s.Split.Parts() != 4 {
 			t.Fatalf("next is %+v, %v, want part %d of 4", s, ok, part)
 		}
 		return s
 	}
-	whole, ok := u.queue.peek()
+	whole, ok := u.queue.Peek()
 	if !ok || !u.split(whole) {
 		t.Fatalf("%+v cannot be split", whole)
 	}
 	silent := peek(0)
-	u.queue.take(silent)
+	u.queue.Take(silent)
 	audio.Store(uint32(AudioAll))
 	peek(0) // as the session looks for what goes next
-	if whole, _ := u.through(silent); whole {
+	if whole, _ := u.passed(inflight{Fragment: silent}); whole {
 		t.Error("one part of four is all of it")
 	}
-	u.queue.restart()
+	u.queue.Restart()
 	w.want = nil
 	for part := range 4 {
 		s := peek(part)
-		u.queue.take(s)
-		w.want = append(w.want, s.at())
+		u.queue.Take(s)
+		w.want = append(w.want, s.At())
 	}
 	w.drain(u)
 	w.expectOnce()
@@ -346,7 +347,7 @@ func TestADiskThatFailsWhileSoundIsLeftOutCostsNothing(t *testing.T) {
 	w.drain(w.uploader())
 	w.expectAll()
 	w.expectUploaded(0)
-	if !w.sawCondition(CodeUpload, health.SystemError) {
+	if !w.sawCondition(codeUpload, health.SystemError) {
 		t.Error("status did not say that the disk fails")
 	}
 }

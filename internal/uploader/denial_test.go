@@ -74,7 +74,7 @@ func TestWhoMayNotUploadIsNamed(t *testing.T) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if !slices.ContainsFunc(w.conditions, func(c health.Condition) bool {
-				return c.Code == CodeUpload && c.Class == health.UserError && strings.Contains(c.Text, row.says)
+				return c.Code == codeUpload && c.Class == health.UserError && strings.Contains(c.Text, row.says)
 			}) {
 				t.Errorf("nothing said %q: %+v", row.says, w.conditions)
 			}

@@ -72,6 +72,7 @@ type world struct {
 	network network
 	keys    keys
 	now     atomic.Pointer[time.Time] // of the store; nil = that of the system
+	waited  atomic.Int64              // how far the clock for pauses is ahead, in ns
 
 	mu         sync.Mutex
 	conditions []health.Condition // all that were ever seen; guarded by mu
@@ -374,6 +375,7 @@ func (w *world) uploader(change ...func(*Options)) *Uploader {
 		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Part(door, health.JobUploader),
 		Retry: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond}, AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
 	}
+	o.clock = func() time.Time { return time.Now().Add(time.Duration(w.waited.Load())) }
 	for _, f := range change {
 		f(&o)
 	}
@@ -506,8 +508,8 @@ func (w *world) expectUploaded(refused int) {
 	}
 }
 
-// poison breaks the connection when the body holds a given timecode.
-type poison struct {
+// poisonedBody breaks the connection when the body holds a given timecode.
+type poisonedBody struct {
 	src    io.Reader
 	marks  [][]byte
 	window []byte
@@ -516,7 +518,7 @@ type poison struct {
 
 var errPoison = errors.New("poisoned")
 
-func (p *poison) Read(b []byte) (int, error) {
+func (p *poisonedBody) Read(b []byte) (int, error) {
 	n, err := p.src.Read(b)
 	p.window = append(p.window, b[:n]...)
 	for _, mark := range p.marks {

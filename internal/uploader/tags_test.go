@@ -126,7 +126,7 @@ func TestTheServiceRefusesWhatCheckTagsDoes(t *testing.T) {
 			w := newWorld(t, 24, roomy)
 			w.record(1, 2)
 			u := w.uploader()
-			u.tags.Store(&tagSet{encoded: mkv.AppendTags(nil, test.tags)}) // not SetTags, which checks
+			u.tags.current.Store(&tagSet{encoded: mkv.AppendTags(nil, test.tags)}) // not SetTags, which checks
 			w.drain(u)
 			w.expectAll()
 			if stats := w.service.Stats(door); (stats.Errors == 0) != test.good {
@@ -225,7 +225,7 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 				if n := w.number(health.FragmentsSkipped); n != 0 {
 					t.Errorf("%d fragments were skipped", n)
 				}
-				if !w.sawCondition(CodeTags, health.SystemError) {
+				if !w.sawCondition(codeTags, health.SystemError) {
 					t.Error("nobody is told that the tags are left out")
 				}
 				list := w.service.Fragments(door)
