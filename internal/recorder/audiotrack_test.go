@@ -14,7 +14,7 @@ import (
 func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &accessunit.AudioTrack{Rate: 1000, Silence: make([]byte, 1000), Track: mkv.Track{
+	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &accessunit.AudioTrack{Rate: 1000, Silence: make([]byte, 1000), Track: mkv.Track{
 		Number: accessunit.AudioNumber, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x14, 0x08}, Name: "audio", SampleRate: 16000, Channels: 1,
 	}})
 	failing := &failingWriter{after: 2}
@@ -95,7 +95,7 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 				b.times.timeline.Continue(b.recording.newest)
 			}
 			track := accessunit.G711Track(true, 8000, 1)
-			b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
+			b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
 			for i := range frames {
 				media := time.Duration(i) * tick
 				now := begun.Add(media)

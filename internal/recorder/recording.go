@@ -71,8 +71,8 @@ func (r *recording) beginSession(audio *accessunit.AudioTrack) {
 	}
 }
 
-// begin begins a segment with a writer that was created for it, and ends the one before.
-func (r *recording) begin(w segmentWriter, h mkv.Header, params accessunit.ParameterSets, now time.Time) {
+// open begins a segment with a writer that was created for it, and ends the one before.
+func (r *recording) open(w segmentWriter, h mkv.Header, params accessunit.ParameterSets, now time.Time) {
 	r.next = w
 	r.finish()
 	r.writer, r.last, r.next = w, w, nil

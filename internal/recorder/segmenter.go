@@ -66,8 +66,8 @@ func newSegmenter(o *Options) *segmenter {
 	return s
 }
 
-// begin begins a session; see accessunit.Sink.
-func (s *segmenter) begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
+// beginSession begins a session; see accessunit.Sink.
+func (s *segmenter) beginSession(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	s.audio = nil
 	if audio != nil {
 		s.audio = newAudioTrack(s.o, *audio, s.recording.newest)
@@ -327,7 +327,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 		return err
 	}
 	s.part.OK(scopeNext)
-	r.begin(writer, header, s.inspector.Sets.Clone(), now)
+	r.open(writer, header, s.inspector.Sets.Clone(), now)
 	s.newSegmentDue = false
 	return r.beginFragment(first, true)
 }

@@ -83,7 +83,7 @@ func (v *supervisor) ready() *segmenter {
 func (v *supervisor) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	defer v.contain()
 	v.counting, v.frames = false, 0
-	v.start = func(s *segmenter) { s.begin(c, rate, parameterSets, audio) }
+	v.start = func(s *segmenter) { s.beginSession(c, rate, parameterSets, audio) }
 	if v.segmenter != nil {
 		v.start(v.segmenter)
 		return

@@ -29,9 +29,9 @@ func (c *clocked) play(d time.Duration, late func(i int) time.Duration) (produce
 			c.clock.Report(sent.Add(c.off), raw)
 		}
 		if camera, ok := c.clock.Judge(raw, hub); ok {
-			c.line.FollowCamera(camera, c.clock.Offset())
+			c.tl.FollowCamera(camera, c.clock.Offset())
 		} else {
-			c.line.FollowHub()
+			c.tl.FollowHub()
 		}
 		producer, _ = c.frame(tick, hub.Sub(noon))
 	}
