@@ -11,14 +11,16 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
-	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -30,19 +32,6 @@ const (
 	// atOnce is how many cameras are looked at together.
 	atOnce = 8
 )
-
-// checkedStream is what a check learnt of a stream.
-type checkedStream struct {
-	name     string
-	config   edgeconfig.EdgeConfig
-	bitrate  int64   // 0: not known
-	share    float64 // of the time that it records
-	findings []Finding
-}
-
-func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
-	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, OK: ok, Text: fmt.Sprintf(format, args...)})
-}
 
 // checkStreams looks at all streams, several at once, and reports them by name.
 func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
@@ -91,7 +80,7 @@ func (c *checker) checkStream(ctx context.Context, l iotconfig.ListedConfig) che
 // checkCamera reads the secret and looks at the camera that it leads to.
 func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	arn := s.config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn
-	done := c.waits.begin("Secrets Manager, for the secret of stream " + s.name)
+	done := c.questions.begin("Secrets Manager, for the secret of stream " + s.name)
 	url, err := c.secrets.MediaURI(ctx, arn)
 	done()
 	if err != nil {
@@ -110,11 +99,13 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	}
 	began := time.Now()
 	cameras := c.settings.Camera
-	done = c.waits.begin(sourceName(url, s.name))
-	seen, err := recorder.Look(ctx, url, recorder.Options{
-		Transport: cameras.Transport, CameraRoots: cameras.Roots,
-		File: file, MediaDirectory: c.settings.MediaDirectory,
-	})
+	done = c.questions.begin(sourceName(url, s.name))
+	var seen accessunit.ProbeResult
+	if file {
+		seen, err = clip.Probe(ctx, url, clip.Options{Directory: c.settings.MediaDirectory})
+	} else {
+		seen, err = camera.Probe(ctx, url, camera.Options{Transport: cameras.Transport, Roots: cameras.Roots})
+	}
 	done()
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
@@ -143,7 +134,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 
 // sourceName names what a stream's media comes from, without a password.
 func sourceName(url secret.String, stream string) string {
-	if host := recorder.HostOf(url); host != "" {
+	if host := camera.HostOf(url); host != "" {
 		return "the camera at " + host
 	}
 	return "the source of stream " + stream
@@ -164,7 +155,7 @@ func (c *checker) agentFails(ctx context.Context, stream string) bool {
 	})
 }
 
-// recording gives the running agent's recorder of a stream if it has brought a frame since.
+// recording returns the status of the running agent's recorder of a stream if a frame came since.
 func (c *checker) recording(ctx context.Context, stream string, since time.Time) *status.Recorder {
 	if c.running == nil {
 		return nil
@@ -188,7 +179,7 @@ func (c *checker) recording(ctx context.Context, stream string, since time.Time)
 
 func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	const check = "retention"
-	done := c.waits.begin("Kinesis Video Streams, about stream " + s.name)
+	done := c.questions.begin("Kinesis Video Streams, about stream " + s.name)
 	asked := time.Now()
 	hours, err := c.kvs.Retention(ctx, s.name)
 	done()
@@ -233,13 +224,4 @@ func shareOf(s *edgeconfig.ScheduleConfig, from time.Time) float64 {
 		at = until
 	}
 	return float64(open) / float64(week)
-}
-
-// rootFault gives the sentence for people that an error of the SDK is wrapped around.
-func rootFault(err error) error {
-	var fault *health.Fault
-	if errors.As(err, &fault) {
-		return fault
-	}
-	return err
 }
