@@ -9,23 +9,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
-
-// segmentWriter is what a recording needs of a *segment.Writer.
-type segmentWriter interface {
-	Key() segment.Key
-	Bytes() int64
-	Written() int
-	BeginFragment(start time.Duration, keyframe bool) error
-	WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error
-	EndFragment() (mkv.Fragment, error)
-	Flush() error
-	InDoubt() bool
-	Seal() error
-	Abandon() error
-}
 
 // recording writes the frames of a stream to its segments. Which segment and which fragment a frame goes to is for its
 // caller to say; that its times fit in there, and that a fragment has audio where its segment has a track for it, is for the
