@@ -193,7 +193,7 @@ func (a *assembler) unpack(payload []byte) {
 			a.dropNAL()
 		}
 	default:
-		a.to.Noticed(errPacking)
+		a.to.Malformed(errPacking)
 	}
 }
 
@@ -260,7 +260,7 @@ func (a *assembler) dropNAL() {
 }
 
 // noticeMalformed reports a NAL unit that is none. It corrupts nothing: there is nothing in it.
-func (a *assembler) noticeMalformed() { a.to.Noticed(errMalformed) }
+func (a *assembler) noticeMalformed() { a.to.Malformed(errMalformed) }
 
 // markCorrupt keeps the open access unit from being given out.
 func (a *assembler) markCorrupt(err error) {

@@ -12,7 +12,7 @@ type silent struct{ Sink }
 func (silent) AccessUnit([][]byte, uint32, time.Time) {}
 func (silent) Damaged(int64, error)                   {}
 func (silent) Missed(int64)                           {}
-func (silent) Noticed(error)                          {}
+func (silent) Malformed(error)                          {}
 
 func TestRecoveryPointsAreFoundAmongMessages(t *testing.T) {
 	t.Parallel()

@@ -195,7 +195,7 @@ func (s *session) setUpAudio(desc *description.Session) *audio {
 		return nil
 	}
 	a, left := chooseAudio(desc)
-	s.to.AudioLeft(left)
+	s.to.UnsupportedAudio(left)
 	if a == nil {
 		return nil
 	}

@@ -207,7 +207,7 @@ func (f *feed) start() {
 	f.o = &r.o
 	f.v = newSupervisor(f.o)
 	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
-	f.v.AudioLeft(nil)
+	f.v.UnsupportedAudio(nil)
 }
 
 // restart ends the recorder as its job does, and begins another one.
@@ -261,7 +261,7 @@ var (
 	damagedVideo  = trouble{func(f *feed) { f.v.Damaged(1, errors.New("torn")) }, func(*feed) {}}
 	constantTimes = trouble{func(f *feed) { f.still = true; f.play(25) }, func(f *feed) { f.still = false }}
 	rareKeyframes = trouble{func(f *feed) { f.keyEvery = 0; f.play(260) }, func(f *feed) { f.keyEvery = 25 }}
-	otherAudio    = trouble{func(f *feed) { f.v.AudioLeft([]string{"Opus"}) }, func(f *feed) { f.v.AudioLeft(nil) }}
+	otherAudio    = trouble{func(f *feed) { f.v.UnsupportedAudio([]string{"Opus"}) }, func(f *feed) { f.v.UnsupportedAudio(nil) }}
 	audioFlood    = trouble{
 		func(f *feed) {
 			sound := accessunit.G711Track(true, 8000, 1)

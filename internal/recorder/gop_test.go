@@ -207,7 +207,7 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	}
 	second()
 	expect("")
-	b.noticed(errors.New("malformed"))
+	b.malformed(errors.New("malformed"))
 	expect("The c")
 	v := newSupervisor(b.o)
 	v.segmenter, v.counting = b.segmenter, true
@@ -218,7 +218,7 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	if n := b.o.numbers.lost.Load(); n != 1000 {
 		t.Errorf("%d lost", n)
 	}
-	b.noticed(errors.New("malformed"))
+	b.malformed(errors.New("malformed"))
 	expect("Video")
 	for range int(damageClearAfter/time.Second) + 4 {
 		second()

@@ -178,11 +178,11 @@ func (v *supervisor) Audio(frame []byte, rtpTime uint32, now time.Time) {
 	}
 }
 
-// AudioLeft implements accessunit.Sink.
-func (v *supervisor) AudioLeft(names []string) {
+// UnsupportedAudio implements accessunit.Sink.
+func (v *supervisor) UnsupportedAudio(names []string) {
 	defer v.contain()
 	if s := v.ready(); s != nil {
-		s.audioLeft(names)
+		s.unsupportedAudio(names)
 	}
 }
 
@@ -194,11 +194,11 @@ func (v *supervisor) CameraTime(ntp time.Time, rtpTime uint32) {
 	}
 }
 
-// Noticed implements accessunit.Sink.
-func (v *supervisor) Noticed(err error) {
+// Malformed implements accessunit.Sink.
+func (v *supervisor) Malformed(err error) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
-		s.noticed(err)
+		s.malformed(err)
 	}
 }
 
