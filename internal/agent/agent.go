@@ -68,9 +68,9 @@ type Agent struct {
 	aws        awsclient.Config
 	kvs        *kvs.Client
 	uploadCap  pace.Bandwidth
-	uploadMode *usualMode
+	uploadMode *hubMode
 	streams    *streams
-	demands    demands
+	onDemand   onDemand
 	nudges     nudges
 	source     *iotconfig.Source
 	collector  *status.Collector
@@ -81,7 +81,7 @@ type Agent struct {
 	reloading sync.Mutex                                      // held while settings change
 	launch    func(func(context.Context) error) (stop func()) // nil unless the agent runs; guarded by reloading
 	freezes   *freeze.Watch
-	optional  optional // guarded by reloading
+	exports   exports // guarded by reloading
 }
 
 // settings are those in effect.
@@ -93,7 +93,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	a := &Agent{o: o, log: o.Log, health: health.NewRegistry(time.Now), uploadMode: newUsualMode(s.UploadMode)}
+	a := &Agent{o: o, log: o.Log, health: health.NewRegistry(time.Now), uploadMode: newHubMode(s.UploadMode)}
 	a.current.Store(&s)
 	a.freezes = newFreezes(a.health.Part("", health.JobAPI), a.log, nil)
 	a.uploadCap.Follow(s.UploadCap)
@@ -160,7 +160,7 @@ func (a *Agent) serve() (err error) {
 		return err
 	}
 	a.status.Handle("GET /metrics", a.prometheus)
-	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.demands.serveUpload))
+	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.onDemand.serveUpload))
 	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Initial.Lookup) })
 	a.status.ServeReload(a.Reload)
 	a.status.ServeDeleteStream(a.deleteOrphan)
@@ -197,7 +197,7 @@ func (a *Agent) connect() error {
 		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
 		readSecret: func(secretARN string) { a.source.ReadCameras(secretARN) },
 		secretRead: func(secretARN string) time.Time { return a.source.CameraRead(secretARN) },
-		changed:    func(stream string) { a.nudges.one(stream, nudgeChanged) },
+		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
 	})
 	changes, _ := a.health.Watch() // for the life of the agent
 	a.source, err = iotconfig.New(iotconfig.Options{
@@ -213,8 +213,8 @@ func (a *Agent) connect() error {
 		StateDir:     s.StateDirectory,
 		Applier:      a.streams,
 		Applied:      a.retention.Applied,
-		Upload:       a.demands.uploadForCloud,
-		Refreshed:    func() { a.nudges.all(nudgeChanged) },
+		Upload:       a.onDemand.uploadForCloud,
+		Refreshed:    func() { a.nudges.nudgeAll(nudgeChanged) },
 		Check:        jobspec.Validate,
 		Jobs:         a.jobStatuses,
 		JobsChanged:  changes,
@@ -270,22 +270,22 @@ func (a *Agent) Run(ctx context.Context) error {
 // parts lists what all streams share of a running agent, beside what launch runs.
 func (a *Agent) parts() []func(context.Context) error {
 	list := []func(context.Context) error{
-		a.guarded("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
-		a.guarded("Syncing recordings to the disk", health.JobStore, a.store.Run),
-		a.guarded("Deleting old media", health.JobRetention, a.retention.Run),
-		a.guarded("The local API", health.JobAPI, a.status.Run),
-		a.guarded("Following the hub's configuration", health.JobConfig, a.source.Run),
-		a.guarded("Telling systemd that the agent lives", health.JobAPI, a.notify),
-		a.guarded("Giving back memory", health.JobAPI, a.giveBackProgram),
+		a.supervised("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
+		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
+		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
+		a.supervised("The local API", health.JobAPI, a.status.Run),
+		a.supervised("Following the hub's configuration", health.JobConfig, a.source.Run),
+		a.supervised("Telling systemd that the agent lives", health.JobAPI, a.watchdog),
+		a.supervised("Giving back memory", health.JobAPI, a.trimRSS),
 	}
 	if a.o.ReloadRequests != nil {
-		list = append(list, a.guarded("Reloading the settings", health.JobSettings, a.reloadOnRequest))
+		list = append(list, a.supervised("Reloading the settings", health.JobSettings, a.reloadOnRequest))
 	}
 	return list
 }
 
-// guarded is a part that is begun anew when it panics: no camera misses a frame for it.
-func (a *Agent) guarded(what, job string, run func(context.Context) error) func(context.Context) error {
+// supervised is a part that is restarted when it panics: no camera misses a frame for it.
+func (a *Agent) supervised(what, job string, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return supervise.Keep(ctx, supervise.Options{What: what, Part: a.health.Part("", job), Log: a.log}, run)
 	}

@@ -132,7 +132,7 @@ func frozen(t *testing.T) conditiontest.Case {
 func tagsDenied(t *testing.T) conditiontest.Case {
 	registry, board, nudged := health.NewRegistry(time.Now), &countedTags{}, make(chan nudge, 1)
 	m := &uploadModes{
-		part: registry.Part(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream, usual: newUsualMode(settings.UploadLive),
+		part: registry.Part(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream, usual: newHubMode(settings.UploadLive),
 		tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
 	}

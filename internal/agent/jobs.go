@@ -83,7 +83,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 		part: part, tagged: tags.apply, log: a.log,
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, part, run), settings.UploadLive: u.RunLive},
 	}
-	return a.demands.during(stream, u, modes.Run), nil
+	return a.onDemand.registerWhile(stream, u, modes.Run), nil
 }
 
 // scheduled runs a job in the windows of a plan and says so while it waits for one.

@@ -12,9 +12,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// optional holds the parts of the agent that settings switch on and off while it runs. Guarded by
+// exports are the ways out for metrics, which settings switch on and off while the agent runs. Guarded by
 // Agent.reloading.
-type optional struct {
+type exports struct {
 	scrapes     *metrics.Server // nil unless Prometheus text is served on an address
 	address     string          // of scrapes, as it was asked for
 	stopScrapes func()          // nil while the agent does not run
@@ -24,17 +24,17 @@ type optional struct {
 // report sends metrics to CloudWatch, or no longer.
 func (a *Agent) report(on bool) {
 	switch {
-	case on && a.optional.stopReports == nil:
+	case on && a.exports.stopReports == nil:
 		reporter := metrics.New(metrics.Options{
 			Thing: a.settings().IoT.ThingName, Sender: cloudwatch.New(a.aws), Health: a.health, Store: a.store,
 			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
 		})
 		a.reporter.Store(reporter)
-		a.optional.stopReports = a.launch(a.guarded("Sending metrics", health.JobMetrics, reporter.Run))
-	case !on && a.optional.stopReports != nil:
+		a.exports.stopReports = a.launch(a.supervised("Sending metrics", health.JobMetrics, reporter.Run))
+	case !on && a.exports.stopReports != nil:
 		a.reporter.Store(nil)
-		a.optional.stopReports()
-		a.optional.stopReports = nil
+		a.exports.stopReports()
+		a.exports.stopReports = nil
 		a.health.Part("", health.JobMetrics).End()
 	}
 }
@@ -42,7 +42,7 @@ func (a *Agent) report(on bool) {
 // serveMetrics serves Prometheus text on address, "" for nowhere, and no longer where it did. When
 // it fails all is as before. Before Run it only takes the address.
 func (a *Agent) serveMetrics(address string) error {
-	o := &a.optional
+	o := &a.exports
 	if address == o.address {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (a *Agent) serveMetrics(address string) error {
 // replaceScrapes gives the old address back before it takes the new one, and takes the old one
 // again when that fails.
 func (a *Agent) replaceScrapes(address string) (*metrics.Server, error) {
-	bound := a.optional.scrapes.Addr().String()
+	bound := a.exports.scrapes.Addr().String()
 	a.closeScrapes()
 	next, err := metrics.Listen(address, a.prometheus)
 	if err == nil {
@@ -74,23 +74,23 @@ func (a *Agent) replaceScrapes(address string) (*metrics.Server, error) {
 	}
 	old, again := metrics.Listen(bound, a.prometheus)
 	if again != nil {
-		a.optional.address = ""
+		a.exports.address = ""
 		return nil, errors.Join(err, again)
 	}
-	a.optional.scrapes = old
+	a.exports.scrapes = old
 	a.startScrapes()
 	return nil, err
 }
 
 // startScrapes lets the metrics server answer, once the agent runs.
 func (a *Agent) startScrapes() {
-	if a.optional.scrapes != nil && a.launch != nil {
-		a.optional.stopScrapes = a.launch(a.guarded("Serving metrics", health.JobMetrics, a.optional.scrapes.Run))
+	if a.exports.scrapes != nil && a.launch != nil {
+		a.exports.stopScrapes = a.launch(a.supervised("Serving metrics", health.JobMetrics, a.exports.scrapes.Run))
 	}
 }
 
 func (a *Agent) closeScrapes() {
-	o := &a.optional
+	o := &a.exports
 	if o.stopScrapes != nil {
 		o.stopScrapes()
 		o.stopScrapes = nil

@@ -12,11 +12,11 @@ import (
 func TestAJobThatEndsIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var d demands
+		var d onDemand
 		inFlight := make(chan struct{})
 		begin := func() (stop func()) {
 			ctx, stop := context.WithCancel(t.Context())
-			run := d.during("door", nil, func(ctx context.Context) error {
+			run := d.registerWhile("door", nil, func(ctx context.Context) error {
 				<-ctx.Done()
 				<-inFlight
 				return nil

@@ -75,10 +75,10 @@ func (s *streams) deleteMedia(ctx context.Context, name string) error {
 
 // deleting notes how the deletion under way is broken off, nil once it has ended. It is false when none may begin.
 // Call with applying held, so that there is one at a time.
-func (s *streams) deleting(breakOff func()) bool {
+func (s *streams) deleting(cancelDelete func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.breakOff = breakOff
+	s.cancelDelete = cancelDelete
 	return !s.stopping
 }
 
@@ -94,7 +94,7 @@ func (s *streams) stopDeleting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopping = true
-	if s.breakOff != nil {
-		s.breakOff()
+	if s.cancelDelete != nil {
+		s.cancelDelete()
 	}
 }

@@ -102,7 +102,7 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	a.current.Store(&next)
 	a.apply(before, next)
 	a.source.RetryRights()
-	a.nudges.all(nudgeRights)
+	a.nudges.nudgeAll(nudgeRights)
 	done.Changed = settings.Changed(before, next)
 	done.AfterRestart = a.o.Initial.PendingRestart(reading, next, wanted)
 	for _, m := range reading.Misspelt() {

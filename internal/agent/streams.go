@@ -33,8 +33,8 @@ type streams struct {
 	mu      sync.RWMutex
 	running map[string]*stream // by stream name, guarded by mu
 
-	breakOff func() // ends the deletion under way; nil when there is none; guarded by mu
-	stopping bool   // nothing more is deleted; guarded by mu
+	cancelDelete func() // ends the deletion under way; nil when there is none; guarded by mu
+	stopping     bool   // nothing more is deleted; guarded by mu
 }
 
 // workers is what streams needs from the rest of the agent: how to build each job and where it acts.

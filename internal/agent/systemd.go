@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notify tells systemd that the agent is ready, and then, when it has a watchdog, that it lives:
-// a lock that nobody gives back stops the snapshot, and thereby the word to the watchdog.
+// watchdog notifies systemd that the agent is ready, and then, when it has a watchdog, that it lives:
+// a lock that is never released stops the snapshot, and thereby the notifications.
 // Source: sd_notify(3).
-func (a *Agent) notify(ctx context.Context) error {
-	a.tell(daemon.SdNotifyReady)
+func (a *Agent) watchdog(ctx context.Context) error {
+	a.sdNotify(daemon.SdNotifyReady)
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		a.log.Warn("cannot read systemd's watchdog interval", zap.Error(err))
@@ -32,7 +32,7 @@ func (a *Agent) notify(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 			_ = a.collector.Snapshot()
-			a.tell(daemon.SdNotifyWatchdog)
+			a.sdNotify(daemon.SdNotifyWatchdog)
 		}
 	}
 }
@@ -45,17 +45,17 @@ func (a *Agent) notifyReloading() {
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err == nil {
 		state += fmt.Sprintf("\nMONOTONIC_USEC=%d", now.Nano()/1000)
 	}
-	a.tell(state)
+	a.sdNotify(state)
 }
 
 // notifyReloaded ends that; fault is what systemctl status shows, or "".
 func (a *Agent) notifyReloaded(fault string) {
-	a.tell(daemon.SdNotifyReady + "\nSTATUS=" + strings.ReplaceAll(fault, "\n", " "))
+	a.sdNotify(daemon.SdNotifyReady + "\nSTATUS=" + strings.ReplaceAll(fault, "\n", " "))
 }
 
-func (a *Agent) notifyStopping() { a.tell(daemon.SdNotifyStopping) }
+func (a *Agent) notifyStopping() { a.sdNotify(daemon.SdNotifyStopping) }
 
-func (a *Agent) tell(state string) {
+func (a *Agent) sdNotify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		a.log.Warn("cannot notify systemd", zap.Error(err))
 	}

@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settled is how long after its start the agent does what it does from then on.
-const settled = 30 * time.Second
+// trimDelay is how long after its start the agent has reached its steady state.
+const trimDelay = 30 * time.Second
 
-// giveBackProgram unmaps, once the agent has settled, what only its start needed of the program.
+// trimRSS unmaps, once the agent is in its steady state, what only its start needed of the program.
 // Starting touches most of the file here and there, and the kernel maps 64 kB around each touch: 17
 // MB of which 6 are needed again. Those come back by themselves, mostly from the page cache.
-func (a *Agent) giveBackProgram(ctx context.Context) error {
+func (a *Agent) trimRSS(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-time.After(settled):
+	case <-time.After(trimDelay):
 	}
 	if err := unmapProgram(); err != nil {
 		a.log.Debug("the program's pages stay mapped", zap.Error(err))
@@ -40,7 +40,7 @@ func unmapProgram() error {
 	if err != nil {
 		return err
 	}
-	list, err := untouched(string(smaps), program)
+	list, err := cleanMappings(string(smaps), program)
 	if err != nil {
 		return fmt.Errorf("cannot read /proc/self/smaps: %w", err)
 	}
@@ -55,11 +55,11 @@ func unmapProgram() error {
 // mapping is a range of addresses that show a file.
 type mapping struct{ from, to uintptr }
 
-// untouched lists the mappings of a file that the process may not write to, and in which it has
+// cleanMappings lists the mappings of a file that the process may not write to, and in which it has
 // nothing but what is in the file. Of a position-independent program there are others: its loader
 // writes addresses into pages before it protects them. A debugger's breakpoints are the same.
 // Source: proc_pid_smaps(5).
-func untouched(smaps, file string) (list []mapping, err error) {
+func cleanMappings(smaps, file string) (list []mapping, err error) {
 	last := false // the mapping that the lines tell of is the last one of list
 	for line := range strings.Lines(smaps) {
 		line = strings.TrimSuffix(line, "\n")

@@ -46,26 +46,26 @@ func modeOf(tags map[string]string, otherwise settings.UploadMode) settings.Uplo
 	}
 }
 
-// usualMode is the hub's upload mode, which may be changed while streams follow it. Safe for
+// hubMode is the hub's upload mode, which may be changed while streams follow it. Safe for
 // concurrent use.
-type usualMode struct {
+type hubMode struct {
 	mu      sync.Mutex
 	mode    settings.UploadMode // guarded by mu
 	changed chan struct{}       // closed when mode is no longer that; guarded by mu
 }
 
-func newUsualMode(mode settings.UploadMode) *usualMode {
-	return &usualMode{mode: mode, changed: make(chan struct{})}
+func newHubMode(mode settings.UploadMode) *hubMode {
+	return &hubMode{mode: mode, changed: make(chan struct{})}
 }
 
 // get gives the mode, and a channel that is closed at its next change.
-func (u *usualMode) get() (mode settings.UploadMode, changed <-chan struct{}) {
+func (u *hubMode) get() (mode settings.UploadMode, changed <-chan struct{}) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.mode, u.changed
 }
 
-func (u *usualMode) set(mode settings.UploadMode) {
+func (u *hubMode) set(mode settings.UploadMode) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.mode != mode {
@@ -79,7 +79,7 @@ func (u *usualMode) set(mode settings.UploadMode) {
 // changes between them while it runs.
 type uploadModes struct {
 	stream string
-	usual  *usualMode
+	usual  *hubMode
 	tags   tagSource
 	pace   tagPace
 	nudged <-chan nudge // receives when the stream may have been changed; nil = never

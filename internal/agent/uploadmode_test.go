@@ -53,7 +53,7 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 			return nil
 		}
 	}
-	usual := newUsualMode(settings.UploadScheduled)
+	usual := newHubMode(settings.UploadScheduled)
 	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
 		part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
@@ -133,7 +133,7 @@ func TestTagsAreAskedForRarely(t *testing.T) {
 		core, logged := observer.New(zap.WarnLevel)
 		m := &uploadModes{
 			part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
-			stream: "door", usual: newUsualMode(settings.UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
+			stream: "door", usual: newHubMode(settings.UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
 			run: map[settings.UploadMode]func(context.Context) error{settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -26,18 +26,18 @@ import (
 // Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
 const maxSkew = 5 * time.Minute
 
-// checkEndpoints resolves and greets every endpoint, and compares the hub's clock with theirs.
+// checkEndpoints probes every endpoint, and compares the hub's clock with theirs.
 func (c *checker) checkEndpoints(ctx context.Context) {
-	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass's would take a greeting for a refused request
+	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass's would take a probe for a refused request
 		device := awsclient.Device(c.device, stepTimeout, c.o.Version, nil)
-		c.greet(ctx, hub.Service{
+		c.probeEndpoint(ctx, hub.Service{
 			Name: "credentials", URL: "https://" + c.settings.IoT.CredentialEndpoint, Setting: settings.EnvCredentialEndpoint, Device: true,
 		}, device)
 	}
 	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }
 	compared := false
 	for _, service := range c.services() {
-		if date := c.greet(ctx, service, c.aws.HTTP()); !date.IsZero() && !compared {
+		if date := c.probeEndpoint(ctx, service, c.aws.HTTP()); !date.IsZero() && !compared {
 			now := c.o.Now()
 			compare = func() { c.checkClock(service.Name, date, now) }
 			compared = true
@@ -47,9 +47,9 @@ func (c *checker) checkEndpoints(ctx context.Context) {
 	c.checkBroker(ctx)
 }
 
-// greet makes a request without credentials: any answer shows that DNS, TLS and the way there are
-// good. It gives the answer's Date.
-func (c *checker) greet(ctx context.Context, s hub.Service, client *http.Client) time.Time {
+// probeEndpoint makes a request without credentials: any answer shows that DNS, TLS and the route are
+// good. It returns the answer's Date.
+func (c *checker) probeEndpoint(ctx context.Context, s hub.Service, client *http.Client) time.Time {
 	const check = "endpoint"
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
@@ -58,7 +58,7 @@ func (c *checker) greet(ctx context.Context, s hub.Service, client *http.Client)
 		c.bad(check, fmt.Sprintf("The endpoint %q of %s is not a URL: correct it.", s.URL, s.Name))
 		return time.Time{}
 	}
-	done := c.waits.begin(s.Name + " at " + request.URL.Host)
+	done := c.questions.begin(s.Name + " at " + request.URL.Host)
 	response, err := client.Do(request)
 	done()
 	if err != nil {
@@ -104,7 +104,7 @@ func (c *checker) services() []hub.Service {
 	}
 	var list []hub.Service
 	for _, r := range requests {
-		where := &addressee{}
+		where := &requestRecorder{}
 		cfg := c.aws.SDK()
 		cfg.HTTPClient, cfg.RetryMaxAttempts = where, 1
 		cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
@@ -116,13 +116,13 @@ func (c *checker) services() []hub.Service {
 	return list
 }
 
-// addressee notes where a request would go, and does not let it.
-type addressee struct{ url string }
+// requestRecorder notes where a request would go, and does not send it.
+type requestRecorder struct{ url string }
 
 var errNotSent = errors.New("not sent")
 
 // Do implements aws.HTTPClient.
-func (a *addressee) Do(r *http.Request) (*http.Response, error) {
+func (a *requestRecorder) Do(r *http.Request) (*http.Response, error) {
 	a.url = (&url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host}).String()
 	return nil, errNotSent
 }
@@ -155,13 +155,13 @@ func (c *checker) checkBroker(ctx context.Context) {
 	defer cancel()
 	if c.running != nil {
 		for _, condition := range c.running.Agent {
-			if condition.Code == iotconfig.CodeMQTT || condition.Code == iotconfig.CodeRetain {
+			if iotconfig.IsBrokerCondition(condition.Condition) {
 				c.bad(check, condition.Text)
 				return
 			}
 		}
 	}
-	defer c.waits.begin("MQTT at " + c.settings.IoT.DataEndpoint)()
+	defer c.questions.begin("MQTT at " + c.settings.IoT.DataEndpoint)()
 	asked := time.Now()
 	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
 		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint,
@@ -180,14 +180,14 @@ func (c *checker) checkBroker(ctx context.Context) {
 	}
 }
 
-// checkCloud gets credentials and lists the hub's configurations. It gives nil when it cannot.
+// checkCloud gets credentials and lists the hub's configurations. It returns nil when it cannot.
 func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	notAsked := func(what string) {
 		c.bad("streams", "Configurations, secrets, cameras and retention were not checked: they need "+what+".")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*stepTimeout)
 	defer cancel()
-	done := c.waits.begin("credentials for the hub")
+	done := c.questions.begin("credentials for the hub")
 	asked := time.Now()
 	got, err := c.aws.Credentials().Retrieve(ctx)
 	done()
@@ -196,13 +196,13 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 		notAsked("credentials")
 		return nil
 	}
-	giver := "The role alias " + c.settings.IoT.RoleAlias
+	provider := "The role alias " + c.settings.IoT.RoleAlias
 	if c.settings.IoT.TokenExchange.URL != "" {
-		giver = "The token exchange service of Greengrass"
+		provider = "The token exchange service of Greengrass"
 	}
-	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", giver, humanize.Time(got.Expires.Local())))
+	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", provider, humanize.Time(got.Expires.Local())))
 	c.checkMetricsRight(ctx)
-	defer c.waits.begin("the hub's configurations, from Kinesis Video Streams")()
+	defer c.questions.begin("the hub's configurations, from Kinesis Video Streams")()
 	if !c.checkAccount(ctx) {
 		notAsked("the hub's ARN")
 		return nil
@@ -224,11 +224,4 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 	}
 	c.good("streams", fmt.Sprintf("%s configured for %s.", count(len(list), "stream is", "streams are"), arn))
 	return list
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -37,7 +37,7 @@ func (c *checker) checkDisk(streams []checkedStream) {
 			return
 		}
 	}
-	keeper := c.foresee(store, streams)
+	keeper := c.previewDeletion(store, streams)
 	if text := settings.ReserveTooLarge(c.settings.MinFreeDisk, c.settings.RecordingDirectory, total); text != "" {
 		c.bad(check, text+".")
 		return
@@ -71,8 +71,8 @@ func (c *checker) checkDisk(streams []checkedStream) {
 	}
 }
 
-// foresee gives a keeper that knows what the agent's own knows, and deletes nothing.
-func (c *checker) foresee(store retention.Store, streams []checkedStream) *retention.Keeper {
+// previewDeletion returns a keeper that knows what the agent's own knows, and deletes nothing.
+func (c *checker) previewDeletion(store retention.Store, streams []checkedStream) *retention.Keeper {
 	parts, orphans := health.NewRegistry(c.o.Now), jobspec.Orphans()
 	keeper := retention.New(retention.Options{
 		Store: store, Default: orphans, MinFree: c.settings.MinFreeDisk.Of, Health: parts, Now: c.o.Now,

@@ -3,25 +3,21 @@ package preflight
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// certificateReserve is how long a device certificate must still be good: who installs a hub will
+// certExpiryWarning is how long a device certificate must still be valid: who installs a hub will
 // not be back sooner.
-const certificateReserve = 30 * 24 * time.Hour
+const certExpiryWarning = 30 * 24 * time.Hour
 
-// notPrivate are the rights that nobody may have on the key and the state. The group may read: it
+// othersMask are the rights that others must not have on the key and the state. The group may read: it
 // is the agent's own when root has installed them.
-const notPrivate = 0o027
+const othersMask = 0o027
 
 func (c *checker) checkSettings() bool {
 	found, err := settings.FromEnv(c.o.Getenv)
@@ -57,7 +53,7 @@ func (c *checker) checkFiles() {
 	all := true
 	private := func(path, what string) {
 		info, err := os.Stat(path)
-		if err == nil && info.Mode().Perm()&notPrivate != 0 {
+		if err == nil && info.Mode().Perm()&othersMask != 0 {
 			all = false
 			c.bad("files", fmt.Sprintf("%s %s is open to others (mode %04o): chmod o=,g-w %s.", what, path, info.Mode().Perm(), path))
 		}
@@ -86,35 +82,6 @@ func (c *checker) checkFiles() {
 	}
 }
 
-// unwritable says why a directory cannot be written to, or made.
-func unwritable(dir string) string {
-	at, missing := existing(dir)
-	info, err := os.Stat(at)
-	switch {
-	case err != nil:
-		return fmt.Sprintf("%s cannot be looked at: %s.", at, reason(err))
-	case !info.IsDir():
-		return fmt.Sprintf("%s is not a directory: name one.", at)
-	case unix.Access(at, unix.W_OK|unix.X_OK) == nil:
-		return ""
-	case missing:
-		return fmt.Sprintf("%s cannot be made, as %s is not writable for this user: make it and give it to the agent's user.", dir, at)
-	default:
-		return fmt.Sprintf("%s is not writable for this user: give it to the agent's user (chown).", at)
-	}
-}
-
-// existing gives the directory, or the nearest one above it that is there.
-func existing(dir string) (at string, missing bool) {
-	at = filepath.Clean(dir)
-	for {
-		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
-			return at, missing
-		}
-		at, missing = filepath.Dir(at), true
-	}
-}
-
 func (c *checker) checkCertificate() {
 	if c.device == nil {
 		c.good("certificate", fmt.Sprintf("The device certificate is not used (%s).", c.settings.IoT.NoCertificate))
@@ -129,7 +96,7 @@ func (c *checker) checkCertificate() {
 			humanize.Time(leaf.NotBefore.UTC()), humanize.Time(now.UTC())))
 	case now.After(leaf.NotAfter):
 		c.bad("certificate", fmt.Sprintf("The device certificate was valid until %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
-	case leaf.NotAfter.Sub(now) < certificateReserve:
+	case leaf.NotAfter.Sub(now) < certExpiryWarning:
 		c.bad("certificate", fmt.Sprintf("The device certificate ends soon, on %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
 	default:
 		c.good("certificate", "The device certificate is valid until "+until+".")

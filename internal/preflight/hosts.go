@@ -86,7 +86,7 @@ func (c *checker) checkAccount(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout/2)
 	defer cancel()
-	defer c.waits.begin("STS, about the hub's account")()
+	defer c.questions.begin("STS, about the hub's account")()
 	account, err := hub.Account(ctx, c.aws)
 	switch {
 	case err != nil:

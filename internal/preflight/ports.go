@@ -41,17 +41,6 @@ func (c *checker) checkPorts(ctx context.Context) {
 	}
 }
 
-// reason is what the system says of a call or a path, without their names.
-func reason(err error) string {
-	if call, ok := errors.AsType[*os.SyscallError](err); ok {
-		return call.Err.Error()
-	}
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return path.Err.Error()
-	}
-	return err.Error()
-}
-
 // runningServes reports whether the running agent listens on the port of an address already.
 func (c *checker) runningServes(ctx context.Context, address string) bool {
 	if c.running == nil {

@@ -34,11 +34,6 @@ func (c *checker) withPolicy(text string, err error) string {
 	return strings.TrimSuffix(text, ".") + " in " + c.policy() + "."
 }
 
-// deny adds that a right is missing: text names it, again stands where another stream has named it already.
-func (s *checkedStream) deny(check, right, text, again string) {
-	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, Text: text, right: right, again: again})
-}
-
 // denyOn adds that the hub's role lacks a right on the stream.
 func (c *checker) denyOn(s *checkedStream, check, what, right string) {
 	s.deny(check, right,
@@ -62,7 +57,7 @@ func secretRight(err error) string {
 func (c *checker) checkStreamRights(ctx context.Context, s *checkedStream) {
 	const check = "rights"
 	before := len(s.findings)
-	defer c.waits.begin("Kinesis Video Streams, about the rights on stream " + s.name)()
+	defer c.questions.begin("Kinesis Video Streams, about the rights on stream " + s.name)()
 	_, err := c.kvs.Tags(ctx, s.name)
 	c.judge(s, "read the tags of", "kinesisvideo:ListTagsForStream", err)
 	_, err = c.kvs.DataEndpoint(ctx, s.name)
@@ -108,7 +103,7 @@ func (c *checker) checkMetricsRight(ctx context.Context) {
 	if !c.settings.CloudWatch {
 		return
 	}
-	defer c.waits.begin("CloudWatch")()
+	defer c.questions.begin("CloudWatch")()
 	if fault := cloudwatch.New(c.aws).Denied(ctx, metrics.Namespace); fault != nil {
 		c.bad("rights", c.withPolicy(fault.Text, fault))
 		return

@@ -33,7 +33,7 @@ type obstruction struct {
 func (s Sandbox) obstructions(paths []settings.Path, real func(string) string) (list []obstruction) {
 	for _, p := range paths {
 		path := real(p.Path)
-		rule := s.decides(path)
+		rule := s.ruleFor(path)
 		if rule.access == writeAccess || rule.access == readAccess && !p.Write {
 			continue
 		}
@@ -46,7 +46,7 @@ func (s Sandbox) obstructions(paths []settings.Path, real func(string) string) (
 			dropIn: rule.allow(path, p.Write),
 		}
 		switch {
-		case rule.access == elsewhere:
+		case rule.access == hiddenAccess:
 			o.text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own in its place (%s): name another.",
 				p.Variable, p.Path, rule.by)
 		case o.dropIn == nil:

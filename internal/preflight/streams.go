@@ -31,19 +31,6 @@ const (
 	atOnce = 8
 )
 
-// checkedStream is what a check learnt of a stream.
-type checkedStream struct {
-	name     string
-	config   edgeconfig.EdgeConfig
-	bitrate  int64   // 0: not known
-	share    float64 // of the time that it records
-	findings []Finding
-}
-
-func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
-	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, OK: ok, Text: fmt.Sprintf(format, args...)})
-}
-
 // checkStreams looks at all streams, several at once, and reports them by name.
 func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
 	list = slices.DeleteFunc(list, func(l iotconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
@@ -91,7 +78,7 @@ func (c *checker) checkStream(ctx context.Context, l iotconfig.ListedConfig) che
 // checkCamera reads the secret and looks at the camera that it leads to.
 func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	arn := s.config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn
-	done := c.waits.begin("Secrets Manager, for the secret of stream " + s.name)
+	done := c.questions.begin("Secrets Manager, for the secret of stream " + s.name)
 	url, err := c.secrets.MediaURI(ctx, arn)
 	done()
 	if err != nil {
@@ -110,7 +97,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	}
 	began := time.Now()
 	cameras := c.settings.Camera
-	done = c.waits.begin(sourceName(url, s.name))
+	done = c.questions.begin(sourceName(url, s.name))
 	seen, err := recorder.Look(ctx, url, recorder.Options{
 		Transport: cameras.Transport, CameraRoots: cameras.Roots,
 		File: file, MediaDirectory: c.settings.MediaDirectory,
@@ -164,7 +151,7 @@ func (c *checker) agentFails(ctx context.Context, stream string) bool {
 	})
 }
 
-// recording gives the running agent's recorder of a stream if it has brought a frame since.
+// recording returns the status of the running agent's recorder of a stream if a frame came since.
 func (c *checker) recording(ctx context.Context, stream string, since time.Time) *status.Recorder {
 	if c.running == nil {
 		return nil
@@ -188,7 +175,7 @@ func (c *checker) recording(ctx context.Context, stream string, since time.Time)
 
 func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	const check = "retention"
-	done := c.waits.begin("Kinesis Video Streams, about stream " + s.name)
+	done := c.questions.begin("Kinesis Video Streams, about stream " + s.name)
 	asked := time.Now()
 	hours, err := c.kvs.Retention(ctx, s.name)
 	done()
@@ -233,13 +220,4 @@ func shareOf(s *edgeconfig.ScheduleConfig, from time.Time) float64 {
 		at = until
 	}
 	return float64(open) / float64(week)
-}
-
-// rootFault gives the sentence for people that an error of the SDK is wrapped around.
-func rootFault(err error) error {
-	var fault *health.Fault
-	if errors.As(err, &fault) {
-		return fault
-	}
-	return err
 }

@@ -173,8 +173,8 @@ func quotedWords(list string) (words []string) {
 type access int
 
 const (
-	noAccess  access = iota
-	elsewhere        // the service sees another directory under this name
+	noAccess     access = iota
+	hiddenAccess        // the service sees another directory under this name
 	readAccess
 	writeAccess
 )
@@ -215,7 +215,7 @@ func (s Sandbox) rules() []pathRule {
 		add(noAccess, by, false, homes...)
 	}
 	if s.PrivateTmp {
-		add(elsewhere, "PrivateTmp=yes", false, "/tmp", "/var/tmp")
+		add(hiddenAccess, "PrivateTmp=yes", false, "/tmp", "/var/tmp")
 	}
 	add(noAccess, "InaccessiblePaths=", true, s.Inaccessible...)
 	add(readAccess, "ReadOnlyPaths=", false, s.ReadOnly...)
@@ -225,9 +225,9 @@ func (s Sandbox) rules() []pathRule {
 	return list
 }
 
-// decides finds the rule that holds for a path: one that nothing can allow again, else that of the longest path,
+// ruleFor finds the rule that holds for a path: one that nothing can allow again, else that of the longest path,
 // and of several for one path the one that allows least.
-func (s Sandbox) decides(path string) pathRule {
+func (s Sandbox) ruleFor(path string) pathRule {
 	holding := slices.DeleteFunc(s.rules(), func(r pathRule) bool { return !below(path, r.path) })
 	return slices.MaxFunc(holding, func(a, b pathRule) int {
 		if a.hard != b.hard {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // maxAudioAhead bounds how much audio waits for video of its time, in frames.
@@ -18,13 +19,13 @@ const maxAudioAhead = 500
 // begins after the end of the one before, and has a frame of each track.
 type sound struct {
 	accessunit.AudioTrack
-	line    timeline
-	flood   flood // bounds what comes
-	waiting []audioFrame
-	bytes   int       // of what waits
-	spare   [][]byte  // memory of frames that were written
-	last    time.Time // of the newest frame written
-	written bool      // the open fragment has audio
+	timeline timeline.Timeline
+	flood    flood // bounds what comes
+	waiting  []audioFrame
+	bytes    int       // of what waits
+	spare    [][]byte  // memory of frames that were written
+	last     time.Time // of the newest frame written
+	written  bool      // the open fragment has audio
 }
 
 type audioFrame struct {
@@ -52,14 +53,13 @@ func (s *segmenter) audio(frame []byte, rtpTime uint32, now time.Time) {
 	if !s.admit(len(frame), now) {
 		return
 	}
-	line := &s.sound.line
-	line.aim(s.timeline.target) // sound stays with the pictures
-	if !line.anchored {         // it begins where the pictures are, which need not be where the clock is
-		line.begin(rtpTime, now, s.timeline.due(now))
-		s.sound.wait(line.first(), frame)
+	t := &s.sound.timeline
+	t.FollowTrack(&s.timeline) // sound stays with the pictures
+	if !t.Anchored() {         // it begins where the pictures are, which need not be where the clock is
+		s.sound.wait(t.AnchorAt(rtpTime, now, s.timeline.Expected(now)), frame)
 		return
 	}
-	at, jumped := line.assign(rtpTime, now)
+	at, jumped := t.Assign(rtpTime, now)
 	if jumped {
 		s.o.Log.Debug("the timestamps of the camera's audio jumped")
 	}

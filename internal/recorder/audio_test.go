@@ -92,7 +92,7 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 			begun := time.Now()
 			if c.recorded > 0 {
 				b.newest = begun.Add(c.recorded).Round(time.Millisecond).UTC()
-				b.timeline.newest = b.newest
+				b.timeline.Continue(b.newest)
 			}
 			track := accessunit.G711Track(true, 8000, 1)
 			b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)

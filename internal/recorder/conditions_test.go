@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // conditionRows are the conditions that a recorder reports, each with what makes and ends it.
@@ -45,7 +46,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "keyframe-interval", Job: health.JobRecorder, Start: fed(rareKeyframes)},
 	{Code: "audio", Job: health.JobRecorder, Start: fed(otherAudio)},
 	{Code: "audio-rate", Job: health.JobRecorder, Start: fed(audioFlood)},
-	{Code: "camera-clock", Job: health.JobRecorder, Limit: cameraPenance + 2*cameraWindow, Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
+	{Code: "camera-clock", Job: health.JobRecorder, Limit: timeline.DistrustPeriod + 2*timeline.CameraInterval, Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
 	{Code: "clock-step", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(unsetClock)},
 	{Code: "times-ahead", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(aheadClock)},
 }

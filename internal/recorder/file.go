@@ -27,6 +27,9 @@ const loopParameter = "loop"
 // videoClock is the rate of the timestamps that a file's pictures get.
 const videoClock = 90_000
 
+// frameGuess is a picture's duration where the file tells of none.
+const frameGuess = 40 * time.Millisecond
+
 // errPlayed says that a file was played to its end.
 var errPlayed = errors.New("the file is played")
 

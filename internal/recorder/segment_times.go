@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // The times of a segmenter's frames, and what is said of them.
@@ -17,8 +18,8 @@ const jumpCuts = time.Minute
 // date returns the producer time of an access unit. Where the hub's clock was set, times begin from it at a keyframe.
 func (s *segmenter) date(rtpTime uint32, keyframe bool, now time.Time) time.Time {
 	s.followCamera(rtpTime, now)
-	s.epochs.watch(now)
-	producer, jumped := s.timeline.assign(rtpTime, now)
+	s.epochs.Watch(now)
+	producer, jumped := s.timeline.Assign(rtpTime, now)
 	if jumped {
 		s.tellJump(now)
 	}
@@ -31,10 +32,10 @@ func (s *segmenter) date(rtpTime uint32, keyframe bool, now time.Time) time.Time
 	if s.correctTimes(now) {
 		return s.redate(rtpTime, now)
 	}
-	if ahead := s.timeline.behind(now); ahead > 0 {
+	if ahead := s.timeline.WallClockLead(now); ahead > 0 {
 		s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
 		producer = s.redate(rtpTime, now)
-		s.epochs.reset()
+		s.epochs.Reset()
 	}
 	return producer
 }
@@ -43,16 +44,15 @@ func (s *segmenter) date(rtpTime uint32, keyframe bool, now time.Time) time.Time
 func (s *segmenter) redate(rtpTime uint32, now time.Time) time.Time {
 	s.keyAt = time.Time{}
 	s.cut = true
-	s.timeline.begin(rtpTime, now, now)
 	if s.sound != nil {
-		s.sound.line.restart()
+		s.sound.timeline.Restart()
 	}
-	return s.timeline.first()
+	return s.timeline.AnchorAt(rtpTime, now, now)
 }
 
 // tellJump reports that the timestamps jumped, for which a segment begins, though not for each of many.
 func (s *segmenter) tellJump(now time.Time) {
-	s.timeline.opening = opening{}
+	s.timeline.Open(timeline.Opening{})
 	if s.jumpedAt.IsZero() || now.Sub(s.jumpedAt) >= jumpCuts {
 		s.cut, s.jumpedAt = true, now
 	}
@@ -68,10 +68,10 @@ func (s *segmenter) tellJump(now time.Time) {
 
 // tellConstant reports timestamps that stand still, once.
 func (s *segmenter) tellConstant() {
-	if s.timeline.constant == s.constant {
+	if s.timeline.Constant() == s.constant {
 		return
 	}
-	if s.constant = s.timeline.constant; s.constant {
+	if s.constant = !s.constant; s.constant {
 		s.part.Report(scopeConstant, health.Info, health.SystemFault(codeJump, nil,
 			"The camera's timestamps stand still, so that times are those of arrival at the hub: update the camera's firmware."))
 		s.o.Log.Warn("the camera's timestamps stand still")
@@ -82,7 +82,7 @@ func (s *segmenter) tellConstant() {
 
 // tellPace reports a clock of the camera that runs at another pace than the hub's, once.
 func (s *segmenter) tellPace() {
-	pace := s.timeline.oddPace()
+	pace, scaled := s.timeline.OddPace()
 	if (pace != 0) == s.paced {
 		return
 	}
@@ -92,7 +92,7 @@ func (s *segmenter) tellPace() {
 		return
 	}
 	digits := 2
-	if s.timeline.class == paceScaled || pace < 0.1 {
+	if scaled || pace < 0.1 {
 		digits = 4
 	}
 	s.part.Report(scopePace, health.Info, health.SystemFault(codeJump, nil,

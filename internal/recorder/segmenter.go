@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // Fragments on disk obey the limits of KVS, with some room, so that uploading never has to cut them: a fragment
@@ -56,10 +57,10 @@ type segmenter struct {
 	o    *Options
 	part *health.Part
 
-	timeline timeline
-	clock    cameraClock
-	unset    unset
-	epochs   epochs
+	timeline timeline.Timeline
+	clock    timeline.CameraClock
+	unsynced timeline.UnsyncedClock
+	epochs   timeline.EpochWatch
 	accessunit.Inspector
 	inForce  accessunit.ParameterSets // those in the open segment's header
 	tracks   []mkv.Track              // of the open segment
@@ -88,22 +89,20 @@ type segmenter struct {
 	gap        bool   // media is missing before the next frame
 	damage     damage // what status tells of
 	damagedAt  time.Time
-	keyAt      time.Time  // of the last keyframe of this session
-	longGOP    bool       // status tells that keyframes are rare
-	constant   bool       // status tells that timestamps stand still
-	paced      bool       // status tells of the pace of the camera's clock
-	jumpedAt   time.Time  // when a segment began for a jump of the timestamps
-	trustAsked time.Time  // when the hub's clock was asked whether it can be trusted, for the camera's
-	shownClock clockState // what status says of the camera's clock
+	keyAt      time.Time           // of the last keyframe of this session
+	longGOP    bool                // status tells that keyframes are rare
+	constant   bool                // status tells that timestamps stand still
+	paced      bool                // status tells of the pace of the camera's clock
+	jumpedAt   time.Time           // when a segment began for a jump of the timestamps
+	trustAsked time.Time           // when the hub's clock was asked whether it can be trusted, for the camera's
+	shownClock timeline.ClockState // what status says of the camera's clock
 	meter      meter
 	parts      [][]byte // reused
 }
 
 func newSegmenter(o *Options) *segmenter {
-	s := &segmenter{o: o, part: o.Health}
-	s.newest = o.Store.LastEnd(o.Stream)
-	s.timeline.newest = s.newest
-	return s
+	newest := o.Store.LastEnd(o.Stream)
+	return &segmenter{o: o, part: o.Health, newest: newest, timeline: timeline.New(1, newest)}
 }
 
 // begin begins a session; see sink.
@@ -111,11 +110,10 @@ func (s *segmenter) begin(c accessunit.Codec, rate int, parameterSets [][]byte, 
 	s.sound = nil
 	if audio != nil {
 		s.sound = &sound{AudioTrack: *audio, flood: newAudioFlood()}
-		s.sound.line = timeline{rate: int64(max(audio.Rate, 1)), newest: s.newest, audio: true}
+		s.sound.timeline = timeline.NewAudio(audio.Rate, s.newest)
 	}
-	s.timeline.rate = int64(max(rate, 1))
-	s.timeline.restart()
-	s.clock.restart(rate)
+	s.timeline.BeginSession(rate)
+	s.clock.BeginSession(rate)
 	s.Inspector = accessunit.NewInspector(c, parameterSets)
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
@@ -123,10 +121,10 @@ func (s *segmenter) begin(c accessunit.Codec, rate int, parameterSets [][]byte, 
 }
 
 // opened takes what is known of the session's first moments; see datedSink.
-func (s *segmenter) opened(video, audio opening) {
-	s.timeline.opening = video
+func (s *segmenter) opened(video, audio timeline.Opening) {
+	s.timeline.Open(video)
 	if s.sound != nil {
-		s.sound.line.opening = audio
+		s.sound.timeline.Open(audio)
 	}
 }
 
@@ -291,7 +289,7 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	}
 	first := s.after(producer)
 	start := first
-	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= reorderLimit {
+	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= timeline.ReorderLimit {
 		start = s.newest.Add(time.Millisecond).UTC()
 	}
 	header := mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks}
@@ -306,8 +304,8 @@ func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time
 	}
 	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
 		s.newest = s.o.Store.LastEnd(s.o.Stream)
-		s.timeline.newest = s.newest
-		s.timeline.restart()
+		s.timeline.Continue(s.newest)
+		s.timeline.Restart()
 	}
 	if err != nil {
 		return err
@@ -393,7 +391,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 		return err
 	}
 	s.needKeyframe = false
-	s.epochs.dated(producer)
+	s.epochs.Recorded(producer)
 	s.frames++
 	s.count(s.writer)
 	if producer.After(s.newest) {
@@ -415,7 +413,7 @@ func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now
 // earliest is the least time of a frame in the open fragment: after the fragment before, in the
 // segment, and within what pictures may be reordered, as block times have 16 bits.
 func (s *segmenter) earliest() time.Time {
-	least := s.fragmentStart.Add(-reorderLimit)
+	least := s.fragmentStart.Add(-timeline.ReorderLimit)
 	if after := s.before.Add(time.Millisecond); after.After(least) {
 		least = after
 	}
@@ -501,7 +499,7 @@ func (s *segmenter) endSession() {
 		s.fail(err)
 	}
 	// The supervisor ends what was reported of the session.
-	s.damage, s.constant, s.paced, s.longGOP, s.shownClock = damageNone, false, false, false, clockUnknown
+	s.damage, s.constant, s.paced, s.longGOP, s.shownClock = damageNone, false, false, false, timeline.ClockUnknown
 	s.meter = meter{}
 	s.o.numbers.bitrate.Set(0)
 	s.o.numbers.fps.Set(0)

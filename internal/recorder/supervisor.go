@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // steadyFor is how long a segmenter must do without a panic for the next one to be begun anew at once.
@@ -91,7 +92,7 @@ func (v *supervisor) Begin(c accessunit.Codec, rate int, parameterSets [][]byte,
 }
 
 // opened implements datedSink.
-func (v *supervisor) opened(video, audio opening) {
+func (v *supervisor) opened(video, audio timeline.Opening) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.opened(video, audio)

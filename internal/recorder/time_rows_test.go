@@ -123,8 +123,8 @@ func rtpConstant(t *testing.T) {
 	for name, timestamp := range map[string]uint32{"zero": 0, "one": 3_000_000_000} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// Those before it was noticed are less than half a second.
-			limit := timely(t, constantLimit*tick+500*time.Millisecond)
+			// Times follow arrival from the 11th frame of one timestamp on.
+			limit := timely(t, 10*tick+500*time.Millisecond)
 			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
 				p.Timestamp = timestamp
 				return []fakecam.Packet{p}

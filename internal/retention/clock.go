@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// clockStep is a difference between wall and monotonic clock that is a step, and not drift.
-	clockStep = time.Hour
 	// trustAfter is how long a clock must be plausible, after a doubt, to be believed.
 	trustAfter = time.Hour
 	// maxOff is how far the newest media may lie behind a clock that is believed at once: hubs are
@@ -43,7 +41,7 @@ func (p *plausibility) check(wall time.Time, uptime time.Duration, newest time.T
 	if !p.began {
 		p.before = newest
 	}
-	if !p.began || step.Abs() >= clockStep {
+	if !p.began || step.Abs() >= hubclock.DoubtStep {
 		if !p.doubt { // the newest now may be of after the step
 			p.newest = p.before
 		}
@@ -80,7 +78,7 @@ func (k *Keeper) judge(streams []string, synchronised bool) (now time.Time, plau
 func (k *Keeper) newest(streams []string, now time.Time) time.Time {
 	var newest time.Time
 	for _, stream := range streams {
-		if t := k.o.Store.NewestBefore(stream, now.Add(clockStep)); t.After(newest) && !hubclock.Unset(t) {
+		if t := k.o.Store.NewestBefore(stream, now.Add(hubclock.DoubtStep)); t.After(newest) && !hubclock.Unset(t) {
 			newest = t
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -17,9 +18,6 @@ const (
 	clockSlice = 800 * time.Millisecond
 	// zoneEvery is how often the system's time zone is looked at, and the longest the clock ever sleeps.
 	zoneEvery = 2 * time.Second
-	// stepTolerance is what the wall clock may differ from the monotonic one before it counts as
-	// stepped. It lies above the time between the two readings. Slewing, as NTP does, moves both.
-	stepTolerance = 100 * time.Millisecond
 )
 
 // ClockOptions replace what a Clock reads; the zero value is the system's clock and time zone.
@@ -173,7 +171,7 @@ func (c *Clock) tick() time.Duration {
 	defer c.mu.Unlock()
 	now, offset, elapsed := c.read()
 	all := false
-	if step := offset - c.offset; step.Abs() > stepTolerance {
+	if step := offset - c.offset; step.Abs() > hubclock.WakeStep {
 		c.log.Info("the wall clock was stepped; all schedules are evaluated anew", zap.Duration("by", step), zap.Time("now", now))
 		c.offset, all = offset, true
 	}

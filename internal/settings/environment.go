@@ -14,6 +14,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
 
+// endpointPattern is host or host:port.
+var endpointPattern = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`)
+
 // environment reads variables and gathers what is wrong with them.
 type environment struct {
 	lookup func(string) (string, bool)
@@ -135,4 +138,12 @@ func reason(err error) string {
 		return path.Err.Error()
 	}
 	return err.Error()
+}
+
+// Error holds everything that is wrong with the environment.
+type Error struct{ Faults []string }
+
+// Error names all faults, one a line.
+func (e *Error) Error() string {
+	return "wrong settings:\n  " + strings.Join(e.Faults, "\n  ")
 }

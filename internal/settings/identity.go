@@ -84,29 +84,3 @@ func (s IoT) Pair() (tls.Certificate, error) {
 	}
 	return cert, nil
 }
-
-// checkFiles finds unreadable files and a key that is not the certificate's, so that a hub says
-// so at once and not after its first reconnect.
-func (e *environment) checkFiles(s Settings) {
-	_ = e.roots(EnvCABundle, s.CABundle) // the SDK reads it again, and would not say which file it is
-	readable := true
-	for name, path := range map[string]string{
-		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey,
-	} {
-		if path == "" {
-			continue
-		}
-		if f, err := os.Open(path); err != nil {
-			e.fault("%s: cannot read %s: %s", name, path, reason(err))
-			readable = false
-		} else {
-			_ = f.Close()
-		}
-	}
-	if !readable || s.IoT.CACert == "" || s.IoT.Cert == "" || s.IoT.PrivateKey == "" {
-		return
-	}
-	if _, err := s.IoT.TLS(); err != nil {
-		e.fault("%s", err)
-	}
-}

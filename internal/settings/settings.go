@@ -4,16 +4,13 @@
 package settings
 
 import (
-	"crypto/x509"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
@@ -50,25 +47,6 @@ type Settings struct {
 	Record
 }
 
-// Camera say how cameras are talked to.
-type Camera struct {
-	Transport string // recorder.TransportAuto, TransportTCP or TransportUDP
-	NoAudio   bool   // cameras' audio is not recorded
-	// TimestampSource is recorder.TimestampHub or TimestampCamera.
-	TimestampSource string
-	CACert          string         // file: roots that sign the certificates of rtsps:// cameras; "": the system's
-	Roots           *x509.CertPool // those of CACert
-}
-
-// UploadMode is when streams are uploaded.
-type UploadMode string
-
-// The upload modes.
-const (
-	UploadScheduled UploadMode = "scheduled" // in the windows of their schedule, or hourly without one
-	UploadLive      UploadMode = "live"      // always, each fragment as soon as it is complete
-)
-
 // Log says what is logged and where.
 type Log struct {
 	Level         string
@@ -77,68 +55,6 @@ type Log struct {
 	RolloverCount int
 }
 
-// The environment variables that the agent reads.
-const (
-	EnvRegion             = "AWS_REGION"
-	EnvCACert             = "AWS_IOT_CA_CERT"
-	EnvCoreCert           = "AWS_IOT_CORE_CERT"
-	EnvCorePrivateKey     = "AWS_IOT_CORE_PRIVATE_KEY"
-	EnvCredentialEndpoint = "AWS_IOT_CORE_CREDENTIAL_ENDPOINT"
-	EnvDataEndpoint       = "AWS_IOT_CORE_DATA_ATS_ENDPOINT"
-	EnvRoleAlias          = "AWS_IOT_CORE_ROLE_ALIAS"
-	EnvThingName          = "AWS_IOT_CORE_THING_NAME"
-	EnvCloudWatchEnabled  = "AWS_KVS_EDGE_CLOUD_WATCH_ENABLED"
-	EnvLogLevel           = "AWS_KVS_EDGE_LOG_LEVEL"
-	EnvLogMaxFileSize     = "AWS_KVS_EDGE_LOG_MAX_FILE_SIZE"
-	EnvLogOutputDirectory = "AWS_KVS_EDGE_LOG_OUTPUT_DIRECTORY"
-	EnvLogRolloverCount   = "AWS_KVS_EDGE_LOG_ROLLOVER_COUNT"
-	EnvRecordingDirectory = "AWS_KVS_EDGE_RECORDING_DIRECTORY"
-	EnvAccountID          = "AWS_KVS_EDGE_ACCOUNT_ID"
-	EnvStateDirectory     = "AWS_KVS_EDGE_STATE_DIRECTORY"
-	EnvMediaDirectory     = "AWS_KVS_EDGE_MEDIA_DIRECTORY"
-	EnvSocket             = "AWS_KVS_EDGE_SOCKET"
-	EnvSegmentDuration    = "AWS_KVS_EDGE_SEGMENT_DURATION"
-	EnvFlushInterval      = "AWS_KVS_EDGE_FSYNC_INTERVAL"
-	EnvMinFreeDisk        = "AWS_KVS_EDGE_MIN_FREE_DISK"
-	EnvMetricsAddress     = "AWS_KVS_EDGE_METRICS_ADDRESS"
-	EnvUploadMode         = "AWS_KVS_EDGE_UPLOAD_MODE"
-	EnvUploadMaxBitrate   = "AWS_KVS_EDGE_UPLOAD_MAX_BITRATE"
-	EnvFragmentTags       = "AWS_KVS_EDGE_FRAGMENT_TAGS"
-	EnvCABundle           = "AWS_CA_BUNDLE"
-	EnvCertFile           = "SSL_CERT_FILE" // crypto/x509
-	EnvRTSPTransport      = "AWS_KVS_EDGE_RTSP_TRANSPORT"
-	EnvRTSPSCACert        = "AWS_KVS_EDGE_RTSPS_CA_CERT"
-	EnvTimestampSource    = "AWS_KVS_EDGE_TIMESTAMP_SOURCE"
-	EnvAudio              = "AWS_KVS_EDGE_AUDIO"
-	envSystemdStateDir    = "STATE_DIRECTORY"   // systemd.exec(5)
-	envSystemdRuntimeDir  = "RUNTIME_DIRECTORY" // systemd.exec(5)
-)
-
-// What holds without a variable, and between which limits one may lie.
-const (
-	defaultLogMaxFileSize  = 20
-	defaultLogRollover     = 10
-	defaultLogDirectory    = "./log"
-	defaultRecordings      = "."
-	defaultStateDirectory  = "./state"
-	defaultSegmentDuration = 5 * time.Minute
-	minSegmentDuration     = time.Second
-	maxSegmentDuration     = time.Hour
-	defaultFlushInterval   = segment.DefaultFlushInterval
-	minFlushInterval       = 100 * time.Millisecond
-	maxFlushInterval       = time.Minute
-	SocketName             = "agent.sock"
-	mediaName              = "media" // of the default media directory, beside the state
-)
-
-// sdkEndpoints are the variables that the SDK reads, for each service that is asked.
-var sdkEndpoints = []string{
-	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_KINESIS_VIDEO", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS",
-}
-
-// LogLevels are the values of AWS_KVS_EDGE_LOG_LEVEL, as AWS's agent has them.
-var LogLevels = []string{"OFF", "ALL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}
-
 var (
 	regionPattern    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
 	accountPattern   = regexp.MustCompile(`^\d{12}$`)
@@ -146,16 +62,7 @@ var (
 	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)       // IoT API, CreateRoleAlias
 	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
 	urlPattern       = regexp.MustCompile(`^https?://[^/\s]+(/\S*)?$`)
-	endpointPattern  = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`) // host or host:port
 )
-
-// Error holds everything that is wrong with the environment.
-type Error struct{ Faults []string }
-
-// Error names all faults, one a line.
-func (e *Error) Error() string {
-	return "wrong settings:\n  " + strings.Join(e.Faults, "\n  ")
-}
 
 // FromEnv reads the settings. The error is a *Error that names every fault.
 func FromEnv(lookup func(string) (string, bool)) (Settings, error) {
@@ -221,22 +128,28 @@ func (e *environment) check(s Settings) {
 	e.checkFiles(s)
 }
 
-// SocketPath is where agent and command line meet: what AWS_KVS_EDGE_SOCKET says, else in systemd's
-// runtime directory, else beside the state.
-func SocketPath(lookup func(string) (string, bool)) string {
-	e := environment{lookup: lookup}
-	if path := e.optional(EnvSocket, ""); path != "" {
-		return path
+// checkFiles finds unreadable files and a key that is not the certificate's, so that a hub says
+// so at once and not after its first reconnect.
+func (e *environment) checkFiles(s Settings) {
+	_ = e.roots(EnvCABundle, s.CABundle) // the SDK reads it again, and would not say which file it is
+	readable := true
+	for name, path := range map[string]string{
+		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey,
+	} {
+		if path == "" {
+			continue
+		}
+		if f, err := os.Open(path); err != nil {
+			e.fault("%s: cannot read %s: %s", name, path, reason(err))
+			readable = false
+		} else {
+			_ = f.Close()
+		}
 	}
-	if dir := e.optional(envSystemdRuntimeDir, ""); dir != "" {
-		return filepath.Join(dir, SocketName)
+	if !readable || s.IoT.CACert == "" || s.IoT.Cert == "" || s.IoT.PrivateKey == "" {
+		return
 	}
-	if dir := e.optional(EnvStateDirectory, ""); dir != "" {
-		return filepath.Join(dir, SocketName)
+	if _, err := s.IoT.TLS(); err != nil {
+		e.fault("%s", err)
 	}
-	const system = "/run/kvs-edge-agent"
-	if info, err := os.Stat(system); err == nil && info.IsDir() {
-		return filepath.Join(system, SocketName)
-	}
-	return filepath.Join(defaultStateDirectory, SocketName)
 }

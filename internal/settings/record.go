@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"crypto/x509"
 	"slices"
 	"time"
 
@@ -19,6 +20,16 @@ type Record struct {
 	// MinFreeDisk is what must stay free of the recording disk.
 	MinFreeDisk retention.Reserve
 	Camera      Camera
+}
+
+// Camera say how cameras are talked to.
+type Camera struct {
+	Transport string // recorder.TransportAuto, TransportTCP or TransportUDP
+	NoAudio   bool   // cameras' audio is not recorded
+	// TimestampSource is recorder.TimestampHub or TimestampCamera.
+	TimestampSource string
+	CACert          string         // file: roots that sign the certificates of rtsps:// cameras; "": the system's
+	Roots           *x509.CertPool // those of CACert
 }
 
 // RecordFromEnv reads them alone. The error is a *Error that names every fault.

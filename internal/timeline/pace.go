@@ -1,19 +1,6 @@
-package recorder
+package timeline
 
-import (
-	"math"
-	"time"
-)
-
-// paceClass is how a camera's clock runs, by the hub's.
-type paceClass uint8
-
-const (
-	paceUnknown  paceClass = iota // not measured yet
-	paceOrdinary                  // within ordinaryPace: distances are the camera's
-	paceScaled                    // within scaledPace: distances are scaled
-	paceBeyond                    // arrival decides
-)
+import "time"
 
 const (
 	// paceWindow is how long arrivals are watched before the pace is taken for measured.
@@ -21,16 +8,6 @@ const (
 	// paceBucket is the part of a window of which the timeliest access unit counts: the others were late
 	// for reasons of the network.
 	paceBucket = time.Second
-	// ordinaryLeast is how far a clock may be off its pace and be an ordinary one: 1,000 ppm. ordinaryPace has in it what
-	// measuring costs.
-	ordinaryLeast = 0.001
-	ordinaryPace  = 0.0012
-	// scaledPace is how far it may be off and still be taken for a clock: 5 %, and what measuring it costs.
-	scaledPace = 0.0505
-	// earlyPace is the least deviation that is followed before a whole window was watched.
-	earlyPace = 0.015
-	// surePace is the least deviation that one window shows whatever the network does: 60 ms in 10 s.
-	surePace = 0.006
 	// stretchLength is how long the pace is watched for one that is less than that.
 	stretchLength = 5 * time.Minute
 	// leastPace and mostPace are what timestamps must keep to be timestamps at all.
@@ -41,44 +18,33 @@ const (
 // paceMarks are the ages of a window at which the pace is looked at: the last is paceWindow.
 var paceMarks = [...]time.Duration{4 * time.Second, 7 * time.Second, paceWindow}
 
-// classOf is the class of a pace: seconds of the camera's clock in one of the hub's.
-func classOf(pace float64) paceClass {
-	switch off := math.Abs(pace - 1); {
-	case off <= ordinaryPace:
-		return paceOrdinary
-	case off <= scaledPace:
-		return paceScaled
-	}
-	return paceBeyond
-}
-
 // paceSample is an access unit: when it arrived, and when it was by the camera's clock.
 type paceSample struct{ arrival, media time.Duration }
 
 func (s paceSample) lead() time.Duration { return s.media - s.arrival }
 
 // paceMeter measures the pace of a camera's clock over windows of 10 s, by the timeliest access unit at
-// the begin and at the end of each. It is pure.
+// the start and at the end of each.
 type paceMeter struct {
-	began   bool
-	begin   time.Duration // of the window, by arrival
+	started bool
+	start   time.Duration // of the window, by arrival
 	mark    int           // of paceMarks, the next
 	bucket  time.Duration // end of the present bucket, by arrival
 	best    paceSample    // the timeliest of the present bucket
 	any     bool          // there is one
 	first   paceSample    // the timeliest of the window's first bucket
-	started bool          // there is one
+	open    bool          // there is one
 	stretch paceSample    // the same, of the first of several windows
 }
 
-// add takes an access unit that was not held up. ok tells that a mark was reached: pace was measured over that long.
+// add takes an access unit that was not held up. ok reports that a mark was reached: pace was measured over that long.
 func (m *paceMeter) add(s paceSample) (pace float64, over time.Duration, ok bool) {
-	if !m.began {
-		*m = paceMeter{began: true, begin: s.arrival, bucket: s.arrival + paceBucket}
+	if !m.started {
+		*m = paceMeter{started: true, start: s.arrival, bucket: s.arrival + paceBucket}
 	}
 	if s.arrival >= m.bucket {
 		if m.any {
-			pace, over, ok = m.turn()
+			pace, over, ok = m.endBucket()
 		}
 		m.any = false
 		m.bucket = s.arrival + paceBucket
@@ -89,13 +55,13 @@ func (m *paceMeter) add(s paceSample) (pace float64, over time.Duration, ok bool
 	return pace, over, ok
 }
 
-// turn ends a bucket.
-func (m *paceMeter) turn() (pace float64, over time.Duration, ok bool) {
-	if !m.started {
-		m.first, m.stretch, m.started = m.best, m.best, true
+// endBucket ends a bucket.
+func (m *paceMeter) endBucket() (pace float64, over time.Duration, ok bool) {
+	if !m.open {
+		m.first, m.stretch, m.open = m.best, m.best, true
 		return 0, 0, false
 	}
-	if m.bucket-m.begin < paceMarks[m.mark] {
+	if m.bucket-m.start < paceMarks[m.mark] {
 		return 0, 0, false
 	}
 	took := m.best.arrival - m.first.arrival
@@ -104,7 +70,7 @@ func (m *paceMeter) turn() (pace float64, over time.Duration, ok bool) {
 	}
 	over = paceMarks[m.mark]
 	if m.mark++; m.mark == len(paceMarks) {
-		m.mark, m.begin = 0, m.bucket
+		m.mark, m.start = 0, m.bucket
 		pace = float64(m.best.media-m.first.media) / float64(took)
 		m.first = m.best
 		return pace, over, true

@@ -24,12 +24,12 @@ func TestACheckNeverHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all findings
 		hung := make(chan struct{})
-		c := &checker{o: Options{Report: func(f Finding) { all = append(all, f) }}, ok: true, waits: &waits{}}
+		c := &checker{o: Options{Report: func(f Finding) { all = append(all, f) }}, ok: true, questions: &questions{}}
 		began := time.Now()
 		ended := c.within(t.Context(), "disk", "the disk", diskLimit, func(_ context.Context, c *checker) {
 			c.settings.Region = "of the part"
 			c.good("disk", "half of it")
-			defer c.waits.begin("the files of door")()
+			defer c.questions.begin("the files of door")()
 			<-hung
 		})
 		if took := time.Since(began); ended || took != diskLimit+limitGrace {
@@ -127,7 +127,7 @@ func TestACheckSaysHowLongItWaited(t *testing.T) {
 	must(t, err)
 	defer func() { _ = silent.Close() }()
 	var says string
-	c := &checker{device: &tls.Config{}, waits: &waits{}}
+	c := &checker{device: &tls.Config{}, questions: &questions{}}
 	c.settings.IoT.ThingName, c.settings.IoT.ClientID, c.settings.IoT.DataEndpoint = thing, thing, silent.Addr().String()
 	c.o.Report = func(f Finding) { says += f.Text + "\n" }
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

@@ -22,3 +22,12 @@ func (m AudioMode) Uploaded() uploader.Audio {
 	}
 	return uploader.AudioPlayable
 }
+
+// UploadMode is when streams are uploaded.
+type UploadMode string
+
+// The upload modes.
+const (
+	UploadScheduled UploadMode = "scheduled" // in the windows of their schedule, or hourly without one
+	UploadLive      UploadMode = "live"      // always, each fragment as soon as it is complete
+)

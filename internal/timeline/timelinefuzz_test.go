@@ -1,4 +1,4 @@
-package recorder
+package timeline
 
 import (
 	"encoding/binary"
@@ -7,25 +7,27 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/simcam"
 )
 
 // attack has access units arrive with the timestamps and delays that data spells: per unit 32 bits of timestamp step and
 // 16 bits of ms. Whatever they are, times must stay near arrival, and be whole ms.
 func attack(t *testing.T, data []byte) {
-	line := timeline{rate: 90000}
+	line := New(90000, time.Time{})
 	raw, arrival := uint32(4_294_900_000), time.Duration(0)
 	for len(data) >= 6 {
 		raw += binary.LittleEndian.Uint32(data)
 		arrival += time.Duration(binary.LittleEndian.Uint16(data[4:])) * time.Millisecond
 		data = data[6:]
-		at, _ := line.assign(raw, noon.Add(arrival))
-		// constantLimit units of one timestamp come a ms after each other.
-		if ahead := at.Sub(noon.Add(arrival)); ahead > reorderLimit {
+		at, _ := line.Assign(raw, noon.Add(arrival))
+		// constantUnits units of one timestamp come a ms after each other.
+		if ahead := at.Sub(noon.Add(arrival)); ahead > ReorderLimit {
 			t.Fatalf("%s after the begin, times are %s ahead", arrival, ahead)
 		}
 		// Only a stall of the network lets times lag further, and for no longer than it takes to end.
-		if behind := noon.Add(arrival).Sub(at); behind > behindLimit+2*reorderLimit+line.credit {
-			t.Fatalf("%s after the begin, times are %s behind, with a stall of %s", arrival, behind, line.credit)
+		if behind := noon.Add(arrival).Sub(at); behind > behindLimit+2*ReorderLimit+line.stall.credit {
+			t.Fatalf("%s after the begin, times are %s behind, with a stall of %s", arrival, behind, line.stall.credit)
 		}
 		if at.Nanosecond()%int(time.Millisecond) != 0 {
 			t.Fatalf("%s", at)
@@ -60,34 +62,34 @@ func FuzzTimeline(f *testing.F) {
 func TestTimelineProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		camera := simulated{
-			fps:  rapid.Float64Range(2, 60).Draw(t, "fps"),
-			late: jitter(time.Duration(rapid.IntRange(0, 100).Draw(t, "jitter")) * time.Millisecond),
+		camera := simcam.Camera{
+			FPS:  rapid.Float64Range(2, 60).Draw(t, "fps"),
+			Late: simcam.Jitter(time.Duration(rapid.IntRange(0, 100).Draw(t, "jitter")) * time.Millisecond),
 		}
-		camera.reorder = camera.fps >= 8 && rapid.Bool().Draw(t, "B-frames") // else what they reorder is a second itself
+		camera.Reorder = camera.FPS >= 8 && rapid.Bool().Draw(t, "B-frames") // else what they reorder is a second itself
 		exponent := rapid.Float64Range(-2, 2).Draw(t, "factor")
-		camera.factor = steady(math.Pow(10, exponent))
+		camera.Factor = simcam.Steady(math.Pow(10, exponent))
 		if change := rapid.IntRange(0, 3).Draw(t, "change"); change == 0 {
 			later := rapid.Float64Range(-2, 2).Draw(t, "later")
-			camera.factor = from(40*time.Second, math.Pow(10, exponent), math.Pow(10, later))
+			camera.Factor = simcam.From(40*time.Second, math.Pow(10, exponent), math.Pow(10, later))
 		}
 		if stray := rapid.IntRange(0, 3).Draw(t, "stray"); stray == 0 {
 			every, hours := rapid.IntRange(20, 200).Draw(t, "every"), rapid.SampledFrom([]int{-5, -1, 1, 11}).Draw(t, "hours")
-			camera.stamp = everyN(every, time.Duration(hours)*time.Hour)
+			camera.Stamp = simcam.EveryN(every, time.Duration(hours)*time.Hour)
 		}
-		line := timeline{rate: 90000}
-		units := camera.run(90 * time.Second)
+		line := New(90000, time.Time{})
+		units := camera.Frames(90 * time.Second)
 		play(&line, units)
 		first := units[0]
 		for i, u := range units {
 			most := 1100 * time.Millisecond
-			if camera.reorder { // by a gain that is wrong their order adds to it
-				most += 3 * time.Duration(float64(time.Second)/camera.fps)
+			if camera.Reorder { // by a gain that is wrong their order adds to it
+				most += 3 * time.Duration(float64(time.Second)/camera.FPS)
 			}
-			if off := (u.producer - first.producer) - (u.sent - first.sent); off.Abs() > most {
-				t.Fatalf("frame %d: the span is %s off, of %s", i, off, u.sent)
+			if off := (u.Producer - first.Producer) - (u.Sent - first.Sent); off.Abs() > most {
+				t.Fatalf("frame %d: the span is %s off, of %s", i, off, u.Sent)
 			}
-			if ahead := u.producer - u.arrival; ahead > reorderLimit {
+			if ahead := u.Producer - u.Arrival; ahead > ReorderLimit {
 				t.Fatalf("frame %d: %s ahead of its arrival", i, ahead)
 			}
 		}
@@ -98,26 +100,26 @@ func TestTimelineProperties(t *testing.T) {
 func TestDistancesProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		camera := simulated{
-			fps:     rapid.Float64Range(8, 60).Draw(t, "fps"),
-			reorder: rapid.Bool().Draw(t, "B-frames"),
-			factor:  steady(1 + rapid.Float64Range(-0.001, 0.001).Draw(t, "drift")),
+		camera := simcam.Camera{
+			FPS:     rapid.Float64Range(8, 60).Draw(t, "fps"),
+			Reorder: rapid.Bool().Draw(t, "B-frames"),
+			Factor:  simcam.Steady(1 + rapid.Float64Range(-0.001, 0.001).Draw(t, "drift")),
 		}
 		burst := time.Duration(rapid.IntRange(0, 4000).Draw(t, "burst")) * time.Millisecond
 		stall := time.Duration(rapid.IntRange(0, 8000).Draw(t, "stall")) * time.Millisecond
 		noise := time.Duration(rapid.IntRange(0, 60).Draw(t, "jitter")) * time.Millisecond
-		camera.late = sum(sum(burstAt(0, burst), stallsOf(stall, time.Minute)), jitter(noise))
-		line := timeline{rate: 90000}
-		units := camera.run(3 * time.Minute)
+		camera.Late = simcam.Sum(simcam.Sum(simcam.BurstAt(0, burst), simcam.StallsOf(stall, time.Minute)), simcam.Jitter(noise))
+		line := New(90000, time.Time{})
+		units := camera.Frames(3 * time.Minute)
 		play(&line, units)
 		for i := 1; i < len(units); i++ {
-			d := (units[i].producer - units[i-1].producer) - (units[i].media - units[i-1].media)
+			d := (units[i].Producer - units[i-1].Producer) - (units[i].Media - units[i-1].Media)
 			if d.Abs() > time.Millisecond+20*time.Microsecond {
 				t.Fatalf("frame %d: the distance differs by %s", i, d)
 			}
 		}
 		last := units[len(units)-1]
-		if off := last.producer - last.sent; off.Abs() > 300*time.Millisecond {
+		if off := last.Producer - last.Sent; off.Abs() > 300*time.Millisecond {
 			t.Fatalf("the last frame is %s off", off)
 		}
 	})

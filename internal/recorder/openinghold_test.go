@@ -9,12 +9,14 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/simcam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // noted is a sink that notes what it is told, in order.
 type noted struct {
 	list         []string
-	video, sound opening
+	video, sound timeline.Opening
 }
 
 func (s *noted) note(format string, args ...any) {
@@ -22,7 +24,7 @@ func (s *noted) note(format string, args ...any) {
 }
 
 func (s *noted) Begin(accessunit.Codec, int, [][]byte, *accessunit.AudioTrack) { s.note("begin") }
-func (s *noted) opened(video, audio opening)                                   { s.video, s.sound = video, audio }
+func (s *noted) opened(video, audio timeline.Opening)                          { s.video, s.sound = video, audio }
 func (s *noted) Damaged(frames int64, _ error)                                 { s.note("damaged %d", frames) }
 func (s *noted) Missed(frames int64)                                           { s.note("missed %d", frames) }
 func (s *noted) AudioLeft([]string)                                            { s.note("left") }
@@ -89,21 +91,21 @@ func TestWhatIsNotHeldGoesStraightOn(t *testing.T) {
 func TestSoundStaysWithItsPictures(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		camera simulated
+		camera simcam.Camera
 		most   time.Duration // between a sound and its picture
 	}{
-		"ordinary":     {simulated{}, 2 * time.Millisecond},
-		"jitter":       {simulated{late: jitter(60 * time.Millisecond)}, 20 * time.Millisecond},
-		"1000 ppm":     {simulated{factor: steady(1.001), late: jitter(60 * time.Millisecond)}, 30 * time.Millisecond},
-		"burst of 4 s": {simulated{late: burstAt(0, 4*time.Second)}, 5 * time.Millisecond},
-		"stalls":       {simulated{late: stallsOf(5*time.Second, 30*time.Second)}, 5 * time.Millisecond},
-		"1.42 times":   {simulated{factor: steady(1.42), late: jitter(20 * time.Millisecond)}, 200 * time.Millisecond},
-		"0.7 times":    {simulated{factor: steady(0.7), late: jitter(20 * time.Millisecond)}, 200 * time.Millisecond},
-		"0.01 times":   {simulated{factor: steady(0.01)}, 200 * time.Millisecond},
-		"1.05 times":   {simulated{factor: steady(1.05), late: jitter(20 * time.Millisecond)}, 100 * time.Millisecond},
-		"stray":        {simulated{stamp: everyN(50, -5*time.Hour)}, 50 * time.Millisecond},
-		"becomes 1.42": {simulated{factor: from(30*time.Second, 1, 1.42)}, 300 * time.Millisecond},
-		"one jump":     {simulated{stamp: func(i int, at time.Duration) time.Duration { return at + time.Duration(i/600)*time.Hour }}, 100 * time.Millisecond},
+		"ordinary":     {simcam.Camera{}, 2 * time.Millisecond},
+		"jitter":       {simcam.Camera{Late: simcam.Jitter(60 * time.Millisecond)}, 20 * time.Millisecond},
+		"1000 ppm":     {simcam.Camera{Factor: simcam.Steady(1.001), Late: simcam.Jitter(60 * time.Millisecond)}, 30 * time.Millisecond},
+		"burst of 4 s": {simcam.Camera{Late: simcam.BurstAt(0, 4*time.Second)}, 5 * time.Millisecond},
+		"stalls":       {simcam.Camera{Late: simcam.StallsOf(5*time.Second, 30*time.Second)}, 5 * time.Millisecond},
+		"1.42 times":   {simcam.Camera{Factor: simcam.Steady(1.42), Late: simcam.Jitter(20 * time.Millisecond)}, 200 * time.Millisecond},
+		"0.7 times":    {simcam.Camera{Factor: simcam.Steady(0.7), Late: simcam.Jitter(20 * time.Millisecond)}, 200 * time.Millisecond},
+		"0.01 times":   {simcam.Camera{Factor: simcam.Steady(0.01)}, 200 * time.Millisecond},
+		"1.05 times":   {simcam.Camera{Factor: simcam.Steady(1.05), Late: simcam.Jitter(20 * time.Millisecond)}, 100 * time.Millisecond},
+		"stray":        {simcam.Camera{Stamp: simcam.EveryN(50, -5*time.Hour)}, 50 * time.Millisecond},
+		"becomes 1.42": {simcam.Camera{Factor: simcam.From(30*time.Second, 1, 1.42)}, 300 * time.Millisecond},
+		"one jump":     {simcam.Camera{Stamp: func(i int, at time.Duration) time.Duration { return at + time.Duration(i/600)*time.Hour }}, 100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,15 +115,15 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 			s.segmenter = b.segmenter
 			h := newOpeningHold(s, true)
 			h.Begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
-			units := c.camera.run(time.Minute)
+			units := c.camera.Frames(time.Minute)
 			for i, u := range units {
 				nal := slice1
 				if i%25 == 0 {
 					nal = idr
 				}
-				ticks := int64(u.media / time.Microsecond)
-				h.AccessUnit([][]byte{[]byte(nal)}, uint32(4_294_900_000+ticks*9/100), noon.Add(u.arrival))
-				h.Audio([]byte{byte(i), byte(i >> 8)}, uint32(ticks*8/1000), noon.Add(u.arrival))
+				ticks := int64(u.Media / time.Microsecond)
+				h.AccessUnit([][]byte{[]byte(nal)}, uint32(4_294_900_000+ticks*9/100), noon.Add(u.Arrival))
+				h.Audio([]byte{byte(i), byte(i >> 8)}, uint32(ticks*8/1000), noon.Add(u.Arrival))
 			}
 			h.release()
 			var pictures []time.Duration
