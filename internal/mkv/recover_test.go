@@ -167,7 +167,7 @@ func FuzzRecover(f *testing.F) {
 		}
 		_ = w.Flush()
 		f.Add(bytes.Clone(m.data))
-		last := w.current.Offset // its checksum is not there yet
+		last := w.open.Offset // its checksum is not there yet
 		_ = w.Close()
 		f.Add(bytes.Clone(m.data))
 		for _, at := range []int64{-sumSize, -sumContent, -1, ClusterHeadSize + blockHeadSize + nalLengthSize} {
