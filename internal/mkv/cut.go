@@ -18,7 +18,7 @@ var ErrNoFrame = errors.New("the fragment has no frame of a selected track")
 // Cut reads fragments without the blocks of tracks that are not selected, or only a part of them. It is
 // used for one fragment after the other and keeps its memory, 16 bytes for each extent and each patch.
 type Cut struct {
-	window  window
+	heads   headReader
 	scan    scanner
 	extents []extent
 	patches []patch // in the order of the file
@@ -69,8 +69,8 @@ func (c *Cut) LoadPart(r io.ReaderAt, f Fragment, s Selection, p Part) error {
 
 // rewind goes to the start of a fragment.
 func (c *Cut) rewind(r io.ReaderAt, f Fragment) {
-	c.window = window{r: r, end: f.Offset + f.Size}
-	c.scan.r, c.scan.size = &c.window, c.window.end
+	c.heads = headReader{r: r, end: f.Offset + f.Size}
+	c.scan.r, c.scan.size = &c.heads, c.heads.end
 }
 
 // cutBlock is a block of a fragment, or what stands between blocks: then its track is 0.
@@ -152,7 +152,7 @@ func (c *Cut) Read(p []byte) (int, error) {
 		s := c.extents[c.read.next]
 		from := s.from + c.read.done
 		want := int(min(int64(len(p)-n), s.to-from))
-		read, err := c.window.r.ReadAt(p[n:n+want], from)
+		read, err := c.heads.r.ReadAt(p[n:n+want], from)
 		c.patch(p[n:n+read], from)
 		n += read
 		c.read.done += int64(read)
@@ -206,26 +206,26 @@ func (c *Cut) patch(data []byte, from int64) {
 	}
 }
 
-// windowSize is how much is read of the file for the head of a block: the blocks of sound between two
+// headRead is how much is read of the file for the head of a block: the blocks of sound between two
 // pictures are found with one read.
-const windowSize = 1 << 10
+const headRead = 1 << 10
 
-// window reads the heads of blocks.
-type window struct {
+// headReader reads the heads of blocks.
+type headReader struct {
 	r    io.ReaderAt
 	end  int64 // of what may be read
 	at   int64 // where bytes lie
 	n    int   // of bytes
-	data [windowSize]byte
+	data [headRead]byte
 }
 
-// ReadAt implements io.ReaderAt for reads that are smaller than the window.
-func (w *window) ReadAt(p []byte, off int64) (int, error) {
-	if off < w.at || off+int64(len(p)) > w.at+int64(w.n) {
-		n, err := w.r.ReadAt(w.data[:min(windowSize, max(w.end-off, 0))], off)
-		if w.at, w.n = off, n; n < len(p) {
-			return copy(p, w.data[:n]), errors.Join(err, io.ErrUnexpectedEOF)
+// ReadAt implements io.ReaderAt for reads of at most headRead bytes.
+func (h *headReader) ReadAt(p []byte, off int64) (int, error) {
+	if off < h.at || off+int64(len(p)) > h.at+int64(h.n) {
+		n, err := h.r.ReadAt(h.data[:min(headRead, max(h.end-off, 0))], off)
+		if h.at, h.n = off, n; n < len(p) {
+			return copy(p, h.data[:n]), errors.Join(err, io.ErrUnexpectedEOF)
 		}
 	}
-	return copy(p, w.data[off-w.at:w.n]), nil
+	return copy(p, h.data[off-h.at:h.n]), nil
 }

@@ -174,7 +174,7 @@ func TestACutOfAFileThatEndsEarlyFails(t *testing.T) {
 	if err := cut.Load(bytes.NewReader(data), f, Select(h, onlyVideo)); err != nil {
 		t.Fatal(err)
 	}
-	cut.window.r = bytes.NewReader(data[:len(data)-2])
+	cut.heads.r = bytes.NewReader(data[:len(data)-2])
 	if got, err := io.ReadAll(&cut); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
