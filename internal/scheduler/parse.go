@@ -81,13 +81,16 @@ func parseRules(expression string) (*rules, error) {
 	}
 	switch {
 	case len(tokens) == 0:
-		return nil, &ParseError{Expression: expression, Rule: "the expression is empty: it must have six or seven fields: seconds, minutes, hours, day of month, month, day of week, and optionally year"}
+		return nil, &ParseError{Expression: expression,
+			Rule: "the expression is empty: it must have six or seven fields: seconds, minutes, hours, day of month, month, day of week, and " +
+				"optionally year"}
 	case len(tokens) <= int(daysOfWeek):
 		return nil, &ParseError{
 			Expression: expression,
 			Field:      field(len(tokens)).String(),
 			Position:   len(runes) + 1,
-			Rule:       fmt.Sprintf("the expression has %d of the six fields that it must have: seconds, minutes, hours, day of month, month, day of week", len(tokens)),
+			Rule: fmt.Sprintf("the expression has %d of the six fields that it must have: seconds, minutes, hours, day of month, month, "+
+				"day of week", len(tokens)),
 		}
 	case len(tokens) == int(years):
 		p.addAll(years, 1)

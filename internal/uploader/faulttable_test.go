@@ -112,7 +112,8 @@ func networkFaults() []faultCase {
 	with := func(err error) func(context.Context) (net.Conn, error) {
 		return func(context.Context) (net.Conn, error) { return nil, err }
 	}
-	credentials, connect, disk := rules.OfOpen(kvs.ErrCredentials).Rule, rules.OfOpen(syscall.ECONNREFUSED).Rule, rules.OfEnd(&kvs.MediaError{}).Rule
+	credentials, connect, disk := rules.OfOpen(kvs.ErrCredentials).Rule, rules.OfOpen(syscall.ECONNREFUSED).Rule,
+		rules.OfEnd(&kvs.MediaError{}).Rule
 	stalled, broken := rules.Stalled().Rule, rules.OfEnd(nil).Rule
 	impatient := func(o *Options) { o.StallTimeout, o.MaxInFlight = 400*time.Millisecond, 1 }
 	return []faultCase{
@@ -135,8 +136,10 @@ func networkFaults() []faultCase {
 		}},
 		{name: "DNS failure", rule: connect, change: oneByOne,
 			inject: unreachable(with(&net.DNSError{Err: "no such host", Name: "s-1.kinesisvideo.us-west-2.amazonaws.com", IsNotFound: true}))},
-		{name: "TCP refused", rule: connect, change: oneByOne, inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
-		{name: "untrusted CA", rule: rules.OfOpen(x509.UnknownAuthorityError{}).Rule, change: oneByOne, inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
+		{name: "TCP refused", rule: connect, change: oneByOne,
+			inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
+		{name: "untrusted CA", rule: rules.OfOpen(x509.UnknownAuthorityError{}).Rule, change: oneByOne,
+			inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
 		{name: "TLS failure", rule: connect, change: oneByOne, inject: unreachable(notTLS)},
 		{name: credentials.Title(), rule: credentials, change: oneByOne, inject: func(w *world, m moment) {
 			w.cloud.trouble(m.breakOff(w), 2, func() {

@@ -101,7 +101,8 @@ func oneByOne(o *Options) { o.MaxInFlight = 1 }
 
 func TestResetsLoseNothingAndRepeatNothingThatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	for _, at := range []media.Point{media.BeforeResponse, media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived, media.AfterStored} {
+	for _, at := range []media.Point{media.BeforeResponse, media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived,
+		media.AfterStored} {
 		t.Run(at.String(), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 24, roomy)
