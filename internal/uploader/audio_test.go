@@ -313,7 +313,7 @@ func TestAFragmentOfSoundAloneStaysOnTheHub(t *testing.T) {
 			w.expectOnce()
 			w.expectUploaded(1)
 			w.expectSounds("", "")
-			if n, errs := w.number(health.FragmentsSkipped), w.service.Stats(door).Errors; n != 1 || errs != 0 {
+			if n, errs := w.number(health.FragmentsRefused), w.service.Stats(door).Errors; n != 1 || errs != 0 {
 				t.Errorf("%d fragments skipped, %d errors of the service", n, errs)
 			}
 		})

@@ -211,20 +211,20 @@ func atEveryMoment(t *testing.T, these func(faultCase) bool) {
 // expectConsequence checks what a rule did; named says that the error named the second fragment.
 func (w *world) expectConsequence(rule rules.Rule, named bool) {
 	w.t.Helper()
-	skipped := int64(0)
+	refused := int64(0)
 	if rule.Action == rules.Refuse && named {
-		skipped = 1
+		refused = 1
 		w.expectAll(w.want[1])
 		w.expectUploaded(1)
 		if !w.sawCondition(codeRefused, health.SystemError) {
-			w.t.Error("the skipped fragment is told nowhere")
+			w.t.Error("the refused fragment is told nowhere")
 		}
 	} else {
 		w.expectOnce()
 		w.expectUploaded(0)
 	}
-	if n := w.number(health.FragmentsSkipped); n != skipped {
-		w.t.Errorf("%d fragments were skipped, want %d", n, skipped)
+	if n := w.number(health.FragmentsRefused); n != refused {
+		w.t.Errorf("%d fragments were refused, want %d", n, refused)
 	}
 	if rule.Action != rules.Refuse && rule.Action != 0 && !w.sawCondition(codeUpload, rule.Class()) {
 		w.t.Errorf("no condition of class %s was raised", rule.Class())

@@ -58,7 +58,7 @@ type numbers struct {
 func numbersOf(p *health.Part) numbers {
 	return numbers{
 		persisted: p.Number(health.FragmentsPersisted), bytes: p.Number(health.BytesUploaded),
-		refused: p.Number(health.FragmentsSkipped), sessions: p.Number(health.UploadSessions),
+		refused: p.Number(health.FragmentsRefused), sessions: p.Number(health.UploadSessions),
 		lastTime: p.Number(health.LastPersistedTime), lastMedia: p.Number(health.LastPersistedMedia),
 		backlogDone: p.Number(health.BacklogDoneTime),
 	}
