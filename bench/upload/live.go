@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
@@ -99,7 +100,7 @@ func watchDelays(ctx context.Context, service *media.Service, stream string) (d 
 	first := make(map[int]time.Time)
 	last := make(map[int]time.Time)
 	for frame, err := range service.Frames(stream) {
-		stamp, ok := fakecam.StampOfAccessUnit(frame.Data)
+		stamp, ok := stamps.OfAccessUnit(frame.Data)
 		// The first fragments come while the agent still starts.
 		if err != nil || !ok || frame.Fragment < 2 || frame.Fragment >= len(persisted) {
 			continue
