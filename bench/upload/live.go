@@ -76,7 +76,8 @@ func addCamera(seed *localcloud.Seed, stream, url string) {
 	seed.Streams = append(seed.Streams, localcloud.SeedStream{Name: stream, RetentionHours: 24})
 	seed.Secrets = append(seed.Secrets, localcloud.SeedSecret{Name: stream, Value: value})
 	seed.EdgeConfigs = append(seed.EdgeConfigs, localcloud.SeedEdgeConfig{Stream: stream, Config: fmt.Appendf(nil,
-		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:%s","MediaUriType":"RTSP_URI"}}}`,
+		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{`+
+			`"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:%s","MediaUriType":"RTSP_URI"}}}`,
 		edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub), localcloud.Region, localcloud.Account, stream)})
 }
 

@@ -41,7 +41,8 @@ func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
 			{Type: description.MediaTypeApplication, Formats: []format.Format{&format.Generic{
 				PayloadTyp: 107, RTPMa: "vnd.onvif.metadata/90000", ClockRat: clockRate,
 			}}},
-			{Type: description.MediaTypeAudio, IsBackChannel: true, Formats: []format.Format{&format.G711{PayloadTyp: 8, SampleRate: 8000, ChannelCount: 1}}},
+			{Type: description.MediaTypeAudio, IsBackChannel: true, Formats: []format.Format{&format.G711{PayloadTyp: 8, SampleRate: 8000,
+				ChannelCount: 1}}},
 			media,
 			{Type: description.MediaTypeVideo, Formats: []format.Format{&format.H264{PayloadTyp: 108, PacketizationMode: 1}}},
 		}

@@ -13,7 +13,7 @@ import (
 // RTSP library counts in whole ones, and on the clock of the wall.
 func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 	t.Parallel()
-	late := testtools.Late(t)
+	late := testtools.SchedulingDelay(t)
 	var rigs []*rig
 	for _, audio := range []string{"", fakecam.AudioMuLaw} {
 		for range 4 {

@@ -27,7 +27,8 @@ func TestStampOfAnAccessUnit(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range [][]byte{nil, {0}, {0, 0, 0, 9, 6}, {0, 0, 0, 3, 6, 5, 200}, {0, 0, 0, 2, 6, 0xff}, {0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0}} {
+	for _, bad := range [][]byte{nil, {0}, {0, 0, 0, 9, 6}, {0, 0, 0, 3, 6, 5, 200}, {0, 0, 0, 2, 6, 0xff}, {0xff, 0xff, 0xff, 0xff},
+		{0, 0, 0, 0}} {
 		if s, ok := OfAccessUnit(bad); ok {
 			t.Errorf("%x has stamp %v", bad, s)
 		}
