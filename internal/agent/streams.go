@@ -11,9 +11,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -33,8 +34,7 @@ type streams struct {
 	mu      sync.RWMutex
 	running map[string]*stream // by stream name, guarded by mu
 
-	cancelDelete func() // ends the deletion under way; nil when there is none; guarded by mu
-	stopping     bool   // nothing more is deleted; guarded by mu
+	deletion deletion // of media
 }
 
 // workers is what streams needs from the rest of the agent: how to build each job and where it acts.
@@ -62,7 +62,7 @@ type mediaRemover interface {
 
 // stream is one configured stream with its two jobs.
 type stream struct {
-	config   iotconfig.StreamConfig
+	config   edgeconfig.StreamConfig
 	record   jobspec.Record
 	upload   jobspec.Upload
 	recorder *job
@@ -71,22 +71,28 @@ type stream struct {
 }
 
 func newStreams(w workers) *streams {
-	return &streams{workers: w, running: make(map[string]*stream)}
+	s := &streams{workers: w, running: make(map[string]*stream)}
+	s.deletion.delete = w.media.DeleteStream
+	s.deletion.forget = func(name string) {
+		w.retention.Forget(name)
+		w.health.RemoveStream(name)
+	}
+	return s
 }
 
-// Apply implements iotconfig.Applier. A configuration that is refused leaves the jobs of the one
+// Apply implements kvsconfig.Applier. A configuration that is refused leaves the jobs of the one
 // before it running.
-func (s *streams) Apply(_ context.Context, desired []iotconfig.StreamConfig) []iotconfig.Outcome {
+func (s *streams) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []kvsconfig.Outcome {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	outcomes := make([]iotconfig.Outcome, 0, len(desired))
+	outcomes := make([]kvsconfig.Outcome, 0, len(desired))
 	if s.stopped {
 		return outcomes
 	}
 	wanted := make(map[string]bool, len(desired))
 	for _, config := range desired {
 		wanted[config.StreamName] = true
-		outcomes = append(outcomes, iotconfig.Outcome{StreamName: config.StreamName, Err: s.applyOne(config)})
+		outcomes = append(outcomes, kvsconfig.Outcome{StreamName: config.StreamName, Err: s.applyOne(config)})
 	}
 	for _, name := range s.names() {
 		if !wanted[name] {
@@ -112,10 +118,10 @@ func (s *streams) reapply() (restarted []string, err error) {
 	return restarted, err
 }
 
-// Remove implements iotconfig.Applier: it stops the stream's jobs and deletes its media.
+// Remove implements kvsconfig.Applier: it stops the stream's jobs and deletes its media.
 func (s *streams) Remove(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
-	if err != nil && s.isStopping() {
+	if err != nil && s.deletion.isStopping() {
 		<-ctx.Done() // the cloud is not told of a failure: the next start goes on with it
 	}
 	return err
@@ -125,14 +131,14 @@ func (s *streams) remove(ctx context.Context, name string) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.stopStream(name)
-	if err := s.deleteMedia(ctx, name); err != nil {
+	if err := s.deletion.run(ctx, name); err != nil {
 		return err
 	}
 	s.workers.log.Info("the stream's configuration and media are deleted", zap.String("stream", name))
 	return nil
 }
 
-func (s *streams) applyOne(config iotconfig.StreamConfig) error {
+func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
 	if err := jobspec.Validate(config.Config); err != nil {
 		return err
 	}
@@ -231,7 +237,7 @@ func (s *streams) stopStream(name string) {
 // stopAll ends all jobs: first every recorder, at once, so that all segments are sealed, then
 // every uploader. No deletion of media holds it up.
 func (s *streams) stopAll() {
-	s.stopDeleting()
+	s.deletion.stop()
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for _, which := range []func(*stream) *job{
