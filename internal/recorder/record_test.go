@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -271,7 +272,7 @@ func (r *rig) frames() []recorded {
 				if b.Track != 1 {
 					continue
 				}
-				stamp, ok := fakecam.StampOfAccessUnit(b.Data)
+				stamp, ok := stamps.OfAccessUnit(b.Data)
 				if !ok {
 					r.t.Fatal("a frame without a stamp")
 				}
