@@ -30,7 +30,8 @@ func TestAnotherLimitOfSegmentsInterruptsNothing(t *testing.T) {
 		t.Errorf("%d segments after the limit went, %d before", n, grown)
 	}
 	r.expectOneSession()
-	if lost, gaps, again := r.number(health.FramesLost), r.number(health.Gaps), r.number(health.Reconnects); lost != 0 || gaps != 0 || again != 0 {
+	lost, gaps, again := r.number(health.FramesLost), r.number(health.Gaps), r.number(health.Reconnects)
+	if lost != 0 || gaps != 0 || again != 0 {
 		t.Errorf("%d frames lost, %d gaps, %d reconnections", lost, gaps, again)
 	}
 	if list := r.recordings(); list[1].Bytes > small {

@@ -105,7 +105,8 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 		"1.05 times":   {simcam.Camera{Factor: simcam.Steady(1.05), Late: simcam.Jitter(20 * time.Millisecond)}, 100 * time.Millisecond},
 		"stray":        {simcam.Camera{Stamp: simcam.EveryN(50, -5*time.Hour)}, 50 * time.Millisecond},
 		"becomes 1.42": {simcam.Camera{Factor: simcam.From(30*time.Second, 1, 1.42)}, 300 * time.Millisecond},
-		"one jump":     {simcam.Camera{Stamp: func(i int, at time.Duration) time.Duration { return at + time.Duration(i/600)*time.Hour }}, 100 * time.Millisecond},
+		"one jump": {simcam.Camera{Stamp: func(i int, at time.Duration) time.Duration { return at + time.Duration(i/600)*time.Hour }},
+			100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
