@@ -32,7 +32,7 @@ func TestCosmeticParams(t *testing.T) {
 		{"second PPS", []byte{0x68, 0x5e, 0x3c, 0x80}, true, true},
 		{"empty", []byte{0x68}, false, false},
 	} {
-		if changed, held := sets.Take(step.nal), sets.Holds(step.nal); changed != step.changed || held != step.held {
+		if changed, held := sets.Add(step.nal), sets.Holds(step.nal); changed != step.changed || held != step.held {
 			t.Errorf("%s: changed %v, held %v", step.name, changed, held)
 		}
 	}

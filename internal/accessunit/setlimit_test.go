@@ -43,11 +43,11 @@ func TestParameterSetsFitTheHeaderOfAFile(t *testing.T) {
 	const most = maxSetBytes + 64<<10 // well below what readers take
 	sets264 := H264.NewParameterSets()
 	for _, set := range [][]byte{smallSPS, smallPPS} {
-		sets264.Take(set)
+		sets264.Add(set)
 	}
 	taken := 0
 	for id := range uint32(256) {
-		if sets264.Take(withID([]byte{0x68}, id, maxParameterSet)) {
+		if sets264.Add(withID([]byte{0x68}, id, maxParameterSet)) {
 			taken++
 		}
 	}
@@ -55,17 +55,17 @@ func TestParameterSetsFitTheHeaderOfAFile(t *testing.T) {
 	if n := len(track.CodecPrivate); !ok || n > most || taken < 4 {
 		t.Errorf("H.264: %d bytes of %d sets, %v", n, taken, ok)
 	}
-	if !sets264.Take(withID([]byte{0x68}, 1, 100)) || sets264.Take(withID([]byte{0x68}, 1, 100)) {
+	if !sets264.Add(withID([]byte{0x68}, 1, 100)) || sets264.Add(withID([]byte{0x68}, 1, 100)) {
 		t.Error("a smaller set does not take the place of a large one")
 	}
 
 	sets265 := H265.NewParameterSets()
 	taken = 0
 	for id := range uint32(256) {
-		if sets265.Take(withID([]byte{h265PPS << 1, 1}, id, maxParameterSet)) {
+		if sets265.Add(withID([]byte{h265PPS << 1, 1}, id, maxParameterSet)) {
 			taken++
 		}
-		sets265.Take(append([]byte{h265VPS << 1, 1, byte(id) << 4}, bytes.Repeat([]byte{0xA5}, maxParameterSet-3)...))
+		sets265.Add(append([]byte{h265VPS << 1, 1, byte(id) << 4}, bytes.Repeat([]byte{0xA5}, maxParameterSet-3)...))
 	}
 	size := sets265.(h265Sets).size()
 	if size > maxSetBytes || taken < 2 {

@@ -37,7 +37,7 @@ var endings = []struct {
 		"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto."},
 }
 
-// ending gives the sentence for a session that we ended, nil for another.
+// ending returns the sentence for a session that we ended, nil for another.
 func ending(host string, err error) *health.Fault {
 	for _, e := range endings {
 		if errors.Is(err, e.err) {

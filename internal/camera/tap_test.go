@@ -35,7 +35,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 
 func (p *pieces) SetReadDeadline(time.Time) error { return nil }
 
-// tapped reads a stream through a tap on channel 0, and tells what the tap took and what it left.
+// tapped reads a stream through a tap on channel 0, and returns what the tap took and what it left.
 func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 	t.Helper()
 	tap := &tap{readable: readable}
