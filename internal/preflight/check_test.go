@@ -321,11 +321,11 @@ func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
 		return found
 	}
 	// Nobody configures the stream any more: the two that are older than 30 days go.
-	if f := look(dir, 90e9); !f.OK || !strings.Contains(f.Text, "The next pass deletes 7 MB, of which 4 MB are not uploaded.") {
+	if f := look(dir, 90e9); !f.OK || !strings.Contains(f.Text, "The next pass deletes 6.0 MB, of which 3.0 MB are not uploaded.") {
 		t.Errorf("of old media it says %+v", f)
 	}
 	// The disk lacks more than there is, so that nothing goes for it that is not uploaded: what is old goes.
-	if f := look(dir, 0, checkedStream{name: "door", bitrate: 8e6, share: 1}); f.OK || !strings.Contains(f.Text, "0.0 hours of what") || !strings.Contains(f.Text, "deletes 7 MB, of which 4 MB") {
+	if f := look(dir, 0, checkedStream{name: "door", bitrate: 8e6, share: 1}); f.OK || !strings.Contains(f.Text, "0.0 hours of what") || !strings.Contains(f.Text, "deletes 6.0 MB, of which 3.0 MB") {
 		t.Errorf("of a disk that is full it says %+v", f)
 	}
 	if f := look(filepath.Join(dir, "none"), 90e9, checkedStream{name: "door", bitrate: 8e6, share: 1}); !f.OK || strings.Contains(f.Text, "next pass") || !strings.Contains(f.Text, "86.4 GB a day") {

@@ -222,6 +222,10 @@ func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
 		c.good("streams", "No stream is configured for "+arn+" yet: StartEdgeConfigurationUpdate with this HubDeviceArn does it.")
 		return nil
 	}
-	c.good("streams", fmt.Sprintf("%s configured for %s.", count(len(list), "stream is", "streams are"), arn))
+	are := "are"
+	if len(list) == 1 {
+		are = "is"
+	}
+	c.good("streams", fmt.Sprintf("%s %s configured for %s.", humanize.Count(len(list), "stream"), are, arn))
 	return list
 }
