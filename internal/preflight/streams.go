@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -182,7 +183,7 @@ func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	done()
 	var answer *kvs.RequestError
 	switch {
-	case errors.As(err, &answer) && answer.Name == "ResourceNotFoundException":
+	case errors.As(err, &answer) && answer.Meaning.Kind == awserr.NotFound && answer.Name != "": // a proxy's 404 has no name
 		s.add(check, false, "The stream %s does not exist in Kinesis Video Streams: create it.", s.name)
 	case errors.As(err, &answer) && answer.Meaning.RightMissing():
 		c.denyOn(s, check, "look at", answer.Meaning.Permission("kinesisvideo:DescribeStream"))

@@ -63,6 +63,9 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		"404":                       {404, "", "Not Found", NotFound, "", ""},
 		"namespaces":                {400, "com.amazonaws.kinesisvideo#InvalidEndpointException:http://internal.amazon.com/x", "", Invalid, "", ""},
 		"400":                       {400, "", "", Invalid, "", ""},
+		"a deleted secret":          {400, "InvalidRequestException", "", Unusable, "", ""},
+		"a secret's key":            {400, "DecryptionFailure", "", Undecryptable, "", ""},
+		"a wrong ARN":               {400, "InvalidParameterException", "", Malformed, "", ""},
 		"500":                       {500, "InternalFailure", "", Failing, "", ""},
 		"503 of a proxy":            {503, "", "", Failing, "", ""},
 		"redirected":                {302, "", "", Unexpected, "", ""},
@@ -77,6 +80,29 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 				t.Errorf("the name is %q", e.Name)
 			}
 		})
+	}
+}
+
+func TestAnswersOfTheCredentialsEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		status int
+		body   string
+		want   Kind
+	}{
+		{401, "", Certificate},
+		{403, `{"message":"Invalid certificate"}`, Certificate},
+		{403, `{"message":"Access Denied"}`, Denied},
+		{403, "", Denied},
+		{404, `{"message":"Role alias does not exist"}`, NotFound},
+		{404, `{"message":"Not Found","traceId":"0a"}`, NoSuchPath},
+		{400, `{"message":"ThingName does not match"}`, Invalid},
+		{429, "", Throttled},
+		{503, "<html>", Failing},
+	} {
+		if e := ParseCredentials(row.status, []byte(row.body)); e.Kind != row.want || e.Status != row.status {
+			t.Errorf("%d %s: got %+v, want kind %d", row.status, row.body, e, row.want)
+		}
 	}
 }
 

@@ -69,19 +69,14 @@ func requestFault(arn string, err error) error {
 	if errors.As(err, &fault) {
 		return fault
 	}
-	answer := awserr.Of(err)
-	switch answer.Name {
-	case "InvalidRequestException":
+	switch answer := awserr.Of(err); {
+	case answer.Kind == awserr.Unusable:
 		return health.UserFault(CodeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, or correct MediaUriSecretArn.", arn)
-	case "InvalidParameterException", "ValidationException":
+	case answer.Kind == awserr.Malformed:
 		return health.UserFault(CodeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
-	case "DecryptionFailure":
-		return decryptFault(arn, err)
-	}
-	switch {
 	case answer.Kind == awserr.NotFound:
 		return health.UserFault(CodeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
-	case answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
+	case answer.Kind == awserr.Undecryptable, answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
 		return decryptFault(arn, err)
 	case answer.RightMissing():
 		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
