@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -151,7 +151,7 @@ func (b *bundle) collectHub(ctx context.Context, inEffect []status.Setting) {
 		case settings.EnvRecordingDirectory:
 			b.part(ctx, "store.txt", bundleDiskTime, func(ctx context.Context) ([]byte, error) { return storeList(ctx, s.Value) })
 		case settings.EnvStateDirectory:
-			look := func(context.Context) ([]byte, error) { return iotconfig.LastGood(s.Value) }
+			look := func(context.Context) ([]byte, error) { return kvsconfig.LastGood(s.Value) }
 			b.useful = b.part(ctx, "edge.json", bundleDiskTime, look) || b.useful
 		default:
 			continue

@@ -21,11 +21,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
@@ -33,6 +31,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
@@ -73,7 +72,7 @@ type Agent struct {
 	streams    *streams
 	onDemand   onDemand
 	nudges     nudges
-	source     *iotconfig.Source
+	config     *configuration
 	collector  *status.Collector
 	status     *status.Server
 	systemd    systemd
@@ -102,7 +101,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 			a.release()
 		}
 	}()
-	if err := iotconfig.CheckStateDir(s.StateDirectory); err != nil {
+	if err := statefile.Check(s.StateDirectory); err != nil {
 		return nil, fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
 	}
 	a.store, err = segment.Open(segment.Options{
@@ -172,7 +171,7 @@ func (a *Agent) serve() (err error) {
 	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Initial.Lookup) })
 	a.status.ServeReload(a.Reload)
 	a.status.ServeDeleteStream(orphans{a.streams, a.retention.Known}.delete)
-	a.status.ServeReadSecrets(func() { a.source.ReadCameras() })
+	a.status.ServeReadSecrets(func() { a.config.cameras.ReadNow() })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
 	}
@@ -203,32 +202,11 @@ func (a *Agent) connect() error {
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
 		record: a.recordJob, upload: a.uploadJob, completed: a.export.jobCompleted,
-		readSecret: func(secretARN string) { a.source.ReadCameras(secretARN) },
-		secretRead: func(secretARN string) time.Time { return a.source.CameraRead(secretARN) },
+		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
+		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
 	})
-	changes, _ := a.health.Watch() // for the life of the agent
-	a.source, err = iotconfig.New(iotconfig.Options{
-		ThingName:    s.IoT.ThingName,
-		ClientID:     s.IoT.ClientID,
-		FindHubARN:   hub.FindARN(s, a.aws),
-		DataEndpoint: s.IoT.DataEndpoint,
-		Version:      a.o.Version,
-		TLS:          device,
-		NoTLS:        s.IoT.NoCertificate,
-		KVS:          hub.ControlPlane{Client: a.kvs},
-		Secrets:      secrets.New(a.aws),
-		StateDir:     s.StateDirectory,
-		Applier:      a.streams,
-		Applied:      a.retention.Applied,
-		Upload:       a.onDemand.uploadForCloud,
-		Refreshed:    func() { a.nudges.nudgeAll(nudgeChanged) },
-		Check:        jobspec.Validate,
-		Jobs:         jobStatuses{a.health, a.store, a.streams.names}.list,
-		JobsChanged:  changes,
-		Log:          a.log,
-		Health:       a.health.Part("", health.JobConfig),
-	})
+	a.config, err = a.newConfiguration(device)
 	if err != nil {
 		return fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
 	}
@@ -281,7 +259,7 @@ func (a *Agent) parts() []func(context.Context) error {
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("The local API", health.JobAPI, a.status.Run),
-		a.supervised("Following the hub's configuration", health.JobConfig, a.source.Run),
+		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
 		a.supervised("Telling systemd that the agent lives", health.JobAPI, a.systemd.run),
 		a.supervised("Giving back memory", health.JobAPI, trimRSS(a.log)),
 	}

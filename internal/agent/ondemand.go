@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
@@ -173,21 +172,21 @@ const (
 
 // uploadForCloud is how the cloud asks for an upload. It goes on when the stream's job is started
 // anew, as with a new configuration. An error is also that not all is in the cloud at the end.
-func (d *onDemand) uploadForCloud(ctx context.Context, r iotconfig.UploadRequest, each func(done, total int)) error {
-	d.await(ctx, r.Stream, jobBegins)
+func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
+	d.await(ctx, stream, jobBegins)
 	for {
 		var last uploader.Progress
-		err := d.upload(ctx, r.Stream, r.From, r.To, func(p uploader.Progress) {
+		err := d.upload(ctx, stream, from, to, func(p uploader.Progress) {
 			last = p
 			each(p.Done-p.Refused, p.Total)
 		})
 		switch {
 		case err != nil && ctx.Err() == nil && health.FaultOf(err, "").Code == codeUploadStopped:
-			d.await(ctx, r.Stream, jobRestarts)
+			d.await(ctx, stream, jobRestarts)
 		case err != nil:
 			return err
 		case last.Total == 0:
-			return health.UserFault("upload-request", nil, "Nothing is recorded of stream %s from %s to %s.", r.Stream, inWords(r.From), inWords(r.To))
+			return health.UserFault("upload-request", nil, "Nothing is recorded of stream %s from %s to %s.", stream, inWords(from), inWords(to))
 		case last.Refused > 0:
 			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not take them; `kvs-edge-agent status` says why.", last.Refused, last.Total)
 		default:

@@ -34,7 +34,7 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	if !a.running {
 		return status.Reloaded{}, health.SystemFault(codeRefused, nil, "The agent starts or stops, and reads no settings now.")
 	}
-	a.source.ReadCameras() // a person has changed something, perhaps a secret
+	a.config.cameras.ReadNow() // a person has changed something, perhaps a secret
 	if !a.o.Source.HasFile() {
 		return status.Reloaded{}, health.UserFault(codeRefused, nil,
 			"The agent was started without --env-file: its settings are those of its environment, and change with a restart.")
@@ -101,7 +101,7 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	// From here on nothing fails.
 	a.current.Store(&next)
 	a.apply(before, next)
-	a.source.RetryRights()
+	a.config.retryRights()
 	a.nudges.nudgeAll(nudgeRights)
 	done.Changed = settings.Changed(before, next)
 	done.AfterRestart = a.o.Initial.PendingRestart(reading, next, wanted)

@@ -11,9 +11,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -61,7 +62,7 @@ type mediaRemover interface {
 
 // stream is one configured stream with its two jobs.
 type stream struct {
-	config   iotconfig.StreamConfig
+	config   edgeconfig.StreamConfig
 	record   jobspec.Record
 	upload   jobspec.Upload
 	recorder *job
@@ -79,19 +80,19 @@ func newStreams(w workers) *streams {
 	return s
 }
 
-// Apply implements iotconfig.Applier. A configuration that is refused leaves the jobs of the one
+// Apply implements kvsconfig.Applier. A configuration that is refused leaves the jobs of the one
 // before it running.
-func (s *streams) Apply(_ context.Context, desired []iotconfig.StreamConfig) []iotconfig.Outcome {
+func (s *streams) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []kvsconfig.Outcome {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	outcomes := make([]iotconfig.Outcome, 0, len(desired))
+	outcomes := make([]kvsconfig.Outcome, 0, len(desired))
 	if s.stopped {
 		return outcomes
 	}
 	wanted := make(map[string]bool, len(desired))
 	for _, config := range desired {
 		wanted[config.StreamName] = true
-		outcomes = append(outcomes, iotconfig.Outcome{StreamName: config.StreamName, Err: s.applyOne(config)})
+		outcomes = append(outcomes, kvsconfig.Outcome{StreamName: config.StreamName, Err: s.applyOne(config)})
 	}
 	for _, name := range s.names() {
 		if !wanted[name] {
@@ -117,7 +118,7 @@ func (s *streams) reapply() (restarted []string, err error) {
 	return restarted, err
 }
 
-// Remove implements iotconfig.Applier: it stops the stream's jobs and deletes its media.
+// Remove implements kvsconfig.Applier: it stops the stream's jobs and deletes its media.
 func (s *streams) Remove(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
 	if err != nil && s.deletion.isStopping() {
@@ -137,7 +138,7 @@ func (s *streams) remove(ctx context.Context, name string) error {
 	return nil
 }
 
-func (s *streams) applyOne(config iotconfig.StreamConfig) error {
+func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
 	if err := jobspec.Validate(config.Config); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ const (
 	ScopeDisk    Scope = "disk"    // reading, writing and deleting on the recording disk
 	ScopeReload  Scope = "reload"  // taking over changed settings
 	ScopeListing Scope = "listing" // asking the control plane
+	ScopeMessage Scope = "message" // following the messages of the cloud
 )
 
 // maxCauses bounds the causes of one episode that a scope remembers.

@@ -73,7 +73,7 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 	if limit, onFull := applied.LocalLimit(); limit != 2_800_000_000 || onFull != edgeconfig.DeleteOldestMedia || applied.Retention() != 15*time.Hour || !applied.DeleteAfterUpload() {
 		t.Errorf("the deletion rules arrive as %+v", applied.DeletionConfig)
 	}
-	if url, err := hub.CameraURL(t.Context(), secretARN); err != nil || url.Reveal() != cameraURL {
+	if url, err := hub.cameras.URL(t.Context(), secretARN); err != nil || url.Reveal() != cameraURL {
 		t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)
 	}
 	a.awaitSync("front-door", "IN_SYNC")
@@ -112,6 +112,6 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 	if _, err := a.user.DeleteEdgeConfiguration(t.Context(), &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: aws.String("front-door")}); err != nil {
 		t.Fatal(err)
 	}
-	hub.awaitRemove("front-door")
+	hub.applier.AwaitRemove(t, "front-door")
 	a.awaitSync("front-door", "DELETED")
 }

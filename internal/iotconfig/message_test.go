@@ -7,18 +7,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
 const (
-	testThing  = "hub-1"
-	testHub    = "arn:aws:iot:us-west-2:123456789012:thing/hub-1"
-	testSecret = "arn:aws:secretsmanager:us-west-2:123456789012:secret:camera-1-a1B2c3"
-	testEdge   = `{"HubDeviceArn":"` + testHub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"` + testSecret + `","MediaUriType":"RTSP_URI"}}}`
+	testThing  = configtest.Thing
+	testHub    = configtest.Hub
+	testSecret = configtest.Secret
+	testEdge   = configtest.EdgeConfig
 )
 
-func streamARN(stream string) string {
-	return "arn:aws:kinesisvideo:us-west-2:123456789012:stream/" + stream + "/1600000000000"
-}
+func streamARN(stream string) string { return configtest.StreamARN(stream) }
 
 // updateOf is a good config/update message.
 func updateOf(stream string, at float64) []byte {
@@ -110,7 +111,7 @@ func TestBadMessagesAreRefused(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := parseUpdate([]byte(row.payload))
-			var why *refusal
+			var why *edgeconfig.Refusal
 			if !errors.As(err, &why) {
 				t.Fatalf("got %v, want a refusal", err)
 			}
@@ -130,12 +131,12 @@ func FuzzMessage(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		var why *refusal
+		var why *edgeconfig.Refusal
 		if c, err := parseUpdate(payload); err == nil {
 			if c.StreamName == "" || strings.ContainsAny(c.StreamName, "/\x00") || c.LastUpdated.IsZero() {
 				t.Fatalf("accepted %+v", c)
 			}
-			if _, err := json.Marshal(syncStatus{StreamName: c.StreamName, LastUpdatedTime: epoch{c.LastUpdated}}); err != nil {
+			if _, err := json.Marshal(SyncStatus{StreamName: c.StreamName, LastUpdated: c.LastUpdated}.document(time.Now())); err != nil {
 				t.Fatalf("cannot be answered: %v", err)
 			}
 		} else if !errors.As(err, &why) || why.Text == "" {

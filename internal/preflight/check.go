@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -86,7 +86,7 @@ func (c *checker) checkRemote(ctx context.Context) (streams []checkedStream) {
 		return nil
 	}
 	c.within(ctx, "endpoint", "the endpoints of AWS", endpointsLimit, func(ctx context.Context, c *checker) { c.checkEndpoints(ctx) })
-	var list []iotconfig.ListedConfig
+	var list []kvsconfig.ListedConfig
 	if !c.within(ctx, "streams", "AWS", cloudLimit, func(ctx context.Context, c *checker) { list = c.checkCloud(ctx) }) {
 		return nil
 	}

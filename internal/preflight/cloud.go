@@ -19,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -148,7 +149,7 @@ func (c *checker) checkClock(name string, date, now time.Time) {
 func (c *checker) checkBroker(ctx context.Context) {
 	const check = "mqtt"
 	if c.device == nil {
-		c.good(check, iotconfig.WithoutMQTT(c.settings.IoT.NoCertificate))
+		c.good(check, iotconfig.WithoutMQTT(c.settings.IoT.NoCertificate, kvsconfig.ListOnlyWithin))
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*stepTimeout)
@@ -181,7 +182,7 @@ func (c *checker) checkBroker(ctx context.Context) {
 }
 
 // checkCloud gets credentials and lists the hub's configurations. It returns nil when it cannot.
-func (c *checker) checkCloud(ctx context.Context) []iotconfig.ListedConfig {
+func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
 	notAsked := func(what string) {
 		c.bad("streams", "Configurations, secrets, cameras and retention were not checked: they need "+what+".")
 	}

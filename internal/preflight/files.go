@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
 // certExpiryWarning is how long a device certificate must still be valid: who installs a hub will
@@ -63,7 +63,7 @@ func (c *checker) checkFiles() {
 		closed = "The private key and the state are"
 		private(c.settings.IoT.PrivateKey, "The private key")
 	}
-	if err := iotconfig.CheckStateDir(c.settings.StateDirectory); err != nil {
+	if err := statefile.Check(c.settings.StateDirectory); err != nil {
 		all = false
 		c.bad("files", fmt.Sprintf("%s: %s", settings.EnvStateDirectory, sentence(err)))
 	} else {

@@ -11,16 +11,18 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
-	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -34,9 +36,9 @@ const (
 )
 
 // checkStreams looks at all streams, several at once, and reports them by name.
-func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfig) []checkedStream {
-	list = slices.DeleteFunc(list, func(l iotconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
-	slices.SortFunc(list, func(a, b iotconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
+func (c *checker) checkStreams(ctx context.Context, list []kvsconfig.ListedConfig) []checkedStream {
+	list = slices.DeleteFunc(list, func(l kvsconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
+	slices.SortFunc(list, func(a, b kvsconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
 	if c.running != nil { // so that status is about the same addresses as this check
 		_ = status.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
 	}
@@ -63,7 +65,7 @@ func (c *checker) checkStreams(ctx context.Context, list []iotconfig.ListedConfi
 	return streams
 }
 
-func (c *checker) checkStream(ctx context.Context, l iotconfig.ListedConfig) checkedStream {
+func (c *checker) checkStream(ctx context.Context, l kvsconfig.ListedConfig) checkedStream {
 	s := checkedStream{name: l.StreamName, config: l.Config, share: 1}
 	if err := jobspec.Validate(l.Config); err != nil {
 		s.add("configuration", false, "%s", sentence(err))
@@ -100,10 +102,12 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	began := time.Now()
 	cameras := c.settings.Camera
 	done = c.questions.begin(sourceName(url, s.name))
-	seen, err := recorder.Look(ctx, url, recorder.Options{
-		Transport: cameras.Transport, CameraRoots: cameras.Roots,
-		File: file, MediaDirectory: c.settings.MediaDirectory,
-	})
+	var seen accessunit.ProbeResult
+	if file {
+		seen, err = clip.Probe(ctx, url, clip.Options{Directory: c.settings.MediaDirectory})
+	} else {
+		seen, err = camera.Probe(ctx, url, camera.Options{Transport: cameras.Transport, Roots: cameras.Roots})
+	}
 	done()
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
@@ -132,7 +136,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 
 // sourceName names what a stream's media comes from, without a password.
 func sourceName(url secret.String, stream string) string {
-	if host := recorder.HostOf(url); host != "" {
+	if host := camera.HostOf(url); host != "" {
 		return "the camera at " + host
 	}
 	return "the source of stream " + stream
