@@ -44,7 +44,8 @@ func startJob(o jobOptions) *job {
 				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is started again.", o.name, o.stream)
 			}
 			if o.part.Report(health.ScopeJob, health.Failed, fault) {
-				o.log.Error("a job failed and is started again", zap.String("stream", o.stream), zap.String("job", o.name), zap.Error(fault), zap.NamedError("cause", fault.Err))
+				o.log.Error("a job failed and is started again", zap.String("stream", o.stream), zap.String("job", o.name), zap.Error(fault),
+					zap.NamedError("cause", fault.Err))
 			}
 			if pause.Wait(ctx) != nil {
 				return

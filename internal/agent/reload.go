@@ -66,7 +66,8 @@ func refused(err error) *health.Fault {
 	if wrong := new(settings.Error); errors.As(err, &wrong) {
 		text = strings.Join(wrong.Faults, "; ")
 	}
-	return health.UserFault(codeRefused, err, "The new settings are refused, and those from before stay in effect: %s.", strings.TrimSuffix(text, "."))
+	return health.UserFault(codeRefused, err, "The new settings are refused, and those from before stay in effect: %s.",
+		strings.TrimSuffix(text, "."))
 }
 
 func restartNeeded(names []string) *health.Fault {

@@ -162,14 +162,16 @@ func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
 	} else {
 		goesOn := before != nil && before.recorder != nil && s.recording(name)
 		stopJob(before, func(b *stream) *job { return b.recorder })
-		next.recorder, err = s.start(name, health.JobRecorder, func() (func(context.Context) error, error) { return s.workers.record(name, record, goesOn) })
+		run, buildErr := s.workers.record(name, record, goesOn)
+		next.recorder, err = s.start(name, health.JobRecorder, run, buildErr)
 	}
 	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
 		next.uploader = before.uploader
 	} else {
 		stopJob(before, func(b *stream) *job { return b.uploader })
+		run, buildErr := s.workers.upload(name, upload)
 		var uploadErr error
-		next.uploader, uploadErr = s.start(name, health.JobUploader, func() (func(context.Context) error, error) { return s.workers.upload(name, upload) })
+		next.uploader, uploadErr = s.start(name, health.JobUploader, run, buildErr)
 		err = errors.Join(err, uploadErr)
 	}
 	s.mu.Lock()
@@ -187,8 +189,8 @@ func stopJob(before *stream, which func(*stream) *job) {
 	}
 }
 
-func (s *streams) start(name, jobName string, build func() (func(context.Context) error, error)) (*job, error) {
-	run, err := build()
+// start starts a job that was built, if it could be: err is of building it.
+func (s *streams) start(name, jobName string, run func(context.Context) error, err error) (*job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
 	}

@@ -152,7 +152,8 @@ func TestTimesAreTakenAsPeopleWriteThem(t *testing.T) {
 func TestSpansAreRead(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{
-		"60s": time.Minute, "1h30m": 90 * time.Minute, "7d": 168 * time.Hour, "1w": 168 * time.Hour, "1d12h": 36 * time.Hour, "0.5d": 12 * time.Hour, "0": 0,
+		"60s": time.Minute, "1h30m": 90 * time.Minute, "7d": 168 * time.Hour, "1w": 168 * time.Hour, "1d12h": 36 * time.Hour,
+		"0.5d": 12 * time.Hour, "0": 0,
 	} {
 		if got, err := ParseSpan(text); err != nil || got != want {
 			t.Errorf("%q is read as %s, want %s: %v", text, got, want, err)

@@ -137,7 +137,8 @@ func (c *checker) checkClock(name string, date, now time.Time) {
 	}
 	switch off := skew.Abs().Round(time.Second); {
 	case off > maxSkew:
-		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).", off, direction, name))
+		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock "+
+			"(NTP).", off, direction, name))
 	case off > 2*time.Second: // a Date has whole seconds
 		c.good(check, fmt.Sprintf("The hub's clock is %s %s that of %s, which AWS tolerates; recordings are dated by it.", off, direction, name))
 	default:

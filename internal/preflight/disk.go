@@ -162,8 +162,10 @@ func (c *checker) filledText(room int64, free, total uint64) string {
 	if room > 0 || c.settings.MinFreeDisk == (retention.Reserve{}) {
 		return ""
 	}
-	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free beside recordings: nothing that is not uploaded is deleted for it; "+
-		"delete what else is on the disk, or lower it.", settings.EnvMinFreeDisk, humanize.Bytes(int64(c.settings.MinFreeDisk.Of(total))), humanize.Bytes(int64(free)))
+	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free beside recordings: nothing that is not uploaded is deleted for "+
+		"it; "+
+		"delete what else is on the disk, or lower it.", settings.EnvMinFreeDisk, humanize.Bytes(int64(c.settings.MinFreeDisk.Of(total))),
+		humanize.Bytes(int64(free)))
 }
 
 // noDisks are file systems that hold no files of users, by their number in statfs(2).
