@@ -133,7 +133,7 @@ func (d *onDemand) serveUpload(w http.ResponseWriter, r *http.Request) {
 	encoder := json.NewEncoder(w)
 	flush := http.NewResponseController(w)
 	send := func(p status.UploadProgress) {
-		_ = encoder.Encode(p) // whoever is gone needs no answer
+		_ = encoder.Encode(p) // a client that is gone needs no answer
 		_ = flush.Flush()
 	}
 	var in status.UploadRequest
@@ -173,8 +173,8 @@ const (
 	jobRestarts = 30 * time.Second
 )
 
-// uploadForCloud is how the cloud asks for an upload. It goes on when the stream's job is started
-// anew, as with a new configuration. An error is also that not all is in the cloud at the end.
+// uploadForCloud is how the cloud asks for an upload. It continues when the stream's job is
+// restarted, as with a new configuration. An error is also that not all is in the cloud at the end.
 func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
 	d.await(ctx, stream, jobBegins)
 	for {

@@ -104,7 +104,7 @@ func (s *streams) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []
 }
 
 // reapply restarts the jobs that depend on settings which have changed, one stream after the other,
-// and gives the names of their streams.
+// and returns the names of their streams.
 func (s *streams) reapply() (restarted []string, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -122,7 +122,7 @@ func (s *streams) reapply() (restarted []string, err error) {
 func (s *streams) Remove(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
 	if err != nil && s.deletion.isStopping() {
-		<-ctx.Done() // the cloud is not told of a failure: the next start goes on with it
+		<-ctx.Done() // no failure is reported to the cloud: the next start continues with it
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func newHubMode(mode settings.UploadMode) *hubMode {
 	return &hubMode{mode: mode, changed: make(chan struct{})}
 }
 
-// get gives the mode, and a channel that is closed at its next change.
+// get returns the mode, and a channel that is closed at its next change.
 func (u *hubMode) get() (mode settings.UploadMode, changed <-chan struct{}) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -85,7 +85,7 @@ type uploadModes struct {
 	nudged <-chan nudge // receives when the stream may have been changed; nil = never
 	part   *health.Part
 	log    *zap.Logger
-	// tagged is told the stream's tags whenever they are read; nil = nobody wants to know.
+	// tagged is called with the stream's tags whenever they are read; nil for none.
 	tagged func(map[string]string)
 	run    map[settings.UploadMode]func(context.Context) error
 }

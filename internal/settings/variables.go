@@ -14,7 +14,7 @@ type Variable struct {
 	Meaning string
 	Default string // in words; empty when it must be set
 	Effect  Effect // of a change
-	// value gives what is in effect; nil for what others than Settings read.
+	// value returns what is in effect; nil for variables that only others read.
 	value func(Settings) string
 }
 
@@ -24,7 +24,7 @@ type Effect string
 // The effects.
 const (
 	AtReload Effect = "reload" // at once, and nothing that records notices
-	// AtReloadByRecordings begins the recordings that depend on the variable anew; the others go on.
+	// AtReloadByRecordings restarts the recordings that depend on the variable; the others continue.
 	AtReloadByRecordings Effect = "reload; recordings begin anew"
 	// AtReloadByUploads opens new sessions for uploads; the recordings go on.
 	AtReloadByUploads Effect = "reload; uploads begin anew"

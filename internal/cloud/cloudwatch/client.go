@@ -40,7 +40,7 @@ const (
 	UnitPercent = types.StandardUnitPercent
 )
 
-// Dimension is a name and a value by which CloudWatch tells metrics of one name apart.
+// Dimension is a name and a value by which CloudWatch distinguishes metrics of one name.
 type Dimension struct{ Name, Value string }
 
 // Point is one value at one time.

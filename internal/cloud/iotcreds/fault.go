@@ -97,7 +97,7 @@ type StatusError struct {
 	Message string // of the endpoint, cleaned and shortened
 }
 
-// Error gives status and message.
+// Error returns status and message.
 func (e *StatusError) Error() string {
 	if e.Message == "" {
 		return http.StatusText(e.Status)
@@ -169,7 +169,7 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 	return nil
 }
 
-// skewText gives minutes, as the Date header has whole seconds and came some time ago.
+// skewText writes minutes, as the Date header has whole seconds and came some time ago.
 func skewText(d time.Duration) string {
 	if d = d.Round(time.Minute); d < time.Hour {
 		return fmt.Sprintf("%d min", int(d.Minutes()))
