@@ -15,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
@@ -106,7 +107,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
 			s.bitrate = r.BitrateBPS
-			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, status.Bitrate(r.BitrateBPS))
+			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, humanize.Bitrate(r.BitrateBPS))
 			return
 		}
 		s.add("camera", false, "%s", answerFault(err, "the camera", time.Since(began)))
@@ -114,7 +115,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	}
 	s.bitrate = seen.BitrateBPS
 	text := fmt.Sprintf("The %s %s sends %s, %d×%d, %.1f frames/s, %s, a keyframe every %.1f s",
-		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, status.Bitrate(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
+		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, humanize.Bitrate(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
 	switch {
 	case seen.KeyframeInterval > kvslimit.MaxFragment:
 		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text, kvslimit.MaxFragment.Seconds())

@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // shortDir gives a directory whose path fits a socket address.
