@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -74,13 +75,12 @@ type Agent struct {
 	config     *configuration
 	collector  *status.Collector
 	status     *status.Server
-	prometheus http.Handler
-	reporter   atomic.Pointer[metrics.Reporter] // nil unless metrics go to CloudWatch
+	systemd    systemd
+	freezes    *freeze.Watch
 
-	reloading sync.Mutex                                      // held while settings change
-	launch    func(func(context.Context) error) (stop func()) // nil unless the agent runs; guarded by reloading
-	freezes   *freeze.Watch
-	exports   exports // guarded by reloading
+	reloading sync.Mutex    // held while settings change
+	running   bool          // guarded by reloading
+	export    metricsExport // guarded by reloading
 }
 
 // settings are those in effect.
@@ -138,31 +138,39 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 			}
 			return status.Forecast(a.retention.Forecast(stream))
 		},
-		Recorded: a.store.Streams, Policy: a.policyText,
+		Recorded: a.store.Streams, Policy: func(stream string) string { return policyText(a.retention, stream) },
 	}
+	a.systemd = systemd{log: a.log, try: func() { _ = a.collector.Snapshot() }}
 	if err := a.serve(); err != nil {
 		return nil, err
 	}
-	a.noteMisspelt(o.Initial)
+	noteMisspelt(a.health.Part("", health.JobSettings), a.log, o.Initial)
 	return a, nil
 }
 
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
-	a.prometheus = metrics.NewHandler(metrics.PrometheusOptions{
+	a.export.handler = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
 	})
-	if err := a.serveMetrics(a.settings().MetricsAddress); err != nil {
+	a.export.newReporter = func() *metrics.Reporter {
+		return metrics.New(metrics.Options{
+			Thing: a.settings().IoT.ThingName, Sender: cloudwatch.New(a.aws), Health: a.health, Store: a.store,
+			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
+		})
+	}
+	a.export.ended = func() { a.health.Part("", health.JobMetrics).End() }
+	if err := a.export.serve(a.settings().MetricsAddress); err != nil {
 		return err
 	}
 	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.health.Part("", health.JobAPI), a.log); err != nil {
 		return err
 	}
-	a.status.Handle("GET /metrics", a.prometheus)
+	a.status.Handle("GET /metrics", a.export.handler)
 	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.onDemand.serveUpload))
 	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Initial.Lookup) })
 	a.status.ServeReload(a.Reload)
-	a.status.ServeDeleteStream(a.deleteOrphan)
+	a.status.ServeDeleteStream(orphans{a.streams, a.retention.Known}.delete)
 	a.status.ServeReadSecrets(func() { a.config.cameras.ReadNow() })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
@@ -193,7 +201,7 @@ func (a *Agent) connect() error {
 	a.kvs = kvs.New(kvs.Options{Config: a.aws, Log: a.log})
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
-		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
+		record: a.recordJob, upload: a.uploadJob, completed: a.export.jobCompleted,
 		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
 		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
@@ -216,9 +224,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer stopParts()
 	group, parts := errgroup.WithContext(parts)
 	a.reloading.Lock()
-	a.launch = launcher(parts, group.Go)
-	a.startScrapes()
-	a.report(s.CloudWatch)
+	a.running = true
+	a.export.start(a.launcher(parts, group), s.CloudWatch)
 	a.reloading.Unlock()
 	for _, p := range a.parts() {
 		group.Go(func() error { return p(parts) })
@@ -229,12 +236,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	case <-parts.Done(): // a part that must not end has ended
 		stopped = errors.New("a part of the agent ended by itself")
 	}
-	a.streams.stopDeleting() // a reload may wait for it
-	a.reloading.Lock()       // a reload that is under way ends first
-	a.launch = nil
+	a.streams.deletion.stop() // a reload may wait for it
+	a.reloading.Lock()        // a reload that is under way ends first
+	a.running, a.export.launch = false, nil
 	a.reloading.Unlock()
 	a.log.Info("agent stopping")
-	a.notifyStopping()
+	a.systemd.stopping()
 	a.streams.stopAll()
 	stopParts()
 	if err := group.Wait(); err != nil {
@@ -245,7 +252,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	return stopped
 }
 
-// parts lists what all streams share of a running agent, beside what launch runs.
+// parts lists what all streams share of a running agent, beside the export of metrics.
 func (a *Agent) parts() []func(context.Context) error {
 	list := []func(context.Context) error{
 		a.supervised("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
@@ -253,8 +260,8 @@ func (a *Agent) parts() []func(context.Context) error {
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("The local API", health.JobAPI, a.status.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
-		a.supervised("Telling systemd that the agent lives", health.JobAPI, a.watchdog),
-		a.supervised("Giving back memory", health.JobAPI, a.trimRSS),
+		a.supervised("Telling systemd that the agent lives", health.JobAPI, a.systemd.run),
+		a.supervised("Giving back memory", health.JobAPI, trimRSS(a.log)),
 	}
 	if a.o.ReloadRequests != nil {
 		list = append(list, a.supervised("Reloading the settings", health.JobSettings, a.reloadOnRequest))
@@ -271,7 +278,7 @@ func (a *Agent) supervised(what, job string, run func(context.Context) error) fu
 
 // release gives back what New took.
 func (a *Agent) release() {
-	a.closeScrapes()
+	a.export.close()
 	if a.clock != nil {
 		a.clock.Close()
 	}
@@ -292,9 +299,20 @@ func (a *Agent) metricStreams() []metrics.Stream {
 	return list
 }
 
-// jobCompleted tells CloudWatch of a job that has come to its end.
-func (a *Agent) jobCompleted(stream, job string) {
-	if reporter := a.reporter.Load(); reporter != nil {
-		reporter.JobCompleted(stream, job)
+// launcher returns a function that runs a part as one of the group's until its stop is called. A part
+// that fails ends the group.
+func (a *Agent) launcher(ctx context.Context, group *errgroup.Group) launch {
+	return func(what string, run func(context.Context) error) func() {
+		ctx, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		run = a.supervised(what, health.JobMetrics, run)
+		group.Go(func() error {
+			defer close(done)
+			return run(ctx)
+		})
+		return func() {
+			cancel()
+			<-done
+		}
 	}
 }

@@ -29,7 +29,7 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Run(running) }()
 	of := func(a *Agent, stream string) (s iotconfig.JobStatus) {
-		for _, s = range a.jobStatuses() {
+		for _, s = range statusesOf(a).list() {
 			if s.StreamName == stream {
 				return s
 			}
@@ -51,7 +51,7 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	}
 	stop()
 	must(t, <-stopped)
-	uploaded = a.lastCollected("door")
+	uploaded = statusesOf(a).lastCollected("door")
 
 	// The next start knows it before anything is recorded.
 	again := h.agent()
@@ -59,10 +59,10 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	if got := again.store.LastEnd("door"); got.Before(recorded) {
 		t.Errorf("after a restart it is recorded until %s, was %s", got, recorded)
 	}
-	if got := again.lastCollected("door"); got.IsZero() || got.After(uploaded) {
+	if got := statusesOf(again).lastCollected("door"); got.IsZero() || got.After(uploaded) {
 		t.Errorf("after a restart it is uploaded until %s, was %s", got, uploaded)
 	}
-	if got := again.lastCollected("yard"); !got.IsZero() {
+	if got := statusesOf(again).lastCollected("yard"); !got.IsZero() {
 		t.Errorf("after a restart a camera that was never uploaded is until %s", got)
 	}
 }
@@ -97,9 +97,11 @@ func TestLastCollectedTimeIsNotThatOfAClockThatWasAhead(t *testing.T) {
 	must(t, a.store.BeginEpoch("door", time.Time{}, time.Time{}, 0, now))
 	for _, last := range []int64{ahead.UnixMilli(), 0} { // 0: as after a restart
 		persisted.Set(last)
-		recorded := a.jobState("door", health.JobRecorder, a.store.LastRecorded).Collected
-		if uploaded := a.lastCollected("door"); !uploaded.Equal(now) || !recorded.Equal(now) {
+		recorded := statusesOf(a).state("door", health.JobRecorder, a.store.LastRecorded("door")).Collected
+		if uploaded := statusesOf(a).lastCollected("door"); !uploaded.Equal(now) || !recorded.Equal(now) {
 			t.Errorf("uploaded until %s, recorded until %s, want %s", uploaded, recorded, now)
 		}
 	}
 }
+
+func statusesOf(a *Agent) jobStatuses { return jobStatuses{a.health, a.store, a.streams.names} }

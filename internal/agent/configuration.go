@@ -49,7 +49,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Version: a.o.Version,
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
 		Connected: func() { c.syncer.RequestListing() }, Lost: func() { c.syncer.MessagesLost() },
-		Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
+		Jobs: jobStatuses{a.health, a.store, a.streams.names}.list, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
@@ -203,9 +204,12 @@ func (r *sweepRun) open() {
 // record has a recorder play a file for so long.
 func (r *sweepRun) record(segments, length time.Duration) {
 	rec := recorder.New(recorder.Options{
-		Stream: "door", Store: r.store, File: true, MediaDirectory: filepath.Join(filepath.Dir(r.dir), "media"), SegmentDuration: segments,
+		Stream: "door", Store: r.store, SegmentDuration: segments,
 		FlushInterval: time.Second, Health: r.registry.Part("door", health.JobRecorder),
-		URL: func(context.Context) (secret.String, error) { return secret.New("file:///clip.mkv?loop=true"), nil },
+		Source: clip.NewSource(clip.Options{
+			Directory: filepath.Join(filepath.Dir(r.dir), "media"),
+			URL:       func(context.Context) (secret.String, error) { return secret.New("file:///clip.mkv?loop=true"), nil },
+		}),
 	})
 	stop := r.background(func(ctx context.Context) { _ = rec.Run(ctx) })
 	time.Sleep(length)

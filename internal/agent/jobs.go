@@ -6,6 +6,10 @@ import (
 	"hash/fnv"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
@@ -29,9 +33,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 	part := a.health.Part(stream, health.JobRecorder)
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
-		URL:             func(ctx context.Context) (secret.String, error) { return a.config.cameras.URL(ctx, spec.SecretARN) },
-		File:            spec.URIType == edgeconfig.File,
-		MediaDirectory:  spec.MediaDirectory,
+		Source:          a.mediaSource(stream, spec),
 		Failed:          func(why *health.Fault) { a.config.cameras.Failed(spec.SecretARN, why.Text) },
 		Served:          func() { a.config.cameras.Served(spec.SecretARN) },
 		Changed:         func() <-chan struct{} { return a.config.cameras.Changed(spec.SecretARN) },
@@ -41,15 +43,24 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 		FlushInterval:   spec.FlushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
 		GoesOn:          goesOn && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
-		Transport:       spec.Camera.Transport,
 		TimestampSource: spec.Camera.TimestampSource,
-		NoAudio:         spec.Camera.NoAudio,
-		CameraRoots:     spec.Camera.Roots,
 		Frozen:          a.freezes.Within,
 		Health:          part,
 		Log:             a.log,
 	})
 	return a.scheduled(plan, part, r.Run), nil
+}
+
+// mediaSource is what a recording is of: a camera, or a media file.
+func (a *Agent) mediaSource(stream string, spec jobspec.Record) recorder.Source {
+	url := func(ctx context.Context) (secret.String, error) { return a.config.cameras.URL(ctx, spec.SecretARN) }
+	if spec.URIType == edgeconfig.File {
+		return clip.NewSource(clip.Options{URL: url, Directory: spec.MediaDirectory})
+	}
+	return camera.NewSource(camera.Options{
+		URL: url, Transport: spec.Camera.Transport, NoAudio: spec.Camera.NoAudio, Roots: spec.Camera.Roots,
+		Log: a.log.With(zap.String("stream", stream), zap.String("job", health.JobRecorder)),
+	})
 }
 
 // uploadJob builds the uploading of a stream: in its windows, hourly when it has none, or live.

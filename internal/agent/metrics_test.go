@@ -58,7 +58,7 @@ func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
 			}
 		}
 	}
-	resp, err := http.Get("http://" + a.exports.scrapes.Addr().String() + "/metrics")
+	resp, err := http.Get("http://" + a.export.server.Addr().String() + "/metrics")
 	must(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)

@@ -4,116 +4,119 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"sync/atomic"
 	"syscall"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// exports are the ways out for metrics, which settings switch on and off while the agent runs. Guarded by
-// Agent.reloading.
-type exports struct {
-	scrapes     *metrics.Server // nil unless Prometheus text is served on an address
-	address     string          // of scrapes, as it was asked for
-	stopScrapes func()          // nil while the agent does not run
+// metricsExport has metrics served on an address and sent to CloudWatch, each as the settings say, which may change
+// while the agent runs. Not safe for concurrent use but for jobCompleted.
+type metricsExport struct {
+	handler     http.Handler             // of Prometheus text
+	newReporter func() *metrics.Reporter // sends to CloudWatch
+	ended       func()                   // called when nothing is sent to CloudWatch any more
+	launch      launch                   // nil while the agent does not run
+
+	server      *metrics.Server // nil unless Prometheus text is served on an address
+	address     string          // of server, as it was asked for
+	stopServer  func()          // nil while the server does not answer
 	stopReports func()          // nil unless metrics go to CloudWatch
+
+	reporter atomic.Pointer[metrics.Reporter] // nil unless metrics go to CloudWatch
+}
+
+// launch runs a part of the agent until stop, which waits for its end.
+type launch func(what string, run func(context.Context) error) (stop func())
+
+// start begins to serve and to send, once the agent runs.
+func (m *metricsExport) start(run launch, toCloudWatch bool) {
+	m.launch = run
+	m.answer()
+	m.report(toCloudWatch)
 }
 
 // report sends metrics to CloudWatch, or no longer.
-func (a *Agent) report(on bool) {
+func (m *metricsExport) report(on bool) {
 	switch {
-	case on && a.exports.stopReports == nil:
-		reporter := metrics.New(metrics.Options{
-			Thing: a.settings().IoT.ThingName, Sender: cloudwatch.New(a.aws), Health: a.health, Store: a.store,
-			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
-		})
-		a.reporter.Store(reporter)
-		a.exports.stopReports = a.launch(a.supervised("Sending metrics", health.JobMetrics, reporter.Run))
-	case !on && a.exports.stopReports != nil:
-		a.reporter.Store(nil)
-		a.exports.stopReports()
-		a.exports.stopReports = nil
-		a.health.Part("", health.JobMetrics).End()
+	case on && m.stopReports == nil:
+		reporter := m.newReporter()
+		m.reporter.Store(reporter)
+		m.stopReports = m.launch("Sending metrics", reporter.Run)
+	case !on && m.stopReports != nil:
+		m.reporter.Store(nil)
+		m.stopReports()
+		m.stopReports = nil
+		m.ended()
 	}
 }
 
-// serveMetrics serves Prometheus text on address, "" for nowhere, and no longer where it did. When
-// it fails all is as before. Before Run it only takes the address.
-func (a *Agent) serveMetrics(address string) error {
-	o := &a.exports
-	if address == o.address {
+// jobCompleted notifies CloudWatch of a job that has come to its end.
+func (m *metricsExport) jobCompleted(stream, job string) {
+	if reporter := m.reporter.Load(); reporter != nil {
+		reporter.JobCompleted(stream, job)
+	}
+}
+
+// serve serves Prometheus text on address, "" for nowhere, and no longer where it did. When
+// it fails all is as before. Before start it only takes the address.
+func (m *metricsExport) serve(address string) error {
+	if address == m.address {
 		return nil
 	}
 	var next *metrics.Server
 	if address != "" {
 		var err error
-		next, err = metrics.Listen(address, a.prometheus)
-		if errors.Is(err, syscall.EADDRINUSE) && o.scrapes != nil {
-			next, err = a.replaceScrapes(address) // perhaps it is we who use it, on another host
+		next, err = metrics.Listen(address, m.handler)
+		if errors.Is(err, syscall.EADDRINUSE) && m.server != nil {
+			next, err = m.replace(address) // perhaps it is we who use it, on another host
 		}
 		if err != nil {
 			return fmt.Errorf("%s: cannot serve metrics: %w", settings.EnvMetricsAddress, err)
 		}
 	}
-	a.closeScrapes()
-	o.scrapes, o.address = next, address
-	a.startScrapes()
+	m.close()
+	m.server, m.address = next, address
+	m.answer()
 	return nil
 }
 
-// replaceScrapes gives the old address back before it takes the new one, and takes the old one
+// replace releases the old address before it takes the new one, and takes the old one
 // again when that fails.
-func (a *Agent) replaceScrapes(address string) (*metrics.Server, error) {
-	bound := a.exports.scrapes.Addr().String()
-	a.closeScrapes()
-	next, err := metrics.Listen(address, a.prometheus)
+func (m *metricsExport) replace(address string) (*metrics.Server, error) {
+	bound := m.server.Addr().String()
+	m.close()
+	next, err := metrics.Listen(address, m.handler)
 	if err == nil {
 		return next, nil
 	}
-	old, again := metrics.Listen(bound, a.prometheus)
+	old, again := metrics.Listen(bound, m.handler)
 	if again != nil {
-		a.exports.address = ""
+		m.address = ""
 		return nil, errors.Join(err, again)
 	}
-	a.exports.scrapes = old
-	a.startScrapes()
+	m.server = old
+	m.answer()
 	return nil, err
 }
 
-// startScrapes lets the metrics server answer, once the agent runs.
-func (a *Agent) startScrapes() {
-	if a.exports.scrapes != nil && a.launch != nil {
-		a.exports.stopScrapes = a.launch(a.supervised("Serving metrics", health.JobMetrics, a.exports.scrapes.Run))
+// answer lets the server answer, once the agent runs.
+func (m *metricsExport) answer() {
+	if m.server != nil && m.launch != nil {
+		m.stopServer = m.launch("Serving metrics", m.server.Run)
 	}
 }
 
-func (a *Agent) closeScrapes() {
-	o := &a.exports
-	if o.stopScrapes != nil {
-		o.stopScrapes()
-		o.stopScrapes = nil
+// close ends the server and releases its address.
+func (m *metricsExport) close() {
+	if m.stopServer != nil {
+		m.stopServer()
+		m.stopServer = nil
 	}
-	if o.scrapes != nil {
-		_ = o.scrapes.Close() // closed already when it ran
-		o.scrapes = nil
-	}
-}
-
-// launcher gives a function that runs a part as one of the group's until its stop is called. A part
-// that fails ends the group.
-func launcher(ctx context.Context, start func(func() error)) func(func(context.Context) error) (stop func()) {
-	return func(run func(context.Context) error) func() {
-		ctx, cancel := context.WithCancel(ctx)
-		done := make(chan struct{})
-		start(func() error {
-			defer close(done)
-			return run(ctx)
-		})
-		return func() {
-			cancel()
-			<-done
-		}
+	if m.server != nil {
+		_ = m.server.Close() // closed already when it ran
+		m.server = nil
 	}
 }

@@ -23,9 +23,9 @@ func TestAMisspeltNameIsSaidAtTheStart(t *testing.T) {
 	begun, err := settings.NewEnvSource(file, []string{"AWS_KVS_EDGE_AUDOI=off", "PATH=/bin"}).Read()
 	must(t, err)
 	core, logged := observer.New(zap.WarnLevel)
-	a := &Agent{log: zap.New(core), health: health.NewRegistry(time.Now)}
-	a.noteMisspelt(begun)
-	conditions := a.health.Part("", health.JobSettings).Snapshot().Conditions
+	part := health.NewRegistry(time.Now).Part("", health.JobSettings)
+	noteMisspelt(part, zap.New(core), begun)
+	conditions := part.Snapshot().Conditions
 	if len(conditions) != 1 || conditions[0].Severity != health.Info {
 		t.Fatalf("status has %+v", conditions)
 	}

@@ -31,7 +31,7 @@ const scopeRestart health.Scope = "restart"
 func (a *Agent) Reload() (status.Reloaded, error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	if a.launch == nil {
+	if !a.running {
 		return status.Reloaded{}, health.SystemFault(codeRefused, nil, "The agent starts or stops, and reads no settings now.")
 	}
 	a.config.cameras.ReadNow() // a person has changed something, perhaps a secret
@@ -39,14 +39,14 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 		return status.Reloaded{}, health.UserFault(codeRefused, nil,
 			"The agent was started without --env-file: its settings are those of its environment, and change with a restart.")
 	}
-	a.notifyReloading()
+	a.systemd.reloading()
 	done, err := a.reload()
 	part := a.health.Part("", health.JobSettings)
 	if err != nil {
 		fault := refused(err)
 		part.Report(health.ScopeReload, health.Degraded, fault)
 		a.log.Error("the new settings are refused", zap.Error(fault))
-		a.notifyReloaded(fault.Text)
+		a.systemd.reloaded(fault.Text)
 		return status.Reloaded{}, fault
 	}
 	part.OK(health.ScopeReload)
@@ -57,7 +57,7 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	}
 	a.log.Info("the settings were read anew", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))
-	a.notifyReloaded("")
+	a.systemd.reloaded("")
 	return done, nil
 }
 
@@ -95,7 +95,7 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 			return done, errors.New(reading.WithLocation(fmt.Sprintf("%s: cannot write the log: %s", settings.EnvLogOutputDirectory, err)))
 		}
 	}
-	if err := a.serveMetrics(next.MetricsAddress); err != nil {
+	if err := a.export.serve(next.MetricsAddress); err != nil {
 		return done, errors.New(reading.WithLocation(err.Error()))
 	}
 	// From here on nothing fails.
@@ -108,7 +108,7 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	for _, m := range reading.Misspelt() {
 		done.Unknown = append(done.Unknown, m.Name)
 	}
-	a.noteMisspelt(reading)
+	noteMisspelt(a.health.Part("", health.JobSettings), a.log, reading)
 	done.Streams, err = a.streams.reapply()
 	if err != nil {
 		a.log.Error("not all jobs run with the new settings", zap.Error(err)) // each says so in its status
@@ -139,7 +139,7 @@ func (a *Agent) apply(before, next settings.Settings) {
 			a.health.Part(name, health.JobUploader).OK(uploader.ScopeAudio)
 		}
 	}
-	a.report(next.CloudWatch)
+	a.export.report(next.CloudWatch)
 }
 
 // reloadOnRequest reloads whenever it is asked to, until ctx ends. Requests that come while one is

@@ -185,7 +185,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 
 		settings.EnvCloudWatchEnabled: {value: "TRUE", holds: func() bool {
 			s.await("CloudWatch gets metrics", func() bool { return h.hasMetric("map[ThingName:test-hub] Alive 1") })
-			return a.exports.stopReports != nil
+			return a.export.stopReports != nil
 		}},
 		settings.EnvLogLevel: {value: "debug", holds: func() bool { return s.level.Get() == "DEBUG" && s.log.Core().Enabled(zap.DebugLevel) }},
 		settings.EnvLogOutputDirectory: {value: logs, holds: func() bool {

@@ -93,12 +93,13 @@ func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 	if n := len(a.store.Segments("old", time.Time{}, time.Time{})); n != 1 || a.retention.Known() {
 		t.Errorf("%d segments are left before the cloud has answered", n)
 	}
-	if _, err := a.deleteOrphan(t.Context(), "old"); err == nil || !strings.Contains(err.Error(), "not known yet") {
+	old := orphans{a.streams, a.retention.Known}
+	if _, err := old.delete(t.Context(), "old"); err == nil || !strings.Contains(err.Error(), "not known yet") {
 		t.Errorf("it says %v", err)
 	}
 	h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "")
 	s.await("the cloud has answered", a.retention.Known)
-	done, err := a.deleteOrphan(t.Context(), "old")
+	done, err := old.delete(t.Context(), "old")
 	if err != nil || done.Segments != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}

@@ -34,8 +34,7 @@ type streams struct {
 	mu      sync.RWMutex
 	running map[string]*stream // by stream name, guarded by mu
 
-	cancelDelete func() // ends the deletion under way; nil when there is none; guarded by mu
-	stopping     bool   // nothing more is deleted; guarded by mu
+	deletion deletion // of media
 }
 
 // workers is what streams needs from the rest of the agent: how to build each job and where it acts.
@@ -72,7 +71,13 @@ type stream struct {
 }
 
 func newStreams(w workers) *streams {
-	return &streams{workers: w, running: make(map[string]*stream)}
+	s := &streams{workers: w, running: make(map[string]*stream)}
+	s.deletion.delete = w.media.DeleteStream
+	s.deletion.forget = func(name string) {
+		w.retention.Forget(name)
+		w.health.RemoveStream(name)
+	}
+	return s
 }
 
 // Apply implements kvsconfig.Applier. A configuration that is refused leaves the jobs of the one
@@ -116,7 +121,7 @@ func (s *streams) reapply() (restarted []string, err error) {
 // Remove implements kvsconfig.Applier: it stops the stream's jobs and deletes its media.
 func (s *streams) Remove(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
-	if err != nil && s.isStopping() {
+	if err != nil && s.deletion.isStopping() {
 		<-ctx.Done() // the cloud is not told of a failure: the next start goes on with it
 	}
 	return err
@@ -126,7 +131,7 @@ func (s *streams) remove(ctx context.Context, name string) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.stopStream(name)
-	if err := s.deleteMedia(ctx, name); err != nil {
+	if err := s.deletion.run(ctx, name); err != nil {
 		return err
 	}
 	s.workers.log.Info("the stream's configuration and media are deleted", zap.String("stream", name))
@@ -232,7 +237,7 @@ func (s *streams) stopStream(name string) {
 // stopAll ends all jobs: first every recorder, at once, so that all segments are sealed, then
 // every uploader. No deletion of media holds it up.
 func (s *streams) stopAll() {
-	s.stopDeleting()
+	s.deletion.stop()
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for _, which := range []func(*stream) *job{

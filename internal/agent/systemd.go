@@ -11,14 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchdog notifies systemd that the agent is ready, and then, when it has a watchdog, that it lives:
-// a lock that is never released stops the snapshot, and thereby the notifications.
+// systemd notifies the service manager of the agent's state.
 // Source: sd_notify(3).
-func (a *Agent) watchdog(ctx context.Context) error {
-	a.sdNotify(daemon.SdNotifyReady)
+type systemd struct {
+	log *zap.Logger
+	try func() // returns only while the agent is alive
+}
+
+// run notifies that the agent is ready, and then, when the service has a watchdog, that it is alive:
+// a lock that is never released stops try, and thereby the notifications.
+func (s systemd) run(ctx context.Context) error {
+	s.notify(daemon.SdNotifyReady)
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		a.log.Warn("cannot read systemd's watchdog interval", zap.Error(err))
+		s.log.Warn("cannot read systemd's watchdog interval", zap.Error(err))
 	}
 	if interval == 0 {
 		<-ctx.Done()
@@ -31,32 +37,32 @@ func (a *Agent) watchdog(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			_ = a.collector.Snapshot()
-			a.sdNotify(daemon.SdNotifyWatchdog)
+			s.try()
+			s.notify(daemon.SdNotifyWatchdog)
 		}
 	}
 }
 
-// notifyReloading tells systemd that READY=1 comes again when the settings are applied. It wants the
-// time with Type=notify-reload, which is of version 253.
-func (a *Agent) notifyReloading() {
+// reloading notifies that READY=1 comes again when the settings are applied. systemd wants the
+// time with Type=notify-reload, since version 253.
+func (s systemd) reloading() {
 	state := daemon.SdNotifyReloading
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err == nil {
 		state += fmt.Sprintf("\nMONOTONIC_USEC=%d", now.Nano()/1000)
 	}
-	a.sdNotify(state)
+	s.notify(state)
 }
 
-// notifyReloaded ends that; fault is what systemctl status shows, or "".
-func (a *Agent) notifyReloaded(fault string) {
-	a.sdNotify(daemon.SdNotifyReady + "\nSTATUS=" + strings.ReplaceAll(fault, "\n", " "))
+// reloaded ends that; fault is what systemctl status shows, or "".
+func (s systemd) reloaded(fault string) {
+	s.notify(daemon.SdNotifyReady + "\nSTATUS=" + strings.ReplaceAll(fault, "\n", " "))
 }
 
-func (a *Agent) notifyStopping() { a.sdNotify(daemon.SdNotifyStopping) }
+func (s systemd) stopping() { s.notify(daemon.SdNotifyStopping) }
 
-func (a *Agent) sdNotify(state string) {
+func (s systemd) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		a.log.Warn("cannot notify systemd", zap.Error(err))
+		s.log.Warn("cannot notify systemd", zap.Error(err))
 	}
 }

@@ -14,19 +14,21 @@ import (
 // trimDelay is how long after its start the agent has reached its steady state.
 const trimDelay = 30 * time.Second
 
-// trimRSS unmaps, once the agent is in its steady state, what only its start needed of the program.
+// trimRSS returns a part of the agent that unmaps, once the agent is in its steady state, what only its start needed of the program.
 // Starting touches most of the file here and there, and the kernel maps 64 kB around each touch: 17
 // MB of which 6 are needed again. Those come back by themselves, mostly from the page cache.
-func (a *Agent) trimRSS(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
+func trimRSS(log *zap.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(trimDelay):
+		}
+		if err := unmapProgram(); err != nil {
+			log.Debug("the program's pages stay mapped", zap.Error(err))
+		}
 		return nil
-	case <-time.After(trimDelay):
 	}
-	if err := unmapProgram(); err != nil {
-		a.log.Debug("the program's pages stay mapped", zap.Error(err))
-	}
-	return nil
 }
 
 // unmapProgram drops this process's mappings of the pages of its own program file.

@@ -72,7 +72,7 @@ func TestWhoGetsNoCredentials(t *testing.T) {
 		"no certificate": {"", RoleAlias, hub, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := &tls.Config{RootCAs: c.pki.pool}
+			config := &tls.Config{RootCAs: c.pki.Pool()}
 			if row.certificate != "" {
 				config = deviceTLS(t, c, row.certificate)
 			}
@@ -98,7 +98,7 @@ func TestCredentialsExpire(t *testing.T) {
 	if left := time.Until(got.Credentials.Expiration); left < time.Hour {
 		t.Errorf("only %v left", left)
 	}
-	old := c.keys.issue(hub, time.Now().Add(-3*time.Hour))
+	old := c.keys.Issue(hub, time.Now().Add(-3*time.Hour))
 	cfg := sdkConfig(t, c, credentials.NewStaticCredentialsProvider(old.ID, old.Secret, old.Token))
 	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	wantError(t, err, "ExpiredToken", 403)

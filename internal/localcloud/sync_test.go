@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 )
 
 func TestAConfigurationIsSentAndItsAnswersAreShown(t *testing.T) {
@@ -91,18 +93,18 @@ func TestWithoutAcknowledgementAnUpdateIsRepeatedAndGivenUpAfter15Minutes(t *tes
 	_, err = startUpdate(t, userKVS(t, c), "cam")
 	must(t, err)
 	first := h.await("config/update", "cam")
-	clock.advance(repeatEvery)
+	clock.advance(10 * time.Second)
 	if again := h.await("config/update", "cam"); again.LastUpdatedTime != first.LastUpdatedTime {
 		t.Errorf("version %s is repeated as %s", first.LastUpdatedTime, again.LastUpdatedTime)
 	}
-	clock.advance(acknowledgeUntil - repeatEvery - time.Second)
+	clock.advance(15*time.Minute - 10*time.Second - time.Second)
 	h.await("config/update", "cam")
-	if got := c.describeSync("cam"); got != syncing {
+	if got := c.kvs.DescribeSync("cam"); got != kvs.Syncing {
 		t.Errorf("a second before the time is over it is %s", got)
 	}
 	clock.advance(time.Second)
 	must(t, c.AwaitSyncStatus(waiting(t), "cam", "SYNC_FAILED"))
-	if got := c.describeSync("cam"); !strings.Contains(got, "15 minutes") {
+	if got := c.kvs.DescribeSync("cam"); !strings.Contains(got, "15 minutes") {
 		t.Errorf("the details do not say why: %s", got)
 	}
 	h.answer(first, "ACKNOWLEDGED", "")
@@ -146,7 +148,7 @@ func TestAnswersThatChangeNothing(t *testing.T) {
 			other.must(other.client.Subscribe("kvs-edge/hub-2/end", 1, nil))
 			h.answer(told["marker"], "IN_SYNC", "")
 			must(t, c.AwaitSyncStatus(waiting(t), "marker", "IN_SYNC"))
-			if got := c.describeSync("cam"); got != syncing {
+			if got := c.kvs.DescribeSync("cam"); got != kvs.Syncing {
 				t.Errorf("it is %s", got)
 			}
 		})

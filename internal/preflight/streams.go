@@ -11,7 +11,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -19,7 +22,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
-	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -99,10 +101,12 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	began := time.Now()
 	cameras := c.settings.Camera
 	done = c.questions.begin(sourceName(url, s.name))
-	seen, err := recorder.Look(ctx, url, recorder.Options{
-		Transport: cameras.Transport, CameraRoots: cameras.Roots,
-		File: file, MediaDirectory: c.settings.MediaDirectory,
-	})
+	var seen accessunit.ProbeResult
+	if file {
+		seen, err = clip.Probe(ctx, url, clip.Options{Directory: c.settings.MediaDirectory})
+	} else {
+		seen, err = camera.Probe(ctx, url, camera.Options{Transport: cameras.Transport, Roots: cameras.Roots})
+	}
 	done()
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
@@ -131,7 +135,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 
 // sourceName names what a stream's media comes from, without a password.
 func sourceName(url secret.String, stream string) string {
-	if host := recorder.HostOf(url); host != "" {
+	if host := camera.HostOf(url); host != "" {
 		return "the camera at " + host
 	}
 	return "the source of stream " + stream

@@ -20,7 +20,7 @@ const maxAudioAhead = 500
 type sound struct {
 	accessunit.AudioTrack
 	timeline timeline.Timeline
-	flood    flood // bounds what comes
+	limit    audioRate // bounds what comes
 	waiting  []audioFrame
 	bytes    int       // of what waits
 	spare    [][]byte  // memory of frames that were written

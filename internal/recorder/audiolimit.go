@@ -20,12 +20,27 @@ const (
 	audioLimitShown = 30 * time.Second
 )
 
-// newAudioFlood counts the audio of a session; what it refuses is left out.
-func newAudioFlood() flood { return flood{limit: maxAudioRate * int64(floodWindow/time.Second)} }
+// audioWindow is over how long the rate of audio is measured.
+const audioWindow = 10 * time.Second
+
+// audioRate counts the audio of a session.
+type audioRate struct {
+	since time.Time
+	bytes int64
+}
+
+// exceeds counts a frame, and reports whether more has come within audioWindow than is recorded.
+func (r *audioRate) exceeds(size int, now time.Time) bool {
+	if now.Sub(r.since) >= audioWindow {
+		*r = audioRate{since: now}
+	}
+	r.bytes += int64(size)
+	return r.bytes > maxAudioRate*int64(audioWindow/time.Second)
+}
 
 // admit reports whether a frame of audio may be recorded, and makes room for it. What is left out is counted and told.
 func (s *segmenter) admit(size int, now time.Time) bool {
-	if s.sound.flood.add(size, now) != nil {
+	if s.sound.limit.exceeds(size, now) {
 		s.leftOutAudio(1)
 		if s.part.Note(scopeAudioRate, health.Degraded, health.UserFault(codeAudioRate, nil,
 			"The camera's audio has more than 2 Mbit/s, of which the rest is left out; the video is recorded: "+

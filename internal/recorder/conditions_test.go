@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -118,9 +119,9 @@ func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
 		raise(s) // before the first session: a recorder that has begun needs a session's end to see it
 		start := func(segments time.Duration) (stop func()) {
 			r := New(Options{
-				Stream: conditiontest.Stream, Store: s, File: true, MediaDirectory: dir, SegmentDuration: segments,
+				Stream: conditiontest.Stream, Store: s, SegmentDuration: segments,
 				Health: registry.Part(conditiontest.Stream, health.JobRecorder),
-				URL: func(context.Context) (secret.String, error) {
+				Source: clip.NewSource(clip.Options{Directory: dir, URL: func(context.Context) (secret.String, error) {
 					if f := s.url.Load(); f != nil {
 						return secret.String{}, f
 					}
@@ -128,7 +129,7 @@ func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
 						return secret.New("file:///missing.mkv?loop=true"), nil
 					}
 					return secret.New("file:///clip.mkv?loop=true"), nil
-				},
+				}}),
 			})
 			ctx, cancel := context.WithCancel(context.Background())
 			var group sync.WaitGroup

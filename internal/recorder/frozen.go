@@ -1,9 +1,9 @@
 package recorder
 
 import (
-	"errors"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
@@ -20,11 +20,12 @@ func (s *segmenter) frozen() bool {
 
 // excused is what is said about the end of a session that had brought frames: when the hub did not run, that
 // ended it.
-func (r *Recorder) excused(fault *health.Fault, err error, frames int64) *health.Fault {
+func (r *Recorder) excused(end *accessunit.SessionEnd, frames int64) *health.Fault {
 	length, frozen := r.o.Frozen(frozenGrace)
-	if !frozen || frames == 0 || fault.Code != codeCamera || refused(err) || r.o.File || errors.Is(err, errStale) {
-		return fault
+	if !frozen || frames == 0 || end.Fault.Code != codeCamera || !r.o.Source.Live() ||
+		end.Retry == accessunit.RetryRefused || end.Retry == accessunit.RetryStale {
+		return end.Fault
 	}
-	return health.SystemFault(codeCamera, err, "The hub did not run for %s, which ended the connection to the camera: it is connected again.",
+	return health.SystemFault(codeCamera, end.Fault.Err, "The hub did not run for %s, which ended the connection to the camera: it is connected again.",
 		humanize.Length(length))
 }

@@ -1,17 +1,11 @@
 package recorder
 
 import (
-	"encoding/binary"
-	"net"
 	"net/url"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -30,7 +24,7 @@ func through(t *testing.T, proxy *lossy.Proxy, camera string) string {
 }
 
 // overUDP sets the transport.
-func overUDP(o *Options) { o.Transport = TransportUDP }
+func overUDP(o *Options) { cameraOf(o).Transport = transportUDP }
 
 // wiretap notes which packets are of which frame.
 type wiretap struct {
@@ -222,47 +216,5 @@ func TestTheEndOfALossySession(t *testing.T) {
 	r.finish()
 	if got, lost := len(r.frames()), r.number(health.FramesLost); got != hole || lost != lastCome+1-hole {
 		t.Errorf("%d frames are recorded and %d reported as lost of the first %d", got, lost, lastCome+1)
-	}
-}
-
-// TestABurstOverUDPWaits sends a large keyframe to a socket that nobody reads yet.
-func TestABurstOverUDPWaits(t *testing.T) {
-	t.Parallel()
-	if text, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err != nil {
-		t.Skip("it is not known what the system grants: ", err)
-	} else if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || most < udpSpace {
-		t.Skipf("the system grants %s bytes to a socket (%v)", strings.TrimSpace(string(text)), err)
-	}
-	socket, err := listenUDP("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	camera, err := net.Dial("udp4", socket.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer camera.Close()
-	const packets, size = 720, 1400 // 1 MB
-	for i := range packets {
-		packet := make([]byte, size)
-		binary.BigEndian.PutUint32(packet, uint32(i))
-		if _, err := camera.Write(packet); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// On loopback what is written has arrived, or is lost.
-	if err := socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	buffer := make([]byte, 2*size)
-	for i := range packets {
-		n, _, err := socket.ReadFrom(buffer)
-		if err != nil {
-			t.Fatalf("packet %d: %v", i, err)
-		}
-		if got := binary.BigEndian.Uint32(buffer[:n]); got != uint32(i) {
-			t.Fatalf("packet %d came where number %d was sent", got, i)
-		}
 	}
 }

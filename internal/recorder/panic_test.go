@@ -164,7 +164,7 @@ func recordIntoTrap(t *testing.T, name string, b *trap) {
 		o.FlushInterval = 200 * time.Millisecond
 		o.OnSegment = func(Segment) { b.step("OnSegment") }
 		o.wrapWriter = func(w segmentWriter) segmentWriter { return trappedWriter{w, b} }
-		o.wrapCodec = func(c accessunit.Codec) accessunit.Codec { return trappedCodec{c, b} }
+		cameraOf(o).WrapCodec = func(c accessunit.Codec) accessunit.Codec { return trappedCodec{c, b} }
 		o.Rest = backoff.Policy{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond}
 	})
 	r.await("a call after the last panic", b.over)

@@ -109,7 +109,7 @@ func newSegmenter(o *Options) *segmenter {
 func (s *segmenter) begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	s.sound = nil
 	if audio != nil {
-		s.sound = &sound{AudioTrack: *audio, flood: newAudioFlood()}
+		s.sound = &sound{AudioTrack: *audio}
 		s.sound.timeline = timeline.NewAudio(audio.Rate, s.newest)
 	}
 	s.timeline.BeginSession(rate)

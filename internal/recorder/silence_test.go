@@ -24,7 +24,7 @@ func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 	for i, r := range rigs { // they are silent side by side
 		r.awaitFrames(30 + int64(6*i))
 		r.camera.Stall()
-		time.AfterFunc(stallLimit-500*time.Millisecond, r.camera.Resume)
+		time.AfterFunc(limits.Stall-500*time.Millisecond, r.camera.Resume)
 	}
 	for i, r := range rigs {
 		r.awaitFrames(r.number(health.FramesRecorded) + 30)

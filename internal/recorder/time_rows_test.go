@@ -191,12 +191,12 @@ func burst(t *testing.T) {
 // fpsLie has a camera whose parameter sets say 25 frames per second.
 func fpsLie(t *testing.T) {
 	const fps = 21
-	for _, transport := range []string{TransportTCP, TransportUDP} {
+	for _, transport := range []string{transportTCP, transportUDP} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			limit := timely(t, 200*time.Millisecond)
 			camera := startCamera(t, fakecam.Options{FPS: fps})
-			r := record(t, camera, camera.URL(), func(o *Options) { o.Transport = transport })
+			r := record(t, camera, camera.URL(), func(o *Options) { cameraOf(o).Transport = transport })
 			r.awaitFrames(6 * fps)
 			r.settle()
 			frames := r.expectAll()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 )
@@ -24,7 +25,7 @@ type Record struct {
 
 // Camera say how cameras are talked to.
 type Camera struct {
-	Transport string // recorder.TransportAuto, TransportTCP or TransportUDP
+	Transport string // camera.TransportAuto, TransportTCP or TransportUDP
 	NoAudio   bool   // cameras' audio is not recorded
 	// TimestampSource is recorder.TimestampHub or TimestampCamera.
 	TimestampSource string
@@ -50,7 +51,7 @@ func (e *environment) recordSettings() Record {
 		MinFreeDisk:     e.reserve(EnvMinFreeDisk),
 		Audio:           AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
 		Camera: Camera{
-			Transport: e.oneOf(EnvRTSPTransport, recorder.TransportAuto, recorder.TransportTCP, recorder.TransportUDP),
+			Transport: e.oneOf(EnvRTSPTransport, camera.TransportAuto, camera.TransportTCP, camera.TransportUDP),
 			CACert:    e.optional(EnvRTSPSCACert, ""),
 
 			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
@@ -98,7 +99,7 @@ func TestRefusedRequestsAreOneLine(t *testing.T) {
 				case "wrong":
 					return errors.New("does not match")
 				case "no right":
-					return &HTTPError{Status: 403, Name: "AccessDeniedException", Message: "not authorized"}
+					return &awsapi.Error{Status: 403, Name: "AccessDeniedException", Message: "not authorized"}
 				}
 				return nil
 			}})
@@ -106,7 +107,7 @@ func TestRefusedRequestsAreOneLine(t *testing.T) {
 				c.stream("cam").puts.admit()
 			}
 			if row.change == nil {
-				fault := Refuse(401, NotAuthorized)
+				fault := Refuse(401, "NotAuthorizedException")
 				if name == "injected, silent" {
 					fault = Refuse(503, "")
 				}

@@ -1,0 +1,52 @@
+package camera
+
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+)
+
+// Limits bound a session. Those that are zero are DefaultLimits.
+type Limits struct {
+	// Stall is how long a session may bring no video, and StallCheck how often that is looked at.
+	Stall, StallCheck time.Duration
+	// Answer bounds connecting, and the wait for an answer.
+	Answer time.Duration
+	// Opening bounds all of it until the camera plays.
+	Opening time.Duration
+	// Close bounds the wait for what a camera sent before it was told that the session ends.
+	Close time.Duration
+	// Bytes is how many bytes of RTP payload may come within 10 s.
+	Bytes int64
+	// AccessUnit is how large an access unit may be, in bytes: accessunit.MaxBytes, or less.
+	AccessUnit int
+}
+
+// DefaultLimits are those that an agent has.
+func DefaultLimits() Limits {
+	return Limits{
+		Stall: 10 * time.Second, StallCheck: time.Second, Answer: 10 * time.Second, Opening: 30 * time.Second,
+		Close: 2 * time.Second, Bytes: maxWindowBytes, AccessUnit: accessunit.MaxBytes,
+	}
+}
+
+func (l Limits) orDefault() Limits {
+	or := func(of *time.Duration, value time.Duration) {
+		if *of == 0 {
+			*of = value
+		}
+	}
+	d := DefaultLimits()
+	or(&l.Stall, d.Stall)
+	or(&l.StallCheck, d.StallCheck)
+	or(&l.Answer, d.Answer)
+	or(&l.Opening, d.Opening)
+	or(&l.Close, d.Close)
+	if l.Bytes == 0 {
+		l.Bytes = d.Bytes
+	}
+	if l.AccessUnit == 0 {
+		l.AccessUnit = d.AccessUnit
+	}
+	return l
+}
