@@ -60,7 +60,8 @@ func secretRead(now time.Time, st Stream) string {
 	case st.Recorder.SecretRead.IsZero():
 		return "No URL of the camera was ever read from its secret; `kvs-edge-agent reload` reads it at once."
 	default:
-		return fmt.Sprintf("The camera's secret was last read %s ago; `kvs-edge-agent reload` reads it at once.", humanize.Span(now.Sub(st.Recorder.SecretRead)))
+		return fmt.Sprintf("The camera's secret was last read %s ago; `kvs-edge-agent reload` reads it at once.",
+			humanize.Span(now.Sub(st.Recorder.SecretRead)))
 	}
 }
 

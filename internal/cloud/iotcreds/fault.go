@@ -38,7 +38,8 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 	if skew < 0 {
 		direction = "ahead of"
 	}
-	return health.UserFault(codeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).",
+	return health.UserFault(codeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: "+
+		"set the clock (NTP).",
 		health.Varying(skewText(skew.Abs())), direction, p.o.Endpoint)
 }
 
@@ -53,9 +54,11 @@ func (p *Provider) statusFault(status int, body []byte, skew time.Duration) erro
 	switch {
 	case status == http.StatusNotFound && p.otherEndpoint(answer):
 		return health.UserFault(codeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
-			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.", p.o.Endpoint)
+			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.",
+			p.o.Endpoint)
 	case status == http.StatusNotFound:
-		return health.UserFault(codeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.", p.o.RoleAlias)
+		return health.UserFault(codeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.",
+			p.o.RoleAlias)
 	case status == http.StatusForbidden && strings.Contains(message, "certificate"), status == http.StatusUnauthorized:
 		return p.refusedCertificate(cause)
 	case status == http.StatusForbidden:
@@ -63,11 +66,15 @@ func (p *Provider) statusFault(status int, body []byte, skew time.Duration) erro
 			f.Err = cause
 			return f
 		}
-		return health.UserFault(codeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
+		return health.UserFault(codeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow "+
+			"iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
 	case status == http.StatusBadRequest:
-		return health.UserFault(codeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName, p.o.RoleAlias)
+		return health.UserFault(codeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the "+
+			"certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName,
+			p.o.RoleAlias)
 	default:
-		return health.SystemFault(codeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.", p.o.Endpoint, status)
+		return health.SystemFault(codeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.",
+			p.o.Endpoint, status)
 	}
 }
 
@@ -153,9 +160,11 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 			continue
 		}
 		if now := p.o.Now(); now.After(leaf.NotAfter) {
-			return health.UserFault(codeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", humanize.Time(leaf.NotAfter.UTC()), health.Varying(humanize.Time(now.UTC())))
+			return health.UserFault(codeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the "+
+				"certificate, or set the clock.", humanize.Time(leaf.NotAfter.UTC()), health.Varying(humanize.Time(now.UTC())))
 		} else if now.Before(leaf.NotBefore) {
-			return health.UserFault(codeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", humanize.Time(leaf.NotBefore.UTC()), health.Varying(humanize.Time(now.UTC())))
+			return health.UserFault(codeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).",
+				humanize.Time(leaf.NotBefore.UTC()), health.Varying(humanize.Time(now.UTC())))
 		}
 	}
 	return nil

@@ -27,7 +27,7 @@ const Timeout = 10 * time.Second
 // The codes of the faults.
 const (
 	codeNotFound    = "secret-not-found"
-	CodeDenied      = "secret-denied" // the role may not read or decrypt it
+	CodeDenied      = "secret-denied"  // the role may not read or decrypt it
 	codeContent     = "secret-content" // not JSON, no URL in it, not the URL of a camera
 	codeUnreachable = "secret-unreachable"
 )
@@ -72,7 +72,8 @@ func requestFault(arn string, err error) error {
 	answer := awserr.Of(err)
 	switch answer.Name {
 	case "InvalidRequestException":
-		return health.UserFault(codeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, or correct MediaUriSecretArn.", arn)
+		return health.UserFault(codeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, "+
+			"or correct MediaUriSecretArn.", arn)
 	case "InvalidParameterException", "ValidationException":
 		return health.UserFault(codeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
 	case "DecryptionFailure":
@@ -88,9 +89,11 @@ func requestFault(arn string, err error) error {
 	case answer.CredentialsRefused():
 		return health.SystemFault(CodeDenied, err, "Secrets Manager refuses the hub's credentials: check the role alias and the hub's clock.")
 	case answer.Kind == awserr.Unreachable:
-		return health.SystemFault(codeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet connection and firewall (port 443).", arn)
+		return health.SystemFault(codeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet "+
+			"connection and firewall (port 443).", arn)
 	default:
-		return health.SystemFault(codeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent keeps trying.", answer.Status, arn)
+		return health.SystemFault(codeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent "+
+			"keeps trying.", answer.Status, arn)
 	}
 }
 
@@ -112,11 +115,13 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 		}
 		var value string
 		if json.Unmarshal(raw, &value) != nil {
-			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.", key, arn)
+			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's "+
+				"URL.", key, arn)
 		}
 		value = strings.TrimSpace(value)
 		if !isCameraURL(value) {
-			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin with rtsp:// or rtsps:// and a host, or for FILE_URI with file:///.", key, arn)
+			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin "+
+				"with rtsp:// or rtsps:// and a host, or for FILE_URI with file:///.", key, arn)
 		}
 		return secret.New(value), nil
 	}
