@@ -250,7 +250,7 @@ func (p *Provider) fetchInto(ctx context.Context, flight chan struct{}) {
 
 // report raises the fault and logs it when it is new.
 func (p *Provider) report(err error) {
-	fault := health.FaultOf(err, CodeNetwork)
+	fault := health.FaultOf(err, codeNetwork)
 	severity := health.Failed
 	if p.o.Now().Before(p.expires) {
 		severity = health.Degraded
