@@ -335,7 +335,8 @@ func TestAFileOfURLsThatCannotBeReadIsNotCalledDamaged(t *testing.T) {
 	}
 	c := openCache(t, dir, newFakeSecrets(), iottest.NewAuthority(t).Device("hub-1"))
 	worst, _ := c.health.Snapshot().Worst()
-	if !strings.Contains(worst.Text, path) || !strings.Contains(worst.Text, "cannot be read: give it to the agent's user") || strings.Contains(worst.Text, "damaged") {
+	if !strings.Contains(worst.Text, path) || !strings.Contains(worst.Text, "cannot be read: give it to the agent's user") ||
+		strings.Contains(worst.Text, "damaged") {
 		t.Errorf("it says %q", worst.Text)
 	}
 }

@@ -114,7 +114,8 @@ const (
 
 // WithoutMQTT says what it means that there is no MQTT, and why there is none. A change is found within the given time.
 func WithoutMQTT(why string, within time.Duration) string {
-	return fmt.Sprintf("There is no MQTT connection to AWS IoT (%s): changes of configurations are found within %d min, and the cloud does not see the jobs' statuses.",
+	return fmt.Sprintf("There is no MQTT connection to AWS IoT (%s): changes of configurations are found within %d min, and the cloud does "+
+		"not see the jobs' statuses.",
 		why, int(within.Minutes()))
 }
 

@@ -98,7 +98,8 @@ func (l *lister) findHub(ctx context.Context) (string, error) {
 		if hub := l.hub.get(); hub != "" {
 			return hub, nil
 		}
-		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is learnt with the first configuration over MQTT.")
+		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is learnt with "+
+			"the first configuration over MQTT.")
 	}
 	hub, err := l.o.FindHubARN(ctx)
 	if err == nil {

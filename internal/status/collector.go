@@ -142,38 +142,6 @@ func appendConditions(list []Condition, p health.PartSnapshot) []Condition {
 	return list
 }
 
-// verdict is down when every stream's recording has failed (or the agent itself), degraded when
-// anything at all is more than information.
-func verdict(s Snapshot) Verdict {
-	failed, worst := 0, health.Info
-	for _, st := range s.Streams {
-		recorderFailed := false
-		for _, c := range st.Conditions {
-			worst = max(worst, c.Severity)
-			recorderFailed = recorderFailed || (c.Job == health.JobRecorder && c.Severity == health.Failed)
-		}
-		if recorderFailed {
-			failed++
-		}
-	}
-	for _, c := range s.Agent {
-		worst = max(worst, c.Severity)
-	}
-	for _, o := range s.Orphans {
-		for _, c := range o.Conditions {
-			worst = max(worst, c.Severity)
-		}
-	}
-	switch {
-	case len(s.Streams) > 0 && failed == len(s.Streams):
-		return Down
-	case worst > health.Info:
-		return Degraded
-	default:
-		return Healthy
-	}
-}
-
 func millis(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}

@@ -33,7 +33,8 @@ const (
 const Patience = 10 * time.Second
 
 // EdgeConfig is a document of the hub's.
-const EdgeConfig = `{"HubDeviceArn":"` + Hub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"` + Secret + `","MediaUriType":"RTSP_URI"}}}`
+const EdgeConfig = `{"HubDeviceArn":"` + Hub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"` + Secret +
+	`","MediaUriType":"RTSP_URI"}}}`
 
 // StreamARN is that of a stream of this name.
 func StreamARN(stream string) string {

@@ -24,8 +24,8 @@ const (
 	// the future. Source: API_MetricDatum, Timestamp.
 	maxAge   = 14*24*time.Hour - time.Hour
 	maxAhead = 2*time.Hour - time.Minute
-	// farewell bounds the last sending when the agent stops.
-	farewell = 2 * time.Second
+	// lastSendTimeout bounds the last sending when the agent stops.
+	lastSendTimeout = 2 * time.Second
 )
 
 // The scopes: sending points to CloudWatch, and points that it did not take.
@@ -97,7 +97,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			<-sent
 			r.keep(r.sampler.events(time.Now()))
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSendTimeout)
 			defer cancel()
 			_ = r.sendAll(last) // the agent stops: nobody is left to hear of a failure
 			return nil
@@ -134,7 +134,7 @@ func (r *Reporter) send(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.queue.filled:
+		case <-r.queue.filled.C():
 		}
 		for r.queue.len() > 0 && ctx.Err() == nil {
 			err := r.sendAll(ctx)
