@@ -42,7 +42,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 		SegmentDuration: spec.SegmentDuration,
 		FlushInterval:   spec.FlushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
-		GoesOn:          goesOn && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
+		Continues:       goesOn && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
 		TimestampSource: spec.Camera.TimestampSource,
 		Frozen:          a.freezes.Within,
 		Health:          part,

@@ -169,7 +169,8 @@ func TestASegmentGoesOnForWantOfANextOne(t *testing.T) {
 	disk.fails.Store(1 << 40)
 	f.play(100)
 	got := f.r.o.Health.Snapshot()
-	if got.State != stateRecording || len(got.Conditions) != 1 || got.Conditions[0].Severity != health.Degraded || got.Conditions[0].Code != codeStore {
+	if got.State != stateRecording || len(got.Conditions) != 1 || got.Conditions[0].Severity != health.Degraded ||
+		got.Conditions[0].Code != codeStore {
 		t.Errorf("while none can be created: %q, %+v", got.State, got.Conditions)
 	}
 	disk.fails.Store(0)

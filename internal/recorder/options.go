@@ -66,12 +66,12 @@ type Options struct {
 	// MaxSegmentBytes says what a segment is ended before it grows larger than, at a keyframe. It is
 	// asked at each, so that a change interrupts nothing. 0: no limit. Default: none.
 	MaxSegmentBytes func() int64
-	// GoesOn says that another Recorder of the camera was stopped for this one while it recorded, so
+	// Continues says that another Recorder of the camera was stopped for this one while it recorded, so
 	// that what lies between the two is a gap.
-	GoesOn bool
+	Continues bool
 	// FlushInterval is how much of a recording a power cut may take. Default segment.DefaultFlushInterval.
 	FlushInterval time.Duration
-	// OnSegment is told of each finished segment. It must not wait. Default none.
+	// OnSegment is called with each finished segment. It must not wait. Default none.
 	OnSegment func(Segment)
 	// TimestampSource is whose clock times follow: TimestampHub or TimestampCamera. Default TimestampHub.
 	TimestampSource string
@@ -79,8 +79,8 @@ type Options struct {
 	Backoff backoff.Policy
 	// Pauses are those between sessions that are not paced so. Default: DefaultPauses.
 	Pauses Pauses
-	// Rest paces new beginnings after internal errors. Default: 0.5 s doubling to 30 s.
-	Rest backoff.Policy
+	// Cooldown paces new beginnings after internal errors. Default: 0.5 s doubling to 30 s.
+	Cooldown backoff.Policy
 	// Health is the recorder's part of the agent's health. Default: one of its own.
 	Health *health.Part
 	// Log. Default none.
@@ -100,10 +100,10 @@ type Options struct {
 }
 
 // gathering is how long frames are gathered in memory. The last quarter of the flush interval is for
-// frames on their way here (gatherInterval), and for the disk to sync those before them.
+// frames on their way here (a camera is read in batches), and for the disk to sync those before them.
 func (o *Options) gathering() time.Duration { return o.FlushInterval * 3 / 4 }
 
-// Segment is what OnSegment is told.
+// Segment is what OnSegment is called with.
 type Segment struct {
 	segment.Key
 	End    time.Time // producer time of the last frame

@@ -332,7 +332,8 @@ func (r *rig) settle() {
 	r.await("what the camera has queued on its way", func() bool {
 		return !slices.ContainsFunc(r.camera.Sessions(), func(s fakecam.Session) bool { return s.Queued > 0 })
 	})
-	r.await(fmt.Sprintf("the last of %d frames, of which %d had come,", sent(r.camera), r.handed.Load()), func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
+	r.await(fmt.Sprintf("the last of %d frames, of which %d had come,", sent(r.camera), r.handed.Load()),
+		func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
 	r.camera.Unplug()
 	r.await("the last frames in their file", func() bool {
 		return r.number(health.FramesRecorded)+r.number(health.FramesLost) >= sent(r.camera)

@@ -109,14 +109,14 @@ func (s *segmenter) missed(frames int64) {
 	}
 }
 
-// noticed reports that something was left out that no frame misses.
-func (s *segmenter) noticed(err error) {
+// malformed reports that something was left out that no frame misses.
+func (s *segmenter) malformed(err error) {
 	s.monitor.reportDamage(damageMalformed, err, "The camera sends data that is no video, which is left out of the recording: "+
 		"update the camera's firmware if this stays.")
 }
 
-// audioLeft names the audio that is not recorded; see accessunit.Sink.
-func (s *segmenter) audioLeft(names []string) {
+// unsupportedAudio names the audio that is not recorded; see accessunit.Sink.
+func (s *segmenter) unsupportedAudio(names []string) {
 	if len(names) == 0 {
 		s.part.OK(scopeAudio)
 		return

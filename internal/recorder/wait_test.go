@@ -50,7 +50,8 @@ func TestTheWaitForACameraKeepsItsTimeAndEndsWithAnotherURL(t *testing.T) {
 		synctest.Wait()
 		now := part.Snapshot()
 		if now.State != stateWaiting || !now.StateSince.Equal(began) || !now.Conditions[0].Since.Equal(began) {
-			t.Errorf("after 30 min and %d tries it is %q since %s, with %+v; want since %s", tries.Load(), now.State, now.StateSince, now.Conditions, began)
+			t.Errorf("after 30 min and %d tries it is %q since %s, with %+v; want since %s",
+				tries.Load(), now.State, now.StateSince, now.Conditions, began)
 		}
 		if n := tries.Load(); n < 60 || failures.Load() != n || served.Load() != 0 {
 			t.Errorf("%d tries, %d failures, %d sessions with video", n, failures.Load(), served.Load())
