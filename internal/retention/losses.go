@@ -35,8 +35,8 @@ type loss struct {
 
 // lose accounts for a segment that was deleted before it was uploaded.
 func (k *Keeper) lose(s segment.Info, why string) {
-	part := k.o.Health.Part(s.Stream, health.JobRetention)
-	segments, bytes := part.Number(health.DeletedBeforeUpload), part.Number(health.DeletedBeforeUploadBytes)
+	part := k.o.Health.Component(s.Stream, health.JobRetention)
+	segments, bytes := part.Counter(health.DeletedBeforeUpload), part.Counter(health.DeletedBeforeUploadBytes)
 	segments.Add(1)
 	bytes.Add(s.Bytes)
 	l := k.losses[s.Stream]
@@ -48,7 +48,7 @@ func (k *Keeper) lose(s segment.Info, why string) {
 	k.losses[s.Stream], k.unkept = l, true
 }
 
-func (l *loss) raise(part *health.Part) {
+func (l *loss) raise(part *health.Component) {
 	l.told = true
 	part.Report(scopeLost, health.Degraded, health.SystemFault(codeLost, nil,
 		"Recordings were deleted before they were uploaded since %s: %s (%s), the last one because %s: check the upload schedule and the network, or give the stream more space.",
@@ -70,14 +70,14 @@ func (k *Keeper) forgive(now time.Time, synchronised bool) {
 		if !since.Equal(l.Since) || !last.Equal(l.Last) {
 			l.Since, l.Last = since, last
 			if l.told {
-				l.raise(k.o.Health.Part(stream, health.JobRetention))
+				l.raise(k.o.Health.Component(stream, health.JobRetention))
 			}
 			k.losses[stream], k.unkept = l, true
 		}
 		if l.told && now.Sub(l.Last) > rememberLoss {
 			l.told = false
 			k.losses[stream] = l
-			k.o.Health.Part(stream, health.JobRetention).OK(scopeLost)
+			k.o.Health.Component(stream, health.JobRetention).OK(scopeLost)
 		}
 	}
 }
@@ -100,9 +100,9 @@ func (k *Keeper) recallLosses() {
 	}
 	now := k.o.Now()
 	for stream, l := range before {
-		part := k.o.Health.Part(stream, health.JobRetention)
-		part.Number(health.DeletedBeforeUpload).Set(l.Segments)
-		part.Number(health.DeletedBeforeUploadBytes).Set(l.Bytes)
+		part := k.o.Health.Component(stream, health.JobRetention)
+		part.Counter(health.DeletedBeforeUpload).Restore(l.Segments)
+		part.Counter(health.DeletedBeforeUploadBytes).Restore(l.Bytes)
 		if now.Sub(l.Last) <= rememberLoss {
 			l.raise(part)
 		}
@@ -124,7 +124,7 @@ func (k *Keeper) keepLosses(now time.Time) {
 			delete(k.losses, stream)
 		}
 	}
-	part := k.o.Health.Part("", health.JobRetention)
+	part := k.o.Health.Component("", health.JobRetention)
 	data, err := json.Marshal(k.losses)
 	if err == nil {
 		err = replace(k.o.Losses, append(data, '\n'))
@@ -132,7 +132,7 @@ func (k *Keeper) keepLosses(now time.Time) {
 	if err != nil {
 		if part.Report(scopeKeep, health.Info, health.SystemFault(codeLosses, err,
 			"How much was deleted before its upload cannot be kept in %s, so it is counted anew after a restart: check the disk of that directory.", k.o.Losses)) {
-			k.o.Log.Warn("cannot keep how much was deleted before its upload", zap.Error(err))
+			k.o.Log.Warn("cannot keep how much was deleted before its upload", zap.String("code", codeLosses), zap.Error(err))
 		}
 		return // the next pass tries again
 	}

@@ -183,7 +183,7 @@ func (k *Keeper) keepPolicies(now time.Time) {
 	if !write && (len(records) == 0 || !vanished(k.o.Policies)) {
 		return
 	}
-	part := k.o.Health.Part("", health.JobRetention)
+	part := k.o.Health.Component("", health.JobRetention)
 	data, err := json.MarshalIndent(records, "", " ")
 	if err == nil {
 		err = replace(k.o.Policies, append(data, '\n'))
@@ -198,7 +198,7 @@ func (k *Keeper) keepPolicies(now time.Time) {
 	if part.Report(scopePolicies, health.Info, health.SystemFault(codePolicies, err,
 		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a restart: "+
 			"check the disk of that directory.", k.o.Policies)) {
-		k.o.Log.Warn("cannot note what is kept of each stream", zap.Error(err))
+		k.o.Log.Warn("cannot note what is kept of each stream", zap.String("code", codePolicies), zap.Error(err))
 	}
 }
 

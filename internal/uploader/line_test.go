@@ -155,7 +155,7 @@ func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 			if n, skipped := w.number(health.FragmentsPersisted), w.number(health.FragmentsSkipped); n != int64(fragments) || skipped != 0 {
 				t.Errorf("%d fragments are persisted, %d skipped, want all %d and none", n, skipped, fragments)
 			}
-			for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
+			for _, c := range w.health.Component(door, health.JobUploader).Snapshot().Conditions {
 				t.Errorf("a condition is left: %+v", c)
 			}
 			parts := 0
