@@ -44,7 +44,7 @@ func TestAudioModes(t *testing.T) {
 	if lost, gaps := recorder.Value(health.FramesLost), recorder.Value(health.Gaps); lost != 0 || gaps != 0 {
 		t.Errorf("%d frames lost, %d gaps", lost, gaps)
 	}
-	if refused := a.health.Component("door", health.JobUploader).Value(health.FragmentsSkipped); refused != 0 {
+	if refused := a.health.Component("door", health.JobUploader).Value(health.FragmentsRefused); refused != 0 {
 		t.Errorf("%d fragments refused", refused)
 	}
 	s.write(map[string]string{settings.EnvAudio: string(settings.AudioOff)})

@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -114,6 +115,13 @@ const (
 
 // limits are those of a session with a camera.
 var limits = camera.DefaultLimits()
+
+// stallsAfter shortens how long a session may bring no video: a tenth of it is how often that is looked at.
+func stallsAfter(limit time.Duration) func(*Options) {
+	return func(o *Options) {
+		cameraOf(o).Limits.Stall, cameraOf(o).Limits.StallCheck = limit, limit/10
+	}
+}
 
 // rigSource is a camera whose options a test changes before it is recorded.
 type rigSource struct {
@@ -264,7 +272,7 @@ func (r *rig) frames() []recorded {
 				if b.Track != 1 {
 					continue
 				}
-				stamp, ok := fakecam.StampOfAccessUnit(b.Data)
+				stamp, ok := stamps.OfAccessUnit(b.Data)
 				if !ok {
 					r.t.Fatal("a frame without a stamp")
 				}

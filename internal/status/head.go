@@ -37,12 +37,8 @@ func counts(s Snapshot) string {
 
 // fits says for how long the space does.
 func fits(days float64) string {
-	switch {
-	case days <= 0:
+	if days <= 0 {
 		return ""
-	case days < 1:
-		return fmt.Sprintf(", holds %.1f h", days*24)
-	default:
-		return fmt.Sprintf(", holds %.1f days", days)
 	}
+	return ", holds " + humanize.ShortDays(days)
 }

@@ -374,7 +374,8 @@ func (w *world) reports(code string) bool {
 func (w *world) uploader(change ...func(*Options)) *Uploader {
 	o := Options{
 		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Component(door, health.JobUploader),
-		Retry: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond}, AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
+		Retry:   backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
+		AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
 	}
 	o.clock = func() time.Time { return time.Now().Add(time.Duration(w.waited.Load())) }
 	for _, f := range change {

@@ -59,7 +59,7 @@ type numbers struct {
 func numbersOf(p *health.Component) numbers {
 	return numbers{
 		persisted: p.Counter(health.FragmentsPersisted), bytes: p.Counter(health.BytesUploaded),
-		refused: p.Counter(health.FragmentsSkipped), sessions: p.Counter(health.UploadSessions),
+		refused: p.Counter(health.FragmentsRefused), sessions: p.Counter(health.UploadSessions),
 		lastTime: p.Gauge(health.LastPersistedTime), lastMedia: p.Gauge(health.LastPersistedMedia),
 		backlogDone: p.Gauge(health.BacklogDoneTime),
 	}
@@ -158,7 +158,8 @@ func (r *report) refused(f queue.Fragment, a rules.Answer) {
 // damaged says that a part of a segment was not uploaded as it cannot be read.
 func (r *report) damaged(k segment.Key) {
 	fault := health.SystemFault(codeRefused, nil, "The recording at %s of stream %s is damaged on the hub's disk: "+
-		"what cannot be read of it was not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` says which part it is.",
+		"what cannot be read of it was not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` says which "+
+		"part it is.",
 		timeText(k.Start), r.stream, r.stream)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
 		r.log.Warn("a part of a recording cannot be uploaded", zap.String("code", fault.Code), zap.String("why", fault.Text))

@@ -45,30 +45,29 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 
 // statusFault turns an answer that is not 200 into a sentence.
 func (p *Provider) statusFault(status int, body []byte, skew time.Duration) error {
-	answer := awserr.Parse(status, nil, body)
-	message := strings.ToLower(answer.Message)
+	answer := awserr.ParseCredentials(status, body)
 	cause := &StatusError{Status: status, Message: answer.Message}
 	if f := p.certificateOver(cause); f != nil {
 		return f
 	}
 	switch {
-	case status == http.StatusNotFound && p.otherEndpoint(answer):
+	case (answer.Kind == awserr.NotFound || answer.Kind == awserr.NoSuchPath) && p.otherEndpoint(answer):
 		return health.UserFault(codeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
 			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.",
 			p.o.Endpoint)
-	case status == http.StatusNotFound:
+	case answer.Kind == awserr.NotFound, answer.Kind == awserr.NoSuchPath:
 		return health.UserFault(codeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.",
 			p.o.RoleAlias)
-	case status == http.StatusForbidden && strings.Contains(message, "certificate"), status == http.StatusUnauthorized:
+	case answer.Kind == awserr.Certificate:
 		return p.refusedCertificate(cause)
-	case status == http.StatusForbidden:
+	case answer.Kind == awserr.Denied:
 		if f := p.clockFault(skew); f != nil {
 			f.Err = cause
 			return f
 		}
 		return health.UserFault(codeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow "+
 			"iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
-	case status == http.StatusBadRequest:
+	case answer.Kind == awserr.Invalid:
 		return health.UserFault(codeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the "+
 			"certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName,
 			p.o.RoleAlias)
@@ -98,7 +97,7 @@ type StatusError struct {
 	Message string // of the endpoint, cleaned and shortened
 }
 
-// Error gives status and message.
+// Error returns status and message.
 func (e *StatusError) Error() string {
 	if e.Message == "" {
 		return http.StatusText(e.Status)
@@ -170,7 +169,7 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 	return nil
 }
 
-// skewText gives minutes, as the Date header has whole seconds and came some time ago.
+// skewText writes minutes, as the Date header has whole seconds and came some time ago.
 func skewText(d time.Duration) string {
 	if d = d.Round(time.Minute); d < time.Hour {
 		return fmt.Sprintf("%d min", int(d.Minutes()))

@@ -79,7 +79,7 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 	return a, nil
 }
 
-// clockSkew is the endpoint's clock minus ours; 0 when the answer does not tell.
+// clockSkew is the endpoint's clock minus ours; 0 when the answer has no date.
 func clockSkew(h http.Header, now time.Time) time.Duration {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // exchangeRefreshBefore is below the 5 min before their end until which the token exchange service
-// repeats the credentials that it has: asked earlier, it would give the same again. It is so even
+// repeats the credentials that it has: asked earlier, it would return the same again. It is so even
 // with jitterShare added.
 // Source: aws-greengrass-nucleus, CredentialRequestHandler.TIME_BEFORE_CACHE_EXPIRE_IN_MIN.
 const exchangeRefreshBefore = 4 * time.Minute
@@ -33,7 +33,7 @@ type TokenExchange struct {
 	Token secret.String // of this start of the component
 }
 
-// Check tells what is wrong with the address. As in the AWS SDKs, a token goes without TLS only to
+// Check says what is wrong with the address. As in the AWS SDKs, a token goes without TLS only to
 // this machine.
 func (t TokenExchange) Check() error {
 	address, err := url.Parse(t.URL)

@@ -116,8 +116,8 @@ func (c *core) component(t *testing.T, token string) component {
 	part := health.NewRegistry(wall.Now).Component("", health.JobCloud)
 	logs, lines := observer.New(zapcore.DebugLevel)
 	p, err := NewTokenExchange(TokenExchange{URL: "http://" + c.address + exchangePath, Token: secret.New(token)}, Options{
-		Now: wall.Now, Health: part, Timeout: time.Second, Log: zap.New(logs), Retry: backoff.Policy{Min: time.Millisecond,
-			Max: time.Millisecond},
+		Now: wall.Now, Health: part, Timeout: time.Second, Log: zap.New(logs),
+		Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ const Timeout = 10 * time.Second
 // The codes of the faults.
 const (
 	codeNotFound    = "secret-not-found"
-	CodeDenied      = "secret-denied"  // the role may not read or decrypt it
+	CodeDenied      = "secret-denied"
 	codeContent     = "secret-content" // not JSON, no URL in it, not the URL of a camera
 	codeUnreachable = "secret-unreachable"
 )
@@ -69,20 +69,15 @@ func requestFault(arn string, err error) error {
 	if errors.As(err, &fault) {
 		return fault
 	}
-	answer := awserr.Of(err)
-	switch answer.Name {
-	case "InvalidRequestException":
+	switch answer := awserr.Of(err); {
+	case answer.Kind == awserr.Unusable:
 		return health.UserFault(codeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, "+
 			"or correct MediaUriSecretArn.", arn)
-	case "InvalidParameterException", "ValidationException":
+	case answer.Kind == awserr.Malformed:
 		return health.UserFault(codeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
-	case "DecryptionFailure":
-		return decryptFault(arn, err)
-	}
-	switch {
 	case answer.Kind == awserr.NotFound:
 		return health.UserFault(codeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
-	case answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
+	case answer.Kind == awserr.Undecryptable, answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
 		return decryptFault(arn, err)
 	case answer.RightMissing():
 		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
@@ -106,7 +101,8 @@ func decryptFault(arn string, err error) error {
 func urlIn(arn string, content []byte) (secret.String, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(content, &fields) != nil || fields == nil {
-		return secret.String{}, health.UserFault(codeContent, nil, `The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, arn)
+		return secret.String{}, health.UserFault(codeContent, nil,
+			`The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, arn)
 	}
 	for _, key := range urlKeys {
 		raw, ok := fields[key] // a map, so that the case counts
@@ -115,8 +111,8 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 		}
 		var value string
 		if json.Unmarshal(raw, &value) != nil {
-			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's "+
-				"URL.", key, arn)
+			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.",
+				key, arn)
 		}
 		value = strings.TrimSpace(value)
 		if !isCameraURL(value) {
