@@ -10,7 +10,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/preflight"
 )
 
 // What deploy/systemd/kvs-edge-agent.service says of the service.
@@ -49,13 +49,13 @@ func takeRightsOf(name string) error {
 }
 
 // installedUnit is the unit of the service on this machine, asked for once.
-var installedUnit = sync.OnceValue(func() *agent.Unit { return findUnit(context.Background()) })
+var installedUnit = sync.OnceValue(func() *preflight.Unit { return findUnit(context.Background()) })
 
 // useServiceSettings has every command see what the service sees, as check does: the variables of its file, which is
 // usually at path, then those of its unit, then those of this shell. Times stay those of this shell. A path of a test
 // has no unit. Its error says why the file is of no use; the variables of this shell count then.
 func useServiceSettings(path string) error {
-	var unit *agent.Unit
+	var unit *preflight.Unit
 	if path == serviceSettings {
 		unit = installedUnit()
 	}

@@ -9,44 +9,44 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 func TestTheServicesSettingsAreRead(t *testing.T) {
 	shellWithout(t, serviceVariables...)
 	t.Setenv("RUNTIME_DIRECTORY", "/run/mine")
-	t.Setenv(agent.EnvLogOutputDirectory, "/log")
+	t.Setenv(settings.EnvLogOutputDirectory, "/log")
 	path := filepath.Join(t.TempDir(), "agent.env")
 	text := "# who\nAWS_REGION=us-west-2\n AWS_IOT_CORE_THING_NAME = \"hub 1\"\n;x=y\nAWS_KVS_EDGE_RECORDING_DIRECTORY=/media\n" +
 		"TZ=Europe/Berlin\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(agent.EnvRegion, "eu-west-1")
+	t.Setenv(settings.EnvRegion, "eu-west-1")
 	t.Setenv("TZ", "Asia/Tokyo")
 	if err := useServiceSettings(path); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		agent.EnvRegion: "us-west-2", agent.EnvThingName: "hub 1", agent.EnvRecordingDirectory: "/media",
-		"STATE_DIRECTORY": "/var/lib/kvs-edge-agent", "RUNTIME_DIRECTORY": "/run/mine", agent.EnvLogOutputDirectory: "/log",
+		settings.EnvRegion: "us-west-2", settings.EnvThingName: "hub 1", settings.EnvRecordingDirectory: "/media",
+		"STATE_DIRECTORY": "/var/lib/kvs-edge-agent", "RUNTIME_DIRECTORY": "/run/mine", settings.EnvLogOutputDirectory: "/log",
 		"TZ": "Asia/Tokyo",
 	} {
 		if got := os.Getenv(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	t.Setenv(agent.EnvThingName, "another")
+	t.Setenv(settings.EnvThingName, "another")
 	shellWithout(t, "TZ")
-	if err := useServiceSettings(path); err != nil || os.Getenv(agent.EnvThingName) != "hub 1" {
-		t.Errorf("a shell with settings of its own has the thing %s: %v", os.Getenv(agent.EnvThingName), err)
+	if err := useServiceSettings(path); err != nil || os.Getenv(settings.EnvThingName) != "hub 1" {
+		t.Errorf("a shell with settings of its own has the thing %s: %v", os.Getenv(settings.EnvThingName), err)
 	}
 	if zone, set := os.LookupEnv("TZ"); set {
 		t.Errorf("a shell without a time zone got %s", zone)
 	}
-	t.Setenv(agent.EnvThingName, "another")
-	if err := useServiceSettings(filepath.Join(t.TempDir(), "none")); err != nil || os.Getenv(agent.EnvThingName) != "another" {
-		t.Errorf("without the file: the thing is %s, %v", os.Getenv(agent.EnvThingName), err)
+	t.Setenv(settings.EnvThingName, "another")
+	if err := useServiceSettings(filepath.Join(t.TempDir(), "none")); err != nil || os.Getenv(settings.EnvThingName) != "another" {
+		t.Errorf("without the file: the thing is %s, %v", os.Getenv(settings.EnvThingName), err)
 	}
 }
 
@@ -74,14 +74,14 @@ func TestStoreCommandsFindTheServicesRecordings(t *testing.T) {
 	if dir, err := flags.directory(path); err != nil || dir != "/media/disk" {
 		t.Errorf("by the service's file: %s, %v", dir, err)
 	}
-	t.Setenv(agent.EnvRecordingDirectory, "/mine")
+	t.Setenv(settings.EnvRecordingDirectory, "/mine")
 	if dir, err := flags.directory(path); err != nil || dir != "/media/disk" || !strings.Contains(flags.note, "before /mine of this shell") {
 		t.Errorf("by the service's file, in a shell with another: %s, %v, %q", dir, err, flags.note)
 	}
 	for name, file := range map[string]string{
 		"no service": filepath.Join(t.TempDir(), "none"), "a file with a fault": writeSettings(t, "x\n"),
 	} {
-		t.Setenv(agent.EnvRecordingDirectory, "/mine")
+		t.Setenv(settings.EnvRecordingDirectory, "/mine")
 		if dir, err := flags.directory(file); err != nil || dir != "/mine" || flags.note != "" {
 			t.Errorf("by the shell, with %s: %s, %v, %q", name, dir, err, flags.note)
 		}

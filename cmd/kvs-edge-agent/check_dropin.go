@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/preflight"
 )
 
 // dropInDirectory is where systemd reads what is added to the unit.
@@ -15,7 +15,7 @@ const dropInDirectory = "/etc/systemd/system/" + serviceUnit + ".d"
 
 // writeDropIn writes the lines beside those that the file in dir has already, and returns the file and its text.
 func writeDropIn(dir string, lines []string) (path, text string, err error) {
-	path = filepath.Join(dir, agent.DropInName)
+	path = filepath.Join(dir, preflight.DropInName)
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return path, "", err

@@ -12,9 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/preflight"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 const (
@@ -31,18 +32,18 @@ var unitFiles = []string{"/etc/systemd/system/" + serviceUnit, "/usr/lib/systemd
 
 // findUnit asks systemd for the service's unit. Where systemd does not run, an installed unit is the shipped one.
 // It returns nil where there is no unit.
-func findUnit(ctx context.Context) *agent.Unit {
+func findUnit(ctx context.Context) *preflight.Unit {
 	if _, err := os.Stat(systemdRuns); err == nil {
 		ctx, cancel := context.WithTimeout(ctx, unitTimeout)
 		defer cancel()
 		arguments := []string{"show", serviceUnit}
-		for _, property := range agent.UnitProperties {
+		for _, property := range preflight.UnitProperties {
 			arguments = append(arguments, "-p", property)
 		}
 		show := exec.CommandContext(ctx, "systemctl", arguments...)
 		show.Env = append(os.Environ(), "LC_ALL=C")
 		if output, err := show.Output(); err == nil {
-			if unit, known := agent.UnitOf(string(output)); known {
+			if unit, known := preflight.UnitOf(string(output)); known {
 				return &unit
 			}
 			return nil
@@ -50,7 +51,7 @@ func findUnit(ctx context.Context) *agent.Unit {
 	}
 	for _, path := range unitFiles {
 		if _, err := os.Stat(path); err == nil {
-			unit := agent.ShippedUnit()
+			unit := preflight.ShippedUnit()
 			return &unit
 		}
 	}
@@ -59,15 +60,15 @@ func findUnit(ctx context.Context) *agent.Unit {
 
 // serviceView is what a check takes from the service.
 type serviceView struct {
-	file  string      // with the variables; "" when only the shell's are there
-	asIs  bool        // the file is that of the service, and not somebody's own
-	unit  *agent.Unit // nil when no unit starts the agent with the file
-	notes []string    // how the shell differs from the service
+	file  string          // with the variables; "" when only the shell's are there
+	asIs  bool            // the file is that of the service, and not somebody's own
+	unit  *preflight.Unit // nil when no unit starts the agent with the file
+	notes []string        // how the shell differs from the service
 }
 
 // viewService reads the variables as the agent does that runs with the file: own is that of --env-file, "" for the
 // service's, which is usual where the unit does not name another.
-func viewService(unit *agent.Unit, own, usual string) (v serviceView, file map[string]string, err error) {
+func viewService(unit *preflight.Unit, own, usual string) (v serviceView, file map[string]string, err error) {
 	path := usual
 	if unit != nil && unit.EnvFile != "" {
 		path = unit.EnvFile
@@ -86,7 +87,7 @@ func viewService(unit *agent.Unit, own, usual string) (v serviceView, file map[s
 		return v, nil, fmt.Errorf("cannot read the settings in %s: %w", v.file, reasonOf(err))
 	case errors.Is(err, fs.ErrNotExist):
 		return serviceView{}, nil, nil
-	case errors.Is(err, fs.ErrPermission) && os.Getenv(agent.EnvThingName) != "":
+	case errors.Is(err, fs.ErrPermission) && os.Getenv(settings.EnvThingName) != "":
 		const note = "The settings are those of this shell, as %s may not be read: run this as root to check those of the service."
 		return serviceView{notes: []string{fmt.Sprintf(note, path)}}, nil, nil
 	case errors.Is(err, fs.ErrPermission):
@@ -96,7 +97,7 @@ func viewService(unit *agent.Unit, own, usual string) (v serviceView, file map[s
 	}
 	list, faults := envfile.Parse(string(data))
 	if len(faults) > 0 {
-		wrong := new(agent.SettingsError)
+		wrong := new(settings.Error)
 		for _, f := range faults {
 			wrong.Faults = append(wrong.Faults, v.file+", "+f.Error())
 		}
@@ -119,14 +120,14 @@ func reasonOf(err error) error {
 
 // asService puts the variables of the file, and of the unit, into the process's environment: they take precedence
 // over the shell's, as for the service. What the shell sets beside them the service does not see.
-func asService(unit *agent.Unit, own, usual string) (serviceView, error) {
+func asService(unit *preflight.Unit, own, usual string) (serviceView, error) {
 	v, file, err := viewService(unit, own, usual)
 	if err != nil || v.file == "" {
 		return v, err
 	}
 	wanted := maps.Clone(file)
 	if v.asIs {
-		base := agent.ShippedUnit().Environment
+		base := preflight.ShippedUnit().Environment
 		if v.unit != nil {
 			base = v.unit.Environment
 		}
@@ -180,7 +181,7 @@ func isSetting(name string) bool {
 	if strings.HasPrefix(name, "AWS_") {
 		return true
 	}
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		for _, known := range group.Variables {
 			if strings.EqualFold(known.Name, name) { // proxies are read in both spellings
 				return true

@@ -7,37 +7,38 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/preflight"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // TestCheckHasTheVariablesOfTheService looks at what counts: the file, then the unit, and of the shell nothing that
 // the service does not see.
 func TestCheckHasTheVariablesOfTheService(t *testing.T) {
 	path := writeSettings(t, "AWS_REGION=us-west-2\nAWS_IOT_CORE_THING_NAME=hub-7\nAWS_KVS_EDGE_AUDIO=off\n")
-	unit := &agent.Unit{User: "kvs-edge-agent", EnvFile: path, Environment: map[string]string{agent.EnvStateDirectory: "/var/lib/mine",
-		agent.EnvAudio: "on"}}
+	unit := &preflight.Unit{User: "kvs-edge-agent", EnvFile: path, Environment: map[string]string{settings.EnvStateDirectory: "/var/lib/mine",
+		settings.EnvAudio: "on"}}
 	shell := map[string]string{
-		agent.EnvRegion: "eu-west-1", agent.EnvThingName: "hub-7", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%",
+		settings.EnvRegion: "eu-west-1", settings.EnvThingName: "hub-7", settings.EnvStateDirectory: "/shell", settings.EnvMinFreeDisk: "10%",
 		"https_proxy": "http://p:1",
 	}
 	for name, row := range map[string]struct {
-		unit  *agent.Unit
+		unit  *preflight.Unit
 		own   string
 		want  map[string]string
 		notes []string
 	}{
 		"the service under systemd": {unit, "", map[string]string{
-			agent.EnvRegion: "us-west-2", agent.EnvThingName: "hub-7", agent.EnvStateDirectory: "/var/lib/mine", agent.EnvAudio: "off",
-			agent.EnvMinFreeDisk: "", "https_proxy": "",
+			settings.EnvRegion: "us-west-2", settings.EnvThingName: "hub-7", settings.EnvStateDirectory: "/var/lib/mine", settings.EnvAudio: "off",
+			settings.EnvMinFreeDisk: "", "https_proxy": "",
 		}, []string{"This shell has another value of AWS_REGION than " + path,
 			"another value of AWS_KVS_EDGE_STATE_DIRECTORY than the service's unit",
 			"does not see what this shell sets of AWS_KVS_EDGE_MIN_FREE_DISK, https_proxy"}},
 		"a container, without systemd": {nil, "", map[string]string{
-			agent.EnvRegion: "us-west-2", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%",
-			agent.EnvRecordingDirectory: "/var/lib/kvs-edge-agent/recordings",
+			settings.EnvRegion: "us-west-2", settings.EnvStateDirectory: "/shell", settings.EnvMinFreeDisk: "10%",
+			settings.EnvRecordingDirectory: "/var/lib/kvs-edge-agent/recordings",
 		}, []string{"another value of AWS_REGION"}},
-		"a file of one's own": {&agent.Unit{EnvFile: "/none"}, path, map[string]string{
-			agent.EnvRegion: "us-west-2", agent.EnvStateDirectory: "/shell", agent.EnvMinFreeDisk: "10%", agent.EnvRecordingDirectory: "",
+		"a file of one's own": {&preflight.Unit{EnvFile: "/none"}, path, map[string]string{
+			settings.EnvRegion: "us-west-2", settings.EnvStateDirectory: "/shell", settings.EnvMinFreeDisk: "10%", settings.EnvRecordingDirectory: "",
 		}, []string{"another value of AWS_REGION"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +47,7 @@ func TestCheckHasTheVariablesOfTheService(t *testing.T) {
 					shellWithout(t, name)
 				}
 			}
-			shellWithout(t, append(serviceVariables, agent.EnvAudio, agent.EnvMinFreeDisk, "https_proxy", "LOGS_DIRECTORY")...)
+			shellWithout(t, append(serviceVariables, settings.EnvAudio, settings.EnvMinFreeDisk, "https_proxy", "LOGS_DIRECTORY")...)
 			for name, value := range shell {
 				t.Setenv(name, value)
 			}
@@ -82,7 +83,7 @@ func TestADropInKeepsWhatItHas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dir, agent.DropInName))
+	text, err := os.ReadFile(filepath.Join(dir, preflight.DropInName))
 	if err != nil {
 		t.Fatal(err)
 	}

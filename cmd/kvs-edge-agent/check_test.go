@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/preflight"
 )
 
 // checkHub runs the command with exactly env, whatever service this machine has.
@@ -48,7 +48,7 @@ func checkPrintsALineEachAndAnExitCode(t *testing.T, w world) {
 	output, code = checkHub(t, s.env(), "--json")
 	var report struct {
 		OK       bool
-		Findings []agent.Finding
+		Findings []preflight.Finding
 	}
 	if err := json.Unmarshal([]byte(output), &report); err != nil {
 		t.Fatalf("%v:\n%s", err, output)

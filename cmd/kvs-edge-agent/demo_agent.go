@@ -11,10 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // agentEnded says that the agent is gone. Its log stays.
@@ -79,12 +79,12 @@ func (d *demo) recordings() string { return filepath.Join(d.dir, "recordings") }
 func (d *demo) agentEnv() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"),
-		agent.EnvRecordingDirectory + "=" + d.recordings(),
-		agent.EnvStateDirectory + "=" + filepath.Join(d.dir, "state"),
-		agent.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),
-		agent.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
-		agent.EnvSegmentDuration + "=" + demoSegment.String(),
-		agent.EnvAudio + "=" + string(agent.AudioOn), // all that is recorded is compared with the cloud's copy
+		settings.EnvRecordingDirectory + "=" + d.recordings(),
+		settings.EnvStateDirectory + "=" + filepath.Join(d.dir, "state"),
+		settings.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),
+		settings.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
+		settings.EnvSegmentDuration + "=" + demoSegment.String(),
+		settings.EnvAudio + "=" + string(settings.AudioOn), // all that is recorded is compared with the cloud's copy
 	}
 	for _, v := range d.cloud.AgentEnv(demoThing) {
 		env = append(env, v.String())

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
@@ -22,7 +23,7 @@ import (
 // recording is one camera being recorded.
 type recording struct {
 	stream  string
-	part    *health.Part
+	part    *health.Component
 	began   bool   // it was said that it records
 	problem string // the last sentence about it
 	line    cameraLine
@@ -43,7 +44,7 @@ func newRecordSession(o recordOptions, streams []string, out io.Writer, store *s
 	s := &recordSession{o: o, out: out, store: store, health: health.NewRegistry(time.Now)}
 	for _, stream := range streams {
 		s.recordings = append(s.recordings, &recording{
-			stream: stream, part: s.health.Part(stream, health.JobRecorder), line: cameraLine{Event: "camera", Stream: stream},
+			stream: stream, part: s.health.Component(stream, health.JobRecorder), line: cameraLine{Event: "camera", Stream: stream},
 		})
 	}
 	return s
@@ -59,16 +60,18 @@ func (s *recordSession) run(ctx context.Context, problems io.Writer) error {
 	background.Go(func() { _ = keeper.Run(syncing) })
 	errs := make([]error, len(s.recordings))
 	for i, r := range s.recordings {
-		camera := s.o.cameras[i]
+		url := s.o.cameras[i]
 		set := s.o.settings
 		rec := recorder.New(recorder.Options{
 			Stream: r.stream, Store: s.store, Health: r.part, Log: zap.NewNop(),
 			SegmentDuration: set.SegmentDuration, FlushInterval: set.FlushInterval,
 			MaxSegmentBytes: func() int64 { return keeper.SegmentBytes(r.stream) },
-			Transport:       set.Camera.Transport, TimestampSource: set.Camera.TimestampSource, NoAudio: set.Camera.NoAudio,
-			CameraRoots: set.Camera.Roots,
-			URL:         func(context.Context) (secret.String, error) { return camera, nil },
-			OnSegment:   func(seg recorder.Segment) { s.segment(r, seg) },
+			TimestampSource: set.Camera.TimestampSource,
+			Source: camera.NewSource(camera.Options{
+				URL:       func(context.Context) (secret.String, error) { return url, nil },
+				Transport: set.Camera.Transport, NoAudio: set.Camera.NoAudio, Roots: set.Camera.Roots,
+			}),
+			OnSegment: func(seg recorder.Segment) { s.segment(r, seg) },
 		})
 		s.say("%s: connecting; segments of %s go to %s\n", r.stream, set.SegmentDuration, filepath.Join(s.o.dir, r.stream))
 		recorders.Go(func() { errs[i] = rec.Run(ctx) })

@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -126,32 +126,32 @@ func (b *bundle) collect(ctx context.Context, client *status.Client) {
 		b.add("status.txt", table.Bytes())
 	}
 	b.add("version.txt", []byte(versions(snapshot)))
-	settings, err := client.Settings(ctx)
+	inEffect, err := client.Settings(ctx)
 	if err != nil {
 		b.miss("the agent's settings (those of this environment are taken)", err)
-		settings = environmentSettings()
-		b.useful = b.useful || os.Getenv(agent.EnvThingName) != "" // they are those of an agent
+		inEffect = environmentSettings()
+		b.useful = b.useful || os.Getenv(settings.EnvThingName) != "" // they are those of an agent
 	}
-	b.addJSON("settings.json", settings)
+	b.addJSON("settings.json", inEffect)
 	if text, err := client.Metrics(ctx); err != nil {
 		b.miss("metrics.txt", err)
 	} else {
 		b.add("metrics.txt", text)
 	}
-	b.collectHub(ctx, settings)
+	b.collectHub(ctx, inEffect)
 }
 
 // collectHub takes what lies in the directories of the settings, and what the machine knows of itself and the agent.
-func (b *bundle) collectHub(ctx context.Context, settings []status.Setting) {
+func (b *bundle) collectHub(ctx context.Context, inEffect []status.Setting) {
 	var disks bytes.Buffer
-	for _, s := range settings {
+	for _, s := range inEffect {
 		switch s.Name {
-		case agent.EnvLogOutputDirectory:
+		case settings.EnvLogOutputDirectory:
 			b.addLogs(ctx, s.Value)
-		case agent.EnvRecordingDirectory:
+		case settings.EnvRecordingDirectory:
 			b.part(ctx, "store.txt", bundleDiskTime, func(ctx context.Context) ([]byte, error) { return storeList(ctx, s.Value) })
-		case agent.EnvStateDirectory:
-			look := func(context.Context) ([]byte, error) { return iotconfig.LastGood(s.Value) }
+		case settings.EnvStateDirectory:
+			look := func(context.Context) ([]byte, error) { return kvsconfig.LastGood(s.Value) }
 			b.useful = b.part(ctx, "edge.json", bundleDiskTime, look) || b.useful
 		default:
 			continue
@@ -167,12 +167,12 @@ func (b *bundle) collectHub(ctx context.Context, settings []status.Setting) {
 
 // environmentSettings are those that an agent with this environment would have.
 func environmentSettings() []status.Setting {
-	settings, err := agent.SettingsFromEnv(os.LookupEnv)
+	s, err := settings.FromEnv(os.LookupEnv)
 	if err == nil {
-		return settings.Table(os.LookupEnv)
+		return s.Table(os.LookupEnv)
 	}
 	var list []status.Setting
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		for _, v := range group.Variables {
 			if value, ok := os.LookupEnv(v.Name); ok {
 				list = append(list, status.Setting{Name: v.Name, Value: value})

@@ -1,11 +1,13 @@
 package recorder
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -20,7 +22,9 @@ type bench struct {
 
 // realSPS and realPPS are of 352x288.
 var (
-	realSPS = []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}
+	realSPS = []byte{
+		0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08,
+	}
 	realPPS = []byte{0x68, 0xee, 0x3c, 0x80}
 )
 
@@ -32,9 +36,9 @@ func newBench(t *testing.T) *bench {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	r := New(Options{Stream: "door", Store: store, Now: func() time.Time { return noon },
-		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
+		Health: health.NewRegistry(time.Now).Component("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
 	b := &bench{t, store, newSegmenter(&r.o)}
-	b.begin(avc{}, 90000, [][]byte{realSPS, realPPS}, nil)
+	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	return b
 }
 
@@ -50,7 +54,7 @@ func (b *bench) frame(pts, at time.Duration, nals ...string) {
 // fragments ends the recording and lists what KVS would get; it checks the order that KVS demands.
 func (b *bench) fragments() (list []mkv.Fragment, blocks [][]mkv.Block) {
 	b.t.Helper()
-	if err := b.seal(); err != nil {
+	if err := b.recording.seal(); err != nil {
 		b.t.Fatal(err)
 	}
 	var last time.Time
@@ -157,7 +161,7 @@ func TestOpenGOP(t *testing.T) {
 	}
 	gop(0)
 	gop(30 * tick)
-	b.cut = true // a segment begins here
+	b.newSegmentDue = true // a segment begins here
 	gop(60 * tick)
 	list, blocks := b.fragments()
 	if len(list) != 3 || len(blocks[0]) != 28 || len(blocks[1]) != 30 || len(blocks[2]) != 30 {
@@ -205,23 +209,23 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	}
 	second()
 	expect("")
-	b.noticed(errNoise)
+	b.malformed(errors.New("malformed"))
 	expect("The c")
 	v := newSupervisor(b.o)
 	v.segmenter, v.counting = b.segmenter, true
 	for range 1000 {
-		v.damaged(1, errHole)
+		v.Damaged(1, errors.New("a hole"))
 	}
 	expect("Video")
 	if n := b.o.numbers.lost.Load(); n != 1000 {
 		t.Errorf("%d lost", n)
 	}
-	b.noticed(errNoise)
+	b.malformed(errors.New("malformed"))
 	expect("Video")
-	for range int(cleanFor/time.Second) + 4 {
+	for range int(damageClearAfter/time.Second) + 4 {
 		second()
 	}
 	expect("")
-	b.damaged(1, errHole)
+	b.damaged(1, errors.New("a hole"))
 	expect("Video")
 }

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -100,10 +101,10 @@ func newHiccupFeed(t *testing.T, disk *hiccup) *hiccupFeed {
 	f := &hiccupFeed{t: t, disk: disk, store: openStore(t, segment.Options{Dir: t.TempDir(), Files: disk})}
 	f.r = New(Options{
 		Stream: "door", Store: f.store, Log: zap.NewNop(), SegmentDuration: time.Second,
-		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder),
+		Health: health.NewRegistry(time.Now).Component("door", health.JobRecorder),
 	})
 	f.v = newSupervisor(&f.r.o)
-	f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, nil)
+	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
 	return f
 }
 
@@ -113,7 +114,7 @@ func (f *hiccupFeed) play(n int) {
 		if f.frames%10 == 0 {
 			nal = idr
 		}
-		f.v.accessUnit([][]byte{[]byte(nal)}, uint32(at*9/100_000), noon.Add(at))
+		f.v.AccessUnit([][]byte{[]byte(nal)}, uint32(at*9/100_000), noon.Add(at))
 		f.frames++
 	}
 }
@@ -168,7 +169,8 @@ func TestASegmentGoesOnForWantOfANextOne(t *testing.T) {
 	disk.fails.Store(1 << 40)
 	f.play(100)
 	got := f.r.o.Health.Snapshot()
-	if got.State != stateRecording || len(got.Conditions) != 1 || got.Conditions[0].Severity != health.Degraded || got.Conditions[0].Code != codeStore {
+	if got.State != stateRecording || len(got.Conditions) != 1 || got.Conditions[0].Severity != health.Degraded ||
+		got.Conditions[0].Code != codeStore {
 		t.Errorf("while none can be created: %q, %+v", got.State, got.Conditions)
 	}
 	disk.fails.Store(0)
@@ -191,9 +193,12 @@ func TestASegmentGoesOnForWantOfANextOne(t *testing.T) {
 func TestASegmentThatMustEndEnds(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*hiccupFeed){
-		"too large":        func(f *hiccupFeed) { f.r.o.MaxSegmentBytes = func() int64 { return 100 } },
-		"cut":              func(f *hiccupFeed) { f.v.segmenter.cut = true },
-		"far too long":     func(f *hiccupFeed) { f.v.segmenter.start = f.v.segmenter.start.Add(-longestStay - time.Minute) },
+		"too large": func(f *hiccupFeed) { f.r.o.MaxSegmentBytes = func() int64 { return 100 } },
+		"cut":       func(f *hiccupFeed) { f.v.segmenter.newSegmentDue = true },
+		"far too long": func(f *hiccupFeed) {
+			s := &f.v.segmenter.recording.segment
+			s.start = s.start.Add(-longestStay - time.Minute)
+		},
 		"the disk is gone": func(f *hiccupFeed) { f.disk.errno = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,7 +80,8 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	early, late := median(memory[len(memory)/4:len(memory)/2]), median(memory[len(memory)*3/4:])
-	t.Logf("%s with %d cameras: %d frames sent = %d recorded + %d reported lost; %d reconnects, %d gaps, %v; memory %.1f MiB in the second quarter, %.1f MiB in the last",
+	t.Logf("%s with %d cameras: %d frames sent = %d recorded + %d reported lost; %d reconnects, %d gaps, %v; "+
+		"memory %.1f MiB in the second quarter, %.1f MiB in the last",
 		duration, soakCameras, sent, recorded, lost, reconnects, gaps, total, early, late)
 	if late > early*1.15+8 {
 		t.Errorf("memory grew from %.1f to %.1f MiB", early, late)
@@ -105,7 +106,7 @@ func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand) map[st
 			c.Resume()
 		case "stall":
 			c.Stall()
-			_ = backoff.Sleep(ctx, between(stallLimit+2*stallCheck, 20*time.Second))
+			_ = backoff.Sleep(ctx, between(limits.Stall+2*limits.StallCheck, 20*time.Second))
 			c.Resume()
 		case "unplug":
 			c.Unplug()

@@ -5,83 +5,85 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// steadyFor is how long a segmenter must do without a panic for the next one to be begun anew at once.
+// steadyFor is how long a segmenter must do without a panic for the next one to begin at once.
 const steadyFor = time.Minute
 
 // supervisor hands what a session brings to a segmenter, and survives what panics there: it salvages
-// what is whole, lets some time pass and begins a new segmenter, while the session goes on. So one
+// what is whole, pauses and begins a new segmenter, while the session goes on. So one
 // error of ours costs its camera what lies between two keyframes, and the other cameras nothing.
 //
 // It counts frames from the outside: each access unit that came in since the session's first
 // recorded one is recorded or lost, whatever state a panic left the segmenter in.
 type supervisor struct {
-	o         *Options
-	segmenter *segmenter // nil: it panicked, and rests
-	rest      *backoff.Backoff
-	begun     time.Time // the segmenter; by o.Now
-	until     time.Time // when the rest is over; by o.Now
-	gap       bool      // for the next segmenter
+	o           *Options
+	segmenter   *segmenter // nil: it panicked, and the next one waits
+	cooldown    *backoff.Backoff
+	began       time.Time // of the segmenter; by o.Now
+	cooldownEnd time.Time // no segmenter begins before it; by o.Now
+	gap         bool      // for the next segmenter
 
 	start    func(*segmenter) // begins the present session; nil before the first
 	counting bool             // a frame of the session was recorded, or would have been
 	frames   int64            // of the session, handed to the file
-	owed     ledger
+	account  frameAccount
 }
 
-// ledger says how many frames are neither recorded nor lost yet: they are gathered in memory.
-type ledger struct {
+// frameAccount says how many frames are neither recorded nor lost yet: they are gathered in memory.
+type frameAccount struct {
 	numbers *numbers
-	before  int64 // recorded and lost when the ledger was opened
+	before  int64 // recorded and lost when the account was opened
 	taken   int64 // access units since then
 }
 
-func openLedger(n *numbers) ledger {
-	return ledger{numbers: n, before: n.frames.Load() + n.lost.Load()}
+func openAccount(n *numbers) frameAccount {
+	return frameAccount{numbers: n, before: n.frames.Load() + n.lost.Load()}
 }
 
-func (l *ledger) take(n int64) { l.taken += n }
+func (a *frameAccount) take(n int64) { a.taken += n }
 
 // lose counts frames as lost that were taken.
-func (l *ledger) lose(n int64) { l.numbers.lost.Add(n) }
+func (a *frameAccount) lose(n int64) { a.numbers.lost.Add(n) }
 
-// open is how many frames are still owed.
-func (l *ledger) open() int64 {
-	return l.taken - (l.numbers.frames.Load() + l.numbers.lost.Load() - l.before)
+// unaccounted is how many frames are neither.
+func (a *frameAccount) unaccounted() int64 {
+	return a.taken - (a.numbers.frames.Load() + a.numbers.lost.Load() - a.before)
 }
 
 func newSupervisor(o *Options) *supervisor {
-	return &supervisor{o: o, rest: backoff.New(o.Rest), owed: openLedger(&o.numbers)}
+	return &supervisor{o: o, cooldown: backoff.New(o.Cooldown), account: openAccount(&o.numbers)}
 }
 
-// ready gives a segmenter that works: one is begun when there is none and it does not rest.
+// ready returns a segmenter that works: one is begun when there is none and the pause is over.
 func (v *supervisor) ready() *segmenter {
 	if v.segmenter != nil {
 		return v.segmenter
 	}
 	now := v.o.Now()
-	if now.Before(v.until) {
+	if now.Before(v.cooldownEnd) {
 		return nil
 	}
 	s := newSegmenter(v.o)
 	s.gap = v.gap
-	v.segmenter, v.begun = s, now
+	v.segmenter, v.began = s, now
 	if v.start != nil {
 		v.start(s)
 	}
 	return s
 }
 
-// begin implements sink.
-func (v *supervisor) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
+// Begin implements accessunit.Sink.
+func (v *supervisor) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	defer v.contain()
 	v.counting, v.frames = false, 0
-	v.start = func(s *segmenter) { s.begin(c, rate, parameterSets, audio) }
+	v.start = func(s *segmenter) { s.beginSession(c, rate, parameterSets, audio) }
 	if v.segmenter != nil {
 		v.start(v.segmenter)
 		return
@@ -90,59 +92,59 @@ func (v *supervisor) begin(c codec, rate int, parameterSets [][]byte, audio *aud
 }
 
 // opened implements datedSink.
-func (v *supervisor) opened(video, audio opening) {
+func (v *supervisor) opened(video, audio timeline.Opening) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.opened(video, audio)
 	}
 }
 
-// accessUnit implements sink.
-func (v *supervisor) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
-	v.owed.take(1)
+// AccessUnit implements accessunit.Sink.
+func (v *supervisor) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+	v.account.take(1)
 	out := failed // should it panic
-	defer v.settle(&out)
+	defer v.accountFor(&out)
 	defer v.contain()
 	if s := v.ready(); s != nil {
 		out = s.accessUnit(nalus, rtpTime, now)
 	} else {
-		v.counting = true // a session may begin while the segmenter rests
+		v.counting = true // a session may begin while no segmenter works
 		out = undecodable
 	}
 }
 
-// settle counts an access unit that was handed over.
-func (v *supervisor) settle(out *outcome) {
+// accountFor counts an access unit that was handed over.
+func (v *supervisor) accountFor(out *outcome) {
 	switch *out {
 	case written:
 		v.frames++
 		v.counting = true
-	case failed: // unless it came into the file before that, it is written off
+	case failed: // unless it came into the file before that, it counts as lost
 		v.counting = true
 	case undecodable:
 		if v.counting {
-			v.owed.lose(1)
+			v.account.lose(1)
 		} else {
-			v.owed.take(-1)
+			v.account.take(-1)
 		}
-	case noPicture:
-		v.owed.take(-1)
+	case noFrame:
+		v.account.take(-1)
 	}
-	v.writeOff()
+	v.countAsLost()
 }
 
-// writeOff counts as lost what was gathered in memory for a segment that was given up.
-func (v *supervisor) writeOff() {
-	if v.segmenter != nil && v.segmenter.writer != nil {
+// countAsLost counts as lost what was gathered in memory for a segment that was given up.
+func (v *supervisor) countAsLost() {
+	if v.segmenter != nil && v.segmenter.recording.writer != nil {
 		return
 	}
-	if n := v.owed.open(); n > 0 {
-		v.owed.lose(n)
+	if n := v.account.unaccounted(); n > 0 {
+		v.account.lose(n)
 	}
 }
 
-// damaged implements sink.
-func (v *supervisor) damaged(frames int64, err error) {
+// Damaged implements accessunit.Sink.
+func (v *supervisor) Damaged(frames int64, err error) {
 	v.counting = v.counting || err != nil
 	v.lose(frames)
 	defer v.contain()
@@ -151,8 +153,8 @@ func (v *supervisor) damaged(frames int64, err error) {
 	}
 }
 
-// missed implements sink.
-func (v *supervisor) missed(frames int64) {
+// Missed implements accessunit.Sink.
+func (v *supervisor) Missed(frames int64) {
 	v.lose(frames)
 	defer v.contain()
 	if s := v.segmenter; s != nil {
@@ -163,54 +165,54 @@ func (v *supervisor) missed(frames int64) {
 // lose counts frames that never came here.
 func (v *supervisor) lose(frames int64) {
 	if v.counting && frames > 0 {
-		v.owed.take(frames)
-		v.owed.lose(frames)
+		v.account.take(frames)
+		v.account.lose(frames)
 	}
 }
 
-// audio implements sink.
-func (v *supervisor) audio(frame []byte, rtpTime uint32, now time.Time) {
+// Audio implements accessunit.Sink.
+func (v *supervisor) Audio(frame []byte, rtpTime uint32, now time.Time) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
-		s.audio(frame, rtpTime, now)
+		s.audioFrame(frame, rtpTime, now)
 	}
 }
 
-// audioLeft implements sink.
-func (v *supervisor) audioLeft(names []string) {
+// UnsupportedAudio implements accessunit.Sink.
+func (v *supervisor) UnsupportedAudio(names []string) {
 	defer v.contain()
 	if s := v.ready(); s != nil {
-		s.audioLeft(names)
+		s.unsupportedAudio(names)
 	}
 }
 
-// cameraTime implements sink.
-func (v *supervisor) cameraTime(ntp time.Time, rtpTime uint32) {
+// CameraTime implements accessunit.Sink.
+func (v *supervisor) CameraTime(ntp time.Time, rtpTime uint32) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.cameraTime(ntp, rtpTime)
 	}
 }
 
-// noticed implements sink.
-func (v *supervisor) noticed(err error) {
+// Malformed implements accessunit.Sink.
+func (v *supervisor) Malformed(err error) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
-		s.noticed(err)
+		s.malformed(err)
 	}
 }
 
-// panicked implements sink.
-func (v *supervisor) panicked(frames int64, value any) (until time.Time) {
-	v.owed.take(frames)
-	v.owed.lose(frames)
+// Panicked implements accessunit.Sink.
+func (v *supervisor) Panicked(frames int64, value any) (until time.Time) {
+	v.account.take(frames)
+	v.account.lose(frames)
 	v.abandon(value)
-	return v.until
+	return v.cooldownEnd
 }
 
 // endSession completes what is there; the segment stays open for the next session.
 func (v *supervisor) endSession() {
-	defer v.writeOff()
+	defer v.countAsLost()
 	defer v.contain()
 	defer v.o.Health.OK(sessionScopes...)
 	if v.segmenter != nil {
@@ -220,24 +222,24 @@ func (v *supervisor) endSession() {
 
 // idle is how long nothing has been written to the open segment; 0 when there is none.
 func (v *supervisor) idle() time.Duration {
-	if v.segmenter == nil || v.segmenter.writer == nil {
+	if v.segmenter == nil || v.segmenter.recording.writer == nil {
 		return 0
 	}
-	return v.o.Now().Sub(v.segmenter.flushed)
+	return v.o.Now().Sub(v.segmenter.recording.segment.flushed)
 }
 
 // seal finishes the open segment, if there is one.
 func (v *supervisor) seal() (err error) {
-	defer v.writeOff()
+	defer v.countAsLost()
 	defer v.contain()
 	if v.segmenter != nil {
-		err = v.segmenter.seal()
+		err = v.segmenter.recording.seal()
 	}
 	return err
 }
 
-// lookAtClock places what was recorded in time, when the clock is set and no frame has told so.
-func (v *supervisor) lookAtClock() {
+// checkClock places what was recorded in time, when the clock is set and no frame has told so.
+func (v *supervisor) checkClock() {
 	defer v.contain()
 	if now := v.o.Now(); v.segmenter != nil && !hubclock.Unset(now) {
 		v.segmenter.watchClock(now)
@@ -255,35 +257,36 @@ func (v *supervisor) contain() {
 func (v *supervisor) abandon(value any) {
 	cause := supervise.PanicError(value)
 	fault := health.SystemFault(codeInternal, cause,
-		"An internal error stopped the recording of this stream; it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
+		"An internal error stopped the recording of this stream; "+
+			"it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
 	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		v.o.Log.Error("an internal error stopped a recorder", zap.Error(fault), zap.NamedError("cause", cause))
+		v.o.Log.Error("an internal error stopped a recorder", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", cause))
 	}
 	v.o.Health.OK(pictureScopes...)
 	v.o.Health.SetState(statePaused)
 	now := v.o.Now()
 	if v.segmenter != nil {
-		if now.Sub(v.begun) >= steadyFor {
-			v.rest.Reset()
+		if now.Sub(v.began) >= steadyFor {
+			v.cooldown.Reset()
 		}
-		v.salvage(v.segmenter)
+		v.salvage(&v.segmenter.recording)
 	}
 	v.segmenter, v.gap, v.counting = nil, true, true
-	v.until = now.Add(v.rest.Next())
-	v.writeOff()
+	v.cooldownEnd = now.Add(v.cooldown.Next())
+	v.countAsLost()
 }
 
 // salvage finishes the segment that was open, with all that is whole.
-func (v *supervisor) salvage(s *segmenter) {
-	v.try(s.seal)
-	for _, w := range []segmentWriter{s.last, s.next} {
+func (v *supervisor) salvage(r *recording) {
+	v.try(r.seal)
+	for _, w := range []segmentWriter{r.last, r.next} {
 		if w != nil {
 			v.try(w.Seal)    // what is sealed stays as it is
 			v.try(w.Abandon) // and what is no longer being written, too
 		}
 	}
-	if w := s.last; w != nil {
-		v.try(func() error { s.count(w); return nil })
+	if w := r.last; w != nil {
+		v.try(func() error { r.count(w); return nil })
 	}
 }
 

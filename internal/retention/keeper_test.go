@@ -78,7 +78,7 @@ func newYard(t *testing.T) *yard {
 		Now: func() time.Time { return y.now }, Uptime: func() time.Duration { return y.uptime },
 		Synchronised: func() bool { return y.synced },
 	})
-	y.keeper.patience = 0
+	y.keeper.awaitFor = 0
 	return y
 }
 
@@ -110,7 +110,8 @@ func (y *yard) add(stream string, after time.Duration, bytes int, uploaded bool)
 
 func (y *yard) create(stream string, after time.Duration) *segment.Writer {
 	y.t.Helper()
-	w, err := y.store.Create(stream, mkv.Header{Start: begin.Add(after), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	w, err := y.store.Create(stream,
+		mkv.Header{Start: begin.Add(after), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 	if err != nil {
 		y.t.Fatal(err)
 	}
@@ -154,7 +155,7 @@ func (y *yard) expect(stream string, want ...int) {
 }
 
 func (y *yard) condition(stream, code string) (health.Condition, bool) {
-	for _, c := range y.health.Part(stream, health.JobRetention).Snapshot().Conditions {
+	for _, c := range y.health.Component(stream, health.JobRetention).Snapshot().Conditions {
 		if c.Code == code {
 			return c, true
 		}
@@ -163,7 +164,7 @@ func (y *yard) condition(stream, code string) (health.Condition, bool) {
 }
 
 func (y *yard) number(stream, name string) int64 {
-	return y.health.Part(stream, health.JobRetention).Number(name).Load()
+	return y.health.Component(stream, health.JobRetention).Value(name)
 }
 
 func TestAgeIsJudgedByTheLastFrame(t *testing.T) {
@@ -241,7 +242,8 @@ func TestDenyNewMediaPausesAndResumesByItself(t *testing.T) {
 	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
 	y.pass()
 	y.expect("door", 0)
-	_, err := y.store.Create("door", mkv.Header{Start: begin.Add(time.Minute), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	_, err := y.store.Create("door",
+		mkv.Header{Start: begin.Add(time.Minute), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 	if !errors.Is(err, segment.ErrPaused) || !strings.Contains(err.Error(), "DENY_NEW_MEDIA") {
 		t.Errorf("a full stream takes a new segment: %v", err)
 	}
@@ -311,7 +313,9 @@ func TestLowDiskTakesFromTheLargestStreamButNotFromThoseThatDeny(t *testing.T) {
 	y.free = 5*mb + 100_000 // and all that is left denies new media
 	y.pass()
 	y.expect("denies", 0)
-	if _, err := y.store.Create("small", mkv.Header{Start: begin.Add(time.Hour), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}); !errors.Is(err, segment.ErrPaused) {
+	if _, err := y.store.Create("small",
+		mkv.Header{Start: begin.Add(time.Hour), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}); !errors.Is(err,
+		segment.ErrPaused) {
 		t.Errorf("recording goes on with a full disk: %v", err)
 	}
 	y.free = 100 * mb
@@ -582,7 +586,7 @@ func TestForecasts(t *testing.T) {
 	const mb = 1 << 20
 	y := newYard(t)
 	y.keeper.SetPolicy("door", Policy{MaxBytes: 32 * mb, MaxAge: 24 * time.Hour})
-	y.health.Part("door", health.JobRecorder).Number(health.BitrateBPS).Set(8 * mb) // a MB a second
+	y.health.Component("door", health.JobRecorder).Gauge(health.BitrateBPS).Set(8 * mb) // a MB a second
 	for i := range 10 {
 		y.add("door", time.Duration(i)*time.Minute, mb, i < 2)
 	}

@@ -73,11 +73,12 @@ func (m *model) open() {
 	}
 	m.health = health.NewRegistry(func() time.Time { return m.now })
 	m.keeper = New(Options{
-		Store: modelDisk{m.store, m}, Health: m.health, Losses: filepath.Join(m.dir, "losses"), MinFree: func(uint64) uint64 { return modelReserve },
-		Now: func() time.Time { return m.now }, Uptime: func() time.Duration { return m.uptime },
+		Store: modelDisk{m.store, m}, Health: m.health, Losses: filepath.Join(m.dir, "losses"),
+		MinFree: func(uint64) uint64 { return modelReserve },
+		Now:     func() time.Time { return m.now }, Uptime: func() time.Duration { return m.uptime },
 		Synchronised: func() bool { return m.synced },
 	})
-	m.keeper.patience = 0
+	m.keeper.awaitFor = 0
 	for _, s := range m.streams {
 		m.keeper.SetPolicy(s.name, s.policy)
 	}
@@ -368,7 +369,8 @@ func (m *model) pass() string {
 		}
 	}
 	if m.room() < modelReserve && anyLeft {
-		m.fail("the disk has %d bytes (%d before), %d must be free, and there is something to delete: %+v", m.room(), roomBefore, modelReserve, m.keeper.account)
+		m.fail("the disk has %d bytes (%d before), %d must be free, and there is something to delete: %+v", m.room(), roomBefore, modelReserve,
+			m.keeper.account)
 	}
 	m.taken += taken
 	return fmt.Sprintf("pass: %d deleted", taken)
@@ -445,7 +447,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	if p.MaxBytes > 0 && p.OnFull == DeleteOldest && bytes > threshold && free {
 		m.fail("%s: %d bytes lie where %d may, and there is something to delete", s.name, bytes, threshold)
 	}
-	if got := m.health.Part(s.name, health.JobRetention).Number(health.DeletedBeforeUpload).Load(); got != s.lost {
+	if got := m.health.Component(s.name, health.JobRetention).Value(health.DeletedBeforeUpload); got != s.lost {
 		m.fail("%s: %d counted as deleted before upload, it were %d", s.name, got, s.lost)
 	}
 }
@@ -460,7 +462,8 @@ func (m *model) compare(s *modelStream) {
 	var bytes int64
 	for i, info := range list {
 		g := s.segments[i]
-		if !info.StartTime().Equal(g.start) || !info.End.Equal(g.end) || info.State != g.state || info.Refused != (g.refused && g.state == segment.Uploaded) {
+		if !info.StartTime().Equal(g.start) || !info.End.Equal(g.end) || info.State != g.state ||
+			info.Refused != (g.refused && g.state == segment.Uploaded) {
 			m.fail("%s: %+v, want %+v", s.name, info, *g)
 		}
 		bytes += info.Bytes

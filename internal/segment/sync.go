@@ -26,7 +26,7 @@ func (s *Store) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	beside := func(what string, do func(context.Context)) {
-		o := supervise.Options{What: what, Part: s.health, Log: s.log}
+		o := supervise.Options{What: what, Component: s.health, Log: s.log}
 		reading.Go(func() {
 			_ = supervise.Keep(ctx, o, func(ctx context.Context) error { do(ctx); return nil })
 		})
@@ -128,6 +128,6 @@ func (s *Store) report(err error) {
 	}
 	fault := health.FaultOf(err, CodeDisk)
 	if s.health.Report(health.ScopeDisk, health.Degraded, fault) {
-		s.log.Error("the recording disk fails", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		s.log.Error("the recording disk fails", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }

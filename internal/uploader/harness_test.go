@@ -72,6 +72,7 @@ type world struct {
 	network network
 	keys    keys
 	now     atomic.Pointer[time.Time] // of the store; nil = that of the system
+	waited  atomic.Int64              // how far the clock for pauses is ahead, in ns
 
 	mu         sync.Mutex
 	conditions []health.Condition // all that were ever seen; guarded by mu
@@ -219,7 +220,7 @@ func (w *world) watchHealth() {
 }
 
 func (w *world) keepConditions() {
-	snapshot := w.health.Part(door, health.JobUploader).Snapshot()
+	snapshot := w.health.Component(door, health.JobUploader).Snapshot()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.conditions = append(w.conditions, snapshot.Conditions...)
@@ -234,7 +235,7 @@ func (w *world) sawCondition(code string, class health.Class) bool {
 }
 
 func (w *world) number(name string) int64 {
-	return w.health.Part(door, health.JobUploader).Number(name).Load()
+	return w.health.Component(door, health.JobUploader).Value(name)
 }
 
 // watchedStore tells when progress is noted.
@@ -365,15 +366,18 @@ func (c *watchedCloud) counts() (endpoints, credentials int) {
 
 // reports tells whether the uploader has this condition now.
 func (w *world) reports(code string) bool {
-	return slices.ContainsFunc(w.health.Part(door, health.JobUploader).Snapshot().Conditions, func(c health.Condition) bool { return c.Code == code })
+	return slices.ContainsFunc(w.health.Component(door, health.JobUploader).Snapshot().Conditions,
+		func(c health.Condition) bool { return c.Code == code })
 }
 
 // uploader makes one that is quick, but for what the test changes.
 func (w *world) uploader(change ...func(*Options)) *Uploader {
 	o := Options{
-		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Part(door, health.JobUploader),
-		Retry: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond}, AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
+		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Component(door, health.JobUploader),
+		Retry:   backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
+		AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
 	}
+	o.clock = func() time.Time { return time.Now().Add(time.Duration(w.waited.Load())) }
 	for _, f := range change {
 		f(&o)
 	}
@@ -506,8 +510,8 @@ func (w *world) expectUploaded(refused int) {
 	}
 }
 
-// poison breaks the connection when the body holds a given timecode.
-type poison struct {
+// poisonedBody breaks the connection when the body holds a given timecode.
+type poisonedBody struct {
 	src    io.Reader
 	marks  [][]byte
 	window []byte
@@ -516,7 +520,7 @@ type poison struct {
 
 var errPoison = errors.New("poisoned")
 
-func (p *poison) Read(b []byte) (int, error) {
+func (p *poisonedBody) Read(b []byte) (int, error) {
 	n, err := p.src.Read(b)
 	p.window = append(p.window, b[:n]...)
 	for _, mark := range p.marks {

@@ -126,7 +126,7 @@ func TestTheServiceRefusesWhatCheckTagsDoes(t *testing.T) {
 			w := newWorld(t, 24, roomy)
 			w.record(1, 2)
 			u := w.uploader()
-			u.tags.Store(&tagSet{encoded: mkv.AppendTags(nil, test.tags)}) // not SetTags, which checks
+			u.tags.current.Store(&tagSet{encoded: mkv.AppendTags(nil, test.tags)}) // not SetTags, which checks
 			w.drain(u)
 			w.expectAll()
 			if stats := w.service.Stats(door); (stats.Errors == 0) != test.good {
@@ -222,10 +222,10 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 				w.drain(u)
 				w.expectAll()
 				w.expectUploaded(0)
-				if n := w.number(health.FragmentsSkipped); n != 0 {
+				if n := w.number(health.FragmentsRefused); n != 0 {
 					t.Errorf("%d fragments were skipped", n)
 				}
-				if !w.sawCondition(CodeTags, health.SystemError) {
+				if !w.sawCondition(codeTags, health.SystemError) {
 					t.Error("nobody is told that the tags are left out")
 				}
 				list := w.service.Fragments(door)
@@ -240,7 +240,7 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 				if got := list[len(list)-1].Tags; fmt.Sprint(got) != fmt.Sprint(someTags[1:]) {
 					t.Errorf("changed tags are not sent: %v", got)
 				}
-				for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
+				for _, c := range w.health.Component(door, health.JobUploader).Snapshot().Conditions {
 					t.Errorf("a condition is left: %+v", c)
 				}
 			})

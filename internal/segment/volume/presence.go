@@ -103,7 +103,7 @@ func (v *Volume) keep(what, name string, err error) {
 	fault := health.SystemFault(CodeDisk, err,
 		"The file %s was removed and cannot be made again, so that the agent may refuse the disk at its next start: move away what is in its place, and do not delete it.", path)
 	if v.health.Report(scopeVolume, health.Degraded, fault) {
-		v.log.Error("cannot make "+what+" again", zap.String("file", path), zap.Error(err))
+		v.log.Error("cannot make "+what+" again", zap.String("code", fault.Code), zap.String("file", path), zap.Error(err))
 	}
 }
 

@@ -23,15 +23,15 @@ const scopeUnread health.Scope = "unread"
 type Unread struct {
 	dir    string // the recording directory
 	log    *zap.Logger
-	health *health.Part
+	health *health.Component
 
 	mu  sync.Mutex
 	why map[string]error // by name
 }
 
 // NewUnread returns those of a recording directory of which all was read.
-func NewUnread(dir string, log *zap.Logger, part *health.Part) *Unread {
-	return &Unread{dir: dir, log: log, health: part, why: make(map[string]error)}
+func NewUnread(dir string, log *zap.Logger, component *health.Component) *Unread {
+	return &Unread{dir: dir, log: log, health: component, why: make(map[string]error)}
 }
 
 // Set says why a directory could not be read; nil when it was.
@@ -79,6 +79,6 @@ func (u *Unread) Report() {
 		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: %s.",
 		strings.Join(names, ", "), u.dir, advice(all))
 	if u.health.Report(scopeUnread, health.Failed, fault) {
-		u.log.Error("recordings cannot be read", zap.Error(fault), zap.NamedError("cause", causes))
+		u.log.Error("recordings cannot be read", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", causes))
 	}
 }

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Dir    string
 	Log    *zap.Logger
-	Health *health.Part
+	Health *health.Component
 	Files  atomicfile.FileSystem
 	// Memory is a file on another disk than Dir. It remembers that Dir is a mount point. Optional.
 	Memory string
@@ -32,7 +32,7 @@ type Options struct {
 type Volume struct {
 	dir      string
 	log      *zap.Logger
-	health   *health.Part
+	health   *health.Component
 	files    atomicfile.FileSystem
 	memory   string
 	version  string

@@ -12,13 +12,13 @@ import (
 // Watch ends the conditions of directories of which somebody has removed the cause. Safe for concurrent use.
 type Watch struct {
 	files   atomicfile.FileSystem
-	health  *health.Part
+	health  *health.Component
 	watched sync.Map // by directory, what is reported of it
 }
 
 // NewWatch returns a watch of no directory.
-func NewWatch(files atomicfile.FileSystem, part *health.Part) *Watch {
-	return &Watch{files: files, health: part}
+func NewWatch(files atomicfile.FileSystem, component *health.Component) *Watch {
+	return &Watch{files: files, health: component}
 }
 
 // watched is a directory of which something is reported.
