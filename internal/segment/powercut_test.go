@@ -314,7 +314,7 @@ func (j *journal) content(n, id int, synced map[int]int, random *rand.Rand) []by
 	return data
 }
 
-// dropped gives the writes to a file that a failed sync lost.
+// dropped returns the writes to a file that a failed sync lost.
 func (j *journal) dropped(n, id int) map[int]bool {
 	lost, from := make(map[int]bool), 0
 	for i, e := range j.events[:n] {
@@ -739,7 +739,8 @@ func TestWritesAreLargeAndFewBeyondTheMedia(t *testing.T) {
 			syncs++
 		}
 	}
-	t.Logf("%d bytes of media, %.4f of it written, in %d writes (%d large), %d syncs", media, float64(bytes)/float64(media), writes, large, syncs)
+	t.Logf("%d bytes of media, %.4f of it written, in %d writes (%d large), %d syncs", media, float64(bytes)/float64(media), writes, large,
+		syncs)
 	if float64(bytes) > 1.02*float64(media) {
 		t.Errorf("%d bytes are written for %d of media", bytes, media)
 	}

@@ -37,7 +37,7 @@ func (v *Volume) RemoveDirectory(stream, dir string) error {
 }
 
 // removeOwn removes the files that are ours from a directory, but for the marker, and the quarantine if that is
-// empty then. It gives the names of the others.
+// empty then. It returns the names of the others.
 func (v *Volume) removeOwn(dir string, ours func(string) bool) (foreign []string, err error) {
 	files, err := v.files.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
