@@ -49,7 +49,7 @@ func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	}
 	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, k.Epoch, highest); err != nil {
 		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
-			return nil // somebody removed the directory: who makes it again writes the marker from memory
+			return nil // somebody removed the directory: who makes it again writes the stream file from memory
 		}
 		return volume.Fault(st.Dir, err)
 	}

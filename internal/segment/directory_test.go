@@ -52,7 +52,7 @@ func (d folding) Rename(from, to string) error { return d.OS.Rename(d.real(from)
 func (d folding) Remove(name string) error     { return d.OS.Remove(d.real(name)) }
 func (d folding) SyncDir(dir string) error     { return d.OS.SyncDir(d.real(dir)) }
 
-// onDisk returns the marker's stream of each directory.
+// onDisk returns the stream file's stream of each directory.
 func onDisk(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	list := make(map[string]string)

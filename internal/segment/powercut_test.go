@@ -463,7 +463,7 @@ func (y *story) tell() {
 	y.persist(second, fragmentsOf(y.t, y.s, second)[0])
 	y.syncProgress(second, fragmentsOf(y.t, y.s, second)[0])
 	y.delete(first)
-	y.delete(second) // the newest: only the marker remembers the stream's time
+	y.delete(second) // the newest: only the stream file remembers the stream's time
 	w, err := y.s.Create("door", headerAt(at(2)))
 	if err != nil {
 		y.t.Fatal(err)
@@ -483,7 +483,7 @@ func (y *story) tell() {
 	y.epoch("yard", at(120), -2*time.Hour, at(3))
 	y.record("yard", at(3), 2)
 	right := y.record("yard", at(4), 2)
-	y.delete(right) // only the marker remembers the epoch's time
+	y.delete(right) // only the stream file remembers the epoch's time
 	y.epoch("yard", at(4), 0, at(2))
 	y.record("yard", at(2), 1)
 }
