@@ -21,7 +21,7 @@ const (
 	maxAway = 60 * 24 * time.Hour
 )
 
-// clockTrust tells whether the wall clock can be trusted with deletions by age: a clock that
+// clockTrust decides whether the wall clock can be trusted with deletions by age: a clock that
 // jumped forward by years would make all media old at once.
 type clockTrust struct {
 	began          bool
@@ -61,7 +61,7 @@ func (p *clockTrust) check(wall time.Time, uptime time.Duration, newest time.Tim
 	return !p.suspect
 }
 
-// judgeClock reads the clock and tells whether it can be trusted with deletions by age.
+// judgeClock reads the clock and decides whether it can be trusted with deletions by age.
 func (k *Keeper) judgeClock(streams []string, synchronised bool) (now time.Time, plausible bool) {
 	newest := k.newest(streams, k.o.Now()) // before the clock is read: nothing in it is of after a step that is not seen
 	now = k.o.Now()

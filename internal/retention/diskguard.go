@@ -102,7 +102,7 @@ func (k *Keeper) guardDisk(ctx context.Context, all []string) {
 	k.pauseOrResume(streams, d, reaches, done)
 }
 
-// onDisk gives those of the streams that are on the disk of the recording directory.
+// onDisk returns those of the streams that are on the disk of the recording directory.
 func (k *Keeper) onDisk(streams []string) []string {
 	return slices.DeleteFunc(slices.Clone(streams), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
 }

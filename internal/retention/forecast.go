@@ -105,7 +105,7 @@ func (k *Keeper) total() (rate, held int64) {
 	return rate, held
 }
 
-// diskRoom gives what is free and what of it must stay free.
+// diskRoom returns what is free and what of it must stay free.
 func (k *Keeper) diskRoom() (free, need int64, ok bool) {
 	f, total, err := k.o.Store.DiskFree()
 	return int64(f), int64(k.o.MinFree(total)), err == nil

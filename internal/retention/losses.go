@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// rememberLoss is how long status tells of a loss after the last one.
+	// rememberLoss is how long status shows a loss after the last one.
 	rememberLoss = 24 * time.Hour
 	// forgetLoss is how long the counts of a stream are kept that is no more.
 	forgetLoss = 30 * 24 * time.Hour

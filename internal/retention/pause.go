@@ -9,7 +9,7 @@ import (
 )
 
 // pause ends the recording of a stream with its present segment. There may be several reasons;
-// the store tells the latest.
+// the store reports the latest.
 func (k *Keeper) pause(stream string, why *health.Fault) {
 	k.o.Store.Pause(stream, why)
 	if k.o.Health.Part(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// clockSlice is the longest the clock sleeps where the kernel does not tell of the wall clock being
+	// clockSlice is the longest the clock sleeps where the kernel does not report the wall clock being
 	// set and of the end of a suspension. Timers of the runtime see neither, so this bounds how late
 	// they are noticed: within a second, as promised.
 	clockSlice = 800 * time.Millisecond
@@ -28,7 +28,7 @@ type ClockOptions struct {
 	// Zone is the system's time zone: the same pointer until it changes. It is called every 2 s.
 	// The default follows the variable TZ and /etc/localtime.
 	Zone func() *time.Location
-	// Log is told of steps and of changes of the zone. Default: none.
+	// Log receives steps and of changes of the zone. Default: none.
 	Log *zap.Logger
 }
 

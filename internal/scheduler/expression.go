@@ -43,7 +43,7 @@ func Parse(expr string, loc *time.Location) (*Expression, error) {
 	return &Expression{text: expr, rules: r, zone: loc}, nil
 }
 
-// Check tells what is wrong with an expression: nil or a *ParseError.
+// Check returns what is wrong with an expression: nil or a *ParseError.
 func Check(expr string) error {
 	_, err := parseRules(expr)
 	return err

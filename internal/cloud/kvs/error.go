@@ -39,7 +39,7 @@ func (e *RequestError) Error() string {
 	return text
 }
 
-// Unwrap gives the SDK's error.
+// Unwrap returns the SDK's error.
 func (e *RequestError) Unwrap() error { return e.Err }
 
 // MediaError means that the media could not be read from the hub's disk while it was being sent.
@@ -50,7 +50,7 @@ func (e *MediaError) Error() string {
 	return "the recorded media cannot be read from the hub's disk: " + e.Err.Error()
 }
 
-// Unwrap gives the disk's error.
+// Unwrap returns the disk's error.
 func (e *MediaError) Unwrap() error { return e.Err }
 
 var (

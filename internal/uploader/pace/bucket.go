@@ -64,7 +64,7 @@ func (b *bucket) wait(want float64) time.Duration {
 	return time.Duration((want-b.tokens)/b.rate*float64(time.Second)) + time.Microsecond
 }
 
-// aSecond forgives who wakes 10 ms too late, as FragmentsPerSecond does.
+// aSecond leaves room for waking 10 ms too late, as FragmentsPerSecond does.
 const aSecond = 1010 * time.Millisecond
 
 // second bounds how much passes within any second, bursts or not. Safe for concurrent use.
