@@ -43,7 +43,7 @@ func (l *losses) part(stream string) *health.Part {
 	return l.o.Health.Part(stream, health.JobRetention)
 }
 
-func (l *losses) file() stateFile { return stateFile(l.o.Losses) }
+func (l *losses) file() jsonFile { return jsonFile(l.o.Losses) }
 
 // add accounts for a segment that was deleted before it was uploaded.
 func (l *losses) add(s segment.Info, why string) {

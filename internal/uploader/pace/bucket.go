@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+// A wait costs a wake-up of both ends, and caches are cold after it. So fragments of all streams that wait begin
+// on common beats.
+const (
+	beats     = 4 // between two fragments of a stream
+	afterBeat = 5 * time.Millisecond
+)
+
 // bucket is a token bucket: rate tokens per second, at most burst saved up. Safe for concurrent use.
 type bucket struct {
 	rate  float64

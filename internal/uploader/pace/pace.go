@@ -29,10 +29,6 @@ const (
 	// to it that bursts keep to what is allowed, too.
 	byteBurst    = 1e6
 	shortestWait = 100 * time.Millisecond
-
-	// For the same reason fragments of all streams that wait begin on common beats.
-	beats     = 4 // between two fragments of a stream
-	afterBeat = 5 * time.Millisecond
 )
 
 // Options of a Pace. Tests go faster, or slower, than the service allows.
