@@ -66,7 +66,8 @@ var sweepScenarios = []sweepScenario{
 	{name: "acknowledge", arrange: threeSegments, act: (*sweepRun).acknowledge, same: true},
 	{name: "delete by age", arrange: oldAndNew, act: func(r *sweepRun) { r.retain(retention.Policy{MaxAge: time.Hour}) }, same: true},
 	{name: "delete by size", arrange: oldAndNew, act: func(r *sweepRun) { r.retain(retention.Policy{MaxBytes: 7000}) }, same: true},
-	{name: "delete uploaded", arrange: uploadedAndNot, act: func(r *sweepRun) { r.retain(retention.Policy{DeleteAfterUpload: true}) }, same: true},
+	{name: "delete uploaded", arrange: uploadedAndNot, act: func(r *sweepRun) { r.retain(retention.Policy{DeleteAfterUpload: true}) },
+		same: true},
 	{name: "delete stream", arrange: oldAndNew, act: (*sweepRun).deleteStream, same: true},
 	{name: "recover", arrange: afterACut, unopened: true, act: func(*sweepRun) {}, same: true},
 	{name: "all at once", act: func(r *sweepRun) {
@@ -139,7 +140,8 @@ func sweepFault(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fau
 }
 
 // sweepOnce gives what is listed in the end, the operation that failed, and what is wrong.
-func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n, times int) (listed []string, struck string, wrong []string) {
+func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n, times int) (listed []string, struck string,
+	wrong []string) {
 	dir, err := os.MkdirTemp("", "sweep")
 	must(t, err)
 	defer func() { _ = os.RemoveAll(dir) }()
@@ -191,7 +193,7 @@ func (r *sweepRun) open() {
 	var err error
 	for range 2 * sweepBurst {
 		r.store, err = segment.Open(segment.Options{
-			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Part("", health.JobStore),
+			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Component("", health.JobStore),
 			VolumeMemory: r.state().VolumeMemoryFile(),
 		})
 		if err == nil {
@@ -205,7 +207,7 @@ func (r *sweepRun) open() {
 func (r *sweepRun) record(segments, length time.Duration) {
 	rec := recorder.New(recorder.Options{
 		Stream: "door", Store: r.store, SegmentDuration: segments,
-		FlushInterval: time.Second, Health: r.registry.Part("door", health.JobRecorder),
+		FlushInterval: time.Second, Health: r.registry.Component("door", health.JobRecorder),
 		Source: clip.NewSource(clip.Options{
 			Directory: filepath.Join(filepath.Dir(r.dir), "media"),
 			URL:       func(context.Context) (secret.String, error) { return secret.New("file:///clip.mkv?loop=true"), nil },
@@ -215,7 +217,7 @@ func (r *sweepRun) record(segments, length time.Duration) {
 	time.Sleep(length)
 	r.disk.Over()
 	time.Sleep(2 * time.Second) // the next keyframe
-	part := r.registry.Part("door", health.JobRecorder).Snapshot()
+	part := r.registry.Component("door", health.JobRecorder).Snapshot()
 	if worst, ok := part.Worst(); ok || part.State != "recording" {
 		r.wrong = append(r.wrong, fmt.Sprintf("the recorder is %q, %q", part.State, worst.Text))
 	}
@@ -350,7 +352,7 @@ func (r *sweepRun) reopen(before []string) []string {
 		}
 	}
 	r.mu.Unlock()
-	if want := int(r.registry.Part("door", health.JobRecorder).Number(health.FramesRecorded).Load()); frames < want {
+	if want := int(r.registry.Component("door", health.JobRecorder).Value(health.FramesRecorded)); frames < want {
 		r.wrong = append(r.wrong, fmt.Sprintf("%d frames are there, %d were recorded", frames, want))
 	}
 	r.expectKnownFiles()
@@ -403,7 +405,8 @@ func (r *sweepRun) expectKnownFiles() {
 			return err
 		}
 		name := d.Name()
-		for _, known := range []string{".sealed.mkv", ".uploaded.mkv", ".progress", ".stream", ".clock", ".gaps", ".kvs-edge-format", ".kvs-edge-volume", ".kvs-edge-agent.lock"} {
+		for _, known := range []string{".sealed.mkv", ".uploaded.mkv", ".progress", ".stream", ".clock", ".gaps", ".kvs-edge-format",
+			".kvs-edge-volume", ".kvs-edge-agent.lock"} {
 			if strings.HasSuffix(name, known) {
 				return nil
 			}

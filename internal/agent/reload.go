@@ -24,7 +24,7 @@ const (
 // scopeRestart is the difference between the settings in the file and those that a restart would put in effect.
 const scopeRestart health.Scope = "restart"
 
-// Reload reads the file with the settings anew and applies what changed. Settings that are wrong in any way
+// Reload reads the file with the settings again and applies what changed. Settings that are wrong in any way
 // change nothing: the error is a *health.Fault, which status shows until the next reload that
 // succeeds. What only a restart can change stays as it is, and status says so. Safe for concurrent
 // use; one reload follows the other.
@@ -41,11 +41,11 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	}
 	a.systemd.reloading()
 	done, err := a.reload()
-	part := a.health.Part("", health.JobSettings)
+	part := a.health.Component("", health.JobSettings)
 	if err != nil {
 		fault := refused(err)
 		part.Report(health.ScopeReload, health.Degraded, fault)
-		a.log.Error("the new settings are refused", zap.Error(fault))
+		a.log.Error("the new settings are refused", zap.String("code", fault.Code), zap.Error(fault))
 		a.systemd.reloaded(fault.Text)
 		return status.Reloaded{}, fault
 	}
@@ -66,7 +66,8 @@ func refused(err error) *health.Fault {
 	if wrong := new(settings.Error); errors.As(err, &wrong) {
 		text = strings.Join(wrong.Faults, "; ")
 	}
-	return health.UserFault(codeRefused, err, "The new settings are refused, and those from before stay in effect: %s.", strings.TrimSuffix(text, "."))
+	return health.UserFault(codeRefused, err, "The new settings are refused, and those from before stay in effect: %s.",
+		strings.TrimSuffix(text, "."))
 }
 
 func restartNeeded(names []string) *health.Fault {
@@ -108,7 +109,7 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	for _, m := range reading.Misspelt() {
 		done.Unknown = append(done.Unknown, m.Name)
 	}
-	noteMisspelt(a.health.Part("", health.JobSettings), a.log, reading)
+	noteMisspelt(a.health.Component("", health.JobSettings), a.log, reading)
 	done.Streams, err = a.streams.reapply()
 	if err != nil {
 		a.log.Error("not all jobs run with the new settings", zap.Error(err)) // each says so in its status
@@ -136,7 +137,7 @@ func (a *Agent) apply(before, next settings.Settings) {
 	}
 	if next.Audio.Uploaded() == uploader.AudioAll {
 		for _, name := range a.streams.names() {
-			a.health.Part(name, health.JobUploader).OK(uploader.ScopeAudio)
+			a.health.Component(name, health.JobUploader).OK(uploader.ScopeAudio)
 		}
 	}
 	a.export.report(next.CloudWatch)

@@ -26,7 +26,8 @@ func TestAReloadRefusesAReserveLargerThanTheDisk(t *testing.T) {
 	before := s.agent.settings().MinFreeDisk
 	s.write(map[string]string{settings.EnvMinFreeDisk: tooLarge})
 	_, err := s.agent.Reload()
-	if err == nil || !strings.Contains(err.Error(), "line ") || !strings.Contains(err.Error(), settings.EnvMinFreeDisk+" keeps 900000.0 TB free, but the disk with") {
+	if err == nil || !strings.Contains(err.Error(), "line ") ||
+		!strings.Contains(err.Error(), settings.EnvMinFreeDisk+" keeps 900000.0 TB free, but the disk with") {
 		t.Errorf("it says %v", err)
 	}
 	if s.agent.settings().MinFreeDisk != before {
@@ -48,10 +49,10 @@ func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
 	go func() { stopped <- a.Run(running) }()
 	s := &serviceOf{house: h, agent: a}
 	s.await("it records", func() bool {
-		return a.health.Part("door", health.JobRecorder).Number(health.FramesRecorded).Load() > 30
+		return a.health.Component("door", health.JobRecorder).Value(health.FramesRecorded) > 30
 	})
 	s.await("it says so", func() bool {
-		for _, c := range a.health.Part("", health.JobRetention).Snapshot().Conditions {
+		for _, c := range a.health.Component("", health.JobRetention).Snapshot().Conditions {
 			if c.Code == retention.CodeReserve && strings.Contains(c.Text, "Until then the default holds") {
 				return true
 			}
@@ -72,7 +73,8 @@ func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 	h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 500, "InternalFailure")
 	store, err := segment.Open(segment.Options{Dir: h.Env[settings.EnvRecordingDirectory]})
 	must(t, err)
-	w, err := store.Create("old", mkv.Header{Start: time.Now().Add(-jobspec.Orphans().MaxAge).Truncate(time.Second), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	w, err := store.Create("old", mkv.Header{Start: time.Now().Add(-jobspec.Orphans().MaxAge).Truncate(time.Second),
+		Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 	must(t, err)
 	must(t, errors.Join(w.BeginFragment(0, true), w.WriteFrame(1, 0, true, [][]byte{{1}}), w.Seal()))
 	must(t, store.Close())
@@ -82,7 +84,7 @@ func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 	go func() { stopped <- a.Run(running) }()
 	s := &serviceOf{house: h, agent: a}
 	s.await("the control plane was asked", func() bool {
-		for _, c := range a.health.Part("", health.JobConfig).Snapshot().Conditions {
+		for _, c := range a.health.Component("", health.JobConfig).Snapshot().Conditions {
 			if c.Code == "control-plane" {
 				return true
 			}

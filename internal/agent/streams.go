@@ -104,7 +104,7 @@ func (s *streams) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []
 }
 
 // reapply restarts the jobs that depend on settings which have changed, one stream after the other,
-// and gives the names of their streams.
+// and returns the names of their streams.
 func (s *streams) reapply() (restarted []string, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -122,7 +122,7 @@ func (s *streams) reapply() (restarted []string, err error) {
 func (s *streams) Remove(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
 	if err != nil && s.deletion.isStopping() {
-		<-ctx.Done() // the cloud is not told of a failure: the next start goes on with it
+		<-ctx.Done() // no failure is reported to the cloud: the next start continues with it
 	}
 	return err
 }
@@ -162,14 +162,16 @@ func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
 	} else {
 		goesOn := before != nil && before.recorder != nil && s.recording(name)
 		stopJob(before, func(b *stream) *job { return b.recorder })
-		next.recorder, err = s.start(name, health.JobRecorder, func() (func(context.Context) error, error) { return s.workers.record(name, record, goesOn) })
+		run, buildErr := s.workers.record(name, record, goesOn)
+		next.recorder, err = s.start(name, health.JobRecorder, run, buildErr)
 	}
 	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
 		next.uploader = before.uploader
 	} else {
 		stopJob(before, func(b *stream) *job { return b.uploader })
+		run, buildErr := s.workers.upload(name, upload)
 		var uploadErr error
-		next.uploader, uploadErr = s.start(name, health.JobUploader, func() (func(context.Context) error, error) { return s.workers.upload(name, upload) })
+		next.uploader, uploadErr = s.start(name, health.JobUploader, run, buildErr)
 		err = errors.Join(err, uploadErr)
 	}
 	s.mu.Lock()
@@ -187,26 +189,26 @@ func stopJob(before *stream, which func(*stream) *job) {
 	}
 }
 
-func (s *streams) start(name, jobName string, build func() (func(context.Context) error, error)) (*job, error) {
-	run, err := build()
+// start starts a job that was built, if it could be: err is of building it.
+func (s *streams) start(name, jobName string, run func(context.Context) error, err error) (*job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
 	}
-	part := s.workers.health.Part(name, jobName)
+	part := s.workers.health.Component(name, jobName)
 	part.End()
 	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", jobName))
 	return startJob(jobOptions{stream: name, name: jobName, part: part, log: s.workers.log, run: run}), nil
 }
 
 func (s *streams) failed(name, jobName string) bool {
-	worst, ok := s.workers.health.Part(name, jobName).Snapshot().Worst()
+	worst, ok := s.workers.health.Component(name, jobName).Snapshot().Worst()
 	return ok && worst.Severity == health.Failed
 }
 
 // recording reports whether a recorder is in its window, and has recorded.
 func (s *streams) recording(name string) bool {
-	part := s.workers.health.Part(name, health.JobRecorder)
-	return !part.Snapshot().IsOffBySchedule() && part.Number(health.FramesRecorded).Load() > 0
+	part := s.workers.health.Component(name, health.JobRecorder)
+	return !part.Snapshot().IsOffBySchedule() && part.Value(health.FramesRecorded) > 0
 }
 
 // stopStream ends a stream's jobs for good, the recorder first so that the uploader sees its last
@@ -223,7 +225,7 @@ func (s *streams) stopStream(name string) {
 		if end.job == nil {
 			continue
 		}
-		ran := metrics.ActivityOf(s.workers.health.Part(name, end.name).Snapshot()) == metrics.Running
+		ran := metrics.ActivityOf(s.workers.health.Component(name, end.name).Snapshot()) == metrics.Running
 		if end.job.stop(); ran {
 			s.workers.completed(name, end.name)
 		}

@@ -13,7 +13,7 @@ import (
 // one buffer of a session.
 const pieceSize = 128 << 10
 
-// HeadSize is that of what is sent before a fragment's bytes from the file, see Session.Send.
+// HeadSize is the size of what is sent before a fragment's bytes from the file, see Session.Send.
 const HeadSize = 22
 
 // body is the request body of a session. net/http reads it in a goroutine of its own, and waits

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
 
@@ -69,9 +67,8 @@ var (
 
 // callError turns the SDK's error into a *RequestError when there was an answer.
 func callError(operation, stream string, err error) error {
-	var answer *awshttp.ResponseError
-	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
-		return requestError(operation, stream, awserr.Of(err), err)
+	if answer := awserr.Of(err); answer.Status != 0 {
+		return requestError(operation, stream, answer, err)
 	}
 	if stream == "" {
 		return fmt.Errorf("%s failed: %w", operation, err)

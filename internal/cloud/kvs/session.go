@@ -176,5 +176,5 @@ func (s *Session) CredentialsEnd() time.Time { return s.credentialsEnd }
 // not yet, and closes Acks.
 func (s *Session) CloseSend() { s.body.finish() }
 
-// Abort ends the session at once. Acks still returns what has come, and is closed soon.
+// Abort ends the session at once. Acks still delivers what has come, and is closed soon.
 func (s *Session) Abort() { s.end(ErrAborted) }

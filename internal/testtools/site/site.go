@@ -151,7 +151,8 @@ func (s *Site) Update(stream, secretARN string, change ...func(*types.EdgeConfig
 	for _, f := range change {
 		f(c)
 	}
-	_, err := s.User.StartEdgeConfigurationUpdate(s.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream, EdgeConfig: c})
+	_, err := s.User.StartEdgeConfigurationUpdate(s.t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream,
+		EdgeConfig: c})
 	must(s.t, err)
 }
 
