@@ -213,27 +213,27 @@ func (a *Agent) connect() error {
 	return nil
 }
 
-// Run records and uploads until ctx ends, then stops the parts in order: recorders, uploaders,
+// Run records and uploads until ctx ends, then stops the tasks in order: recorders, uploaders,
 // network, store. No recording is lost by it.
 func (a *Agent) Run(ctx context.Context) error {
 	s := a.settings()
 	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", s.IoT.ThingName),
 		zap.String("recordings", s.RecordingDirectory), zap.Strings("streams", a.store.Streams()))
-	// The parts outlive ctx until their turn to stop has come.
-	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopParts()
-	group, parts := errgroup.WithContext(parts)
+	// The tasks outlive ctx until their turn to stop has come.
+	tasks, stopTasks := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopTasks()
+	group, tasks := errgroup.WithContext(tasks)
 	a.reloading.Lock()
 	a.running = true
-	a.export.start(a.launcher(parts, group), s.CloudWatch)
+	a.export.start(a.launcher(tasks, group), s.CloudWatch)
 	a.reloading.Unlock()
-	for _, p := range a.parts() {
-		group.Go(func() error { return p(parts) })
+	for _, task := range a.tasks() {
+		group.Go(func() error { return task(tasks) })
 	}
 	var stopped error
 	select {
 	case <-ctx.Done():
-	case <-parts.Done(): // a part that must not end has ended
+	case <-tasks.Done(): // a task that must not end has ended
 		stopped = errors.New("a part of the agent ended by itself")
 	}
 	a.streams.deletion.stop() // a reload may wait for it
@@ -243,7 +243,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("agent stopping")
 	a.systemd.stopping()
 	a.streams.stopAll()
-	stopParts()
+	stopTasks()
 	if err := group.Wait(); err != nil {
 		stopped = err
 	}
@@ -252,8 +252,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	return stopped
 }
 
-// parts lists what all streams share of a running agent, beside the export of metrics.
-func (a *Agent) parts() []func(context.Context) error {
+// tasks lists what all streams share of a running agent, beside the export of metrics.
+func (a *Agent) tasks() []func(context.Context) error {
 	list := []func(context.Context) error{
 		a.supervised("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
@@ -269,7 +269,7 @@ func (a *Agent) parts() []func(context.Context) error {
 	return list
 }
 
-// supervised is a part that is restarted when it panics: no camera misses a frame for it.
+// supervised is a task that is restarted when it panics: no camera misses a frame for it.
 func (a *Agent) supervised(what, job string, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return supervise.Keep(ctx, supervise.Options{What: what, Part: a.health.Part("", job), Log: a.log}, run)
@@ -299,7 +299,7 @@ func (a *Agent) metricStreams() []metrics.Stream {
 	return list
 }
 
-// launcher returns a function that runs a part as one of the group's until its stop is called. A part
+// launcher returns a function that runs a task as one of the group's until its stop is called. A task
 // that fails ends the group.
 func (a *Agent) launcher(ctx context.Context, group *errgroup.Group) launch {
 	return func(what string, run func(context.Context) error) func() {

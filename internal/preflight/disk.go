@@ -87,7 +87,7 @@ func (c *checker) previewDeletion(store retention.Store, streams []checkedStream
 		keeper.SetPolicy(s.name, policy)
 		parts.Part(s.name, health.JobRecorder).Number(health.BitrateBPS).Set(int64(float64(s.bitrate) * s.share))
 	}
-	keeper.Look()
+	keeper.JudgeClock()
 	return keeper
 }
 

@@ -50,14 +50,14 @@ var pages = map[string]string{
 	"": `{"NextToken":"two","EdgeConfigs":[{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1",
 		"CreationTime":1.7E9,"LastUpdatedTime":1.700000000123E9,"SyncStatus":"IN_SYNC","FutureMember":1,
 		"EdgeConfig":{"HubDeviceArn":"` + hub + `",
-			"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:s","MediaUriType":"RTSP_URI"},
-				"ScheduleConfig":{"ScheduleExpression":"0 0 9 ? * *","DurationInSeconds":3600}},
+			"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:s","MediaUriType":"RTSP_URI"},` +
+		`"ScheduleConfig":{"ScheduleExpression":"0 0 9 ? * *","DurationInSeconds":3600}},
 			"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 1 ? * *","DurationInSeconds":600}},
-			"DeletionConfig":{"EdgeRetentionInHours":24,"DeleteAfterUpload":false,
-				"LocalSizeConfig":{"MaxLocalMediaSizeInMB":500,"StrategyOnFullSize":"DENY_NEW_MEDIA"}}}}]}`,
+			"DeletionConfig":{"EdgeRetentionInHours":24,"DeleteAfterUpload":false,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":500,` +
+		`"StrategyOnFullSize":"DENY_NEW_MEDIA"}}}}]}`,
 	"two": `{"EdgeConfigs":[{"StreamName":"yard","SyncStatus":"SYNCING","LastUpdatedTime":1700000001,
-		"EdgeConfig":{"HubDeviceArn":"` + hub + `",
-			"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:t","MediaUriType":"RTSP_URI"}}}}]}`,
+		"EdgeConfig":{"HubDeviceArn":"` + hub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:t",` +
+		`"MediaUriType":"RTSP_URI"}}}}]}`,
 	"loop": `{"NextToken":"loop","EdgeConfigs":[]}`,
 }
 
@@ -118,8 +118,8 @@ func TestEdgeConfigsGivesAllPagesOrAnError(t *testing.T) {
 	}
 	first.Store("denied")
 	var answer *RequestError
-	if _, err := c.EdgeConfigs(t.Context(), hub); !errors.As(err, &answer) || answer.Status != 403 ||
-		answer.Name != "AccessDeniedException" || answer.Message != "no" {
+	if _, err := c.EdgeConfigs(t.Context(), hub); !errors.As(err, &answer) || answer.Status != 403 || answer.Name != "AccessDeniedException" ||
+		answer.Message != "no" {
 		t.Errorf("a refusal: %v", err)
 	}
 }
