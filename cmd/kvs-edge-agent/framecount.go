@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
@@ -23,7 +24,7 @@ type frameID struct {
 }
 
 func identify(producer time.Time, avcc []byte) frameID {
-	if stamp, ok := fakecam.StampOfAccessUnit(avcc); ok {
+	if stamp, ok := stamps.OfAccessUnit(avcc); ok {
 		return frameID{counter: stamp.Counter, stamped: true}
 	}
 	return frameID{time: producer.UnixMilli(), sum: sha256.Sum256(avcc)}

@@ -40,8 +40,9 @@ func makeCalls(t *testing.T, c *Cloud) {
 		at: time.Now()}
 	wrong.key.Secret = "forged"
 	wrong.send(t, c)
-	broken := signedRequest{path: "/", body: `{"SecretString":555000111}`, hashed: `{"SecretString":555000111}`, service: awsapi.SecretsManager,
-		region: Region, key: c.keys.User(), at: time.Now()}
+	broken := signedRequest{path: "/", body: `{"SecretString":555000111}`, hashed: `{"SecretString":555000111}`,
+		service: awsapi.SecretsManager,
+		region:  Region, key: c.keys.User(), at: time.Now()}
 	broken.before = func(r *http.Request) { r.Header.Set("X-Amz-Target", "secretsmanager.CreateSecret") }
 	broken.send(t, c)
 	put := signedRequest{path: "/putMedia", service: awsapi.KVS, region: Region, key: c.keys.Issue(hub, time.Now()), at: time.Now()}

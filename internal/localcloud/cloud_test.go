@@ -25,7 +25,8 @@ const testSeed = `{
   "secrets": [{"name":"camera","value":{"MediaURI": "rtsp://user:pass@127.0.0.1/x"}}, {"name":"plain","value":"text"}],
   "things": ["hub-1"],
   "edge_configs": [{"stream":"cam","config":{"HubDeviceArn":"arn:aws:iot:us-west-2:123456789012:thing/hub-1",
-    "RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:us-west-2:123456789012:secret:camera","MediaUriType":"RTSP_URI"}}}}]
+    "RecorderConfig":{"MediaSourceConfig":{
+    "MediaUriSecretArn":"arn:aws:secretsmanager:us-west-2:123456789012:secret:camera","MediaUriType":"RTSP_URI"}}}}]
 }`
 
 func seed(t *testing.T) *Seed {
@@ -83,7 +84,8 @@ func TestSeeds(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Seed: seed(t)})
 	for id, want := range map[string]string{"camera": `{"MediaURI":"rtsp://user:pass@127.0.0.1/x"}`, "plain": "text"} {
-		secret, err := secretsmanager.NewFromConfig(userConfig(t, c)).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &id})
+		secret, err := secretsmanager.NewFromConfig(userConfig(t, c)).GetSecretValue(t.Context(),
+			&secretsmanager.GetSecretValueInput{SecretId: &id})
 		must(t, err)
 		if *secret.SecretString != want {
 			t.Errorf("secret %s is %s", id, *secret.SecretString)

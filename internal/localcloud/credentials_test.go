@@ -24,7 +24,8 @@ func askForCredentials(t *testing.T, c *Cloud, config *tls.Config, alias, thing 
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	defer client.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+c.CredentialEndpoint()+"/role-aliases/"+alias+"/credentials", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		"https://"+c.CredentialEndpoint()+"/role-aliases/"+alias+"/credentials", nil)
 	must(t, err)
 	if thing != "" {
 		r.Header.Set("x-amzn-iot-thingname", thing)
@@ -109,7 +110,8 @@ func TestTheUserIsKnown(t *testing.T) {
 	c := start(t, Options{})
 	who, err := sts.NewFromConfig(userConfig(t, c)).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	must(t, err)
-	if aws.ToString(who.Arn) != "arn:aws:iam::123456789012:user/local" || aws.ToString(who.Account) != Account || aws.ToString(who.UserId) == "" {
+	if aws.ToString(who.Arn) != "arn:aws:iam::123456789012:user/local" || aws.ToString(who.Account) != Account ||
+		aws.ToString(who.UserId) == "" {
 		t.Errorf("it is %+v", who)
 	}
 }

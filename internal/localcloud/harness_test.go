@@ -124,7 +124,8 @@ func edgeConfig() *types.EdgeConfig {
 
 func startUpdate(t *testing.T, kvs *kinesisvideo.Client, stream string) (*kinesisvideo.StartEdgeConfigurationUpdateOutput, error) {
 	t.Helper()
-	return kvs.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream, EdgeConfig: edgeConfig()})
+	return kvs.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream,
+		EdgeConfig: edgeConfig()})
 }
 
 func deviceTLS(t *testing.T, c *Cloud, thing string) *tls.Config {

@@ -34,7 +34,8 @@ func TestRetainedMessagesSurviveARestart(t *testing.T) {
 		LastModifiedTime int64
 	}
 	get := func(c *Cloud, topic string) (m message, err error) {
-		text, err := c.broker.DataAPI().Call("GetRetainedMessage", httptest.NewRequest(http.MethodGet, "/retainedMessage/kvs-edge/"+hub+"/"+topic, nil), nil)
+		text, err := c.broker.DataAPI().Call("GetRetainedMessage",
+			httptest.NewRequest(http.MethodGet, "/retainedMessage/kvs-edge/"+hub+"/"+topic, nil), nil)
 		if err == nil {
 			must(t, json.Unmarshal(text, &m))
 		}

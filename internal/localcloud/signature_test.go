@@ -86,8 +86,10 @@ func TestSignatures(t *testing.T) {
 		"user's with a token": {func(s *signedRequest) { s.key.Token = device.Token }, awsapi.UnknownKey},
 		"another token":       {func(s *signedRequest) { s.key = device; s.key.Token = c.keys.Issue(hub, time.Now()).Token }, awsapi.UnknownKey},
 		"forged token":        {func(s *signedRequest) { s.key = device; s.key.Token = "A" + s.key.Token[1:] + "AAAA" }, awsapi.UnknownKey},
-		"expired":             {func(s *signedRequest) { s.key = c.keys.Issue(hub, time.Now().Add(-time.Hour-time.Second)) }, awsapi.ExpiredToken},
-		"unsigned":            {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Del("Authorization") } }, awsapi.MissingToken},
+		"expired": {func(s *signedRequest) { s.key = c.keys.Issue(hub, time.Now().Add(-time.Hour-time.Second)) },
+			awsapi.ExpiredToken},
+		"unsigned": {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Del("Authorization") } },
+			awsapi.MissingToken},
 		"another algorithm": {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Set("Authorization", "Basic x") } },
 			awsapi.IncompleteSignature},
 		"cut off": {func(s *signedRequest) {

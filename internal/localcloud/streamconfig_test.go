@@ -25,7 +25,8 @@ func sameJSON(t *testing.T, a, b string) bool {
 
 const (
 	goodImages = `{"Status":"ENABLED","ImageSelectorType":"SERVER_TIMESTAMP",` +
-		`"DestinationConfig":{"Uri":"s3://bucket/images","DestinationRegion":"us-west-2"},"SamplingInterval":200,"Format":"JPEG","FormatConfig":{"JPEGQuality":"100"},"WidthPixels":320}`
+		`"DestinationConfig":{"Uri":"s3://bucket/images","DestinationRegion":"us-west-2"},"SamplingInterval":200,` +
+		`"Format":"JPEG","FormatConfig":{"JPEGQuality":"100"},"WidthPixels":320}`
 	goodNotification = `{"Status":"DISABLED","DestinationConfig":{"Uri":"arn:aws:sns:us-west-2:123456789012:topic"}}`
 )
 

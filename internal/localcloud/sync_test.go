@@ -40,12 +40,15 @@ func TestAConfigurationIsSentAndItsAnswersAreShown(t *testing.T) {
 	h.answer(told, "IN_SYNC", "")
 	must(t, c.AwaitSyncStatus(waiting(t), "cam", "IN_SYNC"))
 
-	h.publish("jobs/status", `{"Time":1700000000,"Streams":[{"StreamName":"cam","Recorder":{"Status":"USER_ERROR","Details":"The camera is off.","LastCollectedTime":1700000000.5,"LastUpdatedTime":1700000000.25},"Uploader":{"Status":"SUCCESS","LastCollectedTime":1700000000.5,"LastUpdatedTime":1700000000.25}}]}`)
+	h.publish("jobs/status", `{"Time":1700000000,"Streams":[{"StreamName":"cam",`+
+		`"Recorder":{"Status":"USER_ERROR","Details":"The camera is off.","LastCollectedTime":1700000000.5,"LastUpdatedTime":1700000000.25},`+
+		`"Uploader":{"Status":"SUCCESS","LastCollectedTime":1700000000.5,"LastUpdatedTime":1700000000.25}}]}`)
 	h.answer(told, "SYNC_FAILED", "The disk is full.")
 	must(t, c.AwaitSyncStatus(waiting(t), "cam", "SYNC_FAILED"))
 	got, err := kvs.DescribeEdgeConfiguration(t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamARN: &arn})
 	must(t, err)
-	if aws.ToString(got.FailedStatusDetails) != "The disk is full." || aws.ToString(got.EdgeConfig.HubDeviceArn) != hubARN || !got.LastUpdatedTime.Equal(*updated.LastUpdatedTime) {
+	if aws.ToString(got.FailedStatusDetails) != "The disk is full." || aws.ToString(got.EdgeConfig.HubDeviceArn) != hubARN ||
+		!got.LastUpdatedTime.Equal(*updated.LastUpdatedTime) {
 		t.Errorf("described as %+v", got)
 	}
 	recorder, uploader := got.EdgeAgentStatus.LastRecorderStatus, got.EdgeAgentStatus.LastUploaderStatus
@@ -124,7 +127,8 @@ func TestAnswersThatChangeNothing(t *testing.T) {
 		"a deletion":     func(h, _ *testHub, told hubHeard) { h.answer(told, "DELETED", "") },
 		"garbage":        func(h, _ *testHub, _ hubHeard) { h.publish("config/status", "garbage"); h.publish("jobs/status", "[]") },
 		"unknown jobs": func(h, _ *testHub, _ hubHeard) {
-			h.publish("jobs/status", `{"Streams":[{"StreamName":"none","Recorder":{"Status":"SUCCESS"}},{"StreamName":"cam","Recorder":{"Status":"FINE"}}]}`)
+			h.publish("jobs/status", `{"Streams":[{"StreamName":"none","Recorder":{"Status":"SUCCESS"}},`+
+				`{"StreamName":"cam","Recorder":{"Status":"FINE"}}]}`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,7 +172,8 @@ func TestAMovedOrDeletedStreamRefreshesTheFormerHub(t *testing.T) {
 	must(t, c.AwaitSyncStatus(waiting(t), "cam", "IN_SYNC"))
 	moved := edgeConfig()
 	moved.HubDeviceArn = aws.String(strings.Replace(hubARN, hub, "hub-2", 1))
-	_, err = kvs.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: aws.String("cam"), EdgeConfig: moved})
+	_, err = kvs.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: aws.String("cam"),
+		EdgeConfig: moved})
 	must(t, err)
 	h.await("config/refresh", "")
 	other.await("config/update", "cam")

@@ -53,7 +53,7 @@ func TestRecordingsFollowTheCamerasClockWhenAsked(t *testing.T) {
 func TestTheClockOfGStreamerIsOurs(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "/usr/bin/python3")
-	late := testtools.Late(t)
+	late := testtools.SchedulingDelay(t)
 	source := filepath.Join(t.TempDir(), "source.mkv")
 	arguments := slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=30"},
 		x264("-bf", "0", "-g", "25"), []string{source})

@@ -360,7 +360,7 @@ func (f *poweredFile) Sync() error {
 // powerCut cuts the power at the worst moments: just before a sync. The next start finds all but the
 // last 2 s of what each camera sent till then, and goes on recording after them.
 func powerCut(t *testing.T) {
-	late := testtools.Late(t)
+	late := testtools.SchedulingDelay(t)
 	dir := t.TempDir()
 	disk := &powered{root: dir, synced: make(map[string][]byte)}
 	for range 2 {
@@ -370,7 +370,8 @@ func powerCut(t *testing.T) {
 	runStore(t, store)
 	var rigs []*rig
 	for i, stream := range []string{"door", "yard"} {
-		rigs = append(rigs, recordInto(t, store, dir, stream, disk.cameras[i], disk.cameras[i].URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
+		rigs = append(rigs,
+			recordInto(t, store, dir, stream, disk.cameras[i], disk.cameras[i].URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
 	}
 	for _, r := range rigs {
 		r.awaitFrames(250)

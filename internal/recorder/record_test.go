@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -41,7 +42,7 @@ type rig struct {
 	store    *segment.Store
 	camera   *fakecam.Camera
 	health   *health.Registry
-	part     *health.Part
+	part     *health.Component
 	logs     *observer.ObservedLogs
 	segments chan Segment
 	handed   *atomic.Int64 // frames of video that were handed to the file; some wait in memory
@@ -82,7 +83,7 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, device *
 	t.Helper()
 	r := &rig{t: t, stream: stream, dir: dir, store: store, camera: device, segments: make(chan Segment, 1000), ended: make(chan error, 1)}
 	r.health = health.NewRegistry(time.Now)
-	r.part = r.health.Part(stream, health.JobRecorder)
+	r.part = r.health.Component(stream, health.JobRecorder)
 	core, logs := observer.New(zap.DebugLevel)
 	r.logs = logs
 	o := Options{
@@ -171,7 +172,7 @@ func (r *rig) await(what string, done func() bool) {
 	}
 }
 
-func (r *rig) number(name string) int64 { return r.part.Number(name).Load() }
+func (r *rig) number(name string) int64 { return r.part.Value(name) }
 
 func (r *rig) awaitFrames(n int64) {
 	r.t.Helper()
@@ -271,7 +272,7 @@ func (r *rig) frames() []recorded {
 				if b.Track != 1 {
 					continue
 				}
-				stamp, ok := fakecam.StampOfAccessUnit(b.Data)
+				stamp, ok := stamps.OfAccessUnit(b.Data)
 				if !ok {
 					r.t.Fatal("a frame without a stamp")
 				}
@@ -331,7 +332,8 @@ func (r *rig) settle() {
 	r.await("what the camera has queued on its way", func() bool {
 		return !slices.ContainsFunc(r.camera.Sessions(), func(s fakecam.Session) bool { return s.Queued > 0 })
 	})
-	r.await(fmt.Sprintf("the last of %d frames, of which %d had come,", sent(r.camera), r.handed.Load()), func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
+	r.await(fmt.Sprintf("the last of %d frames, of which %d had come,", sent(r.camera), r.handed.Load()),
+		func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
 	r.camera.Unplug()
 	r.await("the last frames in their file", func() bool {
 		return r.number(health.FramesRecorded)+r.number(health.FramesLost) >= sent(r.camera)

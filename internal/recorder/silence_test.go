@@ -14,7 +14,7 @@ import (
 func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 	t.Parallel()
 	const limit = 3 * time.Second
-	late := testtools.Late(t)
+	late := testtools.SchedulingDelay(t)
 	var rigs []*rig
 	for _, audio := range []string{"", fakecam.AudioMuLaw} {
 		for range 4 {

@@ -35,7 +35,7 @@ func offCamera(frames []recorded, step time.Duration) (most time.Duration) {
 // timely is how far that may be, when it should be so little: a busy machine is late with reading too.
 func timely(t *testing.T, little time.Duration) (limit func() time.Duration) {
 	t.Helper()
-	late := testtools.Late(t)
+	late := testtools.SchedulingDelay(t)
 	return func() time.Duration { return little + 4*late() }
 }
 

@@ -198,13 +198,15 @@ func (b *Broker) listRetained(query url.Values) ([]byte, error) {
 	if text := query.Get("maxResults"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxRetainedListed {
-			return nil, awsapi.Errorf(http.StatusBadRequest, "InvalidRequestException", "maxResults", "maxResults must be 1 to %d", maxRetainedListed)
+			return nil, awsapi.Errorf(http.StatusBadRequest, "InvalidRequestException", "maxResults", "maxResults must be 1 to %d",
+				maxRetainedListed)
 		}
 		limit = n
 	}
 	after, err := awsapi.ReadToken(query.Get("nextToken"))
 	if err != nil {
-		return nil, awsapi.Errorf(http.StatusBadRequest, "InvalidRequestException", "nextToken", "nextToken is not one that an earlier answer had")
+		return nil, awsapi.Errorf(http.StatusBadRequest, "InvalidRequestException", "nextToken",
+			"nextToken is not one that an earlier answer had")
 	}
 	all := b.server.Topics.Retained.GetAll()
 	for _, topic := range slices.Sorted(maps.Keys(all)) {

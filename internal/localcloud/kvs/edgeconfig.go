@@ -48,7 +48,8 @@ func (s *streamRecord) edgeConfiguration() edgeConfiguration {
 }
 
 func (j *jobRecord) last() *lastJobStatus {
-	return &lastJobStatus{JobStatusDetails: j.Details, LastCollectedTime: awsapi.EpochOf(j.Collected), LastUpdatedTime: awsapi.EpochOf(j.Updated)}
+	return &lastJobStatus{JobStatusDetails: j.Details, LastCollectedTime: awsapi.EpochOf(j.Collected),
+		LastUpdatedTime: awsapi.EpochOf(j.Updated)}
 }
 
 func (e *edgeRecord) agentStatus() *edgeAgentStatus {
@@ -71,7 +72,8 @@ func (e *edgeRecord) agentStatus() *edgeAgentStatus {
 func (d Streams) findEdge(id streamID) (*streamRecord, error) {
 	s, err := d.findActive(id)
 	if err == nil && s.Edge == nil {
-		return nil, awsapi.Errorf(http.StatusNotFound, kvsmodel.EdgeConfigMissing, id.member(), "The stream %s has no edge configuration.", s.Name)
+		return nil, awsapi.Errorf(http.StatusNotFound, kvsmodel.EdgeConfigMissing, id.member(), "The stream %s has no edge configuration.",
+			s.Name)
 	}
 	return s, err
 }

@@ -87,7 +87,8 @@ func (c *ControlPlane) newStream(in createStreamInput) (*streamRecord, error) {
 		key = fmt.Sprintf("arn:aws:kms:%s:%s:alias/aws/kinesisvideo", account.Region, account.ID)
 	}
 	s := &streamRecord{
-		Name: in.StreamName, ARN: fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/%d", account.Region, account.ID, in.StreamName, now.UnixMilli()),
+		Name: in.StreamName, ARN: fmt.Sprintf("arn:aws:kinesisvideo:%s:%s:stream/%s/%d", account.Region, account.ID, in.StreamName,
+			now.UnixMilli()),
 		Version: newVersion(), Created: now, RetentionHours: in.DataRetentionInHours,
 		DeviceName: in.DeviceName, MediaType: in.MediaType, KmsKeyID: key, Tags: in.Tags,
 	}

@@ -50,7 +50,8 @@ func Open(dir string) (*Authority, error) {
 	p := &Authority{dir: dir, pool: x509.NewCertPool()}
 	var err error
 	if p.ca, err = p.obtain("ca", func() *x509.Certificate {
-		return &x509.Certificate{Subject: pkix.Name{CommonName: "local cloud CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+		return &x509.Certificate{Subject: pkix.Name{CommonName: "local cloud CA"}, IsCA: true, BasicConstraintsValid: true,
+			KeyUsage: x509.KeyUsageCertSign}
 	}); err != nil {
 		return nil, err
 	}

@@ -25,7 +25,8 @@ type listEntry struct {
 func (s *secret) entry() listEntry {
 	return listEntry{
 		ARN: s.ARN, Name: s.Name, Description: s.Description, KmsKeyId: s.KmsKeyID,
-		CreatedDate: awsapi.EpochOf(s.Created), LastChangedDate: awsapi.EpochOf(s.Changed), DeletedDate: awsapi.EpochOf(s.Deleted), Tags: slices.Clone(s.Tags),
+		CreatedDate: awsapi.EpochOf(s.Created), LastChangedDate: awsapi.EpochOf(s.Changed),
+		DeletedDate: awsapi.EpochOf(s.Deleted), Tags: slices.Clone(s.Tags),
 	}
 }
 

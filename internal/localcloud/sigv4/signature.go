@@ -50,7 +50,8 @@ func Parse(header string) (a Authorization, err error) {
 	}
 	scope := strings.Split(fields["Credential"], "/")
 	if len(scope) != 5 || scope[4] != "aws4_request" || fields["SignedHeaders"] == "" || fields["Signature"] == "" {
-		return a, awsapi.Forbidden(awsapi.IncompleteSignature, awsapi.InAuthorization, "Authorization needs Credential, SignedHeaders and Signature")
+		return a, awsapi.Forbidden(awsapi.IncompleteSignature, awsapi.InAuthorization,
+			"Authorization needs Credential, SignedHeaders and Signature")
 	}
 	return Authorization{
 		KeyID: scope[0], date: scope[1], region: scope[2], Service: scope[3],
@@ -73,21 +74,25 @@ func (k Keyring) Verify(r *http.Request, service string, payloads ...string) (Id
 	case !who.Expires.IsZero() && now.After(who.Expires):
 		return Identity{}, awsapi.Forbidden(awsapi.ExpiredToken, inToken, "The security token included in the request is expired")
 	case a.region != account.Region:
-		return Identity{}, awsapi.Forbidden(awsapi.InvalidSignature, awsapi.InAuthorization, "Credential should be scoped to a valid region, not '%s'.", a.region)
+		return Identity{}, awsapi.Forbidden(awsapi.InvalidSignature, awsapi.InAuthorization,
+			"Credential should be scoped to a valid region, not '%s'.", a.region)
 	case a.Service != service:
-		return Identity{}, awsapi.Forbidden(awsapi.InvalidSignature, awsapi.InAuthorization, "Credential should be scoped to correct service: '%s'.", service)
+		return Identity{}, awsapi.Forbidden(awsapi.InvalidSignature, awsapi.InAuthorization,
+			"Credential should be scoped to correct service: '%s'.", service)
 	}
 	at, err := time.Parse(timeLayout, r.Header.Get("X-Amz-Date"))
 	switch {
 	case err != nil || !strings.HasPrefix(r.Header.Get("X-Amz-Date"), a.date):
-		return Identity{}, awsapi.Forbidden(awsapi.IncompleteSignature, inDate, "X-Amz-Date must be a time of the day in Credential, like 20260102T150405Z")
+		return Identity{}, awsapi.Forbidden(awsapi.IncompleteSignature, inDate,
+			"X-Amz-Date must be a time of the day in Credential, like 20260102T150405Z")
 	case now.Sub(at).Abs() > clockSkew:
 		return Identity{}, awsapi.Forbidden(awsapi.InvalidSignature, inDate, "Signature expired: %s is more than 15 min from %s",
 			at.Format(timeLayout), now.UTC().Format(timeLayout))
 	}
 	for _, required := range []string{"host", "x-amz-date"} {
 		if !slices.Contains(a.signed, required) {
-			return Identity{}, awsapi.Forbidden(awsapi.InvalidSignature, awsapi.InAuthorization, "'%s' must be a 'SignedHeader' in the AWS Authorization.", required)
+			return Identity{}, awsapi.Forbidden(awsapi.InvalidSignature, awsapi.InAuthorization,
+				"'%s' must be a 'SignedHeader' in the AWS Authorization.", required)
 		}
 	}
 	for _, payload := range payloads {

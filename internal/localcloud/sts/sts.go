@@ -25,7 +25,8 @@ func API(keys sigv4.Keyring) awsapi.Service {
 		Operation: func(_ *http.Request, body []byte) string { return awsapi.Form(body).Get("Action") },
 		Call: func(operation string, r *http.Request, _ []byte) ([]byte, error) {
 			if operation != "GetCallerIdentity" {
-				return nil, awsapi.Errorf(http.StatusBadRequest, "InvalidAction", "parameter Action", "localcloud has no operation %q of sts", operation)
+				return nil, awsapi.Errorf(http.StatusBadRequest, "InvalidAction", "parameter Action", "localcloud has no operation %q of sts",
+					operation)
 			}
 			return callerIdentity(keys, r)
 		},

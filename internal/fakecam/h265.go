@@ -3,64 +3,57 @@ package fakecam
 import (
 	_ "embed" // the clip
 	"errors"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 )
 
 //go:embed clip.h265
-var clipHEVC []byte
+var clip360AnnexB []byte
 
-// NAL unit types of H.265 (table 7-1), and its RTP payloads (RFC 7798, section 4.4).
+// RTP payloads of H.265 (RFC 7798, section 4.4).
 const (
-	hevcLastVCL = 31
-	hevcIRAP    = 16 // and above
-
-	hevcIDR          = 19
-	hevcIDRNoLeading = 20
-
-	hevcVPS       = 32
-	hevcSPS       = 33
-	hevcPPS       = 34
-	hevcPrefixSEI = 39
-	payloadAP     = 48
-	payloadFU     = 49
+	payloadAP = 48
+	payloadFU = 49
 )
 
-// parseHEVC cuts an Annex B film of H.265 into RTP payloads. A cutter makes room for
+// parseH265 cuts an Annex B film of H.265 into RTP payloads. A cutter makes room for
 // the row of stamps; a film without it stays as it is.
-func parseHEVC(annexB []byte, cutter *h265Cutter) (*clip, error) {
+func parseH265(annexB []byte, cutter *stamps.H265Cutter) (*clip, error) {
 	c := new(clip)
 	var params [][]byte
-	for _, nalu := range splitAnnexB(annexB) {
+	for _, nalu := range nal.SplitAnnexB(annexB) {
 		first := len(nalu) > 2 && nalu[2]&0x80 != 0 // first_slice_segment_in_pic_flag
-		var header rowHeader
+		var header stamps.RowHeader
 		if cutter != nil {
 			var err error
-			if header, nalu, err = cutter.cut(nalu); err != nil {
+			if header, nalu, err = cutter.Cut(nalu); err != nil {
 				return nil, err
 			}
-			c.row = cutter.row
+			c.row = cutter.Row()
 		}
 		switch kind := nalu[0] >> 1 & 0x3f; {
-		case kind <= hevcLastVCL && !first && len(c.frames) > 0:
+		case kind <= nal.H265LastVCL && !first && len(c.frames) > 0:
 			f := &c.frames[len(c.frames)-1]
 			f.bodySize += 4 + len(nalu)
-			f.body = append(f.body, hevcPayloads(nalu)...)
-		case kind <= hevcLastVCL:
-			f := frame{key: kind >= hevcIRAP, bodySize: 4 + len(nalu), body: hevcPayloads(nalu), row: header}
+			f.body = append(f.body, h265Payloads(nalu)...)
+		case kind <= nal.H265LastVCL:
+			f := frame{key: kind >= nal.H265IRAP, bodySize: 4 + len(nalu), body: h265Payloads(nalu), row: header}
 			if len(params) > 0 {
-				f.params = [][]byte{hevcAggregate(params)}
+				f.params = [][]byte{h265Aggregate(params)}
 			}
 			for _, n := range params {
 				f.paramsSize += 4 + len(n)
 			}
 			c.frames = append(c.frames, f)
 			params = nil
-		case kind == hevcVPS:
+		case kind == nal.H265VPS:
 			c.vps = nalu
 			params = append(params, nalu)
-		case kind == hevcSPS:
+		case kind == nal.H265SPS:
 			c.sps = nalu
 			params = append(params, nalu)
-		case kind == hevcPPS:
+		case kind == nal.H265PPS:
 			c.pps = nalu
 			params = append(params, nalu)
 		}
@@ -71,7 +64,7 @@ func parseHEVC(annexB []byte, cutter *h265Cutter) (*clip, error) {
 	return c, nil
 }
 
-func hevcAggregate(nalus [][]byte) []byte {
+func h265Aggregate(nalus [][]byte) []byte {
 	out := []byte{payloadAP << 1, 1}
 	for _, n := range nalus {
 		out = append(out, byte(len(n)>>8), byte(len(n)))
@@ -80,7 +73,7 @@ func hevcAggregate(nalus [][]byte) []byte {
 	return out
 }
 
-func hevcPayloads(nalu []byte) (out [][]byte) {
+func h265Payloads(nalu []byte) (out [][]byte) {
 	if len(nalu) <= maxPayload {
 		return [][]byte{nalu}
 	}

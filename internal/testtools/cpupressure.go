@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Busy tells for how long, since it was called, something on this machine had to wait for a processor:
+// CPUWait reports for how long, since it was called, something on this machine had to wait for a processor:
 // what a test that judges by the clock forgives. 0 where the system does not say.
 // Source: Linux, Documentation/accounting/psi.rst.
-func Busy(tb testing.TB) (since func() time.Duration) {
+func CPUWait(tb testing.TB) (since func() time.Duration) {
 	tb.Helper()
 	begin := waitedForProcessors()
 	return func() time.Duration { return waitedForProcessors() - begin }

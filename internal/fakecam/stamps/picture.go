@@ -1,16 +1,16 @@
-package fakecam
+package stamps
 
 // The picture of a stamped frame shows the low 16 bits of its counter in its top row of macroblocks,
 // from the left edge on: blocks of 16 x 16 pixels, each black or white. The rest of the row, and
 // stampBand rows of pixels below it, are grey. docs/cameras.md has the layout for readers elsewhere.
 const (
-	stampBlock  = 16 // pixels, the side of a block
+	Block       = 16 // pixels, the side of a block
 	stampSync   = 2  // blocks before the bits: one white, one black
 	stampBits   = 16 // blocks, the most significant bit first; white is 1
 	stampBlocks = stampSync + stampBits + 1
 
-	// mostBlocks is the counter whose row takes the most bytes.
-	mostBlocks = 0xaaaa
+	// MostBlocks is the counter whose row takes the most bytes.
+	MostBlocks = 0xaaaa
 
 	// stampContrast is how far apart white and black must be, of 255. They are sent 224 apart or more.
 	stampContrast = 80
@@ -44,18 +44,18 @@ func stampParity(counter uint16) bool {
 	return odd
 }
 
-// PictureStamp reads the low 16 bits of a frame's counter from its decoded picture: luma is the grey
+// OfPicture reads the low 16 bits of a frame's counter from its decoded picture: luma is the grey
 // plane, with stride bytes a row, of a picture that had codedWidth pixels a row when it was sent and
 // that is now width x height, down to 320 pixels a row. It reports false for a picture without a
 // stamp, and for one that is too damaged to be read.
-func PictureStamp(luma []byte, width, height, stride, codedWidth int) (uint16, bool) {
+func OfPicture(luma []byte, width, height, stride, codedWidth int) (uint16, bool) {
 	scale := float64(width) / float64(max(codedWidth, 1))
-	y := int(stampBlock / 2 * scale)
-	right := int((stampBlocks - 0.5) * stampBlock * scale)
+	y := int(Block / 2 * scale)
+	right := int((stampBlocks - 0.5) * Block * scale)
 	if width <= 0 || codedWidth <= 0 || right >= width || stride < width || y >= height || y*stride+right >= len(luma) {
 		return 0, false
 	}
-	block := func(i int) int { return int(luma[y*stride+int((float64(i)+0.5)*stampBlock*scale)]) }
+	block := func(i int) int { return int(luma[y*stride+int((float64(i)+0.5)*Block*scale)]) }
 	white, black := block(0), block(1)
 	if white-black < stampContrast {
 		return 0, false

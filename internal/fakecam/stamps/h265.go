@@ -1,46 +1,53 @@
-package fakecam
+package stamps
 
-// h265Cutter makes room for the row above the pictures of a clip of H.265. It reads what x265 writes
+import (
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
+)
+
+// H265Cutter makes room for the row above the pictures of a clip of H.265. It reads what x265 writes
 // for clip.sh: coding tree blocks of 16 x 16, no tiles, no wavefronts, no weights, no lists of
 // reference pictures but those in the slices. Section numbers are those of the edition of 2013.
-type h265Cutter struct {
-	row         *row
+type H265Cutter struct {
+	row         *Row
 	addressBits int
 	pocBits     int
 	initialQP   int32
 }
 
-// cut returns what the camera sends in place of a NAL unit.
-func (c *h265Cutter) cut(nalu []byte) (header rowHeader, out []byte, err error) {
+// Row is the row above the pictures; nil before the first parameter set of the sequence.
+func (c *H265Cutter) Row() *Row { return c.row }
+
+// Cut returns what the camera sends in place of a NAL unit.
+func (c *H265Cutter) Cut(nalu []byte) (header RowHeader, out []byte, err error) {
 	switch kind := nalu[0] >> 1 & 0x3f; {
 	case len(nalu) < 3:
-		return header, nil, errHeader
-	case kind <= hevcLastVCL:
+		return header, nil, nal.ErrHeader
+	case kind <= nal.H265LastVCL:
 		return c.slice(nalu)
-	case kind == hevcSPS:
+	case kind == nal.H265SPS:
 		out, err = c.sps(nalu)
 		return header, out, err
-	case kind == hevcPPS:
+	case kind == nal.H265PPS:
 		return header, nalu, c.pps(nalu)
 	}
 	return header, nalu, nil
 }
 
 // sps returns a sequence parameter set (7.3.2.2) for pictures that are taller by the row.
-func (c *h265Cutter) sps(nalu []byte) ([]byte, error) {
-	s := headerSplitter{in: bitReader{data: unescape(nalu[2:])}}
+func (c *H265Cutter) sps(nalu []byte) ([]byte, error) {
+	s := headerSplitter{in: nal.Reader{Data: nal.Unescape(nalu[2:])}}
 	if s.u(8)>>1&7 != 0 { // sps_max_sub_layers_minus1
-		return nil, errHeader
+		return nil, nal.ErrHeader
 	}
 	for range 3 { // profile_tier_level
 		s.u(32)
 	}
 	s.ue()
 	if s.ue() != 1 { // 4:2:0
-		return nil, errHeader
+		return nil, nal.ErrHeader
 	}
-	width, height := s.ue(), s.in.ue()+stampBlock
-	s.body.ue(height)
+	width, height := s.ue(), s.in.UE()+Block
+	s.body.UE(height)
 	window := s.u(1)
 	depth, chromaDepth := s.ue(), s.ue()
 	c.pocBits = int(s.ue()) + 4
@@ -53,14 +60,14 @@ func (c *h265Cutter) sps(nalu []byte) ([]byte, error) {
 	s.ue()
 	splits := s.ue()   // max_transform_hierarchy_depth_intra
 	features := s.u(4) // scaling lists, asymmetric partitions, adaptive offset, PCM
-	if s.in.failed || window != 0 || depth != 0 || chromaDepth != 0 || minBlock != 0 || moreBlock != 1 {
-		return nil, errHeader
+	if s.in.Failed || window != 0 || depth != 0 || chromaDepth != 0 || minBlock != 0 || moreBlock != 1 {
+		return nil, nal.ErrHeader
 	}
 	if minTransform != 0 || moreTransform != 2 || splits != 0 || features&^4 != 2 {
-		return nil, errHeader
+		return nil, nal.ErrHeader
 	}
-	columns, rows := (width+stampBlock-1)/stampBlock, (height+stampBlock-1)/stampBlock
-	c.row = &row{columns: int(columns), h265: true}
+	columns, rows := (width+Block-1)/Block, (height+Block-1)/Block
+	c.row = &Row{columns: int(columns), h265: true}
 	for c.addressBits = 0; 1<<c.addressBits < columns*rows; c.addressBits++ {
 	}
 	s.copyRest()
@@ -69,54 +76,54 @@ func (c *h265Cutter) sps(nalu []byte) ([]byte, error) {
 
 // pps reads a picture parameter set (7.3.2.3), which stays as it is. Of its flags it needs those that
 // say what the header of a slice holds.
-func (c *h265Cutter) pps(nalu []byte) error {
-	r := bitReader{data: unescape(nalu[2:])}
-	r.ue()
-	r.ue()
-	extra := r.u(5) // dependent slices, output flag, extra bits
-	r.u(1)
-	extra |= r.u(1) // cabac_init_present_flag
-	r.ue()
-	r.ue()
-	c.initialQP = 26 + r.se()
-	r.u(1)          // constrained_intra_pred_flag
-	extra |= r.u(2) // transform_skip_enabled_flag, cu_qp_delta_enabled_flag
-	r.se()
-	r.se()
-	extra |= r.u(1) | r.u(2) | r.u(3) // chroma offsets in slices; weights; bypass, tiles, wavefronts
-	across := r.u(1)
-	extra |= r.u(3) // deblocking control, scaling lists, lists_modification_present_flag
-	r.ue()
-	extra |= r.u(1) // slice_segment_header_extension_present_flag
-	if r.failed || extra != 0 || across != 1 {
-		return errHeader
+func (c *H265Cutter) pps(nalu []byte) error {
+	r := nal.Reader{Data: nal.Unescape(nalu[2:])}
+	r.UE()
+	r.UE()
+	extra := r.U(5) // dependent slices, output flag, extra bits
+	r.U(1)
+	extra |= r.U(1) // cabac_init_present_flag
+	r.UE()
+	r.UE()
+	c.initialQP = 26 + r.SE()
+	r.U(1)          // constrained_intra_pred_flag
+	extra |= r.U(2) // transform_skip_enabled_flag, cu_qp_delta_enabled_flag
+	r.SE()
+	r.SE()
+	extra |= r.U(1) | r.U(2) | r.U(3) // chroma offsets in slices; weights; bypass, tiles, wavefronts
+	across := r.U(1)
+	extra |= r.U(3) // deblocking control, scaling lists, lists_modification_present_flag
+	r.UE()
+	extra |= r.U(1) // slice_segment_header_extension_present_flag
+	if r.Failed || extra != 0 || across != 1 {
+		return nal.ErrHeader
 	}
 	return nil
 }
 
 // slice moves a slice (7.3.6.1) down by a row, and returns the header of the slice of the row.
-func (c *h265Cutter) slice(nalu []byte) (rowHeader, []byte, error) {
-	s := headerSplitter{in: bitReader{data: unescape(nalu[2:])}}
-	if c.row == nil || s.in.u(1) != 1 { // first_slice_segment_in_pic_flag
-		return rowHeader{}, nil, errHeader
+func (c *H265Cutter) slice(nalu []byte) (RowHeader, []byte, error) {
+	s := headerSplitter{in: nal.Reader{Data: nal.Unescape(nalu[2:])}}
+	if c.row == nil || s.in.U(1) != 1 { // first_slice_segment_in_pic_flag
+		return RowHeader{}, nil, nal.ErrHeader
 	}
-	s.row.u(1, 1)
-	s.body.u(0, 1)
+	s.row.U(1, 1)
+	s.body.U(0, 1)
 	kind := nalu[0] >> 1 & 0x3f
-	if kind >= hevcIRAP {
+	if kind >= nal.H265IRAP {
 		s.u(1)
 	}
 	s.ue()
-	s.body.u(uint32(c.row.columns), c.addressBits) // slice_segment_address
+	s.body.U(uint32(c.row.columns), c.addressBits) // slice_segment_address
 	sliceType := s.ue()
 	inter := sliceType == 1
-	if s.in.failed || !inter && sliceType != 2 {
-		return rowHeader{}, nil, errHeader
+	if s.in.Failed || !inter && sliceType != 2 {
+		return RowHeader{}, nil, nal.ErrHeader
 	}
-	motion := kind != hevcIDR && kind != hevcIDRNoLeading && c.references(&s)
-	offset := s.in.u(2) // slice_sao_luma_flag, slice_sao_chroma_flag
-	s.body.u(offset, 2)
-	s.row.u(0, 2)
+	motion := kind != nal.H265IDR && kind != nal.H265IDRNoLeading && c.references(&s)
+	offset := s.in.U(2) // slice_sao_luma_flag, slice_sao_chroma_flag
+	s.body.U(offset, 2)
+	s.row.U(0, 2)
 	if inter {
 		several := false
 		if s.u(1) == 1 {
@@ -127,26 +134,26 @@ func (c *h265Cutter) slice(nalu []byte) (rowHeader, []byte, error) {
 		}
 		s.ue() // five_minus_max_num_merge_cand
 	}
-	s.body.se(s.in.se()) // slice_qp_delta
-	s.row.se(stampQP - c.initialQP)
-	s.in.u(1) // slice_loop_filter_across_slices_enabled_flag: off, in both
-	s.body.u(0, 1)
-	s.row.u(0, 1)
+	s.body.SE(s.in.SE()) // slice_qp_delta
+	s.row.SE(stampQP - c.initialQP)
+	s.in.U(1) // slice_loop_filter_across_slices_enabled_flag: off, in both
+	s.body.U(0, 1)
+	s.row.U(0, 1)
 	// byte_alignment: a one and zeros
-	s.in.u(1)
-	s.body.u(1, 1)
-	s.row.u(1, 1)
-	s.body.align(0)
-	s.row.align(0)
+	s.in.U(1)
+	s.body.U(1, 1)
+	s.row.U(1, 1)
+	s.body.Align(0)
+	s.row.Align(0)
 	body, err := s.finish(nalu[:2])
-	return rowHeader{append([]byte{nalu[0], nalu[1]}, s.row.data...), inter}, body, err
+	return RowHeader{append([]byte{nalu[0], nalu[1]}, s.row.Data...), inter}, body, err
 }
 
 // references copies which pictures are kept for reference, and says whether motion is predicted from theirs.
-func (c *h265Cutter) references(s *headerSplitter) (motion bool) {
+func (c *H265Cutter) references(s *headerSplitter) (motion bool) {
 	s.u(c.pocBits)
 	if s.u(1) != 0 { // short_term_ref_pic_set_sps_flag
-		s.in.failed = true
+		s.in.Failed = true
 	}
 	for range min(s.ue()+s.ue(), 16) { // those before and those after
 		s.ue()
@@ -158,7 +165,7 @@ func (c *h265Cutter) references(s *headerSplitter) (motion bool) {
 // h265Block writes a coding tree block of the mean that the one to its left has, plus a number of
 // levels (7.3.8): one coding unit with planar prediction, which copies a left edge of one value, for
 // luma and chroma, and at most one coefficient.
-func (w *rowWriter) h265Block(level int, inter bool) {
+func (w *RowWriter) h265Block(level int, inter bool) {
 	c, m := &w.cabac, &w.models
 	c.encode(&m.split, 0)
 	if inter {

@@ -1,37 +1,44 @@
-package fakecam
+package stamps
 
-// h264Cutter makes room for the row above the pictures of a clip of H.264. It reads what x264 writes
+import (
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
+)
+
+// H264Cutter makes room for the row above the pictures of a clip of H.264. It reads what x264 writes
 // for clip.sh; anything else in a header is an error.
-type h264Cutter struct {
-	row       *row
+type H264Cutter struct {
+	row       *Row
 	frameBits int // of frame_num
 	pocBits   int // of pic_order_cnt_lsb, 0 for none
 	initialQP int32
 }
 
-// cut returns what the camera sends in place of a NAL unit.
-func (c *h264Cutter) cut(nalu []byte) (header rowHeader, out []byte, err error) {
+// Row is the row above the pictures; nil before the first parameter set of the sequence.
+func (c *H264Cutter) Row() *Row { return c.row }
+
+// Cut returns what the camera sends in place of a NAL unit.
+func (c *H264Cutter) Cut(nalu []byte) (header RowHeader, out []byte, err error) {
 	switch nalu[0] & 0x1f {
-	case nalSlice, nalIDR:
+	case nal.H264Slice, nal.H264IDR:
 		return c.slice(nalu)
-	case nalSPS:
+	case nal.H264SPS:
 		out, err = c.sps(nalu)
 		return header, out, err
-	case nalPPS:
+	case nal.H264PPS:
 		return header, nalu, c.pps(nalu)
 	}
 	return header, nalu, nil
 }
 
 // sps returns a sequence parameter set (7.3.2.1.1) for pictures that are taller by the row.
-func (c *h264Cutter) sps(nalu []byte) ([]byte, error) {
-	s := headerSplitter{in: bitReader{data: unescape(nalu[1:])}}
+func (c *H264Cutter) sps(nalu []byte) ([]byte, error) {
+	s := headerSplitter{in: nal.Reader{Data: nal.Unescape(nalu[1:])}}
 	profile := s.u(8)
 	s.u(16) // constraints, level
 	s.ue()
 	if profile >= 100 {
 		if s.ue() != 1 || s.ue() != 0 || s.ue() != 0 || s.u(2) != 0 { // 4:2:0, 8 bits, no scaling lists
-			return nil, errHeader
+			return nil, nal.ErrHeader
 		}
 	}
 	c.frameBits = int(s.ue()) + 4
@@ -41,49 +48,49 @@ func (c *h264Cutter) sps(nalu []byte) ([]byte, error) {
 	case 2:
 		c.pocBits = 0
 	default:
-		return nil, errHeader
+		return nil, nal.ErrHeader
 	}
 	s.ue()
 	s.u(1)
-	c.row = &row{columns: int(s.ue()) + 1}
-	s.body.ue(s.in.ue() + 1) // pic_height_in_map_units_minus1
+	c.row = &Row{columns: int(s.ue()) + 1}
+	s.body.UE(s.in.UE() + 1) // pic_height_in_map_units_minus1
 	s.copyRest()
 	return s.finish(nalu[:1])
 }
 
 // pps reads a picture parameter set (7.3.2.2), which stays as it is.
-func (c *h264Cutter) pps(nalu []byte) error {
-	r := bitReader{data: unescape(nalu[1:])}
-	r.ue()
-	r.ue()
-	arithmetic, order, groups := r.u(1), r.u(1), r.ue()
-	r.ue()
-	r.ue()
-	weighted := r.u(1)
-	r.u(2)
-	c.initialQP = 26 + r.se()
-	r.se()
-	r.se()
-	control, _, redundant := r.u(1), r.u(1), r.u(1)
-	if r.failed || arithmetic != 1 || order != 0 || groups != 0 || weighted != 0 || control != 1 || redundant != 0 {
-		return errHeader
+func (c *H264Cutter) pps(nalu []byte) error {
+	r := nal.Reader{Data: nal.Unescape(nalu[1:])}
+	r.UE()
+	r.UE()
+	arithmetic, order, groups := r.U(1), r.U(1), r.UE()
+	r.UE()
+	r.UE()
+	weighted := r.U(1)
+	r.U(2)
+	c.initialQP = 26 + r.SE()
+	r.SE()
+	r.SE()
+	control, _, redundant := r.U(1), r.U(1), r.U(1)
+	if r.Failed || arithmetic != 1 || order != 0 || groups != 0 || weighted != 0 || control != 1 || redundant != 0 {
+		return nal.ErrHeader
 	}
 	return nil
 }
 
 // slice moves a slice (7.3.3) down by a row, and returns the header of the slice of the row.
-func (c *h264Cutter) slice(nalu []byte) (rowHeader, []byte, error) {
-	s := headerSplitter{in: bitReader{data: unescape(nalu[1:])}}
-	if c.row == nil || s.in.ue() != 0 { // first_mb_in_slice
-		return rowHeader{}, nil, errHeader
+func (c *H264Cutter) slice(nalu []byte) (RowHeader, []byte, error) {
+	s := headerSplitter{in: nal.Reader{Data: nal.Unescape(nalu[1:])}}
+	if c.row == nil || s.in.UE() != 0 { // first_mb_in_slice
+		return RowHeader{}, nil, nal.ErrHeader
 	}
-	s.row.ue(0)
-	s.body.ue(uint32(c.row.columns))
+	s.row.UE(0)
+	s.body.UE(uint32(c.row.columns))
 	kind := s.ue() % 5
 	inter := kind == 0
 	s.ue()
 	s.u(c.frameBits)
-	if nalu[0]&0x1f == nalIDR {
+	if nalu[0]&0x1f == nal.H264IDR {
 		s.ue()
 	}
 	s.u(c.pocBits)
@@ -92,40 +99,40 @@ func (c *h264Cutter) slice(nalu []byte) (rowHeader, []byte, error) {
 			s.ue()
 		}
 		if s.u(1) == 1 { // ref_pic_list_modification_flag_l0
-			for s.ue() != 3 && !s.in.failed {
+			for s.ue() != 3 && !s.in.Failed {
 				s.ue()
 			}
 		}
 	}
 	switch {
 	case nalu[0]&0x60 == 0:
-	case nalu[0]&0x1f == nalIDR:
+	case nalu[0]&0x1f == nal.H264IDR:
 		s.u(2)
 	case s.u(1) != 0: // adaptive_ref_pic_marking_mode_flag
-		return rowHeader{}, nil, errHeader
+		return RowHeader{}, nil, nal.ErrHeader
 	}
 	if (inter && s.ue() != 0) || (!inter && kind != 2) { // cabac_init_idc, or no I slice
-		return rowHeader{}, nil, errHeader
+		return RowHeader{}, nil, nal.ErrHeader
 	}
-	s.body.se(s.in.se()) // slice_qp_delta
-	s.row.se(stampQP - c.initialQP)
-	s.row.ue(1)                           // the deblocking filter is off in the row,
-	if filter := s.in.ue(); filter == 1 { // and where it is on below it ends at the edge of the slice
-		s.body.ue(1)
+	s.body.SE(s.in.SE()) // slice_qp_delta
+	s.row.SE(stampQP - c.initialQP)
+	s.row.UE(1)                           // the deblocking filter is off in the row,
+	if filter := s.in.UE(); filter == 1 { // and where it is on below it ends at the edge of the slice
+		s.body.UE(1)
 	} else {
-		s.body.ue(2)
-		s.body.se(s.in.se())
-		s.body.se(s.in.se())
+		s.body.UE(2)
+		s.body.SE(s.in.SE())
+		s.body.SE(s.in.SE())
 	}
-	s.row.align(1)
-	s.body.align(1)
+	s.row.Align(1)
+	s.body.Align(1)
 	body, err := s.finish(nalu[:1])
-	return rowHeader{append([]byte{nalu[0]}, s.row.data...), inter}, body, err
+	return RowHeader{append([]byte{nalu[0]}, s.row.Data...), inter}, body, err
 }
 
 // h264Block writes a macroblock of the mean that the one to its left has, plus a number of levels
 // (7.3.5): I_16x16 with DC prediction, for luma and chroma, and at most one coefficient.
-func (w *rowWriter) h264Block(column, level int, leftCoded, inter bool) {
+func (w *RowWriter) h264Block(column, level int, leftCoded, inter bool) {
 	c, m := &w.cabac, &w.models
 	after := min(column, 1)
 	if inter {

@@ -1,4 +1,4 @@
-package fakecam
+package stamps
 
 // cabac is the arithmetic encoder that H.264 (9.3.4) and H.265 (9.3.4.4 to 9.3.4.6 of the edition of
 // 2013) have in common. It writes one bit at a time, which is fast enough for a few hundred bins a frame.

@@ -1,6 +1,10 @@
-package fakecam
+package stamps
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
+)
 
 // stampQP is the quantizer of the top row: one level of a block's mean is 14 grey values, the most
 // that there is, and stampLevels of them lead from grey (128) to white or black. In H.264 that makes
@@ -15,19 +19,19 @@ const (
 // which holds the stamp, and moves the others down by rewriting their headers, so that no encoder is
 // needed. What is below cannot depend on the row: slices are decoded without the ones beside them,
 // filters end at their edge, and motion stays out of it, since stampBand is grey and too tall for it.
-type row struct {
+type Row struct {
 	columns int // blocks
 	h265    bool
 }
 
-// rowHeader is what the slice of the row begins with, in one picture of a clip.
-type rowHeader struct {
+// RowHeader is what the slice of the row begins with, in one picture of a clip.
+type RowHeader struct {
 	bytes []byte // the NAL unit up to the data of the slice, without emulation prevention
 	inter bool   // the other slices of the picture are P slices, and so is this one
 }
 
-// rowWriter makes the slices of rows. It allocates no more once its buffers have grown.
-type rowWriter struct {
+// RowWriter makes the slices of rows. It allocates no more once its buffers have grown.
+type RowWriter struct {
 	cabac  cabac
 	raw    []byte
 	nalu   []byte
@@ -55,8 +59,8 @@ type rowModels struct {
 	lastX, lastY, above2 cabacContext
 }
 
-// write returns the row as a NAL unit, which is valid until the next call. Without a stamp it is grey.
-func (w *rowWriter) write(r *row, header rowHeader, counter uint16, stamped bool) []byte {
+// Write returns the row as a NAL unit, which is valid until the next call. Without a stamp it is grey.
+func (w *RowWriter) Write(r *Row, header RowHeader, counter uint16, stamped bool) []byte {
 	w.cabac.reset(append(w.raw[:0], header.bytes...))
 	switch {
 	case r.h265 && header.inter:
@@ -84,45 +88,45 @@ func (w *rowWriter) write(r *row, header rowHeader, counter uint16, stamped bool
 		w.cabac.terminate(i == r.columns-1)
 	}
 	w.raw = w.cabac.out
-	w.nalu = appendEscaped(w.nalu[:0], w.raw)
+	w.nalu = nal.AppendEscaped(w.nalu[:0], w.raw)
 	return w.nalu
 }
 
 // headerSplitter reads the header of a slice and writes two: that of the row, and the slice's new one.
 type headerSplitter struct {
-	in        bitReader
-	row, body bitWriter
+	in        nal.Reader
+	row, body nal.Writer
 }
 
 // u copies n bits to both headers.
 func (s *headerSplitter) u(n int) uint32 {
-	v := s.in.u(n)
-	s.row.u(v, n)
-	s.body.u(v, n)
+	v := s.in.U(n)
+	s.row.U(v, n)
+	s.body.U(v, n)
 	return v
 }
 
 // ue copies an Exp-Golomb code to both headers.
 func (s *headerSplitter) ue() uint32 {
-	v := s.in.ue()
-	s.row.ue(v)
-	s.body.ue(v)
+	v := s.in.UE()
+	s.row.UE(v)
+	s.body.UE(v)
 	return v
 }
 
 // copyRest copies what is left up to the stop bit. The zeros after it are not kept, as their number may change.
 func (s *headerSplitter) copyRest() {
-	for s.in.at < 8*len(s.in.data) {
+	for s.in.At < 8*len(s.in.Data) {
 		s.u(1)
 	}
-	s.body.data = bytes.TrimRight(s.body.data, "\x00")
+	s.body.Data = bytes.TrimRight(s.body.Data, "\x00")
 }
 
 // finish adds the data of the slice, which begins at a whole byte, and returns its new NAL unit.
 func (s *headerSplitter) finish(header []byte) ([]byte, error) {
-	from := (s.in.at + 7) / 8
-	if s.in.failed || from > len(s.in.data) {
-		return nil, errHeader
+	from := (s.in.At + 7) / 8
+	if s.in.Failed || from > len(s.in.Data) {
+		return nil, nal.ErrHeader
 	}
-	return appendEscaped(nil, append(append(header[:len(header):len(header)], s.body.data...), s.in.data[from:]...)), nil
+	return nal.AppendEscaped(nil, append(append(header[:len(header):len(header)], s.body.Data...), s.in.Data[from:]...)), nil
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Late watches how late this machine is with what is due, until the test ends. What it returns tells
+// SchedulingDelay watches how late this machine is with what is due, until the test ends. What it returns reports
 // the worst so far: a test that judges by the clock forgives as much to each who had to be in time.
-func Late(tb testing.TB) (worst func() time.Duration) {
+func SchedulingDelay(tb testing.TB) (worst func() time.Duration) {
 	tb.Helper()
 	const often = 20 * time.Millisecond
 	ask, stop := make(chan chan time.Duration), make(chan struct{})

@@ -1,9 +1,11 @@
-package fakecam
+package stamps
 
 import (
 	"bytes"
 	"encoding/binary"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
 )
 
 // Stamp says which frame an access unit is: every access unit of an H.264 camera carries one.
@@ -16,27 +18,16 @@ type Stamp struct {
 var stampID = [16]byte{0x6b, 0x76, 0x73, 0x2d, 0x65, 0x64, 0x67, 0x65, 0x8f, 0x61, 0x6b, 0x65, 0x63, 0x61, 0x6d, 0x01}
 
 const (
-	nalSlice  = 1
-	nalIDR    = 5
-	nalSEI    = 6
-	nalSPS    = 7
-	nalPPS    = 8
-	nalAUD    = 9
-	nalFiller = 12
-
-	nalEndOfSequence = 10
-	nalEndOfStream   = 11
-
 	seiUserDataUnregistered = 5
 	stampPayload            = len(stampID) + 16 // bytes: the ID, the counter, the time
 )
 
-// append adds the stamp to b as a SEI NAL unit, without start code or length.
-func (s Stamp) append(b []byte) []byte { return s.appendTo(append(b, nalSEI)) }
+// Append adds the stamp to b as a SEI NAL unit, without start code or length.
+func (s Stamp) Append(b []byte) []byte { return s.appendTo(append(b, nal.H264SEI)) }
 
-// appendHEVC is append for H.265.
-func (s Stamp) appendHEVC(b []byte) []byte {
-	return s.appendTo(append(b, hevcPrefixSEI<<1, 1))
+// AppendH265 is Append for H.265.
+func (s Stamp) AppendH265(b []byte) []byte {
+	return s.appendTo(append(b, nal.H265PrefixSEI<<1, 1))
 }
 
 func (s Stamp) appendTo(b []byte) []byte {
@@ -46,18 +37,18 @@ func (s Stamp) appendTo(b []byte) []byte {
 	binary.BigEndian.PutUint64(rbsp[18:], s.Counter)
 	binary.BigEndian.PutUint64(rbsp[26:], uint64(s.Sent.UnixMicro()))
 	rbsp[2+stampPayload] = 0x80
-	return appendEscaped(b, rbsp[:])
+	return nal.AppendEscaped(b, rbsp[:])
 }
 
-// StampOfAccessUnit finds the stamp in an access unit of NAL units with 4-byte lengths (AVCC).
-func StampOfAccessUnit(avcc []byte) (Stamp, bool) {
+// OfAccessUnit finds the stamp in an access unit of NAL units with 4-byte lengths (AVCC).
+func OfAccessUnit(avcc []byte) (Stamp, bool) {
 	for len(avcc) >= 4 {
 		size := uint64(binary.BigEndian.Uint32(avcc))
 		avcc = avcc[4:]
 		if size > uint64(len(avcc)) {
 			return Stamp{}, false
 		}
-		if s, ok := stampOfNALU(avcc[:size]); ok {
+		if s, ok := ofNALU(avcc[:size]); ok {
 			return s, true
 		}
 		avcc = avcc[size:]
@@ -65,23 +56,23 @@ func StampOfAccessUnit(avcc []byte) (Stamp, bool) {
 	return Stamp{}, false
 }
 
-// StampOfNALUs finds the stamp among the NAL units of an access unit.
-func StampOfNALUs(nalus [][]byte) (Stamp, bool) {
+// OfNALUs finds the stamp among the NAL units of an access unit.
+func OfNALUs(nalus [][]byte) (Stamp, bool) {
 	for _, nalu := range nalus {
-		if s, ok := stampOfNALU(nalu); ok {
+		if s, ok := ofNALU(nalu); ok {
 			return s, true
 		}
 	}
 	return Stamp{}, false
 }
 
-func stampOfNALU(nalu []byte) (Stamp, bool) {
+func ofNALU(nalu []byte) (Stamp, bool) {
 	var rbsp []byte
 	switch {
-	case len(nalu) > 2 && nalu[0] == hevcPrefixSEI<<1 && nalu[1] == 1:
-		rbsp = unescape(nalu[2:])
-	case len(nalu) > 1 && nalu[0]&0x1f == nalSEI:
-		rbsp = unescape(nalu[1:])
+	case len(nalu) > 2 && nalu[0] == nal.H265PrefixSEI<<1 && nalu[1] == 1:
+		rbsp = nal.Unescape(nalu[2:])
+	case len(nalu) > 1 && nalu[0]&0x1f == nal.H264SEI:
+		rbsp = nal.Unescape(nalu[1:])
 	default:
 		return Stamp{}, false
 	}
@@ -111,23 +102,4 @@ func seiNumber(b []byte) (n int, rest []byte) {
 		}
 	}
 	return n, nil
-}
-
-// unescape removes the emulation prevention bytes.
-func unescape(b []byte) []byte {
-	out := make([]byte, 0, len(b))
-	zeros := 0
-	for _, v := range b {
-		if zeros == 2 && v == 3 {
-			zeros = 0
-			continue
-		}
-		out = append(out, v)
-		if v == 0 {
-			zeros++
-		} else {
-			zeros = 0
-		}
-	}
-	return out
 }
