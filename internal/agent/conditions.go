@@ -20,10 +20,10 @@ const scopeFrozen health.Scope = "frozen"
 const frozenShown = time.Hour
 
 // newFreezes watches whether the hub runs. What was missed meanwhile is no fault of a camera.
-func newFreezes(part *health.Component, log *zap.Logger, now func() time.Duration) *freeze.Watch {
+func newFreezes(component *health.Component, log *zap.Logger, now func() time.Duration) *freeze.Watch {
 	return freeze.New(func(f freeze.Freeze) {
 		until := time.Now()
-		part.Note(scopeFrozen, health.Degraded, health.SystemFault(codeFrozen, nil,
+		component.Note(scopeFrozen, health.Degraded, health.SystemFault(codeFrozen, nil,
 			"The hub did not run for %s until %s, so that nothing was recorded but what connections held meanwhile: if it comes again, look for "+
 				"suspend, a paused virtual machine, too little memory or a disk that blocks.",
 			humanize.Length(f.Length), humanize.Time(until.Local())), frozenShown)
@@ -38,15 +38,15 @@ const codeMisspelt = "settings-misspelt"
 const scopeNames health.Scope = "names"
 
 // noteMisspelt logs the variables whose names are wrong, and shows them in status until a reload finds none.
-func noteMisspelt(part *health.Component, log *zap.Logger, r settings.Reading) {
+func noteMisspelt(component *health.Component, log *zap.Logger, r settings.Reading) {
 	list := r.Misspelt()
 	if len(list) == 0 {
-		part.OK(scopeNames)
+		component.OK(scopeNames)
 		return
 	}
 	for _, m := range list {
 		log.Warn("no setting has this name: look it up in the list of settings", zap.String("code", codeMisspelt),
 			zap.String("name", m.Name), zap.String("meant", m.Meant))
 	}
-	part.Report(scopeNames, health.Info, health.UserFault(codeMisspelt, nil, "%s", settings.MisspeltText(list, r)))
+	component.Report(scopeNames, health.Info, health.UserFault(codeMisspelt, nil, "%s", settings.MisspeltText(list, r)))
 }

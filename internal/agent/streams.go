@@ -194,10 +194,10 @@ func (s *streams) start(name, jobName string, run func(context.Context) error, e
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
 	}
-	part := s.workers.health.Component(name, jobName)
-	part.End()
+	component := s.workers.health.Component(name, jobName)
+	component.End()
 	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", jobName))
-	return startJob(jobOptions{stream: name, name: jobName, part: part, log: s.workers.log, run: run}), nil
+	return startJob(jobOptions{stream: name, name: jobName, component: component, log: s.workers.log, run: run}), nil
 }
 
 func (s *streams) failed(name, jobName string) bool {
@@ -207,8 +207,8 @@ func (s *streams) failed(name, jobName string) bool {
 
 // recording reports whether a recorder is in its window, and has recorded.
 func (s *streams) recording(name string) bool {
-	part := s.workers.health.Component(name, health.JobRecorder)
-	return !part.Snapshot().IsOffBySchedule() && part.Value(health.FramesRecorded) > 0
+	component := s.workers.health.Component(name, health.JobRecorder)
+	return !component.Snapshot().IsOffBySchedule() && component.Value(health.FramesRecorded) > 0
 }
 
 // stopStream ends a stream's jobs for good, the recorder first so that the uploader sees its last
