@@ -23,9 +23,9 @@ import (
 // hourlyWindow is how long an hourly upload may go on: nearly until the next begins.
 const hourlyWindow = 59 * time.Minute
 
-// recordJob builds the recording of a stream in its windows. goesOn says that it takes the place of
+// recordJob builds the recording of a stream in its windows. continues says that it takes the place of
 // one that was recording.
-func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func(context.Context) error, error) {
+func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) (func(context.Context) error, error) {
 	plan, err := jobspec.Windows(spec.Schedule, scheduler.Always())
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 		SegmentDuration: spec.SegmentDuration,
 		FlushInterval:   spec.FlushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
-		Continues:       goesOn && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
+		Continues:       continues && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
 		TimestampSource: spec.Camera.TimestampSource,
 		Frozen:          a.freezes.Within,
 		Health:          component,

@@ -44,7 +44,7 @@ type workers struct {
 	retention  policies
 	media      mediaRemover
 	settings   func() settings.Settings
-	record     func(name string, spec jobspec.Record, goesOn bool) (func(context.Context) error, error)
+	record     func(name string, spec jobspec.Record, continues bool) (func(context.Context) error, error)
 	upload     func(name string, spec jobspec.Upload) (func(context.Context) error, error)
 	readSecret func(secretARN string)           // reads a camera's secret again at once
 	secretRead func(secretARN string) time.Time // when it was last read
@@ -160,9 +160,9 @@ func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
 	if before != nil && before.record == record && (!again || !s.failed(name, health.JobRecorder)) {
 		next.recorder = before.recorder
 	} else {
-		goesOn := before != nil && before.recorder != nil && s.recording(name)
+		continues := before != nil && before.recorder != nil && s.recording(name)
 		stopJob(before, func(b *stream) *job { return b.recorder })
-		run, buildErr := s.workers.record(name, record, goesOn)
+		run, buildErr := s.workers.record(name, record, continues)
 		next.recorder, err = s.start(name, health.JobRecorder, run, buildErr)
 	}
 	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
