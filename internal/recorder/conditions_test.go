@@ -128,7 +128,7 @@ func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
 		start := func(segments time.Duration) (stop func()) {
 			r := New(Options{
 				Stream: conditiontest.Stream, Store: s, SegmentDuration: segments,
-				Health: registry.Part(conditiontest.Stream, health.JobRecorder),
+				Health: registry.Component(conditiontest.Stream, health.JobRecorder),
 				Source: clip.NewSource(clip.Options{Directory: dir, URL: func(context.Context) (secret.String, error) {
 					if f := s.url.Load(); f != nil {
 						return secret.String{}, f
@@ -184,7 +184,7 @@ func writeClip(t *testing.T, path string) {
 type feed struct {
 	t    *testing.T
 	o    *Options
-	part *health.Part
+	part *health.Component
 	v    *supervisor
 
 	keyEvery int           // frames
@@ -205,7 +205,7 @@ func (f *feed) now() time.Time { return time.Now().Add(lifetime - f.unset) }
 // start begins a recorder with its first session.
 func (f *feed) start() {
 	if f.part == nil {
-		f.part = health.NewRegistry(time.Now).Part(conditiontest.Stream, health.JobRecorder)
+		f.part = health.NewRegistry(time.Now).Component(conditiontest.Stream, health.JobRecorder)
 	}
 	r := New(Options{
 		Stream: conditiontest.Stream, Store: openStore(f.t, segment.Options{Dir: f.t.TempDir()}), Now: f.now,
@@ -254,7 +254,7 @@ func fed(how trouble) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		f := &feed{t: t, keyEvery: 25}
 		registry := health.NewRegistry(time.Now)
-		f.part = registry.Part(conditiontest.Stream, health.JobRecorder)
+		f.part = registry.Component(conditiontest.Stream, health.JobRecorder)
 		f.start()
 		f.play(25)
 		return conditiontest.Case{

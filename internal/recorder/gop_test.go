@@ -36,7 +36,7 @@ func newBench(t *testing.T) *bench {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	r := New(Options{Stream: "door", Store: store, Now: func() time.Time { return noon },
-		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
+		Health: health.NewRegistry(time.Now).Component("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
 	b := &bench{t, store, newSegmenter(&r.o)}
 	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	return b

@@ -101,7 +101,7 @@ func newHiccupFeed(t *testing.T, disk *hiccup) *hiccupFeed {
 	f := &hiccupFeed{t: t, disk: disk, store: openStore(t, segment.Options{Dir: t.TempDir(), Files: disk})}
 	f.r = New(Options{
 		Stream: "door", Store: f.store, Log: zap.NewNop(), SegmentDuration: time.Second,
-		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder),
+		Health: health.NewRegistry(time.Now).Component("door", health.JobRecorder),
 	})
 	f.v = newSupervisor(&f.r.o)
 	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)

@@ -82,7 +82,7 @@ type Options struct {
 	// Cooldown paces new beginnings after internal errors. Default: 0.5 s doubling to 30 s.
 	Cooldown backoff.Policy
 	// Health is the recorder's part of the agent's health. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 	// Log. Default none.
 	Log *zap.Logger
 	// Frozen returns for how long the hub did not run, when that ended within the given time: what came of it is
@@ -113,7 +113,8 @@ type Segment struct {
 
 // numbers are the recorder's counters, looked up once.
 type numbers struct {
-	frames, bytes, lost, gaps, reconnects, lastFrame, bitrate, fps, lastSegment, audioLost *health.Number
+	frames, bytes, lost, gaps, reconnects, audioLost *health.Counter
+	lastFrame, bitrate, fps, lastSegment             *health.Gauge
 }
 
 // setDefaults sets what is not set, and looks the counters up.
@@ -122,7 +123,7 @@ func (o *Options) setDefaults() {
 		o.Now = time.Now
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part(o.Stream, health.JobRecorder)
+		o.Health = health.NewRegistry(o.Now).Component(o.Stream, health.JobRecorder)
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -152,10 +153,10 @@ func (o *Options) setDefaults() {
 	o.Log = o.Log.With(zap.String("stream", o.Stream), zap.String("job", health.JobRecorder))
 	h := o.Health
 	o.numbers = numbers{
-		frames: h.Number(health.FramesRecorded), bytes: h.Number(health.BytesRecorded), lost: h.Number(health.FramesLost),
-		audioLost: h.Number(health.AudioFramesLost),
-		gaps:      h.Number(health.Gaps), reconnects: h.Number(health.Reconnects), lastFrame: h.Number(health.LastFrameTime),
-		bitrate: h.Number(health.BitrateBPS), fps: h.Number(health.FPSMilli), lastSegment: h.Number(health.LastSegmentTime),
+		frames: h.Counter(health.FramesRecorded), bytes: h.Counter(health.BytesRecorded), lost: h.Counter(health.FramesLost),
+		audioLost: h.Counter(health.AudioFramesLost),
+		gaps:      h.Counter(health.Gaps), reconnects: h.Counter(health.Reconnects), lastFrame: h.Gauge(health.LastFrameTime),
+		bitrate: h.Gauge(health.BitrateBPS), fps: h.Gauge(health.FPSMilli), lastSegment: h.Gauge(health.LastSegmentTime),
 	}
 }
 

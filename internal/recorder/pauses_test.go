@@ -104,7 +104,7 @@ func TestWhatWouldComeAgainFromTheStartIsNotPlayedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := health.UserFault(codeCamera, nil, "The media file is damaged.")
 		source := &scripted{frames: []int{30}, ends: []*accessunit.SessionEnd{{Fault: broken, Retry: accessunit.RetryFromStart}}}
-		part := health.NewRegistry(time.Now).Part("door", health.JobRecorder)
+		part := health.NewRegistry(time.Now).Component("door", health.JobRecorder)
 		r := New(Options{Stream: "door", Source: source, Store: openStore(t, segment.Options{Dir: t.TempDir()}), Health: part})
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup

@@ -114,7 +114,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 		r.o.Failed(fault)
 	}
 	if r.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		r.o.Log.Warn("no video from the camera", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		r.o.Log.Warn("no video from the camera", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 	return r.pauseAfter(end, frames, pause)
 }

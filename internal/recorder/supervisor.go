@@ -260,7 +260,7 @@ func (v *supervisor) abandon(value any) {
 		"An internal error stopped the recording of this stream; "+
 			"it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
 	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		v.o.Log.Error("an internal error stopped a recorder", zap.Error(fault), zap.NamedError("cause", cause))
+		v.o.Log.Error("an internal error stopped a recorder", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", cause))
 	}
 	v.o.Health.OK(pictureScopes...)
 	v.o.Health.SetState(statePaused)

@@ -21,7 +21,7 @@ func TestTheWaitForACameraKeepsItsTimeAndEndsWithAnotherURL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		writeClip(t, filepath.Join(dir, "clip.mkv"))
-		part := health.NewRegistry(time.Now).Part("door", health.JobRecorder)
+		part := health.NewRegistry(time.Now).Component("door", health.JobRecorder)
 		var url atomic.Pointer[string]
 		set := func(s string) { url.Store(&s) }
 		const missing = "file:///missing.mkv?loop=true"
