@@ -114,3 +114,29 @@ func FaultOf(err error, code string) *Fault {
 	}
 	return &Fault{Class: SystemError, Code: code, Text: text, Err: err}
 }
+
+// cleanArg makes an argument of a sentence fit to be shown. Numbers and times stay what they are, for their verbs.
+func cleanArg(arg any) any {
+	switch v := arg.(type) {
+	case nil, time.Time, time.Duration:
+		return arg
+	case Varying:
+		return Varying(Clean(string(v), MaxPart))
+	case *Fault:
+		if v == nil {
+			return arg
+		}
+		return Clean(v.Text, MaxText)
+	case error:
+		return Clean(errorText(v), MaxPart)
+	}
+	switch value := reflect.ValueOf(arg); value.Kind() {
+	case reflect.String:
+		if s, ok := arg.(interface{ String() string }); ok {
+			return Clean(s.String(), MaxPart)
+		}
+		return Clean(value.String(), MaxPart)
+	default:
+		return arg // the sentence as a whole is cleaned
+	}
+}
