@@ -128,7 +128,7 @@ func (c *Cache) await(ctx context.Context, arn string, flight <-chan struct{}) (
 	return secret.String{}, ctx.Err() != nil, ctx.Err()
 }
 
-// known gives the URL, or why there is none.
+// known returns the URL, or why there is none.
 func (c *Cache) known(arn string) (secret.String, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -44,13 +44,13 @@ type Options struct {
 	// Lost is called when a message is dropped, as too many wait already. It must not wait.
 	// Default none.
 	Lost func()
-	// Jobs gives the status of all streams' jobs for jobs/status. Default none.
+	// Jobs returns the status of all streams' jobs for jobs/status. Default none.
 	Jobs func() []JobStatus
 	// JobsChanged receives when Jobs may give something new. Sends to it must not wait. Default none.
 	JobsChanged <-chan struct{}
 	// Reconnect paces the connections to the broker. Default: full jitter, 10 s doubling to 5 min.
 	Reconnect backoff.Policy
-	// Proxy gives the HTTP proxy for a request, which MQTT then goes through on port 443.
+	// Proxy returns the HTTP proxy for a request, which MQTT then goes through on port 443.
 	// Default http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 	// Log. Default none.

@@ -168,7 +168,7 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 	}
 }
 
-// failed shows a failure. An outage is told by others already, a missing permission is not.
+// failed shows a failure. Others report an outage already, a missing permission is not.
 func (r *Reporter) failed(err error) {
 	fault := health.FaultOf(err, cloudwatch.CodeUnreachable)
 	severity := health.Info
