@@ -56,12 +56,6 @@ type Codec interface {
 	NewParameterSets() ParameterSets
 }
 
-// The codecs.
-var (
-	H264 Codec = h264Codec{}
-	H265 Codec = h265Codec{}
-)
-
 // kindOf is Codec.Kind for any bytes.
 func kindOf(c Codec, nal []byte) NALKind {
 	switch size := c.HeaderSize(); {

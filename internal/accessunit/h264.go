@@ -1,10 +1,10 @@
 package accessunit
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
-// h264Codec is H.264.
+// H264 is the codec H.264.
+var H264 Codec = h264Codec{}
+
 type h264Codec struct{}
 
 // NAL unit types (H.264, table 7-1), and those of RTP (RFC 6184, table 1).

@@ -1,6 +1,8 @@
 package accessunit
 
-// h265Codec is H.265.
+// H265 is the codec H.265.
+var H265 Codec = h265Codec{}
+
 type h265Codec struct{}
 
 // NAL unit types (H.265, table 7-1), and those of RTP (RFC 7798, section 4.4).

@@ -49,7 +49,7 @@ type Options struct {
 	// read from the process's environment.
 	Source  settings.EnvSource
 	Initial settings.Reading
-	// ReloadRequests receives to have the settings read anew. Default never.
+	// ReloadRequests receives when the settings are to be read again. Default never.
 	ReloadRequests <-chan os.Signal
 	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
 	MetricsInterval time.Duration
@@ -214,7 +214,7 @@ func (a *Agent) connect() error {
 }
 
 // Run records and uploads until ctx ends, then stops the parts in order: recorders, uploaders,
-// network, store. Nothing of what was recorded is lost by it.
+// network, store. No recording is lost by it.
 func (a *Agent) Run(ctx context.Context) error {
 	s := a.settings()
 	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", s.IoT.ThingName),
@@ -276,7 +276,7 @@ func (a *Agent) supervised(what, job string, run func(context.Context) error) fu
 	}
 }
 
-// release gives back what New took.
+// release releases what New took.
 func (a *Agent) release() {
 	a.export.close()
 	if a.clock != nil {

@@ -17,7 +17,8 @@ func TestAnUnusableStateDirectoryIsNotTakenForTheRecordings(t *testing.T) {
 	must(t, os.WriteFile(file, nil, 0o600))
 	s := settings.Settings{RecordingDirectory: filepath.Join(dir, "recordings"), StateDirectory: filepath.Join(file, "state")}
 	_, err := New(s, Options{})
-	if err == nil || !strings.Contains(err.Error(), settings.EnvStateDirectory) || strings.Contains(err.Error(), settings.EnvRecordingDirectory) {
+	if err == nil || !strings.Contains(err.Error(), settings.EnvStateDirectory) ||
+		strings.Contains(err.Error(), settings.EnvRecordingDirectory) {
 		t.Errorf("it says %v", err)
 	}
 }

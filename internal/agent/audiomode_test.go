@@ -44,7 +44,7 @@ func TestAudioModes(t *testing.T) {
 	if lost, gaps := recorder.Number(health.FramesLost).Load(), recorder.Number(health.Gaps).Load(); lost != 0 || gaps != 0 {
 		t.Errorf("%d frames lost, %d gaps", lost, gaps)
 	}
-	if refused := a.health.Part("door", health.JobUploader).Number(health.FragmentsSkipped).Load(); refused != 0 {
+	if refused := a.health.Part("door", health.JobUploader).Number(health.FragmentsRefused).Load(); refused != 0 {
 		t.Errorf("%d fragments refused", refused)
 	}
 	s.write(map[string]string{settings.EnvAudio: string(settings.AudioOff)})

@@ -44,7 +44,8 @@ var conditionRows = []conditiontest.Row{
 	{Code: "disk", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
 		return func() { d.unsynced.Store(true) }, func() { d.unsynced.Store(false) }
 	})},
-	{Code: "recordings-unreadable", Job: health.JobStore, Limit: 2 * time.Minute, Reason: "a directory is read again with pauses of up to a minute",
+	{Code: "recordings-unreadable", Job: health.JobStore, Limit: 2 * time.Minute,
+		Reason: "a directory is read again with pauses of up to a minute",
 		Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
 			d.unlisted.Store(true)
 			return func() {}, func() { d.unlisted.Store(false) }
@@ -54,12 +55,16 @@ var conditionRows = []conditiontest.Row{
 		mustWrite(filepath.Join(dir, conditiontest.Stream, "20261127T080000.000Z.writing.mkv"), garbled)
 		return func() {}, func() { _ = os.RemoveAll(filepath.Join(dir, conditiontest.Stream, "quarantine")) }
 	})},
-	{Code: "hub-frozen", Job: health.JobAPI, Limit: frozenShown + time.Minute, Reason: "a freeze is an event; it is shown for an hour", Start: frozen},
-	{Code: "stream-tags", Job: health.JobUploader, Limit: tagEvery * 3 / 2, Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
+	{Code: "hub-frozen", Job: health.JobAPI, Limit: frozenShown + time.Minute, Reason: "a freeze is an event; it is shown for an hour",
+		Start: frozen},
+	{Code: "stream-tags", Job: health.JobUploader, Limit: tagEvery * 3 / 2,
+		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
 	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
-	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute, Reason: "points are sent again with pauses of up to a minute",
-		Start: reporting(health.SystemFault(cloudwatch.CodeUnreachable, nil, "No network."))},
-	{Code: "metrics-refused", Job: health.JobMetrics, Limit: 61 * time.Minute, Reason: "dropped points are an event; it is shown for an hour", Start: reporting(health.SystemFault(cloudwatch.CodeRefused, nil, "They are too old."))},
+	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute,
+		Reason: "points are sent again with pauses of up to a minute",
+		Start:  reporting(health.SystemFault(cloudwatch.CodeUnreachable, nil, "No network."))},
+	{Code: "metrics-refused", Job: health.JobMetrics, Limit: 61 * time.Minute, Reason: "dropped points are an event; it is shown for an hour",
+		Start: reporting(health.SystemFault(cloudwatch.CodeRefused, nil, "They are too old."))},
 }
 
 func TestConditionsEnd(t *testing.T) {
@@ -134,7 +139,9 @@ func tagsDenied(t *testing.T) conditiontest.Case {
 	m := &uploadModes{
 		part: registry.Part(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream, usual: newHubMode(settings.UploadLive),
 		tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
-		run: map[settings.UploadMode]func(context.Context) error{settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
+		run: map[settings.UploadMode]func(context.Context) error{
+			settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
+		},
 	}
 	board.fail(&kvs.RequestError{Meaning: awserr.Classify(403, "AccessDeniedException", "")})
 	ctx, cancel := context.WithCancel(t.Context())

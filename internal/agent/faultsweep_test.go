@@ -66,7 +66,8 @@ var sweepScenarios = []sweepScenario{
 	{name: "acknowledge", arrange: threeSegments, act: (*sweepRun).acknowledge, same: true},
 	{name: "delete by age", arrange: oldAndNew, act: func(r *sweepRun) { r.retain(retention.Policy{MaxAge: time.Hour}) }, same: true},
 	{name: "delete by size", arrange: oldAndNew, act: func(r *sweepRun) { r.retain(retention.Policy{MaxBytes: 7000}) }, same: true},
-	{name: "delete uploaded", arrange: uploadedAndNot, act: func(r *sweepRun) { r.retain(retention.Policy{DeleteAfterUpload: true}) }, same: true},
+	{name: "delete uploaded", arrange: uploadedAndNot, act: func(r *sweepRun) { r.retain(retention.Policy{DeleteAfterUpload: true}) },
+		same: true},
 	{name: "delete stream", arrange: oldAndNew, act: (*sweepRun).deleteStream, same: true},
 	{name: "recover", arrange: afterACut, unopened: true, act: func(*sweepRun) {}, same: true},
 	{name: "all at once", act: func(r *sweepRun) {
@@ -139,7 +140,8 @@ func sweepFault(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fau
 }
 
 // sweepOnce gives what is listed in the end, the operation that failed, and what is wrong.
-func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n, times int) (listed []string, struck string, wrong []string) {
+func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n, times int) (listed []string, struck string,
+	wrong []string) {
 	dir, err := os.MkdirTemp("", "sweep")
 	must(t, err)
 	defer func() { _ = os.RemoveAll(dir) }()
@@ -403,7 +405,8 @@ func (r *sweepRun) expectKnownFiles() {
 			return err
 		}
 		name := d.Name()
-		for _, known := range []string{".sealed.mkv", ".uploaded.mkv", ".progress", ".stream", ".clock", ".gaps", ".kvs-edge-format", ".kvs-edge-volume", ".kvs-edge-agent.lock"} {
+		for _, known := range []string{".sealed.mkv", ".uploaded.mkv", ".progress", ".stream", ".clock", ".gaps", ".kvs-edge-format",
+			".kvs-edge-volume", ".kvs-edge-agent.lock"} {
 			if strings.HasSuffix(name, known) {
 				return nil
 			}

@@ -23,7 +23,8 @@ func newFreezes(part *health.Part, log *zap.Logger, now func() time.Duration) *f
 	return freeze.New(func(f freeze.Freeze) {
 		until := time.Now()
 		part.Note(scopeFrozen, health.Degraded, health.SystemFault(codeFrozen, nil,
-			"The hub did not run for %s until %s, so that nothing was recorded but what connections held meanwhile: if it comes again, look for suspend, a paused virtual machine, too little memory or a disk that blocks.",
+			"The hub did not run for %s until %s, so that nothing was recorded but what connections held meanwhile: if it comes again, look for "+
+				"suspend, a paused virtual machine, too little memory or a disk that blocks.",
 			humanize.Length(f.Length), humanize.Time(until.Local())), frozenShown)
 		log.Warn("the hub did not run", zap.Duration("for", f.Length), zap.Time("until", until.UTC()))
 	}, now)

@@ -26,9 +26,12 @@ func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
 		code   string
 		heal   func(arn string)
 	}{
-		"moved":  {`{"MediaURI":"rtsp://127.0.0.1:9/live"}`, "camera", func(string) { s.reload() }},
-		"locked": {`{"MediaURI":"` + strings.Replace(camera.URL(), "right", "wrong", 1) + `"}`, "camera", func(arn string) { h.Update("locked", arn, site.Always) }},
-		"prose":  {`rtsp is in the kitchen`, "secret-content", func(string) { must(t, status.NewClient(h.Env[settings.EnvSocket]).ReadSecrets(t.Context())) }},
+		"moved": {`{"MediaURI":"rtsp://127.0.0.1:9/live"}`, "camera", func(string) { s.reload() }},
+		"locked": {`{"MediaURI":"` + strings.Replace(camera.URL(), "right", "wrong", 1) + `"}`, "camera",
+			func(arn string) { h.Update("locked", arn, site.Always) }},
+		"prose": {`rtsp is in the kitchen`, "secret-content", func(string) {
+			must(t, status.NewClient(h.Env[settings.EnvSocket]).ReadSecrets(t.Context()))
+		}},
 	}
 	arns := make(map[string]string)
 	for name, stream := range streams {

@@ -63,7 +63,8 @@ func streamGoroutines() string {
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	var found []string
 	for _, stack := range strings.Split(string(stacks), "\n\n") {
-		for _, part := range []string{"internal/recorder.", "internal/camera.", "internal/clip.", "internal/uploader.", "internal/cloud/kvs.", "internal/agent.startJob", "gortsplib/v4.(*Client)"} {
+		for _, part := range []string{"internal/recorder.", "internal/camera.", "internal/clip.", "internal/uploader.", "internal/cloud/kvs.",
+			"internal/agent.startJob", "gortsplib/v4.(*Client)"} {
 			if strings.Contains(stack, part) {
 				found = append(found, stack)
 				break

@@ -92,7 +92,8 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 	modes := &uploadModes{
 		stream: stream, usual: a.uploadMode, tags: a.kvs, pace: defaultTagPace(), nudged: a.nudges.of(stream),
 		part: part, tagged: tags.apply, log: a.log,
-		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, part, run), settings.UploadLive: u.RunLive},
+		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, part, run),
+			settings.UploadLive: u.RunLive},
 	}
 	return a.onDemand.registerWhile(stream, u, modes.Run), nil
 }

@@ -54,7 +54,8 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 			}},
 		}
 		withLimit(megabytes)(c)
-		_, err := h.User.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &door, EdgeConfig: c})
+		_, err := h.User.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &door,
+			EdgeConfig: c})
 		must(t, err)
 		s.await("the limit is in effect", func() bool {
 			return a.retention.SegmentBytes("door") == int64(megabytes)*1_000_000/retention.SegmentsPerLimit
@@ -82,7 +83,8 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 	const limit = 64_000_000
 	h := newHouse(t)
-	strategies := map[string]types.StrategyOnFullSize{"oldest": types.StrategyOnFullSizeDeleteOldestMedia, "deny": types.StrategyOnFullSizeDenyNewMedia}
+	strategies := map[string]types.StrategyOnFullSize{"oldest": types.StrategyOnFullSizeDeleteOldestMedia,
+		"deny": types.StrategyOnFullSizeDenyNewMedia}
 	for name, strategy := range strategies {
 		camera := h.Camera(fakecam.Options{Bitrate: 40_000_000, Audio: fakecam.AudioMuLaw})
 		h.Configure(name, h.Secret(name, camera.URL()), withLimit(64), func(c *types.EdgeConfig) {
@@ -120,7 +122,8 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 		t.Errorf("%d frames lost and %d gaps where the oldest gives way", lost, gaps)
 	}
 	t.Logf("at most %.1f %% with DELETE_OLDEST_MEDIA, %.1f %% with DENY_NEW_MEDIA, which lost %d frames",
-		100*float64(most["oldest"])/limit, 100*float64(most["deny"])/limit, a.health.Part("deny", health.JobRecorder).Number(health.FramesLost).Load())
+		100*float64(most["oldest"])/limit, 100*float64(most["deny"])/limit,
+		a.health.Part("deny", health.JobRecorder).Number(health.FramesLost).Load())
 }
 
 // bytesIn is what a directory takes, with notes and all.

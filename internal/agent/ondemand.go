@@ -82,7 +82,8 @@ func (d *onDemand) on(ctx context.Context, stream string, do func(context.Contex
 	}
 	d.mu.Unlock()
 	if job == nil {
-		return health.UserFault("upload-request", nil, "This hub has no stream %s that could be uploaded; `kvs-edge-agent status` lists those it has.", stream)
+		return health.UserFault("upload-request", nil, "This hub has no stream %s that could be uploaded; `kvs-edge-agent status` lists those "+
+			"it has.", stream)
 	}
 	defer job.group.Done()
 	ctx, cancel := context.WithCancel(ctx)
@@ -90,7 +91,8 @@ func (d *onDemand) on(ctx context.Context, stream string, do func(context.Contex
 	defer context.AfterFunc(job.ctx, cancel)()
 	err := do(ctx, job.uploader)
 	if errors.Is(err, context.Canceled) && job.ctx.Err() != nil {
-		return health.SystemFault(codeUploadStopped, nil, "The upload of stream %s stopped, as its configuration changed or the agent stops; ask again.", stream)
+		return health.SystemFault(codeUploadStopped, nil, "The upload of stream %s stopped, as its configuration changed or the agent stops; "+
+			"ask again.", stream)
 	}
 	return err
 }
@@ -131,7 +133,7 @@ func (d *onDemand) serveUpload(w http.ResponseWriter, r *http.Request) {
 	encoder := json.NewEncoder(w)
 	flush := http.NewResponseController(w)
 	send := func(p status.UploadProgress) {
-		_ = encoder.Encode(p) // whoever is gone needs no answer
+		_ = encoder.Encode(p) // a client that is gone needs no answer
 		_ = flush.Flush()
 	}
 	var in status.UploadRequest
@@ -152,7 +154,8 @@ func (d *onDemand) serveUpload(w http.ResponseWriter, r *http.Request) {
 		upload = func(each func(uploader.Progress)) error { return d.uploadRefused(r.Context(), in.Stream, each) }
 	}
 	err = upload(func(p uploader.Progress) {
-		last = status.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes, TotalBytes: p.TotalBytes}
+		last = status.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes,
+			TotalBytes: p.TotalBytes}
 		send(last)
 	})
 	if err != nil {
@@ -170,8 +173,8 @@ const (
 	jobRestarts = 30 * time.Second
 )
 
-// uploadForCloud is how the cloud asks for an upload. It goes on when the stream's job is started
-// anew, as with a new configuration. An error is also that not all is in the cloud at the end.
+// uploadForCloud is how the cloud asks for an upload. It continues when the stream's job is
+// restarted, as with a new configuration. An error is also that not all is in the cloud at the end.
 func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
 	d.await(ctx, stream, jobBegins)
 	for {
@@ -188,7 +191,8 @@ func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to t
 		case last.Total == 0:
 			return health.UserFault("upload-request", nil, "Nothing is recorded of stream %s from %s to %s.", stream, inWords(from), inWords(to))
 		case last.Refused > 0:
-			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not take them; `kvs-edge-agent status` says why.", last.Refused, last.Total)
+			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not take them; "+
+				"`kvs-edge-agent status` says why.", last.Refused, last.Total)
 		default:
 			return nil
 		}

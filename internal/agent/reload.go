@@ -24,7 +24,7 @@ const (
 // scopeRestart is the difference between the settings in the file and those that a restart would put in effect.
 const scopeRestart health.Scope = "restart"
 
-// Reload reads the file with the settings anew and applies what changed. Settings that are wrong in any way
+// Reload reads the file with the settings again and applies what changed. Settings that are wrong in any way
 // change nothing: the error is a *health.Fault, which status shows until the next reload that
 // succeeds. What only a restart can change stays as it is, and status says so. Safe for concurrent
 // use; one reload follows the other.
@@ -66,7 +66,8 @@ func refused(err error) *health.Fault {
 	if wrong := new(settings.Error); errors.As(err, &wrong) {
 		text = strings.Join(wrong.Faults, "; ")
 	}
-	return health.UserFault(codeRefused, err, "The new settings are refused, and those from before stay in effect: %s.", strings.TrimSuffix(text, "."))
+	return health.UserFault(codeRefused, err, "The new settings are refused, and those from before stay in effect: %s.",
+		strings.TrimSuffix(text, "."))
 }
 
 func restartNeeded(names []string) *health.Fault {

@@ -178,8 +178,10 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvRegion: {value: "eu-west-1"}, settings.EnvThingName: {value: "another"}, settings.EnvRoleAlias: {value: "another"},
 		settings.EnvCredentialEndpoint: {value: "other.example"}, settings.EnvDataEndpoint: {value: "other.example"},
 		settings.EnvCACert: {value: copyOf(t, ca)}, settings.EnvCoreCert: {value: cert}, settings.EnvCorePrivateKey: {value: key},
-		settings.EnvRecordingDirectory: {value: "/elsewhere"}, settings.EnvStateDirectory: {value: "/elsewhere"}, settings.EnvSocket: {value: "/elsewhere"},
-		settings.EnvAccountID: {value: "999999999999"}, settings.EnvCABundle: {value: copyOf(t, ca)}, settings.EnvCertFile: {value: copyOf(t, ca)}, settings.EnvGreengrassRoot: {value: "/none"},
+		settings.EnvRecordingDirectory: {value: "/elsewhere"}, settings.EnvStateDirectory: {value: "/elsewhere"},
+		settings.EnvSocket:    {value: "/elsewhere"},
+		settings.EnvAccountID: {value: "999999999999"}, settings.EnvCABundle: {value: copyOf(t, ca)},
+		settings.EnvCertFile: {value: copyOf(t, ca)}, settings.EnvGreengrassRoot: {value: "/none"},
 		settings.EnvTokenExchange: {value: "http://localhost:1/"},
 		"AWS_ENDPOINT_URL":        {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
 
@@ -203,14 +205,17 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvUploadMaxBitrate: {value: "2M, 22:00-06:00=20M", holds: func() bool { return a.uploadCap.String() == "2M, 22:00-06:00=20M" }},
 		settings.EnvMetricsAddress:   {value: address, holds: scraped},
 
-		settings.EnvFragmentTags:    {value: "off", streams: both, holds: func() bool { return a.streams.get("door").upload.NoFragmentTags }},
-		settings.EnvSegmentDuration: {value: "17s", streams: both, holds: func() bool { return record("door").SegmentDuration == 17*time.Second }},
-		settings.EnvFlushInterval:   {value: "300ms", streams: both, holds: func() bool { return record("film").FlushInterval == 300*time.Millisecond }},
-		settings.EnvMediaDirectory:  {value: media, streams: film, holds: func() bool { return record("film").MediaDirectory == media }},
-		settings.EnvRTSPTransport:   {value: "udp", streams: camera, holds: func() bool { return record("door").Camera.Transport == "udp" }},
-		settings.EnvRTSPSCACert:     {value: ca, streams: camera, holds: func() bool { return record("door").Camera.Roots != nil }},
-		settings.EnvTimestampSource: {value: "camera", streams: camera, holds: func() bool { return record("door").Camera.TimestampSource == "camera" }},
-		settings.EnvAudio:           {value: "off", streams: camera, holds: func() bool { return record("door").Camera.NoAudio }},
+		settings.EnvFragmentTags: {value: "off", streams: both, holds: func() bool { return a.streams.get("door").upload.NoFragmentTags }},
+		settings.EnvSegmentDuration: {value: "17s", streams: both,
+			holds: func() bool { return record("door").SegmentDuration == 17*time.Second }},
+		settings.EnvFlushInterval: {value: "300ms", streams: both,
+			holds: func() bool { return record("film").FlushInterval == 300*time.Millisecond }},
+		settings.EnvMediaDirectory: {value: media, streams: film, holds: func() bool { return record("film").MediaDirectory == media }},
+		settings.EnvRTSPTransport:  {value: "udp", streams: camera, holds: func() bool { return record("door").Camera.Transport == "udp" }},
+		settings.EnvRTSPSCACert:    {value: ca, streams: camera, holds: func() bool { return record("door").Camera.Roots != nil }},
+		settings.EnvTimestampSource: {value: "camera", streams: camera,
+			holds: func() bool { return record("door").Camera.TimestampSource == "camera" }},
+		settings.EnvAudio: {value: "off", streams: camera, holds: func() bool { return record("door").Camera.NoAudio }},
 	} {
 		var effect settings.Effect
 		for _, v := range variables() {
@@ -227,7 +232,8 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		if diff := cmp.Diff(want, done); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-		if (effect == settings.AfterRestart) != (change.holds == nil) || (effect == settings.AtReloadByRecordings || effect == settings.AtReloadByUploads) != (change.streams != nil) {
+		if (effect == settings.AfterRestart) != (change.holds == nil) ||
+			(effect == settings.AtReloadByRecordings || effect == settings.AtReloadByUploads) != (change.streams != nil) {
 			t.Errorf("%s is said to need %q", name, effect)
 		}
 		if change.holds != nil && !change.holds() {

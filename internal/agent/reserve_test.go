@@ -26,7 +26,8 @@ func TestAReloadRefusesAReserveLargerThanTheDisk(t *testing.T) {
 	before := s.agent.settings().MinFreeDisk
 	s.write(map[string]string{settings.EnvMinFreeDisk: tooLarge})
 	_, err := s.agent.Reload()
-	if err == nil || !strings.Contains(err.Error(), "line ") || !strings.Contains(err.Error(), settings.EnvMinFreeDisk+" keeps 900000.0 TB free, but the disk with") {
+	if err == nil || !strings.Contains(err.Error(), "line ") ||
+		!strings.Contains(err.Error(), settings.EnvMinFreeDisk+" keeps 900000.0 TB free, but the disk with") {
 		t.Errorf("it says %v", err)
 	}
 	if s.agent.settings().MinFreeDisk != before {
@@ -72,7 +73,8 @@ func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 	h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 500, "InternalFailure")
 	store, err := segment.Open(segment.Options{Dir: h.Env[settings.EnvRecordingDirectory]})
 	must(t, err)
-	w, err := store.Create("old", mkv.Header{Start: time.Now().Add(-jobspec.Orphans().MaxAge).Truncate(time.Second), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	w, err := store.Create("old", mkv.Header{Start: time.Now().Add(-jobspec.Orphans().MaxAge).Truncate(time.Second),
+		Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 	must(t, err)
 	must(t, errors.Join(w.BeginFragment(0, true), w.WriteFrame(1, 0, true, [][]byte{{1}}), w.Seal()))
 	must(t, store.Close())

@@ -104,7 +104,7 @@ func (s *streams) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []
 }
 
 // reapply restarts the jobs that depend on settings which have changed, one stream after the other,
-// and gives the names of their streams.
+// and returns the names of their streams.
 func (s *streams) reapply() (restarted []string, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -122,7 +122,7 @@ func (s *streams) reapply() (restarted []string, err error) {
 func (s *streams) Remove(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
 	if err != nil && s.deletion.isStopping() {
-		<-ctx.Done() // the cloud is not told of a failure: the next start goes on with it
+		<-ctx.Done() // no failure is reported to the cloud: the next start continues with it
 	}
 	return err
 }
@@ -162,14 +162,16 @@ func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
 	} else {
 		goesOn := before != nil && before.recorder != nil && s.recording(name)
 		stopJob(before, func(b *stream) *job { return b.recorder })
-		next.recorder, err = s.start(name, health.JobRecorder, func() (func(context.Context) error, error) { return s.workers.record(name, record, goesOn) })
+		run, buildErr := s.workers.record(name, record, goesOn)
+		next.recorder, err = s.start(name, health.JobRecorder, run, buildErr)
 	}
 	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
 		next.uploader = before.uploader
 	} else {
 		stopJob(before, func(b *stream) *job { return b.uploader })
+		run, buildErr := s.workers.upload(name, upload)
 		var uploadErr error
-		next.uploader, uploadErr = s.start(name, health.JobUploader, func() (func(context.Context) error, error) { return s.workers.upload(name, upload) })
+		next.uploader, uploadErr = s.start(name, health.JobUploader, run, buildErr)
 		err = errors.Join(err, uploadErr)
 	}
 	s.mu.Lock()
@@ -187,8 +189,8 @@ func stopJob(before *stream, which func(*stream) *job) {
 	}
 }
 
-func (s *streams) start(name, jobName string, build func() (func(context.Context) error, error)) (*job, error) {
-	run, err := build()
+// start starts a job that was built, if it could be: err is of building it.
+func (s *streams) start(name, jobName string, run func(context.Context) error, err error) (*job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
 	}

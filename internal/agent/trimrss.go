@@ -62,7 +62,7 @@ type mapping struct{ from, to uintptr }
 // writes addresses into pages before it protects them. A debugger's breakpoints are the same.
 // Source: proc_pid_smaps(5).
 func cleanMappings(smaps, file string) (list []mapping, err error) {
-	last := false // the mapping that the lines tell of is the last one of list
+	last := false // the lines are about the last mapping of list
 	for line := range strings.Lines(smaps) {
 		line = strings.TrimSuffix(line, "\n")
 		name, value, _ := strings.Cut(line, ":")

@@ -58,7 +58,7 @@ func newHubMode(mode settings.UploadMode) *hubMode {
 	return &hubMode{mode: mode, changed: make(chan struct{})}
 }
 
-// get gives the mode, and a channel that is closed at its next change.
+// get returns the mode, and a channel that is closed at its next change.
 func (u *hubMode) get() (mode settings.UploadMode, changed <-chan struct{}) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -85,7 +85,7 @@ type uploadModes struct {
 	nudged <-chan nudge // receives when the stream may have been changed; nil = never
 	part   *health.Part
 	log    *zap.Logger
-	// tagged is told the stream's tags whenever they are read; nil = nobody wants to know.
+	// tagged is called with the stream's tags whenever they are read; nil for none.
 	tagged func(map[string]string)
 	run    map[settings.UploadMode]func(context.Context) error
 }
@@ -101,10 +101,11 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log}, func(ctx context.Context) error {
-			m.watch(ctx, changes)
-			return nil
-		})
+		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log},
+			func(ctx context.Context) error {
+				m.watch(ctx, changes)
+				return nil
+			})
 	}()
 	defer func() { stop(); <-watched }()
 	mode, _ := m.usual.get() // what the tag says comes later: nothing waits for the network
@@ -118,8 +119,8 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	}
 }
 
-// until runs one mode until another is wanted, or until it ends by itself.
-func (m *uploadModes) until(ctx context.Context, mode settings.UploadMode, changes <-chan settings.UploadMode) (next settings.UploadMode, err error) {
+// until runs one mode until another is wanted, which it returns, or until it ends by itself.
+func (m *uploadModes) until(ctx context.Context, mode settings.UploadMode, wanted <-chan settings.UploadMode) (settings.UploadMode, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -130,7 +131,7 @@ func (m *uploadModes) until(ctx context.Context, mode settings.UploadMode, chang
 		select {
 		case err := <-ended:
 			return "", err
-		case next := <-changes:
+		case next := <-wanted:
 			if next != mode {
 				cancel()
 				return next, <-ended

@@ -59,7 +59,8 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 		part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
 		stream: "door", usual: usual, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond}, log: zap.NewNop(),
 		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
-		run:    map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: run(settings.UploadScheduled), settings.UploadLive: run(settings.UploadLive)},
+		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: run(settings.UploadScheduled),
+			settings.UploadLive: run(settings.UploadLive)},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -134,7 +135,9 @@ func TestTagsAreAskedForRarely(t *testing.T) {
 		m := &uploadModes{
 			part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
 			stream: "door", usual: newHubMode(settings.UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
-			run: map[settings.UploadMode]func(context.Context) error{settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
+			run: map[settings.UploadMode]func(context.Context) error{
+				settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
+			},
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)

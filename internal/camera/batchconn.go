@@ -24,8 +24,6 @@ const (
 	// batchAfter is how long before that all is read as it comes: the first picture gives the session
 	// its time.
 	batchAfter = time.Second
-	// batchSize is read at once.
-	batchSize = 64 << 10
 	// batchWake is how many bytes must have come for the socket to wake us before that. The
 	// runtime's poller is edge-triggered: without this, every packet wakes a thread of it, whether
 	// somebody waits for the packet or not. Source: socket(7), SO_RCVLOWAT.
@@ -77,7 +75,7 @@ func (c *batchConn) Read(p []byte) (n int, err error) {
 // fill reads more, behind what the buffer holds: a part of a frame or of a message's lines.
 func (c *batchConn) fill() error {
 	if c.space == nil {
-		c.space = make([]byte, batchSize)
+		c.space = make([]byte, bufferSize)
 	}
 	held := copy(c.space, c.buffer)
 	c.buffer = c.space[:held]

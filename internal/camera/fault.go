@@ -3,66 +3,15 @@ package camera
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
-	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
-
-// The codes of what ends a session. They exclude each other, so that one camera has one sentence.
-const (
-	codeCamera   = "camera"
-	codeInternal = supervise.Code
-)
-
-// statusError is an RTSP answer that is not 200.
-type statusError struct {
-	code    int
-	message string
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("RTSP %d %s", e.code, e.message) }
-
-// RTSP status codes (RFC 2326, section 7.1.1).
-const (
-	statusUnauthorized = 401
-	statusForbidden    = 403
-	statusNotFound     = 404
-	statusUnavailable  = 503
-	statusBandwidth    = 453
-	statusTransport    = 461
-)
-
-// errStall ends a session in which no video comes any more.
-var errStall = errors.New("no video came")
-
-// stalled says for how long.
-func stalled(limit time.Duration) error { return fmt.Errorf("%w for %v", errStall, limit) }
-
-// What else ends a session.
-var (
-	errStale     = errors.New("frames of an earlier session came")
-	errTransport = errors.New("the camera does not send over this transport")
-	errRedirects = errors.New("redirected too often")
-	errDownward  = errors.New("redirected from TLS to an address without")
-	errFlood     = errors.New("more than 100 Mbit/s came")
-	errEarly     = errors.New("much came before the camera was asked to play")
-	errMessages  = errors.New("more than 100 RTSP messages a second came")
-)
-
-// unsupportedError says that a camera has nothing for us.
-type unsupportedError struct{ codecs []string }
-
-func (e *unsupportedError) Error() string {
-	return "neither H.264 nor H.265 among the camera's formats: " + strings.Join(e.codecs, ", ")
-}
 
 // endings are why we end a session ourselves, with sentences for the camera at a host.
 var endings = []struct {
@@ -167,11 +116,6 @@ func answerFault(host string, e *statusError) *health.Fault {
 		return health.SystemFault(codeCamera, e, "The camera at %s answers %d (%s).", host, e.code, e.message)
 	}
 }
-
-// noURL is an error of Options.URL: there was no session.
-type noURL struct{ error }
-
-func (e noURL) Unwrap() error { return e.error }
 
 // retryOf says when a camera may be asked again after a session that ended so.
 func retryOf(err error) accessunit.Retry {

@@ -1,79 +1,103 @@
 package camera
 
 import (
-	"bufio"
-	"bytes"
-	"slices"
-	"strings"
+	"sync"
 	"time"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/base"
-	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/format"
-	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
-// listen has taken what comes once the camera plays.
-func (s *session) listen() {
-	s.client.OnPacketRTCP(s.video.media, s.takeReport)
-	if s.udp {
-		s.video.early.take = s.takeUDP
-	} else {
-		s.receive(s.video.early, s.video.channel, s.takeTCP)
-	}
-	switch {
-	case s.audio == nil:
-	case s.udp: // in the library's order
-		s.client.OnPacketRTP(s.audio.media, s.audio.format, s.takeAudio)
-	default:
-		s.receive(s.audio.early, s.audio.channel, s.takeAudio)
-	}
+// receiver takes the packets of a session, over TCP or UDP, and feeds the sink with what is in them.
+type receiver struct {
+	to   accessunit.Sink
+	now  func() time.Time
+	fail func(error) // ends the session
+
+	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
+	feed    *accessunit.Feed    // nil before begin
+	order   *accessunit.Reorder // of the video over UDP
+	payload rateLimit
+	source  uint32 // SSRC of the video
+	former  uint32 // the one before, if it had numbers of its own
+	changed time.Time
 }
 
-// receive gives the packets on a channel to take. Most do not come by way of the library, but by the tap.
-func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
-	e.take = func(p *rtp.Packet) {
-		take(p)
-		s.tap.follow(channel, p, take)
+// begin begins a session whose access units have at most so many bytes.
+func (r *receiver) begin(c accessunit.Codec, maxBytes int) {
+	r.feed, r.order = accessunit.NewFeed(c, maxBytes, r.to), accessunit.NewReorder(r.push)
+}
+
+// begun reports whether a session has begun.
+func (r *receiver) begun() bool { return r.feed != nil }
+
+// play says that the camera plays, and with which packet of the video it announced to begin, if it did.
+func (r *receiver) play(sequence uint16, timestamp uint32, announced bool) {
+	r.locked(func() {
+		if announced {
+			r.order.Announce(sequence, func() { r.feed.Expect(sequence, timestamp) })
+		}
+		r.order.Play()
+	})
+}
+
+// progress gives up packets that are missing for long, and returns how far the video has come.
+func (r *receiver) progress() (p accessunit.Progress) {
+	r.locked(func() { r.order.Expire(r.now()) })
+	r.locked(func() { p = r.feed.Progress() })
+	return p
+}
+
+// end gives out what is left when no more packets come.
+func (r *receiver) end() {
+	r.locked(r.order.Play) // should the camera not have answered
+	r.feed.Contain(r.order.Flush)
+	r.feed.Flush()
+}
+
+// busy reports whether a packet is being taken.
+func (r *receiver) busy() bool {
+	if !r.mu.TryLock() {
+		return true
 	}
+	r.mu.Unlock()
+	return false
 }
 
 // locked does something while nothing else comes in. The library calls from goroutines of its
 // own, where a panic would end the process: it is contained.
-func (s *session) locked(do func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.feed.Contain(do)
+func (r *receiver) locked(do func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.feed.Contain(do)
 }
 
 // takeTCP takes a packet of the video.
-func (s *session) takeTCP(p *rtp.Packet) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.push(packetOf(p), s.Now())
+func (r *receiver) takeTCP(p *rtp.Packet) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.push(packetOf(p), r.now())
 }
 
 // takeUDP takes a packet of the video, in whatever order they come.
-func (s *session) takeUDP(p *rtp.Packet) {
-	s.locked(func() { s.order.Take(packetOf(p), s.Now()) })
+func (r *receiver) takeUDP(p *rtp.Packet) {
+	r.locked(func() { r.order.Take(packetOf(p), r.now()) })
 }
 
 // push takes the next packet of the video in order. The feed contains panics by itself, as it counts
 // what they cost.
-func (s *session) push(p accessunit.Packet, now time.Time) {
-	if p.Source != s.source {
-		s.changeSource(p, now)
+func (r *receiver) push(p accessunit.Packet, now time.Time) {
+	if p.Source != r.source {
+		r.changeSource(p, now)
 	}
-	err := s.feed.Push(p, now)
+	err := r.feed.Push(p, now)
 	if err == nil {
-		err = s.payload.add(len(p.Payload), now)
+		err = r.payload.add(len(p.Payload), now)
 	}
 	if err != nil {
-		s.fail(err)
+		r.fail(err)
 	}
 }
 
@@ -81,106 +105,48 @@ func (s *session) push(p accessunit.Packet, now time.Time) {
 const sourceLife = time.Second
 
 // changeSource goes on to another source. Two that alternate are an old session's and ours.
-func (s *session) changeSource(p accessunit.Packet, now time.Time) {
-	if s.feed.ChangeSource(p.Sequence) {
-		if p.Source == s.former && now.Sub(s.changed) < sourceLife {
-			s.fail(errStale)
+func (r *receiver) changeSource(p accessunit.Packet, now time.Time) {
+	if r.feed.ChangeSource(p.Sequence) {
+		if p.Source == r.former && now.Sub(r.changed) < sourceLife {
+			r.fail(errStale)
 		}
-		s.former, s.changed = s.source, now
+		r.former, r.changed = r.source, now
 	}
-	s.source = p.Source
+	r.source = p.Source
 }
 
 // takeReport takes the camera's time out of what comes over RTCP beside the video.
-func (s *session) takeReport(p rtcp.Packet) {
-	s.locked(func() {
-		s.count(p.MarshalSize())
-		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == s.source {
-			s.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
+func (r *receiver) takeReport(p rtcp.Packet) {
+	r.locked(func() {
+		r.count(p.MarshalSize())
+		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == r.source {
+			r.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
 		}
 	})
 }
 
-// takeAudio takes a packet of the audio.
-func (s *session) takeAudio(p *rtp.Packet) {
-	s.locked(func() {
-		s.count(len(p.Payload))
-		s.audio.take(p, func(frame []byte, rtpTime uint32) { s.to.Audio(frame, rtpTime, s.Now()) })
+// takeAudio takes a packet of an audio track.
+func (r *receiver) takeAudio(a *audio, p *rtp.Packet) {
+	r.locked(func() {
+		r.count(len(p.Payload))
+		a.take(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, r.now()) })
 	})
 }
 
 // takeUnreadable takes note of a packet that the library cannot read or has no track for.
-func (s *session) takeUnreadable(error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count(unreadableSize)
+func (r *receiver) takeUnreadable(error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count(unreadableSize)
 }
 
-// count counts payload that is not video; s.mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.
-func (s *session) count(bytes int) {
-	if err := s.payload.add(bytes, s.Now()); err != nil {
-		s.fail(err)
+// count counts payload that is not video; mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.
+func (r *receiver) count(bytes int) {
+	if err := r.payload.add(bytes, r.now()); err != nil {
+		r.fail(err)
 	}
 }
 
 func packetOf(p *rtp.Packet) accessunit.Packet {
 	return accessunit.Packet{Sequence: p.SequenceNumber, Timestamp: p.Timestamp, Marker: p.Marker, Payload: p.Payload, Source: p.SSRC}
-}
-
-// noChannel is that of a medium that comes over UDP.
-const noChannel = -1
-
-// channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.
-func channelOf(answer *base.Response) int {
-	var t headers.Transport
-	if t.Unmarshal(answer.Header["Transport"]) != nil || t.Protocol != headers.TransportProtocolTCP || t.InterleavedIDs == nil {
-		return noChannel
-	}
-	return t.InterleavedIDs[0]
-}
-
-// readable reports whether the library can read a message: it ends the session over one that it cannot.
-func readable(message []byte) bool {
-	r := bufio.NewReader(bytes.NewReader(message))
-	if bytes.HasPrefix(message, []byte("RTSP/")) {
-		return new(base.Response).Unmarshal(r) == nil
-	}
-	return new(base.Request).Unmarshal(r) == nil
-}
-
-// earlyFormat is a format that is given the packets of a track before the library puts them in
-// order, and drops all that have not the SSRC of the first: it asks this of each of them. Reading
-// them so leaves the sockets to the library.
-type earlyFormat struct {
-	format.Format
-	take func(*rtp.Packet) // nil: nobody listens
-}
-
-// listenEarly makes a format of a medium an early one.
-func listenEarly(m *description.Media, f format.Format) *earlyFormat {
-	e := &earlyFormat{Format: f}
-	m.Formats[slices.Index(m.Formats, f)] = e
-	return e
-}
-
-// PTSEqualsDTS implements format.Format.
-func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
-	if e.take != nil {
-		e.take(p)
-	}
-	return e.Format.PTSEqualsDTS(p)
-}
-
-// announced is the packet that a camera says it begins a track with (RFC 2326, section 12.33).
-func announced(answer *base.Response, m *description.Media) (sequence uint16, timestamp uint32, ok bool) {
-	var info headers.RTPInfo
-	if info.Unmarshal(answer.Header["RTP-Info"]) != nil {
-		return 0, 0, false
-	}
-	for _, of := range info {
-		if of.SequenceNumber != nil && of.Timestamp != nil && (len(info) == 1 || strings.HasSuffix(of.URL, m.Control)) {
-			return *of.SequenceNumber, *of.Timestamp, true
-		}
-	}
-	return 0, 0, false
 }

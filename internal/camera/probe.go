@@ -2,14 +2,10 @@ package camera
 
 import (
 	"context"
-	"errors"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
-
-// errNoKeyframe means that nothing could be recorded.
-var errNoKeyframe = errors.New("no keyframe came for " + accessunit.ProbeMost.String())
 
 // Probe plays a camera until it has seen a few keyframes, for accessunit.ProbeMost at most. An error is a
 // *health.Fault or ctx's. Of the options, Transport, Roots and Limits count.

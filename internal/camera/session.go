@@ -1,6 +1,8 @@
 package camera
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -12,9 +14,18 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
+
+// clientConfig is how to talk to a camera.
+type clientConfig struct {
+	Options // with defaults
+	endpoint
+	udp bool // RTP over UDP instead of TCP
+}
 
 // session is one session with a camera.
 type session struct {
@@ -26,25 +37,47 @@ type session struct {
 	to          accessunit.Sink
 	conn        atomic.Pointer[net.Conn] // the last connection
 	peer        net.IP                   // its other end
-	sockets     [2]*net.UDPConn          // the last ones: RTP and RTCP of the medium that was set up last
-	drain       *udpDrain                // of the video; nil: none
+	sockets     udpSockets
 
 	// What was set up.
 	video video
 	audio *audio // nil: none is recorded
 
-	mu      sync.Mutex // of what comes in: over UDP video and audio arrive on goroutines of their own
-	feed    *accessunit.Feed
-	order   *accessunit.Reorder // of the video over UDP
-	payload rateLimit           // of it
-	source  uint32              // SSRC of the video
-	former  uint32              // the one before, if it had numbers of its own
-	changed time.Time
+	receiver receiver
+	traffic  traffic               // over the connections
+	ended    chan error            // why, from the first who knows
+	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
+	pausing  sync.Once
+}
 
-	traffic traffic               // over the connections
-	ended   chan error            // why, from the first who knows
-	aborted atomic.Pointer[error] // why we ended it in the middle of what comes
-	pausing sync.Once
+// play runs one session with the camera until it ends, and says why.
+func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
+	s := &session{
+		clientConfig: c, to: to,
+		hooks:   requestHooks{at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint)},
+		traffic: newTraffic(c.Limits.Bytes),
+		ended:   make(chan error, 1),
+	}
+	s.receiver.to, s.receiver.now, s.receiver.fail = to, c.Now, s.fail
+	s.receiver.payload.limit = c.Limits.Bytes
+	s.hooks.abort = s.abort
+	s.tap.readable = readable
+	s.client = s.newClient()
+	if err := s.client.Start2(); err != nil {
+		return err
+	}
+	defer s.sockets.close()
+	defer s.close()
+	stop := context.AfterFunc(ctx, s.pauseAndClose)
+	defer stop()
+	err := s.run(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if aborted := s.aborted.Load(); aborted != nil {
+		err = *aborted // what else failed follows from it
+	}
+	return translate(err)
 }
 
 // maxRedirects is how often a camera may send us elsewhere.
@@ -63,12 +96,12 @@ func (s *session) newClient() *gortsplib.Client {
 		ReadTimeout: math.MaxInt64,
 		TLSConfig:   trust(s.url.Hostname(), s.pinned, s.Roots),
 		UserAgent:   "kvs-edge-agent",
-		DialContext: s.dial, ListenPacket: s.listenPacket,
+		DialContext: s.dial, ListenPacket: s.sockets.listen,
 		OnRequest: s.hooks.request, OnResponse: s.hooks.response,
 		OnServerRequest: s.hooks.serverRequest, OnServerResponse: s.hooks.serverResponse,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
-		OnDecodeError: s.takeUnreadable,
+		OnDecodeError: s.receiver.takeUnreadable,
 	}
 }
 
@@ -105,11 +138,9 @@ func (s *session) run(ctx context.Context) error {
 	}
 	s.close()
 	// No callback comes any more.
-	if s.feed != nil {
-		s.drainUDP()
-		s.locked(s.order.Play) // should the camera not have answered
-		s.feed.Contain(s.order.Flush)
-		s.feed.Flush()
+	if s.receiver.begun() {
+		s.sockets.take(s.video.format.PayloadType(), s.receiver.takeUDP)
+		s.receiver.end()
 	}
 	return err
 }
@@ -145,8 +176,8 @@ func (s *session) setUp() error {
 		return err
 	}
 	v.channel = channelOf(answer)
-	if s.udp {
-		s.keepUDP(answer)
+	if s.udp && s.client.Scheme == "rtsp" { // what is encrypted is of no use
+		s.sockets.keep(answer, s.peer)
 	}
 	s.audio = s.setUpAudio(desc)
 	if s.WrapCodec != nil {
@@ -154,7 +185,7 @@ func (s *session) setUp() error {
 	}
 	s.video = v
 	s.to.Begin(v.codec, v.format.ClockRate(), v.sets, s.audio.track())
-	s.feed = accessunit.NewFeed(v.codec, s.Limits.AccessUnit, s.to)
+	s.receiver.begin(v.codec, s.Limits.AccessUnit)
 	return nil
 }
 
@@ -182,6 +213,32 @@ func (s *session) setUpMedia(baseURL *base.URL, m *description.Media) (answer *b
 	return answer, err
 }
 
+// listen has taken what comes once the camera plays.
+func (s *session) listen() {
+	s.client.OnPacketRTCP(s.video.media, s.receiver.takeReport)
+	if s.udp {
+		s.video.early.take = s.receiver.takeUDP
+	} else {
+		s.receive(s.video.early, s.video.channel, s.receiver.takeTCP)
+	}
+	takeAudio := func(p *rtp.Packet) { s.receiver.takeAudio(s.audio, p) }
+	switch {
+	case s.audio == nil:
+	case s.udp: // in the library's order
+		s.client.OnPacketRTP(s.audio.media, s.audio.format, takeAudio)
+	default:
+		s.receive(s.audio.early, s.audio.channel, takeAudio)
+	}
+}
+
+// receive gives the packets on a channel to take. Most do not come by way of the library, but by the tap.
+func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
+	e.take = func(p *rtp.Packet) {
+		take(p)
+		s.tap.follow(channel, p, take)
+	}
+}
+
 // start makes the camera play.
 func (s *session) start() error {
 	var answer *base.Response
@@ -192,12 +249,8 @@ func (s *session) start() error {
 	if !s.udp {
 		return nil
 	}
-	s.locked(func() {
-		if sequence, timestamp, ok := announced(answer, s.video.media); ok {
-			s.order.Announce(sequence, func() { s.feed.Expect(sequence, timestamp) })
-		}
-		s.order.Play()
-	})
+	sequence, timestamp, ok := announced(answer, s.video.media)
+	s.receiver.play(sequence, timestamp, ok)
 	return nil
 }
 
@@ -217,10 +270,7 @@ func (s *session) watch(ctx context.Context) error {
 			s.pauseAndClose() // or waits until the other who does has
 			return ctx.Err()
 		case <-ticker.C:
-			var now accessunit.Progress
-			s.locked(func() { s.order.Expire(s.Now()) })
-			s.locked(func() { now = s.feed.Progress() })
-			if now.After(last) {
+			if now := s.receiver.progress(); now.After(last) {
 				last, lastChange = now, time.Now()
 			} else if time.Since(lastChange) >= s.Limits.Stall {
 				s.pauseAndClose() // it may have gone on a moment ago
@@ -267,8 +317,7 @@ func (s *session) withTimeout(giveUp, do func()) {
 				return
 			case <-time.After(s.Limits.Close):
 			}
-			if s.mu.TryLock() {
-				s.mu.Unlock()
+			if !s.receiver.busy() {
 				giveUp()
 				return
 			}
@@ -303,4 +352,38 @@ func (s *session) fail(err error) {
 	case s.ended <- err:
 	default:
 	}
+}
+
+// readable reports whether the library can read a message: it ends the session over one that it cannot.
+func readable(message []byte) bool {
+	r := bufio.NewReader(bytes.NewReader(message))
+	if bytes.HasPrefix(message, []byte("RTSP/")) {
+		return new(base.Response).Unmarshal(r) == nil
+	}
+	return new(base.Request).Unmarshal(r) == nil
+}
+
+// translate hides the library's error types from the rest of the package.
+func translate(err error) error {
+	var (
+		answer liberrors.ErrClientBadStatusCode
+		login  *loginError
+	)
+	if errors.As(err, &login) {
+		return login
+	}
+	if errors.As(err, &answer) {
+		return &statusError{code: int(answer.Code), message: answer.Message}
+	}
+	var frame liberrors.ErrClientUnexpectedFrame
+	if errors.As(err, &frame) {
+		return errors.Join(errStale, err)
+	}
+	var wantsUDP liberrors.ErrClientServerRequestedUDP
+	var wantsTCP liberrors.ErrClientServerRequestedTCP
+	var noPorts liberrors.ErrClientServerPortsNotProvided
+	if errors.As(err, &wantsUDP) || errors.As(err, &wantsTCP) || errors.As(err, &noPorts) {
+		return errors.Join(errTransport, err)
+	}
+	return err
 }

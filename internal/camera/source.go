@@ -5,57 +5,13 @@ package camera
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
-	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
-
-// The values of Options.Transport.
-const (
-	TransportAuto = "auto" // TCP, and UDP for cameras that do not send over TCP
-	TransportTCP  = "tcp"
-	TransportUDP  = "udp"
-)
-
-// Options of a Source.
-type Options struct {
-	// URL gives the camera's URL whenever a session begins. Its error is shown as it is. Required.
-	URL func(ctx context.Context) (secret.String, error)
-	// Transport is how RTP comes: TransportAuto, TransportTCP or TransportUDP. Default TransportAuto.
-	Transport string
-	// NoAudio leaves the camera's audio out.
-	NoAudio bool
-	// Roots sign the certificates of rtsps:// cameras. Default: the system's roots.
-	Roots *x509.CertPool
-	// Limits bound sessions. Default: DefaultLimits.
-	Limits Limits
-	// Now is the hub's clock, with its monotonic reading. Default time.Now.
-	Now func() time.Time
-	// Log. Default none.
-	Log *zap.Logger
-	// WrapCodec lets tests put errors into what is known of the codec. Default none.
-	WrapCodec func(accessunit.Codec) accessunit.Codec
-}
-
-func (o Options) withDefaults() Options {
-	o.Limits = o.Limits.orDefault()
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Log == nil {
-		o.Log = zap.NewNop()
-	}
-	return o
-}
-
-// fallsBack reports whether another transport may be tried.
-func (o Options) fallsBack() bool { return o.Transport != TransportTCP && o.Transport != TransportUDP }
 
 // Source plays a camera, one session after the other. One goroutine uses it.
 type Source struct {

@@ -10,6 +10,9 @@ import (
 // knows of the session stays near the truth. It ends none for what it does not see: see newClient.
 const tapPause = time.Second
 
+// bufferSize is how much of a stream is read at once, in bytes.
+const bufferSize = 64 << 10
+
 // tap takes RTP packets out of what a camera sends over its RTSP connection, before the RTSP library
 // sees them: the library allocates four times for each. It takes those only that look like one that
 // came by way of the library. Messages, RTCP, other channels and packets of other sources stay the
@@ -61,7 +64,7 @@ func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 		case kind == elementUnknown:
 			return stream, 0
 		case kind == elementMalformed:
-		case size > batchSize, kind == elementMessage && len(t.flows) == 0:
+		case size > bufferSize, kind == elementMessage && len(t.flows) == 0:
 			return stream, size
 		case kind == elementMessage:
 			if len(stream) < size {

@@ -69,7 +69,7 @@ func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
 		reports  = "$\x01\x00\x04abcd"
 		unknown  = "$\x2a\x00\x06abcd$\x00"
 	)
-	large := fmt.Sprintf("RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n", 2*batchSize) + strings.Repeat("$", 2*batchSize)
+	large := fmt.Sprintf("RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n", 2*bufferSize) + strings.Repeat("$", 2*bufferSize)
 	endless := "RTSP/1.0 200 OK\r\n" + strings.Repeat("a: b\r\n", maxHead/6)
 	huge := "$\x00\xff\xff" + strings.Repeat("a", math.MaxUint16)
 	for name, c := range map[string]struct {

@@ -3,10 +3,13 @@ package camera
 import (
 	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
+	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/pion/rtp"
 
@@ -140,4 +143,53 @@ func codecName(f format.Format) string {
 	default:
 		return f.Codec()
 	}
+}
+
+// earlyFormat is a format that is given the packets of a track before the library puts them in
+// order, and drops all that have not the SSRC of the first: it asks this of each of them. Reading
+// them so leaves the sockets to the library.
+type earlyFormat struct {
+	format.Format
+	take func(*rtp.Packet) // nil: nobody listens
+}
+
+// listenEarly makes a format of a medium an early one.
+func listenEarly(m *description.Media, f format.Format) *earlyFormat {
+	e := &earlyFormat{Format: f}
+	m.Formats[slices.Index(m.Formats, f)] = e
+	return e
+}
+
+// PTSEqualsDTS implements format.Format.
+func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
+	if e.take != nil {
+		e.take(p)
+	}
+	return e.Format.PTSEqualsDTS(p)
+}
+
+// noChannel is that of a medium that comes over UDP.
+const noChannel = -1
+
+// channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.
+func channelOf(answer *base.Response) int {
+	var t headers.Transport
+	if t.Unmarshal(answer.Header["Transport"]) != nil || t.Protocol != headers.TransportProtocolTCP || t.InterleavedIDs == nil {
+		return noChannel
+	}
+	return t.InterleavedIDs[0]
+}
+
+// announced is the packet that a camera says it begins a track with (RFC 2326, section 12.33).
+func announced(answer *base.Response, m *description.Media) (sequence uint16, timestamp uint32, ok bool) {
+	var info headers.RTPInfo
+	if info.Unmarshal(answer.Header["RTP-Info"]) != nil {
+		return 0, 0, false
+	}
+	for _, of := range info {
+		if of.SequenceNumber != nil && of.Timestamp != nil && (len(info) == 1 || strings.HasSuffix(of.URL, m.Control)) {
+			return *of.SequenceNumber, *of.Timestamp, true
+		}
+	}
+	return 0, 0, false
 }

@@ -21,35 +21,43 @@ func listenUDP(network, address string) (net.PacketConn, error) {
 	return conn, err
 }
 
-// listenPacket opens a socket for the library, and remembers it.
-func (s *session) listenPacket(network, address string) (net.PacketConn, error) {
+// udpSockets are those that the library has opened, and what is kept of them beyond its end.
+type udpSockets struct {
+	last  [2]*net.UDPConn // RTP and RTCP of the medium that was set up last
+	drain *udpDrain       // of the video; nil: none
+}
+
+// listen opens a socket for the library, and remembers it.
+func (u *udpSockets) listen(network, address string) (net.PacketConn, error) {
 	conn, err := listenUDP(network, address)
 	if udp, ok := conn.(*net.UDPConn); ok && err == nil {
-		s.sockets[0], s.sockets[1] = s.sockets[1], udp
+		u.last[0], u.last[1] = u.last[1], udp
 	}
 	return conn, err
 }
 
-// keepUDP sees to it that what lies in the socket of the video, which was set up just now, is
-// there when the session has ended. What is encrypted is of no use.
-func (s *session) keepUDP(answer *base.Response) {
+// keep sees to it that what a camera at peer sends to the socket that was opened last for RTP, by its answer to SETUP, is
+// there when the session has ended.
+func (u *udpSockets) keep(answer *base.Response, peer net.IP) {
 	var t headers.Transport
-	if t.Unmarshal(answer.Header["Transport"]) != nil || t.ServerPorts == nil || s.sockets[0] == nil || s.client.Scheme != "rtsp" {
+	if t.Unmarshal(answer.Header["Transport"]) != nil || t.ServerPorts == nil || u.last[0] == nil {
 		return
 	}
-	ip := s.peer
 	if t.Source != nil {
-		ip = *t.Source
+		peer = *t.Source
 	}
-	s.drain = newUDPDrain(s.sockets[0], ip, t.ServerPorts[0])
+	u.drain = newUDPDrain(u.last[0], peer, t.ServerPorts[0])
 }
 
-// drainUDP takes what came while the session ended.
-func (s *session) drainUDP() {
-	s.drain.take(func(datagram []byte) {
+// take takes the packets of a type that came while the session ended.
+func (u *udpSockets) take(payloadType uint8, give func(*rtp.Packet)) {
+	u.drain.take(func(datagram []byte) {
 		var p rtp.Packet
-		if p.Unmarshal(datagram) == nil && p.PayloadType == s.video.format.PayloadType() {
-			s.takeUDP(&p)
+		if p.Unmarshal(datagram) == nil && p.PayloadType == payloadType {
+			give(&p)
 		}
 	})
 }
+
+// close gives back what was kept.
+func (u *udpSockets) close() { u.drain.close() }

@@ -40,7 +40,7 @@ func (c *cleaner) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return c.Core.Write(e, cleanFields(fields))
 }
 
-// cleanFields cleans what of the fields is text; numbers and times are none.
+// cleanFields cleans the fields that are text.
 func cleanFields(fields []zapcore.Field) []zapcore.Field {
 	var out []zapcore.Field
 	for i, f := range fields {

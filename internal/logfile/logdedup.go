@@ -92,7 +92,7 @@ type failure struct {
 	leftOut int
 }
 
-// note tells whether to write a line now, and how many like it were left out before.
+// note returns whether to write a line now, and how many like it were left out before.
 func (f *failures) note(key string) (write bool, leftOut int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -30,7 +30,7 @@ func NewLevel(name string) *Level {
 	return l
 }
 
-// Get gives the level's name.
+// Get returns the level's name.
 func (l *Level) Get() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

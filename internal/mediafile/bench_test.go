@@ -12,7 +12,7 @@ import (
 
 func encoded(b *testing.B) []byte {
 	testtools.Need(b, "ffmpeg")
-	data, err := os.ReadFile(encode(b, "a.mkv", slices.Concat(avc, aac)...))
+	data, err := os.ReadFile(encode(b, "a.mkv", slices.Concat(h264, aac)...))
 	if err != nil {
 		b.Fatal(err)
 	}

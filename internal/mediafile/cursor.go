@@ -2,7 +2,7 @@ package mediafile
 
 import "encoding/binary"
 
-// cursor reads big-endian fields; past the end it gives zeros and remembers it.
+// cursor reads big-endian fields; past the end it returns zeros and sets short.
 type cursor struct {
 	data  []byte
 	short bool

@@ -12,7 +12,7 @@ const (
 
 var errLace = broken("a lace is wrong")
 
-// unlace takes the frames of a block apart. The sizes of all but the last come first.
+// unlace splits the frames of a block. The sizes of all but the last come first.
 func unlace(data []byte, lacing byte) (frames [][]byte, err error) {
 	if lacing == noLacing {
 		return [][]byte{data}, nil

@@ -140,15 +140,15 @@ func (m *matroska) frames(h element.Head) (f Frame, ok bool, err error) {
 		m.nalus, err = splitLengths(m.nalus[:0], data, m.video.lengthSize)
 		return Frame{At: at, NALUs: m.nalus}, err == nil, err
 	case track == m.audio.number && m.audio.number != 0:
-		pieces, err := unlace(data, lacing)
+		frames, err := unlace(data, lacing)
 		samples := 0
-		for _, piece := range pieces {
+		for _, frame := range frames {
 			if len(m.audio.prefix) > 0 {
-				piece = append(bytes.Clone(m.audio.prefix), piece...)
+				frame = append(bytes.Clone(m.audio.prefix), frame...)
 			}
 			since := time.Duration(float64(samples) / m.audio.rate * float64(time.Second))
-			m.queue = append(m.queue, Frame{Audio: true, At: at + since, Data: piece})
-			samples += m.audio.samples(piece)
+			m.queue = append(m.queue, Frame{Audio: true, At: at + since, Data: frame})
+			samples += m.audio.samples(frame)
 		}
 		return f, false, err
 	}

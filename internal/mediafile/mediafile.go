@@ -63,11 +63,11 @@ type Audio struct {
 	Rate, Channels int
 }
 
-// Frame is a picture or a piece of audio.
+// Frame is an access unit of video, or a frame of audio.
 type Frame struct {
 	Audio bool
 	At    time.Duration // of presentation, by the file's clock
-	NALUs [][]byte      // of a picture
+	NALUs [][]byte      // of video
 	Data  []byte        // of audio
 }
 
@@ -79,10 +79,10 @@ type File struct {
 	next  func() (Frame, error)
 }
 
-// Next gives the next frame, pictures in decode order, or io.EOF. It is good until the next call.
+// Next returns the next frame, video in decode order, or io.EOF. It is valid until the next call.
 func (f *File) Next() (Frame, error) { return f.next() }
 
-// splitLengths takes NAL units apart that have their lengths before them.
+// splitLengths splits NAL units that have their lengths before them.
 func splitLengths(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error) {
 	for len(data) > 0 {
 		if len(data) < lengthSize {
@@ -108,7 +108,7 @@ func ticksToDuration(ticks, rate int64) time.Duration {
 	return time.Duration(ticks/rate)*time.Second + time.Duration(ticks%rate)*time.Second/time.Duration(rate)
 }
 
-// endOf makes the end of a file, wherever it comes, its end.
+// endOf returns io.EOF for the end of a file, also within something.
 func endOf(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return io.EOF

@@ -8,7 +8,7 @@ import (
 // box is one of a file.
 type box struct {
 	kind string
-	at   int64 // of its begin
+	at   int64 // of its start
 	body int64 // of its content
 	end  int64
 }

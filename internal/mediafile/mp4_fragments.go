@@ -48,8 +48,8 @@ type trackFragment struct {
 }
 
 // trackFragment reads a traf box (ISO/IEC 14496-12, 8.8.6 to 8.8.12).
-func (m *mp4) trackFragment(data []byte, begin int64) error {
-	t := trackFragment{base: begin, offset: begin}
+func (m *mp4) trackFragment(data []byte, start int64) error {
+	t := trackFragment{base: start, offset: start}
 	return boxes(data, func(kind string, data []byte) (err error) {
 		c := cursor{data: data}
 		switch kind {
@@ -138,7 +138,7 @@ func (m *mp4) run(t *trackFragment, c *cursor) error {
 	return nil
 }
 
-// flags tells of each flag whether it is among those of a full box, which are the lower 24 bits.
+// flags reports whether a flag is among those of a full box, which are the lower 24 bits.
 func flags(of uint32) (has func(flag uint32) bool) {
 	return func(flag uint32) bool { return of&flag != 0 }
 }

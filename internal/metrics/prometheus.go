@@ -72,7 +72,7 @@ var jobNumbers = []jobNumber{
 	counter(health.JobRecorder, health.WindowsCompleted, "recording_windows_completed_total", "Recording windows that came to their end."),
 	counter(health.JobUploader, health.FragmentsPersisted, "persisted_fragments_total", "Fragments that the cloud has acknowledged as persisted."),
 	counter(health.JobUploader, health.BytesUploaded, "persisted_bytes_total", "Bytes of persisted fragments."),
-	counter(health.JobUploader, health.FragmentsSkipped, "skipped_fragments_total", "Fragments that the cloud refused and that stay on disk."),
+	counter(health.JobUploader, health.FragmentsRefused, "skipped_fragments_total", "Fragments that the cloud refused and that stay on disk."),
 	counter(health.JobUploader, health.UploadSessions, "upload_sessions_total", "PutMedia sessions opened."),
 	gauge(health.JobUploader, health.LastPersistedTime, "last_persisted_timestamp_seconds", "When the last fragment was acknowledged as persisted; 0 for never.", milli),
 	gauge(health.JobUploader, health.LastPersistedMedia, "last_persisted_media_timestamp_seconds", "Time of the newest persisted media; 0 for none.", milli),

@@ -220,13 +220,13 @@ func TestRecoverPassesOverATornSeal(t *testing.T) {
 		m := &memory{}
 		w := writeGolden(t, m, WriterOptions{BufferSize: 600})
 		f := w.Fragments()[n]
-		for from := range sealSize + 1 {
+		for from := range completionSize + 1 {
 			for _, tail := range []bool{false, true} { // which end is missing
 				torn := &memory{data: bytes.Clone(m.data)}
 				open := append(appendSumRoom(nil), make([]byte, ClusterHeadSize)...)
 				putClusterHead(open[sumSize:], element.UnknownSize8, f.Start.Milliseconds())
 				if at := f.Offset - sumSize; tail {
-					copy(torn.data[at+int64(from):], open[from:sealSize])
+					copy(torn.data[at+int64(from):], open[from:completionSize])
 				} else {
 					copy(torn.data[at:], open[:from])
 				}

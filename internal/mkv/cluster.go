@@ -32,13 +32,13 @@ func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
 	binary.BigEndian.PutUint64(dst[14:], uint64(timestamp))
 }
 
-// sealSize is that of a cluster's checksum, ID and size field, which lie together: they are written last,
+// completionSize is that of a cluster's checksum, ID and size field, which lie together: they are written last,
 // and at once.
-const sealSize = sumSize + clusterPrefixSize
+const completionSize = sumSize + clusterPrefixSize
 
-// putSeal writes what completes a cluster of size bytes, from sumSize before its offset on.
-func putSeal(dst []byte, size int64, sum uint32) {
-	_ = dst[sealSize-1]
+// putCompletion writes what completes a cluster of size bytes, from sumSize before its offset on.
+func putCompletion(dst []byte, size int64, sum uint32) {
+	_ = dst[completionSize-1]
 	putSum(dst, sumMark, sum)
 	binary.BigEndian.PutUint32(dst[sumSize:], element.IDCluster)
 	binary.BigEndian.PutUint64(dst[sumSize+4:], clusterSizeField(size))

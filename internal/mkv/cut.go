@@ -18,28 +18,32 @@ var ErrNoFrame = errors.New("the fragment has no frame of a selected track")
 // Cut reads fragments without the blocks of tracks that are not selected, or only a part of them. It is
 // used for one fragment after the other and keeps its memory, 16 bytes for each extent and each patch.
 type Cut struct {
-	window  window
+	heads   headReader
 	scan    scanner
 	extents []extent
 	patches []patch // in the order of the file
 	size    int64
+	read    cutPosition
+}
+
+// cutPosition is how far a Cut was read.
+type cutPosition struct {
 	next    int   // in extents
 	done    int64 // of the next extent
 	patched int   // in patches: those before are behind the bytes that were read
 }
 
-// extent is a range of bytes in the file.
-type extent struct{ from, to int64 }
-
-// Load finds by the heads of the blocks what of a fragment belongs to the selected tracks. Of what
-// is not a block nothing is kept: a checksum or a position would be wrong.
+// Load finds the selected tracks' part of a fragment by the heads of the blocks. Nothing else than
+// blocks is kept: a checksum or a position would be wrong.
 func (c *Cut) Load(r io.ReaderAt, f Fragment, s Selection) error {
 	return c.LoadPart(r, f, s, wholeOf(f))
 }
 
 // LoadPart is Load of one part of the fragment. The blocks' times then count from the part's Start.
 func (c *Cut) LoadPart(r io.ReaderAt, f Fragment, s Selection, p Part) error {
-	c.extents, c.patches, c.size, c.next, c.done, c.patched = c.extents[:0], c.patches[:0], 0, 0, 0, 0
+	c.extents, c.patches = c.extents[:0], c.patches[:0] // their memory is used again
+	c.size = 0
+	c.read = cutPosition{}
 	var seen [maxTracks + 1]bool
 	c.rewind(r, f)
 	for offset := f.Offset + ClusterHeadSize; offset < c.scan.size; {
@@ -63,10 +67,10 @@ func (c *Cut) LoadPart(r io.ReaderAt, f Fragment, s Selection, p Part) error {
 	return nil
 }
 
-// rewind goes to the begin of a fragment.
+// rewind goes to the start of a fragment.
 func (c *Cut) rewind(r io.ReaderAt, f Fragment) {
-	c.window = window{r: r, end: f.Offset + f.Size}
-	c.scan.r, c.scan.size = &c.window, c.window.end
+	c.heads = headReader{r: r, end: f.Offset + f.Size}
+	c.scan.r, c.scan.size = &c.heads, c.heads.end
 }
 
 // cutBlock is a block of a fragment, or what stands between blocks: then its track is 0.
@@ -128,7 +132,7 @@ func (c *Cut) inner(e elementAt) (elementAt, error) {
 	return e, nil
 }
 
-// keep adds bytes to the last extent, or begins another.
+// keep adds bytes to the last extent, or starts another.
 func (c *Cut) keep(from, to int64) {
 	c.size += to - from
 	if n := len(c.extents); n > 0 && c.extents[n-1].to == from {
@@ -144,14 +148,14 @@ func (c *Cut) Size() int64 { return c.size }
 // Read fills p with the next bytes, as far as there are any.
 func (c *Cut) Read(p []byte) (int, error) {
 	n := 0
-	for n < len(p) && c.next < len(c.extents) {
-		s := c.extents[c.next]
-		from := s.from + c.done
+	for n < len(p) && c.read.next < len(c.extents) {
+		s := c.extents[c.read.next]
+		from := s.from + c.read.done
 		want := int(min(int64(len(p)-n), s.to-from))
-		read, err := c.window.r.ReadAt(p[n:n+want], from)
+		read, err := c.heads.r.ReadAt(p[n:n+want], from)
 		c.patch(p[n:n+read], from)
 		n += read
-		c.done += int64(read)
+		c.read.done += int64(read)
 		if read < want {
 			if err == nil || errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
@@ -159,7 +163,8 @@ func (c *Cut) Read(p []byte) (int, error) {
 			return n, err
 		}
 		if from+int64(read) == s.to {
-			c.next, c.done = c.next+1, 0
+			c.read.next++
+			c.read.done = 0
 		}
 	}
 	if n == 0 && len(p) > 0 {
@@ -184,8 +189,8 @@ func timePatch(b cutBlock, start time.Duration) patch {
 // patch puts the new times into bytes that were read of the file at offset from.
 func (c *Cut) patch(data []byte, from int64) {
 	end := from + int64(len(data))
-	for c.patched < len(c.patches) {
-		p := c.patches[c.patched]
+	for c.read.patched < len(c.patches) {
+		p := c.patches[c.read.patched]
 		if p.at >= end {
 			return
 		}
@@ -197,30 +202,30 @@ func (c *Cut) patch(data []byte, from int64) {
 		if p.at+int64(len(p.time)) > end {
 			return // its second byte comes with the next read
 		}
-		c.patched++
+		c.read.patched++
 	}
 }
 
-// windowSize is how much is read of the file for the head of a block: the blocks of sound between two
+// headRead is how much is read of the file for the head of a block: the blocks of sound between two
 // pictures are found with one read.
-const windowSize = 1 << 10
+const headRead = 1 << 10
 
-// window reads the heads of blocks.
-type window struct {
+// headReader reads the heads of blocks.
+type headReader struct {
 	r    io.ReaderAt
 	end  int64 // of what may be read
 	at   int64 // where bytes lie
 	n    int   // of bytes
-	data [windowSize]byte
+	data [headRead]byte
 }
 
-// ReadAt implements io.ReaderAt for reads that are smaller than the window.
-func (w *window) ReadAt(p []byte, off int64) (int, error) {
-	if off < w.at || off+int64(len(p)) > w.at+int64(w.n) {
-		n, err := w.r.ReadAt(w.data[:min(windowSize, max(w.end-off, 0))], off)
-		if w.at, w.n = off, n; n < len(p) {
-			return copy(p, w.data[:n]), errors.Join(err, io.ErrUnexpectedEOF)
+// ReadAt implements io.ReaderAt for reads of at most headRead bytes.
+func (h *headReader) ReadAt(p []byte, off int64) (int, error) {
+	if off < h.at || off+int64(len(p)) > h.at+int64(h.n) {
+		n, err := h.r.ReadAt(h.data[:min(headRead, max(h.end-off, 0))], off)
+		if h.at, h.n = off, n; n < len(p) {
+			return copy(p, h.data[:n]), errors.Join(err, io.ErrUnexpectedEOF)
 		}
 	}
-	return copy(p, w.data[off-w.at:w.n]), nil
+	return copy(p, h.data[off-h.at:h.n]), nil
 }

@@ -133,14 +133,18 @@ func TestACutKeepsTheBlocksOfSelectedTracksOnly(t *testing.T) {
 		extents  int
 		err      error
 	}{
-		{"alternating", onlyVideo, [][]byte{simple(2, "a"), simple(1, "v"), simple(2, "b"), simple(1, "w")}, slices.Concat(simple(1, "v"), simple(1, "w")), 2, nil},
-		{"neighbours are read at once", onlyVideo, [][]byte{simple(1, "v"), simple(1, "w"), simple(2, "a")}, slices.Concat(simple(1, "v"), simple(1, "w")), 1, nil},
+		{"alternating", onlyVideo, [][]byte{simple(2, "a"), simple(1, "v"), simple(2, "b"), simple(1, "w")},
+			slices.Concat(simple(1, "v"), simple(1, "w")), 2, nil},
+		{"neighbours are read at once", onlyVideo, [][]byte{simple(1, "v"), simple(1, "w"), simple(2, "a")},
+			slices.Concat(simple(1, "v"), simple(1, "w")), 1, nil},
 		{"groups", onlyVideo, [][]byte{group(2, "a"), group(1, "v"), group(2, "b")}, group(1, "v"), 1, nil},
 		{"a checksum and a position", onlyVideo, [][]byte{checksum, previous, simple(1, "v"), simple(2, "a")}, simple(1, "v"), 1, nil},
-		{"the last of three tracks", func(t Track) bool { return t.Number != 2 }, [][]byte{simple(1, "v"), simple(2, "a"), simple(3, "c")}, slices.Concat(simple(1, "v"), simple(3, "c")), 2, nil},
+		{"the last of three tracks", func(t Track) bool { return t.Number != 2 },
+			[][]byte{simple(1, "v"), simple(2, "a"), simple(3, "c")}, slices.Concat(simple(1, "v"), simple(3, "c")), 2, nil},
 		{"sound alone", onlyVideo, [][]byte{simple(2, "a"), group(2, "b")}, nil, 0, ErrNoFrame},
 		{"nothing", onlyVideo, nil, nil, 0, ErrNoFrame},
-		{"one selected track is missing", func(t Track) bool { return t.Number != 2 }, [][]byte{simple(1, "v"), simple(2, "a")}, nil, 0, ErrNoFrame},
+		{"one selected track is missing", func(t Track) bool { return t.Number != 2 },
+			[][]byte{simple(1, "v"), simple(2, "a")}, nil, 0, ErrNoFrame},
 		{"torn", onlyVideo, [][]byte{simple(1, "video")[:10]}, nil, 0, errTorn},
 		{"a group without a block", onlyVideo, [][]byte{small(element.IDBlockGroup, small(idBlockDuration, 40)...)}, nil, 0, errTorn},
 		{"a block of no track", onlyVideo, [][]byte{simple(0, "v")}, nil, 0, errTorn},
@@ -170,7 +174,7 @@ func TestACutOfAFileThatEndsEarlyFails(t *testing.T) {
 	if err := cut.Load(bytes.NewReader(data), f, Select(h, onlyVideo)); err != nil {
 		t.Fatal(err)
 	}
-	cut.window.r = bytes.NewReader(data[:len(data)-2])
+	cut.heads.r = bytes.NewReader(data[:len(data)-2])
 	if got, err := io.ReadAll(&cut); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
@@ -180,7 +184,8 @@ func TestACutOfAFileThatEndsEarlyFails(t *testing.T) {
 func backlogCluster(picture int) ([]byte, Fragment, Selection) {
 	var children [][]byte
 	for range 50 {
-		children = append(children, simple(2, strings.Repeat("a", 160)), simple(2, strings.Repeat("b", 160)), simple(1, strings.Repeat("v", picture)))
+		children = append(children, simple(2, strings.Repeat("a", 160)), simple(2, strings.Repeat("b", 160)))
+		children = append(children, simple(1, strings.Repeat("v", picture)))
 	}
 	data, f := cluster(children...)
 	return data, f, Select(Header{Tracks: []Track{{Number: 1, Kind: Video}, g711}}, onlyVideo)

@@ -8,9 +8,9 @@ import (
 )
 
 // finish makes a file whole: it appends the Cues at end, and then patches, in this order, the
-// clusters in unsealed, SeekHead, Duration and at last the Segment's size, whose known value says that
+// clusters in incomplete, SeekHead, Duration and at last the Segment's size, whose known value says that
 // all the rest is in place: a file that can be synced is, before that. It returns the file's size.
-func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed []seal) (int64, error) {
+func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplete []completion) (int64, error) {
 	put := func(data []byte, offset int64) error {
 		_, err := f.WriteAt(data, offset)
 		return err
@@ -19,8 +19,8 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed 
 	if err := put(cues, end); err != nil {
 		return end, err
 	}
-	for _, s := range unsealed {
-		if err := put(s.bytes()); err != nil {
+	for _, c := range incomplete {
+		if err := put(c.bytes()); err != nil {
 			return end, err
 		}
 	}
@@ -40,21 +40,21 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed 
 	return end, put(size, at.segmentSize)
 }
 
-// seal is what completes a cluster that is in the file.
-type seal struct {
+// completion is what completes a cluster that is in the file.
+type completion struct {
 	Fragment
 	sum  uint32
 	room bool // for the checksum
 }
 
 // bytes are those to write, and where.
-func (s seal) bytes() ([]byte, int64) {
-	data := make([]byte, sealSize)
-	putSeal(data, s.Size, s.sum)
-	if !s.room {
-		return data[sumSize:], s.Offset
+func (c completion) bytes() ([]byte, int64) {
+	data := make([]byte, completionSize)
+	putCompletion(data, c.Size, c.sum)
+	if !c.room {
+		return data[sumSize:], c.Offset
 	}
-	return data, s.Offset - sumSize
+	return data, c.Offset - sumSize
 }
 
 // duration is that of the media in ticks: up to the last frame, plus the usual distance of frames
@@ -116,7 +116,7 @@ type seekEntry struct {
 	SeekPosition uint64 `ebml:"SeekPosition,size=8"`
 }
 
-// seekBytes is what fills the room for the SeekHead, when Cues are to begin at cues.
+// seekBytes is what fills the room for the SeekHead, when Cues are to start at cues.
 func seekBytes(at layout, cues int64, hasCues bool) []byte {
 	var head seekHead
 	entry := func(id uint32, offset int64) {

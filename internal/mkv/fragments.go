@@ -27,8 +27,8 @@ func (r *Reader) Unread() ([]Range, error) {
 	return list, err
 }
 
-// list gives the completed fragments, and where a finished file has something else between them.
-func (r *Reader) list() (list []Fragment, unread []span, err error) {
+// list returns the completed fragments, and where a finished file has something else between them.
+func (r *Reader) list() (list []Fragment, unread []extent, err error) {
 	for offset := r.first; offset < r.scan.size; {
 		e, err := r.scan.at(offset)
 		if err != nil && !errors.Is(err, errTorn) {
@@ -62,11 +62,8 @@ func (r *Reader) list() (list []Fragment, unread []span, err error) {
 		if !found {
 			next = r.scan.size
 		}
-		unread = append(unread, span{offset, next})
+		unread = append(unread, extent{offset, next})
 		offset = next
 	}
 	return list, unread, nil
 }
-
-// span is a part of a file.
-type span struct{ from, to int64 }

@@ -69,7 +69,7 @@ type audioHead struct {
 
 // headOf describes a stream. Nothing in it is of a file alone.
 func headOf(h Header) fileHead {
-	// The UID needs no randomness: stream and start tell all segments apart.
+	// The UID needs no randomness: stream and start are different for all segments.
 	uid := sha256.Sum256(fmt.Appendf(nil, "%s/%d", h.Title, h.Start.UnixMilli()))
 	head := fileHead{
 		EBML: ebmlHead{

@@ -124,7 +124,7 @@ func units(data []byte) (whole, hole bool) {
 // 7.4.1): they are escaped.
 const zeroRun = 64
 
-// holdsZeros reports whether there is a run of zeroRun zero bytes in data. It looks at a quarter of it.
+// holdsZeros reports whether there is a run of zeroRun zero bytes in data. It reads a quarter of it.
 func holdsZeros(data []byte) bool {
 	const step = zeroRun / 2 // so that a run holds a whole word at a multiple of it
 	for i := 0; i+8 <= len(data); i += step {

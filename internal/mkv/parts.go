@@ -61,7 +61,7 @@ func blocksOf(r io.ReaderAt, f Fragment, s Selection) ([]cutBlock, error) {
 	return list, nil
 }
 
-// splitPoints gives the times at which parts may begin: of the keyframes of video before which no frame is
+// splitPoints returns the times at which parts may begin: of the keyframes of video before which no frame is
 // shown later, and behind which none is shown earlier than those that come with it.
 func splitPoints(blocks []cutBlock) []time.Duration {
 	earliest := make([]time.Duration, len(blocks)+1) // of video from there on

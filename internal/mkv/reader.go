@@ -28,7 +28,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	return reader, nil
 }
 
-// Header gives what stands before the first cluster.
+// Header returns what stands before the first cluster.
 func (r *Reader) Header() Header { return r.header }
 
 // Complete reports whether the file was finished by Close or Recover.

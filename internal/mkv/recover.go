@@ -41,7 +41,7 @@ const tornHeader = 64 << 10
 // with ErrEmpty when there is no frame, and otherwise when the file cannot be read, is not one of ours or
 // has a damaged header; then it is left as it was.
 func Recover(f RecoverFile, size int64) (Recovery, error) {
-	if err := mendRoom(f, size); err != nil {
+	if err := repairSeekRoom(f, size); err != nil {
 		return Recovery{}, err
 	}
 	r, err := Open(f, size)
@@ -52,7 +52,7 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 		return Recovery{}, err
 	}
 	result := Recovery{Size: size}
-	found, err := r.survey(r.soundAt)
+	found, err := r.survey(r.salvageAt)
 	if err != nil {
 		return result, err
 	}
@@ -77,7 +77,7 @@ func Recover(f RecoverFile, size int64) (Recovery, error) {
 	if err := f.Truncate(found.end); err != nil {
 		return result, err
 	}
-	result.Size, err = finish(f, r.at, found.end, found.fragments, found.unsealed)
+	result.Size, err = finish(f, r.at, found.end, found.fragments, found.incomplete)
 	return result, err
 }
 
@@ -86,10 +86,10 @@ func voidHead(total int64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{element.IDVoid}, element.Size8(total-smallestVoid))
 }
 
-// mendRoom makes the room for the SeekHead whole again, of which finish wrote a part only. Nothing is lost by it, as
+// repairSeekRoom restores the room for the SeekHead, where finish wrote only a part of it. Nothing is lost by it, as
 // what belongs there follows from the rest; but without it the file could not be read. It does nothing to a file of
 // which that is not all that is wrong with the header.
-func mendRoom(f RecoverFile, size int64) error {
+func repairSeekRoom(f RecoverFile, size int64) error {
 	s := scanner{r: f, size: size}
 	head, err := s.at(0)
 	if err != nil || head.id != element.IDEBML || head.size < 0 {
@@ -110,7 +110,7 @@ func mendRoom(f RecoverFile, size int64) error {
 	return err
 }
 
-// ofDisk gives an error of the disk, and nil for one that says what is in the file.
+// ofDisk returns an error of the disk, and nil for one about what is in the file.
 func ofDisk(err error) error {
 	var system *fs.PathError
 	if errors.As(err, &system) {

@@ -17,7 +17,8 @@ func TestATornSeekHeadLosesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := NewWriter(f, Header{Start: time.Unix(1_800_000_000, 0), Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC}}}, WriterOptions{})
+		h := Header{Start: time.Unix(1_800_000_000, 0), Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC}}}
+		w, err := NewWriter(f, h, WriterOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,9 @@ var errTorn = errors.New("the file is torn")
 // maxHeaderElement bounds what is read into memory at once of Info and Tracks.
 const maxHeaderElement = 1 << 20
 
+// extent is a range of bytes in the file.
+type extent struct{ from, to int64 }
+
 // elementAt is an element of the file: its head, and where its data lies.
 type elementAt struct {
 	id      uint32

@@ -22,7 +22,7 @@ const (
 // dateEpoch is where DateUTC counts from (RFC 8794, section 7.6).
 var dateEpoch = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// layout says where the parts lie that Close patches. Offsets are from the file's begin.
+// layout says where the parts lie that Close patches. Offsets are from the file's start.
 type layout struct {
 	segmentSize int64 // of Segment's size field
 	segmentData int64 // of the first byte in Segment

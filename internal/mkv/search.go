@@ -12,9 +12,9 @@ import (
 // smallestVoid is the least that a Void element takes with our kind of head.
 const smallestVoid = 9
 
-// clusterAfter looks for the next cluster after offset that look finds sound, at such a distance that the
+// clusterAfter searches for the next cluster after offset in which scanAt finds a block, at such a distance that the
 // bytes before it can be made a Void element. Its checksum may be among those: it is read by its place.
-func (r *Reader) clusterAfter(offset int64, look func(int64) (scanned, error)) (at int64, found bool, err error) {
+func (r *Reader) clusterAfter(offset int64, scanAt func(int64) (scanned, error)) (at int64, found bool, err error) {
 	start := binary.BigEndian.AppendUint32(nil, element.IDCluster)
 	buffer := make([]byte, 256<<10)
 	for from := offset + smallestVoid; from < r.scan.size; {
@@ -28,7 +28,7 @@ func (r *Reader) clusterAfter(offset int64, look func(int64) (scanned, error)) (
 				break
 			}
 			at += i
-			c, err := look(from + int64(at))
+			c, err := scanAt(from + int64(at))
 			if err != nil {
 				return 0, false, err
 			}

@@ -30,7 +30,7 @@ func Select(h Header, wanted func(Track) bool) Selection {
 // Whole reports whether all tracks are selected, so that fragments are sent as they are on disk.
 func (s Selection) Whole() bool { return len(s.Left) == 0 }
 
-// Part is what of a fragment goes as a fragment of its own: the blocks of a span of time, beginning with
+// Part is a part of a fragment that is sent as a fragment of its own: the blocks of a span of time, beginning with
 // a keyframe of track 1.
 type Part struct {
 	Start time.Duration // its cluster's timestamp since Header.Start, whole ms

@@ -7,15 +7,15 @@ import (
 
 // survey is what an unfinished file holds.
 type survey struct {
-	fragments []Fragment
-	unsealed  []seal // those of them whose head does not say how large they are, or that lack their checksum
-	damage    []span // before and between them
-	lost      int    // frames of video in damage, as far as they could be counted
-	end       int64  // of the last one
+	fragments  []Fragment
+	incomplete []completion // those of them whose head does not say how large they are, or that lack their checksum
+	damage     []extent     // before and between them
+	lost       int          // frames of video in damage, as far as they could be counted
+	end        int64        // of the last one
 }
 
 // whole reports whether nothing is missing, damaged or to be written.
-func (s *survey) whole() bool { return len(s.unsealed) == 0 && len(s.damage) == 0 && s.lost == 0 }
+func (s *survey) whole() bool { return len(s.incomplete) == 0 && len(s.damage) == 0 && s.lost == 0 }
 
 // hasRoom reports whether the checksum of the cluster at offset, the next after those surveyed, can be
 // written: in its place, or into damage behind the head of its Void element.
@@ -37,9 +37,9 @@ func (r *Reader) hasRoom(s *survey, offset int64) bool {
 // LastFrame is the time of the newest frame of an unfinished file by the heads of the blocks, also when it
 // is damaged: what Recover keeps does not go further. It is 0 when there is no frame.
 func (r *Reader) LastFrame() (time.Duration, error) {
-	s, err := r.survey(func(offset int64) (sound, error) {
+	s, err := r.survey(func(offset int64) (salvage, error) {
 		c, err := r.clusterAt(offset)
-		return sound{scanned: c}, err
+		return salvage{scanned: c}, err
 	})
 	last := time.Duration(0)
 	for _, f := range s.fragments {
@@ -48,22 +48,22 @@ func (r *Reader) LastFrame() (time.Duration, error) {
 	return last, err
 }
 
-// survey looks for what look finds sound, to the end of the file.
-func (r *Reader) survey(look func(offset int64) (sound, error)) (survey, error) {
+// survey finds all that can be kept, as scanAt sees it, to the end of the file.
+func (r *Reader) survey(scanAt func(offset int64) (salvage, error)) (survey, error) {
 	s := survey{end: r.first}
 	for at := r.first; ; {
 		if e, err := r.scan.at(at); r.isVoid(e, err) {
 			at = e.dataEnd // room for a checksum, or damage that an earlier recovery found
 			continue
 		}
-		c, err := look(at)
+		c, err := scanAt(at)
 		if err != nil {
 			return s, err
 		}
 		s.lost += c.lost
 		if c.blocks > 0 {
 			if room := r.hasRoom(&s, at); !c.complete || !c.sized || (room && c.state != sumStated) {
-				s.unsealed = append(s.unsealed, seal{c.Fragment, c.sum, room})
+				s.incomplete = append(s.incomplete, completion{c.Fragment, c.sum, room})
 			}
 			s.fragments = append(s.fragments, c.Fragment)
 			at += c.Size
@@ -75,51 +75,51 @@ func (r *Reader) survey(look func(offset int64) (sound, error)) (survey, error) 
 		// Damage, the end, or a cluster without a frame, which is as good as damage. What is sound
 		// after damage is not given up.
 		further, found, err := r.clusterAfter(at, func(offset int64) (scanned, error) {
-			c, err := look(offset)
+			c, err := scanAt(offset)
 			return c.scanned, err
 		})
 		if err != nil || !found {
 			return s, err
 		}
-		s.damage = append(s.damage, span{at, further})
+		s.damage = append(s.damage, extent{at, further})
 		at = further
 	}
 }
 
-// sound is what of a cluster can be kept.
-type sound struct {
+// salvage is the part of a cluster that can be kept.
+type salvage struct {
 	scanned
 	judgement
 	lost int // frames of video that cannot be, as far as they can be counted
 }
 
-// soundAt scans and reads the cluster at offset. No block means that nothing of it can be kept.
-func (r *Reader) soundAt(offset int64) (sound, error) {
+// salvageAt scans and reads the cluster at offset. No block means that nothing of it can be kept.
+func (r *Reader) salvageAt(offset int64) (salvage, error) {
 	c, err := r.clusterAt(offset)
 	if err != nil || c.blocks == 0 {
-		return sound{scanned: c}, err
+		return salvage{scanned: c}, err
 	}
 	j, err := r.judge(c.Fragment)
 	if err != nil {
-		return sound{}, err
+		return salvage{}, err
 	}
 	bad, found := j.first()
 	if !found {
 		if c.complete && j.state == sumStated && !j.matches() {
-			return sound{lost: c.Frames}, nil
+			return salvage{lost: c.Frames}, nil
 		}
-		return sound{c, j, 0}, nil
+		return salvage{c, j, 0}, nil
 	}
 	defer func(size int64) { r.scan.size = size }(r.scan.size)
 	r.scan.size = bad.offset
 	e, err := r.scan.at(offset)
 	if err != nil {
-		return sound{}, err
+		return salvage{}, err
 	}
 	kept, err := r.scan.cluster(e)
 	if err != nil && !errors.Is(err, errTorn) {
-		return sound{}, err
+		return salvage{}, err
 	}
 	kept.complete, j.sum = false, bad.sum
-	return sound{kept, j, c.Frames - kept.Frames}, nil
+	return salvage{kept, j, c.Frames - kept.Frames}, nil
 }

@@ -101,7 +101,8 @@ func TestACheckOfAGoodHubBesideTheAgentAndWithoutIt(t *testing.T) {
 			"clock: The hub's clock agrees", "credentials: The role alias", "streams: 1 stream is configured",
 			"true door configuration: Valid; it records 100 % of the week", "true door secret:",
 			// Not the rates: on a busy machine the camera itself is late.
-			"sends H.264, 1920×1080, ", " frames/s, ", " Mbit/s, a keyframe every 1.0 s", "true door retention: Kinesis Video Streams keeps the stream for 24 hours",
+			"sends H.264, 1920×1080, ", " frames/s, ", " Mbit/s, a keyframe every 1.0 s",
+			"true door retention: Kinesis Video Streams keeps the stream for 24 hours",
 			"disk: There is room for 8", " GB a day",
 		} {
 			if !strings.Contains(all.String(), want) {
@@ -147,26 +148,35 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 		option func(*Options)
 		says   []string
 	}{
-		"a setting is missing": {breaks: func() func() { return set(settings.EnvRoleAlias, "") }, says: []string{"settings: AWS_IOT_CORE_ROLE_ALIAS is not set", "correct the settings first"}},
+		"a setting is missing": {breaks: func() func() { return set(settings.EnvRoleAlias, "") },
+			says: []string{"settings: AWS_IOT_CORE_ROLE_ALIAS is not set", "correct the settings first"}},
 		"the key is open": {breaks: func() func() {
 			must(t, os.Chmod(key, 0o644))
 			return func() { must(t, os.Chmod(key, 0o600)) }
 		}, says: []string{"files: The private key", "chmod o=,g-w"}},
-		"the recordings are a file": {breaks: func() func() { return set(settings.EnvRecordingDirectory, key) }, says: []string{"files: AWS_KVS_EDGE_RECORDING_DIRECTORY", "is not a directory"}},
-		"the clock is an hour slow": {option: at(-time.Hour), says: []string{"behind that of Kinesis Video Streams, and AWS refuses", "set the clock (NTP)"}},
+		"the recordings are a file": {breaks: func() func() { return set(settings.EnvRecordingDirectory, key) },
+			says: []string{"files: AWS_KVS_EDGE_RECORDING_DIRECTORY", "is not a directory"}},
+		"the clock is an hour slow": {option: at(-time.Hour), says: []string{"behind that of Kinesis Video Streams, and AWS refuses",
+			"set the clock (NTP)"}},
 		"the clock is an hour fast": {option: at(time.Hour), says: []string{"ahead of that of Kinesis Video Streams, and AWS refuses"}},
-		"the certificate is over":   {option: at(200 * 365 * 24 * time.Hour), says: []string{"certificate: The device certificate was valid until"}},
+		"the certificate is over": {option: at(200 * 365 * 24 * time.Hour),
+			says: []string{"certificate: The device certificate was valid until"}},
 		"the certificate is another account's": {breaks: func() func() {
 			stranger := iottest.NewAuthority(t)
 			dir := stranger.WriteFiles(stranger.Issue(thing, time.Now().Add(-time.Hour), time.Now().Add(time.Hour)))
-			certificate, privateKey := set(settings.EnvCoreCert, filepath.Join(dir, "cert.pem")), set(settings.EnvCorePrivateKey, filepath.Join(dir, "key.pem"))
+			certificate, privateKey := set(settings.EnvCoreCert, filepath.Join(dir, "cert.pem")),
+				set(settings.EnvCorePrivateKey, filepath.Join(dir, "key.pem"))
 			return func() { certificate(); privateKey() }
 		}, says: []string{"endpoint: credentials at", "refuses the device certificate: check that it is active and of this account"}},
-		"the role alias is wrong": {breaks: func() func() { return set(settings.EnvRoleAlias, "none") }, says: []string{"credentials: The role alias none does not exist", "were not checked"}},
-		"the broker is away":      {breaks: func() func() { return set(settings.EnvDataEndpoint, hole.Address()) }, says: []string{"mqtt: "}},
-		"credentials are away":    {breaks: func() func() { return set(settings.EnvCredentialEndpoint, hole.Address()) }, says: []string{"endpoint: credentials at", "cannot be reached"}},
-		"the API is away":         {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://"+hole.Address()) }, says: []string{"endpoint: Kinesis Video Streams at", "clock: The hub's clock cannot be compared"}},
-		"the name is wrong":       {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://kvs.invalid") }, says: []string{"cannot be resolved"}},
+		"the role alias is wrong": {breaks: func() func() { return set(settings.EnvRoleAlias, "none") },
+			says: []string{"credentials: The role alias none does not exist", "were not checked"}},
+		"the broker is away": {breaks: func() func() { return set(settings.EnvDataEndpoint, hole.Address()) }, says: []string{"mqtt: "}},
+		"credentials are away": {breaks: func() func() { return set(settings.EnvCredentialEndpoint, hole.Address()) },
+			says: []string{"endpoint: credentials at", "cannot be reached"}},
+		"the API is away": {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://"+hole.Address()) },
+			says: []string{"endpoint: Kinesis Video Streams at", "clock: The hub's clock cannot be compared"}},
+		"the name is wrong": {breaks: func() func() { return set("AWS_ENDPOINT_URL", "https://kvs.invalid") },
+			says: []string{"cannot be resolved"}},
 		"listing is not allowed": {breaks: func() func() {
 			h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 403, "AccessDeniedException")
 			return func() { h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "") }
@@ -214,7 +224,8 @@ func TestACheckNamesWhatIsWrongWithAStream(t *testing.T) {
 	h.Configure("denied", denied)
 	h.Cloud.Faults().RefuseSecret(denied, "AccessDeniedException")
 	h.Configure("schedule", h.Secret("schedule", good.URL()), func(c *types.EdgeConfig) {
-		c.RecorderConfig.ScheduleConfig = &types.ScheduleConfig{ScheduleExpression: aws.String("0 0 25 * * ? *"), DurationInSeconds: aws.Int32(60)}
+		c.RecorderConfig.ScheduleConfig = &types.ScheduleConfig{ScheduleExpression: aws.String("0 0 25 * * ? *"),
+			DurationInSeconds: aws.Int32(60)}
 	})
 	h.Configure("forgets", h.Secret("forgets", good.URL()))
 	described, err := h.User.DescribeStream(t.Context(), &kinesisvideo.DescribeStreamInput{StreamName: aws.String("forgets")})
@@ -260,7 +271,8 @@ func TestDemandsOnTheDisk(t *testing.T) {
 	t.Parallel()
 	hours, megabytes, keep := 240, 10_000, false
 	named := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep}
-	limited := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep, LocalSizeConfig: &edgeconfig.LocalSizeConfig{MaxLocalMediaSizeInMB: &megabytes}}
+	limited := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep,
+		LocalSizeConfig: &edgeconfig.LocalSizeConfig{MaxLocalMediaSizeInMB: &megabytes}}
 	d := diskNeedOf([]checkedStream{
 		{name: "default", bitrate: 8_000_000, share: 0.5},
 		{name: "limited", config: edgeconfig.EdgeConfig{DeletionConfig: limited}, bitrate: 8_000_000, share: 1},
@@ -268,7 +280,8 @@ func TestDemandsOnTheDisk(t *testing.T) {
 	if d.limits != 10_000_000_000 || d.perDay != 1.5*86_400e6 || d.keepDays != 0 {
 		t.Errorf("got %+v", d)
 	}
-	if d = diskNeedOf([]checkedStream{{name: "named", config: edgeconfig.EdgeConfig{DeletionConfig: named}}}); d.keepDays != 10 || d.keeper != "named" {
+	if d = diskNeedOf([]checkedStream{{name: "named", config: edgeconfig.EdgeConfig{DeletionConfig: named}}}); d.keepDays != 10 ||
+		d.keeper != "named" {
 		t.Errorf("got %+v", d)
 	}
 }
@@ -315,20 +328,23 @@ func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
 	must(t, store.Close())
 	look := func(dir string, free uint64, streams ...checkedStream) Finding {
 		var found Finding
-		o := Options{Now: time.Now, Report: func(f Finding) { found = f }, diskFree: func(string) (uint64, uint64, error) { return free, 100e9, nil }}
+		o := Options{Now: time.Now, Report: func(f Finding) { found = f },
+			diskFree: func(string) (uint64, uint64, error) { return free, 100e9, nil }}
 		c := &checker{o: o, settings: settings.Settings{RecordingDirectory: dir}}
 		c.checkDisk(streams)
 		return found
 	}
 	// Nobody configures the stream any more: the two that are older than 30 days go.
-	if f := look(dir, 90e9); !f.OK || !strings.Contains(f.Text, "The next pass deletes 7 MB, of which 4 MB are not uploaded.") {
+	if f := look(dir, 90e9); !f.OK || !strings.Contains(f.Text, "The next pass deletes 6.0 MB, of which 3.0 MB are not uploaded.") {
 		t.Errorf("of old media it says %+v", f)
 	}
 	// The disk lacks more than there is, so that nothing goes for it that is not uploaded: what is old goes.
-	if f := look(dir, 0, checkedStream{name: "door", bitrate: 8e6, share: 1}); f.OK || !strings.Contains(f.Text, "0.0 hours of what") || !strings.Contains(f.Text, "deletes 7 MB, of which 4 MB") {
+	if f := look(dir, 0, checkedStream{name: "door", bitrate: 8e6, share: 1}); f.OK || !strings.Contains(f.Text, "0.0 hours of what") ||
+		!strings.Contains(f.Text, "deletes 6.0 MB, of which 3.0 MB") {
 		t.Errorf("of a disk that is full it says %+v", f)
 	}
-	if f := look(filepath.Join(dir, "none"), 90e9, checkedStream{name: "door", bitrate: 8e6, share: 1}); !f.OK || strings.Contains(f.Text, "next pass") || !strings.Contains(f.Text, "86.4 GB a day") {
+	if f := look(filepath.Join(dir, "none"), 90e9, checkedStream{name: "door", bitrate: 8e6, share: 1}); !f.OK ||
+		strings.Contains(f.Text, "next pass") || !strings.Contains(f.Text, "86.4 GB a day") {
 		t.Errorf("of a hub that has not recorded yet it says %+v", f)
 	}
 }

@@ -137,7 +137,8 @@ func (c *checker) checkClock(name string, date, now time.Time) {
 	}
 	switch off := skew.Abs().Round(time.Second); {
 	case off > maxSkew:
-		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).", off, direction, name))
+		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock "+
+			"(NTP).", off, direction, name))
 	case off > 2*time.Second: // a Date has whole seconds
 		c.good(check, fmt.Sprintf("The hub's clock is %s %s that of %s, which AWS tolerates; recordings are dated by it.", off, direction, name))
 	default:
@@ -223,6 +224,10 @@ func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
 		c.good("streams", "No stream is configured for "+arn+" yet: StartEdgeConfigurationUpdate with this HubDeviceArn does it.")
 		return nil
 	}
-	c.good("streams", fmt.Sprintf("%s configured for %s.", count(len(list), "stream is", "streams are"), arn))
+	are := "are"
+	if len(list) == 1 {
+		are = "is"
+	}
+	c.good("streams", fmt.Sprintf("%s %s configured for %s.", humanize.Count(len(list), "stream"), are, arn))
 	return list
 }

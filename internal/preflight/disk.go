@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -45,25 +46,25 @@ func (c *checker) checkDisk(streams []checkedStream) {
 	room, _ := keeper.Room()
 	forecast := keeper.DiskForecast()
 	need := diskNeedOf(streams)
-	text := fmt.Sprintf("There is room for %s of recordings in %s", bytesText(room), dir)
+	text := fmt.Sprintf("There is room for %s of recordings in %s", humanize.Bytes(room), dir)
 	if need.perDay > 0 {
-		text += fmt.Sprintf(": %s of what the cameras send now (%s a day)", daysText(forecast.Days), bytesText(int64(need.perDay)))
+		text += fmt.Sprintf(": %s of what the cameras send now (%s a day)", humanize.Days(forecast.Days), humanize.Bytes(int64(need.perDay)))
 	}
 	if volatile {
 		text += ", which is in memory (tmpfs) and empty after a restart"
 	}
 	next := c.filledText(room, free, total)
 	if forecast.NextBytes > 0 {
-		next += fmt.Sprintf(" The next pass deletes %s, of which %s are not uploaded.", bytesText(forecast.NextBytes),
-			bytesText(forecast.NextNotUploaded))
+		next += fmt.Sprintf(" The next pass deletes %s, of which %s are not uploaded.", humanize.Bytes(forecast.NextBytes),
+			humanize.Bytes(forecast.NextNotUploaded))
 	}
 	switch {
 	case need.limits > room:
 		c.bad(check, fmt.Sprintf("%s, but the streams may take %s: lower MaxLocalMediaSizeInMB, or use a larger disk.%s", text,
-			bytesText(need.limits), next))
+			humanize.Bytes(need.limits), next))
 	case need.perDay > 0 && forecast.Days < need.keepDays:
 		c.bad(check, fmt.Sprintf("%s, but stream %s is to be kept for %s: "+
-			"lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.%s", text, need.keeper, daysText(need.keepDays), next))
+			"lower EdgeRetentionInHours or the cameras' bitrates, or use a larger disk.%s", text, need.keeper, humanize.Days(need.keepDays), next))
 	case need.perDay > 0 && forecast.Days < 1:
 		c.bad(check, text+", so an outage of a day loses media: lower the cameras' bitrates, or use a larger disk."+next)
 	default:
@@ -86,7 +87,7 @@ func (c *checker) previewDeletion(store retention.Store, streams []checkedStream
 		keeper.SetPolicy(s.name, policy)
 		parts.Part(s.name, health.JobRecorder).Number(health.BitrateBPS).Set(int64(float64(s.bitrate) * s.share))
 	}
-	keeper.Look()
+	keeper.JudgeClock()
 	return keeper
 }
 
@@ -155,34 +156,16 @@ func diskFree(dir string) (free, total uint64, err error) {
 	return free, total, nil
 }
 
-func bytesText(n int64) string {
-	switch {
-	case n < 1e9:
-		return fmt.Sprintf("%d MB", (n+1e6-1)/1e6)
-	case n < 1e12:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	default:
-		return fmt.Sprintf("%.1f TB", float64(n)/1e12)
-	}
-}
-
-func daysText(days float64) string {
-	switch {
-	case days < 2:
-		return fmt.Sprintf("%.1f hours", days*24)
-	default:
-		return fmt.Sprintf("%.1f days", days)
-	}
-}
-
 // filledText says that others fill the disk so that its reserve cannot be had; "" when it can. It is no fault of the
 // setting: it may be the one thing that is right.
 func (c *checker) filledText(room int64, free, total uint64) string {
 	if room > 0 || c.settings.MinFreeDisk == (retention.Reserve{}) {
 		return ""
 	}
-	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free beside recordings: nothing that is not uploaded is deleted for it; "+
-		"delete what else is on the disk, or lower it.", settings.EnvMinFreeDisk, bytesText(int64(c.settings.MinFreeDisk.Of(total))), bytesText(int64(free)))
+	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free beside recordings: nothing that is not uploaded is deleted for "+
+		"it; "+
+		"delete what else is on the disk, or lower it.", settings.EnvMinFreeDisk, humanize.Bytes(int64(c.settings.MinFreeDisk.Of(total))),
+		humanize.Bytes(int64(free)))
 }
 
 // noDisks are file systems that hold no files of users, by their number in statfs(2).

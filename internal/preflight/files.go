@@ -70,7 +70,8 @@ func (c *checker) checkFiles() {
 		private(c.settings.StateDirectory, "The state directory")
 	}
 	for _, dir := range []struct{ variable, path string }{
-		{settings.EnvRecordingDirectory, c.settings.RecordingDirectory}, {settings.EnvStateDirectory, c.settings.StateDirectory}, {settings.EnvLogOutputDirectory, c.settings.Log.Directory},
+		{settings.EnvRecordingDirectory, c.settings.RecordingDirectory}, {settings.EnvStateDirectory, c.settings.StateDirectory},
+		{settings.EnvLogOutputDirectory, c.settings.Log.Directory},
 	} {
 		if text := unwritable(dir.path); text != "" {
 			all = false
@@ -95,9 +96,11 @@ func (c *checker) checkCertificate() {
 		c.bad("certificate", fmt.Sprintf("The device certificate is valid from %s only, and the hub's clock says %s: set the clock (NTP).",
 			humanize.Time(leaf.NotBefore.UTC()), humanize.Time(now.UTC())))
 	case now.After(leaf.NotAfter):
-		c.bad("certificate", fmt.Sprintf("The device certificate was valid until %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
+		c.bad("certificate", fmt.Sprintf("The device certificate was valid until %s: make a new one in AWS IoT and attach it to thing %s.",
+			until, c.settings.IoT.ThingName))
 	case leaf.NotAfter.Sub(now) < certExpiryWarning:
-		c.bad("certificate", fmt.Sprintf("The device certificate ends soon, on %s: make a new one in AWS IoT and attach it to thing %s.", until, c.settings.IoT.ThingName))
+		c.bad("certificate", fmt.Sprintf("The device certificate ends soon, on %s: make a new one in AWS IoT and attach it to thing %s.", until,
+			c.settings.IoT.ThingName))
 	default:
 		c.good("certificate", "The device certificate is valid until "+until+".")
 	}

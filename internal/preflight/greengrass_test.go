@@ -52,7 +52,8 @@ func TestAComponentWithoutThePrivateKeyRecordsAndUploads(t *testing.T) {
 	}
 	snapshot := h.snapshot()
 	said, _ := json.Marshal(snapshot)
-	if !strings.Contains(string(said), "There is no MQTT connection to AWS IoT (cannot read /nowhere/config/effectiveConfig.yaml: no such file or directory)") {
+	if !strings.Contains(string(said), "There is no MQTT connection to AWS IoT (cannot read /nowhere/config/effectiveConfig.yaml: no such "+
+		"file or directory)") {
 		t.Errorf("status does not say why there is no MQTT:\n%s", said)
 	}
 	stop()

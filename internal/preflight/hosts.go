@@ -33,12 +33,15 @@ func hostFaults(s settings.Settings) (faults []string) {
 	wrongCredentials, wrongData := regionOf(credentials, dataHost) != "", regionOf(data, credentialsHost) != ""
 	switch {
 	case wrongCredentials && wrongData:
-		faults = append(faults, fmt.Sprintf("%s and %s are exchanged: each has the value of the other.", settings.EnvCredentialEndpoint, settings.EnvDataEndpoint))
+		faults = append(faults, fmt.Sprintf("%s and %s are exchanged: each has the value of the other.", settings.EnvCredentialEndpoint,
+			settings.EnvDataEndpoint))
 	case wrongCredentials:
-		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of MQTT: set it to what %s shows.", settings.EnvCredentialEndpoint, credentials,
+		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of MQTT: set it to what %s shows.", settings.EnvCredentialEndpoint,
+			credentials,
 			credentialType))
 	case wrongData:
-		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of credentials: set it to what %s shows.", settings.EnvDataEndpoint, data, dataType))
+		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of credentials: set it to what %s shows.", settings.EnvDataEndpoint, data,
+			dataType))
 	}
 	of := func(host string) string {
 		if region := regionOf(host, credentialsHost); region != "" {
@@ -50,7 +53,8 @@ func hostFaults(s settings.Settings) (faults []string) {
 	differs := func(region string) bool { return region != "" && region != s.Region }
 	switch {
 	case differs(ofCredentials) && ofCredentials == ofData:
-		faults = append(faults, fmt.Sprintf("%s is %s, but both endpoints of AWS IoT are in %s: correct %s, or the endpoints.", settings.EnvRegion,
+		faults = append(faults, fmt.Sprintf("%s is %s, but both endpoints of AWS IoT are in %s: correct %s, or the endpoints.",
+			settings.EnvRegion,
 			s.Region, ofData, settings.EnvRegion))
 	default:
 		if differs(ofCredentials) {
@@ -58,7 +62,8 @@ func hostFaults(s settings.Settings) (faults []string) {
 				settings.EnvRegion, s.Region))
 		}
 		if differs(ofData) {
-			faults = append(faults, fmt.Sprintf("%s is in %s, but %s is %s: correct one of them.", settings.EnvDataEndpoint, ofData, settings.EnvRegion, s.Region))
+			faults = append(faults, fmt.Sprintf("%s is in %s, but %s is %s: correct one of them.", settings.EnvDataEndpoint, ofData,
+				settings.EnvRegion, s.Region))
 		}
 	}
 	return faults
@@ -90,7 +95,8 @@ func (c *checker) checkAccount(ctx context.Context) bool {
 	account, err := hub.Account(ctx, c.aws)
 	switch {
 	case err != nil:
-		c.good("account", fmt.Sprintf("%s is %s, which could not be compared, as STS does not answer.", settings.EnvAccountID, c.settings.AccountID))
+		c.good("account", fmt.Sprintf("%s is %s, which could not be compared, as STS does not answer.", settings.EnvAccountID,
+			c.settings.AccountID))
 	case account != c.settings.AccountID:
 		c.bad("account", fmt.Sprintf("%s is %s, but the hub's credentials are of the account %s: correct or remove it.", settings.EnvAccountID,
 			c.settings.AccountID, account))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
 const (
@@ -33,5 +34,5 @@ func openFilesFault(who string, limit uint64, streams int) string {
 		return ""
 	}
 	return fmt.Sprintf("%s may have %d files and connections open, and %s may need %d: set LimitNOFILE=%d in the service's unit "+
-		"(systemctl edit kvs-edge-agent).", who, limit, count(streams, "stream", "streams"), need, 4*need)
+		"(systemctl edit kvs-edge-agent).", who, limit, humanize.Count(streams, "stream"), need, 4*need)
 }

@@ -35,7 +35,8 @@ func (c *checker) checkPorts(ctx context.Context) {
 		c.bad("ports", fmt.Sprintf("%s is %s, on which another process listens: stop that (`ss -tlnp` shows it), or choose another port.",
 			settings.EnvMetricsAddress, address))
 	case errors.Is(err, syscall.EACCES):
-		c.bad("ports", fmt.Sprintf("%s is %s, but only root may listen on ports below 1024: choose a higher one.", settings.EnvMetricsAddress, address))
+		c.bad("ports", fmt.Sprintf("%s is %s, but only root may listen on ports below 1024: choose a higher one.", settings.EnvMetricsAddress,
+			address))
 	default:
 		c.bad("ports", fmt.Sprintf("%s is %s, on which this hub cannot listen: %s.", settings.EnvMetricsAddress, address, reason(err)))
 	}

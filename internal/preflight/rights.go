@@ -87,7 +87,7 @@ func (c *checker) judge(s *checkedStream, what, right string, err error) bool {
 	return false
 }
 
-// tryMedia opens an upload without media and gives it up.
+// tryMedia opens an upload without media and aborts it.
 func (c *checker) tryMedia(ctx context.Context, stream string) error {
 	ctx, cancel := context.WithTimeout(ctx, mediaTimeout)
 	defer cancel()

@@ -36,10 +36,3 @@ func answerFault(err error, who string, waited time.Duration) string {
 	}
 	return sentence(err)
 }
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}

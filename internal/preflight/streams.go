@@ -15,9 +15,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
@@ -110,7 +112,8 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	if err != nil {
 		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
 			s.bitrate = r.BitrateBPS
-			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS, status.Bitrate(r.BitrateBPS))
+			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS,
+				humanize.Bitrate(r.BitrateBPS))
 			return
 		}
 		s.add("camera", false, "%s", answerFault(err, "the camera", time.Since(began)))
@@ -118,10 +121,11 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 	}
 	s.bitrate = seen.BitrateBPS
 	text := fmt.Sprintf("The %s %s sends %s, %d×%d, %.1f frames/s, %s, a keyframe every %.1f s",
-		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, status.Bitrate(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
+		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, humanize.Bitrate(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
 	switch {
 	case seen.KeyframeInterval > kvslimit.MaxFragment:
-		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text, kvslimit.MaxFragment.Seconds())
+		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text,
+			kvslimit.MaxFragment.Seconds())
 	case seen.Damaged:
 		s.add("camera", false, "%s, but some of it does not arrive: check the network between camera and hub.", text)
 	case c.agentFails(ctx, s.name):
@@ -185,16 +189,17 @@ func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 	done()
 	var answer *kvs.RequestError
 	switch {
-	case errors.As(err, &answer) && answer.Name == "ResourceNotFoundException":
+	case errors.As(err, &answer) && answer.Meaning.Kind == awserr.NotFound && answer.Name != "": // a proxy's 404 has no name
 		s.add(check, false, "The stream %s does not exist in Kinesis Video Streams: create it.", s.name)
 	case errors.As(err, &answer) && answer.Meaning.RightMissing():
 		c.denyOn(s, check, "look at", answer.Meaning.Permission("kinesisvideo:DescribeStream"))
 	case err != nil:
 		s.add(check, false, "%s", answerFault(err, "Kinesis Video Streams", time.Since(asked)))
 	case hours == 0:
-		s.add(check, false, "The stream %s keeps nothing (DataRetentionInHours is 0), so nothing is uploaded: raise it with UpdateDataRetention.", s.name)
+		s.add(check, false, "The stream %s keeps nothing (DataRetentionInHours is 0), so nothing is uploaded: raise it with "+
+			"UpdateDataRetention.", s.name)
 	default:
-		s.add(check, true, "Kinesis Video Streams keeps the stream for %s.", count(hours, "hour", "hours"))
+		s.add(check, true, "Kinesis Video Streams keeps the stream for %s.", humanize.Count(hours, "hour"))
 	}
 }
 

@@ -28,7 +28,7 @@ func TestAudioIsBounded(t *testing.T) {
 				f.v.Audio(make([]byte, size), uint32(int(frames)*160+i), f.now())
 				frames++
 			}
-			most = max(most, f.v.segmenter.sound.bytes)
+			most = max(most, f.v.segmenter.audio.bytes)
 			f.play(1)
 			bitrate = max(bitrate, f.part.Number(health.BitrateBPS).Load())
 		}
@@ -36,7 +36,7 @@ func TestAudioIsBounded(t *testing.T) {
 		if rate > 2*maxAudioRate {
 			t.Errorf("%.0f bytes a second are recorded", rate)
 		}
-		if spare := len(f.v.segmenter.sound.spare); most > maxAudioWaiting || spare > 0 {
+		if spare := len(f.v.segmenter.audio.spare); most > maxAudioWaiting || spare > 0 {
 			t.Errorf("%d bytes wait, and %d large frames are kept", most, spare)
 		}
 		if lost := f.part.Number(health.AudioFramesLost).Load(); lost < frames/2 || lost > frames {

@@ -41,7 +41,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "credentials-token", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-token", nil, "An old token."))},
 	{Code: "recording", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.disk.Store(1) }, func(s *source) { s.disk.Store(0) })},
 	{Code: "internal-error", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.disk.Store(2) }, func(s *source) { s.disk.Store(0) })},
-	{Code: "camera-data", Job: health.JobRecorder, Limit: cleanFor + time.Second, Reason: "a minute without damage shows that it is over", Start: fed(damagedVideo)},
+	{Code: "camera-data", Job: health.JobRecorder, Limit: damageClearAfter + time.Second, Reason: "a minute without damage shows that it is over", Start: fed(damagedVideo)},
 	{Code: "timestamps", Job: health.JobRecorder, Start: fed(constantTimes)},
 	{Code: "timestamps", Limit: time.Minute, Reason: "a pace is measured over 10 s", Job: health.JobRecorder, Start: fed(fastTimes)},
 	{Code: "keyframe-interval", Job: health.JobRecorder, Start: fed(rareKeyframes)},
@@ -158,7 +158,7 @@ func writeClip(t *testing.T, path string) {
 		}
 		b.frame(at, at, nal)
 	}
-	if err := b.seal(); err != nil {
+	if err := b.recording.seal(); err != nil {
 		t.Fatal(err)
 	}
 	list := b.store.Segments("door", time.Time{}, time.Time{})

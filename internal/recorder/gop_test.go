@@ -36,7 +36,7 @@ func newBench(t *testing.T) *bench {
 	r := New(Options{Stream: "door", Store: store, Now: func() time.Time { return noon },
 		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
 	b := &bench{t, store, newSegmenter(&r.o)}
-	b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
+	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	return b
 }
 
@@ -52,7 +52,7 @@ func (b *bench) frame(pts, at time.Duration, nals ...string) {
 // fragments ends the recording and lists what KVS would get; it checks the order that KVS demands.
 func (b *bench) fragments() (list []mkv.Fragment, blocks [][]mkv.Block) {
 	b.t.Helper()
-	if err := b.seal(); err != nil {
+	if err := b.recording.seal(); err != nil {
 		b.t.Fatal(err)
 	}
 	var last time.Time
@@ -159,7 +159,7 @@ func TestOpenGOP(t *testing.T) {
 	}
 	gop(0)
 	gop(30 * tick)
-	b.cut = true // a segment begins here
+	b.newSegmentDue = true // a segment begins here
 	gop(60 * tick)
 	list, blocks := b.fragments()
 	if len(list) != 3 || len(blocks[0]) != 28 || len(blocks[1]) != 30 || len(blocks[2]) != 30 {
@@ -220,7 +220,7 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	}
 	b.noticed(errors.New("malformed"))
 	expect("Video")
-	for range int(cleanFor/time.Second) + 4 {
+	for range int(damageClearAfter/time.Second) + 4 {
 		second()
 	}
 	expect("")

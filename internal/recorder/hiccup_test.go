@@ -192,9 +192,12 @@ func TestASegmentGoesOnForWantOfANextOne(t *testing.T) {
 func TestASegmentThatMustEndEnds(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*hiccupFeed){
-		"too large":        func(f *hiccupFeed) { f.r.o.MaxSegmentBytes = func() int64 { return 100 } },
-		"cut":              func(f *hiccupFeed) { f.v.segmenter.cut = true },
-		"far too long":     func(f *hiccupFeed) { f.v.segmenter.start = f.v.segmenter.start.Add(-longestStay - time.Minute) },
+		"too large": func(f *hiccupFeed) { f.r.o.MaxSegmentBytes = func() int64 { return 100 } },
+		"cut":       func(f *hiccupFeed) { f.v.segmenter.newSegmentDue = true },
+		"far too long": func(f *hiccupFeed) {
+			s := &f.v.segmenter.recording.segment
+			s.start = s.start.Add(-longestStay - time.Minute)
+		},
 		"the disk is gone": func(f *hiccupFeed) { f.disk.errno = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {

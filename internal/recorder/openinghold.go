@@ -10,10 +10,10 @@ import (
 // openBytes bounds what is held back of a session's first moments.
 const openBytes = 8 << 20
 
-// datedSink is a sink that is told of a session's opening.
+// datedSink is a sink that also takes a session's opening.
 type datedSink interface {
 	accessunit.Sink
-	// opened tells what is known of the video and of the audio, before their first frames.
+	// opened takes what is known of the video and of the audio, before their first frames.
 	opened(video, audio timeline.Opening)
 }
 

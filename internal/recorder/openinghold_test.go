@@ -155,7 +155,7 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 // eachBlock reads what was recorded, with times since noon.
 func eachBlock(t *testing.T, b *bench, f func(at time.Duration, block mkv.Block)) {
 	t.Helper()
-	if err := b.seal(); err != nil {
+	if err := b.recording.seal(); err != nil {
 		t.Fatal(err)
 	}
 	for _, info := range b.store.Segments("door", time.Time{}, time.Time{}) {

@@ -116,6 +116,13 @@ const (
 // limits are those of a session with a camera.
 var limits = camera.DefaultLimits()
 
+// stallsAfter shortens how long a session may bring no video: a tenth of it is how often that is looked at.
+func stallsAfter(limit time.Duration) func(*Options) {
+	return func(o *Options) {
+		cameraOf(o).Limits.Stall, cameraOf(o).Limits.StallCheck = limit, limit/10
+	}
+}
+
 // rigSource is a camera whose options a test changes before it is recorded.
 type rigSource struct {
 	camera.Options

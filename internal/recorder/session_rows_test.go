@@ -260,13 +260,14 @@ func camHourlyDrop(t *testing.T) {
 }
 
 func camStall(t *testing.T) {
+	const limit = 2 * time.Second
 	camera := startCamera(t, fakecam.Options{})
-	r := record(t, camera, camera.URL())
+	r := record(t, camera, camera.URL(), stallsAfter(limit))
 	r.awaitFrames(30)
 	camera.Stall()
 	stalled := time.Now()
 	r.awaitCondition("sends no video")
-	if d := time.Since(stalled); d > 2*limits.Stall {
+	if d := time.Since(stalled); d < limit/2 || d > limit+10*time.Second { // the machine may be busy
 		t.Errorf("found after %s", d)
 	}
 	camera.Resume()
@@ -295,8 +296,9 @@ func (c thin) Write(b []byte) (int, error) {
 func TestAPictureThatComesSlowlyIsNoSilence(t *testing.T) {
 	t.Parallel()
 	const packets = 50
+	const limit = 3 * time.Second
 	left := packets
-	pause := func() { _ = backoff.Sleep(t.Context(), (limits.Stall+3*limits.StallCheck)/packets) }
+	pause := func() { _ = backoff.Sleep(t.Context(), (limit+limit*3/10)/packets) }
 	camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{
 		Wire: inserting(func(p fakecam.Packet) [][]byte {
 			if p.Frame != 0 {
@@ -306,7 +308,7 @@ func TestAPictureThatComesSlowlyIsNoSilence(t *testing.T) {
 		}),
 		Conn: func(c net.Conn) net.Conn { return thin{c, &left, pause} },
 	}})
-	r := record(t, camera, camera.URL())
+	r := record(t, camera, camera.URL(), stallsAfter(limit))
 	r.awaitFrames(30)
 	r.expectOneSession()
 }

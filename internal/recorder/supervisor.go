@@ -83,7 +83,7 @@ func (v *supervisor) ready() *segmenter {
 func (v *supervisor) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	defer v.contain()
 	v.counting, v.frames = false, 0
-	v.start = func(s *segmenter) { s.begin(c, rate, parameterSets, audio) }
+	v.start = func(s *segmenter) { s.beginSession(c, rate, parameterSets, audio) }
 	if v.segmenter != nil {
 		v.start(v.segmenter)
 		return
@@ -127,7 +127,7 @@ func (v *supervisor) settle(out *outcome) {
 		} else {
 			v.owed.take(-1)
 		}
-	case noPicture:
+	case noFrame:
 		v.owed.take(-1)
 	}
 	v.writeOff()
@@ -135,7 +135,7 @@ func (v *supervisor) settle(out *outcome) {
 
 // writeOff counts as lost what was gathered in memory for a segment that was given up.
 func (v *supervisor) writeOff() {
-	if v.segmenter != nil && v.segmenter.writer != nil {
+	if v.segmenter != nil && v.segmenter.recording.writer != nil {
 		return
 	}
 	if n := v.owed.open(); n > 0 {
@@ -174,7 +174,7 @@ func (v *supervisor) lose(frames int64) {
 func (v *supervisor) Audio(frame []byte, rtpTime uint32, now time.Time) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
-		s.audio(frame, rtpTime, now)
+		s.audioFrame(frame, rtpTime, now)
 	}
 }
 
@@ -222,10 +222,10 @@ func (v *supervisor) endSession() {
 
 // idle is how long nothing has been written to the open segment; 0 when there is none.
 func (v *supervisor) idle() time.Duration {
-	if v.segmenter == nil || v.segmenter.writer == nil {
+	if v.segmenter == nil || v.segmenter.recording.writer == nil {
 		return 0
 	}
-	return v.o.Now().Sub(v.segmenter.flushed)
+	return v.o.Now().Sub(v.segmenter.recording.segment.flushed)
 }
 
 // seal finishes the open segment, if there is one.
@@ -233,7 +233,7 @@ func (v *supervisor) seal() (err error) {
 	defer v.writeOff()
 	defer v.contain()
 	if v.segmenter != nil {
-		err = v.segmenter.seal()
+		err = v.segmenter.recording.seal()
 	}
 	return err
 }
@@ -268,7 +268,7 @@ func (v *supervisor) abandon(value any) {
 		if now.Sub(v.begun) >= steadyFor {
 			v.rest.Reset()
 		}
-		v.salvage(v.segmenter)
+		v.salvage(&v.segmenter.recording)
 	}
 	v.segmenter, v.gap, v.counting = nil, true, true
 	v.until = now.Add(v.rest.Next())
@@ -276,16 +276,16 @@ func (v *supervisor) abandon(value any) {
 }
 
 // salvage finishes the segment that was open, with all that is whole.
-func (v *supervisor) salvage(s *segmenter) {
-	v.try(s.seal)
-	for _, w := range []segmentWriter{s.last, s.next} {
+func (v *supervisor) salvage(r *recording) {
+	v.try(r.seal)
+	for _, w := range []segmentWriter{r.last, r.next} {
 		if w != nil {
 			v.try(w.Seal)    // what is sealed stays as it is
 			v.try(w.Abandon) // and what is no longer being written, too
 		}
 	}
-	if w := s.last; w != nil {
-		v.try(func() error { s.count(w); return nil })
+	if w := r.last; w != nil {
+		v.try(func() error { r.count(w); return nil })
 	}
 }
 

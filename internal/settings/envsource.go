@@ -17,7 +17,7 @@ type EnvSource struct {
 	environment map[string]string
 }
 
-// NewEnvSource takes the path of the file, or "", and what os.Environ gives before anything of the
+// NewEnvSource takes the path of the file, or "", and what os.Environ returns before anything of the
 // file is put into the environment.
 func NewEnvSource(file string, environ []string) EnvSource {
 	s := EnvSource{file: file, environment: make(map[string]string, len(environ))}

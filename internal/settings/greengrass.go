@@ -58,7 +58,7 @@ var greengrassSettings = map[string]string{
 // read; AWS_REGION is the same.
 var greengrassVariables = map[string]string{EnvThingName: envGreengrassThing, EnvCACert: envGreengrassCACert}
 
-// greengrass is what Greengrass gives the agent.
+// greengrass is what Greengrass provides to the agent.
 type greengrass struct {
 	found      bool
 	exchange   iotcreds.TokenExchange // without a URL when the component does not depend on it

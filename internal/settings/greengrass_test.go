@@ -38,7 +38,8 @@ system:
 func greengrassRoot(t *testing.T, env map[string]string, replace ...string) string {
 	t.Helper()
 	root := t.TempDir()
-	text := strings.NewReplacer(append(replace, "CERT", env[EnvCoreCert], "KEY", env[EnvCorePrivateKey], "CA\"", env[EnvCACert]+"\"")...).Replace(effectiveConfig)
+	text := strings.NewReplacer(append(replace, "CERT", env[EnvCoreCert], "KEY", env[EnvCorePrivateKey], "CA\"",
+		env[EnvCACert]+"\"")...).Replace(effectiveConfig)
 	must(t, os.MkdirAll(filepath.Join(root, "config"), 0o750))
 	must(t, os.WriteFile(filepath.Join(root, greengrassConfig), []byte(text), 0o600))
 	return root
@@ -60,7 +61,8 @@ func TestGreengrassGivesWhatTheEnvironmentLacks(t *testing.T) {
 	if s.IoT != want || s.Region != "us-west-2" {
 		t.Errorf("got  %+v\nwant %+v", s.IoT, want)
 	}
-	if _, err := FromEnv(lookupIn(map[string]string{EnvGreengrassRoot: t.TempDir()})); err == nil || !strings.Contains(err.Error(), EnvGreengrassRoot) {
+	if _, err := FromEnv(lookupIn(map[string]string{EnvGreengrassRoot: t.TempDir()})); err == nil ||
+		!strings.Contains(err.Error(), EnvGreengrassRoot) {
 		t.Errorf("without the file: %v", err)
 	}
 	if s, err = FromEnv(lookupIn(env)); err != nil || s.IoT.ClientID != s.IoT.ThingName {
@@ -87,19 +89,27 @@ func TestWhenGreengrassGivesTheCredentials(t *testing.T) {
 		without  string            // why there is no MQTT
 		refused  string            // in the error
 	}{
-		"all there":                 {},
-		"no role alias":             {replace: []string{`iotRoleAlias: "GreengrassV2TokenExchangeRoleAlias"`, `iotRoleAlias: ""`}, exchange: true},
-		"no endpoint":               {replace: []string{"iotCredEndpoint", "x"}, exchange: true},
-		"role alias in variables":   {replace: []string{"iotRoleAlias", "x"}, env: map[string]string{EnvRoleAlias: "own"}},
-		"key closed to us":          {replace: []string{"file://KEY", "/nowhere/thingKey"}, exchange: true, without: "cannot read /nowhere/thingKey"},
-		"certificate closed to us":  {replace: []string{"CERT", "/nowhere/cert"}, exchange: true, without: "cannot read /nowhere/cert"},
-		"key in hardware":           {replace: []string{"file://KEY", "pkcs11:object=thing;type=private"}, exchange: true, without: "lies in hardware"},
-		"configuration closed":      {env: map[string]string{EnvGreengrassRoot: "/nowhere"}, exchange: true, without: "cannot read /nowhere/config/effectiveConfig.yaml"},
-		"root of the default place": {env: map[string]string{EnvGreengrassRoot: "-"}, exchange: true, without: "cannot read /greengrass/v2/config/effectiveConfig.yaml"},
-		"not a component":           {replace: []string{"file://KEY", "/nowhere/thingKey"}, env: map[string]string{envGreengrassSocket: "-"}, refused: EnvCorePrivateKey},
-		"no token exchange":         {replace: []string{"file://KEY", "/nowhere/thingKey"}, env: map[string]string{EnvTokenExchange: "-"}, refused: EnvCorePrivateKey},
-		"neither of both":           {env: map[string]string{EnvGreengrassRoot: "/nowhere", EnvTokenExchange: "-"}, refused: EnvGreengrassRoot},
-		"exchange elsewhere":        {replace: []string{"iotRoleAlias", "x"}, env: map[string]string{EnvTokenExchange: "http://192.0.2.1/"}, refused: EnvTokenExchange},
+		"all there": {},
+		"no role alias": {replace: []string{`iotRoleAlias: "GreengrassV2TokenExchangeRoleAlias"`, `iotRoleAlias: ""`},
+			exchange: true},
+		"no endpoint":             {replace: []string{"iotCredEndpoint", "x"}, exchange: true},
+		"role alias in variables": {replace: []string{"iotRoleAlias", "x"}, env: map[string]string{EnvRoleAlias: "own"}},
+		"key closed to us": {replace: []string{"file://KEY", "/nowhere/thingKey"}, exchange: true,
+			without: "cannot read /nowhere/thingKey"},
+		"certificate closed to us": {replace: []string{"CERT", "/nowhere/cert"}, exchange: true, without: "cannot read /nowhere/cert"},
+		"key in hardware": {replace: []string{"file://KEY", "pkcs11:object=thing;type=private"}, exchange: true,
+			without: "lies in hardware"},
+		"configuration closed": {env: map[string]string{EnvGreengrassRoot: "/nowhere"}, exchange: true,
+			without: "cannot read /nowhere/config/effectiveConfig.yaml"},
+		"root of the default place": {env: map[string]string{EnvGreengrassRoot: "-"}, exchange: true,
+			without: "cannot read /greengrass/v2/config/effectiveConfig.yaml"},
+		"not a component": {replace: []string{"file://KEY", "/nowhere/thingKey"}, env: map[string]string{envGreengrassSocket: "-"},
+			refused: EnvCorePrivateKey},
+		"no token exchange": {replace: []string{"file://KEY", "/nowhere/thingKey"}, env: map[string]string{EnvTokenExchange: "-"},
+			refused: EnvCorePrivateKey},
+		"neither of both": {env: map[string]string{EnvGreengrassRoot: "/nowhere", EnvTokenExchange: "-"}, refused: EnvGreengrassRoot},
+		"exchange elsewhere": {replace: []string{"iotRoleAlias", "x"}, env: map[string]string{EnvTokenExchange: "http://192.0.2.1/"},
+			refused: EnvTokenExchange},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,7 +19,7 @@ type IoT struct {
 	RoleAlias          string
 	ThingName          string
 	ClientID           string // at the MQTT broker; the thing's name, unless Greengrass connects by it
-	// TokenExchange gives the credentials, when its URL is set; then there may be no role alias and
+	// TokenExchange provides the credentials, when its URL is set; then there may be no role alias and
 	// no credentials endpoint.
 	TokenExchange iotcreds.TokenExchange
 	// NoCertificate says why the hub has no device certificate, empty when it has. Without one it
@@ -27,7 +27,7 @@ type IoT struct {
 	NoCertificate string
 }
 
-// identity reads who the hub is. Greengrass gives the credentials where the certificate cannot:
+// identity reads who the hub is. Greengrass provides the credentials where the certificate cannot:
 // when its key cannot be read, or no role alias is known.
 func (e *environment) identity(g greengrass) IoT {
 	s := IoT{ThingName: e.required(EnvThingName, "the IoT thing name of this hub"), TokenExchange: g.exchange}

@@ -62,7 +62,8 @@ const (
 
 // sdkEndpoints are the variables that the SDK reads, for each service that is asked.
 var sdkEndpoints = []string{
-	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_KINESIS_VIDEO", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS",
+	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_KINESIS_VIDEO", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+	"AWS_ENDPOINT_URL_STS",
 }
 
 // LogLevels are the values of AWS_KVS_EDGE_LOG_LEVEL, as AWS's agent has them.

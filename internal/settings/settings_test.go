@@ -51,7 +51,8 @@ func TestEveryFaultIsNamedAtOnce(t *testing.T) {
 	if !errors.As(err, &wrong) {
 		t.Fatalf("got %v", err)
 	}
-	for _, name := range []string{EnvRegion, EnvCACert, EnvCoreCert, EnvCorePrivateKey, EnvCredentialEndpoint, EnvDataEndpoint, EnvRoleAlias, EnvThingName} {
+	for _, name := range []string{EnvRegion, EnvCACert, EnvCoreCert, EnvCorePrivateKey, EnvCredentialEndpoint, EnvDataEndpoint, EnvRoleAlias,
+		EnvThingName} {
 		if !strings.Contains(err.Error(), name+" is not set") {
 			t.Errorf("%s is missing in: %v", name, err)
 		}

@@ -109,7 +109,9 @@ type Uploader struct {
 	LastPersisted      time.Time `json:"lastPersisted,omitzero"`
 	LastPersistedMedia time.Time `json:"lastPersistedMedia,omitzero"`
 	FragmentsPersisted int64     `json:"fragmentsPersisted"`
-	FragmentsSkipped   int64     `json:"fragmentsSkipped"`
+	// FragmentsRefusedTotal counts what the service refused since the start. FragmentsSkipped is the same, by its former name.
+	FragmentsRefusedTotal int64 `json:"fragmentsRefusedTotal"`
+	FragmentsSkipped      int64 `json:"fragmentsSkipped"`
 	// FragmentsRefused and RefusedBytes are on the hub now and not uploaded, as the service refused them. They are
 	// no part of the backlog.
 	FragmentsRefused int   `json:"fragmentsRefused"`

@@ -259,14 +259,10 @@ func space(s Space) string {
 
 // fits says for how long the space does.
 func fits(days float64) string {
-	switch {
-	case days <= 0:
+	if days <= 0 {
 		return ""
-	case days < 1:
-		return fmt.Sprintf(", holds %.1f h", days*24)
-	default:
-		return fmt.Sprintf(", holds %.1f days", days)
 	}
+	return ", holds " + humanize.ShortDays(days)
 }
 
 // deletions says what retention is about to delete that is not uploaded.
@@ -278,9 +274,6 @@ func deletions(st Stream) string {
 	return fmt.Sprintf("the next pass deletes %s, of which %s are not uploaded.", humanize.Bytes(f.NextBytes),
 		humanize.Bytes(f.NextNotUploaded))
 }
-
-// Bitrate writes bit/s as people read them.
-func Bitrate(bps int64) string { return humanize.Bitrate(bps) }
 
 func ago(now, t time.Time) string {
 	if t.IsZero() {

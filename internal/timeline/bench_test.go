@@ -22,10 +22,10 @@ func BenchmarkAssign(b *testing.B) {
 
 func TestAssignAllocatesNothing(t *testing.T) {
 	late := simcam.Jitter(40 * time.Millisecond)
-	line, i := New(90000, time.Time{}), 0
+	tl, i := New(90000, time.Time{}), 0
 	if n := testing.AllocsPerRun(10_000, func() {
 		at := time.Duration(i) * tick
-		line.Assign(uint32(at*9/100_000), noon.Add(at+late(i, at)))
+		tl.Assign(uint32(at*9/100_000), noon.Add(at+late(i, at)))
 		i++
 	}); n != 0 {
 		t.Errorf("%v allocations for each frame", n)

@@ -29,9 +29,9 @@ func (c *clocked) play(d time.Duration, late func(i int) time.Duration) (produce
 			c.clock.Report(sent.Add(c.off), raw)
 		}
 		if camera, ok := c.clock.Judge(raw, hub); ok {
-			c.line.FollowCamera(camera, c.clock.Offset())
+			c.tl.FollowCamera(camera, c.clock.Offset())
 		} else {
-			c.line.FollowHub()
+			c.tl.FollowHub()
 		}
 		producer, _ = c.frame(tick, hub.Sub(noon))
 	}
@@ -50,20 +50,38 @@ func TestTheCamerasClock(t *testing.T) {
 		off   time.Duration // of the recording's times from the hub's in the end
 		state ClockState
 	}{
-		"right":                      {steady(0), 0, ClockGood},
-		"2 s ahead":                  {steady(2 * time.Second), 2 * time.Second, ClockGood},
-		"3 s behind":                 {steady(-3 * time.Second), -3 * time.Second, ClockGood},
-		"2 s ahead of a right one":   {func(c *clocked) { c.clock.TrustHub(true); steady(2 * time.Second)(c) }, 0, ClockOff},
-		"3 s behind a right one":     {func(c *clocked) { c.clock.TrustHub(true); steady(-3 * time.Second)(c) }, -3 * time.Second, ClockGood},
-		"0.9 s ahead of a right one": {func(c *clocked) { c.clock.TrustHub(true); steady(900 * time.Millisecond)(c) }, 900 * time.Millisecond, ClockGood},
-		"6 s ahead":                  {steady(6 * time.Second), 0, ClockOff},
-		"an hour behind":             {steady(-time.Hour), 0, ClockOff},
-		"since 1970":                 {steady(-50 * 365 * 24 * time.Hour), 0, ClockOff},
-		"set, then jumps":            {func(c *clocked) { c.play(time.Minute, onTime); c.off = 3 * time.Second; c.play(30*time.Second, onTime) }, 0, ClockJumps},
-		"a minute after":             {func(c *clocked) { c.play(time.Minute, onTime); c.off = 3 * time.Second; c.play(5*time.Minute, onTime) }, 3 * time.Second, ClockGood},
-		"put right":                  {func(c *clocked) { steady(time.Hour)(c); steady(time.Second)(c) }, time.Second, ClockGood},
-		"network stalls":             {func(c *clocked) { c.play(time.Minute, onTime); c.play(12*time.Second, burstOf(8*time.Second)) }, 0, ClockGood},
-		"a new session":              {func(c *clocked) { steady(time.Second)(c); c.clock.BeginSession(90000); c.play(time.Minute, onTime) }, time.Second, ClockGood},
+		"right":                    {steady(0), 0, ClockGood},
+		"2 s ahead":                {steady(2 * time.Second), 2 * time.Second, ClockGood},
+		"3 s behind":               {steady(-3 * time.Second), -3 * time.Second, ClockGood},
+		"2 s ahead of a right one": {func(c *clocked) { c.clock.TrustHub(true); steady(2 * time.Second)(c) }, 0, ClockOff},
+		"3 s behind a right one":   {func(c *clocked) { c.clock.TrustHub(true); steady(-3 * time.Second)(c) }, -3 * time.Second, ClockGood},
+		"0.9 s ahead of a right one": {func(c *clocked) {
+			c.clock.TrustHub(true)
+			steady(900 * time.Millisecond)(c)
+		}, 900 * time.Millisecond, ClockGood},
+		"6 s ahead":      {steady(6 * time.Second), 0, ClockOff},
+		"an hour behind": {steady(-time.Hour), 0, ClockOff},
+		"since 1970":     {steady(-50 * 365 * 24 * time.Hour), 0, ClockOff},
+		"set, then jumps": {func(c *clocked) {
+			c.play(time.Minute, onTime)
+			c.off = 3 * time.Second
+			c.play(30*time.Second, onTime)
+		}, 0, ClockJumps},
+		"a minute after": {func(c *clocked) {
+			c.play(time.Minute, onTime)
+			c.off = 3 * time.Second
+			c.play(5*time.Minute, onTime)
+		}, 3 * time.Second, ClockGood},
+		"put right": {func(c *clocked) { steady(time.Hour)(c); steady(time.Second)(c) }, time.Second, ClockGood},
+		"network stalls": {func(c *clocked) {
+			c.play(time.Minute, onTime)
+			c.play(12*time.Second, burstOf(8*time.Second))
+		}, 0, ClockGood},
+		"a new session": {func(c *clocked) {
+			steady(time.Second)(c)
+			c.clock.BeginSession(90000)
+			c.play(time.Minute, onTime)
+		}, time.Second, ClockGood},
 		"no report at all": {func(c *clocked) {
 			c.frames = 51
 			c.play(9*time.Second, onTime)

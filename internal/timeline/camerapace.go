@@ -22,15 +22,15 @@ const (
 	ordinaryPace  = 0.0012
 	// scaledPace is how far it may be off and still be taken for a clock: 5 %, and what measuring it costs.
 	scaledPace = 0.0505
-	// earlyPace is the least deviation that is followed before a whole window was watched.
+	// earlyPace is the least deviation that is followed before a whole interval was watched.
 	earlyPace = 0.015
-	// surePace is the least deviation that one window shows whatever the network does: 60 ms in 10 s.
+	// surePace is the least deviation that one interval shows whatever the network does: 60 ms in 10 s.
 	surePace = 0.006
 	// earlyLead is the least that a pace must have cost before it is followed early.
 	earlyLead = 60 * time.Millisecond
-	// paceMemory is over how many windows a pace is averaged.
+	// paceMemory is over how many intervals a pace is averaged.
 	paceMemory = 6
-	// reportedFrom is how many windows in a row must show an odd pace before anybody is notified.
+	// reportedFrom is how many intervals in a row must show an odd pace before anybody is notified.
 	reportedFrom = 2
 )
 
@@ -55,7 +55,7 @@ type clockPace struct {
 	gain     float64 // seconds of the hub in one of the camera's clock
 	class    paceClass
 	doubted  float64 // a pace that makes an ordinary clock an odd one, if it is measured twice
-	measures int     // windows in a row of one class
+	measures int     // intervals in a row of one class
 	mean     float64 // pace over them
 	meter    paceMeter
 	recent   recent
@@ -125,7 +125,7 @@ func (p *clockPace) judge(pace float64, over time.Duration) {
 		return // they are no timestamps: the band holds
 	}
 	off := math.Abs(pace - 1)
-	if over < paceWindow {
+	if over < paceInterval {
 		if p.class == paceUnknown {
 			p.gain = 1
 			if off > earlyPace && off*float64(over) > float64(earlyLead) {

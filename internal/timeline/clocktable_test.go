@@ -12,18 +12,18 @@ import (
 )
 
 // play assigns times, behind the hold of an opening as a session does.
-func play(line *Timeline, units []simcam.Frame) {
+func play(tl *Timeline, units []simcam.Frame) {
 	const base = 4_294_900_000
 	raw := func(u simcam.Frame) uint32 {
 		return uint32(int64(base) + int64(math.Round(float64(u.Media)*9/100_000)))
 	}
-	gauge := NewOpeningGauge(int(line.rate))
+	gauge := NewOpeningGauge(int(tl.rate))
 	held := 0
 	release := func(until int) {
-		line.Open(gauge.Measure())
+		tl.Open(gauge.Measure())
 		for ; held < until; held++ {
 			u := &units[held]
-			at, jumped := line.Assign(raw(*u), noon.Add(u.Arrival))
+			at, jumped := tl.Assign(raw(*u), noon.Add(u.Arrival))
 			u.Producer, u.Jumped = at.Sub(noon), jumped
 		}
 	}
@@ -36,7 +36,7 @@ func play(line *Timeline, units []simcam.Frame) {
 		}
 		if !open {
 			u := &units[i]
-			at, jumped := line.Assign(raw(*u), noon.Add(u.Arrival))
+			at, jumped := tl.Assign(raw(*u), noon.Add(u.Arrival))
 			u.Producer, u.Jumped = at.Sub(noon), jumped
 		}
 	}
@@ -87,9 +87,9 @@ func TestTheClockTable(t *testing.T) {
 	for name, camera := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			line := New(90000, time.Time{})
+			tl := New(90000, time.Time{})
 			units := camera.Frames(2 * time.Minute)
-			play(&line, units)
+			play(&tl, units)
 			expectTrue(t, units, name == "random") // two may go with each other
 		})
 	}
@@ -147,7 +147,9 @@ func TestDistancesAreTheCamerasOwn(t *testing.T) {
 	rows := map[string]simcam.Camera{}
 	for _, fps := range []float64{1, 5, 12.5, 15, 23.976, 25, 29.97, 30, 50, 60} {
 		for _, ppm := range []float64{-1000, -100, 0, 30, 1000} {
-			rows[fmt.Sprintf("%v fps, %v ppm", fps, ppm)] = simcam.Camera{FPS: fps, Factor: simcam.Steady(1 + ppm/1e6), Late: simcam.Jitter(50 * time.Millisecond)}
+			rows[fmt.Sprintf("%v fps, %v ppm", fps, ppm)] = simcam.Camera{
+				FPS: fps, Factor: simcam.Steady(1 + ppm/1e6), Late: simcam.Jitter(50 * time.Millisecond),
+			}
 		}
 	}
 	rows["B-frames"] = simcam.Camera{Reorder: true, Late: simcam.Jitter(50 * time.Millisecond)}
@@ -162,9 +164,9 @@ func TestDistancesAreTheCamerasOwn(t *testing.T) {
 	for name, camera := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			line := New(90000, time.Time{})
+			tl := New(90000, time.Time{})
 			units := camera.Frames(time.Hour)
-			play(&line, units)
+			play(&tl, units)
 			bad := 0
 			for i := 1; i < len(units); i++ {
 				d := (units[i].Producer - units[i-1].Producer) - (units[i].Media - units[i-1].Media)
@@ -193,9 +195,9 @@ func TestAStrayFrameTakesNoOtherWithIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			line := New(90000, time.Time{})
+			tl := New(90000, time.Time{})
 			units := camera.Frames(5 * time.Minute)
-			play(&line, units)
+			play(&tl, units)
 			before := units[0]
 			for i, u := range units[1:] {
 				if u.Jumped {
@@ -223,14 +225,15 @@ func TestAClockThatIsSetIsOneJump(t *testing.T) {
 		for _, reorder := range []bool{false, true} {
 			t.Run(fmt.Sprint(by, reorder), func(t *testing.T) {
 				t.Parallel()
-				line := New(90000, time.Time{})
-				units := simcam.Camera{Reorder: reorder, Late: simcam.Jitter(20 * time.Millisecond), Stamp: func(i int, media time.Duration) time.Duration {
+				tl := New(90000, time.Time{})
+				set := func(i int, media time.Duration) time.Duration {
 					if i >= 500 {
 						media += by
 					}
 					return media
-				}}.Frames(time.Minute)
-				play(&line, units)
+				}
+				units := simcam.Camera{Reorder: reorder, Late: simcam.Jitter(20 * time.Millisecond), Stamp: set}.Frames(time.Minute)
+				play(&tl, units)
 				jumps := 0
 				for i, u := range units {
 					if off := u.Producer - u.Sent; off.Abs() > 300*time.Millisecond {
@@ -252,12 +255,14 @@ func TestAClockThatIsSetIsOneJump(t *testing.T) {
 func TestABurstThatOverlapsWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	for _, kept := range []time.Duration{2 * time.Second, 4 * time.Second, 10 * time.Second} {
-		for _, newest := range []time.Duration{-20 * time.Second, -3 * time.Second, -time.Second, -100 * time.Millisecond, 0, 400 * time.Millisecond} {
+		for _, newest := range []time.Duration{
+			-20 * time.Second, -3 * time.Second, -time.Second, -100 * time.Millisecond, 0, 400 * time.Millisecond,
+		} {
 			t.Run(fmt.Sprint(kept, newest), func(t *testing.T) {
 				t.Parallel()
 				units := simcam.Camera{Late: simcam.BurstAt(0, kept)}.Frames(time.Minute)
-				line := New(90000, noon.Add(kept+newest))
-				play(&line, units)
+				tl := New(90000, noon.Add(kept+newest))
+				play(&tl, units)
 				before := kept + newest
 				for i, u := range units {
 					if u.Producer <= before {
@@ -276,12 +281,12 @@ func TestABurstThatOverlapsWhatIsRecorded(t *testing.T) {
 	}
 }
 
-// TestTimesOfASmallStep has a wall clock that is set by less than begins times again: they are slewed to it.
+// TestTimesOfASmallStep has a wall clock that is set by less than restarts times: they are slewed to it.
 func TestTimesOfASmallStep(t *testing.T) {
 	t.Parallel()
 	for _, by := range []time.Duration{time.Second, -time.Second} {
 		begun := time.Now()
-		line := New(90000, time.Time{})
+		tl := New(90000, time.Time{})
 		var last time.Time
 		for i := range 25 * 120 {
 			at := time.Duration(i) * tick
@@ -289,7 +294,7 @@ func TestTimesOfASmallStep(t *testing.T) {
 			if i > 500 {
 				now = testtools.Stepped(now, by)
 			}
-			got, jumped := line.Assign(uint32(at*9/100_000), now)
+			got, jumped := tl.Assign(uint32(at*9/100_000), now)
 			if d := got.Sub(last) - tick; jumped || i > 0 && d.Abs() > time.Millisecond {
 				t.Fatalf("frame %d comes %s after the one before", i, d+tick)
 			}

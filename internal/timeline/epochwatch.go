@@ -9,7 +9,7 @@ import (
 const (
 	// epochCheck is how often the clock is asked whether it can be trusted, at most.
 	epochCheck = time.Second
-	// epochRetry is how long an epoch waits that could not begin.
+	// epochRetry is how long an epoch waits that could not be begun.
 	epochRetry = 30 * time.Second
 )
 
@@ -37,7 +37,7 @@ func (e *EpochWatch) Recorded(producer time.Time) {
 	}
 }
 
-// Reset forgets what was done to the clock: times begin from it.
+// Reset forgets what was done to the clock: times count from it.
 func (e *EpochWatch) Reset() { e.stepped, e.from = 0, time.Time{} }
 
 // Ahead is by how much the newest producer time is too far ahead of the clock, which was set; 0 when it is not.
@@ -57,7 +57,7 @@ func (e *EpochWatch) CheckDue(now time.Time) bool {
 	return true
 }
 
-// PutOff says that an epoch could not begin now: it waits for a while.
+// PutOff says that an epoch could not be begun now: it waits for a while.
 func (e *EpochWatch) PutOff(now time.Time) { e.next = now.Add(epochRetry) }
 
 // Correction returns what is known of times that are ahead: since which producer time, and what must be added to them.

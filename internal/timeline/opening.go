@@ -15,7 +15,7 @@ const (
 	// kept to be over, but for openGrowth.
 	openCalm   = 400 * time.Millisecond
 	openGrowth = 100 * time.Millisecond
-	// openFew are too few access units to tell what the camera kept from how it orders them.
+	// openFew are too few access units to know what the camera kept from how it orders them.
 	openFew = 8
 	// OpeningUnits bounds how many access units are held back.
 	OpeningUnits = 1024
@@ -47,8 +47,8 @@ type OpeningGauge struct {
 	base  time.Time // arrival of the first unit
 	raws  []uint32
 	units []paceSample // since the first
-	sound []paceSample // those that are no stray ones; reused
-	firm  int          // index in units of the first in sound
+	kept  []paceSample // those that are no stray ones; reused
+	first int          // index in units of the first of kept
 }
 
 // NewOpeningGauge returns a gauge for a track of rate RTP ticks per second.
@@ -80,7 +80,7 @@ func (g *OpeningGauge) Add(raw uint32, arrival time.Time) (done bool) {
 
 // sift leaves out stray units: those far from both neighbours, which are near each other.
 func (g *OpeningGauge) sift() {
-	g.sound, g.firm = g.sound[:0], -1
+	g.kept, g.first = g.kept[:0], -1
 	for i, u := range g.units {
 		before, after := u, u
 		switch n := len(g.units); {
@@ -96,22 +96,22 @@ func (g *OpeningGauge) sift() {
 		if gap > openStray && gap > 4*(after.media-before.media).Abs() {
 			continue
 		}
-		if g.firm < 0 {
-			g.firm = i
+		if g.first < 0 {
+			g.first = i
 		}
-		g.sound = append(g.sound, u)
+		g.kept = append(g.kept, u)
 	}
 }
 
 // growth is by how much units became timelier of late.
 func (g *OpeningGauge) growth() time.Duration {
-	if len(g.sound) < 2 {
+	if len(g.kept) < 2 {
 		return 0
 	}
-	last := g.sound[len(g.sound)-1].arrival
+	last := g.kept[len(g.kept)-1].arrival
 	calm := last - max(openCalm, last/3)
-	early, all := g.sound[0].lead(), g.sound[0].lead()
-	for _, u := range g.sound {
+	early, all := g.kept[0].lead(), g.kept[0].lead()
+	for _, u := range g.kept {
 		all = max(all, u.lead())
 		if u.arrival <= calm {
 			early = max(early, u.lead())
@@ -122,25 +122,25 @@ func (g *OpeningGauge) growth() time.Duration {
 
 // slow is the pace of all units, and whether the camera's clock seems to be slow by far.
 func (g *OpeningGauge) slow() (pace float64, slow bool) {
-	n := len(g.sound)
+	n := len(g.kept)
 	if n < openFew {
 		return 0, false
 	}
-	pace = float64(g.sound[n-1].media-g.sound[0].media) / float64(g.sound[n-1].arrival-g.sound[0].arrival)
+	pace = float64(g.kept[n-1].media-g.kept[0].media) / float64(g.kept[n-1].arrival-g.kept[0].arrival)
 	return pace, pace > leastPace && pace < 0.5
 }
 
 // fast is the pace of the units of late, when they have one.
 func (g *OpeningGauge) fast() (pace float64, ok bool) {
-	from := g.sound[len(g.sound)-1].arrival - openMost/2
+	from := g.kept[len(g.kept)-1].arrival - openMost/2
 	var r recent
 	// Some, evenly, are enough.
-	late := g.sound
+	late := g.kept
 	for len(late) > 0 && late[0].arrival < from {
 		late = late[1:]
 	}
-	if n := len(g.sound); len(late) < recentUnits { // few frames a second
-		pace = float64(g.sound[n-1].media-g.sound[0].media) / float64(max(g.sound[n-1].arrival-g.sound[0].arrival, 1))
+	if n := len(g.kept); len(late) < recentUnits { // few frames a second
+		pace = float64(g.kept[n-1].media-g.kept[0].media) / float64(max(g.kept[n-1].arrival-g.kept[0].arrival, 1))
 		return pace, pace > leastPace && pace < mostPace
 	}
 	for i := range recentUnits {
@@ -155,10 +155,10 @@ func (g *OpeningGauge) Measure() Opening {
 		return Opening{}
 	}
 	g.sift()
-	if len(g.sound) < 2 {
+	if len(g.kept) < 2 {
 		return Opening{}
 	}
-	o := Opening{raw: g.raws[g.firm], arrival: g.base.Add(g.sound[0].arrival)}
+	o := Opening{raw: g.raws[g.first], arrival: g.base.Add(g.kept[0].arrival)}
 	pace, odd := g.slow()
 	if !odd && g.growth() > openGrowth {
 		if pace, odd = g.fast(); !odd {
@@ -168,12 +168,12 @@ func (g *OpeningGauge) Measure() Opening {
 	gain := 1.0
 	if odd {
 		o.pace, gain = pace, 1/pace
-	} else if n := len(g.sound); n >= openFew && g.growth() <= openGrowth {
+	} else if n := len(g.kept); n >= openFew && g.growth() <= openGrowth {
 		o.pace = 1
 	}
-	for _, u := range g.sound {
-		u.arrival -= g.sound[0].arrival
-		u.media = time.Duration(float64(u.media-g.sound[0].media) * gain)
+	for _, u := range g.kept {
+		u.arrival -= g.kept[0].arrival
+		u.media = time.Duration(float64(u.media-g.kept[0].media) * gain)
 		o.lead = max(o.lead, u.lead())
 	}
 	if o.lead > openKept {

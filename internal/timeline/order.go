@@ -42,7 +42,7 @@ func (o *displayOrder) maxBack() int {
 // reach is how far before arrival an access unit may lie that is shown before one which came earlier: as long as so
 // many take to come, as the camera's clock may be wrong. In a session's first moments nobody knows how long that is.
 func (o *displayOrder) reach(arrival, distance time.Duration) time.Duration {
-	if o.depth == 0 || arrival < paceWindow {
+	if o.depth == 0 || arrival < paceInterval {
 		return ReorderLimit
 	}
 	return min(ReorderLimit, time.Duration(o.depth+1)*distance)

@@ -3,38 +3,38 @@ package timeline
 import "time"
 
 const (
-	// paceWindow is how long arrivals are watched before the pace is taken for measured.
-	paceWindow = 10 * time.Second
-	// paceBucket is the part of a window of which the timeliest access unit counts: the others were late
+	// paceInterval is how long arrivals are watched before the pace is taken for measured.
+	paceInterval = 10 * time.Second
+	// paceBucket is the part of an interval of which the timeliest access unit counts: the others were late
 	// for reasons of the network.
 	paceBucket = time.Second
-	// stretchLength is how long the pace is watched for one that is less than that.
+	// stretchLength is how long the pace is watched for an odd one that an interval of paceInterval does not show.
 	stretchLength = 5 * time.Minute
 	// leastPace and mostPace are what timestamps must keep to be timestamps at all.
 	leastPace = 0.005
 	mostPace  = 200
 )
 
-// paceMarks are the ages of a window at which the pace is looked at: the last is paceWindow.
-var paceMarks = [...]time.Duration{4 * time.Second, 7 * time.Second, paceWindow}
+// paceMarks are the ages of an interval at which the pace is looked at: the last is paceInterval.
+var paceMarks = [...]time.Duration{4 * time.Second, 7 * time.Second, paceInterval}
 
 // paceSample is an access unit: when it arrived, and when it was by the camera's clock.
 type paceSample struct{ arrival, media time.Duration }
 
 func (s paceSample) lead() time.Duration { return s.media - s.arrival }
 
-// paceMeter measures the pace of a camera's clock over windows of 10 s, by the timeliest access unit at
+// paceMeter measures the pace of a camera's clock over intervals of 10 s, by the timeliest access unit at
 // the start and at the end of each.
 type paceMeter struct {
-	started bool
-	start   time.Duration // of the window, by arrival
-	mark    int           // of paceMarks, the next
-	bucket  time.Duration // end of the present bucket, by arrival
-	best    paceSample    // the timeliest of the present bucket
-	any     bool          // there is one
-	first   paceSample    // the timeliest of the window's first bucket
-	open    bool          // there is one
-	stretch paceSample    // the same, of the first of several windows
+	started  bool
+	start    time.Duration // of the interval, by arrival
+	mark     int           // of paceMarks, the next
+	bucket   time.Duration // end of the present bucket, by arrival
+	best     paceSample    // the timeliest of the present bucket
+	hasBest  bool
+	first    paceSample // the timeliest of the interval's first bucket
+	hasFirst bool
+	stretch  paceSample // the same, of the first of several intervals
 }
 
 // add takes an access unit that was not held up. ok reports that a mark was reached: pace was measured over that long.
@@ -43,22 +43,22 @@ func (m *paceMeter) add(s paceSample) (pace float64, over time.Duration, ok bool
 		*m = paceMeter{started: true, start: s.arrival, bucket: s.arrival + paceBucket}
 	}
 	if s.arrival >= m.bucket {
-		if m.any {
+		if m.hasBest {
 			pace, over, ok = m.endBucket()
 		}
-		m.any = false
+		m.hasBest = false
 		m.bucket = s.arrival + paceBucket
 	}
-	if !m.any || s.lead() > m.best.lead() {
-		m.best, m.any = s, true
+	if !m.hasBest || s.lead() > m.best.lead() {
+		m.best, m.hasBest = s, true
 	}
 	return pace, over, ok
 }
 
 // endBucket ends a bucket.
 func (m *paceMeter) endBucket() (pace float64, over time.Duration, ok bool) {
-	if !m.open {
-		m.first, m.stretch, m.open = m.best, m.best, true
+	if !m.hasFirst {
+		m.first, m.stretch, m.hasFirst = m.best, m.best, true
 		return 0, 0, false
 	}
 	if m.bucket-m.start < paceMarks[m.mark] {
@@ -78,9 +78,9 @@ func (m *paceMeter) endBucket() (pace float64, over time.Duration, ok bool) {
 	return float64(m.best.media-m.first.media) / float64(took), over, true
 }
 
-// long is the pace over all windows of the stretch, which ends when it is long enough, or is to end.
+// long is the pace over all intervals of the stretch, which ends when it is long enough, or is to end.
 func (m *paceMeter) long(end bool) (pace float64, over time.Duration) {
-	over = m.first.arrival - m.stretch.arrival // first is the newest, at the end of a window
+	over = m.first.arrival - m.stretch.arrival // first is the newest, at the end of an interval
 	if over <= 0 {
 		return 1, 0
 	}

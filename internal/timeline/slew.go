@@ -14,12 +14,12 @@ const (
 )
 
 // slewing corrects how far times run ahead of where they are to be, a little with each access unit. Only the
-// timeliest of a window counts.
+// timeliest of an interval counts.
 type slewing struct {
-	windowEnd  time.Duration // by arrival
-	lead       time.Duration // greatest lead of times in the window, with correction taken for done
-	measured   bool          // lead is valid
-	correction time.Duration // still to be slewed
+	intervalEnd time.Duration // by arrival
+	lead        time.Duration // greatest lead of times in the interval, with correction taken for done
+	measured    bool          // lead is valid
+	correction  time.Duration // still to be slewed
 }
 
 // watch takes the lead of an access unit that was not held up.
@@ -27,13 +27,13 @@ func (s *slewing) watch(arrival, lead time.Duration) {
 	if lead += s.correction; !s.measured || lead > s.lead {
 		s.lead, s.measured = lead, true
 	}
-	if arrival < s.windowEnd {
+	if arrival < s.intervalEnd {
 		return
 	}
 	if s.lead.Abs() > leastSlew {
 		s.correction -= s.lead
 	}
-	s.windowEnd, s.measured = arrival+paceWindow, false
+	s.intervalEnd, s.measured = arrival+paceInterval, false
 }
 
 // next is what the times of an access unit are moved by that comes so long after the one before. ordinary says that

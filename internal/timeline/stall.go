@@ -6,7 +6,7 @@ const (
 	// stallFrom is the least delay of one access unit that is a stall of the network. What was held up comes
 	// soon after it, and times may lag as far as that until then.
 	stallFrom = 250 * time.Millisecond
-	// stallGrace is how long after a stall it must begin to come.
+	// stallGrace is how long after a stall the first of it must come.
 	stallGrace = 3 * time.Second
 	// longestStall is the longest that times lag for: that of a hub that was frozen. Audio may pause, and lags for no
 	// longer than a session lasts without video.
@@ -17,7 +17,7 @@ const (
 // networkStall lets times lag for a stall of the network. Durations count from the anchor.
 type networkStall struct {
 	credit   time.Duration // how far times may lag for a stall; 0: there is none
-	creditAt time.Duration // arrival when it was given or has shrunk
+	creditAt time.Duration // arrival when it was granted or has shrunk
 	distance time.Duration // of arrivals, as it mostly is
 	seen     time.Duration // arrival of the access unit before, believed or not
 }

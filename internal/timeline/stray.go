@@ -6,9 +6,9 @@ const (
 	// strayLimit is how far a timestamp may run ahead of what the time that passed allows, before it counts as a
 	// stray one, or as the first after a jump.
 	strayLimit = 500 * time.Millisecond
-	// wildLimit is how many implausible timestamps in a row, of which none goes with another, are a pace
+	// wildUnits is how many implausible timestamps in a row, of which none goes with another, are a pace
 	// that no camera should have.
-	wildLimit = 8
+	wildUnits = 8
 )
 
 // strays are access units whose timestamps go with none before.

@@ -8,7 +8,7 @@
 // stall of the network explains. The pace of the camera's clock is measured over 10 s, and distances are scaled by it
 // where it is not an ordinary one. Before it is measured, and while it changes, the band holds: then arrival decides.
 //
-// Beside it stand what it is told: the [Opening] of a session, in which a camera may send at once what it has kept, as an
+// Its callers hand it what else is known: the [Opening] of a session, in which a camera may send at once what it has kept, as an
 // [OpeningGauge] measures it; and the camera's own time, as a [CameraClock] judges it. [EpochWatch] and [UnsyncedClock]
 // remember what was recorded by a clock of the hub that was ahead, or was not set yet.
 //
@@ -193,7 +193,7 @@ func (t *Timeline) anchorAt(raw uint32, now, wanted time.Time) {
 		anchored: true, anchor: now, origin: wanted.Round(0).UTC(),
 		believed: believed{raw: raw, at: -late},
 		band:     band{floor: late},
-		slewing:  slewing{windowEnd: paceWindow},
+		slewing:  slewing{intervalEnd: paceInterval},
 		chain:    chain{raw: raw},
 	}
 	at := &t.believed.at
@@ -278,7 +278,7 @@ func (t *Timeline) takeStray(raw uint32, arrival time.Duration) (producer time.T
 	}
 	s.raw, s.arrival, s.at = raw, arrival, b.at+passed
 	producer = t.origin.Add(s.at)
-	if s.row >= wildLimit && t.pace.guess(wildLimit) {
+	if s.row >= wildUnits && t.pace.guess(wildUnits) {
 		b.raw, b.at, b.arrival = raw, s.at, arrival
 		*s = strays{}
 	}

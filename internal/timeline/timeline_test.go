@@ -10,17 +10,17 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // cam makes RTP timestamps and arrivals as a camera and a network do. Times without a monotonic
 // reading serve as both clocks.
 type cam struct {
-	line  Timeline
+	tl    Timeline
 	raw   uint32
 	media time.Duration // sent so far by the camera's own clock
 }
 
-func newCam() *cam { return &cam{line: New(90000, time.Time{}), raw: 4_294_900_000} }
+func newCam() *cam { return &cam{tl: New(90000, time.Time{}), raw: 4_294_900_000} }
 
 // frame sends the next frame after d of the camera's clock; it arrives at that time since noon.
 func (c *cam) frame(d, arrival time.Duration) (time.Time, bool) {
 	c.media += d
-	return c.line.Assign(c.raw+uint32(c.media*9/100_000), noon.Add(arrival))
+	return c.tl.Assign(c.raw+uint32(c.media*9/100_000), noon.Add(arrival))
 }
 
 const tick = 40 * time.Millisecond
@@ -78,7 +78,7 @@ func TestBurst(t *testing.T) {
 func TestTimesNeverOverlapWhatIsOnDisk(t *testing.T) {
 	t.Parallel()
 	c := newCam()
-	c.line.Continue(noon.Add(time.Hour)) // the clock was set back
+	c.tl.Continue(noon.Add(time.Hour)) // the clock was set back
 	got, _ := c.frame(0, 0)
 	if !got.After(noon.Add(time.Hour)) || got.After(noon.Add(time.Hour+time.Second)) {
 		t.Errorf("starts at %s", got)
@@ -107,7 +107,7 @@ func TestRTPConstant(t *testing.T) {
 		}
 		before = got
 	}
-	if !c.line.Constant() {
+	if !c.tl.Constant() {
 		t.Error("nothing was noticed")
 	}
 	// Then the timestamps move.

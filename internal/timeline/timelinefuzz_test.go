@@ -14,20 +14,20 @@ import (
 // attack has access units arrive with the timestamps and delays that data spells: per unit 32 bits of timestamp step and
 // 16 bits of ms. Whatever they are, times must stay near arrival, and be whole ms.
 func attack(t *testing.T, data []byte) {
-	line := New(90000, time.Time{})
+	tl := New(90000, time.Time{})
 	raw, arrival := uint32(4_294_900_000), time.Duration(0)
 	for len(data) >= 6 {
 		raw += binary.LittleEndian.Uint32(data)
 		arrival += time.Duration(binary.LittleEndian.Uint16(data[4:])) * time.Millisecond
 		data = data[6:]
-		at, _ := line.Assign(raw, noon.Add(arrival))
+		at, _ := tl.Assign(raw, noon.Add(arrival))
 		// constantUnits units of one timestamp come a ms after each other.
 		if ahead := at.Sub(noon.Add(arrival)); ahead > ReorderLimit {
-			t.Fatalf("%s after the begin, times are %s ahead", arrival, ahead)
+			t.Fatalf("%s after the start, times are %s ahead", arrival, ahead)
 		}
 		// Only a stall of the network lets times lag further, and for no longer than it takes to end.
-		if behind := noon.Add(arrival).Sub(at); behind > behindLimit+2*ReorderLimit+line.stall.credit {
-			t.Fatalf("%s after the begin, times are %s behind, with a stall of %s", arrival, behind, line.stall.credit)
+		if behind := noon.Add(arrival).Sub(at); behind > behindLimit+2*ReorderLimit+tl.stall.credit {
+			t.Fatalf("%s after the start, times are %s behind, with a stall of %s", arrival, behind, tl.stall.credit)
 		}
 		if at.Nanosecond()%int(time.Millisecond) != 0 {
 			t.Fatalf("%s", at)
@@ -77,9 +77,9 @@ func TestTimelineProperties(t *testing.T) {
 			every, hours := rapid.IntRange(20, 200).Draw(t, "every"), rapid.SampledFrom([]int{-5, -1, 1, 11}).Draw(t, "hours")
 			camera.Stamp = simcam.EveryN(every, time.Duration(hours)*time.Hour)
 		}
-		line := New(90000, time.Time{})
+		tl := New(90000, time.Time{})
 		units := camera.Frames(90 * time.Second)
-		play(&line, units)
+		play(&tl, units)
 		first := units[0]
 		for i, u := range units {
 			most := 1100 * time.Millisecond
@@ -109,9 +109,9 @@ func TestDistancesProperty(t *testing.T) {
 		stall := time.Duration(rapid.IntRange(0, 8000).Draw(t, "stall")) * time.Millisecond
 		noise := time.Duration(rapid.IntRange(0, 60).Draw(t, "jitter")) * time.Millisecond
 		camera.Late = simcam.Sum(simcam.Sum(simcam.BurstAt(0, burst), simcam.StallsOf(stall, time.Minute)), simcam.Jitter(noise))
-		line := New(90000, time.Time{})
+		tl := New(90000, time.Time{})
 		units := camera.Frames(3 * time.Minute)
-		play(&line, units)
+		play(&tl, units)
 		for i := 1; i < len(units); i++ {
 			d := (units[i].Producer - units[i-1].Producer) - (units[i].Media - units[i-1].Media)
 			if d.Abs() > time.Millisecond+20*time.Microsecond {

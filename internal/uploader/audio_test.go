@@ -20,7 +20,8 @@ import (
 
 var (
 	// muLaw is a WAVEFORMATEX of one channel at 8 kHz (RFC 2361).
-	muLaw    = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecACM, CodecPrivate: []byte{7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0}, SampleRate: 8000, Channels: 1, BitDepth: 8}
+	muLaw = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecACM,
+		CodecPrivate: []byte{7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0}, SampleRate: 8000, Channels: 1, BitDepth: 8}
 	aac      = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x15, 0x88}, SampleRate: 8000, Channels: 1}
 	noSound  = mkv.Track{}
 	codecsOf = map[string]mkv.Track{"G.711": muLaw, "AAC": aac, "": noSound}
@@ -312,7 +313,7 @@ func TestAFragmentOfSoundAloneStaysOnTheHub(t *testing.T) {
 			w.expectOnce()
 			w.expectUploaded(1)
 			w.expectSounds("", "")
-			if n, errs := w.number(health.FragmentsSkipped), w.service.Stats(door).Errors; n != 1 || errs != 0 {
+			if n, errs := w.number(health.FragmentsRefused), w.service.Stats(door).Errors; n != 1 || errs != 0 {
 				t.Errorf("%d fragments skipped, %d errors of the service", n, errs)
 			}
 		})

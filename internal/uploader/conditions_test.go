@@ -56,17 +56,18 @@ var conditionRows = []conditiontest.Row{
 		w.recordWith(muLaw)
 		return func() {} // the camera is set to send none
 	})},
-	{Code: "upload-disk", Job: health.JobUploader, Limit: queue.UnreadableFor, Reason: "a disk that fails is not worn by more tries", Start: uploading("upload-disk", func(w *world, u *Uploader) (mend func()) {
-		files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
-		must(w.t, err)
-		whole, err := os.ReadFile(files[0])
-		must(w.t, err)
-		must(w.t, os.Truncate(files[0], 3))
-		return func() {
-			must(w.t, os.WriteFile(files[0], whole, 0o600))
-			w.waited.Store(int64(queue.UnreadableFor))
-		}
-	})},
+	{Code: "upload-disk", Job: health.JobUploader, Limit: queue.UnreadableFor, Reason: "a disk that fails is not worn by more tries",
+		Start: uploading("upload-disk", func(w *world, u *Uploader) (mend func()) {
+			files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
+			must(w.t, err)
+			whole, err := os.ReadFile(files[0])
+			must(w.t, err)
+			must(w.t, os.Truncate(files[0], 3))
+			return func() {
+				must(w.t, os.WriteFile(files[0], whole, 0o600))
+				w.waited.Store(int64(queue.UnreadableFor))
+			}
+		})},
 }
 
 func TestConditionsEnd(t *testing.T) {

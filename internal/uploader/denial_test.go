@@ -40,8 +40,10 @@ func TestWhoMayNotUploadIsNamed(t *testing.T) {
 		renewed       int32
 	}{
 		"IAM": {http.StatusForbidden, "", text,
-			"Stream door is not uploaded: the hub's role may not upload (HTTP 403). Allow the hub's role kinesisvideo:PutMedia on arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1.", 0},
-		"a right, or the token": {http.StatusUnauthorized, "NotAuthorizedException", "", "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream.", 1},
+			"Stream door is not uploaded: the hub's role may not upload (HTTP 403). Allow the hub's role kinesisvideo:PutMedia on " +
+				"arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1.", 0},
+		"a right, or the token": {http.StatusUnauthorized, "NotAuthorizedException", "",
+			"Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream.", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -112,7 +112,8 @@ func networkFaults() []faultCase {
 	with := func(err error) func(context.Context) (net.Conn, error) {
 		return func(context.Context) (net.Conn, error) { return nil, err }
 	}
-	credentials, connect, disk := rules.OfOpen(kvs.ErrCredentials).Rule, rules.OfOpen(syscall.ECONNREFUSED).Rule, rules.OfEnd(&kvs.MediaError{}).Rule
+	credentials, connect, disk := rules.OfOpen(kvs.ErrCredentials).Rule, rules.OfOpen(syscall.ECONNREFUSED).Rule,
+		rules.OfEnd(&kvs.MediaError{}).Rule
 	stalled, broken := rules.Stalled().Rule, rules.OfEnd(nil).Rule
 	impatient := func(o *Options) { o.StallTimeout, o.MaxInFlight = 400*time.Millisecond, 1 }
 	return []faultCase{
@@ -135,8 +136,10 @@ func networkFaults() []faultCase {
 		}},
 		{name: "DNS failure", rule: connect, change: oneByOne,
 			inject: unreachable(with(&net.DNSError{Err: "no such host", Name: "s-1.kinesisvideo.us-west-2.amazonaws.com", IsNotFound: true}))},
-		{name: "TCP refused", rule: connect, change: oneByOne, inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
-		{name: "untrusted CA", rule: rules.OfOpen(x509.UnknownAuthorityError{}).Rule, change: oneByOne, inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
+		{name: "TCP refused", rule: connect, change: oneByOne,
+			inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
+		{name: "untrusted CA", rule: rules.OfOpen(x509.UnknownAuthorityError{}).Rule, change: oneByOne,
+			inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
 		{name: "TLS failure", rule: connect, change: oneByOne, inject: unreachable(notTLS)},
 		{name: credentials.Title(), rule: credentials, change: oneByOne, inject: func(w *world, m moment) {
 			w.cloud.trouble(m.breakOff(w), 2, func() {
@@ -208,20 +211,20 @@ func atEveryMoment(t *testing.T, these func(faultCase) bool) {
 // expectConsequence checks what a rule did; named says that the error named the second fragment.
 func (w *world) expectConsequence(rule rules.Rule, named bool) {
 	w.t.Helper()
-	skipped := int64(0)
+	refused := int64(0)
 	if rule.Action == rules.Refuse && named {
-		skipped = 1
+		refused = 1
 		w.expectAll(w.want[1])
 		w.expectUploaded(1)
 		if !w.sawCondition(codeRefused, health.SystemError) {
-			w.t.Error("the skipped fragment is told nowhere")
+			w.t.Error("the refused fragment is told nowhere")
 		}
 	} else {
 		w.expectOnce()
 		w.expectUploaded(0)
 	}
-	if n := w.number(health.FragmentsSkipped); n != skipped {
-		w.t.Errorf("%d fragments were skipped, want %d", n, skipped)
+	if n := w.number(health.FragmentsRefused); n != refused {
+		w.t.Errorf("%d fragments were refused, want %d", n, refused)
 	}
 	if rule.Action != rules.Refuse && rule.Action != 0 && !w.sawCondition(codeUpload, rule.Class()) {
 		w.t.Errorf("no condition of class %s was raised", rule.Class())

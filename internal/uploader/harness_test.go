@@ -366,14 +366,16 @@ func (c *watchedCloud) counts() (endpoints, credentials int) {
 
 // reports tells whether the uploader has this condition now.
 func (w *world) reports(code string) bool {
-	return slices.ContainsFunc(w.health.Part(door, health.JobUploader).Snapshot().Conditions, func(c health.Condition) bool { return c.Code == code })
+	return slices.ContainsFunc(w.health.Part(door, health.JobUploader).Snapshot().Conditions,
+		func(c health.Condition) bool { return c.Code == code })
 }
 
 // uploader makes one that is quick, but for what the test changes.
 func (w *world) uploader(change ...func(*Options)) *Uploader {
 	o := Options{
 		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Part(door, health.JobUploader),
-		Retry: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond}, AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
+		Retry:   backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
+		AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
 	}
 	o.clock = func() time.Time { return time.Now().Add(time.Duration(w.waited.Load())) }
 	for _, f := range change {

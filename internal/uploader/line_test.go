@@ -152,8 +152,8 @@ func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 			}
 			w.expectUploaded(0)
 			w.expectFrames(frames)
-			if n, skipped := w.number(health.FragmentsPersisted), w.number(health.FragmentsSkipped); n != int64(fragments) || skipped != 0 {
-				t.Errorf("%d fragments are persisted, %d skipped, want all %d and none", n, skipped, fragments)
+			if n, refused := w.number(health.FragmentsPersisted), w.number(health.FragmentsRefused); n != int64(fragments) || refused != 0 {
+				t.Errorf("%d fragments are persisted, %d refused, want all %d and none", n, refused, fragments)
 			}
 			for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
 				t.Errorf("a condition is left: %+v", c)

@@ -59,7 +59,7 @@ func TestRefusedFragmentsAreSentAgainOnceADayAndThreeTimes(t *testing.T) {
 				}
 				fired = fault.Fired()
 				w.expectUploaded(2)
-				if n := w.number(health.FragmentsSkipped); n != 2 {
+				if n := w.number(health.FragmentsRefused); n != 2 {
 					t.Errorf("%s: %d fragments are counted as skipped, want each of 2 once", when, n)
 				}
 				if restart {

@@ -58,7 +58,7 @@ type numbers struct {
 func numbersOf(p *health.Part) numbers {
 	return numbers{
 		persisted: p.Number(health.FragmentsPersisted), bytes: p.Number(health.BytesUploaded),
-		refused: p.Number(health.FragmentsSkipped), sessions: p.Number(health.UploadSessions),
+		refused: p.Number(health.FragmentsRefused), sessions: p.Number(health.UploadSessions),
 		lastTime: p.Number(health.LastPersistedTime), lastMedia: p.Number(health.LastPersistedMedia),
 		backlogDone: p.Number(health.BacklogDoneTime),
 	}
@@ -157,7 +157,8 @@ func (r *report) refused(f queue.Fragment, a rules.Answer) {
 // damaged says that a part of a segment was not uploaded as it cannot be read.
 func (r *report) damaged(k segment.Key) {
 	fault := health.SystemFault(codeRefused, nil, "The recording at %s of stream %s is damaged on the hub's disk: "+
-		"what cannot be read of it was not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` says which part it is.",
+		"what cannot be read of it was not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` says which "+
+		"part it is.",
 		timeText(k.Start), r.stream, r.stream)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
 		r.log.Warn("a part of a recording cannot be uploaded", zap.String("why", fault.Text))

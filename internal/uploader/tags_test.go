@@ -222,7 +222,7 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 				w.drain(u)
 				w.expectAll()
 				w.expectUploaded(0)
-				if n := w.number(health.FragmentsSkipped); n != 0 {
+				if n := w.number(health.FragmentsRefused); n != 0 {
 					t.Errorf("%d fragments were skipped", n)
 				}
 				if !w.sawCondition(codeTags, health.SystemError) {

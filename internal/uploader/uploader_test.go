@@ -101,7 +101,8 @@ func oneByOne(o *Options) { o.MaxInFlight = 1 }
 
 func TestResetsLoseNothingAndRepeatNothingThatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	for _, at := range []media.Point{media.BeforeResponse, media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived, media.AfterStored} {
+	for _, at := range []media.Point{media.BeforeResponse, media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived,
+		media.AfterStored} {
 		t.Run(at.String(), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 24, roomy)
@@ -153,7 +154,7 @@ func TestPatienceGrowsUntilASlowServiceGetsThrough(t *testing.T) {
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 50 * time.Millisecond }))
 	w.expectAll()
 	w.expectUploaded(0)
-	if n := w.number(health.FragmentsSkipped); n != 0 {
+	if n := w.number(health.FragmentsRefused); n != 0 {
 		t.Errorf("%d fragments were skipped, but the service was only slow", n)
 	}
 }
@@ -309,7 +310,7 @@ func TestAFragmentThatBreaksTheLineDoesNotBlockThoseBehindIt(t *testing.T) {
 		t.Errorf("fragments came twice: %v", w.relative(got))
 	}
 	w.expectUploaded(0)
-	if n := w.number(health.FragmentsSkipped); n != 0 || hits != most {
+	if n := w.number(health.FragmentsRefused); n != 0 || hits != most {
 		t.Errorf("%d fragments were skipped after %d attempts", n, hits)
 	}
 	if !w.sawCondition(codeBreaks, health.SystemError) || w.reports(codeBreaks) {
@@ -326,11 +327,11 @@ func TestAFragmentThatTheServiceFailsWithIsRefused(t *testing.T) {
 		fault := w.service.Faults().Inject(door, media.ErrorAt(media.AfterReceived, id).Of(w.want[4]))
 		w.drain(w.uploader())
 		w.expectUploaded(1)
-		if n := w.number(health.FragmentsSkipped); n != 1 || fault.Fired() < poison.RefusedAfter {
+		if n := w.number(health.FragmentsRefused); n != 1 || fault.Fired() < poison.RefusedAfter {
 			t.Errorf("%d: %d fragments were skipped after %d attempts, want 1 after at least %d", id, n, fault.Fired(), poison.RefusedAfter)
 		}
 		if !w.sawCondition(codeRefused, health.SystemError) {
-			t.Error("the skipped fragment is told nowhere")
+			t.Error("the refused fragment is told nowhere")
 		}
 	}
 }
@@ -359,7 +360,7 @@ func TestABrokenNetworkBlamesNoFragment(t *testing.T) {
 	w.drain(w.uploader())
 	w.expectAll()
 	w.expectUploaded(0)
-	if n := w.number(health.FragmentsSkipped); n != 0 {
+	if n := w.number(health.FragmentsRefused); n != 0 {
 		t.Errorf("%d fragments were skipped, but the network was to blame", n)
 	}
 }
@@ -502,7 +503,7 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 			t.Error("it is reported that nothing gets through, and nothing is left")
 		}
 	})
-	t.Run("skipped", func(t *testing.T) {
+	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, 24, roomy)
 		w.record(1, 1)
@@ -512,7 +513,7 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 		u := w.uploader(func(o *Options) { o.Now = func() time.Time { return now } })
 		w.drain(u)
 		if !w.reports(codeRefused) {
-			t.Error("the skipped fragment is told nowhere")
+			t.Error("the refused fragment is told nowhere")
 		}
 		now = now.Add(rememberRefused + time.Second)
 		w.drain(u)
@@ -608,7 +609,7 @@ func TestAFragmentThatStallsTheLineIsNeverGivenUp(t *testing.T) {
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 20 * time.Millisecond }))
 	w.expectAll()
 	w.expectUploaded(0)
-	if n := w.number(health.FragmentsSkipped); n != 0 || fault.Fired() != poison.RefusedAfter+4 {
+	if n := w.number(health.FragmentsRefused); n != 0 || fault.Fired() != poison.RefusedAfter+4 {
 		t.Errorf("%d fragments were skipped after %d attempts", n, fault.Fired())
 	}
 }

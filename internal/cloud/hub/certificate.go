@@ -91,6 +91,7 @@ func (d *deviceCertificate) unusable(err error) *health.Fault {
 			file.Path, file.Err)
 	}
 	return health.UserFault(codeCertificate, err,
-		"The device certificate cannot be read anew, as the key in %s and the certificate in %s are damaged or do not fit: bring both again from the same creation; "+meanwhile,
+		"The device certificate cannot be read anew, as the key in %s and the certificate in %s are damaged or do not fit: bring both again "+
+			"from the same creation; "+meanwhile,
 		d.files.PrivateKey, d.files.Cert)
 }

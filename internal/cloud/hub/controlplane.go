@@ -17,7 +17,7 @@ type ControlPlane struct{ Client *kvs.Client }
 func (c ControlPlane) EdgeConfigs(ctx context.Context, hub string) ([]kvsconfig.ListedConfig, error) {
 	records, err := c.Client.EdgeConfigs(ctx, hub)
 	if err != nil {
-		if kind := awserr.Of(err).Kind; kind == awserr.Expired || kind == awserr.Unknown {
+		if awserr.Of(err).CredentialsOutdated() {
 			c.Client.InvalidateCredentials() // nobody else may be asking, when nothing is uploaded
 		}
 		return nil, Service{Name: "Kinesis Video Streams", Setting: settings.EnvRegion}.Fault("kinesisvideo:ListEdgeAgentConfigurations", err)

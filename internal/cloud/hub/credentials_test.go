@@ -38,7 +38,8 @@ func TestRefusedCredentialsAreAskedForAnew(t *testing.T) {
 // TestAListingThatFindsExpiredCredentialsAsksForOthers and one that a policy forbids does not.
 func TestAListingThatFindsExpiredCredentialsAsksForOthers(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]int{"ExpiredTokenException": 1, "UnrecognizedClientException": 1, "AccessDeniedException": 0, "ThrottlingException": 0} {
+	for name, want := range map[string]int{"ExpiredTokenException": 1, "UnrecognizedClientException": 1, "AccessDeniedException": 0,
+		"ThrottlingException": 0} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("x-amzn-ErrorType", name)
 			w.WriteHeader(http.StatusForbidden)

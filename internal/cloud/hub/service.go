@@ -47,7 +47,8 @@ func (s Service) Fault(permission string, err error) *health.Fault {
 	case answer.RightMissing():
 		return health.UserFault(CodeCloud, err, "%s does not let the hub ask: allow the hub's role %s.", s.Name, answer.Permission(permission))
 	default:
-		return health.SystemFault(CodeCloud, err, "%s answers with HTTP status %d %s; the agent keeps trying.", s.Name, answer.Status, answer.Name)
+		return health.SystemFault(CodeCloud, err, "%s answers with HTTP status %d %s; the agent keeps trying.", s.Name, answer.Status,
+			answer.Name)
 	}
 }
 

@@ -50,13 +50,20 @@ func TestWhyTheHubDoesNotLearnItsConfigurationsIsASentence(t *testing.T) {
 		url  string
 		want string
 	}{
-		"account, firewall":        {account, "http://127.0.0.1:1", "STS at 127.0.0.1:1 cannot be reached: check the hub's internet connection and firewall (port 443). STS is asked for the hub's AWS account only, which AWS_KVS_EDGE_ACCOUNT_ID may say instead."},
-		"account, TLS is opened":   {account, server(httptest.NewTLSServer, 200, ""), "is not signed by a CA that the hub trusts: check AWS_IOT_CA_CERT and AWS_CA_BUNDLE, and whether a proxy intercepts TLS."},
-		"account, old credentials": {account, refusal(403, "ExpiredToken", ""), "STS refuses the hub's credentials: check the role alias and the hub's clock."},
-		"listing, firewall":        {list, "http://127.0.0.1:1", "Kinesis Video Streams at 127.0.0.1:1 cannot be reached: check the hub's internet connection"},
-		"listing, no such name":    {list, "http://kvs.invalid", "The name kvs.invalid of Kinesis Video Streams cannot be resolved: check the hub's DNS and AWS_REGION."},
-		"listing, not allowed":     {list, json(403, "AccessDeniedException"), "Kinesis Video Streams does not let the hub ask: allow the hub's role kinesisvideo:ListEdgeAgentConfigurations."},
-		"listing, too often":       {list, json(400, "ThrottlingException"), "Kinesis Video Streams answers with HTTP status 400 ThrottlingException; the agent keeps trying."},
+		"account, firewall": {account, "http://127.0.0.1:1", "STS at 127.0.0.1:1 cannot be reached: check the hub's internet " +
+			"connection and firewall (port 443). STS is asked for the hub's AWS account only, which AWS_KVS_EDGE_ACCOUNT_ID may say instead."},
+		"account, TLS is opened": {account, server(httptest.NewTLSServer, 200, ""),
+			"is not signed by a CA that the hub trusts: check AWS_IOT_CA_CERT and AWS_CA_BUNDLE, and whether a proxy intercepts TLS."},
+		"account, old credentials": {account, refusal(403, "ExpiredToken", ""),
+			"STS refuses the hub's credentials: check the role alias and the hub's clock."},
+		"listing, firewall": {list, "http://127.0.0.1:1", "Kinesis Video Streams at 127.0.0.1:1 cannot be reached: check the hub's " +
+			"internet connection"},
+		"listing, no such name": {list, "http://kvs.invalid", "The name kvs.invalid of Kinesis Video Streams cannot be resolved: check the " +
+			"hub's DNS and AWS_REGION."},
+		"listing, not allowed": {list, json(403, "AccessDeniedException"),
+			"Kinesis Video Streams does not let the hub ask: allow the hub's role kinesisvideo:ListEdgeAgentConfigurations."},
+		"listing, too often": {list, json(400, "ThrottlingException"),
+			"Kinesis Video Streams answers with HTTP status 400 ThrottlingException; the agent keeps trying."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

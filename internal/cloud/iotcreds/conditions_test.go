@@ -21,13 +21,20 @@ const (
 
 // conditionRows are the conditions of the hub's credentials.
 var conditionRows = []conditiontest.Row{
-	{Code: "credentials-role-alias", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeRoleAlias, nil, "No such alias."))},
-	{Code: "credentials-certificate", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeCertificate, nil, "It is refused."))},
-	{Code: "credentials-clock", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeClock, nil, "It is off."))},
-	{Code: "credentials-network", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.SystemFault(CodeNetwork, nil, "No network."))},
-	{Code: "credentials-trust", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeTrust, nil, "Another CA."))},
-	{Code: "credentials-service", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.SystemFault(CodeService, nil, "HTTP 500."))},
-	{Code: "credentials-token", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeToken, nil, "An old token."))},
+	{Code: "credentials-role-alias", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(CodeRoleAlias, nil, "No such alias."))},
+	{Code: "credentials-certificate", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(CodeCertificate, nil, "It is refused."))},
+	{Code: "credentials-clock", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(CodeClock, nil, "It is off."))},
+	{Code: "credentials-network", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.SystemFault(CodeNetwork, nil, "No network."))},
+	{Code: "credentials-trust", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(CodeTrust, nil, "Another CA."))},
+	{Code: "credentials-service", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.SystemFault(CodeService, nil, "HTTP 500."))},
+	{Code: "credentials-token", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(CodeToken, nil, "An old token."))},
 }
 
 func TestConditionsEnd(t *testing.T) {

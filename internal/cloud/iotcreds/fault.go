@@ -38,36 +38,42 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 	if skew < 0 {
 		direction = "ahead of"
 	}
-	return health.UserFault(CodeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).",
+	return health.UserFault(CodeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: "+
+		"set the clock (NTP).",
 		health.Varying(skewText(skew.Abs())), direction, p.o.Endpoint)
 }
 
 // statusFault turns an answer that is not 200 into a sentence.
 func (p *Provider) statusFault(status int, body []byte, skew time.Duration) error {
-	answer := awserr.Parse(status, nil, body)
-	message := strings.ToLower(answer.Message)
+	answer := awserr.ParseCredentials(status, body)
 	cause := &StatusError{Status: status, Message: answer.Message}
 	if f := p.certificateOver(cause); f != nil {
 		return f
 	}
 	switch {
-	case status == http.StatusNotFound && p.otherEndpoint(answer):
+	case (answer.Kind == awserr.NotFound || answer.Kind == awserr.NoSuchPath) && p.otherEndpoint(answer):
 		return health.UserFault(CodeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
-			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.", p.o.Endpoint)
-	case status == http.StatusNotFound:
-		return health.UserFault(CodeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.", p.o.RoleAlias)
-	case status == http.StatusForbidden && strings.Contains(message, "certificate"), status == http.StatusUnauthorized:
+			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.",
+			p.o.Endpoint)
+	case answer.Kind == awserr.NotFound, answer.Kind == awserr.NoSuchPath:
+		return health.UserFault(CodeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.",
+			p.o.RoleAlias)
+	case answer.Kind == awserr.Certificate:
 		return p.refusedCertificate(cause)
-	case status == http.StatusForbidden:
+	case answer.Kind == awserr.Denied:
 		if f := p.clockFault(skew); f != nil {
 			f.Err = cause
 			return f
 		}
-		return health.UserFault(CodeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
-	case status == http.StatusBadRequest:
-		return health.UserFault(CodeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName, p.o.RoleAlias)
+		return health.UserFault(CodeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow "+
+			"iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
+	case answer.Kind == awserr.Invalid:
+		return health.UserFault(CodeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the "+
+			"certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName,
+			p.o.RoleAlias)
 	default:
-		return health.SystemFault(CodeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.", p.o.Endpoint, status)
+		return health.SystemFault(CodeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.",
+			p.o.Endpoint, status)
 	}
 }
 
@@ -91,7 +97,7 @@ type StatusError struct {
 	Message string // of the endpoint, cleaned and shortened
 }
 
-// Error gives status and message.
+// Error returns status and message.
 func (e *StatusError) Error() string {
 	if e.Message == "" {
 		return http.StatusText(e.Status)
@@ -153,15 +159,17 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 			continue
 		}
 		if now := p.o.Now(); now.After(leaf.NotAfter) {
-			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", humanize.Time(leaf.NotAfter.UTC()), health.Varying(humanize.Time(now.UTC())))
+			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the "+
+				"certificate, or set the clock.", humanize.Time(leaf.NotAfter.UTC()), health.Varying(humanize.Time(now.UTC())))
 		} else if now.Before(leaf.NotBefore) {
-			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", humanize.Time(leaf.NotBefore.UTC()), health.Varying(humanize.Time(now.UTC())))
+			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).",
+				humanize.Time(leaf.NotBefore.UTC()), health.Varying(humanize.Time(now.UTC())))
 		}
 	}
 	return nil
 }
 
-// skewText gives minutes, as the Date header has whole seconds and came some time ago.
+// skewText writes minutes, as the Date header has whole seconds and came some time ago.
 func skewText(d time.Duration) string {
 	if d = d.Round(time.Minute); d < time.Hour {
 		return fmt.Sprintf("%d min", int(d.Minutes()))

@@ -58,7 +58,7 @@ type Options struct {
 	Retry backoff.Policy
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
-	// Clock is told the Date of every answer. Default: nobody is.
+	// Clock is notified of the Date of every answer. Default: none is.
 	Clock *hubclock.Clock
 	// Log receives one line per episode. Default none.
 	Log *zap.Logger

@@ -72,7 +72,8 @@ func edgeConfig(in *types.EdgeConfig) edgeconfig.EdgeConfig {
 		out.UploaderConfig = &edgeconfig.UploaderConfig{ScheduleConfig: schedule(u.ScheduleConfig)}
 	}
 	if d := in.DeletionConfig; d != nil {
-		out.DeletionConfig = &edgeconfig.DeletionConfig{EdgeRetentionInHours: whole(d.EdgeRetentionInHours), DeleteAfterUpload: d.DeleteAfterUpload}
+		out.DeletionConfig = &edgeconfig.DeletionConfig{EdgeRetentionInHours: whole(d.EdgeRetentionInHours),
+			DeleteAfterUpload: d.DeleteAfterUpload}
 		if l := d.LocalSizeConfig; l != nil {
 			out.DeletionConfig.LocalSizeConfig = &edgeconfig.LocalSizeConfig{
 				MaxLocalMediaSizeInMB: whole(l.MaxLocalMediaSizeInMB), StrategyOnFullSize: edgeconfig.StrategyOnFullSize(l.StrategyOnFullSize),
@@ -86,7 +87,8 @@ func schedule(in *types.ScheduleConfig) *edgeconfig.ScheduleConfig {
 	if in == nil {
 		return nil
 	}
-	return &edgeconfig.ScheduleConfig{ScheduleExpression: aws.ToString(in.ScheduleExpression), DurationInSeconds: int(aws.ToInt32(in.DurationInSeconds))}
+	return &edgeconfig.ScheduleConfig{ScheduleExpression: aws.ToString(in.ScheduleExpression),
+		DurationInSeconds: int(aws.ToInt32(in.DurationInSeconds))}
 }
 
 func whole(n *int32) *int {

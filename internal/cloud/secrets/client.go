@@ -69,28 +69,26 @@ func requestFault(arn string, err error) error {
 	if errors.As(err, &fault) {
 		return fault
 	}
-	answer := awserr.Of(err)
-	switch answer.Name {
-	case "InvalidRequestException":
-		return health.UserFault(CodeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, or correct MediaUriSecretArn.", arn)
-	case "InvalidParameterException", "ValidationException":
+	switch answer := awserr.Of(err); {
+	case answer.Kind == awserr.Unusable:
+		return health.UserFault(CodeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, "+
+			"or correct MediaUriSecretArn.", arn)
+	case answer.Kind == awserr.Malformed:
 		return health.UserFault(CodeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
-	case "DecryptionFailure":
-		return decryptFault(arn, err)
-	}
-	switch {
 	case answer.Kind == awserr.NotFound:
 		return health.UserFault(CodeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
-	case answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
+	case answer.Kind == awserr.Undecryptable, answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
 		return decryptFault(arn, err)
 	case answer.RightMissing():
 		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
 	case answer.CredentialsRefused():
 		return health.SystemFault(CodeDenied, err, "Secrets Manager refuses the hub's credentials: check the role alias and the hub's clock.")
 	case answer.Kind == awserr.Unreachable:
-		return health.SystemFault(CodeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet connection and firewall (port 443).", arn)
+		return health.SystemFault(CodeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet "+
+			"connection and firewall (port 443).", arn)
 	default:
-		return health.SystemFault(CodeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent keeps trying.", answer.Status, arn)
+		return health.SystemFault(CodeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent "+
+			"keeps trying.", answer.Status, arn)
 	}
 }
 
@@ -103,7 +101,8 @@ func decryptFault(arn string, err error) error {
 func urlIn(arn string, content []byte) (secret.String, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(content, &fields) != nil || fields == nil {
-		return secret.String{}, health.UserFault(CodeContent, nil, `The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, arn)
+		return secret.String{}, health.UserFault(CodeContent, nil,
+			`The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, arn)
 	}
 	for _, key := range urlKeys {
 		raw, ok := fields[key] // a map, so that the case counts
@@ -112,11 +111,13 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 		}
 		var value string
 		if json.Unmarshal(raw, &value) != nil {
-			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.", key, arn)
+			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.",
+				key, arn)
 		}
 		value = strings.TrimSpace(value)
 		if !isCameraURL(value) {
-			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin with rtsp:// or rtsps:// and a host, or for FILE_URI with file:///.", key, arn)
+			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin "+
+				"with rtsp:// or rtsps:// and a host, or for FILE_URI with file:///.", key, arn)
 		}
 		return secret.New(value), nil
 	}

@@ -95,7 +95,8 @@ func TestTheRequestIsForTheSecretInItsRegion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if target != "secretsmanager.GetSecretValue" || !strings.Contains(authorization, "/eu-central-1/secretsmanager/") || !strings.Contains(body, arn) {
+	if target != "secretsmanager.GetSecretValue" || !strings.Contains(authorization, "/eu-central-1/secretsmanager/") ||
+		!strings.Contains(body, arn) {
 		t.Errorf("asked %s, %s, %s", target, authorization, body)
 	}
 }
@@ -121,16 +122,17 @@ func TestEveryFailureHasItsOwnSentenceWithoutTheValue(t *testing.T) {
 		"not JSON":            {value("rtsp://admin:hunter2@cam/"), CodeContent, user, "is not JSON"},
 		"null":                {value("null"), CodeContent, user, "is not JSON"},
 		"list":                {value(`["rtsp://admin:hunter2@cam/"]`), CodeContent, user, "is not JSON"},
-		"no value":            {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }, CodeContent, user, "is not JSON"},
-		"key missing":         {value(`{"username":"admin","password":"hunter2"}`), CodeContent, user, "has no key MediaURI"},
-		"key misspelled":      {value(`{"mediaUri":"rtsp://admin:hunter2@cam/"}`), CodeContent, user, "must be spelled MediaURI"},
-		"URL a number":        {value(`{"MediaURI":5}`), CodeContent, user, "is not a string"},
-		"URL empty":           {value(`{"MediaURI":""}`), CodeContent, user, "rtsp:// or rtsps://"},
-		"URL without host":    {value(`{"MediaURI":"rtsp:///hunter2"}`), CodeContent, user, "rtsp:// or rtsps://"},
-		"file without path":   {value(`{"MediaURI":"file:///"}`), CodeContent, user, "file:///"},
-		"URL of a web page":   {value(`{"MediaURI":"http://admin:hunter2@cam/"}`), CodeContent, user, "rtsp:// or rtsps://"},
-		"URL without scheme":  {value(`{"MediaURI":"admin:hunter2@cam/"}`), CodeContent, user, "rtsp:// or rtsps://"},
-		"URL of two lines":    {value(`{"MediaURI":"rtsp://cam/\r\nX: hunter2"}`), CodeContent, user, "rtsp:// or rtsps://"},
+		"no value": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }, CodeContent, user,
+			"is not JSON"},
+		"key missing":        {value(`{"username":"admin","password":"hunter2"}`), CodeContent, user, "has no key MediaURI"},
+		"key misspelled":     {value(`{"mediaUri":"rtsp://admin:hunter2@cam/"}`), CodeContent, user, "must be spelled MediaURI"},
+		"URL a number":       {value(`{"MediaURI":5}`), CodeContent, user, "is not a string"},
+		"URL empty":          {value(`{"MediaURI":""}`), CodeContent, user, "rtsp:// or rtsps://"},
+		"URL without host":   {value(`{"MediaURI":"rtsp:///hunter2"}`), CodeContent, user, "rtsp:// or rtsps://"},
+		"file without path":  {value(`{"MediaURI":"file:///"}`), CodeContent, user, "file:///"},
+		"URL of a web page":  {value(`{"MediaURI":"http://admin:hunter2@cam/"}`), CodeContent, user, "rtsp:// or rtsps://"},
+		"URL without scheme": {value(`{"MediaURI":"admin:hunter2@cam/"}`), CodeContent, user, "rtsp:// or rtsps://"},
+		"URL of two lines":   {value(`{"MediaURI":"rtsp://cam/\r\nX: hunter2"}`), CodeContent, user, "rtsp:// or rtsps://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +160,8 @@ func TestAnUnreachableServiceIsASystemFaultWithinTheDeadline(t *testing.T) {
 	defer func() { _ = silent.Close() }()
 	c := New(awsclient.Of(aws.Config{
 		Region: "us-west-2", BaseEndpoint: aws.String("https://" + silent.Addr().String()),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2key", ""), HTTPClient: &http.Client{Transport: &http.Transport{}},
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2key", ""),
+		HTTPClient:  &http.Client{Transport: &http.Transport{}},
 	}))
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()

@@ -48,7 +48,8 @@ func unmarshal(content string) (described, error) {
 func wanted(between string) string {
 	encryption := made(idEncodings, 0, between, made(idEncoding, 0, made(idEncryption, 0, between), between))
 	return made(IDTrackEntry, 0, between, made(IDTrackNumber, 0, "\x07"), between, made(IDCodecID, 0, "A_AAC\x00\x00"),
-		made(IDCodecPrivate, 0, "\x12\x10"), between, encryption, made(IDAudio, 0, between, made(IDSamplingFrequency, 0, "\x45\xFA\x00\x00"), between), between)
+		made(IDCodecPrivate, 0, "\x12\x10"), between, encryption,
+		made(IDAudio, 0, between, made(IDSamplingFrequency, 0, "\x45\xFA\x00\x00"), between), between)
 }
 
 // What ebml-go does not know, or knows and v does not ask for, changes nothing of what is read beside it, also when
@@ -58,7 +59,10 @@ func TestWhatIsNotAskedForIsPassedOver(t *testing.T) {
 	bait := made(IDTrackNumber, 0, "\x63") + made(IDTrackEntry, 0, made(IDTrackNumber, 0, "\x63"))
 	rows := map[string]string{"nothing": ""}
 	for wide := 1; wide <= 8; wide++ {
-		for name, id := range map[string]uint32{"known, 1": IDVideo, "known, 2": IDName, "known, 3": 0x22B59C, "known, 4": IDCues, "new, 1": 0xFE, "new, 2": 0x4FFE, "new, 3": 0x2FFFFE, "new, 4": 0x1FFFFFFE} {
+		for name, id := range map[string]uint32{
+			"known, 1": IDVideo, "known, 2": IDName, "known, 3": 0x22B59C, "known, 4": IDCues,
+			"new, 1": 0xFE, "new, 2": 0x4FFE, "new, 3": 0x2FFFFE, "new, 4": 0x1FFFFFFE,
+		} {
 			rows[name+string(rune('0'+wide))] = made(id, wide, bait)
 		}
 	}

@@ -31,23 +31,30 @@ func ParseHead(data []byte) (Head, error) {
 	if len(data) == 0 {
 		return Head{}, ErrShort
 	}
-	n := bits.LeadingZeros8(data[0]) + 1
-	if n > 4 {
+	idLen := bits.LeadingZeros8(data[0]) + 1
+	if idLen > 4 {
 		return Head{}, ErrNoID
 	}
-	if len(data) <= n {
+	if len(data) <= idLen {
 		return Head{}, ErrShort
 	}
-	h := Head{ID: uint32(Number(data[:n]))}
-	data = data[n:]
-	if data[0] == 0 {
+	sizeLen := bits.LeadingZeros8(data[idLen]) + 1
+	if sizeLen > 8 {
 		return Head{}, ErrNoSize
 	}
-	size, m := VarInt(data)
-	if m == 0 {
+	if len(data) < idLen+sizeLen {
 		return Head{}, ErrShort
 	}
-	if h.Len, h.Size = n+m, int64(size); size == 1<<(7*m)-1 {
+	h := Head{Len: idLen + sizeLen}
+	for _, b := range data[:idLen] {
+		h.ID = h.ID<<8 | uint32(b)
+	}
+	var size int64
+	for _, b := range data[idLen:h.Len] {
+		size = size<<8 | int64(b)
+	}
+	ones := int64(1)<<(7*sizeLen) - 1
+	if h.Size = size & ones; h.Size == ones {
 		h.Size = Unknown
 	}
 	return h, nil

@@ -35,7 +35,8 @@ func TestBandwidthsAreRead(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"fast", "63k", "-1M", "2M,night=1M", "2M,22:00=1M", "2M,22:00-25:00=1M", "2M,22:00-06:00=", "2M,", "NaN", "InfM", "1e30M"} {
+	for _, text := range []string{"fast", "63k", "-1M", "2M,night=1M", "2M,22:00=1M", "2M,22:00-25:00=1M", "2M,22:00-06:00=", "2M,", "NaN",
+		"InfM", "1e30M"} {
 		if c, err := ParseBandwidth(text); err == nil || !strings.Contains(err.Error(), "such as") {
 			t.Errorf("%q is taken as %v, %v", text, c, err)
 		}

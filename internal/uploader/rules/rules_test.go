@@ -49,7 +49,8 @@ func TestAnErrorWithoutAnIDIsFoundByItsText(t *testing.T) {
 // TestADenialNamesTheRight however the service dresses it, and asks for no credentials in vain.
 func TestADenialNamesTheRight(t *testing.T) {
 	t.Parallel()
-	const said = "User: arn:aws:sts::123456789012:assumed-role/hub/0a is not authorized to perform: %s on resource: arn:aws:%s because no identity-based policy allows it"
+	const said = "User: arn:aws:sts::123456789012:assumed-role/hub/0a is not authorized to perform: %s on resource: arn:aws:%s because no " +
+		"identity-based policy allows it"
 	put := fmt.Sprintf(said, "kinesisvideo:PutMedia", "kinesisvideo:us-west-2:123456789012:stream/door/1")
 	for name, row := range map[string]struct {
 		status        int
@@ -58,17 +59,21 @@ func TestADenialNamesTheRight(t *testing.T) {
 		renew         bool
 		advice        string
 	}{
-		"IAM without a name": {403, "", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1."},
-		"IAM":                {403, "AccessDeniedException", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1."},
-		"IAM as 401":         {401, "NotAuthorizedException", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on"},
-		"IAM as 400":         {400, "AccessDeniedException", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on"},
+		"IAM without a name": {403, "", put, AskUser, false,
+			"Allow the hub's role kinesisvideo:PutMedia on arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1."},
+		"IAM": {403, "AccessDeniedException", put, AskUser, false,
+			"Allow the hub's role kinesisvideo:PutMedia on arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1."},
+		"IAM as 401": {401, "NotAuthorizedException", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on"},
+		"IAM as 400": {400, "AccessDeniedException", put, AskUser, false, "Allow the hub's role kinesisvideo:PutMedia on"},
 		"KMS": {400, "AccessDeniedException", fmt.Sprintf(said, "kms:GenerateDataKey", "kms:us-west-2:123456789012:key/0a"), AskUser, false,
 			"Allow the hub's role kms:GenerateDataKey with the stream's KMS key (arn:aws:kms:us-west-2:123456789012:key/0a)."},
-		"denied, no text":         {400, "AccessDenied", "", AskUser, false, adviceAccess},
-		"401":                     {401, "NotAuthorizedException", "", AskUser, true, adviceAccess},
-		"401, expired":            {401, "NotAuthorizedException", "The token has expired", NewCredentials, false, "Check the hub's clock."},
-		"403, expired":            {403, "", "The security token included in the request is expired", NewCredentials, false, "Check the hub's clock."},
-		"403, the clock":          {403, "", "Signature expired: 20261101T000000Z", NewCredentials, false, "Check the hub's clock and the role alias."},
+		"denied, no text": {400, "AccessDenied", "", AskUser, false, adviceAccess},
+		"401":             {401, "NotAuthorizedException", "", AskUser, true, adviceAccess},
+		"401, expired":    {401, "NotAuthorizedException", "The token has expired", NewCredentials, false, "Check the hub's clock."},
+		"403, expired": {403, "", "The security token included in the request is expired", NewCredentials, false,
+			"Check the hub's clock."},
+		"403, the clock": {403, "", "Signature expired: 20261101T000000Z", NewCredentials, false,
+			"Check the hub's clock and the role alias."},
 		"403, nothing is said":    {403, "", "", NewCredentials, false, "Check the hub's clock and the role alias."},
 		"403, not known":          {403, "UnrecognizedClientException", "", NewCredentials, false, "Check the hub's clock and the role alias."},
 		"401 of a proxy or other": {401, "", "", AskUser, false, adviceAccess},
@@ -98,14 +103,20 @@ func TestAPersonIsAskedOnlyWhereOneMustAct(t *testing.T) {
 		name   string
 		want   Action
 	}{
-		{400, "RequestTimeout", BackOff}, {400, "RequestTimeoutException", BackOff}, {408, "", BackOff}, {408, "RequestTimeoutException", BackOff},
-		{400, "Throttling", BackOff}, {400, "TooManyRequestsException", BackOff}, {400, "RequestLimitExceeded", BackOff}, {400, "SlowDown", BackOff},
-		{400, "LimitExceededException", BackOff}, {400, "ClientLimitExceededException", BackOff}, {400, "ConnectionLimitExceededException", BackOff},
+		{400, "RequestTimeout", BackOff}, {400, "RequestTimeoutException", BackOff}, {408, "", BackOff},
+		{408, "RequestTimeoutException", BackOff},
+		{400, "Throttling", BackOff}, {400, "TooManyRequestsException", BackOff}, {400, "RequestLimitExceeded", BackOff},
+		{400, "SlowDown", BackOff},
+		{400, "LimitExceededException", BackOff}, {400, "ClientLimitExceededException", BackOff},
+		{400, "ConnectionLimitExceededException", BackOff},
 		{400, "ResourceInUseException", BackOff}, {400, "InternalFailure", BackOff}, {400, "ServiceUnavailable", BackOff},
-		{421, "", NewEndpoint}, {425, "", BackOff}, {429, "", BackOff}, {500, "", BackOff}, {502, "", BackOff}, {503, "", BackOff}, {504, "", BackOff}, {599, "", BackOff},
+		{421, "", NewEndpoint}, {425, "", BackOff}, {429, "", BackOff}, {500, "", BackOff}, {502, "", BackOff}, {503, "", BackOff},
+		{504, "", BackOff}, {599, "", BackOff},
 		{400, "IncompleteSignature", NewCredentials}, {400, "RequestExpired", NewCredentials}, {400, "InvalidSignatureException", NewCredentials},
-		{400, "InvalidClientTokenId", NewCredentials}, {403, "InvalidClientTokenId", NewCredentials}, {400, "ExpiredTokenException", NewCredentials},
-		{400, "", AskUser}, {400, "InvalidArgumentException", AskUser}, {400, "ValidationException", AskUser}, {404, "", AskUser}, {400, "ResourceNotFoundException", AskUser},
+		{400, "InvalidClientTokenId", NewCredentials}, {403, "InvalidClientTokenId", NewCredentials},
+		{400, "ExpiredTokenException", NewCredentials},
+		{400, "", AskUser}, {400, "InvalidArgumentException", AskUser}, {400, "ValidationException", AskUser}, {404, "", AskUser},
+		{400, "ResourceNotFoundException", AskUser},
 		{405, "", AskUser}, {407, "", AskUser}, {413, "", AskUser}, {418, "", AskUser},
 	} {
 		if r := OfResponse(awserr.Classify(row.status, row.name, "")); r.Action != row.want {

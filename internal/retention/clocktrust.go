@@ -21,52 +21,52 @@ const (
 	maxAway = 60 * 24 * time.Hour
 )
 
-// plausibility tells whether the wall clock can be trusted with deletions by age: a clock that
+// clockTrust tells whether the wall clock can be trusted with deletions by age: a clock that
 // jumped forward by years would make all media old at once.
-type plausibility struct {
-	began     bool
-	wall      time.Time     // of the pass before
-	uptime    time.Duration // of the pass before
-	before    time.Time     // newest media as of the pass before
-	newest    time.Time     // media of before the doubt: what came since cannot vouch for the clock
-	doubt     bool
-	plausible time.Duration // uptime since which the clock has been plausible, within a doubt
+type clockTrust struct {
+	began          bool
+	wall           time.Time     // of the pass before
+	uptime         time.Duration // of the pass before
+	before         time.Time     // newest media as of the pass before
+	newest         time.Time     // media of before the doubt: what came since cannot vouch for the clock
+	suspect        bool
+	plausibleSince time.Duration // uptime since which the clock has been plausible, while it is suspect
 }
 
 // check takes the wall clock, the monotonic time of a pass, the newest media as it was before they
 // were read, and whether the clock is being synchronised.
-func (p *plausibility) check(wall time.Time, uptime time.Duration, newest time.Time, synchronised bool) bool {
+func (p *clockTrust) check(wall time.Time, uptime time.Duration, newest time.Time, synchronised bool) bool {
 	wall = wall.Round(0) // the wall's readings, not the monotonic ones
 	step := wall.Sub(p.wall) - (uptime - p.uptime)
 	if !p.began {
 		p.before = newest
 	}
 	if !p.began || step.Abs() >= hubclock.DoubtStep {
-		if !p.doubt { // the newest now may be of after the step
+		if !p.suspect { // the newest now may be of after the step
 			p.newest = p.before
 		}
 		// A step that leads back to the media's time ends a doubt at once.
-		p.doubt, p.plausible = !p.newest.IsZero() && wall.Sub(p.newest) >= maxOff, uptime
+		p.suspect, p.plausibleSince = !p.newest.IsZero() && wall.Sub(p.newest) >= maxOff, uptime
 	}
 	p.began, p.wall, p.uptime, p.before = true, wall, uptime, newest
-	if !p.doubt {
+	if !p.suspect {
 		return true
 	}
 	if !synchronised && wall.Sub(p.newest) >= maxAway {
-		p.plausible = uptime
+		p.plausibleSince = uptime
 	}
-	if uptime-p.plausible >= trustAfter {
-		p.doubt = false
+	if uptime-p.plausibleSince >= trustAfter {
+		p.suspect = false
 	}
-	return !p.doubt
+	return !p.suspect
 }
 
-// judge reads the clock and tells whether it can be trusted with deletions by age.
-func (k *Keeper) judge(streams []string, synchronised bool) (now time.Time, plausible bool) {
+// judgeClock reads the clock and tells whether it can be trusted with deletions by age.
+func (k *Keeper) judgeClock(streams []string, synchronised bool) (now time.Time, plausible bool) {
 	newest := k.newest(streams, k.o.Now()) // before the clock is read: nothing in it is of after a step that is not seen
 	now = k.o.Now()
 	if !k.clock.began {
-		newest = k.vouching(streams, newest, now, synchronised)
+		newest = k.trustedNewest(streams, newest, now, synchronised)
 	}
 	plausible = k.clock.check(now, k.o.Uptime(), newest, synchronised)
 	k.trusted.Store(plausible)
@@ -85,10 +85,10 @@ func (k *Keeper) newest(streams []string, now time.Time) time.Time {
 	return newest
 }
 
-// vouching is the end of the newest media that vouches for the clock at a start. What was recorded
+// trustedNewest is the end of the newest media that speaks for the clock at a start. What was recorded
 // before the start in a doubt does not: it lies behind a gap as a clock leaves that is far ahead, or a
 // hub that was off. That the clock went on for trustAfter since ends a doubt here as well.
-func (k *Keeper) vouching(streams []string, newest, now time.Time, synchronised bool) time.Time {
+func (k *Keeper) trustedNewest(streams []string, newest, now time.Time, synchronised bool) time.Time {
 	type span struct{ start, end int64 } // in Unix ms
 	many := 0
 	for _, stream := range streams {
@@ -121,7 +121,8 @@ func (k *Keeper) reportClock(plausible bool) {
 		return
 	}
 	if part.Report(scopeClock, health.Info, health.SystemFault(codeClock, nil,
-		"The clock is far ahead of the newest recording, so nothing is deleted by age until it has been right for an hour: check the hub's time and its synchronisation.")) {
+		"The clock is far ahead of the newest recording, so nothing is deleted by age until it has been right for an hour: check the hub's "+
+			"time and its synchronisation.")) {
 		k.o.Log.Warn("the clock is far ahead of the newest recording: no deletions by age until it has been right for an hour")
 	}
 }

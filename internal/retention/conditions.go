@@ -57,16 +57,18 @@ func (k *Keeper) reportReserve(total uint64) {
 }
 
 // reportFilled says who fills the disk when our media is too little to free what is to be free.
-func (k *Keeper) reportFilled(l look, total uint64, reaches bool) {
+func (k *Keeper) reportFilled(d diskState, total uint64, reaches bool) {
 	if reaches {
 		k.report(scopeFilled, health.Degraded, nil)
 		return
 	}
 	size := signed(total)
 	k.report(scopeFilled, health.Degraded, health.SystemFault(codeFilled, nil,
-		"The disk has %s: our recordings take %s, everything else %s, and %s are free. So the %s that are to stay free cannot be had by deleting recordings, "+
+		"The disk has %s: our recordings take %s, everything else %s, and %s are free. So the %s that are to stay free cannot be had by "+
+			"deleting recordings, "+
 			"and none is deleted for it that is not uploaded: delete other files on the disk, or lower AWS_KVS_EDGE_MIN_FREE_DISK.%s",
-		humanize.Bytes(size), humanize.Bytes(l.ours), humanize.Bytes(max(0, size-l.free-l.ours)), humanize.Bytes(max(0, l.free)), humanize.Bytes(l.need),
+		humanize.Bytes(size), humanize.Bytes(d.ours), humanize.Bytes(max(0, size-d.free-d.ours)), humanize.Bytes(max(0, d.free)),
+		humanize.Bytes(d.need),
 		k.quarantined()))
 }
 
@@ -77,17 +79,19 @@ func (k *Keeper) reportHeld(segments int, bytes int64) {
 		return
 	}
 	k.report(scopeHeld, health.Info, health.SystemFault(codeHeld, nil,
-		"The disk runs low, and another program holds %s (%s) that would be deleted: they are kept for %s at most, as deleting them frees nothing before; "+
-			"end the export, the player, the backup or the snapshot.", humanize.Count(segments, "recording"), humanize.Bytes(bytes), humanize.Span(passOver)))
+		"The disk runs low, and another program holds %s (%s) that would be deleted: they are kept for %s at most, as deleting them frees "+
+			"nothing before; "+
+			"end the export, the player, the backup or the snapshot.", humanize.Count(segments, "recording"), humanize.Bytes(bytes),
+		humanize.Span(passOver)))
 }
 
 // reportBarren says that the disk does not free what is deleted.
-func (k *Keeper) reportBarren(l look) {
-	if k.account.barren == 0 || l.missing() == 0 {
+func (k *Keeper) reportBarren(d diskState) {
+	if k.account.futile == 0 || d.missing() == 0 {
 		k.report(scopeBarren, health.Degraded, nil)
 		return
 	}
 	k.report(scopeBarren, health.Degraded, health.SystemFault(codeBarren, nil,
 		"The disk does not free what is deleted: %s were, and it shows nothing of it. So hardly anything more is deleted for it: "+
-			"remove snapshots of the file system, or what else is written to the disk.", humanize.Bytes(k.account.useless)))
+			"remove snapshots of the file system, or what else is written to the disk.", humanize.Bytes(k.account.futileBytes)))
 }

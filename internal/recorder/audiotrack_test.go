@@ -14,7 +14,7 @@ import (
 func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &accessunit.AudioTrack{Rate: 1000, Silence: make([]byte, 1000), Track: mkv.Track{
+	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &accessunit.AudioTrack{Rate: 1000, Silence: make([]byte, 1000), Track: mkv.Track{
 		Number: accessunit.AudioNumber, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x14, 0x08}, Name: "audio", SampleRate: 16000, Channels: 1,
 	}})
 	failing := &failingWriter{after: 2}
@@ -27,12 +27,12 @@ func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 			b.frame(at, at, slice1)
 		}
 		if i == 30 {
-			failing.segmentWriter = b.writer
-			b.writer = failing
+			failing.segmentWriter = b.recording.writer
+			b.recording.writer = failing
 		}
 		for range 3 {
 			sound++
-			b.audio(make([]byte, sound), uint32(at.Milliseconds()), noon.Add(at))
+			b.audioFrame(make([]byte, sound), uint32(at.Milliseconds()), noon.Add(at))
 		}
 	}
 	if failing.after >= 0 {
@@ -91,11 +91,11 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 			b := newBench(t)
 			begun := time.Now()
 			if c.recorded > 0 {
-				b.newest = begun.Add(c.recorded).Round(time.Millisecond).UTC()
-				b.timeline.Continue(b.newest)
+				b.recording.newest = begun.Add(c.recorded).Round(time.Millisecond).UTC()
+				b.times.timeline.Continue(b.recording.newest)
 			}
 			track := accessunit.G711Track(true, 8000, 1)
-			b.begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
+			b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
 			for i := range frames {
 				media := time.Duration(i) * tick
 				now := begun.Add(media)
@@ -107,10 +107,10 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 					picture = idr
 				}
 				b.accessUnit([][]byte{[]byte(picture)}, uint32(media*9/100_000), now)
-				b.audio([]byte{byte(i)}, uint32(media*8/1_000_000), now)
+				b.audioFrame([]byte{byte(i)}, uint32(media*8/1_000_000), now)
 			}
 			pictures, sounds := make(map[byte]time.Time), make(map[byte]time.Time)
-			_ = b.seal()
+			_ = b.recording.seal()
 			for _, info := range b.store.Segments("door", time.Time{}, time.Time{}) {
 				reader, err := b.store.OpenSegment(info.Key)
 				if err != nil {

@@ -21,48 +21,48 @@ const (
 	floorBytes = 16 << 20
 	// passOver is how long a segment is passed over that somebody else has open.
 	passOver = 10 * time.Minute
-	// glanceEvery is how often the disk is looked at right after a deletion, patience for how long: XFS frees in the
+	// measureEvery is how often the disk is looked at right after a deletion, freedWithin for how long: XFS frees in the
 	// background, within moments.
-	glanceEvery = 20 * time.Millisecond
-	patience    = 500 * time.Millisecond
+	measureEvery = 20 * time.Millisecond
+	freedWithin  = 500 * time.Millisecond
 )
 
-// look asks for the disk and brings the account up to date. It fails when the disk does not answer, and says so:
+// measure asks for the disk and brings the account up to date. It fails when the disk does not answer, and says so:
 // not knowing is no reason to delete.
-func (k *Keeper) look() (l look, total uint64, ok bool) {
-	if l, total, ok = k.glance(); ok && l.missing() > 0 && (k.account.due(l) || k.account.starts(l)) {
+func (k *Keeper) measure() (d diskState, total uint64, ok bool) {
+	if d, total, ok = k.readDisk(); ok && d.missing() > 0 && (k.account.due(d) || k.account.starts(d)) {
 		err := k.o.Store.Commit()
 		if k.account.synced = err == nil; err != nil {
 			k.o.Log.Debug("the disk cannot be synced", zap.Error(err))
 		}
-		l, total, ok = k.glance()
+		d, total, ok = k.readDisk()
 	}
 	if ok {
-		k.account.see(l)
+		k.account.see(d)
 	}
-	return l, total, ok
+	return d, total, ok
 }
 
-// glance asks for the disk.
-func (k *Keeper) glance() (l look, total uint64, ok bool) {
+// readDisk asks for the disk.
+func (k *Keeper) readDisk() (d diskState, total uint64, ok bool) {
 	part := k.o.Health.Part("", health.JobRetention)
 	free, total, err := k.o.Store.DiskFree()
 	if err != nil {
 		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
 			k.o.Log.Error("cannot watch the disk", zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
-		return l, 0, false
+		return d, 0, false
 	}
 	part.OK(health.ScopeDisk)
-	l = look{uptime: k.o.Uptime(), free: signed(free), need: signed(k.o.MinFree(total)), deleted: k.o.Store.Deleted()}
+	d = diskState{uptime: k.o.Uptime(), free: signed(free), need: signed(k.o.MinFree(total)), deleted: k.o.Store.Deleted()}
 	rate, _ := k.total()
 	for _, stream := range k.o.Store.Streams() {
 		if k.o.Store.SameDisk(stream) {
-			l.ours += k.ahead(stream)
+			d.ours += k.ahead(stream)
 		}
 	}
-	l.floor = min(l.need/2, floorBytes+rate*int64(floorTime/time.Second))
-	return l, total, true
+	d.floor = min(d.need/2, floorBytes+rate*int64(floorTime/time.Second))
+	return d, total, true
 }
 
 func signed(bytes uint64) int64 { return int64(min(bytes, math.MaxInt64/4)) }
@@ -76,30 +76,30 @@ func (k *Keeper) guardDisk(ctx context.Context, all []string) {
 			k.resume(stream, codeLow) // its directory may have been on this disk when it was paused
 		}
 	}
-	l, total, ok := k.look()
+	d, total, ok := k.measure()
 	if !ok {
 		return
 	}
 	k.reportReserve(total)
-	if l.missing() == 0 {
-		k.reportFilled(l, total, true)
+	if d.missing() == 0 {
+		k.reportFilled(d, total, true)
 		k.reportHeld(0, 0)
-		k.reportBarren(l)
+		k.reportBarren(d)
 		k.resumeAll(streams)
 		return
 	}
-	reaches := k.account.reaches(l)
-	done := k.takeBack(ctx, streams, l)
+	reaches := k.account.reaches(d)
+	done := k.reclaimSpace(ctx, streams, d)
 	if done.fails { // said already
 		return
 	}
-	if after, _, ok := k.look(); ok {
-		l = k.settle(ctx, after, done)
+	if after, _, ok := k.measure(); ok {
+		d = k.awaitFreed(ctx, after, done)
 	}
-	k.reportFilled(l, total, reaches)
+	k.reportFilled(d, total, reaches)
 	k.reportHeld(done.held, done.passed)
-	k.reportBarren(l)
-	k.stopOrGoOn(streams, l, reaches, done)
+	k.reportBarren(d)
+	k.pauseOrResume(streams, d, reaches, done)
 }
 
 // onDisk gives those of the streams that are on the disk of the recording directory.
@@ -107,8 +107,8 @@ func (k *Keeper) onDisk(streams []string) []string {
 	return slices.DeleteFunc(slices.Clone(streams), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
 }
 
-// back is what a pass did for the disk.
-type back struct {
+// reclaimed is what a pass did for the disk.
+type reclaimed struct {
 	deleted int64 // bytes
 	passed  int64 // bytes of segments that somebody else holds
 	held    int   // how many of those
@@ -116,15 +116,15 @@ type back struct {
 	fails   bool  // no stream that has media can be deleted from
 }
 
-// takeBack deletes what the account allows: an uploaded segment as long as any stream has one. What is not
+// reclaimSpace deletes what the account allows: an uploaded segment as long as any stream has one. What is not
 // uploaded goes only where that can suffice, and after the configuration is known.
-func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done back) {
-	suffices := k.applied.Load() && k.suffices(streams, l.missing())
-	reserve, full := k.account.allowed(l)
+func (k *Keeper) reclaimSpace(ctx context.Context, streams []string, d diskState) (done reclaimed) {
+	suffices := k.applied.Load() && k.suffices(streams, d.missing())
+	reserve, full := k.account.allowed(d)
 	passed, failed := make(map[string]int64), make(map[string]bool)
-	g := k.newGiving(streams, l.missing(), suffices, func(stream string) int64 { return k.held(stream) - passed[stream] })
+	g := k.newReclaim(streams, d.missing(), suffices, func(stream string) int64 { return k.held(stream) - passed[stream] })
 	defer g.stop()
-	maps.DeleteFunc(k.open, func(_ segment.Key, h holding) bool { return l.uptime-h.asked > passOver })
+	maps.DeleteFunc(k.heldOpen, func(_ segment.Key, h holding) bool { return d.uptime-h.asked > passOver })
 	for ctx.Err() == nil {
 		s, ok := g.next()
 		if !ok {
@@ -135,7 +135,7 @@ func (k *Keeper) takeBack(ctx context.Context, streams []string, l look) (done b
 		if reserve <= 0 && full <= 0 {
 			return done
 		}
-		if k.passesOver(s, l.uptime) {
+		if k.passesOver(s, d.uptime) {
 			reserve -= s.Bytes
 			done.passed, done.held = done.passed+s.Bytes, done.held+1
 			passed[s.Stream] += s.Bytes
@@ -159,15 +159,15 @@ type holding struct{ since, asked time.Duration }
 func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
 	held, known := k.o.Store.Held(s.Key)
 	if !held || !known {
-		delete(k.open, s.Key)
+		delete(k.heldOpen, s.Key)
 		return false
 	}
-	h, before := k.open[s.Key]
+	h, before := k.heldOpen[s.Key]
 	if !before {
 		h.since = now
 	}
 	h.asked = now
-	k.open[s.Key] = h
+	k.heldOpen[s.Key] = h
 	return now-h.since < passOver
 }
 
@@ -188,41 +188,41 @@ func (k *Keeper) suffices(streams []string, lacks int64) bool {
 	return lacks <= 0
 }
 
-// settle looks again and again, for moments, whether what was just deleted is free.
-func (k *Keeper) settle(ctx context.Context, l look, done back) look {
+// awaitFreed measures again and again, for moments, whether what was just deleted is free.
+func (k *Keeper) awaitFreed(ctx context.Context, d diskState, done reclaimed) diskState {
 	if done.deleted == 0 {
-		return l
+		return d
 	}
-	for waited := time.Duration(0); k.account.owes() && !k.late && waited < k.patience; waited += glanceEvery {
-		timer := time.NewTimer(glanceEvery)
+	for waited := time.Duration(0); k.account.awaits() && !k.freesLate && waited < k.awaitFor; waited += measureEvery {
+		timer := time.NewTimer(measureEvery)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return l
+			return d
 		case <-timer.C:
 		}
-		again, _, ok := k.look()
+		again, _, ok := k.measure()
 		if !ok {
-			return l
+			return d
 		}
-		l = again
+		d = again
 	}
-	k.late = k.account.owes() // and the next time nobody waits for it
-	return l
+	k.freesLate = k.account.awaits() // and the next time nobody waits for it
+	return d
 }
 
-// stopOrGoOn pauses the streams when nothing can be deleted, and lets them go on when there is room. Where others fill
+// pauseOrResume pauses the streams when nothing can be deleted, and lets them go on when there is room. Where others fill
 // the disk so that the reserve is out of reach, there is recorded until the disk is about to be full.
-func (k *Keeper) stopOrGoOn(streams []string, l look, reaches bool, done back) {
+func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done reclaimed) {
 	switch {
 	case !k.applied.Load():
-	case !reaches && l.free >= 2*l.floor:
+	case !reaches && d.free >= 2*d.floor:
 		k.resumeAll(streams)
-	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(l) > 0:
-	case reaches || l.free < l.floor:
+	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(d) > 0:
+	case reaches || d.free < d.floor:
 		why := health.SystemFault(codeLow, nil,
 			"The disk has %s left, %s must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
-			humanize.Bytes(l.free), humanize.Bytes(l.need), k.quarantined())
+			humanize.Bytes(d.free), humanize.Bytes(d.need), k.quarantined())
 		k.o.Health.Part("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
 		for _, stream := range streams {
 			if k.configured(stream) {
