@@ -145,7 +145,7 @@ func (f *Feed) Expect(sequence uint16, timestamp uint32) {
 	}
 }
 
-// Flush gives out the last access unit when nothing more comes.
+// Flush emits the last access unit when nothing more comes.
 func (f *Feed) Flush() {
 	if f.assembler == nil {
 		return

@@ -94,7 +94,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	}
 	a := &Agent{o: o, log: o.Log, health: health.NewRegistry(time.Now), uploadMode: newHubMode(s.UploadMode)}
 	a.current.Store(&s)
-	a.freezes = newFreezes(a.health.Part("", health.JobAPI), a.log, nil)
+	a.freezes = newFreezes(a.health.Component("", health.JobAPI), a.log, nil)
 	a.uploadCap.Follow(s.UploadCap)
 	defer func() {
 		if err != nil {
@@ -105,7 +105,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 		return nil, fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
 	}
 	a.store, err = segment.Open(segment.Options{
-		Dir: s.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore),
+		Dir: s.RecordingDirectory, Log: a.log, Health: a.health.Component("", health.JobStore),
 		FlushInterval: s.FlushInterval, VolumeMemory: s.VolumeMemoryFile(),
 		Version: o.Version, Reserved: s.OwnPlaces(),
 	})
@@ -144,7 +144,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	if err := a.serve(); err != nil {
 		return nil, err
 	}
-	noteMisspelt(a.health.Part("", health.JobSettings), a.log, o.Initial)
+	noteMisspelt(a.health.Component("", health.JobSettings), a.log, o.Initial)
 	return a, nil
 }
 
@@ -159,11 +159,11 @@ func (a *Agent) serve() (err error) {
 			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
 		})
 	}
-	a.export.ended = func() { a.health.Part("", health.JobMetrics).End() }
+	a.export.ended = func() { a.health.Component("", health.JobMetrics).End() }
 	if err := a.export.serve(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.health.Part("", health.JobAPI), a.log); err != nil {
+	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.health.Component("", health.JobAPI), a.log); err != nil {
 		return err
 	}
 	a.status.Handle("GET /metrics", a.export.handler)
@@ -186,10 +186,10 @@ func (a *Agent) connect() error {
 		return &settings.Error{Faults: []string{err.Error()}}
 	}
 	if device != nil {
-		hub.WatchCertificate(device, s.IoT, a.health.Part("", health.JobCloud), a.log)
+		hub.WatchCertificate(device, s.IoT, a.health.Component("", health.JobCloud), a.log)
 	}
 	credentials, err := hub.Credentials(s.IoT, device, iotcreds.Options{
-		Health: a.health.Part("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
+		Health: a.health.Component("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
@@ -272,7 +272,7 @@ func (a *Agent) parts() []func(context.Context) error {
 // supervised is a part that is restarted when it panics: no camera misses a frame for it.
 func (a *Agent) supervised(what, job string, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return supervise.Keep(ctx, supervise.Options{What: what, Part: a.health.Part("", job), Log: a.log}, run)
+		return supervise.Keep(ctx, supervise.Options{What: what, Component: a.health.Component("", job), Log: a.log}, run)
 	}
 }
 

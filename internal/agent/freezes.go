@@ -19,13 +19,13 @@ const scopeFrozen health.Scope = "frozen"
 const frozenShown = time.Hour
 
 // newFreezes watches whether the hub runs. What was missed meanwhile is no fault of a camera.
-func newFreezes(part *health.Part, log *zap.Logger, now func() time.Duration) *freeze.Watch {
+func newFreezes(part *health.Component, log *zap.Logger, now func() time.Duration) *freeze.Watch {
 	return freeze.New(func(f freeze.Freeze) {
 		until := time.Now()
 		part.Note(scopeFrozen, health.Degraded, health.SystemFault(codeFrozen, nil,
 			"The hub did not run for %s until %s, so that nothing was recorded but what connections held meanwhile: if it comes again, look for "+
 				"suspend, a paused virtual machine, too little memory or a disk that blocks.",
 			humanize.Length(f.Length), humanize.Time(until.Local())), frozenShown)
-		log.Warn("the hub did not run", zap.Duration("for", f.Length), zap.Time("until", until.UTC()))
+		log.Warn("the hub did not run", zap.String("code", codeFrozen), zap.Duration("for", f.Length), zap.Time("until", until.UTC()))
 	}, now)
 }

@@ -20,7 +20,7 @@ type job struct {
 // jobOptions say what a job is and where it reports.
 type jobOptions struct {
 	stream, name string
-	part         *health.Part
+	part         *health.Component
 	log          *zap.Logger
 	run          func(context.Context) error
 }
@@ -44,7 +44,8 @@ func startJob(o jobOptions) *job {
 				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is started again.", o.name, o.stream)
 			}
 			if o.part.Report(health.ScopeJob, health.Failed, fault) {
-				o.log.Error("a job failed and is started again", zap.String("stream", o.stream), zap.String("job", o.name), zap.Error(fault),
+				o.log.Error("a job failed and is started again", zap.String("code", fault.Code), zap.String("stream", o.stream),
+					zap.String("job", o.name), zap.Error(fault),
 					zap.NamedError("cause", fault.Err))
 			}
 			if pause.Wait(ctx) != nil {

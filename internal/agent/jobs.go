@@ -30,7 +30,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 	if err != nil {
 		return nil, err
 	}
-	part := a.health.Part(stream, health.JobRecorder)
+	part := a.health.Component(stream, health.JobRecorder)
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
 		Source:          a.mediaSource(stream, spec),
@@ -42,7 +42,7 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 		SegmentDuration: spec.SegmentDuration,
 		FlushInterval:   spec.FlushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
-		GoesOn:          goesOn && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
+		Continues:       goesOn && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
 		TimestampSource: spec.Camera.TimestampSource,
 		Frozen:          a.freezes.Within,
 		Health:          part,
@@ -70,7 +70,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 	if err != nil {
 		return nil, err
 	}
-	part := a.health.Part(stream, health.JobUploader)
+	part := a.health.Component(stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: part, Log: a.log,
 		Audio: func() uploader.Audio { return a.settings().Audio.Uploaded() },
@@ -99,7 +99,7 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 }
 
 // scheduled runs a job in the windows of a plan and says so while it waits for one.
-func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(context.Context) error) func(context.Context) error {
+func (a *Agent) scheduled(plan scheduler.Plan, part *health.Component, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		defer setNextWindow(part, time.Time{})
 		off := ""
@@ -108,7 +108,7 @@ func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(conte
 			Job: func(ctx context.Context) error {
 				err := run(ctx)
 				if errors.Is(context.Cause(ctx), scheduler.ErrWindowClosed) {
-					part.Number(health.WindowsCompleted).Add(1)
+					part.Counter(health.WindowsCompleted).Add(1)
 				}
 				if off != "" {
 					part.SetState(off)
@@ -145,12 +145,12 @@ func (a *Agent) nextOpening(plan scheduler.Plan) time.Time {
 }
 
 // setNextWindow notes for status when a job that waits starts again; zero when it does not wait.
-func setNextWindow(part *health.Part, next time.Time) {
+func setNextWindow(part *health.Component, next time.Time) {
 	millis := int64(0)
 	if !next.IsZero() {
 		millis = next.UnixMilli()
 	}
-	part.Number(health.NextWindowTime).Set(millis)
+	part.Gauge(health.NextWindowTime).Set(millis)
 }
 
 // hourlyOffset spreads the hubs of a fleet over the hour.

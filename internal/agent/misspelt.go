@@ -14,14 +14,15 @@ const codeMisspelt = "settings-misspelt"
 const scopeNames health.Scope = "names"
 
 // noteMisspelt logs the variables whose names are wrong, and shows them in status until a reload finds none.
-func noteMisspelt(part *health.Part, log *zap.Logger, r settings.Reading) {
+func noteMisspelt(part *health.Component, log *zap.Logger, r settings.Reading) {
 	list := r.Misspelt()
 	if len(list) == 0 {
 		part.OK(scopeNames)
 		return
 	}
 	for _, m := range list {
-		log.Warn("no setting has this name: look it up in the list of settings", zap.String("name", m.Name), zap.String("meant", m.Meant))
+		log.Warn("no setting has this name: look it up in the list of settings", zap.String("code", codeMisspelt),
+			zap.String("name", m.Name), zap.String("meant", m.Meant))
 	}
 	part.Report(scopeNames, health.Info, health.UserFault(codeMisspelt, nil, "%s", settings.MisspeltText(list, r)))
 }

@@ -194,21 +194,21 @@ func (s *streams) start(name, jobName string, run func(context.Context) error, e
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
 	}
-	part := s.workers.health.Part(name, jobName)
+	part := s.workers.health.Component(name, jobName)
 	part.End()
 	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", jobName))
 	return startJob(jobOptions{stream: name, name: jobName, part: part, log: s.workers.log, run: run}), nil
 }
 
 func (s *streams) failed(name, jobName string) bool {
-	worst, ok := s.workers.health.Part(name, jobName).Snapshot().Worst()
+	worst, ok := s.workers.health.Component(name, jobName).Snapshot().Worst()
 	return ok && worst.Severity == health.Failed
 }
 
 // recording reports whether a recorder is in its window, and has recorded.
 func (s *streams) recording(name string) bool {
-	part := s.workers.health.Part(name, health.JobRecorder)
-	return !part.Snapshot().IsOffBySchedule() && part.Number(health.FramesRecorded).Load() > 0
+	part := s.workers.health.Component(name, health.JobRecorder)
+	return !part.Snapshot().IsOffBySchedule() && part.Value(health.FramesRecorded) > 0
 }
 
 // stopStream ends a stream's jobs for good, the recorder first so that the uploader sees its last
@@ -225,7 +225,7 @@ func (s *streams) stopStream(name string) {
 		if end.job == nil {
 			continue
 		}
-		ran := metrics.ActivityOf(s.workers.health.Part(name, end.name).Snapshot()) == metrics.Running
+		ran := metrics.ActivityOf(s.workers.health.Component(name, end.name).Snapshot()) == metrics.Running
 		if end.job.stop(); ran {
 			s.workers.completed(name, end.name)
 		}

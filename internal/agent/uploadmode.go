@@ -83,7 +83,7 @@ type uploadModes struct {
 	tags   tagSource
 	pace   tagPace
 	nudged <-chan nudge // receives when the stream may have been changed; nil = never
-	part   *health.Part
+	part   *health.Component
 	log    *zap.Logger
 	// tagged is called with the stream's tags whenever they are read; nil for none.
 	tagged func(map[string]string)
@@ -101,7 +101,7 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log},
+		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Component: m.part, Log: m.log},
 			func(ctx context.Context) error {
 				m.watch(ctx, changes)
 				return nil
@@ -206,7 +206,8 @@ func (m *uploadModes) reportTags(err error, denied bool) {
 		fault := health.UserFault(codeTags, err, "The hub's role may not read the tags of stream %s, so its upload mode stays as it is: "+
 			"allow kinesisvideo:ListTagsForStream.", m.stream)
 		if m.part.Report(scopeStreamTags, health.Info, fault) {
-			m.log.Warn("the stream's tags may not be read", zap.String("stream", m.stream), zap.Error(fault), zap.NamedError("cause", err))
+			m.log.Warn("the stream's tags may not be read", zap.String("code", fault.Code), zap.String("stream", m.stream), zap.Error(fault),
+				zap.NamedError("cause", err))
 		}
 	}
 }

@@ -22,9 +22,9 @@ const (
 // layers only, never its neighbours. A name ending in /... stands for a tree, whose members may
 // import each other.
 var layers = [][]string{
-	{"internal/hubclock"},
+	{"internal/hubclock", "internal/signal"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
-		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/signal", "internal/mkv/element",
+		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/simcam", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout"},

@@ -130,6 +130,7 @@ func (p *pinned) all() []string {
 	p.metrics()
 	p.topics()
 	p.commands()
+	p.add("log field", conditionField)
 	for _, d := range health.Declarations {
 		p.add("condition", d.Code)
 	}

@@ -39,7 +39,8 @@ func Open(o Options, wanted map[string]bool) *Cache {
 	var err error
 	if c.sealer, err = newSealer(o.Device); err != nil {
 		c.raise(scopeCameraStore, health.Info, health.SystemFault(codeCameraStore, err,
-			"The cameras' URLs are not kept on disk, as the device's private key cannot be used to encrypt them: after a boot without a network the hub records only once it has one."))
+			"The cameras' URLs are not kept on disk, as the device's private key cannot be used to encrypt them: after a boot without a network "+
+				"the hub records only once it has one."))
 	}
 	c.load()
 	return c
@@ -60,7 +61,8 @@ func (c *Cache) load() {
 		return
 	case err != nil && !errors.Is(err, statefile.ErrCorrupt):
 		raise(health.Degraded, err,
-			"The file %s with the cameras' URLs cannot be read: give it to the agent's user, or check the disk; the URLs are read again from Secrets Manager.", filepath.Join(c.dir.Path(), camerasFile))
+			"The file %s with the cameras' URLs cannot be read: give it to the agent's user, or check the disk; the URLs are read again from "+
+				"Secrets Manager.", filepath.Join(c.dir.Path(), camerasFile))
 		return
 	case err != nil:
 		raise(health.Degraded, err,

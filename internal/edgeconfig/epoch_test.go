@@ -37,7 +37,8 @@ func TestEpochTimesComeBackAsTheyWere(t *testing.T) {
 
 func TestWhatIsNoEpochTimeIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{`"2026-01-01T00:00:00Z"`, `"1700000000"`, "null", "true", "{}", "[]", "-1", "0", "1700000000000", "1e400", "1e999999999", "NaN"} {
+	for _, text := range []string{`"2026-01-01T00:00:00Z"`, `"1700000000"`, "null", "true", "{}", "[]", "-1", "0", "1700000000000",
+		"1e400", "1e999999999", "NaN"} {
 		var e Epoch
 		if err := e.UnmarshalJSON([]byte(text)); err == nil {
 			t.Errorf("%s was taken for %v", text, e.Time)

@@ -88,7 +88,7 @@ func TestNoSentenceShowsEvilTexts(t *testing.T) {
 				if strings.HasPrefix(f.Text, "It is ") && !strings.HasSuffix(f.Text, remedy) {
 					t.Errorf("what to do is lost: %q", f.Text)
 				}
-				part := NewRegistry(time.Now).Part("door", JobRecorder)
+				part := NewRegistry(time.Now).Component("door", JobRecorder)
 				part.Report(ScopeRecord, Failed, f)
 				part.SetState(text)
 				shown, err := json.Marshal(part.Snapshot())
@@ -98,7 +98,7 @@ func TestNoSentenceShowsEvilTexts(t *testing.T) {
 				mustBeClean(t, string(shown), 3*MaxText)
 			})
 		}
-		part := NewRegistry(time.Now).Part("door", JobRecorder)
+		part := NewRegistry(time.Now).Component("door", JobRecorder)
 		part.Report(ScopeRecord, Failed, &Fault{Text: text, Code: "x"})
 		c, _ := part.Snapshot().Worst()
 		mustBeClean(t, c.Text, MaxText)
@@ -136,7 +136,8 @@ func TestWhatTheHubLacksIsSaid(t *testing.T) {
 			SystemFault("camera", &net.DNSError{Err: "dial udp 127.0.0.53:53: socket: too many open files"}, "The name is not known: check DNS."),
 			[]string{"The name is not known: too many open files"},
 		},
-		"the whole hub":  {SystemFault("disk", syscall.ENFILE, "It fails: replace it."), []string{"too many open files on this hub", "fs.file-max"}},
+		"the whole hub": {SystemFault("disk", syscall.ENFILE, "It fails: replace it."), []string{"too many open files on this hub",
+			"fs.file-max"}},
 		"memory":         {SystemFault("disk", syscall.ENOMEM, "The disk fails: replace it."), []string{"no memory left"}},
 		"buffers":        {SystemFault("camera", syscall.ENOBUFS, "The camera fails."), []string{"The camera fails: the hub has no buffers"}},
 		"any error":      {FaultOf(dial, "cloud"), []string{"too many open files", "LimitNOFILE"}},

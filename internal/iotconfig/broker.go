@@ -147,15 +147,18 @@ func (b *broker) start(ctx context.Context, conn net.Conn) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, packets.ErrorRefusedNotAuthorised), errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedIDRejected):
-		return health.UserFault(CodeMQTT, err, "AWS IoT refuses the connection of thing %s: its certificate's policy must allow iot:Connect for the client id %s%s.", b.client.o.ThingName, b.client.o.clientID(), also)
+	case errors.Is(err, packets.ErrorRefusedNotAuthorised), errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword),
+		errors.Is(err, packets.ErrorRefusedIDRejected):
+		return health.UserFault(CodeMQTT, err, "AWS IoT refuses the connection of thing %s: its certificate's policy must allow iot:Connect "+
+			"for the client id %s%s.", b.client.o.ThingName, b.client.o.clientID(), also)
 	default:
 		// With TLS 1.3 a refused certificate shows only now.
 		if fault := b.client.dialer.fault(err, ""); fault.Class == health.UserError {
 			b.refused = false
 			return fault
 		}
-		return health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection before it was up: check that the certificate is active and its policy allows iot:Connect for the client id %s%s.", b.client.o.clientID(), also)
+		return health.SystemFault(CodeMQTT, err, "AWS IoT ended the connection before it was up: check that the certificate is active and its "+
+			"policy allows iot:Connect for the client id %s%s.", b.client.o.clientID(), also)
 	}
 }
 
@@ -174,7 +177,8 @@ func (b *broker) subscribe(ctx context.Context) error {
 				continue
 			}
 			if granted == subscribeBad {
-				return health.UserFault(CodeMQTT, nil, "AWS IoT refuses the subscription of %s: the certificate's policy must allow iot:Subscribe and iot:Receive on it.", topic)
+				return health.UserFault(CodeMQTT, nil, "AWS IoT refuses the subscription of %s: the certificate's policy must allow iot:Subscribe "+
+					"and iot:Receive on it.", topic)
 			}
 		}
 	}

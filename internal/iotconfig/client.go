@@ -59,7 +59,7 @@ type Options struct {
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
 	// Health receives states and conditions. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 }
 
 // Client keeps the hub's connection.
@@ -114,7 +114,8 @@ const (
 
 // WithoutMQTT says what it means that there is no MQTT, and why there is none. A change is found within the given time.
 func WithoutMQTT(why string, within time.Duration) string {
-	return fmt.Sprintf("There is no MQTT connection to AWS IoT (%s): changes of configurations are found within %d min, and the cloud does not see the jobs' statuses.",
+	return fmt.Sprintf("There is no MQTT connection to AWS IoT (%s): changes of configurations are found within %d min, and the cloud does "+
+		"not see the jobs' statuses.",
 		why, int(within.Minutes()))
 }
 
@@ -180,7 +181,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part("", health.JobConfig)
+		o.Health = health.NewRegistry(o.Now).Component("", health.JobConfig)
 	}
 	return o
 }
@@ -190,7 +191,7 @@ func (c *Client) Run(ctx context.Context) {
 	if c.dialer == nil {
 		c.o.Health.SetState("listing only")
 		c.o.Health.Report(scopeMQTT, health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(c.o.NoTLS, c.o.ListedWithin)))
-		c.o.Log.Info("no MQTT", zap.String("why", c.o.NoTLS))
+		c.o.Log.Info("no MQTT", zap.String("code", CodeMQTT), zap.String("why", c.o.NoTLS))
 		<-ctx.Done()
 		return
 	}

@@ -13,8 +13,10 @@ import (
 func TestConditionsEnd(t *testing.T) {
 	t.Parallel()
 	for _, row := range []conditiontest.Row{
-		{Code: "mqtt", Job: health.JobConfig, Limit: 5 * time.Minute, Reason: "hubs that lose their connections together spread over 5 min", Start: withoutBroker},
-		{Code: "mqtt-retain", Job: health.JobConfig, Limit: 48 * time.Hour, Reason: "each try costs a session, so it comes after 1 h, 2 h … 24 h; a reload tries at once", Start: withoutRetain},
+		{Code: "mqtt", Job: health.JobConfig, Limit: 5 * time.Minute, Reason: "hubs that lose their connections together spread over 5 min",
+			Start: withoutBroker},
+		{Code: "mqtt-retain", Job: health.JobConfig, Limit: 48 * time.Hour, Reason: "each try costs a session, so it comes after 1 h, 2 h … " +
+			"24 h; a reload tries at once", Start: withoutRetain},
 	} {
 		for _, way := range []conditiontest.Way{conditiontest.Success, conditiontest.Reload} {
 			t.Run(row.Code+"/"+string(way), func(t *testing.T) {

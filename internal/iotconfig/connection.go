@@ -39,12 +39,13 @@ func (c *Client) keepConnected(ctx context.Context) {
 		if errors.Is(err, errLost) {
 			text := "The connection to AWS IoT was lost; the agent reconnects, and records on meanwhile."
 			if short > 2 {
-				text = "The connection to AWS IoT is lost again and again: check that no other agent uses this thing name, and that the certificate's policy allows the agent's topics."
+				text = "The connection to AWS IoT is lost again and again: check that no other agent uses this thing name, and that the " +
+					"certificate's policy allows the agent's topics."
 			}
 			fault = health.SystemFault(CodeMQTT, err, "%s", text)
 		}
 		if c.o.Health.Report(scopeMQTT, health.Degraded, fault) {
-			c.o.Log.Warn("no connection to AWS IoT", zap.Error(fault), zap.NamedError("cause", fault.Err))
+			c.o.Log.Warn("no connection to AWS IoT", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		if wait.Wait(ctx) != nil {
 			return

@@ -54,7 +54,8 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			hub, cloud := onlineAt(t, internet.Address(), b, ca)
 
 			cloud.send("update", updateOf("cam", 1_700_000_000.123))
-			if s := cloud.awaitSync("cam", kvsconfig.Acknowledged); !s.LastUpdatedTime.Equal(time.UnixMilli(1_700_000_000_123)) || s.StreamARN != streamARN("cam") {
+			if s := cloud.awaitSync("cam", kvsconfig.Acknowledged); !s.LastUpdatedTime.Equal(time.UnixMilli(1_700_000_000_123)) ||
+				s.StreamARN != streamARN("cam") {
 				t.Errorf("acknowledged %+v", s)
 			}
 			applied := hub.awaitApply("cam")
@@ -83,13 +84,15 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			hub.applier.None(t)
 
 			// Jobs.
-			hub.setJobs(JobStatus{StreamName: "cam", Recorder: &JobState{Status: health.UserError, Details: "The camera is off.", Updated: time.Unix(1_700_000_010, 0), Collected: time.UnixMilli(1_700_000_007_250)},
+			hub.setJobs(JobStatus{StreamName: "cam", Recorder: &JobState{Status: health.UserError, Details: "The camera is off.",
+				Updated: time.Unix(1_700_000_010, 0), Collected: time.UnixMilli(1_700_000_007_250)},
 				Uploader: &JobState{Status: health.Success, Updated: time.Unix(1_700_000_010, 0)}})
 			cloud.await("the jobs' status", "jobs/status", func(payload []byte) bool {
 				var s jobsStatus
 				return json.Unmarshal(payload, &s) == nil && len(s.Streams) == 1 && s.Streams[0].Recorder != nil &&
 					s.Streams[0].Recorder.Status == "USER_ERROR" && s.Streams[0].Recorder.Details == "The camera is off." &&
-					s.Streams[0].Recorder.LastUpdatedTime.Equal(time.Unix(1_700_000_010, 0)) && s.Streams[0].Recorder.LastCollectedTime.Equal(time.UnixMilli(1_700_000_007_250)) &&
+					s.Streams[0].Recorder.LastUpdatedTime.Equal(time.Unix(1_700_000_010, 0)) &&
+					s.Streams[0].Recorder.LastCollectedTime.Equal(time.UnixMilli(1_700_000_007_250)) &&
 					s.Streams[0].Uploader.LastCollectedTime.IsZero() && !strings.Contains(string(payload), `"LastCollectedTime":0`)
 			})
 
@@ -101,7 +104,8 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			hub.syncer.RequestListing()
 			hub.awaitApply("cam") // the listing does not need the broker
 			cloud.send("update", updateOf("cam-3", 1_700_000_021))
-			hub.kvs.Set(configtest.Listed(t, "cam", 1_700_000_020, configtest.Syncing), configtest.Listed(t, "cam-3", 1_700_000_021, configtest.Syncing))
+			hub.kvs.Set(configtest.Listed(t, "cam", 1_700_000_020, configtest.Syncing), configtest.Listed(t, "cam-3", 1_700_000_021,
+				configtest.Syncing))
 			internet.Mend()
 			cloud.awaitSync("cam", kvsconfig.InSync)
 			hub.awaitApply("cam", "cam-3")
@@ -110,7 +114,8 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 
 			// Refresh.
 			cam3 := configtest.Listed(t, "cam-3", 1_700_000_021, kvsconfig.InSync)
-			hub.kvs.Set(configtest.Listed(t, "cam", 1_700_000_020, kvsconfig.InSync), configtest.Listed(t, "cam-2", 1_700_000_030, configtest.Syncing), cam3)
+			hub.kvs.Set(configtest.Listed(t, "cam", 1_700_000_020, kvsconfig.InSync), configtest.Listed(t, "cam-2", 1_700_000_030,
+				configtest.Syncing), cam3)
 			cloud.send("refresh", []byte("{}"))
 			hub.awaitApply("cam", "cam-2", "cam-3")
 			cloud.awaitSync("cam-2", kvsconfig.InSync)
@@ -167,9 +172,11 @@ func TestAConfigurationOfAnotherHubIsRefused(t *testing.T) {
 	t.Parallel()
 	ca := iottest.NewAuthority(t)
 	hub, cloud := online(t, newEmbedded(t, ca), ca)
-	for i, foreign := range []string{"arn:aws:iot:us-west-2:123456789012:thing/hub-2", "arn:aws:iot:us-west-2:999999999999:thing/hub-1", "arn:aws:iot:eu-west-1:123456789012:thing/hub-1"} {
+	for i, foreign := range []string{"arn:aws:iot:us-west-2:123456789012:thing/hub-2", "arn:aws:iot:us-west-2:999999999999:thing/hub-1",
+		"arn:aws:iot:eu-west-1:123456789012:thing/hub-1"} {
 		cloud.send("update", []byte(strings.Replace(string(updateOf("cam", 1_700_000_000+float64(i))), testHub, foreign, 1)))
-		if s := cloud.awaitSync("cam", kvsconfig.SyncFailed); !strings.Contains(s.FailedStatusDetails, foreign) || !strings.Contains(s.FailedStatusDetails, testHub) {
+		if s := cloud.awaitSync("cam", kvsconfig.SyncFailed); !strings.Contains(s.FailedStatusDetails, foreign) ||
+			!strings.Contains(s.FailedStatusDetails, testHub) {
 			t.Errorf("details: %s", s.FailedStatusDetails)
 		}
 	}
@@ -184,7 +191,8 @@ func TestAnInvalidConfigurationLeavesTheOneBeforeInForce(t *testing.T) {
 	cloud.send("update", updateOf("cam", 1_700_000_000))
 	hub.awaitApply("cam")
 	cloud.awaitSync("cam", kvsconfig.InSync)
-	bad := strings.Replace(string(updateOf("cam", 1_700_000_005)), `"EdgeConfig":{`, `"EdgeConfig":{"DeletionConfig":{"EdgeRetentionInHours":0,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":1}},`, 1)
+	bad := strings.Replace(string(updateOf("cam", 1_700_000_005)), `"EdgeConfig":{`,
+		`"EdgeConfig":{"DeletionConfig":{"EdgeRetentionInHours":0,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":1}},`, 1)
 	cloud.send("update", []byte(bad))
 	s := cloud.awaitSync("cam", kvsconfig.SyncFailed)
 	for _, part := range []string{"DeletionConfig.EdgeRetentionInHours is 0", "DeletionConfig.LocalSizeConfig.MaxLocalMediaSizeInMB is 1"} {
@@ -303,7 +311,8 @@ func TestWithoutTheRightToListMessagesAndTheDiskCount(t *testing.T) {
 	dir := t.TempDir()
 	for _, first := range []bool{true, false} {
 		hub := newTestHub(t, b.address(), dir, ca.Device(testThing), soonAfterPush)
-		hub.kvs.FailWith(health.UserFault("cloud", nil, "Kinesis Video Streams does not let the hub ask: allow the hub's role kinesisvideo:ListEdgeAgentConfigurations."))
+		hub.kvs.FailWith(health.UserFault("cloud", nil, "Kinesis Video Streams does not let the hub ask: allow the hub's role "+
+			"kinesisvideo:ListEdgeAgentConfigurations."))
 		hub.run()
 		if first {
 			cloud.awaitAgent("online")

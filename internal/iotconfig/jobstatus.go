@@ -91,7 +91,8 @@ func (p *jobsPublisher) publish(ctx context.Context, b *broker, always bool) err
 func jobDocs(jobs []JobStatus, collected bool) []streamJobsDoc {
 	docs := make([]streamJobsDoc, 0, len(jobs))
 	for _, j := range jobs {
-		docs = append(docs, streamJobsDoc{StreamName: j.StreamName, Recorder: jobDocOf(j.Recorder, collected), Uploader: jobDocOf(j.Uploader, collected)})
+		docs = append(docs, streamJobsDoc{StreamName: j.StreamName, Recorder: jobDocOf(j.Recorder, collected), Uploader: jobDocOf(j.Uploader,
+			collected)})
 	}
 	return docs
 }

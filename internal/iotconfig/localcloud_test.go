@@ -141,7 +141,8 @@ func (c sdkControlPlane) EdgeConfigs(ctx context.Context, hub string) ([]kvsconf
 				return nil, err
 			}
 			list = append(list, kvsconfig.ListedConfig{SyncStatus: string(e.SyncStatus), StreamConfig: edgeconfig.StreamConfig{
-				StreamName: aws.ToString(e.StreamName), StreamARN: aws.ToString(e.StreamARN), Config: config, LastUpdated: aws.ToTime(e.LastUpdatedTime),
+				StreamName: aws.ToString(e.StreamName), StreamARN: aws.ToString(e.StreamARN), Config: config,
+				LastUpdated: aws.ToTime(e.LastUpdatedTime),
 			}})
 		}
 	}

@@ -71,7 +71,8 @@ func parseUpdate(payload []byte) (edgeconfig.StreamConfig, error) {
 		return edgeconfig.StreamConfig{}, err
 	}
 	refuse := func(text string) (edgeconfig.StreamConfig, error) {
-		return edgeconfig.StreamConfig{}, &edgeconfig.Refusal{Stream: config.StreamName, ARN: config.StreamARN, LastUpdated: config.LastUpdated, Text: text}
+		return edgeconfig.StreamConfig{}, &edgeconfig.Refusal{Stream: config.StreamName, ARN: config.StreamARN,
+			LastUpdated: config.LastUpdated, Text: text}
 	}
 	if len(edge) == 0 || string(edge) == "null" {
 		return refuse("EdgeConfig is missing")
@@ -92,7 +93,8 @@ func parseEnvelope(payload []byte) (edgeconfig.StreamConfig, json.RawMessage, er
 	var e envelope
 	// A document beyond eight times the limit is not even searched for a name.
 	if len(payload) > 8*maxMessage {
-		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "the message has " + strconv.Itoa(len(payload)) + " bytes, at most " + strconv.Itoa(maxMessage) + " are allowed"}
+		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "the message has " + strconv.Itoa(len(payload)) +
+			" bytes, at most " + strconv.Itoa(maxMessage) + " are allowed"}
 	}
 	if err := json.Unmarshal(payload, &e); err != nil {
 		var wrong *json.UnmarshalTypeError
@@ -107,7 +109,8 @@ func parseEnvelope(payload []byte) (edgeconfig.StreamConfig, json.RawMessage, er
 	}
 	name := config.StreamName
 	if !kvslimit.IsStreamName(name) {
-		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "StreamName must have 1 to 256 letters, digits, or _.- and not only dots"}
+		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "StreamName must have 1 to 256 letters, digits, or _.- and not only " +
+			"dots"}
 	}
 	var at edgeconfig.Epoch
 	timeErr := at.UnmarshalJSON(e.LastUpdatedTime)

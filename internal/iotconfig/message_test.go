@@ -23,7 +23,8 @@ func streamARN(stream string) string { return configtest.StreamARN(stream) }
 
 // updateOf is a good config/update message.
 func updateOf(stream string, at float64) []byte {
-	return fmt.Appendf(nil, `{"StreamName":%q,"StreamARN":%q,"CreationTime":1.6e9,"LastUpdatedTime":%.3f,"EdgeConfig":%s}`, stream, streamARN(stream), at, testEdge)
+	return fmt.Appendf(nil, `{"StreamName":%q,"StreamARN":%q,"CreationTime":1.6e9,"LastUpdatedTime":%.3f,"EdgeConfig":%s}`, stream,
+		streamARN(stream), at, testEdge)
 }
 
 func deleteOf(stream string, at float64) []byte {
@@ -46,7 +47,8 @@ func TestAGoodUpdateIsRead(t *testing.T) {
 // told of them.
 func badMessages() []badMessage {
 	with := func(member, value string) string {
-		members := map[string]string{"StreamName": `"cam"`, "StreamARN": fmt.Sprintf("%q", streamARN("cam")), "LastUpdatedTime": "1700000000.5", "EdgeConfig": testEdge}
+		members := map[string]string{"StreamName": `"cam"`, "StreamARN": fmt.Sprintf("%q", streamARN("cam")),
+			"LastUpdatedTime": "1700000000.5", "EdgeConfig": testEdge}
 		members[member] = value
 		var parts []string
 		for _, name := range []string{"StreamName", "StreamARN", "LastUpdatedTime", "EdgeConfig"} {
@@ -91,7 +93,8 @@ func badMessages() []badMessage {
 		{"hub a number", edge(`"`+testHub+`"`, "5"), "cam", at, "HubDeviceArn is the number 5"},
 		{"recorder a list", with("EdgeConfig", `{"HubDeviceArn":"x","RecorderConfig":[]}`), "cam", at, "RecorderConfig is a list"},
 		{"oversized", with("EdgeConfig", `{"Padding":"`+strings.Repeat("x", maxMessage)+`"}`), "cam", at, "at most 131072 are allowed"},
-		{"far oversized", `{"StreamName":"cam","Padding":"` + strings.Repeat("x", 8*maxMessage) + `"}`, "", time.Time{}, "at most 131072 are allowed"},
+		{"far oversized", `{"StreamName":"cam","Padding":"` + strings.Repeat("x", 8*maxMessage) + `"}`, "", time.Time{},
+			"at most 131072 are allowed"},
 	}
 }
 
@@ -116,7 +119,8 @@ func TestBadMessagesAreRefused(t *testing.T) {
 				t.Fatalf("got %v, want a refusal", err)
 			}
 			if why.Stream != row.stream || !why.LastUpdated.Equal(row.at) || !strings.Contains(why.Text, row.says) {
-				t.Errorf("got stream %q, time %v: %s\nwant stream %q, time %v, with %q", why.Stream, why.LastUpdated, why.Text, row.stream, row.at, row.says)
+				t.Errorf("got stream %q, time %v: %s\nwant stream %q, time %v, with %q", why.Stream, why.LastUpdated, why.Text, row.stream, row.at,
+					row.says)
 			}
 		})
 	}

@@ -64,7 +64,8 @@ func (s *Syncer) remove(ctx context.Context) {
 		if err != nil {
 			s.failed[name] = true
 			f := health.FaultOf(err, codeApply)
-			s.conditions.raise(applyScope(name), health.Degraded, f.Recode(applyCode(name), fmt.Sprintf("Stream %s cannot be deleted yet: %s", name, f.Text)))
+			s.conditions.raise(applyScope(name), health.Degraded, f.Recode(applyCode(name), fmt.Sprintf("Stream %s cannot be deleted yet: %s",
+				name, f.Text)))
 			status.Status, status.FailedStatusDetails = DeleteFailed, shorten(f.Text)
 			s.publishStatus(status)
 			continue

@@ -23,7 +23,8 @@ var conditionRows = []conditiontest.Row{
 		h.RequestListing() // so that there is something to keep
 		return func() { restoreState(h) }
 	})},
-	{Code: "config-message", Job: health.JobConfig, Limit: 18 * time.Minute, Reason: "only a listing, every 15 min ± 20 %, shows that nothing was missed",
+	{Code: "config-message", Job: health.JobConfig, Limit: 18 * time.Minute, Reason: "only a listing, every 15 min ± 20 %, shows that " +
+		"nothing was missed",
 		Start: configured(func(h *testHub) (mend func()) {
 			h.inbox.put(push{err: &edgeconfig.Refusal{Text: "the message is not JSON"}})
 			return func() {}
@@ -43,7 +44,8 @@ var conditionRows = []conditiontest.Row{
 			h.RequestListing()
 			return func() { h.applier.Answer("cam", nil) }
 		})},
-	{Code: "control-plane", Job: health.JobConfig, Limit: 5 * time.Minute, Reason: "it is asked again with pauses of 5 s to 5 min, as thousands of hubs ask",
+	{Code: "control-plane", Job: health.JobConfig, Limit: 5 * time.Minute, Reason: "it is asked again with pauses of 5 s to 5 min, as " +
+		"thousands of hubs ask",
 		Start: configured(func(h *testHub) (mend func()) {
 			h.kvs.FailWith(errors.New("away"))
 			h.RequestListing()
@@ -62,7 +64,8 @@ func TestConditionsEnd(t *testing.T) {
 		}
 	}
 	row := conditiontest.Row{
-		Code: "hub-arn", Job: health.JobConfig, Limit: 25 * time.Hour, Reason: "that a stream stops is an event; it is shown for a day", Start: movedHub,
+		Code: "hub-arn", Job: health.JobConfig, Limit: 25 * time.Hour, Reason: "that a stream stops is an event; it is shown for a day",
+		Start: movedHub,
 	}
 	t.Run(row.Code, func(t *testing.T) {
 		t.Parallel()

@@ -225,7 +225,8 @@ func TestTheSetSurvivesTheDisk(t *testing.T) {
 	}
 
 	elsewhere := newDesired()
-	if leftOut := elsewhere.restore(back, at(4), check, func(string) bool { return false }); len(leftOut) != 2 || len(elsewhere.configs()) > 0 {
+	if leftOut := elsewhere.restore(back, at(4), check, func(string) bool { return false }); len(leftOut) != 2 ||
+		len(elsewhere.configs()) > 0 {
 		t.Errorf("on another hub: left out %v, kept %v", leftOut, names(elsewhere.configs()))
 	}
 	old, err := d.document(at(4).Add(forgetAfter))

@@ -41,11 +41,13 @@ func (s *Syncer) loadLastGood() {
 		return
 	case err != nil && !errors.Is(err, statefile.ErrCorrupt):
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again once the cloud has answered.", filepath.Join(s.disk.dir.Path(), lastGoodFile)))
+			"The file %s with the last good configuration cannot be read: give it to the agent's user, or check the disk; the hub records again "+
+				"once the cloud has answered.", filepath.Join(s.disk.dir.Path(), lastGoodFile)))
 		return
 	case err != nil:
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has answered.", lastGoodFile, lastGoodFile+statefile.CorruptSuffix))
+			"The file %s with the last good configuration was damaged and is set aside as %s; the hub records again once the cloud has "+
+				"answered.", lastGoodFile, lastGoodFile+statefile.CorruptSuffix))
 		return
 	}
 	s.disk.present = true
@@ -73,7 +75,8 @@ func (s *Syncer) save() {
 	}
 	if err != nil {
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The configuration cannot be kept on disk, so that the hub would not record after an offline boot: %s.", s.disk.dir.Advice(lastGoodFile, err)))
+			"The configuration cannot be kept on disk, so that the hub would not record after an offline boot: %s.",
+			s.disk.dir.Advice(lastGoodFile, err)))
 		return
 	}
 	s.disk.unsaved, s.disk.present = false, true

@@ -109,7 +109,8 @@ func TestAConfigurationThatCannotBeReadIsNotCalledDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	worst, _ := s.o.Health.Snapshot().Worst()
-	if !strings.Contains(worst.Text, path) || !strings.Contains(worst.Text, "cannot be read: give it to the agent's user") || strings.Contains(worst.Text, "damaged") {
+	if !strings.Contains(worst.Text, path) || !strings.Contains(worst.Text, "cannot be read: give it to the agent's user") ||
+		strings.Contains(worst.Text, "damaged") {
 		t.Errorf("it says %q", worst.Text)
 	}
 }

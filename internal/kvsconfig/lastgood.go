@@ -71,7 +71,8 @@ func (e *entry) document() (s lastGoodStream, err error) {
 
 // restore fills d. Members that are not valid (any more) are left out and named; belongs says
 // whether a HubDeviceArn is this hub's.
-func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.EdgeConfig) error, belongs func(string) bool) (leftOut []string) {
+func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.EdgeConfig) error,
+	belongs func(string) bool) (leftOut []string) {
 	if doc.Version != lastGoodVersion {
 		return []string{"all: the file is of another version"}
 	}

@@ -98,7 +98,8 @@ func (l *lister) findHub(ctx context.Context) (string, error) {
 		if hub := l.hub.get(); hub != "" {
 			return hub, nil
 		}
-		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is learnt with the first configuration over MQTT.")
+		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is learnt with "+
+			"the first configuration over MQTT.")
 	}
 	hub, err := l.o.FindHubARN(ctx)
 	if err == nil {
@@ -122,6 +123,6 @@ func (l *lister) report(err error) {
 	f := health.FaultOf(err, codeList)
 	fault := f.Recode(codeList, "The hub's configurations cannot be listed; those already known stay in force. "+f.Text)
 	if l.o.Health.Report(health.ScopeListing, health.Degraded, fault) {
-		l.o.Log.Warn("cannot list configurations", zap.Error(fault), zap.NamedError("cause", f.Err))
+		l.o.Log.Warn("cannot list configurations", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", f.Err))
 	}
 }

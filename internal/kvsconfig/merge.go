@@ -111,12 +111,15 @@ func (s *Syncer) refuse(err error) {
 		why = &edgeconfig.Refusal{Text: err.Error()}
 	}
 	if why.Stream == "" {
-		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message about a configuration cannot be read and is ignored: %s.", shorten(why.Text)))
+		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message about a configuration cannot be read and is ignored: "+
+			"%s.", shorten(why.Text)))
 		return
 	}
-	answer := SyncStatus{StreamName: why.Stream, StreamARN: why.ARN, Status: SyncFailed, FailedStatusDetails: shorten(why.Text), LastUpdated: why.LastUpdated}
+	answer := SyncStatus{StreamName: why.Stream, StreamARN: why.ARN, Status: SyncFailed, FailedStatusDetails: shorten(why.Text),
+		LastUpdated: why.LastUpdated}
 	if why.LastUpdated.IsZero() { // it cannot be placed among the versions, so it must not count as one
-		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message about the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
+		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message about the configuration of stream %s is refused: %s.",
+			why.Stream, shorten(why.Text)))
 		s.o.Publish(answer)
 		return
 	}
@@ -138,8 +141,10 @@ func (s *Syncer) refuse(err error) {
 func (s *Syncer) mergeDelete(c edgeconfig.StreamConfig, err error) bool {
 	var why *edgeconfig.Refusal
 	if errors.As(err, &why) && why.Stream != "" {
-		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message to delete the configuration of stream %s is refused: %s.", why.Stream, shorten(why.Text)))
-		s.o.Publish(SyncStatus{StreamName: why.Stream, StreamARN: why.ARN, Status: DeleteFailed, FailedStatusDetails: shorten(why.Text), LastUpdated: why.LastUpdated})
+		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message to delete the configuration of stream %s is refused: "+
+			"%s.", why.Stream, shorten(why.Text)))
+		s.o.Publish(SyncStatus{StreamName: why.Stream, StreamARN: why.ARN, Status: DeleteFailed, FailedStatusDetails: shorten(why.Text),
+			LastUpdated: why.LastUpdated})
 		return false
 	}
 	if err != nil {

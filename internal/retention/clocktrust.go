@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -115,7 +117,7 @@ func (k *Keeper) trustedNewest(streams []string, newest, now time.Time, synchron
 }
 
 func (k *Keeper) reportClock(plausible bool) {
-	part := k.o.Health.Part("", health.JobRetention)
+	part := k.o.Health.Component("", health.JobRetention)
 	if plausible {
 		part.OK(scopeClock)
 		return
@@ -123,6 +125,7 @@ func (k *Keeper) reportClock(plausible bool) {
 	if part.Report(scopeClock, health.Info, health.SystemFault(codeClock, nil,
 		"The clock is far ahead of the newest recording, so nothing is deleted by age until it has been right for an hour: check the hub's "+
 			"time and its synchronisation.")) {
-		k.o.Log.Warn("the clock is far ahead of the newest recording: no deletions by age until it has been right for an hour")
+		k.o.Log.Warn("the clock is far ahead of the newest recording: no deletions by age until it has been right for an hour",
+			zap.String("code", codeClock))
 	}
 }

@@ -39,7 +39,7 @@ func pauseScope(code string) health.Scope { return health.Scope("pause/" + code)
 
 // report raises a condition of the disk, or ends it without a fault.
 func (k *Keeper) report(scope health.Scope, severity health.Severity, fault *health.Fault) {
-	part := k.o.Health.Part("", health.JobRetention)
+	part := k.o.Health.Component("", health.JobRetention)
 	if fault == nil {
 		part.OK(scope)
 		return

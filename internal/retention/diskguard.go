@@ -45,11 +45,11 @@ func (k *Keeper) measure() (d diskState, total uint64, ok bool) {
 
 // readDisk asks for the disk.
 func (k *Keeper) readDisk() (d diskState, total uint64, ok bool) {
-	part := k.o.Health.Part("", health.JobRetention)
+	part := k.o.Health.Component("", health.JobRetention)
 	free, total, err := k.o.Store.DiskFree()
 	if err != nil {
 		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
-			k.o.Log.Error("cannot watch the disk", zap.Error(fault), zap.NamedError("cause", fault.Err))
+			k.o.Log.Error("cannot watch the disk", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		return d, 0, false
 	}
@@ -223,7 +223,7 @@ func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done
 		why := health.SystemFault(codeLow, nil,
 			"The disk has %s left, %s must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
 			humanize.Bytes(d.free), humanize.Bytes(d.need), k.quarantined())
-		k.o.Health.Part("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
+		k.o.Health.Component("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
 		for _, stream := range streams {
 			if k.configured(stream) {
 				k.pause(stream, why)
@@ -236,7 +236,7 @@ func (k *Keeper) resumeAll(streams []string) {
 	for _, stream := range streams {
 		k.resume(stream, codeLow)
 	}
-	k.o.Health.Part("", health.JobRetention).OK(pauseScope(codeLow))
+	k.o.Health.Component("", health.JobRetention).OK(pauseScope(codeLow))
 }
 
 // lowReason says why something is deleted for the disk's sake.

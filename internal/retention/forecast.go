@@ -91,7 +91,7 @@ func (f *Forecast) fit(now time.Time, held, limit, rate int64, maxAge time.Durat
 
 // rate is what a stream records now, in bytes a second.
 func (k *Keeper) rate(stream string) int64 {
-	return k.o.Health.Part(stream, health.JobRecorder).Number(health.BitrateBPS).Load() / 8
+	return k.o.Health.Component(stream, health.JobRecorder).Value(health.BitrateBPS) / 8
 }
 
 // total sums up all streams on the disk of the recording directory.

@@ -215,7 +215,7 @@ func (k *Keeper) endDiskFaults() {
 			continue
 		}
 		delete(k.stuck, stream)
-		k.o.Health.Part(stream, health.JobRetention).OK(health.ScopeDisk)
+		k.o.Health.Component(stream, health.JobRetention).OK(health.ScopeDisk)
 	}
 }
 

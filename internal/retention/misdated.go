@@ -26,11 +26,11 @@ func (k *Keeper) reportMisdated(streams []string) {
 			continue
 		}
 		k.misdated[stream] = true
-		k.o.Health.Part(stream, health.JobRetention).Report(scopeMisdated, health.Info, misdatedFault(stream, list))
+		k.o.Health.Component(stream, health.JobRetention).Report(scopeMisdated, health.Info, misdatedFault(stream, list))
 	}
 	for stream := range before {
 		if !k.misdated[stream] {
-			k.o.Health.Part(stream, health.JobRetention).OK(scopeMisdated)
+			k.o.Health.Component(stream, health.JobRetention).OK(scopeMisdated)
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 // the store tells the latest.
 func (k *Keeper) pause(stream string, why *health.Fault) {
 	k.o.Store.Pause(stream, why)
-	if k.o.Health.Part(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {
-		k.o.Log.Warn("recording paused", zap.String("stream", stream), zap.Error(why))
+	if k.o.Health.Component(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {
+		k.o.Log.Warn("recording paused", zap.String("code", why.Code), zap.String("stream", stream), zap.Error(why))
 	}
 	k.paused[stream] = append(without(k.paused[stream], why.Code), why)
 }
@@ -25,7 +25,7 @@ func (k *Keeper) resume(stream, code string) {
 	if len(left) == len(before) {
 		return
 	}
-	k.o.Health.Part(stream, health.JobRetention).OK(pauseScope(code))
+	k.o.Health.Component(stream, health.JobRetention).OK(pauseScope(code))
 	if len(left) > 0 {
 		k.paused[stream] = left
 		k.o.Store.Pause(stream, left[len(left)-1])

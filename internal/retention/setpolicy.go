@@ -93,7 +93,7 @@ func (k *Keeper) savePolicies(now time.Time) {
 	if !file.due(changed, len(records)) {
 		return
 	}
-	part := k.o.Health.Part("", health.JobRetention)
+	part := k.o.Health.Component("", health.JobRetention)
 	err := file.save(json.MarshalIndent(records, "", " "))
 	if err == nil {
 		part.OK(scopePolicies)
@@ -104,6 +104,6 @@ func (k *Keeper) savePolicies(now time.Time) {
 		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a "+
 			"restart: "+
 			"check the disk of that directory.", k.o.Policies)) {
-		k.o.Log.Warn("cannot note what is kept of each stream", zap.Error(err))
+		k.o.Log.Warn("cannot note what is kept of each stream", zap.String("code", codePolicies), zap.Error(err))
 	}
 }

@@ -112,7 +112,7 @@ func (s *Store) reportDouble(stream, dir, used string) {
 	fault := health.SystemFault(codeUnread, nil,
 		"Stream %s has two directories, of which only %s is used: stop the agent, and move what is in %s into it or elsewhere.", stream, used, dir)
 	if s.health.Report(scope, health.Degraded, fault) {
-		s.log.Error("a stream has two directories", zap.Error(fault))
+		s.log.Error("a stream has two directories", zap.String("code", fault.Code), zap.Error(fault))
 	}
 	s.watched.Store(dir, watched{scope, func(files []fs.DirEntry) bool { return len(files) > 0 }})
 }

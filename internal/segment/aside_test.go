@@ -26,7 +26,7 @@ func TestWhatWasSetAsideCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, start := range []string{"the first", "the second"} {
-		part := health.NewRegistry(time.Now).Part("", health.JobStore)
+		part := health.NewRegistry(time.Now).Component("", health.JobStore)
 		s, err := Open(Options{Dir: dir, Health: part})
 		if err != nil {
 			t.Fatal(err)

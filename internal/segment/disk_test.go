@@ -393,7 +393,7 @@ func TestADirectoryThatCannotBeReadHoldsUpNoOtherStreamAndHeals(t *testing.T) {
 	ending := "/yard"
 	disk := &unlisted{}
 	disk.ending.Store(&ending)
-	part := health.NewRegistry(time.Now).Part("", health.JobStore)
+	part := health.NewRegistry(time.Now).Component("", health.JobStore)
 	s, err := Open(Options{Dir: dir, Files: disk, Health: part, FlushInterval: time.Millisecond})
 	if err != nil {
 		t.Fatalf("one directory keeps the agent from starting: %v", err)

@@ -104,7 +104,7 @@ func (s *Store) keep(what, name string, err error) {
 	fault := health.SystemFault(CodeDisk, err,
 		"The file %s was removed and cannot be made again, so that the agent may refuse the disk at its next start: move away what is in its place, and do not delete it.", path)
 	if s.health.Report(scopeVolume, health.Degraded, fault) {
-		s.log.Error("cannot make "+what+" again", zap.String("file", path), zap.Error(err))
+		s.log.Error("cannot make "+what+" again", zap.String("code", fault.Code), zap.String("file", path), zap.Error(err))
 	}
 }
 

@@ -91,7 +91,7 @@ func (s *Store) reportUnread() {
 		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: %s.",
 		strings.Join(names, ", "), s.dir, unreadAdvice(all))
 	if s.health.Report(scopeUnread, health.Failed, fault) {
-		s.log.Error("recordings cannot be read", zap.Error(fault), zap.NamedError("cause", causes))
+		s.log.Error("recordings cannot be read", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", causes))
 	}
 }
 

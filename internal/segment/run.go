@@ -26,15 +26,15 @@ func (s *Store) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reading.Go(func() {
-		o := supervise.Options{What: "Reading the recordings", Part: s.health, Log: s.log}
+		o := supervise.Options{What: "Reading the recordings", Component: s.health, Log: s.log}
 		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.keepReading(ctx); return nil })
 	})
 	reading.Go(func() {
-		o := supervise.Options{What: "Watching the recording directory", Part: s.health, Log: s.log}
+		o := supervise.Options{What: "Watching the recording directory", Component: s.health, Log: s.log}
 		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.watchDirectories(ctx); return nil })
 	})
 	reading.Go(func() { // what was too much to read before the first camera could be recorded
-		o := supervise.Options{What: "Recovering recordings", Part: s.health, Log: s.log}
+		o := supervise.Options{What: "Recovering recordings", Component: s.health, Log: s.log}
 		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { s.recoverPostponed(ctx); return nil })
 	})
 	ticker := time.NewTicker(s.flushInterval())
@@ -189,6 +189,6 @@ func (s *Store) report(err error) {
 	}
 	fault := health.FaultOf(err, CodeDisk)
 	if s.health.Report(health.ScopeDisk, health.Degraded, fault) {
-		s.log.Error("the recording disk fails", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		s.log.Error("the recording disk fails", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }

@@ -29,7 +29,7 @@ type Options struct {
 	// Log is where recovery and faults are told. Default: nowhere.
 	Log *zap.Logger
 	// Health is the store's part of the agent's health. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 	// FlushInterval is how long Run leaves what was written unsynced. Default DefaultFlushInterval.
 	FlushInterval time.Duration
 	// VolumeMemory is a file on another disk than Dir. It remembers that Dir is a mount point, so that
@@ -52,7 +52,7 @@ type Options struct {
 type Store struct {
 	dir       string
 	log       *zap.Logger
-	health    *health.Part
+	health    *health.Component
 	interval  atomic.Int64  // nanoseconds that Run leaves what was written unsynced
 	paced     chan struct{} // interval was changed
 	now       func() time.Time
@@ -194,7 +194,7 @@ func newStore(o Options) *Store {
 		o.Log = zap.NewNop()
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(time.Now).Part("", health.JobStore)
+		o.Health = health.NewRegistry(time.Now).Component("", health.JobStore)
 	}
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = DefaultFlushInterval

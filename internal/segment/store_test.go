@@ -601,7 +601,7 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	registry := health.NewRegistry(time.Now)
-	s, err := Open(Options{Dir: dir, Health: registry.Part("", health.JobStore)})
+	s, err := Open(Options{Dir: dir, Health: registry.Component("", health.JobStore)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -609,7 +609,7 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(dir, "door", layout.QuarantineName, name)); err != nil || !bytes.Equal(data, garbled) {
 		t.Errorf("the file was not set aside as it was: %v", err)
 	}
-	if worst, ok := registry.Part("", health.JobStore).Snapshot().Worst(); !ok || !strings.Contains(worst.Text, layout.QuarantineName) {
+	if worst, ok := registry.Component("", health.JobStore).Snapshot().Worst(); !ok || !strings.Contains(worst.Text, layout.QuarantineName) {
 		t.Errorf("it is not reported: %+v", worst)
 	}
 	if got := s.Segments("door", time.Time{}, time.Time{}); len(got) != 1 {

@@ -87,11 +87,13 @@ func Check(path string) error {
 	}
 	for _, dir := range systemDirs {
 		if other, err := os.Stat(dir); err == nil && os.SameFile(info, other) {
-			return fmt.Errorf("the state directory %s belongs to the system: name one of the agent's own, such as %s", path, filepath.Join(path, "kvs-edge-agent"))
+			return fmt.Errorf("the state directory %s belongs to the system: name one of the agent's own, such as %s", path,
+				filepath.Join(path, "kvs-edge-agent"))
 		}
 	}
 	if mode := info.Mode(); mode.Perm()&othersWrite != 0 {
-		return fmt.Errorf("everybody may write to the state directory %s (mode %04o), and so make the hub record what they like: chmod o-w %s if it is the agent's own, or name another one",
+		return fmt.Errorf("everybody may write to the state directory %s (mode %04o), and so make the hub record what they like: chmod o-w %s "+
+			"if it is the agent's own, or name another one",
 			path, unixMode(mode), path)
 	}
 	return nil

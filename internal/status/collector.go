@@ -54,7 +54,7 @@ func (c *Collector) Snapshot() Snapshot {
 	if free, total, err := c.Store.DiskFree(); err == nil {
 		s.Disk.FreeBytes, s.Disk.TotalBytes = int64(free), int64(total)
 	}
-	parts := make(map[health.Key]health.PartSnapshot)
+	parts := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.Health.Snapshot() {
 		p.Redate(now)
 		parts[p.Key] = p
@@ -80,8 +80,8 @@ func (c *Collector) Snapshot() Snapshot {
 // streamJobs are those that report of a stream.
 var streamJobs = []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore}
 
-func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage segment.Usage) Stream {
-	part := func(job string) health.PartSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
+func stream(info StreamInfo, parts map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
+	part := func(job string) health.ComponentSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
 	rec, up, ret := part(health.JobRecorder), part(health.JobUploader), part(health.JobRetention)
 	st := Stream{
 		Name: info.Name,
@@ -126,7 +126,7 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 	return st
 }
 
-func job(p health.PartSnapshot) Job {
+func job(p health.ComponentSnapshot) Job {
 	class, details := JobStatus(p)
 	state := p.State
 	if state == "" {
@@ -135,43 +135,11 @@ func job(p health.PartSnapshot) Job {
 	return Job{State: state, Since: p.StateSince, Status: class, Details: details, NextWindow: millis(p.Numbers[health.NextWindowTime])}
 }
 
-func appendConditions(list []Condition, p health.PartSnapshot) []Condition {
+func appendConditions(list []Condition, p health.ComponentSnapshot) []Condition {
 	for _, c := range p.Conditions {
 		list = append(list, Condition{Job: p.Job, Condition: c})
 	}
 	return list
-}
-
-// verdict is down when every stream's recording has failed (or the agent itself), degraded when
-// anything at all is more than information.
-func verdict(s Snapshot) Verdict {
-	failed, worst := 0, health.Info
-	for _, st := range s.Streams {
-		recorderFailed := false
-		for _, c := range st.Conditions {
-			worst = max(worst, c.Severity)
-			recorderFailed = recorderFailed || (c.Job == health.JobRecorder && c.Severity == health.Failed)
-		}
-		if recorderFailed {
-			failed++
-		}
-	}
-	for _, c := range s.Agent {
-		worst = max(worst, c.Severity)
-	}
-	for _, o := range s.Orphans {
-		for _, c := range o.Conditions {
-			worst = max(worst, c.Severity)
-		}
-	}
-	switch {
-	case len(s.Streams) > 0 && failed == len(s.Streams):
-		return Down
-	case worst > health.Info:
-		return Degraded
-	default:
-		return Healthy
-	}
 }
 
 func millis(ms int64) time.Time {

@@ -28,7 +28,7 @@ type Orphan struct {
 var orphanJobs = []string{health.JobRetention, health.JobStore}
 
 // orphans are the streams beside those that are configured, by name.
-func (c *Collector) orphans(configured []Stream, parts map[health.Key]health.PartSnapshot) []Orphan {
+func (c *Collector) orphans(configured []Stream, parts map[health.Key]health.ComponentSnapshot) []Orphan {
 	names := make(map[string]bool)
 	if c.Recorded != nil {
 		for _, name := range c.Recorded() {
@@ -67,7 +67,8 @@ func (o Orphan) sentence() string {
 	if o.Segments == 0 && o.UsedBytes == 0 {
 		return "The stream is not configured for this hub, and there are no recordings of it left."
 	}
-	text := fmt.Sprintf("The stream is not configured for this hub; its %s (%s, of which %s are not uploaded) stay", humanize.Count(o.Segments, "recording"),
+	text := fmt.Sprintf("The stream is not configured for this hub; its %s (%s, of which %s are not uploaded) stay",
+		humanize.Count(o.Segments, "recording"),
 		humanize.Bytes(o.UsedBytes), humanize.Bytes(o.NotUploadedBytes))
 	if o.Policy != "" {
 		text += ", " + o.Policy

@@ -18,7 +18,8 @@ func TestARequestThatCannotBeFollowedIsNamed(t *testing.T) {
 		{`{"RequestId":"big","Filler":"` + strings.Repeat("x", maxMessage) + `"}`, "", "", "at most 131072 are allowed"},
 		{`{"RequestId":"a","From":1,"To":2}`, "a", "", "StreamName is missing"},
 		{`{"RequestId":"b","StreamName":"../door","From":1,"To":2}`, "b", "", "StreamName"},
-		{`{"RequestId":"c","StreamName":"door","From":"yesterday","To":2}`, "c", "door", "From is missing or wrong: it must be a time in seconds since 1970"},
+		{`{"RequestId":"c","StreamName":"door","From":"yesterday","To":2}`, "c", "door", "From is missing or wrong: it must be a time in " +
+			"seconds since 1970"},
 		{`{"RequestId":"d","StreamName":"door","From":1}`, "d", "door", "To is missing"},
 		{`{"RequestId":"e","StreamName":"door","From":1,"To":1795233600000}`, "e", "door", "To is missing or wrong"}, // milliseconds
 		{`{"RequestId":"f","StreamName":"door","From":2,"To":2}`, "f", "door", "To must be after From"},

@@ -22,19 +22,19 @@ const (
 // conditionRows are the conditions of the hub's credentials.
 var conditionRows = []conditiontest.Row{
 	{Code: "credentials-role-alias", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
-		Start: refusing(health.UserFault(CodeRoleAlias, nil, "No such alias."))},
+		Start: refusing(health.UserFault(codeRoleAlias, nil, "No such alias."))},
 	{Code: "credentials-certificate", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
-		Start: refusing(health.UserFault(CodeCertificate, nil, "It is refused."))},
+		Start: refusing(health.UserFault(codeCertificate, nil, "It is refused."))},
 	{Code: "credentials-clock", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
-		Start: refusing(health.UserFault(CodeClock, nil, "It is off."))},
+		Start: refusing(health.UserFault(codeClock, nil, "It is off."))},
 	{Code: "credentials-network", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
-		Start: refusing(health.SystemFault(CodeNetwork, nil, "No network."))},
+		Start: refusing(health.SystemFault(codeNetwork, nil, "No network."))},
 	{Code: "credentials-trust", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
-		Start: refusing(health.UserFault(CodeTrust, nil, "Another CA."))},
+		Start: refusing(health.UserFault(codeTrust, nil, "Another CA."))},
 	{Code: "credentials-service", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
-		Start: refusing(health.SystemFault(CodeService, nil, "HTTP 500."))},
+		Start: refusing(health.SystemFault(codeService, nil, "HTTP 500."))},
 	{Code: "credentials-token", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
-		Start: refusing(health.UserFault(CodeToken, nil, "An old token."))},
+		Start: refusing(health.UserFault(codeToken, nil, "An old token."))},
 }
 
 func TestConditionsEnd(t *testing.T) {
@@ -53,16 +53,16 @@ func TestConditionsEnd(t *testing.T) {
 func TestTheClockReplacesWhatWasReportedBefore(t *testing.T) {
 	t.Parallel()
 	registry := health.NewRegistry(time.Now)
-	p := newProvider(Options{Health: registry.Part("", health.JobCloud)})
+	p := newProvider(Options{Health: registry.Component("", health.JobCloud)})
 	shown := func() (codes []string) {
 		for _, c := range p.o.Health.Snapshot().Conditions {
 			codes = append(codes, c.Code)
 		}
 		return codes
 	}
-	p.report(health.SystemFault(CodeNetwork, nil, "No network."))
-	p.recovered(health.UserFault(CodeClock, nil, "The clock is off."))
-	if got := shown(); len(got) != 1 || got[0] != CodeClock {
+	p.report(health.SystemFault(codeNetwork, nil, "No network."))
+	p.recovered(health.UserFault(codeClock, nil, "The clock is off."))
+	if got := shown(); len(got) != 1 || got[0] != codeClock {
 		t.Errorf("got %v, want the clock only", got)
 	}
 	p.recovered(nil)
@@ -77,7 +77,7 @@ func refusing(f *health.Fault) func(*testing.T) conditiontest.Case {
 		now := newClock(time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC))
 		registry := health.NewRegistry(now.Now)
 		p := newProvider(Options{
-			Now: now.Now, Health: registry.Part("", health.JobCloud), Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
+			Now: now.Now, Health: registry.Component("", health.JobCloud), Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
 		})
 		var fails atomic.Bool
 		fails.Store(true)

@@ -17,13 +17,13 @@ import (
 
 // The codes of the conditions that the Provider raises.
 const (
-	CodeRoleAlias   = "credentials-role-alias"  // the alias does not exist or may not be used
-	CodeCertificate = "credentials-certificate" // the device certificate is refused or over
-	CodeClock       = "credentials-clock"       // the hub's clock is off
-	CodeNetwork     = "credentials-network"     // the endpoint cannot be reached
-	CodeTrust       = "credentials-trust"       // the endpoint is not whom it should be
-	CodeService     = "credentials-service"     // the endpoint answers something else
-	CodeToken       = "credentials-token"       // Greengrass does not take the component's token
+	codeRoleAlias   = "credentials-role-alias"  // the alias does not exist or may not be used
+	codeCertificate = "credentials-certificate" // the device certificate is refused or over
+	codeClock       = "credentials-clock"       // the hub's clock is off
+	codeNetwork     = "credentials-network"     // the endpoint cannot be reached
+	codeTrust       = "credentials-trust"       // the endpoint is not whom it should be
+	codeService     = "credentials-service"     // the endpoint answers something else
+	codeToken       = "credentials-token"       // Greengrass does not take the component's token
 )
 
 // maxSkew is what AWS's request signatures tolerate.
@@ -38,7 +38,7 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 	if skew < 0 {
 		direction = "ahead of"
 	}
-	return health.UserFault(CodeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: "+
+	return health.UserFault(codeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: "+
 		"set the clock (NTP).",
 		health.Varying(skewText(skew.Abs())), direction, p.o.Endpoint)
 }
@@ -52,11 +52,11 @@ func (p *Provider) statusFault(status int, body []byte, skew time.Duration) erro
 	}
 	switch {
 	case (answer.Kind == awserr.NotFound || answer.Kind == awserr.NoSuchPath) && p.otherEndpoint(answer):
-		return health.UserFault(CodeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
+		return health.UserFault(codeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
 			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.",
 			p.o.Endpoint)
 	case answer.Kind == awserr.NotFound, answer.Kind == awserr.NoSuchPath:
-		return health.UserFault(CodeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.",
+		return health.UserFault(codeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.",
 			p.o.RoleAlias)
 	case answer.Kind == awserr.Certificate:
 		return p.refusedCertificate(cause)
@@ -65,14 +65,14 @@ func (p *Provider) statusFault(status int, body []byte, skew time.Duration) erro
 			f.Err = cause
 			return f
 		}
-		return health.UserFault(CodeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow "+
+		return health.UserFault(codeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow "+
 			"iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
 	case answer.Kind == awserr.Invalid:
-		return health.UserFault(CodeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the "+
+		return health.UserFault(codeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the "+
 			"certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName,
 			p.o.RoleAlias)
 	default:
-		return health.SystemFault(CodeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.",
+		return health.SystemFault(codeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.",
 			p.o.Endpoint, status)
 	}
 }
@@ -126,20 +126,20 @@ func (p *Provider) server() connfault.Server {
 func codeOf(kind neterr.Kind) string {
 	switch kind {
 	case neterr.CertExpired:
-		return CodeClock
+		return codeClock
 	case neterr.Untrusted, neterr.HostnameMismatch:
-		return CodeTrust
+		return codeTrust
 	case neterr.Refused:
-		return CodeCertificate
+		return codeCertificate
 	default:
-		return CodeNetwork
+		return codeNetwork
 	}
 }
 
 // refusedCertificate is a refusal of the device certificate, in the handshake or in an answer.
 func (p *Provider) refusedCertificate(cause error) error {
 	s := p.server().Sentence(neterr.Refused)
-	return health.NewFault(s.Class, CodeCertificate, cause, s.Format, s.Args...)
+	return health.NewFault(s.Class, codeCertificate, cause, s.Format, s.Args...)
 }
 
 // certificateOver looks whether our own certificate explains a failure.
@@ -159,10 +159,10 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 			continue
 		}
 		if now := p.o.Now(); now.After(leaf.NotAfter) {
-			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the "+
+			return health.UserFault(codeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the "+
 				"certificate, or set the clock.", humanize.Time(leaf.NotAfter.UTC()), health.Varying(humanize.Time(now.UTC())))
 		} else if now.Before(leaf.NotBefore) {
-			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).",
+			return health.UserFault(codeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).",
 				humanize.Time(leaf.NotBefore.UTC()), health.Varying(humanize.Time(now.UTC())))
 		}
 	}

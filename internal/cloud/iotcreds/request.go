@@ -31,7 +31,7 @@ type answer struct {
 func (p *Provider) fetch(ctx context.Context) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
 	if err != nil {
-		return answer{}, health.UserFault(CodeService, err, "The credentials endpoint %q is not a host name: correct "+
+		return answer{}, health.UserFault(codeService, err, "The credentials endpoint %q is not a host name: correct "+
 			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
 	}
 	request.Header.Set("x-amzn-iot-thingname", p.o.ThingName)
@@ -60,7 +60,7 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 	// The body holds keys: no part of it may get into an error.
 	if json.Unmarshal(body, &document) != nil || document.Credentials.AccessKeyID == "" || document.Credentials.SecretAccessKey == "" ||
 		document.Credentials.Expiration.IsZero() {
-		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave an answer without credentials: check "+
+		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s gave an answer without credentials: check "+
 			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
 	}
 	c := document.Credentials
@@ -73,7 +73,7 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 		clock:   p.clockFault(skew),
 	}
 	if !a.expires.After(now) {
-		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint,
+		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint,
 			health.Varying(c.Expiration.UTC().Format(time.RFC3339)))
 	}
 	return a, nil

@@ -113,7 +113,7 @@ type component struct {
 func (c *core) component(t *testing.T, token string) component {
 	t.Helper()
 	wall := newClock(time.Now())
-	part := health.NewRegistry(wall.Now).Part("", health.JobCloud)
+	part := health.NewRegistry(wall.Now).Component("", health.JobCloud)
 	logs, lines := observer.New(zapcore.DebugLevel)
 	p, err := NewTokenExchange(TokenExchange{URL: "http://" + c.address + exchangePath, Token: secret.New(token)}, Options{
 		Now: wall.Now, Health: part, Timeout: time.Second, Log: zap.New(logs),
@@ -184,7 +184,7 @@ func TestGreengrassThatIsNotThereYetIsAskedAgain(t *testing.T) {
 		"check that the component aws.greengrass.TokenExchangeService runs") {
 		t.Errorf("with the service down: %v", err)
 	}
-	if w := f.worst(); w.Code != CodeNetwork || w.Severity != health.Failed || w.Class != health.SystemError {
+	if w := f.worst(); w.Code != codeNetwork || w.Severity != health.Failed || w.Class != health.SystemError {
 		t.Errorf("condition %+v", w)
 	}
 	c.start()
@@ -211,7 +211,7 @@ func TestCredentialsOutliveGreengrassUntilTheirEnd(t *testing.T) {
 	if got, err := f.Retrieve(t.Context()); err != nil || got.AccessKeyID != "ASIA1" {
 		t.Errorf("with 3 min left: %v", err)
 	}
-	if w := f.worst(); w.Code != CodeNetwork || w.Severity != health.Degraded {
+	if w := f.worst(); w.Code != codeNetwork || w.Severity != health.Degraded {
 		t.Errorf("condition %+v", w)
 	}
 	f.clock.Advance(4 * time.Minute)
@@ -241,20 +241,20 @@ func TestWhatGreengrassRefusesIsOneSentence(t *testing.T) {
 		class   health.Class
 		says    string
 	}{
-		"token of another start": {"hunter2old", says(200, ""), CodeToken, health.UserError, "restart the component"},
-		"alias not allowed": {ticket, says(403, "TES responded with status code: 403. Caching response. hunter2"), CodeRoleAlias,
+		"token of another start": {"hunter2old", says(200, ""), codeToken, health.UserError, "restart the component"},
+		"alias not allowed": {ticket, says(403, "TES responded with status code: 403. Caching response. hunter2"), codeRoleAlias,
 			health.UserError, "must allow iot:AssumeRoleWithCertificate"},
-		"alias unknown": {ticket, says(404, "TES responded with status code: 404. Caching response. hunter2"), CodeRoleAlias,
+		"alias unknown": {ticket, says(404, "TES responded with status code: 404. Caching response. hunter2"), codeRoleAlias,
 			health.UserError, "iotRoleAlias"},
-		"no network":             {ticket, says(500, "Failed to get connection"), CodeService, health.SystemError, "HTTP status 500"},
-		"unusable, with secrets": {ticket, says(500, bad), CodeService, health.SystemError, "HTTP status 500"},
-		"not JSON":               {ticket, says(200, "hunter2secret"), CodeService, health.SystemError, "without credentials"},
-		"empty":                  {ticket, says(200, "{}"), CodeService, health.SystemError, "without credentials"},
-		"already over":           {ticket, gives(1, time.Now().Add(-time.Hour)), CodeClock, health.UserError, "set the clock"},
+		"no network":             {ticket, says(500, "Failed to get connection"), codeService, health.SystemError, "HTTP status 500"},
+		"unusable, with secrets": {ticket, says(500, bad), codeService, health.SystemError, "HTTP status 500"},
+		"not JSON":               {ticket, says(200, "hunter2secret"), codeService, health.SystemError, "without credentials"},
+		"empty":                  {ticket, says(200, "{}"), codeService, health.SystemError, "without credentials"},
+		"already over":           {ticket, gives(1, time.Now().Add(-time.Hour)), codeClock, health.UserError, "set the clock"},
 		"redirect": {ticket, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
-		}, CodeService, health.SystemError, "HTTP status 302"},
-		"silent": {ticket, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, CodeNetwork, health.SystemError,
+		}, codeService, health.SystemError, "HTTP status 302"},
+		"silent": {ticket, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, codeNetwork, health.SystemError,
 			"does not answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {

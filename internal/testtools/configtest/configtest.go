@@ -33,7 +33,8 @@ const (
 const Patience = 10 * time.Second
 
 // EdgeConfig is a document of the hub's.
-const EdgeConfig = `{"HubDeviceArn":"` + Hub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"` + Secret + `","MediaUriType":"RTSP_URI"}}}`
+const EdgeConfig = `{"HubDeviceArn":"` + Hub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"` + Secret +
+	`","MediaUriType":"RTSP_URI"}}}`
 
 // StreamARN is that of a stream of this name.
 func StreamARN(stream string) string {
@@ -227,7 +228,7 @@ func (p *ControlPlane) Await(t *testing.T, n int) {
 }
 
 // AwaitCondition waits until a condition of a part is raised, with that text in it; or until it is not, when text is empty.
-func AwaitCondition(t *testing.T, registry *health.Registry, part *health.Part, code, text string) {
+func AwaitCondition(t *testing.T, registry *health.Registry, part *health.Component, code, text string) {
 	t.Helper()
 	changes, stop := registry.Watch()
 	defer stop()

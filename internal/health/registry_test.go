@@ -16,7 +16,7 @@ func fixedClock() func() time.Time {
 
 func TestWorstConditionComesFirst(t *testing.T) {
 	t.Parallel()
-	p := NewRegistry(fixedClock()).Part("door", JobRecorder)
+	p := NewRegistry(fixedClock()).Component("door", JobRecorder)
 	p.Report("1", Info, UserFault("a", nil, "a"))
 	p.Report("2", Failed, UserFault("z", nil, "z"))
 	p.Report("3", Degraded, UserFault("b", nil, "b"))
@@ -29,7 +29,7 @@ func TestWorstConditionComesFirst(t *testing.T) {
 func TestWatchersHearOfChangesOnly(t *testing.T) {
 	t.Parallel()
 	r := NewRegistry(fixedClock())
-	p := r.Part("door", JobRecorder)
+	p := r.Component("door", JobRecorder)
 	changes, stop := r.Watch()
 	defer stop()
 	heard := func() bool {
@@ -49,7 +49,7 @@ func TestWatchersHearOfChangesOnly(t *testing.T) {
 		{"the same state", func() { p.SetState("recording") }, false},
 		{"a condition", func() { p.Report(ScopeRecord, Failed, UserFault("x", nil, "x")) }, true},
 		{"the same condition", func() { p.Report(ScopeRecord, Failed, UserFault("x", nil, "x")) }, false},
-		{"a number", func() { p.Number(FramesRecorded).Add(1) }, false},
+		{"a number", func() { p.Counter(FramesRecorded).Add(1) }, false},
 		{"its end", func() { p.End() }, true},
 		{"nothing to end", func() { p.End() }, false},
 		{"a stream removed", func() { r.RemoveStream("door") }, true},

@@ -1,6 +1,29 @@
 package health
 
-// The names of the numbers that parts keep. Times are Unix milliseconds, 0 for never.
+import "sync/atomic"
+
+// Counter counts what happens. Its zero value is ready; it never takes a lock.
+type Counter struct{ v atomic.Int64 }
+
+// Add counts so many more.
+func (c *Counter) Add(n int64) { c.v.Add(n) }
+
+// Restore sets what was counted before the agent was started.
+func (c *Counter) Restore(n int64) { c.v.Store(n) }
+
+// Load reads it.
+func (c *Counter) Load() int64 { return c.v.Load() }
+
+// Gauge is a number that rises and falls. Its zero value is ready; it never takes a lock.
+type Gauge struct{ v atomic.Int64 }
+
+// Set sets it.
+func (g *Gauge) Set(value int64) { g.v.Store(value) }
+
+// Load reads it.
+func (g *Gauge) Load() int64 { return g.v.Load() }
+
+// The names of the counters and gauges of components. Times are Unix milliseconds, 0 for never.
 const (
 	// Recorder.
 	FramesRecorded  = "framesRecorded"  // video access units that are in a file; those gathered in memory are not yet
