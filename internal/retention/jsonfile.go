@@ -12,11 +12,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 )
 
-// stateFile remembers something over a restart, as JSON. The empty path remembers nothing.
-type stateFile string
+// jsonFile remembers something over a restart, as JSON. The empty path remembers nothing.
+type jsonFile string
 
 // load fills v; without a file v stays as it is.
-func (f stateFile) load(v any) error {
+func (f jsonFile) load(v any) error {
 	if f == "" {
 		return nil
 	}
@@ -32,18 +32,18 @@ func (f stateFile) load(v any) error {
 
 // due reports whether the file is to be written: when there is something new, or somebody removed it although
 // there is something to remember.
-func (f stateFile) due(changed bool, entries int) bool {
+func (f jsonFile) due(changed bool, entries int) bool {
 	return f != "" && (changed || entries > 0 && f.vanished())
 }
 
 // vanished reports whether somebody removed the file.
-func (f stateFile) vanished() bool {
+func (f jsonFile) vanished() bool {
 	_, err := os.Stat(string(f))
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // save writes the file in one step, with its directory if that is missing. data and err are those of a marshaller.
-func (f stateFile) save(data []byte, err error) error {
+func (f jsonFile) save(data []byte, err error) error {
 	if err != nil {
 		return err
 	}

@@ -1,29 +1,44 @@
 package uploader
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 const (
 	// shutdownTime bounds the end of a session when the uploader is to end.
 	shutdownTime = 4 * time.Second
-	// lingerTime is how long the service's end of a session is waited for when nothing of ours
-	// depends on it.
-	lingerTime = 2 * time.Second
 	// overdueAfter times the stall timeout a fragment is sent again although others are acknowledged.
 	overdueAfter = 4
 )
 
-// timing is what a session's deadlines are measured from.
-type timing struct {
-	limit        time.Time // when to give up waiting, at the end or after an ERROR; zero = as for a stall
-	lastProgress time.Time // when a byte or an acknowledgement moved last
-	lastWrite    time.Time // when a fragment was written last
-	written      int64     // bytes sent at lastProgress
-}
-
-// linger bounds the wait for the service's end of the session.
-func (t *timing) linger() {
-	if limit := time.Now().Add(lingerTime); t.limit.IsZero() || limit.Before(t.limit) {
-		t.limit = limit
+// run uploads until the session ends, and says how long to wait before the next.
+func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duration {
+	done := ctx.Done()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		pause := e.feed()
+		timer.Reset(time.Until(e.deadline(pause)))
+		select {
+		case a, ok := <-e.conn.Acks():
+			if !ok {
+				return e.conclude(ctx)
+			}
+			e.acknowledge(a)
+		case <-e.conn.Sent():
+			e.sent()
+		case <-changes:
+		case <-e.u.lock.asked.C():
+		case <-timer.C:
+			e.expire()
+		case <-done:
+			done = nil
+			e.close()
+			if !e.flight.empty() {
+				e.timing.limit = time.Now().Add(shutdownTime)
+			}
+		}
 	}
 }
 
@@ -82,10 +97,4 @@ func (e *session) expire() {
 	case !e.sending.writing && !now.Before(e.timing.lastWrite.Add(e.u.o.IdleTimeout)), e.flight.overdue(overdueAfter*stall, now):
 		e.close()
 	}
-}
-
-// abort gives the session up. Its Acks is closed then, which ends run.
-func (e *session) abort() {
-	e.end.aborted = true
-	e.conn.Abort()
 }

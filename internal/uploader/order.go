@@ -3,12 +3,23 @@ package uploader
 import (
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
 // liveLag is how far a live upload may fall behind before it jumps to the newest fragment.
 const liveLag = 5 * time.Second
+
+// mode is how an uploader works through what is pending.
+type mode struct {
+	drain    bool                // end when nothing is pending
+	live     bool                // newest first
+	onDemand bool                // of an onDemand, which has the lock
+	from, to time.Time           // of what was recorded, when onDemand
+	without  func(queue.ID) bool // those that are passed over; nil = none
+	each     func(size int64)    // called when a fragment of so many bytes is done; nil = nobody wants to know
+}
 
 // order is in which order a session sends fragments. The service takes one connection for each stream,
 // and rising timecodes in it: so what is newest and what was missed take turns.
@@ -94,4 +105,15 @@ func (l *live) over(t turn, began time.Time, next queue.Fragment) bool {
 		return now.After(t.newest) && time.Since(began) >= min(l.took, liveLag)
 	}
 	return now.Sub(next.Ended()) > liveLag
+}
+
+// listFragments are those of a segment.
+func listFragments(s store, k segment.Key) ([]mkv.Fragment, error) {
+	reader, err := s.OpenSegment(k)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reader.Close() }() // was only read
+	list, _, err := reader.Fragments()
+	return list, err
 }

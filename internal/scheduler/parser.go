@@ -2,6 +2,52 @@ package scheduler
 
 import "fmt"
 
+// parser reads one expression as Quartz does: each field is a list of terms, of each term only the
+// beginning counts, and what stands behind it is ignored in many places and refused in some.
+type parser struct {
+	expression string
+	maxYear    int64
+	rules      *rules
+}
+
+// ParseError says where an expression is wrong and by which rule.
+type ParseError struct {
+	Expression string
+	// Field is the name of the field, "hours" for example. Empty when the whole expression is meant.
+	Field string
+	// Position is where the wrong text begins, in characters counted from 1. 0 when no place can be named.
+	Position int
+	// Text is what is wrong as it was written. Empty when something is missing.
+	Text string
+	// Rule is what would be right.
+	Rule string
+}
+
+// Error is one sentence: `hours "25" (character 5): hours must be 0 to 23`.
+func (e *ParseError) Error() string {
+	switch {
+	case e.Field == "":
+		return e.Rule
+	case e.Text == "":
+		return fmt.Sprintf("%s (character %d): %s", e.Field, e.Position, e.Rule)
+	default:
+		return fmt.Sprintf("%s %q (character %d): %s", e.Field, e.Text, e.Position, e.Rule)
+	}
+}
+
+// fault is the error at t. The message shows the text as it was written.
+func (p *parser) fault(f field, t token, rule string) error {
+	written := []rune(p.expression)[t.start : t.start+len(t.text)]
+	return &ParseError{Expression: p.expression, Field: f.String(), Position: t.start + 1, Text: string(written), Rule: rule}
+}
+
+func (p *parser) checkStep(f field, t token, step int64) error {
+	if limit := fieldBounds[f].maxStep; limit > 0 && step > limit {
+		return p.fault(f, t, fmt.Sprintf("the increment behind / must be at most %d", limit))
+	}
+	return nil
+}
+
 // valueRange is a range of a field's values. A last of toEnd reaches to the field's end.
 type valueRange struct{ first, last, step int64 }
 

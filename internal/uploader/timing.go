@@ -2,6 +2,25 @@ package uploader
 
 import "time"
 
+// lingerTime is how long the service's end of a session is waited for when nothing of ours
+// depends on it.
+const lingerTime = 2 * time.Second
+
+// timing is what a session's deadlines are measured from.
+type timing struct {
+	limit        time.Time // when to give up waiting, at the end or after an ERROR; zero = as for a stall
+	lastProgress time.Time // when a byte or an acknowledgement moved last
+	lastWrite    time.Time // when a fragment was written last
+	written      int64     // bytes sent at lastProgress
+}
+
+// linger bounds the wait for the service's end of the session.
+func (t *timing) linger() {
+	if limit := time.Now().Add(lingerTime); t.limit.IsZero() || limit.Before(t.limit) {
+		t.limit = limit
+	}
+}
+
 const (
 	maxStalls = 4
 	// passesPerStall is how many fragments must get through before the timeout halves again.
