@@ -10,7 +10,6 @@ import (
 
 // The codes of the conditions.
 const (
-	codeFull     = "limit-reached"
 	codeLow      = "disk-low"
 	codeLost     = "deleted-before-upload"
 	codeClock    = "clock"
