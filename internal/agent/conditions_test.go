@@ -137,8 +137,9 @@ func frozen(t *testing.T) conditiontest.Case {
 func tagsDenied(t *testing.T) conditiontest.Case {
 	registry, board, nudged := health.NewRegistry(time.Now), &countedTags{}, make(chan nudge, 1)
 	m := &uploadModes{
-		part: registry.Component(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream, usual: newHubMode(settings.UploadLive),
-		tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
+		component: registry.Component(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream,
+		usual: newHubMode(settings.UploadLive),
+		tags:  board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
 		run: map[settings.UploadMode]func(context.Context) error{
 			settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
 		},
@@ -168,7 +169,7 @@ func jobThat(name string, fail func() error) func(*testing.T) conditiontest.Case
 				return ctx.Err()
 			}
 			part := registry.Component(conditiontest.Stream, name)
-			return startJob(jobOptions{stream: conditiontest.Stream, name: name, part: part, log: zap.NewNop(), run: run})
+			return startJob(jobOptions{stream: conditiontest.Stream, name: name, component: part, log: zap.NewNop(), run: run})
 		}
 		j := start()
 		t.Cleanup(func() { j.stop() })

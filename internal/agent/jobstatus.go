@@ -47,11 +47,11 @@ func earlier(a, b time.Time) time.Time {
 }
 
 func (j jobStatuses) state(stream, job string, collected time.Time) *iotconfig.JobState {
-	part := j.health.Component(stream, job).Snapshot()
-	part.Redate(time.Now())
-	class, details := status.JobStatus(part)
-	updated := part.StateSince
-	if worst, ok := part.Worst(); ok && worst.Since.After(updated) {
+	component := j.health.Component(stream, job).Snapshot()
+	component.Redate(time.Now())
+	class, details := status.JobStatus(component)
+	updated := component.StateSince
+	if worst, ok := component.Worst(); ok && worst.Since.After(updated) {
 		updated = worst.Since
 	}
 	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected}

@@ -41,19 +41,19 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	}
 	a.systemd.reloading()
 	done, err := a.reload()
-	part := a.health.Component("", health.JobSettings)
+	component := a.health.Component("", health.JobSettings)
 	if err != nil {
 		fault := refused(err)
-		part.Report(health.ScopeReload, health.Degraded, fault)
+		component.Report(health.ScopeReload, health.Degraded, fault)
 		a.log.Error("the new settings are refused", zap.String("code", fault.Code), zap.Error(fault))
 		a.systemd.reloaded(fault.Text)
 		return status.Reloaded{}, fault
 	}
-	part.OK(health.ScopeReload)
+	component.OK(health.ScopeReload)
 	if len(done.AfterRestart) > 0 {
-		part.Report(scopeRestart, health.Info, restartNeeded(done.AfterRestart))
+		component.Report(scopeRestart, health.Info, restartNeeded(done.AfterRestart))
 	} else {
-		part.OK(scopeRestart)
+		component.OK(scopeRestart)
 	}
 	a.log.Info("the settings were read anew", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))

@@ -94,7 +94,7 @@ func (s *session) newClient() *gortsplib.Client {
 		// The library would end sessions too early, as it counts whole seconds of a clock that may be
 		// set, and sees few of the packets. batchConn and watch take care of silence.
 		ReadTimeout: math.MaxInt64,
-		TLSConfig:   trust(s.url.Hostname(), s.pinned, s.Roots),
+		TLSConfig:   tlsConfig(s.url.Hostname(), s.pinned, s.Roots),
 		UserAgent:   "kvs-edge-agent",
 		DialContext: s.dial, ListenPacket: s.sockets.listen,
 		OnRequest: s.hooks.request, OnResponse: s.hooks.response,

@@ -37,23 +37,6 @@ const (
 // refusedShown is how long points are reported that CloudWatch did not take.
 const refusedShown = time.Hour
 
-// Sender sends points. Its errors are *health.Fault.
-type Sender interface {
-	Put(ctx context.Context, namespace string, points []cloudwatch.Point) error
-}
-
-// Options are what a Reporter needs.
-type Options struct {
-	Thing   string
-	Sender  Sender
-	Health  *health.Registry
-	Store   Store
-	Streams func() []Stream
-	Log     *zap.Logger
-	// Interval is how often the continuous metrics are sent. Default one minute.
-	Interval time.Duration
-}
-
 // Reporter samples the agent once a minute and whenever something happens, and sends what it
 // sampled to CloudWatch. Sampling never waits for sending.
 type Reporter struct {
@@ -185,7 +168,7 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 	}
 }
 
-// failed shows a failure. An outage is told by others already, a missing permission is not.
+// failed shows a failure. Others report an outage already, a missing permission is not.
 func (r *Reporter) failed(err error) {
 	fault := health.FaultOf(err, cloudwatch.CodeUnreachable)
 	severity := health.Info

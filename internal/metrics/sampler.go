@@ -38,7 +38,7 @@ type sampler struct {
 	completed map[health.Key]int64 // how many ends of windows were reported
 }
 
-// minute gives the continuous metrics, and the events since the last call.
+// minute returns the continuous metrics, and the events since the last call.
 func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 	parts := s.parts()
 	points := s.eventsOf(parts, now)
@@ -79,7 +79,7 @@ func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 	return points
 }
 
-// spaceUsed gives the share of what a stream may use: of its size limit or, without one, of what
+// spaceUsed returns the share of what a stream may use: of its size limit or, without one, of what
 // the disk has left for it.
 func (s *sampler) spaceUsed(stream Stream) (float64, bool) {
 	used := float64(s.o.Store.Usage(stream.Name).Bytes)
@@ -93,7 +93,7 @@ func (s *sampler) spaceUsed(stream Stream) (float64, bool) {
 	return used / (used + float64(free)), true
 }
 
-// events gives what happened since the last call.
+// events returns what happened since the last call.
 func (s *sampler) events(now time.Time) []cloudwatch.Point { return s.eventsOf(s.parts(), now) }
 
 func (s *sampler) parts() map[health.Key]health.ComponentSnapshot {
@@ -158,7 +158,7 @@ const (
 	Errored                   // does not do its work
 )
 
-// ActivityOf tells what a job does.
+// ActivityOf returns what a job does.
 func ActivityOf(p health.ComponentSnapshot) Activity {
 	worst, ok := p.Worst()
 	switch {

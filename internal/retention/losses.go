@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// rememberLoss is how long status tells of a loss after the last one.
+	// rememberLoss is how long status shows a loss after the last one.
 	rememberLoss = 24 * time.Hour
 	// forgetLoss is how long the counts of a stream are kept that is no more.
 	forgetLoss = 30 * 24 * time.Hour
@@ -43,7 +43,7 @@ func (l *losses) part(stream string) *health.Component {
 	return l.o.Health.Component(stream, health.JobRetention)
 }
 
-func (l *losses) file() stateFile { return stateFile(l.o.Losses) }
+func (l *losses) file() jsonFile { return jsonFile(l.o.Losses) }
 
 // add accounts for a segment that was deleted before it was uploaded.
 func (l *losses) add(s segment.Info, why string) {

@@ -13,13 +13,10 @@ const codeMisdated = "times-wrong"
 
 const scopeMisdated health.Scope = "times"
 
-// misdated is the streams of which it is reported that they have recordings with wrong times.
-type misdated map[string]bool
-
 // reportMisdated says which recordings have wrong times, until they are gone.
 func (k *Keeper) reportMisdated(streams []string) {
 	before := k.misdated
-	k.misdated = make(misdated)
+	k.misdated = make(map[string]bool)
 	for _, stream := range streams {
 		list := k.o.Store.Misdated(stream)
 		if len(list) == 0 {

@@ -1,7 +1,9 @@
 package status
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -147,4 +149,42 @@ func millis(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms)
+}
+
+// orphanJobs are those that go on for a stream that is not configured.
+var orphanJobs = []string{health.JobRetention, health.JobStore}
+
+// orphans are the streams beside those that are configured, by name.
+func (c *Collector) orphans(configured []Stream, parts map[health.Key]health.ComponentSnapshot) []Orphan {
+	names := make(map[string]bool)
+	if c.Recorded != nil {
+		for _, name := range c.Recorded() {
+			names[name] = true
+		}
+	}
+	for key, part := range parts {
+		if key.Stream != "" && len(part.Conditions) > 0 && slices.Contains(orphanJobs, key.Job) {
+			names[key.Stream] = true
+		}
+	}
+	for _, st := range configured {
+		delete(names, st.Name)
+	}
+	var list []Orphan
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		usage := c.Store.Usage(name)
+		o := Orphan{
+			Name: name, Segments: usage.Segments, UsedBytes: usage.Bytes, QuarantineBytes: usage.Quarantine, NotUploadedBytes: usage.PendingBytes,
+			Oldest: usage.Oldest, Newest: usage.Newest,
+			DeletedBeforeUpload: parts[health.Key{Stream: name, Job: health.JobRetention}].Numbers[health.DeletedBeforeUpload],
+		}
+		if c.Policy != nil {
+			o.Policy = c.Policy(name)
+		}
+		for _, job := range orphanJobs {
+			o.Conditions = appendConditions(o.Conditions, parts[health.Key{Stream: name, Job: job}])
+		}
+		list = append(list, o)
+	}
+	return list
 }

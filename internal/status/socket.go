@@ -147,3 +147,13 @@ func (s *socket) Close() error {
 
 // Addr implements net.Listener.
 func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+
+// socketMode lets the agent's user and group speak to it, and nobody else.
+const socketMode = 0o660
+
+// maxSocketPath is what fits sockaddr_un on Linux, less the closing zero.
+const maxSocketPath = 107
+
+func unusable(err error) error {
+	return fmt.Errorf("cannot open the local API: %w; set AWS_KVS_EDGE_SOCKET to a path that the agent's user may write to", err)
+}

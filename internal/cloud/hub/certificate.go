@@ -33,8 +33,8 @@ type deviceCertificate struct {
 }
 
 // WatchCertificate makes config present what is in the files when a connection is made.
-func WatchCertificate(config *tls.Config, files settings.IoT, part *health.Component, log *zap.Logger) {
-	d := &deviceCertificate{files: files, health: part, log: log, last: &config.Certificates[0]}
+func WatchCertificate(config *tls.Config, files settings.IoT, component *health.Component, log *zap.Logger) {
+	d := &deviceCertificate{files: files, health: component, log: log, last: &config.Certificates[0]}
 	config.GetClientCertificate = d.get
 }
 
