@@ -65,14 +65,14 @@ func (d *Disk) Arm(f Fault, n, times int) {
 	d.fault, d.left, d.times, d.struck = f, n, times, ""
 }
 
-// Over disarms, and leaves what Struck gives.
+// Over disarms, and leaves what Struck returns.
 func (d *Disk) Over() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left = 0
 }
 
-// Struck gives the operation that failed, "" while none has.
+// Struck returns the operation that failed, "" while none has.
 func (d *Disk) Struck() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

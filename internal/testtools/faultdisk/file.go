@@ -16,7 +16,7 @@ type file struct {
 	at   int64 // of the next write otherwise
 }
 
-// place gives the path under which the file is known now; it may have been renamed since it was opened.
+// place returns the path under which the file is known now; it may have been renamed since it was opened.
 func (f *file) place() string {
 	if info, err := f.Stat(); err == nil {
 		f.disk.mu.Lock()
@@ -126,7 +126,7 @@ func (d *Disk) isShort(failure error) bool {
 	return failure != nil && d.fault == Short
 }
 
-// without gives the spans but for one.
+// without returns the spans but for one.
 func without(spans []span, gone span) (left []span) {
 	for _, s := range spans {
 		if before := (span{s.from, min(s.to, gone.from)}); before.from < before.to {
