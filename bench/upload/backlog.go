@@ -154,7 +154,7 @@ func measured(cmd *exec.Cmd) (s spent, err error) {
 	for {
 		select {
 		case <-look.C:
-			// Not what wait4(2) gives: that begins with the memory of this process.
+			// Not what wait4(2) returns: that begins with the memory of this process.
 			s.rss = max(s.rss, proc.PeakRSS(cmd.Process.Pid))
 			continue
 		case err = <-ended:
