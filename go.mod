@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/asticode/go-astits v1.13.0
+	github.com/at-wat/ebml-go v0.17.2
 	github.com/aws/aws-sdk-go-v2 v1.47.6
 	github.com/aws/aws-sdk-go-v2/config v1.33.14
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.14

@@ -70,7 +70,8 @@ var budgets = []budget{
 		f, ok := r.recording[subject{64, "agent"}]
 		return f.Missing, ok && f.Frames > 0
 	}},
-	{"allocations for each RTP packet, less than a hundredth", 0.01, "", func(r results) (float64, bool) { return r.allocations, r.allocationsKnown }},
+	{"allocations for each RTP packet, less than a hundredth", 0.01, "",
+		func(r results) (float64, bool) { return r.allocations, r.allocationsKnown }},
 	{"bytes written per byte of media", 1.02, "", func(r results) (float64, bool) {
 		f, ok := r.recording[subject{16, "agent"}]
 		return f.Written / f.Media, ok && f.Media > 0

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
@@ -24,7 +24,7 @@ func countFrames(dir string) (frames, missing int64, err error) {
 			if err != nil {
 				return 0, 0, fmt.Errorf("%s: %w", path, err)
 			}
-			stamp, ok := fakecam.StampOfAccessUnit(block.Data)
+			stamp, ok := stamps.OfAccessUnit(block.Data)
 			if !ok {
 				return 0, 0, fmt.Errorf("%s holds a frame without a number", path)
 			}

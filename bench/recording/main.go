@@ -220,7 +220,8 @@ func print(o options, results []figures) error {
 	}
 	for _, f := range results {
 		if f.Frames > 0 {
-			fmt.Printf("the files of %s hold %d frames; %d are missing between the first and the last of each camera\n", f.Subject, f.Frames, f.Missing)
+			fmt.Printf("the files of %s hold %d frames; %d are missing between the first and the last of each camera\n", f.Subject, f.Frames,
+				f.Missing)
 		}
 	}
 	return nil

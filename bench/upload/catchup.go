@@ -63,7 +63,8 @@ func catchUp(dir string, b backlog) ([]figure, error) {
 	}
 	total := b.allowed() * float64(b.streams)
 	return []figure{
-		{What: "fragments per second", Value: all.whole, Unit: "/s", Beside: fmt.Sprintf("%d streams, %d fragments each; %.4g allowed", b.streams, b.fragments, total)},
+		{What: "fragments per second", Value: all.whole, Unit: "/s", Beside: fmt.Sprintf("%d streams, %d fragments each; %.4g allowed",
+			b.streams, b.fragments, total)},
 		{What: "share of the allowed rate", Value: 100 * all.whole / total, Unit: "%", Beside: "95 % wanted"},
 		{What: "share of the slowest stream", Value: 100 * least.whole / b.allowed(), Unit: "%"},
 		{What: "share in the last tenth", Value: 100 * all.end / total, Unit: "%"},
@@ -71,7 +72,8 @@ func catchUp(dir string, b backlog) ([]figure, error) {
 		{What: "sent twice", Value: float64(found.repeated), Unit: "fragments"},
 		{What: "missing", Value: float64(found.missing), Unit: "fragments"},
 		{What: "peak memory", Value: float64(process.rss) / 1e6, Unit: "MB", Beside: fmt.Sprintf("%d streams", b.streams)},
-		{What: "CPU", Value: process.cpu.Seconds(), Unit: "s", Beside: fmt.Sprintf("in %.0f s; %.3f ms a fragment; the local cloud %.1f s", process.wall.Seconds(), process.cpu.Seconds()*1000/float64(b.streams*b.fragments), cloudCPU.Seconds())},
+		{What: "CPU", Value: process.cpu.Seconds(), Unit: "s", Beside: fmt.Sprintf("in %.0f s; %.3f ms a fragment; the local cloud %.1f s",
+			process.wall.Seconds(), process.cpu.Seconds()*1000/float64(b.streams*b.fragments), cloudCPU.Seconds())},
 	}, nil
 }
 

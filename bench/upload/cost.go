@@ -43,7 +43,8 @@ func cost(o options) ([]figure, error) {
 	sent, leastCipher := int64(0), ""
 	for round := range costRounds {
 		recordings := filepath.Join(o.dir, "recordings")
-		if err := newBacklog(costStreams, max(1, o.megabytes*1_000_000/costFragment/costStreams), costFragment, usualGOP).fill(recordings); err != nil {
+		if err := newBacklog(costStreams, max(1, o.megabytes*1_000_000/costFragment/costStreams), costFragment,
+			usualGOP).fill(recordings); err != nil {
 			return nil, err
 		}
 		if round == 0 {
@@ -74,10 +75,14 @@ func cost(o options) ([]figure, error) {
 	perGB := func(s spent, rounds float64) float64 { return s.cpu.Seconds() / gigabytes / rounds }
 	oursPerGB, curlPerGB := perGB(ours, costRounds), perGB(curl, costRounds*curlRuns)
 	return []figure{
-		{What: "CPU of ours", Value: oursPerGB, Unit: "s/GB", Beside: fmt.Sprintf("%.2f GB over %d streams, %d times, in %.1f s", gigabytes, costStreams, costRounds, ours.wall.Seconds())},
-		{What: "CPU of curl -T at the same rate", Value: perGB(paced, 1), Unit: "s/GB", Beside: fmt.Sprintf("%d processes in %.1f s", costStreams, paced.wall.Seconds())},
-		{What: "CPU of curl -T without a limit", Value: curlPerGB, Unit: "s/GB", Beside: fmt.Sprintf("%s, %d times, in %.1f s", s.cipher(), costRounds*curlRuns, curl.wall.Seconds())},
-		{What: "CPU of a bare loop at the same rate", Value: perGB(least, 1), Unit: "s/GB", Beside: fmt.Sprintf("%s, in %.1f s", leastCipher, least.wall.Seconds())},
+		{What: "CPU of ours", Value: oursPerGB, Unit: "s/GB", Beside: fmt.Sprintf("%.2f GB over %d streams, %d times, in %.1f s", gigabytes,
+			costStreams, costRounds, ours.wall.Seconds())},
+		{What: "CPU of curl -T at the same rate", Value: perGB(paced, 1), Unit: "s/GB",
+			Beside: fmt.Sprintf("%d processes in %.1f s", costStreams, paced.wall.Seconds())},
+		{What: "CPU of curl -T without a limit", Value: curlPerGB, Unit: "s/GB",
+			Beside: fmt.Sprintf("%s, %d times, in %.1f s", s.cipher(), costRounds*curlRuns, curl.wall.Seconds())},
+		{What: "CPU of a bare loop at the same rate", Value: perGB(least, 1), Unit: "s/GB",
+			Beside: fmt.Sprintf("%s, in %.1f s", leastCipher, least.wall.Seconds())},
 		{What: "ours to curl at the same rate", Value: oursPerGB / perGB(paced, 1), Unit: "×"},
 		{What: "ours to curl without a limit", Value: oursPerGB / curlPerGB, Unit: "×", Beside: "1.3 allowed"},
 		{What: "ours to a bare loop at the same rate", Value: oursPerGB / perGB(least, 1), Unit: "×"},

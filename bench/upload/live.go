@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
@@ -75,7 +76,8 @@ func addCamera(seed *localcloud.Seed, stream, url string) {
 	seed.Streams = append(seed.Streams, localcloud.SeedStream{Name: stream, RetentionHours: 24})
 	seed.Secrets = append(seed.Secrets, localcloud.SeedSecret{Name: stream, Value: value})
 	seed.EdgeConfigs = append(seed.EdgeConfigs, localcloud.SeedEdgeConfig{Stream: stream, Config: fmt.Appendf(nil,
-		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:%s","MediaUriType":"RTSP_URI"}}}`,
+		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{`+
+			`"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:%s","MediaUriType":"RTSP_URI"}}}`,
 		edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub), localcloud.Region, localcloud.Account, stream)})
 }
 
@@ -99,7 +101,7 @@ func watchDelays(ctx context.Context, service *media.Service, stream string) (d 
 	first := make(map[int]time.Time)
 	last := make(map[int]time.Time)
 	for frame, err := range service.Frames(stream) {
-		stamp, ok := fakecam.StampOfAccessUnit(frame.Data)
+		stamp, ok := stamps.OfAccessUnit(frame.Data)
 		// The first fragments come while the agent still starts.
 		if err != nil || !ok || frame.Fragment < 2 || frame.Fragment >= len(persisted) {
 			continue

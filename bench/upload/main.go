@@ -84,7 +84,8 @@ func run(o options) error {
 	}
 	defer remove()
 	o.dir = dir
-	parts := map[string]func(options) ([]figure, error){"rate": rate, "day": day, "cost": cost, "filter": filter, "memory": memory, "live": live}
+	parts := map[string]func(options) ([]figure, error){"rate": rate, "day": day, "cost": cost, "filter": filter, "memory": memory,
+		"live": live}
 	var all []figure
 	for _, name := range strings.Split(o.parts, ",") {
 		part, ok := parts[name]

@@ -34,7 +34,8 @@ func memory(o options) ([]figure, error) {
 			return nil, err
 		}
 		rss[streams] = float64(s.rss) / 1e6
-		figures = append(figures, figure{What: fmt.Sprintf("peak memory with %d streams", streams), Value: rss[streams], Unit: "MB", Beside: fmt.Sprintf("%d fragments each in %.1f s", fragments, s.wall.Seconds())})
+		figures = append(figures, figure{What: fmt.Sprintf("peak memory with %d streams", streams), Value: rss[streams], Unit: "MB",
+			Beside: fmt.Sprintf("%d fragments each in %.1f s", fragments, s.wall.Seconds())})
 	}
 	each := (rss[many] - rss[few]) / (many - few)
 	return append(figures, figure{What: "memory of each further stream", Value: each, Unit: "MB", Beside: "1 allowed"}), nil

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -50,7 +50,7 @@ func startAgent(program, logPath string, env []string, args ...string) (*agentPr
 
 func socketOf(env []string) string {
 	for _, line := range env {
-		if path, ok := strings.CutPrefix(line, agent.EnvSocket+"="); ok {
+		if path, ok := strings.CutPrefix(line, settings.EnvSocket+"="); ok {
 			return path
 		}
 	}

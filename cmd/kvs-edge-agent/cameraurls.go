@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
@@ -56,8 +56,8 @@ var secretParameter = regexp.MustCompile(`(?i)pass|pwd|psw|secret|token|auth|key
 // is the name that former versions took.
 func streamNames(cameras []secret.String) ([]string, error) {
 	var names, identities []string
-	for i, camera := range cameras {
-		address, err := recorder.ParseAddress(camera)
+	for i, url := range cameras {
+		address, err := camera.ParseAddress(url)
 		if err != nil {
 			return nil, fmt.Errorf("URL %d of the cameras: %s", i+1, withoutSecret.Replace(err.Error())) // it may hold a password
 		}

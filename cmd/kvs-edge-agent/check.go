@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/preflight"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // checkFlags are those of check.
@@ -53,16 +54,16 @@ func check(cmd *cobra.Command, flags checkFlags) error {
 		return allowPaths(out, view, err)
 	}
 	report := struct {
-		OK       bool            `json:"ok"`
-		Findings []agent.Finding `json:"findings"`
-	}{Findings: []agent.Finding{}}
+		OK       bool                `json:"ok"`
+		Findings []preflight.Finding `json:"findings"`
+	}{Findings: []preflight.Finding{}}
 	progress := &waiting{out: out}
 	stop := func() {}
 	if t := terminalOf(out); t.present && !flags.asJSON {
 		progress.width = t.width
 		stop = progress.run()
 	}
-	tell := func(f agent.Finding) {
+	tell := func(f preflight.Finding) {
 		report.Findings = append(report.Findings, f)
 		if !flags.asJSON {
 			progress.print(func(w io.Writer) { writeFinding(w, f) })
@@ -73,17 +74,17 @@ func check(cmd *cobra.Command, flags checkFlags) error {
 	}
 	if err != nil {
 		for _, text := range faultsOf(err) {
-			tell(agent.Finding{Check: "settings", Text: text + "."})
+			tell(preflight.Finding{Check: "settings", Text: text + "."})
 		}
 	} else {
 		for _, note := range view.notes {
-			tell(agent.Finding{Check: "environment", OK: true, Text: note})
+			tell(preflight.Finding{Check: "environment", OK: true, Text: note})
 		}
 		text, readable := view.unreadable()
 		if !readable {
-			tell(agent.Finding{Check: "environment", Text: text})
+			tell(preflight.Finding{Check: "environment", Text: text})
 		}
-		report.OK = agent.Check(cmd.Context(), agent.CheckOptions{
+		report.OK = preflight.Check(cmd.Context(), preflight.Options{
 			Getenv: os.LookupEnv, Names: namesOfEnvironment(), Unit: view.unit, Report: tell, Version: version, Waiting: progress.begin,
 		}) && readable
 	}
@@ -162,14 +163,14 @@ func allowPaths(out io.Writer, view serviceView, err error) error {
 
 // faultsOf takes what is wrong with the settings apart.
 func faultsOf(err error) []string {
-	var wrong *agent.SettingsError
+	var wrong *settings.Error
 	if errors.As(err, &wrong) {
 		return wrong.Faults
 	}
 	return []string{err.Error()}
 }
 
-func writeFinding(w io.Writer, f agent.Finding) {
+func writeFinding(w io.Writer, f preflight.Finding) {
 	mark := "✘"
 	if f.OK {
 		mark = "✔"

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/preflight"
 )
 
 // checkHub runs the command with exactly env, whatever service this machine has.
@@ -37,7 +37,8 @@ func checkPrintsALineEachAndAnExitCode(t *testing.T, w world) {
 	s, camera := newRecordingStage(t, w)
 
 	output, code := checkHub(t, s.env())
-	if code != 0 || strings.Contains(output, "✘") || strings.Count(output, "✔") < 12 || strings.Count(output, "\n") != strings.Count(output, "✔") {
+	if code != 0 || strings.Contains(output, "✘") || strings.Count(output, "✔") < 12 ||
+		strings.Count(output, "\n") != strings.Count(output, "✔") {
 		t.Errorf("exit code %d:\n%s", code, output)
 	}
 	t.Logf("\n%s", output)
@@ -47,7 +48,7 @@ func checkPrintsALineEachAndAnExitCode(t *testing.T, w world) {
 	output, code = checkHub(t, s.env(), "--json")
 	var report struct {
 		OK       bool
-		Findings []agent.Finding
+		Findings []preflight.Finding
 	}
 	if err := json.Unmarshal([]byte(output), &report); err != nil {
 		t.Fatalf("%v:\n%s", err, output)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -18,7 +18,7 @@ func socketFlag(cmd *cobra.Command, socket *string) {
 // clientOf speaks to the agent behind socket, or else behind the usual one.
 func clientOf(socket string) *status.Client {
 	if socket == "" {
-		socket = agent.SocketPath(os.LookupEnv)
+		socket = settings.SocketPath(os.LookupEnv)
 	}
 	return status.NewClient(socket)
 }
@@ -29,11 +29,11 @@ func ask[T any](socket, service string, question func(*status.Client) (T, error)
 	if socket != "" {
 		return question(clientOf(socket))
 	}
-	shell := os.Getenv(agent.EnvSocket)
+	shell := os.Getenv(settings.EnvSocket)
 	unusable := useServiceSettings(service)
 	answer, err := question(clientOf(""))
 	if errors.Is(err, status.ErrNotRunning) {
-		if text := shellDiffers(agent.EnvSocket, shell); text != "" {
+		if text := shellDiffers(settings.EnvSocket, shell); text != "" {
 			unusable = errors.Join(unusable, errors.New(text))
 		}
 		err = errors.Join(err, unusable)

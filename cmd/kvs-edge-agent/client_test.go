@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -25,8 +25,8 @@ func shellWithout(t *testing.T, names ...string) {
 
 // serviceVariables are those that useServiceSettings may set.
 var serviceVariables = []string{
-	agent.EnvThingName, agent.EnvRegion, agent.EnvRecordingDirectory, agent.EnvLogOutputDirectory, agent.EnvSocket,
-	agent.EnvStateDirectory, "STATE_DIRECTORY", "RUNTIME_DIRECTORY",
+	settings.EnvThingName, settings.EnvRegion, settings.EnvRecordingDirectory, settings.EnvLogOutputDirectory, settings.EnvSocket,
+	settings.EnvStateDirectory, "STATE_DIRECTORY", "RUNTIME_DIRECTORY",
 }
 
 func writeSettings(t *testing.T, text string) (path string) {
@@ -60,12 +60,12 @@ func TestAnAgentIsFoundBehindTheSocketThatOnlyTheServicesFileNames(t *testing.T)
 	t.Cleanup(func() { _ = server.Close() })
 
 	for _, shell := range []string{"", filepath.Join(dir, "mine.sock")} {
-		t.Setenv(agent.EnvSocket, shell)
+		t.Setenv(settings.EnvSocket, shell)
 		if level, err := ask("", writeSettings(t, "AWS_KVS_EDGE_SOCKET="+socket+"\n"), logLevel(t)); err != nil || level != "TRACE" {
 			t.Errorf("in a shell with the socket %q it says %q, %v", shell, level, err)
 		}
 	}
-	t.Setenv(agent.EnvSocket, socket)
+	t.Setenv(settings.EnvSocket, socket)
 	_, err = ask("", writeSettings(t, "AWS_KVS_EDGE_SOCKET="+socket+".none\n"), logLevel(t))
 	if !errors.Is(err, status.ErrNotRunning) || !strings.Contains(err.Error(), "before "+socket+" of this shell") {
 		t.Errorf("where only the agent of the shell runs it says %v", err)
@@ -74,8 +74,8 @@ func TestAnAgentIsFoundBehindTheSocketThatOnlyTheServicesFileNames(t *testing.T)
 
 // The agent may well run, behind a socket that only the file names.
 func TestItIsSaidWhyTheServicesFileDoesNotNameTheSocket(t *testing.T) {
-	t.Setenv(agent.EnvThingName, "")
-	t.Setenv(agent.EnvSocket, filepath.Join(t.TempDir(), "none.sock"))
+	t.Setenv(settings.EnvThingName, "")
+	t.Setenv(settings.EnvSocket, filepath.Join(t.TempDir(), "none.sock"))
 	file := writeSettings(t, "export AWS_KVS_EDGE_SOCKET=/run/elsewhere.sock\n")
 	_, err := ask("", file, logLevel(t))
 	if !errors.Is(err, status.ErrNotRunning) || !strings.Contains(err.Error(), file+", line 1: ") {

@@ -113,7 +113,7 @@ func aBootWithEveryEndpointBlackHoledRecords(t *testing.T, w world) {
 
 	hole := testtools.NewLink(t, s.cloud.MQTTEndpoint())
 	hole.Swallow()
-	busy := testtools.Busy(t)
+	busy := testtools.CPUWait(t)
 	s.startAgent(
 		"AWS_IOT_CORE_DATA_ATS_ENDPOINT="+hole.Address(), "AWS_IOT_CORE_CREDENTIAL_ENDPOINT="+hole.Address(),
 		"AWS_ENDPOINT_URL=https://"+hole.Address(),

@@ -3,29 +3,20 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
-	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
-	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
-	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 const (
@@ -64,7 +55,7 @@ Exit code: 0 only if nothing was lost and nothing came twice.`,
 				return &exitError{exitSettings, fmt.Errorf("--duration is %s, but must be at least 1s", o.duration)}
 			}
 			if o.camera != "" {
-				if _, err := recorder.ParseAddress(secret.New(o.camera)); err != nil {
+				if _, err := camera.ParseAddress(secret.New(o.camera)); err != nil {
 					return &exitError{exitSettings, fmt.Errorf("--camera: %s", withoutSecret.Replace(err.Error()))}
 				}
 			}
@@ -120,16 +111,6 @@ func runDemo(ctx context.Context, out io.Writer, o demoOptions) error {
 	return verdict
 }
 
-// agentEnded says that the agent is gone. Its log stays.
-func (d *demo) agentEnded() error {
-	d.scratch = false
-	how := "with exit code 0"
-	if d.agent.waitErr != nil {
-		how = d.agent.waitErr.Error()
-	}
-	return fmt.Errorf("the agent ended by itself (%s): see %s", how, d.agent.logPath)
-}
-
 func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(d.out, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
 }
@@ -176,134 +157,6 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	}
 	d.say("agent started as process %d, its settings in the environment", d.agent.cmd.Process.Pid)
 	return d.update(ctx, secretARN)
-}
-
-// update is what an integrator does from anywhere: StartEdgeConfigurationUpdate with the AWS SDK.
-func (d *demo) update(ctx context.Context, secretARN string) error {
-	wait, cancel := context.WithTimeout(ctx, demoSettle)
-	defer cancel()
-	for {
-		err := d.sendUpdate(ctx, secretARN)
-		var underWay *types.ResourceInUseException // of a run before, which the agent acknowledges soon
-		if !errors.As(err, &underWay) || backoff.Sleep(wait, settlePoll) != nil {
-			return err
-		}
-	}
-}
-
-func (d *demo) sendUpdate(ctx context.Context, secretARN string) error {
-	_, err := d.kvs.StartEdgeConfigurationUpdate(ctx, &kinesisvideo.StartEdgeConfigurationUpdateInput{
-		StreamName: aws.String(demoStream),
-		EdgeConfig: &types.EdgeConfig{
-			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, demoThing)),
-			RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
-				MediaUriSecretArn: aws.String(secretARN), MediaUriType: types.MediaUriTypeRtspUri,
-			}},
-			// A window of a minute every minute is one window without end: upload as soon as recorded.
-			UploaderConfig: &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{
-				ScheduleExpression: aws.String("0 * * * * ? *"), DurationInSeconds: aws.Int32(60),
-			}},
-			// Keep the files, so that they can be compared with the cloud's.
-			DeletionConfig: &types.DeletionConfig{EdgeRetentionInHours: aws.Int32(demoRetention), DeleteAfterUpload: aws.Bool(false)},
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("StartEdgeConfigurationUpdate: %w", err)
-	}
-	d.say("StartEdgeConfigurationUpdate accepted: SYNCING")
-	return nil
-}
-
-func demoDirectory(dir string) (string, error) {
-	if dir == "" {
-		return os.MkdirTemp("", "kvs-edge-demo-")
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	return dir, os.MkdirAll(dir, 0o750)
-}
-
-func (d *demo) recordings() string { return filepath.Join(d.dir, "recordings") }
-
-func (d *demo) agentEnv() []string {
-	env := []string{
-		"PATH=" + os.Getenv("PATH"),
-		agent.EnvRecordingDirectory + "=" + d.recordings(),
-		agent.EnvStateDirectory + "=" + filepath.Join(d.dir, "state"),
-		agent.EnvLogOutputDirectory + "=" + filepath.Join(d.dir, "log"),
-		agent.EnvSocket + "=" + filepath.Join(d.dir, "agent.sock"),
-		agent.EnvSegmentDuration + "=" + demoSegment.String(),
-		agent.EnvAudio + "=" + string(agent.AudioOn), // all that is recorded is compared with the cloud's copy
-	}
-	for _, v := range d.cloud.AgentEnv(demoThing) {
-		env = append(env, v.String())
-	}
-	return env
-}
-
-// configure waits until the configuration has reached the agent over MQTT and is in effect.
-func (d *demo) configure(ctx context.Context) error {
-	wait, cancel := context.WithTimeout(ctx, demoSettle)
-	defer cancel()
-	if err := d.cloud.AwaitSyncStatus(wait, demoStream, string(types.SyncStatusInSync)); err != nil {
-		return fmt.Errorf("the configuration did not reach IN_SYNC: %w; see %s", err, d.agent.logPath)
-	}
-	d.say("configuration IN_SYNC")
-	return nil
-}
-
-// watch shows the progress every second until the duration is over.
-func (d *demo) watch(ctx context.Context) error {
-	began := time.Now()
-	for time.Since(began) < d.options.duration {
-		if err := backoff.Sleep(ctx, time.Second); err != nil {
-			return err
-		}
-		select {
-		case <-d.agent.exited:
-			return d.agentEnded()
-		default:
-		}
-		snapshot, err := d.agent.status(ctx)
-		if err != nil {
-			return err
-		}
-		if len(snapshot.Streams) == 0 {
-			continue
-		}
-		st := snapshot.Streams[0]
-		why, failed := firstSentence(st)
-		late := st.Recorder.FramesRecorded == 0 && time.Since(began) >= cameraPatience
-		if late && why == "" {
-			why = "the camera has not answered yet"
-		}
-		d.say("%s: recorded %s (%.1f fps, %s), persisted %s, backlog %s  %s",
-			st.Recorder.State, humanize.Count(st.Recorder.FramesRecorded, "frame"), st.Recorder.FPS, humanize.Bitrate(st.Recorder.BitrateBPS),
-			humanize.Count(st.Uploader.FragmentsPersisted,
-				"fragment"), humanize.Span(time.Duration(st.Uploader.BacklogSeconds*float64(time.Second))), why)
-		if failed && late {
-			return &exitError{exitFailure, fmt.Errorf("the camera cannot be recorded: %s", why)}
-		}
-	}
-	return nil
-}
-
-// cameraPatience is how long a camera may fail before its first frame.
-const cameraPatience = 3 * time.Second
-
-// firstSentence says what is wrong with a stream, if something is, and whether its recording failed.
-func firstSentence(st status.Stream) (text string, failed bool) {
-	for _, c := range st.Conditions {
-		if c.Job == health.JobRecorder && c.Severity == health.Failed {
-			return withoutSecret.Replace(c.Text), true
-		}
-	}
-	for _, c := range st.Conditions {
-		return c.Text, false
-	}
-	return "", false
 }
 
 func (d *demo) close() {

@@ -94,9 +94,11 @@ func TestDemoSaysThatACameraDoesNotAnswer(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = silent.Close() })
 	stdout, stderr, code := invocation{
-		env: []string{"TMPDIR=" + shortDir(t)}, args: []string{"demo", "--duration", "5s", "--camera", "rtsp://" + silent.Addr().String() + "/live"},
+		env:  []string{"TMPDIR=" + shortDir(t)},
+		args: []string{"demo", "--duration", "5s", "--camera", "rtsp://" + silent.Addr().String() + "/live"},
 	}.run(t)
-	if code != exitFailure || !strings.Contains(stdout+stderr, "the camera has not answered yet") && !strings.Contains(stderr, "does not answer") ||
+	if code != exitFailure || !strings.Contains(stdout+stderr, "the camera has not answered yet") &&
+		!strings.Contains(stderr, "does not answer") ||
 		!strings.Contains(stderr, "nothing was recorded: ") && !strings.Contains(stderr, "the camera cannot be recorded: ") {
 		t.Errorf("it ends with %d: %s%s", code, stdout, stderr)
 	}

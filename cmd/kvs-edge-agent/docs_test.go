@@ -85,7 +85,8 @@ func TestTheStatusPageNamesEveryField(t *testing.T) {
 		for i := range typ.NumField() {
 			field := typ.Field(i)
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if name != "" && !strings.Contains(string(page), "`"+name+"`") && !strings.Contains(string(page), "`"+name+"[]`") && !strings.Contains(string(page), "`."+name) {
+			if name != "" && !strings.Contains(string(page), "`"+name+"`") && !strings.Contains(string(page), "`"+name+"[]`") &&
+				!strings.Contains(string(page), "`."+name) {
 				t.Errorf("docs/status.md does not name %s.%s (%s)", typ.Name(), field.Name, name)
 			}
 			visit(field.Type)

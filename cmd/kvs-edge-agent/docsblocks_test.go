@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/envfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // repository is its root, from the directory of this package.
@@ -168,7 +168,7 @@ func (b docsBlock) checkEnv() error {
 		return faults[0]
 	}
 	var known []string
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		for _, v := range group.Variables {
 			known = append(known, v.Name)
 		}

@@ -286,7 +286,8 @@ func TestWrongSettingsAreNamedAtOnceWithExitCode2(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != exitSettings {
 		t.Errorf("exit code %d, want %d", code, exitSettings)
 	}
-	for _, want := range []string{"AWS_REGION", "AWS_KVS_EDGE_LOG_LEVEL", "AWS_IOT_CORE_THING_NAME is not set", "AWS_IOT_CORE_CERT is not set"} {
+	for _, want := range []string{"AWS_REGION", "AWS_KVS_EDGE_LOG_LEVEL", "AWS_IOT_CORE_THING_NAME is not set",
+		"AWS_IOT_CORE_CERT is not set"} {
 		if !strings.Contains(string(output), want) {
 			t.Errorf("%q is missing in:\n%s", want, output)
 		}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mediafile"
 )
 
@@ -98,7 +98,7 @@ func addStamps(ctx context.Context, frames tally, path string) (unmarked int, er
 		case frame.Audio:
 			continue
 		}
-		if stamp, ok := fakecam.StampOfNALUs(frame.NALUs); ok {
+		if stamp, ok := stamps.OfNALUs(frame.NALUs); ok {
 			frames[stampedID(stamp.Counter)]++
 		} else {
 			unmarked++

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 func newGenerateDocsCommand() *cobra.Command {
@@ -59,14 +59,15 @@ func settingsPage() []byte {
 		"Paths outside of `/var/lib/kvs-edge-agent` may be beyond what the unit allows the service: `check` says so, and\n" +
 		"`check --write-drop-in`, as root, allows them. The last column says what a change needs:\n\n" +
 		"| | |\n|---|---|\n" +
-		"| " + string(agent.AtReload) + " | It takes effect at once; no recording is interrupted. |\n" +
-		"| " + string(agent.AtReloadByRecordings) + " | Only the streams that it concerns end their file and connect to the camera again, one after the other. |\n" +
-		"| " + string(agent.AtReloadByUploads) + " | Each stream's upload continues in a new session; no recording is interrupted. |\n" +
-		"| " + string(agent.AfterRestart) + " | `systemctl restart kvs-edge-agent`; until then `status` names the variable. |\n\n" +
+		"| " + string(settings.AtReload) + " | It takes effect at once; no recording is interrupted. |\n" +
+		"| " + string(settings.AtReloadByRecordings) +
+		" | Only the streams that it concerns end their file and connect to the camera again, one after the other. |\n" +
+		"| " + string(settings.AtReloadByUploads) + " | Each stream's upload continues in a new session; no recording is interrupted. |\n" +
+		"| " + string(settings.AfterRestart) + " | `systemctl restart kvs-edge-agent`; until then `status` names the variable. |\n\n" +
 		"The device certificate and its key may be replaced in their files at any time: each new connection reads them.\n" +
 		"While they cannot be read or do not fit, connections go on with the pair from before, and `status` says so.\n\n" +
 		"What the Go runtime reads at its start, `GOGC`, `GOMEMLIMIT`, `GODEBUG` or `GOMAXPROCS`, counts in `Environment=` of the unit only.\n")
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		fmt.Fprintf(&b, "\n## %s\n", group.Title)
 		if group.Intro != "" {
 			fmt.Fprintf(&b, "%s\n", group.Intro)
@@ -99,10 +100,11 @@ func manPage(root *cobra.Command) []byte {
 		writeManCommand(&b, cmd)
 	}
 	b.WriteString(".SH ENVIRONMENT\n")
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		fmt.Fprintf(&b, ".SS %s\n", roff(group.Title))
 		for _, v := range group.Variables {
-			fmt.Fprintf(&b, ".TP\n.B %s\n%s Default: %s. A change needs: %s.\n", v.Name, roff(v.Meaning), roff(orRequired(v.Default)), roff(string(v.Effect)))
+			fmt.Fprintf(&b, ".TP\n.B %s\n%s Default: %s. A change needs: %s.\n", v.Name, roff(v.Meaning), roff(orRequired(v.Default)),
+				roff(string(v.Effect)))
 		}
 	}
 	b.WriteString(`.SH FILES

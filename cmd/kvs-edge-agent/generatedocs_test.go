@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 func TestTheSettingsPageIsThatOfTheCode(t *testing.T) {
@@ -28,12 +28,12 @@ func TestTheSettingsPageIsThatOfTheCode(t *testing.T) {
 func TestEveryVariableIsDocumented(t *testing.T) {
 	t.Parallel()
 	documented := make(map[string]bool)
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		for _, v := range group.Variables {
 			documented[v.Name] = true
 		}
 	}
-	paths, err := filepath.Glob("../../internal/agent/*.go")
+	paths, err := filepath.Glob("../../internal/settings/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 		for _, m := range name.FindAllStringSubmatch(string(code), -1) {
 			found++
 			if !documented[m[1]] {
-				t.Errorf("%s reads %s, which agent.Variables does not list", path, m[1])
+				t.Errorf("%s reads %s, which settings.Variables does not list", path, m[1])
 			}
 		}
 	}
@@ -62,7 +62,8 @@ func TestTheManPageIsWhole(t *testing.T) {
 	t.Parallel()
 	page := string(manPage(newRootCommand()))
 	for _, want := range []string{".SS \"status [flags]\"", "support\\-bundle", ".B AWS_KVS_EDGE_RECORDING_DIRECTORY", ".SH EXIT STATUS",
-		"how long to record (default 30s)", "where the segments are kept (default recordings)", "how many windows to list (default 10)", "(default demo\\-hub)", "how often, with \\-\\-watch (default 2s)",
+		"how long to record (default 30s)", "where the segments are kept (default recordings)", "how many windows to list (default 10)",
+		"(default demo\\-hub)", "how often, with \\-\\-watch (default 2s)",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is missing", want)

@@ -31,11 +31,12 @@ const (
 var plants = []struct{ file, line, code string }{
 	{"recorder/segmenter.go", "	s.session++", fmt.Sprintf("if s.o.Stream == %q && s.session == %d { panic(1) }", panicking, panicEvery)},
 	// A quarter of what is taken, so that a busy machine floods it too.
-	{"recorder/recorder.go", "func New(o Options) *Recorder {", `if o.Stream == "flood" { o.maxBytes = floodLimit / 4 }`},
-	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {", fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
+	{"agent/jobs.go", "	return camera.NewSource(camera.Options{", `Limits: func() (l camera.Limits) { if stream == "flood" { l.Bytes = camera.DefaultLimits().Bytes / 4 }; return l }(),`},
+	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {",
+		fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
 	{"retention/keeper.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
 	{"segment/run.go", "func (s *Store) syncWriters(ctx context.Context) error {", once(10)},
-	{"iotconfig/listing.go", "func (s *Source) listOnce(ctx context.Context) (listing, error) {", once(1)},
+	{"kvsconfig/listing.go", "func (l *lister) once(ctx context.Context) (listing, error) {", once(1)},
 	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", once(5)},
 	{"cloud/kvs/body.go", "func (b *body) read(p []byte) (int, error) {", once(30)},
 	{"cloud/kvs/session.go", "func (s *Session) read(r *ackReader) error {", once(4)},
@@ -315,7 +316,8 @@ func (s *stage) expectAccount(stream string, camera *fakecam.Camera, mayLose boo
 	var recorded, lost int
 	s.eventually("the account of "+stream, func() error {
 		st, err := s.stream(stream)
-		if recorded, lost = int(st.Recorder.FramesRecorded), int(st.Recorder.FramesLost); err == nil && !upTo(cut, recorded+lost-sent.distinct()) {
+		if recorded, lost = int(st.Recorder.FramesRecorded),
+			int(st.Recorder.FramesLost); err == nil && !upTo(cut, recorded+lost-sent.distinct()) {
 			err = fmt.Errorf("%d frames sent, %d recorded, %d reported lost", sent.distinct(), recorded, lost)
 		}
 		return err
@@ -325,7 +327,8 @@ func (s *stage) expectAccount(stream string, camera *fakecam.Camera, mayLose boo
 		s.t.Fatal(err)
 	}
 	if n := sent.missingFrom(onDisk); !upTo(cut, lost-n) || onDisk.repeated() > 0 || onDisk.missingFrom(sent) > cut {
-		s.t.Errorf("%s: of %d frames %d are not on disk, %d are reported lost, %d lie there twice", stream, sent.distinct(), n, lost, onDisk.repeated())
+		s.t.Errorf("%s: of %d frames %d are not on disk, %d are reported lost, %d lie there twice", stream, sent.distinct(), n, lost,
+			onDisk.repeated())
 	}
 	if lost > cut && !mayLose {
 		s.t.Errorf("%s: %d of %d frames are lost", stream, lost, sent.distinct())

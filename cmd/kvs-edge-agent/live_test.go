@@ -33,7 +33,8 @@ func aTagMakesAStreamLiveAndTheNewestGoesFirst(t *testing.T, w world) {
 	s.startAgent()
 	s.hourly("door")
 	s.stopAgent()
-	if _, err := s.kvs.TagStream(t.Context(), &kinesisvideo.TagStreamInput{StreamName: aws.String("door"), Tags: map[string]string{"kvs-edge:upload": "live"}}); err != nil {
+	if _, err := s.kvs.TagStream(t.Context(),
+		&kinesisvideo.TagStreamInput{StreamName: aws.String("door"), Tags: map[string]string{"kvs-edge:upload": "live"}}); err != nil {
 		t.Fatal(err)
 	}
 	cloud := s.cloud.Media()

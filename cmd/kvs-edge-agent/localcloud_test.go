@@ -130,14 +130,16 @@ func TestWrongFlagsOfTheLocalCloud(t *testing.T) {
 		{[]string{"--as-aws=perhaps"}, `--as-aws is "perhaps", but must be true or false`},
 		{[]string{"x"}, "only flags may follow"},
 	} {
-		command := exec.CommandContext(t.Context(), path, append([]string{"localcloud", "--dir", filepath.Join(t.TempDir(), "cloud")}, row.args...)...)
+		command := exec.CommandContext(t.Context(), path,
+			append([]string{"localcloud", "--dir", filepath.Join(t.TempDir(), "cloud")}, row.args...)...)
 		var out, complaints bytes.Buffer
 		command.Stdout, command.Stderr = &out, &complaints
 		if err := command.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 			t.Fatal(err)
 		}
 		text := complaints.String()
-		if command.ProcessState.ExitCode() != exitSettings || !strings.Contains(text, row.says) || strings.Count(text, "\n") != 1 || out.Len() > 0 {
+		if command.ProcessState.ExitCode() != exitSettings || !strings.Contains(text, row.says) || strings.Count(text, "\n") != 1 ||
+			out.Len() > 0 {
 			t.Errorf("%q: exit code %d, %s%s", row.args, command.ProcessState.ExitCode(), &out, text)
 		}
 	}

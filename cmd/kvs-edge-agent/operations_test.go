@@ -129,7 +129,7 @@ func statusWatchShowsItAnewUntilItIsStopped(t *testing.T, w world) {
 func TestARedrawnFrameLeavesNothingOfTheOneBefore(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	f := &frame{out: &out, redraw: true}
+	f := &display{out: &out, redraw: true}
 	_, _ = f.Write([]byte("one\ntwo\n"))
 	if err := f.flush(); err != nil {
 		t.Fatal(err)
@@ -220,7 +220,8 @@ func plantedSecretsAppearNowhere(t *testing.T, w world) {
 	}
 	delete(written, "log/foreign.log") // it was ours
 
-	for _, name := range []string{"agent.out", "log/kvs-edge-agent.log", "bundle/logs/kvs-edge-agent.log", "bundle/logs/foreign.log", "bundle/status.json", "bundle/settings.json", "bundle/metrics.txt", "bundle/store.txt", "bundle/version.txt",
+	for _, name := range []string{"agent.out", "log/kvs-edge-agent.log", "bundle/logs/kvs-edge-agent.log", "bundle/logs/foreign.log",
+		"bundle/status.json", "bundle/settings.json", "bundle/metrics.txt", "bundle/store.txt", "bundle/version.txt",
 		"bundle/check.json", "bundle/edge.json", "bundle/disks.txt", "bundle/clock.txt", "bundle/journal.txt"} {
 		if len(written[name]) == 0 {
 			t.Errorf("%s is missing or empty", name)
@@ -340,7 +341,8 @@ func TestASupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T) {
 func aSupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T, w world) {
 	s := newStage(t, w)
 	_, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz")
-	if code != exitFailure || !strings.Contains(stderr, "no agent is running") || !strings.Contains(stderr, "there is nothing of an agent in the bundle") {
+	if code != exitFailure || !strings.Contains(stderr, "no agent is running") ||
+		!strings.Contains(stderr, "there is nothing of an agent in the bundle") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	got := readBundle(t, filepath.Join(s.dir, "bundle.tar.gz"))

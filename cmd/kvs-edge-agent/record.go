@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 type recordOptions struct {
@@ -25,19 +25,19 @@ type recordOptions struct {
 	maxSize  string
 	asJSON   bool
 
-	settings agent.RecordSettings
+	settings settings.Record
 	policy   retention.Policy
 	cameras  []secret.String
 }
 
 // recordVariables are the settings of the agent that record has as flags too.
 var recordVariables = []struct{ flag, variable, usage string }{
-	{"segment-duration", agent.EnvSegmentDuration, "when a segment ends, at the next keyframe: 1s to 1h (default 5m)"},
-	{"audio", agent.EnvAudio, "on, or off to leave the sound out (default on)"},
-	{"rtsp-transport", agent.EnvRTSPTransport, "how cameras send: auto (TCP, then UDP), tcp or udp (default auto)"},
-	{"rtsps-ca-cert", agent.EnvRTSPSCACert, "`file` with root CAs of the certificates of rtsps:// cameras (default: the system's)"},
-	{"timestamp-source", agent.EnvTimestampSource, "whose clock times follow: hub or camera (default hub)"},
-	{"min-free", agent.EnvMinFreeDisk, "what stays free of the disk: a size such as 2GiB, or a part such as 10% " +
+	{"segment-duration", settings.EnvSegmentDuration, "when a segment ends, at the next keyframe: 1s to 1h (default 5m)"},
+	{"audio", settings.EnvAudio, "on, or off to leave the sound out (default on)"},
+	{"rtsp-transport", settings.EnvRTSPTransport, "how cameras send: auto (TCP, then UDP), tcp or udp (default auto)"},
+	{"rtsps-ca-cert", settings.EnvRTSPSCACert, "`file` with root CAs of the certificates of rtsps:// cameras (default: the system's)"},
+	{"timestamp-source", settings.EnvTimestampSource, "whose clock times follow: hub or camera (default hub)"},
+	{"min-free", settings.EnvMinFreeDisk, "what stays free of the disk: a size such as 2GiB, or a part such as 10% " +
 		"(default: 5% or 1GiB, the smaller)"},
 }
 
@@ -103,7 +103,7 @@ func (o *recordOptions) complete(cmd *cobra.Command, args []string) error {
 		}
 	}
 	var err error
-	o.settings, err = agent.RecordSettingsFromEnv(func(name string) (string, bool) {
+	o.settings, err = settings.RecordFromEnv(func(name string) (string, bool) {
 		if value, ok := given[name]; ok {
 			return value, true
 		}
@@ -136,8 +136,8 @@ func runRecord(ctx context.Context, out, problems io.Writer, o recordOptions) er
 		return &exitError{exitSettings, fmt.Errorf("cannot make the directory %s: %w; name another one with --dir", o.dir, cause(err))}
 	}
 	if _, total, err := segment.FreeSpace(o.dir); err == nil {
-		if text := agent.ReserveTooLarge(o.settings.MinFreeDisk, o.dir, total); text != "" {
-			return &exitError{exitSettings, errors.New(strings.Replace(text, agent.EnvMinFreeDisk, "--min-free", 1))}
+		if text := settings.ReserveTooLarge(o.settings.MinFreeDisk, o.dir, total); text != "" {
+			return &exitError{exitSettings, errors.New(strings.Replace(text, settings.EnvMinFreeDisk, "--min-free", 1))}
 		}
 	}
 	store, err := segment.Open(segment.Options{Dir: o.dir, FlushInterval: o.settings.FlushInterval})

@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // storeFlags are those of all commands that read the recordings.
@@ -62,10 +62,10 @@ func (f *storeFlags) directory(service string) (string, error) {
 	if f.dir != "" {
 		return f.dir, nil
 	}
-	shell := os.Getenv(agent.EnvRecordingDirectory)
+	shell := os.Getenv(settings.EnvRecordingDirectory)
 	err := useServiceSettings(service)
-	f.note = shellDiffers(agent.EnvRecordingDirectory, shell)
-	dir := os.Getenv(agent.EnvRecordingDirectory)
+	f.note = shellDiffers(settings.EnvRecordingDirectory, shell)
+	dir := os.Getenv(settings.EnvRecordingDirectory)
 	if err != nil && dir == "" {
 		return "", &exitError{exitSettings, fmt.Errorf("name the recording directory with --dir: %w", err)}
 	}
@@ -90,14 +90,14 @@ func (f *storeFlags) open() (s *segment.Store, from, to time.Time, err error) {
 		return nil, from, to, fault
 	case errors.Is(err, os.ErrNotExist):
 		return nil, from, to, fmt.Errorf("there is no directory %s; name that of the recordings with --dir or %s", f.dir,
-			agent.EnvRecordingDirectory)
+			settings.EnvRecordingDirectory)
 	case err != nil:
 		return nil, from, to, fmt.Errorf("cannot read the recordings; name their directory with --dir or %s: %w",
-			agent.EnvRecordingDirectory, err)
+			settings.EnvRecordingDirectory, err)
 	}
 	if len(s.Streams()) == 0 && !s.Used() {
 		return nil, from, to, fmt.Errorf("nothing was ever recorded to %s; name the recording directory with --dir or %s", f.dir,
-			agent.EnvRecordingDirectory)
+			settings.EnvRecordingDirectory)
 	}
 	if f.stream != "" && !slices.Contains(s.Streams(), f.stream) {
 		return nil, from, to, fmt.Errorf("there are no recordings of stream %s in %s; there are those of: %s", f.stream, f.dir,

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -50,7 +50,7 @@ func writeReloaded(out io.Writer, done status.Reloaded) {
 	line("jobs restarted of the streams: ", done.Streams)
 	line("in effect after `systemctl restart kvs-edge-agent`: ", done.AfterRestart)
 	var misspelt []string
-	for _, m := range agent.MisspeltNames(done.Unknown) {
+	for _, m := range settings.MisspeltNames(done.Unknown) {
 		misspelt = append(misspelt, m.String())
 	}
 	line("no settings of this agent: ", misspelt)

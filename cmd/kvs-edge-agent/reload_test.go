@@ -151,7 +151,8 @@ func aReloadTakesNoFrameOfAStreamItDoesNotConcern(t *testing.T, w world) {
 	}
 	s.writeEnv("AWS_REGION=eu-west-1")
 	s.reload(0, "in effect after `systemctl restart kvs-edge-agent`: AWS_REGION\n")
-	if out, _, _ := s.command("status"); !strings.Contains(out, "The new AWS_REGION: takes effect after `systemctl restart kvs-edge-agent`.") || strings.Contains(out, "refused") {
+	if out, _, _ := s.command("status"); !strings.Contains(out,
+		"The new AWS_REGION: takes effect after `systemctl restart kvs-edge-agent`.") || strings.Contains(out, "refused") {
 		t.Errorf("status:\n%s", out)
 	}
 	for n := range 20 { // faster than they are done, and at times while the file is half written

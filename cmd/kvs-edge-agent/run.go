@@ -10,6 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 func newRunCommand() *cobra.Command {
@@ -29,31 +31,31 @@ SIGHUP, or kvs-edge-agent reload, has the file read anew; without one SIGHUP end
 				signal.Notify(hangups, syscall.SIGHUP)
 				defer signal.Stop(hangups)
 			}
-			source := agent.NewSource(envFile, os.Environ())
-			begun, err := source.Read()
+			source := settings.NewEnvSource(envFile, os.Environ())
+			initial, err := source.Read()
 			if err != nil {
 				return &exitError{exitSettings, err}
 			}
-			if err := begun.Export(); err != nil {
+			if err := initial.Export(); err != nil {
 				return &exitError{exitSettings, err}
 			}
-			settings, err := begun.Settings()
+			wanted, err := initial.Settings()
 			if err != nil {
 				return &exitError{exitSettings, err}
 			}
-			file, err := agent.OpenLogFile(settings.Log)
+			file, err := logfile.Open(wanted.Log)
 			if err != nil {
 				return &exitError{exitSettings, err}
 			}
 			defer func() { _ = file.Close() }() // each line is with the kernel already
-			level := agent.NewLogLevel(settings.Log.Level)
-			log := agent.NewLogger(file, level)
-			a, err := agent.New(settings, agent.Options{
-				Version: version, Log: log, LogLevel: level, LogFile: file, Source: source, Begun: begun, ReloadRequests: hangups,
+			level := logfile.NewLevel(wanted.Log.Level)
+			log := logfile.NewLogger(file, level)
+			a, err := agent.New(wanted, agent.Options{
+				Version: version, Log: log, LogLevel: level, LogFile: file, Source: source, Initial: initial, ReloadRequests: hangups,
 			})
 			if err != nil {
 				log.Error("cannot start", zap.Error(err))
-				var wrong *agent.SettingsError
+				var wrong *settings.Error
 				if errors.As(err, &wrong) {
 					return &exitError{exitSettings, err}
 				}

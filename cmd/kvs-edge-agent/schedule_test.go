@@ -65,14 +65,17 @@ func TestScheduleRefuses(t *testing.T) {
 			`{"error":"hours \"25\" (character 5): hours must be 0 to 23"}` + "\n", "",
 		},
 		"the form of EventBridge": {
-			[]string{"cron(0 9 * * ? *)"}, exitFailure, "", "cron(…) is the form of EventBridge: write the six or seven fields of Quartz alone, seconds first",
+			[]string{"cron(0 9 * * ? *)"}, exitFailure, "",
+			"cron(…) is the form of EventBridge: write the six or seven fields of Quartz alone, seconds first",
 		},
 		"an unknown zone":         {[]string{"--zone", "Mars/Base", "0 0 9 * * ?"}, exitFailure, "", `the time zone "Mars/Base" is not known`},
 		"a duration out of range": {[]string{"0 0 9 * * ?", "59"}, exitSettings, "", `the duration is "59" and must be 60 to 3600 seconds`},
 		"a count of nothing":      {[]string{"--count", "0", "0 0 9 * * ?"}, exitSettings, "", "--count must be 1 to 10000"},
 		"no expression":           {nil, exitSettings, "", "give one expression in quotation marks, and the duration in seconds if you like"},
-		"no quotation marks":      {[]string{"0", "0", "9", "*", "*", "?"}, exitSettings, "", "give one expression in quotation marks, and the duration in seconds if you like"},
-		"two sources":             {[]string{"--stdin", "0 0 9 * * ?"}, exitSettings, "", "with --stdin the expressions are read, none can be an argument"},
+		"no quotation marks": {[]string{"0", "0", "9", "*", "*", "?"}, exitSettings, "",
+			"give one expression in quotation marks, and the duration in seconds if you like"},
+		"two sources": {[]string{"--stdin", "0 0 9 * * ?"}, exitSettings, "",
+			"with --stdin the expressions are read, none can be an argument"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +97,8 @@ func TestScheduleRefuses(t *testing.T) {
 
 func TestScheduleNotesThat99IsEveryValue(t *testing.T) {
 	t.Parallel()
-	for expression, noted := range map[string]bool{"0 0 99 ? * *": true, "0 0 9,99 ? * *": true, "0 0 9 ? * *": false, "0 0 9 ? * * 1999-2099": false} {
+	for expression, noted := range map[string]bool{"0 0 99 ? * *": true, "0 0 9,99 ? * *": true, "0 0 9 ? * *": false,
+		"0 0 9 ? * * 1999-2099": false} {
 		if got, err := schedule("", expression); err != nil || strings.Contains(got, "99 stands for every value") != noted {
 			t.Errorf("%s: %v, %s", expression, err, got)
 		}

@@ -90,12 +90,14 @@ func TestStoreCommandsWorkBesideARunningAgent(t *testing.T) {
 	if err = errors.Join(err, json.Unmarshal([]byte(got), &list)); err != nil || len(list) != 2 {
 		t.Fatalf("%v in %s", err, got)
 	}
-	if last := list[1]; last.State != "writing" || last.GapSeconds != 40.1 || !last.End.Equal(recordedAt.Add(time.Minute+2900*time.Millisecond)) {
+	if last := list[1]; last.State != "writing" || last.GapSeconds != 40.1 ||
+		!last.End.Equal(recordedAt.Add(time.Minute+2900*time.Millisecond)) {
 		t.Errorf("%+v", last)
 	}
 
 	out := filepath.Join(t.TempDir(), "out.mkv")
-	got, err = command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", "2026-11-21T04:20:05Z", "--to", "2026-11-21T04:21:01.5Z", out)
+	got, err = command(newExportCommand(), "--dir", dir, "--stream", "door", "--from", "2026-11-21T04:20:05Z", "--to",
+		"2026-11-21T04:21:01.5Z", out)
 	if err != nil || !strings.Contains(got, shown(5*time.Second)+" to "+shown(61900*time.Millisecond)+", 56.9 s, 17 fragments") ||
 		!strings.Contains(got, "nothing was recorded from "+shown(19900*time.Millisecond)+" to "+shown(time.Minute)) {
 		t.Errorf("%v %s", err, got)
@@ -146,7 +148,8 @@ func checkExport(t *testing.T, path string) {
 	}
 	verified, err := r.Verify(true)
 	list := verified.Fragments
-	if err != nil || len(list) != 17 || len(verified.Damaged) > 0 || verified.Unsummed > 0 || !r.Header().Start.Equal(recordedAt.Add(5*time.Second)) {
+	if err != nil || len(list) != 17 || len(verified.Damaged) > 0 || verified.Unsummed > 0 ||
+		!r.Header().Start.Equal(recordedAt.Add(5*time.Second)) {
 		t.Fatalf("%d fragments from %s: %v", len(list), r.Header().Start, err)
 	}
 	// The time line is the clock's: the part after the gap stands where it was recorded.
@@ -183,7 +186,8 @@ func TestVerifySaysWhichMediaIsDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := s.Path(w.Key())
-	if got, err := command(newVerifyCommand(), "--dir", dir); err != nil || !strings.Contains(got, "0 damaged") || strings.Contains(got, "checksum") {
+	if got, err := command(newVerifyCommand(), "--dir", dir); err != nil || !strings.Contains(got, "0 damaged") ||
+		strings.Contains(got, "checksum") {
 		t.Errorf("%v %s", err, got)
 	}
 	r, err := s.OpenSegment(w.Key())
@@ -209,11 +213,13 @@ func TestVerifySaysWhichMediaIsDamaged(t *testing.T) {
 		t.Fatalf("%v %s", err, got)
 	}
 	from, to := w.Key().StartTime().Add(list[2].Start), w.Key().StartTime().Add(list[2].Last)
-	if d := v.Damage[0]; d.Path != path || d.Stream != w.Key().Stream || !d.From.Equal(from) || !d.To.Equal(to) || !strings.Contains(d.Error, "checksum") {
+	if d := v.Damage[0]; d.Path != path || d.Stream != w.Key().Stream || !d.From.Equal(from) || !d.To.Equal(to) ||
+		!strings.Contains(d.Error, "checksum") {
 		t.Errorf("%s, want the fragment from %s to %s", got, from, to)
 	}
 	text, err := command(newVerifyCommand(), "--dir", dir)
-	if !errors.As(err, &exit) || !strings.Contains(text, "damaged from "+from.Local().Format(time.RFC3339)) || !strings.Contains(text, "1 damaged") {
+	if !errors.As(err, &exit) || !strings.Contains(text, "damaged from "+from.Local().Format(time.RFC3339)) ||
+		!strings.Contains(text, "1 damaged") {
 		t.Errorf("%v %s", err, text)
 	}
 }
@@ -245,7 +251,8 @@ func TestWrongStoreQuestionsAreAnsweredWithASentence(t *testing.T) {
 		}
 	}
 	// A wrong directory must not pass for one without damage.
-	if got, err := command(newVerifyCommand(), "--dir", t.TempDir()); err == nil || !strings.Contains(err.Error(), "nothing was ever recorded to") {
+	if got, err := command(newVerifyCommand(), "--dir", t.TempDir()); err == nil ||
+		!strings.Contains(err.Error(), "nothing was ever recorded to") {
 		t.Errorf("%v %s", err, got)
 	}
 	if _, err := command(newSegmentsCommand(), "--dir", filepath.Join(dir, "nowhere")); err == nil || !strings.Contains(err.Error(), "--dir") {

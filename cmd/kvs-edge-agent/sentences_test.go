@@ -92,7 +92,8 @@ func TestAStuckAgentIsSaidInASentence(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
 			_, stderr, code := invocation{dir: t.TempDir(), args: append(strings.Fields(line), "--socket", socket)}.run(t)
-			if code != want || stderr != "kvs-edge-agent: the agent on "+socket+" does not answer within 5.0 s: see its log; `systemctl restart kvs-edge-agent` starts it again\n" {
+			if code != want || stderr != "kvs-edge-agent: the agent on "+socket+" does not answer within 5.0 s: see its log; `systemctl restart "+
+				"kvs-edge-agent` starts it again\n" {
 				t.Errorf("it ends with %d: %s", code, stderr)
 			}
 		})
@@ -231,7 +232,8 @@ func ctrlCInAnUpload(t *testing.T, w world) {
 	defer cancel()
 	text, code := interrupt(t, exec.CommandContext(ctx, path, "upload", "--socket", s.agent.socket, "--stream", "door",
 		"--from", from, "--to", to), `\d of \d fragments are in the cloud`)
-	if code != exitInterrupted || !regexp.MustCompile(`kvs-edge-agent: stopped at \d of \d fragments; the rest is uploaded as scheduled\n$`).MatchString(text) {
+	if code != exitInterrupted || !regexp.MustCompile(`kvs-edge-agent: stopped at \d of \d fragments; the rest is uploaded as `+
+		`scheduled\n$`).MatchString(text) {
 		t.Errorf("it ends with %d: %s", code, text)
 	}
 	s.cloud.Faults().Restore()

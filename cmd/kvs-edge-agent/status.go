@@ -118,7 +118,7 @@ func watchStatus(ctx context.Context, out io.Writer, o statusOptions) error {
 			t := terminalOf(out)
 			o.view = status.View{Width: t.width, Height: t.height, Color: t.color}
 		}
-		frame := &frame{out: out, redraw: redraw}
+		frame := &display{out: out, redraw: redraw}
 		err := showStatus(ctx, frame, o)
 		if ctx.Err() != nil && frame.text.Len() == 0 {
 			return last // Ctrl-C came while asking

@@ -38,15 +38,18 @@ func orphansAreListedKeptAndDeletedByName(t *testing.T, w world) {
 		}
 		return nil
 	})
-	if o := list[1]; o.Stream != "old" || o.State != stateOrphan || o.Segments == 0 || o.NotUploadedBytes == 0 || !strings.Contains(o.Policy, "kept for") {
+	if o := list[1]; o.Stream != "old" || o.State != stateOrphan || o.Segments == 0 || o.NotUploadedBytes == 0 ||
+		!strings.Contains(o.Policy, "kept for") {
 		t.Errorf("%+v", o)
 	}
 	out, _, _ := run("status")
-	if !strings.Contains(out, "The stream is not configured for this hub; its ") || !strings.Contains(out, "`kvs-edge-agent streams delete old`") {
+	if !strings.Contains(out, "The stream is not configured for this hub; its ") ||
+		!strings.Contains(out, "`kvs-edge-agent streams delete old`") {
 		t.Errorf("status says\n%s", out)
 	}
 	var only status.Snapshot
-	if out, _, _ := run("status", "--stream", "old", "--json"); json.Unmarshal([]byte(out), &only) != nil || len(only.Streams) != 0 || len(only.Orphans) != 1 {
+	if out, _, _ := run("status", "--stream", "old", "--json"); json.Unmarshal([]byte(out), &only) != nil || len(only.Streams) != 0 ||
+		len(only.Orphans) != 1 {
 		t.Errorf("status of the orphan alone says\n%s", out)
 	}
 	for _, c := range []struct {

@@ -3,27 +3,20 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -85,7 +78,8 @@ no recordings.`,
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), out)
 			if !b.useful {
-				return errors.New("there is nothing of an agent in the bundle: name its socket with --socket, or run this as root or as a member of the agent's group")
+				return errors.New("there is nothing of an agent in the bundle: name its socket with --socket, or run this as root or as a member of " +
+					"the agent's group")
 			}
 			return nil
 		},
@@ -119,15 +113,6 @@ func writeBundle(ctx context.Context, path string, client *status.Client, shell 
 	return b, errors.Join(b.err, b.tar.Close(), zipped.Close())
 }
 
-// bundle is a tar file being written. Every byte goes through secret.Scrub.
-type bundle struct {
-	tar     *tar.Writer
-	now     time.Time
-	missing []string
-	useful  bool  // something of an agent is in it
-	err     error // of writing
-}
-
 func (b *bundle) collect(ctx context.Context, client *status.Client) {
 	b.add("README.txt", []byte(bundleReadme))
 	snapshot, err := client.Status(ctx)
@@ -141,32 +126,32 @@ func (b *bundle) collect(ctx context.Context, client *status.Client) {
 		b.add("status.txt", table.Bytes())
 	}
 	b.add("version.txt", []byte(versions(snapshot)))
-	settings, err := client.Settings(ctx)
+	inEffect, err := client.Settings(ctx)
 	if err != nil {
 		b.miss("the agent's settings (those of this environment are taken)", err)
-		settings = environmentSettings()
-		b.useful = b.useful || os.Getenv(agent.EnvThingName) != "" // they are those of an agent
+		inEffect = environmentSettings()
+		b.useful = b.useful || os.Getenv(settings.EnvThingName) != "" // they are those of an agent
 	}
-	b.addJSON("settings.json", settings)
+	b.addJSON("settings.json", inEffect)
 	if text, err := client.Metrics(ctx); err != nil {
 		b.miss("metrics.txt", err)
 	} else {
 		b.add("metrics.txt", text)
 	}
-	b.collectHub(ctx, settings)
+	b.collectHub(ctx, inEffect)
 }
 
 // collectHub takes what lies in the directories of the settings, and what the machine knows of itself and the agent.
-func (b *bundle) collectHub(ctx context.Context, settings []status.Setting) {
+func (b *bundle) collectHub(ctx context.Context, inEffect []status.Setting) {
 	var disks bytes.Buffer
-	for _, s := range settings {
+	for _, s := range inEffect {
 		switch s.Name {
-		case agent.EnvLogOutputDirectory:
+		case settings.EnvLogOutputDirectory:
 			b.addLogs(ctx, s.Value)
-		case agent.EnvRecordingDirectory:
+		case settings.EnvRecordingDirectory:
 			b.part(ctx, "store.txt", bundleDiskTime, func(ctx context.Context) ([]byte, error) { return storeList(ctx, s.Value) })
-		case agent.EnvStateDirectory:
-			look := func(context.Context) ([]byte, error) { return iotconfig.LastGood(s.Value) }
+		case settings.EnvStateDirectory:
+			look := func(context.Context) ([]byte, error) { return kvsconfig.LastGood(s.Value) }
 			b.useful = b.part(ctx, "edge.json", bundleDiskTime, look) || b.useful
 		default:
 			continue
@@ -182,12 +167,12 @@ func (b *bundle) collectHub(ctx context.Context, settings []status.Setting) {
 
 // environmentSettings are those that an agent with this environment would have.
 func environmentSettings() []status.Setting {
-	settings, err := agent.SettingsFromEnv(os.LookupEnv)
+	s, err := settings.FromEnv(os.LookupEnv)
 	if err == nil {
-		return settings.Table(os.LookupEnv)
+		return s.Table(os.LookupEnv)
 	}
 	var list []status.Setting
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		for _, v := range group.Variables {
 			if value, ok := os.LookupEnv(v.Name); ok {
 				list = append(list, status.Setting{Name: v.Name, Value: value})
@@ -195,121 +180,4 @@ func environmentSettings() []status.Setting {
 		}
 	}
 	return list
-}
-
-func versions(snapshot status.Snapshot) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "command  %s\nagent    %s\ngo       %s %s/%s, %d processors\n",
-		version, cmp.Or(snapshot.Version, "does not run"), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	for _, path := range []string{"/proc/version", "/etc/os-release", "/proc/meminfo", "/proc/uptime"} {
-		if data, err := os.ReadFile(path); err == nil {
-			fmt.Fprintf(&text, "\n%s\n%s", path, data)
-		}
-	}
-	return text.String()
-}
-
-// addLogs adds the ends of the newest log files.
-func (b *bundle) addLogs(ctx context.Context, dir string) {
-	names, err := within(ctx, bundleDiskTime, func(context.Context) ([]string, error) { return newestLogs(dir) })
-	b.miss("logs", err)
-	for _, name := range names {
-		read := func(context.Context) ([]byte, error) { return lastBytes(filepath.Join(dir, name), bundleLogBytes) }
-		b.useful = b.part(ctx, "logs/"+name, bundleDiskTime, read) || b.useful
-	}
-}
-
-func newestLogs(dir string) (names []string, err error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	type logFile struct {
-		name string
-		time time.Time
-	}
-	var files []logFile
-	for _, entry := range entries {
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() && strings.HasSuffix(entry.Name(), ".log") {
-			files = append(files, logFile{entry.Name(), info.ModTime()})
-		}
-	}
-	slices.SortFunc(files, func(x, y logFile) int { return y.time.Compare(x.time) })
-	for _, f := range files[:min(len(files), bundleLogFiles)] {
-		names = append(names, f.name)
-	}
-	return names, nil
-}
-
-// lastBytes reads the last bytes of a file, from the beginning of a line.
-func lastBytes(path string, most int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	from := max(0, info.Size()-most)
-	data, err := io.ReadAll(io.NewSectionReader(file, from, info.Size()-from))
-	if err != nil || from == 0 {
-		return data, err
-	}
-	_, data, _ = bytes.Cut(data, []byte("\n"))
-	return data, nil
-}
-
-// storeList lists the recordings.
-func storeList(ctx context.Context, dir string) ([]byte, error) {
-	var list bytes.Buffer
-	lines := 0
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if ctx.Err() != nil {
-			return fmt.Errorf("the list ends early, as it took longer than %s", bundleDiskTime)
-		}
-		if err != nil {
-			fmt.Fprintf(&list, "%s: %s\n", path, err)
-			return nil
-		}
-		if lines++; lines > bundleStoreLines {
-			fmt.Fprintln(&list, "and more")
-			return fs.SkipAll
-		}
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-			name, err := filepath.Rel(dir, path)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&list, "%s\t%d\t%s\n", name, info.Size(), info.ModTime().UTC().Format(time.RFC3339))
-		}
-		return nil
-	})
-	return list.Bytes(), err
-}
-
-// miss notes what is not in the bundle, unless err is nil.
-func (b *bundle) miss(what string, err error) {
-	if err != nil {
-		line := fmt.Sprintf("%s: %s", what, strings.ReplaceAll(err.Error(), "\n", "; "))
-		b.missing = append(b.missing, string(secret.Scrub([]byte(line))))
-	}
-}
-
-func (b *bundle) addJSON(name string, value any) {
-	data, err := json.MarshalIndent(value, "", "  ")
-	b.miss(name, err)
-	b.add(name, append(data, '\n'))
-}
-
-func (b *bundle) add(name string, data []byte) {
-	if b.err != nil {
-		return
-	}
-	data = secret.Scrub(data)
-	header := &tar.Header{Name: "kvs-edge-agent-support/" + name, Mode: 0o600, Size: int64(len(data)), ModTime: b.now}
-	if b.err = b.tar.WriteHeader(header); b.err == nil {
-		_, b.err = b.tar.Write(data)
-	}
 }

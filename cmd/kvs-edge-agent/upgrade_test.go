@@ -68,7 +68,8 @@ func newUpgrade(t *testing.T) *upgrade {
 		}
 		_ = os.RemoveAll(dir)
 	})
-	u := &upgrade{stage: &stage{t: t, dir: dir}, line: map[string]map[string]int64{}, onDisk: map[string]tally{}, cameras: map[string]*fakecam.Camera{}}
+	u := &upgrade{stage: &stage{t: t, dir: dir}, line: map[string]map[string]int64{}, onDisk: map[string]tally{},
+		cameras: map[string]*fakecam.Camera{}}
 	for _, part := range []string{"recordings", "state", "cloud"} {
 		if err := os.CopyFS(filepath.Join(dir, part), os.DirFS(filepath.Join(oldStore, part))); err != nil {
 			t.Fatal(err)

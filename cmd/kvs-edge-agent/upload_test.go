@@ -53,7 +53,8 @@ func uploadOnDemandComesFirstAndNothingTwice(t *testing.T, w world) {
 	if err := cloud.AwaitFragments(t.Context(), "door", len(want)); err != nil {
 		t.Fatal(err)
 	}
-	if output, err = s.upload("--stream", "door", "--from", clock(0), "--to", clock(39)); err != nil || !strings.Contains(output, "done: all 39 fragments") {
+	if output, err = s.upload("--stream", "door", "--from", clock(0), "--to", clock(39)); err != nil ||
+		!strings.Contains(output, "done: all 39 fragments") {
 		t.Errorf("of what is in the cloud already it says %v:\n%s", err, output)
 	}
 	s.stopAgent()
@@ -92,7 +93,8 @@ func whatWasRefusedIsUploadedOnDemand(t *testing.T, w world) {
 	if output, _, _ := s.command("status"); !strings.Contains(output, "2 fragments refused") {
 		t.Errorf("status says:\n%s", output)
 	}
-	if output, err := command(newSegmentsCommand(), "--dir", s.recordings()); err != nil || !strings.Contains(output, "not uploaded, refused") ||
+	if output, err := command(newSegmentsCommand(), "--dir", s.recordings()); err != nil ||
+		!strings.Contains(output, "not uploaded, refused") ||
 		!strings.Contains(output, "0 kB + 2 fragments refused") {
 		t.Errorf("segments says %v:\n%s", err, output)
 	}
@@ -103,7 +105,8 @@ func whatWasRefusedIsUploadedOnDemand(t *testing.T, w world) {
 	if output, err := s.upload("--refused", "--all"); err != nil || !strings.Contains(output, "done: all 2 fragments are in the cloud\n") {
 		t.Errorf("it says %v:\n%s", err, output)
 	}
-	for args, says := range map[string]string{"--refused --all": "nothing is refused\n", "--refused door": "nothing of stream door is refused\n"} {
+	for args, says := range map[string]string{"--refused --all": "nothing is refused\n",
+		"--refused door": "nothing of stream door is refused\n"} {
 		if output, err := s.upload(strings.Fields(args)...); err != nil || output != says {
 			t.Errorf("upload %s says %v: %s", args, err, output)
 		}

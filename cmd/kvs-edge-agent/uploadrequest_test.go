@@ -175,8 +175,10 @@ func (s *demandStage) request(id string, from, to int) string {
 func (s *demandStage) reconfigure() {
 	s.t.Helper()
 	version := time.Now().Unix() + 100
-	s.asker.tell("config/update", fmt.Sprintf(`{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:%s:%s:stream/door/1","CreationTime":1795000000,"LastUpdatedTime":%d,"EdgeConfig":`+
-		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:door","MediaUriType":"RTSP_URI"}},`+
+	s.asker.tell("config/update", fmt.Sprintf(`{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:%s:%s:stream/door/1",`+
+		`"CreationTime":1795000000,"LastUpdatedTime":%d,"EdgeConfig":`+
+		`{"HubDeviceArn":%q,"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:%s:%s:secret:door",`+
+		`"MediaUriType":"RTSP_URI"}},`+
 		`"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 30 %d * * ? *","DurationInSeconds":60}}}}`,
 		localcloud.Region, localcloud.Account, version, edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing),
 		localcloud.Region, localcloud.Account, inTwelveHours()))
@@ -239,7 +241,8 @@ func theCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world
 		{"", `upload everything`, "not a JSON object"},
 		{"a", `{"RequestId":"a","StreamName":"yard","From":1795233600,"To":1795233660}`, "This hub has no stream yard"},
 		{"b", s.request("b", 7, 3), "To must be after From"},
-		{"c", `{"RequestId":"c","StreamName":"door","From":1600000000.5,"To":1600000060}`, "Nothing is recorded of stream door from 2020-09-13T12:26:40.5Z to 2020-09-13T12:27:40Z."},
+		{"c", `{"RequestId":"c","StreamName":"door","From":1600000000.5,` +
+			`"To":1600000060}`, "Nothing is recorded of stream door from 2020-09-13T12:26:40.5Z to 2020-09-13T12:27:40Z."},
 	} {
 		s.asker.ask(row.payload)
 		if got := s.asker.end(row.id); got.Status != "FAILED" || !strings.Contains(got.Details, row.says) {
@@ -255,7 +258,8 @@ func theCloudAsksForUploadsAndTheAgentIsRestartedMeanwhile(t *testing.T, w world
 	// What the service never takes is told.
 	s.cloud.Media().Faults().Inject("door", media.ErrorAt(media.AtFragmentStart, 4002).Skip(1).Times(1))
 	s.asker.ask(s.request("refused", 44, 47))
-	if got := s.asker.end("refused"); got.Status != "FAILED" || got.FragmentsDone != 2 || !strings.Contains(got.Details, "1 of 3 fragments stay on the hub") {
+	if got := s.asker.end("refused"); got.Status != "FAILED" || got.FragmentsDone != 2 ||
+		!strings.Contains(got.Details, "1 of 3 fragments stay on the hub") {
 		t.Errorf("it ends with %+v", got)
 	}
 

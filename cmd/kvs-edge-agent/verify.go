@@ -79,7 +79,8 @@ func (d damagedMedia) String() string {
 	if d.From == nil {
 		return fmt.Sprintf("%s: damaged: %s", d.Path, d.Error)
 	}
-	return fmt.Sprintf("%s: damaged from %s to %s: %s", d.Path, d.From.Local().Format(time.RFC3339), d.To.Local().Format(time.RFC3339), d.Error)
+	return fmt.Sprintf("%s: damaged from %s to %s: %s", d.Path, d.From.Local().Format(time.RFC3339), d.To.Local().Format(time.RFC3339),
+		d.Error)
 }
 
 // run reads what flags select, and prints what is damaged.

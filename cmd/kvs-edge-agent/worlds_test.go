@@ -39,8 +39,10 @@ var oneWorld = map[string]struct {
 	world world
 	why   string
 }{
-	"TestDemoLosesNothingAndRepeatsNothing":                  {ourContract, "the demo shows SyncStatus reaching IN_SYNC, which AWS's service never says of this agent"},
-	"TestDescribeFollowsTheCameraBeingUnpluggedAndPluggedIn": {ourContract, "in AWS DescribeEdgeConfiguration has no EdgeAgentStatus of this agent"},
+	"TestDemoLosesNothingAndRepeatsNothing": {ourContract,
+		"the demo shows SyncStatus reaching IN_SYNC, which AWS's service never says of this agent"},
+	"TestDescribeFollowsTheCameraBeingUnpluggedAndPluggedIn": {ourContract,
+		"in AWS DescribeEdgeConfiguration has no EdgeAgentStatus of this agent"},
 }
 
 // worldsVariable chooses what end-to-end tests run in: "both" runs every test in both worlds, "as-aws"

@@ -65,22 +65,30 @@ func TestTheRefreshReachesTheHub(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const refresh = "PUBLISH kvs-edge/hub-1/config/refresh 1 {}"
-	for name, row := range map[string]struct{ event, want string }{
-		"Start":                        {`{"detail": {"requestParameters": {"streamName": "door", "edgeConfig": {"hubDeviceArn": "arn:aws:iot:us-west-2:123456789012:thing/hub-1"}}}}`, refresh},
-		"Delete, by name":              {`{"detail": {"requestParameters": {"streamName": "door"}}}`, refresh},
-		"Delete, by ARN":               {`{"detail": {"requestParameters": {"streamARN": "arn:aws:kinesisvideo:us-west-2:1:stream/door/1"}}}`, refresh},
-		"Delete, by both":              {`{"detail": {"requestParameters": {"streamName": "door", "StreamARN": "arn:aws:kinesisvideo:us-west-2:1:stream/door/1"}}}`, refresh},
-		"DeleteStream, gone":           {`{"detail": {"requestParameters": {"streamARN": "arn:aws:kinesisvideo:us-west-2:1:stream/yard/1", "currentVersion": "x"}}}`, "no edge configuration"},
-		"TagStream":                    {`{"detail": {"requestParameters": {"streamName": "door", "tags": {"kvs-edge:upload": "live"}}}}`, refresh},
-		"without a name":               {`{"detail": {"requestParameters": {"streamName": None}}}`, "no edge configuration"},
-		"without request parameters":   {`{"detail": {"requestParameters": None}}`, "no edge configuration"},
-		"without a hub in EdgeConfig":  {`{"detail": {"requestParameters": {"streamName": "door", "edgeConfig": {}}}}`, refresh},
-		"without anything, as a probe": {`{}`, "no edge configuration"},
+	const (
+		refresh = "PUBLISH kvs-edge/hub-1/config/refresh 1 {}"
+		none    = "no edge configuration"
+	)
+	for name, row := range map[string]struct{ parameters, want string }{
+		"Start": {`{"streamName": "door", "edgeConfig": {"hubDeviceArn": "arn:aws:iot:us-west-2:123456789012:thing/hub-1"}}`,
+			refresh},
+		"Delete, by name":              {`{"streamName": "door"}`, refresh},
+		"Delete, by ARN":               {`{"streamARN": "arn:aws:kinesisvideo:us-west-2:1:stream/door/1"}`, refresh},
+		"Delete, by both":              {`{"streamName": "door", "StreamARN": "arn:aws:kinesisvideo:us-west-2:1:stream/door/1"}`, refresh},
+		"DeleteStream, gone":           {`{"streamARN": "arn:aws:kinesisvideo:us-west-2:1:stream/yard/1", "currentVersion": "x"}`, none},
+		"TagStream":                    {`{"streamName": "door", "tags": {"kvs-edge:upload": "live"}}`, refresh},
+		"without a name":               {`{"streamName": None}`, none},
+		"without request parameters":   {`None`, none},
+		"without a hub in EdgeConfig":  {`{"streamName": "door", "edgeConfig": {}}`, refresh},
+		"without anything, as a probe": {"", none},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			command := exec.Command("python3", "-c", "import index; index.handler("+row.event+", None)")
+			event := `{"detail": {"requestParameters": ` + row.parameters + `}}`
+			if row.parameters == "" {
+				event = "{}"
+			}
+			command := exec.Command("python3", "-c", "import index; index.handler("+event+", None)")
 			command.Dir = dir
 			command.Env = []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1"}
 			out, err := command.CombinedOutput()

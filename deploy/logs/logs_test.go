@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 func parse(t *testing.T, name string, into any) {
@@ -29,14 +30,14 @@ func parse(t *testing.T, name string, into any) {
 func writeLog(t *testing.T) (names []string, line string) {
 	t.Helper()
 	dir := t.TempDir()
-	file, err := agent.OpenLogFile(agent.LogSettings{Directory: dir, MaxFileSizeMB: 1, RolloverCount: 2})
+	file, err := logfile.Open(settings.Log{Directory: dir, MaxFileSizeMB: 1, RolloverCount: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	log := agent.NewLogger(file, agent.NewLogLevel("INFO"))
+	log := logfile.NewLogger(file, logfile.NewLevel("INFO"))
 	log.Info("a line")
 	text, err := os.ReadFile(filepath.Join(dir, "kvs-edge-agent.log"))
 	if err != nil {

@@ -9,60 +9,47 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/identity"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
-	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
-
-// orphanAge is how long media is kept whose stream is no longer configured: the API's default.
-// Source: KVS API, DeletionConfig, EdgeRetentionInHours.
-const orphanAge = 720 * time.Hour
-
-// volumeMemory is the file of the state directory that remembers the recording disk.
-const volumeMemory = "recording-volume"
-
-// policiesFile is the file of the state directory that remembers what is kept of each stream.
-const policiesFile = "policies.json"
-
-// lossesFile is the file of the state directory that remembers what was deleted before its upload.
-const lossesFile = "deleted-before-upload.json"
 
 // Options are what an Agent needs beside its settings.
 type Options struct {
 	Version string
 	Log     *zap.Logger
 	// LogLevel, when set, can be changed over the local API.
-	LogLevel *LogLevel
+	LogLevel *logfile.Level
 	// LogFile, when set, follows the settings at a reload.
-	LogFile *LogFile
-	// Source is where the settings came from, Begun what it held then. The SDK's own variables are
+	LogFile *logfile.File
+	// Source is where the settings came from, Initial what it held at the start. The SDK's own variables are
 	// read from the process's environment.
-	Source Source
-	Begun  Reading
-	// ReloadRequests receives to have the settings read anew. Default never.
+	Source  settings.EnvSource
+	Initial settings.Reading
+	// ReloadRequests receives when the settings are to be read again. Default never.
 	ReloadRequests <-chan os.Signal
 	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
 	MetricsInterval time.Duration
@@ -70,7 +57,7 @@ type Options struct {
 
 // Agent is the whole of a hub's agent.
 type Agent struct {
-	inEffect   atomic.Pointer[Settings] // see settings
+	current    atomic.Pointer[settings.Settings] // see settings
 	o          Options
 	log        *zap.Logger
 	health     *health.Registry
@@ -80,71 +67,70 @@ type Agent struct {
 	retention  *retention.Keeper
 	aws        awsclient.Config
 	kvs        *kvs.Client
-	uploadCap  uploader.Cap
-	uploadMode *usualMode
+	uploadCap  pace.Bandwidth
+	uploadMode *hubMode
 	streams    *streams
-	demands    demands
+	onDemand   onDemand
 	nudges     nudges
-	source     *iotconfig.Source
+	config     *configuration
 	collector  *status.Collector
 	status     *status.Server
-	prometheus http.Handler
-	reporter   atomic.Pointer[metrics.Reporter] // nil unless metrics go to CloudWatch
+	systemd    systemd
+	freezes    *freeze.Watch
 
-	reloading sync.Mutex                                      // held while settings change
-	launch    func(func(context.Context) error) (stop func()) // nil unless the agent runs; guarded by reloading
-	freezes   *freeze.Watch
-	optional  optional // guarded by reloading
+	reloading sync.Mutex    // held while settings change
+	running   bool          // guarded by reloading
+	export    metricsExport // guarded by reloading
 }
 
 // settings are those in effect.
-func (a *Agent) settings() Settings { return *a.inEffect.Load() }
+func (a *Agent) settings() settings.Settings { return *a.current.Load() }
 
 // New builds an agent: it takes the recording directory, recovers it and opens the local API. It
 // speaks to no network yet. An error names the setting to correct, when that is the cause.
-func New(settings Settings, o Options) (_ *Agent, err error) {
+func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	a := &Agent{o: o, log: o.Log, health: health.NewRegistry(time.Now), uploadMode: newUsualMode(settings.UploadMode)}
-	a.inEffect.Store(&settings)
+	a := &Agent{o: o, log: o.Log, health: health.NewRegistry(time.Now), uploadMode: newHubMode(s.UploadMode)}
+	a.current.Store(&s)
 	a.freezes = newFreezes(a.health.Part("", health.JobAPI), a.log, nil)
-	a.uploadCap.Follow(settings.UploadCap)
+	a.uploadCap.Follow(s.UploadCap)
 	defer func() {
 		if err != nil {
 			a.release()
 		}
 	}()
-	if err := iotconfig.CheckStateDir(settings.StateDirectory); err != nil {
-		return nil, fmt.Errorf("cannot open the state directory (%s): %w", EnvStateDirectory, err)
+	if err := statefile.Check(s.StateDirectory); err != nil {
+		return nil, fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
 	}
 	a.store, err = segment.Open(segment.Options{
-		Dir: settings.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore),
-		FlushInterval: settings.FlushInterval, VolumeMemory: filepath.Join(settings.StateDirectory, volumeMemory),
-		Version: o.Version, Reserved: settings.ownPlaces(),
+		Dir: s.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore),
+		FlushInterval: s.FlushInterval, VolumeMemory: s.VolumeMemoryFile(),
+		Version: o.Version, Reserved: s.OwnPlaces(),
 	})
 	switch {
 	case errors.Is(err, segment.ErrVolumeMemory):
-		return nil, fmt.Errorf("cannot write to the state directory (%s): %w", EnvStateDirectory, err)
+		return nil, fmt.Errorf("cannot write to the state directory (%s): %w", settings.EnvStateDirectory, err)
 	case err != nil:
-		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", EnvRecordingDirectory, err)
+		return nil, fmt.Errorf("cannot open the recording directory (%s): %w", settings.EnvRecordingDirectory, err)
 	}
 	a.hubClock = hubclock.New(hubclock.Options{})
 	a.clock = scheduler.NewClock(scheduler.ClockOptions{Log: a.log})
 	a.retention = retention.New(retention.Options{
-		Store: a.store, Default: retention.Policy{MaxAge: orphanAge}, Health: a.health, Log: a.log,
+		Store: a.store, Default: jobspec.Orphans(), Health: a.health, Log: a.log,
 		MinFree: func(total uint64) uint64 { return fittedReserve(a.settings().MinFreeDisk, total) },
-		Losses:  filepath.Join(settings.StateDirectory, lossesFile), Policies: filepath.Join(settings.StateDirectory, policiesFile),
+		Losses:  s.LossesFile(), Policies: s.PoliciesFile(),
 		AwaitConfiguration: true, Synchronised: a.hubClock.Trusted,
 		Unfit: func(total uint64) *health.Fault {
-			return unfitReserve(a.settings().MinFreeDisk, settings.RecordingDirectory, total)
+			return unfitReserve(a.settings().MinFreeDisk, s.RecordingDirectory, total)
 		},
 	})
 	if err := a.connect(); err != nil {
 		return nil, err
 	}
 	a.collector = &status.Collector{
-		Version: o.Version, Thing: settings.IoT.ThingName, Dir: settings.RecordingDirectory, Started: time.Now(), Now: time.Now,
+		Version: o.Version, Thing: s.IoT.ThingName, Dir: s.RecordingDirectory, Started: time.Now(), Now: time.Now,
 		Health: a.health, Store: a.store, Streams: a.streams.infos,
 		Forecast: func(stream string) status.Forecast {
 			if stream == "" {
@@ -152,37 +138,40 @@ func New(settings Settings, o Options) (_ *Agent, err error) {
 			}
 			return status.Forecast(a.retention.Forecast(stream))
 		},
-		Recorded: a.store.Streams, Policy: a.policyText,
+		Recorded: a.store.Streams, Policy: func(stream string) string { return policyText(a.retention, stream) },
 	}
+	a.systemd = systemd{log: a.log, try: func() { _ = a.collector.Snapshot() }}
 	if err := a.serve(); err != nil {
 		return nil, err
 	}
-	a.noteMisspelt(o.Begun)
+	noteMisspelt(a.health.Part("", health.JobSettings), a.log, o.Initial)
 	return a, nil
-}
-
-// ownPlaces are the files and directories of the agent beside the recordings.
-func (s Settings) ownPlaces() []string {
-	return []string{s.StateDirectory, s.Log.Directory, s.MediaDirectory, s.Socket, filepath.Dir(s.Socket)}
 }
 
 // serve opens the local API.
 func (a *Agent) serve() (err error) {
-	a.prometheus = metrics.NewHandler(metrics.PrometheusOptions{
+	a.export.handler = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
 	})
-	if err := a.serveMetrics(a.settings().MetricsAddress); err != nil {
+	a.export.newReporter = func() *metrics.Reporter {
+		return metrics.New(metrics.Options{
+			Thing: a.settings().IoT.ThingName, Sender: cloudwatch.New(a.aws), Health: a.health, Store: a.store,
+			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
+		})
+	}
+	a.export.ended = func() { a.health.Part("", health.JobMetrics).End() }
+	if err := a.export.serve(a.settings().MetricsAddress); err != nil {
 		return err
 	}
 	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.health.Part("", health.JobAPI), a.log); err != nil {
 		return err
 	}
-	a.status.Handle("GET /metrics", a.prometheus)
-	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.demands.serveUpload))
-	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Begun.Lookup) })
+	a.status.Handle("GET /metrics", a.export.handler)
+	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.onDemand.serveUpload))
+	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Initial.Lookup) })
 	a.status.ServeReload(a.Reload)
-	a.status.ServeDeleteStream(a.deleteOrphan)
-	a.status.ServeReadSecrets(func() { a.source.ReadCameras() })
+	a.status.ServeDeleteStream(orphans{a.streams, a.retention.Known}.delete)
+	a.status.ServeReadSecrets(func() { a.config.cameras.ReadNow() })
 	if a.o.LogLevel != nil {
 		a.status.ServeLogLevel(a.o.LogLevel)
 	}
@@ -191,74 +180,52 @@ func (a *Agent) serve() (err error) {
 
 // connect builds everything that will speak to the cloud.
 func (a *Agent) connect() error {
-	settings := a.settings()
-	device, err := settings.IoT.TLS()
+	s := a.settings()
+	device, err := s.IoT.TLS()
 	if err != nil {
-		return &SettingsError{Faults: []string{err.Error()}}
+		return &settings.Error{Faults: []string{err.Error()}}
 	}
 	if device != nil {
-		rotating(device, settings.IoT, a.health.Part("", health.JobCloud), a.log)
+		hub.WatchCertificate(device, s.IoT, a.health.Part("", health.JobCloud), a.log)
 	}
-	credentials, err := settings.IoT.credentials(device, iotcreds.Options{
+	credentials, err := hub.Credentials(s.IoT, device, iotcreds.Options{
 		Health: a.health.Part("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
 	}
-	a.aws, err = loadAWS(settings, credentials, a.o.Version, a.hubClock)
+	a.aws, err = hub.Load(s, credentials, a.o.Version, a.hubClock)
 	if err != nil {
 		return err
 	}
 	a.kvs = kvs.New(kvs.Options{Config: a.aws, Log: a.log})
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
-		record: a.recordJob, upload: a.uploadJob, completed: a.jobCompleted,
-		readSecret: func(secretARN string) { a.source.ReadCameras(secretARN) },
-		secretRead: func(secretARN string) time.Time { return a.source.CameraRead(secretARN) },
-		changed:    func(stream string) { a.nudges.one(stream, nudgeChanged) },
+		record: a.recordJob, upload: a.uploadJob, completed: a.export.jobCompleted,
+		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
+		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
+		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
 	})
-	changes, _ := a.health.Watch() // for the life of the agent
-	a.source, err = iotconfig.New(iotconfig.Options{
-		ThingName:    settings.IoT.ThingName,
-		ClientID:     settings.IoT.ClientID,
-		FindHubARN:   findHubARN(settings, a.aws),
-		DataEndpoint: settings.IoT.DataEndpoint,
-		Version:      a.o.Version,
-		TLS:          device,
-		NoTLS:        settings.IoT.NoCertificate,
-		KVS:          controlPlane{a.kvs},
-		Secrets:      secrets.New(a.aws),
-		StateDir:     settings.StateDirectory,
-		Applier:      a.streams,
-		Applied:      a.retention.Applied,
-		Upload:       a.demands.uploadForCloud,
-		Refreshed:    func() { a.nudges.all(nudgeChanged) },
-		Check:        checkConfig,
-		Jobs:         a.jobStatuses,
-		JobsChanged:  changes,
-		Log:          a.log,
-		Health:       a.health.Part("", health.JobConfig),
-	})
+	a.config, err = a.newConfiguration(device)
 	if err != nil {
-		return fmt.Errorf("cannot open the state directory (%s): %w", EnvStateDirectory, err)
+		return fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
 	}
 	return nil
 }
 
 // Run records and uploads until ctx ends, then stops the parts in order: recorders, uploaders,
-// network, store. Nothing of what was recorded is lost by it.
+// network, store. No recording is lost by it.
 func (a *Agent) Run(ctx context.Context) error {
-	settings := a.settings()
-	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", settings.IoT.ThingName),
-		zap.String("recordings", settings.RecordingDirectory), zap.Strings("streams", a.store.Streams()))
+	s := a.settings()
+	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", s.IoT.ThingName),
+		zap.String("recordings", s.RecordingDirectory), zap.Strings("streams", a.store.Streams()))
 	// The parts outlive ctx until their turn to stop has come.
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopParts()
 	group, parts := errgroup.WithContext(parts)
 	a.reloading.Lock()
-	a.launch = launcher(parts, group.Go)
-	a.startScrapes()
-	a.report(settings.CloudWatch)
+	a.running = true
+	a.export.start(a.launcher(parts, group), s.CloudWatch)
 	a.reloading.Unlock()
 	for _, p := range a.parts() {
 		group.Go(func() error { return p(parts) })
@@ -269,12 +236,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	case <-parts.Done(): // a part that must not end has ended
 		stopped = errors.New("a part of the agent ended by itself")
 	}
-	a.streams.stopDeleting() // a reload may wait for it
-	a.reloading.Lock()       // a reload that is under way ends first
-	a.launch = nil
+	a.streams.deletion.stop() // a reload may wait for it
+	a.reloading.Lock()        // a reload that is under way ends first
+	a.running, a.export.launch = false, nil
 	a.reloading.Unlock()
 	a.log.Info("agent stopping")
-	a.notifyStopping()
+	a.systemd.stopping()
 	a.streams.stopAll()
 	stopParts()
 	if err := group.Wait(); err != nil {
@@ -285,33 +252,33 @@ func (a *Agent) Run(ctx context.Context) error {
 	return stopped
 }
 
-// parts lists what all streams share of a running agent, beside what launch runs.
+// parts lists what all streams share of a running agent, beside the export of metrics.
 func (a *Agent) parts() []func(context.Context) error {
 	list := []func(context.Context) error{
-		a.guarded("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
-		a.guarded("Syncing recordings to the disk", health.JobStore, a.store.Run),
-		a.guarded("Deleting old media", health.JobRetention, a.retention.Run),
-		a.guarded("The local API", health.JobAPI, a.status.Run),
-		a.guarded("Following the hub's configuration", health.JobConfig, a.source.Run),
-		a.guarded("Telling systemd that the agent lives", health.JobAPI, a.notify),
-		a.guarded("Giving back memory", health.JobAPI, a.giveBackProgram),
+		a.supervised("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
+		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
+		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
+		a.supervised("The local API", health.JobAPI, a.status.Run),
+		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
+		a.supervised("Telling systemd that the agent lives", health.JobAPI, a.systemd.run),
+		a.supervised("Giving back memory", health.JobAPI, trimRSS(a.log)),
 	}
 	if a.o.ReloadRequests != nil {
-		list = append(list, a.guarded("Reloading the settings", health.JobSettings, a.reloadOnRequest))
+		list = append(list, a.supervised("Reloading the settings", health.JobSettings, a.reloadOnRequest))
 	}
 	return list
 }
 
-// guarded is a part that is begun anew when it panics: no camera misses a frame for it.
-func (a *Agent) guarded(what, job string, run func(context.Context) error) func(context.Context) error {
+// supervised is a part that is restarted when it panics: no camera misses a frame for it.
+func (a *Agent) supervised(what, job string, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return supervise.Keep(ctx, supervise.Options{What: what, Part: a.health.Part("", job), Log: a.log}, run)
 	}
 }
 
-// release gives back what New took.
+// release releases what New took.
 func (a *Agent) release() {
-	a.closeScrapes()
+	a.export.close()
 	if a.clock != nil {
 		a.clock.Close()
 	}
@@ -332,40 +299,20 @@ func (a *Agent) metricStreams() []metrics.Stream {
 	return list
 }
 
-// jobCompleted tells CloudWatch of a job that has come to its end.
-func (a *Agent) jobCompleted(stream, job string) {
-	if reporter := a.reporter.Load(); reporter != nil {
-		reporter.JobCompleted(stream, job)
-	}
-}
-
-// loadAWS sets up the way to AWS, for the agent as for a check.
-func loadAWS(s Settings, provider credentialsProvider, version string, clock *hubclock.Clock) (awsclient.Config, error) {
-	return awsclient.Load(context.Background(), awsclient.Options{
-		Region: s.Region, Credentials: provider, Version: version, CABundle: s.CABundle, CertFile: s.CertFile, Clock: clock,
-	})
-}
-
-// credentialsProvider gives the hub's credentials, and others when a service refuses those.
-type credentialsProvider interface {
-	aws.CredentialsProvider
-	Invalidate()
-}
-
-// findHubARN completes the hub's ARN with the account, by setting or by asking STS.
-func findHubARN(s Settings, cfg awsclient.Config) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		account := s.AccountID
-		if account == "" {
-			var err error
-			if account, err = identity.Account(ctx, cfg); err != nil {
-				fault := cloudFault(service{name: "STS", setting: EnvRegion}, "sts:GetCallerIdentity", err)
-				if fault.Code == codeCloud {
-					fault.Text += " STS is asked for the hub's AWS account only, which " + EnvAccountID + " may say instead."
-				}
-				return "", fault
-			}
+// launcher returns a function that runs a part as one of the group's until its stop is called. A part
+// that fails ends the group.
+func (a *Agent) launcher(ctx context.Context, group *errgroup.Group) launch {
+	return func(what string, run func(context.Context) error) func() {
+		ctx, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		run = a.supervised(what, health.JobMetrics, run)
+		group.Go(func() error {
+			defer close(done)
+			return run(ctx)
+		})
+		return func() {
+			cancel()
+			<-done
 		}
-		return edgeconfig.HubARN(s.Region, account, s.IoT.ThingName), nil
 	}
 }

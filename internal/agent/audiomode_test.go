@@ -6,6 +6,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
@@ -13,9 +14,9 @@ import (
 // on neither job restarts; what is recorded has the sound in both.
 func TestAudioModes(t *testing.T) {
 	h := newHouse(t)
-	h.configure("door", h.secret("door", h.camera(fakecam.Options{Audio: fakecam.AudioMuLaw}).URL()))
+	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{Audio: fakecam.AudioMuLaw}).URL()))
 	s := h.service()
-	a, service := s.agent, h.cloud.Media()
+	a, service := s.agent, h.Cloud.Media()
 	stored := func(what string) {
 		t.Helper()
 		n := len(service.Fragments("door"))
@@ -28,13 +29,13 @@ func TestAudioModes(t *testing.T) {
 	stored("a fragment is uploaded")
 	s.await("status says that sound is left out", leftOut)
 	before := a.streams.get("door")
-	for _, mode := range []AudioMode{AudioOn, AudioAuto, AudioOn} {
-		s.write(map[string]string{EnvAudio: string(mode)})
-		if done := s.reload(); !slices.Equal(done.Changed, []string{EnvAudio}) || done.Streams != nil {
+	for _, mode := range []settings.AudioMode{settings.AudioOn, settings.AudioAuto, settings.AudioOn} {
+		s.write(map[string]string{settings.EnvAudio: string(mode)})
+		if done := s.reload(); !slices.Equal(done.Changed, []string{settings.EnvAudio}) || done.Streams != nil {
 			t.Errorf("%s: %+v", mode, done)
 		}
 		stored("a fragment is uploaded with " + string(mode))
-		s.await("status follows "+string(mode), func() bool { return leftOut() == (mode == AudioAuto) })
+		s.await("status follows "+string(mode), func() bool { return leftOut() == (mode == settings.AudioAuto) })
 	}
 	if now := a.streams.get("door"); now.recorder != before.recorder || now.uploader != before.uploader {
 		t.Error("a job was restarted")
@@ -43,11 +44,11 @@ func TestAudioModes(t *testing.T) {
 	if lost, gaps := recorder.Number(health.FramesLost).Load(), recorder.Number(health.Gaps).Load(); lost != 0 || gaps != 0 {
 		t.Errorf("%d frames lost, %d gaps", lost, gaps)
 	}
-	if refused := a.health.Part("door", health.JobUploader).Number(health.FragmentsSkipped).Load(); refused != 0 {
+	if refused := a.health.Part("door", health.JobUploader).Number(health.FragmentsRefused).Load(); refused != 0 {
 		t.Errorf("%d fragments refused", refused)
 	}
-	s.write(map[string]string{EnvAudio: string(AudioOff)})
-	if done := s.reload(); !slices.Equal(done.Streams, []string{"door"}) || !a.streams.get("door").record.camera.NoAudio {
+	s.write(map[string]string{settings.EnvAudio: string(settings.AudioOff)})
+	if done := s.reload(); !slices.Equal(done.Streams, []string{"door"}) || !a.streams.get("door").record.Camera.NoAudio {
 		t.Errorf("off: %+v", done)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
 // TestLastCollectedTimeIsThatOfTheMedia and there is none of a camera that never sent a frame. It is not
@@ -18,16 +20,16 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	h := newHouse(t)
-	h.env[EnvSegmentDuration] = "2s"
+	h.Env[settings.EnvSegmentDuration] = "2s"
 	began := time.Now().Truncate(time.Millisecond)
-	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()), always)
-	h.configure("yard", h.secret("yard", "rtsp://127.0.0.1:1/none"), always)
+	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()), site.Always)
+	h.Configure("yard", h.Secret("yard", "rtsp://127.0.0.1:1/none"), site.Always)
 	a := h.agent()
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Run(running) }()
 	of := func(a *Agent, stream string) (s iotconfig.JobStatus) {
-		for _, s = range a.jobStatuses() {
+		for _, s = range statusesOf(a).list() {
 			if s.StreamName == stream {
 				return s
 			}
@@ -49,7 +51,7 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	}
 	stop()
 	must(t, <-stopped)
-	uploaded = a.lastCollected("door")
+	uploaded = statusesOf(a).lastCollected("door")
 
 	// The next start knows it before anything is recorded.
 	again := h.agent()
@@ -57,10 +59,10 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	if got := again.store.LastEnd("door"); got.Before(recorded) {
 		t.Errorf("after a restart it is recorded until %s, was %s", got, recorded)
 	}
-	if got := again.lastCollected("door"); got.IsZero() || got.After(uploaded) {
+	if got := statusesOf(again).lastCollected("door"); got.IsZero() || got.After(uploaded) {
 		t.Errorf("after a restart it is uploaded until %s, was %s", got, uploaded)
 	}
-	if got := again.lastCollected("yard"); !got.IsZero() {
+	if got := statusesOf(again).lastCollected("yard"); !got.IsZero() {
 		t.Errorf("after a restart a camera that was never uploaded is until %s", got)
 	}
 }
@@ -95,9 +97,11 @@ func TestLastCollectedTimeIsNotThatOfAClockThatWasAhead(t *testing.T) {
 	must(t, a.store.BeginEpoch("door", time.Time{}, time.Time{}, 0, now))
 	for _, last := range []int64{ahead.UnixMilli(), 0} { // 0: as after a restart
 		persisted.Set(last)
-		recorded := a.jobState("door", health.JobRecorder, a.store.LastRecorded).Collected
-		if uploaded := a.lastCollected("door"); !uploaded.Equal(now) || !recorded.Equal(now) {
+		recorded := statusesOf(a).state("door", health.JobRecorder, a.store.LastRecorded("door")).Collected
+		if uploaded := statusesOf(a).lastCollected("door"); !uploaded.Equal(now) || !recorded.Equal(now) {
 			t.Errorf("uploaded until %s, recorded until %s, want %s", uploaded, recorded, now)
 		}
 	}
 }
+
+func statusesOf(a *Agent) jobStatuses { return jobStatuses{a.health, a.store, a.streams.names} }

@@ -24,12 +24,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
 )
 
-// conditionRows are the conditions of jobs, guarded parts, store, certificate and metrics, in synctest's time.
+// conditionRows are the conditions of jobs, guarded parts, store and metrics, in synctest's time.
 var conditionRows = []conditiontest.Row{
 	{Code: "job-ended", Job: health.JobRecorder, Start: jobThat(health.JobRecorder, func() error { return nil })},
 	{Code: "job-ended", Job: health.JobUploader, Start: jobThat(health.JobUploader, func() error { return errors.New("no luck") })},
@@ -43,7 +44,8 @@ var conditionRows = []conditiontest.Row{
 	{Code: "disk", Job: health.JobStore, Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
 		return func() { d.unsynced.Store(true) }, func() { d.unsynced.Store(false) }
 	})},
-	{Code: "recordings-unreadable", Job: health.JobStore, Limit: 2 * time.Minute, Reason: "a directory is read again with pauses of up to a minute",
+	{Code: "recordings-unreadable", Job: health.JobStore, Limit: 2 * time.Minute,
+		Reason: "a directory is read again with pauses of up to a minute",
 		Start: storeOn(func(d *oddDisk, dir string) (raise, mend func()) {
 			d.unlisted.Store(true)
 			return func() {}, func() { d.unlisted.Store(false) }
@@ -53,12 +55,16 @@ var conditionRows = []conditiontest.Row{
 		mustWrite(filepath.Join(dir, conditiontest.Stream, "20261127T080000.000Z.writing.mkv"), garbled)
 		return func() {}, func() { _ = os.RemoveAll(filepath.Join(dir, conditiontest.Stream, "quarantine")) }
 	})},
-	{Code: "hub-frozen", Job: health.JobAPI, Limit: frozenShown + time.Minute, Reason: "a freeze is an event; it is shown for an hour", Start: frozen},
-	{Code: "stream-tags", Job: health.JobUploader, Limit: tagEvery * 3 / 2, Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
+	{Code: "hub-frozen", Job: health.JobAPI, Limit: frozenShown + time.Minute, Reason: "a freeze is an event; it is shown for an hour",
+		Start: frozen},
+	{Code: "stream-tags", Job: health.JobUploader, Limit: tagEvery * 3 / 2,
+		Reason: "all hubs of an account share 50 calls/s; a reload asks at once", Start: tagsDenied},
 	{Code: "metrics-denied", Job: health.JobMetrics, Start: reporting(health.UserFault(cloudwatch.CodeDenied, nil, "They may not be sent."))},
-	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute, Reason: "points are sent again with pauses of up to a minute",
-		Start: reporting(health.SystemFault(cloudwatch.CodeUnreachable, nil, "No network."))},
-	{Code: "metrics-refused", Job: health.JobMetrics, Limit: 61 * time.Minute, Reason: "dropped points are an event; it is shown for an hour", Start: reporting(health.SystemFault(cloudwatch.CodeRefused, nil, "They are too old."))},
+	{Code: "metrics-unreachable", Job: health.JobMetrics, Limit: 2 * time.Minute,
+		Reason: "points are sent again with pauses of up to a minute",
+		Start:  reporting(health.SystemFault(cloudwatch.CodeUnreachable, nil, "No network."))},
+	{Code: "metrics-refused", Job: health.JobMetrics, Limit: 61 * time.Minute, Reason: "dropped points are an event; it is shown for an hour",
+		Start: reporting(health.SystemFault(cloudwatch.CodeRefused, nil, "They are too old."))},
 }
 
 func TestConditionsEnd(t *testing.T) {
@@ -71,15 +77,11 @@ func TestConditionsEnd(t *testing.T) {
 			})
 		}
 	}
-	for _, row := range []conditiontest.Row{
-		{Code: "device-certificate", Job: health.JobCloud, Start: replacedKey},
-		{Code: "local-api", Job: health.JobAPI, Start: blockedSocket},
-	} {
-		t.Run(row.Code, func(t *testing.T) {
-			t.Parallel()
-			conditiontest.Check(t, row, conditiontest.Success)
-		})
-	}
+	row := conditiontest.Row{Code: "local-api", Job: health.JobAPI, Start: blockedSocket}
+	t.Run(row.Code, func(t *testing.T) {
+		t.Parallel()
+		conditiontest.Check(t, row, conditiontest.Success)
+	})
 }
 
 // blockedSocket has something else in the place of the local API's socket.
@@ -108,7 +110,7 @@ func blockedSocket(t *testing.T) conditiontest.Case {
 // TestConditionsOfTheSettingsEnd is not parallel: the SDK reads its endpoints from the process's environment.
 func TestConditionsOfTheSettingsEnd(t *testing.T) {
 	for _, row := range []conditiontest.Row{
-		{Code: "settings-refused", Job: health.JobSettings, Start: reloaded(EnvUploadMode, "sideways")},
+		{Code: "settings-refused", Job: health.JobSettings, Start: reloaded(settings.EnvUploadMode, "sideways")},
 		{Code: "settings-misspelt", Job: health.JobSettings, Start: reloaded("AWS_KVS_EDGE_UPLAOD_MODE", "live")},
 		{Code: "settings-restart", Job: health.JobSettings, Start: reloaded("TZ", "Europe/Berlin")},
 	} {
@@ -135,9 +137,11 @@ func frozen(t *testing.T) conditiontest.Case {
 func tagsDenied(t *testing.T) conditiontest.Case {
 	registry, board, nudged := health.NewRegistry(time.Now), &countedTags{}, make(chan nudge, 1)
 	m := &uploadModes{
-		part: registry.Part(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream, usual: newUsualMode(UploadLive),
+		part: registry.Part(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream, usual: newHubMode(settings.UploadLive),
 		tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
-		run: map[UploadMode]func(context.Context) error{UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
+		run: map[settings.UploadMode]func(context.Context) error{
+			settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
+		},
 	}
 	board.fail(&kvs.RequestError{Meaning: awserr.Classify(403, "AccessDeniedException", "")})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -285,28 +289,6 @@ func writeSecond(t *testing.T, store *segment.Store, start time.Time, finish boo
 	}
 }
 
-// replacedKey has a device certificate whose key was replaced by garbage. Whoever keeps the cameras' URLs looks at it
-// every 5 s, as does each connection.
-func replacedKey(t *testing.T) conditiontest.Case {
-	dir := t.TempDir()
-	cert, key := deviceFiles(t, dir, "first")
-	whole, err := os.ReadFile(key)
-	must(t, err)
-	files := IoTSettings{CACert: cert, Cert: cert, PrivateKey: key}
-	config, err := files.TLS()
-	must(t, err)
-	registry := health.NewRegistry(time.Now)
-	rotating(config, files, registry.Part("", health.JobCloud), zap.NewNop())
-	write := func(content []byte) { must(t, os.WriteFile(key, content, 0o600)) }
-	look := func() {
-		_, err := config.GetClientCertificate(nil)
-		must(t, err)
-	}
-	return conditiontest.Case{
-		Health: registry, Now: time.Now, Pass: look, Raise: func() { write([]byte("half a key")); look() }, Mend: func() { write(whole) },
-	}
-}
-
 // reporting has a Reporter whose points are not taken.
 func reporting(f *health.Fault) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
@@ -317,7 +299,7 @@ func reporting(f *health.Fault) func(*testing.T) conditiontest.Case {
 		must(t, err)
 		t.Cleanup(func() { _ = store.Close() })
 		inBackground(t, metrics.New(metrics.Options{
-			Thing: hub, Sender: sender, Health: registry, Store: store, Streams: func() []metrics.Stream { return nil }, Log: zap.NewNop(),
+			Thing: thing, Sender: sender, Health: registry, Store: store, Streams: func() []metrics.Stream { return nil }, Log: zap.NewNop(),
 		}).Run)
 		return conditiontest.Case{
 			Health: registry, Now: time.Now, Step: time.Second, Raise: synctest.Wait, Mend: func() { sender.fault.Store(nil) },

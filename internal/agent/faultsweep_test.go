@@ -15,12 +15,14 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/faultdisk"
 )
@@ -64,7 +66,8 @@ var sweepScenarios = []sweepScenario{
 	{name: "acknowledge", arrange: threeSegments, act: (*sweepRun).acknowledge, same: true},
 	{name: "delete by age", arrange: oldAndNew, act: func(r *sweepRun) { r.retain(retention.Policy{MaxAge: time.Hour}) }, same: true},
 	{name: "delete by size", arrange: oldAndNew, act: func(r *sweepRun) { r.retain(retention.Policy{MaxBytes: 7000}) }, same: true},
-	{name: "delete uploaded", arrange: uploadedAndNot, act: func(r *sweepRun) { r.retain(retention.Policy{DeleteAfterUpload: true}) }, same: true},
+	{name: "delete uploaded", arrange: uploadedAndNot, act: func(r *sweepRun) { r.retain(retention.Policy{DeleteAfterUpload: true}) },
+		same: true},
 	{name: "delete stream", arrange: oldAndNew, act: (*sweepRun).deleteStream, same: true},
 	{name: "recover", arrange: afterACut, unopened: true, act: func(*sweepRun) {}, same: true},
 	{name: "all at once", act: func(r *sweepRun) {
@@ -137,7 +140,8 @@ func sweepFault(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fau
 }
 
 // sweepOnce gives what is listed in the end, the operation that failed, and what is wrong.
-func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n, times int) (listed []string, struck string, wrong []string) {
+func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Fault, n, times int) (listed []string, struck string,
+	wrong []string) {
 	dir, err := os.MkdirTemp("", "sweep")
 	must(t, err)
 	defer func() { _ = os.RemoveAll(dir) }()
@@ -180,12 +184,17 @@ func sweepOnce(t *testing.T, sc sweepScenario, clip string, fault faultdisk.Faul
 }
 
 // open opens the store as systemd starts an agent: again, when it ended.
+// state has the state directory of the agent.
+func (r *sweepRun) state() settings.Settings {
+	return settings.Settings{StateDirectory: filepath.Join(filepath.Dir(r.dir), "state")}
+}
+
 func (r *sweepRun) open() {
 	var err error
 	for range 2 * sweepBurst {
 		r.store, err = segment.Open(segment.Options{
 			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Part("", health.JobStore),
-			VolumeMemory: filepath.Join(filepath.Dir(r.dir), "state", volumeMemory),
+			VolumeMemory: r.state().VolumeMemoryFile(),
 		})
 		if err == nil {
 			return
@@ -197,9 +206,12 @@ func (r *sweepRun) open() {
 // record has a recorder play a file for so long.
 func (r *sweepRun) record(segments, length time.Duration) {
 	rec := recorder.New(recorder.Options{
-		Stream: "door", Store: r.store, File: true, MediaDirectory: filepath.Join(filepath.Dir(r.dir), "media"), SegmentDuration: segments,
+		Stream: "door", Store: r.store, SegmentDuration: segments,
 		FlushInterval: time.Second, Health: r.registry.Part("door", health.JobRecorder),
-		URL: func(context.Context) (secret.String, error) { return secret.New("file:///clip.mkv?loop=true"), nil },
+		Source: clip.NewSource(clip.Options{
+			Directory: filepath.Join(filepath.Dir(r.dir), "media"),
+			URL:       func(context.Context) (secret.String, error) { return secret.New("file:///clip.mkv?loop=true"), nil },
+		}),
 	})
 	stop := r.background(func(ctx context.Context) { _ = rec.Run(ctx) })
 	time.Sleep(length)
@@ -274,7 +286,7 @@ func (r *sweepRun) acknowledge() {
 
 func (r *sweepRun) startKeeper(p retention.Policy) {
 	k := retention.New(retention.Options{Store: r.store, Default: p, Health: r.registry, Log: zap.NewNop(),
-		MinFree: func(uint64) uint64 { return 0 }, Losses: filepath.Join(filepath.Dir(r.dir), "state", lossesFile)})
+		MinFree: func(uint64) uint64 { return 0 }, Losses: r.state().LossesFile()})
 	k.SetPolicy("door", p)
 	r.running.Go(func() { _ = k.Run(r.context) })
 }
@@ -393,7 +405,8 @@ func (r *sweepRun) expectKnownFiles() {
 			return err
 		}
 		name := d.Name()
-		for _, known := range []string{".sealed.mkv", ".uploaded.mkv", ".progress", ".stream", ".clock", ".gaps", ".kvs-edge-format", ".kvs-edge-volume", ".kvs-edge-agent.lock"} {
+		for _, known := range []string{".sealed.mkv", ".uploaded.mkv", ".progress", ".stream", ".clock", ".gaps", ".kvs-edge-format",
+			".kvs-edge-volume", ".kvs-edge-agent.lock"} {
 			if strings.HasSuffix(name, known) {
 				return nil
 			}

@@ -9,37 +9,42 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
 // TestACorrectedSecretHealsItsStreamOnEverySurface has streams whose secrets are wrong in different ways, and
 // are corrected. It is not parallel: the SDK reads its endpoints from the process's environment.
 func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
 	h := newHouse(t)
-	h.env[EnvMetricsAddress] = ":0"
-	camera := h.camera(fakecam.Options{User: "admin", Pass: "right"})
+	h.Env[settings.EnvMetricsAddress] = ":0"
+	camera := h.Camera(fakecam.Options{User: "admin", Pass: "right"})
 	s := h.service()
 	streams := map[string]struct {
 		secret string // a wrong one
 		code   string
 		heal   func(arn string)
 	}{
-		"moved":  {`{"MediaURI":"rtsp://127.0.0.1:9/live"}`, "camera", func(string) { s.reload() }},
-		"locked": {`{"MediaURI":"` + strings.Replace(camera.URL(), "right", "wrong", 1) + `"}`, "camera", func(arn string) { h.update("locked", arn, always) }},
-		"prose":  {`rtsp is in the kitchen`, "secret-content", func(string) { must(t, status.NewClient(h.env[EnvSocket]).ReadSecrets(t.Context())) }},
+		"moved": {`{"MediaURI":"rtsp://127.0.0.1:9/live"}`, "camera", func(string) { s.reload() }},
+		"locked": {`{"MediaURI":"` + strings.Replace(camera.URL(), "right", "wrong", 1) + `"}`, "camera",
+			func(arn string) { h.Update("locked", arn, site.Always) }},
+		"prose": {`rtsp is in the kitchen`, "secret-content", func(string) {
+			must(t, status.NewClient(h.Env[settings.EnvSocket]).ReadSecrets(t.Context()))
+		}},
 	}
 	arns := make(map[string]string)
 	for name, stream := range streams {
-		arn, err := h.cloud.PutSecret(name, stream.secret)
+		arn, err := h.Cloud.PutSecret(name, stream.secret)
 		must(t, err)
 		arns[name] = arn
-		h.configure(name, arn, always)
+		h.Configure(name, arn, site.Always)
 	}
 	for name, stream := range streams {
 		s.await(name+" fails", func() bool { _, code := s.reported(name); return code == stream.code })
 	}
 	for name, stream := range streams {
-		_, err := h.cloud.PutSecret(name, `{"MediaURI":"`+camera.URL()+`"}`)
+		_, err := h.Cloud.PutSecret(name, `{"MediaURI":"`+camera.URL()+`"}`)
 		must(t, err)
 		stream.heal(arns[name])
 		s.await(name+" is recorded, and status says so", func() bool {
@@ -49,7 +54,7 @@ func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
 	}
 	for name := range streams {
 		s.await(name+" is SUCCESS in DescribeEdgeConfiguration", func() bool {
-			out, err := h.user.DescribeEdgeConfiguration(t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamName: &name})
+			out, err := h.User.DescribeEdgeConfiguration(t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamName: &name})
 			must(t, err)
 			return out.EdgeAgentStatus != nil && out.EdgeAgentStatus.LastRecorderStatus != nil &&
 				out.EdgeAgentStatus.LastRecorderStatus.RecorderStatus == types.RecorderStatusSuccess
@@ -58,7 +63,7 @@ func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
 	if verdict := s.agent.collector.Snapshot().Verdict; verdict != status.Healthy {
 		t.Errorf("the verdict is %s: %+v", verdict, s.agent.collector.Snapshot())
 	}
-	text, err := status.NewClient(h.env[EnvSocket]).Metrics(t.Context())
+	text, err := status.NewClient(h.Env[settings.EnvSocket]).Metrics(t.Context())
 	must(t, err)
 	if strings.Contains(string(text), `activity="failed"`) || strings.Contains(string(text), `severity="failed"`) {
 		t.Error("Prometheus still shows a failure")

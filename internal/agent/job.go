@@ -25,8 +25,8 @@ type jobOptions struct {
 	run          func(context.Context) error
 }
 
-// startJob runs o.run until stop. A job that fails or panics is begun anew after a pause and says
-// so; the others never notice.
+// startJob runs o.run until stop. A job that fails or panics is restarted after a pause and reports
+// it; the others never notice.
 func startJob(o jobOptions) *job {
 	ctx, cancel := context.WithCancel(context.Background())
 	j := &job{cancel: cancel, done: make(chan struct{})}
@@ -44,7 +44,8 @@ func startJob(o jobOptions) *job {
 				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is started again.", o.name, o.stream)
 			}
 			if o.part.Report(health.ScopeJob, health.Failed, fault) {
-				o.log.Error("a job failed and is started again", zap.String("stream", o.stream), zap.String("job", o.name), zap.Error(fault), zap.NamedError("cause", fault.Err))
+				o.log.Error("a job failed and is started again", zap.String("stream", o.stream), zap.String("job", o.name), zap.Error(fault),
+					zap.NamedError("cause", fault.Err))
 			}
 			if pause.Wait(ctx) != nil {
 				return

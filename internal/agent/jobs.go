@@ -6,11 +6,17 @@ import (
 	"hash/fnv"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
@@ -19,30 +25,25 @@ const hourlyWindow = 59 * time.Minute
 
 // recordJob builds the recording of a stream in its windows. goesOn says that it takes the place of
 // one that was recording.
-func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(context.Context) error, error) {
-	plan, err := windows(spec.schedule, scheduler.Always())
+func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func(context.Context) error, error) {
+	plan, err := jobspec.Windows(spec.Schedule, scheduler.Always())
 	if err != nil {
 		return nil, err
 	}
 	part := a.health.Part(stream, health.JobRecorder)
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
-		URL:             func(ctx context.Context) (secret.String, error) { return a.source.CameraURL(ctx, spec.secretARN) },
-		File:            spec.uriType == edgeconfig.File,
-		MediaDirectory:  spec.mediaDirectory,
-		Failed:          func(why *health.Fault) { a.source.CameraFailed(spec.secretARN, why) },
-		Served:          func() { a.source.CameraServed(spec.secretARN) },
-		Changed:         func() <-chan struct{} { return a.source.CameraChanged(spec.secretARN) },
+		Source:          a.mediaSource(stream, spec),
+		Failed:          func(why *health.Fault) { a.config.cameras.Failed(spec.SecretARN, why.Text) },
+		Served:          func() { a.config.cameras.Served(spec.SecretARN) },
+		Changed:         func() <-chan struct{} { return a.config.cameras.Changed(spec.SecretARN) },
 		Store:           a.store,
 		Clock:           a.hubClock,
-		SegmentDuration: spec.segmentDuration,
-		FlushInterval:   spec.flushInterval,
+		SegmentDuration: spec.SegmentDuration,
+		FlushInterval:   spec.FlushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
-		GoesOn:          goesOn && spec.uriType != edgeconfig.File, // a file misses nothing meanwhile
-		Transport:       spec.camera.Transport,
-		TimestampSource: spec.camera.TimestampSource,
-		NoAudio:         spec.camera.NoAudio,
-		CameraRoots:     spec.camera.Roots,
+		GoesOn:          goesOn && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
+		TimestampSource: spec.Camera.TimestampSource,
 		Frozen:          a.freezes.Within,
 		Health:          part,
 		Log:             a.log,
@@ -50,20 +51,32 @@ func (a *Agent) recordJob(stream string, spec recordSpec, goesOn bool) (func(con
 	return a.scheduled(plan, part, r.Run), nil
 }
 
+// mediaSource is what a recording is of: a camera, or a media file.
+func (a *Agent) mediaSource(stream string, spec jobspec.Record) recorder.Source {
+	url := func(ctx context.Context) (secret.String, error) { return a.config.cameras.URL(ctx, spec.SecretARN) }
+	if spec.URIType == edgeconfig.File {
+		return clip.NewSource(clip.Options{URL: url, Directory: spec.MediaDirectory})
+	}
+	return camera.NewSource(camera.Options{
+		URL: url, Transport: spec.Camera.Transport, NoAudio: spec.Camera.NoAudio, Roots: spec.Camera.Roots,
+		Log: a.log.With(zap.String("stream", stream), zap.String("job", health.JobRecorder)),
+	})
+}
+
 // uploadJob builds the uploading of a stream: in its windows, hourly when it has none, or live.
-func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context) error, error) {
+func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Context) error, error) {
 	thing := a.settings().IoT.ThingName
-	plan, err := windows(spec.schedule, scheduler.Hourly(hourlyOffset(thing), hourlyWindow))
+	plan, err := jobspec.Windows(spec.Schedule, scheduler.Hourly(hourlyOffset(thing), hourlyWindow))
 	if err != nil {
 		return nil, err
 	}
 	part := a.health.Part(stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
-		Stream: stream, Store: a.store, Cloud: a.kvs, Cap: &a.uploadCap, Health: part, Log: a.log,
-		Audio: func() uploader.Audio { return a.settings().Audio.uploaded() },
+		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: part, Log: a.log,
+		Audio: func() uploader.Audio { return a.settings().Audio.Uploaded() },
 	})
 	run := u.Run
-	if spec.schedule == (edgeconfig.ScheduleConfig{}) {
+	if spec.Schedule == (edgeconfig.ScheduleConfig{}) {
 		run = func(ctx context.Context) error {
 			if err := u.Drain(ctx); err != nil {
 				return err
@@ -74,14 +87,15 @@ func (a *Agent) uploadJob(stream string, spec uploadSpec) (func(context.Context)
 			return nil
 		}
 	}
-	tags := fragmentTags{stream: stream, hub: thing, off: spec.noFragmentTags, log: a.log, set: u.SetTags}
+	tags := fragmentTags{stream: stream, hub: thing, off: spec.NoFragmentTags, log: a.log, set: u.SetTags}
 	tags.apply(nil) // what is on request comes with the stream's tags
 	modes := &uploadModes{
 		stream: stream, usual: a.uploadMode, tags: a.kvs, pace: defaultTagPace(), nudged: a.nudges.of(stream),
 		part: part, tagged: tags.apply, log: a.log,
-		run: map[UploadMode]func(context.Context) error{UploadScheduled: a.scheduled(plan, part, run), UploadLive: u.RunLive},
+		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, part, run),
+			settings.UploadLive: u.RunLive},
 	}
-	return a.demands.during(stream, u, modes.Run), nil
+	return a.onDemand.registerWhile(stream, u, modes.Run), nil
 }
 
 // scheduled runs a job in the windows of a plan and says so while it waits for one.

@@ -5,17 +5,24 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// jobStatuses is what DescribeEdgeConfiguration shows of the jobs.
-func (a *Agent) jobStatuses() []iotconfig.JobStatus {
+// jobStatuses finds out what DescribeEdgeConfiguration shows of the jobs.
+type jobStatuses struct {
+	health  *health.Registry
+	store   *segment.Store
+	streams func() []string // those with jobs
+}
+
+func (j jobStatuses) list() []iotconfig.JobStatus {
 	list := make([]iotconfig.JobStatus, 0)
-	for _, name := range a.streams.names() {
+	for _, name := range j.streams() {
 		list = append(list, iotconfig.JobStatus{
 			StreamName: name,
-			Recorder:   a.jobState(name, health.JobRecorder, a.store.LastRecorded),
-			Uploader:   a.jobState(name, health.JobUploader, a.lastCollected),
+			Recorder:   j.state(name, health.JobRecorder, j.store.LastRecorded(name)),
+			Uploader:   j.state(name, health.JobUploader, j.lastCollected(name)),
 		})
 	}
 	return list
@@ -23,12 +30,12 @@ func (a *Agent) jobStatuses() []iotconfig.JobStatus {
 
 // lastCollected is the end of the stream's newest media that is in the cloud. After a restart, until the
 // next fragment, only whole segments are known to be.
-func (a *Agent) lastCollected(stream string) time.Time {
-	persisted := a.health.Part(stream, health.JobUploader).Number(health.LastPersistedMedia).Load()
+func (j jobStatuses) lastCollected(stream string) time.Time {
+	persisted := j.health.Part(stream, health.JobUploader).Number(health.LastPersistedMedia).Load()
 	if persisted > 0 {
-		return earlier(time.UnixMilli(persisted), a.store.LastRecorded(stream))
+		return earlier(time.UnixMilli(persisted), j.store.LastRecorded(stream))
 	}
-	return a.store.LastUploadedEnd(stream)
+	return j.store.LastUploadedEnd(stream)
 }
 
 // earlier is the earlier of two times.
@@ -39,13 +46,13 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-func (a *Agent) jobState(stream, job string, collected func(stream string) time.Time) *iotconfig.JobState {
-	part := a.health.Part(stream, job).Snapshot()
+func (j jobStatuses) state(stream, job string, collected time.Time) *iotconfig.JobState {
+	part := j.health.Part(stream, job).Snapshot()
 	part.Redate(time.Now())
 	class, details := status.JobStatus(part)
 	updated := part.StateSince
 	if worst, ok := part.Worst(); ok && worst.Since.After(updated) {
 		updated = worst.Since
 	}
-	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected(stream)}
+	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected}
 }

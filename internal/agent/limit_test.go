@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // withLimit keeps that much on the hub.
@@ -30,9 +31,9 @@ func withLimit(megabytes int32) func(*types.EdgeConfig) {
 // something that does restart its recording.
 func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	h := newHouse(t)
-	camera := h.camera(fakecam.Options{})
-	secret := h.secret("door", camera.URL())
-	h.configure("door", secret, withLimit(128))
+	camera := h.Camera(fakecam.Options{})
+	secret := h.Secret("door", camera.URL())
+	h.Configure("door", secret, withLimit(128))
 	s := h.service()
 	a := s.agent
 	part := a.health.Part("door", health.JobRecorder)
@@ -47,13 +48,14 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	door := "door"
 	for _, megabytes := range []int32{64, 256} {
 		c := &types.EdgeConfig{
-			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, hub)),
+			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, thing)),
 			RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
 				MediaUriSecretArn: &secret, MediaUriType: types.MediaUriTypeRtspUri,
 			}},
 		}
 		withLimit(megabytes)(c)
-		_, err := h.user.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &door, EdgeConfig: c})
+		_, err := h.User.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &door,
+			EdgeConfig: c})
 		must(t, err)
 		s.await("the limit is in effect", func() bool {
 			return a.retention.SegmentBytes("door") == int64(megabytes)*1_000_000/retention.SegmentsPerLimit
@@ -67,7 +69,7 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	if lost, gaps := part.Number(health.FramesLost).Load(), part.Number(health.Gaps).Load(); lost != 0 || gaps != 0 {
 		t.Errorf("%d frames lost, %d gaps", lost, gaps)
 	}
-	s.write(map[string]string{EnvSegmentDuration: "17s"})
+	s.write(map[string]string{settings.EnvSegmentDuration: "17s"})
 	if done := s.reload(); !slices.Equal(done.Streams, []string{"door"}) {
 		t.Errorf("%+v", done)
 	}
@@ -81,10 +83,11 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 	const limit = 64_000_000
 	h := newHouse(t)
-	strategies := map[string]types.StrategyOnFullSize{"oldest": types.StrategyOnFullSizeDeleteOldestMedia, "deny": types.StrategyOnFullSizeDenyNewMedia}
+	strategies := map[string]types.StrategyOnFullSize{"oldest": types.StrategyOnFullSizeDeleteOldestMedia,
+		"deny": types.StrategyOnFullSizeDenyNewMedia}
 	for name, strategy := range strategies {
-		camera := h.camera(fakecam.Options{Bitrate: 40_000_000, Audio: fakecam.AudioMuLaw})
-		h.configure(name, h.secret(name, camera.URL()), withLimit(64), func(c *types.EdgeConfig) {
+		camera := h.Camera(fakecam.Options{Bitrate: 40_000_000, Audio: fakecam.AudioMuLaw})
+		h.Configure(name, h.Secret(name, camera.URL()), withLimit(64), func(c *types.EdgeConfig) {
 			c.DeletionConfig.LocalSizeConfig.StrategyOnFullSize = strategy
 			c.UploaderConfig = &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{ // not in the next months
 				ScheduleExpression: aws.String("0 0 0 29 2 ? *"), DurationInSeconds: aws.Int32(60),
@@ -92,14 +95,14 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 		})
 	}
 	s := h.service()
-	s.write(map[string]string{EnvUploadMode: "scheduled"})
+	s.write(map[string]string{settings.EnvUploadMode: "scheduled"})
 	s.reload()
 	a := s.agent
 	most := make(map[string]int64)
 	look := func() {
 		for name := range strategies {
 			u := a.store.Usage(name)
-			most[name] = max(most[name], u.Bytes+u.Growing, bytesIn(t, filepath.Join(h.env[EnvRecordingDirectory], name)))
+			most[name] = max(most[name], u.Bytes+u.Growing, bytesIn(t, filepath.Join(h.Env[settings.EnvRecordingDirectory], name)))
 		}
 	}
 	deleted := a.health.Part("oldest", health.JobRetention).Number(health.BytesDeleted)
@@ -119,7 +122,8 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 		t.Errorf("%d frames lost and %d gaps where the oldest gives way", lost, gaps)
 	}
 	t.Logf("at most %.1f %% with DELETE_OLDEST_MEDIA, %.1f %% with DENY_NEW_MEDIA, which lost %d frames",
-		100*float64(most["oldest"])/limit, 100*float64(most["deny"])/limit, a.health.Part("deny", health.JobRecorder).Number(health.FramesLost).Load())
+		100*float64(most["oldest"])/limit, 100*float64(most["deny"])/limit,
+		a.health.Part("deny", health.JobRecorder).Number(health.FramesLost).Load())
 }
 
 // bytesIn is what a directory takes, with notes and all.

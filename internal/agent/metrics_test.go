@@ -17,6 +17,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
 // TestCloudWatchGetsWhatTheAgentDoes is not parallel: the SDK reads its endpoints from the
@@ -25,12 +27,12 @@ func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	h := newHouse(t)
-	h.env[EnvCloudWatchEnabled] = "TRUE"
-	h.env[EnvMetricsAddress] = ":0"
-	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()), always)
-	locked := h.camera(fakecam.Options{User: "admin", Pass: "right"})
-	h.configure("yard", h.secret("yard", strings.Replace(locked.URL(), "right", "wrong", 1)), always)
-	a, err := New(h.settings(), Options{Version: "test", MetricsInterval: time.Second})
+	h.Env[settings.EnvCloudWatchEnabled] = "TRUE"
+	h.Env[settings.EnvMetricsAddress] = ":0"
+	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()), site.Always)
+	locked := h.Camera(fakecam.Options{User: "admin", Pass: "right"})
+	h.Configure("yard", h.Secret("yard", strings.Replace(locked.URL(), "right", "wrong", 1)), site.Always)
+	a, err := New(h.Settings(), Options{Version: "test", MetricsInterval: time.Second})
 	must(t, err)
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
@@ -56,7 +58,7 @@ func TestCloudWatchGetsWhatTheAgentDoes(t *testing.T) {
 			}
 		}
 	}
-	resp, err := http.Get("http://" + a.optional.scrapes.Addr().String() + "/metrics")
+	resp, err := http.Get("http://" + a.export.server.Addr().String() + "/metrics")
 	must(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
@@ -71,11 +73,11 @@ func TestAJobIsCompletedWithItsConfiguration(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	h := newHouse(t)
-	h.env[EnvCloudWatchEnabled] = "TRUE"
-	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()), always)
-	locked := h.camera(fakecam.Options{User: "admin", Pass: "right"})
-	h.configure("yard", h.secret("yard", strings.Replace(locked.URL(), "right", "wrong", 1)), always)
-	a, err := New(h.settings(), Options{Version: "test"})
+	h.Env[settings.EnvCloudWatchEnabled] = "TRUE"
+	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()), site.Always)
+	locked := h.Camera(fakecam.Options{User: "admin", Pass: "right"})
+	h.Configure("yard", h.Secret("yard", strings.Replace(locked.URL(), "right", "wrong", 1)), site.Always)
+	a, err := New(h.Settings(), Options{Version: "test"})
 	must(t, err)
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
@@ -84,12 +86,12 @@ func TestAJobIsCompletedWithItsConfiguration(t *testing.T) {
 	recorder := func(stream string) metrics.Activity {
 		return metrics.ActivityOf(a.health.Part(stream, health.JobRecorder).Snapshot())
 	}
-	must(t, h.cloud.Media().AwaitFragments(ctx, "door", 1))
+	must(t, h.Cloud.Media().AwaitFragments(ctx, "door", 1))
 	for recorder("door") != metrics.Running || recorder("yard") != metrics.Errored {
 		must(t, backoff.Sleep(ctx, 20*time.Millisecond))
 	}
 	for _, stream := range []string{"door", "yard"} {
-		_, err := h.user.DeleteEdgeConfiguration(ctx, &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: &stream})
+		_, err := h.User.DeleteEdgeConfiguration(ctx, &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: &stream})
 		must(t, err)
 	}
 	for len(a.streams.names()) > 0 {
@@ -105,7 +107,7 @@ func TestAJobIsCompletedWithItsConfiguration(t *testing.T) {
 		"map[JobType:RecordJob StreamName:yard] Completed 1": 0, // it had failed
 	} {
 		got := 0
-		for _, p := range h.cloud.Metrics() {
+		for _, p := range h.Cloud.Metrics() {
 			if fmt.Sprintf("%v %s %v", p.Dimensions, p.Name, p.Value) == want {
 				got++
 			}
@@ -117,7 +119,7 @@ func TestAJobIsCompletedWithItsConfiguration(t *testing.T) {
 }
 
 func (h *house) hasMetric(want string) bool {
-	for _, p := range h.cloud.Metrics() {
+	for _, p := range h.Cloud.Metrics() {
 		if strings.HasPrefix(fmt.Sprintf("%v %s %v", p.Dimensions, p.Name, p.Value), want) {
 			return true
 		}

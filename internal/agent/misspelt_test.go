@@ -12,51 +12,20 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
-
-func TestMisspeltNamesAreFoundWithWhatIsMeant(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{
-		"AWS_KVS_EDGE_UPLAOD_MODE":      "AWS_KVS_EDGE_UPLAOD_MODE (did you mean AWS_KVS_EDGE_UPLOAD_MODE?)",
-		"AWS_KVS_EDGE_LOGLEVEL":         "AWS_KVS_EDGE_LOGLEVEL (did you mean AWS_KVS_EDGE_LOG_LEVEL?)",
-		"AWS_KVS_EDGE_FLOCK_OF_PIGEONS": "AWS_KVS_EDGE_FLOCK_OF_PIGEONS",
-		"AWS_IOT_CORE_THINGNAME":        "AWS_IOT_CORE_THINGNAME (did you mean AWS_IOT_CORE_THING_NAME?)",
-		"AWS_KSV_EDGE_SOCKET":           "AWS_KSV_EDGE_SOCKET (did you mean AWS_KVS_EDGE_SOCKET?)",
-		"AWS_IOT_CA_CRET":               "AWS_IOT_CA_CRET (did you mean AWS_IOT_CA_CERT?)",
-		"AWS_IOT_THING_NAME":            "", // Greengrass sets it
-		"AWS_ENDPOINT_URL_STS":          "",
-		"AWS_ACCESS_KEY_ID":             "",
-		"AWS_REGIO":                     "", // the SDK's, of which there are many
-		"TZ":                            "",
-	} {
-		var said []string
-		for _, m := range MisspeltNames([]string{name, name}) {
-			said = append(said, m.String())
-		}
-		if got := strings.Join(said, "; "); got != want {
-			t.Errorf("of %s it says %q, want %q", name, got, want)
-		}
-	}
-	var known []string
-	for _, v := range allVariables() {
-		known = append(known, v.Name)
-	}
-	if list := MisspeltNames(known); len(list) > 0 {
-		t.Errorf("settings are misspelt: %v", list)
-	}
-}
 
 // TestAMisspeltNameIsSaidAtTheStart in the log and in status, whether the file or the unit has it.
 func TestAMisspeltNameIsSaidAtTheStart(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "agent.env")
 	must(t, os.WriteFile(file, []byte("\nAWS_KVS_EDGE_UPLAOD_MODE=live\n"), 0o600))
-	begun, err := NewSource(file, []string{"AWS_KVS_EDGE_AUDOI=off", "PATH=/bin"}).Read()
+	begun, err := settings.NewEnvSource(file, []string{"AWS_KVS_EDGE_AUDOI=off", "PATH=/bin"}).Read()
 	must(t, err)
 	core, logged := observer.New(zap.WarnLevel)
-	a := &Agent{log: zap.New(core), health: health.NewRegistry(time.Now)}
-	a.noteMisspelt(begun)
-	conditions := a.health.Part("", health.JobSettings).Snapshot().Conditions
+	part := health.NewRegistry(time.Now).Part("", health.JobSettings)
+	noteMisspelt(part, zap.New(core), begun)
+	conditions := part.Snapshot().Conditions
 	if len(conditions) != 1 || conditions[0].Severity != health.Info {
 		t.Fatalf("status has %+v", conditions)
 	}

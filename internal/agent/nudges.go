@@ -29,16 +29,16 @@ func (n *nudges) of(stream string) chan nudge {
 	return n.streams[stream]
 }
 
-// one nudges a stream.
-func (n *nudges) one(stream string, why nudge) {
+// nudge notifies a stream's job.
+func (n *nudges) nudge(stream string, why nudge) {
 	select {
 	case n.of(stream) <- why:
 	default:
 	}
 }
 
-// all nudges every stream that ever had a job.
-func (n *nudges) all(why nudge) {
+// nudgeAll notifies every stream that ever had a job.
+func (n *nudges) nudgeAll(why nudge) {
 	n.mu.Lock()
 	streams := make([]string, 0, len(n.streams))
 	for stream := range n.streams {
@@ -46,6 +46,6 @@ func (n *nudges) all(why nudge) {
 	}
 	n.mu.Unlock()
 	for _, stream := range streams {
-		n.one(stream, why)
+		n.nudge(stream, why)
 	}
 }

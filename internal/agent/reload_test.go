@@ -24,7 +24,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // serviceOf is a house's hub as systemd runs it: all its settings come from a file.
@@ -32,26 +36,26 @@ type serviceOf struct {
 	*house
 	file  string
 	agent *Agent
-	level *LogLevel
+	level *logfile.Level
 	log   *zap.Logger
 }
 
 // service starts the agent, with its settings in a file, until the test ends.
 func (h *house) service() *serviceOf {
 	h.t.Helper()
-	s := &serviceOf{house: h, file: filepath.Join(h.dir, "agent.env")}
+	s := &serviceOf{house: h, file: filepath.Join(h.Dir, "agent.env")}
 	s.write(nil)
-	source := NewSource(s.file, []string{EnvUploadMode + "=live"}) // as Environment= of the unit
-	begun, err := source.Read()
+	source := settings.NewEnvSource(s.file, []string{settings.EnvUploadMode + "=live"}) // as Environment= of the unit
+	initial, err := source.Read()
 	must(h.t, err)
-	settings, err := begun.Settings()
+	wanted, err := initial.Settings()
 	must(h.t, err)
-	file, err := OpenLogFile(settings.Log)
+	file, err := logfile.Open(wanted.Log)
 	must(h.t, err)
-	s.level = NewLogLevel(settings.Log.Level)
-	s.log = NewLogger(file, s.level)
-	s.agent, err = New(settings, Options{
-		Version: "test", Log: s.log, LogLevel: s.level, LogFile: file, Source: source, Begun: begun, MetricsInterval: 100 * time.Millisecond,
+	s.level = logfile.NewLevel(wanted.Log.Level)
+	s.log = logfile.NewLogger(file, s.level)
+	s.agent, err = New(wanted, Options{
+		Version: "test", Log: s.log, LogLevel: s.level, LogFile: file, Source: source, Initial: initial, MetricsInterval: 100 * time.Millisecond,
 	})
 	must(h.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -74,7 +78,7 @@ func (h *house) service() *serviceOf {
 // write puts the settings into the file, those of changes instead of the usual ones.
 func (s *serviceOf) write(changes map[string]string) {
 	s.t.Helper()
-	env := maps.Clone(s.env)
+	env := maps.Clone(s.Env)
 	maps.Copy(env, changes)
 	var text bytes.Buffer
 	text.WriteString("# settings\n")
@@ -111,6 +115,13 @@ func (s *serviceOf) condition(code string) (health.Condition, bool) {
 	return health.Condition{}, false
 }
 
+func variables() (list []settings.Variable) {
+	for _, group := range settings.Variables() {
+		list = append(list, group.Variables...)
+	}
+	return list
+}
+
 func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -135,22 +146,22 @@ func freeAddress(t *testing.T, host string) string {
 // is not parallel, as a house is not.
 func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 	h := newHouse(t)
-	h.env[EnvGreengrassRoot] = "" // or the machine's own would count
-	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()))
-	media := filepath.Join(h.dir, "media")
+	h.Env[settings.EnvGreengrassRoot] = "" // or the machine's own would count
+	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()))
+	media := filepath.Join(h.Dir, "media")
 	must(t, os.MkdirAll(media, 0o755))
-	h.configure("film", h.secret("film", "file:///none.mp4"), func(c *types.EdgeConfig) {
+	h.Configure("film", h.Secret("film", "file:///none.mp4"), func(c *types.EdgeConfig) {
 		c.RecorderConfig.MediaSourceConfig.MediaUriType = types.MediaUriTypeFileUri
 	})
 	s := h.service()
 	s.await("both streams are configured", func() bool { return len(s.agent.streams.names()) == 2 })
 	a := s.agent
 	address := freeAddress(t, ownHost)
-	ca := h.env[EnvCACert]
-	key, cert := copyOf(t, h.env[EnvCorePrivateKey]), copyOf(t, h.env[EnvCoreCert])
-	logs := filepath.Join(h.dir, "other-log")
+	ca := h.Env[settings.EnvCACert]
+	key, cert := copyOf(t, h.Env[settings.EnvCorePrivateKey]), copyOf(t, h.Env[settings.EnvCoreCert])
+	logs := filepath.Join(h.Dir, "other-log")
 	both, camera, film := []string{"door", "film"}, []string{"door"}, []string{"film"}
-	record := func(name string) recordSpec { return a.streams.get(name).record }
+	record := func(name string) jobspec.Record { return a.streams.get(name).record }
 	scraped := func() bool {
 		resp, err := http.Get("http://" + address + "/metrics")
 		if err == nil {
@@ -164,45 +175,50 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		streams []string    // that begin anew
 		holds   func() bool // nil for what waits for a restart
 	}{
-		EnvRegion: {value: "eu-west-1"}, EnvThingName: {value: "another"}, EnvRoleAlias: {value: "another"},
-		EnvCredentialEndpoint: {value: "other.example"}, EnvDataEndpoint: {value: "other.example"},
-		EnvCACert: {value: copyOf(t, ca)}, EnvCoreCert: {value: cert}, EnvCorePrivateKey: {value: key},
-		EnvRecordingDirectory: {value: "/elsewhere"}, EnvStateDirectory: {value: "/elsewhere"}, EnvSocket: {value: "/elsewhere"},
-		EnvAccountID: {value: "999999999999"}, EnvCABundle: {value: copyOf(t, ca)}, EnvCertFile: {value: copyOf(t, ca)}, EnvGreengrassRoot: {value: "/none"},
-		EnvTokenExchange:   {value: "http://localhost:1/"},
-		"AWS_ENDPOINT_URL": {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
+		settings.EnvRegion: {value: "eu-west-1"}, settings.EnvThingName: {value: "another"}, settings.EnvRoleAlias: {value: "another"},
+		settings.EnvCredentialEndpoint: {value: "other.example"}, settings.EnvDataEndpoint: {value: "other.example"},
+		settings.EnvCACert: {value: copyOf(t, ca)}, settings.EnvCoreCert: {value: cert}, settings.EnvCorePrivateKey: {value: key},
+		settings.EnvRecordingDirectory: {value: "/elsewhere"}, settings.EnvStateDirectory: {value: "/elsewhere"},
+		settings.EnvSocket:    {value: "/elsewhere"},
+		settings.EnvAccountID: {value: "999999999999"}, settings.EnvCABundle: {value: copyOf(t, ca)},
+		settings.EnvCertFile: {value: copyOf(t, ca)}, settings.EnvGreengrassRoot: {value: "/none"},
+		settings.EnvTokenExchange: {value: "http://localhost:1/"},
+		"AWS_ENDPOINT_URL":        {value: "https://127.0.0.1:1"}, "HTTPS_PROXY": {value: "http://127.0.0.1:1"}, "NO_PROXY": {value: "127.0.0.1"},
 
-		EnvCloudWatchEnabled: {value: "TRUE", holds: func() bool {
+		settings.EnvCloudWatchEnabled: {value: "TRUE", holds: func() bool {
 			s.await("CloudWatch gets metrics", func() bool { return h.hasMetric("map[ThingName:test-hub] Alive 1") })
-			return a.optional.stopReports != nil
+			return a.export.stopReports != nil
 		}},
-		EnvLogLevel: {value: "debug", holds: func() bool { return s.level.Get() == "DEBUG" && s.log.Core().Enabled(zap.DebugLevel) }},
-		EnvLogOutputDirectory: {value: logs, holds: func() bool {
+		settings.EnvLogLevel: {value: "debug", holds: func() bool { return s.level.Get() == "DEBUG" && s.log.Core().Enabled(zap.DebugLevel) }},
+		settings.EnvLogOutputDirectory: {value: logs, holds: func() bool {
 			s.log.Info("into the other directory")
-			text, _ := os.ReadFile(filepath.Join(logs, logFileName))
+			text, _ := os.ReadFile(filepath.Join(logs, "kvs-edge-agent.log"))
 			return strings.Contains(string(text), "into the other directory")
 		}},
-		EnvLogMaxFileSize:   {value: "7", holds: func() bool { return a.o.LogFile.file.MaxSize == 7 }},
-		EnvLogRolloverCount: {value: "3", holds: func() bool { return a.o.LogFile.file.MaxBackups == 3 }},
-		EnvMinFreeDisk:      {value: "25%", holds: func() bool { return fittedReserve(a.settings().MinFreeDisk, 4000) == 1000 }},
-		EnvUploadMode: {value: "scheduled", holds: func() bool {
+		settings.EnvLogMaxFileSize:   {value: "7", holds: func() bool { return a.o.LogFile.Settings().MaxFileSizeMB == 7 }},
+		settings.EnvLogRolloverCount: {value: "3", holds: func() bool { return a.o.LogFile.Settings().RolloverCount == 3 }},
+		settings.EnvMinFreeDisk:      {value: "25%", holds: func() bool { return fittedReserve(a.settings().MinFreeDisk, 4000) == 1000 }},
+		settings.EnvUploadMode: {value: "scheduled", holds: func() bool {
 			mode, _ := a.uploadMode.get()
-			return mode == UploadScheduled
+			return mode == settings.UploadScheduled
 		}},
-		EnvUploadMaxBitrate: {value: "2M, 22:00-06:00=20M", holds: func() bool { return a.uploadCap.String() == "2M, 22:00-06:00=20M" }},
-		EnvMetricsAddress:   {value: address, holds: scraped},
+		settings.EnvUploadMaxBitrate: {value: "2M, 22:00-06:00=20M", holds: func() bool { return a.uploadCap.String() == "2M, 22:00-06:00=20M" }},
+		settings.EnvMetricsAddress:   {value: address, holds: scraped},
 
-		EnvFragmentTags:    {value: "off", streams: both, holds: func() bool { return a.streams.get("door").upload.noFragmentTags }},
-		EnvSegmentDuration: {value: "17s", streams: both, holds: func() bool { return record("door").segmentDuration == 17*time.Second }},
-		EnvFlushInterval:   {value: "300ms", streams: both, holds: func() bool { return record("film").flushInterval == 300*time.Millisecond }},
-		EnvMediaDirectory:  {value: media, streams: film, holds: func() bool { return record("film").mediaDirectory == media }},
-		EnvRTSPTransport:   {value: "udp", streams: camera, holds: func() bool { return record("door").camera.Transport == "udp" }},
-		EnvRTSPSCACert:     {value: ca, streams: camera, holds: func() bool { return record("door").camera.Roots != nil }},
-		EnvTimestampSource: {value: "camera", streams: camera, holds: func() bool { return record("door").camera.TimestampSource == "camera" }},
-		EnvAudio:           {value: "off", streams: camera, holds: func() bool { return record("door").camera.NoAudio }},
+		settings.EnvFragmentTags: {value: "off", streams: both, holds: func() bool { return a.streams.get("door").upload.NoFragmentTags }},
+		settings.EnvSegmentDuration: {value: "17s", streams: both,
+			holds: func() bool { return record("door").SegmentDuration == 17*time.Second }},
+		settings.EnvFlushInterval: {value: "300ms", streams: both,
+			holds: func() bool { return record("film").FlushInterval == 300*time.Millisecond }},
+		settings.EnvMediaDirectory: {value: media, streams: film, holds: func() bool { return record("film").MediaDirectory == media }},
+		settings.EnvRTSPTransport:  {value: "udp", streams: camera, holds: func() bool { return record("door").Camera.Transport == "udp" }},
+		settings.EnvRTSPSCACert:    {value: ca, streams: camera, holds: func() bool { return record("door").Camera.Roots != nil }},
+		settings.EnvTimestampSource: {value: "camera", streams: camera,
+			holds: func() bool { return record("door").Camera.TimestampSource == "camera" }},
+		settings.EnvAudio: {value: "off", streams: camera, holds: func() bool { return record("door").Camera.NoAudio }},
 	} {
-		var effect Effect
-		for _, v := range allVariables() {
+		var effect settings.Effect
+		for _, v := range variables() {
 			if v.Name == name {
 				effect = v.Effect
 			}
@@ -210,20 +226,21 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		s.write(map[string]string{name: change.value})
 		done := s.reload()
 		want := status.Reloaded{Changed: []string{name}, Streams: change.streams}
-		if effect == AfterRestart {
+		if effect == settings.AfterRestart {
 			want = status.Reloaded{AfterRestart: []string{name}}
 		}
 		if diff := cmp.Diff(want, done); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-		if (effect == AfterRestart) != (change.holds == nil) || (effect == AtReloadByRecordings || effect == AtReloadByUploads) != (change.streams != nil) {
+		if (effect == settings.AfterRestart) != (change.holds == nil) ||
+			(effect == settings.AtReloadByRecordings || effect == settings.AtReloadByUploads) != (change.streams != nil) {
 			t.Errorf("%s is said to need %q", name, effect)
 		}
 		if change.holds != nil && !change.holds() {
 			t.Errorf("%s=%s has no effect", name, change.value)
 		}
 		c, waits := s.condition(codeRestart)
-		if waits != (effect == AfterRestart) || waits && (!strings.Contains(c.Text, "The new "+name+":") || c.Severity != health.Info) {
+		if waits != (effect == settings.AfterRestart) || waits && (!strings.Contains(c.Text, "The new "+name+":") || c.Severity != health.Info) {
 			t.Errorf("%s: the status says %q", name, c.Text)
 		}
 		s.write(nil)
@@ -236,7 +253,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		}
 		tested[name] = true
 	}
-	for _, v := range allVariables() {
+	for _, v := range variables() {
 		if !tested[v.Name] {
 			t.Errorf("%s was not changed", v.Name)
 		}
@@ -252,19 +269,19 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { _ = taken.Close() }()
-	h.env[EnvMetricsAddress] = freeAddress(t, ownHost)
+	h.Env[settings.EnvMetricsAddress] = freeAddress(t, ownHost)
 	s := h.service()
-	notDir := copyOf(t, h.env[EnvCACert])
+	notDir := copyOf(t, h.Env[settings.EnvCACert])
 	before := s.agent.settings()
 	for name, tc := range map[string]struct{ variable, value, want string }{
-		"wrong value":          {EnvUploadMaxBitrate, "fast", EnvUploadMaxBitrate + `: "fast" is not a rate`},
-		"missing":              {EnvRegion, "", EnvRegion + " is not set"},
-		"no such file":         {EnvRTSPSCACert, "/none", "no such file"},
-		"certificate of other": {EnvCoreCert, h.env[EnvCACert], "do not fit"},
-		"log that cannot be":   {EnvLogOutputDirectory, notDir, EnvLogOutputDirectory + ": cannot write the log"},
-		"address in use":       {EnvMetricsAddress, taken.Addr().String(), "address already in use"},
+		"wrong value":          {settings.EnvUploadMaxBitrate, "fast", settings.EnvUploadMaxBitrate + `: "fast" is not a rate`},
+		"missing":              {settings.EnvRegion, "", settings.EnvRegion + " is not set"},
+		"no such file":         {settings.EnvRTSPSCACert, "/none", "no such file"},
+		"certificate of other": {settings.EnvCoreCert, h.Env[settings.EnvCACert], "do not fit"},
+		"log that cannot be":   {settings.EnvLogOutputDirectory, notDir, settings.EnvLogOutputDirectory + ": cannot write the log"},
+		"address in use":       {settings.EnvMetricsAddress, taken.Addr().String(), "address already in use"},
 	} {
-		s.write(map[string]string{tc.variable: tc.value, EnvLogLevel: "DEBUG"})
+		s.write(map[string]string{tc.variable: tc.value, settings.EnvLogLevel: "DEBUG"})
 		text, err := os.ReadFile(s.file)
 		must(t, err)
 		line := 1 + strings.Count(string(text)[:strings.Index(string(text), "\n"+tc.variable+"=")], "\n")
@@ -306,12 +323,12 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 
 func TestTheMetricsAddressMovesWithinItsOwnPort(t *testing.T) {
 	h := newHouse(t)
-	h.env[EnvMetricsAddress] = freeAddress(t, "127.0.0.1")
+	h.Env[settings.EnvMetricsAddress] = freeAddress(t, "127.0.0.1")
 	s := h.service()
-	_, port, err := net.SplitHostPort(h.env[EnvMetricsAddress])
+	_, port, err := net.SplitHostPort(h.Env[settings.EnvMetricsAddress])
 	must(t, err)
-	for _, address := range []string{"localhost:" + port, ":" + port, h.env[EnvMetricsAddress]} {
-		s.write(map[string]string{EnvMetricsAddress: address})
+	for _, address := range []string{"localhost:" + port, ":" + port, h.Env[settings.EnvMetricsAddress]} {
+		s.write(map[string]string{settings.EnvMetricsAddress: address})
 		s.reload()
 		resp, err := http.Get("http://127.0.0.1:" + port + "/metrics")
 		must(t, err)
@@ -333,7 +350,7 @@ func TestWhatIsNoSettingIsNamed(t *testing.T) {
 	}
 	says := s.file + ", line "
 	if c, shown := s.condition(codeMisspelt); !shown || !strings.Contains(c.Text, says) || !strings.Contains(c.Text,
-		"did you mean "+EnvLogLevel) {
+		"did you mean "+settings.EnvLogLevel) {
 		t.Errorf("status says %+v", c)
 	}
 	s.write(nil)
@@ -348,7 +365,7 @@ func TestTheFileCountsBeforeTheEnvironment(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "agent.env")
 	must(t, os.WriteFile(file, []byte("A=file\nB=\n"), 0o600))
-	source := NewSource(file, []string{"A=environment", "B=environment", "C=environment=x"})
+	source := settings.NewEnvSource(file, []string{"A=environment", "B=environment", "C=environment=x"})
 	r, err := source.Read()
 	must(t, err)
 	for name, want := range map[string]string{"A": "file", "B": "", "C": "environment=x"} {
@@ -367,14 +384,14 @@ func TestTheFileCountsBeforeTheEnvironment(t *testing.T) {
 // TestReloadsMeetStartStopAndEachOther is for the race detector.
 func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
 	h := newHouse(t)
-	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()))
-	s := &serviceOf{house: h, file: filepath.Join(h.dir, "agent.env")}
+	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()))
+	s := &serviceOf{house: h, file: filepath.Join(h.Dir, "agent.env")}
 	s.write(nil)
-	source := NewSource(s.file, nil)
-	begun, err := source.Read()
+	source := settings.NewEnvSource(s.file, nil)
+	initial, err := source.Read()
 	must(t, err)
 	requests := make(chan os.Signal, 1)
-	a, err := New(h.settings(), Options{Version: "test", Source: source, Begun: begun, ReloadRequests: requests})
+	a, err := New(h.Settings(), Options{Version: "test", Source: source, Initial: initial, ReloadRequests: requests})
 	must(t, err)
 	s.agent = a
 	if _, err := a.Reload(); err == nil || !strings.Contains(err.Error(), "starts or stops") {
@@ -395,8 +412,8 @@ func TestReloadsMeetStartStopAndEachOther(t *testing.T) {
 				}
 				if i == 0 { // one writes, as an administrator does: a new file in the place of the old one
 					s.replace(map[string]string{
-						EnvSegmentDuration: []string{"5s", "6s"}[n%2], EnvCloudWatchEnabled: []string{"TRUE", "FALSE"}[n/2%2],
-						EnvUploadMode: []string{"live", "scheduled"}[n%2], EnvUploadMaxBitrate: []string{"1M", ""}[n%2],
+						settings.EnvSegmentDuration: []string{"5s", "6s"}[n%2], settings.EnvCloudWatchEnabled: []string{"TRUE", "FALSE"}[n/2%2],
+						settings.EnvUploadMode: []string{"live", "scheduled"}[n%2], settings.EnvUploadMaxBitrate: []string{"1M", ""}[n%2],
 					})
 				}
 				select {
@@ -434,20 +451,20 @@ func (s *serviceOf) replace(changes map[string]string) {
 // TestOnlyOtherRootsRestartRecordings changes the name of the file, then what is in it.
 func TestOnlyOtherRootsRestartRecordings(t *testing.T) {
 	h := newHouse(t)
-	h.configure("door", h.secret("door", h.camera(fakecam.Options{}).URL()))
-	roots := copyOf(t, h.env[EnvCACert])
-	h.env[EnvRTSPSCACert] = roots
+	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()))
+	roots := copyOf(t, h.Env[settings.EnvCACert])
+	h.Env[settings.EnvRTSPSCACert] = roots
 	s := h.service()
 	s.await("the stream is configured", func() bool { return len(s.agent.streams.names()) == 1 })
-	s.write(map[string]string{EnvRTSPSCACert: copyOf(t, roots)})
-	if done := s.reload(); len(done.Streams) > 0 || !cmp.Equal(done.Changed, []string{EnvRTSPSCACert}) {
+	s.write(map[string]string{settings.EnvRTSPSCACert: copyOf(t, roots)})
+	if done := s.reload(); len(done.Streams) > 0 || !cmp.Equal(done.Changed, []string{settings.EnvRTSPSCACert}) {
 		t.Errorf("the same roots in another file: %+v", done)
 	}
 	s.write(nil)
 	s.reload()
-	other, _ := deviceFiles(t, t.TempDir(), "camera")
+	other, _ := testtools.DeviceFiles(t, t.TempDir(), "camera")
 	must(t, os.Rename(other, roots))
-	if done := s.reload(); !cmp.Equal(done, status.Reloaded{Changed: []string{EnvRTSPSCACert}, Streams: []string{"door"}}) {
+	if done := s.reload(); !cmp.Equal(done, status.Reloaded{Changed: []string{settings.EnvRTSPSCACert}, Streams: []string{"door"}}) {
 		t.Errorf("other roots in the same file: %+v", done)
 	}
 }

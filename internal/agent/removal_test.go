@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
 // TestADeletionDuringAnUploadLeavesNothing must not be parallel: it looks at all goroutines, and
@@ -20,9 +21,9 @@ func TestADeletionDuringAnUploadLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	h := newHouse(t)
-	cloud := h.cloud
-	camera := h.camera(fakecam.Options{})
-	h.configure("door", h.secret("door", camera.URL()), always)
+	cloud := h.Cloud
+	camera := h.Camera(fakecam.Options{})
+	h.Configure("door", h.Secret("door", camera.URL()), site.Always)
 	a := h.agent()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -47,7 +48,7 @@ func TestADeletionDuringAnUploadLeavesNothing(t *testing.T) {
 		t.Fatal("the test does not see the goroutines of a stream that runs")
 	}
 
-	if _, err := h.user.DeleteEdgeConfiguration(ctx, &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: aws.String("door")}); err != nil {
+	if _, err := h.User.DeleteEdgeConfiguration(ctx, &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: aws.String("door")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := cloud.AwaitSyncStatus(ctx, "door", "DELETED"); err != nil {
@@ -80,6 +81,6 @@ func TestADeletionDuringAnUploadLeavesNothing(t *testing.T) {
 		t.Errorf("the agent ended with %v", err)
 	}
 	stuck.Clear()
-	h.close()
+	h.Close()
 	goleak.VerifyNone(t, before)
 }

@@ -9,9 +9,12 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
 // tooLarge is more than any disk has.
@@ -21,24 +24,25 @@ func TestAReloadRefusesAReserveLargerThanTheDisk(t *testing.T) {
 	h := newHouse(t)
 	s := h.service()
 	before := s.agent.settings().MinFreeDisk
-	s.write(map[string]string{EnvMinFreeDisk: tooLarge})
+	s.write(map[string]string{settings.EnvMinFreeDisk: tooLarge})
 	_, err := s.agent.Reload()
-	if err == nil || !strings.Contains(err.Error(), "line ") || !strings.Contains(err.Error(), EnvMinFreeDisk+" keeps 900000.0 TB free, but the disk with") {
+	if err == nil || !strings.Contains(err.Error(), "line ") ||
+		!strings.Contains(err.Error(), settings.EnvMinFreeDisk+" keeps 900000.0 TB free, but the disk with") {
 		t.Errorf("it says %v", err)
 	}
 	if s.agent.settings().MinFreeDisk != before {
 		t.Error("it is in effect")
 	}
-	s.write(map[string]string{EnvMinFreeDisk: "1MB"})
+	s.write(map[string]string{settings.EnvMinFreeDisk: "1MB"})
 	s.reload()
 }
 
 // TestAStartWithAReserveLargerThanTheDiskRecords goes on with the default, and says so.
 func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
 	h := newHouse(t)
-	h.env[EnvMinFreeDisk] = tooLarge
-	camera := h.camera(fakecam.Options{})
-	h.configure("door", h.secret("door", camera.URL()), always)
+	h.Env[settings.EnvMinFreeDisk] = tooLarge
+	camera := h.Camera(fakecam.Options{})
+	h.Configure("door", h.Secret("door", camera.URL()), site.Always)
 	a := h.agent()
 	running, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
@@ -66,10 +70,11 @@ func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
 // person who wants to delete it meanwhile.
 func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 	h := newHouse(t)
-	h.cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 500, "InternalFailure")
-	store, err := segment.Open(segment.Options{Dir: h.env[EnvRecordingDirectory]})
+	h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 500, "InternalFailure")
+	store, err := segment.Open(segment.Options{Dir: h.Env[settings.EnvRecordingDirectory]})
 	must(t, err)
-	w, err := store.Create("old", mkv.Header{Start: time.Now().Add(-orphanAge).Truncate(time.Second), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	w, err := store.Create("old", mkv.Header{Start: time.Now().Add(-jobspec.Orphans().MaxAge).Truncate(time.Second),
+		Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 	must(t, err)
 	must(t, errors.Join(w.BeginFragment(0, true), w.WriteFrame(1, 0, true, [][]byte{{1}}), w.Seal()))
 	must(t, store.Close())
@@ -90,12 +95,13 @@ func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 	if n := len(a.store.Segments("old", time.Time{}, time.Time{})); n != 1 || a.retention.Known() {
 		t.Errorf("%d segments are left before the cloud has answered", n)
 	}
-	if _, err := a.deleteOrphan(t.Context(), "old"); err == nil || !strings.Contains(err.Error(), "not known yet") {
+	old := orphans{a.streams, a.retention.Known}
+	if _, err := old.delete(t.Context(), "old"); err == nil || !strings.Contains(err.Error(), "not known yet") {
 		t.Errorf("it says %v", err)
 	}
-	h.cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "")
+	h.Cloud.Faults().RefuseOperation("ListEdgeAgentConfigurations", 0, "")
 	s.await("the cloud has answered", a.retention.Known)
-	done, err := a.deleteOrphan(t.Context(), "old")
+	done, err := old.delete(t.Context(), "old")
 	if err != nil || done.Segments != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}

@@ -13,11 +13,12 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
-	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -33,8 +34,7 @@ type streams struct {
 	mu      sync.RWMutex
 	running map[string]*stream // by stream name, guarded by mu
 
-	breakOff func() // ends the deletion under way; nil when there is none; guarded by mu
-	stopping bool   // nothing more is deleted; guarded by mu
+	deletion deletion // of media
 }
 
 // workers is what streams needs from the rest of the agent: how to build each job and where it acts.
@@ -43,9 +43,9 @@ type workers struct {
 	health     *health.Registry
 	retention  policies
 	media      mediaRemover
-	settings   func() Settings
-	record     func(name string, spec recordSpec, goesOn bool) (func(context.Context) error, error)
-	upload     func(name string, spec uploadSpec) (func(context.Context) error, error)
+	settings   func() settings.Settings
+	record     func(name string, spec jobspec.Record, goesOn bool) (func(context.Context) error, error)
+	upload     func(name string, spec jobspec.Upload) (func(context.Context) error, error)
 	readSecret func(secretARN string)           // reads a camera's secret again at once
 	secretRead func(secretARN string) time.Time // when it was last read
 	changed    func(name string)                // called when a running stream has a newer configuration
@@ -62,31 +62,37 @@ type mediaRemover interface {
 
 // stream is one configured stream with its two jobs.
 type stream struct {
-	config   iotconfig.StreamConfig
-	record   recordSpec
-	upload   uploadSpec
+	config   edgeconfig.StreamConfig
+	record   jobspec.Record
+	upload   jobspec.Upload
 	recorder *job
 	uploader *job
 	limit    int64
 }
 
 func newStreams(w workers) *streams {
-	return &streams{workers: w, running: make(map[string]*stream)}
+	s := &streams{workers: w, running: make(map[string]*stream)}
+	s.deletion.delete = w.media.DeleteStream
+	s.deletion.forget = func(name string) {
+		w.retention.Forget(name)
+		w.health.RemoveStream(name)
+	}
+	return s
 }
 
-// Apply implements iotconfig.Applier. A configuration that is refused leaves the jobs of the one
+// Apply implements kvsconfig.Applier. A configuration that is refused leaves the jobs of the one
 // before it running.
-func (s *streams) Apply(_ context.Context, desired []iotconfig.StreamConfig) []iotconfig.Outcome {
+func (s *streams) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []kvsconfig.Outcome {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	outcomes := make([]iotconfig.Outcome, 0, len(desired))
+	outcomes := make([]kvsconfig.Outcome, 0, len(desired))
 	if s.stopped {
 		return outcomes
 	}
 	wanted := make(map[string]bool, len(desired))
 	for _, config := range desired {
 		wanted[config.StreamName] = true
-		outcomes = append(outcomes, iotconfig.Outcome{StreamName: config.StreamName, Err: s.applyOne(config)})
+		outcomes = append(outcomes, kvsconfig.Outcome{StreamName: config.StreamName, Err: s.applyOne(config)})
 	}
 	for _, name := range s.names() {
 		if !wanted[name] {
@@ -98,7 +104,7 @@ func (s *streams) Apply(_ context.Context, desired []iotconfig.StreamConfig) []i
 }
 
 // reapply restarts the jobs that depend on settings which have changed, one stream after the other,
-// and gives the names of their streams.
+// and returns the names of their streams.
 func (s *streams) reapply() (restarted []string, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -112,11 +118,11 @@ func (s *streams) reapply() (restarted []string, err error) {
 	return restarted, err
 }
 
-// Remove implements iotconfig.Applier: it stops the stream's jobs and deletes its media.
+// Remove implements kvsconfig.Applier: it stops the stream's jobs and deletes its media.
 func (s *streams) Remove(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
-	if err != nil && s.isStopping() {
-		<-ctx.Done() // the cloud is not told of a failure: the next start goes on with it
+	if err != nil && s.deletion.isStopping() {
+		<-ctx.Done() // no failure is reported to the cloud: the next start continues with it
 	}
 	return err
 }
@@ -125,29 +131,29 @@ func (s *streams) remove(ctx context.Context, name string) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	s.stopStream(name)
-	if err := s.deleteMedia(ctx, name); err != nil {
+	if err := s.deletion.run(ctx, name); err != nil {
 		return err
 	}
 	s.workers.log.Info("the stream's configuration and media are deleted", zap.String("stream", name))
 	return nil
 }
 
-func (s *streams) applyOne(config iotconfig.StreamConfig) error {
-	if err := checkConfig(config.Config); err != nil {
+func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
+	if err := jobspec.Validate(config.Config); err != nil {
 		return err
 	}
 	name := config.StreamName
 	hub := s.workers.settings()
-	record, upload := recordSpecOf(config.Config, hub), uploadSpecOf(config.Config, hub)
+	record, upload := jobspec.RecordOf(config.Config, hub), jobspec.UploadOf(config.Config, hub)
 	before := s.get(name)
 	next := &stream{config: config, record: record, upload: upload}
 	next.limit, _ = config.Config.LocalLimit()
-	s.workers.retention.SetPolicy(name, policyOf(config.Config))
+	s.workers.retention.SetPolicy(name, jobspec.PolicyOf(config.Config))
 
 	// AWS documents the same configuration, sent again, as the way to restart a failed job.
 	again := before != nil && config.LastUpdated.After(before.config.LastUpdated)
 	if again {
-		s.workers.readSecret(record.secretARN)
+		s.workers.readSecret(record.SecretARN)
 		s.workers.changed(name)
 	}
 	var err error
@@ -156,14 +162,16 @@ func (s *streams) applyOne(config iotconfig.StreamConfig) error {
 	} else {
 		goesOn := before != nil && before.recorder != nil && s.recording(name)
 		stopJob(before, func(b *stream) *job { return b.recorder })
-		next.recorder, err = s.start(name, health.JobRecorder, func() (func(context.Context) error, error) { return s.workers.record(name, record, goesOn) })
+		run, buildErr := s.workers.record(name, record, goesOn)
+		next.recorder, err = s.start(name, health.JobRecorder, run, buildErr)
 	}
 	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
 		next.uploader = before.uploader
 	} else {
 		stopJob(before, func(b *stream) *job { return b.uploader })
+		run, buildErr := s.workers.upload(name, upload)
 		var uploadErr error
-		next.uploader, uploadErr = s.start(name, health.JobUploader, func() (func(context.Context) error, error) { return s.workers.upload(name, upload) })
+		next.uploader, uploadErr = s.start(name, health.JobUploader, run, buildErr)
 		err = errors.Join(err, uploadErr)
 	}
 	s.mu.Lock()
@@ -181,8 +189,8 @@ func stopJob(before *stream, which func(*stream) *job) {
 	}
 }
 
-func (s *streams) start(name, jobName string, build func() (func(context.Context) error, error)) (*job, error) {
-	run, err := build()
+// start starts a job that was built, if it could be: err is of building it.
+func (s *streams) start(name, jobName string, run func(context.Context) error, err error) (*job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
 	}
@@ -231,7 +239,7 @@ func (s *streams) stopStream(name string) {
 // stopAll ends all jobs: first every recorder, at once, so that all segments are sealed, then
 // every uploader. No deletion of media holds it up.
 func (s *streams) stopAll() {
-	s.stopDeleting()
+	s.deletion.stop()
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for _, which := range []func(*stream) *job{
@@ -277,13 +285,8 @@ func (s *streams) infos() []status.StreamInfo {
 	infos := make([]status.StreamInfo, 0, len(names))
 	for _, name := range names {
 		if st := s.get(name); st != nil {
-			infos = append(infos, status.StreamInfo{Name: name, LimitBytes: st.limit, SecretRead: s.workers.secretRead(st.record.secretARN)})
+			infos = append(infos, status.StreamInfo{Name: name, LimitBytes: st.limit, SecretRead: s.workers.secretRead(st.record.SecretARN)})
 		}
 	}
 	return infos
-}
-
-// checkConfig finds what is wrong with a configuration before anything that runs is touched.
-func checkConfig(c edgeconfig.EdgeConfig) error {
-	return c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check))
 }

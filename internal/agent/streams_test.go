@@ -15,9 +15,10 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -89,11 +90,11 @@ func newDiary() (*diary, *streams) {
 	d := &diary{running: make(chan struct{}, 100), policies: make(map[string]retention.Policy)}
 	return d, newStreams(workers{
 		log: zap.NewNop(), health: health.NewRegistry(time.Now), retention: d, media: d,
-		settings: func() Settings { return Settings{} },
-		record: func(name string, _ recordSpec, _ bool) (func(context.Context) error, error) {
+		settings: func() settings.Settings { return settings.Settings{} },
+		record: func(name string, _ jobspec.Record, _ bool) (func(context.Context) error, error) {
 			return d.job("recorder " + name), nil
 		},
-		upload: func(name string, _ uploadSpec) (func(context.Context) error, error) {
+		upload: func(name string, _ jobspec.Upload) (func(context.Context) error, error) {
 			return d.job("uploader " + name), nil
 		},
 		secretRead: func(string) time.Time { return monday },
@@ -105,7 +106,7 @@ func newDiary() (*diary, *streams) {
 
 var monday = time.Date(2026, 11, 16, 8, 0, 0, 0, time.UTC)
 
-func configOf(stream string, updated time.Time, change ...func(*edgeconfig.EdgeConfig)) iotconfig.StreamConfig {
+func configOf(stream string, updated time.Time, change ...func(*edgeconfig.EdgeConfig)) edgeconfig.StreamConfig {
 	c := edgeconfig.EdgeConfig{
 		HubDeviceArn: edgeconfig.HubARN("us-west-2", "123456789012", "hub"),
 		RecorderConfig: edgeconfig.RecorderConfig{MediaSourceConfig: edgeconfig.MediaSourceConfig{
@@ -115,13 +116,13 @@ func configOf(stream string, updated time.Time, change ...func(*edgeconfig.EdgeC
 	for _, f := range change {
 		f(&c)
 	}
-	return iotconfig.StreamConfig{StreamName: stream, Config: c, LastUpdated: updated}
+	return edgeconfig.StreamConfig{StreamName: stream, Config: c, LastUpdated: updated}
 }
 
 func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	d, s := newDiary()
-	apply := func(configs ...iotconfig.StreamConfig) []string {
+	apply := func(configs ...edgeconfig.StreamConfig) []string {
 		t.Helper()
 		for _, o := range s.Apply(t.Context(), configs) {
 			if o.Err != nil {
@@ -172,13 +173,13 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 func TestAJobThatIsReplacedOrInterruptedIsNotCompleted(t *testing.T) {
 	t.Parallel()
 	d, s := newDiary()
-	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("door", monday), configOf("yard", monday)})
+	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("door", monday), configOf("yard", monday)})
 	d.take() // all run
 	for _, stream := range []string{"door", "yard"} {
 		s.workers.health.Part(stream, health.JobRecorder).SetState("recording")
 		s.workers.health.Part(stream, health.JobUploader).SetState(health.OffBySchedule)
 	}
-	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("door", monday, func(c *edgeconfig.EdgeConfig) {
+	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("door", monday, func(c *edgeconfig.EdgeConfig) {
 		c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 8 * * ? *", DurationInSeconds: 3600}
 	})})
 	lines := d.take()
@@ -192,7 +193,7 @@ func TestAJobThatIsReplacedOrInterruptedIsNotCompleted(t *testing.T) {
 func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
 	t.Parallel()
 	d, s := newDiary()
-	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday), configOf("b", monday)})
+	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("a", monday), configOf("b", monday)})
 	d.take()
 	for name, change := range map[string]func(*edgeconfig.EdgeConfig){
 		"unknown source": func(c *edgeconfig.EdgeConfig) { c.RecorderConfig.MediaSourceConfig.MediaUriType = "HLS_URI" },
@@ -200,7 +201,7 @@ func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
 			c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 25 * * ? *", DurationInSeconds: 60}
 		},
 	} {
-		outcomes := s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday.Add(time.Hour), change), configOf("b", monday)})
+		outcomes := s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("a", monday.Add(time.Hour), change), configOf("b", monday)})
 		if outcomes[0].Err == nil || outcomes[1].Err != nil {
 			t.Errorf("%s: %+v", name, outcomes)
 		}
@@ -215,7 +216,7 @@ func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
 	if diff := cmp.Diff([]string{"stop recorder a", "stop recorder b", "stop uploader a", "stop uploader b"}, lines); diff != "" {
 		t.Error(diff)
 	}
-	if got := s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday)}); len(got) > 0 || len(d.take()) > 0 {
+	if got := s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("a", monday)}); len(got) > 0 || len(d.take()) > 0 {
 		t.Error("jobs start while the agent stops")
 	}
 }
@@ -241,7 +242,7 @@ func TestHubsOfAFleetUploadAtDifferentTimes(t *testing.T) {
 func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
 	t.Parallel()
 	d, s := newDiary()
-	s.Apply(t.Context(), []iotconfig.StreamConfig{configOf("a", monday)})
+	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("a", monday)})
 	d.take()
 	d.recorded = []string{"a", "old"}
 	for name, want := range map[string]string{

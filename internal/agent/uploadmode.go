@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -36,35 +37,35 @@ type tagSource interface {
 }
 
 // modeOf is the mode by a stream's tags.
-func modeOf(tags map[string]string, otherwise UploadMode) UploadMode {
-	switch mode := UploadMode(strings.ToLower(strings.TrimSpace(tags[tagUpload]))); mode {
-	case UploadLive, UploadScheduled:
+func modeOf(tags map[string]string, otherwise settings.UploadMode) settings.UploadMode {
+	switch mode := settings.UploadMode(strings.ToLower(strings.TrimSpace(tags[tagUpload]))); mode {
+	case settings.UploadLive, settings.UploadScheduled:
 		return mode
 	default:
 		return otherwise
 	}
 }
 
-// usualMode is the hub's upload mode, which may be changed while streams follow it. Safe for
+// hubMode is the hub's upload mode, which may be changed while streams follow it. Safe for
 // concurrent use.
-type usualMode struct {
+type hubMode struct {
 	mu      sync.Mutex
-	mode    UploadMode    // guarded by mu
-	changed chan struct{} // closed when mode is no longer that; guarded by mu
+	mode    settings.UploadMode // guarded by mu
+	changed chan struct{}       // closed when mode is no longer that; guarded by mu
 }
 
-func newUsualMode(mode UploadMode) *usualMode {
-	return &usualMode{mode: mode, changed: make(chan struct{})}
+func newHubMode(mode settings.UploadMode) *hubMode {
+	return &hubMode{mode: mode, changed: make(chan struct{})}
 }
 
-// get gives the mode, and a channel that is closed at its next change.
-func (u *usualMode) get() (mode UploadMode, changed <-chan struct{}) {
+// get returns the mode, and a channel that is closed at its next change.
+func (u *hubMode) get() (mode settings.UploadMode, changed <-chan struct{}) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.mode, u.changed
 }
 
-func (u *usualMode) set(mode UploadMode) {
+func (u *hubMode) set(mode settings.UploadMode) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.mode != mode {
@@ -78,15 +79,15 @@ func (u *usualMode) set(mode UploadMode) {
 // changes between them while it runs.
 type uploadModes struct {
 	stream string
-	usual  *usualMode
+	usual  *hubMode
 	tags   tagSource
 	pace   tagPace
 	nudged <-chan nudge // receives when the stream may have been changed; nil = never
 	part   *health.Part
 	log    *zap.Logger
-	// tagged is told the stream's tags whenever they are read; nil = nobody wants to know.
+	// tagged is called with the stream's tags whenever they are read; nil for none.
 	tagged func(map[string]string)
-	run    map[UploadMode]func(context.Context) error
+	run    map[settings.UploadMode]func(context.Context) error
 }
 
 // tagPace is how often tags are asked for.
@@ -95,15 +96,16 @@ type tagPace struct{ every, spacing, retry time.Duration }
 func defaultTagPace() tagPace { return tagPace{every: tagEvery, spacing: tagSpacing, retry: tagRetry} }
 
 func (m *uploadModes) Run(ctx context.Context) error {
-	changes := make(chan UploadMode)
+	changes := make(chan settings.UploadMode)
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log}, func(ctx context.Context) error {
-			m.watch(ctx, changes)
-			return nil
-		})
+		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log},
+			func(ctx context.Context) error {
+				m.watch(ctx, changes)
+				return nil
+			})
 	}()
 	defer func() { stop(); <-watched }()
 	mode, _ := m.usual.get() // what the tag says comes later: nothing waits for the network
@@ -117,8 +119,8 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	}
 }
 
-// until runs one mode until another is wanted, or until it ends by itself.
-func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan UploadMode) (next UploadMode, err error) {
+// until runs one mode until another is wanted, which it returns, or until it ends by itself.
+func (m *uploadModes) until(ctx context.Context, mode settings.UploadMode, wanted <-chan settings.UploadMode) (settings.UploadMode, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
@@ -129,7 +131,7 @@ func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan
 		select {
 		case err := <-ended:
 			return "", err
-		case next := <-changes:
+		case next := <-wanted:
 			if next != mode {
 				cancel()
 				return next, <-ended
@@ -140,7 +142,7 @@ func (m *uploadModes) until(ctx context.Context, mode UploadMode, changes <-chan
 
 // watch asks for the tags now and then, and follows the hub's setting. While the tags are not known
 // those of before count.
-func (m *uploadModes) watch(ctx context.Context, changes chan<- UploadMode) {
+func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadMode) {
 	wait := backoff.New(backoff.Policy{Min: time.Second, Max: m.pace.retry})
 	var (
 		tags   map[string]string

@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // tagBoard is a stream's tags as the control plane has them.
@@ -41,9 +42,9 @@ func (b *tagBoard) Tags(context.Context, string) (map[string]string, error) {
 func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	t.Parallel()
 	board := &tagBoard{}
-	began := make(chan UploadMode)
+	began := make(chan settings.UploadMode)
 	running := 0 // the race detector tells when two run at once
-	run := func(mode UploadMode) func(context.Context) error {
+	run := func(mode settings.UploadMode) func(context.Context) error {
 		return func(ctx context.Context) error {
 			running++
 			began <- mode
@@ -52,18 +53,19 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 			return nil
 		}
 	}
-	usual := newUsualMode(UploadScheduled)
+	usual := newHubMode(settings.UploadScheduled)
 	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
 		part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
 		stream: "door", usual: usual, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond}, log: zap.NewNop(),
 		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
-		run:    map[UploadMode]func(context.Context) error{UploadScheduled: run(UploadScheduled), UploadLive: run(UploadLive)},
+		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: run(settings.UploadScheduled),
+			settings.UploadLive: run(settings.UploadLive)},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- m.Run(ctx) }()
-	expect := func(want UploadMode) {
+	expect := func(want settings.UploadMode) {
 		t.Helper()
 		select {
 		case got := <-began:
@@ -74,24 +76,24 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 			t.Fatalf("%s does not begin", want)
 		}
 	}
-	expect(UploadScheduled)
+	expect(settings.UploadScheduled)
 	board.set("live", nil)
-	expect(UploadLive)
+	expect(settings.UploadLive)
 	if got := told.Load(); got != "live" {
 		t.Errorf("the mode follows the tags, but the fragments' tags are made of %v", got)
 	}
 	board.set("scheduled", errors.New("no network")) // changes nothing
 	board.set("of another program", nil)
-	expect(UploadScheduled)
+	expect(settings.UploadScheduled)
 	board.set(" LIVE ", nil)
-	expect(UploadLive)
-	usual.set(UploadLive) // as the tag says
+	expect(settings.UploadLive)
+	usual.set(settings.UploadLive) // as the tag says
 	board.set("", nil)
-	usual.set(UploadScheduled)
-	expect(UploadScheduled)
+	usual.set(settings.UploadScheduled)
+	expect(settings.UploadScheduled)
 	board.set("", errors.New("no network")) // does not keep the hub's setting back
-	usual.set(UploadLive)
-	expect(UploadLive)
+	usual.set(settings.UploadLive)
+	expect(settings.UploadLive)
 	cancel()
 	if err := <-done; err != nil || running != 0 {
 		t.Errorf("at the end: %v, %d still run", err, running)
@@ -132,8 +134,10 @@ func TestTagsAreAskedForRarely(t *testing.T) {
 		core, logged := observer.New(zap.WarnLevel)
 		m := &uploadModes{
 			part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
-			stream: "door", usual: newUsualMode(UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
-			run: map[UploadMode]func(context.Context) error{UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil }},
+			stream: "door", usual: newHubMode(settings.UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
+			run: map[settings.UploadMode]func(context.Context) error{
+				settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
+			},
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)

@@ -25,6 +25,7 @@ var mayMakeHTTP = map[string]string{
 	"internal/status":          "the agent, over its socket",
 	"cmd/kvs-edge-agent":       "the local cloud, as its user",
 	"bench/upload":             "the local cloud, as its user",
+	"internal/testtools/site":  "the local cloud, as its user",
 }
 
 // TestOnePackageMakesClientsForAWS finds clients that would go another way than all others: with other

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 // pinsFile lists what anybody outside may rely on, a line each. Lines are only ever added: where a better name
@@ -72,23 +72,30 @@ var documents = []struct{ name, dir, root string }{
 	{"mqtt config/status", "internal/iotconfig", "syncStatus"},
 	{"mqtt agent/status", "internal/iotconfig", "agentStatus"},
 	{"mqtt jobs/status", "internal/iotconfig", "jobsStatus"},
-	{"mqtt upload/request", "internal/iotconfig", "uploadRequest"},
-	{"mqtt upload/status", "internal/iotconfig", "uploadStatus"},
-	{"state file", "internal/iotconfig", "checked"},
-	{"state config.json", "internal/iotconfig", "lastGood"},
-	{"state cameras.json", "internal/iotconfig", "camerasDocument"},
+	{"mqtt upload/request", "internal/uploadrequest", "request"},
+	{"mqtt upload/status", "internal/uploadrequest", "answer"},
+	{"state file", "internal/statefile", "checked"},
+	{"state config.json", "internal/kvsconfig", "lastGood"},
+	{"state cameras.json", "internal/camerasecret", "camerasDocument"},
 	{"state deleted-before-upload.json", "internal/retention", "loss"},
-	{"store .stream", "internal/segment", "marker"},
-	{"store .clock", "internal/segment", "clockNote"},
+	{"store .stream", "internal/segment/layout", "StreamFile"},
+	{"store .clock", "internal/segment/layout", "ClockNote"},
 	{"state recording volume", "internal/segment", "remembered"},
 }
 
 // values are constants that others read: what is pinned is their value.
 var values = []struct{ name, dir, constants string }{
-	{"file", "internal/segment", `Suffix$|^(volume|lock|marker|clock|quarantine)Name$`},
-	{"file", "internal/iotconfig", `^(corruptSuffix|lastGoodFile|camerasFile|uploadsFile)$`},
-	{"file", "internal/agent", `^(DropInName|socketName|mediaName|logFileName|lossesFile)$`},
-	{"variable outside of the settings page", "internal/agent", `^Env`},
+	{"file", "internal/segment", `^(volume|lock)Name$`},
+	{"file", "internal/segment/layout", `Suffix$|FileName$|^QuarantineName$`},
+	{"file", "internal/atomicfile", `Suffix$`},
+	{"file", "internal/statefile", `^CorruptSuffix$`},
+	{"file", "internal/kvsconfig", `^lastGoodFile$`},
+	{"file", "internal/camerasecret", `^camerasFile$`},
+	{"file", "internal/uploadrequest", `^file$`},
+	{"file", "internal/settings", `^(SocketName|mediaName|policiesFile|lossesFile|volumeMemoryFile)$`},
+	{"file", "internal/preflight", `^DropInName$`},
+	{"file", "internal/logfile", `^fileName$`},
+	{"variable outside of the settings page", "internal/settings", `^Env`},
 	{"recorder state", "internal/recorder", `^state[A-Z]`},
 	{"uploader state", "internal/uploader", `^state[A-Z]`},
 	{"job state", "internal/health", `^OffBySchedule$`},
@@ -96,8 +103,8 @@ var values = []struct{ name, dir, constants string }{
 	{"class", "internal/health", `^(UserError|SystemError|Success)$`},
 	{"verdict", "internal/status", `^(Healthy|Degraded|Down)$`},
 	{"local API path", "internal/status", `^[pP]ath[A-Z]`},
-	{"sync status", "internal/iotconfig", `^(Acknowledged|InSync|SyncFailed|DeletingAcknowledged|DeleteFailed|Deleted)$`},
-	{"upload status", "internal/iotconfig", `^Upload(Running|Done|Failed)$`},
+	{"sync status", "internal/kvsconfig", `^(Acknowledged|InSync|SyncFailed|DeletingAcknowledged|DeleteFailed|Deleted)$`},
+	{"upload status", "internal/uploadrequest", `^(Running|Done|Failed)$`},
 	{"EdgeConfig value", "internal/edgeconfig", `^(RTSP|File|DeleteOldestMedia|DenyNewMedia)$`},
 	{"exit code", "cmd/kvs-edge-agent", `^exit[A-Z]`},
 	{"metric dimension", "internal/metrics", `^(dimension[A-Z].*|Namespace|prefix)$`},
@@ -129,7 +136,7 @@ func (p *pinned) all() []string {
 	for _, code := range health.Answers {
 		p.add("condition", code)
 	}
-	for _, group := range agent.Variables() {
+	for _, group := range settings.Variables() {
 		for _, v := range group.Variables {
 			p.add("variable", v.Name)
 		}

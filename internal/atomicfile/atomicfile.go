@@ -78,6 +78,9 @@ func (OS) SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// BesideSuffix is what a file's name ends in that is to take the place of another one.
+const BesideSuffix = ".new"
+
 // Replace writes a small file as a whole or not at all: beside its place first, in path.new. One
 // writer at a time. After an error all of it has to be done again: nothing that a failed sync left is
 // taken for durable.
@@ -91,7 +94,7 @@ func Replace(files FileSystem, path string, data []byte, mode fs.FileMode) error
 // Swap is Replace with what can be read of data, and without the last step: which of the two files has the
 // name after a power cut is open until the directory is synced.
 func Swap(files FileSystem, path string, data io.Reader, mode fs.FileMode) error {
-	beside := path + ".new"
+	beside := path + BesideSuffix
 	err := write(files, beside, data, mode)
 	if err == nil {
 		err = files.Rename(beside, path)

@@ -79,3 +79,8 @@ func Sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// Jittered varies d by the given share of it, either way.
+func Jittered(d time.Duration, share float64) time.Duration {
+	return d + time.Duration((2*rand.Float64()-1)*share*float64(d))
+}

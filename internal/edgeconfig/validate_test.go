@@ -45,20 +45,26 @@ func validate(data string) error {
 
 func TestGoodConfigurationsPass(t *testing.T) {
 	t.Parallel()
-	minimal := `{"HubDeviceArn":"arn:aws:iot:us-west-2:123456789012:thing/h","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:us-west-2:123456789012:secret:c","MediaUriType":"RTSP_URI"}}`
+	minimal := `{"HubDeviceArn":"arn:aws:iot:us-west-2:123456789012:thing/h",` +
+		`"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:us-west-2:123456789012:secret:c",` +
+		`"MediaUriType":"RTSP_URI"}}`
 	for name, data := range map[string]string{
-		"the guide's example":   guideExample,
-		"the least":             minimal + "}",
-		"China":                 strings.ReplaceAll(minimal, "arn:aws:", "arn:aws-cn:") + "}",
-		"file":                  strings.Replace(minimal, "RTSP_URI", "FILE_URI", 1) + "}",
-		"unknown fields":        minimal + `,"Tomorrow":{"x":[1,2]}}`,
-		"null is absent":        minimal + `,"UploaderConfig":null,"DeletionConfig":{"EdgeRetentionInHours":null,"LocalSizeConfig":null,"DeleteAfterUpload":null}}`,
-		"empty uploader":        minimal + `,"UploaderConfig":{}}`,
-		"empty deletion":        minimal + `,"DeletionConfig":{"LocalSizeConfig":{}}}`,
-		"least limits":          minimal + `,"DeletionConfig":{"EdgeRetentionInHours":1,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":64}}}`,
-		"greatest limits":       minimal + `,"DeletionConfig":{"EdgeRetentionInHours":720,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":2000000,"StrategyOnFullSize":"DENY_NEW_MEDIA"}}}`,
-		"shortest schedule":     minimal + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 * * * ?","DurationInSeconds":60}}}`,
-		"longest schedule":      minimal + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 * * * ` + strings.Repeat("1", 90) + `","DurationInSeconds":3600}}}`,
+		"the guide's example": guideExample,
+		"the least":           minimal + "}",
+		"China":               strings.ReplaceAll(minimal, "arn:aws:", "arn:aws-cn:") + "}",
+		"file":                strings.Replace(minimal, "RTSP_URI", "FILE_URI", 1) + "}",
+		"unknown fields":      minimal + `,"Tomorrow":{"x":[1,2]}}`,
+		"null is absent": minimal +
+			`,"UploaderConfig":null,"DeletionConfig":{"EdgeRetentionInHours":null,"LocalSizeConfig":null,"DeleteAfterUpload":null}}`,
+		"empty uploader": minimal + `,"UploaderConfig":{}}`,
+		"empty deletion": minimal + `,"DeletionConfig":{"LocalSizeConfig":{}}}`,
+		"least limits":   minimal + `,"DeletionConfig":{"EdgeRetentionInHours":1,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":64}}}`,
+		"greatest limits": minimal +
+			`,"DeletionConfig":{"EdgeRetentionInHours":720,` +
+			`"LocalSizeConfig":{"MaxLocalMediaSizeInMB":2000000,"StrategyOnFullSize":"DENY_NEW_MEDIA"}}}`,
+		"shortest schedule": minimal + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 * * * ?","DurationInSeconds":60}}}`,
+		"longest schedule": minimal + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 * * * ` +
+			strings.Repeat("1", 90) + `","DurationInSeconds":3600}}}`,
 		"names with everything": strings.Replace(minimal, "thing/h", "thing/Az_0.-", 1) + "}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,13 +149,18 @@ func badConfigurations() []badConfiguration {
 		{"hub a list", edit(hub, []int{}), FieldFault{hub, "a list", "must be a string"}},
 		{"hub a name", edit(hub, "my-hub"), FieldFault{hub, `"my-hub"`, thingRule}},
 		{"hub of another service", edit(hub, "arn:aws:s3:::thing/x"), FieldFault{hub, `"arn:aws:s3:::thing/x"`, thingRule}},
-		{"hub not a thing", edit(hub, "arn:aws:iot:us-west-2:123456789012:cert/x"), FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:cert/x"`, thingRule}},
+		{"hub not a thing", edit(hub, "arn:aws:iot:us-west-2:123456789012:cert/x"),
+			FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:cert/x"`, thingRule}},
 		{"hub without region", edit(hub, "arn:aws:iot::123456789012:thing/x"), FieldFault{hub, `"arn:aws:iot::123456789012:thing/x"`, thingRule}},
 		{"hub without account", edit(hub, "arn:aws:iot:us-west-2::thing/x"), FieldFault{hub, `"arn:aws:iot:us-west-2::thing/x"`, thingRule}},
-		{"hub without name", edit(hub, "arn:aws:iot:us-west-2:123456789012:thing/"), FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:thing/"`, thingRule}},
-		{"hub with a slash", edit(hub, "arn:aws:iot:us-west-2:123456789012:thing/a/b"), FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:thing/a/b"`, thingRule}},
-		{"hub with a blank", edit(hub, "arn:aws:iot:us-west-2:123456789012:thing/a b"), FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:thing/a b"`, thingRule}},
-		{"hub with a line end", edit(hub, "arn:aws:iot:us-west-2:123456789012:thing/x\n"), FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:thing/x\n"`, thingRule}},
+		{"hub without name", edit(hub, "arn:aws:iot:us-west-2:123456789012:thing/"),
+			FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:thing/"`, thingRule}},
+		{"hub with a slash", edit(hub, "arn:aws:iot:us-west-2:123456789012:thing/a/b"),
+			FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:thing/a/b"`, thingRule}},
+		{"hub with a blank", edit(hub, "arn:aws:iot:us-west-2:123456789012:thing/a b"),
+			FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:thing/a b"`, thingRule}},
+		{"hub with a line end", edit(hub, "arn:aws:iot:us-west-2:123456789012:thing/x\n"),
+			FieldFault{hub, `"arn:aws:iot:us-west-2:123456789012:thing/x\n"`, thingRule}},
 		{"hub too long", edit(hub, longThing), FieldFault{hub, quote(longThing), "must have at most 1024 characters"}},
 
 		{"recorder missing", edit("RecorderConfig", nil), FieldFault{source, "", "is missing: it must name the secret with the camera's URL"}},
@@ -164,33 +175,53 @@ func badConfigurations() []badConfiguration {
 		{"secret too long", edit(arn, longSecret), FieldFault{arn, quote(longSecret), "must have 20 to 2048 characters"}},
 		{"secret a camera URL", edit(arn, "rtsp://admin:hunter2@10.0.0.7/stream"), FieldFault{arn, "[redacted]", secretRule}},
 		{"secret a disguised URL", edit(arn, "arn:rtsp://admin:hunter2@10.0.0.7/"), FieldFault{arn, "[redacted]", secretRule}},
-		{"secret of another service", edit(arn, "arn:aws:ssm:us-west-2:123456789012:parameter/x"), FieldFault{arn, `"arn:aws:ssm:us-west-2:123456789012:parameter/x"`, secretRule}},
-		{"secret without name", edit(arn, "arn:aws:secretsmanager:us-west-2:123456789012:secret:"), FieldFault{arn, `"arn:aws:secretsmanager:us-west-2:123456789012:secret:"`, secretRule}},
-		{"secret with a slash", edit(arn, "arn:aws:secretsmanager:us-west-2:1:secret:a/b"), FieldFault{arn, `"arn:aws:secretsmanager:us-west-2:1:secret:a/b"`, secretRule}},
+		{"secret of another service", edit(arn, "arn:aws:ssm:us-west-2:123456789012:parameter/x"),
+			FieldFault{arn, `"arn:aws:ssm:us-west-2:123456789012:parameter/x"`, secretRule}},
+		{"secret without name", edit(arn, "arn:aws:secretsmanager:us-west-2:123456789012:secret:"),
+			FieldFault{arn, `"arn:aws:secretsmanager:us-west-2:123456789012:secret:"`, secretRule}},
+		{"secret with a slash", edit(arn, "arn:aws:secretsmanager:us-west-2:1:secret:a/b"),
+			FieldFault{arn, `"arn:aws:secretsmanager:us-west-2:1:secret:a/b"`, secretRule}},
 		{"kind missing", edit(uri, nil), FieldFault{uri, "", "is missing: it must be RTSP_URI or FILE_URI"}},
 		{"kind unknown", edit(uri, "HLS_URI"), FieldFault{uri, `"HLS_URI"`, "must be RTSP_URI or FILE_URI"}},
 		{"kind in small letters", edit(uri, "rtsp_uri"), FieldFault{uri, `"rtsp_uri"`, "must be RTSP_URI or FILE_URI"}},
 		{"kind a number", edit(uri, 1), FieldFault{uri, "the number 1", "must be a string"}},
 
-		{"recording schedule empty", edit(recording+".ScheduleExpression", ""), FieldFault{recording + ".ScheduleExpression", "", "is missing: it must be a Quartz cron expression"}},
-		{"recording schedule missing", edit(recording+".ScheduleExpression", nil), FieldFault{recording + ".ScheduleExpression", "", "is missing: it must be a Quartz cron expression"}},
-		{"recording schedule too short", edit(recording+".ScheduleExpression", "0 0 * * *"), FieldFault{recording + ".ScheduleExpression", `"0 0 * * *"`, lengthRule}},
-		{"recording schedule too long", edit(recording+".ScheduleExpression", "0 0 * * * "+strings.Repeat("1", 91)), FieldFault{recording + ".ScheduleExpression", quote("0 0 * * * " + strings.Repeat("1", 91)), lengthRule}},
-		{"recording schedule too many bytes are few letters", edit(recording+".ScheduleExpression", "äöüäöüäöü"), FieldFault{recording + ".ScheduleExpression", `"äöüäöüäöü"`, lengthRule}},
-		{"recording schedule of two lines", edit(recording+".ScheduleExpression", "0 0 * * * ?\n2026"), FieldFault{recording + ".ScheduleExpression", `"0 0 * * * ?\n2026"`, "must be one line"}},
-		{"recording schedule of five fields", edit(recording+".ScheduleExpression", "0 10,20,30 * * ?"), FieldFault{recording + ".ScheduleExpression", `"0 10,20,30 * * ?"`, quartzRule}},
-		{"recording schedule a list", edit(recording+".ScheduleExpression", []string{"0"}), FieldFault{recording + ".ScheduleExpression", "a list", "must be a string"}},
+		{"recording schedule empty", edit(recording+".ScheduleExpression", ""), FieldFault{recording + ".ScheduleExpression", "",
+			"is missing: it must be a Quartz cron expression"}},
+		{"recording schedule missing", edit(recording+".ScheduleExpression", nil), FieldFault{recording + ".ScheduleExpression", "",
+			"is missing: it must be a Quartz cron expression"}},
+		{"recording schedule too short", edit(recording+".ScheduleExpression", "0 0 * * *"), FieldFault{recording + ".ScheduleExpression",
+			`"0 0 * * *"`, lengthRule}},
+		{"recording schedule too long", edit(recording+".ScheduleExpression", "0 0 * * * "+strings.Repeat("1", 91)), FieldFault{recording +
+			".ScheduleExpression", quote("0 0 * * * " + strings.Repeat("1", 91)), lengthRule}},
+		{"recording schedule too many bytes are few letters", edit(recording+".ScheduleExpression", "äöüäöüäöü"), FieldFault{recording +
+			".ScheduleExpression", `"äöüäöüäöü"`, lengthRule}},
+		{"recording schedule of two lines", edit(recording+".ScheduleExpression", "0 0 * * * ?\n2026"), FieldFault{recording +
+			".ScheduleExpression", `"0 0 * * * ?\n2026"`, "must be one line"}},
+		{"recording schedule of five fields", edit(recording+".ScheduleExpression", "0 10,20,30 * * ?"), FieldFault{recording +
+			".ScheduleExpression", `"0 10,20,30 * * ?"`, quartzRule}},
+		{"recording schedule a list", edit(recording+".ScheduleExpression", []string{"0"}), FieldFault{recording + ".ScheduleExpression",
+			"a list", "must be a string"}},
 		{"recording schedule as a string", edit(recording, "0 0 * * * ?"), FieldFault{recording, "a string", "must be an object"}},
-		{"recording duration missing", edit(recording+".DurationInSeconds", nil), FieldFault{recording + ".DurationInSeconds", "0", durationRule}},
-		{"recording duration too short", edit(recording+".DurationInSeconds", 59), FieldFault{recording + ".DurationInSeconds", "59", durationRule}},
-		{"recording duration too long", edit(recording+".DurationInSeconds", 3601), FieldFault{recording + ".DurationInSeconds", "3601", durationRule}},
-		{"recording duration negative", edit(recording+".DurationInSeconds", -60), FieldFault{recording + ".DurationInSeconds", "-60", durationRule}},
-		{"recording duration broken", edit(recording+".DurationInSeconds", 60.5), FieldFault{recording + ".DurationInSeconds", "60.5", wholeRule}},
-		{"recording duration a string", edit(recording+".DurationInSeconds", "60"), FieldFault{recording + ".DurationInSeconds", "a string", wholeRule}},
-		{"recording duration false", edit(recording+".DurationInSeconds", false), FieldFault{recording + ".DurationInSeconds", "false", wholeRule}},
-		{"recording duration huge", edit(recording+".DurationInSeconds", json.Number("99999999999999999999")), FieldFault{recording + ".DurationInSeconds", "99999999999999999999", wholeRule}},
+		{"recording duration missing", edit(recording+".DurationInSeconds", nil), FieldFault{recording + ".DurationInSeconds", "0",
+			durationRule}},
+		{"recording duration too short", edit(recording+".DurationInSeconds", 59), FieldFault{recording + ".DurationInSeconds", "59",
+			durationRule}},
+		{"recording duration too long", edit(recording+".DurationInSeconds", 3601), FieldFault{recording + ".DurationInSeconds", "3601",
+			durationRule}},
+		{"recording duration negative", edit(recording+".DurationInSeconds", -60), FieldFault{recording + ".DurationInSeconds", "-60",
+			durationRule}},
+		{"recording duration broken", edit(recording+".DurationInSeconds", 60.5), FieldFault{recording + ".DurationInSeconds", "60.5",
+			wholeRule}},
+		{"recording duration a string", edit(recording+".DurationInSeconds", "60"), FieldFault{recording + ".DurationInSeconds", "a string",
+			wholeRule}},
+		{"recording duration false", edit(recording+".DurationInSeconds", false), FieldFault{recording + ".DurationInSeconds", "false",
+			wholeRule}},
+		{"recording duration huge", edit(recording+".DurationInSeconds", json.Number("99999999999999999999")), FieldFault{recording +
+			".DurationInSeconds", "99999999999999999999", wholeRule}},
 
-		{"upload schedule of five fields", edit(upload+".ScheduleExpression", "0 0 12 * ? xx yy zz"), FieldFault{upload + ".ScheduleExpression", `"0 0 12 * ? xx yy zz"`, quartzRule}},
+		{"upload schedule of five fields", edit(upload+".ScheduleExpression", "0 0 12 * ? xx yy zz"), FieldFault{upload +
+			".ScheduleExpression", `"0 0 12 * ? xx yy zz"`, quartzRule}},
 		{"upload schedule too short", edit(upload+".ScheduleExpression", "?"), FieldFault{upload + ".ScheduleExpression", `"?"`, lengthRule}},
 		{"upload duration too short", edit(upload+".DurationInSeconds", 1), FieldFault{upload + ".DurationInSeconds", "1", durationRule}},
 		{"upload duration too long", edit(upload+".DurationInSeconds", 86400), FieldFault{upload + ".DurationInSeconds", "86400", durationRule}},
@@ -209,7 +240,8 @@ func badConfigurations() []badConfiguration {
 		{"size too great", edit(megabytes, 2_000_001), FieldFault{megabytes, "2000001", sizeRule}},
 		{"size a string", edit(megabytes, "2 GB"), FieldFault{megabytes, "a string", wholeRule}},
 		{"size config a number", edit(size, 2800), FieldFault{size, "the number 2800", "must be an object"}},
-		{"strategy unknown", edit(strategy, "DELETE_NEWEST_MEDIA"), FieldFault{strategy, `"DELETE_NEWEST_MEDIA"`, "must be DELETE_OLDEST_MEDIA or DENY_NEW_MEDIA"}},
+		{"strategy unknown", edit(strategy, "DELETE_NEWEST_MEDIA"), FieldFault{strategy, `"DELETE_NEWEST_MEDIA"`,
+			"must be DELETE_OLDEST_MEDIA or DENY_NEW_MEDIA"}},
 		{"strategy a bool", edit(strategy, true), FieldFault{strategy, "true", "must be a string"}},
 		{"delete after upload a string", edit(after, "yes"), FieldFault{after, "a string", "must be true or false"}},
 		{"delete after upload a number", edit(after, 1), FieldFault{after, "the number 1", "must be true or false"}},
@@ -238,7 +270,8 @@ func TestBadConfigurationsAreNamedByPathValueAndRule(t *testing.T) {
 
 func TestAllFaultsAreNamedAtOnce(t *testing.T) {
 	t.Parallel()
-	err := validate(`{"HubDeviceArn":"hub","RecorderConfig":{"MediaSourceConfig":{"MediaUriType":"X"},"ScheduleConfig":{"DurationInSeconds":1}},` +
+	err := validate(`{"HubDeviceArn":"hub","RecorderConfig":{"MediaSourceConfig":{"MediaUriType":"X"},` +
+		`"ScheduleConfig":{"DurationInSeconds":1}},` +
 		`"DeletionConfig":{"EdgeRetentionInHours":1000,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":1}}}`)
 	var invalid *Invalid
 	if !errors.As(err, &invalid) {
@@ -276,7 +309,8 @@ func TestHubARNs(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(guideExample))
-	for _, seed := range []string{``, `{}`, `null`, `{"RecorderConfig":[]}`, `{"DeletionConfig":{"EdgeRetentionInHours":1e400}}`, `{"hubdevicearn":"x"}`, strings.Repeat("[", 100)} {
+	for _, seed := range []string{``, `{}`, `null`, `{"RecorderConfig":[]}`, `{"DeletionConfig":{"EdgeRetentionInHours":1e400}}`,
+		`{"hubdevicearn":"x"}`, strings.Repeat("[", 100)} {
 		f.Add([]byte(seed))
 	}
 	for _, row := range badConfigurations() {

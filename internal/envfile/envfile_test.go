@@ -80,7 +80,8 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range []string{string(odd), "A=1\n", "A='", "A=\"\\", "A=\\", "#\\\nA=b", "=", "A\r=\rB=c", "A=\"x\"'y'z\"w\"\n", ";\x00\nA=\x00"} {
+	for _, seed := range []string{string(odd), "A=1\n", "A='", "A=\"\\", "A=\\", "#\\\nA=b", "=", "A\r=\rB=c", "A=\"x\"'y'z\"w\"\n",
+		";\x00\nA=\x00"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -112,7 +112,7 @@ func (o Options) clips() ([]*clip, error) {
 	case o.HEVC:
 		c, err := clip360()
 		if o.Film != nil {
-			c, err = parseHEVC(o.Film, nil)
+			c, err = parseH265(o.Film, nil)
 		}
 		return []*clip{c}, err
 	case o.Film != nil:

@@ -1,11 +1,13 @@
 package fakecam
 
 import (
-	"bytes"
 	_ "embed" // the clips
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 )
 
 //go:embed clip.h264
@@ -19,9 +21,9 @@ var clipJPEG []byte
 
 // clip is a looping film, cut into RTP payloads once and shared by all sessions of all cameras.
 type clip struct {
-	vps      []byte // H.265 only
-	sps, pps []byte // nil for MJPEG
-	row      *row   // nil: the pictures are as they are in the film
+	vps      []byte      // H.265 only
+	sps, pps []byte      // nil for MJPEG
+	row      *stamps.Row // nil: the pictures are as they are in the film
 	frames   []frame
 }
 
@@ -32,17 +34,17 @@ type frame struct {
 	paramsSize int      // bytes of the parameter sets as NAL units with 4-byte lengths
 	body       [][]byte // RTP payloads of the picture
 	bodySize   int      // bytes of the picture as NAL units with 4-byte lengths
-	row        rowHeader
+	row        stamps.RowHeader
 }
 
 // size is the mean size of a frame with its stamp, in bytes.
 func (c *clip) size() float64 {
 	total := 0
-	var writer rowWriter
+	var writer stamps.RowWriter
 	for _, f := range c.frames {
-		total += f.paramsSize + f.bodySize + 4 + len(Stamp{}.append(nil))
+		total += f.paramsSize + f.bodySize + 4 + len(stamps.Stamp{}.Append(nil))
 		if c.row != nil {
-			total += 4 + len(writer.write(c.row, f.row, mostBlocks, true))
+			total += 4 + len(writer.Write(c.row, f.row, stamps.MostBlocks, true))
 		}
 	}
 	return float64(total) / float64(len(c.frames))
@@ -52,18 +54,18 @@ func (c *clip) size() float64 {
 var (
 	clip1080 = sync.OnceValues(func() (*clip, error) { return parseClip(clip1080AnnexB) })
 	clip720  = sync.OnceValues(func() (*clip, error) { return parseClip(clip720AnnexB) })
-	clip360  = sync.OnceValues(func() (*clip, error) { return parseHEVC(clipHEVC, new(h265Cutter)) })
+	clip360  = sync.OnceValues(func() (*clip, error) { return parseH265(clip360AnnexB, new(stamps.H265Cutter)) })
 )
 
 // parseClip cuts an Annex B film into access units and RTP payloads.
-func parseClip(annexB []byte) (*clip, error) { return parseAVC(annexB, false, new(h264Cutter)) }
+func parseClip(annexB []byte) (*clip, error) { return parseH264(annexB, false, new(stamps.H264Cutter)) }
 
 // parseFilm is parseClip for films whose SEI messages matter, and whose keyframes need be no IDR.
-func parseFilm(annexB []byte) (*clip, error) { return parseAVC(annexB, true, nil) }
+func parseFilm(annexB []byte) (*clip, error) { return parseH264(annexB, true, nil) }
 
-func parseAVC(annexB []byte, withSEI bool, cutter *h264Cutter) (*clip, error) {
+func parseH264(annexB []byte, withSEI bool, cutter *stamps.H264Cutter) (*clip, error) {
 	c := new(clip)
-	var header rowHeader
+	var header stamps.RowHeader
 	var params, messages, slices [][]byte
 	flush := func() {
 		if len(slices) > 0 {
@@ -71,36 +73,36 @@ func parseAVC(annexB []byte, withSEI bool, cutter *h264Cutter) (*clip, error) {
 			params, messages, slices = nil, nil, nil
 		}
 	}
-	for _, nalu := range splitAnnexB(annexB) {
+	for _, nalu := range nal.SplitAnnexB(annexB) {
 		if cutter != nil {
 			flush()
 			var err error
-			if header, nalu, err = cutter.cut(nalu); err != nil {
+			if header, nalu, err = cutter.Cut(nalu); err != nil {
 				return nil, err
 			}
-			c.row = cutter.row
+			c.row = cutter.Row()
 		}
 		switch nalu[0] & 0x1f {
-		case nalSPS:
+		case nal.H264SPS:
 			flush()
 			c.sps = nalu
 			params = append(params, nalu)
-		case nalPPS:
+		case nal.H264PPS:
 			flush()
 			c.pps = nalu
 			params = append(params, nalu)
-		case nalSlice, nalIDR:
+		case nal.H264Slice, nal.H264IDR:
 			// first_mb_in_slice is 0, coded as one bit, in the first slice of a picture only.
 			if len(nalu) > 1 && nalu[1]&0x80 != 0 {
 				flush()
 			}
 			slices = append(slices, nalu)
-		case nalSEI:
+		case nal.H264SEI:
 			flush()
 			if withSEI {
 				messages = append(messages, nalu)
 			}
-		case nalAUD, nalEndOfSequence, nalEndOfStream, nalFiller:
+		case nal.H264AUD, nal.H264EndOfSequence, nal.H264EndOfStream, nal.H264Filler:
 			flush()
 		default:
 			return nil, fmt.Errorf("the clip has a NAL unit of type %d, which this camera does not send", nalu[0]&0x1f)
@@ -114,8 +116,8 @@ func parseAVC(annexB []byte, withSEI bool, cutter *h264Cutter) (*clip, error) {
 }
 
 // newFrame cuts the NAL units of a picture of H.264.
-func newFrame(params, messages, slices [][]byte, row rowHeader) frame {
-	f := frame{key: slices[0][0]&0x1f == nalIDR || len(params) > 0, row: row}
+func newFrame(params, messages, slices [][]byte, row stamps.RowHeader) frame {
+	f := frame{key: slices[0][0]&0x1f == nal.H264IDR || len(params) > 0, row: row}
 	if len(params) > 0 {
 		f.params = [][]byte{aggregate(params)}
 	}
@@ -127,16 +129,4 @@ func newFrame(params, messages, slices [][]byte, row rowHeader) frame {
 		f.bodySize += 4 + len(n)
 	}
 	return f
-}
-
-// splitAnnexB returns the NAL units between start codes.
-func splitAnnexB(b []byte) [][]byte {
-	var nalus [][]byte
-	for _, n := range bytes.Split(b, []byte{0, 0, 1}) {
-		// A four-byte start code leaves its first zero at the end of the NAL unit before.
-		if n = bytes.TrimRight(n, "\x00"); len(n) > 0 {
-			nalus = append(nalus, n)
-		}
-	}
-	return nalus
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/pion/rtp"
 	"go.uber.org/goleak"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -45,7 +47,7 @@ func start(t *testing.T, o Options) *Camera {
 
 type unit struct {
 	nalus     [][]byte
-	stamp     Stamp
+	stamp     stamps.Stamp
 	timestamp uint32
 }
 
@@ -128,7 +130,7 @@ func watch(t *testing.T, address string, transport gortsplib.Transport, arrived 
 		}
 		u := unit{nalus: nalus, timestamp: p.Timestamp}
 		var ok bool
-		if u.stamp, ok = StampOfNALUs(nalus); !ok {
+		if u.stamp, ok = stamps.OfNALUs(nalus); !ok {
 			t.Error("an access unit has no stamp")
 		}
 		v.units <- u
@@ -210,7 +212,7 @@ func TestFramesAreContiguousOverTheLoop(t *testing.T) {
 			t.Cleanup(end)
 			units := v.take(t, 300) // the clip has 125 frames
 			end()
-			if u := units[0]; !u.has(nalIDR) || !u.has(nalSPS) || !u.has(nalPPS) || u.stamp.Counter != 7 {
+			if u := units[0]; !u.has(nal.H264IDR) || !u.has(nal.H264SPS) || !u.has(nal.H264PPS) || u.stamp.Counter != 7 {
 				t.Errorf("the session does not begin with a complete keyframe numbered 7: %v", u.stamp)
 			}
 			contiguous(t, units, 900)
@@ -218,8 +220,8 @@ func TestFramesAreContiguousOverTheLoop(t *testing.T) {
 				t.Errorf("timestamps go from %d to %d and do not wrap", first, last)
 			}
 			for i, u := range units {
-				if u.has(nalIDR) != (i%25 == 0) {
-					t.Fatalf("frame %d: keyframe is %v", i, u.has(nalIDR))
+				if u.has(nal.H264IDR) != (i%25 == 0) {
+					t.Fatalf("frame %d: keyframe is %v", i, u.has(nal.H264IDR))
 				}
 				if since := time.Since(u.stamp.Sent); since < 0 || since > time.Minute {
 					t.Fatalf("frame %d was sent %v ago", i, since)
@@ -263,7 +265,7 @@ func TestSessionsAreApart(t *testing.T) {
 	b := watch(t, c.URL(), gortsplib.TransportTCP)
 	units := b.take(t, 30)
 	contiguous(t, units, 900)
-	if first := units[0]; !first.has(nalIDR) || first.stamp.Counter != 1<<32+1000 {
+	if first := units[0]; !first.has(nal.H264IDR) || first.stamp.Counter != 1<<32+1000 {
 		t.Errorf("the second session begins with %v", first.stamp)
 	}
 	c.Drop()
@@ -442,7 +444,7 @@ func TestJump(t *testing.T) {
 func widthOf(t *testing.T, nalus [][]byte) int {
 	t.Helper()
 	for _, n := range nalus {
-		if n[0]&0x1f == nalSPS {
+		if n[0]&0x1f == nal.H264SPS {
 			var sps h264.SPS
 			if err := sps.Unmarshal(n); err != nil {
 				t.Fatal(err)
@@ -493,7 +495,7 @@ func TestChangeParams(t *testing.T) {
 func TestWhereParametersAre(t *testing.T) {
 	t.Parallel()
 	v := watch(t, start(t, Options{NoSDPParams: true, FPS: 100}).URL(), gortsplib.TransportTCP)
-	if v.format.SPS != nil || v.format.PPS != nil || !v.next(t).has(nalSPS) {
+	if v.format.SPS != nil || v.format.PPS != nil || !v.next(t).has(nal.H264SPS) {
 		t.Error("parameter sets are not in band only")
 	}
 	v = watch(t, start(t, Options{NoInbandParams: true, FPS: 100}).URL(), gortsplib.TransportTCP)
@@ -501,7 +503,7 @@ func TestWhereParametersAre(t *testing.T) {
 		t.Error("parameter sets are not in the SDP")
 	}
 	for _, u := range v.take(t, 30) {
-		if u.has(nalSPS) || u.has(nalPPS) {
+		if u.has(nal.H264SPS) || u.has(nal.H264PPS) {
 			t.Fatal("parameter sets are in band")
 		}
 	}
@@ -643,34 +645,6 @@ func TestSessionCountsWholeWrittenFrames(t *testing.T) {
 	written = 9
 	if r := s.report(); r.Frames != 2 || r.Last != 6 || r.Ended.IsZero() {
 		t.Errorf("8 packets were written: %+v", r)
-	}
-}
-
-func TestStamp(t *testing.T) {
-	t.Parallel()
-	for _, counter := range []uint64{0, 1, 3, 0x000003, 0x0000010000020000, 1 << 32, math.MaxUint64} {
-		for _, sent := range []time.Time{time.UnixMicro(0), time.UnixMicro(3), time.Now().Truncate(time.Microsecond)} {
-			nalu := Stamp{counter, sent}.append(nil)
-			for i := range nalu[:len(nalu)-2] {
-				if nalu[i] == 0 && nalu[i+1] == 0 && nalu[i+2] < 3 {
-					t.Fatalf("%x looks like a start code", nalu)
-				}
-			}
-			avcc := append([]byte{0, 0, 0, 2, 9, 0xf0, 0, 0, 0, byte(len(nalu))}, nalu...)
-			avcc = append(avcc, 0, 0, 0, 2, nalIDR, 0x80)
-			got, ok := StampOfAccessUnit(avcc)
-			if !ok || got.Counter != counter || !got.Sent.Equal(sent) {
-				t.Errorf("stamp %d %v reads as %v %v", counter, sent, got, ok)
-			}
-		}
-	}
-	for _, bad := range [][]byte{nil, {0}, {0, 0, 0, 9, 6}, {0, 0, 0, 3, 6, 5, 200}, {0, 0, 0, 2, 6, 0xff}, {0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 0}} {
-		if s, ok := StampOfAccessUnit(bad); ok {
-			t.Errorf("%x has stamp %v", bad, s)
-		}
-	}
-	if _, ok := StampOfNALUs([][]byte{nil, {6}, {6, 5, 0, 0x80}}); ok {
-		t.Error("a stamp where there is none")
 	}
 }
 

@@ -2,16 +2,18 @@ package fakecam
 
 import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
 )
 
 // FilmIsHEVC says whether an Annex B film is H.265 and not H.264, by its first parameter set. It reports
 // false for found when there is none.
 func FilmIsHEVC(annexB []byte) (hevc, found bool) {
-	for _, nalu := range splitAnnexB(annexB) {
+	for _, nalu := range nal.SplitAnnexB(annexB) {
 		switch {
-		case len(nalu) > 2 && nalu[0] == hevcVPS<<1 && nalu[1] == 1, len(nalu) > 2 && nalu[0] == hevcSPS<<1 && nalu[1] == 1:
+		case len(nalu) > 2 && nalu[0] == nal.H265VPS<<1 && nalu[1] == 1, len(nalu) > 2 && nalu[0] == nal.H265SPS<<1 && nalu[1] == 1:
 			return true, true
-		case nalu[0]&0x9f == nalSPS:
+		case nalu[0]&0x9f == nal.H264SPS:
 			return false, true
 		}
 	}
@@ -22,10 +24,10 @@ func FilmIsHEVC(annexB []byte) (hevc, found bool) {
 // sent, B-frames, which a camera with timestamps of its own cannot play: of H.264 it looks for B slices,
 // of H.265 at what the parameter sets allow.
 func FilmReorders(annexB []byte, hevc bool) bool {
-	for _, nalu := range splitAnnexB(annexB) {
+	for _, nalu := range nal.SplitAnnexB(annexB) {
 		kind := nalu[0] & 0x1f
 		switch {
-		case hevc && nalu[0]>>1&0x3f == hevcSPS:
+		case hevc && nalu[0]>>1&0x3f == nal.H265SPS:
 			var sps h265.SPS
 			if sps.Unmarshal(nalu) != nil {
 				continue
@@ -35,9 +37,9 @@ func FilmReorders(annexB []byte, hevc bool) bool {
 					return true
 				}
 			}
-		case !hevc && kind == nalSlice:
-			r := bitReader{data: nalu[1:]} // nothing needs to be escaped so early
-			if r.ue(); r.ue()%5 == 1 && !r.failed {
+		case !hevc && kind == nal.H264Slice:
+			r := nal.Reader{Data: nalu[1:]} // nothing needs to be escaped so early
+			if r.UE(); r.UE()%5 == 1 && !r.Failed {
 				return true
 			}
 		}

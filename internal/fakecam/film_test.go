@@ -31,7 +31,7 @@ func TestWhatAFilmIs(t *testing.T) {
 		"H.265":               {encoded(t, "-c:v", "libx265", "-x265-params", quiet+":bframes=0", "-f", "hevc"), true, false},
 		"H.265 with B-frames": {encoded(t, "-c:v", "libx265", "-x265-params", quiet, "-f", "hevc"), true, true},
 		"the clip":            {clip1080AnnexB, false, false},
-		"the clip of H.265":   {clipHEVC, true, false},
+		"the clip of H.265":   {clip360AnnexB, true, false},
 	} {
 		if hevc, found := FilmIsHEVC(test.film); hevc != test.hevc || !found {
 			t.Errorf("%s: H.265 is %v (%v)", name, hevc, found)

@@ -1,5 +1,9 @@
 package fakecam
 
+import (
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
+)
+
 // RTP payloads of H.264 (RFC 6184, packetization mode 1).
 
 const (
@@ -75,17 +79,17 @@ func (f *filler) each(size int, send func(payload []byte)) {
 	}
 	nalu := size - 4
 	if nalu <= maxPayload {
-		f.buf[0], f.buf[1] = nalFiller, 0xff
+		f.buf[0], f.buf[1] = nal.H264Filler, 0xff
 		f.sendLast(nalu, send)
 		return
 	}
 	rest := nalu - 1
-	f.buf[0], f.buf[1] = payloadFUA, 0x80|nalFiller
+	f.buf[0], f.buf[1] = payloadFUA, 0x80|nal.H264Filler
 	for ; rest > maxFragment; rest -= maxFragment {
 		send(f.buf[:])
-		f.buf[1] = nalFiller
+		f.buf[1] = nal.H264Filler
 	}
-	f.buf[1] = 0x40 | nalFiller
+	f.buf[1] = 0x40 | nal.H264Filler
 	f.sendLast(2+rest, send)
 }
 

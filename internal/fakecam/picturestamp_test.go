@@ -15,6 +15,8 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -126,7 +128,7 @@ var embedded = []struct {
 }{
 	{"clip.h264", clip1080, &clip1080AnnexB, false, 1920},
 	{"clip720.h264", clip720, &clip720AnnexB, false, 1280},
-	{"clip.h265", clip360, &clipHEVC, true, 640},
+	{"clip.h265", clip360, &clip360AnnexB, true, 640},
 }
 
 func TestPicturesShowTheirCounterAndNothingElseChanges(t *testing.T) {
@@ -143,12 +145,12 @@ func TestPicturesShowTheirCounterAndNothingElseChanges(t *testing.T) {
 			const first = 1<<16 - 20 // the counter wraps in the picture
 			film := keep(t, test.name, collect(clip, test.h265, first, n+10))
 			shown := tops(t, film, test.width)
-			got, plain := sums(t, film, stampBlock), sums(t, keep(t, test.name, *test.film), 0)
+			got, plain := sums(t, film, stamps.Block), sums(t, keep(t, test.name, *test.film), 0)
 			if len(shown) != (n+10)*strip*test.width || len(got) != n+10 || len(plain) != n {
 				t.Fatalf("%d and %d pictures, and %d bytes of them", len(got), len(plain), len(shown))
 			}
 			for i := range n + 10 {
-				counter, ok := PictureStamp(shown[i*strip*test.width:], test.width, strip, test.width, test.width)
+				counter, ok := stamps.OfPicture(shown[i*strip*test.width:], test.width, strip, test.width, test.width)
 				if !ok || counter != uint16(first+i) {
 					t.Fatalf("picture %d shows %d (%v), want %d", i, counter, ok, uint16(first+i))
 				}
@@ -182,8 +184,8 @@ func countersOf(t *testing.T, film string, h265 bool) []uint64 {
 		t.Fatal(err)
 	}
 	var counters []uint64
-	for _, nalu := range splitAnnexB(annexB) {
-		if stamp, ok := StampOfNALUs([][]byte{nalu}); ok {
+	for _, nalu := range nal.SplitAnnexB(annexB) {
+		if stamp, ok := stamps.OfNALUs([][]byte{nalu}); ok {
 			counters = append(counters, stamp.Counter)
 		}
 	}
@@ -213,7 +215,7 @@ func TestRecordedPicturesShowTheCounterOfTheirSEI(t *testing.T) {
 					t.Fatalf("%d bytes of pictures", len(pictures))
 				}
 				for i, counter := range counters {
-					shown, ok := PictureStamp(pictures[i*strip*width:], width, strip, width, test.width)
+					shown, ok := stamps.OfPicture(pictures[i*strip*width:], width, strip, width, test.width)
 					if !ok || shown != uint16(counter) {
 						t.Fatalf("at a width of %d, frame %d shows %d (%v), and its SEI has %d", width, i, shown, ok, counter)
 					}
@@ -241,53 +243,11 @@ func TestEveryWayOfScalingKeepsTheStamp(t *testing.T) {
 			}
 			size := len(out) / frames
 			for i := range frames {
-				if n, ok := PictureStamp(out[i*size:(i+1)*size], width, size/width, width, 1920); !ok || n != uint16(first+i) {
+				if n, ok := stamps.OfPicture(out[i*size:(i+1)*size], width, size/width, width, 1920); !ok || n != uint16(first+i) {
 					t.Errorf("%s to %d: picture %d shows %#x (%v)", way, width, i, n, ok)
 				}
 			}
 		}
-	}
-}
-
-// painted is the grey plane of a picture with a stamp.
-func painted(width, height int, counter uint16) []byte {
-	luma := bytes.Repeat([]byte{128}, width*height)
-	for y := range stampBlock {
-		for x := range width {
-			luma[y*width+x] = byte(128 + 112*stampTone(x/stampBlock, counter))
-		}
-	}
-	return luma
-}
-
-func TestPictureStamp(t *testing.T) {
-	t.Parallel()
-	for counter := 0; counter < 1<<16; counter += 7 {
-		if n, ok := PictureStamp(painted(320, 17, uint16(counter)), 320, 17, 320, 320); !ok || int(n) != counter {
-			t.Fatalf("%#x reads as %#x (%v)", counter, n, ok)
-		}
-	}
-	const width, height = 640, 32
-	for i := range stampBlocks {
-		for _, tone := range []byte{0, 128, 255} {
-			luma := painted(width, height, 0x1234)
-			luma[stampBlock/2*width+i*stampBlock+stampBlock/2] = tone
-			if n, ok := PictureStamp(luma, width, height, width, width); ok && n != 0x1234 {
-				t.Errorf("with a block of %d at %d it reads as %#x", tone, i, n)
-			}
-		}
-	}
-	luma := painted(width, height, 0x1234)
-	for _, bad := range [][4]int{
-		{0, height, width, width}, {width, 0, width, width}, {width, height, width, 0}, {width, height, width, 320},
-		{width, height, width - 1, width}, {width, height, 10 * width, width},
-	} {
-		if n, ok := PictureStamp(luma, bad[0], bad[1], bad[2], bad[3]); ok {
-			t.Errorf("%v reads as %#x", bad, n)
-		}
-	}
-	if n, ok := PictureStamp(bytes.Repeat([]byte{128}, width*height), width, height, width, width); ok {
-		t.Errorf("a grey picture reads as %#x", n)
 	}
 }
 
@@ -298,10 +258,10 @@ func TestRowsAreSmall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var w rowWriter
+		var w stamps.RowWriter
 		for _, f := range clip.frames[:2] { // an I and a P picture
 			for counter := 0; counter < 1<<16; counter += 251 {
-				if n := len(w.write(clip.row, f.row, uint16(counter), true)); n > 80 {
+				if n := len(w.Write(clip.row, f.row, uint16(counter), true)); n > 80 {
 					t.Fatalf("%s: the row of %#x takes %d bytes", test.name, counter, n)
 				}
 			}
@@ -316,11 +276,11 @@ func TestRowsTakeNoMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var w rowWriter
+		var w stamps.RowWriter
 		counter := uint16(0)
 		if allocations := testing.AllocsPerRun(100, func() {
 			counter++
-			w.write(clip.row, clip.frames[1].row, counter, true)
+			w.Write(clip.row, clip.frames[1].row, counter, true)
 		}); allocations > 0 {
 			t.Errorf("%s: a row takes %v allocations", test.name, allocations)
 		}
@@ -338,7 +298,7 @@ func TestCameraWithoutStamps(t *testing.T) {
 	}
 	pictures := tops(t, film, 1920)
 	// 130 is 128 of 16 to 235, drawn out to 0 to 255.
-	if want := bytes.Repeat([]byte{130}, 1920*stampBlock); len(pictures) == 0 || !bytes.Equal(pictures[:len(want)], want) {
+	if want := bytes.Repeat([]byte{130}, 1920*stamps.Block); len(pictures) == 0 || !bytes.Equal(pictures[:len(want)], want) {
 		t.Error("the top row of a picture is not grey")
 	}
 }
@@ -353,7 +313,7 @@ func TestParameterSetsAreThoseOfTheFilm(t *testing.T) {
 		}
 		plain, err := parseFilm(*test.film)
 		if test.h265 {
-			plain, err = parseHEVC(*test.film, nil)
+			plain, err = parseH265(*test.film, nil)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -365,7 +325,7 @@ func TestParameterSetsAreThoseOfTheFilm(t *testing.T) {
 		if test.h265 {
 			sps, film := new(h265.SPS), new(h265.SPS)
 			err = errors.Join(sps.Unmarshal(clip.sps), film.Unmarshal(plain.sps))
-			film.PicHeightInLumaSamples += stampBlock
+			film.PicHeightInLumaSamples += stamps.Block
 			got, want = sps, film
 		} else {
 			sps, film := new(h264.SPS), new(h264.SPS)

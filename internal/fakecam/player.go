@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 )
 
 // strayBy is how far back stray frames are stamped.
@@ -77,7 +79,7 @@ type player struct {
 	credit  float64 // bytes that frames so far fell short of the budget
 	filler  *filler
 	stamp   []byte
-	row     rowWriter
+	row     stamps.RowWriter
 }
 
 // run plays until stop is closed. Frames are due at fixed times counted from the first one, so
@@ -157,7 +159,7 @@ func (p *player) frame(slot int64) {
 	}
 	var row []byte
 	if p.clip.row != nil {
-		row = p.row.write(p.clip.row, f.row, uint16(p.counter), p.stamped)
+		row = p.row.Write(p.clip.row, f.row, uint16(p.counter), p.stamped)
 		packets++
 		size += 4 + len(row)
 	}
@@ -198,11 +200,11 @@ func (p *player) frame(slot int64) {
 
 // restamp makes the stamp that of the next frame.
 func (p *player) restamp() {
-	stamp := Stamp{Counter: p.counter, Sent: time.Now()}
+	stamp := stamps.Stamp{Counter: p.counter, Sent: time.Now()}
 	if p.hevc {
-		p.stamp = stamp.appendHEVC(p.stamp[:0])
+		p.stamp = stamp.AppendH265(p.stamp[:0])
 	} else {
-		p.stamp = stamp.append(p.stamp[:0])
+		p.stamp = stamp.Append(p.stamp[:0])
 	}
 }
 

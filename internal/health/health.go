@@ -1,6 +1,6 @@
 // Package health owns what the parts of the agent know of their own well-being: states,
 // conditions and counters. Every part reports here; status, metrics and MQTT read here. It knows
-// nothing of cameras, files or the cloud, and imports the standard library only.
+// nothing of cameras, files or the cloud.
 package health
 
 import (
@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // Severity orders conditions by how much they matter.
@@ -84,9 +86,10 @@ const (
 type Registry struct {
 	now func() time.Time
 
-	mu       sync.Mutex
-	parts    map[Key]*Part // guarded by mu
-	watchers []chan struct{}
+	watchers signal.Watchers // of states and conditions
+
+	mu    sync.Mutex
+	parts map[Key]*Part // guarded by mu
 }
 
 // NewRegistry returns an empty registry; now is the wall clock.
@@ -116,7 +119,7 @@ func (r *Registry) RemoveStream(stream string) {
 		}
 	}
 	r.mu.Unlock()
-	r.changed()
+	r.watchers.Notify()
 }
 
 // Snapshot copies all parts, ordered by stream and job.
@@ -142,33 +145,7 @@ func (r *Registry) Snapshot() []PartSnapshot {
 
 // Watch returns a channel that receives after states or conditions changed (changes in quick
 // succession may arrive as one), and a function that ends the watch.
-func (r *Registry) Watch() (changes <-chan struct{}, stop func()) {
-	ch := make(chan struct{}, 1)
-	r.mu.Lock()
-	r.watchers = append(r.watchers, ch)
-	r.mu.Unlock()
-	return ch, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for i, w := range r.watchers {
-			if w == ch {
-				r.watchers = append(r.watchers[:i], r.watchers[i+1:]...)
-				return
-			}
-		}
-	}
-}
-
-func (r *Registry) changed() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, w := range r.watchers {
-		select {
-		case w <- struct{}{}:
-		default:
-		}
-	}
-}
+func (r *Registry) Watch() (changes <-chan struct{}, stop func()) { return r.watchers.Watch() }
 
 // Part is what one job of one stream reports of itself. Safe for concurrent use.
 type Part struct {
@@ -192,7 +169,7 @@ func (p *Part) SetState(state string) {
 	}
 	p.mu.Unlock()
 	if !same {
-		p.registry.changed()
+		p.registry.watchers.Notify()
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	// Uploader.
 	FragmentsPersisted = "fragmentsPersisted" // fragments acknowledged PERSISTED
 	BytesUploaded      = "bytesUploaded"      // bytes of persisted fragments
-	FragmentsSkipped   = "fragmentsSkipped"   // fragments refused by the service and kept locally
+	FragmentsRefused   = "fragmentsSkipped"   // fragments refused by the service and kept locally
 	LastPersistedTime  = "lastPersistedTime"  // hub time of the last persisted acknowledgement
 	LastPersistedMedia = "lastPersistedMedia" // producer time of the newest persisted fragment
 	BacklogDoneTime    = "backlogDoneTime"    // when the backlog will be done, at the speed of late; 0 for none or not known

@@ -20,6 +20,7 @@ const (
 	ScopeDisk    Scope = "disk"    // reading, writing and deleting on the recording disk
 	ScopeReload  Scope = "reload"  // taking over changed settings
 	ScopeListing Scope = "listing" // asking the control plane
+	ScopeMessage Scope = "message" // following the messages of the cloud
 )
 
 // maxCauses bounds the causes of one episode that a scope remembers.
@@ -82,11 +83,11 @@ func (p *Part) Note(scope Scope, severity Severity, f *Fault, keep time.Duration
 	s.condition = Condition{Code: f.Code, Class: f.Class, Severity: severity, Text: Clean(f.Text, MaxText), Since: o.since, Count: o.count}
 	s.reported, s.keep = now, keep
 	if s.stop(); keep > 0 {
-		s.timer = time.AfterFunc(keep, p.registry.changed)
+		s.timer = time.AfterFunc(keep, p.registry.watchers.Notify)
 	}
 	p.mu.Unlock()
 	if !had || old.Text != f.Text || old.Class != f.Class || old.Severity != severity || old.Code != f.Code {
-		p.registry.changed()
+		p.registry.watchers.Notify()
 	}
 	return !had
 }
@@ -103,7 +104,7 @@ func (p *Part) OK(scopes ...Scope) (had bool) {
 	}
 	p.mu.Unlock()
 	if had {
-		p.registry.changed()
+		p.registry.watchers.Notify()
 	}
 	return had
 }

@@ -21,18 +21,6 @@ const (
 	dateUnit = time.Second
 )
 
-// unsetUntil is a time that no clock shows once it was set: no hub of ours ran before it.
-var unsetUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// Unset reports whether a hub's clock that shows t was never set.
-func Unset(t time.Time) bool { return t.Before(unsetUntil) }
-
-// Step is by how much the wall clock was set between two readings that carry the monotonic clock's;
-// 0 when one of them lacks it.
-func Step(from, to time.Time) time.Duration {
-	return to.Round(0).Sub(from.Round(0)) - to.Sub(from)
-}
-
 // Kernel reports whether the kernel says that its clock is synchronised. Source: adjtimex(2).
 func Kernel() bool {
 	var t unix.Timex

@@ -152,7 +152,8 @@ func TestTimesAreTakenAsPeopleWriteThem(t *testing.T) {
 func TestSpansAreRead(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{
-		"60s": time.Minute, "1h30m": 90 * time.Minute, "7d": 168 * time.Hour, "1w": 168 * time.Hour, "1d12h": 36 * time.Hour, "0.5d": 12 * time.Hour, "0": 0,
+		"60s": time.Minute, "1h30m": 90 * time.Minute, "7d": 168 * time.Hour, "1w": 168 * time.Hour, "1d12h": 36 * time.Hour,
+		"0.5d": 12 * time.Hour, "0": 0,
 	} {
 		if got, err := ParseSpan(text); err != nil || got != want {
 			t.Errorf("%q is read as %s, want %s: %v", text, got, want, err)
@@ -173,6 +174,8 @@ func TestUnitsAndPlurals(t *testing.T) {
 		{Length(9900 * time.Millisecond), "9.9 s"}, {Length(5 * time.Minute), "5 min 00 s"}, {Length(25*time.Hour + 3*time.Minute),
 			"25 h 03 min"},
 		{Bytes(14_000), "14 kB"}, {Bytes(45e6), "45.0 MB"}, {Bytes(3e9), "3.0 GB"}, {Bytes(2e12), "2.0 TB"}, {Bytes(0), "0 kB"},
+		{Days(0.75), "18.0 hours"}, {Days(1.5), "36.0 hours"}, {Days(3.5), "3.5 days"},
+		{ShortDays(0.75), "18.0 h"}, {ShortDays(1.5), "1.5 days"},
 		{Bitrate(700_000), "700 kbit/s"}, {Bitrate(4_000_000), "4.0 Mbit/s"},
 		{Count(1, "secret"), "1 secret"}, {Count(2, "secret"), "2 secrets"}, {Count(0, "file"), "0 files"},
 		{Count(int64(2), "day"), "2 days"}, {Count(3, "key"), "3 keys"}, {Count(2, "loss"), "2 losses"}, {Count(2, "query"), "2 queries"},

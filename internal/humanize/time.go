@@ -51,7 +51,8 @@ var (
 	stamp    = regexp.MustCompile(`^(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d(?:\.\d+)?)(z?)$`) // of the recordings' file names
 	weekday  = regexp.MustCompile(`^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+`)
 	// instant is a day, a time of day, or both, and perhaps a zone.
-	instant = regexp.MustCompile(`^(\d{4}-\d{1,2}-\d{1,2}|\d{8}|today|yesterday|tomorrow)?(?:(?:^|[t\s]\s*)(\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?))?` +
+	instant = regexp.MustCompile(`^(\d{4}-\d{1,2}-\d{1,2}|\d{8}|today|yesterday|tomorrow)?` +
+		`(?:(?:^|[t\s]\s*)(\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?))?` +
 		`\s*(z|utc|gmt|[+-]\d\d(?::?\d\d)?|[a-z_]+/[a-z_/+-]+)?$`)
 )
 

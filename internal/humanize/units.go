@@ -73,6 +73,22 @@ func Length(d time.Duration) string {
 	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
+// Days writes a length of time that is given in days, for a sentence: "18.0 hours", "3.5 days".
+func Days(days float64) string {
+	if days < 2 {
+		return fmt.Sprintf("%.1f hours", days*24)
+	}
+	return fmt.Sprintf("%.1f days", days)
+}
+
+// ShortDays writes a length of time that is given in days, for a table: "18.0 h", "1.5 days".
+func ShortDays(days float64) string {
+	if days < 1 {
+		return fmt.Sprintf("%.1f h", days*24)
+	}
+	return fmt.Sprintf("%.1f days", days)
+}
+
 // Bytes writes a size.
 func Bytes(n int64) string {
 	switch {

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
 // configure starts an update of the stream of that name.
@@ -68,7 +69,7 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 				began := time.Now()
 				hub.run()
 				hub.awaitApply("known")
-				if url, err := hub.CameraURL(t.Context(), known); err != nil || url.Reveal() != cameraURL {
+				if url, err := hub.cameras.URL(t.Context(), known); err != nil || url.Reveal() != cameraURL {
 					t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)
 				}
 				if took := time.Since(began); took > bootTime {
@@ -78,7 +79,7 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 				a.configure("later", later)
 				const broker, controlPlane, credentials = 1, 2, 8
 				if mask&broker == 0 || mask&(controlPlane|credentials) == 0 && mode == "refused" {
-					hub.requestListing() // as the next 15 minutes would
+					hub.syncer.RequestListing() // as the next 15 minutes would
 					hub.awaitApply("known", "later")
 				}
 				for i, service := range a.services() {
@@ -99,7 +100,7 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 func (h *testHubSource) awaitURL(secretARN string) {
 	h.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
-		if url, err := h.CameraURL(h.t.Context(), secretARN); err == nil && !url.Empty() {
+		if url, err := h.cameras.URL(h.t.Context(), secretARN); err == nil && !url.Empty() {
 			return
 		} else if time.Now().After(deadline) {
 			h.t.Fatalf("the camera's URL is not found: %v", err)
@@ -111,12 +112,12 @@ func (h *testHubSource) awaitURL(secretARN string) {
 // neverDropped checks the calls of the applier that nobody has looked at.
 func (h *testHubSource) neverDropped(stream string) {
 	h.t.Helper()
-	for len(h.applier.applied) > 0 {
-		if got := names(<-h.applier.applied); !slices.Contains(got, stream) {
+	for len(h.applier.Applied) > 0 {
+		if got := configtest.Names(<-h.applier.Applied); !slices.Contains(got, stream) {
 			h.t.Errorf("stream %s was dropped: applied [%s]", stream, strings.Join(got, " "))
 		}
 	}
-	for len(h.applier.removed) > 0 {
-		h.t.Errorf("stream %s was removed", <-h.applier.removed)
+	for len(h.applier.Removed) > 0 {
+		h.t.Errorf("stream %s was removed", <-h.applier.Removed)
 	}
 }

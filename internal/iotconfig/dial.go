@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
@@ -162,24 +163,15 @@ func connectTunnel(ctx context.Context, conn net.Conn, address string, user *url
 
 // fault turns a failure to connect into a sentence.
 func (d *dialer) fault(err error, port string) *health.Fault {
-	switch neterr.Of(err) {
-	case neterr.CertExpired:
-		return health.UserFault(CodeMQTT, err, "The certificate of %s is not valid at the hub's time: set the clock (NTP).", d.host)
-	case neterr.Untrusted:
-		return health.UserFault(CodeMQTT, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", d.host)
-	case neterr.HostnameMismatch:
-		return health.UserFault(CodeMQTT, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
-	case neterr.Refused:
-		return refusedCertificate(err)
-	case neterr.DNS:
-		return health.SystemFault(CodeMQTT, err, "The name of the IoT endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_DATA_ATS_ENDPOINT.", d.host)
-	default:
-		return health.SystemFault(CodeMQTT, err, "The IoT endpoint %s cannot be reached on port %s: check the hub's internet connection and firewall.", d.host, port)
+	kind := neterr.Of(err)
+	if kind == neterr.Timeout {
+		kind = neterr.Unreachable
 	}
-}
-
-func refusedCertificate(err error) *health.Fault {
-	return health.UserFault(CodeMQTT, err, "AWS IoT refuses the device certificate: check that it is active, attached to the thing, and not expired.")
+	s := connfault.Server{
+		Endpoint: "IoT", Host: d.host, Port: port, Setting: "AWS_IOT_CORE_DATA_ATS_ENDPOINT",
+		DeviceCertificate: "active, attached to the thing, and not expired",
+	}.Sentence(kind)
+	return health.NewFault(s.Class, CodeMQTT, err, s.Format, s.Args...)
 }
 
 // boundedConn gives each write a deadline.

@@ -1,6 +1,8 @@
 package iotconfig
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,8 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/faultdisk"
 )
 
@@ -19,20 +24,19 @@ import (
 type stateRun struct {
 	dir   string
 	disk  *faultdisk.Disk
-	key   *sealer
+	key   *tls.Config // seals the cameras' URLs
 	wrong []string
 }
 
 func (r *stateRun) hub(t *testing.T, streams ...string) *testHubSource {
-	h := newTestHub(t, "", r.dir, nil, func(o *Options) { o.NoTLS, o.Files = "a test", r.disk })
-	h.timing = defaultTiming()
-	h.cameras.sealer = r.key
-	h.cameras.load()
-	var list []ListedConfig
+	h := newTestHub(t, "", r.dir, nil, func(o *hubOptions) {
+		o.noTLS, o.files, o.sealing, o.timing = "a test", r.disk, r.key, kvsconfig.DefaultTiming()
+	})
+	var list []kvsconfig.ListedConfig
 	for i, stream := range streams {
-		list = append(list, listedAs(t, stream, 1_700_000_000+float64(i), syncing))
+		list = append(list, configtest.Listed(t, stream, 1_700_000_000+float64(i), configtest.Syncing))
 	}
-	h.kvs.set(list...)
+	h.kvs.Set(list...)
 	return h
 }
 
@@ -64,8 +68,8 @@ var stateScenarios = []struct {
 		h.run()
 		time.Sleep(time.Minute)
 		arm()
-		h.kvs.set(listedAs(t, "cam", 1_700_000_100, syncing), listedAs(t, "yard", 1_700_000_000, syncing))
-		h.requestListing()
+		h.kvs.Set(configtest.Listed(t, "cam", 1_700_000_100, configtest.Syncing), configtest.Listed(t, "yard", 1_700_000_000, configtest.Syncing))
+		h.syncer.RequestListing()
 		r.settle(h)
 		h.stop()
 		return []string{"cam", "yard"}
@@ -88,7 +92,7 @@ var stateScenarios = []struct {
 // configuration, says nothing more, and the next start has it without the cloud.
 func TestFaultSweepOfTheState(t *testing.T) {
 	t.Parallel()
-	key := testSealer(t)
+	key := iottest.NewAuthority(t).Device(testThing)
 	total, table := 0, []string{}
 	for _, sc := range stateScenarios {
 		for _, fault := range faultdisk.Faults {
@@ -103,7 +107,7 @@ func TestFaultSweepOfTheState(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					time.Sleep(27 * 365 * 24 * time.Hour)
 					r := &stateRun{dir: filepath.Join(dir, "state"), disk: faultdisk.New(), key: key}
-					if err := os.Mkdir(r.dir, dirMode); err != nil { // an agent that cannot make it ends, and is started again
+					if err := os.Mkdir(r.dir, 0o700); err != nil { // an agent that cannot make it ends, and is started again
 						t.Fatal(err)
 					}
 					want := sc.act(t, r, func() { r.disk.Arm(fault, n, 1) })
@@ -133,10 +137,12 @@ func TestFaultSweepOfTheState(t *testing.T) {
 // reopen starts a hub that has no network.
 func (r *stateRun) reopen(t *testing.T, want []string) {
 	h := r.hub(t)
-	if got := sortedNames(h.desired.streams); !slices.Equal(got, want) {
+	h.syncer.ApplyLastGood(t.Context())
+	if got := configtest.Names(<-h.applier.Applied); !slices.Equal(got, want) {
 		r.wrong = append(r.wrong, fmt.Sprintf("the next start has %q, not %q", got, want))
 	}
-	if h.cameras.entry(testSecret).url.Empty() {
+	h.secrets.err = errors.New("there is no network")
+	if url, err := h.cameras.URL(t.Context(), testSecret); err != nil || url.Empty() {
 		r.wrong = append(r.wrong, "the next start has no camera URL")
 	}
 	files, err := os.ReadDir(r.dir)

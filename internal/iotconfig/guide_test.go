@@ -62,18 +62,22 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 	hub.run()
 
 	// Start and Describe, which version 2.9 of the command line knows.
-	input := strings.NewReplacer("STREAM", "front-door", "HUB", edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing), "SECRET", secretARN).Replace(guideUpdate)
-	if got := a.cli("kinesisvideo", "start-edge-configuration-update", "--cli-input-json", input, "--query", "SyncStatus", "--output", "text"); got != "SYNCING" {
+	input := strings.NewReplacer("STREAM", "front-door", "HUB", edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing),
+		"SECRET", secretARN).Replace(guideUpdate)
+	if got := a.cli("kinesisvideo", "start-edge-configuration-update", "--cli-input-json", input, "--query", "SyncStatus", "--output",
+		"text"); got != "SYNCING" {
 		t.Errorf("the update is answered with %s", got)
 	}
 	applied := hub.awaitApply("front-door")[0].Config
-	if s := applied.RecorderConfig.ScheduleConfig; s == nil || s.ScheduleExpression != "0 0 9,10,11,12,13,14,15,16 ? * * **" || s.DurationInSeconds != 3599 {
+	if s := applied.RecorderConfig.ScheduleConfig; s == nil || s.ScheduleExpression != "0 0 9,10,11,12,13,14,15,16 ? * * **" ||
+		s.DurationInSeconds != 3599 {
 		t.Errorf("the schedule arrives as %+v", s)
 	}
-	if limit, onFull := applied.LocalLimit(); limit != 2_800_000_000 || onFull != edgeconfig.DeleteOldestMedia || applied.Retention() != 15*time.Hour || !applied.DeleteAfterUpload() {
+	if limit, onFull := applied.LocalLimit(); limit != 2_800_000_000 || onFull != edgeconfig.DeleteOldestMedia ||
+		applied.Retention() != 15*time.Hour || !applied.DeleteAfterUpload() {
 		t.Errorf("the deletion rules arrive as %+v", applied.DeletionConfig)
 	}
-	if url, err := hub.CameraURL(t.Context(), secretARN); err != nil || url.Reveal() != cameraURL {
+	if url, err := hub.cameras.URL(t.Context(), secretARN); err != nil || url.Reveal() != cameraURL {
 		t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)
 	}
 	a.awaitSync("front-door", "IN_SYNC")
@@ -82,7 +86,8 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 	updated := time.Now().UTC().Truncate(time.Second)
 	for _, job := range []JobState{
 		{Status: health.Success, Updated: updated},
-		{Status: health.SystemError, Details: "The camera at 192.0.2.1:554 does not answer: check that it is on and reachable.", Updated: updated.Add(time.Second)},
+		{Status: health.SystemError, Details: "The camera at 192.0.2.1:554 does not answer: check that it is on and reachable.",
+			Updated: updated.Add(time.Second)},
 		{Status: health.Success, Updated: updated.Add(2 * time.Second)},
 	} {
 		job.Collected = updated.Add(-time.Second)
@@ -105,13 +110,16 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 	}
 
 	// The other two calls, which it does not know.
-	listed, err := a.user.ListEdgeAgentConfigurations(t.Context(), &kinesisvideo.ListEdgeAgentConfigurationsInput{HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing))})
+	listed, err := a.user.ListEdgeAgentConfigurations(t.Context(),
+		&kinesisvideo.ListEdgeAgentConfigurationsInput{HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account,
+			testThing))})
 	if err != nil || len(listed.EdgeConfigs) != 1 || listed.EdgeConfigs[0].SyncStatus != types.SyncStatusInSync {
 		t.Errorf("listed: %+v, %v", listed, err)
 	}
-	if _, err := a.user.DeleteEdgeConfiguration(t.Context(), &kinesisvideo.DeleteEdgeConfigurationInput{StreamName: aws.String("front-door")}); err != nil {
+	if _, err := a.user.DeleteEdgeConfiguration(t.Context(),
+		&kinesisvideo.DeleteEdgeConfigurationInput{StreamName: aws.String("front-door")}); err != nil {
 		t.Fatal(err)
 	}
-	hub.awaitRemove("front-door")
+	hub.applier.AwaitRemove(t, "front-door")
 	a.awaitSync("front-door", "DELETED")
 }

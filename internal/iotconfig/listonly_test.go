@@ -6,16 +6,19 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
 func TestWithoutACertificateConfigurationsComeByListing(t *testing.T) {
 	t.Parallel()
-	hub := newTestHub(t, "", t.TempDir(), nil, func(o *Options) { o.NoTLS = "the key lies in hardware" })
-	hub.timing.listOnly = 10 * time.Millisecond
-	hub.kvs.set(listedAs(t, "cam", 1, "SYNCING"))
+	hub := newTestHub(t, "", t.TempDir(), nil, func(o *hubOptions) {
+		o.noTLS, o.timing.ListOnlyEvery = "the key lies in hardware", 10*time.Millisecond
+	})
+	hub.kvs.Set(configtest.Listed(t, "cam", 1, "SYNCING"))
 	hub.run()
 	hub.awaitApply("cam")
-	hub.kvs.set(listedAs(t, "cam", 1, InSync), listedAs(t, "yard", 2, "SYNCING"))
+	hub.kvs.Set(configtest.Listed(t, "cam", 1, kvsconfig.InSync), configtest.Listed(t, "yard", 2, "SYNCING"))
 	hub.awaitApply("cam", "yard")
 	said := false
 	for _, c := range hub.part.Snapshot().Conditions {
@@ -26,14 +29,14 @@ func TestWithoutACertificateConfigurationsComeByListing(t *testing.T) {
 	if !said {
 		t.Errorf("nobody says why there is no MQTT: %+v", hub.part.Snapshot())
 	}
-	if url, err := hub.CameraURL(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
+	if url, err := hub.cameras.URL(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
 		t.Errorf("the camera's URL: %v", err)
 	}
 }
 
 func TestWhyThereIsNoCertificateMustBeKnown(t *testing.T) {
 	t.Parallel()
-	_, err := New(Options{ThingName: testThing, KVS: newFakeControlPlane(), Secrets: newFakeSecrets(), Applier: newFakeApplier(), StateDir: t.TempDir()})
+	_, err := New(Options{ThingName: testThing})
 	if err == nil || !strings.Contains(err.Error(), "the device certificate is not set") {
 		t.Errorf("got %v", err)
 	}

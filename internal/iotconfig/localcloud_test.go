@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
-	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
@@ -21,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
@@ -108,14 +108,13 @@ func (a *account) hub(dir string) *testHubSource {
 		a.t.Fatal(err)
 	}
 	cache := aws.NewCredentialsCache(provider)
-	return newTestHub(a.t, a.broker.Address(), dir, device, func(o *Options) {
-		o.HubDeviceARN = edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)
-		o.KVS = sdkControlPlane{kinesisvideo.NewFromConfig(a.sdk(cache, a.controlPlane.Address()))}
-		o.Secrets = secrets.New(awsclient.Of(a.sdk(cache, a.secretsManager.Address())))
-		o.Check = func(c edgeconfig.EdgeConfig) error {
+	return newTestHub(a.t, a.broker.Address(), dir, device, func(o *hubOptions) {
+		o.hubARN = edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)
+		o.controlPlane = sdkControlPlane{kinesisvideo.NewFromConfig(a.sdk(cache, a.controlPlane.Address()))}
+		o.secrets = secrets.New(awsclient.Of(a.sdk(cache, a.secretsManager.Address())))
+		o.check = func(c edgeconfig.EdgeConfig) error {
 			return c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check))
 		}
-		o.Log = zap.NewNop()
 	})
 }
 
@@ -123,8 +122,8 @@ func (a *account) hub(dir string) *testHubSource {
 type sdkControlPlane struct{ api *kinesisvideo.Client }
 
 // EdgeConfigs implements ControlPlane.
-func (c sdkControlPlane) EdgeConfigs(ctx context.Context, hub string) ([]ListedConfig, error) {
-	var list []ListedConfig
+func (c sdkControlPlane) EdgeConfigs(ctx context.Context, hub string) ([]kvsconfig.ListedConfig, error) {
+	var list []kvsconfig.ListedConfig
 	pages := kinesisvideo.NewListEdgeAgentConfigurationsPaginator(c.api, &kinesisvideo.ListEdgeAgentConfigurationsInput{HubDeviceArn: &hub})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -140,8 +139,9 @@ func (c sdkControlPlane) EdgeConfigs(ctx context.Context, hub string) ([]ListedC
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, ListedConfig{SyncStatus: string(e.SyncStatus), StreamConfig: StreamConfig{
-				StreamName: aws.ToString(e.StreamName), StreamARN: aws.ToString(e.StreamARN), Config: config, LastUpdated: aws.ToTime(e.LastUpdatedTime),
+			list = append(list, kvsconfig.ListedConfig{SyncStatus: string(e.SyncStatus), StreamConfig: edgeconfig.StreamConfig{
+				StreamName: aws.ToString(e.StreamName), StreamARN: aws.ToString(e.StreamARN), Config: config,
+				LastUpdated: aws.ToTime(e.LastUpdatedTime),
 			}})
 		}
 	}

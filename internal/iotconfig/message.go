@@ -3,74 +3,59 @@ package iotconfig
 import (
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 // maxMessage is what a message may have. Source: AWS IoT Core quotas, payload of a publication: 128 KB.
 const maxMessage = 128 << 10
 
-// maxDetails bounds FailedStatusDetails and job details.
-const maxDetails = 1000
-
-// The sync statuses that are published. Source: KVS API, SyncStatus; Deleted is ours and says
-// that the media is gone and the record may go.
-const (
-	Acknowledged         = "ACKNOWLEDGED"
-	InSync               = "IN_SYNC"
-	SyncFailed           = "SYNC_FAILED"
-	DeletingAcknowledged = "DELETING_ACKNOWLEDGED"
-	DeleteFailed         = "DELETE_FAILED"
-	Deleted              = "DELETED"
-
-	// The ones that only the control plane gives.
-	syncing  = "SYNCING"
-	deleting = "DELETING"
-)
-
-// topics of one thing.
-type topics struct {
-	update, delete, refresh, configStatus, jobsStatus, agentStatus string
-	uploadRequest, uploadStatus                                    string
+// Configurations are the messages about configurations that have come.
+type Configurations struct {
+	inbox  *inbox
+	topics topics
 }
 
-func topicsOf(thing string) topics {
-	prefix := "kvs-edge/" + thing + "/"
-	return topics{
-		update:       prefix + "config/update",
-		delete:       prefix + "config/delete",
-		refresh:      prefix + "config/refresh",
-		configStatus: prefix + "config/status",
-		jobsStatus:   prefix + "jobs/status",
-		agentStatus:  prefix + "agent/status",
+// Ready receives when there may be messages.
+func (c Configurations) Ready() <-chan struct{} { return c.inbox.ready.C() }
 
-		uploadRequest: prefix + "upload/request",
-		uploadStatus:  prefix + "upload/status",
+// Take goes through the messages that are there: each is a new configuration of a stream, or the deletion of one, which
+// has no Config, or else an error, which is an *edgeconfig.Refusal; or that a listing is wanted. acknowledge tells the
+// broker that it need not send them again, and never blocks.
+func (c Configurations) Take(update, remove func(edgeconfig.StreamConfig, error), refresh func()) (acknowledge func()) {
+	messages := c.inbox.take()
+	for _, m := range messages {
+		switch m.topic {
+		case c.topics.update:
+			update(parseUpdate(m.payload))
+		case c.topics.delete:
+			remove(parseDelete(m.payload))
+		case c.topics.refresh:
+			refresh()
+		}
+	}
+	return func() {
+		for _, m := range messages {
+			m.ack()
+		}
 	}
 }
 
-// refusal is a message that cannot be followed. Stream is empty when it cannot be told whom it
-// is about; then nobody can be answered.
-type refusal struct {
-	Stream, ARN string
-	LastUpdated time.Time
-	Text        string
-}
+// UploadRequests are the messages that ask for uploads and have come.
+type UploadRequests struct{ inbox *inbox }
 
-// Error gives the sentence.
-func (r *refusal) Error() string { return r.Text }
+// Ready receives when there may be messages.
+func (u UploadRequests) Ready() <-chan struct{} { return u.inbox.ready.C() }
 
-// streamPattern is that of the KVS API, StreamName.
-var streamPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,256}$`)
-
-// isStreamName also refuses names of dots only, which could not be a directory.
-func isStreamName(name string) bool {
-	return streamPattern.MatchString(name) && strings.Trim(name, ".") != ""
+// Take goes through the messages that are there. acknowledge tells the broker that it need not send one again, and never
+// blocks.
+func (u UploadRequests) Take(each func(payload []byte, acknowledge func())) {
+	for _, m := range u.inbox.take() {
+		each(m.payload, m.ack)
+	}
 }
 
 // envelope is what update and delete messages have in common. Each member is read by itself, so
@@ -79,14 +64,15 @@ type envelope struct {
 	StreamName, StreamARN, LastUpdatedTime, EdgeConfig json.RawMessage
 }
 
-// parseUpdate reads a config/update message. The error is a *refusal.
-func parseUpdate(payload []byte) (StreamConfig, error) {
+// parseUpdate reads a config/update message. The error is a *edgeconfig.Refusal.
+func parseUpdate(payload []byte) (edgeconfig.StreamConfig, error) {
 	config, edge, err := parseEnvelope(payload)
 	if err != nil {
-		return StreamConfig{}, err
+		return edgeconfig.StreamConfig{}, err
 	}
-	refuse := func(text string) (StreamConfig, error) {
-		return StreamConfig{}, &refusal{Stream: config.StreamName, ARN: config.StreamARN, LastUpdated: config.LastUpdated, Text: text}
+	refuse := func(text string) (edgeconfig.StreamConfig, error) {
+		return edgeconfig.StreamConfig{}, &edgeconfig.Refusal{Stream: config.StreamName, ARN: config.StreamARN,
+			LastUpdated: config.LastUpdated, Text: text}
 	}
 	if len(edge) == 0 || string(edge) == "null" {
 		return refuse("EdgeConfig is missing")
@@ -97,38 +83,40 @@ func parseUpdate(payload []byte) (StreamConfig, error) {
 	return config, nil
 }
 
-// parseDelete reads a config/delete message; Config stays empty. The error is a *refusal.
-func parseDelete(payload []byte) (StreamConfig, error) {
+// parseDelete reads a config/delete message; Config stays empty. The error is a *edgeconfig.Refusal.
+func parseDelete(payload []byte) (edgeconfig.StreamConfig, error) {
 	config, _, err := parseEnvelope(payload)
 	return config, err
 }
 
-func parseEnvelope(payload []byte) (StreamConfig, json.RawMessage, error) {
+func parseEnvelope(payload []byte) (edgeconfig.StreamConfig, json.RawMessage, error) {
 	var e envelope
 	// A document beyond eight times the limit is not even searched for a name.
 	if len(payload) > 8*maxMessage {
-		return StreamConfig{}, nil, &refusal{Text: "the message has " + strconv.Itoa(len(payload)) + " bytes, at most " + strconv.Itoa(maxMessage) + " are allowed"}
+		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "the message has " + strconv.Itoa(len(payload)) +
+			" bytes, at most " + strconv.Itoa(maxMessage) + " are allowed"}
 	}
 	if err := json.Unmarshal(payload, &e); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return StreamConfig{}, nil, &refusal{Text: "the message is not a JSON object"}
+			return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "the message is not a JSON object"}
 		}
-		return StreamConfig{}, nil, &refusal{Text: "the message is not JSON"}
+		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "the message is not JSON"}
 	}
-	var config StreamConfig
+	var config edgeconfig.StreamConfig
 	if json.Unmarshal(e.StreamName, &config.StreamName) != nil || config.StreamName == "" {
-		return StreamConfig{}, nil, &refusal{Text: "StreamName is missing or not a string"}
+		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "StreamName is missing or not a string"}
 	}
 	name := config.StreamName
-	if !isStreamName(name) {
-		return StreamConfig{}, nil, &refusal{Text: "StreamName must have 1 to 256 letters, digits, or _.- and not only dots"}
+	if !kvslimit.IsStreamName(name) {
+		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Text: "StreamName must have 1 to 256 letters, digits, or _.- and not only " +
+			"dots"}
 	}
-	var at epoch
+	var at edgeconfig.Epoch
 	timeErr := at.UnmarshalJSON(e.LastUpdatedTime)
 	config.LastUpdated = at.Time
-	refuse := func(text string) (StreamConfig, json.RawMessage, error) {
-		return StreamConfig{}, nil, &refusal{Stream: name, ARN: config.StreamARN, LastUpdated: at.Time, Text: text}
+	refuse := func(text string) (edgeconfig.StreamConfig, json.RawMessage, error) {
+		return edgeconfig.StreamConfig{}, nil, &edgeconfig.Refusal{Stream: name, ARN: config.StreamARN, LastUpdated: at.Time, Text: text}
 	}
 	if len(e.StreamARN) > 0 && string(e.StreamARN) != "null" {
 		if json.Unmarshal(e.StreamARN, &config.StreamARN) != nil {
@@ -160,44 +148,4 @@ func arnIsOf(arn, name string) bool {
 	kind, rest, _ := strings.Cut(parts[5], "/")
 	got, _, _ := strings.Cut(rest, "/")
 	return kind == "stream" && got == name
-}
-
-// syncStatus is the payload of config/status.
-type syncStatus struct {
-	StreamName          string `json:"StreamName"`
-	StreamARN           string `json:"StreamARN,omitempty"`
-	SyncStatus          string `json:"SyncStatus"`
-	FailedStatusDetails string `json:"FailedStatusDetails,omitempty"`
-	LastUpdatedTime     epoch  `json:"LastUpdatedTime,omitzero"`
-	Time                epoch  `json:"Time"`
-}
-
-// agentStatus is the payload of agent/status.
-type agentStatus struct {
-	Status  string `json:"Status"`
-	Version string `json:"Version"`
-	Time    epoch  `json:"Time"`
-}
-
-// jobsStatus is the payload of jobs/status.
-type jobsStatus struct {
-	Time    epoch           `json:"Time"`
-	Streams []streamJobsDoc `json:"Streams"`
-}
-
-type streamJobsDoc struct {
-	StreamName string  `json:"StreamName"`
-	Recorder   *jobDoc `json:"Recorder,omitempty"`
-	Uploader   *jobDoc `json:"Uploader,omitempty"`
-}
-
-type jobDoc struct {
-	Status            string `json:"Status"`
-	Details           string `json:"Details,omitempty"`
-	LastCollectedTime epoch  `json:"LastCollectedTime,omitzero"`
-	LastUpdatedTime   epoch  `json:"LastUpdatedTime,omitzero"`
-}
-
-func shorten(s string) string {
-	return health.Clean(s, maxDetails)
 }

@@ -7,22 +7,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
 const (
-	testThing  = "hub-1"
-	testHub    = "arn:aws:iot:us-west-2:123456789012:thing/hub-1"
-	testSecret = "arn:aws:secretsmanager:us-west-2:123456789012:secret:camera-1-a1B2c3"
-	testEdge   = `{"HubDeviceArn":"` + testHub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"` + testSecret + `","MediaUriType":"RTSP_URI"}}}`
+	testThing  = configtest.Thing
+	testHub    = configtest.Hub
+	testSecret = configtest.Secret
+	testEdge   = configtest.EdgeConfig
 )
 
-func streamARN(stream string) string {
-	return "arn:aws:kinesisvideo:us-west-2:123456789012:stream/" + stream + "/1600000000000"
-}
+func streamARN(stream string) string { return configtest.StreamARN(stream) }
 
 // updateOf is a good config/update message.
 func updateOf(stream string, at float64) []byte {
-	return fmt.Appendf(nil, `{"StreamName":%q,"StreamARN":%q,"CreationTime":1.6e9,"LastUpdatedTime":%.3f,"EdgeConfig":%s}`, stream, streamARN(stream), at, testEdge)
+	return fmt.Appendf(nil, `{"StreamName":%q,"StreamARN":%q,"CreationTime":1.6e9,"LastUpdatedTime":%.3f,"EdgeConfig":%s}`, stream,
+		streamARN(stream), at, testEdge)
 }
 
 func deleteOf(stream string, at float64) []byte {
@@ -45,7 +47,8 @@ func TestAGoodUpdateIsRead(t *testing.T) {
 // told of them.
 func badMessages() []badMessage {
 	with := func(member, value string) string {
-		members := map[string]string{"StreamName": `"cam"`, "StreamARN": fmt.Sprintf("%q", streamARN("cam")), "LastUpdatedTime": "1700000000.5", "EdgeConfig": testEdge}
+		members := map[string]string{"StreamName": `"cam"`, "StreamARN": fmt.Sprintf("%q", streamARN("cam")),
+			"LastUpdatedTime": "1700000000.5", "EdgeConfig": testEdge}
 		members[member] = value
 		var parts []string
 		for _, name := range []string{"StreamName", "StreamARN", "LastUpdatedTime", "EdgeConfig"} {
@@ -90,7 +93,8 @@ func badMessages() []badMessage {
 		{"hub a number", edge(`"`+testHub+`"`, "5"), "cam", at, "HubDeviceArn is the number 5"},
 		{"recorder a list", with("EdgeConfig", `{"HubDeviceArn":"x","RecorderConfig":[]}`), "cam", at, "RecorderConfig is a list"},
 		{"oversized", with("EdgeConfig", `{"Padding":"`+strings.Repeat("x", maxMessage)+`"}`), "cam", at, "at most 131072 are allowed"},
-		{"far oversized", `{"StreamName":"cam","Padding":"` + strings.Repeat("x", 8*maxMessage) + `"}`, "", time.Time{}, "at most 131072 are allowed"},
+		{"far oversized", `{"StreamName":"cam","Padding":"` + strings.Repeat("x", 8*maxMessage) + `"}`, "", time.Time{},
+			"at most 131072 are allowed"},
 	}
 }
 
@@ -110,12 +114,13 @@ func TestBadMessagesAreRefused(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := parseUpdate([]byte(row.payload))
-			var why *refusal
+			var why *edgeconfig.Refusal
 			if !errors.As(err, &why) {
 				t.Fatalf("got %v, want a refusal", err)
 			}
 			if why.Stream != row.stream || !why.LastUpdated.Equal(row.at) || !strings.Contains(why.Text, row.says) {
-				t.Errorf("got stream %q, time %v: %s\nwant stream %q, time %v, with %q", why.Stream, why.LastUpdated, why.Text, row.stream, row.at, row.says)
+				t.Errorf("got stream %q, time %v: %s\nwant stream %q, time %v, with %q", why.Stream, why.LastUpdated, why.Text, row.stream, row.at,
+					row.says)
 			}
 		})
 	}
@@ -130,12 +135,12 @@ func FuzzMessage(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		var why *refusal
+		var why *edgeconfig.Refusal
 		if c, err := parseUpdate(payload); err == nil {
 			if c.StreamName == "" || strings.ContainsAny(c.StreamName, "/\x00") || c.LastUpdated.IsZero() {
 				t.Fatalf("accepted %+v", c)
 			}
-			if _, err := json.Marshal(syncStatus{StreamName: c.StreamName, LastUpdatedTime: epoch{c.LastUpdated}}); err != nil {
+			if _, err := json.Marshal(SyncStatus{StreamName: c.StreamName, LastUpdated: c.LastUpdated}.document(time.Now())); err != nil {
 				t.Fatalf("cannot be answered: %v", err)
 			}
 		} else if !errors.As(err, &why) || why.Text == "" {

@@ -3,6 +3,8 @@ package iotconfig
 import (
 	"slices"
 	"sync"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // publication is one message to the cloud.
@@ -16,7 +18,7 @@ type publication struct {
 // outbox keeps statuses until the broker has acknowledged them. While there is no
 // connection only the newest about each stream and request is kept.
 type outbox struct {
-	ready chan struct{}
+	ready signal.Signal
 
 	mu     sync.Mutex
 	queue  []publication // guarded by mu, as all below
@@ -28,7 +30,7 @@ type outbox struct {
 // maxQueued is how many publications wait for a broker that does not acknowledge before older ones are left out.
 const maxQueued = 1000
 
-func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1), limit: maxQueued} }
+func newOutbox() *outbox { return &outbox{ready: signal.New(), limit: maxQueued} }
 
 // put appends a publication.
 func (b *outbox) put(p publication) {
@@ -39,10 +41,7 @@ func (b *outbox) put(p publication) {
 		b.limit = max(2*len(b.queue), maxQueued)
 	}
 	b.mu.Unlock()
-	select {
-	case b.ready <- struct{}{}:
-	default:
-	}
+	b.ready.Set()
 }
 
 // squeeze keeps the last publication about each stream and request. Called with mu held.

@@ -32,22 +32,22 @@ type ProbeOptions struct {
 // right that is missing; its code is CodeRetain when that is the right to publish retained messages. That
 // iot:Receive is missing shows only when a message is to come.
 func Probe(ctx context.Context, o ProbeOptions) error {
-	s, err := newProbe(o)
+	c, err := newProbe(o)
 	if err != nil {
 		return err
 	}
-	refused, err := s.probe(ctx, o.DialOnly, true)
+	refused, err := c.probe(ctx, o.DialOnly, true)
 	if err == nil || !refused {
 		return err
 	}
 	// AWS IoT ends a connection without a word: one without retained messages shows what it minds.
-	_, without := s.probe(ctx, false, false)
+	_, without := c.probe(ctx, false, false)
 	switch {
 	case without == nil:
-		return retainFault(err, s.topics.agentStatus)
+		return retainFault(err, c.topics.agentStatus)
 	case errors.Is(without, errLost): // it connected, so that only the message is left
 		return health.UserFault(CodeMQTT, without, "AWS IoT does not let this hub publish: "+
-			"allow iot:Publish on the topic %s, and on the other topics of docs/mqtt.md, in the certificate's policy.", s.topics.agentStatus)
+			"allow iot:Publish on the topic %s, and on the other topics of docs/mqtt.md, in the certificate's policy.", c.topics.agentStatus)
 	case ctx.Err() != nil:
 		return err
 	default:
@@ -55,20 +55,19 @@ func Probe(ctx context.Context, o ProbeOptions) error {
 	}
 }
 
-func newProbe(o ProbeOptions) (*Source, error) {
-	full := Options{
+func newProbe(o ProbeOptions) (*Client, error) {
+	c := newClient(Options{
 		ThingName: o.ThingName, ClientID: o.ClientID, DataEndpoint: o.DataEndpoint, Version: o.Version, TLS: o.TLS, Proxy: o.Proxy,
-	}.withDefaults()
-	s := &Source{o: full, topics: topicsOf(o.ThingName), timing: defaultTiming()}
+	}.withDefaults())
 	var err error
-	s.dialer, err = newDialer(o.DataEndpoint, o.TLS, full.Proxy)
-	return s, err
+	c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy)
+	return c, err
 }
 
 // probe makes one connection. refused is whether a missing right to publish retained messages would
 // explain that it failed.
-func (s *Source) probe(ctx context.Context, dialOnly, retained bool) (refused bool, err error) {
-	conn, err := s.dialer.dial(ctx, s.timing.handshake)
+func (c *Client) probe(ctx context.Context, dialOnly, retained bool) (refused bool, err error) {
+	conn, err := c.dialer.dial(ctx, c.timing.handshake)
 	if err != nil {
 		return false, err
 	}
@@ -76,11 +75,11 @@ func (s *Source) probe(ctx context.Context, dialOnly, retained bool) (refused bo
 	if dialOnly {
 		return false, nil
 	}
-	b := &broker{source: s, lost: make(chan error, 1), acks: make(chan mqtt.Message), retained: retained}
-	b.client = mqtt.NewClient(s.clientOptions(b, conn).SetDefaultPublishHandler(func(mqtt.Client, mqtt.Message) {})) // not acknowledged
+	b := &broker{client: c, lost: make(chan error, 1), acks: make(chan mqtt.Message), retained: retained}
+	b.mqtt = mqtt.NewClient(c.clientOptions(b, conn).SetDefaultPublishHandler(func(mqtt.Client, mqtt.Message) {})) // not acknowledged
 	if err := b.open(ctx, conn, "offline"); err != nil {
 		return b.refused, err
 	}
-	b.client.Disconnect(quiesce)
+	b.mqtt.Disconnect(quiesce)
 	return false, nil
 }

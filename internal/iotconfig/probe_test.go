@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 )
 
 func TestAProbeTakesNothingFromTheAgent(t *testing.T) {
@@ -26,7 +27,7 @@ func TestAProbeTakesNothingFromTheAgent(t *testing.T) {
 		t.Error(err)
 	}
 	cloud.send("update", updateOf("cam", 1_700_000_000))
-	cloud.awaitSync("cam", InSync)
+	cloud.awaitSync("cam", kvsconfig.InSync)
 	hub.stop()
 	cloud.awaitAgent("offline")
 

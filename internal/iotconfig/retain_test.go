@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 )
 
@@ -82,7 +83,7 @@ func TestWithoutTheRightToRetainAllElseWorks(t *testing.T) {
 			hub.awaitCondition(CodeRetain, "allow iot:RetainPublish on the topic kvs-edge/"+testThing+"/agent/status")
 			hub.awaitCondition(CodeMQTT, "")
 			cloud.send("update", updateOf("cam", 1_700_000_000))
-			cloud.awaitSync("cam", InSync)
+			cloud.awaitSync("cam", kvsconfig.InSync)
 			for _, c := range hub.part.Snapshot().Conditions {
 				if c.Code == CodeRetain && c.Severity != health.Info {
 					t.Errorf("a hub that records and uploads counts as %v", c.Severity)
@@ -123,7 +124,7 @@ func TestARightToRetainThatIsGrantedIsUsed(t *testing.T) {
 			}
 			hook.granted.Store(true)
 			if after == "a reload" {
-				hub.RetryRights()
+				hub.RetryRetained()
 			}
 			hub.awaitCondition(CodeRetain, "")
 			cloud := newCloudSide(t, b, ca)

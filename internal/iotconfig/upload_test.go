@@ -11,14 +11,38 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
 )
 
+// What the package uploadrequest allows.
+const (
+	maxUploads   = 16
+	maxRequestID = 128
+)
+
+// uploadAnswer is the payload of upload/status.
+type uploadAnswer struct {
+	RequestID  string `json:"RequestId"`
+	StreamName string `json:"StreamName"`
+	Status     string `json:"Status"`
+	Details    string `json:"Details"`
+	Done       int    `json:"FragmentsDone"`
+	Total      int    `json:"FragmentsTotal"`
+}
+
+// uploadAsked is an upload that was asked for.
+type uploadAsked struct {
+	Stream   string
+	From, To time.Time
+}
+
 // awaitUpload waits for an answer to a request.
-func (c *cloudSide) awaitUpload(id, status string) uploadStatus {
+func (c *cloudSide) awaitUpload(id, status string) uploadAnswer {
 	c.t.Helper()
-	var got uploadStatus
+	var got uploadAnswer
 	c.await("upload "+id+" "+status, "upload/status", func(payload []byte) bool {
-		got = uploadStatus{}
+		got = uploadAnswer{}
 		return json.Unmarshal(payload, &got) == nil && got.RequestID == id && got.Status == status
 	})
 	return got
@@ -30,10 +54,10 @@ func (c *cloudSide) demand(payload string) {
 }
 
 // nextUpload waits for the next answer to a request, whatever it says.
-func (c *cloudSide) nextUpload(id string) (got uploadStatus) {
+func (c *cloudSide) nextUpload(id string) (got uploadAnswer) {
 	c.t.Helper()
 	c.await("an answer to upload "+id, "upload/status", func(payload []byte) bool {
-		got = uploadStatus{}
+		got = uploadAnswer{}
 		return json.Unmarshal(payload, &got) == nil && got.RequestID == id
 	})
 	return got
@@ -41,18 +65,18 @@ func (c *cloudSide) nextUpload(id string) (got uploadStatus) {
 
 // demandedUpload is an upload as a test sees it.
 type demandedUpload struct {
-	asked chan UploadRequest // receives when it begins
-	goOn  chan struct{}      // lets it end
+	asked chan uploadAsked // receives when it begins
+	goOn  chan struct{}    // lets it end
 }
 
 func newDemandedUpload() *demandedUpload {
-	return &demandedUpload{asked: make(chan UploadRequest, 100), goOn: make(chan struct{})}
+	return &demandedUpload{asked: make(chan uploadAsked, 100), goOn: make(chan struct{})}
 }
 
-func (d *demandedUpload) option(o *Options) {
-	o.Upload = func(ctx context.Context, r UploadRequest, each func(done, total int)) error {
-		d.asked <- r
-		if r.Stream == "none" {
+func (d *demandedUpload) option(o *hubOptions) {
+	o.upload = func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
+		d.asked <- uploadAsked{stream, from, to}
+		if stream == "none" {
 			return errors.New("there is no such stream")
 		}
 		each(1, 3)
@@ -66,7 +90,7 @@ func (d *demandedUpload) option(o *Options) {
 	}
 }
 
-func (d *demandedUpload) expect(t *testing.T, stream string) UploadRequest {
+func (d *demandedUpload) expect(t *testing.T, stream string) uploadAsked {
 	t.Helper()
 	select {
 	case r := <-d.asked:
@@ -76,7 +100,7 @@ func (d *demandedUpload) expect(t *testing.T, stream string) UploadRequest {
 		return r
 	case <-time.After(patience):
 		t.Fatalf("no upload of stream %s was asked for", stream)
-		return UploadRequest{}
+		return uploadAsked{}
 	}
 }
 
@@ -120,29 +144,29 @@ func TestTheCloudAsksForUploads(t *testing.T) {
 
 		request := `{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`
 		cloud.demand(request)
-		if got := cloud.awaitUpload("one", UploadRunning); got.Done != 1 || got.Total != 3 || got.StreamName != "door" {
+		if got := cloud.awaitUpload("one", uploadrequest.Running); got.Done != 1 || got.Total != 3 || got.StreamName != "door" {
 			t.Errorf("it tells %+v", got)
 		}
-		want := UploadRequest{Stream: "door", From: time.UnixMilli(1795233600500).UTC(), To: time.Unix(1795233660, 0).UTC()}
+		want := uploadAsked{Stream: "door", From: time.UnixMilli(1795233600500).UTC(), To: time.Unix(1795233660, 0).UTC()}
 		if got := upload.expect(t, "door"); got != want {
 			t.Errorf("it was asked for %+v, want %+v", got, want)
 		}
 		// It comes twice, as with QoS 1 it may: while it goes on, and when it is done.
 		cloud.demand(request)
-		if got := cloud.awaitUpload("one", UploadRunning); got.Done != 1 || got.Total != 3 {
+		if got := cloud.awaitUpload("one", uploadrequest.Running); got.Done != 1 || got.Total != 3 {
 			t.Errorf("asked again it tells %+v", got)
 		}
 		upload.goOn <- struct{}{}
-		if got := cloud.awaitUpload("one", UploadDone); got.Done != 3 || got.Details != "" {
+		if got := cloud.awaitUpload("one", uploadrequest.Done); got.Done != 3 || got.Details != "" {
 			t.Errorf("it tells %+v", got)
 		}
 		cloud.demand(request)
-		if got := cloud.awaitUpload("one", UploadDone); got.Done != 3 || got.Total != 3 {
+		if got := cloud.awaitUpload("one", uploadrequest.Done); got.Done != 3 || got.Total != 3 {
 			t.Errorf("asked again it tells %+v", got)
 		}
 
 		cloud.demand(`{"RequestId":"two","StreamName":"none","From":1,"To":2}`)
-		if got := cloud.awaitUpload("two", UploadFailed); got.Details != "there is no such stream" {
+		if got := cloud.awaitUpload("two", uploadrequest.Failed); got.Details != "there is no such stream" {
 			t.Errorf("it tells %+v", got)
 		}
 		upload.expect(t, "none")
@@ -166,14 +190,15 @@ func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
 			{`{"RequestId":"big","Filler":"` + strings.Repeat("x", maxMessage) + `"}`, "", "at most 131072 are allowed"},
 			{`{"RequestId":"a","From":1,"To":2}`, "a", "StreamName is missing"},
 			{`{"RequestId":"b","StreamName":"../door","From":1,"To":2}`, "b", "StreamName"},
-			{`{"RequestId":"c","StreamName":"door","From":"yesterday","To":2}`, "c", "From is missing or wrong: it must be a time in seconds since 1970"},
+			{`{"RequestId":"c","StreamName":"door","From":"yesterday","To":2}`, "c", "From is missing or wrong: it must be a time in seconds " +
+				"since 1970"},
 			{`{"RequestId":"d","StreamName":"door","From":1}`, "d", "To is missing"},
 			{`{"RequestId":"e","StreamName":"door","From":1,"To":1795233600000}`, "e", "To is missing or wrong"}, // milliseconds
 			{`{"RequestId":"f","StreamName":"door","From":2,"To":1}`, "f", "To must be after From"},
 			{`{"RequestId":"g","StreamName":"door","From":2,"To":2}`, "g", "To must be after From"},
 		} {
 			cloud.demand(row.payload)
-			if got := cloud.awaitUpload(row.id, UploadFailed); !strings.Contains(got.Details, row.says) {
+			if got := cloud.awaitUpload(row.id, uploadrequest.Failed); !strings.Contains(got.Details, row.says) {
 				t.Errorf("%.80s is answered with %+v, want %q", row.payload, got, row.says)
 			}
 		}
@@ -185,7 +210,7 @@ func TestAnUploadRequestThatCannotBeFollowedIsAnswered(t *testing.T) {
 			upload.expect(t, "door")
 		}
 		cloud.demand(`{"RequestId":"too many","StreamName":"door","From":1,"To":2}`)
-		if got := cloud.awaitUpload("too many", UploadFailed); !strings.Contains(got.Details, "Too many uploads") {
+		if got := cloud.awaitUpload("too many", uploadrequest.Failed); !strings.Contains(got.Details, "Too many uploads") {
 			t.Errorf("it tells %+v", got)
 		}
 		upload.goOn <- struct{}{}
@@ -207,7 +232,7 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 		h.run()
 		cloud.awaitAgent("online")
 		cloud.demand(`{"RequestId":"one","StreamName":"door","From":1795233600.5,"To":1795233660}`)
-		cloud.awaitUpload("one", UploadRunning)
+		cloud.awaitUpload("one", uploadrequest.Running)
 		first := upload.expect(t, "door")
 		h.stop()
 
@@ -216,15 +241,15 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 		if again := upload.expect(t, "door"); again != first {
 			t.Errorf("after the restart it was asked for %+v, want %+v", again, first)
 		}
-		if got := cloud.nextUpload("one"); got.Status != UploadRunning || got.Total != 3 {
+		if got := cloud.nextUpload("one"); got.Status != uploadrequest.Running || got.Total != 3 {
 			t.Errorf("after the restart it tells %+v", got)
 		}
 		upload.goOn <- struct{}{}
-		if got := cloud.nextUpload("one"); got.Status != UploadDone || got.Done != 3 {
+		if got := cloud.nextUpload("one"); got.Status != uploadrequest.Done || got.Done != 3 {
 			t.Errorf("at the end it tells %+v", got)
 		}
 		// Once the last answer is delivered, nothing is left of it for the next start.
-		awaitFile(t, dir, uploadsFile, func(kept []uploadRequest) bool { return len(kept) == 0 })
+		awaitFile(t, dir, uploadsFile, func(kept []any) bool { return len(kept) == 0 })
 		h.stop()
 		h = newTestHub(t, b.address(), dir, device, upload.option)
 		h.run()
@@ -239,7 +264,7 @@ func awaitFile[T any](t *testing.T, dir, name string, fits func(T) bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		var state T
-		if err := (stateDir{path: dir, files: atomicfile.OS{}}).read(name, &state); err == nil && fits(state) {
+		if err := statefile.At(dir, atomicfile.OS{}).Read(name, &state); err == nil && fits(state) {
 			return
 		}
 		if time.Now().After(deadline) {

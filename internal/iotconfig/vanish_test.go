@@ -1,6 +1,7 @@
 package iotconfig
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,9 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
 // What somebody removes from the state directory while the agent runs is written again. What stands in its
@@ -39,26 +41,28 @@ func TestTheStateComesBackByItself(t *testing.T) {
 		} {
 			t.Run(file+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				key := testSealer(t)
+				key := iottest.NewAuthority(t).Device(testThing)
 				synctest.Test(t, func(t *testing.T) {
 					dir := filepath.Join(t.TempDir(), "state")
 					path := filepath.Join(dir, file)
-					h := newTestHub(t, "", dir, nil, func(o *Options) { o.NoTLS = "a test" })
-					h.timing = defaultTiming()
-					h.cameras.sealer = key
-					h.kvs.set(listedAs(t, "cam", 1_700_000_000, syncing))
+					h := newTestHub(t, "", dir, nil, func(o *hubOptions) {
+						o.noTLS, o.sealing, o.timing = "a test", key, kvsconfig.DefaultTiming()
+						o.upload = func(ctx context.Context, _ string, _, _ time.Time, _ func(done, total int)) error {
+							<-ctx.Done()
+							return ctx.Err()
+						}
+					})
+					h.kvs.Set(configtest.Listed(t, "cam", 1_700_000_000, configtest.Syncing))
 					h.run()
 					time.Sleep(time.Second)
-					h.uploads.mu.Lock()
-					h.uploads.kept = append(h.uploads.kept, uploadRequest{RequestID: "r1"})
-					h.uploads.mu.Unlock()
-					h.saveUploads()
+					request := []byte(`{"RequestId":"r1","StreamName":"cam","From":1,"To":2}`)
+					h.uploads.put(message{topic: h.topics.uploadRequest, payload: request, ack: func() {}})
 					time.Sleep(time.Minute)
 					before, err := os.ReadFile(path)
 					if err := errors.Join(err, harm.do(dir, path)); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(2 * saveEvery)
+					time.Sleep(10 * time.Second)
 					worst, _ := h.part.Snapshot().Worst()
 					if harm.says != "" {
 						if file != uploadsFile && !strings.Contains(worst.Text, harm.says) { // that one is only logged
@@ -67,7 +71,7 @@ func TestTheStateComesBackByItself(t *testing.T) {
 						if err := harm.mend(dir, path); err != nil {
 							t.Fatal(err)
 						}
-						time.Sleep(2 * saveEvery)
+						time.Sleep(10 * time.Second)
 						worst, _ = h.part.Snapshot().Worst()
 					}
 					if after, err := os.ReadFile(path); err != nil || file != camerasFile && string(after) != string(before) {
@@ -79,19 +83,5 @@ func TestTheStateComesBackByItself(t *testing.T) {
 				})
 			})
 		}
-	}
-}
-
-// The sentence about a file that cannot be written is that of its cause.
-func TestTheAdviceIsThatOfTheCause(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	d := stateDir{path: dir, files: atomicfile.OS{}}
-	if err := os.MkdirAll(filepath.Join(dir, "a.json.new", "x"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	err := d.write("a.json", secret.String{})
-	if got := d.advice("a.json", err); err == nil || !strings.Contains(got, "a.json.new, move it away") {
-		t.Errorf("%v: %q", err, got)
 	}
 }

@@ -84,7 +84,8 @@ func TestTenThousandHubsDoNotComeBackAsOneWave(t *testing.T) {
 			got := simulate(hubs, DefaultReconnect, row.outage, row.attempt, row.capacity)
 			flat := hubs / row.spread.Seconds()
 			ratio := float64(got.peak) / flat
-			t.Logf("peak %d connections/s, flat ideal %.1f/s over %v: %.2f times; the last hub was back after %v", got.peak, flat, row.spread, ratio, got.last)
+			t.Logf("peak %d connections/s, flat ideal %.1f/s over %v: %.2f times; the last hub was back after %v", got.peak, flat, row.spread,
+				ratio, got.last)
 			if ratio > row.most {
 				t.Errorf("the peak is %.2f times the flat ideal, want at most %.1f", ratio, row.most)
 			}
@@ -94,7 +95,8 @@ func TestTenThousandHubsDoNotComeBackAsOneWave(t *testing.T) {
 		})
 	}
 	// What it would be without jitter: everybody in the same second.
-	if got := simulate(hubs, backoff.Policy{Min: 10 * time.Second, Max: 10 * time.Second, Floor: 10 * time.Second}, 30*time.Minute, 0, 0); got.peak != hubs {
+	if got := simulate(hubs, backoff.Policy{Min: 10 * time.Second, Max: 10 * time.Second, Floor: 10 * time.Second}, 30*time.Minute, 0,
+		0); got.peak != hubs {
 		t.Errorf("without jitter the peak is %d; the simulation does not see waves", got.peak)
 	}
 }

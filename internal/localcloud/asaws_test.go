@@ -6,13 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
 
 // heardOnly checks that a hub was sent nothing but the marker that is published now.
 func (h *testHub) heardOnly(c *Cloud, marker string) {
 	h.t.Helper()
-	c.broker.publish(h.thing, "config/"+marker, []byte("{}"))
+	c.broker.Publish(h.thing, "config/"+marker, []byte("{}"))
 	select {
 	case m := <-h.heard:
 		if !strings.HasSuffix(m.Topic(), marker) {
@@ -41,15 +42,15 @@ func TestAsAWSNothingOfOurProtocolHappens(t *testing.T) {
 	out := succeed(t, c, "StartEdgeConfigurationUpdate", startEdge)
 	answer := func(status string) {
 		version := jsonOf(t, out["LastUpdatedTime"])
-		c.hearStatus(hub, fmt.Appendf(nil, `{"StreamName":"cam","SyncStatus":%q,"LastUpdatedTime":%s}`, status, version))
-		c.hearJobs(hub, []byte(`{"Streams":[{"StreamName":"cam","Recorder":{"Status":"SUCCESS","LastUpdatedTime":1700000000}}]}`))
-		c.step()
+		c.kvs.HearStatus(hub, fmt.Appendf(nil, `{"StreamName":"cam","SyncStatus":%q,"LastUpdatedTime":%s}`, status, version))
+		c.kvs.HearJobs(hub, []byte(`{"Streams":[{"StreamName":"cam","Recorder":{"Status":"SUCCESS","LastUpdatedTime":1700000000}}]}`))
+		c.kvs.Step()
 	}
 	want := func(status string) {
 		t.Helper()
-		answer(acknowledged)
-		answer(inSync)
-		answer(deleted)
+		answer(kvs.Acknowledged)
+		answer(kvs.InSync)
+		answer(kvs.Deleted)
 		got, out := syncStatus(t, c)
 		if got != status {
 			t.Errorf("the configuration is %s, want %s", got, status)
@@ -58,18 +59,18 @@ func TestAsAWSNothingOfOurProtocolHappens(t *testing.T) {
 			t.Errorf("the status of the agent is known: %v", out["EdgeAgentStatus"])
 		}
 	}
-	want(syncing)
+	want(kvs.Syncing)
 	h.heardOnly(c, "after-start")
-	clock.advance(acknowledgeUntil - time.Second)
-	want(syncing)
+	clock.advance(15*time.Minute - time.Second)
+	want(kvs.Syncing)
 	clock.advance(time.Second)
-	want(syncFailed)
+	want(kvs.SyncFailed)
 
 	succeed(t, c, "StartEdgeConfigurationUpdate", strings.Replace(startEdge, "thing/hub-1", "thing/hub-2", 1))
 	h.heardOnly(c, "after-move")
 	succeed(t, c, "DeleteEdgeConfiguration", `{"StreamName":"cam"}`)
 	clock.advance(10 * 365 * 24 * time.Hour)
-	want(deleting)
+	want(kvs.Deleting)
 	if code, _ := ask(t, c, "StartEdgeConfigurationUpdate", startEdge); code != kvsmodel.ResourceInUse {
 		t.Errorf("an update of a configuration that is being deleted is answered with %q", code)
 	}
@@ -83,7 +84,7 @@ func TestAsAWSForgetsWhatHubsReported(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Dir: stateFixture(t), AsAWS: true})
 	status, out := syncStatus(t, c)
-	if status != syncFailed || out["EdgeAgentStatus"] != nil {
+	if status != kvs.SyncFailed || out["EdgeAgentStatus"] != nil {
 		t.Errorf("described as %v", out)
 	}
 }

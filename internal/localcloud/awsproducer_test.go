@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
 // awsProducer is a client that does on the wire what AWS's C producer does (producer-c 1.6.0,
@@ -28,15 +30,15 @@ type awsProducer struct {
 func connectAWSProducer(t *testing.T, c *Cloud, stream, timecodes string, start time.Time) *awsProducer {
 	t.Helper()
 	conn, in := dialRaw(t, c)
-	key := c.keys.issue(hub, time.Now())
-	host, _, _ := strings.Cut(c.api.String(), ":")
+	key := c.keys.Issue(hub, time.Now())
+	host, _, _ := strings.Cut(local(c.ports.API), ":")
 	q := rawRequest{
 		path: "/putMedia", payload: emptyPayload, key: key,
 		// In the order of their names, as the producer keeps them; libcurl adds Accept and Expect.
 		lines: []header{
 			{"Accept", "*/*"}, {"connection", "keep-alive"}, {"content-type", "application/json"}, {"Expect", "100-continue"},
 			{"host", host}, {"transfer-encoding", "chunked"}, {"user-agent", "AWS-SDK-KVS/1.6.0/1.2.0 GCC/13.2.0 Linux/6.8 x86_64"},
-			{"x-amz-date", time.Now().UTC().Format(timeLayout)}, {"x-amz-security-token", key.Token},
+			{"x-amz-date", time.Now().UTC().Format(signedLayout)}, {"x-amz-security-token", key.Token},
 			{"x-amzn-fragment-acknowledgment-required", "1"}, {"x-amzn-fragment-timecode-type", timecodes},
 			{"x-amzn-producer-start-timestamp", fmt.Sprintf("%d.%d", start.Unix(), start.UnixMilli()%1000)}, // without leading zeros, as it is
 			{"x-amzn-stream-name", stream},
@@ -213,11 +215,11 @@ func TestAWSProducerWithAnotherSignatureIsRefused(t *testing.T) {
 	_, err := c.CreateStream("cam", 24)
 	must(t, err)
 	conn, in := dialRaw(t, c)
-	key := c.keys.issue(hub, time.Now())
+	key := c.keys.Issue(hub, time.Now())
 	q := rawRequest{
 		path: "/putMedia", payload: emptyPayload, key: key, claimed: header{"transfer-encoding", "identity"},
 		lines: []header{
-			{"host", c.api.String()}, {"transfer-encoding", "chunked"}, {"x-amz-date", time.Now().UTC().Format(timeLayout)},
+			{"host", local(c.ports.API)}, {"transfer-encoding", "chunked"}, {"x-amz-date", time.Now().UTC().Format(signedLayout)},
 			{"x-amz-security-token", key.Token}, {"x-amzn-fragment-timecode-type", "ABSOLUTE"},
 			{"x-amzn-producer-start-timestamp", "1700000000.0"}, {"x-amzn-stream-name", "cam"},
 		},
@@ -228,7 +230,7 @@ func TestAWSProducerWithAnotherSignatureIsRefused(t *testing.T) {
 	answer, err := http.ReadResponse(in, nil)
 	must(t, err)
 	defer answer.Body.Close()
-	if name := answer.Header.Get("x-amzn-ErrorType"); answer.StatusCode != http.StatusForbidden || name != invalidSignature {
+	if name := answer.Header.Get("x-amzn-ErrorType"); answer.StatusCode != http.StatusForbidden || name != awsapi.InvalidSignature {
 		t.Errorf("answered %s %s", answer.Status, name)
 	}
 }

@@ -20,11 +20,11 @@ func TestWhoMayConnectToTheBroker(t *testing.T) {
 		"the thing itself":      {func(*mqtt.ClientOptions) {}, true},
 		"a will about itself":   {will("kvs-edge/" + hub + "/agent/status"), true},
 		"a will about others":   {will("kvs-edge/hub-2/agent/status"), false},
-		"without a certificate": {func(o *mqtt.ClientOptions) { o.SetTLSConfig(&tls.Config{RootCAs: c.pki.pool}) }, false},
+		"without a certificate": {func(o *mqtt.ClientOptions) { o.SetTLSConfig(&tls.Config{RootCAs: c.pki.Pool()}) }, false},
 		"another name":          {func(o *mqtt.ClientOptions) { o.SetClientID("hub-2") }, false},
 		"a foreign certificate": {func(o *mqtt.ClientOptions) {
 			config := deviceTLS(t, foreign, hub)
-			config.RootCAs = c.pki.pool
+			config.RootCAs = c.pki.Pool()
 			o.SetTLSConfig(config)
 		}, false},
 		"a revoked certificate": {func(o *mqtt.ClientOptions) {

@@ -2,10 +2,13 @@ package localcloud
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
 // slowHub is a thing that acknowledges messages when the test says so.
@@ -23,7 +26,7 @@ func connectSlowHub(t *testing.T, c *Cloud) *slowHub {
 	h.client = mqtt.NewClient(o)
 	h.done(h.client.Connect())
 	t.Cleanup(func() { h.client.Disconnect(100) })
-	h.done(h.client.Subscribe(topicPrefix+hub+"/#", 1, func(_ mqtt.Client, m mqtt.Message) { h.heard <- m }))
+	h.done(h.client.Subscribe("kvs-edge/"+hub+"/#", 1, func(_ mqtt.Client, m mqtt.Message) { h.heard <- m }))
 	return h
 }
 
@@ -60,13 +63,19 @@ func TestAtMost100MessagesAreInFlight(t *testing.T) {
 	c := start(t, Options{})
 	h := connectSlowHub(t, c)
 	for n := range all {
-		c.broker.publish(hub, "numbered", fmt.Appendf(nil, "%d", n))
+		c.broker.Publish(hub, "numbered", fmt.Appendf(nil, "%d", n))
 	}
 	// What is not to be acknowledged is not held back: it comes behind all that could be written.
-	marker := func() { must(t, c.broker.server.Publish(topicPrefix+hub+"/marker", []byte("marker"), false, 0)) }
+	marker := func() {
+		publish := signedRequest{path: "/topics/kvs-edge/" + hub + "/marker?qos=0", body: "marker", hashed: "marker",
+			service: awsapi.IoTData, region: Region, key: c.keys.User(), at: time.Now()}
+		if got := publish.send(t, c).StatusCode; got != http.StatusOK {
+			t.Fatalf("a message over HTTPS is answered %d", got)
+		}
+	}
 	marker()
 	first := h.until("marker")
-	if len(first) != maxInFlight || string(first[0].Payload()) != "0" {
+	if len(first) != 100 || string(first[0].Payload()) != "0" {
 		t.Errorf("%d messages came without an acknowledgement, the first is %s", len(first), first[0].Payload())
 	}
 	h.client.Disconnect(0)
@@ -74,8 +83,8 @@ func TestAtMost100MessagesAreInFlight(t *testing.T) {
 	h = connectSlowHub(t, c)
 	marker()
 	again := h.until("marker")
-	if len(again) != maxInFlight {
-		t.Errorf("after another connection %d messages came, want %d", len(again), maxInFlight)
+	if len(again) != 100 {
+		t.Errorf("after another connection %d messages came, want %d", len(again), 100)
 	}
 	seen := map[string]bool{}
 	for pending := again; len(seen) < all; {

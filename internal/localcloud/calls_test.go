@@ -1,8 +1,6 @@
 package localcloud
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
 // cameraURL is a secret that no line may hold.
@@ -36,15 +36,16 @@ func makeCalls(t *testing.T, c *Cloud) {
 	must(t, err)
 	_, _, err = askForCredentials(t, c, deviceTLS(t, c, hub), "other", hub)
 	must(t, err)
-	wrong := signedRequest{path: "/listStreams", body: "{}", hashed: "{}", service: serviceKVS, region: Region, key: c.keys.user(),
+	wrong := signedRequest{path: "/listStreams", body: "{}", hashed: "{}", service: awsapi.KVS, region: Region, key: c.keys.User(),
 		at: time.Now()}
 	wrong.key.Secret = "forged"
 	wrong.send(t, c)
-	broken := signedRequest{path: "/", body: `{"SecretString":555000111}`, hashed: `{"SecretString":555000111}`, service: serviceSecrets,
-		region: Region, key: c.keys.user(), at: time.Now()}
+	broken := signedRequest{path: "/", body: `{"SecretString":555000111}`, hashed: `{"SecretString":555000111}`,
+		service: awsapi.SecretsManager,
+		region:  Region, key: c.keys.User(), at: time.Now()}
 	broken.before = func(r *http.Request) { r.Header.Set("X-Amz-Target", "secretsmanager.CreateSecret") }
 	broken.send(t, c)
-	put := signedRequest{path: "/putMedia", service: serviceKVS, region: Region, key: c.keys.issue(hub, time.Now()), at: time.Now()}
+	put := signedRequest{path: "/putMedia", service: awsapi.KVS, region: Region, key: c.keys.Issue(hub, time.Now()), at: time.Now()}
 	put.after = func(r *http.Request) {
 		r.Header.Set("x-amzn-stream-name", "cam")
 		r.Header.Set("x-amzn-fragment-timecode-type", "ABSOLUTE")
@@ -86,7 +87,7 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 		refusals.await(t, line)
 	}
 	all := calls.String() + refusals.String()
-	for _, never := range append(c.IssuedSecrets(), "hunter2", "555000111", "Signature=", c.keys.user().Secret) {
+	for _, never := range append(c.IssuedSecrets(), "hunter2", "555000111", "Signature=", c.keys.User().Secret) {
 		if strings.Contains(all, never) {
 			t.Errorf("the lines hold %q", never)
 		}
@@ -95,22 +96,5 @@ func TestALineForEachCallAndRefusal(t *testing.T) {
 		if len(line) > 1500 {
 			t.Errorf("a line has %d bytes: %s", len(line), line)
 		}
-	}
-}
-
-func TestALineOfACallIsBoundedAndClean(t *testing.T) {
-	t.Parallel()
-	e := call{began: time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC), service: "s", operation: "Op\n", resource: strings.Repeat("r", 1000),
-		caller: "hub", outcome: "200", in: 1, out: 2}
-	want := fmt.Sprintf("2026-01-02T03:04:05.006Z s Op? of %s… by hub: 200, 1 bytes in, 2 bytes out, 7 ms\n", strings.Repeat("r", 300))
-	if got := e.line(e.began.Add(7 * time.Millisecond)); got != want {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-	var nothing *callLog
-	nothing.add(&e)
-	var out bytes.Buffer
-	newCallLog(&out).add(new(call))
-	if !strings.Contains(out.String(), "Z - -, 0 bytes in") {
-		t.Errorf("an empty call is %q", &out)
 	}
 }

@@ -8,27 +8,37 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/account"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/calls"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/devicetls"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iot"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iotcreds"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/pki"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/secretsmanager"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sigv4"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
 
 // Where everything is.
 const (
-	Region  = "us-west-2"
-	Account = "123456789012"
+	Region  = account.Region
+	Account = account.ID
 )
 
 // RoleAlias is the one that devices get their credentials with.
-const RoleAlias = "kvs-edge-local"
+const RoleAlias = account.RoleAlias
 
 // Options of a Cloud.
 type Options struct {
@@ -59,30 +69,29 @@ type Options struct {
 
 // Cloud is a running stand-in for AWS.
 type Cloud struct {
-	o       Options
-	log     *zap.Logger
-	refused *refusal.Log
-	pki     *pki
-	media   *media.Service
-	faults  *Faults
-	broker  *broker
-	calls   *callLog
-	metrics *metrics
-	issued  issued
-	keys    keyring
-	kick    chan struct{} // see wake
-	lock    *os.File
+	o        Options
+	log      *zap.Logger
+	store    *state.Store
+	doc      document // in store
+	calls    *calls.Log
+	pki      *pki.Authority
+	keys     sigv4.Keyring
+	policies *iam.Policies
+	faults   *Faults
 
-	api, credentials net.Addr
-	servers          []*http.Server
-	fronts           []*front
-	stop             context.CancelFunc
-	group            sync.WaitGroup
+	kvs         *kvs.ControlPlane
+	media       *media.Service
+	secrets     *secretsmanager.Manager
+	metrics     *cloudwatch.Service
+	broker      *iot.Broker
+	credentials *iotcreds.Endpoint
 
-	mu      sync.Mutex
-	doc     document      // guarded by mu
-	changed chan struct{} // closed and replaced with every change of doc; guarded by mu
-	closed  bool          // guarded by mu
+	ports   ports
+	servers []*http.Server
+	devices []*devicetls.Endpoint
+	serving bool // the broker was started
+	stop    context.CancelFunc
+	group   sync.WaitGroup
 }
 
 // Start opens the directory, goes on where an earlier Cloud stopped, and serves.
@@ -103,7 +112,7 @@ func Start(o Options) (*Cloud, error) {
 }
 
 // open reads what the directory holds.
-func open(o Options) (c *Cloud, err error) {
+func open(o Options) (*Cloud, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -113,36 +122,61 @@ func open(o Options) (c *Cloud, err error) {
 	if o.AsAWS {
 		o.Strictness = media.AsStored
 	}
-	if err := CheckAllow(slices.Concat(o.Allow, o.Deny)); err != nil {
-		return nil, err
-	}
 	if o.CredentialLifetime == 0 {
 		o.CredentialLifetime = time.Hour
 	}
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
-		return nil, fmt.Errorf("cannot find the directory of the local cloud: %w", err)
-	}
-	c = &Cloud{o: o, log: o.Log, kick: make(chan struct{}, 1), changed: make(chan struct{}), stop: func() {}}
-	c.refused, c.calls = refusal.NewLog(o.Refusals), newCallLog(o.Calls)
-	c.faults = newFaults(c)
-	if err := c.load(); err != nil {
+	c := &Cloud{o: o, log: o.Log, stop: func() {}}
+	var err error
+	c.policies, err = iam.New(iam.Options{AsAWS: o.AsAWS, Allow: o.Allow, Deny: o.Deny, StreamARN: c.streamARN})
+	if err != nil {
 		return nil, err
 	}
-	if c.pki, err = openPKI(filepath.Join(o.Dir, "pki")); err != nil {
-		return nil, errors.Join(err, c.unlock())
+	if c.o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, fmt.Errorf("cannot find the directory of the local cloud: %w", err)
 	}
-	c.keys = newKeyring(c.doc.Key, o.CredentialLifetime)
-	c.media, err = media.New(media.Options{
-		Dir: o.Dir, Streams: lookup{c}, Now: o.Now, Log: o.Log, Verify: c.verifyMedia, Strictness: o.Strictness, Refusals: c.refused,
-		Caller: func(r *http.Request) string { return callOf(r.Context()).caller },
-	})
-	if err != nil {
-		return nil, errors.Join(err, c.unlock())
+	if c.store, err = c.doc.open(filepath.Join(c.o.Dir, "state")); err != nil {
+		return nil, err
 	}
-	if c.metrics, err = openMetrics(filepath.Join(o.Dir, "state", "metrics.jsonl"), o.Now()); err != nil {
-		return nil, errors.Join(err, c.media.Close(), c.unlock())
+	if err := c.openServices(); err != nil {
+		return nil, errors.Join(err, c.store.Close())
 	}
 	return c, nil
+}
+
+func (c *Cloud) openServices() (err error) {
+	o := c.o
+	if c.pki, err = pki.Open(filepath.Join(o.Dir, "pki")); err != nil {
+		return err
+	}
+	refusals := refusal.NewLog(o.Refusals)
+	c.calls = calls.NewLog(calls.Options{Lines: o.Calls, Refusals: refusals, Failures: o.Log})
+	c.keys = sigv4.NewKeyring(c.doc.Key, o.CredentialLifetime)
+	c.faults = newFaults(c)
+	c.credentials = iotcreds.New(iotcreds.Options{Keys: c.keys, Policies: c.policies, Revoked: c.isRevoked, Log: c.calls})
+	c.broker = iot.NewBroker(iot.Options{
+		Policies: c.policies, Retained: c.store.Path("retained.json"), Log: c.calls, Failures: o.Log,
+		Hear:       map[string]func(string, []byte){kvs.TopicStatus: c.hearStatus, kvs.TopicJobs: c.hearJobs},
+		Subscribed: func(thing string) { c.kvs.Resend(thing) },
+	})
+	c.kvs = kvs.New(kvs.Options{
+		State: state.PartOf(c.store, &c.doc.Streams), Now: o.Now, Log: o.Log, Hubs: c.broker, Endpoint: c.Endpoint,
+		StreamDelay: o.StreamDelay, AsAWS: o.AsAWS,
+	})
+	c.secrets = secretsmanager.New(secretsmanager.Options{
+		State: state.PartOf(c.store, &c.doc.Secrets), Now: o.Now,
+		Fault: func(arn string) error { return c.faults.strike("secret " + arn) },
+	})
+	c.media, err = media.New(media.Options{
+		Dir: o.Dir, Streams: c.kvs, Now: o.Now, Log: o.Log, Verify: c.verifyMedia, Strictness: o.Strictness, Refusals: refusals,
+		Caller: func(r *http.Request) string { return calls.Of(r.Context()).Caller },
+	})
+	if err != nil {
+		return err
+	}
+	if c.metrics, err = cloudwatch.Open(c.store.Path("metrics.jsonl"), o.Now); err != nil {
+		return errors.Join(err, c.media.Close())
+	}
+	return nil
 }
 
 // serve opens the three listeners and notes their ports.
@@ -158,29 +192,40 @@ func (c *Cloud) serve() error {
 		}
 		listeners[i] = c.faults.gate(listener)
 	}
-	api := listeners[0]
-	credentials, data := newCredentialsFront(c, listeners[1]), newDataFront(c, listeners[2])
-	c.api, c.credentials = api.Addr(), credentials.gate.Addr()
-	c.fronts = []*front{credentials, data}
-	for _, f := range c.fronts {
-		c.group.Go(f.serve)
+	api, credentials, data := listeners[0], c.credentialsEndpoint(listeners[1]), c.dataEndpoint(listeners[2])
+	c.ports = ports{API: portOf(listeners[0]), Credentials: portOf(listeners[1]), MQTT: portOf(listeners[2])}
+	c.devices = []*devicetls.Endpoint{credentials, data}
+	for _, e := range c.devices {
+		c.group.Go(e.Serve)
 	}
 
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
-	var err error
-	if c.broker, err = startBroker(c, portOf(data.gate), data.mqtt); err != nil {
+	if err := c.broker.Start(data.MQTT()); err != nil {
 		return errors.Join(err, api.Close())
 	}
-	config := c.pki.serverConfig(tls.NoClientCert)
-	config.NextProtos = []string{alpnHTTP} // what the data plane is served over
+	c.serving = true
+	config := c.pki.ServerConfig(tls.NoClientCert)
+	config.NextProtos = []string{devicetls.ALPNHTTP} // what the data plane is served over
 	c.serveHTTP(tls.NewListener(api, config), c.handleAPI)
-	c.serveHTTP(credentials.http, c.handleCredentials)
-	c.serveHTTP(data.http, c.handleData)
-	c.group.Go(func() { c.synchronise(ctx) })
-	return c.update(func(d *document) error {
-		d.Ports = ports{API: portOf(api), Credentials: portOf(credentials.gate), MQTT: portOf(data.gate)}
+	c.serveHTTP(credentials.HTTP(), c.credentials.ServeHTTP)
+	c.serveHTTP(data.HTTP(), func(w http.ResponseWriter, r *http.Request) { c.broker.HandleData(w, r, c.serveAPI) })
+	c.group.Go(func() { c.kvs.Run(ctx) })
+	return c.store.Update(func() error {
+		c.doc.Ports = c.ports
 		return nil
+	})
+}
+
+func (c *Cloud) credentialsEndpoint(l net.Listener) *devicetls.Endpoint {
+	return devicetls.NewCredentials(l, devicetls.Options{
+		Name: "the IoT credentials endpoint", Config: c.pki.ServerConfig, Revoked: c.isRevoked, Log: c.calls,
+	})
+}
+
+func (c *Cloud) dataEndpoint(l net.Listener) *devicetls.Endpoint {
+	return devicetls.NewData(l, devicetls.Options{
+		Name: "the IoT data endpoint", Config: c.pki.ServerConfig, Revoked: c.isRevoked, Log: c.calls,
 	})
 }
 
@@ -201,19 +246,15 @@ func listen(port int) (*net.TCPListener, error) {
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 func (c *Cloud) serveHTTP(l net.Listener, handler http.HandlerFunc) {
-	server := &http.Server{Handler: c.observed(handler), ReadHeaderTimeout: 30 * time.Second, ErrorLog: zap.NewStdLog(c.log),
-		ConnContext: withThing}
+	server := &http.Server{Handler: c.calls.Observe(handler), ReadHeaderTimeout: 30 * time.Second, ErrorLog: zap.NewStdLog(c.log),
+		ConnContext: devicetls.WithThing}
 	c.servers = append(c.servers, server)
 	c.group.Go(func() { _ = server.Serve(l) })
 }
 
 // Close ends all connections and everything that runs. What was written stays in Dir.
 func (c *Cloud) Close() error {
-	c.mu.Lock()
-	already := c.closed
-	c.closed = true
-	c.mu.Unlock()
-	if already {
+	if c.store.Seal() {
 		return nil
 	}
 	c.stop()
@@ -221,27 +262,27 @@ func (c *Cloud) Close() error {
 	for _, server := range c.servers {
 		errs = append(errs, server.Close())
 	}
-	for _, f := range c.fronts {
-		errs = append(errs, f.close())
+	for _, e := range c.devices {
+		errs = append(errs, e.Close())
 	}
 	c.faults.CutOff() // the broker waits for connections, even for those that never say a word
-	if c.broker != nil {
-		errs = append(errs, c.broker.close())
+	if c.serving {
+		errs = append(errs, c.broker.Close())
 	}
 	c.group.Wait()
-	return errors.Join(append(errs, c.metrics.close(), c.unlock())...)
+	return errors.Join(append(errs, c.metrics.Close(), c.store.Close())...)
 }
+
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // Endpoint is the URL of everything that AWS serves over HTTPS.
-func (c *Cloud) Endpoint() string { return "https://" + c.api.String() }
+func (c *Cloud) Endpoint() string { return "https://" + local(c.ports.API) }
 
 // MQTTEndpoint is host:port of the message broker.
-func (c *Cloud) MQTTEndpoint() string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.broker.port))
-}
+func (c *Cloud) MQTTEndpoint() string { return local(c.ports.MQTT) }
 
 // CredentialEndpoint is host:port of the credentials endpoint.
-func (c *Cloud) CredentialEndpoint() string { return c.credentials.String() }
+func (c *Cloud) CredentialEndpoint() string { return local(c.ports.Credentials) }
 
 // Dir is where everything is kept.
 func (c *Cloud) Dir() string { return c.o.Dir }

@@ -9,11 +9,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
 )
 
 const testSeed = `{
@@ -21,7 +25,8 @@ const testSeed = `{
   "secrets": [{"name":"camera","value":{"MediaURI": "rtsp://user:pass@127.0.0.1/x"}}, {"name":"plain","value":"text"}],
   "things": ["hub-1"],
   "edge_configs": [{"stream":"cam","config":{"HubDeviceArn":"arn:aws:iot:us-west-2:123456789012:thing/hub-1",
-    "RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:aws:secretsmanager:us-west-2:123456789012:secret:camera","MediaUriType":"RTSP_URI"}}}}]
+    "RecorderConfig":{"MediaSourceConfig":{
+    "MediaUriSecretArn":"arn:aws:secretsmanager:us-west-2:123456789012:secret:camera","MediaUriType":"RTSP_URI"}}}}]
 }`
 
 func seed(t *testing.T) *Seed {
@@ -47,7 +52,7 @@ func TestARestartGoesOnWhereItStopped(t *testing.T) {
 	must(t, first.Faults().RevokeCertificate("hub-2"))
 	must(t, first.Close())
 	must(t, first.Close())
-	if _, err := first.CreateStream("late", 1); !errors.Is(err, errClosed) {
+	if _, err := first.CreateStream("late", 1); !errors.Is(err, state.ErrClosed) {
 		t.Errorf("a stopped cloud answers %v", err)
 	}
 
@@ -62,7 +67,7 @@ func TestARestartGoesOnWhereItStopped(t *testing.T) {
 			t.Errorf("%v was %v", v, user[i])
 		}
 	}
-	if got := second.describeSync("cam"); got != inSync {
+	if got := second.kvs.DescribeSync("cam"); got != kvs.InSync {
 		t.Errorf("after the restart, with the same seed, it is %s", got)
 	}
 	if !second.isRevoked("hub-2") {
@@ -79,13 +84,14 @@ func TestSeeds(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Seed: seed(t)})
 	for id, want := range map[string]string{"camera": `{"MediaURI":"rtsp://user:pass@127.0.0.1/x"}`, "plain": "text"} {
-		s, err := c.doc.findSecret(id, time.Now())
+		secret, err := secretsmanager.NewFromConfig(userConfig(t, c)).GetSecretValue(t.Context(),
+			&secretsmanager.GetSecretValueInput{SecretId: &id})
 		must(t, err)
-		if _, v, err := s.version("", ""); err != nil || *v.String != want {
-			t.Errorf("secret %s is %+v, %v", id, v, err)
+		if *secret.SecretString != want {
+			t.Errorf("secret %s is %s", id, *secret.SecretString)
 		}
 	}
-	if got := c.describeSync("cam"); got != syncing {
+	if got := c.kvs.DescribeSync("cam"); got != kvs.Syncing {
 		t.Errorf("the stream is %s", got)
 	}
 	for text, says := range map[string]string{
@@ -158,7 +164,7 @@ func TestOtherMethodsAndOversizedBodiesAreRefused(t *testing.T) {
 		status int
 	}{
 		http.MethodGet:  {nil, http.StatusMethodNotAllowed},
-		http.MethodPost: {make([]byte, maxBody+1), http.StatusRequestEntityTooLarge},
+		http.MethodPost: {make([]byte, awsapi.MaxBody+1), http.StatusRequestEntityTooLarge},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), method, c.Endpoint()+"/listStreams", bytes.NewReader(row.body))
 		must(t, err)

@@ -24,7 +24,8 @@ func askForCredentials(t *testing.T, c *Cloud, config *tls.Config, alias, thing 
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 	defer client.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+c.CredentialEndpoint()+"/role-aliases/"+alias+"/credentials", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		"https://"+c.CredentialEndpoint()+"/role-aliases/"+alias+"/credentials", nil)
 	must(t, err)
 	if thing != "" {
 		r.Header.Set("x-amzn-iot-thingname", thing)
@@ -72,7 +73,7 @@ func TestWhoGetsNoCredentials(t *testing.T) {
 		"no certificate": {"", RoleAlias, hub, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := &tls.Config{RootCAs: c.pki.pool}
+			config := &tls.Config{RootCAs: c.pki.Pool()}
 			if row.certificate != "" {
 				config = deviceTLS(t, c, row.certificate)
 			}
@@ -98,7 +99,7 @@ func TestCredentialsExpire(t *testing.T) {
 	if left := time.Until(got.Credentials.Expiration); left < time.Hour {
 		t.Errorf("only %v left", left)
 	}
-	old := c.keys.issue(hub, time.Now().Add(-3*time.Hour))
+	old := c.keys.Issue(hub, time.Now().Add(-3*time.Hour))
 	cfg := sdkConfig(t, c, credentials.NewStaticCredentialsProvider(old.ID, old.Secret, old.Token))
 	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	wantError(t, err, "ExpiredToken", 403)
@@ -109,7 +110,8 @@ func TestTheUserIsKnown(t *testing.T) {
 	c := start(t, Options{})
 	who, err := sts.NewFromConfig(userConfig(t, c)).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	must(t, err)
-	if aws.ToString(who.Arn) != "arn:aws:iam::123456789012:user/local" || aws.ToString(who.Account) != Account || aws.ToString(who.UserId) == "" {
+	if aws.ToString(who.Arn) != "arn:aws:iam::123456789012:user/local" || aws.ToString(who.Account) != Account ||
+		aws.ToString(who.UserId) == "" {
 		t.Errorf("it is %+v", who)
 	}
 }

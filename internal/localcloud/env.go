@@ -4,16 +4,22 @@ import (
 	"os"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
 )
 
 // EnvVar is one variable of an environment.
 type EnvVar struct{ Name, Value string }
 
-// String gives NAME=value.
+// String is NAME=value.
 func (v EnvVar) String() string { return v.Name + "=" + v.Value }
 
+// CheckAllow reports what of Options.Allow is no action that the local cloud knows. A name may
+// contain *, as in a policy.
+func CheckAllow(allow []string) error { return iam.CheckActions(allow) }
+
 // AddThing makes the device certificate of a thing unless it has one.
-func (c *Cloud) AddThing(thing string) error { return c.pki.device(thing) }
+func (c *Cloud) AddThing(thing string) error { return c.pki.Device(thing) }
 
 // AgentEnv is what the agent of a thing needs to find this cloud. It makes the device certificate
 // if needed; should that fail, the log says why, and the agent will miss the files by name.
@@ -23,15 +29,15 @@ func (c *Cloud) AgentEnv(thing string) []EnvVar {
 	}
 	return []EnvVar{
 		{"AWS_REGION", Region},
-		{"AWS_IOT_CA_CERT", c.pki.caFile()},
-		{"AWS_IOT_CORE_CERT", c.pki.certFile(thing)},
-		{"AWS_IOT_CORE_PRIVATE_KEY", c.pki.keyFile(thing)},
+		{"AWS_IOT_CA_CERT", c.pki.CAFile()},
+		{"AWS_IOT_CORE_CERT", c.pki.CertFile(thing)},
+		{"AWS_IOT_CORE_PRIVATE_KEY", c.pki.KeyFile(thing)},
 		{"AWS_IOT_CORE_CREDENTIAL_ENDPOINT", c.CredentialEndpoint()},
 		{"AWS_IOT_CORE_DATA_ATS_ENDPOINT", c.MQTTEndpoint()},
 		{"AWS_IOT_CORE_ROLE_ALIAS", RoleAlias},
 		{"AWS_IOT_CORE_THING_NAME", thing},
 		{"AWS_ENDPOINT_URL", c.Endpoint()},
-		{rootsVariable(), c.pki.caFile()},
+		{rootsVariable(), c.pki.CAFile()},
 	}
 }
 
@@ -48,10 +54,10 @@ func rootsVariable() string {
 
 // UserEnv is what the AWS CLI and the SDKs need to act as the owner of the account.
 func (c *Cloud) UserEnv() []EnvVar {
-	key := c.keys.user()
+	key := c.keys.User()
 	return []EnvVar{
 		{"AWS_ENDPOINT_URL", c.Endpoint()},
-		{"AWS_CA_BUNDLE", c.pki.caFile()},
+		{"AWS_CA_BUNDLE", c.pki.CAFile()},
 		{"AWS_ACCESS_KEY_ID", key.ID},
 		{"AWS_SECRET_ACCESS_KEY", key.Secret},
 		{"AWS_REGION", Region},

@@ -51,7 +51,8 @@ func film(t *testing.T, dir string, offset time.Duration) io.Reader {
 	t.Helper()
 	return bytes.NewReader(foreign(t, nil, dir, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=6",
 		"-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", "-bf", "0",
-		"-output_ts_offset", fmt.Sprintf("%.3f", offset.Seconds()), "-f", "matroska", "-live", "1", "-cluster_time_limit", "9000", "-cluster_size_limit", "5M", "pipe:1"))
+		"-output_ts_offset", fmt.Sprintf("%.3f", offset.Seconds()), "-f", "matroska", "-live", "1",
+		"-cluster_time_limit", "9000", "-cluster_size_limit", "5M", "pipe:1"))
 }
 
 // A producer nobody here wrote: ffmpeg makes the media, and curl signs and sends it.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sigv4"
 )
 
 func TestMQTTByEveryGreeting(t *testing.T) {
@@ -39,14 +41,14 @@ func TestWhoseHandshakeIsRefused(t *testing.T) {
 	must(t, c.AddThing("revoked"))
 	must(t, c.Faults().RevokeCertificate("revoked"))
 	other := deviceTLS(t, foreign, "stranger")
-	other.RootCAs = c.pki.pool
+	other.RootCAs = c.pki.Pool()
 	for name, row := range map[string]struct {
 		config *tls.Config
 		line   []string
 	}{
 		"revoked": {deviceTLS(t, c, "revoked"), []string{"by revoked", "at the certificate: the certificate is not active"}},
 		"foreign": {other, []string{"at the certificate", "it names itself stranger"}},
-		"none":    {&tls.Config{RootCAs: c.pki.pool}, []string{"didn't provide a certificate"}},
+		"none":    {&tls.Config{RootCAs: c.pki.Pool()}, []string{"didn't provide a certificate"}},
 	} {
 		conn, err := tls.Dial("tcp", c.MQTTEndpoint(), row.config)
 		if err == nil { // TLS 1.3 reports it with the first read
@@ -65,12 +67,12 @@ type dataRequest struct {
 	method, path string
 	certificate  bool
 	protocols    []string
-	key          *accessKey
+	key          *sigv4.AccessKey
 }
 
 func (d dataRequest) send(t *testing.T, c *Cloud) (int, string) {
 	t.Helper()
-	config := &tls.Config{RootCAs: c.pki.pool}
+	config := &tls.Config{RootCAs: c.pki.Pool()}
 	if d.certificate {
 		config = deviceTLS(t, c, hub)
 	}
@@ -81,7 +83,7 @@ func (d dataRequest) send(t *testing.T, c *Cloud) (int, string) {
 	must(t, err)
 	if d.key != nil {
 		key := aws.Credentials{AccessKeyID: d.key.ID, SecretAccessKey: d.key.Secret, SessionToken: d.key.Token}
-		must(t, v4.NewSigner().SignHTTP(context.Background(), key, r, hashOf(nil), "iotdata", Region, time.Now()))
+		must(t, v4.NewSigner().SignHTTP(context.Background(), key, r, sigv4.Hash(nil), "iotdata", Region, time.Now()))
 	}
 	response, err := client.Do(r)
 	if err != nil {
@@ -138,9 +140,9 @@ func TestHTTPSAtTheDataEndpoint(t *testing.T) {
 			t.Parallel()
 			c := start(t, row.options)
 			if row.signs {
-				key := c.keys.user()
+				key := c.keys.User()
 				if row.device {
-					key = c.keys.issue(hub, time.Now())
+					key = c.keys.Issue(hub, time.Now())
 				}
 				row.request.key = &key
 			}

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/secretsmanager"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 10 * time.Second
 
 const hub = "hub-1"
+
+// signedLayout is that of X-Amz-Date.
+const signedLayout = "20060102T150405Z"
 
 var hubARN = edgeconfig.HubARN(Region, Account, hub)
 
@@ -74,14 +78,14 @@ func userConfig(t *testing.T, c *Cloud) aws.Config {
 // deviceConfig is an SDK that acts as a thing.
 func deviceConfig(t *testing.T, c *Cloud, thing string) aws.Config {
 	t.Helper()
-	key := c.keys.issue(thing, time.Now())
+	key := c.keys.Issue(thing, time.Now())
 	return sdkConfig(t, c, credentials.NewStaticCredentialsProvider(key.ID, key.Secret, key.Token))
 }
 
 func sdkConfig(t *testing.T, c *Cloud, provider aws.CredentialsProvider) aws.Config {
 	t.Helper()
 	env := envOf(c.UserEnv())
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.pki.pool}}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.pki.Pool()}}}
 	t.Cleanup(client.CloseIdleConnections)
 	return aws.Config{
 		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]), HTTPClient: client,
@@ -113,14 +117,15 @@ func edgeConfig() *types.EdgeConfig {
 	return &types.EdgeConfig{
 		HubDeviceArn: aws.String(hubARN),
 		RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
-			MediaUriSecretArn: aws.String(secretARN("camera")), MediaUriType: types.MediaUriTypeRtspUri,
+			MediaUriSecretArn: aws.String(secretsmanager.ARN("camera")), MediaUriType: types.MediaUriTypeRtspUri,
 		}},
 	}
 }
 
 func startUpdate(t *testing.T, kvs *kinesisvideo.Client, stream string) (*kinesisvideo.StartEdgeConfigurationUpdateOutput, error) {
 	t.Helper()
-	return kvs.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream, EdgeConfig: edgeConfig()})
+	return kvs.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: &stream,
+		EdgeConfig: edgeConfig()})
 }
 
 func deviceTLS(t *testing.T, c *Cloud, thing string) *tls.Config {
@@ -128,7 +133,7 @@ func deviceTLS(t *testing.T, c *Cloud, thing string) *tls.Config {
 	env := envOf(c.AgentEnv(thing))
 	pair, err := tls.LoadX509KeyPair(env["AWS_IOT_CORE_CERT"], env["AWS_IOT_CORE_PRIVATE_KEY"])
 	must(t, err)
-	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: c.pki.pool}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: c.pki.Pool()}
 }
 
 // clock is one that only moves when told.

@@ -78,5 +78,6 @@ func (h *testHub) await(topic, stream string) hubHeard {
 // answer publishes a sync status about a version.
 func (h *testHub) answer(m hubHeard, status, details string) {
 	h.t.Helper()
-	h.publish("config/status", `{"StreamName":%q,"SyncStatus":%q,"FailedStatusDetails":%q,"LastUpdatedTime":%s,"Time":1}`, m.StreamName, status, details, m.LastUpdatedTime)
+	h.publish("config/status", `{"StreamName":%q,"SyncStatus":%q,"FailedStatusDetails":%q,"LastUpdatedTime":%s,"Time":1}`, m.StreamName,
+		status, details, m.LastUpdatedTime)
 }

@@ -190,40 +190,7 @@ func TestTheOlderOfTwoClientsOfOneNameIsDisconnected(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	if n := len(c.broker.clientsOf(hub)); n != 2 {
+	if n := c.broker.Clients(hub); n != 2 {
 		t.Errorf("%d clients are connected", n)
-	}
-}
-
-func TestAnExpiredSessionHasNoSubscriptions(t *testing.T) {
-	t.Parallel()
-	c := start(t, Options{})
-	server := c.broker.server
-	if got := server.Options.Capabilities.MaximumSessionExpiryInterval; got != 3600 {
-		t.Errorf("sessions last %d s", got)
-	}
-	connectHub(t, c, hub).client.Disconnect(100)
-	const topic = "kvs-edge/hub-1/config/update"
-	client, ok := server.Clients.Get(hub)
-	if !ok || len(server.Topics.Subscribers(topic).Subscriptions) != 1 {
-		t.Fatal("a session ends with its connection")
-	}
-	(&rules{cloud: c, server: server, flights: newFlights()}).OnClientExpired(client)
-	if n := len(server.Topics.Subscribers(topic).Subscriptions); n != 0 {
-		t.Errorf("%d subscriptions are left", n)
-	}
-}
-
-func TestKeepAliveIsHeldToAWSsBounds(t *testing.T) {
-	t.Parallel()
-	for asked, want := range map[uint16]uint16{0: 1200, 1: 30, 29: 30, 30: 30, 600: 600, 1200: 1200, 1201: 1200, 65535: 1200} {
-		if got := keepAlive(asked); got != want {
-			t.Errorf("%d s becomes %d s, want %d", asked, got, want)
-		}
-	}
-	c := start(t, Options{})
-	dialMQTT(t, c, hub).ask(connectPacket(hub, func(p *packets.ConnectPacket) { p.Keepalive = 5 }))
-	if client, ok := c.broker.server.Clients.Get(hub); !ok || client.State.Keepalive != 30 {
-		t.Error("the broker goes by another interval")
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
@@ -109,9 +110,9 @@ func post(t *testing.T, c *Cloud, path string, body []byte) *http.Response {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.Endpoint()+path, bytes.NewReader(body))
 	must(t, err)
 	r.Header.Set("Content-Type", "application/json")
-	sum, user := sha256.Sum256(body), c.keys.user()
+	sum, user := sha256.Sum256(body), c.keys.User()
 	signer := aws.Credentials{AccessKeyID: user.ID, SecretAccessKey: user.Secret}
-	must(t, v4.NewSigner().SignHTTP(t.Context(), signer, r, hex.EncodeToString(sum[:]), serviceKVS, Region, time.Now()))
+	must(t, v4.NewSigner().SignHTTP(t.Context(), signer, r, hex.EncodeToString(sum[:]), awsapi.KVS, Region, time.Now()))
 	response, err := userConfig(t, c).HTTPClient.Do(r)
 	must(t, err)
 	return response

@@ -1,15 +1,13 @@
 package localcloud
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
-	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 )
 
 // modelRow is one rule on one member of one operation, with requests that keep to it and break it.
@@ -251,21 +249,6 @@ func sizeRows(s *kvsmodel.Shape, add addRow) {
 	add(kvsmodel.MaxSize, []any{sized(s.Max)}, []any{sized(s.Max + 1)}, "have length less than or equal to %d", s.Max)
 }
 
-func TestAnErrorThatIsNotDeclaredIsAFailureOfTheStandIn(t *testing.T) {
-	t.Parallel()
-	o := kvsmodel.ByName("DescribeEdgeConfiguration")
-	for _, err := range []error{nil, errClosed, notFound("StreamName", "cam")} {
-		if got := onlyDeclared(o, err); got != err {
-			t.Errorf("%v becomes %v", err, got)
-		}
-	}
-	undeclared := noDataRetention(&streamRecord{Name: "cam"})
-	var answer *media.HTTPError
-	if got := onlyDeclared(o, undeclared); got == nil || errors.As(got, &answer) || !strings.Contains(got.Error(), "does not declare") {
-		t.Errorf("an undeclared error becomes %v", got)
-	}
-}
-
 func TestEveryOperationOfTheModelIsServed(t *testing.T) {
 	t.Parallel()
 	var known []string
@@ -276,7 +259,7 @@ func TestEveryOperationOfTheModelIsServed(t *testing.T) {
 		}
 	}
 	slices.Sort(known)
-	if served := slices.Sorted(maps.Keys(kvsOperations)); !slices.Equal(served, known) {
+	if served := kvs.Operations(); !slices.Equal(served, known) {
 		t.Errorf("served %v, want %v", served, known)
 	}
 }

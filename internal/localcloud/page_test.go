@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/secretsmanager"
 )
 
 // localCloudPage returns the names in code type of docs/localcloud.md: those of the section "What is not
@@ -45,14 +48,14 @@ func TestThePageNamesEveryOperation(t *testing.T) {
 	for _, name := range kvsmodel.NotHere {
 		want[name] = false
 	}
-	for action := range rights {
+	for _, action := range iam.Actions() {
 		prefix, name, _ := strings.Cut(action, ":")
-		want[name] = prefix != serviceKVS || have[name]
+		want[name] = prefix != awsapi.KVS || have[name]
 	}
 	for name := range have {
 		want[name] = true
 	}
-	for name := range secretsOperations {
+	for _, name := range secretsmanager.Operations() {
 		want[name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -73,8 +76,12 @@ func TestThePageNamesWhatASeedMayHave(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/localcloud.md")
 	must(t, err)
-	source, err := os.ReadFile("seed.go")
-	must(t, err)
+	var source []byte
+	for _, path := range []string{"seed.go", "kvs/seed.go"} {
+		part, err := os.ReadFile(path)
+		must(t, err)
+		source = append(source, part...)
+	}
 	members := regexp.MustCompile("`json:\"([a-z_]+)\"`").FindAllStringSubmatch(string(source), -1)
 	for _, m := range members {
 		if !strings.Contains(string(page), "`"+m[1]+"`") {

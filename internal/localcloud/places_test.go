@@ -4,43 +4,52 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/secretsmanager"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sts"
 )
 
 // refusedCalls are requests of the user that are refused, each for a fault in another place, which
 // the line about the refusal names.
 var refusedCalls = []struct{ service, target, path, body, place string }{
-	{serviceSecrets, "secretsmanager.GetSecretValue", "/", `{"SecretId":"none"}`, "SecretId"},
-	{serviceSecrets, "secretsmanager.GetSecretValue", "/", `{"SecretId":"camera","VersionStage":"none"}`, "VersionStage"},
-	{serviceSecrets, "secretsmanager.GetSecretValue", "/", `{"SecretId":"camera","VersionId":"none"}`, "VersionId"},
-	{serviceSecrets, "secretsmanager.CreateSecret", "/", `{"Name":"a b"}`, "Name"},
-	{serviceSecrets, "secretsmanager.CreateSecret", "/", `{"Name":"camera","SecretString":"x"}`, "Name"},
-	{serviceSecrets, "secretsmanager.CreateSecret", "/", `{"Name":"b","SecretString":"x","SecretBinary":"eA=="}`, "SecretBinary"},
-	{serviceSecrets, "secretsmanager.CreateSecret", "/", `{"Name":"b","SecretString":1}`, "body"},
-	{serviceSecrets, "secretsmanager.PutSecretValue", "/", `{"SecretId":"camera"}`, "SecretString"},
-	{serviceSecrets, "secretsmanager.PutSecretValue", "/", `{"SecretId":"camera","SecretString":"x","VersionStages":[]}`, "VersionStages"},
-	{serviceSecrets, "secretsmanager.UpdateSecret", "/", `{"SecretId":"camera","ClientRequestToken":"x"}`, "ClientRequestToken"},
-	{serviceSecrets, "secretsmanager.DeleteSecret", "/", `{"SecretId":"camera","RecoveryWindowInDays":1}`, "RecoveryWindowInDays"},
-	{serviceSecrets, "secretsmanager.ListSecrets", "/", `{"MaxResults":0}`, "MaxResults"},
-	{serviceSecrets, "secretsmanager.ListSecrets", "/", `{"Filters":[{"Key":"all","Values":["x"]}]}`, "Filters"},
-	{serviceSecrets, "secretsmanager.GetRandomPassword", "/", `{}`, "header X-Amz-Target"},
-	{serviceCloudWatch, cloudWatchTarget + "PutMetricData", "/", `{"Namespace":"AWS/a"}`, "Namespace"},
-	{serviceCloudWatch, cloudWatchTarget + "PutMetricData", "/", `{"Namespace":"a","MetricData":[{"MetricName":"m"}]}`,
+	{awsapi.SecretsManager, "secretsmanager.GetSecretValue", "/", `{"SecretId":"none"}`, "SecretId"},
+	{awsapi.SecretsManager, "secretsmanager.GetSecretValue", "/", `{"SecretId":"camera","VersionStage":"none"}`, "VersionStage"},
+	{awsapi.SecretsManager, "secretsmanager.GetSecretValue", "/", `{"SecretId":"camera","VersionId":"none"}`, "VersionId"},
+	{awsapi.SecretsManager, "secretsmanager.CreateSecret", "/", `{"Name":"a b"}`, "Name"},
+	{awsapi.SecretsManager, "secretsmanager.CreateSecret", "/", `{"Name":"camera","SecretString":"x"}`, "Name"},
+	{awsapi.SecretsManager, "secretsmanager.CreateSecret", "/", `{"Name":"b","SecretString":"x","SecretBinary":"eA=="}`, "SecretBinary"},
+	{awsapi.SecretsManager, "secretsmanager.CreateSecret", "/", `{"Name":"b","SecretString":1}`, "body"},
+	{awsapi.SecretsManager, "secretsmanager.PutSecretValue", "/", `{"SecretId":"camera"}`, "SecretString"},
+	{awsapi.SecretsManager, "secretsmanager.PutSecretValue", "/", `{"SecretId":"camera","SecretString":"x","VersionStages":[]}`,
+		"VersionStages"},
+	{awsapi.SecretsManager, "secretsmanager.UpdateSecret", "/", `{"SecretId":"camera","ClientRequestToken":"x"}`, "ClientRequestToken"},
+	{awsapi.SecretsManager, "secretsmanager.DeleteSecret", "/", `{"SecretId":"camera","RecoveryWindowInDays":1}`, "RecoveryWindowInDays"},
+	{awsapi.SecretsManager, "secretsmanager.ListSecrets", "/", `{"MaxResults":0}`, "MaxResults"},
+	{awsapi.SecretsManager, "secretsmanager.ListSecrets", "/", `{"Filters":[{"Key":"all","Values":["x"]}]}`, "Filters"},
+	{awsapi.SecretsManager, "secretsmanager.GetRandomPassword", "/", `{}`, "header X-Amz-Target"},
+	{awsapi.CloudWatch, cloudwatch.TargetPrefix + "PutMetricData", "/", `{"Namespace":"AWS/a"}`, "Namespace"},
+	{awsapi.CloudWatch, cloudwatch.TargetPrefix + "PutMetricData", "/", `{"Namespace":"a","MetricData":[{"MetricName":"m"}]}`,
 		"MetricData.member.1.Value"},
-	{serviceCloudWatch, cloudWatchTarget + "GetMetricStatistics", "/", `{"Namespace":"a"}`, "MetricName"},
-	{serviceCloudWatch, cloudWatchTarget + "ListMetrics", "/", `{"NextToken":"x"}`, "NextToken"},
-	{serviceCloudWatch, cloudWatchTarget + "GetMetricData", "/", `{}`, "the operation"},
-	{serviceSTS, "", "/", "Action=AssumeRole&Version=" + stsVersion, "parameter Action"},
-	{serviceIoT, "", "/things", "", "the path"},
-	{serviceKVS, "", "/createSignalingChannel", "{}", "the path"},
-	{serviceKVS, "", "/fly", "{}", "the path"},
-	{serviceKVS, "", "/describeStream", "[]", "body"},
-	{serviceKVS, "", "/describeStream", "{}{}", "body"},
-	{serviceKVS, "", "/describeStream", `{"StreamName":1}`, "StreamName"},
-	{serviceKVS, "", "/describeEdgeConfiguration", `{"StreamName":"cam"}`, "StreamName"},
-	{serviceKVS, "", "/updateNotificationConfiguration", `{"StreamName":"bare","NotificationConfiguration":{"Status":"ENABLED",` +
+	{awsapi.CloudWatch, cloudwatch.TargetPrefix + "GetMetricStatistics", "/", `{"Namespace":"a"}`, "MetricName"},
+	{awsapi.CloudWatch, cloudwatch.TargetPrefix + "ListMetrics", "/", `{"NextToken":"x"}`, "NextToken"},
+	{awsapi.CloudWatch, cloudwatch.TargetPrefix + "GetMetricData", "/", `{}`, "the operation"},
+	{awsapi.STS, "", "/", "Action=AssumeRole&Version=" + sts.Version, "parameter Action"},
+	{awsapi.IoT, "", "/things", "", "the path"},
+	{awsapi.KVS, "", "/createSignalingChannel", "{}", "the path"},
+	{awsapi.KVS, "", "/fly", "{}", "the path"},
+	{awsapi.KVS, "", "/describeStream", "[]", "body"},
+	{awsapi.KVS, "", "/describeStream", "{}{}", "body"},
+	{awsapi.KVS, "", "/describeStream", `{"StreamName":1}`, "StreamName"},
+	{awsapi.KVS, "", "/describeEdgeConfiguration", `{"StreamName":"cam"}`, "StreamName"},
+	{awsapi.KVS, "", "/updateNotificationConfiguration", `{"StreamName":"bare","NotificationConfiguration":{"Status":"ENABLED",` +
 		`"DestinationConfig":{"Uri":"arn:aws:sns:us-west-2:1:x"}}}`, "DataRetentionInHours"},
 }
 
@@ -55,17 +64,17 @@ func TestEachRefusalNamesThePlaceOfTheFault(t *testing.T) {
 	_, err := c.PutSecret("camera", "x")
 	must(t, err)
 	for i, row := range refusedCalls {
-		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: row.service, region: Region, key: c.keys.user(),
+		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: row.service, region: Region, key: c.keys.User(),
 			at: time.Now()}
 		s.before = func(r *http.Request) {
-			if r.Header.Set("X-Amz-Target", row.target); row.service == serviceCloudWatch {
-				r.Header.Set("Content-Type", typeJSON10)
+			if r.Header.Set("X-Amz-Target", row.target); row.service == awsapi.CloudWatch {
+				r.Header.Set("Content-Type", awsapi.TypeJSON10)
 			}
 			if row.target == "" {
 				r.Header.Del("X-Amz-Target")
 			}
-			if row.service == serviceSTS {
-				r.Header.Set("Content-Type", typeForm)
+			if row.service == awsapi.STS {
+				r.Header.Set("Content-Type", awsapi.TypeForm)
 			}
 		}
 		if response := s.send(t, c); response.StatusCode < 400 {
@@ -88,12 +97,12 @@ func TestWhatIsNotHereIsNotDenied(t *testing.T) {
 	for _, options := range []Options{{}, {AsAWS: true}} {
 		c := start(t, options)
 		for _, row := range []struct{ service, target, path, want string }{
-			{serviceKVS, "", "/fly", "no operation"},
-			{serviceKVS, "", "/createSignalingChannel", "does not have CreateSignalingChannel"},
-			{serviceSecrets, "secretsmanager.GetRandomPassword", "/", "no operation"},
-			{serviceIoTData, "", "/things/x/shadow", "no IoT data operation"},
+			{awsapi.KVS, "", "/fly", "no operation"},
+			{awsapi.KVS, "", "/createSignalingChannel", "does not have CreateSignalingChannel"},
+			{awsapi.SecretsManager, "secretsmanager.GetRandomPassword", "/", "no operation"},
+			{awsapi.IoTData, "", "/things/x/shadow", "no IoT data operation"},
 		} {
-			s := signedRequest{path: row.path, body: "{}", hashed: "{}", service: row.service, region: Region, key: c.keys.issue(hub, time.Now()),
+			s := signedRequest{path: row.path, body: "{}", hashed: "{}", service: row.service, region: Region, key: c.keys.Issue(hub, time.Now()),
 				at: time.Now()}
 			if row.target != "" {
 				s.before = func(r *http.Request) { r.Header.Set("X-Amz-Target", row.target) }
@@ -111,28 +120,28 @@ func TestWhatIsNotHereIsNotDenied(t *testing.T) {
 // Without its row in rights an operation could be called by everybody.
 func TestEachOperationHasARow(t *testing.T) {
 	t.Parallel()
-	for name := range kvsOperations {
-		wantRow(t, serviceKVS, name)
+	for _, name := range kvs.Operations() {
+		wantRow(t, awsapi.KVS, name)
 	}
-	for name := range secretsOperations {
-		wantRow(t, serviceSecrets, name)
+	for _, name := range secretsmanager.Operations() {
+		wantRow(t, awsapi.SecretsManager, name)
 	}
 	for _, name := range []string{"PutMedia", "GetMedia"} {
-		wantRow(t, serviceKVS, name)
+		wantRow(t, awsapi.KVS, name)
 	}
 	for _, name := range []string{"PutMetricData", "ListMetrics", "GetMetricStatistics"} {
-		wantRow(t, serviceCloudWatch, name)
+		wantRow(t, awsapi.CloudWatch, name)
 	}
 	for _, name := range []string{"Publish", "RetainPublish", "GetRetainedMessage", "ListRetainedMessages"} {
-		wantRow(t, serviceIoTData, name)
+		wantRow(t, awsapi.IoTData, name)
 	}
-	wantRow(t, serviceIoT, "DescribeEndpoint")
-	wantRow(t, serviceSTS, "GetCallerIdentity")
+	wantRow(t, awsapi.IoT, "DescribeEndpoint")
+	wantRow(t, awsapi.STS, "GetCallerIdentity")
 }
 
 func wantRow(t *testing.T, service, operation string) {
 	t.Helper()
-	if _, ok := rights[actionOf(service, operation)]; !ok {
+	if !slices.Contains(iam.Actions(), iam.Action(service, operation)) {
 		t.Errorf("%s of %s has no row", operation, service)
 	}
 }
@@ -143,7 +152,7 @@ func TestAStreamThatIsNamedByItsARN(t *testing.T) {
 	c := start(t, Options{Calls: calls})
 	arn, err := c.CreateStream("cam", 1)
 	must(t, err)
-	s := signedRequest{path: "/putMedia", service: serviceKVS, region: Region, key: c.keys.user(), at: time.Now()}
+	s := signedRequest{path: "/putMedia", service: awsapi.KVS, region: Region, key: c.keys.User(), at: time.Now()}
 	s.before = func(r *http.Request) {
 		r.Header.Set("x-amzn-stream-arn", arn)
 		r.Header.Set("x-amzn-fragment-timecode-type", "ABSOLUTE")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sigv4"
 )
 
 // header is one line of a request as it goes over the wire.
@@ -24,7 +26,7 @@ type rawRequest struct {
 	signed  []string // names of the signed headers, in lower case
 	claimed header   // signed in place of what is sent
 	payload string   // hex SHA-256 that is signed
-	key     accessKey
+	key     sigv4.AccessKey
 }
 
 const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -66,7 +68,7 @@ func (q rawRequest) head() string {
 // dialRaw connects to the HTTPS endpoint, with a deadline for all that follows.
 func dialRaw(t *testing.T, c *Cloud) (*tls.Conn, *bufio.Reader) {
 	t.Helper()
-	conn, err := tls.Dial("tcp", c.api.String(), &tls.Config{RootCAs: c.pki.pool, NextProtos: []string{"http/1.1"}})
+	conn, err := tls.Dial("tcp", local(c.ports.API), &tls.Config{RootCAs: c.pki.Pool(), NextProtos: []string{"http/1.1"}})
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	must(t, conn.SetDeadline(time.Now().Add(patience)))
@@ -124,8 +126,8 @@ func TestSignaturesOfHeadersThatNetHTTPTakesAway(t *testing.T) {
 			t.Parallel()
 			conn, in := dialRaw(t, c)
 			q := rawRequest{
-				path: "/describeStream", payload: hashOf([]byte(describeCam)), key: c.keys.user(), claimed: row.claimed,
-				lines:  append([]header{{"Host", c.api.String()}, {"X-Amz-Date", time.Now().UTC().Format(timeLayout)}}, row.lines...),
+				path: "/describeStream", payload: sigv4.Hash([]byte(describeCam)), key: c.keys.User(), claimed: row.claimed,
+				lines:  append([]header{{"Host", local(c.ports.API)}, {"X-Amz-Date", time.Now().UTC().Format(signedLayout)}}, row.lines...),
 				signed: append([]string{"host", "x-amz-date"}, strings.Fields(row.signed)...),
 			}
 			text := q.head()

@@ -2,6 +2,8 @@ package localcloud
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,7 +34,8 @@ func TestRetainedMessagesSurviveARestart(t *testing.T) {
 		LastModifiedTime int64
 	}
 	get := func(c *Cloud, topic string) (m message, err error) {
-		text, err := c.broker.retained("kvs-edge/" + hub + "/" + topic)
+		text, err := c.broker.DataAPI().Call("GetRetainedMessage",
+			httptest.NewRequest(http.MethodGet, "/retainedMessage/kvs-edge/"+hub+"/"+topic, nil), nil)
 		if err == nil {
 			must(t, json.Unmarshal(text, &m))
 		}

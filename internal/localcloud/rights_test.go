@@ -14,6 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iam"
 )
 
 // deviceCalls are the calls that the agent, or what was there before it, makes as a device.
@@ -129,7 +132,7 @@ func TestDeniedMediaHasStatus403AndNoCode(t *testing.T) {
 		{"/getMedia", `{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}`,
 			"kinesisvideo:GetMedia on resource: " + arn + " because", 403},
 	} {
-		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: serviceKVS, region: Region, key: c.keys.issue(hub,
+		s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: awsapi.KVS, region: Region, key: c.keys.Issue(hub,
 			time.Now()), at: time.Now()}
 		s.after = func(r *http.Request) {
 			r.Header.Set("x-amzn-stream-name", "cam")
@@ -143,7 +146,7 @@ func TestDeniedMediaHasStatus403AndNoCode(t *testing.T) {
 			t.Errorf("%s is answered %d: %s", row.path, response.StatusCode, body)
 		}
 	}
-	if e := c.denied(caller{Thing: hub}, serviceKVS, "kinesisvideo:PutMedia", "cam"); e.Name != "" || e.Status != 403 {
+	if e := c.policies.Denied(iam.Caller{Thing: hub}, awsapi.KVS, "kinesisvideo:PutMedia", "cam"); e.Name != "" || e.Status != 403 {
 		t.Errorf("PutMedia is denied with %v", e)
 	}
 }
@@ -204,7 +207,7 @@ func TestWhatIsDeniedNothingAllows(t *testing.T) {
 		"kinesisvideo:PutMedia": false, "iot:RetainPublish": false, "iot:Publish": true,
 		"kinesisvideo:DescribeStream": true, "kinesisvideo:DeleteStream": true,
 	} {
-		if role, policy := c.roleAllows(action), c.policyAllows(action, true); role != want || policy != want {
+		if role, policy := c.policies.RoleAllows(action), c.policies.PolicyAllows(action, true); role != want || policy != want {
 			t.Errorf("%s: the role allows it %v, the policy %v", action, role, policy)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iot"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -30,7 +33,7 @@ func TestBoto3ReadsEveryAnswer(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "/usr/bin/python3")
 	c := start(t, Options{})
-	script := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/services.py", c.Endpoint(), c.pki.caFile())
+	script := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/services.py", c.Endpoint(), c.pki.CAFile())
 	script.Env = userEnv(t, c)
 	out, err := script.CombinedOutput()
 	if err != nil {
@@ -132,9 +135,9 @@ func routeRows() map[string]routeRow {
 			want: []string{"application/cbor", "localcloud has no service x"}},
 		"another's path": {path: "/describeStream", scope: "iot", body: `{}`, status: 403, want: []string{"InvalidSignatureException",
 			"correct service: 'kinesisvideo'"}},
-		"unsigned query": {path: "/", header: [2]string{"Content-Type", typeForm}, body: "Action=GetCallerIdentity&Version=2011-06-15",
+		"unsigned query": {path: "/", header: [2]string{"Content-Type", awsapi.TypeForm}, body: "Action=GetCallerIdentity&Version=2011-06-15",
 			unsigned: true, status: 403, want: []string{"<Code>MissingAuthenticationToken</Code>", "sts.amazonaws.com"}},
-		"unsigned metrics": {path: "/", header: [2]string{"Content-Type", typeForm}, body: "Action=ListMetrics&Version=2010-08-01",
+		"unsigned metrics": {path: "/", header: [2]string{"Content-Type", awsapi.TypeForm}, body: "Action=ListMetrics&Version=2010-08-01",
 			unsigned: true, status: 403, want: []string{"<Code>MissingAuthenticationToken</Code>", "monitoring.amazonaws.com"}},
 		"unsigned secret": {path: "/", header: [2]string{"X-Amz-Target", "secretsmanager.ListSecrets"}, body: "{}", unsigned: true,
 			status: 403, want: []string{"application/x-amz-json-1.1", `"__type":"MissingAuthenticationTokenException"`}},
@@ -156,7 +159,7 @@ func TestRequestsFindTheirService(t *testing.T) {
 	for name, row := range routeRows() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: row.scope, region: Region, key: c.keys.user(),
+			s := signedRequest{path: row.path, body: row.body, hashed: row.body, service: row.scope, region: Region, key: c.keys.User(),
 				at: time.Now()}
 			s.before = func(r *http.Request) {
 				r.Header.Del("Content-Type")
@@ -191,7 +194,8 @@ func TestDescribeEndpoint(t *testing.T) {
 		"iot:CredentialProvider": c.CredentialEndpoint(),
 		"iot:Jobs":               "InvalidRequestException",
 	} {
-		got, err := c.describeEndpoint(kind)
+		control, _ := c.servicesByScope(awsapi.IoT)
+		got, err := control.Call("DescribeEndpoint", httptest.NewRequest(http.MethodGet, iot.EndpointPath+"?endpointType="+kind, nil), nil)
 		if err != nil {
 			got = []byte(err.Error())
 		}

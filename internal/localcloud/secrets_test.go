@@ -230,12 +230,3 @@ func TestWhatSecretsManagerRefuses(t *testing.T) {
 		})
 	}
 }
-
-func TestASecretOfAnEarlierLocalCloudIsRead(t *testing.T) {
-	t.Parallel()
-	s := secretRecord{Name: "s", Value: "old", Version: "v1", Changed: time.Unix(1, 0)}
-	s.adopt()
-	if id, v, err := s.version("", ""); err != nil || id != "v1" || *v.String != "old" || s.Value != "" {
-		t.Errorf("version %s, %+v, %v", id, v, err)
-	}
-}

@@ -1,9 +1,12 @@
 package localcloud
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 )
 
 // seedExample is the seed that docs/localcloud.md shows.
@@ -91,14 +94,15 @@ func TestASeedChangesOnlyWhatItStates(t *testing.T) {
 		want   string // device name, media type and tier
 	}{
 		{SeedStream{Name: "cam", RetentionHours: 24, DeviceName: "a"}, "a  HOT"},
-		{SeedStream{Name: "cam", RetentionHours: 24, MediaType: "video/h264", StorageTier: TierWarm}, "a video/h264 WARM"},
+		{SeedStream{Name: "cam", RetentionHours: 24, MediaType: "video/h264", StorageTier: kvs.TierWarm}, "a video/h264 WARM"},
 		{SeedStream{Name: "cam", RetentionHours: 24, DeviceName: "b"}, "b video/h264 WARM"},
 	} {
 		c, err := Start(Options{Dir: dir, Seed: &Seed{Streams: []SeedStream{stage.stream}}})
 		must(t, err)
-		must(t, c.view(func(d *document) error {
-			s := d.Streams["cam"]
-			if got := s.DeviceName + " " + s.MediaType + " " + s.tier(c.o.Now()); got != stage.want {
+		tier := succeed(t, c, "DescribeStreamStorageConfiguration", `{"StreamName":"cam"}`)["StreamStorageConfiguration"].(map[string]any)
+		must(t, c.store.View(func() error {
+			s := c.doc.Streams["cam"]
+			if got := fmt.Sprint(s.DeviceName, " ", s.MediaType, " ", tier["DefaultStorageTier"]); got != stage.want {
 				t.Errorf("after the seed %+v the stream has %q, want %q", stage.stream, got, stage.want)
 			}
 			return nil

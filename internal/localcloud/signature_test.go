@@ -13,6 +13,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/sigv4"
 )
 
 // signedRequest is a request as the SDK's signer signs it, with everything that can be wrong.
@@ -21,7 +24,7 @@ type signedRequest struct {
 	hashed     string // what is hashed in place of the body
 	service    string
 	region     string
-	key        accessKey
+	key        sigv4.AccessKey
 	at         time.Time
 	before     func(*http.Request) // changes it until it is signed
 	after      func(*http.Request) // changes it when it is signed
@@ -53,7 +56,7 @@ func TestSignatures(t *testing.T) {
 	c := start(t, Options{})
 	_, err := c.CreateStream("cam", 24)
 	must(t, err)
-	device := c.keys.issue(hub, time.Now())
+	device := c.keys.Issue(hub, time.Now())
 	for name, row := range map[string]struct {
 		change func(*signedRequest)
 		want   string // of x-amzn-ErrorType; empty when the signature is good
@@ -65,38 +68,40 @@ func TestSignatures(t *testing.T) {
 		"good, spaces": {func(s *signedRequest) {
 			s.after = func(r *http.Request) { r.Header.Set("Content-Type", "  application/json ") }
 		}, ""},
-		"16 min ago":      {func(s *signedRequest) { s.at = s.at.Add(-16 * time.Minute) }, invalidSignature},
-		"16 min ahead":    {func(s *signedRequest) { s.at = s.at.Add(16 * time.Minute) }, invalidSignature},
-		"wrong secret":    {func(s *signedRequest) { s.key.Secret += "x" }, invalidSignature},
-		"wrong region":    {func(s *signedRequest) { s.region = "eu-west-1" }, invalidSignature},
-		"wrong service":   {func(s *signedRequest) { s.service = "sts" }, invalidSignature},
-		"body changed":    {func(s *signedRequest) { s.body = `{"StreamName":"cam" }` }, invalidSignature},
-		"body not signed": {func(s *signedRequest) { s.hashed = "" }, invalidSignature},
+		"16 min ago":      {func(s *signedRequest) { s.at = s.at.Add(-16 * time.Minute) }, awsapi.InvalidSignature},
+		"16 min ahead":    {func(s *signedRequest) { s.at = s.at.Add(16 * time.Minute) }, awsapi.InvalidSignature},
+		"wrong secret":    {func(s *signedRequest) { s.key.Secret += "x" }, awsapi.InvalidSignature},
+		"wrong region":    {func(s *signedRequest) { s.region = "eu-west-1" }, awsapi.InvalidSignature},
+		"wrong service":   {func(s *signedRequest) { s.service = "sts" }, awsapi.InvalidSignature},
+		"body changed":    {func(s *signedRequest) { s.body = `{"StreamName":"cam" }` }, awsapi.InvalidSignature},
+		"body not signed": {func(s *signedRequest) { s.hashed = "" }, awsapi.InvalidSignature},
 		"signed header changed": {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") } },
-			invalidSignature},
-		"query changed": {func(s *signedRequest) { s.after = func(r *http.Request) { r.URL.RawQuery = "a=1" } }, invalidSignature},
+			awsapi.InvalidSignature},
+		"query changed": {func(s *signedRequest) { s.after = func(r *http.Request) { r.URL.RawQuery = "a=1" } }, awsapi.InvalidSignature},
 		"date changed": {func(s *signedRequest) {
 			s.after = func(r *http.Request) { r.Header.Set("X-Amz-Date", "20200101T000000Z") }
-		}, incomplete},
-		"unknown key":         {func(s *signedRequest) { s.key.ID = "AKIAIOSFODNN7EXAMPLE" }, unknownKey},
-		"key without token":   {func(s *signedRequest) { s.key = device; s.key.Token = "" }, unknownKey},
-		"user's with a token": {func(s *signedRequest) { s.key.Token = device.Token }, unknownKey},
-		"another token":       {func(s *signedRequest) { s.key = device; s.key.Token = c.keys.issue(hub, time.Now()).Token }, unknownKey},
-		"forged token":        {func(s *signedRequest) { s.key = device; s.key.Token = "A" + s.key.Token[1:] + "AAAA" }, unknownKey},
-		"expired":             {func(s *signedRequest) { s.key = c.keys.issue(hub, time.Now().Add(-time.Hour-time.Second)) }, expiredToken},
-		"unsigned":            {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Del("Authorization") } }, missingToken},
+		}, awsapi.IncompleteSignature},
+		"unknown key":         {func(s *signedRequest) { s.key.ID = "AKIAIOSFODNN7EXAMPLE" }, awsapi.UnknownKey},
+		"key without token":   {func(s *signedRequest) { s.key = device; s.key.Token = "" }, awsapi.UnknownKey},
+		"user's with a token": {func(s *signedRequest) { s.key.Token = device.Token }, awsapi.UnknownKey},
+		"another token":       {func(s *signedRequest) { s.key = device; s.key.Token = c.keys.Issue(hub, time.Now()).Token }, awsapi.UnknownKey},
+		"forged token":        {func(s *signedRequest) { s.key = device; s.key.Token = "A" + s.key.Token[1:] + "AAAA" }, awsapi.UnknownKey},
+		"expired": {func(s *signedRequest) { s.key = c.keys.Issue(hub, time.Now().Add(-time.Hour-time.Second)) },
+			awsapi.ExpiredToken},
+		"unsigned": {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Del("Authorization") } },
+			awsapi.MissingToken},
 		"another algorithm": {func(s *signedRequest) { s.after = func(r *http.Request) { r.Header.Set("Authorization", "Basic x") } },
-			incomplete},
+			awsapi.IncompleteSignature},
 		"cut off": {func(s *signedRequest) {
 			s.after = func(r *http.Request) {
 				h := r.Header.Get("Authorization")
 				r.Header.Set("Authorization", h[:strings.Index(h, "Signature=")])
 			}
-		}, incomplete},
+		}, awsapi.IncompleteSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := signedRequest{path: "/describeStream", body: `{"StreamName":"cam"}`, service: "kinesisvideo", region: Region, key: c.keys.user(),
+			s := signedRequest{path: "/describeStream", body: `{"StreamName":"cam"}`, service: "kinesisvideo", region: Region, key: c.keys.User(),
 				at: time.Now()}
 			s.hashed = s.body
 			row.change(&s)
@@ -141,7 +146,7 @@ func TestTheDataPlaneChecksSignatures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := signedRequest{path: row.path, body: row.body, hashed: row.hashed, service: "kinesisvideo", region: Region, key: c.keys.issue(hub,
+			s := signedRequest{path: row.path, body: row.body, hashed: row.hashed, service: "kinesisvideo", region: Region, key: c.keys.Issue(hub,
 				time.Now()), at: time.Now(), after: row.after}
 			if response := s.send(t, c); response.StatusCode != row.status {
 				body, _ := io.ReadAll(response.Body)

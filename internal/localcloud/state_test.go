@@ -5,10 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
 
@@ -43,7 +43,7 @@ func TestTheStateOfAnEarlierVersionOpens(t *testing.T) {
 	}
 	status, edge := syncStatus(t, c)
 	recorder := edge["EdgeAgentStatus"].(map[string]any)["LastRecorderStatus"].(map[string]any)
-	if status != syncFailed || edge["FailedStatusDetails"] != "The disk is full." || recorder["RecorderStatus"] != "USER_ERROR" {
+	if status != kvs.SyncFailed || edge["FailedStatusDetails"] != "The disk is full." || recorder["RecorderStatus"] != "USER_ERROR" {
 		t.Errorf("the edge configuration is %v", edge)
 	}
 	if !c.isRevoked("hub-2") {
@@ -56,7 +56,7 @@ func TestEverythingOfAStreamSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	clock, dir := newClock(), t.TempDir()
 	c, err := Start(Options{Dir: dir, Now: clock.Now, Seed: &Seed{Streams: []SeedStream{{
-		Name: "cam", RetentionHours: 24, DeviceName: "d", MediaType: "video/h264", KMSKeyID: "key", StorageTier: TierWarm,
+		Name: "cam", RetentionHours: 24, DeviceName: "d", MediaType: "video/h264", KMSKeyID: "key", StorageTier: kvs.TierWarm,
 		Tags: map[string]string{"a": "b"}, ImageGeneration: json.RawMessage(goodImages), Notification: json.RawMessage(goodNotification),
 	}}}})
 	must(t, err)
@@ -94,24 +94,10 @@ func TestStatusesOnDisk(t *testing.T) {
 	must(t, err)
 	var d document
 	must(t, json.Unmarshal(data, &d))
-	if s := d.Streams["cam"]; s.Status != streamCreating || !s.Settles.Equal(clock.Now().Add(time.Minute)) {
+	if s := d.Streams["cam"]; s.Status != "CREATING" || !s.Settles.Equal(clock.Now().Add(time.Minute)) {
 		t.Errorf("on disk it is %s until %v", s.Status, s.Settles)
 	}
 	if code, _ := ask(t, c, "DeleteStream", `{"StreamARN":"`+d.Streams["cam"].ARN+`"}`); code != kvsmodel.ResourceInUse {
 		t.Errorf("deleting a stream that is CREATING: %q", code)
 	}
-}
-
-// A process that is being started has all files of this one, until it runs its program.
-func TestAClosedCloudReleasesItsDirectoryAtOnce(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	c := start(t, Options{Dir: dir})
-	forked, err := syscall.Dup(int(c.lock.Fd()))
-	must(t, err)
-	defer syscall.Close(forked)
-	must(t, c.Close())
-	again, err := Start(Options{Dir: dir})
-	must(t, err)
-	must(t, again.Close())
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvsmodel"
 )
 
@@ -24,7 +25,8 @@ func sameJSON(t *testing.T, a, b string) bool {
 
 const (
 	goodImages = `{"Status":"ENABLED","ImageSelectorType":"SERVER_TIMESTAMP",` +
-		`"DestinationConfig":{"Uri":"s3://bucket/images","DestinationRegion":"us-west-2"},"SamplingInterval":200,"Format":"JPEG","FormatConfig":{"JPEGQuality":"100"},"WidthPixels":320}`
+		`"DestinationConfig":{"Uri":"s3://bucket/images","DestinationRegion":"us-west-2"},"SamplingInterval":200,` +
+		`"Format":"JPEG","FormatConfig":{"JPEGQuality":"100"},"WidthPixels":320}`
 	goodNotification = `{"Status":"DISABLED","DestinationConfig":{"Uri":"arn:aws:sns:us-west-2:123456789012:topic"}}`
 )
 
@@ -135,17 +137,17 @@ func TestTheBillCountsBytesInHotAndFragmentsInWarm(t *testing.T) {
 	c = start(t, Options{Dir: dir, Now: clock.Now})
 	got, err := c.Bill("cam")
 	must(t, err)
-	hour := 1.0 / hoursPerMonth
-	want := Bill{Fragments: 5, Bytes: 4e9,
-		Hot:  TierBill{Fragments: 2, Bytes: 2e9, Ingestion: 2 * 0.0085, Storage: 0.0230 + 0.0230*(1-hour)},
-		Warm: TierBill{Fragments: 3, Bytes: 2e9, Ingestion: 3 * 0.0100 / 1000, Storage: 0.0125 * (729 + 728) * hour},
+	hour := 1.0 / 730
+	want := kvs.Bill{Fragments: 5, Bytes: 4e9,
+		Hot:  kvs.TierBill{Fragments: 2, Bytes: 2e9, Ingestion: 2 * 0.0085, Storage: 0.0230 + 0.0230*(1-hour)},
+		Warm: kvs.TierBill{Fragments: 3, Bytes: 2e9, Ingestion: 3 * 0.0100 / 1000, Storage: 0.0125 * (729 + 728) * hour},
 	}
 	if !near(got, want) {
 		t.Errorf("the bill is %+v, want %+v", got, want)
 	}
 	live, err := c.Bill("live")
 	must(t, err)
-	if want := (Bill{Fragments: 1, Bytes: 2e9, Hot: TierBill{Fragments: 1, Bytes: 2e9, Ingestion: 0.017}}); !near(live, want) {
+	if want := (kvs.Bill{Fragments: 1, Bytes: 2e9, Hot: kvs.TierBill{Fragments: 1, Bytes: 2e9, Ingestion: 0.017}}); !near(live, want) {
 		t.Errorf("the bill of a stream without retention is %+v, want %+v", live, want)
 	}
 	if total := got.Total(); math.Abs(total-(0.017+0.046+0.00003+0.025)) > 1e-3 {
@@ -161,18 +163,18 @@ func TestTheBillOfShortStorageInWarm(t *testing.T) {
 	t.Parallel()
 	clock, dir := newClock(), t.TempDir()
 	store(t, dir, "cam", 1, clock.Now(), 1e9)
-	seed := &Seed{Streams: []SeedStream{{Name: "cam", RetentionHours: 1, StorageTier: TierWarm}}}
+	seed := &Seed{Streams: []SeedStream{{Name: "cam", RetentionHours: 1, StorageTier: kvs.TierWarm}}}
 	c := start(t, Options{Dir: dir, Now: clock.Now, StreamDelay: -1, Seed: seed})
 	got, err := c.Bill("cam")
 	must(t, err)
-	if want := 0.0125 * 720 / hoursPerMonth; math.Abs(got.Warm.Storage-want) > 1e-9 {
+	if want := 0.0125 * 720 / 730; math.Abs(got.Warm.Storage-want) > 1e-9 {
 		t.Errorf("storage costs %f, want %f", got.Warm.Storage, want)
 	}
 }
 
 // near compares bills up to the rounding of sums.
-func near(a, b Bill) bool {
-	same := func(a, b TierBill) bool {
+func near(a, b kvs.Bill) bool {
+	same := func(a, b kvs.TierBill) bool {
 		return a.Fragments == b.Fragments && a.Bytes == b.Bytes &&
 			math.Abs(a.Ingestion-b.Ingestion) < 1e-9 && math.Abs(a.Storage-b.Storage) < 1e-9
 	}

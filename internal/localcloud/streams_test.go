@@ -153,9 +153,13 @@ func TestWhatEachOperationAnswersInEachStatus(t *testing.T) {
 		}
 	}
 	enter := func(status string) {
-		must(t, c.update(func(d *document) error { c.enter(d.Streams["cam"], status); return nil }))
+		must(t, c.store.Update(func() error {
+			s := c.doc.Streams["cam"]
+			s.Status, s.Settles = status, c.o.Now().Add(time.Hour)
+			return nil
+		}))
 	}
-	for i, status := range []string{streamCreating, streamUpdating, streamDeleting} {
+	for i, status := range []string{"CREATING", "UPDATING", "DELETING"} {
 		enter(status)
 		for operation, row := range rows {
 			body := "{" + strings.ReplaceAll(row.body, "ARN\":\"ARN", "ARN\":\""+arn) + "}"
@@ -164,13 +168,13 @@ func TestWhatEachOperationAnswersInEachStatus(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"cam", arn} {
-			info, found := (lookup{c}).Stream(id)
-			if wantFound := status != streamDeleting; found != wantFound || info.Status != status || info.Name != "cam" {
+			info, found := c.kvs.Stream(id)
+			if wantFound := status != "DELETING"; found != wantFound || info.Status != status || info.Name != "cam" {
 				t.Errorf("the data plane finds %s as %+v, %t", id, info, found)
 			}
 		}
 		want := ""
-		if status == streamDeleting {
+		if status == "DELETING" {
 			want = kvsmodel.ResourceNotFound
 		}
 		if got := getMedia(t, c); got != want {
@@ -200,7 +204,7 @@ func TestTheHelperAndTheSeedMakeStreamsThatAreActive(t *testing.T) {
 			_, err := c.CreateStream(name, 24)
 			must(t, err)
 		}
-		if got := statusOf(t, c, name); got != streamActive {
+		if got := statusOf(t, c, name); got != "ACTIVE" {
 			t.Errorf("the stream %s is %s", name, got)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
 )
 
 func TestAConfigurationIsSentAndItsAnswersAreShown(t *testing.T) {
@@ -38,12 +40,15 @@ func TestAConfigurationIsSentAndItsAnswersAreShown(t *testing.T) {
 	h.answer(told, "IN_SYNC", "")
 	must(t, c.AwaitSyncStatus(waiting(t), "cam", "IN_SYNC"))
 
-	h.publish("jobs/status", `{"Time":1700000000,"Streams":[{"StreamName":"cam","Recorder":{"Status":"USER_ERROR","Details":"The camera is off.","LastCollectedTime":1700000000.5,"LastUpdatedTime":1700000000.25},"Uploader":{"Status":"SUCCESS","LastCollectedTime":1700000000.5,"LastUpdatedTime":1700000000.25}}]}`)
+	h.publish("jobs/status", `{"Time":1700000000,"Streams":[{"StreamName":"cam",`+
+		`"Recorder":{"Status":"USER_ERROR","Details":"The camera is off.","LastCollectedTime":1700000000.5,"LastUpdatedTime":1700000000.25},`+
+		`"Uploader":{"Status":"SUCCESS","LastCollectedTime":1700000000.5,"LastUpdatedTime":1700000000.25}}]}`)
 	h.answer(told, "SYNC_FAILED", "The disk is full.")
 	must(t, c.AwaitSyncStatus(waiting(t), "cam", "SYNC_FAILED"))
 	got, err := kvs.DescribeEdgeConfiguration(t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamARN: &arn})
 	must(t, err)
-	if aws.ToString(got.FailedStatusDetails) != "The disk is full." || aws.ToString(got.EdgeConfig.HubDeviceArn) != hubARN || !got.LastUpdatedTime.Equal(*updated.LastUpdatedTime) {
+	if aws.ToString(got.FailedStatusDetails) != "The disk is full." || aws.ToString(got.EdgeConfig.HubDeviceArn) != hubARN ||
+		!got.LastUpdatedTime.Equal(*updated.LastUpdatedTime) {
 		t.Errorf("described as %+v", got)
 	}
 	recorder, uploader := got.EdgeAgentStatus.LastRecorderStatus, got.EdgeAgentStatus.LastUploaderStatus
@@ -91,18 +96,18 @@ func TestWithoutAcknowledgementAnUpdateIsRepeatedAndGivenUpAfter15Minutes(t *tes
 	_, err = startUpdate(t, userKVS(t, c), "cam")
 	must(t, err)
 	first := h.await("config/update", "cam")
-	clock.advance(repeatEvery)
+	clock.advance(10 * time.Second)
 	if again := h.await("config/update", "cam"); again.LastUpdatedTime != first.LastUpdatedTime {
 		t.Errorf("version %s is repeated as %s", first.LastUpdatedTime, again.LastUpdatedTime)
 	}
-	clock.advance(acknowledgeUntil - repeatEvery - time.Second)
+	clock.advance(15*time.Minute - 10*time.Second - time.Second)
 	h.await("config/update", "cam")
-	if got := c.describeSync("cam"); got != syncing {
+	if got := c.kvs.DescribeSync("cam"); got != kvs.Syncing {
 		t.Errorf("a second before the time is over it is %s", got)
 	}
 	clock.advance(time.Second)
 	must(t, c.AwaitSyncStatus(waiting(t), "cam", "SYNC_FAILED"))
-	if got := c.describeSync("cam"); !strings.Contains(got, "15 minutes") {
+	if got := c.kvs.DescribeSync("cam"); !strings.Contains(got, "15 minutes") {
 		t.Errorf("the details do not say why: %s", got)
 	}
 	h.answer(first, "ACKNOWLEDGED", "")
@@ -122,7 +127,8 @@ func TestAnswersThatChangeNothing(t *testing.T) {
 		"a deletion":     func(h, _ *testHub, told hubHeard) { h.answer(told, "DELETED", "") },
 		"garbage":        func(h, _ *testHub, _ hubHeard) { h.publish("config/status", "garbage"); h.publish("jobs/status", "[]") },
 		"unknown jobs": func(h, _ *testHub, _ hubHeard) {
-			h.publish("jobs/status", `{"Streams":[{"StreamName":"none","Recorder":{"Status":"SUCCESS"}},{"StreamName":"cam","Recorder":{"Status":"FINE"}}]}`)
+			h.publish("jobs/status", `{"Streams":[{"StreamName":"none","Recorder":{"Status":"SUCCESS"}},`+
+				`{"StreamName":"cam","Recorder":{"Status":"FINE"}}]}`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +152,7 @@ func TestAnswersThatChangeNothing(t *testing.T) {
 			other.must(other.client.Subscribe("kvs-edge/hub-2/end", 1, nil))
 			h.answer(told["marker"], "IN_SYNC", "")
 			must(t, c.AwaitSyncStatus(waiting(t), "marker", "IN_SYNC"))
-			if got := c.describeSync("cam"); got != syncing {
+			if got := c.kvs.DescribeSync("cam"); got != kvs.Syncing {
 				t.Errorf("it is %s", got)
 			}
 		})
@@ -166,7 +172,8 @@ func TestAMovedOrDeletedStreamRefreshesTheFormerHub(t *testing.T) {
 	must(t, c.AwaitSyncStatus(waiting(t), "cam", "IN_SYNC"))
 	moved := edgeConfig()
 	moved.HubDeviceArn = aws.String(strings.Replace(hubARN, hub, "hub-2", 1))
-	_, err = kvs.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: aws.String("cam"), EdgeConfig: moved})
+	_, err = kvs.StartEdgeConfigurationUpdate(t.Context(), &kinesisvideo.StartEdgeConfigurationUpdateInput{StreamName: aws.String("cam"),
+		EdgeConfig: moved})
 	must(t, err)
 	h.await("config/refresh", "")
 	other.await("config/update", "cam")

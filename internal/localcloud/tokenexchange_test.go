@@ -38,7 +38,8 @@ func TestTheTokenExchangeServesTheSDKs(t *testing.T) {
 			t.Errorf("a wrong %s was taken", name)
 		}
 	}
-	if response, err := client.Post(core.URL+TokenExchangePath, "", http.NoBody); err != nil || response.StatusCode != http.StatusMethodNotAllowed {
+	if response, err := client.Post(core.URL+TokenExchangePath, "", http.NoBody); err != nil ||
+		response.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %v, %v", response, err)
 	} else {
 		_ = response.Body.Close()

@@ -1,5 +1,7 @@
 package mediafile
 
+import "github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
+
 // How the frames of a block lie together (RFC 9559, section 10.3).
 const (
 	noLacing    = 0
@@ -10,7 +12,7 @@ const (
 
 var errLace = broken("a lace is wrong")
 
-// unlace takes the frames of a block apart. The sizes of all but the last come first.
+// unlace splits the frames of a block. The sizes of all but the last come first.
 func unlace(data []byte, lacing byte) (frames [][]byte, err error) {
 	if lacing == noLacing {
 		return [][]byte{data}, nil
@@ -58,7 +60,7 @@ func xiphSizes(sizes []int, data []byte) (rest []byte, err error) {
 // ebmlSizes reads a size and then differences, of which the middle of the range is 0.
 func ebmlSizes(sizes []int, data []byte) (rest []byte, err error) {
 	for i := range sizes {
-		value, n := vint(data)
+		value, n := element.VarInt(data)
 		if n == 0 {
 			return nil, errLace
 		}

@@ -7,272 +7,72 @@ import (
 	"io"
 	"math"
 	"time"
-)
 
-// Element IDs with their length markers (RFC 9559, section 5.1).
-const (
-	idEBML              = 0x1A45DFA3
-	idSegment           = 0x18538067
-	idInfo              = 0x1549A966
-	idTimestampScale    = 0x2AD7B1
-	idTracks            = 0x1654AE6B
-	idTrackEntry        = 0xAE
-	idTrackNumber       = 0xD7
-	idTrackType         = 0x83
-	idCodecID           = 0x86
-	idCodecPrivate      = 0x63A2
-	idAudio             = 0xE1
-	idSamplingFrequency = 0xB5
-	idChannels          = 0x9F
-	idContentEncodings  = 0x6D80
-	idContentEncoding   = 0x6240
-	idCompression       = 0x5034
-	idCompAlgo          = 0x4254
-	idCompSettings      = 0x4255
-	idEncryption        = 0x5035
-	idCluster           = 0x1F43B675
-	idTimestamp         = 0xE7
-	idSimpleBlock       = 0xA3
-	idBlockGroup        = 0xA0
-	idBlock             = 0xA1
-)
-
-const (
-	trackVideo = 1
-	trackAudio = 2
-	codecAAC   = "A_AAC"
-	// aacFrame is how many samples a frame of AAC has.
-	aacFrame = 1024
-	// maxDescription bounds Info and Tracks; some files carry cover pictures elsewhere.
-	maxDescription = 4 << 20
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 func isMatroska(head []byte) bool {
-	return len(head) >= 4 && binary.BigEndian.Uint32(head) == idEBML
+	return len(head) >= 4 && binary.BigEndian.Uint32(head) == element.IDEBML
 }
 
-// matroska reads a Matroska file from its begin to its end. IDs are unique in the format, so that
+// matroska reads a Matroska file from its start to its end. IDs are unique in the format, so that
 // it goes through clusters and groups as they come, also those whose size is not known.
 type matroska struct {
-	r       *bufio.Reader
+	file    elementReader
 	scale   int64 // ns of a tick
 	cluster int64 // ticks
-	video   matroskaTrack
-	audio   matroskaTrack
-	queue   []Frame // laced audio
-	nalus   [][]byte
-	block   []byte // the last one
-}
-
-type matroskaTrack struct {
-	number     uint64 // 0: there is none
-	kind       uint64
-	codec      string
-	private    []byte
-	rate       float64
-	channels   int
-	prefix     []byte // was stripped from every frame
-	unreadable string // how the frames are packed, when they cannot be read
-	lengthSize int
+	tracks
+	queue []Frame // laced audio
+	nalus [][]byte
+	block []byte // the last one
 }
 
 func openMatroska(r io.Reader) (*File, error) {
-	m := &matroska{r: bufio.NewReaderSize(r, 64<<10), scale: int64(time.Millisecond)}
+	m := &matroska{file: elementReader{bufio.NewReaderSize(r, 64<<10)}, scale: int64(time.Millisecond)}
 	f := &File{next: m.next}
 	for {
-		id, size, err := m.element()
+		h, err := m.file.head()
 		if err != nil {
 			return nil, err
 		}
-		switch id {
-		case idSegment:
-		case idCluster:
+		switch h.ID {
+		case element.IDSegment:
+		case element.IDCluster:
 			return nil, ErrNoVideo // the tracks come first
-		case idInfo:
-			if err := m.info(size); err != nil {
-				return nil, err
+		case element.IDInfo:
+			err = m.info(h)
+		case element.IDTracks:
+			var description tracksElement
+			if err = m.file.describe(h, &description); err == nil {
+				err = m.choose(description.Tracks.TrackEntry, f)
 			}
-		case idTracks:
-			data, err := m.read(nil, size, maxDescription)
-			if err != nil {
-				return nil, err
+			if err == nil {
+				return f, nil
 			}
-			if err := m.tracks(data, f); err != nil {
-				return nil, err
-			}
-			return f, nil
 		default:
-			if err := m.skip(size); err != nil {
-				return nil, err
-			}
+			err = m.file.skip(h)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 }
 
 // info reads in what times are counted. It may lie before the tracks or behind them.
-func (m *matroska) info(size uint64) error {
-	data, err := m.read(nil, size, maxDescription)
-	if err != nil {
+func (m *matroska) info(h element.Head) error {
+	var description struct {
+		Info struct{ TimestampScale uint64 }
+	}
+	description.Info.TimestampScale = uint64(m.scale)
+	if err := m.file.describe(h, &description); err != nil {
 		return err
 	}
-	err = children(data, func(id uint32, data []byte) error {
-		if id == idTimestampScale {
-			m.scale = int64(number(data))
-		}
-		return nil
-	})
-	if err != nil || m.scale <= 0 || m.scale > int64(time.Second) {
-		return broken("a timestamp has %d ns", m.scale)
+	scale := description.Info.TimestampScale
+	if scale == 0 || scale > uint64(time.Second) {
+		return broken("a timestamp has %d ns", int64(scale))
 	}
+	m.scale = int64(scale)
 	return nil
-}
-
-// tracks chooses those to read.
-func (m *matroska) tracks(data []byte, f *File) error {
-	err := children(data, func(id uint32, data []byte) error {
-		if id != idTrackEntry {
-			return nil
-		}
-		t, err := readTrack(data)
-		if err != nil {
-			return err
-		}
-		switch {
-		case t.kind == trackVideo && m.video.number == 0:
-			m.video = t
-		case t.kind == trackAudio && m.audio.number == 0:
-			if f.Audio = t.describe(); f.Audio != nil {
-				m.audio = t
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	v := &m.video
-	switch {
-	case v.number == 0:
-		return ErrNoVideo
-	case v.unreadable != "":
-		return &CodecError{v.unreadable}
-	case v.codec == "V_MPEG4/ISO/AVC":
-		f.Video.Codec = H264
-		f.Video.Sets, v.lengthSize, err = avcConfig(v.private)
-	case v.codec == "V_MPEGH/ISO/HEVC":
-		f.Video.Codec = H265
-		f.Video.Sets, v.lengthSize, err = hevcConfig(v.private)
-	default:
-		return &CodecError{plain(v.codec)}
-	}
-	return err
-}
-
-// plain makes what a file says fit for a sentence.
-func plain(name string) string {
-	name = string(bytes.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return -1
-		}
-		return r
-	}, []byte(name[:min(len(name), 40)])))
-	if name == "" {
-		return "of an unknown codec"
-	}
-	return name
-}
-
-func readTrack(data []byte) (t matroskaTrack, err error) {
-	t.channels, t.rate = 1, 8000 // the format's defaults
-	return t, children(data, func(id uint32, data []byte) error {
-		switch id {
-		case idTrackNumber:
-			t.number = number(data)
-		case idTrackType:
-			t.kind = number(data)
-		case idCodecID:
-			t.codec = string(bytes.TrimRight(data, "\x00"))
-		case idCodecPrivate:
-			t.private = data
-		case idAudio:
-			return children(data, func(id uint32, data []byte) error {
-				switch id {
-				case idSamplingFrequency:
-					t.rate = float(data)
-				case idChannels:
-					t.channels = int(min(number(data), 64))
-				}
-				return nil
-			})
-		case idContentEncodings:
-			return children(data, func(id uint32, data []byte) error {
-				if id != idContentEncoding {
-					return nil
-				}
-				return t.encoding(data)
-			})
-		}
-		return nil
-	})
-}
-
-// encoding reads how frames are packed: a prefix that all have in common may be left out.
-func (t *matroskaTrack) encoding(data []byte) error {
-	const headerStripping = 3
-	return children(data, func(id uint32, data []byte) error {
-		switch id {
-		case idEncryption:
-			t.unreadable = "encrypted"
-		case idCompression:
-			algorithm := uint64(0) // zlib
-			err := children(data, func(id uint32, data []byte) error {
-				switch id {
-				case idCompAlgo:
-					algorithm = number(data)
-				case idCompSettings:
-					t.prefix = data
-				}
-				return nil
-			})
-			if algorithm != headerStripping {
-				t.unreadable = "compressed once more by Matroska"
-			}
-			return err
-		}
-		return nil
-	})
-}
-
-// describe is nil for audio that cannot be read.
-func (t matroskaTrack) describe() *Audio {
-	rate := int(t.rate)
-	if t.number == 0 || t.unreadable != "" || rate <= 0 || t.channels <= 0 {
-		return nil
-	}
-	switch t.codec {
-	case codecAAC:
-		if len(t.private) >= 2 {
-			return &Audio{Codec: AAC, Config: t.private, Rate: rate, Channels: t.channels}
-		}
-	case "A_MS/ACM":
-		if len(t.private) >= 2 {
-			switch binary.LittleEndian.Uint16(t.private) { // RFC 2361
-			case 6:
-				return &Audio{Codec: ALaw, Rate: rate, Channels: t.channels}
-			case 7:
-				return &Audio{Codec: MuLaw, Rate: rate, Channels: t.channels}
-			}
-		}
-	}
-	return nil
-}
-
-// samples counts those of a frame of audio, in each channel.
-func (t matroskaTrack) samples(frame []byte) int {
-	if t.codec == codecAAC {
-		return aacFrame
-	}
-	return len(frame) / t.channels // G.711 has a byte for each
 }
 
 func (m *matroska) next() (Frame, error) {
@@ -282,24 +82,24 @@ func (m *matroska) next() (Frame, error) {
 			m.queue = m.queue[1:]
 			return f, nil
 		}
-		id, size, err := m.element()
+		h, err := m.file.head()
 		if err != nil {
 			return Frame{}, err
 		}
-		switch id {
-		case idSegment, idCluster, idBlockGroup:
-		case idInfo:
-			if err := m.info(size); err != nil {
+		switch h.ID {
+		case element.IDSegment, element.IDCluster, element.IDBlockGroup:
+		case element.IDInfo:
+			if err := m.info(h); err != nil {
 				return Frame{}, err
 			}
-		case idTimestamp:
-			data, err := m.read(nil, size, 8)
+		case element.IDTimestamp:
+			data, err := m.file.content(nil, h, 8)
 			if err != nil {
 				return Frame{}, err
 			}
-			m.cluster = int64(number(data))
-		case idSimpleBlock, idBlock:
-			f, ok, err := m.frames(size)
+			m.cluster = int64(element.Number(data))
+		case element.IDSimpleBlock, element.IDBlock:
+			f, ok, err := m.frames(h)
 			if err != nil {
 				return Frame{}, err
 			}
@@ -307,7 +107,7 @@ func (m *matroska) next() (Frame, error) {
 				return f, nil
 			}
 		default:
-			if err := m.skip(size); err != nil {
+			if err := m.file.skip(h); err != nil {
 				return Frame{}, err
 			}
 		}
@@ -315,13 +115,13 @@ func (m *matroska) next() (Frame, error) {
 }
 
 // frames reads a block; ok is false when it is of another track, or when its frames are queued.
-func (m *matroska) frames(size uint64) (f Frame, ok bool, err error) {
-	data, err := m.read(m.block, size, maxFrame)
+func (m *matroska) frames(h element.Head) (f Frame, ok bool, err error) {
+	data, err := m.file.content(m.block, h, maxFrame)
 	if err != nil {
 		return f, false, err
 	}
 	m.block = data
-	track, n := vint(data)
+	track, n := element.VarInt(data)
 	if n == 0 || len(data) < n+3 {
 		return f, false, broken("a block is too short")
 	}
@@ -340,15 +140,15 @@ func (m *matroska) frames(size uint64) (f Frame, ok bool, err error) {
 		m.nalus, err = splitLengths(m.nalus[:0], data, m.video.lengthSize)
 		return Frame{At: at, NALUs: m.nalus}, err == nil, err
 	case track == m.audio.number && m.audio.number != 0:
-		pieces, err := unlace(data, lacing)
+		frames, err := unlace(data, lacing)
 		samples := 0
-		for _, piece := range pieces {
+		for _, frame := range frames {
 			if len(m.audio.prefix) > 0 {
-				piece = append(bytes.Clone(m.audio.prefix), piece...)
+				frame = append(bytes.Clone(m.audio.prefix), frame...)
 			}
 			since := time.Duration(float64(samples) / m.audio.rate * float64(time.Second))
-			m.queue = append(m.queue, Frame{Audio: true, At: at + since, Data: piece})
-			samples += m.audio.samples(piece)
+			m.queue = append(m.queue, Frame{Audio: true, At: at + since, Data: frame})
+			samples += m.audio.samples(frame)
 		}
 		return f, false, err
 	}

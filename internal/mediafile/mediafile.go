@@ -4,6 +4,7 @@
 package mediafile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ const (
 	// maxHeader bounds what describes a file: the tables of a day's MP4 have some 40 MB.
 	maxHeader = 128 << 20
 )
+
+// aacFrame is how many samples a frame of AAC has.
+const aacFrame = 1024
 
 // The errors of Open and Next, beside *CodecError and those of the reader.
 var (
@@ -59,11 +63,11 @@ type Audio struct {
 	Rate, Channels int
 }
 
-// Frame is a picture or a piece of audio.
+// Frame is an access unit of video, or a frame of audio.
 type Frame struct {
 	Audio bool
 	At    time.Duration // of presentation, by the file's clock
-	NALUs [][]byte      // of a picture
+	NALUs [][]byte      // of video
 	Data  []byte        // of audio
 }
 
@@ -75,35 +79,10 @@ type File struct {
 	next  func() (Frame, error)
 }
 
-// Next gives the next frame, pictures in decode order, or io.EOF. It is good until the next call.
+// Next returns the next frame, video in decode order, or io.EOF. It is valid until the next call.
 func (f *File) Next() (Frame, error) { return f.next() }
 
-// Open reads a file's header: its first video track is taken, and the first audio that can be.
-func Open(r io.ReadSeeker) (*File, error) {
-	head := make([]byte, 2*tsPacket)
-	n, err := io.ReadFull(r, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	switch head = head[:n]; {
-	case isMatroska(head):
-		f, err := openMatroska(r)
-		if errors.Is(err, io.EOF) { // it ends before its tracks
-			err = ErrNoVideo
-		}
-		return f, err
-	case isMP4(head):
-		return openMP4(r)
-	case isTS(head):
-		return openTS(r)
-	}
-	return nil, ErrContainer
-}
-
-// splitLengths takes NAL units apart that have their lengths before them.
+// splitLengths splits NAL units that have their lengths before them.
 func splitLengths(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error) {
 	for len(data) > 0 {
 		if len(data) < lengthSize {
@@ -127,4 +106,26 @@ func splitLengths(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error)
 // ticksToDuration is exact for years of ticks.
 func ticksToDuration(ticks, rate int64) time.Duration {
 	return time.Duration(ticks/rate)*time.Second + time.Duration(ticks%rate)*time.Second/time.Duration(rate)
+}
+
+// endOf returns io.EOF for the end of a file, also within something.
+func endOf(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return io.EOF
+	}
+	return err
+}
+
+// plain makes what a file says fit for a sentence.
+func plain(name string) string {
+	name = string(bytes.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, []byte(name[:min(len(name), 40)])))
+	if name == "" {
+		return "of an unknown codec"
+	}
+	return name
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -43,10 +44,10 @@ func open(t testing.TB, path string) *File {
 }
 
 var (
-	avc  = []string{"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "10"}
-	avcB = []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "25"}
-	hevc = []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=25:bframes=2"}
-	aac  = []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"}
+	h264  = []string{"-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "10"}
+	h264B = []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "25"}
+	h265  = []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=25:bframes=2"}
+	aac   = []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"}
 )
 
 func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
@@ -58,18 +59,18 @@ func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
 		codec      string
 		audio      string
 	}{
-		{"MKV", "a.mkv", [][]string{avc, aac}, H264, AAC},
-		{"MKV, live", "a.mkv", [][]string{avcB, aac, {"-live", "1", "-f", "matroska"}}, H264, AAC},
-		{"MKV, H.265", "a.mkv", [][]string{hevc, {"-an"}}, H265, ""},
-		{"MKV, G.711", "a.mkv", [][]string{avc, {"-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"}}, H264, MuLaw},
-		{"MP4", "a.mp4", [][]string{avcB, aac}, H264, AAC},
-		{"MP4, index first", "a.mp4", [][]string{avc, aac, {"-movflags", "faststart"}}, H264, AAC},
-		{"MP4, H.265", "a.mp4", [][]string{hevc, aac}, H265, AAC},
-		{"MP4, fragmented", "a.mp4", [][]string{avcB, aac, {"-movflags", "frag_keyframe+empty_moov"}}, H264, AAC},
-		{"MP4, CMAF", "a.mp4", [][]string{avcB, {"-an", "-movflags", "cmaf+frag_keyframe"}}, H264, ""},
-		{"MOV", "a.mov", [][]string{avcB, aac}, H264, AAC},
-		{"MPEG-TS", "a.ts", [][]string{avcB, aac}, H264, AAC},
-		{"MPEG-TS, H.265", "a.ts", [][]string{hevc, aac}, H265, AAC},
+		{"MKV", "a.mkv", [][]string{h264, aac}, H264, AAC},
+		{"MKV, live", "a.mkv", [][]string{h264B, aac, {"-live", "1", "-f", "matroska"}}, H264, AAC},
+		{"MKV, H.265", "a.mkv", [][]string{h265, {"-an"}}, H265, ""},
+		{"MKV, G.711", "a.mkv", [][]string{h264, {"-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"}}, H264, MuLaw},
+		{"MP4", "a.mp4", [][]string{h264B, aac}, H264, AAC},
+		{"MP4, index first", "a.mp4", [][]string{h264, aac, {"-movflags", "faststart"}}, H264, AAC},
+		{"MP4, H.265", "a.mp4", [][]string{h265, aac}, H265, AAC},
+		{"MP4, fragmented", "a.mp4", [][]string{h264B, aac, {"-movflags", "frag_keyframe+empty_moov"}}, H264, AAC},
+		{"MP4, CMAF", "a.mp4", [][]string{h264B, {"-an", "-movflags", "cmaf+frag_keyframe"}}, H264, ""},
+		{"MOV", "a.mov", [][]string{h264B, aac}, H264, AAC},
+		{"MPEG-TS", "a.ts", [][]string{h264B, aac}, H264, AAC},
+		{"MPEG-TS, H.265", "a.ts", [][]string{h265, aac}, H265, AAC},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +122,7 @@ func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
 func TestLacedAudioOfMkvmerge(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "mkvmerge")
-	source := encode(t, "a.mp4", slices.Concat(avc, aac)...)
+	source := encode(t, "a.mp4", slices.Concat(h264, aac)...)
 	laced := filepath.Join(t.TempDir(), "laced.mkv")
 	if out, err := exec.Command("mkvmerge", "-q", "-o", laced, source).CombinedOutput(); err != nil {
 		t.Fatalf("mkvmerge: %v %s", err, out)
@@ -138,8 +139,9 @@ func TestSoundThatBeginsLateComesLate(t *testing.T) {
 	for name, arguments := range map[string][]string{"plain": nil, "fragmented": {"-movflags", "frag_keyframe+empty_moov+delay_moov"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := encode(t, "a.mp4", slices.Concat(avc, aac, []string{"-af", "asetpts=PTS+1/TB"}, arguments)...)
-			out, err := exec.Command("ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path).Output()
+			path := encode(t, "a.mp4", slices.Concat(h264, aac, []string{"-af", "asetpts=PTS+1/TB"}, arguments)...)
+			out, err := exec.Command("ffprobe", "-v", "error", "-select_streams", "a",
+				"-show_entries", "packet=pts_time", "-of", "csv=p=0", path).Output()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -214,7 +216,7 @@ func TestBrokenFilesEndWithAnError(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")
 	for _, name := range []string{"a.mkv", "a.mp4", "a.ts"} {
-		data, err := os.ReadFile(encode(t, name, slices.Concat(avc, aac)...))
+		data, err := os.ReadFile(encode(t, name, slices.Concat(h264, aac)...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,18 +258,20 @@ func TestAFragmentMayHoldBoxesOfNothing(t *testing.T) {
 	}
 }
 
-// TestTimesAreCountedAsTheInfoBehindTheTracksSays has ticks of 0.1 ms (RFC 9559: both lie before the
-// first Cluster, in whatever order).
 // pictures is the video track, number 1, of files that are made by hand.
-var pictures = element(idTrackEntry, element(idTrackNumber, "\x01")+element(idTrackType, "\x01")+element(idCodecID, "V_MPEG4/ISO/AVC")+
-	element(idCodecPrivate, "\x01\x42\xC0\x1E\xFF\xE1\x00\x04\x67\x42\xC0\x1E\x01\x00\x04\x68\xCE\x3C\x80"))
+var pictures = elementOf(element.IDTrackEntry, elementOf(element.IDTrackNumber, "\x01")+
+	elementOf(element.IDTrackType, "\x01")+elementOf(element.IDCodecID, "V_MPEG4/ISO/AVC")+
+	elementOf(element.IDCodecPrivate, "\x01\x42\xC0\x1E\xFF\xE1\x00\x04\x67\x42\xC0\x1E\x01\x00\x04\x68\xCE\x3C\x80"))
 
+// TestTimesAreCountedAsTheInfoBehindTheTracksSays has ticks of 0.1 ms (RFC 9559: both are before the
+// first Cluster, in whatever order).
 func TestTimesAreCountedAsTheInfoBehindTheTracksSays(t *testing.T) {
 	t.Parallel()
-	file := element(idEBML, "") + element(idSegment,
-		element(idTracks, pictures)+
-			element(idInfo, element(idTimestampScale, "\x01\x86\xA0"))+ // 100,000 ns
-			element(idCluster, element(idTimestamp, "\x00")+element(idSimpleBlock, "\x81\x00\x64\x80\x00\x00\x00\x01\x65"))) // 100 ticks
+	file := elementOf(element.IDEBML, "") + elementOf(element.IDSegment,
+		elementOf(element.IDTracks, pictures)+
+			elementOf(element.IDInfo, elementOf(element.IDTimestampScale, "\x01\x86\xA0"))+ // 100,000 ns
+			elementOf(element.IDCluster, elementOf(element.IDTimestamp, "\x00")+
+				elementOf(element.IDSimpleBlock, "\x81\x00\x64\x80\x00\x00\x00\x01\x65"))) // 100 ticks
 	f, err := Open(strings.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
@@ -294,10 +298,12 @@ func TestLacedG711IsTimedByItsSamples(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sound := element(idTrackEntry, element(idTrackNumber, "\x02")+element(idTrackType, "\x02")+element(idCodecID, "A_MS/ACM")+
-				element(idCodecPrivate, "\x07\x00")+element(idAudio, element(idChannels, "\x02"))) // µ-law
-			file := element(idEBML, "") + element(idSegment, element(idTracks, pictures+sound)+
-				element(idCluster, element(idTimestamp, "\x00")+element(idSimpleBlock, "\x82\x00\x64"+row.lace+strings.Join(row.frames, ""))))
+			sound := elementOf(element.IDTrackEntry, elementOf(element.IDTrackNumber, "\x02")+
+				elementOf(element.IDTrackType, "\x02")+elementOf(element.IDCodecID, "A_MS/ACM")+
+				elementOf(element.IDCodecPrivate, "\x07\x00")+elementOf(element.IDAudio, elementOf(element.IDChannels, "\x02"))) // µ-law
+			file := elementOf(element.IDEBML, "") + elementOf(element.IDSegment, elementOf(element.IDTracks, pictures+sound)+
+				elementOf(element.IDCluster, elementOf(element.IDTimestamp, "\x00")+
+					elementOf(element.IDSimpleBlock, "\x82\x00\x64"+row.lace+strings.Join(row.frames, ""))))
 			f, err := Open(strings.NewReader(file))
 			if err != nil {
 				t.Fatal(err)
@@ -315,8 +321,8 @@ func TestLacedG711IsTimedByItsSamples(t *testing.T) {
 	}
 }
 
-// element makes one of Matroska with a size of two bytes.
-func element(id uint32, content string) string {
+// elementOf makes one of Matroska with a size of two bytes.
+func elementOf(id uint32, content string) string {
 	b := binary.BigEndian.AppendUint32(nil, id)
 	return string(bytes.TrimLeft(b, "\x00")) + string(binary.BigEndian.AppendUint16(nil, 0x4000|uint16(len(content)))) + content
 }
@@ -337,7 +343,8 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x08ftyp"))
 	if _, err := exec.LookPath("ffmpeg"); err == nil {
 		for _, name := range []string{"a.mkv", "a.mp4", "a.ts"} {
-			data, err := os.ReadFile(encode(f, name, "-frames:v", "2", "-t", "0.1", "-s", "32x32", "-bsf:v", "filter_units=remove_types=6", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"))
+			data, err := os.ReadFile(encode(f, name, "-frames:v", "2", "-t", "0.1", "-s", "32x32",
+				"-bsf:v", "filter_units=remove_types=6", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"))
 			if err != nil {
 				f.Fatal(err)
 			}

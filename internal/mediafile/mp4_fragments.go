@@ -3,33 +3,22 @@ package mediafile
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // maxSamples bounds the frames of a fragment.
 const maxSamples = 100_000
 
-// fragmentDefaults hold for samples of which a fragment says nothing else.
-type fragmentDefaults struct{ duration, size uint32 }
-
-// fragmentSample is a sample of a fragment.
-type fragmentSample struct {
-	track *mp4Track
-	sample
-	due time.Duration // of decoding
-}
-
 // nextFragment plays a file of fragments.
 func (m *mp4) nextFragment() (Frame, error) {
 	for len(m.fragment) == 0 {
-		b, err := m.header(m.at)
+		b, err := m.file.header(m.at)
 		if err != nil {
 			return Frame{}, err
 		}
 		if m.at = b.end; b.kind != "moof" {
 			continue
 		}
-		data, err := m.content(b)
+		data, err := m.file.content(b)
 		if err != nil {
 			return Frame{}, err
 		}
@@ -59,8 +48,8 @@ type trackFragment struct {
 }
 
 // trackFragment reads a traf box (ISO/IEC 14496-12, 8.8.6 to 8.8.12).
-func (m *mp4) trackFragment(data []byte, begin int64) error {
-	t := trackFragment{base: begin, offset: begin}
+func (m *mp4) trackFragment(data []byte, start int64) error {
+	t := trackFragment{base: start, offset: start}
 	return boxes(data, func(kind string, data []byte) (err error) {
 		c := cursor{data: data}
 		switch kind {
@@ -149,7 +138,7 @@ func (m *mp4) run(t *trackFragment, c *cursor) error {
 	return nil
 }
 
-// flags tells of each flag whether it is among those of a full box, which are the lower 24 bits.
+// flags reports whether a flag is among those of a full box, which are the lower 24 bits.
 func flags(of uint32) (has func(flag uint32) bool) {
 	return func(flag uint32) bool { return of&flag != 0 }
 }

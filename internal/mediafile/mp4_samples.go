@@ -94,7 +94,7 @@ func (t *sampleTable) next() (s sample, err error) {
 	return s, nil
 }
 
-// openChunk sees to it that the next sample lies in the open chunk.
+// openChunk opens the chunk that the next sample is in.
 func (t *sampleTable) openChunk() error {
 	if t.inChunk < t.perChunk {
 		return nil

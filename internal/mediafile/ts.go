@@ -61,19 +61,19 @@ func openTS(r io.Reader) (*File, error) {
 	return f, nil
 }
 
-// video takes a track, or tells the codec for which it cannot.
+// video reads a track from now on, or returns the codec for which it cannot.
 func (s *ts) video(track *mpegts.Track, f *File) (other string) {
-	take := func(pts, _ int64, au [][]byte) error {
+	enqueue := func(pts, _ int64, au [][]byte) error {
 		s.queue = append(s.queue, Frame{At: s.at(pts), NALUs: au})
 		return nil
 	}
 	switch track.Codec.(type) {
 	case *mpegts.CodecH264:
 		f.Video.Codec = H264
-		s.reader.OnDataH264(track, take)
+		s.reader.OnDataH264(track, enqueue)
 	case *mpegts.CodecH265:
 		f.Video.Codec = H265
-		s.reader.OnDataH265(track, take)
+		s.reader.OnDataH265(track, enqueue)
 	case *mpegts.CodecMPEG1Video:
 		return "MPEG-1 or MPEG-2 video"
 	case *mpegts.CodecMPEG4Video:

@@ -70,17 +70,22 @@ var jobNumbers = []jobNumber{
 	gauge(health.JobRecorder, health.BitrateBPS, "recording_bytes_per_second", "Rate of the last seconds.", 1.0/8),
 	gauge(health.JobRecorder, health.FPSMilli, "recording_frames_per_second", "Frame rate of the last seconds.", milli),
 	counter(health.JobRecorder, health.WindowsCompleted, "recording_windows_completed_total", "Recording windows that came to their end."),
-	counter(health.JobUploader, health.FragmentsPersisted, "persisted_fragments_total", "Fragments that the cloud has acknowledged as persisted."),
+	counter(health.JobUploader, health.FragmentsPersisted, "persisted_fragments_total", "Fragments that the cloud has acknowledged as "+
+		"persisted."),
 	counter(health.JobUploader, health.BytesUploaded, "persisted_bytes_total", "Bytes of persisted fragments."),
-	counter(health.JobUploader, health.FragmentsSkipped, "skipped_fragments_total", "Fragments that the cloud refused and that stay on disk."),
+	counter(health.JobUploader, health.FragmentsRefused, "skipped_fragments_total", "Fragments that the cloud refused and that stay on disk."),
 	counter(health.JobUploader, health.UploadSessions, "upload_sessions_total", "PutMedia sessions opened."),
-	gauge(health.JobUploader, health.LastPersistedTime, "last_persisted_timestamp_seconds", "When the last fragment was acknowledged as persisted; 0 for never.", milli),
-	gauge(health.JobUploader, health.LastPersistedMedia, "last_persisted_media_timestamp_seconds", "Time of the newest persisted media; 0 for none.", milli),
+	gauge(health.JobUploader, health.LastPersistedTime, "last_persisted_timestamp_seconds",
+		"When the last fragment was acknowledged as persisted; 0 for never.", milli),
+	gauge(health.JobUploader, health.LastPersistedMedia, "last_persisted_media_timestamp_seconds",
+		"Time of the newest persisted media; 0 for none.", milli),
 	counter(health.JobUploader, health.WindowsCompleted, "upload_windows_completed_total", "Upload windows that came to their end."),
 	counter(health.JobRetention, health.SegmentsDeleted, "deleted_segments_total", "Segments deleted by age or size."),
 	counter(health.JobRetention, health.BytesDeleted, "deleted_bytes_total", "Bytes deleted by age or size."),
-	counter(health.JobRetention, health.DeletedBeforeUpload, "deleted_before_upload_segments_total", "Segments that age or size deleted although they were not uploaded."),
-	counter(health.JobRetention, health.DeletedBeforeUploadBytes, "deleted_before_upload_bytes_total", "Bytes that age or size deleted although they were not uploaded."),
+	counter(health.JobRetention, health.DeletedBeforeUpload, "deleted_before_upload_segments_total",
+		"Segments that age or size deleted although they were not uploaded."),
+	counter(health.JobRetention, health.DeletedBeforeUploadBytes, "deleted_before_upload_bytes_total",
+		"Bytes that age or size deleted although they were not uploaded."),
 }
 
 // usageGauge is a sum of the store as a metric.
@@ -90,25 +95,32 @@ type usageGauge struct {
 }
 
 var usageGauges = []usageGauge{
-	{desc("backlog_seconds", "Media on disk that is not persisted yet.", "stream"), func(u segment.Usage, _ Stream) float64 { return u.PendingDuration.Seconds() }},
-	{desc("backlog_bytes", "Bytes on disk that are not persisted yet.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.PendingBytes) }},
+	{desc("backlog_seconds", "Media on disk that is not persisted yet.", "stream"),
+		func(u segment.Usage, _ Stream) float64 { return u.PendingDuration.Seconds() }},
+	{desc("backlog_bytes", "Bytes on disk that are not persisted yet.", "stream"),
+		func(u segment.Usage, _ Stream) float64 { return float64(u.PendingBytes) }},
 	{desc("refused_fragments", "Fragments on disk that the cloud refused, and that are not uploaded.", "stream"),
 		func(u segment.Usage, _ Stream) float64 { return float64(u.RefusedFragments) }},
 	{desc("refused_bytes", "Bytes of these.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.RefusedBytes) }},
 	{desc("stored_bytes", "Bytes of the stream on disk.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.Bytes) }},
-	{desc("stored_segments", "Segment files of the stream on disk.", "stream"), func(u segment.Usage, _ Stream) float64 { return float64(u.Segments) }},
-	{desc("stored_limit_bytes", "MaxLocalMediaSizeInMB in bytes; 0 without a limit.", "stream"), func(_ segment.Usage, s Stream) float64 { return float64(s.LimitBytes) }},
-	{desc("oldest_media_timestamp_seconds", "Time of the oldest media on disk; 0 for none.", "stream"), func(u segment.Usage, _ Stream) float64 { return seconds(u.Oldest) }},
+	{desc("stored_segments", "Segment files of the stream on disk.", "stream"),
+		func(u segment.Usage, _ Stream) float64 { return float64(u.Segments) }},
+	{desc("stored_limit_bytes", "MaxLocalMediaSizeInMB in bytes; 0 without a limit.", "stream"),
+		func(_ segment.Usage, s Stream) float64 { return float64(s.LimitBytes) }},
+	{desc("oldest_media_timestamp_seconds", "Time of the oldest media on disk; 0 for none.", "stream"),
+		func(u segment.Usage, _ Stream) float64 { return seconds(u.Oldest) }},
 }
 
 var (
-	descBuild     = desc("build_info", "The version that runs.", "version")
-	descJob       = desc("job_activity", "1 for what the job does: running, scheduled (waits for its window) or failed.", "stream", "job", "activity")
-	descCondition = desc("condition", "1 for each thing that is out of the ordinary; status has the sentence.", "stream", "job", "code", "severity")
-	descFree      = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
-	descTotal     = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
-	descDropped   = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
-	activities    = map[Activity]string{Running: "running", Scheduled: "scheduled", Errored: "failed"}
+	descBuild = desc("build_info", "The version that runs.", "version")
+	descJob   = desc("job_activity", "1 for what the job does: running, scheduled (waits for its window) or failed.", "stream", "job",
+		"activity")
+	descCondition = desc("condition", "1 for each thing that is out of the ordinary; status has the sentence.", "stream", "job", "code",
+		"severity")
+	descFree    = desc("disk_free_bytes", "Free bytes of the disk that holds the recordings.")
+	descTotal   = desc("disk_size_bytes", "Size of the disk that holds the recordings.")
+	descDropped = desc("cloudwatch_dropped_points_total", "Points that CloudWatch never got.")
+	activities  = map[Activity]string{Running: "running", Scheduled: "scheduled", Errored: "failed"}
 )
 
 // collector reads everything once for each scrape.

@@ -5,21 +5,22 @@ import (
 	"sync"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // queue holds the points that wait for CloudWatch, oldest first, at most limit of them.
 type queue struct {
 	limit  int
-	filled chan struct{} // receives after points came
+	filled signal.Signal // points came
 
 	mu     sync.Mutex
 	points []cloudwatch.Point // guarded by mu
-	// sending counts the points at the front that peek gave out and that are still there, so that
+	// sending counts the points at the front that peek returned and that are still there, so that
 	// done removes no others when the oldest were dropped meanwhile.
 	sending int
 }
 
-func newQueue(limit int) *queue { return &queue{limit: limit, filled: make(chan struct{}, 1)} }
+func newQueue(limit int) *queue { return &queue{limit: limit, filled: signal.New()} }
 
 // add appends points and reports how many old ones had to go for them.
 func (q *queue) add(points []cloudwatch.Point) (dropped int) {
@@ -33,10 +34,7 @@ func (q *queue) add(points []cloudwatch.Point) (dropped int) {
 		q.sending = max(0, q.sending-dropped)
 	}
 	q.mu.Unlock()
-	select {
-	case q.filled <- struct{}{}:
-	default:
-	}
+	q.filled.Set()
 	return max(0, dropped)
 }
 
@@ -48,7 +46,7 @@ func (q *queue) peek(most int) []cloudwatch.Point {
 	return slices.Clone(q.points[:q.sending])
 }
 
-// done removes what peek gave.
+// done removes what peek returned.
 func (q *queue) done() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,6 +1,10 @@
 package mkv
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
+)
 
 // ClusterHeadSize is the size of what every cluster of ours begins with: ID 4, size 8, Timestamp
 // ID and size 2, Timestamp 8. It is the same in a file and on the wire, so that the uploader can
@@ -17,26 +21,26 @@ func PutClusterHead(dst []byte, size, timestamp int64) {
 }
 
 // clusterSizeField is what stands in the head of a cluster of size bytes.
-func clusterSizeField(size int64) uint64 { return sizeMarker8 | uint64(size-clusterPrefixSize) }
+func clusterSizeField(size int64) uint64 { return element.Size8(size - clusterPrefixSize) }
 
 func putClusterHead(dst []byte, sizeField uint64, timestamp int64) {
 	_ = dst[ClusterHeadSize-1]
-	binary.BigEndian.PutUint32(dst, idCluster)
+	binary.BigEndian.PutUint32(dst, element.IDCluster)
 	binary.BigEndian.PutUint64(dst[4:], sizeField)
-	dst[12] = idTimestamp
+	dst[12] = element.IDTimestamp
 	dst[13] = 0x88
 	binary.BigEndian.PutUint64(dst[14:], uint64(timestamp))
 }
 
-// sealSize is that of a cluster's checksum, ID and size field, which lie together: they are written last,
+// completionSize is that of a cluster's checksum, ID and size field, which lie together: they are written last,
 // and at once.
-const sealSize = sumSize + clusterPrefixSize
+const completionSize = sumSize + clusterPrefixSize
 
-// putSeal writes what completes a cluster of size bytes, from sumSize before its offset on.
-func putSeal(dst []byte, size int64, sum uint32) {
-	_ = dst[sealSize-1]
+// putCompletion writes what completes a cluster of size bytes, from sumSize before its offset on.
+func putCompletion(dst []byte, size int64, sum uint32) {
+	_ = dst[completionSize-1]
 	putSum(dst, sumMark, sum)
-	binary.BigEndian.PutUint32(dst[sumSize:], idCluster)
+	binary.BigEndian.PutUint32(dst[sumSize:], element.IDCluster)
 	binary.BigEndian.PutUint64(dst[sumSize+4:], clusterSizeField(size))
 }
 
@@ -60,6 +64,6 @@ func appendBlockHead(dst []byte, track uint8, relative int16, keyframe bool, dat
 	if keyframe {
 		flags = flagKeyframe
 	}
-	return append(dst, idSimpleBlock, byte(size>>24), byte(size>>16), byte(size>>8), byte(size),
+	return append(dst, element.IDSimpleBlock, byte(size>>24), byte(size>>16), byte(size>>8), byte(size),
 		0x80|track, byte(uint16(relative)>>8), byte(relative), flags)
 }

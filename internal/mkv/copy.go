@@ -24,7 +24,7 @@ func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration)
 		return w.err
 	}
 	if state != sumStated || stated == before.sum {
-		w.err = w.seal(copied, after.sum)
+		w.err = w.complete(copied, after.sum)
 	}
 	w.fragments = append(w.fragments, copied)
 	return w.err

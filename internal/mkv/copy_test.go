@@ -82,7 +82,8 @@ func TestVerifyFindsDamage(t *testing.T) {
 	}
 	second := w.Fragments()[1]
 	for name, offset := range map[string]int64{
-		"a cluster's head": second.Offset, "a NAL unit's length": second.Offset + ClusterHeadSize + blockHeadSize, "a block's head": second.Offset + ClusterHeadSize,
+		"a cluster's head": second.Offset, "a NAL unit's length": second.Offset + ClusterHeadSize + blockHeadSize,
+		"a block's head": second.Offset + ClusterHeadSize,
 	} {
 		var before [2]byte
 		if _, err := f.ReadAt(before[:], offset); err != nil {

@@ -3,29 +3,31 @@ package mkv
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // finish makes a file whole: it appends the Cues at end, and then patches, in this order, the
-// clusters in unsealed, SeekHead, Duration and at last the Segment's size, whose known value says that
+// clusters in incomplete, SeekHead, Duration and at last the Segment's size, whose known value says that
 // all the rest is in place: a file that can be synced is, before that. It returns the file's size.
-func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed []seal) (int64, error) {
+func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, incomplete []completion) (int64, error) {
 	put := func(data []byte, offset int64) error {
 		_, err := f.WriteAt(data, offset)
 		return err
 	}
-	cues := appendCues(nil, at, fragments)
+	cues := cuesOf(at, fragments)
 	if err := put(cues, end); err != nil {
 		return end, err
 	}
-	for _, s := range unsealed {
-		if err := put(s.bytes()); err != nil {
+	for _, c := range incomplete {
+		if err := put(c.bytes()); err != nil {
 			return end, err
 		}
 	}
 	if err := put(seekBytes(at, end, len(cues) > 0), at.segmentData); err != nil {
 		return end, err
 	}
-	if err := put(appendFloat(nil, idDuration, duration(fragments)), at.duration); err != nil {
+	if err := put(durationBytes(fragments), at.duration); err != nil {
 		return end, err
 	}
 	end += int64(len(cues))
@@ -34,25 +36,25 @@ func finish(f io.WriterAt, at layout, end int64, fragments []Fragment, unsealed 
 			return end, err
 		}
 	}
-	size := binary.BigEndian.AppendUint64(nil, sizeMarker8|uint64(end-at.segmentData))
+	size := binary.BigEndian.AppendUint64(nil, element.Size8(end-at.segmentData))
 	return end, put(size, at.segmentSize)
 }
 
-// seal is what completes a cluster that is in the file.
-type seal struct {
+// completion is what completes a cluster that is in the file.
+type completion struct {
 	Fragment
 	sum  uint32
 	room bool // for the checksum
 }
 
 // bytes are those to write, and where.
-func (s seal) bytes() ([]byte, int64) {
-	data := make([]byte, sealSize)
-	putSeal(data, s.Size, s.sum)
-	if !s.room {
-		return data[sumSize:], s.Offset
+func (c completion) bytes() ([]byte, int64) {
+	data := make([]byte, completionSize)
+	putCompletion(data, c.Size, c.sum)
+	if !c.room {
+		return data[sumSize:], c.Offset
 	}
-	return data, s.Offset - sumSize
+	return data, c.Offset - sumSize
 }
 
 // duration is that of the media in ticks: up to the last frame, plus the usual distance of frames
@@ -76,40 +78,61 @@ func duration(fragments []Fragment) float64 {
 	return ms
 }
 
-func appendCues(dst []byte, at layout, fragments []Fragment) []byte {
-	var points []byte
+type cuesEnd struct {
+	Cues struct{ CuePoint []cuePoint }
+}
+
+type cuePoint struct {
+	CueTime           uint64
+	CueTrackPositions cuePosition
+}
+
+type cuePosition struct{ CueTrack, CueClusterPosition uint64 }
+
+// cuesOf lists where keyframes are.
+func cuesOf(at layout, fragments []Fragment) []byte {
+	var end cuesEnd
 	for _, f := range fragments {
-		if !f.Keyframe {
-			continue
+		if f.Keyframe {
+			position := cuePosition{CueTrack: 1, CueClusterPosition: uint64(f.Offset - at.segmentData)}
+			end.Cues.CuePoint = append(end.Cues.CuePoint, cuePoint{uint64(f.Start.Milliseconds()), position})
 		}
-		position := appendUint(nil, idCueTrack, 1)
-		position = appendUint(position, idCueClusterPosition, uint64(f.Offset-at.segmentData))
-		point := appendUint(nil, idCueTime, uint64(f.Start.Milliseconds()))
-		point = appendBytes(point, idCueTrackPositions, position)
-		points = appendBytes(points, idCuePoint, point)
 	}
-	if len(points) == 0 {
-		return dst // Cues must hold at least one point (RFC 9559, section 5.1.5)
+	if len(end.Cues.CuePoint) == 0 {
+		return nil // Cues must hold at least one point (RFC 9559, section 5.1.5)
 	}
-	return appendBytes(dst, idCues, points)
+	return element.Append(nil, &end)
 }
 
-// seekBytes is what fills the room for the SeekHead, when Cues are to begin at cues.
+// voidElement is a Void element alone.
+type voidElement struct{ Void []byte }
+
+type seekHead struct {
+	SeekHead struct{ Seek []seekEntry }
+}
+
+type seekEntry struct {
+	SeekID       []byte
+	SeekPosition uint64 `ebml:"SeekPosition,size=8"`
+}
+
+// seekBytes is what fills the room for the SeekHead, when Cues are to start at cues.
 func seekBytes(at layout, cues int64, hasCues bool) []byte {
-	seek := appendSeekHead(nil, at, cues, hasCues)
-	return appendVoid(seek, seekRoom-len(seek))
+	var head seekHead
+	entry := func(id uint32, offset int64) {
+		seek := seekEntry{binary.BigEndian.AppendUint32(nil, id), uint64(offset - at.segmentData)}
+		head.SeekHead.Seek = append(head.SeekHead.Seek, seek)
+	}
+	entry(element.IDInfo, at.info)
+	entry(element.IDTracks, at.tracks)
+	if hasCues {
+		entry(element.IDCues, cues)
+	}
+	data := element.Append(nil, &head)
+	return element.Append(data, &voidElement{element.VoidOf(seekRoom - len(data))})
 }
 
-func appendSeekHead(dst []byte, at layout, cues int64, hasCues bool) []byte {
-	entry := func(dst []byte, id uint32, offset int64) []byte {
-		seek := appendBytes(nil, idSeekID, appendID(nil, id))
-		seek = appendUint64(seek, idSeekPosition, uint64(offset-at.segmentData))
-		return appendBytes(dst, idSeek, seek)
-	}
-	entries := entry(nil, idInfo, at.info)
-	entries = entry(entries, idTracks, at.tracks)
-	if hasCues {
-		entries = entry(entries, idCues, cues)
-	}
-	return appendBytes(dst, idSeekHead, entries)
+// durationBytes is the Duration element that takes the place of its room.
+func durationBytes(fragments []Fragment) []byte {
+	return element.Append(nil, &struct{ Duration float64 }{duration(fragments)})
 }

@@ -119,3 +119,29 @@ func units(data []byte) (whole, hole bool) {
 	}
 	return len(data) == 0, hole
 }
+
+// zeroRun is how many zero bytes in a row no frame holds. A NAL unit never has three (H.264 and H.265,
+// 7.4.1): they are escaped.
+const zeroRun = 64
+
+// holdsZeros reports whether there is a run of zeroRun zero bytes in data. It reads a quarter of it.
+func holdsZeros(data []byte) bool {
+	const step = zeroRun / 2 // so that a run holds a whole word at a multiple of it
+	for i := 0; i+8 <= len(data); i += step {
+		if binary.NativeEndian.Uint64(data[i:]) != 0 {
+			continue
+		}
+		from, to := i, i+8
+		for from > 0 && data[from-1] == 0 {
+			from--
+		}
+		for to < len(data) && data[to] == 0 {
+			to++
+		}
+		if to-from >= zeroRun {
+			return true
+		}
+		i = max(i, to/step*step-step)
+	}
+	return false
+}

@@ -1,29 +1,11 @@
 package mkv
 
 import (
-	"encoding/binary"
 	"io"
 	"math"
 	"slices"
 	"time"
 )
-
-// Part is what of a fragment goes as a fragment of its own: the blocks of a span of time, beginning with
-// a keyframe of track 1.
-type Part struct {
-	Start time.Duration // its cluster's timestamp since Header.Start, whole ms
-	Last  time.Duration // greatest block time since Header.Start
-	Size  int64         // of the whole element with its head, in bytes
-	from  time.Duration // blocks of an earlier time belong to the part before
-	until time.Duration // and those from here on to the part behind
-}
-
-// wholeOf is a fragment as one part.
-func wholeOf(f Fragment) Part {
-	return Part{Start: f.Start, Last: f.Last, Size: f.Size, from: math.MinInt64, until: math.MaxInt64}
-}
-
-func (p Part) has(t time.Duration) bool { return p.from <= t && t < p.until }
 
 // Parts splits a fragment at its keyframes into as many parts as possible. Each lasts least or longer, has
 // a frame of every selected track, and ends before the next begins, also in the times of frames that are
@@ -79,7 +61,7 @@ func blocksOf(r io.ReaderAt, f Fragment, s Selection) ([]cutBlock, error) {
 	return list, nil
 }
 
-// splitPoints gives the times at which parts may begin: of the keyframes of video before which no frame is
+// splitPoints returns the times at which parts may begin: of the keyframes of video before which no frame is
 // shown later, and behind which none is shown earlier than those that come with it.
 func splitPoints(blocks []cutBlock) []time.Duration {
 	earliest := make([]time.Duration, len(blocks)+1) // of video from there on
@@ -135,37 +117,4 @@ func partsAt(f Fragment, blocks []cutBlock, starts []time.Duration) []splitPart 
 		p.seen[b.track] = true
 	}
 	return parts
-}
-
-// patch is a block's time in place of the one that the file has.
-type patch struct {
-	at   int64 // in the file
-	time [2]byte
-}
-
-// timePatch makes a block's time count from start.
-func timePatch(b cutBlock, start time.Duration) patch {
-	p := patch{at: b.head + 1}
-	binary.BigEndian.PutUint16(p.time[:], uint16(int16((b.time - start).Milliseconds())))
-	return p
-}
-
-// patch puts the new times into bytes that were read of the file at offset from.
-func (c *Cut) patch(data []byte, from int64) {
-	end := from + int64(len(data))
-	for c.patched < len(c.patches) {
-		p := c.patches[c.patched]
-		if p.at >= end {
-			return
-		}
-		for i, b := range p.time {
-			if at := p.at + int64(i) - from; at >= 0 && at < int64(len(data)) {
-				data[at] = b
-			}
-		}
-		if p.at+int64(len(p.time)) > end {
-			return // its second byte comes with the next read
-		}
-		c.patched++
-	}
 }

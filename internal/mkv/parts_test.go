@@ -39,7 +39,8 @@ func framesOf(t *testing.T, r io.ReaderAt, size int64, f Fragment) []seen {
 // With leading, two pictures that are shown before a keyframe come behind it.
 func film(t *testing.T, random *rand.Rand, length int, keyframes []int, sound, leading bool) (*bytes.Reader, Fragment, Header) {
 	t.Helper()
-	h := Header{Start: sampleStart, Title: "door", Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC, CodecPrivate: []byte{1}, Width: 640, Height: 480}}}
+	video := Track{Number: 1, Kind: Video, CodecID: CodecAVC, CodecPrivate: []byte{1}, Width: 640, Height: 480}
+	h := Header{Start: sampleStart, Title: "door", Tracks: []Track{video}}
 	if sound {
 		h.Tracks = append(h.Tracks, aac)
 	}

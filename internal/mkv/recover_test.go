@@ -167,7 +167,7 @@ func FuzzRecover(f *testing.F) {
 		}
 		_ = w.Flush()
 		f.Add(bytes.Clone(m.data))
-		last := w.current.Offset // its checksum is not there yet
+		last := w.open.Offset // its checksum is not there yet
 		_ = w.Close()
 		f.Add(bytes.Clone(m.data))
 		for _, at := range []int64{-sumSize, -sumContent, -1, ClusterHeadSize + blockHeadSize + nalLengthSize} {
@@ -214,7 +214,8 @@ func TestRecoverPassesOverATornSizeOfACluster(t *testing.T) {
 	t.Parallel()
 	for torn := 1; torn < 8; torn++ {
 		f := create(t)
-		w, err := NewWriter(f, Header{Start: sampleStart, Title: "door", Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC}}}, WriterOptions{BufferSize: 2000})
+		h := Header{Start: sampleStart, Title: "door", Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC}}}
+		w, err := NewWriter(f, h, WriterOptions{BufferSize: 2000})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/bits"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // errTorn means that the file ends, or stops making sense, within an element.
@@ -16,13 +17,16 @@ var errTorn = errors.New("the file is torn")
 // maxHeaderElement bounds what is read into memory at once of Info and Tracks.
 const maxHeaderElement = 1 << 20
 
-// element is an element's head and where its data lies.
-type element struct {
+// extent is a range of bytes in the file.
+type extent struct{ from, to int64 }
+
+// elementAt is an element of the file: its head, and where its data lies.
+type elementAt struct {
 	id      uint32
 	offset  int64 // of the head
 	data    int64 // of the first byte after the head
-	size    int64 // of the data; -1 when unknown
-	dataEnd int64 // data + size; -1 when unknown
+	size    int64 // of the data; element.Unknown when it is not known
+	dataEnd int64 // data + size; -1 when it is not known
 }
 
 // scanner reads elements at offsets of a file of a known size.
@@ -33,47 +37,28 @@ type scanner struct {
 }
 
 // at reads the head of the element at offset. It fails with errTorn when there is no sound one.
-func (s *scanner) at(offset int64) (element, error) {
-	e := element{offset: offset}
-	n := int64(len(s.head))
+func (s *scanner) at(offset int64) (elementAt, error) {
+	e := elementAt{offset: offset}
 	if offset < 0 || offset >= s.size {
 		return e, errTorn
 	}
-	n = min(n, s.size-offset)
+	n := min(int64(len(s.head)), s.size-offset)
 	if read, err := s.r.ReadAt(s.head[:n], offset); int64(read) < n {
 		return e, fmt.Errorf("cannot read the file at %d: %w", offset, err)
 	}
-	b := s.head[:n]
-	idLength := bits.LeadingZeros8(b[0]) + 1
-	if idLength > 4 || len(b) < idLength+1 {
+	head, err := element.ParseHead(s.head[:n])
+	if err != nil {
 		return e, errTorn
 	}
-	for _, c := range b[:idLength] {
-		e.id = e.id<<8 | uint32(c)
+	e.id, e.data, e.size, e.dataEnd = head.ID, offset+int64(head.Len), head.Size, -1
+	if e.size != element.Unknown {
+		e.dataEnd = e.data + e.size
 	}
-	b = b[idLength:]
-	sizeLength := bits.LeadingZeros8(b[0]) + 1
-	if sizeLength > 8 || len(b) < sizeLength {
-		return e, errTorn
-	}
-	var size, ones uint64
-	for _, c := range b[:sizeLength] {
-		size = size<<8 | uint64(c)
-	}
-	ones = 1<<(7*sizeLength) - 1
-	size &= ones
-	e.data = offset + int64(idLength+sizeLength)
-	if size == ones {
-		e.size, e.dataEnd = -1, -1
-		return e, nil
-	}
-	e.size = int64(size)
-	e.dataEnd = e.data + e.size
 	return e, nil
 }
 
 // bytes reads the data of a small element.
-func (s *scanner) bytes(e element) ([]byte, error) {
+func (s *scanner) bytes(e elementAt) ([]byte, error) {
 	if e.size < 0 || e.size > maxHeaderElement || e.dataEnd > s.size {
 		return nil, errTorn
 	}
@@ -84,90 +69,8 @@ func (s *scanner) bytes(e element) ([]byte, error) {
 	return data, nil
 }
 
-// header reads everything before the first cluster, whose offset it returns.
-func (s *scanner) header() (Header, layout, int64, error) {
-	var h Header
-	var at layout
-	head, err := s.at(0)
-	if err != nil && !errors.Is(err, errTorn) {
-		return h, at, 0, err // the disk's word says nothing of the file
-	}
-	if err != nil || head.id != idEBML || head.size < 0 {
-		return h, at, 0, fmt.Errorf("this is no Matroska file: %w", errTorn)
-	}
-	segment, err := s.at(head.dataEnd)
-	if err != nil && !errors.Is(err, errTorn) {
-		return h, at, 0, err
-	}
-	if err != nil || segment.id != idSegment || segment.data-segment.offset != 12 {
-		return h, at, 0, fmt.Errorf("the segment's head is missing: %w", errTorn)
-	}
-	at.segmentSize, at.segmentData = segment.offset+4, segment.data
-	if err := s.seekRoom(segment.data); err != nil {
-		return h, at, 0, err
-	}
-	for offset := segment.data + seekRoom; ; {
-		e, err := s.at(offset)
-		torn := errors.Is(err, errTorn)
-		if err != nil && !torn {
-			return h, at, 0, err
-		}
-		if at.tracks > 0 && (torn || e.id != idVoid || e.size < 0 || e.dataEnd > s.size) {
-			return s.headerDone(h, at, offset) // the first cluster, or what a power cut left of it
-		}
-		if torn {
-			return h, at, 0, errTorn
-		}
-		switch e.id {
-		case idCluster:
-			return s.headerDone(h, at, offset)
-		case idVoid:
-			if at.sum == 0 && at.tracks > 0 && e.size == sumContent && e.dataEnd == offset+sumSize {
-				at.sum = offset
-			}
-		case idInfo:
-			at.info = offset
-			err = s.info(e, &h, &at)
-		case idTracks:
-			at.tracks = offset
-			err = s.tracks(e, &h)
-		}
-		if err != nil {
-			return h, at, 0, err
-		}
-		if e.size < 0 {
-			return h, at, 0, errTorn
-		}
-		offset = e.dataEnd
-	}
-}
-
-// seekRoom checks that the room for the SeekHead is where our files have it: what is patched there
-// must not hit anything else.
-func (s *scanner) seekRoom(offset int64) error {
-	end := offset + seekRoom
-	e, err := s.at(offset)
-	if err == nil && e.id == idSeekHead && e.size >= 0 && e.dataEnd < end {
-		e, err = s.at(e.dataEnd)
-	}
-	if err != nil {
-		return err
-	}
-	if e.id != idVoid || e.dataEnd != end {
-		return errors.New("this is no segment of ours: the room for the seek head is missing")
-	}
-	return nil
-}
-
-func (s *scanner) headerDone(h Header, at layout, first int64) (Header, layout, int64, error) {
-	if at.duration == 0 || len(h.Tracks) == 0 || h.Start.IsZero() {
-		return h, at, 0, fmt.Errorf("the segment's header is not complete: %w", errTorn)
-	}
-	return h, at, first, nil
-}
-
 // each calls fn for the children in data, whose offset in the file is base.
-func each(data []byte, base int64, fn func(e element, data []byte) error) error {
+func each(data []byte, base int64, fn func(e elementAt, data []byte) error) error {
 	s := scanner{r: sliceReader(data), size: int64(len(data))}
 	for offset := int64(0); offset < s.size; {
 		e, err := s.at(offset)
@@ -197,96 +100,6 @@ func (r sliceReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (s *scanner) info(e element, h *Header, at *layout) error {
-	data, err := s.bytes(e)
-	if err != nil {
-		return err
-	}
-	return each(data, e.data, func(child element, data []byte) error {
-		switch child.id {
-		case idVoid, idDuration:
-			if child.dataEnd-child.offset == durationSize && at.duration == 0 {
-				at.duration = child.offset
-			}
-		case idDateUTC:
-			if len(data) != 8 {
-				return errTorn
-			}
-			h.Start = dateEpoch.Add(time.Duration(binary.BigEndian.Uint64(data)))
-		case idTitle:
-			h.Title = string(data)
-		}
-		return nil
-	})
-}
-
-func (s *scanner) tracks(e element, h *Header) error {
-	data, err := s.bytes(e)
-	if err != nil {
-		return err
-	}
-	return each(data, e.data, func(child element, data []byte) error {
-		if child.id != idTrackEntry {
-			return nil
-		}
-		if len(h.Tracks) == maxTracks {
-			return errTorn
-		}
-		var t Track
-		if err := each(data, 0, t.element); err != nil {
-			return err
-		}
-		if t.Number == 0 || int(t.Number) != len(h.Tracks)+1 {
-			return errTorn
-		}
-		h.Tracks = append(h.Tracks, t)
-		return nil
-	})
-}
-
-func (t *Track) element(e element, data []byte) error {
-	switch e.id {
-	case idTrackNumber:
-		n := number(data)
-		if n > maxTracks {
-			return errTorn
-		}
-		t.Number = uint8(n)
-	case idTrackType:
-		t.Kind = Kind(number(data))
-	case idName:
-		t.Name = string(data)
-	case idCodecID:
-		t.CodecID = string(data)
-	case idCodecPrivate:
-		t.CodecPrivate = append([]byte(nil), data...)
-	case idPixelWidth:
-		t.Width = int(number(data))
-	case idPixelHeight:
-		t.Height = int(number(data))
-	case idSamplingFrequency:
-		if len(data) == 8 {
-			t.SampleRate = math.Float64frombits(binary.BigEndian.Uint64(data))
-		}
-	case idChannels:
-		t.Channels = int(number(data))
-	case idBitDepth:
-		t.BitDepth = int(number(data))
-	case idVideo, idAudio:
-		return each(data, 0, t.element)
-	}
-	return nil
-}
-
-// number reads an unsigned integer of up to 8 bytes; a longer one is read by its last 8.
-func number(data []byte) uint64 {
-	var n uint64
-	for _, c := range data {
-		n = n<<8 | uint64(c)
-	}
-	return n
-}
-
 // scanned is what scanning found of one cluster.
 type scanned struct {
 	Fragment
@@ -298,7 +111,7 @@ type scanned struct {
 
 // cluster scans the cluster at e by the heads of its blocks. When the file is torn within it, what
 // is complete is returned with complete unset; Size then reaches to the end of the last whole block.
-func (s *scanner) cluster(e element) (scanned, error) {
+func (s *scanner) cluster(e elementAt) (scanned, error) {
 	c := scanned{Fragment: Fragment{Offset: e.offset}, sized: e.size >= 0}
 	if e.data-e.offset != clusterPrefixSize {
 		return c, errTorn // not a cluster of ours
@@ -307,7 +120,7 @@ func (s *scanner) cluster(e element) (scanned, error) {
 	if err != nil {
 		return c, err
 	}
-	if stamp.id != idTimestamp || stamp.size != 8 || stamp.dataEnd > s.size {
+	if stamp.id != element.IDTimestamp || stamp.size != 8 || stamp.dataEnd > s.size {
 		return c, errTorn
 	}
 	data, err := s.bytes(stamp)
@@ -331,12 +144,12 @@ func (s *scanner) cluster(e element) (scanned, error) {
 		if err != nil {
 			return c, err
 		}
-		if b.id == idCluster || b.id == idCues || (b.id == idVoid && b.size == sumContent) {
+		if b.id == element.IDCluster || b.id == element.IDCues || (b.id == element.IDVoid && b.size == sumContent) {
 			// No block has such an ID: a size that says otherwise is one whose patch a power cut tore.
 			c.complete, c.sized = true, false
 			return c, nil
 		}
-		if b.id != idSimpleBlock || b.size < 4 || b.dataEnd > s.size || (c.sized && b.dataEnd > e.dataEnd) {
+		if b.id != element.IDSimpleBlock || b.size < 4 || b.dataEnd > s.size || (c.sized && b.dataEnd > e.dataEnd) {
 			return c, errTorn
 		}
 		if err := s.block(b, &c); err != nil {
@@ -347,7 +160,7 @@ func (s *scanner) cluster(e element) (scanned, error) {
 }
 
 // block reads a block's own head: track, relative time, flags.
-func (s *scanner) block(b element, c *scanned) error {
+func (s *scanner) block(b elementAt, c *scanned) error {
 	head, err := s.blockHead(b)
 	if err != nil {
 		return err
@@ -368,7 +181,7 @@ func (s *scanner) block(b element, c *scanned) error {
 	return nil
 }
 
-func (s *scanner) blockHead(b element) (head [4]byte, err error) {
+func (s *scanner) blockHead(b elementAt) (head [4]byte, err error) {
 	// The head was read along with the element's, unless the file ends there.
 	if from := b.data - b.offset; from+4 <= int64(len(s.head)) {
 		copy(head[:], s.head[from:from+4])

@@ -1,5 +1,7 @@
 package mkv
 
+import "github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
+
 // Tag is one SimpleTag: a name with a value, which may be empty.
 type Tag struct{ Name, Value string }
 
@@ -11,9 +13,14 @@ func AppendTags(dst []byte, tags []Tag) []byte {
 	if len(tags) == 0 {
 		return dst
 	}
-	var all []byte
-	for _, t := range tags {
-		all = appendBytes(all, idSimpleTag, appendString(appendString(nil, idTagName, t.Name), idTagString, t.Value))
+	type simpleTag struct{ TagName, TagString string }
+	var all struct {
+		Tags struct {
+			Tag struct{ SimpleTag []simpleTag }
+		}
 	}
-	return appendBytes(dst, idTags, appendBytes(nil, idTag, all))
+	for _, t := range tags {
+		all.Tags.Tag.SimpleTag = append(all.Tags.Tag.SimpleTag, simpleTag{t.Name, t.Value})
+	}
+	return element.Append(dst, &all)
 }

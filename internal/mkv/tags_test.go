@@ -19,7 +19,8 @@ func TestTagsBetweenClustersAreMatroska(t *testing.T) {
 		t.Errorf("no tags are written as % x", got[1:])
 	}
 	tags := []Tag{{"name", "Haustür"}, {"AWS_KINESISVIDEO_NOTIFICATION", ""}, {strings.Repeat("n", 128), strings.Repeat("v", 256)}}
-	body := AppendStreamHeader(nil, Header{Start: time.UnixMilli(0), Title: "door", Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC, CodecPrivate: []byte{1}, Width: 640, Height: 480}}})
+	video := Track{Number: 1, Kind: Video, CodecID: CodecAVC, CodecPrivate: []byte{1}, Width: 640, Height: 480}
+	body := AppendStreamHeader(nil, Header{Start: time.UnixMilli(0), Title: "door", Tracks: []Track{video}})
 	for range 2 {
 		var head [ClusterHeadSize]byte
 		PutClusterHead(head[:], ClusterHeadSize, 0)

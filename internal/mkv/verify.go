@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
 // Verification is what Verify read.
@@ -115,12 +117,12 @@ func (r *Reader) verifyEnd(list []Fragment) error {
 	}
 	unread := fmt.Errorf("what follows byte %d cannot be read", end)
 	if r.at.sum == 0 {
-		if e, err := r.scan.at(end); end != r.scan.size && (err != nil || e.id != idCues || e.dataEnd != r.scan.size) {
+		if e, err := r.scan.at(end); end != r.scan.size && (err != nil || e.id != element.IDCues || e.dataEnd != r.scan.size) {
 			return unread
 		}
 		return nil
 	}
-	cues := appendCues(nil, r.at, list)
+	cues := cuesOf(r.at, list)
 	for _, part := range []struct {
 		at   int64
 		want []byte
@@ -128,7 +130,7 @@ func (r *Reader) verifyEnd(list []Fragment) error {
 	}{
 		{end, cues, ""},
 		{r.at.segmentData, seekBytes(r.at, end, len(cues) > 0), "the file's seek head is damaged"},
-		{r.at.duration, appendFloat(nil, idDuration, duration(list)), "the file's duration is damaged"},
+		{r.at.duration, durationBytes(list), "the file's duration is damaged"},
 	} {
 		got := make([]byte, len(part.want))
 		_, err := r.scan.r.ReadAt(got, part.at)

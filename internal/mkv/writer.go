@@ -7,9 +7,11 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 )
 
-// DefaultBufferSize is how much of a fragment is gathered before it is written: a large write for
+// DefaultBufferSize is how much of a fragment is buffered before it is written: a large write for
 // any disk, and little memory for many cameras.
 const DefaultBufferSize = 256 << 10
 
@@ -21,7 +23,7 @@ type File interface {
 
 // WriterOptions are the settings of a Writer.
 type WriterOptions struct {
-	// BufferSize in bytes is how much is gathered before a write. Default DefaultBufferSize.
+	// BufferSize in bytes is how much is buffered before a write. Default DefaultBufferSize.
 	BufferSize int
 }
 
@@ -36,15 +38,20 @@ type Writer struct {
 	limit  int
 
 	size      int64 // bytes in the file; buffer not counted
-	open      bool  // a fragment is open
-	current   Fragment
-	inBuffer  bool   // the open fragment's head is still in buffer, so its size can be set there
-	gathered  int    // frames of video in buffer
-	written   int    // frames of video in the file
-	headAt    int    // of the open fragment's head in buffer, when inBuffer
-	sum       uint32 // of the open fragment, without what is in buffer
+	open      openFragment
+	buffered  int // frames of video in buffer
+	written   int // frames of video in the file
 	fragments []Fragment
 	err       error
+}
+
+// openFragment is the fragment that frames are added to.
+type openFragment struct {
+	Fragment
+	exists   bool
+	inBuffer bool   // its head is still in buffer, so that its size can be set there
+	headAt   int    // of its head in buffer, when inBuffer
+	sum      uint32 // without what is in buffer
 }
 
 // ErrNoFragment means that a frame came outside of a fragment, or that a fragment got no frame.
@@ -62,9 +69,10 @@ func NewWriter(f File, h Header, o WriterOptions) (*Writer, error) {
 	for _, t := range h.Tracks {
 		w.kinds[t.Number] = t.Kind
 	}
-	header, at := appendFileHeader(nil, h)
-	w.at = at
-	w.buffer = header
+	var err error
+	if w.buffer, w.at, err = fileHeader(h); err != nil {
+		return nil, fmt.Errorf("cannot write a segment: %w", err)
+	}
 	if err := w.Flush(); err != nil {
 		return nil, err
 	}
@@ -77,12 +85,13 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	if err := w.endOpen(); err != nil {
 		return err
 	}
-	w.open, w.sum = true, 0
 	w.buffer = appendSumRoom(w.buffer)
-	w.current = Fragment{Offset: w.size + int64(len(w.buffer)), Start: start, Last: start, Keyframe: keyframe}
-	w.inBuffer, w.headAt = true, len(w.buffer)
+	w.open = openFragment{
+		Fragment: Fragment{Offset: w.size + int64(len(w.buffer)), Start: start, Last: start, Keyframe: keyframe},
+		exists:   true, inBuffer: true, headAt: len(w.buffer),
+	}
 	var head [ClusterHeadSize]byte
-	putClusterHead(head[:], unknownSize, start.Milliseconds())
+	putClusterHead(head[:], element.UnknownSize8, start.Milliseconds())
 	w.buffer = append(w.buffer, head[:]...)
 	return nil
 }
@@ -94,13 +103,13 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 	if w.err != nil {
 		return w.err
 	}
-	if !w.open {
+	if !w.open.exists {
 		return ErrNoFragment
 	}
 	if track == 0 || int(track) > maxTracks || w.kinds[track] == 0 {
 		return fmt.Errorf("there is no track %d in the segment", track)
 	}
-	relative := t.Milliseconds() - w.current.Start.Milliseconds()
+	relative := t.Milliseconds() - w.open.Start.Milliseconds()
 	if relative < math.MinInt16 || relative > math.MaxInt16 {
 		return fmt.Errorf("a frame %d ms from its fragment's start does not fit a cluster", relative)
 	}
@@ -129,64 +138,65 @@ func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [
 	}
 	w.buffer = b
 	if track == 1 {
-		w.current.Frames++
-		w.gathered++
+		w.open.Frames++
+		w.buffered++
 	}
-	w.current.Last = max(w.current.Last, t)
+	w.open.Last = max(w.open.Last, t)
 	return nil
 }
 
 // EndFragment ends the open fragment. When it returns, all its bytes are in the file. One without a
-// frame is taken back, and gives ErrNoFragment: players and KVS have no use for it.
+// frame is taken back, with ErrNoFragment: players and KVS have no use for it.
 func (w *Writer) EndFragment() (Fragment, error) {
 	if w.err != nil {
 		return Fragment{}, w.err
 	}
-	if !w.open {
+	if !w.open.exists {
 		return Fragment{}, ErrNoFragment
 	}
-	if w.inBuffer && len(w.buffer) == w.headAt+ClusterHeadSize {
-		w.buffer, w.open, w.inBuffer = w.buffer[:w.headAt-sumSize], false, false
+	if w.open.inBuffer && len(w.buffer) == w.open.headAt+ClusterHeadSize {
+		w.buffer = w.buffer[:w.open.headAt-sumSize]
+		w.open = openFragment{}
 		return Fragment{}, ErrNoFragment
 	}
-	w.current.Size = w.size + int64(len(w.buffer)) - w.current.Offset
+	w.open.Size = w.size + int64(len(w.buffer)) - w.open.Offset
 	w.addBuffer()
-	sealed := w.inBuffer
-	if sealed {
-		putSeal(w.buffer[w.headAt-sumSize:], w.current.Size, w.sum)
+	ended := w.open
+	w.open = openFragment{}
+	if ended.inBuffer {
+		putCompletion(w.buffer[ended.headAt-sumSize:], ended.Size, ended.sum)
 	}
-	w.open = false
 	if err := w.Flush(); err != nil {
 		return Fragment{}, err
 	}
-	if !sealed {
+	if !ended.inBuffer {
 		// At once, while the page with the head is still to be written out.
-		if err := w.seal(w.current, w.sum); err != nil {
+		if err := w.complete(ended.Fragment, ended.sum); err != nil {
 			return Fragment{}, err
 		}
 	}
-	w.fragments = append(w.fragments, w.current)
-	return w.current, nil
+	w.fragments = append(w.fragments, ended.Fragment)
+	return ended.Fragment, nil
 }
 
-// addBuffer adds what is gathered of the open fragment to its checksum.
+// addBuffer adds what is buffered of the open fragment to its checksum.
 func (w *Writer) addBuffer() {
 	from := 0
-	if w.inBuffer {
-		from = w.headAt + clusterPrefixSize
+	if w.open.inBuffer {
+		from = w.open.headAt + clusterPrefixSize
 	}
-	w.sum = addSum(w.sum, w.buffer[from:])
+	w.open.sum = addSum(w.open.sum, w.buffer[from:])
 }
 
-// seal completes a fragment that is in the file already.
-func (w *Writer) seal(f Fragment, sum uint32) error {
-	_, w.err = w.file.WriteAt(seal{f, sum, true}.bytes())
+// complete writes what completes a fragment that is in the file already.
+func (w *Writer) complete(f Fragment, sum uint32) error {
+	_, w.err = w.file.WriteAt(completion{f, sum, true}.bytes())
 	return w.err
 }
 
 // endOpen ends the open fragment, if there is one.
 func (w *Writer) endOpen() error {
-	if !w.open {
+	if !w.open.exists {
 		return w.err
 	}
 	if _, err := w.EndFragment(); !errors.Is(err, ErrNoFragment) {
@@ -195,7 +205,7 @@ func (w *Writer) endOpen() error {
 	return nil
 }
 
-// Flush writes what is gathered, also of a fragment that is still open: a reader that comes after
+// Flush writes what is buffered, also of a fragment that is still open: a reader that comes after
 // a crash finds its complete blocks.
 func (w *Writer) Flush() error {
 	if w.err != nil {
@@ -204,7 +214,7 @@ func (w *Writer) Flush() error {
 	if len(w.buffer) == 0 {
 		return nil
 	}
-	if w.open {
+	if w.open.exists {
 		w.addBuffer()
 	}
 	n, err := w.file.Write(w.buffer)
@@ -213,20 +223,20 @@ func (w *Writer) Flush() error {
 		w.err = err
 		return err
 	}
-	w.written, w.gathered = w.written+w.gathered, 0
-	// A frame larger than the buffer made it grow: give that memory back.
+	w.written, w.buffered = w.written+w.buffered, 0
+	// A frame larger than the buffer made it grow: return that memory.
 	if cap(w.buffer) > 2*w.limit {
 		w.buffer = make([]byte, 0, w.limit)
 	}
 	w.buffer = w.buffer[:0]
-	w.inBuffer = false
+	w.open.inBuffer = false
 	return nil
 }
 
 // Fragments lists the completed fragments, first to last. The caller must not change the list.
 func (w *Writer) Fragments() []Fragment { return w.fragments }
 
-// Size is the number of bytes written and gathered so far.
+// Size is the number of bytes written and buffered so far.
 func (w *Writer) Size() int64 { return w.size + int64(len(w.buffer)) }
 
 // FrameSize is what a frame takes in a file, with its head.
@@ -253,7 +263,7 @@ func (w *Writer) FinalSize() int64 {
 	return w.Size() + sumSize + ClusterHeadSize + maxCuesHead + int64(len(w.fragments)+2)*maxCuePoint
 }
 
-// Written is the number of frames of video that are in the file: those gathered are not yet.
+// Written is the number of frames of video that are in the file: those in the buffer are not yet.
 func (w *Writer) Written() int { return w.written }
 
 // Close ends the open fragment and finishes the file: sizes, duration, cues. It does not close it.

@@ -35,7 +35,8 @@ func TestFinishedFileIsCleanSeekableAndHoldsEveryFrame(t *testing.T) {
 			if diff := cmp.Diff(want, frameSums(t, "-i", f.Name())); diff != "" {
 				t.Errorf("decoded pictures differ: %s", diff)
 			}
-			duration, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "format=duration:format_tags=creation_time", "-of", "csv=p=0", f.Name()).Output()
+			duration, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "format=duration:format_tags=creation_time",
+				"-of", "csv=p=0", f.Name()).Output()
 			if err != nil || !strings.HasPrefix(string(duration), "4.000000") || !strings.Contains(string(duration), "2026-03-04T05:06:07.890") {
 				t.Errorf("duration and start: %s %v", duration, err)
 			}
@@ -94,7 +95,8 @@ func TestReaderGivesBackWhatWasWritten(t *testing.T) {
 				want = append(want, byte(len(nalu)>>24), byte(len(nalu)>>16), byte(len(nalu)>>8), byte(len(nalu)))
 				want = append(want, nalu...)
 			}
-			if block.Track != 1 || block.Time != time.Duration(frame)*sampleFrame || block.Keyframe != (frame%25 == 0) || !bytes.Equal(block.Data, want) {
+			at, keyframe := time.Duration(frame)*sampleFrame, frame%25 == 0
+			if block.Track != 1 || block.Time != at || block.Keyframe != keyframe || !bytes.Equal(block.Data, want) {
 				t.Fatalf("frame %d: track %d at %v, keyframe %v, %d bytes", frame, block.Track, block.Time, block.Keyframe, len(block.Data))
 			}
 			frame++
@@ -127,7 +129,8 @@ func TestStreamHeaderAndRewrittenClustersMakeAStreamWithAbsoluteTimes(t *testing
 		t.Fatal(err)
 	}
 	mustBeClean(t, path)
-	first, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "packet=pts", "-read_intervals", "%+#1", "-of", "csv=p=0", path).Output()
+	first, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "packet=pts", "-read_intervals", "%+#1",
+		"-of", "csv=p=0", path).Output()
 	if err != nil || !strings.HasPrefix(string(first), "1772600767890") {
 		t.Errorf("first time on the wire: %s %v", first, err)
 	}
@@ -182,7 +185,8 @@ func TestMisuseIsRefused(t *testing.T) {
 func TestAFragmentWithoutAFrameIsTakenBack(t *testing.T) {
 	t.Parallel()
 	f := create(t)
-	w, err := NewWriter(f, Header{Start: sampleStart, Tracks: []Track{{Number: 1, Kind: Video, CodecID: CodecAVC, Width: 16, Height: 16}}}, WriterOptions{})
+	video := Track{Number: 1, Kind: Video, CodecID: CodecAVC, Width: 16, Height: 16}
+	w, err := NewWriter(f, Header{Start: sampleStart, Tracks: []Track{video}}, WriterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

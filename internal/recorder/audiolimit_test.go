@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -15,8 +16,8 @@ func TestAudioIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &feed{t: t, keyEvery: 25}
 		f.start()
-		sound := g711Track(true, 8000, 1)
-		f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, &sound)
+		sound := accessunit.G711Track(true, 8000, 1)
+		f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, &sound)
 		f.play(50)
 		const size, perPicture = 60_000, 24
 		frames, most, bitrate := int64(0), 0, int64(0)
@@ -24,10 +25,10 @@ func TestAudioIsBounded(t *testing.T) {
 		began := time.Now()
 		for range 25 * 20 { // pictures
 			for i := range perPicture {
-				f.v.audio(make([]byte, size), uint32(int(frames)*160+i), f.now())
+				f.v.Audio(make([]byte, size), uint32(int(frames)*160+i), f.now())
 				frames++
 			}
-			most = max(most, f.v.segmenter.sound.bytes)
+			most = max(most, f.v.segmenter.audio.bytes)
 			f.play(1)
 			bitrate = max(bitrate, f.part.Number(health.BitrateBPS).Load())
 		}
@@ -35,7 +36,7 @@ func TestAudioIsBounded(t *testing.T) {
 		if rate > 2*maxAudioRate {
 			t.Errorf("%.0f bytes a second are recorded", rate)
 		}
-		if spare := len(f.v.segmenter.sound.spare); most > maxAudioWaiting || spare > 0 {
+		if spare := len(f.v.segmenter.audio.spare); most > maxAudioWaiting || spare > 0 {
 			t.Errorf("%d bytes wait, and %d large frames are kept", most, spare)
 		}
 		if lost := f.part.Number(health.AudioFramesLost).Load(); lost < frames/2 || lost > frames {

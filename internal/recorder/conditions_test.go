@@ -13,12 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // conditionRows are the conditions that a recorder reports, each with what makes and ends it.
@@ -38,13 +41,13 @@ var conditionRows = []conditiontest.Row{
 	{Code: "credentials-token", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-token", nil, "An old token."))},
 	{Code: "recording", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.disk.Store(1) }, func(s *source) { s.disk.Store(0) })},
 	{Code: "internal-error", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.disk.Store(2) }, func(s *source) { s.disk.Store(0) })},
-	{Code: "camera-data", Job: health.JobRecorder, Limit: cleanFor + time.Second, Reason: "a minute without damage shows that it is over", Start: fed(damagedVideo)},
+	{Code: "camera-data", Job: health.JobRecorder, Limit: damageClearAfter + time.Second, Reason: "a minute without damage shows that it is over", Start: fed(damagedVideo)},
 	{Code: "timestamps", Job: health.JobRecorder, Start: fed(constantTimes)},
 	{Code: "timestamps", Limit: time.Minute, Reason: "a pace is measured over 10 s", Job: health.JobRecorder, Start: fed(fastTimes)},
 	{Code: "keyframe-interval", Job: health.JobRecorder, Start: fed(rareKeyframes)},
 	{Code: "audio", Job: health.JobRecorder, Start: fed(otherAudio)},
 	{Code: "audio-rate", Job: health.JobRecorder, Start: fed(audioFlood)},
-	{Code: "camera-clock", Job: health.JobRecorder, Limit: cameraPenance + 2*cameraWindow, Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
+	{Code: "camera-clock", Job: health.JobRecorder, Limit: timeline.DistrustPeriod + 2*timeline.CameraInterval, Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
 	{Code: "clock-step", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(unsetClock)},
 	{Code: "times-ahead", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(aheadClock)},
 }
@@ -116,9 +119,9 @@ func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
 		raise(s) // before the first session: a recorder that has begun needs a session's end to see it
 		start := func(segments time.Duration) (stop func()) {
 			r := New(Options{
-				Stream: conditiontest.Stream, Store: s, File: true, MediaDirectory: dir, SegmentDuration: segments,
+				Stream: conditiontest.Stream, Store: s, SegmentDuration: segments,
 				Health: registry.Part(conditiontest.Stream, health.JobRecorder),
-				URL: func(context.Context) (secret.String, error) {
+				Source: clip.NewSource(clip.Options{Directory: dir, URL: func(context.Context) (secret.String, error) {
 					if f := s.url.Load(); f != nil {
 						return secret.String{}, f
 					}
@@ -126,7 +129,7 @@ func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
 						return secret.New("file:///missing.mkv?loop=true"), nil
 					}
 					return secret.New("file:///clip.mkv?loop=true"), nil
-				},
+				}}),
 			})
 			ctx, cancel := context.WithCancel(context.Background())
 			var group sync.WaitGroup
@@ -155,7 +158,7 @@ func writeClip(t *testing.T, path string) {
 		}
 		b.frame(at, at, nal)
 	}
-	if err := b.seal(); err != nil {
+	if err := b.recording.seal(); err != nil {
 		t.Fatal(err)
 	}
 	list := b.store.Segments("door", time.Time{}, time.Time{})
@@ -203,8 +206,8 @@ func (f *feed) start() {
 	})
 	f.o = &r.o
 	f.v = newSupervisor(f.o)
-	f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, nil)
-	f.v.audioLeft(nil)
+	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
+	f.v.AudioLeft(nil)
 }
 
 // restart ends the recorder as its job does, and begins another one.
@@ -225,9 +228,9 @@ func (f *feed) play(n int) {
 			nal = idr
 		}
 		if f.frames%125 == 0 {
-			f.v.cameraTime(f.now().Add(f.off), f.rtp)
+			f.v.CameraTime(f.now().Add(f.off), f.rtp)
 		}
-		f.v.accessUnit([][]byte{[]byte(nal)}, f.rtp, f.now())
+		f.v.AccessUnit([][]byte{[]byte(nal)}, f.rtp, f.now())
 		f.frames++
 		time.Sleep(tick)
 		if !f.still {
@@ -255,17 +258,17 @@ func fed(how trouble) func(*testing.T) conditiontest.Case {
 }
 
 var (
-	damagedVideo  = trouble{func(f *feed) { f.v.damaged(1, errors.New("torn")) }, func(*feed) {}}
+	damagedVideo  = trouble{func(f *feed) { f.v.Damaged(1, errors.New("torn")) }, func(*feed) {}}
 	constantTimes = trouble{func(f *feed) { f.still = true; f.play(25) }, func(f *feed) { f.still = false }}
 	rareKeyframes = trouble{func(f *feed) { f.keyEvery = 0; f.play(260) }, func(f *feed) { f.keyEvery = 25 }}
-	otherAudio    = trouble{func(f *feed) { f.v.audioLeft([]string{"Opus"}) }, func(f *feed) { f.v.audioLeft(nil) }}
+	otherAudio    = trouble{func(f *feed) { f.v.AudioLeft([]string{"Opus"}) }, func(f *feed) { f.v.AudioLeft(nil) }}
 	audioFlood    = trouble{
 		func(f *feed) {
-			sound := g711Track(true, 8000, 1)
-			f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, &sound)
+			sound := accessunit.G711Track(true, 8000, 1)
+			f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, &sound)
 			f.play(50)
 			for i := range 60 {
-				f.v.audio(make([]byte, 60_000), uint32(i*160), f.now())
+				f.v.Audio(make([]byte, 60_000), uint32(i*160), f.now())
 			}
 		},
 		func(*feed) {},
@@ -283,7 +286,7 @@ var (
 			}
 			f.unset = 0
 			f.v = newSupervisor(f.o)
-			f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, nil)
+			f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
 			f.play(50)
 		},
 		func(*feed) { time.Sleep(unsetShown) },

@@ -360,7 +360,7 @@ func (f *poweredFile) Sync() error {
 // powerCut cuts the power at the worst moments: just before a sync. The next start finds all but the
 // last 2 s of what each camera sent till then, and goes on recording after them.
 func powerCut(t *testing.T) {
-	late := testtools.Late(t)
+	late := testtools.SchedulingDelay(t)
 	dir := t.TempDir()
 	disk := &powered{root: dir, synced: make(map[string][]byte)}
 	for range 2 {

@@ -2,17 +2,15 @@ package recorder
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -30,9 +28,15 @@ func makeFile(t *testing.T, dir, name, seconds string, arguments ...string) stri
 
 func fromFile(dir string) func(*Options) {
 	return func(o *Options) {
-		o.File, o.MediaDirectory = true, dir
+		o.Source = &clipSource{Options: clip.Options{URL: cameraOf(o).URL, Directory: dir}}
 		o.SegmentDuration = time.Second
 	}
+}
+
+// clipSource is a media file whose options a test changes before it is recorded.
+type clipSource struct {
+	clip.Options
+	Source // nil
 }
 
 // files are those of the recording, oldest first.
@@ -109,7 +113,7 @@ func TestALoopedFileIsPlayedAgainWithoutAHole(t *testing.T) {
 		// and begin anew.
 		now := time.Now()
 		o.Now = func() time.Time { return now }
-		o.pace = func(ctx context.Context, _ time.Time) error {
+		o.Source.(*clipSource).Wait = func(ctx context.Context, _ time.Time) error {
 			if waits.Add(1) > passes*(25+1) { // one before each picture, one at the end
 				<-ctx.Done()
 			}
@@ -191,66 +195,5 @@ func TestTheEndOfARecordingPlacesItInTime(t *testing.T) {
 	}
 	if conditions := r.part.Snapshot().Conditions; len(conditions) != 0 {
 		t.Errorf("a recorder that is stopped says %+v", conditions)
-	}
-}
-
-func TestAFileThatCannotBePlayedIsNamed(t *testing.T) {
-	t.Parallel()
-	testtools.Need(t, "ffmpeg")
-	dir, outside := t.TempDir(), t.TempDir()
-	secretFile := makeFile(t, outside, "private.mkv", "1", append(x264(), "-an")...)
-	for link, target := range map[string]string{"link.mkv": secretFile, "up": outside} {
-		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	inside := makeFile(t, dir, "inside.mkv", "1", append(x264(), "-an")...)
-	if err := os.Symlink("inside.mkv", filepath.Join(dir, "good.mkv")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "text.mp4"), []byte("this is no film"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	makeFile(t, dir, "vp8.mkv", "1", "-c:v", "libvpx", "-an")
-	whole, err := os.ReadFile(inside)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "head.mkv"), whole[:20], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := exec.Command("mkfifo", filepath.Join(dir, "pipe.mkv")).Run(); err != nil {
-		t.Fatal(err)
-	}
-	for url, says := range map[string]string{
-		"file:///missing.mkv":            "There is no media file missing.mkv",
-		"file:///link.mkv":               "must lie in",
-		"file:///up/private.mkv":         "must lie in",
-		"file:///../private.mkv":         "must lie in",
-		"file://" + secretFile:           "no media file private.mkv",
-		"file:///text.mp4":               "neither MP4 nor Matroska",
-		"file:///vp8.mkv":                "V_VP8",
-		"file:///head.mkv":               "has no video",
-		"file:///pipe.mkv":               "is not a file",
-		"file:///":                       "file:///door.mp4",
-		"rtsp://user:hunter2@10.0.0.1/x": "FILE_URI",
-		"file:///inside.mkv?loop=often":  "loop",
-		"file:///good.mkv":               "",
-	} {
-		_, err := Look(t.Context(), secret.New(url), Options{File: true, MediaDirectory: dir})
-		switch fault := health.FaultOf(err, ""); {
-		case says == "" && err != nil:
-			t.Errorf("%s: %v", url, err)
-		case says != "" && (err == nil || fault.Class != health.UserError || !strings.Contains(fault.Text, says) || strings.Contains(err.Error(), "hunter2")):
-			t.Errorf("%s: %v", url, err)
-		}
-	}
-	seen, err := Look(t.Context(), secret.New("file:///inside.mkv"), Options{File: true, MediaDirectory: dir})
-	if err != nil || seen.Codec != "H.264" || seen.Width != 320 || seen.FPS < 20 {
-		t.Errorf("%+v %v", seen, err)
-	}
-	_, err = Look(t.Context(), secret.New("file:///inside.mkv"), Options{})
-	if err == nil || !strings.Contains(err.Error(), "RTSP_URI") {
-		t.Errorf("a file for a camera: %v", err)
 	}
 }

@@ -22,7 +22,7 @@ func TestAfterAFreezeTheCameraIsBlamedForNothing(t *testing.T) {
 			f.o.Frozen = func(within time.Duration) (time.Duration, bool) { return 20 * time.Second, frozen }
 			f.rtp += 20 * 90_000
 			f.play(50)
-			f.v.damaged(3, errors.New("a hole"))
+			f.v.Damaged(3, errors.New("a hole"))
 			f.play(50)
 			blamed := slices.ContainsFunc(f.part.Snapshot().Conditions, func(c health.Condition) bool {
 				return slices.Contains([]string{codeJump, codeUnreadable, codeKeyframes}, c.Code)

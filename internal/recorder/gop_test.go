@@ -1,11 +1,13 @@
 package recorder
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -34,7 +36,7 @@ func newBench(t *testing.T) *bench {
 	r := New(Options{Stream: "door", Store: store, Now: func() time.Time { return noon },
 		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
 	b := &bench{t, store, newSegmenter(&r.o)}
-	b.begin(avc{}, 90000, [][]byte{realSPS, realPPS}, nil)
+	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	return b
 }
 
@@ -50,7 +52,7 @@ func (b *bench) frame(pts, at time.Duration, nals ...string) {
 // fragments ends the recording and lists what KVS would get; it checks the order that KVS demands.
 func (b *bench) fragments() (list []mkv.Fragment, blocks [][]mkv.Block) {
 	b.t.Helper()
-	if err := b.seal(); err != nil {
+	if err := b.recording.seal(); err != nil {
 		b.t.Fatal(err)
 	}
 	var last time.Time
@@ -157,7 +159,7 @@ func TestOpenGOP(t *testing.T) {
 	}
 	gop(0)
 	gop(30 * tick)
-	b.cut = true // a segment begins here
+	b.newSegmentDue = true // a segment begins here
 	gop(60 * tick)
 	list, blocks := b.fragments()
 	if len(list) != 3 || len(blocks[0]) != 28 || len(blocks[1]) != 30 || len(blocks[2]) != 30 {
@@ -205,23 +207,23 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	}
 	second()
 	expect("")
-	b.noticed(errNoise)
+	b.noticed(errors.New("malformed"))
 	expect("The c")
 	v := newSupervisor(b.o)
 	v.segmenter, v.counting = b.segmenter, true
 	for range 1000 {
-		v.damaged(1, errHole)
+		v.Damaged(1, errors.New("a hole"))
 	}
 	expect("Video")
 	if n := b.o.numbers.lost.Load(); n != 1000 {
 		t.Errorf("%d lost", n)
 	}
-	b.noticed(errNoise)
+	b.noticed(errors.New("malformed"))
 	expect("Video")
-	for range int(cleanFor/time.Second) + 4 {
+	for range int(damageClearAfter/time.Second) + 4 {
 		second()
 	}
 	expect("")
-	b.damaged(1, errHole)
+	b.damaged(1, errors.New("a hole"))
 	expect("Video")
 }

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -103,7 +104,7 @@ func newHiccupFeed(t *testing.T, disk *hiccup) *hiccupFeed {
 		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder),
 	})
 	f.v = newSupervisor(&f.r.o)
-	f.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, nil)
+	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
 	return f
 }
 
@@ -113,7 +114,7 @@ func (f *hiccupFeed) play(n int) {
 		if f.frames%10 == 0 {
 			nal = idr
 		}
-		f.v.accessUnit([][]byte{[]byte(nal)}, uint32(at*9/100_000), noon.Add(at))
+		f.v.AccessUnit([][]byte{[]byte(nal)}, uint32(at*9/100_000), noon.Add(at))
 		f.frames++
 	}
 }
@@ -191,9 +192,12 @@ func TestASegmentGoesOnForWantOfANextOne(t *testing.T) {
 func TestASegmentThatMustEndEnds(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*hiccupFeed){
-		"too large":        func(f *hiccupFeed) { f.r.o.MaxSegmentBytes = func() int64 { return 100 } },
-		"cut":              func(f *hiccupFeed) { f.v.segmenter.cut = true },
-		"far too long":     func(f *hiccupFeed) { f.v.segmenter.start = f.v.segmenter.start.Add(-longestStay - time.Minute) },
+		"too large": func(f *hiccupFeed) { f.r.o.MaxSegmentBytes = func() int64 { return 100 } },
+		"cut":       func(f *hiccupFeed) { f.v.segmenter.newSegmentDue = true },
+		"far too long": func(f *hiccupFeed) {
+			s := &f.v.segmenter.recording.segment
+			s.start = s.start.Add(-longestStay - time.Minute)
+		},
 		"the disk is gone": func(f *hiccupFeed) { f.disk.errno = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {

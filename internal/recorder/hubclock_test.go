@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -58,13 +59,13 @@ func (s *stepped) open() {
 // session begins a session with the camera.
 func (s *stepped) session() {
 	s.v.endSession()
-	var track *audioTrack
+	var track *accessunit.AudioTrack
 	if s.sound {
-		g := g711Track(true, 8000, 1)
+		g := accessunit.G711Track(true, 8000, 1)
 		track = &g
 	}
 	s.rtp += 1 << 20
-	s.v.begin(avc{}, 90_000, [][]byte{realSPS, realPPS}, track)
+	s.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, track)
 }
 
 // restart ends the agent and starts it again.
@@ -87,9 +88,9 @@ func (s *stepped) play(d time.Duration) {
 		if s.frames%25 == 0 {
 			nal = idr
 		}
-		s.v.accessUnit([][]byte{[]byte(nal)}, s.rtp, s.now())
+		s.v.AccessUnit([][]byte{[]byte(nal)}, s.rtp, s.now())
 		if s.sound {
-			s.v.audio([]byte{byte(s.frames)}, s.rtp/90*8, s.now())
+			s.v.Audio([]byte{byte(s.frames)}, s.rtp/90*8, s.now())
 		}
 		s.sent = append(s.sent, s.truth())
 		s.rtp += uint32(tick * 9 / 100_000)
@@ -132,7 +133,7 @@ func (s *stepped) read() (list []found) {
 				if err != nil {
 					s.t.Fatal(err)
 				}
-				if block.Track == videoNumber {
+				if block.Track == accessunit.VideoNumber {
 					at := info.StartTime().Add(block.Time)
 					list = append(list, found{at, at.Add(info.RecordedFrom.Sub(info.StartTime())), info.Key.Epoch})
 				}

@@ -29,7 +29,7 @@ func TestASessionThatWeEndLosesNothingThatTheCameraSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, o)
-			r := record(t, camera, camera.URL(), func(o *Options) { o.CameraRoots = roots })
+			r := record(t, camera, camera.URL(), func(o *Options) { cameraOf(o).Roots = roots })
 			r.awaitFrames(100)
 			r.finish()
 			r.await("the session's end", func() bool { return !camera.Sessions()[0].Ended.IsZero() })
@@ -76,15 +76,15 @@ func TestASessionEndsWhateverTheCameraMakesOfAPause(t *testing.T) {
 // meanwhile lies in the socket, which the RTSP library closes.
 func TestNoPacketIsLeftInASocket(t *testing.T) {
 	t.Parallel()
-	const moment = 5 * gatherInterval // should the library come to the end later, there is nothing to see
+	const moment = 5 * 100 * time.Millisecond // should the library come to the end later, there is nothing to see
 	for name, c := range map[string]struct {
 		transport string
 		end       func(*rig)
 		disk      time.Duration // holds us up
 	}{
-		"we end it, UDP":           {TransportUDP, func(r *rig) { r.stop() }, moment},
-		"the camera hangs up, UDP": {TransportUDP, func(r *rig) { r.camera.Drop() }, moment},
-		"we end it, TCP":           {TransportTCP, func(r *rig) { r.stop() }, farewell + moment},
+		"we end it, UDP":           {transportUDP, func(r *rig) { r.stop() }, moment},
+		"the camera hangs up, UDP": {transportUDP, func(r *rig) { r.camera.Drop() }, moment},
+		"we end it, TCP":           {transportTCP, func(r *rig) { r.stop() }, limits.Close + moment},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,7 +92,7 @@ func TestNoPacketIsLeftInASocket(t *testing.T) {
 			gate := &slowGate{after: before, reached: make(chan struct{}), open: make(chan struct{})}
 			camera := startCamera(t, fakecam.Options{FPS: 100})
 			r := record(t, camera, camera.URL(), func(o *Options) {
-				o.Transport = c.transport
+				cameraOf(o).Transport = c.transport
 				o.wrapWriter = func(w segmentWriter) segmentWriter { return gatedWriter{w, gate} }
 			})
 			<-gate.reached

@@ -1,17 +1,11 @@
 package recorder
 
 import (
-	"encoding/binary"
-	"net"
 	"net/url"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -30,7 +24,7 @@ func through(t *testing.T, proxy *lossy.Proxy, camera string) string {
 }
 
 // overUDP sets the transport.
-func overUDP(o *Options) { o.Transport = TransportUDP }
+func overUDP(o *Options) { cameraOf(o).Transport = transportUDP }
 
 // wiretap notes which packets are of which frame.
 type wiretap struct {
@@ -223,104 +217,4 @@ func TestTheEndOfALossySession(t *testing.T) {
 	if got, lost := len(r.frames()), r.number(health.FramesLost); got != hole || lost != lastCome+1-hole {
 		t.Errorf("%d frames are recorded and %d reported as lost of the first %d", got, lost, lastCome+1)
 	}
-}
-
-// TestABurstOverUDPWaits sends a large keyframe to a socket that nobody reads yet.
-func TestABurstOverUDPWaits(t *testing.T) {
-	t.Parallel()
-	if text, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err != nil {
-		t.Skip("it is not known what the system grants: ", err)
-	} else if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || most < udpSpace {
-		t.Skipf("the system grants %s bytes to a socket (%v)", strings.TrimSpace(string(text)), err)
-	}
-	socket, err := listenUDP("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	camera, err := net.Dial("udp4", socket.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer camera.Close()
-	const packets, size = 720, 1400 // 1 MB
-	for i := range packets {
-		packet := make([]byte, size)
-		binary.BigEndian.PutUint32(packet, uint32(i))
-		if _, err := camera.Write(packet); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// On loopback what is written has arrived, or is lost.
-	if err := socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	buffer := make([]byte, 2*size)
-	for i := range packets {
-		n, _, err := socket.ReadFrom(buffer)
-		if err != nil {
-			t.Fatalf("packet %d: %v", i, err)
-		}
-		if got := binary.BigEndian.Uint32(buffer[:n]); got != uint32(i) {
-			t.Fatalf("packet %d came where number %d was sent", got, i)
-		}
-	}
-}
-
-// TestReorder is about packets in the wrong order, or not at all.
-func TestReorder(t *testing.T) {
-	t.Parallel()
-	const first = 65_500 // wraps
-	for name, c := range map[string]struct {
-		come, want []int // from first
-	}{
-		"in order":                    {[]int{0, 1, 2}, []int{0, 1, 2}},
-		"overtaken":                   {[]int{0, 3, 1, 2, 4}, []int{0, 1, 2, 3, 4}},
-		"twice":                       {[]int{0, 0, 1, 2, 1, 3, 3}, []int{0, 1, 2, 3}},
-		"twice while it waits":        {[]int{0, 2, 2, 1}, []int{0, 1, 2}},
-		"missing to the end":          {[]int{0, 2, 3, 5}, []int{0, 2, 3, 5}},
-		"too late":                    {append(append([]int{0}, upTo(2, 66)...), 1, 66), append(append([]int{0}, upTo(2, 66)...), 66)},
-		"a long hole":                 {[]int{0, 1, 200, 201}, []int{0, 1, 200, 201}},
-		"a long hole while one waits": {[]int{0, 2, 200, 201}, []int{0, 2, 200, 201}},
-		"a stray":                     {[]int{0, 20_000, 1, 2}, []int{0, 1, 2}},
-		"counted anew":                {[]int{0, 1, 3, 20_000, 20_001, 20_002}, []int{0, 1, 3, 20_000, 20_001, 20_002}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var got []int
-			r := newReorder(func(p packet, _ time.Time) { got = append(got, int(p.sequence-first)) })
-			r.play()
-			for _, n := range c.come {
-				r.take(packet{sequence: uint16(first + n)}, noon)
-			}
-			r.flush()
-			if !slices.Equal(got, c.want) {
-				t.Errorf("%d, want %d", got, c.want)
-			}
-		})
-	}
-	t.Run("patience", func(t *testing.T) {
-		t.Parallel()
-		var got []time.Time
-		r := newReorder(func(_ packet, at time.Time) { got = append(got, at) })
-		r.play()
-		for _, n := range []uint16{0, 2, 3} {
-			r.take(packet{sequence: n}, noon)
-		}
-		r.expire(noon.Add(reorderPatience - 1))
-		if len(got) != 1 {
-			t.Errorf("%d packets are given out already", len(got))
-		}
-		r.expire(noon.Add(reorderPatience))
-		if len(got) != 3 || got[2] != noon {
-			t.Errorf("given out is what came at %v", got)
-		}
-	})
-}
-
-func upTo(from, to int) (list []int) {
-	for n := from; n < to; n++ {
-		list = append(list, n)
-	}
-	return list
 }

@@ -114,7 +114,7 @@ func TestACameraMayTakeAnotherSSRC(t *testing.T) {
 					o.Conn = func(c net.Conn) net.Conn { return changed{c, video, audio} }
 				}
 				camera := startCamera(t, o)
-				url, change := camera.URL(), func(o *Options) { o.CameraRoots = roots }
+				url, change := camera.URL(), func(o *Options) { cameraOf(o).Roots = roots }
 				end := (*rig).settle
 				switch way {
 				case "TLS":
@@ -168,7 +168,7 @@ func TestTwoSourcesAtOnceAreAnEarlierSession(t *testing.T) {
 		}
 		return haunted{c}
 	}}})
-	r := record(t, camera, camera.URL(), func(o *Options) { o.staleLimit = 10 * time.Millisecond })
+	r := record(t, camera, camera.URL(), func(o *Options) { o.Pauses.Stale = 10 * time.Millisecond })
 	r.awaitCondition("of an earlier session")
 	r.await("a session of its own", func() bool { return connections.Load() > 2 })
 	r.awaitFrames(r.number(health.FramesRecorded) + 50)

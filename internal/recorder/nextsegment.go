@@ -23,15 +23,16 @@ const (
 // goesOn reports whether the open segment is recorded to further, as no other can be created, and says so. The
 // next keyframe tries again. Fragments obey the limits of the service in any case, so that only the
 // segment's own matter: how much of it a damaged disk would take, and what must be deletable at once.
-func (s *segmenter) goesOn(producer time.Time, err error) bool {
-	limit := s.o.MaxSegmentBytes()
-	if s.cut || !retries(err) || errors.Is(err, segment.ErrDiskGone) ||
-		producer.Sub(s.start) > s.o.SegmentDuration+longestStay || limit > 0 && s.writer.Bytes() > largestStay*limit {
+func (r *recording) goesOn(producer time.Time, err error) bool {
+	limit := r.o.MaxSegmentBytes()
+	if !retries(err) || errors.Is(err, segment.ErrDiskGone) ||
+		producer.Sub(r.segment.start) > r.o.SegmentDuration+longestStay || limit > 0 && r.writer.Bytes() > largestStay*limit {
 		return false
 	}
 	fault := health.FaultOf(err, codeStore)
-	if s.part.Report(scopeNext, health.Degraded, fault.Recode(codeStore, "No new segment can be begun, so that the present one grows. "+fault.Text)) {
-		s.o.Log.Error("cannot begin the next segment, the present one goes on", zap.Error(fault), zap.NamedError("cause", fault.Err))
+	grows := fault.Recode(codeStore, "No new segment can be begun, so that the present one grows. "+fault.Text)
+	if r.o.Health.Report(scopeNext, health.Degraded, grows) {
+		r.o.Log.Error("cannot begin the next segment, the present one goes on", zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 	return true
 }
@@ -40,12 +41,4 @@ func (s *segmenter) goesOn(producer time.Time, err error) bool {
 // something.
 func retries(err error) bool {
 	return !errors.Is(err, segment.ErrPaused) && !errors.Is(err, segment.ErrOverlap) && !errors.Is(err, segment.ErrClosed)
-}
-
-// finish ends the open segment, if there is one. When the disk fails, the store finishes it later, and says so if
-// it cannot: that recording goes on or not is said of the next one.
-func (s *segmenter) finish() {
-	if err := s.seal(); err != nil {
-		s.o.Log.Warn("a segment is finished later", zap.Error(err))
-	}
 }

@@ -34,20 +34,20 @@ func (c mutePlay) Write(b []byte) (int, error) {
 // TestACameraThatNeverAnswersPlay is given up, however much it sends; and what it sent is recorded.
 func TestACameraThatNeverAnswersPlay(t *testing.T) {
 	t.Parallel()
-	for _, transport := range []string{TransportTCP, TransportUDP} {
+	for _, transport := range []string{transportTCP, transportUDP} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			const limit = time.Second
 			camera := startCamera(t, fakecam.Options{FPS: 100, Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
 				return mutePlay{c, new(atomic.Bool)}
 			}}})
-			r := record(t, camera, camera.URL(), func(o *Options) { o.Transport, o.openingLimit = transport, limit })
+			r := record(t, camera, camera.URL(), func(o *Options) { cameraOf(o).Transport, cameraOf(o).Limits.Opening = transport, limit })
 			r.await("frames", func() bool { return sent(camera) >= 30 })
 			camera.Stall()
 			r.awaitCondition("does not answer")
 			r.await("another session", func() bool { return len(camera.Sessions()) >= 2 })
 			sessions := camera.Sessions()
-			if d := sessions[1].Began.Sub(sessions[0].Began); d > limit+farewell {
+			if d := sessions[1].Began.Sub(sessions[0].Began); d > limit+limits.Close {
 				t.Errorf("it is given up after %s", d)
 			}
 			r.finish()
@@ -68,7 +68,7 @@ func TestACameraThatSaysNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = listener.Close() })
-			r := record(t, nil, scheme+"://"+listener.Addr().String()+"/live", func(o *Options) { o.openingLimit = limit })
+			r := record(t, nil, scheme+"://"+listener.Addr().String()+"/live", func(o *Options) { cameraOf(o).Limits.Opening = limit })
 			conn, err := listener.Accept()
 			if err != nil {
 				t.Fatal(err)
@@ -83,15 +83,15 @@ func TestACameraThatSaysNothing(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			silent(t, 100*time.Millisecond).awaitCondition("does not answer")
-			if d := time.Since(began); d > 2*farewell {
+			if d := time.Since(began); d > 2*limits.Close {
 				t.Errorf("after %s", d)
 			}
 		})
 		t.Run(scheme+" holds up no stop", func(t *testing.T) {
 			t.Parallel()
-			r, told := silent(t, openingLimit), time.Now()
+			r, told := silent(t, limits.Opening), time.Now()
 			r.finish()
-			if d := time.Since(told); d > 2*farewell {
+			if d := time.Since(told); d > 2*limits.Close {
 				t.Errorf("it took %s", d)
 			}
 		})

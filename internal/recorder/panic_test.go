@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -90,28 +91,28 @@ func (w trappedWriter) Seal() error {
 }
 
 type trappedCodec struct {
-	codec
+	accessunit.Codec
 	trap *trap
 }
 
-func (c trappedCodec) kind(nal []byte) unitKind {
+func (c trappedCodec) Kind(nal []byte) accessunit.NALKind {
 	c.trap.step("kind")
-	return c.codec.kind(nal)
+	return c.Codec.Kind(nal)
 }
 
-func (c trappedCodec) packing(payload []byte) packing {
+func (c trappedCodec) Packing(payload []byte) accessunit.Packing {
 	c.trap.step("packing")
-	return c.codec.packing(payload)
+	return c.Codec.Packing(payload)
 }
 
-func (c trappedCodec) fragment(payload []byte) (fragment, bool) {
+func (c trappedCodec) Fragment(payload []byte) (accessunit.Fragment, bool) {
 	c.trap.step("fragment")
-	return c.codec.fragment(payload)
+	return c.Codec.Fragment(payload)
 }
 
-func (c trappedCodec) newSets() parameterSets {
+func (c trappedCodec) NewParameterSets() accessunit.ParameterSets {
 	c.trap.step("newSets")
-	return c.codec.newSets()
+	return c.Codec.NewParameterSets()
 }
 
 // TestAPanicAnywhereLeavesTheAccountExact breaks a recorder at each of the places where it touches
@@ -163,7 +164,7 @@ func recordIntoTrap(t *testing.T, name string, b *trap) {
 		o.FlushInterval = 200 * time.Millisecond
 		o.OnSegment = func(Segment) { b.step("OnSegment") }
 		o.wrapWriter = func(w segmentWriter) segmentWriter { return trappedWriter{w, b} }
-		o.wrapCodec = func(c codec) codec { return trappedCodec{c, b} }
+		cameraOf(o).WrapCodec = func(c accessunit.Codec) accessunit.Codec { return trappedCodec{c, b} }
 		o.Rest = backoff.Policy{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond}
 	})
 	r.await("a call after the last panic", b.over)

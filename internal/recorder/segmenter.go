@@ -2,47 +2,27 @@ package recorder
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// The limits of KVS that fragments on disk obey, with some room, so that uploading never has to
-// cut them. Source: KVS Developer Guide, quotas, PutMedia.
+// Fragments on disk obey the limits of KVS, with some room, so that uploading never has to cut them: a fragment
+// ends with the frame that comes next, and gets a head, tags and sound beside the frames that are counted.
 const (
-	minFragment      = time.Second
-	maxFragment      = 19 * time.Second // of 20 s
-	maxFragmentBytes = 45 << 20         // of 50 MB
+	minFragment      = kvslimit.MinFragment
+	maxFragment      = kvslimit.MaxFragment - time.Second
+	maxFragmentBytes = kvslimit.FragmentBytes / 10 * 9
 )
-
-// The numbers of the tracks.
-const (
-	videoNumber = 1
-	audioNumber = 2
-)
-
-// cleanFor is how long a session must bring nothing damaged before status is silent about it.
-const cleanFor = time.Minute
-
-// segmentWriter is what the segmenter needs of a *segment.Writer.
-type segmentWriter interface {
-	Key() segment.Key
-	Bytes() int64
-	Written() int
-	BeginFragment(start time.Duration, keyframe bool) error
-	WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error
-	EndFragment() (mkv.Fragment, error)
-	Flush() error
-	InDoubt() bool
-	Seal() error
-	Abandon() error
-}
 
 // outcome is what became of an access unit.
 type outcome uint8
@@ -51,88 +31,65 @@ const (
 	written     outcome = iota // it is in the open segment
 	undecodable                // a keyframe has to come first
 	failed                     // the segment was given up
-	noPicture                  // there is nothing to record in it
+	noFrame                    // there is nothing to record in it
 )
 
-// segmenter turns access units into fragments and segments. One goroutine uses it at a time. Its
-// supervisor counts what it does not write.
+// segmenter decides which access units are recorded, and which fragment and segment each goes to. One goroutine uses it at
+// a time. Its supervisor counts what it does not write.
 type segmenter struct {
-	o    *Options
-	part *health.Part
+	o         *Options
+	part      *health.Part
+	times     frameTimes
+	inspector accessunit.Inspector
+	audio     *audioTrack // nil: the camera has none
+	monitor   streamMonitor
+	recording recording
+	tracks    []mkv.Track // of the newest segment
 
-	timeline timeline
-	clock    cameraClock
-	unset    unset
-	epochs   epochs
-	inspector
-	inForce  parameterSets // those in the open segment's header
-	tracks   []mkv.Track   // of the open segment
-	sound    *sound        // nil: the camera has no audio
-	hasAudio bool          // the open segment has a track for it
-
-	writer        segmentWriter // nil: no segment is open
-	last          segmentWriter // the newest one, open or not
-	next          segmentWriter // created, while the one before is still being finished
-	start         time.Time     // of the segment
-	inFragment    bool
-	fragmentStart time.Time
-	fragmentAt    int64     // size of the segment when the fragment began
-	newest        time.Time // newest producer time written
-	frames        int       // of the segment
-	inFile        int       // of these, as far as they are counted as recorded
-	flushed       time.Time // when the buffer was last written, by arrival
-	needKeyframe  bool      // nothing can be decoded before the next one
-	before        time.Time // newest producer time of the fragments before the open one
-	orphans       bool      // pictures before orphansBefore look back to what is not recorded
-	orphansBefore uint32    // an RTP timestamp
-	cut           bool      // the next keyframe begins a segment
-
-	session    int64  // frames of this session
-	counting   bool   // frames that are missing make a gap: there was a keyframe in this session, or damage
-	gap        bool   // media is missing before the next frame
-	damage     damage // what status tells of
-	damagedAt  time.Time
-	keyAt      time.Time  // of the last keyframe of this session
-	longGOP    bool       // status tells that keyframes are rare
-	constant   bool       // status tells that timestamps stand still
-	paced      bool       // status tells of the pace of the camera's clock
-	jumpedAt   time.Time  // when a segment began for a jump of the timestamps
-	trustAsked time.Time  // when the hub's clock was asked whether it can be trusted, for the camera's
-	shownClock clockState // what status says of the camera's clock
-	meter      meter
-	parts      [][]byte // reused
+	needKeyframe  bool // nothing can be decoded before the next one
+	leading       leadingPictures
+	newSegmentDue bool  // the next keyframe begins a segment
+	session       int64 // frames of this session
+	counting      bool  // frames that are missing make a gap: there was a keyframe in this session, or damage
+	gap           bool  // media is missing before the next frame
 }
 
 func newSegmenter(o *Options) *segmenter {
-	s := &segmenter{o: o, part: o.Health}
-	s.newest = o.Store.LastEnd(o.Stream)
-	s.timeline.newest = s.newest
+	newest := o.Store.LastEnd(o.Stream)
+	s := &segmenter{
+		o: o, part: o.Health,
+		times:     frameTimes{o: o, timeline: timeline.New(1, newest)},
+		monitor:   streamMonitor{o: o},
+		recording: recording{o: o, newest: newest},
+	}
+	s.recording.monitor = &s.monitor
 	return s
 }
 
-// begin begins a session; see sink.
-func (s *segmenter) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
-	s.sound = nil
+// beginSession begins a session; see accessunit.Sink.
+func (s *segmenter) beginSession(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
+	s.audio = nil
 	if audio != nil {
-		s.sound = &sound{audioTrack: *audio, flood: newAudioFlood()}
-		s.sound.line = timeline{rate: int64(max(audio.rate, 1)), newest: s.newest, audio: true}
+		s.audio = newAudioTrack(s.o, *audio, s.recording.newest)
 	}
-	s.timeline.rate = int64(max(rate, 1))
-	s.timeline.restart()
-	s.clock.restart(rate)
-	s.inspector = newInspector(c, parameterSets)
+	s.recording.beginSession(audio)
+	s.times.beginSession(rate)
+	s.monitor.forgetKeyframes()
+	s.inspector = accessunit.NewInspector(c, parameterSets)
 	s.needKeyframe = true
 	s.session, s.counting = 0, false
-	s.keyAt = time.Time{}
 }
 
 // opened takes what is known of the session's first moments; see datedSink.
-func (s *segmenter) opened(video, audio opening) {
-	s.timeline.opening = video
-	if s.sound != nil {
-		s.sound.line.opening = audio
+func (s *segmenter) opened(video, audio timeline.Opening) {
+	s.times.timeline.Open(video)
+	if s.audio != nil {
+		s.audio.timeline.Open(audio)
 	}
 }
+
+// cameraTime learns the camera's time; see accessunit.Sink.
+func (s *segmenter) cameraTime(ntp time.Time, rtpTime uint32) { s.times.camera.Report(ntp, rtpTime) }
 
 // damaged notes that what follows up to the next keyframe cannot be decoded.
 func (s *segmenter) damaged(frames int64, err error) {
@@ -140,66 +97,67 @@ func (s *segmenter) damaged(frames int64, err error) {
 	s.counting = s.counting || err != nil
 	s.missed(frames)
 	if err != nil {
-		s.tellDamage(damageLoss, err, "Video of the camera arrives damaged, so that frames up to the next keyframe are lost: check the network between camera and hub.")
+		s.monitor.reportDamage(damageLoss, err, "Video of the camera arrives damaged, so that frames up to the next keyframe are lost: "+
+			"check the network between camera and hub.")
 	}
 }
 
-// missed notes that frames are missing; see sink.
+// missed notes that frames are missing; see accessunit.Sink.
 func (s *segmenter) missed(frames int64) {
 	if s.counting && frames > 0 {
 		s.gap = true
 	}
 }
 
-// noticed tells that something was left out that no picture misses.
+// noticed reports that something was left out that no frame misses.
 func (s *segmenter) noticed(err error) {
-	s.tellDamage(damageNoise, err, "The camera sends data that is no video, which is left out of the recording: update the camera's firmware if this stays.")
+	s.monitor.reportDamage(damageMalformed, err, "The camera sends data that is no video, which is left out of the recording: "+
+		"update the camera's firmware if this stays.")
 }
 
-// damage is how bad an episode of damage is.
-type damage uint8
-
-const (
-	damageNone damage = iota
-	damageNoise
-	damageLoss
-)
-
-// tellDamage reports an episode of damage once, and again when it gets worse: a flood of it must
-// cost nothing.
-func (s *segmenter) tellDamage(d damage, err error, text string) {
-	s.damagedAt = s.o.Now()
-	if d <= s.damage || s.frozen() {
+// audioLeft names the audio that is not recorded; see accessunit.Sink.
+func (s *segmenter) audioLeft(names []string) {
+	if len(names) == 0 {
+		s.part.OK(scopeAudio)
 		return
 	}
-	s.damage = d
-	if s.part.Report(scopeDamage, health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
-		s.o.Log.Warn("video arrives damaged", zap.Error(err))
+	if s.part.Report(scopeAudio, health.Info, health.UserFault(codeAudio, nil,
+		"The camera's audio is %s, which Kinesis Video Streams does not take, so that only its video is recorded: "+
+			"set it to AAC in mono or stereo, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))) {
+		s.o.Log.Info("the camera's audio is not recorded", zap.Strings("codecs", names))
 	}
 }
 
-// accessUnit takes an access unit; see sink.
-func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) outcome {
-	picture := s.inspect(nalus)
-	if !picture.any {
-		return noPicture
+// audioFrame takes a frame of audio; see accessunit.Sink.
+func (s *segmenter) audioFrame(frame []byte, rtpTime uint32, now time.Time) {
+	if s.audio == nil || s.session == 0 { // video leads
+		return
 	}
-	keyframe := picture.closed || picture.open
+	s.audio.take(frame, rtpTime, now, &s.times.timeline)
+}
+
+// accessUnit takes an access unit; see accessunit.Sink.
+func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) outcome {
+	contents := s.inspector.Inspect(nalus)
+	if !contents.Picture {
+		return noFrame
+	}
+	keyframe := contents.Keyframe()
 	s.counting = s.counting || keyframe
 	producer := s.date(rtpTime, keyframe, now)
-	if s.needKeyframe && !keyframe || s.orphan(rtpTime, keyframe) {
+	if s.needKeyframe && !keyframe || s.leading.include(rtpTime, keyframe) {
 		s.missed(1)
 		return undecodable
 	}
-	if s.needKeyframe && !picture.closed {
-		s.orphans, s.orphansBefore = true, rtpTime
+	if s.needKeyframe && !contents.Closed {
+		s.leading = leadingPictures{expected: true, keyframe: rtpTime}
 	}
 	err := s.writeAudio(producer)
 	if err == nil {
-		err = s.place(producer, picture, nalus, now)
+		err = s.place(producer, contents, nalus, now)
 	}
 	if err == nil {
-		if !s.inFragment { // before the first keyframe of a segment
+		if !s.recording.fragment.open { // before the first keyframe of a segment
 			s.gap = true
 			return undecodable
 		}
@@ -212,26 +170,85 @@ func (s *segmenter) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) ou
 	return written
 }
 
-// orphan reports whether a picture looks back, past the keyframe that recording began with: one
-// that comes after an open keyframe but is shown before it.
-func (s *segmenter) orphan(rtpTime uint32, keyframe bool) bool {
-	if !s.orphans {
+// date returns the producer time of an access unit. Where the hub's clock was set, times begin from it at a keyframe.
+func (s *segmenter) date(rtpTime uint32, keyframe bool, now time.Time) time.Time {
+	producer, jumped := s.times.date(rtpTime, now)
+	s.newSegmentDue = s.newSegmentDue || jumped
+	s.monitor.watchKeyframes(producer, keyframe)
+	if !keyframe {
+		return producer
+	}
+	if s.correctTimes(now) {
+		return s.redate(rtpTime, now)
+	}
+	if ahead := s.times.timeline.WallClockLead(now); ahead > 0 {
+		s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
+		producer = s.redate(rtpTime, now)
+		s.times.epochs.Reset()
+	}
+	return producer
+}
+
+// redate begins times from the hub's clock, with a new segment.
+func (s *segmenter) redate(rtpTime uint32, now time.Time) time.Time {
+	s.monitor.forgetKeyframes()
+	s.newSegmentDue = true
+	if s.audio != nil {
+		s.audio.timeline.Restart()
+	}
+	return s.times.timeline.AnchorAt(rtpTime, now, now)
+}
+
+// correctTimes begins an epoch when the newest time is ahead of a clock that can be trusted, and reports whether it did.
+// It must be asked at a keyframe.
+func (s *segmenter) correctTimes(now time.Time) bool {
+	ahead := s.times.epochs.Ahead(s.recording.newest, now)
+	if ahead == 0 || !s.times.epochs.CheckDue(now) || s.o.Clock == nil || !s.o.Clock.Trusted() {
 		return false
 	}
-	if keyframe || int32(rtpTime-s.orphansBefore) > 0 {
-		s.orphans = false
+	if s.audio != nil && s.recording.fragment.open { // what waits belongs to the times before
+		if err := s.writeAudio(s.recording.newest.Add(maxFragment)); err != nil {
+			s.o.Log.Debug("cannot write the audio that waits", zap.Error(err)) // the segment fails by the same
+		}
+		s.audio.dropAll()
 	}
-	return s.orphans
+	if err := s.recording.seal(); err != nil {
+		cannotRecord(s.o, err)
+	}
+	known := s.times.epochs.Correction()
+	if err := s.o.Store.BeginEpoch(s.o.Stream, known.From, known.Until, known.Add, now); err != nil {
+		s.times.epochs.PutOff(now)
+		s.o.Log.Warn("the recording's times are ahead of the clock and cannot be corrected yet", zap.Duration("by", ahead), zap.Error(err))
+		return false
+	}
+	newest := s.o.Store.LastEnd(s.o.Stream)
+	s.recording.newest, s.recording.lastAudio = newest, time.Time{}
+	s.times.timeline.Continue(newest)
+	if s.audio != nil {
+		s.audio.timeline.Continue(newest)
+	}
+	s.times.epochs.Reset()
+	s.times.reportAhead(ahead, known, now)
+	return true
+}
+
+// writeAudio writes the audio that lies before a frame.
+func (s *segmenter) writeAudio(before time.Time) error {
+	if s.audio == nil || !s.recording.takesAudio() {
+		return nil
+	}
+	return s.audio.writeBefore(before, &s.recording)
 }
 
 // place sees to it that the right segment and fragment are open for a frame.
-func (s *segmenter) place(producer time.Time, p picture, nalus [][]byte, now time.Time) error {
-	if p.closed || p.open {
-		return s.placeKeyframe(producer, p.open && !p.closed, now)
+func (s *segmenter) place(producer time.Time, c accessunit.Contents, nalus [][]byte, now time.Time) error {
+	if c.Keyframe() {
+		return s.placeKeyframe(producer, c.Open && !c.Closed, now)
 	}
-	if s.writer != nil && s.inFragment && (producer.Sub(s.fragmentStart) > maxFragment ||
-		s.writer.Bytes()-s.fragmentAt+size(nalus) > maxFragmentBytes) {
-		return s.beginFragment(producer, false)
+	r := &s.recording
+	if r.writer != nil && r.fragment.open && (producer.Sub(r.fragment.start) > maxFragment ||
+		r.writer.Bytes()-r.fragment.offset+size(nalus) > maxFragmentBytes) {
+		return r.beginFragment(producer, false)
 	}
 	return nil
 }
@@ -246,199 +263,85 @@ func size(nalus [][]byte) int64 {
 }
 
 func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Time) error {
-	if s.setsChanged || s.writer == nil {
-		track, complete := s.sets.track()
+	r := &s.recording
+	if s.inspector.SetsChanged || r.writer == nil {
+		track, complete := s.inspector.Sets.Track()
 		if !complete {
 			return errNoParameterSets
 		}
 		tracks := []mkv.Track{track}
-		if s.sound != nil {
-			tracks = append(tracks, s.sound.track)
+		if s.audio != nil {
+			tracks = append(tracks, s.audio.Track)
 		}
-		if s.writer != nil && !slices.EqualFunc(tracks, s.tracks, mkv.Track.Equal) {
-			s.cut = true
+		if r.writer != nil && !slices.EqualFunc(tracks, s.tracks, mkv.Track.Equal) {
+			s.newSegmentDue = true
 		}
 		s.tracks = tracks
-		s.setsChanged = false
+		s.inspector.SetsChanged = false
 	}
-	long := !s.inFragment || producer.Sub(s.fragmentStart) >= minFragment
+	long := !r.fragment.open || producer.Sub(r.fragment.start) >= minFragment
 	switch {
-	case s.writer == nil, s.cut, long && s.full(producer):
+	case r.writer == nil, s.newSegmentDue, long && r.full(producer):
 		return s.beginSegment(producer, leading, now)
 	case long:
-		return s.beginFragment(producer, true)
+		return r.beginFragment(producer, true)
 	}
 	return nil // a GOP of less than a second joins the one before
 }
 
 var errNoParameterSets = health.SystemFault(codeUnreadable, nil,
-	"The camera sends no parameter sets (VPS, SPS, PPS), so that nothing can be decoded: enable them in its RTSP settings, or update its firmware.")
+	"The camera sends no parameter sets (VPS, SPS, PPS), so that nothing can be decoded: enable them in its RTSP settings, "+
+		"or update its firmware.")
 
-// full reports whether the segment has reached its time or size, or its disk may have lost some of it.
-func (s *segmenter) full(producer time.Time) bool {
-	if producer.Sub(s.start) >= s.o.SegmentDuration || s.writer.InDoubt() {
-		return true
-	}
-	// The fragment that comes is taken to be as large as the last one.
-	limit := s.o.MaxSegmentBytes()
-	return limit > 0 && 2*s.writer.Bytes()-s.fragmentAt > limit
-}
-
-// beginSegment begins a segment that starts with the frame at producer, or, when pictures may follow
+// beginSegment begins a segment that starts with the frame at producer, or, when frames may follow
 // that are shown before it, as much earlier; then it ends the one before. While none can be created
 // the one before goes on, if it may.
 func (s *segmenter) beginSegment(producer time.Time, leading bool, now time.Time) error {
-	if s.writer != nil {
-		if err := s.endFragment(); err != nil { // the store must know its end
-			s.finish()
+	r := &s.recording
+	if r.writer != nil {
+		if err := r.endFragment(); err != nil { // the store must know its end
+			r.finish()
 		}
 	}
-	first := s.after(producer)
+	first := r.after(producer)
 	start := first
-	if leading && !s.newest.IsZero() && first.Sub(s.newest) <= reorderLimit {
-		start = s.newest.Add(time.Millisecond).UTC()
+	if leading && !r.newest.IsZero() && first.Sub(r.newest) <= timeline.ReorderLimit {
+		start = r.newest.Add(time.Millisecond).UTC()
 	}
 	header := mkv.Header{Start: start, Title: s.o.Stream, Tracks: s.tracks}
-	writer, err := s.create(header)
-	if err != nil && s.writer != nil {
-		if s.goesOn(producer, err) {
-			return s.beginFragment(producer, true)
+	writer, err := r.create(header)
+	if err != nil && r.writer != nil {
+		if !s.newSegmentDue && r.goesOn(producer, err) {
+			return r.beginFragment(producer, true)
 		}
-		if s.finish(); retries(err) { // which may have given back what was lacking
-			writer, err = s.create(header)
+		if r.finish(); retries(err) { // which may have given back what was lacking
+			writer, err = r.create(header)
 		}
 	}
 	if errors.Is(err, segment.ErrOverlap) { // the store knows of newer media than we do
-		s.newest = s.o.Store.LastEnd(s.o.Stream)
-		s.timeline.newest = s.newest
-		s.timeline.restart()
+		r.newest = s.o.Store.LastEnd(s.o.Stream)
+		s.times.timeline.Continue(r.newest)
+		s.times.timeline.Restart()
 	}
 	if err != nil {
 		return err
 	}
 	s.part.OK(scopeNext)
-	s.next = writer
-	s.finish()
-	s.writer, s.last, s.next = writer, writer, nil
-	s.start, s.frames, s.inFile, s.flushed = start, 0, 0, now
-	s.inForce = s.sets.clone()
-	s.hasAudio = len(s.tracks) > 1
-	s.cut = false
-	return s.beginFragment(first, true)
-}
-
-func (s *segmenter) create(h mkv.Header) (segmentWriter, error) {
-	w, err := s.o.Store.Create(s.o.Stream, h)
-	if err != nil {
-		return nil, err
-	}
-	if s.o.wrapWriter != nil {
-		return s.o.wrapWriter(w), nil
-	}
-	return w, nil
-}
-
-// after gives the time of a frame that begins a fragment: every fragment's earliest frame lies
-// after the latest of the one before (KVS API, PutMedia).
-func (s *segmenter) after(producer time.Time) time.Time {
-	if !producer.After(s.newest) {
-		producer = s.newest.Add(time.Millisecond)
-	}
-	return producer.UTC()
-}
-
-func (s *segmenter) beginFragment(producer time.Time, keyframe bool) error {
-	if err := s.endFragment(); err != nil {
-		return err
-	}
-	if s.sound != nil {
-		s.sound.written = false
-	}
-	s.before = s.newest
-	s.fragmentStart = s.after(producer)
-	s.fragmentAt = s.writer.Bytes()
-	if err := s.writer.BeginFragment(s.fragmentStart.Sub(s.start), keyframe); err != nil {
-		return err
-	}
-	s.inFragment = true
-	return nil
-}
-
-func (s *segmenter) endFragment() error {
-	if !s.inFragment {
-		return nil
-	}
-	if err := s.ensureAudio(); err != nil {
-		return err
-	}
-	s.inFragment = false
-	_, err := s.writer.EndFragment()
-	s.count(s.writer)
-	if errors.Is(err, mkv.ErrNoFragment) { // no frame came into it
-		return nil
-	}
-	return err
+	r.open(writer, header, s.inspector.Sets.Clone(), now)
+	s.newSegmentDue = false
+	return r.beginFragment(first, true)
 }
 
 // write adds a frame to the open fragment.
 func (s *segmenter) write(producer time.Time, keyframe bool, nalus [][]byte, now time.Time) error {
-	if least := s.earliest(); producer.Before(least) {
-		producer = least
-	}
-	s.parts = s.parts[:0]
-	bytes := 0
-	for _, nal := range nalus {
-		if s.keeps(nal) {
-			s.parts = append(s.parts, nal)
-			bytes += len(nal)
-		}
-	}
-	if err := s.writer.WriteFrame(videoNumber, producer.Sub(s.start), keyframe, s.parts); err != nil {
+	at, bytes, err := s.recording.writeVideo(producer, keyframe, nalus, &s.inspector)
+	if err != nil {
 		return err
 	}
 	s.needKeyframe = false
-	s.epochs.dated(producer)
-	s.frames++
-	s.count(s.writer)
-	if producer.After(s.newest) {
-		s.newest = producer
-	}
+	s.times.epochs.Recorded(at)
 	s.recorded(bytes, now)
-	if now.Sub(s.flushed) >= s.o.gathering() {
-		s.flushed = now
-		if err := s.ensureAudio(); err != nil { // what is flushed may have to stand for itself
-			return err
-		}
-		err := s.writer.Flush()
-		s.count(s.writer)
-		return err
-	}
-	return nil
-}
-
-// earliest is the least time of a frame in the open fragment: after the fragment before, in the
-// segment, and within what pictures may be reordered, as block times have 16 bits.
-func (s *segmenter) earliest() time.Time {
-	least := s.fragmentStart.Add(-reorderLimit)
-	if after := s.before.Add(time.Millisecond); after.After(least) {
-		least = after
-	}
-	if s.start.After(least) {
-		least = s.start
-	}
-	return least
-}
-
-// keeps reports whether a NAL unit belongs into the file: delimiters do not (ISO/IEC 14496-15,
-// 5.3.2), nor what the header has already.
-func (s *segmenter) keeps(nal []byte) bool {
-	switch kindOf(s.codec, nal) {
-	case unitNoise, unitDelimiter:
-		return false
-	case unitSet:
-		return !s.inForce.holds(nal)
-	}
-	return true
+	return s.recording.flush(now)
 }
 
 // recorded accounts for a frame that was written. Each says what it says, whatever was reported before it.
@@ -459,53 +362,24 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 	n.bytes.Add(int64(bytes))
 	s.watchClock(now)
 	n.lastFrame.Set(now.UnixMilli())
-	if s.meter.add(bytes, now) {
-		n.bitrate.Set(s.meter.bitrate)
-		n.fps.Set(s.meter.fpsMilli)
-		if s.damage != damageNone && now.Sub(s.damagedAt) > cleanFor {
-			s.damage = damageNone
-			s.part.OK(scopeDamage)
-		}
-	}
+	s.monitor.frame(bytes, now)
 }
 
-// count counts the frames as recorded that have come into the file of a segment.
-func (s *segmenter) count(w segmentWriter) {
-	if n := w.Written(); n != s.inFile {
-		s.o.numbers.frames.Add(int64(n - s.inFile))
-		s.inFile = n
-	}
-}
+// watchClock places what was recorded in time, when the clock was set since.
+func (s *segmenter) watchClock(now time.Time) { s.times.recorded(s.recording.newest, now) }
 
-// fail gives the segment up after an error; the next keyframe tries anew.
+// fail gives the segment up after an error; the next keyframe tries again.
 func (s *segmenter) fail(err error) {
 	s.gap = true
 	s.needKeyframe = true
 	s.session = 0
-	if s.sound != nil {
-		s.sound.drop(len(s.sound.waiting)) // its pictures are lost, or it is written already
+	if s.audio != nil {
+		s.audio.dropAll() // its frames are lost, or it is written already
 	}
 	cannotRecord(s.o, err)
-	if err := s.seal(); err != nil {
+	if err := s.recording.seal(); err != nil {
 		s.o.Log.Debug("cannot seal the segment", zap.Error(err))
 	}
-}
-
-// cannotRecord reports that recording is paused, and why.
-func cannotRecord(o *Options, err error) {
-	fault := health.FaultOf(err, codeStore)
-	o.Health.SetState(statePaused)
-	if o.Health.Report(health.ScopeRecord, health.Failed, fault.Recode(conditionOf(fault), fault.Text)) {
-		o.Log.Error("cannot record", zap.Error(fault), zap.NamedError("cause", fault.Err))
-	}
-}
-
-// conditionOf keeps the recorder's own codes and gathers those of the store under one.
-func conditionOf(f *health.Fault) string {
-	if f.Code == codeUnreadable {
-		return f.Code
-	}
-	return codeStore
 }
 
 // endSession completes what is there; the segment stays open for the next session.
@@ -513,39 +387,9 @@ func (s *segmenter) endSession() {
 	if s.session > 0 {
 		s.gap = true
 	}
-	if err := s.endFragment(); err != nil {
+	if err := s.recording.endFragment(); err != nil {
 		s.fail(err)
 	}
-	// The supervisor ends what was reported of the session.
-	s.damage, s.constant, s.paced, s.longGOP, s.shownClock = damageNone, false, false, false, clockUnknown
-	s.meter = meter{}
-	s.o.numbers.bitrate.Set(0)
-	s.o.numbers.fps.Set(0)
-}
-
-// seal finishes the open segment, if there is one.
-func (s *segmenter) seal() error {
-	if s.writer == nil {
-		return nil
-	}
-	if err := s.endFragment(); err != nil {
-		s.o.Log.Debug("cannot end the fragment", zap.Error(err)) // Seal fails by the same
-	}
-	w := s.writer
-	s.writer, s.inFragment = nil, false
-	err := w.Seal()
-	s.count(w)
-	if err != nil {
-		s.o.numbers.lost.Add(int64(s.frames - s.inFile)) // what was gathered for it
-		return fmt.Errorf("cannot finish a segment: %w", err)
-	}
-	if s.frames == 0 {
-		return nil
-	}
-	s.o.numbers.lastSegment.Set(s.newest.UnixMilli())
-	s.o.Log.Debug("segment sealed", zap.Time("start", s.start), zap.Time("end", s.newest), zap.Int64("bytes", w.Bytes()), zap.Int("frames", s.frames))
-	if s.o.OnSegment != nil {
-		s.o.OnSegment(Segment{Key: w.Key(), End: s.newest, Bytes: w.Bytes(), Frames: s.frames})
-	}
-	return nil
+	s.times.endSession()
+	s.monitor.endSession()
 }

@@ -105,7 +105,7 @@ func misbehave(ctx context.Context, c *fakecam.Camera, random *rand.Rand) map[st
 			c.Resume()
 		case "stall":
 			c.Stall()
-			_ = backoff.Sleep(ctx, between(stallLimit+2*stallCheck, 20*time.Second))
+			_ = backoff.Sleep(ctx, between(limits.Stall+2*limits.StallCheck, 20*time.Second))
 			c.Resume()
 		case "unplug":
 			c.Unplug()

@@ -5,10 +5,12 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
 // steadyFor is how long a segmenter must do without a panic for the next one to be begun anew at once.
@@ -77,11 +79,11 @@ func (v *supervisor) ready() *segmenter {
 	return s
 }
 
-// begin implements sink.
-func (v *supervisor) begin(c codec, rate int, parameterSets [][]byte, audio *audioTrack) {
+// Begin implements accessunit.Sink.
+func (v *supervisor) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	defer v.contain()
 	v.counting, v.frames = false, 0
-	v.start = func(s *segmenter) { s.begin(c, rate, parameterSets, audio) }
+	v.start = func(s *segmenter) { s.beginSession(c, rate, parameterSets, audio) }
 	if v.segmenter != nil {
 		v.start(v.segmenter)
 		return
@@ -90,15 +92,15 @@ func (v *supervisor) begin(c codec, rate int, parameterSets [][]byte, audio *aud
 }
 
 // opened implements datedSink.
-func (v *supervisor) opened(video, audio opening) {
+func (v *supervisor) opened(video, audio timeline.Opening) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.opened(video, audio)
 	}
 }
 
-// accessUnit implements sink.
-func (v *supervisor) accessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+// AccessUnit implements accessunit.Sink.
+func (v *supervisor) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
 	v.owed.take(1)
 	out := failed // should it panic
 	defer v.settle(&out)
@@ -125,7 +127,7 @@ func (v *supervisor) settle(out *outcome) {
 		} else {
 			v.owed.take(-1)
 		}
-	case noPicture:
+	case noFrame:
 		v.owed.take(-1)
 	}
 	v.writeOff()
@@ -133,7 +135,7 @@ func (v *supervisor) settle(out *outcome) {
 
 // writeOff counts as lost what was gathered in memory for a segment that was given up.
 func (v *supervisor) writeOff() {
-	if v.segmenter != nil && v.segmenter.writer != nil {
+	if v.segmenter != nil && v.segmenter.recording.writer != nil {
 		return
 	}
 	if n := v.owed.open(); n > 0 {
@@ -141,8 +143,8 @@ func (v *supervisor) writeOff() {
 	}
 }
 
-// damaged implements sink.
-func (v *supervisor) damaged(frames int64, err error) {
+// Damaged implements accessunit.Sink.
+func (v *supervisor) Damaged(frames int64, err error) {
 	v.counting = v.counting || err != nil
 	v.lose(frames)
 	defer v.contain()
@@ -151,8 +153,8 @@ func (v *supervisor) damaged(frames int64, err error) {
 	}
 }
 
-// missed implements sink.
-func (v *supervisor) missed(frames int64) {
+// Missed implements accessunit.Sink.
+func (v *supervisor) Missed(frames int64) {
 	v.lose(frames)
 	defer v.contain()
 	if s := v.segmenter; s != nil {
@@ -168,40 +170,40 @@ func (v *supervisor) lose(frames int64) {
 	}
 }
 
-// audio implements sink.
-func (v *supervisor) audio(frame []byte, rtpTime uint32, now time.Time) {
+// Audio implements accessunit.Sink.
+func (v *supervisor) Audio(frame []byte, rtpTime uint32, now time.Time) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
-		s.audio(frame, rtpTime, now)
+		s.audioFrame(frame, rtpTime, now)
 	}
 }
 
-// audioLeft implements sink.
-func (v *supervisor) audioLeft(names []string) {
+// AudioLeft implements accessunit.Sink.
+func (v *supervisor) AudioLeft(names []string) {
 	defer v.contain()
 	if s := v.ready(); s != nil {
 		s.audioLeft(names)
 	}
 }
 
-// cameraTime implements sink.
-func (v *supervisor) cameraTime(ntp time.Time, rtpTime uint32) {
+// CameraTime implements accessunit.Sink.
+func (v *supervisor) CameraTime(ntp time.Time, rtpTime uint32) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.cameraTime(ntp, rtpTime)
 	}
 }
 
-// noticed implements sink.
-func (v *supervisor) noticed(err error) {
+// Noticed implements accessunit.Sink.
+func (v *supervisor) Noticed(err error) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
 		s.noticed(err)
 	}
 }
 
-// panicked implements sink.
-func (v *supervisor) panicked(frames int64, value any) (until time.Time) {
+// Panicked implements accessunit.Sink.
+func (v *supervisor) Panicked(frames int64, value any) (until time.Time) {
 	v.owed.take(frames)
 	v.owed.lose(frames)
 	v.abandon(value)
@@ -220,10 +222,10 @@ func (v *supervisor) endSession() {
 
 // idle is how long nothing has been written to the open segment; 0 when there is none.
 func (v *supervisor) idle() time.Duration {
-	if v.segmenter == nil || v.segmenter.writer == nil {
+	if v.segmenter == nil || v.segmenter.recording.writer == nil {
 		return 0
 	}
-	return v.o.Now().Sub(v.segmenter.flushed)
+	return v.o.Now().Sub(v.segmenter.recording.segment.flushed)
 }
 
 // seal finishes the open segment, if there is one.
@@ -231,7 +233,7 @@ func (v *supervisor) seal() (err error) {
 	defer v.writeOff()
 	defer v.contain()
 	if v.segmenter != nil {
-		err = v.segmenter.seal()
+		err = v.segmenter.recording.seal()
 	}
 	return err
 }
@@ -266,7 +268,7 @@ func (v *supervisor) abandon(value any) {
 		if now.Sub(v.begun) >= steadyFor {
 			v.rest.Reset()
 		}
-		v.salvage(v.segmenter)
+		v.salvage(&v.segmenter.recording)
 	}
 	v.segmenter, v.gap, v.counting = nil, true, true
 	v.until = now.Add(v.rest.Next())
@@ -274,16 +276,16 @@ func (v *supervisor) abandon(value any) {
 }
 
 // salvage finishes the segment that was open, with all that is whole.
-func (v *supervisor) salvage(s *segmenter) {
-	v.try(s.seal)
-	for _, w := range []segmentWriter{s.last, s.next} {
+func (v *supervisor) salvage(r *recording) {
+	v.try(r.seal)
+	for _, w := range []segmentWriter{r.last, r.next} {
 		if w != nil {
 			v.try(w.Seal)    // what is sealed stays as it is
 			v.try(w.Abandon) // and what is no longer being written, too
 		}
 	}
-	if w := s.last; w != nil {
-		v.try(func() error { s.count(w); return nil })
+	if w := r.last; w != nil {
+		v.try(func() error { r.count(w); return nil })
 	}
 }
 

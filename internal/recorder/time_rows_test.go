@@ -35,7 +35,7 @@ func offCamera(frames []recorded, step time.Duration) (most time.Duration) {
 // timely is how far that may be, when it should be so little: a busy machine is late with reading too.
 func timely(t *testing.T, little time.Duration) (limit func() time.Duration) {
 	t.Helper()
-	late := testtools.Late(t)
+	late := testtools.SchedulingDelay(t)
 	return func() time.Duration { return little + 4*late() }
 }
 
@@ -123,8 +123,8 @@ func rtpConstant(t *testing.T) {
 	for name, timestamp := range map[string]uint32{"zero": 0, "one": 3_000_000_000} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// Those before it was noticed are less than half a second.
-			limit := timely(t, constantLimit*tick+500*time.Millisecond)
+			// Times follow arrival from the 11th frame of one timestamp on.
+			limit := timely(t, 10*tick+500*time.Millisecond)
 			camera := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Wire: func(p fakecam.Packet) []fakecam.Packet {
 				p.Timestamp = timestamp
 				return []fakecam.Packet{p}
@@ -191,12 +191,12 @@ func burst(t *testing.T) {
 // fpsLie has a camera whose parameter sets say 25 frames per second.
 func fpsLie(t *testing.T) {
 	const fps = 21
-	for _, transport := range []string{TransportTCP, TransportUDP} {
+	for _, transport := range []string{transportTCP, transportUDP} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			limit := timely(t, 200*time.Millisecond)
 			camera := startCamera(t, fakecam.Options{FPS: fps})
-			r := record(t, camera, camera.URL(), func(o *Options) { o.Transport = transport })
+			r := record(t, camera, camera.URL(), func(o *Options) { cameraOf(o).Transport = transport })
 			r.awaitFrames(6 * fps)
 			r.settle()
 			frames := r.expectAll()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -260,7 +261,7 @@ func hugeFrame(t *testing.T) {
 	small := startCamera(t, fakecam.Options{})
 	other := record(t, small, small.URL())
 	flooding := startCamera(t, fakecam.Options{Bitrate: 8_000_000})
-	flooded := record(t, flooding, flooding.URL(), func(o *Options) { o.maxBytes = 2_000_000 })
+	flooded := record(t, flooding, flooding.URL(), func(o *Options) { cameraOf(o).Limits.Bytes = 2_000_000 })
 	if c := flooded.awaitCondition("more than 100 Mbit/s"); c.Class != health.UserError {
 		t.Errorf("%+v", c)
 	}
@@ -281,7 +282,7 @@ func hugeFrame(t *testing.T) {
 		return payloads
 	})}})
 	// A sixteenth of what is taken: 16 MiB take a busy machine longer than a session without pictures lasts.
-	heavy := record(t, huge, huge.URL(), func(o *Options) { o.maxUnit = maxUnit / 16 })
+	heavy := record(t, huge, huge.URL(), func(o *Options) { cameraOf(o).Limits.AccessUnit = accessunit.MaxBytes / 16 })
 	if c := heavy.awaitCondition("larger than 16 MiB"); c.Class != health.UserError {
 		t.Errorf("%+v", c)
 	}
@@ -373,7 +374,7 @@ func audioPause(t *testing.T) {
 func TestAudioIsLeftOutWhenItIsNotWanted(t *testing.T) {
 	t.Parallel()
 	camera := startCamera(t, fakecam.Options{Audio: fakecam.AudioAAC})
-	r := record(t, camera, camera.URL(), func(o *Options) { o.NoAudio = true })
+	r := record(t, camera, camera.URL(), func(o *Options) { cameraOf(o).NoAudio = true })
 	r.awaitFrames(30)
 	r.settle()
 	r.expectAll()

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -28,8 +29,11 @@ func TestTheWaitForACameraKeepsItsTimeAndEndsWithAnotherURL(t *testing.T) {
 		var tries, failures, served atomic.Int64
 		changed := make(chan struct{})
 		r := New(Options{
-			Stream: "door", Store: openStore(t, segment.Options{Dir: filepath.Join(dir, "recordings")}), File: true, MediaDirectory: dir, Health: part,
-			URL:    func(context.Context) (secret.String, error) { tries.Add(1); return secret.New(*url.Load()), nil },
+			Stream: "door", Store: openStore(t, segment.Options{Dir: filepath.Join(dir, "recordings")}), Health: part,
+			Source: clip.NewSource(clip.Options{
+				Directory: dir,
+				URL:       func(context.Context) (secret.String, error) { tries.Add(1); return secret.New(*url.Load()), nil },
+			}),
 			Failed: func(*health.Fault) { failures.Add(1) }, Served: func() { served.Add(1) }, Changed: func() <-chan struct{} {
 				if *url.Load() == missing {
 					return changed

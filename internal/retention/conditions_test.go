@@ -40,7 +40,8 @@ var conditionRows = []conditiontest.Row{
 		}),
 	},
 	{
-		Code: "clock", Job: health.JobRetention, Limit: trustAfter + time.Minute, Reason: "a clock must be right for an hour to be trusted with deletions",
+		Code: "clock", Job: health.JobRetention, Limit: trustAfter + time.Minute,
+		Reason: "a clock must be right for an hour to be trusted with deletions",
 		Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
 			y.add(conditiontest.Stream, 0, 3000, true)
 			y.synced = true
@@ -107,7 +108,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "losses", Job: health.JobRetention, Start: inYard(func(y *yard, d *failing) (raise, mend func()) {
 		blocked := filepath.Join(y.t.TempDir(), "file")
 		y.keeper.o.Losses = filepath.Join(blocked, "losses.json")
-		y.keeper.unkept = true
+		y.keeper.losses.unsaved = true
 		if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 			y.t.Fatal(err)
 		}

@@ -24,18 +24,18 @@ func (k *Keeper) order() []segment.Kinds {
 // uploaded reports whether all of a segment is in the cloud.
 func uploaded(s segment.Info) bool { return s.State == segment.Uploaded && !s.Refused }
 
-// outcome of a deletion.
-type outcome uint8
+// deletion is how one went.
+type deletion uint8
 
 const (
-	gone      outcome = iota
-	absent            // somebody else deleted its file: nothing is freed by us
-	inUse             // the next pass tries again
-	diskFails         // nothing else of the stream can be deleted now either
+	gone      deletion = iota
+	absent             // somebody else deleted its file: nothing is freed by us
+	inUse              // the next pass tries again
+	diskFails          // nothing else of the stream can be deleted now either
 )
 
 // delete removes a segment and accounts for it. Before the configuration is known nothing goes that is not uploaded.
-func (k *Keeper) delete(s segment.Info, why string) outcome {
+func (k *Keeper) delete(s segment.Info, why string) deletion {
 	if !uploaded(s) && !k.applied.Load() {
 		return inUse
 	}
@@ -56,13 +56,14 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 		return diskFails
 	}
 	if ours {
-		k.account.took(k.o.Uptime(), s.Bytes, held)
+		k.account.note(k.o.Uptime(), s.Bytes, held)
 	}
 	part := k.o.Health.Part(s.Stream, health.JobRetention)
 	part.Number(health.SegmentsDeleted).Add(1)
 	part.Number(health.BytesDeleted).Add(s.Bytes)
 	fields := []zap.Field{
-		zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes), zap.String("reason", why),
+		zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes),
+		zap.String("reason", why),
 	}
 	if uploaded(s) {
 		k.o.Log.Debug("deleted an uploaded segment", fields...)
@@ -72,6 +73,6 @@ func (k *Keeper) delete(s segment.Info, why string) outcome {
 		fields = append(fields, zap.Bool("refused", true))
 	}
 	k.o.Log.Warn("deleted a segment before it was uploaded", fields...)
-	k.lose(s, why)
+	k.losses.add(s, why)
 	return gone
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // Forecast is what becomes of a stream's space, or of the disk, when recording goes on as now.
@@ -23,8 +22,8 @@ func (k *Keeper) Forecast(stream string) Forecast {
 	now, p := k.o.Now(), k.policy(stream)
 	u := k.o.Store.Usage(stream)
 	f := Forecast{}
-	n := newNext()
-	k.foresee(n, stream, p, now)
+	n := newPreview()
+	k.previewPolicy(n, stream, p, now)
 	f.NextBytes, f.NextNotUploaded = n.bytes, n.notUploaded
 	if p.MaxBytes > 0 {
 		f.fit(now, u.Bytes, p.MaxBytes-p.MaxBytes/SegmentsPerLimit, k.rate(stream), p.MaxAge)
@@ -51,14 +50,14 @@ func (k *Keeper) Forecast(stream string) Forecast {
 func (k *Keeper) DiskForecast() Forecast {
 	f := Forecast{}
 	now, streams := k.o.Now(), k.onDisk(k.known())
-	n := newNext()
+	n := newPreview()
 	for _, stream := range streams {
-		k.foresee(n, stream, k.policy(stream), now)
+		k.previewPolicy(n, stream, k.policy(stream), now)
 	}
 	if free, need, ok := k.diskRoom(); ok {
 		rate, held := k.total()
 		f.fit(now, held, held+free-need, rate, 0)
-		k.foreseeGiving(n, streams, need-free)
+		k.previewReclaim(n, streams, need-free)
 	}
 	f.NextBytes, f.NextNotUploaded = n.bytes, n.notUploaded
 	return f
@@ -71,9 +70,9 @@ func (k *Keeper) Room() (bytes int64, ok bool) {
 	return max(0, held+free-need), ok
 }
 
-// Look judges the clock as a pass does and deletes nothing. It is for forecasts without Run.
-func (k *Keeper) Look() {
-	k.judge(k.known(), k.o.Synchronised())
+// JudgeClock judges the clock as a pass does and deletes nothing. It is for forecasts without Run.
+func (k *Keeper) JudgeClock() {
+	k.judgeClock(k.known(), k.o.Synchronised())
 }
 
 // fit works out how much fits, and until when. What is deleted by age first never fills it.
@@ -90,72 +89,6 @@ func (f *Forecast) fit(now time.Time, held, limit, rate int64, maxAge time.Durat
 	f.FullAt = now.Add(time.Duration(min(max(0, limit-held)/rate, horizon)) * time.Second)
 }
 
-// next is what a pass would delete now.
-type next struct {
-	gone               map[segment.Key]bool
-	of                 map[string]int64 // bytes by stream
-	bytes, notUploaded int64
-}
-
-func newNext() *next { return &next{gone: make(map[segment.Key]bool), of: make(map[string]int64)} }
-
-// take adds a segment, unless it is there already.
-func (n *next) take(s segment.Info) bool {
-	if n.gone[s.Key] {
-		return false
-	}
-	n.gone[s.Key] = true
-	n.of[s.Stream] += s.Bytes
-	n.bytes += s.Bytes
-	if !uploaded(s) {
-		n.notUploaded += s.Bytes
-	}
-	return true
-}
-
-// foresee adds what a stream's policy would delete, in the order of a pass.
-func (k *Keeper) foresee(n *next, stream string, p Policy, now time.Time) {
-	if p.DeleteAfterUpload {
-		for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
-			n.take(s)
-		}
-	}
-	if p.MaxAge > 0 && k.trusted.Load() {
-		for s := range k.old(stream, now.Add(-p.MaxAge)) {
-			n.take(s)
-		}
-	}
-	if p.OnFull != DeleteOldest {
-		return
-	}
-	held := k.counted(stream, p)
-	for _, which := range k.order() {
-		for s := range k.o.Store.Walk(stream, which) {
-			if !p.full(held - n.of[stream]) {
-				return
-			}
-			n.take(s)
-		}
-	}
-}
-
-// foreseeGiving adds what the streams would give for a disk that lacks so many bytes.
-func (k *Keeper) foreseeGiving(n *next, streams []string, lacks int64) {
-	if lacks <= n.bytes {
-		return
-	}
-	suffices := k.suffices(streams, lacks)
-	g := k.newGiving(streams, lacks-n.bytes, suffices, func(stream string) int64 { return k.held(stream) - n.of[stream] })
-	defer g.stop()
-	for n.bytes < lacks {
-		s, ok := g.next()
-		if !ok {
-			return
-		}
-		n.take(s)
-	}
-}
-
 // rate is what a stream records now, in bytes a second.
 func (k *Keeper) rate(stream string) int64 {
 	return k.o.Health.Part(stream, health.JobRecorder).Number(health.BitrateBPS).Load() / 8
@@ -163,15 +96,7 @@ func (k *Keeper) rate(stream string) int64 {
 
 // total sums up all streams on the disk of the recording directory.
 func (k *Keeper) total() (rate, held int64) {
-	var recording []string // the store is asked without mu: it calls us with its own held
-	k.mu.Lock()
-	for stream, p := range k.policies {
-		if p.configured {
-			recording = append(recording, stream)
-		}
-	}
-	k.mu.Unlock()
-	for _, stream := range k.onDisk(recording) {
+	for _, stream := range k.onDisk(k.policies.streams(func(p kept) bool { return p.configured })) {
 		rate += k.rate(stream)
 	}
 	for _, stream := range k.onDisk(k.o.Store.Streams()) {

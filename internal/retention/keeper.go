@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // Store is what a Keeper needs of the segment store.
@@ -74,31 +75,30 @@ type Options struct {
 // Keeper deletes what the policies no longer keep.
 type Keeper struct {
 	o     Options
-	wake  chan struct{}
-	lows  chan struct{} // low is not empty
-	clock plausibility
+	wake  signal.Signal
+	lows  signal.Signal // low is not empty
+	clock clockTrust
 	// trusted says whether the last pass, or Look, believed the wall clock.
 	trusted atomic.Bool
 
 	applied atomic.Bool // the configuration is known, or need not be
 
+	policies policies
+
 	mu        sync.Mutex
-	policies  map[string]kept // by stream, guarded by mu
-	unwritten bool            // the file does not have all policies, guarded by mu
 	forgotten []string        // streams whose media was deleted with all that is known of it, guarded by mu
 	low       map[string]bool // streams with little room for what is being written, guarded by mu
 
 	// Used by Run's goroutine only.
 	paused   map[string][]*health.Fault // streams that may not record, and why
 	stuck    map[string]bool            // streams with a segment that could not be deleted; true: in this pass
-	losses   map[string]loss            // of streams whose media went before its upload
-	unkept   bool                       // the file does not say what losses says
+	losses   *losses                    // of streams whose media went before its upload
 	misdated misdated
 
-	account  reclaim
-	open     map[segment.Key]holding // segments that were passed over
-	patience time.Duration           // how long it is looked at whether a deletion has freed anything
-	late     bool                    // it had not, the last time
+	account   freedAccount
+	heldOpen  map[segment.Key]holding // segments that were passed over
+	awaitFor  time.Duration           // how long it is awaited that a deletion frees something
+	freesLate bool                    // it had not, the last time
 }
 
 // New makes a Keeper.
@@ -123,23 +123,19 @@ func New(o Options) *Keeper {
 		o.Synchronised = hubclock.Kernel
 	}
 	k := &Keeper{
-		o: o, wake: make(chan struct{}, 1), lows: make(chan struct{}, 1), policies: make(map[string]kept), low: make(map[string]bool),
-		paused: make(map[string][]*health.Fault), stuck: make(map[string]bool), losses: make(map[string]loss),
-		open: make(map[segment.Key]holding), patience: patience,
+		o: o, wake: signal.New(), lows: signal.New(), policies: policies{byStream: make(map[string]kept)}, low: make(map[string]bool),
+		paused: make(map[string][]*health.Fault), stuck: make(map[string]bool),
+		heldOpen: make(map[segment.Key]holding), awaitFor: freedWithin,
 	}
 	k.applied.Store(!o.AwaitConfiguration)
-	k.recallPolicies()
-	k.recallLosses()
+	k.losses = newLosses(&k.o)
+	k.loadPolicies()
+	k.losses.load()
 	return k
 }
 
 // Wake asks for a pass soon.
-func (k *Keeper) Wake() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
-}
+func (k *Keeper) Wake() { k.wake.Set() }
 
 // Run makes a pass every Interval, and when it is woken, until ctx ends. It returns nil.
 func (k *Keeper) Run(ctx context.Context) error {
@@ -150,11 +146,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-k.lows:
+		case <-k.lows.C():
 			k.relieve(ctx)
 			continue
 		case <-ticker.C:
-		case <-k.wake:
+		case <-k.wake.C():
 		}
 		k.pass(ctx)
 	}
@@ -163,11 +159,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 // known lists the streams with media or with a policy.
 func (k *Keeper) known() []string {
 	names := k.o.Store.Streams()
-	k.mu.Lock()
-	for name := range k.policies {
-		names = append(names, name)
-	}
-	k.mu.Unlock()
+	names = append(names, k.policies.streams(func(kept) bool { return true })...)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -188,11 +180,11 @@ func (k *Keeper) pass(ctx context.Context) {
 	k.forget()
 	streams := k.streams()
 	synchronised := k.o.Synchronised()
-	now, plausible := k.judge(streams, synchronised)
+	now, plausible := k.judgeClock(streams, synchronised)
 	k.reportClock(plausible)
 	k.reportMisdated(streams)
-	defer k.keepLosses(now)
-	k.look() // what this pass deletes is not missing yet
+	defer k.saveLosses(now)
+	k.measure() // what this pass deletes is not missing yet
 	for _, stream := range streams {
 		if ctx.Err() != nil {
 			return
@@ -206,11 +198,13 @@ func (k *Keeper) pass(ctx context.Context) {
 		}
 		k.limit(stream, p)
 	}
-	k.forgive(now, synchronised)
-	k.keepPolicies(now)
+	k.losses.clearStale(now, synchronised)
+	k.savePolicies(now)
 	k.guardDisk(ctx, streams)
 	k.endDiskFaults()
 }
+
+func (k *Keeper) saveLosses(now time.Time) { k.losses.save(now, k.streams) }
 
 // endDiskFaults ends the faults of streams of which nothing failed to be deleted in this pass, also when there was
 // nothing left to delete.

@@ -78,7 +78,7 @@ func newYard(t *testing.T) *yard {
 		Now: func() time.Time { return y.now }, Uptime: func() time.Duration { return y.uptime },
 		Synchronised: func() bool { return y.synced },
 	})
-	y.keeper.patience = 0
+	y.keeper.awaitFor = 0
 	return y
 }
 
@@ -110,7 +110,8 @@ func (y *yard) add(stream string, after time.Duration, bytes int, uploaded bool)
 
 func (y *yard) create(stream string, after time.Duration) *segment.Writer {
 	y.t.Helper()
-	w, err := y.store.Create(stream, mkv.Header{Start: begin.Add(after), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	w, err := y.store.Create(stream,
+		mkv.Header{Start: begin.Add(after), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 	if err != nil {
 		y.t.Fatal(err)
 	}
@@ -241,7 +242,8 @@ func TestDenyNewMediaPausesAndResumesByItself(t *testing.T) {
 	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
 	y.pass()
 	y.expect("door", 0)
-	_, err := y.store.Create("door", mkv.Header{Start: begin.Add(time.Minute), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
+	_, err := y.store.Create("door",
+		mkv.Header{Start: begin.Add(time.Minute), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}})
 	if !errors.Is(err, segment.ErrPaused) || !strings.Contains(err.Error(), "DENY_NEW_MEDIA") {
 		t.Errorf("a full stream takes a new segment: %v", err)
 	}
@@ -311,7 +313,9 @@ func TestLowDiskTakesFromTheLargestStreamButNotFromThoseThatDeny(t *testing.T) {
 	y.free = 5*mb + 100_000 // and all that is left denies new media
 	y.pass()
 	y.expect("denies", 0)
-	if _, err := y.store.Create("small", mkv.Header{Start: begin.Add(time.Hour), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}); !errors.Is(err, segment.ErrPaused) {
+	if _, err := y.store.Create("small",
+		mkv.Header{Start: begin.Add(time.Hour), Tracks: []mkv.Track{{Number: 1, Kind: mkv.Video, CodecID: mkv.CodecAVC}}}); !errors.Is(err,
+		segment.ErrPaused) {
 		t.Errorf("recording goes on with a full disk: %v", err)
 	}
 	y.free = 100 * mb

@@ -14,7 +14,8 @@ func (k *Keeper) limitOf(stream string, p Policy) segment.Limit {
 	l := segment.Limit{Bytes: p.MaxBytes, Ahead: p.ahead(), Deny: p.OnFull == DenyNew, Low: func() { k.runsLow(stream) }}
 	if l.Full = p.denies(0); p.OnFull == DeleteOldest {
 		l.Full = health.SystemFault(codeFull, nil,
-			"The limit of %d MB is reached, and older media is not deleted as fast as new media comes: check the disk, or raise MaxLocalMediaSizeInMB.",
+			"The limit of %d MB is reached, and older media is not deleted as fast as new media comes: check the disk, or raise "+
+				"MaxLocalMediaSizeInMB.",
 			p.MaxBytes/1e6)
 	}
 	return l
@@ -25,10 +26,7 @@ func (k *Keeper) runsLow(stream string) {
 	k.mu.Lock()
 	k.low[stream] = true
 	k.mu.Unlock()
-	select {
-	case k.lows <- struct{}{}:
-	default:
-	}
+	k.lows.Set()
 }
 
 // relieve makes room for the streams that asked for it.
@@ -43,7 +41,7 @@ func (k *Keeper) relieve(ctx context.Context) {
 		}
 		k.limit(stream, k.policy(stream))
 	}
-	k.keepLosses(k.o.Now())
+	k.saveLosses(k.o.Now())
 }
 
 // ahead is how much a stream's segments take, with what the one being written still grows to.

@@ -144,7 +144,7 @@ func (f *filling) seal() {
 // keep is what Run would do meanwhile: a pass every 5 s, and what Low asks for, a while later.
 func (f *filling) keep(n int) {
 	select {
-	case <-f.keeper.lows:
+	case <-f.keeper.lows.C():
 		if f.down < 0 {
 			f.down = f.delay
 		}
@@ -198,7 +198,8 @@ func TestALimitIsNeverExceeded(t *testing.T) {
 				// A GOP that is larger than what is free for it, or a keeper that is slower than it fills, costs frames.
 				room := ahead - int64(f.rate*f.delay/fillRate) - 3*int64(f.rate)/fillRate
 				if onFull == DeleteOldest && room > ahead/4 && f.lost > 0 {
-					t.Errorf("%d of %d frames are lost, with %d bytes/s, %d free and a keeper that takes %d frames", f.lost, f.taken, f.rate, ahead, f.delay)
+					t.Errorf("%d of %d frames are lost, with %d bytes/s, %d free and a keeper that takes %d frames", f.lost, f.taken, f.rate, ahead,
+						f.delay)
 				}
 				gop := int64(f.rate * (f.gop + 2) / fillRate * 13 / 10)
 				if least := limit - 2*ahead - 2*max(gop, ahead); used < least {

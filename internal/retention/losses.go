@@ -2,10 +2,7 @@ package retention
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
-	"os"
-	"syscall"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,115 +30,118 @@ type loss struct {
 	told bool // in a condition
 }
 
-// lose accounts for a segment that was deleted before it was uploaded.
-func (k *Keeper) lose(s segment.Info, why string) {
-	part := k.o.Health.Part(s.Stream, health.JobRetention)
+// losses are what streams lost before their upload. It is for one goroutine.
+type losses struct {
+	o        *Options
+	byStream map[string]loss
+	unsaved  bool // the file does not say what byStream says
+}
+
+func newLosses(o *Options) *losses { return &losses{o: o, byStream: make(map[string]loss)} }
+
+func (l *losses) part(stream string) *health.Part {
+	return l.o.Health.Part(stream, health.JobRetention)
+}
+
+func (l *losses) file() stateFile { return stateFile(l.o.Losses) }
+
+// add accounts for a segment that was deleted before it was uploaded.
+func (l *losses) add(s segment.Info, why string) {
+	part := l.part(s.Stream)
 	segments, bytes := part.Number(health.DeletedBeforeUpload), part.Number(health.DeletedBeforeUploadBytes)
 	segments.Add(1)
 	bytes.Add(s.Bytes)
-	l := k.losses[s.Stream]
-	if l.Last = k.o.Now(); segments.Load() == 1 || l.Since.IsZero() {
-		l.Since = l.Last
+	of := l.byStream[s.Stream]
+	if of.Last = l.o.Now(); segments.Load() == 1 || of.Since.IsZero() {
+		of.Since = of.Last
 	}
-	l.Segments, l.Bytes, l.Reason = segments.Load(), bytes.Load(), why
-	l.raise(part)
-	k.losses[s.Stream], k.unkept = l, true
+	of.Segments, of.Bytes, of.Reason = segments.Load(), bytes.Load(), why
+	of.raise(part)
+	l.byStream[s.Stream], l.unsaved = of, true
+}
+
+// forget drops what is known of a stream.
+func (l *losses) forget(stream string) {
+	if _, had := l.byStream[stream]; had {
+		delete(l.byStream, stream)
+		l.unsaved = true
+	}
 }
 
 func (l *loss) raise(part *health.Part) {
 	l.told = true
 	part.Report(scopeLost, health.Degraded, health.SystemFault(codeLost, nil,
-		"Recordings were deleted before they were uploaded since %s: %s (%s), the last one because %s: check the upload schedule and the network, or give the stream more space.",
+		"Recordings were deleted before they were uploaded since %s: %s (%s), the last one because %s: "+
+			"check the upload schedule and the network, or give the stream more space.",
 		l.Since.UTC().Format(time.DateOnly), humanize.Count(l.Segments, "segment"), humanize.Bytes(l.Bytes), l.Reason))
 }
 
-// forgive ends the conditions of losses of long ago. Their times follow the clock when it is set. One
+// clearStale ends the conditions of losses of long ago. Their times follow the clock when it is set. One
 // from a file that seems to be of the future is of a clock that was ahead: from a clock that is right
-// its time counts anew, or it would be told for years.
-func (k *Keeper) forgive(now time.Time, synchronised bool) {
-	for stream, l := range k.losses {
-		since, last := health.Redate(l.Since, now), health.Redate(l.Last, now)
+// its time counts from now on, or it would be told for years.
+func (l *losses) clearStale(now time.Time, synchronised bool) {
+	for stream, of := range l.byStream {
+		since, last := health.Redate(of.Since, now), health.Redate(of.Last, now)
 		if synchronised && last.After(now) {
 			last = now
 			if since.After(now) {
 				since = now
 			}
 		}
-		if !since.Equal(l.Since) || !last.Equal(l.Last) {
-			l.Since, l.Last = since, last
-			if l.told {
-				l.raise(k.o.Health.Part(stream, health.JobRetention))
+		if !since.Equal(of.Since) || !last.Equal(of.Last) {
+			of.Since, of.Last = since, last
+			if of.told {
+				of.raise(l.part(stream))
 			}
-			k.losses[stream], k.unkept = l, true
+			l.byStream[stream], l.unsaved = of, true
 		}
-		if l.told && now.Sub(l.Last) > rememberLoss {
-			l.told = false
-			k.losses[stream] = l
-			k.o.Health.Part(stream, health.JobRetention).OK(scopeLost)
+		if of.told && now.Sub(of.Last) > rememberLoss {
+			of.told = false
+			l.byStream[stream] = of
+			l.part(stream).OK(scopeLost)
 		}
 	}
 }
 
-// recallLosses reads what was lost before this start.
-func (k *Keeper) recallLosses() {
-	if k.o.Losses == "" {
-		return
-	}
+// load reads what was lost before this start.
+func (l *losses) load() {
 	var before map[string]loss
-	data, err := os.ReadFile(k.o.Losses)
-	if err == nil {
-		err = json.Unmarshal(data, &before)
-	}
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			k.o.Log.Warn("cannot read how much was deleted before its upload: it is counted anew", zap.String("file", k.o.Losses), zap.Error(err))
-		}
+	if err := l.file().load(&before); err != nil {
+		l.o.Log.Warn("cannot read how much was deleted before its upload: it is counted anew",
+			zap.String("file", l.o.Losses), zap.Error(err))
 		return
 	}
-	now := k.o.Now()
-	for stream, l := range before {
-		part := k.o.Health.Part(stream, health.JobRetention)
-		part.Number(health.DeletedBeforeUpload).Set(l.Segments)
-		part.Number(health.DeletedBeforeUploadBytes).Set(l.Bytes)
-		if now.Sub(l.Last) <= rememberLoss {
-			l.raise(part)
+	now := l.o.Now()
+	for stream, of := range before {
+		part := l.part(stream)
+		part.Number(health.DeletedBeforeUpload).Set(of.Segments)
+		part.Number(health.DeletedBeforeUploadBytes).Set(of.Bytes)
+		if now.Sub(of.Last) <= rememberLoss {
+			of.raise(part)
 		}
-		k.losses[stream] = l
+		l.byStream[stream] = of
 	}
 }
 
-// keepLosses writes the file when there is something new to say, once a pass.
-func (k *Keeper) keepLosses(now time.Time) {
-	if k.o.Losses == "" || !k.unkept && (len(k.losses) == 0 || !vanished(k.o.Losses)) {
+// save writes the file when there is something new to say, once a pass. Streams that are no more are forgotten in time.
+func (l *losses) save(now time.Time, streams func() []string) {
+	if !l.file().due(l.unsaved, len(l.byStream)) {
 		return
 	}
-	there := make(map[string]bool)
-	for _, stream := range k.streams() {
-		there[stream] = true
-	}
-	for stream, l := range k.losses {
-		if !there[stream] && now.Sub(l.Last) > forgetLoss {
-			delete(k.losses, stream)
+	known := streams()
+	for stream, of := range l.byStream {
+		if !slices.Contains(known, stream) && now.Sub(of.Last) > forgetLoss {
+			delete(l.byStream, stream)
 		}
 	}
-	part := k.o.Health.Part("", health.JobRetention)
-	data, err := json.Marshal(k.losses)
-	if err == nil {
-		err = replace(k.o.Losses, append(data, '\n'))
-	}
-	if err != nil {
-		if part.Report(scopeKeep, health.Info, health.SystemFault(codeLosses, err,
-			"How much was deleted before its upload cannot be kept in %s, so it is counted anew after a restart: check the disk of that directory.", k.o.Losses)) {
-			k.o.Log.Warn("cannot keep how much was deleted before its upload", zap.Error(err))
+	if err := l.file().save(json.Marshal(l.byStream)); err != nil {
+		if l.part("").Report(scopeKeep, health.Info, health.SystemFault(codeLosses, err,
+			"How much was deleted before its upload cannot be kept in %s, so it is counted anew after a restart: "+
+				"check the disk of that directory.", l.o.Losses)) {
+			l.o.Log.Warn("cannot keep how much was deleted before its upload", zap.Error(err))
 		}
 		return // the next pass tries again
 	}
-	k.unkept = false
-	part.OK(scopeKeep)
-}
-
-// vanished reports whether somebody removed a file.
-func vanished(path string) bool {
-	_, err := os.Stat(path)
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	l.unsaved = false
+	l.part("").OK(scopeKeep)
 }

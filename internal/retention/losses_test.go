@@ -35,7 +35,8 @@ func TestLossesOutliveARestart(t *testing.T) {
 	if n := y.number("door", health.DeletedBeforeUpload); n != 1 || y.number("door", health.DeletedBeforeUploadBytes) != bytes {
 		t.Errorf("after a restart %d segments are counted", n)
 	}
-	if c, ok := y.condition("door", codeLost); !ok || !strings.Contains(c.Text, "since "+lost.Format(time.DateOnly)+": 1 segment (2.0 MB), the last one because it is older") {
+	if c, ok := y.condition("door", codeLost); !ok ||
+		!strings.Contains(c.Text, "since "+lost.Format(time.DateOnly)+": 1 segment (2.0 MB), the last one because it is older") {
 		t.Errorf("after a restart it says %q", c.Text)
 	}
 	y.keeper.SetPolicy("door", Policy{MaxAge: time.Minute})
@@ -109,7 +110,7 @@ func TestTheDiskForecastIsWhatThePassThenDeletes(t *testing.T) {
 		}
 	}
 	y.keeper.SetPolicy("door", Policy{MaxBytes: 6 * mb})
-	y.keeper.Look()
+	y.keeper.JudgeClock()
 	y.free, y.keeper.o.MinFree = 25*mb, func(uint64) uint64 { return 12 * mb } // 24 are there
 	held := func() (bytes, pending int64) {
 		for _, stream := range []string{"door", "gate", "yard"} {

@@ -73,11 +73,12 @@ func (m *model) open() {
 	}
 	m.health = health.NewRegistry(func() time.Time { return m.now })
 	m.keeper = New(Options{
-		Store: modelDisk{m.store, m}, Health: m.health, Losses: filepath.Join(m.dir, "losses"), MinFree: func(uint64) uint64 { return modelReserve },
-		Now: func() time.Time { return m.now }, Uptime: func() time.Duration { return m.uptime },
+		Store: modelDisk{m.store, m}, Health: m.health, Losses: filepath.Join(m.dir, "losses"),
+		MinFree: func(uint64) uint64 { return modelReserve },
+		Now:     func() time.Time { return m.now }, Uptime: func() time.Duration { return m.uptime },
 		Synchronised: func() bool { return m.synced },
 	})
-	m.keeper.patience = 0
+	m.keeper.awaitFor = 0
 	for _, s := range m.streams {
 		m.keeper.SetPolicy(s.name, s.policy)
 	}
@@ -368,7 +369,8 @@ func (m *model) pass() string {
 		}
 	}
 	if m.room() < modelReserve && anyLeft {
-		m.fail("the disk has %d bytes (%d before), %d must be free, and there is something to delete: %+v", m.room(), roomBefore, modelReserve, m.keeper.account)
+		m.fail("the disk has %d bytes (%d before), %d must be free, and there is something to delete: %+v", m.room(), roomBefore, modelReserve,
+			m.keeper.account)
 	}
 	m.taken += taken
 	return fmt.Sprintf("pass: %d deleted", taken)
@@ -460,7 +462,8 @@ func (m *model) compare(s *modelStream) {
 	var bytes int64
 	for i, info := range list {
 		g := s.segments[i]
-		if !info.StartTime().Equal(g.start) || !info.End.Equal(g.end) || info.State != g.state || info.Refused != (g.refused && g.state == segment.Uploaded) {
+		if !info.StartTime().Equal(g.start) || !info.End.Equal(g.end) || info.State != g.state ||
+			info.Refused != (g.refused && g.state == segment.Uploaded) {
 			m.fail("%s: %+v, want %+v", s.name, info, *g)
 		}
 		bytes += info.Bytes

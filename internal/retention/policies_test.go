@@ -19,7 +19,7 @@ func (y *yard) startAgain(policies string) {
 	o := y.keeper.o
 	o.Health, o.Policies, o.AwaitConfiguration = y.health, policies, true
 	y.keeper = New(o)
-	y.keeper.patience = 0
+	y.keeper.awaitFor = 0
 }
 
 // fillYard records eight segments of door, one of them uploaded and one refused, and lets the disk run low.
@@ -199,7 +199,8 @@ func TestAStreamThatRefusedFragmentsPauseSaysHowToFreeThem(t *testing.T) {
 	y.keeper.SetPolicy("door", Policy{MaxBytes: 1 << 20, OnFull: DenyNew, DeleteAfterUpload: true})
 	y.pass()
 	y.expect("door", 0)
-	if c, ok := y.condition("door", codeFull); !ok || !strings.Contains(c.Text, "1.0 MB are recordings with fragments that the service refused") ||
+	if c, ok := y.condition("door", codeFull); !ok ||
+		!strings.Contains(c.Text, "1.0 MB are recordings with fragments that the service refused") ||
 		!strings.Contains(c.Text, "upload --refused") {
 		t.Errorf("%q", c.Text)
 	}

@@ -48,7 +48,8 @@ func (p Policy) ahead() int64 { return p.MaxBytes / SegmentsPerLimit }
 func (p Policy) denies(refused int64) *health.Fault {
 	why := ""
 	if refused > 0 {
-		why = fmt.Sprintf(" %s are recordings with fragments that the service refused, and stay: `kvs-edge-agent upload --refused` tries them again; "+
+		why = fmt.Sprintf(" %s are recordings with fragments that the service refused, and stay: `kvs-edge-agent upload --refused` tries them "+
+			"again; "+
 			"or `export` what you need of them and lower EdgeRetentionInHours.", humanize.Bytes(refused))
 	}
 	return health.UserFault(codeFull, nil,

@@ -102,7 +102,7 @@ func (w *world) start() {
 		Store: w, Health: health.NewRegistry(clock), MinFree: func(uint64) uint64 { return uint64(w.need) },
 		Now: clock, Uptime: func() time.Duration { return w.now - w.born }, Synchronised: func() bool { return true },
 	})
-	w.keeper.patience = 0
+	w.keeper.awaitFor = 0
 	for name, p := range w.policy {
 		w.keeper.SetPolicy(name, p)
 	}
@@ -422,21 +422,21 @@ func TestReclaimingAgreesWithAModel(t *testing.T) {
 func TestADiskThatFreesNothingIsNotEmptied(t *testing.T) {
 	t.Parallel()
 	const segment, need = 15 * mb, 1024 * mb
-	var r reclaim
-	l := look{free: need - 25*mb, need: need, floor: 76 * mb, ours: 60_000 * mb}
+	var r freedAccount
+	l := diskState{free: need - 25*mb, need: need, floor: 76 * mb, ours: 60_000 * mb}
 	for ; l.uptime < 24*time.Hour; l.uptime += DefaultInterval {
 		r.see(l)
 		for reserve, full := r.allowed(l); reserve > 0 || full > 0; reserve, full = reserve-segment, full-segment {
-			r.took(l.uptime, segment, false)
+			r.note(l.uptime, segment, false)
 			l.ours, l.deleted = l.ours-segment, l.deleted+segment
 		}
 		r.see(l)
 	}
-	if most := int64(2+160) * segment; l.deleted > most || r.barren == 0 {
+	if most := int64(2+160) * segment; l.deleted > most || r.futile == 0 {
 		t.Errorf("%d MB were deleted in a day", l.deleted/mb)
 	}
 	l.free += l.deleted // the snapshot is removed
-	if r.see(l); r.barren != 0 {
+	if r.see(l); r.futile != 0 {
 		t.Error("that the disk frees again is not noticed")
 	}
 }

@@ -60,7 +60,8 @@ func (c *calendar) settle() {
 		secondOfDay = actual - days*secondsPerDay
 	}
 	c.setClock(int(secondOfDay))
-	if year == c.year && month == c.month && days == daysFromDate(year, month, 1)+int64(c.day-1) && c.day >= 1 && c.day <= lastDayOf(year, month) {
+	if year == c.year && month == c.month && days == daysFromDate(year, month, 1)+int64(c.day-1) && c.day >= 1 &&
+		c.day <= lastDayOf(year, month) {
 		c.weekday = weekdayOf(days)
 		return
 	}

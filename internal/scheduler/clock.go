@@ -7,6 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -17,9 +19,6 @@ const (
 	clockSlice = 800 * time.Millisecond
 	// zoneEvery is how often the system's time zone is looked at, and the longest the clock ever sleeps.
 	zoneEvery = 2 * time.Second
-	// stepTolerance is what the wall clock may differ from the monotonic one before it counts as
-	// stepped. It lies above the time between the two readings. Slewing, as NTP does, moves both.
-	stepTolerance = 100 * time.Millisecond
 )
 
 // ClockOptions replace what a Clock reads; the zero value is the system's clock and time zone.
@@ -43,7 +42,7 @@ type Clock struct {
 	slice   time.Duration
 	started time.Time // carries a monotonic reading
 
-	kick  chan struct{} // an alarm was set to a time before wakeAt, or the wall clock was set
+	wake  signal.Signal // an alarm was set to a time before wakeAt, or the wall clock was set
 	quit  chan struct{}
 	ended chan struct{}
 	close sync.Once
@@ -75,7 +74,7 @@ func NewClock(o ClockOptions) *Clock {
 	c.set = set
 	c.watching.Go(func() {
 		for set.await() {
-			c.look()
+			c.wake.Set()
 		}
 	})
 	return c
@@ -97,7 +96,7 @@ func newClock(o ClockOptions, slice time.Duration) *Clock {
 		log:     o.Log,
 		slice:   slice,
 		started: time.Now(),
-		kick:    make(chan struct{}, 1),
+		wake:    signal.New(),
 		quit:    make(chan struct{}),
 		ended:   make(chan struct{}),
 		alarms:  make(map[*alarm]struct{}),
@@ -124,14 +123,6 @@ func (c *Clock) Close() {
 	<-c.ended
 }
 
-// look has the clock looked at now.
-func (c *Clock) look() {
-	select {
-	case c.kick <- struct{}{}:
-	default:
-	}
-}
-
 // Now returns the wall clock, without a monotonic reading, and the system's time zone.
 func (c *Clock) Now() (time.Time, *time.Location) {
 	c.mu.Lock()
@@ -156,7 +147,7 @@ func (c *Clock) run() {
 		select {
 		case <-c.quit:
 			return
-		case <-c.kick:
+		case <-c.wake.C():
 		case <-timer.C:
 		}
 		wait := c.slice
@@ -173,7 +164,7 @@ func (c *Clock) tick() time.Duration {
 	defer c.mu.Unlock()
 	now, offset, elapsed := c.read()
 	all := false
-	if step := offset - c.offset; step.Abs() > stepTolerance {
+	if step := offset - c.offset; step.Abs() > hubclock.WakeStep {
 		c.log.Info("the wall clock was stepped; all schedules are evaluated anew", zap.Duration("by", step), zap.Time("now", now))
 		c.offset, all = offset, true
 	}
@@ -201,59 +192,9 @@ func (c *Clock) ringAlarms(now time.Time, all bool) {
 		switch {
 		case all || !a.at.After(now):
 			a.at = noAlarm
-			a.ring()
+			a.ring.Set()
 		case a.at.Before(c.earliest):
 			c.earliest = a.at
 		}
-	}
-}
-
-// noAlarm is later than any time at which an alarm can be set.
-var noAlarm = time.Date(1e6, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// alarm rings when the wall clock reaches a time, and whenever the clock was stepped or the zone
-// changed, so that whoever set it computes the time anew. C remembers one ring: a step between
-// reading the clock and setting the alarm is not lost.
-type alarm struct {
-	C     chan struct{}
-	clock *Clock
-	at    time.Time // guarded by clock.mu
-}
-
-func (c *Clock) newAlarm() *alarm {
-	a := &alarm{C: make(chan struct{}, 1), clock: c, at: noAlarm}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.alarms[a] = struct{}{}
-	return a
-}
-
-// set makes the alarm ring at a time instead of the one before; zero for none.
-func (a *alarm) set(at time.Time) {
-	if at.IsZero() {
-		at = noAlarm
-	}
-	c := a.clock
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a.at = at
-	if at.Before(c.earliest) {
-		c.earliest = at
-	}
-	if at.Before(c.wakeAt) {
-		c.look()
-	}
-}
-
-func (a *alarm) stop() {
-	a.clock.mu.Lock()
-	defer a.clock.mu.Unlock()
-	delete(a.clock.alarms, a)
-}
-
-func (a *alarm) ring() {
-	select {
-	case a.C <- struct{}{}:
-	default:
 	}
 }

@@ -80,7 +80,7 @@ func (r *runner) awaitOpen(ctx context.Context) bool {
 		}
 		select {
 		case <-ctx.Done():
-		case <-r.alarm.C:
+		case <-r.alarm.ring.C():
 		}
 	}
 	return false
@@ -91,7 +91,7 @@ func (r *runner) awaitClose(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case <-r.alarm.C:
+		case <-r.alarm.ring.C():
 			if !r.evaluate() {
 				return
 			}
@@ -106,7 +106,7 @@ func (r *runner) window(ctx context.Context) {
 	defer watch.Wait()
 	defer cancel(nil) // also when the job panics
 	watch.Go(func() {
-		// Should it panic, the window is looked at anew.
+		// Should it panic, the window is evaluated again.
 		if err := supervise.Do("Waiting for the end of a window", func() error { r.awaitClose(ctx); return nil }); err != nil {
 			r.Log.Error("an internal error ended a window", zap.Error(err), zap.NamedError("cause", errors.Unwrap(err)))
 		}

@@ -211,7 +211,8 @@ func TestALongRunMakesTheNextPauseShort(t *testing.T) {
 			Retry: backoff.Policy{Min: time.Second, Max: time.Hour, Rand: func() float64 { return 1 }},
 		})()
 		s.pass(11 * time.Minute)
-		s.saw("09:00:00 attempt", "09:00:01 attempt", "09:00:03 attempt", "09:10:04 attempt", "09:10:06 attempt", "09:10:10 attempt", "09:10:18 attempt", "09:10:34 attempt")
+		s.saw("09:00:00 attempt", "09:00:01 attempt", "09:00:03 attempt", "09:10:04 attempt", "09:10:06 attempt", "09:10:10 attempt",
+			"09:10:18 attempt", "09:10:34 attempt")
 	})
 }
 
@@ -278,9 +279,10 @@ func TestStepsOfTheClockTakeEffectWithinASecond(t *testing.T) {
 		step  time.Duration
 		want  []string
 	}{
-		"+1 s into the window":         {"2026-05-01 08:59:58", time.Second, []string{"09:00:00 begin"}},
-		"+1 s out of the window":       {"2026-05-01 09:59:58", time.Second, []string{"09:59:58 begin", "10:00:00 " + windowClosed}},
-		"-1 s out of the window":       {"2026-05-01 09:00:00", -time.Second, []string{"09:00:00 begin", "08:59:59 " + windowClosed, "09:00:00 begin"}},
+		"+1 s into the window":   {"2026-05-01 08:59:58", time.Second, []string{"09:00:00 begin"}},
+		"+1 s out of the window": {"2026-05-01 09:59:58", time.Second, []string{"09:59:58 begin", "10:00:00 " + windowClosed}},
+		"-1 s out of the window": {"2026-05-01 09:00:00", -time.Second,
+			[]string{"09:00:00 begin", "08:59:59 " + windowClosed, "09:00:00 begin"}},
 		"-1 s, still open":             {"2026-05-01 09:30:00", -time.Second, []string{"09:30:00 begin"}},
 		"+1 h into the window":         {"2026-05-01 08:30:00", time.Hour, []string{"09:30:00 begin"}},
 		"+1 h out of the window":       {"2026-05-01 09:30:00", time.Hour, []string{"09:30:00 begin", "10:30:00 " + windowClosed}},

@@ -12,7 +12,8 @@ var hidden = []struct {
 	{regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`), Redacted},
 	{regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{12,}\b`), Redacted},
 	{regexp.MustCompile(`(?i)\b(authorization|proxy-authorization)(\\?["']?\s*[:=]\s*\\?["']?)[^"'\r\n]+`), "${1}${2}" + Redacted},
-	{regexp.MustCompile(`(?i)([a-z_-]*(?:secret_?access_?key|secretkey|session_?token|security-?token|passw(?:or)?d|x-amz-signature|x-amz-credential))(\\?["']?\s*[:=]\s*\\?["']?)[^\s"'&,;}]+`), "${1}${2}" + Redacted},
+	{regexp.MustCompile(`(?i)([a-z_-]*(?:secret_?access_?key|secretkey|session_?token|security-?token|passw(?:or)?d|` +
+		`x-amz-signature|x-amz-credential))(\\?["']?\s*[:=]\s*\\?["']?)[^\s"'&,;}]+`), "${1}${2}" + Redacted},
 }
 
 // Scrub takes out of a text what looks like a secret: passwords in URLs, private keys, AWS

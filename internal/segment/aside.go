@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // watchEvery is how often the directories are read of which something is reported, and the files written again
@@ -33,13 +34,13 @@ func (s *Store) setAside(st *stream, name string, cause error) error {
 	if s.readOnly {
 		return nil
 	}
-	dir := filepath.Join(st.dir, quarantineName)
-	if err := st.files.MkdirAll(dir, directoryMode); err != nil {
+	dir := filepath.Join(st.dir, layout.QuarantineName)
+	if err := st.files.MkdirAll(dir, layout.DirectoryMode); err != nil {
 		return diskFault(dir, err)
 	}
 	to := name
 	for n := 1; s.exists(filepath.Join(dir, to)); n++ {
-		to = asideName(name, n)
+		to = layout.AsideName(name, n)
 	}
 	if err := st.files.Rename(filepath.Join(st.dir, name), filepath.Join(dir, to)); err != nil {
 		return diskFault(dir, err)
@@ -51,7 +52,7 @@ func (s *Store) setAside(st *stream, name string, cause error) error {
 
 // loadAside counts what was set aside of a stream, also by a process before, and says so.
 func (s *Store) loadAside(st *stream) {
-	dir := filepath.Join(st.dir, quarantineName)
+	dir := filepath.Join(st.dir, layout.QuarantineName)
 	files, err := s.files.ReadDir(dir)
 	if err != nil || len(files) == 0 {
 		return
@@ -118,7 +119,7 @@ func (s *Store) reportDouble(stream, dir, used string) {
 
 // sameAsOwn reports whether a directory is, by another name, the one of a stream.
 func (s *Store) sameAsOwn(dir, stream string) bool {
-	for _, name := range directoriesOf(stream) {
+	for _, name := range layout.DirectoriesOf(stream) {
 		if s.sameFile(dir, filepath.Join(s.dir, name)) {
 			return true
 		}

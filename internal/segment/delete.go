@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // Delete removes a segment. It fails with ErrBusy while the segment is being written or read, and with ErrNotFound
@@ -35,21 +38,21 @@ func (s *Store) Deleted() int64 { return s.deleted.Load() }
 
 // rememberEnd makes durable how far the stream's time has come, when nothing else would remember
 // it after the deletion of a segment.
-func (s *Store) rememberEnd(st *stream, k id) error {
+func (s *Store) rememberEnd(st *stream, k layout.ID) error {
 	s.mu.Lock()
-	i, ok := st.index.find(k)
-	if !ok || k.epoch != st.epoch || i < len(st.index.entries)-1 {
+	i, ok := st.catalog.Find(k)
+	if !ok || k.Epoch != st.catalog.Epoch || i < len(st.catalog.Entries)-1 {
 		s.mu.Unlock()
 		return nil
 	}
-	highest := st.newest()
-	st.highest = highest
-	known := st.marked == highest
+	highest := st.catalog.Newest()
+	st.catalog.Highest = highest
+	known := st.catalog.Marked == highest
 	s.mu.Unlock()
 	if known {
 		return nil
 	}
-	if err := st.writeMarker(k.epoch, highest); err != nil {
+	if err := layout.WriteStreamFile(st.files, st.dir, st.name, k.Epoch, highest); err != nil {
 		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
 			return nil // somebody removed the directory: who makes it again writes the marker from memory
 		}
@@ -57,8 +60,8 @@ func (s *Store) rememberEnd(st *stream, k id) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.epoch == st.epoch {
-		st.marked = highest
+	if k.Epoch == st.catalog.Epoch {
+		st.catalog.Marked = highest
 	}
 	return nil
 }
@@ -73,25 +76,25 @@ func (s *Store) discard(st *stream, k Key) error {
 		return err
 	}
 	garbage := garbageName(e)
-	err = st.rename(e.name(), garbage)
+	err = st.rename(e.Name(), garbage)
 	var missing bool
 	if errors.Is(err, fs.ErrNotExist) {
 		missing = !s.exists(filepath.Join(st.dir, garbage)) // a renaming that failed may have been done
 		err = s.streamPresent(st)                           // the file is not gone when its disk is
 	}
 	s.mu.Lock()
-	a := st.active[e.id]
+	a := st.active[e.ID]
 	a.end()
 	var notes *progress
 	if err == nil {
-		notes = st.forget(e.id)
-		st.garbage = append(st.garbage, progressName(e.id))
+		notes = st.forget(e.ID)
+		st.garbage = append(st.garbage, layout.ProgressName(e.ID))
 		if !missing {
 			s.book(st, e)
 			st.garbage = append(st.garbage, garbage)
 		}
 	}
-	st.unuse(e.id)
+	st.unuse(e.ID)
 	st.changed()
 	s.mu.Unlock()
 	if notes != nil {
@@ -105,22 +108,22 @@ func (s *Store) discard(st *stream, k Key) error {
 }
 
 // book accounts for a segment whose disk will be free again. Call with mu held.
-func (s *Store) book(st *stream, e entry) {
-	st.trash += e.bytes
-	st.freeing += e.bytes
+func (s *Store) book(st *stream, e catalog.Entry) {
+	st.trash += e.Bytes
+	st.freeing += e.Bytes
 	if s.onDisk(st) {
-		s.deleted.Add(e.bytes)
+		s.deleted.Add(e.Bytes)
 	}
 }
 
 // forget takes a segment out of the index, with all that is known of it. The caller ends its notes, if there are
 // any. Call with mu held.
-func (st *stream) forget(k id) (notes *progress) {
+func (st *stream) forget(k layout.ID) (notes *progress) {
 	if a := st.active[k]; a != nil {
 		notes, a.progress = a.progress, nil
 	}
-	if i, ok := st.index.find(k); ok {
-		st.index.remove(i)
+	if i, ok := st.catalog.Find(k); ok {
+		st.catalog.Remove(i)
 	}
 	delete(st.gaps.of, k)
 	st.refused.drop(k)
@@ -128,23 +131,25 @@ func (st *stream) forget(k id) (notes *progress) {
 }
 
 // claim takes a segment that nobody uses for its deletion: who opens it from now on finds it gone.
-func (s *Store) claim(st *stream, k Key) (entry, error) {
+func (s *Store) claim(st *stream, k Key) (catalog.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := st.index.find(k.id())
+	i, ok := st.catalog.Find(k.id())
 	if !ok {
-		return entry{}, notFound(k)
+		return catalog.Entry{}, notFound(k)
 	}
-	e := st.index.entries[i]
-	a := st.active[e.id]
-	if e.state == Writing || (a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil)) {
-		return entry{}, fmt.Errorf("segment %s of stream %s: %w", e.id, st.name, ErrBusy)
+	e := st.catalog.Entries[i]
+	a := st.active[e.ID]
+	if e.State == Writing || (a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil)) {
+		return catalog.Entry{}, fmt.Errorf("segment %s of stream %s: %w", e.ID, st.name, ErrBusy)
 	}
-	st.use(e.id).begin(garbageName(e))
+	st.use(e.ID).begin(garbageName(e))
 	return e, nil
 }
 
-func garbageName(e entry) string { return finishedName(e.id, int64(e.length), garbageSuffix) }
+func garbageName(e catalog.Entry) string {
+	return layout.FinishedName(e.ID, int64(e.Length), layout.GarbageSuffix)
+}
 
 // removeGarbage frees the disk of what was discarded. That takes long for large files, so nobody
 // waits for it but the caller.
@@ -224,13 +229,13 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 // deleteFree deletes all that is not in use and gives the number of those that are. Others get
 // their turn between two segments.
 func (s *Store) deleteFree(ctx context.Context, st *stream) (left int, err error) {
-	before := id{epoch: math.MaxUint32, start: math.MaxInt64}
+	before := layout.ID{Epoch: math.MaxUint32, Start: math.MaxInt64}
 	for {
 		if err := ctx.Err(); err != nil {
 			return left, fmt.Errorf("the deletion of stream %s was broken off: %w", st.name, err)
 		}
 		s.mu.Lock()
-		i := st.index.at(before) - 1
+		i := st.catalog.At(before) - 1
 		if i < 0 {
 			if st.creating {
 				left++
@@ -238,9 +243,9 @@ func (s *Store) deleteFree(ctx context.Context, st *stream) (left int, err error
 			s.mu.Unlock()
 			return left, nil
 		}
-		before = st.index.entries[i].id
+		before = st.catalog.Entries[i].ID
 		s.mu.Unlock()
-		switch err := s.Delete(Key{Stream: st.name, Epoch: before.epoch, Start: before.start}); {
+		switch err := s.Delete(Key{Stream: st.name, Epoch: before.Epoch, Start: before.Start}); {
 		case errors.Is(err, ErrBusy):
 			left++
 		case err != nil && !errors.Is(err, ErrNotFound):

@@ -21,11 +21,6 @@ type (
 	osFiles    = atomicfile.OS
 )
 
-const (
-	fileMode      = 0o640
-	directoryMode = 0o750
-)
-
 // CodeDisk is the code of faults of the recording disk.
 const CodeDisk = "disk"
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // mount mounts a file system for the test, or skips it where that is not allowed.
@@ -111,7 +112,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", writingName(w.Key().id()))
+	path := filepath.Join(dir, "door", layout.WritingName(w.Key().id()))
 	failing := &trouble{}
 	var full error = &fs.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
 	failing.fail.Store(&full)
@@ -250,7 +251,7 @@ type trouble struct {
 }
 
 func (d *trouble) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
-	if d.hold != nil && strings.Contains(name, d.held) && flag&os.O_CREATE != 0 && !strings.Contains(name, markerName) {
+	if d.hold != nil && strings.Contains(name, d.held) && flag&os.O_CREATE != 0 && !strings.Contains(name, layout.StreamFileName) {
 		d.begun <- struct{}{}
 		<-d.hold
 	}
@@ -314,7 +315,7 @@ func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
 
 func TestASlowAcknowledgementHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
-	disk := &trouble{hold: make(chan struct{}), held: progressSuffix, begun: make(chan struct{})}
+	disk := &trouble{hold: make(chan struct{}), held: layout.ProgressSuffix, begun: make(chan struct{})}
 	s, err := Open(Options{Dir: t.TempDir(), Files: disk})
 	if err != nil {
 		t.Fatal(err)

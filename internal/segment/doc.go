@@ -1,55 +1,27 @@
-// Package segment owns the recording directory: where segment files lie, their states, recovery
-// after a crash, and queries by time. Nothing else touches a file in there. It must not know
+// Package segment owns the recording directory: recordings in files, their states, recovery
+// after a crash, and queries by time. Nothing but the tree below it touches a file in there. It must not know
 // cameras, the cloud or schedules.
 //
-// The directory is the database. A stream has a directory of its own; a segment's name holds its
-// start (UTC), for finished ones the milliseconds to its last frame, and its state:
-//
-//	front-door/.stream                                      the stream's name
-//	front-door/20261121T042048.123Z.writing.mkv             being recorded
-//	front-door/20261121T041548.083Z+299960.sealed.mkv       finished, to be uploaded
-//	front-door/20261121T041548.083Z.progress                which of its fragments are persisted or refused
-//	front-door/20261121T041048.043Z+299960.uploaded.mkv     all fragments persisted
-//	front-door/20261121T040548.003Z+299960.refused.mkv      uploaded but for fragments that KVS refused
-//	front-door/20261121T040048.003Z+299960.garbage          being deleted
-//	front-door/20261121T042048.123Z.doubt                   a sync of the file failed: it is to be written again
-//	front-door/.clock                                       which times are wrong, and when epochs began
-//	front-door/.gaps                                        where nothing was recorded within segments
-//	front-door/e000001-20261121T031048.043Z+299960.sealed.mkv  of the second epoch; epochs are told apart by their
-//	                                                        numbers of six digits, and the first has none
-//	front-door/quarantine/                                  unreadable files, kept for a person
-//
-// A state changes by a rename, after the file was synced and before its directory is. So at any
-// instant a crash leaves a file in exactly one state.
+// The directory is the database: what its names mean is in the package layout.
 package segment
 
 import (
 	"errors"
 	"math"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // State of a segment: writing → sealed → uploaded → garbage.
-type State uint8
+type State = layout.State
 
 // The states that a query shows; garbage is never listed.
 const (
-	Writing State = iota
-	Sealed
-	Uploaded
+	Writing  = layout.Writing
+	Sealed   = layout.Sealed
+	Uploaded = layout.Uploaded
 )
-
-// String names the state as `segments` and logs show it.
-func (s State) String() string {
-	switch s {
-	case Writing:
-		return "writing"
-	case Sealed:
-		return "sealed"
-	default:
-		return "uploaded"
-	}
-}
 
 // Key identifies a segment: segments of an epoch never start at the same time. An epoch is a time line of its
 // own: where the times of a stream had to go back, a new one began.
@@ -61,12 +33,12 @@ type Key struct {
 
 // Compare is negative when k was recorded before other, a segment of the same stream, and positive
 // when it was after.
-func (k Key) Compare(other Key) int { return k.id().compare(other.id()) }
+func (k Key) Compare(other Key) int { return k.id().Compare(other.id()) }
 
 // Before is a key that comes before all segments of a stream.
 func Before(stream string) Key { return Key{Stream: stream, Start: math.MinInt64} }
 
-func (k Key) id() id { return id{epoch: k.Epoch, start: k.Start} }
+func (k Key) id() layout.ID { return layout.ID{Epoch: k.Epoch, Start: k.Start} }
 
 // StartTime is Start as a time.
 func (k Key) StartTime() time.Time { return time.UnixMilli(k.Start).UTC() }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // A sync that fails says that pages did not reach the disk, and not which. Linux takes them for written
@@ -52,12 +53,9 @@ const (
 	rewriteSlow  = 100 * time.Millisecond
 )
 
-// newSuffix is that of a file which is to take the place of another one.
-const newSuffix = ".new"
-
 // doubt notes that a segment's file may have lost anything, also for the process after this one, as the
 // page cache outlives it: after a power cut the checksums tell.
-func (s *Store) doubt(st *stream, k id) {
+func (s *Store) doubt(st *stream, k layout.ID) {
 	s.mu.Lock()
 	_, known := st.doubted[k]
 	if !known {
@@ -67,24 +65,24 @@ func (s *Store) doubt(st *stream, k id) {
 	if known {
 		return
 	}
-	if f, err := st.files.OpenFile(filepath.Join(st.dir, doubtName(k)), os.O_CREATE|os.O_WRONLY, fileMode); err == nil {
+	if f, err := st.files.OpenFile(filepath.Join(st.dir, layout.DoubtName(k)), os.O_CREATE|os.O_WRONLY, layout.FileMode); err == nil {
 		_ = f.Close()
 	}
 }
 
 // noDoubt ends it.
-func (s *Store) noDoubt(st *stream, k id) {
+func (s *Store) noDoubt(st *stream, k layout.ID) {
 	s.mu.Lock()
 	_, known := st.doubted[k]
 	delete(st.doubted, k)
 	s.mu.Unlock()
 	if known {
-		_ = st.files.Remove(filepath.Join(st.dir, doubtName(k)))
+		_ = st.files.Remove(filepath.Join(st.dir, layout.DoubtName(k)))
 	}
 }
 
 // rewriteDoubted writes a file that is in doubt again. It fails with errLater when it is not yet time to.
-func (s *Store) rewriteDoubted(st *stream, k id) error {
+func (s *Store) rewriteDoubted(st *stream, k layout.ID) error {
 	s.mu.Lock()
 	state, doubted := st.doubted[k]
 	s.mu.Unlock()
@@ -95,7 +93,7 @@ func (s *Store) rewriteDoubted(st *stream, k id) error {
 	if began.Before(state.after) {
 		return errLater
 	}
-	err := rewrite(st.files, filepath.Join(st.dir, writingName(k)))
+	err := rewrite(st.files, filepath.Join(st.dir, layout.WritingName(k)))
 	if err == nil {
 		s.noDoubt(st, k)
 		return nil
@@ -122,7 +120,7 @@ func rewrite(files fileSystem, path string) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Swap(files, path, io.NewSectionReader(from, 0, info.Size()), fileMode)
+	return atomicfile.Swap(files, path, io.NewSectionReader(from, 0, info.Size()), layout.FileMode)
 }
 
 // InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
@@ -163,7 +161,7 @@ func (w *Writer) writeAgain(why error) error {
 	_ = w.store.mendBroken()
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	if slices.Contains(w.stream.broken, w.key.id()) {
+	if slices.Contains(w.stream.catalog.Broken, w.key.id()) {
 		return why
 	}
 	return nil
@@ -177,8 +175,8 @@ func (w *Writer) abandonFile() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i, ok := st.index.find(w.key.id()); ok {
-		st.breakOff(i)
+	if i, ok := st.catalog.Find(w.key.id()); ok {
+		st.catalog.Detach(i)
 	}
 	w.leave()
 }

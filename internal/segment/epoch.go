@@ -3,13 +3,10 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"time"
-)
 
-// timesAhead is how far the times of what is recorded may be ahead of a right clock.
-const timesAhead = 1500 * time.Millisecond
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
 
 // errEpochs is that of a stream that has had all epochs that there are names for.
 var errEpochs = errors.New("no epoch is left")
@@ -43,12 +40,12 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 		return diskFault(st.dir, err)
 	}
 	s.mu.Lock()
-	epoch, notes := st.ending(from, until, add, at)
+	epoch, notes := st.catalog.Ending(from, until, add, at)
 	s.mu.Unlock()
-	if epoch > maxEpoch {
+	if epoch > layout.MaxEpoch {
 		return fmt.Errorf("cannot correct the times of stream %s: %w", stream, errEpochs)
 	}
-	if err := s.needFormat(formatOf(id{epoch: epoch})); err != nil {
+	if err := s.needFormat(layout.FormatOf(layout.ID{Epoch: epoch})); err != nil {
 		return err
 	}
 	if err := st.writeClock(notes); err != nil {
@@ -56,8 +53,8 @@ func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Durati
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.see(epoch)
-	st.setClock(notes)
+	st.catalog.SeeEpoch(epoch)
+	st.catalog.SetClock(notes)
 	return nil
 }
 
@@ -81,43 +78,4 @@ func (s *Store) reserveEpoch(name string) (*stream, error) {
 	}
 	st.creating = true
 	return st, nil
-}
-
-// ending gives the epoch that begins at a time, and the notes with that. Call with mu held.
-func (st *stream) ending(from, until time.Time, add time.Duration, at time.Time) (epoch uint32, notes []clockNote) {
-	begin := clockNote{Epoch: st.epoch, Begin: at.UnixMilli()}
-	newest := st.newest()
-	if newest == math.MinInt64 {
-		if st.epoch == 0 {
-			return 0, st.clock
-		}
-		notes = slices.DeleteFunc(st.noted(), func(n clockNote) bool { return n.Begin != 0 && n.Epoch == st.epoch })
-		return st.epoch, append(notes, begin)
-	}
-	begin.Epoch++
-	wrong := clockNote{Epoch: st.epoch, From: at.Add(timesAhead).UnixMilli() + 1, AddMS: add.Milliseconds(), Ahead: true}
-	if !from.IsZero() {
-		wrong.From = from.UnixMilli()
-	}
-	if !until.IsZero() {
-		wrong.Until = until.UnixMilli()
-	}
-	if !wrong.known() {
-		wrong.GuessMS = min(0, begin.Begin-newest)
-	}
-	return begin.Epoch, st.noted(wrong, begin)
-}
-
-// remember has the epoch's newest time outlive an entry. Call with mu held.
-func (st *stream) remember(e entry) {
-	if e.epoch == st.epoch {
-		st.highest = max(st.highest, e.end())
-	}
-}
-
-// see takes in that there is an epoch. Call with mu held.
-func (st *stream) see(epoch uint32) {
-	if epoch > st.epoch && epoch <= maxEpoch {
-		st.epoch, st.highest, st.marked = epoch, math.MinInt64, math.MinInt64
-	}
 }

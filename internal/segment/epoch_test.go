@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // recordedAt lists when a stream's segments were recorded, in order.
@@ -144,7 +146,7 @@ func TestAnEpochOfUnknownOffsetWasRecordedBeforeTheNext(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, "door", clockName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, "door", layout.ClockFileName)); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, dir)

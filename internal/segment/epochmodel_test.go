@@ -11,6 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // epochModel is a store of one stream, and what it must say.
@@ -18,7 +20,7 @@ type epochModel struct {
 	dir      string
 	s        *Store
 	segments []*modelSegment // in the order in which they were recorded
-	notes    []clockNote
+	notes    []layout.ClockNote
 	begins   map[uint32]int64
 	epoch    uint32
 	last     int64 // of the epoch, math.MinInt64 for none
@@ -41,9 +43,9 @@ func (m *epochModel) bound(epoch uint32) int64 {
 }
 
 // note finds what is known of a time in a segment, by looking at everything.
-func (m *epochModel) note(g *modelSegment, t int64) (found clockNote, ok bool) {
-	if bound := m.bound(g.key.Epoch); bound < math.MaxInt64 && t > bound+timesAhead.Milliseconds() {
-		found, ok = clockNote{Ahead: true}, true
+func (m *epochModel) note(g *modelSegment, t int64) (found layout.ClockNote, ok bool) {
+	if bound := m.bound(g.key.Epoch); bound < math.MaxInt64 && t > bound+catalog.TimesAhead.Milliseconds() {
+		found, ok = layout.ClockNote{Ahead: true}, true
 	}
 	for _, n := range m.notes {
 		from := n.From
@@ -51,7 +53,7 @@ func (m *epochModel) note(g *modelSegment, t int64) (found clockNote, ok bool) {
 			from = g.key.Start
 		}
 		in := n.Epoch == g.key.Epoch && t >= from && (t <= n.Until || n.Ahead && n.Until == 0)
-		if in && (!ok || n.known() || !found.known()) {
+		if in && (!ok || n.Known() || !found.Known()) {
 			found, ok = n, true
 		}
 	}
@@ -136,7 +138,7 @@ func (m *epochModel) beginEpoch(t *rapid.T) {
 		m.begins[m.epoch] = at.UnixMilli()
 		return
 	}
-	n := clockNote{Epoch: m.epoch, From: at.Add(timesAhead).UnixMilli() + 1, AddMS: add.Milliseconds(), Ahead: true}
+	n := layout.ClockNote{Epoch: m.epoch, From: at.Add(catalog.TimesAhead).UnixMilli() + 1, AddMS: add.Milliseconds(), Ahead: true}
 	if !from.IsZero() {
 		n.From = from.UnixMilli()
 	}
@@ -162,7 +164,7 @@ func (m *epochModel) noteClock(t *rapid.T) {
 		}
 		return
 	}
-	m.notes = append(m.notes, clockNote{Epoch: m.epoch, From: from.UnixMilli(), Until: until.UnixMilli(), AddMS: add.Milliseconds()})
+	m.notes = append(m.notes, layout.ClockNote{Epoch: m.epoch, From: from.UnixMilli(), Until: until.UnixMilli(), AddMS: add.Milliseconds()})
 }
 
 func (m *epochModel) some(t *rapid.T) (int, *modelSegment) {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // tries is how often somebody who is told of an error tries again.
@@ -56,7 +58,7 @@ func (y *story) segmentDespite(start time.Time) {
 		_ = w.sync(0)
 	}
 	k := w.Key()
-	path := filepath.Join(w.stream.dir, writingName(w.key.id()))
+	path := filepath.Join(w.stream.dir, layout.WritingName(w.key.id()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		y.t.Fatal(err)
@@ -128,53 +130,60 @@ func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
 // afterFailedSync says, for each function that makes something durable, what follows when that fails, so that
 // a sync which succeeds later proves nothing of what was written before.
 var afterFailedSync = map[string]string{
-	"Writer.create":        "the file is removed: the next segment has a file of its own",
-	"Writer.sync":          "the file is in doubt: it is synced no more, the recorder begins another segment, and Seal has it written again",
-	"Writer.finish":        "the file is in doubt: Seal has it written again",
-	"Writer.sealed":        "after a power cut the file has its name of before, and is recovered",
-	"Store.makeDirectory":  "directory and marker are removed, and made by the next segment",
-	"stream.writeMarker":   "atomicfile.Replace: all of it is done again by the next who needs it",
-	"syncFile.Sync":        "notes that the file is in doubt, for whoever closes it",
-	"Store.recoverFile":    "the file is in doubt, stays broken, and is written again before the next try",
-	"rewrite":              "the copy is removed, the file stays in doubt and broken, and is tried again",
-	"Store.loadTorn":       "after a power cut the file has its name of before, and is recovered again",
-	"Store.mend":           "after a power cut the file has its name of before, and is recovered again",
-	"Store.setAside":       "reported; after a power cut the file has its name of before, and is set aside again",
-	"Store.syncNotes":      "the lines since the last sync are kept, and the side file is written as a whole by the next",
-	"Store.rewriteNotes":   "atomicfile.Replace: the lines are kept, and it is done again by the next",
-	"Store.MarkUploaded":   "the side file stays: after a power cut the segment is sealed, and nothing is sent twice; the next call does the rest",
-	"Store.DeleteStream":   "reported; after a power cut the directory is there again, and deleted again",
-	"Store.markVolume":     "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
-	"Store.rememberVolume": "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
-	"stream.sync":          "its callers are here",
-	"stream.writeClock":    "atomicfile.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
-	"Store.needFormat":     "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
-	"stream.appendGaps":    "the notes are owed: keepGaps writes all of them again as a whole",
-	"Store.writeGaps":      "atomicfile.Replace: the notes stay owed, and it is done again",
-	"Store.loadGaps":       "atomicfile.Replace: the longer file stays, and is shortened at another start",
-	"Store.Requeue":        "an error for the uploader; after a power cut the file has its name of before, and is queued again another day",
+	"Writer.create":          "the file is removed: the next segment has a file of its own",
+	"Writer.sync":            "the file is in doubt: it is synced no more, the recorder begins another segment, and Seal has it written again",
+	"Writer.finish":          "the file is in doubt: Seal has it written again",
+	"Writer.sealed":          "after a power cut the file has its name of before, and is recovered",
+	"Store.makeDirectory":    "directory and marker are removed, and made by the next segment",
+	"Store.rememberEnd":      "atomicfile.Replace: all of it is done again by the next who needs it",
+	"layout.WriteStreamFile": "its callers are here",
+	"layout.WriteClock":      "its callers are here",
+	"layout.WriteFormat":     "its callers are here",
+	"syncFile.Sync":          "notes that the file is in doubt, for whoever closes it",
+	"Store.recoverFile":      "the file is in doubt, stays broken, and is written again before the next try",
+	"rewrite":                "the copy is removed, the file stays in doubt and broken, and is tried again",
+	"Store.loadTorn":         "after a power cut the file has its name of before, and is recovered again",
+	"Store.mend":             "after a power cut the file has its name of before, and is recovered again",
+	"Store.setAside":         "reported; after a power cut the file has its name of before, and is set aside again",
+	"Store.syncNotes":        "the lines since the last sync are kept, and the side file is written as a whole by the next",
+	"Store.rewriteNotes":     "atomicfile.Replace: the lines are kept, and it is done again by the next",
+	"Store.MarkUploaded":     "the side file stays: after a power cut the segment is sealed, and nothing is sent twice; the next call does the rest",
+	"Store.DeleteStream":     "reported; after a power cut the directory is there again, and deleted again",
+	"Store.markVolume":       "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
+	"Store.rememberVolume":   "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
+	"stream.sync":            "its callers are here",
+	"stream.writeClock":      "atomicfile.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
+	"Store.needFormat":       "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
+	"stream.appendGaps":      "the notes are owed: keepGaps writes all of them again as a whole",
+	"Store.writeGaps":        "atomicfile.Replace: the notes stay owed, and it is done again",
+	"Store.loadGaps":         "atomicfile.Replace: the longer file stays, and is shortened at another start",
+	"Store.Requeue":          "an error for the uploader; after a power cut the file has its name of before, and is queued again another day",
 }
 
 func TestEachSyncHasAnAnswerToItsFailure(t *testing.T) {
 	t.Parallel()
-	paths, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	found := make(map[string]bool)
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && syncs(f) {
-				found[nameOf(f)] = true
+				name := nameOf(f)
+				if file.Name.Name != "segment" {
+					name = file.Name.Name + "." + name
+				}
+				found[name] = true
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	for name := range found {
 		if afterFailedSync[name] == "" {
@@ -188,7 +197,7 @@ func TestEachSyncHasAnAnswerToItsFailure(t *testing.T) {
 	}
 }
 
-// syncs reports whether a function makes something durable.
+// syncs reports whether a function makes something durable, itself or by one of the package layout.
 func syncs(f *ast.FuncDecl) (found bool) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -204,6 +213,8 @@ func syncs(f *ast.FuncDecl) (found bool) {
 			found = true
 		case "Replace", "Swap":
 			found = found || (of != nil && of.Name == "atomicfile")
+		case "WriteStreamFile", "WriteClock", "WriteFormat":
+			found = true
 		case "sync":
 			found = found || of == nil || of.Name != "w" // that of a writer is listed
 		}
@@ -243,7 +254,7 @@ func TestAFileInDoubtIsWrittenAgainByTheNextAgent(t *testing.T) {
 	if err := s.Close(); err != nil { // as if it was killed
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", writingName(w.key.id()))
+	path := filepath.Join(dir, "door", layout.WritingName(w.key.id()))
 	before, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +267,7 @@ func TestAFileInDoubtIsWrittenAgainByTheNextAgent(t *testing.T) {
 	if after, err := os.Stat(s.Path(w.Key())); err != nil || os.SameFile(before, after) {
 		t.Errorf("the file is the one in doubt: %v", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "door", "*"+doubtSuffix)); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, "door", "*"+layout.DoubtSuffix)); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
 }

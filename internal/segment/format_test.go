@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 func TestAStoreOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
@@ -19,7 +20,7 @@ func TestAStoreOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
 		"17 \x1b[2Jwhat\n":           "have format 17, as a newer version of this program",
 	} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, formatName), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, layout.FormatFileName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Open(Options{Dir: dir})
@@ -39,7 +40,7 @@ func TestAStoreOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
 func TestAStoreHasTheLeastFormatThatItNeeds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	path := filepath.Join(dir, formatName)
+	path := filepath.Join(dir, layout.FormatFileName)
 	s, err := Open(Options{Dir: dir, Version: "v1.2.3"})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +50,7 @@ func TestAStoreHasTheLeastFormatThatItNeeds(t *testing.T) {
 		t.Errorf("a store that an earlier version understands has a format: %v", err)
 	}
 	s.mu.Lock()
-	s.streams["door"].see(1)
+	s.streams["door"].catalog.SeeEpoch(1)
 	s.mu.Unlock()
 	k := addSegment(t, s, "door", begin.Add(-time.Hour), 1)
 	if k.Epoch != 1 {
@@ -82,7 +83,7 @@ func TestAFormatThatSaysNothingStopsNothing(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"", "\n", "\x00\x00\x00", "two", "-5", "0", "1", "2", "2 old\n", strings.Repeat("9", 100)} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, formatName), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, layout.FormatFileName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		addSegment(t, open(t, dir), "door", begin, 1)
@@ -96,9 +97,9 @@ func TestNoNameWithAnEpochIsWrittenBeforeTheFormat(t *testing.T) {
 	s := open(t, dir)
 	addSegment(t, s, "door", begin, 1)
 	s.mu.Lock()
-	s.streams["door"].see(1)
+	s.streams["door"].catalog.SeeEpoch(1)
 	s.mu.Unlock()
-	if err := os.MkdirAll(filepath.Join(dir, formatName, "in the way"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, layout.FormatFileName, "in the way"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Create("door", headerAt(begin)); err == nil {

@@ -15,15 +15,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
-
-// gapsName is the side file of a stream that says where nothing was recorded within its segments. It is
-// appended to when a segment with gaps is finished, before that has its name: a line each, of the segment's name
-// and ms since its start. A line names the segment from which on all are noted:
-//
-//	since 20261121T041548.083Z
-//	20261121T041548.083Z 12000 35000
-const gapsName = ".gaps"
 
 const lineSince = "since"
 
@@ -93,12 +86,12 @@ type gapNotes struct {
 	noted bool // since is valid
 	kept  bool // and in the side file
 	owed  bool // the side file lacks something, and is to be written as a whole
-	since id
-	of    map[id][]span
+	since layout.ID
+	of    map[layout.ID][]span
 }
 
 // knows reports whether the gaps within a segment would be noted.
-func (n *gapNotes) knows(k id) bool { return n.noted && k.compare(n.since) >= 0 }
+func (n *gapNotes) knows(k layout.ID) bool { return n.noted && k.Compare(n.since) >= 0 }
 
 // within places the gaps of a segment in time.
 func within(k Key, spans []span) []Gap {
@@ -112,22 +105,22 @@ func within(k Key, spans []span) []Gap {
 
 // readGaps reads the side file of a stream. A line that is torn says nothing.
 func readGaps(files fileSystem, dir string) (n gapNotes, lines int) {
-	n.of = make(map[id][]span)
-	data, err := files.ReadFile(filepath.Join(dir, gapsName))
+	n.of = make(map[layout.ID][]span)
+	data, err := files.ReadFile(filepath.Join(dir, layout.GapsFileName))
 	if err != nil {
 		return n, 0
 	}
 	for scan := bufio.NewScanner(bytes.NewReader(data)); scan.Scan(); lines++ {
 		words := strings.Fields(scan.Text())
 		if len(words) == 2 && words[0] == lineSince && !n.noted {
-			n.since, n.noted = parseID(words[1])
+			n.since, n.noted = layout.ParseID(words[1])
 			n.kept = n.noted
 			continue
 		}
 		if len(words) != 3 {
 			continue
 		}
-		k, ok := parseID(words[0])
+		k, ok := layout.ParseID(words[0])
 		from, fromErr := strconv.ParseUint(words[1], 10, 32)
 		to, toErr := strconv.ParseUint(words[2], 10, 32)
 		gap := span{int64(from), int64(to)}
@@ -140,7 +133,7 @@ func readGaps(files fileSystem, dir string) (n gapNotes, lines int) {
 
 // loadGaps reads the side file and drops what is noted of segments that are gone, when that is most of it. Those
 // that were being written are not in the index yet.
-func (s *Store) loadGaps(st *stream, torn []id) {
+func (s *Store) loadGaps(st *stream, torn []layout.ID) {
 	var lines int
 	st.gaps, lines = readGaps(s.files, st.dir)
 	kept, distrusted := 0, st.gaps.noted && !s.gapsNoted
@@ -148,7 +141,7 @@ func (s *Store) loadGaps(st *stream, torn []id) {
 		st.gaps.noted, st.gaps.kept = false, false
 	}
 	for k, spans := range st.gaps.of {
-		if _, ok := st.index.find(k); ok || slices.Contains(torn, k) {
+		if _, ok := st.catalog.Find(k); ok || slices.Contains(torn, k) {
 			kept += len(spans)
 			continue
 		}
@@ -157,7 +150,7 @@ func (s *Store) loadGaps(st *stream, torn []id) {
 	if s.readOnly || !distrusted && (lines < maxGaps || kept > lines/2) {
 		return
 	}
-	if err := atomicfile.Replace(st.files, filepath.Join(st.dir, gapsName), st.gaps.text(), fileMode); err != nil {
+	if err := atomicfile.Replace(st.files, filepath.Join(st.dir, layout.GapsFileName), st.gaps.text(), layout.FileMode); err != nil {
 		st.gaps.owed = distrusted
 		s.log.Warn("cannot write the notes of gaps again", zap.String("stream", st.name), zap.Error(err))
 	}
@@ -175,7 +168,7 @@ func (n *gapNotes) text() []byte {
 	return text
 }
 
-func gapLines(k id, spans []span) (text []byte) {
+func gapLines(k layout.ID, spans []span) (text []byte) {
 	for _, s := range spans {
 		text = fmt.Appendf(text, "%s %d %d\n", k, s.from, s.to)
 	}
@@ -205,7 +198,7 @@ func (s *Store) writeGaps(st *stream) {
 	s.mu.Lock()
 	text := st.gaps.text()
 	s.mu.Unlock()
-	err := atomicfile.Replace(st.files, filepath.Join(st.dir, gapsName), text, fileMode)
+	err := atomicfile.Replace(st.files, filepath.Join(st.dir, layout.GapsFileName), text, layout.FileMode)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.gaps.owed, st.gaps.kept = err != nil, st.gaps.kept || err == nil // otherwise it is tried again
@@ -213,10 +206,10 @@ func (s *Store) writeGaps(st *stream) {
 
 // noteGaps notes the gaps within a segment that is finished, unless they are noted already. What the disk does not
 // take is written by keepGaps.
-func (s *Store) noteGaps(st *stream, k id, spans []span) {
+func (s *Store) noteGaps(st *stream, k layout.ID, spans []span) {
 	s.mu.Lock()
 	if st.gaps.of == nil {
-		st.gaps.of = make(map[id][]span)
+		st.gaps.of = make(map[layout.ID][]span)
 	}
 	_, known := st.gaps.of[k]
 	if len(spans) > 0 && !known {
@@ -241,7 +234,7 @@ func (s *Store) noteGaps(st *stream, k id, spans []span) {
 
 // appendGaps adds lines to the side file, durably. A line that a power cut tore must not swallow them.
 func (st *stream) appendGaps(lines []byte) error {
-	f, err := st.files.OpenFile(filepath.Join(st.dir, gapsName), os.O_CREATE|os.O_APPEND|os.O_RDWR, fileMode)
+	f, err := st.files.OpenFile(filepath.Join(st.dir, layout.GapsFileName), os.O_CREATE|os.O_APPEND|os.O_RDWR, layout.FileMode)
 	if err != nil {
 		return err
 	}
@@ -259,7 +252,7 @@ func (st *stream) appendGaps(lines []byte) error {
 }
 
 // recoverGaps notes the gaps within a segment that was recovered.
-func (s *Store) recoverGaps(st *stream, k id, f file, size int64) {
+func (s *Store) recoverGaps(st *stream, k layout.ID, f file, size int64) {
 	m, err := mkv.Open(f, size)
 	if err != nil {
 		return

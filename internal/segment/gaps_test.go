@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 func TestGapFinder(t *testing.T) {
@@ -123,7 +125,7 @@ func TestGapsWithinSegmentsAreKnown(t *testing.T) {
 	expectGaps(t, "recovered", open(t, torn), k, true)
 
 	// What an earlier version recorded, and what it did beside the notes of a later one.
-	if err := os.Remove(filepath.Join(dir, "door", gapsName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, "door", layout.GapsFileName)); err != nil {
 		t.Fatal(err)
 	}
 	if beside, err = OpenReadOnly(Options{Dir: dir}); err != nil {
@@ -152,7 +154,7 @@ func TestTheNotesOfGapsSurviveWhatPowerCutsDo(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	k := recordAndSealPauses(t, s, begin)
-	path := filepath.Join(dir, "door", gapsName)
+	path := filepath.Join(dir, "door", layout.GapsFileName)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

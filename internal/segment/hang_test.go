@@ -1,8 +1,10 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -10,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // hanging is a disk on which, once armed, a rename to a name with that ending, or a removal of one,
@@ -96,11 +101,11 @@ func TestAHangingRenameOrRemovalHoldsUpNobodyElse(t *testing.T) {
 		state     State
 		left      int // segments of the stream in the end
 	}{
-		"seal":                    {sealedSuffix, 2, func(_ *Store, w *Writer) error { return w.Seal() }, true, Writing, 1},
-		"remove an empty segment": {writingSuffix, 0, func(_ *Store, w *Writer) error { return w.Seal() }, false, Writing, 0},
-		"mark as uploaded":        {uploadedSuffix, 2, upload, true, Sealed, 1},
-		"remove the side file":    {progressSuffix, 2, upload, true, Uploaded, 1},
-		"delete":                  {garbageSuffix, 2, deletion, false, Sealed, 0},
+		"seal":                    {layout.SealedSuffix, 2, func(_ *Store, w *Writer) error { return w.Seal() }, true, Writing, 1},
+		"remove an empty segment": {layout.WritingSuffix, 0, func(_ *Store, w *Writer) error { return w.Seal() }, false, Writing, 0},
+		"mark as uploaded":        {layout.UploadedSuffix, 2, upload, true, Sealed, 1},
+		"remove the side file":    {layout.ProgressSuffix, 2, upload, true, Uploaded, 1},
+		"delete":                  {layout.GarbageSuffix, 2, deletion, false, Sealed, 0},
 	} {
 		for _, after := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
@@ -203,7 +208,7 @@ func TestAFailedRenameLeavesTheSegmentAsItWas(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	k := addSegment(t, s, "slow", begin, 2)
 	persistAll(t, s, k)
-	for ending, change := range map[string]func(Key) error{uploadedSuffix: s.MarkUploaded, garbageSuffix: s.Delete} {
+	for ending, change := range map[string]func(Key) error{layout.UploadedSuffix: s.MarkUploaded, layout.GarbageSuffix: s.Delete} {
 		disk.arm(ending)
 		if err := change(k); !errors.Is(err, syscall.EIO) {
 			t.Errorf("a failed rename to %s says %v", ending, err)
@@ -217,63 +222,131 @@ func TestAFailedRenameLeavesTheSegmentAsItWas(t *testing.T) {
 	}
 }
 
+// dawdling is a disk that takes its time before a file is opened to be read, and around a renaming: so a
+// reader that looked up a name finds it gone, or the store does not know yet what it is called now.
+type dawdling struct {
+	unsyncedFiles
+	calls atomic.Uint64
+}
+
+// pause lasts up to half a millisecond, and another time with each call.
+func (d *dawdling) pause() {
+	_ = backoff.Sleep(context.Background(), time.Duration(d.calls.Add(1)*7919%500)*time.Microsecond)
+}
+
+func (d *dawdling) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
+	if flag == os.O_RDONLY {
+		d.pause()
+	}
+	return d.unsyncedFiles.OpenFile(name, flag, mode)
+}
+
+func (d *dawdling) Rename(from, to string) error {
+	d.pause()
+	defer d.pause()
+	return d.unsyncedFiles.Rename(from, to)
+}
+
+// renaming is a stream of which one segment after the other is recorded, sealed, marked as uploaded and deleted.
+type renaming struct {
+	t                 *testing.T
+	s                 *Store
+	recorded, deleted atomic.Int64 // how many segments have come so far
+	deleting          atomic.Int64
+	ended             chan struct{}
+}
+
+func (x *renaming) key(i int64) Key {
+	return Key{Stream: "door", Start: begin.Add(time.Duration(i) * time.Minute).UnixMilli()}
+}
+
+// write takes segments through their states. While readers have one open it waits for them to close it.
+func (x *renaming) write(segments int64) {
+	x.t.Helper()
+	defer close(x.ended)
+	changes, stop := x.s.Changes("door")
+	defer stop()
+	for i := range segments {
+		w := startSegment(x.t, x.s, "door", x.key(i).StartTime(), 1)
+		x.recorded.Store(i + 1)
+		fragments, _ := w.completed()
+		if err := errors.Join(w.Seal(), x.s.MarkPersisted(x.key(i), fragments[0]), x.s.MarkUploaded(x.key(i))); err != nil {
+			x.t.Error(err)
+			return
+		}
+		x.deleting.Store(i + 1)
+		err := x.s.Delete(x.key(i))
+		for ; errors.Is(err, ErrBusy); err = x.s.Delete(x.key(i)) {
+			select {
+			case <-changes:
+			case <-time.After(20 * time.Second):
+				x.t.Errorf("segment %d is not closed any more: %v", i, err)
+				return
+			}
+		}
+		if err != nil {
+			x.t.Error(err)
+			return
+		}
+		x.deleted.Store(i + 1)
+	}
+}
+
+// read opens the newest segment again and again, but only once after its deletion was asked for: else two
+// readers may keep it from being deleted for ever.
+func (x *renaming) read() (opened int) {
+	changes, stop := x.s.Changes("door")
+	defer stop()
+	for last := int64(-1); ; {
+		i := x.recorded.Load() - 1
+		if i <= last {
+			select {
+			case <-x.ended:
+				return opened
+			case <-changes:
+			}
+			continue
+		}
+		if x.deleting.Load() > i {
+			last = i
+		}
+		r, err := x.s.OpenSegment(x.key(i))
+		if errors.Is(err, ErrNotFound) && x.deleting.Load() > i {
+			continue
+		}
+		if err != nil {
+			x.t.Errorf("segment %d cannot be opened: %v", i, err)
+			return opened
+		}
+		opened++
+		if list, _, err := r.Fragments(); err != nil || len(list) != 1 {
+			x.t.Errorf("segment %d has %d fragments, %v", i, len(list), err)
+		}
+		if err := r.Close(); err != nil {
+			x.t.Error(err)
+		}
+	}
+}
+
 // TestReadersAlwaysFindAFileThatIsBeingRenamed opens segments while they are sealed, marked as
 // uploaded and deleted: they are there, or they are gone, and who has one open keeps it.
 func TestReadersAlwaysFindAFileThatIsBeingRenamed(t *testing.T) {
 	t.Parallel()
-	s, err := Open(Options{Dir: t.TempDir(), Files: unsyncedFiles{}})
+	s, err := Open(Options{Dir: t.TempDir(), Files: &dawdling{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	var recorded, deleting, deleted atomic.Int64 // how many segments have come so far
+	x := &renaming{t: t, s: s, ended: make(chan struct{})}
 	const segments = 60
-	key := func(i int64) Key {
-		return Key{Stream: "door", Start: begin.Add(time.Duration(i) * time.Minute).UnixMilli()}
-	}
 	var all sync.WaitGroup
+	var opened atomic.Int64
 	for range 2 {
-		all.Go(func() {
-			for deleted.Load() < segments {
-				i := recorded.Load() - 1
-				if i < 0 {
-					continue
-				}
-				r, err := s.OpenSegment(key(i))
-				if errors.Is(err, ErrNotFound) && deleting.Load() > i {
-					continue
-				}
-				if err != nil {
-					t.Errorf("segment %d cannot be opened: %v", i, err)
-					return
-				}
-				if list, _, err := r.Fragments(); err != nil || len(list) != 1 {
-					t.Errorf("segment %d has %d fragments, %v", i, len(list), err)
-				}
-				if err := r.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-		})
+		all.Go(func() { opened.Add(int64(x.read())) })
 	}
-	for i := range int64(segments) {
-		w := startSegment(t, s, "door", key(i).StartTime(), 1)
-		recorded.Store(i + 1)
-		fragments, _ := w.completed()
-		if err := errors.Join(w.Seal(), s.MarkPersisted(key(i), fragments[0]), s.MarkUploaded(key(i))); err != nil {
-			t.Fatal(err)
-		}
-		deleting.Store(i + 1)
-		for {
-			err := s.Delete(key(i))
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, ErrBusy) {
-				t.Fatal(err)
-			}
-		}
-		deleted.Store(i + 1)
-	}
+	x.write(segments)
 	all.Wait()
+	if n := opened.Load(); n < segments {
+		t.Errorf("%d segments were opened while they changed, want at least %d", n, segments)
+	}
 }

@@ -19,13 +19,13 @@ func (s *Store) Held(k Key) (held, known bool) {
 		s.mu.Unlock()
 		return false, false
 	}
-	i, ok := st.index.find(k.id())
+	i, ok := st.catalog.Find(k.id())
 	a := st.active[k.id()]
 	if !ok || a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil) {
 		s.mu.Unlock()
 		return false, false
 	}
-	path := filepath.Join(st.dir, st.index.entries[i].name())
+	path := filepath.Join(st.dir, st.catalog.Entries[i].Name())
 	s.mu.Unlock()
 	return heldFile(path)
 }

@@ -70,13 +70,13 @@ func (st *stream) room() int64 {
 
 // taken is what a stream's segments take of the disk, or will when the one being written is
 // finished. Call with mu held.
-func (st *stream) taken() int64 { return st.index.bytes + st.growing() + st.freeing }
+func (st *stream) taken() int64 { return st.catalog.Bytes + st.growing() + st.freeing }
 
 // growing is what the index does not count yet of the segment that is being written. Call with mu held.
 func (st *stream) growing() (bytes int64) {
 	for k, a := range st.active {
-		if i, ok := st.index.find(k); ok && a.writer != nil {
-			bytes += max(0, a.writer.final.Load()-st.index.entries[i].bytes)
+		if i, ok := st.catalog.Find(k); ok && a.writer != nil {
+			bytes += max(0, a.writer.final.Load()-st.catalog.Entries[i].Bytes)
 		}
 	}
 	return bytes
@@ -128,12 +128,12 @@ func (w *Writer) claim(final int64, video bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := &st.bound
-	i, ok := st.index.find(w.key.id())
+	i, ok := st.catalog.Find(w.key.id())
 	if b.Bytes == 0 || !ok {
 		w.allowed.Store(1 << 62)
 		return nil
 	}
-	most := st.room() - (st.index.bytes - st.index.entries[i].bytes) - st.freeing // of this file
+	most := st.room() - (st.catalog.Bytes - st.catalog.Entries[i].Bytes) - st.freeing // of this file
 	slack := int64(0)
 	if video {
 		slack = b.slack()

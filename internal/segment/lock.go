@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 const lockName = ".kvs-edge-agent.lock"
@@ -31,7 +32,7 @@ const codeLocked = "store-locked"
 // lock takes the recording directory for this process. The lock ends with the process, however it ends.
 func lock(dir string) (*os.File, error) {
 	// Not open for writing, so that nothing but a recording keeps the disk from being remounted.
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDONLY, fileMode)
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDONLY, layout.FileMode)
 	if err != nil {
 		return nil, diskFault(dir, err)
 	}
@@ -46,7 +47,7 @@ func lock(dir string) (*os.File, error) {
 	}
 	if err == nil {
 		// For people, and gapsNoted: on a full or read-only disk the lock holds without it.
-		_ = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid(), lockNotes), fileMode)
+		_ = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid(), lockNotes), layout.FileMode)
 	}
 	if err != nil {
 		_ = f.Close()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // refusing is a disk that, while told to, makes no directory, and none durable.
@@ -101,8 +102,8 @@ func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
-	name := writingName(disk.giveUp(t, s).id())
-	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000), fileMode); err != nil {
+	name := layout.WritingName(disk.giveUp(t, s).id())
+	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000), layout.FileMode); err != nil {
 		t.Fatal(err)
 	}
 	disk.directories.Store(true)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // notes is how far the lines of a side file have come: from pending, what a disk did not take yet, to
@@ -25,7 +26,7 @@ type notes struct {
 
 // write appends a line, if there is one, and all that is pending to a side file. On a slow disk nobody
 // waits for it but who notes the segment's fragments.
-func (s *Store) write(st *stream, p *progress, k id, line string) error {
+func (s *Store) write(st *stream, p *progress, k layout.ID, line string) error {
 	s.mu.Lock()
 	if line != "" {
 		p.notes.pending, p.owed = append(p.notes.pending, line), true
@@ -37,7 +38,7 @@ func (s *Store) write(st *stream, p *progress, k id, line string) error {
 }
 
 // writePending writes what is pending. Call with p.writing held.
-func (s *Store) writePending(st *stream, p *progress, k id) error {
+func (s *Store) writePending(st *stream, p *progress, k layout.ID) error {
 	s.mu.Lock()
 	f, lines, torn := p.file, slices.Clone(p.notes.pending), p.notes.torn
 	ended := p.ended
@@ -47,7 +48,7 @@ func (s *Store) writePending(st *stream, p *progress, k id) error {
 	}
 	if f == nil {
 		var err error
-		if f, err = st.files.OpenFile(filepath.Join(st.dir, progressName(k)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, fileMode); err != nil {
+		if f, err = st.files.OpenFile(filepath.Join(st.dir, layout.ProgressName(k)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, layout.FileMode); err != nil {
 			return err
 		}
 	}
@@ -70,7 +71,7 @@ func (s *Store) writePending(st *stream, p *progress, k id) error {
 type owing struct {
 	st *stream
 	p  *progress
-	id id
+	id layout.ID
 }
 
 // owing lists them, of a stream or, when it is "", of all.
@@ -187,7 +188,7 @@ func (s *Store) rewriteNotes(o owing) error {
 	if ended {
 		return nil
 	}
-	path := filepath.Join(o.st.dir, progressName(o.id))
+	path := filepath.Join(o.st.dir, layout.ProgressName(o.id))
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -199,7 +200,7 @@ func (s *Store) rewriteNotes(o owing) error {
 	if kept := []byte(strings.Join(lines, "\n") + "\n"); len(lines) > 0 && !bytes.HasSuffix(data, kept) {
 		data = append(data, kept...)
 	}
-	err = atomicfile.Replace(o.st.files, path, data, fileMode)
+	err = atomicfile.Replace(o.st.files, path, data, layout.FileMode)
 	if f != nil {
 		_ = f.Close() // it may be the file that has lost its name
 	}

@@ -11,7 +11,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // full is a disk that, while told to, takes no note or only some bytes of one, or fails to open or sync
@@ -31,7 +33,7 @@ func (d *full) fails(op string) error {
 }
 
 func (d *full) OpenFile(name string, flag int, mode fs.FileMode) (file, error) {
-	if !strings.Contains(name, progressSuffix) {
+	if !strings.Contains(name, layout.ProgressSuffix) {
 		return d.unsyncedFiles.OpenFile(name, flag, mode)
 	}
 	if err := d.fails("open"); err != nil {
@@ -146,7 +148,7 @@ func TestNotesWhoseSyncFailedAreWrittenAgain(t *testing.T) {
 		}
 	}
 	disk.op.Store("")
-	path := filepath.Join(s.dir, "door", progressName(k.id()))
+	path := filepath.Join(s.dir, "door", layout.ProgressName(k.id()))
 	if err := os.Truncate(path, 20); err != nil { // what the disk has of it
 		t.Fatal(err)
 	}
@@ -163,7 +165,7 @@ func TestNotesWhoseSyncFailedAreWrittenAgain(t *testing.T) {
 			t.Errorf("the note of %s is lost", f.Start)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(s.dir, "door", "*"+newSuffix)); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "door", "*"+atomicfile.BesideSuffix)); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
 }
@@ -177,13 +179,13 @@ func TestLeftoversOfRewritingAreRemoved(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{progressName(k.id()) + newSuffix, writingName(k.id()) + newSuffix, "notes.new", ".new"} {
+	for _, name := range []string{layout.ProgressName(k.id()) + atomicfile.BesideSuffix, layout.WritingName(k.id()) + atomicfile.BesideSuffix, "notes.new", ".new"} {
 		if err := os.WriteFile(filepath.Join(dir, "door", name), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	open(t, dir)
-	left, err := filepath.Glob(filepath.Join(dir, "door", "*"+newSuffix))
+	left, err := filepath.Glob(filepath.Join(dir, "door", "*"+atomicfile.BesideSuffix))
 	if err != nil || len(left) != 2 {
 		t.Errorf("left: %v %v", left, err)
 	}

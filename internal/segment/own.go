@@ -5,30 +5,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
-
-// streamFiles are those of a stream that are beside its segments.
-var streamFiles = []string{markerName, clockName, gapsName}
-
-// isOurs reports whether a file in a stream's directory is one that the store made, maybe under the name under which
-// atomicfile.Replace writes it first: nothing else is ever removed.
-func isOurs(name string) bool {
-	name = strings.TrimSuffix(name, ".new")
-	_, ok := parseName(name)
-	return ok || slices.Contains(streamFiles, name)
-}
 
 // removePlace removes a stream's directory with all that is ours in it. What is not stays, and the directory with
 // it; so does a link, and what it leads to. The marker goes last: until then the directory is the stream's.
 func (s *Store) removePlace(st *stream) error {
-	foreign, err := s.removeOwn(st.dir, isOurs)
+	foreign, err := s.removeOwn(st.dir, layout.IsOurs)
 	if err == nil {
-		err = s.removeFile(filepath.Join(st.dir, markerName))
+		err = s.removeFile(filepath.Join(st.dir, layout.StreamFileName))
 	}
 	if err != nil {
 		return diskFault(st.dir, err)
@@ -57,9 +46,9 @@ func (s *Store) removeOwn(dir string, ours func(string) bool) (foreign []string,
 	for _, f := range files {
 		path := filepath.Join(dir, f.Name())
 		switch {
-		case f.Name() == markerName:
-		case f.IsDir() && f.Name() == quarantineName:
-			left, err := s.removeOwn(path, isSetAside)
+		case f.Name() == layout.StreamFileName:
+		case f.IsDir() && f.Name() == layout.QuarantineName:
+			left, err := s.removeOwn(path, layout.IsSetAside)
 			if err == nil && len(left) == 0 {
 				err = s.removeFile(path)
 			}
@@ -67,7 +56,7 @@ func (s *Store) removeOwn(dir string, ours func(string) bool) (foreign []string,
 				return nil, err
 			}
 			for _, name := range left {
-				foreign = append(foreign, filepath.Join(quarantineName, name))
+				foreign = append(foreign, filepath.Join(layout.QuarantineName, name))
 			}
 		case f.IsDir() || !ours(f.Name()):
 			foreign = append(foreign, f.Name())
@@ -86,18 +75,6 @@ func (s *Store) removeFile(path string) error {
 		return err
 	}
 	return nil
-}
-
-// asideName gives the name of a file in the quarantine, where n others have the same already.
-func asideName(name string, n int) string { return name + strings.Repeat(".again", n) }
-
-// isSetAside reports whether a file in a quarantine is one that the store put there.
-func isSetAside(name string) bool {
-	for strings.HasSuffix(name, ".again") {
-		name = strings.TrimSuffix(name, ".again")
-	}
-	_, ok := parseName(name)
-	return ok
 }
 
 // unlinked reports whether somebody deleted the file: what is written to it is seen by nobody else.

@@ -12,29 +12,15 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // errDangling means that a symbolic link leads to nothing.
 var errDangling = errors.New("a symbolic link leads to nothing")
 
-// directoriesOf gives the names that a stream's directory may have: its own, if it can be one, and the escaped
-// one, which is taken where something else has the first.
-func directoriesOf(stream string) []string {
-	if plain, escaped := directoryOf(stream), escapedDirectory(stream); plain != escaped {
-		return []string{plain, escaped}
-	}
-	return []string{escapedDirectory(stream)}
-}
-
-// isDirectoryOf reports whether a directory of that name, with a marker of the stream, is the stream's. File
-// systems that know no case may show a name in another one.
-func isDirectoryOf(name, stream string) bool {
-	return slices.ContainsFunc(directoriesOf(stream), func(own string) bool { return strings.EqualFold(own, name) })
-}
-
 // unreadOf says why a stream's recordings could not be read; nil when they were. Call with mu held.
 func (s *Store) unreadOf(stream string) error {
-	for _, name := range directoriesOf(stream) {
+	for _, name := range layout.DirectoriesOf(stream) {
 		if err := s.unread[name]; err != nil {
 			return err
 		}
@@ -70,7 +56,7 @@ func (s *Store) place(st *stream) error {
 
 // restorePlace makes a directory again that somebody removed, unless it is its disk that is gone.
 func (s *Store) restorePlace(st *stream) error {
-	marker := filepath.Join(st.dir, markerName)
+	marker := filepath.Join(st.dir, layout.StreamFileName)
 	info, err := s.files.Stat(marker)
 	if err == nil && info.IsDir() {
 		return health.UserFault(CodeDisk, nil,
@@ -88,7 +74,7 @@ func (s *Store) restorePlace(st *stream) error {
 	}
 	s.mu.Lock() // the side files may be gone as well: Run writes them again
 	st.gaps.kept, st.gaps.owed = false, st.gaps.owed || len(st.gaps.of) > 0
-	st.untimed = len(st.clock) > 0
+	st.untimed = len(st.catalog.Clock) > 0
 	s.mu.Unlock()
 	s.log.Warn("somebody deleted the directory of a stream, or its marker: it is made again",
 		zap.String("stream", st.name), zap.String("directory", st.dir))
@@ -154,7 +140,7 @@ func (s *Store) settle(st *stream) {
 // choose gives the first of a stream's directories that nothing else has. marked says that it is the stream's
 // already.
 func (s *Store) choose(stream string) (dir string, marked bool, err error) {
-	for _, name := range directoriesOf(stream) {
+	for _, name := range layout.DirectoriesOf(stream) {
 		dir = filepath.Join(s.dir, name)
 		info, err := s.files.Stat(dir)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -173,7 +159,7 @@ func (s *Store) choose(stream string) (dir string, marked bool, err error) {
 		if !info.IsDir() {
 			return dir, false, &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
 		}
-		switch mark, err := s.readMarker(dir); {
+		switch mark, err := layout.ReadStreamFile(s.files, dir); {
 		case errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrNotExist):
 			return dir, false, err
 		case err != nil: // nobody's yet, or torn
@@ -256,7 +242,7 @@ func (s *Store) onDisk(st *stream) bool {
 // makeDirectory makes the stream's directory with its marker, durably.
 func (s *Store) makeDirectory(st *stream) error {
 	made := !s.exists(st.dir)
-	if err := st.files.MkdirAll(st.dir, directoryMode); err != nil {
+	if err := st.files.MkdirAll(st.dir, layout.DirectoryMode); err != nil {
 		return err
 	}
 	// The directory first: a marker whose directory is lost says nothing. What is not durable is made
@@ -268,10 +254,10 @@ func (s *Store) makeDirectory(st *stream) error {
 		return err
 	}
 	s.mu.Lock()
-	epoch, highest := st.epoch, st.newest()
+	epoch, highest := st.catalog.Epoch, st.catalog.Newest()
 	s.mu.Unlock()
-	if err := st.writeMarker(epoch, highest); err != nil {
-		_ = st.files.Remove(filepath.Join(st.dir, markerName))
+	if err := layout.WriteStreamFile(st.files, st.dir, st.name, epoch, highest); err != nil {
+		_ = st.files.Remove(filepath.Join(st.dir, layout.StreamFileName))
 		return err
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // folding is a file system on which names are the same but for their case.
@@ -59,7 +60,7 @@ func onDisk(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if data, err := os.ReadFile(filepath.Join(dir, e.Name(), markerName)); err == nil {
+		if data, err := os.ReadFile(filepath.Join(dir, e.Name(), layout.StreamFileName)); err == nil {
 			_, rest, _ := strings.Cut(string(data), `"stream":"`)
 			list[e.Name()], _, _ = strings.Cut(rest, `"`)
 		}
@@ -283,10 +284,10 @@ func TestTwoFilesOfOneSegment(t *testing.T) {
 		second func(sealed string) string // the other file's name
 		state  State
 	}{
-		{"sealed and uploaded", func(n string) string { return strings.Replace(n, sealedSuffix, uploadedSuffix, 1) }, Uploaded},
-		{"sealed and refused", func(n string) string { return strings.Replace(n, sealedSuffix, refusedSuffix, 1) }, Uploaded},
-		{"sealed and writing", func(n string) string { stem, _, _ := strings.Cut(n, "+"); return stem + writingSuffix }, Sealed},
-		{"of other lengths", func(n string) string { stem, _, _ := strings.Cut(n, "+"); return stem + "+1" + sealedSuffix }, Sealed},
+		{"sealed and uploaded", func(n string) string { return strings.Replace(n, layout.SealedSuffix, layout.UploadedSuffix, 1) }, Uploaded},
+		{"sealed and refused", func(n string) string { return strings.Replace(n, layout.SealedSuffix, layout.RefusedSuffix, 1) }, Uploaded},
+		{"sealed and writing", func(n string) string { stem, _, _ := strings.Cut(n, "+"); return stem + layout.WritingSuffix }, Sealed},
+		{"of other lengths", func(n string) string { stem, _, _ := strings.Cut(n, "+"); return stem + "+1" + layout.SealedSuffix }, Sealed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

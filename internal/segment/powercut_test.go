@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // journal notes what a store does to its files, in order, so that a test can work out what a power
@@ -362,7 +363,7 @@ func (y *story) fragment(w *Writer, i int, flush bool) mkv.Fragment {
 	if err := errors.Join(err, endErr); err != nil {
 		y.t.Fatal(err)
 	}
-	path := filepath.Join(w.stream.dir, writingName(w.key.id()))
+	path := filepath.Join(w.stream.dir, layout.WritingName(w.key.id()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		y.t.Fatal(err)
@@ -434,7 +435,7 @@ func (y *story) delete(k Key) {
 // epoch begins one, as the times of the stream in the last one from `from` on are off by add.
 func (y *story) epoch(stream string, from time.Time, add time.Duration, at time.Time) {
 	y.t.Helper()
-	k := Key{Stream: stream, Epoch: y.s.streams[stream].epoch + 1}
+	k := Key{Stream: stream, Epoch: y.s.streams[stream].catalog.Epoch + 1}
 	y.fact(fact{kind: "beginning", key: k})
 	if err := y.s.BeginEpoch(stream, from, time.Time{}, add, at); err != nil {
 		y.t.Fatal(err)
@@ -574,7 +575,7 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 		}
 	}
 	for stream, epoch := range p.epochs {
-		if got := s.streams[stream].epoch; got < epoch {
+		if got := s.streams[stream].catalog.Epoch; got < epoch {
 			t.Errorf("%s: epoch %d had begun, and it is epoch %d", stream, epoch, got)
 		}
 	}
@@ -607,7 +608,7 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 		}
 	}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && (strings.HasSuffix(path, writingSuffix) || d.Name() == quarantineName) {
+		if err == nil && (strings.HasSuffix(path, layout.WritingSuffix) || d.Name() == layout.QuarantineName) {
 			t.Errorf("recovery left %s", path)
 		}
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // scopeVolume is keeping the files that tell the recording directory from another one.
@@ -123,7 +124,7 @@ func (s *Store) refound(why error) error {
 		return health.SystemFault(CodeDisk, errors.Join(ErrDiskGone, why),
 			"The recording directory %s is not the one that was opened, as that was moved or is no longer mounted: put it back, or restart the agent to record to what is there now.", s.dir)
 	}
-	if err := s.files.MkdirAll(s.dir, directoryMode); err != nil {
+	if err := s.files.MkdirAll(s.dir, layout.DirectoryMode); err != nil {
 		return diskFault(s.dir, err)
 	}
 	next, err := lock(s.dir)
@@ -131,14 +132,14 @@ func (s *Store) refound(why error) error {
 		return err
 	}
 	_ = s.lock.Swap(next).Close()
-	s.format.Store(formatFirst) // its file is gone as well: who needs another one writes it again
+	s.format.Store(layout.FormatFirst) // its file is gone as well: who needs another one writes it again
 	s.log.Error("somebody deleted all that was in the recording directory: recording begins again", zap.String("directory", s.dir))
 	return diskFault(s.dir, s.markVolume())
 }
 
 // markVolume writes the mark of the disk.
 func (s *Store) markVolume() error {
-	return atomicfile.Replace(s.files, filepath.Join(s.dir, volumeName), []byte(s.volume+"\n"), fileMode)
+	return atomicfile.Replace(s.files, filepath.Join(s.dir, volumeName), []byte(s.volume+"\n"), layout.FileMode)
 }
 
 // nearestDevice is the device of a directory, or of the nearest above it that is there.

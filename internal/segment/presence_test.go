@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // Whatever somebody removes of the recording directory while the agent records, recording goes on in the next
@@ -51,8 +52,8 @@ func TestWhatVanishesComesBack(t *testing.T) {
 		{"the directory moved", func(dir string) error { return os.Rename(dir, dir+".old") }, "put it back", func(dir string) error { return os.Rename(dir+".old", dir) }},
 		{"the directory moved and made again", func(dir string) error { return errors.Join(os.Rename(dir, dir+".old"), empty(dir)) }, "put it back",
 			func(dir string) error { return errors.Join(os.Remove(dir), os.Rename(dir+".old", dir)) }},
-		{"the stream's marker removed", remove("door/" + markerName), "", nil},
-		{"the stream's marker replaced by a directory", replace("door/"+markerName, directory), "something else is in its place", remove("door/" + markerName)},
+		{"the stream's marker removed", remove("door/" + layout.StreamFileName), "", nil},
+		{"the stream's marker replaced by a directory", replace("door/"+layout.StreamFileName, directory), "something else is in its place", remove("door/" + layout.StreamFileName)},
 		{"the stream's directory removed", remove("door"), "", nil},
 		{"the stream's directory removed and made again", replace("door", empty), "", nil},
 		{"the stream's directory replaced by a file", replace("door", file), "a file is in its way", remove("door")},
@@ -123,7 +124,7 @@ func TestADeletedFileIsNotRecordedTo(t *testing.T) {
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, "door", writingName(w.Key().id()))); err != nil {
+	if err := os.Remove(filepath.Join(dir, "door", layout.WritingName(w.Key().id()))); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Flush(); err == nil || !strings.Contains(err.Error(), "deleted the file") {

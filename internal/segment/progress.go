@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // progress is which fragments of a segment need not be sent again. Its file is appended to with
@@ -73,19 +75,19 @@ func (s *Store) loadProgress(path string) (*progress, []refusal, error) {
 	for lines.Scan() {
 		p.read(strings.Fields(lines.Text()), &refused)
 	}
-	for _, one := range slices.Clone(refused.of[id{}]) {
+	for _, one := range slices.Clone(refused.of[layout.ID{}]) {
 		if !byService(one.code) { // the line was to blame
-			refused.take(id{}, one.start)
+			refused.take(layout.ID{}, one.start)
 			p.undo(one)
 		}
 	}
-	list := refused.of[id{}]
+	list := refused.of[layout.ID{}]
 	// A line that a power cut tore must not swallow the next one.
 	if n := len(data); n > 0 && data[n-1] != '\n' {
 		if s.readOnly {
 			return p, list, nil
 		}
-		f, err := s.files.OpenFile(path, os.O_APPEND|os.O_WRONLY, fileMode)
+		f, err := s.files.OpenFile(path, os.O_APPEND|os.O_WRONLY, layout.FileMode)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -111,7 +113,7 @@ func (p *progress) read(fields []string, refused *refusals) {
 		numbers[i] = n
 	}
 	start := time.Duration(numbers[0]) * time.Millisecond
-	one, isRefused := refused.take(id{}, start)
+	one, isRefused := refused.take(layout.ID{}, start)
 	switch fields[0] {
 	case linePersisted, lineRefused:
 		f := mkv.Fragment{Start: start, Size: numbers[1], Last: time.Duration(numbers[2]) * time.Millisecond}
@@ -130,7 +132,7 @@ func (p *progress) read(fields []string, refused *refusals) {
 		return
 	}
 	if isRefused {
-		refused.add(id{}, one)
+		refused.add(layout.ID{}, one)
 	}
 }
 
@@ -172,10 +174,10 @@ func (s *Store) remember(k Key, f mkv.Fragment, kind string, one *refusal) (*str
 	if st == nil {
 		return nil, nil, notFound(k)
 	}
-	switch i, ok := st.index.find(k.id()); {
-	case !ok && !slices.Contains(st.broken, k.id()):
+	switch i, ok := st.catalog.Find(k.id()); {
+	case !ok && !slices.Contains(st.catalog.Broken, k.id()):
 		return nil, nil, notFound(k)
-	case ok && st.index.entries[i].state == Uploaded:
+	case ok && st.catalog.Entries[i].State == Uploaded:
 		return nil, nil, nil
 	}
 	a := st.use(k.id())
@@ -203,7 +205,7 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	if st == nil {
 		return false
 	}
-	if i, ok := st.index.find(k.id()); ok && st.index.entries[i].state == Uploaded {
+	if i, ok := st.catalog.Find(k.id()); ok && st.catalog.Entries[i].State == Uploaded {
 		return true
 	}
 	a := st.active[k.id()]
@@ -260,33 +262,33 @@ func (s *Store) hasNotes(st *stream, k Key) bool {
 // uploaded renames the segment's file; done says that it was not so before. Call with a lease.
 func (s *Store) uploaded(st *stream, k Key) (done bool, err error) {
 	before, after, err := s.claimUploaded(st, k)
-	if err != nil || before.state == Uploaded {
+	if err != nil || before.State == Uploaded {
 		return false, err
 	}
-	err = st.rename(before.name(), after.name())
+	err = st.rename(before.Name(), after.Name())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.active[k.id()].end()
 	if err != nil {
 		return false, diskFault(st.dir, err)
 	}
-	i, _ := st.index.find(k.id())
-	st.index.replace(i, after)
+	i, _ := st.catalog.Find(k.id())
+	st.catalog.Replace(i, after)
 	st.changed()
 	return true, nil
 }
 
 // claimUploaded takes a segment for its way to uploaded. Somebody else who does the same is waited
 // for, and then there is nothing left to do.
-func (s *Store) claimUploaded(st *stream, k Key) (before, after entry, err error) {
+func (s *Store) claimUploaded(st *stream, k Key) (before, after catalog.Entry, err error) {
 	for {
 		s.mu.Lock()
-		i, ok := st.index.find(k.id())
+		i, ok := st.catalog.Find(k.id())
 		if !ok {
 			s.mu.Unlock()
 			return before, after, notFound(k)
 		}
-		before = st.index.entries[i]
+		before = st.catalog.Entries[i]
 		after = before
 		a := st.active[k.id()] // there, for the lease
 		if other := a.moving; other != nil {
@@ -294,10 +296,10 @@ func (s *Store) claimUploaded(st *stream, k Key) (before, after entry, err error
 			<-other.ended
 			continue
 		}
-		if before.state != Uploaded {
-			after.state = Uploaded
-			after.refused = len(st.refused.of[k.id()]) > 0
-			a.begin(after.name())
+		if before.State != Uploaded {
+			after.State = Uploaded
+			after.Refused = len(st.refused.of[k.id()]) > 0
+			a.begin(after.Name())
 		}
 		s.mu.Unlock()
 		return before, after, nil
@@ -323,7 +325,7 @@ func (s *Store) endProgress(st *stream, k Key) error {
 	if refused {
 		return diskFault(st.dir, err) // the reasons stay
 	}
-	if err := st.files.Remove(filepath.Join(st.dir, progressName(k.id()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := st.files.Remove(filepath.Join(st.dir, layout.ProgressName(k.id()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return diskFault(st.dir, err)
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // Reader reads one segment, and keeps it from being deleted until Close. Safe for concurrent use.
@@ -56,13 +58,13 @@ func (s *Store) lease(k Key) (*Reader, error) {
 	if st == nil || st.deleting {
 		return nil, notFound(k)
 	}
-	i, ok := st.index.find(k.id())
+	i, ok := st.catalog.Find(k.id())
 	if !ok {
 		return nil, notFound(k)
 	}
 	r := &Reader{store: s, stream: st, key: k}
 	if a := st.active[k.id()]; a != nil {
-		if a.moving != nil && a.moving.to == garbageName(st.index.entries[i]) {
+		if a.moving != nil && a.moving.to == garbageName(st.catalog.Entries[i]) {
 			return nil, notFound(k)
 		}
 		if r.writer = a.writer; r.writer != nil {
@@ -107,12 +109,12 @@ func (s *Store) vanished(st *stream, k Key) error {
 		return err
 	}
 	s.mu.Lock()
-	i, ok := st.index.find(k.id())
+	i, ok := st.catalog.Find(k.id())
 	if a := st.active[k.id()]; !ok || a != nil && (a.writer != nil || a.moving != nil) {
 		s.mu.Unlock()
 		return gone
 	}
-	st.remember(st.index.entries[i])
+	st.catalog.Remember(st.catalog.Entries[i])
 	notes := st.forget(k.id())
 	st.unuse(k.id())
 	st.recheck()
@@ -131,14 +133,14 @@ func (s *Store) logVanished(k Key) {
 }
 
 // namesOf gives the name of a segment's file, and the one that it gets now, if it does.
-func (s *Store) namesOf(st *stream, k id) []string {
+func (s *Store) namesOf(st *stream, k layout.ID) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := st.index.find(k)
+	i, ok := st.catalog.Find(k)
 	if !ok {
 		return nil
 	}
-	names := []string{st.index.entries[i].name()}
+	names := []string{st.catalog.Entries[i].Name()}
 	if a := st.active[k]; a.moving != nil {
 		names = append(names, a.moving.to)
 	}
@@ -146,22 +148,22 @@ func (s *Store) namesOf(st *stream, k id) []string {
 }
 
 // relocate looks for a segment whose state the agent beside which we read has changed.
-func (s *Store) relocate(st *stream, k id) bool {
+func (s *Store) relocate(st *stream, k layout.ID) bool {
 	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.dir), k.String()+"*.mkv"))
 	for _, path := range names {
-		p, ok := parseName(filepath.Base(path))
+		p, ok := layout.ParseName(filepath.Base(path))
 		info, err := st.files.Stat(path)
-		if !ok || p.id != k || p.suffix == garbageSuffix || err != nil {
+		if !ok || p.ID != k || p.Suffix == layout.GarbageSuffix || err != nil {
 			continue
 		}
-		e := entry{id: k, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused}
+		e := catalog.Entry{ID: k, Bytes: info.Size(), Length: uint32(p.Length), State: p.State, Refused: p.Refused}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		i, ok := st.index.find(k)
-		if !ok || st.index.entries[i] == e {
+		i, ok := st.catalog.Find(k)
+		if !ok || st.catalog.Entries[i] == e {
 			return false
 		}
-		st.index.replace(i, e)
+		st.catalog.Replace(i, e)
 		return true
 	}
 	return false

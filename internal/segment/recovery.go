@@ -14,8 +14,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // maxEmpty is the size up to which a file without a frame is what a camera sent in its first
@@ -114,14 +117,14 @@ func (s *Store) loadStream(name string) error {
 	}
 	st := s.newStream(mark.Stream)
 	st.dir, st.device, st.shared = dir, device(dir), sharesSpace(s.dir, dir)
-	st.clock = readClock(s.files, dir)
-	st.see(mark.Epoch)
+	st.catalog.Clock = layout.ReadClock(s.files, dir)
+	st.catalog.SeeEpoch(mark.Epoch)
 	if mark.LastEnd != nil {
-		st.highest, st.marked = *mark.LastEnd, *mark.LastEnd
+		st.catalog.Highest, st.catalog.Marked = *mark.LastEnd, *mark.LastEnd
 	}
-	for _, n := range st.clock {
+	for _, n := range st.catalog.Clock {
 		if n.Begin != 0 {
-			st.see(n.Epoch)
+			st.catalog.SeeEpoch(n.Epoch)
 		}
 	}
 	torn, sideFiles, err := s.loadNames(st, files)
@@ -137,56 +140,56 @@ func (s *Store) loadStream(name string) error {
 	for _, k := range sideFiles {
 		s.loadSideFile(st, k)
 	}
-	st.setClock(st.clock)
+	st.catalog.SetClock(st.catalog.Clock)
 	s.loadAside(st)
 	s.adopt(st)
 	return nil
 }
 
 // ownerOf gives the marker of the stream that a directory is of; ok is false when it is of none.
-func (s *Store) ownerOf(dir string, files []fs.DirEntry) (mark marker, ok bool, err error) {
+func (s *Store) ownerOf(dir string, files []fs.DirEntry) (mark layout.StreamFile, ok bool, err error) {
 	name := filepath.Base(dir)
-	mark, err = s.readMarker(dir)
+	mark, err = layout.ReadStreamFile(s.files, dir)
 	var system *fs.PathError
 	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) {
 		return mark, false, diskFault(dir, err)
 	}
-	if err == nil && isDirectoryOf(name, mark.Stream) {
+	if err == nil && layout.IsDirectoryOf(name, mark.Stream) {
 		return mark, true, nil
 	}
 	if err == nil && s.sameAsOwn(dir, mark.Stream) {
 		return mark, false, nil // another name of that stream's directory
 	}
 	// A marker that is missing or torn: segments still make it a stream's, if its name can be one.
-	return marker{Stream: name}, directoryOf(name) == name && holdsSegments(files), nil
+	return layout.StreamFile{Stream: name}, layout.DirectoryOf(name) == name && holdsSegments(files), nil
 }
 
 // loadNames indexes what the names of files tell, and gives the segments that were being written
 // and those with a side file. Garbage is removed.
-func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id, err error) {
+func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
 	for _, f := range files {
-		p, ok := parseName(strings.TrimSuffix(f.Name(), newSuffix))
+		p, ok := layout.ParseName(strings.TrimSuffix(f.Name(), atomicfile.BesideSuffix))
 		if !ok {
 			continue
 		}
-		if strings.HasSuffix(f.Name(), newSuffix) {
+		if strings.HasSuffix(f.Name(), atomicfile.BesideSuffix) {
 			if !s.readOnly {
 				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // was to take the place of another one
 			}
 			continue
 		}
-		st.see(p.epoch)
-		switch p.suffix {
-		case progressSuffix:
-			sideFiles = append(sideFiles, p.id)
-		case garbageSuffix:
+		st.catalog.SeeEpoch(p.Epoch)
+		switch p.Suffix {
+		case layout.ProgressSuffix:
+			sideFiles = append(sideFiles, p.ID)
+		case layout.GarbageSuffix:
 			if !s.readOnly {
 				_ = s.files.Remove(filepath.Join(st.dir, f.Name())) // tried again at the next start
 			}
-		case doubtSuffix:
-			st.doubted[p.id] = rewriting{}
-		case writingSuffix:
-			torn = append(torn, p.id)
+		case layout.DoubtSuffix:
+			st.doubted[p.ID] = rewriting{}
+		case layout.WritingSuffix:
+			torn = append(torn, p.ID)
 		default:
 			info, err := f.Info()
 			if errors.Is(err, fs.ErrNotExist) {
@@ -195,7 +198,7 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id
 			if err != nil {
 				return nil, nil, diskFault(st.dir, err)
 			}
-			e := entry{id: p.id, bytes: info.Size(), length: uint32(p.length), state: p.state, refused: p.refused}
+			e := catalog.Entry{ID: p.ID, Bytes: info.Size(), Length: uint32(p.Length), State: p.State, Refused: p.Refused}
 			if err := s.loadFinished(st, e); err != nil {
 				return nil, nil, err
 			}
@@ -211,18 +214,18 @@ func (s *Store) loadNames(st *stream, files []fs.DirEntry) (torn, sideFiles []id
 
 // loadFinished indexes a finished segment. Of two files of one segment, as a backup that was put back leaves them,
 // the longer one is it, or else the one that is further on its way; the other is set aside.
-func (s *Store) loadFinished(st *stream, e entry) error {
-	i, twice := st.index.find(e.id)
+func (s *Store) loadFinished(st *stream, e catalog.Entry) error {
+	i, twice := st.catalog.Find(e.ID)
 	if !twice {
-		st.index.insert(e)
+		st.catalog.Insert(e)
 		return nil
 	}
-	other := st.index.entries[i]
-	if cmp.Or(cmp.Compare(e.length, other.length), cmp.Compare(e.kind(), other.kind())) > 0 {
-		st.index.replace(i, e)
+	other := st.catalog.Entries[i]
+	if cmp.Or(cmp.Compare(e.Length, other.Length), cmp.Compare(e.Kind(), other.Kind())) > 0 {
+		st.catalog.Replace(i, e)
 		other, e = e, other
 	}
-	return s.setAside(st, e.name(), fmt.Errorf("%s is the same segment", other.name()))
+	return s.setAside(st, e.Name(), fmt.Errorf("%s is the same segment", other.Name()))
 }
 
 // adopt takes in what was loaded of a stream. Somebody may watch it, or have paused it, already.
@@ -231,16 +234,15 @@ func (s *Store) adopt(loaded *stream) {
 	defer s.mu.Unlock()
 	st := s.stream(loaded.name)
 	st.dir, st.device, st.shared = loaded.dir, loaded.device, loaded.shared
-	st.index, st.active, st.broken, st.doubted, st.aside = loaded.index, loaded.active, loaded.broken, loaded.doubted, loaded.aside
+	st.catalog, st.active, st.doubted, st.aside = loaded.catalog, loaded.active, loaded.doubted, loaded.aside
 	st.refused = loaded.refused
-	st.epoch, st.highest, st.marked, st.clock = loaded.epoch, loaded.highest, loaded.marked, loaded.clock
-	st.times, st.gaps = loaded.times, loaded.gaps
+	st.gaps = loaded.gaps
 	st.changed()
 }
 
 func holdsSegments(files []fs.DirEntry) bool {
 	for _, f := range files {
-		if _, ok := parseName(f.Name()); ok {
+		if _, ok := layout.ParseName(f.Name()); ok {
 			return true
 		}
 	}
@@ -248,13 +250,13 @@ func holdsSegments(files []fs.DirEntry) bool {
 }
 
 // loadTorn takes in a segment that was being written when the process ended.
-func (s *Store) loadTorn(st *stream, k id) error {
-	if _, twice := st.index.find(k); twice {
-		return s.setAside(st, writingName(k), errors.New("it is there as a finished segment, too"))
+func (s *Store) loadTorn(st *stream, k layout.ID) error {
+	if _, twice := st.catalog.Find(k); twice {
+		return s.setAside(st, layout.WritingName(k), errors.New("it is there as a finished segment, too"))
 	}
 	if s.readOnly {
-		if info, err := s.files.Stat(filepath.Join(st.dir, writingName(k))); err == nil {
-			st.index.insert(entry{id: k, bytes: info.Size(), state: Writing})
+		if info, err := s.files.Stat(filepath.Join(st.dir, layout.WritingName(k))); err == nil {
+			st.catalog.Insert(catalog.Entry{ID: k, Bytes: info.Size(), State: Writing})
 		}
 		return nil
 	}
@@ -267,13 +269,13 @@ func (s *Store) loadTorn(st *stream, k id) error {
 	case errors.Is(err, mkv.ErrEmpty):
 	case errors.As(err, &disk), errors.Is(err, errLater):
 		// A full disk, say: the others are recorded on, and Run tries again.
-		st.remember(e)
-		st.broken = append(st.broken, k)
+		st.catalog.Remember(e)
+		st.catalog.Broken = append(st.catalog.Broken, k)
 		s.report(err)
 	case err != nil:
-		return s.setAside(st, writingName(k), err)
+		return s.setAside(st, layout.WritingName(k), err)
 	default:
-		st.index.insert(e)
+		st.catalog.Insert(e)
 		if err := st.sync(); err != nil { // after a power cut it has its old name, and is recovered again
 			s.report(diskFault(st.dir, err))
 		}
@@ -286,15 +288,15 @@ func (s *Store) loadTorn(st *stream, k id) error {
 const recoverAtOnce = 64 << 20
 
 // postpone leaves a torn file to Run when much was read already. Nothing may overlap it meanwhile.
-func (s *Store) postpone(st *stream, k id) bool {
-	info, err := os.Stat(filepath.Join(st.dir, writingName(k)))
+func (s *Store) postpone(st *stream, k layout.ID) bool {
+	info, err := os.Stat(filepath.Join(st.dir, layout.WritingName(k)))
 	if err != nil {
 		return false
 	}
 	if s.recovering += info.Size(); s.recovering <= recoverAtOnce {
 		return false
 	}
-	f, err := os.Open(filepath.Join(st.dir, writingName(k)))
+	f, err := os.Open(filepath.Join(st.dir, layout.WritingName(k)))
 	if err != nil {
 		return false
 	}
@@ -307,8 +309,8 @@ func (s *Store) postpone(st *stream, k id) bool {
 	if err != nil {
 		return false
 	}
-	st.remember(entry{id: k, length: uint32(min(last.Milliseconds(), maxLength))})
-	st.broken = append(st.broken, k)
+	st.catalog.Remember(catalog.Entry{ID: k, Length: uint32(min(last.Milliseconds(), layout.MaxLength))})
+	st.catalog.Broken = append(st.catalog.Broken, k)
 	return true
 }
 
@@ -316,9 +318,9 @@ func (s *Store) postpone(st *stream, k id) bool {
 // mkv.ErrEmpty when there was nothing in it, and then the file is gone; with a *health.Fault when the
 // disk fails, and then the entry says at least how far the file goes; with errLater; and else when the
 // file cannot be understood.
-func (s *Store) recoverFile(st *stream, k id) (entry, error) {
-	e := entry{id: k, state: Sealed}
-	path := filepath.Join(st.dir, writingName(k))
+func (s *Store) recoverFile(st *stream, k layout.ID) (catalog.Entry, error) {
+	e := catalog.Entry{ID: k, State: Sealed}
+	path := filepath.Join(st.dir, layout.WritingName(k))
 	if err := s.rewriteDoubted(st, k); err != nil {
 		return e, err
 	}
@@ -339,9 +341,9 @@ func (s *Store) recoverFile(st *stream, k id) (entry, error) {
 	}
 	recovered, err := mkv.Recover(f, info.Size())
 	for _, fragment := range recovered.Fragments {
-		e.length = max(e.length, uint32(min(max(fragment.Last.Milliseconds(), 0), maxLength)))
+		e.Length = max(e.Length, uint32(min(max(fragment.Last.Milliseconds(), 0), layout.MaxLength)))
 	}
-	e.bytes = recovered.Size
+	e.Bytes = recovered.Size
 	if errors.Is(err, mkv.ErrEmpty) {
 		if info.Size() > maxEmpty {
 			return e, errors.New("the file has no frame that can be read")
@@ -360,7 +362,7 @@ func (s *Store) recoverFile(st *stream, k id) (entry, error) {
 		return e, diskFault(st.dir, err)
 	}
 	s.recoverGaps(st, k, f, recovered.Size)
-	if err := st.rename(writingName(k), e.name()); err != nil {
+	if err := st.rename(layout.WritingName(k), e.Name()); err != nil {
 		return e, diskFault(st.dir, err)
 	}
 	s.tellRecovered(st, e, recovered)
@@ -368,13 +370,13 @@ func (s *Store) recoverFile(st *stream, k id) (entry, error) {
 }
 
 // tellRecovered logs what became of a torn file: with a warning when media in it is lost.
-func (s *Store) tellRecovered(st *stream, e entry, r mkv.Recovery) {
+func (s *Store) tellRecovered(st *stream, e catalog.Entry, r mkv.Recovery) {
 	frames := 0
 	for _, fragment := range r.Fragments {
 		frames += fragment.Frames
 	}
 	fields := []zap.Field{
-		zap.String("stream", st.name), zap.String("segment", e.name()),
+		zap.String("stream", st.name), zap.String("segment", e.Name()),
 		zap.Int("frames", frames), zap.Int64("bytesCut", r.Cut), zap.Int64("bytesDamaged", r.Damaged), zap.Int("framesDamaged", r.Lost),
 	}
 	if r.Damaged > 0 {
@@ -386,19 +388,19 @@ func (s *Store) tellRecovered(st *stream, e entry, r mkv.Recovery) {
 
 // loadSideFile reads which fragments of a segment are persisted. Without it they are sent again,
 // so an unreadable one is no reason to stop.
-func (s *Store) loadSideFile(st *stream, k id) {
-	path := filepath.Join(st.dir, progressName(k))
-	switch i, ok := st.index.find(k); {
-	case !ok && slices.Contains(st.broken, k): // is listed once it is recovered
+func (s *Store) loadSideFile(st *stream, k layout.ID) {
+	path := filepath.Join(st.dir, layout.ProgressName(k))
+	switch i, ok := st.catalog.Find(k); {
+	case !ok && slices.Contains(st.catalog.Broken, k): // is listed once it is recovered
 	case !ok:
 		if !s.readOnly {
 			_ = st.files.Remove(path) // its segment is gone
 		}
 		return
-	case st.index.entries[i].kind() == kindRefused:
+	case st.catalog.Entries[i].Kind() == catalog.KindRefused:
 		s.loadRefused(st, i)
 		return
-	case st.index.entries[i].kind() == kindUploaded:
+	case st.catalog.Entries[i].Kind() == catalog.KindUploaded:
 		if !s.readOnly {
 			_ = st.files.Remove(path)
 		}

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // Refused is a fragment that the service does not take: it is on this disk only.
@@ -36,14 +38,14 @@ type refusal struct {
 
 // refusals are a stream's refused fragments. Those that wait for another try are not among them.
 type refusals struct {
-	of    map[id][]refusal
+	of    map[layout.ID][]refusal
 	count int
 	bytes int64
 }
 
-func (r *refusals) add(k id, one refusal) {
+func (r *refusals) add(k layout.ID, one refusal) {
 	if r.of == nil {
-		r.of = make(map[id][]refusal)
+		r.of = make(map[layout.ID][]refusal)
 	}
 	r.of[k] = append(r.of[k], one)
 	r.count++
@@ -51,7 +53,7 @@ func (r *refusals) add(k id, one refusal) {
 }
 
 // take removes a fragment's refusal.
-func (r *refusals) take(k id, start time.Duration) (one refusal, ok bool) {
+func (r *refusals) take(k layout.ID, start time.Duration) (one refusal, ok bool) {
 	i := slices.IndexFunc(r.of[k], func(x refusal) bool { return x.start == start })
 	if i < 0 {
 		return one, false
@@ -66,7 +68,7 @@ func (r *refusals) take(k id, start time.Duration) (one refusal, ok bool) {
 }
 
 // drop removes what is known of a segment.
-func (r *refusals) drop(k id) {
+func (r *refusals) drop(k layout.ID) {
 	for _, one := range r.of[k] {
 		r.count--
 		r.bytes -= one.size
@@ -75,7 +77,7 @@ func (r *refusals) drop(k id) {
 }
 
 // sum counts the refused fragments of a segment.
-func (r *refusals) sum(k id) (count int, bytes int64) {
+func (r *refusals) sum(k layout.ID) (count int, bytes int64) {
 	for _, one := range r.of[k] {
 		bytes += one.size
 	}
@@ -116,7 +118,7 @@ func (s *Store) Refused(stream string) []Refused {
 	for k, all := range st.refused.of {
 		for _, one := range all {
 			r := Refused{
-				Key:      Key{Stream: st.name, Epoch: k.epoch, Start: k.start},
+				Key:      Key{Stream: st.name, Epoch: k.Epoch, Start: k.Start},
 				Fragment: mkv.Fragment{Start: one.start, Last: one.last, Size: one.size},
 				Code:     one.code, Tries: one.tries,
 			}
@@ -127,7 +129,7 @@ func (s *Store) Refused(stream string) []Refused {
 		}
 	}
 	slices.SortFunc(list, func(a, b Refused) int {
-		return cmp.Or(a.Key.id().compare(b.Key.id()), cmp.Compare(a.Fragment.Start, b.Fragment.Start))
+		return cmp.Or(a.Key.id().Compare(b.Key.id()), cmp.Compare(a.Fragment.Start, b.Fragment.Start))
 	})
 	return list
 }
@@ -154,7 +156,7 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	if err != nil || st == nil {
 		return err
 	}
-	finished := e.state == Uploaded
+	finished := e.State == Uploaded
 	if finished {
 		p, err = s.reloadProgress(st, k.id(), p)
 	}
@@ -162,9 +164,9 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 		err = s.write(st, p, k.id(), s.againLines(st, k.id(), fragmentStarts, counted))
 	}
 	after := e
-	after.state, after.refused = Sealed, false
+	after.State, after.Refused = Sealed, false
 	if err == nil && finished {
-		err = st.rename(e.name(), after.name())
+		err = st.rename(e.Name(), after.Name())
 	}
 	gone := errors.Is(err, fs.ErrNotExist) && st.isGone(e) // asked while nobody else renames it
 	var left *progress                                     // nobody has it any more
@@ -173,8 +175,8 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 		a := st.active[k.id()]
 		a.end()
 		left = p
-		if i, ok := st.index.find(k.id()); err == nil && ok {
-			st.index.replace(i, after)
+		if i, ok := st.catalog.Find(k.id()); err == nil && ok {
+			st.catalog.Replace(i, after)
 			left, a.progress = a.progress, p
 		}
 	}
@@ -198,18 +200,18 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 
 // reloadProgress reads the side file of a finished segment. What the disk did not take of it before, as open has it,
 // is written first; open is nil when nothing has.
-func (s *Store) reloadProgress(st *stream, k id, open *progress) (*progress, error) {
+func (s *Store) reloadProgress(st *stream, k layout.ID, open *progress) (*progress, error) {
 	if open != nil {
 		if err := s.write(st, open, k, ""); err != nil {
 			return nil, err
 		}
 	}
-	p, _, err := s.loadProgress(filepath.Join(st.dir, progressName(k)))
+	p, _, err := s.loadProgress(filepath.Join(st.dir, layout.ProgressName(k)))
 	return p, err
 }
 
 // pendAgain takes refused fragments of a segment back. Call with mu held.
-func (st *stream) pendAgain(p *progress, k id, starts []time.Duration, counted bool) {
+func (st *stream) pendAgain(p *progress, k layout.ID, starts []time.Duration, counted bool) {
 	for _, start := range starts {
 		if one, ok := st.refused.take(k, start); ok {
 			if counted {
@@ -221,8 +223,8 @@ func (st *stream) pendAgain(p *progress, k id, starts []time.Duration, counted b
 }
 
 // isGone reports whether a segment's file is not there.
-func (st *stream) isGone(e entry) bool {
-	_, err := st.files.Stat(filepath.Join(st.dir, e.name()))
+func (st *stream) isGone(e catalog.Entry) bool {
+	_, err := st.files.Stat(filepath.Join(st.dir, e.Name()))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -232,7 +234,7 @@ func (s *Store) vanishedRefused(st *stream, k Key) error {
 	err := s.vanished(st, k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, listed := st.index.find(k.id()); !listed {
+	if _, listed := st.catalog.Find(k.id()); !listed {
 		st.refused.drop(k.id())
 	}
 	return err
@@ -240,20 +242,20 @@ func (s *Store) vanishedRefused(st *stream, k Key) error {
 
 // claimRequeue takes a segment, of which a finished one gets another name. Somebody else who does that is
 // waited for. The stream is nil when none of the fragments is refused.
-func (s *Store) claimRequeue(k Key, starts []time.Duration) (*stream, *progress, entry, error) {
+func (s *Store) claimRequeue(k Key, starts []time.Duration) (*stream, *progress, catalog.Entry, error) {
 	for {
 		s.mu.Lock()
 		st := s.streams[k.Stream]
 		if st == nil {
 			s.mu.Unlock()
-			return nil, nil, entry{}, notFound(k)
+			return nil, nil, catalog.Entry{}, notFound(k)
 		}
-		i, ok := st.index.find(k.id())
+		i, ok := st.catalog.Find(k.id())
 		if !ok {
 			s.mu.Unlock()
-			return nil, nil, entry{}, notFound(k)
+			return nil, nil, catalog.Entry{}, notFound(k)
 		}
-		e := st.index.entries[i]
+		e := st.catalog.Entries[i]
 		if !slices.ContainsFunc(st.refused.of[k.id()], func(one refusal) bool { return slices.Contains(starts, one.start) }) {
 			s.mu.Unlock()
 			return nil, nil, e, nil
@@ -264,10 +266,10 @@ func (s *Store) claimRequeue(k Key, starts []time.Duration) (*stream, *progress,
 			<-other.ended
 			continue
 		}
-		if e.state == Uploaded {
+		if e.State == Uploaded {
 			after := e
-			after.state, after.refused = Sealed, false
-			a.begin(after.name())
+			after.State, after.Refused = Sealed, false
+			a.begin(after.Name())
 		}
 		p := a.progress
 		s.mu.Unlock()
@@ -276,7 +278,7 @@ func (s *Store) claimRequeue(k Key, starts []time.Duration) (*stream, *progress,
 }
 
 // againLines are what the side file is told of fragments that are pending again.
-func (s *Store) againLines(st *stream, k id, starts []time.Duration, counted bool) string {
+func (s *Store) againLines(st *stream, k layout.ID, starts []time.Duration, counted bool) string {
 	now := s.now().UnixMilli()
 	var lines []string
 	s.mu.Lock()
@@ -327,8 +329,8 @@ func uncover(spans []span, s span) []span {
 // loadRefused takes in which fragments of a finished segment are refused. One that a version gave up which
 // blamed fragments for the line, or that was to be tried again, makes the segment pending again.
 func (s *Store) loadRefused(st *stream, i int) {
-	e := st.index.entries[i]
-	p, list, err := s.loadProgress(filepath.Join(st.dir, progressName(e.id)))
+	e := st.catalog.Entries[i]
+	p, list, err := s.loadProgress(filepath.Join(st.dir, layout.ProgressName(e.ID)))
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			s.log.Warn("cannot read which fragments of a segment were refused", zap.String("stream", st.name), zap.Error(err))
@@ -336,17 +338,17 @@ func (s *Store) loadRefused(st *stream, i int) {
 		return
 	}
 	for _, one := range list {
-		st.refused.add(e.id, one)
+		st.refused.add(e.ID, one)
 	}
 	if len(p.again) == 0 || s.readOnly {
 		return
 	}
 	after := e
-	after.state, after.refused = Sealed, false
-	if err := st.rename(e.name(), after.name()); err != nil {
+	after.State, after.Refused = Sealed, false
+	if err := st.rename(e.Name(), after.Name()); err != nil {
 		s.log.Warn("cannot queue a segment again", zap.String("stream", st.name), zap.Error(err)) // the next start does
 		return
 	}
-	st.index.replace(i, after)
-	st.use(e.id).progress = p
+	st.catalog.Replace(i, after)
+	st.use(e.ID).progress = p
 }

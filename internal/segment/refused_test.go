@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // refusedStore has a segment of four fragments, of which the second and the fourth are refused.
@@ -151,7 +153,7 @@ func TestWhatTheLineDidIsQueuedAtAStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		// As that version wrote it.
-		path := filepath.Join(dir, "door", progressName(k.id()))
+		path := filepath.Join(dir, "door", layout.ProgressName(k.id()))
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -7,13 +7,15 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // A stream that never recorded has no directory: what has its name, or one that is the same on the disk, stays.
 func TestDeletionOfAStreamThatNeverRecorded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	foreign := filepath.Join(dir, "media", clockName)
+	foreign := filepath.Join(dir, "media", layout.ClockFileName)
 	if err := errors.Join(os.Mkdir(filepath.Dir(foreign), 0o700), os.WriteFile(foreign, []byte("x"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +93,7 @@ func TestDeletionOfAStreamWithoutItsDirectory(t *testing.T) {
 		}
 	}
 	addSegment(t, s, "yard", begin.Add(time.Hour), 1)
-	mark, err := s.readMarker(filepath.Join(dir, "yard"))
+	mark, err := layout.ReadStreamFile(s.files, filepath.Join(dir, "yard"))
 	if err != nil || mark.LastEnd == nil || *mark.LastEnd != last.UnixMilli() {
 		t.Errorf("the marker made again: %+v, %v; want %d", mark, err, last.UnixMilli())
 	}
@@ -159,10 +161,10 @@ func TestTheFormatIsWrittenAgain(t *testing.T) {
 		s = mustOpen(t, Options{Dir: dir})
 		addSegment(t, s, "door", begin, 1)
 		s.mu.Lock()
-		s.streams["door"].see(1)
+		s.streams["door"].catalog.SeeEpoch(1)
 		s.mu.Unlock()
 		addSegment(t, s, "door", begin, 1)
-		return s, dir, filepath.Join(dir, formatName)
+		return s, dir, filepath.Join(dir, layout.FormatFileName)
 	}
 	t.Run("with the directory", func(t *testing.T) {
 		t.Parallel()
@@ -207,10 +209,10 @@ func TestTheSideFilesOfAStreamAreWrittenAgain(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if notes := readClock(osFiles{}, filepath.Join(dir, "door")); len(notes) != 1 {
+	if notes := layout.ReadClock(osFiles{}, filepath.Join(dir, "door")); len(notes) != 1 {
 		t.Errorf("notes of times: %v", notes)
 	}
-	if gaps, _ := readGaps(osFiles{}, filepath.Join(dir, "door")); !gaps.noted || gaps.since.start != begin.UnixMilli() {
+	if gaps, _ := readGaps(osFiles{}, filepath.Join(dir, "door")); !gaps.noted || gaps.since.Start != begin.UnixMilli() {
 		t.Errorf("notes of gaps: %+v", gaps)
 	}
 }
@@ -223,8 +225,8 @@ func TestWhatIsNotListedIsHeld(t *testing.T) {
 	addSegment(t, s, "door", begin, 1)
 	s.mu.Lock()
 	s.stream("idle")
-	s.stream("torn").broken = []id{{start: begin.UnixMilli()}}
-	s.unread[directoryOf("yard")] = errDangling
+	s.stream("torn").catalog.Broken = []layout.ID{{Start: begin.UnixMilli()}}
+	s.unread[layout.DirectoryOf("yard")] = errDangling
 	s.mu.Unlock()
 	for name, want := range map[string]bool{"door": true, "yard": true, "torn": true, "idle": false, "nowhere": false} {
 		if got := s.Holds(name); got != want {

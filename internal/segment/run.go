@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -119,10 +120,10 @@ func (s *Store) mendWhile(goOn func() bool) error {
 	}
 	defer s.mending.Unlock()
 	s.mu.Lock()
-	broken := make(map[*stream][]id)
+	broken := make(map[*stream][]layout.ID)
 	for _, st := range s.streams {
-		if len(st.broken) > 0 && !st.deleting {
-			broken[st] = slices.Clone(st.broken)
+		if len(st.catalog.Broken) > 0 && !st.deleting {
+			broken[st] = slices.Clone(st.catalog.Broken)
 		}
 	}
 	s.mu.Unlock()
@@ -145,7 +146,7 @@ func (s *Store) recoverPostponed(ctx context.Context) {
 }
 
 // mend finishes a segment. When it fails the segment stays among the broken.
-func (s *Store) mend(st *stream, k id) error {
+func (s *Store) mend(st *stream, k layout.ID) error {
 	e, err := s.recoverFile(st, k)
 	mended := err == nil
 	var disk *health.Fault
@@ -158,16 +159,16 @@ func (s *Store) mend(st *stream, k id) error {
 	case errors.Is(err, fs.ErrNotExist):
 		err = s.streamPresent(st) // the file is not gone when its disk is
 	case !errors.As(err, &disk):
-		err = s.setAside(st, writingName(k), err)
+		err = s.setAside(st, layout.WritingName(k), err)
 	}
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	st.broken = slices.DeleteFunc(st.broken, func(other id) bool { return other == k })
+	st.catalog.Broken = slices.DeleteFunc(st.catalog.Broken, func(other layout.ID) bool { return other == k })
 	if mended {
-		st.index.insert(e)
-		st.setClock(st.clock) // it may be of an epoch that has ended since
+		st.catalog.Insert(e)
+		st.catalog.SetClock(st.catalog.Clock) // it may be of an epoch that has ended since
 		st.recheck()
 		st.changed()
 	}

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // benchCameras is how many streams share the segments of a benchmark.
@@ -29,11 +32,11 @@ func populate(tb testing.TB, dir string, n int) {
 			tb.Fatal(err)
 		}
 		for i := range (n + benchCameras - 1 - camera) / benchCameras {
-			e := entry{id: id{start: begin.Add(time.Duration(i) * segmentEvery).UnixMilli()}, length: 299_960, state: Uploaded}
+			e := catalog.Entry{ID: layout.ID{Start: begin.Add(time.Duration(i) * segmentEvery).UnixMilli()}, Length: 299_960, State: Uploaded}
 			if i%3 == 0 {
-				e.state = Sealed
+				e.State = Sealed
 			}
-			f, err := os.OpenFile(filepath.Join(st.dir, e.name()), os.O_CREATE|os.O_EXCL, 0o600)
+			f, err := os.OpenFile(filepath.Join(st.dir, e.Name()), os.O_CREATE|os.O_EXCL, 0o600)
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -137,86 +140,12 @@ func BenchmarkUsage(b *testing.B) {
 	})
 }
 
-func TestAnIndexStaysSmall(t *testing.T) {
-	t.Parallel()
-	const n = 100_000
-	var x index
-	for i := range n {
-		x.insert(entry{id: id{start: int64(i) * 300_000}, length: 299_960, state: Uploaded})
-	}
-	if held := cap(x.entries) * 32; held > 100*n {
-		t.Errorf("%d bytes for a segment, want at most 100", held/n)
-	}
-}
-
-// The sums and the shortcuts of an index must be what counting finds, whatever happened to it.
-func TestAnIndexAgreesWithCounting(t *testing.T) {
-	t.Parallel()
-	random := rand.New(rand.NewPCG(3, 4))
-	var x index
-	for range 20_000 {
-		switch n := len(x.entries); {
-		case n == 0 || random.IntN(3) == 0 && n < 60:
-			e := entry{id: someID(random), bytes: random.Int64N(100), length: uint32(random.IntN(10)), state: State(random.IntN(3))}
-			e.refused = e.state == Uploaded && random.IntN(2) == 0
-			if _, there := x.find(e.id); !there {
-				x.insert(e)
-			}
-		case random.IntN(2) == 0:
-			x.remove(random.IntN(n))
-		default:
-			i := random.IntN(n)
-			e := x.entries[i]
-			e.state, e.refused = State(random.IntN(3)), false
-			x.replace(i, e)
-		}
-		checkIndex(t, &x, someID(random))
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-func someID(random *rand.Rand) id {
-	return id{start: int64(random.IntN(1000)) * 10, epoch: uint32(random.IntN(3))}
-}
-
-func checkIndex(t *testing.T, x *index, from id) {
-	t.Helper()
-	if !slices.IsSortedFunc(x.entries, func(a, b entry) int { return a.compare(b.id) }) {
-		t.Error("the index is not in order")
-	}
-	var bytes, pendingBytes, pendingMillis int64
-	var counts [kinds]int
-	for _, e := range x.entries {
-		bytes += e.bytes
-		counts[e.kind()]++
-		if e.pends() {
-			pendingBytes += e.bytes
-			pendingMillis += int64(e.length)
-		}
-	}
-	if bytes != x.bytes || pendingBytes != x.pendingBytes || pendingMillis != x.pendingMillis {
-		t.Errorf("the sums are %d %d %d, want %d %d %d", x.bytes, x.pendingBytes, x.pendingMillis, bytes, pendingBytes, pendingMillis)
-	}
-	for k := range kinds {
-		want := slices.IndexFunc(x.entries, func(e entry) bool { return e.kind() == k && !e.before(from) })
-		got, ok := x.next(k, from)
-		if ok != (want >= 0) || ok && got != want || counts[k] != x.kinds[k].count {
-			t.Errorf("next of kind %d from %s is %d %v, want %d", k, from, got, ok, want)
-		}
-		if from.start%7 == 0 { // so that the shortcut moves as well
-			x.next(k, first)
-		}
-	}
-}
-
 // onlyIndexed is a store of one stream with such segments, without files.
-func onlyIndexed(entries ...entry) *Store {
+func onlyIndexed(entries ...catalog.Entry) *Store {
 	s := newStore(Options{})
 	st := s.stream("camera")
 	for _, e := range entries {
-		st.index.insert(e)
+		st.catalog.Insert(e)
 	}
 	return s
 }
@@ -225,19 +154,21 @@ func TestNextPendingAgreesWithLookingAtAll(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(5, 6))
 	for range 2_000 {
-		var entries []entry
-		for k := (id{}); len(entries) < random.IntN(30); k.start += 10 {
+		var entries []catalog.Entry
+		for k := (layout.ID{}); len(entries) < random.IntN(30); k.Start += 10 {
 			if random.IntN(10) == 0 {
-				k = id{epoch: k.epoch + 1, start: random.Int64N(100)}
+				k = layout.ID{Epoch: k.Epoch + 1, Start: random.Int64N(100)}
 			}
-			entries = append(entries, entry{id: k, length: uint32(random.IntN(10)), state: State(random.IntN(3))})
+			entries = append(entries, catalog.Entry{ID: k, Length: uint32(random.IntN(10)), State: State(random.IntN(3))})
 		}
 		s := onlyIndexed(entries...)
-		after := id{start: random.Int64N(320) - 10, epoch: uint32(random.IntN(3))}
+		after := layout.ID{Start: random.Int64N(320) - 10, Epoch: uint32(random.IntN(3))}
 		from := time.UnixMilli(random.Int64N(320) - 10)
-		want := slices.IndexFunc(entries, func(e entry) bool { return e.state != Uploaded && after.before(e.id) && e.end() >= from.UnixMilli() })
-		got, ok := s.NextPending(Key{Stream: "camera", Epoch: after.epoch, Start: after.start}, from, time.Time{})
-		if ok != (want >= 0) || ok && got != (Key{Stream: "camera", Epoch: entries[want].epoch, Start: entries[want].start}) {
+		want := slices.IndexFunc(entries, func(e catalog.Entry) bool {
+			return e.State != Uploaded && after.Before(e.ID) && e.End() >= from.UnixMilli()
+		})
+		got, ok := s.NextPending(Key{Stream: "camera", Epoch: after.Epoch, Start: after.Start}, from, time.Time{})
+		if ok != (want >= 0) || ok && got != (Key{Stream: "camera", Epoch: entries[want].Epoch, Start: entries[want].Start}) {
 			t.Fatalf("after %s from %s it gives %v %v, want number %d of %v", after, from, got, ok, want, entries)
 		}
 	}
@@ -249,14 +180,14 @@ func TestNextPendingAgreesWithLookingAtAll(t *testing.T) {
 // The worst case: a year of media is uploaded, and what is pending comes last.
 func BenchmarkNextPending(b *testing.B) {
 	sizes(b, func(b *testing.B, n int) {
-		entries := make([]entry, n)
+		entries := make([]catalog.Entry, n)
 		for i := range entries {
-			entries[i] = entry{id: id{start: int64(i) * 300_000}, length: 299_960, state: Uploaded}
+			entries[i] = catalog.Entry{ID: layout.ID{Start: int64(i) * 300_000}, Length: 299_960, State: Uploaded}
 		}
-		entries[n-1].state = Sealed
+		entries[n-1].State = Sealed
 		s := onlyIndexed(entries...)
 		for b.Loop() {
-			if key, ok := s.NextPending(Before("camera"), time.Time{}, time.Time{}); !ok || key.Start != entries[n-1].start {
+			if key, ok := s.NextPending(Before("camera"), time.Time{}, time.Time{}); !ok || key.Start != entries[n-1].Start {
 				b.Fatal("nothing found")
 			}
 		}
@@ -267,21 +198,21 @@ func BenchmarkNextPending(b *testing.B) {
 func BenchmarkQueryOfEpochs(b *testing.B) {
 	sizes(b, func(b *testing.B, n int) {
 		const epochs = 100
-		var entries []entry
-		var notes []clockNote
+		var entries []catalog.Entry
+		var notes []layout.ClockNote
 		at := begin
 		for epoch := range uint32(epochs) {
 			if epoch > 0 {
-				notes = append(notes, clockNote{Epoch: epoch, Begin: at.UnixMilli()})
+				notes = append(notes, layout.ClockNote{Epoch: epoch, Begin: at.UnixMilli()})
 			}
-			notes = append(notes, clockNote{Epoch: epoch, From: at.Add(2 * time.Hour).UnixMilli(), AddMS: -2 * time.Hour.Milliseconds(), Ahead: true})
+			notes = append(notes, layout.ClockNote{Epoch: epoch, From: at.Add(2 * time.Hour).UnixMilli(), AddMS: -2 * time.Hour.Milliseconds(), Ahead: true})
 			for range n / epochs {
-				entries = append(entries, entry{id: id{start: at.Add(2 * time.Hour).UnixMilli(), epoch: epoch}, length: 299_960, state: Uploaded})
+				entries = append(entries, catalog.Entry{ID: layout.ID{Start: at.Add(2 * time.Hour).UnixMilli(), Epoch: epoch}, Length: 299_960, State: Uploaded})
 				at = at.Add(segmentEvery)
 			}
 		}
 		s := onlyIndexed(entries...)
-		s.streams["camera"].setClock(notes)
+		s.streams["camera"].catalog.SetClock(notes)
 		random := rand.New(rand.NewPCG(1, 1))
 		for b.Loop() {
 			from := begin.Add(time.Duration(random.IntN(len(entries))) * segmentEvery)

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 )
 
 // put sets a number whose size depends on the processor.
@@ -61,7 +63,7 @@ func TestWhatSharesTheSpaceIsOfTheSameDisk(t *testing.T) {
 			t.Errorf("the same disk: %t, want %t", got, shared)
 		}
 		s.mu.Lock()
-		s.book(s.streams["door"], entry{id: k.id(), bytes: 5})
+		s.book(s.streams["door"], catalog.Entry{ID: k.id(), Bytes: 5})
 		s.streams["door"].device--
 		s.mu.Unlock()
 		if booked := s.Deleted() > before; booked != shared {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // DefaultFlushInterval bounds what a power cut takes of a recording.
@@ -92,28 +94,22 @@ type stream struct {
 	device   uint64 // of dir; 0 until the stream has its directory
 	shared   bool   // dir shares the space of the recording directory, though device is another one
 	files    fileSystem
-	index    index
-	clock    []clockNote
+	catalog  catalog.Catalog
 	untimed  bool // the side file lacks clock
 	gaps     gapNotes
 	gapping  sync.Mutex // held to write the notes of gaps; taken before the store's mu
-	times    calendar   // of clock
-	epoch    uint32     // in which new segments begin
-	highest  int64      // newest producer time of the epoch ever, also of media that is gone; math.MinInt64 when none
-	marked   int64      // highest as the marker has it
-	active   map[id]*active
+	active   map[layout.ID]*active
 	refused  refusals
 	watchers []chan struct{}
 	paused   *health.Fault
 	bound    bound
 	creating bool // a segment is being created, without mu
 	deleting bool
-	garbage  []string         // files that are deleted but for their removal
-	trash    int64            // their bytes
-	freeing  int64            // trash, and what is being removed now
-	aside    int64            // bytes of files that were set aside
-	broken   []id             // segments that could not be finished yet
-	doubted  map[id]rewriting // segments, not finished yet, of whose file a sync failed
+	garbage  []string                // files that are deleted but for their removal
+	trash    int64                   // their bytes
+	freeing  int64                   // trash, and what is being removed now
+	aside    int64                   // bytes of files that were set aside
+	doubted  map[layout.ID]rewriting // segments, not finished yet, of whose file a sync failed
 }
 
 // active is what the store holds of a segment that is being written, read or uploaded.
@@ -153,7 +149,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	if !s.exists(s.dir) {
-		if err := s.files.MkdirAll(s.dir, directoryMode); err != nil {
+		if err := s.files.MkdirAll(s.dir, layout.DirectoryMode); err != nil {
 			return nil, diskFault(s.dir, err)
 		}
 	}
@@ -264,7 +260,7 @@ func (s *Store) Streams() []string {
 	defer s.mu.Unlock()
 	names := make([]string, 0, len(s.streams))
 	for name, st := range s.streams {
-		if len(st.index.entries) > 0 || st.aside > 0 {
+		if len(st.catalog.Entries) > 0 || st.aside > 0 {
 			names = append(names, name)
 		}
 	}
@@ -282,9 +278,9 @@ func (s *Store) Segments(stream string, from, to time.Time) []Info {
 		return nil
 	}
 	list := []Info{}
-	for r := range st.overlapping(from, to) {
-		list = slices.Grow(list, r.to-r.from)
-		for _, e := range st.index.entries[r.from:r.to] {
+	for r := range st.catalog.Overlapping(from, to) {
+		list = slices.Grow(list, r.To-r.From)
+		for _, e := range st.catalog.Entries[r.From:r.To] {
 			list = append(list, st.info(e))
 		}
 	}
@@ -300,44 +296,32 @@ func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
 	if st == nil {
 		return Key{}, false
 	}
-	x := &st.index
-	found := 0 // nothing that pends comes before, as far as was looked
-	for r := range st.overlapping(from, to) {
-		i := max(r.from, found, x.at(after.id().next()))
-		if i >= r.to {
-			continue
-		}
-		found = len(x.entries)
-		for _, k := range []kind{kindSealed, kindWriting} {
-			if n, ok := x.next(k, x.entries[i].id); ok {
-				found = min(found, n)
-			}
-		}
-		if found < r.to {
-			return st.key(x.entries[found]), true
-		}
+	if e, ok := st.catalog.NextPending(after.id(), from, to); ok {
+		return st.key(e), true
 	}
 	return Key{}, false
 }
 
-func (st *stream) key(e entry) Key { return Key{Stream: st.name, Epoch: e.epoch, Start: e.start} }
+func (st *stream) key(e catalog.Entry) Key {
+	return Key{Stream: st.name, Epoch: e.Epoch, Start: e.Start}
+}
 
-func (st *stream) info(e entry) Info {
+func (st *stream) info(e catalog.Entry) Info {
 	info := Info{
 		Key:     st.key(e),
-		End:     time.UnixMilli(e.end()).UTC(),
-		Bytes:   e.bytes,
-		State:   e.state,
-		Refused: e.refused,
+		End:     time.UnixMilli(e.End()).UTC(),
+		Bytes:   e.Bytes,
+		State:   e.State,
+		Refused: e.Refused,
 	}
-	info.RefusedFragments, info.RefusedBytes = st.refused.sum(e.id)
-	if e.state != Uploaded {
-		info.PendingBytes = st.active[e.id].left(e).bytes
+	info.RefusedFragments, info.RefusedBytes = st.refused.sum(e.ID)
+	if e.State != Uploaded {
+		info.PendingBytes = st.active[e.ID].left(e).bytes
 	}
-	st.placeInTime(&info)
-	spans := st.gaps.of[e.id]
-	info.GapsKnown = st.gaps.knows(e.id) && e.state != Writing
-	if a := st.active[e.id]; a != nil && a.writer != nil {
+	st.date(&info, e)
+	spans := st.gaps.of[e.ID]
+	info.GapsKnown = st.gaps.knows(e.ID) && e.State != Writing
+	if a := st.active[e.ID]; a != nil && a.writer != nil {
 		spans, info.GapsKnown = a.writer.pauses(), true
 	}
 	info.Gaps = within(info.Key, spans)
@@ -353,15 +337,12 @@ func (s *Store) LastEnd(stream string) time.Time {
 	if st == nil {
 		return time.Time{}
 	}
-	last := st.newest()
+	last := st.catalog.Newest()
 	if last == math.MinInt64 {
 		return time.Time{}
 	}
 	return time.UnixMilli(last).UTC()
 }
-
-// newest is the newest producer time of the epoch ever, or math.MinInt64. Call with mu held.
-func (st *stream) newest() int64 { return max(st.highest, st.index.lastEnd(st.epoch)) }
 
 // stream gives the stream of that name, made in memory on first use. Call with mu held.
 func (s *Store) stream(name string) *stream {
@@ -375,13 +356,13 @@ func (s *Store) stream(name string) *stream {
 
 func (s *Store) newStream(name string) *stream {
 	return &stream{
-		name: name, dir: filepath.Join(s.dir, directoryOf(name)), files: s.files,
-		highest: math.MinInt64, marked: math.MinInt64, active: make(map[id]*active), doubted: make(map[id]rewriting),
+		name: name, dir: filepath.Join(s.dir, layout.DirectoryOf(name)), files: s.files,
+		catalog: catalog.NewCatalog(), active: make(map[layout.ID]*active), doubted: make(map[layout.ID]rewriting),
 	}
 }
 
 // use gives a segment's active part, made on first use. Call with mu held.
-func (st *stream) use(k id) *active {
+func (st *stream) use(k layout.ID) *active {
 	a := st.active[k]
 	if a == nil {
 		a = &active{}
@@ -391,7 +372,7 @@ func (st *stream) use(k id) *active {
 }
 
 // unuse forgets an active part that nothing needs any more. Call with mu held.
-func (st *stream) unuse(k id) {
+func (st *stream) unuse(k layout.ID) {
 	if a := st.active[k]; a != nil && a.writer == nil && a.leases == 0 && a.progress == nil && a.moving == nil {
 		delete(st.active, k)
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 func TestMain(m *testing.M) {
@@ -188,7 +190,7 @@ func TestRefusedFragmentsKeepTheirSegmentAndReason(t *testing.T) {
 	if got := s.Segments("door", time.Time{}, time.Time{}); len(got) != 1 || !got[0].Refused || got[0].State != Uploaded {
 		t.Errorf("%+v", got)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "door", progressName(k.id())))
+	data, err := os.ReadFile(filepath.Join(dir, "door", layout.ProgressName(k.id())))
 	if err != nil || !strings.Contains(string(data), "4006 INVALID_MKV_DATA\n") {
 		t.Errorf("the reason is lost: %q %v", data, err)
 	}
@@ -548,7 +550,7 @@ func TestRecoveryKeepsEveryCompletedFragmentWhereverTheFileIsTorn(t *testing.T) 
 	random := rand.New(rand.NewPCG(7, 7))
 	for range 60 {
 		torn := crash(t, dir)
-		path := filepath.Join(torn, "door", writingName(w.Key().id()))
+		path := filepath.Join(torn, "door", layout.WritingName(w.Key().id()))
 		size := w.Bytes()
 		cut := random.Int64N(size + 1)
 		if err := os.Truncate(path, cut); err != nil {
@@ -594,7 +596,7 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	garbled := bytes.Repeat([]byte("this is no Matroska file "), 4000)
-	name := writingName(id{start: begin.Add(time.Hour).UnixMilli()})
+	name := layout.WritingName(layout.ID{Start: begin.Add(time.Hour).UnixMilli()})
 	if err := os.WriteFile(filepath.Join(dir, "door", name), garbled, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -604,10 +606,10 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	if data, err := os.ReadFile(filepath.Join(dir, "door", quarantineName, name)); err != nil || !bytes.Equal(data, garbled) {
+	if data, err := os.ReadFile(filepath.Join(dir, "door", layout.QuarantineName, name)); err != nil || !bytes.Equal(data, garbled) {
 		t.Errorf("the file was not set aside as it was: %v", err)
 	}
-	if worst, ok := registry.Part("", health.JobStore).Snapshot().Worst(); !ok || !strings.Contains(worst.Text, quarantineName) {
+	if worst, ok := registry.Part("", health.JobStore).Snapshot().Worst(); !ok || !strings.Contains(worst.Text, layout.QuarantineName) {
 		t.Errorf("it is not reported: %+v", worst)
 	}
 	if got := s.Segments("door", time.Time{}, time.Time{}); len(got) != 1 {
@@ -627,7 +629,7 @@ func TestALargeFileWithoutAFrameIsSetAside(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", writingName(w.Key().id()))
+	path := filepath.Join(dir, "door", layout.WritingName(w.Key().id()))
 	if err := os.Truncate(path, size+maxEmpty); err != nil {
 		t.Fatal(err)
 	}
@@ -654,7 +656,7 @@ func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", progressName(k.id()))
+	path := filepath.Join(dir, "door", layout.ProgressName(k.id()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -662,7 +664,7 @@ func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 	second := bytes.IndexByte(data, '\n') + 1
 	for cut := second; cut < len(data)-1; cut++ {
 		torn := crash(t, dir)
-		if err := os.Truncate(filepath.Join(torn, "door", progressName(k.id())), int64(cut)); err != nil {
+		if err := os.Truncate(filepath.Join(torn, "door", layout.ProgressName(k.id())), int64(cut)); err != nil {
 			t.Fatal(err)
 		}
 		s := open(t, torn)
@@ -690,14 +692,14 @@ func FuzzParseName(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		p, ok := parseName(name)
-		if !ok || p.suffix == progressSuffix || p.suffix == garbageSuffix {
+		p, ok := layout.ParseName(name)
+		if !ok || p.Suffix == layout.ProgressSuffix || p.Suffix == layout.GarbageSuffix {
 			return
 		}
-		e := entry{id: p.id, length: uint32(p.length), state: p.state, refused: p.refused}
-		again, ok := parseName(e.name())
-		if !ok || again.id != p.id || again.length != p.length || again.state != p.state || e.name() != name {
-			t.Errorf("%q is %+v, whose name %q is %+v", name, p, e.name(), again)
+		e := catalog.Entry{ID: p.ID, Length: uint32(p.Length), State: p.State, Refused: p.Refused}
+		again, ok := layout.ParseName(e.Name())
+		if !ok || again.ID != p.ID || again.Length != p.Length || again.State != p.State || e.Name() != name {
+			t.Errorf("%q is %+v, whose name %q is %+v", name, p, e.Name(), again)
 		}
 	})
 }

@@ -1,10 +1,13 @@
 package segment
 
 import (
-	"math"
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // Usage sums up a stream. Pending is what was completely recorded and is not persisted yet, in
@@ -34,7 +37,7 @@ func (s *Store) Holds(stream string) bool {
 		return true
 	}
 	st := s.streams[stream]
-	return st != nil && (len(st.index.entries) > 0 || st.aside > 0 || len(st.broken) > 0)
+	return st != nil && (len(st.catalog.Entries) > 0 || st.aside > 0 || len(st.catalog.Broken) > 0)
 }
 
 // Usage sums up a stream from memory. It costs the same however many segments there are.
@@ -45,28 +48,28 @@ func (s *Store) Usage(stream string) Usage {
 	if st == nil {
 		return Usage{}
 	}
-	if len(st.index.entries) == 0 {
+	if len(st.catalog.Entries) == 0 {
 		return Usage{Bytes: st.aside, Quarantine: st.aside}
 	}
-	x := &st.index
+	x := &st.catalog.Index
 	u := Usage{
-		Segments: len(x.entries),
-		Uploaded: x.kinds[kindUploaded].count + x.kinds[kindRefused].count,
-		Bytes:    x.bytes + st.aside,
+		Segments: len(x.Entries),
+		Uploaded: x.Number(catalog.KindUploaded) + x.Number(catalog.KindRefused),
+		Bytes:    x.Bytes + st.aside,
 		Growing:  st.growing(),
-		Oldest:   time.UnixMilli(st.oldestRecorded()).UTC(),
-		Newest:   time.UnixMilli(st.newestRecorded()).UTC(),
+		Oldest:   time.UnixMilli(st.catalog.OldestRecorded()).UTC(),
+		Newest:   time.UnixMilli(st.catalog.NewestRecorded()).UTC(),
 
 		Quarantine:       st.aside,
 		RefusedFragments: st.refused.count, RefusedBytes: st.refused.bytes,
 	}
-	bytes, millis := x.pendingBytes, x.pendingMillis
+	bytes, millis := x.PendingBytes, x.PendingMillis
 	for k, a := range st.active {
-		if i, ok := x.find(k); ok && a.progress != nil && x.entries[i].pends() {
-			e := x.entries[i]
+		if i, ok := x.Find(k); ok && a.progress != nil && x.Entries[i].Pends() {
+			e := x.Entries[i]
 			left := a.left(e)
-			bytes -= e.bytes - left.bytes
-			millis -= int64(e.length) - left.millis
+			bytes -= e.Bytes - left.bytes
+			millis -= int64(e.Length) - left.millis
 		}
 	}
 	u.PendingBytes, u.PendingDuration = bytes, time.Duration(millis)*time.Millisecond
@@ -74,26 +77,6 @@ func (s *Store) Usage(stream string) Usage {
 		u.PendingSince = time.UnixMilli(since).UTC()
 	}
 	return u
-}
-
-// oldestRecorded gives when the oldest media was recorded. Call with mu held, when there is some.
-func (st *stream) oldestRecorded() int64 {
-	oldest := int64(math.MaxInt64)
-	for r := range st.index.epochs {
-		from, _ := st.times.span(st.index.entries[r.from])
-		oldest = min(oldest, from)
-	}
-	return oldest
-}
-
-// newestRecorded gives when the newest media was recorded. Call with mu held, when there is some.
-func (st *stream) newestRecorded() int64 {
-	newest := int64(math.MinInt64)
-	for r := range st.index.epochs {
-		_, to := st.times.span(st.index.entries[r.to-1])
-		newest = max(newest, to)
-	}
-	return newest
 }
 
 // NewestBefore is when the newest media was recorded of that which was before t, zero when there is none.
@@ -105,13 +88,7 @@ func (s *Store) NewestBefore(stream string, t time.Time) (newest time.Time) {
 	if st == nil {
 		return time.Time{}
 	}
-	for r := range st.overlapping(time.Time{}, t) {
-		_, to := st.times.span(st.index.entries[r.to-1])
-		if last := time.UnixMilli(min(to, t.UnixMilli())).UTC(); last.After(newest) {
-			newest = last
-		}
-	}
-	return newest
+	return st.catalog.NewestBefore(t)
 }
 
 // LastRecorded is when the newest media that the stream ever had was recorded. Zero when there was none.
@@ -122,16 +99,7 @@ func (s *Store) LastRecorded(stream string) time.Time {
 	if st == nil {
 		return time.Time{}
 	}
-	last := st.newestRecorded()
-	if newest := st.newest(); newest != math.MinInt64 {
-		last = max(last, st.times.recorded(st.epoch, newest))
-	} else if began, ok := st.times.began(st.epoch); ok { // what came before is gone
-		last = max(last, began)
-	}
-	if last == math.MinInt64 {
-		return time.Time{}
-	}
-	return time.UnixMilli(last).UTC()
+	return st.catalog.LastRecorded()
 }
 
 // LastUploadedEnd is when the stream's newest segment that is uploaded whole was recorded, zero when there is
@@ -140,16 +108,10 @@ func (s *Store) LastUploadedEnd(stream string) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[stream]
-	if st == nil || st.index.kinds[kindUploaded].count == 0 {
+	if st == nil {
 		return time.Time{}
 	}
-	for i := len(st.index.entries) - 1; i >= 0; i-- {
-		if e := st.index.entries[i]; e.kind() == kindUploaded {
-			_, to := st.times.span(e)
-			return time.UnixMilli(to).UTC()
-		}
-	}
-	return time.Time{}
+	return st.catalog.LastUploaded()
 }
 
 // left is what of a segment waits for its upload.
@@ -161,23 +123,23 @@ type left struct {
 
 // left gives what of a segment that pends is neither persisted nor refused. What is done need not
 // be its beginning: a live upload sends the newest first.
-func (a *active) left(e entry) left {
+func (a *active) left(e catalog.Entry) left {
 	if a == nil || a.progress == nil {
-		return left{e.bytes, int64(e.length), e.start}
+		return left{e.Bytes, int64(e.Length), e.Start}
 	}
 	done := a.progress.spans
 	if a.writer != nil {
 		done = a.writer.spans(a.progress)
 	}
-	l := left{bytes: max(0, e.bytes-a.progress.bytes), millis: int64(e.length), since: e.start}
+	l := left{bytes: max(0, e.Bytes-a.progress.bytes), millis: int64(e.Length), since: e.Start}
 	for _, s := range done {
 		l.millis -= s.to - s.from
 	}
 	if len(done) > 0 && done[0].from == 0 {
-		l.since = e.start + done[0].to
+		l.since = e.Start + done[0].to
 	}
 	if l.millis <= 0 {
-		return left{since: e.end()}
+		return left{since: e.End()}
 	}
 	return l
 }
@@ -186,8 +148,8 @@ func (a *active) left(e entry) left {
 type span struct{ from, to int64 }
 
 // spansApart is the least between two fragments when there is another between them: none is
-// shorter (limits, PutMedia).
-const spansApart = 1000
+// shorter.
+const spansApart = int64(kvslimit.MinFragment / time.Millisecond)
 
 // cover adds media to spans, which are in order and apart.
 func cover(spans []span, s span) []span {
@@ -222,16 +184,16 @@ func (w *Writer) spans(p *progress) (spans []span) {
 
 // pendingSince gives when the oldest pending media was recorded.
 func (st *stream) pendingSince() (int64, bool) {
-	x := &st.index
-	for _, k := range []kind{kindSealed, kindWriting} {
-		i, ok := x.next(k, x.kinds[k].from)
-		for ; ok; i, ok = x.next(k, x.entries[i].id.next()) {
-			e := x.entries[i]
-			if !e.pends() {
+	x := &st.catalog.Index
+	for _, k := range []catalog.Kind{catalog.KindSealed, catalog.KindWriting} {
+		i, ok := x.Next(k, layout.First)
+		for ; ok; i, ok = x.Next(k, x.Entries[i].ID.Next()) {
+			e := x.Entries[i]
+			if !e.Pends() {
 				continue
 			}
-			if l := st.active[e.id].left(e); l.bytes > 0 || l.millis > 0 {
-				return st.times.recorded(e.epoch, l.since), true
+			if l := st.active[e.ID].left(e); l.bytes > 0 || l.millis > 0 {
+				return st.catalog.Recorded(e.Epoch, l.since), true
 			}
 		}
 	}

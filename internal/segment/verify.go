@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // Verified is what Verify read of a segment.
@@ -55,8 +57,8 @@ func (s *Store) infoOf(k Key) Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[k.Stream]; st != nil {
-		if i, ok := st.index.find(k.id()); ok {
-			return st.info(st.index.entries[i])
+		if i, ok := st.catalog.Find(k.id()); ok {
+			return st.info(st.catalog.Entries[i])
 		}
 	}
 	return Info{Key: k, State: Sealed}
@@ -67,7 +69,7 @@ func (s *Store) Quarantined() ([]string, error) {
 	s.mu.Lock()
 	var dirs []string
 	for _, st := range s.streams {
-		dirs = append(dirs, filepath.Join(st.dir, quarantineName))
+		dirs = append(dirs, filepath.Join(st.dir, layout.QuarantineName))
 	}
 	s.mu.Unlock()
 	var list []string
@@ -94,8 +96,8 @@ func (s *Store) Path(k Key) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[k.Stream]; st != nil {
-		if i, ok := st.index.find(k.id()); ok {
-			return filepath.Join(st.dir, st.index.entries[i].name())
+		if i, ok := st.catalog.Find(k.id()); ok {
+			return filepath.Join(st.dir, st.catalog.Entries[i].Name())
 		}
 	}
 	return ""

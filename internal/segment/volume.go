@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // volumeName is the file that marks a volume once used: where it is missing, a disk is not mounted.
@@ -94,9 +95,9 @@ func (s *Store) rememberVolume() error {
 	if old, err := s.files.ReadFile(memory); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
-	err = s.files.MkdirAll(filepath.Dir(memory), directoryMode)
+	err = s.files.MkdirAll(filepath.Dir(memory), layout.DirectoryMode)
 	if err == nil {
-		err = atomicfile.Replace(s.files, memory, data, fileMode)
+		err = atomicfile.Replace(s.files, memory, data, layout.FileMode)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrVolumeMemory, diskFault(filepath.Dir(memory), err))

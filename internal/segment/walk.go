@@ -1,6 +1,11 @@
 package segment
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
 
 // Kinds says which finished segments a Walk visits.
 type Kinds uint8
@@ -18,10 +23,10 @@ const (
 // taking the oldest few of a million costs as much as taking them of ten.
 func (s *Store) Walk(stream string, which Kinds) iter.Seq[Info] {
 	return func(yield func(Info) bool) {
-		var heads []walkHead
-		for bit, k := range map[Kinds]kind{NotUploaded: kindSealed, UploadedWhole: kindUploaded, UploadedRefused: kindRefused} {
+		var heads []catalog.Head
+		for bit, k := range map[Kinds]catalog.Kind{NotUploaded: catalog.KindSealed, UploadedWhole: catalog.KindUploaded, UploadedRefused: catalog.KindRefused} {
 			if which&bit != 0 {
-				heads = append(heads, walkHead{kind: k, from: first})
+				heads = append(heads, catalog.Head{Kind: k, From: layout.First})
 			}
 		}
 		for {
@@ -33,40 +38,17 @@ func (s *Store) Walk(stream string, which Kinds) iter.Seq[Info] {
 	}
 }
 
-// walkHead is how far a Walk has come with one kind.
-type walkHead struct {
-	kind kind
-	from id
-	done bool
-}
-
-// step gives the oldest of the heads and moves that one on.
-func (s *Store) step(stream string, heads []walkHead) (Info, bool) {
+// step returns the oldest of the heads and moves that one on.
+func (s *Store) step(stream string, heads []catalog.Head) (Info, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[stream]
 	if st == nil {
 		return Info{}, false
 	}
-	oldest, at := -1, 0
-	for n := range heads {
-		h := &heads[n]
-		if h.done {
-			continue
-		}
-		i, ok := st.index.next(h.kind, h.from)
-		if !ok {
-			h.done = true
-			continue
-		}
-		h.from = st.index.entries[i].id
-		if oldest < 0 || i < at {
-			oldest, at = n, i
-		}
-	}
-	if oldest < 0 {
+	e, ok := st.catalog.Step(heads)
+	if !ok {
 		return Info{}, false
 	}
-	heads[oldest].from = heads[oldest].from.next()
-	return st.info(st.index.entries[at]), true
+	return st.info(e), true
 }

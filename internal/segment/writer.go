@@ -13,6 +13,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 )
 
 // Writer records one segment. Its methods are for one goroutine; readers and the store's own
@@ -54,7 +56,7 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 		defer s.mu.Unlock()
 		st.creating = false
 		if w.file != nil {
-			st.index.insert(entry{id: w.key.id(), bytes: w.mkv.Size(), state: Writing})
+			st.catalog.Insert(catalog.Entry{ID: w.key.id(), Bytes: w.mkv.Size(), State: Writing})
 			st.use(w.key.id()).writer = w
 		}
 		st.changed()
@@ -85,11 +87,11 @@ func (s *Store) reserve(streamName string, start int64) (st *stream, epoch uint3
 	if err := st.admit(); err != nil {
 		return nil, 0, err
 	}
-	if st.creating || start <= st.newest() {
-		return nil, 0, fmt.Errorf("a segment at %s of stream %s: %w", stamp(start), streamName, ErrOverlap)
+	if st.creating || start <= st.catalog.Newest() {
+		return nil, 0, fmt.Errorf("a segment at %s of stream %s: %w", layout.Stamp(start), streamName, ErrOverlap)
 	}
 	st.creating = true
-	return st, st.epoch, nil
+	return st, st.catalog.Epoch, nil
 }
 
 // create makes the file with its header, durably.
@@ -98,14 +100,14 @@ func (w *Writer) create() error {
 	if err := w.store.present(); err != nil {
 		return err
 	}
-	if err := w.store.needFormat(formatOf(w.key.id())); err != nil {
+	if err := w.store.needFormat(layout.FormatOf(w.key.id())); err != nil {
 		return err
 	}
 	if err := w.store.place(st); err != nil {
 		return err
 	}
-	path := filepath.Join(st.dir, writingName(w.key.id()))
-	opened, err := st.files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
+	path := filepath.Join(st.dir, layout.WritingName(w.key.id()))
+	opened, err := st.files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, layout.FileMode)
 	if err != nil {
 		return err
 	}
@@ -132,7 +134,7 @@ func (w *Writer) takeBack(path string) {
 	}
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	w.stream.broken = append(w.stream.broken, w.key.id())
+	w.stream.catalog.Broken = append(w.stream.catalog.Broken, w.key.id())
 }
 
 // Key identifies the segment.
@@ -193,11 +195,11 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 	s, st := w.store, w.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i, ok := st.index.find(w.key.id()); ok {
-		e := st.index.entries[i]
-		e.bytes = f.Offset + f.Size
-		e.length = max(e.length, uint32(min(f.Last.Milliseconds(), maxLength)))
-		st.index.replace(i, e)
+	if i, ok := st.catalog.Find(w.key.id()); ok {
+		e := st.catalog.Entries[i]
+		e.Bytes = f.Offset + f.Size
+		e.Length = max(e.Length, uint32(min(f.Last.Milliseconds(), layout.MaxLength)))
+		st.catalog.Replace(i, e)
 	}
 	st.changed()
 	return f, nil
@@ -291,26 +293,26 @@ func (w *Writer) finish() error {
 func (w *Writer) sealed() error {
 	s, st := w.store, w.stream
 	s.mu.Lock()
-	i, ok := st.index.find(w.key.id())
+	i, ok := st.catalog.Find(w.key.id())
 	if !ok {
 		w.leave()
 		s.mu.Unlock()
 		return notFound(w.key)
 	}
-	e := st.index.entries[i] // nobody else changes it: it is being written
-	e.state, e.bytes = Sealed, w.mkv.Size()
-	a := st.use(e.id)
-	a.begin(e.name())
+	e := st.catalog.Entries[i] // nobody else changes it: it is being written
+	e.State, e.Bytes = Sealed, w.mkv.Size()
+	a := st.use(e.ID)
+	a.begin(e.Name())
 	s.mu.Unlock()
-	s.noteGaps(st, e.id, w.pauses())
-	err := st.rename(writingName(e.id), e.name())
+	s.noteGaps(st, e.ID, w.pauses())
+	err := st.rename(layout.WritingName(e.ID), e.Name())
 	s.mu.Lock()
 	a.end()
-	i, _ = st.index.find(e.id)
+	i, _ = st.catalog.Find(e.ID)
 	if err == nil {
-		st.index.replace(i, e)
+		st.catalog.Replace(i, e)
 	} else {
-		st.breakOff(i)
+		st.catalog.Detach(i)
 	}
 	w.leave()
 	s.mu.Unlock()
@@ -323,12 +325,12 @@ func (w *Writer) sealed() error {
 // discard removes a segment without a frame.
 func (w *Writer) discard() error {
 	s, st := w.store, w.stream
-	err := st.files.Remove(filepath.Join(st.dir, writingName(w.key.id())))
+	err := st.files.Remove(filepath.Join(st.dir, layout.WritingName(w.key.id())))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer w.leave()
-	if i, ok := st.index.find(w.key.id()); ok {
-		st.index.remove(i)
+	if i, ok := st.catalog.Find(w.key.id()); ok {
+		st.catalog.Remove(i)
 	}
 	return err
 }
@@ -350,14 +352,6 @@ func (w *Writer) leave() {
 	w.stream.use(w.key.id()).writer = nil
 	w.stream.unuse(w.key.id())
 	w.stream.changed()
-}
-
-// breakOff takes a segment out of sight until it is mended. Call with mu held.
-func (st *stream) breakOff(i int) {
-	e := st.index.entries[i]
-	st.remember(e) // nothing may overlap it when it comes back
-	st.index.remove(i)
-	st.broken = append(st.broken, e.id)
 }
 
 // completed copies the list of completed fragments; finished says that it is final.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
 
 // Client speaks to the local API of a running agent.
@@ -156,7 +157,7 @@ func (c *Client) failed(err error) error {
 		return fmt.Errorf("%w: nobody answers on %s; start it, or name its socket with --socket", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
-	case isTimeout(err):
+	case neterr.IsTimeout(err):
 		return fmt.Errorf("the agent on %s does not answer within %s: see its log; "+
 			"`systemctl restart kvs-edge-agent` starts it again", c.socket, humanize.Span(c.http.Timeout))
 	case errors.Is(err, context.Canceled):
@@ -164,11 +165,6 @@ func (c *Client) failed(err error) error {
 	default:
 		return fmt.Errorf("cannot ask the agent on %s: %w", c.socket, withoutURL(err))
 	}
-}
-
-func isTimeout(err error) bool {
-	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // withoutURL takes the request's address off an error: it is made up, as a socket has none.

@@ -98,17 +98,18 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 			SecretRead:     info.SecretRead,
 		},
 		Uploader: Uploader{
-			Job:                job(up),
-			BacklogSeconds:     usage.PendingDuration.Seconds(),
-			BacklogBytes:       usage.PendingBytes,
-			BacklogSince:       usage.PendingSince,
-			BacklogDone:        millis(up.Numbers[health.BacklogDoneTime]),
-			LastPersisted:      millis(up.Numbers[health.LastPersistedTime]),
-			LastPersistedMedia: millis(up.Numbers[health.LastPersistedMedia]),
-			FragmentsPersisted: up.Numbers[health.FragmentsPersisted],
-			FragmentsSkipped:   up.Numbers[health.FragmentsSkipped],
-			FragmentsRefused:   usage.RefusedFragments,
-			RefusedBytes:       usage.RefusedBytes,
+			Job:                   job(up),
+			BacklogSeconds:        usage.PendingDuration.Seconds(),
+			BacklogBytes:          usage.PendingBytes,
+			BacklogSince:          usage.PendingSince,
+			BacklogDone:           millis(up.Numbers[health.BacklogDoneTime]),
+			LastPersisted:         millis(up.Numbers[health.LastPersistedTime]),
+			LastPersistedMedia:    millis(up.Numbers[health.LastPersistedMedia]),
+			FragmentsPersisted:    up.Numbers[health.FragmentsPersisted],
+			FragmentsRefusedTotal: up.Numbers[health.FragmentsRefused],
+			FragmentsSkipped:      up.Numbers[health.FragmentsRefused],
+			FragmentsRefused:      usage.RefusedFragments,
+			RefusedBytes:          usage.RefusedBytes,
 		},
 		Space: Space{
 			Segments:            usage.Segments,
@@ -139,38 +140,6 @@ func appendConditions(list []Condition, p health.PartSnapshot) []Condition {
 		list = append(list, Condition{Job: p.Job, Condition: c})
 	}
 	return list
-}
-
-// verdict is down when every stream's recording has failed (or the agent itself), degraded when
-// anything at all is more than information.
-func verdict(s Snapshot) Verdict {
-	failed, worst := 0, health.Info
-	for _, st := range s.Streams {
-		recorderFailed := false
-		for _, c := range st.Conditions {
-			worst = max(worst, c.Severity)
-			recorderFailed = recorderFailed || (c.Job == health.JobRecorder && c.Severity == health.Failed)
-		}
-		if recorderFailed {
-			failed++
-		}
-	}
-	for _, c := range s.Agent {
-		worst = max(worst, c.Severity)
-	}
-	for _, o := range s.Orphans {
-		for _, c := range o.Conditions {
-			worst = max(worst, c.Severity)
-		}
-	}
-	switch {
-	case len(s.Streams) > 0 && failed == len(s.Streams):
-		return Down
-	case worst > health.Info:
-		return Degraded
-	default:
-		return Healthy
-	}
 }
 
 func millis(ms int64) time.Time {

@@ -23,7 +23,8 @@ func (d disk) DiskFree() (free, total uint64, err error) { return 40e9, 100e9, n
 func newCollector(streams ...string) (*Collector, *health.Registry) {
 	registry := health.NewRegistry(func() time.Time { return now.Add(-90 * time.Second) })
 	store := disk{"door": {
-		Segments: 3, Bytes: 200e6, PendingBytes: 45e6, PendingDuration: 90 * time.Second, PendingSince: now.Add(-91 * time.Second), Oldest: now.Add(-time.Hour),
+		Segments: 3, Bytes: 200e6, PendingBytes: 45e6, PendingDuration: 90 * time.Second, PendingSince: now.Add(-91 * time.Second),
+		Oldest: now.Add(-time.Hour),
 	}}
 	return &Collector{
 		Version: "v1", Thing: "hub", Dir: "/rec", Started: now.Add(-5 * time.Hour), Now: func() time.Time { return now },
@@ -58,7 +59,8 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	rec.Number(health.FramesLost).Set(7)
 	up.SetState("waiting for the cloud")
 	up.Number(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
-	up.Report(health.ScopeUpload, health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's internet connection."))
+	up.Report(health.ScopeUpload, health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's "+
+		"internet connection."))
 	c.Forecast = func(stream string) Forecast {
 		if stream == "" {
 			return Forecast{Days: 12.34}
@@ -68,7 +70,8 @@ func TestTheTableTellsAllOfAStream(t *testing.T) {
 	got := table(t, c.Snapshot())
 	for _, want := range []string{
 		"hub  degraded  version v1  up 5 h  disk 40.0 GB free of 100.0 GB, holds 12.3 days\n",
-		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "90 s, 45.0 MB", "95 s", "200.0 MB of 800.0 MB (25 %), holds 12.0 h",
+		"door", "recording", "4.0 Mbit/s", "25.0", " 7 ", "waiting for the cloud", "90 s, 45.0 MB", "95 s",
+		"200.0 MB of 800.0 MB (25 %), holds 12.0 h",
 		"· door retention: the next pass deletes 9.0 MB, of which 4.0 MB are not uploaded.",
 		"! door uploader: The cloud cannot be reached: check the hub's internet connection. (since 90 s)",
 	} {
@@ -157,12 +160,14 @@ func TestAHubWithoutStreamsSaysSo(t *testing.T) {
 func TestTheAgeOfASecretIsShownWhereItsCameraIsInTrouble(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)
-	failed := []Condition{{Job: health.JobRecorder, Condition: health.Condition{Code: "camera", Severity: health.Failed, Text: "It refuses connections.", Since: now}}}
+	failed := []Condition{{Job: health.JobRecorder, Condition: health.Condition{Code: "camera", Severity: health.Failed,
+		Text: "It refuses connections.", Since: now}}}
 	for name, c := range map[string]struct {
 		stream Stream
 		want   string
 	}{
-		"read":        {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, "last read 3 min ago"},
+		"read": {Stream{Name: "door", Conditions: failed, Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}},
+			"last read 3 min ago"},
 		"never read":  {Stream{Name: "door", Conditions: failed}, "No URL of the camera was ever read from its secret"},
 		"not trouble": {Stream{Name: "door", Recorder: Recorder{SecretRead: now.Add(-3 * time.Minute)}}, ""},
 	} {
@@ -188,7 +193,8 @@ func TestLossesOfAStreamThatIsNotConfiguredAreShown(t *testing.T) {
 		part.Number(health.DeletedBeforeUpload).Set(7)
 		part.Report("losses", health.Degraded, health.SystemFault("deleted-before-upload", nil, "Recordings of %s were deleted.", name))
 	}
-	registry.Part("lost", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.SystemFault("upload", nil, "Not of a stream that is gone."))
+	registry.Part("lost", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.SystemFault("upload", nil,
+		"Not of a stream that is gone."))
 	s := c.Snapshot()
 	var names []string
 	for _, o := range s.Orphans {
@@ -201,7 +207,8 @@ func TestLossesOfAStreamThatIsNotConfiguredAreShown(t *testing.T) {
 		t.Errorf("%v, %s", names, s.Verdict)
 	}
 	got := table(t, s)
-	for _, want := range []string{"! lost retention: Recordings of lost were deleted.", "· media retention: The stream is not configured for this hub",
+	for _, want := range []string{"! lost retention: Recordings of lost were deleted.", "· media retention: The stream is not configured " +
+		"for this hub",
 		"there are no recordings of it left"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)

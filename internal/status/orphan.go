@@ -67,7 +67,8 @@ func (o Orphan) sentence() string {
 	if o.Segments == 0 && o.UsedBytes == 0 {
 		return "The stream is not configured for this hub, and there are no recordings of it left."
 	}
-	text := fmt.Sprintf("The stream is not configured for this hub; its %s (%s, of which %s are not uploaded) stay", humanize.Count(o.Segments, "recording"),
+	text := fmt.Sprintf("The stream is not configured for this hub; its %s (%s, of which %s are not uploaded) stay",
+		humanize.Count(o.Segments, "recording"),
 		humanize.Bytes(o.UsedBytes), humanize.Bytes(o.NotUploadedBytes))
 	if o.Policy != "" {
 		text += ", " + o.Policy

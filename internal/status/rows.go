@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -160,4 +161,37 @@ func (v View) narrow(widths []int, marked bool) {
 		}
 		widths[widest]--
 	}
+}
+
+func backlog(u Uploader) string {
+	refused := ""
+	if u.FragmentsRefused > 0 {
+		refused = fmt.Sprintf("%s refused, %s", humanize.Count(u.FragmentsRefused, "fragment"), humanize.Bytes(u.RefusedBytes))
+	}
+	if u.BacklogBytes == 0 {
+		return cmp.Or(refused, "none")
+	}
+	text := fmt.Sprintf("%s, %s", humanize.Span(time.Duration(u.BacklogSeconds*float64(time.Second))), humanize.Bytes(u.BacklogBytes))
+	if !u.BacklogDone.IsZero() {
+		text += ", done at about " + humanize.Minute(u.BacklogDone.Local())
+	}
+	if refused != "" {
+		text += "; " + refused
+	}
+	return text
+}
+
+func space(s Space) string {
+	text := humanize.Bytes(s.UsedBytes)
+	if s.LimitBytes > 0 {
+		text = fmt.Sprintf("%s of %s (%d %%)", text, humanize.Bytes(s.LimitBytes), s.UsedBytes*100/s.LimitBytes)
+	}
+	return text + fits(s.Forecast.Days)
+}
+
+func ago(now, t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return humanize.Span(now.Sub(t))
 }

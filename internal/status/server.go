@@ -47,7 +47,8 @@ func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, 
 // not cost a file.
 func NewServer(path string, snapshot func() Snapshot, part *health.Part, log *zap.Logger) (*Server, error) {
 	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter one", path, maxSocketPath)
+		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter "+
+			"one", path, maxSocketPath)
 	}
 	listener, err := listen(path)
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // shortDir gives a directory whose path fits a socket address.
@@ -61,7 +62,8 @@ func TestClientReadsWhatTheAgentSays(t *testing.T) {
 	if info.Mode().Perm() != socketMode {
 		t.Errorf("the socket's mode is %v: others could ask", info.Mode())
 	}
-	if _, err := NewServer(socket, nil, health.NewRegistry(time.Now).Part("", health.JobAPI), zap.NewNop()); err == nil || !strings.Contains(err.Error(), "another agent answers") {
+	if _, err := NewServer(socket, nil, health.NewRegistry(time.Now).Part("", health.JobAPI), zap.NewNop()); err == nil ||
+		!strings.Contains(err.Error(), "another agent answers") {
 		t.Errorf("a second agent on the socket: got %v", err)
 	}
 	if err := stop(); err != nil {
@@ -102,8 +104,9 @@ func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
 	if err := os.WriteFile(path, []byte("key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewServer(path, nil, health.NewRegistry(time.Now).Part("", health.JobAPI), zap.NewNop()); err == nil || !strings.Contains(err.Error(),
-		path+" is there and is no socket; set AWS_KVS_EDGE_SOCKET") {
+	if _, err := NewServer(path, nil, health.NewRegistry(time.Now).Part("", health.JobAPI), zap.NewNop()); err == nil ||
+		!strings.Contains(err.Error(),
+			path+" is there and is no socket; set AWS_KVS_EDGE_SOCKET") {
 		t.Errorf("it says %v", err)
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "key" {
@@ -113,7 +116,8 @@ func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
 
 func TestTooLongSocketPathSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	_, err := NewServer(filepath.Join(t.TempDir(), strings.Repeat("x", 200)), nil, health.NewRegistry(time.Now).Part("", health.JobAPI), zap.NewNop())
+	_, err := NewServer(filepath.Join(t.TempDir(), strings.Repeat("x", 200)), nil, health.NewRegistry(time.Now).Part("", health.JobAPI),
+		zap.NewNop())
 	if err == nil || !strings.Contains(err.Error(), "AWS_KVS_EDGE_SOCKET") {
 		t.Errorf("got %v", err)
 	}

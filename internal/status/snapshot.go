@@ -4,20 +4,9 @@
 package status
 
 import (
-	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-)
-
-// Verdict sums up a snapshot for monitoring.
-type Verdict string
-
-// The verdicts, best first.
-const (
-	Healthy  Verdict = "healthy"
-	Degraded Verdict = "degraded"
-	Down     Verdict = "down"
 )
 
 // Snapshot is the agent at one instant: the body of GET /v1/status.
@@ -109,7 +98,9 @@ type Uploader struct {
 	LastPersisted      time.Time `json:"lastPersisted,omitzero"`
 	LastPersistedMedia time.Time `json:"lastPersistedMedia,omitzero"`
 	FragmentsPersisted int64     `json:"fragmentsPersisted"`
-	FragmentsSkipped   int64     `json:"fragmentsSkipped"`
+	// FragmentsRefusedTotal counts what the service refused since the start. FragmentsSkipped is the same, by its former name.
+	FragmentsRefusedTotal int64 `json:"fragmentsRefusedTotal"`
+	FragmentsSkipped      int64 `json:"fragmentsSkipped"`
 	// FragmentsRefused and RefusedBytes are on the hub now and not uploaded, as the service refused them. They are
 	// no part of the backlog.
 	FragmentsRefused int   `json:"fragmentsRefused"`
@@ -125,22 +116,6 @@ type Space struct {
 	Oldest              time.Time `json:"oldest,omitzero"`
 	DeletedBeforeUpload int64     `json:"deletedBeforeUpload"`
 	Forecast            Forecast  `json:"forecast"`
-}
-
-// Only is the snapshot with one of its streams, and with the verdict for that one.
-func (s Snapshot) Only(stream string) (only Snapshot, found bool) {
-	i := slices.IndexFunc(s.Streams, func(st Stream) bool { return st.Name == stream })
-	j := slices.IndexFunc(s.Orphans, func(o Orphan) bool { return o.Name == stream })
-	switch {
-	case i >= 0:
-		s.Streams, s.Orphans = s.Streams[i:i+1], nil
-	case j >= 0:
-		s.Streams, s.Orphans = []Stream{}, s.Orphans[j:j+1]
-	default:
-		return s, false
-	}
-	s.Verdict = verdict(s)
-	return s, true
 }
 
 // JobStatus returns a job's class and sentence: the worst condition that is more than information.

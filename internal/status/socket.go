@@ -108,7 +108,8 @@ func (s *socket) watch(ctx context.Context, part *health.Part, log *zap.Logger) 
 			continue
 		}
 		fault := health.UserFault(CodeSocket, err,
-			"The socket %s of the local API was removed and cannot be made again, so that kvs-edge-agent status and reload do not work: move away what is in its place, and let the agent's user write to its directory.", s.path)
+			"The socket %s of the local API was removed and cannot be made again, so that kvs-edge-agent status and reload do not work: move "+
+				"away what is in its place, and let the agent's user write to its directory.", s.path)
 		if part.Report(scopeSocket, health.Degraded, fault) {
 			log.Error("cannot make the socket of the local API again", zap.String("socket", s.path), zap.Error(err))
 		}

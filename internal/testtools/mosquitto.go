@@ -28,7 +28,9 @@ func Mosquitto(tb testing.TB, caFile, certFile, keyFile string, lines ...string)
 	_, port, _ := net.SplitHostPort(address)
 	_ = probe.Close()
 	config := filepath.Join(tb.TempDir(), "mosquitto.conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\ncafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\nuse_identity_as_username true\nallow_anonymous false\npersistence false\nuser root\n", port, caFile, certFile, keyFile)
+	text := fmt.Sprintf("listener %s 127.0.0.1\ncafile %s\ncertfile %s\nkeyfile %s\n"+
+		"require_certificate true\nuse_identity_as_username true\nallow_anonymous false\npersistence false\nuser root\n",
+		port, caFile, certFile, keyFile)
 	for _, line := range lines {
 		text += line + "\n"
 	}

@@ -95,7 +95,7 @@ func TestAServiceThatRepeatsItselfDoesNotHoldTheSession(t *testing.T) {
 			}
 			w.expectAll()
 			w.expectUploaded(0)
-			if sessions.Load() < 2 || !w.sawCondition(CodeUpload, health.SystemError) {
+			if sessions.Load() < 2 || !w.sawCondition(codeUpload, health.SystemError) {
 				t.Errorf("%d sessions; the service that repeats itself is told nowhere", sessions.Load())
 			}
 		})
@@ -104,7 +104,7 @@ func TestAServiceThatRepeatsItselfDoesNotHoldTheSession(t *testing.T) {
 
 func TestOnlyProgressOfAFragmentCounts(t *testing.T) {
 	t.Parallel()
-	var s shot
+	var s inflight
 	for i, step := range []struct {
 		event kvs.EventType
 		want  bool

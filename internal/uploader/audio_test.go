@@ -15,11 +15,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
 var (
 	// muLaw is a WAVEFORMATEX of one channel at 8 kHz (RFC 2361).
-	muLaw    = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecACM, CodecPrivate: []byte{7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0}, SampleRate: 8000, Channels: 1, BitDepth: 8}
+	muLaw = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecACM,
+		CodecPrivate: []byte{7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0}, SampleRate: 8000, Channels: 1, BitDepth: 8}
 	aac      = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x15, 0x88}, SampleRate: 8000, Channels: 1}
 	noSound  = mkv.Track{}
 	codecsOf = map[string]mkv.Track{"G.711": muLaw, "AAC": aac, "": noSound}
@@ -263,31 +265,31 @@ func TestAPartInFlightIsNotOneOfThoseOfAnotherSetting(t *testing.T) {
 	must(t, writer.Seal())
 	var audio atomic.Uint32
 	u := w.uploader(func(o *Options) { o.Audio = func() Audio { return Audio(audio.Load()) } })
-	peek := func(part int) shot {
+	peek := func(part int) queue.Fragment {
 		t.Helper()
-		s, ok := u.queue.peek()
-		if !ok || s.split == nil || s.part != part || len(s.split.parts) != 4 {
+		s, ok := u.queue.Peek()
+		if !ok || s.Split == nil || s.Part != part || s.Split.Parts() != 4 {
 			t.Fatalf("next is %+v, %v, want part %d of 4", s, ok, part)
 		}
 		return s
 	}
-	whole, ok := u.queue.peek()
+	whole, ok := u.queue.Peek()
 	if !ok || !u.split(whole) {
 		t.Fatalf("%+v cannot be split", whole)
 	}
 	silent := peek(0)
-	u.queue.take(silent)
+	u.queue.Take(silent)
 	audio.Store(uint32(AudioAll))
 	peek(0) // as the session looks for what goes next
-	if whole, _ := u.through(silent); whole {
+	if whole, _ := u.passed(inflight{Fragment: silent}); whole {
 		t.Error("one part of four is all of it")
 	}
-	u.queue.restart()
+	u.queue.Restart()
 	w.want = nil
 	for part := range 4 {
 		s := peek(part)
-		u.queue.take(s)
-		w.want = append(w.want, s.at())
+		u.queue.Take(s)
+		w.want = append(w.want, s.At())
 	}
 	w.drain(u)
 	w.expectOnce()
@@ -311,7 +313,7 @@ func TestAFragmentOfSoundAloneStaysOnTheHub(t *testing.T) {
 			w.expectOnce()
 			w.expectUploaded(1)
 			w.expectSounds("", "")
-			if n, errs := w.number(health.FragmentsSkipped), w.service.Stats(door).Errors; n != 1 || errs != 0 {
+			if n, errs := w.number(health.FragmentsRefused), w.service.Stats(door).Errors; n != 1 || errs != 0 {
 				t.Errorf("%d fragments skipped, %d errors of the service", n, errs)
 			}
 		})
@@ -346,7 +348,7 @@ func TestADiskThatFailsWhileSoundIsLeftOutCostsNothing(t *testing.T) {
 	w.drain(w.uploader())
 	w.expectAll()
 	w.expectUploaded(0)
-	if !w.sawCondition(CodeUpload, health.SystemError) {
+	if !w.sawCondition(codeUpload, health.SystemError) {
 		t.Error("status did not say that the disk fails")
 	}
 }

@@ -22,7 +22,8 @@ func TestTheLocalCloudTakesOurSignature(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 24, media.Limits{})
 	w.record(2, 3)
-	cloud, err := localcloud.Start(localcloud.Options{Dir: t.TempDir(), Seed: &localcloud.Seed{Streams: []localcloud.SeedStream{{Name: door, RetentionHours: 24}}}})
+	cloud, err := localcloud.Start(localcloud.Options{Dir: t.TempDir(),
+		Seed: &localcloud.Seed{Streams: []localcloud.SeedStream{{Name: door, RetentionHours: 24}}}})
 	must(t, err)
 	t.Cleanup(func() { must(t, cloud.Close()) })
 	env := map[string]string{}

@@ -15,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
 // conditionRows are the conditions that an uploader reports.
@@ -31,14 +32,14 @@ var conditionRows = []conditiontest.Row{
 			return func() {}
 		}),
 	},
-	{Code: "upload-breaks", Job: health.JobUploader, Start: uploading(CodeBreaks, func(w *world, _ *Uploader) (mend func()) {
+	{Code: "upload-breaks", Job: health.JobUploader, Start: uploading(codeBreaks, func(w *world, _ *Uploader) (mend func()) {
 		var mended atomic.Bool
 		mark := binary.BigEndian.AppendUint64([]byte{0xE7, 0x88}, uint64(w.want[1]))
 		w.filter = func(r io.Reader) io.Reader {
 			if mended.Load() {
 				return r
 			}
-			return &poison{src: r, marks: [][]byte{mark}, hit: func() {}}
+			return &poisonedBody{src: r, marks: [][]byte{mark}, hit: func() {}}
 		}
 		return func() { mended.Store(true) }
 	})},
@@ -55,17 +56,18 @@ var conditionRows = []conditiontest.Row{
 		w.recordWith(muLaw)
 		return func() {} // the camera is set to send none
 	})},
-	{Code: "upload-disk", Job: health.JobUploader, Limit: unreadableFor, Reason: "a disk that fails is not worn by more tries", Start: uploading("upload-disk", func(w *world, u *Uploader) (mend func()) {
-		files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
-		must(w.t, err)
-		whole, err := os.ReadFile(files[0])
-		must(w.t, err)
-		must(w.t, os.Truncate(files[0], 3))
-		return func() {
-			must(w.t, os.WriteFile(files[0], whole, 0o600))
-			clear(u.queue.unreadable) // as after unreadableFor, which is of the real clock
-		}
-	})},
+	{Code: "upload-disk", Job: health.JobUploader, Limit: queue.UnreadableFor, Reason: "a disk that fails is not worn by more tries",
+		Start: uploading("upload-disk", func(w *world, u *Uploader) (mend func()) {
+			files, err := filepath.Glob(filepath.Join(w.dir, door, "*.sealed.mkv"))
+			must(w.t, err)
+			whole, err := os.ReadFile(files[0])
+			must(w.t, err)
+			must(w.t, os.Truncate(files[0], 3))
+			return func() {
+				must(w.t, os.WriteFile(files[0], whole, 0o600))
+				w.waited.Store(int64(queue.UnreadableFor))
+			}
+		})},
 }
 
 func TestConditionsEnd(t *testing.T) {
@@ -103,7 +105,7 @@ func uploading(code string, arrange func(*world, *Uploader) (mend func())) func(
 				drain()
 			}
 		}
-		mended, ends := false, code == CodeUpload || code == CodeBreaks || code == CodeAudio
+		mended, ends := false, code == codeUpload || code == codeBreaks || code == CodeAudio
 		pass := func() {
 			w.record(1, 1)
 			if drain(); ends && mended {

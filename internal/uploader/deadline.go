@@ -2,11 +2,36 @@ package uploader
 
 import "time"
 
+const (
+	// shutdownTime bounds the end of a session when the uploader is to end.
+	shutdownTime = 4 * time.Second
+	// lingerTime is how long the service's end of a session is waited for when nothing of ours
+	// depends on it.
+	lingerTime = 2 * time.Second
+	// overdueAfter times the stall timeout a fragment is sent again although others are acknowledged.
+	overdueAfter = 4
+)
+
+// timing is what a session's deadlines are measured from.
+type timing struct {
+	limit        time.Time // when to give up waiting, at the end or after an ERROR; zero = as for a stall
+	lastProgress time.Time // when a byte or an acknowledgement moved last
+	lastWrite    time.Time // when a fragment was written last
+	written      int64     // bytes sent at lastProgress
+}
+
+// linger bounds the wait for the service's end of the session.
+func (t *timing) linger() {
+	if limit := time.Now().Add(lingerTime); t.limit.IsZero() || limit.Before(t.limit) {
+		t.limit = limit
+	}
+}
+
 // deadline is when expire has something to do.
 func (e *session) deadline(pause time.Duration) time.Time {
 	now := time.Now()
 	at := now.Add(time.Hour)
-	if e.aborted {
+	if e.end.aborted {
 		return at
 	}
 	earliest := func(t time.Time) {
@@ -14,63 +39,53 @@ func (e *session) deadline(pause time.Duration) time.Time {
 			at = t
 		}
 	}
+	stall := e.u.stallTimeout.lasts(e.sending.failsAlone)
 	if pause > 0 {
 		earliest(now.Add(pause))
 	}
-	if !e.limit.IsZero() {
-		earliest(e.limit)
+	if !e.timing.limit.IsZero() {
+		earliest(e.timing.limit)
 	}
-	if len(e.flight) > 0 || e.closing {
-		earliest(e.moved.Add(e.patience()))
+	if !e.flight.empty() || e.end.closing {
+		earliest(e.timing.lastProgress.Add(stall))
 	}
-	if !e.closing {
-		if at, ok := e.u.again(); ok && e.idle && !e.writing && e.verdict == nil {
+	if !e.end.closing {
+		if at, ok := e.u.again(); ok && e.idle && !e.sending.writing && e.failure == nil {
 			earliest(at)
 		}
-		if !e.writing {
-			earliest(e.touched.Add(e.u.o.IdleTimeout))
+		if !e.sending.writing {
+			earliest(e.timing.lastWrite.Add(e.u.o.IdleTimeout))
 		}
-		if len(e.flight) > 0 && !e.flight[0].sent.IsZero() {
-			earliest(e.flight[0].sent.Add(overdueAfter * e.patience()))
+		if at, ok := e.flight.due(overdueAfter * stall); ok {
+			earliest(at)
 		}
 	}
 	return at
 }
 
-// patience is how long nothing may move. With a fragment that fails while others pass it does not grow: it is the
-// fragment that stalls, and others wait behind it.
-func (e *session) patience() time.Duration {
-	if e.odd {
-		return e.u.o.StallTimeout
-	}
-	return e.u.patience()
-}
-
 // expire does what a deadline calls for.
 func (e *session) expire() {
 	now := time.Now()
-	if e.aborted {
-		return
-	}
-	if !e.limit.IsZero() && !now.Before(e.limit) {
+	stall := e.u.stallTimeout.lasts(e.sending.failsAlone)
+	switch {
+	case e.end.aborted:
+	case !e.timing.limit.IsZero() && !now.Before(e.timing.limit):
 		e.abort()
-		return
-	}
-	if (len(e.flight) > 0 || e.closing) && !now.Before(e.moved.Add(e.patience())) {
-		if n := e.s.BytesSent(); n != e.written {
-			e.written, e.moved = n, now
+	case (!e.flight.empty() || e.end.closing) && !now.Before(e.timing.lastProgress.Add(stall)):
+		if n := e.conn.BytesSent(); n != e.timing.written {
+			e.timing.written, e.timing.lastProgress = n, now
 			return
 		}
-		e.stalled = len(e.flight) > 0
+		e.end.stalled = !e.flight.empty()
 		e.abort()
-		return
-	}
-	if e.closing {
-		return
-	}
-	idle := !e.writing && !now.Before(e.touched.Add(e.u.o.IdleTimeout))
-	overdue := len(e.flight) > 0 && !e.flight[0].sent.IsZero() && !now.Before(e.flight[0].sent.Add(overdueAfter*e.patience()))
-	if idle || overdue {
+	case e.end.closing:
+	case !e.sending.writing && !now.Before(e.timing.lastWrite.Add(e.u.o.IdleTimeout)), e.flight.overdue(overdueAfter*stall, now):
 		e.close()
 	}
+}
+
+// abort gives the session up. Its Acks is closed then, which ends run.
+func (e *session) abort() {
+	e.end.aborted = true
+	e.conn.Abort()
 }

@@ -40,8 +40,10 @@ func TestWhoMayNotUploadIsNamed(t *testing.T) {
 		renewed       int32
 	}{
 		"IAM": {http.StatusForbidden, "", text,
-			"Stream door is not uploaded: the hub's role may not upload (HTTP 403). Allow the hub's role kinesisvideo:PutMedia on arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1.", 0},
-		"a right, or the token": {http.StatusUnauthorized, "NotAuthorizedException", "", "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream.", 1},
+			"Stream door is not uploaded: the hub's role may not upload (HTTP 403). Allow the hub's role kinesisvideo:PutMedia on " +
+				"arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1.", 0},
+		"a right, or the token": {http.StatusUnauthorized, "NotAuthorizedException", "",
+			"Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream.", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +76,7 @@ func TestWhoMayNotUploadIsNamed(t *testing.T) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if !slices.ContainsFunc(w.conditions, func(c health.Condition) bool {
-				return c.Code == CodeUpload && c.Class == health.UserError && strings.Contains(c.Text, row.says)
+				return c.Code == codeUpload && c.Class == health.UserError && strings.Contains(c.Text, row.says)
 			}) {
 				t.Errorf("nothing said %q: %+v", row.says, w.conditions)
 			}

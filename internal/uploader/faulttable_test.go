@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 // struckFragment is the one at which the faults of the table strike, where they strike at one.
@@ -52,7 +54,7 @@ func (m moment) breakOff(w *world) (before int) {
 // faultCase is a line of the fault table.
 type faultCase struct {
 	name   string
-	rule   Rule
+	rule   rules.Rule
 	named  bool // an ERROR that names its fragment, but before the response
 	inject func(w *world, m moment)
 	change func(*Options)
@@ -61,12 +63,15 @@ type faultCase struct {
 // faultTable has every rule of the documentation, and the faults of a network.
 func faultTable() []faultCase {
 	var table []faultCase
-	for _, r := range ackRules {
+	all := rules.All()
+	acks := slices.IndexFunc(all, func(r rules.Rule) bool { return r.Status != 0 })
+	responses := slices.IndexFunc(all, func(r rules.Rule) bool { return r.Name == "any other HTTP status" }) + 1
+	for _, r := range all[:acks] {
 		ack := kvs.Ack{EventType: kvs.Error, ErrorID: r.ID, ErrorCode: r.Name}
 		if r.ID == 0 && r.Name != "MIN_FRAGMENT_DURATION_REACHED" {
 			ack = kvs.Ack{EventType: kvs.Error, ErrorID: 4321} // of no rule
 		}
-		table = append(table, faultCase{name: r.title(), rule: r, named: true, inject: func(w *world, m moment) {
+		table = append(table, faultCase{name: r.Title(), rule: r, named: true, inject: func(w *world, m moment) {
 			fault := media.ErrorAt(m.point, ack.ErrorID)
 			if ack.ErrorID == 0 {
 				fault = media.NamedErrorAt(m.point, ack.ErrorCode)
@@ -75,21 +80,21 @@ func faultTable() []faultCase {
 		}})
 	}
 	answer := func(name string, status int, exception string) {
-		rule := answerRule(awserr.Classify(status, exception, ""))
+		rule := rules.OfResponse(awserr.Classify(status, exception, ""))
 		table = append(table, faultCase{name: name, rule: rule, change: oneByOne, inject: func(w *world, m moment) {
 			w.service.Faults().Inject(door, media.Refuse(status, exception).Skip(m.breakOff(w)).Times(2))
 		}})
 	}
-	for _, r := range httpRules {
+	for _, r := range all[acks:responses] {
 		switch r.Status {
 		case 0:
-			answer(r.title(), 418, "")
-		case anyServerError:
+			answer(r.Title(), 418, "")
+		case 599: // any of 5xx
 			answer("HTTP 500", 500, "InternalFailure")
 			answer("HTTP 502", 502, "")
 			answer("HTTP 503", 503, "")
 		default:
-			answer(r.title(), r.Status, r.Name)
+			answer(r.Title(), r.Status, r.Name)
 		}
 	}
 	answer("HTTP 400 of an unknown name", 400, "NewException")
@@ -107,15 +112,18 @@ func networkFaults() []faultCase {
 	with := func(err error) func(context.Context) (net.Conn, error) {
 		return func(context.Context) (net.Conn, error) { return nil, err }
 	}
+	credentials, connect, disk := rules.OfOpen(kvs.ErrCredentials).Rule, rules.OfOpen(syscall.ECONNREFUSED).Rule,
+		rules.OfEnd(&kvs.MediaError{}).Rule
+	stalled, broken := rules.Stalled().Rule, rules.OfEnd(nil).Rule
 	impatient := func(o *Options) { o.StallTimeout, o.MaxInFlight = 400*time.Millisecond, 1 }
 	return []faultCase{
-		{name: brokenRule.title(), rule: brokenRule, change: oneByOne, inject: func(w *world, m moment) {
+		{name: broken.Title(), rule: broken, change: oneByOne, inject: func(w *world, m moment) {
 			// Before the response it is the next one's. The first fragment comes when the response is read:
 			// a reset sooner than that may take the response with it.
 			point := max(m.point, media.AtFragmentStart)
 			w.service.Faults().Inject(door, media.ResetAt(point).Skip(m.skip()).Times(2))
 		}},
-		{name: stallRule.title(), rule: stallRule, change: impatient, inject: func(w *world, m moment) {
+		{name: stalled.Title(), rule: stalled, change: impatient, inject: func(w *world, m moment) {
 			point := max(m.point, media.BeforeBody)
 			w.service.Faults().Inject(door, media.BlackHoleAt(point).Skip(m.skip()).Times(1))
 		}},
@@ -123,21 +131,23 @@ func networkFaults() []faultCase {
 			m.breakOff(w)
 			w.service.Faults().Inject(door, media.Slow(1000))
 		}},
-		{name: "reset before the response", rule: connectRule, change: oneByOne, inject: func(w *world, m moment) {
+		{name: "reset before the response", rule: connect, change: oneByOne, inject: func(w *world, m moment) {
 			w.service.Faults().Inject(door, media.ResetAt(media.BeforeResponse).Skip(m.breakOff(w)).Times(2))
 		}},
-		{name: "DNS failure", rule: connectRule, change: oneByOne,
+		{name: "DNS failure", rule: connect, change: oneByOne,
 			inject: unreachable(with(&net.DNSError{Err: "no such host", Name: "s-1.kinesisvideo.us-west-2.amazonaws.com", IsNotFound: true}))},
-		{name: "TCP refused", rule: connectRule, change: oneByOne, inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
-		{name: "untrusted CA", rule: untrustedRule, change: oneByOne, inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
-		{name: "TLS failure", rule: connectRule, change: oneByOne, inject: unreachable(notTLS)},
-		{name: credentialsRule.title(), rule: credentialsRule, change: oneByOne, inject: func(w *world, m moment) {
+		{name: "TCP refused", rule: connect, change: oneByOne,
+			inject: unreachable(with(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}))},
+		{name: "untrusted CA", rule: rules.OfOpen(x509.UnknownAuthorityError{}).Rule, change: oneByOne,
+			inject: unreachable(with(fmt.Errorf("PutMedia: %w", x509.UnknownAuthorityError{})))},
+		{name: "TLS failure", rule: connect, change: oneByOne, inject: unreachable(notTLS)},
+		{name: credentials.Title(), rule: credentials, change: oneByOne, inject: func(w *world, m moment) {
 			w.cloud.trouble(m.breakOff(w), 2, func() {
 				w.cloud.Client.InvalidateCredentials() // as if they had expired
 				w.keys.lost.Store(true)
 			}, func() { w.keys.lost.Store(false) })
 		}},
-		{name: diskRule.title(), rule: diskRule, change: oneByOne, inject: func(w *world, m moment) {
+		{name: disk.Title(), rule: disk, change: oneByOne, inject: func(w *world, m moment) {
 			w.cloud.trouble(m.breakOff(w), 1, w.tear, nil)
 		}},
 	}
@@ -161,7 +171,7 @@ func TestRows(t *testing.T) {
 	t.Run("creds-expire", func(t *testing.T) { t.Parallel(); atEveryMoment(t, ofCredentials) })
 }
 
-func ofCredentials(f faultCase) bool { return f.rule.Action == NewCredentials || f.rule.Renew }
+func ofCredentials(f faultCase) bool { return f.rule.Action == rules.NewCredentials || f.rule.Renew }
 
 // Whatever fails, and whenever: at the end every fragment is persisted exactly once, or counted as
 // its rule says.
@@ -199,33 +209,33 @@ func atEveryMoment(t *testing.T, these func(faultCase) bool) {
 }
 
 // expectConsequence checks what a rule did; named says that the error named the second fragment.
-func (w *world) expectConsequence(rule Rule, named bool) {
+func (w *world) expectConsequence(rule rules.Rule, named bool) {
 	w.t.Helper()
-	skipped := int64(0)
-	if rule.Action == Skip && named {
-		skipped = 1
+	refused := int64(0)
+	if rule.Action == rules.Refuse && named {
+		refused = 1
 		w.expectAll(w.want[1])
 		w.expectUploaded(1)
-		if !w.sawCondition(CodeRefused, health.SystemError) {
-			w.t.Error("the skipped fragment is told nowhere")
+		if !w.sawCondition(codeRefused, health.SystemError) {
+			w.t.Error("the refused fragment is told nowhere")
 		}
 	} else {
 		w.expectOnce()
 		w.expectUploaded(0)
 	}
-	if n := w.number(health.FragmentsSkipped); n != skipped {
-		w.t.Errorf("%d fragments were skipped, want %d", n, skipped)
+	if n := w.number(health.FragmentsRefused); n != refused {
+		w.t.Errorf("%d fragments were refused, want %d", n, refused)
 	}
-	if rule.Action != Skip && rule.Action != 0 && !w.sawCondition(CodeUpload, rule.class()) {
-		w.t.Errorf("no condition of class %s was raised", rule.class())
+	if rule.Action != rules.Refuse && rule.Action != 0 && !w.sawCondition(codeUpload, rule.Class()) {
+		w.t.Errorf("no condition of class %s was raised", rule.Class())
 	}
 	endpoints, credentials := w.cloud.counts()
-	if (rule.Action == NewEndpoint || rule.Action == AskUser) != (endpoints > 0) ||
-		(rule.Action == NewCredentials || rule.Renew) != (credentials > 0) {
+	if (rule.Action == rules.NewEndpoint || rule.Action == rules.AskUser) != (endpoints > 0) ||
+		(rule.Action == rules.NewCredentials || rule.Renew) != (credentials > 0) {
 		w.t.Errorf("the endpoint was asked for %d times again and credentials %d times, the rule says %q", endpoints, credentials, rule.Action)
 	}
 	for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
-		if c.Code == CodeUpload {
+		if c.Code == codeUpload {
 			w.t.Errorf("the condition is still there at the end: %s", c.Text)
 		}
 	}

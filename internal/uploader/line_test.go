@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 )
 
 // longLine is the variable that `make long-line` sets.
@@ -151,8 +152,8 @@ func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 			}
 			w.expectUploaded(0)
 			w.expectFrames(frames)
-			if n, skipped := w.number(health.FragmentsPersisted), w.number(health.FragmentsSkipped); n != int64(fragments) || skipped != 0 {
-				t.Errorf("%d fragments are persisted, %d skipped, want all %d and none", n, skipped, fragments)
+			if n, refused := w.number(health.FragmentsPersisted), w.number(health.FragmentsRefused); n != int64(fragments) || refused != 0 {
+				t.Errorf("%d fragments are persisted, %d refused, want all %d and none", n, refused, fragments)
 			}
 			for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
 				t.Errorf("a condition is left: %+v", c)
@@ -264,7 +265,7 @@ func TestWhenFragmentsGoInParts(t *testing.T) {
 	w.filter = func(r io.Reader) io.Reader { return &short{r, lineBytes / 2} } // two parts pass
 	u := w.uploader()
 	frames := filmed{}
-	for _, tries := range []int{splitAfter, splitSoon} {
+	for _, tries := range []int{poison.SplitAfter, poison.SplitSoon} {
 		var stored []int // at the begin of each session
 		had := len(w.stored())
 		w.cloud.each = func() { stored = append(stored, len(w.stored())-had) }

@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
 
 // runLive runs a live upload beside the test.
@@ -77,7 +78,7 @@ func TestTheGapGivesWayToWhatIsNewer(t *testing.T) {
 	w.fragment(writer, 2*time.Second, 300)
 	u := w.uploader(oneByOne)
 	const perSecond = 30
-	u.fragments = newBucket(perSecond, 1)
+	u.pace = pace.New(pace.Options{Fragments: perSecond, FragmentBurst: 1, Sessions: 1e6})
 	start := time.Now()
 	w.runLive(u)
 	w.await(4)                                           // the newest, and a little of the gap
@@ -289,7 +290,7 @@ func TestARunningUploadGivesWayToDemand(t *testing.T) {
 	w := newWorld(t, 24, roomy)
 	w.record(8, 5)
 	u := w.uploader(oneByOne)
-	u.fragments = newBucket(40, 1)
+	u.pace = pace.New(pace.Options{Fragments: 40, FragmentBurst: 1, Sessions: 1e6})
 	stop := w.run(u)
 	w.await(2)
 	from := time.UnixMilli(w.want[34])

@@ -9,52 +9,58 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 )
 
 // The defaults of Options.
 const (
-	DefaultMaxSession   = 40 * time.Minute // the service ends sessions at 45 min; AWS's C producer renews at 40
-	DefaultStallTimeout = 30 * time.Second
-	DefaultIdleTimeout  = 20 * time.Second // the service ends idle sessions after 30 s (API reference, PutMedia)
-	DefaultInFlight     = 30               // fragments
-	DefaultInFlightSize = 16_000_000       // bytes
-	DefaultRetryMax     = 30 * time.Second // the longest pause between two sessions
+	defaultMaxSession   = kvslimit.SessionAge - 5*time.Minute // as AWS's C producer renews
+	defaultStallTimeout = 30 * time.Second
+	defaultIdleTimeout  = kvslimit.SessionIdle - 10*time.Second // well before the service ends it
+	defaultInFlight     = 30                                    // fragments
+	defaultInFlightSize = 16_000_000                            // bytes
+	defaultRetryMax     = 30 * time.Second                      // the longest pause between two sessions
 )
 
-// Store is the recording directory; see segment.Store.
-type Store interface {
+// store is the recording directory; see segment.Store.
+type store interface {
+	queue.Store
+	refused.Store
 	Segments(stream string, from, to time.Time) []segment.Info
-	NextPending(after segment.Key, from, to time.Time) (segment.Key, bool)
-	Usage(stream string) segment.Usage
 	LastRecorded(stream string) time.Time
 	Changes(stream string) (changes <-chan struct{}, stop func())
-	Offsets(k segment.Key, at time.Duration) (wire, recorded time.Duration)
-	OpenSegment(k segment.Key) (*segment.Reader, error)
-	Done(k segment.Key, fragmentStart time.Duration) bool
 	MarkPersisted(k segment.Key, f mkv.Fragment) error
 	MarkRefused(k segment.Key, f mkv.Fragment, reason string) error
 	NotesPending(stream string) bool
-	MarkUploaded(k segment.Key) error
-	Refused(stream string) []segment.Refused
-	RefusedBefore(k segment.Key, fragmentStart time.Duration) (code string, ok bool)
-	Requeue(k segment.Key, fragmentStarts []time.Duration, counted bool) error
 }
 
-// Cloud is Kinesis Video Streams; see kvs.Client.
-type Cloud interface {
+// cloud is Kinesis Video Streams; see kvs.Client.
+type cloud interface {
 	PutMedia(ctx context.Context, in kvs.PutMediaInput) (*kvs.Session, error)
 	Retention(ctx context.Context, stream string) (hours int, err error)
 	InvalidateEndpoint(stream string)
 	InvalidateCredentials()
 }
 
+// Audio is which sound is sent with the video.
+type Audio = queue.Audio
+
+// The values of Audio.
+const (
+	AudioPlayable = queue.AudioPlayable // what the console and HLS play beside video
+	AudioAll      = queue.AudioAll
+)
+
 // Options of an Uploader.
 type Options struct {
 	Stream string // required
-	Store  Store  // required
-	Cloud  Cloud  // required
+	Store  store  // required: a *segment.Store
+	Cloud  cloud  // required: a *kvs.Client
 	// Health is the stream's uploader part. Default one of its own.
 	Health *health.Part
 	// Log receives one line per episode. Default nowhere.
@@ -64,22 +70,59 @@ type Options struct {
 	// Audio says which sound is sent, and may say otherwise at any time: what is sent next follows.
 	// Default: AudioPlayable.
 	Audio func() Audio
-	// Cap is shared by all streams of the hub. nil = none.
-	Cap *Cap
+	// Bandwidth is shared by all streams of the hub. nil = unlimited.
+	Bandwidth *pace.Bandwidth
 	// Retry paces attempts after failures that may pass. Default 500 ms doubling to 30 s.
 	Retry backoff.Policy
 	// AskUser paces attempts while a person must act. Default 1 min doubling to 5 min.
 	AskUser backoff.Policy
-	// MaxSession bounds a session; up to 7.5 % of it are taken off at random. Default DefaultMaxSession.
+	// MaxSession bounds a session; up to 7.5 % of it are taken off at random. Default 40 min.
 	MaxSession time.Duration
 	// StallTimeout ends a session in which neither a byte nor an acknowledgement moves. It doubles
-	// with every stall in a row, up to 16 times. Default DefaultStallTimeout.
+	// with every stall in a row, up to 16 times. Default 30 s.
 	StallTimeout time.Duration
-	// IdleTimeout ends a session that has nothing to send. Default DefaultIdleTimeout.
+	// IdleTimeout ends a session that has nothing to send. Default 20 s.
 	IdleTimeout time.Duration
 	// MaxInFlight and MaxInFlightBytes bound what is sent and not acknowledged. Two fragments may
 	// always have more bytes: the service acknowledges the first when the second begins.
-	// Default DefaultInFlight and DefaultInFlightSize.
+	// Default 30 and 16 MB.
 	MaxInFlight      int
 	MaxInFlightBytes int64
+
+	clock func() time.Time // for the pauses of segments that cannot be read; default time.Now
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.clock == nil {
+		o.clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	o.Log = o.Log.With(zap.String("stream", o.Stream))
+	if o.Health == nil {
+		o.Health = health.NewRegistry(o.Now).Part(o.Stream, health.JobUploader)
+	}
+	if o.AskUser.Min <= 0 && o.AskUser.Max <= 0 {
+		o.AskUser = backoff.Policy{Min: time.Minute, Max: 5 * time.Minute, Floor: time.Minute, Rand: o.AskUser.Rand}
+	}
+	if o.Audio == nil {
+		o.Audio = func() Audio { return AudioPlayable }
+	}
+	o.MaxSession = orDefault(o.MaxSession, defaultMaxSession)
+	o.StallTimeout = orDefault(o.StallTimeout, defaultStallTimeout)
+	o.IdleTimeout = orDefault(o.IdleTimeout, defaultIdleTimeout)
+	o.MaxInFlight = orDefault(o.MaxInFlight, defaultInFlight)
+	o.MaxInFlightBytes = orDefault(o.MaxInFlightBytes, defaultInFlightSize)
+	return o
+}
+
+func orDefault[T int | int64 | time.Duration](value, otherwise T) T {
+	if value <= 0 {
+		return otherwise
+	}
+	return value
 }

@@ -1,7 +1,6 @@
 package uploader
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +14,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 )
 
 // pass lets time pass for the store, and gives the clock for the uploader.
@@ -58,7 +59,7 @@ func TestRefusedFragmentsAreSentAgainOnceADayAndThreeTimes(t *testing.T) {
 				}
 				fired = fault.Fired()
 				w.expectUploaded(2)
-				if n := w.number(health.FragmentsSkipped); n != 2 {
+				if n := w.number(health.FragmentsRefused); n != 2 {
 					t.Errorf("%s: %d fragments are counted as skipped, want each of 2 once", when, n)
 				}
 				if restart {
@@ -72,7 +73,7 @@ func TestRefusedFragmentsAreSentAgainOnceADayAndThreeTimes(t *testing.T) {
 			expect("within a day", 0)
 			w.pass(2 * time.Hour)
 			for day := range 5 {
-				expect(fmt.Sprint("day ", day), map[bool]int{true: 2}[day < maxRefusedTries])
+				expect(fmt.Sprint("day ", day), map[bool]int{true: 2}[day < refused.MaxTries])
 				w.pass(time.Hour)
 				expect(fmt.Sprint("an hour later, day ", day), 0)
 				w.pass(24 * time.Hour)
@@ -94,7 +95,7 @@ func TestOneThatIsTakenAfterAllFreesThoseOfItsCode(t *testing.T) {
 		t.Fatalf("%d are refused", w.refused())
 	}
 	// None of them is due any more by itself.
-	for range maxRefusedTries {
+	for range refused.MaxTries {
 		w.pass(25 * time.Hour)
 		w.drain(u)
 	}
@@ -111,7 +112,7 @@ func TestOneThatIsTakenAfterAllFreesThoseOfItsCode(t *testing.T) {
 	w.pass(25 * time.Hour)
 	w.drain(u)
 	w.expectAll(w.want[7])
-	if got := w.store.Refused(door); len(got) != 1 || !segment.SameCode(got[0].Code, "4010") || other.Fired() != 1+maxRefusedTries {
+	if got := w.store.Refused(door); len(got) != 1 || !segment.SameCode(got[0].Code, "4010") || other.Fired() != 1+refused.MaxTries {
 		t.Errorf("refused are %+v", got)
 	}
 }
@@ -129,7 +130,7 @@ func TestAtMostAHundredADay(t *testing.T) {
 	fault := w.refusing(4007, list...)
 	u := w.uploader(clock)
 	w.drain(u)
-	for day, want := range []int{maxRefusedADay, maxRefusedADay, maxRefusedADay, 3*all - 3*maxRefusedADay, 0} {
+	for day, want := range []int{refused.MaxADay, refused.MaxADay, refused.MaxADay, 3*all - 3*refused.MaxADay, 0} {
 		before := fault.Fired()
 		w.pass(25 * time.Hour)
 		w.drain(u)
@@ -245,20 +246,20 @@ func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoSession(t *testing.T) {
 		t.Errorf("%d sessions for what is recorded", n)
 	}
 	store.expectAsked(t, "within a minute", 1)
-	if !w.reports(CodeStore) {
+	if !w.reports(codeStore) {
 		t.Errorf("status says %+v", w.health.Snapshot())
 	}
 	store.mends()
-	w.pass(unreadableFor + refusedLook)
+	w.pass(queue.UnreadableFor + refused.LookEvery)
 	w.fragment(writer, 2*time.Second, 300)
 	w.await(2 + 10 + 2)
-	for end := time.Now().Add(patience); w.reports(CodeStore) && time.Now().Before(end); {
+	for end := time.Now().Add(patience); w.reports(codeStore) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	stop()
 	must(t, writer.Seal())
 	w.expectAll()
-	if w.refused() != 0 || w.reports(CodeStore) {
+	if w.refused() != 0 || w.reports(codeStore) {
 		t.Errorf("%d are refused; status says %+v", w.refused(), w.health.Snapshot())
 	}
 }
@@ -278,22 +279,22 @@ func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoOther(t *testing.T) {
 	for minute, asked := range []int{1, 2, 2, 2} {
 		w.drain(u)
 		store.expectAsked(t, fmt.Sprint("minute ", minute), asked)
-		w.pass(refusedLook)
+		w.pass(refused.LookEvery)
 	}
 	w.expectAll(w.want[:2]...)
-	w.pass(unreadableFor)
+	w.pass(queue.UnreadableFor)
 	w.drain(u)
 	store.expectAsked(t, "later", 3)
-	if !w.reports(CodeStore) {
+	if !w.reports(codeStore) {
 		t.Errorf("status says %+v", w.health.Snapshot())
 	}
 	// Those of a segment that was deleted are nobody's concern.
 	must(t, w.store.Delete(list[0].Key))
 	store.mends()
-	w.pass(unreadableFor)
+	w.pass(queue.UnreadableFor)
 	w.drain(u)
 	w.expectAll(w.want[0])
-	if w.refused() != 0 || w.reports(CodeStore) {
+	if w.refused() != 0 || w.reports(codeStore) {
 		t.Errorf("%d are refused; status says %+v", w.refused(), w.health.Snapshot())
 	}
 }
@@ -359,7 +360,7 @@ func TestAnErrorBehindAnotherIsNoVerdict(t *testing.T) {
 	if got := w.store.Refused(door); len(got) != 1 || got[0].Code != "4011 FRAMES_MISSING_FOR_TRACK" {
 		t.Errorf("refused are %+v", got)
 	}
-	if w.sawCondition(CodeTags, health.SystemError) {
+	if w.sawCondition(codeTags, health.SystemError) {
 		t.Error("tags were left out")
 	}
 }
@@ -386,22 +387,6 @@ func TestASegmentThatCannotBeOpenedOnceIsTriedAgainInSeconds(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 		})
-	}
-}
-
-func TestPausesOfADiskThatFailsGrow(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 24, roomy)
-	w.record(1, 1)
-	u := w.uploader()
-	k := w.store.Segments(door, time.Time{}, time.Time{})[0].Key
-	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600} {
-		u.queue.pause(k, context.DeadlineExceeded)
-		u.queue.mended(segment.Key{})
-		u.queue.pause(k, errNoDescriptor)
-		if got := u.queue.pauses[k]; got != want*time.Second {
-			t.Errorf("the pause is %v, want %v s", got, int(want))
-		}
 	}
 }
 
@@ -432,7 +417,7 @@ func TestAServiceThatRepeatsItselfIsLeft(t *testing.T) {
 	})
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 200 * time.Millisecond }))
 	w.expectOnce()
-	if !w.sawCondition(CodeUpload, health.SystemError) {
+	if !w.sawCondition(codeUpload, health.SystemError) {
 		t.Error("nobody is told")
 	}
 }

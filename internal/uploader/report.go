@@ -6,20 +6,24 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 // The codes of the conditions.
 const (
-	CodeUpload  = "upload"             // fragments do not get through; ends with the next that does, and when none is left
-	CodeRefused = "upload-refused"     // fragments were skipped within the last day
-	CodeTags    = "upload-tags"        // fragments go without tags, as the service refuses those
-	CodeAudio   = "audio-not-uploaded" // sound is left out of the upload; ends with newer media that is sent whole
-	CodeBreaks  = "upload-breaks"      // the line breaks before a fragment is through, again and again
-	CodeStore   = "upload-disk"        // recordings cannot be read, or progress not be written
+	codeUpload  = "upload"         // fragments do not get through; ends with the next that does, and when none is left
+	codeRefused = "upload-refused" // fragments were refused within the last day
+	codeTags    = "upload-tags"    // fragments go without tags, as the service refuses those
+	// CodeAudio is for sound that is left out of the upload; it ends with newer media that is sent whole.
+	CodeAudio  = "audio-not-uploaded"
+	codeBreaks = "upload-breaks" // the line breaks before a fragment is through, again and again
+	codeStore  = "upload-disk"   // recordings cannot be read, or progress not be written
 )
 
 // Scopes of the uploader's own.
@@ -40,7 +44,7 @@ const (
 )
 
 const (
-	// rememberRefused is how long a skipped fragment is reported.
+	// rememberRefused is how long a refused fragment is reported.
 	rememberRefused = 24 * time.Hour
 	// failedAfter failures in a row the condition is no longer merely degraded.
 	failedAfter = 3
@@ -48,146 +52,178 @@ const (
 
 // numbers are the uploader's counters.
 type numbers struct {
-	persisted, bytes, skipped, sessions, lastTime, lastMedia, backlogDone *health.Number
+	persisted, bytes, refused, sessions, lastTime, lastMedia, backlogDone *health.Number
 }
 
 func numbersOf(p *health.Part) numbers {
 	return numbers{
 		persisted: p.Number(health.FragmentsPersisted), bytes: p.Number(health.BytesUploaded),
-		skipped: p.Number(health.FragmentsSkipped), sessions: p.Number(health.UploadSessions),
+		refused: p.Number(health.FragmentsRefused), sessions: p.Number(health.UploadSessions),
 		lastTime: p.Number(health.LastPersistedTime), lastMedia: p.Number(health.LastPersistedMedia),
 		backlogDone: p.Number(health.BacklogDoneTime),
 	}
 }
 
-// titleOf names an error of opening a session.
-func titleOf(err error) string {
-	var answer *kvs.RequestError
-	if !errors.As(err, &answer) {
-		return ""
-	}
-	return Rule{Status: answer.Status, Name: answer.Name}.title()
+// report is what the upload of a stream says of itself: conditions, counters and one line in the log per episode.
+type report struct {
+	stream   string
+	store    store
+	health   *health.Part
+	log      *zap.Logger
+	now      func() time.Time // the wall clock
+	numbers  numbers
+	forecast forecast
+	soundAt  time.Time // when the newest fragment was recorded that CodeAudio was judged by
 }
 
-// titleOfAck names an ERROR.
-func titleOfAck(a kvs.Ack) string {
-	if a.ErrorID == 0 {
-		return a.ErrorCode
-	}
-	return Rule{ID: a.ErrorID, Name: a.ErrorCode}.title()
+func newReport(o Options) report {
+	return report{stream: o.Stream, store: o.Store, health: o.Health, log: o.Log, now: o.Now, numbers: numbersOf(o.Health)}
 }
 
-func (u *Uploader) report(rule Rule, err error, title string) {
-	if rule.Action == Skip {
+// opened says that a session was opened.
+func (r *report) opened() {
+	r.numbers.sessions.Add(1)
+	r.health.SetState(stateUploading)
+}
+
+// interrupted says that fragments do not get through; failures is how often in a row.
+func (r *report) interrupted(a rules.Answer, err error, failures int) {
+	r.forecast.forget()
+	r.numbers.backlogDone.Set(0)
+	rule, title := a.Rule, a.Given
+	if rule.Action == rules.Refuse {
 		return // the fragment is reported
 	}
 	severity := health.Degraded
-	if rule.Action == AskUser || u.failures >= failedAfter {
+	if rule.Action == rules.AskUser || failures >= failedAfter {
 		severity = health.Failed
 	}
 	if title != "" {
 		title = " (" + title + ")"
 	}
-	fault := health.NewFault(rule.class(), CodeUpload, err, "Stream %s is not uploaded: %s%s. %s", u.o.Stream, rule.Cause, title, rule.Advice)
+	fault := health.NewFault(rule.Class(), codeUpload, err, "Stream %s is not uploaded: %s%s. %s", r.stream, rule.Cause, title, rule.Advice)
 	var below *health.Fault // of the credentials: it says more than we can
 	if errors.As(err, &below) {
-		fault = below.Recode(CodeUpload, below.Text)
+		fault = below.Recode(codeUpload, below.Text)
 	}
-	if u.o.Health.Report(health.ScopeUpload, severity, fault) {
-		u.log.Warn("the upload is interrupted", zap.String("why", fault.Text), zap.NamedError("cause", err))
+	if r.health.Report(health.ScopeUpload, severity, fault) {
+		r.log.Warn("the upload is interrupted", zap.String("why", fault.Text), zap.NamedError("cause", err))
 	}
 }
 
-func (u *Uploader) reportThrough(s shot) {
-	now := u.o.Now()
-	u.numbers.bytes.Add(s.size)
-	u.numbers.lastTime.Set(now.UnixMilli())
+// passed says that a fragment, or a part of it, is in the cloud.
+func (r *report) passed(f inflight) {
+	now := r.now()
+	r.numbers.bytes.Add(f.size)
+	r.numbers.lastTime.Set(now.UnixMilli())
 	// What was sent when its times were ahead is not newer than what was recorded since.
-	media := max(u.numbers.lastMedia.Load(), s.ended().UnixMilli())
-	u.numbers.lastMedia.Set(min(media, u.o.Store.LastRecorded(u.o.Stream).UnixMilli()))
+	media := max(r.numbers.lastMedia.Load(), f.Ended().UnixMilli())
+	r.numbers.lastMedia.Set(min(media, r.store.LastRecorded(r.stream).UnixMilli()))
 	done := int64(0)
-	if at := u.forecast.note(now, u.o.Store.Usage(u.o.Stream).PendingDuration); !at.IsZero() {
+	if at := r.forecast.note(now, r.store.Usage(r.stream).PendingDuration); !at.IsZero() {
 		done = at.UnixMilli()
 	}
-	u.numbers.backlogDone.Set(done)
-	u.o.Health.SetState(stateUploading)
-	if u.o.Health.OK(health.ScopeUpload) {
-		u.log.Info("upload resumed")
+	r.numbers.backlogDone.Set(done)
+	r.health.SetState(stateUploading)
+	if r.health.OK(health.ScopeUpload) {
+		r.log.Info("upload resumed")
 	}
 }
 
-// reportNoneLeft is called when nothing pends: what did not get through was refused or deleted, and what could not
-// be noted matters no more.
-func (u *Uploader) reportNoneLeft() {
-	u.reportReadable()
-	if u.o.Health.OK(health.ScopeUpload) {
-		u.log.Info("nothing is left to upload of what did not get through")
+// noneLeft is called when nothing pends: what did not get through was refused or deleted, and what could not
+// be saved matters no more.
+func (r *report) noneLeft() {
+	if r.health.OK(health.ScopeUpload) {
+		r.log.Info("nothing is left to upload of what did not get through")
 	}
 }
 
-// reportPause says that nothing is being uploaded, so nothing can be said of its end either.
-func (u *Uploader) reportPause(state string) {
-	u.forecast.forget()
-	u.numbers.backlogDone.Set(0)
-	u.o.Health.SetState(state)
+// pause says that nothing is being uploaded, so nothing can be said of its end either.
+func (r *report) pause(state string) {
+	r.forecast.forget()
+	r.numbers.backlogDone.Set(0)
+	r.health.SetState(state)
 }
 
-func (u *Uploader) reportRefused(s shot, rule Rule, title string) {
-	fault := health.SystemFault(CodeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s "+
+func (r *report) refused(f queue.Fragment, a rules.Answer) {
+	fault := health.SystemFault(codeRefused, nil, "The fragment at %s of stream %s was not uploaded and stays on the hub: %s (%s). %s "+
 		"It is sent again once a day, %d times at most, and by `kvs-edge-agent upload --refused`.",
-		inWords(s.at()), u.o.Stream, rule.Cause, title, rule.Advice, maxRefusedTries)
-	if u.o.Health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
-		u.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
+		timeText(f.At()), r.stream, a.Rule.Cause, a.Title(), a.Rule.Advice, refused.MaxTries)
+	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
+		r.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
 	}
 }
 
-// reportDamaged says that a part of a segment was not uploaded as it cannot be read.
-func (u *Uploader) reportDamaged(k segment.Key) {
-	fault := health.SystemFault(CodeRefused, nil, "The recording at %s of stream %s is damaged on the hub's disk: what cannot be read of it was "+
-		"not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` says which part it is.",
-		inWords(k.Start), u.o.Stream, u.o.Stream)
-	if u.o.Health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
-		u.log.Warn("a part of a recording cannot be uploaded", zap.String("why", fault.Text))
+// damaged says that a part of a segment was not uploaded as it cannot be read.
+func (r *report) damaged(k segment.Key) {
+	fault := health.SystemFault(codeRefused, nil, "The recording at %s of stream %s is damaged on the hub's disk: "+
+		"what cannot be read of it was not uploaded, and the file is kept. Check the disk; `kvs-edge-agent verify --stream %s` says which "+
+		"part it is.",
+		timeText(k.Start), r.stream, r.stream)
+	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
+		r.log.Warn("a part of a recording cannot be uploaded", zap.String("why", fault.Text))
 	}
 }
 
-// reportStuck says which fragment does not get through as the line breaks with it, or that none does.
-func (u *Uploader) reportStuck() {
-	x := u.suspects.stuck()
+// stuck says which fragment does not get through as the line breaks with it, or, with nil, that none does.
+func (r *report) stuck(x *poison.Suspect) {
 	if x == nil {
-		if u.o.Health.OK(scopeBreaks) {
-			u.log.Info("no fragment is left with which the line broke again and again")
+		if r.health.OK(scopeBreaks) {
+			r.log.Info("no fragment is left with which the line broke again and again")
 		}
 		return
 	}
 	how := "it has no further key frame at which it could be sent in parts"
-	if x.split != nil {
+	if x.Split != nil {
 		how = "it is sent in parts, from key frame to key frame"
 	}
-	fault := health.SystemFault(CodeBreaks, nil, "The fragment at %s of stream %s (%s) has not got through since %s: "+
+	fault := health.SystemFault(codeBreaks, nil, "The fragment at %s of stream %s (%s) has not got through since %s: "+
 		"the connection breaks before it is sent, again and again; %s. It is kept and tried until it gets through, and others go in between. "+
 		"%s A shorter key frame interval of the camera makes fragments smaller.",
-		inWords(x.first.at()), u.o.Stream, humanize.Bytes(x.first.frag.Size), x.since.UTC().Format(time.RFC3339), how, adviceNetwork)
-	if u.o.Health.Report(scopeBreaks, health.Degraded, fault) {
-		u.log.Warn("a fragment does not get through", zap.String("why", fault.Text))
+		timeText(x.First.At()), r.stream, humanize.Bytes(x.First.Stored.Size), x.Since.UTC().Format(time.RFC3339), how, rules.AdviceNetwork)
+	if r.health.Report(scopeBreaks, health.Degraded, fault) {
+		r.log.Warn("a fragment does not get through", zap.String("why", fault.Text))
 	}
 }
 
-// inWords is a time on the wire, in ms since 1970, as people and machines read it.
-func inWords(at int64) string { return time.UnixMilli(at).UTC().Format("2006-01-02T15:04:05.000Z") }
+// timeText is a time on the wire, in ms since 1970, as people and machines read it.
+func timeText(at int64) string { return time.UnixMilli(at).UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // unreadable reports a failure of the disk. Uploading goes on with what can be read.
-func (u *Uploader) unreadable(err error) {
-	fault := health.SystemFault(CodeStore, err, "A recording of stream %s cannot be read, or its progress cannot be written: check the disk; "+
-		"`kvs-edge-agent verify` names what is damaged. It is tried again.", u.o.Stream)
-	if u.o.Health.Report(health.ScopeDisk, health.Degraded, fault) {
-		u.log.Warn("a recording cannot be uploaded", zap.String("why", fault.Text), zap.Error(err))
+func (r *report) unreadable(err error) {
+	fault := health.SystemFault(codeStore, err, "A recording of stream %s cannot be read, or its progress cannot be written: check the disk; "+
+		"`kvs-edge-agent verify` names what is damaged. It is tried again.", r.stream)
+	if r.health.Report(health.ScopeDisk, health.Degraded, fault) {
+		r.log.Warn("a recording cannot be uploaded", zap.String("why", fault.Text), zap.Error(err))
 	}
 }
 
-// reportReadable ends what unreadable reported, unless refused fragments still cannot be queued.
-func (u *Uploader) reportReadable() {
-	if u.queuesRefused() && u.o.Health.OK(health.ScopeDisk) {
-		u.log.Info("recordings can be read, and progress be written again")
+// readable ends what unreadable reported.
+func (r *report) readable() {
+	if r.health.OK(health.ScopeDisk) {
+		r.log.Info("recordings can be read, and progress be written again")
+	}
+}
+
+// sound says that sound is left out, by the newest media that got through: a live upload sends
+// older media in between, which says nothing about what the camera sends now.
+func (r *report) sound(f inflight, setting Audio) {
+	if f.Began().Before(r.soundAt) && setting != AudioAll {
+		return
+	}
+	if f.Began().After(r.soundAt) {
+		r.soundAt = f.Began()
+	}
+	if f.omitted == "" {
+		if r.health.OK(ScopeAudio) {
+			r.log.Info("sound is part of the upload again, or the camera sends none")
+		}
+		return
+	}
+	fault := health.UserFault(CodeAudio, nil, "The sound of stream %s is %s, with which neither the console nor HLS plays the video: "+
+		"it is recorded on the hub and left out of the upload. Set the camera to AAC, or AWS_KVS_EDGE_AUDIO to on (send it all the same) or off.",
+		r.stream, f.omitted)
+	if r.health.Report(ScopeAudio, health.Info, fault) {
+		r.log.Info("sound is left out of the upload", zap.String("codec", f.omitted))
 	}
 }

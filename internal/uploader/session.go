@@ -7,55 +7,49 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-)
-
-const (
-	// minFragment is the shortest fragment that another may follow (limits, PutMedia).
-	minFragment = time.Second
-	// shutdownTime bounds the end of a session when the uploader is to end.
-	shutdownTime = 4 * time.Second
-	// lingerTime is how long the service's end of a session is waited for when nothing of ours
-	// depends on it.
-	lingerTime = 2 * time.Second
-	// overdueAfter times the stall timeout a fragment is sent again although others are acknowledged.
-	overdueAfter = 4
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
 )
 
 // session is one PutMedia request of the uploader. It is thrown away when it ends, for whatever
 // reason; what was not acknowledged is pending again then.
 type session struct {
 	u      *Uploader
-	s      *kvs.Session
+	conn   *kvs.Session
 	header mkv.Header
 	final  kvs.EventType // ends a fragment's upload
 	mode   mode
-	course course
-	edge   time.Time // the newest complete media at the begin
+	turn   turn
 	opened time.Time
 	until  time.Time // no further fragment after it
 
-	flight  []shot  // sent, or being written, and not acknowledged; oldest first
-	bytes   int64   // of flight
-	writing bool    // the last of flight is being written
-	tags    *tagSet // sent last; nil = none yet
-	any     bool    // last is valid
-	last    shot    // sent or being written
-	got     int     // fragments that got through
-	alone   bool    // the session is for one fragment only
-	idle    bool    // nothing is pending but what is set aside
-	odd     bool    // it is for a fragment that failed while others passed
-	retried bool    // what the service refused is what it refused before
-	cut     mkv.Cut // of the fragment being written, where not all tracks are sent
+	flight  flight
+	sending sending
+	got     int  // fragments that got through
+	idle    bool // nothing is pending but what is deferred
+	timing  timing
+	end     sessionEnd
+	failure *failure
+}
 
-	closing bool      // the body is ended
-	limit   time.Time // then, or after an ERROR: when to give up waiting; zero = as for a stall
-	moved   time.Time // when a byte or an acknowledgement moved last
-	touched time.Time // when a fragment was written last
-	written int64     // BytesSent at moved
+// sending is what a session sent last.
+type sending struct {
+	any        bool           // last is valid
+	last       queue.Fragment // sent or being written
+	writing    bool           // last is being written
+	single     bool           // the session is for one fragment only
+	failsAlone bool           // last failed while others passed
+	tags       *tagSet        // sent last; nil = none yet
+	cut        mkv.Cut        // of the fragment being written, where not all tracks are sent
+}
+
+// sessionEnd is how a session comes to its end by our will.
+type sessionEnd struct {
+	closing bool // the body is ended
 	aborted bool
-	stalled bool
-	verdict *verdict
+	stalled bool // aborted, as nothing moved
 }
 
 // run uploads until the session ends, and says how long to wait before the next.
@@ -67,22 +61,22 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 		pause := e.feed()
 		timer.Reset(time.Until(e.deadline(pause)))
 		select {
-		case a, ok := <-e.s.Acks():
+		case a, ok := <-e.conn.Acks():
 			if !ok {
 				return e.conclude(ctx)
 			}
 			e.acknowledge(a)
-		case <-e.s.Sent():
+		case <-e.conn.Sent():
 			e.sent()
 		case <-changes:
-		case <-e.u.nudge:
+		case <-e.u.lock.asked.C():
 		case <-timer.C:
 			e.expire()
 		case <-done:
 			done = nil
 			e.close()
-			if len(e.flight) > 0 {
-				e.limit = time.Now().Add(shutdownTime)
+			if !e.flight.empty() {
+				e.timing.limit = time.Now().Add(shutdownTime)
 			}
 		}
 	}
@@ -92,21 +86,21 @@ func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duratio
 // holds the fragment back; 0 when something else does.
 func (e *session) feed() time.Duration {
 	u := e.u
-	for !e.writing && !e.closing && !e.aborted && e.verdict == nil {
-		next, ok := u.queue.peek()
+	for !e.sending.writing && !e.end.closing && !e.end.aborted && e.failure == nil {
+		next, ok := u.queue.Peek()
 		if e.idle = !ok; e.idle {
 			e.fed()
 			return 0
 		}
-		if e.any && u.queue.overdue() || e.mustEnd(next) || e.offCourse(next) || e.giveWay() {
+		if e.sending.any && u.queue.Overdue() || e.mustEnd(next) || e.yields() {
 			e.close()
 			return 0
 		}
-		if !e.admits(next) {
+		if !u.ackDelay.admits(&e.flight, next, u.o.MaxInFlight, u.o.MaxInFlightBytes) {
 			return 0
 		}
-		if wait := u.fragments.ready(); wait > 0 {
-			return u.fragments.onBeat(wait)
+		if wait := u.pace.UntilFragment(); wait > 0 {
+			return wait
 		}
 		e.send(next)
 	}
@@ -116,86 +110,85 @@ func (e *session) feed() time.Duration {
 // fed is called when nothing is pending.
 func (e *session) fed() {
 	u := e.u
-	u.settle(e.flight)
-	if e.course == newest {
-		u.turns.caughtUp = true
+	u.progress.settle(&e.flight)
+	if e.turn.order == liveEdge {
+		u.live.caughtUp = true
 	}
 	at, ok := u.again()
-	if e.mode.drain || e.course == newest || e.giveWay() || ok && !time.Now().Before(at) || u.refusedWait() {
+	if e.mode.drain || e.turn.order == liveEdge || e.yields() || ok && !time.Now().Before(at) || u.refused.Waiting() {
 		e.close()
 	}
 }
+
+// yields reports whether the session has to end for an upload on demand.
+func (e *session) yields() bool { return !e.mode.onDemand && e.u.lock.requested() }
 
 // send hands the fragment over, or passes over one of which nothing can be sent.
-func (e *session) send(next shot) {
-	media, err := e.u.queue.media(&next, &e.cut)
+func (e *session) send(next queue.Fragment) {
+	u := e.u
+	media, omitted, err := u.queue.Media(next, &e.sending.cut)
 	if err != nil {
-		e.u.queue.take(next)
-		e.u.refuse(next, &verdict{rule: silentRule})
+		u.queue.Take(next)
+		u.refuse(next, rules.SoundOnly())
 		return
 	}
-	e.u.fragments.take(1)
-	next.size = mkv.ClusterHeadSize + media.Size()
+	u.pace.Fragment()
+	size := mkv.ClusterHeadSize + media.Size()
 	var head [kvs.HeadSize]byte
-	mkv.PutClusterHead(head[:], next.size, next.at())
-	if len(e.flight) == 0 {
-		e.moved = time.Now()
+	mkv.PutClusterHead(head[:], size, next.At())
+	if e.flight.empty() {
+		e.timing.lastProgress = time.Now()
 	}
-	e.flight = append(e.flight, next)
-	e.bytes += next.size
-	e.last, e.any, e.writing = next, true, true
-	e.odd = e.u.suspects.odd(next.id())
-	e.u.queue.take(next)
+	e.flight.add(inflight{Fragment: next, size: size, omitted: omitted})
+	e.sending.last, e.sending.any, e.sending.writing = next, true, true
+	e.sending.failsAlone = u.poison.FailsAlone(next.ID())
+	u.queue.Take(next)
 	var tail []byte
-	if set, elements := e.u.tail(next.split != nil || e.endsFragments()); set != nil {
-		e.tags, tail = set, elements
+	// Where the next may be long in coming, or waits for the acknowledgement of this one, a tag ends it.
+	if set, elements := u.tags.tail(next.Split != nil || !e.mode.drain || u.o.MaxInFlight < minInFlight); set != nil {
+		e.sending.tags, tail = set, elements
 	}
-	e.s.Send(head, media, tail)
-	if e.u.careful || e.u.suspects.has(next.id()) && (next.split == nil || next.split.single) {
-		e.alone = true
+	e.conn.Send(head, media, tail)
+	if u.retries.isolate || u.poison.Has(next.ID()) && (next.Split == nil || next.Split.Single) {
+		e.sending.single = true
 		e.close()
 	}
 }
 
-// mustEnd tells whether the session must end before this fragment.
-func (e *session) mustEnd(next shot) bool {
-	if !slices.EqualFunc(e.header.Tracks, e.u.queue.header().Tracks, mkv.Track.Equal) {
+// mustEnd reports whether the session must end before this fragment. One of a live upload gets one fragment through
+// at least: opening the next may take longer than a fragment lasts.
+func (e *session) mustEnd(next queue.Fragment) bool {
+	if !slices.EqualFunc(e.header.Tracks, e.u.queue.Header().Tracks, mkv.Track.Equal) {
 		return true
 	}
-	if !e.any {
+	if !e.sending.any {
 		return false
 	}
+	last := &e.sending.last
 	return !time.Now().Before(e.until) ||
-		next.at() <= e.last.end() ||
-		next.at()-e.last.at() < minFragment.Milliseconds() ||
-		next.id() != e.last.id() && (e.u.suspects.has(next.id()) || e.u.suspects.has(e.last.id())) // go alone
+		next.At() <= last.End() ||
+		next.At()-last.At() < kvslimit.MinFragment.Milliseconds() ||
+		next.ID() != last.ID() && (e.u.poison.Has(next.ID()) || e.u.poison.Has(last.ID())) || // go alone
+		e.mode.live && e.u.live.over(e.turn, e.opened, next)
 }
 
 // close ends the body behind what was handed over.
 func (e *session) close() {
-	if !e.closing {
-		e.closing = true
-		e.s.CloseSend()
-		if len(e.flight) == 0 {
-			e.linger()
+	if !e.end.closing {
+		e.end.closing = true
+		e.conn.CloseSend()
+		if e.flight.empty() {
+			e.timing.linger()
 		}
-	}
-}
-
-// linger bounds the wait for the service's end of the session.
-func (e *session) linger() {
-	if limit := time.Now().Add(lingerTime); e.limit.IsZero() || limit.Before(e.limit) {
-		e.limit = limit
 	}
 }
 
 func (e *session) sent() {
 	now := time.Now()
-	e.writing, e.touched, e.moved = false, now, now
-	for i := range e.flight {
-		if e.flight[i].same(e.last) {
-			e.flight[i].sent = now
-		}
+	e.sending.writing = false
+	e.timing.lastWrite, e.timing.lastProgress = now, now
+	if i := e.flight.index(e.sending.last); i >= 0 {
+		e.flight.list[i].sent = now
 	}
 }
 
@@ -206,7 +199,7 @@ func (e *session) acknowledge(a kvs.Ack) {
 	}
 	i := -1
 	if a.HasTimecode {
-		i = slices.IndexFunc(e.flight, func(s shot) bool { return s.at() == a.Timecode })
+		i = e.flight.find(a.Timecode)
 	}
 	switch {
 	case a.EventType == kvs.Error:
@@ -214,88 +207,70 @@ func (e *session) acknowledge(a kvs.Ack) {
 	case i < 0:
 		return // of a fragment that is done already
 	case a.EventType == kvs.Persisted || a.EventType == e.final:
-		s := e.remove(i)
-		u := e.u
-		u.window.acknowledged(s, time.Now())
-		e.got++
-		whole, again := u.through(s)
-		u.settle(e.flight)
-		if whole && e.mode.each != nil {
-			e.mode.each(s.frag.Size)
-		}
-		if again {
-			e.close() // older fragments are to be tried again
-		}
-	case !e.flight[i].advance(a.EventType):
+		e.persisted(e.flight.remove(i))
+	case !e.flight.list[i].advance(a.EventType):
 		return // a service that repeats itself does not move
 	}
-	e.moved = time.Now()
-	if e.closing && len(e.flight) == 0 {
-		e.linger()
+	e.timing.lastProgress = time.Now()
+	if e.end.closing && e.flight.empty() {
+		e.timing.linger()
 	}
 }
 
-func (e *session) remove(i int) shot {
-	s := e.flight[i]
-	e.flight = slices.Delete(e.flight, i, i+1)
-	e.bytes -= s.size
-	return s
-}
-
-// abort gives the session up. Its Acks is closed then, which ends run.
-func (e *session) abort() {
-	e.aborted = true
-	e.s.Abort()
+// persisted is called when the service has stored a fragment.
+func (e *session) persisted(f inflight) {
+	u := e.u
+	u.ackDelay.acknowledged(f, time.Now())
+	e.got++
+	whole, again := u.passed(f)
+	u.progress.settle(&e.flight)
+	if whole && e.mode.each != nil {
+		e.mode.each(f.Stored.Size)
+	}
+	if again {
+		e.close() // older fragments are to be tried again
+	}
 }
 
 // conclude draws the consequences of how the session ended.
 func (e *session) conclude(ctx context.Context) time.Duration {
-	u, err := e.u, e.s.Err()
-	if e.verdict != nil {
+	err := e.conn.Err()
+	if e.failure != nil {
 		e.judge()
 	}
-	if e.verdict != nil && (e.verdict.rule.Action != Skip || e.got == 0 && !e.retried) || e.verdict == nil && e.broke(err) {
+	if f := e.failure; f != nil && (f.Rule.Action != rules.Refuse || e.got == 0 && !f.again) || f == nil && e.broke(err) {
 		return e.failed(ctx, err)
 	}
-	u.settle(nil)
+	e.u.progress.settle(&flight{})
 	return 0
 }
 
-// broke tells whether the session ended otherwise than we wanted.
+// broke reports whether the session ended otherwise than we wanted.
 func (e *session) broke(err error) bool {
-	if len(e.flight) > 0 {
+	if !e.flight.empty() {
 		return true
 	}
-	return !e.any && !e.closing && err != nil
+	return !e.sending.any && !e.end.closing && err != nil
 }
 
 func (e *session) failed(ctx context.Context, err error) time.Duration {
 	u := e.u
-	if ctx.Err() != nil && e.verdict == nil {
+	if ctx.Err() != nil && e.failure == nil {
 		return 0 // we did not wait long enough; the next run sends it again
 	}
-	v := e.verdict
-	if v == nil {
-		v = &verdict{rule: endRule(err)}
-		if e.stalled {
-			v.rule = stallRule
-			if !e.odd {
-				u.stalled()
-			}
-		}
-		if len(e.flight) > 0 && v.rule.Fragment {
-			v.about, v.blames = e.flight[0], true
-		}
+	f := e.failure
+	if f == nil {
+		f = e.silentEnd(err)
 	}
 	if err == nil {
-		err = errors.New(v.rule.title())
+		err = errors.New(f.Title())
 	}
-	if e.got == 0 && e.any && v.rule.Action != Skip {
-		u.careful = true
+	if e.got == 0 && e.sending.any && f.Rule.Action != rules.Refuse {
+		u.retries.isolate = true
 	}
-	wait := u.failed(v.rule, err, v.title)
-	if v.blames {
-		e.blame(v)
+	wait := u.failed(f.Answer, err)
+	if f.blamed {
+		e.blame(f)
 	}
 	return wait
 }

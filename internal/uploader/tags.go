@@ -5,19 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-)
-
-// The limits of a fragment's tags (KVS quotas, "Streaming metadata").
-const (
-	MaxTags     = 10
-	MaxTagName  = 128 // bytes
-	MaxTagValue = 256 // bytes
 )
 
 // Tags that the service acts upon. All other names beginning with AWS are its own.
@@ -25,9 +20,10 @@ const (
 const (
 	TagImageGeneration = "AWS_KINESISVIDEO_IMAGE_GENERATION" // images of the fragment go to S3; no value
 	TagImagePrefix     = "AWS_KINESISVIDEO_IMAGE_PREFIX"     // begins the images' names
-	TagNotification    = "AWS_KINESISVIDEO_NOTIFICATION"     // the fragment is told over SNS; no value
-	reservedTags       = "AWS"
+	TagNotification    = "AWS_KINESISVIDEO_NOTIFICATION"     // the fragment is announced over SNS; no value
 )
+
+var actedUpon = []string{TagImageGeneration, TagImagePrefix, TagNotification}
 
 // tagEndOfFragment ends the fragment before it: the service stores and acknowledges it at once,
 // instead of when the next begins. AWS's C producer sends it when frames stop coming.
@@ -46,24 +42,24 @@ const withoutTagsFor = 24 * time.Hour
 
 // CheckTags finds what the service would refuse with 4009 FRAGMENT_METADATA_LIMIT_REACHED.
 func CheckTags(tags []mkv.Tag) error {
-	if len(tags) > MaxTags {
-		return fmt.Errorf("%d tags are more than the %d that a fragment may have", len(tags), MaxTags)
+	if len(tags) > kvslimit.Tags {
+		return fmt.Errorf("%d tags are more than the %d that a fragment may have", len(tags), kvslimit.Tags)
 	}
 	for _, t := range tags {
 		switch {
-		case t.Name == "" || len(t.Name) > MaxTagName:
-			return fmt.Errorf("the tag name %q has %d bytes; 1 to %d are allowed", t.Name, len(t.Name), MaxTagName)
-		case len(t.Value) > MaxTagValue:
-			return fmt.Errorf("the value of the tag %s has %d bytes; %d are allowed", t.Name, len(t.Value), MaxTagValue)
-		case strings.HasPrefix(t.Name, reservedTags) && t.Name != TagImageGeneration && t.Name != TagImagePrefix && t.Name != TagNotification:
+		case t.Name == "" || len(t.Name) > kvslimit.TagNameBytes:
+			return fmt.Errorf("the tag name %q has %d bytes; 1 to %d are allowed", t.Name, len(t.Name), kvslimit.TagNameBytes)
+		case len(t.Value) > kvslimit.TagValueBytes:
+			return fmt.Errorf("the value of the tag %s has %d bytes; %d are allowed", t.Name, len(t.Value), kvslimit.TagValueBytes)
+		case strings.HasPrefix(t.Name, kvslimit.ReservedTags) && !slices.Contains(actedUpon, t.Name):
 			return fmt.Errorf("the tag name %s is reserved for AWS", t.Name)
 		}
 	}
 	return nil
 }
 
-// SetTags gives the tags of all fragments that are sent from now on. It may be called at any time;
-// after an error those before stay.
+// fragmentTags are the tags of all fragments that are sent. set may be called at any time, everything else belongs to
+// whoever sends.
 //
 // They go with every fragment, as each is stored, found and given back by itself: what AWS's
 // producers call persistent is this repetition too. And they go BEHIND their fragment. Tags between
@@ -71,25 +67,43 @@ func CheckTags(tags []mkv.Tag) error {
 // of a session (amazon-kinesis-video-streams-pic, pull request 151), for where they did, the first
 // fragment had them twice and the last not at all (amazon-kinesis-video-streams-producer-c,
 // issue 405 and pull request 475).
-func (u *Uploader) SetTags(tags []mkv.Tag) error {
+type fragmentTags struct {
+	stream  string
+	health  *health.Part
+	log     *zap.Logger
+	now     func() time.Time       // the wall clock
+	current atomic.Pointer[tagSet] // never nil
+
+	withheld *tagSet // which the service refused, and which are left out; nil = none
+	until    time.Time
+}
+
+func newFragmentTags(o Options) *fragmentTags {
+	t := &fragmentTags{stream: o.Stream, health: o.Health, log: o.Log, now: o.Now}
+	t.current.Store(&tagSet{})
+	return t
+}
+
+// set takes over the tags of all fragments that are sent from now on. After an error those before stay.
+func (t *fragmentTags) set(tags []mkv.Tag) error {
 	if err := CheckTags(tags); err != nil {
 		return err
 	}
-	set := &tagSet{encoded: mkv.AppendTags(nil, tags), full: len(tags) == MaxTags}
-	if !bytes.Equal(u.tags.Load().encoded, set.encoded) {
-		u.tags.Store(set)
+	set := &tagSet{encoded: mkv.AppendTags(nil, tags), full: len(tags) == kvslimit.Tags}
+	if !bytes.Equal(t.current.Load().encoded, set.encoded) {
+		t.current.Store(set)
 	}
 	return nil
 }
 
 // tail returns what goes behind the next fragment, and the tags that it is of: nil where nothing
 // goes. With end, the tag that ends the fragment is the last; it is withheld with the others.
-func (u *Uploader) tail(end bool) (set *tagSet, elements []byte) {
-	set = u.tags.Load()
-	if u.withheld != nil && (u.withheld != set || u.o.Now().After(u.withheldUntil)) {
-		u.releaseTags()
+func (t *fragmentTags) tail(end bool) (set *tagSet, elements []byte) {
+	set = t.current.Load()
+	if t.withheld != nil && (t.withheld != set || t.now().After(t.until)) {
+		t.release()
 	}
-	if u.withheld == set {
+	if t.withheld == set {
 		return nil, nil
 	}
 	elements = slices.Clip(set.encoded)
@@ -102,25 +116,23 @@ func (u *Uploader) tail(end bool) (set *tagSet, elements []byte) {
 	return set, elements
 }
 
-// withholdTags leaves tags out that the service may have refused: media goes before metadata.
-func (u *Uploader) withholdTags(set *tagSet) {
-	u.withheld, u.withheldUntil = set, u.o.Now().Add(withoutTagsFor)
+// withhold leaves tags out that the service may have refused: media goes before metadata.
+func (t *fragmentTags) withhold(set *tagSet) { t.withheld, t.until = set, t.now().Add(withoutTagsFor) }
+
+// release sends tags again.
+func (t *fragmentTags) release() {
+	t.withheld = nil
+	t.health.OK(scopeTags)
 }
 
-// releaseTags sends tags again.
-func (u *Uploader) releaseTags() {
-	u.withheld = nil
-	u.o.Health.OK(scopeTags)
-}
-
-// reportWithheld is called when a fragment got through: without its tags, if they are withheld.
-func (u *Uploader) reportWithheld() {
-	if u.withheld == nil {
+// passed notes that a fragment got through: without its tags, if they are withheld.
+func (t *fragmentTags) passed() {
+	if t.withheld == nil {
 		return
 	}
-	fault := health.SystemFault(CodeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. "+
-		"They are tried again when they change, and once a day.", u.o.Stream)
-	if u.o.Health.Report(scopeTags, health.Degraded, fault) {
-		u.log.Warn("fragment tags are left out", zap.String("why", fault.Text))
+	fault := health.SystemFault(codeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. "+
+		"They are tried again when they change, and once a day.", t.stream)
+	if t.health.Report(scopeTags, health.Degraded, fault) {
+		t.log.Warn("fragment tags are left out", zap.String("why", fault.Text))
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
@@ -41,7 +42,7 @@ func (w *world) expectTags(want []mkv.Tag) {
 // Who follows a recording ends each fragment by its tag, so that it is not stored a fragment late.
 func TestFragmentsThatMayBeTheLastForAWhileAreEnded(t *testing.T) {
 	t.Parallel()
-	many := make([]mkv.Tag, MaxTags)
+	many := make([]mkv.Tag, kvslimit.Tags)
 	for i := range many {
 		many[i].Name = fmt.Sprint("tag", i)
 	}
@@ -125,7 +126,7 @@ func TestTheServiceRefusesWhatCheckTagsDoes(t *testing.T) {
 			w := newWorld(t, 24, roomy)
 			w.record(1, 2)
 			u := w.uploader()
-			u.tags.Store(&tagSet{encoded: mkv.AppendTags(nil, test.tags)}) // not SetTags, which checks
+			u.tags.current.Store(&tagSet{encoded: mkv.AppendTags(nil, test.tags)}) // not SetTags, which checks
 			w.drain(u)
 			w.expectAll()
 			if stats := w.service.Stats(door); (stats.Errors == 0) != test.good {
@@ -221,10 +222,10 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 				w.drain(u)
 				w.expectAll()
 				w.expectUploaded(0)
-				if n := w.number(health.FragmentsSkipped); n != 0 {
+				if n := w.number(health.FragmentsRefused); n != 0 {
 					t.Errorf("%d fragments were skipped", n)
 				}
-				if !w.sawCondition(CodeTags, health.SystemError) {
+				if !w.sawCondition(codeTags, health.SystemError) {
 					t.Error("nobody is told that the tags are left out")
 				}
 				list := w.service.Fragments(door)
@@ -361,7 +362,7 @@ func TestTheDocumentationKnowsWhatTagsCost(t *testing.T) {
 	page, err := os.ReadFile("../../docs/uploading.md")
 	must(t, err)
 	want := fmt.Sprintf("`front-door` on `hub-7`: %d bytes", len(mkv.AppendTags(nil, tags)))
-	for _, want := range []string{want, fmt.Sprintf("fewer than %d tags; %d bytes", MaxTags, len(endOfFragment))} {
+	for _, want := range []string{want, fmt.Sprintf("fewer than %d tags; %d bytes", kvslimit.Tags, len(endOfFragment))} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("docs/uploading.md does not say %q", want)
 		}

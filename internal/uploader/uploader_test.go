@@ -20,6 +20,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 )
 
 func TestEverythingArrivesOnceAndInOrderInOneSession(t *testing.T) {
@@ -98,7 +101,8 @@ func oneByOne(o *Options) { o.MaxInFlight = 1 }
 
 func TestResetsLoseNothingAndRepeatNothingThatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	for _, at := range []media.Point{media.BeforeResponse, media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived, media.AfterStored} {
+	for _, at := range []media.Point{media.BeforeResponse, media.BeforeBody, media.AtFragmentStart, media.MidFragment, media.AfterReceived,
+		media.AfterStored} {
 		t.Run(at.String(), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 24, roomy)
@@ -135,7 +139,7 @@ func TestAStallEndsTheSession(t *testing.T) {
 				t.Error("the black hole was not met")
 			}
 			w.expectOnce()
-			if !w.sawCondition(CodeUpload, health.SystemError) {
+			if !w.sawCondition(codeUpload, health.SystemError) {
 				t.Error("the stall is told nowhere")
 			}
 		})
@@ -150,7 +154,7 @@ func TestPatienceGrowsUntilASlowServiceGetsThrough(t *testing.T) {
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 50 * time.Millisecond }))
 	w.expectAll()
 	w.expectUploaded(0)
-	if n := w.number(health.FragmentsSkipped); n != 0 {
+	if n := w.number(health.FragmentsRefused); n != 0 {
 		t.Errorf("%d fragments were skipped, but the service was only slow", n)
 	}
 }
@@ -206,7 +210,7 @@ func TestSessionsChangeWithoutGapOrRepeat(t *testing.T) {
 	w := newWorld(t, 24, roomy)
 	w.record(2, 6)
 	u := w.uploader(func(o *Options) { o.MaxSession = 150 * time.Millisecond })
-	u.fragments = newBucket(20, 1)
+	u.pace = pace.New(pace.Options{Fragments: 20, FragmentBurst: 1, Sessions: 1e6})
 	w.drain(u)
 	w.expectOnce()
 	stats := w.service.Stats(door)
@@ -263,7 +267,7 @@ func TestAnIdleSessionEndsAndAnotherBegins(t *testing.T) {
 	if stats := w.service.Stats(door); stats.Sessions != 2 {
 		t.Errorf("the service saw %d sessions, want 2", stats.Sessions)
 	}
-	if w.sawCondition(CodeUpload, health.SystemError) {
+	if w.sawCondition(codeUpload, health.SystemError) {
 		t.Error("a session that was not needed is no fault")
 	}
 }
@@ -291,7 +295,7 @@ func TestAFragmentThatBreaksTheLineDoesNotBlockThoseBehindIt(t *testing.T) {
 		if hits == most {
 			return r
 		}
-		return &poison{src: r, marks: [][]byte{mark}, hit: func() { hits++ }}
+		return &poisonedBody{src: r, marks: [][]byte{mark}, hit: func() { hits++ }}
 	}
 	u := w.uploader()
 	must(t, u.SetTags(someTags))
@@ -306,10 +310,10 @@ func TestAFragmentThatBreaksTheLineDoesNotBlockThoseBehindIt(t *testing.T) {
 		t.Errorf("fragments came twice: %v", w.relative(got))
 	}
 	w.expectUploaded(0)
-	if n := w.number(health.FragmentsSkipped); n != 0 || hits != most {
+	if n := w.number(health.FragmentsRefused); n != 0 || hits != most {
 		t.Errorf("%d fragments were skipped after %d attempts", n, hits)
 	}
-	if !w.sawCondition(CodeBreaks, health.SystemError) || w.reports(CodeBreaks) {
+	if !w.sawCondition(codeBreaks, health.SystemError) || w.reports(codeBreaks) {
 		t.Errorf("which fragment does not get through was not said, or is said at the end: %+v", w.health.Snapshot())
 	}
 }
@@ -323,11 +327,11 @@ func TestAFragmentThatTheServiceFailsWithIsRefused(t *testing.T) {
 		fault := w.service.Faults().Inject(door, media.ErrorAt(media.AfterReceived, id).Of(w.want[4]))
 		w.drain(w.uploader())
 		w.expectUploaded(1)
-		if n := w.number(health.FragmentsSkipped); n != 1 || fault.Fired() < refusedAfter {
-			t.Errorf("%d: %d fragments were skipped after %d attempts, want 1 after at least %d", id, n, fault.Fired(), refusedAfter)
+		if n := w.number(health.FragmentsRefused); n != 1 || fault.Fired() < poison.RefusedAfter {
+			t.Errorf("%d: %d fragments were skipped after %d attempts, want 1 after at least %d", id, n, fault.Fired(), poison.RefusedAfter)
 		}
-		if !w.sawCondition(CodeRefused, health.SystemError) {
-			t.Error("the skipped fragment is told nowhere")
+		if !w.sawCondition(codeRefused, health.SystemError) {
+			t.Error("the refused fragment is told nowhere")
 		}
 	}
 }
@@ -338,12 +342,12 @@ func TestSuspectsThatWereDeletedAreForgotten(t *testing.T) {
 	w.record(1, 1)
 	u := w.uploader()
 	k := w.store.Segments(door, time.Time{}, time.Time{})[0].Key
-	for range splitAfter {
-		u.suspects.failed(shot{key: k}, true, false, 0)
+	for range poison.SplitAfter {
+		u.poison.Failed(queue.Fragment{Key: k}, true, false, 0)
 	}
 	must(t, w.store.Delete(k))
 	w.drain(u)
-	if n := len(u.suspects.list); n != 0 {
+	if n := u.poison.Len(); n != 0 {
 		t.Errorf("%d fragments are suspected, and none is there", n)
 	}
 }
@@ -356,7 +360,7 @@ func TestABrokenNetworkBlamesNoFragment(t *testing.T) {
 	w.drain(w.uploader())
 	w.expectAll()
 	w.expectUploaded(0)
-	if n := w.number(health.FragmentsSkipped); n != 0 {
+	if n := w.number(health.FragmentsRefused); n != 0 {
 		t.Errorf("%d fragments were skipped, but the network was to blame", n)
 	}
 }
@@ -419,7 +423,7 @@ func TestThePaceStaysBelowTheLimits(t *testing.T) {
 	w := newWorld(t, 24, media.Limits{})
 	w.record(2, 8)
 	u := w.uploader()
-	u.fragments, u.sessions = newBucket(fragmentsPerSecond, fragmentBurst), newBucket(sessionsPerSecond, 1)
+	u.pace = pace.New(pace.Options{})
 	w.drain(u)
 	w.expectOnce()
 	if stats := w.service.Stats(door); stats.Throttled != 0 || stats.Refused != 0 {
@@ -443,7 +447,7 @@ func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
 	w := newWorldWithAnUnreadableSegment(t)
 	w.drain(w.uploader())
 	w.expectAll(w.want[2], w.want[3])
-	if !w.sawCondition(CodeStore, health.SystemError) {
+	if !w.sawCondition(codeStore, health.SystemError) {
 		t.Error("the unreadable segment is told nowhere")
 	}
 	if s := w.store.Segments(door, time.Time{}, time.Time{})[1]; s.State != segment.Sealed {
@@ -453,7 +457,7 @@ func TestAnUnreadableSegmentIsPassedOver(t *testing.T) {
 
 func TestADiskThatServesAgainIsNoLongerReported(t *testing.T) {
 	t.Parallel()
-	reported := func(w *world) bool { return w.reports(CodeStore) }
+	reported := func(w *world) bool { return w.reports(codeStore) }
 	t.Run("segment", func(t *testing.T) {
 		t.Parallel()
 		w := newWorldWithAnUnreadableSegment(t)
@@ -490,16 +494,16 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 		ctx, cancel := context.WithCancel(w.context())
 		w.cloud.trouble(1, 0, cancel, nil)
 		u := w.uploader()
-		if err := u.Drain(ctx); err == nil || !w.reports(CodeUpload) {
-			t.Errorf("Drain without a network: %v, reported: %v", err, w.reports(CodeUpload))
+		if err := u.Drain(ctx); err == nil || !w.reports(codeUpload) {
+			t.Errorf("Drain without a network: %v, reported: %v", err, w.reports(codeUpload))
 		}
 		must(t, w.store.Delete(w.store.Segments(door, time.Time{}, time.Time{})[0].Key))
 		w.drain(u)
-		if w.reports(CodeUpload) {
+		if w.reports(codeUpload) {
 			t.Error("it is reported that nothing gets through, and nothing is left")
 		}
 	})
-	t.Run("skipped", func(t *testing.T) {
+	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, 24, roomy)
 		w.record(1, 1)
@@ -508,12 +512,12 @@ func TestWhatIsNoLongerThereIsNoLongerReported(t *testing.T) {
 		w.health = health.NewRegistry(func() time.Time { return now }) // whose clock ends an event
 		u := w.uploader(func(o *Options) { o.Now = func() time.Time { return now } })
 		w.drain(u)
-		if !w.reports(CodeRefused) {
-			t.Error("the skipped fragment is told nowhere")
+		if !w.reports(codeRefused) {
+			t.Error("the refused fragment is told nowhere")
 		}
 		now = now.Add(rememberRefused + time.Second)
 		w.drain(u)
-		if w.reports(CodeRefused) {
+		if w.reports(codeRefused) {
 			t.Error("it is still reported after a day")
 		}
 	})
@@ -526,10 +530,10 @@ func TestASegmentThatCannotBeMovedIsTriedAgainInTime(t *testing.T) {
 	store := &immovable{watchedStore: w.store, oldest: w.store.Segments(door, time.Time{}, time.Time{})[0].Key}
 	u := w.uploader(func(o *Options) { o.Store = store })
 	w.drain(u)
-	if store.refused != 1 || !w.sawCondition(CodeStore, health.SystemError) {
+	if store.refused != 1 || !w.sawCondition(codeStore, health.SystemError) {
 		t.Errorf("the disk was asked %d times, want once, and to have it reported", store.refused)
 	}
-	u.queue.unreadable[store.oldest] = time.Now() // it is time
+	w.waited.Store(int64(queue.UnreadableFor))
 	store.mended = true
 	w.drain(u)
 	w.expectOnce()
@@ -601,11 +605,21 @@ func TestAFragmentThatStallsTheLineIsNeverGivenUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 24, roomy)
 	w.record(2, 4)
-	fault := w.service.Faults().Inject(door, media.BlackHoleAt(media.MidFragment).Of(w.want[2]).Times(refusedAfter+4))
+	fault := w.service.Faults().Inject(door, media.BlackHoleAt(media.MidFragment).Of(w.want[2]).Times(poison.RefusedAfter+4))
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 20 * time.Millisecond }))
 	w.expectAll()
 	w.expectUploaded(0)
-	if n := w.number(health.FragmentsSkipped); n != 0 || fault.Fired() != refusedAfter+4 {
+	if n := w.number(health.FragmentsRefused); n != 0 || fault.Fired() != poison.RefusedAfter+4 {
 		t.Errorf("%d fragments were skipped after %d attempts", n, fault.Fired())
 	}
+}
+
+func TestAnErrorWithoutTimecodeIsProvenBeforeItRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 24, roomy)
+	w.record(1, 4)
+	w.service.Faults().Inject(door, media.ErrorAt(media.BeforeBody, 4006).Times(2))
+	w.drain(w.uploader())
+	w.expectAll(w.want[0])
+	w.expectUploaded(1)
 }

@@ -46,7 +46,7 @@ type Options struct {
 	Version string
 	// CABundle is a file with the roots to trust in place of the system's (AWS_CA_BUNDLE).
 	CABundle string
-	// Clock is told the Date of every answer that came over verified TLS. Default: nobody is.
+	// Clock is notified of the Date of every answer that came over verified TLS. Default: none is.
 	Clock *hubclock.Clock
 	// CertFile is a file with roots to trust beside those of the system's directories
 	// (SSL_CERT_FILE, see crypto/x509). CABundle takes precedence over it.
@@ -59,7 +59,7 @@ type Config struct {
 	sdk     aws.Config
 	base    *http.Transport
 	version string
-	clock   *hubclock.Clock // nil: nobody is told
+	clock   *hubclock.Clock // nil: none is notified
 }
 
 // Load sets the SDK up. It reads AWS_ENDPOINT_URL* from the process's environment.
@@ -137,7 +137,7 @@ func UserAgent(version string) string {
 
 // Device is a client for an endpoint that authenticates the device by its certificate. It keeps no
 // connection, since one request an hour is not worth one, and so follows a certificate that is replaced.
-// clock, when it is not nil, is told the Date of every answer.
+// clock, when it is not nil, is notified of the Date of every answer.
 func Device(identity *tls.Config, timeout time.Duration, version string, clock *hubclock.Clock) *http.Client {
 	t := newTransport(nil)
 	t.TLSClientConfig = identity.Clone()
@@ -252,7 +252,7 @@ func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// compare tells the clock what a service's shows. Only a server whose certificate was verified is
+// compare notifies the clock of what a service's shows. Only a server whose certificate was verified is
 // believed, and no cache, whose Date is an old one.
 func (n named) compare(answer *http.Response, sent time.Time) {
 	if answer.TLS == nil || len(answer.TLS.VerifiedChains) == 0 || answer.Header.Get("Age") != "" {

@@ -91,8 +91,9 @@ func TestTheDateOfAServerThatIsNotVerified(t *testing.T) {
 	server := dated(t, true, 0, "")
 	authority := iottest.NewAuthority(t)
 	for verified, identity := range map[bool]*tls.Config{
-		true:  {RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
-		false: {InsecureSkipVerify: true, Certificates: []tls.Certificate{authority.Issue("hub", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))}},
+		true: {RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
+		false: {InsecureSkipVerify: true, Certificates: []tls.Certificate{authority.Issue("hub", time.Now().Add(-time.Hour),
+			time.Now().Add(time.Hour))}},
 	} {
 		clock := unsynchronised()
 		response, err := Device(identity, time.Minute, "", clock).Get(server.URL)

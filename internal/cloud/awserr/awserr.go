@@ -33,7 +33,11 @@ const (
 	Limit                       // a limit of the stream or the account is reached
 	NotFound                    // what was asked about does not exist
 	NoSuchPath                  // the host is of another service, which does not know the path
+	Unusable                    // what was asked about is marked for deletion, or empty
+	Undecryptable               // the key of what was asked about may not be used
+	Malformed                   // a value in the request is not valid
 	Invalid                     // the service does not take the request
+	Certificate                 // the device certificate is refused
 	Failing                     // the service, or a proxy before it, fails
 	Unexpected                  // anything else
 )
@@ -70,7 +74,10 @@ var byName = map[Kind][]string{
 	Limit: {"ConnectionLimitExceededException", "LimitExceeded", "LimitExceededException", "LimitExceededFault",
 		"ServiceQuotaExceededException",
 		"AccountStreamLimitExceededException", "DeviceStreamLimitExceededException", "AccountChannelLimitExceededException"},
-	NotFound: {"ResourceNotFoundException", "ResourceNotFound", "StreamEdgeConfigurationNotFoundException", "NoSuchEntity"},
+	NotFound:      {"ResourceNotFoundException", "ResourceNotFound", "StreamEdgeConfigurationNotFoundException", "NoSuchEntity"},
+	Unusable:      {"InvalidRequestException"},
+	Undecryptable: {"DecryptionFailure"},
+	Malformed:     {"InvalidParameterException", "ValidationException"},
 	Failing: {"InternalFailure", "InternalServiceError", "InternalServiceFault",
 		"InternalServiceFailure", "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException"},
 }
@@ -118,6 +125,24 @@ func Parse(status int, header http.Header, body []byte) Error {
 	if status == http.StatusNotFound && name == "" && document.TraceID != "" {
 		// Only the data plane of AWS IoT has one: {"message":"Not Found","traceId":"…"}.
 		e.Kind = NoSuchPath
+	}
+	return e
+}
+
+// ParseCredentials classifies an answer that is not 200 of the credentials endpoint of AWS IoT, whose exceptions have
+// no names. Source: AWS IoT Core Developer Guide, "Authorizing direct calls to AWS services".
+func ParseCredentials(status int, body []byte) Error {
+	e := Parse(status, nil, body)
+	switch {
+	case status == http.StatusUnauthorized,
+		status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "certificate"):
+		e.Kind = Certificate
+	case status == http.StatusForbidden:
+		e.Kind = Denied
+	case status == http.StatusNotFound && e.Kind != NoSuchPath:
+		e.Kind = NotFound
+	case status == http.StatusBadRequest:
+		e.Kind = Invalid
 	}
 	return e
 }
@@ -192,9 +217,10 @@ func Clip(s string) string {
 }
 
 // CredentialsRefused reports whether other credentials, or a right clock, would be taken.
-func (e Error) CredentialsRefused() bool {
-	return e.Kind == Expired || e.Kind == Unknown || e.Kind == Signature
-}
+func (e Error) CredentialsRefused() bool { return e.CredentialsOutdated() || e.Kind == Signature }
+
+// CredentialsOutdated reports whether other credentials would be taken.
+func (e Error) CredentialsOutdated() bool { return e.Kind == Expired || e.Kind == Unknown }
 
 // RightMissing reports whether a policy keeps the hub from what it asked.
 func (e Error) RightMissing() bool {

@@ -19,7 +19,9 @@ import (
 const (
 	user = "User: arn:aws:sts::123456789012:assumed-role/hub/0a1b"
 	// denied is IAM's text.
-	denied = user + " is not authorized to perform: kinesisvideo:PutMedia on resource: arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1700000000000 because no identity-based policy allows the kinesisvideo:PutMedia action"
+	denied = user + " is not authorized to perform: kinesisvideo:PutMedia on resource: " +
+		"arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1700000000000 because no identity-based policy allows the " +
+		"kinesisvideo:PutMedia action"
 )
 
 func TestWhatAnAnswerMeans(t *testing.T) {
@@ -31,41 +33,51 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		action         string
 		resourceEnding string
 	}{
-		"IAM, with a name":          {403, "AccessDeniedException", denied, Denied, "kinesisvideo:PutMedia", "stream/door/1700000000000"},
-		"IAM, without a name":       {403, "", denied, Denied, "kinesisvideo:PutMedia", "stream/door/1700000000000"},
-		"IAM, as 400":               {400, "AccessDeniedException", user + " is not authorized to perform: secretsmanager:GetSecretValue on resource: camera-1", Denied, "secretsmanager:GetSecretValue", "camera-1"},
-		"IAM, as 401":               {401, "NotAuthorizedException", denied, Denied, "kinesisvideo:PutMedia", "1700000000000"},
-		"IAM, no resource":          {403, "AccessDenied", user + " is not authorized to perform: cloudwatch:PutMetricData because no identity-based policy allows the cloudwatch:PutMetricData action", Denied, "cloudwatch:PutMetricData", ""},
-		"IAM, explicit deny":        {403, "", "access denied with an explicit deny in a service control policy", Denied, "", ""},
-		"KMS":                       {400, "AccessDeniedException", "Access to KMS is not allowed", Denied, "", ""},
-		"KVS, 401":                  {401, "NotAuthorizedException", "", DeniedOrExpired, "", ""},
-		"KVS, 401, as documented":   {401, "NotAuthorizedException", "The caller is not authorized to perform an operation on the given stream, or the token has expired.", DeniedOrExpired, "", ""},
-		"KVS, 401, expired":         {401, "NotAuthorizedException", "The token has expired", Expired, "", ""},
-		"expired":                   {403, "ExpiredTokenException", "The security token included in the request is expired", Expired, "", ""},
-		"expired, without a name":   {403, "", "The security token included in the request is expired", Expired, "", ""},
-		"STS, expired":              {403, "ExpiredToken", "", Expired, "", ""},
-		"not known":                 {403, "UnrecognizedClientException", "The security token included in the request is invalid.", Unknown, "", ""},
+		"IAM, with a name":    {403, "AccessDeniedException", denied, Denied, "kinesisvideo:PutMedia", "stream/door/1700000000000"},
+		"IAM, without a name": {403, "", denied, Denied, "kinesisvideo:PutMedia", "stream/door/1700000000000"},
+		"IAM, as 400": {400, "AccessDeniedException", user +
+			" is not authorized to perform: secretsmanager:GetSecretValue on resource: camera-1", Denied, "secretsmanager:GetSecretValue",
+			"camera-1"},
+		"IAM, as 401": {401, "NotAuthorizedException", denied, Denied, "kinesisvideo:PutMedia", "1700000000000"},
+		"IAM, no resource": {403, "AccessDenied", user + " is not authorized to perform: cloudwatch:PutMetricData because no " +
+			"identity-based policy allows the cloudwatch:PutMetricData action", Denied, "cloudwatch:PutMetricData", ""},
+		"IAM, explicit deny": {403, "", "access denied with an explicit deny in a service control policy", Denied, "", ""},
+		"KMS":                {400, "AccessDeniedException", "Access to KMS is not allowed", Denied, "", ""},
+		"KVS, 401":           {401, "NotAuthorizedException", "", DeniedOrExpired, "", ""},
+		"KVS, 401, as documented": {401, "NotAuthorizedException", "The caller is not authorized to perform an operation on the given " +
+			"stream, or the token has expired.", DeniedOrExpired, "", ""},
+		"KVS, 401, expired":       {401, "NotAuthorizedException", "The token has expired", Expired, "", ""},
+		"expired":                 {403, "ExpiredTokenException", "The security token included in the request is expired", Expired, "", ""},
+		"expired, without a name": {403, "", "The security token included in the request is expired", Expired, "", ""},
+		"STS, expired":            {403, "ExpiredToken", "", Expired, "", ""},
+		"not known": {403, "UnrecognizedClientException", "The security token included in the request is invalid.", Unknown, "",
+			""},
 		"not known, without a name": {403, "", "The security token included in the request is invalid.", Unknown, "", ""},
 		"STS, not known":            {403, "InvalidClientTokenId", "", Unknown, "", ""},
-		"clock":                     {403, "InvalidSignatureException", "Signature expired: 20261101T000000Z is now earlier than 20261101T001500Z", Signature, "", ""},
-		"clock, without a name":     {403, "", "Signature expired: 20261101T000000Z is now earlier than 20261101T001500Z", Signature, "", ""},
-		"STS, signature":            {403, "SignatureDoesNotMatch", "", Signature, "", ""},
-		"region":                    {403, "", "Credential should be scoped to a valid region.", Signature, "", ""},
-		"refused without a word":    {403, "", "", Forbidden, "", ""},
-		"a proxy's 401":             {401, "", "", Forbidden, "", ""},
-		"throttled":                 {400, "ThrottlingException", "Rate exceeded", Throttled, "", ""},
-		"CloudWatch, throttled":     {400, "Throttling", "", Throttled, "", ""},
-		"KVS, throttled":            {400, "ClientLimitExceededException", "", Throttled, "", ""},
-		"429":                       {429, "", "", Throttled, "", ""},
-		"KVS, connections":          {400, "ConnectionLimitExceededException", "", Limit, "", ""},
-		"no stream":                 {404, "ResourceNotFoundException", "", NotFound, "", ""},
-		"no secret":                 {400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.", NotFound, "", ""},
-		"404":                       {404, "", "Not Found", NotFound, "", ""},
-		"namespaces":                {400, "com.amazonaws.kinesisvideo#InvalidEndpointException:http://internal.amazon.com/x", "", Invalid, "", ""},
-		"400":                       {400, "", "", Invalid, "", ""},
-		"500":                       {500, "InternalFailure", "", Failing, "", ""},
-		"503 of a proxy":            {503, "", "", Failing, "", ""},
-		"redirected":                {302, "", "", Unexpected, "", ""},
+		"clock": {403, "InvalidSignatureException",
+			"Signature expired: 20261101T000000Z is now earlier than 20261101T001500Z", Signature, "", ""},
+		"clock, without a name":  {403, "", "Signature expired: 20261101T000000Z is now earlier than 20261101T001500Z", Signature, "", ""},
+		"STS, signature":         {403, "SignatureDoesNotMatch", "", Signature, "", ""},
+		"region":                 {403, "", "Credential should be scoped to a valid region.", Signature, "", ""},
+		"refused without a word": {403, "", "", Forbidden, "", ""},
+		"a proxy's 401":          {401, "", "", Forbidden, "", ""},
+		"throttled":              {400, "ThrottlingException", "Rate exceeded", Throttled, "", ""},
+		"CloudWatch, throttled":  {400, "Throttling", "", Throttled, "", ""},
+		"KVS, throttled":         {400, "ClientLimitExceededException", "", Throttled, "", ""},
+		"429":                    {429, "", "", Throttled, "", ""},
+		"KVS, connections":       {400, "ConnectionLimitExceededException", "", Limit, "", ""},
+		"no stream":              {404, "ResourceNotFoundException", "", NotFound, "", ""},
+		"no secret":              {400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.", NotFound, "", ""},
+		"404":                    {404, "", "Not Found", NotFound, "", ""},
+		"namespaces": {400, "com.amazonaws.kinesisvideo#InvalidEndpointException:http://internal.amazon.com/x", "", Invalid, "",
+			""},
+		"400":              {400, "", "", Invalid, "", ""},
+		"a deleted secret": {400, "InvalidRequestException", "", Unusable, "", ""},
+		"a secret's key":   {400, "DecryptionFailure", "", Undecryptable, "", ""},
+		"a wrong ARN":      {400, "InvalidParameterException", "", Malformed, "", ""},
+		"500":              {500, "InternalFailure", "", Failing, "", ""},
+		"503 of a proxy":   {503, "", "", Failing, "", ""},
+		"redirected":       {302, "", "", Unexpected, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,6 +89,29 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 				t.Errorf("the name is %q", e.Name)
 			}
 		})
+	}
+}
+
+func TestAnswersOfTheCredentialsEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		status int
+		body   string
+		want   Kind
+	}{
+		{401, "", Certificate},
+		{403, `{"message":"Invalid certificate"}`, Certificate},
+		{403, `{"message":"Access Denied"}`, Denied},
+		{403, "", Denied},
+		{404, `{"message":"Role alias does not exist"}`, NotFound},
+		{404, `{"message":"Not Found","traceId":"0a"}`, NoSuchPath},
+		{400, `{"message":"ThingName does not match"}`, Invalid},
+		{429, "", Throttled},
+		{503, "<html>", Failing},
+	} {
+		if e := ParseCredentials(row.status, []byte(row.body)); e.Kind != row.want || e.Status != row.status {
+			t.Errorf("%d %s: got %+v, want kind %d", row.status, row.body, e, row.want)
+		}
 	}
 }
 
@@ -115,7 +150,8 @@ func TestTheSDKsErrorsOfEachService(t *testing.T) {
 		},
 	}
 	for service, call := range calls {
-		for name, want := range map[string]Kind{"AccessDeniedException": Denied, "ExpiredTokenException": Expired, "ThrottlingException": Throttled, "": Forbidden} {
+		for name, want := range map[string]Kind{"AccessDeniedException": Denied, "ExpiredTokenException": Expired,
+			"ThrottlingException": Throttled, "": Forbidden} {
 			t.Run(service+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -40,7 +40,7 @@ const (
 	UnitPercent = types.StandardUnitPercent
 )
 
-// Dimension is a name and a value by which CloudWatch tells metrics of one name apart.
+// Dimension is a name and a value by which CloudWatch distinguishes metrics of one name.
 type Dimension struct{ Name, Value string }
 
 // Point is one value at one time.
@@ -100,11 +100,14 @@ func requestFault(err error) *health.Fault {
 	case answer.CredentialsRefused():
 		return health.SystemFault(CodeDenied, err, "CloudWatch refuses the hub's credentials: check the role alias and the hub's clock.")
 	case answer.Kind == awserr.Unreachable:
-		return health.SystemFault(CodeUnreachable, err, "CloudWatch cannot be reached: check the hub's internet connection and firewall (port 443). Metrics are kept and sent later.")
+		return health.SystemFault(CodeUnreachable, err, "CloudWatch cannot be reached: check the hub's internet connection and firewall (port "+
+			"443). Metrics are kept and sent later.")
 	case answer.Kind == awserr.Throttled, answer.Kind == awserr.Failing:
-		return health.SystemFault(CodeUnreachable, err, "CloudWatch answers with HTTP status %d; the metrics are kept and sent later.", answer.Status)
+		return health.SystemFault(CodeUnreachable, err, "CloudWatch answers with HTTP status %d; the metrics are kept and sent later.",
+			answer.Status)
 	default:
-		return health.SystemFault(CodeRefused, err, "CloudWatch does not take the metrics of some minutes (%s), which are dropped.", reason(answer.Name, answer.Status))
+		return health.SystemFault(CodeRefused, err, "CloudWatch does not take the metrics of some minutes (%s), which are dropped.",
+			reason(answer.Name, answer.Status))
 	}
 }
 

@@ -21,13 +21,20 @@ const (
 
 // conditionRows are the conditions of the hub's credentials.
 var conditionRows = []conditiontest.Row{
-	{Code: "credentials-role-alias", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeRoleAlias, nil, "No such alias."))},
-	{Code: "credentials-certificate", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeCertificate, nil, "It is refused."))},
-	{Code: "credentials-clock", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeClock, nil, "It is off."))},
-	{Code: "credentials-network", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.SystemFault(CodeNetwork, nil, "No network."))},
-	{Code: "credentials-trust", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeTrust, nil, "Another CA."))},
-	{Code: "credentials-service", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.SystemFault(CodeService, nil, "HTTP 500."))},
-	{Code: "credentials-token", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks, Start: refusing(health.UserFault(CodeToken, nil, "An old token."))},
+	{Code: "credentials-role-alias", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(codeRoleAlias, nil, "No such alias."))},
+	{Code: "credentials-certificate", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(codeCertificate, nil, "It is refused."))},
+	{Code: "credentials-clock", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(codeClock, nil, "It is off."))},
+	{Code: "credentials-network", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.SystemFault(codeNetwork, nil, "No network."))},
+	{Code: "credentials-trust", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(codeTrust, nil, "Another CA."))},
+	{Code: "credentials-service", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.SystemFault(codeService, nil, "HTTP 500."))},
+	{Code: "credentials-token", Job: health.JobCloud, Limit: askedWithin, Reason: whoAsks,
+		Start: refusing(health.UserFault(codeToken, nil, "An old token."))},
 }
 
 func TestConditionsEnd(t *testing.T) {
@@ -53,9 +60,9 @@ func TestTheClockReplacesWhatWasReportedBefore(t *testing.T) {
 		}
 		return codes
 	}
-	p.report(health.SystemFault(CodeNetwork, nil, "No network."))
-	p.recovered(health.UserFault(CodeClock, nil, "The clock is off."))
-	if got := shown(); len(got) != 1 || got[0] != CodeClock {
+	p.report(health.SystemFault(codeNetwork, nil, "No network."))
+	p.recovered(health.UserFault(codeClock, nil, "The clock is off."))
+	if got := shown(); len(got) != 1 || got[0] != codeClock {
 		t.Errorf("got %v, want the clock only", got)
 	}
 	p.recovered(nil)

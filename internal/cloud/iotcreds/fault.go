@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
@@ -16,13 +17,13 @@ import (
 
 // The codes of the conditions that the Provider raises.
 const (
-	CodeRoleAlias   = "credentials-role-alias"  // the alias does not exist or may not be used
-	CodeCertificate = "credentials-certificate" // the device certificate is refused or over
-	CodeClock       = "credentials-clock"       // the hub's clock is off
-	CodeNetwork     = "credentials-network"     // the endpoint cannot be reached
-	CodeTrust       = "credentials-trust"       // the endpoint is not whom it should be
-	CodeService     = "credentials-service"     // the endpoint answers something else
-	CodeToken       = "credentials-token"       // Greengrass does not take the component's token
+	codeRoleAlias   = "credentials-role-alias"  // the alias does not exist or may not be used
+	codeCertificate = "credentials-certificate" // the device certificate is refused or over
+	codeClock       = "credentials-clock"       // the hub's clock is off
+	codeNetwork     = "credentials-network"     // the endpoint cannot be reached
+	codeTrust       = "credentials-trust"       // the endpoint is not whom it should be
+	codeService     = "credentials-service"     // the endpoint answers something else
+	codeToken       = "credentials-token"       // Greengrass does not take the component's token
 )
 
 // maxSkew is what AWS's request signatures tolerate.
@@ -37,36 +38,42 @@ func (p *Provider) clockFault(skew time.Duration) *health.Fault {
 	if skew < 0 {
 		direction = "ahead of"
 	}
-	return health.UserFault(CodeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock (NTP).",
+	return health.UserFault(codeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: "+
+		"set the clock (NTP).",
 		health.Varying(skewText(skew.Abs())), direction, p.o.Endpoint)
 }
 
 // statusFault turns an answer that is not 200 into a sentence.
 func (p *Provider) statusFault(status int, body []byte, skew time.Duration) error {
-	answer := awserr.Parse(status, nil, body)
-	message := strings.ToLower(answer.Message)
+	answer := awserr.ParseCredentials(status, body)
 	cause := &StatusError{Status: status, Message: answer.Message}
 	if f := p.certificateOver(cause); f != nil {
 		return f
 	}
 	switch {
-	case status == http.StatusNotFound && p.otherEndpoint(answer):
-		return health.UserFault(CodeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
-			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.", p.o.Endpoint)
-	case status == http.StatusNotFound:
-		return health.UserFault(CodeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.", p.o.RoleAlias)
-	case status == http.StatusForbidden && strings.Contains(message, "certificate"), status == http.StatusUnauthorized:
+	case (answer.Kind == awserr.NotFound || answer.Kind == awserr.NoSuchPath) && p.otherEndpoint(answer):
+		return health.UserFault(codeService, cause, "The host %s is not the credentials endpoint of AWS IoT, but another of its endpoints: "+
+			"set AWS_IOT_CORE_CREDENTIAL_ENDPOINT to the host that `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` shows.",
+			p.o.Endpoint)
+	case answer.Kind == awserr.NotFound, answer.Kind == awserr.NoSuchPath:
+		return health.UserFault(codeRoleAlias, cause, "The role alias %s does not exist: create it, or correct AWS_IOT_CORE_ROLE_ALIAS.",
+			p.o.RoleAlias)
+	case answer.Kind == awserr.Certificate:
 		return p.refusedCertificate(cause)
-	case status == http.StatusForbidden:
+	case answer.Kind == awserr.Denied:
 		if f := p.clockFault(skew); f != nil {
 			f.Err = cause
 			return f
 		}
-		return health.UserFault(CodeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
-	case status == http.StatusBadRequest:
-		return health.UserFault(CodeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName, p.o.RoleAlias)
+		return health.UserFault(codeRoleAlias, cause, "The hub may not use the role alias %s: its certificate's policy must allow "+
+			"iot:AssumeRoleWithCertificate on it, and the role must trust credentials.iot.amazonaws.com.", p.o.RoleAlias)
+	case answer.Kind == awserr.Invalid:
+		return health.UserFault(codeRoleAlias, cause, "The credentials endpoint %s refuses thing %s with role alias %s: check that the "+
+			"certificate is attached to the thing, and AWS_IOT_CORE_THING_NAME and AWS_IOT_CORE_ROLE_ALIAS.", p.o.Endpoint, p.o.ThingName,
+			p.o.RoleAlias)
 	default:
-		return health.SystemFault(CodeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.", p.o.Endpoint, status)
+		return health.SystemFault(codeService, cause, "The credentials endpoint %s answers with HTTP status %d; the agent keeps trying.",
+			p.o.Endpoint, status)
 	}
 }
 
@@ -90,7 +97,7 @@ type StatusError struct {
 	Message string // of the endpoint, cleaned and shortened
 }
 
-// Error gives status and message.
+// Error returns status and message.
 func (e *StatusError) Error() string {
 	if e.Message == "" {
 		return http.StatusText(e.Status)
@@ -103,26 +110,36 @@ func (p *Provider) connectionFault(err error) error {
 	if f := p.certificateOver(err); f != nil {
 		return f
 	}
-	switch neterr.Of(err) {
-	case neterr.CertExpired:
-		return health.UserFault(CodeClock, err, "The certificate of %s is not valid at %s, the hub's time: set the clock (NTP).", p.o.Endpoint, health.Varying(p.o.Now().UTC().Format(time.RFC3339)))
-	case neterr.Untrusted:
-		return health.UserFault(CodeTrust, err, "The certificate of %s is not signed by a CA in AWS_IOT_CA_CERT: check that file, and whether a proxy intercepts TLS.", p.o.Endpoint)
-	case neterr.HostnameMismatch:
-		return health.UserFault(CodeTrust, err, "The server at %s has a certificate for another name: correct AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
-	case neterr.Refused:
-		return p.refusedCertificate(err)
-	case neterr.DNS:
-		return health.SystemFault(CodeNetwork, err, "The name of the credentials endpoint %s cannot be resolved: check DNS and AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
-	case neterr.Timeout:
-		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s does not answer: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
-	default:
-		return health.SystemFault(CodeNetwork, err, "The credentials endpoint %s cannot be reached: check the hub's internet connection and firewall (port 443).", p.o.Endpoint)
+	kind := neterr.Of(err)
+	s := p.server().Sentence(kind)
+	return health.NewFault(s.Class, codeOf(kind), err, s.Format, s.Args...)
+}
+
+func (p *Provider) server() connfault.Server {
+	return connfault.Server{
+		Endpoint: "credentials", Host: p.o.Endpoint, Setting: "AWS_IOT_CORE_CREDENTIAL_ENDPOINT", Now: p.o.Now(),
+		DeviceCertificate: "active, attached to thing " + p.o.ThingName + ", and that AWS_IOT_CORE_CERT is the file for this account and region",
 	}
 }
 
+// codeOf is the code of a failure to connect.
+func codeOf(kind neterr.Kind) string {
+	switch kind {
+	case neterr.CertExpired:
+		return codeClock
+	case neterr.Untrusted, neterr.HostnameMismatch:
+		return codeTrust
+	case neterr.Refused:
+		return codeCertificate
+	default:
+		return codeNetwork
+	}
+}
+
+// refusedCertificate is a refusal of the device certificate, in the handshake or in an answer.
 func (p *Provider) refusedCertificate(cause error) error {
-	return health.UserFault(CodeCertificate, cause, "AWS IoT refuses the device certificate: check that it is active, attached to thing %s, and that AWS_IOT_CORE_CERT is the file for this account and region.", p.o.ThingName)
+	s := p.server().Sentence(neterr.Refused)
+	return health.NewFault(s.Class, codeCertificate, cause, s.Format, s.Args...)
 }
 
 // certificateOver looks whether our own certificate explains a failure.
@@ -142,15 +159,17 @@ func (p *Provider) certificateOver(cause error) *health.Fault {
 			continue
 		}
 		if now := p.o.Now(); now.After(leaf.NotAfter) {
-			return health.UserFault(CodeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the certificate, or set the clock.", humanize.Time(leaf.NotAfter.UTC()), health.Varying(humanize.Time(now.UTC())))
+			return health.UserFault(codeCertificate, cause, "The device certificate was valid until %s, the hub's clock says %s: renew the "+
+				"certificate, or set the clock.", humanize.Time(leaf.NotAfter.UTC()), health.Varying(humanize.Time(now.UTC())))
 		} else if now.Before(leaf.NotBefore) {
-			return health.UserFault(CodeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).", humanize.Time(leaf.NotBefore.UTC()), health.Varying(humanize.Time(now.UTC())))
+			return health.UserFault(codeClock, cause, "The device certificate is valid from %s, the hub's clock says %s: set the clock (NTP).",
+				humanize.Time(leaf.NotBefore.UTC()), health.Varying(humanize.Time(now.UTC())))
 		}
 	}
 	return nil
 }
 
-// skewText gives minutes, as the Date header has whole seconds and came some time ago.
+// skewText writes minutes, as the Date header has whole seconds and came some time ago.
 func skewText(d time.Duration) string {
 	if d = d.Round(time.Minute); d < time.Hour {
 		return fmt.Sprintf("%d min", int(d.Minutes()))

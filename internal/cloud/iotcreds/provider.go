@@ -58,7 +58,7 @@ type Options struct {
 	Retry backoff.Policy
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
-	// Clock is told the Date of every answer. Default: nobody is.
+	// Clock is notified of the Date of every answer. Default: none is.
 	Clock *hubclock.Clock
 	// Log receives one line per episode. Default none.
 	Log *zap.Logger
@@ -250,7 +250,7 @@ func (p *Provider) fetchInto(ctx context.Context, flight chan struct{}) {
 
 // report raises the fault and logs it when it is new.
 func (p *Provider) report(err error) {
-	fault := health.FaultOf(err, CodeNetwork)
+	fault := health.FaultOf(err, codeNetwork)
 	severity := health.Failed
 	if p.o.Now().Before(p.expires) {
 		severity = health.Degraded

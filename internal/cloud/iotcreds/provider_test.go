@@ -220,8 +220,8 @@ func renewedEarly(t *testing.T) {
 			t.Errorf("old ones are handed out for %v, want at most %v", left, shortLife)
 		}
 	}
-	if worst, _ := f.part.Snapshot().Worst(); worst.Code != CodeService || worst.Severity != health.Degraded {
-		t.Errorf("condition %+v, want %s, degraded", worst, CodeService)
+	if worst, _ := f.part.Snapshot().Worst(); worst.Code != codeService || worst.Severity != health.Degraded {
+		t.Errorf("condition %+v, want %s, degraded", worst, codeService)
 	}
 	if n := e.requests.Load(); n != 2 {
 		t.Errorf("%d requests, want one failed renewal per backoff", n)
@@ -340,42 +340,54 @@ func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 		class health.Class
 		says  string
 	}{
-		"alias unknown": {setup{handler: failing(404, "Role alias does not exist")}, CodeRoleAlias, health.UserError, "role alias camera-role does not exist"},
+		"alias unknown": {setup{handler: failing(404, "Role alias does not exist")}, codeRoleAlias, health.UserError,
+			"role alias camera-role does not exist"},
 		"the data endpoint": {setup{handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, `{"message":"Not Found","traceId":"0a1b2c3d-0000"}`)
-		}}, CodeService, health.UserError, "is not the credentials endpoint of AWS IoT"},
-		"alias not allowed": {setup{handler: failing(403, "Access Denied")}, CodeRoleAlias, health.UserError, "must allow iot:AssumeRoleWithCertificate"},
-		"thing refused":     {setup{handler: failing(400, "Invalid thing name passed")}, CodeRoleAlias, health.UserError, "refuses thing hub-1"},
-		"cert refused, 403": {setup{handler: failing(403, "Invalid certificate")}, CodeCertificate, health.UserError, "refuses the device certificate"},
-		"cert refused, TLS": {setup{handler: good(now.Add(time.Hour)), device: stranger}, CodeCertificate, health.UserError, "refuses the device certificate"},
+		}}, codeService, health.UserError, "is not the credentials endpoint of AWS IoT"},
+		"alias not allowed": {setup{handler: failing(403, "Access Denied")}, codeRoleAlias, health.UserError,
+			"must allow iot:AssumeRoleWithCertificate"},
+		"thing refused": {setup{handler: failing(400, "Invalid thing name passed")}, codeRoleAlias, health.UserError, "refuses thing hub-1"},
+		"cert refused, 403": {setup{handler: failing(403, "Invalid certificate")}, codeCertificate, health.UserError,
+			"refuses the device certificate"},
+		"cert refused, TLS": {setup{handler: good(now.Add(time.Hour)), device: stranger}, codeCertificate, health.UserError,
+			"refuses the device certificate"},
 		"cert over": {setup{handler: good(now.Add(time.Hour)), device: func(ca *iottest.Authority) *tls.Config {
 			c := ca.Device("x")
 			c.Certificates[0] = ca.Issue("x", now.Add(-2*time.Hour), now.Add(-time.Hour))
 			return c
-		}}, CodeCertificate, health.UserError, "renew the certificate"},
-		"cert over, replaced since, and refused": {setup{handler: failing(403, "Invalid certificate"), device: func(ca *iottest.Authority) *tls.Config {
-			c := ca.Device("hub-1")
-			replaced := c.Certificates[0]
-			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &replaced, nil }
-			c.Certificates = []tls.Certificate{ca.Issue("hub-1", now.Add(-2*time.Hour), now.Add(-time.Hour))}
-			return c
-		}}, CodeCertificate, health.UserError, "refuses the device certificate"},
+		}}, codeCertificate, health.UserError, "renew the certificate"},
+		"cert over, replaced since, and refused": {setup{handler: failing(403, "Invalid certificate"),
+			device: func(ca *iottest.Authority) *tls.Config {
+				c := ca.Device("hub-1")
+				replaced := c.Certificates[0]
+				c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &replaced, nil }
+				c.Certificates = []tls.Certificate{ca.Issue("hub-1", now.Add(-2*time.Hour), now.Add(-time.Hour))}
+				return c
+			}}, codeCertificate, health.UserError, "refuses the device certificate"},
 		"cert not yet valid": {setup{handler: good(now.Add(time.Hour)), device: func(ca *iottest.Authority) *tls.Config {
 			c := ca.Device("x")
 			c.Certificates[0] = ca.Issue("x", now.Add(time.Hour), now.Add(2*time.Hour))
 			return c
-		}}, CodeClock, health.UserError, "set the clock"},
-		"clock an hour off": {setup{handler: failing(403, "denied"), at: now.Add(30 * time.Minute)}, CodeClock, health.UserError, "30 min ahead"},
-		"wrong CA":          {setup{handler: good(now.Add(time.Hour)), device: func(*iottest.Authority) *tls.Config { return iottest.NewAuthority(t).Device("x") }}, CodeTrust, health.UserError, "not signed by a CA in AWS_IOT_CA_CERT"},
-		"no such name":      {setup{handler: failing(500, ""), address: "hub.invalid:443"}, CodeNetwork, health.SystemError, "cannot be resolved"},
-		"nobody there":      {setup{handler: failing(500, ""), address: closed.Addr().String()}, CodeNetwork, health.SystemError, "cannot be reached"},
-		"black hole":        {setup{handler: failing(500, ""), address: silent.Addr().String(), timeout: 200 * time.Millisecond}, CodeNetwork, health.SystemError, "does not answer"},
-		"service broken":    {setup{handler: failing(500, "")}, CodeService, health.SystemError, "HTTP status 500"},
-		"redirect":          {setup{handler: failing(302, "")}, CodeService, health.SystemError, "HTTP status 302"},
-		"not JSON":          {setup{handler: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }}, CodeService, health.SystemError, "without credentials"},
-		"empty object":      {setup{handler: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }}, CodeService, health.SystemError, "without credentials"},
-		"already over":      {setup{handler: good(now.Add(-time.Hour))}, CodeService, health.SystemError, "ended at"},
+		}}, codeClock, health.UserError, "set the clock"},
+		"clock an hour off": {setup{handler: failing(403, "denied"), at: now.Add(30 * time.Minute)}, codeClock, health.UserError, "30 min ahead"},
+		"wrong CA": {setup{handler: good(now.Add(time.Hour)),
+			device: func(*iottest.Authority) *tls.Config { return iottest.NewAuthority(t).Device("x") }}, codeTrust, health.UserError,
+			"not signed by a CA in AWS_IOT_CA_CERT"},
+		"no such name": {setup{handler: failing(500, ""), address: "hub.invalid:443"}, codeNetwork, health.SystemError,
+			"cannot be resolved"},
+		"nobody there": {setup{handler: failing(500, ""), address: closed.Addr().String()}, codeNetwork, health.SystemError,
+			"cannot be reached"},
+		"black hole": {setup{handler: failing(500, ""), address: silent.Addr().String(), timeout: 200 * time.Millisecond}, codeNetwork,
+			health.SystemError, "does not answer"},
+		"service broken": {setup{handler: failing(500, "")}, codeService, health.SystemError, "HTTP status 500"},
+		"redirect":       {setup{handler: failing(302, "")}, codeService, health.SystemError, "HTTP status 302"},
+		"not JSON": {setup{handler: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }}, codeService,
+			health.SystemError, "without credentials"},
+		"empty object": {setup{handler: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }}, codeService,
+			health.SystemError, "without credentials"},
+		"already over": {setup{handler: good(now.Add(-time.Hour))}, codeService, health.SystemError, "ended at"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -426,7 +438,7 @@ func TestAWrongClockDoesNotMakeGoodCredentialsLookExpired(t *testing.T) {
 		t.Errorf("to be renewed in %v, want the full life", left)
 	}
 	worst, ok := f.part.Snapshot().Worst()
-	if !ok || worst.Code != CodeClock || worst.Severity != health.Degraded || !strings.Contains(worst.Text, "ahead of") {
+	if !ok || worst.Code != codeClock || worst.Severity != health.Degraded || !strings.Contains(worst.Text, "ahead of") {
 		t.Errorf("got condition %+v, want one that says the clock is ahead", worst)
 	}
 }

@@ -31,7 +31,8 @@ type answer struct {
 func (p *Provider) fetch(ctx context.Context) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
 	if err != nil {
-		return answer{}, health.UserFault(CodeService, err, "The credentials endpoint %q is not a host name: correct AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
+		return answer{}, health.UserFault(codeService, err, "The credentials endpoint %q is not a host name: correct "+
+			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
 	}
 	request.Header.Set("x-amzn-iot-thingname", p.o.ThingName)
 	response, err := p.client.Do(request)
@@ -57,24 +58,28 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 		} `json:"credentials"`
 	}
 	// The body holds keys: no part of it may get into an error.
-	if json.Unmarshal(body, &document) != nil || document.Credentials.AccessKeyID == "" || document.Credentials.SecretAccessKey == "" || document.Credentials.Expiration.IsZero() {
-		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave an answer without credentials: check AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
+	if json.Unmarshal(body, &document) != nil || document.Credentials.AccessKeyID == "" || document.Credentials.SecretAccessKey == "" ||
+		document.Credentials.Expiration.IsZero() {
+		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s gave an answer without credentials: check "+
+			"AWS_IOT_CORE_CREDENTIAL_ENDPOINT.", p.o.Endpoint)
 	}
 	c := document.Credentials
 	a := answer{
-		credentials: aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Source: source},
+		credentials: aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
+			Source: source},
 		// Counted from the endpoint's clock, so that a wrong clock here does not make them look
 		// expired; and added to now, so that a step of the clock here does not count (monotonic).
 		expires: now.Add(c.Expiration.Sub(now) - skew),
 		clock:   p.clockFault(skew),
 	}
 	if !a.expires.After(now) {
-		return answer{}, health.SystemFault(CodeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint, health.Varying(c.Expiration.UTC().Format(time.RFC3339)))
+		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint,
+			health.Varying(c.Expiration.UTC().Format(time.RFC3339)))
 	}
 	return a, nil
 }
 
-// clockSkew is the endpoint's clock minus ours; 0 when the answer does not tell.
+// clockSkew is the endpoint's clock minus ours; 0 when the answer has no date.
 func clockSkew(h http.Header, now time.Time) time.Duration {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {

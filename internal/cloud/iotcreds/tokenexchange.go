@@ -21,7 +21,7 @@ import (
 )
 
 // exchangeRefreshBefore is below the 5 min before their end until which the token exchange service
-// repeats the credentials that it has: asked earlier, it would give the same again. It is so even
+// repeats the credentials that it has: asked earlier, it would return the same again. It is so even
 // with jitterShare added.
 // Source: aws-greengrass-nucleus, CredentialRequestHandler.TIME_BEFORE_CACHE_EXPIRE_IN_MIN.
 const exchangeRefreshBefore = 4 * time.Minute
@@ -33,7 +33,7 @@ type TokenExchange struct {
 	Token secret.String // of this start of the component
 }
 
-// Check tells what is wrong with the address. As in the AWS SDKs, a token goes without TLS only to
+// Check says what is wrong with the address. As in the AWS SDKs, a token goes without TLS only to
 // this machine.
 func (t TokenExchange) Check() error {
 	address, err := url.Parse(t.URL)
@@ -88,9 +88,11 @@ func (x exchange) fetch(ctx context.Context) (answer, error) {
 	case err != nil:
 		return answer{}, x.fault(err)
 	case c.AccessKeyID == "" || c.SecretAccessKey == "" || !c.CanExpire:
-		return answer{}, health.SystemFault(CodeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
+		return answer{}, health.SystemFault(codeService, nil, "The token exchange service of Greengrass at %s gave an answer without "+
+			"credentials.", x.host)
 	case !c.Expires.After(now):
-		return answer{}, health.UserFault(CodeClock, nil, "The token exchange service of Greengrass gave credentials that ended at %s, the hub's clock says %s: set the clock (NTP).",
+		return answer{}, health.UserFault(codeClock, nil, "The token exchange service of Greengrass gave credentials that ended at %s, the "+
+			"hub's clock says %s: set the clock (NTP).",
 			health.Varying(humanize.Time(c.Expires.UTC())), health.Varying(humanize.Time(now.UTC())))
 	}
 	// The end stays a time of day, without a monotonic reading. How far the hub's clock is off nobody
@@ -114,11 +116,13 @@ func (x exchange) fault(err error) error {
 	case errors.As(err, &status) && errors.As(err, &said):
 		return x.statusFault(status.HTTPStatusCode(), said.ErrorMessage() != "")
 	case errors.As(err, &unread):
-		return health.SystemFault(CodeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
+		return health.SystemFault(codeService, nil, "The token exchange service of Greengrass at %s gave an answer without credentials.", x.host)
 	case neterr.IsTimeout(err):
-		return health.SystemFault(CodeNetwork, err, "The token exchange service of Greengrass at %s does not answer in time; the agent keeps trying.", x.host)
+		return health.SystemFault(codeNetwork, err, "The token exchange service of Greengrass at %s does not answer in time; the agent keeps "+
+			"trying.", x.host)
 	default:
-		return health.SystemFault(CodeNetwork, err, "The token exchange service of Greengrass cannot be reached at %s: check that the component aws.greengrass.TokenExchangeService runs.", x.host)
+		return health.SystemFault(codeNetwork, err, "The token exchange service of Greengrass cannot be reached at %s: check that the "+
+			"component aws.greengrass.TokenExchangeService runs.", x.host)
 	}
 }
 
@@ -126,12 +130,16 @@ func (x exchange) statusFault(status int, explained bool) error {
 	cause := &StatusError{Status: status}
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden && !explained:
-		return health.UserFault(CodeToken, cause, "The token exchange service of Greengrass does not take this component's token: restart the component, so that it gets a new one.")
+		return health.UserFault(codeToken, cause, "The token exchange service of Greengrass does not take this component's token: restart the "+
+			"component, so that it gets a new one.")
 	case status == http.StatusNotFound:
-		return health.UserFault(CodeRoleAlias, cause, "The role alias of Greengrass does not exist in AWS IoT: create it, or correct iotRoleAlias of the component aws.greengrass.Nucleus.")
+		return health.UserFault(codeRoleAlias, cause, "The role alias of Greengrass does not exist in AWS IoT: create it, or correct "+
+			"iotRoleAlias of the component aws.greengrass.Nucleus.")
 	case status == http.StatusForbidden, status == http.StatusBadRequest:
-		return health.UserFault(CodeRoleAlias, cause, "AWS IoT gives Greengrass no credentials (HTTP status %d): the policy of the core's certificate must allow iot:AssumeRoleWithCertificate on the role alias iotRoleAlias of aws.greengrass.Nucleus.", status)
+		return health.UserFault(codeRoleAlias, cause, "AWS IoT gives Greengrass no credentials (HTTP status %d): the policy of the core's "+
+			"certificate must allow iot:AssumeRoleWithCertificate on the role alias iotRoleAlias of aws.greengrass.Nucleus.", status)
 	default:
-		return health.SystemFault(CodeService, cause, "The token exchange service of Greengrass has no credentials (HTTP status %d), often for want of a network; the agent keeps trying.", status)
+		return health.SystemFault(codeService, cause, "The token exchange service of Greengrass has no credentials (HTTP status %d), often "+
+			"for want of a network; the agent keeps trying.", status)
 	}
 }

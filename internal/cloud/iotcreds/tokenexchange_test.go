@@ -116,7 +116,8 @@ func (c *core) component(t *testing.T, token string) component {
 	part := health.NewRegistry(wall.Now).Part("", health.JobCloud)
 	logs, lines := observer.New(zapcore.DebugLevel)
 	p, err := NewTokenExchange(TokenExchange{URL: "http://" + c.address + exchangePath, Token: secret.New(token)}, Options{
-		Now: wall.Now, Health: part, Timeout: time.Second, Log: zap.New(logs), Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
+		Now: wall.Now, Health: part, Timeout: time.Second, Log: zap.New(logs),
+		Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +136,8 @@ func TestGreengrassGivesCredentialsAndRenewsThem(t *testing.T) {
 	f := c.component(t, ticket)
 	c.answer(gives(1, f.clock.Now().Add(time.Hour)))
 	got, err := f.Retrieve(t.Context())
-	if err != nil || got.AccessKeyID != "ASIA1" || got.SecretAccessKey != "hunter2secret" || got.SessionToken != "hunter2token" || !got.CanExpire {
+	if err != nil || got.AccessKeyID != "ASIA1" || got.SecretAccessKey != "hunter2secret" || got.SessionToken != "hunter2token" ||
+		!got.CanExpire {
 		t.Fatalf("got %s, %v", got.AccessKeyID, err)
 	}
 	// Until 5 min before their end Greengrass would give the same again.
@@ -178,10 +180,11 @@ func TestGreengrassThatIsNotThereYetIsAskedAgain(t *testing.T) {
 	c := newCore(t)
 	c.stop()
 	f := c.component(t, ticket)
-	if _, err := f.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "check that the component aws.greengrass.TokenExchangeService runs") {
+	if _, err := f.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(),
+		"check that the component aws.greengrass.TokenExchangeService runs") {
 		t.Errorf("with the service down: %v", err)
 	}
-	if w := f.worst(); w.Code != CodeNetwork || w.Severity != health.Failed || w.Class != health.SystemError {
+	if w := f.worst(); w.Code != codeNetwork || w.Severity != health.Failed || w.Class != health.SystemError {
 		t.Errorf("condition %+v", w)
 	}
 	c.start()
@@ -208,7 +211,7 @@ func TestCredentialsOutliveGreengrassUntilTheirEnd(t *testing.T) {
 	if got, err := f.Retrieve(t.Context()); err != nil || got.AccessKeyID != "ASIA1" {
 		t.Errorf("with 3 min left: %v", err)
 	}
-	if w := f.worst(); w.Code != CodeNetwork || w.Severity != health.Degraded {
+	if w := f.worst(); w.Code != codeNetwork || w.Severity != health.Degraded {
 		t.Errorf("condition %+v", w)
 	}
 	f.clock.Advance(4 * time.Minute)
@@ -238,18 +241,21 @@ func TestWhatGreengrassRefusesIsOneSentence(t *testing.T) {
 		class   health.Class
 		says    string
 	}{
-		"token of another start": {"hunter2old", says(200, ""), CodeToken, health.UserError, "restart the component"},
-		"alias not allowed":      {ticket, says(403, "TES responded with status code: 403. Caching response. hunter2"), CodeRoleAlias, health.UserError, "must allow iot:AssumeRoleWithCertificate"},
-		"alias unknown":          {ticket, says(404, "TES responded with status code: 404. Caching response. hunter2"), CodeRoleAlias, health.UserError, "iotRoleAlias"},
-		"no network":             {ticket, says(500, "Failed to get connection"), CodeService, health.SystemError, "HTTP status 500"},
-		"unusable, with secrets": {ticket, says(500, bad), CodeService, health.SystemError, "HTTP status 500"},
-		"not JSON":               {ticket, says(200, "hunter2secret"), CodeService, health.SystemError, "without credentials"},
-		"empty":                  {ticket, says(200, "{}"), CodeService, health.SystemError, "without credentials"},
-		"already over":           {ticket, gives(1, time.Now().Add(-time.Hour)), CodeClock, health.UserError, "set the clock"},
+		"token of another start": {"hunter2old", says(200, ""), codeToken, health.UserError, "restart the component"},
+		"alias not allowed": {ticket, says(403, "TES responded with status code: 403. Caching response. hunter2"), codeRoleAlias,
+			health.UserError, "must allow iot:AssumeRoleWithCertificate"},
+		"alias unknown": {ticket, says(404, "TES responded with status code: 404. Caching response. hunter2"), codeRoleAlias,
+			health.UserError, "iotRoleAlias"},
+		"no network":             {ticket, says(500, "Failed to get connection"), codeService, health.SystemError, "HTTP status 500"},
+		"unusable, with secrets": {ticket, says(500, bad), codeService, health.SystemError, "HTTP status 500"},
+		"not JSON":               {ticket, says(200, "hunter2secret"), codeService, health.SystemError, "without credentials"},
+		"empty":                  {ticket, says(200, "{}"), codeService, health.SystemError, "without credentials"},
+		"already over":           {ticket, gives(1, time.Now().Add(-time.Hour)), codeClock, health.UserError, "set the clock"},
 		"redirect": {ticket, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
-		}, CodeService, health.SystemError, "HTTP status 302"},
-		"silent": {ticket, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, CodeNetwork, health.SystemError, "does not answer in time"},
+		}, codeService, health.SystemError, "HTTP status 302"},
+		"silent": {ticket, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, codeNetwork, health.SystemError,
+			"does not answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

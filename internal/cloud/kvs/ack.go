@@ -81,7 +81,7 @@ func newAckReader(r io.Reader) *ackReader {
 	return &ackReader{src: bufio.NewReaderSize(&ackMeter{Reader: r, now: time.Now}, 2<<10)}
 }
 
-// next gives the next acknowledgement. io.EOF means that the answer ended between two.
+// next returns the next acknowledgement. io.EOF means that the answer ended between two.
 func (r *ackReader) next() (Ack, error) {
 	if err := r.frame(); err != nil {
 		return Ack{}, err

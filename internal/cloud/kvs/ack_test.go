@@ -14,7 +14,8 @@ import (
 )
 
 const sample = `{"EventType":"BUFFERING","FragmentTimecode":1700000000123,"FragmentNumber":"91343852333181432392682062607"}
-{"EventType":"IDLE"} {"Acknowledgement":{"EventType":"ERROR","FragmentTimecode":"7","ErrorId":4006,"ErrorCode":"INVALID_MKV_DATA","Fragment}{":[{"\"":"\\"}]}}
+{"EventType":"IDLE"} {"Acknowledgement":{"EventType":"ERROR","FragmentTimecode":"7","ErrorId":4006,"ErrorCode":"INVALID_MKV_DATA",` +
+	`"Fragment}{":[{"\"":"\\"}]}}
 	{"EventType":"PERSISTED","FragmentTimecode":8,"FragmentNumber":9,"ErrorId":null}`
 
 var sampleAcks = []Ack{
@@ -65,7 +66,8 @@ func TestWhatIsNoAcknowledgementIsAnError(t *testing.T) {
 
 func FuzzAcks(f *testing.F) {
 	f.Add([]byte(sample))
-	for _, seed := range []string{"", "{", "{}", `{"EventType":"IDLE"}`, `{"Acknowledgement":{"Acknowledgement":{"EventType":"IDLE"}}}`, `{"EventType":"ERROR","ErrorCode":"\u0000\ud800"}`} {
+	for _, seed := range []string{"", "{", "{}", `{"EventType":"IDLE"}`, `{"Acknowledgement":{"Acknowledgement":{"EventType":"IDLE"}}` +
+		`}`, `{"EventType":"ERROR","ErrorCode":"\u0000\ud800"}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

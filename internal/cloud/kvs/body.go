@@ -13,7 +13,7 @@ import (
 // one buffer of a session.
 const pieceSize = 128 << 10
 
-// HeadSize is that of what is sent before a fragment's bytes from the file, see Session.Send.
+// HeadSize is the size of what is sent before a fragment's bytes from the file, see Session.Send.
 const HeadSize = 22
 
 // body is the request body of a session. net/http reads it in a goroutine of its own, and waits
@@ -26,7 +26,7 @@ type body struct {
 	sent   chan struct{}                 // a fragment is written; capacity 1
 	finish func()                        // ends the body in good order
 	stop   func()                        // ends it at once
-	failed func(error)                   // told when the media cannot be read
+	failed func(error)                   // called when the media cannot be read
 	count  atomic.Int64                  // bytes given to the connection
 
 	finished chan struct{}
@@ -95,7 +95,7 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-// Read gives the next bytes and blocks until there are some. Being called again means that those
+// Read returns the next bytes and blocks until there are some. Being called again means that those
 // before are written. A panic ends the session, as in net/http's goroutine it would end the process.
 func (b *body) Read(p []byte) (n int, err error) {
 	panicked := true
@@ -163,7 +163,7 @@ func (b *body) read(p []byte) (int, error) {
 	return b.paced(n)
 }
 
-// given tells whether all of the fragment has been.
+// given reports whether all of the fragment has been.
 func (f *fragment) given() bool { return len(f.head) == 0 && f.left == 0 && len(f.tail) == 0 }
 
 // paced holds the bytes back until the pace allows them.

@@ -15,14 +15,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
-const (
-	// endpointLife is how long a data endpoint is used (KVS developer guide, GetDataEndpoint).
-	endpointLife = 45 * time.Minute
-	// callTimeout bounds a control-plane call with the SDK's retries.
-	callTimeout = 20 * time.Second
-)
+// callTimeout bounds a control-plane call with the SDK's retries.
+const callTimeout = 20 * time.Second
 
 // Options of a Client.
 type Options struct {
@@ -49,7 +46,7 @@ type Client struct {
 	endpoints map[string]endpoint // by stream; guarded by mu
 }
 
-// invalidator is a provider that keeps credentials until it is told that they are not taken.
+// invalidator is a provider that keeps credentials until it is notified that they are refused.
 type invalidator interface{ Invalidate() }
 
 // endpoint is where a stream's media goes.
@@ -71,7 +68,7 @@ func New(o Options) *Client {
 		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[string]endpoint),
 	}
 	cfg := o.Config.SDK()
-	// A provider that can be told to ask anew keeps them itself. The SDK's cache around it would look
+	// A provider that can be made to ask again keeps them itself. The SDK's cache around it would look
 	// when they end by the clock of the wall alone, and keep them for hours too long when that is set back.
 	if _, keeps := cfg.Credentials.(invalidator); !keeps && cfg.Credentials != nil {
 		cfg.Credentials = aws.NewCredentialsCache(cfg.Credentials)
@@ -81,12 +78,12 @@ func New(o Options) *Client {
 	return c
 }
 
-// DataEndpoint gives the URL that the stream's media is put to, kept for 45 min.
+// DataEndpoint returns the URL that the stream's media is put to, kept for 45 min.
 func (c *Client) DataEndpoint(ctx context.Context, stream string) (string, error) {
 	c.mu.Lock()
 	known, ok := c.endpoints[stream]
 	c.mu.Unlock()
-	if age := c.now().Sub(known.fetched); ok && age >= 0 && age < endpointLife {
+	if age := c.now().Sub(known.fetched); ok && age >= 0 && age < kvslimit.EndpointAge {
 		return known.url, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

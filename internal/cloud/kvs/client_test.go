@@ -19,6 +19,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,11 +50,14 @@ var pages = map[string]string{
 	"": `{"NextToken":"two","EdgeConfigs":[{"StreamName":"door","StreamARN":"arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1",
 		"CreationTime":1.7E9,"LastUpdatedTime":1.700000000123E9,"SyncStatus":"IN_SYNC","FutureMember":1,
 		"EdgeConfig":{"HubDeviceArn":"` + hub + `",
-			"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:s","MediaUriType":"RTSP_URI"},"ScheduleConfig":{"ScheduleExpression":"0 0 9 ? * *","DurationInSeconds":3600}},
+			"RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:s","MediaUriType":"RTSP_URI"},` +
+		`"ScheduleConfig":{"ScheduleExpression":"0 0 9 ? * *","DurationInSeconds":3600}},
 			"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 1 ? * *","DurationInSeconds":600}},
-			"DeletionConfig":{"EdgeRetentionInHours":24,"DeleteAfterUpload":false,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":500,"StrategyOnFullSize":"DENY_NEW_MEDIA"}}}}]}`,
+			"DeletionConfig":{"EdgeRetentionInHours":24,"DeleteAfterUpload":false,"LocalSizeConfig":{"MaxLocalMediaSizeInMB":500,` +
+		`"StrategyOnFullSize":"DENY_NEW_MEDIA"}}}}]}`,
 	"two": `{"EdgeConfigs":[{"StreamName":"yard","SyncStatus":"SYNCING","LastUpdatedTime":1700000001,
-		"EdgeConfig":{"HubDeviceArn":"` + hub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:t","MediaUriType":"RTSP_URI"}}}}]}`,
+		"EdgeConfig":{"HubDeviceArn":"` + hub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"arn:t",` +
+		`"MediaUriType":"RTSP_URI"}}}}]}`,
 	"loop": `{"NextToken":"loop","EdgeConfigs":[]}`,
 }
 
@@ -82,14 +86,16 @@ func TestEdgeConfigsGivesAllPagesOrAnError(t *testing.T) {
 	must(t, err)
 	want := []EdgeConfigRecord{
 		{
-			StreamName: "door", StreamARN: "arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1", SyncStatus: "IN_SYNC", LastUpdated: time.UnixMilli(1700000000123).UTC(),
+			StreamName: "door", StreamARN: "arn:aws:kinesisvideo:us-west-2:123456789012:stream/door/1", SyncStatus: "IN_SYNC",
+			LastUpdated: time.UnixMilli(1700000000123).UTC(),
 			Config: edgeconfig.EdgeConfig{
 				HubDeviceArn: hub,
 				RecorderConfig: edgeconfig.RecorderConfig{
 					MediaSourceConfig: edgeconfig.MediaSourceConfig{MediaUriSecretArn: "arn:s", MediaUriType: edgeconfig.RTSP},
 					ScheduleConfig:    &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 9 ? * *", DurationInSeconds: 3600},
 				},
-				UploaderConfig: &edgeconfig.UploaderConfig{ScheduleConfig: &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 1 ? * *", DurationInSeconds: 600}},
+				UploaderConfig: &edgeconfig.UploaderConfig{ScheduleConfig: &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 1 ? * *",
+					DurationInSeconds: 600}},
 				DeletionConfig: &edgeconfig.DeletionConfig{
 					EdgeRetentionInHours: aws.Int(24), DeleteAfterUpload: aws.Bool(false),
 					LocalSizeConfig: &edgeconfig.LocalSizeConfig{MaxLocalMediaSizeInMB: aws.Int(500), StrategyOnFullSize: edgeconfig.DenyNewMedia},
@@ -98,7 +104,9 @@ func TestEdgeConfigsGivesAllPagesOrAnError(t *testing.T) {
 		},
 		{
 			StreamName: "yard", SyncStatus: "SYNCING", LastUpdated: time.Unix(1700000001, 0).UTC(),
-			Config: edgeconfig.EdgeConfig{HubDeviceArn: hub, RecorderConfig: edgeconfig.RecorderConfig{MediaSourceConfig: edgeconfig.MediaSourceConfig{MediaUriSecretArn: "arn:t", MediaUriType: edgeconfig.RTSP}}},
+			Config: edgeconfig.EdgeConfig{HubDeviceArn: hub,
+				RecorderConfig: edgeconfig.RecorderConfig{MediaSourceConfig: edgeconfig.MediaSourceConfig{MediaUriSecretArn: "arn:t",
+					MediaUriType: edgeconfig.RTSP}}},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -110,7 +118,8 @@ func TestEdgeConfigsGivesAllPagesOrAnError(t *testing.T) {
 	}
 	first.Store("denied")
 	var answer *RequestError
-	if _, err := c.EdgeConfigs(t.Context(), hub); !errors.As(err, &answer) || answer.Status != 403 || answer.Name != "AccessDeniedException" || answer.Message != "no" {
+	if _, err := c.EdgeConfigs(t.Context(), hub); !errors.As(err, &answer) || answer.Status != 403 || answer.Name != "AccessDeniedException" ||
+		answer.Message != "no" {
 		t.Errorf("a refusal: %v", err)
 	}
 }
@@ -131,7 +140,7 @@ func TestTheEndpointIsKeptFor45Minutes(t *testing.T) {
 		}
 	}
 	expect("https://data-1")
-	now = now.Add(endpointLife - time.Second)
+	now = now.Add(kvslimit.EndpointAge - time.Second)
 	expect("https://data-1")
 	now = now.Add(time.Second)
 	expect("https://data-2")
@@ -168,7 +177,8 @@ type countingProvider struct{ n int }
 
 func (p *countingProvider) Retrieve(context.Context) (aws.Credentials, error) {
 	p.n++
-	return aws.Credentials{AccessKeyID: fmt.Sprint("id", p.n), SecretAccessKey: "secret", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+	return aws.Credentials{AccessKeyID: fmt.Sprint("id", p.n), SecretAccessKey: "secret", CanExpire: true,
+		Expires: time.Now().Add(time.Hour)}, nil
 }
 
 // keepingProvider knows by itself when others are to be had.

@@ -9,10 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
-
-// pageSize is the most that ListEdgeAgentConfigurations gives at once (API reference).
-const pageSize = 10
 
 // EdgeConfigRecord is one stream's edge configuration as the control plane has it.
 type EdgeConfigRecord struct {
@@ -53,7 +51,7 @@ func (c *Client) listPage(ctx context.Context, hub string, token *string) (*kine
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return c.api.ListEdgeAgentConfigurations(ctx, &kinesisvideo.ListEdgeAgentConfigurationsInput{
-		HubDeviceArn: &hub, MaxResults: aws.Int32(pageSize), NextToken: token,
+		HubDeviceArn: &hub, MaxResults: aws.Int32(kvslimit.EdgeConfigsPerPage), NextToken: token,
 	})
 }
 
@@ -74,7 +72,8 @@ func edgeConfig(in *types.EdgeConfig) edgeconfig.EdgeConfig {
 		out.UploaderConfig = &edgeconfig.UploaderConfig{ScheduleConfig: schedule(u.ScheduleConfig)}
 	}
 	if d := in.DeletionConfig; d != nil {
-		out.DeletionConfig = &edgeconfig.DeletionConfig{EdgeRetentionInHours: whole(d.EdgeRetentionInHours), DeleteAfterUpload: d.DeleteAfterUpload}
+		out.DeletionConfig = &edgeconfig.DeletionConfig{EdgeRetentionInHours: whole(d.EdgeRetentionInHours),
+			DeleteAfterUpload: d.DeleteAfterUpload}
 		if l := d.LocalSizeConfig; l != nil {
 			out.DeletionConfig.LocalSizeConfig = &edgeconfig.LocalSizeConfig{
 				MaxLocalMediaSizeInMB: whole(l.MaxLocalMediaSizeInMB), StrategyOnFullSize: edgeconfig.StrategyOnFullSize(l.StrategyOnFullSize),
@@ -88,7 +87,8 @@ func schedule(in *types.ScheduleConfig) *edgeconfig.ScheduleConfig {
 	if in == nil {
 		return nil
 	}
-	return &edgeconfig.ScheduleConfig{ScheduleExpression: aws.ToString(in.ScheduleExpression), DurationInSeconds: int(aws.ToInt32(in.DurationInSeconds))}
+	return &edgeconfig.ScheduleConfig{ScheduleExpression: aws.ToString(in.ScheduleExpression),
+		DurationInSeconds: int(aws.ToInt32(in.DurationInSeconds))}
 }
 
 func whole(n *int32) *int {

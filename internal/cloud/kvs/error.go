@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 )
 
@@ -39,7 +37,7 @@ func (e *RequestError) Error() string {
 	return text
 }
 
-// Unwrap gives the SDK's error.
+// Unwrap returns the SDK's error.
 func (e *RequestError) Unwrap() error { return e.Err }
 
 // MediaError means that the media could not be read from the hub's disk while it was being sent.
@@ -50,7 +48,7 @@ func (e *MediaError) Error() string {
 	return "the recorded media cannot be read from the hub's disk: " + e.Err.Error()
 }
 
-// Unwrap gives the disk's error.
+// Unwrap returns the disk's error.
 func (e *MediaError) Unwrap() error { return e.Err }
 
 var (
@@ -69,9 +67,8 @@ var (
 
 // callError turns the SDK's error into a *RequestError when there was an answer.
 func callError(operation, stream string, err error) error {
-	var answer *awshttp.ResponseError
-	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
-		return requestError(operation, stream, awserr.Of(err), err)
+	if answer := awserr.Of(err); answer.Status != 0 {
+		return requestError(operation, stream, answer, err)
 	}
 	if stream == "" {
 		return fmt.Errorf("%s failed: %w", operation, err)

@@ -154,7 +154,7 @@ func (s *Session) Sent() <-chan struct{} { return s.body.sent }
 // BytesSent is how many bytes the connection has taken.
 func (s *Session) BytesSent() int64 { return s.body.count.Load() }
 
-// Acks gives the acknowledgements. It is closed when the answer has ended and all that the session
+// Acks returns the acknowledgements. It is closed when the answer has ended and all that the session
 // held is released.
 func (s *Session) Acks() <-chan Ack { return s.acks }
 
@@ -173,5 +173,5 @@ func (s *Session) CredentialsEnd() time.Time { return s.credentialsEnd }
 // not yet, and closes Acks.
 func (s *Session) CloseSend() { s.body.finish() }
 
-// Abort ends the session at once. Acks still gives what has come, and is closed soon.
+// Abort ends the session at once. Acks still delivers what has come, and is closed soon.
 func (s *Session) Abort() { s.end(ErrAborted) }

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 )
 
-// Tags gives the stream's tags: all of them, or an error.
+// Tags returns the stream's tags: all of them, or an error.
 func (c *Client) Tags(ctx context.Context, stream string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

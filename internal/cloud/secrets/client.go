@@ -26,10 +26,10 @@ const Timeout = 10 * time.Second
 
 // The codes of the faults.
 const (
-	CodeNotFound    = "secret-not-found"
+	codeNotFound    = "secret-not-found"
 	CodeDenied      = "secret-denied"
-	CodeContent     = "secret-content" // not JSON, no URL in it, not the URL of a camera
-	CodeUnreachable = "secret-unreachable"
+	codeContent     = "secret-content" // not JSON, no URL in it, not the URL of a camera
+	codeUnreachable = "secret-unreachable"
 )
 
 // Client reads secrets. Safe for concurrent use.
@@ -69,28 +69,26 @@ func requestFault(arn string, err error) error {
 	if errors.As(err, &fault) {
 		return fault
 	}
-	answer := awserr.Of(err)
-	switch answer.Name {
-	case "InvalidRequestException":
-		return health.UserFault(CodeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, or correct MediaUriSecretArn.", arn)
-	case "InvalidParameterException", "ValidationException":
-		return health.UserFault(CodeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
-	case "DecryptionFailure":
-		return decryptFault(arn, err)
-	}
-	switch {
+	switch answer := awserr.Of(err); {
+	case answer.Kind == awserr.Unusable:
+		return health.UserFault(codeNotFound, err, "The secret %s cannot be read, as it is marked for deletion or has no value: restore it, "+
+			"or correct MediaUriSecretArn.", arn)
+	case answer.Kind == awserr.Malformed:
+		return health.UserFault(codeNotFound, err, "Secrets Manager does not take %s for a secret: correct MediaUriSecretArn.", arn)
 	case answer.Kind == awserr.NotFound:
-		return health.UserFault(CodeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
-	case answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
+		return health.UserFault(codeNotFound, err, "The secret %s does not exist: create it, or correct MediaUriSecretArn.", arn)
+	case answer.Kind == awserr.Undecryptable, answer.RightMissing() && strings.HasPrefix(answer.Action, "kms:"):
 		return decryptFault(arn, err)
 	case answer.RightMissing():
 		return health.UserFault(CodeDenied, err, "The hub's role may not read the secret %s: allow it secretsmanager:GetSecretValue.", arn)
 	case answer.CredentialsRefused():
 		return health.SystemFault(CodeDenied, err, "Secrets Manager refuses the hub's credentials: check the role alias and the hub's clock.")
 	case answer.Kind == awserr.Unreachable:
-		return health.SystemFault(CodeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet connection and firewall (port 443).", arn)
+		return health.SystemFault(codeUnreachable, err, "Secrets Manager cannot be reached to read the secret %s: check the hub's internet "+
+			"connection and firewall (port 443).", arn)
 	default:
-		return health.SystemFault(CodeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent keeps trying.", answer.Status, arn)
+		return health.SystemFault(codeUnreachable, err, "Secrets Manager answers with HTTP status %d when asked for the secret %s; the agent "+
+			"keeps trying.", answer.Status, arn)
 	}
 }
 
@@ -103,7 +101,8 @@ func decryptFault(arn string, err error) error {
 func urlIn(arn string, content []byte) (secret.String, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(content, &fields) != nil || fields == nil {
-		return secret.String{}, health.UserFault(CodeContent, nil, `The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, arn)
+		return secret.String{}, health.UserFault(codeContent, nil,
+			`The secret %s is not JSON: its value must be {"MediaURI": "rtsp://…"}.`, arn)
 	}
 	for _, key := range urlKeys {
 		raw, ok := fields[key] // a map, so that the case counts
@@ -112,22 +111,24 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 		}
 		var value string
 		if json.Unmarshal(raw, &value) != nil {
-			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.", key, arn)
+			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.",
+				key, arn)
 		}
 		value = strings.TrimSpace(value)
 		if !isCameraURL(value) {
-			return secret.String{}, health.UserFault(CodeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin with rtsp:// or rtsps:// and a host, or for FILE_URI with file:///.", key, arn)
+			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin "+
+				"with rtsp:// or rtsps:// and a host, or for FILE_URI with file:///.", key, arn)
 		}
 		return secret.New(value), nil
 	}
 	for _, key := range urlKeys {
 		for found := range fields {
 			if strings.EqualFold(found, key) {
-				return secret.String{}, health.UserFault(CodeContent, nil, "The secret %s has the key %s, which must be spelled %s.", arn, found, key)
+				return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has the key %s, which must be spelled %s.", arn, found, key)
 			}
 		}
 	}
-	return secret.String{}, health.UserFault(CodeContent, nil, "The secret %s has no key %s: add it with the camera's URL.", arn, urlKeys[0])
+	return secret.String{}, health.UserFault(codeContent, nil, "The secret %s has no key %s: add it with the camera's URL.", arn, urlKeys[0])
 }
 
 // isCameraURL looks at scheme and host only: passwords with odd characters are the recorder's to

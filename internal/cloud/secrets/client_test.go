@@ -95,7 +95,8 @@ func TestTheRequestIsForTheSecretInItsRegion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if target != "secretsmanager.GetSecretValue" || !strings.Contains(authorization, "/eu-central-1/secretsmanager/") || !strings.Contains(body, arn) {
+	if target != "secretsmanager.GetSecretValue" || !strings.Contains(authorization, "/eu-central-1/secretsmanager/") ||
+		!strings.Contains(body, arn) {
 		t.Errorf("asked %s, %s, %s", target, authorization, body)
 	}
 }
@@ -109,28 +110,29 @@ func TestEveryFailureHasItsOwnSentenceWithoutTheValue(t *testing.T) {
 		class   health.Class
 		says    string
 	}{
-		"not found":           {refusal(400, "ResourceNotFoundException"), CodeNotFound, user, "does not exist"},
-		"marked for deletion": {refusal(400, "InvalidRequestException"), CodeNotFound, user, "marked for deletion"},
-		"not an ARN":          {refusal(400, "ValidationException"), CodeNotFound, user, "correct MediaUriSecretArn"},
+		"not found":           {refusal(400, "ResourceNotFoundException"), codeNotFound, user, "does not exist"},
+		"marked for deletion": {refusal(400, "InvalidRequestException"), codeNotFound, user, "marked for deletion"},
+		"not an ARN":          {refusal(400, "ValidationException"), codeNotFound, user, "correct MediaUriSecretArn"},
 		"denied":              {refusal(400, "AccessDeniedException"), CodeDenied, user, "secretsmanager:GetSecretValue"},
 		"denied, plain 403":   {refusal(403, ""), CodeDenied, user, "secretsmanager:GetSecretValue"},
 		"no decryption":       {refusal(400, "DecryptionFailure"), CodeDenied, user, "kms:Decrypt"},
 		"bad credentials":     {refusal(403, "UnrecognizedClientException"), CodeDenied, system, "refuses the hub's credentials"},
-		"service broken":      {refusal(500, "InternalServiceError"), CodeUnreachable, system, "HTTP status 500"},
-		"throttled":           {refusal(400, "ThrottlingException"), CodeUnreachable, system, "HTTP status 400"},
-		"not JSON":            {value("rtsp://admin:hunter2@cam/"), CodeContent, user, "is not JSON"},
-		"null":                {value("null"), CodeContent, user, "is not JSON"},
-		"list":                {value(`["rtsp://admin:hunter2@cam/"]`), CodeContent, user, "is not JSON"},
-		"no value":            {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }, CodeContent, user, "is not JSON"},
-		"key missing":         {value(`{"username":"admin","password":"hunter2"}`), CodeContent, user, "has no key MediaURI"},
-		"key misspelled":      {value(`{"mediaUri":"rtsp://admin:hunter2@cam/"}`), CodeContent, user, "must be spelled MediaURI"},
-		"URL a number":        {value(`{"MediaURI":5}`), CodeContent, user, "is not a string"},
-		"URL empty":           {value(`{"MediaURI":""}`), CodeContent, user, "rtsp:// or rtsps://"},
-		"URL without host":    {value(`{"MediaURI":"rtsp:///hunter2"}`), CodeContent, user, "rtsp:// or rtsps://"},
-		"file without path":   {value(`{"MediaURI":"file:///"}`), CodeContent, user, "file:///"},
-		"URL of a web page":   {value(`{"MediaURI":"http://admin:hunter2@cam/"}`), CodeContent, user, "rtsp:// or rtsps://"},
-		"URL without scheme":  {value(`{"MediaURI":"admin:hunter2@cam/"}`), CodeContent, user, "rtsp:// or rtsps://"},
-		"URL of two lines":    {value(`{"MediaURI":"rtsp://cam/\r\nX: hunter2"}`), CodeContent, user, "rtsp:// or rtsps://"},
+		"service broken":      {refusal(500, "InternalServiceError"), codeUnreachable, system, "HTTP status 500"},
+		"throttled":           {refusal(400, "ThrottlingException"), codeUnreachable, system, "HTTP status 400"},
+		"not JSON":            {value("rtsp://admin:hunter2@cam/"), codeContent, user, "is not JSON"},
+		"null":                {value("null"), codeContent, user, "is not JSON"},
+		"list":                {value(`["rtsp://admin:hunter2@cam/"]`), codeContent, user, "is not JSON"},
+		"no value": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }, codeContent, user,
+			"is not JSON"},
+		"key missing":        {value(`{"username":"admin","password":"hunter2"}`), codeContent, user, "has no key MediaURI"},
+		"key misspelled":     {value(`{"mediaUri":"rtsp://admin:hunter2@cam/"}`), codeContent, user, "must be spelled MediaURI"},
+		"URL a number":       {value(`{"MediaURI":5}`), codeContent, user, "is not a string"},
+		"URL empty":          {value(`{"MediaURI":""}`), codeContent, user, "rtsp:// or rtsps://"},
+		"URL without host":   {value(`{"MediaURI":"rtsp:///hunter2"}`), codeContent, user, "rtsp:// or rtsps://"},
+		"file without path":  {value(`{"MediaURI":"file:///"}`), codeContent, user, "file:///"},
+		"URL of a web page":  {value(`{"MediaURI":"http://admin:hunter2@cam/"}`), codeContent, user, "rtsp:// or rtsps://"},
+		"URL without scheme": {value(`{"MediaURI":"admin:hunter2@cam/"}`), codeContent, user, "rtsp:// or rtsps://"},
+		"URL of two lines":   {value(`{"MediaURI":"rtsp://cam/\r\nX: hunter2"}`), codeContent, user, "rtsp:// or rtsps://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,13 +160,14 @@ func TestAnUnreachableServiceIsASystemFaultWithinTheDeadline(t *testing.T) {
 	defer func() { _ = silent.Close() }()
 	c := New(awsclient.Of(aws.Config{
 		Region: "us-west-2", BaseEndpoint: aws.String("https://" + silent.Addr().String()),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2key", ""), HTTPClient: &http.Client{Transport: &http.Transport{}},
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2key", ""),
+		HTTPClient:  &http.Client{Transport: &http.Transport{}},
 	}))
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err = c.MediaURI(ctx, arn)
-	if f := health.FaultOf(err, ""); f == nil || f.Code != CodeUnreachable || f.Class != health.SystemError {
-		t.Errorf("got %v, want %s", err, CodeUnreachable)
+	if f := health.FaultOf(err, ""); f == nil || f.Code != codeUnreachable || f.Class != health.SystemError {
+		t.Errorf("got %v, want %s", err, codeUnreachable)
 	}
 }
 

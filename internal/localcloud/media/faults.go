@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
 // Point is a moment in the life of a PutMedia request at which a fault can strike.
@@ -50,7 +52,7 @@ type Fault struct {
 	action action
 	at     Point
 	ack    ack
-	answer *HTTPError
+	answer *awsapi.Error
 	rate   float64
 	delay  time.Duration
 	drop   EventType
@@ -77,7 +79,7 @@ func NamedErrorAt(p Point, code string) Fault {
 
 // Refuse answers a PutMedia request with an HTTP error; name is what x-amzn-ErrorType says ("" = no such header).
 func Refuse(status int, name string) Fault {
-	return Fault{action: actRefuse, answer: &HTTPError{Status: status, Name: name, Message: "injected: " + http.StatusText(status)}}
+	return Fault{action: actRefuse, answer: &awsapi.Error{Status: status, Name: name, Message: "injected: " + http.StatusText(status)}}
 }
 
 // ResetAt resets the TCP connection.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
 // reader is one GetMedia connection.
@@ -67,7 +69,7 @@ func (s *Service) getMedia(w http.ResponseWriter, r *http.Request) {
 	}
 	st.mu.Unlock()
 	if full {
-		s.refuse(w, r, opGetMedia, st.name, &HTTPError{
+		s.refuse(w, r, opGetMedia, st.name, &awsapi.Error{
 			Status: http.StatusBadRequest, Name: ConnectionLimitExceeded, Where: "the stream",
 			Message: fmt.Sprintf("more than %d GetMedia connections for this stream", s.o.Limits.GetMediaConnections),
 		})
@@ -116,7 +118,7 @@ func (s *Service) admitReader(r *http.Request) (*streamState, getMediaRequest, e
 		if request.StreamARN != "" {
 			member = "StreamARN"
 		}
-		return nil, request, &HTTPError{
+		return nil, request, &awsapi.Error{
 			Status: http.StatusNotFound, Name: ResourceNotFound, Where: "member " + member,
 			Message: "the stream " + request.stream() + " does not exist in this account and region",
 		}
@@ -127,7 +129,7 @@ func (s *Service) admitReader(r *http.Request) (*streamState, getMediaRequest, e
 	request.created = info.Created
 	st := s.stream(info.Name)
 	if !st.gets.admit() {
-		return nil, request, &HTTPError{
+		return nil, request, &awsapi.Error{
 			Status: http.StatusBadRequest, Name: ClientLimitExceeded, Where: "the stream",
 			Message: fmt.Sprintf("more than %d GetMedia requests per second for this stream", st.gets.n),
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
 // Request headers of PutMedia (API reference).
@@ -145,13 +147,13 @@ func (s *Service) admit(st *streamState, r *http.Request, known bool) (start tim
 			headerTimecodes, h.Get(headerTimecodes))
 	}
 	if !known {
-		return start, false, &HTTPError{
+		return start, false, &awsapi.Error{
 			Status: http.StatusNotFound, Name: ResourceNotFound, Where: "header " + streamHeader(h),
 			Message: "the stream " + StreamOf(h) + " does not exist in this account and region",
 		}
 	}
 	if !st.puts.admit() {
-		return start, false, &HTTPError{
+		return start, false, &awsapi.Error{
 			Status: http.StatusBadRequest, Name: ClientLimitExceeded, Where: "the stream",
 			Message: "more than " + strconv.Itoa(st.puts.n) + " PutMedia requests per second for this stream",
 		}

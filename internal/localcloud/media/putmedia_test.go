@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
 func TestFragmentsAreStoredAsTheyWereSent(t *testing.T) {
@@ -119,15 +121,15 @@ func TestBadRequestsAreRefusedByName(t *testing.T) {
 		{"bad fraction", func(h http.Header) { h.Set(headerStart, "17.1e3") }, 400, InvalidArgument},
 		{"no timecode type", func(h http.Header) { h.Del(headerTimecodes) }, 400, InvalidArgument},
 		{"lower case type", func(h http.Header) { h.Set(headerTimecodes, "absolute") }, 400, InvalidArgument},
-		{"wrong signature", func(h http.Header) { h.Set("Authorization", "wrong") }, 403, InvalidSignature},
-		{"no right", func(h http.Header) { h.Set("Authorization", "not mine") }, 401, NotAuthorized},
+		{"wrong signature", func(h http.Header) { h.Set("Authorization", "wrong") }, 403, awsapi.InvalidSignature},
+		{"no right", func(h http.Header) { h.Set("Authorization", "not mine") }, 401, "NotAuthorizedException"},
 	}
 	c := start(t, Options{Verify: func(r *http.Request) error {
 		switch r.Header.Get("Authorization") {
 		case "wrong":
 			return errors.New("the signature does not match")
 		case "not mine":
-			return &HTTPError{Status: 401, Name: NotAuthorized, Message: "not yours"}
+			return &awsapi.Error{Status: 401, Name: "NotAuthorizedException", Message: "not yours"}
 		}
 		return nil
 	}})

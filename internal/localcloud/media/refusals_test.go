@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
@@ -80,9 +81,10 @@ var refusedRequests = map[string]struct {
 		func(h http.Header) { h.Del(headerName); h.Set(headerARN, "arn:x") },
 		"refused PutMedia of arn:x: ResourceNotFoundException (404) at header " + headerARN,
 	},
-	"signature":        {func(h http.Header) { h.Set("Authorization", "wrong") }, putOfCam + "InvalidSignatureException (403) at header Auth"},
-	"right":            {func(h http.Header) { h.Set("Authorization", "no right") }, putOfCam + "AccessDeniedException (403): not authorized"},
-	"too many":         {func(h http.Header) {}, putOfCam + "ClientLimitExceededException (400) at the stream: more than 1 PutMedia requests per second"},
+	"signature": {func(h http.Header) { h.Set("Authorization", "wrong") }, putOfCam + "InvalidSignatureException (403) at header Auth"},
+	"right":     {func(h http.Header) { h.Set("Authorization", "no right") }, putOfCam + "AccessDeniedException (403): not authorized"},
+	"too many": {func(h http.Header) {}, putOfCam +
+		"ClientLimitExceededException (400) at the stream: more than 1 PutMedia requests per second"},
 	"injected":         {nil, putOfCam + "NotAuthorizedException (401): injected"},
 	"injected, silent": {nil, putOfCam + "HTTP 503: injected"},
 }
@@ -98,7 +100,7 @@ func TestRefusedRequestsAreOneLine(t *testing.T) {
 				case "wrong":
 					return errors.New("does not match")
 				case "no right":
-					return &HTTPError{Status: 403, Name: "AccessDeniedException", Message: "not authorized"}
+					return &awsapi.Error{Status: 403, Name: "AccessDeniedException", Message: "not authorized"}
 				}
 				return nil
 			}})
@@ -106,7 +108,7 @@ func TestRefusedRequestsAreOneLine(t *testing.T) {
 				c.stream("cam").puts.admit()
 			}
 			if row.change == nil {
-				fault := Refuse(401, NotAuthorized)
+				fault := Refuse(401, "NotAuthorizedException")
 				if name == "injected, silent" {
 					fault = Refuse(503, "")
 				}
@@ -127,17 +129,19 @@ func TestRefusedReadersAreOneLine(t *testing.T) {
 	const unknown = ": ResourceNotFoundException (404) at member "
 	const argument = "refused GetMedia of cam: InvalidArgumentException (400) at member StartSelector."
 	for name, row := range map[string]struct{ method, path, body, want string }{
-		"no JSON":         {"POST", "/getMedia", "x", "refused GetMedia: InvalidArgumentException (400) at body: "},
-		"no stream":       {"POST", "/getMedia", "{}", "refused GetMedia: InvalidArgumentException (400) at member StreamName: "},
-		"unknown stream":  {"POST", "/getMedia", `{"StreamName":"other"}`, "refused GetMedia of other" + unknown + "StreamName"},
-		"unknown ARN":     {"POST", "/getMedia", `{"StreamARN":"arn"}`, "refused GetMedia of arn" + unknown + "StreamARN"},
-		"no selector":     {"POST", "/getMedia", selector(""), argument + "StartSelectorType: "},
-		"no number":       {"POST", "/getMedia", selector(`"StartSelectorType":"FRAGMENT_NUMBER"`), argument + "AfterFragmentNumber: "},
-		"no token":        {"POST", "/getMedia", selector(`"StartSelectorType":"CONTINUATION_TOKEN"`), argument + "ContinuationToken: "},
-		"no time":         {"POST", "/getMedia", selector(`"StartSelectorType":"SERVER_TIMESTAMP"`), argument + "StartTimestamp: "},
-		"signature":       {"POST", "/getMedia", "wrong", "refused GetMedia: InvalidSignatureException (403) at header Authorization: "},
-		"too many":        {"POST", "/getMedia", selector(earliest), "refused GetMedia of cam: ClientLimitExceededException (400) at the stream: "},
-		"too many open":   {"POST", "/getMedia", selector(earliest), "refused GetMedia of cam: ConnectionLimitExceededException (400) at the stream: "},
+		"no JSON":        {"POST", "/getMedia", "x", "refused GetMedia: InvalidArgumentException (400) at body: "},
+		"no stream":      {"POST", "/getMedia", "{}", "refused GetMedia: InvalidArgumentException (400) at member StreamName: "},
+		"unknown stream": {"POST", "/getMedia", `{"StreamName":"other"}`, "refused GetMedia of other" + unknown + "StreamName"},
+		"unknown ARN":    {"POST", "/getMedia", `{"StreamARN":"arn"}`, "refused GetMedia of arn" + unknown + "StreamARN"},
+		"no selector":    {"POST", "/getMedia", selector(""), argument + "StartSelectorType: "},
+		"no number":      {"POST", "/getMedia", selector(`"StartSelectorType":"FRAGMENT_NUMBER"`), argument + "AfterFragmentNumber: "},
+		"no token":       {"POST", "/getMedia", selector(`"StartSelectorType":"CONTINUATION_TOKEN"`), argument + "ContinuationToken: "},
+		"no time":        {"POST", "/getMedia", selector(`"StartSelectorType":"SERVER_TIMESTAMP"`), argument + "StartTimestamp: "},
+		"signature":      {"POST", "/getMedia", "wrong", "refused GetMedia: InvalidSignatureException (403) at header Authorization: "},
+		"too many": {"POST", "/getMedia", selector(earliest),
+			"refused GetMedia of cam: ClientLimitExceededException (400) at the stream: "},
+		"too many open": {"POST", "/getMedia", selector(earliest),
+			"refused GetMedia of cam: ConnectionLimitExceededException (400) at the stream: "},
 		"another method":  {"GET", "/getMedia", "", "refused GET request: UnsupportedOperationException (405) at method: "},
 		"another request": {"POST", "/listFragments", "", "refused data plane request: UnknownOperationException (404) at path /listFragments: "},
 	} {

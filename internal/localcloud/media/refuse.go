@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
@@ -16,16 +17,24 @@ const (
 	opGetMedia = "GetMedia"
 )
 
+// The exceptions of PutMedia and GetMedia that are answered, with their HTTP status (API reference).
+const (
+	ClientLimitExceeded     = "ClientLimitExceededException"     // 400
+	ConnectionLimitExceeded = "ConnectionLimitExceededException" // 400
+	InvalidArgument         = "InvalidArgumentException"         // 400
+	ResourceNotFound        = "ResourceNotFoundException"        // 404
+)
+
 // badRequest is an InvalidArgumentException; where is the header or member at fault.
-func badRequest(where, format string, args ...any) *HTTPError {
-	return &HTTPError{Status: http.StatusBadRequest, Name: InvalidArgument, Where: where, Message: fmt.Sprintf(format, args...)}
+func badRequest(where, format string, args ...any) *awsapi.Error {
+	return &awsapi.Error{Status: http.StatusBadRequest, Name: InvalidArgument, Where: where, Message: fmt.Sprintf(format, args...)}
 }
 
 // refuse answers with an error, as the data plane of KVS words it, and writes the line about it.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, operation, stream string, err error) {
-	var answer *HTTPError
+	var answer *awsapi.Error
 	if !errors.As(err, &answer) {
-		answer = &HTTPError{Status: http.StatusForbidden, Name: InvalidSignature, Where: "header Authorization", Message: err.Error()}
+		answer = &awsapi.Error{Status: http.StatusForbidden, Name: awsapi.InvalidSignature, Where: "header Authorization", Message: err.Error()}
 	}
 	s.o.Refusals.Add(refusal.Refusal{
 		What: operation, Of: stream, By: s.caller(r), Code: codeWithNumber(answer.Name, answer.Status), Where: answer.Where, Why: answer.Message,

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
 
@@ -36,7 +37,7 @@ type Options struct {
 	Streams StreamLookup              // required
 	Now     func() time.Time          // wall clock, for server timestamps; nil = time.Now
 	Log     *zap.Logger               // nil = none
-	Verify  func(*http.Request) error // checks the signature; nil = none. An *HTTPError chooses the answer, any other error is 403
+	Verify  func(*http.Request) error // checks the signature; nil = none. An *awsapi.Error chooses the answer, any other error is 403
 	Limits  Limits                    // zero fields are KVS's limits
 	// Caller names who made a request, after Verify, for lines about refusals; nil = nobody knows.
 	Caller func(*http.Request) string
@@ -168,7 +169,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.open.Done()
 	switch {
 	case r.Method != http.MethodPost:
-		s.refuse(w, r, r.Method+" request", "", &HTTPError{
+		s.refuse(w, r, r.Method+" request", "", &awsapi.Error{
 			Status: http.StatusMethodNotAllowed, Name: "UnsupportedOperationException", Where: "method", Message: "the data plane takes POST only",
 		})
 	case r.URL.Path == "/putMedia":
@@ -176,7 +177,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/getMedia":
 		s.getMedia(w, r)
 	default:
-		s.refuse(w, r, "data plane request", "", &HTTPError{
+		s.refuse(w, r, "data plane request", "", &awsapi.Error{
 			Status: http.StatusNotFound, Name: "UnknownOperationException", Where: "path " + r.URL.Path,
 			Message: "the data plane serves /putMedia and /getMedia",
 		})

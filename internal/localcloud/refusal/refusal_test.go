@@ -12,7 +12,8 @@ func TestALineSaysWhatWhereAndWhy(t *testing.T) {
 		r    Refusal
 		want string
 	}{
-		{"whole", Refusal{What: "PutMedia", Of: "front-door", By: "hub-1", Code: "INVALID_MKV_DATA (4006)", Where: "SimpleBlock at byte 12", Why: "is laced"},
+		{"whole", Refusal{What: "PutMedia", Of: "front-door", By: "hub-1", Code: "INVALID_MKV_DATA (4006)", Where: "SimpleBlock at byte 12",
+			Why: "is laced"},
 			"refused PutMedia of front-door by hub-1: INVALID_MKV_DATA (4006) at SimpleBlock at byte 12: is laced"},
 		{"least", Refusal{What: "CreateStream", Why: "no reason"}, "refused CreateStream: no reason"},
 		{"hostile", Refusal{What: "A\nB", Of: "\x1b[2J", Why: "bad \xff\u2028 text"}, "refused A?B of ?[2J: bad ?? text"},

@@ -25,7 +25,8 @@ func simpleTag(name, value string) []byte {
 
 // readAllTags reads what stands behind a header as far as it goes.
 func readAllTags(body []byte) (tags []Tag, err error) {
-	r := NewClusterReader(bytes.NewReader(body), &Header{TimestampScale: time.Millisecond, Tracks: []Track{{Number: 1, Type: TypeVideo}}}, Options{})
+	r := NewClusterReader(bytes.NewReader(body), &Header{TimestampScale: time.Millisecond, Tracks: []Track{{Number: 1, Type: TypeVideo}}},
+		Options{})
 	for {
 		event, err := r.Next()
 		if err != nil {
@@ -47,18 +48,23 @@ func TestTagsAreReadStrictly(t *testing.T) {
 		rule string // part of the error; "" = none
 	}{
 		{"two", elem(idTags, elem(idTag, simpleTag("a", "1"), simpleTag("b", ""))), []Tag{{"a", "1"}, {"b", ""}}, ""},
-		{"in two Tag elements", elem(idTags, elem(idTag, simpleTag("a", "1")), elem(idTag, simpleTag("b", "2"))), []Tag{{"a", "1"}, {"b", "2"}}, ""},
+		{"in two Tag elements", elem(idTags, elem(idTag, simpleTag("a", "1")), elem(idTag, simpleTag("b", "2"))), []Tag{{"a", "1"}, {"b", "2"}},
+			""},
 		{"without a value", elem(idTags, elem(idTag, elem(idSimpleTag, elem(idTagName, []byte("a"))))), []Tag{{"a", ""}}, ""},
-		{"nested", elem(idTags, elem(idTag, elem(idSimpleTag, elem(idTagName, []byte("a")), simpleTag("b", "2")))), []Tag{{"a", ""}, {"b", "2"}}, ""},
+		{"nested", elem(idTags, elem(idTag, elem(idSimpleTag, elem(idTagName, []byte("a")), simpleTag("b", "2")))),
+			[]Tag{{"a", ""}, {"b", "2"}}, ""},
 		{"with Targets", elem(idTags, elem(idTag, elem(0x63C0), simpleTag("a", "1"))), []Tag{{"a", "1"}}, ""},
 		{"no Tag", elem(idTags), nil, "has no Tag"},
 		{"no SimpleTag", elem(idTags, elem(idTag)), nil, "has no SimpleTag"},
 		{"no name", elem(idTags, elem(idTag, elem(idSimpleTag, elem(idTagString, []byte("1"))))), nil, "has no TagName"},
 		{"an empty name", elem(idTags, elem(idTag, simpleTag("", "1"))), nil, "has no TagName"},
-		{"two names", elem(idTags, elem(idTag, elem(idSimpleTag, elem(idTagName, []byte("a")), elem(idTagName, []byte("b"))))), nil, "TagName at byte 43: occurs twice"},
-		{"two values", elem(idTags, elem(idTag, elem(idSimpleTag, elem(idTagName, []byte("a")), elem(idTagString), elem(idTagString)))), nil, "TagString at byte 53: occurs twice"},
+		{"two names", elem(idTags, elem(idTag, elem(idSimpleTag, elem(idTagName, []byte("a")), elem(idTagName, []byte("b"))))), nil,
+			"TagName at byte 43: occurs twice"},
+		{"two values", elem(idTags, elem(idTag, elem(idSimpleTag, elem(idTagName, []byte("a")), elem(idTagString), elem(idTagString)))), nil,
+			"TagString at byte 53: occurs twice"},
 		{"not UTF-8", elem(idTags, elem(idTag, simpleTag("a", "\xff"))), nil, "is not UTF-8"},
-		{"a name beyond its parent", elem(idTags, elem(idTag, elem(idSimpleTag, []byte{0x45, 0xA3, 0x85, 'a'}))), nil, "overruns the enclosing SimpleTag"},
+		{"a name beyond its parent", elem(idTags, elem(idTag, elem(idSimpleTag, []byte{0x45, 0xA3, 0x85, 'a'}))), nil,
+			"overruns the enclosing SimpleTag"},
 		{"something else in Tags", elem(idTags, elem(idCluster)), nil, "does not belong in Tags"},
 		{"too deep", elem(idTags, elem(idTag, nested(9))), nil, "nested more than 8 deep"},
 	}

@@ -140,7 +140,8 @@ func (c Case) surfaces() surfaces {
 	s.table = table.String()
 	streams := func() []metrics.Stream { return []metrics.Stream{{Name: Stream}} }
 	answer := httptest.NewRecorder()
-	metrics.NewHandler(metrics.PrometheusOptions{Health: c.Health, Store: store{}, Streams: streams}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	metrics.NewHandler(metrics.PrometheusOptions{Health: c.Health, Store: store{}, Streams: streams}).ServeHTTP(answer,
+		httptest.NewRequest("GET", "/metrics", nil))
 	s.prometheus = answer.Body.String()
 	for _, p := range c.Health.Snapshot() {
 		if p.Stream == Stream && (p.Job == health.JobRecorder || p.Job == health.JobUploader) {
@@ -157,7 +158,8 @@ func (c Case) surfaces() surfaces {
 func sample(registry *health.Registry, streams func() []metrics.Stream) []cloudwatch.Point {
 	ctx, cancel := context.WithCancel(context.Background())
 	sender := &sink{cancel: cancel}
-	reporter := metrics.New(metrics.Options{Thing: "hub", Sender: sender, Health: registry, Store: store{}, Streams: streams, Log: zap.NewNop()})
+	reporter := metrics.New(metrics.Options{Thing: "hub", Sender: sender, Health: registry, Store: store{}, Streams: streams,
+		Log: zap.NewNop()})
 	_ = reporter.Run(ctx) // returns nil
 	return sender.points
 }
@@ -221,7 +223,8 @@ func (c Case) unlike(r Row, declared health.Declaration) (list []string) {
 		return []string{"it is not there: " + s.json}
 	}
 	if found.Severity > declared.Severity || declared.Class != "" && found.Class != declared.Class {
-		list = append(list, fmt.Sprintf("it is %s and %s, but declared as %s and %s", found.Severity, found.Class, declared.Severity, declared.Class))
+		list = append(list, fmt.Sprintf("it is %s and %s, but declared as %s and %s", found.Severity, found.Class, declared.Severity,
+			declared.Class))
 	}
 	if found.Since.After(c.Now()) {
 		list = append(list, "it is since "+found.Since.String())
@@ -236,7 +239,8 @@ func (c Case) unlike(r Row, declared health.Declaration) (list []string) {
 	if job && found.Severity > health.Info && s.jobs[r.Job] == health.Success {
 		list = append(list, "jobs/status says SUCCESS")
 	}
-	if unhealthy := s.cloudWatch["RecordJobs.UnhealthyJobCount"] + s.cloudWatch["UploadJobs.UnhealthyJobCount"]; job && found.Severity == health.Failed && unhealthy == 0 {
+	if unhealthy := s.cloudWatch["RecordJobs.UnhealthyJobCount"] + s.cloudWatch["UploadJobs.UnhealthyJobCount"]; job &&
+		found.Severity == health.Failed && unhealthy == 0 {
 		list = append(list, "CloudWatch counts no unhealthy job")
 	}
 	return list

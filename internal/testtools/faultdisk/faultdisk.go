@@ -134,7 +134,8 @@ func (d *Disk) step(op, path string, w what) error {
 		d.left = 0
 	}
 	d.struck = op + " " + path
-	errno := map[Fault]error{EIO: syscall.EIO, ENOSPC: syscall.ENOSPC, EMFILE: syscall.EMFILE, EINTR: syscall.EINTR, Short: io.ErrShortWrite, Gate: syscall.EIO}
+	errno := map[Fault]error{EIO: syscall.EIO, ENOSPC: syscall.ENOSPC, EMFILE: syscall.EMFILE, EINTR: syscall.EINTR, Short: io.ErrShortWrite,
+		Gate: syscall.EIO}
 	return &fs.PathError{Op: op, Path: path, Err: errno[d.fault]}
 }
 

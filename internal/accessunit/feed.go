@@ -1,0 +1,191 @@
+package accessunit
+
+import "time"
+
+// Feed takes the RTP packets of a session's video, in order of their sequence numbers, and contains what panics on
+// their way to the sink. Then it counts access units by their RTP timestamps alone, which needs nothing of what broke,
+// until the sink wants to see access units again. One goroutine uses it at a time.
+type Feed struct {
+	codec     Codec
+	sink      Sink
+	maxBytes  int        // see MaxBytes
+	assembler *assembler // nil: it panicked, and access units are only counted
+	until     time.Time  // so long
+	units     int64      // so far
+
+	started  bool // there was a packet
+	sequence uint16
+	present  unitState // the access unit of the present packet
+	before   unitState // that of the packet before it
+}
+
+// unitState is what is known of an access unit by its timestamp.
+type unitState struct {
+	timestamp uint32
+	reported  bool // the sink knows what became of it
+}
+
+// NewFeed makes a Feed whose access units have at most so many bytes: MaxBytes, or less.
+func NewFeed(c Codec, maxBytes int, to Sink) *Feed {
+	f := &Feed{codec: c, maxBytes: maxBytes, sink: to}
+	f.assembler = f.newAssembler()
+	return f
+}
+
+func (f *Feed) newAssembler() *assembler {
+	return newAssembler(f.codec, f.maxBytes, observedSink{f.sink, f})
+}
+
+// Push takes the next packet. An error ends the session.
+func (f *Feed) Push(p Packet, now time.Time) error {
+	f.enter(p)
+	defer f.survive()
+	if f.assembler == nil && !f.resume(now) {
+		return nil
+	}
+	return f.assembler.push(p, now)
+}
+
+// enter begins a packet; survive, deferred, ends it.
+func (f *Feed) enter(p Packet) {
+	reported := f.before.reported
+	if f.started && p.Timestamp != f.present.timestamp {
+		reported, f.present.reported = f.present.reported, false
+	}
+	f.before = unitState{f.present.timestamp, reported}
+	f.present.timestamp, f.sequence = p.Timestamp, p.Sequence
+}
+
+// survive must be deferred itself, as it recovers.
+func (f *Feed) survive() {
+	if value := recover(); value != nil {
+		f.abandon(value)
+	}
+	f.started = true
+}
+
+// abandon gives the assembler up with the access units of which it holds parts.
+func (f *Feed) abandon(value any) {
+	lost := int64(0)
+	if f.started && f.before.timestamp != f.present.timestamp && !f.before.reported {
+		lost++
+	}
+	if !f.present.reported {
+		lost++
+	}
+	f.present.reported = true
+	f.assembler = nil
+	f.until = f.sink.Panicked(lost, value)
+}
+
+// resume counts an access unit, or begins to assemble again when it is time.
+func (f *Feed) resume(now time.Time) bool {
+	if f.present.reported {
+		return false
+	}
+	if now.Before(f.until) {
+		f.present.reported = true
+		f.units++
+		f.sink.Damaged(1, nil)
+		return false
+	}
+	f.assembler = f.assemblerFrom(f.sequence)
+	return true
+}
+
+// Progress is how far the video of a session has come.
+type Progress struct {
+	units int64
+	bytes int // of the next one
+}
+
+// After reports whether more has come than at last: another access unit, or more of one than there was of
+// any since. A large one may take long, on a slow network or while this machine is busy; but what
+// never makes an access unit is no video.
+func (p Progress) After(last Progress) bool { return p.units != last.units || p.bytes > last.bytes }
+
+// Progress returns how far the video has come.
+func (f *Feed) Progress() Progress {
+	p := Progress{units: f.units}
+	if f.assembler != nil {
+		p.bytes = len(f.assembler.buffer)
+	}
+	return p
+}
+
+// assemblerFrom is an assembler for what comes from a packet on with which an access unit begins.
+func (f *Feed) assemblerFrom(sequence uint16) *assembler {
+	a := f.newAssembler()
+	a.synced, a.hole = true, false
+	a.started, a.sequence = true, sequence-1
+	return a
+}
+
+// ChangeSource goes on to another source, before its first packet is pushed: encoders that restart take
+// another SSRC (RFC 3550, section 8), and some do for each GOP. It reports whether the source restarts the numbers of
+// its packets; then nothing of the last access unit is still to come.
+func (f *Feed) ChangeSource(sequence uint16) (restarts bool) {
+	if ahead := sequence - f.sequence - 1; !f.started || ahead < reorderWindow {
+		return false
+	}
+	if f.assembler != nil {
+		f.Flush()
+	}
+	if known := f.assembler; known != nil { // it did not panic
+		f.assembler = f.assemblerFrom(sequence)
+		f.assembler.markers, f.assembler.slicesPerAU = known.markers, known.slicesPerAU
+	}
+	return true
+}
+
+// Expect says which packet the camera announced to begin with, before the first Push.
+func (f *Feed) Expect(sequence uint16, timestamp uint32) {
+	if f.assembler != nil {
+		f.assembler.expect(sequence, timestamp)
+	}
+}
+
+// Flush gives out the last access unit when nothing more comes.
+func (f *Feed) Flush() {
+	if f.assembler == nil {
+		return
+	}
+	f.before = f.present
+	defer f.survive()
+	f.assembler.flush()
+}
+
+// Contain does whatever else a session does. A panic there is reported as one that costs no frame.
+func (f *Feed) Contain(do func()) {
+	defer func() {
+		if value := recover(); value != nil {
+			f.sink.Panicked(0, value)
+		}
+	}()
+	do()
+}
+
+// observedSink notes what a sink is called with.
+type observedSink struct {
+	Sink
+	feed *Feed
+}
+
+func (o observedSink) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+	o.feed.units++
+	if rtpTime == o.feed.present.timestamp {
+		o.feed.present.reported = true
+	} else {
+		o.feed.before.reported = true
+	}
+	o.Sink.AccessUnit(nalus, rtpTime, now)
+}
+
+func (o observedSink) Damaged(frames int64, err error) {
+	if o.feed.before.timestamp == o.feed.present.timestamp {
+		o.feed.present.reported = true
+	} else {
+		o.feed.before.reported = true
+	}
+	o.Sink.Damaged(frames, err)
+}

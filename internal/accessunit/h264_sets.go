@@ -1,0 +1,131 @@
+package accessunit
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+// h264Sets are the parameter sets of H.264.
+type h264Sets struct {
+	sps map[uint32][]byte
+	pps map[uint32][]byte
+}
+
+func (h264Codec) NewParameterSets() ParameterSets {
+	return h264Sets{sps: make(map[uint32][]byte), pps: make(map[uint32][]byte)}
+}
+
+func (p h264Sets) Clone() ParameterSets {
+	return h264Sets{sps: maps.Clone(p.sps), pps: maps.Clone(p.pps)}
+}
+
+func (p h264Sets) Take(nal []byte) (changed bool) {
+	nal = trimZeros(nal)
+	if len(nal) < 2 || len(nal) > maxParameterSet {
+		return false
+	}
+	if p.Holds(nal) { // as with almost every keyframe
+		return false
+	}
+	if nal[0]&h264TypeMask == h264SPS {
+		return p.takeSPS(nal)
+	}
+	id, ok := ppsID(nal[1:])
+	if !ok || !fits(p.size(), p.pps[id], nal) {
+		return false
+	}
+	p.pps[id] = bytes.Clone(nal)
+	return true
+}
+
+// size is that of all sets, in bytes.
+func (p h264Sets) size() (n int) {
+	for _, sets := range []map[uint32][]byte{p.sps, p.pps} {
+		for _, set := range sets {
+			n += len(set)
+		}
+	}
+	return n
+}
+
+func (p h264Sets) takeSPS(nal []byte) (changed bool) {
+	var sps h264.SPS
+	if sps.Unmarshal(nal) != nil || sps.Width() <= 0 || sps.Height() <= 0 {
+		return false
+	}
+	var old h264.SPS
+	if before := p.sps[sps.ID]; before != nil && old.Unmarshal(before) == nil && reflect.DeepEqual(old, sps) {
+		return false // "smart" encoders repeat the same in other bytes
+	}
+	if !fits(p.size(), p.sps[sps.ID], nal) {
+		return false
+	}
+	p.sps[sps.ID] = bytes.Clone(nal)
+	return true
+}
+
+func (p h264Sets) Holds(nal []byte) bool {
+	nal = trimZeros(nal)
+	sets := p.pps
+	if nal[0]&h264TypeMask == h264SPS {
+		sets = p.sps
+	}
+	for _, set := range sets {
+		if bytes.Equal(set, nal) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p h264Sets) Track() (track mkv.Track, ok bool) {
+	if len(p.sps) == 0 || len(p.pps) == 0 {
+		return track, false
+	}
+	first := p.sps[slices.Min(slices.Collect(maps.Keys(p.sps)))]
+	var sps h264.SPS
+	if sps.Unmarshal(first) != nil {
+		return track, false
+	}
+	return mkv.Track{
+		Number: VideoNumber, Kind: mkv.Video, CodecID: mkv.CodecAVC, Name: "video",
+		CodecPrivate: p.avcC(sps), Width: sps.Width(), Height: sps.Height(),
+	}, true
+}
+
+// avcC makes an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).
+func (p h264Sets) avcC(sps h264.SPS) []byte {
+	const (
+		reservedLength = 0xFC
+		reservedCount  = 0xE0
+		lengthSize     = 4
+		maxSPS         = 31
+		maxPPS         = 255
+	)
+	list := func(dst []byte, sets map[uint32][]byte, most int) []byte {
+		for i, id := range slices.Sorted(maps.Keys(sets)) {
+			if i < most {
+				dst = binary.BigEndian.AppendUint16(dst, uint16(len(sets[id])))
+				dst = append(dst, sets[id]...)
+			}
+		}
+		return dst
+	}
+	first := p.sps[sps.ID]
+	b := []byte{1, first[1], first[2], first[3], reservedLength | (lengthSize - 1), reservedCount | byte(min(len(p.sps), maxSPS))}
+	b = list(b, p.sps, maxSPS)
+	b = append(b, byte(min(len(p.pps), maxPPS)))
+	b = list(b, p.pps, maxPPS)
+	switch sps.ProfileIdc {
+	case 100, 110, 122, 144:
+		b = append(b, 0xFC|byte(sps.ChromaFormatIdc), 0xF8|byte(sps.BitDepthLumaMinus8), 0xF8|byte(sps.BitDepthChromaMinus8), 0)
+	}
+	return b
+}

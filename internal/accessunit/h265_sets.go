@@ -1,0 +1,160 @@
+package accessunit
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+// h265Sets are the parameter sets of H.265, by their types and ids.
+type h265Sets map[h265SetKey][]byte
+
+type h265SetKey struct {
+	kind byte
+	id   uint32
+}
+
+func (h265Codec) NewParameterSets() ParameterSets { return h265Sets{} }
+
+func (p h265Sets) Clone() ParameterSets { return maps.Clone(p) }
+
+func (p h265Sets) Take(nal []byte) (changed bool) {
+	nal = trimZeros(nal)
+	if len(nal) < 3 || len(nal) > maxParameterSet {
+		return false
+	}
+	if p.Holds(nal) { // as with almost every keyframe
+		return false
+	}
+	key := h265SetKey{kind: h265Type(nal)}
+	switch key.kind {
+	case h265VPS:
+		key.id = uint32(nal[2] >> 4)
+	case h265SPS:
+		sps, ok := parseH265SPS(nal)
+		if !ok {
+			return false
+		}
+		key.id = uint32(sps.ID)
+		if old, known := parseH265SPS(p[key]); known && reflect.DeepEqual(old, sps) {
+			return false
+		}
+	default:
+		id, ok := ppsID(nal[2:])
+		if !ok {
+			return false
+		}
+		key.id = id
+	}
+	if !fits(p.size(), p[key], nal) {
+		return false
+	}
+	p[key] = bytes.Clone(nal)
+	return true
+}
+
+// size is that of all sets, in bytes.
+func (p h265Sets) size() (n int) {
+	for _, set := range p {
+		n += len(set)
+	}
+	return n
+}
+
+// maxPixels is the width or height beyond which a parameter set is not believed (H.265, level 6.2
+// allows 8192x4320, and 16888 in one direction).
+const maxPixels = 16888
+
+func parseH265SPS(nal []byte) (sps h265.SPS, ok bool) {
+	if len(nal) < 3 || sps.Unmarshal(nal) != nil {
+		return sps, false
+	}
+	w, h := sps.Width(), sps.Height()
+	return sps, w > 0 && h > 0 && w <= maxPixels && h <= maxPixels
+}
+
+func (p h265Sets) Holds(nal []byte) bool {
+	nal = trimZeros(nal)
+	for _, set := range p {
+		if bytes.Equal(set, nal) {
+			return true
+		}
+	}
+	return false
+}
+
+// of lists the parameter sets of a type, in order of their ids.
+func (p h265Sets) of(kind byte) [][]byte {
+	var keys []uint32
+	for key := range p {
+		if key.kind == kind {
+			keys = append(keys, key.id)
+		}
+	}
+	slices.Sort(keys)
+	sets := make([][]byte, 0, len(keys))
+	for _, id := range keys {
+		sets = append(sets, p[h265SetKey{kind, id}])
+	}
+	return sets
+}
+
+func (p h265Sets) Track() (track mkv.Track, ok bool) {
+	all := p.of(h265SPS)
+	if len(all) == 0 || len(p.of(h265VPS)) == 0 || len(p.of(h265PPS)) == 0 {
+		return track, false
+	}
+	sps, ok := parseH265SPS(all[0])
+	if !ok {
+		return track, false
+	}
+	return mkv.Track{
+		Number: VideoNumber, Kind: mkv.Video, CodecID: mkv.CodecHEVC, Name: "video",
+		CodecPrivate: p.hvcC(sps, all[0]), Width: sps.Width(), Height: sps.Height(),
+	}, true
+}
+
+// hvcC makes an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1).
+func (p h265Sets) hvcC(sps h265.SPS, raw []byte) []byte {
+	const (
+		version       = 1
+		levelAt       = 3  // of profile_tier_level in an SPS: header 2, ids and flags 1
+		levelSize     = 12 // of its general part
+		reserved4     = 0xF0
+		reserved5     = 0xF8
+		reserved6     = 0xFC
+		lengthSize    = 4
+		completeArray = 0x80
+		maxSets       = 64
+	)
+	b := []byte{version}
+	level := h264.EmulationPreventionRemove(raw)
+	b = append(b, level[levelAt:levelAt+levelSize]...)
+	b = append(b, reserved4, 0, reserved6) // no minimal segmentation, parallelism unknown
+	b = append(b, reserved6|byte(sps.ChromaFormatIdc&3), reserved5|byte(sps.BitDepthLumaMinus8&7), reserved5|byte(sps.BitDepthChromaMinus8&7))
+	b = append(b, 0, 0) // average frame rate unknown
+	nested := byte(0)
+	if sps.TemporalIDNestingFlag {
+		nested = 1
+	}
+	b = append(b, (sps.MaxSubLayersMinus1+1)<<3|nested<<2|(lengthSize-1))
+	b = append(b, 3)
+	for _, kind := range []byte{h265VPS, h265SPS, h265PPS} {
+		sets := p.of(kind)
+		sets = sets[:min(len(sets), maxSets)]
+		b = append(b, completeArray|kind)
+		b = binary.BigEndian.AppendUint16(b, uint16(len(sets)))
+		for _, set := range sets {
+			b = binary.BigEndian.AppendUint16(b, uint16(len(set)))
+			b = append(b, set...)
+		}
+	}
+	return b
+}

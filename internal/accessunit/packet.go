@@ -1,0 +1,28 @@
+package accessunit
+
+import "errors"
+
+// Packet is an RTP packet.
+type Packet struct {
+	Sequence  uint16
+	Timestamp uint32
+	Marker    bool
+	Payload   []byte
+	Source    uint32 // SSRC
+}
+
+// maxRepeat is how far a sequence number may lie back and be a packet that came before.
+const maxRepeat = 64
+
+// ErrHuge ends a session: an access unit is larger than MaxBytes, or has too many NAL units.
+var ErrHuge = errors.New("a picture is larger than 16 MiB")
+
+// What else can be wrong with packets. It corrupts the access unit they belong to only.
+var (
+	errHole      = errors.New("RTP packets were lost")
+	errFragment  = errors.New("a NAL unit came in fragments without its beginning or end")
+	errAggregate = errors.New("an aggregation packet is torn")
+	errPacking   = errors.New("an RTP payload has a type that is not defined")
+	errMalformed = errors.New("a NAL unit has a forbidden header or no content")
+	errSlice     = errors.New("a picture lacks its first slice")
+)

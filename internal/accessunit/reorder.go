@@ -1,0 +1,158 @@
+package accessunit
+
+import "time"
+
+const (
+	// reorderWindow is how many packets after a missing one are kept back in the hope that it still comes.
+	reorderWindow = 64
+	// reorderPatience is for how long: of a camera with few packets, so many would be seconds of video.
+	reorderPatience = 500 * time.Millisecond
+	// maxDropout is how far sequence numbers may run ahead and be a loss; farther, or back, it is a
+	// camera that restarted its numbers. Source: RFC 3550, appendix A.1.
+	maxDropout = 3000
+	// maxEarly is how many packets may come before the answer to PLAY.
+	maxEarly = 1024
+)
+
+// Reorder puts packets that came over UDP into the order of their sequence numbers, and leaves out
+// what comes twice. A packet that is missing is given up when too many have come after it, or too
+// long ago: the next in line is then simply given out, and whoever takes it sees the hole.
+//
+// The RTSP library could do this, but it waits for 64 packets however long that takes, and what it
+// still keeps back when the session ends is gone.
+type Reorder struct {
+	give    func(p Packet, arrival time.Time)
+	playing bool      // the camera has answered PLAY
+	early   []arrived // before that
+	started bool      // next is valid
+	next    uint16    // sequence number to be given out next
+
+	announced uint16 // where the camera says that it begins
+	believed  func() // nil: it says nothing
+
+	suspect arrived // the last packet, if it was far off
+
+	waiting [reorderWindow]arrived // by sequence number
+	kept    int                    // of them are there
+}
+
+// arrived is a packet with the time of its arrival, which is zero where there is none.
+type arrived struct {
+	Packet
+	at time.Time
+}
+
+// NewReorder makes a Reorder that gives packets out with the times of their arrival.
+func NewReorder(give func(Packet, time.Time)) *Reorder { return &Reorder{give: give} }
+
+// Take takes a packet, and keeps its payload.
+func (r *Reorder) Take(p Packet, now time.Time) {
+	if r.playing {
+		r.sort(p, now)
+		return
+	}
+	if r.early = append(r.early, arrived{Packet: p, at: now}); len(r.early) == maxEarly {
+		r.Play()
+	}
+}
+
+// Announce says with which packet the camera says that it begins, though it may not come. believed
+// is called if the first one that comes bears that out.
+func (r *Reorder) Announce(sequence uint16, believed func()) {
+	r.announced, r.believed = sequence, believed
+}
+
+// Play says that the camera has answered PLAY.
+func (r *Reorder) Play() {
+	r.playing = true
+	for _, p := range r.early {
+		r.sort(p.Packet, p.at)
+	}
+	r.early = nil
+}
+
+// sort puts a packet in its place.
+func (r *Reorder) sort(p Packet, now time.Time) {
+	if !r.started {
+		r.started, r.next = true, p.Sequence
+		if r.believed != nil && p.Sequence-r.announced < reorderWindow {
+			r.next = r.announced
+			r.believed()
+		}
+	}
+	ahead := int16(p.Sequence - r.next)
+	if ahead < 0 && ahead >= -maxRepeat {
+		return // it came before, or was given up
+	}
+	if ahead < 0 || ahead > maxDropout {
+		// One packet may be a stray; a second one that follows it is none.
+		first := r.suspect
+		if first.at.IsZero() || p.Sequence != first.Sequence+1 {
+			r.suspect = arrived{Packet: p, at: now}
+			return
+		}
+		r.Flush()
+		r.next = p.Sequence
+		r.give(first.Packet, first.at)
+	}
+	r.suspect = arrived{}
+	for p.Sequence-r.next >= reorderWindow {
+		if r.kept == 0 {
+			r.next = p.Sequence - reorderWindow + 1
+			break
+		}
+		r.skip()
+	}
+	if slot := r.slot(p.Sequence); slot.at.IsZero() {
+		*slot = arrived{Packet: p, at: now}
+		r.kept++
+	}
+	r.drain()
+	r.Expire(now)
+}
+
+func (r *Reorder) slot(sequence uint16) *arrived { return &r.waiting[sequence%reorderWindow] }
+
+// first is the first packet that is there.
+func (r *Reorder) first() uint16 {
+	n := r.next
+	for r.slot(n).at.IsZero() {
+		n++
+	}
+	return n
+}
+
+// skip gives up what is missing before the first packet that is there.
+func (r *Reorder) skip() {
+	r.next = r.first()
+	r.drain()
+}
+
+// drain gives out what is next in line.
+func (r *Reorder) drain() {
+	for {
+		slot := r.slot(r.next)
+		p := *slot
+		if p.at.IsZero() {
+			return
+		}
+		*slot = arrived{}
+		r.kept--
+		r.next++
+		r.give(p.Packet, p.at)
+	}
+}
+
+// Expire gives up what is missing before packets that came too long ago.
+func (r *Reorder) Expire(now time.Time) {
+	for r.kept > 0 && now.Sub(r.slot(r.first()).at) >= reorderPatience {
+		r.skip()
+	}
+}
+
+// Flush gives out all that is there.
+func (r *Reorder) Flush() {
+	for r.kept > 0 {
+		r.skip()
+	}
+}

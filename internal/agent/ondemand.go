@@ -1,0 +1,203 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+)
+
+// onDemand runs uploads on demand, over the local API and from the cloud. Streams whose upload job runs can be asked
+// for one. Safe for concurrent use.
+type onDemand struct {
+	mu      sync.Mutex
+	targets map[string]*target // by stream, guarded by mu
+	changed chan struct{}      // closed when a job starts; nil when nobody waits for one; guarded by mu
+}
+
+// codeUploadStopped is the fault of an upload whose job ended before it.
+const codeUploadStopped = "upload-stopped"
+
+// target is a stream's upload job, which can be asked for an upload.
+type target struct {
+	uploader *uploader.Uploader
+	ctx      context.Context // of the job
+	group    sync.WaitGroup  // uploads on demand
+}
+
+// registerWhile makes a stream's uploader available while run runs. It ends when the last upload on
+// demand has ended too, so that no upload of the stream outlives its job.
+func (d *onDemand) registerWhile(stream string, u *uploader.Uploader, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		job := &target{uploader: u, ctx: ctx}
+		d.mu.Lock()
+		if d.targets == nil {
+			d.targets = make(map[string]*target)
+		}
+		d.targets[stream] = job
+		if d.changed != nil {
+			close(d.changed)
+			d.changed = nil
+		}
+		d.mu.Unlock()
+		defer func() {
+			d.mu.Lock()
+			delete(d.targets, stream)
+			d.mu.Unlock()
+			cancel()
+			job.group.Wait()
+		}()
+		return run(ctx)
+	}
+}
+
+// upload sends the recordings of a stream from (inclusive) to (exclusive) to the cloud, before
+// everything else, and calls each with the progress. An error that is for the caller is a *health.Fault.
+func (d *onDemand) upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
+	if stream == "" || from.IsZero() || !from.Before(to) {
+		return health.UserFault("upload-request", nil, "An upload needs a stream, and a beginning that is before its end.")
+	}
+	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
+}
+
+// uploadRefused sends the refused fragments of a stream again, as upload does.
+func (d *onDemand) uploadRefused(ctx context.Context, stream string, each func(uploader.Progress)) error {
+	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Refused(ctx, each) })
+}
+
+// on uploads with a stream's uploader, for as long as its job runs.
+func (d *onDemand) on(ctx context.Context, stream string, do func(context.Context, *uploader.Uploader) error) error {
+	d.mu.Lock()
+	job := d.targets[stream]
+	if job != nil {
+		job.group.Add(1)
+	}
+	d.mu.Unlock()
+	if job == nil {
+		return health.UserFault("upload-request", nil, "This hub has no stream %s that could be uploaded; `kvs-edge-agent status` lists those "+
+			"it has.", stream)
+	}
+	defer job.group.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(job.ctx, cancel)()
+	err := do(ctx, job.uploader)
+	if errors.Is(err, context.Canceled) && job.ctx.Err() != nil {
+		return health.SystemFault(codeUploadStopped, nil, "The upload of stream %s stopped, as its configuration changed or the agent stops; "+
+			"ask again.", stream)
+	}
+	return err
+}
+
+// await waits until an upload job of the stream runs that is not ending already, but not longer than
+// patience.
+func (d *onDemand) await(ctx context.Context, stream string, patience time.Duration) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		d.mu.Lock()
+		// One that ends holds its place until its last fragment is sent.
+		if job := d.targets[stream]; job != nil && job.ctx.Err() == nil {
+			d.mu.Unlock()
+			return
+		}
+		if d.changed == nil {
+			d.changed = make(chan struct{})
+		}
+		changed := d.changed
+		d.mu.Unlock()
+		select {
+		case <-changed:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// maxUploadRequest bounds the body of POST /v1/upload.
+const maxUploadRequest = 64 << 10
+
+// serveUpload answers POST /v1/upload: a line of JSON whenever the upload has come further, the
+// last of which says how it ended. The upload ends when the client hangs up.
+func (d *onDemand) serveUpload(w http.ResponseWriter, r *http.Request) {
+	encoder := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	send := func(p status.UploadProgress) {
+		_ = encoder.Encode(p) // a client that is gone needs no answer
+		_ = flush.Flush()
+	}
+	var in status.UploadRequest
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxUploadRequest))
+	if err == nil {
+		err = json.Unmarshal(body, &in)
+	}
+	if err != nil {
+		http.Error(w, "the request is not the JSON of an upload: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	var last status.UploadProgress
+	upload := func(each func(uploader.Progress)) error {
+		return d.upload(r.Context(), in.Stream, in.From, in.To, each)
+	}
+	if in.Refused {
+		upload = func(each func(uploader.Progress)) error { return d.uploadRefused(r.Context(), in.Stream, each) }
+	}
+	err = upload(func(p uploader.Progress) {
+		last = status.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes,
+			TotalBytes: p.TotalBytes}
+		send(last)
+	})
+	if err != nil {
+		last.Error = err.Error()
+		send(last)
+	}
+}
+
+const (
+	// jobBegins is how long the cloud's request waits for a stream's job: after the start of the agent
+	// the one comes as soon as the other.
+	jobBegins = 2 * time.Second
+	// jobRestarts is how long it waits for a job that ended under it. It is longer than the jobs of an
+	// agent take that stops, so that it ends with the agent and not before: then the next start goes on.
+	jobRestarts = 30 * time.Second
+)
+
+// uploadForCloud is how the cloud asks for an upload. It continues when the stream's job is
+// restarted, as with a new configuration. An error is also that not all is in the cloud at the end.
+func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
+	d.await(ctx, stream, jobBegins)
+	for {
+		var last uploader.Progress
+		err := d.upload(ctx, stream, from, to, func(p uploader.Progress) {
+			last = p
+			each(p.Done-p.Refused, p.Total)
+		})
+		switch {
+		case err != nil && ctx.Err() == nil && health.FaultOf(err, "").Code == codeUploadStopped:
+			d.await(ctx, stream, jobRestarts)
+		case err != nil:
+			return err
+		case last.Total == 0:
+			return health.UserFault("upload-request", nil, "Nothing is recorded of stream %s from %s to %s.", stream, inWords(from), inWords(to))
+		case last.Refused > 0:
+			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not take them; "+
+				"`kvs-edge-agent status` says why.", last.Refused, last.Total)
+		default:
+			return nil
+		}
+	}
+}
+
+// inWords is a time as people and machines read it.
+func inWords(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z") }

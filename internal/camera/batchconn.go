@@ -1,0 +1,170 @@
+package camera
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
+)
+
+const (
+	// batchInterval is how long bytes of a camera are left to gather in the socket once it plays. A
+	// frame of 1080p comes as a dozen packets, and each would wake a thread; recording does not
+	// need them sooner. All cameras are read at the same instants, so that the processor sleeps in
+	// between.
+	batchInterval = 100 * time.Millisecond
+	// batchAfter is how long before that all is read as it comes: the first picture gives the session
+	// its time.
+	batchAfter = time.Second
+	// batchWake is how many bytes must have come for the socket to wake us before that. The
+	// runtime's poller is edge-triggered: without this, every packet wakes a thread of it, whether
+	// somebody waits for the packet or not. Source: socket(7), SO_RCVLOWAT.
+	batchWake = 256 << 10
+)
+
+// batchConn is a TCP connection that, soon after it began to play, is read seldom and much at once.
+// Before it plays, reading fails when nothing comes within the time for an answer.
+type batchConn struct {
+	net.Conn
+	playing *atomic.Bool
+	answer  time.Duration     // how long it may bring nothing before it plays
+	tap     *tap              // nil: what comes is encrypted
+	came    func(n int) error // is told how many bytes came; an error is that of the reading
+
+	space   []byte
+	began   time.Time             // when something came first once it played
+	buffer  []byte                // what was read into space and not taken yet
+	pass    int                   // so many bytes, from the buffer's first, are the reader's
+	full    bool                  // the last read filled space: more is waiting
+	raw     syscall.RawConn       // nil before it gathers
+	receive func(fd uintptr) bool // reads what the socket has; made once, as each would be an allocation
+	n       int                   // what receive read
+	failed  error
+}
+
+// Read implements net.Conn. One goroutine reads, as RTSP clients do: it is the library's, where a
+// panic would end the process, and ends the session instead.
+func (c *batchConn) Read(p []byte) (n int, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			n, err = 0, accessunit.InternalFault(c.RemoteAddr().String(), supervise.PanicError(value))
+		}
+	}()
+	for {
+		if c.pass == 0 {
+			c.buffer, c.pass = c.tap.drain(c.buffer)
+		}
+		if n := copy(p, c.buffer[:min(c.pass, len(c.buffer))]); n > 0 {
+			c.buffer, c.pass = c.buffer[n:], c.pass-n
+			return n, nil
+		}
+		if err := c.fill(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// fill reads more, behind what the buffer holds: a part of a frame or of a message's lines.
+func (c *batchConn) fill() error {
+	if c.space == nil {
+		c.space = make([]byte, bufferSize)
+	}
+	held := copy(c.space, c.buffer)
+	c.buffer = c.space[:held]
+	if c.raw != nil || c.anchored() && c.startBatches() {
+		return c.readBatch()
+	}
+	if err := c.Conn.SetReadDeadline(time.Now().Add(c.answer)); err != nil {
+		return err
+	}
+	n, err := c.Conn.Read(c.space[held:])
+	c.buffer = c.space[:held+n]
+	if n > 0 && c.began.IsZero() && c.playing.Load() {
+		c.began = time.Now()
+	}
+	if n > 0 {
+		if err := c.came(n); err != nil {
+			return err
+		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.playing.Load() { // it began while we waited
+		return nil
+	}
+	return err
+}
+
+// anchored tells whether it plays for long enough for the first picture to be here.
+func (c *batchConn) anchored() bool {
+	return c.playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter
+}
+
+// Write implements net.Conn. That the camera hung up is left to Read to find: what it sent before
+// may still lie in the socket, and a client that fails to write would not read it.
+func (c *batchConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && c.playing.Load() && (errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)) {
+		return len(p), nil
+	}
+	return n, err
+}
+
+// startBatches makes the socket gather. Where it cannot, the connection is read as any other.
+func (c *batchConn) startBatches() bool {
+	conn, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var failed error
+	if c.Conn.SetReadDeadline(time.Time{}) != nil {
+		return false
+	}
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, batchWake)
+	})
+	if err != nil || failed != nil {
+		return false
+	}
+	c.raw = raw
+	c.receive = func(fd uintptr) bool {
+		c.n, c.failed = unix.Read(int(fd), c.space[len(c.buffer):])
+		return true // never wait for the poller: it would wait for batchWake bytes
+	}
+	return true
+}
+
+// readBatch adds to the buffer what has come, at the next common instant at which something has.
+func (c *batchConn) readBatch() error {
+	for {
+		if !c.full {
+			now := time.Now()
+			time.Sleep(now.Truncate(batchInterval).Add(batchInterval).Sub(now))
+		}
+		err := c.raw.Read(c.receive)
+		switch {
+		case err != nil:
+			return err
+		case errors.Is(c.failed, unix.EAGAIN), errors.Is(c.failed, unix.EINTR):
+			c.full = false
+			continue
+		case c.failed != nil:
+			return os.NewSyscallError("read", c.failed)
+		case c.n == 0:
+			return io.EOF
+		}
+		c.buffer = c.space[:len(c.buffer)+c.n]
+		c.full = len(c.buffer) == len(c.space)
+		return c.came(c.n)
+	}
+}

@@ -1,0 +1,135 @@
+package camera
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// maxChallenges bounds those of one answer.
+const maxChallenges = 16
+
+// challenge is one of those that a camera answers 401 with (RFC 7235, section 4.1).
+type challenge struct {
+	scheme string            // in lower case
+	params map[string]string // names in lower case; values as written, without their quotes
+}
+
+// Names of schemes, in lower case.
+const (
+	schemeBasic  = "basic"
+	schemeDigest = "digest"
+)
+
+// parseChallenges reads the WWW-Authenticate headers of an answer. Several challenges may stand in one header, as commas
+// part both challenges and their parameters. What cannot be read is left out.
+func parseChallenges(headers []string) (list []challenge) {
+	for _, rest := range headers {
+		var current *challenge
+		for rest != "" && len(list) <= maxChallenges {
+			if rest = strings.TrimLeft(rest, ", \t"); rest == "" {
+				break
+			}
+			end := strings.IndexAny(rest, "=, \t")
+			if end < 0 {
+				end = len(rest)
+			}
+			word := strings.ToLower(rest[:end])
+			after := strings.TrimLeft(rest[end:], " \t")
+			switch {
+			case strings.HasPrefix(after, "="):
+				var value string
+				value, rest = parseValue(strings.TrimLeft(after[1:], " \t"))
+				if current != nil && word != "" {
+					current.set(word, value)
+				}
+			case current != nil && (after == "" || after[0] == ','): // qop=auth,auth-int without quotes
+				rest = after
+			default:
+				list = append(list, challenge{scheme: word, params: make(map[string]string)})
+				current, rest = &list[len(list)-1], after
+			}
+		}
+	}
+	return list[:min(len(list), maxChallenges)]
+}
+
+// set keeps the first value of a parameter: a second one would let two readers see two challenges.
+func (c *challenge) set(name, value string) {
+	if _, had := c.params[name]; !had {
+		c.params[name] = value
+	}
+}
+
+// parseValue reads a parameter's value. Cameras leave quotes out also where there must be some: such a value goes to the
+// next comma.
+func parseValue(text string) (value, rest string) {
+	if !strings.HasPrefix(text, `"`) {
+		value, rest, _ = strings.Cut(text, ",")
+		return strings.Map(func(r rune) rune {
+			if r == '"' || r == '\\' {
+				return -1
+			}
+			return r
+		}, strings.TrimRight(value, " \t")), rest
+	}
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return text[1:i], text[i+1:]
+		}
+	}
+	return text[1:], "" // the quote is not closed
+}
+
+// hashes are the algorithms that can be computed, by their names in lower case without "-sess".
+var hashes = map[string]func(string) string{
+	"md5":     func(s string) string { sum := md5.Sum([]byte(s)); return hex.EncodeToString(sum[:]) },
+	"sha-256": func(s string) string { sum := sha256.Sum256([]byte(s)); return hex.EncodeToString(sum[:]) },
+}
+
+// hash is that of a Digest challenge, nil when it cannot be computed. session is whether the password's hash is that of a
+// whole session.
+func (c *challenge) hash() (sum func(string) string, session bool) {
+	name := strings.ToLower(c.params["algorithm"])
+	name, session = strings.CutSuffix(name, "-sess")
+	if name == "" && !session {
+		name = "md5" // RFC 7616, section 3.3
+	}
+	return hashes[name], session
+}
+
+// qop is the quality of protection to answer a Digest challenge with: "auth", "auth-int", or "" for one of RFC 2069. ok
+// is false when the camera offers others only.
+func (c *challenge) qop() (qop string, ok bool) {
+	offered, has := c.params["qop"]
+	if !has || strings.TrimSpace(offered) == "" {
+		return "", true
+	}
+	list := strings.FieldsFunc(strings.ToLower(offered), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	for _, known := range []string{"auth", "auth-int"} {
+		if slices.Contains(list, known) {
+			return known, true
+		}
+	}
+	return "", false
+}
+
+// computable reports whether a Digest challenge can be answered. Its values go into a header of ours.
+func (c *challenge) computable() bool {
+	sum, _ := c.hash()
+	_, ok := c.qop()
+	if c.scheme != schemeDigest || sum == nil || !ok || c.params["nonce"] == "" {
+		return false
+	}
+	for _, value := range c.params {
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,62 @@
+package camera
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+)
+
+// codeCamera is the code of what ends a session: one camera has one sentence.
+const codeCamera = "camera"
+
+// statusError is an RTSP answer that is not 200.
+type statusError struct {
+	code    int
+	message string
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("RTSP %d %s", e.code, e.message) }
+
+// RTSP status codes (RFC 2326, section 7.1.1).
+const (
+	statusUnauthorized = 401
+	statusForbidden    = 403
+	statusNotFound     = 404
+	statusUnavailable  = 503
+	statusBandwidth    = 453
+	statusTransport    = 461
+)
+
+// errStall ends a session in which no video comes any more.
+var errStall = errors.New("no video came")
+
+// stalled says for how long.
+func stalled(limit time.Duration) error { return fmt.Errorf("%w for %v", errStall, limit) }
+
+// What else ends a session.
+var (
+	errStale     = errors.New("frames of an earlier session came")
+	errTransport = errors.New("the camera does not send over this transport")
+	errRedirects = errors.New("redirected too often")
+	errDownward  = errors.New("redirected from TLS to an address without")
+	errFlood     = errors.New("more than 100 Mbit/s came")
+	errEarly     = errors.New("much came before the camera was asked to play")
+	errMessages  = errors.New("more than 100 RTSP messages a second came")
+	// errNoKeyframe ends a probe: nothing could be recorded.
+	errNoKeyframe = errors.New("no keyframe came for " + accessunit.ProbeMost.String())
+)
+
+// unsupportedError says that a camera has nothing for us.
+type unsupportedError struct{ codecs []string }
+
+func (e *unsupportedError) Error() string {
+	return "neither H.264 nor H.265 among the camera's formats: " + strings.Join(e.codecs, ", ")
+}
+
+// noURL is an error of Options.URL: there was no session.
+type noURL struct{ error }
+
+func (e noURL) Unwrap() error { return e.error }

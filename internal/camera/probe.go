@@ -1,0 +1,38 @@
+package camera
+
+import (
+	"context"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// Probe plays a camera until it has seen a few keyframes, for accessunit.ProbeMost at most. An error is a
+// *health.Fault or ctx's. Of the options, Transport, Roots and Limits count.
+func Probe(ctx context.Context, url secret.String, o Options) (accessunit.ProbeResult, error) {
+	at, err := parseEndpoint(url)
+	if err != nil {
+		return accessunit.ProbeResult{}, err
+	}
+	o = o.withDefaults()
+	o.NoAudio = true
+	udp := o.Transport == TransportUDP
+	probing, stop := context.WithTimeout(ctx, accessunit.ProbeMost)
+	defer stop()
+	sink := accessunit.NewProbeSink(stop)
+	err = clientConfig{Options: o, endpoint: at, udp: udp}.play(probing, sink)
+	if o.fallsBack() && probing.Err() == nil && wrongTransport(err, int64(sink.Frames())) {
+		err = clientConfig{Options: o, endpoint: at, udp: !udp}.play(probing, sink)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return accessunit.ProbeResult{}, ctx.Err()
+	case sink.Panic() != nil:
+		return accessunit.ProbeResult{}, accessunit.InternalFault(at.host, sink.Panic())
+	case probing.Err() == nil: // the session ended by itself
+		return accessunit.ProbeResult{}, faultOf(at.host, err)
+	case sink.Keyframes() == 0:
+		return accessunit.ProbeResult{}, faultOf(at.host, errNoKeyframe)
+	}
+	return sink.Result(at.host), nil
+}

@@ -1,0 +1,389 @@
+package camera
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/pion/rtp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+)
+
+// clientConfig is how to talk to a camera.
+type clientConfig struct {
+	Options // with defaults
+	endpoint
+	udp bool // RTP over UDP instead of TCP
+}
+
+// session is one session with a camera.
+type session struct {
+	clientConfig
+	client      *gortsplib.Client
+	connections int // so far: a redirect takes another one
+	hooks       requestHooks
+	tap         tap
+	to          accessunit.Sink
+	conn        atomic.Pointer[net.Conn] // the last connection
+	peer        net.IP                   // its other end
+	sockets     udpSockets
+
+	// What was set up.
+	video video
+	audio *audio // nil: none is recorded
+
+	receiver receiver
+	traffic  traffic               // over the connections
+	ended    chan error            // why, from the first who knows
+	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
+	pausing  sync.Once
+}
+
+// play runs one session with the camera until it ends, and says why.
+func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
+	s := &session{
+		clientConfig: c, to: to,
+		hooks:   requestHooks{at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint)},
+		traffic: newTraffic(c.Limits.Bytes),
+		ended:   make(chan error, 1),
+	}
+	s.receiver.to, s.receiver.now, s.receiver.fail = to, c.Now, s.fail
+	s.receiver.payload.limit = c.Limits.Bytes
+	s.hooks.abort = s.abort
+	s.tap.readable = readable
+	s.client = s.newClient()
+	if err := s.client.Start2(); err != nil {
+		return err
+	}
+	defer s.sockets.close()
+	defer s.close()
+	stop := context.AfterFunc(ctx, s.pauseAndClose)
+	defer stop()
+	err := s.run(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if aborted := s.aborted.Load(); aborted != nil {
+		err = *aborted // what else failed follows from it
+	}
+	return translate(err)
+}
+
+// maxRedirects is how often a camera may send us elsewhere.
+const maxRedirects = 3
+
+func (s *session) newClient() *gortsplib.Client {
+	transport := gortsplib.TransportTCP
+	if s.udp {
+		transport = gortsplib.TransportUDP
+	}
+	return &gortsplib.Client{
+		Scheme: s.url.Scheme, Host: s.url.Host,
+		Transport: &transport, WriteTimeout: s.Limits.Answer,
+		// The library would end sessions too early, as it counts whole seconds of a clock that may be
+		// set, and sees few of the packets. batchConn and watch take care of silence.
+		ReadTimeout: math.MaxInt64,
+		TLSConfig:   trust(s.url.Hostname(), s.pinned, s.Roots),
+		UserAgent:   "kvs-edge-agent",
+		DialContext: s.dial, ListenPacket: s.sockets.listen,
+		OnRequest: s.hooks.request, OnResponse: s.hooks.response,
+		OnServerRequest: s.hooks.serverRequest, OnServerResponse: s.hooks.serverResponse,
+		// The assembler finds out by itself what is missing; it only matters there.
+		OnPacketsLost: func(uint64) {},
+		OnDecodeError: s.receiver.takeUnreadable,
+	}
+}
+
+// dial connects to the camera, or to where it redirects us.
+func (s *session) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.connections++; s.connections > 1+maxRedirects {
+		return nil, errRedirects
+	}
+	dialer := net.Dialer{
+		Timeout:         s.Limits.Answer,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: s.Limits.Stall, Interval: s.Limits.Stall / 2, Count: 3},
+	}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	s.conn.Store(&conn)
+	s.hooks.connect(s.client.Scheme, address)
+	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		s.peer = remote.IP
+	}
+	batched := &batchConn{Conn: conn, playing: &s.hooks.playing, answer: s.Limits.Answer, came: s.countBytes}
+	if s.client.Scheme == "rtsp" { // a redirect may change it
+		batched.tap = &s.tap
+	}
+	return batched, nil
+}
+
+// run sets up, plays, and watches over the session.
+func (s *session) run(ctx context.Context) error {
+	err := s.open()
+	if err == nil {
+		err = s.watch(ctx)
+	}
+	s.close()
+	// No callback comes any more.
+	if s.receiver.begun() {
+		s.sockets.take(s.video.format.PayloadType(), s.receiver.takeUDP)
+		s.receiver.end()
+	}
+	return err
+}
+
+// open brings the session to where the camera plays.
+func (s *session) open() error {
+	late := time.AfterFunc(s.Limits.Opening, s.close)
+	err := s.setUp()
+	if err == nil {
+		s.listen()
+		err = s.start()
+	}
+	if !late.Stop() {
+		return errors.Join(context.DeadlineExceeded, err)
+	}
+	return err
+}
+
+// setUp asks the camera what it has, sets up what is recorded of that, and tells the sink.
+func (s *session) setUp() error {
+	var desc *description.Session
+	err := s.hooks.repeat(func() (err error) { desc, _, err = s.client.Describe(s.hooks.target()); return err })
+	if err != nil {
+		return err
+	}
+	v, ok := chooseVideo(desc)
+	if !ok {
+		return &unsupportedError{codecs: codecs(desc)}
+	}
+	v.early = listenEarly(v.media, v.format)
+	answer, err := s.setUpMedia(desc.BaseURL, v.media)
+	if err != nil {
+		return err
+	}
+	v.channel = channelOf(answer)
+	if s.udp && s.client.Scheme == "rtsp" { // what is encrypted is of no use
+		s.sockets.keep(answer, s.peer)
+	}
+	s.audio = s.setUpAudio(desc)
+	if s.WrapCodec != nil {
+		v.codec = s.WrapCodec(v.codec)
+	}
+	s.video = v
+	s.to.Begin(v.codec, v.format.ClockRate(), v.sets, s.audio.track())
+	s.receiver.begin(v.codec, s.Limits.AccessUnit)
+	return nil
+}
+
+// setUpAudio gives nil when no audio is to be recorded, or none can be.
+func (s *session) setUpAudio(desc *description.Session) *audio {
+	if s.NoAudio {
+		return nil
+	}
+	a, left := chooseAudio(desc)
+	s.to.AudioLeft(left)
+	if a == nil {
+		return nil
+	}
+	a.early = listenEarly(a.media, a.format)
+	answer, err := s.setUpMedia(desc.BaseURL, a.media)
+	if err != nil {
+		return nil // video does not suffer for it
+	}
+	a.channel = channelOf(answer)
+	return a
+}
+
+func (s *session) setUpMedia(baseURL *base.URL, m *description.Media) (answer *base.Response, err error) {
+	err = s.hooks.repeat(func() (err error) { answer, err = s.client.Setup(baseURL, m, 0, 0); return err })
+	return answer, err
+}
+
+// listen has taken what comes once the camera plays.
+func (s *session) listen() {
+	s.client.OnPacketRTCP(s.video.media, s.receiver.takeReport)
+	if s.udp {
+		s.video.early.take = s.receiver.takeUDP
+	} else {
+		s.receive(s.video.early, s.video.channel, s.receiver.takeTCP)
+	}
+	takeAudio := func(p *rtp.Packet) { s.receiver.takeAudio(s.audio, p) }
+	switch {
+	case s.audio == nil:
+	case s.udp: // in the library's order
+		s.client.OnPacketRTP(s.audio.media, s.audio.format, takeAudio)
+	default:
+		s.receive(s.audio.early, s.audio.channel, takeAudio)
+	}
+}
+
+// receive gives the packets on a channel to take. Most do not come by way of the library, but by the tap.
+func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
+	e.take = func(p *rtp.Packet) {
+		take(p)
+		s.tap.follow(channel, p, take)
+	}
+}
+
+// start makes the camera play.
+func (s *session) start() error {
+	var answer *base.Response
+	if err := s.hooks.repeat(func() (err error) { answer, err = s.client.Play(nil); return err }); err != nil {
+		return err
+	}
+	s.hooks.playing.Store(true)
+	if !s.udp {
+		return nil
+	}
+	sequence, timestamp, ok := announced(answer, s.video.media)
+	s.receiver.play(sequence, timestamp, ok)
+	return nil
+}
+
+// watch waits for the end of the session, and ends one that brings nothing. No callback comes any
+// more when it returns.
+func (s *session) watch(ctx context.Context) error {
+	go func() { s.fail(s.client.Wait()) }() // ends with client.Close at the latest
+	defer s.close()                         // waits for the last callback
+	ticker := time.NewTicker(s.Limits.StallCheck)
+	defer ticker.Stop()
+	last, lastChange := accessunit.Progress{}, time.Now()
+	for {
+		select {
+		case err := <-s.ended:
+			return err
+		case <-ctx.Done():
+			s.pauseAndClose() // or waits until the other who does has
+			return ctx.Err()
+		case <-ticker.C:
+			if now := s.receiver.progress(); now.After(last) {
+				last, lastChange = now, time.Now()
+			} else if time.Since(lastChange) >= s.Limits.Stall {
+				s.pauseAndClose() // it may have gone on a moment ago
+				return stalled(s.Limits.Stall)
+			}
+		}
+	}
+}
+
+// pauseAndClose ends a session that we want no longer. Frames that the camera has sent are still on their
+// way, or lie in the socket until it is read next: the answer to a PAUSE comes behind them, and a
+// refusal as well as a consent (RFC 2326, section 10.6).
+func (s *session) pauseAndClose() {
+	s.pausing.Do(func() {
+		if s.hooks.playing.Load() {
+			s.withTimeout(s.close, func() {
+				_ = s.hooks.repeat(func() error { _, err := s.client.Pause(); return err }) // a camera need not know it
+			})
+		}
+		s.close()
+	})
+}
+
+// close ends the session as it is, and waits for the last callback. The library hears nothing in a TLS
+// handshake or in a write: then it finds the line closed.
+func (s *session) close() {
+	hangUp := func() {
+		if conn := s.conn.Load(); conn != nil {
+			_ = (*conn).Close()
+		}
+	}
+	s.withTimeout(hangUp, s.client.Close)
+}
+
+// withTimeout does what waits for the camera, and gives up when that takes longer than Limits.Close. While the
+// disk holds us up, it is not the camera that takes so long.
+func (s *session) withTimeout(giveUp, do func()) {
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(s.Limits.Close):
+			}
+			if !s.receiver.busy() {
+				giveUp()
+				return
+			}
+		}
+	}()
+	do()
+}
+
+// countBytes counts what a connection brought.
+func (s *session) countBytes(n int) error {
+	err := s.traffic.add(n, s.hooks.stage(), time.Now())
+	if err != nil {
+		s.abort(err)
+	}
+	return err
+}
+
+// abort ends the session as it is, from within what reads it.
+func (s *session) abort(err error) {
+	if !s.aborted.CompareAndSwap(nil, &err) {
+		return
+	}
+	s.fail(err)
+	if conn := s.conn.Load(); conn != nil {
+		_ = (*conn).Close()
+	}
+}
+
+// fail says why the session ends, unless that is known.
+func (s *session) fail(err error) {
+	select {
+	case s.ended <- err:
+	default:
+	}
+}
+
+// readable reports whether the library can read a message: it ends the session over one that it cannot.
+func readable(message []byte) bool {
+	r := bufio.NewReader(bytes.NewReader(message))
+	if bytes.HasPrefix(message, []byte("RTSP/")) {
+		return new(base.Response).Unmarshal(r) == nil
+	}
+	return new(base.Request).Unmarshal(r) == nil
+}
+
+// translate hides the library's error types from the rest of the package.
+func translate(err error) error {
+	var (
+		answer liberrors.ErrClientBadStatusCode
+		login  *loginError
+	)
+	if errors.As(err, &login) {
+		return login
+	}
+	if errors.As(err, &answer) {
+		return &statusError{code: int(answer.Code), message: answer.Message}
+	}
+	var frame liberrors.ErrClientUnexpectedFrame
+	if errors.As(err, &frame) {
+		return errors.Join(errStale, err)
+	}
+	var wantsUDP liberrors.ErrClientServerRequestedUDP
+	var wantsTCP liberrors.ErrClientServerRequestedTCP
+	var noPorts liberrors.ErrClientServerPortsNotProvided
+	if errors.As(err, &wantsUDP) || errors.As(err, &wantsTCP) || errors.As(err, &noPorts) {
+		return errors.Join(errTransport, err)
+	}
+	return err
+}

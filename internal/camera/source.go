@@ -1,0 +1,64 @@
+// Package camera plays RTSP cameras: it has all that is known of their addresses, sessions, passwords, certificates and
+// transports, and turns what ends a session into sentences. What they send goes to an accessunit.Sink. It must not know
+// what becomes of it. It alone knows the RTSP library.
+package camera
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
+)
+
+// Source plays a camera, one session after the other. One goroutine uses it.
+type Source struct {
+	o   Options
+	udp bool // the transport of the next session
+}
+
+// NewSource makes a Source.
+func NewSource(o Options) *Source {
+	return &Source{o: o.withDefaults(), udp: o.Transport == TransportUDP}
+}
+
+// Live reports that a camera sends what happens now.
+func (s *Source) Live() bool { return true }
+
+// Play plays one session until it ends. Its error is an *accessunit.SessionEnd, or ctx's.
+func (s *Source) Play(ctx context.Context, to accessunit.Sink) error {
+	host, err := s.play(ctx, to)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &accessunit.SessionEnd{Fault: faultOf(host, err), Retry: retryOf(err), NoURL: errors.As(err, new(noURL))}
+}
+
+func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = accessunit.InternalFault(host, supervise.PanicError(p))
+		}
+	}()
+	url, err := s.o.URL(ctx)
+	if err != nil {
+		return "", noURL{err}
+	}
+	at, err := parseEndpoint(url)
+	if err != nil {
+		return "", err
+	}
+	host = at.host
+	return host, clientConfig{Options: s.o, endpoint: at, udp: s.udp}.play(ctx, to)
+}
+
+// Adapt has the next session try another transport, when that may help after one that ended by an error of Play and of
+// which so many frames were recorded.
+func (s *Source) Adapt(end *accessunit.SessionEnd, frames int64) {
+	if s.o.fallsBack() && wrongTransport(end, frames) {
+		s.udp = !s.udp
+		s.o.Log.Info("the camera is asked for another transport", zap.Bool("udp", s.udp))
+	}
+}

@@ -1,0 +1,164 @@
+package camera
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+)
+
+// pieces is a connection that brings a stream in pieces.
+type pieces struct {
+	net.Conn
+	list [][]byte
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if len(p.list) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, p.list[0])
+	if p.list[0] = p.list[0][n:]; len(p.list[0]) == 0 {
+		p.list = p.list[1:]
+	}
+	return n, nil
+}
+
+func (p *pieces) SetReadDeadline(time.Time) error { return nil }
+
+// tapped reads a stream through a tap on channel 0, and tells what the tap took and what it left.
+func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
+	t.Helper()
+	tap := &tap{readable: readable}
+	tap.follow(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet) {
+		taken = append(taken, string(p.Payload))
+	})
+	tap.flows[0].due = time.Now().Add(time.Hour)
+	conn := &batchConn{Conn: &pieces{list: stream}, playing: new(atomic.Bool), answer: time.Minute, tap: tap, came: func(int) error { return nil }}
+	rest, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return taken, string(rest)
+}
+
+// rtpFrame is an interleaved frame with an RTP packet.
+func rtpFrame(channel, payloadType byte, ssrc uint32, payload string) string {
+	b := []byte{frameMark, channel, 0, 0, 0x80, payloadType, 0, 1, 0, 0, 0, 2}
+	b = append(binary.BigEndian.AppendUint32(b, ssrc), payload...)
+	binary.BigEndian.PutUint16(b[2:], uint16(len(b)-frameHeader))
+	return string(b)
+}
+
+func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
+	t.Parallel()
+	frame := func(payload string) string { return rtpFrame(0, 96, 7, payload) }
+	const (
+		response = "RTSP/1.0 200 OK\r\nCSeq: 7\r\n\r\n"
+		body     = "RTSP/1.0 200 OK\r\nCSeq: 7\r\ncontent-length:  9\r\n\r\n$\x00\x00\x01a\r\n\r\n"
+		request  = "OPTIONS rtsp://camera/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+		reports  = "$\x01\x00\x04abcd"
+		unknown  = "$\x2a\x00\x06abcd$\x00"
+	)
+	large := fmt.Sprintf("RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n", 2*bufferSize) + strings.Repeat("$", 2*bufferSize)
+	endless := "RTSP/1.0 200 OK\r\n" + strings.Repeat("a: b\r\n", maxHead/6)
+	huge := "$\x00\xff\xff" + strings.Repeat("a", math.MaxUint16)
+	for name, c := range map[string]struct {
+		stream string
+		taken  []string
+		left   string
+	}{
+		"packets":                           {frame("a") + frame("bc"), []string{"a", "bc"}, ""},
+		"no payload":                        {frame("") + frame("a"), []string{"", "a"}, ""},
+		"no packet":                         {"$\x00\x00\x00" + frame("a"), []string{"a"}, "$\x00\x00\x00"},
+		"half a header":                     {"$\x00\x00\x04\x80\x60\x00\x00" + frame("a"), []string{"a"}, "$\x00\x00\x04\x80\x60\x00\x00"},
+		"reports":                           {frame("a") + reports + frame("b"), []string{"a", "b"}, reports},
+		"a channel nobody asked for":        {frame("a") + unknown + frame("b"), []string{"a", "b"}, unknown},
+		"another source":                    {rtpFrame(0, 96, 8, "x") + frame("a"), []string{"a"}, rtpFrame(0, 96, 8, "x")},
+		"another format":                    {rtpFrame(0, 97, 7, "x") + frame("a"), []string{"a"}, rtpFrame(0, 97, 7, "x")},
+		"a response":                        {frame("a") + response + frame("b"), []string{"a", "b"}, response},
+		"a response with a body":            {frame("a") + body + frame("b"), []string{"a", "b"}, body},
+		"a request":                         {request + frame("a"), []string{"a"}, request},
+		"a response larger than the buffer": {large + frame("a"), []string{"a"}, large},
+		"text":                              {frame("a") + "\x00temp=21 RTSP\r\n\r\n" + frame("b"), []string{"a", "b"}, ""},
+		"a message without an end":          {endless + frame("a"), []string{"a"}, ""},
+		"larger than the buffer":            {frame("a") + huge + frame("b"), []string{"a", "b"}, huge},
+		"an end within a packet":            {frame("a") + frame("bc")[:9], []string{"a"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check := func(stream ...[]byte) {
+				t.Helper()
+				if taken, left := tapped(t, stream...); !slices.Equal(taken, c.taken) || left != c.left {
+					t.Fatalf("in %d pieces, the first of %d bytes: %q is taken, %.100q is left", len(stream), len(stream[0]), taken, left)
+				}
+			}
+			whole := []byte(c.stream)
+			check(whole)
+			check(slices.Collect(slices.Chunk(whole, 1))...)
+			for at := 1; at < min(len(whole), 200); at++ {
+				check(whole[:at], whole[at:])
+			}
+		})
+	}
+}
+
+func TestTheLibraryGetsAPacketNowAndThen(t *testing.T) {
+	t.Parallel()
+	tap := &tap{}
+	count := 0
+	give := func(*rtp.Packet) { count++ }
+	like := &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}
+	stream := []byte(rtpFrame(0, 96, 7, "a"))
+	if _, n := tap.drain(stream); n != len(stream) {
+		t.Errorf("the first packet is not the library's")
+	}
+	tap.follow(0, like, give)
+	if _, n := tap.drain(stream); n != 0 || count != 1 {
+		t.Errorf("the second packet is not taken")
+	}
+	tap.flows[0].due = time.Now()
+	if _, n := tap.drain(stream); n != len(stream) || count != 1 {
+		t.Errorf("the packet that is due is not the library's")
+	}
+	tap.follow(0, like, give)
+	if _, n := tap.drain(stream); n != 0 || count != 2 || len(tap.flows) != 1 {
+		t.Errorf("the packet after it is not taken")
+	}
+}
+
+// FuzzTap checks that it makes no difference how a stream is cut into pieces, and that no byte is
+// made up.
+func FuzzTap(f *testing.F) {
+	f.Add([]byte(rtpFrame(0, 96, 7, "abc")+"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc$\x01\x00\x01a"), uint16(5))
+	f.Add([]byte("\x00\x01temp=21\r\n\r\n$\x2a\x00\x04abcd"+rtpFrame(0, 96, 7, "")), uint16(1))
+	f.Add([]byte("GET_PARAMETER rtsp://a RTSP/1.0\r\n\r\nSET_P$\x00"), uint16(20))
+	f.Add([]byte("$\x00\x00\x20\xb1\x60\x00\x01\x00\x00\x00\x02\x00\x00\x00\x07csrc\xbe\xde\x00\x01\x11ab\x00payload\x01"), uint16(9))
+	f.Fuzz(func(t *testing.T, stream []byte, size uint16) {
+		if len(stream) == 0 {
+			return
+		}
+		taken, left := tapped(t, stream)
+		parts, rest := tapped(t, slices.Collect(slices.Chunk(stream, int(size)+1))...)
+		if !slices.Equal(taken, parts) || !strings.HasPrefix(left, rest) && !strings.HasPrefix(rest, left) {
+			t.Errorf("in pieces of %d bytes: %q and %q, else %q and %q", int(size)+1, parts, rest, taken, left)
+		}
+		for _, payload := range taken {
+			if !bytes.Contains(stream, []byte(payload)) {
+				t.Errorf("%q is made up", payload)
+			}
+		}
+		if len(left) > len(stream) {
+			t.Errorf("%d bytes are left of %d", len(left), len(stream))
+		}
+	})
+}

@@ -1,0 +1,97 @@
+package hub
+
+import (
+	"crypto/tls"
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+)
+
+// codeCertificate is the condition of files that hold no usable pair, while that of before serves.
+const codeCertificate = "device-certificate"
+
+// scopeCertificate is reading the files of the device certificate.
+const scopeCertificate health.Scope = "certificate"
+
+// deviceCertificate is the hub's certificate with its key. Each connection looks whether the files
+// are still those that were read: fleets rotate them by replacing the files. Safe for concurrent use.
+type deviceCertificate struct {
+	files  settings.IoT
+	health *health.Part
+	log    *zap.Logger
+
+	mu   sync.Mutex
+	last *tls.Certificate // what fitted last, guarded by mu
+	read [2]fs.FileInfo   // of the files that last was read from; nil = they may be other ones, guarded by mu
+}
+
+// WatchCertificate makes config present what is in the files when a connection is made.
+func WatchCertificate(config *tls.Config, files settings.IoT, part *health.Part, log *zap.Logger) {
+	d := &deviceCertificate{files: files, health: part, log: log, last: &config.Certificates[0]}
+	config.GetClientCertificate = d.get
+}
+
+// get implements tls.Config.GetClientCertificate. While the files cannot be read or do not fit, as
+// between the replacement of one and of the other, those of before hold.
+func (d *deviceCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	found := d.stat()
+	if same(found[0], d.read[0]) && same(found[1], d.read[1]) {
+		return d.last, nil
+	}
+	pair, err := d.files.Pair()
+	d.read = [2]fs.FileInfo{}
+	if err != nil {
+		if f := d.unusable(err); d.health.Report(scopeCertificate, health.Degraded, f) {
+			d.log.Warn("the device certificate was not replaced", zap.String("code", f.Code), zap.Error(f), zap.NamedError("cause", f.Err))
+		}
+		return d.last, nil
+	}
+	if d.health.OK(scopeCertificate) {
+		d.log.Info("the device certificate can be read again")
+	}
+	d.read = found
+	if !d.last.Leaf.Equal(pair.Leaf) {
+		d.log.Info("the device certificate was replaced", zap.Time("validUntil", pair.Leaf.NotAfter))
+		d.last = &pair
+	}
+	return d.last, nil
+}
+
+// stat looks at the files, which costs far less than to read an RSA key; nil for one that is
+// missing, or so new that a further change might leave its time as it is.
+func (d *deviceCertificate) stat() (found [2]fs.FileInfo) {
+	for i, path := range []string{d.files.Cert, d.files.PrivateKey} {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()).Abs() > time.Second {
+			found[i] = info
+		}
+	}
+	return found
+}
+
+func same(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+// unusable says what is wrong with the files, of which err is what Pair returned.
+func (d *deviceCertificate) unusable(err error) *health.Fault {
+	const meanwhile = "connections go on with the pair from before, which the next start no longer has."
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return health.UserFault(codeCertificate, err,
+			"The device certificate cannot be read anew, as %s cannot be read (%s): put the file there, readable for the agent's user; "+meanwhile,
+			file.Path, file.Err)
+	}
+	return health.UserFault(codeCertificate, err,
+		"The device certificate cannot be read anew, as the key in %s and the certificate in %s are damaged or do not fit: bring both again "+
+			"from the same creation; "+meanwhile,
+		d.files.PrivateKey, d.files.Cert)
+}

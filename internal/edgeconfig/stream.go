@@ -1,0 +1,22 @@
+package edgeconfig
+
+import "time"
+
+// StreamConfig is a version of the configuration of one stream.
+type StreamConfig struct {
+	StreamName, StreamARN string
+	Config                EdgeConfig
+	// LastUpdated tells versions apart. A newer one with equal content asks to restart failed jobs.
+	LastUpdated time.Time
+}
+
+// Refusal is the error of a configuration that cannot be followed. Stream is empty when it cannot be told whom it
+// is about; then nobody can be answered.
+type Refusal struct {
+	Stream, ARN string
+	LastUpdated time.Time // zero when it is missing
+	Text        string
+}
+
+// Error gives the sentence.
+func (r *Refusal) Error() string { return r.Text }

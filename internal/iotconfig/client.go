@@ -1,0 +1,223 @@
+// Package iotconfig owns the hub's MQTT connection to AWS IoT: it hands over the messages in which the cloud says what
+// it wants, and sends the statuses with which the hub answers. It must not know what a configuration makes the hub do,
+// and nothing of it may ever hold up a recorder.
+//
+// The way of a message: connection → inbox → whoever takes it. The way of a status: outbox → connection.
+package iotconfig
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
+)
+
+// Options of a Client.
+type Options struct {
+	// ThingName of the hub in AWS IoT. Required.
+	ThingName string
+	// ClientID at the MQTT broker. Default ThingName.
+	ClientID string
+	// DataEndpoint is the IoT data endpoint, host[:port]. Without a port 8883 is tried, then 443
+	// with ALPN. Required with TLS.
+	DataEndpoint string
+	// Version of the agent, for agent/status. Default "unknown".
+	Version string
+	// TLS holds the device certificate and the roots of DataEndpoint. Without it there is no connection,
+	// and NoTLS, why that is so, is required.
+	TLS   *tls.Config
+	NoTLS string
+	// ListedWithin is when a change of a configuration has arrived at the latest without a connection.
+	ListedWithin time.Duration
+	// Connected is called when there is a connection, and messages may have been missed before. It must not wait.
+	// Default none.
+	Connected func()
+	// Lost is called when a message is dropped, as too many wait already. It must not wait.
+	// Default none.
+	Lost func()
+	// Jobs gives the status of all streams' jobs for jobs/status. Default none.
+	Jobs func() []JobStatus
+	// JobsChanged receives when Jobs may give something new. Sends to it must not wait. Default none.
+	JobsChanged <-chan struct{}
+	// Reconnect paces the connections to the broker. Default: full jitter, 10 s doubling to 5 min.
+	Reconnect backoff.Policy
+	// Proxy gives the HTTP proxy for a request, which MQTT then goes through on port 443.
+	// Default http.ProxyFromEnvironment.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Log. Default none.
+	Log *zap.Logger
+	// Now is the wall clock. Default time.Now.
+	Now func() time.Time
+	// Health receives states and conditions. Default: one of its own.
+	Health *health.Part
+}
+
+// Client keeps the hub's connection.
+type Client struct {
+	o       Options
+	topics  topics
+	timing  timing
+	configs *inbox // about configurations
+	uploads *inbox // about uploads
+	outbox  *outbox
+	dialer  *dialer // nil without TLS
+
+	retaining retaining     // of the connection's goroutine
+	retainNow signal.Signal // to try retained messages again
+}
+
+// timing holds what tests shorten.
+type timing struct {
+	jobsEvery    time.Duration
+	jobsDebounce time.Duration
+	healthy      time.Duration // a connection that lasted this long resets the backoff
+	handshake    time.Duration // TCP, TLS and MQTT connect, each
+	acknowledge  time.Duration // until the broker must have acknowledged a publication
+	// retainRetry is when retained messages are tried again that the policy did not allow, for the
+	// first time; it doubles up to retainRetryMost.
+	retainRetry, retainRetryMost time.Duration
+}
+
+func defaultTiming() timing {
+	return timing{
+		jobsEvery:    5 * time.Minute,
+		jobsDebounce: time.Second,
+		healthy:      time.Minute,
+		handshake:    10 * time.Second,
+		acknowledge:  20 * time.Second,
+		retainRetry:  time.Hour, retainRetryMost: 24 * time.Hour,
+	}
+}
+
+// DefaultReconnect paces the connections to the broker: wide from the first wait on, since many
+// hubs lose their connections together and recording does not wait for it.
+var DefaultReconnect = backoff.Policy{Min: 10 * time.Second, Max: 5 * time.Minute, Floor: 250 * time.Millisecond}
+
+// CodeMQTT says that there is no connection to AWS IoT.
+const CodeMQTT = "mqtt"
+
+// The scopes.
+const (
+	scopeMQTT   health.Scope = "mqtt"
+	scopeRetain health.Scope = "retain" // publishing retained messages
+)
+
+// WithoutMQTT says what it means that there is no MQTT, and why there is none. A change is found within the given time.
+func WithoutMQTT(why string, within time.Duration) string {
+	return fmt.Sprintf("There is no MQTT connection to AWS IoT (%s): changes of configurations are found within %d min, and the cloud does "+
+		"not see the jobs' statuses.",
+		why, int(within.Minutes()))
+}
+
+// clientID is how the hub is called at the broker.
+func (o Options) clientID() string {
+	if o.ClientID != "" {
+		return o.ClientID
+	}
+	return o.ThingName
+}
+
+// New returns a Client that is not connected.
+func New(o Options) (*Client, error) {
+	switch {
+	case o.ThingName == "":
+		return nil, errors.New("the thing name is not set")
+	case o.TLS == nil && o.NoTLS == "":
+		return nil, errors.New("the device certificate is not set")
+	case o.TLS != nil && o.DataEndpoint == "":
+		return nil, errors.New("the IoT data endpoint is not set")
+	}
+	c := newClient(o.withDefaults())
+	c.o.Health.SetState("offline")
+	if o.TLS != nil {
+		var err error
+		if c.dialer, err = newDialer(o.DataEndpoint, o.TLS, c.o.Proxy); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func newClient(o Options) *Client {
+	return &Client{
+		o: o, topics: topicsOf(o.ThingName), timing: defaultTiming(),
+		configs: newInbox(configBounds), uploads: newInbox(uploadBounds), outbox: newOutbox(), retainNow: signal.New(),
+	}
+}
+
+func (o Options) withDefaults() Options {
+	if o.Version == "" {
+		o.Version = "unknown"
+	}
+	if o.Connected == nil {
+		o.Connected = func() {}
+	}
+	if o.Lost == nil {
+		o.Lost = func() {}
+	}
+	if o.Jobs == nil {
+		o.Jobs = func() []JobStatus { return nil }
+	}
+	if o.Reconnect.Max == 0 && o.Reconnect.Min == 0 {
+		o.Reconnect = DefaultReconnect
+	}
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Health == nil {
+		o.Health = health.NewRegistry(o.Now).Part("", health.JobConfig)
+	}
+	return o
+}
+
+// Run keeps a connection to the broker, until ctx ends. Without TLS it says so, and only waits.
+func (c *Client) Run(ctx context.Context) {
+	if c.dialer == nil {
+		c.o.Health.SetState("listing only")
+		c.o.Health.Report(scopeMQTT, health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(c.o.NoTLS, c.o.ListedWithin)))
+		c.o.Log.Info("no MQTT", zap.String("why", c.o.NoTLS))
+		<-ctx.Done()
+		return
+	}
+	c.keepConnected(ctx)
+}
+
+// Configurations are the messages about configurations.
+func (c *Client) Configurations() Configurations {
+	return Configurations{inbox: c.configs, topics: c.topics}
+}
+
+// UploadRequests are the messages that ask for uploads.
+func (c *Client) UploadRequests() UploadRequests { return UploadRequests{inbox: c.uploads} }
+
+// PublishSync sends a status of a configuration, as soon as there is a connection.
+func (c *Client) PublishSync(s SyncStatus) {
+	payload, err := json.Marshal(s.document(c.o.Now()))
+	if err != nil {
+		c.o.Log.Error("cannot encode a status", zap.String("stream", s.StreamName), zap.Error(err))
+		return
+	}
+	c.outbox.put(publication{topic: c.topics.configStatus, payload: payload, about: s.StreamName})
+}
+
+// PublishUpload sends an answer to the upload request with that id, as soon as there is a connection; while there is none
+// the last one is kept. sent is called when the broker has it, and must not wait; nil: nobody wants to know.
+func (c *Client) PublishUpload(payload []byte, id string, sent func()) {
+	c.outbox.put(publication{topic: c.topics.uploadStatus, payload: payload, about: "upload/" + id, sent: sent})
+}

@@ -1,0 +1,78 @@
+package iotconfig
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// errLost ends a connection that the network or the broker ended.
+var errLost = errors.New("the connection was lost")
+
+// keepConnected keeps a connection to the broker, until ctx ends.
+func (c *Client) keepConnected(ctx context.Context) {
+	wait := backoff.New(c.o.Reconnect)
+	short := 0 // connections in a row that ended soon
+	for ctx.Err() == nil {
+		began := time.Now()
+		up, err := c.connectOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, errRetainAgain) {
+			c.retaining.retry()
+			continue
+		}
+		if up {
+			c.o.Health.SetState("offline")
+			if short++; time.Since(began) >= c.timing.healthy {
+				short = 0
+				wait.Reset()
+			}
+		}
+		fault := health.FaultOf(err, CodeMQTT)
+		if errors.Is(err, errLost) {
+			text := "The connection to AWS IoT was lost; the agent reconnects, and records on meanwhile."
+			if short > 2 {
+				text = "The connection to AWS IoT is lost again and again: check that no other agent uses this thing name, and that the " +
+					"certificate's policy allows the agent's topics."
+			}
+			fault = health.SystemFault(CodeMQTT, err, "%s", text)
+		}
+		if c.o.Health.Report(scopeMQTT, health.Degraded, fault) {
+			c.o.Log.Warn("no connection to AWS IoT", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		}
+		if wait.Wait(ctx) != nil {
+			return
+		}
+	}
+}
+
+// connectOnce is one connection to the broker from dialling to its end. up is whether it ever served.
+func (c *Client) connectOnce(ctx context.Context) (up bool, err error) {
+	conn, err := c.dialer.dial(ctx, c.timing.handshake)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close() }() // usually closed by then
+	b := c.newBroker(conn, !c.retaining.off)
+	if err := b.open(ctx, conn, "online"); err != nil {
+		c.retaining.noteEnd(b.refused, c.timing)
+		return false, err
+	}
+	defer b.mqtt.Disconnect(quiesce)
+	c.noteRetained()
+	c.outbox.setOnline(true)
+	defer c.outbox.setOnline(false)
+	c.o.Health.SetState("online")
+	if c.o.Health.OK(scopeMQTT) {
+		c.o.Log.Info("connected to AWS IoT")
+	}
+	c.o.Connected() // what was missed: only once subscribed, so that nothing falls between
+	return true, b.serve(ctx)
+}

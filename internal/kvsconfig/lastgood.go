@@ -1,0 +1,123 @@
+package kvsconfig
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+)
+
+// lastGoodVersion is that of the format.
+const lastGoodVersion = 1
+
+// lastGood is the document.
+type lastGood struct {
+	Version int                   `json:"Version"`
+	Streams []lastGoodStream      `json:"Streams"`
+	Gone    map[string]goneStream `json:"Gone,omitempty"`
+}
+
+type lastGoodStream struct {
+	StreamName  string    `json:"StreamName"`
+	StreamARN   string    `json:"StreamARN,omitempty"`
+	LastUpdated time.Time `json:"LastUpdated"`
+	Removing    bool      `json:"Removing,omitempty"`
+	// Listed and ByAbsence are of earlier versions, which removed the media of a stream that the control plane no longer
+	// listed. They are not written any more, so that those that come back after us do not.
+	Listed     bool            `json:"Listed,omitempty"`
+	ByAbsence  bool            `json:"ByAbsence,omitempty"`
+	EdgeConfig json.RawMessage `json:"EdgeConfig,omitempty"`
+}
+
+type goneStream struct {
+	At        time.Time `json:"At"`
+	ByAbsence bool      `json:"ByAbsence,omitempty"`
+	Noted     time.Time `json:"Noted"`
+}
+
+// forgetAfter is how long a deletion is remembered: longer than AWS IoT keeps messages for a
+// persistent session (at most 7 days).
+const forgetAfter = 14 * 24 * time.Hour
+
+func (d *desired) document(now time.Time) (lastGood, error) {
+	doc := lastGood{Version: lastGoodVersion, Gone: make(map[string]goneStream)}
+	for _, name := range sortedNames(d.streams) {
+		s, err := d.streams[name].document()
+		if err != nil {
+			return lastGood{}, err
+		}
+		doc.Streams = append(doc.Streams, s)
+	}
+	for name, g := range d.gone {
+		if age := now.Sub(g.noted); age < forgetAfter {
+			doc.Gone[name] = goneStream{At: g.at, ByAbsence: g.byAbsence, Noted: g.noted}
+		}
+	}
+	return doc, nil
+}
+
+func (e *entry) document() (s lastGoodStream, err error) {
+	s = lastGoodStream{
+		StreamName: e.StreamName, StreamARN: e.StreamARN, LastUpdated: e.LastUpdated, Removing: e.removing,
+	}
+	if e.Config.HubDeviceArn != "" { // a deletion that came without a configuration has none
+		s.EdgeConfig, err = json.Marshal(e.Config)
+	}
+	return s, err
+}
+
+// restore fills d. Members that are not valid (any more) are left out and named; belongs says
+// whether a HubDeviceArn is this hub's.
+func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.EdgeConfig) error,
+	belongs func(string) bool) (leftOut []string) {
+	if doc.Version != lastGoodVersion {
+		return []string{"all: the file is of another version"}
+	}
+	for _, s := range doc.Streams {
+		if s.Removing && s.ByAbsence && kvslimit.IsStreamName(s.StreamName) {
+			d.gone[s.StreamName] = tombstone{at: s.LastUpdated, byAbsence: true, noted: now}
+			continue
+		}
+		e, err := s.entry(check, belongs)
+		if err != nil {
+			leftOut = append(leftOut, err.Error())
+			continue
+		}
+		d.streams[s.StreamName] = e
+	}
+	for name, g := range doc.Gone {
+		d.gone[name] = tombstone{at: g.At, byAbsence: g.ByAbsence, noted: g.Noted}
+	}
+	return leftOut
+}
+
+// entry is what document was made of. The error names the stream.
+func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs func(string) bool) (*entry, error) {
+	if !kvslimit.IsStreamName(s.StreamName) {
+		return nil, errors.New("one without a name")
+	}
+	e := &entry{
+		StreamConfig: edgeconfig.StreamConfig{StreamName: s.StreamName, StreamARN: s.StreamARN, LastUpdated: s.LastUpdated}, removing: s.Removing,
+	}
+	if len(s.EdgeConfig) == 0 {
+		if !s.Removing {
+			return nil, fmt.Errorf("%s: it has no EdgeConfig", s.StreamName)
+		}
+		return e, nil
+	}
+	config, err := edgeconfig.Parse(s.EdgeConfig)
+	if err == nil {
+		err = check(config)
+	}
+	if err != nil && !s.Removing {
+		return nil, fmt.Errorf("%s: %w", s.StreamName, err)
+	}
+	if !belongs(config.HubDeviceArn) {
+		return nil, fmt.Errorf("%s: it is for %s", s.StreamName, config.HubDeviceArn)
+	}
+	e.Config = config
+	return e, nil
+}

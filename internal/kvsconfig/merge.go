@@ -1,0 +1,214 @@
+package kvsconfig
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+)
+
+// mergeMessages takes what is in the inbox.
+func (s *Syncer) mergeMessages() (r round) {
+	r.merged = s.o.Inbox.Take(
+		func(c edgeconfig.StreamConfig, err error) { r.pushed = s.mergeUpdate(c, err, "") || r.pushed },
+		func(c edgeconfig.StreamConfig, err error) { r.remove = s.mergeDelete(c, err) || r.remove },
+		func() {
+			s.RequestListing()
+			s.o.Refreshed()
+		})
+	r.apply = r.pushed
+	return r
+}
+
+// mergeUpdate takes a configuration, or the reason why it cannot be read. listedAs is its status
+// in the control plane when it comes from there. It reports whether there is something to apply.
+func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs string) bool {
+	if err == nil {
+		err = s.check(c)
+	}
+	if err != nil {
+		s.refuse(err)
+		return false
+	}
+	switch s.desired.update(c, s.o.Now()) {
+	case accepted:
+		s.disk.unsaved = true
+		s.learnHub(c.Config.HubDeviceArn)
+		s.o.Health.OK(health.ScopeMessage)
+		s.conditions.acceptable(c.StreamName)
+		s.o.Log.Info("configuration received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
+		s.publishStatus(SyncStatus{StreamName: c.StreamName, StreamARN: c.StreamARN, Status: Acknowledged, LastUpdated: c.LastUpdated})
+		delete(s.failed, c.StreamName)
+		return true
+	case repeated:
+		// A listing says what the control plane believes: silence when it is right.
+		if listedAs == "" || listedAs == syncing || listedAs == Acknowledged {
+			s.statuses.repeat(c.StreamName, c.LastUpdated)
+		}
+	case stale:
+		s.o.Log.Debug("stale configuration", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
+		if listedAs == "" {
+			s.statuses.repeat(c.StreamName, time.Time{})
+		}
+	}
+	return false
+}
+
+// check refuses what is not for this hub or cannot be followed. The error is a *edgeconfig.Refusal.
+func (s *Syncer) check(c edgeconfig.StreamConfig) error {
+	text := ""
+	if err := s.o.Check(c.Config); err != nil {
+		text = err.Error()
+	} else if !s.hub.is(c.Config.HubDeviceArn) {
+		hub := s.hub.get()
+		if hub == "" {
+			hub = "thing " + s.o.ThingName
+		}
+		text = fmt.Sprintf("HubDeviceArn is %s, but this hub is %s", c.Config.HubDeviceArn, hub)
+	}
+	if text == "" {
+		return nil
+	}
+	return &edgeconfig.Refusal{Stream: c.StreamName, ARN: c.StreamARN, LastUpdated: c.LastUpdated, Text: text}
+}
+
+func (s *Syncer) learnHub(arn string) {
+	if s.hub.get() == "" {
+		s.hub.set(arn)
+		s.o.Log.Info("the hub's ARN is learnt from a configuration", zap.String("hub", arn))
+		s.RequestListing()
+	}
+}
+
+// mergeHub takes the hub's ARN that was found. Configurations for another hub, from before, stop;
+// their media stays.
+func (s *Syncer) mergeHub(hub string) (r round) {
+	if hub == s.hub.get() {
+		return r
+	}
+	s.hub.set(hub)
+	s.o.Health.OK(scopeHub)
+	for _, name := range sortedNames(s.desired.streams) {
+		if e := s.desired.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
+			s.o.Health.Note(scopeHub, health.Degraded, health.UserFault(codeHub, nil,
+				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn), eventShown)
+			delete(s.desired.streams, name)
+			s.disk.unsaved, r.apply = true, true
+		}
+	}
+	return r
+}
+
+// refuse answers what cannot be followed, where the stream that it is about is known.
+func (s *Syncer) refuse(err error) {
+	var why *edgeconfig.Refusal
+	if !errors.As(err, &why) {
+		why = &edgeconfig.Refusal{Text: err.Error()}
+	}
+	if why.Stream == "" {
+		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message about a configuration cannot be read and is ignored: "+
+			"%s.", shorten(why.Text)))
+		return
+	}
+	answer := SyncStatus{StreamName: why.Stream, StreamARN: why.ARN, Status: SyncFailed, FailedStatusDetails: shorten(why.Text),
+		LastUpdated: why.LastUpdated}
+	if why.LastUpdated.IsZero() { // it cannot be placed among the versions, so it must not count as one
+		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message about the configuration of stream %s is refused: %s.",
+			why.Stream, shorten(why.Text)))
+		s.o.Publish(answer)
+		return
+	}
+	v := s.desired.refuse(why.Stream, why.LastUpdated)
+	if v == repeated && s.statuses.repeat(why.Stream, why.LastUpdated) {
+		return
+	}
+	if v == stale {
+		s.statuses.repeat(why.Stream, time.Time{})
+		return
+	}
+	s.conditions.refuse(why.Stream, s.o.Now(), health.UserFault(refusedCode(why.Stream), nil,
+		"The new configuration of stream %s is refused, the one before stays in force: %s.", why.Stream, shorten(why.Text)))
+	s.publishStatus(answer)
+}
+
+// mergeDelete takes a deletion, or the reason why it cannot be read. It reports whether there is
+// something to remove.
+func (s *Syncer) mergeDelete(c edgeconfig.StreamConfig, err error) bool {
+	var why *edgeconfig.Refusal
+	if errors.As(err, &why) && why.Stream != "" {
+		s.conditions.event(health.Info, health.UserFault(codeMessage, nil, "A message to delete the configuration of stream %s is refused: "+
+			"%s.", why.Stream, shorten(why.Text)))
+		s.o.Publish(SyncStatus{StreamName: why.Stream, StreamARN: why.ARN, Status: DeleteFailed, FailedStatusDetails: shorten(why.Text),
+			LastUpdated: why.LastUpdated})
+		return false
+	}
+	if err != nil {
+		s.refuse(err)
+		return false
+	}
+	switch s.desired.remove(c, s.o.Now()) {
+	case accepted:
+		s.disk.unsaved = true
+		s.o.Health.OK(health.ScopeMessage)
+		s.o.Log.Info("deletion received", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
+		return true
+	case repeated:
+		if !s.statuses.repeat(c.StreamName, time.Time{}) {
+			s.publishStatus(SyncStatus{StreamName: c.StreamName, StreamARN: c.StreamARN, Status: Deleted, LastUpdated: c.LastUpdated})
+		}
+	case stale:
+		s.statuses.repeat(c.StreamName, time.Time{})
+	}
+	return false
+}
+
+// mergeListing takes a complete listing. One with a record whose stream is not known is not complete:
+// what it lacks says nothing.
+func (s *Syncer) mergeListing(l listing) (r round) {
+	listed := make(map[string]bool, len(l.configs))
+	complete := true
+	for _, c := range l.configs {
+		listed[c.StreamName] = true
+		complete = complete && kvslimit.IsStreamName(c.StreamName)
+		switch c.SyncStatus {
+		case deleting, DeletingAcknowledged, DeleteFailed:
+			r.remove = s.mergeDelete(c.StreamConfig, listedName(c)) || r.remove
+		default:
+			s.desired.relist(c.StreamName)
+			r.apply = s.mergeUpdate(c.StreamConfig, listedName(c), c.SyncStatus) || r.apply
+		}
+	}
+	r.remove = r.remove || len(s.desired.removals()) > 0
+	s.disk.unsaved = true
+	s.o.Health.OK(health.ScopeMessage)
+	if !complete {
+		return r
+	}
+	r.known = true
+	missing := s.desired.absences(listed, l.began, s.o.Now())
+	r.unsure = missing.unsure
+	for _, name := range missing.left {
+		delete(s.statuses.last, name)
+		delete(s.failed, name)
+		s.o.Health.OK(applyScope(name))
+		s.conditions.acceptable(name)
+		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops, and its media stays",
+			zap.String("stream", name))
+	}
+	r.apply = r.apply || len(missing.left) > 0
+	s.conditions.endRefusals(l.began, func(stream string) bool { return !listed[stream] && s.desired.streams[stream] == nil })
+	return r
+}
+
+// listedName refuses records whose name could not even be a directory.
+func listedName(c ListedConfig) error {
+	if !kvslimit.IsStreamName(c.StreamName) {
+		return &edgeconfig.Refusal{Text: "a listed StreamName is not valid"}
+	}
+	return nil
+}

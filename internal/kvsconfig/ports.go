@@ -1,0 +1,56 @@
+package kvsconfig
+
+import (
+	"context"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+)
+
+// Applier makes the desired configurations run. Its methods are called from one goroutine.
+type Applier interface {
+	// Apply is given the whole desired set and does what is missing. What is not in the set stops;
+	// its media stays. It returns an Outcome for each member.
+	Apply(ctx context.Context, desired []edgeconfig.StreamConfig) []Outcome
+	// Remove stops a stream's jobs and deletes its media. It may be called again for the same stream.
+	Remove(ctx context.Context, stream string) error
+}
+
+// Outcome of applying one stream's configuration.
+type Outcome struct {
+	StreamName string
+	Err        error // nil: its jobs run as configured
+}
+
+// ControlPlane lists what the cloud wants of a hub.
+type ControlPlane interface {
+	// EdgeConfigs returns all configurations of the hub, or an error: never a part of them.
+	EdgeConfigs(ctx context.Context, hubDeviceARN string) ([]ListedConfig, error)
+}
+
+// ListedConfig is one record of the control plane.
+// Source: KVS API, ListEdgeAgentConfigurationsEdgeConfig.
+type ListedConfig struct {
+	edgeconfig.StreamConfig
+	SyncStatus string
+}
+
+// Inbox has the messages in which the cloud says what it wants.
+type Inbox interface {
+	// Ready receives when there may be messages.
+	Ready() <-chan struct{}
+	// Take goes through the messages that are there: each is a new configuration of a stream or the deletion of one,
+	// or else an error, which is an *edgeconfig.Refusal; or that a listing is wanted. acknowledge tells the broker that
+	// it need not send them again, and never blocks.
+	Take(update, remove func(edgeconfig.StreamConfig, error), refresh func()) (acknowledge func())
+}
+
+// noInbox never has messages.
+type noInbox struct{}
+
+// Ready implements Inbox.
+func (noInbox) Ready() <-chan struct{} { return nil }
+
+// Take implements Inbox.
+func (noInbox) Take(_, _ func(edgeconfig.StreamConfig, error), _ func()) (acknowledge func()) {
+	return func() {}
+}

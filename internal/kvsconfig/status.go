@@ -1,0 +1,96 @@
+package kvsconfig
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// The sync statuses that are published. Source: KVS API, SyncStatus; Deleted is ours and says
+// that the media is gone and the record may go.
+const (
+	Acknowledged         = "ACKNOWLEDGED"
+	InSync               = "IN_SYNC"
+	SyncFailed           = "SYNC_FAILED"
+	DeletingAcknowledged = "DELETING_ACKNOWLEDGED"
+	DeleteFailed         = "DELETE_FAILED"
+	Deleted              = "DELETED"
+
+	// The ones that only the control plane gives.
+	syncing  = "SYNCING"
+	deleting = "DELETING"
+)
+
+// SyncStatus says how the configuration of a stream fares.
+type SyncStatus struct {
+	StreamName, StreamARN string
+	Status                string
+	FailedStatusDetails   string    // a sentence for people; empty when there is nothing to say
+	LastUpdated           time.Time // of the version that it is about; zero when that is not known
+}
+
+// maxDetails bounds FailedStatusDetails.
+const maxDetails = 1000
+
+func shorten(s string) string { return health.Clean(s, maxDetails) }
+
+// statuses are those that were published of each stream, to be published again.
+type statuses struct {
+	last map[string]SyncStatus
+	send func(SyncStatus)
+}
+
+func newStatuses(send func(SyncStatus)) statuses {
+	return statuses{last: make(map[string]SyncStatus), send: send}
+}
+
+// publish notes and sends a status.
+func (s statuses) publish(status SyncStatus) {
+	s.last[status.StreamName] = status
+	s.send(status)
+}
+
+// repeat sends a stream's last status again. With a time, that rendering of LastUpdated is the one to answer with from
+// now on.
+func (s statuses) repeat(stream string, at time.Time) bool {
+	status, ok := s.last[stream]
+	if !ok {
+		return false
+	}
+	if !at.IsZero() {
+		status.LastUpdated = at
+	}
+	s.publish(status)
+	return true
+}
+
+// publishStatus notes and sends a status.
+func (s *Syncer) publishStatus(status SyncStatus) {
+	s.statuses.publish(status)
+	s.forgetStrangers(status.StreamName)
+}
+
+// maxStrangers bounds the streams of which something is remembered although they have no configuration for this hub.
+const maxStrangers = 1000
+
+// forgetStrangers forgets the statuses and refusals of the streams that were not heard of for the longest time, when there
+// are too many without a configuration: messages may name any.
+func (s *Syncer) forgetStrangers(but string) {
+	if len(s.statuses.last) <= len(s.desired.streams)+maxStrangers {
+		return
+	}
+	var strangers []string
+	for name := range s.statuses.last {
+		if s.desired.streams[name] == nil && name != but {
+			strangers = append(strangers, name)
+		}
+	}
+	slices.SortFunc(strangers, func(a, b string) int {
+		return s.statuses.last[a].LastUpdated.Compare(s.statuses.last[b].LastUpdated)
+	})
+	for _, name := range strangers[:max(0, len(strangers)-maxStrangers/2)] {
+		delete(s.statuses.last, name)
+		s.conditions.acceptable(name)
+	}
+}

@@ -1,0 +1,157 @@
+// Package kvsconfig owns what the hub is to do: it merges what the KVS control plane lists, what messages say and what
+// the disk kept into one desired set, has it applied, and answers with statuses. It must not know what recording or
+// uploading is, nor how messages travel.
+package kvsconfig
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// Syncer keeps what the hub does in sync with what the cloud wants.
+type Syncer struct {
+	o          Options
+	hub        *hub
+	lister     *lister
+	conditions *conditions
+
+	// For Run only.
+	desired  *desired
+	disk     disk
+	statuses statuses
+	failed   map[string]bool // streams whose last Apply or Remove failed
+	heard    bool            // a message has configured a stream since the start
+}
+
+// New loads the last good set, and sets a damaged file aside. It uses no network.
+func New(o Options) (*Syncer, error) {
+	switch {
+	case o.ThingName == "":
+		return nil, errors.New("the thing name is not set")
+	case o.KVS == nil || o.Applier == nil:
+		return nil, errors.New("the control plane or the applier is not set")
+	}
+	o = o.withDefaults()
+	hub := &hub{thing: o.ThingName, arn: o.HubDeviceARN}
+	s := &Syncer{
+		o: o, hub: hub, lister: newLister(o, hub), conditions: newConditions(o.Health, o.Log),
+		desired: newDesired(), disk: disk{dir: o.Dir}, statuses: newStatuses(o.Publish), failed: make(map[string]bool),
+	}
+	s.loadLastGood()
+	return s, nil
+}
+
+// Secrets are the ARNs of the secrets that the desired set refers to. It is for before Run.
+func (s *Syncer) Secrets() map[string]bool { return s.desired.secrets() }
+
+// RequestListing asks for a listing soon; requests in quick succession are one.
+func (s *Syncer) RequestListing() { s.lister.wanted.Set() }
+
+// List asks the control plane until ctx ends: at the start, when RequestListing was called, and now and then.
+func (s *Syncer) List(ctx context.Context) { s.lister.run(ctx) }
+
+// MessagesLost reports that messages came for which the inbox has no room.
+func (s *Syncer) MessagesLost() {
+	s.conditions.event(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages came than can be kept; the hub's "+
+		"configurations are listed instead."))
+	s.RequestListing()
+}
+
+// saveEvery is how soon a failed save is tried again, and a file that somebody removed written again.
+const saveEvery = 5 * time.Second
+
+// round is what one pass over new information leads to.
+type round struct {
+	apply  bool   // the desired set changed
+	remove bool   // a removal is asked for
+	unsure bool   // a stream is missing from a listing, which another one is to confirm
+	known  bool   // the cloud has listed all that this hub is to do; a message is about one stream only
+	pushed bool   // a message changed the desired set, which a listing soon after is to confirm
+	merged func() // acknowledges the messages that were merged; nil: none
+}
+
+// acknowledge confirms the messages to the broker.
+func (r round) acknowledge() {
+	if r.merged != nil {
+		r.merged()
+	}
+}
+
+// ApplyLastGood makes the last good set run. It is called once, before anything else is tried.
+func (s *Syncer) ApplyLastGood(ctx context.Context) {
+	s.apply(ctx)
+	s.applied(ctx, s.disk.hadLastGood)
+	s.remove(ctx)
+	s.save()
+}
+
+// Run is the one goroutine that changes the desired set, until ctx ends.
+func (s *Syncer) Run(ctx context.Context) {
+	retry := backoff.New(s.o.Timing.Retry)
+	again, confirm, afterPush := stoppedTimer(), stoppedTimer(), stoppedTimer() // again: of what failed
+	if len(s.failed) > 0 {
+		again.Reset(0)
+	}
+	saving := time.NewTicker(saveEvery) // of what the disk did not take
+	defer saving.Stop()
+	defer again.Stop()
+	defer confirm.Stop()
+	defer afterPush.Stop()
+	for {
+		var r round
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.o.Inbox.Ready():
+			r = s.mergeMessages()
+		case hub := <-s.lister.found:
+			r = s.mergeHub(hub)
+		case l := <-s.lister.results:
+			r = s.mergeListing(l)
+		case <-again.C:
+			r = round{apply: true, remove: true}
+		case <-confirm.C:
+			s.RequestListing()
+		case <-saving.C: // save does it
+		case <-afterPush.C:
+			s.RequestListing()
+		}
+		// On disk before it is acknowledged, acknowledged before it is tried: a configuration that
+		// takes the agent down must not come back with every connection.
+		s.save()
+		r.acknowledge()
+		if r.apply {
+			s.apply(ctx)
+		}
+		s.heard = s.heard || r.pushed
+		s.applied(ctx, r.known || s.heard && s.lister.denied.Load())
+		if r.remove {
+			s.remove(ctx)
+			s.save()
+		}
+		switch {
+		case !r.apply && !r.remove:
+		case len(s.failed) > 0:
+			again.Reset(retry.Next())
+		default:
+			again.Stop()
+			retry.Reset()
+		}
+		if r.unsure {
+			confirm.Reset(s.o.Timing.Confirm)
+		}
+		if r.pushed {
+			afterPush.Reset(s.o.Timing.AfterPush)
+		}
+	}
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}

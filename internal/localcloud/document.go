@@ -1,0 +1,47 @@
+package localcloud
+
+import (
+	"crypto/rand"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/secretsmanager"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/state"
+)
+
+// document is what is kept in state/cloud.json.
+type document struct {
+	Ports   ports                  `json:"ports"`
+	Key     []byte                 `json:"key"` // what access keys are derived from
+	Streams kvs.Streams            `json:"streams"`
+	Secrets secretsmanager.Secrets `json:"secrets"`
+	Revoked map[string]bool        `json:"revoked,omitempty"` // things
+}
+
+type ports struct {
+	API         int `json:"api"`
+	Credentials int `json:"credentials"`
+	MQTT        int `json:"mqtt"`
+}
+
+// open reads the document of a directory, or begins a new one.
+func (d *document) open(dir string) (*state.Store, error) {
+	*d = document{Streams: kvs.Streams{}, Secrets: secretsmanager.Secrets{}, Revoked: map[string]bool{}}
+	store, found, err := state.Open(dir, d)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		d.Key = make([]byte, 32)
+		_, _ = rand.Read(d.Key) // never fails
+	}
+	d.Secrets.Adopt()
+	return store, nil
+}
+
+func (c *Cloud) isRevoked(thing string) (revoked bool) {
+	_ = c.store.View(func() error {
+		revoked = c.doc.Revoked[thing]
+		return nil
+	})
+	return revoked
+}

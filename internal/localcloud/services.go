@@ -1,0 +1,60 @@
+package localcloud
+
+import (
+	"context"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/cloudwatch"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iotcreds"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/kvs"
+)
+
+// CreateStream makes a stream that is ACTIVE at once. One that exists keeps its ARN and gets the
+// retention; one that is DELETING is gone first.
+func (c *Cloud) CreateStream(name string, retentionHours int) (arn string, err error) {
+	return c.kvs.CreateStream(name, retentionHours)
+}
+
+// AwaitSyncStatus waits until the edge configuration of a stream has a sync status; DELETED waits
+// until there is none. The error says how it stands.
+func (c *Cloud) AwaitSyncStatus(ctx context.Context, stream, status string) error {
+	return c.kvs.AwaitSyncStatus(ctx, stream, status)
+}
+
+// Bill of a stream until now.
+func (c *Cloud) Bill(stream string) (kvs.Bill, error) {
+	return c.kvs.Bill(stream, c.media.Fragments(stream))
+}
+
+// PutSecret makes a secret, or replaces its value. One that is marked for deletion is restored.
+func (c *Cloud) PutSecret(name, json string) (arn string, err error) {
+	return c.secrets.Put(name, json)
+}
+
+// MetricPoint is a value that was put into CloudWatch, or a set of them.
+type MetricPoint = cloudwatch.Point
+
+// Metrics lists what was put into CloudWatch, in the order of arrival, also before a restart.
+func (c *Cloud) Metrics() []MetricPoint { return c.metrics.Metrics() }
+
+// IssuedSecrets lists the secret keys and session tokens that devices got last, so that a test can
+// look for them where they must not be.
+func (c *Cloud) IssuedSecrets() []string { return c.credentials.IssuedSecrets() }
+
+// TokenExchangePath is where the token exchange service answers.
+const TokenExchangePath = iotcreds.TokenExchangePath
+
+// NewTokenExchange returns the token exchange service on the core of that thing. It is an http.Handler, to be served
+// on loopback.
+func (c *Cloud) NewTokenExchange(thing, token string) *iotcreds.TokenExchange {
+	return c.credentials.NewTokenExchange(thing, token)
+}
+
+func (c *Cloud) hearStatus(thing string, payload []byte) { c.kvs.HearStatus(thing, payload) }
+
+func (c *Cloud) hearJobs(thing string, payload []byte) { c.kvs.HearJobs(thing, payload) }
+
+// streamARN finds the ARN of a stream, which must not be DELETING.
+func (c *Cloud) streamARN(nameOrARN string) (arn string, found bool) {
+	info, found := c.kvs.Stream(nameOrARN)
+	return info.ARN, found
+}

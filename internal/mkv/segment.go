@@ -1,0 +1,112 @@
+// Package mkv owns the Matroska bytes of segment files: writing fragments as they come, finishing
+// a file so that players can seek, reading fragments back, and repairing a torn file. It must not
+// know where files lie, what cameras send or how fragments travel.
+//
+// The layout of a file, with sizes in bytes:
+//
+//	EBML head
+//	Segment          unknown size while open, patched by Close
+//	  Void           120, becomes SeekHead + Void by Close
+//	  Info           TimestampScale 1 ms, Duration (a Void of 11 until Close), DateUTC, apps, UID, title
+//	  Tracks
+//	  Void           14, the header's checksum
+//	  Void, Cluster …  one a fragment: Void 14, its checksum; ID 4, size 8, Timestamp 2 + 8, SimpleBlocks
+//	  Cues           written by Close
+//
+// While open, a file is only appended to, but for the checksum and size of a cluster that did not fit the
+// buffer: zeros and unknown until the fragment ends, and then written by one call. Files of earlier versions
+// have no checksums. What describes the file is written with ebml-go (mkv/element); clusters and blocks, and what is
+// patched in place, are written here. Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
+package mkv
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+)
+
+// Codec IDs (RFC 9559 codec mappings; the KVS developer guide, "Codec ID").
+const (
+	CodecAVC  = "V_MPEG4/ISO/AVC"
+	CodecHEVC = "V_MPEGH/ISO/HEVC"
+	CodecAAC  = "A_AAC"
+	CodecACM  = "A_MS/ACM"
+)
+
+// Kind is a track's TrackType.
+type Kind uint8
+
+// The kinds of tracks (RFC 9559, TrackType).
+const (
+	Video Kind = 1
+	Audio Kind = 2
+)
+
+// Track describes one track. Numbers count from 1; video is track 1.
+type Track struct {
+	Number       uint8
+	Kind         Kind
+	CodecID      string
+	CodecPrivate []byte
+	Name         string
+	Width        int // pixels, video only
+	Height       int
+	SampleRate   float64 // Hz, audio only
+	Channels     int
+	BitDepth     int // 0 when it means nothing to the codec
+}
+
+// Equal reports whether frames of both tracks can be decoded by one decoder without a new header.
+func (t Track) Equal(o Track) bool {
+	return t.Number == o.Number && t.Kind == o.Kind && t.CodecID == o.CodecID && t.Name == o.Name &&
+		string(t.CodecPrivate) == string(o.CodecPrivate) && t.Width == o.Width && t.Height == o.Height &&
+		t.SampleRate == o.SampleRate && t.Channels == o.Channels && t.BitDepth == o.BitDepth
+}
+
+// maxTracks of a KVS stream, and so of a segment.
+const maxTracks = kvslimit.Tracks
+
+// Header is what stands before the first cluster.
+type Header struct {
+	Start  time.Time // of the segment, UTC, whole ms; DateUTC in the file
+	Title  string    // the stream's name
+	Tracks []Track
+}
+
+// Fragment is one cluster of a file.
+type Fragment struct {
+	Offset   int64         // of the whole element in the file; its checksum lies before it
+	Size     int64         // of the whole element with its head
+	Start    time.Duration // cluster timestamp since Header.Start, whole ms
+	Last     time.Duration // greatest block time since Header.Start
+	Frames   int           // blocks of track 1
+	Keyframe bool          // the first block of track 1 is a keyframe
+}
+
+// Block is one frame of a fragment as the file holds it: video as length-prefixed NAL units.
+type Block struct {
+	Track    uint8
+	Time     time.Duration // since Header.Start
+	Keyframe bool
+	Data     []byte // valid until the next block is read
+}
+
+func (h Header) validate() error {
+	if len(h.Tracks) == 0 || len(h.Tracks) > maxTracks {
+		return fmt.Errorf("a segment has 1 to %d tracks, not %d", maxTracks, len(h.Tracks))
+	}
+	for i, t := range h.Tracks {
+		if int(t.Number) != i+1 {
+			return fmt.Errorf("track %d has number %d", i+1, t.Number)
+		}
+		if t.CodecID == "" || (t.Kind != Video && t.Kind != Audio) {
+			return fmt.Errorf("track %d lacks its codec or kind", t.Number)
+		}
+	}
+	if h.Start.IsZero() || !h.Start.Equal(h.Start.Truncate(time.Millisecond)) {
+		return errors.New("a segment starts at a whole millisecond")
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package mkv
+
+import (
+	"errors"
+	"time"
+)
+
+// survey is what an unfinished file holds.
+type survey struct {
+	fragments  []Fragment
+	incomplete []completion // those of them whose head does not say how large they are, or that lack their checksum
+	damage     []extent     // before and between them
+	lost       int          // frames of video in damage, as far as they could be counted
+	end        int64        // of the last one
+}
+
+// whole reports whether nothing is missing, damaged or to be written.
+func (s *survey) whole() bool { return len(s.incomplete) == 0 && len(s.damage) == 0 && s.lost == 0 }
+
+// hasRoom reports whether the checksum of the cluster at offset, the next after those surveyed, can be
+// written: in its place, or into damage behind the head of its Void element.
+func (r *Reader) hasRoom(s *survey, offset int64) bool {
+	before := r.at.sum + sumSize
+	if len(s.fragments) > 0 {
+		before = s.end
+	}
+	if r.at.sum == 0 || offset < before+sumSize {
+		return false // an earlier version wrote the file, or nobody
+	}
+	if len(s.damage) == 0 || s.damage[len(s.damage)-1].to != offset {
+		return true
+	}
+	size := offset - s.damage[len(s.damage)-1].from
+	return size == sumSize || size >= sumSize+smallestVoid
+}
+
+// LastFrame is the time of the newest frame of an unfinished file by the heads of the blocks, also when it
+// is damaged: what Recover keeps does not go further. It is 0 when there is no frame.
+func (r *Reader) LastFrame() (time.Duration, error) {
+	s, err := r.survey(func(offset int64) (salvage, error) {
+		c, err := r.clusterAt(offset)
+		return salvage{scanned: c}, err
+	})
+	last := time.Duration(0)
+	for _, f := range s.fragments {
+		last = max(last, f.Last)
+	}
+	return last, err
+}
+
+// survey finds all that can be kept, as scanAt sees it, to the end of the file.
+func (r *Reader) survey(scanAt func(offset int64) (salvage, error)) (survey, error) {
+	s := survey{end: r.first}
+	for at := r.first; ; {
+		if e, err := r.scan.at(at); r.isVoid(e, err) {
+			at = e.dataEnd // room for a checksum, or damage that an earlier recovery found
+			continue
+		}
+		c, err := scanAt(at)
+		if err != nil {
+			return s, err
+		}
+		s.lost += c.lost
+		if c.blocks > 0 {
+			if room := r.hasRoom(&s, at); !c.complete || !c.sized || (room && c.state != sumStated) {
+				s.incomplete = append(s.incomplete, completion{c.Fragment, c.sum, room})
+			}
+			s.fragments = append(s.fragments, c.Fragment)
+			at += c.Size
+			s.end = at
+		}
+		if c.complete && c.blocks > 0 {
+			continue
+		}
+		// Damage, the end, or a cluster without a frame, which is as good as damage. What is sound
+		// after damage is not given up.
+		further, found, err := r.clusterAfter(at, func(offset int64) (scanned, error) {
+			c, err := scanAt(offset)
+			return c.scanned, err
+		})
+		if err != nil || !found {
+			return s, err
+		}
+		s.damage = append(s.damage, extent{at, further})
+		at = further
+	}
+}
+
+// salvage is the part of a cluster that can be kept.
+type salvage struct {
+	scanned
+	judgement
+	lost int // frames of video that cannot be, as far as they can be counted
+}
+
+// salvageAt scans and reads the cluster at offset. No block means that nothing of it can be kept.
+func (r *Reader) salvageAt(offset int64) (salvage, error) {
+	c, err := r.clusterAt(offset)
+	if err != nil || c.blocks == 0 {
+		return salvage{scanned: c}, err
+	}
+	j, err := r.judge(c.Fragment)
+	if err != nil {
+		return salvage{}, err
+	}
+	bad, found := j.first()
+	if !found {
+		if c.complete && j.state == sumStated && !j.matches() {
+			return salvage{lost: c.Frames}, nil
+		}
+		return salvage{c, j, 0}, nil
+	}
+	defer func(size int64) { r.scan.size = size }(r.scan.size)
+	r.scan.size = bad.offset
+	e, err := r.scan.at(offset)
+	if err != nil {
+		return salvage{}, err
+	}
+	kept, err := r.scan.cluster(e)
+	if err != nil && !errors.Is(err, errTorn) {
+		return salvage{}, err
+	}
+	kept.complete, j.sum = false, bad.sum
+	return salvage{kept, j, c.Frames - kept.Frames}, nil
+}

@@ -1,0 +1,25 @@
+package preflight
+
+import (
+	"fmt"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+)
+
+// checkedStream is what a check learnt of a stream.
+type checkedStream struct {
+	name     string
+	config   edgeconfig.EdgeConfig
+	bitrate  int64   // 0: not known
+	share    float64 // of the time that it records
+	findings []Finding
+}
+
+func (s *checkedStream) add(check string, ok bool, format string, args ...any) {
+	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, OK: ok, Text: fmt.Sprintf(format, args...)})
+}
+
+// deny adds that a right is missing: text names it, again stands where another stream has named it already.
+func (s *checkedStream) deny(check, right, text, again string) {
+	s.findings = append(s.findings, Finding{Check: check, Stream: s.name, Text: text, right: right, again: again})
+}

@@ -1,0 +1,233 @@
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+)
+
+// maxSkew is what AWS's request signatures tolerate.
+// Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
+const maxSkew = 5 * time.Minute
+
+// checkEndpoints probes every endpoint, and compares the hub's clock with theirs.
+func (c *checker) checkEndpoints(ctx context.Context) {
+	if c.settings.IoT.TokenExchange.URL == "" { // Greengrass's would take a probe for a refused request
+		device := awsclient.Device(c.device, stepTimeout, c.o.Version, nil)
+		c.probeEndpoint(ctx, hub.Service{
+			Name: "credentials", URL: "https://" + c.settings.IoT.CredentialEndpoint, Setting: settings.EnvCredentialEndpoint, Device: true,
+		}, device)
+	}
+	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }
+	compared := false
+	for _, service := range c.services() {
+		if date := c.probeEndpoint(ctx, service, c.aws.HTTP()); !date.IsZero() && !compared {
+			now := c.o.Now()
+			compare = func() { c.checkClock(service.Name, date, now) }
+			compared = true
+		}
+	}
+	compare()
+	c.checkBroker(ctx)
+}
+
+// probeEndpoint makes a request without credentials: any answer shows that DNS, TLS and the route are
+// good. It returns the answer's Date.
+func (c *checker) probeEndpoint(ctx context.Context, s hub.Service, client *http.Client) time.Time {
+	const check = "endpoint"
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/", nil)
+	if err != nil {
+		c.bad(check, fmt.Sprintf("The endpoint %q of %s is not a URL: correct it.", s.URL, s.Name))
+		return time.Time{}
+	}
+	done := c.questions.begin(s.Name + " at " + request.URL.Host)
+	response, err := client.Do(request)
+	done()
+	if err != nil {
+		c.bad(check, s.Unreachable(request.URL.Host, err).Text)
+		return time.Time{}
+	}
+	_ = response.Body.Close()
+	c.good(check, fmt.Sprintf("%s answers at %s; its name and certificate are good.", s.Name, request.URL.Host))
+	date, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return time.Time{} // not every proxy has one
+	}
+	return date
+}
+
+// services are those of the SDK that this agent needs, where the SDK would send its requests to.
+func (c *checker) services() []hub.Service {
+	type request struct {
+		name string
+		send func(context.Context, aws.Config) error
+	}
+	requests := []request{
+		{"Kinesis Video Streams", func(ctx context.Context, cfg aws.Config) error {
+			_, err := kinesisvideo.NewFromConfig(cfg).ListStreams(ctx, &kinesisvideo.ListStreamsInput{})
+			return err
+		}},
+		{"Secrets Manager", func(ctx context.Context, cfg aws.Config) error {
+			_, err := secretsmanager.NewFromConfig(cfg).ListSecrets(ctx, &secretsmanager.ListSecretsInput{})
+			return err
+		}},
+	}
+	if c.settings.AccountID == "" {
+		requests = append(requests, request{"STS", func(ctx context.Context, cfg aws.Config) error {
+			_, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+			return err
+		}})
+	}
+	if c.settings.CloudWatch {
+		requests = append(requests, request{"CloudWatch", func(ctx context.Context, cfg aws.Config) error {
+			_, err := cloudwatch.NewFromConfig(cfg).ListMetrics(ctx, &cloudwatch.ListMetricsInput{})
+			return err
+		}})
+	}
+	var list []hub.Service
+	for _, r := range requests {
+		where := &requestRecorder{}
+		cfg := c.aws.SDK()
+		cfg.HTTPClient, cfg.RetryMaxAttempts = where, 1
+		cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
+		_ = r.send(context.Background(), cfg) // always fails: nothing is sent
+		if where.url != "" {
+			list = append(list, hub.Service{Name: r.name, URL: where.url, Setting: settings.EnvRegion})
+		}
+	}
+	return list
+}
+
+// requestRecorder notes where a request would go, and does not send it.
+type requestRecorder struct{ url string }
+
+var errNotSent = errors.New("not sent")
+
+// Do implements aws.HTTPClient.
+func (a *requestRecorder) Do(r *http.Request) (*http.Response, error) {
+	a.url = (&url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host}).String()
+	return nil, errNotSent
+}
+
+func (c *checker) checkClock(name string, date, now time.Time) {
+	const check = "clock"
+	skew := date.Sub(now)
+	direction := "behind"
+	if skew < 0 {
+		direction = "ahead of"
+	}
+	switch off := skew.Abs().Round(time.Second); {
+	case off > maxSkew:
+		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock "+
+			"(NTP).", off, direction, name))
+	case off > 2*time.Second: // a Date has whole seconds
+		c.good(check, fmt.Sprintf("The hub's clock is %s %s that of %s, which AWS tolerates; recordings are dated by it.", off, direction, name))
+	default:
+		c.good(check, fmt.Sprintf("The hub's clock agrees with that of %s.", name))
+	}
+}
+
+// checkBroker asks a running agent whether it is connected, since a thing has one connection only.
+func (c *checker) checkBroker(ctx context.Context) {
+	const check = "mqtt"
+	if c.device == nil {
+		c.good(check, iotconfig.WithoutMQTT(c.settings.IoT.NoCertificate, kvsconfig.ListOnlyWithin))
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*stepTimeout)
+	defer cancel()
+	if c.running != nil {
+		for _, condition := range c.running.Agent {
+			if iotconfig.IsBrokerCondition(condition.Condition) {
+				c.bad(check, condition.Text)
+				return
+			}
+		}
+	}
+	defer c.questions.begin("MQTT at " + c.settings.IoT.DataEndpoint)()
+	asked := time.Now()
+	err := iotconfig.Probe(ctx, iotconfig.ProbeOptions{
+		ThingName: c.settings.IoT.ThingName, ClientID: c.settings.IoT.ClientID, DataEndpoint: c.settings.IoT.DataEndpoint,
+		Version: c.o.Version, TLS: c.device, DialOnly: c.mayRun,
+	})
+	switch {
+	case err != nil:
+		c.bad(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, time.Since(asked)))
+	case c.running != nil:
+		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
+	case c.mayRun:
+		c.good(check, "MQTT answers at "+c.settings.IoT.DataEndpoint+"; "+
+			"more is not tried, as that would end the connection of the agent that may run.")
+	default:
+		c.good(check, "Connected to "+c.settings.IoT.DataEndpoint+" as "+c.settings.IoT.ClientID+" and subscribed to its configurations.")
+	}
+}
+
+// checkCloud gets credentials and lists the hub's configurations. It returns nil when it cannot.
+func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
+	notAsked := func(what string) {
+		c.bad("streams", "Configurations, secrets, cameras and retention were not checked: they need "+what+".")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*stepTimeout)
+	defer cancel()
+	done := c.questions.begin("credentials for the hub")
+	asked := time.Now()
+	got, err := c.aws.Credentials().Retrieve(ctx)
+	done()
+	if err != nil {
+		c.bad("credentials", answerFault(err, "the endpoint of credentials", time.Since(asked)))
+		notAsked("credentials")
+		return nil
+	}
+	provider := "The role alias " + c.settings.IoT.RoleAlias
+	if c.settings.IoT.TokenExchange.URL != "" {
+		provider = "The token exchange service of Greengrass"
+	}
+	c.good("credentials", fmt.Sprintf("%s gives credentials, to be renewed from %s.", provider, humanize.Time(got.Expires.Local())))
+	c.checkMetricsRight(ctx)
+	defer c.questions.begin("the hub's configurations, from Kinesis Video Streams")()
+	if !c.checkAccount(ctx) {
+		notAsked("the hub's ARN")
+		return nil
+	}
+	arn, err := hub.FindARN(c.settings, c.aws)(ctx)
+	if err != nil {
+		c.bad("account", sentence(err))
+		notAsked("the hub's ARN")
+		return nil
+	}
+	list, err := hub.ControlPlane{Client: c.kvs}.EdgeConfigs(ctx, arn)
+	if err != nil {
+		c.bad("streams", c.withPolicy(sentence(err), err))
+		return nil
+	}
+	if len(list) == 0 {
+		c.good("streams", "No stream is configured for "+arn+" yet: StartEdgeConfigurationUpdate with this HubDeviceArn does it.")
+		return nil
+	}
+	are := "are"
+	if len(list) == 1 {
+		are = "is"
+	}
+	c.good("streams", fmt.Sprintf("%s %s configured for %s.", humanize.Count(len(list), "stream"), are, arn))
+	return list
+}

@@ -1,0 +1,108 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+)
+
+// The names of the endpoints of AWS IoT, with their region.
+// Source: AWS General Reference, "AWS IoT Core endpoints"; IoT API, DescribeEndpoint.
+var (
+	credentialsHost = regexp.MustCompile(`^[a-z0-9-]+\.credentials\.iot(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::\d+)?$`)
+	dataHost        = regexp.MustCompile(`^[a-z0-9-]+\.iot(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::\d+)?$`)
+)
+
+// regionOf is the region that the name of an endpoint has, "" when it is no name of that kind.
+func regionOf(host string, kind *regexp.Regexp) string {
+	if found := kind.FindStringSubmatch(strings.ToLower(host)); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// hostFaults says what the names of the endpoints show to be wrong, without any question to the network.
+func hostFaults(s settings.Settings) (faults []string) {
+	const credentialType, dataType = "`aws iot describe-endpoint --endpoint-type iot:CredentialProvider`",
+		"`aws iot describe-endpoint --endpoint-type iot:Data-ATS`"
+	credentials, data := s.IoT.CredentialEndpoint, s.IoT.DataEndpoint
+	wrongCredentials, wrongData := regionOf(credentials, dataHost) != "", regionOf(data, credentialsHost) != ""
+	switch {
+	case wrongCredentials && wrongData:
+		faults = append(faults, fmt.Sprintf("%s and %s are exchanged: each has the value of the other.", settings.EnvCredentialEndpoint,
+			settings.EnvDataEndpoint))
+	case wrongCredentials:
+		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of MQTT: set it to what %s shows.", settings.EnvCredentialEndpoint,
+			credentials,
+			credentialType))
+	case wrongData:
+		faults = append(faults, fmt.Sprintf("%s is %s, the endpoint of credentials: set it to what %s shows.", settings.EnvDataEndpoint, data,
+			dataType))
+	}
+	of := func(host string) string {
+		if region := regionOf(host, credentialsHost); region != "" {
+			return region
+		}
+		return regionOf(host, dataHost)
+	}
+	ofCredentials, ofData := of(credentials), of(data)
+	differs := func(region string) bool { return region != "" && region != s.Region }
+	switch {
+	case differs(ofCredentials) && ofCredentials == ofData:
+		faults = append(faults, fmt.Sprintf("%s is %s, but both endpoints of AWS IoT are in %s: correct %s, or the endpoints.",
+			settings.EnvRegion,
+			s.Region, ofData, settings.EnvRegion))
+	default:
+		if differs(ofCredentials) {
+			faults = append(faults, fmt.Sprintf("%s is in %s, but %s is %s: correct one of them.", settings.EnvCredentialEndpoint, ofCredentials,
+				settings.EnvRegion, s.Region))
+		}
+		if differs(ofData) {
+			faults = append(faults, fmt.Sprintf("%s is in %s, but %s is %s: correct one of them.", settings.EnvDataEndpoint, ofData,
+				settings.EnvRegion, s.Region))
+		}
+	}
+	return faults
+}
+
+// checkHosts reports whether the endpoints are worth asking.
+func (c *checker) checkHosts() bool {
+	if strings.Contains(c.settings.IoT.ThingName, ":") {
+		c.bad("settings", fmt.Sprintf("%s is %q, but HubDeviceArn and the policies of AWS IoT do not match names with a colon: "+
+			"create a thing without one.",
+			settings.EnvThingName, c.settings.IoT.ThingName))
+	}
+	faults := hostFaults(c.settings)
+	for _, text := range faults {
+		c.bad("endpoint", text)
+	}
+	return len(faults) == 0
+}
+
+// checkAccount compares the account of the settings with that of the hub's credentials. It reports whether the hub's
+// ARN can be right.
+func (c *checker) checkAccount(ctx context.Context) bool {
+	if c.settings.AccountID == "" {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout/2)
+	defer cancel()
+	defer c.questions.begin("STS, about the hub's account")()
+	account, err := hub.Account(ctx, c.aws)
+	switch {
+	case err != nil:
+		c.good("account", fmt.Sprintf("%s is %s, which could not be compared, as STS does not answer.", settings.EnvAccountID,
+			c.settings.AccountID))
+	case account != c.settings.AccountID:
+		c.bad("account", fmt.Sprintf("%s is %s, but the hub's credentials are of the account %s: correct or remove it.", settings.EnvAccountID,
+			c.settings.AccountID, account))
+		return false
+	default:
+		c.good("account", fmt.Sprintf("The hub's credentials are of the account %s, as %s says.", account, settings.EnvAccountID))
+	}
+	return true
+}

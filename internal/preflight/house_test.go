@@ -1,0 +1,114 @@
+package preflight
+
+import (
+	"context"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
+)
+
+const (
+	patience = site.Patience
+	thing    = site.Hub
+	// ownHost is a loopback address from which no connection of a test takes a port meanwhile.
+	ownHost = "127.0.0.2"
+)
+
+// house is a site whose hub is checked.
+type house struct {
+	*site.Site
+	t *testing.T
+}
+
+func newHouse(t *testing.T, change ...func(*localcloud.Options)) *house {
+	t.Helper()
+	return &house{Site: site.New(t, change...), t: t}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hundredGB is the disk of the hubs in these tests.
+func hundredGB(string) (free, total uint64, err error) { return 90e9, 100e9, nil }
+
+func (h *house) check(change ...func(*Options)) (findings, bool) {
+	h.t.Helper()
+	var all findings
+	o := Options{Getenv: h.Lookup, Report: func(f Finding) { all = append(all, f) }, diskFree: hundredGB}
+	for _, f := range change {
+		f(&o)
+	}
+	ok := Check(h.t.Context(), o)
+	return all, ok
+}
+
+// run has the hub's agent run until stop, or until the test ends.
+func (h *house) run(o agent.Options) (stop func()) {
+	h.t.Helper()
+	o.Version = "test"
+	a, err := agent.New(h.Settings(), o)
+	must(h.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- a.Run(ctx) }()
+	ended := false
+	stop = func() {
+		if cancel(); !ended {
+			ended = true
+			if err := <-stopped; err != nil {
+				h.t.Error(err)
+			}
+		}
+	}
+	h.t.Cleanup(stop)
+	return stop
+}
+
+// snapshot is the status of the running agent.
+func (h *house) snapshot() status.Snapshot {
+	h.t.Helper()
+	s, err := status.NewClient(h.Env[settings.EnvSocket]).Status(h.t.Context())
+	must(h.t, err)
+	return s
+}
+
+func freeAddress(t *testing.T, host string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", host+":0")
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// conditions are those of one part of the running agent.
+func (h *house) conditions(job string) []status.Condition {
+	h.t.Helper()
+	return slices.DeleteFunc(h.snapshot().Agent, func(c status.Condition) bool { return c.Job != job })
+}
+
+// awaitRunning waits until the agent answers on its socket.
+func (h *house) awaitRunning() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	defer cancel()
+	for {
+		if _, err := status.NewClient(h.Env[settings.EnvSocket]).Status(ctx); err == nil {
+			return
+		}
+		if backoff.Sleep(ctx, 10*time.Millisecond) != nil {
+			h.t.Fatal("the agent does not answer")
+		}
+	}
+}

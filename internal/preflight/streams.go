@@ -1,0 +1,232 @@
+package preflight
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+const (
+	// frameTimeout is how long a camera that is recorded may go without a frame.
+	frameTimeout = 2 * time.Second
+	// atOnce is how many cameras are looked at together.
+	atOnce = 8
+)
+
+// checkStreams looks at all streams, several at once, and reports them by name.
+func (c *checker) checkStreams(ctx context.Context, list []kvsconfig.ListedConfig) []checkedStream {
+	list = slices.DeleteFunc(list, func(l kvsconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
+	slices.SortFunc(list, func(a, b kvsconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
+	if c.running != nil { // so that status is about the same addresses as this check
+		_ = status.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
+	}
+	streams := make([]checkedStream, len(list))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, l := range list {
+		group.Go(func() error {
+			streams[i] = c.checkStream(ctx, l)
+			return nil
+		})
+	}
+	_ = group.Wait()               // nothing fails: what is wrong is a finding
+	named := make(map[string]bool) // each right that is missing once
+	for _, s := range streams {
+		for _, f := range s.findings {
+			if f.right != "" && named[f.right] {
+				f.Text = f.again
+			}
+			named[f.right] = true
+			c.report(f)
+		}
+	}
+	return streams
+}
+
+func (c *checker) checkStream(ctx context.Context, l kvsconfig.ListedConfig) checkedStream {
+	s := checkedStream{name: l.StreamName, config: l.Config, share: 1}
+	if err := jobspec.Validate(l.Config); err != nil {
+		s.add("configuration", false, "%s", sentence(err))
+	} else {
+		s.share = shareOf(l.Config.RecorderConfig.ScheduleConfig, c.o.Now())
+		s.add("configuration", true, "Valid; it records %.0f %% of the week.", 100*s.share)
+	}
+	c.checkCamera(ctx, &s)
+	c.checkRetention(ctx, &s)
+	c.checkStreamRights(ctx, &s)
+	return s
+}
+
+// checkCamera reads the secret and looks at the camera that it leads to.
+func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
+	arn := s.config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn
+	done := c.questions.begin("Secrets Manager, for the secret of stream " + s.name)
+	url, err := c.secrets.MediaURI(ctx, arn)
+	done()
+	if err != nil {
+		if right := secretRight(err); right != "" {
+			s.deny("secret", right, c.withPolicy(sentence(rootFault(err)), err), fmt.Sprintf("The hub's role may not read the secret %s either.",
+				arn))
+		} else {
+			s.add("secret", false, "%s", sentence(rootFault(err)))
+		}
+		return
+	}
+	s.add("secret", true, "%s holds the URL of the source.", arn)
+	file, source := s.config.RecorderConfig.MediaSourceConfig.MediaUriType == edgeconfig.File, "camera at"
+	if file {
+		source = "file"
+	}
+	began := time.Now()
+	cameras := c.settings.Camera
+	done = c.questions.begin(sourceName(url, s.name))
+	var seen accessunit.ProbeResult
+	if file {
+		seen, err = clip.Probe(ctx, url, clip.Options{Directory: c.settings.MediaDirectory})
+	} else {
+		seen, err = camera.Probe(ctx, url, camera.Options{Transport: cameras.Transport, Roots: cameras.Roots})
+	}
+	done()
+	if err != nil {
+		if r := c.recording(ctx, s.name, began); r != nil { // it has no session left for us, perhaps
+			s.bitrate = r.BitrateBPS
+			s.add("camera", true, "The running agent records it with %.1f frames/s and %s; a second look was not possible.", r.FPS,
+				humanize.Bitrate(r.BitrateBPS))
+			return
+		}
+		s.add("camera", false, "%s", answerFault(err, "the camera", time.Since(began)))
+		return
+	}
+	s.bitrate = seen.BitrateBPS
+	text := fmt.Sprintf("The %s %s sends %s, %d×%d, %.1f frames/s, %s, a keyframe every %.1f s",
+		source, seen.Host, seen.Codec, seen.Width, seen.Height, seen.FPS, humanize.Bitrate(seen.BitrateBPS), seen.KeyframeInterval.Seconds())
+	switch {
+	case seen.KeyframeInterval > kvslimit.MaxFragment:
+		s.add("camera", false, "%s, but Kinesis Video Streams takes at most %.0f s: set its keyframe (I-frame) interval to 1 to 5 s.", text,
+			kvslimit.MaxFragment.Seconds())
+	case seen.Damaged:
+		s.add("camera", false, "%s, but some of it does not arrive: check the network between camera and hub.", text)
+	case c.agentFails(ctx, s.name):
+		s.add("camera", true, "%s. The running agent does not record it yet: "+
+			"it was asked to read the secret again, and then uses what this check has used.", text)
+	default:
+		s.add("camera", true, "%s.", text)
+	}
+}
+
+// sourceName names what a stream's media comes from, without a password.
+func sourceName(url secret.String, stream string) string {
+	if host := camera.HostOf(url); host != "" {
+		return "the camera at " + host
+	}
+	return "the source of stream " + stream
+}
+
+// agentFails reports whether the running agent cannot record a stream, by what its status says now.
+func (c *checker) agentFails(ctx context.Context, stream string) bool {
+	if c.running == nil {
+		return false
+	}
+	snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
+	if err != nil {
+		return false
+	}
+	at := slices.IndexFunc(snapshot.Streams, func(s status.Stream) bool { return s.Name == stream })
+	return at >= 0 && slices.ContainsFunc(snapshot.Streams[at].Conditions, func(c status.Condition) bool {
+		return c.Job == health.JobRecorder && c.Severity == health.Failed
+	})
+}
+
+// recording returns the status of the running agent's recorder of a stream if a frame came since.
+func (c *checker) recording(ctx context.Context, stream string, since time.Time) *status.Recorder {
+	if c.running == nil {
+		return nil
+	}
+	for end := time.Now().Add(frameTimeout); time.Now().Before(end); {
+		snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
+		if err != nil {
+			return nil
+		}
+		for _, s := range snapshot.Streams {
+			if s.Name == stream && s.Recorder.LastFrame.After(since) {
+				return &s.Recorder
+			}
+		}
+		if backoff.Sleep(ctx, frameTimeout/10) != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
+	const check = "retention"
+	done := c.questions.begin("Kinesis Video Streams, about stream " + s.name)
+	asked := time.Now()
+	hours, err := c.kvs.Retention(ctx, s.name)
+	done()
+	var answer *kvs.RequestError
+	switch {
+	case errors.As(err, &answer) && answer.Meaning.Kind == awserr.NotFound && answer.Name != "": // a proxy's 404 has no name
+		s.add(check, false, "The stream %s does not exist in Kinesis Video Streams: create it.", s.name)
+	case errors.As(err, &answer) && answer.Meaning.RightMissing():
+		c.denyOn(s, check, "look at", answer.Meaning.Permission("kinesisvideo:DescribeStream"))
+	case err != nil:
+		s.add(check, false, "%s", answerFault(err, "Kinesis Video Streams", time.Since(asked)))
+	case hours == 0:
+		s.add(check, false, "The stream %s keeps nothing (DataRetentionInHours is 0), so nothing is uploaded: raise it with "+
+			"UpdateDataRetention.", s.name)
+	default:
+		s.add(check, true, "Kinesis Video Streams keeps the stream for %s.", humanize.Count(hours, "hour"))
+	}
+}
+
+// shareOf is the part of the coming week in which a schedule has windows open.
+func shareOf(s *edgeconfig.ScheduleConfig, from time.Time) float64 {
+	if s == nil {
+		return 1
+	}
+	plan, err := jobspec.Windows(*s, scheduler.Always())
+	if err != nil {
+		return 1
+	}
+	const week = 7 * 24 * time.Hour
+	end := from.Add(week)
+	var open time.Duration
+	for at := from; at.Before(end); {
+		isOpen, until := plan.At(at, time.Local)
+		if until.IsZero() || until.After(end) {
+			until = end
+		}
+		if !until.After(at) {
+			until = at.Add(time.Second) // asked in the instant of a change
+		}
+		if isOpen {
+			open += until.Sub(at)
+		}
+		at = until
+	}
+	return float64(open) / float64(week)
+}

@@ -1,0 +1,124 @@
+package recorder
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
+)
+
+const (
+	// maxAudioAhead bounds how much audio waits for video of its time, in frames, and maxAudioWaiting in bytes.
+	maxAudioAhead   = 500
+	maxAudioWaiting = 1 << 20
+	// maxSpareAudio is the size of a frame whose memory is used again, in bytes: most are smaller.
+	maxSpareAudio = 8 << 10
+	// audioLimitShown is how long it is shown that audio was left out, since the last time.
+	audioLimitShown = 30 * time.Second
+)
+
+// audioTrack places a session's audio between the frames of its video. Audio waits until a frame of a later time is
+// written, so that it never reaches into a fragment that is still to come: every fragment of KVS
+// begins after the end of the one before, and has a frame of each track.
+type audioTrack struct {
+	accessunit.AudioTrack
+	o        *Options
+	timeline timeline.Timeline
+	limit    audioRate // bounds what comes
+	waiting  []audioFrame
+	bytes    int      // of what waits
+	spare    [][]byte // memory of frames that were written
+}
+
+type audioFrame struct {
+	at   time.Time
+	data []byte
+}
+
+func newAudioTrack(o *Options, track accessunit.AudioTrack, newest time.Time) *audioTrack {
+	return &audioTrack{AudioTrack: track, o: o, timeline: timeline.NewAudio(track.Rate, newest)}
+}
+
+// take takes a frame of audio, which is the caller's again when it returns. It stays with the video that has a timeline.
+func (a *audioTrack) take(frame []byte, rtpTime uint32, now time.Time, video *timeline.Timeline) {
+	if !a.admit(len(frame), now) {
+		return
+	}
+	t := &a.timeline
+	t.FollowTrack(video)
+	if !t.Anchored() { // it begins where the video is, which need not be where the clock is
+		a.wait(t.AnchorAt(rtpTime, now, video.Expected(now)), frame)
+		return
+	}
+	at, jumped := t.Assign(rtpTime, now)
+	if jumped {
+		a.o.Log.Debug("the timestamps of the camera's audio jumped")
+	}
+	a.wait(at, frame)
+}
+
+// admit reports whether a frame of audio may be recorded, and makes room for it. What is left out is counted and reported.
+func (a *audioTrack) admit(size int, now time.Time) bool {
+	if a.limit.exceeds(size, now) {
+		a.leftOut(1)
+		if a.o.Health.Note(scopeAudioRate, health.Degraded, health.UserFault(codeAudioRate, nil,
+			"The camera's audio has more than 2 Mbit/s, of which the rest is left out; the video is recorded: "+
+				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware."),
+			audioLimitShown) {
+			a.o.Log.Warn("the camera sends more audio than is recorded", zap.Int("bytesPerSecond", maxAudioRate))
+		}
+		return false
+	}
+	n, bytes := 0, a.bytes
+	for w := a.waiting; n < len(w) && (len(w)-n == maxAudioAhead || bytes+size > maxAudioWaiting); n++ {
+		bytes -= len(w[n].data) // there is no video to go with
+	}
+	a.leftOut(n)
+	a.drop(n)
+	return true
+}
+
+// leftOut counts frames of audio that are not recorded.
+func (a *audioTrack) leftOut(n int) { a.o.numbers.audioLost.Add(int64(n)) }
+
+// wait keeps a copy of a frame.
+func (a *audioTrack) wait(at time.Time, frame []byte) {
+	var data []byte
+	if n := len(a.spare); n > 0 {
+		data, a.spare = a.spare[n-1][:0], a.spare[:n-1]
+	}
+	a.waiting = append(a.waiting, audioFrame{at: at, data: append(data, frame...)})
+	a.bytes += len(frame)
+}
+
+// drop forgets the n frames that wait the longest.
+func (a *audioTrack) drop(n int) {
+	for _, f := range a.waiting[:n] {
+		a.bytes -= len(f.data)
+		if cap(f.data) <= maxSpareAudio {
+			a.spare = append(a.spare, f.data)
+		}
+	}
+	a.waiting = a.waiting[:copy(a.waiting, a.waiting[n:])]
+}
+
+func (a *audioTrack) dropAll() { a.drop(len(a.waiting)) }
+
+// writeBefore writes the audio that lies before a time.
+func (a *audioTrack) writeBefore(before time.Time, r *recording) error {
+	n := 0
+	for _, f := range a.waiting {
+		if !f.at.Before(before) {
+			break
+		}
+		if err := r.writeAudio(f.at, f.data); err != nil {
+			return err
+		}
+		n++
+	}
+	a.drop(n)
+	return nil
+}

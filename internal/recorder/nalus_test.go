@@ -1,0 +1,8 @@
+package recorder
+
+// NAL units of H.264, as short as they may be.
+const (
+	sei    = "\x06\x05\x01x\x80"
+	idr    = "\x65\x88idr"
+	slice1 = "\x41\x9aslice"
+)

@@ -1,0 +1,124 @@
+package recorder
+
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
+)
+
+// openBytes bounds what is held back of a session's first moments.
+const openBytes = 8 << 20
+
+// datedSink is a sink that also takes a session's opening.
+type datedSink interface {
+	accessunit.Sink
+	// opened takes what is known of the video and of the audio, before their first frames.
+	opened(video, audio timeline.Opening)
+}
+
+// openingHold holds the first moments of a session back, until it is known by how much what comes first was held
+// up on its way: a camera may send at once what it has kept, and a frame that is written cannot be dated back.
+// After that everything goes straight on. Arrivals stay as they were.
+type openingHold struct {
+	to      datedSink
+	holds   bool // else everything goes straight on
+	holding bool
+	gauge   [2]timeline.OpeningGauge // of the video and of the audio
+	bytes   int
+	held    []func()
+}
+
+func newOpeningHold(to datedSink, holds bool) *openingHold { return &openingHold{to: to, holds: holds} }
+
+// Begin implements accessunit.Sink.
+func (h *openingHold) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
+	h.release()
+	h.to.Begin(c, rate, parameterSets, audio)
+	h.holding = h.holds
+	h.gauge[0] = timeline.NewOpeningGauge(rate)
+	if audio != nil {
+		h.gauge[1] = timeline.NewOpeningGauge(audio.Rate)
+	}
+}
+
+// release hands everything over that is held back.
+func (h *openingHold) release() {
+	if !h.holding {
+		return
+	}
+	held := h.held
+	h.holding, h.held, h.bytes = false, nil, 0
+	h.to.opened(h.gauge[0].Measure(), h.gauge[1].Measure())
+	h.gauge = [2]timeline.OpeningGauge{}
+	for _, hand := range held {
+		hand()
+	}
+}
+
+// do does something now, or when what was held back before it has been handed over.
+func (h *openingHold) do(what func()) {
+	if !h.holding {
+		what()
+		return
+	}
+	h.held = append(h.held, what)
+	if len(h.held) > 2*timeline.OpeningUnits {
+		h.release()
+	}
+}
+
+// AccessUnit implements accessunit.Sink.
+func (h *openingHold) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
+	if !h.holding {
+		h.to.AccessUnit(nalus, rtpTime, now)
+		return
+	}
+	own := make([][]byte, len(nalus))
+	for i, nal := range nalus {
+		own[i] = append([]byte(nil), nal...)
+		h.bytes += len(nal)
+	}
+	h.do(func() { h.to.AccessUnit(own, rtpTime, now) })
+	if h.holding && h.gauge[0].Add(rtpTime, now) || h.bytes > openBytes {
+		h.release()
+	}
+}
+
+// Audio implements accessunit.Sink.
+func (h *openingHold) Audio(frame []byte, rtpTime uint32, now time.Time) {
+	if !h.holding {
+		h.to.Audio(frame, rtpTime, now)
+		return
+	}
+	own := append([]byte(nil), frame...)
+	h.bytes += len(own)
+	h.gauge[1].Add(rtpTime, now)
+	h.do(func() { h.to.Audio(own, rtpTime, now) })
+	if h.bytes > openBytes {
+		h.release()
+	}
+}
+
+// Damaged implements accessunit.Sink.
+func (h *openingHold) Damaged(frames int64, err error) { h.do(func() { h.to.Damaged(frames, err) }) }
+
+// Missed implements accessunit.Sink.
+func (h *openingHold) Missed(frames int64) { h.do(func() { h.to.Missed(frames) }) }
+
+// AudioLeft implements accessunit.Sink.
+func (h *openingHold) AudioLeft(names []string) { h.do(func() { h.to.AudioLeft(names) }) }
+
+// CameraTime implements accessunit.Sink.
+func (h *openingHold) CameraTime(ntp time.Time, rtpTime uint32) {
+	h.do(func() { h.to.CameraTime(ntp, rtpTime) })
+}
+
+// Noticed implements accessunit.Sink.
+func (h *openingHold) Noticed(err error) { h.do(func() { h.to.Noticed(err) }) }
+
+// Panicked implements accessunit.Sink.
+func (h *openingHold) Panicked(frames int64, value any) (until time.Time) {
+	h.release()
+	return h.to.Panicked(frames, value)
+}

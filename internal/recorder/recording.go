@@ -1,0 +1,249 @@
+package recorder
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
+)
+
+// recording writes the frames of a stream to its segments. Which segment and which fragment a frame goes to is for its
+// caller to say; that its times fit in there, and that a fragment has audio where its segment has a track for it, is for the
+// recording to see to.
+type recording struct {
+	o         *Options
+	monitor   *streamMonitor
+	writer    segmentWriter // nil: no segment is open
+	last      segmentWriter // the newest one, open or not
+	next      segmentWriter // created, while the one before is still being finished
+	segment   openSegment
+	fragment  openFragment
+	newest    time.Time // newest producer time written
+	silence   []byte    // audio for a fragment in which the camera sends none; nil: it has no audio
+	lastAudio time.Time // of the newest frame of audio written
+	parts     [][]byte  // reused
+}
+
+// openSegment is the segment that is written to.
+type openSegment struct {
+	start        time.Time
+	hasAudio     bool                     // it has a track for it
+	activeParams accessunit.ParameterSets // those in its header
+	frames       int
+	inFile       int       // of these, as far as they are counted as recorded
+	flushed      time.Time // when the buffer was last written, by arrival
+}
+
+// openFragment is the fragment that is written to, or the last one.
+type openFragment struct {
+	open     bool
+	start    time.Time
+	offset   int64     // size of the segment when it began
+	before   time.Time // newest producer time of the fragments before it
+	hasAudio bool
+}
+
+// beginSession takes the audio of a session; nil: it has none.
+func (r *recording) beginSession(audio *accessunit.AudioTrack) {
+	r.silence, r.lastAudio, r.fragment.hasAudio = nil, time.Time{}, false
+	if audio != nil {
+		r.silence = audio.Silence
+	}
+}
+
+// open begins a segment with a writer that was created for it, and ends the one before.
+func (r *recording) open(w segmentWriter, h mkv.Header, params accessunit.ParameterSets, now time.Time) {
+	r.next = w
+	r.finish()
+	r.writer, r.last, r.next = w, w, nil
+	r.segment = openSegment{start: h.Start, hasAudio: len(h.Tracks) > 1, activeParams: params, flushed: now}
+}
+
+func (r *recording) create(h mkv.Header) (segmentWriter, error) {
+	w, err := r.o.Store.Create(r.o.Stream, h)
+	if err != nil {
+		return nil, err
+	}
+	if r.o.wrapWriter != nil {
+		return r.o.wrapWriter(w), nil
+	}
+	return w, nil
+}
+
+// after returns the time of a frame that begins a fragment: every fragment's earliest frame lies
+// after the latest of the one before (KVS API, PutMedia).
+func (r *recording) after(producer time.Time) time.Time {
+	if !producer.After(r.newest) {
+		producer = r.newest.Add(time.Millisecond)
+	}
+	return producer.UTC()
+}
+
+func (r *recording) beginFragment(producer time.Time, keyframe bool) error {
+	if err := r.endFragment(); err != nil {
+		return err
+	}
+	r.fragment = openFragment{start: r.after(producer), offset: r.writer.Bytes(), before: r.newest}
+	if err := r.writer.BeginFragment(r.fragment.start.Sub(r.segment.start), keyframe); err != nil {
+		return err
+	}
+	r.fragment.open = true
+	return nil
+}
+
+func (r *recording) endFragment() error {
+	if !r.fragment.open {
+		return nil
+	}
+	if err := r.ensureAudio(); err != nil {
+		return err
+	}
+	r.fragment.open = false
+	_, err := r.writer.EndFragment()
+	r.count(r.writer)
+	if errors.Is(err, mkv.ErrNoFragment) { // no frame came into it
+		return nil
+	}
+	return err
+}
+
+// writeVideo adds an access unit to the open fragment, and returns its time, as near to producer as may be, and its size.
+func (r *recording) writeVideo(
+	producer time.Time, keyframe bool, nalus [][]byte, i *accessunit.Inspector,
+) (at time.Time, bytes int, err error) {
+	if least := r.earliest(); producer.Before(least) {
+		producer = least
+	}
+	r.parts = r.parts[:0]
+	for _, nal := range nalus {
+		if i.Keeps(nal, r.segment.activeParams) {
+			r.parts = append(r.parts, nal)
+			bytes += len(nal)
+		}
+	}
+	if err := r.writer.WriteFrame(accessunit.VideoNumber, producer.Sub(r.segment.start), keyframe, r.parts); err != nil {
+		return producer, 0, err
+	}
+	r.segment.frames++
+	r.count(r.writer)
+	if producer.After(r.newest) {
+		r.newest = producer
+	}
+	return producer, bytes, nil
+}
+
+// writeAudio adds a frame of audio to the open fragment.
+func (r *recording) writeAudio(at time.Time, data []byte) error {
+	for _, least := range []time.Time{r.earliest(), r.lastAudio.Add(time.Millisecond)} {
+		if at.Before(least) {
+			at = least
+		}
+	}
+	r.parts = append(r.parts[:0], data)
+	if err := r.writer.WriteFrame(accessunit.AudioNumber, at.Sub(r.segment.start), true, r.parts); err != nil {
+		return err
+	}
+	r.lastAudio, r.fragment.hasAudio = at, true
+	if at.After(r.newest) {
+		r.newest = at
+	}
+	r.monitor.audio(len(data))
+	return nil
+}
+
+// ensureAudio puts silence into a fragment that has no audio yet.
+func (r *recording) ensureAudio() error {
+	if r.silence == nil || !r.segment.hasAudio || r.fragment.hasAudio {
+		return nil
+	}
+	return r.writeAudio(r.fragment.start, r.silence)
+}
+
+// takesAudio reports whether there is a fragment with a track for audio.
+func (r *recording) takesAudio() bool { return r.segment.hasAudio && r.fragment.open }
+
+// earliest is the least time of a frame in the open fragment: after the fragment before, in the
+// segment, and within what frames may be reordered, as block times have 16 bits.
+func (r *recording) earliest() time.Time {
+	least := r.fragment.start.Add(-timeline.ReorderLimit)
+	if after := r.fragment.before.Add(time.Millisecond); after.After(least) {
+		least = after
+	}
+	if r.segment.start.After(least) {
+		least = r.segment.start
+	}
+	return least
+}
+
+// flush writes the buffer when it has gathered frames for long enough.
+func (r *recording) flush(now time.Time) error {
+	if now.Sub(r.segment.flushed) < r.o.gathering() {
+		return nil
+	}
+	r.segment.flushed = now
+	if err := r.ensureAudio(); err != nil { // what is flushed may have to stand for itself
+		return err
+	}
+	err := r.writer.Flush()
+	r.count(r.writer)
+	return err
+}
+
+// count counts the frames as recorded that have come into the file of a segment.
+func (r *recording) count(w segmentWriter) {
+	if n := w.Written(); n != r.segment.inFile {
+		r.o.numbers.frames.Add(int64(n - r.segment.inFile))
+		r.segment.inFile = n
+	}
+}
+
+// full reports whether the segment has reached its time or size, or its disk may have lost some of it.
+func (r *recording) full(producer time.Time) bool {
+	if producer.Sub(r.segment.start) >= r.o.SegmentDuration || r.writer.InDoubt() {
+		return true
+	}
+	// The fragment that comes is taken to be as large as the last one.
+	limit := r.o.MaxSegmentBytes()
+	return limit > 0 && 2*r.writer.Bytes()-r.fragment.offset > limit
+}
+
+// seal finishes the open segment, if there is one.
+func (r *recording) seal() error {
+	if r.writer == nil {
+		return nil
+	}
+	if err := r.endFragment(); err != nil {
+		r.o.Log.Debug("cannot end the fragment", zap.Error(err)) // Seal fails by the same
+	}
+	w, s := r.writer, &r.segment
+	r.writer, r.fragment.open = nil, false
+	err := w.Seal()
+	r.count(w)
+	if err != nil {
+		r.o.numbers.lost.Add(int64(s.frames - s.inFile)) // what was gathered for it
+		return fmt.Errorf("cannot finish a segment: %w", err)
+	}
+	if s.frames == 0 {
+		return nil
+	}
+	r.o.numbers.lastSegment.Set(r.newest.UnixMilli())
+	r.o.Log.Debug("segment sealed", zap.Time("start", s.start), zap.Time("end", r.newest),
+		zap.Int64("bytes", w.Bytes()), zap.Int("frames", s.frames))
+	if r.o.OnSegment != nil {
+		r.o.OnSegment(Segment{Key: w.Key(), End: r.newest, Bytes: w.Bytes(), Frames: s.frames})
+	}
+	return nil
+}
+
+// finish ends the open segment, if there is one. When the disk fails, the store finishes it later, and says so if
+// it cannot: that recording goes on or not is said of the next one.
+func (r *recording) finish() {
+	if err := r.seal(); err != nil {
+		r.o.Log.Warn("a segment is finished later", zap.Error(err))
+	}
+}

@@ -1,0 +1,257 @@
+package retention
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+const (
+	// floorTime and floorBytes are what a disk must have left, or it is about to be full: what all streams record
+	// in that time, and so much for everything else.
+	floorTime  = time.Minute
+	floorBytes = 16 << 20
+	// passOver is how long a segment is passed over that somebody else has open.
+	passOver = 10 * time.Minute
+	// measureEvery is how often the disk is looked at right after a deletion, freedWithin for how long: XFS frees in the
+	// background, within moments.
+	measureEvery = 20 * time.Millisecond
+	freedWithin  = 500 * time.Millisecond
+)
+
+// measure asks for the disk and brings the account up to date. It fails when the disk does not answer, and says so:
+// not knowing is no reason to delete.
+func (k *Keeper) measure() (d diskState, total uint64, ok bool) {
+	if d, total, ok = k.readDisk(); ok && d.missing() > 0 && (k.account.due(d) || k.account.starts(d)) {
+		err := k.o.Store.Commit()
+		if k.account.synced = err == nil; err != nil {
+			k.o.Log.Debug("the disk cannot be synced", zap.Error(err))
+		}
+		d, total, ok = k.readDisk()
+	}
+	if ok {
+		k.account.see(d)
+	}
+	return d, total, ok
+}
+
+// readDisk asks for the disk.
+func (k *Keeper) readDisk() (d diskState, total uint64, ok bool) {
+	part := k.o.Health.Part("", health.JobRetention)
+	free, total, err := k.o.Store.DiskFree()
+	if err != nil {
+		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
+			k.o.Log.Error("cannot watch the disk", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		}
+		return d, 0, false
+	}
+	part.OK(health.ScopeDisk)
+	d = diskState{uptime: k.o.Uptime(), free: signed(free), need: signed(k.o.MinFree(total)), deleted: k.o.Store.Deleted()}
+	rate, _ := k.total()
+	for _, stream := range k.o.Store.Streams() {
+		if k.o.Store.SameDisk(stream) {
+			d.ours += k.ahead(stream)
+		}
+	}
+	d.floor = min(d.need/2, floorBytes+rate*int64(floorTime/time.Second))
+	return d, total, true
+}
+
+func signed(bytes uint64) int64 { return int64(min(bytes, math.MaxInt64/4)) }
+
+// guardDisk keeps MinFree of the disk, at the cost of all streams on it, fairly. One whose directory is a link to
+// another disk, or has one mounted on it, has nothing to do with it.
+func (k *Keeper) guardDisk(ctx context.Context, all []string) {
+	streams := k.onDisk(all)
+	for _, stream := range all {
+		if !slices.Contains(streams, stream) {
+			k.resume(stream, codeLow) // its directory may have been on this disk when it was paused
+		}
+	}
+	d, total, ok := k.measure()
+	if !ok {
+		return
+	}
+	k.reportReserve(total)
+	if d.missing() == 0 {
+		k.reportFilled(d, total, true)
+		k.reportHeld(0, 0)
+		k.reportBarren(d)
+		k.resumeAll(streams)
+		return
+	}
+	reaches := k.account.reaches(d)
+	done := k.reclaimSpace(ctx, streams, d)
+	if done.fails { // said already
+		return
+	}
+	if after, _, ok := k.measure(); ok {
+		d = k.awaitFreed(ctx, after, done)
+	}
+	k.reportFilled(d, total, reaches)
+	k.reportHeld(done.held, done.passed)
+	k.reportBarren(d)
+	k.pauseOrResume(streams, d, reaches, done)
+}
+
+// onDisk gives those of the streams that are on the disk of the recording directory.
+func (k *Keeper) onDisk(streams []string) []string {
+	return slices.DeleteFunc(slices.Clone(streams), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
+}
+
+// reclaimed is what a pass did for the disk.
+type reclaimed struct {
+	deleted int64 // bytes
+	passed  int64 // bytes of segments that somebody else holds
+	held    int   // how many of those
+	none    bool  // there was nothing left to delete
+	fails   bool  // no stream that has media can be deleted from
+}
+
+// reclaimSpace deletes what the account allows: an uploaded segment as long as any stream has one. What is not
+// uploaded goes only where that can suffice, and after the configuration is known.
+func (k *Keeper) reclaimSpace(ctx context.Context, streams []string, d diskState) (done reclaimed) {
+	suffices := k.applied.Load() && k.suffices(streams, d.missing())
+	reserve, full := k.account.allowed(d)
+	passed, failed := make(map[string]int64), make(map[string]bool)
+	g := k.newReclaim(streams, d.missing(), suffices, func(stream string) int64 { return k.held(stream) - passed[stream] })
+	defer g.stop()
+	maps.DeleteFunc(k.heldOpen, func(_ segment.Key, h holding) bool { return d.uptime-h.asked > passOver })
+	for ctx.Err() == nil {
+		s, ok := g.next()
+		if !ok {
+			done.none = true
+			done.fails = len(failed) > 0 && !slices.ContainsFunc(streams, func(name string) bool { return !failed[name] && k.held(name) > 0 })
+			return done
+		}
+		if reserve <= 0 && full <= 0 {
+			return done
+		}
+		if k.passesOver(s, d.uptime) {
+			reserve -= s.Bytes
+			done.passed, done.held = done.passed+s.Bytes, done.held+1
+			passed[s.Stream] += s.Bytes
+			continue
+		}
+		switch k.delete(s, k.lowReason()) {
+		case gone:
+			reserve, full, done.deleted = reserve-s.Bytes, full-s.Bytes, done.deleted+s.Bytes
+		case diskFails: // of this stream: the others can still give
+			failed[s.Stream] = true
+			g.drop(s.Stream)
+		}
+	}
+	return done
+}
+
+// holding is a segment that somebody else has open, by the uptime.
+type holding struct{ since, asked time.Duration }
+
+// passesOver reports whether a segment is to be passed over as somebody else has it open.
+func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
+	held, known := k.o.Store.Held(s.Key)
+	if !held || !known {
+		delete(k.heldOpen, s.Key)
+		return false
+	}
+	h, before := k.heldOpen[s.Key]
+	if !before {
+		h.since = now
+	}
+	h.asked = now
+	k.heldOpen[s.Key] = h
+	return now-h.since < passOver
+}
+
+// suffices reports whether so much can be had by deleting for the disk. Of a stream that denies new media only
+// segments go that are uploaded whole. They are counted no further than is needed, so a pass costs what it deletes.
+func (k *Keeper) suffices(streams []string, lacks int64) bool {
+	for _, name := range streams {
+		if k.policy(name).OnFull != DenyNew {
+			lacks -= k.ahead(name)
+			continue
+		}
+		for s := range k.o.Store.Walk(name, segment.UploadedWhole) {
+			if lacks -= s.Bytes; lacks <= 0 {
+				return true
+			}
+		}
+	}
+	return lacks <= 0
+}
+
+// awaitFreed measures again and again, for moments, whether what was just deleted is free.
+func (k *Keeper) awaitFreed(ctx context.Context, d diskState, done reclaimed) diskState {
+	if done.deleted == 0 {
+		return d
+	}
+	for waited := time.Duration(0); k.account.awaits() && !k.freesLate && waited < k.awaitFor; waited += measureEvery {
+		timer := time.NewTimer(measureEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return d
+		case <-timer.C:
+		}
+		again, _, ok := k.measure()
+		if !ok {
+			return d
+		}
+		d = again
+	}
+	k.freesLate = k.account.awaits() // and the next time nobody waits for it
+	return d
+}
+
+// pauseOrResume pauses the streams when nothing can be deleted, and lets them go on when there is room. Where others fill
+// the disk so that the reserve is out of reach, there is recorded until the disk is about to be full.
+func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done reclaimed) {
+	switch {
+	case !k.applied.Load():
+	case !reaches && d.free >= 2*d.floor:
+		k.resumeAll(streams)
+	case !done.none || done.deleted > 0 || done.passed > 0 || k.account.unshown(d) > 0:
+	case reaches || d.free < d.floor:
+		why := health.SystemFault(codeLow, nil,
+			"The disk has %s left, %s must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
+			humanize.Bytes(d.free), humanize.Bytes(d.need), k.quarantined())
+		k.o.Health.Part("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
+		for _, stream := range streams {
+			if k.configured(stream) {
+				k.pause(stream, why)
+			}
+		}
+	}
+}
+
+func (k *Keeper) resumeAll(streams []string) {
+	for _, stream := range streams {
+		k.resume(stream, codeLow)
+	}
+	k.o.Health.Part("", health.JobRetention).OK(pauseScope(codeLow))
+}
+
+// lowReason says why something is deleted for the disk's sake.
+func (k *Keeper) lowReason() string {
+	return "the disk runs low" + k.quarantined()
+}
+
+// quarantined says what unreadable files that were set aside take of the disk; "" when there are none.
+func (k *Keeper) quarantined() string {
+	var bytes int64
+	for _, stream := range k.o.Store.Streams() {
+		bytes += k.o.Store.Usage(stream).Quarantine
+	}
+	if bytes == 0 {
+		return ""
+	}
+	return " (" + humanize.Bytes(bytes) + " of it are unreadable files in quarantine/)"
+}

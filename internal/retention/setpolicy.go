@@ -1,0 +1,109 @@
+package retention
+
+import (
+	"encoding/json"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// SetPolicy sets what is kept of a configured stream, from the next pass on.
+func (k *Keeper) SetPolicy(stream string, p Policy) {
+	k.policies.set(stream, p)
+	k.o.Store.SetLimit(stream, k.limitOf(stream, p))
+	k.Wake()
+}
+
+// Remove says that a stream is no longer configured. What there is of it is kept as before.
+func (k *Keeper) Remove(stream string) {
+	k.policies.remove(stream)
+	k.Wake()
+}
+
+// Forget says that all media of a stream was deleted by a person or the cloud, and its policy with it. What it lost
+// before does not matter any longer either.
+func (k *Keeper) Forget(stream string) {
+	k.policies.forget(stream)
+	k.mu.Lock()
+	k.forgotten = append(k.forgotten, stream)
+	k.mu.Unlock()
+	k.o.Store.SetLimit(stream, k.limitOf(stream, k.o.Default))
+	k.Wake()
+}
+
+// forget drops what is known of streams whose media is gone.
+func (k *Keeper) forget() {
+	k.mu.Lock()
+	list := k.forgotten
+	k.forgotten = nil
+	k.mu.Unlock()
+	for _, stream := range list {
+		k.losses.forget(stream)
+		delete(k.paused, stream)
+		delete(k.stuck, stream)
+	}
+}
+
+// Applied says that the last good configuration, or the first one that came, is applied.
+func (k *Keeper) Applied() {
+	if !k.applied.Swap(true) {
+		k.Wake()
+	}
+}
+
+// Known reports whether Applied was called, or need not be.
+func (k *Keeper) Known() bool { return k.applied.Load() }
+
+// PolicyOf is what is kept of a stream; known is false when it never had a policy, and the default holds.
+func (k *Keeper) PolicyOf(stream string) (p Policy, known bool) {
+	if p, ok := k.policies.of(stream); ok {
+		return p.Policy, true
+	}
+	return k.o.Default, false
+}
+
+func (k *Keeper) policy(stream string) Policy {
+	p, _ := k.PolicyOf(stream)
+	return p
+}
+
+func (k *Keeper) configured(stream string) bool {
+	p, _ := k.policies.of(stream)
+	return p.configured
+}
+
+// loadPolicies reads what was kept of each stream before this start.
+func (k *Keeper) loadPolicies() {
+	err := k.policies.load(stateFile(k.o.Policies), func(stream string, p Policy) { k.o.Store.SetLimit(stream, k.limitOf(stream, p)) })
+	if err != nil {
+		k.o.Log.Warn("cannot read what is kept of streams that are not configured: the default holds",
+			zap.String("file", k.o.Policies), zap.Error(err))
+	}
+}
+
+// savePolicies writes the file when there is something new to say, once a pass.
+func (k *Keeper) savePolicies(now time.Time) {
+	file := stateFile(k.o.Policies)
+	if file == "" {
+		return
+	}
+	records, changed := k.policies.records(now, k.o.Store.Streams())
+	if !file.due(changed, len(records)) {
+		return
+	}
+	part := k.o.Health.Part("", health.JobRetention)
+	err := file.save(json.MarshalIndent(records, "", " "))
+	if err == nil {
+		part.OK(scopePolicies)
+		return
+	}
+	k.policies.saveAgain()
+	if part.Report(scopePolicies, health.Info, health.SystemFault(codePolicies, err,
+		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a "+
+			"restart: "+
+			"check the disk of that directory.", k.o.Policies)) {
+		k.o.Log.Warn("cannot note what is kept of each stream", zap.Error(err))
+	}
+}

@@ -1,0 +1,205 @@
+package catalog
+
+import (
+	"math"
+	"sort"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// Entry is a segment in memory: 32 bytes, so that a million of them fit a small hub.
+type Entry struct {
+	layout.ID
+	Bytes   int64
+	Length  uint32 // ms to the last frame
+	State   layout.State
+	Refused bool
+}
+
+func (e Entry) End() int64 { return e.Start + int64(e.Length) }
+
+// Name is that of the file.
+func (e Entry) Name() string {
+	switch {
+	case e.State == layout.Writing:
+		return layout.WritingName(e.ID)
+	case e.State == layout.Sealed:
+		return layout.FinishedName(e.ID, int64(e.Length), layout.SealedSuffix)
+	case e.Refused:
+		return layout.FinishedName(e.ID, int64(e.Length), layout.RefusedSuffix)
+	default:
+		return layout.FinishedName(e.ID, int64(e.Length), layout.UploadedSuffix)
+	}
+}
+
+// Kind tells entries apart by what may be done with them.
+type Kind uint8
+
+const (
+	KindWriting Kind = iota
+	KindSealed
+	KindUploaded
+	KindRefused
+	kinds
+)
+
+func (e Entry) Kind() Kind {
+	switch {
+	case e.State == layout.Writing:
+		return KindWriting
+	case e.State == layout.Sealed:
+		return KindSealed
+	case e.Refused:
+		return KindRefused
+	default:
+		return KindUploaded
+	}
+}
+
+// Pends reports whether an entry has media that waits for its upload.
+func (e Entry) Pends() bool {
+	return e.State == layout.Sealed || (e.State == layout.Writing && e.Length > 0)
+}
+
+// Index holds a stream's segments by epoch and start. Segments of an epoch never overlap, so it is
+// ordered by end as well; those of different epochs may. What is asked often is kept as sums, and for each kind a segment before which
+// there is none of it: so neither a sum nor the oldest of a kind costs a look at all the others.
+type Index struct {
+	Entries []Entry
+	Bytes   int64 // of all
+	kinds   [kinds]struct {
+		count int
+		from  layout.ID // none of the kind comes before
+	}
+	PendingBytes  int64 // of those that pend
+	PendingMillis int64
+}
+
+// Find gives the position of a segment.
+func (x *Index) Find(k layout.ID) (int, bool) {
+	i := x.At(k)
+	return i, i < len(x.Entries) && x.Entries[i].ID == k
+}
+
+// At gives the position of k, or else of the first segment after it.
+func (x *Index) At(k layout.ID) int {
+	if n := len(x.Entries); n == 0 || x.Entries[n-1].Before(k) {
+		return n // nearly always
+	}
+	return sort.Search(len(x.Entries), func(i int) bool { return !x.Entries[i].Before(k) })
+}
+
+// Insert puts an entry in its place; almost always that is the end.
+func (x *Index) Insert(e Entry) {
+	i := x.At(e.ID)
+	x.Entries = append(x.Entries, Entry{})
+	copy(x.Entries[i+1:], x.Entries[i:])
+	x.Entries[i] = e
+	x.count(e, 1)
+}
+
+// Remove takes the entry at i away. The shorter side moves: deletion is mostly of old ones.
+func (x *Index) Remove(i int) {
+	x.count(x.Entries[i], -1)
+	if i < len(x.Entries)/2 {
+		copy(x.Entries[1:i+1], x.Entries[:i])
+		x.Entries = x.Entries[1:]
+		return
+	}
+	x.Entries = append(x.Entries[:i], x.Entries[i+1:]...)
+}
+
+// Replace changes the entry at i.
+func (x *Index) Replace(i int, e Entry) {
+	x.count(x.Entries[i], -1)
+	x.Entries[i] = e
+	x.count(e, 1)
+}
+
+func (x *Index) count(e Entry, sign int) {
+	x.Bytes += int64(sign) * e.Bytes
+	k := &x.kinds[e.Kind()]
+	if sign > 0 && (k.count == 0 || e.Before(k.from)) {
+		k.from = e.ID
+	}
+	k.count += sign
+	if e.Pends() {
+		x.PendingBytes += int64(sign) * e.Bytes
+		x.PendingMillis += int64(sign) * int64(e.Length)
+	}
+}
+
+// Next gives the position of the first segment of a kind that is at or after.
+func (x *Index) Next(k Kind, at layout.ID) (int, bool) {
+	of := &x.kinds[k]
+	if of.count == 0 {
+		return 0, false
+	}
+	all := !of.from.Before(at)
+	if all {
+		at = of.from
+	}
+	for i := x.At(at); i < len(x.Entries); i++ {
+		if x.Entries[i].Kind() == k {
+			if all {
+				of.from = x.Entries[i].ID // what was passed over now is not looked at again
+			}
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// Number is how many segments of a kind there are.
+func (x *Index) Number(k Kind) int { return x.kinds[k].count }
+
+// run is the positions [from, to) of segments that follow each other in one epoch.
+type run struct{ From, To int }
+
+// epochs visits the epochs that have segments, in order. O(log n) for each.
+func (x *Index) epochs(yield func(run) bool) {
+	for from := 0; from < len(x.Entries); {
+		epoch := x.Entries[from].Epoch
+		to := len(x.Entries)
+		if x.Entries[to-1].Epoch != epoch {
+			to = x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64})
+		}
+		if !yield(run{from, to}) {
+			return
+		}
+		from = to
+	}
+}
+
+// of gives the segments of an epoch.
+func (x *Index) of(epoch uint32) run {
+	return run{x.At(layout.ID{Epoch: epoch, Start: math.MinInt64}), x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64})}
+}
+
+// containing gives the position of the epoch's segment with time t in it, -1 when there is none.
+func (x *Index) containing(epoch uint32, t int64) int {
+	i := x.At(layout.ID{Epoch: epoch, Start: t + 1}) - 1
+	if i < 0 || x.Entries[i].Epoch != epoch || x.Entries[i].End() < t && x.Entries[i].State != layout.Writing {
+		return -1
+	}
+	return i
+}
+
+// search gives the first position of a run from which on is true.
+func (r run) search(is func(i int) bool) int {
+	return r.From + sort.Search(r.To-r.From, func(i int) bool { return is(r.From + i) })
+}
+
+// endingFrom gives the position of the first segment of a run that ends at t or later.
+func (x *Index) endingFrom(r run, t int64) int {
+	return r.search(func(i int) bool { return x.Entries[i].End() >= t })
+}
+
+// lastEnd is the newest producer time of an epoch, or math.MinInt64 when it has none.
+func (x *Index) lastEnd(epoch uint32) int64 {
+	i := x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64}) - 1
+	if i < 0 || x.Entries[i].Epoch != epoch {
+		return math.MinInt64
+	}
+	return x.Entries[i].End()
+}

@@ -1,0 +1,145 @@
+package layout
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The modes of what the store makes.
+const (
+	FileMode      = 0o640
+	DirectoryMode = 0o750
+)
+
+// What the names of a segment's files end in.
+const (
+	WritingSuffix  = ".writing.mkv"
+	SealedSuffix   = ".sealed.mkv"
+	UploadedSuffix = ".uploaded.mkv"
+	RefusedSuffix  = ".refused.mkv"
+	GarbageSuffix  = ".garbage"
+	ProgressSuffix = ".progress"
+	DoubtSuffix    = ".doubt"
+)
+
+// What is beside the segments in a stream's directory.
+const (
+	StreamFileName = ".stream"
+	ClockFileName  = ".clock" // which times are wrong, and when epochs began
+	GapsFileName   = ".gaps"  // where nothing was recorded within segments
+	QuarantineName = "quarantine"
+)
+
+const (
+	timeLayout = "20060102T150405.000Z"
+	// epochPrefix stands before the number of an epoch other than the first. So such names come after
+	// those of the first epoch, and who knows no epochs does not take them for segments.
+	epochPrefix = "e"
+	epochDigits = 6
+	// maxPlainName keeps directory names well below the 255 bytes that file systems allow.
+	maxPlainName = 200
+)
+
+// MaxEpoch is the last epoch that there is a name for.
+const MaxEpoch = 999_999
+
+// MaxLength in ms is what an entry holds: 49 days, when segments end within an hour or two.
+const MaxLength = math.MaxUint32
+
+// plainName matches stream names that serve as directory names as they are. KVS allows
+// [a-zA-Z0-9_.-]{1,256} (API, CreateStream), so "." and ".." must be kept apart.
+var plainName = regexp.MustCompile(`^[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$`)
+
+// DirectoryOf returns a stream's directory name, which never leaves the recording directory.
+func DirectoryOf(stream string) string {
+	if len(stream) <= maxPlainName && plainName.MatchString(stream) {
+		return stream
+	}
+	return escapedDirectory(stream)
+}
+
+// escapedDirectory returns a directory name that no stream has for its own, for a stream whose name cannot be one.
+func escapedDirectory(stream string) string {
+	sum := sha256.Sum256([]byte(stream))
+	head := strings.Map(func(r rune) rune {
+		if r < 0x80 && (r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') {
+			return r
+		}
+		return '_'
+	}, stream)
+	return head[:min(len(head), 64)] + "%" + hex.EncodeToString(sum[:16])
+}
+
+// DirectoriesOf returns the names that a stream's directory may have: its own, if it can be one, and the escaped
+// one, which is taken where something else has the first.
+func DirectoriesOf(stream string) []string {
+	if plain, escaped := DirectoryOf(stream), escapedDirectory(stream); plain != escaped {
+		return []string{plain, escaped}
+	}
+	return []string{escapedDirectory(stream)}
+}
+
+// IsDirectoryOf reports whether a directory of that name, with a file of the stream, is the stream's. File
+// systems that know no case may show a name in another one.
+func IsDirectoryOf(name, stream string) bool {
+	return slices.ContainsFunc(DirectoriesOf(stream), func(own string) bool { return strings.EqualFold(own, name) })
+}
+
+// Name is what a file's name says.
+type Name struct {
+	ID
+	Length  int64 // ms to the last frame; 0 while writing
+	State   State
+	Refused bool
+	Suffix  string
+}
+
+// ParseName reads a file name; ok is false for files that are not ours.
+func ParseName(name string) (p Name, ok bool) {
+	for _, suffix := range []string{WritingSuffix, SealedSuffix, UploadedSuffix, RefusedSuffix, GarbageSuffix, ProgressSuffix, DoubtSuffix} {
+		stem, has := strings.CutSuffix(name, suffix)
+		if !has {
+			continue
+		}
+		p.Suffix = suffix
+		begin, length, hasLength := strings.Cut(stem, "+")
+		if p.ID, has = ParseID(begin); !has {
+			return p, false
+		}
+		switch suffix {
+		case SealedSuffix:
+			p.State = Sealed
+		case UploadedSuffix:
+			p.State = Uploaded
+		case RefusedSuffix:
+			p.State, p.Refused = Uploaded, true
+		}
+		if !hasLength {
+			return p, p.State == Writing
+		}
+		var err error
+		p.Length, err = strconv.ParseInt(length, 10, 64)
+		return p, err == nil && p.Length >= 0 && p.Length <= MaxLength && strconv.FormatInt(p.Length, 10) == length
+	}
+	return p, false
+}
+
+// WritingName is the name of a segment that is being written.
+func WritingName(k ID) string { return k.String() + WritingSuffix }
+
+// DoubtName is the name of the file that says that a sync of a segment failed.
+func DoubtName(k ID) string { return k.String() + DoubtSuffix }
+
+// ProgressName is the name of the side file with what of a segment is uploaded.
+func ProgressName(k ID) string { return k.String() + ProgressSuffix }
+
+// FinishedName is the name of a sealed, uploaded or refused segment, or of garbage.
+func FinishedName(k ID, length int64, suffix string) string {
+	return fmt.Sprintf("%s+%d%s", k, length, suffix)
+}

@@ -1,0 +1,149 @@
+package settings
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+)
+
+// endpointPattern is host or host:port.
+var endpointPattern = regexp.MustCompile(`^[A-Za-z0-9.-]+(:\d{1,5})?$`)
+
+// environment reads variables and gathers what is wrong with them.
+type environment struct {
+	lookup func(string) (string, bool)
+	faults []string
+}
+
+func (e *environment) fault(format string, args ...any) {
+	e.faults = append(e.faults, fmt.Sprintf(format, args...))
+}
+
+// optional takes an empty variable for one that is not set: environment files often leave `NAME=`.
+func (e *environment) optional(name, otherwise string) string {
+	if value, ok := e.lookup(name); ok && strings.TrimSpace(value) != "" {
+		return strings.TrimSpace(value)
+	}
+	return otherwise
+}
+
+func (e *environment) required(name, what string) string {
+	value := e.optional(name, "")
+	if value == "" {
+		e.fault("%s is not set: it is %s", name, what)
+	}
+	return value
+}
+
+func (e *environment) endpoint(name, howToFind string) string {
+	value := e.required(name, "the host that `"+howToFind+"` shows")
+	e.match(name, value, endpointPattern, "a host name, without https:// and without a path")
+	return value
+}
+
+func (e *environment) match(name, value string, pattern *regexp.Regexp, what string) {
+	if value != "" && !pattern.MatchString(value) {
+		e.fault("%s is %q, but must be %s", name, value, what)
+	}
+}
+
+func (e *environment) number(name string, otherwise, least, most int) int {
+	text := e.optional(name, "")
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		e.fault("%s is %q, but must be a whole number from %d to %d", name, text, least, most)
+	}
+	return n
+}
+
+// oneOf takes one of several words, the first when none is set.
+func (e *environment) oneOf(name string, words ...string) string {
+	text := strings.ToLower(e.optional(name, words[0]))
+	if !slices.Contains(words, text) {
+		e.fault("%s is %q, but must be one of %s", name, text, strings.Join(words, ", "))
+	}
+	return text
+}
+
+// roots reads a file of PEM certificates, nil for none.
+func (e *environment) roots(name, path string) *x509.CertPool {
+	if path == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		e.fault("%s: cannot read %s: %s", name, path, reason(err))
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		e.fault("%s: no PEM certificate in %s", name, path)
+	}
+	return pool
+}
+
+func (e *environment) boolean(name string, otherwise bool) bool {
+	switch text := strings.ToUpper(e.optional(name, "")); text {
+	case "":
+		return otherwise
+	case "TRUE":
+		return true
+	case "FALSE":
+		return false
+	default:
+		e.fault("%s is %q, but must be TRUE or FALSE", name, text)
+		return otherwise
+	}
+}
+
+func (e *environment) duration(name string, otherwise, least, most time.Duration) time.Duration {
+	text := e.optional(name, "")
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < least || d > most {
+		e.fault("%s is %q, but must be a duration from %s to %s, such as 5m", name, text, least, most)
+	}
+	return d
+}
+
+// reserve is a size or a part of the disk; without one retention's own default holds.
+func (e *environment) reserve(name string) retention.Reserve {
+	text := e.optional(name, "")
+	if text == "" {
+		return retention.Reserve{}
+	}
+	r, err := retention.ParseReserve(text)
+	if err != nil {
+		e.fault("%s: %s", name, err)
+	}
+	return r
+}
+
+func reason(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+// Error holds everything that is wrong with the environment.
+type Error struct{ Faults []string }
+
+// Error names all faults, one a line.
+func (e *Error) Error() string {
+	return "wrong settings:\n  " + strings.Join(e.Faults, "\n  ")
+}

@@ -1,0 +1,86 @@
+package settings
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
+)
+
+// IoT is the hub's identity in AWS IoT.
+type IoT struct {
+	CACert             string // file: roots that sign the IoT endpoints
+	Cert               string // file: the device certificate
+	PrivateKey         string // file: its key
+	CredentialEndpoint string // host[:port]
+	DataEndpoint       string // host[:port], MQTT
+	RoleAlias          string
+	ThingName          string
+	ClientID           string // at the MQTT broker; the thing's name, unless Greengrass connects by it
+	// TokenExchange provides the credentials, when its URL is set; then there may be no role alias and
+	// no credentials endpoint.
+	TokenExchange iotcreds.TokenExchange
+	// NoCertificate says why the hub has no device certificate, empty when it has. Without one it
+	// has only ThingName, and TokenExchange for its credentials.
+	NoCertificate string
+}
+
+// identity reads who the hub is. Greengrass provides the credentials where the certificate cannot:
+// when its key cannot be read, or no role alias is known.
+func (e *environment) identity(g greengrass) IoT {
+	s := IoT{ThingName: e.required(EnvThingName, "the IoT thing name of this hub"), TokenExchange: g.exchange}
+	s.ClientID = s.ThingName
+	if g.found {
+		s.ClientID += "-kvs-edge" // the broker ends the older of two clients of one name
+	}
+	if s.TokenExchange.URL != "" {
+		if err := s.TokenExchange.Check(); err != nil {
+			e.fault("%s %s", EnvTokenExchange, err)
+		}
+		if s.NoCertificate = g.noKey(e.optional(EnvCoreCert, ""), e.optional(EnvCorePrivateKey, "")); s.NoCertificate != "" {
+			return s
+		}
+		s.RoleAlias, s.CredentialEndpoint = e.optional(EnvRoleAlias, ""), e.optional(EnvCredentialEndpoint, "")
+	}
+	if s.TokenExchange.URL == "" || s.RoleAlias != "" && s.CredentialEndpoint != "" {
+		s.TokenExchange = iotcreds.TokenExchange{}
+		s.RoleAlias = e.required(EnvRoleAlias, "the IoT role alias")
+		s.CredentialEndpoint = e.endpoint(EnvCredentialEndpoint, "aws iot describe-endpoint --endpoint-type iot:CredentialProvider")
+	}
+	s.CACert = e.required(EnvCACert, "the file with Amazon's root CA")
+	s.Cert = e.required(EnvCoreCert, "the file with the device certificate")
+	s.PrivateKey = e.required(EnvCorePrivateKey, "the file with the device's private key")
+	s.DataEndpoint = e.endpoint(EnvDataEndpoint, "aws iot describe-endpoint --endpoint-type iot:Data-ATS")
+	return s
+}
+
+// TLS reads certificate, key and roots for the IoT endpoints; nil without a certificate.
+func (s IoT) TLS() (*tls.Config, error) {
+	if s.NoCertificate != "" {
+		return nil, nil
+	}
+	cert, err := s.Pair()
+	if err != nil {
+		return nil, err
+	}
+	pem, err := os.ReadFile(s.CACert)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", EnvCACert, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no PEM certificate in %s", EnvCACert, s.CACert)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+}
+
+// Pair reads certificate and key.
+func (s IoT) Pair() (tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(s.Cert, s.PrivateKey)
+	if err != nil {
+		return cert, fmt.Errorf("%s (%s) and %s (%s) do not fit: %w", EnvCoreCert, s.Cert, EnvCorePrivateKey, s.PrivateKey, err)
+	}
+	return cert, nil
+}

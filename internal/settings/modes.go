@@ -1,0 +1,33 @@
+package settings
+
+import (
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
+)
+
+// AudioMode is which sound of cameras is recorded and uploaded.
+type AudioMode string
+
+// The audio modes.
+const (
+	AudioAuto AudioMode = "auto" // recorded; uploaded where it leaves playback as it is
+	AudioOn   AudioMode = "on"   // recorded and uploaded
+	AudioOff  AudioMode = "off"  // not recorded
+)
+
+// Uploaded is the sound that the uploader sends. Sound that was recorded before it was switched off is
+// uploaded as with AudioAuto.
+func (m AudioMode) Uploaded() uploader.Audio {
+	if m == AudioOn {
+		return uploader.AudioAll
+	}
+	return uploader.AudioPlayable
+}
+
+// UploadMode is when streams are uploaded.
+type UploadMode string
+
+// The upload modes.
+const (
+	UploadScheduled UploadMode = "scheduled" // in the windows of their schedule, or hourly without one
+	UploadLive      UploadMode = "live"      // always, each fragment as soon as it is complete
+)

@@ -1,0 +1,155 @@
+// Package settings owns everything that turns the environment into values: the variables with their meanings and
+// defaults, where they come from, the hub's identity, what Greengrass adds, and which changes need a restart. It must
+// not act on any of the values.
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
+)
+
+// Settings is the agent's configuration from its environment. The names and defaults of AWS's
+// agent hold; what is ours begins with AWS_KVS_EDGE_ as well.
+// Source: KVS Developer Guide, "Deploy the edge agent", environment variables.
+type Settings struct {
+	Region string
+	IoT    IoT
+	// AccountID completes this hub's ARN. Without it, it is asked of STS with the hub's own credentials.
+	AccountID  string
+	CloudWatch bool
+	Log        Log
+	// RecordingDirectory holds the media.
+	RecordingDirectory string
+	// StateDirectory holds the last good configuration and what must outlive the process.
+	StateDirectory string
+	// MediaDirectory holds the files that configurations with FILE_URI may play.
+	MediaDirectory string
+	// Socket is the path of the local API.
+	Socket string
+	// MetricsAddress is where Prometheus text is served beside the socket; empty for nowhere.
+	MetricsAddress string
+	// UploadMode is whether streams without a tag of their own are uploaded in their windows or live.
+	UploadMode UploadMode
+	// NoFragmentTags leaves out the tags that say where fragments come from.
+	NoFragmentTags bool
+	// UploadCap is the most that all streams together send; nil without a limit.
+	UploadCap *pace.Bandwidth
+	// CABundle, when set, replaces the system's roots towards AWS services (AWS_CA_BUNDLE).
+	CABundle string
+	// CertFile has roots towards AWS services beside those of the system's directories (SSL_CERT_FILE).
+	CertFile string
+	Record
+}
+
+// Log says what is logged and where.
+type Log struct {
+	Level         string
+	Directory     string
+	MaxFileSizeMB int // 0: no limit
+	RolloverCount int
+}
+
+var (
+	regionPattern    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+$`)
+	accountPattern   = regexp.MustCompile(`^\d{12}$`)
+	thingPattern     = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`) // IoT API, CreateThing
+	roleAliasPattern = regexp.MustCompile(`^[\w=,@-]{1,128}$`)       // IoT API, CreateRoleAlias
+	addressPattern   = regexp.MustCompile(`^([A-Za-z0-9.-]*|\[[0-9A-Fa-f:.%]+\]):\d{1,5}$`)
+	urlPattern       = regexp.MustCompile(`^https?://[^/\s]+(/\S*)?$`)
+)
+
+// FromEnv reads the settings. The error is a *Error that names every fault.
+func FromEnv(lookup func(string) (string, bool)) (Settings, error) {
+	return fromEnv(lookup, liteDirectory)
+}
+
+func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) {
+	e := environment{lookup: lookup}
+	lookup, greengrass, err := withGreengrass(lookup, lite)
+	if err != nil {
+		e.fault("%s", err)
+	}
+	e.lookup = lookup
+	s := Settings{
+		Region:     e.required(EnvRegion, "the AWS region, such as us-west-2"),
+		IoT:        e.identity(greengrass),
+		AccountID:  e.optional(EnvAccountID, ""),
+		CloudWatch: e.boolean(EnvCloudWatchEnabled, false),
+		Log: Log{
+			Level:         strings.ToUpper(e.optional(EnvLogLevel, "INFO")),
+			Directory:     e.optional(EnvLogOutputDirectory, defaultLogDirectory),
+			MaxFileSizeMB: e.number(EnvLogMaxFileSize, defaultLogMaxFileSize, 0, 10_000),
+			RolloverCount: e.number(EnvLogRolloverCount, defaultLogRollover, 0, 10_000),
+		},
+		RecordingDirectory: e.optional(EnvRecordingDirectory, defaultRecordings),
+		StateDirectory:     e.optional(EnvStateDirectory, e.optional(envSystemdStateDir, defaultStateDirectory)),
+		Socket:             SocketPath(lookup),
+		MetricsAddress:     e.optional(EnvMetricsAddress, ""),
+		UploadMode:         UploadMode(e.oneOf(EnvUploadMode, string(UploadScheduled), string(UploadLive))),
+		NoFragmentTags:     e.oneOf(EnvFragmentTags, "on", "off") == "off",
+		CABundle:           e.optional(EnvCABundle, ""),
+		CertFile:           e.optional(EnvCertFile, ""),
+		Record:             e.recordSettings(),
+	}
+	if s.UploadCap, err = pace.ParseBandwidth(e.optional(EnvUploadMaxBitrate, "")); err != nil {
+		e.fault("%s: %s", EnvUploadMaxBitrate, err)
+	}
+	s.MediaDirectory = e.optional(EnvMediaDirectory, filepath.Join(s.StateDirectory, mediaName))
+	e.check(s)
+	if len(e.faults) > 0 {
+		slices.Sort(e.faults)
+		return Settings{}, &Error{Faults: e.faults}
+	}
+	return s, nil
+}
+
+// check finds what is set, but wrong.
+func (e *environment) check(s Settings) {
+	e.match(EnvRegion, s.Region, regionPattern, "a region such as us-west-2")
+	if tz, ok := e.lookup("TZ"); ok && scheduler.CheckZone(tz) != nil {
+		e.fault("TZ is %q, but must be a time zone such as Europe/Berlin", tz)
+	}
+	for _, name := range sdkEndpoints {
+		e.match(name, e.optional(name, ""), urlPattern, "a URL such as https://localhost:4566")
+	}
+	e.match(EnvAccountID, s.AccountID, accountPattern, "an account number of 12 digits")
+	e.match(EnvThingName, s.IoT.ThingName, thingPattern, "a thing name: up to 128 letters, digits, : _ -")
+	e.match(EnvRoleAlias, s.IoT.RoleAlias, roleAliasPattern, "a role alias: up to 128 letters, digits, _ = , @ -")
+	e.match(EnvMetricsAddress, s.MetricsAddress, addressPattern, "[host]:port, such as :9464 for this machine only or 0.0.0.0:9464")
+	if !slices.Contains(LogLevels, s.Log.Level) {
+		e.fault("%s is %q, but must be one of %s", EnvLogLevel, s.Log.Level, strings.Join(LogLevels, ", "))
+	}
+	e.checkFiles(s)
+}
+
+// checkFiles finds unreadable files and a key that is not the certificate's, so that a hub says
+// so at once and not after its first reconnect.
+func (e *environment) checkFiles(s Settings) {
+	_ = e.roots(EnvCABundle, s.CABundle) // the SDK reads it again, and would not say which file it is
+	readable := true
+	for name, path := range map[string]string{
+		EnvCACert: s.IoT.CACert, EnvCoreCert: s.IoT.Cert, EnvCorePrivateKey: s.IoT.PrivateKey,
+	} {
+		if path == "" {
+			continue
+		}
+		if f, err := os.Open(path); err != nil {
+			e.fault("%s: cannot read %s: %s", name, path, reason(err))
+			readable = false
+		} else {
+			_ = f.Close()
+		}
+	}
+	if !readable || s.IoT.CACert == "" || s.IoT.Cert == "" || s.IoT.PrivateKey == "" {
+		return
+	}
+	if _, err := s.IoT.TLS(); err != nil {
+		e.fault("%s", err)
+	}
+}

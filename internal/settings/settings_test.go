@@ -1,0 +1,112 @@
+package settings
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
+)
+
+func goodEnvironment(t *testing.T) map[string]string {
+	t.Helper()
+	cert, key := testtools.DeviceFiles(t, t.TempDir(), "hub")
+	return map[string]string{
+		EnvRegion: "us-west-2", EnvCACert: cert, EnvCoreCert: cert, EnvCorePrivateKey: key,
+		EnvCredentialEndpoint: "c3.credentials.iot.us-west-2.amazonaws.com", EnvDataEndpoint: "a3-ats.iot.us-west-2.amazonaws.com:8883",
+		EnvRoleAlias: "KvsEdgeAlias", EnvThingName: "hub-1",
+		"GST_PLUGIN_PATH": "/opt/gst", "LD_LIBRARY_PATH": "/opt/lib", // of AWS's agent: accepted, ignored
+	}
+}
+
+func lookupIn(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+}
+
+func TestDefaultsAreThoseOfAWSsAgent(t *testing.T) {
+	t.Parallel()
+	s, err := FromEnv(lookupIn(goodEnvironment(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.RecordingDirectory != "." || s.Log != (Log{Level: "INFO", Directory: "./log", MaxFileSizeMB: 20, RolloverCount: 10}) || s.CloudWatch {
+		t.Errorf("got %+v", s)
+	}
+	if s.SegmentDuration != 5*time.Minute || s.FlushInterval != 2*time.Second || s.MinFreeDisk.Of(4e9) != 200e6 {
+		t.Errorf("segments of %v, synced every %v, reserve %v", s.SegmentDuration, s.FlushInterval, s.MinFreeDisk)
+	}
+	if _, err := s.IoT.TLS(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEveryFaultIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := FromEnv(lookupIn(nil))
+	var wrong *Error
+	if !errors.As(err, &wrong) {
+		t.Fatalf("got %v", err)
+	}
+	for _, name := range []string{EnvRegion, EnvCACert, EnvCoreCert, EnvCorePrivateKey, EnvCredentialEndpoint, EnvDataEndpoint, EnvRoleAlias,
+		EnvThingName} {
+		if !strings.Contains(err.Error(), name+" is not set") {
+			t.Errorf("%s is missing in: %v", name, err)
+		}
+	}
+}
+
+func TestWrongSettings(t *testing.T) {
+	t.Parallel()
+	good := goodEnvironment(t)
+	_, otherKey := testtools.DeviceFiles(t, t.TempDir(), "other")
+	notPEM := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(notPEM, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ name, variable, value, want string }{
+		{"region", EnvRegion, "Oregon", "a region such as us-west-2"},
+		{"endpoint with scheme", EnvDataEndpoint, "https://a3-ats.iot.us-west-2.amazonaws.com", "without https://"},
+		{"endpoint with path", EnvCredentialEndpoint, "c3.example/role-aliases", "without a path"},
+		{"thing", EnvThingName, "my hub", "a thing name"},
+		{"role alias", EnvRoleAlias, "a b", "a role alias"},
+		{"account", EnvAccountID, "12345", "12 digits"},
+		{"log level", EnvLogLevel, "LOUD", "OFF, ALL, FATAL"},
+		{"log size", EnvLogMaxFileSize, "20MB", "whole number"},
+		{"log size below zero", EnvLogMaxFileSize, "-1", "from 0 to"},
+		{"rollover", EnvLogRolloverCount, "-1", "from 0 to"},
+		{"cloud watch", EnvCloudWatchEnabled, "yes", "TRUE or FALSE"},
+		{"transport", EnvRTSPTransport, "multicast", "auto, tcp, udp"},
+		{"audio", EnvAudio, "TRUE", "auto, on, off"},
+		{"cameras' CA", EnvRTSPSCACert, notPEM, "no PEM certificate"},
+		{"cameras' CA missing", EnvRTSPSCACert, "/nowhere/ca.pem", "no such file"},
+		{"CA bundle", EnvCABundle, notPEM, "no PEM certificate"},
+		{"CA bundle missing", EnvCABundle, "/nowhere/ca.pem", "no such file"},
+		{"endpoint of the SDK", "AWS_ENDPOINT_URL", "localhost:4566", "a URL such as https://"},
+		{"endpoint of a service", "AWS_ENDPOINT_URL_STS", "no url", "a URL such as https://"},
+		{"time zone", "TZ", "Mars/Base", "a time zone such as Europe/Berlin"},
+		{"segment duration", EnvSegmentDuration, "5", "such as 5m"},
+		{"segment too long", EnvSegmentDuration, "2h", "from 1s to 1h0m0s"},
+		{"missing file", EnvCoreCert, "/nowhere/cert.pem", "no such file"},
+		{"CA without certificate", EnvCACert, notPEM, "no PEM certificate"},
+		{"key of another certificate", EnvCorePrivateKey, otherKey, "private key does not match public key"},
+		{"empty counts as not set", EnvThingName, "  ", "is not set"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			env := maps.Clone(good)
+			env[tc.variable] = tc.value
+			_, err := FromEnv(lookupIn(env))
+			var wrong *Error
+			if !errors.As(err, &wrong) || len(wrong.Faults) != 1 {
+				t.Fatalf("want one fault, got %v", err)
+			}
+			if !strings.Contains(wrong.Faults[0], tc.variable) || !strings.Contains(wrong.Faults[0], tc.want) {
+				t.Errorf("got %q, want it to name %s and say %q", wrong.Faults[0], tc.variable, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,185 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+// Variable is an environment variable that the agent reads, as people should know it.
+type Variable struct {
+	Name    string
+	Meaning string
+	Default string // in words; empty when it must be set
+	Effect  Effect // of a change
+	// value returns what is in effect; nil for variables that only others read.
+	value func(Settings) string
+}
+
+// Effect is when a change of a variable takes effect, in the words of the settings page.
+type Effect string
+
+// The effects.
+const (
+	AtReload Effect = "reload" // at once, and nothing that records notices
+	// AtReloadByRecordings restarts the recordings that depend on the variable; the others continue.
+	AtReloadByRecordings Effect = "reload; recordings begin anew"
+	// AtReloadByUploads opens new sessions for uploads; the recordings go on.
+	AtReloadByUploads Effect = "reload; uploads begin anew"
+	AfterRestart      Effect = "restart"
+)
+
+// Group is a heading with its variables.
+type Group struct {
+	Title     string
+	Intro     string
+	Variables []Variable
+}
+
+// Variables lists everything that the agent reads from its environment.
+func Variables() []Group {
+	return []Group{hubVariables(), awsAgentVariables(), ownVariables(), componentVariables(), sdkVariables()}
+}
+
+// hubVariables say who the hub is.
+func hubVariables() Group {
+	const intro = "All of them are required, except [with Greengrass](greengrass.md). The names are those of AWS's edge agent."
+	return Group{"Who this hub is", intro, []Variable{
+		{EnvRegion, "The AWS region, such as `us-west-2`.", "", AfterRestart, func(s Settings) string { return s.Region }},
+		{EnvThingName, "The IoT thing of this hub.", "", AfterRestart, func(s Settings) string { return s.IoT.ThingName }},
+		{EnvRoleAlias, "The IoT role alias through which the hub gets its AWS credentials.", "", AfterRestart,
+			func(s Settings) string { return s.IoT.RoleAlias }},
+		{EnvCredentialEndpoint, "Host of the credentials provider: `aws iot describe-endpoint --endpoint-type iot:CredentialProvider`.", "",
+			AfterRestart, func(s Settings) string { return s.IoT.CredentialEndpoint }},
+		{EnvDataEndpoint, "Host of MQTT: `aws iot describe-endpoint --endpoint-type iot:Data-ATS`.", "", AfterRestart,
+			func(s Settings) string { return s.IoT.DataEndpoint }},
+		{EnvCACert, "File with Amazon's root CA.", "", AfterRestart, func(s Settings) string { return s.IoT.CACert }},
+		{EnvCoreCert, "File with the device certificate.", "", AfterRestart, func(s Settings) string { return s.IoT.Cert }},
+		{EnvCorePrivateKey, "File with the device's private key; mode 0640 or less.", "", AfterRestart,
+			func(s Settings) string { return s.IoT.PrivateKey }},
+	}}
+}
+
+// awsAgentVariables are what AWS's edge agent reads as well.
+func awsAgentVariables() Group {
+	return Group{"As in AWS's edge agent", "", []Variable{
+		{EnvRecordingDirectory, "Where media is kept.", "`" + defaultRecordings + "`; in the package `/var/lib/kvs-edge-agent/recordings`",
+			AfterRestart, func(s Settings) string { return s.RecordingDirectory }},
+		{EnvCloudWatchEnabled, "`TRUE` sends [metrics](metrics.md) to CloudWatch.", "`FALSE`", AtReload,
+			func(s Settings) string { return strings.ToUpper(fmt.Sprint(s.CloudWatch)) }},
+		{EnvLogLevel, "One of " + codes(LogLevels) + ". `kvs-edge-agent log-level` changes it at run time.", "`INFO`", AtReload,
+			func(s Settings) string { return s.Log.Level }},
+		{EnvLogOutputDirectory, "Where log files are kept; the same lines go to standard error, for the journal.", "`" + defaultLogDirectory +
+			"`; in the package `/var/log/kvs-edge-agent`", AtReload, func(s Settings) string { return s.Log.Directory }},
+		{EnvLogMaxFileSize, "MB after which a new log file is begun; `0` for one file that grows without limit.",
+			fmt.Sprintf("`%d`", defaultLogMaxFileSize), AtReload, func(s Settings) string { return fmt.Sprint(s.Log.MaxFileSizeMB) }},
+		{EnvLogRolloverCount, "How many old log files are kept; at least one is.", fmt.Sprintf("`%d`", defaultLogRollover), AtReload,
+			func(s Settings) string { return fmt.Sprint(s.Log.RolloverCount) }},
+	}}
+}
+
+// ownVariables are what only this agent reads.
+func ownVariables() Group {
+	return Group{"Only here", "", []Variable{
+		{EnvStateDirectory, "Where the last good configuration is kept.", "systemd's `STATE_DIRECTORY`, else `" + defaultStateDirectory + "`",
+			AfterRestart, func(s Settings) string { return s.StateDirectory }},
+		{EnvMediaDirectory, "Where the files lie that `FILE_URI` configurations play; nothing outside of it is read.", "`" + mediaName +
+			"` in `" + EnvStateDirectory + "`", AtReloadByRecordings, func(s Settings) string { return s.MediaDirectory }},
+		{EnvSocket, "Path of the local API's socket.", "`" + SocketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory +
+			"`, else in `/run/kvs-edge-agent`, else in `" + defaultStateDirectory + "`", AfterRestart, func(s Settings) string { return s.Socket }},
+		{EnvSegmentDuration, "When a recording file ends, at the next keyframe: " + minSegmentDuration.String() + " to " +
+			maxSegmentDuration.String() + ".", "`5m`", AtReloadByRecordings, func(s Settings) string { return s.SegmentDuration.String() }},
+		{EnvFlushInterval, "How much of a recording a power cut may take: " + minFlushInterval.String() + " to " + maxFlushInterval.String() +
+			". A longer one spares SD cards.", "`2s`", AtReloadByRecordings, func(s Settings) string { return s.FlushInterval.String() }},
+		{EnvMinFreeDisk, "What stays free of the recording disk: a size such as `500MB` or `2GiB`, or a part such as `10%`.",
+			"5 % or 1 GiB, the smaller", AtReload, func(s Settings) string { return s.MinFreeDisk.String() }},
+		{EnvUploadMode, "`scheduled` uploads in the windows of each configuration, `live` at once, around the clock.", "`scheduled`", AtReload,
+			func(s Settings) string { return string(s.UploadMode) }},
+		{EnvUploadMaxBitrate, "The most bit/s that all streams together send: `8M`; with other rates for times of the day: `2M, " +
+			"22:00-06:00=20M`.", "no limit", AtReload, func(s Settings) string { return s.UploadCap.String() }},
+		{EnvFragmentTags, "`off` uploads fragments without the [tags](uploading.md#tags) that name stream, hub and camera.", "`on`",
+			AtReloadByUploads, func(s Settings) string { return onOff(!s.NoFragmentTags) }},
+		{EnvMetricsAddress, "`[host]:port` that serves [Prometheus text](metrics.md); loopback unless a host is given.", "none", AtReload,
+			func(s Settings) string { return s.MetricsAddress }},
+		{EnvRTSPTransport, "How cameras send: `auto` (TCP, then UDP), `tcp`, `udp`.", "`auto`", AtReloadByRecordings,
+			func(s Settings) string { return s.Camera.Transport }},
+		{EnvRTSPSCACert, "File with root CAs of the certificates of `rtsps://` cameras.", "the system's", AtReloadByRecordings,
+			func(s Settings) string { return s.Camera.CACert }},
+		{EnvTimestampSource, "`camera` takes the times of recordings from the cameras' sender reports, while those are within 5 s of the " +
+			"hub's clock and do not jump.", "`hub`", AtReloadByRecordings, func(s Settings) string { return s.Camera.TimestampSource }},
+		{EnvAudio, "`auto` records the cameras' sound and uploads AAC alone, `on` uploads G.711 too, which [takes playback " +
+			"away](uploading.md#sound), `off` records none. Between `auto` and `on` nothing restarts.", "`auto`", AtReloadByRecordings,
+			func(s Settings) string { return string(s.Audio) }},
+		{EnvAccountID, "The hub's AWS account, 12 digits.", "asked of STS", AfterRestart, func(s Settings) string { return s.AccountID }},
+	}}
+}
+
+// componentVariables are what counts in a component of Greengrass.
+func componentVariables() Group {
+	return Group{"As a Greengrass component", "What is not set above is then taken from the configuration of AWS IoT Greengrass v2: thing, " +
+		"certificate, key, root CA, region, endpoints, role alias. The MQTT client id is the thing's name with `-kvs-edge`, as Greengrass " +
+		"itself connects by the name. Where the key or that configuration cannot be read, or no role alias is set, the token exchange " +
+		"service gives the credentials: [Greengrass](greengrass.md).", []Variable{
+		{EnvGreengrassRoot, "The directory of Greengrass.", "`/greengrass/v2` in a component that Greengrass started, otherwise none",
+			AfterRestart, nil},
+		{EnvTokenExchange, "Where the token exchange service answers. Greengrass sets it, with a token in `" + envTokenExchangeToken +
+			"`, for components that depend on `aws.greengrass.TokenExchangeService`.", "none", AfterRestart, nil},
+	}}
+}
+
+// sdkVariables are what every AWS SDK reads.
+func sdkVariables() Group {
+	return Group{"As in every AWS SDK", "", []Variable{
+		{EnvCABundle, "File with root CAs that replace the system's, for AWS endpoints other than IoT.", "the system's", AfterRestart,
+			func(s Settings) string { return s.CABundle }},
+		{EnvCertFile, "File with root CAs beside those of the system's directory, also for `rtsps://` cameras; `AWS_CA_BUNDLE` takes " +
+			"precedence for AWS.", "the system's", AfterRestart, func(s Settings) string { return s.CertFile }},
+		{"AWS_ENDPOINT_URL", "Base address of all AWS services, for example of a local stand-in; `AWS_ENDPOINT_URL_KINESIS_VIDEO` and the " +
+			"like for one service.", "AWS's", AfterRestart, nil},
+		{"HTTPS_PROXY", "Proxy for HTTPS; MQTT goes through it too where that is possible.", "none", AfterRestart, nil},
+		{"NO_PROXY", "Hosts that are reached without the proxy.", "none", AfterRestart, nil},
+	}}
+}
+
+// allVariables returns the variables without their headings.
+func allVariables() []Variable {
+	var list []Variable
+	for _, group := range Variables() {
+		list = append(list, group.Variables...)
+	}
+	return list
+}
+
+// ourPrefix begins the names of variables that only the agent reads.
+const ourPrefix = "AWS_KVS_EDGE_"
+
+// ignored reports the variables that AWS's agent wants and this one does not.
+func ignored(name string) bool {
+	return name == "LD_LIBRARY_PATH" || strings.HasPrefix(name, "GST_") || strings.HasPrefix(name, "JAVA_")
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func codes(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
+
+// Table lists the settings in effect, without secrets: a proxy's password, say.
+func (s Settings) Table(lookup func(string) (string, bool)) []status.Setting {
+	var list []status.Setting
+	for _, v := range allVariables() {
+		value := ""
+		if v.value != nil {
+			value = v.value(s)
+		} else {
+			value, _ = lookup(v.Name)
+		}
+		list = append(list, status.Setting{Name: v.Name, Value: string(secret.Scrub([]byte(value)))})
+	}
+	return list
+}

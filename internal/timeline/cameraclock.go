@@ -1,0 +1,137 @@
+package timeline
+
+import "time"
+
+const (
+	// maxOffset is how far the camera's clock may be from the hub's.
+	maxOffset = 5 * time.Second
+	// maxCameraAhead is how far it may be ahead of a hub's clock that can be trusted: recordings are not dated ahead
+	// of that by more than MaxAhead.
+	maxCameraAhead = MaxAhead - aheadLimit
+	// jumpThreshold is the least difference between two reports that is a jump.
+	jumpThreshold = time.Second
+	// CameraInterval is how long arrivals are watched before the camera's clock is judged by them:
+	// what comes late, after a stall of the network, says nothing of it.
+	CameraInterval = sessionStall
+	// certainOffset is later than anything comes: such an offset is the clock's.
+	certainOffset = 15 * time.Second
+	// DistrustPeriod is how long a clock that jumped is not believed.
+	DistrustPeriod = time.Minute
+	// reportPatience is how long a camera may take for its first report.
+	reportPatience = 30 * time.Second
+)
+
+// ClockState is what is thought of a camera's clock.
+type ClockState uint8
+
+// The values of ClockState.
+const (
+	ClockUnknown ClockState = iota // no report has come yet
+	ClockGood
+	ClockMissing // no report comes
+	ClockOff     // too far from the hub's
+	ClockJumps
+)
+
+// CameraClock judges a camera's clock by its RTCP sender reports. The zero value is ready for BeginSession.
+type CameraClock struct {
+	rate    clockRate
+	trusted bool // the hub's clock can be trusted
+
+	state   ClockState
+	began   time.Time     // of the session
+	jumped  bool          // since it was judged
+	reports bool          // there was one in this session
+	ntp     time.Time     // the camera's time at raw
+	raw     uint32        // RTP timestamp
+	offset  time.Duration // of the camera's clock from the hub's, as far as is known
+
+	intervalEnd time.Time
+	best        time.Duration // greatest offset in the interval: that of the timeliest access unit
+	until       time.Time     // end of its distrust
+}
+
+// BeginSession forgets the session, but not what was thought of the clock: a new one of rate RTP ticks per second begins.
+func (c *CameraClock) BeginSession(rate int) {
+	*c = CameraClock{rate: clockRate(max(rate, 1)), trusted: c.trusted, state: c.state, until: c.until}
+}
+
+// TrustHub says whether the hub's clock can be trusted: a camera's that is ahead of it is then wrong sooner.
+func (c *CameraClock) TrustHub(trusted bool) { c.trusted = trusted }
+
+// State returns what is thought of the clock.
+func (c *CameraClock) State() ClockState { return c.state }
+
+// Offset returns how far the clock is ahead of the hub's, as far as is known.
+func (c *CameraClock) Offset() time.Duration { return c.offset }
+
+// AheadOnly reports whether the clock would be near enough to a hub's that nobody trusts, and is ahead of one that can be
+// trusted.
+func (c *CameraClock) AheadOnly() bool { return c.offset > maxCameraAhead && c.offset <= maxOffset }
+
+// Report takes the camera's time of an RTP timestamp.
+func (c *CameraClock) Report(ntp time.Time, raw uint32) {
+	if c.reports {
+		if d := ntp.Sub(c.at(raw)); d.Abs() > jumpThreshold {
+			c.jumped = true
+		}
+	}
+	c.ntp, c.raw, c.reports = ntp.Round(0), raw, true
+}
+
+// at is the camera's time at an RTP timestamp.
+func (c *CameraClock) at(raw uint32) time.Time {
+	return c.ntp.Add(time.Duration(int64(int32(raw-c.raw)) * int64(time.Second) / int64(c.rate)))
+}
+
+// Judge returns the camera's time of an access unit that arrives now. ok reports whether it can be believed.
+func (c *CameraClock) Judge(raw uint32, now time.Time) (camera time.Time, ok bool) {
+	if c.began.IsZero() {
+		c.began = now
+	}
+	if !c.reports {
+		if now.Sub(c.began) > reportPatience {
+			c.state = ClockMissing
+		}
+		return camera, false
+	}
+	camera = c.at(raw)
+	off := camera.Sub(now)
+	if c.intervalEnd.IsZero() {
+		c.intervalEnd, c.best, c.offset = now.Add(CameraInterval), off, off
+		if c.near(off) && c.state < ClockOff {
+			c.state = ClockGood
+		}
+	}
+	c.best = max(c.best, off)
+	if c.jumped {
+		c.jumped = false
+		c.state, c.until = ClockJumps, now.Add(DistrustPeriod)
+		c.intervalEnd, c.best = now.Add(CameraInterval), off
+	}
+	if off.Abs() > certainOffset {
+		c.measured(off, now)
+	}
+	if !now.Before(c.intervalEnd) {
+		c.measured(c.best, now)
+		c.intervalEnd, c.best = now.Add(CameraInterval), off
+	}
+	return camera, c.state == ClockGood
+}
+
+// near reports whether a clock may be off by that much.
+func (c *CameraClock) near(off time.Duration) bool {
+	return off.Abs() <= maxOffset && (!c.trusted || off <= maxCameraAhead)
+}
+
+// measured takes an offset that was measured.
+func (c *CameraClock) measured(off time.Duration, now time.Time) {
+	c.offset = off
+	switch {
+	case c.state == ClockJumps && now.Before(c.until):
+	case !c.near(off):
+		c.state = ClockOff
+	default:
+		c.state, c.until = ClockGood, time.Time{}
+	}
+}

@@ -1,0 +1,183 @@
+package timeline
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// openLeast is how long the first moments of a session are held back at least, by arrival, and openMost at most.
+	openLeast = 500 * time.Millisecond
+	openMost  = 2500 * time.Millisecond
+	// openSlow is how long they are held back where the camera's clock seems to be slow.
+	openSlow = time.Second
+	// openCalm is how long no access unit may have been less late than those before, for what the camera
+	// kept to be over, but for openGrowth.
+	openCalm   = 400 * time.Millisecond
+	openGrowth = 100 * time.Millisecond
+	// openFew are too few access units to know what the camera kept from how it orders them.
+	openFew = 8
+	// OpeningUnits bounds how many access units are held back.
+	OpeningUnits = 1024
+	// openKept is more than any camera has kept.
+	openKept = 30 * time.Second
+	// openStray is the least distance of two access units that may be a stray one's.
+	openStray = 2 * time.Second
+	// openFar is further than timestamps of one session's first moments can lie apart.
+	openFar = time.Minute
+)
+
+// Opening is what is known of a session's first moments, in which a camera may send at once what it has kept. The zero
+// value knows nothing.
+type Opening struct {
+	raw     uint32        // timestamp of an access unit
+	arrival time.Time     // when it came; zero: nothing is known
+	lead    time.Duration // how much less late than it the timeliest of all was
+	pace    float64       // of the camera's clock, roughly; 0: not known
+}
+
+// stray reports whether a timestamp is none of the opening's.
+func (o Opening) stray(raw uint32, rate clockRate) bool {
+	return !o.arrival.IsZero() && math.Abs(float64(int32(raw-o.raw))) > float64(rate)*openFar.Seconds()*mostPace
+}
+
+// OpeningGauge measures an opening, by access units that are held back meanwhile.
+type OpeningGauge struct {
+	rate  clockRate
+	base  time.Time // arrival of the first unit
+	raws  []uint32
+	units []paceSample // since the first
+	kept  []paceSample // those that are no stray ones; reused
+	first int          // index in units of the first of kept
+}
+
+// NewOpeningGauge returns a gauge for a track of rate RTP ticks per second.
+func NewOpeningGauge(rate int) OpeningGauge { return OpeningGauge{rate: clockRate(max(rate, 1))} }
+
+// Add takes the RTP timestamp and the arrival of an access unit, and reports whether enough is known.
+func (g *OpeningGauge) Add(raw uint32, arrival time.Time) (done bool) {
+	if len(g.units) == 0 {
+		g.base = arrival
+		g.raws, g.units = append(g.raws, raw), append(g.units, paceSample{})
+		return false
+	}
+	last := len(g.units) - 1
+	step := float64(int32(raw-g.raws[last])) / float64(g.rate) * float64(time.Second)
+	passed := arrival.Sub(g.base)
+	g.raws, g.units = append(g.raws, raw), append(g.units, paceSample{passed, g.units[last].media + time.Duration(step)})
+	switch {
+	case len(g.units) >= OpeningUnits, passed >= openMost:
+		return true
+	case passed < openLeast, len(g.units) < openFew:
+		return false
+	}
+	g.sift()
+	if _, slow := g.slow(); slow && passed < openSlow {
+		return false
+	}
+	return g.growth() <= openGrowth
+}
+
+// sift leaves out stray units: those far from both neighbours, which are near each other.
+func (g *OpeningGauge) sift() {
+	g.kept, g.first = g.kept[:0], -1
+	for i, u := range g.units {
+		before, after := u, u
+		switch n := len(g.units); {
+		case n < 3:
+		case i == 0:
+			before, after = g.units[1], g.units[2]
+		case i == n-1:
+			before, after = g.units[i-1], g.units[i-2]
+		default:
+			before, after = g.units[i-1], g.units[i+1]
+		}
+		gap := min((u.media - before.media).Abs(), (u.media - after.media).Abs())
+		if gap > openStray && gap > 4*(after.media-before.media).Abs() {
+			continue
+		}
+		if g.first < 0 {
+			g.first = i
+		}
+		g.kept = append(g.kept, u)
+	}
+}
+
+// growth is by how much units became timelier of late.
+func (g *OpeningGauge) growth() time.Duration {
+	if len(g.kept) < 2 {
+		return 0
+	}
+	last := g.kept[len(g.kept)-1].arrival
+	calm := last - max(openCalm, last/3)
+	early, all := g.kept[0].lead(), g.kept[0].lead()
+	for _, u := range g.kept {
+		all = max(all, u.lead())
+		if u.arrival <= calm {
+			early = max(early, u.lead())
+		}
+	}
+	return all - early
+}
+
+// slow is the pace of all units, and whether the camera's clock seems to be slow by far.
+func (g *OpeningGauge) slow() (pace float64, slow bool) {
+	n := len(g.kept)
+	if n < openFew {
+		return 0, false
+	}
+	pace = float64(g.kept[n-1].media-g.kept[0].media) / float64(g.kept[n-1].arrival-g.kept[0].arrival)
+	return pace, pace > leastPace && pace < 0.5
+}
+
+// fast is the pace of the units of late, when they have one.
+func (g *OpeningGauge) fast() (pace float64, ok bool) {
+	from := g.kept[len(g.kept)-1].arrival - openMost/2
+	var r recent
+	// Some, evenly, are enough.
+	late := g.kept
+	for len(late) > 0 && late[0].arrival < from {
+		late = late[1:]
+	}
+	if n := len(g.kept); len(late) < recentUnits { // few frames a second
+		pace = float64(g.kept[n-1].media-g.kept[0].media) / float64(max(g.kept[n-1].arrival-g.kept[0].arrival, 1))
+		return pace, pace > leastPace && pace < mostPace
+	}
+	for i := range recentUnits {
+		r.add(late[i*(len(late)-1)/(recentUnits-1)])
+	}
+	return r.pace(recentUnits)
+}
+
+// Measure returns what is known by the units taken so far.
+func (g *OpeningGauge) Measure() Opening {
+	if len(g.units) < 2 {
+		return Opening{}
+	}
+	g.sift()
+	if len(g.kept) < 2 {
+		return Opening{}
+	}
+	o := Opening{raw: g.raws[g.first], arrival: g.base.Add(g.kept[0].arrival)}
+	pace, odd := g.slow()
+	if !odd && g.growth() > openGrowth {
+		if pace, odd = g.fast(); !odd {
+			return Opening{}
+		}
+	}
+	gain := 1.0
+	if odd {
+		o.pace, gain = pace, 1/pace
+	} else if n := len(g.kept); n >= openFew && g.growth() <= openGrowth {
+		o.pace = 1
+	}
+	for _, u := range g.kept {
+		u.arrival -= g.kept[0].arrival
+		u.media = time.Duration(float64(u.media-g.kept[0].media) * gain)
+		o.lead = max(o.lead, u.lead())
+	}
+	if o.lead > openKept {
+		return Opening{}
+	}
+	return o
+}

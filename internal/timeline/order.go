@@ -1,0 +1,49 @@
+package timeline
+
+import "time"
+
+// reorderUnits is how many access units in a row may be shown before one that came earlier.
+const reorderUnits = 16
+
+// displayOrder follows how a camera reorders access units (B-frames). Those that are shown before others that came
+// earlier say nothing of lag.
+type displayOrder struct {
+	front   time.Duration // greatest media time of late
+	back    int           // access units in a row that lie before it
+	depth   int           // the most of them that did before one at the front came, up to reorderUnits
+	forward bool          // the access unit lies at the front, or the front is given up
+}
+
+// add takes the media time of an access unit.
+func (o *displayOrder) add(media time.Duration) {
+	if media >= o.front {
+		if o.back <= o.maxBack() {
+			o.depth = max(o.depth, o.back)
+		}
+		o.back = 0
+	} else {
+		o.back++
+	}
+	o.forward = o.back == 0 || o.back > o.maxBack()
+	if o.forward {
+		o.front = media
+	}
+}
+
+// maxBack is how many access units in a row may lie before the front: twice as many as ever did. When more do, the
+// camera's clock has slowed down and left the front far ahead.
+func (o *displayOrder) maxBack() int {
+	if o.depth == 0 {
+		return reorderUnits
+	}
+	return min(2*o.depth, reorderUnits)
+}
+
+// reach is how far before arrival an access unit may lie that is shown before one which came earlier: as long as so
+// many take to come, as the camera's clock may be wrong. In a session's first moments nobody knows how long that is.
+func (o *displayOrder) reach(arrival, distance time.Duration) time.Duration {
+	if o.depth == 0 || arrival < paceInterval {
+		return ReorderLimit
+	}
+	return min(ReorderLimit, time.Duration(o.depth+1)*distance)
+}

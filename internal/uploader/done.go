@@ -1,0 +1,73 @@
+package uploader
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
+)
+
+// passed notes that a fragment, or a part of it, is in the cloud. whole says that all of it is; again,
+// that others are to be tried again.
+func (u *Uploader) passed(f inflight) (whole, again bool) {
+	u.retries.passed()
+	u.stallTimeout.passed()
+	whole = f.Split == nil || f.Split.Finish(f.Part)
+	again = u.poison.Passed(f.Fragment, whole)
+	u.report.passed(f)
+	switch {
+	case whole && f.Split != nil && f.Split.Refused != nil:
+		u.refuseWhole(f.Whole(), *f.Split.Refused)
+		whole = false
+	case whole:
+		u.refused.Persisted(f.Fragment)
+		u.progress.saved(u.o.Store.MarkPersisted(f.Key, f.Stored))
+		u.report.numbers.persisted.Add(1)
+	}
+	u.report.sound(f, u.o.Audio())
+	u.tags.passed()
+	u.report.stuck(u.poison.Stuck())
+	return whole, again
+}
+
+// refuse keeps a fragment on the hub that the service will never take. Of one that is split the other
+// parts are sent first.
+func (u *Uploader) refuse(f queue.Fragment, a rules.Answer) {
+	if f.Split == nil {
+		u.refuseWhole(f, a)
+		return
+	}
+	if f.Split.Refused == nil {
+		f.Split.Refused = &a
+	}
+	if f.Split.Finish(f.Part) {
+		u.refuseWhole(f.Whole(), *f.Split.Refused)
+	}
+}
+
+func (u *Uploader) refuseWhole(f queue.Fragment, a rules.Answer) {
+	if _, before := u.o.Store.RefusedBefore(f.Key, f.Stored.Start); !before {
+		u.report.numbers.refused.Add(1)
+	}
+	u.progress.saved(u.o.Store.MarkRefused(f.Key, f.Stored, a.Title()))
+	u.poison.Forget(f.ID())
+	if a.Rule.Tags {
+		u.tags.release() // it was refused without them too
+	}
+	u.report.refused(f, a)
+	u.report.stuck(u.poison.Stuck())
+}
+
+// split makes a fragment be sent in parts from now on. It reports whether that is possible.
+func (u *Uploader) split(f queue.Fragment) bool {
+	if f.Split != nil || u.poison.SplitOf(f.ID()) != nil {
+		return false
+	}
+	split := u.queue.Split(f)
+	if split == nil {
+		return false
+	}
+	u.poison.Split(f, split)
+	u.o.Log.Info("a fragment is sent in parts", zap.Int64("timecode", f.At()), zap.Int("parts", split.Parts()))
+	return true
+}

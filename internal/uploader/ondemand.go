@@ -1,0 +1,192 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+)
+
+// Progress is how far an upload on demand has come. All count fragments.
+type Progress struct {
+	Total    int // that were asked for
+	Done     int // of these in the cloud, also those that were before
+	Refused  int // of these kept on the hub, as the service does not take them
+	Finished bool
+	// Bytes of those that are done, of TotalBytes.
+	Bytes, TotalBytes int64
+}
+
+// Range uploads what was recorded from (inclusive) to (exclusive), in whole fragments, now and before
+// everything else, and calls each with how far it is. Run and Drain may go on beside it: they yield, and no fragment
+// is sent by both. It returns nil at the end, and ctx's error when that comes first.
+func (u *Uploader) Range(ctx context.Context, from, to time.Time, each func(Progress)) error {
+	return onDemand{
+		u: u, each: each, mode: mode{from: from, to: to},
+		prepare: func(*mode) error { return nil },
+		count:   func() (Progress, bool) { return countRange(u.o.Store, u.o.Stream, from, to) },
+	}.run(ctx)
+}
+
+// Refused sends all fragments again that the service refused, now and before everything else, however often
+// that was done before, and calls each with how far it is. It returns as Range does; what is refused again counts
+// as Refused.
+func (u *Uploader) Refused(ctx context.Context, each func(Progress)) error {
+	only := make(refusedFragments)
+	return onDemand{
+		u: u, each: each, mode: mode{to: time.UnixMilli(1), without: func(id queue.ID) bool { _, ok := only[id]; return !ok }},
+		prepare: func(m *mode) error { return only.requeue(u.o.Store, u.o.Stream, m) },
+		count:   func() (Progress, bool) { return only.count(u.o.Store, u.o.Stream, u.queue.Pends), true },
+	}.run(ctx)
+}
+
+// onDemand is an upload that somebody waits for.
+type onDemand struct {
+	u       *Uploader
+	each    func(Progress)
+	mode    mode              // from, to and without
+	prepare func(*mode) error // called before anything is sent; it may change those
+	// count says how far the upload is, and whether all of the fragments can be read.
+	count func() (p Progress, whole bool)
+}
+
+func (d onDemand) run(ctx context.Context) error {
+	u := d.u
+	defer u.lock.request()()
+	if err := u.lock.lock(ctx); err != nil {
+		return err
+	}
+	defer u.lock.unlock()
+	defer u.o.Health.SetState(u.o.Health.Snapshot().State) // what goes on beside it is as it was
+	unreadable := health.SystemFault(codeStore, nil,
+		"A recording of stream %s from that time cannot be read and is not in the cloud: check the hub's disk.", u.o.Stream)
+	if err := d.prepare(&d.mode); err != nil {
+		unreadable.Err = err
+		return unreadable
+	}
+	p, _ := d.count()
+	d.each(p)
+	d.mode.drain, d.mode.onDemand, d.mode.each = true, true, func(size int64) {
+		p.Done++
+		p.Bytes += size
+		p.Total, p.TotalBytes = max(p.Total, p.Done), max(p.TotalBytes, p.Bytes) // of what is being recorded there may be more by now
+		d.each(p)
+	}
+	if err := u.upload(ctx, d.mode); err != nil {
+		return err
+	}
+	p, whole := d.count()
+	if !whole || p.Done < p.Total && !u.queue.Readable() {
+		return unreadable
+	}
+	p.Total, p.TotalBytes = p.Done, p.Bytes // what was completed since the last look came too late
+	p.Finished = true
+	d.each(p)
+	return nil
+}
+
+// countRange looks at every fragment of a range; whole is false when not all of it can be read.
+func countRange(s store, stream string, from, to time.Time) (p Progress, whole bool) {
+	whole = true
+	refused := refusedNow(s, stream)
+	for _, info := range s.Segments(stream, from, to) {
+		list, err := listFragments(s, info.Key)
+		if err != nil {
+			whole = whole && errors.Is(err, segment.ErrNotFound)
+			continue
+		}
+		whole = whole && !damagedIn(s, info.Key, from, to)
+		for _, stored := range list {
+			f := queue.NewFragment(s, info.Key, stored)
+			if !f.In(from, to) {
+				continue
+			}
+			p.Total++
+			p.TotalBytes += stored.Size
+			if s.Done(f.Key, stored.Start) {
+				p.Done++
+				p.Bytes += stored.Size
+			}
+			if refused[f.ID()] {
+				p.Refused++
+			}
+		}
+	}
+	return p, whole
+}
+
+// damagedIn reports whether something cannot be read that was recorded in [from, to).
+func damagedIn(s store, k segment.Key, from, to time.Time) bool {
+	reader, err := s.OpenSegment(k)
+	if err != nil {
+		return false // gone meanwhile
+	}
+	defer func() { _ = reader.Close() }() // was only read
+	damaged, err := reader.Damaged()
+	return err != nil || slices.ContainsFunc(damaged, func(f mkv.Fragment) bool { return queue.NewFragment(s, k, f).In(from, to) })
+}
+
+func listFragments(s store, k segment.Key) ([]mkv.Fragment, error) {
+	reader, err := s.OpenSegment(k)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reader.Close() }() // was only read
+	list, _, err := reader.Fragments()
+	return list, err
+}
+
+// refusedNow says which fragments are refused.
+func refusedNow(s store, stream string) map[queue.ID]bool {
+	list := make(map[queue.ID]bool)
+	for _, r := range s.Refused(stream) {
+		list[queue.ID{Segment: r.Key, Fragment: r.Fragment.Start}] = true
+	}
+	return list
+}
+
+// refusedFragments are those that an upload of what was refused is for, with their sizes.
+type refusedFragments map[queue.ID]int64
+
+// requeue fills the list, makes its fragments pending, and stretches m over them.
+func (l refusedFragments) requeue(s store, stream string, m *mode) error {
+	starts := make(map[segment.Key][]time.Duration)
+	for _, r := range s.Refused(stream) {
+		f := queue.NewFragment(s, r.Key, r.Fragment)
+		if l[f.ID()] = r.Fragment.Size; m.from.IsZero() || f.Began().Before(m.from) {
+			m.from = f.Began()
+		}
+		if !f.Began().Before(m.to) {
+			m.to = f.Began().Add(time.Millisecond)
+		}
+		starts[r.Key] = append(starts[r.Key], r.Fragment.Start)
+	}
+	for k, list := range starts {
+		if err := s.Requeue(k, list, false); err != nil && !errors.Is(err, segment.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l refusedFragments) count(s store, stream string, pends func(queue.ID) bool) (p Progress) {
+	refused := refusedNow(s, stream)
+	for id, size := range l {
+		p.Total++
+		p.TotalBytes += size
+		if pends(id) {
+			continue
+		}
+		p.Done++
+		p.Bytes += size
+		if refused[id] {
+			p.Refused++
+		}
+	}
+	return p
+}

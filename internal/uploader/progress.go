@@ -1,0 +1,48 @@
+package uploader
+
+import (
+	"errors"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
+)
+
+// progress is how saving goes that fragments and segments are done.
+type progress struct {
+	stream  string
+	store   store
+	queue   *queue.Queue
+	refused *refused.List
+	report  *report
+	unsaved bool // the disk did not save last that a fragment is done
+}
+
+// saved takes in how it went to save that a fragment is done. Of one that was deleted there is nothing to save.
+func (p *progress) saved(err error) {
+	p.unsaved = err != nil && !errors.Is(err, segment.ErrNotFound)
+	if p.unsaved {
+		p.report.unreadable(err)
+	}
+}
+
+// settle moves segments to uploaded of which every fragment is done and none is in flight.
+func (p *progress) settle(f *flight) {
+	damaged, err := p.queue.Settle(f.has)
+	for _, key := range damaged {
+		p.report.damaged(key)
+	}
+	switch {
+	case err != nil:
+		p.report.unreadable(err)
+	case (!p.unsaved || !p.store.NotesPending(p.stream)) && p.queue.Readable():
+		p.readable()
+	}
+}
+
+// readable ends the condition of the disk, unless refused fragments still cannot be queued.
+func (p *progress) readable() {
+	if !p.refused.DiskFails() {
+		p.report.readable()
+	}
+}

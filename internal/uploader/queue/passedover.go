@@ -1,0 +1,70 @@
+package queue
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// A segment that cannot be opened, or not be moved to uploaded, is passed over for UnreadableFor. Where
+// the disk or the system fails, which may pass, it is tried again after unreadableFirst, and after twice
+// as long with every failure in a row.
+const (
+	unreadableFirst = time.Second
+	// UnreadableFor is the longest pause of a segment that cannot be read.
+	UnreadableFor = 10 * time.Minute
+	// UnreadableWait is up to which pause an upload that is to end waits for such a segment.
+	UnreadableWait = 16 * time.Second
+)
+
+// passedOver are segments that the disk fails with.
+type passedOver struct {
+	now   func() time.Time
+	until map[segment.Key]time.Time     // when to try again
+	pause map[segment.Key]time.Duration // of those that grow
+}
+
+func newPassedOver(now func() time.Time) passedOver {
+	return passedOver{now: now, until: make(map[segment.Key]time.Time), pause: make(map[segment.Key]time.Duration)}
+}
+
+// add passes over a segment for a while. What is wrong in a file stays wrong.
+func (p *passedOver) add(key segment.Key, err error) {
+	wait := UnreadableFor
+	if system := syscall.Errno(0); errors.As(err, &system) {
+		if wait = unreadableFirst; p.pause[key] > 0 {
+			wait = min(2*p.pause[key], UnreadableFor)
+		}
+		p.pause[key] = wait
+	}
+	p.until[key] = p.now().Add(wait)
+}
+
+// remove forgets that a segment was passed over.
+func (p *passedOver) remove(key segment.Key) {
+	delete(p.until, key)
+	delete(p.pause, key)
+}
+
+// has reports whether a segment is passed over now.
+func (p *passedOver) has(key segment.Key) bool { return p.now().Before(p.until[key]) }
+
+// next returns when the first of them is to be tried again, of those that want accepts and whose pauses are at
+// most that long.
+func (p *passedOver) next(most time.Duration, want func(segment.Key) bool) (at time.Time, ok bool) {
+	for key, t := range p.until {
+		if !want(key) {
+			continue
+		}
+		pause := UnreadableFor
+		if grown, has := p.pause[key]; has {
+			pause = grown
+		}
+		if pause <= most && (!ok || t.Before(at)) {
+			at, ok = t, true
+		}
+	}
+	return at, ok
+}

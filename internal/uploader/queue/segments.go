@@ -1,0 +1,74 @@
+package queue
+
+import (
+	"errors"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// Settle moves segments to uploaded of which everything is done, and nothing is inFlight any more; damaged are those
+// that were uploaded but for what cannot be read of them. A disk that refuses it is not asked again with every
+// acknowledgement: it may take its time to refuse.
+func (q *Queue) Settle(inFlight func(segment.Key) bool) (damaged []segment.Key, err error) {
+	left := q.finished[:0]
+	for _, key := range q.finished {
+		if inFlight(key) {
+			left = append(left, key)
+			continue
+		}
+		e := q.o.Store.MarkUploaded(key)
+		if errors.Is(e, segment.ErrDamaged) {
+			damaged = append(damaged, key)
+			continue
+		}
+		if e != nil && !errors.Is(e, segment.ErrIncomplete) && !errors.Is(e, segment.ErrNotFound) {
+			err = errors.Join(err, e)
+			q.passedOver.add(key, e)
+		}
+	}
+	q.finished = left
+	return damaged, err
+}
+
+// PassedOver reports whether a segment is passed over now, as it cannot be read.
+func (q *Queue) PassedOver(key segment.Key) bool { return q.passedOver.has(key) }
+
+// NextRetry returns when the first segment that is passed over is to be tried again, of those whose pauses are
+// at most that long.
+func (q *Queue) NextRetry(most time.Duration) (at time.Time, ok bool) {
+	return q.passedOver.next(most, func(key segment.Key) bool {
+		return q.wanted.to.IsZero() || NewFragment(q.o.Store, key, mkv.Fragment{}).Began().Before(q.wanted.to)
+	})
+}
+
+// Overdue reports whether a segment that was passed over is to be tried again now.
+func (q *Queue) Overdue() bool {
+	at, ok := q.NextRetry(UnreadableFor)
+	return ok && !q.o.Now().Before(at)
+}
+
+// Readable reports whether no segment that waits for its upload is passed over. It forgets those that
+// are gone.
+func (q *Queue) Readable() bool {
+	for key := range q.passedOver.until {
+		if !q.pending(key) {
+			q.passedOver.remove(key)
+		}
+	}
+	return len(q.passedOver.until) == 0
+}
+
+// Pends reports whether a fragment exists and is not done.
+func (q *Queue) Pends(id ID) bool {
+	return q.pending(id.Segment) && !q.o.Store.Done(id.Segment, id.Fragment)
+}
+
+// pending reports whether a segment waits for its upload.
+func (q *Queue) pending(key segment.Key) bool {
+	before := key
+	before.Start--
+	found, ok := q.o.Store.NextPending(before, time.Time{}, time.Time{})
+	return ok && found == key
+}

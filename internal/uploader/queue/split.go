@@ -1,0 +1,74 @@
+package queue
+
+import (
+	"slices"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/rules"
+)
+
+// Split is a fragment that is sent as several, each beginning with a keyframe: the line breaks before it is
+// through whole, or the service does not take it as it is. Which parts are done is known to this process
+// only: after its end all of them are sent again.
+type Split struct {
+	Refused *rules.Answer // to the first part that the service refused
+	Single  bool          // one part a session, so that it alone is to blame
+
+	audio Audio // the sound that the parts are for
+	parts []mkv.Part
+	done  []bool
+}
+
+func newSplit(audio Audio, parts []mkv.Part) *Split {
+	return &Split{audio: audio, parts: parts, done: make([]bool, len(parts))}
+}
+
+// Split finds the parts of a whole fragment; nil when it cannot be sent in parts.
+func (q *Queue) Split(f Fragment) *Split {
+	reader, err := q.o.Store.OpenSegment(f.Key)
+	if err != nil {
+		return nil // the next session finds out
+	}
+	defer func() { _ = reader.Close() }() // was only read
+	audio := q.o.Audio()
+	parts, err := mkv.Parts(reader, f.Stored, mkv.Select(reader.Header(), audio.sends), kvslimit.MinFragment)
+	if err != nil || len(parts) < 2 {
+		return nil
+	}
+	return newSplit(audio, parts)
+}
+
+// Parts is how many there are.
+func (p *Split) Parts() int { return len(p.parts) }
+
+// next returns the first part from i on that is not done.
+func (p *Split) next(i int) (part int, ok bool) {
+	for ; i < len(p.parts); i++ {
+		if !p.done[i] {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// Finish notes that a part needs not be sent again. It reports whether none has to.
+func (p *Split) Finish(part int) (whole bool) {
+	p.done[part] = true
+	return !slices.Contains(p.done, false)
+}
+
+// follow splits the fragment again when other tracks of it are sent now. Parts that are in flight stay those of p:
+// what is acknowledged of them says nothing of the others.
+func (p *Split) follow(o *opened, f mkv.Fragment) *Split {
+	if p.audio == o.tracks.audio {
+		return p
+	}
+	parts, err := mkv.Parts(o.reader, f, o.tracks.Selection, kvslimit.MinFragment)
+	if err != nil {
+		return p // the session fails with it
+	}
+	again := newSplit(o.tracks.audio, parts)
+	again.Single = p.Single
+	return again
+}

@@ -1,0 +1,68 @@
+package uploadrequest
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+)
+
+// A request that comes again is told how far it is while the upload itself tells that it is done.
+func TestTheLastAnswerOfAnUploadStaysTheLast(t *testing.T) {
+	t.Parallel()
+	goOn := make(chan struct{})
+	var between atomic.Pointer[func()] // what happens at the next look at the clock
+	last := make(chan []byte, 10)
+	dir, err := statefile.Open(t.TempDir(), atomicfile.OS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := New(Options{
+		Upload: func(_ context.Context, _ string, _, _ time.Time, each func(done, total int)) error {
+			<-goOn
+			each(1, 1)
+			return nil
+		},
+		Publish: func(payload []byte, _ string, _ func()) { last <- payload },
+		Now: func() time.Time {
+			if f := between.Swap(nil); f != nil {
+				(*f)()
+			}
+			return time.Now()
+		},
+		Dir: dir, Log: zap.NewNop(), Health: health.NewRegistry(time.Now).Part("", health.JobConfig),
+	})
+	request := []byte(`{"RequestId":"one","StreamName":"door","From":1,"To":2}`)
+	r.receive(t.Context(), request)
+	finish := func() {
+		close(goOn)
+		r.uploads.Wait()
+	}
+	between.Store(&finish)
+	r.receive(t.Context(), request)
+
+	said := func() (a answer) {
+		var payload []byte
+		for len(last) > 0 {
+			payload = <-last
+		}
+		if err := json.Unmarshal(payload, &a); err != nil {
+			t.Fatalf("nothing is said: %v", err)
+		}
+		return a
+	}
+	if got := said(); got.Status != Done {
+		t.Errorf("in the end the cloud hears %s", got.Status)
+	}
+	r.receive(t.Context(), request)
+	if got := said(); got.Status != Done {
+		t.Errorf("asked again it says %s", got.Status)
+	}
+}
