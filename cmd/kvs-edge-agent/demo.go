@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
@@ -78,7 +78,7 @@ type demo struct {
 	cloud   *localcloud.Cloud
 	camera  *fakecam.Camera // nil with a camera of the user's
 	agent   *agentProcess
-	kvs     *kinesisvideo.Client
+	user    *integrator.Integrator
 	began   time.Time
 	scratch bool // dir is removed at the end
 }
@@ -145,7 +145,7 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.kvs, err = userClient(ctx, d.cloud); err != nil {
+	if d.user, err = integrator.New(ctx, d.cloud); err != nil {
 		return err
 	}
 	program, err := os.Executable()

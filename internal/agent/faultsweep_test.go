@@ -193,7 +193,7 @@ func (r *sweepRun) open() {
 	var err error
 	for range 2 * sweepBurst {
 		r.store, err = segment.Open(segment.Options{
-			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Part("", health.JobStore),
+			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Component("", health.JobStore),
 			VolumeMemory: r.state().VolumeMemoryFile(),
 		})
 		if err == nil {
@@ -207,17 +207,17 @@ func (r *sweepRun) open() {
 func (r *sweepRun) record(segments, length time.Duration) {
 	rec := recorder.New(recorder.Options{
 		Stream: "door", Store: r.store, SegmentDuration: segments,
-		FlushInterval: time.Second, Health: r.registry.Part("door", health.JobRecorder),
+		FlushInterval: time.Second, Health: r.registry.Component("door", health.JobRecorder),
 		Source: clip.NewSource(clip.Options{
 			Directory: filepath.Join(filepath.Dir(r.dir), "media"),
 			URL:       func(context.Context) (secret.String, error) { return secret.New("file:///clip.mkv?loop=true"), nil },
 		}),
 	})
 	stop := r.background(func(ctx context.Context) { _ = rec.Run(ctx) })
-	time.Sleep(length)
+	r.pass(length)
 	r.disk.Over()
-	time.Sleep(2 * time.Second) // the next keyframe
-	part := r.registry.Part("door", health.JobRecorder).Snapshot()
+	r.pass(2 * time.Second) // the next keyframe
+	part := r.registry.Component("door", health.JobRecorder).Snapshot()
 	if worst, ok := part.Worst(); ok || part.State != "recording" {
 		r.wrong = append(r.wrong, fmt.Sprintf("the recorder is %q, %q", part.State, worst.Text))
 	}
@@ -231,6 +231,9 @@ func (r *sweepRun) background(run func(context.Context)) (stop func()) {
 	running.Go(func() { run(ctx) })
 	return func() { cancel(); running.Wait() }
 }
+
+// pass lets time pass, in the bubble that a run is in.
+func (r *sweepRun) pass(d time.Duration) { time.Sleep(d) }
 
 // uploadAll acknowledges what is recorded, and moves what is whole, until ctx ends.
 func (r *sweepRun) uploadAll(ctx context.Context, move bool) {
@@ -274,13 +277,13 @@ func (r *sweepRun) persisted(k segment.Key, start time.Duration, frames int) {
 
 func (r *sweepRun) upload() {
 	stop := r.background(func(ctx context.Context) { r.uploadAll(ctx, true) })
-	time.Sleep(6 * time.Second)
+	r.pass(6 * time.Second)
 	stop()
 }
 
 func (r *sweepRun) acknowledge() {
 	stop := r.background(func(ctx context.Context) { r.uploadAll(ctx, false) })
-	time.Sleep(4 * time.Second)
+	r.pass(4 * time.Second)
 	stop()
 }
 
@@ -293,7 +296,7 @@ func (r *sweepRun) startKeeper(p retention.Policy) {
 
 func (r *sweepRun) retain(p retention.Policy) {
 	r.startKeeper(p)
-	time.Sleep(30 * time.Second)
+	r.pass(30 * time.Second)
 }
 
 func (r *sweepRun) deleteStream() {
@@ -301,7 +304,7 @@ func (r *sweepRun) deleteStream() {
 		if r.store.DeleteStream(r.context, "door") == nil {
 			return
 		}
-		time.Sleep(time.Second)
+		r.pass(time.Second)
 	}
 	r.wrong = append(r.wrong, "the stream cannot be deleted")
 }
@@ -352,7 +355,7 @@ func (r *sweepRun) reopen(before []string) []string {
 		}
 	}
 	r.mu.Unlock()
-	if want := int(r.registry.Part("door", health.JobRecorder).Number(health.FramesRecorded).Load()); frames < want {
+	if want := int(r.registry.Component("door", health.JobRecorder).Value(health.FramesRecorded)); frames < want {
 		r.wrong = append(r.wrong, fmt.Sprintf("%d frames are there, %d were recorded", frames, want))
 	}
 	r.expectKnownFiles()

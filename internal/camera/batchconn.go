@@ -37,7 +37,7 @@ type batchConn struct {
 	playing *atomic.Bool
 	answer  time.Duration     // how long it may bring nothing before it plays
 	tap     *tap              // nil: what comes is encrypted
-	came    func(n int) error // is told how many bytes came; an error is that of the reading
+	came    func(n int) error // is called with the number of bytes that came; its error ends the reading
 
 	space   []byte
 	began   time.Time             // when something came first once it played
@@ -46,6 +46,7 @@ type batchConn struct {
 	full    bool                  // the last read filled space: more is waiting
 	raw     syscall.RawConn       // nil before it gathers
 	receive func(fd uintptr) bool // reads what the socket has; made once, as each would be an allocation
+	instant *time.Timer           // ends at the next common instant; made once, for the same reason
 	n       int                   // what receive read
 	failed  error
 }
@@ -101,7 +102,7 @@ func (c *batchConn) fill() error {
 	return err
 }
 
-// anchored tells whether it plays for long enough for the first picture to be here.
+// anchored reports whether it plays for long enough for the first picture to be here.
 func (c *batchConn) anchored() bool {
 	return c.playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter
 }
@@ -136,7 +137,7 @@ func (c *batchConn) startBatches() bool {
 	if err != nil || failed != nil {
 		return false
 	}
-	c.raw = raw
+	c.raw, c.instant = raw, time.NewTimer(batchInterval)
 	c.receive = func(fd uintptr) bool {
 		c.n, c.failed = unix.Read(int(fd), c.space[len(c.buffer):])
 		return true // never wait for the poller: it would wait for batchWake bytes
@@ -149,7 +150,8 @@ func (c *batchConn) readBatch() error {
 	for {
 		if !c.full {
 			now := time.Now()
-			time.Sleep(now.Truncate(batchInterval).Add(batchInterval).Sub(now))
+			c.instant.Reset(now.Truncate(batchInterval).Add(batchInterval).Sub(now))
+			<-c.instant.C
 		}
 		err := c.raw.Read(c.receive)
 		switch {

@@ -38,7 +38,7 @@ type sampler struct {
 	completed map[health.Key]int64 // how many ends of windows were reported
 }
 
-// minute gives the continuous metrics, and the events since the last call.
+// minute returns the continuous metrics, and the events since the last call.
 func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 	parts := s.parts()
 	points := s.eventsOf(parts, now)
@@ -79,7 +79,7 @@ func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 	return points
 }
 
-// spaceUsed gives the share of what a stream may use: of its size limit or, without one, of what
+// spaceUsed returns the share of what a stream may use: of its size limit or, without one, of what
 // the disk has left for it.
 func (s *sampler) spaceUsed(stream Stream) (float64, bool) {
 	used := float64(s.o.Store.Usage(stream.Name).Bytes)
@@ -93,18 +93,18 @@ func (s *sampler) spaceUsed(stream Stream) (float64, bool) {
 	return used / (used + float64(free)), true
 }
 
-// events gives what happened since the last call.
+// events returns what happened since the last call.
 func (s *sampler) events(now time.Time) []cloudwatch.Point { return s.eventsOf(s.parts(), now) }
 
-func (s *sampler) parts() map[health.Key]health.PartSnapshot {
-	parts := make(map[health.Key]health.PartSnapshot)
+func (s *sampler) parts() map[health.Key]health.ComponentSnapshot {
+	parts := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range s.o.Health.Snapshot() {
 		parts[p.Key] = p
 	}
 	return parts
 }
 
-func (s *sampler) eventsOf(parts map[health.Key]health.PartSnapshot, now time.Time) []cloudwatch.Point {
+func (s *sampler) eventsOf(parts map[health.Key]health.ComponentSnapshot, now time.Time) []cloudwatch.Point {
 	var points []cloudwatch.Point
 	current := make(map[event]bool)
 	completed := make(map[health.Key]int64, len(parts))
@@ -158,8 +158,8 @@ const (
 	Errored                   // does not do its work
 )
 
-// ActivityOf tells what a job does.
-func ActivityOf(p health.PartSnapshot) Activity {
+// ActivityOf returns what a job does.
+func ActivityOf(p health.ComponentSnapshot) Activity {
 	worst, ok := p.Worst()
 	switch {
 	case ok && worst.Severity == health.Failed:

@@ -53,7 +53,7 @@ func (d *badDisk) change(op, name string, takesRoom bool) error {
 	}
 	if d.slow > 0 {
 		d.slept.Add(1)
-		time.Sleep(d.slow)
+		<-time.After(d.slow)
 	}
 	if errno := d.fault.Load(); errno != nil && (takesRoom || !d.room) {
 		return &fs.PathError{Op: op, Path: name, Err: *errno}
@@ -370,7 +370,8 @@ func powerCut(t *testing.T) {
 	runStore(t, store)
 	var rigs []*rig
 	for i, stream := range []string{"door", "yard"} {
-		rigs = append(rigs, recordInto(t, store, dir, stream, disk.cameras[i], disk.cameras[i].URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
+		rigs = append(rigs,
+			recordInto(t, store, dir, stream, disk.cameras[i], disk.cameras[i].URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
 	}
 	for _, r := range rigs {
 		r.awaitFrames(250)

@@ -1,7 +1,9 @@
 package status
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -54,7 +56,7 @@ func (c *Collector) Snapshot() Snapshot {
 	if free, total, err := c.Store.DiskFree(); err == nil {
 		s.Disk.FreeBytes, s.Disk.TotalBytes = int64(free), int64(total)
 	}
-	parts := make(map[health.Key]health.PartSnapshot)
+	parts := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.Health.Snapshot() {
 		p.Redate(now)
 		parts[p.Key] = p
@@ -80,8 +82,8 @@ func (c *Collector) Snapshot() Snapshot {
 // streamJobs are those that report of a stream.
 var streamJobs = []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore}
 
-func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage segment.Usage) Stream {
-	part := func(job string) health.PartSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
+func stream(info StreamInfo, parts map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
+	part := func(job string) health.ComponentSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
 	rec, up, ret := part(health.JobRecorder), part(health.JobUploader), part(health.JobRetention)
 	st := Stream{
 		Name: info.Name,
@@ -126,7 +128,7 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 	return st
 }
 
-func job(p health.PartSnapshot) Job {
+func job(p health.ComponentSnapshot) Job {
 	class, details := JobStatus(p)
 	state := p.State
 	if state == "" {
@@ -135,7 +137,7 @@ func job(p health.PartSnapshot) Job {
 	return Job{State: state, Since: p.StateSince, Status: class, Details: details, NextWindow: millis(p.Numbers[health.NextWindowTime])}
 }
 
-func appendConditions(list []Condition, p health.PartSnapshot) []Condition {
+func appendConditions(list []Condition, p health.ComponentSnapshot) []Condition {
 	for _, c := range p.Conditions {
 		list = append(list, Condition{Job: p.Job, Condition: c})
 	}
@@ -147,4 +149,42 @@ func millis(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms)
+}
+
+// orphanJobs are those that go on for a stream that is not configured.
+var orphanJobs = []string{health.JobRetention, health.JobStore}
+
+// orphans are the streams beside those that are configured, by name.
+func (c *Collector) orphans(configured []Stream, parts map[health.Key]health.ComponentSnapshot) []Orphan {
+	names := make(map[string]bool)
+	if c.Recorded != nil {
+		for _, name := range c.Recorded() {
+			names[name] = true
+		}
+	}
+	for key, part := range parts {
+		if key.Stream != "" && len(part.Conditions) > 0 && slices.Contains(orphanJobs, key.Job) {
+			names[key.Stream] = true
+		}
+	}
+	for _, st := range configured {
+		delete(names, st.Name)
+	}
+	var list []Orphan
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		usage := c.Store.Usage(name)
+		o := Orphan{
+			Name: name, Segments: usage.Segments, UsedBytes: usage.Bytes, QuarantineBytes: usage.Quarantine, NotUploadedBytes: usage.PendingBytes,
+			Oldest: usage.Oldest, Newest: usage.Newest,
+			DeletedBeforeUpload: parts[health.Key{Stream: name, Job: health.JobRetention}].Numbers[health.DeletedBeforeUpload],
+		}
+		if c.Policy != nil {
+			o.Policy = c.Policy(name)
+		}
+		for _, job := range orphanJobs {
+			o.Conditions = appendConditions(o.Conditions, parts[health.Key{Stream: name, Job: job}])
+		}
+		list = append(list, o)
+	}
+	return list
 }

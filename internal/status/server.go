@@ -3,6 +3,7 @@ package status
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,12 +15,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
-
-// socketMode lets the agent's user and group speak to it, and nobody else.
-const socketMode = 0o660
-
-// maxSocketPath is what fits sockaddr_un on Linux, less the closing zero.
-const maxSocketPath = 107
 
 const (
 	// maxBody bounds the body and the header of a request, in bytes; real ones have some hundred.
@@ -33,7 +28,7 @@ const (
 // Server serves the local API on a unix socket.
 type Server struct {
 	listener *socket
-	part     *health.Part
+	part     *health.Component
 	http     *http.Server
 	mux      *http.ServeMux
 	log      *zap.Logger
@@ -45,7 +40,7 @@ func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, 
 // NewServer binds the socket. A socket file left by an agent that died is replaced; one that
 // answers belongs to a running agent and is an error, and so is what is no socket: a wrong path must
 // not cost a file.
-func NewServer(path string, snapshot func() Snapshot, part *health.Part, log *zap.Logger) (*Server, error) {
+func NewServer(path string, snapshot func() Snapshot, part *health.Component, log *zap.Logger) (*Server, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter "+
 			"one", path, maxSocketPath)
@@ -85,10 +80,6 @@ func wholeBodies(next http.Handler, timeout time.Duration) http.Handler {
 	})
 }
 
-func unusable(err error) error {
-	return fmt.Errorf("cannot open the local API: %w; set AWS_KVS_EDGE_SOCKET to a path that the agent's user may write to", err)
-}
-
 // Run serves until ctx ends, then removes the socket. A socket that somebody removes meanwhile is made again.
 func (s *Server) Run(ctx context.Context) error {
 	watching, end := context.WithCancel(ctx)
@@ -102,4 +93,11 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("the local API stopped: %w", err)
 	}
 	return nil
+}
+
+func (s *Server) writeJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		s.log.Debug("a reader of the local API went away", zap.Error(err))
+	}
 }

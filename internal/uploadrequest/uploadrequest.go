@@ -44,7 +44,7 @@ type Uploader func(ctx context.Context, stream string, from, to time.Time, each 
 type Inbox interface {
 	// Ready receives when there may be requests.
 	Ready() <-chan struct{}
-	// Take goes through the requests that are there. acknowledge tells the broker that it need not send one again, and
+	// Take goes through the requests that are there. acknowledge notifies the broker that it need not send one again, and
 	// never blocks.
 	Take(each func(payload []byte, acknowledge func()))
 }
@@ -59,7 +59,7 @@ type Options struct {
 	Dir     statefile.Dir // keeps the requests that are open
 	Now     func() time.Time
 	Log     *zap.Logger
-	Health  *health.Part
+	Health  *health.Component
 }
 
 // file holds the requests whose last answer the broker does not have yet, so that a restart ends none of them.

@@ -63,7 +63,7 @@ type Options struct {
 	// Log receives one line per episode. Default none.
 	Log *zap.Logger
 	// Health receives the faults as conditions. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 }
 
 // Provider is an aws.CredentialsProvider. Many callers share one request; valid credentials are
@@ -73,7 +73,7 @@ type Provider struct {
 	url    string
 	client *http.Client
 	ask    func(context.Context) (answer, error) // makes one request; its errors are faults
-	name   string                                // of what gives the credentials, for logs
+	name   string                                // where the credentials come from, for logs
 
 	mu        sync.Mutex
 	flight    chan struct{}   // guarded by mu, as all below: closed when the request under way ends
@@ -123,7 +123,7 @@ func newProvider(o Options) *Provider {
 		o.Log = zap.NewNop()
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part("", health.JobCloud)
+		o.Health = health.NewRegistry(o.Now).Component("", health.JobCloud)
 	}
 	return &Provider{o: o, retry: backoff.New(o.Retry)}
 }
@@ -268,6 +268,6 @@ func (p *Provider) recovered(clock *health.Fault) {
 			p.o.Log.Info("credentials renewed", zap.Time("expires", p.expires))
 		}
 	case p.o.Health.Report(scope, health.Degraded, clock):
-		p.o.Log.Warn("the clock is off", zap.Error(clock))
+		p.o.Log.Warn("the clock is off", zap.String("code", clock.Code), zap.Error(clock))
 	}
 }
