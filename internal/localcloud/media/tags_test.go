@@ -168,7 +168,8 @@ func TestTagsAreKept(t *testing.T) {
 			c := &cloud{Service: s, server: httptest.NewServer(s)}
 			t.Cleanup(c.server.Close)
 			p := c.open(t)
-			p.write(streamHead(), second(epoch), archive.AppendTags(nil, "a", "ü"), archive.AppendTags(nil, "b", ""), second(epoch+1000), archive.AppendTags(nil, "c", "3"))
+			p.write(streamHead(), second(epoch), archive.AppendTags(nil, "a", "ü"), archive.AppendTags(nil, "b", ""), second(epoch+1000),
+				archive.AppendTags(nil, "c", "3"))
 			p.body.Close()
 			p.rest()
 		} else if got, want := tagsOf(&cloud{Service: s}), []string{"a=ü b=", "c=3"}; !slices.Equal(got, want) {
