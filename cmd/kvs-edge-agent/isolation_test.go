@@ -34,7 +34,7 @@ var plants = []struct{ file, line, code string }{
 	{"agent/jobs.go", "	return camera.NewSource(camera.Options{", `Limits: func() (l camera.Limits) { if stream == "flood" { l.Bytes = camera.DefaultLimits().Bytes / 4 }; return l }(),`},
 	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {",
 		fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
-	{"retention/keeper.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
+	{"retention/run.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
 	{"segment/syncqueue.go", "func (q *syncQueue) run(ctx context.Context) error {", once(10)},
 	{"kvsconfig/listing.go", "func (l *lister) once(ctx context.Context) (listing, error) {", once(1)},
 	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", once(5)},

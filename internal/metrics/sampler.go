@@ -40,8 +40,8 @@ type sampler struct {
 
 // minute returns the continuous metrics, and the events since the last call.
 func (s *sampler) minute(now time.Time) []cloudwatch.Point {
-	parts := s.parts()
-	points := s.eventsOf(parts, now)
+	components := s.components()
+	points := s.eventsOf(components, now)
 	thing := func(name string, unit cloudwatch.Unit, value float64) {
 		points = append(points, cloudwatch.Point{
 			Name: name, Dimensions: []cloudwatch.Dimension{{Name: dimensionThing, Value: s.o.Thing}}, Unit: unit, Time: now, Value: value,
@@ -52,7 +52,7 @@ func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 	for _, t := range jobTypes {
 		healthy, unhealthy, running := 0, 0, 0
 		for _, stream := range streams {
-			switch ActivityOf(parts[health.Key{Stream: stream.Name, Job: t.job}]) {
+			switch ActivityOf(components[health.Key{Stream: stream.Name, Job: t.job}]) {
 			case Running:
 				running++
 				healthy++
@@ -94,21 +94,21 @@ func (s *sampler) spaceUsed(stream Stream) (float64, bool) {
 }
 
 // events returns what happened since the last call.
-func (s *sampler) events(now time.Time) []cloudwatch.Point { return s.eventsOf(s.parts(), now) }
+func (s *sampler) events(now time.Time) []cloudwatch.Point { return s.eventsOf(s.components(), now) }
 
-func (s *sampler) parts() map[health.Key]health.ComponentSnapshot {
-	parts := make(map[health.Key]health.ComponentSnapshot)
+func (s *sampler) components() map[health.Key]health.ComponentSnapshot {
+	components := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range s.o.Health.Snapshot() {
-		parts[p.Key] = p
+		components[p.Key] = p
 	}
-	return parts
+	return components
 }
 
-func (s *sampler) eventsOf(parts map[health.Key]health.ComponentSnapshot, now time.Time) []cloudwatch.Point {
+func (s *sampler) eventsOf(components map[health.Key]health.ComponentSnapshot, now time.Time) []cloudwatch.Point {
 	var points []cloudwatch.Point
 	current := make(map[event]bool)
-	completed := make(map[health.Key]int64, len(parts))
-	for key, p := range parts {
+	completed := make(map[health.Key]int64, len(components))
+	for key, p := range components {
 		for _, t := range jobTypes {
 			if key.Job != t.job || key.Stream == "" {
 				continue

@@ -56,22 +56,22 @@ func (c *Collector) Snapshot() Snapshot {
 	if free, total, err := c.Store.DiskFree(); err == nil {
 		s.Disk.FreeBytes, s.Disk.TotalBytes = int64(free), int64(total)
 	}
-	parts := make(map[health.Key]health.ComponentSnapshot)
+	components := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.Health.Snapshot() {
 		p.Redate(now)
-		parts[p.Key] = p
+		components[p.Key] = p
 		if p.Stream == "" {
 			s.Agent = appendConditions(s.Agent, p)
 		}
 	}
 	for _, info := range c.Streams() {
-		st := stream(info, parts, c.Store.Usage(info.Name))
+		st := stream(info, components, c.Store.Usage(info.Name))
 		if c.Forecast != nil {
 			st.Space.Forecast = c.Forecast(info.Name)
 		}
 		s.Streams = append(s.Streams, st)
 	}
-	s.Orphans = c.orphans(s.Streams, parts)
+	s.Orphans = c.orphans(s.Streams, components)
 	if c.Forecast != nil {
 		s.Disk.Forecast = c.Forecast("")
 	}
@@ -82,9 +82,9 @@ func (c *Collector) Snapshot() Snapshot {
 // streamJobs are those that report of a stream.
 var streamJobs = []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore}
 
-func stream(info StreamInfo, parts map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
-	part := func(job string) health.ComponentSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
-	rec, up, ret := part(health.JobRecorder), part(health.JobUploader), part(health.JobRetention)
+func stream(info StreamInfo, components map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
+	component := func(job string) health.ComponentSnapshot { return components[health.Key{Stream: info.Name, Job: job}] }
+	rec, up, ret := component(health.JobRecorder), component(health.JobUploader), component(health.JobRetention)
 	st := Stream{
 		Name: info.Name,
 		Recorder: Recorder{
@@ -123,7 +123,7 @@ func stream(info StreamInfo, parts map[health.Key]health.ComponentSnapshot, usag
 		},
 	}
 	for _, name := range streamJobs {
-		st.Conditions = appendConditions(st.Conditions, part(name))
+		st.Conditions = appendConditions(st.Conditions, component(name))
 	}
 	return st
 }
@@ -155,15 +155,15 @@ func millis(ms int64) time.Time {
 var orphanJobs = []string{health.JobRetention, health.JobStore}
 
 // orphans are the streams beside those that are configured, by name.
-func (c *Collector) orphans(configured []Stream, parts map[health.Key]health.ComponentSnapshot) []Orphan {
+func (c *Collector) orphans(configured []Stream, components map[health.Key]health.ComponentSnapshot) []Orphan {
 	names := make(map[string]bool)
 	if c.Recorded != nil {
 		for _, name := range c.Recorded() {
 			names[name] = true
 		}
 	}
-	for key, part := range parts {
-		if key.Stream != "" && len(part.Conditions) > 0 && slices.Contains(orphanJobs, key.Job) {
+	for key, component := range components {
+		if key.Stream != "" && len(component.Conditions) > 0 && slices.Contains(orphanJobs, key.Job) {
 			names[key.Stream] = true
 		}
 	}
@@ -176,13 +176,13 @@ func (c *Collector) orphans(configured []Stream, parts map[health.Key]health.Com
 		o := Orphan{
 			Name: name, Segments: usage.Segments, UsedBytes: usage.Bytes, QuarantineBytes: usage.Quarantine, NotUploadedBytes: usage.PendingBytes,
 			Oldest: usage.Oldest, Newest: usage.Newest,
-			DeletedBeforeUpload: parts[health.Key{Stream: name, Job: health.JobRetention}].Numbers[health.DeletedBeforeUpload],
+			DeletedBeforeUpload: components[health.Key{Stream: name, Job: health.JobRetention}].Numbers[health.DeletedBeforeUpload],
 		}
 		if c.Policy != nil {
 			o.Policy = c.Policy(name)
 		}
 		for _, job := range orphanJobs {
-			o.Conditions = appendConditions(o.Conditions, parts[health.Key{Stream: name, Job: job}])
+			o.Conditions = appendConditions(o.Conditions, components[health.Key{Stream: name, Job: job}])
 		}
 		list = append(list, o)
 	}

@@ -40,8 +40,8 @@ func TestTheSocketComesBackByItself(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = os.RemoveAll(dir) })
 			path := filepath.Join(dir, "state", "agent.sock")
-			part := health.NewRegistry(time.Now).Component("", health.JobAPI)
-			server, err := NewServer(path, func() Snapshot { return Snapshot{Version: "x"} }, part, zap.NewNop())
+			component := health.NewRegistry(time.Now).Component("", health.JobAPI)
+			server, err := NewServer(path, func() Snapshot { return Snapshot{Version: "x"} }, component, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestTheSocketComesBackByItself(t *testing.T) {
 			if _, err := os.Lstat(path); !os.IsNotExist(err) {
 				t.Errorf("the socket is left: %v", err)
 			}
-			if worst, ok := part.Snapshot().Worst(); ok {
+			if worst, ok := component.Snapshot().Worst(); ok {
 				t.Errorf("%+v", worst)
 			}
 		})

@@ -398,8 +398,6 @@ func TestASegmentThatCannotBeOpenedOnceIsTriedAgainInSeconds(t *testing.T) {
 	}
 }
 
-var errNoDescriptor = fmt.Errorf("cannot open: %w", syscall.EMFILE)
-
 // A service that repeats that a fragment is coming in, and never says that it is there, holds no session for ever.
 func TestAServiceThatRepeatsItselfIsLeft(t *testing.T) {
 	t.Parallel()
