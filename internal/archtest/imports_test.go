@@ -36,7 +36,7 @@ var layers = [][]string{
 	{"internal/segment/export"},
 	{"internal/cloud/awsclient", "internal/cloud/awserr", "internal/cloud/connfault"},
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
-	{"internal/camera", "internal/clip"},
+	{"internal/camera/...", "internal/clip"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
 		"internal/camerasecret", "internal/uploadrequest", "internal/status", "internal/metrics"},
 	{"internal/settings"},

@@ -24,7 +24,8 @@ import (
 type clientConfig struct {
 	Options // with defaults
 	endpoint
-	udp bool // RTP over UDP instead of TCP
+	udp    bool    // RTP over UDP instead of TCP
+	memory *memory // of the camera
 }
 
 // session is one session with a camera.
@@ -54,7 +55,9 @@ type session struct {
 func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	s := &session{
 		clientConfig: c, to: to,
-		hooks:   requestHooks{at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint)},
+		hooks: requestHooks{
+			at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint, &c.memory.password), keepalive: &c.memory.keepalive,
+		},
 		traffic: newTraffic(c.Limits.Bytes),
 		ended:   make(chan error, 1),
 	}
@@ -71,10 +74,12 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	stop := context.AfterFunc(ctx, s.pauseAndClose)
 	defer stop()
 	err := s.run(ctx)
+	aborted := s.aborted.Load()
+	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if aborted := s.aborted.Load(); aborted != nil {
+	if aborted != nil {
 		err = *aborted // what else failed follows from it
 	}
 	return translate(err)
@@ -119,14 +124,15 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, err
 	}
 	s.conn.Store(&conn)
-	s.hooks.connect(s.client.Scheme, address)
 	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		s.peer = remote.IP
 	}
 	batched := &batchConn{Conn: conn, playing: &s.hooks.playing, answer: s.Limits.Answer, came: s.countBytes}
+	var write func([]byte) (int, error)
 	if s.client.Scheme == "rtsp" { // a redirect may change it
-		batched.tap = &s.tap
+		batched.tap, write = &s.tap, batched.Write
 	}
+	s.hooks.connect(s.client.Scheme, address, write)
 	return batched, nil
 }
 
@@ -245,7 +251,7 @@ func (s *session) start() error {
 	if err := s.hooks.repeat(func() (err error) { answer, err = s.client.Play(nil); return err }); err != nil {
 		return err
 	}
-	s.hooks.playing.Store(true)
+	s.hooks.begin()
 	if !s.udp {
 		return nil
 	}
