@@ -16,6 +16,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 )
 
 func newExportCommand() *cobra.Command {
@@ -44,7 +45,7 @@ arguments.`,
 			if err != nil {
 				return err
 			}
-			o := segment.ExportOptions{Stream: flags.stream, From: from, To: to}
+			o := export.Options{Stream: flags.stream, From: from, To: to}
 			if toStandardOutput(args[0]) {
 				return exportToPipe(cmd, store, o)
 			}
@@ -78,7 +79,7 @@ func checkOutput(name string) error {
 }
 
 // exportToFile exports beside the file, and renames the export once it is complete.
-func exportToFile(cmd *cobra.Command, store *segment.Store, o segment.ExportOptions, name string) error {
+func exportToFile(cmd *cobra.Command, store *segment.Store, o export.Options, name string) error {
 	out, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
 	if err != nil {
 		return fmt.Errorf("cannot create a file in %s: %w", filepath.Dir(name), cause(err))
@@ -104,7 +105,7 @@ func exportToFile(cmd *cobra.Command, store *segment.Store, o segment.ExportOpti
 }
 
 // exportToPipe exports to the standard output, and says so on the other one.
-func exportToPipe(cmd *cobra.Command, store *segment.Store, o segment.ExportOptions) error {
+func exportToPipe(cmd *cobra.Command, store *segment.Store, o export.Options) error {
 	if terminalOf(cmd.OutOrStdout()).present {
 		return &exitError{exitSettings, errors.New("the standard output is a terminal, which shows no media: " +
 			"put a program behind it, or name a file")}
@@ -123,11 +124,11 @@ type pipeFile struct{ io.Writer }
 // WriteAt implements io.WriterAt.
 func (pipeFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
-func runExport(ctx context.Context, out io.Writer, store *segment.Store, o segment.ExportOptions, file mkv.File) (segment.Exported, error) {
+func runExport(ctx context.Context, out io.Writer, store *segment.Store, o export.Options, file mkv.File) (export.Result, error) {
 	bar := newProgress(out, "exporting")
 	defer bar.end()
 	o.Progress = bar.show
-	return store.Export(ctx, o, file)
+	return export.Run(ctx, store, o, file)
 }
 
 // cause is an error of the file system without the path that the sentence names already.
@@ -139,7 +140,7 @@ func cause(err error) error {
 	return err
 }
 
-func reportExport(w io.Writer, name string, e segment.Exported) error {
+func reportExport(w io.Writer, name string, e export.Result) error {
 	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", shownName(name), humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
 		humanize.Length(e.To.Sub(e.From)), humanize.Count(e.Fragments, "fragment"), humanize.Bytes(e.Bytes))
 	incomplete := len(e.Damaged) > 0

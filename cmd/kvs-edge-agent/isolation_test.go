@@ -35,7 +35,7 @@ var plants = []struct{ file, line, code string }{
 	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {",
 		fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
 	{"retention/keeper.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
-	{"segment/run.go", "func (s *Store) syncWriters(ctx context.Context) error {", once(10)},
+	{"segment/sync.go", "func (s *Store) syncWriters(ctx context.Context) error {", once(10)},
 	{"kvsconfig/listing.go", "func (l *lister) once(ctx context.Context) (listing, error) {", once(1)},
 	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", once(5)},
 	{"cloud/kvs/body.go", "func (b *body) read(p []byte) (int, error) {", once(30)},

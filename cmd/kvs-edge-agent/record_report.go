@@ -80,7 +80,7 @@ func (s *recordSession) report(ctx context.Context, problems io.Writer) {
 func (s *recordSession) summarize() error {
 	failed := false
 	for _, r := range s.recordings {
-		n := func(name string) int64 { return r.part.Number(name).Load() }
+		n := func(name string) int64 { return r.part.Value(name) }
 		l := &r.line
 		l.Frames, l.FramesLost, l.Gaps = n(health.FramesRecorded), n(health.FramesLost), n(health.Gaps)
 		if l.Seconds > 0 {

@@ -23,7 +23,7 @@ import (
 // recording is one camera being recorded.
 type recording struct {
 	stream  string
-	part    *health.Part
+	part    *health.Component
 	began   bool   // it was said that it records
 	problem string // the last sentence about it
 	line    cameraLine
@@ -44,7 +44,7 @@ func newRecordSession(o recordOptions, streams []string, out io.Writer, store *s
 	s := &recordSession{o: o, out: out, store: store, health: health.NewRegistry(time.Now)}
 	for _, stream := range streams {
 		s.recordings = append(s.recordings, &recording{
-			stream: stream, part: s.health.Part(stream, health.JobRecorder), line: cameraLine{Event: "camera", Stream: stream},
+			stream: stream, part: s.health.Component(stream, health.JobRecorder), line: cameraLine{Event: "camera", Stream: stream},
 		})
 	}
 	return s

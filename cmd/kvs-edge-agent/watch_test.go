@@ -117,7 +117,8 @@ func serveStatus(t *testing.T, snapshot status.Snapshot) (socket, dir string) {
 		t.Fatal(err)
 	}
 	socket = filepath.Join(dir, "agent.sock")
-	server, err := status.NewServer(socket, func() status.Snapshot { return snapshot }, health.NewRegistry(time.Now).Part("", health.JobAPI),
+	server, err := status.NewServer(socket, func() status.Snapshot { return snapshot }, health.NewRegistry(time.Now).Component("",
+		health.JobAPI),
 		zap.NewNop())
 	if err != nil {
 		t.Fatal(err)

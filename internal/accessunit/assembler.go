@@ -22,9 +22,9 @@ const (
 
 // assembler turns the RTP packets of a video track, in order of their sequence numbers, into access units. It copies
 // each payload once, into a buffer that it uses again for each access unit, and allocates nothing per packet.
-// An access unit of which a part is missing is never given out, but reported as damage.
+// An access unit of which a part is missing is never emitted, but reported as damage.
 //
-// An access unit is given out when the next one begins: markers are often forgotten, or set on
+// An access unit is emitted when the next one begins: markers are often forgotten, or set on
 // each slice. One that was right for a while is believed, so that a picture need not wait for the next.
 type assembler struct {
 	codec    Codec
@@ -55,7 +55,7 @@ type assembler struct {
 type openAU struct {
 	picture bool  // it has a slice
 	slices  int   // so many
-	corrupt error // why it must not be given out
+	corrupt error // why it must not be emitted
 	partial bool  // its last NAL unit, at buffer[nalAt:], is not complete
 	nalAt   int
 	marked  bool // its last packet had the marker
@@ -115,7 +115,7 @@ func (a *assembler) push(p Packet, now time.Time) error {
 	return nil
 }
 
-// flush gives out the last access unit when nothing more comes. One that was cut off in the middle
+// flush emits the last access unit when nothing more comes. One that was cut off in the middle
 // was never sent. One without a marker is whole when it has as many slices as all others;
 // otherwise it counts as lost, as nobody knows.
 func (a *assembler) flush() {
@@ -193,7 +193,7 @@ func (a *assembler) unpack(payload []byte) {
 			a.dropNAL()
 		}
 	default:
-		a.to.Noticed(errPacking)
+		a.to.Malformed(errPacking)
 	}
 }
 
@@ -260,9 +260,9 @@ func (a *assembler) dropNAL() {
 }
 
 // noticeMalformed reports a NAL unit that is none. It corrupts nothing: there is nothing in it.
-func (a *assembler) noticeMalformed() { a.to.Noticed(errMalformed) }
+func (a *assembler) noticeMalformed() { a.to.Malformed(errMalformed) }
 
-// markCorrupt keeps the open access unit from being given out.
+// markCorrupt keeps the open access unit from being emitted.
 func (a *assembler) markCorrupt(err error) {
 	if a.open.corrupt == nil {
 		a.open.corrupt = err
@@ -345,14 +345,14 @@ func (a *assembler) noteSlice(first bool) {
 	a.open.slices++
 }
 
-// split gives out the open access unit, but for the NAL unit at nalAt, which begins the next one.
+// split emits the open access unit, but for the NAL unit at nalAt, which begins the next one.
 func (a *assembler) split() {
 	from, to := a.open.nalAt, len(a.buffer)
 	a.finish()
 	a.buffer = append(a.buffer, a.buffer[from:to]...) // to the front: finish emptied it
 }
 
-// finish gives out the open access unit, or reports what corrupted it, and begins an empty one.
+// finish emits the open access unit, or reports what corrupted it, and begins an empty one.
 func (a *assembler) finish() {
 	switch {
 	case a.open.corrupt != nil && a.synced:

@@ -12,7 +12,7 @@ type silent struct{ Sink }
 func (silent) AccessUnit([][]byte, uint32, time.Time) {}
 func (silent) Damaged(int64, error)                   {}
 func (silent) Missed(int64)                           {}
-func (silent) Noticed(error)                          {}
+func (silent) Malformed(error)                        {}
 
 func TestRecoveryPointsAreFoundAmongMessages(t *testing.T) {
 	t.Parallel()
@@ -49,7 +49,7 @@ func TestHugePictureEndsTheSession(t *testing.T) {
 	t.Error("nothing was said")
 }
 
-// intact checks that an assembler gives out nothing but whole NAL units.
+// intact checks that an assembler emits nothing but whole NAL units.
 type intact struct {
 	silent
 	t *testing.T
@@ -62,11 +62,11 @@ func (s *intact) AccessUnit(nalus [][]byte, _ uint32, _ time.Time) {
 		k := kindOf(s.c, nal)
 		any = any || k.slice()
 		if k == nalMalformed || bytes.Contains(nal, startCode) {
-			s.t.Errorf("gives out %x", nal)
+			s.t.Errorf("emits %x", nal)
 		}
 	}
 	if !any {
-		s.t.Error("gives out no picture")
+		s.t.Error("emits no picture")
 	}
 }
 

@@ -38,16 +38,16 @@ func (f *Feed) newAssembler() *assembler {
 
 // Push takes the next packet. An error ends the session.
 func (f *Feed) Push(p Packet, now time.Time) error {
-	f.enter(p)
-	defer f.survive()
+	f.beginPacket(p)
+	defer f.recoverPacket()
 	if f.assembler == nil && !f.resume(now) {
 		return nil
 	}
 	return f.assembler.push(p, now)
 }
 
-// enter begins a packet; survive, deferred, ends it.
-func (f *Feed) enter(p Packet) {
+// beginPacket begins a packet; recoverPacket, deferred, ends it.
+func (f *Feed) beginPacket(p Packet) {
 	reported := f.before.reported
 	if f.started && p.Timestamp != f.present.timestamp {
 		reported, f.present.reported = f.present.reported, false
@@ -56,8 +56,8 @@ func (f *Feed) enter(p Packet) {
 	f.present.timestamp, f.sequence = p.Timestamp, p.Sequence
 }
 
-// survive must be deferred itself, as it recovers.
-func (f *Feed) survive() {
+// recoverPacket must be deferred itself, as it recovers.
+func (f *Feed) recoverPacket() {
 	if value := recover(); value != nil {
 		f.abandon(value)
 	}
@@ -145,13 +145,13 @@ func (f *Feed) Expect(sequence uint16, timestamp uint32) {
 	}
 }
 
-// Flush gives out the last access unit when nothing more comes.
+// Flush emits the last access unit when nothing more comes.
 func (f *Feed) Flush() {
 	if f.assembler == nil {
 		return
 	}
 	f.before = f.present
-	defer f.survive()
+	defer f.recoverPacket()
 	f.assembler.flush()
 }
 

@@ -22,7 +22,7 @@ type heard struct {
 }
 
 func (h *heard) Panicked(_ int64, value any) time.Time { panic(value) }
-func (h *heard) Noticed(error)                         { h.malformed++ }
+func (h *heard) Malformed(error)                       { h.malformed++ }
 func (h *heard) Damaged(frames int64, _ error)         { h.lost += frames }
 func (h *heard) Missed(frames int64)                   { h.lost += frames }
 

@@ -26,7 +26,7 @@ func (p h264Sets) Clone() ParameterSets {
 	return h264Sets{sps: maps.Clone(p.sps), pps: maps.Clone(p.pps)}
 }
 
-func (p h264Sets) Take(nal []byte) (changed bool) {
+func (p h264Sets) Add(nal []byte) (changed bool) {
 	nal = trimZeros(nal)
 	if len(nal) < 2 || len(nal) > maxParameterSet {
 		return false
@@ -35,7 +35,7 @@ func (p h264Sets) Take(nal []byte) (changed bool) {
 		return false
 	}
 	if nal[0]&h264TypeMask == h264SPS {
-		return p.takeSPS(nal)
+		return p.addSPS(nal)
 	}
 	id, ok := ppsID(nal[1:])
 	if !ok || !fits(p.size(), p.pps[id], nal) {
@@ -55,7 +55,7 @@ func (p h264Sets) size() (n int) {
 	return n
 }
 
-func (p h264Sets) takeSPS(nal []byte) (changed bool) {
+func (p h264Sets) addSPS(nal []byte) (changed bool) {
 	var sps h264.SPS
 	if sps.Unmarshal(nal) != nil || sps.Width() <= 0 || sps.Height() <= 0 {
 		return false

@@ -25,7 +25,7 @@ func (h265Codec) NewParameterSets() ParameterSets { return h265Sets{} }
 
 func (p h265Sets) Clone() ParameterSets { return maps.Clone(p) }
 
-func (p h265Sets) Take(nal []byte) (changed bool) {
+func (p h265Sets) Add(nal []byte) (changed bool) {
 	nal = trimZeros(nal)
 	if len(nal) < 3 || len(nal) > maxParameterSet {
 		return false

@@ -22,7 +22,7 @@ type Inspector struct {
 func NewInspector(c Codec, parameterSets [][]byte) Inspector {
 	i := Inspector{codec: c, Sets: c.NewParameterSets(), SetsChanged: true}
 	for _, set := range parameterSets {
-		i.Sets.Take(set)
+		i.Sets.Add(set)
 	}
 	return i
 }
@@ -44,7 +44,7 @@ func (i *Inspector) Inspect(nalus [][]byte) (c Contents) {
 			recovery = true
 		case nalSet:
 			sets = true
-			if i.Sets.Take(nal) {
+			if i.Sets.Add(nal) {
 				i.SetsChanged = true
 			}
 		}

@@ -4,12 +4,12 @@ import "github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 
 // ParameterSets are those that are active, by their kinds and ids.
 type ParameterSets interface {
-	// Take notes a parameter set, if it can be understood; it reports whether it is new or means
+	// Add notes a parameter set, if it can be understood; it reports whether it is new or means
 	// something else than the one before it.
-	Take(nal []byte) (changed bool)
+	Add(nal []byte) (changed bool)
 	// Holds reports whether a parameter set is, byte for byte, an active one.
 	Holds(nal []byte) bool
-	// Clone returns a copy that Take does not change.
+	// Clone returns a copy that Add does not change.
 	Clone() ParameterSets
 	// Track describes the video; ok is false while a parameter set is missing.
 	Track() (track mkv.Track, ok bool)

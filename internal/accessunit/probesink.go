@@ -100,14 +100,14 @@ func (p *ProbeSink) Missed(int64) {}
 // Audio implements Sink.
 func (p *ProbeSink) Audio([]byte, uint32, time.Time) {}
 
-// AudioLeft implements Sink.
-func (p *ProbeSink) AudioLeft([]string) {}
+// UnsupportedAudio implements Sink.
+func (p *ProbeSink) UnsupportedAudio([]string) {}
 
 // CameraTime implements Sink.
 func (p *ProbeSink) CameraTime(time.Time, uint32) {}
 
-// Noticed implements Sink.
-func (p *ProbeSink) Noticed(error) {}
+// Malformed implements Sink.
+func (p *ProbeSink) Malformed(error) {}
 
 // Panicked implements Sink.
 func (p *ProbeSink) Panicked(_ int64, value any) time.Time {

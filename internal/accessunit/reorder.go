@@ -16,16 +16,16 @@ const (
 
 // Reorder puts packets that came over UDP into the order of their sequence numbers, and leaves out
 // what comes twice. A packet that is missing is given up when too many have come after it, or too
-// long ago: the next in line is then simply given out, and whoever takes it sees the hole.
+// long ago: the next in line is then simply emitted, and whoever takes it sees the hole.
 //
 // The RTSP library could do this, but it waits for 64 packets however long that takes, and what it
 // still keeps back when the session ends is gone.
 type Reorder struct {
-	give    func(p Packet, arrival time.Time)
+	emit    func(p Packet, arrival time.Time)
 	playing bool      // the camera has answered PLAY
 	early   []arrived // before that
 	started bool      // next is valid
-	next    uint16    // sequence number to be given out next
+	next    uint16    // sequence number to be emitted next
 
 	announced uint16 // where the camera says that it begins
 	believed  func() // nil: it says nothing
@@ -42,11 +42,11 @@ type arrived struct {
 	at time.Time
 }
 
-// NewReorder makes a Reorder that gives packets out with the times of their arrival.
-func NewReorder(give func(Packet, time.Time)) *Reorder { return &Reorder{give: give} }
+// NewReorder makes a Reorder that emits packets with the times of their arrival.
+func NewReorder(emit func(Packet, time.Time)) *Reorder { return &Reorder{emit: emit} }
 
-// Take takes a packet, and keeps its payload.
-func (r *Reorder) Take(p Packet, now time.Time) {
+// Push takes a packet, and keeps its payload.
+func (r *Reorder) Push(p Packet, now time.Time) {
 	if r.playing {
 		r.sort(p, now)
 		return
@@ -93,7 +93,7 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 		}
 		r.Flush()
 		r.next = p.Sequence
-		r.give(first.Packet, first.at)
+		r.emit(first.Packet, first.at)
 	}
 	r.suspect = arrived{}
 	for p.Sequence-r.next >= reorderWindow {
@@ -128,7 +128,7 @@ func (r *Reorder) skip() {
 	r.drain()
 }
 
-// drain gives out what is next in line.
+// drain emits what is next in line.
 func (r *Reorder) drain() {
 	for {
 		slot := r.slot(r.next)
@@ -139,7 +139,7 @@ func (r *Reorder) drain() {
 		*slot = arrived{}
 		r.kept--
 		r.next++
-		r.give(p.Packet, p.at)
+		r.emit(p.Packet, p.at)
 	}
 }
 
@@ -150,7 +150,7 @@ func (r *Reorder) Expire(now time.Time) {
 	}
 }
 
-// Flush gives out all that is there.
+// Flush emits all that is there.
 func (r *Reorder) Flush() {
 	for r.kept > 0 {
 		r.skip()

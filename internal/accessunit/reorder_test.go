@@ -24,7 +24,7 @@ func TestReorder(t *testing.T) {
 		"a long hole":                 {[]int{0, 1, 200, 201}, []int{0, 1, 200, 201}},
 		"a long hole while one waits": {[]int{0, 2, 200, 201}, []int{0, 2, 200, 201}},
 		"a stray":                     {[]int{0, 20_000, 1, 2}, []int{0, 1, 2}},
-		"counted anew":                {[]int{0, 1, 3, 20_000, 20_001, 20_002}, []int{0, 1, 3, 20_000, 20_001, 20_002}},
+		"numbers restart":             {[]int{0, 1, 3, 20_000, 20_001, 20_002}, []int{0, 1, 3, 20_000, 20_001, 20_002}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -32,7 +32,7 @@ func TestReorder(t *testing.T) {
 			r := accessunit.NewReorder(func(p accessunit.Packet, _ time.Time) { got = append(got, int(p.Sequence-first)) })
 			r.Play()
 			for _, n := range c.come {
-				r.Take(accessunit.Packet{Sequence: uint16(first + n)}, noon)
+				r.Push(accessunit.Packet{Sequence: uint16(first + n)}, noon)
 			}
 			r.Flush()
 			if !slices.Equal(got, c.want) {
@@ -47,15 +47,15 @@ func TestReorder(t *testing.T) {
 		r := accessunit.NewReorder(func(_ accessunit.Packet, at time.Time) { got = append(got, at) })
 		r.Play()
 		for _, n := range []uint16{0, 2, 3} {
-			r.Take(accessunit.Packet{Sequence: n}, noon)
+			r.Push(accessunit.Packet{Sequence: n}, noon)
 		}
 		r.Expire(noon.Add(reorderPatience - 1))
 		if len(got) != 1 {
-			t.Errorf("%d packets are given out already", len(got))
+			t.Errorf("%d packets are emitted already", len(got))
 		}
 		r.Expire(noon.Add(reorderPatience))
 		if len(got) != 3 || got[2] != noon {
-			t.Errorf("given out is what came at %v", got)
+			t.Errorf("emitted is what came at %v", got)
 		}
 	})
 }

@@ -31,7 +31,7 @@ type SessionEnd struct {
 // Error implements error.
 func (e *SessionEnd) Error() string { return e.Fault.Error() }
 
-// Unwrap gives the Fault.
+// Unwrap returns the Fault.
 func (e *SessionEnd) Unwrap() error { return e.Fault }
 
 // InternalFault says that an error of ours ended the session with a host.

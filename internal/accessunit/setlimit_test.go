@@ -8,7 +8,9 @@ import (
 
 // smallSPS and smallPPS are of 352x288.
 var (
-	smallSPS = []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}
+	smallSPS = []byte{
+		0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08,
+	}
 	smallPPS = []byte{0x68, 0xee, 0x3c, 0x80}
 )
 
@@ -41,11 +43,11 @@ func TestParameterSetsFitTheHeaderOfAFile(t *testing.T) {
 	const most = maxSetBytes + 64<<10 // well below what readers take
 	sets264 := H264.NewParameterSets()
 	for _, set := range [][]byte{smallSPS, smallPPS} {
-		sets264.Take(set)
+		sets264.Add(set)
 	}
 	taken := 0
 	for id := range uint32(256) {
-		if sets264.Take(withID([]byte{0x68}, id, maxParameterSet)) {
+		if sets264.Add(withID([]byte{0x68}, id, maxParameterSet)) {
 			taken++
 		}
 	}
@@ -53,17 +55,17 @@ func TestParameterSetsFitTheHeaderOfAFile(t *testing.T) {
 	if n := len(track.CodecPrivate); !ok || n > most || taken < 4 {
 		t.Errorf("H.264: %d bytes of %d sets, %v", n, taken, ok)
 	}
-	if !sets264.Take(withID([]byte{0x68}, 1, 100)) || sets264.Take(withID([]byte{0x68}, 1, 100)) {
+	if !sets264.Add(withID([]byte{0x68}, 1, 100)) || sets264.Add(withID([]byte{0x68}, 1, 100)) {
 		t.Error("a smaller set does not take the place of a large one")
 	}
 
 	sets265 := H265.NewParameterSets()
 	taken = 0
 	for id := range uint32(256) {
-		if sets265.Take(withID([]byte{h265PPS << 1, 1}, id, maxParameterSet)) {
+		if sets265.Add(withID([]byte{h265PPS << 1, 1}, id, maxParameterSet)) {
 			taken++
 		}
-		sets265.Take(append([]byte{h265VPS << 1, 1, byte(id) << 4}, bytes.Repeat([]byte{0xA5}, maxParameterSet-3)...))
+		sets265.Add(append([]byte{h265VPS << 1, 1, byte(id) << 4}, bytes.Repeat([]byte{0xA5}, maxParameterSet-3)...))
 	}
 	size := sets265.(h265Sets).size()
 	if size > maxSetBytes || taken < 2 {

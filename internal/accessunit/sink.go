@@ -17,12 +17,12 @@ type Sink interface {
 	Missed(frames int64)
 	// Audio takes one frame of audio. It is the callee's to read until it returns.
 	Audio(frame []byte, rtpTime uint32, now time.Time)
-	// AudioLeft names the audio that is not recorded, as the service does not take it; none clears it.
-	AudioLeft(names []string)
+	// UnsupportedAudio names the audio that is not recorded, as the service does not take it; none clears it.
+	UnsupportedAudio(names []string)
 	// CameraTime takes the camera's own time of an RTP timestamp of the video.
 	CameraTime(ntp time.Time, rtpTime uint32)
-	// Noticed reports something left out that no frame misses.
-	Noticed(err error)
+	// Malformed reports something left out that no frame misses.
+	Malformed(err error)
 	// Panicked reports a panic on the way to the sink, by which so many frames are lost. Until
 	// the time it returns nothing but damage should come, and then what no earlier state is part of.
 	Panicked(frames int64, value any) (until time.Time)

@@ -1,6 +1,6 @@
-// Package agent is the composition root: it reads the settings from the environment, builds all
-// parts, starts and stops them in order, and turns configurations into jobs. It must not do any of
-// the work itself.
+// Package agent is the composition root: it builds all parts as the settings say, starts and stops them in
+// order, and turns configurations into jobs. It must not do any of the work itself. The whole composition is in
+// agent.go: New, connect, serve and Run.
 package agent
 
 import (
@@ -8,24 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
-	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
@@ -34,57 +28,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
-	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 )
-
-// Options are what an Agent needs beside its settings.
-type Options struct {
-	Version string
-	Log     *zap.Logger
-	// LogLevel, when set, can be changed over the local API.
-	LogLevel *logfile.Level
-	// LogFile, when set, follows the settings at a reload.
-	LogFile *logfile.File
-	// Source is where the settings came from, Initial what it held at the start. The SDK's own variables are
-	// read from the process's environment.
-	Source  settings.EnvSource
-	Initial settings.Reading
-	// ReloadRequests receives when the settings are to be read again. Default never.
-	ReloadRequests <-chan os.Signal
-	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
-	MetricsInterval time.Duration
-}
-
-// Agent is the whole of a hub's agent.
-type Agent struct {
-	current    atomic.Pointer[settings.Settings] // see settings
-	o          Options
-	log        *zap.Logger
-	health     *health.Registry
-	store      *segment.Store
-	clock      *scheduler.Clock
-	hubClock   *hubclock.Clock
-	retention  *retention.Keeper
-	aws        awsclient.Config
-	kvs        *kvs.Client
-	uploadCap  pace.Bandwidth
-	uploadMode *hubMode
-	streams    *streams
-	onDemand   onDemand
-	nudges     nudges
-	config     *configuration
-	collector  *status.Collector
-	status     *status.Server
-	systemd    systemd
-	freezes    *freeze.Watch
-
-	reloading sync.Mutex    // held while settings change
-	running   bool          // guarded by reloading
-	export    metricsExport // guarded by reloading
-}
-
-// settings are those in effect.
-func (a *Agent) settings() settings.Settings { return *a.current.Load() }
 
 // New builds an agent: it takes the recording directory, recovers it and opens the local API. It
 // speaks to no network yet. An error names the setting to correct, when that is the cause.
@@ -94,7 +38,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	}
 	a := &Agent{o: o, log: o.Log, health: health.NewRegistry(time.Now), uploadMode: newHubMode(s.UploadMode)}
 	a.current.Store(&s)
-	a.freezes = newFreezes(a.health.Part("", health.JobAPI), a.log, nil)
+	a.freezes = newFreezes(a.health.Component("", health.JobAPI), a.log, nil)
 	a.uploadCap.Follow(s.UploadCap)
 	defer func() {
 		if err != nil {
@@ -105,7 +49,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 		return nil, fmt.Errorf("cannot open the state directory (%s): %w", settings.EnvStateDirectory, err)
 	}
 	a.store, err = segment.Open(segment.Options{
-		Dir: s.RecordingDirectory, Log: a.log, Health: a.health.Part("", health.JobStore),
+		Dir: s.RecordingDirectory, Log: a.log, Health: a.health.Component("", health.JobStore),
 		FlushInterval: s.FlushInterval, VolumeMemory: s.VolumeMemoryFile(),
 		Version: o.Version, Reserved: s.OwnPlaces(),
 	})
@@ -144,7 +88,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	if err := a.serve(); err != nil {
 		return nil, err
 	}
-	noteMisspelt(a.health.Part("", health.JobSettings), a.log, o.Initial)
+	noteMisspelt(a.health.Component("", health.JobSettings), a.log, o.Initial)
 	return a, nil
 }
 
@@ -159,11 +103,11 @@ func (a *Agent) serve() (err error) {
 			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
 		})
 	}
-	a.export.ended = func() { a.health.Part("", health.JobMetrics).End() }
+	a.export.ended = func() { a.health.Component("", health.JobMetrics).End() }
 	if err := a.export.serve(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.health.Part("", health.JobAPI), a.log); err != nil {
+	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.health.Component("", health.JobAPI), a.log); err != nil {
 		return err
 	}
 	a.status.Handle("GET /metrics", a.export.handler)
@@ -186,10 +130,10 @@ func (a *Agent) connect() error {
 		return &settings.Error{Faults: []string{err.Error()}}
 	}
 	if device != nil {
-		hub.WatchCertificate(device, s.IoT, a.health.Part("", health.JobCloud), a.log)
+		hub.WatchCertificate(device, s.IoT, a.health.Component("", health.JobCloud), a.log)
 	}
 	credentials, err := hub.Credentials(s.IoT, device, iotcreds.Options{
-		Health: a.health.Part("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
+		Health: a.health.Component("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot use the hub's identity: %w", err)
@@ -213,27 +157,27 @@ func (a *Agent) connect() error {
 	return nil
 }
 
-// Run records and uploads until ctx ends, then stops the parts in order: recorders, uploaders,
+// Run records and uploads until ctx ends, then stops the tasks in order: recorders, uploaders,
 // network, store. No recording is lost by it.
 func (a *Agent) Run(ctx context.Context) error {
 	s := a.settings()
 	a.log.Info("agent started", zap.String("version", a.o.Version), zap.String("thing", s.IoT.ThingName),
 		zap.String("recordings", s.RecordingDirectory), zap.Strings("streams", a.store.Streams()))
-	// The parts outlive ctx until their turn to stop has come.
-	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopParts()
-	group, parts := errgroup.WithContext(parts)
+	// The tasks outlive ctx until their turn to stop has come.
+	tasks, stopTasks := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopTasks()
+	group, tasks := errgroup.WithContext(tasks)
 	a.reloading.Lock()
 	a.running = true
-	a.export.start(a.launcher(parts, group), s.CloudWatch)
+	a.export.start(a.launcher(tasks, group), s.CloudWatch)
 	a.reloading.Unlock()
-	for _, p := range a.parts() {
-		group.Go(func() error { return p(parts) })
+	for _, task := range a.tasks() {
+		group.Go(func() error { return task(tasks) })
 	}
 	var stopped error
 	select {
 	case <-ctx.Done():
-	case <-parts.Done(): // a part that must not end has ended
+	case <-tasks.Done(): // a task that must not end has ended
 		stopped = errors.New("a part of the agent ended by itself")
 	}
 	a.streams.deletion.stop() // a reload may wait for it
@@ -243,7 +187,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("agent stopping")
 	a.systemd.stopping()
 	a.streams.stopAll()
-	stopParts()
+	stopTasks()
 	if err := group.Wait(); err != nil {
 		stopped = err
 	}
@@ -252,8 +196,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	return stopped
 }
 
-// parts lists what all streams share of a running agent, beside the export of metrics.
-func (a *Agent) parts() []func(context.Context) error {
+// tasks lists what all streams share of a running agent, beside the export of metrics.
+func (a *Agent) tasks() []func(context.Context) error {
 	list := []func(context.Context) error{
 		a.supervised("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
@@ -269,10 +213,10 @@ func (a *Agent) parts() []func(context.Context) error {
 	return list
 }
 
-// supervised is a part that is restarted when it panics: no camera misses a frame for it.
+// supervised is a task that is restarted when it panics: no camera misses a frame for it.
 func (a *Agent) supervised(what, job string, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return supervise.Keep(ctx, supervise.Options{What: what, Part: a.health.Part("", job), Log: a.log}, run)
+		return supervise.Keep(ctx, supervise.Options{What: what, Component: a.health.Component("", job), Log: a.log}, run)
 	}
 }
 
@@ -299,7 +243,7 @@ func (a *Agent) metricStreams() []metrics.Stream {
 	return list
 }
 
-// launcher returns a function that runs a part as one of the group's until its stop is called. A part
+// launcher returns a function that runs a task as one of the group's until its stop is called. A task
 // that fails ends the group.
 func (a *Agent) launcher(ctx context.Context, group *errgroup.Group) launch {
 	return func(what string, run func(context.Context) error) func() {

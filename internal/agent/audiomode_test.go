@@ -23,7 +23,7 @@ func TestAudioModes(t *testing.T) {
 		s.await(what, func() bool { return len(service.Fragments("door")) > n })
 	}
 	leftOut := func() bool {
-		list := a.health.Part("door", health.JobUploader).Snapshot().Conditions
+		list := a.health.Component("door", health.JobUploader).Snapshot().Conditions
 		return slices.ContainsFunc(list, func(c health.Condition) bool { return c.Code == uploader.CodeAudio && c.Severity == health.Info })
 	}
 	stored("a fragment is uploaded")
@@ -40,11 +40,11 @@ func TestAudioModes(t *testing.T) {
 	if now := a.streams.get("door"); now.recorder != before.recorder || now.uploader != before.uploader {
 		t.Error("a job was restarted")
 	}
-	recorder := a.health.Part("door", health.JobRecorder)
-	if lost, gaps := recorder.Number(health.FramesLost).Load(), recorder.Number(health.Gaps).Load(); lost != 0 || gaps != 0 {
+	recorder := a.health.Component("door", health.JobRecorder)
+	if lost, gaps := recorder.Value(health.FramesLost), recorder.Value(health.Gaps); lost != 0 || gaps != 0 {
 		t.Errorf("%d frames lost, %d gaps", lost, gaps)
 	}
-	if refused := a.health.Part("door", health.JobUploader).Number(health.FragmentsRefused).Load(); refused != 0 {
+	if refused := a.health.Component("door", health.JobUploader).Value(health.FragmentsRefused); refused != 0 {
 		t.Errorf("%d fragments refused", refused)
 	}
 	s.write(map[string]string{settings.EnvAudio: string(settings.AudioOff)})

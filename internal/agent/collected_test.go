@@ -92,7 +92,7 @@ func TestLastCollectedTimeIsNotThatOfAClockThatWasAhead(t *testing.T) {
 	ahead := now.AddDate(1, 0, 0)
 	record(now.Add(-time.Minute))
 	record(ahead)
-	persisted := a.health.Part("door", health.JobUploader).Number(health.LastPersistedMedia)
+	persisted := a.health.Component("door", health.JobUploader).Gauge(health.LastPersistedMedia)
 	persisted.Set(ahead.UnixMilli())
 	must(t, a.store.BeginEpoch("door", time.Time{}, time.Time{}, 0, now))
 	for _, last := range []int64{ahead.UnixMilli(), 0} { // 0: as after a restart

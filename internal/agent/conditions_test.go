@@ -92,7 +92,7 @@ func blockedSocket(t *testing.T) conditiontest.Case {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "agent.sock")
-	server, err := status.NewServer(path, nil, registry.Part("", health.JobAPI), zap.NewNop())
+	server, err := status.NewServer(path, nil, registry.Component("", health.JobAPI), zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func frozen(t *testing.T) conditiontest.Case {
 	registry, began := health.NewRegistry(time.Now), time.Now()
 	var asleep atomic.Int64
 	now := func() time.Duration { return time.Since(began) + time.Duration(asleep.Load()) }
-	w := newFreezes(registry.Part("", health.JobAPI), zap.NewNop(), now)
+	w := newFreezes(registry.Component("", health.JobAPI), zap.NewNop(), now)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = w.Run(ctx) }()
@@ -137,8 +137,9 @@ func frozen(t *testing.T) conditiontest.Case {
 func tagsDenied(t *testing.T) conditiontest.Case {
 	registry, board, nudged := health.NewRegistry(time.Now), &countedTags{}, make(chan nudge, 1)
 	m := &uploadModes{
-		part: registry.Part(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream, usual: newHubMode(settings.UploadLive),
-		tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
+		component: registry.Component(conditiontest.Stream, health.JobUploader), stream: conditiontest.Stream,
+		usual: newHubMode(settings.UploadLive),
+		tags:  board, pace: defaultTagPace(), nudged: nudged, log: zap.NewNop(),
 		run: map[settings.UploadMode]func(context.Context) error{
 			settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
 		},
@@ -167,8 +168,8 @@ func jobThat(name string, fail func() error) func(*testing.T) conditiontest.Case
 				<-ctx.Done()
 				return ctx.Err()
 			}
-			part := registry.Part(conditiontest.Stream, name)
-			return startJob(jobOptions{stream: conditiontest.Stream, name: name, part: part, log: zap.NewNop(), run: run})
+			part := registry.Component(conditiontest.Stream, name)
+			return startJob(jobOptions{stream: conditiontest.Stream, name: name, component: part, log: zap.NewNop(), run: run})
 		}
 		j := start()
 		t.Cleanup(func() { j.stop() })
@@ -194,10 +195,10 @@ func guarded(job string) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		registry := health.NewRegistry(time.Now)
 		var mended atomic.Bool
-		part := registry.Part("", job)
+		part := registry.Component("", job)
 		keep := func(what string, run func()) {
 			inBackground(t, func(ctx context.Context) error {
-				return supervise.Keep(ctx, supervise.Options{What: what, Part: part, Log: zap.NewNop()}, func(ctx context.Context) error {
+				return supervise.Keep(ctx, supervise.Options{What: what, Component: part, Log: zap.NewNop()}, func(ctx context.Context) error {
 					run()
 					<-ctx.Done()
 					return nil
@@ -263,7 +264,7 @@ func storeOn(arrange func(d *oddDisk, dir string) (raise, mend func())) func(*te
 		disk := new(oddDisk)
 		raise, mend := arrange(disk, dir)
 		registry := health.NewRegistry(time.Now)
-		store, err := segment.Open(segment.Options{Dir: dir, Files: disk, Health: registry.Part("", health.JobStore)})
+		store, err := segment.Open(segment.Options{Dir: dir, Files: disk, Health: registry.Component("", health.JobStore)})
 		must(t, err)
 		t.Cleanup(func() { _ = store.Close() })
 		inBackground(t, store.Run)

@@ -28,7 +28,7 @@ type configuration struct {
 	cameras *camerasecret.Cache
 	uploads *uploadrequest.Requests
 
-	health *health.Part
+	health *health.Component
 	log    *zap.Logger
 }
 
@@ -43,7 +43,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	if err := dir.Sweep(); err != nil {
 		a.log.Warn("cannot clean the state directory", zap.Error(err))
 	}
-	c := &configuration{health: a.health.Part("", health.JobConfig), log: a.log}
+	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	changes, _ := a.health.Watch() // for the life of the agent
 	c.mqtt, err = iotconfig.New(iotconfig.Options{
 		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Version: a.o.Version,
@@ -87,7 +87,7 @@ func (c *configuration) run(ctx context.Context) error {
 		"The connection to AWS IoT":             c.mqtt.Run,
 	} {
 		group.Go(func() {
-			_ = supervise.Keep(ctx, supervise.Options{What: what, Part: c.health, Log: c.log},
+			_ = supervise.Keep(ctx, supervise.Options{What: what, Component: c.health, Log: c.log},
 				func(ctx context.Context) error { run(ctx); return nil })
 		})
 	}

@@ -193,7 +193,7 @@ func (r *sweepRun) open() {
 	var err error
 	for range 2 * sweepBurst {
 		r.store, err = segment.Open(segment.Options{
-			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Part("", health.JobStore),
+			Dir: r.dir, Files: r.disk, FlushInterval: time.Second, Health: r.registry.Component("", health.JobStore),
 			VolumeMemory: r.state().VolumeMemoryFile(),
 		})
 		if err == nil {
@@ -207,7 +207,7 @@ func (r *sweepRun) open() {
 func (r *sweepRun) record(segments, length time.Duration) {
 	rec := recorder.New(recorder.Options{
 		Stream: "door", Store: r.store, SegmentDuration: segments,
-		FlushInterval: time.Second, Health: r.registry.Part("door", health.JobRecorder),
+		FlushInterval: time.Second, Health: r.registry.Component("door", health.JobRecorder),
 		Source: clip.NewSource(clip.Options{
 			Directory: filepath.Join(filepath.Dir(r.dir), "media"),
 			URL:       func(context.Context) (secret.String, error) { return secret.New("file:///clip.mkv?loop=true"), nil },
@@ -217,7 +217,7 @@ func (r *sweepRun) record(segments, length time.Duration) {
 	time.Sleep(length)
 	r.disk.Over()
 	time.Sleep(2 * time.Second) // the next keyframe
-	part := r.registry.Part("door", health.JobRecorder).Snapshot()
+	part := r.registry.Component("door", health.JobRecorder).Snapshot()
 	if worst, ok := part.Worst(); ok || part.State != "recording" {
 		r.wrong = append(r.wrong, fmt.Sprintf("the recorder is %q, %q", part.State, worst.Text))
 	}
@@ -352,7 +352,7 @@ func (r *sweepRun) reopen(before []string) []string {
 		}
 	}
 	r.mu.Unlock()
-	if want := int(r.registry.Part("door", health.JobRecorder).Number(health.FramesRecorded).Load()); frames < want {
+	if want := int(r.registry.Component("door", health.JobRecorder).Value(health.FramesRecorded)); frames < want {
 		r.wrong = append(r.wrong, fmt.Sprintf("%d frames are there, %d were recorded", frames, want))
 	}
 	r.expectKnownFiles()

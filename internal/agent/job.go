@@ -20,7 +20,7 @@ type job struct {
 // jobOptions say what a job is and where it reports.
 type jobOptions struct {
 	stream, name string
-	part         *health.Part
+	component    *health.Component
 	log          *zap.Logger
 	run          func(context.Context) error
 }
@@ -32,7 +32,7 @@ func startJob(o jobOptions) *job {
 	j := &job{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(j.done)
-		defer o.part.End() // nothing that the job reported holds without it
+		defer o.component.End() // nothing that the job reported holds without it
 		pause := backoff.New(backoff.Policy{})
 		for ctx.Err() == nil {
 			err := supervise.Do(fmt.Sprintf("The %s of stream %s", o.name, o.stream), func() error { return o.run(ctx) })
@@ -43,14 +43,15 @@ func startJob(o jobOptions) *job {
 			if fault == nil {
 				fault = health.SystemFault("job-ended", nil, "The %s of stream %s ended by itself and is started again.", o.name, o.stream)
 			}
-			if o.part.Report(health.ScopeJob, health.Failed, fault) {
-				o.log.Error("a job failed and is started again", zap.String("stream", o.stream), zap.String("job", o.name), zap.Error(fault),
+			if o.component.Report(health.ScopeJob, health.Failed, fault) {
+				o.log.Error("a job failed and is started again", zap.String("code", fault.Code), zap.String("stream", o.stream),
+					zap.String("job", o.name), zap.Error(fault),
 					zap.NamedError("cause", fault.Err))
 			}
 			if pause.Wait(ctx) != nil {
 				return
 			}
-			o.part.OK(health.ScopeJob)
+			o.component.OK(health.ScopeJob)
 		}
 	}()
 	return j

@@ -20,10 +20,10 @@ func TestAJobThatPanicsOrFailsIsBegunAnewAndSaysSo(t *testing.T) {
 		"end":   func() error { return nil },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			part := health.NewRegistry(time.Now).Part("door", health.JobRecorder)
+			part := health.NewRegistry(time.Now).Component("door", health.JobRecorder)
 			starts := make(chan struct{}, 10)
 			runs := 0
-			j := startJob(jobOptions{stream: "door", name: "recorder", part: part, log: zap.NewNop(), run: func(ctx context.Context) error {
+			j := startJob(jobOptions{stream: "door", name: "recorder", component: part, log: zap.NewNop(), run: func(ctx context.Context) error {
 				runs++
 				starts <- struct{}{}
 				if runs == 1 {

@@ -23,14 +23,14 @@ import (
 // hourlyWindow is how long an hourly upload may go on: nearly until the next begins.
 const hourlyWindow = 59 * time.Minute
 
-// recordJob builds the recording of a stream in its windows. goesOn says that it takes the place of
+// recordJob builds the recording of a stream in its windows. continues says that it takes the place of
 // one that was recording.
-func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func(context.Context) error, error) {
+func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) (func(context.Context) error, error) {
 	plan, err := jobspec.Windows(spec.Schedule, scheduler.Always())
 	if err != nil {
 		return nil, err
 	}
-	part := a.health.Part(stream, health.JobRecorder)
+	component := a.health.Component(stream, health.JobRecorder)
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
 		Source:          a.mediaSource(stream, spec),
@@ -42,13 +42,13 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, goesOn bool) (func
 		SegmentDuration: spec.SegmentDuration,
 		FlushInterval:   spec.FlushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
-		GoesOn:          goesOn && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
+		Continues:       continues && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
 		TimestampSource: spec.Camera.TimestampSource,
 		Frozen:          a.freezes.Within,
-		Health:          part,
+		Health:          component,
 		Log:             a.log,
 	})
-	return a.scheduled(plan, part, r.Run), nil
+	return a.scheduled(plan, component, r.Run), nil
 }
 
 // mediaSource is what a recording is of: a camera, or a media file.
@@ -70,9 +70,9 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 	if err != nil {
 		return nil, err
 	}
-	part := a.health.Part(stream, health.JobUploader)
+	component := a.health.Component(stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
-		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: part, Log: a.log,
+		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
 		Audio: func() uploader.Audio { return a.settings().Audio.Uploaded() },
 	})
 	run := u.Run
@@ -81,8 +81,8 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 			if err := u.Drain(ctx); err != nil {
 				return err
 			}
-			setNextWindow(part, a.nextOpening(plan))
-			defer setNextWindow(part, time.Time{})
+			setNextWindow(component, a.nextOpening(plan))
+			defer setNextWindow(component, time.Time{})
 			<-ctx.Done() // until the next hour
 			return nil
 		}
@@ -91,37 +91,37 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 	tags.apply(nil) // what is on request comes with the stream's tags
 	modes := &uploadModes{
 		stream: stream, usual: a.uploadMode, tags: a.kvs, pace: defaultTagPace(), nudged: a.nudges.of(stream),
-		part: part, tagged: tags.apply, log: a.log,
-		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, part, run),
+		component: component, tagged: tags.apply, log: a.log,
+		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, run),
 			settings.UploadLive: u.RunLive},
 	}
 	return a.onDemand.registerWhile(stream, u, modes.Run), nil
 }
 
 // scheduled runs a job in the windows of a plan and says so while it waits for one.
-func (a *Agent) scheduled(plan scheduler.Plan, part *health.Part, run func(context.Context) error) func(context.Context) error {
+func (a *Agent) scheduled(plan scheduler.Plan, component *health.Component, run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		defer setNextWindow(part, time.Time{})
+		defer setNextWindow(component, time.Time{})
 		off := ""
 		err := scheduler.Run(ctx, scheduler.RunnerOptions{
 			Plan: plan, Clock: a.clock, Log: a.log,
 			Job: func(ctx context.Context) error {
 				err := run(ctx)
 				if errors.Is(context.Cause(ctx), scheduler.ErrWindowClosed) {
-					part.Number(health.WindowsCompleted).Add(1)
+					component.Counter(health.WindowsCompleted).Add(1)
 				}
 				if off != "" {
-					part.SetState(off)
+					component.SetState(off)
 				}
 				return err
 			},
 			OnState: func(open bool, next time.Time) {
 				if off = ""; !open {
 					off = health.OffBySchedule
-					part.SetState(off)
-					setNextWindow(part, next)
+					component.SetState(off)
+					setNextWindow(component, next)
 				} else {
-					setNextWindow(part, time.Time{})
+					setNextWindow(component, time.Time{})
 				}
 			},
 		})
@@ -145,12 +145,12 @@ func (a *Agent) nextOpening(plan scheduler.Plan) time.Time {
 }
 
 // setNextWindow notes for status when a job that waits starts again; zero when it does not wait.
-func setNextWindow(part *health.Part, next time.Time) {
+func setNextWindow(component *health.Component, next time.Time) {
 	millis := int64(0)
 	if !next.IsZero() {
 		millis = next.UnixMilli()
 	}
-	part.Number(health.NextWindowTime).Set(millis)
+	component.Gauge(health.NextWindowTime).Set(millis)
 }
 
 // hourlyOffset spreads the hubs of a fleet over the hour.

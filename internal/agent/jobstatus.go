@@ -31,7 +31,7 @@ func (j jobStatuses) list() []iotconfig.JobStatus {
 // lastCollected is the end of the stream's newest media that is in the cloud. After a restart, until the
 // next fragment, only whole segments are known to be.
 func (j jobStatuses) lastCollected(stream string) time.Time {
-	persisted := j.health.Part(stream, health.JobUploader).Number(health.LastPersistedMedia).Load()
+	persisted := j.health.Component(stream, health.JobUploader).Value(health.LastPersistedMedia)
 	if persisted > 0 {
 		return earlier(time.UnixMilli(persisted), j.store.LastRecorded(stream))
 	}
@@ -47,11 +47,11 @@ func earlier(a, b time.Time) time.Time {
 }
 
 func (j jobStatuses) state(stream, job string, collected time.Time) *iotconfig.JobState {
-	part := j.health.Part(stream, job).Snapshot()
-	part.Redate(time.Now())
-	class, details := status.JobStatus(part)
-	updated := part.StateSince
-	if worst, ok := part.Worst(); ok && worst.Since.After(updated) {
+	component := j.health.Component(stream, job).Snapshot()
+	component.Redate(time.Now())
+	class, details := status.JobStatus(component)
+	updated := component.StateSince
+	if worst, ok := component.Worst(); ok && worst.Since.After(updated) {
 		updated = worst.Since
 	}
 	return &iotconfig.JobState{Status: class, Details: details, Updated: updated, Collected: collected}

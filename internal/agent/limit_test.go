@@ -36,8 +36,8 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	h.Configure("door", secret, withLimit(128))
 	s := h.service()
 	a := s.agent
-	part := a.health.Part("door", health.JobRecorder)
-	frames := part.Number(health.FramesRecorded)
+	part := a.health.Component("door", health.JobRecorder)
+	frames := part.Counter(health.FramesRecorded)
 	more := func() {
 		t.Helper()
 		n := frames.Load()
@@ -66,7 +66,7 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 	if now.recorder != before.recorder || len(camera.Sessions()) != 1 {
 		t.Errorf("the recording was restarted; %d sessions", len(camera.Sessions()))
 	}
-	if lost, gaps := part.Number(health.FramesLost).Load(), part.Number(health.Gaps).Load(); lost != 0 || gaps != 0 {
+	if lost, gaps := part.Value(health.FramesLost), part.Value(health.Gaps); lost != 0 || gaps != 0 {
 		t.Errorf("%d frames lost, %d gaps", lost, gaps)
 	}
 	s.write(map[string]string{settings.EnvSegmentDuration: "17s"})
@@ -74,7 +74,7 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 	more()
-	if gaps := part.Number(health.Gaps).Load(); gaps != 1 {
+	if gaps := part.Value(health.Gaps); gaps != 1 {
 		t.Errorf("%d gaps after a restart of the recording, want 1", gaps)
 	}
 }
@@ -105,10 +105,10 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 			most[name] = max(most[name], u.Bytes+u.Growing, bytesIn(t, filepath.Join(h.Env[settings.EnvRecordingDirectory], name)))
 		}
 	}
-	deleted := a.health.Part("oldest", health.JobRetention).Number(health.BytesDeleted)
+	deleted := a.health.Component("oldest", health.JobRetention).Counter(health.BytesDeleted)
 	s.await("both limits are reached", func() bool {
 		look()
-		list := a.health.Part("deny", health.JobRetention).Snapshot().Conditions
+		list := a.health.Component("deny", health.JobRetention).Snapshot().Conditions
 		return deleted.Load() > limit/4 && len(list) > 0
 	})
 	for name, bytes := range most {
@@ -116,14 +116,14 @@ func TestALimitHoldsAtAHighBitrate(t *testing.T) {
 			t.Errorf("%s: %d bytes were there at most, of %d", name, bytes, limit)
 		}
 	}
-	part := a.health.Part("oldest", health.JobRecorder)
-	lost, gaps := part.Number(health.FramesLost).Load(), part.Number(health.Gaps).Load()
+	part := a.health.Component("oldest", health.JobRecorder)
+	lost, gaps := part.Value(health.FramesLost), part.Value(health.Gaps)
 	if lost != 0 || gaps != 0 {
 		t.Errorf("%d frames lost and %d gaps where the oldest gives way", lost, gaps)
 	}
 	t.Logf("at most %.1f %% with DELETE_OLDEST_MEDIA, %.1f %% with DENY_NEW_MEDIA, which lost %d frames",
 		100*float64(most["oldest"])/limit, 100*float64(most["deny"])/limit,
-		a.health.Part("deny", health.JobRecorder).Number(health.FramesLost).Load())
+		a.health.Component("deny", health.JobRecorder).Value(health.FramesLost))
 }
 
 // bytesIn is what a directory takes, with notes and all.

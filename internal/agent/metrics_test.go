@@ -84,7 +84,7 @@ func TestAJobIsCompletedWithItsConfiguration(t *testing.T) {
 	go func() { stopped <- a.Run(running) }()
 	defer stop()
 	recorder := func(stream string) metrics.Activity {
-		return metrics.ActivityOf(a.health.Part(stream, health.JobRecorder).Snapshot())
+		return metrics.ActivityOf(a.health.Component(stream, health.JobRecorder).Snapshot())
 	}
 	must(t, h.Cloud.Media().AwaitFragments(ctx, "door", 1))
 	for recorder("door") != metrics.Running || recorder("yard") != metrics.Errored {
@@ -144,7 +144,7 @@ func TestAWindowThatClosesIsCompletedAndAJobThatStopsIsNot(t *testing.T) {
 	clock := scheduler.NewClock(scheduler.ClockOptions{})
 	defer clock.Close()
 	a := &Agent{clock: clock, log: zap.NewNop()}
-	part := health.NewRegistry(time.Now).Part("door", health.JobRecorder)
+	part := health.NewRegistry(time.Now).Component("door", health.JobRecorder)
 	ctx, cancel := context.WithCancel(t.Context())
 	plan := onceOpen{closed: make(chan struct{})}
 	runs := make(chan struct{}, 1)
@@ -157,7 +157,7 @@ func TestAWindowThatClosesIsCompletedAndAJobThatStopsIsNot(t *testing.T) {
 	go func() { done <- a.scheduled(plan, part, run)(ctx) }()
 	<-runs
 	close(plan.closed)
-	for part.Number(health.WindowsCompleted).Load() == 0 {
+	for part.Value(health.WindowsCompleted) == 0 {
 		must(t, backoff.Sleep(t.Context(), time.Millisecond))
 	}
 	cancel()
@@ -168,7 +168,7 @@ func TestAWindowThatClosesIsCompletedAndAJobThatStopsIsNot(t *testing.T) {
 	<-runs
 	cancel()
 	must(t, <-done)
-	if n := part.Number(health.WindowsCompleted).Load(); n != 1 {
+	if n := part.Value(health.WindowsCompleted); n != 1 {
 		t.Errorf("%d windows completed, want 1", n)
 	}
 }

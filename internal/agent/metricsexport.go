@@ -28,7 +28,7 @@ type metricsExport struct {
 	reporter atomic.Pointer[metrics.Reporter] // nil unless metrics go to CloudWatch
 }
 
-// launch runs a part of the agent until stop, which waits for its end.
+// launch runs a task of the agent until stop, which waits for its end.
 type launch func(what string, run func(context.Context) error) (stop func())
 
 // start begins to serve and to send, once the agent runs.

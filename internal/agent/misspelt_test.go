@@ -23,7 +23,7 @@ func TestAMisspeltNameIsSaidAtTheStart(t *testing.T) {
 	begun, err := settings.NewEnvSource(file, []string{"AWS_KVS_EDGE_AUDOI=off", "PATH=/bin"}).Read()
 	must(t, err)
 	core, logged := observer.New(zap.WarnLevel)
-	part := health.NewRegistry(time.Now).Part("", health.JobSettings)
+	part := health.NewRegistry(time.Now).Component("", health.JobSettings)
 	noteMisspelt(part, zap.New(core), begun)
 	conditions := part.Snapshot().Conditions
 	if len(conditions) != 1 || conditions[0].Severity != health.Info {

@@ -41,19 +41,19 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 	}
 	a.systemd.reloading()
 	done, err := a.reload()
-	part := a.health.Part("", health.JobSettings)
+	component := a.health.Component("", health.JobSettings)
 	if err != nil {
 		fault := refused(err)
-		part.Report(health.ScopeReload, health.Degraded, fault)
-		a.log.Error("the new settings are refused", zap.Error(fault))
+		component.Report(health.ScopeReload, health.Degraded, fault)
+		a.log.Error("the new settings are refused", zap.String("code", fault.Code), zap.Error(fault))
 		a.systemd.reloaded(fault.Text)
 		return status.Reloaded{}, fault
 	}
-	part.OK(health.ScopeReload)
+	component.OK(health.ScopeReload)
 	if len(done.AfterRestart) > 0 {
-		part.Report(scopeRestart, health.Info, restartNeeded(done.AfterRestart))
+		component.Report(scopeRestart, health.Info, restartNeeded(done.AfterRestart))
 	} else {
-		part.OK(scopeRestart)
+		component.OK(scopeRestart)
 	}
 	a.log.Info("the settings were read anew", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))
@@ -109,7 +109,7 @@ func (a *Agent) reload() (done status.Reloaded, err error) {
 	for _, m := range reading.Misspelt() {
 		done.Unknown = append(done.Unknown, m.Name)
 	}
-	noteMisspelt(a.health.Part("", health.JobSettings), a.log, reading)
+	noteMisspelt(a.health.Component("", health.JobSettings), a.log, reading)
 	done.Streams, err = a.streams.reapply()
 	if err != nil {
 		a.log.Error("not all jobs run with the new settings", zap.Error(err)) // each says so in its status
@@ -137,7 +137,7 @@ func (a *Agent) apply(before, next settings.Settings) {
 	}
 	if next.Audio.Uploaded() == uploader.AudioAll {
 		for _, name := range a.streams.names() {
-			a.health.Part(name, health.JobUploader).OK(uploader.ScopeAudio)
+			a.health.Component(name, health.JobUploader).OK(uploader.ScopeAudio)
 		}
 	}
 	a.export.report(next.CloudWatch)

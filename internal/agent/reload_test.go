@@ -107,7 +107,7 @@ func (s *serviceOf) reload() status.Reloaded {
 }
 
 func (s *serviceOf) condition(code string) (health.Condition, bool) {
-	for _, c := range s.agent.health.Part("", health.JobSettings).Snapshot().Conditions {
+	for _, c := range s.agent.health.Component("", health.JobSettings).Snapshot().Conditions {
 		if c.Code == code {
 			return c, true
 		}

@@ -49,10 +49,10 @@ func TestAStartWithAReserveLargerThanTheDiskRecords(t *testing.T) {
 	go func() { stopped <- a.Run(running) }()
 	s := &serviceOf{house: h, agent: a}
 	s.await("it records", func() bool {
-		return a.health.Part("door", health.JobRecorder).Number(health.FramesRecorded).Load() > 30
+		return a.health.Component("door", health.JobRecorder).Value(health.FramesRecorded) > 30
 	})
 	s.await("it says so", func() bool {
-		for _, c := range a.health.Part("", health.JobRetention).Snapshot().Conditions {
+		for _, c := range a.health.Component("", health.JobRetention).Snapshot().Conditions {
 			if c.Code == retention.CodeReserve && strings.Contains(c.Text, "Until then the default holds") {
 				return true
 			}
@@ -84,7 +84,7 @@ func TestAnAgentWithoutItsConfigurationDeletesNothing(t *testing.T) {
 	go func() { stopped <- a.Run(running) }()
 	s := &serviceOf{house: h, agent: a}
 	s.await("the control plane was asked", func() bool {
-		for _, c := range a.health.Part("", health.JobConfig).Snapshot().Conditions {
+		for _, c := range a.health.Component("", health.JobConfig).Snapshot().Conditions {
 			if c.Code == "control-plane" {
 				return true
 			}

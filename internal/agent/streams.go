@@ -44,7 +44,7 @@ type workers struct {
 	retention  policies
 	media      mediaRemover
 	settings   func() settings.Settings
-	record     func(name string, spec jobspec.Record, goesOn bool) (func(context.Context) error, error)
+	record     func(name string, spec jobspec.Record, continues bool) (func(context.Context) error, error)
 	upload     func(name string, spec jobspec.Upload) (func(context.Context) error, error)
 	readSecret func(secretARN string)           // reads a camera's secret again at once
 	secretRead func(secretARN string) time.Time // when it was last read
@@ -160,9 +160,9 @@ func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
 	if before != nil && before.record == record && (!again || !s.failed(name, health.JobRecorder)) {
 		next.recorder = before.recorder
 	} else {
-		goesOn := before != nil && before.recorder != nil && s.recording(name)
+		continues := before != nil && before.recorder != nil && s.recording(name)
 		stopJob(before, func(b *stream) *job { return b.recorder })
-		run, buildErr := s.workers.record(name, record, goesOn)
+		run, buildErr := s.workers.record(name, record, continues)
 		next.recorder, err = s.start(name, health.JobRecorder, run, buildErr)
 	}
 	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
@@ -194,21 +194,21 @@ func (s *streams) start(name, jobName string, run func(context.Context) error, e
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
 	}
-	part := s.workers.health.Part(name, jobName)
-	part.End()
+	component := s.workers.health.Component(name, jobName)
+	component.End()
 	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", jobName))
-	return startJob(jobOptions{stream: name, name: jobName, part: part, log: s.workers.log, run: run}), nil
+	return startJob(jobOptions{stream: name, name: jobName, component: component, log: s.workers.log, run: run}), nil
 }
 
 func (s *streams) failed(name, jobName string) bool {
-	worst, ok := s.workers.health.Part(name, jobName).Snapshot().Worst()
+	worst, ok := s.workers.health.Component(name, jobName).Snapshot().Worst()
 	return ok && worst.Severity == health.Failed
 }
 
 // recording reports whether a recorder is in its window, and has recorded.
 func (s *streams) recording(name string) bool {
-	part := s.workers.health.Part(name, health.JobRecorder)
-	return !part.Snapshot().IsOffBySchedule() && part.Number(health.FramesRecorded).Load() > 0
+	component := s.workers.health.Component(name, health.JobRecorder)
+	return !component.Snapshot().IsOffBySchedule() && component.Value(health.FramesRecorded) > 0
 }
 
 // stopStream ends a stream's jobs for good, the recorder first so that the uploader sees its last
@@ -225,7 +225,7 @@ func (s *streams) stopStream(name string) {
 		if end.job == nil {
 			continue
 		}
-		ran := metrics.ActivityOf(s.workers.health.Part(name, end.name).Snapshot()) == metrics.Running
+		ran := metrics.ActivityOf(s.workers.health.Component(name, end.name).Snapshot()) == metrics.Running
 		if end.job.stop(); ran {
 			s.workers.completed(name, end.name)
 		}

@@ -158,7 +158,7 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 	if _, ok := d.policies["b"]; ok {
 		t.Error("b still has a policy of its own")
 	}
-	s.workers.health.Part("a", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.UserFault("x", nil, "It failed."))
+	s.workers.health.Component("a", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.UserFault("x", nil, "It failed."))
 	expect("the same with a newer time restarts what failed", apply(configOf("a", monday.Add(3*time.Hour), keepShort, recordOnMonday)),
 		"read a-AbCdEf", "stop uploader a", "start uploader a")
 	if err := s.Remove(t.Context(), "a"); err != nil {
@@ -176,8 +176,8 @@ func TestAJobThatIsReplacedOrInterruptedIsNotCompleted(t *testing.T) {
 	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("door", monday), configOf("yard", monday)})
 	d.take() // all run
 	for _, stream := range []string{"door", "yard"} {
-		s.workers.health.Part(stream, health.JobRecorder).SetState("recording")
-		s.workers.health.Part(stream, health.JobUploader).SetState(health.OffBySchedule)
+		s.workers.health.Component(stream, health.JobRecorder).SetState("recording")
+		s.workers.health.Component(stream, health.JobUploader).SetState(health.OffBySchedule)
 	}
 	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("door", monday, func(c *edgeconfig.EdgeConfig) {
 		c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 8 * * ? *", DurationInSeconds: 3600}

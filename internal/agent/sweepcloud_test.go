@@ -90,7 +90,7 @@ func (r *sweepRun) uploadForReal() {
 	serving.Go(func() { _ = server.Serve(network) })
 	transport := &http.Transport{DialContext: network.dial}
 	u := uploader.New(uploader.Options{
-		Stream: "door", Store: r.store, Health: r.registry.Part("door", health.JobUploader),
+		Stream: "door", Store: r.store, Health: r.registry.Component("door", health.JobUploader),
 		Cloud: kvs.New(kvs.Options{Config: awsclient.Of(aws.Config{
 			Region: "us-west-2", BaseEndpoint: aws.String(url), HTTPClient: &http.Client{Transport: transport}, RetryMaxAttempts: 1,
 			Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "token"),

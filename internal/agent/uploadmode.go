@@ -78,13 +78,13 @@ func (u *hubMode) set(mode settings.UploadMode) {
 // uploadModes runs a stream's upload in the mode that its tag or the hub's setting says, and
 // changes between them while it runs.
 type uploadModes struct {
-	stream string
-	usual  *hubMode
-	tags   tagSource
-	pace   tagPace
-	nudged <-chan nudge // receives when the stream may have been changed; nil = never
-	part   *health.Part
-	log    *zap.Logger
+	stream    string
+	usual     *hubMode
+	tags      tagSource
+	pace      tagPace
+	nudged    <-chan nudge // receives when the stream may have been changed; nil = never
+	component *health.Component
+	log       *zap.Logger
 	// tagged is called with the stream's tags whenever they are read; nil for none.
 	tagged func(map[string]string)
 	run    map[settings.UploadMode]func(context.Context) error
@@ -101,7 +101,7 @@ func (m *uploadModes) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Part: m.part, Log: m.log},
+		_ = supervise.Keep(watching, supervise.Options{What: "Following the tags of stream " + m.stream, Component: m.component, Log: m.log},
 			func(ctx context.Context) error {
 				m.watch(ctx, changes)
 				return nil
@@ -197,7 +197,7 @@ const scopeStreamTags health.Scope = "stream-tags"
 func (m *uploadModes) reportTags(err error, denied bool) {
 	switch {
 	case err == nil:
-		if m.part.OK(scopeStreamTags) {
+		if m.component.OK(scopeStreamTags) {
 			m.log.Info("the stream's tags are read again", zap.String("stream", m.stream))
 		}
 	case !denied:
@@ -205,8 +205,9 @@ func (m *uploadModes) reportTags(err error, denied bool) {
 	default:
 		fault := health.UserFault(codeTags, err, "The hub's role may not read the tags of stream %s, so its upload mode stays as it is: "+
 			"allow kinesisvideo:ListTagsForStream.", m.stream)
-		if m.part.Report(scopeStreamTags, health.Info, fault) {
-			m.log.Warn("the stream's tags may not be read", zap.String("stream", m.stream), zap.Error(fault), zap.NamedError("cause", err))
+		if m.component.Report(scopeStreamTags, health.Info, fault) {
+			m.log.Warn("the stream's tags may not be read", zap.String("code", fault.Code), zap.String("stream", m.stream), zap.Error(fault),
+				zap.NamedError("cause", err))
 		}
 	}
 }

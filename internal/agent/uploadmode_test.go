@@ -56,8 +56,8 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	usual := newHubMode(settings.UploadScheduled)
 	var told atomic.Value // what the fragments' tags are made of
 	m := &uploadModes{
-		part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
-		stream: "door", usual: usual, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond}, log: zap.NewNop(),
+		component: health.NewRegistry(time.Now).Component("door", health.JobUploader),
+		stream:    "door", usual: usual, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond}, log: zap.NewNop(),
 		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: run(settings.UploadScheduled),
 			settings.UploadLive: run(settings.UploadLive)},
@@ -133,8 +133,8 @@ func TestTagsAreAskedForRarely(t *testing.T) {
 		board, nudged := &countedTags{}, make(chan nudge, 1)
 		core, logged := observer.New(zap.WarnLevel)
 		m := &uploadModes{
-			part:   health.NewRegistry(time.Now).Part("door", health.JobUploader),
-			stream: "door", usual: newHubMode(settings.UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
+			component: health.NewRegistry(time.Now).Component("door", health.JobUploader),
+			stream:    "door", usual: newHubMode(settings.UploadLive), tags: board, pace: defaultTagPace(), nudged: nudged, log: zap.New(core),
 			run: map[settings.UploadMode]func(context.Context) error{
 				settings.UploadLive: func(ctx context.Context) error { <-ctx.Done(); return nil },
 			},

@@ -80,13 +80,13 @@ var documents = []struct{ name, dir, root string }{
 	{"state deleted-before-upload.json", "internal/retention", "loss"},
 	{"store .stream", "internal/segment/layout", "StreamFile"},
 	{"store .clock", "internal/segment/layout", "ClockNote"},
-	{"state recording volume", "internal/segment", "remembered"},
+	{"state recording volume", "internal/segment/volume", "remembered"},
 }
 
 // values are constants that others read: what is pinned is their value.
 var values = []struct{ name, dir, constants string }{
-	{"file", "internal/segment", `^(volume|lock)Name$`},
 	{"file", "internal/segment/layout", `Suffix$|FileName$|^QuarantineName$`},
+	{"file", "internal/segment/volume", `FileName$`},
 	{"file", "internal/atomicfile", `Suffix$`},
 	{"file", "internal/statefile", `^CorruptSuffix$`},
 	{"file", "internal/kvsconfig", `^lastGoodFile$`},
@@ -130,6 +130,7 @@ func (p *pinned) all() []string {
 	p.metrics()
 	p.topics()
 	p.commands()
+	p.add("log field", conditionField)
 	for _, d := range health.Declarations {
 		p.add("condition", d.Code)
 	}

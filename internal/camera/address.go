@@ -27,10 +27,12 @@ func parseEndpoint(url secret.String) (endpoint, error) {
 		u, err = base.ParseURL(escapeUser(url.Reveal()))
 	}
 	if scheme, _, _ := strings.Cut(url.Reveal(), "://"); strings.EqualFold(scheme, "file") {
-		return endpoint{}, health.UserFault(codeCamera, nil, "The MediaURI in the secret is that of a file, but the configuration says RTSP_URI: set its MediaUriType to FILE_URI.")
+		return endpoint{}, health.UserFault(codeCamera, nil, "The MediaURI in the secret is that of a file, but the configuration says "+
+			"RTSP_URI: set its MediaUriType to FILE_URI.")
 	}
 	if err != nil || u.Host == "" { // the error would quote the URL with its password
-		return endpoint{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret is not a URL such as rtsp://user:password@192.168.1.20:554/path: correct it.")
+		return endpoint{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret is not a URL such as "+
+			"rtsp://user:password@192.168.1.20:554/path: correct it.")
 	}
 	if ambiguous(url.Reveal(), u) {
 		return endpoint{}, health.UserFault(codeCamera, nil, "The MediaURI in the camera's secret can be read as that of two hosts: "+
@@ -49,7 +51,8 @@ func parseEndpoint(url secret.String) (endpoint, error) {
 	if text := query.Get(fingerprintParameter); text != "" && u.Scheme == "rtsps" {
 		sum, ok := parseFingerprint(text)
 		if !ok {
-			return endpoint{}, health.UserFault(codeCamera, nil, "The fingerprint in the MediaURI of the camera at %s is not a SHA-256 of 64 hexadecimal digits: correct it.", host)
+			return endpoint{}, health.UserFault(codeCamera, nil, "The fingerprint in the MediaURI of the camera at %s is not a SHA-256 of 64 "+
+				"hexadecimal digits: correct it.", host)
 		}
 		at.pinned = &sum
 		query.Del(fingerprintParameter)

@@ -37,7 +37,7 @@ type batchConn struct {
 	playing *atomic.Bool
 	answer  time.Duration     // how long it may bring nothing before it plays
 	tap     *tap              // nil: what comes is encrypted
-	came    func(n int) error // is told how many bytes came; an error is that of the reading
+	came    func(n int) error // is called with the number of bytes that came; its error ends the reading
 
 	space   []byte
 	began   time.Time             // when something came first once it played
@@ -101,7 +101,7 @@ func (c *batchConn) fill() error {
 	return err
 }
 
-// anchored tells whether it plays for long enough for the first picture to be here.
+// anchored reports whether it plays for long enough for the first picture to be here.
 func (c *batchConn) anchored() bool {
 	return c.playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter
 }

@@ -26,7 +26,8 @@ func batchedPair(t *testing.T) (near *batchConn, far *net.TCPConn, playing *atom
 	if err != nil {
 		t.Fatal(err)
 	}
-	near = &batchConn{Conn: conn, playing: playing, answer: DefaultLimits().Answer, began: time.Now().Add(-batchAfter), came: func(int) error { return nil }}
+	near = &batchConn{Conn: conn, playing: playing, answer: DefaultLimits().Answer,
+		began: time.Now().Add(-batchAfter), came: func(int) error { return nil }}
 	t.Cleanup(func() { _ = near.Close() })
 	conn, err = listener.Accept()
 	if err != nil {

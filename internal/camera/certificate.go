@@ -36,9 +36,9 @@ func parseFingerprint(text string) ([sha256.Size]byte, bool) {
 	return [sha256.Size]byte(b), true
 }
 
-// trust makes the TLS settings towards a camera. Its certificate has to be the pinned one, or to
+// tlsConfig makes the TLS settings towards a camera. Its certificate has to be the pinned one, or to
 // be signed by one of roots (nil: those of the system) for the camera's name.
-func trust(name string, pinned *[sha256.Size]byte, roots *x509.CertPool) *tls.Config {
+func tlsConfig(name string, pinned *[sha256.Size]byte, roots *x509.CertPool) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		ServerName: name,

@@ -135,7 +135,7 @@ func mustShowClean(t *testing.T, url string, shown chan<- string) {
 		return // it waits for more
 	}
 	shown <- fault.Text
-	part := health.NewRegistry(time.Now).Part("door", health.JobRecorder)
+	part := health.NewRegistry(time.Now).Component("door", health.JobRecorder)
 	part.Report(health.ScopeRecord, health.Failed, fault)
 	snapshot, err := json.Marshal(part.Snapshot())
 	if err != nil {

@@ -21,18 +21,23 @@ var endings = []struct {
 }{
 	{errDownward, health.UserError, "The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: " +
 		"correct the secret's MediaURI."},
-	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: lower the bitrate or the resolution of its stream."},
-	{errStall, health.SystemError, "The camera at %s keeps the connection open but sends no video: it is connected anew; restart it if this stays."},
-	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate of its stream."},
+	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: " +
+		"lower the bitrate or the resolution of its stream."},
+	{errStall, health.SystemError, "The camera at %s keeps the connection open but sends no video: it is connected anew; " +
+		"restart it if this stays."},
+	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
+		"lower the bitrate of its stream."},
 	{errEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
 		"check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware."},
 	{errMessages, health.UserError, "The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware."},
 	{errRedirects, health.UserError, "The camera at %s sends us from one address to the next: correct the secret's MediaURI."},
-	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: it is connected anew; restart it if this stays."},
-	{errTransport, health.SystemError, "The camera at %s does not send over the transport that was asked for: set AWS_KVS_EDGE_RTSP_TRANSPORT to auto."},
+	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: it is connected anew; " +
+		"restart it if this stays."},
+	{errTransport, health.SystemError, "The camera at %s does not send over the transport that was asked for: " +
+		"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto."},
 }
 
-// ending gives the sentence for a session that we ended, nil for another.
+// ending returns the sentence for a session that we ended, nil for another.
 func ending(host string, err error) *health.Fault {
 	for _, e := range endings {
 		if errors.Is(err, e.err) {
@@ -50,14 +55,7 @@ func faultOf(host string, err error) *health.Fault {
 		answer      *statusError
 		login       *loginError
 		unsupported *unsupportedError
-		dns         *net.DNSError
-		certificate *certificateError
-		notTLS      tls.RecordHeaderError
-		address     *net.AddrError
 	)
-	system := func(format string, args ...any) *health.Fault {
-		return health.SystemFault(codeCamera, err, format, args...)
-	}
 	user := func(format string, args ...any) *health.Fault {
 		return health.UserFault(codeCamera, err, format, args...)
 	}
@@ -74,19 +72,44 @@ func faultOf(host string, err error) *health.Fault {
 	case errors.As(err, &unsupported) && len(unsupported.codecs) == 0:
 		return user("The camera at %s sends no video: correct the path in the secret's MediaURI.", host)
 	case errors.As(err, &unsupported):
-		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
+		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: "+
+			"set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
 	case errors.Is(err, errNoKeyframe):
-		return user("The camera at %s sent no keyframe within %v, and nothing can be recorded without one: set its keyframe (I-frame) interval to a few seconds.", host, accessunit.ProbeMost)
+		return user("The camera at %s sent no keyframe within %v, and nothing can be recorded without one: "+
+			"set its keyframe (I-frame) interval to a few seconds.", host, accessunit.ProbeMost)
+	}
+	return connectionFault(host, err)
+}
+
+// connectionFault turns what ended a connection into a sentence.
+func connectionFault(host string, err error) *health.Fault {
+	var (
+		dns         *net.DNSError
+		certificate *certificateError
+		notTLS      tls.RecordHeaderError
+		address     *net.AddrError
+	)
+	system := func(format string, args ...any) *health.Fault {
+		return health.SystemFault(codeCamera, err, format, args...)
+	}
+	user := func(format string, args ...any) *health.Fault {
+		return health.UserFault(codeCamera, err, format, args...)
+	}
+	switch {
 	case errors.As(err, &dns):
 		return system("The name of the camera at %s cannot be resolved: check the secret's MediaURI and the hub's DNS.", host)
 	case errors.As(err, &certificate) && certificate.pinned:
-		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
+		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: "+
+			"if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
 	case errors.As(err, &certificate):
-		return user("The certificate of the camera at %s is not trusted: if its SHA-256 fingerprint is %s, add ?fingerprint= with it to the secret's MediaURI.", host, certificate.fingerprint)
+		return user("The certificate of the camera at %s is not trusted: "+
+			"if its SHA-256 fingerprint is %s, add ?fingerprint= with it to the secret's MediaURI.", host, certificate.fingerprint)
 	case errors.As(err, &notTLS):
-		return user("The camera at %s does not speak TLS on that port: write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+		return user("The camera at %s does not speak TLS on that port: "+
+			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
 	case errors.As(err, &address):
-		return user("The address %s of the camera cannot be one: correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)
+		return user("The address %s of the camera cannot be one: "+
+			"correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -94,7 +117,8 @@ func faultOf(host string, err error) *health.Fault {
 	case neterr.IsTimeout(err):
 		return system("The camera at %s does not answer: check that it is on and reachable.", host)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return system("The camera at %s closed the connection: it is connected again; if it closes every one, check the port, and write rtsps:// for one with TLS.", host)
+		return system("The camera at %s closed the connection: it is connected again; "+
+			"if it closes every one, check the port, and write rtsps:// for one with TLS.", host)
 	default:
 		return system("The session with the camera at %s failed: %v.", host, health.Varying(err.Error())) // it may have ports in it
 	}
@@ -109,9 +133,11 @@ func answerFault(host string, e *statusError) *health.Fault {
 	case statusNotFound:
 		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
 	case statusTransport:
-		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for: set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host)
+		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for: "+
+			"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host)
 	case statusUnavailable, statusBandwidth:
-		return health.SystemFault(codeCamera, e, "The camera at %s has no session left for us: close other viewers, or raise its number of clients.", host)
+		return health.SystemFault(codeCamera, e, "The camera at %s has no session left for us: "+
+			"close other viewers, or raise its number of clients.", host)
 	default:
 		return health.SystemFault(codeCamera, e, "The camera at %s answers %d (%s).", host, e.code, e.message)
 	}

@@ -27,7 +27,7 @@ const (
 // section 10, lets it make.
 var starts = []string{"RTSP/", "ANNOUNCE ", "GET_PARAMETER ", "OPTIONS ", "REDIRECT ", "SET_PARAMETER "}
 
-// firstElement tells what stands at the beginning of a stream, and how many bytes it has. These may
+// firstElement returns what stands at the beginning of a stream, and how many bytes it has. These may
 // be more than have come.
 func firstElement(stream []byte) (kind element, size int) {
 	if len(stream) == 0 {

@@ -69,7 +69,7 @@ func (e *loginError) Error() string {
 	}
 }
 
-// Unwrap gives the answer of the camera.
+// Unwrap returns the answer of the camera.
 func (e *loginError) Unwrap() error { return &statusError{code: statusUnauthorized} }
 
 // fault is a sentence for the camera at a host.

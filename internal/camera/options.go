@@ -20,7 +20,7 @@ const (
 
 // Options of a Source.
 type Options struct {
-	// URL gives the camera's URL whenever a session begins. Its error is shown as it is. Required.
+	// URL returns the camera's URL whenever a session begins. Its error is shown as it is. Required.
 	URL func(ctx context.Context) (secret.String, error)
 	// Transport is how RTP comes: TransportAuto, TransportTCP or TransportUDP. Default TransportAuto.
 	Transport string

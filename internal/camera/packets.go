@@ -50,7 +50,7 @@ func (r *receiver) progress() (p accessunit.Progress) {
 	return p
 }
 
-// end gives out what is left when no more packets come.
+// end emits what is left when no more packets come.
 func (r *receiver) end() {
 	r.locked(r.order.Play) // should the camera not have answered
 	r.feed.Contain(r.order.Flush)
@@ -83,7 +83,7 @@ func (r *receiver) takeTCP(p *rtp.Packet) {
 
 // takeUDP takes a packet of the video, in whatever order they come.
 func (r *receiver) takeUDP(p *rtp.Packet) {
-	r.locked(func() { r.order.Take(packetOf(p), r.now()) })
+	r.locked(func() { r.order.Push(packetOf(p), r.now()) })
 }
 
 // push takes the next packet of the video in order. The feed contains panics by itself, as it counts
@@ -129,7 +129,7 @@ func (r *receiver) takeReport(p rtcp.Packet) {
 func (r *receiver) takeAudio(a *audio, p *rtp.Packet) {
 	r.locked(func() {
 		r.count(len(p.Payload))
-		a.take(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, r.now()) })
+		a.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, r.now()) })
 	})
 }
 

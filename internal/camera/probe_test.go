@@ -28,12 +28,14 @@ func TestAProbeOfACameraTellsWhatItSends(t *testing.T) {
 		t.Errorf("measured: %.2f frames/s and %d bit/s, want 25 and 4,000,000", s.FPS, s.BitrateBPS)
 	}
 
-	if _, err := Probe(t.Context(), secret.New(strings.Replace(camera.URL(), "hunter2", "wrong", 1)), Options{}); err == nil || !strings.Contains(err.Error(), "refuses the user name or password") || strings.Contains(err.Error(), "wrong") {
-		t.Errorf("a wrong password is told as: %v", err)
+	wrong := strings.Replace(camera.URL(), "hunter2", "wrong", 1)
+	if _, err := Probe(t.Context(), secret.New(wrong), Options{}); err == nil ||
+		!strings.Contains(err.Error(), "refuses the user name or password") || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("a wrong password is reported as: %v", err)
 	}
 	camera.Unplug()
 	if _, err := Probe(t.Context(), secret.New(camera.URL()), Options{}); err == nil || !strings.Contains(err.Error(), "refuses connections") {
-		t.Errorf("an unplugged camera is told as: %v", err)
+		t.Errorf("an unplugged camera is reported as: %v", err)
 	}
 }
 

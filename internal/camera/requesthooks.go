@@ -130,7 +130,7 @@ func (h *requestHooks) redirect(r *base.Response) {
 	r.Header["Location"] = base.HeaderValue{to.String()}
 }
 
-// unknown tells whether a camera does not know a method.
+// unknown reports whether a camera does not know a method.
 func unknown(code base.StatusCode) bool {
 	return code == base.StatusNotFound || code == base.StatusMethodNotAllowed || code == base.StatusNotImplemented
 }

@@ -94,7 +94,7 @@ func (s *session) newClient() *gortsplib.Client {
 		// The library would end sessions too early, as it counts whole seconds of a clock that may be
 		// set, and sees few of the packets. batchConn and watch take care of silence.
 		ReadTimeout: math.MaxInt64,
-		TLSConfig:   trust(s.url.Hostname(), s.pinned, s.Roots),
+		TLSConfig:   tlsConfig(s.url.Hostname(), s.pinned, s.Roots),
 		UserAgent:   "kvs-edge-agent",
 		DialContext: s.dial, ListenPacket: s.sockets.listen,
 		OnRequest: s.hooks.request, OnResponse: s.hooks.response,
@@ -139,7 +139,7 @@ func (s *session) run(ctx context.Context) error {
 	s.close()
 	// No callback comes any more.
 	if s.receiver.begun() {
-		s.sockets.take(s.video.format.PayloadType(), s.receiver.takeUDP)
+		s.sockets.drained(s.video.format.PayloadType(), s.receiver.takeUDP)
 		s.receiver.end()
 	}
 	return err
@@ -159,7 +159,7 @@ func (s *session) open() error {
 	return err
 }
 
-// setUp asks the camera what it has, sets up what is recorded of that, and tells the sink.
+// setUp asks the camera what it has, sets up what is recorded of that, and begins the session of the sink.
 func (s *session) setUp() error {
 	var desc *description.Session
 	err := s.hooks.repeat(func() (err error) { desc, _, err = s.client.Describe(s.hooks.target()); return err })
@@ -189,13 +189,13 @@ func (s *session) setUp() error {
 	return nil
 }
 
-// setUpAudio gives nil when no audio is to be recorded, or none can be.
+// setUpAudio returns nil when no audio is to be recorded, or none can be.
 func (s *session) setUpAudio(desc *description.Session) *audio {
 	if s.NoAudio {
 		return nil
 	}
 	a, left := chooseAudio(desc)
-	s.to.AudioLeft(left)
+	s.to.UnsupportedAudio(left)
 	if a == nil {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (s *session) listen() {
 	}
 }
 
-// receive gives the packets on a channel to take. Most do not come by way of the library, but by the tap.
+// receive hands the packets on a channel to take. Most do not come by way of the library, but by the tap.
 func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
 	e.take = func(p *rtp.Packet) {
 		take(p)

@@ -89,7 +89,7 @@ func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 	}
 }
 
-// take gives out a packet, if it is one of the flow and not the library's turn.
+// take hands a packet on, if it is one of the flow and not the library's turn.
 func (f *flow) take(packet []byte) bool {
 	if !time.Now().Before(f.due) || f.packet.Unmarshal(packet) != nil ||
 		f.packet.SSRC != f.ssrc || f.packet.PayloadType != f.payloadType {

@@ -35,7 +35,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 
 func (p *pieces) SetReadDeadline(time.Time) error { return nil }
 
-// tapped reads a stream through a tap on channel 0, and tells what the tap took and what it left.
+// tapped reads a stream through a tap on channel 0, and returns what the tap took and what it left.
 func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 	t.Helper()
 	tap := &tap{readable: readable}
@@ -43,7 +43,8 @@ func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 		taken = append(taken, string(p.Payload))
 	})
 	tap.flows[0].due = time.Now().Add(time.Hour)
-	conn := &batchConn{Conn: &pieces{list: stream}, playing: new(atomic.Bool), answer: time.Minute, tap: tap, came: func(int) error { return nil }}
+	conn := &batchConn{Conn: &pieces{list: stream}, playing: new(atomic.Bool), answer: time.Minute,
+		tap: tap, came: func(int) error { return nil }}
 	rest, err := io.ReadAll(conn)
 	if err != nil {
 		t.Fatal(err)

@@ -97,8 +97,8 @@ func (a *audio) track() *accessunit.AudioTrack {
 	return &a.about
 }
 
-// take gives out the frames of a packet.
-func (a *audio) take(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
+// decode hands on the frames of a packet.
+func (a *audio) decode(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
 	if a.decoder == nil {
 		if len(p.Payload) > 0 {
 			give(p.Payload, p.Timestamp)
@@ -145,7 +145,7 @@ func codecName(f format.Format) string {
 	}
 }
 
-// earlyFormat is a format that is given the packets of a track before the library puts them in
+// earlyFormat is a format that is handed the packets of a track before the library puts them in
 // order, and drops all that have not the SSRC of the first: it asks this of each of them. Reading
 // them so leaves the sockets to the library.
 type earlyFormat struct {

@@ -24,7 +24,8 @@ const (
 	sdpOpus  = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 opus/48000/2\r\na=control:a\r\n"
 	sdpG726  = "m=audio 0 RTP/AVP 98\r\na=rtpmap:98 G726-32/8000\r\na=control:b\r\n"
 	sdpMuLaw = "m=audio 0 RTP/AVP 0\r\na=control:c\r\n"
-	sdpAAC51 = "m=audio 0 RTP/AVP 99\r\na=rtpmap:99 mpeg4-generic/48000/6\r\na=fmtp:99 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=11b0\r\na=control:d\r\n"
+	sdpAAC51 = "m=audio 0 RTP/AVP 99\r\na=rtpmap:99 mpeg4-generic/48000/6\r\n" +
+		"a=fmtp:99 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=11b0\r\na=control:d\r\n"
 )
 
 func TestAudioThatIsNotRecordedIsNamed(t *testing.T) {

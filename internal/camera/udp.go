@@ -23,8 +23,8 @@ func listenUDP(network, address string) (net.PacketConn, error) {
 
 // udpSockets are those that the library has opened, and what is kept of them beyond its end.
 type udpSockets struct {
-	last  [2]*net.UDPConn // RTP and RTCP of the medium that was set up last
-	drain *udpDrain       // of the video; nil: none
+	last [2]*net.UDPConn // RTP and RTCP of the medium that was set up last
+	kept *udpDrain       // of the video; nil: none
 }
 
 // listen opens a socket for the library, and remembers it.
@@ -46,12 +46,12 @@ func (u *udpSockets) keep(answer *base.Response, peer net.IP) {
 	if t.Source != nil {
 		peer = *t.Source
 	}
-	u.drain = newUDPDrain(u.last[0], peer, t.ServerPorts[0])
+	u.kept = newUDPDrain(u.last[0], peer, t.ServerPorts[0])
 }
 
-// take takes the packets of a type that came while the session ended.
-func (u *udpSockets) take(payloadType uint8, give func(*rtp.Packet)) {
-	u.drain.take(func(datagram []byte) {
+// drained hands on the packets of a type that came while the session ended.
+func (u *udpSockets) drained(payloadType uint8, give func(*rtp.Packet)) {
+	u.kept.drain(func(datagram []byte) {
 		var p rtp.Packet
 		if p.Unmarshal(datagram) == nil && p.PayloadType == payloadType {
 			give(&p)
@@ -59,5 +59,5 @@ func (u *udpSockets) take(payloadType uint8, give func(*rtp.Packet)) {
 	})
 }
 
-// close gives back what was kept.
-func (u *udpSockets) close() { u.drain.close() }
+// close releases what was kept.
+func (u *udpSockets) close() { u.kept.close() }

@@ -35,8 +35,8 @@ func newUDPDrain(conn *net.UDPConn, ip net.IP, port int) *udpDrain {
 	return d
 }
 
-// take gives out what has come, in the order of its coming. The datagrams are the taker's.
-func (d *udpDrain) take(give func(datagram []byte)) {
+// drain hands on what has come, in the order of its coming. The datagrams are the taker's.
+func (d *udpDrain) drain(give func(datagram []byte)) {
 	if d == nil || d.fd < 0 {
 		return
 	}

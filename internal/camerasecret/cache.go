@@ -48,7 +48,7 @@ type Options struct {
 	Device  *tls.Config // whose private key seals; nil: the URLs are in memory only
 	Now     func() time.Time
 	Log     *zap.Logger
-	Health  *health.Part
+	Health  *health.Component
 }
 
 // Cache has the URLs of cameras. Whatever it ever learnt it hands out at once, from memory or disk; it makes a caller
@@ -60,7 +60,7 @@ type Cache struct {
 	device  *tls.Config // whose private key seals; nil: memory only
 	now     func() time.Time
 	log     *zap.Logger
-	health  *health.Part
+	health  *health.Component
 	wake    signal.Signal // there may be something to read or to save
 
 	mu      sync.Mutex

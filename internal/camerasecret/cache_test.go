@@ -80,7 +80,7 @@ func newCameras(t *testing.T, path string, secrets Secrets, key *sealer) *Cache 
 	}
 	c := &Cache{
 		secrets: secrets, dir: dir, sealer: key, now: time.Now, log: zap.NewNop(),
-		health: health.NewRegistry(time.Now).Part("", health.JobConfig), wake: signal.New(),
+		health: health.NewRegistry(time.Now).Component("", health.JobConfig), wake: signal.New(),
 		entries: make(map[string]*cached), wanted: make(map[string]bool),
 	}
 	c.load()
@@ -96,7 +96,7 @@ func openCache(t *testing.T, path string, secrets Secrets, device *tls.Config) *
 	}
 	return Open(Options{
 		Secrets: secrets, Dir: dir, Device: device, Now: time.Now, Log: zap.NewNop(),
-		Health: health.NewRegistry(time.Now).Part("", health.JobConfig),
+		Health: health.NewRegistry(time.Now).Component("", health.JobConfig),
 	}, nil)
 }
 

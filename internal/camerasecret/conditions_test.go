@@ -73,7 +73,7 @@ func running(arrange func(*world) (mend func())) func(*testing.T) conditiontest.
 		}
 		w.secrets.set(testSecret, cameraURL)
 		w.Cache = &Cache{
-			secrets: w.secrets, dir: dir, sealer: storeKey(), now: time.Now, log: zap.NewNop(), health: registry.Part("", health.JobConfig),
+			secrets: w.secrets, dir: dir, sealer: storeKey(), now: time.Now, log: zap.NewNop(), health: registry.Component("", health.JobConfig),
 			wake: signal.New(), entries: make(map[string]*cached), wanted: map[string]bool{testSecret: true},
 		}
 		var group sync.WaitGroup

@@ -267,7 +267,7 @@ func simulateDay(t *testing.T, secrets Secrets, n int, why func(try int) string)
 	now := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
 	c := &Cache{
 		secrets: secrets, now: func() time.Time { return now }, log: zap.NewNop(), wake: signal.New(),
-		health: health.NewRegistry(time.Now).Part("", health.JobConfig), entries: make(map[string]*cached), wanted: make(map[string]bool),
+		health: health.NewRegistry(time.Now).Component("", health.JobConfig), entries: make(map[string]*cached), wanted: make(map[string]bool),
 	}
 	for i := range n {
 		c.wanted[fmt.Sprintf("%s-%02d", testSecret, i)] = true

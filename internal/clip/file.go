@@ -31,7 +31,8 @@ type file struct {
 func parse(url secret.String, directory string) (file, error) {
 	u, err := neturl.Parse(url.Reveal())
 	if err != nil || !strings.EqualFold(u.Scheme, "file") || u.Host != "" && u.Host != "localhost" || strings.Trim(u.Path, "/") == "" {
-		return file{}, health.UserFault(codeCamera, nil, "The configuration says FILE_URI, but the MediaURI in its secret is not the URL of a file such as file:///door.mp4: correct one of them.")
+		return file{}, health.UserFault(codeCamera, nil, "The configuration says FILE_URI, but the MediaURI in its secret is not the URL of a "+
+			"file such as file:///door.mp4: correct one of them.")
 	}
 	f := file{directory: directory, path: strings.Trim(u.Path, "/")}
 	if absolute, err := filepath.Abs(directory); err == nil {
@@ -56,18 +57,21 @@ func (f file) name() string { return filepath.Base(f.path) }
 func (f file) open() (*os.File, *mediafile.File, error) {
 	root, err := os.OpenRoot(f.directory)
 	if err != nil {
-		return nil, nil, health.UserFault(codeCamera, err, "The media directory %s cannot be opened: create it, or correct AWS_KVS_EDGE_MEDIA_DIRECTORY.", f.directory)
+		return nil, nil, health.UserFault(codeCamera, err, "The media directory %s cannot be opened: "+
+			"create it, or correct AWS_KVS_EDGE_MEDIA_DIRECTORY.", f.directory)
 	}
 	defer root.Close()
 	// A pipe would keep us waiting for somebody to write into it.
 	r, err := root.OpenFile(filepath.Clean(f.path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, health.UserFault(codeCamera, err, "There is no media file %s in %s: copy it there, or correct the secret's MediaURI.", f.name(), f.directory)
+		return nil, nil, health.UserFault(codeCamera, err, "There is no media file %s in %s: "+
+			"copy it there, or correct the secret's MediaURI.", f.name(), f.directory)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, nil, health.UserFault(codeCamera, err, "The agent may not read the media file %s: give its user the right to.", f.name())
 	case err != nil:
-		return nil, nil, health.UserFault(codeCamera, err, "The media file %s cannot be opened, as it must lie in %s, also behind links: move it there.", f.name(), f.directory)
+		return nil, nil, health.UserFault(codeCamera, err, "The media file %s cannot be opened, as it must lie in %s, also behind links: "+
+			"move it there.", f.name(), f.directory)
 	}
 	info, err := r.Stat()
 	if err != nil || !info.Mode().IsRegular() {
@@ -87,7 +91,8 @@ func (f file) fault(err error) error {
 	var codec *mediafile.CodecError
 	switch {
 	case errors.As(err, &codec):
-		return health.UserFault(codeCamera, err, "The video in the media file %s is %s, which cannot be recorded for Kinesis Video Streams: convert it to H.264 or H.265.", f.name(), codec.Codec)
+		return health.UserFault(codeCamera, err, "The video in the media file %s is %s, which cannot be recorded for Kinesis Video Streams: "+
+			"convert it to H.264 or H.265.", f.name(), codec.Codec)
 	case errors.Is(err, mediafile.ErrContainer):
 		return health.UserFault(codeCamera, err, "The media file %s is neither MP4 nor Matroska nor MPEG-TS: convert it.", f.name())
 	case errors.Is(err, mediafile.ErrNoVideo):

@@ -10,7 +10,7 @@ import (
 
 // Options of a Source.
 type Options struct {
-	// URL gives the file's URL, such as file:///door.mp4?loop=true, whenever a session begins. Its error is shown as it
+	// URL returns the file's URL, such as file:///door.mp4?loop=true, whenever a session begins. Its error is shown as it
 	// is. Required.
 	URL func(ctx context.Context) (secret.String, error)
 	// Directory is where the files lie that may be played. Required.

@@ -76,7 +76,8 @@ func TestAFileThatCannotBePlayedIsNamed(t *testing.T) {
 		switch fault := health.FaultOf(err, ""); {
 		case says == "" && err != nil:
 			t.Errorf("%s: %v", url, err)
-		case says != "" && (err == nil || fault.Class != health.UserError || !strings.Contains(fault.Text, says) || strings.Contains(err.Error(), "hunter2")):
+		case says != "" && (err == nil || fault.Class != health.UserError || !strings.Contains(fault.Text, says) ||
+			strings.Contains(err.Error(), "hunter2")):
 			t.Errorf("%s: %v", url, err)
 		}
 	}

@@ -88,7 +88,7 @@ func TestNoSentenceShowsEvilTexts(t *testing.T) {
 				if strings.HasPrefix(f.Text, "It is ") && !strings.HasSuffix(f.Text, remedy) {
 					t.Errorf("what to do is lost: %q", f.Text)
 				}
-				part := NewRegistry(time.Now).Part("door", JobRecorder)
+				part := NewRegistry(time.Now).Component("door", JobRecorder)
 				part.Report(ScopeRecord, Failed, f)
 				part.SetState(text)
 				shown, err := json.Marshal(part.Snapshot())
@@ -98,7 +98,7 @@ func TestNoSentenceShowsEvilTexts(t *testing.T) {
 				mustBeClean(t, string(shown), 3*MaxText)
 			})
 		}
-		part := NewRegistry(time.Now).Part("door", JobRecorder)
+		part := NewRegistry(time.Now).Component("door", JobRecorder)
 		part.Report(ScopeRecord, Failed, &Fault{Text: text, Code: "x"})
 		c, _ := part.Snapshot().Worst()
 		mustBeClean(t, c.Text, MaxText)

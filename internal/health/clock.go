@@ -17,8 +17,8 @@ func Redate(then, now time.Time) time.Time {
 	return then.Round(0).Add(step.Round(time.Second)) // the same with each asking, but for the second
 }
 
-// Redate gives the times of a part as the clock has them that shows now.
-func (s *PartSnapshot) Redate(now time.Time) {
+// Redate returns the times of a component as the clock has them that shows now.
+func (s *ComponentSnapshot) Redate(now time.Time) {
 	s.StateSince = Redate(s.StateSince, now)
 	for i := range s.Conditions {
 		s.Conditions[i].Since = Redate(s.Conditions[i].Since, now)

@@ -10,7 +10,7 @@ type Declaration struct {
 	Class    Class    // empty: it depends on the cause
 	Title    string
 	Anchor   string   // the heading of docs/troubleshooting.md that helps
-	Jobs     []string // the parts that report it
+	Jobs     []string // the components that report it
 }
 
 // Headings of docs/troubleshooting.md.

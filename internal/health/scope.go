@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Scope names an activity of a part, such as "recording". A scope holds one condition at most: the outcome of
+// Scope names an activity of a component, such as "recording". A scope holds one condition at most: the outcome of
 // its last attempt. The next outcome replaces it, whatever its code, and a success ends it, so that no code can
 // be forgotten when its cause has ended.
 type Scope string
 
-// Scopes that several parts have.
+// Scopes that several components have.
 const (
 	ScopeJob     Scope = "job"     // the goroutine of a stream's job: a panic, an early return
 	ScopeRecord  Scope = "record"  // everything from the secret to the first frame on disk
@@ -53,22 +53,22 @@ func (s *scopeState) stop() {
 // Report sets the condition of a scope to the fault, in place of what the scope reported before. The same cause
 // reported again keeps Since, takes the new text, and counts; another cause is another occurrence. Report
 // returns whether the cause is new since the scope's last success, which is when to log it.
-func (p *Part) Report(scope Scope, severity Severity, f *Fault) (isNew bool) {
-	return p.Note(scope, severity, f, 0)
+func (c *Component) Report(scope Scope, severity Severity, f *Fault) (isNew bool) {
+	return c.Note(scope, severity, f, 0)
 }
 
 // Note is Report for an event, which is over when it is reported: the condition ends by itself when it was not
 // reported for so long.
-func (p *Part) Note(scope Scope, severity Severity, f *Fault, keep time.Duration) (isNew bool) {
-	now := p.registry.now()
-	p.mu.Lock()
-	s := p.scopes[scope]
+func (c *Component) Note(scope Scope, severity Severity, f *Fault, keep time.Duration) (isNew bool) {
+	now := c.registry.now()
+	c.mu.Lock()
+	s := c.scopes[scope]
 	if s == nil || s.expired(now) {
 		if s != nil {
 			s.stop()
 		}
 		s = &scopeState{seen: make(map[string]occurrence)}
-		p.scopes[scope] = s
+		c.scopes[scope] = s
 	}
 	old, cause := s.condition, f.identity()
 	o, had := s.seen[cause]
@@ -83,55 +83,55 @@ func (p *Part) Note(scope Scope, severity Severity, f *Fault, keep time.Duration
 	s.condition = Condition{Code: f.Code, Class: f.Class, Severity: severity, Text: Clean(f.Text, MaxText), Since: o.since, Count: o.count}
 	s.reported, s.keep = now, keep
 	if s.stop(); keep > 0 {
-		s.timer = time.AfterFunc(keep, p.registry.watchers.Notify)
+		s.timer = time.AfterFunc(keep, c.registry.watchers.Notify)
 	}
-	p.mu.Unlock()
+	c.mu.Unlock()
 	if !had || old.Text != f.Text || old.Class != f.Class || old.Severity != severity || old.Code != f.Code {
-		p.registry.watchers.Notify()
+		c.registry.watchers.Notify()
 	}
 	return !had
 }
 
 // OK ends what these scopes reported: their last attempt succeeded. It returns whether there was something to end.
-func (p *Part) OK(scopes ...Scope) (had bool) {
-	p.mu.Lock()
+func (c *Component) OK(scopes ...Scope) (had bool) {
+	c.mu.Lock()
 	for _, scope := range scopes {
-		if s := p.scopes[scope]; s != nil {
+		if s := c.scopes[scope]; s != nil {
 			had = true
 			s.stop()
-			delete(p.scopes, scope)
+			delete(c.scopes, scope)
 		}
 	}
-	p.mu.Unlock()
+	c.mu.Unlock()
 	if had {
-		p.registry.watchers.Notify()
+		c.registry.watchers.Notify()
 	}
 	return had
 }
 
 // End ends all scopes: the job has ended, so nothing it reported holds any longer.
-func (p *Part) End() (had bool) {
-	p.mu.Lock()
-	scopes := slices.Collect(maps.Keys(p.scopes))
-	p.mu.Unlock()
-	return p.OK(scopes...)
+func (c *Component) End() (had bool) {
+	c.mu.Lock()
+	scopes := slices.Collect(maps.Keys(c.scopes))
+	c.mu.Unlock()
+	return c.OK(scopes...)
 }
 
 // conditions are those of all scopes, worst first. A code is there once, although two scopes may report it.
 // Called with mu held.
-func (p *Part) conditions(now time.Time) []Condition {
+func (c *Component) conditions(now time.Time) []Condition {
 	byCode := make(map[string]Condition)
-	for scope, s := range p.scopes {
+	for scope, s := range c.scopes {
 		if s.expired(now) {
 			s.stop()
-			delete(p.scopes, scope)
+			delete(c.scopes, scope)
 			continue
 		}
-		c, other := s.condition, byCode[s.condition.Code]
-		if other.Code != "" && (other.Severity > c.Severity || other.Severity == c.Severity && other.Since.Before(c.Since)) {
-			c = other
+		worst, other := s.condition, byCode[s.condition.Code]
+		if other.Code != "" && (other.Severity > worst.Severity || other.Severity == worst.Severity && other.Since.Before(worst.Since)) {
+			worst = other
 		}
-		byCode[c.Code] = c
+		byCode[worst.Code] = worst
 	}
 	list := slices.Collect(maps.Values(byCode))
 	sort.Slice(list, func(i, j int) bool {

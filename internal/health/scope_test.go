@@ -40,7 +40,7 @@ func TestSinceIsOfThisOccurrence(t *testing.T) {
 			t.Parallel()
 			start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 			now := start
-			p := NewRegistry(func() time.Time { return now }).Part("door", JobRecorder)
+			p := NewRegistry(func() time.Time { return now }).Component("door", JobRecorder)
 			for i, step := range story {
 				now = start.Add(time.Duration(i) * time.Minute)
 				var isNew bool
@@ -67,7 +67,7 @@ func TestAnEventEndsByItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRegistry(time.Now)
-		p := r.Part("door", JobUploader)
+		p := r.Component("door", JobUploader)
 		p.Note("refused", Degraded, SystemFault("upload-refused", nil, "One was refused."), time.Hour)
 		time.Sleep(50 * time.Minute)
 		p.Note("refused", Degraded, SystemFault("upload-refused", nil, "Another was refused."), time.Hour)
@@ -96,7 +96,7 @@ func TestAnEventEndsByItself(t *testing.T) {
 func TestACodeIsShownOnceAndEndsWithItsJob(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	p := NewRegistry(func() time.Time { return now }).Part("door", JobRecorder)
+	p := NewRegistry(func() time.Time { return now }).Component("door", JobRecorder)
 	p.Report("a", Degraded, SystemFault("internal-error", nil, "a"))
 	p.Report("b", Failed, SystemFault("internal-error", nil, "b"))
 	p.Report("c", Info, SystemFault("audio", nil, "c"))

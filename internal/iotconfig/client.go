@@ -59,7 +59,7 @@ type Options struct {
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
 	// Health receives states and conditions. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 }
 
 // Client keeps the hub's connection.
@@ -181,7 +181,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part("", health.JobConfig)
+		o.Health = health.NewRegistry(o.Now).Component("", health.JobConfig)
 	}
 	return o
 }
@@ -191,7 +191,7 @@ func (c *Client) Run(ctx context.Context) {
 	if c.dialer == nil {
 		c.o.Health.SetState("listing only")
 		c.o.Health.Report(scopeMQTT, health.Info, health.UserFault(CodeMQTT, nil, "%s", WithoutMQTT(c.o.NoTLS, c.o.ListedWithin)))
-		c.o.Log.Info("no MQTT", zap.String("why", c.o.NoTLS))
+		c.o.Log.Info("no MQTT", zap.String("code", CodeMQTT), zap.String("why", c.o.NoTLS))
 		<-ctx.Done()
 		return
 	}

@@ -45,7 +45,7 @@ func (c *Client) keepConnected(ctx context.Context) {
 			fault = health.SystemFault(CodeMQTT, err, "%s", text)
 		}
 		if c.o.Health.Report(scopeMQTT, health.Degraded, fault) {
-			c.o.Log.Warn("no connection to AWS IoT", zap.Error(fault), zap.NamedError("cause", fault.Err))
+			c.o.Log.Warn("no connection to AWS IoT", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		if wait.Wait(ctx) != nil {
 			return

@@ -97,7 +97,7 @@ type testHubSource struct {
 	kvs     *configtest.ControlPlane
 	secrets *fakeSecrets
 	health  *health.Registry
-	part    *health.Part // of health
+	part    *health.Component // of health
 	changed signal.Signal
 
 	jobsMu sync.Mutex
@@ -113,7 +113,7 @@ func newTestHub(t *testing.T, endpoint, stateDir string, config *tls.Config, edi
 		t: t, applier: configtest.NewApplier(), kvs: configtest.NewControlPlane(), secrets: new(fakeSecrets),
 		health: health.NewRegistry(time.Now), changed: signal.New(),
 	}
-	h.part = h.health.Part("", health.JobConfig)
+	h.part = h.health.Component("", health.JobConfig)
 	o := hubOptions{hubARN: testHub, controlPlane: h.kvs, secrets: h.secrets, sealing: config, files: atomicfile.OS{}, timing: fastTiming()}
 	for _, e := range edit {
 		e(&o)

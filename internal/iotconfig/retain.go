@@ -62,7 +62,7 @@ func (c *Client) noteRetained() {
 	r.known = true
 	fault := retainFault(nil, c.topics.agentStatus)
 	if c.o.Health.Report(scopeRetain, health.Info, fault) {
-		c.o.Log.Warn("connected without retained messages", zap.Error(fault))
+		c.o.Log.Warn("connected without retained messages", zap.String("code", fault.Code), zap.Error(fault))
 	}
 }
 

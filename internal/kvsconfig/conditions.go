@@ -35,12 +35,12 @@ func applyScope(stream string) health.Scope   { return health.Scope(applyCode(st
 
 // conditions are those that Syncer and lister raise.
 type conditions struct {
-	health  *health.Part
+	health  *health.Component
 	log     *zap.Logger
 	refused map[string]time.Time // streams whose new configuration is refused, and since when
 }
 
-func newConditions(part *health.Part, log *zap.Logger) *conditions {
+func newConditions(part *health.Component, log *zap.Logger) *conditions {
 	return &conditions{health: part, log: log, refused: make(map[string]time.Time)}
 }
 

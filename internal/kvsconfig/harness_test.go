@@ -83,7 +83,7 @@ type testHub struct {
 	applier *configtest.Applier
 	kvs     *configtest.ControlPlane
 	health  *health.Registry
-	part    *health.Part // of health
+	part    *health.Component // of health
 
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
@@ -100,7 +100,7 @@ func newTestHub(t *testing.T, path string, edit ...func(*kvsconfig.Options)) *te
 		t: t, dir: path, inbox: newInbox(), applier: configtest.NewApplier(), kvs: configtest.NewControlPlane(),
 		health: health.NewRegistry(time.Now),
 	}
-	h.part = h.health.Part("", health.JobConfig)
+	h.part = h.health.Component("", health.JobConfig)
 	o := kvsconfig.Options{
 		ThingName: configtest.Thing, HubDeviceARN: configtest.Hub, ListOnly: true, KVS: h.kvs, Dir: dir, Applier: h.applier,
 		Inbox: h.inbox, Timing: fastTiming(), Health: h.part,

@@ -123,6 +123,6 @@ func (l *lister) report(err error) {
 	f := health.FaultOf(err, codeList)
 	fault := f.Recode(codeList, "The hub's configurations cannot be listed; those already known stay in force. "+f.Text)
 	if l.o.Health.Report(health.ScopeListing, health.Degraded, fault) {
-		l.o.Log.Warn("cannot list configurations", zap.Error(fault), zap.NamedError("cause", f.Err))
+		l.o.Log.Warn("cannot list configurations", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", f.Err))
 	}
 }

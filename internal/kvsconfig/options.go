@@ -52,7 +52,7 @@ type Options struct {
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
 	// Health receives conditions. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 }
 
 func (o Options) withDefaults() Options {
@@ -84,7 +84,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part("", health.JobConfig)
+		o.Health = health.NewRegistry(o.Now).Component("", health.JobConfig)
 	}
 	return o
 }

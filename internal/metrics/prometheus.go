@@ -149,7 +149,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		put(descFree, prometheus.GaugeValue, float64(free))
 		put(descTotal, prometheus.GaugeValue, float64(total))
 	}
-	parts := make(map[health.Key]health.PartSnapshot)
+	parts := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.o.Health.Snapshot() {
 		parts[p.Key] = p
 		for _, condition := range p.Conditions {

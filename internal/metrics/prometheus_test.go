@@ -18,8 +18,8 @@ import (
 
 func promOptions() PrometheusOptions {
 	registry, o := hub()
-	registry.Part("runs", health.JobRecorder).Number(health.FramesRecorded).Add(250)
-	registry.Part("runs", health.JobRecorder).Number(health.FPSMilli).Set(25_000)
+	registry.Component("runs", health.JobRecorder).Counter(health.FramesRecorded).Add(250)
+	registry.Component("runs", health.JobRecorder).Gauge(health.FPSMilli).Set(25_000)
 	return PrometheusOptions{Version: "v1", Health: registry, Store: o.Store, Streams: o.Streams}
 }
 

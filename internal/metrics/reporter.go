@@ -58,8 +58,8 @@ type Options struct {
 // sampled to CloudWatch. Sampling never waits for sending.
 type Reporter struct {
 	o       Options
-	part    *health.Part
-	dropped *health.Number
+	part    *health.Component
+	dropped *health.Counter
 	sampler sampler
 	queue   *queue
 }
@@ -70,8 +70,8 @@ func New(o Options) *Reporter {
 	if o.Interval <= 0 {
 		o.Interval = defaultInterval
 	}
-	part := o.Health.Part("", health.JobMetrics)
-	r := &Reporter{o: o, part: part, dropped: part.Number(health.MetricsDropped), queue: newQueue(maxBuffered)}
+	part := o.Health.Component("", health.JobMetrics)
+	r := &Reporter{o: o, part: part, dropped: part.Counter(health.MetricsDropped), queue: newQueue(maxBuffered)}
 	r.sampler = sampler{o: o, seen: make(map[event]bool), completed: make(map[health.Key]int64)}
 	for key, part := range r.sampler.parts() {
 		r.sampler.completed[key] = part.Numbers[health.WindowsCompleted]
@@ -86,7 +86,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		o := supervise.Options{What: "Sending metrics", Part: r.part, Log: r.o.Log}
+		o := supervise.Options{What: "Sending metrics", Component: r.part, Log: r.o.Log}
 		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { r.send(ctx); return nil })
 	}()
 	ticker := time.NewTicker(r.o.Interval)
@@ -177,7 +177,7 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 				return fault
 			}
 			if r.part.Note(scopeRefused, health.Info, fault, refusedShown) {
-				r.o.Log.Warn("metrics are dropped", zap.Error(fault), zap.NamedError("cause", fault.Err))
+				r.o.Log.Warn("metrics are dropped", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 			}
 			r.drop(len(batch))
 		}
@@ -193,7 +193,7 @@ func (r *Reporter) failed(err error) {
 		severity = health.Degraded
 	}
 	if r.part.Report(scopeSend, severity, fault) {
-		r.o.Log.Warn("cannot send metrics", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		r.o.Log.Warn("cannot send metrics", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
 

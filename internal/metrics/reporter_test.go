@@ -36,16 +36,18 @@ func (f fakeStore) DiskFree() (free, total uint64, err error) {
 func hub() (*health.Registry, Options) {
 	registry := health.NewRegistry(time.Now)
 	state := func(stream, state string) {
-		registry.Part(stream, health.JobRecorder).SetState(state)
-		registry.Part(stream, health.JobUploader).SetState(state)
+		registry.Component(stream, health.JobRecorder).SetState(state)
+		registry.Component(stream, health.JobUploader).SetState(state)
 	}
 	state("runs", "recording")
 	state("waits", health.OffBySchedule+" until 2030-01-01 00:00:00")
 	state("fails", "waiting for the camera")
 	state("retries", "waiting for the camera")
 	for _, job := range []string{health.JobRecorder, health.JobUploader} {
-		registry.Part("fails", job).Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
-		registry.Part("retries", job).Report(health.ScopeRecord, health.Failed, health.SystemFault("unreachable", nil, "It cannot be reached."))
+		registry.Component("fails", job).Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil,
+			"The password is wrong."))
+		registry.Component("retries", job).Report(health.ScopeRecord, health.Failed, health.SystemFault("unreachable", nil,
+			"It cannot be reached."))
 	}
 	return registry, Options{
 		Thing: "hub-1", Health: registry, Store: fakeStore{used: 250, free: 750}, Log: zap.NewNop(),
@@ -58,7 +60,7 @@ func hub() (*health.Registry, Options) {
 // closeWindows ends the windows of the stream that waits for its next ones.
 func closeWindows(registry *health.Registry) {
 	for _, job := range []string{health.JobRecorder, health.JobUploader} {
-		registry.Part("waits", job).Number(health.WindowsCompleted).Add(1)
+		registry.Component("waits", job).Counter(health.WindowsCompleted).Add(1)
 	}
 }
 
@@ -226,7 +228,7 @@ func TestAnOutageOfFourHoursIsSentLaterWithItsOwnTimes(t *testing.T) {
 		const minutes = 240
 		begin := time.Now()
 		time.Sleep(minutes*time.Minute - time.Second)
-		if c, ok := registry.Part("", health.JobMetrics).Snapshot().Worst(); !ok || c.Severity != health.Info {
+		if c, ok := registry.Component("", health.JobMetrics).Snapshot().Worst(); !ok || c.Severity != health.Info {
 			t.Errorf("the outage shows as %+v", c)
 		}
 		cloud.set(nil)
@@ -247,10 +249,10 @@ func TestAnOutageOfFourHoursIsSentLaterWithItsOwnTimes(t *testing.T) {
 		if cloud.most > cloudwatch.MaxPoints || cloud.most < cloudwatch.MaxPoints {
 			t.Errorf("the largest call has %d points, want %d", cloud.most, cloudwatch.MaxPoints)
 		}
-		if n := registry.Part("", health.JobMetrics).Number(health.MetricsDropped).Load(); n != 0 {
+		if n := registry.Component("", health.JobMetrics).Value(health.MetricsDropped); n != 0 {
 			t.Errorf("%d points were dropped", n)
 		}
-		if _, ok := registry.Part("", health.JobMetrics).Snapshot().Worst(); ok {
+		if _, ok := registry.Component("", health.JobMetrics).Snapshot().Worst(); ok {
 			t.Error("the condition stays although metrics are sent again")
 		}
 	})
@@ -290,7 +292,7 @@ func TestPointsThatCloudWatchRefusesDoNotHoldUpOthers(t *testing.T) {
 		time.Sleep(time.Minute)
 		cancel()
 		<-done
-		if n := registry.Part("", health.JobMetrics).Number(health.MetricsDropped).Load(); n == 0 {
+		if n := registry.Component("", health.JobMetrics).Value(health.MetricsDropped); n == 0 {
 			t.Error("what was refused is not counted")
 		}
 		if len(cloud.got("Alive")) != 1 {
@@ -311,14 +313,14 @@ func TestEachEventIsSentOnce(t *testing.T) {
 		closeWindows(registry)
 		go func() { done <- r.Run(ctx) }()
 		time.Sleep(time.Minute)
-		recorder := registry.Part("fails", health.JobRecorder)
+		recorder := registry.Component("fails", health.JobRecorder)
 		recorder.Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
 		time.Sleep(time.Minute)
 		recorder.End()
 		time.Sleep(time.Second)
 		recorder.Report(health.ScopeRecord, health.Failed, health.UserFault("wrong-password", nil, "The password is wrong."))
-		registry.Part("runs", health.JobRecorder).Number(health.WindowsCompleted).Add(2)
-		registry.Part("runs", health.JobRecorder).SetState(health.OffBySchedule)
+		registry.Component("runs", health.JobRecorder).Counter(health.WindowsCompleted).Add(2)
+		registry.Component("runs", health.JobRecorder).SetState(health.OffBySchedule)
 		time.Sleep(10 * time.Second)
 		cancel()
 		<-done

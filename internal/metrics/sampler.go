@@ -96,15 +96,15 @@ func (s *sampler) spaceUsed(stream Stream) (float64, bool) {
 // events gives what happened since the last call.
 func (s *sampler) events(now time.Time) []cloudwatch.Point { return s.eventsOf(s.parts(), now) }
 
-func (s *sampler) parts() map[health.Key]health.PartSnapshot {
-	parts := make(map[health.Key]health.PartSnapshot)
+func (s *sampler) parts() map[health.Key]health.ComponentSnapshot {
+	parts := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range s.o.Health.Snapshot() {
 		parts[p.Key] = p
 	}
 	return parts
 }
 
-func (s *sampler) eventsOf(parts map[health.Key]health.PartSnapshot, now time.Time) []cloudwatch.Point {
+func (s *sampler) eventsOf(parts map[health.Key]health.ComponentSnapshot, now time.Time) []cloudwatch.Point {
 	var points []cloudwatch.Point
 	current := make(map[event]bool)
 	completed := make(map[health.Key]int64, len(parts))
@@ -159,7 +159,7 @@ const (
 )
 
 // ActivityOf tells what a job does.
-func ActivityOf(p health.PartSnapshot) Activity {
+func ActivityOf(p health.ComponentSnapshot) Activity {
 	worst, ok := p.Worst()
 	switch {
 	case ok && worst.Severity == health.Failed:

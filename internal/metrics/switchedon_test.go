@@ -11,8 +11,8 @@ import (
 func TestWindowsThatEndedBeforeMetricsWereSwitchedOnAreNotReported(t *testing.T) {
 	t.Parallel()
 	registry := health.NewRegistry(time.Now)
-	windows := registry.Part("door", health.JobUploader).Number(health.WindowsCompleted)
-	windows.Set(2000)
+	windows := registry.Component("door", health.JobUploader).Counter(health.WindowsCompleted)
+	windows.Restore(2000)
 	r := New(Options{Health: registry})
 	if points := r.sampler.events(time.Now()); len(points) > 0 {
 		t.Errorf("%d windows of before are reported", len(points))

@@ -85,7 +85,7 @@ func (c *checker) previewDeletion(store retention.Store, streams []checkedStream
 			policy = jobspec.PolicyOf(s.config)
 		}
 		keeper.SetPolicy(s.name, policy)
-		parts.Part(s.name, health.JobRecorder).Number(health.BitrateBPS).Set(int64(float64(s.bitrate) * s.share))
+		parts.Component(s.name, health.JobRecorder).Gauge(health.BitrateBPS).Set(int64(float64(s.bitrate) * s.share))
 	}
 	keeper.JudgeClock()
 	return keeper

@@ -80,7 +80,7 @@ func TestRecordingAllocatesNothingPerPacket(t *testing.T) {
 		frames   = 1250
 	)
 	r := record(t, nil, startCameraProcess(t))
-	recorded := r.part.Number(health.FramesRecorded)
+	recorded := r.part.Counter(health.FramesRecorded)
 	r.awaitFrames(250)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -21,7 +21,7 @@ func TestAudioIsBounded(t *testing.T) {
 		f.play(50)
 		const size, perPicture = 60_000, 24
 		frames, most, bitrate := int64(0), 0, int64(0)
-		recorded := f.part.Number(health.BytesRecorded).Load()
+		recorded := f.part.Value(health.BytesRecorded)
 		began := time.Now()
 		for range 25 * 20 { // pictures
 			for i := range perPicture {
@@ -30,16 +30,16 @@ func TestAudioIsBounded(t *testing.T) {
 			}
 			most = max(most, f.v.segmenter.audio.bytes)
 			f.play(1)
-			bitrate = max(bitrate, f.part.Number(health.BitrateBPS).Load())
+			bitrate = max(bitrate, f.part.Value(health.BitrateBPS))
 		}
-		rate := float64(f.part.Number(health.BytesRecorded).Load()-recorded) / time.Since(began).Seconds()
+		rate := float64(f.part.Value(health.BytesRecorded)-recorded) / time.Since(began).Seconds()
 		if rate > 2*maxAudioRate {
 			t.Errorf("%.0f bytes a second are recorded", rate)
 		}
 		if spare := len(f.v.segmenter.audio.spare); most > maxAudioWaiting || spare > 0 {
 			t.Errorf("%d bytes wait, and %d large frames are kept", most, spare)
 		}
-		if lost := f.part.Number(health.AudioFramesLost).Load(); lost < frames/2 || lost > frames {
+		if lost := f.part.Value(health.AudioFramesLost); lost < frames/2 || lost > frames {
 			t.Errorf("%d frames of %d are left out", lost, frames)
 		}
 		if bitrate < 100_000 {

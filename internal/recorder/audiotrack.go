@@ -68,7 +68,7 @@ func (a *audioTrack) admit(size int, now time.Time) bool {
 			"The camera's audio has more than 2 Mbit/s, of which the rest is left out; the video is recorded: "+
 				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware."),
 			audioLimitShown) {
-			a.o.Log.Warn("the camera sends more audio than is recorded", zap.Int("bytesPerSecond", maxAudioRate))
+			a.o.Log.Warn("the camera sends more audio than is recorded", zap.String("code", codeAudioRate), zap.Int("bytesPerSecond", maxAudioRate))
 		}
 		return false
 	}

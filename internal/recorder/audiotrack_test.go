@@ -14,9 +14,11 @@ import (
 func TestAudioIsWrittenOnceAroundAFailure(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &accessunit.AudioTrack{Rate: 1000, Silence: make([]byte, 1000), Track: mkv.Track{
-		Number: accessunit.AudioNumber, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x14, 0x08}, Name: "audio", SampleRate: 16000, Channels: 1,
-	}})
+	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS},
+		&accessunit.AudioTrack{Rate: 1000, Silence: make([]byte, 1000), Track: mkv.Track{
+			Number: accessunit.AudioNumber, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x14, 0x08},
+			Name: "audio", SampleRate: 16000, Channels: 1,
+		}})
 	failing := &failingWriter{after: 2}
 	sound := 0 // frames sent; each is as long as its number
 	for i := range 75 {

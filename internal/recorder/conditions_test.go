@@ -26,30 +26,38 @@ import (
 
 // conditionRows are the conditions that a recorder reports, each with what makes and ends it.
 var conditionRows = []conditiontest.Row{
-	{Code: "camera", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.hidden.Store(true) }, func(s *source) { s.hidden.Store(false) })},
+	{Code: "camera", Job: health.JobRecorder,
+		Start: fromSource(func(s *source) { s.hidden.Store(true) }, func(s *source) { s.hidden.Store(false) })},
 	{Code: "secret-not-found", Job: health.JobRecorder, Start: withoutURL(health.UserFault("secret-not-found", nil, "No such secret."))},
 	{Code: "secret-denied", Job: health.JobRecorder, Start: withoutURL(health.UserFault("secret-denied", nil, "It may not be read."))},
 	{Code: "secret-content", Job: health.JobRecorder, Start: withoutURL(health.UserFault("secret-content", nil, "It is not JSON."))},
 	{Code: "secret-unreachable", Job: health.JobRecorder, Start: withoutURL(health.SystemFault("secret-unreachable", nil, "No network."))},
 	{Code: "camera-secret", Job: health.JobRecorder, Start: withoutURL(health.UserFault("camera-secret", nil, "It holds an empty URL."))},
-	{Code: "credentials-role-alias", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-role-alias", nil, "No such alias."))},
-	{Code: "credentials-certificate", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-certificate", nil, "It is refused."))},
+	{Code: "credentials-role-alias", Job: health.JobRecorder,
+		Start: withoutURL(health.UserFault("credentials-role-alias", nil, "No such alias."))},
+	{Code: "credentials-certificate", Job: health.JobRecorder,
+		Start: withoutURL(health.UserFault("credentials-certificate", nil, "It is refused."))},
 	{Code: "credentials-clock", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-clock", nil, "It is off."))},
 	{Code: "credentials-network", Job: health.JobRecorder, Start: withoutURL(health.SystemFault("credentials-network", nil, "No network."))},
 	{Code: "credentials-trust", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-trust", nil, "Another CA."))},
 	{Code: "credentials-service", Job: health.JobRecorder, Start: withoutURL(health.SystemFault("credentials-service", nil, "HTTP 500."))},
 	{Code: "credentials-token", Job: health.JobRecorder, Start: withoutURL(health.UserFault("credentials-token", nil, "An old token."))},
 	{Code: "recording", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.disk.Store(1) }, func(s *source) { s.disk.Store(0) })},
-	{Code: "internal-error", Job: health.JobRecorder, Start: fromSource(func(s *source) { s.disk.Store(2) }, func(s *source) { s.disk.Store(0) })},
-	{Code: "camera-data", Job: health.JobRecorder, Limit: damageClearAfter + time.Second, Reason: "a minute without damage shows that it is over", Start: fed(damagedVideo)},
+	{Code: "internal-error", Job: health.JobRecorder,
+		Start: fromSource(func(s *source) { s.disk.Store(2) }, func(s *source) { s.disk.Store(0) })},
+	{Code: "camera-data", Job: health.JobRecorder, Limit: damageClearAfter + time.Second,
+		Reason: "a minute without damage shows that it is over", Start: fed(damagedVideo)},
 	{Code: "timestamps", Job: health.JobRecorder, Start: fed(constantTimes)},
 	{Code: "timestamps", Limit: time.Minute, Reason: "a pace is measured over 10 s", Job: health.JobRecorder, Start: fed(fastTimes)},
 	{Code: "keyframe-interval", Job: health.JobRecorder, Start: fed(rareKeyframes)},
 	{Code: "audio", Job: health.JobRecorder, Start: fed(otherAudio)},
 	{Code: "audio-rate", Job: health.JobRecorder, Start: fed(audioFlood)},
-	{Code: "camera-clock", Job: health.JobRecorder, Limit: timeline.DistrustPeriod + 2*timeline.CameraInterval, Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
-	{Code: "clock-step", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(unsetClock)},
-	{Code: "times-ahead", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day", Start: fed(aheadClock)},
+	{Code: "camera-clock", Job: health.JobRecorder, Limit: timeline.DistrustPeriod + 2*timeline.CameraInterval,
+		Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
+	{Code: "clock-step", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day",
+		Start: fed(unsetClock)},
+	{Code: "times-ahead", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day",
+		Start: fed(aheadClock)},
 }
 
 func TestConditionsEnd(t *testing.T) {
@@ -120,7 +128,7 @@ func fromSource(raise, mend func(*source)) func(*testing.T) conditiontest.Case {
 		start := func(segments time.Duration) (stop func()) {
 			r := New(Options{
 				Stream: conditiontest.Stream, Store: s, SegmentDuration: segments,
-				Health: registry.Part(conditiontest.Stream, health.JobRecorder),
+				Health: registry.Component(conditiontest.Stream, health.JobRecorder),
 				Source: clip.NewSource(clip.Options{Directory: dir, URL: func(context.Context) (secret.String, error) {
 					if f := s.url.Load(); f != nil {
 						return secret.String{}, f
@@ -176,7 +184,7 @@ func writeClip(t *testing.T, path string) {
 type feed struct {
 	t    *testing.T
 	o    *Options
-	part *health.Part
+	part *health.Component
 	v    *supervisor
 
 	keyEvery int           // frames
@@ -197,7 +205,7 @@ func (f *feed) now() time.Time { return time.Now().Add(lifetime - f.unset) }
 // start begins a recorder with its first session.
 func (f *feed) start() {
 	if f.part == nil {
-		f.part = health.NewRegistry(time.Now).Part(conditiontest.Stream, health.JobRecorder)
+		f.part = health.NewRegistry(time.Now).Component(conditiontest.Stream, health.JobRecorder)
 	}
 	r := New(Options{
 		Stream: conditiontest.Stream, Store: openStore(f.t, segment.Options{Dir: f.t.TempDir()}), Now: f.now,
@@ -207,7 +215,7 @@ func (f *feed) start() {
 	f.o = &r.o
 	f.v = newSupervisor(f.o)
 	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
-	f.v.AudioLeft(nil)
+	f.v.UnsupportedAudio(nil)
 }
 
 // restart ends the recorder as its job does, and begins another one.
@@ -246,7 +254,7 @@ func fed(how trouble) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {
 		f := &feed{t: t, keyEvery: 25}
 		registry := health.NewRegistry(time.Now)
-		f.part = registry.Part(conditiontest.Stream, health.JobRecorder)
+		f.part = registry.Component(conditiontest.Stream, health.JobRecorder)
 		f.start()
 		f.play(25)
 		return conditiontest.Case{
@@ -261,7 +269,7 @@ var (
 	damagedVideo  = trouble{func(f *feed) { f.v.Damaged(1, errors.New("torn")) }, func(*feed) {}}
 	constantTimes = trouble{func(f *feed) { f.still = true; f.play(25) }, func(f *feed) { f.still = false }}
 	rareKeyframes = trouble{func(f *feed) { f.keyEvery = 0; f.play(260) }, func(f *feed) { f.keyEvery = 25 }}
-	otherAudio    = trouble{func(f *feed) { f.v.AudioLeft([]string{"Opus"}) }, func(f *feed) { f.v.AudioLeft(nil) }}
+	otherAudio    = trouble{func(f *feed) { f.v.UnsupportedAudio([]string{"Opus"}) }, func(f *feed) { f.v.UnsupportedAudio(nil) }}
 	audioFlood    = trouble{
 		func(f *feed) {
 			sound := accessunit.G711Track(true, 8000, 1)

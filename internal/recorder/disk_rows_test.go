@@ -370,7 +370,8 @@ func powerCut(t *testing.T) {
 	runStore(t, store)
 	var rigs []*rig
 	for i, stream := range []string{"door", "yard"} {
-		rigs = append(rigs, recordInto(t, store, dir, stream, disk.cameras[i], disk.cameras[i].URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
+		rigs = append(rigs,
+			recordInto(t, store, dir, stream, disk.cameras[i], disk.cameras[i].URL(), func(o *Options) { o.SegmentDuration = 3 * time.Second }))
 	}
 	for _, r := range rigs {
 		r.awaitFrames(250)

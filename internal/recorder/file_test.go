@@ -161,7 +161,8 @@ func TestAPlayedFileFollowsTheClockOfTheHub(t *testing.T) {
 	now := time.Now()
 	r.finish()
 	infos := r.recordings()
-	if len(infos) != 2 || !infos[0].ClockUnset || infos[0].ClockOffset == 0 || infos[1].ClockUnset || infos[1].End.Sub(now).Abs() > 5*time.Second {
+	if len(infos) != 2 || !infos[0].ClockUnset || infos[0].ClockOffset == 0 || infos[1].ClockUnset ||
+		infos[1].End.Sub(now).Abs() > 5*time.Second {
 		t.Fatalf("at %s: %+v", now, infos)
 	}
 	pictures := 0

@@ -91,7 +91,7 @@ func (t *frameTimes) reportJump(now time.Time) (begins bool) {
 	if t.o.Health.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
 		"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."),
 		jumpShown) {
-		t.o.Log.Warn("the camera's timestamps jumped")
+		t.o.Log.Warn("the camera's timestamps jumped", zap.String("code", codeJump))
 	}
 	return begins
 }
@@ -104,7 +104,7 @@ func (t *frameTimes) reportConstant() {
 	if t.reported.constant = !t.reported.constant; t.reported.constant {
 		t.o.Health.Report(scopeConstant, health.Info, health.SystemFault(codeJump, nil,
 			"The camera's timestamps stand still, so that times are those of arrival at the hub: update the camera's firmware."))
-		t.o.Log.Warn("the camera's timestamps stand still")
+		t.o.Log.Warn("the camera's timestamps stand still", zap.String("code", codeJump))
 		return
 	}
 	t.o.Health.OK(scopeConstant)
@@ -129,7 +129,7 @@ func (t *frameTimes) reportPace() {
 		"The camera's timestamps run %s times as fast as time passes, so that times follow their arrival at the hub: "+
 			"check the camera's frame rate, or update its firmware.",
 		health.Varying(strconv.FormatFloat(pace, 'f', digits, 64))))
-	t.o.Log.Warn("the camera's timestamps run at a pace of their own", zap.Float64("factor", pace))
+	t.o.Log.Warn("the camera's timestamps run at a pace of their own", zap.String("code", codeJump), zap.Float64("factor", pace))
 }
 
 // followCamera has times follow the camera's clock while it can be believed, and reports why when it cannot.
@@ -173,7 +173,8 @@ func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 		return
 	}
 	if t.o.Health.Report(scopeClock, health.Info, health.UserFault(codeCameraClock, nil, "%s", text)) {
-		t.o.Log.Warn("times follow the hub's clock, not the camera's", zap.Duration("camera ahead of the hub", t.camera.Offset()))
+		t.o.Log.Warn("times follow the hub's clock, not the camera's", zap.String("code", codeCameraClock),
+			zap.Duration("camera ahead of the hub", t.camera.Offset()))
 	}
 }
 
@@ -187,7 +188,7 @@ func (t *frameTimes) reportAhead(ahead time.Duration, known timeline.Correction,
 			"and those of what was recorded meanwhile are known to be ahead by as much."
 		by = -known.Add
 	}
-	t.o.Log.Warn("times were ahead of the hub's clock: they begin again from it",
+	t.o.Log.Warn("times were ahead of the hub's clock: they begin again from it", zap.String("code", codeAhead),
 		zap.Duration("ahead", ahead), zap.Duration("correction", known.Add), zap.Time("from", known.From))
 	fault := health.SystemFault(codeAhead, nil, text, by.Round(time.Second), now.UTC().Format(time.RFC3339))
 	t.o.Health.Note(scopeEpoch, health.Info, fault, unsetShown)

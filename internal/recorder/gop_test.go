@@ -22,7 +22,9 @@ type bench struct {
 
 // realSPS and realPPS are of 352x288.
 var (
-	realSPS = []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}
+	realSPS = []byte{
+		0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08,
+	}
 	realPPS = []byte{0x68, 0xee, 0x3c, 0x80}
 )
 
@@ -34,7 +36,7 @@ func newBench(t *testing.T) *bench {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	r := New(Options{Stream: "door", Store: store, Now: func() time.Time { return noon },
-		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
+		Health: health.NewRegistry(time.Now).Component("door", health.JobRecorder), Log: zap.NewNop(), SegmentDuration: time.Hour})
 	b := &bench{t, store, newSegmenter(&r.o)}
 	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
 	return b
@@ -207,7 +209,7 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	}
 	second()
 	expect("")
-	b.noticed(errors.New("malformed"))
+	b.malformed(errors.New("malformed"))
 	expect("The c")
 	v := newSupervisor(b.o)
 	v.segmenter, v.counting = b.segmenter, true
@@ -218,7 +220,7 @@ func TestDamageIsToldOnceAnEpisode(t *testing.T) {
 	if n := b.o.numbers.lost.Load(); n != 1000 {
 		t.Errorf("%d lost", n)
 	}
-	b.noticed(errors.New("malformed"))
+	b.malformed(errors.New("malformed"))
 	expect("Video")
 	for range int(damageClearAfter/time.Second) + 4 {
 		second()

@@ -101,7 +101,7 @@ func newHiccupFeed(t *testing.T, disk *hiccup) *hiccupFeed {
 	f := &hiccupFeed{t: t, disk: disk, store: openStore(t, segment.Options{Dir: t.TempDir(), Files: disk})}
 	f.r = New(Options{
 		Stream: "door", Store: f.store, Log: zap.NewNop(), SegmentDuration: time.Second,
-		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder),
+		Health: health.NewRegistry(time.Now).Component("door", health.JobRecorder),
 	})
 	f.v = newSupervisor(&f.r.o)
 	f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, nil)
@@ -169,7 +169,8 @@ func TestASegmentGoesOnForWantOfANextOne(t *testing.T) {
 	disk.fails.Store(1 << 40)
 	f.play(100)
 	got := f.r.o.Health.Snapshot()
-	if got.State != stateRecording || len(got.Conditions) != 1 || got.Conditions[0].Severity != health.Degraded || got.Conditions[0].Code != codeStore {
+	if got.State != stateRecording || len(got.Conditions) != 1 || got.Conditions[0].Severity != health.Degraded ||
+		got.Conditions[0].Code != codeStore {
 		t.Errorf("while none can be created: %q, %+v", got.State, got.Conditions)
 	}
 	disk.fails.Store(0)

@@ -48,7 +48,7 @@ func (s *stepped) open() {
 	s.store = store
 	r := New(Options{
 		Stream: "door", Store: store, Now: s.now, SegmentDuration: time.Minute,
-		Health: health.NewRegistry(time.Now).Part("door", health.JobRecorder),
+		Health: health.NewRegistry(time.Now).Component("door", health.JobRecorder),
 		Clock:  hubclock.New(hubclock.Options{Now: s.now, Synchronised: func() bool { return s.trusted }}),
 	})
 	s.o = &r.o

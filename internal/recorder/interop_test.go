@@ -72,9 +72,12 @@ func TestInterop(t *testing.T) {
 		{name: "open GOP", encoding: x264("-bf", "2", "-g", "40", "-x264-params", "open-gop=1"), whole: true},
 		{name: "GOPs of 0.4 s", encoding: x264("-tune", "zerolatency", "-g", "10")},
 		{name: "H.265", encoding: x265("keyint=25:bframes=0"), server: []string{"h265"}},
-		{name: "H.265, B-frames, open GOP, two slices", encoding: x265("keyint=30:bframes=3:slices=2:open-gop=1"), server: []string{"h265"}, whole: true},
-		{name: "AAC", encoding: x264("-bf", "0", "-g", "25"), audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"}, server: []string{"aac"}},
-		{name: "G.711", encoding: x264("-bf", "0", "-g", "25"), audio: []string{"-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"}, server: []string{"pcmu"}},
+		{name: "H.265, B-frames, open GOP, two slices", encoding: x265("keyint=30:bframes=3:slices=2:open-gop=1"), server: []string{"h265"},
+			whole: true},
+		{name: "AAC", encoding: x264("-bf", "0", "-g", "25"), audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"},
+			server: []string{"aac"}},
+		{name: "G.711", encoding: x264("-bf", "0", "-g", "25"), audio: []string{"-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"},
+			server: []string{"pcmu"}},
 		{name: "UDP", encoding: x264("-bf", "0", "-g", "25"), change: overUDP},
 		{name: "UDP with 1 % loss", encoding: x264("-bf", "0", "-g", "25"), loss: 0.01, change: overUDP},
 		{name: "H.265, UDP with 1 % loss", encoding: x265("keyint=25:bframes=0"), server: []string{"h265"}, loss: 0.01, change: overUDP},
@@ -211,7 +214,8 @@ func expectSounds(t *testing.T, got, source []string) {
 // packetSums are those of the audio as it lies in a file.
 func packetSums(t *testing.T, path string) []string {
 	t.Helper()
-	out, err := exec.Command("ffmpeg", "-v", "error", "-guess_layout_max", "0", "-i", path, "-map", "0:a", "-c", "copy", "-f", "framemd5", "-").Output()
+	out, err := exec.Command("ffmpeg", "-v", "error", "-guess_layout_max", "0", "-i", path, "-map", "0:a", "-c", "copy",
+		"-f", "framemd5", "-").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +246,8 @@ func decode(t *testing.T, path string, format ...string) (written string) {
 	for _, command := range [][]string{
 		{"ffprobe", "-v", "warning", "-show_streams", "-of", "csv", path},
 		// In ms, as slewed times need not be 40 ms apart.
-		slices.Concat([]string{"ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", path, "-fps_mode", "passthrough", "-enc_time_base", "1:1000"}, format, []string{"-"}),
+		slices.Concat([]string{"ffmpeg", "-v", "warning", "-guess_layout_max", "0", "-i", path, "-fps_mode", "passthrough",
+			"-enc_time_base", "1:1000"}, format, []string{"-"}),
 		{"mkvinfo", "--verbose", path},
 	} {
 		cmd := exec.Command(command[0], command[1:]...)

@@ -30,7 +30,8 @@ func TestAnotherLimitOfSegmentsInterruptsNothing(t *testing.T) {
 		t.Errorf("%d segments after the limit went, %d before", n, grown)
 	}
 	r.expectOneSession()
-	if lost, gaps, again := r.number(health.FramesLost), r.number(health.Gaps), r.number(health.Reconnects); lost != 0 || gaps != 0 || again != 0 {
+	lost, gaps, again := r.number(health.FramesLost), r.number(health.Gaps), r.number(health.Reconnects)
+	if lost != 0 || gaps != 0 || again != 0 {
 		t.Errorf("%d frames lost, %d gaps, %d reconnections", lost, gaps, again)
 	}
 	if list := r.recordings(); list[1].Bytes > small {
@@ -43,20 +44,20 @@ func TestAnotherLimitOfSegmentsInterruptsNothing(t *testing.T) {
 func TestWhatARestartMissesIsAGap(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		name   string
-		goesOn bool
-		again  func(*Recorder) // between the first run and the second; nil: there is no second
-		want   int64
+		name      string
+		continues bool
+		again     func(*Recorder) // between the first run and the second; nil: there is no second
+		want      int64
 	}{
 		{"the first", false, nil, 0},
 		{"in the place of another", true, nil, 1},
 		{"the next window", false, func(*Recorder) {}, 0},
-		{"after a run that broke off", false, func(r *Recorder) { r.goesOn = true }, 1},
+		{"after a run that broke off", false, func(r *Recorder) { r.continues = true }, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			camera := startCamera(t, fakecam.Options{})
-			r := record(t, camera, camera.URL(), func(o *Options) { o.GoesOn = tc.goesOn })
+			r := record(t, camera, camera.URL(), func(o *Options) { o.Continues = tc.continues })
 			r.awaitFrames(10)
 			r.finish()
 			if tc.again != nil {

@@ -102,7 +102,8 @@ func overLossyUDP(t *testing.T) {
 	frames := func(drop func(uint64) bool) func(*wiretap) lossy.Plan {
 		return func(w *wiretap) lossy.Plan { return byFrame(w, drop) }
 	}
-	bFrames := fakecam.Options{FPS: 100, Film: film(t, x264("-g", "25", "-x264-params", "bframes=2:b-adapt=0:b-pyramid=0:open-gop=0:scenecut=0", "-f", "h264")...)}
+	bFrames := fakecam.Options{FPS: 100,
+		Film: film(t, x264("-g", "25", "-x264-params", "bframes=2:b-adapt=0:b-pyramid=0:open-gop=0:scenecut=0", "-f", "h264")...)}
 	for _, c := range []struct {
 		name   string
 		camera fakecam.Options
@@ -120,8 +121,10 @@ func overLossyUDP(t *testing.T) {
 			return n == 31 || n >= 40 && n < 43 || n >= 70 && n < 110 || n == 127 || n == 129
 		})},
 		{name: "nothing lost", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(lossy.Shares{Double: 0.2, Late: 0.2})},
-		{name: "whole frames", camera: fakecam.Options{FPS: 100}, gop: 25, plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
-		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: frames(func(n uint64) bool { return n%7 == 3 })},
+		{name: "whole frames", camera: fakecam.Options{FPS: 100}, gop: 25,
+			plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
+		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25,
+			plan: frames(func(n uint64) bool { return n%7 == 3 })},
 		{name: "the first frames", camera: fakecam.Options{FPS: 100}, gop: 25, plan: frames(func(n uint64) bool { return n < 3 })},
 		{name: "the first packets", camera: fakecam.Options{FPS: 100}, gop: 25, plan: func(*wiretap) lossy.Plan {
 			return func(p lossy.Packet) lossy.Fate {
@@ -131,7 +134,8 @@ func overLossyUDP(t *testing.T) {
 				return lossy.Pass
 			}
 		}},
-		{name: "few packets", camera: fakecam.Options{FPS: 10, HEVC: true}, gop: 25, after: 20, plan: frames(func(n uint64) bool { return n == 6 })},
+		{name: "few packets", camera: fakecam.Options{FPS: 10, HEVC: true}, gop: 25, after: 20,
+			plan: frames(func(n uint64) bool { return n == 6 })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

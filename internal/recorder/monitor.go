@@ -79,7 +79,7 @@ func (m *streamMonitor) reportDamage(d damage, err error, text string) {
 	}
 	m.reported.damage = d
 	if m.o.Health.Report(scopeDamage, health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
-		m.o.Log.Warn("video arrives damaged", zap.Error(err))
+		m.o.Log.Warn("video arrives damaged", zap.String("code", codeUnreadable), zap.Error(err))
 	}
 }
 
@@ -98,7 +98,7 @@ func (m *streamMonitor) watchKeyframes(producer time.Time, keyframe bool) {
 		m.o.Health.Report(scopeKeyframes, health.Info, health.UserFault(codeKeyframes, nil,
 			"The camera sends a keyframe less often than every 10 s, so that playback of uploads may begin late: "+
 				"set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs."))
-		m.o.Log.Warn("keyframes are rare", zap.Duration("since", distance))
+		m.o.Log.Warn("keyframes are rare", zap.String("code", codeKeyframes), zap.Duration("since", distance))
 	case keyframe && distance <= longGOP && m.reported.longGOP:
 		m.reported.longGOP = false
 		m.o.Health.OK(scopeKeyframes)

@@ -32,7 +32,8 @@ func (r *recording) goesOn(producer time.Time, err error) bool {
 	fault := health.FaultOf(err, codeStore)
 	grows := fault.Recode(codeStore, "No new segment can be begun, so that the present one grows. "+fault.Text)
 	if r.o.Health.Report(scopeNext, health.Degraded, grows) {
-		r.o.Log.Error("cannot begin the next segment, the present one goes on", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		r.o.Log.Error("cannot begin the next segment, the present one goes on", zap.String("code", grows.Code), zap.Error(fault),
+			zap.NamedError("cause", fault.Err))
 	}
 	return true
 }

@@ -106,16 +106,16 @@ func (h *openingHold) Damaged(frames int64, err error) { h.do(func() { h.to.Dama
 // Missed implements accessunit.Sink.
 func (h *openingHold) Missed(frames int64) { h.do(func() { h.to.Missed(frames) }) }
 
-// AudioLeft implements accessunit.Sink.
-func (h *openingHold) AudioLeft(names []string) { h.do(func() { h.to.AudioLeft(names) }) }
+// UnsupportedAudio implements accessunit.Sink.
+func (h *openingHold) UnsupportedAudio(names []string) { h.do(func() { h.to.UnsupportedAudio(names) }) }
 
 // CameraTime implements accessunit.Sink.
 func (h *openingHold) CameraTime(ntp time.Time, rtpTime uint32) {
 	h.do(func() { h.to.CameraTime(ntp, rtpTime) })
 }
 
-// Noticed implements accessunit.Sink.
-func (h *openingHold) Noticed(err error) { h.do(func() { h.to.Noticed(err) }) }
+// Malformed implements accessunit.Sink.
+func (h *openingHold) Malformed(err error) { h.do(func() { h.to.Malformed(err) }) }
 
 // Panicked implements accessunit.Sink.
 func (h *openingHold) Panicked(frames int64, value any) (until time.Time) {

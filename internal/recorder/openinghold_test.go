@@ -27,9 +27,9 @@ func (s *noted) Begin(accessunit.Codec, int, [][]byte, *accessunit.AudioTrack) {
 func (s *noted) opened(video, audio timeline.Opening)                          { s.video, s.sound = video, audio }
 func (s *noted) Damaged(frames int64, _ error)                                 { s.note("damaged %d", frames) }
 func (s *noted) Missed(frames int64)                                           { s.note("missed %d", frames) }
-func (s *noted) AudioLeft([]string)                                            { s.note("left") }
+func (s *noted) UnsupportedAudio([]string)                                     { s.note("left") }
 func (s *noted) CameraTime(time.Time, uint32)                                  { s.note("time") }
-func (s *noted) Noticed(error)                                                 { s.note("noticed") }
+func (s *noted) Malformed(error)                                               { s.note("malformed") }
 func (s *noted) Panicked(int64, any) time.Time                                 { s.note("panicked"); return noon }
 func (s *noted) Audio(_ []byte, rtp uint32, _ time.Time)                       { s.note("audio %d", rtp) }
 func (s *noted) AccessUnit(n [][]byte, rtp uint32, _ time.Time)                { s.note("unit %d %s", rtp, n[0]) }
@@ -52,7 +52,7 @@ func TestTheOpeningIsHeldBackInOrder(t *testing.T) {
 			t.Parallel()
 			s := &noted{}
 			h := newOpeningHold(s, true)
-			h.AudioLeft(nil)
+			h.UnsupportedAudio(nil)
 			h.Begin(accessunit.H264, 90000, nil, &accessunit.AudioTrack{Rate: 8000})
 			buffer := []byte("a")
 			h.AccessUnit([][]byte{buffer}, 0, noon)
@@ -62,12 +62,12 @@ func TestTheOpeningIsHeldBackInOrder(t *testing.T) {
 			h.AccessUnit([][]byte{buffer}, 3600, noon.Add(tick))
 			h.Damaged(2, errors.New("torn"))
 			h.Missed(1)
-			h.Noticed(errors.New("noise"))
+			h.Malformed(errors.New("noise"))
 			if len(s.list) != 2 {
 				t.Fatalf("handed over at once: %q", s.list)
 			}
 			end(h)
-			want := []string{"left", "begin", "unit 0 a", "time", "audio 320", "unit 3600 b", "damaged 2", "missed 1", "noticed"}
+			want := []string{"left", "begin", "unit 0 a", "time", "audio 320", "unit 3600 b", "damaged 2", "missed 1", "malformed"}
 			if len(s.list) < len(want) || !slices.Equal(s.list[:len(want)], want) {
 				t.Errorf("%q", s.list)
 			}
@@ -105,7 +105,8 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 		"1.05 times":   {simcam.Camera{Factor: simcam.Steady(1.05), Late: simcam.Jitter(20 * time.Millisecond)}, 100 * time.Millisecond},
 		"stray":        {simcam.Camera{Stamp: simcam.EveryN(50, -5*time.Hour)}, 50 * time.Millisecond},
 		"becomes 1.42": {simcam.Camera{Factor: simcam.From(30*time.Second, 1, 1.42)}, 300 * time.Millisecond},
-		"one jump":     {simcam.Camera{Stamp: func(i int, at time.Duration) time.Duration { return at + time.Duration(i/600)*time.Hour }}, 100 * time.Millisecond},
+		"one jump": {simcam.Camera{Stamp: func(i int, at time.Duration) time.Duration { return at + time.Duration(i/600)*time.Hour }},
+			100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

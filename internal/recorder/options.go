@@ -66,12 +66,12 @@ type Options struct {
 	// MaxSegmentBytes says what a segment is ended before it grows larger than, at a keyframe. It is
 	// asked at each, so that a change interrupts nothing. 0: no limit. Default: none.
 	MaxSegmentBytes func() int64
-	// GoesOn says that another Recorder of the camera was stopped for this one while it recorded, so
+	// Continues says that another Recorder of the camera was stopped for this one while it recorded, so
 	// that what lies between the two is a gap.
-	GoesOn bool
+	Continues bool
 	// FlushInterval is how much of a recording a power cut may take. Default segment.DefaultFlushInterval.
 	FlushInterval time.Duration
-	// OnSegment is told of each finished segment. It must not wait. Default none.
+	// OnSegment is called with each finished segment. It must not wait. Default none.
 	OnSegment func(Segment)
 	// TimestampSource is whose clock times follow: TimestampHub or TimestampCamera. Default TimestampHub.
 	TimestampSource string
@@ -79,10 +79,10 @@ type Options struct {
 	Backoff backoff.Policy
 	// Pauses are those between sessions that are not paced so. Default: DefaultPauses.
 	Pauses Pauses
-	// Rest paces new beginnings after internal errors. Default: 0.5 s doubling to 30 s.
-	Rest backoff.Policy
+	// Cooldown paces new beginnings after internal errors. Default: 0.5 s doubling to 30 s.
+	Cooldown backoff.Policy
 	// Health is the recorder's part of the agent's health. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 	// Log. Default none.
 	Log *zap.Logger
 	// Frozen returns for how long the hub did not run, when that ended within the given time: what came of it is
@@ -100,10 +100,10 @@ type Options struct {
 }
 
 // gathering is how long frames are gathered in memory. The last quarter of the flush interval is for
-// frames on their way here (gatherInterval), and for the disk to sync those before them.
+// frames on their way here (a camera is read in batches), and for the disk to sync those before them.
 func (o *Options) gathering() time.Duration { return o.FlushInterval * 3 / 4 }
 
-// Segment is what OnSegment is told.
+// Segment is what OnSegment is called with.
 type Segment struct {
 	segment.Key
 	End    time.Time // producer time of the last frame
@@ -113,7 +113,8 @@ type Segment struct {
 
 // numbers are the recorder's counters, looked up once.
 type numbers struct {
-	frames, bytes, lost, gaps, reconnects, lastFrame, bitrate, fps, lastSegment, audioLost *health.Number
+	frames, bytes, lost, gaps, reconnects, audioLost *health.Counter
+	lastFrame, bitrate, fps, lastSegment             *health.Gauge
 }
 
 // setDefaults sets what is not set, and looks the counters up.
@@ -122,7 +123,7 @@ func (o *Options) setDefaults() {
 		o.Now = time.Now
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part(o.Stream, health.JobRecorder)
+		o.Health = health.NewRegistry(o.Now).Component(o.Stream, health.JobRecorder)
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -152,10 +153,10 @@ func (o *Options) setDefaults() {
 	o.Log = o.Log.With(zap.String("stream", o.Stream), zap.String("job", health.JobRecorder))
 	h := o.Health
 	o.numbers = numbers{
-		frames: h.Number(health.FramesRecorded), bytes: h.Number(health.BytesRecorded), lost: h.Number(health.FramesLost),
-		audioLost: h.Number(health.AudioFramesLost),
-		gaps:      h.Number(health.Gaps), reconnects: h.Number(health.Reconnects), lastFrame: h.Number(health.LastFrameTime),
-		bitrate: h.Number(health.BitrateBPS), fps: h.Number(health.FPSMilli), lastSegment: h.Number(health.LastSegmentTime),
+		frames: h.Counter(health.FramesRecorded), bytes: h.Counter(health.BytesRecorded), lost: h.Counter(health.FramesLost),
+		audioLost: h.Counter(health.AudioFramesLost),
+		gaps:      h.Counter(health.Gaps), reconnects: h.Counter(health.Reconnects), lastFrame: h.Gauge(health.LastFrameTime),
+		bitrate: h.Gauge(health.BitrateBPS), fps: h.Gauge(health.FPSMilli), lastSegment: h.Gauge(health.LastSegmentTime),
 	}
 }
 

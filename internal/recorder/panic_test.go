@@ -165,7 +165,7 @@ func recordIntoTrap(t *testing.T, name string, b *trap) {
 		o.OnSegment = func(Segment) { b.step("OnSegment") }
 		o.wrapWriter = func(w segmentWriter) segmentWriter { return trappedWriter{w, b} }
 		cameraOf(o).WrapCodec = func(c accessunit.Codec) accessunit.Codec { return trappedCodec{c, b} }
-		o.Rest = backoff.Policy{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond}
+		o.Cooldown = backoff.Policy{Min: 20 * time.Millisecond, Max: 200 * time.Millisecond}
 	})
 	r.await("a call after the last panic", b.over)
 	r.awaitFrames(r.number(health.FramesRecorded) + 25)

@@ -11,7 +11,7 @@ func cannotRecord(o *Options, err error) {
 	fault := health.FaultOf(err, codeStore)
 	o.Health.SetState(statePaused)
 	if o.Health.Report(health.ScopeRecord, health.Failed, fault.Recode(conditionOf(fault), fault.Text)) {
-		o.Log.Error("cannot record", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		o.Log.Error("cannot record", zap.String("code", conditionOf(fault)), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
 

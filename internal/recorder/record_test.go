@@ -42,7 +42,7 @@ type rig struct {
 	store    *segment.Store
 	camera   *fakecam.Camera
 	health   *health.Registry
-	part     *health.Part
+	part     *health.Component
 	logs     *observer.ObservedLogs
 	segments chan Segment
 	handed   *atomic.Int64 // frames of video that were handed to the file; some wait in memory
@@ -83,7 +83,7 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, device *
 	t.Helper()
 	r := &rig{t: t, stream: stream, dir: dir, store: store, camera: device, segments: make(chan Segment, 1000), ended: make(chan error, 1)}
 	r.health = health.NewRegistry(time.Now)
-	r.part = r.health.Part(stream, health.JobRecorder)
+	r.part = r.health.Component(stream, health.JobRecorder)
 	core, logs := observer.New(zap.DebugLevel)
 	r.logs = logs
 	o := Options{
@@ -172,7 +172,7 @@ func (r *rig) await(what string, done func() bool) {
 	}
 }
 
-func (r *rig) number(name string) int64 { return r.part.Number(name).Load() }
+func (r *rig) number(name string) int64 { return r.part.Value(name) }
 
 func (r *rig) awaitFrames(n int64) {
 	r.t.Helper()
@@ -332,7 +332,8 @@ func (r *rig) settle() {
 	r.await("what the camera has queued on its way", func() bool {
 		return !slices.ContainsFunc(r.camera.Sessions(), func(s fakecam.Session) bool { return s.Queued > 0 })
 	})
-	r.await(fmt.Sprintf("the last of %d frames, of which %d had come,", sent(r.camera), r.handed.Load()), func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
+	r.await(fmt.Sprintf("the last of %d frames, of which %d had come,", sent(r.camera), r.handed.Load()),
+		func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(r.camera) })
 	r.camera.Unplug()
 	r.await("the last frames in their file", func() bool {
 		return r.number(health.FramesRecorded)+r.number(health.FramesLost) >= sent(r.camera)

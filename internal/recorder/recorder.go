@@ -23,24 +23,24 @@ const forever = time.Duration(math.MaxInt64)
 
 // Recorder records one camera.
 type Recorder struct {
-	o       Options
-	goesOn  bool // what comes first continues a recording that was interrupted
-	waiting bool // no frame was recorded since the last session failed
-	stale   int  // sessions in a row into which frames of an earlier one came
+	o         Options
+	continues bool // what comes first continues a recording that was interrupted
+	waiting   bool // no frame was recorded since the last session failed
+	stale     int  // sessions in a row into which frames of an earlier one came
 }
 
 // New makes a Recorder.
 func New(o Options) *Recorder {
 	o.setDefaults()
-	return &Recorder{o: o, goesOn: o.GoesOn}
+	return &Recorder{o: o, continues: o.Continues}
 }
 
 // Run records until ctx ends, whatever the camera does, and seals the last segment. It returns
 // nil, or what kept it from finishing that segment.
 func (r *Recorder) Run(ctx context.Context) (err error) {
 	v := newSupervisor(&r.o)
-	v.gap = r.goesOn
-	r.goesOn = true                   // unless it ends in good order
+	v.gap = r.continues
+	r.continues = true                // unless it ends in good order
 	defer func() { err = v.seal() }() // also when something panics
 	pause := backoff.New(r.o.Backoff)
 	for first := true; ctx.Err() == nil; first = false {
@@ -55,19 +55,19 @@ func (r *Recorder) Run(ctx context.Context) (err error) {
 		if seal := r.o.Pauses.Seal; wait >= seal || v.idle() > seal && time.Since(began) < seal {
 			r.seal(v)
 		}
-		if rest(ctx, wait, changed) {
+		if waitFor(ctx, wait, changed) {
 			pause.Reset()
 		}
 	}
-	v.lookAtClock()
-	r.goesOn = false
+	v.checkClock()
+	r.continues = false
 	r.o.Health.SetState(stateStopped)
 	r.o.Health.End()
 	return nil
 }
 
-// rest waits, and reports whether another URL ended the wait.
-func rest(ctx context.Context, wait time.Duration, changed <-chan struct{}) bool {
+// waitFor waits, and reports whether another URL ended the wait.
+func waitFor(ctx context.Context, wait time.Duration, changed <-chan struct{}) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -81,7 +81,7 @@ func rest(ctx context.Context, wait time.Duration, changed <-chan struct{}) bool
 
 // seal finishes the open segment while the recorder goes on.
 func (r *Recorder) seal(v *supervisor) {
-	v.lookAtClock()
+	v.checkClock()
 	if err := v.seal(); err != nil {
 		cannotRecord(&r.o, err)
 	}
@@ -114,7 +114,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 		r.o.Failed(fault)
 	}
 	if r.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		r.o.Log.Warn("no video from the camera", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		r.o.Log.Warn("no video from the camera", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 	return r.pauseAfter(end, frames, pause)
 }
@@ -173,6 +173,7 @@ func (r *Recorder) excused(end *accessunit.SessionEnd, frames int64) *health.Fau
 		end.Retry == accessunit.RetryRefused || end.Retry == accessunit.RetryStale {
 		return end.Fault
 	}
-	return health.SystemFault(codeCamera, end.Fault.Err, "The hub did not run for %s, which ended the connection to the camera: it is connected again.",
+	return health.SystemFault(codeCamera, end.Fault.Err, "The hub did not run for %s, which ended the connection to the camera: "+
+		"it is connected again.",
 		humanize.Length(length))
 }

@@ -38,7 +38,7 @@ const (
 // a time. Its supervisor counts what it does not write.
 type segmenter struct {
 	o         *Options
-	part      *health.Part
+	part      *health.Component
 	times     frameTimes
 	inspector accessunit.Inspector
 	audio     *audioTrack // nil: the camera has none
@@ -109,14 +109,14 @@ func (s *segmenter) missed(frames int64) {
 	}
 }
 
-// noticed reports that something was left out that no frame misses.
-func (s *segmenter) noticed(err error) {
+// malformed reports that something was left out that no frame misses.
+func (s *segmenter) malformed(err error) {
 	s.monitor.reportDamage(damageMalformed, err, "The camera sends data that is no video, which is left out of the recording: "+
 		"update the camera's firmware if this stays.")
 }
 
-// audioLeft names the audio that is not recorded; see accessunit.Sink.
-func (s *segmenter) audioLeft(names []string) {
+// unsupportedAudio names the audio that is not recorded; see accessunit.Sink.
+func (s *segmenter) unsupportedAudio(names []string) {
 	if len(names) == 0 {
 		s.part.OK(scopeAudio)
 		return
@@ -124,7 +124,7 @@ func (s *segmenter) audioLeft(names []string) {
 	if s.part.Report(scopeAudio, health.Info, health.UserFault(codeAudio, nil,
 		"The camera's audio is %s, which Kinesis Video Streams does not take, so that only its video is recorded: "+
 			"set it to AAC in mono or stereo, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))) {
-		s.o.Log.Info("the camera's audio is not recorded", zap.Strings("codecs", names))
+		s.o.Log.Info("the camera's audio is not recorded", zap.String("code", codeAudio), zap.Strings("codecs", names))
 	}
 }
 

@@ -63,10 +63,11 @@ func authWrong(t *testing.T) {
 	var mu sync.Mutex
 	var heard bytes.Buffer
 	var connections atomic.Int64
-	camera := startCamera(t, fakecam.Options{User: "admin", Pass: "planted-secret", Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
-		connections.Add(1)
-		return eavesdropper{c, &mu, &heard}
-	}}})
+	camera := startCamera(t,
+		fakecam.Options{User: "admin", Pass: "planted-secret", Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn {
+			connections.Add(1)
+			return eavesdropper{c, &mu, &heard}
+		}}})
 	r := onlyTheUserCanHelp(t, strings.Replace(camera.URL(), "planted-secret", "planted-wrong", 1), "refuses the user name or password")
 	const watched = 3 * time.Second // dozens of the test's pauses after other faults
 	if err := backoff.Sleep(t.Context(), watched); err != nil {
@@ -124,7 +125,8 @@ func (r *rig) mustMux() {
 	const enough = "50M" // bytes to learn the frame rate from: a huge frame fills the usual 5 MB alone
 	for _, path := range r.files() {
 		mustBeStrict(r.t, path)
-		if out, err := exec.Command("ffmpeg", "-v", "warning", "-probesize", enough, "-guess_layout_max", "0", "-i", path, "-c", "copy", "-f", "null", "-").CombinedOutput(); err != nil || len(out) > 0 {
+		if out, err := exec.Command("ffmpeg", "-v", "warning", "-probesize", enough, "-guess_layout_max", "0", "-i", path, "-c", "copy",
+			"-f", "null", "-").CombinedOutput(); err != nil || len(out) > 0 {
 			r.t.Errorf("ffmpeg: %v %s", err, out)
 		}
 	}
@@ -350,7 +352,8 @@ func staleSession(t *testing.T) {
 	// So that no camera is left with a session, each is ended in words.
 	var mu sync.Mutex
 	var heard bytes.Buffer
-	attentive := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn { return eavesdropper{c, &mu, &heard} }}})
+	attentive := startCamera(t,
+		fakecam.Options{Oddities: fakecam.Oddities{Conn: func(c net.Conn) net.Conn { return eavesdropper{c, &mu, &heard} }}})
 	ended := record(t, attentive, attentive.URL())
 	ended.awaitFrames(10)
 	ended.finish()
@@ -375,7 +378,8 @@ func TestTransports(t *testing.T) {
 		t.Errorf("still says %+v", c)
 	}
 	for _, transport := range []string{transportTCP, transportUDP} {
-		wrong := startCamera(t, fakecam.Options{Oddities: fakecam.Oddities{Refuse: func(udp bool) bool { return udp == (transport == transportUDP) }}})
+		wrong := startCamera(t,
+			fakecam.Options{Oddities: fakecam.Oddities{Refuse: func(udp bool) bool { return udp == (transport == transportUDP) }}})
 		set := record(t, wrong, wrong.URL(), func(o *Options) { cameraOf(o).Transport = transport })
 		set.awaitCondition("AWS_KVS_EDGE_RTSP_TRANSPORT")
 	}

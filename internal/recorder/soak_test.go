@@ -80,7 +80,8 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	early, late := median(memory[len(memory)/4:len(memory)/2]), median(memory[len(memory)*3/4:])
-	t.Logf("%s with %d cameras: %d frames sent = %d recorded + %d reported lost; %d reconnects, %d gaps, %v; memory %.1f MiB in the second quarter, %.1f MiB in the last",
+	t.Logf("%s with %d cameras: %d frames sent = %d recorded + %d reported lost; %d reconnects, %d gaps, %v; "+
+		"memory %.1f MiB in the second quarter, %.1f MiB in the last",
 		duration, soakCameras, sent, recorded, lost, reconnects, gaps, total, early, late)
 	if late > early*1.15+8 {
 		t.Errorf("memory grew from %.1f to %.1f MiB", early, late)

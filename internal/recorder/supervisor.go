@@ -13,66 +13,66 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
-// steadyFor is how long a segmenter must do without a panic for the next one to be begun anew at once.
+// steadyFor is how long a segmenter must do without a panic for the next one to begin at once.
 const steadyFor = time.Minute
 
 // supervisor hands what a session brings to a segmenter, and survives what panics there: it salvages
-// what is whole, lets some time pass and begins a new segmenter, while the session goes on. So one
+// what is whole, pauses and begins a new segmenter, while the session goes on. So one
 // error of ours costs its camera what lies between two keyframes, and the other cameras nothing.
 //
 // It counts frames from the outside: each access unit that came in since the session's first
 // recorded one is recorded or lost, whatever state a panic left the segmenter in.
 type supervisor struct {
-	o         *Options
-	segmenter *segmenter // nil: it panicked, and rests
-	rest      *backoff.Backoff
-	begun     time.Time // the segmenter; by o.Now
-	until     time.Time // when the rest is over; by o.Now
-	gap       bool      // for the next segmenter
+	o           *Options
+	segmenter   *segmenter // nil: it panicked, and the next one waits
+	cooldown    *backoff.Backoff
+	began       time.Time // of the segmenter; by o.Now
+	cooldownEnd time.Time // no segmenter begins before it; by o.Now
+	gap         bool      // for the next segmenter
 
 	start    func(*segmenter) // begins the present session; nil before the first
 	counting bool             // a frame of the session was recorded, or would have been
 	frames   int64            // of the session, handed to the file
-	owed     ledger
+	account  frameAccount
 }
 
-// ledger says how many frames are neither recorded nor lost yet: they are gathered in memory.
-type ledger struct {
+// frameAccount says how many frames are neither recorded nor lost yet: they are gathered in memory.
+type frameAccount struct {
 	numbers *numbers
-	before  int64 // recorded and lost when the ledger was opened
+	before  int64 // recorded and lost when the account was opened
 	taken   int64 // access units since then
 }
 
-func openLedger(n *numbers) ledger {
-	return ledger{numbers: n, before: n.frames.Load() + n.lost.Load()}
+func openAccount(n *numbers) frameAccount {
+	return frameAccount{numbers: n, before: n.frames.Load() + n.lost.Load()}
 }
 
-func (l *ledger) take(n int64) { l.taken += n }
+func (a *frameAccount) take(n int64) { a.taken += n }
 
 // lose counts frames as lost that were taken.
-func (l *ledger) lose(n int64) { l.numbers.lost.Add(n) }
+func (a *frameAccount) lose(n int64) { a.numbers.lost.Add(n) }
 
-// open is how many frames are still owed.
-func (l *ledger) open() int64 {
-	return l.taken - (l.numbers.frames.Load() + l.numbers.lost.Load() - l.before)
+// unaccounted is how many frames are neither.
+func (a *frameAccount) unaccounted() int64 {
+	return a.taken - (a.numbers.frames.Load() + a.numbers.lost.Load() - a.before)
 }
 
 func newSupervisor(o *Options) *supervisor {
-	return &supervisor{o: o, rest: backoff.New(o.Rest), owed: openLedger(&o.numbers)}
+	return &supervisor{o: o, cooldown: backoff.New(o.Cooldown), account: openAccount(&o.numbers)}
 }
 
-// ready gives a segmenter that works: one is begun when there is none and it does not rest.
+// ready returns a segmenter that works: one is begun when there is none and the pause is over.
 func (v *supervisor) ready() *segmenter {
 	if v.segmenter != nil {
 		return v.segmenter
 	}
 	now := v.o.Now()
-	if now.Before(v.until) {
+	if now.Before(v.cooldownEnd) {
 		return nil
 	}
 	s := newSegmenter(v.o)
 	s.gap = v.gap
-	v.segmenter, v.begun = s, now
+	v.segmenter, v.began = s, now
 	if v.start != nil {
 		v.start(s)
 	}
@@ -101,45 +101,45 @@ func (v *supervisor) opened(video, audio timeline.Opening) {
 
 // AccessUnit implements accessunit.Sink.
 func (v *supervisor) AccessUnit(nalus [][]byte, rtpTime uint32, now time.Time) {
-	v.owed.take(1)
+	v.account.take(1)
 	out := failed // should it panic
-	defer v.settle(&out)
+	defer v.accountFor(&out)
 	defer v.contain()
 	if s := v.ready(); s != nil {
 		out = s.accessUnit(nalus, rtpTime, now)
 	} else {
-		v.counting = true // a session may begin while the segmenter rests
+		v.counting = true // a session may begin while no segmenter works
 		out = undecodable
 	}
 }
 
-// settle counts an access unit that was handed over.
-func (v *supervisor) settle(out *outcome) {
+// accountFor counts an access unit that was handed over.
+func (v *supervisor) accountFor(out *outcome) {
 	switch *out {
 	case written:
 		v.frames++
 		v.counting = true
-	case failed: // unless it came into the file before that, it is written off
+	case failed: // unless it came into the file before that, it counts as lost
 		v.counting = true
 	case undecodable:
 		if v.counting {
-			v.owed.lose(1)
+			v.account.lose(1)
 		} else {
-			v.owed.take(-1)
+			v.account.take(-1)
 		}
 	case noFrame:
-		v.owed.take(-1)
+		v.account.take(-1)
 	}
-	v.writeOff()
+	v.countAsLost()
 }
 
-// writeOff counts as lost what was gathered in memory for a segment that was given up.
-func (v *supervisor) writeOff() {
+// countAsLost counts as lost what was gathered in memory for a segment that was given up.
+func (v *supervisor) countAsLost() {
 	if v.segmenter != nil && v.segmenter.recording.writer != nil {
 		return
 	}
-	if n := v.owed.open(); n > 0 {
-		v.owed.lose(n)
+	if n := v.account.unaccounted(); n > 0 {
+		v.account.lose(n)
 	}
 }
 
@@ -165,8 +165,8 @@ func (v *supervisor) Missed(frames int64) {
 // lose counts frames that never came here.
 func (v *supervisor) lose(frames int64) {
 	if v.counting && frames > 0 {
-		v.owed.take(frames)
-		v.owed.lose(frames)
+		v.account.take(frames)
+		v.account.lose(frames)
 	}
 }
 
@@ -178,11 +178,11 @@ func (v *supervisor) Audio(frame []byte, rtpTime uint32, now time.Time) {
 	}
 }
 
-// AudioLeft implements accessunit.Sink.
-func (v *supervisor) AudioLeft(names []string) {
+// UnsupportedAudio implements accessunit.Sink.
+func (v *supervisor) UnsupportedAudio(names []string) {
 	defer v.contain()
 	if s := v.ready(); s != nil {
-		s.audioLeft(names)
+		s.unsupportedAudio(names)
 	}
 }
 
@@ -194,25 +194,25 @@ func (v *supervisor) CameraTime(ntp time.Time, rtpTime uint32) {
 	}
 }
 
-// Noticed implements accessunit.Sink.
-func (v *supervisor) Noticed(err error) {
+// Malformed implements accessunit.Sink.
+func (v *supervisor) Malformed(err error) {
 	defer v.contain()
 	if s := v.segmenter; s != nil {
-		s.noticed(err)
+		s.malformed(err)
 	}
 }
 
 // Panicked implements accessunit.Sink.
 func (v *supervisor) Panicked(frames int64, value any) (until time.Time) {
-	v.owed.take(frames)
-	v.owed.lose(frames)
+	v.account.take(frames)
+	v.account.lose(frames)
 	v.abandon(value)
-	return v.until
+	return v.cooldownEnd
 }
 
 // endSession completes what is there; the segment stays open for the next session.
 func (v *supervisor) endSession() {
-	defer v.writeOff()
+	defer v.countAsLost()
 	defer v.contain()
 	defer v.o.Health.OK(sessionScopes...)
 	if v.segmenter != nil {
@@ -230,7 +230,7 @@ func (v *supervisor) idle() time.Duration {
 
 // seal finishes the open segment, if there is one.
 func (v *supervisor) seal() (err error) {
-	defer v.writeOff()
+	defer v.countAsLost()
 	defer v.contain()
 	if v.segmenter != nil {
 		err = v.segmenter.recording.seal()
@@ -238,8 +238,8 @@ func (v *supervisor) seal() (err error) {
 	return err
 }
 
-// lookAtClock places what was recorded in time, when the clock is set and no frame has told so.
-func (v *supervisor) lookAtClock() {
+// checkClock places what was recorded in time, when the clock is set and no frame has told so.
+func (v *supervisor) checkClock() {
 	defer v.contain()
 	if now := v.o.Now(); v.segmenter != nil && !hubclock.Unset(now) {
 		v.segmenter.watchClock(now)
@@ -257,22 +257,23 @@ func (v *supervisor) contain() {
 func (v *supervisor) abandon(value any) {
 	cause := supervise.PanicError(value)
 	fault := health.SystemFault(codeInternal, cause,
-		"An internal error stopped the recording of this stream; it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
+		"An internal error stopped the recording of this stream; "+
+			"it goes on at a keyframe, after a pause that grows while this comes again. Please report it with the log.")
 	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		v.o.Log.Error("an internal error stopped a recorder", zap.Error(fault), zap.NamedError("cause", cause))
+		v.o.Log.Error("an internal error stopped a recorder", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", cause))
 	}
 	v.o.Health.OK(pictureScopes...)
 	v.o.Health.SetState(statePaused)
 	now := v.o.Now()
 	if v.segmenter != nil {
-		if now.Sub(v.begun) >= steadyFor {
-			v.rest.Reset()
+		if now.Sub(v.began) >= steadyFor {
+			v.cooldown.Reset()
 		}
 		v.salvage(&v.segmenter.recording)
 	}
 	v.segmenter, v.gap, v.counting = nil, true, true
-	v.until = now.Add(v.rest.Next())
-	v.writeOff()
+	v.cooldownEnd = now.Add(v.cooldown.Next())
+	v.countAsLost()
 }
 
 // salvage finishes the segment that was open, with all that is whole.

@@ -89,7 +89,8 @@ func TestNothingThatACameraSaysInMidSessionEndsIt(t *testing.T) {
 			if c.answer != "" {
 				want = 3
 			}
-			if n := strings.Count(answers.String(), "RTSP/1.0 "+c.answer+"\r\nCSeq: 4711\r\n"); c.answer != "" && n != want || c.answer == "" && answers.Len() > 0 {
+			n := strings.Count(answers.String(), "RTSP/1.0 "+c.answer+"\r\nCSeq: 4711\r\n")
+			if c.answer != "" && n != want || c.answer == "" && answers.Len() > 0 {
 				t.Errorf("it is answered %q", answers.String())
 			}
 			if n := r.number(health.FramesLost); n != 0 {

@@ -209,7 +209,8 @@ func film(t *testing.T, arguments ...string) []byte {
 	t.Helper()
 	testtools.Need(t, "ffmpeg")
 	path := filepath.Join(t.TempDir(), "film")
-	all := slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=8", "-pix_fmt", "yuv420p"}, arguments, []string{path})
+	all := slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=8", "-pix_fmt", "yuv420p"},
+		arguments, []string{path})
 	if out, err := exec.Command("ffmpeg", all...).CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v %s", err, out)
 	}

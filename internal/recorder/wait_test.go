@@ -21,7 +21,7 @@ func TestTheWaitForACameraKeepsItsTimeAndEndsWithAnotherURL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		writeClip(t, filepath.Join(dir, "clip.mkv"))
-		part := health.NewRegistry(time.Now).Part("door", health.JobRecorder)
+		part := health.NewRegistry(time.Now).Component("door", health.JobRecorder)
 		var url atomic.Pointer[string]
 		set := func(s string) { url.Store(&s) }
 		const missing = "file:///missing.mkv?loop=true"
@@ -50,7 +50,8 @@ func TestTheWaitForACameraKeepsItsTimeAndEndsWithAnotherURL(t *testing.T) {
 		synctest.Wait()
 		now := part.Snapshot()
 		if now.State != stateWaiting || !now.StateSince.Equal(began) || !now.Conditions[0].Since.Equal(began) {
-			t.Errorf("after 30 min and %d tries it is %q since %s, with %+v; want since %s", tries.Load(), now.State, now.StateSince, now.Conditions, began)
+			t.Errorf("after 30 min and %d tries it is %q since %s, with %+v; want since %s",
+				tries.Load(), now.State, now.StateSince, now.Conditions, began)
 		}
 		if n := tries.Load(); n < 60 || failures.Load() != n || served.Load() != 0 {
 			t.Errorf("%d tries, %d failures, %d sessions with video", n, failures.Load(), served.Load())

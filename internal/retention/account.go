@@ -55,7 +55,7 @@ type freedAccount struct {
 	awaited []freeing
 	fresh   int // how many at the end of awaited no measurement has seen yet
 	// futile counts the waits in a row after which the file system showed next to nothing. Then deleting on is
-	// of no use, and one segment at a time tells whether it is again.
+	// of no use, and one segment at a time shows whether it is of use again.
 	futile      int
 	futileBytes int64 // deleted in those
 }

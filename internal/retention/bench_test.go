@@ -36,7 +36,7 @@ func BenchmarkPass(b *testing.B) {
 				})
 				k.SetPolicy("door", policy)
 				k.pass(b.Context())
-				count := registry.Part("door", health.JobRetention).Number(health.SegmentsDeleted)
+				count := registry.Component("door", health.JobRetention).Counter(health.SegmentsDeleted)
 				for b.Loop() {
 					b.StopTimer()
 					for range deleted {

@@ -49,18 +49,19 @@ func (k *Keeper) delete(s segment.Info, why string) deletion {
 		return inUse
 	case err != nil:
 		k.stuck[s.Stream] = true
-		part := k.o.Health.Part(s.Stream, health.JobRetention)
+		part := k.o.Health.Component(s.Stream, health.JobRetention)
 		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
-			k.o.Log.Error("cannot delete a segment", zap.String("stream", s.Stream), zap.Error(fault), zap.NamedError("cause", fault.Err))
+			k.o.Log.Error("cannot delete a segment", zap.String("code", fault.Code), zap.String("stream", s.Stream), zap.Error(fault),
+				zap.NamedError("cause", fault.Err))
 		}
 		return diskFails
 	}
 	if ours {
 		k.account.note(k.o.Uptime(), s.Bytes, held)
 	}
-	part := k.o.Health.Part(s.Stream, health.JobRetention)
-	part.Number(health.SegmentsDeleted).Add(1)
-	part.Number(health.BytesDeleted).Add(s.Bytes)
+	part := k.o.Health.Component(s.Stream, health.JobRetention)
+	part.Counter(health.SegmentsDeleted).Add(1)
+	part.Counter(health.BytesDeleted).Add(s.Bytes)
 	fields := []zap.Field{
 		zap.String("stream", s.Stream), zap.Time("start", s.StartTime()), zap.Time("end", s.End), zap.Int64("bytes", s.Bytes),
 		zap.String("reason", why),

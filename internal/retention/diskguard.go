@@ -21,10 +21,8 @@ const (
 	floorBytes = 16 << 20
 	// passOver is how long a segment is passed over that somebody else has open.
 	passOver = 10 * time.Minute
-	// measureEvery is how often the disk is looked at right after a deletion, freedWithin for how long: XFS frees in the
-	// background, within moments.
+	// measureEvery is how often the disk is looked at right after a deletion, for freedWithin.
 	measureEvery = 20 * time.Millisecond
-	freedWithin  = 500 * time.Millisecond
 )
 
 // measure asks for the disk and brings the account up to date. It fails when the disk does not answer, and says so:
@@ -45,11 +43,11 @@ func (k *Keeper) measure() (d diskState, total uint64, ok bool) {
 
 // readDisk asks for the disk.
 func (k *Keeper) readDisk() (d diskState, total uint64, ok bool) {
-	part := k.o.Health.Part("", health.JobRetention)
+	part := k.o.Health.Component("", health.JobRetention)
 	free, total, err := k.o.Store.DiskFree()
 	if err != nil {
 		if fault := health.FaultOf(err, segment.CodeDisk); part.Report(health.ScopeDisk, health.Degraded, fault) {
-			k.o.Log.Error("cannot watch the disk", zap.Error(fault), zap.NamedError("cause", fault.Err))
+			k.o.Log.Error("cannot watch the disk", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		return d, 0, false
 	}
@@ -102,11 +100,6 @@ func (k *Keeper) guardDisk(ctx context.Context, all []string) {
 	k.pauseOrResume(streams, d, reaches, done)
 }
 
-// onDisk gives those of the streams that are on the disk of the recording directory.
-func (k *Keeper) onDisk(streams []string) []string {
-	return slices.DeleteFunc(slices.Clone(streams), func(stream string) bool { return !k.o.Store.SameDisk(stream) })
-}
-
 // reclaimed is what a pass did for the disk.
 type reclaimed struct {
 	deleted int64 // bytes
@@ -151,9 +144,6 @@ func (k *Keeper) reclaimSpace(ctx context.Context, streams []string, d diskState
 	}
 	return done
 }
-
-// holding is a segment that somebody else has open, by the uptime.
-type holding struct{ since, asked time.Duration }
 
 // passesOver reports whether a segment is to be passed over as somebody else has it open.
 func (k *Keeper) passesOver(s segment.Info, now time.Duration) bool {
@@ -223,7 +213,7 @@ func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done
 		why := health.SystemFault(codeLow, nil,
 			"The disk has %s left, %s must stay free, and nothing may be deleted: free some space, or lower the streams' limits.%s",
 			humanize.Bytes(d.free), humanize.Bytes(d.need), k.quarantined())
-		k.o.Health.Part("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
+		k.o.Health.Component("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
 		for _, stream := range streams {
 			if k.configured(stream) {
 				k.pause(stream, why)
@@ -236,7 +226,7 @@ func (k *Keeper) resumeAll(streams []string) {
 	for _, stream := range streams {
 		k.resume(stream, codeLow)
 	}
-	k.o.Health.Part("", health.JobRetention).OK(pauseScope(codeLow))
+	k.o.Health.Component("", health.JobRetention).OK(pauseScope(codeLow))
 }
 
 // lowReason says why something is deleted for the disk's sake.
@@ -254,4 +244,63 @@ func (k *Keeper) quarantined() string {
 		return ""
 	}
 	return " (" + humanize.Bytes(bytes) + " of it are unreadable files in quarantine/)"
+}
+
+// report raises a condition of the disk, or ends it without a fault.
+func (k *Keeper) report(scope health.Scope, severity health.Severity, fault *health.Fault) {
+	part := k.o.Health.Component("", health.JobRetention)
+	if fault == nil {
+		part.OK(scope)
+		return
+	}
+	if part.Report(scope, severity, fault) {
+		k.o.Log.Warn("disk condition raised", zap.String("code", fault.Code), zap.Error(fault))
+	}
+}
+
+// reportReserve says that the reserve does not fit the disk.
+func (k *Keeper) reportReserve(total uint64) {
+	if k.o.Unfit != nil {
+		k.report(scopeReserve, health.Degraded, k.o.Unfit(total))
+	}
+}
+
+// reportFilled says who fills the disk when our media is too little to free what is to be free.
+func (k *Keeper) reportFilled(d diskState, total uint64, reaches bool) {
+	if reaches {
+		k.report(scopeFilled, health.Degraded, nil)
+		return
+	}
+	size := signed(total)
+	k.report(scopeFilled, health.Degraded, health.SystemFault(codeFilled, nil,
+		"The disk has %s: our recordings take %s, everything else %s, and %s are free. So the %s that are to stay free cannot be had by "+
+			"deleting recordings, "+
+			"and none is deleted for it that is not uploaded: delete other files on the disk, or lower AWS_KVS_EDGE_MIN_FREE_DISK.%s",
+		humanize.Bytes(size), humanize.Bytes(d.ours), humanize.Bytes(max(0, size-d.free-d.ours)), humanize.Bytes(max(0, d.free)),
+		humanize.Bytes(d.need),
+		k.quarantined()))
+}
+
+// reportHeld says that segments are passed over as somebody else has them open.
+func (k *Keeper) reportHeld(segments int, bytes int64) {
+	if segments == 0 {
+		k.report(scopeHeld, health.Info, nil)
+		return
+	}
+	k.report(scopeHeld, health.Info, health.SystemFault(codeHeld, nil,
+		"The disk runs low, and another program holds %s (%s) that would be deleted: they are kept for %s at most, as deleting them frees "+
+			"nothing before; "+
+			"end the export, the player, the backup or the snapshot.", humanize.Count(segments, "recording"), humanize.Bytes(bytes),
+		humanize.Span(passOver)))
+}
+
+// reportBarren says that the disk does not free what is deleted.
+func (k *Keeper) reportBarren(d diskState) {
+	if k.account.futile == 0 || d.missing() == 0 {
+		k.report(scopeBarren, health.Degraded, nil)
+		return
+	}
+	k.report(scopeBarren, health.Degraded, health.SystemFault(codeBarren, nil,
+		"The disk does not free what is deleted: %s were, and it shows nothing of it. So hardly anything more is deleted for it: "+
+			"remove snapshots of the file system, or what else is written to the disk.", humanize.Bytes(k.account.futileBytes)))
 }

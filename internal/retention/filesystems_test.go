@@ -66,9 +66,9 @@ type realDisk struct {
 	t      *testing.T
 	dir    string
 	store  *segment.Store
-	part   *health.Part // retention's of the stream
-	disk   *health.Part // retention's of the disk
-	later  atomic.Int64 // added to the uptime
+	part   *health.Component // retention's of the stream
+	disk   *health.Component // retention's of the disk
+	later  atomic.Int64      // added to the uptime
 	keys   []segment.Key
 	few    int64 // how many segments suffice for what is missing, and one more
 	cancel context.CancelFunc
@@ -139,7 +139,7 @@ func (d *realDisk) free() int64 {
 // run starts the keeper.
 func (d *realDisk) run() {
 	registry := health.NewRegistry(time.Now)
-	d.part, d.disk = registry.Part("door", health.JobRetention), registry.Part("", health.JobRetention)
+	d.part, d.disk = registry.Component("door", health.JobRetention), registry.Component("", health.JobRetention)
 	started := time.Now()
 	k := New(Options{
 		Store: d.store, Health: registry, MinFree: func(uint64) uint64 { return diskReserve },
@@ -155,7 +155,7 @@ func (d *realDisk) run() {
 	})
 }
 
-func (d *realDisk) deleted() int64 { return d.part.Number(health.DeletedBeforeUpload).Load() }
+func (d *realDisk) deleted() int64 { return d.part.Value(health.DeletedBeforeUpload) }
 
 // watch looks for a time, until enough says so, and returns whether it did.
 func (d *realDisk) watch(most time.Duration, enough func() bool) bool {

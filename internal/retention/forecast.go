@@ -2,8 +2,6 @@ package retention
 
 import (
 	"time"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // Forecast is what becomes of a stream's space, or of the disk, when recording goes on as now.
@@ -89,23 +87,7 @@ func (f *Forecast) fit(now time.Time, held, limit, rate int64, maxAge time.Durat
 	f.FullAt = now.Add(time.Duration(min(max(0, limit-held)/rate, horizon)) * time.Second)
 }
 
-// rate is what a stream records now, in bytes a second.
-func (k *Keeper) rate(stream string) int64 {
-	return k.o.Health.Part(stream, health.JobRecorder).Number(health.BitrateBPS).Load() / 8
-}
-
-// total sums up all streams on the disk of the recording directory.
-func (k *Keeper) total() (rate, held int64) {
-	for _, stream := range k.onDisk(k.policies.streams(func(p kept) bool { return p.configured })) {
-		rate += k.rate(stream)
-	}
-	for _, stream := range k.onDisk(k.o.Store.Streams()) {
-		held += k.o.Store.Usage(stream).Bytes
-	}
-	return rate, held
-}
-
-// diskRoom gives what is free and what of it must stay free.
+// diskRoom returns what is free and what of it must stay free.
 func (k *Keeper) diskRoom() (free, need int64, ok bool) {
 	f, total, err := k.o.Store.DiskFree()
 	return int64(f), int64(k.o.MinFree(total)), err == nil

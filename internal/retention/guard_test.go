@@ -191,7 +191,7 @@ func TestForecastsAreOfThisDisk(t *testing.T) {
 	y := newYard(t)
 	for _, stream := range []string{"away", "here"} {
 		y.keeper.SetPolicy(stream, Policy{})
-		y.health.Part(stream, health.JobRecorder).Number(health.BitrateBPS).Set(8000)
+		y.health.Component(stream, health.JobRecorder).Gauge(health.BitrateBPS).Set(8000)
 	}
 	y.add("here", 0, mb, false)
 	y.free = 100 * mb

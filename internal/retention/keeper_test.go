@@ -155,7 +155,7 @@ func (y *yard) expect(stream string, want ...int) {
 }
 
 func (y *yard) condition(stream, code string) (health.Condition, bool) {
-	for _, c := range y.health.Part(stream, health.JobRetention).Snapshot().Conditions {
+	for _, c := range y.health.Component(stream, health.JobRetention).Snapshot().Conditions {
 		if c.Code == code {
 			return c, true
 		}
@@ -164,7 +164,7 @@ func (y *yard) condition(stream, code string) (health.Condition, bool) {
 }
 
 func (y *yard) number(stream, name string) int64 {
-	return y.health.Part(stream, health.JobRetention).Number(name).Load()
+	return y.health.Component(stream, health.JobRetention).Value(name)
 }
 
 func TestAgeIsJudgedByTheLastFrame(t *testing.T) {
@@ -586,7 +586,7 @@ func TestForecasts(t *testing.T) {
 	const mb = 1 << 20
 	y := newYard(t)
 	y.keeper.SetPolicy("door", Policy{MaxBytes: 32 * mb, MaxAge: 24 * time.Hour})
-	y.health.Part("door", health.JobRecorder).Number(health.BitrateBPS).Set(8 * mb) // a MB a second
+	y.health.Component("door", health.JobRecorder).Gauge(health.BitrateBPS).Set(8 * mb) // a MB a second
 	for i := range 10 {
 		y.add("door", time.Duration(i)*time.Minute, mb, i < 2)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// rememberLoss is how long status tells of a loss after the last one.
+	// rememberLoss is how long status shows a loss after the last one.
 	rememberLoss = 24 * time.Hour
 	// forgetLoss is how long the counts of a stream are kept that is no more.
 	forgetLoss = 30 * 24 * time.Hour
@@ -39,16 +39,16 @@ type losses struct {
 
 func newLosses(o *Options) *losses { return &losses{o: o, byStream: make(map[string]loss)} }
 
-func (l *losses) part(stream string) *health.Part {
-	return l.o.Health.Part(stream, health.JobRetention)
+func (l *losses) part(stream string) *health.Component {
+	return l.o.Health.Component(stream, health.JobRetention)
 }
 
-func (l *losses) file() stateFile { return stateFile(l.o.Losses) }
+func (l *losses) file() jsonFile { return jsonFile(l.o.Losses) }
 
 // add accounts for a segment that was deleted before it was uploaded.
 func (l *losses) add(s segment.Info, why string) {
 	part := l.part(s.Stream)
-	segments, bytes := part.Number(health.DeletedBeforeUpload), part.Number(health.DeletedBeforeUploadBytes)
+	segments, bytes := part.Counter(health.DeletedBeforeUpload), part.Counter(health.DeletedBeforeUploadBytes)
 	segments.Add(1)
 	bytes.Add(s.Bytes)
 	of := l.byStream[s.Stream]
@@ -68,7 +68,7 @@ func (l *losses) forget(stream string) {
 	}
 }
 
-func (l *loss) raise(part *health.Part) {
+func (l *loss) raise(part *health.Component) {
 	l.told = true
 	part.Report(scopeLost, health.Degraded, health.SystemFault(codeLost, nil,
 		"Recordings were deleted before they were uploaded since %s: %s (%s), the last one because %s: "+
@@ -114,8 +114,8 @@ func (l *losses) load() {
 	now := l.o.Now()
 	for stream, of := range before {
 		part := l.part(stream)
-		part.Number(health.DeletedBeforeUpload).Set(of.Segments)
-		part.Number(health.DeletedBeforeUploadBytes).Set(of.Bytes)
+		part.Counter(health.DeletedBeforeUpload).Restore(of.Segments)
+		part.Counter(health.DeletedBeforeUploadBytes).Restore(of.Bytes)
 		if now.Sub(of.Last) <= rememberLoss {
 			of.raise(part)
 		}
@@ -138,7 +138,7 @@ func (l *losses) save(now time.Time, streams func() []string) {
 		if l.part("").Report(scopeKeep, health.Info, health.SystemFault(codeLosses, err,
 			"How much was deleted before its upload cannot be kept in %s, so it is counted anew after a restart: "+
 				"check the disk of that directory.", l.o.Losses)) {
-			l.o.Log.Warn("cannot keep how much was deleted before its upload", zap.Error(err))
+			l.o.Log.Warn("cannot keep how much was deleted before its upload", zap.String("code", codeLosses), zap.Error(err))
 		}
 		return // the next pass tries again
 	}

@@ -13,24 +13,21 @@ const codeMisdated = "times-wrong"
 
 const scopeMisdated health.Scope = "times"
 
-// misdated is the streams of which it is reported that they have recordings with wrong times.
-type misdated map[string]bool
-
 // reportMisdated says which recordings have wrong times, until they are gone.
 func (k *Keeper) reportMisdated(streams []string) {
 	before := k.misdated
-	k.misdated = make(misdated)
+	k.misdated = make(map[string]bool)
 	for _, stream := range streams {
 		list := k.o.Store.Misdated(stream)
 		if len(list) == 0 {
 			continue
 		}
 		k.misdated[stream] = true
-		k.o.Health.Part(stream, health.JobRetention).Report(scopeMisdated, health.Info, misdatedFault(stream, list))
+		k.o.Health.Component(stream, health.JobRetention).Report(scopeMisdated, health.Info, misdatedFault(stream, list))
 	}
 	for stream := range before {
 		if !k.misdated[stream] {
-			k.o.Health.Part(stream, health.JobRetention).OK(scopeMisdated)
+			k.o.Health.Component(stream, health.JobRetention).OK(scopeMisdated)
 		}
 	}
 }

@@ -447,7 +447,7 @@ func (m *model) judge(s *modelStream, gone []*modelled, trusted, low bool) {
 	if p.MaxBytes > 0 && p.OnFull == DeleteOldest && bytes > threshold && free {
 		m.fail("%s: %d bytes lie where %d may, and there is something to delete", s.name, bytes, threshold)
 	}
-	if got := m.health.Part(s.name, health.JobRetention).Number(health.DeletedBeforeUpload).Load(); got != s.lost {
+	if got := m.health.Component(s.name, health.JobRetention).Value(health.DeletedBeforeUpload); got != s.lost {
 		m.fail("%s: %d counted as deleted before upload, it were %d", s.name, got, s.lost)
 	}
 }

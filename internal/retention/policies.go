@@ -83,7 +83,7 @@ func (l *policies) streams(want func(kept) bool) (names []string) {
 }
 
 // load fills the list from the file, and calls each with every policy in it.
-func (l *policies) load(file stateFile, each func(stream string, p Policy)) error {
+func (l *policies) load(file jsonFile, each func(stream string, p Policy)) error {
 	var before map[string]policyRecord
 	if err := file.load(&before); err != nil {
 		return err

@@ -1,6 +1,6 @@
 // Package retention owns the decision which segments go: by age, by size, after their upload, and
 // when the disk runs low. It must not know how segments are stored, recorded or uploaded; it asks
-// the store and tells it.
+// the store, and has it delete.
 package retention
 
 import (

@@ -55,7 +55,7 @@ func cutSuffixFold(s, suffix string) (string, bool) {
 	return s, false
 }
 
-// Of gives the reserve in bytes on a disk of that size.
+// Of returns the reserve in bytes on a disk of that size.
 func (r Reserve) Of(total uint64) uint64 {
 	switch {
 	case r.Bytes > 0:
@@ -67,7 +67,7 @@ func (r Reserve) Of(total uint64) uint64 {
 	}
 }
 
-// String tells the reserve in the words that ParseReserve reads.
+// String is the reserve in the words that ParseReserve reads.
 func (r Reserve) String() string {
 	switch {
 	case r.Bytes > 0:

@@ -56,27 +56,9 @@ func (k *Keeper) Applied() {
 // Known reports whether Applied was called, or need not be.
 func (k *Keeper) Known() bool { return k.applied.Load() }
 
-// PolicyOf is what is kept of a stream; known is false when it never had a policy, and the default holds.
-func (k *Keeper) PolicyOf(stream string) (p Policy, known bool) {
-	if p, ok := k.policies.of(stream); ok {
-		return p.Policy, true
-	}
-	return k.o.Default, false
-}
-
-func (k *Keeper) policy(stream string) Policy {
-	p, _ := k.PolicyOf(stream)
-	return p
-}
-
-func (k *Keeper) configured(stream string) bool {
-	p, _ := k.policies.of(stream)
-	return p.configured
-}
-
 // loadPolicies reads what was kept of each stream before this start.
 func (k *Keeper) loadPolicies() {
-	err := k.policies.load(stateFile(k.o.Policies), func(stream string, p Policy) { k.o.Store.SetLimit(stream, k.limitOf(stream, p)) })
+	err := k.policies.load(jsonFile(k.o.Policies), func(stream string, p Policy) { k.o.Store.SetLimit(stream, k.limitOf(stream, p)) })
 	if err != nil {
 		k.o.Log.Warn("cannot read what is kept of streams that are not configured: the default holds",
 			zap.String("file", k.o.Policies), zap.Error(err))
@@ -85,7 +67,7 @@ func (k *Keeper) loadPolicies() {
 
 // savePolicies writes the file when there is something new to say, once a pass.
 func (k *Keeper) savePolicies(now time.Time) {
-	file := stateFile(k.o.Policies)
+	file := jsonFile(k.o.Policies)
 	if file == "" {
 		return
 	}
@@ -93,7 +75,7 @@ func (k *Keeper) savePolicies(now time.Time) {
 	if !file.due(changed, len(records)) {
 		return
 	}
-	part := k.o.Health.Part("", health.JobRetention)
+	part := k.o.Health.Component("", health.JobRetention)
 	err := file.save(json.MarshalIndent(records, "", " "))
 	if err == nil {
 		part.OK(scopePolicies)
@@ -104,6 +86,6 @@ func (k *Keeper) savePolicies(now time.Time) {
 		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a "+
 			"restart: "+
 			"check the disk of that directory.", k.o.Policies)) {
-		k.o.Log.Warn("cannot note what is kept of each stream", zap.Error(err))
+		k.o.Log.Warn("cannot note what is kept of each stream", zap.String("code", codePolicies), zap.Error(err))
 	}
 }

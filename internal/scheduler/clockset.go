@@ -28,7 +28,7 @@ func watchClock() (*clockSet, error) {
 	return w, nil
 }
 
-// await returns when the clock was set; false when close was called, or nothing is told any more.
+// await returns when the clock was set; false when close was called, or nothing is reported any more.
 func (w *clockSet) await() bool {
 	var ticks [8]byte
 	_, err := w.timer.Read(ticks[:])

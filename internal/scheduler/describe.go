@@ -81,7 +81,7 @@ func (s set) step() (int, bool) {
 	return size / n, true
 }
 
-// run gives the ends when s is three or more values in a row, also around the end: 22-2.
+// run returns the ends when s is three or more values in a row, also around the end: 22-2.
 func (s set) run() (first, last int, ok bool) {
 	if len(s.values) < 3 || s.full() {
 		return 0, 0, false

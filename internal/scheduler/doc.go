@@ -3,5 +3,5 @@
 // know what the job does.
 //
 // Expressions mean exactly what org.quartz.CronExpression 2.3.2 makes of them, its leniencies and
-// its answers around daylight-saving changes included; docs/schedules.md tells the surprising ones.
+// its answers around daylight-saving changes included; docs/schedules.md explains the surprising ones.
 package scheduler

@@ -15,21 +15,6 @@ type Expression struct {
 
 var _ cron.Schedule = (*Expression)(nil)
 
-// rules is what Quartz understands of an expression. Some of it holds for a field as a whole:
-// of "1W,2W" only the first day counts, and it is "nearest weekday" for both.
-type rules struct {
-	fields  [fieldCount]values
-	maxYear int
-	// byDayOfMonth is false when day of month is "?": then day of week decides.
-	byDayOfMonth   bool
-	lastDay        bool // L: the last day of the month, less lastDayOffset
-	lastDayOffset  int
-	nearestWeekday bool // W
-	lastWeekday    bool // 6L
-	nth            int  // 6#3; 0 = none
-	ignored        string
-}
-
 // Parse reads an expression. It is evaluated in loc; when loc is nil or time.Local, in the
 // system's time zone (a Runner then follows changes of it). An error is a *ParseError.
 func Parse(expr string, loc *time.Location) (*Expression, error) {
@@ -43,7 +28,7 @@ func Parse(expr string, loc *time.Location) (*Expression, error) {
 	return &Expression{text: expr, rules: r, zone: loc}, nil
 }
 
-// Check tells what is wrong with an expression: nil or a *ParseError.
+// Check returns what is wrong with an expression: nil or a *ParseError.
 func Check(expr string) error {
 	_, err := parseRules(expr)
 	return err

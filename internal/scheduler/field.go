@@ -54,6 +54,21 @@ var (
 	dayNames   = strings.Fields("SUN MON TUE WED THU FRI SAT")
 )
 
+// rules is what Quartz understands of an expression. Some of it holds for a field as a whole:
+// of "1W,2W" only the first day counts, and it is "nearest weekday" for both.
+type rules struct {
+	fields  [fieldCount]values
+	maxYear int
+	// byDayOfMonth is false when day of month is "?": then day of week decides.
+	byDayOfMonth   bool
+	lastDay        bool // L: the last day of the month, less lastDayOffset
+	lastDayOffset  int
+	nearestWeekday bool // W
+	lastWeekday    bool // 6L
+	nth            int  // 6#3; 0 = none
+	ignored        string
+}
+
 // horizonYears is how far ahead Quartz looks: MAX_YEAR is the current year plus 100.
 const horizonYears = 100
 

@@ -62,7 +62,7 @@ func (r *rules) giveUpYear() int {
 	return min(int(years[len(years)-1]), r.maxYear) + 1
 }
 
-// toSecond moves to the next allowed second. Unlike the others it never begins anew.
+// toSecond moves to the next allowed second. Unlike the others it never starts over.
 func (s *search) toSecond() {
 	sec, ok := s.fields[seconds].from(s.second)
 	if !ok {
@@ -176,7 +176,7 @@ func (s *search) dayOfLastDay() (month, day int) {
 }
 
 // weekdayNear returns the weekday nearest to a day within the month, or, when that lies behind, the
-// day named otherwise in the next month, to begin there anew.
+// day named otherwise in the next month, to start over there.
 func (s *search) weekdayNear(day, otherwise int) (month, found int) {
 	t := s.calendar
 	t.setMidnight(s.month, day)

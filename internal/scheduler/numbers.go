@@ -1,7 +1,5 @@
 package scheduler
 
-import "fmt"
-
 // number reads what begins with a digit: n, n-m, n-m/s, n/s, nL, nW, n#k. Any other text behind
 // the number is ignored.
 func (p *parser) number(f field, t token) error {
@@ -84,11 +82,4 @@ func (p *parser) numberStep(f field, t token, n int64, i int) error {
 		return err
 	}
 	return p.addRange(f, t, valueRange{n, toEnd, step})
-}
-
-func (p *parser) checkStep(f field, t token, step int64) error {
-	if limit := fieldBounds[f].maxStep; limit > 0 && step > limit {
-		return p.fault(f, t, fmt.Sprintf("the increment behind / must be at most %d", limit))
-	}
-	return nil
 }

@@ -14,7 +14,7 @@ type offsetSpan struct{ start, end, offset int64 }
 
 func (s offsetSpan) contains(unix int64) bool { return unix >= s.start && unix < s.end }
 
-// offsets tells a zone's offset from UTC. It remembers the span it was asked about last, since the
+// offsets returns a zone's offset from UTC. It remembers the span it was asked about last, since the
 // search for the next time asks many times within one. Not safe for concurrent use.
 type offsets struct {
 	zone *time.Location

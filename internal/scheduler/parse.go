@@ -7,14 +7,6 @@ import (
 	"unicode"
 )
 
-// parser reads one expression as Quartz does: each field is a list of terms, of each term only the
-// beginning counts, and what stands behind it is ignored in many places and refused in some.
-type parser struct {
-	expression string
-	maxYear    int64
-	rules      *rules
-}
-
 func parseRules(expression string) (*rules, error) {
 	maxYear := horizon()
 	p := &parser{expression: expression, maxYear: maxYear, rules: &rules{maxYear: int(maxYear)}}
@@ -75,12 +67,6 @@ func (p *parser) finish(tokens []token) error {
 	return nil
 }
 
-// fault is the error at t. The message shows the text as it was written.
-func (p *parser) fault(f field, t token, rule string) error {
-	written := []rune(p.expression)[t.start : t.start+len(t.text)]
-	return &ParseError{Expression: p.expression, Field: f.String(), Position: t.start + 1, Text: string(written), Rule: rule}
-}
-
 func (p *parser) field(f field, t token) error {
 	hasLast, hasList := slices.Contains(t.text, 'L'), slices.Contains(t.text, ',')
 	switch {
@@ -126,30 +112,5 @@ func (p *parser) term(f field, t token) error {
 		return p.number(f, t)
 	default:
 		return p.fault(f, t, "cannot begin with this character")
-	}
-}
-
-// ParseError says where an expression is wrong and by which rule.
-type ParseError struct {
-	Expression string
-	// Field is the name of the field, "hours" for example. Empty when the whole expression is meant.
-	Field string
-	// Position is where the wrong text begins, in characters counted from 1. 0 when no place can be named.
-	Position int
-	// Text is what is wrong as it was written. Empty when something is missing.
-	Text string
-	// Rule is what would be right.
-	Rule string
-}
-
-// Error is one sentence: `hours "25" (character 5): hours must be 0 to 23`.
-func (e *ParseError) Error() string {
-	switch {
-	case e.Field == "":
-		return e.Rule
-	case e.Text == "":
-		return fmt.Sprintf("%s (character %d): %s", e.Field, e.Position, e.Rule)
-	default:
-		return fmt.Sprintf("%s %q (character %d): %s", e.Field, e.Text, e.Position, e.Rule)
 	}
 }

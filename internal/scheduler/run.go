@@ -22,12 +22,12 @@ const steadyAfter = time.Minute
 type RunnerOptions struct {
 	Plan  Plan
 	Clock *Clock
-	// Log is told of every job that ended within its window. Default: none.
+	// Log receives every job that ended within its window. Default: none.
 	Log *zap.Logger
 	// Job runs while a window is open; its context ends with the window. When it returns before
 	// that, it is run again after a pause, also without an error.
 	Job func(ctx context.Context) error
-	// OnState is told whether a window is open and when that may change (zero: never): at first,
+	// OnState is called with whether a window is open and when that may change (zero: never): at first,
 	// and then whenever one of the two changes. Calls never overlap. Optional.
 	OnState func(open bool, next time.Time)
 	// Retry bounds the pauses. Default as in package backoff.

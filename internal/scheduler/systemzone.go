@@ -26,7 +26,7 @@ type systemZone struct {
 	source  zoneSource // what current was made from
 }
 
-// zoneSource tells cheaply whether the zone may have changed.
+// zoneSource reports cheaply whether the zone may have changed.
 type zoneSource struct {
 	tz    string
 	tzSet bool

@@ -1,12 +1,15 @@
 package segment
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // NoteClock notes that the hub's clock was not set while the media in [from, until] of the present
@@ -20,14 +23,14 @@ func (s *Store) NoteClock(stream string, from, until time.Time, add time.Duratio
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	notes := st.catalog.Noted(layout.ClockNote{Epoch: st.catalog.Epoch, From: from.UnixMilli(), Until: until.UnixMilli(), AddMS: add.Milliseconds()})
-	st.catalog.SetClock(notes)
+	notes := st.Catalog.Noted(layout.ClockNote{Epoch: st.Catalog.Epoch, From: from.UnixMilli(), Until: until.UnixMilli(), AddMS: add.Milliseconds()})
+	st.Catalog.SetClock(notes)
 	s.mu.Unlock()
-	return st.writeClock(notes)
+	return writeClock(st, notes)
 }
 
-func (st *stream) writeClock(notes []layout.ClockNote) error {
-	return diskFault(st.dir, layout.WriteClock(st.files, st.dir, notes))
+func writeClock(st *streams.Stream, notes []layout.ClockNote) error {
+	return volume.Fault(st.Dir, layout.WriteClock(st.Files, st.Dir, notes))
 }
 
 // keepClocks writes the side files again that went with a stream's directory.
@@ -35,29 +38,22 @@ func (s *Store) keepClocks() {
 	s.clocks.Lock()
 	defer s.clocks.Unlock()
 	s.mu.Lock()
-	owing := make(map[*stream][]layout.ClockNote)
+	owing := make(map[*streams.Stream][]layout.ClockNote)
 	for _, st := range s.streams {
-		if st.untimed && !st.deleting {
-			owing[st] = st.catalog.Clock
+		if st.Untimed && !st.Deleting {
+			owing[st] = st.Catalog.Clock
 		}
 	}
 	s.mu.Unlock()
 	for st, notes := range owing {
-		if err := st.writeClock(notes); err != nil {
-			s.log.Warn("cannot note yet which times are wrong", zap.String("stream", st.name), zap.Error(err))
+		if err := writeClock(st, notes); err != nil {
+			s.log.Warn("cannot note yet which times are wrong", zap.String("stream", st.Name), zap.Error(err))
 			continue
 		}
 		s.mu.Lock()
-		st.untimed = false
+		st.Untimed = false
 		s.mu.Unlock()
 	}
-}
-
-// date fills in what is known of the clock by which a segment was recorded, and when it was.
-func (st *stream) date(info *Info, e catalog.Entry) {
-	d := st.catalog.Dating(e)
-	info.RecordedFrom, info.RecordedTo = time.UnixMilli(d.From).UTC(), time.UnixMilli(d.To).UTC()
-	info.ClockUnset, info.ClockAhead, info.ClockOffset = d.Unset, d.Ahead, d.Offset
 }
 
 // Offsets says where the frame lies that a segment's file dates `at` after its start: wire is to be added for
@@ -69,11 +65,8 @@ func (s *Store) Offsets(k Key, at time.Duration) (wire, recorded time.Duration) 
 	if st == nil {
 		return 0, 0
 	}
-	return st.catalog.Offsets(k.Epoch, k.Start+at.Milliseconds())
+	return st.Catalog.Offsets(k.Epoch, k.Start+at.Milliseconds())
 }
-
-// Misdated is media whose times are wrong.
-type Misdated = catalog.Misdated
 
 // Misdated lists the spans of a stream whose times are wrong, in order, as long as there is media of them.
 // O(log n) for each, and for each epoch.
@@ -81,7 +74,75 @@ func (s *Store) Misdated(stream string) []Misdated {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[stream]; st != nil {
-		return st.catalog.Misdated()
+		return st.Catalog.Misdated()
 	}
 	return nil
+}
+
+// errEpochs is that of a stream that has had all epochs that there are names for.
+var errEpochs = errors.New("no epoch is left")
+
+// BeginEpoch begins an epoch of a stream, whose times were ahead: what is created from now on may start
+// whenever it likes, whatever was recorded before, and LastEnd is zero until something is. The media of the
+// epoch that ends with times in [from, until] is dated wrongly: add is to be added to its times, and 0 says
+// that nobody knows how much. A zero from is for all times that are well after at, the time now; a zero until
+// for all from `from` on.
+//
+// The epoch has begun, durably, when BeginEpoch returns nil. Else it has not, and the error is a *health.Fault
+// of the disk, ErrBusy while a segment of the stream is being written (seal it before), or ErrClosed. An epoch
+// without media is not followed by another one: it begins at that time then.
+func (s *Store) BeginEpoch(stream string, from, until time.Time, add time.Duration, at time.Time) error {
+	s.clocks.Lock()
+	defer s.clocks.Unlock()
+	st, err := s.reserveEpoch(stream)
+	if err != nil {
+		return err
+	}
+	defer func() { // also when something panics
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		st.Creating = false
+		st.Watchers.Notify()
+	}()
+	if err := s.streamPresent(st); err != nil {
+		return err
+	}
+	if err := s.ensureDirectory(st); err != nil {
+		return volume.Fault(st.Dir, err)
+	}
+	s.mu.Lock()
+	epoch, notes := st.Catalog.Ending(from, until, add, at)
+	s.mu.Unlock()
+	if epoch > layout.MaxEpoch {
+		return fmt.Errorf("cannot correct the times of stream %s: %w", stream, errEpochs)
+	}
+	if err := s.volume.NeedFormat(layout.FormatOf(layout.ID{Epoch: epoch})); err != nil {
+		return err
+	}
+	if err := writeClock(st, notes); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Catalog.SeeEpoch(epoch)
+	st.Catalog.SetClock(notes)
+	return nil
+}
+
+// reserveEpoch makes sure that no segment is being written, and that none begins until creating is unset.
+func (s *Store) reserveEpoch(name string) (*streams.Stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.readOnly {
+		return nil, fmt.Errorf("cannot correct the times of stream %s: the store is %w", name, ErrClosed)
+	}
+	if err := s.unread.Of(name); err != nil {
+		return nil, err
+	}
+	st := s.stream(name)
+	if st.Creating || st.Deleting || st.Recorded() {
+		return nil, fmt.Errorf("cannot correct the times of stream %s: %w", name, ErrBusy)
+	}
+	st.Creating = true
+	return st, nil
 }

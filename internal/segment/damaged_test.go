@@ -36,7 +36,7 @@ func TestASegmentOfWhichAPartCannotBeReadIsNotUploadedWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			writeFragments(t, w, 0, 3)
-			list, _ := w.completed()
+			list, _ := w.shown.Completed()
 			if err := w.Seal(); err != nil {
 				t.Fatal(err)
 			}

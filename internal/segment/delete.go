@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"path/filepath"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Delete removes a segment. It fails with ErrBusy while the segment is being written or read, and with ErrNotFound
@@ -22,7 +24,7 @@ func (s *Store) Delete(k Key) error {
 	if st == nil {
 		return notFound(k)
 	}
-	if err := s.rememberEnd(st, k.id()); err != nil {
+	if err := s.rememberEnd(st, k.ID()); err != nil {
 		return err
 	}
 	err := s.discard(st, k)
@@ -38,31 +40,22 @@ func (s *Store) Deleted() int64 { return s.deleted.Load() }
 
 // rememberEnd makes durable how far the stream's time has come, when nothing else would remember
 // it after the deletion of a segment.
-func (s *Store) rememberEnd(st *stream, k layout.ID) error {
+func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	s.mu.Lock()
-	i, ok := st.catalog.Find(k)
-	if !ok || k.Epoch != st.catalog.Epoch || i < len(st.catalog.Entries)-1 {
-		s.mu.Unlock()
-		return nil
-	}
-	highest := st.catalog.Newest()
-	st.catalog.Highest = highest
-	known := st.catalog.Marked == highest
+	highest, known := st.Catalog.EndWithout(k)
 	s.mu.Unlock()
 	if known {
 		return nil
 	}
-	if err := layout.WriteStreamFile(st.files, st.dir, st.name, k.Epoch, highest); err != nil {
+	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, k.Epoch, highest); err != nil {
 		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
 			return nil // somebody removed the directory: who makes it again writes the marker from memory
 		}
-		return diskFault(st.dir, err)
+		return volume.Fault(st.Dir, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k.Epoch == st.catalog.Epoch {
-		st.catalog.Marked = highest
-	}
+	st.Catalog.Keep(k.Epoch, highest)
 	return nil
 }
 
@@ -70,80 +63,64 @@ func (s *Store) rememberEnd(st *stream, k layout.ID) error {
 // first, so that a crash while a large file is being freed leaves garbage and not a segment
 // without its data. Of a file that somebody deleted nothing is booked, as its deletion here frees nothing.
 // Call it after rememberEnd.
-func (s *Store) discard(st *stream, k Key) error {
+func (s *Store) discard(st *streams.Stream, k Key) error {
 	e, err := s.claim(st, k)
 	if err != nil {
 		return err
 	}
 	garbage := garbageName(e)
-	err = st.rename(e.Name(), garbage)
+	err = st.Rename(e.Name(), garbage)
 	var missing bool
 	if errors.Is(err, fs.ErrNotExist) {
-		missing = !s.exists(filepath.Join(st.dir, garbage)) // a renaming that failed may have been done
-		err = s.streamPresent(st)                           // the file is not gone when its disk is
+		missing = !st.Exists(garbage) // a renaming that failed may have been done
+		err = s.streamPresent(st)     // the file is not gone when its disk is
 	}
 	s.mu.Lock()
-	a := st.active[e.ID]
-	a.end()
-	var notes *progress
+	a := st.Active[e.ID]
+	a.End()
+	var notes *progress.Progress
 	if err == nil {
-		notes = st.forget(e.ID)
-		st.garbage = append(st.garbage, layout.ProgressName(e.ID))
+		notes = st.Forget(e.ID)
+		st.Discard(0, layout.ProgressName(e.ID))
 		if !missing {
-			s.book(st, e)
-			st.garbage = append(st.garbage, garbage)
+			s.book(st, e, garbage)
 		}
 	}
-	st.unuse(e.ID)
-	st.changed()
+	st.Release(e.ID)
+	st.Watchers.Notify()
 	s.mu.Unlock()
 	if notes != nil {
-		_ = s.endNotes(notes) // its file goes as well
+		_ = notes.End() // its file goes as well
 	}
 	if err == nil && missing {
 		s.logVanished(k)
 		return notFound(k)
 	}
-	return diskFault(st.dir, err)
+	return volume.Fault(st.Dir, err)
 }
 
-// book accounts for a segment whose disk will be free again. Call with mu held.
-func (s *Store) book(st *stream, e catalog.Entry) {
-	st.trash += e.Bytes
-	st.freeing += e.Bytes
+// book accounts for a segment whose disk will be free again, once its file of that name is removed. Call with mu held.
+func (s *Store) book(st *streams.Stream, e catalog.Entry, name string) {
+	st.Discard(e.Bytes, name)
 	if s.onDisk(st) {
 		s.deleted.Add(e.Bytes)
 	}
 }
 
-// forget takes a segment out of the index, with all that is known of it. The caller ends its notes, if there are
-// any. Call with mu held.
-func (st *stream) forget(k layout.ID) (notes *progress) {
-	if a := st.active[k]; a != nil {
-		notes, a.progress = a.progress, nil
-	}
-	if i, ok := st.catalog.Find(k); ok {
-		st.catalog.Remove(i)
-	}
-	delete(st.gaps.of, k)
-	st.refused.drop(k)
-	return notes
-}
-
 // claim takes a segment that nobody uses for its deletion: who opens it from now on finds it gone.
-func (s *Store) claim(st *stream, k Key) (catalog.Entry, error) {
+func (s *Store) claim(st *streams.Stream, k Key) (catalog.Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := st.catalog.Find(k.id())
+	i, ok := st.Catalog.Find(k.ID())
 	if !ok {
 		return catalog.Entry{}, notFound(k)
 	}
-	e := st.catalog.Entries[i]
-	a := st.active[e.ID]
-	if e.State == Writing || (a != nil && (a.leases > 0 || a.writer != nil || a.moving != nil)) {
-		return catalog.Entry{}, fmt.Errorf("segment %s of stream %s: %w", e.ID, st.name, ErrBusy)
+	e := st.Catalog.Entries[i]
+	a := st.Active[e.ID]
+	if e.State == Writing || a.InUse() {
+		return catalog.Entry{}, fmt.Errorf("segment %s of stream %s: %w", e.ID, st.Name, ErrBusy)
 	}
-	st.use(e.ID).begin(garbageName(e))
+	st.Use(e.ID).Begin(garbageName(e))
 	return e, nil
 }
 
@@ -153,25 +130,15 @@ func garbageName(e catalog.Entry) string {
 
 // removeGarbage frees the disk of what was discarded. That takes long for large files, so nobody
 // waits for it but the caller.
-func (s *Store) removeGarbage(st *stream) error {
+func (s *Store) removeGarbage(st *streams.Stream) error {
 	s.mu.Lock()
-	garbage, bytes := st.garbage, st.trash
-	st.garbage, st.trash = nil, 0
+	g := st.TakeGarbage()
 	s.mu.Unlock()
-	for i, name := range garbage {
-		if err := st.files.Remove(filepath.Join(st.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.mu.Lock()
-			st.garbage = append(st.garbage, garbage[i:]...)
-			st.trash += bytes
-			s.mu.Unlock()
-			return diskFault(st.dir, err)
-		}
-	}
+	left, err := g.Remove(st.Files, st.Dir)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.freeing -= bytes
-	st.recheck()
-	return nil
+	st.Freed(g, left)
+	return volume.Fault(st.Dir, err)
 }
 
 // DeleteStream removes all media of a stream and its directory. Segments that are being read are
@@ -181,15 +148,15 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	defer stop()
 	s.mu.Lock()
 	st := s.stream(name)
-	if err := s.unreadOf(name); err != nil {
+	if err := s.unread.Of(name); err != nil {
 		s.mu.Unlock()
 		return err
 	}
-	st.deleting = true
+	st.Deleting = true
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		st.deleting = false
+		st.Deleting = false
 		s.mu.Unlock()
 	}()
 	for {
@@ -210,10 +177,10 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 		return err
 	}
 	s.mu.Lock()
-	placed := st.device != 0
+	placed := st.Device != 0
 	s.mu.Unlock()
 	if placed { // what has the name otherwise is something else's
-		if err := s.removePlace(st); err != nil { // nobody else touches it: deleting is set
+		if err := s.volume.RemoveDirectory(st.Name, st.Dir); err != nil { // nobody else touches it: deleting is set
 			return err
 		}
 	}
@@ -221,31 +188,31 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	delete(s.streams, name)
 	s.mu.Unlock()
 	if err := s.files.SyncDir(s.dir); err != nil {
-		return diskFault(s.dir, err)
+		return volume.Fault(s.dir, err)
 	}
 	return nil
 }
 
 // deleteFree deletes all that is not in use and gives the number of those that are. Others get
 // their turn between two segments.
-func (s *Store) deleteFree(ctx context.Context, st *stream) (left int, err error) {
+func (s *Store) deleteFree(ctx context.Context, st *streams.Stream) (left int, err error) {
 	before := layout.ID{Epoch: math.MaxUint32, Start: math.MaxInt64}
 	for {
 		if err := ctx.Err(); err != nil {
-			return left, fmt.Errorf("the deletion of stream %s was broken off: %w", st.name, err)
+			return left, fmt.Errorf("the deletion of stream %s was broken off: %w", st.Name, err)
 		}
 		s.mu.Lock()
-		i := st.catalog.At(before) - 1
+		i := st.Catalog.At(before) - 1
 		if i < 0 {
-			if st.creating {
+			if st.Creating {
 				left++
 			}
 			s.mu.Unlock()
 			return left, nil
 		}
-		before = st.catalog.Entries[i].ID
+		before = st.Catalog.Entries[i].ID
 		s.mu.Unlock()
-		switch err := s.Delete(Key{Stream: st.name, Epoch: before.Epoch, Start: before.Start}); {
+		switch err := s.Delete(Key{Stream: st.Name, Epoch: before.Epoch, Start: before.Start}); {
 		case errors.Is(err, ErrBusy):
 			left++
 		case err != nil && !errors.Is(err, ErrNotFound):

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // mount mounts a file system for the test, or skips it where that is not allowed.
@@ -94,7 +95,7 @@ func TestAFullDiskLosesOnlyWhatDoesNotFit(t *testing.T) {
 	if err := s.Delete(old); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.mendBroken(); err != nil {
+	if err := s.repairBroken(); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(fragmentsOf(t, s, w.Key())); got < completed {
@@ -112,7 +113,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", layout.WritingName(w.Key().id()))
+	path := filepath.Join(dir, "door", layout.WritingName(w.Key().ID()))
 	failing := &trouble{}
 	var full error = &fs.PathError{Op: "write", Path: path, Err: syscall.ENOSPC}
 	failing.fail.Store(&full)
@@ -131,7 +132,7 @@ func TestAnAgentStartsOnAFullDiskAndRecoversWhenThereIsRoom(t *testing.T) {
 	if err := s.Delete(old); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.mendBroken(); err != nil {
+	if err := s.repairBroken(); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(fragmentsOf(t, s, w.Key())); got != 3 {
@@ -202,7 +203,7 @@ func TestAVanishedDiskIsNeverReplacedByTheOneBelow(t *testing.T) {
 		t.Errorf("%v was written to the disk below", left)
 	}
 	mount(t, disk, dir, "", unix.MS_BIND, "")
-	if err := s.mendBroken(); err != nil {
+	if err := s.repairBroken(); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := len(fragmentsOf(t, s, k)), len(fragmentsOf(t, s, w.Key())); a != 3 || b != 2 {
@@ -218,7 +219,7 @@ func TestAnEmptyMarkBeginsANewVolume(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Dir(memory), 0o750), os.WriteFile(memory, []byte(data), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), volumeName) {
+	if _, err := Open(Options{Dir: dir, VolumeMemory: memory}); !strings.Contains(sentence(err), volume.MarkFileName) {
 		t.Errorf("it does not say how to go on: %v", err)
 	}
 	if err := os.Remove(dir); err != nil {
@@ -230,7 +231,7 @@ func TestAnEmptyMarkBeginsANewVolume(t *testing.T) {
 	if err := os.Mkdir(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, volumeName), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, volume.MarkFileName), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(Options{Dir: dir, VolumeMemory: memory})
@@ -355,11 +356,11 @@ func TestReadAndWriteErrorsHealByThemselves(t *testing.T) {
 	if _, err := s.Create("door", headerAt(begin.Add(time.Second))); !errors.Is(err, ErrOverlap) {
 		t.Errorf("what waits to be finished may be overlapped: %v", err)
 	}
-	if err := s.mendBroken(); !errors.Is(err, syscall.EIO) {
+	if err := s.repairBroken(); !errors.Is(err, syscall.EIO) {
 		t.Errorf("finishing on a failing disk says %v", err)
 	}
 	disk.fail.Store(nil)
-	if err := s.mendBroken(); err != nil {
+	if err := s.repairBroken(); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(fragmentsOf(t, s, w.Key())); got != 3 {
@@ -393,13 +394,13 @@ func TestADirectoryThatCannotBeReadHoldsUpNoOtherStreamAndHeals(t *testing.T) {
 	ending := "/yard"
 	disk := &unlisted{}
 	disk.ending.Store(&ending)
-	part := health.NewRegistry(time.Now).Part("", health.JobStore)
+	part := health.NewRegistry(time.Now).Component("", health.JobStore)
 	s, err := Open(Options{Dir: dir, Files: disk, Health: part, FlushInterval: time.Millisecond})
 	if err != nil {
 		t.Fatalf("one directory keeps the agent from starting: %v", err)
 	}
 	defer func() { _ = s.Close() }()
-	if worst, _ := part.Snapshot().Worst(); worst.Code != codeUnread || worst.Severity != health.Failed || !strings.Contains(worst.Text, "yard") {
+	if worst, _ := part.Snapshot().Worst(); worst.Code != volume.CodeUnread || worst.Severity != health.Failed || !strings.Contains(worst.Text, "yard") {
 		t.Errorf("the store says %+v", worst)
 	}
 	addSegment(t, s, "door", begin.Add(time.Hour), 1)

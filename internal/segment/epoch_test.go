@@ -93,7 +93,7 @@ func TestAnEpochBeginsWhereTheTimesWereAhead(t *testing.T) {
 	}
 	for _, info := range s.Segments("door", begin.Add(4*time.Second), begin.Add(14*time.Second)) {
 		if wire, recorded := s.Offsets(info.Key, time.Second); wire != -ahead || recorded != -ahead {
-			t.Errorf("%s: %s on the wire, recorded %s", info.id(), wire, recorded)
+			t.Errorf("%s: %s on the wire, recorded %s", info.ID(), wire, recorded)
 		}
 		if err := s.Delete(info.Key); err != nil {
 			t.Fatal(err)

@@ -221,7 +221,7 @@ func (m *epochModel) check(t *rapid.T) {
 			n, _ := m.note(g, at)
 			wire, recorded := m.s.Offsets(g.key, time.Duration(at-g.key.Start)*time.Millisecond)
 			if wire.Milliseconds() != n.AddMS || at+recorded.Milliseconds() != m.recorded(g, at) {
-				t.Fatalf("%s at %d: %s on the wire, recorded %s, want %+v %d", g.key.id(), at, wire, recorded, n, m.recorded(g, at))
+				t.Fatalf("%s at %d: %s on the wire, recorded %s, want %+v %d", g.key.ID(), at, wire, recorded, n, m.recorded(g, at))
 			}
 		}
 	}
@@ -234,7 +234,7 @@ func (m *epochModel) check(t *rapid.T) {
 	i := 0
 	for info := range m.s.Walk("door", Finished) {
 		if i == len(m.segments) || info.Key != m.segments[i].key {
-			t.Fatalf("a walk comes to %s as number %d", info.id(), i)
+			t.Fatalf("a walk comes to %s as number %d", info.ID(), i)
 		}
 		i++
 	}

@@ -58,16 +58,16 @@ func (y *story) segmentDespite(start time.Time) {
 		_ = w.sync(0)
 	}
 	k := w.Key()
-	path := filepath.Join(w.stream.dir, layout.WritingName(w.key.id()))
+	path := filepath.Join(w.stream.Dir, layout.WritingName(w.key.ID()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	list, _ := w.completed()
+	list, _ := w.shown.Completed()
 	if err := w.Seal(); err != nil && !errors.Is(err, syscall.EIO) {
 		y.t.Errorf("sealing says %v", err)
 	}
-	if err := again(y.s.mendBroken); err != nil {
+	if err := again(y.s.repairBroken); err != nil {
 		y.t.Errorf("a segment stays broken: %v", err)
 	}
 	if infos := y.s.Segments("the/door", start, time.Time{}); len(infos) != 1 || infos[0].State != Sealed {
@@ -130,34 +130,35 @@ func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
 // afterFailedSync says, for each function that makes something durable, what follows when that fails, so that
 // a sync which succeeds later proves nothing of what was written before.
 var afterFailedSync = map[string]string{
-	"Writer.create":          "the file is removed: the next segment has a file of its own",
-	"Writer.sync":            "the file is in doubt: it is synced no more, the recorder begins another segment, and Seal has it written again",
-	"Writer.finish":          "the file is in doubt: Seal has it written again",
-	"Writer.sealed":          "after a power cut the file has its name of before, and is recovered",
-	"Store.makeDirectory":    "directory and marker are removed, and made by the next segment",
-	"Store.rememberEnd":      "atomicfile.Replace: all of it is done again by the next who needs it",
-	"layout.WriteStreamFile": "its callers are here",
-	"layout.WriteClock":      "its callers are here",
-	"layout.WriteFormat":     "its callers are here",
-	"syncFile.Sync":          "notes that the file is in doubt, for whoever closes it",
-	"Store.recoverFile":      "the file is in doubt, stays broken, and is written again before the next try",
-	"rewrite":                "the copy is removed, the file stays in doubt and broken, and is tried again",
-	"Store.loadTorn":         "after a power cut the file has its name of before, and is recovered again",
-	"Store.mend":             "after a power cut the file has its name of before, and is recovered again",
-	"Store.setAside":         "reported; after a power cut the file has its name of before, and is set aside again",
-	"Store.syncNotes":        "the lines since the last sync are kept, and the side file is written as a whole by the next",
-	"Store.rewriteNotes":     "atomicfile.Replace: the lines are kept, and it is done again by the next",
-	"Store.MarkUploaded":     "the side file stays: after a power cut the segment is sealed, and nothing is sent twice; the next call does the rest",
-	"Store.DeleteStream":     "reported; after a power cut the directory is there again, and deleted again",
-	"Store.markVolume":       "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
-	"Store.rememberVolume":   "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
-	"stream.sync":            "its callers are here",
-	"stream.writeClock":      "atomicfile.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
-	"Store.needFormat":       "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
-	"stream.appendGaps":      "the notes are owed: keepGaps writes all of them again as a whole",
-	"Store.writeGaps":        "atomicfile.Replace: the notes stay owed, and it is done again",
-	"Store.loadGaps":         "atomicfile.Replace: the longer file stays, and is shortened at another start",
-	"Store.Requeue":          "an error for the uploader; after a power cut the file has its name of before, and is queued again another day",
+	"Writer.create":               "the file is removed: the next segment has a file of its own",
+	"Writer.sync":                 "the file is in doubt: it is synced no more, the recorder begins another segment, and Seal has it written again",
+	"Writer.finish":               "the file is in doubt: Seal has it written again",
+	"Writer.sealed":               "after a power cut the file has its name of before, and is recovered",
+	"volume.Volume.MakeDirectory": "directory and marker are removed, and made by the next segment",
+	"Store.rememberEnd":           "atomicfile.Replace: all of it is done again by the next who needs it",
+	"layout.WriteStreamFile":      "its callers are here",
+	"Store.SyncProgress":          "an error; the lines are still owed, and the next one does it again",
+	"layout.WriteClock":           "its callers are here",
+	"layout.WriteFormat":          "its callers are here",
+	"repair.File.Sync":            "notes that the file is in doubt, for whoever closes it",
+	"repair.Recover":              "the file is in doubt, stays broken, and is written again before the next try",
+	"repair.rewrite":              "the copy is removed, the file stays in doubt and broken, and is tried again",
+	"Store.loadTorn":              "after a power cut the file has its name of before, and is recovered again",
+	"Store.repairSegment":         "after a power cut the file has its name of before, and is recovered again",
+	"repair.SetAside":             "reported; after a power cut the file has its name of before, and is set aside again",
+	"progress.Progress.Sync":      "the lines since the last sync are kept, and the side file is written as a whole by the next",
+	"progress.Progress.rewrite":   "atomicfile.Replace: the lines are kept, and it is done again by the next",
+	"Store.MarkUploaded":          "the side file stays: after a power cut the segment is sealed, and nothing is sent twice; the next call does the rest",
+	"Store.DeleteStream":          "reported; after a power cut the directory is there again, and deleted again",
+	"volume.Volume.writeMark":     "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
+	"volume.Volume.Remember":      "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
+	"streams.Stream.Sync":         "its callers are here",
+	"writeClock":                  "atomicfile.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
+	"volume.Volume.NeedFormat":    "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
+	"gaps.Notes.append":           "the notes are owed: keepGaps writes all of them again as a whole",
+	"gaps.Notes.Write":            "atomicfile.Replace: the notes stay owed, and it is done again",
+	"gaps.Load":                   "atomicfile.Replace: the longer file stays, and is shortened at another start",
+	"Store.Requeue":               "an error for the uploader; after a power cut the file has its name of before, and is queued again another day",
 }
 
 func TestEachSyncHasAnAnswerToItsFailure(t *testing.T) {
@@ -254,7 +255,7 @@ func TestAFileInDoubtIsWrittenAgainByTheNextAgent(t *testing.T) {
 	if err := s.Close(); err != nil { // as if it was killed
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", layout.WritingName(w.key.id()))
+	path := filepath.Join(dir, "door", layout.WritingName(w.key.ID()))
 	before, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 func TestAStoreOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
@@ -27,7 +28,7 @@ func TestAStoreOfANewerVersionIsRefusedAndStaysAsItIs(t *testing.T) {
 		_, readErr := OpenReadOnly(Options{Dir: dir})
 		for _, err := range []error{err, readErr} {
 			var fault *health.Fault
-			if !errors.As(err, &fault) || fault.Code != CodeFormat || fault.Class != health.UserError || !strings.Contains(fault.Text, want) {
+			if !errors.As(err, &fault) || fault.Code != volume.CodeFormat || fault.Class != health.UserError || !strings.Contains(fault.Text, want) {
 				t.Errorf("%q: %v, want %q", content, err, want)
 			}
 		}
@@ -50,7 +51,7 @@ func TestAStoreHasTheLeastFormatThatItNeeds(t *testing.T) {
 		t.Errorf("a store that an earlier version understands has a format: %v", err)
 	}
 	s.mu.Lock()
-	s.streams["door"].catalog.SeeEpoch(1)
+	s.streams["door"].Catalog.SeeEpoch(1)
 	s.mu.Unlock()
 	k := addSegment(t, s, "door", begin.Add(-time.Hour), 1)
 	if k.Epoch != 1 {
@@ -97,7 +98,7 @@ func TestNoNameWithAnEpochIsWrittenBeforeTheFormat(t *testing.T) {
 	s := open(t, dir)
 	addSegment(t, s, "door", begin, 1)
 	s.mu.Lock()
-	s.streams["door"].catalog.SeeEpoch(1)
+	s.streams["door"].Catalog.SeeEpoch(1)
 	s.mu.Unlock()
 	if err := os.MkdirAll(filepath.Join(dir, layout.FormatFileName, "in the way"), 0o700); err != nil {
 		t.Fatal(err)

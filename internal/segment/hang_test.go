@@ -85,7 +85,7 @@ func TestAHangingRenameOrRemovalHoldsUpNobodyElse(t *testing.T) {
 		if err := w.Seal(); err != nil {
 			return err
 		}
-		list, _ := w.completed()
+		list, _ := w.shown.Completed()
 		for _, f := range list {
 			if err := s.MarkPersisted(w.Key(), f); err != nil {
 				return err
@@ -179,8 +179,8 @@ func TestAHangingRenameOrRemovalHoldsUpNobodyElse(t *testing.T) {
 					t.Errorf("%d segments are left, want %d", got, row.left)
 				}
 				for _, st := range s.streams {
-					for k, a := range st.active {
-						if a.moving != nil || a.leases != 0 {
+					for k, a := range st.Active {
+						if a.Moving != nil || a.Leases != 0 {
 							t.Errorf("segment %s is still held", k)
 						}
 					}
@@ -269,7 +269,7 @@ func (x *renaming) write(segments int64) {
 	for i := range segments {
 		w := startSegment(x.t, x.s, "door", x.key(i).StartTime(), 1)
 		x.recorded.Store(i + 1)
-		fragments, _ := w.completed()
+		fragments, _ := w.shown.Completed()
 		if err := errors.Join(w.Seal(), x.s.MarkPersisted(x.key(i), fragments[0]), x.s.MarkUploaded(x.key(i))); err != nil {
 			x.t.Error(err)
 			return

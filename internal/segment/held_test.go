@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 func TestWhatOthersHoldOpenIsKnown(t *testing.T) {
@@ -73,7 +75,7 @@ func TestAskingWhoHoldsAFileHoldsUpNobody(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 300 {
-			heldFile(path)
+			volume.Held(path)
 		}
 	}()
 	for asking := true; asking; {

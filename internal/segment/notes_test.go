@@ -80,11 +80,13 @@ func TestNotesThatTheDiskDidNotTakeComeWithTheNext(t *testing.T) {
 	for _, op := range []string{"open", "write"} {
 		for _, failure := range noteFailures {
 			for name, next := range map[string]func(s *Store, k, other Key, list []mkv.Fragment) error{
-				"the next note":             func(s *Store, k, _ Key, list []mkv.Fragment) error { return s.MarkPersisted(k, list[2]) },
-				"the same note":             func(s *Store, k, _ Key, list []mkv.Fragment) error { return s.MarkPersisted(k, list[1]) },
-				"a note of another segment": func(s *Store, _, other Key, list []mkv.Fragment) error { return s.MarkPersisted(other, list[0]) },
-				"the next sync":             func(s *Store, _, _ Key, _ []mkv.Fragment) error { return s.SyncProgress() },
-				"closing the store":         func(s *Store, _, _ Key, _ []mkv.Fragment) error { return s.Close() },
+				"the next note": func(s *Store, k, _ Key, list []mkv.Fragment) error { return s.MarkPersisted(k, list[2]) },
+				"the same note": func(s *Store, k, _ Key, list []mkv.Fragment) error { return s.MarkPersisted(k, list[1]) },
+				"a note of another segment": func(s *Store, _, other Key, list []mkv.Fragment) error {
+					return s.MarkPersisted(other, list[0])
+				},
+				"the next sync":     func(s *Store, _, _ Key, _ []mkv.Fragment) error { return s.SyncProgress() },
+				"closing the store": func(s *Store, _, _ Key, _ []mkv.Fragment) error { return s.Close() },
 			} {
 				disk := &full{why: failure.why, takes: failure.takes}
 				s, err := Open(Options{Dir: t.TempDir(), Files: disk})
@@ -148,7 +150,7 @@ func TestNotesWhoseSyncFailedAreWrittenAgain(t *testing.T) {
 		}
 	}
 	disk.op.Store("")
-	path := filepath.Join(s.dir, "door", layout.ProgressName(k.id()))
+	path := filepath.Join(s.dir, "door", layout.ProgressName(k.ID()))
 	if err := os.Truncate(path, 20); err != nil { // what the disk has of it
 		t.Fatal(err)
 	}
@@ -179,7 +181,7 @@ func TestLeftoversOfRewritingAreRemoved(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{layout.ProgressName(k.id()) + atomicfile.BesideSuffix, layout.WritingName(k.id()) + atomicfile.BesideSuffix, "notes.new", ".new"} {
+	for _, name := range []string{layout.ProgressName(k.ID()) + atomicfile.BesideSuffix, layout.WritingName(k.ID()) + atomicfile.BesideSuffix, "notes.new", ".new"} {
 		if err := os.WriteFile(filepath.Join(dir, "door", name), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -363,7 +363,7 @@ func (y *story) fragment(w *Writer, i int, flush bool) mkv.Fragment {
 	if err := errors.Join(err, endErr); err != nil {
 		y.t.Fatal(err)
 	}
-	path := filepath.Join(w.stream.dir, layout.WritingName(w.key.id()))
+	path := filepath.Join(w.stream.Dir, layout.WritingName(w.key.ID()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		y.t.Fatal(err)
@@ -435,7 +435,7 @@ func (y *story) delete(k Key) {
 // epoch begins one, as the times of the stream in the last one from `from` on are off by add.
 func (y *story) epoch(stream string, from time.Time, add time.Duration, at time.Time) {
 	y.t.Helper()
-	k := Key{Stream: stream, Epoch: y.s.streams[stream].catalog.Epoch + 1}
+	k := Key{Stream: stream, Epoch: y.s.streams[stream].Catalog.Epoch + 1}
 	y.fact(fact{kind: "beginning", key: k})
 	if err := y.s.BeginEpoch(stream, from, time.Time{}, add, at); err != nil {
 		y.t.Fatal(err)
@@ -562,7 +562,7 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 		}
 		for _, f := range facts {
 			if !holds(r, list, f) {
-				t.Errorf("%s %s: the synced fragment at %s is lost; there are %v", k.Stream, k.id(), f.fragment.Start, list)
+				t.Errorf("%s %s: the synced fragment at %s is lost; there are %v", k.Stream, k.ID(), f.fragment.Start, list)
 			}
 		}
 		_ = r.Close()
@@ -570,12 +570,12 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 	for k, list := range p.persisted {
 		for _, f := range list {
 			if !s.Done(k, f.Start) {
-				t.Errorf("%s %s: the synced note of %s is lost", k.Stream, k.id(), f.Start)
+				t.Errorf("%s %s: the synced note of %s is lost", k.Stream, k.ID(), f.Start)
 			}
 		}
 	}
 	for stream, epoch := range p.epochs {
-		if got := s.streams[stream].catalog.Epoch; got < epoch {
+		if got := s.streams[stream].Catalog.Epoch; got < epoch {
 			t.Errorf("%s: epoch %d had begun, and it is epoch %d", stream, epoch, got)
 		}
 	}
@@ -583,7 +583,7 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 		for k := range p.fragments {
 			ahead := k.Stream == f.key.Stream && k.Epoch+1 == f.key.Epoch && k.Start >= f.end
 			if wire, _ := s.Offsets(k, 0); ahead && wire != f.offset {
-				t.Errorf("%s %s: the note that it is off by %s is lost: %s", k.Stream, k.id(), f.offset, wire)
+				t.Errorf("%s %s: the note that it is off by %s is lost: %s", k.Stream, k.ID(), f.offset, wire)
 			}
 		}
 	}
@@ -595,13 +595,13 @@ func (p promised) check(t *testing.T, dir string, files fileSystem) {
 	for _, stream := range s.Streams() {
 		for _, info := range s.Segments(stream, time.Time{}, time.Time{}) {
 			if info.State == Writing || (info.State == Uploaded && !p.uploading[info.Key]) {
-				t.Errorf("%s %s is %s after recovery", stream, info.id(), info.State)
+				t.Errorf("%s %s is %s after recovery", stream, info.ID(), info.State)
 			}
 			if r, err := s.OpenSegment(info.Key); err != nil {
-				t.Errorf("%s %s cannot be opened: %v", stream, info.id(), err)
+				t.Errorf("%s %s cannot be opened: %v", stream, info.ID(), err)
 			} else {
 				if m, err := r.container(); err != nil || !m.Complete() {
-					t.Errorf("%s %s is not finished", stream, info.id())
+					t.Errorf("%s %s is not finished", stream, info.ID())
 				}
 				_ = r.Close()
 			}

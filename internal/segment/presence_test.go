@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Whatever somebody removes of the recording directory while the agent records, recording goes on in the next
@@ -27,24 +28,26 @@ func TestWhatVanishesComesBack(t *testing.T) {
 	empty := func(path string) error { return os.Mkdir(path, 0o750) }
 	all := func(dir string) error {
 		names, err := filepath.Glob(filepath.Join(dir, "*"))
-		for _, name := range append(names, filepath.Join(dir, volumeName), filepath.Join(dir, lockName)) {
+		for _, name := range append(names, filepath.Join(dir, volume.MarkFileName), filepath.Join(dir, volume.LockFileName)) {
 			err = errors.Join(err, os.RemoveAll(name))
 		}
 		return err
 	}
 	for _, tc := range []struct {
-		name string
-		harm func(dir string) error
-		says string // of Create, or of a condition while it records; "": it heals without a word
-		mend func(dir string) error
+		name   string
+		harm   func(dir string) error
+		says   string // of Create, or of a condition while it records; "": it heals without a word
+		repair func(dir string) error
 	}{
-		{"the mark removed", remove(volumeName), "", nil},
-		{"the mark replaced by a file", replace(volumeName, file), "", nil},
-		{"the mark replaced by a directory", replace(volumeName, directory), "move away what is in its place", remove(volumeName)},
-		{"the lock removed", remove(lockName), "", nil},
-		{"the lock replaced by a file", replace(lockName, file), "", nil},
-		{"the lock replaced by a directory", replace(lockName, directory), "move away what is in its place", remove(lockName)},
-		{"the mark and the lock removed", func(dir string) error { return errors.Join(remove(volumeName)(dir), remove(lockName)(dir)) }, "", nil},
+		{"the mark removed", remove(volume.MarkFileName), "", nil},
+		{"the mark replaced by a file", replace(volume.MarkFileName, file), "", nil},
+		{"the mark replaced by a directory", replace(volume.MarkFileName, directory), "move away what is in its place", remove(volume.MarkFileName)},
+		{"the lock removed", remove(volume.LockFileName), "", nil},
+		{"the lock replaced by a file", replace(volume.LockFileName, file), "", nil},
+		{"the lock replaced by a directory", replace(volume.LockFileName, directory), "move away what is in its place", remove(volume.LockFileName)},
+		{"the mark and the lock removed", func(dir string) error {
+			return errors.Join(remove(volume.MarkFileName)(dir), remove(volume.LockFileName)(dir))
+		}, "", nil},
 		{"all removed", all, "", nil},
 		{"the directory removed", func(dir string) error { return os.RemoveAll(dir) }, "", nil},
 		{"the directory removed and made again", replace("", empty), "", nil},
@@ -70,7 +73,7 @@ func TestWhatVanishesComesBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = w.Seal() // its file may be gone
-			_ = s.mendBroken()
+			_ = s.repairBroken()
 			next, err := s.Create("door", headerAt(begin.Add(2*time.Minute)))
 			worst, _ := s.health.Snapshot().Worst()
 			if said := worst.Text + sentence(err); !strings.Contains(said, tc.says) || tc.says == "" && (err != nil || worst.Severity > health.Info) {
@@ -79,20 +82,20 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			if err == nil {
 				seal(t, next)
 			}
-			if tc.mend != nil {
-				if err := tc.mend(dir); err != nil {
+			if tc.repair != nil {
+				if err := tc.repair(dir); err != nil {
 					t.Fatal(err)
 				}
 			}
-			_ = s.mendBroken()
-			if err := s.present(); err != nil {
+			_ = s.repairBroken()
+			if err := s.volume.Present(); err != nil {
 				t.Errorf("present: %v", err)
 			}
 			addSegment(t, s, "door", begin.Add(3*time.Minute), 1)
 			if worst, ok := s.health.Snapshot().Worst(); ok {
 				t.Errorf("left: %+v", worst)
 			}
-			if err := s.rememberVolume(); err != nil {
+			if err := s.volume.Remember(); err != nil {
 				t.Errorf("the memory: %v", err)
 			}
 			if _, err := Open(Options{Dir: dir}); err == nil {
@@ -124,7 +127,7 @@ func TestADeletedFileIsNotRecordedTo(t *testing.T) {
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, "door", layout.WritingName(w.Key().id()))); err != nil {
+	if err := os.Remove(filepath.Join(dir, "door", layout.WritingName(w.Key().ID()))); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Flush(); err == nil || !strings.Contains(err.Error(), "deleted the file") {

@@ -1,196 +1,77 @@
 package segment
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
-
-// progress is which fragments of a segment need not be sent again. Its file is appended to with
-// every acknowledgement, a line each: what a killed process wrote stays, and a torn last line of a
-// power cut is as if it had not been written.
-//
-//	persisted 4000 81234 7960    start and size of the fragment, and its last frame; ms since the segment's start
-//	refused 8000 80112 11960 4006 INVALID_MKV_DATA
-//	tried 8000 1795233600000 0    when the fragment was refused, Unix ms, and which try that was: 0 is the first
-//	again 8000 1795320000000 1    it is pending again, for that try
-//
-// Versions that do not know a kind of line pass over it.
-type progress struct {
-	file  file // nil until the first line of this process
-	owed  bool // lines are to be written or synced, or the file to be written again
-	ended bool // nothing is written any more
-	done  map[time.Duration]bool
-	again map[time.Duration]refusal // were refused, and are pending again
-	bytes int64                     // of the fragments in done
-	spans []span                    // media of the fragments in done
-
-	writing sync.Mutex // held to write to the file, and to end it; taken before the store's mu
-	notes   notes
-}
-
-const (
-	linePersisted = "persisted"
-	lineRefused   = "refused"
-	lineTried     = "tried"
-	lineAgain     = "again"
-)
-
-func newProgress() *progress { return &progress{done: make(map[time.Duration]bool)} }
-
-func (p *progress) note(f mkv.Fragment) {
-	if p.done[f.Start] {
-		return
-	}
-	p.done[f.Start] = true
-	delete(p.again, f.Start)
-	p.bytes += f.Size
-	p.spans = cover(p.spans, span{f.Start.Milliseconds(), f.Last.Milliseconds()})
-}
-
-// loadProgress reads a side file, and which fragments are refused by it; a torn or foreign line is passed
-// over.
-func (s *Store) loadProgress(path string) (*progress, []refusal, error) {
-	data, err := s.files.ReadFile(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	p := newProgress()
-	var refused refusals
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, len(data)+1) // what a power cut left may be one line
-	for lines.Scan() {
-		p.read(strings.Fields(lines.Text()), &refused)
-	}
-	for _, one := range slices.Clone(refused.of[layout.ID{}]) {
-		if !byService(one.code) { // the line was to blame
-			refused.take(layout.ID{}, one.start)
-			p.undo(one)
-		}
-	}
-	list := refused.of[layout.ID{}]
-	// A line that a power cut tore must not swallow the next one.
-	if n := len(data); n > 0 && data[n-1] != '\n' {
-		if s.readOnly {
-			return p, list, nil
-		}
-		f, err := s.files.OpenFile(path, os.O_APPEND|os.O_WRONLY, layout.FileMode)
-		if err != nil {
-			return nil, nil, err
-		}
-		_, err = f.Write([]byte{'\n'})
-		if err := errors.Join(err, f.Close()); err != nil {
-			return nil, nil, err
-		}
-	}
-	return p, list, nil
-}
-
-// read takes a line in.
-func (p *progress) read(fields []string, refused *refusals) {
-	if len(fields) < 4 {
-		return
-	}
-	var numbers [3]int64
-	for i := range numbers {
-		n, err := strconv.ParseInt(fields[i+1], 10, 64)
-		if err != nil || n < 0 {
-			return
-		}
-		numbers[i] = n
-	}
-	start := time.Duration(numbers[0]) * time.Millisecond
-	one, isRefused := refused.take(layout.ID{}, start)
-	switch fields[0] {
-	case linePersisted, lineRefused:
-		f := mkv.Fragment{Start: start, Size: numbers[1], Last: time.Duration(numbers[2]) * time.Millisecond}
-		tries := p.again[start].tries
-		p.note(f)
-		if isRefused = fields[0] == lineRefused; isRefused {
-			one = refusal{start: start, last: f.Last, size: f.Size, code: strings.Join(fields[4:], " "), tries: tries}
-		}
-	case lineTried:
-		one.at, one.tries = numbers[1], int(numbers[2])
-	case lineAgain:
-		if isRefused {
-			one.at, one.tries = numbers[1], int(numbers[2])
-			p.undo(one)
-		}
-		return
-	}
-	if isRefused {
-		refused.add(layout.ID{}, one)
-	}
-}
 
 // MarkPersisted notes that the service acknowledged a fragment as persisted: it will not be sent
 // again. The note survives the end of the process at once, and a power cut after the next sync.
 func (s *Store) MarkPersisted(k Key, f mkv.Fragment) error {
-	return s.note(k, f, linePersisted, "")
+	return s.note(k, f, nil)
 }
 
 // MarkRefused notes that the service does not take a fragment, and why: reason begins with its code. The
 // fragment counts as done for the upload until Requeue, and its segment is kept when others are deleted after
 // their upload.
 func (s *Store) MarkRefused(k Key, f mkv.Fragment, reason string) error {
-	return s.note(k, f, lineRefused, reason)
+	return s.note(k, f, &progress.Refusal{
+		Start: f.Start, Last: f.Last, Size: f.Size, Code: oneLine(reason), At: s.now().UnixMilli(),
+	})
 }
 
-func (s *Store) note(k Key, f mkv.Fragment, kind, reason string) error {
-	one := refusal{start: f.Start, last: f.Last, size: f.Size, code: oneLine(reason), at: s.now().UnixMilli()}
-	st, p, err := s.remember(k, f, kind, &one)
+// note notes that a fragment is persisted or, unless refused is nil, that it is refused.
+func (s *Store) note(k Key, f mkv.Fragment, refused *progress.Refusal) error {
+	st, p, err := s.remember(k, f, refused)
 	if err != nil {
 		return err
 	}
-	if p != nil {
-		line := strings.TrimRight(fmt.Sprintf("%s %d %d %d %s", kind, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds(), oneLine(reason)), " ")
-		if kind == lineRefused {
-			line += fmt.Sprintf("\n%s %d %d %d", lineTried, f.Start.Milliseconds(), one.at, one.tries)
-		}
-		err = diskFault(st.dir, s.write(st, p, k.id(), line))
+	switch {
+	case p == nil:
+	case refused != nil:
+		err = volume.Fault(st.Dir, p.WriteRefused(*refused))
+	default:
+		err = volume.Fault(st.Dir, p.WritePersisted(f))
 	}
 	return errors.Join(err, s.writeOwed(k.Stream, p))
 }
 
 // remember notes a fragment in memory: even when the disk fails it is not sent twice by this
 // process. The progress is nil when that is known already. A refusal gets its number of tries.
-func (s *Store) remember(k Key, f mkv.Fragment, kind string, one *refusal) (*stream, *progress, error) {
+func (s *Store) remember(k Key, f mkv.Fragment, refused *progress.Refusal) (*streams.Stream, *progress.Progress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[k.Stream]
 	if st == nil {
 		return nil, nil, notFound(k)
 	}
-	switch i, ok := st.catalog.Find(k.id()); {
-	case !ok && !slices.Contains(st.catalog.Broken, k.id()):
+	switch i, ok := st.Catalog.Find(k.ID()); {
+	case !ok && !slices.Contains(st.Catalog.Broken, k.ID()):
 		return nil, nil, notFound(k)
-	case ok && st.catalog.Entries[i].State == Uploaded:
+	case ok && st.Catalog.Entries[i].State == Uploaded:
 		return nil, nil, nil
 	}
-	a := st.use(k.id())
-	if a.progress == nil {
-		a.progress = newProgress()
+	a := st.Use(k.ID())
+	if a.Progress == nil {
+		a.Progress = progress.New(st.Files, st.Dir, k.ID())
 	}
-	p := a.progress
-	if p.done[f.Start] {
+	p := a.Progress
+	if p.Done(f.Start) {
 		return nil, nil, nil
 	}
-	one.tries = p.again[f.Start].tries
-	if p.note(f); kind == lineRefused {
-		st.refused.add(k.id(), *one)
+	before, _ := p.RefusedBefore(f.Start)
+	if p.Add(f); refused != nil {
+		refused.Tries = before.Tries
+		st.Refused.Add(k.ID(), *refused)
 	}
 	return st, p, nil
 }
@@ -205,11 +86,11 @@ func (s *Store) Done(k Key, fragmentStart time.Duration) bool {
 	if st == nil {
 		return false
 	}
-	if i, ok := st.catalog.Find(k.id()); ok && st.catalog.Entries[i].State == Uploaded {
+	if i, ok := st.Catalog.Find(k.ID()); ok && st.Catalog.Entries[i].State == Uploaded {
 		return true
 	}
-	a := st.active[k.id()]
-	return a != nil && a.progress != nil && a.progress.done[fragmentStart]
+	a := st.Active[k.ID()]
+	return a != nil && a.Progress != nil && a.Progress.Done(fragmentStart)
 }
 
 // MarkUploaded moves a sealed segment to uploaded. Where a part of it cannot be read, that counts as refused: the segment
@@ -226,11 +107,11 @@ func (s *Store) MarkUploaded(k Key) error {
 		return err
 	}
 	if !finished {
-		return fmt.Errorf("segment %s of stream %s is still being written: %w", k.id(), k.Stream, ErrIncomplete)
+		return fmt.Errorf("segment %s of stream %s is still being written: %w", k.ID(), k.Stream, ErrIncomplete)
 	}
 	for _, f := range fragments {
 		if !s.Done(k, f.Start) {
-			return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrIncomplete)
+			return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrIncomplete)
 		}
 	}
 	damaged, err := s.noteDamaged(r)
@@ -241,65 +122,65 @@ func (s *Store) MarkUploaded(k Key) error {
 	if err != nil || (!done && !s.hasNotes(r.stream, k)) {
 		return err
 	}
-	if err := r.stream.sync(); err != nil {
-		return diskFault(r.stream.dir, err)
+	if err := r.stream.Sync(); err != nil {
+		return volume.Fault(r.stream.Dir, err)
 	}
 	if err := s.endProgress(r.stream, k); err != nil || !damaged {
 		return err
 	}
-	return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrDamaged)
+	return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrDamaged)
 }
 
 // hasNotes reports whether the side file of an uploaded segment is still there, because its name could not
 // be made durable before.
-func (s *Store) hasNotes(st *stream, k Key) bool {
+func (s *Store) hasNotes(st *streams.Stream, k Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := st.active[k.id()]
-	return a != nil && a.progress != nil
+	a := st.Active[k.ID()]
+	return a != nil && a.Progress != nil
 }
 
 // uploaded renames the segment's file; done says that it was not so before. Call with a lease.
-func (s *Store) uploaded(st *stream, k Key) (done bool, err error) {
+func (s *Store) uploaded(st *streams.Stream, k Key) (done bool, err error) {
 	before, after, err := s.claimUploaded(st, k)
 	if err != nil || before.State == Uploaded {
 		return false, err
 	}
-	err = st.rename(before.Name(), after.Name())
+	err = st.Rename(before.Name(), after.Name())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.active[k.id()].end()
+	st.Active[k.ID()].End()
 	if err != nil {
-		return false, diskFault(st.dir, err)
+		return false, volume.Fault(st.Dir, err)
 	}
-	i, _ := st.catalog.Find(k.id())
-	st.catalog.Replace(i, after)
-	st.changed()
+	i, _ := st.Catalog.Find(k.ID())
+	st.Catalog.Replace(i, after)
+	st.Watchers.Notify()
 	return true, nil
 }
 
 // claimUploaded takes a segment for its way to uploaded. Somebody else who does the same is waited
 // for, and then there is nothing left to do.
-func (s *Store) claimUploaded(st *stream, k Key) (before, after catalog.Entry, err error) {
+func (s *Store) claimUploaded(st *streams.Stream, k Key) (before, after catalog.Entry, err error) {
 	for {
 		s.mu.Lock()
-		i, ok := st.catalog.Find(k.id())
+		i, ok := st.Catalog.Find(k.ID())
 		if !ok {
 			s.mu.Unlock()
 			return before, after, notFound(k)
 		}
-		before = st.catalog.Entries[i]
+		before = st.Catalog.Entries[i]
 		after = before
-		a := st.active[k.id()] // there, for the lease
-		if other := a.moving; other != nil {
+		a := st.Active[k.ID()] // there, for the lease
+		if other := a.Moving; other != nil {
 			s.mu.Unlock()
-			<-other.ended
+			<-other.Ended
 			continue
 		}
 		if before.State != Uploaded {
 			after.State = Uploaded
-			after.Refused = len(st.refused.of[k.id()]) > 0
-			a.begin(after.Name())
+			after.Refused = len(st.Refused.Of[k.ID()]) > 0
+			a.Begin(after.Name())
 		}
 		s.mu.Unlock()
 		return before, after, nil
@@ -308,25 +189,76 @@ func (s *Store) claimUploaded(st *stream, k Key) (before, after catalog.Entry, e
 
 // endProgress removes the side file of an uploaded segment. Its new name must be durable before:
 // without both, all of it would be sent again.
-func (s *Store) endProgress(st *stream, k Key) error {
+func (s *Store) endProgress(st *streams.Stream, k Key) error {
 	s.mu.Lock()
-	var p *progress
-	if a := st.active[k.id()]; a != nil {
-		p, a.progress = a.progress, nil
-		st.unuse(k.id())
+	var p *progress.Progress
+	if a := st.Active[k.ID()]; a != nil {
+		p, a.Progress = a.Progress, nil
+		st.Release(k.ID())
 	}
-	refused := len(st.refused.of[k.id()]) > 0
+	refused := len(st.Refused.Of[k.ID()]) > 0
 	s.mu.Unlock()
 	if p == nil {
 		return nil
 	}
-	err := s.write(st, p, k.id(), "") // what is owed
-	_ = s.endNotes(p)
+	err := p.WritePending() // what is owed
+	_ = p.End()
 	if refused {
-		return diskFault(st.dir, err) // the reasons stay
+		return volume.Fault(st.Dir, err) // the reasons stay
 	}
-	if err := st.files.Remove(filepath.Join(st.dir, layout.ProgressName(k.id()))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return diskFault(st.dir, err)
+	return volume.Fault(st.Dir, p.Remove())
+}
+
+// owing is progress that is not durable.
+type owing struct {
+	st *streams.Stream
+	p  *progress.Progress
+}
+
+// owing lists it, of a stream or, when that is "", of all.
+func (s *Store) owing(stream string) (list []owing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams {
+		if stream != "" && stream != st.Name {
+			continue
+		}
+		for _, a := range st.Active {
+			if a.Progress != nil && a.Progress.Owed() {
+				list = append(list, owing{st, a.Progress})
+			}
+		}
 	}
-	return nil
+	return list
+}
+
+// NotesPending reports whether notes of a stream's fragments wait for a disk that did not take them.
+func (s *Store) NotesPending(stream string) bool {
+	return slices.ContainsFunc(s.owing(stream), func(o owing) bool { return o.p.Pending() })
+}
+
+// writeOwed writes what is pending of a stream's segments but one, so that who notes a fragment without an
+// error knows that all notes are written.
+func (s *Store) writeOwed(stream string, but *progress.Progress) error {
+	var all error
+	for _, o := range s.owing(stream) {
+		if o.p != but {
+			all = errors.Join(all, volume.Fault(o.st.Dir, o.p.TryWritePending()))
+		}
+	}
+	return all
+}
+
+// SyncProgress makes the notes of MarkPersisted durable now, also those that could not be written before.
+// Nobody waits for the disk meanwhile but the caller.
+func (s *Store) SyncProgress() error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	var all error
+	for _, o := range s.owing("") {
+		if err := o.p.Sync(); err != nil {
+			all = errors.Join(all, volume.Fault(o.st.Dir, err))
+		}
+	}
+	return all
 }

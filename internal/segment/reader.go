@@ -7,23 +7,23 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Reader reads one segment, and keeps it from being deleted until Close. Safe for concurrent use.
 type Reader struct {
 	store  *Store
-	stream *stream
+	stream *streams.Stream
 	key    Key
-	writer *Writer // nil when the segment was finished already
+	shown  *streams.Recording // nil when the segment was finished already
 	file   file
 	header mkv.Header
 
@@ -40,7 +40,7 @@ func (s *Store) OpenSegment(k Key) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = r.open(); err == nil && r.writer == nil {
+	if err = r.open(); err == nil && r.shown == nil {
 		err = r.readHeader()
 	}
 	if err != nil {
@@ -55,23 +55,23 @@ func (s *Store) lease(k Key) (*Reader, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.streams[k.Stream]
-	if st == nil || st.deleting {
+	if st == nil || st.Deleting {
 		return nil, notFound(k)
 	}
-	i, ok := st.catalog.Find(k.id())
+	i, ok := st.Catalog.Find(k.ID())
 	if !ok {
 		return nil, notFound(k)
 	}
 	r := &Reader{store: s, stream: st, key: k}
-	if a := st.active[k.id()]; a != nil {
-		if a.moving != nil && a.moving.to == garbageName(st.catalog.Entries[i]) {
+	if a := st.Active[k.ID()]; a != nil {
+		if a.Moving != nil && a.Moving.To == garbageName(st.Catalog.Entries[i]) {
 			return nil, notFound(k)
 		}
-		if r.writer = a.writer; r.writer != nil {
-			r.header = r.writer.header
+		if r.shown = a.Recording; r.shown != nil {
+			r.header = r.shown.Header
 		}
 	}
-	st.use(k.id()).leases++
+	st.Use(k.ID()).Leases++
 	return r, nil
 }
 
@@ -81,18 +81,20 @@ func (r *Reader) open() error {
 	s, st := r.store, r.stream
 	var before []string
 	for {
-		names := s.namesOf(st, r.key.id())
+		s.mu.Lock()
+		names := st.FileNames(r.key.ID())
+		s.mu.Unlock()
 		for _, name := range names {
-			file, err := st.files.OpenFile(filepath.Join(st.dir, name), os.O_RDONLY, 0)
+			file, err := st.Files.OpenFile(filepath.Join(st.Dir, name), os.O_RDONLY, 0)
 			if err == nil {
 				r.file = file
 				return nil
 			}
 			if !errors.Is(err, fs.ErrNotExist) {
-				return diskFault(st.dir, err)
+				return volume.Fault(st.Dir, err)
 			}
 		}
-		if slices.Equal(names, before) && (!s.readOnly || !s.relocate(st, r.key.id())) {
+		if slices.Equal(names, before) && (!s.readOnly || !s.relocate(st, r.key.ID())) {
 			return s.vanished(st, r.key)
 		}
 		before = names
@@ -100,7 +102,7 @@ func (r *Reader) open() error {
 }
 
 // vanished is the error of a segment whose file somebody deleted. It is listed no longer, unless its disk is gone.
-func (s *Store) vanished(st *stream, k Key) error {
+func (s *Store) vanished(st *streams.Stream, k Key) error {
 	gone := fmt.Errorf("the file is gone: %w", notFound(k))
 	if s.readOnly {
 		return gone
@@ -109,19 +111,19 @@ func (s *Store) vanished(st *stream, k Key) error {
 		return err
 	}
 	s.mu.Lock()
-	i, ok := st.catalog.Find(k.id())
-	if a := st.active[k.id()]; !ok || a != nil && (a.writer != nil || a.moving != nil) {
+	i, ok := st.Catalog.Find(k.ID())
+	if a := st.Active[k.ID()]; !ok || a != nil && (a.Recording != nil || a.Moving != nil) {
 		s.mu.Unlock()
 		return gone
 	}
-	st.catalog.Remember(st.catalog.Entries[i])
-	notes := st.forget(k.id())
-	st.unuse(k.id())
-	st.recheck()
-	st.changed()
+	st.Catalog.Remember(st.Catalog.Entries[i])
+	notes := st.Forget(k.ID())
+	st.Release(k.ID())
+	st.Recheck()
+	st.Watchers.Notify()
 	s.mu.Unlock()
 	if notes != nil {
-		_ = s.endNotes(notes) // nobody reads them any more
+		_ = notes.End() // nobody reads them any more
 	}
 	s.logVanished(k)
 	return gone
@@ -129,53 +131,29 @@ func (s *Store) vanished(st *stream, k Key) error {
 
 func (s *Store) logVanished(k Key) {
 	s.log.Error("somebody deleted the file of a segment: it is listed no longer",
-		zap.String("stream", k.Stream), zap.String("segment", k.id().String()))
-}
-
-// namesOf gives the name of a segment's file, and the one that it gets now, if it does.
-func (s *Store) namesOf(st *stream, k layout.ID) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, ok := st.catalog.Find(k)
-	if !ok {
-		return nil
-	}
-	names := []string{st.catalog.Entries[i].Name()}
-	if a := st.active[k]; a.moving != nil {
-		names = append(names, a.moving.to)
-	}
-	return names
+		zap.String("stream", k.Stream), zap.String("segment", k.ID().String()))
 }
 
 // relocate looks for a segment whose state the agent beside which we read has changed.
-func (s *Store) relocate(st *stream, k layout.ID) bool {
-	names, _ := filepath.Glob(filepath.Join(globEscape.Replace(st.dir), k.String()+"*.mkv"))
-	for _, path := range names {
-		p, ok := layout.ParseName(filepath.Base(path))
-		info, err := st.files.Stat(path)
-		if !ok || p.ID != k || p.Suffix == layout.GarbageSuffix || err != nil {
-			continue
-		}
-		e := catalog.Entry{ID: k, Bytes: info.Size(), Length: uint32(p.Length), State: p.State, Refused: p.Refused}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		i, ok := st.catalog.Find(k)
-		if !ok || st.catalog.Entries[i] == e {
-			return false
-		}
-		st.catalog.Replace(i, e)
-		return true
+func (s *Store) relocate(st *streams.Stream, k layout.ID) bool {
+	e, found := st.Look(k)
+	if !found {
+		return false
 	}
-	return false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := st.Catalog.Find(k)
+	if !ok || st.Catalog.Entries[i] == e {
+		return false
+	}
+	st.Catalog.Replace(i, e)
+	return true
 }
-
-// globEscape keeps a directory's own name from being taken for a pattern.
-var globEscape = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`)
 
 func (r *Reader) readHeader() error {
 	m, err := r.container()
 	if err != nil {
-		return fmt.Errorf("segment %s of stream %s: %w", r.key.id(), r.key.Stream, err)
+		return fmt.Errorf("segment %s of stream %s: %w", r.key.ID(), r.key.Stream, err)
 	}
 	r.header = m.Header()
 	return nil
@@ -192,8 +170,8 @@ func (r *Reader) container() (*mkv.Reader, error) {
 // Key identifies the segment.
 func (r *Reader) Key() Key { return r.key }
 
-// at gives when a time since the segment's start was recorded.
-func (r *Reader) at(d time.Duration) time.Time {
+// RecordedAt is when a time since the segment's start was recorded.
+func (r *Reader) RecordedAt(d time.Duration) time.Time {
 	_, recorded := r.store.Offsets(r.key, d)
 	return r.key.StartTime().Add(d + recorded)
 }
@@ -203,8 +181,8 @@ func (r *Reader) Header() mkv.Header { return r.header }
 
 // Fragments lists the completed fragments. While finished is false, more may come.
 func (r *Reader) Fragments() (list []mkv.Fragment, finished bool, err error) {
-	if r.writer != nil {
-		list, finished = r.writer.completed()
+	if r.shown != nil {
+		list, finished = r.shown.Completed()
 		return list, finished, nil
 	}
 	r.once.Do(func() {
@@ -229,12 +207,12 @@ func (r *Reader) Close() error {
 		}
 		r.store.mu.Lock()
 		defer r.store.mu.Unlock()
-		if a := r.stream.active[r.key.id()]; a != nil {
-			a.leases--
+		if a := r.stream.Active[r.key.ID()]; a != nil {
+			a.Leases--
 		}
-		r.stream.unuse(r.key.id())
-		if r.file != nil || r.stream.deleting {
-			r.stream.changed() // or who tries again with every change would try for ever
+		r.stream.Release(r.key.ID())
+		if r.file != nil || r.stream.Deleting {
+			r.stream.Watchers.Notify() // or who tries again with every change would try for ever
 		}
 	})
 	return err

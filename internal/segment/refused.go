@@ -1,137 +1,31 @@
 package segment
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// Refused is a fragment that the service does not take: it is on this disk only.
-type Refused struct {
-	Key      Key
-	Fragment mkv.Fragment // its Start, Last and Size
-	Code     string       // what the service said: 4006 INVALID_MKV_DATA
-	At       time.Time    // when it was refused last; zero when that is not known
-	Tries    int          // how often it was queued again by itself
-}
-
-// refusal is what the store holds of a Refused.
-type refusal struct {
-	start, last time.Duration
-	size        int64
-	code        string
-	at          int64 // Unix ms; 0 when it is not known
-	tries       int
-}
-
-// refusals are a stream's refused fragments. Those that wait for another try are not among them.
-type refusals struct {
-	of    map[layout.ID][]refusal
-	count int
-	bytes int64
-}
-
-func (r *refusals) add(k layout.ID, one refusal) {
-	if r.of == nil {
-		r.of = make(map[layout.ID][]refusal)
-	}
-	r.of[k] = append(r.of[k], one)
-	r.count++
-	r.bytes += one.size
-}
-
-// take removes a fragment's refusal.
-func (r *refusals) take(k layout.ID, start time.Duration) (one refusal, ok bool) {
-	i := slices.IndexFunc(r.of[k], func(x refusal) bool { return x.start == start })
-	if i < 0 {
-		return one, false
-	}
-	one = r.of[k][i]
-	if r.of[k] = slices.Delete(r.of[k], i, i+1); len(r.of[k]) == 0 {
-		delete(r.of, k)
-	}
-	r.count--
-	r.bytes -= one.size
-	return one, true
-}
-
-// drop removes what is known of a segment.
-func (r *refusals) drop(k layout.ID) {
-	for _, one := range r.of[k] {
-		r.count--
-		r.bytes -= one.size
-	}
-	delete(r.of, k)
-}
-
-// sum counts the refused fragments of a segment.
-func (r *refusals) sum(k layout.ID) (count int, bytes int64) {
-	for _, one := range r.of[k] {
-		bytes += one.size
-	}
-	return len(r.of[k]), bytes
-}
-
-// streamReadError is the one code of the service that says what the line did.
-const streamReadError = "4000"
-
-// byService tells whether a reason is the service's, or begins with a code like one: a number, or a name
-// where it sent none. Versions that gave fragments up when the line broke noted a sentence.
-func byService(reason string) bool {
-	code := codeOf(reason)
-	if n, err := strconv.Atoi(code); err == nil {
-		return n > 0 && code != streamReadError
-	}
-	return strings.Contains(code, "_") && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
-}
-
-// codeOf is what fragments that were refused for the same reason have in common.
-func codeOf(reason string) string {
-	code, _, _ := strings.Cut(strings.TrimSpace(reason), " ")
-	return code
-}
-
 // SameCode tells whether both were refused for the same reason.
-func SameCode(a, b string) bool { return codeOf(a) == codeOf(b) }
+func SameCode(a, b string) bool { return progress.SameCode(a, b) }
 
 // Refused lists a stream's refused fragments, oldest first.
 func (s *Store) Refused(stream string) []Refused {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil || st.refused.count == 0 {
-		return nil
+	if st := s.streams[stream]; st != nil {
+		return st.RefusedFragments()
 	}
-	list := make([]Refused, 0, st.refused.count)
-	for k, all := range st.refused.of {
-		for _, one := range all {
-			r := Refused{
-				Key:      Key{Stream: st.name, Epoch: k.Epoch, Start: k.Start},
-				Fragment: mkv.Fragment{Start: one.start, Last: one.last, Size: one.size},
-				Code:     one.code, Tries: one.tries,
-			}
-			if one.at > 0 {
-				r.At = time.UnixMilli(one.at).UTC()
-			}
-			list = append(list, r)
-		}
-	}
-	slices.SortFunc(list, func(a, b Refused) int {
-		return cmp.Or(a.Key.id().Compare(b.Key.id()), cmp.Compare(a.Fragment.Start, b.Fragment.Start))
-	})
-	return list
+	return nil
 }
 
 // RefusedBefore gives why a fragment was refused that is pending again; ok is false for one that was not.
@@ -142,9 +36,9 @@ func (s *Store) RefusedBefore(k Key, fragmentStart time.Duration) (code string, 
 	if st == nil {
 		return "", false
 	}
-	if a := st.active[k.id()]; a != nil && a.progress != nil {
-		one, ok := a.progress.again[fragmentStart]
-		return one.code, ok
+	if a := st.Active[k.ID()]; a != nil && a.Progress != nil {
+		one, ok := a.Progress.RefusedBefore(fragmentStart)
+		return one.Code, ok
 	}
 	return "", false
 }
@@ -158,91 +52,76 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	}
 	finished := e.State == Uploaded
 	if finished {
-		p, err = s.reloadProgress(st, k.id(), p)
+		p, err = reloadProgress(st, k.ID(), p)
 	}
+	s.mu.Lock()
+	again := st.Requeued(k.ID(), fragmentStarts, counted)
+	s.mu.Unlock()
 	if err == nil {
-		err = s.write(st, p, k.id(), s.againLines(st, k.id(), fragmentStarts, counted))
+		err = p.WriteAgain(again, s.now().UnixMilli())
 	}
 	after := e
 	after.State, after.Refused = Sealed, false
 	if err == nil && finished {
-		err = st.rename(e.Name(), after.Name())
+		err = st.Rename(e.Name(), after.Name())
 	}
-	gone := errors.Is(err, fs.ErrNotExist) && st.isGone(e) // asked while nobody else renames it
-	var left *progress                                     // nobody has it any more
+	gone := errors.Is(err, fs.ErrNotExist) && st.IsGone(e) // asked while nobody else renames it
+	var left *progress.Progress                            // nobody has it any more
 	s.mu.Lock()
 	if finished {
-		a := st.active[k.id()]
-		a.end()
+		a := st.Active[k.ID()]
+		a.End()
 		left = p
-		if i, ok := st.catalog.Find(k.id()); err == nil && ok {
-			st.catalog.Replace(i, after)
-			left, a.progress = a.progress, p
+		if i, ok := st.Catalog.Find(k.ID()); err == nil && ok {
+			st.Catalog.Replace(i, after)
+			left, a.Progress = a.Progress, p
 		}
 	}
 	if err == nil {
-		st.pendAgain(p, k.id(), fragmentStarts, counted)
+		st.PendAgain(p, k.ID(), again)
 	}
-	st.unuse(k.id())
-	st.changed()
+	st.Release(k.ID())
+	st.Watchers.Notify()
 	s.mu.Unlock()
 	if left != nil {
-		_ = s.endNotes(left) // what it says is in the file, or is said with the next try
+		_ = left.End() // what it says is in the file, or is said with the next try
 	}
 	if gone {
 		return s.vanishedRefused(st, k)
 	}
 	if err == nil && finished {
-		err = st.sync()
+		err = st.Sync()
 	}
-	return diskFault(st.dir, err)
+	return volume.Fault(st.Dir, err)
 }
 
 // reloadProgress reads the side file of a finished segment. What the disk did not take of it before, as open has it,
 // is written first; open is nil when nothing has.
-func (s *Store) reloadProgress(st *stream, k layout.ID, open *progress) (*progress, error) {
+func reloadProgress(st *streams.Stream, k layout.ID, open *progress.Progress) (*progress.Progress, error) {
 	if open != nil {
-		if err := s.write(st, open, k, ""); err != nil {
+		if err := open.WritePending(); err != nil {
 			return nil, err
 		}
 	}
-	p, _, err := s.loadProgress(filepath.Join(st.dir, layout.ProgressName(k)))
+	p, _, err := progress.Load(st.Files, st.Dir, k, false)
 	return p, err
-}
-
-// pendAgain takes refused fragments of a segment back. Call with mu held.
-func (st *stream) pendAgain(p *progress, k layout.ID, starts []time.Duration, counted bool) {
-	for _, start := range starts {
-		if one, ok := st.refused.take(k, start); ok {
-			if counted {
-				one.tries++
-			}
-			p.undo(one)
-		}
-	}
-}
-
-// isGone reports whether a segment's file is not there.
-func (st *stream) isGone(e catalog.Entry) bool {
-	_, err := st.files.Stat(filepath.Join(st.dir, e.Name()))
-	return errors.Is(err, fs.ErrNotExist)
 }
 
 // vanishedRefused is vanished for a segment with refused fragments: who looks for some to queue again finds those
 // of others.
-func (s *Store) vanishedRefused(st *stream, k Key) error {
+func (s *Store) vanishedRefused(st *streams.Stream, k Key) error {
 	err := s.vanished(st, k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, listed := st.catalog.Find(k.id()); !listed {
-		st.refused.drop(k.id())
+	if _, listed := st.Catalog.Find(k.ID()); !listed {
+		st.Refused.Drop(k.ID())
 	}
 	return err
 }
 
 // claimRequeue takes a segment, of which a finished one gets another name. Somebody else who does that is
 // waited for. The stream is nil when none of the fragments is refused.
-func (s *Store) claimRequeue(k Key, starts []time.Duration) (*stream, *progress, catalog.Entry, error) {
+func (s *Store) claimRequeue(k Key, starts []time.Duration) (*streams.Stream, *progress.Progress, catalog.Entry, error) {
 	for {
 		s.mu.Lock()
 		st := s.streams[k.Stream]
@@ -250,105 +129,56 @@ func (s *Store) claimRequeue(k Key, starts []time.Duration) (*stream, *progress,
 			s.mu.Unlock()
 			return nil, nil, catalog.Entry{}, notFound(k)
 		}
-		i, ok := st.catalog.Find(k.id())
+		i, ok := st.Catalog.Find(k.ID())
 		if !ok {
 			s.mu.Unlock()
 			return nil, nil, catalog.Entry{}, notFound(k)
 		}
-		e := st.catalog.Entries[i]
-		if !slices.ContainsFunc(st.refused.of[k.id()], func(one refusal) bool { return slices.Contains(starts, one.start) }) {
+		e := st.Catalog.Entries[i]
+		if !slices.ContainsFunc(st.Refused.Of[k.ID()], func(one progress.Refusal) bool { return slices.Contains(starts, one.Start) }) {
 			s.mu.Unlock()
 			return nil, nil, e, nil
 		}
-		a := st.use(k.id())
-		if other := a.moving; other != nil {
+		a := st.Use(k.ID())
+		if other := a.Moving; other != nil {
 			s.mu.Unlock()
-			<-other.ended
+			<-other.Ended
 			continue
 		}
 		if e.State == Uploaded {
 			after := e
 			after.State, after.Refused = Sealed, false
-			a.begin(after.Name())
+			a.Begin(after.Name())
 		}
-		p := a.progress
+		p := a.Progress
 		s.mu.Unlock()
 		return st, p, e, nil
 	}
 }
 
-// againLines are what the side file is told of fragments that are pending again.
-func (s *Store) againLines(st *stream, k layout.ID, starts []time.Duration, counted bool) string {
-	now := s.now().UnixMilli()
-	var lines []string
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, one := range st.refused.of[k] {
-		if slices.Contains(starts, one.start) {
-			if counted {
-				one.tries++
-			}
-			lines = append(lines, fmt.Sprintf("%s %d %d %d", lineAgain, one.start.Milliseconds(), now, one.tries))
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
-// undo takes a refused fragment back: it is pending again.
-func (p *progress) undo(one refusal) {
-	if !p.done[one.start] {
-		return
-	}
-	delete(p.done, one.start)
-	p.bytes -= one.size
-	p.spans = uncover(p.spans, span{one.start.Milliseconds(), one.last.Milliseconds()})
-	if p.again == nil {
-		p.again = make(map[time.Duration]refusal)
-	}
-	p.again[one.start] = one
-}
-
-// uncover takes media out of spans.
-func uncover(spans []span, s span) []span {
-	var left []span
-	for _, x := range spans {
-		if x.to <= s.from || x.from >= s.to {
-			left = append(left, x)
-			continue
-		}
-		if x.from < s.from {
-			left = append(left, span{x.from, s.from})
-		}
-		if s.to < x.to {
-			left = append(left, span{s.to, x.to})
-		}
-	}
-	return left
-}
-
 // loadRefused takes in which fragments of a finished segment are refused. One that a version gave up which
 // blamed fragments for the line, or that was to be tried again, makes the segment pending again.
-func (s *Store) loadRefused(st *stream, i int) {
-	e := st.catalog.Entries[i]
-	p, list, err := s.loadProgress(filepath.Join(st.dir, layout.ProgressName(e.ID)))
+func (s *Store) loadRefused(st *streams.Stream, i int) {
+	e := st.Catalog.Entries[i]
+	p, list, err := progress.Load(st.Files, st.Dir, e.ID, s.readOnly)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			s.log.Warn("cannot read which fragments of a segment were refused", zap.String("stream", st.name), zap.Error(err))
+			s.log.Warn("cannot read which fragments of a segment were refused", zap.String("stream", st.Name), zap.Error(err))
 		}
 		return
 	}
 	for _, one := range list {
-		st.refused.add(e.ID, one)
+		st.Refused.Add(e.ID, one)
 	}
-	if len(p.again) == 0 || s.readOnly {
+	if !p.Requeued() || s.readOnly {
 		return
 	}
 	after := e
 	after.State, after.Refused = Sealed, false
-	if err := st.rename(e.Name(), after.Name()); err != nil {
-		s.log.Warn("cannot queue a segment again", zap.String("stream", st.name), zap.Error(err)) // the next start does
+	if err := st.Rename(e.Name(), after.Name()); err != nil {
+		s.log.Warn("cannot queue a segment again", zap.String("stream", st.Name), zap.Error(err)) // the next start does
 		return
 	}
-	st.catalog.Replace(i, after)
-	st.use(e.ID).progress = p
+	st.Catalog.Replace(i, after)
+	st.Use(e.ID).Progress = p
 }

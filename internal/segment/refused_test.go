@@ -153,14 +153,14 @@ func TestWhatTheLineDidIsQueuedAtAStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		// As that version wrote it.
-		path := filepath.Join(dir, "door", layout.ProgressName(k.id()))
+		path := filepath.Join(dir, "door", layout.ProgressName(k.ID()))
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var old []string
 		for line := range strings.Lines(string(data)) {
-			if !strings.HasPrefix(line, lineTried) {
+			if !strings.HasPrefix(line, "tried") {
 				old = append(old, line)
 			}
 		}

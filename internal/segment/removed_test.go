@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/gaps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // A stream that never recorded has no directory: what has its name, or one that is the same on the disk, stays.
@@ -58,8 +60,8 @@ func TestDeletionOfWhatSomebodyDeleted(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if n := s.Deleted(); n != 0 || s.streams["door"].freeing != 0 {
-		t.Errorf("%d bytes are booked as deleted, %d as being freed", n, s.streams["door"].freeing)
+	if n := s.Deleted(); n != 0 || s.streams["door"].Freeing() != 0 {
+		t.Errorf("%d bytes are booked as deleted, %d as being freed", n, s.streams["door"].Freeing())
 	}
 	if list := s.Segments("door", time.Time{}, time.Time{}); len(list) > 0 {
 		t.Errorf("listed: %+v", list)
@@ -139,11 +141,11 @@ func TestNothingIsKnownOfASegmentWithoutItsFile(t *testing.T) {
 		}
 	}
 	st := s.streams["door"]
-	if list := s.Refused("door"); len(list) > 0 || st.refused.count != 0 || st.refused.bytes != 0 {
+	if list := s.Refused("door"); len(list) > 0 || st.Refused.Count != 0 || st.Refused.Bytes != 0 {
 		t.Errorf("still refused: %+v", list)
 	}
-	if len(st.gaps.of) > 0 || len(st.active) > 0 {
-		t.Errorf("still known: gaps %v, active %v", st.gaps.of, st.active)
+	if len(st.Gaps.Of(k.ID())) > 0 || len(st.Gaps.Of(paused.ID())) > 0 || len(st.Active) > 0 {
+		t.Errorf("still known: gaps %v %v, active %v", st.Gaps.Of(k.ID()), st.Gaps.Of(paused.ID()), st.Active)
 	}
 	links, _ := filepath.Glob("/proc/self/fd/*")
 	for _, link := range links {
@@ -161,7 +163,7 @@ func TestTheFormatIsWrittenAgain(t *testing.T) {
 		s = mustOpen(t, Options{Dir: dir})
 		addSegment(t, s, "door", begin, 1)
 		s.mu.Lock()
-		s.streams["door"].catalog.SeeEpoch(1)
+		s.streams["door"].Catalog.SeeEpoch(1)
 		s.mu.Unlock()
 		addSegment(t, s, "door", begin, 1)
 		return s, dir, filepath.Join(dir, layout.FormatFileName)
@@ -212,8 +214,10 @@ func TestTheSideFilesOfAStreamAreWrittenAgain(t *testing.T) {
 	if notes := layout.ReadClock(osFiles{}, filepath.Join(dir, "door")); len(notes) != 1 {
 		t.Errorf("notes of times: %v", notes)
 	}
-	if gaps, _ := readGaps(osFiles{}, filepath.Join(dir, "door")); !gaps.noted || gaps.since.Start != begin.UnixMilli() {
-		t.Errorf("notes of gaps: %+v", gaps)
+	there := func(layout.ID) bool { return true }
+	notes, err := gaps.Load(osFiles{}, filepath.Join(dir, "door"), gaps.LoadOptions{Noted: true, There: there, ReadOnly: true})
+	if first := begin.UnixMilli(); err != nil || !notes.Covers(layout.ID{Start: first}) || notes.Covers(layout.ID{Start: first - 1}) {
+		t.Errorf("notes of gaps: %+v, %v", notes, err)
 	}
 }
 
@@ -225,8 +229,8 @@ func TestWhatIsNotListedIsHeld(t *testing.T) {
 	addSegment(t, s, "door", begin, 1)
 	s.mu.Lock()
 	s.stream("idle")
-	s.stream("torn").catalog.Broken = []layout.ID{{Start: begin.UnixMilli()}}
-	s.unread[layout.DirectoryOf("yard")] = errDangling
+	s.stream("torn").Catalog.Broken = []layout.ID{{Start: begin.UnixMilli()}}
+	s.unread.Set(layout.DirectoryOf("yard"), volume.ErrDangling)
 	s.mu.Unlock()
 	for name, want := range map[string]bool{"door": true, "yard": true, "torn": true, "idle": false, "nowhere": false} {
 		if got := s.Holds(name); got != want {

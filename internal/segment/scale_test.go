@@ -13,6 +13,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 )
 
 // benchCameras is how many streams share the segments of a benchmark.
@@ -26,9 +27,9 @@ const segmentEvery = 5 * time.Minute
 func populate(tb testing.TB, dir string, n int) {
 	tb.Helper()
 	for camera := range benchCameras {
-		st := &stream{name: fmt.Sprintf("camera-%02d", camera)}
-		st.dir = filepath.Join(dir, st.name)
-		if err := os.Mkdir(st.dir, 0o750); err != nil {
+		st := &streams.Stream{Name: fmt.Sprintf("camera-%02d", camera)}
+		st.Dir = filepath.Join(dir, st.Name)
+		if err := os.Mkdir(st.Dir, 0o750); err != nil {
 			tb.Fatal(err)
 		}
 		for i := range (n + benchCameras - 1 - camera) / benchCameras {
@@ -36,7 +37,7 @@ func populate(tb testing.TB, dir string, n int) {
 			if i%3 == 0 {
 				e.State = Sealed
 			}
-			f, err := os.OpenFile(filepath.Join(st.dir, e.Name()), os.O_CREATE|os.O_EXCL, 0o600)
+			f, err := os.OpenFile(filepath.Join(st.Dir, e.Name()), os.O_CREATE|os.O_EXCL, 0o600)
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -145,7 +146,7 @@ func onlyIndexed(entries ...catalog.Entry) *Store {
 	s := newStore(Options{})
 	st := s.stream("camera")
 	for _, e := range entries {
-		st.catalog.Insert(e)
+		st.Catalog.Insert(e)
 	}
 	return s
 }
@@ -212,7 +213,7 @@ func BenchmarkQueryOfEpochs(b *testing.B) {
 			}
 		}
 		s := onlyIndexed(entries...)
-		s.streams["camera"].catalog.SetClock(notes)
+		s.streams["camera"].Catalog.SetClock(notes)
 		random := rand.New(rand.NewPCG(1, 1))
 		for b.Loop() {
 			from := begin.Add(time.Duration(random.IntN(len(entries))) * segmentEvery)

@@ -3,10 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"math"
-	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +12,11 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // DefaultFlushInterval bounds what a power cut takes of a recording.
@@ -29,7 +29,7 @@ type Options struct {
 	// Log is where recovery and faults are told. Default: nowhere.
 	Log *zap.Logger
 	// Health is the store's part of the agent's health. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 	// FlushInterval is how long Run leaves what was written unsynced. Default DefaultFlushInterval.
 	FlushInterval time.Duration
 	// VolumeMemory is a file on another disk than Dir. It remembers that Dir is a mount point, so that
@@ -50,91 +50,32 @@ type Options struct {
 
 // Store is the recording directory. Safe for concurrent use.
 type Store struct {
-	dir       string
-	log       *zap.Logger
-	health    *health.Part
-	interval  atomic.Int64  // nanoseconds that Run leaves what was written unsynced
-	paced     chan struct{} // interval was changed
-	now       func() time.Time
-	readOnly  bool
-	lock      atomic.Pointer[os.File] // nil when read-only
-	memory    string                  // Options.VolumeMemory
-	reserved  []string                // Options.Reserved
-	device    uint64                  // of dir
-	files     fileSystem
-	flushed   chan struct{} // a writer wants to be synced
-	volume    string        // the mark of the disk; "" when read-only
-	version   string        // of the program
-	format    atomic.Int32  // of what is stored
-	forming   sync.Mutex    // held to change format
-	gapsNoted bool          // the agent that had the directory before notes gaps
+	dir      string
+	log      *zap.Logger
+	health   *health.Component
+	interval atomic.Int64  // nanoseconds that Run leaves what was written unsynced
+	paced    signal.Signal // interval was changed
+	now      func() time.Time
+	readOnly bool
+	files    fileSystem
+	volume   *volume.Volume
+	flushed  signal.Signal // a writer wants to be synced
 
-	proving chan struct{}            // holds one while files of the recording directory are made again
-	placing map[string]chan struct{} // by the lower case of names that get their directory now; closed then; guarded by mu
-	clocks  sync.Mutex               // held to change what is known of a stream's times; taken before mu
-	mending sync.Mutex               // held by mendBroken, as no file may be mended twice at once; taken before mu
-	syncing sync.Mutex               // held by SyncProgress
+	clocks    sync.Mutex // held to change what is known of a stream's times; taken before mu
+	repairing sync.Mutex // held by repairBroken, as no file may be repaired twice at once; taken before mu
+	syncing   sync.Mutex // held by SyncProgress
 
 	recovering int64 // bytes of torn files that were found while loading; by who loads
 
-	watched sync.Map // by directory, what is reported of it
+	unread *volume.Unread
+	watch  *volume.Watch // of directories of which something is reported
 
 	deleted atomic.Int64 // bytes of media, since Open
 
 	mu      sync.Mutex
 	closed  bool
-	streams map[string]*stream // guarded by mu, with all that hangs on it
-	unread  map[string]error   // by directory of a stream, why it could not be read; guarded by mu
-}
-
-// stream is one stream's segments.
-type stream struct {
-	name     string
-	dir      string // what it will be, until device is set
-	device   uint64 // of dir; 0 until the stream has its directory
-	shared   bool   // dir shares the space of the recording directory, though device is another one
-	files    fileSystem
-	catalog  catalog.Catalog
-	untimed  bool // the side file lacks clock
-	gaps     gapNotes
-	gapping  sync.Mutex // held to write the notes of gaps; taken before the store's mu
-	active   map[layout.ID]*active
-	refused  refusals
-	watchers []chan struct{}
-	paused   *health.Fault
-	bound    bound
-	creating bool // a segment is being created, without mu
-	deleting bool
-	garbage  []string                // files that are deleted but for their removal
-	trash    int64                   // their bytes
-	freeing  int64                   // trash, and what is being removed now
-	aside    int64                   // bytes of files that were set aside
-	doubted  map[layout.ID]rewriting // segments, not finished yet, of whose file a sync failed
-}
-
-// active is what the store holds of a segment that is being written, read or uploaded.
-type active struct {
-	writer   *Writer // nil when finished
-	leases   int
-	progress *progress // nil when nothing of it is persisted
-	moving   *move     // nil unless its file gets another name now
-}
-
-// move is a change of a file's name under way, without the store's mu: a disk that hangs in it
-// holds up nobody but who changes the same segment. Until it is done, the segment is in the state
-// from which it goes.
-type move struct {
-	to    string
-	ended chan struct{} // closed when it is done or has failed
-}
-
-// begin says that a segment's file will have another name. Call with mu held, when nothing moves it.
-func (a *active) begin(to string) { a.moving = &move{to: to, ended: make(chan struct{})} }
-
-// end says that it has it, or has not got it. Call with mu held.
-func (a *active) end() {
-	close(a.moving.ended)
-	a.moving = nil
+	writers map[*Writer]bool           // of segments that are being written; guarded by mu
+	streams map[string]*streams.Stream // guarded by mu, with all that hangs on it
 }
 
 // Open takes the directory for this process, recovers what a crash left, and indexes it. It fails
@@ -142,30 +83,11 @@ func (a *active) end() {
 // only the directory of a stream cannot be read, the others are served; Run tries it again.
 func Open(o Options) (*Store, error) {
 	s := newStore(o)
-	if err := s.expectVolume(); err != nil {
+	if err := s.volume.Open(); err != nil {
 		return nil, err
 	}
-	if err := s.expectFormat(); err != nil {
-		return nil, err
-	}
-	if !s.exists(s.dir) {
-		if err := s.files.MkdirAll(s.dir, layout.DirectoryMode); err != nil {
-			return nil, diskFault(s.dir, err)
-		}
-	}
-	s.gapsNoted = gapsNoted(s.dir) // before the lock says what we do
-	held, err := lock(s.dir)
-	if err != nil {
-		return nil, err
-	}
-	s.lock.Store(held)
-	if err := s.claimVolume(); err != nil {
-		_ = held.Close()
-		return nil, err
-	}
-	s.device = device(s.dir)
 	if err := s.load(); err != nil {
-		_ = held.Close()
+		_ = s.volume.Close()
 		return nil, err
 	}
 	if err := s.keepFormat(); err != nil {
@@ -178,8 +100,8 @@ func Open(o Options) (*Store, error) {
 // what a crash left is not recovered, and segments being written are listed as they are.
 func OpenReadOnly(o Options) (*Store, error) {
 	s := newStore(o)
-	s.readOnly, s.gapsNoted, s.device = true, gapsNoted(s.dir), device(s.dir)
-	err := s.expectFormat()
+	s.readOnly = true
+	err := s.volume.OpenReadOnly()
 	if err == nil {
 		err = s.load()
 	}
@@ -194,7 +116,7 @@ func newStore(o Options) *Store {
 		o.Log = zap.NewNop()
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(time.Now).Part("", health.JobStore)
+		o.Health = health.NewRegistry(time.Now).Component("", health.JobStore)
 	}
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = DefaultFlushInterval
@@ -210,9 +132,12 @@ func newStore(o Options) *Store {
 	}
 	s := &Store{
 		now: o.Now,
-		dir: o.Dir, memory: o.VolumeMemory, reserved: o.Reserved, log: o.Log, health: o.Health, files: o.Files, version: o.Version,
-		proving: make(chan struct{}, 1), placing: make(map[string]chan struct{}),
-		flushed: make(chan struct{}, 1), paced: make(chan struct{}, 1), streams: make(map[string]*stream), unread: make(map[string]error),
+		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
+		unread: volume.NewUnread(o.Dir, o.Log, o.Health), watch: volume.NewWatch(o.Files, o.Health),
+		volume: volume.New(volume.Options{
+			Dir: o.Dir, Log: o.Log, Health: o.Health, Files: o.Files, Memory: o.VolumeMemory, Version: o.Version, Reserved: o.Reserved,
+		}),
+		flushed: signal.New(), paced: signal.New(), writers: make(map[*Writer]bool), streams: make(map[string]*streams.Stream),
 	}
 	s.interval.Store(int64(o.FlushInterval))
 	return s
@@ -235,117 +160,24 @@ func (s *Store) Close() error {
 		s.keepGaps()
 		s.keepClocks()
 	}
-	var noted []*progress
+	var noted []*progress.Progress
 	s.mu.Lock()
 	for _, st := range s.streams {
-		for _, a := range st.active {
-			if a.progress != nil {
-				noted = append(noted, a.progress)
+		for _, a := range st.Active {
+			if a.Progress != nil {
+				noted = append(noted, a.Progress)
 			}
 		}
 	}
 	s.mu.Unlock()
 	for _, p := range noted {
-		err = errors.Join(err, s.endNotes(p))
+		err = errors.Join(err, p.End())
 	}
-	if held := s.lock.Load(); held != nil {
-		err = errors.Join(err, held.Close())
-	}
-	return err
+	return errors.Join(err, s.volume.Close())
 }
 
-// Streams lists the streams that have segments, or files that were set aside, by name.
-func (s *Store) Streams() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	names := make([]string, 0, len(s.streams))
-	for name, st := range s.streams {
-		if len(st.catalog.Entries) > 0 || st.aside > 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// Segments lists a stream's segments that have media recorded in [from, to), oldest first; a zero time is
-// unbounded. O(log n) for each epoch, plus what it returns.
-func (s *Store) Segments(stream string, from, to time.Time) []Info {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return nil
-	}
-	list := []Info{}
-	for r := range st.catalog.Overlapping(from, to) {
-		list = slices.Grow(list, r.To-r.From)
-		for _, e := range st.catalog.Entries[r.From:r.To] {
-			list = append(list, st.info(e))
-		}
-	}
-	return list
-}
-
-// NextPending gives a stream's oldest segment of those that are not uploaded, come after `after` (see
-// Before) and have media recorded in [from, to); a zero time is unbounded. It costs the same however many segments there are.
-func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[after.Stream]
-	if st == nil {
-		return Key{}, false
-	}
-	if e, ok := st.catalog.NextPending(after.id(), from, to); ok {
-		return st.key(e), true
-	}
-	return Key{}, false
-}
-
-func (st *stream) key(e catalog.Entry) Key {
-	return Key{Stream: st.name, Epoch: e.Epoch, Start: e.Start}
-}
-
-func (st *stream) info(e catalog.Entry) Info {
-	info := Info{
-		Key:     st.key(e),
-		End:     time.UnixMilli(e.End()).UTC(),
-		Bytes:   e.Bytes,
-		State:   e.State,
-		Refused: e.Refused,
-	}
-	info.RefusedFragments, info.RefusedBytes = st.refused.sum(e.ID)
-	if e.State != Uploaded {
-		info.PendingBytes = st.active[e.ID].left(e).bytes
-	}
-	st.date(&info, e)
-	spans := st.gaps.of[e.ID]
-	info.GapsKnown = st.gaps.knows(e.ID) && e.State != Writing
-	if a := st.active[e.ID]; a != nil && a.writer != nil {
-		spans, info.GapsKnown = a.writer.pauses(), true
-	}
-	info.Gaps = within(info.Key, spans)
-	return info
-}
-
-// LastEnd is the newest producer time that the stream's epoch ever had: a new segment must start after
-// it. Zero when there is none.
-func (s *Store) LastEnd(stream string) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.streams[stream]
-	if st == nil {
-		return time.Time{}
-	}
-	last := st.catalog.Newest()
-	if last == math.MinInt64 {
-		return time.Time{}
-	}
-	return time.UnixMilli(last).UTC()
-}
-
-// stream gives the stream of that name, made in memory on first use. Call with mu held.
-func (s *Store) stream(name string) *stream {
+// stream returns the stream of that name, made in memory on first use. Call with mu held.
+func (s *Store) stream(name string) *streams.Stream {
 	st := s.streams[name]
 	if st == nil {
 		st = s.newStream(name)
@@ -354,30 +186,31 @@ func (s *Store) stream(name string) *stream {
 	return st
 }
 
-func (s *Store) newStream(name string) *stream {
-	return &stream{
-		name: name, dir: filepath.Join(s.dir, layout.DirectoryOf(name)), files: s.files,
-		catalog: catalog.NewCatalog(), active: make(map[layout.ID]*active), doubted: make(map[layout.ID]rewriting),
-	}
-}
-
-// use gives a segment's active part, made on first use. Call with mu held.
-func (st *stream) use(k layout.ID) *active {
-	a := st.active[k]
-	if a == nil {
-		a = &active{}
-		st.active[k] = a
-	}
-	return a
-}
-
-// unuse forgets an active part that nothing needs any more. Call with mu held.
-func (st *stream) unuse(k layout.ID) {
-	if a := st.active[k]; a != nil && a.writer == nil && a.leases == 0 && a.progress == nil && a.moving == nil {
-		delete(st.active, k)
-	}
+func (s *Store) newStream(name string) *streams.Stream {
+	return streams.NewStream(s.files, filepath.Join(s.dir, layout.DirectoryOf(name)), name)
 }
 
 func notFound(k Key) error {
-	return fmt.Errorf("segment %s of stream %s: %w", k.id(), k.Stream, ErrNotFound)
+	return fmt.Errorf("segment %s of stream %s: %w", k.ID(), k.Stream, ErrNotFound)
+}
+
+// SetLimit limits a stream. A limit that is lowered below what there is holds once enough is deleted.
+func (s *Store) SetLimit(stream string, l Limit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).SetLimit(l)
+}
+
+// Pause makes Create refuse the stream with why, until Resume.
+func (s *Store) Pause(stream string, why *health.Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).Paused = why
+}
+
+// Resume ends a pause.
+func (s *Store) Resume(stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(stream).Paused = nil
 }

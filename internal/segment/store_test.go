@@ -190,7 +190,7 @@ func TestRefusedFragmentsKeepTheirSegmentAndReason(t *testing.T) {
 	if got := s.Segments("door", time.Time{}, time.Time{}); len(got) != 1 || !got[0].Refused || got[0].State != Uploaded {
 		t.Errorf("%+v", got)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "door", layout.ProgressName(k.id())))
+	data, err := os.ReadFile(filepath.Join(dir, "door", layout.ProgressName(k.ID())))
 	if err != nil || !strings.Contains(string(data), "4006 INVALID_MKV_DATA\n") {
 		t.Errorf("the reason is lost: %q %v", data, err)
 	}
@@ -532,7 +532,7 @@ func TestRecoveryKeepsEveryCompletedFragmentWhereverTheFileIsTorn(t *testing.T) 
 	dir := t.TempDir()
 	s := open(t, dir)
 	w := startSegment(t, s, "door", begin, 4)
-	list, _ := w.completed()
+	list, _ := w.shown.Completed()
 	if err := w.BeginFragment(4*time.Second, true); err != nil {
 		t.Fatal(err)
 	}
@@ -550,7 +550,7 @@ func TestRecoveryKeepsEveryCompletedFragmentWhereverTheFileIsTorn(t *testing.T) 
 	random := rand.New(rand.NewPCG(7, 7))
 	for range 60 {
 		torn := crash(t, dir)
-		path := filepath.Join(torn, "door", layout.WritingName(w.Key().id()))
+		path := filepath.Join(torn, "door", layout.WritingName(w.Key().ID()))
 		size := w.Bytes()
 		cut := random.Int64N(size + 1)
 		if err := os.Truncate(path, cut); err != nil {
@@ -601,7 +601,7 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	registry := health.NewRegistry(time.Now)
-	s, err := Open(Options{Dir: dir, Health: registry.Part("", health.JobStore)})
+	s, err := Open(Options{Dir: dir, Health: registry.Component("", health.JobStore)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -609,7 +609,7 @@ func TestUnreadableFilesAreSetAsideAndReported(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(dir, "door", layout.QuarantineName, name)); err != nil || !bytes.Equal(data, garbled) {
 		t.Errorf("the file was not set aside as it was: %v", err)
 	}
-	if worst, ok := registry.Part("", health.JobStore).Snapshot().Worst(); !ok || !strings.Contains(worst.Text, layout.QuarantineName) {
+	if worst, ok := registry.Component("", health.JobStore).Snapshot().Worst(); !ok || !strings.Contains(worst.Text, layout.QuarantineName) {
 		t.Errorf("it is not reported: %+v", worst)
 	}
 	if got := s.Segments("door", time.Time{}, time.Time{}); len(got) != 1 {
@@ -629,8 +629,8 @@ func TestALargeFileWithoutAFrameIsSetAside(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", layout.WritingName(w.Key().id()))
-	if err := os.Truncate(path, size+maxEmpty); err != nil {
+	path := filepath.Join(dir, "door", layout.WritingName(w.Key().ID()))
+	if err := os.Truncate(path, size+4<<20); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, dir)
@@ -656,7 +656,7 @@ func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "door", layout.ProgressName(k.id()))
+	path := filepath.Join(dir, "door", layout.ProgressName(k.ID()))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -664,7 +664,7 @@ func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 	second := bytes.IndexByte(data, '\n') + 1
 	for cut := second; cut < len(data)-1; cut++ {
 		torn := crash(t, dir)
-		if err := os.Truncate(filepath.Join(torn, "door", layout.ProgressName(k.id())), int64(cut)); err != nil {
+		if err := os.Truncate(filepath.Join(torn, "door", layout.ProgressName(k.ID())), int64(cut)); err != nil {
 			t.Fatal(err)
 		}
 		s := open(t, torn)

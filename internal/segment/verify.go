@@ -2,13 +2,14 @@ package segment
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Verified is what Verify read of a segment.
@@ -52,53 +53,57 @@ func (s *Store) Verify(k Key) (Verified, error) {
 	return v, err
 }
 
-// infoOf gives what is known of a segment; one that is gone meanwhile was sealed.
-func (s *Store) infoOf(k Key) Info {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[k.Stream]; st != nil {
-		if i, ok := st.catalog.Find(k.id()); ok {
-			return st.info(st.catalog.Entries[i])
-		}
-	}
-	return Info{Key: k, State: Sealed}
-}
-
 // Quarantined lists the files that recovery set aside, in the order of their paths.
 func (s *Store) Quarantined() ([]string, error) {
 	s.mu.Lock()
 	var dirs []string
 	for _, st := range s.streams {
-		dirs = append(dirs, filepath.Join(st.dir, layout.QuarantineName))
+		dirs = append(dirs, st.Dir)
 	}
 	s.mu.Unlock()
 	var list []string
 	for _, dir := range dirs {
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if os.IsNotExist(err) {
-				return nil
-			}
-			if err == nil && !d.IsDir() {
-				list = append(list, path)
-			}
-			return err
-		})
+		files, err := repair.Quarantined(dir)
+		list = append(list, files...)
 		if err != nil {
-			return list, s.reading(diskFault(dir, err))
+			return list, s.reading(volume.Fault(filepath.Join(dir, layout.QuarantineName), err))
 		}
 	}
 	slices.Sort(list)
 	return list, nil
 }
 
-// Path gives the name of a segment's file, for people.
-func (s *Store) Path(k Key) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[k.Stream]; st != nil {
-		if i, ok := st.catalog.Find(k.id()); ok {
-			return filepath.Join(st.dir, st.catalog.Entries[i].Name())
+// damagedReason is noted of media that cannot be read any more. It counts as refused: it is not in the cloud, and
+// what is left of it is kept.
+const damagedReason = "DAMAGED_ON_DISK"
+
+// Damaged lists what of a finished segment cannot be read, as if it were fragments: between those that can be, and up
+// to the end that the segment's name has.
+func (r *Reader) Damaged() ([]mkv.Fragment, error) {
+	if r.shown != nil {
+		return nil, nil // what was written a moment ago
+	}
+	list, _, err := r.Fragments()
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.container()
+	if err != nil {
+		return nil, err
+	}
+	return repair.Damaged(m, list, r.store.infoOf(r.key).End.Sub(r.key.StartTime()))
+}
+
+// noteDamaged notes what of a segment cannot be read, of which all else is done, and reports whether there is any.
+func (s *Store) noteDamaged(r *Reader) (any bool, err error) {
+	damaged, err := r.Damaged()
+	if err != nil {
+		return false, err
+	}
+	for _, f := range damaged {
+		if err := s.MarkRefused(r.key, f, damagedReason); err != nil {
+			return true, err
 		}
 	}
-	return ""
+	return len(damaged) > 0, nil
 }

@@ -6,15 +6,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
 // Writer records one segment. Its methods are for one goroutine; readers and the store's own
@@ -22,101 +23,96 @@ import (
 // and create a new segment.
 type Writer struct {
 	store  *Store
-	stream *stream
+	stream *streams.Stream
 	key    Key
-	header mkv.Header
-	file   *syncFile
+	file   *repair.File
 	mkv    *mkv.Writer
+	shown  *streams.Recording // what others see of it
 
-	final   atomic.Int64 // what the file will have once it is finished
-	allowed atomic.Int64 // what final may be, before the limit is looked at again
-
-	mu        sync.Mutex     // guards what readers and syncing see
-	fragments []mkv.Fragment // completed
-	sealing   bool           // Seal was called
-	done      bool           // no longer being written, and under its last name: fragments is final
-	gaps      gapFinder
-	unsynced  bool
-	urgent    bool      // flushed, to be synced at once
-	synced    time.Time // when last
+	mu       sync.Mutex // guards what syncing sees
+	sealing  bool       // Seal was called
+	unsynced bool
+	urgent   bool      // flushed, to be synced at once
+	synced   time.Time // when last
 }
 
 // Create begins a segment. It fails with ErrPaused, ErrOverlap (when h.Start is not after
 // LastEnd), or a *health.Fault of the disk. The segment is listed once its name and header are
-// durable: a power cut never leaves a file that nobody can tell the meaning of.
+// durable: a power cut never finishWritings a file that nobody can tell the meaning of.
 func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	start := h.Start.UnixMilli()
 	st, epoch, err := s.reserve(streamName, start)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{store: s, stream: st, key: Key{Stream: streamName, Epoch: epoch, Start: start}, header: h, synced: time.Now()}
+	w := &Writer{store: s, stream: st, key: Key{Stream: streamName, Epoch: epoch, Start: start}, shown: streams.NewRecording(h), synced: time.Now()}
 	defer func() { // also when something panics
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		st.creating = false
+		st.Creating = false
 		if w.file != nil {
-			st.catalog.Insert(catalog.Entry{ID: w.key.id(), Bytes: w.mkv.Size(), State: Writing})
-			st.use(w.key.id()).writer = w
+			st.Catalog.Insert(catalog.Entry{ID: w.key.ID(), Bytes: w.mkv.Size(), State: Writing})
+			st.Use(w.key.ID()).Recording = w.shown
+			s.writers[w] = true
 		}
-		st.changed()
+		st.Watchers.Notify()
 	}()
 	if err := w.create(); err != nil { // without mu: on a slow disk nobody else waits for it
-		return nil, diskFault(st.dir, err)
+		return nil, volume.Fault(st.Dir, err)
 	}
 	return w, nil
 }
 
 // reserve makes sure that a segment may be created, and the only one of its stream, and gives its epoch.
-func (s *Store) reserve(streamName string, start int64) (st *stream, epoch uint32, err error) {
+func (s *Store) reserve(streamName string, start int64) (st *streams.Stream, epoch uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.readOnly {
 		return nil, 0, fmt.Errorf("cannot record stream %s: the store is %w", streamName, ErrClosed)
 	}
-	if err := s.unreadOf(streamName); err != nil {
+	if err := s.unread.Of(streamName); err != nil {
 		return nil, 0, err
 	}
 	st = s.stream(streamName)
-	if st.paused != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrPaused, st.paused)
+	if st.Paused != nil {
+		return nil, 0, fmt.Errorf("%w: %w", ErrPaused, st.Paused)
 	}
-	if st.deleting {
+	if st.Deleting {
 		return nil, 0, fmt.Errorf("%w: %w", ErrPaused, health.SystemFault("deleting", nil, "The media of this stream is being deleted."))
 	}
-	if err := st.admit(); err != nil {
+	if err := st.Admit(); err != nil {
 		return nil, 0, err
 	}
-	if st.creating || start <= st.catalog.Newest() {
+	if st.Creating || start <= st.Catalog.Newest() {
 		return nil, 0, fmt.Errorf("a segment at %s of stream %s: %w", layout.Stamp(start), streamName, ErrOverlap)
 	}
-	st.creating = true
-	return st, st.catalog.Epoch, nil
+	st.Creating = true
+	return st, st.Catalog.Epoch, nil
 }
 
 // create makes the file with its header, durably.
 func (w *Writer) create() error {
 	st := w.stream
-	if err := w.store.present(); err != nil {
+	if err := w.store.volume.Present(); err != nil {
 		return err
 	}
-	if err := w.store.needFormat(layout.FormatOf(w.key.id())); err != nil {
+	if err := w.store.volume.NeedFormat(layout.FormatOf(w.key.ID())); err != nil {
 		return err
 	}
-	if err := w.store.place(st); err != nil {
+	if err := w.store.ensureDirectory(st); err != nil {
 		return err
 	}
-	path := filepath.Join(st.dir, layout.WritingName(w.key.id()))
-	opened, err := st.files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, layout.FileMode)
+	path := filepath.Join(st.Dir, layout.WritingName(w.key.ID()))
+	opened, err := st.Files.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, layout.FileMode)
 	if err != nil {
 		return err
 	}
-	f := newSyncFile(opened)
-	if w.mkv, err = mkv.NewWriter(f, w.header, mkv.WriterOptions{}); err == nil {
+	f := repair.NewFile(opened)
+	if w.mkv, err = mkv.NewWriter(f, w.shown.Header, mkv.WriterOptions{}); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = st.sync()
+		err = st.Sync()
 	}
 	if err != nil {
 		_ = f.Close()
@@ -129,12 +125,12 @@ func (w *Writer) create() error {
 
 // takeBack removes a file that could not be begun. When the disk does not do that either, Run does it later.
 func (w *Writer) takeBack(path string) {
-	if err := w.stream.files.Remove(path); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if err := w.stream.Files.Remove(path); err == nil || errors.Is(err, fs.ErrNotExist) {
 		return
 	}
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
-	w.stream.catalog.Broken = append(w.stream.catalog.Broken, w.key.id())
+	w.stream.Catalog.Broken = append(w.stream.Catalog.Broken, w.key.ID())
 }
 
 // Key identifies the segment.
@@ -149,59 +145,61 @@ func (w *Writer) Written() int { return w.mkv.Written() }
 // BeginFragment begins a fragment at start since the segment's start; see mkv.Writer.
 func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 	if err := w.mkv.BeginFragment(start, keyframe); err != nil {
-		return diskFault(w.stream.dir, err)
+		return volume.Fault(w.stream.Dir, err)
 	}
-	w.final.Store(w.mkv.FinalSize())
+	w.shown.Grow(w.mkv.FinalSize())
 	return nil
 }
 
 // WriteFrame adds a frame to the open fragment; see mkv.Writer. It gathers in memory and seldom writes.
-// It fails with ErrPaused, and leaves the segment as it is, when the stream's limit has no room for it.
+// It fails with ErrPaused, and finishWritings the segment as it is, when the stream's limit has no room for it.
 func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error {
-	video := int(track) <= len(w.header.Tracks) && track > 0 && w.header.Tracks[track-1].Kind == mkv.Video
+	tracks := w.shown.Header.Tracks
+	video := int(track) <= len(tracks) && track > 0 && tracks[track-1].Kind == mkv.Video
 	if err := w.claim(w.mkv.FinalSize()+mkv.FrameSize(video, parts), video); err != nil {
 		return err
 	}
 	if err := w.mkv.WriteFrame(track, t, keyframe, parts); err != nil {
-		return diskFault(w.stream.dir, err)
+		return volume.Fault(w.stream.Dir, err)
 	}
-	w.final.Store(w.mkv.FinalSize())
+	w.shown.Grow(w.mkv.FinalSize())
 	if track == 1 {
-		w.mu.Lock()
-		w.gaps.frame(t)
-		w.mu.Unlock()
+		w.shown.Frame(t)
 	}
 	return nil
 }
 
-// pauses lists the gaps so far.
-func (w *Writer) pauses() []span {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.gaps.all()
+// claim makes sure that the file may have that many bytes once it is finished.
+func (w *Writer) claim(final int64, video bool) error {
+	if w.shown.Fits(final) {
+		return nil
+	}
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	return w.stream.Allow(w.key.ID(), w.shown, final, video)
 }
 
 // EndFragment completes the open fragment: from now on it is read and uploaded.
 func (w *Writer) EndFragment() (mkv.Fragment, error) {
 	f, err := w.mkv.EndFragment()
 	if err != nil {
-		return f, diskFault(w.stream.dir, err)
+		return f, volume.Fault(w.stream.Dir, err)
 	}
+	w.shown.Complete(f)
 	w.mu.Lock()
-	w.fragments = append(w.fragments, f)
 	w.unsynced = true
 	w.mu.Unlock()
 
 	s, st := w.store, w.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i, ok := st.catalog.Find(w.key.id()); ok {
-		e := st.catalog.Entries[i]
+	if i, ok := st.Catalog.Find(w.key.ID()); ok {
+		e := st.Catalog.Entries[i]
 		e.Bytes = f.Offset + f.Size
 		e.Length = max(e.Length, uint32(min(f.Last.Milliseconds(), layout.MaxLength)))
-		st.catalog.Replace(i, e)
+		st.Catalog.Replace(i, e)
 	}
-	st.changed()
+	st.Watchers.Notify()
 	return f, nil
 }
 
@@ -209,19 +207,16 @@ func (w *Writer) EndFragment() (mkv.Fragment, error) {
 // a power cut.
 func (w *Writer) Flush() error {
 	if err := w.mkv.Flush(); err != nil {
-		return diskFault(w.stream.dir, err)
+		return volume.Fault(w.stream.Dir, err)
 	}
-	if w.unlinked() {
+	if w.file.Unlinked() {
 		return health.SystemFault(CodeDisk, fs.ErrNotExist,
-			"Somebody deleted the file that stream %s was being recorded to in %s: recording goes on in a new one.", w.stream.name, w.stream.dir)
+			"Somebody deleted the file that stream %s was being recorded to in %s: recording goes on in a new one.", w.stream.Name, w.stream.Dir)
 	}
 	w.mu.Lock()
 	w.unsynced, w.urgent = true, true
 	w.mu.Unlock()
-	select {
-	case w.store.flushed <- struct{}{}:
-	default:
-	}
+	w.store.flushed.Set()
 	return nil
 }
 
@@ -239,39 +234,19 @@ func (w *Writer) Seal() error {
 	w.mu.Unlock()
 	finishErr := w.finish()
 	closeErr := w.file.Close()
-	w.mu.Lock()
-	empty := len(w.fragments) == 0
-	w.mu.Unlock()
+	empty := len(w.shown.SoFar()) == 0
 	var err error
 	switch {
 	case w.InDoubt():
-		err = w.writeAgain(finishErr)
+		err = w.rewrite(finishErr)
 	case finishErr != nil:
-		err = w.giveUp(finishErr)
+		err = w.abandonFile(finishErr)
 	case empty:
 		err = errors.Join(closeErr, w.discard())
 	default:
 		err = errors.Join(closeErr, w.sealed())
 	}
-	return diskFault(w.stream.dir, err)
-}
-
-// Abandon is for a segment that Seal cannot be trusted with, as something panicked: what is in the
-// file is finished as after a crash. What is only gathered is lost. It does nothing to a segment
-// that is no longer being written.
-func (w *Writer) Abandon() error {
-	w.mu.Lock()
-	done := w.done
-	w.sealing = true
-	w.mu.Unlock()
-	if done {
-		return nil
-	}
-	err := w.file.Close()
-	if errors.Is(err, os.ErrClosed) {
-		err = nil
-	}
-	return diskFault(w.stream.dir, w.giveUp(err))
+	return volume.Fault(w.stream.Dir, err)
 }
 
 // finish brings the file into its final form and syncs it.
@@ -280,8 +255,8 @@ func (w *Writer) finish() error {
 	if err != nil && !errors.Is(err, mkv.ErrNoFragment) {
 		return err
 	}
-	if why := w.file.failed.Load(); why != nil {
-		return *why // the copy is finished
+	if err := w.file.Failure(); err != nil {
+		return err // the copy is finished
 	}
 	if err := w.mkv.Close(); err != nil {
 		return err
@@ -293,70 +268,55 @@ func (w *Writer) finish() error {
 func (w *Writer) sealed() error {
 	s, st := w.store, w.stream
 	s.mu.Lock()
-	i, ok := st.catalog.Find(w.key.id())
+	i, ok := st.Catalog.Find(w.key.ID())
 	if !ok {
-		w.leave()
+		w.finishWriting()
 		s.mu.Unlock()
 		return notFound(w.key)
 	}
-	e := st.catalog.Entries[i] // nobody else changes it: it is being written
+	e := st.Catalog.Entries[i] // nobody else changes it: it is being written
 	e.State, e.Bytes = Sealed, w.mkv.Size()
-	a := st.use(e.ID)
-	a.begin(e.Name())
+	a := st.Use(e.ID)
+	a.Begin(e.Name())
 	s.mu.Unlock()
-	s.noteGaps(st, e.ID, w.pauses())
-	err := st.rename(layout.WritingName(e.ID), e.Name())
+	s.noteGaps(st, e.ID, w.shown.Gaps())
+	err := st.Rename(layout.WritingName(e.ID), e.Name())
 	s.mu.Lock()
-	a.end()
-	i, _ = st.catalog.Find(e.ID)
+	a.End()
+	i, _ = st.Catalog.Find(e.ID)
 	if err == nil {
-		st.catalog.Replace(i, e)
+		st.Catalog.Replace(i, e)
 	} else {
-		st.catalog.Detach(i)
+		st.Catalog.Detach(i)
 	}
-	w.leave()
+	w.finishWriting()
 	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return st.sync()
+	return st.Sync()
 }
 
 // discard removes a segment without a frame.
 func (w *Writer) discard() error {
 	s, st := w.store, w.stream
-	err := st.files.Remove(filepath.Join(st.dir, layout.WritingName(w.key.id())))
+	err := st.Files.Remove(filepath.Join(st.Dir, layout.WritingName(w.key.ID())))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer w.leave()
-	if i, ok := st.catalog.Find(w.key.id()); ok {
-		st.catalog.Remove(i)
+	defer w.finishWriting()
+	if i, ok := st.Catalog.Find(w.key.ID()); ok {
+		st.Catalog.Remove(i)
 	}
 	return err
 }
 
-// giveUp leaves a file that could not be finished: it is repaired as after a crash.
-func (w *Writer) giveUp(why error) error {
-	w.abandonFile()
-	_ = w.store.mendBroken() // Run tries again
-	return why
-}
-
-// leave says that the segment is no longer being written. Only after the last rename, or whoever
+// finishWriting says that the segment is no longer being written. Only after the last rename, or whoever
 // is done with all fragments would give the file another name before it. Call with the store's mu
 // held.
-func (w *Writer) leave() {
-	w.mu.Lock()
-	w.done = true
-	w.mu.Unlock()
-	w.stream.use(w.key.id()).writer = nil
-	w.stream.unuse(w.key.id())
-	w.stream.changed()
-}
-
-// completed copies the list of completed fragments; finished says that it is final.
-func (w *Writer) completed() (list []mkv.Fragment, finished bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.fragments), w.done
+func (w *Writer) finishWriting() {
+	w.shown.Finish()
+	delete(w.store.writers, w)
+	w.stream.Use(w.key.ID()).Recording = nil
+	w.stream.Release(w.key.ID())
+	w.stream.Watchers.Notify()
 }

@@ -54,7 +54,7 @@ func (c *Collector) Snapshot() Snapshot {
 	if free, total, err := c.Store.DiskFree(); err == nil {
 		s.Disk.FreeBytes, s.Disk.TotalBytes = int64(free), int64(total)
 	}
-	parts := make(map[health.Key]health.PartSnapshot)
+	parts := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.Health.Snapshot() {
 		p.Redate(now)
 		parts[p.Key] = p
@@ -80,8 +80,8 @@ func (c *Collector) Snapshot() Snapshot {
 // streamJobs are those that report of a stream.
 var streamJobs = []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore}
 
-func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage segment.Usage) Stream {
-	part := func(job string) health.PartSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
+func stream(info StreamInfo, parts map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
+	part := func(job string) health.ComponentSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
 	rec, up, ret := part(health.JobRecorder), part(health.JobUploader), part(health.JobRetention)
 	st := Stream{
 		Name: info.Name,
@@ -126,7 +126,7 @@ func stream(info StreamInfo, parts map[health.Key]health.PartSnapshot, usage seg
 	return st
 }
 
-func job(p health.PartSnapshot) Job {
+func job(p health.ComponentSnapshot) Job {
 	class, details := JobStatus(p)
 	state := p.State
 	if state == "" {
@@ -135,7 +135,7 @@ func job(p health.PartSnapshot) Job {
 	return Job{State: state, Since: p.StateSince, Status: class, Details: details, NextWindow: millis(p.Numbers[health.NextWindowTime])}
 }
 
-func appendConditions(list []Condition, p health.PartSnapshot) []Condition {
+func appendConditions(list []Condition, p health.ComponentSnapshot) []Condition {
 	for _, c := range p.Conditions {
 		list = append(list, Condition{Job: p.Job, Condition: c})
 	}

@@ -51,14 +51,14 @@ func table(t *testing.T, s Snapshot) string {
 func TestTheTableTellsAllOfAStream(t *testing.T) {
 	t.Parallel()
 	c, registry := newCollector("door")
-	rec, up := registry.Part("door", health.JobRecorder), registry.Part("door", health.JobUploader)
+	rec, up := registry.Component("door", health.JobRecorder), registry.Component("door", health.JobUploader)
 	rec.SetState("recording")
-	rec.Number(health.LastFrameTime).Set(now.Add(-40 * time.Millisecond).UnixMilli())
-	rec.Number(health.BitrateBPS).Set(4_000_000)
-	rec.Number(health.FPSMilli).Set(24_980)
-	rec.Number(health.FramesLost).Set(7)
+	rec.Gauge(health.LastFrameTime).Set(now.Add(-40 * time.Millisecond).UnixMilli())
+	rec.Gauge(health.BitrateBPS).Set(4_000_000)
+	rec.Gauge(health.FPSMilli).Set(24_980)
+	rec.Counter(health.FramesLost).Restore(7)
 	up.SetState("waiting for the cloud")
-	up.Number(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
+	up.Gauge(health.LastPersistedTime).Set(now.Add(-95 * time.Second).UnixMilli())
 	up.Report(health.ScopeUpload, health.Degraded, health.SystemFault("upload", nil, "The cloud cannot be reached: check the hub's "+
 		"internet connection."))
 	c.Forecast = func(stream string) Forecast {
@@ -89,10 +89,10 @@ func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
 		registry := health.NewRegistry(func() time.Time { return clock })
 		c, _ := newCollector("door")
 		c.Started, c.Health, c.Now = clock, registry, func() time.Time { return testtools.Stepped(clock.Add(5*time.Hour), step) }
-		part := registry.Part("door", health.JobRecorder)
+		part := registry.Component("door", health.JobRecorder)
 		part.SetState("waiting for the camera")
 		part.Report(health.ScopeRecord, health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
-		registry.Part("", health.JobCloud).Report("credentials", health.Degraded, health.SystemFault("network", nil, "There is no network."))
+		registry.Component("", health.JobCloud).Report("credentials", health.Degraded, health.SystemFault("network", nil, "There is no network."))
 		sent, err := json.Marshal(c.Snapshot())
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +115,7 @@ func TestVerdicts(t *testing.T) {
 	fail := func(severity health.Severity, keys ...health.Key) func(*health.Registry) {
 		return func(r *health.Registry) {
 			for _, k := range keys {
-				r.Part(k.Stream, k.Job).Report(health.ScopeJob, severity, health.SystemFault("x", nil, "Something failed."))
+				r.Component(k.Stream, k.Job).Report(health.ScopeJob, severity, health.SystemFault("x", nil, "Something failed."))
 			}
 		}
 	}
@@ -189,11 +189,11 @@ func TestLossesOfAStreamThatIsNotConfiguredAreShown(t *testing.T) {
 	c.Recorded = func() []string { return []string{"door", "media", "both"} }
 	c.Policy = func(string) string { return "kept for 30 days" }
 	for _, name := range []string{"both", "lost"} {
-		part := registry.Part(name, health.JobRetention)
-		part.Number(health.DeletedBeforeUpload).Set(7)
+		part := registry.Component(name, health.JobRetention)
+		part.Counter(health.DeletedBeforeUpload).Restore(7)
 		part.Report("losses", health.Degraded, health.SystemFault("deleted-before-upload", nil, "Recordings of %s were deleted.", name))
 	}
-	registry.Part("lost", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.SystemFault("upload", nil,
+	registry.Component("lost", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.SystemFault("upload", nil,
 		"Not of a stream that is gone."))
 	s := c.Snapshot()
 	var names []string

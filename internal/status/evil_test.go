@@ -31,7 +31,7 @@ func TestStatusShowsNothingAsItCame(t *testing.T) {
 				Streams: []Stream{{Name: text, Recorder: Recorder{Job: job}, Uploader: Uploader{Job: job}}},
 			}
 			path := filepath.Join(t.TempDir(), "s")
-			part := health.NewRegistry(time.Now).Part("", health.JobAPI)
+			part := health.NewRegistry(time.Now).Component("", health.JobAPI)
 			server, err := NewServer(path, func() Snapshot { return sent }, part, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)

@@ -28,7 +28,7 @@ type Orphan struct {
 var orphanJobs = []string{health.JobRetention, health.JobStore}
 
 // orphans are the streams beside those that are configured, by name.
-func (c *Collector) orphans(configured []Stream, parts map[health.Key]health.PartSnapshot) []Orphan {
+func (c *Collector) orphans(configured []Stream, parts map[health.Key]health.ComponentSnapshot) []Orphan {
 	names := make(map[string]bool)
 	if c.Recorded != nil {
 		for _, name := range c.Recorded() {

@@ -33,7 +33,7 @@ const (
 // Server serves the local API on a unix socket.
 type Server struct {
 	listener *socket
-	part     *health.Part
+	part     *health.Component
 	http     *http.Server
 	mux      *http.ServeMux
 	log      *zap.Logger
@@ -45,7 +45,7 @@ func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, 
 // NewServer binds the socket. A socket file left by an agent that died is replaced; one that
 // answers belongs to a running agent and is an error, and so is what is no socket: a wrong path must
 // not cost a file.
-func NewServer(path string, snapshot func() Snapshot, part *health.Part, log *zap.Logger) (*Server, error) {
+func NewServer(path string, snapshot func() Snapshot, part *health.Component, log *zap.Logger) (*Server, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter "+
 			"one", path, maxSocketPath)

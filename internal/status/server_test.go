@@ -30,7 +30,7 @@ func shortDir(t *testing.T) string {
 
 func serve(t *testing.T, socket string, s Snapshot) (stop func() error) {
 	t.Helper()
-	server, err := NewServer(socket, func() Snapshot { return s }, health.NewRegistry(time.Now).Part("", health.JobAPI), zap.NewNop())
+	server, err := NewServer(socket, func() Snapshot { return s }, health.NewRegistry(time.Now).Component("", health.JobAPI), zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestClientReadsWhatTheAgentSays(t *testing.T) {
 	if info.Mode().Perm() != socketMode {
 		t.Errorf("the socket's mode is %v: others could ask", info.Mode())
 	}
-	if _, err := NewServer(socket, nil, health.NewRegistry(time.Now).Part("", health.JobAPI), zap.NewNop()); err == nil ||
+	if _, err := NewServer(socket, nil, health.NewRegistry(time.Now).Component("", health.JobAPI), zap.NewNop()); err == nil ||
 		!strings.Contains(err.Error(), "another agent answers") {
 		t.Errorf("a second agent on the socket: got %v", err)
 	}
@@ -104,7 +104,7 @@ func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
 	if err := os.WriteFile(path, []byte("key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewServer(path, nil, health.NewRegistry(time.Now).Part("", health.JobAPI), zap.NewNop()); err == nil ||
+	if _, err := NewServer(path, nil, health.NewRegistry(time.Now).Component("", health.JobAPI), zap.NewNop()); err == nil ||
 		!strings.Contains(err.Error(),
 			path+" is there and is no socket; set AWS_KVS_EDGE_SOCKET") {
 		t.Errorf("it says %v", err)
@@ -116,7 +116,7 @@ func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
 
 func TestTooLongSocketPathSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	_, err := NewServer(filepath.Join(t.TempDir(), strings.Repeat("x", 200)), nil, health.NewRegistry(time.Now).Part("", health.JobAPI),
+	_, err := NewServer(filepath.Join(t.TempDir(), strings.Repeat("x", 200)), nil, health.NewRegistry(time.Now).Component("", health.JobAPI),
 		zap.NewNop())
 	if err == nil || !strings.Contains(err.Error(), "AWS_KVS_EDGE_SOCKET") {
 		t.Errorf("got %v", err)

@@ -119,7 +119,7 @@ type Space struct {
 }
 
 // JobStatus returns a job's class and sentence: the worst condition that is more than information.
-func JobStatus(p health.PartSnapshot) (health.Class, string) {
+func JobStatus(p health.ComponentSnapshot) (health.Class, string) {
 	if c, ok := p.Worst(); ok && c.Severity > health.Info {
 		return c.Class, c.Text
 	}

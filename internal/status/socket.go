@@ -88,7 +88,7 @@ func (s *socket) inPlace() bool {
 }
 
 // watch makes the socket again when its file is gone, until ctx ends.
-func (s *socket) watch(ctx context.Context, part *health.Part, log *zap.Logger) {
+func (s *socket) watch(ctx context.Context, part *health.Component, log *zap.Logger) {
 	ticker := time.NewTicker(watchSocket)
 	defer ticker.Stop()
 	for {
@@ -111,7 +111,7 @@ func (s *socket) watch(ctx context.Context, part *health.Part, log *zap.Logger) 
 			"The socket %s of the local API was removed and cannot be made again, so that kvs-edge-agent status and reload do not work: move "+
 				"away what is in its place, and let the agent's user write to its directory.", s.path)
 		if part.Report(scopeSocket, health.Degraded, fault) {
-			log.Error("cannot make the socket of the local API again", zap.String("socket", s.path), zap.Error(err))
+			log.Error("cannot make the socket of the local API again", zap.String("code", fault.Code), zap.String("socket", s.path), zap.Error(err))
 		}
 	}
 }

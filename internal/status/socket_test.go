@@ -38,7 +38,7 @@ func TestTheSocketComesBackByItself(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = os.RemoveAll(dir) })
 			path := filepath.Join(dir, "state", "agent.sock")
-			part := health.NewRegistry(time.Now).Part("", health.JobAPI)
+			part := health.NewRegistry(time.Now).Component("", health.JobAPI)
 			server, err := NewServer(path, func() Snapshot { return Snapshot{Version: "x"} }, part, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)

@@ -37,9 +37,9 @@ func PanicError(value any) error { return fmt.Errorf("panic: %v\n%s", value, deb
 
 // Options say what Keep keeps and where it reports. Only Pause may be left out.
 type Options struct {
-	What string // for people, see Do
-	Part *health.Part
-	Log  *zap.Logger
+	What      string // for people, see Do
+	Component *health.Component
+	Log       *zap.Logger
 	// Pause is between two beginnings. Default: that of package backoff.
 	Pause backoff.Policy
 }
@@ -62,12 +62,13 @@ func Keep(ctx context.Context, o Options, run func(context.Context) error) error
 			return err
 		}
 		fault := health.FaultOf(err, Code)
-		if o.Part.Report(scope, health.Failed, fault) {
-			o.Log.Error("an internal error stopped a part of the agent", zap.Error(fault), zap.NamedError("cause", fault.Err))
+		if o.Component.Report(scope, health.Failed, fault) {
+			o.Log.Error("an internal error stopped a part of the agent", zap.String("code", fault.Code), zap.Error(fault),
+				zap.NamedError("cause", fault.Err))
 		}
 		if pause.Wait(ctx) != nil {
 			return ctx.Err()
 		}
-		o.Part.OK(scope)
+		o.Component.OK(scope)
 	}
 }

@@ -17,12 +17,12 @@ import (
 func TestWhatPanicsIsBegunAnewAndSaysSo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		part := health.NewRegistry(time.Now).Part("", health.JobRetention)
+		part := health.NewRegistry(time.Now).Component("", health.JobRetention)
 		ctx, stop := context.WithCancel(t.Context())
 		runs, left := 0, context.Context(nil)
 		ended := make(chan error, 1)
 		go func() {
-			o := Options{What: "Deleting old media", Part: part, Log: zap.NewNop(), Pause: backoff.Policy{Min: time.Second, Max: time.Minute}}
+			o := Options{What: "Deleting old media", Component: part, Log: zap.NewNop(), Pause: backoff.Policy{Min: time.Second, Max: time.Minute}}
 			ended <- Keep(ctx, o, func(ctx context.Context) error {
 				if runs++; runs == 1 {
 					left = ctx
@@ -56,7 +56,7 @@ func TestWhatPanicsIsBegunAnewAndSaysSo(t *testing.T) {
 func TestAnErrorIsPassedOn(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("no luck")
-	o := Options{What: "It", Part: health.NewRegistry(time.Now).Part("", health.JobConfig), Log: zap.NewNop()}
+	o := Options{What: "It", Component: health.NewRegistry(time.Now).Component("", health.JobConfig), Log: zap.NewNop()}
 	if err := Keep(t.Context(), o, func(context.Context) error { return failed }); !errors.Is(err, failed) {
 		t.Error(err)
 	}

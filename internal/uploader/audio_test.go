@@ -178,7 +178,7 @@ func TestTheSentenceOnSoundThatIsLeftOut(t *testing.T) {
 	w := newWorld(t, 24, roomy)
 	w.recordWith(muLaw)
 	w.drain(w.uploader())
-	list := w.health.Part(door, health.JobUploader).Snapshot().Conditions
+	list := w.health.Component(door, health.JobUploader).Snapshot().Conditions
 	if len(list) != 1 || list[0].Severity != health.Info || list[0].Class != health.UserError || !strings.Contains(list[0].Text, "G.711") {
 		t.Errorf("status says %+v", list)
 	}

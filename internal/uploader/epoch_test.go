@@ -53,11 +53,11 @@ func TestEpochsAreUploadedInTheirOrder(t *testing.T) {
 			w.drain(w.uploader())
 			w.expectOnce()
 			w.expectUploaded(0)
-			sessions := w.health.Part(door, health.JobUploader).Number(health.UploadSessions).Load()
+			sessions := w.health.Component(door, health.JobUploader).Value(health.UploadSessions)
 			if want := int64(1); add != 0 && sessions != want {
 				t.Errorf("%d sessions, want %d: the times rise", sessions, want)
 			}
-			if got := w.health.Part(door, health.JobUploader).Number(health.LastPersistedMedia).Load(); got > begin.Add(time.Minute).UnixMilli() {
+			if got := w.health.Component(door, health.JobUploader).Value(health.LastPersistedMedia); got > begin.Add(time.Minute).UnixMilli() {
 				t.Errorf("the newest media in the cloud is said to be of %s", time.UnixMilli(got).UTC())
 			}
 		})

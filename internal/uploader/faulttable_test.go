@@ -234,7 +234,7 @@ func (w *world) expectConsequence(rule rules.Rule, named bool) {
 		(rule.Action == rules.NewCredentials || rule.Renew) != (credentials > 0) {
 		w.t.Errorf("the endpoint was asked for %d times again and credentials %d times, the rule says %q", endpoints, credentials, rule.Action)
 	}
-	for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
+	for _, c := range w.health.Component(door, health.JobUploader).Snapshot().Conditions {
 		if c.Code == codeUpload {
 			w.t.Errorf("the condition is still there at the end: %s", c.Text)
 		}

@@ -13,7 +13,7 @@ const (
 	forecastOver  = 2 * time.Minute
 )
 
-// forecast tells when a backlog will be done, from how fast it shrank lately. Safe for concurrent use.
+// forecast estimates when a backlog will be done, from how fast it shrank lately. Safe for concurrent use.
 type forecast struct {
 	mu      sync.Mutex
 	samples []backlogSample // oldest first
@@ -25,7 +25,7 @@ type backlogSample struct {
 	pending time.Duration // of media
 }
 
-// note takes in the backlog and gives when it will be done; zero while that is not known, when
+// note records the backlog and returns when it will be done; zero while that is not known, when
 // the backlog does not shrink, and when there is none.
 func (f *forecast) note(now time.Time, pending time.Duration) time.Time {
 	f.mu.Lock()

@@ -220,7 +220,7 @@ func (w *world) watchHealth() {
 }
 
 func (w *world) keepConditions() {
-	snapshot := w.health.Part(door, health.JobUploader).Snapshot()
+	snapshot := w.health.Component(door, health.JobUploader).Snapshot()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.conditions = append(w.conditions, snapshot.Conditions...)
@@ -235,7 +235,7 @@ func (w *world) sawCondition(code string, class health.Class) bool {
 }
 
 func (w *world) number(name string) int64 {
-	return w.health.Part(door, health.JobUploader).Number(name).Load()
+	return w.health.Component(door, health.JobUploader).Value(name)
 }
 
 // watchedStore tells when progress is noted.
@@ -366,14 +366,14 @@ func (c *watchedCloud) counts() (endpoints, credentials int) {
 
 // reports tells whether the uploader has this condition now.
 func (w *world) reports(code string) bool {
-	return slices.ContainsFunc(w.health.Part(door, health.JobUploader).Snapshot().Conditions,
+	return slices.ContainsFunc(w.health.Component(door, health.JobUploader).Snapshot().Conditions,
 		func(c health.Condition) bool { return c.Code == code })
 }
 
 // uploader makes one that is quick, but for what the test changes.
 func (w *world) uploader(change ...func(*Options)) *Uploader {
 	o := Options{
-		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Part(door, health.JobUploader),
+		Stream: door, Store: w.store, Cloud: w.cloud, Health: w.health.Component(door, health.JobUploader),
 		Retry:   backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
 		AskUser: backoff.Policy{Min: time.Millisecond, Max: 20 * time.Millisecond},
 	}

@@ -155,7 +155,7 @@ func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 			if n, refused := w.number(health.FragmentsPersisted), w.number(health.FragmentsRefused); n != int64(fragments) || refused != 0 {
 				t.Errorf("%d fragments are persisted, %d refused, want all %d and none", n, refused, fragments)
 			}
-			for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
+			for _, c := range w.health.Component(door, health.JobUploader).Snapshot().Conditions {
 				t.Errorf("a condition is left: %+v", c)
 			}
 			parts := 0

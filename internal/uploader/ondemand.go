@@ -131,16 +131,6 @@ func damagedIn(s store, k segment.Key, from, to time.Time) bool {
 	return err != nil || slices.ContainsFunc(damaged, func(f mkv.Fragment) bool { return queue.NewFragment(s, k, f).In(from, to) })
 }
 
-func listFragments(s store, k segment.Key) ([]mkv.Fragment, error) {
-	reader, err := s.OpenSegment(k)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = reader.Close() }() // was only read
-	list, _, err := reader.Fragments()
-	return list, err
-}
-
 // refusedNow says which fragments are refused.
 func refusedNow(s store, stream string) map[queue.ID]bool {
 	list := make(map[queue.ID]bool)

@@ -62,7 +62,7 @@ type Options struct {
 	Store  store  // required: a *segment.Store
 	Cloud  cloud  // required: a *kvs.Client
 	// Health is the stream's uploader part. Default one of its own.
-	Health *health.Part
+	Health *health.Component
 	// Log receives one line per episode. Default nowhere.
 	Log *zap.Logger
 	// Now is the wall clock, for what health shows. Default time.Now.
@@ -104,7 +104,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.Log = o.Log.With(zap.String("stream", o.Stream))
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part(o.Stream, health.JobUploader)
+		o.Health = health.NewRegistry(o.Now).Component(o.Stream, health.JobUploader)
 	}
 	if o.AskUser.Min <= 0 && o.AskUser.Max <= 0 {
 		o.AskUser = backoff.Policy{Min: time.Minute, Max: 5 * time.Minute, Floor: time.Minute, Rand: o.AskUser.Rand}

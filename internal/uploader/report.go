@@ -52,15 +52,16 @@ const (
 
 // numbers are the uploader's counters.
 type numbers struct {
-	persisted, bytes, refused, sessions, lastTime, lastMedia, backlogDone *health.Number
+	persisted, bytes, refused, sessions *health.Counter
+	lastTime, lastMedia, backlogDone    *health.Gauge
 }
 
-func numbersOf(p *health.Part) numbers {
+func numbersOf(p *health.Component) numbers {
 	return numbers{
-		persisted: p.Number(health.FragmentsPersisted), bytes: p.Number(health.BytesUploaded),
-		refused: p.Number(health.FragmentsRefused), sessions: p.Number(health.UploadSessions),
-		lastTime: p.Number(health.LastPersistedTime), lastMedia: p.Number(health.LastPersistedMedia),
-		backlogDone: p.Number(health.BacklogDoneTime),
+		persisted: p.Counter(health.FragmentsPersisted), bytes: p.Counter(health.BytesUploaded),
+		refused: p.Counter(health.FragmentsRefused), sessions: p.Counter(health.UploadSessions),
+		lastTime: p.Gauge(health.LastPersistedTime), lastMedia: p.Gauge(health.LastPersistedMedia),
+		backlogDone: p.Gauge(health.BacklogDoneTime),
 	}
 }
 
@@ -68,7 +69,7 @@ func numbersOf(p *health.Part) numbers {
 type report struct {
 	stream   string
 	store    store
-	health   *health.Part
+	health   *health.Component
 	log      *zap.Logger
 	now      func() time.Time // the wall clock
 	numbers  numbers
@@ -107,7 +108,7 @@ func (r *report) interrupted(a rules.Answer, err error, failures int) {
 		fault = below.Recode(codeUpload, below.Text)
 	}
 	if r.health.Report(health.ScopeUpload, severity, fault) {
-		r.log.Warn("the upload is interrupted", zap.String("why", fault.Text), zap.NamedError("cause", err))
+		r.log.Warn("the upload is interrupted", zap.String("code", fault.Code), zap.String("why", fault.Text), zap.NamedError("cause", err))
 	}
 }
 
@@ -150,7 +151,7 @@ func (r *report) refused(f queue.Fragment, a rules.Answer) {
 		"It is sent again once a day, %d times at most, and by `kvs-edge-agent upload --refused`.",
 		timeText(f.At()), r.stream, a.Rule.Cause, a.Title(), a.Rule.Advice, refused.MaxTries)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
-		r.log.Warn("a fragment is skipped", zap.String("why", fault.Text))
+		r.log.Warn("a fragment is skipped", zap.String("code", fault.Code), zap.String("why", fault.Text))
 	}
 }
 
@@ -161,7 +162,7 @@ func (r *report) damaged(k segment.Key) {
 		"part it is.",
 		timeText(k.Start), r.stream, r.stream)
 	if r.health.Note(scopeRefused, health.Degraded, fault, rememberRefused) {
-		r.log.Warn("a part of a recording cannot be uploaded", zap.String("why", fault.Text))
+		r.log.Warn("a part of a recording cannot be uploaded", zap.String("code", fault.Code), zap.String("why", fault.Text))
 	}
 }
 
@@ -182,7 +183,7 @@ func (r *report) stuck(x *poison.Suspect) {
 		"%s A shorter key frame interval of the camera makes fragments smaller.",
 		timeText(x.First.At()), r.stream, humanize.Bytes(x.First.Stored.Size), x.Since.UTC().Format(time.RFC3339), how, rules.AdviceNetwork)
 	if r.health.Report(scopeBreaks, health.Degraded, fault) {
-		r.log.Warn("a fragment does not get through", zap.String("why", fault.Text))
+		r.log.Warn("a fragment does not get through", zap.String("code", fault.Code), zap.String("why", fault.Text))
 	}
 }
 
@@ -194,7 +195,7 @@ func (r *report) unreadable(err error) {
 	fault := health.SystemFault(codeStore, err, "A recording of stream %s cannot be read, or its progress cannot be written: check the disk; "+
 		"`kvs-edge-agent verify` names what is damaged. It is tried again.", r.stream)
 	if r.health.Report(health.ScopeDisk, health.Degraded, fault) {
-		r.log.Warn("a recording cannot be uploaded", zap.String("why", fault.Text), zap.Error(err))
+		r.log.Warn("a recording cannot be uploaded", zap.String("code", fault.Code), zap.String("why", fault.Text), zap.Error(err))
 	}
 }
 
@@ -224,6 +225,6 @@ func (r *report) sound(f inflight, setting Audio) {
 		"it is recorded on the hub and left out of the upload. Set the camera to AAC, or AWS_KVS_EDGE_AUDIO to on (send it all the same) or off.",
 		r.stream, f.omitted)
 	if r.health.Report(ScopeAudio, health.Info, fault) {
-		r.log.Info("sound is left out of the upload", zap.String("codec", f.omitted))
+		r.log.Info("sound is left out of the upload", zap.String("code", fault.Code), zap.String("codec", f.omitted))
 	}
 }

@@ -1,8 +1,6 @@
 package uploader
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -52,34 +50,14 @@ type sessionEnd struct {
 	stalled bool // aborted, as nothing moved
 }
 
-// run uploads until the session ends, and says how long to wait before the next.
-func (e *session) run(ctx context.Context, changes <-chan struct{}) time.Duration {
-	done := ctx.Done()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		pause := e.feed()
-		timer.Reset(time.Until(e.deadline(pause)))
-		select {
-		case a, ok := <-e.conn.Acks():
-			if !ok {
-				return e.conclude(ctx)
-			}
-			e.acknowledge(a)
-		case <-e.conn.Sent():
-			e.sent()
-		case <-changes:
-		case <-e.u.lock.asked.C():
-		case <-timer.C:
-			e.expire()
-		case <-done:
-			done = nil
-			e.close()
-			if !e.flight.empty() {
-				e.timing.limit = time.Now().Add(shutdownTime)
-			}
-		}
-	}
+// failure is why a session ended: an ERROR of the service, or what became of the line.
+type failure struct {
+	rules.Answer
+	about queue.Fragment // valid when named, or blamed
+	named bool           // an ERROR names the fragment
+	// blamed says that the fragment may be to blame, as it was the oldest in flight or was named.
+	blamed bool
+	again  bool // what the service refused is what it refused before
 }
 
 // feed begins the next fragment if it may go now, or ends the body. It says how long the pace
@@ -232,45 +210,23 @@ func (e *session) persisted(f inflight) {
 	}
 }
 
-// conclude draws the consequences of how the session ended.
-func (e *session) conclude(ctx context.Context) time.Duration {
-	err := e.conn.Err()
-	if e.failure != nil {
-		e.judge()
+// fail takes in an ERROR; i is the fragment that it names, or -1. The first decides, and one that names
+// its fragment before any that does not: what the service says after it has refused a fragment comes of
+// that, such as a 4006 with a timecode of -1 behind a 4011.
+func (e *session) fail(i int, a kvs.Ack) {
+	if e.failure != nil && (e.failure.named || i < 0) {
+		return
 	}
-	if f := e.failure; f != nil && (f.Rule.Action != rules.Refuse || e.got == 0 && !f.again) || f == nil && e.broke(err) {
-		return e.failed(ctx, err)
+	f := &failure{Answer: rules.OfAck(a), named: i >= 0}
+	if f.named {
+		f.about = e.flight.list[i].Fragment
 	}
-	e.u.progress.settle(&flight{})
-	return 0
+	e.failure = f
+	e.timing.linger() // acknowledgements of the others may still come
 }
 
-// broke reports whether the session ended otherwise than we wanted.
-func (e *session) broke(err error) bool {
-	if !e.flight.empty() {
-		return true
-	}
-	return !e.sending.any && !e.end.closing && err != nil
-}
-
-func (e *session) failed(ctx context.Context, err error) time.Duration {
-	u := e.u
-	if ctx.Err() != nil && e.failure == nil {
-		return 0 // we did not wait long enough; the next run sends it again
-	}
-	f := e.failure
-	if f == nil {
-		f = e.silentEnd(err)
-	}
-	if err == nil {
-		err = errors.New(f.Title())
-	}
-	if e.got == 0 && e.sending.any && f.Rule.Action != rules.Refuse {
-		u.retries.isolate = true
-	}
-	wait := u.failed(f.Answer, err)
-	if f.blamed {
-		e.blame(f)
-	}
-	return wait
+// abort gives the session up. Its Acks is closed then, which ends run.
+func (e *session) abort() {
+	e.end.aborted = true
+	e.conn.Abort()
 }

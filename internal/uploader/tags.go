@@ -69,7 +69,7 @@ func CheckTags(tags []mkv.Tag) error {
 // issue 405 and pull request 475).
 type fragmentTags struct {
 	stream  string
-	health  *health.Part
+	health  *health.Component
 	log     *zap.Logger
 	now     func() time.Time       // the wall clock
 	current atomic.Pointer[tagSet] // never nil
@@ -133,6 +133,6 @@ func (t *fragmentTags) passed() {
 	fault := health.SystemFault(codeTags, nil, "Stream %s is uploaded without fragment tags, as Kinesis Video Streams refuses them. "+
 		"They are tried again when they change, and once a day.", t.stream)
 	if t.health.Report(scopeTags, health.Degraded, fault) {
-		t.log.Warn("fragment tags are left out", zap.String("why", fault.Text))
+		t.log.Warn("fragment tags are left out", zap.String("code", fault.Code), zap.String("why", fault.Text))
 	}
 }

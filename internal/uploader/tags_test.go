@@ -240,7 +240,7 @@ func TestRefusedTagsCostNoFragment(t *testing.T) {
 				if got := list[len(list)-1].Tags; fmt.Sprint(got) != fmt.Sprint(someTags[1:]) {
 					t.Errorf("changed tags are not sent: %v", got)
 				}
-				for _, c := range w.health.Part(door, health.JobUploader).Snapshot().Conditions {
+				for _, c := range w.health.Component(door, health.JobUploader).Snapshot().Conditions {
 					t.Errorf("a condition is left: %+v", c)
 				}
 			})

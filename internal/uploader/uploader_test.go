@@ -61,7 +61,7 @@ func TestFollowsTheSegmentBeingWritten(t *testing.T) {
 	}
 	stop()
 	w.expectOnce()
-	if state := w.health.Part(door, health.JobUploader).Snapshot().State; state != stateStopped {
+	if state := w.health.Component(door, health.JobUploader).Snapshot().State; state != stateStopped {
 		t.Errorf("the state is %q after the end", state)
 	}
 	w.drain(w.uploader())
@@ -538,7 +538,7 @@ func TestASegmentThatCannotBeMovedIsTriedAgainInTime(t *testing.T) {
 	w.drain(u)
 	w.expectOnce()
 	w.expectUploaded(0)
-	if list := w.health.Part(door, health.JobUploader).Snapshot().Conditions; len(list) != 0 {
+	if list := w.health.Component(door, health.JobUploader).Snapshot().Conditions; len(list) != 0 {
 		t.Errorf("still reported: %+v", list)
 	}
 }

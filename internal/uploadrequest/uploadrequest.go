@@ -59,7 +59,7 @@ type Options struct {
 	Dir     statefile.Dir // keeps the requests that are open
 	Now     func() time.Time
 	Log     *zap.Logger
-	Health  *health.Part
+	Health  *health.Component
 }
 
 // file holds the requests whose last answer the broker does not have yet, so that a restart ends none of them.

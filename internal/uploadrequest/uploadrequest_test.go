@@ -37,7 +37,7 @@ func TestTheLastAnswerOfAnUploadStaysTheLast(t *testing.T) {
 			}
 			return time.Now()
 		},
-		Dir: dir, Log: zap.NewNop(), Health: health.NewRegistry(time.Now).Part("", health.JobConfig),
+		Dir: dir, Log: zap.NewNop(), Health: health.NewRegistry(time.Now).Component("", health.JobConfig),
 	})
 	request := []byte(`{"RequestId":"one","StreamName":"door","From":1,"To":2}`)
 	r.receive(t.Context(), request)

@@ -84,7 +84,7 @@ func TestTheHubsTimeMakesNoOtherFailure(t *testing.T) {
 	later := keys
 	later.Now = later.Now.Add(time.Hour)
 	registry := health.NewRegistry(time.Now)
-	part := registry.Part("", health.JobCloud)
+	part := registry.Component("", health.JobCloud)
 	var since []time.Time
 	for _, server := range []Server{keys, later} {
 		s := server.Sentence(neterr.CertExpired)

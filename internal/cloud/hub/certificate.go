@@ -24,7 +24,7 @@ const scopeCertificate health.Scope = "certificate"
 // are still those that were read: fleets rotate them by replacing the files. Safe for concurrent use.
 type deviceCertificate struct {
 	files  settings.IoT
-	health *health.Part
+	health *health.Component
 	log    *zap.Logger
 
 	mu   sync.Mutex
@@ -33,8 +33,8 @@ type deviceCertificate struct {
 }
 
 // WatchCertificate makes config present what is in the files when a connection is made.
-func WatchCertificate(config *tls.Config, files settings.IoT, part *health.Part, log *zap.Logger) {
-	d := &deviceCertificate{files: files, health: part, log: log, last: &config.Certificates[0]}
+func WatchCertificate(config *tls.Config, files settings.IoT, component *health.Component, log *zap.Logger) {
+	d := &deviceCertificate{files: files, health: component, log: log, last: &config.Certificates[0]}
 	config.GetClientCertificate = d.get
 }
 

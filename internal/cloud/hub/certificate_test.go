@@ -23,7 +23,7 @@ func TestARotatedCertificateIsTakenAtTheNextConnection(t *testing.T) {
 	files := settings.IoT{CACert: cert, Cert: cert, PrivateKey: key}
 	config, err := files.TLS()
 	must(t, err)
-	part := health.NewRegistry(time.Now).Part("", health.JobCloud)
+	part := health.NewRegistry(time.Now).Component("", health.JobCloud)
 	WatchCertificate(config, files, part, zap.NewNop())
 	config.ServerName, config.InsecureSkipVerify = "server", true // the server is not what is tried here
 	serverCert, serverKey := testtools.DeviceFiles(t, dir, "server")

@@ -30,7 +30,7 @@ func replacedKey(t *testing.T) conditiontest.Case {
 	config, err := files.TLS()
 	must(t, err)
 	registry := health.NewRegistry(time.Now)
-	WatchCertificate(config, files, registry.Part("", health.JobCloud), zap.NewNop())
+	WatchCertificate(config, files, registry.Component("", health.JobCloud), zap.NewNop())
 	write := func(content []byte) { must(t, os.WriteFile(key, content, 0o600)) }
 	look := func() {
 		_, err := config.GetClientCertificate(nil)

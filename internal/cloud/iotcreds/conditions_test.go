@@ -53,7 +53,7 @@ func TestConditionsEnd(t *testing.T) {
 func TestTheClockReplacesWhatWasReportedBefore(t *testing.T) {
 	t.Parallel()
 	registry := health.NewRegistry(time.Now)
-	p := newProvider(Options{Health: registry.Part("", health.JobCloud)})
+	p := newProvider(Options{Health: registry.Component("", health.JobCloud)})
 	shown := func() (codes []string) {
 		for _, c := range p.o.Health.Snapshot().Conditions {
 			codes = append(codes, c.Code)
@@ -77,7 +77,7 @@ func refusing(f *health.Fault) func(*testing.T) conditiontest.Case {
 		now := newClock(time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC))
 		registry := health.NewRegistry(now.Now)
 		p := newProvider(Options{
-			Now: now.Now, Health: registry.Part("", health.JobCloud), Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
+			Now: now.Now, Health: registry.Component("", health.JobCloud), Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},
 		})
 		var fails atomic.Bool
 		fails.Store(true)

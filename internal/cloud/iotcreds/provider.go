@@ -63,7 +63,7 @@ type Options struct {
 	// Log receives one line per episode. Default none.
 	Log *zap.Logger
 	// Health receives the faults as conditions. Default: one of its own.
-	Health *health.Part
+	Health *health.Component
 }
 
 // Provider is an aws.CredentialsProvider. Many callers share one request; valid credentials are
@@ -123,7 +123,7 @@ func newProvider(o Options) *Provider {
 		o.Log = zap.NewNop()
 	}
 	if o.Health == nil {
-		o.Health = health.NewRegistry(o.Now).Part("", health.JobCloud)
+		o.Health = health.NewRegistry(o.Now).Component("", health.JobCloud)
 	}
 	return &Provider{o: o, retry: backoff.New(o.Retry)}
 }
@@ -268,6 +268,6 @@ func (p *Provider) recovered(clock *health.Fault) {
 			p.o.Log.Info("credentials renewed", zap.Time("expires", p.expires))
 		}
 	case p.o.Health.Report(scope, health.Degraded, clock):
-		p.o.Log.Warn("the clock is off", zap.Error(clock))
+		p.o.Log.Warn("the clock is off", zap.String("code", clock.Code), zap.Error(clock))
 	}
 }

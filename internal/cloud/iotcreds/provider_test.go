@@ -81,13 +81,13 @@ func failing(status int, message string) http.HandlerFunc {
 type fixture struct {
 	*Provider
 	clock *clock
-	part  *health.Part
+	part  *health.Component
 }
 
 func newFixture(t *testing.T, address string, config *tls.Config, at time.Time) *fixture {
 	t.Helper()
 	c := newClock(at)
-	part := health.NewRegistry(c.Now).Part("", health.JobCloud)
+	part := health.NewRegistry(c.Now).Component("", health.JobCloud)
 	p, err := New(Options{
 		Endpoint: address, RoleAlias: "camera-role", ThingName: "hub-1", TLS: config, Now: c.Now, Health: part,
 		Timeout: 5 * time.Second, Retry: backoff.Policy{Min: time.Millisecond, Max: time.Millisecond},

@@ -113,7 +113,7 @@ type component struct {
 func (c *core) component(t *testing.T, token string) component {
 	t.Helper()
 	wall := newClock(time.Now())
-	part := health.NewRegistry(wall.Now).Part("", health.JobCloud)
+	part := health.NewRegistry(wall.Now).Component("", health.JobCloud)
 	logs, lines := observer.New(zapcore.DebugLevel)
 	p, err := NewTokenExchange(TokenExchange{URL: "http://" + c.address + exchangePath, Token: secret.New(token)}, Options{
 		Now: wall.Now, Health: part, Timeout: time.Second, Log: zap.New(logs),

@@ -39,15 +39,15 @@ type Ack struct {
 const maxAckSize = 16 << 10
 
 const (
-	// ackWindow is what maxAckBytes is for.
-	ackWindow = 10 * time.Second
-	// maxAckBytes bounds what the service answers within ackWindow, white space included: 500 acknowledgements a second. A
+	// ackPeriod is what maxAckBytes is for.
+	ackPeriod = 10 * time.Second
+	// maxAckBytes bounds what the service answers within ackPeriod, white space included: 500 acknowledgements a second. A
 	// fragment has three and lasts a second at least.
 	maxAckBytes = 1 << 20
 )
 
-// errAckFlood ends a session whose service never stops to answer.
-var errAckFlood = fmt.Errorf("the service sends more than %d bytes of acknowledgements in %v", maxAckBytes, ackWindow)
+// errAckFlood ends a session whose service never stops answering.
+var errAckFlood = fmt.Errorf("the service sends more than %d bytes of acknowledgements in %v", maxAckBytes, ackPeriod)
 
 // ackMeter bounds the rate of an answer.
 type ackMeter struct {
@@ -60,7 +60,7 @@ type ackMeter struct {
 // Read implements io.Reader.
 func (m *ackMeter) Read(p []byte) (int, error) {
 	n, err := m.Reader.Read(p)
-	if now := m.now(); now.Sub(m.since) >= ackWindow {
+	if now := m.now(); now.Sub(m.since) >= ackPeriod {
 		m.since, m.bytes = now, 0
 	}
 	if m.bytes += n; m.bytes > maxAckBytes {

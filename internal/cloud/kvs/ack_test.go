@@ -119,7 +119,7 @@ func TestAnEndlessAnswerIsGivenUp(t *testing.T) {
 func TestManyAcknowledgementsInTheirTimeAreRead(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	meter := &ackMeter{Reader: &endless{text: sample}, now: func() time.Time { now = now.Add(ackWindow / 900); return now }}
+	meter := &ackMeter{Reader: &endless{text: sample}, now: func() time.Time { now = now.Add(ackPeriod / 900); return now }}
 	buffer := make([]byte, 1<<10)
 	for range 10_000 {
 		if _, err := meter.Read(buffer); err != nil {

@@ -27,12 +27,12 @@ type body struct {
 	finish func()                        // ends the body in good order
 	stop   func()                        // ends it at once
 	failed func(error)                   // called when the media cannot be read
-	count  atomic.Int64                  // bytes given to the connection
+	count  atomic.Int64                  // bytes that the connection took
 
 	finished chan struct{}
 	stopped  chan struct{}
-	closed   chan struct{} // net/http has let go of the body
-	letGo    func()
+	closed   chan struct{} // net/http has released the body
+	released func()
 
 	// Of net/http's goroutine.
 	current *fragment
@@ -60,14 +60,14 @@ func newBody(header []byte, pace func(int) time.Duration) *body {
 	}
 	b.finish = sync.OnceFunc(func() { close(b.finished) })
 	b.stop = sync.OnceFunc(func() { close(b.stopped) })
-	b.letGo = sync.OnceFunc(func() { close(b.closed) })
+	b.released = sync.OnceFunc(func() { close(b.closed) })
 	return b
 }
 
 // Close implements io.Closer for net/http: it is the last thing that net/http does with the body.
 func (b *body) Close() error {
 	b.stop()
-	b.letGo()
+	b.released()
 	return nil
 }
 
@@ -120,7 +120,7 @@ func (b *body) read(p []byte) (int, error) {
 		b.header = b.header[n:]
 		return b.paced(n)
 	}
-	if b.current != nil && b.current.given() {
+	if b.current != nil && b.current.done() {
 		b.current = nil
 		b.sent <- struct{}{} // never blocks: Send takes it before the next fragment comes
 	}
@@ -163,8 +163,8 @@ func (b *body) read(p []byte) (int, error) {
 	return b.paced(n)
 }
 
-// given reports whether all of the fragment has been.
-func (f *fragment) given() bool { return len(f.head) == 0 && f.left == 0 && len(f.tail) == 0 }
+// done reports whether all of the fragment was read.
+func (f *fragment) done() bool { return len(f.head) == 0 && f.left == 0 && len(f.tail) == 0 }
 
 // paced holds the bytes back until the pace allows them.
 func (b *body) paced(n int) (int, error) {

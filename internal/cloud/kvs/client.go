@@ -46,7 +46,7 @@ type Client struct {
 	endpoints map[string]endpoint // by stream; guarded by mu
 }
 
-// invalidator is a provider that keeps credentials until it is notified that they are refused.
+// invalidator is a provider that keeps credentials until they are refused.
 type invalidator interface{ Invalidate() }
 
 // endpoint is where a stream's media goes.
@@ -68,8 +68,8 @@ func New(o Options) *Client {
 		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[string]endpoint),
 	}
 	cfg := o.Config.SDK()
-	// A provider that can be made to ask again keeps them itself. The SDK's cache around it would look
-	// when they end by the clock of the wall alone, and keep them for hours too long when that is set back.
+	// A provider that can be made to ask again keeps them itself. The SDK's cache around it would see
+	// when they end by the wall clock alone, and keep them for hours too long when that is set back.
 	if _, keeps := cfg.Credentials.(invalidator); !keeps && cfg.Credentials != nil {
 		cfg.Credentials = aws.NewCredentialsCache(cfg.Credentials)
 	}

@@ -23,8 +23,6 @@ const (
 	service = "kinesisvideo"
 	// emptyHash is SHA-256 of nothing: PutMedia is signed as if it had no body, as it has no end yet.
 	emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	// answerTimeout bounds the time from the begin of the connection to the response header.
-	answerTimeout = 10 * time.Second
 )
 
 // PutMediaInput describes a session.

@@ -35,6 +35,9 @@ func newSession(stream string, b *body, cancel context.CancelFunc) *Session {
 	return s
 }
 
+// answerTimeout bounds the time from the start of the connection to the response header.
+const answerTimeout = 10 * time.Second
+
 // open sends the request's head and waits for that of the answer, and for all of an answer that is
 // not 200: a proxy may send no more of it.
 func (s *Session) open(ctx context.Context, req *http.Request) (io.ReadCloser, error) {
@@ -71,14 +74,14 @@ func (s *Session) open(ctx context.Context, req *http.Request) (io.ReadCloser, e
 	return nil, err
 }
 
-// refused lets go of a request that was not answered with 200.
+// refused releases a request that was not answered with 200.
 func (s *Session) refused(resp *http.Response) {
 	s.end(ErrAborted)
 	_ = resp.Body.Close()
 	s.release()
 }
 
-// release waits until net/http has let go of the body.
+// release waits until net/http has released the body.
 func (s *Session) release() {
 	<-s.body.closed
 	s.transport.CloseIdleConnections()

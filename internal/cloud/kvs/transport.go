@@ -21,7 +21,7 @@ func sessionTransport(base *http.Transport, dead func()) *http.Transport {
 	return t
 }
 
-// watchedConn notifies when a connection has ended. net/http knows too, but waits for the request's
+// watchedConn calls dead when a connection has ended. net/http knows too, but waits for the request's
 // body before it says so, and the body waits for the next fragment.
 type watchedConn struct {
 	net.Conn

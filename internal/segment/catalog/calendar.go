@@ -14,27 +14,27 @@ import (
 
 // calendar knows when what a stream's files date was recorded. The zero calendar believes the files.
 type calendar struct {
-	pieces map[uint32][]piece // by epoch: the times that are wrong, in order and apart
-	begins []epochBegin       // in order
+	corrections map[uint32][]correction // by epoch: the times that are wrong, in order and apart
+	starts      []epochStart            // in order
 }
 
-// piece is a part of an epoch's times that are all wrong by the same.
-type piece struct {
+// correction is a part of an epoch's times that are all wrong by the same.
+type correction struct {
 	from, until int64 // first and last, Unix ms
 	note        layout.ClockNote
 }
 
-// add is what makes times of the piece those at which was recorded, as far as is known.
-func (p piece) add() int64 {
+// add is what makes wrong times those at which was recorded, as far as is known.
+func (p correction) add() int64 {
 	if p.note.Known() {
 		return p.note.AddMS
 	}
 	return p.note.GuessMS
 }
 
-// epochBegin is when an epoch began, or a later one if that was earlier: nothing before the epoch was
+// epochStart is when an epoch began, or a later one if that was earlier: nothing before the epoch was
 // recorded later.
-type epochBegin struct {
+type epochStart struct {
 	epoch uint32
 	at    int64 // Unix ms
 }
@@ -60,30 +60,30 @@ func newCalendar(notes []layout.ClockNote, x *Index) calendar {
 		of[n.Epoch] = append(of[n.Epoch], n)
 	}
 	for epoch, at := range begins {
-		c.begins = append(c.begins, epochBegin{epoch, at})
+		c.starts = append(c.starts, epochStart{epoch, at})
 	}
-	slices.SortFunc(c.begins, func(a, b epochBegin) int { return cmp.Compare(a.epoch, b.epoch) })
-	for i := len(c.begins) - 2; i >= 0; i-- {
-		c.begins[i].at = min(c.begins[i].at, c.begins[i+1].at)
+	slices.SortFunc(c.starts, func(a, b epochStart) int { return cmp.Compare(a.epoch, b.epoch) })
+	for i := len(c.starts) - 2; i >= 0; i-- {
+		c.starts[i].at = min(c.starts[i].at, c.starts[i+1].at)
 	}
 	for r := range x.epochs {
 		epoch := x.Entries[r.From].Epoch
-		if bound := c.bound(epoch); bound < math.MaxInt64 { // what is dated later is wrong, whatever the notes say
+		if bound := c.latest(epoch); bound < math.MaxInt64 { // what is dated later is wrong, whatever the notes say
 			of[epoch] = append([]layout.ClockNote{{Epoch: epoch, From: bound + TimesAhead.Milliseconds() + 1, Ahead: true}}, of[epoch]...)
 		}
 	}
 	for epoch, list := range of {
-		if c.pieces == nil {
-			c.pieces = make(map[uint32][]piece)
+		if c.corrections == nil {
+			c.corrections = make(map[uint32][]correction)
 		}
-		c.pieces[epoch] = cut(list)
+		c.corrections[epoch] = correctionsOf(list)
 	}
 	return c
 }
 
-// cut gives the pieces that an epoch's notes make of its times. A later note counts before an earlier one,
+// correctionsOf returns what an epoch's notes make of its times. A later note counts before an earlier one,
 // and one that knows what is to be added before one that does not.
-func cut(notes []layout.ClockNote) (pieces []piece) {
+func correctionsOf(notes []layout.ClockNote) (list []correction) {
 	var borders []int64
 	for _, n := range notes {
 		borders = append(borders, n.From, n.Last()+1)
@@ -98,43 +98,43 @@ func cut(notes []layout.ClockNote) (pieces []piece) {
 				best = j
 			}
 		}
-		switch n := len(pieces); {
+		switch n := len(list); {
 		case best < 0:
-		case n > 0 && pieces[n-1].until == from-1 && pieces[n-1].note == notes[best]:
-			pieces[n-1].until = until
+		case n > 0 && list[n-1].until == from-1 && list[n-1].note == notes[best]:
+			list[n-1].until = until
 		default:
-			pieces = append(pieces, piece{from, until, notes[best]})
+			list = append(list, correction{from, until, notes[best]})
 		}
 	}
-	return pieces
+	return list
 }
 
-// bound is the latest that media of an epoch was recorded, math.MaxInt64 for the present one.
-func (c *calendar) bound(epoch uint32) int64 {
-	i := sort.Search(len(c.begins), func(i int) bool { return c.begins[i].epoch > epoch })
-	if i == len(c.begins) {
+// latest is the latest that media of an epoch was recorded, math.MaxInt64 for the present one.
+func (c *calendar) latest(epoch uint32) int64 {
+	i := sort.Search(len(c.starts), func(i int) bool { return c.starts[i].epoch > epoch })
+	if i == len(c.starts) {
 		return math.MaxInt64
 	}
-	return c.begins[i].at
+	return c.starts[i].at
 }
 
 // began is when an epoch began; ok is false for the first.
 func (c *calendar) began(epoch uint32) (at int64, ok bool) {
-	i := sort.Search(len(c.begins), func(i int) bool { return c.begins[i].epoch >= epoch })
-	if i == len(c.begins) || c.begins[i].epoch != epoch {
+	i := sort.Search(len(c.starts), func(i int) bool { return c.starts[i].epoch >= epoch })
+	if i == len(c.starts) || c.starts[i].epoch != epoch {
 		return 0, false
 	}
-	return c.begins[i].at, true
+	return c.starts[i].at, true
 }
 
-// after gives the pieces of an epoch that end at t or later.
-func (c *calendar) after(epoch uint32, t int64) []piece {
-	list := c.pieces[epoch]
+// after returns the corrections of an epoch that end at t or later.
+func (c *calendar) after(epoch uint32, t int64) []correction {
+	list := c.corrections[epoch]
 	return list[sort.Search(len(list), func(i int) bool { return list[i].until >= t }):]
 }
 
-// piece gives that which t is in.
-func (c *calendar) piece(epoch uint32, t int64) (p piece, ok bool) {
+// correction gives that which t is in.
+func (c *calendar) correction(epoch uint32, t int64) (p correction, ok bool) {
 	if list := c.after(epoch, t); len(list) > 0 && list[0].from <= t {
 		return list[0], true
 	}
@@ -143,11 +143,11 @@ func (c *calendar) piece(epoch uint32, t int64) (p piece, ok bool) {
 
 // recorded gives when a frame was recorded that is dated t.
 func (c *calendar) recorded(epoch uint32, t int64) int64 {
-	if len(c.pieces) == 0 && len(c.begins) == 0 {
+	if len(c.corrections) == 0 && len(c.starts) == 0 {
 		return t // nearly always
 	}
-	p, _ := c.piece(epoch, t)
-	return min(t+p.add(), c.bound(epoch))
+	p, _ := c.correction(epoch, t)
+	return min(t+p.add(), c.latest(epoch))
 }
 
 // span gives when a segment was recorded.
@@ -158,15 +158,15 @@ func (c *calendar) span(e Entry) (from, to int64) {
 
 // even cuts the run of an epoch where another piece begins, so that all but the last of a part are
 // recorded in the order of their times.
-func (c *calendar) even(x *Index, r run) iter.Seq[run] {
-	return func(yield func(run) bool) {
+func (c *calendar) even(x *Index, r Range) iter.Seq[Range] {
+	return func(yield func(Range) bool) {
 		if r.From == r.To {
 			return
 		}
-		for _, p := range c.pieces[x.Entries[r.From].Epoch] {
+		for _, p := range c.corrections[x.Entries[r.From].Epoch] {
 			for _, border := range []int64{p.from, p.until + 1} {
 				at := r.search(func(i int) bool { return x.Entries[i].Start >= border })
-				if r.From < at && !yield(run{r.From, at}) {
+				if r.From < at && !yield(Range{r.From, at}) {
 					return
 				}
 				r.From = at

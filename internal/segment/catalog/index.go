@@ -153,18 +153,18 @@ func (x *Index) Next(k Kind, at layout.ID) (int, bool) {
 // Number is how many segments of a kind there are.
 func (x *Index) Number(k Kind) int { return x.kinds[k].count }
 
-// run is the positions [from, to) of segments that follow each other in one epoch.
-type run struct{ From, To int }
+// Range is the positions [from, to) of segments that follow each other in one epoch.
+type Range struct{ From, To int }
 
 // epochs visits the epochs that have segments, in order. O(log n) for each.
-func (x *Index) epochs(yield func(run) bool) {
+func (x *Index) epochs(yield func(Range) bool) {
 	for from := 0; from < len(x.Entries); {
 		epoch := x.Entries[from].Epoch
 		to := len(x.Entries)
 		if x.Entries[to-1].Epoch != epoch {
 			to = x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64})
 		}
-		if !yield(run{from, to}) {
+		if !yield(Range{from, to}) {
 			return
 		}
 		from = to
@@ -172,8 +172,8 @@ func (x *Index) epochs(yield func(run) bool) {
 }
 
 // of gives the segments of an epoch.
-func (x *Index) of(epoch uint32) run {
-	return run{x.At(layout.ID{Epoch: epoch, Start: math.MinInt64}), x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64})}
+func (x *Index) of(epoch uint32) Range {
+	return Range{x.At(layout.ID{Epoch: epoch, Start: math.MinInt64}), x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64})}
 }
 
 // containing gives the position of the epoch's segment with time t in it, -1 when there is none.
@@ -186,12 +186,12 @@ func (x *Index) containing(epoch uint32, t int64) int {
 }
 
 // search gives the first position of a run from which on is true.
-func (r run) search(is func(i int) bool) int {
+func (r Range) search(is func(i int) bool) int {
 	return r.From + sort.Search(r.To-r.From, func(i int) bool { return is(r.From + i) })
 }
 
 // endingFrom gives the position of the first segment of a run that ends at t or later.
-func (x *Index) endingFrom(r run, t int64) int {
+func (x *Index) endingFrom(r Range, t int64) int {
 	return r.search(func(i int) bool { return x.Entries[i].End() >= t })
 }
 

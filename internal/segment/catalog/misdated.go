@@ -45,7 +45,7 @@ func (c *Catalog) Dating(e Entry) Dating {
 // Offsets returns what is to be added to a time t of an epoch's files, in Unix ms, for its time in the cloud, and for
 // when it was recorded. Both are 0 unless the time is wrong.
 func (c *Catalog) Offsets(epoch uint32, t int64) (wire, recorded time.Duration) {
-	if p, ok := c.times.piece(epoch, t); ok {
+	if p, ok := c.times.correction(epoch, t); ok {
 		wire = time.Duration(p.note.AddMS) * time.Millisecond
 	}
 	return wire, time.Duration(c.times.recorded(epoch, t)-t) * time.Millisecond
@@ -57,13 +57,13 @@ func (c *Catalog) Recorded(epoch uint32, t int64) int64 { return c.times.recorde
 // Misdated lists the spans of times that are wrong, in order, as long as there is media of them. O(log n) for each,
 // and for each epoch.
 func (c *Catalog) Misdated() (list []Misdated) {
-	if len(c.times.pieces) == 0 {
+	if len(c.times.corrections) == 0 {
 		return nil
 	}
 	x := &c.Index
 	for r := range x.epochs {
-		for _, p := range c.times.pieces[x.Entries[r.From].Epoch] {
-			in := run{x.endingFrom(r, p.from), r.search(func(i int) bool { return x.Entries[i].Start > p.until })}
+		for _, p := range c.times.corrections[x.Entries[r.From].Epoch] {
+			in := Range{x.endingFrom(r, p.from), r.search(func(i int) bool { return x.Entries[i].Start > p.until })}
 			if in.From >= in.To {
 				continue
 			}
@@ -73,7 +73,7 @@ func (c *Catalog) Misdated() (list []Misdated) {
 	return list
 }
 
-func (c *Catalog) misdatedSpan(p piece, entries []Entry) Misdated {
+func (c *Catalog) misdatedSpan(p correction, entries []Entry) Misdated {
 	last := entries[len(entries)-1]
 	from, to := max(p.from, entries[0].Start), min(p.until, last.End())
 	return Misdated{

@@ -122,8 +122,8 @@ func (c *Catalog) NewestRecorded() int64 {
 }
 
 // Overlapping visits the segments with media recorded in [begin, end), in order; a zero time is unbounded.
-func (c *Catalog) Overlapping(begin, end time.Time) iter.Seq[run] {
-	return func(yield func(run) bool) {
+func (c *Catalog) Overlapping(begin, end time.Time) iter.Seq[Range] {
+	return func(yield func(Range) bool) {
 		for r := range c.epochs {
 			for part := range c.times.even(&c.Index, r) {
 				if part = c.within(part, begin, end); part.From < part.To && !yield(part) {
@@ -135,12 +135,12 @@ func (c *Catalog) Overlapping(begin, end time.Time) iter.Seq[run] {
 }
 
 // within narrows a part to what was recorded in [begin, end). Most parts lie outside, which their ends show.
-func (c *Catalog) within(r run, begin, end time.Time) run {
+func (c *Catalog) within(r Range, begin, end time.Time) Range {
 	x, times := &c.Index, &c.times
 	if !end.IsZero() {
 		began := func(i int) bool { from, _ := times.span(x.Entries[i]); return from >= end.UnixMilli() }
 		if began(r.From) {
-			return run{r.From, r.From}
+			return Range{r.From, r.From}
 		}
 		r.To = r.search(began)
 	}
@@ -148,9 +148,9 @@ func (c *Catalog) within(r run, begin, end time.Time) run {
 		ended := func(i int) bool { _, to := times.span(x.Entries[i]); return to >= begin.UnixMilli() }
 		last := r.To - 1 // the only one that may end in another piece
 		if !ended(last) {
-			return run{r.To, r.To}
+			return Range{r.To, r.To}
 		}
-		r.From = run{r.From, last}.search(ended)
+		r.From = Range{r.From, last}.search(ended)
 	}
 	return r
 }

@@ -228,7 +228,7 @@ func (p *ControlPlane) Await(t *testing.T, n int) {
 }
 
 // AwaitCondition waits until a condition of a part is raised, with that text in it; or until it is not, when text is empty.
-func AwaitCondition(t *testing.T, registry *health.Registry, part *health.Part, code, text string) {
+func AwaitCondition(t *testing.T, registry *health.Registry, part *health.Component, code, text string) {
 	t.Helper()
 	changes, stop := registry.Watch()
 	defer stop()

@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+// A wait costs a wake-up of both ends, and caches are cold after it. So fragments of all streams that wait begin
+// on common beats.
+const (
+	beats     = 4 // between two fragments of a stream
+	afterBeat = 5 * time.Millisecond
+)
+
 // bucket is a token bucket: rate tokens per second, at most burst saved up. Safe for concurrent use.
 type bucket struct {
 	rate  float64
@@ -64,7 +71,7 @@ func (b *bucket) wait(want float64) time.Duration {
 	return time.Duration((want-b.tokens)/b.rate*float64(time.Second)) + time.Microsecond
 }
 
-// aSecond forgives who wakes 10 ms too late, as FragmentsPerSecond does.
+// aSecond leaves room for waking 10 ms too late, as FragmentsPerSecond does.
 const aSecond = 1010 * time.Millisecond
 
 // second bounds how much passes within any second, bursts or not. Safe for concurrent use.

@@ -14,8 +14,8 @@ import (
 // How the service counts is not documented. The hardest way is a window of one second that slides
 // along with every arrival; who passes that passes a fixed window and a bucket too. A bucket of
 // burst b and rate r lets six fragments begin within (6-b)/r at the least, which must be more than a
-// second. What is above it forgives the network that brings fragments nearer together; (b-1)/r
-// forgives us who wake too late. Both together are 5/r-1 seconds: at 4.9/s 10 ms each. A fragment
+// second. What is above it is room for a network that brings fragments nearer together; (b-1)/r
+// is room for waking too late. Both together are 5/r-1 seconds: at 4.9/s 10 ms each. A fragment
 // that comes earlier still is held back by the service for that little, and nothing is lost.
 const (
 	FragmentsPerSecond = 0.98 * kvslimit.FragmentsPerSecond
@@ -29,10 +29,6 @@ const (
 	// to it that bursts keep to what is allowed, too.
 	byteBurst    = 1e6
 	shortestWait = 100 * time.Millisecond
-
-	// For the same reason fragments of all streams that wait begin on common beats.
-	beats     = 4 // between two fragments of a stream
-	afterBeat = 5 * time.Millisecond
 )
 
 // Options of a Pace. Tests go faster, or slower, than the service allows.

@@ -7,6 +7,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
+// Offsets says how far a segment's times are from those on the wire and from those of the recording.
+type Offsets interface {
+	Offsets(k segment.Key, at time.Duration) (wire, recorded time.Duration)
+}
+
 // ID tells a stream's fragments apart.
 type ID struct {
 	Segment  segment.Key

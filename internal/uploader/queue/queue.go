@@ -10,11 +10,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// Offsets says how far a segment's times are from those on the wire and from those of the recording.
-type Offsets interface {
-	Offsets(k segment.Key, at time.Duration) (wire, recorded time.Duration)
-}
-
 // Store is the recording directory; see segment.Store.
 type Store interface {
 	Offsets
@@ -109,7 +104,7 @@ func (q *Queue) Peek() (f Fragment, ok bool) {
 			if !q.wants(f) || q.o.Store.Done(f.Key, f.Stored.Start) {
 				continue
 			}
-			o.chooseTracks(q.o.Audio())
+			o.tracks.follow(o.reader, q.o.Audio())
 			if q.divide(&f) {
 				return f, true
 			}
@@ -142,7 +137,7 @@ func (q *Queue) divide(f *Fragment) (ok bool) {
 	if p == nil {
 		return true
 	}
-	if now := p.follow(&q.open, f.Stored); now != p {
+	if now := p.follow(q.open.reader, &q.open.tracks, f.Stored); now != p {
 		q.o.Isolation.SplitAgain(f.ID(), now)
 		p, q.open.part = now, 0
 	}

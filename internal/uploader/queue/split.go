@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"io"
 	"slices"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
@@ -24,21 +25,6 @@ func newSplit(audio Audio, parts []mkv.Part) *Split {
 	return &Split{audio: audio, parts: parts, done: make([]bool, len(parts))}
 }
 
-// Split finds the parts of a whole fragment; nil when it cannot be sent in parts.
-func (q *Queue) Split(f Fragment) *Split {
-	reader, err := q.o.Store.OpenSegment(f.Key)
-	if err != nil {
-		return nil // the next session finds out
-	}
-	defer func() { _ = reader.Close() }() // was only read
-	audio := q.o.Audio()
-	parts, err := mkv.Parts(reader, f.Stored, mkv.Select(reader.Header(), audio.sends), kvslimit.MinFragment)
-	if err != nil || len(parts) < 2 {
-		return nil
-	}
-	return newSplit(audio, parts)
-}
-
 // Parts is how many there are.
 func (p *Split) Parts() int { return len(p.parts) }
 
@@ -60,15 +46,15 @@ func (p *Split) Finish(part int) (whole bool) {
 
 // follow splits the fragment again when other tracks of it are sent now. Parts that are in flight stay those of p:
 // what is acknowledged of them says nothing of the others.
-func (p *Split) follow(o *opened, f mkv.Fragment) *Split {
-	if p.audio == o.tracks.audio {
+func (p *Split) follow(reader io.ReaderAt, tracks *trackChoice, f mkv.Fragment) *Split {
+	if p.audio == tracks.audio {
 		return p
 	}
-	parts, err := mkv.Parts(o.reader, f, o.tracks.Selection, kvslimit.MinFragment)
+	parts, err := mkv.Parts(reader, f, tracks.Selection, kvslimit.MinFragment)
 	if err != nil {
 		return p // the session fails with it
 	}
-	again := newSplit(o.tracks.audio, parts)
+	again := newSplit(tracks.audio, parts)
 	again.Single = p.Single
 	return again
 }

@@ -56,6 +56,8 @@ type Rule struct {
 	Tags bool
 }
 
+const anyServerError = 599 // stands for 500 to 599
+
 // Title names the error as the documentation does.
 func (r Rule) Title() string {
 	switch {
@@ -79,6 +81,8 @@ func (r Rule) Class() health.Class {
 	}
 	return health.SystemError
 }
+
+const adviceUntagged = "It is sent again without tags."
 
 // Untagged is the rule for an error that tags may have caused: the fragment is sent again without them.
 func (r Rule) Untagged() Rule {

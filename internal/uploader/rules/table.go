@@ -3,18 +3,15 @@ package rules
 // AdviceNetwork is what to do when the service is not reached, or the line breaks.
 const AdviceNetwork = "Check the hub's internet connection, DNS, proxy and firewall (port 443)."
 
-const anyServerError = 599 // stands for 500 to 599
-
 const (
-	causeTimeout   = "the service or a proxy waited too long for the request"
-	adviceWait     = "The agent keeps trying; nothing needs to be done unless it lasts."
-	adviceKept     = "The fragment stays on the hub; the recording around it is uploaded."
-	adviceAccess   = "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream."
-	adviceKeyUse   = "Allow the hub's role kms:GenerateDataKey with the stream's KMS key; the media is kept and uploaded then."
-	adviceKey      = "Correct the stream's KMS key; the media is kept and uploaded then."
-	adviceTrust    = "Check AWS_CA_BUNDLE, whether a proxy intercepts TLS, and the hub's clock."
-	adviceUntagged = "It is sent again without tags."
-	adviceReport   = "Please report it with the agent's log."
+	causeTimeout = "the service or a proxy waited too long for the request"
+	adviceWait   = "The agent keeps trying; nothing needs to be done unless it lasts."
+	adviceKept   = "The fragment stays on the hub; the recording around it is uploaded."
+	adviceAccess = "Allow the hub's role kinesisvideo:PutMedia, GetDataEndpoint and DescribeStream on the stream."
+	adviceKeyUse = "Allow the hub's role kms:GenerateDataKey with the stream's KMS key; the media is kept and uploaded then."
+	adviceKey    = "Correct the stream's KMS key; the media is kept and uploaded then."
+	adviceTrust  = "Check AWS_CA_BUNDLE, whether a proxy intercepts TLS, and the hub's clock."
+	adviceReport = "Please report it with the agent's log."
 )
 
 // ackRules are for ERROR acknowledgements (API reference, PutMedia; the retry rules of AWS's C

@@ -1,0 +1,52 @@
+package agent
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+)
+
+// codeFrozen is raised when the hub did not run for a while.
+const codeFrozen = "hub-frozen"
+
+const scopeFrozen health.Scope = "frozen"
+
+// frozenShown is how long a freeze is shown: it is over when it is noticed.
+const frozenShown = time.Hour
+
+// newFreezes watches whether the hub runs. What was missed meanwhile is no fault of a camera.
+func newFreezes(component *health.Component, log *zap.Logger, now func() time.Duration) *freeze.Watch {
+	return freeze.New(func(f freeze.Freeze) {
+		until := time.Now()
+		component.Note(scopeFrozen, health.Degraded, health.SystemFault(codeFrozen, nil,
+			"The hub did not run for %s until %s, so that nothing was recorded but what connections held meanwhile: if it comes again, look for "+
+				"suspend, a paused virtual machine, too little memory or a disk that blocks.",
+			humanize.Length(f.Length), humanize.Time(until.Local())), frozenShown)
+		log.Warn("the hub did not run", zap.String("code", codeFrozen), zap.Duration("for", f.Length), zap.Time("until", until.UTC()))
+	}, now)
+}
+
+// codeMisspelt is that of the condition that variables look like settings, but no setting has their name.
+const codeMisspelt = "settings-misspelt"
+
+// scopeNames is the names of the variables that are set.
+const scopeNames health.Scope = "names"
+
+// noteMisspelt logs the variables whose names are wrong, and shows them in status until a reload finds none.
+func noteMisspelt(component *health.Component, log *zap.Logger, r settings.Reading) {
+	list := r.Misspelt()
+	if len(list) == 0 {
+		component.OK(scopeNames)
+		return
+	}
+	for _, m := range list {
+		log.Warn("no setting has this name: look it up in the list of settings", zap.String("code", codeMisspelt),
+			zap.String("name", m.Name), zap.String("meant", m.Meant))
+	}
+	component.Report(scopeNames, health.Info, health.UserFault(codeMisspelt, nil, "%s", settings.MisspeltText(list, r)))
+}

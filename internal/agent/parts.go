@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
+)
+
+// Options are what an Agent needs beside its settings.
+type Options struct {
+	Version string
+	Log     *zap.Logger
+	// LogLevel, when set, can be changed over the local API.
+	LogLevel *logfile.Level
+	// LogFile, when set, follows the settings at a reload.
+	LogFile *logfile.File
+	// Source is where the settings came from, Initial what it held at the start. The SDK's own variables are
+	// read from the process's environment.
+	Source  settings.EnvSource
+	Initial settings.Reading
+	// ReloadRequests receives when the settings are to be read again. Default never.
+	ReloadRequests <-chan os.Signal
+	// MetricsInterval is how often metrics are sent. Default one minute, as AWS's agent does.
+	MetricsInterval time.Duration
+}
+
+// Agent is the whole of a hub's agent.
+type Agent struct {
+	current    atomic.Pointer[settings.Settings] // see settings
+	o          Options
+	log        *zap.Logger
+	health     *health.Registry
+	store      *segment.Store
+	clock      *scheduler.Clock
+	hubClock   *hubclock.Clock
+	retention  *retention.Keeper
+	aws        awsclient.Config
+	kvs        *kvs.Client
+	uploadCap  pace.Bandwidth
+	uploadMode *hubMode
+	streams    *streams
+	onDemand   onDemand
+	nudges     nudges
+	config     *configuration
+	collector  *status.Collector
+	status     *status.Server
+	systemd    systemd
+	freezes    *freeze.Watch
+
+	reloading sync.Mutex    // held while settings change
+	running   bool          // guarded by reloading
+	export    metricsExport // guarded by reloading
+}
+
+// settings are those in effect.
+func (a *Agent) settings() settings.Settings { return *a.current.Load() }

@@ -1,0 +1,145 @@
+package retention
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
+)
+
+// New makes a Keeper.
+func New(o Options) *Keeper {
+	if o.MinFree == nil {
+		o.MinFree = DefaultMinFree
+	}
+	if o.Interval <= 0 {
+		o.Interval = DefaultInterval
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Uptime == nil {
+		began := time.Now()
+		o.Uptime = func() time.Duration { return time.Since(began) }
+	}
+	if o.Synchronised == nil {
+		o.Synchronised = hubclock.Kernel
+	}
+	k := &Keeper{
+		o: o, wake: signal.New(), lows: signal.New(), policies: policies{byStream: make(map[string]kept)}, low: make(map[string]bool),
+		paused: make(map[string][]*health.Fault), stuck: make(map[string]bool),
+		heldOpen: make(map[segment.Key]holding), awaitFor: freedWithin,
+	}
+	k.applied.Store(!o.AwaitConfiguration)
+	k.losses = newLosses(&k.o)
+	k.loadPolicies()
+	k.losses.load()
+	return k
+}
+
+// Run makes a pass every Interval, and when it is woken, until ctx ends. It returns nil.
+func (k *Keeper) Run(ctx context.Context) error {
+	ticker := time.NewTicker(k.o.Interval)
+	defer ticker.Stop()
+	k.pass(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.lows.C():
+			k.relieve(ctx)
+			continue
+		case <-ticker.C:
+		case <-k.wake.C():
+		}
+		k.pass(ctx)
+	}
+}
+
+// pass deletes what is to go now.
+func (k *Keeper) pass(ctx context.Context) {
+	k.forget()
+	streams := k.streams()
+	synchronised := k.o.Synchronised()
+	now, plausible := k.judgeClock(streams, synchronised)
+	k.reportClock(plausible)
+	k.reportMisdated(streams)
+	defer k.saveLosses(now)
+	k.measure() // what this pass deletes is not missing yet
+	for _, stream := range streams {
+		if ctx.Err() != nil {
+			return
+		}
+		p := k.policy(stream)
+		if p.DeleteAfterUpload {
+			k.deleteUploaded(stream)
+		}
+		if p.MaxAge > 0 && plausible {
+			k.deleteOld(stream, now.Add(-p.MaxAge))
+		}
+		k.limit(stream, p)
+	}
+	k.losses.clearStale(now, synchronised)
+	k.savePolicies(now)
+	k.guardDisk(ctx, streams)
+	k.endDiskFaults()
+}
+
+// endDiskFaults ends the faults of streams of which nothing failed to be deleted in this pass, also when there was
+// nothing left to delete.
+func (k *Keeper) endDiskFaults() {
+	for stream, failed := range k.stuck {
+		if failed {
+			k.stuck[stream] = false // until the next pass says otherwise
+			continue
+		}
+		delete(k.stuck, stream)
+		k.o.Health.Component(stream, health.JobRetention).OK(health.ScopeDisk)
+	}
+}
+
+func (k *Keeper) deleteUploaded(stream string) {
+	// What the service refused exists only here.
+	for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
+		if k.delete(s, "it is uploaded") == diskFails {
+			return
+		}
+	}
+}
+
+func (k *Keeper) deleteOld(stream string, before time.Time) {
+	for s := range k.old(stream, before) {
+		if k.delete(s, "it is older than EdgeRetentionInHours") == diskFails {
+			return
+		}
+	}
+}
+
+// old visits what was recorded before that time. Media of a clock that was not set has no age, unless it was noted
+// by how much that was wrong.
+func (k *Keeper) old(stream string, before time.Time) iter.Seq[segment.Info] {
+	return func(yield func(segment.Info) bool) {
+		now := k.o.Now()
+		var which segment.Kinds
+		for _, kinds := range k.order() {
+			which |= kinds
+		}
+		for s := range k.o.Store.Walk(stream, which) {
+			if !s.RecordedTo.Before(before) {
+				return
+			}
+			if !hubclock.Unset(s.RecordedTo) && !mayBeYoung(s, before, now) && !yield(s) {
+				return
+			}
+		}
+	}
+}

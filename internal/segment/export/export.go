@@ -1,0 +1,304 @@
+// Package export joins what a stream recorded into one file. It only reads, through the store.
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+)
+
+// Options say what is exported.
+type Options struct {
+	Stream   string
+	From, To time.Time // [from, to); a zero time is unbounded
+	// Progress is called after each fragment with the bytes written and those to write. Optional.
+	Progress func(done, total int64)
+}
+
+// Result says what an export holds.
+type Result struct {
+	From, To  time.Time // of the media: whole fragments
+	Fragments int
+	Bytes     int64
+	Gaps      []Gap // in order
+	Damaged   []Damage
+}
+
+// Gap is a time without media.
+type Gap struct {
+	From, To time.Time
+	// Deleted says that there was media when the export began, which was deleted before it could be copied.
+	Deleted bool
+}
+
+// Damage is recorded media that cannot be read.
+type Damage struct {
+	From, To time.Time
+	Path     string // of the file
+}
+
+// Code is the code of exports that cannot be made.
+const Code = "export"
+
+// Run joins a stream's media into one file that players can seek in. It is cut at fragments, and its
+// time line is that of the clock, also where a clock was ahead: gaps stay gaps. Files that are damaged are exported
+// as far as they can be read. One segment is held at a time, as what is held frees no space: what is deleted before
+// it is copied is a gap. All segments are read before anything is written, so that out stays empty when they do not fit
+// into one file.
+func Run(ctx context.Context, store *segment.Store, o Options, out mkv.File) (Result, error) {
+	e := exporter{store: store, o: o, out: out}
+	_, e.disk, _ = store.Disk()
+	if err := e.plan(ctx); err != nil {
+		return Result{}, err
+	}
+	err := e.run(ctx)
+	return e.result, err
+}
+
+// run copies what is planned.
+func (e *exporter) run(ctx context.Context) error {
+	for _, p := range e.parts {
+		if err := e.copy(ctx, p); err != nil {
+			return err
+		}
+	}
+	if e.writer == nil {
+		return health.UserFault(Code, nil,
+			"The recordings of stream %s in that time were deleted before they could be exported: export a later time.", e.o.Stream)
+	}
+	err := e.writer.Close()
+	e.result.Bytes = e.writer.Size()
+	return err
+}
+
+// exporter is one export.
+type exporter struct {
+	store  *segment.Store
+	o      Options
+	out    mkv.File
+	disk   string // the one that the recordings were on when the export began
+	parts  []part
+	tracks []mkv.Track
+	writer *mkv.Writer // nil before the first fragment
+	known  time.Time   // the end of what was copied or is known to be deleted
+	result Result
+
+	done, total int64 // bytes
+}
+
+// part is what of a segment is exported.
+type part struct {
+	info     segment.Info
+	from, to time.Time     // of the media
+	last     time.Duration // since the segment's start: fragments that come later are not exported
+	bytes    int64
+}
+
+// plan reads what is to be exported, one segment after the other.
+func (e *exporter) plan(ctx context.Context) error {
+	o := e.o
+	// A segment that is being written has no end yet for one who reads beside the agent.
+	for _, info := range e.store.Segments(o.Stream, time.Time{}, o.To) {
+		if info.State != segment.Writing && !o.From.IsZero() && info.RecordedTo.Before(o.From) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.planSegment(info); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(e.parts) == 0 && len(e.result.Damaged) > 0:
+		return health.SystemFault(Code, nil,
+			"The recordings of stream %s in that time are damaged and cannot be read: see `kvs-edge-agent verify --stream %s`.", o.Stream, o.Stream)
+	case len(e.parts) == 0:
+		return health.UserFault(Code, nil,
+			"There is no media of stream %s in that time: see `kvs-edge-agent segments --stream %s`.", o.Stream, o.Stream)
+	}
+	return nil
+}
+
+// planSegment adds what is to be exported of a segment.
+func (e *exporter) planSegment(info segment.Info) error {
+	r, err := e.store.OpenSegment(info.Key)
+	if err != nil && (info.State == segment.Writing || errors.Is(err, segment.ErrNotFound)) {
+		return e.present() // there is nothing of it yet, or any more
+	}
+	var fault *health.Fault // of the disk or of rights; all else is the file's content
+	if errors.As(err, &fault) {
+		return err
+	}
+	if err != nil {
+		e.damaged(info.RecordedFrom, info)
+		return nil
+	}
+	defer func() { _ = r.Close() }() // was only read
+	fragments, _, err := r.Fragments()
+	readable := time.Duration(0)
+	if n := len(fragments); n > 0 {
+		readable = fragments[n-1].Last
+	}
+	// The name of a finished one holds the time of its last frame: what is missing before that is damaged.
+	if info.State != segment.Writing && (err != nil || info.End.Sub(info.StartTime().Add(readable)) > time.Millisecond) &&
+		(e.o.To.IsZero() || r.RecordedAt(readable).Before(e.o.To)) {
+		e.damaged(r.RecordedAt(readable), info)
+	}
+	if fragments = e.choose(r, fragments); len(fragments) == 0 {
+		return nil
+	}
+	if e.tracks == nil {
+		e.tracks = r.Header().Tracks
+	}
+	p := part{info: info, from: r.RecordedAt(fragments[0].Start), last: fragments[len(fragments)-1].Last}
+	p.to = r.RecordedAt(p.last)
+	for _, f := range fragments {
+		p.bytes += f.Size
+	}
+	e.parts = append(e.parts, p)
+	e.total += p.bytes
+	return e.sameFormat(r)
+}
+
+// sameFormat fails when a segment cannot stand in one file with the first one.
+func (e *exporter) sameFormat(r *segment.Reader) error {
+	if slices.EqualFunc(e.tracks, r.Header().Tracks, mkv.Track.Equal) {
+		return nil
+	}
+	return health.UserFault(Code, nil,
+		"The camera of stream %s changed its format at %s, and one file cannot hold both: export once --to and once --from that time.",
+		e.o.Stream, r.RecordedAt(0).Format(time.RFC3339Nano))
+}
+
+func (e *exporter) damaged(from time.Time, info segment.Info) {
+	e.result.Damaged = append(e.result.Damaged, Damage{From: from, To: info.RecordedTo, Path: e.store.Path(info.Key)})
+}
+
+// present fails when files are gone because their disk is.
+func (e *exporter) present() error {
+	dir, now, err := e.store.Disk()
+	if now == e.disk {
+		return nil
+	}
+	return health.SystemFault(segment.CodeDisk, err, "The disk of the recording directory %s is gone: mount it again, and export again.", dir)
+}
+
+// choose keeps the fragments that were asked for.
+func (e *exporter) choose(r *segment.Reader, fragments []mkv.Fragment) []mkv.Fragment {
+	return slices.DeleteFunc(slices.Clone(fragments), func(f mkv.Fragment) bool {
+		return (!e.o.From.IsZero() && r.RecordedAt(f.Last).Before(e.o.From)) || (!e.o.To.IsZero() && !r.RecordedAt(f.Start).Before(e.o.To))
+	})
+}
+
+// copy writes the fragments of a segment, which may be gone since it was planned.
+func (e *exporter) copy(ctx context.Context, p part) error {
+	r, err := e.store.OpenSegment(p.info.Key)
+	if errors.Is(err, segment.ErrNotFound) {
+		if err := e.present(); err != nil {
+			return err
+		}
+		e.deleted(p)
+		return nil
+	}
+	if err != nil {
+		return e.cannotCopy(p.from, err)
+	}
+	defer func() { _ = r.Close() }() // was only read
+	fragments, _, err := r.Fragments()
+	if err == nil {
+		err = e.sameFormat(r)
+	}
+	if err != nil {
+		return e.cannotCopy(p.from, err)
+	}
+	gaps := p.info.Gaps
+	if !p.info.GapsKnown {
+		gaps, _ = r.Gaps() // as far as it can be read
+	}
+	for _, f := range e.choose(r, fragments) {
+		if f.Last > p.last {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.copyFragment(r, f); err != nil {
+			return e.cannotCopy(r.RecordedAt(f.Start), err)
+		}
+		e.within(r, f, gaps)
+	}
+	return nil
+}
+
+// within notes the gaps in a fragment that was copied.
+func (e *exporter) within(r *segment.Reader, f mkv.Fragment, gaps []segment.Gap) {
+	for _, g := range gaps {
+		from, to := g.From.Sub(r.Key().StartTime()), g.To.Sub(r.Key().StartTime())
+		if from >= f.Start && to <= f.Last {
+			e.result.Gaps = append(e.result.Gaps, Gap{From: r.RecordedAt(from), To: r.RecordedAt(to)})
+		}
+	}
+}
+
+func (e *exporter) cannotCopy(at time.Time, err error) error {
+	return fmt.Errorf("cannot copy the media of stream %s at %s: %w", e.o.Stream, at.Format(time.RFC3339), err)
+}
+
+func (e *exporter) copyFragment(r *segment.Reader, f mkv.Fragment) error {
+	at := r.RecordedAt(f.Start)
+	if least := e.result.To.Add(time.Millisecond); at.Before(least) {
+		at = least // of media that is dated wrongly it may be known only when it was recorded at the latest
+	}
+	if e.writer == nil {
+		header := r.Header()
+		header.Start = at
+		writer, err := mkv.NewWriter(e.out, header, mkv.WriterOptions{})
+		if err != nil {
+			return err
+		}
+		e.writer, e.result.From = writer, at
+	}
+	e.gap(at)
+	if err := e.writer.CopyFragment(r, f, at.Sub(e.result.From)); err != nil {
+		return err
+	}
+	e.result.To = at.Add(f.Last - f.Start)
+	e.known = e.result.To
+	e.result.Fragments++
+	if e.done += f.Size; e.o.Progress != nil {
+		e.o.Progress(e.done, max(e.done, e.total))
+	}
+	return nil
+}
+
+// gap notes that nothing was recorded up to a time, when that is long.
+func (e *exporter) gap(until time.Time) {
+	if e.known.IsZero() || until.Sub(e.known) <= segment.GapAfter {
+		return
+	}
+	// Something may have been recorded then that cannot be read.
+	known := e.known
+	if slices.ContainsFunc(e.result.Damaged, func(d Damage) bool { return d.From.Before(until) && d.To.After(known) }) {
+		return
+	}
+	e.result.Gaps = append(e.result.Gaps, Gap{From: known, To: until})
+}
+
+// deleted notes that a segment is gone.
+func (e *exporter) deleted(p part) {
+	e.total -= p.bytes
+	e.gap(p.from)
+	if n := len(e.result.Gaps); n > 0 && e.result.Gaps[n-1].Deleted && e.result.Gaps[n-1].To.Equal(e.known) {
+		e.result.Gaps[n-1].To = p.to
+	} else {
+		e.result.Gaps = append(e.result.Gaps, Gap{From: p.from, To: p.to, Deleted: true})
+	}
+	e.known = p.to
+}

@@ -1,0 +1,102 @@
+package gaps
+
+import (
+	"io"
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// After is the distance of frames from which there is a gap between them.
+const After = 2 * time.Second
+
+const (
+	// slowFactor is how much longer than its neighbours a distance of frames must be for a gap: some cameras
+	// send a frame every few seconds.
+	slowFactor = 3
+	// maxGaps bounds what is noted of one segment.
+	maxGaps = 256
+)
+
+// Finder finds gaps in the times of frames, as they come.
+type Finder struct {
+	began  bool
+	last   time.Duration // the latest time
+	before time.Duration // the distance before the pending one; 0: none
+	gap    layout.Span   // the last distance, when it may be one
+	found  []layout.Span
+}
+
+// Frame takes in a frame.
+func (g *Finder) Frame(t time.Duration) {
+	if !g.began {
+		g.began, g.last = true, t
+		return
+	}
+	distance := t - g.last
+	if distance <= 0 { // shown before the one before
+		return
+	}
+	g.decide(distance)
+	if distance > After {
+		g.gap = layout.Span{From: g.last.Milliseconds(), To: t.Milliseconds()}
+	} else {
+		g.before = distance
+	}
+	g.last = t
+}
+
+// decide notes the last distance as a gap when the ones around it are much shorter; next is that after it, 0 when
+// there is none yet.
+func (g *Finder) decide(next time.Duration) {
+	if g.gap == (layout.Span{}) {
+		return
+	}
+	length := time.Duration(g.gap.To-g.gap.From) * time.Millisecond
+	around := next
+	if g.before > 0 && (next == 0 || g.before < next) {
+		around = g.before
+	}
+	if length > slowFactor*around && len(g.found) < maxGaps {
+		g.found = append(g.found, g.gap)
+	}
+	g.before, g.gap = length, layout.Span{}
+}
+
+// All lists the gaps so far.
+func (g *Finder) All() []layout.Span {
+	now := *g
+	now.found = slices.Clone(g.found)
+	now.decide(0)
+	return now.found
+}
+
+// Of reads the gaps within a segment, by the heads of all its frames. With an error it returns those before it.
+func Of(m *mkv.Reader, list []mkv.Fragment) ([]layout.Span, error) {
+	var g Finder
+	for _, f := range list {
+		for t, err := range m.Times(f) {
+			if err != nil {
+				return g.All(), err
+			}
+			g.Frame(t)
+		}
+	}
+	return g.All(), nil
+}
+
+// OfFile is Of for a whole file, as far as its frames can be read.
+func OfFile(f io.ReaderAt, size int64) ([]layout.Span, error) {
+	m, err := mkv.Open(f, size)
+	if err != nil {
+		return nil, err
+	}
+	list, err := m.Fragments()
+	if err != nil {
+		return nil, err
+	}
+	spans, _ := Of(m, list)
+	return spans, nil
+}

@@ -1,0 +1,54 @@
+package segment
+
+import (
+	"iter"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// Kinds says which finished segments a Walk visits.
+type Kinds uint8
+
+// The kinds of finished segments.
+const (
+	NotUploaded Kinds = 1 << iota
+	UploadedWhole
+	UploadedRefused // uploaded but for fragments that the service refused
+	Finished        = NotUploaded | UploadedWhole | UploadedRefused
+)
+
+// Walk visits a stream's finished segments of these kinds, oldest first. It holds no lock between
+// two of them, so they may be deleted on the way; and it looks at no more than it visits, so that
+// taking the oldest few of a million costs as much as taking them of ten.
+func (s *Store) Walk(stream string, which Kinds) iter.Seq[Info] {
+	return func(yield func(Info) bool) {
+		var heads []catalog.Head
+		for bit, k := range map[Kinds]catalog.Kind{NotUploaded: catalog.KindSealed, UploadedWhole: catalog.KindUploaded, UploadedRefused: catalog.KindRefused} {
+			if which&bit != 0 {
+				heads = append(heads, catalog.Head{Kind: k, From: layout.First})
+			}
+		}
+		for {
+			info, ok := s.step(stream, heads)
+			if !ok || !yield(info) {
+				return
+			}
+		}
+	}
+}
+
+// step returns the oldest of the heads and moves that one on.
+func (s *Store) step(stream string, heads []catalog.Head) (Info, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return Info{}, false
+	}
+	e, ok := st.Catalog.Step(heads)
+	if !ok {
+		return Info{}, false
+	}
+	return st.Info(e), true
+}

@@ -1,0 +1,211 @@
+package segment
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
+)
+
+// load indexes the directory and repairs what a crash left.
+func (s *Store) load() error {
+	directories, err := s.files.ReadDir(s.dir)
+	if err != nil {
+		return volume.Fault(s.dir, err)
+	}
+	for _, d := range directories {
+		if !d.IsDir() && d.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if err := s.loadStream(d.Name()); err != nil {
+			if s.readOnly { // a command tells it at once
+				if errors.Is(err, volume.ErrDangling) {
+					continue // the agent does; the others can be read
+				}
+				return err
+			}
+			s.unread.Set(d.Name(), err)
+		}
+	}
+	s.unread.Report()
+	return nil
+}
+
+// loadUnread tries the directories again that could not be read.
+func (s *Store) loadUnread() {
+	names := s.unread.Names()
+	if len(names) == 0 || s.volume.Present() != nil {
+		return
+	}
+	for _, name := range names {
+		s.unread.Set(name, s.loadStream(name))
+	}
+	s.unread.Report()
+}
+
+// loadStream indexes one directory, if it is a stream's. When it fails nothing of it is listed.
+func (s *Store) loadStream(name string) error {
+	dir := filepath.Join(s.dir, name)
+	files, err := s.files.ReadDir(dir)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return nil // a link to a file
+	case errors.Is(err, fs.ErrNotExist):
+		return cmp.Or(s.volume.Dangling(dir), s.volume.Present()) // removed meanwhile, or its disk is
+	case err != nil:
+		return volume.Fault(dir, err)
+	}
+	mark, ok, err := s.volume.OwnerOf(dir, files)
+	if err != nil || !ok {
+		return err
+	}
+	if other := s.directoryBefore(mark.Stream, dir); other != "" {
+		s.reportDouble(mark.Stream, dir, other)
+		return nil
+	}
+	st := s.newStream(mark.Stream)
+	st.SetDir(dir)
+	st.Device, st.Shared = volume.Device(dir), volume.SharesSpace(s.dir, dir)
+	st.Catalog.Clock = layout.ReadClock(s.files, dir)
+	st.Catalog.SeeEpoch(mark.Epoch)
+	if mark.LastEnd != nil {
+		st.Catalog.Keep(st.Catalog.Epoch, *mark.LastEnd)
+	}
+	for _, n := range st.Catalog.Clock {
+		if n.Begin != 0 {
+			st.Catalog.SeeEpoch(n.Epoch)
+		}
+	}
+	torn, sideFiles, err := s.loadNames(st, files)
+	if err != nil {
+		return err
+	}
+	s.loadGaps(st, torn)
+	for _, k := range torn {
+		if err := s.loadTorn(st, k); err != nil {
+			return err
+		}
+	}
+	for _, k := range sideFiles {
+		s.loadSideFile(st, k)
+	}
+	st.Catalog.SetClock(st.Catalog.Clock)
+	s.loadQuarantine(st)
+	s.adopt(st)
+	return nil
+}
+
+// loadNames indexes what the names of files tell, and gives the segments that were being written
+// and those with a side file. Garbage is removed.
+func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
+	for _, f := range files {
+		p, ok := layout.ParseName(strings.TrimSuffix(f.Name(), atomicfile.BesideSuffix))
+		if !ok {
+			continue
+		}
+		if strings.HasSuffix(f.Name(), atomicfile.BesideSuffix) {
+			if !s.readOnly {
+				_ = s.files.Remove(filepath.Join(st.Dir, f.Name())) // was to take the place of another one
+			}
+			continue
+		}
+		st.Catalog.SeeEpoch(p.Epoch)
+		switch p.Suffix {
+		case layout.ProgressSuffix:
+			sideFiles = append(sideFiles, p.ID)
+		case layout.GarbageSuffix:
+			if !s.readOnly {
+				_ = s.files.Remove(filepath.Join(st.Dir, f.Name())) // tried again at the next start
+			}
+		case layout.DoubtSuffix:
+			st.Doubts.Load(p.ID)
+		case layout.WritingSuffix:
+			torn = append(torn, p.ID)
+		default:
+			info, err := f.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // deleted by the agent beside which we read
+			}
+			if err != nil {
+				return nil, nil, volume.Fault(st.Dir, err)
+			}
+			e := catalog.Entry{ID: p.ID, Bytes: info.Size(), Length: uint32(p.Length), State: p.State, Refused: p.Refused}
+			if err := s.loadFinished(st, e); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	for _, k := range st.Doubts.IDs() {
+		if !s.readOnly && !slices.Contains(torn, k) {
+			st.Doubts.Clear(k) // it was given up, or written again
+		}
+	}
+	return torn, sideFiles, nil
+}
+
+// loadFinished indexes a finished segment. Of two files of one segment, as a backup that was put back leaves them,
+// the longer one is it, or else the one that is further on its way; the other is set aside.
+func (s *Store) loadFinished(st *streams.Stream, e catalog.Entry) error {
+	i, twice := st.Catalog.Find(e.ID)
+	if !twice {
+		st.Catalog.Insert(e)
+		return nil
+	}
+	other := st.Catalog.Entries[i]
+	if cmp.Or(cmp.Compare(e.Length, other.Length), cmp.Compare(e.Kind(), other.Kind())) > 0 {
+		st.Catalog.Replace(i, e)
+		other, e = e, other
+	}
+	return s.setAside(st, e.Name(), fmt.Errorf("%s is the same segment", other.Name()))
+}
+
+// adopt takes in what was loaded of a stream. Somebody may watch it, or have paused it, already.
+func (s *Store) adopt(loaded *streams.Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream(loaded.Name).Adopt(loaded)
+}
+
+// loadSideFile reads which fragments of a segment are persisted. Without it they are sent again,
+// so an unreadable one is no reason to stop.
+func (s *Store) loadSideFile(st *streams.Stream, k layout.ID) {
+	path := filepath.Join(st.Dir, layout.ProgressName(k))
+	switch i, ok := st.Catalog.Find(k); {
+	case !ok && slices.Contains(st.Catalog.Broken, k): // is listed once it is recovered
+	case !ok:
+		if !s.readOnly {
+			_ = st.Files.Remove(path) // its segment is gone
+		}
+		return
+	case st.Catalog.Entries[i].Kind() == catalog.KindRefused:
+		s.loadRefused(st, i)
+		return
+	case st.Catalog.Entries[i].Kind() == catalog.KindUploaded:
+		if !s.readOnly {
+			_ = st.Files.Remove(path)
+		}
+		return
+	}
+	p, refused, err := progress.Load(st.Files, st.Dir, k, s.readOnly)
+	if err != nil {
+		s.log.Warn("cannot read how far a segment was uploaded: it is sent again", zap.String("stream", st.Name), zap.Error(err))
+		return
+	}
+	st.Use(k).Progress = p
+	for _, one := range refused {
+		st.Refused.Add(k, one)
+	}
+}

@@ -1,0 +1,211 @@
+package progress
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// WritePersisted writes that a fragment is persisted.
+func (p *Progress) WritePersisted(f mkv.Fragment) error {
+	return p.write(fmt.Sprintf("%s %d %d %d", linePersisted, f.Start.Milliseconds(), f.Size, f.Last.Milliseconds()))
+}
+
+// WriteRefused writes that a fragment is refused.
+func (p *Progress) WriteRefused(one Refusal) error {
+	start := one.Start.Milliseconds()
+	line := strings.TrimRight(fmt.Sprintf("%s %d %d %d %s", lineRefused, start, one.Size, one.Last.Milliseconds(), one.Code), " ")
+	return p.write(line + fmt.Sprintf("\n%s %d %d %d", lineTried, start, one.At, one.Tries))
+}
+
+// WriteAgain writes that refused fragments are pending again since now, in Unix ms.
+func (p *Progress) WriteAgain(list []Refusal, now int64) error {
+	var again []string
+	for _, one := range list {
+		again = append(again, fmt.Sprintf("%s %d %d %d", lineAgain, one.Start.Milliseconds(), now, one.Tries))
+	}
+	return p.write(strings.Join(again, "\n"))
+}
+
+// WritePending writes what the disk did not take before.
+func (p *Progress) WritePending() error { return p.write("") }
+
+// TryWritePending is WritePending, but leaves it to whoever writes just now.
+func (p *Progress) TryWritePending() error {
+	if !p.writing.TryLock() {
+		return nil
+	}
+	defer p.writing.Unlock()
+	return p.writePending()
+}
+
+// write appends a line, if there is one, and all that is pending to the side file. On a slow disk nobody
+// waits for it but who notes the segment's fragments.
+func (p *Progress) write(line string) error {
+	p.mu.Lock()
+	if line != "" {
+		p.lines.pending, p.owed = append(p.lines.pending, line), true
+	}
+	p.mu.Unlock()
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return p.writePending()
+}
+
+// writePending writes what is pending. Call with writing held.
+func (p *Progress) writePending() error {
+	p.mu.Lock()
+	f, pending, torn := p.file, slices.Clone(p.lines.pending), p.lines.torn
+	ended := p.ended
+	p.mu.Unlock()
+	if ended || len(pending) == 0 {
+		return nil // the segment is uploaded or gone, or nothing is to be done
+	}
+	if f == nil {
+		var err error
+		if f, err = p.files.OpenFile(p.path(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, layout.FileMode); err != nil {
+			return err
+		}
+	}
+	data := strings.Join(pending, "\n") + "\n"
+	if torn {
+		data = "\n" + data
+	}
+	_, err := f.Write([]byte(data))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := &p.lines
+	p.file, n.torn = f, err != nil && !errors.Is(err, os.ErrClosed)
+	if err == nil {
+		n.written, n.pending = append(n.written, pending...), slices.Delete(n.pending, 0, len(pending))
+	}
+	return err
+}
+
+// Owed reports whether there are lines that are not durable.
+func (p *Progress) Owed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.owed
+}
+
+// Pending reports whether lines wait for a disk that did not take them.
+func (p *Progress) Pending() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.owed && len(p.lines.pending) > 0
+}
+
+// Sync makes the side file durable, also what could not be written before. Whoever writes a line just then is not
+// waited for: it comes with the next sync.
+func (p *Progress) Sync() error {
+	if p.writing.TryLock() {
+		again, err := p.catchUp()
+		p.writing.Unlock()
+		if again || err != nil {
+			return err
+		}
+	}
+	n := &p.lines
+	p.mu.Lock()
+	f, written, named := p.file, len(n.written), n.named
+	again := n.again
+	p.mu.Unlock()
+	if f == nil || again {
+		return nil
+	}
+	err := f.Sync()
+	if err == nil && !named {
+		err = p.files.SyncDir(p.dir)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.file != f || errors.Is(err, os.ErrClosed):
+		return nil // its segment is uploaded or gone
+	case err != nil:
+		n.again = true
+		return err
+	}
+	n.named, n.written = true, slices.Delete(n.written, 0, written)
+	p.owed = len(n.written)+len(n.pending) > 0
+	return nil
+}
+
+// catchUp writes what is pending, or, after a failed sync, the file as a whole; again says so. Call with
+// writing held.
+func (p *Progress) catchUp() (again bool, err error) {
+	p.mu.Lock()
+	again = p.lines.again
+	p.mu.Unlock()
+	if again {
+		return true, p.rewrite()
+	}
+	return false, p.writePending()
+}
+
+// rewrite writes a side file of which a sync failed as a whole, in its place. Call with writing held.
+func (p *Progress) rewrite() error {
+	n := &p.lines
+	p.mu.Lock()
+	f, ended, kept, pending := p.file, p.ended, slices.Concat(n.written, n.pending), len(n.pending)
+	p.mu.Unlock()
+	if ended {
+		return nil
+	}
+	data, err := os.ReadFile(p.path())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(data) > 0 && data[len(data)-1] != '\n' {
+		data = append(data, '\n')
+	}
+	// What is not known to be there is written behind it: a line that is read twice says nothing new.
+	if text := []byte(strings.Join(kept, "\n") + "\n"); len(kept) > 0 && !bytes.HasSuffix(data, text) {
+		data = append(data, text...)
+	}
+	err = atomicfile.Replace(p.files, p.path(), data, layout.FileMode)
+	if f != nil {
+		_ = f.Close() // it may be the file that has lost its name
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.file = nil
+	if err != nil {
+		return err
+	}
+	*n = lines{named: true, pending: slices.Delete(n.pending, 0, pending)}
+	p.owed = len(n.pending) > 0
+	return nil
+}
+
+// End ends the side file. Who is writing a line is waited for, so that the file is not made
+// again after its removal.
+func (p *Progress) End() error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.mu.Lock()
+	f := p.file
+	p.ended, p.file, p.owed = true, nil, false
+	p.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
+
+// Remove removes the side file, if it is there. End it before.
+func (p *Progress) Remove() error {
+	if err := p.files.Remove(p.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

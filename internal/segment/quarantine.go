@@ -1,0 +1,124 @@
+package segment
+
+import (
+	"context"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/repair"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
+)
+
+// watchEvery is how often the directories are read of which something is reported, and the files written again
+// that somebody removed.
+const watchEvery = 30 * time.Second
+
+// codeQuarantine is raised when files were set aside.
+const codeQuarantine = "quarantine"
+
+// setAside takes a file out of the way that cannot be understood, or whose segment is there twice. Nothing is ever
+// deleted for that.
+func (s *Store) setAside(st *streams.Stream, name string, cause error) error {
+	if s.readOnly {
+		return nil
+	}
+	path, err := repair.SetAside(st.Files, st.Dir, name)
+	if path != "" {
+		s.log.Warn("set a file aside", zap.String("stream", st.Name), zap.String("file", path), zap.Error(cause))
+		s.loadQuarantine(st)
+	}
+	return volume.Fault(filepath.Join(st.Dir, layout.QuarantineName), err)
+}
+
+// loadQuarantine counts what was set aside of a stream, also by a process before, and says so.
+func (s *Store) loadQuarantine(st *streams.Stream) {
+	dir := filepath.Join(st.Dir, layout.QuarantineName)
+	files, err := s.files.ReadDir(dir)
+	if err != nil || len(files) == 0 {
+		return
+	}
+	s.countQuarantine(st, dir, files)
+	name := st.Name
+	s.watch.Until(dir, quarantineScope(dir), func(files []fs.DirEntry) bool {
+		s.mu.Lock()
+		st := s.streams[name]
+		s.mu.Unlock()
+		if st != nil {
+			s.countQuarantine(st, dir, files)
+		}
+		return len(files) > 0
+	})
+}
+
+// countQuarantine takes in what there is in the directory of what was set aside of a stream.
+func (s *Store) countQuarantine(st *streams.Stream, dir string, files []fs.DirEntry) {
+	var bytes int64
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			bytes += info.Size()
+		}
+	}
+	s.mu.Lock()
+	st.Aside = bytes
+	st.Recheck()
+	s.mu.Unlock()
+	if len(files) > 0 {
+		s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, nil,
+			"Files that are unreadable, or second copies of a segment, were set aside in %s (%s, which count as recordings of the stream): look at them and delete them.",
+			dir, humanize.Bytes(bytes)))
+	}
+}
+
+func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/" + dir) }
+
+// directoryBefore gives the directory that a stream has already, if that is another one.
+func (s *Store) directoryBefore(stream, dir string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[stream]; st != nil && st.Device != 0 && st.Dir != dir {
+		return st.Dir
+	}
+	return ""
+}
+
+// reportDouble says that a stream has two directories, of which only the first is used.
+func (s *Store) reportDouble(stream, dir, used string) {
+	scope := health.Scope("double/" + dir)
+	fault := health.SystemFault(volume.CodeUnread, nil,
+		"Stream %s has two directories, of which only %s is used: stop the agent, and move what is in %s into it or elsewhere.", stream, used, dir)
+	if s.health.Report(scope, health.Degraded, fault) {
+		s.log.Error("a stream has two directories", zap.String("code", fault.Code), zap.Error(fault))
+	}
+	s.watch.Until(dir, scope, func(files []fs.DirEntry) bool { return len(files) > 0 })
+}
+
+// watchDirectories ends the conditions of directories whose cause somebody has removed, and writes again what
+// somebody removed of ours.
+func (s *Store) watchDirectories(ctx context.Context) {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if s.volume.Present() != nil {
+			continue
+		}
+		if err := s.volume.Remember(); err != nil {
+			s.log.Warn("cannot note which disk the recordings are on: it is tried again", zap.Error(err))
+		}
+		if err := s.restoreFormat(); err != nil {
+			s.log.Warn("cannot note the format of the recordings: it is tried again", zap.Error(err))
+		}
+		s.watch.Look()
+	}
+}

@@ -1,0 +1,163 @@
+package segment
+
+import (
+	"math"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
+)
+
+// Streams lists the streams that have segments, or files that were set aside, by name.
+func (s *Store) Streams() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]string, 0, len(s.streams))
+	for name, st := range s.streams {
+		if len(st.Catalog.Entries) > 0 || st.Aside > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Segments lists a stream's segments that have media recorded in [from, to), oldest first; a zero time is
+// unbounded. O(log n) for each epoch, plus what it returns.
+func (s *Store) Segments(stream string, from, to time.Time) []Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return nil
+	}
+	list := []Info{}
+	for r := range st.Catalog.Overlapping(from, to) {
+		list = slices.Grow(list, r.To-r.From)
+		for _, e := range st.Catalog.Entries[r.From:r.To] {
+			list = append(list, st.Info(e))
+		}
+	}
+	return list
+}
+
+// NextPending returns a stream's oldest segment of those that are not uploaded, come after `after` (see
+// Before) and have media recorded in [from, to); a zero time is unbounded. It costs the same however many segments there are.
+func (s *Store) NextPending(after Key, from, to time.Time) (Key, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[after.Stream]
+	if st == nil {
+		return Key{}, false
+	}
+	if e, ok := st.Catalog.NextPending(after.ID(), from, to); ok {
+		return streams.KeyOf(st.Name, e.ID), true
+	}
+	return Key{}, false
+}
+
+// LastEnd is the newest producer time that the stream's epoch ever had: a new segment must start after
+// it. Zero when there is none.
+func (s *Store) LastEnd(stream string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return time.Time{}
+	}
+	last := st.Catalog.Newest()
+	if last == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.UnixMilli(last).UTC()
+}
+
+// Holds reports whether there is something of a stream on the disk, also what cannot be read or is not recovered yet.
+func (s *Store) Holds(stream string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unread.Of(stream) != nil {
+		return true
+	}
+	st := s.streams[stream]
+	return st != nil && (len(st.Catalog.Entries) > 0 || st.Aside > 0 || len(st.Catalog.Broken) > 0)
+}
+
+// Usage sums up a stream from memory. It costs the same however many segments there are.
+func (s *Store) Usage(stream string) Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[stream]; st != nil {
+		return st.Usage()
+	}
+	return Usage{}
+}
+
+// NewestBefore is when the newest media was recorded of that which was before t, zero when there is none.
+// O(log n) for each epoch.
+func (s *Store) NewestBefore(stream string, t time.Time) (newest time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return time.Time{}
+	}
+	return st.Catalog.NewestBefore(t)
+}
+
+// LastRecorded is when the newest media that the stream ever had was recorded. Zero when there was none.
+func (s *Store) LastRecorded(stream string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return time.Time{}
+	}
+	return st.Catalog.LastRecorded()
+}
+
+// LastUploadedEnd is when the stream's newest segment that is uploaded whole was recorded, zero when there is
+// none on the disk.
+func (s *Store) LastUploadedEnd(stream string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[stream]
+	if st == nil {
+		return time.Time{}
+	}
+	return st.Catalog.LastUploaded()
+}
+
+// Changes returns a channel that receives after a fragment of the stream was completed, or a
+// segment sealed or deleted (changes in quick succession may arrive as one), and a function that
+// ends the watch.
+func (s *Store) Changes(stream string) (changes <-chan struct{}, stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stream(stream).Watchers.Watch()
+}
+
+// infoOf returns what is known of a segment; one that is gone meanwhile was sealed.
+func (s *Store) infoOf(k Key) Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[k.Stream]; st != nil {
+		if i, ok := st.Catalog.Find(k.ID()); ok {
+			return st.Info(st.Catalog.Entries[i])
+		}
+	}
+	return Info{Key: k, State: Sealed}
+}
+
+// Path returns the name of a segment's file, for people.
+func (s *Store) Path(k Key) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[k.Stream]; st != nil {
+		if i, ok := st.Catalog.Find(k.ID()); ok {
+			return filepath.Join(st.Dir, st.Catalog.Entries[i].Name())
+		}
+	}
+	return ""
+}

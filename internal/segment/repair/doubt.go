@@ -1,0 +1,172 @@
+package repair
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// A sync that fails says that pages did not reach the disk, and not which. Linux takes them for written
+// from then on, and the next sync succeeds (ext4, XFS; btrfs takes the old ones back). So a file of which one
+// failed is in doubt for ever: it is written as a whole to another one, which takes its name.
+
+// File remembers the first failure of a sync of a file. One sync goes on at a time: the kernel tells of a
+// failure once, and whoever syncs beside the one who is told would believe.
+type File struct {
+	atomicfile.File
+	failed atomic.Pointer[error]
+	turn   chan struct{}
+}
+
+// NewFile returns a File of which no sync has failed.
+func NewFile(f atomicfile.File) *File { return &File{File: f, turn: make(chan struct{}, 1)} }
+
+// InDoubt reports whether a sync failed, so that anything that was written may be lost.
+func (f *File) InDoubt() bool { return f.failed.Load() != nil }
+
+// Failure is the error of the sync that failed; nil when none did.
+func (f *File) Failure() error {
+	if why := f.failed.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// Sync implements atomicfile.File. After a failure it fails for ever.
+func (f *File) Sync() error {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	if err := f.Failure(); err != nil {
+		return err
+	}
+	err := f.File.Sync()
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		f.failed.Store(&err)
+	}
+	return err
+}
+
+// Unlinked reports whether somebody deleted the file: what is written to it is seen by nobody else.
+func (f *File) Unlinked() bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
+}
+
+// ErrLater means that a file in doubt is written again later.
+var ErrLater = errors.New("the file waits to be written again after a failed sync")
+
+// A large file that cannot be written again is tried again after rewritePause times what it took: a
+// disk that fails is not kept busy with it.
+const (
+	rewritePause = 10
+	rewriteSlow  = 100 * time.Millisecond
+)
+
+// Doubts are a stream's segments that are not finished yet, and of whose file a sync failed. Safe for concurrent use.
+type Doubts struct {
+	files atomicfile.FileSystem
+	dir   string
+
+	mu sync.Mutex
+	of map[layout.ID]time.Time // when the file may be written again: a disk that fails is left time for others
+}
+
+// NewDoubts returns those of a stream that has none.
+func NewDoubts(files atomicfile.FileSystem, dir string) *Doubts {
+	return &Doubts{files: files, dir: dir, of: make(map[layout.ID]time.Time)}
+}
+
+// Load takes in that there is a file that says so of a segment.
+func (d *Doubts) Load(k layout.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.of[k] = time.Time{}
+}
+
+// IDs lists the segments.
+func (d *Doubts) IDs() []layout.ID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.of))
+}
+
+// Add notes that a segment's file may have lost anything, also for the process after this one, as the
+// page cache outlives it: after a power cut the checksums tell.
+func (d *Doubts) Add(k layout.ID) {
+	d.mu.Lock()
+	_, known := d.of[k]
+	if !known {
+		d.of[k] = time.Time{}
+	}
+	d.mu.Unlock()
+	if known {
+		return
+	}
+	if f, err := d.files.OpenFile(filepath.Join(d.dir, layout.DoubtName(k)), os.O_CREATE|os.O_WRONLY, layout.FileMode); err == nil {
+		_ = f.Close()
+	}
+}
+
+// Clear ends it.
+func (d *Doubts) Clear(k layout.ID) {
+	d.mu.Lock()
+	_, known := d.of[k]
+	delete(d.of, k)
+	d.mu.Unlock()
+	if known {
+		_ = d.files.Remove(filepath.Join(d.dir, layout.DoubtName(k)))
+	}
+}
+
+// Rewrite writes a file that is in doubt again. It fails with ErrLater when it is not yet time to.
+func (d *Doubts) Rewrite(k layout.ID) error {
+	d.mu.Lock()
+	after, doubted := d.of[k]
+	d.mu.Unlock()
+	if !doubted {
+		return nil
+	}
+	began := time.Now()
+	if began.Before(after) {
+		return ErrLater
+	}
+	err := rewrite(d.files, filepath.Join(d.dir, layout.WritingName(k)))
+	if err == nil {
+		d.Clear(k)
+		return nil
+	}
+	if took := time.Since(began); took > rewriteSlow {
+		d.mu.Lock()
+		d.of[k] = time.Now().Add(rewritePause * took)
+		d.mu.Unlock()
+	}
+	return err
+}
+
+// rewrite replaces a file by a copy of what can be read of it, which is durable but for its name.
+func rewrite(files atomicfile.FileSystem, path string) error {
+	from, err := files.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	return atomicfile.Swap(files, path, io.NewSectionReader(from, 0, info.Size()), layout.FileMode)
+}

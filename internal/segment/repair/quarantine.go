@@ -1,0 +1,47 @@
+package repair
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// SetAside moves a file of a stream's directory to the quarantine, durably, and returns its path there. Nothing in there
+// is overwritten.
+func SetAside(files atomicfile.FileSystem, dir, name string) (path string, err error) {
+	quarantine := filepath.Join(dir, layout.QuarantineName)
+	if err := files.MkdirAll(quarantine, layout.DirectoryMode); err != nil {
+		return "", err
+	}
+	to := filepath.Join(quarantine, name)
+	for n := 1; exists(files, to); n++ {
+		to = filepath.Join(quarantine, layout.AsideName(name, n))
+	}
+	if err := files.Rename(filepath.Join(dir, name), to); err != nil {
+		return "", err
+	}
+	return to, errors.Join(files.SyncDir(quarantine), files.SyncDir(dir))
+}
+
+func exists(files atomicfile.FileSystem, path string) bool {
+	_, err := files.Stat(path)
+	return err == nil
+}
+
+// Quarantined lists the files that were set aside in a stream's directory.
+func Quarantined(dir string) (list []string, err error) {
+	err = filepath.WalkDir(filepath.Join(dir, layout.QuarantineName), func(path string, d fs.DirEntry, err error) error {
+		if os.IsNotExist(err) {
+			return nil
+		}
+		if err == nil && !d.IsDir() {
+			list = append(list, path)
+		}
+		return err
+	})
+	return list, err
+}

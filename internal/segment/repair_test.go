@@ -1,0 +1,193 @@
+package segment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// refusing is a disk that, while told to, makes no directory, and none durable.
+type refusing struct {
+	trouble
+	directories atomic.Bool
+}
+
+func (d *refusing) refuse(op, dir string) error {
+	if d.directories.Load() {
+		return &fs.PathError{Op: op, Path: dir, Err: syscall.EIO}
+	}
+	return nil
+}
+
+func (d *refusing) SyncDir(dir string) error { return d.refuse("sync", dir) }
+
+func (d *refusing) MkdirAll(dir string, mode fs.FileMode) error {
+	if err := d.refuse("mkdir", dir); err != nil {
+		return err
+	}
+	return d.trouble.MkdirAll(dir, mode)
+}
+
+// abandon records a segment of 3 fragments that a failing disk does not let finish.
+func (d *refusing) abandon(t *testing.T, s *Store) Key {
+	t.Helper()
+	w := startSegment(t, s, "door", begin, 3)
+	var eio error = &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}
+	d.fail.Store(&eio)
+	if err := w.Seal(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("sealing on a failing disk says %v", err)
+	}
+	d.fail.Store(nil)
+	return w.Key()
+}
+
+func openOn(t *testing.T, disk *refusing, dir string) *Store {
+	t.Helper()
+	s, err := Open(Options{Dir: dir, Files: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// TestAMendedSegmentIsListedBeforeItsNameIsDurable: its file has its new name, so whoever looks for
+// it under the old one would think it gone, and media would lie there that nobody uploads or deletes.
+func TestARepairedSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
+	t.Parallel()
+	disk, dir := new(refusing), t.TempDir()
+	s := openOn(t, disk, dir)
+	k := disk.abandon(t, s)
+	disk.directories.Store(true)
+	if err := s.repairBroken(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a directory that cannot be synced is told as %v", err)
+	}
+	for range 2 {
+		if list := s.Segments("door", time.Time{}, time.Time{}); len(list) != 1 || list[0].State != Sealed || len(fragmentsOf(t, s, k)) != 3 {
+			t.Errorf("listed: %+v", list)
+		}
+		disk.directories.Store(false)
+		if err := s.repairBroken(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestARecoveredSegmentIsListedBeforeItsNameIsDurable(t *testing.T) {
+	t.Parallel()
+	disk, dir := new(refusing), t.TempDir()
+	s := openOn(t, disk, dir)
+	w := startSegment(t, s, "door", begin, 3)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	disk.directories.Store(true)
+	if got := len(fragmentsOf(t, openOn(t, disk, dir), w.Key())); got != 3 {
+		t.Errorf("%d fragments, want 3", got)
+	}
+}
+
+// TestAFileThatCannotBeSetAsideIsTriedAgain garbles a segment that waits to be finished.
+func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	disk, dir := new(refusing), t.TempDir()
+	s := openOn(t, disk, dir)
+	name := layout.WritingName(disk.abandon(t, s).ID())
+	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000), layout.FileMode); err != nil {
+		t.Fatal(err)
+	}
+	disk.directories.Store(true)
+	if err := s.repairBroken(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a file that cannot be set aside is told as %v", err)
+	}
+	disk.directories.Store(false)
+	if err := s.repairBroken(); err != nil {
+		t.Error(err)
+	}
+	if list, err := s.Quarantined(); err != nil || len(list) != 1 || filepath.Base(list[0]) != name {
+		t.Errorf("set aside: %v %v, want %s", list, err, name)
+	}
+}
+
+// TestWhatIsAcknowledgedOfABrokenSegmentIsNotSentAgain notes a fragment while its segment waits to
+// be finished.
+func TestWhatIsAcknowledgedOfABrokenSegmentIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	disk, dir := new(refusing), t.TempDir()
+	s := openOn(t, disk, dir)
+	k := disk.abandon(t, s)
+	if err := s.MarkPersisted(k, mkv.Fragment{Last: 960 * time.Millisecond, Size: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.repairBroken(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		if list := fragmentsOf(t, s, k); !s.Done(k, list[0].Start) || s.Done(k, list[1].Start) {
+			t.Errorf("after %d restarts the note is lost", i)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openOn(t, disk, dir)
+	}
+}
+
+// TestWhatIsTooMuchToReadAtOnceIsRecoveredBesideTheRecording opens a store with a large torn file, of which a
+// fragment is persisted.
+func TestWhatIsTooMuchToReadAtOnceIsRecoveredBesideTheRecording(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir, Files: unsyncedFiles{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := s.Create("door", headerAt(begin))
+	frame := bytes.Repeat([]byte("picture "), recoverAtOnce/64)
+	for i := range 9 {
+		at := time.Duration(i) * time.Second
+		_, endErr := w.EndFragment()
+		if i == 0 {
+			endErr = nil // there is none
+		}
+		err = errors.Join(err, endErr, w.BeginFragment(at, true), w.WriteFrame(1, at, true, [][]byte{frame}))
+	}
+	k := w.Key()
+	list, _ := w.shown.Completed()
+	if err := errors.Join(err, w.Flush(), s.MarkPersisted(k, list[0]), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(Options{Dir: dir, Files: unsyncedFiles{}}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	changes, stop := s.Changes("door")
+	defer stop()
+	if infos := s.Segments("door", time.Time{}, time.Time{}); len(infos) > 0 || !s.LastEnd("door").Equal(begin.Add(8*time.Second)) {
+		t.Errorf("listed %v, recorded to %s", infos, s.LastEnd("door"))
+	}
+	if _, err := s.Create("door", headerAt(begin.Add(8*time.Second))); !errors.Is(err, ErrOverlap) {
+		t.Errorf("what waits to be recovered may be overlapped: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error)
+	go func() { ran <- s.Run(ctx) }()
+	<-changes
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if list := fragmentsOf(t, s, k); len(list) != 9 || !s.Done(k, list[0].Start) || s.Done(k, list[1].Start) {
+		t.Errorf("recovered are %d fragments, the first is persisted: %v", len(list), s.Done(k, 0))
+	}
+}

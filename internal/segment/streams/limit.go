@@ -1,0 +1,153 @@
+package streams
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// Limit is how much a stream's segments may take of the disk. The segment that is being written is
+// counted with what it will have once it is finished, so that the limit holds at any moment.
+type Limit struct {
+	// Bytes is the most. 0: no limit.
+	Bytes int64
+	// Ahead is what should be free of it for the segment that is being written.
+	Ahead int64
+	// Deny begins no segment while less than Ahead is free.
+	Deny bool
+	// Low is called while less than Ahead is free, from the goroutine that writes: it must not wait,
+	// nor call the store.
+	Low func()
+	// Full says why a frame is not written for which there is no room. Required with Bytes.
+	Full *health.Fault
+}
+
+// ErrPaused means that the stream takes no new media now; it wraps the reason, a *health.Fault.
+var ErrPaused = errors.New("recording is paused")
+
+// limitState is a stream's limit, and whether it is in force.
+type limitState struct {
+	Limit
+	// armed is unset while a limit that was lowered waits for a deletion. A frame that exceeds it is then
+	// written, or a change of the limit would cost media.
+	armed bool
+	shut  bool // a frame was not written: no segment begins before Ahead is free again
+}
+
+// limitSteps is how often Low is called while Ahead is used up.
+const limitSteps = 8
+
+// maxSlack is what is left for sound and the end of a file where a frame of video has no room.
+const maxSlack = 64 << 10
+
+// slack is part of Ahead.
+func (b *limitState) slack() int64 { return min(maxSlack, b.Ahead/limitSteps) }
+
+// SetLimit limits the stream. A limit that is lowered below what there is holds once enough is deleted.
+func (st *Stream) SetLimit(l Limit) {
+	before := st.limit
+	st.limit = limitState{Limit: l, shut: before.shut}
+	switch free := st.Room() - st.taken(); {
+	case before.Bytes == 0:
+		st.limit.armed = free >= 0
+	default:
+		st.limit.armed = free >= l.Ahead || before.armed && l.Bytes >= before.Bytes
+	}
+	st.Recheck()
+}
+
+// Counted is how much of so many bytes that were set aside counts for a limit: at most three quarters of it, so that
+// recording goes on beside a file that is larger than the limit.
+func (l Limit) Counted(aside int64) int64 { return min(aside, l.Bytes/4*3) }
+
+// sideFiles is the part of a limit that is left for the notes of what is uploaded: one in so many.
+const sideFiles = 1000
+
+// Room is what is left of the limit for segments.
+func (st *Stream) Room() int64 {
+	return st.limit.Bytes - st.limit.Bytes/sideFiles - st.limit.Counted(st.Aside)
+}
+
+// taken is what a stream's segments take of the disk, or will when the one being written is
+// finished.
+func (st *Stream) taken() int64 { return st.Catalog.Bytes + st.growing() + st.freeing }
+
+// growing is what the index does not count yet of the segment that is being written.
+func (st *Stream) growing() (bytes int64) {
+	for k, a := range st.Active {
+		if i, ok := st.Catalog.Find(k); ok && a.Recording != nil {
+			bytes += max(0, a.Recording.final.Load()-st.Catalog.Entries[i].Bytes)
+		}
+	}
+	return bytes
+}
+
+// Recheck has the writers ask for room again.
+func (st *Stream) Recheck() {
+	for _, a := range st.Active {
+		if a.Recording != nil {
+			a.Recording.allowed.Store(0)
+		}
+	}
+}
+
+// full is the error of a stream that has no room.
+func (b *limitState) full() error { return fmt.Errorf("%w: %w", ErrPaused, b.Full) }
+
+// Admit fails when there is no room for another segment.
+func (st *Stream) Admit() error {
+	b := &st.limit
+	if b.Bytes == 0 {
+		return nil
+	}
+	free := st.Room() - st.taken()
+	if free >= b.Ahead {
+		b.armed, b.shut = true, false
+		return nil
+	}
+	b.low()
+	if b.shut || b.Deny || b.armed && free < 2*b.slack() {
+		return b.full()
+	}
+	return nil
+}
+
+func (b *limitState) low() {
+	if b.Low != nil {
+		b.Low()
+	}
+}
+
+// Allow makes sure that the file of a segment that is being written may have that many bytes once it is finished. All
+// but the slack is for video.
+func (st *Stream) Allow(k layout.ID, r *Recording, final int64, video bool) error {
+	b := &st.limit
+	i, ok := st.Catalog.Find(k)
+	if b.Bytes == 0 || !ok {
+		r.allowed.Store(1 << 62)
+		return nil
+	}
+	most := st.Room() - (st.Catalog.Bytes - st.Catalog.Entries[i].Bytes) - st.freeing // of this file
+	slack := int64(0)
+	if video {
+		slack = b.slack()
+	}
+	switch free := most - final; {
+	case free >= b.Ahead:
+		b.armed = true
+		r.allowed.Store(most - b.Ahead)
+		return nil
+	case b.armed && free < slack:
+		b.shut = true
+		b.low()
+		return b.full()
+	case b.armed:
+		r.allowed.Store(min(most-b.slack(), final+b.Ahead/limitSteps))
+	default:
+		r.allowed.Store(final + b.Ahead/limitSteps)
+	}
+	b.low()
+	return nil
+}

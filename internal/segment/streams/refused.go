@@ -1,0 +1,68 @@
+package streams
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
+)
+
+// Refused is a fragment that the service does not take: it is on this disk only.
+type Refused struct {
+	Key      Key
+	Fragment mkv.Fragment // its Start, Last and Size
+	Code     string       // what the service said: 4006 INVALID_MKV_DATA
+	At       time.Time    // when it was refused last; zero when that is not known
+	Tries    int          // how often it was queued again by itself
+}
+
+// RefusedFragments lists the stream's refused fragments, oldest first.
+func (st *Stream) RefusedFragments() []Refused {
+	if st.Refused.Count == 0 {
+		return nil
+	}
+	list := make([]Refused, 0, st.Refused.Count)
+	for k, all := range st.Refused.Of {
+		for _, one := range all {
+			r := Refused{
+				Key:      KeyOf(st.Name, k),
+				Fragment: mkv.Fragment{Start: one.Start, Last: one.Last, Size: one.Size},
+				Code:     one.Code, Tries: one.Tries,
+			}
+			if one.At > 0 {
+				r.At = time.UnixMilli(one.At).UTC()
+			}
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b Refused) int {
+		return cmp.Or(a.Key.ID().Compare(b.Key.ID()), cmp.Compare(a.Fragment.Start, b.Fragment.Start))
+	})
+	return list
+}
+
+// Requeued lists the refusals of a segment's fragments with those starts, as they are once they are pending again: with
+// counted it was another try.
+func (st *Stream) Requeued(k layout.ID, starts []time.Duration, counted bool) (list []progress.Refusal) {
+	for _, one := range st.Refused.Of[k] {
+		if slices.Contains(starts, one.Start) {
+			if counted {
+				one.Tries++
+			}
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// PendAgain takes refusals of a segment's fragments back, as Requeued has them: they are pending again.
+func (st *Stream) PendAgain(p *progress.Progress, k layout.ID, list []progress.Refusal) {
+	for _, one := range list {
+		if _, ok := st.Refused.Take(k, one.Start); ok {
+			p.Undo(one)
+		}
+	}
+}

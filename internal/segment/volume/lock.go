@@ -1,0 +1,58 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// LockFileName is the file that is locked while an agent has the directory.
+const LockFileName = ".kvs-edge-agent.lock"
+
+// lockNotes stands in the lock file behind the process of an agent that notes the gaps within its segments. Versions that
+// do not, leave it out.
+const lockNotes = "gaps"
+
+// gapsNoted reports whether the agent that has a directory, or had it last, notes the gaps within its segments.
+func gapsNoted(dir string) bool {
+	data, err := os.ReadFile(filepath.Join(dir, LockFileName))
+	return err == nil && slices.Contains(strings.Fields(string(data)), lockNotes)
+}
+
+// codeLocked is that of a directory that another agent has.
+const codeLocked = "store-locked"
+
+// lock takes the recording directory for this process. The lock ends with the process, however it ends.
+func lock(dir string) (*os.File, error) {
+	// Not open for writing, so that nothing but a recording keeps the disk from being remounted.
+	f, err := os.OpenFile(filepath.Join(dir, LockFileName), os.O_CREATE|os.O_RDONLY, layout.FileMode)
+	if err != nil {
+		return nil, Fault(dir, err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		data, _ := os.ReadFile(f.Name())
+		holder, _, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
+		_ = f.Close()
+		return nil, health.UserFault(codeLocked, err,
+			"Another agent (process %s) records to %s: stop it, or set AWS_KVS_EDGE_RECORDING_DIRECTORY to another directory.",
+			holder, dir)
+	}
+	if err == nil {
+		// For people, and gapsNoted: on a full or read-only disk the lock holds without it.
+		_ = os.WriteFile(f.Name(), fmt.Appendln(nil, os.Getpid(), lockNotes), layout.FileMode)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, Fault(dir, err)
+	}
+	return f, nil
+}

@@ -1,0 +1,137 @@
+package volume
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// scopeVolume is keeping the files that tell the recording directory from another one.
+const scopeVolume health.Scope = "volume"
+
+// Present fails when the recording directory is not the one that was opened: its disk was unplugged or
+// unmounted, and what is written now would fill the disk below. Two files prove that it is the same, the
+// volume's mark and the lock file, which is held open; where one of them was removed it is made again. Where
+// both were, the disk must be the one of the lock file, and the lock file deleted, not just out of sight.
+func (v *Volume) Present() error {
+	id, err := v.ID()
+	if v.mark == "" { // read-only
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return Fault(v.dir, err)
+	}
+	locked, _ := v.lockInPlace()
+	if err == nil && id == v.mark && locked {
+		v.health.OK(scopeVolume)
+		return nil
+	}
+	v.proving <- struct{}{} // one at a time makes files again
+	defer func() { <-v.proving }()
+	id, err = v.ID()
+	marked := err == nil && id == v.mark
+	locked, lockErr := v.lockInPlace()
+	switch {
+	case marked && locked:
+		v.health.OK(scopeVolume)
+		return nil
+	case locked && passing(err):
+		return nil // what is done to the disk now says how it is
+	case locked:
+		v.keep("the mark of the disk", MarkFileName, v.writeMark())
+		return nil
+	case marked:
+		return v.relock(lockErr)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return Fault(v.dir, err)
+	case lockErr != nil && !errors.Is(lockErr, fs.ErrNotExist):
+		return Fault(v.dir, lockErr)
+	}
+	return v.refound(err)
+}
+
+// passing reports whether an error says nothing about the file that was asked for.
+func passing(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.EINTR, syscall.ENOMEM, syscall.ESTALE},
+		func(other error) bool { return errors.Is(err, other) })
+}
+
+// lockInPlace reports whether the lock file that is held open is the one in the directory.
+func (v *Volume) lockInPlace() (bool, error) {
+	held, err := v.lock.Load().Stat()
+	if err != nil {
+		return false, err
+	}
+	there, err := v.files.Stat(filepath.Join(v.dir, LockFileName))
+	return err == nil && os.SameFile(held, there), err
+}
+
+// relock locks the directory again, of which the lock file was removed or replaced. Another agent may have been
+// quicker.
+func (v *Volume) relock(why error) error {
+	if why != nil && !errors.Is(why, fs.ErrNotExist) {
+		return nil // only the look at it failed
+	}
+	next, err := lock(v.dir)
+	var taken *health.Fault
+	if errors.As(err, &taken) && taken.Code == codeLocked {
+		return err
+	}
+	v.keep("the lock file", LockFileName, err)
+	if err == nil {
+		_ = v.lock.Swap(next).Close()
+	}
+	return nil
+}
+
+// keep accounts for a file that was made again. That it cannot be is no reason not to record.
+func (v *Volume) keep(what, name string, err error) {
+	path := filepath.Join(v.dir, name)
+	if err == nil {
+		v.health.OK(scopeVolume)
+		v.log.Warn("somebody removed "+what+" from the recording directory: it is made again", zap.String("file", path))
+		return
+	}
+	fault := health.SystemFault(CodeDisk, err,
+		"The file %s was removed and cannot be made again, so that the agent may refuse the disk at its next start: move away what is in its place, and do not delete it.", path)
+	if v.health.Report(scopeVolume, health.Degraded, fault) {
+		v.log.Error("cannot make "+what+" again", zap.String("code", fault.Code), zap.String("file", path), zap.Error(err))
+	}
+}
+
+// refound makes the recording directory again when it, or all that was in it, was deleted. why is what became of
+// the mark.
+func (v *Volume) refound(why error) error {
+	held, err := v.lock.Load().Stat()
+	if err != nil {
+		return Fault(v.dir, err)
+	}
+	st, ok := held.Sys().(*syscall.Stat_t)
+	if !ok || nearestDevice(v.dir) != uint64(st.Dev) {
+		return health.SystemFault(CodeDisk, errors.Join(ErrGone, why),
+			"The disk of the recording directory %s is gone: mount it again; recording goes on by itself then.", v.dir)
+	}
+	if st.Nlink > 0 {
+		return health.SystemFault(CodeDisk, errors.Join(ErrGone, why),
+			"The recording directory %s is not the one that was opened, as that was moved or is no longer mounted: put it back, or restart the agent to record to what is there now.", v.dir)
+	}
+	if err := v.files.MkdirAll(v.dir, layout.DirectoryMode); err != nil {
+		return Fault(v.dir, err)
+	}
+	next, err := lock(v.dir)
+	if err != nil {
+		return err
+	}
+	_ = v.lock.Swap(next).Close()
+	v.format.Store(layout.FormatFirst) // its file is gone as well: who needs another one writes it again
+	v.log.Error("somebody deleted all that was in the recording directory: recording begins again", zap.String("directory", v.dir))
+	return Fault(v.dir, v.writeMark())
+}

@@ -1,0 +1,95 @@
+package volume
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Free returns the bytes that the agent may still use of the recording disk, and its size.
+func (v *Volume) Free() (free, total uint64, err error) {
+	if err := v.Present(); err != nil {
+		return 0, 0, err
+	}
+	if free, total, err = FreeSpace(v.dir); err != nil {
+		return 0, 0, fmt.Errorf("cannot ask for the free space: %w", Fault(v.dir, err))
+	}
+	return free, total, nil
+}
+
+// Commit has the file system of the recordings write what it holds back, also what it frees of deleted files. It waits
+// for the disk, and nobody else waits for it.
+func (v *Volume) Commit() error {
+	dir, err := os.Open(v.dir)
+	if err != nil {
+		return Fault(v.dir, err)
+	}
+	defer func() { _ = dir.Close() }()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return Fault(v.dir, err)
+	}
+	return nil
+}
+
+// FreeSpace returns the bytes that the agent may still use of the disk that dir lies on, and its size.
+func FreeSpace(dir string) (free, total uint64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	block := uint64(st.Bsize)
+	return st.Bavail * block, st.Blocks * block, nil
+}
+
+// magicZFS is what statfs says of ZFS, which is not part of Linux.
+const magicZFS = 0x2fc12fc1
+
+// SharesSpace reports whether deleting files in one directory frees space in the other, though their devices differ:
+// so do those of a btrfs file system's subvolumes and of a ZFS pool's datasets.
+func SharesSpace(a, b string) bool {
+	var first, second unix.Statfs_t
+	if unix.Statfs(a, &first) != nil || unix.Statfs(b, &second) != nil {
+		return false
+	}
+	switch {
+	case sameBtrfs(first, second):
+		return true
+	case uint32(first.Type) != magicZFS || uint32(second.Type) != magicZFS:
+		return false
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return false
+	}
+	pool := poolOf(string(mounts), Device(a))
+	return pool != "" && pool == poolOf(string(mounts), Device(b)) && sameRoom(first, second)
+}
+
+// sameBtrfs reports whether both are of one btrfs file system: the first half of the number is its own, and only
+// the other one depends on the subvolume. Source: Linux, fs/btrfs/super.c, btrfs_statfs.
+func sameBtrfs(a, b unix.Statfs_t) bool {
+	return uint32(a.Type) == unix.BTRFS_SUPER_MAGIC && a.Type == b.Type && a.Fsid.Val[0] == b.Fsid.Val[0]
+}
+
+// sameRoom reports whether both have the same room, but for what is written just now: what is deleted in one dataset
+// does not help another that has a quota.
+func sameRoom(a, b unix.Statfs_t) bool {
+	first, second := a.Bavail*uint64(a.Bsize), b.Bavail*uint64(b.Bsize)
+	return max(first, second)-min(first, second) <= max(first, second)/64
+}
+
+// poolOf returns the ZFS pool of a device, "" when it is of none. Source: proc_pid_mountinfo(5).
+func poolOf(mounts string, device uint64) string {
+	number := fmt.Sprintf("%d:%d", unix.Major(device), unix.Minor(device))
+	for line := range strings.Lines(mounts) {
+		mount, system, _ := strings.Cut(line, " - ")
+		at, of := strings.Fields(mount), strings.Fields(system)
+		if len(at) > 2 && at[2] == number && len(of) > 1 && of[0] == "zfs" {
+			pool, _, _ := strings.Cut(of[1], "/")
+			return pool
+		}
+	}
+	return ""
+}

@@ -1,0 +1,84 @@
+package volume
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// CodeUnread is raised while the recordings of a stream cannot be read.
+const CodeUnread = "recordings-unreadable"
+
+// scopeUnread is reading the directories of all streams.
+const scopeUnread health.Scope = "unread"
+
+// Unread are the directories of streams that could not be read. Safe for concurrent use.
+type Unread struct {
+	dir    string // the recording directory
+	log    *zap.Logger
+	health *health.Component
+
+	mu  sync.Mutex
+	why map[string]error // by name
+}
+
+// NewUnread returns those of a recording directory of which all was read.
+func NewUnread(dir string, log *zap.Logger, component *health.Component) *Unread {
+	return &Unread{dir: dir, log: log, health: component, why: make(map[string]error)}
+}
+
+// Set says why a directory could not be read; nil when it was.
+func (u *Unread) Set(name string, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.why[name] = err; err == nil {
+		delete(u.why, name)
+	}
+}
+
+// Names lists the directories.
+func (u *Unread) Names() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Sorted(maps.Keys(u.why))
+}
+
+// Of is why a stream's recordings could not be read; nil when they were.
+func (u *Unread) Of(stream string) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, name := range layout.DirectoriesOf(stream) {
+		if err := u.why[name]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Report says which directories cannot be read.
+func (u *Unread) Report() {
+	u.mu.Lock()
+	names := slices.Sorted(maps.Keys(u.why))
+	all := slices.Collect(maps.Values(u.why))
+	u.mu.Unlock()
+	causes := errors.Join(all...)
+	if len(names) == 0 {
+		if u.health.OK(scopeUnread) {
+			u.log.Info("all recordings can be read again")
+		}
+		return
+	}
+	fault := health.SystemFault(CodeUnread, causes,
+		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried again and again: %s.",
+		strings.Join(names, ", "), u.dir, advice(all))
+	if u.health.Report(scopeUnread, health.Failed, fault) {
+		u.log.Error("recordings cannot be read", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", causes))
+	}
+}

@@ -1,0 +1,113 @@
+// Package volume owns the recording directory as a whole: which disk it is on and whether that is there, who has it, in
+// which format it is, and where in it a stream has its directory. It must not know segments.
+package volume
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// Options are the settings of a Volume. All but the optional ones are required.
+type Options struct {
+	Dir    string
+	Log    *zap.Logger
+	Health *health.Component
+	Files  atomicfile.FileSystem
+	// Memory is a file on another disk than Dir. It remembers that Dir is a mount point. Optional.
+	Memory string
+	// Version is that of the program, for people. Optional.
+	Version string
+	// Reserved are files and directories that no stream gets for its own. Optional.
+	Reserved []string
+}
+
+// Volume is the recording directory. Safe for concurrent use.
+type Volume struct {
+	dir      string
+	log      *zap.Logger
+	health   *health.Component
+	files    atomicfile.FileSystem
+	memory   string
+	version  string
+	reserved []string
+
+	lock      atomic.Pointer[os.File] // nil when read-only
+	mark      string                  // of the disk; "" when read-only
+	device    uint64                  // of dir
+	gapsNoted bool                    // the agent that had the directory before notes gaps
+	format    atomic.Int32            // of what is stored
+	forming   sync.Mutex              // held to change format
+	proving   chan struct{}           // holds one while files of the recording directory are made again
+
+	mu      sync.Mutex
+	placing map[string]chan struct{} // by the lower case of names that get their directory now; closed then; guarded by mu
+}
+
+// New returns a volume that is not open yet.
+func New(o Options) *Volume {
+	return &Volume{
+		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files, memory: o.Memory, version: o.Version, reserved: o.Reserved,
+		proving: make(chan struct{}, 1), placing: make(map[string]chan struct{}),
+	}
+}
+
+// Open takes the directory for this process; it is made when it is missing. It fails with a *health.Fault when another
+// agent has it, when its disk is not mounted or does not serve, or when a newer version has written what is in it.
+func (v *Volume) Open() error {
+	if err := v.expectMark(); err != nil {
+		return err
+	}
+	if err := v.expectFormat(); err != nil {
+		return err
+	}
+	if !v.exists(v.dir) {
+		if err := v.files.MkdirAll(v.dir, layout.DirectoryMode); err != nil {
+			return Fault(v.dir, err)
+		}
+	}
+	v.gapsNoted = gapsNoted(v.dir) // before the lock says what we do
+	held, err := lock(v.dir)
+	if err != nil {
+		return err
+	}
+	v.lock.Store(held)
+	if err := v.claim(); err != nil {
+		_ = held.Close()
+		return err
+	}
+	v.device = Device(v.dir)
+	return nil
+}
+
+// OpenReadOnly opens the directory beside an agent that has it, or without one. Nothing is changed in it.
+func (v *Volume) OpenReadOnly() error {
+	v.gapsNoted, v.device = gapsNoted(v.dir), Device(v.dir)
+	return v.expectFormat()
+}
+
+// Close gives the directory back.
+func (v *Volume) Close() error {
+	if held := v.lock.Load(); held != nil {
+		return held.Close()
+	}
+	return nil
+}
+
+// GapsNoted reports whether the agent that had the directory before notes the gaps within its segments.
+func (v *Volume) GapsNoted() bool { return v.gapsNoted }
+
+// SameDisk reports whether deleting in a directory on that device frees space in the recording directory. shared is
+// SharesSpace of the two.
+func (v *Volume) SameDisk(device uint64, shared bool) bool { return device == v.device || shared }
+
+func (v *Volume) exists(path string) bool {
+	_, err := v.files.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,119 @@
+package uploader
+
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
+)
+
+// liveLag is how far a live upload may fall behind before it jumps to the newest fragment.
+const liveLag = 5 * time.Second
+
+// mode is how an uploader works through what is pending.
+type mode struct {
+	drain    bool                // end when nothing is pending
+	live     bool                // newest first
+	onDemand bool                // of an onDemand, which has the lock
+	from, to time.Time           // of what was recorded, when onDemand
+	without  func(queue.ID) bool // those that are passed over; nil = none
+	each     func(size int64)    // called when a fragment of so many bytes is done; nil = nobody wants to know
+}
+
+// order is in which order a session sends fragments. The service takes one connection for each stream,
+// and rising timecodes in it: so what is newest and what was missed take turns.
+type order uint8
+
+const (
+	oldestFirst order = iota // on and on
+	liveEdge                 // the newest and those that follow, until none is pending
+	catchUp                  // oldest first, until something newer is complete, and its turn is over
+)
+
+// turn is what a session is for.
+type turn struct {
+	order  order
+	newest time.Time // the newest complete media at the start
+}
+
+// live is how what is newest and what was missed share a stream's time. What was missed has a turn
+// whenever the newest is sent, at least as long as that took: where sessions take long to open, or
+// acknowledgements to come, something newer is always complete.
+type live struct {
+	stream   string
+	store    store
+	queue    *queue.Queue
+	deferred func(queue.ID) bool
+	caughtUp bool          // the newest was sent, and what was missed had no turn since
+	took     time.Duration // by the last session for the newest, with its opening
+}
+
+// choose says what the next session is for, and with which fragment it begins: not with oldest
+// when a newer one has to go before. ok is false when nothing can be read any more.
+func (l *live) choose(m mode, oldest queue.Fragment) (first queue.Fragment, t turn, ok bool) {
+	t.newest = l.store.Usage(l.stream).Newest
+	if !m.live {
+		return oldest, t, true
+	}
+	missedIsNext := l.caughtUp
+	l.caughtUp = false
+	edge, newer := l.newestPending()
+	if newer && !edge.Began().After(oldest.Began()) {
+		return oldest, t, true
+	}
+	if newer && missedIsNext {
+		t.newest = time.Time{} // something newer is complete: it is only a turn
+		newer = false
+	}
+	if newer {
+		l.queue.Restart()
+		l.queue.Restrict(edge.Began(), time.Time{}, nil)
+		if first, ok := l.queue.Peek(); ok {
+			t.order = liveEdge
+			return first, t, true
+		}
+		l.queue.Restart() // it is gone, or cannot be read
+		if oldest, ok = l.queue.Peek(); !ok {
+			return queue.Fragment{}, turn{}, false
+		}
+	}
+	t.order = catchUp
+	return oldest, t, true
+}
+
+// newestPending returns the newest complete fragment, if it is pending.
+func (l *live) newestPending() (queue.Fragment, bool) {
+	end := l.store.Usage(l.stream).Newest
+	list := l.store.Segments(l.stream, end, time.Time{})
+	if len(list) == 0 || list[len(list)-1].State == segment.Uploaded {
+		return queue.Fragment{}, false
+	}
+	key := list[len(list)-1].Key
+	fragments, err := listFragments(l.store, key)
+	if err != nil || len(fragments) == 0 {
+		return queue.Fragment{}, false
+	}
+	f := queue.NewFragment(l.store, key, fragments[len(fragments)-1])
+	return f, !l.deferred(f.ID()) && !l.store.Done(f.Key, f.Stored.Start)
+}
+
+// over reports whether a turn that began with the session must end before next, for something newer.
+func (l *live) over(t turn, began time.Time, next queue.Fragment) bool {
+	now := l.store.Usage(l.stream).Newest
+	if t.order == catchUp {
+		return now.After(t.newest) && time.Since(began) >= min(l.took, liveLag)
+	}
+	return now.Sub(next.Ended()) > liveLag
+}
+
+// listFragments are those of a segment.
+func listFragments(s store, k segment.Key) ([]mkv.Fragment, error) {
+	reader, err := s.OpenSegment(k)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reader.Close() }() // was only read
+	list, _, err := reader.Fragments()
+	return list, err
+}
