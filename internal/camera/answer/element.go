@@ -43,12 +43,10 @@ const (
 	frameMark = '$'
 	// FrameHeader is that of an interleaved frame, in bytes: the mark, the channel and the payload's size.
 	FrameHeader = 4
-	// maxHead bounds the lines of a message, in bytes: what has more is none.
-	maxHead = 32 << 10
+	// MaxHead bounds the lines of a message, in bytes: what has more is none.
+	MaxHead = 32 << 10
 	// maxBody bounds a body, in bytes: what announces more has none.
 	maxBody = 128 << 10
-	// MaxMessage is the size of the largest message, in bytes.
-	MaxMessage = maxHead + maxBody + 4
 )
 
 // How long it takes until what has come of a message is taken for all of it.
@@ -81,8 +79,8 @@ func First(stream []byte, settled bool) (kind Element, size int, patience time.D
 	switch {
 	case size > 0:
 		return Message, size, 0
-	case patience == 0 && headEnd(stream) == 0 && len(stream) >= maxHead:
-		return Noise, maxHead, 0
+	case patience == 0 && headEnd(stream) == 0 && len(stream) >= MaxHead:
+		return Noise, MaxHead, 0
 	default:
 		return Unknown, 0, patience
 	}
@@ -113,7 +111,7 @@ func beforeElement(stream []byte) int {
 // headEnd is how many bytes the lines of a message have, with the empty one that ends them, 0 while that has not come. Lines end
 // with LF, CR LF, CR CR LF, or with CR alone when the first one does.
 func headEnd(stream []byte) int {
-	stream = stream[:min(len(stream), maxHead)]
+	stream = stream[:min(len(stream), MaxHead)]
 	if first := bytes.IndexAny(stream, "\r\n"); first >= 0 && first+1 < len(stream) && stream[first] == '\r' &&
 		stream[first+1] != '\n' && stream[first+1] != '\r' {
 		if end := bytes.Index(stream, []byte("\r\r")); end >= 0 {
@@ -152,7 +150,7 @@ func messageSize(stream []byte, settled bool) (size int, patience time.Duration)
 		return head + announced, 0
 	}
 	more, whole := textBehind(rest[announced:])
-	if whole || settled || announced > 0 && more == 0 {
+	if whole || settled || announced > 0 && more == 0 && rest[announced-1] == '\n' {
 		return head + announced + more, 0
 	}
 	return 0, shortPatience

@@ -57,10 +57,13 @@ func (d Description) pick(kind, back string, codecs []string) (chosen *Chosen, o
 	return nil, others
 }
 
+// maxChannels is how many AAC may have: no camera has more, and Kinesis Video Streams plays no more.
+const maxChannels = 2
+
 // playable reports whether AAC has a config that can be recorded.
 func (f Format) playable() bool {
-	_, _, ok := f.AAC()
-	return ok
+	config, ok := f.AAC()
+	return ok && config.Channels <= maxChannels
 }
 
 func (t Track) chosen(first Format) *Chosen {

@@ -85,11 +85,18 @@ func valid265(set []byte) bool {
 // AACHeaders is how the units of a packet of AAC are announced, in bits (RFC 3640, section 3.2.1).
 type AACHeaders struct{ Size, Index, IndexDelta int }
 
-// AAC returns the AudioSpecificConfig of a format and the headers of its packets. ok is false when there is no config, or
-// one of a kind that is not recorded.
-func (f Format) AAC() (config []byte, headers AACHeaders, ok bool) {
+// AACConfig is what has to be known of AAC.
+type AACConfig struct {
+	Raw      []byte // AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1)
+	Rate     int    // samples per second of the core, which is not that of RTP
+	Channels int
+	Headers  AACHeaders
+}
+
+// AAC returns the config of a format. ok is false when it has none, or one of a kind that is not recorded.
+func (f Format) AAC() (config AACConfig, ok bool) {
 	if f.Codec != AAC {
-		return nil, AACHeaders{}, false
+		return AACConfig{}, false
 	}
 	text := strings.Map(func(r rune) rune {
 		if r == ' ' || r == '\t' {
@@ -98,11 +105,12 @@ func (f Format) AAC() (config []byte, headers AACHeaders, ok bool) {
 		return r
 	}, strings.ToLower(f.Parameters["config"]))
 	text = strings.TrimPrefix(text, "0x")
-	config, err := hex.DecodeString(text[:len(text)&^1])
-	if err != nil || new(mpeg4audio.AudioSpecificConfig).Unmarshal(config) != nil {
-		return nil, AACHeaders{}, false
+	raw, err := hex.DecodeString(text[:len(text)&^1])
+	var parsed mpeg4audio.AudioSpecificConfig
+	if err != nil || parsed.Unmarshal(raw) != nil || parsed.SampleRate == 0 {
+		return AACConfig{}, false
 	}
-	return config, f.aacHeaders(), true
+	return AACConfig{Raw: raw, Rate: parsed.SampleRate, Channels: parsed.ChannelCount, Headers: f.aacHeaders()}, true
 }
 
 // hbr is what all cameras use.

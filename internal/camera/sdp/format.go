@@ -1,6 +1,9 @@
 package sdp
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // The codecs that have a meaning here; others are named as the camera does.
 const (
@@ -83,6 +86,9 @@ func (f Format) withDefaults(kind string) Format {
 
 // Name is the codec for people.
 func (f Format) Name() string {
+	if config, ok := f.AAC(); ok && config.Channels > maxChannels {
+		return fmt.Sprintf("AAC with %d channels", config.Channels)
+	}
 	if name := spoken[f.Codec]; name != "" {
 		return name
 	}

@@ -48,12 +48,12 @@ func (c *Chosen) write(b *strings.Builder, kind, control string) {
 // write says what the format is. Clocks of video are not the camera's but the usual one, which is all that readers know.
 func (f Format) write(b *strings.Builder) {
 	line := func(text string, args ...any) { fmt.Fprintf(b, text+"\r\n", append([]any{f.PayloadType}, args...)...) }
-	config, headers, isAAC := f.AAC()
+	config, isAAC := f.AAC()
 	switch {
 	case isAAC:
 		line("a=rtpmap:%d mpeg4-generic/%d/%d", f.Clock, f.Channels)
 		line("a=fmtp:%d streamtype=5;mode=AAC-hbr;sizelength=%d;indexlength=%d;indexdeltalength=%d;config=%s",
-			headers.Size, headers.Index, headers.IndexDelta, hex.EncodeToString(config))
+			config.Headers.Size, config.Headers.Index, config.Headers.IndexDelta, hex.EncodeToString(config.Raw))
 	case f.Codec == PCMA || f.Codec == PCMU:
 		line("a=rtpmap:%d %s/%d/%d", f.Codec, f.Clock, f.Channels)
 	case f.Codec == H264 || f.Codec == H265:
