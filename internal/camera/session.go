@@ -189,7 +189,7 @@ func (s *session) listen() {
 	if s.udp {
 		s.video.early.take = s.receiver.takeUDP
 	} else {
-		s.receive(s.video.early, s.video.channel, s.receiver.takeTCP)
+		s.receive(s.video.media, s.video.early, s.video.channel, s.receiver.takeTCP)
 	}
 	takeAudio := func(p *rtp.Packet) { s.receiver.takeAudio(s.audio, p) }
 	switch {
@@ -197,12 +197,17 @@ func (s *session) listen() {
 	case s.udp: // in the library's order
 		s.client.OnPacketRTP(s.audio.media, s.audio.format, takeAudio)
 	default:
-		s.receive(s.audio.early, s.audio.channel, takeAudio)
+		s.receive(s.audio.media, s.audio.early, s.audio.channel, takeAudio)
 	}
 }
 
-// receive hands the packets on a channel to take. Most do not come by way of the library, but by the tap.
-func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
+// receive hands the packets on a channel to take. Most do not come by way of the library, but by the tap, unless the library
+// has to decrypt them.
+func (s *session) receive(m *description.Media, e *earlyFormat, channel int, take func(*rtp.Packet)) {
+	if m.Secure && s.dialogue.scheme == "rtsps" {
+		e.take = take
+		return
+	}
 	e.take = func(p *rtp.Packet) {
 		take(p)
 		s.tap.follow(channel, p, take)
