@@ -67,13 +67,13 @@ func run(agent string, warmUp, measure time.Duration, out string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	time.Sleep(warmUp)
+	<-time.After(warmUp)
 	before, err := proc.ReadAll(commands)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	time.Sleep(measure)
+	<-time.After(measure)
 	after, err := proc.ReadAll(commands)
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// Directory gives dir, or a new temporary one when that is empty, and a function that removes what
+// Directory returns dir, or a new temporary one when that is empty, and a function that removes what
 // was made.
 func Directory(dir string) (string, func(), error) {
 	if dir != "" {

@@ -29,7 +29,7 @@ func Syncs(commands []*exec.Cmd, d time.Duration) (calls int64, err error) {
 	if err := tracer.Start(); err != nil {
 		return 0, err
 	}
-	time.Sleep(d)
+	<-time.After(d)
 	_ = tracer.Process.Signal(os.Interrupt)
 	_ = tracer.Wait() // it ends as it was asked to, with an exit code of the signal
 	data, err := os.ReadFile(summary.Name())

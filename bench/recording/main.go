@@ -153,14 +153,14 @@ func measure(o options, name string, start starter, urls []string) (figures, err
 			return figures{}, err
 		}
 	}
-	time.Sleep(o.warmUp)
+	<-time.After(o.warmUp)
 	before, err := proc.ReadAll(commands)
 	if err != nil {
 		return figures{}, err
 	}
 	mediaBefore := bytesUnder(dir)
 	began := time.Now()
-	time.Sleep(o.measure)
+	<-time.After(o.measure)
 	after, err := proc.ReadAll(commands)
 	if err != nil {
 		return figures{}, err

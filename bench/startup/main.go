@@ -119,7 +119,7 @@ func firstFrame(agent, dir, url string) (time.Duration, error) {
 		if found, err := filepath.Glob(pattern); err != nil || len(found) > 0 {
 			return time.Since(began), err
 		}
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 	}
 	return 0, errors.New("no frame was recorded within a minute")
 }

@@ -8,13 +8,13 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/config"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kvs-edge/kvs-edge-agent/bench/proc"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
@@ -154,7 +154,7 @@ func measured(cmd *exec.Cmd) (s spent, err error) {
 	for {
 		select {
 		case <-look.C:
-			// Not what wait4(2) gives: that begins with the memory of this process.
+			// Not what wait4(2) returns: that begins with the memory of this process.
 			s.rss = max(s.rss, proc.PeakRSS(cmd.Process.Pid))
 			continue
 		case err = <-ended:
@@ -192,7 +192,7 @@ func drainer(cloud *localcloud.Cloud, dir string, streams int, audio string) (*e
 // drain is that process.
 func drain(audio, dir string, streams []string) error {
 	ctx := context.Background()
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := integrator.FromEnvironment(ctx)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ const costFragment = 2_000_000
 // does falls on both.
 const costRounds = 3
 
-// curlRuns of curl without a limit make up its part of a round: one is over before its time can be told.
+// curlRuns of curl without a limit make up its part of a round: one is over before its time can be measured.
 const curlRuns = 3
 
 // cost measures what sending takes beside curl, which sends the same files over TLS and does
@@ -169,7 +169,7 @@ func unlimitedCurl(url, recordings string) (sum spent, err error) {
 	return sum, nil
 }
 
-// drained sends the files as the agent does, to a local cloud in dir, and tells how many bytes that were.
+// drained sends the files as the agent does, to a local cloud in dir, and returns how many bytes that were.
 func drained(dir, recordings, audio string) (s spent, bytes int64, err error) {
 	cloud, err := startCloud(dir, costStreams)
 	if err != nil {

@@ -38,7 +38,8 @@ func TestCheckHasTheVariablesOfTheService(t *testing.T) {
 			settings.EnvRecordingDirectory: "/var/lib/kvs-edge-agent/recordings",
 		}, []string{"another value of AWS_REGION"}},
 		"a file of one's own": {&preflight.Unit{EnvFile: "/none"}, path, map[string]string{
-			settings.EnvRegion: "us-west-2", settings.EnvStateDirectory: "/shell", settings.EnvMinFreeDisk: "10%", settings.EnvRecordingDirectory: "",
+			settings.EnvRegion: "us-west-2", settings.EnvStateDirectory: "/shell", settings.EnvMinFreeDisk: "10%",
+			settings.EnvRecordingDirectory: "",
 		}, []string{"another value of AWS_REGION"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,32 +9,15 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
-
-const (
-	demoStream    = "demo-camera"
-	demoThing     = "demo-hub"
-	demoRetention = 24 // hours
-	// demoSegment makes several files in half a minute.
-	demoSegment = 10 * time.Second
-	// demoSettle bounds the wait for the last fragments after the camera stopped.
-	demoSettle = 20 * time.Second
-)
-
-type demoOptions struct {
-	camera   string
-	dir      string
-	duration time.Duration
-	keep     bool
-}
 
 func newDemoCommand() *cobra.Command {
 	var o demoOptions
@@ -70,19 +53,6 @@ Exit code: 0 only if nothing was lost and nothing came twice.`,
 	return cmd
 }
 
-// demo is the stage: cloud, camera, agent.
-type demo struct {
-	options demoOptions
-	out     io.Writer
-	dir     string
-	cloud   *localcloud.Cloud
-	camera  *fakecam.Camera // nil with a camera of the user's
-	agent   *agentProcess
-	kvs     *kinesisvideo.Client
-	began   time.Time
-	scratch bool // dir is removed at the end
-}
-
 func runDemo(ctx context.Context, out io.Writer, o demoOptions) error {
 	d := &demo{options: o, out: out, began: time.Now(), scratch: o.dir == "" && !o.keep}
 	defer d.close()
@@ -109,10 +79,6 @@ func runDemo(ctx context.Context, out io.Writer, o demoOptions) error {
 		}
 	}
 	return verdict
-}
-
-func (d *demo) say(format string, args ...any) {
-	fmt.Fprintf(d.out, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // setUp starts cloud, camera and agent.
@@ -145,7 +111,7 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.kvs, err = userClient(ctx, d.cloud); err != nil {
+	if d.user, err = integrator.New(ctx, d.cloud); err != nil {
 		return err
 	}
 	program, err := os.Executable()

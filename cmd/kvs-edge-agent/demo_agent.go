@@ -7,13 +7,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
-	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -33,31 +30,29 @@ func (d *demo) update(ctx context.Context, secretARN string) error {
 	defer cancel()
 	for {
 		err := d.sendUpdate(ctx, secretARN)
-		var underWay *types.ResourceInUseException // of a run before, which the agent acknowledges soon
-		if !errors.As(err, &underWay) || backoff.Sleep(wait, settlePoll) != nil {
+		// In use by the update of a run before, which the agent acknowledges soon.
+		if !errors.Is(err, integrator.ErrInUse) || backoff.Sleep(wait, settlePoll) != nil {
 			return err
 		}
 	}
 }
 
 func (d *demo) sendUpdate(ctx context.Context, secretARN string) error {
-	_, err := d.kvs.StartEdgeConfigurationUpdate(ctx, &kinesisvideo.StartEdgeConfigurationUpdateInput{
-		StreamName: aws.String(demoStream),
-		EdgeConfig: &types.EdgeConfig{
-			HubDeviceArn: aws.String(edgeconfig.HubARN(localcloud.Region, localcloud.Account, demoThing)),
-			RecorderConfig: &types.RecorderConfig{MediaSourceConfig: &types.MediaSourceConfig{
-				MediaUriSecretArn: aws.String(secretARN), MediaUriType: types.MediaUriTypeRtspUri,
-			}},
-			// A window of a minute every minute is one window without end: upload as soon as recorded.
-			UploaderConfig: &types.UploaderConfig{ScheduleConfig: &types.ScheduleConfig{
-				ScheduleExpression: aws.String("0 * * * * ? *"), DurationInSeconds: aws.Int32(60),
-			}},
-			// Keep the files, so that they can be compared with the cloud's.
-			DeletionConfig: &types.DeletionConfig{EdgeRetentionInHours: aws.Int32(demoRetention), DeleteAfterUpload: aws.Bool(false)},
-		},
+	retention, deletes := demoRetention, false
+	err := d.user.Configure(ctx, demoStream, edgeconfig.EdgeConfig{
+		HubDeviceArn: edgeconfig.HubARN(localcloud.Region, localcloud.Account, demoThing),
+		RecorderConfig: edgeconfig.RecorderConfig{MediaSourceConfig: edgeconfig.MediaSourceConfig{
+			MediaUriSecretArn: secretARN, MediaUriType: edgeconfig.RTSP,
+		}},
+		// A window of a minute every minute is one window without end: upload as soon as recorded.
+		UploaderConfig: &edgeconfig.UploaderConfig{ScheduleConfig: &edgeconfig.ScheduleConfig{
+			ScheduleExpression: "0 * * * * ? *", DurationInSeconds: 60,
+		}},
+		// Keep the files, so that they can be compared with the cloud's.
+		DeletionConfig: &edgeconfig.DeletionConfig{EdgeRetentionInHours: &retention, DeleteAfterUpload: &deletes},
 	})
 	if err != nil {
-		return fmt.Errorf("StartEdgeConfigurationUpdate: %w", err)
+		return err
 	}
 	d.say("StartEdgeConfigurationUpdate accepted: SYNCING")
 	return nil
@@ -96,7 +91,7 @@ func (d *demo) agentEnv() []string {
 func (d *demo) configure(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, demoSettle)
 	defer cancel()
-	if err := d.cloud.AwaitSyncStatus(wait, demoStream, string(types.SyncStatusInSync)); err != nil {
+	if err := d.cloud.AwaitSyncStatus(wait, demoStream, "IN_SYNC"); err != nil {
 		return fmt.Errorf("the configuration did not reach IN_SYNC: %w; see %s", err, d.agent.logPath)
 	}
 	d.say("configuration IN_SYNC")

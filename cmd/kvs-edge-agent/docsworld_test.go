@@ -24,6 +24,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 )
 
 // docsWorld is a local cloud, a camera and perhaps an agent, for the blocks of pages.
@@ -177,7 +178,7 @@ func (w *docsWorld) awaitRecording(t *testing.T, stream string) error {
 
 // awaitInSync waits until the hub has the last edge configuration, as another is refused before.
 func (w *docsWorld) awaitInSync(t *testing.T) error {
-	client, err := userClient(t.Context(), w.cloud)
+	client, err := integrator.Client(t.Context(), w.cloud)
 	if err != nil {
 		return err
 	}

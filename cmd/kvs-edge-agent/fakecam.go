@@ -12,10 +12,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// fakecamAddress is where the fake camera listens unless another process does: the port of RTSP servers
-// that run without rights.
-const fakecamAddress = "127.0.0.1:8554"
-
 func newFakecamCommand() *cobra.Command {
 	var o fakecamOptions
 	cmd := &cobra.Command{

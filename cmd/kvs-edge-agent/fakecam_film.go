@@ -70,7 +70,7 @@ func readAnnexB(file io.ReadSeeker) (*film, error) {
 	if !bytes.HasPrefix(data, []byte{0, 0, 1}) && !bytes.HasPrefix(data, []byte{0, 0, 0, 1}) {
 		return nil, errFilmUnknown
 	}
-	h265, found := fakecam.FilmIsHEVC(data)
+	h265, found := fakecam.FilmIsH265(data)
 	if !found {
 		return nil, errFilmUnknown
 	}

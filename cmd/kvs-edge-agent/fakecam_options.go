@@ -113,3 +113,7 @@ func (o *fakecamOptions) readPassword() (string, error) {
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
+
+// fakecamAddress is where the fake camera listens unless another process does: the port of RTSP servers
+// that run without rights.
+const fakecamAddress = "127.0.0.1:8554"

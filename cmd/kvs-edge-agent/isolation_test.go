@@ -31,11 +31,12 @@ const (
 var plants = []struct{ file, line, code string }{
 	{"recorder/segmenter.go", "	s.session++", fmt.Sprintf("if s.o.Stream == %q && s.session == %d { panic(1) }", panicking, panicEvery)},
 	// A quarter of what is taken, so that a busy machine floods it too.
-	{"agent/jobs.go", "	return camera.NewSource(camera.Options{", `Limits: func() (l camera.Limits) { if stream == "flood" { l.Bytes = camera.DefaultLimits().Bytes / 4 }; return l }(),`},
+	{"agent/jobs.go", "	return camera.NewSource(camera.Options{", `Limits: func() (l camera.Limits) { if stream == "flood" { l.Bytes = ` +
+		`camera.DefaultLimits().Bytes / 4 }; return l }(),`},
 	{"uploader/round.go", "func (u *Uploader) round(ctx context.Context, m mode, changes <-chan struct{}) (more bool, wait time.Duration) {",
 		fmt.Sprintf("if u.o.Stream == %q { panic(1) }", panicking)},
-	{"retention/keeper.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
-	{"segment/sync.go", "func (s *Store) syncWriters(ctx context.Context) error {", once(10)},
+	{"retention/run.go", "func (k *Keeper) pass(ctx context.Context) {", "if calls++; calls <= 2 { panic(1) }"},
+	{"segment/syncqueue.go", "func (q *syncQueue) run(ctx context.Context) error {", once(10)},
 	{"kvsconfig/listing.go", "func (l *lister) once(ctx context.Context) (listing, error) {", once(1)},
 	{"scheduler/clock.go", "func (c *Clock) tick() time.Duration {", once(5)},
 	{"cloud/kvs/body.go", "func (b *body) read(p []byte) (int, error) {", once(30)},

@@ -95,3 +95,6 @@ func (p *progress) end() {
 		p.drawn = false
 	}
 }
+
+// lineEvery is the least time between two lines of an upload.
+const lineEvery = time.Second

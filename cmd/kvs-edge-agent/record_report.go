@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 // segmentLine is printed for each segment, cameraLine for each camera at the end.
@@ -110,4 +112,24 @@ func (s *recordSession) summarize() error {
 		return &exitError{code: exitFailure}
 	}
 	return nil
+}
+
+// recording is one camera being recorded.
+type recording struct {
+	stream  string
+	part    *health.Component
+	began   bool   // it was said that it records
+	problem string // the last sentence about it
+	line    cameraLine
+}
+
+// recordSession is one run of the command.
+type recordSession struct {
+	o          recordOptions
+	out        io.Writer
+	store      *segment.Store
+	health     *health.Registry
+	recordings []*recording
+
+	mu sync.Mutex // guards out, and line of each recording
 }

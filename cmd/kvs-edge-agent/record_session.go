@@ -20,26 +20,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// recording is one camera being recorded.
-type recording struct {
-	stream  string
-	part    *health.Component
-	began   bool   // it was said that it records
-	problem string // the last sentence about it
-	line    cameraLine
-}
-
-// recordSession is one run of the command.
-type recordSession struct {
-	o          recordOptions
-	out        io.Writer
-	store      *segment.Store
-	health     *health.Registry
-	recordings []*recording
-
-	mu sync.Mutex // guards out, and line of each recording
-}
-
 func newRecordSession(o recordOptions, streams []string, out io.Writer, store *segment.Store) *recordSession {
 	s := &recordSession{o: o, out: out, store: store, health: health.NewRegistry(time.Now)}
 	for _, stream := range streams {

@@ -357,7 +357,8 @@ func TestRecordSpeaksOfNoSecret(t *testing.T) {
 	found := 0
 	joined := regexp.MustCompile(`" \+\n\s*"`) // a sentence of several lines
 	sentence := regexp.MustCompile(`(?:Fault|fault|system|user)\([^"\n]*"([^"]*)"`)
-	for _, pattern := range []string{"../../internal/recorder/*.go", "../../internal/camera/*.go", "../../internal/segment/*.go", "../../internal/segment/*/*.go"} {
+	for _, pattern := range []string{"../../internal/recorder/*.go", "../../internal/camera/*.go", "../../internal/segment/*.go",
+		"../../internal/segment/*/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

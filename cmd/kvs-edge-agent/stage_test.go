@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -89,7 +90,7 @@ func newStage(t *testing.T, w world) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.cloud.Close() })
-	if s.kvs, err = userClient(t.Context(), s.cloud); err != nil {
+	if s.kvs, err = integrator.Client(t.Context(), s.cloud); err != nil {
 		t.Fatal(err)
 	}
 	return s

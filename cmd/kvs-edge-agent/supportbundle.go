@@ -20,14 +20,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-const (
-	// bundleLogFiles and bundleLogBytes bound what is taken of the logs, the newest first.
-	bundleLogFiles = 3
-	bundleLogBytes = 5 << 20 // of each
-	// bundleStoreLines bounds the list of recordings.
-	bundleStoreLines = 20_000
-)
-
 const bundleReadme = `Support bundle of kvs-edge-agent. Passwords, keys and credentials were taken out; no media is inside.
 
 version.txt     what runs, and on what

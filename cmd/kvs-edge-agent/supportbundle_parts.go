@@ -59,3 +59,11 @@ func versions(snapshot status.Snapshot) string {
 	}
 	return text.String()
 }
+
+const (
+	// bundleLogFiles and bundleLogBytes bound what is taken of the logs, the newest first.
+	bundleLogFiles = 3
+	bundleLogBytes = 5 << 20 // of each
+	// bundleStoreLines bounds the list of recordings.
+	bundleStoreLines = 20_000
+)

@@ -25,6 +25,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -192,7 +193,7 @@ func (u *upgrade) startCloud() {
 		u.t.Fatal(err)
 	}
 	u.t.Cleanup(func() { _ = u.cloud.Close() })
-	if u.kvs, err = userClient(u.t.Context(), u.cloud); err != nil {
+	if u.kvs, err = integrator.Client(u.t.Context(), u.cloud); err != nil {
 		u.t.Fatal(err)
 	}
 	u.cloud.Faults().CutOff()

@@ -84,9 +84,6 @@ type uploading struct {
 	lined    time.Time // when a line was printed last, where no terminal shows a bar
 }
 
-// lineEvery is the least time between two lines of an upload.
-const lineEvery = time.Second
-
 func (u *uploading) run(ctx context.Context, socket string) error {
 	u.bar = newProgress(u.out, "uploading")
 	defer u.bar.end()

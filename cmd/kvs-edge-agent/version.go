@@ -17,3 +17,6 @@ func newVersionCommand() *cobra.Command {
 		},
 	}
 }
+
+// version is set by the linker from the git tag.
+var version = "devel"

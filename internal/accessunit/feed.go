@@ -121,10 +121,10 @@ func (f *Feed) assemblerFrom(sequence uint16) *assembler {
 	return a
 }
 
-// ChangeSource goes on to another source, before its first packet is pushed: encoders that restart take
-// another SSRC (RFC 3550, section 8), and some do for each GOP. It reports whether the source restarts the numbers of
+// ChangeSSRC goes on to another SSRC, before its first packet is pushed: encoders that restart take
+// another SSRC (RFC 3550, section 8), and some do for each GOP. It reports whether it restarts the numbers of
 // its packets; then nothing of the last access unit is still to come.
-func (f *Feed) ChangeSource(sequence uint16) (restarts bool) {
+func (f *Feed) ChangeSSRC(sequence uint16) (restarts bool) {
 	if ahead := sequence - f.sequence - 1; !f.started || ahead < reorderWindow {
 		return false
 	}

@@ -8,7 +8,7 @@ type Packet struct {
 	Timestamp uint32
 	Marker    bool
 	Payload   []byte
-	Source    uint32 // SSRC
+	SSRC      uint32
 }
 
 // maxRepeat is how far a sequence number may lie back and be a packet that came before.

@@ -214,9 +214,9 @@ func (r *sweepRun) record(segments, length time.Duration) {
 		}),
 	})
 	stop := r.background(func(ctx context.Context) { _ = rec.Run(ctx) })
-	time.Sleep(length)
+	r.pass(length)
 	r.disk.Over()
-	time.Sleep(2 * time.Second) // the next keyframe
+	r.pass(2 * time.Second) // the next keyframe
 	part := r.registry.Component("door", health.JobRecorder).Snapshot()
 	if worst, ok := part.Worst(); ok || part.State != "recording" {
 		r.wrong = append(r.wrong, fmt.Sprintf("the recorder is %q, %q", part.State, worst.Text))
@@ -231,6 +231,9 @@ func (r *sweepRun) background(run func(context.Context)) (stop func()) {
 	running.Go(func() { run(ctx) })
 	return func() { cancel(); running.Wait() }
 }
+
+// pass lets time pass, in the bubble that a run is in.
+func (r *sweepRun) pass(d time.Duration) { time.Sleep(d) }
 
 // uploadAll acknowledges what is recorded, and moves what is whole, until ctx ends.
 func (r *sweepRun) uploadAll(ctx context.Context, move bool) {
@@ -274,13 +277,13 @@ func (r *sweepRun) persisted(k segment.Key, start time.Duration, frames int) {
 
 func (r *sweepRun) upload() {
 	stop := r.background(func(ctx context.Context) { r.uploadAll(ctx, true) })
-	time.Sleep(6 * time.Second)
+	r.pass(6 * time.Second)
 	stop()
 }
 
 func (r *sweepRun) acknowledge() {
 	stop := r.background(func(ctx context.Context) { r.uploadAll(ctx, false) })
-	time.Sleep(4 * time.Second)
+	r.pass(4 * time.Second)
 	stop()
 }
 
@@ -293,7 +296,7 @@ func (r *sweepRun) startKeeper(p retention.Policy) {
 
 func (r *sweepRun) retain(p retention.Policy) {
 	r.startKeeper(p)
-	time.Sleep(30 * time.Second)
+	r.pass(30 * time.Second)
 }
 
 func (r *sweepRun) deleteStream() {
@@ -301,7 +304,7 @@ func (r *sweepRun) deleteStream() {
 		if r.store.DeleteStream(r.context, "door") == nil {
 			return
 		}
-		time.Sleep(time.Second)
+		r.pass(time.Second)
 	}
 	r.wrong = append(r.wrong, "the stream cannot be deleted")
 }

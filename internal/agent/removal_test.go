@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
@@ -65,16 +67,12 @@ func TestADeletionDuringAnUploadLeavesNothing(t *testing.T) {
 			t.Errorf("the status still has %s of stream %s", part.Job, part.Stream)
 		}
 	}
-	for deadline := time.Now().Add(patience); ; {
-		left := streamGoroutines()
-		if left == "" {
-			break
+	testtools.Eventually(t, patience, func() error { // connections end a moment after their owners
+		if left := streamGoroutines(); left != "" {
+			return fmt.Errorf("goroutines are left:\n%s", left)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("goroutines are left:\n%s", left)
-		}
-		time.Sleep(10 * time.Millisecond) // connections end a moment after their owners
-	}
+		return nil
+	})
 
 	stop()
 	if err := <-stopped; err != nil {

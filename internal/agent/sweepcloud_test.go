@@ -97,7 +97,7 @@ func (r *sweepRun) uploadForReal() {
 		})}),
 	})
 	stop := r.background(func(ctx context.Context) { _ = u.Run(ctx) })
-	time.Sleep(12 * time.Minute) // a recording that cannot be read rests for 10 min
+	r.pass(12 * time.Minute) // a recording that cannot be read rests for 10 min
 	stop()
 	transport.CloseIdleConnections()
 	must(r.t, errors.Join(server.Close(), network.Close()))

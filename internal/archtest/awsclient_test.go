@@ -4,8 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,8 +21,6 @@ var httpMakers = map[string][]string{
 var mayMakeHTTP = map[string]string{
 	"internal/cloud/awsclient": "AWS",
 	"internal/status":          "the agent, over its socket",
-	"cmd/kvs-edge-agent":       "the local cloud, as its user",
-	"bench/upload":             "the local cloud, as its user",
 	"internal/testtools/site":  "the local cloud, as its user",
 }
 
@@ -53,24 +49,6 @@ func TestOnePackageMakesClientsForAWS(t *testing.T) {
 		if !used[pkg] {
 			t.Errorf("%s makes no HTTP client: take it from the list", pkg)
 		}
-	}
-}
-
-// eachSource visits all Go files that are no tests.
-func eachSource(t *testing.T, visit func(path, pkg string)) {
-	t.Helper()
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		rel, err := filepath.Rel(root, filepath.Dir(path))
-		if err == nil {
-			visit(path, filepath.ToSlash(rel))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -23,7 +23,8 @@ const (
 // import each other.
 var layers = [][]string{
 	{"internal/hubclock", "internal/signal"},
-	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile", "internal/neterr",
+	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
+		"internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/simcam", "internal/testtools/likecam", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/statefile", "internal/supervise", "internal/timeline",

@@ -16,7 +16,7 @@ type Policy struct {
 	Max time.Duration
 	// Floor is the least wait, so that jitter never turns into hammering. Default Min/2.
 	Floor time.Duration
-	// Rand gives numbers in [0, 1). Default math/rand/v2.
+	// Rand returns numbers in [0, 1). Default math/rand/v2.
 	Rand func() float64
 }
 

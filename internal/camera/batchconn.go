@@ -48,6 +48,7 @@ type batchConn struct {
 	full    bool                  // the last read filled space: more is waiting
 	raw     syscall.RawConn       // nil before it gathers
 	receive func(fd uintptr) bool // reads what the socket has; made once, as each would be an allocation
+	instant *time.Timer           // ends at the next common instant; made once, for the same reason
 	n       int                   // what receive read
 	failed  error
 }
@@ -166,7 +167,7 @@ func (c *batchConn) startBatches() bool {
 	if err != nil || failed != nil {
 		return false
 	}
-	c.raw = raw
+	c.raw, c.instant = raw, time.NewTimer(batchInterval)
 	c.receive = func(fd uintptr) bool {
 		c.n, c.failed = unix.Read(int(fd), c.space[len(c.buffer):])
 		return true // never wait for the poller: it would wait for batchWake bytes
@@ -179,7 +180,8 @@ func (c *batchConn) readBatch() error {
 	for {
 		if !c.full {
 			now := time.Now()
-			time.Sleep(now.Truncate(batchInterval).Add(batchInterval).Sub(now))
+			c.instant.Reset(now.Truncate(batchInterval).Add(batchInterval).Sub(now))
+			<-c.instant.C
 		}
 		err := c.raw.Read(c.receive)
 		switch {

@@ -125,7 +125,7 @@ func TestTheFirstPictureIsReadAsItComes(t *testing.T) {
 		var sent time.Time
 		for range 2 {
 			now := time.Now()
-			time.Sleep(now.Truncate(batchInterval).Add(batchInterval).Sub(now))
+			<-time.After(now.Truncate(batchInterval).Add(batchInterval).Sub(now))
 			sent = time.Now()
 			if _, err := far.Write([]byte("part")); err != nil {
 				t.Fatal(err)

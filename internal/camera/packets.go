@@ -20,7 +20,7 @@ type receiver struct {
 	feed    *accessunit.Feed    // nil before begin
 	order   *accessunit.Reorder // of the video over UDP
 	payload rateLimit
-	source  uint32 // SSRC of the video
+	ssrc    uint32 // SSRC of the video
 	former  uint32 // the one before, if it had numbers of its own
 	changed time.Time
 }
@@ -89,8 +89,8 @@ func (r *receiver) takeUDP(p *rtp.Packet) {
 // push takes the next packet of the video in order. The feed contains panics by itself, as it counts
 // what they cost.
 func (r *receiver) push(p accessunit.Packet, now time.Time) {
-	if p.Source != r.source {
-		r.changeSource(p, now)
+	if p.SSRC != r.ssrc {
+		r.changeSSRC(p, now)
 	}
 	err := r.feed.Push(p, now)
 	if err == nil {
@@ -101,25 +101,25 @@ func (r *receiver) push(p accessunit.Packet, now time.Time) {
 	}
 }
 
-// sourceLife is how long an encoder goes on with an SSRC at least.
-const sourceLife = time.Second
+// ssrcLife is how long an encoder goes on with an SSRC at least.
+const ssrcLife = time.Second
 
-// changeSource goes on to another source. Two that alternate are an old session's and ours.
-func (r *receiver) changeSource(p accessunit.Packet, now time.Time) {
-	if r.feed.ChangeSource(p.Sequence) {
-		if p.Source == r.former && now.Sub(r.changed) < sourceLife {
+// changeSSRC goes on to another one. Two that alternate are an old session's and ours.
+func (r *receiver) changeSSRC(p accessunit.Packet, now time.Time) {
+	if r.feed.ChangeSSRC(p.Sequence) {
+		if p.SSRC == r.former && now.Sub(r.changed) < ssrcLife {
 			r.fail(errStale)
 		}
-		r.former, r.changed = r.source, now
+		r.former, r.changed = r.ssrc, now
 	}
-	r.source = p.Source
+	r.ssrc = p.SSRC
 }
 
 // takeReport takes the camera's time out of what comes over RTCP beside the video.
 func (r *receiver) takeReport(p rtcp.Packet) {
 	r.locked(func() {
 		r.count(p.MarshalSize())
-		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == r.source {
+		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == r.ssrc {
 			r.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
 		}
 	})
@@ -148,5 +148,5 @@ func (r *receiver) count(bytes int) {
 }
 
 func packetOf(p *rtp.Packet) accessunit.Packet {
-	return accessunit.Packet{Sequence: p.SequenceNumber, Timestamp: p.Timestamp, Marker: p.Marker, Payload: p.Payload, Source: p.SSRC}
+	return accessunit.Packet{Sequence: p.SequenceNumber, Timestamp: p.Timestamp, Marker: p.Marker, Payload: p.Payload, SSRC: p.SSRC}
 }

@@ -27,15 +27,6 @@ const (
 	minRetry     = time.Second      // between failed readings on behalf of recorders
 )
 
-// The codes of the conditions, and the scopes.
-const (
-	codeCameraSecret = "camera-secret"
-	codeCameraStore  = "camera-store"
-
-	scopeSecrets     health.Scope = "secrets"      // reading the secrets
-	scopeCameraStore health.Scope = "camera-store" // the disk's copy of the URLs
-)
-
 // Secrets reads camera URLs.
 type Secrets interface {
 	MediaURI(ctx context.Context, secretARN string) (secret.String, error)
@@ -137,7 +128,7 @@ func (c *Cache) await(ctx context.Context, arn string, flight <-chan struct{}) (
 	return secret.String{}, ctx.Err() != nil, ctx.Err()
 }
 
-// known gives the URL, or why there is none.
+// known returns the URL, or why there is none.
 func (c *Cache) known(arn string) (secret.String, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -250,11 +241,4 @@ func (c *Cache) reportSecrets() {
 		text += fmt.Sprintf(" The URLs known from before serve meanwhile (%d of %d).", served, failed)
 	}
 	c.raise(scopeSecrets, health.Degraded, cause.Recode(codeCameraSecret, text))
-}
-
-// sinceBetween reports whether then lies less than d before now. A then in the future (the clock
-// went back) does not.
-func sinceBetween(now, then time.Time, d time.Duration) bool {
-	age := now.Sub(then)
-	return !then.IsZero() && age >= 0 && age < d
 }

@@ -97,3 +97,10 @@ func later(a, b time.Time) time.Time {
 	}
 	return b
 }
+
+// sinceBetween reports whether then lies less than d before now. A then in the future (the clock
+// went back) does not.
+func sinceBetween(now, then time.Time, d time.Duration) bool {
+	age := now.Sub(then)
+	return !then.IsZero() && age >= 0 && age < d
+}

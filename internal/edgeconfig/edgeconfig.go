@@ -90,7 +90,7 @@ func (c EdgeConfig) DeleteAfterUpload() bool {
 	return *c.DeletionConfig.DeleteAfterUpload
 }
 
-// LocalLimit gives the size limit in bytes (0 is none) and what happens there.
+// LocalLimit returns the size limit in bytes (0 is none) and what happens there.
 func (c EdgeConfig) LocalLimit() (bytes int64, onFull StrategyOnFullSize) {
 	onFull = DeleteOldestMedia
 	if c.DeletionConfig == nil || c.DeletionConfig.LocalSizeConfig == nil {

@@ -22,12 +22,12 @@ func (h Hub) ARN() string {
 	return "arn:" + h.Partition + ":iot:" + h.Region + ":" + h.Account + ":thing/" + h.Thing
 }
 
-// HubARN gives the HubDeviceArn of a thing. The partition follows from the region.
+// HubARN returns the HubDeviceArn of a thing. The partition follows from the region.
 func HubARN(region, account, thing string) string {
 	return Hub{Partition: Partition(region), Region: region, Account: account, Thing: thing}.ARN()
 }
 
-// Partition gives the first part of all ARNs of a region.
+// Partition returns the first part of all ARNs of a region.
 // Source: AWS General Reference, Amazon Resource Names, partitions.
 func Partition(region string) string {
 	switch {

@@ -16,7 +16,7 @@ type FieldFault struct {
 	Rule string
 }
 
-// String gives the fault as one clause.
+// String returns the fault as one clause.
 func (f FieldFault) String() string {
 	path := f.Path
 	if path == "" {
@@ -31,7 +31,7 @@ func (f FieldFault) String() string {
 // Invalid names everything that is wrong with an EdgeConfig.
 type Invalid struct{ Faults []FieldFault }
 
-// Error gives all faults as one sentence.
+// Error returns all faults as one sentence.
 func (e *Invalid) Error() string {
 	clauses := make([]string, len(e.Faults))
 	for i, f := range e.Faults {

@@ -6,7 +6,7 @@ import "time"
 type StreamConfig struct {
 	StreamName, StreamARN string
 	Config                EdgeConfig
-	// LastUpdated tells versions apart. A newer one with equal content asks to restart failed jobs.
+	// LastUpdated distinguishes versions. A newer one with equal content asks to restart failed jobs.
 	LastUpdated time.Time
 }
 
@@ -18,5 +18,5 @@ type Refusal struct {
 	Text        string
 }
 
-// Error gives the sentence.
+// Error returns the sentence.
 func (r *Refusal) Error() string { return r.Text }

@@ -70,7 +70,7 @@ type parser struct {
 
 func (p *parser) fault(line int, text string) { p.faults = append(p.faults, Fault{line, text}) }
 
-// next gives the next byte; ok is false at the end.
+// next returns the next byte; ok is false at the end.
 func (p *parser) next() (c byte, ok bool) {
 	if p.at == len(p.text) {
 		return 0, false

@@ -267,7 +267,7 @@ func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 		budget:   float64(o.Bitrate) / 8 / o.FPS,
 		inband:   !o.NoInbandParams,
 		stamped:  !o.MJPEG && !o.NoStamps,
-		hevc:     o.HEVC,
+		h265:     o.HEVC,
 		counter:  first,
 		origin:   c.origin,
 		jumped:   c.controls.jump,

@@ -250,11 +250,12 @@ func TestTicksAt25(t *testing.T) {
 // waitUntil polls what has no event to wait for.
 func waitUntil(t *testing.T, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not happen")
+	testtools.Eventually(t, patience, func() error {
+		if !done() {
+			return errors.New("it did not happen")
 		}
-	}
+		return nil
+	})
 }
 
 func TestSessionsAreApart(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
 )
 
-// FilmIsHEVC says whether an Annex B film is H.265 and not H.264, by its first parameter set. It reports
+// FilmIsH265 says whether an Annex B film is H.265 and not H.264, by its first parameter set. It reports
 // false for found when there is none.
-func FilmIsHEVC(annexB []byte) (hevc, found bool) {
+func FilmIsH265(annexB []byte) (isH265, found bool) {
 	for _, nalu := range nal.SplitAnnexB(annexB) {
 		switch {
 		case len(nalu) > 2 && nalu[0] == nal.H265VPS<<1 && nalu[1] == 1, len(nalu) > 2 && nalu[0] == nal.H265SPS<<1 && nalu[1] == 1:
@@ -23,11 +23,11 @@ func FilmIsHEVC(annexB []byte) (hevc, found bool) {
 // FilmReorders says whether an Annex B film has pictures that are shown in another order than they are
 // sent, B-frames, which a camera with timestamps of its own cannot play: of H.264 it looks for B slices,
 // of H.265 at what the parameter sets allow.
-func FilmReorders(annexB []byte, hevc bool) bool {
+func FilmReorders(annexB []byte, isH265 bool) bool {
 	for _, nalu := range nal.SplitAnnexB(annexB) {
 		kind := nalu[0] & 0x1f
 		switch {
-		case hevc && nalu[0]>>1&0x3f == nal.H265SPS:
+		case isH265 && nalu[0]>>1&0x3f == nal.H265SPS:
 			var sps h265.SPS
 			if sps.Unmarshal(nalu) != nil {
 				continue
@@ -37,7 +37,7 @@ func FilmReorders(annexB []byte, hevc bool) bool {
 					return true
 				}
 			}
-		case !hevc && kind == nal.H264Slice:
+		case !isH265 && kind == nal.H264Slice:
 			r := nal.Reader{Data: nalu[1:]} // nothing needs to be escaped so early
 			if r.UE(); r.UE()%5 == 1 && !r.Failed {
 				return true

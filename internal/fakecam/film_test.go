@@ -23,8 +23,8 @@ func TestWhatAFilmIs(t *testing.T) {
 	testtools.Need(t, "ffmpeg")
 	const quiet = "log-level=error:pools=1:frame-threads=1"
 	for name, test := range map[string]struct {
-		film           []byte
-		hevc, reorders bool
+		film             []byte
+		isH265, reorders bool
 	}{
 		"H.264":               {encoded(t, "-c:v", "libx264", "-bf", "0", "-f", "h264"), false, false},
 		"H.264 with B-frames": {encoded(t, "-c:v", "libx264", "-bf", "2", "-f", "h264"), false, true},
@@ -33,14 +33,14 @@ func TestWhatAFilmIs(t *testing.T) {
 		"the clip":            {clip1080AnnexB, false, false},
 		"the clip of H.265":   {clip360AnnexB, true, false},
 	} {
-		if hevc, found := FilmIsHEVC(test.film); hevc != test.hevc || !found {
-			t.Errorf("%s: H.265 is %v (%v)", name, hevc, found)
+		if isH265, found := FilmIsH265(test.film); isH265 != test.isH265 || !found {
+			t.Errorf("%s: H.265 is %v (%v)", name, isH265, found)
 		}
-		if reorders := FilmReorders(test.film, test.hevc); reorders != test.reorders {
+		if reorders := FilmReorders(test.film, test.isH265); reorders != test.reorders {
 			t.Errorf("%s: B-frames are %v", name, reorders)
 		}
 	}
-	if _, found := FilmIsHEVC([]byte("no film at all")); found {
+	if _, found := FilmIsH265([]byte("no film at all")); found {
 		t.Error("a text is a film")
 	}
 }
@@ -49,20 +49,20 @@ func TestWhatAFilmIs(t *testing.T) {
 func TestFilmsOfManySlices(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")
-	for _, hevc := range []bool{false, true} {
+	for _, isH265 := range []bool{false, true} {
 		var film []byte
-		if hevc {
+		if isH265 {
 			film = encoded(t, "-c:v", "libx265", "-x265-params", "log-level=error:bframes=0:slices=3:ctu=16", "-f", "hevc")
 		} else {
 			film = encoded(t, "-c:v", "libx264", "-bf", "0", "-slices", "3", "-f", "h264")
 		}
-		c := start(t, Options{Film: film, HEVC: hevc})
+		c := start(t, Options{Film: film, HEVC: isH265})
 		if frames := len(c.clips[0].frames); frames != 25 {
-			t.Errorf("H.265 %v: the film of 25 pictures has %d frames", hevc, frames)
+			t.Errorf("H.265 %v: the film of 25 pictures has %d frames", isH265, frames)
 		}
-		collected := collect(c.clips[0], hevc, 0, 30)
+		collected := collect(c.clips[0], isH265, 0, 30)
 		if pictures := sums(t, keep(t, "film", collected), 0); len(pictures) != 30 {
-			t.Errorf("H.265 %v: %d pictures", hevc, len(pictures))
+			t.Errorf("H.265 %v: %d pictures", isH265, len(pictures))
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // Oddities are what cameras do that they should not. The zero value is a camera without.
 type Oddities struct {
-	// Wire is given each RTP packet of the video and returns what is sent in its place: none, it,
+	// Wire is called with each RTP packet of the video and returns what is sent in its place: none, it,
 	// another, or several. Sessions that overlap call it one after the other. It may keep nothing.
 	Wire func(Packet) []Packet
 	// Conn wraps each connection, for oddities below RTSP.

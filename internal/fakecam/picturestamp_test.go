@@ -34,7 +34,7 @@ func collect(clip *clip, h265 bool, first uint64, n int) []byte {
 	c := new(collector)
 	p := &player{
 		controls: &controls{clip: clip}, sink: c, clip: clip, fps: 25, inband: true, stamped: true,
-		hevc: h265, filler: newFiller(), counter: first,
+		h265: h265, filler: newFiller(), counter: first,
 	}
 	for slot := range n {
 		p.frame(int64(slot))

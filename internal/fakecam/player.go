@@ -63,7 +63,7 @@ type player struct {
 	budget   float64 // bytes a frame to fill up to, 0 for no filler
 	inband   bool    // parameter sets are sent before keyframes
 	stamped  bool    // frames carry a Stamp: not in MJPEG
-	hevc     bool    // the stamp is one of H.265
+	h265     bool    // the stamp is one of H.265
 
 	counter uint64 // of the next frame
 	origin  uint32 // RTP timestamp of slot 0
@@ -201,7 +201,7 @@ func (p *player) frame(slot int64) {
 // restamp makes the stamp that of the next frame.
 func (p *player) restamp() {
 	stamp := stamps.Stamp{Counter: p.counter, Sent: time.Now()}
-	if p.hevc {
+	if p.h265 {
 		p.stamp = stamp.AppendH265(p.stamp[:0])
 	} else {
 		p.stamp = stamp.Append(p.stamp[:0])

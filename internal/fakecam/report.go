@@ -16,7 +16,7 @@ type reporter struct {
 	packets, octets uint32
 }
 
-// sent counts a packet. A report that tells the camera's time of it is due when it is not nil.
+// sent counts a packet. It returns the report with the camera's time of it when one is due, or nil.
 func (r *reporter) sent(p *rtp.Packet, clock time.Time) *rtcp.SenderReport {
 	r.packets++
 	r.octets += uint32(len(p.Payload))

@@ -42,7 +42,7 @@ func serve(camera *Camera, listener net.Listener) (*server, error) {
 			return listener, nil
 		},
 		WriteQueueSize: queueSize,
-		// Those of the library give the fraction of a second in nanoseconds.
+		// Those of the library have the fraction of a second in nanoseconds.
 		DisableRTCPSenderReports: true,
 	}
 	if camera.options.BasicOnly {
@@ -191,7 +191,7 @@ func (s *server) OnPause(ctx *gortsplib.ServerHandlerOnPauseCtx) (*base.Response
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
-// halt stops the player of a session and waits for it. It gives nil when there is no such session.
+// halt stops the player of a session and waits for it. It returns nil when there is no such session.
 func (s *server) halt(session *gortsplib.ServerSession) *reader {
 	s.mu.Lock()
 	r := s.readers[session]

@@ -55,8 +55,8 @@ func sinceBoot() time.Duration {
 
 // Run watches until ctx ends.
 func (w *Watch) Run(ctx context.Context) error {
-	w.begin(true)
-	defer w.begin(false)
+	w.setRunning(true)
+	defer w.setRunning(false)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -64,20 +64,21 @@ func (w *Watch) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			w.look(true)
+			w.check(true)
 		}
 	}
 }
 
-func (w *Watch) begin(running bool) {
+// setRunning says whether Run watches.
+func (w *Watch) setRunning(running bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running, w.seen = running, w.now()
 }
 
-// look notices a freeze that has just ended. Only Run shows that the process runs: somebody else who looks
+// check notices a freeze that has just ended. Only Run shows that the process runs: somebody else who looks
 // may be kept from it by nothing.
-func (w *Watch) look(runs bool) Freeze {
+func (w *Watch) check(runs bool) Freeze {
 	w.mu.Lock()
 	now := w.now()
 	length := now - w.seen
@@ -102,7 +103,7 @@ func (w *Watch) Within(d time.Duration) (length time.Duration, frozen bool) {
 	if w == nil {
 		return 0, false
 	}
-	last := w.look(false)
+	last := w.check(false)
 	if last.Length == 0 || w.now()-last.ended > d {
 		return 0, false
 	}

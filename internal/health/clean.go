@@ -127,32 +127,6 @@ func cut(text string, limit int) string {
 	return text[:len(text)-size]
 }
 
-// cleanArg makes an argument of a sentence fit to be shown. Numbers and times stay what they are, for their verbs.
-func cleanArg(arg any) any {
-	switch v := arg.(type) {
-	case nil, time.Time, time.Duration:
-		return arg
-	case Varying:
-		return Varying(Clean(string(v), MaxPart))
-	case *Fault:
-		if v == nil {
-			return arg
-		}
-		return Clean(v.Text, MaxText)
-	case error:
-		return Clean(errorText(v), MaxPart)
-	}
-	switch value := reflect.ValueOf(arg); value.Kind() {
-	case reflect.String:
-		if s, ok := arg.(interface{ String() string }); ok {
-			return Clean(s.String(), MaxPart)
-		}
-		return Clean(value.String(), MaxPart)
-	default:
-		return arg // the sentence as a whole is cleaned
-	}
-}
-
 // errorText is that of an error, also of a nil pointer that is one.
 func errorText(err error) (text string) {
 	defer func() {

@@ -6,7 +6,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 )
 
-// Redate gives a time that the hub's clock has shown as the clock has it that shows now: a hub that
+// Redate returns a time that the hub's clock has shown as the clock has it that shows now: a hub that
 // booted in 1970 began minutes before its clock was set, and not decades. Of a time that has no
 // monotonic reading, such as one from a file, that is not known, and it stays.
 func Redate(then, now time.Time) time.Time {

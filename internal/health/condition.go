@@ -15,7 +15,7 @@ const (
 	Failed
 )
 
-// String gives the severity's name as JSON and status show it.
+// String returns the severity's name as JSON and status show it.
 func (s Severity) String() string {
 	switch s {
 	case Info:

@@ -48,7 +48,7 @@ func SystemFault(code string, cause error, format string, args ...any) *Fault {
 // durations and times are taken for such in any case.
 type Varying string
 
-// NewFault returns a failure of a class that only its cause tells. Each argument that is a text or an error is cleaned
+// NewFault returns a failure of a class that depends on its cause. Each argument that is a text or an error is cleaned
 // and bounded by MaxPart, a Fault and the whole sentence by MaxText. A failure that a limit of the hub caused, such as that
 // of open files, says so whatever the sentence.
 func NewFault(class Class, code string, err error, format string, args ...any) *Fault {
@@ -92,10 +92,10 @@ func (f *Fault) identity() string {
 	return f.Code + " " + string(f.Class) + " " + f.Text
 }
 
-// Error gives the sentence. The cause is for errors.Is and errors.As: it may hold text from outside.
+// Error returns the sentence. The cause is for errors.Is and errors.As: it may hold text from outside.
 func (f *Fault) Error() string { return f.Text }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (f *Fault) Unwrap() error { return f.Err }
 
 // FaultOf finds the Fault in err, or makes a system fault with the given code of any other error.
@@ -113,4 +113,30 @@ func FaultOf(err error, code string) *Fault {
 		text = exhausted(text, limit)
 	}
 	return &Fault{Class: SystemError, Code: code, Text: text, Err: err}
+}
+
+// cleanArg makes an argument of a sentence fit to be shown. Numbers and times stay what they are, for their verbs.
+func cleanArg(arg any) any {
+	switch v := arg.(type) {
+	case nil, time.Time, time.Duration:
+		return arg
+	case Varying:
+		return Varying(Clean(string(v), MaxPart))
+	case *Fault:
+		if v == nil {
+			return arg
+		}
+		return Clean(v.Text, MaxText)
+	case error:
+		return Clean(errorText(v), MaxPart)
+	}
+	switch value := reflect.ValueOf(arg); value.Kind() {
+	case reflect.String:
+		if s, ok := arg.(interface{ String() string }); ok {
+			return Clean(s.String(), MaxPart)
+		}
+		return Clean(value.String(), MaxPart)
+	default:
+		return arg // the sentence as a whole is cleaned
+	}
 }

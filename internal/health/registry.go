@@ -54,7 +54,10 @@ func (r *Registry) Component(stream, job string) *Component {
 	key := Key{Stream: stream, Job: job}
 	c := r.components[key]
 	if c == nil {
-		c = &Component{key: key, registry: r, stateSince: r.now(), scopes: make(map[Scope]*scopeState), counters: make(map[string]*Counter), gauges: make(map[string]*Gauge)}
+		c = &Component{
+			key: key, registry: r, stateSince: r.now(), scopes: make(map[Scope]*scopeState),
+			counters: make(map[string]*Counter), gauges: make(map[string]*Gauge),
+		}
 		r.components[key] = c
 	}
 	return c

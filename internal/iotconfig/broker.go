@@ -188,13 +188,15 @@ func (b *broker) subscribe(ctx context.Context) error {
 // serve sends statuses and acknowledges messages until the connection ends.
 func (b *broker) serve(ctx context.Context) error {
 	c := b.client
-	jobs := newJobsPublisher(c)
+	jobs := jobsPublisher{o: c.o, send: func(ctx context.Context, payload []byte) error {
+		return b.publish(ctx, c.topics.jobsStatus, false, payload)
+	}}
 	every := time.NewTicker(c.timing.jobsEvery)
 	defer every.Stop()
 	debounce := time.NewTimer(0) // the first report at once
 	defer debounce.Stop()
 	waiting := true
-	retain := c.retainAgain()
+	retain := c.retaining.due()
 	for {
 		if err := b.empty(ctx); err != nil {
 			return err
@@ -220,11 +222,11 @@ func (b *broker) serve(ctx context.Context) error {
 			}
 		case <-debounce.C:
 			waiting = false
-			if err := jobs.publish(ctx, b, false); err != nil {
+			if err := jobs.publishChanges(ctx); err != nil {
 				return err
 			}
 		case <-every.C:
-			if err := jobs.publish(ctx, b, true); err != nil {
+			if err := jobs.publish(ctx); err != nil {
 				return err
 			}
 		}
@@ -283,3 +285,6 @@ func (b *broker) await(ctx context.Context, token mqtt.Token) error {
 		}
 	}
 }
+
+// errLost ends a connection that the network or the broker ended.
+var errLost = errors.New("the connection was lost")

@@ -10,7 +10,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -45,13 +44,13 @@ type Options struct {
 	// Lost is called when a message is dropped, as too many wait already. It must not wait.
 	// Default none.
 	Lost func()
-	// Jobs gives the status of all streams' jobs for jobs/status. Default none.
+	// Jobs returns the status of all streams' jobs for jobs/status. Default none.
 	Jobs func() []JobStatus
 	// JobsChanged receives when Jobs may give something new. Sends to it must not wait. Default none.
 	JobsChanged <-chan struct{}
 	// Reconnect paces the connections to the broker. Default: full jitter, 10 s doubling to 5 min.
 	Reconnect backoff.Policy
-	// Proxy gives the HTTP proxy for a request, which MQTT then goes through on port 443.
+	// Proxy returns the HTTP proxy for a request, which MQTT then goes through on port 443.
 	// Default http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 	// Log. Default none.
@@ -74,49 +73,6 @@ type Client struct {
 
 	retaining retaining     // of the connection's goroutine
 	retainNow signal.Signal // to try retained messages again
-}
-
-// timing holds what tests shorten.
-type timing struct {
-	jobsEvery    time.Duration
-	jobsDebounce time.Duration
-	healthy      time.Duration // a connection that lasted this long resets the backoff
-	handshake    time.Duration // TCP, TLS and MQTT connect, each
-	acknowledge  time.Duration // until the broker must have acknowledged a publication
-	// retainRetry is when retained messages are tried again that the policy did not allow, for the
-	// first time; it doubles up to retainRetryMost.
-	retainRetry, retainRetryMost time.Duration
-}
-
-func defaultTiming() timing {
-	return timing{
-		jobsEvery:    5 * time.Minute,
-		jobsDebounce: time.Second,
-		healthy:      time.Minute,
-		handshake:    10 * time.Second,
-		acknowledge:  20 * time.Second,
-		retainRetry:  time.Hour, retainRetryMost: 24 * time.Hour,
-	}
-}
-
-// DefaultReconnect paces the connections to the broker: wide from the first wait on, since many
-// hubs lose their connections together and recording does not wait for it.
-var DefaultReconnect = backoff.Policy{Min: 10 * time.Second, Max: 5 * time.Minute, Floor: 250 * time.Millisecond}
-
-// CodeMQTT says that there is no connection to AWS IoT.
-const CodeMQTT = "mqtt"
-
-// The scopes.
-const (
-	scopeMQTT   health.Scope = "mqtt"
-	scopeRetain health.Scope = "retain" // publishing retained messages
-)
-
-// WithoutMQTT says what it means that there is no MQTT, and why there is none. A change is found within the given time.
-func WithoutMQTT(why string, within time.Duration) string {
-	return fmt.Sprintf("There is no MQTT connection to AWS IoT (%s): changes of configurations are found within %d min, and the cloud does "+
-		"not see the jobs' statuses.",
-		why, int(within.Minutes()))
 }
 
 // clientID is how the hub is called at the broker.

@@ -30,7 +30,9 @@ func TestConditionsEnd(t *testing.T) {
 func withoutBroker(t *testing.T) conditiontest.Case {
 	ca := iottest.NewAuthority(t)
 	b := newEmbedded(t, ca)
-	h, _ := online(t, b, ca)
+	h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing))
+	h.run()
+	h.awaitListing(2) // at start and after the connection
 	return conditiontest.Case{Health: h.health, Now: time.Now, Step: 50 * time.Millisecond, Raise: b.stop, Mend: b.start}
 }
 

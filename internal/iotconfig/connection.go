@@ -11,9 +11,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// errLost ends a connection that the network or the broker ended.
-var errLost = errors.New("the connection was lost")
-
 // keepConnected keeps a connection to the broker, until ctx ends.
 func (c *Client) keepConnected(ctx context.Context) {
 	wait := backoff.New(c.o.Reconnect)
@@ -76,3 +73,23 @@ func (c *Client) connectOnce(ctx context.Context) (up bool, err error) {
 	c.o.Connected() // what was missed: only once subscribed, so that nothing falls between
 	return true, b.serve(ctx)
 }
+
+// noteRetained is called when a connection is up, with retained messages or without.
+func (c *Client) noteRetained() {
+	r := &c.retaining
+	if !r.off {
+		*r = retaining{}
+		if c.o.Health.OK(scopeRetain) {
+			c.o.Log.Info("AWS IoT takes retained messages")
+		}
+		return
+	}
+	r.known = true
+	fault := retainFault(nil, c.topics.agentStatus)
+	if c.o.Health.Report(scopeRetain, health.Info, fault) {
+		c.o.Log.Warn("connected without retained messages", zap.String("code", fault.Code), zap.Error(fault))
+	}
+}
+
+// RetryRetained tries at once to publish retained messages, where the hub was not allowed to.
+func (c *Client) RetryRetained() { c.retainNow.Set() }

@@ -1,6 +1,7 @@
 package iotconfig
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -99,14 +100,13 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 // awaitURL waits until the camera's URL is known and on disk.
 func (h *testHubSource) awaitURL(secretARN string) {
 	h.t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		if url, err := h.cameras.URL(h.t.Context(), secretARN); err == nil && !url.Empty() {
-			return
-		} else if time.Now().After(deadline) {
-			h.t.Fatalf("the camera's URL is not found: %v", err)
+	testtools.Eventually(h.t, patience, func() error { // Secrets Manager is asked again
+		url, err := h.cameras.URL(h.t.Context(), secretARN)
+		if err != nil || url.Empty() {
+			return fmt.Errorf("the camera's URL is not found: %v", err)
 		}
-		time.Sleep(10 * time.Millisecond) // until Secrets Manager is asked again
-	}
+		return nil
+	})
 }
 
 // neverDropped checks the calls of the applier that nobody has looked at.

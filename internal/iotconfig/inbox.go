@@ -10,7 +10,7 @@ import (
 type message struct {
 	topic   string
 	payload []byte
-	ack     func() // tells the broker that it need not send the message again; never blocks
+	ack     func() // notifies the broker that it need not send the message again; never blocks
 }
 
 // bounds of what waits in an inbox: beyond them a message is left to the broker's session and to the next listing.

@@ -1,9 +1,6 @@
 package iotconfig
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -48,45 +45,6 @@ type jobDoc struct {
 
 // maxDetails bounds the details of a job.
 const maxDetails = 1000
-
-// maxStreamsPerMessage keeps jobs/status within AWS IoT's 128 KB even when every sentence is as
-// long as it may be: 2 × 1,000 bytes of details, escaped, and some 400 around them.
-const maxStreamsPerMessage = 25
-
-// jobsPublisher sends the jobs' statuses of one connection.
-type jobsPublisher struct {
-	client *Client
-	last   []byte // what was sent last, without its times of collection
-}
-
-func newJobsPublisher(c *Client) *jobsPublisher { return &jobsPublisher{client: c} }
-
-// publish sends the statuses if they differ from the last ones, or in any case when always is set.
-func (p *jobsPublisher) publish(ctx context.Context, b *broker, always bool) error {
-	jobs := p.client.o.Jobs()
-	fingerprint, err := json.Marshal(jobDocs(jobs, false)) // media is stored all the time
-	if err != nil {
-		return err
-	}
-	if !always && p.last != nil && bytes.Equal(fingerprint, p.last) {
-		return nil
-	}
-	now := inMilliseconds(p.client.o.Now())
-	docs := jobDocs(jobs, true)
-	for first := true; first || len(docs) > 0; first = false {
-		n := min(len(docs), maxStreamsPerMessage)
-		payload, err := json.Marshal(jobsStatus{Time: now, Streams: docs[:n]})
-		if err != nil {
-			return err
-		}
-		if err := b.publish(ctx, p.client.topics.jobsStatus, false, payload); err != nil {
-			return err
-		}
-		docs = docs[n:]
-	}
-	p.last = fingerprint
-	return nil
-}
 
 func jobDocs(jobs []JobStatus, collected bool) []streamJobsDoc {
 	docs := make([]streamJobsDoc, 0, len(jobs))

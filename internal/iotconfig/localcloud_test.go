@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"testing"
@@ -173,18 +174,15 @@ func (a *account) awaitSync(stream, status string) {
 // describe asks until the description fits.
 func (a *account) describe(stream, what string, fits func(*kinesisvideo.DescribeEdgeConfigurationOutput) bool) {
 	a.t.Helper()
-	for deadline := time.Now().Add(patience); ; {
+	testtools.Eventually(a.t, patience, func() error { // the API has no event for this
 		out, err := a.user.DescribeEdgeConfiguration(a.t.Context(), &kinesisvideo.DescribeEdgeConfigurationInput{StreamName: &stream})
 		if err != nil {
 			a.t.Fatal(err)
 		}
 		if fits(out) {
-			return
+			return nil
 		}
-		if time.Now().After(deadline) {
-			shown, _ := json.Marshal(out)
-			a.t.Fatalf("Describe never shows %s, but %s", what, shown)
-		}
-		time.Sleep(10 * time.Millisecond) // the API has no event for this
-	}
+		shown, _ := json.Marshal(out)
+		return fmt.Errorf("Describe never shows %s, but %s", what, shown)
+	})
 }

@@ -60,7 +60,7 @@ func (b *outbox) squeeze() {
 	b.next++
 }
 
-// setOnline tells whether there is a connection.
+// setOnline notes whether there is a connection.
 func (b *outbox) setOnline(online bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -69,7 +69,7 @@ func (b *outbox) setOnline(online bool) {
 	}
 }
 
-// head gives the oldest publication and a ticket for sent.
+// head returns the oldest publication and a ticket for sent.
 func (b *outbox) head() (p publication, ticket uint64, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -3,14 +3,7 @@ package iotconfig
 import (
 	"errors"
 	"time"
-
-	"go.uber.org/zap"
-
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
-
-// CodeRetain says that AWS IoT does not let the hub publish retained messages.
-const CodeRetain = "mqtt-retain"
 
 // retainedEnds is how many connections in a row must end in a way that a missing iot:RetainPublish explains
 // before the hub connects without it. AWS IoT does not say why it ends a connection.
@@ -49,37 +42,10 @@ func (r *retaining) noteEnd(explained bool, t timing) {
 // retry has the next connection try retained messages once.
 func (r *retaining) retry() { r.off, r.ends = false, retainedEnds-1 }
 
-// noteRetained is called when a connection is up, with retained messages or without.
-func (c *Client) noteRetained() {
-	r := &c.retaining
+// due fires when a connection without retained messages shall end to try them; never for one with them.
+func (r *retaining) due() <-chan time.Time {
 	if !r.off {
-		*r = retaining{}
-		if c.o.Health.OK(scopeRetain) {
-			c.o.Log.Info("AWS IoT takes retained messages")
-		}
-		return
-	}
-	r.known = true
-	fault := retainFault(nil, c.topics.agentStatus)
-	if c.o.Health.Report(scopeRetain, health.Info, fault) {
-		c.o.Log.Warn("connected without retained messages", zap.String("code", fault.Code), zap.Error(fault))
-	}
-}
-
-func retainFault(cause error, topic string) *health.Fault {
-	return health.UserFault(CodeRetain, cause, "AWS IoT does not let this hub publish retained messages, "+
-		"so the cloud cannot see whether it is online: "+
-		"allow iot:RetainPublish on the topic %s in the certificate's policy. All else works without it.", topic)
-}
-
-// RetryRetained tries at once to publish retained messages, where the hub was not allowed to.
-func (c *Client) RetryRetained() { c.retainNow.Set() }
-
-// retainAgain fires when a connection without retained messages shall end to try them; never for one
-// with them.
-func (c *Client) retainAgain() <-chan time.Time {
-	if !c.retaining.off {
 		return nil
 	}
-	return time.After(time.Until(c.retaining.again))
+	return time.After(time.Until(r.again))
 }

@@ -1,6 +1,7 @@
 package iotconfig
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // noRetain ends the sessions of clients that publish retained messages, as AWS IoT does without
@@ -116,11 +118,12 @@ func TestARightToRetainThatIsGrantedIsUsed(t *testing.T) {
 			hub.run()
 			hub.awaitCondition(CodeRetain, "iot:RetainPublish")
 			if after == "a while" { // one that fails costs a single session
-				for deadline := time.Now().Add(patience); hook.ended.Load() < retainedEnds+2; time.Sleep(time.Millisecond) {
-					if time.Now().After(deadline) {
-						t.Fatal("retained messages are not tried again")
+				testtools.Eventually(t, patience, func() error {
+					if n := hook.ended.Load(); n < retainedEnds+2 {
+						return fmt.Errorf("retained messages are not tried again: %d sessions have ended", n)
 					}
-				}
+					return nil
+				})
 			}
 			hook.granted.Store(true)
 			if after == "a reload" {
@@ -144,11 +147,12 @@ func TestWhatEndsSessionsAnywayIsNotCalledTheRight(t *testing.T) {
 	hub := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing))
 	hub.run()
 	hub.awaitCondition(CodeMQTT, "iot:Connect for the client id "+testThing)
-	for deadline := time.Now().Add(patience); hook.count.Load() < 7; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the hub does not go on trying")
+	testtools.Eventually(t, patience, func() error {
+		if n := hook.count.Load(); n < 7 {
+			return fmt.Errorf("the hub does not go on trying: it has tried %d times", n)
 		}
-	}
+		return nil
+	})
 	hub.awaitCondition(CodeRetain, "")
 	if with := hook.wills.Load(); with < 4 {
 		t.Errorf("of 7 connections %d had a will", with)
@@ -214,11 +218,12 @@ func TestWithTheRightsOfAWSsGuide(t *testing.T) {
 	})
 	hub = granted.hub(t.TempDir())
 	hub.run()
-	for deadline := time.Now().Add(patience); hub.part.Snapshot().State != "online"; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("with the rights: %+v", hub.part.Snapshot())
+	testtools.Eventually(t, patience, func() error {
+		if now := hub.part.Snapshot(); now.State != "online" {
+			return fmt.Errorf("with the rights: %+v", now)
 		}
-	}
+		return nil
+	})
 	hub.awaitCondition(CodeRetain, "")
 	hub.awaitCondition(codeList, "")
 }

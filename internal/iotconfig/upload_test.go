@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
 )
 
@@ -262,14 +263,11 @@ func TestAnUploadGoesOnAfterARestart(t *testing.T) {
 // awaitFile waits until a state file has what fits.
 func awaitFile[T any](t *testing.T, dir, name string, fits func(T) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
+	testtools.Eventually(t, patience, func() error { // files have no event for this
 		var state T
-		if err := statefile.At(dir, atomicfile.OS{}).Read(name, &state); err == nil && fits(state) {
-			return
+		if err := statefile.At(dir, atomicfile.OS{}).Read(name, &state); err != nil || !fits(state) {
+			return fmt.Errorf("%s does not become what it must: %v", name, err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not become what it must", name)
-		}
-		time.Sleep(5 * time.Millisecond) // files have no event for this
-	}
+		return nil
+	})
 }

@@ -12,6 +12,23 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
 
+// round is what one pass over new information leads to.
+type round struct {
+	apply  bool   // the desired set changed
+	remove bool   // a removal is asked for
+	unsure bool   // a stream is missing from a listing, which another one is to confirm
+	known  bool   // the cloud has listed all that this hub is to do; a message is about one stream only
+	pushed bool   // a message changed the desired set, which a listing soon after is to confirm
+	merged func() // acknowledges the messages that were merged; nil: none
+}
+
+// acknowledge confirms the messages to the broker.
+func (r round) acknowledge() {
+	if r.merged != nil {
+		r.merged()
+	}
+}
+
 // mergeMessages takes what is in the inbox.
 func (s *Syncer) mergeMessages() (r round) {
 	r.merged = s.o.Inbox.Take(

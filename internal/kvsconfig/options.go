@@ -102,7 +102,7 @@ type Timing struct {
 	Retry         backoff.Policy // of failed applications and removals
 }
 
-// listOnlyEvery is how soon a change arrives at the latest without messages: the service gives an
+// listOnlyEvery is how soon a change arrives at the latest without messages: the service allows an
 // update 15 min to be taken up.
 // Source: KVS API, StartEdgeConfigurationUpdate.
 const listOnlyEvery = 5 * time.Minute

@@ -17,7 +17,7 @@ const (
 	DeleteFailed         = "DELETE_FAILED"
 	Deleted              = "DELETED"
 
-	// The ones that only the control plane gives.
+	// The ones that only the control plane has.
 	syncing  = "SYNCING"
 	deleting = "DELETING"
 )

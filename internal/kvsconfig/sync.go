@@ -64,23 +64,6 @@ func (s *Syncer) MessagesLost() {
 // saveEvery is how soon a failed save is tried again, and a file that somebody removed written again.
 const saveEvery = 5 * time.Second
 
-// round is what one pass over new information leads to.
-type round struct {
-	apply  bool   // the desired set changed
-	remove bool   // a removal is asked for
-	unsure bool   // a stream is missing from a listing, which another one is to confirm
-	known  bool   // the cloud has listed all that this hub is to do; a message is about one stream only
-	pushed bool   // a message changed the desired set, which a listing soon after is to confirm
-	merged func() // acknowledges the messages that were merged; nil: none
-}
-
-// acknowledge confirms the messages to the broker.
-func (r round) acknowledge() {
-	if r.merged != nil {
-		r.merged()
-	}
-}
-
 // ApplyLastGood makes the last good set run. It is called once, before anything else is tried.
 func (s *Syncer) ApplyLastGood(ctx context.Context) {
 	s.apply(ctx)

@@ -39,7 +39,7 @@ func (f *Faults) Restore() {
 }
 
 // RevokeCertificate makes the certificate of a thing worthless: no connection to the broker, no
-// new credentials. Credentials given before stay good, as in AWS. It lasts beyond a restart.
+// new credentials. Credentials issued before stay good, as in AWS. It lasts beyond a restart.
 func (f *Faults) RevokeCertificate(thing string) error {
 	if err := f.cloud.store.Update(func() error { f.cloud.doc.Revoked[thing] = true; return nil }); err != nil {
 		return fmt.Errorf("cannot revoke the certificate of thing %s: %w", thing, err)

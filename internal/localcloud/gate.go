@@ -60,7 +60,7 @@ func reset(conn *net.TCPConn) {
 	_ = conn.Close()
 }
 
-// isClosed reports whether our side closed the connection: Go gives no other sign of it.
+// isClosed reports whether our side closed the connection: Go has no other sign of it.
 func isClosed(conn *net.TCPConn) bool {
 	raw, err := conn.SyscallConn()
 	return err != nil || raw.Control(func(uintptr) {}) != nil

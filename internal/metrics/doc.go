@@ -1,4 +1,4 @@
-// Package metrics owns what the agent tells monitoring systems in numbers: the metrics of AWS's
+// Package metrics owns what the agent reports to monitoring systems in numbers: the metrics of AWS's
 // edge agent in CloudWatch, and Prometheus text. It must not know how recording and uploading
 // are done: it reads health, a list of streams and the store's sums.
 package metrics

@@ -149,24 +149,24 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		put(descFree, prometheus.GaugeValue, float64(free))
 		put(descTotal, prometheus.GaugeValue, float64(total))
 	}
-	parts := make(map[health.Key]health.ComponentSnapshot)
+	components := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.o.Health.Snapshot() {
-		parts[p.Key] = p
+		components[p.Key] = p
 		for _, condition := range p.Conditions {
 			put(descCondition, prometheus.GaugeValue, 1, p.Stream, p.Job, condition.Code, condition.Severity.String())
 		}
 	}
-	put(descDropped, prometheus.CounterValue, float64(parts[health.Key{Job: health.JobMetrics}].Numbers[health.MetricsDropped]))
+	put(descDropped, prometheus.CounterValue, float64(components[health.Key{Job: health.JobMetrics}].Numbers[health.MetricsDropped]))
 	for _, s := range c.o.Streams() {
 		for _, n := range jobNumbers {
-			put(n.desc, n.kind, float64(parts[health.Key{Stream: s.Name, Job: n.job}].Numbers[n.key])*n.scale, s.Name)
+			put(n.desc, n.kind, float64(components[health.Key{Stream: s.Name, Job: n.job}].Numbers[n.key])*n.scale, s.Name)
 		}
 		usage := c.o.Store.Usage(s.Name)
 		for _, g := range usageGauges {
 			put(g.desc, prometheus.GaugeValue, g.value(usage, s), s.Name)
 		}
 		for _, t := range jobTypes {
-			if name, ok := activities[ActivityOf(parts[health.Key{Stream: s.Name, Job: t.job}])]; ok {
+			if name, ok := activities[ActivityOf(components[health.Key{Stream: s.Name, Job: t.job}])]; ok {
 				put(descJob, prometheus.GaugeValue, 1, s.Name, t.job, name)
 			}
 		}

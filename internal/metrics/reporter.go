@@ -37,31 +37,14 @@ const (
 // refusedShown is how long points are reported that CloudWatch did not take.
 const refusedShown = time.Hour
 
-// Sender sends points. Its errors are *health.Fault.
-type Sender interface {
-	Put(ctx context.Context, namespace string, points []cloudwatch.Point) error
-}
-
-// Options are what a Reporter needs.
-type Options struct {
-	Thing   string
-	Sender  Sender
-	Health  *health.Registry
-	Store   Store
-	Streams func() []Stream
-	Log     *zap.Logger
-	// Interval is how often the continuous metrics are sent. Default one minute.
-	Interval time.Duration
-}
-
 // Reporter samples the agent once a minute and whenever something happens, and sends what it
 // sampled to CloudWatch. Sampling never waits for sending.
 type Reporter struct {
-	o       Options
-	part    *health.Component
-	dropped *health.Counter
-	sampler sampler
-	queue   *queue
+	o         Options
+	component *health.Component
+	dropped   *health.Counter
+	sampler   sampler
+	queue     *queue
 }
 
 // New returns a Reporter of what happens from now on, as metrics may be switched on, or on again,
@@ -70,11 +53,11 @@ func New(o Options) *Reporter {
 	if o.Interval <= 0 {
 		o.Interval = defaultInterval
 	}
-	part := o.Health.Component("", health.JobMetrics)
-	r := &Reporter{o: o, part: part, dropped: part.Counter(health.MetricsDropped), queue: newQueue(maxBuffered)}
+	component := o.Health.Component("", health.JobMetrics)
+	r := &Reporter{o: o, component: component, dropped: component.Counter(health.MetricsDropped), queue: newQueue(maxBuffered)}
 	r.sampler = sampler{o: o, seen: make(map[event]bool), completed: make(map[health.Key]int64)}
-	for key, part := range r.sampler.parts() {
-		r.sampler.completed[key] = part.Numbers[health.WindowsCompleted]
+	for key, component := range r.sampler.components() {
+		r.sampler.completed[key] = component.Numbers[health.WindowsCompleted]
 	}
 	return r
 }
@@ -86,7 +69,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		o := supervise.Options{What: "Sending metrics", Component: r.part, Log: r.o.Log}
+		o := supervise.Options{What: "Sending metrics", Component: r.component, Log: r.o.Log}
 		_ = supervise.Keep(ctx, o, func(ctx context.Context) error { r.send(ctx); return nil })
 	}()
 	ticker := time.NewTicker(r.o.Interval)
@@ -176,7 +159,7 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 			if fault.Code != cloudwatch.CodeRefused {
 				return fault
 			}
-			if r.part.Note(scopeRefused, health.Info, fault, refusedShown) {
+			if r.component.Note(scopeRefused, health.Info, fault, refusedShown) {
 				r.o.Log.Warn("metrics are dropped", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 			}
 			r.drop(len(batch))
@@ -185,20 +168,20 @@ func (r *Reporter) sendAll(ctx context.Context) error {
 	}
 }
 
-// failed shows a failure. An outage is told by others already, a missing permission is not.
+// failed shows a failure. Others report an outage already, a missing permission is not.
 func (r *Reporter) failed(err error) {
 	fault := health.FaultOf(err, cloudwatch.CodeUnreachable)
 	severity := health.Info
 	if fault.Class == health.UserError {
 		severity = health.Degraded
 	}
-	if r.part.Report(scopeSend, severity, fault) {
+	if r.component.Report(scopeSend, severity, fault) {
 		r.o.Log.Warn("cannot send metrics", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 	}
 }
 
 func (r *Reporter) succeeded() {
-	if r.part.OK(scopeSend) {
+	if r.component.OK(scopeSend) {
 		r.o.Log.Info("metrics are sent again")
 	}
 }

@@ -38,10 +38,10 @@ type sampler struct {
 	completed map[health.Key]int64 // how many ends of windows were reported
 }
 
-// minute gives the continuous metrics, and the events since the last call.
+// minute returns the continuous metrics, and the events since the last call.
 func (s *sampler) minute(now time.Time) []cloudwatch.Point {
-	parts := s.parts()
-	points := s.eventsOf(parts, now)
+	components := s.components()
+	points := s.eventsOf(components, now)
 	thing := func(name string, unit cloudwatch.Unit, value float64) {
 		points = append(points, cloudwatch.Point{
 			Name: name, Dimensions: []cloudwatch.Dimension{{Name: dimensionThing, Value: s.o.Thing}}, Unit: unit, Time: now, Value: value,
@@ -52,7 +52,7 @@ func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 	for _, t := range jobTypes {
 		healthy, unhealthy, running := 0, 0, 0
 		for _, stream := range streams {
-			switch ActivityOf(parts[health.Key{Stream: stream.Name, Job: t.job}]) {
+			switch ActivityOf(components[health.Key{Stream: stream.Name, Job: t.job}]) {
 			case Running:
 				running++
 				healthy++
@@ -79,7 +79,7 @@ func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 	return points
 }
 
-// spaceUsed gives the share of what a stream may use: of its size limit or, without one, of what
+// spaceUsed returns the share of what a stream may use: of its size limit or, without one, of what
 // the disk has left for it.
 func (s *sampler) spaceUsed(stream Stream) (float64, bool) {
 	used := float64(s.o.Store.Usage(stream.Name).Bytes)
@@ -93,22 +93,22 @@ func (s *sampler) spaceUsed(stream Stream) (float64, bool) {
 	return used / (used + float64(free)), true
 }
 
-// events gives what happened since the last call.
-func (s *sampler) events(now time.Time) []cloudwatch.Point { return s.eventsOf(s.parts(), now) }
+// events returns what happened since the last call.
+func (s *sampler) events(now time.Time) []cloudwatch.Point { return s.eventsOf(s.components(), now) }
 
-func (s *sampler) parts() map[health.Key]health.ComponentSnapshot {
-	parts := make(map[health.Key]health.ComponentSnapshot)
+func (s *sampler) components() map[health.Key]health.ComponentSnapshot {
+	components := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range s.o.Health.Snapshot() {
-		parts[p.Key] = p
+		components[p.Key] = p
 	}
-	return parts
+	return components
 }
 
-func (s *sampler) eventsOf(parts map[health.Key]health.ComponentSnapshot, now time.Time) []cloudwatch.Point {
+func (s *sampler) eventsOf(components map[health.Key]health.ComponentSnapshot, now time.Time) []cloudwatch.Point {
 	var points []cloudwatch.Point
 	current := make(map[event]bool)
-	completed := make(map[health.Key]int64, len(parts))
-	for key, p := range parts {
+	completed := make(map[health.Key]int64, len(components))
+	for key, p := range components {
 		for _, t := range jobTypes {
 			if key.Job != t.job || key.Stream == "" {
 				continue
@@ -158,7 +158,7 @@ const (
 	Errored                   // does not do its work
 )
 
-// ActivityOf tells what a job does.
+// ActivityOf returns what a job does.
 func ActivityOf(p health.ComponentSnapshot) Activity {
 	worst, ok := p.Worst()
 	switch {

@@ -38,7 +38,7 @@ func Listen(address string, handler http.Handler) (*Server, error) {
 // Addr is where it listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Close gives the address back when Run was never called.
+// Close returns the address back when Run was never called.
 func (s *Server) Close() error { return s.listener.Close() }
 
 // Run serves until ctx ends.

@@ -1,4 +1,4 @@
-// Package neterr tells what keeps the agent from a server that speaks TLS, so that each client can
+// Package neterr finds what keeps the agent from a server that speaks TLS, so that each client can
 // say in its own words what to do about it.
 package neterr
 
@@ -25,7 +25,7 @@ const (
 	Refused                      // the server ends the TLS handshake: it does not take our certificate
 )
 
-// Of gives what err comes from.
+// Of returns what err comes from.
 func Of(err error) Kind {
 	var (
 		invalid  x509.CertificateInvalidError

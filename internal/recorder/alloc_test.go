@@ -82,11 +82,13 @@ func TestRecordingAllocatesNothingPerPacket(t *testing.T) {
 	r := record(t, nil, startCameraProcess(t))
 	recorded := r.part.Counter(health.FramesRecorded)
 	r.awaitFrames(250)
+	tick := time.NewTicker(100 * time.Millisecond) // which allocates nothing once it is there
+	defer tick.Stop()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	end := recorded.Load() + frames
-	for tries := 0; recorded.Load() < end; tries++ { // without an allocation
-		if time.Sleep(100 * time.Millisecond); tries == 300 {
+	for tries := 0; recorded.Load() < end; tries++ {
+		if <-tick.C; tries == 300 {
 			t.Fatal("the frames do not come")
 		}
 	}

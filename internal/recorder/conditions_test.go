@@ -228,6 +228,9 @@ func (f *feed) restart() {
 	f.start()
 }
 
+// pass lets time pass, in the bubble of the test.
+func (*feed) pass(d time.Duration) { time.Sleep(d) }
+
 // play hands over so many frames.
 func (f *feed) play(n int) {
 	for range n {
@@ -240,7 +243,7 @@ func (f *feed) play(n int) {
 		}
 		f.v.AccessUnit([][]byte{[]byte(nal)}, f.rtp, f.now())
 		f.frames++
-		time.Sleep(tick)
+		f.pass(tick)
 		if !f.still {
 			f.rtp += uint32(tick*9/100_000) * max(f.pace, 1)
 		}

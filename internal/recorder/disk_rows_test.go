@@ -53,7 +53,7 @@ func (d *badDisk) change(op, name string, takesRoom bool) error {
 	}
 	if d.slow > 0 {
 		d.slept.Add(1)
-		time.Sleep(d.slow)
+		<-time.After(d.slow)
 	}
 	if errno := d.fault.Load(); errno != nil && (takesRoom || !d.room) {
 		return &fs.PathError{Op: op, Path: name, Err: *errno}

@@ -3,6 +3,7 @@ package retention
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,24 +13,31 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// judgeClock reads the clock and decides whether it can be trusted with deletions by age.
-func (k *Keeper) judgeClock(streams []string, synchronised bool) (now time.Time, plausible bool) {
-	newest := k.newest(streams, k.o.Now()) // before the clock is read: nothing in it is of after a step that is not seen
-	now = k.o.Now()
-	if !k.clock.began {
-		newest = k.trustedNewest(streams, newest, now, synchronised)
+// clock is the hub's, as far as retention trusts it. judge and report are for one goroutine.
+type clock struct {
+	o       *Options
+	trust   clockTrust
+	trusted atomic.Bool // as judge found it last
+}
+
+// judge reads the clock and decides whether it can be trusted with deletions by age.
+func (c *clock) judge(streams []string, synchronised bool) (now time.Time, plausible bool) {
+	newest := c.newest(streams, c.o.Now()) // before the clock is read: nothing in it is of after a step that is not seen
+	now = c.o.Now()
+	if !c.trust.began {
+		newest = c.trustedNewest(streams, newest, now, synchronised)
 	}
-	plausible = k.clock.check(now, k.o.Uptime(), newest, synchronised)
-	k.trusted.Store(plausible)
+	plausible = c.trust.check(now, c.o.Uptime(), newest, synchronised)
+	c.trusted.Store(plausible)
 	return now, plausible
 }
 
 // newest is when the newest media was recorded that a clock dated which was set and not ahead of now: what lies
 // ahead of a clock does not say that it is right.
-func (k *Keeper) newest(streams []string, now time.Time) time.Time {
+func (c *clock) newest(streams []string, now time.Time) time.Time {
 	var newest time.Time
 	for _, stream := range streams {
-		if t := k.o.Store.NewestBefore(stream, now.Add(hubclock.DoubtStep)); t.After(newest) && !hubclock.Unset(t) {
+		if t := c.o.Store.NewestBefore(stream, now.Add(hubclock.DoubtStep)); t.After(newest) && !hubclock.Unset(t) {
 			newest = t
 		}
 	}
@@ -39,15 +47,15 @@ func (k *Keeper) newest(streams []string, now time.Time) time.Time {
 // trustedNewest is the end of the newest media that speaks for the clock at a start. What was recorded
 // before the start in a doubt does not: it lies behind a gap as a clock leaves that is far ahead, or a
 // hub that was off. That the clock went on for trustAfter since ends a doubt here as well.
-func (k *Keeper) trustedNewest(streams []string, newest, now time.Time, synchronised bool) time.Time {
+func (c *clock) trustedNewest(streams []string, newest, now time.Time, synchronised bool) time.Time {
 	type span struct{ start, end int64 } // in Unix ms
 	many := 0
 	for _, stream := range streams {
-		many += k.o.Store.Usage(stream).Segments
+		many += c.o.Store.Usage(stream).Segments
 	}
 	media := make([]span, 0, many)
 	for _, stream := range streams {
-		for s := range k.o.Store.Walk(stream, segment.Finished) {
+		for s := range c.o.Store.Walk(stream, segment.Finished) {
 			if !hubclock.Unset(s.RecordedTo) && !s.RecordedTo.After(newest) {
 				media = append(media, span{s.RecordedFrom.UnixMilli(), s.RecordedTo.UnixMilli()})
 			}
@@ -65,8 +73,8 @@ func (k *Keeper) trustedNewest(streams []string, newest, now time.Time, synchron
 	return newest
 }
 
-func (k *Keeper) reportClock(plausible bool) {
-	part := k.o.Health.Component("", health.JobRetention)
+func (c *clock) report(plausible bool) {
+	part := c.o.Health.Component("", health.JobRetention)
 	if plausible {
 		part.OK(scopeClock)
 		return
@@ -74,7 +82,7 @@ func (k *Keeper) reportClock(plausible bool) {
 	if part.Report(scopeClock, health.Info, health.SystemFault(codeClock, nil,
 		"The clock is far ahead of the newest recording, so nothing is deleted by age until it has been right for an hour: check the hub's "+
 			"time and its synchronisation.")) {
-		k.o.Log.Warn("the clock is far ahead of the newest recording: no deletions by age until it has been right for an hour",
+		c.o.Log.Warn("the clock is far ahead of the newest recording: no deletions by age until it has been right for an hour",
 			zap.String("code", codeClock))
 	}
 }

@@ -1,12 +1,15 @@
 package retention
 
 import (
+	"slices"
+
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // The codes of the conditions.
 const (
-	codeFull     = "limit-reached"
 	codeLow      = "disk-low"
 	codeLost     = "deleted-before-upload"
 	codeClock    = "clock"
@@ -33,3 +36,40 @@ const (
 
 // pauseScope is that of a reason to pause. A stream may have several reasons at once.
 func pauseScope(code string) health.Scope { return health.Scope("pause/" + code) }
+
+// pauses are why streams may not record. There may be several reasons; the store reports the latest.
+type pauses struct {
+	o        *Options
+	byStream map[string][]*health.Fault
+}
+
+// add ends the recording of a stream with its present segment.
+func (p *pauses) add(stream string, why *health.Fault) {
+	p.o.Store.Pause(stream, why)
+	if p.o.Health.Component(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {
+		p.o.Log.Warn("recording paused", zap.String("code", why.Code), zap.String("stream", stream), zap.Error(why))
+	}
+	p.byStream[stream] = append(without(p.byStream[stream], why.Code), why)
+}
+
+// end ends a pause for that reason.
+func (p *pauses) end(stream, code string) {
+	before := p.byStream[stream]
+	left := without(before, code)
+	if len(left) == len(before) {
+		return
+	}
+	p.o.Health.Component(stream, health.JobRetention).OK(pauseScope(code))
+	if len(left) > 0 {
+		p.byStream[stream] = left
+		p.o.Store.Pause(stream, left[len(left)-1])
+		return
+	}
+	delete(p.byStream, stream)
+	p.o.Store.Resume(stream)
+	p.o.Log.Info("recording resumed", zap.String("stream", stream))
+}
+
+func without(faults []*health.Fault, code string) []*health.Fault {
+	return slices.DeleteFunc(slices.Clone(faults), func(f *health.Fault) bool { return f.Code == code })
+}

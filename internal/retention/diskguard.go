@@ -71,7 +71,7 @@ func (k *Keeper) guardDisk(ctx context.Context, all []string) {
 	streams := k.onDisk(all)
 	for _, stream := range all {
 		if !slices.Contains(streams, stream) {
-			k.resume(stream, codeLow) // its directory may have been on this disk when it was paused
+			k.pauses.end(stream, codeLow) // its directory may have been on this disk when it was paused
 		}
 	}
 	d, total, ok := k.measure()
@@ -216,7 +216,7 @@ func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done
 		k.o.Health.Component("", health.JobRetention).Report(pauseScope(codeLow), health.Failed, why)
 		for _, stream := range streams {
 			if k.configured(stream) {
-				k.pause(stream, why)
+				k.pauses.add(stream, why)
 			}
 		}
 	}
@@ -224,7 +224,7 @@ func (k *Keeper) pauseOrResume(streams []string, d diskState, reaches bool, done
 
 func (k *Keeper) resumeAll(streams []string) {
 	for _, stream := range streams {
-		k.resume(stream, codeLow)
+		k.pauses.end(stream, codeLow)
 	}
 	k.o.Health.Component("", health.JobRetention).OK(pauseScope(codeLow))
 }

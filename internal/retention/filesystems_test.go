@@ -159,12 +159,17 @@ func (d *realDisk) deleted() int64 { return d.part.Value(health.DeletedBeforeUpl
 
 // watch looks for a time, until enough says so, and returns whether it did.
 func (d *realDisk) watch(most time.Duration, enough func() bool) bool {
-	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(time.Second) {
-		if enough() {
-			return true
+	end := time.After(most)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for !enough() {
+		select {
+		case <-tick.C:
+		case <-end:
+			return enough()
 		}
 	}
-	return enough()
+	return true
 }
 
 // served reports whether the reserve is free.

@@ -70,7 +70,7 @@ func (k *Keeper) Room() (bytes int64, ok bool) {
 
 // JudgeClock judges the clock as a pass does and deletes nothing. It is for forecasts without Run.
 func (k *Keeper) JudgeClock() {
-	k.judgeClock(k.known(), k.o.Synchronised())
+	k.clock.judge(k.known(), k.o.Synchronised())
 }
 
 // fit works out how much fits, and until when. What is deleted by age first never fills it.

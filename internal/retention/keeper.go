@@ -19,9 +19,7 @@ type Keeper struct {
 	o     Options
 	wake  signal.Signal
 	lows  signal.Signal // low is not empty
-	clock clockTrust
-	// trusted says whether the last pass, or JudgeClock, believed the wall clock.
-	trusted atomic.Bool
+	clock *clock
 
 	applied atomic.Bool // the configuration is known, or need not be
 
@@ -32,10 +30,10 @@ type Keeper struct {
 	low       map[string]bool // streams with little room for what is being written, guarded by mu
 
 	// Used by Run's goroutine only.
-	paused   map[string][]*health.Fault // streams that may not record, and why
-	stuck    map[string]bool            // streams with a segment that could not be deleted; true: in this pass
-	losses   *losses                    // of streams whose media went before its upload
-	misdated map[string]bool            // streams that are reported to have recordings with wrong times
+	pauses   pauses          // streams that may not record
+	stuck    map[string]bool // streams with a segment that could not be deleted; true: in this pass
+	losses   *losses         // of streams whose media went before its upload
+	misdated map[string]bool // streams that are reported to have recordings with wrong times
 
 	account   freedAccount
 	heldOpen  map[segment.Key]holding // segments that were passed over
@@ -61,7 +59,7 @@ func (k *Keeper) known() []string {
 // must be let go on.
 func (k *Keeper) streams() []string {
 	names := k.known()
-	for name := range k.paused {
+	for name := range k.pauses.byStream {
 		names = append(names, name)
 	}
 	slices.Sort(names)

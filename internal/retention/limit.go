@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -64,9 +62,9 @@ func (k *Keeper) limit(stream string, p Policy) {
 		k.shrink(stream, full)
 	}
 	if p.OnFull == DenyNew && full() && k.configured(stream) {
-		k.pause(stream, p.denies(k.refused(stream)))
+		k.pauses.add(stream, p.denies(k.refused(stream)))
 	} else {
-		k.resume(stream, codeFull)
+		k.pauses.end(stream, codeFull)
 	}
 }
 
@@ -91,36 +89,4 @@ func (k *Keeper) refused(stream string) (bytes int64) {
 // SegmentBytes is the most that a segment of a stream should have; 0 without a limit.
 func (k *Keeper) SegmentBytes(stream string) int64 {
 	return k.policy(stream).MaxBytes / SegmentsPerLimit
-}
-
-// pause ends the recording of a stream with its present segment. There may be several reasons;
-// the store reports the latest.
-func (k *Keeper) pause(stream string, why *health.Fault) {
-	k.o.Store.Pause(stream, why)
-	if k.o.Health.Component(stream, health.JobRetention).Report(pauseScope(why.Code), health.Failed, why) {
-		k.o.Log.Warn("recording paused", zap.String("code", why.Code), zap.String("stream", stream), zap.Error(why))
-	}
-	k.paused[stream] = append(without(k.paused[stream], why.Code), why)
-}
-
-// resume ends a pause for that reason.
-func (k *Keeper) resume(stream, code string) {
-	before := k.paused[stream]
-	left := without(before, code)
-	if len(left) == len(before) {
-		return
-	}
-	k.o.Health.Component(stream, health.JobRetention).OK(pauseScope(code))
-	if len(left) > 0 {
-		k.paused[stream] = left
-		k.o.Store.Pause(stream, left[len(left)-1])
-		return
-	}
-	delete(k.paused, stream)
-	k.o.Store.Resume(stream)
-	k.o.Log.Info("recording resumed", zap.String("stream", stream))
-}
-
-func without(faults []*health.Fault, code string) []*health.Fault {
-	return slices.DeleteFunc(slices.Clone(faults), func(f *health.Fault) bool { return f.Code == code })
 }

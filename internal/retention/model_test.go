@@ -355,7 +355,7 @@ func (m *model) pass() string {
 	}
 	m.keeper.pass(m.t.Context())
 	low := lowBefore || m.room() < modelReserve
-	trusted := m.keeper.trusted.Load()
+	trusted := m.keeper.clock.trusted.Load()
 	taken := 0
 	uploadedLeft, anyLeft := false, false
 	for _, s := range m.streams {

@@ -44,6 +44,9 @@ func (p Policy) full(bytes int64) bool { return p.MaxBytes > 0 && bytes > p.MaxB
 // ahead is what stays free for the segment that is being written.
 func (p Policy) ahead() int64 { return p.MaxBytes / SegmentsPerLimit }
 
+// codeFull is that of a stream that has reached its limit.
+const codeFull = "limit-reached"
+
 // denies says why a stream that is full takes no new media, of which so many bytes are refused by the service.
 func (p Policy) denies(refused int64) *health.Fault {
 	why := ""

@@ -38,7 +38,7 @@ func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Tim
 			n.take(s)
 		}
 	}
-	if p.MaxAge > 0 && k.trusted.Load() {
+	if p.MaxAge > 0 && k.clock.trusted.Load() {
 		for s := range k.old(stream, now.Add(-p.MaxAge)) {
 			n.take(s)
 		}

@@ -36,11 +36,12 @@ func New(o Options) *Keeper {
 	}
 	k := &Keeper{
 		o: o, wake: signal.New(), lows: signal.New(), policies: policies{byStream: make(map[string]kept)}, low: make(map[string]bool),
-		paused: make(map[string][]*health.Fault), stuck: make(map[string]bool),
+		stuck:    make(map[string]bool),
 		heldOpen: make(map[segment.Key]holding), awaitFor: freedWithin,
 	}
 	k.applied.Store(!o.AwaitConfiguration)
-	k.losses = newLosses(&k.o)
+	k.losses, k.clock = newLosses(&k.o), &clock{o: &k.o}
+	k.pauses = pauses{o: &k.o, byStream: make(map[string][]*health.Fault)}
 	k.loadPolicies()
 	k.losses.load()
 	return k
@@ -70,8 +71,8 @@ func (k *Keeper) pass(ctx context.Context) {
 	k.forget()
 	streams := k.streams()
 	synchronised := k.o.Synchronised()
-	now, plausible := k.judgeClock(streams, synchronised)
-	k.reportClock(plausible)
+	now, plausible := k.clock.judge(streams, synchronised)
+	k.clock.report(plausible)
 	k.reportMisdated(streams)
 	defer k.saveLosses(now)
 	k.measure() // what this pass deletes is not missing yet

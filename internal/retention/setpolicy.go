@@ -41,7 +41,7 @@ func (k *Keeper) forget() {
 	k.mu.Unlock()
 	for _, stream := range list {
 		k.losses.forget(stream)
-		delete(k.paused, stream)
+		delete(k.pauses.byStream, stream)
 		delete(k.stuck, stream)
 	}
 }

@@ -12,7 +12,7 @@ import (
 const Redacted = "[redacted]"
 
 // String holds a secret. Every way of printing or encoding it shows Redacted;
-// only Reveal gives the value.
+// only Reveal returns the value.
 type String struct{ value string }
 
 // New wraps a secret value.

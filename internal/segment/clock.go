@@ -23,7 +23,9 @@ func (s *Store) NoteClock(stream string, from, until time.Time, add time.Duratio
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	notes := st.Catalog.Noted(layout.ClockNote{Epoch: st.Catalog.Epoch, From: from.UnixMilli(), Until: until.UnixMilli(), AddMS: add.Milliseconds()})
+	notes := st.Catalog.Noted(
+		layout.ClockNote{Epoch: st.Catalog.Epoch, From: from.UnixMilli(), Until: until.UnixMilli(), AddMS: add.Milliseconds()},
+	)
 	st.Catalog.SetClock(notes)
 	s.mu.Unlock()
 	return writeClock(st, notes)
@@ -136,7 +138,7 @@ func (s *Store) reserveEpoch(name string) (*streams.Stream, error) {
 	if s.closed || s.readOnly {
 		return nil, fmt.Errorf("cannot correct the times of stream %s: the store is %w", name, ErrClosed)
 	}
-	if err := s.unread.Of(name); err != nil {
+	if err := s.volume.Unread.Of(name); err != nil {
 		return nil, err
 	}
 	st := s.stream(name)

@@ -49,7 +49,7 @@ func (s *Store) rememberEnd(st *streams.Stream, k layout.ID) error {
 	}
 	if err := layout.WriteStreamFile(st.Files, st.Dir, st.Name, k.Epoch, highest); err != nil {
 		if errors.Is(err, fs.ErrNotExist) && s.streamPresent(st) == nil {
-			return nil // somebody removed the directory: who makes it again writes the marker from memory
+			return nil // somebody removed the directory: who makes it again writes the stream file from memory
 		}
 		return volume.Fault(st.Dir, err)
 	}
@@ -68,7 +68,7 @@ func (s *Store) discard(st *streams.Stream, k Key) error {
 	if err != nil {
 		return err
 	}
-	garbage := garbageName(e)
+	garbage := e.GarbageName()
 	err = st.Rename(e.Name(), garbage)
 	var missing bool
 	if errors.Is(err, fs.ErrNotExist) {
@@ -120,12 +120,8 @@ func (s *Store) claim(st *streams.Stream, k Key) (catalog.Entry, error) {
 	if e.State == Writing || a.InUse() {
 		return catalog.Entry{}, fmt.Errorf("segment %s of stream %s: %w", e.ID, st.Name, ErrBusy)
 	}
-	st.Use(e.ID).Begin(garbageName(e))
+	st.Use(e.ID).Begin(e.GarbageName())
 	return e, nil
-}
-
-func garbageName(e catalog.Entry) string {
-	return layout.FinishedName(e.ID, int64(e.Length), layout.GarbageSuffix)
 }
 
 // removeGarbage frees the disk of what was discarded. That takes long for large files, so nobody
@@ -148,7 +144,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	defer stop()
 	s.mu.Lock()
 	st := s.stream(name)
-	if err := s.unread.Of(name); err != nil {
+	if err := s.volume.Unread.Of(name); err != nil {
 		s.mu.Unlock()
 		return err
 	}
@@ -193,7 +189,7 @@ func (s *Store) DeleteStream(ctx context.Context, name string) error {
 	return nil
 }
 
-// deleteFree deletes all that is not in use and gives the number of those that are. Others get
+// deleteFree deletes all that is not in use and returns the number of those that are. Others get
 // their turn between two segments.
 func (s *Store) deleteFree(ctx context.Context, st *streams.Stream) (left int, err error) {
 	before := layout.ID{Epoch: math.MaxUint32, Start: math.MaxInt64}

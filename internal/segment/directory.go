@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// ensureDirectory sees to it that the stream has a directory with its marker, durably. Where that is, is decided once:
+// ensureDirectory sees to it that the stream has a directory with its stream file, durably. Where that is, is decided once:
 // at the start by what is there, else here.
 func (s *Store) ensureDirectory(st *streams.Stream) error {
 	s.mu.Lock()
@@ -23,7 +23,7 @@ func (s *Store) ensureDirectory(st *streams.Stream) error {
 	if placed {
 		return s.restoreDirectory(st)
 	}
-	defer s.volume.ClaimName(st.Name)() // where names are the same but for their case, one stream finds the other's marker
+	defer s.volume.ClaimName(st.Name)() // where names are the same but for their case, one stream finds the other's stream file
 	dir, marked, err := s.volume.Choose(st.Name)
 	if err != nil {
 		return err
@@ -42,12 +42,12 @@ func (s *Store) ensureDirectory(st *streams.Stream) error {
 
 // restoreDirectory makes a directory again that somebody removed, unless it is its disk that is gone.
 func (s *Store) restoreDirectory(st *streams.Stream) error {
-	marker := filepath.Join(st.Dir, layout.StreamFileName)
-	info, err := s.files.Stat(marker)
+	path := filepath.Join(st.Dir, layout.StreamFileName)
+	info, err := s.files.Stat(path)
 	if err == nil && info.IsDir() {
 		return health.UserFault(CodeDisk, nil,
 			"%s is the agent's file by which it knows the directory of stream %s, but something else is in its place: move that away.",
-			marker, st.Name)
+			path, st.Name)
 	}
 	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err

@@ -22,7 +22,7 @@ type folding struct {
 	root string
 }
 
-// real gives the name under which something is there already.
+// real returns the name under which something is there already.
 func (d folding) real(name string) string {
 	rel, err := filepath.Rel(d.root, name)
 	if err != nil || strings.HasPrefix(rel, "..") {
@@ -52,7 +52,7 @@ func (d folding) Rename(from, to string) error { return d.OS.Rename(d.real(from)
 func (d folding) Remove(name string) error     { return d.OS.Remove(d.real(name)) }
 func (d folding) SyncDir(dir string) error     { return d.OS.SyncDir(d.real(dir)) }
 
-// onDisk gives the marker's stream of each directory.
+// onDisk returns the stream file's stream of each directory.
 func onDisk(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	list := make(map[string]string)
@@ -142,11 +142,25 @@ func TestNamesOfTheAgentsOwnDirectories(t *testing.T) {
 		}
 	}
 	o := Options{Dir: dir, Reserved: []string{
-		filepath.Join(dir, "state"), filepath.Join(dir, "log"), filepath.Join(dir, "media"), filepath.Join(dir, "old"), filepath.Join(dir, "later"),
+		filepath.Join(dir,
+			"state"), filepath.Join(dir, "log"), filepath.Join(dir, "media"), filepath.Join(dir, "old"), filepath.Join(dir, "later"),
 		filepath.Join(dir, "agent.sock"),
 	}}
 	s = mustOpen(t, o)
-	escaped := []string{"state", "log", "media", "later", "agent.sock", "to-state", "to-here", "to-old", "quarantine", ".hidden", "..", "x.writing.mkv"}
+	escaped := []string{
+		"state",
+		"log",
+		"media",
+		"later",
+		"agent.sock",
+		"to-state",
+		"to-here",
+		"to-old",
+		"quarantine",
+		".hidden",
+		"..",
+		"x.writing.mkv",
+	}
 	for _, name := range escaped {
 		addSegment(t, s, name, begin, 1)
 	}

@@ -1,12 +1,9 @@
 package segment
 
 import (
-	"errors"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
@@ -22,9 +19,8 @@ const CodeDisk = volume.CodeDisk
 
 // reading turns an error of a store that only reads into a sentence for the person who reads.
 func (s *Store) reading(err error) error {
-	var system *fs.PathError
-	if s.readOnly && errors.Is(err, fs.ErrPermission) && errors.As(err, &system) {
-		return health.UserFault(CodeDisk, err, "You may not read %s: run this as root or as a member of the agent's group, kvs-edge-agent.", system.Path)
+	if s.readOnly {
+		return volume.ReadFault(err)
 	}
 	return err
 }
@@ -46,7 +42,7 @@ func (s *Store) Disk() (dir, mark string, err error) {
 	return s.dir, mark, err
 }
 
-// Used reports whether anything was ever recorded to the directory, as far as its disk tells.
+// Used reports whether anything was ever recorded to the directory, as far as its disk says.
 func (s *Store) Used() bool { return s.volume.Used() }
 
 // Held reports whether deleting a finished segment would free nothing now: another process has its file open (an

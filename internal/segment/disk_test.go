@@ -400,7 +400,8 @@ func TestADirectoryThatCannotBeReadHoldsUpNoOtherStreamAndHeals(t *testing.T) {
 		t.Fatalf("one directory keeps the agent from starting: %v", err)
 	}
 	defer func() { _ = s.Close() }()
-	if worst, _ := part.Snapshot().Worst(); worst.Code != volume.CodeUnread || worst.Severity != health.Failed || !strings.Contains(worst.Text, "yard") {
+	if worst, _ := part.Snapshot().Worst(); worst.Code != volume.CodeUnread || worst.Severity != health.Failed ||
+		!strings.Contains(worst.Text, "yard") {
 		t.Errorf("the store says %+v", worst)
 	}
 	addSegment(t, s, "door", begin.Add(time.Hour), 1)

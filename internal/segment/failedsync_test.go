@@ -130,8 +130,9 @@ func TestNothingIsBelievedThatAFailedSyncLost(t *testing.T) {
 // afterFailedSync says, for each function that makes something durable, what follows when that fails, so that
 // a sync which succeeds later proves nothing of what was written before.
 var afterFailedSync = map[string]string{
-	"Writer.create":               "the file is removed: the next segment has a file of its own",
-	"Writer.sync":                 "the file is in doubt: it is synced no more, the recorder begins another segment, and Seal has it written again",
+	"Writer.create": "the file is removed: the next segment has a file of its own",
+	"Writer.sync": "the file is in doubt: it is synced no more, the recorder begins another segment, " +
+		"and Seal has it written again",
 	"Writer.finish":               "the file is in doubt: Seal has it written again",
 	"Writer.sealed":               "after a power cut the file has its name of before, and is recovered",
 	"volume.Volume.MakeDirectory": "directory and marker are removed, and made by the next segment",
@@ -148,17 +149,20 @@ var afterFailedSync = map[string]string{
 	"repair.SetAside":             "reported; after a power cut the file has its name of before, and is set aside again",
 	"progress.Progress.Sync":      "the lines since the last sync are kept, and the side file is written as a whole by the next",
 	"progress.Progress.rewrite":   "atomicfile.Replace: the lines are kept, and it is done again by the next",
-	"Store.MarkUploaded":          "the side file stays: after a power cut the segment is sealed, and nothing is sent twice; the next call does the rest",
-	"Store.DeleteStream":          "reported; after a power cut the directory is there again, and deleted again",
-	"volume.Volume.writeMark":     "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
-	"volume.Volume.Remember":      "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
-	"streams.Stream.Sync":         "its callers are here",
-	"writeClock":                  "atomicfile.Replace: an error for the recorder, and the notes of before stay; the next ones are written as a whole",
-	"volume.Volume.NeedFormat":    "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
-	"gaps.Notes.append":           "the notes are owed: keepGaps writes all of them again as a whole",
-	"gaps.Notes.Write":            "atomicfile.Replace: the notes stay owed, and it is done again",
-	"gaps.Load":                   "atomicfile.Replace: the longer file stays, and is shortened at another start",
-	"Store.Requeue":               "an error for the uploader; after a power cut the file has its name of before, and is queued again another day",
+	"Store.MarkUploaded": "the side file stays: after a power cut the segment is sealed, and nothing is sent " +
+		"twice; the next call does the rest",
+	"Store.DeleteStream":      "reported; after a power cut the directory is there again, and deleted again",
+	"volume.Volume.writeMark": "atomicfile.Replace: Open fails, and does it again; while the agent runs, the next operation does",
+	"volume.Volume.Remember":  "atomicfile.Replace: Open fails, and does it again; while the agent runs, it is done again 30 s later",
+	"streams.Stream.Sync":     "its callers are here",
+	"writeClock": "atomicfile.Replace: an error for the recorder, and the notes of before stay; the " +
+		"next ones are written as a whole",
+	"volume.Volume.NeedFormat": "atomicfile.Replace: no segment or epoch of that format begins; the next one does it again",
+	"gaps.Notes.append":        "the notes are owed: keepGaps writes all of them again as a whole",
+	"gaps.Notes.Write":         "atomicfile.Replace: the notes stay owed, and it is done again",
+	"gaps.Load":                "atomicfile.Replace: the longer file stays, and is shortened at another start",
+	"Store.Requeue": "an error for the uploader; after a power cut the file has its name of before, and " +
+		"is queued again another day",
 }
 
 func TestEachSyncHasAnAnswerToItsFailure(t *testing.T) {

@@ -36,7 +36,8 @@ func (d *hanging) arm(ending string) { d.ending.Store(&ending) }
 
 func (d *hanging) change(name string, do func() error) error {
 	ending := d.ending.Load()
-	if ending == nil || !strings.Contains(filepath.Dir(name), "slow") || !strings.HasSuffix(name, *ending) || !d.ending.CompareAndSwap(ending, nil) {
+	if ending == nil || !strings.Contains(filepath.Dir(name), "slow") || !strings.HasSuffix(name, *ending) ||
+		!d.ending.CompareAndSwap(ending, nil) {
 		return do()
 	}
 	var err error

@@ -4,18 +4,18 @@ import (
 	"iter"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 )
 
 // Kinds says which finished segments a Walk visits.
-type Kinds uint8
+type Kinds = streams.Kinds
 
 // The kinds of finished segments.
 const (
-	NotUploaded Kinds = 1 << iota
-	UploadedWhole
-	UploadedRefused // uploaded but for fragments that the service refused
-	Finished        = NotUploaded | UploadedWhole | UploadedRefused
+	NotUploaded     = streams.NotUploaded
+	UploadedWhole   = streams.UploadedWhole
+	UploadedRefused = streams.UploadedRefused // uploaded but for fragments that the service refused
+	Finished        = streams.Finished
 )
 
 // Walk visits a stream's finished segments of these kinds, oldest first. It holds no lock between
@@ -23,12 +23,7 @@ const (
 // taking the oldest few of a million costs as much as taking them of ten.
 func (s *Store) Walk(stream string, which Kinds) iter.Seq[Info] {
 	return func(yield func(Info) bool) {
-		var heads []catalog.Head
-		for bit, k := range map[Kinds]catalog.Kind{NotUploaded: catalog.KindSealed, UploadedWhole: catalog.KindUploaded, UploadedRefused: catalog.KindRefused} {
-			if which&bit != 0 {
-				heads = append(heads, catalog.Head{Kind: k, From: layout.First})
-			}
-		}
+		heads := which.Heads()
 		for {
 			info, ok := s.step(stream, heads)
 			if !ok || !yield(info) {

@@ -31,29 +31,29 @@ func (s *Store) load() error {
 			continue
 		}
 		if err := s.loadStream(d.Name()); err != nil {
-			if s.readOnly { // a command tells it at once
+			if s.readOnly { // a command says so at once
 				if errors.Is(err, volume.ErrDangling) {
 					continue // the agent does; the others can be read
 				}
 				return err
 			}
-			s.unread.Set(d.Name(), err)
+			s.volume.Unread.Set(d.Name(), err)
 		}
 	}
-	s.unread.Report()
+	s.volume.Unread.Report()
 	return nil
 }
 
 // loadUnread tries the directories again that could not be read.
 func (s *Store) loadUnread() {
-	names := s.unread.Names()
+	names := s.volume.Unread.Names()
 	if len(names) == 0 || s.volume.Present() != nil {
 		return
 	}
 	for _, name := range names {
-		s.unread.Set(name, s.loadStream(name))
+		s.volume.Unread.Set(name, s.loadStream(name))
 	}
-	s.unread.Report()
+	s.volume.Unread.Report()
 }
 
 // loadStream indexes one directory, if it is a stream's. When it fails nothing of it is listed.
@@ -108,7 +108,7 @@ func (s *Store) loadStream(name string) error {
 	return nil
 }
 
-// loadNames indexes what the names of files tell, and gives the segments that were being written
+// loadNames indexes what the names of files say, and returns the segments that were being written
 // and those with a side file. Garbage is removed.
 func (s *Store) loadNames(st *streams.Stream, files []fs.DirEntry) (torn, sideFiles []layout.ID, err error) {
 	for _, f := range files {

@@ -58,7 +58,7 @@ func (f fullFile) Write(p []byte) (int, error) {
 
 func (f fullFile) Sync() error { return f.disk.fails("sync") }
 
-// killed gives the store that comes after one that was killed. Its lock goes with the process.
+// killed returns the store that comes after one that was killed. Its lock goes with the process.
 func killed(t *testing.T, s *Store) *Store {
 	t.Helper()
 	dir := t.TempDir()
@@ -118,7 +118,8 @@ func TestNotesThatTheDiskDidNotTakeComeWithTheNext(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 				after := killed(t, s)
-				if !after.Done(k, list[1].Start) || after.Done(k, list[0].Start) != (op == "write") || after.Done(k, list[2].Start) != (name == "the next note") {
+				if !after.Done(k, list[1].Start) || after.Done(k, list[0].Start) != (op == "write") ||
+					after.Done(k, list[2].Start) != (name == "the next note") {
 					t.Errorf("%s failed with %v, then %s: after a kill a note is lost", op, failure.why, name)
 				}
 			}
@@ -181,7 +182,8 @@ func TestLeftoversOfRewritingAreRemoved(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{layout.ProgressName(k.ID()) + atomicfile.BesideSuffix, layout.WritingName(k.ID()) + atomicfile.BesideSuffix, "notes.new", ".new"} {
+	for _, name := range []string{layout.ProgressName(k.ID()) + atomicfile.BesideSuffix,
+		layout.WritingName(k.ID()) + atomicfile.BesideSuffix, "notes.new", ".new"} {
 		if err := os.WriteFile(filepath.Join(dir, "door", name), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -314,7 +314,7 @@ func (j *journal) content(n, id int, synced map[int]int, random *rand.Rand) []by
 	return data
 }
 
-// dropped gives the writes to a file that a failed sync lost.
+// dropped returns the writes to a file that a failed sync lost.
 func (j *journal) dropped(n, id int) map[int]bool {
 	lost, from := make(map[int]bool), 0
 	for i, e := range j.events[:n] {
@@ -463,7 +463,7 @@ func (y *story) tell() {
 	y.persist(second, fragmentsOf(y.t, y.s, second)[0])
 	y.syncProgress(second, fragmentsOf(y.t, y.s, second)[0])
 	y.delete(first)
-	y.delete(second) // the newest: only the marker remembers the stream's time
+	y.delete(second) // the newest: only the stream file remembers the stream's time
 	w, err := y.s.Create("door", headerAt(at(2)))
 	if err != nil {
 		y.t.Fatal(err)
@@ -483,7 +483,7 @@ func (y *story) tell() {
 	y.epoch("yard", at(120), -2*time.Hour, at(3))
 	y.record("yard", at(3), 2)
 	right := y.record("yard", at(4), 2)
-	y.delete(right) // only the marker remembers the epoch's time
+	y.delete(right) // only the stream file remembers the epoch's time
 	y.epoch("yard", at(4), 0, at(2))
 	y.record("yard", at(2), 1)
 }
@@ -739,7 +739,8 @@ func TestWritesAreLargeAndFewBeyondTheMedia(t *testing.T) {
 			syncs++
 		}
 	}
-	t.Logf("%d bytes of media, %.4f of it written, in %d writes (%d large), %d syncs", media, float64(bytes)/float64(media), writes, large, syncs)
+	t.Logf("%d bytes of media, %.4f of it written, in %d writes (%d large), %d syncs", media, float64(bytes)/float64(media), writes, large,
+		syncs)
 	if float64(bytes) > 1.02*float64(media) {
 		t.Errorf("%d bytes are written for %d of media", bytes, media)
 	}

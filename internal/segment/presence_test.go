@@ -41,10 +41,12 @@ func TestWhatVanishesComesBack(t *testing.T) {
 	}{
 		{"the mark removed", remove(volume.MarkFileName), "", nil},
 		{"the mark replaced by a file", replace(volume.MarkFileName, file), "", nil},
-		{"the mark replaced by a directory", replace(volume.MarkFileName, directory), "move away what is in its place", remove(volume.MarkFileName)},
+		{"the mark replaced by a directory", replace(volume.MarkFileName, directory), "move away what is in its place",
+			remove(volume.MarkFileName)},
 		{"the lock removed", remove(volume.LockFileName), "", nil},
 		{"the lock replaced by a file", replace(volume.LockFileName, file), "", nil},
-		{"the lock replaced by a directory", replace(volume.LockFileName, directory), "move away what is in its place", remove(volume.LockFileName)},
+		{"the lock replaced by a directory", replace(volume.LockFileName, directory), "move away what is in its place",
+			remove(volume.LockFileName)},
 		{"the mark and the lock removed", func(dir string) error {
 			return errors.Join(remove(volume.MarkFileName)(dir), remove(volume.LockFileName)(dir))
 		}, "", nil},
@@ -52,15 +54,21 @@ func TestWhatVanishesComesBack(t *testing.T) {
 		{"the directory removed", func(dir string) error { return os.RemoveAll(dir) }, "", nil},
 		{"the directory removed and made again", replace("", empty), "", nil},
 		{"the directory replaced by a file", replace("", file), "a file is in its way", remove("")},
-		{"the directory moved", func(dir string) error { return os.Rename(dir, dir+".old") }, "put it back", func(dir string) error { return os.Rename(dir+".old", dir) }},
-		{"the directory moved and made again", func(dir string) error { return errors.Join(os.Rename(dir, dir+".old"), empty(dir)) }, "put it back",
+		{"the directory moved", func(dir string) error { return os.Rename(dir, dir+".old") }, "put it back",
+			func(dir string) error { return os.Rename(dir+".old", dir) }},
+		{"the directory moved and made again", func(dir string) error { return errors.Join(os.Rename(dir, dir+".old"), empty(dir)) },
+			"put it back",
 			func(dir string) error { return errors.Join(os.Remove(dir), os.Rename(dir+".old", dir)) }},
 		{"the stream's marker removed", remove("door/" + layout.StreamFileName), "", nil},
-		{"the stream's marker replaced by a directory", replace("door/"+layout.StreamFileName, directory), "something else is in its place", remove("door/" + layout.StreamFileName)},
+		{"the stream's marker replaced by a directory", replace("door/"+layout.StreamFileName, directory), "something else is in its place",
+			remove("door/" + layout.StreamFileName)},
 		{"the stream's directory removed", remove("door"), "", nil},
 		{"the stream's directory removed and made again", replace("door", empty), "", nil},
 		{"the stream's directory replaced by a file", replace("door", file), "a file is in its way", remove("door")},
-		{"the stream's directory replaced by a link to nowhere", replace("door", func(path string) error { return os.Symlink(path+".none", path) }), "is a link to", remove("door")},
+		{"the stream's directory replaced by a link to nowhere", replace("door", func(path string) error {
+			return os.Symlink(path+".none",
+				path)
+		}), "is a link to", remove("door")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +84,8 @@ func TestWhatVanishesComesBack(t *testing.T) {
 			_ = s.repairBroken()
 			next, err := s.Create("door", headerAt(begin.Add(2*time.Minute)))
 			worst, _ := s.health.Snapshot().Worst()
-			if said := worst.Text + sentence(err); !strings.Contains(said, tc.says) || tc.says == "" && (err != nil || worst.Severity > health.Info) {
+			if said := worst.Text + sentence(err); !strings.Contains(said, tc.says) ||
+				tc.says == "" && (err != nil || worst.Severity > health.Info) {
 				t.Errorf("%v, %+v", err, worst)
 			}
 			if err == nil {

@@ -46,7 +46,7 @@ func (s *Store) loadQuarantine(st *streams.Stream) {
 	}
 	s.countQuarantine(st, dir, files)
 	name := st.Name
-	s.watch.Until(dir, quarantineScope(dir), func(files []fs.DirEntry) bool {
+	s.volume.Watch.Until(dir, quarantineScope(dir), func(files []fs.DirEntry) bool {
 		s.mu.Lock()
 		st := s.streams[name]
 		s.mu.Unlock()
@@ -71,14 +71,14 @@ func (s *Store) countQuarantine(st *streams.Stream, dir string, files []fs.DirEn
 	s.mu.Unlock()
 	if len(files) > 0 {
 		s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, nil,
-			"Files that are unreadable, or second copies of a segment, were set aside in %s (%s, which count as recordings of the stream): look at them and delete them.",
-			dir, humanize.Bytes(bytes)))
+			"Files that are unreadable, or second copies of a segment, were set aside in %s (%s, which count as recordings of the stream): "+
+				"look at them and delete them.", dir, humanize.Bytes(bytes)))
 	}
 }
 
 func quarantineScope(dir string) health.Scope { return health.Scope("quarantine/" + dir) }
 
-// directoryBefore gives the directory that a stream has already, if that is another one.
+// directoryBefore returns the directory that a stream has already, if that is another one.
 func (s *Store) directoryBefore(stream, dir string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,11 +92,12 @@ func (s *Store) directoryBefore(stream, dir string) string {
 func (s *Store) reportDouble(stream, dir, used string) {
 	scope := health.Scope("double/" + dir)
 	fault := health.SystemFault(volume.CodeUnread, nil,
-		"Stream %s has two directories, of which only %s is used: stop the agent, and move what is in %s into it or elsewhere.", stream, used, dir)
+		"Stream %s has two directories, of which only %s is used: stop the agent, and move what is in %s into it or elsewhere.", stream, used,
+		dir)
 	if s.health.Report(scope, health.Degraded, fault) {
 		s.log.Error("a stream has two directories", zap.String("code", fault.Code), zap.Error(fault))
 	}
-	s.watch.Until(dir, scope, func(files []fs.DirEntry) bool { return len(files) > 0 })
+	s.volume.Watch.Until(dir, scope, func(files []fs.DirEntry) bool { return len(files) > 0 })
 }
 
 // watchDirectories ends the conditions of directories whose cause somebody has removed, and writes again what
@@ -119,6 +120,6 @@ func (s *Store) watchDirectories(ctx context.Context) {
 		if err := s.restoreFormat(); err != nil {
 			s.log.Warn("cannot note the format of the recordings: it is tried again", zap.Error(err))
 		}
-		s.watch.Look()
+		s.volume.Watch.Look()
 	}
 }

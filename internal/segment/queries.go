@@ -77,7 +77,7 @@ func (s *Store) LastEnd(stream string) time.Time {
 func (s *Store) Holds(stream string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unread.Of(stream) != nil {
+	if s.volume.Unread.Of(stream) != nil {
 		return true
 	}
 	st := s.streams[stream]

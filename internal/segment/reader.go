@@ -64,7 +64,7 @@ func (s *Store) lease(k Key) (*Reader, error) {
 	}
 	r := &Reader{store: s, stream: st, key: k}
 	if a := st.Active[k.ID()]; a != nil {
-		if a.Moving != nil && a.Moving.To == garbageName(st.Catalog.Entries[i]) {
+		if a.Moving != nil && a.Moving.To == st.Catalog.Entries[i].GarbageName() {
 			return nil, notFound(k)
 		}
 		if r.shown = a.Recording; r.shown != nil {
@@ -176,7 +176,7 @@ func (r *Reader) RecordedAt(d time.Duration) time.Time {
 	return r.key.StartTime().Add(d + recorded)
 }
 
-// Header gives the segment's header.
+// Header returns the segment's header.
 func (r *Reader) Header() mkv.Header { return r.header }
 
 // Fragments lists the completed fragments. While finished is false, more may come.

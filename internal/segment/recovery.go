@@ -85,7 +85,11 @@ func (s *Store) recoverFile(st *streams.Stream, k layout.ID) (catalog.Entry, err
 	} else if err != nil {
 		return e, volume.Fault(st.Dir, err)
 	}
-	r, err := repair.Recover(st.Files, filepath.Join(st.Dir, layout.WritingName(k)), func(f file, size int64) { s.recoverGaps(st, k, f, size) })
+	r, err := repair.Recover(
+		st.Files,
+		filepath.Join(st.Dir, layout.WritingName(k)),
+		func(f file, size int64) { s.recoverGaps(st, k, f, size) },
+	)
 	if r.InDoubt {
 		st.Doubts.Add(k)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 )
 
-// SameCode tells whether both were refused for the same reason.
+// SameCode reports whether both were refused for the same reason.
 func SameCode(a, b string) bool { return progress.SameCode(a, b) }
 
 // Refused lists a stream's refused fragments, oldest first.
@@ -28,7 +28,7 @@ func (s *Store) Refused(stream string) []Refused {
 	return nil
 }
 
-// RefusedBefore gives why a fragment was refused that is pending again; ok is false for one that was not.
+// RefusedBefore returns why a fragment was refused that is pending again; ok is false for one that was not.
 func (s *Store) RefusedBefore(k Key, fragmentStart time.Duration) (code string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

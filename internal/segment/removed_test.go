@@ -230,7 +230,7 @@ func TestWhatIsNotListedIsHeld(t *testing.T) {
 	s.mu.Lock()
 	s.stream("idle")
 	s.stream("torn").Catalog.Broken = []layout.ID{{Start: begin.UnixMilli()}}
-	s.unread.Set(layout.DirectoryOf("yard"), volume.ErrDangling)
+	s.volume.Unread.Set(layout.DirectoryOf("yard"), volume.ErrDangling)
 	s.mu.Unlock()
 	for name, want := range map[string]bool{"door": true, "yard": true, "torn": true, "idle": false, "nowhere": false} {
 		if got := s.Holds(name); got != want {

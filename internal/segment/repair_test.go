@@ -103,7 +103,8 @@ func TestAFileThatCannotBeSetAsideIsTriedAgain(t *testing.T) {
 	disk, dir := new(refusing), t.TempDir()
 	s := openOn(t, disk, dir)
 	name := layout.WritingName(disk.abandon(t, s).ID())
-	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000), layout.FileMode); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "door", name), bytes.Repeat([]byte("this is no Matroska file "), 4000),
+		layout.FileMode); err != nil {
 		t.Fatal(err)
 	}
 	disk.directories.Store(true)

@@ -206,9 +206,15 @@ func BenchmarkQueryOfEpochs(b *testing.B) {
 			if epoch > 0 {
 				notes = append(notes, layout.ClockNote{Epoch: epoch, Begin: at.UnixMilli()})
 			}
-			notes = append(notes, layout.ClockNote{Epoch: epoch, From: at.Add(2 * time.Hour).UnixMilli(), AddMS: -2 * time.Hour.Milliseconds(), Ahead: true})
+			notes = append(
+				notes,
+				layout.ClockNote{Epoch: epoch, From: at.Add(2 * time.Hour).UnixMilli(), AddMS: -2 * time.Hour.Milliseconds(), Ahead: true},
+			)
 			for range n / epochs {
-				entries = append(entries, catalog.Entry{ID: layout.ID{Start: at.Add(2 * time.Hour).UnixMilli(), Epoch: epoch}, Length: 299_960, State: Uploaded})
+				entries = append(
+					entries,
+					catalog.Entry{ID: layout.ID{Start: at.Add(2 * time.Hour).UnixMilli(), Epoch: epoch}, Length: 299_960, State: Uploaded},
+				)
 				at = at.Add(segmentEvery)
 			}
 		}

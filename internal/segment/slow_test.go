@@ -269,7 +269,7 @@ func record16(t *testing.T, disk *slowDisk, keepsUp bool, atATime time.Duration)
 	recorders.Wait()
 	cancel()
 	others.Wait()
-	// What each step may do on the disk: Create makes the directory with its marker as well, and Seal waits for a sync of
+	// What each step may do on the disk: Create makes the directory with its stream file as well, and Seal waits for a sync of
 	// the file that goes on.
 	operations := map[string]time.Duration{"create": 8, "end": 2, "write": 1, "flush": 1, "seal": 9}
 	for _, c := range cameras {

@@ -16,7 +16,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
-	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // DefaultFlushInterval bounds what a power cut takes of a recording.
@@ -53,13 +52,11 @@ type Store struct {
 	dir      string
 	log      *zap.Logger
 	health   *health.Component
-	interval atomic.Int64  // nanoseconds that Run leaves what was written unsynced
-	paced    signal.Signal // interval was changed
 	now      func() time.Time
 	readOnly bool
 	files    fileSystem
 	volume   *volume.Volume
-	flushed  signal.Signal // a writer wants to be synced
+	syncs    *syncQueue
 
 	clocks    sync.Mutex // held to change what is known of a stream's times; taken before mu
 	repairing sync.Mutex // held by repairBroken, as no file may be repaired twice at once; taken before mu
@@ -67,14 +64,10 @@ type Store struct {
 
 	recovering int64 // bytes of torn files that were found while loading; by who loads
 
-	unread *volume.Unread
-	watch  *volume.Watch // of directories of which something is reported
-
 	deleted atomic.Int64 // bytes of media, since Open
 
 	mu      sync.Mutex
 	closed  bool
-	writers map[*Writer]bool           // of segments that are being written; guarded by mu
 	streams map[string]*streams.Stream // guarded by mu, with all that hangs on it
 }
 
@@ -130,17 +123,13 @@ func newStore(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Store{
-		now: o.Now,
-		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
-		unread: volume.NewUnread(o.Dir, o.Log, o.Health), watch: volume.NewWatch(o.Files, o.Health),
+	return &Store{
+		now: o.Now, dir: o.Dir, log: o.Log, health: o.Health, files: o.Files,
 		volume: volume.New(volume.Options{
 			Dir: o.Dir, Log: o.Log, Health: o.Health, Files: o.Files, Memory: o.VolumeMemory, Version: o.Version, Reserved: o.Reserved,
 		}),
-		flushed: signal.New(), paced: signal.New(), writers: make(map[*Writer]bool), streams: make(map[string]*streams.Stream),
+		syncs: newSyncQueue(o.FlushInterval), streams: make(map[string]*streams.Stream),
 	}
-	s.interval.Store(int64(o.FlushInterval))
-	return s
 }
 
 // Close makes progress durable and gives the directory back. Writers must be sealed before.

@@ -687,7 +687,8 @@ func TestTornProgressLinesAreAsIfNotWritten(t *testing.T) {
 func FuzzParseName(f *testing.F) {
 	for _, name := range []string{
 		"20261121T042048.123Z.writing.mkv", "20261121T041548.083Z+299960.sealed.mkv", "20261121T041548.083Z.progress",
-		"20261121T041048.043Z+299960.uploaded.mkv", "20261121T040548.003Z+299960.refused.mkv", "x.garbage", "e000001-20261121T040548.003Z+299960.refused.mkv", "e1-20261121T040548.003Z.progress", ".sealed.mkv", "+1.sealed.mkv",
+		"20261121T041048.043Z+299960.uploaded.mkv", "20261121T040548.003Z+299960.refused.mkv", "x.garbage",
+		"e000001-20261121T040548.003Z+299960.refused.mkv", "e1-20261121T040548.003Z.progress", ".sealed.mkv", "+1.sealed.mkv",
 	} {
 		f.Add(name)
 	}
@@ -704,7 +705,7 @@ func FuzzParseName(f *testing.F) {
 	})
 }
 
-// TestAnAbandonedSegmentKeepsWhatIsInItsFile gives a segment up in the middle of a fragment.
+// TestAnAbandonedSegmentKeepsWhatIsInItsFile returns a segment up in the middle of a fragment.
 func TestAnAbandonedSegmentKeepsWhatIsInItsFile(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())

@@ -3,9 +3,6 @@ package segment
 import (
 	"context"
 	"errors"
-	"maps"
-	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +10,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -34,20 +30,20 @@ func (s *Store) Run(ctx context.Context) error {
 	beside("Reading the recordings", s.keepReading)
 	beside("Watching the recording directory", s.watchDirectories)
 	beside("Recovering recordings", s.recoverPostponed) // what was too much to read before the first camera could be recorded
-	ticker := time.NewTicker(s.flushInterval())
+	ticker := time.NewTicker(s.syncs.pause())
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.flushed.C(): // cameras flush at moments of their own, which staggers the syncs
-			if err := s.syncWriters(ctx); err != nil {
+		case <-s.syncs.asked.C(): // cameras flush at moments of their own, which staggers the syncs
+			if err := s.syncs.run(ctx); err != nil {
 				s.report(err)
 			}
-		case <-s.paced.C():
-			ticker.Reset(s.flushInterval())
+		case <-s.syncs.paced.C():
+			ticker.Reset(s.syncs.pause())
 		case <-ticker.C:
-			s.report(errors.Join(s.syncWriters(ctx), s.SyncProgress(), s.repairBroken()))
+			s.report(errors.Join(s.syncs.run(ctx), s.SyncProgress(), s.repairBroken()))
 			s.keepGaps()
 			s.keepClocks()
 		}
@@ -55,70 +51,23 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 // SetFlushInterval changes Options.FlushInterval, which must be above 0, while the store is in use.
-func (s *Store) SetFlushInterval(interval time.Duration) {
-	s.interval.Store(int64(interval))
-	s.paced.Set()
-}
-
-func (s *Store) flushInterval() time.Duration { return time.Duration(s.interval.Load()) }
+func (s *Store) SetFlushInterval(interval time.Duration) { s.syncs.setPause(interval) }
 
 // maxRereading is the longest pause between two tries to read a stream's directory.
 const maxRereading = time.Minute
 
 // keepReading reads what Open could not, until there is nothing left of it.
 func (s *Store) keepReading(ctx context.Context) {
-	wait := backoff.New(backoff.Policy{Min: s.flushInterval(), Max: maxRereading})
+	wait := backoff.New(backoff.Policy{Min: s.syncs.pause(), Max: maxRereading})
 	for {
-		if len(s.unread.Names()) == 0 || wait.Wait(ctx) != nil {
+		if len(s.volume.Unread.Names()) == 0 || wait.Wait(ctx) != nil {
 			return
 		}
 		s.loadUnread()
 	}
 }
 
-// syncWriters syncs the open segments in turn, so that they never wait for the disk together.
-func (s *Store) syncWriters(ctx context.Context) error {
-	s.mu.Lock()
-	writers := slices.Collect(maps.Keys(s.writers))
-	s.mu.Unlock()
-	var all error
-	for _, w := range writers {
-		if ctx.Err() != nil {
-			break
-		}
-		if err := w.sync(s.flushInterval()); err != nil {
-			all = errors.Join(all, volume.Fault(w.stream.Dir, err))
-		}
-	}
-	return all
-}
-
-// InDoubt reports whether a sync of the file failed, so that what was written to it may be lost and has to
-// be written again, which Seal begins: new media is better off in a new segment.
-func (w *Writer) InDoubt() bool { return w.file.InDoubt() }
-
-// sync makes what was written durable, when it is due: a flush is not kept waiting, and nothing
-// waits longer than interval. A file in doubt is not synced any more: it would prove nothing.
-func (w *Writer) sync(interval time.Duration) error {
-	w.mu.Lock()
-	due := w.unsynced && (w.urgent || time.Since(w.synced) >= interval)
-	if w.shown.Finished() || !due || w.InDoubt() {
-		w.mu.Unlock()
-		return nil
-	}
-	w.unsynced, w.urgent = false, false
-	w.synced = time.Now()
-	w.mu.Unlock()
-	err := w.file.Sync()
-	if errors.Is(err, os.ErrClosed) {
-		return nil // sealed in between, and thereby synced
-	}
-	if err != nil {
-		w.stream.Doubts.Add(w.key.ID())
-	}
-	return err
-}
-
+// report says how the recording disk is: well, or what is wrong with it.
 func (s *Store) report(err error) {
 	if err == nil {
 		if s.health.OK(health.ScopeDisk) {

@@ -45,7 +45,13 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{store: s, stream: st, key: Key{Stream: streamName, Epoch: epoch, Start: start}, shown: streams.NewRecording(h), synced: time.Now()}
+	w := &Writer{
+		store:  s,
+		stream: st,
+		key:    Key{Stream: streamName, Epoch: epoch, Start: start},
+		shown:  streams.NewRecording(h),
+		synced: time.Now(),
+	}
 	defer func() { // also when something panics
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -53,7 +59,7 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 		if w.file != nil {
 			st.Catalog.Insert(catalog.Entry{ID: w.key.ID(), Bytes: w.mkv.Size(), State: Writing})
 			st.Use(w.key.ID()).Recording = w.shown
-			s.writers[w] = true
+			s.syncs.add(w)
 		}
 		st.Watchers.Notify()
 	}()
@@ -63,23 +69,17 @@ func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	return w, nil
 }
 
-// reserve makes sure that a segment may be created, and the only one of its stream, and gives its epoch.
+// reserve makes sure that a segment may be created, and the only one of its stream, and returns its epoch.
 func (s *Store) reserve(streamName string, start int64) (st *streams.Stream, epoch uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.readOnly {
 		return nil, 0, fmt.Errorf("cannot record stream %s: the store is %w", streamName, ErrClosed)
 	}
-	if err := s.unread.Of(streamName); err != nil {
+	if err := s.volume.Unread.Of(streamName); err != nil {
 		return nil, 0, err
 	}
 	st = s.stream(streamName)
-	if st.Paused != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrPaused, st.Paused)
-	}
-	if st.Deleting {
-		return nil, 0, fmt.Errorf("%w: %w", ErrPaused, health.SystemFault("deleting", nil, "The media of this stream is being deleted."))
-	}
 	if err := st.Admit(); err != nil {
 		return nil, 0, err
 	}
@@ -216,7 +216,7 @@ func (w *Writer) Flush() error {
 	w.mu.Lock()
 	w.unsynced, w.urgent = true, true
 	w.mu.Unlock()
-	w.store.flushed.Set()
+	w.store.syncs.asked.Set()
 	return nil
 }
 
@@ -315,7 +315,7 @@ func (w *Writer) discard() error {
 // held.
 func (w *Writer) finishWriting() {
 	w.shown.Finish()
-	delete(w.store.writers, w)
+	w.store.syncs.remove(w)
 	w.stream.Use(w.key.ID()).Recording = nil
 	w.stream.Release(w.key.ID())
 	w.stream.Watchers.Notify()

@@ -99,7 +99,7 @@ func Check(path string) error {
 	return nil
 }
 
-// unixMode gives a mode as chmod takes it.
+// unixMode returns a mode as chmod takes it.
 func unixMode(mode fs.FileMode) uint32 {
 	bits := uint32(mode.Perm())
 	if mode&fs.ModeSticky != 0 {

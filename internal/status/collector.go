@@ -1,7 +1,9 @@
 package status
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -54,22 +56,22 @@ func (c *Collector) Snapshot() Snapshot {
 	if free, total, err := c.Store.DiskFree(); err == nil {
 		s.Disk.FreeBytes, s.Disk.TotalBytes = int64(free), int64(total)
 	}
-	parts := make(map[health.Key]health.ComponentSnapshot)
+	components := make(map[health.Key]health.ComponentSnapshot)
 	for _, p := range c.Health.Snapshot() {
 		p.Redate(now)
-		parts[p.Key] = p
+		components[p.Key] = p
 		if p.Stream == "" {
 			s.Agent = appendConditions(s.Agent, p)
 		}
 	}
 	for _, info := range c.Streams() {
-		st := stream(info, parts, c.Store.Usage(info.Name))
+		st := stream(info, components, c.Store.Usage(info.Name))
 		if c.Forecast != nil {
 			st.Space.Forecast = c.Forecast(info.Name)
 		}
 		s.Streams = append(s.Streams, st)
 	}
-	s.Orphans = c.orphans(s.Streams, parts)
+	s.Orphans = c.orphans(s.Streams, components)
 	if c.Forecast != nil {
 		s.Disk.Forecast = c.Forecast("")
 	}
@@ -80,9 +82,9 @@ func (c *Collector) Snapshot() Snapshot {
 // streamJobs are those that report of a stream.
 var streamJobs = []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore}
 
-func stream(info StreamInfo, parts map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
-	part := func(job string) health.ComponentSnapshot { return parts[health.Key{Stream: info.Name, Job: job}] }
-	rec, up, ret := part(health.JobRecorder), part(health.JobUploader), part(health.JobRetention)
+func stream(info StreamInfo, components map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
+	component := func(job string) health.ComponentSnapshot { return components[health.Key{Stream: info.Name, Job: job}] }
+	rec, up, ret := component(health.JobRecorder), component(health.JobUploader), component(health.JobRetention)
 	st := Stream{
 		Name: info.Name,
 		Recorder: Recorder{
@@ -121,7 +123,7 @@ func stream(info StreamInfo, parts map[health.Key]health.ComponentSnapshot, usag
 		},
 	}
 	for _, name := range streamJobs {
-		st.Conditions = appendConditions(st.Conditions, part(name))
+		st.Conditions = appendConditions(st.Conditions, component(name))
 	}
 	return st
 }
@@ -147,4 +149,42 @@ func millis(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms)
+}
+
+// orphanJobs are those that go on for a stream that is not configured.
+var orphanJobs = []string{health.JobRetention, health.JobStore}
+
+// orphans are the streams beside those that are configured, by name.
+func (c *Collector) orphans(configured []Stream, components map[health.Key]health.ComponentSnapshot) []Orphan {
+	names := make(map[string]bool)
+	if c.Recorded != nil {
+		for _, name := range c.Recorded() {
+			names[name] = true
+		}
+	}
+	for key, component := range components {
+		if key.Stream != "" && len(component.Conditions) > 0 && slices.Contains(orphanJobs, key.Job) {
+			names[key.Stream] = true
+		}
+	}
+	for _, st := range configured {
+		delete(names, st.Name)
+	}
+	var list []Orphan
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		usage := c.Store.Usage(name)
+		o := Orphan{
+			Name: name, Segments: usage.Segments, UsedBytes: usage.Bytes, QuarantineBytes: usage.Quarantine, NotUploadedBytes: usage.PendingBytes,
+			Oldest: usage.Oldest, Newest: usage.Newest,
+			DeletedBeforeUpload: components[health.Key{Stream: name, Job: health.JobRetention}].Numbers[health.DeletedBeforeUpload],
+		}
+		if c.Policy != nil {
+			o.Policy = c.Policy(name)
+		}
+		for _, job := range orphanJobs {
+			o.Conditions = appendConditions(o.Conditions, components[health.Key{Stream: name, Job: job}])
+		}
+		list = append(list, o)
+	}
+	return list
 }

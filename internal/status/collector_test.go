@@ -89,9 +89,9 @@ func TestAgesAreThoseOfTheHubWhateverItsClockShowed(t *testing.T) {
 		registry := health.NewRegistry(func() time.Time { return clock })
 		c, _ := newCollector("door")
 		c.Started, c.Health, c.Now = clock, registry, func() time.Time { return testtools.Stepped(clock.Add(5*time.Hour), step) }
-		part := registry.Component("door", health.JobRecorder)
-		part.SetState("waiting for the camera")
-		part.Report(health.ScopeRecord, health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
+		component := registry.Component("door", health.JobRecorder)
+		component.SetState("waiting for the camera")
+		component.Report(health.ScopeRecord, health.Failed, health.SystemFault("camera", nil, "The camera cannot be reached."))
 		registry.Component("", health.JobCloud).Report("credentials", health.Degraded, health.SystemFault("network", nil, "There is no network."))
 		sent, err := json.Marshal(c.Snapshot())
 		if err != nil {
@@ -189,9 +189,9 @@ func TestLossesOfAStreamThatIsNotConfiguredAreShown(t *testing.T) {
 	c.Recorded = func() []string { return []string{"door", "media", "both"} }
 	c.Policy = func(string) string { return "kept for 30 days" }
 	for _, name := range []string{"both", "lost"} {
-		part := registry.Component(name, health.JobRetention)
-		part.Counter(health.DeletedBeforeUpload).Restore(7)
-		part.Report("losses", health.Degraded, health.SystemFault("deleted-before-upload", nil, "Recordings of %s were deleted.", name))
+		component := registry.Component(name, health.JobRetention)
+		component.Counter(health.DeletedBeforeUpload).Restore(7)
+		component.Report("losses", health.Degraded, health.SystemFault("deleted-before-upload", nil, "Recordings of %s were deleted.", name))
 	}
 	registry.Component("lost", health.JobUploader).Report(health.ScopeUpload, health.Failed, health.SystemFault("upload", nil,
 		"Not of a stream that is gone."))

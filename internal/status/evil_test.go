@@ -31,8 +31,8 @@ func TestStatusShowsNothingAsItCame(t *testing.T) {
 				Streams: []Stream{{Name: text, Recorder: Recorder{Job: job}, Uploader: Uploader{Job: job}}},
 			}
 			path := filepath.Join(t.TempDir(), "s")
-			part := health.NewRegistry(time.Now).Component("", health.JobAPI)
-			server, err := NewServer(path, func() Snapshot { return sent }, part, zap.NewNop())
+			component := health.NewRegistry(time.Now).Component("", health.JobAPI)
+			server, err := NewServer(path, func() Snapshot { return sent }, component, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 
@@ -22,14 +21,6 @@ type LogLevel interface {
 }
 
 const (
-	pathStatus   = "/v1/status"
-	pathSettings = "/v1/settings"
-	pathLogLevel = "/v1/log-level"
-	pathReload   = "/v1/reload"
-	pathSecrets  = "/v1/read-secrets"
-	pathMetrics  = "/metrics"
-
-	pathDeleteStream = "/v1/delete-stream"
 	// maxLevelName is far more than the name of any level.
 	maxLevelName = 64
 	// maxStreamName is that of KVS. Source: API, CreateStream.
@@ -110,11 +101,4 @@ func (s *Server) ServeReadSecrets(read func()) {
 	s.Handle("POST "+pathSecrets, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		read()
 	}))
-}
-
-func (s *Server) writeJSON(w http.ResponseWriter, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(value); err != nil {
-		s.log.Debug("a reader of the local API went away", zap.Error(err))
-	}
 }

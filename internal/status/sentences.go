@@ -74,3 +74,17 @@ func deletions(st Stream) string {
 	return fmt.Sprintf("the next pass deletes %s, of which %s are not uploaded.", humanize.Bytes(f.NextBytes),
 		humanize.Bytes(f.NextNotUploaded))
 }
+
+// sentence says what an orphan is, and how to be rid of it.
+func (o Orphan) sentence() string {
+	if o.Segments == 0 && o.UsedBytes == 0 {
+		return "The stream is not configured for this hub, and there are no recordings of it left."
+	}
+	text := fmt.Sprintf("The stream is not configured for this hub; its %s (%s, of which %s are not uploaded) stay",
+		humanize.Count(o.Segments, "recording"),
+		humanize.Bytes(o.UsedBytes), humanize.Bytes(o.NotUploadedBytes))
+	if o.Policy != "" {
+		text += ", " + o.Policy
+	}
+	return text + ". `kvs-edge-agent streams delete " + o.Name + "` deletes them."
+}

@@ -3,6 +3,7 @@ package status
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +16,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// socketMode lets the agent's user and group speak to it, and nobody else.
-const socketMode = 0o660
-
-// maxSocketPath is what fits sockaddr_un on Linux, less the closing zero.
-const maxSocketPath = 107
-
 const (
 	// maxBody bounds the body and the header of a request, in bytes; real ones have some hundred.
 	maxBody = 64 << 10
@@ -32,11 +27,11 @@ const (
 
 // Server serves the local API on a unix socket.
 type Server struct {
-	listener *socket
-	part     *health.Component
-	http     *http.Server
-	mux      *http.ServeMux
-	log      *zap.Logger
+	listener  *socket
+	component *health.Component
+	http      *http.Server
+	mux       *http.ServeMux
+	log       *zap.Logger
 }
 
 // Handle adds to the local API. The pattern is as for http.ServeMux; call it before Run.
@@ -45,7 +40,7 @@ func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, 
 // NewServer binds the socket. A socket file left by an agent that died is replaced; one that
 // answers belongs to a running agent and is an error, and so is what is no socket: a wrong path must
 // not cost a file.
-func NewServer(path string, snapshot func() Snapshot, part *health.Component, log *zap.Logger) (*Server, error) {
+func NewServer(path string, snapshot func() Snapshot, component *health.Component, log *zap.Logger) (*Server, error) {
 	if len(path) > maxSocketPath {
 		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter "+
 			"one", path, maxSocketPath)
@@ -55,7 +50,7 @@ func NewServer(path string, snapshot func() Snapshot, part *health.Component, lo
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	s := &Server{listener: listener, part: part, mux: mux, log: log, http: &http.Server{
+	s := &Server{listener: listener, component: component, mux: mux, log: log, http: &http.Server{
 		Handler: wholeBodies(mux, bodyTimeout), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,
 	}}
 	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { s.writeJSON(w, snapshot()) })
@@ -85,15 +80,11 @@ func wholeBodies(next http.Handler, timeout time.Duration) http.Handler {
 	})
 }
 
-func unusable(err error) error {
-	return fmt.Errorf("cannot open the local API: %w; set AWS_KVS_EDGE_SOCKET to a path that the agent's user may write to", err)
-}
-
 // Run serves until ctx ends, then removes the socket. A socket that somebody removes meanwhile is made again.
 func (s *Server) Run(ctx context.Context) error {
 	watching, end := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { s.listener.watch(watching, s.part, s.log) })
+	watch.Go(func() { s.listener.watch(watching, s.component, s.log) })
 	defer watch.Wait()
 	defer end()
 	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
@@ -102,4 +93,11 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("the local API stopped: %w", err)
 	}
 	return nil
+}
+
+func (s *Server) writeJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		s.log.Debug("a reader of the local API went away", zap.Error(err))
+	}
 }

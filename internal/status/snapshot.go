@@ -9,6 +9,16 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
+// Verdict sums up a snapshot for monitoring.
+type Verdict string
+
+// The verdicts, best first.
+const (
+	Healthy  Verdict = "healthy"
+	Degraded Verdict = "degraded"
+	Down     Verdict = "down"
+)
+
 // Snapshot is the agent at one instant: the body of GET /v1/status.
 type Snapshot struct {
 	Time    time.Time `json:"time"`
@@ -124,4 +134,18 @@ func JobStatus(p health.ComponentSnapshot) (health.Class, string) {
 		return c.Class, c.Text
 	}
 	return health.Success, ""
+}
+
+// Orphan is a stream that is not configured for this hub: its recordings stay under the last policy that it had.
+type Orphan struct {
+	Name                string      `json:"name"`
+	Segments            int         `json:"segments"`
+	UsedBytes           int64       `json:"usedBytes"`
+	QuarantineBytes     int64       `json:"quarantineBytes,omitempty"`
+	NotUploadedBytes    int64       `json:"notUploadedBytes"`
+	Oldest              time.Time   `json:"oldest,omitzero"`
+	Newest              time.Time   `json:"newest,omitzero"`
+	Policy              string      `json:"policy,omitempty"` // what is kept of it, for people
+	DeletedBeforeUpload int64       `json:"deletedBeforeUpload"`
+	Conditions          []Condition `json:"conditions,omitempty"`
 }

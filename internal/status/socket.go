@@ -88,7 +88,7 @@ func (s *socket) inPlace() bool {
 }
 
 // watch makes the socket again when its file is gone, until ctx ends.
-func (s *socket) watch(ctx context.Context, part *health.Component, log *zap.Logger) {
+func (s *socket) watch(ctx context.Context, component *health.Component, log *zap.Logger) {
 	ticker := time.NewTicker(watchSocket)
 	defer ticker.Stop()
 	for {
@@ -98,19 +98,19 @@ func (s *socket) watch(ctx context.Context, part *health.Component, log *zap.Log
 		case <-ticker.C:
 		}
 		if s.inPlace() {
-			part.OK(scopeSocket)
+			component.OK(scopeSocket)
 			continue
 		}
 		err := s.bind()
 		if err == nil {
-			part.OK(scopeSocket)
+			component.OK(scopeSocket)
 			log.Warn("somebody removed the socket of the local API: it is made again", zap.String("socket", s.path))
 			continue
 		}
 		fault := health.UserFault(CodeSocket, err,
 			"The socket %s of the local API was removed and cannot be made again, so that kvs-edge-agent status and reload do not work: move "+
 				"away what is in its place, and let the agent's user write to its directory.", s.path)
-		if part.Report(scopeSocket, health.Degraded, fault) {
+		if component.Report(scopeSocket, health.Degraded, fault) {
 			log.Error("cannot make the socket of the local API again", zap.String("code", fault.Code), zap.String("socket", s.path), zap.Error(err))
 		}
 	}
@@ -147,3 +147,13 @@ func (s *socket) Close() error {
 
 // Addr implements net.Listener.
 func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+
+// socketMode lets the agent's user and group speak to it, and nobody else.
+const socketMode = 0o660
+
+// maxSocketPath is what fits sockaddr_un on Linux, less the closing zero.
+const maxSocketPath = 107
+
+func unusable(err error) error {
+	return fmt.Errorf("cannot open the local API: %w; set AWS_KVS_EDGE_SOCKET to a path that the agent's user may write to", err)
+}

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // Whatever somebody does to the socket's file, it is made again, and whoever is connected stays so.
@@ -38,8 +40,8 @@ func TestTheSocketComesBackByItself(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = os.RemoveAll(dir) })
 			path := filepath.Join(dir, "state", "agent.sock")
-			part := health.NewRegistry(time.Now).Component("", health.JobAPI)
-			server, err := NewServer(path, func() Snapshot { return Snapshot{Version: "x"} }, part, zap.NewNop())
+			component := health.NewRegistry(time.Now).Component("", health.JobAPI)
+			server, err := NewServer(path, func() Snapshot { return Snapshot{Version: "x"} }, component, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,19 +55,19 @@ func TestTheSocketComesBackByItself(t *testing.T) {
 			if err := harm(path); err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-				if got, err := NewClient(path).Status(t.Context()); err == nil && got.Version == "x" {
-					break
-				} else if time.Now().After(deadline) {
-					t.Fatal(err)
+			testtools.Eventually(t, time.Minute, func() error {
+				got, err := NewClient(path).Status(t.Context())
+				if err == nil && got.Version != "x" {
+					err = fmt.Errorf("another version answers: %q", got.Version)
 				}
-			}
+				return err
+			})
 			stop()
 			running.Wait()
 			if _, err := os.Lstat(path); !os.IsNotExist(err) {
 				t.Errorf("the socket is left: %v", err)
 			}
-			if worst, ok := part.Snapshot().Worst(); ok {
+			if worst, ok := component.Snapshot().Worst(); ok {
 				t.Errorf("%+v", worst)
 			}
 		})

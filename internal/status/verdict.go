@@ -6,16 +6,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// Verdict sums up a snapshot for monitoring.
-type Verdict string
-
-// The verdicts, best first.
-const (
-	Healthy  Verdict = "healthy"
-	Degraded Verdict = "degraded"
-	Down     Verdict = "down"
-)
-
 // verdict is down when every stream's recording has failed (or the agent itself), degraded when
 // anything at all is more than information.
 func verdict(s Snapshot) Verdict {

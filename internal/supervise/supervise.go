@@ -25,7 +25,8 @@ const Code = "internal-error"
 func Do(what string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = health.SystemFault(Code, PanicError(p), "%s was stopped by an internal error; it is started again. Please report it with the log.", what)
+			err = health.SystemFault(Code, PanicError(p),
+				"%s was stopped by an internal error; it is started again. Please report it with the log.", what)
 		}
 	}()
 	return f()

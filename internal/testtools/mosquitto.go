@@ -45,15 +45,12 @@ func Mosquitto(tb testing.TB, caFile, certFile, keyFile string, lines ...string)
 		_ = command.Process.Kill()
 		_ = command.Wait()
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	Eventually(tb, 10*time.Second, func() error {
 		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-			return address
+		if err != nil {
+			return fmt.Errorf("mosquitto does not come up: %w", err)
 		}
-		if time.Now().After(deadline) {
-			tb.Fatalf("mosquitto does not come up: %v", err)
-		}
-		time.Sleep(10 * time.Millisecond) // until it listens
-	}
+		return conn.Close()
+	})
+	return address
 }

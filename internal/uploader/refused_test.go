@@ -1,6 +1,7 @@
 package uploader
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/refused"
 )
@@ -233,9 +235,12 @@ func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoSession(t *testing.T) {
 	w.pass(25 * time.Hour)
 	store := &stubborn{watchedStore: w.store, fails: map[segment.Key]bool{w.store.Refused(door)[0].Key: true}}
 	stop := w.run(w.uploader(clock, func(o *Options) { o.Store = store }))
-	for end := time.Now().Add(patience); store.count() == 0 && time.Now().Before(end); { // nothing else is pending
-		time.Sleep(time.Millisecond)
-	}
+	testtools.Eventually(t, patience, func() error { // nothing else is pending
+		if store.count() == 0 {
+			return errors.New("the refused fragment is not asked for")
+		}
+		return nil
+	})
 	before := w.service.Stats(door).Sessions
 	writer := w.create(640)
 	for n := range 10 {
@@ -253,9 +258,12 @@ func TestARefusedFragmentThatCannotBeQueuedHoldsUpNoSession(t *testing.T) {
 	w.pass(queue.UnreadableFor + refused.LookEvery)
 	w.fragment(writer, 2*time.Second, 300)
 	w.await(2 + 10 + 2)
-	for end := time.Now().Add(patience); w.reports(codeStore) && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	testtools.Eventually(t, patience, func() error {
+		if w.reports(codeStore) {
+			return fmt.Errorf("status says %+v", w.health.Snapshot())
+		}
+		return nil
+	})
 	stop()
 	must(t, writer.Seal())
 	w.expectAll()
@@ -390,8 +398,6 @@ func TestASegmentThatCannotBeOpenedOnceIsTriedAgainInSeconds(t *testing.T) {
 	}
 }
 
-var errNoDescriptor = fmt.Errorf("cannot open: %w", syscall.EMFILE)
-
 // A service that repeats that a fragment is coming in, and never says that it is there, holds no session for ever.
 func TestAServiceThatRepeatsItselfIsLeft(t *testing.T) {
 	t.Parallel()
@@ -412,7 +418,10 @@ func TestAServiceThatRepeatsItselfIsLeft(t *testing.T) {
 			if controller.Flush() != nil {
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-r.Context().Done():
+			}
 		}
 	})
 	w.drain(w.uploader(func(o *Options) { o.StallTimeout = 200 * time.Millisecond }))

@@ -49,7 +49,7 @@ func (a answer) encode(now time.Time) ([]byte, error) {
 }
 
 // parse reads an upload/request. Where it cannot be followed, wrong is a sentence that
-// tells the asker why; the request still has what could be read of RequestId and StreamName, by
+// says why; the request still has what could be read of RequestId and StreamName, by
 // which the answer is recognised.
 func parse(payload []byte) (in request, wrong string) {
 	if len(payload) > maxMessage {

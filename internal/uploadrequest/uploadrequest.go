@@ -44,7 +44,7 @@ type Uploader func(ctx context.Context, stream string, from, to time.Time, each 
 type Inbox interface {
 	// Ready receives when there may be requests.
 	Ready() <-chan struct{}
-	// Take goes through the requests that are there. acknowledge tells the broker that it need not send one again, and
+	// Take goes through the requests that are there. acknowledge notifies the broker that it need not send one again, and
 	// never blocks.
 	Take(each func(payload []byte, acknowledge func()))
 }

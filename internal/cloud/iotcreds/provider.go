@@ -73,7 +73,7 @@ type Provider struct {
 	url    string
 	client *http.Client
 	ask    func(context.Context) (answer, error) // makes one request; its errors are faults
-	name   string                                // of what gives the credentials, for logs
+	name   string                                // where the credentials come from, for logs
 
 	mu        sync.Mutex
 	flight    chan struct{}   // guarded by mu, as all below: closed when the request under way ends

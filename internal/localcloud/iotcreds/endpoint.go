@@ -1,4 +1,4 @@
-// Package iotcreds plays what gives devices their credentials: the credentials endpoint of AWS IoT and the token exchange
+// Package iotcreds plays what issues the credentials of devices: the credentials endpoint of AWS IoT and the token exchange
 // of Greengrass.
 package iotcreds
 
@@ -91,10 +91,10 @@ func (c *Endpoint) issue(thing string, now time.Time) sigv4.AccessKey {
 	return key
 }
 
-// maxIssued bounds what is remembered of the keys given out.
+// maxIssued bounds what is remembered of the keys issued.
 const maxIssued = 1000
 
-// issued is what was given out to devices last.
+// issued is what was issued to devices last.
 type issued struct {
 	mu      sync.Mutex
 	secrets []string

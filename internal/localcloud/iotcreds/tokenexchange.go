@@ -16,7 +16,7 @@ const TokenExchangePath = "/2016-11-01/credentialprovider/"
 // repeatUntil is how long before their end the token exchange service stops to repeat credentials.
 const repeatUntil = 5 * time.Minute
 
-// TokenExchange is the component aws.greengrass.TokenExchangeService of a core: it gives the
+// TokenExchange is the component aws.greengrass.TokenExchangeService of a core: it returns the
 // credentials of its role alias over plain HTTP to whoever has the token, and repeats them until
 // shortly before their end.
 // Source: aws-greengrass-nucleus, CredentialRequestHandler.
@@ -26,10 +26,10 @@ type TokenExchange struct {
 
 	mu    sync.Mutex
 	token string          // guarded by mu, as below
-	key   sigv4.AccessKey // given last
+	key   sigv4.AccessKey // issued last
 }
 
-// NewTokenExchange gives the service on the core of that thing. It is an http.Handler, to be served
+// NewTokenExchange returns the service on the core of that thing. It is an http.Handler, to be served
 // on loopback.
 func (c *Endpoint) NewTokenExchange(thing, token string) *TokenExchange {
 	return &TokenExchange{endpoint: c, thing: thing, token: token}

@@ -77,7 +77,7 @@ func (c *ControlPlane) Run(ctx context.Context) {
 	}
 }
 
-// Step gives up what was not acknowledged in time and sends what is due.
+// Step fails what was not acknowledged in time and sends what is due.
 func (c *ControlPlane) Step() {
 	now := c.o.Now()
 	late := func(e *edgeRecord) bool {

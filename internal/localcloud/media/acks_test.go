@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 )
 
 // Nothing ends a fragment but what follows it: neither its last byte nor silence.
@@ -30,7 +32,7 @@ func TestAFragmentIsAcknowledgedWhenItEnds(t *testing.T) {
 		"head of the next Cluster":       {known, func(p *put) { p.write(next[:29]) }, withNext},
 		"next Cluster of unknown size":   {unknown, func(p *put) { p.write(unknownCluster(epoch+1000, frames(25, 20)...)) }, withNext},
 		"tag":                            {known, func(p *put) { p.write(endTag()) }, ended},
-		"tag behind others":              {known, func(p *put) { p.write(appendTags(nil, "a", "1"), endTag()) }, ended},
+		"tag behind others":              {known, func(p *put) { p.write(archive.AppendTags(nil, "a", "1"), endTag()) }, ended},
 		"tag, unknown size":              {unknown, func(p *put) { p.write(endTag()) }, ended},
 		"tag, shorter than allowed":      {short, func(p *put) { p.write(endTag()) }, ended},
 		"end of the body":                {known, func(p *put) { p.body.Close() }, ended},

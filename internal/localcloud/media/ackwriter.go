@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
 // writeTimeout ends a session whose producer does not take its acknowledgements.
@@ -22,12 +24,12 @@ type ackWriter struct {
 	delayed []ack // PERSISTED with a due time, in order
 	held    bool
 	ending  bool
-	wake    chan struct{} // capacity 1
+	wake    signal.Signal
 	done    chan struct{}
 }
 
 func newAckWriter(w http.ResponseWriter, rc *http.ResponseController) *ackWriter {
-	return &ackWriter{w: w, rc: rc, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	return &ackWriter{w: w, rc: rc, wake: signal.New(), done: make(chan struct{})}
 }
 
 func (a *ackWriter) push(k ack) {
@@ -38,7 +40,7 @@ func (a *ackWriter) push(k ack) {
 		a.delayed = append(a.delayed, k) // never overtaking a delayed one
 	}
 	a.mu.Unlock()
-	a.nudge()
+	a.wake.Set()
 }
 
 // hold stops the sending of what is pushed from now on, until hold(false): a black hole answers nothing.
@@ -49,14 +51,7 @@ func (a *ackWriter) hold(on bool) {
 	}
 	a.held = on
 	a.mu.Unlock()
-	a.nudge()
-}
-
-func (a *ackWriter) nudge() {
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
+	a.wake.Set()
 }
 
 // stop waits until everything pushed was sent, or ctx ended. Without patience, what is delayed is dropped.
@@ -67,7 +62,7 @@ func (a *ackWriter) stop(patience bool) {
 		a.delayed = nil
 	}
 	a.mu.Unlock()
-	a.nudge()
+	a.wake.Set()
 	<-a.done
 }
 
@@ -97,7 +92,7 @@ func (a *ackWriter) run(ctx context.Context, interval time.Duration, idle func()
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.wake:
+		case <-a.wake.C():
 		case <-due.C:
 		case <-tick.C:
 			idle()

@@ -7,14 +7,16 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 )
 
 // sendMedia writes the stream's fragments from where the request starts, and goes on as they come.
 func (s *Service) sendMedia(
 	ctx context.Context, w http.ResponseWriter, rc *http.ResponseController, st *streamState, request getMediaRequest,
 ) error {
-	files := mediaFiles{dir: s.o.Dir}
-	defer files.close()
+	files := s.archive.Reader()
+	defer files.Close()
 	st.mu.Lock()
 	at := request.first(st.fragments)
 	st.mu.Unlock()
@@ -25,7 +27,7 @@ func (s *Service) sendMedia(
 		list, changed, live := st.fragments, st.changed, st.session != nil
 		st.mu.Unlock()
 		if at < len(list) {
-			if err := s.sendFragment(w, &files, list[at]); err != nil {
+			if err := s.sendFragment(w, files, list[at]); err != nil {
 				return err
 			}
 			at++
@@ -54,33 +56,33 @@ func (s *Service) sendMedia(
 // sendFragment writes a fragment as KVS does: the head of its producer's session, the Tags that
 // say which fragment it is, the Cluster and what the producer sent behind it, both byte by byte, and
 // the Tags with the place in the stream.
-func (s *Service) sendFragment(w io.Writer, files *mediaFiles, f Fragment) error {
-	if err := files.open(f); err != nil {
+func (s *Service) sendFragment(w io.Writer, files *archive.Reader, f Fragment) error {
+	if err := files.Open(f); err != nil {
 		return err
 	}
-	head, tail := []byte(nil), f.tail
-	if f.head == "" { // of a version that kept neither the head nor the tags as they were sent
-		head = appendHeader(nil, f.Stream, files.header)
+	head, tail := []byte(nil), f.Tail
+	if f.Head == "" { // of a version that kept neither the head nor the tags as they were sent
+		head = archive.AppendHeader(nil, f.Stream, files.Header())
 		tail = appendProducerTags(nil, f.Tags)
-	} else if kept, err := s.heads.read(f.head); err != nil {
+	} else if kept, err := s.archive.Head(f.Head); err != nil {
 		return err
 	} else {
 		head = kept
 	}
-	head = appendTags(head,
+	head = archive.AppendTags(head,
 		"AWS_KINESISVIDEO_FRAGMENT_NUMBER", f.Number,
 		"AWS_KINESISVIDEO_SERVER_TIMESTAMP", seconds(f.Server),
 		"AWS_KINESISVIDEO_PRODUCER_TIMESTAMP", seconds(f.Producer),
 	)
-	head = append(append(head, f.lead...), f.clusterHead...)
+	head = append(append(head, f.Lead...), f.ClusterHead...)
 	if _, err := w.Write(head); err != nil {
 		return err
 	}
-	if _, err := io.Copy(w, files.clusterAsSent(f)); err != nil {
+	if _, err := io.Copy(w, files.ClusterAsSent(f)); err != nil {
 		return err
 	}
 	behind := max(0, s.o.Now().Sub(f.Server).Milliseconds())
-	_, err := w.Write(appendTags(tail[:len(tail):len(tail)],
+	_, err := w.Write(archive.AppendTags(tail[:len(tail):len(tail)],
 		"AWS_KINESISVIDEO_MILLIS_BEHIND_NOW", strconv.FormatInt(behind, 10),
 		"AWS_KINESISVIDEO_CONTINUATION_TOKEN", f.Number,
 	))
@@ -96,7 +98,7 @@ func appendProducerTags(b []byte, tags []Tag) []byte {
 	for _, t := range tags {
 		pairs = append(pairs, t.Name, t.Value)
 	}
-	return appendTags(b, pairs...)
+	return archive.AppendTags(b, pairs...)
 }
 
 // seconds is a time as the tags have it: seconds since 1970 with milliseconds.

@@ -1,21 +1,7 @@
 // Package media plays PutMedia and GetMedia of Kinesis Video Streams: an http.Handler that takes
-// fragments, checks them as strictly as the documentation says, acknowledges them, keeps them on
-// disk and returns them. It owns what lies in Options.Dir and knows nothing of the agent, of
+// fragments, checks them as strictly as the documentation says, acknowledges them, has them kept on
+// disk (package archive) and returns them. It knows nothing of the agent, of
 // signatures (Options.Verify) or of how streams come to be (Options.Streams).
-//
-// # On disk
-//
-// Dir holds one Matroska file per stream, <stream>.mkv, that grows by one Cluster per fragment and
-// can be opened by any tool at any time, and fragments.jsonl with one line per fragment. A session
-// with another codec configuration begins a further file, <stream>-2.mkv. Fragments lie there in
-// the order of arrival and exactly as they were sent, repeated ones too, so that repeats can be
-// counted; only those of RELATIVE sessions get a new Cluster head, with the absolute time, and
-// keep their own in fragments.jsonl.
-// What producers sent before their first Clusters is in heads/, each distinct one once, and what
-// they sent between Clusters, tags above all, in tags.jsonl. PERSISTED is sent when the file system
-// has taken the bytes and the lines: they survive the end of the process, not a power cut.
-// Directories of versions without heads/ are opened and continued; GetMedia then writes a head of
-// its own for the old fragments.
 //
 // # GetMedia
 //

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
@@ -66,7 +67,7 @@ func (se *session) tap(p []byte) error {
 	f := se.current
 	if f == nil { // the head; its number comes with the Timestamp
 		f = &fragment{hash: sha256.New(), server: se.service.o.Now(), offset: se.reader.Offset() - int64(len(p))}
-		f.buffer, se.file.spare = se.file.spare[:0], nil
+		f.buffer, se.file.Spare = se.file.Spare[:0], nil
 		se.current = f
 	}
 	f.received += int64(len(p))
@@ -84,7 +85,7 @@ func (se *session) tap(p []byte) error {
 // spill writes what is buffered behind the last stored fragment.
 func (se *session) spill(f *fragment) error {
 	f.hash.Write(f.buffer)
-	if _, err := se.file.f.WriteAt(f.buffer, se.file.end+f.stored-int64(len(f.buffer))); err != nil {
+	if err := se.file.WriteBehind(f.buffer, f.stored-int64(len(f.buffer))); err != nil {
 		return fail(internalError, "", "cannot store media: %v", err)
 	}
 	f.buffer = f.buffer[:0]
@@ -126,7 +127,7 @@ func (se *session) beginFragment(h *strictmkv.Header, event strictmkv.Event) err
 	}
 	if se.relative {
 		f.clusterHead = slices.Clone(f.buffer)
-		f.buffer = appendClusterHead(f.buffer[:0], int64(time.Duration(f.producer.UnixMilli())*time.Millisecond/h.TimestampScale))
+		f.buffer = archive.AppendClusterHead(f.buffer[:0], int64(time.Duration(f.producer.UnixMilli())*time.Millisecond/h.TimestampScale))
 		f.stored = int64(len(f.buffer))
 	}
 	return se.strike(AtFragmentStart)
@@ -200,12 +201,21 @@ func (se *session) endFragment(h *strictmkv.Header) error {
 		return err
 	}
 	f.sum = hex.EncodeToString(f.hash.Sum(nil))
-	se.file.spare, f.buffer = f.buffer, nil
+	se.file.Spare, f.buffer = f.buffer, nil
 	se.last, se.any = f.latest, true
 	se.current = nil
 	se.pending, se.before = f, f
 	return nil
 }
 
-// discard cuts off what was written of a fragment that is not stored.
-func (m *mediaFile) discard() error { return m.f.Truncate(m.end) }
+// keepHeads stores what the producer sent before its first Cluster: as it was sent for the first
+// fragment, and without the Tags that stood before Tracks for those that follow.
+func (se *session) keepHeads(sent []byte, h *strictmkv.Header) (err error) {
+	if se.firstHead, err = se.service.archive.KeepHead(archive.WithUnknownSize(sent, h.SegmentSize)); err != nil {
+		return fail(internalError, "", "cannot store the head: %v", err)
+	}
+	if se.head, err = se.service.archive.KeepHead(archive.Without(archive.WithUnknownSize(sent, h.SegmentSize), se.earlyTags)); err != nil {
+		return fail(internalError, "", "cannot store the head: %v", err)
+	}
+	return nil
+}

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 )
 
 // getMedia reads an answer of GetMedia to its end.
@@ -266,7 +268,7 @@ func TestGetMediaFollowsTheStream(t *testing.T) {
 	p.expect(ackOf("BUFFERING", epoch))
 	answer := make(chan []byte)
 	go func() { answer <- c.getMedia(t, earliest) }()
-	p.write(appendTags(nil, "a", "1"), endTag())
+	p.write(archive.AppendTags(nil, "a", "1"), endTag())
 	p.expect(stored(epoch)[1:]...)
 	p.write(second(epoch + 1000))
 	p.body.Close()
@@ -275,7 +277,7 @@ func TestGetMediaFollowsTheStream(t *testing.T) {
 	if len(parts) != 2 {
 		t.Fatalf("%d fragments, want 2", len(parts))
 	}
-	if tail := parts[0][6:8]; !bytes.Equal(tail[0].bytes, appendTags(nil, "a", "1")) || !bytes.Equal(tail[1].bytes, endTag()) {
+	if tail := parts[0][6:8]; !bytes.Equal(tail[0].bytes, archive.AppendTags(nil, "a", "1")) || !bytes.Equal(tail[1].bytes, endTag()) {
 		t.Errorf("behind the first Cluster stands %q", tail)
 	}
 }
@@ -293,7 +295,7 @@ func TestADirectoryWithoutHeadsIsServed(t *testing.T) {
 		t.Errorf("the fragments have %q, want %q", got, want)
 	}
 	p := c.open(t)
-	p.write(streamHead(video(1, otherAVCC(avcC[len(avcC)-1]+1))), second(epoch+30_000), appendTags(nil, "e", "5"))
+	p.write(streamHead(video(1, otherAVCC(avcC[len(avcC)-1]+1))), second(epoch+30_000), archive.AppendTags(nil, "e", "5"))
 	p.body.Close()
 	p.rest()
 	list := c.Fragments("cam")
@@ -302,7 +304,8 @@ func TestADirectoryWithoutHeadsIsServed(t *testing.T) {
 	}
 	checkFileHoldsWhatIsListed(t, c)
 	tails := [][]byte{
-		appendTags(nil, "a", "ü", "b", ""), appendTags(nil, "c", "3"), nil, nil, appendTags(nil, "d", "4"), appendTags(nil, "e", "5"),
+		archive.AppendTags(nil, "a", "ü", "b", ""), archive.AppendTags(nil, "c", "3"), nil, nil, archive.AppendTags(nil, "d", "4"),
+		archive.AppendTags(nil, "e", "5"),
 	}
 	parts := walk(t, c.getMedia(t, earliest))
 	if len(parts) != 6 {

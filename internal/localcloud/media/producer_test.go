@@ -13,6 +13,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 )
 
 // The producer of these tests writes its Matroska byte by byte.
@@ -101,7 +103,7 @@ func frames(n, size int) [][]byte {
 func second(at int64) []byte { return cluster(at, frames(25, 100)...) }
 
 // endTag is the tag that ends the fragment before it.
-func endTag() []byte { return appendTags(nil, endOfFragment, "") }
+func endTag() []byte { return archive.AppendTags(nil, endOfFragment, "") }
 
 const epoch = int64(1_700_000_000_000) // ms
 

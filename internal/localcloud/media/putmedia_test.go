@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 )
 
@@ -180,7 +181,7 @@ var sameTags = func(n int, name, value string) []byte {
 	for range n {
 		pairs = append(pairs, name, value)
 	}
-	return appendTags(nil, pairs...)
+	return archive.AppendTags(nil, pairs...)
 }
 var headWithSound = streamHead(video(1, avcC), audio(2))
 
@@ -311,7 +312,7 @@ func TestFragmentsWithinTheLimitsAreTaken(t *testing.T) {
 		},
 		{
 			"tags between",
-			[][]byte{streamHead(), appendTags(nil, "a", "b"), second(epoch), appendTags(nil, "a", "b"), second(epoch + 1000)},
+			[][]byte{streamHead(), archive.AppendTags(nil, "a", "b"), second(epoch), archive.AppendTags(nil, "a", "b"), second(epoch + 1000)},
 			slices.Concat(stored(epoch), stored(epoch+1000)),
 		},
 		{
@@ -427,7 +428,7 @@ func TestARestartGoesOnWhereItStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A kill in the middle of writing leaves a torn line and a torn cluster.
-	for name, torn := range map[string]string{"cam.mkv": "\x1F\x43\xB6\x75 torn", indexName: `{"stream":"ca`} {
+	for name, torn := range map[string]string{"cam.mkv": "\x1F\x43\xB6\x75 torn", "fragments.jsonl": `{"stream":"ca`} {
 		f, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
@@ -183,7 +184,7 @@ func byteOf(body []byte, what []byte) string {
 var blockAt21 = []byte{0xA3, 0x01, 0, 0, 0, 0, 0, 0, 28, 0x81, 0x52, 0x08} // the block at 21 s
 var lasting21 = cluster(epoch, frame(1, 0, true, 20), frame(1, 21_000, false, 20))
 var blockOf2 = frame(2, 40, false, 20)
-var awsTag = appendTags(nil, "AWSnap", "7")
+var awsTag = archive.AppendTags(nil, "AWSnap", "7")
 var pictureAndSound = streamHead(video(1, avcC), audio(2))
 var deletingCam = lookup{"cam": {Name: "cam", Status: "DELETING"}}
 var beyondTime = func(h http.Header) {
@@ -321,7 +322,7 @@ func TestAFailureOfTheDiskIsOneLine(t *testing.T) {
 	t.Parallel()
 	got := make(lines, 10)
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, headsName), nil, 0o600); err != nil { // in place of the folder
+	if err := os.WriteFile(filepath.Join(dir, "heads"), nil, 0o600); err != nil { // in place of the folder
 		t.Fatal(err)
 	}
 	c := start(t, Options{Dir: dir, Refusals: refusal.NewLog(got)})

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/refusal"
 )
@@ -59,21 +58,18 @@ const (
 // server must not set a ReadTimeout or WriteTimeout that it cannot lift, and wrappers of the
 // ResponseWriter must have Unwrap.
 type Service struct {
-	o        Options
-	log      *zap.Logger
-	faults   *Faults
-	index    *index // of fragments
-	tagIndex *index
-	heads    heads
-	number   numbers
-	ctx      context.Context // ends with Close
-	end      context.CancelCauseFunc
-	open     sync.WaitGroup // requests
+	o       Options
+	log     *zap.Logger
+	faults  *Faults
+	archive *archive.Archive
+	number  numbers
+	ctx     context.Context // ends with Close
+	end     context.CancelCauseFunc
+	open    sync.WaitGroup // requests
 
 	mu      sync.Mutex
 	closed  bool
 	streams map[string]*streamState
-	files   map[string]string // file name in Dir → stream
 }
 
 var (
@@ -92,47 +88,19 @@ func New(o Options) (*Service, error) {
 		o.Log = zap.NewNop()
 	}
 	o.Limits = o.Limits.orKVS()
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot make the media directory of the local cloud: %w", err)
-	}
-	s := &Service{o: o, log: o.Log, streams: map[string]*streamState{}, files: map[string]string{}}
-	s.heads.dir = filepath.Join(o.Dir, headsName)
+	s := &Service{o: o, log: o.Log, streams: map[string]*streamState{}}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.faults = newFaults(s.cut)
-	if err := s.recall(); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// recall opens the lists of fragments and of tags, and reads what earlier runs noted. Tags of a
-// fragment that was not noted are left out.
-func (s *Service) recall() error {
 	var fragments []Fragment
-	at := map[string]int{} // index by number
 	var err error
-	s.index, err = openIndex(filepath.Join(s.o.Dir, indexName), func(l line) {
-		at[l.Number] = len(fragments)
-		fragments = append(fragments, l.fragment())
-	})
-	if err != nil {
-		return fmt.Errorf("cannot read the local cloud's list of fragments: %w", err)
-	}
-	s.tagIndex, err = openIndex(filepath.Join(s.o.Dir, tagIndexName), func(l tagLine) {
-		if i, ok := at[l.Number]; ok {
-			f := &fragments[i]
-			f.Tags, f.lead, f.tail = append(f.Tags, l.Tags...), append(f.lead, l.Before...), append(f.tail, l.Behind...)
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("cannot read the local cloud's list of tags: %w", errors.Join(err, s.index.close()))
+	if s.archive, fragments, err = archive.Open(o.Dir); err != nil {
+		return nil, err
 	}
 	for _, f := range fragments {
 		s.stream(f.Stream).add(f)
-		s.files[f.File] = f.Stream
 		s.number.after(f.Number)
 	}
-	return nil
+	return s, nil
 }
 
 // Close ends all requests, waits for them, and closes the files.
@@ -146,7 +114,7 @@ func (s *Service) Close() error {
 	}
 	s.end(errClosed)
 	s.open.Wait()
-	errs := []error{s.index.close(), s.tagIndex.close()}
+	errs := []error{s.archive.Close()}
 	for _, st := range s.all() {
 		errs = append(errs, st.close())
 	}
@@ -226,6 +194,9 @@ func (s *Service) Fragments(stream string) []Fragment {
 	}
 	return list
 }
+
+// Fragment is one stored fragment.
+type Fragment = archive.Fragment
 
 // Stats of a stream since the Service was made.
 type Stats struct {

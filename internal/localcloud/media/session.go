@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
@@ -37,7 +38,7 @@ type session struct {
 	// All below belongs to the reading goroutine, but for bytes.waiting and bytes.idled.
 	bytes   *meteredBody
 	reader  *strictmkv.Reader
-	file    *mediaFile
+	file    *archive.File
 	current *fragment     // being read
 	pending *fragment     // read, and not ended by what follows it
 	before  *fragment     // the last that was read whole, ended or not
@@ -129,7 +130,7 @@ func (se *session) conclude(err error) {
 		}
 	}
 	if se.file != nil {
-		if err := se.file.discard(); err != nil {
+		if err := se.file.Discard(); err != nil {
 			log.Error("cannot drop an unfinished fragment from the media file", zap.Error(err))
 		}
 	}
@@ -244,14 +245,14 @@ func (se *session) store(f *fragment) error {
 	}
 	stored := Fragment{
 		Stream: se.st.name, Number: f.number, Producer: f.producer, Server: f.server, Duration: f.latest - f.begin,
-		Bytes: f.stored, Frames: f.frames(), SHA256: f.sum, File: se.file.name, Offset: se.file.end, Tags: f.tags,
-		head: f.head, clusterHead: f.clusterHead, lead: f.lead, tail: f.tail,
+		Bytes: f.stored, Frames: f.frames(), SHA256: f.sum, File: se.file.Name, Offset: se.file.End(), Tags: f.tags,
+		Head: f.head, ClusterHead: f.clusterHead, Lead: f.lead, Tail: f.tail,
 	}
-	if err := se.service.note(stored); err != nil {
+	if err := se.service.archive.Note(stored); err != nil {
 		return fail(internalError, "", "cannot note the fragment: %v", err)
 	}
 	se.st.update(func() {
-		se.file.end += f.stored
+		se.file.Commit(f.stored)
 		se.st.add(stored)
 		se.st.stats.Fragments++
 		se.st.stats.Bytes += stored.Bytes
@@ -269,18 +270,6 @@ func (se *session) store(f *fragment) error {
 		se.send(persisted)
 	}
 	return nil
-}
-
-// note writes the lines about a fragment. That of its tags goes first, so that a fragment in the
-// list has all that belongs to it.
-func (s *Service) note(f Fragment) error {
-	if len(f.Tags)+len(f.lead)+len(f.tail) > 0 {
-		l := tagLine{Stream: f.Stream, Number: f.Number, Tags: f.Tags, Before: f.lead, Behind: f.tail}
-		if err := s.tagIndex.append(l); err != nil {
-			return err
-		}
-	}
-	return s.index.append(f.line())
 }
 
 func (se *session) send(a ack) {

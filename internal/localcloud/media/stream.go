@@ -1,15 +1,11 @@
 package media
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
 )
 
@@ -30,17 +26,7 @@ type streamState struct {
 	session   *session
 	readers   map[*reader]struct{} // GetMedia connections
 	stats     Stats
-	current   *mediaFile // what is appended to; nil until the first session
-}
-
-// mediaFile is the Matroska file that a stream's fragments are appended to. Its methods are called
-// by the stream's one session only; end is read by others under the stream's mutex.
-type mediaFile struct {
-	name   string
-	f      *os.File
-	header *strictmkv.Header
-	end    int64  // of the last stored fragment; what lies behind it is not committed
-	spare  []byte // buffer of the fragment before, for the next one
+	current   *archive.File // what is appended to; nil until the first session
 }
 
 func newStreamState(s *Service, name string) *streamState {
@@ -77,7 +63,7 @@ func (st *streamState) close() error {
 	if st.current == nil {
 		return nil
 	}
-	return st.current.f.Close()
+	return st.current.Close()
 }
 
 // cut resets the stream's open connections.
@@ -123,23 +109,23 @@ func (st *streamState) release(old *session) {
 }
 
 // fileFor returns the file that fragments with that header are appended to.
-func (st *streamState) fileFor(h *strictmkv.Header) (*mediaFile, error) {
+func (st *streamState) fileFor(h *strictmkv.Header) (*archive.File, error) {
 	if st.current == nil {
 		if err := st.reopen(); err != nil {
 			return nil, err
 		}
 	}
-	if st.current != nil && st.current.header.SameMedia(h) {
+	if st.current != nil && st.current.Takes(h) {
 		return st.current, nil
 	}
-	next, err := st.service.createFile(st.name, h)
+	next, err := st.service.archive.Create(st.name, h)
 	if err != nil {
 		return nil, err
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.current != nil {
-		if err := st.current.f.Close(); err != nil {
+		if err := st.current.Close(); err != nil {
 			return nil, err
 		}
 	}
@@ -147,90 +133,14 @@ func (st *streamState) fileFor(h *strictmkv.Header) (*mediaFile, error) {
 	return next, nil
 }
 
-// reopen goes on with the file that an earlier run wrote last, and cuts off what it did not commit.
-func (st *streamState) reopen() error {
+// reopen goes on with the file that an earlier run wrote last.
+func (st *streamState) reopen() (err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if len(st.fragments) == 0 {
-		return nil
+	if len(st.fragments) > 0 {
+		st.current, err = st.service.archive.Continue(st.fragments[len(st.fragments)-1])
 	}
-	last := st.fragments[len(st.fragments)-1]
-	path := filepath.Join(st.service.o.Dir, last.File)
-	f, err := os.OpenFile(path, os.O_RDWR, 0o644)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // taken away by the user; a further file begins
-	}
-	if err != nil {
-		return err
-	}
-	header, err := readHeader(f)
-	end := last.Offset + last.Bytes
-	if err == nil {
-		err = f.Truncate(end)
-	}
-	if err != nil {
-		f.Close()
-		return fmt.Errorf("cannot go on with %s: %w", path, err)
-	}
-	st.current = &mediaFile{name: last.File, f: f, header: header, end: end}
-	return nil
-}
-
-func readHeader(src io.Reader) (*strictmkv.Header, error) {
-	r := strictmkv.NewReader(src, strictmkv.Options{AsStored: true, MaxTracks: 127})
-	for {
-		event, err := r.Next()
-		if err != nil {
-			return nil, err
-		}
-		if event.Kind == strictmkv.KindHeader {
-			return r.Header(), nil
-		}
-	}
-}
-
-// maxBaseName keeps file names within the 255 bytes of file systems; stream names may have 256.
-const maxBaseName = 200
-
-// createFile makes <stream>.mkv, or <stream>-2.mkv and so on when that name is taken.
-func (s *Service) createFile(stream string, h *strictmkv.Header) (*mediaFile, error) {
-	base := stream
-	if len(base) > maxBaseName {
-		base = base[:maxBaseName]
-	}
-	for n := 1; ; n++ {
-		name := base + ".mkv"
-		if n > 1 {
-			name = fmt.Sprintf("%s-%d.mkv", base, n)
-		}
-		s.mu.Lock()
-		_, taken := s.files[name]
-		if !taken {
-			s.files[name] = stream
-		}
-		s.mu.Unlock()
-		if taken {
-			continue
-		}
-		f, err := os.OpenFile(filepath.Join(s.o.Dir, name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-		if errors.Is(err, os.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		head := appendHeader(nil, stream, h)
-		if _, err := f.Write(head); err != nil {
-			f.Close()
-			return nil, err
-		}
-		return &mediaFile{name: name, f: f, header: copyHeader(h), end: int64(len(head))}, nil
-	}
-}
-
-func copyHeader(h *strictmkv.Header) *strictmkv.Header {
-	c := *h
-	return &c
+	return err
 }
 
 // validName reports whether the name is one that CreateStream allows.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/archive"
 )
 
 // tagsOf lists each stored fragment's tags as "name=value …".
@@ -20,7 +22,7 @@ func tagsOf(c *cloud) (list []string) {
 	return list
 }
 
-func pairs(list ...string) []byte { return appendTags(nil, list...) }
+func pairs(list ...string) []byte { return archive.AppendTags(nil, list...) }
 
 var shortAt = func(at int64) []byte { return cluster(at, frames(3, 20)...) }
 
@@ -135,7 +137,7 @@ func TestTheLimitsOfTagsHoldForOneFragment(t *testing.T) {
 			p := c.open(t)
 			body := append(streamHead(), second(epoch)...)
 			for _, pairs := range test.tags {
-				body = appendTags(body, pairs...)
+				body = archive.AppendTags(body, pairs...)
 			}
 			body = append(body, second(epoch+1000)...)
 			go func() {
@@ -166,7 +168,8 @@ func TestTagsAreKept(t *testing.T) {
 			c := &cloud{Service: s, server: httptest.NewServer(s)}
 			t.Cleanup(c.server.Close)
 			p := c.open(t)
-			p.write(streamHead(), second(epoch), appendTags(nil, "a", "ü"), appendTags(nil, "b", ""), second(epoch+1000), appendTags(nil, "c", "3"))
+			p.write(streamHead(), second(epoch), archive.AppendTags(nil, "a", "ü"), archive.AppendTags(nil, "b", ""), second(epoch+1000),
+				archive.AppendTags(nil, "c", "3"))
 			p.body.Close()
 			p.rest()
 		} else if got, want := tagsOf(&cloud{Service: s}), []string{"a=ü b=", "c=3"}; !slices.Equal(got, want) {

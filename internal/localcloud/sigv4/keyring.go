@@ -70,7 +70,7 @@ func (k Keyring) Issue(thing string, now time.Time) AccessKey {
 }
 
 // Find returns the secret of an access key ID and whose it is. known is false for keys and tokens
-// that were never given out.
+// that were never issued.
 func (k Keyring) Find(id, token string) (secret string, s Identity, known bool) {
 	if user := k.User(); id == user.ID && token == "" {
 		return user.Secret, Identity{ID: id}, true

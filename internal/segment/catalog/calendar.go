@@ -133,7 +133,7 @@ func (c *calendar) after(epoch uint32, t int64) []correction {
 	return list[sort.Search(len(list), func(i int) bool { return list[i].until >= t }):]
 }
 
-// correction gives that which t is in.
+// correction returns the one that t is in.
 func (c *calendar) correction(epoch uint32, t int64) (p correction, ok bool) {
 	if list := c.after(epoch, t); len(list) > 0 && list[0].from <= t {
 		return list[0], true
@@ -141,7 +141,7 @@ func (c *calendar) correction(epoch uint32, t int64) (p correction, ok bool) {
 	return p, false
 }
 
-// recorded gives when a frame was recorded that is dated t.
+// recorded is when a frame was recorded that is dated t.
 func (c *calendar) recorded(epoch uint32, t int64) int64 {
 	if len(c.corrections) == 0 && len(c.starts) == 0 {
 		return t // nearly always
@@ -150,7 +150,7 @@ func (c *calendar) recorded(epoch uint32, t int64) int64 {
 	return min(t+p.add(), c.latest(epoch))
 }
 
-// span gives when a segment was recorded.
+// span is when a segment was recorded.
 func (c *calendar) span(e Entry) (from, to int64) {
 	from = c.recorded(e.Epoch, e.Start)
 	return from, max(from, c.recorded(e.Epoch, e.End()))

@@ -14,7 +14,7 @@ const TimesAhead = 1500 * time.Millisecond
 // maxClockNotes bounds the side file; the newest count. One is added when a clock was set or corrected.
 const maxClockNotes = 256
 
-// Noted gives the notes that matter, and some that are new.
+// Noted returns the notes that matter, and some that are new.
 func (c *Catalog) Noted(added ...layout.ClockNote) []layout.ClockNote {
 	var notes []layout.ClockNote
 	for _, n := range c.Clock {
@@ -47,7 +47,7 @@ func (c *Catalog) matters(n layout.ClockNote) bool {
 	return i < r.To && x.Entries[i].Start <= n.Last()
 }
 
-// Ending gives the epoch that begins at a time, and the notes with that.
+// Ending returns the epoch that begins at a time, and the notes with that.
 func (c *Catalog) Ending(from, until time.Time, add time.Duration, at time.Time) (epoch uint32, notes []layout.ClockNote) {
 	begin := layout.ClockNote{Epoch: c.Epoch, Begin: at.UnixMilli()}
 	newest := c.Newest()

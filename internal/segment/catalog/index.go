@@ -16,6 +16,7 @@ type Entry struct {
 	Refused bool
 }
 
+// End is the producer time of the last frame, Unix ms.
 func (e Entry) End() int64 { return e.Start + int64(e.Length) }
 
 // Name is that of the file.
@@ -32,9 +33,15 @@ func (e Entry) Name() string {
 	}
 }
 
+// GarbageName is that of the file once it is deleted but for its removal.
+func (e Entry) GarbageName() string {
+	return layout.FinishedName(e.ID, int64(e.Length), layout.GarbageSuffix)
+}
+
 // Kind tells entries apart by what may be done with them.
 type Kind uint8
 
+// The kinds.
 const (
 	KindWriting Kind = iota
 	KindSealed
@@ -43,6 +50,7 @@ const (
 	kinds
 )
 
+// Kind is the kind of an entry.
 func (e Entry) Kind() Kind {
 	switch {
 	case e.State == layout.Writing:
@@ -75,13 +83,13 @@ type Index struct {
 	PendingMillis int64
 }
 
-// Find gives the position of a segment.
+// Find returns the position of a segment.
 func (x *Index) Find(k layout.ID) (int, bool) {
 	i := x.At(k)
 	return i, i < len(x.Entries) && x.Entries[i].ID == k
 }
 
-// At gives the position of k, or else of the first segment after it.
+// At returns the position of k, or else of the first segment after it.
 func (x *Index) At(k layout.ID) int {
 	if n := len(x.Entries); n == 0 || x.Entries[n-1].Before(k) {
 		return n // nearly always
@@ -129,7 +137,7 @@ func (x *Index) count(e Entry, sign int) {
 	}
 }
 
-// Next gives the position of the first segment of a kind that is at or after.
+// Next returns the position of the first segment of a kind that is at or after.
 func (x *Index) Next(k Kind, at layout.ID) (int, bool) {
 	of := &x.kinds[k]
 	if of.count == 0 {
@@ -171,12 +179,12 @@ func (x *Index) epochs(yield func(Range) bool) {
 	}
 }
 
-// of gives the segments of an epoch.
+// of returns the segments of an epoch.
 func (x *Index) of(epoch uint32) Range {
 	return Range{x.At(layout.ID{Epoch: epoch, Start: math.MinInt64}), x.At(layout.ID{Epoch: epoch + 1, Start: math.MinInt64})}
 }
 
-// containing gives the position of the epoch's segment with time t in it, -1 when there is none.
+// containing returns the position of the epoch's segment with time t in it, -1 when there is none.
 func (x *Index) containing(epoch uint32, t int64) int {
 	i := x.At(layout.ID{Epoch: epoch, Start: t + 1}) - 1
 	if i < 0 || x.Entries[i].Epoch != epoch || x.Entries[i].End() < t && x.Entries[i].State != layout.Writing {
@@ -185,12 +193,12 @@ func (x *Index) containing(epoch uint32, t int64) int {
 	return i
 }
 
-// search gives the first position of a run from which on is true.
+// search returns the first position of a range from which on is true.
 func (r Range) search(is func(i int) bool) int {
 	return r.From + sort.Search(r.To-r.From, func(i int) bool { return is(r.From + i) })
 }
 
-// endingFrom gives the position of the first segment of a run that ends at t or later.
+// endingFrom returns the position of the first segment of a range that ends at t or later.
 func (x *Index) endingFrom(r Range, t int64) int {
 	return r.search(func(i int) bool { return x.Entries[i].End() >= t })
 }

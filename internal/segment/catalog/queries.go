@@ -101,7 +101,7 @@ func (c *Catalog) Step(heads []Head) (Entry, bool) {
 	return c.Entries[at], true
 }
 
-// OldestRecorded gives when the oldest media was recorded. Call it when there is some.
+// OldestRecorded is when the oldest media was recorded. Call it when there is some.
 func (c *Catalog) OldestRecorded() int64 {
 	oldest := int64(math.MaxInt64)
 	for r := range c.epochs {
@@ -111,7 +111,7 @@ func (c *Catalog) OldestRecorded() int64 {
 	return oldest
 }
 
-// NewestRecorded gives when the newest media was recorded. Call it when there is some.
+// NewestRecorded is when the newest media was recorded. Call it when there is some.
 func (c *Catalog) NewestRecorded() int64 {
 	newest := int64(math.MinInt64)
 	for r := range c.epochs {

@@ -16,13 +16,15 @@ func TestFinder(t *testing.T) {
 		frames []time.Duration // ms
 		want   []layout.Span
 	}{
-		"none":                        {[]time.Duration{0, 40, 80, 2080}, nil}, // not longer than After
-		"one":                         {[]time.Duration{0, 40, 80, 3000, 3040}, []layout.Span{{From: 80, To: 3000}}},
-		"behind the first frame":      {[]time.Duration{0, 20_000, 20_040}, []layout.Span{{From: 0, To: 20_000}}},
-		"before the last frame":       {[]time.Duration{0, 40, 20_000}, []layout.Span{{From: 40, To: 20_000}}},
-		"two frames":                  {[]time.Duration{0, 20_000}, []layout.Span{{From: 0, To: 20_000}}},
-		"two in a row":                {[]time.Duration{0, 40, 5000, 5040, 9000, 9040}, []layout.Span{{From: 40, To: 5000}, {From: 5040, To: 9000}}},
-		"one frame between":           {[]time.Duration{0, 40, 5000, 12_000, 12_040}, []layout.Span{{From: 40, To: 5000}, {From: 5000, To: 12_000}}},
+		"none":                   {[]time.Duration{0, 40, 80, 2080}, nil}, // not longer than After
+		"one":                    {[]time.Duration{0, 40, 80, 3000, 3040}, []layout.Span{{From: 80, To: 3000}}},
+		"behind the first frame": {[]time.Duration{0, 20_000, 20_040}, []layout.Span{{From: 0, To: 20_000}}},
+		"before the last frame":  {[]time.Duration{0, 40, 20_000}, []layout.Span{{From: 40, To: 20_000}}},
+		"two frames":             {[]time.Duration{0, 20_000}, []layout.Span{{From: 0, To: 20_000}}},
+		"two in a row": {[]time.Duration{0, 40, 5000, 5040, 9000, 9040}, []layout.Span{{From: 40, To: 5000}, {From: 5040,
+			To: 9000}}},
+		"one frame between": {[]time.Duration{0, 40, 5000, 12_000, 12_040}, []layout.Span{{From: 40, To: 5000}, {From: 5000,
+			To: 12_000}}},
 		"a frame every 5 s":           {[]time.Duration{0, 5000, 10_000, 15_000, 20_000}, nil},
 		"a frame every 5 s, and less": {[]time.Duration{0, 5000, 10_000, 15_000, 35_000, 40_000}, []layout.Span{{From: 15_000, To: 35_000}}},
 		"shown before the one before": {[]time.Duration{0, 120, 40, 80, 3000, 2960, 3040}, []layout.Span{{From: 120, To: 3000}}},

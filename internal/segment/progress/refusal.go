@@ -71,7 +71,7 @@ func (r *Refusals) Sum(k layout.ID) (count int, bytes int64) {
 // streamReadError is the one code of the service that says what the line did.
 const streamReadError = "4000"
 
-// byService tells whether a reason is the service's, or begins with a code like one: a number, or a name
+// byService reports whether a reason is the service's, or begins with a code like one: a number, or a name
 // where it sent none. Versions that gave fragments up when the line broke noted a sentence.
 func byService(reason string) bool {
 	code := codeOf(reason)

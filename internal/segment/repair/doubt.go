@@ -20,8 +20,8 @@ import (
 // from then on, and the next sync succeeds (ext4, XFS; btrfs takes the old ones back). So a file of which one
 // failed is in doubt for ever: it is written as a whole to another one, which takes its name.
 
-// File remembers the first failure of a sync of a file. One sync goes on at a time: the kernel tells of a
-// failure once, and whoever syncs beside the one who is told would believe.
+// File remembers the first failure of a sync of a file. One sync goes on at a time: the kernel reports a
+// failure once, and whoever syncs beside the one who gets it would believe.
 type File struct {
 	atomicfile.File
 	failed atomic.Pointer[error]

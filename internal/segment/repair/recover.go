@@ -36,7 +36,9 @@ func (r Recovered) Log(log *zap.Logger, stream, segment string) {
 		zap.Int("frames", frames), zap.Int64("bytesCut", r.Cut), zap.Int64("bytesDamaged", r.Damaged), zap.Int("framesDamaged", r.Lost),
 	}
 	if r.Damaged > 0 {
-		log.Warn("recovered a segment that was being written when the agent ended, with damage in it that is passed over: the disk lost or changed it", fields...)
+		log.Warn(
+			"recovered a segment that was being written when the agent ended, with damage in it that is passed over: the disk lost or changed it",
+			fields...)
 		return
 	}
 	log.Info("recovered a segment that was being written when the agent ended", fields...)
@@ -93,8 +95,10 @@ func Recover(files atomicfile.FileSystem, path string, read func(f atomicfile.Fi
 // diskError is an error of the file system, and ErrDisk.
 type diskError struct{ error }
 
+// Is implements what errors.Is looks for.
 func (e diskError) Is(target error) bool { return target == ErrDisk }
 
+// Unwrap is for errors.As.
 func (e diskError) Unwrap() error { return e.error }
 
 // LastFrame reads when the last frame of a torn file is, in ms since its start; ok is false when that cannot be read.

@@ -96,8 +96,15 @@ func (st *Stream) Recheck() {
 // full is the error of a stream that has no room.
 func (b *limitState) full() error { return fmt.Errorf("%w: %w", ErrPaused, b.Full) }
 
-// Admit fails when there is no room for another segment.
+// Admit fails with ErrPaused when no segment may begin: recording is paused, the stream is being deleted, or there is
+// no room.
 func (st *Stream) Admit() error {
+	if st.Paused != nil {
+		return fmt.Errorf("%w: %w", ErrPaused, st.Paused)
+	}
+	if st.Deleting {
+		return fmt.Errorf("%w: %w", ErrPaused, health.SystemFault("deleting", nil, "The media of this stream is being deleted."))
+	}
 	b := &st.limit
 	if b.Bytes == 0 {
 		return nil

@@ -66,7 +66,7 @@ type left struct {
 	since  int64 // producer time of the oldest of it, Unix ms
 }
 
-// left gives what of a segment that pends is neither persisted nor refused. What is done need not
+// left returns what is neither persisted nor refused. What is done need not
 // be its beginning: a live upload sends the newest first.
 func (a *active) left(e catalog.Entry) left {
 	if a == nil || a.Progress == nil {
@@ -89,7 +89,7 @@ func (a *active) left(e catalog.Entry) left {
 	return l
 }
 
-// pendingSince gives when the oldest pending media was recorded.
+// pendingSince is when the oldest pending media was recorded.
 func (st *Stream) pendingSince() (int64, bool) {
 	x := &st.Catalog.Index
 	for _, k := range []catalog.Kind{catalog.KindSealed, catalog.KindWriting} {

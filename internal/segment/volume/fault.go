@@ -38,7 +38,8 @@ func Fault(dir string, err error) error {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
 		return fault("A file in %s cannot be opened: close others.", dir) // the fault itself says what the hub lacks
 	case errors.Is(err, syscall.ENOTDIR):
-		return health.UserFault(CodeDisk, err, "%s cannot be a directory, as a file is in its way: name another place, or move the file away.", dir)
+		return health.UserFault(CodeDisk, err, "%s cannot be a directory, as a file is in its way: name another place, or move the file away.",
+			dir)
 	case errors.Is(err, fs.ErrPermission):
 		return health.UserFault(CodeDisk, err, "The agent may not write to %s: give its user the rights to it.", dir)
 	case errors.Is(err, fs.ErrNotExist):
@@ -46,6 +47,16 @@ func Fault(dir string, err error) error {
 	default:
 		return fault("The disk of %s failed: %v.", dir, err)
 	}
+}
+
+// ReadFault turns an error of rights into a sentence for a person who reads beside the agent.
+func ReadFault(err error) error {
+	var system *fs.PathError
+	if errors.Is(err, fs.ErrPermission) && errors.As(err, &system) {
+		return health.UserFault(CodeDisk, err,
+			"You may not read %s: run this as root or as a member of the agent's group, kvs-edge-agent.", system.Path)
+	}
+	return err
 }
 
 // advice says what to do about recordings that cannot be read.

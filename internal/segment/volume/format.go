@@ -24,8 +24,8 @@ func (v *Volume) expectFormat() error {
 	}
 	if n > layout.FormatKnown {
 		return health.UserFault(CodeFormat, nil,
-			"The recordings in %s have format %d, as %s of this program wrote them, and this version knows formats up to %d: install that version or a later one again, or record to another directory.",
-			v.dir, n, newer, layout.FormatKnown)
+			"The recordings in %s have format %d, as %s of this program wrote them, and this version knows formats up to %d: install that "+
+				"version or a later one again, or record to another directory.", v.dir, n, newer, layout.FormatKnown)
 	}
 	v.format.Store(n)
 	return nil

@@ -35,7 +35,7 @@ func (v *Volume) ID() (string, error) {
 	return string(bytes.TrimSpace(data)), err
 }
 
-// Used reports whether anything was ever recorded to the directory, as far as its volume tells.
+// Used reports whether anything was ever recorded to the directory, as far as its disk says.
 func (v *Volume) Used() bool {
 	_, err := v.ID()
 	return err == nil

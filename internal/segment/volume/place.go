@@ -118,7 +118,7 @@ func (v *Volume) MakeDirectory(stream, dir string, epoch uint32, highest int64) 
 	if err := v.files.MkdirAll(dir, layout.DirectoryMode); err != nil {
 		return err
 	}
-	// The directory first: a marker whose directory is lost says nothing. What is not durable is made
+	// The directory first: a stream file whose directory is lost says nothing. What is not durable is made
 	// again as a whole.
 	if err := v.files.SyncDir(filepath.Dir(dir)); err != nil {
 		if made {

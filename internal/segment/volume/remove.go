@@ -13,7 +13,7 @@ import (
 )
 
 // RemoveDirectory removes a stream's directory with all that is ours in it. What is not stays, and the directory with
-// it; so does a link, and what it leads to. The marker goes last: until then the directory is the stream's.
+// it; so does a link, and what it leads to. The stream file goes last: until then the directory is the stream's.
 func (v *Volume) RemoveDirectory(stream, dir string) error {
 	foreign, err := v.removeOwn(dir, layout.IsOurs)
 	if err == nil {
@@ -36,8 +36,8 @@ func (v *Volume) RemoveDirectory(stream, dir string) error {
 	return nil
 }
 
-// removeOwn removes the files that are ours from a directory, but for the marker, and the quarantine if that is
-// empty then. It gives the names of the others.
+// removeOwn removes the files that are ours from a directory, but for the stream file, and the quarantine if that is
+// empty then. It returns the names of the others.
 func (v *Volume) removeOwn(dir string, ours func(string) bool) (foreign []string, err error) {
 	files, err := v.files.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

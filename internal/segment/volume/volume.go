@@ -30,6 +30,11 @@ type Options struct {
 
 // Volume is the recording directory. Safe for concurrent use.
 type Volume struct {
+	// Unread are the directories of streams that could not be read.
+	Unread *Unread
+	// Watch ends the conditions of directories of which something is reported.
+	Watch *Watch
+
 	dir      string
 	log      *zap.Logger
 	health   *health.Component
@@ -53,6 +58,7 @@ type Volume struct {
 // New returns a volume that is not open yet.
 func New(o Options) *Volume {
 	return &Volume{
+		Unread: newUnread(o.Dir, o.Log, o.Health), Watch: newWatch(o.Files, o.Health),
 		dir: o.Dir, log: o.Log, health: o.Health, files: o.Files, memory: o.Memory, version: o.Version, reserved: o.Reserved,
 		proving: make(chan struct{}, 1), placing: make(map[string]chan struct{}),
 	}

@@ -16,8 +16,8 @@ type Watch struct {
 	watched sync.Map // by directory, what is reported of it
 }
 
-// NewWatch returns a watch of no directory.
-func NewWatch(files atomicfile.FileSystem, component *health.Component) *Watch {
+// newWatch returns a watch of no directory.
+func newWatch(files atomicfile.FileSystem, component *health.Component) *Watch {
 	return &Watch{files: files, health: component}
 }
 

@@ -78,7 +78,7 @@ func Check(t *testing.T, r Row, way Way) {
 	}
 	c := r.Start(t)
 	if c.Pass == nil {
-		c.Pass = func() { time.Sleep(c.Step) }
+		c.Pass = func() { <-time.After(c.Step) }
 	}
 	declared, ok := health.Declared(r.Code)
 	if !ok {

@@ -28,11 +28,11 @@ const (
 // Faults lists all.
 var Faults = []Fault{EIO, ENOSPC, EMFILE, EINTR, Short, Gate}
 
-// what is a set of properties of an operation.
-type what uint8
+// property is a set of properties of an operation.
+type property uint8
 
 const (
-	opens what = 1 << iota
+	opens property = 1 << iota
 	takesRoom
 	writes
 	syncs
@@ -65,14 +65,14 @@ func (d *Disk) Arm(f Fault, n, times int) {
 	d.fault, d.left, d.times, d.struck = f, n, times, ""
 }
 
-// Over disarms, and leaves what Struck gives.
+// Over disarms, and leaves what Struck returns.
 func (d *Disk) Over() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left = 0
 }
 
-// Struck gives the operation that failed, "" while none has.
+// Struck returns the operation that failed, "" while none has.
 func (d *Disk) Struck() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,7 +105,7 @@ func (d *Disk) Evict() error {
 }
 
 // hits reports whether a fault can happen to an operation.
-func (f Fault) hits(w what) bool {
+func (f Fault) hits(w property) bool {
 	switch f {
 	case ENOSPC:
 		return w&takesRoom != 0
@@ -120,7 +120,7 @@ func (f Fault) hits(w what) bool {
 }
 
 // step says how an operation fails.
-func (d *Disk) step(op, path string, w what) error {
+func (d *Disk) step(op, path string, w property) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.left == 0 || !d.fault.hits(w) {

@@ -16,8 +16,8 @@ type file struct {
 	at   int64 // of the next write otherwise
 }
 
-// place gives the path under which the file is known now; it may have been renamed since it was opened.
-func (f *file) place() string {
+// currentPath returns the path under which the file is known now; it may have been renamed since it was opened.
+func (f *file) currentPath() string {
 	if info, err := f.Stat(); err == nil {
 		f.disk.mu.Lock()
 		defer f.disk.mu.Unlock()
@@ -71,7 +71,7 @@ func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
 
 // wrote notes what is to be synced. What was dropped and is written again is no longer lost.
 func (f *file) wrote(from, n int64) {
-	path := f.place()
+	path := f.currentPath()
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	f.disk.dirty[path] = append(f.disk.dirty[path], span{from, from + n})
@@ -83,7 +83,7 @@ func (f *file) Truncate(size int64) error {
 	if err := f.disk.step("truncate", f.path, 0); err != nil {
 		return err
 	}
-	path := f.place()
+	path := f.currentPath()
 	f.disk.mu.Lock()
 	end := span{size, 1 << 62}
 	f.disk.dirty[path], f.disk.lost[path] = without(f.disk.dirty[path], end), without(f.disk.lost[path], end)
@@ -94,7 +94,7 @@ func (f *file) Truncate(size int64) error {
 // Sync implements atomicfile.File.
 func (f *file) Sync() error {
 	failure := f.disk.step("sync", f.path, syncs)
-	path := f.place()
+	path := f.currentPath()
 	f.disk.mu.Lock()
 	dirty := f.disk.dirty[path]
 	switch {
@@ -126,7 +126,7 @@ func (d *Disk) isShort(failure error) bool {
 	return failure != nil && d.fault == Short
 }
 
-// without gives the spans but for one.
+// without returns the spans but for one.
 func without(spans []span, gone span) (left []span) {
 	for _, s := range spans {
 		if before := (span{s.from, min(s.to, gone.from)}); before.from < before.to {

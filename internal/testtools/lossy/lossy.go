@@ -1,6 +1,6 @@
 // Package lossy owns a bad network between an RTSP client and a server: RTP over UDP passes through
 // it, and packets of the first track are dropped, doubled and overtaken as a plan says. It knows
-// which they were, so that a test can tell what the client cannot have got. It must not know who
+// which they were, so that a test knows what the client cannot have got. It must not know who
 // the client and the server are.
 package lossy
 

@@ -1,7 +1,8 @@
-package media
+package archive
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/strictmkv"
@@ -20,9 +21,9 @@ var (
 
 const writingApp = "kvs-edge localcloud"
 
-// appendHeader appends what stands before the first Cluster of a file or of GetMedia's answer: the
+// AppendHeader appends what stands before the first Cluster of a file or of GetMedia's answer: the
 // same clock and Tracks as the producer sent.
-func appendHeader(b []byte, title string, h *strictmkv.Header) []byte {
+func AppendHeader(b []byte, title string, h *strictmkv.Header) []byte {
 	b = append(b, ebmlHead...)
 	b = append(b, segmentHead...)
 	var info []byte
@@ -34,9 +35,9 @@ func appendHeader(b []byte, title string, h *strictmkv.Header) []byte {
 	return append(b, h.RawTracks...)
 }
 
-// appendTags appends a Tags element of one Tag with the pairs of names and values, byte by byte as
+// AppendTags appends a Tags element of one Tag with the pairs of names and values, byte by byte as
 // KVS writes it: without Targets, and with sizes of four bytes.
-func appendTags(b []byte, pairs ...string) []byte {
+func AppendTags(b []byte, pairs ...string) []byte {
 	var tag []byte
 	for i := 0; i+1 < len(pairs); i += 2 {
 		simple := appendElement(nil, []byte{0x45, 0xA3}, []byte(pairs[i]))
@@ -53,11 +54,32 @@ func appendElement(b, id, body []byte) []byte {
 	return append(b, body...)
 }
 
-// clusterHeadSize is the size of what appendClusterHead appends.
+// clusterHeadSize is the size of what AppendClusterHead appends.
 const clusterHeadSize = 12 + 2 + 8
 
-// appendClusterHead appends the head of a Cluster of unknown size and its Timestamp.
-func appendClusterHead(b []byte, ticks int64) []byte {
+// AppendClusterHead appends the head of a Cluster of unknown size and its Timestamp.
+func AppendClusterHead(b []byte, ticks int64) []byte {
 	b = append(b, 0x1F, 0x43, 0xB6, 0x75, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xE7, 0x88)
 	return binary.BigEndian.AppendUint64(b, uint64(ticks))
+}
+
+// WithUnknownSize returns the head with a Segment of unknown size, in as many bytes as the size had.
+func WithUnknownSize(head []byte, size strictmkv.Span) []byte {
+	head = slices.Clone(head)
+	head[size.Offset] = byte(1<<(9-size.Bytes) - 1)
+	for i := size.Offset + 1; i < size.Offset+size.Bytes; i++ {
+		head[i] = 0xFF
+	}
+	return head
+}
+
+// Without returns the head without some of its elements, which are in order.
+func Without(head []byte, elements []strictmkv.Span) []byte {
+	var left []byte
+	from := int64(0)
+	for _, e := range elements {
+		left = append(left, head[from:e.Offset]...)
+		from = e.Offset + e.Bytes
+	}
+	return append(left, head[from:]...)
 }
