@@ -184,7 +184,8 @@ func FuzzCameras(f *testing.F) {
 			f.Fatal(err)
 		}
 		for i, method := range methods {
-			f.Add(byte(i), camera.Answer(likecam.Request{Method: method, CSeq: "1", URL: cameraURL, Transport: "RTP/AVP/TCP;unicast;interleaved=0-1"}))
+			r := likecam.Request{Method: method, CSeq: "1", URL: cameraURL, Transport: "RTP/AVP/TCP;unicast;interleaved=0-1"}
+			f.Add(byte(i), camera.Answer(r))
 		}
 	}
 	f.Fuzz(func(t *testing.T, i byte, stream []byte) {

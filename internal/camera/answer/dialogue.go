@@ -130,7 +130,8 @@ func (d *Dialogue) answers(h *head, body []byte) (to request, repeated bool) {
 
 // passed are the headers that are as they came, with the names that readers know.
 var passed = []string{
-	"Allow", "Authentication-Info", "Date", "Location", "Proxy-Authenticate", "Range", "Retry-After", "Server", "Unsupported", "WWW-Authenticate", "KeyMgmt",
+	"Allow", "Authentication-Info", "Date", "KeyMgmt", "Location", "Proxy-Authenticate", "Range", "Retry-After", "Server", "Unsupported",
+	"WWW-Authenticate",
 }
 
 // mendResponse says what a camera answers to a request.

@@ -88,11 +88,13 @@ func resolved(base, control string) string {
 	return from.ResolveReference(to).String()
 }
 
+var schemes = []string{"rtsp", "rtsps", "rtspt", "rtspu"}
+
 // cutScheme takes the scheme from a URL, as often as it is there.
 func cutScheme(text string) (rest string, ok bool) {
 	for {
 		before, after, found := strings.Cut(text, "://")
-		if scheme := strings.ToLower(strings.TrimSpace(before)); !found || scheme != "rtsp" && scheme != "rtsps" && scheme != "rtspt" && scheme != "rtspu" {
+		if !found || !slices.Contains(schemes, strings.ToLower(strings.TrimSpace(before))) {
 			return text, ok
 		}
 		text, ok = after, true

@@ -89,7 +89,8 @@ func Looks(text []byte) bool {
 	if len(text) == 0 {
 		return false
 	}
-	return bytes.ContainsRune([]byte("vosmVOSM"), rune(text[0])) && (len(text) == 1 || bytes.HasPrefix(bytes.TrimLeft(text[1:], " \t"), []byte("=")))
+	key, rest := text[0], bytes.TrimLeft(text[1:], " \t")
+	return strings.IndexByte("vosmVOSM", key) >= 0 && (len(rest) == 0 || rest[0] == '=')
 }
 
 func isLineEnd(r rune) bool { return r == '\r' || r == '\n' || r == 0 }

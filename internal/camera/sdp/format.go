@@ -29,22 +29,23 @@ var static = map[uint8]Format{
 	0: {Codec: PCMU, Clock: 8000}, 3: {Codec: "GSM", Clock: 8000}, 4: {Codec: "G723", Clock: 8000}, 5: {Codec: "DVI4", Clock: 8000},
 	6: {Codec: "DVI4", Clock: 16_000}, 7: {Codec: "LPC", Clock: 8000}, 8: {Codec: PCMA, Clock: 8000}, 9: {Codec: "G722", Clock: 8000},
 	10: {Codec: "L16", Clock: 44_100, Channels: 2}, 11: {Codec: "L16", Clock: 44_100}, 14: {Codec: "MPA", Clock: 90_000},
-	15: {Codec: "G728", Clock: 8000}, 18: {Codec: "G729", Clock: 8000}, 26: {Codec: "JPEG", Clock: 90_000}, 28: {Codec: "NV", Clock: 90_000},
-	31: {Codec: "H261", Clock: 90_000}, 32: {Codec: "MPV", Clock: 90_000}, 33: {Codec: MPEGTS, Clock: 90_000}, 34: {Codec: "H263", Clock: 90_000},
+	15: {Codec: "G728", Clock: 8000}, 18: {Codec: "G729", Clock: 8000}, 26: {Codec: "JPEG", Clock: 90_000},
+	28: {Codec: "NV", Clock: 90_000}, 31: {Codec: "H261", Clock: 90_000}, 32: {Codec: "MPV", Clock: 90_000},
+	33: {Codec: MPEGTS, Clock: 90_000}, 34: {Codec: "H263", Clock: 90_000},
 }
 
 // aliases are other names of codecs.
 var aliases = map[string]string{
-	"HEVC": H265, "H.265": H265, "H265X": H265, "H.264": H264, "AVC": H264, "AVC1": H264, "HVC1": H265, "MPEG4-GENERIC": AAC, "G711A": PCMA,
-	"G711U": PCMU, "ALAW": PCMA, "ULAW": PCMU, "MP2T": MPEGTS, "MPEGTS": MPEGTS,
+	"HEVC": H265, "H.265": H265, "HVC1": H265, "H.264": H264, "AVC": H264, "AVC1": H264, "MPEGTS": MPEGTS,
+	"G711A": PCMA, "ALAW": PCMA, "G711U": PCMU, "ULAW": PCMU,
 }
 
 // spoken are names of codecs for people, where they have another one.
 var spoken = map[string]string{
-	"JPEG": "MJPEG", "MPV": "MPEG-1/2 Video", "MP4V-ES": "MPEG-4 Video", MPEGTS: "MPEG-TS", AAC: "AAC", PCMA: "G711", PCMU: "G711", "OPUS": "Opus",
-	"MULTIOPUS": "Opus", "MP4A-LATM": "MPEG-4 Audio LATM", "MPA": "MPEG-1/2 Audio", "AC3": "AC-3", "SPEEX": "Speex", "VORBIS": "Vorbis",
-	"L8": "LPCM", "L16": "LPCM", "L24": "LPCM", "VP8": "VP8", "VP9": "VP9", "AV1": "AV1", "G722": "G722", H264: H264, H265: H265,
-	"H263": "H263", "H261": "H261", "G729": "G729", "G723": "G723", "GSM": "GSM",
+	"JPEG": "MJPEG", "MPV": "MPEG-1/2 Video", "MP4V-ES": "MPEG-4 Video", MPEGTS: "MPEG-TS", AAC: "AAC", PCMA: "G711", PCMU: "G711",
+	"OPUS": "Opus", "MULTIOPUS": "Opus", "MP4A-LATM": "MPEG-4 Audio LATM", "MPA": "MPEG-1/2 Audio", "AC3": "AC-3", "SPEEX": "Speex",
+	"VORBIS": "Vorbis", "L8": "LPCM", "L16": "LPCM", "L24": "LPCM", "VP8": "VP8", "VP9": "VP9", "AV1": "AV1", "G722": "G722",
+	H264: H264, H265: H265, "H263": "H263", "H261": "H261", "G729": "G729", "G723": "G723", "GSM": "GSM",
 }
 
 // newFormat reads an rtpmap such as "H264/90000", or takes what the payload type means by itself.
