@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,7 +142,9 @@ func (s *session) setUp() error {
 	if !ok {
 		return &unsupportedError{codecs: described.OtherVideo}
 	}
-	v.early = listenEarly(v.media, v.format)
+	for _, f := range slices.Clone(v.media.Formats) { // a camera may send any of them
+		v.early = append(v.early, listenEarly(v.media, f))
+	}
 	response, err := s.setUpMedia(desc.BaseURL, v.media, described.VideoURLs)
 	if err != nil {
 		return err
@@ -186,10 +189,12 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 // listen has taken what comes once the camera plays.
 func (s *session) listen() {
 	s.client.OnPacketRTCP(s.video.media, s.receiver.takeReport)
-	if s.udp {
-		s.video.early.take = s.receiver.takeUDP
-	} else {
-		s.receive(s.video.media, s.video.early, s.video.channel, s.receiver.takeTCP)
+	for _, e := range s.video.early {
+		if s.udp {
+			e.take = s.receiver.takeUDP
+		} else {
+			s.receive(s.video.media, e, s.video.channel, s.receiver.takeTCP)
+		}
 	}
 	takeAudio := func(p *rtp.Packet) { s.receiver.takeAudio(s.audio, p) }
 	switch {

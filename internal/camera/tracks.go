@@ -22,8 +22,8 @@ type video struct {
 	media   *description.Media
 	channel int // of its RTP packets, once it is set up
 	format  format.Format
-	clock   int // ticks of RTP per second: the format may say otherwise
-	early   *earlyFormat
+	clock   int            // ticks of RTP per second: the format may say otherwise
+	early   []*earlyFormat // of all payload types of the codec
 	codec   accessunit.Codec
 	sets    [][]byte // of the session description
 }

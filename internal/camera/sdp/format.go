@@ -42,7 +42,7 @@ var aliases = map[string]string{
 
 // spoken are names of codecs for people, where they have another one.
 var spoken = map[string]string{
-	"JPEG": "MJPEG", "MPV": "MPEG-1/2 Video", "MP4V-ES": "MPEG-4 Video", MPEGTS: "MPEG-TS", AAC: "AAC", PCMA: "G711", PCMU: "G711",
+	"JPEG": "MJPEG", "MPV": "MPEG-1/2 Video", "MP4V-ES": "MPEG-4 Video", MPEGTS: "MPEG-TS", PCMA: "G711", PCMU: "G711",
 	"OPUS": "Opus", "MULTIOPUS": "Opus", "MP4A-LATM": "MPEG-4 Audio LATM", "MPA": "MPEG-1/2 Audio", "AC3": "AC-3", "SPEEX": "Speex",
 	"VORBIS": "Vorbis", "L8": "LPCM", "L16": "LPCM", "L24": "LPCM", "VP8": "VP8", "VP9": "VP9", "AV1": "AV1", "G722": "G722",
 	H264: H264, H265: H265, "H263": "H263", "H261": "H261", "G729": "G729", "G723": "G723", "GSM": "GSM",
@@ -87,8 +87,8 @@ func (f Format) withDefaults(kind string) Format {
 
 // Name is the codec for people.
 func (f Format) Name() string {
-	if config, ok := f.AAC(); ok && config.Channels > maxChannels {
-		return fmt.Sprintf("AAC with %d channels", config.Channels)
+	if f.Codec == AAC {
+		return f.nameOfAAC()
 	}
 	if name := spoken[f.Codec]; name != "" {
 		return name
@@ -100,6 +100,19 @@ func (f Format) Name() string {
 		return "an unknown codec"
 	}
 	return "an unknown codec (" + f.Codec + ")"
+}
+
+func (f Format) nameOfAAC() string {
+	switch config, ok := f.AAC(); {
+	case f.Parameters["config"] == "":
+		return "AAC without a config"
+	case !ok:
+		return "AAC of an unknown kind"
+	case config.Channels > maxChannels:
+		return fmt.Sprintf("AAC with %d channels", config.Channels)
+	default:
+		return "AAC"
+	}
 }
 
 // parameters reads an fmtp: names in lower case, values without blanks and quotes around them.
