@@ -3,6 +3,19 @@
 // cameras, the cloud or schedules.
 //
 // The directory is the database: what its names mean is in the package layout.
+//
+// What can be told apart from the store's lock is in packages of its own. All of them use layout, streams uses all, and
+// the others know nothing of each other:
+//
+//	layout    the names of the files, and the form of the small ones
+//	volume    the directory as a whole: its disk, lock and format, and where in it a stream is
+//	catalog   which segments a stream has, and when they were recorded
+//	progress  what of a segment is persisted or refused, and its side file
+//	gaps      where nothing was recorded, and the side file that says so
+//	repair    torn files, files of which a sync failed, files that nobody understands
+//	streams   all that is known of a stream in memory; the store has the lock for it
+//
+// Package export is above the store: it joins what was recorded.
 package segment
 
 import (

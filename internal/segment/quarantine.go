@@ -59,12 +59,7 @@ func (s *Store) loadQuarantine(st *streams.Stream) {
 
 // countQuarantine takes in what there is in the directory of what was set aside of a stream.
 func (s *Store) countQuarantine(st *streams.Stream, dir string, files []fs.DirEntry) {
-	var bytes int64
-	for _, f := range files {
-		if info, err := f.Info(); err == nil {
-			bytes += info.Size()
-		}
-	}
+	bytes := repair.SizeOf(files)
 	s.mu.Lock()
 	st.Aside = bytes
 	st.Recheck()

@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/catalog"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/progress"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/streams"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
@@ -52,7 +51,7 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 	}
 	finished := e.State == Uploaded
 	if finished {
-		p, err = reloadProgress(st, k.ID(), p)
+		p, err = progress.Reload(st.Files, st.Dir, k.ID(), p)
 	}
 	s.mu.Lock()
 	again := st.Requeued(k.ID(), fragmentStarts, counted)
@@ -93,18 +92,6 @@ func (s *Store) Requeue(k Key, fragmentStarts []time.Duration, counted bool) err
 		err = st.Sync()
 	}
 	return volume.Fault(st.Dir, err)
-}
-
-// reloadProgress reads the side file of a finished segment. What the disk did not take of it before, as open has it,
-// is written first; open is nil when nothing has.
-func reloadProgress(st *streams.Stream, k layout.ID, open *progress.Progress) (*progress.Progress, error) {
-	if open != nil {
-		if err := open.WritePending(); err != nil {
-			return nil, err
-		}
-	}
-	p, _, err := progress.Load(st.Files, st.Dir, k, false)
-	return p, err
 }
 
 // vanishedRefused is vanished for a segment with refused fragments: who looks for some to queue again finds those

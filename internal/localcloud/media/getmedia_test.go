@@ -304,8 +304,8 @@ func TestADirectoryWithoutHeadsIsServed(t *testing.T) {
 	}
 	checkFileHoldsWhatIsListed(t, c)
 	tails := [][]byte{
-		archive.AppendTags(nil, "a", "ü", "b", ""), archive.AppendTags(nil, "c", "3"), nil, nil, archive.AppendTags(nil, "d", "4"),
-		archive.AppendTags(nil, "e", "5"),
+		archive.AppendTags(nil, "a", "ü", "b", ""), archive.AppendTags(nil, "c", "3"), nil, nil,
+		archive.AppendTags(nil, "d", "4"), archive.AppendTags(nil, "e", "5"),
 	}
 	parts := walk(t, c.getMedia(t, earliest))
 	if len(parts) != 6 {

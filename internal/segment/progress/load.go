@@ -53,6 +53,18 @@ func Load(files atomicfile.FileSystem, dir string, k layout.ID, readOnly bool) (
 	return p, list, nil
 }
 
+// Reload reads the side file of a segment of which nobody notes anything now. What the disk did not take of it before, as
+// open has it, is written first; open is nil when nothing has.
+func Reload(files atomicfile.FileSystem, dir string, k layout.ID, open *Progress) (*Progress, error) {
+	if open != nil {
+		if err := open.WritePending(); err != nil {
+			return nil, err
+		}
+	}
+	p, _, err := Load(files, dir, k, false)
+	return p, err
+}
+
 // path is that of the side file.
 func (p *Progress) path() string { return filepath.Join(p.dir, p.name) }
 

@@ -45,3 +45,13 @@ func Quarantined(dir string) (list []string, err error) {
 	})
 	return list, err
 }
+
+// SizeOf sums up the files of a directory.
+func SizeOf(files []fs.DirEntry) (bytes int64) {
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			bytes += info.Size()
+		}
+	}
+	return bytes
+}
