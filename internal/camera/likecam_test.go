@@ -83,7 +83,6 @@ func answerLike(conn net.Conn, camera *likecam.Camera, refuse func(method, url s
 		}
 		request := likecam.Request{Method: fields[0], URL: fields[1], CSeq: header.Get("CSeq"), Transport: header.Get("Transport")}
 		if _, err := conn.Write(camera.Answer(request)); err != nil || fields[0] == "PLAY" {
-			time.Sleep(100 * time.Millisecond) // it is read
 			return
 		}
 	}
