@@ -173,7 +173,9 @@ func TestOddCamerasAreAskedToPlayOverTLS(t *testing.T) {
 	defer server.Close()
 	sum := sha256.Sum256(server.Certificate().Raw)
 	config := &tls.Config{Certificates: server.TLS.Certificates}
-	for _, name := range []string{"status-no-reason", "content-type-missing", "cseq-zero", "content-length-missing", "lines-lf", "transport-missing"} {
+	for _, name := range []string{
+		"status-no-reason", "content-type-missing", "cseq-zero", "content-length-missing", "lines-lf", "transport-missing",
+	} {
 		t.Run(name, func(t *testing.T) {
 			url, asked := serveLike(t, "answer/testdata/cameras/"+name+".txt", config, nil)
 			end := playLike(t, url+"?fingerprint="+hex.EncodeToString(sum[:]))
