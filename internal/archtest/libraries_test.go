@@ -23,6 +23,7 @@ var libraryRules = []libraryRule{
 	{
 		library: "github.com/bluenviron/gortsplib",
 		code:    []string{"internal/camera", "internal/fakecam"},
+		tests:   []string{"internal/camera/answer"}, // what it says has to be read by this library
 		why:     "RTSP libraries change often, and this one calls from goroutines of its own: docs/decisions/0004",
 		planted: "github.com/bluenviron/gortsplib/v4/pkg/base",
 	},
