@@ -96,8 +96,19 @@ func (p h264Sets) Track() (track mkv.Track, ok bool) {
 	}
 	return mkv.Track{
 		Number: VideoNumber, Kind: mkv.Video, CodecID: mkv.CodecAVC, Name: "video",
-		CodecPrivate: p.avcC(sps), Width: sps.Width(), Height: sps.Height(),
+		CodecPrivate: p.avcC(sps), Width: sps.Width(), Height: sps.Height(), Picture: h264Picture(sps),
 	}, true
+}
+
+func h264Picture(sps h264.SPS) mkv.Picture {
+	var u usability
+	if v := sps.VUI; v != nil {
+		u = usability{
+			v.AspectRatioInfoPresentFlag, v.AspectRatioIdc, v.SarWidth, v.SarHeight, v.VideoSignalTypePresentFlag, v.VideoFullRangeFlag,
+			v.ColourDescriptionPresentFlag, v.ColourPrimaries, v.TransferCharacteristics, v.MatrixCoefficients,
+		}
+	}
+	return u.picture(sps.Width(), sps.Height(), !sps.FrameMbsOnlyFlag)
 }
 
 // avcC makes an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1).

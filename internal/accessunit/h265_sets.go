@@ -118,7 +118,22 @@ func (p h265Sets) Track() (track mkv.Track, ok bool) {
 	return mkv.Track{
 		Number: VideoNumber, Kind: mkv.Video, CodecID: mkv.CodecHEVC, Name: "video",
 		CodecPrivate: p.hvcC(sps, all[0]), Width: sps.Width(), Height: sps.Height(),
+		Picture: h265Picture(sps),
 	}, true
+}
+
+func h265Picture(sps h265.SPS) mkv.Picture {
+	var u usability
+	profile := sps.ProfileTierLevel
+	interlaced := profile.GeneralInterlacedSourceFlag && !profile.GeneralProgressiveSourceFlag
+	if v := sps.VUI; v != nil {
+		u = usability{
+			v.AspectRatioInfoPresentFlag, v.AspectRatioIdc, v.SarWidth, v.SarHeight, v.VideoSignalTypePresentFlag, v.VideoFullRangeFlag,
+			v.ColourDescriptionPresentFlag, v.ColourPrimaries, v.TransferCharacteristics, v.MatrixCoefficients,
+		}
+		interlaced = interlaced || v.FieldSeqFlag
+	}
+	return u.picture(sps.Width(), sps.Height(), interlaced)
 }
 
 // hvcC makes an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1).

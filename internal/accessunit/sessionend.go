@@ -7,6 +7,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
+// CodeCamera is the code of what keeps a source from being played, or ends it: one source has one sentence.
+const CodeCamera = "camera"
+
 // ErrPlayed is the error of a source that was played to its end: it has no more.
 var ErrPlayed = errors.New("the file is played")
 

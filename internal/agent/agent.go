@@ -250,6 +250,7 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) tasks() []func(context.Context) error {
 	list := []func(context.Context) error{
 		a.supervised("Watching whether the hub runs", health.JobAPI, a.freezes.Run),
+		a.supervised("Comparing the hub's clock", health.JobCloud, watchClock(a.health.Component("", health.JobCloud), a.log, a.hubClock.Ahead)),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
 		a.supervised("The local API", health.JobAPI, a.status.Run),

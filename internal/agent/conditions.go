@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,6 +30,54 @@ func newFreezes(component *health.Component, log *zap.Logger, now func() time.Du
 			humanize.Length(f.Length), humanize.Time(until.Local())), frozenShown)
 		log.Warn("the hub did not run", zap.String("code", codeFrozen), zap.Duration("for", f.Length), zap.Time("until", until.UTC()))
 	}, now)
+}
+
+// codeClockOff is raised while the hub's clock is off those of AWS.
+const codeClockOff = "clock-off"
+
+const scopeClock health.Scope = "clock"
+
+// clockLook is how often the clock is looked at: a condition ends soon after the clock was set.
+const clockLook = 5 * time.Second
+
+// watchClock says how far the hub's clock is off, until ctx ends. ahead is hubclock.Clock.Ahead.
+func watchClock(component *health.Component, log *zap.Logger, ahead func() time.Duration) func(context.Context) error {
+	return func(ctx context.Context) error {
+		look := time.NewTicker(clockLook)
+		defer look.Stop()
+		for {
+			judgeClock(component, log, ahead())
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-look.C:
+			}
+		}
+	}
+}
+
+// judgeClock says that the clock is so much ahead of AWS's, behind when it is negative, or right with 0.
+func judgeClock(component *health.Component, log *zap.Logger, ahead time.Duration) {
+	if ahead == 0 {
+		if component.OK(scopeClock) {
+			log.Info("the hub's clock agrees with that of AWS")
+		}
+		return
+	}
+	off, direction := ahead.Abs().Round(time.Second), "ahead of"
+	if off >= 2*time.Minute {
+		off = off.Round(time.Minute)
+	}
+	if ahead < 0 {
+		direction = "behind"
+	}
+	fault := health.UserFault(codeClockOff, nil,
+		"The hub's clock is %s %s that of AWS: requests are dated by AWS's clock, so that uploading and "+
+			"configuration go on, but recordings have the hub's times. Set the clock, and see to its time synchronisation (NTP).",
+		health.Varying(humanize.Span(off)), direction)
+	if component.Report(scopeClock, health.Degraded, fault) {
+		log.Warn("the clock is off", zap.String("code", fault.Code), zap.Error(fault))
+	}
 }
 
 // codeMisspelt is that of the condition that variables look like settings, but no setting has their name.

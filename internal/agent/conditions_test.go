@@ -21,6 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -37,7 +38,9 @@ var conditionRows = []conditiontest.Row{
 	{Code: "internal-error", Job: health.JobUploader, Start: jobThat(health.JobUploader, func() error { panic("a test") })},
 	{Code: "internal-error", Job: health.JobRetention, Start: guarded(health.JobRetention)},
 	{Code: "internal-error", Job: health.JobConfig, Start: guarded(health.JobConfig)},
+	{Code: "internal-error", Job: health.JobCloud, Start: guarded(health.JobCloud)},
 	{Code: "internal-error", Job: health.JobStore, Start: guarded(health.JobStore)},
+	{Code: "clock-off", Job: health.JobCloud, Start: clockOff},
 	{Code: "internal-error", Job: health.JobMetrics, Start: guarded(health.JobMetrics)},
 	{Code: "internal-error", Job: health.JobSettings, Start: guarded(health.JobSettings)},
 	{Code: "internal-error", Job: health.JobAPI, Start: guarded(health.JobAPI)},
@@ -115,6 +118,27 @@ func TestConditionsOfTheSettingsEnd(t *testing.T) {
 		{Code: "settings-restart", Job: health.JobSettings, Start: reloaded("TZ", "Europe/Berlin")},
 	} {
 		conditiontest.Check(t, row, conditiontest.Reload)
+	}
+}
+
+// clockOff has a hub whose clock is off until somebody sets it.
+func clockOff(t *testing.T) conditiontest.Case {
+	registry := health.NewRegistry(time.Now)
+	var step atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(step.Load())) }
+	clock := hubclock.New(hubclock.Options{Now: now, Synchronised: func() bool { return false }})
+	answered := func() { clock.Heard(time.Now().Round(0).Truncate(time.Second), now(), now()) }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = watchClock(registry.Component("", health.JobCloud), zap.NewNop(), clock.Ahead)(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return conditiontest.Case{
+		Health: registry, Now: time.Now, Step: time.Second,
+		Raise: func() { step.Store(int64(-10 * time.Minute)); answered() },
+		Mend:  func() { step.Store(0); answered() },
 	}
 }
 

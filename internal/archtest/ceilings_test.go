@@ -143,3 +143,21 @@ func TestCeilingsAreFound(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryPackageSaysWhatItOwns wants a comment of each package that has code.
+func TestEveryPackageSaysWhatItOwns(t *testing.T) {
+	t.Parallel()
+	said := make(map[string]bool)
+	eachSource(t, func(path, pkg string) {
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said[pkg] = said[pkg] || parsed.Doc != nil
+	})
+	for pkg, ok := range said {
+		if !ok {
+			t.Errorf("%s has no package comment: say what it owns, and what it must not know", pkg)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -35,8 +36,9 @@ const (
 type batchConn struct {
 	net.Conn
 	playing *atomic.Bool
-	answer  time.Duration     // how long it may bring nothing before it plays
+	answer  time.Duration     // how long it may bring nothing before it plays; 0: whoever reads has a time of its own
 	tap     *tap              // nil: what comes is encrypted
+	sent    func([]byte)      // is called with what is sent
 	came    func(n int) error // is called with the number of bytes that came; its error ends the reading
 
 	space   []byte
@@ -60,8 +62,13 @@ func (c *batchConn) Read(p []byte) (n int, err error) {
 		}
 	}()
 	for {
+		if n, err := c.tap.read(p); n > 0 || err != nil {
+			return n, err
+		}
 		if c.pass == 0 {
-			c.buffer, c.pass = c.tap.drain(c.buffer)
+			if c.buffer, c.pass = c.tap.drain(c.buffer); c.pass == 0 && c.tap.has() {
+				continue
+			}
 		}
 		if n := copy(p, c.buffer[:min(c.pass, len(c.buffer))]); n > 0 {
 			c.buffer, c.pass = c.buffer[n:], c.pass-n
@@ -73,18 +80,17 @@ func (c *batchConn) Read(p []byte) (n int, err error) {
 	}
 }
 
-// fill reads more, behind what the buffer holds: a part of a frame or of a message's lines.
+// fill reads more, behind what the buffer holds: a part of a frame or of a message.
 func (c *batchConn) fill() error {
-	if c.space == nil {
-		c.space = make([]byte, bufferSize)
-	}
-	held := copy(c.space, c.buffer)
-	c.buffer = c.space[:held]
+	held := c.makeSpace()
 	if c.raw != nil || c.anchored() && c.startBatches() {
 		return c.readBatch()
 	}
-	if err := c.Conn.SetReadDeadline(time.Now().Add(c.answer)); err != nil {
-		return err
+	wait := c.tap.wait()
+	if c.answer > 0 {
+		if err := c.Conn.SetReadDeadline(time.Now().Add(cmp.Or(wait, c.answer))); err != nil {
+			return err
+		}
 	}
 	n, err := c.Conn.Read(c.space[held:])
 	c.buffer = c.space[:held+n]
@@ -96,10 +102,31 @@ func (c *batchConn) fill() error {
 			return err
 		}
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) && c.playing.Load() { // it began while we waited
-		return nil
+	if c.answer > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		if wait > 0 {
+			c.tap.settled = true // that was all
+			return nil
+		}
+		if c.playing.Load() { // it began while we waited
+			return nil
+		}
 	}
 	return err
+}
+
+// makeSpace moves what the buffer holds to the front of a space with room for more, and returns how much it is. A message may
+// be larger than the usual space.
+func (c *batchConn) makeSpace() (held int) {
+	space := c.space
+	switch held = len(c.buffer); {
+	case space == nil || len(space) > bufferSize && held < bufferSize:
+		space = make([]byte, bufferSize)
+	case held == len(space):
+		space = make([]byte, 2*held)
+	}
+	copy(space, c.buffer)
+	c.space, c.buffer = space, space[:held]
+	return held
 }
 
 // anchored reports whether it plays for long enough for the first picture to be here.
@@ -110,6 +137,9 @@ func (c *batchConn) anchored() bool {
 // Write implements net.Conn. That the camera hung up is left to Read to find: what it sent before
 // may still lie in the socket, and a client that fails to write would not read it.
 func (c *batchConn) Write(p []byte) (int, error) {
+	if c.sent != nil {
+		c.sent(p)
+	}
 	n, err := c.Conn.Write(p)
 	if err != nil && c.playing.Load() && (errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)) {
 		return len(p), nil

@@ -10,7 +10,7 @@ import (
 )
 
 // codeCamera is the code of what ends a session: one camera has one sentence.
-const codeCamera = "camera"
+const codeCamera = accessunit.CodeCamera
 
 // statusError is an RTSP answer that is not 200.
 type statusError struct {

@@ -37,13 +37,13 @@ type requestHooks struct {
 	late      base.HeaderValue // the CSeq of a keepalive whose answer is not waited for any more
 	repeats   int              // so often was the last keepalive sent again
 
-	write func(message []byte) (int, error) // to the camera, beside what the library writes; nil where that cannot be
+	write func(message []byte) (int, error) // to the camera, beside what the library writes
 
 	messages messageLimit // of the camera; only the library's main goroutine uses it
 	abort    func(error)  // ends the session
 }
 
-// connect begins a connection to a host and port. What it is given to write is not encrypted; nil where it would have to be.
+// connect begins a connection to a host and port, to which write sends.
 func (h *requestHooks) connect(scheme, address string, write func([]byte) (int, error)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -139,7 +139,7 @@ func (h *requestHooks) keptAlive(r *base.Response) {
 		return
 	}
 	if r.StatusCode == base.StatusUnauthorized && h.login.challenged(r.Header["WWW-Authenticate"], h.sent) &&
-		h.write != nil && h.repeats < maxTries {
+		h.repeats < maxTries {
 		h.repeats++
 		again := h.last
 		h.authorize(&again)

@@ -1,23 +1,22 @@
 package camera
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
-	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 )
 
 // clientConfig is how to talk to a camera.
@@ -31,14 +30,14 @@ type clientConfig struct {
 // session is one session with a camera.
 type session struct {
 	clientConfig
-	client      *gortsplib.Client
-	connections int // so far: a redirect takes another one
-	hooks       requestHooks
-	tap         tap
-	to          accessunit.Sink
-	conn        atomic.Pointer[net.Conn] // the last connection
-	peer        net.IP                   // its other end
-	sockets     udpSockets
+	client   *gortsplib.Client
+	dialogue dialogue
+	hooks    requestHooks
+	tap      tap
+	to       accessunit.Sink
+	conn     atomic.Pointer[net.Conn] // the last connection
+	peer     net.IP                   // its other end
+	sockets  udpSockets
 
 	// What was set up.
 	video video
@@ -64,7 +63,7 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	s.receiver.to, s.receiver.now, s.receiver.fail = to, c.Now, s.fail
 	s.receiver.payload.limit = c.Limits.Bytes
 	s.hooks.abort = s.abort
-	s.tap.readable = readable
+	s.tap.mend, s.tap.dropped = s.dialogue.mend, s.dropMessage
 	s.client = s.newClient()
 	if err := s.client.Start2(); err != nil {
 		return err
@@ -85,9 +84,6 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	return translate(err)
 }
 
-// maxRedirects is how often a camera may send us elsewhere.
-const maxRedirects = 3
-
 func (s *session) newClient() *gortsplib.Client {
 	transport := gortsplib.TransportTCP
 	if s.udp {
@@ -102,38 +98,12 @@ func (s *session) newClient() *gortsplib.Client {
 		TLSConfig:   tlsConfig(s.url.Hostname(), s.pinned, s.Roots),
 		UserAgent:   "kvs-edge-agent",
 		DialContext: s.dial, ListenPacket: s.sockets.listen,
-		OnRequest: s.hooks.request, OnResponse: s.hooks.response,
+		OnRequest: s.request, OnResponse: s.hooks.response,
 		OnServerRequest: s.hooks.serverRequest, OnServerResponse: s.hooks.serverResponse,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
 		OnDecodeError: s.receiver.takeUnreadable,
 	}
-}
-
-// dial connects to the camera, or to where it redirects us.
-func (s *session) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if s.connections++; s.connections > 1+maxRedirects {
-		return nil, errRedirects
-	}
-	dialer := net.Dialer{
-		Timeout:         s.Limits.Answer,
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: s.Limits.Stall, Interval: s.Limits.Stall / 2, Count: 3},
-	}
-	conn, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	s.conn.Store(&conn)
-	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		s.peer = remote.IP
-	}
-	batched := &batchConn{Conn: conn, playing: &s.hooks.playing, answer: s.Limits.Answer, came: s.countBytes}
-	var write func([]byte) (int, error)
-	if s.client.Scheme == "rtsp" { // a redirect may change it
-		batched.tap, write = &s.tap, batched.Write
-	}
-	s.hooks.connect(s.client.Scheme, address, write)
-	return batched, nil
 }
 
 // run sets up, plays, and watches over the session.
@@ -172,60 +142,64 @@ func (s *session) setUp() error {
 	if err != nil {
 		return err
 	}
-	v, ok := chooseVideo(desc)
+	described := s.dialogue.described()
+	v, ok := chooseVideo(desc, described)
 	if !ok {
-		return &unsupportedError{codecs: codecs(desc)}
+		return &unsupportedError{codecs: described.OtherVideo}
 	}
-	v.early = listenEarly(v.media, v.format)
-	answer, err := s.setUpMedia(desc.BaseURL, v.media)
+	for _, f := range slices.Clone(v.media.Formats) { // a camera may send any of them
+		v.early = append(v.early, listenEarly(v.media, f))
+	}
+	response, err := s.setUpMedia(desc.BaseURL, v.media, described.VideoURLs)
 	if err != nil {
 		return err
 	}
-	v.channel = channelOf(answer)
+	v.channel = channelOf(response)
 	if s.udp && s.client.Scheme == "rtsp" { // what is encrypted is of no use
-		s.sockets.keep(answer, s.peer)
+		s.sockets.keep(response, s.peer)
 	}
-	s.audio = s.setUpAudio(desc)
+	s.audio = s.setUpAudio(desc, described)
 	if s.WrapCodec != nil {
 		v.codec = s.WrapCodec(v.codec)
 	}
 	s.video = v
-	s.to.Begin(v.codec, v.format.ClockRate(), v.sets, s.audio.track())
+	s.to.Begin(v.codec, v.clock, v.sets, s.audio.track())
 	s.receiver.begin(v.codec, s.Limits.AccessUnit)
 	return nil
 }
 
 // setUpAudio returns nil when no audio is to be recorded, or none can be.
-func (s *session) setUpAudio(desc *description.Session) *audio {
+func (s *session) setUpAudio(desc *description.Session, described answer.Described) *audio {
 	if s.NoAudio {
 		return nil
 	}
-	a, left := chooseAudio(desc)
-	s.to.UnsupportedAudio(left)
+	a := chooseAudio(desc, described)
+	if a == nil {
+		s.to.UnsupportedAudio(described.OtherAudio)
+	} else {
+		s.to.UnsupportedAudio(nil)
+	}
 	if a == nil {
 		return nil
 	}
 	a.early = listenEarly(a.media, a.format)
-	answer, err := s.setUpMedia(desc.BaseURL, a.media)
+	response, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs)
 	if err != nil {
 		return nil // video does not suffer for it
 	}
-	a.channel = channelOf(answer)
+	a.channel = channelOf(response)
 	return a
-}
-
-func (s *session) setUpMedia(baseURL *base.URL, m *description.Media) (answer *base.Response, err error) {
-	err = s.hooks.repeat(func() (err error) { answer, err = s.client.Setup(baseURL, m, 0, 0); return err })
-	return answer, err
 }
 
 // listen has taken what comes once the camera plays.
 func (s *session) listen() {
 	s.client.OnPacketRTCP(s.video.media, s.receiver.takeReport)
-	if s.udp {
-		s.video.early.take = s.receiver.takeUDP
-	} else {
-		s.receive(s.video.early, s.video.channel, s.receiver.takeTCP)
+	for _, e := range s.video.early {
+		if s.udp {
+			e.take = s.receiver.takeUDP
+		} else {
+			s.receive(s.video.media, e, s.video.channel, s.receiver.takeTCP)
+		}
 	}
 	takeAudio := func(p *rtp.Packet) { s.receiver.takeAudio(s.audio, p) }
 	switch {
@@ -233,12 +207,17 @@ func (s *session) listen() {
 	case s.udp: // in the library's order
 		s.client.OnPacketRTP(s.audio.media, s.audio.format, takeAudio)
 	default:
-		s.receive(s.audio.early, s.audio.channel, takeAudio)
+		s.receive(s.audio.media, s.audio.early, s.audio.channel, takeAudio)
 	}
 }
 
-// receive hands the packets on a channel to take. Most do not come by way of the library, but by the tap.
-func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
+// receive hands the packets on a channel to take. Most do not come by way of the library, but by the tap, unless the library
+// has to decrypt them.
+func (s *session) receive(m *description.Media, e *earlyFormat, channel int, take func(*rtp.Packet)) {
+	if m.Secure && s.dialogue.scheme == "rtsps" {
+		e.take = take
+		return
+	}
 	e.take = func(p *rtp.Packet) {
 		take(p)
 		s.tap.follow(channel, p, take)
@@ -247,15 +226,15 @@ func (s *session) receive(e *earlyFormat, channel int, take func(*rtp.Packet)) {
 
 // start makes the camera play.
 func (s *session) start() error {
-	var answer *base.Response
-	if err := s.hooks.repeat(func() (err error) { answer, err = s.client.Play(nil); return err }); err != nil {
+	response, err := s.askToPlay()
+	if err != nil {
 		return err
 	}
 	s.hooks.begin()
 	if !s.udp {
 		return nil
 	}
-	sequence, timestamp, ok := announced(answer, s.video.media)
+	sequence, timestamp, ok := announced(response, s.dialogue.described())
 	s.receiver.play(sequence, timestamp, ok)
 	return nil
 }
@@ -360,26 +339,17 @@ func (s *session) fail(err error) {
 	}
 }
 
-// readable reports whether the library can read a message: it ends the session over one that it cannot.
-func readable(message []byte) bool {
-	r := bufio.NewReader(bytes.NewReader(message))
-	if bytes.HasPrefix(message, []byte("RTSP/")) {
-		return new(base.Response).Unmarshal(r) == nil
-	}
-	return new(base.Request).Unmarshal(r) == nil
-}
-
 // translate hides the library's error types from the rest of the package.
 func translate(err error) error {
 	var (
-		answer liberrors.ErrClientBadStatusCode
-		login  *loginError
+		refused liberrors.ErrClientBadStatusCode
+		login   *loginError
 	)
 	if errors.As(err, &login) {
 		return login
 	}
-	if errors.As(err, &answer) {
-		return &statusError{code: int(answer.Code), message: answer.Message}
+	if errors.As(err, &refused) {
+		return &statusError{code: int(refused.Code), message: refused.Message}
 	}
 	var frame liberrors.ErrClientUnexpectedFrame
 	if errors.As(err, &frame) {

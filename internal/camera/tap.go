@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 )
 
 // tapPause is how often the RTSP library gets a packet of each flow, so that what it
@@ -15,11 +17,17 @@ const bufferSize = 64 << 10
 
 // tap takes RTP packets out of what a camera sends over its RTSP connection, before the RTSP library
 // sees them: the library allocates four times for each. It takes those only that look like one that
-// came by way of the library. Messages, RTCP, other channels and packets of other sources stay the
-// library's. The goroutine that reads the connection uses it, and nobody else.
+// came by way of the library. RTCP, other channels and packets of other sources stay the library's, and
+// so do messages, in a form that it can read. The goroutine that reads the connection uses it, and nobody else.
 type tap struct {
-	readable func(message []byte) bool // what is not is noise, once packets come
-	flows    []*flow
+	mend    func(message []byte) []byte // makes one that the library can read; nil: it has nothing to say
+	dropped func() error                // is called for each message that is left out; its error ends the reading
+	flows   []*flow
+
+	message  []byte        // mended, the library's before all else
+	patience time.Duration // how long to wait for more of what is at the front
+	settled  bool          // it was waited for
+	failed   error         // of dropped
 }
 
 // flow is the packets of one source on a channel.
@@ -53,40 +61,69 @@ func (t *tap) flow(channel int) *flow {
 }
 
 // drain takes what it can off the front of a stream. Of what is left, so many bytes are the
-// library's, maybe more than have come; 0 means that more must come to tell. A nil tap takes nothing.
+// library's, maybe more than have come; 0 means that more must come to tell, or that there is a message. A nil tap takes nothing.
 func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 	if t == nil {
 		return stream, len(stream)
 	}
-	for {
-		kind, size := firstElement(stream)
+	for t.failed == nil {
+		kind, size, patience := answer.First(stream, t.settled)
+		t.patience = patience
 		switch {
-		case kind == elementUnknown:
+		case kind == answer.Unknown:
 			return stream, 0
-		case kind == elementMalformed:
-		case size > bufferSize, kind == elementMessage && len(t.flows) == 0:
-			return stream, size
-		case kind == elementMessage:
-			if len(stream) < size {
-				return stream, 0
-			}
-			if t.readable(stream[:size]) {
-				return stream, size
+		case kind == answer.Noise:
+		case kind == answer.Message && len(stream) < size:
+			return stream, 0
+		case kind == answer.Message:
+			t.settled = false
+			if t.take(stream[:size]) {
+				return stream[size:], 0
 			}
 		default:
 			f := t.flow(int(stream[1]))
-			if f == nil {
+			if f == nil || size > bufferSize {
 				return stream, size
 			}
 			if len(stream) < size {
 				return stream, 0
 			}
-			if !f.take(stream[frameHeader:size]) {
+			if !f.take(stream[answer.FrameHeader:size]) {
 				return stream, size
 			}
 		}
 		stream = stream[size:]
 	}
+	return stream, 0
+}
+
+// take mends a message, and reports whether there is one for the library.
+func (t *tap) take(message []byte) bool {
+	if t.message = t.mend(message); t.message == nil {
+		t.failed = t.dropped()
+	}
+	return t.message != nil
+}
+
+// read gives the library what there is of a message. A nil tap has none.
+func (t *tap) read(p []byte) (n int, err error) {
+	if t == nil {
+		return 0, nil
+	}
+	n = copy(p, t.message)
+	t.message = t.message[n:]
+	return n, t.failed
+}
+
+// has reports whether there is a message, or an error.
+func (t *tap) has() bool { return t != nil && (len(t.message) > 0 || t.failed != nil) }
+
+// wait returns how long to wait for more, if not forever.
+func (t *tap) wait() time.Duration {
+	if t == nil || t.settled {
+		return 0
+	}
+	return t.patience
 }
 
 // take hands a packet on, if it is one of the flow and not the library's turn.

@@ -2,7 +2,6 @@ package camera
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -14,6 +13,8 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 )
 
 // video is the track of a camera that is recorded.
@@ -21,30 +22,24 @@ type video struct {
 	media   *description.Media
 	channel int // of its RTP packets, once it is set up
 	format  format.Format
-	early   *earlyFormat
+	clock   int            // ticks of RTP per second: the format may say otherwise
+	early   []*earlyFormat // of all payload types of the codec
 	codec   accessunit.Codec
 	sets    [][]byte // of the session description
 }
 
-// chooseVideo takes the first track that can be recorded: cameras put the one they were asked for
-// before others.
-func chooseVideo(desc *description.Session) (v video, ok bool) {
-	for _, m := range desc.Medias {
-		if m.IsBackChannel {
-			continue
-		}
-		for _, f := range m.Formats {
-			switch f := f.(type) {
-			case *format.H264:
-				sps, pps := f.SafeParams()
-				return video{media: m, format: f, codec: accessunit.H264, sets: present(sps, pps)}, true
-			case *format.H265:
-				vps, sps, pps := f.SafeParams()
-				return video{media: m, format: f, codec: accessunit.H265, sets: present(vps, sps, pps)}, true
-			}
-		}
+// chooseVideo takes the video that is described, if there is one that can be recorded.
+func chooseVideo(desc *description.Session, described answer.Described) (v video, ok bool) {
+	c := described.Video
+	if c == nil {
+		return video{}, false
 	}
-	return video{}, false
+	codec := accessunit.H264
+	if c.Codec == sdp.H265 {
+		codec = accessunit.H265
+	}
+	m := desc.Medias[0]
+	return video{media: m, format: m.Formats[0], clock: c.Clock, codec: codec, sets: c.ParameterSets()}, true
 }
 
 // audio is the track of a camera that is recorded beside its video.
@@ -55,39 +50,32 @@ type audio struct {
 	early   *earlyFormat
 	about   accessunit.AudioTrack
 	decoder *rtpmpeg4audio.Decoder // nil: a packet is a frame
+	unit    int                    // ticks of RTP that a frame of it lasts
 }
 
-// chooseAudio takes the first audio track that KVS takes, or names those that it does not.
-func chooseAudio(desc *description.Session) (taken *audio, left []string) {
-	for _, m := range desc.Medias {
-		if m.IsBackChannel {
-			continue
-		}
-		for _, f := range m.Formats {
-			switch f := f.(type) {
-			case *format.G711:
-				taken = &audio{media: m, format: f, about: accessunit.G711Track(f.MULaw, f.SampleRate, f.ChannelCount)}
-				return taken, nil
-			case *format.MPEG4Audio:
-				config, err := f.Config.Marshal()
-				if err != nil {
-					continue
-				}
-				about, ok := accessunit.AACTrack(config, f.Config.SampleRate, f.Config.ChannelCount)
-				decoder, err := f.CreateDecoder()
-				if ok && err == nil {
-					about.Rate = f.ClockRate()
-					return &audio{media: m, format: f, about: about, decoder: decoder}, nil
-				}
-				left = append(left, "AAC with "+strconv.Itoa(f.Config.ChannelCount)+" channels")
-			default:
-				if m.Type == description.MediaTypeAudio {
-					left = append(left, codecName(f))
-				}
-			}
-		}
+// chooseAudio takes the audio that is described, if there is one that can be recorded.
+func chooseAudio(desc *description.Session, described answer.Described) *audio {
+	c := described.Audio
+	if c == nil {
+		return nil
 	}
-	return nil, left
+	m := desc.Medias[len(desc.Medias)-1]
+	a := &audio{media: m, format: m.Formats[0]}
+	config, isAAC := c.AAC()
+	if !isAAC {
+		a.about = accessunit.G711Track(c.Codec == sdp.PCMU, c.Clock, c.Channels)
+		return a
+	}
+	about, ok := accessunit.AACTrack(config.Raw, config.Rate, config.Channels)
+	decoder := &rtpmpeg4audio.Decoder{
+		SizeLength: config.Headers.Size, IndexLength: config.Headers.Index, IndexDeltaLength: config.Headers.IndexDelta,
+	}
+	if !ok || decoder.Init() != nil {
+		return nil
+	}
+	about.Rate = c.Clock
+	a.about, a.decoder, a.unit = about, decoder, mpeg4audio.SamplesPerAccessUnit*c.Clock/config.Rate
+	return a
 }
 
 func (a *audio) track() *accessunit.AudioTrack {
@@ -113,35 +101,7 @@ func (a *audio) decode(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
 		return // more is to come, or it is broken: silence does no harm
 	}
 	for i, frame := range frames {
-		give(frame, p.Timestamp+uint32(i*mpeg4audio.SamplesPerAccessUnit))
-	}
-}
-
-func present(sets ...[]byte) [][]byte {
-	return slices.DeleteFunc(sets, func(set []byte) bool { return len(set) == 0 })
-}
-
-// codecs names what a camera offers of video.
-func codecs(desc *description.Session) []string {
-	var names []string
-	for _, m := range desc.Medias {
-		for _, f := range m.Formats {
-			if name := codecName(f); m.Type == description.MediaTypeVideo && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
-}
-
-func codecName(f format.Format) string {
-	switch f.(type) {
-	case *format.MJPEG:
-		return "MJPEG"
-	case *format.Generic:
-		return "an unknown codec (" + f.RTPMap() + ")"
-	default:
-		return f.Codec()
+		give(frame, p.Timestamp+uint32(i*a.unit))
 	}
 }
 
@@ -180,15 +140,12 @@ func channelOf(answer *base.Response) int {
 	return t.InterleavedIDs[0]
 }
 
-// announced is the packet that a camera says it begins a track with (RFC 2326, section 12.33).
-func announced(answer *base.Response, m *description.Media) (sequence uint16, timestamp uint32, ok bool) {
-	var info headers.RTPInfo
-	if info.Unmarshal(answer.Header["RTP-Info"]) != nil {
-		return 0, 0, false
-	}
-	for _, of := range info {
-		if of.SequenceNumber != nil && of.Timestamp != nil && (len(info) == 1 || strings.HasSuffix(of.URL, m.Control)) {
-			return *of.SequenceNumber, *of.Timestamp, true
+// announced is the packet that a camera says it begins the video with (RFC 2326, section 12.33).
+func announced(response *base.Response, described answer.Described) (sequence uint16, timestamp uint32, ok bool) {
+	list := answer.ParseRTPInfo(strings.Join(response.Header["RTP-Info"], ","))
+	for _, of := range list {
+		if len(list) == 1 || strings.HasSuffix(of.URL, described.Video.Control) {
+			return of.Sequence, of.Timestamp, true
 		}
 	}
 	return 0, 0, false

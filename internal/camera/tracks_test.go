@@ -1,22 +1,34 @@
 package camera
 
 import (
+	"bufio"
+	"bytes"
 	"slices"
 	"testing"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/sdp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 )
 
-func describe(text []byte) (*description.Session, error) {
+// describe has the library read what is made of a description.
+func describe(text []byte) (*description.Session, answer.Described, error) {
+	var d answer.Dialogue
+	d.Sent([]byte("DESCRIBE rtsp://camera/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"))
+	message := d.Mend(append([]byte("RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"), text...))
+	var response base.Response
+	if err := response.Unmarshal(bufio.NewReader(bytes.NewReader(message))); err != nil {
+		return nil, answer.Described{}, err
+	}
 	var parsed sdp.SessionDescription
-	if err := parsed.Unmarshal(text); err != nil {
-		return nil, err
+	if err := parsed.Unmarshal(response.Body); err != nil {
+		return nil, answer.Described{}, err
 	}
 	var desc description.Session
-	return &desc, desc.Unmarshal(&parsed)
+	return &desc, d.Described(), desc.Unmarshal(&parsed)
 }
 
 const (
@@ -42,11 +54,15 @@ func TestAudioThatIsNotRecordedIsNamed(t *testing.T) {
 		"one that is taken":   {sdpVideo + sdpOpus + sdpMuLaw, true, nil},
 		"the taken one first": {sdpVideo + sdpMuLaw + sdpOpus, true, nil},
 	} {
-		desc, err := describe([]byte(c.sdp))
+		desc, described, err := describe([]byte(c.sdp))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if taken, left := chooseAudio(desc); (taken != nil) != c.taken || !slices.Equal(left, c.left) {
+		taken, left := chooseAudio(desc, described), described.OtherAudio
+		if c.taken {
+			left = nil
+		}
+		if (taken != nil) != c.taken || !slices.Equal(left, c.left) {
 			t.Errorf("%s: taken %v, left %q", name, taken != nil, left)
 		}
 	}
@@ -57,16 +73,20 @@ func FuzzTracks(f *testing.F) {
 	for _, text := range []string{sdpVideo, sdpVideo + sdpOpus, sdpVideo + sdpAAC51 + sdpMuLaw} {
 		f.Add([]byte(text))
 	}
-	f.Fuzz(func(_ *testing.T, text []byte) {
-		desc, err := describe(text)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		desc, described, err := describe(text)
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
-		if v, ok := chooseVideo(desc); ok {
+		if v, ok := chooseVideo(desc, described); ok {
 			inspector := accessunit.NewInspector(v.codec, v.sets)
 			inspector.Sets.Track()
+			if v.format.PayloadType() != described.Video.PayloadType {
+				t.Errorf("payload type %d, want %d", v.format.PayloadType(), described.Video.PayloadType)
+			}
 		}
-		chooseAudio(desc)
-		codecs(desc)
+		if a := chooseAudio(desc, described); a != nil && a.format.PayloadType() != described.Audio.PayloadType {
+			t.Errorf("payload type %d, want %d", a.format.PayloadType(), described.Audio.PayloadType)
+		}
 	})
 }

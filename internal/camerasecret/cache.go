@@ -67,7 +67,7 @@ type Cache struct {
 type cached struct {
 	url      secret.String
 	readAt   time.Time     // when url was read, also in an earlier life
-	due      time.Time     // when the keeper reads it again
+	due      time.Time     // when it is read again
 	askedAt  time.Time     // the last reading, good or not
 	err      error         // of the last reading
 	failures int           // readings in a row that failed

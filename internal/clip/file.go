@@ -9,13 +9,14 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mediafile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
 // codeCamera is the code of what keeps a file from being played.
-const codeCamera = "camera"
+const codeCamera = accessunit.CodeCamera
 
 // loopParameter plays a file again and again.
 const loopParameter = "loop"

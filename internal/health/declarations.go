@@ -27,7 +27,7 @@ const (
 var (
 	cloudAndRecorder = []string{JobCloud, JobRecorder}
 	streamJobs       = []string{JobRecorder, JobUploader}
-	guardedJobs      = []string{JobRecorder, JobUploader, JobRetention, JobConfig, JobStore, JobMetrics, JobSettings, JobAPI}
+	guardedJobs      = []string{JobRecorder, JobUploader, JobRetention, JobConfig, JobCloud, JobStore, JobMetrics, JobSettings, JobAPI}
 )
 
 // Declarations lists every condition of the agent.
@@ -92,6 +92,7 @@ var Declarations = []Declaration{
 	{"credentials-trust", Failed, UserError, "The credentials endpoint is not trusted", anchorCredentials, cloudAndRecorder},
 	{"credentials-service", Failed, "", "The credentials endpoint fails", anchorCredentials, cloudAndRecorder},
 	{"credentials-token", Failed, UserError, "Greengrass refuses the token", anchorCredentials, cloudAndRecorder},
+	{"clock-off", Degraded, UserError, "The hub's clock is not that of AWS", anchorCredentials, []string{JobCloud}},
 	{"device-certificate", Degraded, UserError, "The replaced certificate is not usable", anchorCredentials, []string{JobCloud}},
 	// The hub itself.
 	{"hub-frozen", Degraded, SystemError, "The hub did not run", anchorAgent, []string{JobAPI}},

@@ -65,6 +65,13 @@ type Clock struct {
 	mu    sync.Mutex
 	heard time.Time // the hub's time, with its monotonic reading, of the last agreement; zero: there is none. Guarded by mu
 	ahead time.Duration
+	off   disagreement // of the last answer; zero: it agreed. Guarded by mu
+}
+
+// disagreement is by how much a clock is off.
+type disagreement struct {
+	heard time.Time     // by the hub's clock, with its monotonic reading
+	ahead time.Duration // of the service's clock
 }
 
 // New returns a Clock that has heard of no service yet.
@@ -85,18 +92,55 @@ func (c *Clock) Now() time.Time { return c.now() }
 // answer received, by the hub's clock. A clock that agrees is trusted for an hour; one that does not
 // loses the trust of the services.
 func (c *Clock) Heard(date, sent, received time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch ahead, agrees := c.compare(date, sent, received); {
+	case !agrees:
+		c.heard = time.Time{}
+	case received.Sub(sent) <= slowAnswer:
+		c.heard, c.ahead = received, ahead
+	}
+}
+
+// HeardInTheClear takes the Date of an answer that nobody vouches for. It says what time the service goes by, so
+// that what it is asked can be dated for it, but neither gives trust nor takes it.
+func (c *Clock) HeardInTheClear(date, sent, received time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.compare(date, sent, received)
+}
+
+// compare notes how far the clock is ahead of a service's, and whether the two agree. mu is held.
+func (c *Clock) compare(date, sent, received time.Time) (ahead time.Duration, agree bool) {
 	took := received.Sub(sent) // by the monotonic clock
 	// The service read its clock between the two.
 	least := date.Sub(received.Round(0))
 	most := date.Add(dateUnit).Sub(received.Round(0).Add(-took))
+	ahead = -(least + most) / 2
+	if least > agreement || most < -agreement {
+		c.off = disagreement{received, ahead}
+		return ahead, false
+	}
+	if took <= slowAnswer {
+		c.off = disagreement{}
+	}
+	return ahead, true
+}
+
+// Ahead is how far the clock is ahead of the services', or behind when it is negative, by the last answer and what
+// the clock was set by since. 0 says that they agree within 5 s, or that nobody was asked yet.
+func (c *Clock) Ahead() time.Duration { return c.aheadAt(c.now()) }
+
+func (c *Clock) aheadAt(now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case least > agreement, most < -agreement:
-		c.heard = time.Time{}
-	case took <= slowAnswer:
-		c.heard, c.ahead = received, -(least+most)/2
+	if c.off.heard.IsZero() {
+		return 0
 	}
+	if ahead := c.off.ahead + Step(c.off.heard, now); ahead.Abs() > agreement {
+		return ahead
+	}
+	return 0
 }
 
 // Trust reports by whose word the clock is trusted now.

@@ -104,3 +104,57 @@ func TestAClockIsAskedWhileItHears(t *testing.T) {
 		t.Error("a clock that agrees is not trusted")
 	}
 }
+
+// How far a clock is off is known from the last answer, and from how it was set since.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	clear := func(h *hub, c *Clock, off time.Duration) {
+		sent := h.now()
+		c.HeardInTheClear(h.truth().Add(off).Truncate(time.Second), sent, h.now())
+	}
+	for name, row := range map[string]struct {
+		life func(*hub, *Clock)
+		want time.Duration
+	}{
+		"nobody was asked":      {func(h *hub, _ *Clock) { h.step = time.Hour }, 0},
+		"it agrees":             {func(h *hub, c *Clock) { h.step = 4 * time.Second; h.ask(c, 0, 0) }, 0},
+		"7 s ahead":             {func(h *hub, c *Clock) { h.step = 7 * time.Second; h.ask(c, 0, 0) }, 7 * time.Second},
+		"10 min behind":         {func(h *hub, c *Clock) { h.step = -10 * time.Minute; h.ask(c, 0, 0) }, -10 * time.Minute},
+		"a day ahead":           {func(h *hub, c *Clock) { h.step = 24 * time.Hour; h.ask(c, 0, 0) }, 24 * time.Hour},
+		"the kernel thinks not": {func(h *hub, c *Clock) { h.kernel = true; h.step = time.Hour; h.ask(c, 0, 0) }, time.Hour},
+		"it is a day later":     {func(h *hub, c *Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.sleep(24 * time.Hour) }, time.Hour},
+		"set right":             {func(h *hub, c *Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.step = 0 }, 0},
+		"set wrong":             {func(h *hub, c *Clock) { h.step = time.Hour; h.ask(c, 0, 0); h.step = 2 * time.Hour }, 2 * time.Hour},
+		"another answer agrees": {func(h *hub, c *Clock) { h.ask(c, time.Hour, 0); h.ask(c, 0, 0) }, 0},
+		"a slow one says too little": {func(h *hub, c *Clock) {
+			h.ask(c, time.Hour, 0)
+			h.ask(c, 0, 20*time.Second)
+		}, -time.Hour},
+		"in the clear":            {func(h *hub, c *Clock) { clear(h, c, 10*time.Minute) }, -10 * time.Minute},
+		"in the clear, it agrees": {func(h *hub, c *Clock) { clear(h, c, time.Hour); clear(h, c, 0) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &hub{begun: time.Now()}
+			c := h.clock()
+			row.life(h, c)
+			if got := c.Ahead(); (got - row.want).Abs() > time.Second {
+				t.Errorf("%s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+// What nobody vouches for moves no trust.
+func TestADateInTheClearIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	h := &hub{begun: time.Now()}
+	c := h.clock()
+	if c.HeardInTheClear(h.truth().Truncate(time.Second), h.now(), h.now()); c.Trusted() {
+		t.Error("it gives trust")
+	}
+	h.ask(c, 0, 0)
+	if c.HeardInTheClear(h.truth().Add(time.Hour), h.now(), h.now()); !c.Trusted() {
+		t.Error("it takes trust")
+	}
+}

@@ -114,6 +114,20 @@ func (m *matroska) next() (Frame, error) {
 	}
 }
 
+// lacedVideo queues frames of video that lie in one block, which no muxer of today makes.
+func (m *matroska) lacedVideo(data []byte, lacing byte, at time.Duration) error {
+	frames, err := unlace(data, lacing)
+	for _, frame := range frames {
+		nalus, broken := m.video.units(nil, frame)
+		if broken != nil {
+			return broken
+		}
+		m.queue = append(m.queue, Frame{At: at, NALUs: nalus})
+		at += m.video.duration
+	}
+	return err
+}
+
 // frames reads a block; ok is false when it is of another track, or when its frames are queued.
 func (m *matroska) frames(h element.Head) (f Frame, ok bool, err error) {
 	data, err := m.file.content(m.block, h, maxFrame)
@@ -134,11 +148,10 @@ func (m *matroska) frames(h element.Head) (f Frame, ok bool, err error) {
 	at := time.Duration(ticks * m.scale)
 	switch {
 	case track == m.video.number && lacing == noLacing:
-		if len(m.video.prefix) > 0 {
-			data = append(bytes.Clone(m.video.prefix), data...)
-		}
-		m.nalus, err = splitLengths(m.nalus[:0], data, m.video.lengthSize)
+		m.nalus, err = m.video.units(m.nalus[:0], data)
 		return Frame{At: at, NALUs: m.nalus}, err == nil, err
+	case track == m.video.number:
+		return f, false, m.lacedVideo(data, lacing, at)
 	case track == m.audio.number && m.audio.number != 0:
 		frames, err := unlace(data, lacing)
 		samples := 0

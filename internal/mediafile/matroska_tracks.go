@@ -1,8 +1,11 @@
 package mediafile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
+	"strings"
+	"time"
 )
 
 // The kinds of tracks (RFC 9559, TrackType), and a codec's ID.
@@ -25,6 +28,7 @@ type (
 		TrackType        uint64
 		CodecID          string
 		CodecPrivate     []byte
+		DefaultDuration  uint64 // ns
 		Audio            audioSettings
 		ContentEncodings struct{ ContentEncoding []contentEncoding }
 	}
@@ -52,44 +56,91 @@ type matroskaTrack struct {
 	prefix     []byte // was stripped from every frame
 	unreadable string // how the frames are packed, when they cannot be read
 	lengthSize int
+	duration   time.Duration // of a frame; 0 when the file does not say
 }
 
 // tracks is what of a file is read.
 type tracks struct{ video, audio matroskaTrack }
 
-// choose takes the first track of video, and the first of audio that can be read.
+// choose takes the first track of video that can be read, and the first of audio: a picture of the cover may come before.
 func (c *tracks) choose(list []trackEntry, f *File) (err error) {
+	err = ErrNoVideo
 	for _, entry := range list {
 		t := entry.track()
 		switch {
 		case entry.TrackType == trackVideo && c.video.number == 0:
-			c.video = t
+			switch refused := t.decode(&f.Video); {
+			case refused == nil:
+				c.video = t
+			case err == ErrNoVideo:
+				err = refused
+			}
 		case entry.TrackType == trackAudio && c.audio.number == 0:
 			if f.Audio = t.describe(); f.Audio != nil {
 				c.audio = t
 			}
 		}
 	}
-	v := &c.video
-	switch {
-	case v.number == 0:
-		return ErrNoVideo
-	case v.unreadable != "":
-		return &CodecError{v.unreadable}
-	case v.codec == "V_MPEG4/ISO/AVC":
-		f.Video.Codec = H264
-		f.Video.Sets, v.lengthSize, err = h264Config(v.private)
-	case v.codec == "V_MPEGH/ISO/HEVC":
-		f.Video.Codec = H265
-		f.Video.Sets, v.lengthSize, err = h265Config(v.private)
-	default:
-		return &CodecError{plain(v.codec)}
+	if c.video.number != 0 {
+		return nil
 	}
 	return err
 }
 
+// decode finds out how a track of video is read.
+func (t *matroskaTrack) decode(v *Video) error {
+	codec, private := "", t.private
+	switch {
+	case t.number == 0:
+		return broken("a track has no number")
+	case t.unreadable != "":
+		return &CodecError{t.unreadable}
+	case t.codec == "V_MPEG4/ISO/AVC":
+		codec = H264
+	case t.codec == "V_MPEGH/ISO/HEVC":
+		codec = H265
+	case t.codec == "V_MS/VFW/FOURCC" && len(private) >= bitmapHeader: // as AVI has it
+		codec = codecOfFourCC(string(private[16:20]))
+		private = private[bitmapHeader:]
+	}
+	if codec == "" {
+		return &CodecError{plain(t.codec)}
+	}
+	sets, lengthSize, err := describedBy(codec, private)
+	if err != nil {
+		return err
+	}
+	*v, t.lengthSize = Video{Codec: codec, Sets: sets}, lengthSize
+	return nil
+}
+
+// bitmapHeader is the size of a BITMAPINFOHEADER, behind which the codec's own description lies.
+const bitmapHeader = 40
+
+// codecOfFourCC is the codec of AVI's name for it; "" for others.
+func codecOfFourCC(name string) string {
+	switch strings.ToUpper(name) {
+	case "H264", "X264", "AVC1", "DAVC":
+		return H264
+	case "HEVC", "H265", "X265", "HVC1", "HEV1":
+		return H265
+	}
+	return ""
+}
+
+// units splits a frame of video.
+func (t *matroskaTrack) units(nalus [][]byte, data []byte) ([][]byte, error) {
+	if len(t.prefix) > 0 {
+		data = append(bytes.Clone(t.prefix), data...)
+	}
+	return splitUnits(nalus, data, t.lengthSize)
+}
+
 func (e trackEntry) track() matroskaTrack {
 	t := matroskaTrack{number: e.TrackNumber, codec: e.CodecID, private: e.CodecPrivate, rate: 8000, channels: 1} // the format's defaults
+	if e.DefaultDuration < uint64(time.Hour) {
+		t.duration = time.Duration(e.DefaultDuration)
+	}
 	if rate := e.Audio.SamplingFrequency; rate != 0 {
 		t.rate = rate
 	}

@@ -1,6 +1,7 @@
 package mediafile
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -12,8 +13,10 @@ type mp4 struct {
 	tracks   []*mp4Track // video, then audio if there is some
 	at       int64       // of the next fragment
 	fragment []fragmentSample
-	buffer   []byte
-	nalus    [][]byte
+	// indexPlayed says that nothing is left of what the index has of a file of fragments.
+	indexPlayed bool
+	buffer      []byte
+	nalus       [][]byte
 }
 
 // fragmentSample is a sample of a fragment.
@@ -40,8 +43,20 @@ func (m *mp4) load(t *mp4Track, s sample) (Frame, error) {
 		return Frame{Audio: true, At: at, Data: m.buffer}, nil
 	}
 	var err error
-	m.nalus, err = splitLengths(m.nalus[:0], m.buffer, t.lengthSize)
+	m.nalus, err = splitUnits(m.nalus[:0], m.buffer, t.lengthSize)
 	return Frame{At: at, NALUs: m.nalus}, err
+}
+
+// nextOfBoth plays what the index has of a file of fragments, often nothing, and then the fragments.
+func (m *mp4) nextOfBoth() (Frame, error) {
+	if !m.indexPlayed {
+		f, err := m.nextSample()
+		if !errors.Is(err, io.EOF) {
+			return f, err
+		}
+		m.indexPlayed = true
+	}
+	return m.nextFragment()
 }
 
 // nextSample plays a plain file: of both tracks, what is to be decoded first.
@@ -57,6 +72,9 @@ func (m *mp4) nextSample() (Frame, error) {
 		}
 	}
 	if first == nil {
+		for _, t := range m.tracks {
+			t.end = t.samples.dts
+		}
 		return Frame{}, io.EOF
 	}
 	s, err := first.samples.next()

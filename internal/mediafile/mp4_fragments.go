@@ -82,7 +82,7 @@ func (m *mp4) fragmentHeader(t *trackFragment, c *cursor) error {
 	if t.track = m.tracks[i]; t.track.scale <= 0 {
 		return broken("a track without time")
 	}
-	t.defaults = t.track.defaults
+	t.defaults, t.dts = t.track.defaults, t.track.end // unless a tfdt box says otherwise
 	if has(0x1) {
 		t.base = int64(c.u64())
 	}
@@ -135,6 +135,7 @@ func (m *mp4) run(t *trackFragment, c *cursor) error {
 			return broken("a fragment of more than %d frames", maxSamples)
 		}
 	}
+	t.track.end = t.dts
 	return nil
 }
 

@@ -7,7 +7,8 @@ import (
 )
 
 func isMP4(head []byte) bool {
-	return len(head) >= 8 && slices.Contains([]string{"ftyp", "styp", "moov", "mdat", "free", "skip", "wide", "pdin"}, string(head[4:8]))
+	return len(head) >= 8 && slices.Contains([]string{"ftyp", "styp", "moov", "mdat", "free", "skip", "wide", "pdin", "uuid", "udta", "meta",
+		"sidx", "moof", "pnot", "PICT", "junk"}, string(head[4:8]))
 }
 
 func openMP4(r io.ReadSeeker) (*File, error) {
@@ -36,7 +37,7 @@ func openMP4(r io.ReadSeeker) (*File, error) {
 			return nil, err
 		}
 		if f.next = m.nextSample; fragmented {
-			f.next = m.nextFragment
+			f.next = m.nextOfBoth
 		}
 		m.at = b.end
 		return f, nil
@@ -52,8 +53,8 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 		switch kind {
 		case "trak":
 			t := &mp4Track{}
-			if err := t.read(data, 0); err != nil {
-				return err
+			if t.broken = t.read(data, 0); t.broken != nil && t.kind != "" && t.kind != "vide" {
+				return nil // the video does not suffer for it
 			}
 			all = append(all, t)
 		case "mvhd":
@@ -76,23 +77,27 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	refused := ErrNoVideo
 	for _, t := range all {
 		t.defaults = defaults[t.id]
 		if scale > 0 {
 			t.shift -= t.delay * t.scale / scale
 		}
-		if t.kind == "vide" && len(m.tracks) == 0 {
-			if err := t.video(f); err != nil {
-				return false, err
-			}
+		if t.kind != "vide" && t.broken == nil || len(m.tracks) > 0 {
+			continue
+		}
+		switch err := t.video(f); {
+		case err == nil:
 			m.tracks = append(m.tracks, t)
+		case refused == ErrNoVideo:
+			refused = err // a picture of the cover may come before the video
 		}
 	}
 	if len(m.tracks) == 0 {
-		return false, ErrNoVideo
+		return false, refused
 	}
 	for _, t := range all {
-		if t.kind == "soun" && t.audio != nil && f.Audio == nil {
+		if t.kind == "soun" && t.broken == nil && t.audio != nil && f.Audio == nil {
 			f.Audio = t.audio
 			m.tracks = append(m.tracks, t)
 		}

@@ -15,27 +15,53 @@ type mp4Track struct {
 	lengthSize int
 	defaults   fragmentDefaults // of trex
 	samples    sampleTable
+	end        int64 // of what was read of it, in ticks: of decoding
+	broken     error // what is wrong with its description
 }
 
 // fragmentDefaults hold for samples of which a fragment says nothing else.
 type fragmentDefaults struct{ duration, size uint32 }
 
-func (t *mp4Track) video(f *File) (err error) {
-	switch t.entry {
-	case "avc1", "avc3":
-		f.Video.Codec = H264
-		f.Video.Sets, t.lengthSize, err = h264Config(t.private)
-	case "hvc1", "hev1":
-		f.Video.Codec = H265
-		f.Video.Sets, t.lengthSize, err = h265Config(t.private)
-	default:
-		return &CodecError{plain(t.entry)}
+// codecs are those of the sample entries that can be read, Dolby Vision's among them.
+var codecs = map[string]string{
+	"avc1": H264, "avc2": H264, "avc3": H264, "avc4": H264, "dva1": H264, "dvav": H264, "H264": H264, "h264": H264,
+	"hvc1": H265, "hvc2": H265, "hev1": H265, "dvh1": H265, "dvhe": H265, "HEVC": H265, "hevc": H265,
+}
+
+func (t *mp4Track) video(f *File) error {
+	if t.broken != nil {
+		return t.broken
 	}
-	return err
+	codec := codecs[t.entry]
+	if codec == "" {
+		return &CodecError{entryName(t.entry)}
+	}
+	sets, lengthSize, err := describedBy(codec, t.private)
+	if err != nil {
+		return err
+	}
+	f.Video, t.lengthSize = Video{Codec: codec, Sets: sets}, lengthSize
+	return nil
+}
+
+// entryName is the codec of a sample entry as people know it.
+func entryName(entry string) string {
+	switch entry {
+	case "mp4v":
+		return "MPEG-4 part 2, MPEG-2 or a picture (mp4v)"
+	case "jpeg", "mjpa", "mjpb":
+		return "MJPEG"
+	case "encv":
+		return "encrypted"
+	}
+	return plain(entry)
 }
 
 // maxDepth of boxes in a trak box: stbl lies in minf, and that in mdia.
-const maxDepth = 3
+const (
+	maxDepth  = 3
+	depthMdia = 1
+)
 
 // read goes through a trak box, or one that lies that deep in it.
 func (t *mp4Track) read(data []byte, depth int) error {
@@ -58,9 +84,9 @@ func (t *mp4Track) read(data []byte, depth int) error {
 		case "mdhd":
 			t.scale = timescale(&c)
 		case "hdlr":
-			// QuickTime has a second one in minf, which says where the data lies: its component type is dhlr.
-			c.skip(4)
-			if component := string(c.take(4)); component != "dhlr" {
+			// QuickTime has a second one in minf, which says where the data lies.
+			if depth == depthMdia {
+				c.skip(8)
 				t.kind = string(c.take(4))
 			}
 		case "elst":
@@ -119,8 +145,11 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 		return nil // a second description is of no use to us
 	}
 	t.entry = kind
-	fixed := 78 // VisualSampleEntry
-	if kind == "mp4a" && len(data) >= 10 {
+	fixed := 0
+	switch {
+	case codecs[kind] != "":
+		fixed = 78 // VisualSampleEntry
+	case kind == "mp4a" && len(data) >= 10:
 		fixed = 28       // AudioSampleEntry
 		switch data[9] { // the version, in QuickTime files
 		case 1:
@@ -129,10 +158,10 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 			fixed = 64
 		}
 	}
-	if len(data) < fixed {
-		return nil
+	if fixed == 0 || len(data) < fixed {
+		return nil // what lies in others nobody needs
 	}
-	return boxes(data[fixed:], func(kind string, data []byte) error {
+	err := boxes(data[fixed:], func(kind string, data []byte) error {
 		switch kind {
 		case "avcC", "hvcC":
 			t.private = data
@@ -148,4 +177,8 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 		}
 		return nil
 	})
+	if t.private != nil || t.audio != nil {
+		return nil // what else lies beside it is not needed for playing
+	}
+	return err
 }

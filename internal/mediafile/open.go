@@ -1,6 +1,7 @@
 package mediafile
 
 import (
+	"bufio"
 	"errors"
 	"io"
 )
@@ -26,6 +27,8 @@ func Open(r io.ReadSeeker) (*File, error) {
 		return openMP4(r)
 	case isTS(head):
 		return openTS(r)
+	case isM2TS(head):
+		return openTS(&unstamped{r: bufio.NewReaderSize(r, 64<<10)})
 	}
 	return nil, ErrContainer
 }

@@ -2,6 +2,7 @@ package mediafile
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,33 @@ const (
 
 func isTS(head []byte) bool {
 	return len(head) > tsPacket && head[0] == tsSync && head[tsPacket] == tsSync
+}
+
+// tsStamp is the size of what stands before each packet in the files of camcorders and disks (M2TS): a time of arrival.
+const tsStamp = 4
+
+func isM2TS(head []byte) bool {
+	return len(head) > 2*tsStamp+tsPacket && isTS(append(head[tsStamp:tsStamp+tsPacket:tsStamp+tsPacket], head[2*tsStamp+tsPacket:]...))
+}
+
+// unstamped reads an M2TS file as a transport stream.
+type unstamped struct {
+	r      *bufio.Reader
+	packet [tsStamp + tsPacket]byte
+	rest   []byte
+}
+
+// Read implements io.Reader.
+func (u *unstamped) Read(b []byte) (int, error) {
+	if len(u.rest) == 0 {
+		if _, err := io.ReadFull(u.r, u.packet[:]); err != nil {
+			return 0, endOf(err)
+		}
+		u.rest = u.packet[tsStamp:]
+	}
+	n := copy(b, u.rest)
+	u.rest = u.rest[n:]
+	return n, nil
 }
 
 // ts reads an MPEG transport stream.
@@ -45,17 +73,18 @@ func openTS(r io.Reader) (*File, error) {
 	f := &File{next: s.next}
 	var other string
 	for _, track := range s.reader.Tracks() {
-		if f.Video.Codec == "" && other == "" {
-			other = s.video(track, f)
+		if f.Video.Codec == "" {
+			other = cmp.Or(other, s.video(track, f))
 		}
 		if c, ok := track.Codec.(*mpegts.CodecMPEG4Audio); ok && f.Audio == nil {
 			s.audio(track, c.Config, f)
 		}
 	}
 	switch {
+	case f.Video.Codec != "":
 	case other != "":
 		return nil, &CodecError{other}
-	case f.Video.Codec == "":
+	default:
 		return nil, ErrNoVideo
 	}
 	return f, nil

@@ -59,7 +59,21 @@ type trackHead struct {
 	Audio        *audioHead
 }
 
-type videoHead struct{ PixelWidth, PixelHeight uint64 }
+type videoHead struct {
+	FlagInterlaced uint64 `ebml:"FlagInterlaced,omitempty"`
+	PixelWidth     uint64
+	PixelHeight    uint64
+	DisplayWidth   uint64 `ebml:"DisplayWidth,omitempty"`
+	DisplayHeight  uint64 `ebml:"DisplayHeight,omitempty"`
+	Colour         *colourHead
+}
+
+type colourHead struct {
+	MatrixCoefficients      uint64 `ebml:"MatrixCoefficients,omitempty"`
+	Range                   uint64 `ebml:"Range,omitempty"`
+	TransferCharacteristics uint64 `ebml:"TransferCharacteristics,omitempty"`
+	Primaries               uint64 `ebml:"Primaries,omitempty"`
+}
 
 type audioHead struct {
 	SamplingFrequency float64
@@ -96,18 +110,40 @@ func (t Track) head() trackHead {
 		Name: t.Name, Language: "und", CodecID: t.CodecID, CodecPrivate: t.CodecPrivate,
 	}
 	if t.Kind == Video {
-		head.Video = &videoHead{PixelWidth: uint64(t.Width), PixelHeight: uint64(t.Height)}
+		head.Video = t.Picture.head(t.Width, t.Height)
 	} else {
 		head.Audio = &audioHead{SamplingFrequency: t.SampleRate, Channels: uint64(t.Channels), BitDepth: uint64(max(t.BitDepth, 0))}
 	}
 	return head
 }
 
+// head writes nothing of what is not said.
+func (p Picture) head(width, height int) *videoHead {
+	head := &videoHead{
+		PixelWidth: uint64(width), PixelHeight: uint64(height), DisplayWidth: uint64(p.DisplayWidth), DisplayHeight: uint64(p.DisplayHeight),
+	}
+	if p.Interlaced {
+		head.FlagInterlaced = interlaced
+	}
+	if p.Range != 0 || p.Primaries != 0 || p.Transfer != 0 || p.Matrix != 0 {
+		head.Colour = &colourHead{uint64(p.Matrix), uint64(p.Range), uint64(p.Transfer), uint64(p.Primaries)}
+	}
+	return head
+}
+
+// interlaced is a FlagInterlaced (RFC 9559, section 5.1.4.1.28.1).
+const interlaced = 1
+
 // AppendStreamHeader writes what a PutMedia body begins with: an EBML head, a Segment of unknown
 // size, Info and Tracks. There is nothing in it that only a file can have: no SeekHead, Void,
 // Duration or Cues. Source: KVS developer guide, "Data model", and the headers of AWS's producers.
 func AppendStreamHeader(dst []byte, h Header) []byte {
 	head := headOf(h)
+	for i, t := range h.Tracks { // the service goes by the parameter sets, which say how pictures are shown
+		if t.Kind == Video {
+			head.Segment.Tracks.TrackEntry[i].Video = Picture{}.head(t.Width, t.Height)
+		}
+	}
 	return element.Append(dst, &head)
 }
 
@@ -118,6 +154,11 @@ func fileHeader(h Header) ([]byte, layout, error) {
 	head.Segment.Info.DurationRoom = element.VoidOf(durationSize)
 	head.Segment.Info.DateUTC = h.Start
 	head.Segment.Sum = element.VoidOf(sumSize)
+	for _, t := range head.Segment.Tracks.TrackEntry {
+		if t.Video != nil && t.Video.Colour != nil {
+			head.EBML.EBMLDocTypeVersion = 4 // the element's; who reads version 2 passes over it
+		}
+	}
 	header := element.Append(nil, &head)
 	s := scanner{r: sliceReader(header), size: int64(len(header))}
 	_, at, _, err := s.header()

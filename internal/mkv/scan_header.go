@@ -189,8 +189,29 @@ func (t *Track) element(e elementAt, data []byte) error {
 		t.Channels = int(element.Number(data))
 	case element.IDBitDepth:
 		t.BitDepth = int(element.Number(data))
-	case element.IDVideo, element.IDAudio:
+	case element.IDVideo, element.IDAudio, element.IDColour:
 		return each(data, 0, t.element)
+	default:
+		t.Picture.element(e, int(element.Number(data)))
 	}
 	return nil
+}
+
+func (p *Picture) element(e elementAt, value int) {
+	switch e.id {
+	case element.IDFlagInterlaced:
+		p.Interlaced = value == interlaced
+	case element.IDDisplayWidth:
+		p.DisplayWidth = value
+	case element.IDDisplayHeight:
+		p.DisplayHeight = value
+	case element.IDMatrix:
+		p.Matrix = value
+	case element.IDRange:
+		p.Range = value
+	case element.IDTransfer:
+		p.Transfer = value
+	case element.IDPrimaries:
+		p.Primaries = value
+	}
 }

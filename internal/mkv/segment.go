@@ -44,6 +44,15 @@ const (
 	Audio Kind = 2
 )
 
+// Picture is how pictures are to be shown. What is 0 is not said.
+type Picture struct {
+	DisplayWidth, DisplayHeight int // where pixels are no squares
+	Interlaced                  bool
+	Range                       int // 1: broadcast, 2: full
+	// Primaries, Transfer and Matrix are as in ISO/IEC 23091-2.
+	Primaries, Transfer, Matrix int
+}
+
 // Track describes one track. Numbers count from 1; video is track 1.
 type Track struct {
 	Number       uint8
@@ -53,6 +62,7 @@ type Track struct {
 	Name         string
 	Width        int // pixels, video only
 	Height       int
+	Picture      Picture
 	SampleRate   float64 // Hz, audio only
 	Channels     int
 	BitDepth     int // 0 when it means nothing to the codec
@@ -62,7 +72,7 @@ type Track struct {
 func (t Track) Equal(o Track) bool {
 	return t.Number == o.Number && t.Kind == o.Kind && t.CodecID == o.CodecID && t.Name == o.Name &&
 		string(t.CodecPrivate) == string(o.CodecPrivate) && t.Width == o.Width && t.Height == o.Height &&
-		t.SampleRate == o.SampleRate && t.Channels == o.Channels && t.BitDepth == o.BitDepth
+		t.Picture == o.Picture && t.SampleRate == o.SampleRate && t.Channels == o.Channels && t.BitDepth == o.BitDepth
 }
 
 // maxTracks of a KVS stream, and so of a segment.

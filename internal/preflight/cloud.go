@@ -2,18 +2,9 @@ package preflight
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
@@ -37,7 +28,7 @@ func (c *checker) checkEndpoints(ctx context.Context) {
 	}
 	compare := func() { c.bad("clock", "The hub's clock cannot be compared with AWS's, as no endpoint answers.") }
 	compared := false
-	for _, service := range c.services() {
+	for _, service := range hub.Services(c.aws.SDK(), c.settings) {
 		if date := c.probeEndpoint(ctx, service, c.aws.HTTP()); !date.IsZero() && !compared {
 			now := c.o.Now()
 			compare = func() { c.checkClock(service.Name, date, now) }
@@ -73,59 +64,6 @@ func (c *checker) probeEndpoint(ctx context.Context, s hub.Service, client *http
 		return time.Time{} // not every proxy has one
 	}
 	return date
-}
-
-// services are those of the SDK that this agent needs, where the SDK would send its requests to.
-func (c *checker) services() []hub.Service {
-	type request struct {
-		name string
-		send func(context.Context, aws.Config) error
-	}
-	requests := []request{
-		{"Kinesis Video Streams", func(ctx context.Context, cfg aws.Config) error {
-			_, err := kinesisvideo.NewFromConfig(cfg).ListStreams(ctx, &kinesisvideo.ListStreamsInput{})
-			return err
-		}},
-		{"Secrets Manager", func(ctx context.Context, cfg aws.Config) error {
-			_, err := secretsmanager.NewFromConfig(cfg).ListSecrets(ctx, &secretsmanager.ListSecretsInput{})
-			return err
-		}},
-	}
-	if c.settings.AccountID == "" {
-		requests = append(requests, request{"STS", func(ctx context.Context, cfg aws.Config) error {
-			_, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-			return err
-		}})
-	}
-	if c.settings.CloudWatch {
-		requests = append(requests, request{"CloudWatch", func(ctx context.Context, cfg aws.Config) error {
-			_, err := cloudwatch.NewFromConfig(cfg).ListMetrics(ctx, &cloudwatch.ListMetricsInput{})
-			return err
-		}})
-	}
-	var list []hub.Service
-	for _, r := range requests {
-		where := &requestRecorder{}
-		cfg := c.aws.SDK()
-		cfg.HTTPClient, cfg.RetryMaxAttempts = where, 1
-		cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
-		_ = r.send(context.Background(), cfg) // always fails: nothing is sent
-		if where.url != "" {
-			list = append(list, hub.Service{Name: r.name, URL: where.url, Setting: settings.EnvRegion})
-		}
-	}
-	return list
-}
-
-// requestRecorder notes where a request would go, and does not send it.
-type requestRecorder struct{ url string }
-
-var errNotSent = errors.New("not sent")
-
-// Do implements aws.HTTPClient.
-func (a *requestRecorder) Do(r *http.Request) (*http.Response, error) {
-	a.url = (&url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host}).String()
-	return nil, errNotSent
 }
 
 func (c *checker) checkClock(name string, date, now time.Time) {

@@ -3,6 +3,7 @@ package recorder
 import (
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -10,7 +11,7 @@ import (
 // The codes of the recorder's conditions. Those of the camera exclude each other, so that one
 // camera has one sentence.
 const (
-	codeCamera     = "camera"
+	codeCamera     = accessunit.CodeCamera
 	codeUnreadable = "camera-data"
 	codeStore      = "recording"
 	codeJump       = "timestamps"

@@ -148,7 +148,8 @@ func (r *Recorder) pauseAfter(end *accessunit.SessionEnd, frames int64, pause *b
 func (r *Recorder) play(ctx context.Context, to datedSink) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = accessunit.InternalFault(r.o.Stream, supervise.PanicError(p))
+			err = health.SystemFault(supervise.Code, supervise.PanicError(p), "An internal error ended the session with the camera of "+
+				"stream %s; it is begun anew. Please report it with the log.", r.o.Stream)
 		}
 	}()
 	hold := newOpeningHold(to, r.o.Source.Live() && !r.o.noHold)

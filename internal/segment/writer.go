@@ -38,7 +38,7 @@ type Writer struct {
 
 // Create begins a segment. It fails with ErrPaused, ErrOverlap (when h.Start is not after
 // LastEnd), or a *health.Fault of the disk. The segment is listed once its name and header are
-// durable: a power cut never finishWritings a file that nobody can tell the meaning of.
+// durable: a power cut never leaves a file that nobody can tell the meaning of.
 func (s *Store) Create(streamName string, h mkv.Header) (*Writer, error) {
 	start := h.Start.UnixMilli()
 	st, epoch, err := s.reserve(streamName, start)
@@ -152,7 +152,7 @@ func (w *Writer) BeginFragment(start time.Duration, keyframe bool) error {
 }
 
 // WriteFrame adds a frame to the open fragment; see mkv.Writer. It gathers in memory and seldom writes.
-// It fails with ErrPaused, and finishWritings the segment as it is, when the stream's limit has no room for it.
+// It fails with ErrPaused, and leaves the segment as it is, when the stream's limit has no room for it.
 func (w *Writer) WriteFrame(track uint8, t time.Duration, keyframe bool, parts [][]byte) error {
 	tracks := w.shown.Header.Tracks
 	video := int(track) <= len(tracks) && track > 0 && tracks[track-1].Kind == mkv.Video

@@ -241,25 +241,56 @@ func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Header.Set("User-Agent", n.agent)
 	}
-	if n.clock == nil {
-		return n.base.RoundTrip(r)
+	return roundTrip(n.base, r, n.clock)
+}
+
+// RoundTrip makes a request over a clone of Media, and has the hub's clock compared with the service's.
+func (c Config) RoundTrip(media *http.Transport, r *http.Request) (*http.Response, error) {
+	return roundTrip(media, r, c.clock)
+}
+
+// roundTrip has the clock, which may be nil, compared with that of who answers.
+func roundTrip(base *http.Transport, r *http.Request, clock *hubclock.Clock) (*http.Response, error) {
+	var sent time.Time
+	if clock != nil {
+		sent = clock.Now()
 	}
-	sent := n.clock.Now()
-	answer, err := n.base.RoundTrip(r)
+	answer, err := base.RoundTrip(r)
 	if err == nil {
-		n.compare(answer, sent)
+		compare(clock, answer, sent)
 	}
 	return answer, err
 }
 
-// compare notifies the clock of what a service's shows. Only a server whose certificate was verified is
-// believed, and no cache, whose Date is an old one.
-func (n named) compare(answer *http.Response, sent time.Time) {
-	if answer.TLS == nil || len(answer.TLS.VerifiedChains) == 0 || answer.Header.Get("Age") != "" {
+// SigningTime is what a request to AWS is dated with: the time by the services' clocks, since they refuse signatures
+// that are more than 5 min off. now is the hub's clock, which counts where no service's was heard of.
+func (c Config) SigningTime(now time.Time) time.Time {
+	if c.clock == nil {
+		return now
+	}
+	return now.Add(-c.clock.Ahead())
+}
+
+// compare notifies the clock, which may be nil, of what a service's shows. Only a server whose certificate was verified
+// is believed, and no cache, whose Date is an old one. An endpoint that was set to be asked in the clear says what time
+// it goes by, and nothing more. Of several Dates the last counts, which is left alone in the answer, for the
+// SDK's own correction: servers write theirs before that of the application.
+func compare(clock *hubclock.Clock, answer *http.Response, sent time.Time) {
+	dates := answer.Header.Values("Date")
+	if len(dates) == 0 {
 		return
 	}
-	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
-		n.clock.Heard(date, sent, n.clock.Now())
+	last := dates[len(dates)-1]
+	answer.Header.Set("Date", last)
+	date, err := http.ParseTime(last)
+	if clock == nil || err != nil || answer.Header.Get("Age") != "" {
+		return
+	}
+	switch {
+	case answer.TLS == nil:
+		clock.HeardInTheClear(date, sent, clock.Now())
+	case len(answer.TLS.VerifiedChains) > 0:
+		clock.Heard(date, sent, clock.Now())
 	}
 }
 

@@ -85,6 +85,58 @@ func TestTheDateOfAnAnswer(t *testing.T) {
 	}
 }
 
+// Requests are dated by the service's clock once it was heard of, also where the server adds a Date of its own.
+func TestSignaturesFollowTheServicesClock(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		secure bool
+		dates  []time.Duration
+		age    string
+		want   time.Duration
+	}{
+		"it agrees":              {true, []time.Duration{0}, "", 0},
+		"10 min on":              {true, []time.Duration{10 * time.Minute}, "", 10 * time.Minute},
+		"a day back":             {true, []time.Duration{-24 * time.Hour}, "", -24 * time.Hour},
+		"in the clear":           {false, []time.Duration{10 * time.Minute}, "", 10 * time.Minute},
+		"after the server's own": {true, []time.Duration{0, time.Hour}, "", time.Hour},
+		"out of a cache":         {true, []time.Duration{time.Hour}, "3", 0},
+		"none":                   {true, nil, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Date"] = nil
+				for _, off := range row.dates {
+					w.Header().Add("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+				}
+				if row.age != "" {
+					w.Header().Set("Age", row.age)
+				}
+			}))
+			o := Options{Region: "us-west-2", Credentials: keys, Clock: unsynchronised()}
+			if server.Start(); row.secure {
+				server.Close()
+				server = httptest.NewTLSServer(server.Config.Handler)
+				o.CABundle = fileOf(t, server.Certificate())
+			}
+			t.Cleanup(server.Close)
+			c, err := Load(t.Context(), o)
+			must(t, err)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, nil)
+			must(t, err)
+			media := c.Media()
+			answer, err := c.RoundTrip(media, request)
+			must(t, err)
+			_ = answer.Body.Close()
+			media.CloseIdleConnections()
+			now := time.Now()
+			if got := c.SigningTime(now).Sub(now); (got - row.want).Abs() > 2*time.Second {
+				t.Errorf("%s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
 // A server that nobody vouches for is not asked what time it is.
 func TestTheDateOfAServerThatIsNotVerified(t *testing.T) {
 	t.Parallel()

@@ -49,28 +49,6 @@ func TestConditionsEnd(t *testing.T) {
 	}
 }
 
-// Credentials that come while the clock is off end every other condition, and the clock's when it is right.
-func TestTheClockReplacesWhatWasReportedBefore(t *testing.T) {
-	t.Parallel()
-	registry := health.NewRegistry(time.Now)
-	p := newProvider(Options{Health: registry.Component("", health.JobCloud)})
-	shown := func() (codes []string) {
-		for _, c := range p.o.Health.Snapshot().Conditions {
-			codes = append(codes, c.Code)
-		}
-		return codes
-	}
-	p.report(health.SystemFault(codeNetwork, nil, "No network."))
-	p.recovered(health.UserFault(codeClock, nil, "The clock is off."))
-	if got := shown(); len(got) != 1 || got[0] != codeClock {
-		t.Errorf("got %v, want the clock only", got)
-	}
-	p.recovered(nil)
-	if got := shown(); len(got) != 0 {
-		t.Errorf("%v is left", got)
-	}
-}
-
 // refusing has an endpoint that answers with the fault, until it is mended.
 func refusing(f *health.Fault) func(*testing.T) conditiontest.Case {
 	return func(t *testing.T) conditiontest.Case {

@@ -245,7 +245,7 @@ func (p *Provider) fetchInto(ctx context.Context, flight chan struct{}) {
 	p.refreshAt = p.expires.Add(-lead)
 	p.lastErr, p.retryAt = nil, time.Time{}
 	p.retry.Reset()
-	p.recovered(answer.clock)
+	p.recovered()
 }
 
 // report raises the fault and logs it when it is new.
@@ -260,14 +260,9 @@ func (p *Provider) report(err error) {
 	}
 }
 
-// recovered ends all faults, except a clock that is off although the request went well.
-func (p *Provider) recovered(clock *health.Fault) {
-	switch {
-	case clock == nil:
-		if p.o.Health.OK(scope) {
-			p.o.Log.Info("credentials renewed", zap.Time("expires", p.expires))
-		}
-	case p.o.Health.Report(scope, health.Degraded, clock):
-		p.o.Log.Warn("the clock is off", zap.String("code", clock.Code), zap.Error(clock))
+// recovered ends all faults.
+func (p *Provider) recovered() {
+	if p.o.Health.OK(scope) {
+		p.o.Log.Info("credentials renewed", zap.Time("expires", p.expires))
 	}
 }

@@ -437,9 +437,8 @@ func TestAWrongClockDoesNotMakeGoodCredentialsLookExpired(t *testing.T) {
 	if left := c.Expires.Sub(f.clock.Now()); left < 53*time.Minute {
 		t.Errorf("to be renewed in %v, want the full life", left)
 	}
-	worst, ok := f.part.Snapshot().Worst()
-	if !ok || worst.Code != codeClock || worst.Severity != health.Degraded || !strings.Contains(worst.Text, "ahead of") {
-		t.Errorf("got condition %+v, want one that says the clock is ahead", worst)
+	if worst, ok := f.part.Snapshot().Worst(); ok {
+		t.Errorf("got condition %+v, want none: whoever watches the clock says that it is off", worst)
 	}
 }
 

@@ -24,8 +24,7 @@ func requestURL(endpoint, roleAlias string) string {
 // answer is what one good request gave.
 type answer struct {
 	credentials aws.Credentials
-	expires     time.Time     // by the hub's clock, however wrong that is
-	clock       *health.Fault // when the endpoint's clock and the hub's differ
+	expires     time.Time // by the hub's clock, however wrong that is
 }
 
 func (p *Provider) fetch(ctx context.Context) (answer, error) {
@@ -70,7 +69,6 @@ func (p *Provider) fetch(ctx context.Context) (answer, error) {
 		// Counted from the endpoint's clock, so that a wrong clock here does not make them look
 		// expired; and added to now, so that a step of the clock here does not count (monotonic).
 		expires: now.Add(c.Expiration.Sub(now) - skew),
-		clock:   p.clockFault(skew),
 	}
 	if !a.expires.After(now) {
 		return answer{}, health.SystemFault(codeService, nil, "The credentials endpoint %s gave credentials that ended at %s.", p.o.Endpoint,

@@ -34,6 +34,7 @@ type Options struct {
 // Client speaks to KVS for all streams of a hub. Safe for concurrent use.
 type Client struct {
 	api         *kinesisvideo.Client
+	config      awsclient.Config
 	region      string
 	credentials aws.CredentialsProvider // keeps them
 	transport   *http.Transport         // every session gets a clone
@@ -64,7 +65,7 @@ func New(o Options) *Client {
 		o.Now = time.Now
 	}
 	c := &Client{
-		region: o.Config.Region(), transport: o.Config.Media(), userAgent: o.Config.UserAgent(),
+		config: o.Config, region: o.Config.Region(), transport: o.Config.Media(), userAgent: o.Config.UserAgent(),
 		signer: v4.NewSigner(), log: o.Log, now: o.Now, endpoints: make(map[string]endpoint),
 	}
 	cfg := o.Config.SDK()

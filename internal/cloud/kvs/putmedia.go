@@ -41,6 +41,7 @@ type PutMediaInput struct {
 
 // PutMedia opens a session with absolute timecodes. ctx bounds the opening only; the session lasts
 // until CloseSend or Abort, one of which must be called. An answer other than 200 is a *RequestError.
+// A signature that is refused as the hub's clock is off is corrected at once.
 func (c *Client) PutMedia(ctx context.Context, in PutMediaInput) (*Session, error) {
 	keys, err := c.keys(ctx)
 	if err != nil {
@@ -50,6 +51,30 @@ func (c *Client) PutMedia(ctx context.Context, in PutMediaInput) (*Session, erro
 	if err != nil {
 		return nil, err
 	}
+	used := c.correction()
+	s, err := c.putMedia(ctx, in, keys, url, used)
+	var refused *RequestError
+	if !errors.As(err, &refused) || refused.Status < http.StatusBadRequest || refused.Status >= http.StatusInternalServerError {
+		return s, err
+	}
+	if now := c.correction(); (now - used).Abs() > correctedFrom { // the answer's Date told
+		return c.putMedia(ctx, in, keys, url, now)
+	}
+	return s, err
+}
+
+// correctedFrom is from what on another time of a signature may make a difference. AWS takes those that are 5 min off.
+const correctedFrom = time.Minute
+
+// correction is what is added to the hub's clock for a signature, so that it has the service's time.
+func (c *Client) correction() time.Duration {
+	now := c.now()
+	return c.config.SigningTime(now).Sub(now)
+}
+
+// putMedia is PutMedia with those keys, signed with that correction.
+func (c *Client) putMedia(ctx context.Context, in PutMediaInput, keys aws.Credentials, url string,
+	correction time.Duration) (*Session, error) {
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	b := newBody(in.Header, in.Pace)
 	b.piece = in.Piece
@@ -65,12 +90,13 @@ func (c *Client) PutMedia(ctx context.Context, in PutMediaInput) (*Session, erro
 	req.Header.Set(headerStart, fmt.Sprintf("%d.%03d", ms/1000, ms%1000))
 	req.Header.Set(headerTimecodes, "ABSOLUTE")
 	req.Header.Set(headerAcks, "1")
-	if err := c.signer.SignHTTP(ctx, keys, req, emptyHash, service, c.region, c.now()); err != nil {
+	if err := c.signer.SignHTTP(ctx, keys, req, emptyHash, service, c.region, c.now().Add(correction)); err != nil {
 		cancel()
 		return nil, fmt.Errorf("PutMedia of stream %s cannot be signed: %w", in.Stream, err)
 	}
 
 	s := newSession(in.Stream, b, cancel)
+	s.config = c.config
 	if keys.CanExpire {
 		s.credentialsEnd = keys.Expires
 	}

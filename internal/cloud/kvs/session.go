@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -18,6 +19,7 @@ type Session struct {
 	body           *body
 	cancel         context.CancelFunc
 	transport      *http.Transport
+	config         awsclient.Config
 	credentialsEnd time.Time
 
 	acks chan Ack
@@ -43,7 +45,7 @@ const answerTimeout = 10 * time.Second
 func (s *Session) open(ctx context.Context, req *http.Request) (io.ReadCloser, error) {
 	stopWatching := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
 	timer := time.AfterFunc(answerTimeout, func() { s.end(errNoResponse) })
-	resp, err := s.transport.RoundTrip(req)
+	resp, err := s.config.RoundTrip(s.transport, req)
 	var refused *RequestError
 	if err == nil && resp.StatusCode != http.StatusOK {
 		refused = readError(s.stream, resp)

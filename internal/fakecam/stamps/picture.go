@@ -1,3 +1,5 @@
+// Package stamps writes the counters into the pictures of fakecam, and finds them again in what was recorded: whatever
+// happens to an access unit on its way, its frame is known.
 package stamps
 
 // The picture of a stamped frame shows the low 16 bits of its counter in its top row of macroblocks,

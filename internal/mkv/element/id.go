@@ -24,6 +24,14 @@ const (
 	IDVideo             = 0xE0
 	IDPixelWidth        = 0xB0
 	IDPixelHeight       = 0xBA
+	IDFlagInterlaced    = 0x9A
+	IDDisplayWidth      = 0x54B0
+	IDDisplayHeight     = 0x54BA
+	IDColour            = 0x55B0
+	IDMatrix            = 0x55B1
+	IDRange             = 0x55B9
+	IDTransfer          = 0x55BA
+	IDPrimaries         = 0x55BB
 	IDAudio             = 0xE1
 	IDSamplingFrequency = 0xB5
 	IDChannels          = 0x9F

@@ -1,3 +1,5 @@
+// Package catalog owns the order of a stream's segments by epoch and time: which there are, which hold a moment or a
+// range, and what is known of the error of their times. It must not know files, nor what becomes of a segment.
 package catalog
 
 import (

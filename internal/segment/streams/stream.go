@@ -1,3 +1,5 @@
+// Package streams owns what is known of one stream in memory: its segments, who uses them, what they take on the disk,
+// its limit, and what is being recorded. It has no lock but its owner's. It must not read nor write segments.
 package streams
 
 import (

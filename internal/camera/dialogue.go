@@ -1,0 +1,172 @@
+package camera
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"net"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+)
+
+// dialogue is what is said over the connections of a session, and to which URLs.
+type dialogue struct {
+	connections int    // so far: a redirect takes another one
+	scheme      string // of the last one
+	last        atomic.Pointer[answer.Dialogue]
+
+	setup atomic.Pointer[base.URL] // of the track that is set up
+	play  atomic.Pointer[base.URL] // of what plays, where it is not the library's
+
+	dropped messageLimit // messages that had nothing to say; the goroutine that reads uses it
+}
+
+func (d *dialogue) mend(message []byte) []byte { return d.last.Load().Mend(message) }
+
+func (d *dialogue) described() answer.Described { return d.last.Load().Described() }
+
+// dropMessage counts a message that the library does not see.
+func (s *session) dropMessage() error {
+	err := s.dialogue.dropped.add(time.Now())
+	if err != nil {
+		s.abort(err)
+	}
+	return err
+}
+
+// maxRedirects is how often a camera may send us elsewhere.
+const maxRedirects = 3
+
+// dial connects to the camera, or to where it redirects us.
+func (s *session) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.dialogue.connections++; s.dialogue.connections > 1+maxRedirects {
+		return nil, errRedirects
+	}
+	dialer := net.Dialer{
+		Timeout:         s.Limits.Answer,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: s.Limits.Stall, Interval: s.Limits.Stall / 2, Count: 3},
+	}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	s.conn.Store(&conn)
+	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		s.peer = remote.IP
+	}
+	messages := &answer.Dialogue{KeyValid: keyValid}
+	s.dialogue.scheme = s.client.Scheme
+	s.dialogue.last.Store(messages)
+	batched := &batchConn{Conn: conn, playing: &s.hooks.playing, answer: s.Limits.Answer, came: s.countBytes}
+	if s.client.Scheme == "rtsps" {
+		batched, err = s.secure(ctx, batched, address)
+		if err != nil {
+			return nil, err
+		}
+	}
+	batched.tap, batched.sent = &s.tap, messages.Sent
+	s.hooks.connect(s.dialogue.scheme, address, batched.Write)
+	return batched, nil
+}
+
+// secure makes a TLS connection over one that is read in batches, so that what is in it can be read before the library does.
+// The library would make it by itself, unless it takes the scheme for another one; request puts that right.
+func (s *session) secure(ctx context.Context, below *batchConn, address string) (*batchConn, error) {
+	below.answer = 0 // what is above has a time
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
+	defer cancel()
+	config := s.client.TLSConfig.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(address)
+	conn := tls.Client(below, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = below.Close()
+		return nil, err
+	}
+	s.client.Scheme = "rtsp"
+	return &batchConn{Conn: conn, playing: below.playing, answer: s.Limits.Answer, came: func(int) error { return nil }}, nil
+}
+
+// keyValid reports whether the library can read the key of a description.
+func keyValid(encoded string) bool {
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	return err == nil && len(raw) > 0 && new(mikey.Message).Unmarshal(raw) == nil
+}
+
+// request is called before a request of ours is sent.
+func (s *session) request(r *base.Request) {
+	if s.client.Scheme != s.dialogue.scheme {
+		s.client.Scheme = s.dialogue.scheme
+	}
+	to := s.dialogue.play.Load()
+	switch r.Method {
+	case base.Describe:
+		to = nil
+	case base.Setup:
+		to = s.dialogue.setup.Load()
+	}
+	if to != nil {
+		r.URL = to.Clone()
+	}
+	s.hooks.request(r)
+}
+
+// setUpMedia sets up a track, whose URL is the first of these that the camera knows.
+func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []string) (response *base.Response, err error) {
+	err = s.ask(&s.dialogue.setup, urls, func() (err error) { response, err = s.client.Setup(baseURL, m, 0, 0); return err })
+	return response, err
+}
+
+// askToPlay asks the camera to play what was described, or else the video alone.
+func (s *session) askToPlay() (response *base.Response, err error) {
+	described := s.dialogue.described()
+	urls := described.Bases
+	if to := s.dialogue.setup.Load(); to != nil && s.audio == nil {
+		urls = append(slices.Clip(urls), to.String())
+	}
+	err = s.ask(&s.dialogue.play, urls, func() (err error) { response, err = s.client.Play(nil); return err })
+	return response, err
+}
+
+// ask makes a request to the first of these URLs that the camera knows.
+func (s *session) ask(to *atomic.Pointer[base.URL], urls []string, request func() error) error {
+	var refused error
+	for _, text := range urls {
+		url, err := base.ParseURL(text)
+		if err != nil {
+			continue
+		}
+		to.Store(url)
+		if err = s.hooks.repeat(request); err == nil || !isElsewhere(err) {
+			return err
+		}
+		refused = errors.Join(refused, err)
+	}
+	if refused != nil {
+		return refused
+	}
+	to.Store(nil)
+	return s.hooks.repeat(request)
+}
+
+// isElsewhere reports whether a camera may know another URL for what was asked.
+func isElsewhere(err error) bool {
+	var answer liberrors.ErrClientBadStatusCode
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.Code {
+	case base.StatusBadRequest, base.StatusNotFound, base.StatusGone, base.StatusParameterNotUnderstood, base.StatusSessionNotFound,
+		base.StatusMethodNotValidInThisState, base.StatusAggregateOperationNotAllowed, base.StatusOnlyAggregateOperationAllowed:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,232 @@
+// Package sdp reads what cameras describe of their streams (RFC 8866) as leniently as players do: what is not needed is
+// passed over, whatever it looks like, and what is needed is made out as far as it can be. It writes descriptions anew,
+// in a form that strict readers take.
+package sdp
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Description is what a camera says of its streams.
+type Description struct {
+	Control string // that of the whole, "" without
+	Tracks  []Track
+}
+
+// Track is one of the streams.
+type Track struct {
+	Kind      string // "video", "audio" and others, in lower case
+	Control   string // as it came, "" without
+	Direction string // "sendonly", "recvonly", "sendrecv", "inactive", "" without
+	Secure    bool   // SRTP
+	KeyMgmt   string // of SRTP: base64 of a MIKEY message, "" without
+	Formats   []Format
+}
+
+// Format is how a track may be sent.
+type Format struct {
+	PayloadType uint8
+	Codec       string // as in codecs, or as the camera names it, in upper case; "" when it does not
+	Clock       int    // ticks of the RTP timestamp per second
+	Channels    int    // of audio; 1 when it is not said
+	Parameters  map[string]string
+}
+
+// The bounds of what is read: no camera comes near them.
+const (
+	maxTracks  = 2000
+	maxFormats = 64
+	maxText    = 256 << 10
+)
+
+// section collects the lines of a track.
+type section struct {
+	track   Track
+	types   []uint8
+	rtpmaps []mapping
+	fmtps   []mapping
+}
+
+// mapping is a value for a payload type, -1 where none was read.
+type mapping struct {
+	payloadType int
+	value       string
+}
+
+// Parse reads a description. Whatever cannot be read is not in the result.
+func Parse(text []byte) Description {
+	var d Description
+	var current *section
+	direction, keyMgmt := "", ""
+	finish := func() {
+		if current != nil && len(d.Tracks) < maxTracks {
+			d.Tracks = append(d.Tracks, current.finished())
+		}
+	}
+	for line := range strings.FieldsFuncSeq(string(text[:min(len(text), maxText)]), isLineEnd) {
+		key, value, ok := splitLine(line)
+		switch {
+		case !ok:
+		case key == "m":
+			finish()
+			current = newSection(value)
+			current.track.Direction, current.track.KeyMgmt = direction, keyMgmt
+		case key != "a":
+		case current != nil:
+			current.attribute(value)
+		default:
+			d.attribute(value, &direction, &keyMgmt)
+		}
+	}
+	finish()
+	return d
+}
+
+// Looks reports whether a text may be a description, or its beginning.
+func Looks(text []byte) bool {
+	text = bytes.TrimLeft(text, "\ufeff \t\r\n\x00")
+	if len(text) == 0 {
+		return false
+	}
+	key, rest := text[0], bytes.TrimLeft(text[1:], " \t")
+	return strings.IndexByte("vosmVOSM", key) >= 0 && (len(rest) == 0 || rest[0] == '=')
+}
+
+func isLineEnd(r rune) bool { return r == '\r' || r == '\n' || r == 0 }
+
+// splitLine reads a line such as "m = video 0", with blanks wherever they are.
+func splitLine(line string) (key, value string, ok bool) {
+	key, value, ok = strings.Cut(strings.TrimPrefix(line, "\ufeff"), "=")
+	return strings.ToLower(strings.TrimSpace(key)), strings.TrimSpace(value), ok
+}
+
+// splitAttribute reads an attribute such as "control:trackID=1".
+func splitAttribute(value string) (name, rest string) {
+	name, rest, _ = strings.Cut(value, ":")
+	return strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(rest)
+}
+
+// attribute takes one of the whole session.
+func (d *Description) attribute(value string, direction, keyMgmt *string) {
+	switch name, rest := splitAttribute(value); name {
+	case "control":
+		if d.Control == "" || !strings.Contains(d.Control, "://") {
+			d.Control = rest
+		}
+	case "sendonly", "recvonly", "sendrecv", "inactive":
+		*direction = name
+	case "key-mgmt":
+		*keyMgmt = keyOf(rest)
+	}
+}
+
+// keyOf reads the value of key-mgmt.
+func keyOf(value string) string {
+	protocol, key, _ := strings.Cut(value, " ")
+	if !strings.EqualFold(protocol, "mikey") {
+		return ""
+	}
+	return strings.TrimSpace(key)
+}
+
+// newSection reads "video 0 RTP/AVP 96 97". What is missing at its end is left to rtpmap.
+func newSection(value string) *section {
+	var s section
+	fields := strings.Fields(value)
+	if len(fields) > 0 {
+		s.track.Kind = strings.ToLower(fields[0])
+	}
+	for i, field := range fields {
+		switch payloadType, whole := leadingNumber(field); {
+		case i < 2: // the kind and the port
+		case strings.Contains(strings.ToUpper(field), "AVP"):
+			s.track.Secure = strings.Contains(strings.ToUpper(field), "SAVP")
+		case whole && payloadType <= 127 && len(s.types) < maxFormats:
+			s.addType(uint8(payloadType))
+		}
+	}
+	return &s
+}
+
+func (s *section) addType(payloadType uint8) {
+	if !bytes.Contains(s.types, []byte{payloadType}) {
+		s.types = append(s.types, payloadType)
+	}
+}
+
+// attribute takes one of a track.
+func (s *section) attribute(value string) {
+	switch name, rest := splitAttribute(value); name {
+	case "control":
+		if s.track.Control == "" {
+			s.track.Control = rest
+		}
+	case "sendonly", "recvonly", "sendrecv", "inactive":
+		s.track.Direction = name
+	case "rtpmap":
+		s.rtpmaps = append(s.rtpmaps, newMapping(rest))
+	case "fmtp":
+		s.fmtps = append(s.fmtps, newMapping(rest))
+	case "key-mgmt":
+		s.track.KeyMgmt = keyOf(rest)
+	}
+}
+
+// newMapping reads "96 H264/90000", also without the number.
+func newMapping(rest string) mapping {
+	end := strings.IndexAny(rest, " \t")
+	if end < 0 {
+		end = len(rest)
+	}
+	if n, whole := leadingNumber(rest[:end]); whole && n <= 127 {
+		return mapping{payloadType: n, value: strings.TrimSpace(rest[end:])}
+	}
+	return mapping{payloadType: -1, value: rest}
+}
+
+// find returns the value for a payload type. Where there is none for it, the only one of the track is meant.
+func find(of []mapping, payloadType uint8, only bool) string {
+	for _, m := range of {
+		if m.payloadType == int(payloadType) {
+			return m.value
+		}
+	}
+	if only && len(of) == 1 {
+		return of[0].value
+	}
+	return ""
+}
+
+// finished makes a track of the lines.
+func (s *section) finished() Track {
+	if len(s.types) == 0 {
+		for _, m := range s.rtpmaps {
+			if m.payloadType >= 0 && len(s.types) < maxFormats {
+				s.addType(uint8(m.payloadType))
+			}
+		}
+	}
+	only := len(s.types) == 1
+	for _, payloadType := range s.types {
+		f := newFormat(s.track.Kind, payloadType, find(s.rtpmaps, payloadType, only && payloadType >= firstDynamic))
+		f.Parameters = parameters(find(s.fmtps, payloadType, only))
+		s.track.Formats = append(s.track.Formats, f)
+	}
+	return s.track
+}
+
+// leadingNumber reads the digits that a text begins with; whole is whether it has no others. -1 is none.
+func leadingNumber(text string) (n int, whole bool) {
+	n = -1
+	for i, r := range text {
+		if r < '0' || r > '9' || n > 1<<28 {
+			return n, false
+		}
+		if i == 0 {
+			n = 0
+		}
+		n = 10*n + int(r-'0')
+	}
+	return n, n >= 0
+}

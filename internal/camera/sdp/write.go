@@ -1,0 +1,96 @@
+package sdp
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Write makes a description of what is chosen, the video before the audio, with these control URLs. Strict readers take it.
+// Where nothing can be played, it has a track without a meaning, as they want one.
+func (c Choice) Write(videoControl, audioControl string) []byte {
+	var b strings.Builder
+	b.WriteString("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n")
+	if c.Video == nil {
+		b.WriteString("m=application 0 RTP/AVP 127\r\na=rtpmap:127 NONE/90000\r\n")
+	} else {
+		c.Video.write(&b, "video", videoControl)
+	}
+	if c.Audio != nil {
+		c.Audio.write(&b, "audio", audioControl)
+	}
+	return []byte(b.String())
+}
+
+func (c *Chosen) write(b *strings.Builder, kind, control string) {
+	profile := "RTP/AVP"
+	if c.Secure {
+		profile = "RTP/SAVP"
+	}
+	fmt.Fprintf(b, "m=%s 0 %s %d", kind, profile, c.PayloadType)
+	for _, f := range c.Same {
+		fmt.Fprintf(b, " %d", f.PayloadType)
+	}
+	b.WriteString("\r\n")
+	if c.Secure && c.KeyMgmt != "" {
+		fmt.Fprintf(b, "a=key-mgmt:mikey %s\r\n", c.KeyMgmt)
+	}
+	c.Format.write(b)
+	for _, f := range c.Same {
+		f.write(b)
+	}
+	if control != "" {
+		fmt.Fprintf(b, "a=control:%s\r\n", control)
+	}
+}
+
+// write says what the format is. Clocks of video are not the camera's but the usual one, which is all that readers know.
+func (f Format) write(b *strings.Builder) {
+	line := func(text string, args ...any) { fmt.Fprintf(b, text+"\r\n", append([]any{f.PayloadType}, args...)...) }
+	config, isAAC := f.AAC()
+	switch {
+	case isAAC:
+		line("a=rtpmap:%d mpeg4-generic/%d/%d", f.Clock, f.Channels)
+		line("a=fmtp:%d streamtype=5;mode=AAC-hbr;sizelength=%d;indexlength=%d;indexdeltalength=%d;config=%s",
+			config.Headers.Size, config.Headers.Index, config.Headers.IndexDelta, hex.EncodeToString(config.Raw))
+	case f.Codec == PCMA || f.Codec == PCMU:
+		line("a=rtpmap:%d %s/%d/%d", f.Codec, f.Clock, f.Channels)
+	case f.Codec == H264 || f.Codec == H265:
+		line("a=rtpmap:%d %s/%d", f.Codec, videoClock)
+		if p := f.setsParameters(); len(p) > 0 {
+			line("a=fmtp:%d %s", strings.Join(p, ";"))
+		}
+	default:
+		line("a=rtpmap:%d NONE/%d", f.Clock)
+	}
+}
+
+// setsParameters are the parameters with parameter sets.
+func (f Format) setsParameters() []string {
+	encode := base64.StdEncoding.EncodeToString
+	byType := make(map[byte]string)
+	for _, set := range f.ParameterSets() {
+		kind := set[0] & 0x1f
+		if f.Codec == H265 {
+			kind = set[0] >> 1 & 0x3f
+		}
+		if byType[kind] == "" {
+			byType[kind] = encode(set)
+		}
+	}
+	const sps264, pps264, vps265, sps265, pps265 = 7, 8, 32, 33, 34
+	if f.Codec == H264 {
+		if byType[sps264] == "" || byType[pps264] == "" {
+			return nil
+		}
+		return []string{"packetization-mode=1", "sprop-parameter-sets=" + byType[sps264] + "," + byType[pps264]}
+	}
+	var list []string
+	for kind, name := range map[byte]string{vps265: "sprop-vps", sps265: "sprop-sps", pps265: "sprop-pps"} {
+		if byType[kind] != "" {
+			list = append(list, name+"="+byType[kind])
+		}
+	}
+	return list
+}
