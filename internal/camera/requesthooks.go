@@ -175,11 +175,11 @@ func (h *requestHooks) begin() {
 	h.playing.Store(true)
 }
 
-// end ends the session. byCamera is whether the camera hung up, or did not send any more.
-func (h *requestHooks) end(byCamera bool) {
+// end ends the session. byCamera is whether the camera hung up, or did not send any more; heard is when its video came last.
+func (h *requestHooks) end(byCamera bool, heard time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.keepalive.End(byCamera, time.Now())
+	h.keepalive.End(byCamera, heard, time.Now())
 }
 
 // redirect notes where the library goes next. A user in the new URL is not ours.

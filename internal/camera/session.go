@@ -44,6 +44,7 @@ type session struct {
 	audio *audio // nil: none is recorded
 
 	receiver receiver
+	heard    time.Time             // when video came last, about
 	traffic  traffic               // over the connections
 	ended    chan error            // why, from the first who knows
 	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
@@ -74,7 +75,7 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	defer stop()
 	err := s.run(ctx)
 	aborted := s.aborted.Load()
-	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err))
+	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -246,7 +247,8 @@ func (s *session) watch(ctx context.Context) error {
 	defer s.close()                         // waits for the last callback
 	ticker := time.NewTicker(s.Limits.StallCheck)
 	defer ticker.Stop()
-	last, lastChange := accessunit.Progress{}, time.Now()
+	last := accessunit.Progress{}
+	s.heard = time.Now()
 	for {
 		select {
 		case err := <-s.ended:
@@ -256,8 +258,8 @@ func (s *session) watch(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 			if now := s.receiver.progress(); now.After(last) {
-				last, lastChange = now, time.Now()
-			} else if time.Since(lastChange) >= s.Limits.Stall {
+				last, s.heard = now, time.Now()
+			} else if time.Since(s.heard) >= s.Limits.Stall {
 				s.pauseAndClose() // it may have gone on a moment ago
 				return stalled(s.Limits.Stall)
 			}

@@ -119,12 +119,18 @@ func (m *Memory) Answered(ok bool) {
 	}
 }
 
-// End ends the session. byCamera is whether the camera hung up, or did not send any more.
-func (m *Memory) End(byCamera bool, now time.Time) {
+// End ends the session. byCamera is whether the camera hung up, or did not send any more; heard is when its video came last, about.
+func (m *Memory) End(byCamera bool, heard, now time.Time) {
 	if m.began.IsZero() {
 		return
 	}
+	if now.Sub(heard) > soon { // it had ended before
+		now = heard
+	}
 	last, life := m.pending, now.Sub(m.began)
+	if last != nil && last.at.After(now) {
+		last, m.pending = nil, nil
+	}
 	timeout := m.announced()
 	defer func() { m.began, m.pending, m.timeout = time.Time{}, nil, 0 }()
 	if !byCamera {

@@ -25,11 +25,11 @@ func (c camera) session(m *Memory, start time.Time, life time.Duration) (lasted 
 	for now := start; ; {
 		next := now.Add(m.Period())
 		if end := kept.Add(c.ends); c.ends > 0 && !end.After(next) && end.Sub(start) < life {
-			m.End(true, end)
+			m.End(true, end, end)
 			return end.Sub(start), methods
 		}
 		if next.Sub(start) > life {
-			m.End(false, start.Add(life))
+			m.End(false, start.Add(life), start.Add(life))
 			return life, methods
 		}
 		now = next
@@ -43,7 +43,7 @@ func (c camera) session(m *Memory, start time.Time, life time.Duration) (lasted 
 			m.Answered(has(c.takes))
 		}
 		if has(c.hangsUp) {
-			m.End(true, now.Add(100*time.Millisecond))
+			m.End(true, now, now.Add(100*time.Millisecond))
 			return now.Sub(start), methods
 		}
 	}
@@ -126,10 +126,27 @@ func TestAnEndByChanceIsNotBlamed(t *testing.T) {
 			m.Answered(true)
 		}
 		now = now.Add(100 * time.Millisecond)
-		m.End(true, now)
+		m.End(true, now, now)
 	}
 	if m.Period() != 15*time.Second {
 		t.Errorf("keepalives come every %v", m.Period())
+	}
+}
+
+// TestASilentCameraIsNotBlamedOnTheKeepalive has one that stops to send after 6 s, and hangs up on whatever comes after that.
+func TestASilentCameraIsNotBlamedOnTheKeepalive(t *testing.T) {
+	t.Parallel()
+	m := new(Memory)
+	start := time.Unix(1_000_000, 0)
+	m.Announced(60 * time.Second)
+	m.Begin(start)
+	sent := start.Add(m.Period())
+	m.Next(GetParameter, sent)
+	m.End(true, start.Add(6*time.Second), sent.Add(100*time.Millisecond))
+	m.Announced(60 * time.Second)
+	m.Begin(sent)
+	if method := m.Next(GetParameter, sent); method != GetParameter || m.Period() > 2*time.Second {
+		t.Errorf("%s comes every %v", method, m.Period())
 	}
 }
 
