@@ -21,6 +21,9 @@ import (
 const (
 	gateUser     = `us"er`
 	gatePassword = "planted-p@ss"
+
+	gateSilence = "silence"
+	gateHangUp  = "hang up"
 )
 
 // gate stands before a camera without a password and asks for one in its own way. It answers the requests that it does
@@ -30,7 +33,8 @@ type gate struct {
 	listener net.Listener
 	camera   string // host and port
 	path     string
-	// refuse gives the head of an answer, without CSeq; "" lets the request through. n counts the requests of a connection.
+	// refuse gives the head of an answer, without CSeq; "" lets the request through, and gateSilence and gateHangUp are no answer. n counts
+	// the requests of a connection.
 	refuse func(n int, method, uri, authorization string) string
 
 	mu    sync.Mutex
@@ -118,6 +122,12 @@ func (g *gate) serve(conn net.Conn) {
 		}
 		g.mu.Unlock()
 		if answer := g.refuse(n, words[0], words[1], header.Get("Authorization")); answer != "" {
+			switch answer {
+			case gateSilence:
+				continue
+			case gateHangUp:
+				return
+			}
 			fmt.Fprintf(conn, "RTSP/1.0 %s\r\nCSeq: %s\r\n\r\n", answer, header.Get("CSeq"))
 			continue
 		}
