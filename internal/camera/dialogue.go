@@ -60,7 +60,6 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, err
 	}
 	s.conn.Store(&conn)
-	s.hooks.connect(s.client.Scheme, address)
 	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		s.peer = remote.IP
 	}
@@ -75,6 +74,7 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		}
 	}
 	batched.tap, batched.sent = &s.tap, messages.Sent
+	s.hooks.connect(s.dialogue.scheme, address, batched.Write)
 	return batched, nil
 }
 

@@ -164,3 +164,9 @@ func wrongTransport(err error, frames int64) bool {
 	return errors.Is(err, errTransport) || errors.Is(err, errStall) && frames == 0 ||
 		errors.As(err, &answer) && answer.code == statusTransport
 }
+
+// byCamera reports whether a session ended so that the camera hung up, or did not send any more.
+func byCamera(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, errStall)
+}

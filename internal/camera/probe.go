@@ -20,9 +20,10 @@ func Probe(ctx context.Context, url secret.String, o Options) (accessunit.ProbeR
 	probing, stop := context.WithTimeout(ctx, accessunit.ProbeMost)
 	defer stop()
 	sink := accessunit.NewProbeSink(stop)
-	err = clientConfig{Options: o, endpoint: at, udp: udp}.play(probing, sink)
+	known := new(memory)
+	err = clientConfig{Options: o, endpoint: at, udp: udp, memory: known}.play(probing, sink)
 	if o.fallsBack() && probing.Err() == nil && wrongTransport(err, int64(sink.Frames())) {
-		err = clientConfig{Options: o, endpoint: at, udp: !udp}.play(probing, sink)
+		err = clientConfig{Options: o, endpoint: at, udp: !udp, memory: known}.play(probing, sink)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -9,32 +9,46 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/auth"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/keepalive"
 )
+
+// memory is what is known of a camera from the sessions before.
+type memory struct {
+	password  auth.Memory
+	keepalive keepalive.Memory
+}
 
 // requestHooks do what the library leaves out: they answer challenges, find the keepalive that a camera takes, let a camera
 // ask what it likes, do without OPTIONS, and know where a redirect led.
 type requestHooks struct {
 	serverMethod base.Method // of the camera's last request; only the library's main goroutine uses it
 
-	mu             sync.Mutex
-	at             *base.URL   // what is described, without the password: a redirect changes it
-	downward       bool        // the last redirect would have left TLS
-	method         base.Method // of our last request
-	sent           *challenge  // what our last request answered; nil: none
-	login          login
-	mayRepeat      bool // the last request was refused, and may be taken when it is sent again
-	playing        atomic.Bool
-	otherKeepalive bool // the camera refused the last keepalive
+	mu        sync.Mutex
+	at        *base.URL    // what is described, without the password: a redirect changes it
+	downward  bool         // the last redirect would have left TLS
+	last      base.Request // ours; what it was sent with is sent
+	sent      *auth.Answer // nil: without a password
+	login     login
+	mayRepeat bool // the last request was refused, and may be taken when it is sent again
+	playing   atomic.Bool
+	keepalive *keepalive.Memory
+	late      base.HeaderValue // the CSeq of a keepalive whose answer is not waited for any more
+	repeats   int              // so often was the last keepalive sent again
+
+	write func(message []byte) (int, error) // to the camera, beside what the library writes
 
 	messages messageLimit // of the camera; only the library's main goroutine uses it
 	abort    func(error)  // ends the session
 }
 
-// connect begins a connection to a host and port.
-func (h *requestHooks) connect(scheme, address string) {
+// connect begins a connection to a host and port, to which write sends.
+func (h *requestHooks) connect(scheme, address string, write func([]byte) (int, error)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.login.connect(scheme, address)
+	h.write = write
 }
 
 // count counts a message of the camera.
@@ -51,7 +65,7 @@ func (h *requestHooks) stage() stage {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.method == base.Play {
+	if h.last.Method == base.Play {
 		return asking
 	}
 	return describing
@@ -67,51 +81,105 @@ func (h *requestHooks) target() *base.URL {
 func (h *requestHooks) request(r *base.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.playing.Load() && h.otherKeepalive {
-		switch r.Method {
-		case base.GetParameter:
-			r.Method = base.Options
-		case base.Options:
-			r.Method = base.GetParameter
-		}
+	if h.playing.Load() && keepsAlive(r.Method) {
+		h.late, h.repeats = h.last.Header["CSeq"], 0
+		r.Method = base.Method(h.keepalive.Next(keepalive.Method(r.Method), time.Now()))
 	}
-	h.method, h.sent = r.Method, nil
+	h.authorize(r)
+	h.last = *r
+}
+
+// authorize answers the camera's challenge in a request.
+func (h *requestHooks) authorize(r *base.Request) {
+	h.sent = nil
 	delete(r.Header, "Authorization")
 	if r.URL == nil {
 		return
 	}
 	if value := h.login.authorization(string(r.Method), r.URL.CloneWithoutCredentials().String()); value != "" {
-		h.sent = h.login.answer
+		h.sent = h.login.Answer()
 		r.Header["Authorization"] = base.HeaderValue{value}
 	}
+}
+
+// keepsAlive reports whether a request is a keepalive, once the camera plays.
+func keepsAlive(method base.Method) bool {
+	return method == base.Options || method == base.GetParameter || method == base.SetParameter
 }
 
 func (h *requestHooks) response(r *base.Response) {
 	h.count()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.playing.Load() && keepsAlive(h.last.Method) {
+		h.keptAlive(r)
+		return
+	}
 	h.mayRepeat = false
 	if r.StatusCode == base.StatusUnauthorized {
 		h.mayRepeat = h.login.challenged(r.Header["WWW-Authenticate"], h.sent)
 		return
 	}
-	h.login.accepted = h.login.accepted || h.sent != nil && r.StatusCode < base.StatusBadRequest
+	if r.StatusCode/100 == 2 {
+		h.login.Accepted(h.sent)
+	}
 	switch {
-	case h.playing.Load():
-		if r.StatusCode >= base.StatusBadRequest {
-			h.otherKeepalive = !h.otherKeepalive // the other one next time
-		}
-	case h.method == base.Options && unknown(r.StatusCode): // the library does not go on without it
+	case h.last.Method == base.Options && unknown(r.StatusCode): // the library does not go on without it
 		r.StatusCode = base.StatusOK
-	case h.method == base.Describe && r.StatusCode >= base.StatusMovedPermanently && r.StatusCode <= base.StatusUseProxy:
+	case h.last.Method == base.Describe && r.StatusCode >= base.StatusMovedPermanently && r.StatusCode <= base.StatusUseProxy:
 		h.redirect(r)
 	}
-	// Cameras end sessions earlier than they announce: keepalives come twice as often as they have to.
-	var session headers.Session
-	if v, ok := r.Header["Session"]; ok && session.Unmarshal(v) == nil && session.Timeout != nil && *session.Timeout > 1 {
-		*session.Timeout /= 2
-		r.Header["Session"] = session.Marshal()
+	h.pace(r)
+}
+
+// keptAlive takes the answer to a keepalive. The library does not care for it. One that is refused for its nonce's age is
+// sent again at once, as the nonce may not live until the next.
+func (h *requestHooks) keptAlive(r *base.Response) {
+	if cseq := r.Header["CSeq"]; len(cseq) == 1 && len(h.late) == 1 && cseq[0] == h.late[0] {
+		return
 	}
+	if r.StatusCode == base.StatusUnauthorized && h.login.challenged(r.Header["WWW-Authenticate"], h.sent) &&
+		h.repeats < maxTries {
+		h.repeats++
+		again := h.last
+		h.authorize(&again)
+		if message, err := again.Marshal(); err == nil {
+			_, _ = h.write(message) // whoever reads finds out that it is closed
+			return
+		}
+	}
+	h.keepalive.Answered(r.StatusCode < base.StatusBadRequest)
+	if r.StatusCode < base.StatusBadRequest {
+		h.login.Accepted(h.sent)
+	}
+}
+
+// pace has the library send keepalives as often as the camera wants them, and reads the header as cameras write it.
+func (h *requestHooks) pace(r *base.Response) {
+	values, has := r.Header["Session"]
+	if !has && (h.last.Method != base.Setup || r.StatusCode != base.StatusOK) {
+		return
+	}
+	id, timeout := keepalive.ParseSession(values)
+	h.keepalive.Announced(timeout)
+	const share = 0.8 // of the time-out after which the library sends one, in whole seconds
+	seconds := uint(max(1, h.keepalive.Period().Seconds()/share+0.5))
+	r.Header["Session"] = headers.Session{Session: id, Timeout: &seconds}.Marshal()
+}
+
+// begin begins the time in which the camera plays.
+func (h *requestHooks) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keepalive.Begin(time.Now())
+	h.playing.Store(true)
+}
+
+// end ends the session. byCamera is whether the camera hung up, or did not send any more; heard is when its video came last.
+func (h *requestHooks) end(byCamera bool, heard time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keepalive.End(byCamera, heard, time.Now())
 }
 
 // redirect notes where the library goes next. A user in the new URL is not ours.
@@ -167,9 +235,10 @@ func (h *requestHooks) repeat(request func() error) error {
 		mayRepeat, problem := h.mayRepeat, h.login.problem
 		h.mu.Unlock()
 		switch {
+		case mayRepeat && try < maxTries:
 		case problem != nil:
 			return problem
-		case !mayRepeat || try == maxTries:
+		default:
 			return err
 		}
 	}

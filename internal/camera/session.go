@@ -23,7 +23,8 @@ import (
 type clientConfig struct {
 	Options // with defaults
 	endpoint
-	udp bool // RTP over UDP instead of TCP
+	udp    bool    // RTP over UDP instead of TCP
+	memory *memory // of the camera
 }
 
 // session is one session with a camera.
@@ -43,6 +44,7 @@ type session struct {
 	audio *audio // nil: none is recorded
 
 	receiver receiver
+	heard    time.Time             // when video came last, about
 	traffic  traffic               // over the connections
 	ended    chan error            // why, from the first who knows
 	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
@@ -53,7 +55,9 @@ type session struct {
 func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	s := &session{
 		clientConfig: c, to: to,
-		hooks:   requestHooks{at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint)},
+		hooks: requestHooks{
+			at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint, &c.memory.password), keepalive: &c.memory.keepalive,
+		},
 		traffic: newTraffic(c.Limits.Bytes),
 		ended:   make(chan error, 1),
 	}
@@ -70,10 +74,12 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	stop := context.AfterFunc(ctx, s.pauseAndClose)
 	defer stop()
 	err := s.run(ctx)
+	aborted := s.aborted.Load()
+	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if aborted := s.aborted.Load(); aborted != nil {
+	if aborted != nil {
 		err = *aborted // what else failed follows from it
 	}
 	return translate(err)
@@ -225,7 +231,7 @@ func (s *session) start() error {
 	if err != nil {
 		return err
 	}
-	s.hooks.playing.Store(true)
+	s.hooks.begin()
 	if !s.udp {
 		return nil
 	}
@@ -241,7 +247,8 @@ func (s *session) watch(ctx context.Context) error {
 	defer s.close()                         // waits for the last callback
 	ticker := time.NewTicker(s.Limits.StallCheck)
 	defer ticker.Stop()
-	last, lastChange := accessunit.Progress{}, time.Now()
+	last := accessunit.Progress{}
+	s.heard = time.Now()
 	for {
 		select {
 		case err := <-s.ended:
@@ -251,8 +258,8 @@ func (s *session) watch(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 			if now := s.receiver.progress(); now.After(last) {
-				last, lastChange = now, time.Now()
-			} else if time.Since(lastChange) >= s.Limits.Stall {
+				last, s.heard = now, time.Now()
+			} else if time.Since(s.heard) >= s.Limits.Stall {
 				s.pauseAndClose() // it may have gone on a moment ago
 				return stalled(s.Limits.Stall)
 			}

@@ -15,8 +15,9 @@ import (
 
 // Source plays a camera, one session after the other. One goroutine uses it.
 type Source struct {
-	o   Options
-	udp bool // the transport of the next session
+	o      Options
+	udp    bool   // the transport of the next session
+	memory memory // of the camera
 }
 
 // NewSource makes a Source.
@@ -51,7 +52,7 @@ func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err
 		return "", err
 	}
 	host = at.host
-	return host, clientConfig{Options: s.o, endpoint: at, udp: s.udp}.play(ctx, to)
+	return host, clientConfig{Options: s.o, endpoint: at, udp: s.udp, memory: &s.memory}.play(ctx, to)
 }
 
 // Adapt has the next session try another transport, when that may help after one that ended by an error of Play and of

@@ -491,7 +491,7 @@ func TestOnlyTheUserCanHelp(t *testing.T) {
 	locked := startCamera(t, fakecam.Options{User: "admin", Pass: "planted-secret"})
 	plain := startCamera(t, fakecam.Options{})
 	for name, c := range map[string]struct{ url, text string }{
-		"no password": {strings.Replace(locked.URL(), "admin:planted-secret@", "", 1), "refuses the user name or password"},
+		"no password": {strings.Replace(locked.URL(), "admin:planted-secret@", "", 1), "asks for a user name and a password"},
 		"wrong path":  {plain.URL() + "/nowhere", "correct the path"},
 		"no URL":      {"rtsp:planted-wrong", "is not a URL"},
 		"no RTSP":     {"http://admin:planted-secret@127.0.0.1/", "is not a URL"},

@@ -1,4 +1,6 @@
-package camera
+// Package auth answers the challenges of RTSP cameras: Digest as RFC 7616 has it, with what cameras do differently, and Basic. It
+// takes the headers of answers and makes those of requests, and knows nothing of how they travel nor to whom.
+package auth
 
 import (
 	"crypto/md5"
@@ -6,6 +8,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // maxChallenges bounds those of one answer.
@@ -86,15 +90,24 @@ func parseValue(text string) (value, rest string) {
 	return text[1:], "" // the quote is not closed
 }
 
+// hash is one in hexadecimal digits.
+type hash func(string) string
+
 // hashes are the algorithms that can be computed, by their names in lower case without "-sess".
-var hashes = map[string]func(string) string{
+var hashes = map[string]hash{
 	"md5":     func(s string) string { sum := md5.Sum([]byte(s)); return hex.EncodeToString(sum[:]) },
-	"sha-256": func(s string) string { sum := sha256.Sum256([]byte(s)); return hex.EncodeToString(sum[:]) },
+	"sha-256": sha256Hex,
+	"sha256":  sha256Hex, // no name of RFC 7616, but of cameras
+}
+
+func sha256Hex(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
 
 // hash is that of a Digest challenge, nil when it cannot be computed. session is whether the password's hash is that of a
 // whole session.
-func (c *challenge) hash() (sum func(string) string, session bool) {
+func (c *challenge) hash() (sum hash, session bool) {
 	name := strings.ToLower(c.params["algorithm"])
 	name, session = strings.CutSuffix(name, "-sess")
 	if name == "" && !session {
@@ -133,3 +146,32 @@ func (c *challenge) computable() bool {
 	}
 	return true
 }
+
+// strength orders challenges that are computable: that of SHA-256 is higher than that of MD5.
+func (c *challenge) strength() int {
+	sum, _ := c.hash()
+	return len(sum(""))
+}
+
+// is reports whether a parameter is true.
+func (c *challenge) is(name string) bool {
+	return strings.EqualFold(strings.TrimSpace(c.params[name]), "true")
+}
+
+// unknown names what of a challenge is not known.
+func (c *challenge) unknown() string {
+	sum, _ := c.hash()
+	switch _, ok := c.qop(); {
+	case c.scheme != schemeDigest:
+		return "the scheme " + health.Clean(c.scheme, maxShown)
+	case sum == nil:
+		return "the algorithm " + health.Clean(c.params["algorithm"], maxShown)
+	case !ok:
+		return "the protection (qop) " + health.Clean(c.params["qop"], maxShown)
+	default:
+		return "a challenge that is not whole"
+	}
+}
+
+// maxShown bounds a name of a camera's, in characters: it is one of several texts of a sentence.
+const maxShown = 40

@@ -1,0 +1,44 @@
+package auth
+
+import "crypto/sha256"
+
+// Memory is what is known of how a camera takes a password. Its sessions use it, one after the other; the zero value knows
+// nothing.
+type Memory struct {
+	of      [sha256.Size]byte // the user and the password that the rest is about
+	works   string            // the kind of answer that was taken; "" for none
+	refused string            // the last that was not
+	spent   bool              // two kinds were tried in one session: from now on it is one
+	owed    bool              // both were refused: the next session sends no password
+}
+
+// memory is what is known of this password.
+func (c *Client) memory() *Memory {
+	if c.Memory == nil {
+		c.Memory = new(Memory)
+	}
+	if of := sha256.Sum256([]byte(c.User + "\x00" + c.Password)); of != c.Memory.of {
+		*c.Memory = Memory{of: of}
+	}
+	return c.Memory
+}
+
+// first returns the answer to begin with: the one that worked; else, where one was refused before, the next.
+func (m *Memory) first(candidates []*Answer) *Answer {
+	if one := find(candidates, &Answer{kind: m.works}); one != nil {
+		return one
+	}
+	if m.spent {
+		return after(candidates, m.refused)
+	}
+	return candidates[0]
+}
+
+// refuse notes that a kind of answer was refused, and returns the next.
+func (m *Memory) refuse(candidates []*Answer, kind string) *Answer {
+	m.refused = kind
+	if m.works == kind {
+		m.works = ""
+	}
+	return after(candidates, kind)
+}
