@@ -12,7 +12,7 @@ import (
 // Why a challenge is not answered.
 var (
 	// ErrDowngrade says that Basic is asked for after Digest: somebody in between could ask for the password so.
-	ErrDowngrade = errors.New("Basic is asked for after Digest")
+	ErrDowngrade = errors.New("after Digest the password as it is (Basic) is asked for")
 	// ErrNoUser says that a password is asked for, and there is none.
 	ErrNoUser = errors.New("there is no user name to answer with")
 	// ErrNoChallenge says that the camera refuses a request without a challenge.
