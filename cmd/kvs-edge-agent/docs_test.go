@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,8 +12,13 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
+
+// brokenLiteral is where a string goes on in the next line of the source.
+var brokenLiteral = regexp.MustCompile(`"\s*\+\s*"`)
 
 // TestTroubleshootingQuotesSentencesThatTheCodeSays finds the first column of the page's tables in the code.
 func TestTroubleshootingQuotesSentencesThatTheCodeSays(t *testing.T) {
@@ -28,12 +34,16 @@ func TestTroubleshootingQuotesSentencesThatTheCodeSays(t *testing.T) {
 				return err
 			}
 			text, err := os.ReadFile(path)
-			code.Write(text)
+			code.Write(brokenLiteral.ReplaceAll(text, nil))
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	for kind := neterr.Unreachable; kind <= neterr.Refused; kind++ { // these are put together from a table
+		why := connfault.Server{Endpoint: "data", Host: "the host", Setting: "the variable"}.Sentence(kind)
+		fmt.Fprintf(&code, why.Format+"\n", why.Args...)
 	}
 	quotes := regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllStringSubmatch(string(page), -1)
 	for _, quote := range quotes {

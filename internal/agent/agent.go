@@ -201,7 +201,11 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
 	}, c.syncer.Secrets())
 	c.uploads = uploadrequest.New(uploadrequest.Options{
-		Inbox: c.mqtt.UploadRequests(), Upload: a.onDemand.uploadForCloud, Publish: c.mqtt.PublishUpload,
+		Inbox: c.mqtt.UploadRequests(), Publish: c.mqtt.PublishUpload,
+		Upload: func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
+			c.syncer.Settle(ctx) // what was said before the request counts for it
+			return a.onDemand.uploadForCloud(ctx, stream, from, to, each)
+		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
 	return c, nil

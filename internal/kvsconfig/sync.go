@@ -18,6 +18,7 @@ type Syncer struct {
 	hub        *hub
 	lister     *lister
 	conditions *conditions
+	settling   chan chan struct{} // see Settle
 
 	// For Run only.
 	desired  *desired
@@ -39,7 +40,8 @@ func New(o Options) (*Syncer, error) {
 	hub := &hub{thing: o.ThingName, arn: o.HubDeviceARN}
 	s := &Syncer{
 		o: o, hub: hub, lister: newLister(o, hub), conditions: newConditions(o.Health, o.Log),
-		desired: newDesired(), disk: disk{dir: o.Dir}, statuses: newStatuses(o.Publish), failed: make(map[string]bool),
+		settling: make(chan chan struct{}),
+		desired:  newDesired(), disk: disk{dir: o.Dir}, statuses: newStatuses(o.Publish), failed: make(map[string]bool),
 	}
 	s.loadLastGood()
 	return s, nil
@@ -74,16 +76,15 @@ func (s *Syncer) ApplyLastGood(ctx context.Context) {
 
 // Run is the one goroutine that changes the desired set, until ctx ends.
 func (s *Syncer) Run(ctx context.Context) {
-	retry := backoff.New(s.o.Timing.Retry)
-	again, confirm, afterPush := stoppedTimer(), stoppedTimer(), stoppedTimer() // again: of what failed
+	later := newTimers(s.o.Timing)
+	defer later.stop()
 	if len(s.failed) > 0 {
-		again.Reset(0)
+		later.again.Reset(0)
 	}
 	saving := time.NewTicker(saveEvery) // of what the disk did not take
 	defer saving.Stop()
-	defer again.Stop()
-	defer confirm.Stop()
-	defer afterPush.Stop()
+	var settled settlement
+	defer settled.end()
 	for {
 		var r round
 		select {
@@ -91,16 +92,18 @@ func (s *Syncer) Run(ctx context.Context) {
 			return
 		case <-s.o.Inbox.Ready():
 			r = s.mergeMessages()
+		case settled.done = <-s.settling:
+			r = s.mergeMessages()
 		case hub := <-s.lister.found:
 			r = s.mergeHub(hub)
 		case l := <-s.lister.results:
 			r = s.mergeListing(l)
-		case <-again.C:
+		case <-later.again.C:
 			r = round{apply: true, remove: true}
-		case <-confirm.C:
+		case <-later.confirm.C:
 			s.RequestListing()
 		case <-saving.C: // save does it
-		case <-afterPush.C:
+		case <-later.afterPush.C:
 			s.RequestListing()
 		}
 		// On disk before it is acknowledged, acknowledged before it is tried: a configuration that
@@ -116,21 +119,71 @@ func (s *Syncer) Run(ctx context.Context) {
 			s.remove(ctx)
 			s.save()
 		}
-		switch {
-		case !r.apply && !r.remove:
-		case len(s.failed) > 0:
-			again.Reset(retry.Next())
-		default:
-			again.Stop()
-			retry.Reset()
-		}
-		if r.unsure {
-			confirm.Reset(s.o.Timing.Confirm)
-		}
-		if r.pushed {
-			afterPush.Reset(s.o.Timing.AfterPush)
-		}
+		later.follow(r, len(s.failed) > 0)
+		settled.end()
 	}
+}
+
+// Settle waits until what the cloud had said when it was called is applied, or ctx ends: what is asked about a stream
+// comes after the stream's configuration.
+func (s *Syncer) Settle(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case s.settling <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// settlement is somebody who waits in Settle, if done is not nil.
+type settlement struct{ done chan struct{} }
+
+func (s *settlement) end() {
+	if s.done != nil {
+		close(s.done)
+		s.done = nil
+	}
+}
+
+// timers are what Run does later.
+type timers struct {
+	timing    Timing
+	retry     *backoff.Backoff
+	again     *time.Timer // of what failed
+	confirm   *time.Timer
+	afterPush *time.Timer
+}
+
+func newTimers(timing Timing) timers {
+	return timers{timing: timing, retry: backoff.New(timing.Retry), again: stoppedTimer(), confirm: stoppedTimer(), afterPush: stoppedTimer()}
+}
+
+// follow sets what a round makes due.
+func (t timers) follow(r round, failed bool) {
+	switch {
+	case !r.apply && !r.remove:
+	case failed:
+		t.again.Reset(t.retry.Next())
+	default:
+		t.again.Stop()
+		t.retry.Reset()
+	}
+	if r.unsure {
+		t.confirm.Reset(t.timing.Confirm)
+	}
+	if r.pushed {
+		t.afterPush.Reset(t.timing.AfterPush)
+	}
+}
+
+func (t timers) stop() {
+	t.again.Stop()
+	t.confirm.Stop()
+	t.afterPush.Stop()
 }
 
 func stoppedTimer() *time.Timer {
