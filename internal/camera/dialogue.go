@@ -16,6 +16,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
 // dialogue is what is said over the connections of a session, and to which URLs.
@@ -27,7 +28,7 @@ type dialogue struct {
 	setup atomic.Pointer[base.URL] // of the track that is set up
 	play  atomic.Pointer[base.URL] // of what plays, where it is not the library's
 
-	dropped messageLimit // messages that had nothing to say; the goroutine that reads uses it
+	dropped ratelimit.Limit // messages that had nothing to say; the goroutine that reads uses it
 }
 
 func (d *dialogue) mend(message []byte) []byte { return d.last.Load().Mend(message) }
@@ -36,11 +37,11 @@ func (d *dialogue) described() answer.Described { return d.last.Load().Described
 
 // dropMessage counts a message that the library does not see.
 func (s *session) dropMessage() error {
-	err := s.dialogue.dropped.add(time.Now())
-	if err != nil {
-		s.abort(err)
+	if !s.dialogue.dropped.Exceeds(1, time.Now()) {
+		return nil
 	}
-	return err
+	s.abort(errMessages)
+	return errMessages
 }
 
 // maxRedirects is how often a camera may send us elsewhere.

@@ -72,7 +72,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Stall: 10 * time.Second, StallCheck: time.Second, Answer: 10 * time.Second, Opening: 30 * time.Second,
-		Close: 2 * time.Second, Bytes: maxWindowBytes, AccessUnit: accessunit.MaxBytes,
+		Close: 2 * time.Second, Bytes: maxIntervalBytes, AccessUnit: accessunit.MaxBytes,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
 // receiver takes the packets of a session, over TCP or UDP, and feeds the sink with what is in them.
@@ -19,7 +20,7 @@ type receiver struct {
 	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
 	feed    *accessunit.Feed    // nil before begin
 	order   *accessunit.Reorder // of the video over UDP
-	payload rateLimit
+	payload ratelimit.Limit
 	ssrc    uint32 // SSRC of the video
 	former  uint32 // the one before, if it had numbers of its own
 	changed time.Time
@@ -93,8 +94,8 @@ func (r *receiver) push(p accessunit.Packet, now time.Time) {
 		r.changeSSRC(p, now)
 	}
 	err := r.feed.Push(p, now)
-	if err == nil {
-		err = r.payload.add(len(p.Payload), now)
+	if err == nil && r.payload.Exceeds(int64(len(p.Payload)), now) {
+		err = errFlood
 	}
 	if err != nil {
 		r.fail(err)
@@ -142,8 +143,8 @@ func (r *receiver) takeUnreadable(error) {
 
 // count counts payload that is not video; mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.
 func (r *receiver) count(bytes int) {
-	if err := r.payload.add(bytes, r.now()); err != nil {
-		r.fail(err)
+	if r.payload.Exceeds(int64(bytes), r.now()) {
+		r.fail(errFlood)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/auth"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/keepalive"
+	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
 // memory is what is known of a camera from the sessions before.
@@ -39,8 +40,8 @@ type requestHooks struct {
 
 	write func(message []byte) (int, error) // to the camera, beside what the library writes
 
-	messages messageLimit // of the camera; only the library's main goroutine uses it
-	abort    func(error)  // ends the session
+	messages ratelimit.Limit // of the camera; only the library's main goroutine uses it
+	abort    func(error)     // ends the session
 }
 
 // connect begins a connection to a host and port, to which write sends.
@@ -53,8 +54,8 @@ func (h *requestHooks) connect(scheme, address string, write func([]byte) (int, 
 
 // count counts a message of the camera.
 func (h *requestHooks) count() {
-	if err := h.messages.add(time.Now()); err != nil {
-		h.abort(err)
+	if h.messages.Exceeds(1, time.Now()) {
+		h.abort(errMessages)
 	}
 }
 

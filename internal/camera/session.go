@@ -57,12 +57,13 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 		clientConfig: c, to: to,
 		hooks: requestHooks{
 			at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint, &c.memory.password), keepalive: &c.memory.keepalive,
+			messages: newMessageLimit(),
 		},
 		traffic: newTraffic(c.Limits.Bytes),
 		ended:   make(chan error, 1),
 	}
 	s.receiver.to, s.receiver.now, s.receiver.fail = to, c.Now, s.fail
-	s.receiver.payload.limit = c.Limits.Bytes
+	s.receiver.payload, s.dialogue.dropped = newRateLimit(c.Limits.Bytes), newMessageLimit()
 	s.hooks.abort = s.abort
 	s.tap.mend, s.tap.dropped = s.dialogue.mend, s.dropMessage
 	s.client = s.newClient()

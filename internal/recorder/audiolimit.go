@@ -1,6 +1,10 @@
 package recorder
 
-import "time"
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
+)
 
 const (
 	// maxAudioRate is what is recorded of audio, in bytes per second: 2 Mbit/s. Source: AAC has at most 6144 bits in 1024
@@ -10,17 +14,7 @@ const (
 	audioRateInterval = 10 * time.Second
 )
 
-// audioRate counts the audio of a session.
-type audioRate struct {
-	since time.Time
-	bytes int64
-}
-
-// exceeds counts a frame, and reports whether more has come within audioRateInterval than is recorded.
-func (r *audioRate) exceeds(size int, now time.Time) bool {
-	if now.Sub(r.since) >= audioRateInterval {
-		*r = audioRate{since: now}
-	}
-	r.bytes += int64(size)
-	return r.bytes > maxAudioRate*int64(audioRateInterval/time.Second)
+// newAudioLimit bounds the audio of a session, in bytes.
+func newAudioLimit() ratelimit.Limit {
+	return ratelimit.Limit{Most: maxAudioRate * int64(audioRateInterval/time.Second), Interval: audioRateInterval}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
@@ -27,7 +28,7 @@ type audioTrack struct {
 	accessunit.AudioTrack
 	o        *Options
 	timeline timeline.Timeline
-	limit    audioRate // bounds what comes
+	limit    ratelimit.Limit // bounds what comes
 	waiting  []audioFrame
 	bytes    int      // of what waits
 	spare    [][]byte // memory of frames that were written
@@ -39,7 +40,7 @@ type audioFrame struct {
 }
 
 func newAudioTrack(o *Options, track accessunit.AudioTrack, newest time.Time) *audioTrack {
-	return &audioTrack{AudioTrack: track, o: o, timeline: timeline.NewAudio(track.Rate, newest)}
+	return &audioTrack{AudioTrack: track, o: o, timeline: timeline.NewAudio(track.Rate, newest), limit: newAudioLimit()}
 }
 
 // take takes a frame of audio, which is the caller's again when it returns. It stays with the video that has a timeline.
@@ -62,7 +63,7 @@ func (a *audioTrack) take(frame []byte, rtpTime uint32, now time.Time, video *ti
 
 // admit reports whether a frame of audio may be recorded, and makes room for it. What is left out is counted and reported.
 func (a *audioTrack) admit(size int, now time.Time) bool {
-	if a.limit.exceeds(size, now) {
+	if a.limit.Exceeds(int64(size), now) {
 		a.leftOut(1)
 		if a.o.Health.Note(scopeAudioRate, health.Degraded, health.UserFault(codeAudioRate, nil,
 			"The camera's audio has more than 2 Mbit/s, of which the rest is left out; the video is recorded: "+
