@@ -189,7 +189,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	c.syncer, err = kvsconfig.New(kvsconfig.Options{
 		ThingName: s.IoT.ThingName, FindHubARN: hub.FindARN(s, a.aws), ListOnly: device == nil,
 		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Check: jobspec.Validate, Applier: a.streams, Applied: a.retention.Applied,
-		Inbox: c.mqtt.Configurations(), Publish: func(status kvsconfig.SyncStatus) { c.mqtt.PublishSync(iotconfig.SyncStatus(status)) },
+		Inbox: c.mqtt.Configurations(), Publish: c.mqtt.PublishSync,
 		Secrets:   func(arns map[string]bool) { c.cameras.Want(arns) },
 		Refreshed: func() { a.nudges.nudgeAll(nudgeChanged) },
 		Log:       c.log, Health: c.health,

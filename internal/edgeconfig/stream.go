@@ -20,3 +20,11 @@ type Refusal struct {
 
 // Error returns the sentence.
 func (r *Refusal) Error() string { return r.Text }
+
+// SyncStatus says how the configuration of a stream fares.
+type SyncStatus struct {
+	StreamName, StreamARN string
+	Status                string    // a SyncStatus of the KVS API
+	FailedStatusDetails   string    // a sentence for people; empty when there is nothing to say
+	LastUpdated           time.Time // of the version that it is about; zero when that is not known
+}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
@@ -163,8 +164,8 @@ func (c *Client) Configurations() Configurations {
 func (c *Client) UploadRequests() UploadRequests { return UploadRequests{inbox: c.uploads} }
 
 // PublishSync sends a status of a configuration, as soon as there is a connection.
-func (c *Client) PublishSync(s SyncStatus) {
-	payload, err := json.Marshal(s.document(c.o.Now()))
+func (c *Client) PublishSync(s edgeconfig.SyncStatus) {
+	payload, err := json.Marshal(syncDocument(s, c.o.Now()))
 	if err != nil {
 		c.o.Log.Error("cannot encode a status", zap.String("stream", s.StreamName), zap.Error(err))
 		return

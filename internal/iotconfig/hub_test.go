@@ -155,7 +155,7 @@ func (h *testHubSource) build(endpoint string, config *tls.Config, dir statefile
 	h.syncer, err = kvsconfig.New(kvsconfig.Options{
 		ThingName: testThing, HubDeviceARN: o.hubARN, FindHubARN: o.findHubARN, ListOnly: config == nil,
 		KVS: o.controlPlane, Dir: dir, Check: o.check, Applier: h.applier, Timing: o.timing,
-		Inbox: h.Configurations(), Publish: func(s kvsconfig.SyncStatus) { h.PublishSync(SyncStatus(s)) },
+		Inbox: h.Configurations(), Publish: func(s kvsconfig.SyncStatus) { h.PublishSync(edgeconfig.SyncStatus(s)) },
 		Secrets: func(arns map[string]bool) { h.cameras.Want(arns) }, Health: h.part,
 	})
 	if err != nil {

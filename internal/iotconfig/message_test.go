@@ -140,7 +140,8 @@ func FuzzMessage(f *testing.F) {
 			if c.StreamName == "" || strings.ContainsAny(c.StreamName, "/\x00") || c.LastUpdated.IsZero() {
 				t.Fatalf("accepted %+v", c)
 			}
-			if _, err := json.Marshal(SyncStatus{StreamName: c.StreamName, LastUpdated: c.LastUpdated}.document(time.Now())); err != nil {
+			if _, err := json.Marshal(syncDocument(edgeconfig.SyncStatus{StreamName: c.StreamName, LastUpdated: c.LastUpdated},
+				time.Now())); err != nil {
 				t.Fatalf("cannot be answered: %v", err)
 			}
 		} else if !errors.As(err, &why) || why.Text == "" {

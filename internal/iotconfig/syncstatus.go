@@ -6,14 +6,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
 
-// SyncStatus says how the configuration of a stream fares.
-type SyncStatus struct {
-	StreamName, StreamARN string
-	Status                string    // a SyncStatus of the KVS API
-	FailedStatusDetails   string    // a sentence for people; empty when there is nothing to say
-	LastUpdated           time.Time // of the version that it is about; zero when that is not known
-}
-
 // syncStatus is the payload of config/status.
 type syncStatus struct {
 	StreamName          string           `json:"StreamName"`
@@ -24,7 +16,7 @@ type syncStatus struct {
 	Time                edgeconfig.Epoch `json:"Time"`
 }
 
-func (s SyncStatus) document(now time.Time) syncStatus {
+func syncDocument(s edgeconfig.SyncStatus, now time.Time) syncStatus {
 	return syncStatus{
 		StreamName: s.StreamName, StreamARN: s.StreamARN, SyncStatus: s.Status, FailedStatusDetails: s.FailedStatusDetails,
 		LastUpdatedTime: edgeconfig.Epoch{Time: s.LastUpdated}, Time: inMilliseconds(now),

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -22,13 +23,8 @@ const (
 	deleting = "DELETING"
 )
 
-// SyncStatus says how the configuration of a stream fares.
-type SyncStatus struct {
-	StreamName, StreamARN string
-	Status                string
-	FailedStatusDetails   string    // a sentence for people; empty when there is nothing to say
-	LastUpdated           time.Time // of the version that it is about; zero when that is not known
-}
+// SyncStatus says how the configuration of a stream fares; its Status is one of those above.
+type SyncStatus = edgeconfig.SyncStatus
 
 // maxDetails bounds FailedStatusDetails.
 const maxDetails = 1000
