@@ -36,6 +36,10 @@ const (
 // codeMessage is that of a message that cannot be followed.
 const codeMessage = "config-message"
 
+// scopeRequest is reading the cloud's requests. It is not health.ScopeMessage: what a configuration or a listing says
+// about configurations says nothing about requests.
+const scopeRequest health.Scope = "upload-request"
+
 // Uploader uploads what was recorded of a stream from (inclusive) to (exclusive), and reports how many of how many
 // fragments are done, until all are.
 type Uploader func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error
@@ -116,6 +120,9 @@ func (r *Requests) Run(ctx context.Context) {
 // receive follows a request beside everything else.
 func (r *Requests) receive(ctx context.Context, payload []byte) {
 	in, wrong := parse(payload)
+	if wrong == "" {
+		r.o.Health.OK(scopeRequest)
+	}
 	out := answer{RequestID: in.RequestID, StreamName: in.StreamName, Status: Failed}
 	switch {
 	case wrong != "":
@@ -138,10 +145,10 @@ func (r *Requests) receive(ctx context.Context, payload []byte) {
 	r.publish(out, r.o.Now(), nil)
 }
 
-// event shows a message that nobody can be answered. Each is an occurrence of its own.
+// event shows a message that nobody can be answered, until one can be read. Each is an occurrence of its own.
 func (r *Requests) event(f *health.Fault) {
-	r.o.Health.OK(health.ScopeMessage)
-	r.o.Health.Note(health.ScopeMessage, health.Info, f, eventShown)
+	r.o.Health.OK(scopeRequest)
+	r.o.Health.Note(scopeRequest, health.Info, f, eventShown)
 	r.o.Log.Warn("configuration condition raised", zap.String("code", f.Code), zap.Error(f))
 }
 

@@ -66,3 +66,34 @@ func TestTheLastAnswerOfAnUploadStaysTheLast(t *testing.T) {
 		t.Errorf("asked again it says %s", got.Status)
 	}
 }
+
+// A request that cannot be read is shown until one can, whatever comes of configurations meanwhile.
+func TestAConditionOfRequestsEndsWithARequest(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		then  func(r *Requests, part *health.Component)
+		shown bool
+	}{
+		"nothing":                        {func(*Requests, *health.Component) {}, true},
+		"a listing or a configuration":   {func(_ *Requests, p *health.Component) { p.OK(health.ScopeMessage) }, true},
+		"one that cannot be read either": {func(r *Requests, _ *health.Component) { r.receive(t.Context(), []byte("[]")) }, true},
+		"one that can be read": {func(r *Requests, _ *health.Component) {
+			r.receive(t.Context(), []byte(`{"RequestId":"one","StreamName":"door","From":1,"To":2}`))
+		}, false},
+	} {
+		part := health.NewRegistry(time.Now).Component("", health.JobConfig)
+		dir, err := statefile.Open(t.TempDir(), atomicfile.OS{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := New(Options{
+			Publish: func([]byte, string, func()) {}, Now: time.Now, Dir: dir, Log: zap.NewNop(), Health: part,
+		})
+		r.receive(t.Context(), []byte("upload please"))
+		c.then(r, part)
+		conditions := part.Snapshot().Conditions
+		if got := len(conditions) == 1 && conditions[0].Code == codeMessage; got != c.shown {
+			t.Errorf("after %s: %+v, want it shown: %v", name, conditions, c.shown)
+		}
+	}
+}
