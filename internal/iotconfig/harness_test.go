@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/iot"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -77,7 +78,7 @@ func (b *embedded) start() {
 
 func (b *embedded) stop() {
 	if b.server != nil {
-		_ = b.server.Close()
+		_ = iot.CloseServer(b.server)
 		b.server = nil
 	}
 }

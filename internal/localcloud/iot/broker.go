@@ -85,7 +85,7 @@ func (b *Broker) Start(l net.Listener) error {
 		err = errors.Join(err, b.hear(topic, i+1, b.o.Hear[topic]))
 	}
 	if err != nil {
-		return fmt.Errorf("the local cloud's message broker cannot start: %w", errors.Join(err, b.server.Close()))
+		return fmt.Errorf("the local cloud's message broker cannot start: %w", errors.Join(err, b.Close()))
 	}
 	return nil
 }
@@ -131,7 +131,21 @@ func (l brokerListener) Serve(establish listeners.EstablishFn) {
 }
 
 // Close ends all connections.
-func (b *Broker) Close() error { return b.server.Close() }
+func (b *Broker) Close() error { return CloseServer(b.server) }
+
+// CloseServer closes the listeners of a server and ends their connections, then closes the server. Its own Close can
+// wait for ever: it looks for a listener's clients under a lock that it takes twice, and hangs when a client leaves
+// between the two (mochi-mqtt 2.7.9, Clients.GetByListener).
+func CloseServer(server *mqtt.Server) error {
+	server.Listeners.CloseAll(func(listener string) {
+		for _, client := range server.Clients.GetAll() {
+			if client.Net.Listener == listener && !client.Closed() {
+				_ = server.DisconnectClient(client, packets.ErrServerShuttingDown) // it says just that
+			}
+		}
+	})
+	return server.Close()
+}
 
 // Publish sends to a thing, at least once. The broker keeps it while the thing is away.
 func (b *Broker) Publish(thing, topic string, payload []byte) {
