@@ -120,7 +120,8 @@ func TestAStreamIsAValueWithoutSecrets(t *testing.T) {
 	of := func(url string) desired.Stream {
 		return desired.Stream{Name: "door", Media: desired.Media{URL: secret.New(url)}, Version: desired.VersionOf(time.Unix(1, 5))}
 	}
-	if of("rtsp://a:hunter2@b/") != of("rtsp://a:hunter2@b/") || of("rtsp://a:hunter2@b/") == of("rtsp://a:other@b/") {
+	one, same, other := of("rtsp://a:hunter2@b/"), of("rtsp://a:hunter2@b/"), of("rtsp://a:other@b/")
+	if one != same || one == other {
 		t.Error("values do not compare by what they want")
 	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
