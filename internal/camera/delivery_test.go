@@ -100,14 +100,18 @@ func TestCamerasOverUDP(t *testing.T) {
 		query  string
 		opened bool // packets came that open the way
 	}{
-		"announced ports":         {&udpCamera{answer: withPorts}, "", true},
-		"it waits for a packet":   {&udpCamera{answer: withPorts, needsRTP: true}, "", true},
-		"no ports":                {&udpCamera{answer: asTold}, "", false},
-		"ports that are none":     {&udpCamera{answer: func(asked, _ string) string { return asked + ";server_port=0-1;ssrc=4317f" }}, "", false},
-		"other ports":             {&udpCamera{answer: func(asked, _ string) string { return asked + ";server_port=9-10" }}, "", false},
-		"no answer":               {&udpCamera{answer: func(string, string) string { return "" }}, "", false},
-		"another SSRC":            {&udpCamera{answer: func(asked, _ string) string { return asked + ";ssrc=12345678" }}, "", false},
-		"another address":         {&udpCamera{address: "127.0.0.5", answer: func(asked, _ string) string { return asked + ";source=127.0.0.5" }}, "", false},
+		"announced ports":       {&udpCamera{answer: withPorts}, "", true},
+		"it waits for a packet": {&udpCamera{answer: withPorts, needsRTP: true}, "", true},
+		"no ports":              {&udpCamera{answer: asTold}, "", false},
+		"ports that are none": {&udpCamera{
+			answer: func(asked, _ string) string { return asked + ";server_port=0-1;ssrc=4317f" },
+		}, "", false},
+		"other ports":  {&udpCamera{answer: func(asked, _ string) string { return asked + ";server_port=9-10" }}, "", false},
+		"no answer":    {&udpCamera{answer: func(string, string) string { return "" }}, "", false},
+		"another SSRC": {&udpCamera{answer: func(asked, _ string) string { return asked + ";ssrc=12345678" }}, "", false},
+		"another address": {&udpCamera{
+			address: "127.0.0.5", answer: func(asked, _ string) string { return asked + ";source=127.0.0.5" },
+		}, "", false},
 		"an address nobody named": {&udpCamera{address: "127.0.0.6", answer: asTold}, "?source=any", false},
 		"RTCP at the port of RTP": {&udpCamera{answer: withPorts, muxed: true}, "", true},
 		"a port that changes":     {&udpCamera{answer: withPorts, sources: 7}, "", true},
