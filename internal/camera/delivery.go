@@ -129,7 +129,7 @@ func (s *session) answered(d *delivery, as answer.SetUp, described sdp.Delivery)
 		return s.join(d, as, described)
 	}
 	if d.sockets == nil {
-		return fmt.Errorf("%w: it answered another one", errTransport)
+		return &acceptedError{errors.New("it answered UDP to something else")}
 	}
 	if ports := as.ServerPorts; ports[0] > 0 {
 		d.config.RTP = netip.AddrPortFrom(to, uint16(ports[0]))
@@ -158,11 +158,11 @@ func (s *session) join(d *delivery, as answer.SetUp, described sdp.Delivery) err
 		group.Source = s.peer
 	}
 	if !group.Address.IsMulticast() || group.Ports[0] == 0 {
-		return fmt.Errorf("%w: it names no multicast group and port", errTransport)
+		return &acceptedError{errors.New("it names no multicast group and port")}
 	}
 	sockets, err := udp.Join(group)
 	if err != nil {
-		return errors.Join(errTransport, err)
+		return &acceptedError{err}
 	}
 	d.sockets = sockets
 	d.config.RTCP = netip.AddrPortFrom(group.Address, uint16(group.Ports[1]))

@@ -130,6 +130,9 @@ func (s *session) request(r *base.Request) {
 // response is called before the library takes a response.
 func (s *session) response(r *base.Response) {
 	s.hooks.response(r)
+	if s.dialogue.setting != nil && r.StatusCode >= base.StatusBadRequest && s.video.delivery == nil {
+		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
+	}
 	s.dialogue.setting.answers(r, s.dialogue.last.Load().SetUp())
 }
 

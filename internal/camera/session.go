@@ -25,7 +25,8 @@ import (
 type clientConfig struct {
 	Options // with defaults
 	endpoint
-	memory *memory // of the camera; with the transport that it is asked for
+	memory  *memory // of the camera; with the transport that it is asked for
+	refused *refusals
 }
 
 // session is one session with a camera.
@@ -155,9 +156,8 @@ func (s *session) setUp() error {
 	for _, f := range slices.Clone(v.media.Formats) { // a camera may send any of them
 		v.early = append(v.early, listenEarly(v.media, f))
 	}
-	v.delivery, err = s.setUpMedia(desc.BaseURL, v.media, described.VideoURLs, described.Video.Delivery)
-	if err != nil {
-		return refusedSetUp(translate(err))
+	if v.delivery, err = s.setUpVideo(desc.BaseURL, v.media, described); err != nil {
+		return err
 	}
 	s.video = v
 	s.audio = s.setUpAudio(desc, described)
@@ -368,7 +368,7 @@ func translate(err error) error {
 	}
 	var noChannels liberrors.ErrClientTransportHeaderNoInterleavedIDs
 	if errors.As(err, &noChannels) {
-		return errors.Join(errTransport, err)
+		return &acceptedError{err}
 	}
 	return err
 }

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 )
 
 // transport is how RTP comes.
@@ -44,28 +48,60 @@ func (o Options) next(last transport) transport {
 	return all[(slices.Index(all, last)+1)%len(all)]
 }
 
-// playOverAny plays one session over the transport that worked last, or else over the first that the camera does not refuse.
+// refusals are what a camera said to the transports that it was asked for, one after the other.
+type refusals []error
+
+// refuse takes note that the camera does not send over the transport that it was asked for, and reports whether there is
+// another one to try.
+func (c clientConfig) refuse(err error) (another bool) {
+	*c.refused = append(*c.refused, err)
+	c.memory.transport = c.next(c.memory.transport)
+	return len(*c.refused) < len(c.transports())
+}
+
+// playOverAny plays one session over the transport that worked last, or else over the first that the camera does not
+// refuse. It takes another session where the camera took one transport for another.
 func (c clientConfig) playOverAny(ctx context.Context, to accessunit.Sink) error {
 	all := c.transports()
 	if !slices.Contains(all, c.memory.transport) {
 		c.memory.transport = all[0]
 	}
-	var refused []error
-	for range all {
+	c.refused = new(refusals)
+	for {
 		err := c.play(ctx, to)
 		if ctx.Err() != nil || !refusesTransport(err) {
 			return err
 		}
-		refused = append(refused, err)
-		c.memory.transport = c.next(c.memory.transport)
+		var accepted *acceptedError
+		if !errors.As(err, &accepted) || !c.refuse(err) {
+			break
+		}
 	}
-	for _, err := range refused {
+	for _, err := range *c.refused {
 		if !errors.Is(err, errTransport) { // what has the better reason
 			return err
 		}
 	}
-	return &transportError{error: refused[0], tried: all}
+	return &transportError{error: (*c.refused)[0], tried: all}
 }
+
+// setUpVideo sets up the video over the first transport that the camera does not refuse.
+func (s *session) setUpVideo(baseURL *base.URL, m *description.Media, described answer.Described) (*delivery, error) {
+	for {
+		d, err := s.setUpMedia(baseURL, m, described.VideoURLs, described.Video.Delivery)
+		err = refusedSetUp(translate(err))
+		var accepted *acceptedError
+		if !refusesTransport(err) || errors.As(err, &accepted) || !s.refuse(err) {
+			return d, err
+		}
+	}
+}
+
+// acceptedError is a transport that a camera accepts, and then names one over which nothing can come.
+type acceptedError struct{ error }
+
+// Unwrap makes it another transport's turn.
+func (e *acceptedError) Unwrap() []error { return []error{errTransport, e.error} }
 
 // refusesTransport reports whether a camera refused to send over the transport that it was asked for.
 func refusesTransport(err error) bool {
