@@ -19,6 +19,7 @@ const (
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
 	codeAudioRate  = "audio-rate"
+	codeForeign    = "camera-source"
 	// codeAhead says that times were ahead of the hub's clock.
 	codeAhead    = "times-ahead"
 	codeInternal = supervise.Code
@@ -36,6 +37,7 @@ const (
 	scopeKeyframes health.Scope = "keyframes"
 	scopeAudio     health.Scope = "audio"
 	scopeAudioRate health.Scope = "audio-rate"
+	scopeForeign   health.Scope = "foreign"
 	scopeClock     health.Scope = "camera-clock"
 )
 
@@ -48,12 +50,14 @@ const (
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
 	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopePace, scopeKeyframes, scopeClock}
-	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate}, pictureScopes...)
+	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeForeign}, pictureScopes...)
 )
 
 const (
 	// jumpShown is how long a jump of the camera's timestamps is shown: it is over when it is noticed.
 	jumpShown = 10 * time.Minute
+	// foreignShown is how long packets of others are shown after the last of them.
+	foreignShown = time.Minute
 	// unsetShown is how long the correction is shown for what was recorded before the clock was set, or while it was
 	// ahead; it stays in the log and beside the recordings.
 	unsetShown = 24 * time.Hour
