@@ -3,6 +3,8 @@ package recorder
 import (
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -62,3 +64,16 @@ const (
 	// ahead; it stays in the log and beside the recordings.
 	unsetShown = 24 * time.Hour
 )
+
+// foreign says that somebody else sends what looks like the camera's; see accessunit.Sink.
+func (s *segmenter) foreign(from string, stranger bool) {
+	fault := health.SystemFault(codeForeign, nil, "The camera sends the same stream from two places, of which one is left out: "+
+		"restart it, as it may not have ended an earlier session.")
+	if stranger {
+		fault = health.UserFault(codeForeign, nil, "Packets that look like the camera's come from %s, an address that the camera did not name, "+
+			"and are left out: find out who sends them; if it is the camera, add ?source=any to the end of the secret's MediaURI.", from)
+	}
+	if s.part.Note(scopeForeign, health.Info, fault, foreignShown) {
+		s.o.Log.Info("packets of another sender are left out", zap.String("code", codeForeign), zap.String("from", from))
+	}
+}

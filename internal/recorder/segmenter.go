@@ -128,19 +128,6 @@ func (s *segmenter) unsupportedAudio(names []string) {
 	}
 }
 
-// foreign says that somebody else sends what looks like the camera's; see accessunit.Sink.
-func (s *segmenter) foreign(from string, stranger bool) {
-	fault := health.SystemFault(codeForeign, nil, "The camera sends the same stream from two places, of which one is left out: "+
-		"restart it, as it may not have ended an earlier session.")
-	if stranger {
-		fault = health.UserFault(codeForeign, nil, "Packets that look like the camera's come from %s, an address that the camera did not name, "+
-			"and are left out: find out who sends them; if it is the camera, add ?source=any to the end of the secret's MediaURI.", from)
-	}
-	if s.part.Note(scopeForeign, health.Info, fault, foreignShown) {
-		s.o.Log.Info("packets of another sender are left out", zap.String("code", codeForeign), zap.String("from", from))
-	}
-}
-
 // audioFrame takes a frame of audio; see accessunit.Sink.
 func (s *segmenter) audioFrame(frame []byte, rtpTime uint32, now time.Time) {
 	if s.audio == nil || s.session == 0 { // video leads
