@@ -28,6 +28,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
+	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -162,7 +163,7 @@ func (a *Agent) connect() error {
 	a.kvs = kvs.New(kvs.Options{Config: a.aws, Log: a.log})
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
-		record: a.recordJob, upload: a.uploadJob, completed: a.export.jobCompleted,
+		jobs: a.jobKinds(), completed: a.export.jobCompleted,
 		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
 		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
@@ -186,6 +187,10 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		a.log.Warn("cannot clean the state directory", zap.Error(err))
 	}
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
+	c.sources = precedence.New(precedence.Options{
+		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) },
+	})
+	cloud := c.sources.Add()
 	changes, _ := a.health.Watch() // for the life of the agent
 	c.mqtt, err = iotconfig.New(iotconfig.Options{
 		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Version: a.o.Version,
@@ -198,9 +203,8 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	}
 	c.syncer, err = kvsconfig.New(kvsconfig.Options{
 		ThingName: s.IoT.ThingName, FindHubARN: hub.FindARN(s, a.aws), ListOnly: device == nil,
-		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Check: jobspec.Validate, Applier: a.streams, Applied: a.retention.Applied,
+		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Applier: cloud, OutcomeChanged: cloud.Changed(), Applied: a.retention.Applied,
 		Inbox: c.mqtt.Configurations(), Publish: c.mqtt.PublishSync,
-		Secrets:   func(arns map[string]bool) { c.cameras.Want(arns) },
 		Refreshed: func() { a.nudges.nudgeAll(nudgeChanged) },
 		Log:       c.log, Health: c.health,
 	})
@@ -209,7 +213,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	}
 	c.cameras = camerasecret.Open(camerasecret.Options{
 		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
-	}, c.syncer.Secrets())
+	}, c.syncer.Wanted().Secrets())
 	c.uploads = uploadrequest.New(uploadrequest.Options{
 		Inbox: c.mqtt.UploadRequests(), Publish: c.mqtt.PublishUpload,
 		Upload: func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {
