@@ -40,6 +40,7 @@ var layers = [][]string{
 	{"internal/camera/...", "internal/clip"},
 	{"internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
 		"internal/camerasecret", "internal/uploadrequest", "internal/status", "internal/metrics"},
+	{"internal/changes"},
 	{"internal/localapi"},
 	{"internal/settings"},
 	{"internal/cloud/hub", "internal/jobspec", "internal/logfile", "internal/precedence"},
