@@ -108,7 +108,7 @@ func (p Progress) After(last Progress) bool { return p.units != last.units || p.
 func (f *Feed) Progress() Progress {
 	p := Progress{units: f.units}
 	if f.assembler != nil {
-		p.bytes = len(f.assembler.buffer)
+		p.bytes = f.assembler.size()
 	}
 	return p
 }
@@ -133,7 +133,7 @@ func (f *Feed) ChangeSSRC(sequence uint16) (restarts bool) {
 	}
 	if known := f.assembler; known != nil { // it did not panic
 		f.assembler = f.assemblerFrom(sequence)
-		f.assembler.markers, f.assembler.slicesPerAU = known.markers, known.slicesPerAU
+		f.assembler.habits, f.assembler.form = known.habits, known.form
 	}
 	return true
 }

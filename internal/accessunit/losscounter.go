@@ -117,6 +117,15 @@ func (l *lossCounter) endStep() {
 	l.reportMissing(stepEnough)
 }
 
+// follows reports whether a frame with a timestamp comes right after one, by the usual distance.
+func (l *lossCounter) follows(before, timestamp uint32) bool {
+	if l.reordered || l.known < stepEnough {
+		return false
+	}
+	ticks, d := int64(int32(timestamp-before)), l.distance()
+	return ticks > d/2 && ticks < d+d/2
+}
+
 // learn notes the distance of the frames in the last step, if it was one.
 func (l *lossCounter) learn(ticks int64) {
 	if ticks > 0 && l.step.came > 0 {

@@ -21,8 +21,6 @@ var ErrHuge = errors.New("a picture is larger than 16 MiB")
 var (
 	errHole      = errors.New("RTP packets were lost")
 	errFragment  = errors.New("a NAL unit came in fragments without its beginning or end")
-	errAggregate = errors.New("an aggregation packet is torn")
-	errPacking   = errors.New("an RTP payload has a type that is not defined")
 	errMalformed = errors.New("a NAL unit has a forbidden header or no content")
 	errSlice     = errors.New("a picture lacks its first slice")
 )

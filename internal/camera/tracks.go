@@ -34,12 +34,20 @@ func chooseVideo(desc *description.Session, described answer.Described) (v video
 	if c == nil {
 		return video{}, false
 	}
-	codec := accessunit.H264
-	if c.Codec == sdp.H265 {
-		codec = accessunit.H265
-	}
 	m := desc.Medias[0]
-	return video{media: m, format: m.Formats[0], clock: c.Clock, codec: codec, sets: c.ParameterSets()}, true
+	return video{media: m, format: m.Formats[0], clock: c.Clock, codec: codecOf(c.Format), sets: c.ParameterSets()}, true
+}
+
+func codecOf(f sdp.Format) accessunit.Codec {
+	order := f.Interleaving()
+	switch {
+	case f.Codec == sdp.H264:
+		return accessunit.InterleavedH264(order.Depth)
+	case order.Numbered:
+		return accessunit.NumberedH265(order.Depth)
+	default:
+		return accessunit.H265
+	}
 }
 
 // audio is the track of a camera that is recorded beside its video.
