@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 )
 
 const (
@@ -21,6 +22,8 @@ const (
 	// restartPause is how long a camera must have been silent for thousands of packets to be lost. One that goes on at once
 	// began its numbers anew.
 	restartPause = 500 * time.Millisecond
+	// manyLeading is more packets than can stand before the first slice of a picture.
+	manyLeading = 8
 	// maxSkipped is how many parts of the picture that a session begins in may look like pictures: slices with timestamps
 	// of their own.
 	maxSkipped = 8
@@ -107,7 +110,7 @@ func (a *assembler) expect(sequence uint16, timestamp uint32) {
 // push takes the next packet. An error ends the session.
 func (a *assembler) push(p Packet, now time.Time) error {
 	if ahead := int16(p.Sequence - a.sequence); a.started && ahead != 1 {
-		if ahead <= 0 && ahead > -maxRepeat {
+		if ahead <= 0 && ahead > -sequence.MaxRepeat {
 			return nil
 		}
 		a.noteGap(p, ahead, now)
@@ -152,8 +155,9 @@ func (a *assembler) size() int {
 // was never sent. One without a marker is whole when it has as many slices as all others;
 // otherwise it counts as lost, as nobody knows.
 func (a *assembler) flush() {
+	left := 0
 	if a.deinterleaver != nil {
-		a.deinterleaver.Flush()
+		left = a.deinterleaver.Flush()
 	}
 	if a.nal.partial && a.open.marked {
 		a.closeNAL()
@@ -163,6 +167,9 @@ func (a *assembler) flush() {
 		a.finish()
 	case a.open.picture && !a.nal.partial && a.synced:
 		a.to.Damaged(1, nil)
+	}
+	if left > 0 && a.synced {
+		a.to.Damaged(int64(left), nil)
 	}
 	a.losses.end()
 }
@@ -175,10 +182,10 @@ func (a *assembler) whole() bool {
 // noteGap notes that a packet is not the one after the last.
 func (a *assembler) noteGap(p Packet, ahead int16, now time.Time) {
 	missing := max(int64(ahead)-1, 0)
-	if (missing == 0 || missing >= reorderWindow) && a.unbroken(p.Timestamp) {
+	if (missing == 0 || missing >= manyLeading) && a.unbroken(p.Timestamp) {
 		return
 	}
-	if missing > maxDropout && now.Sub(a.arrival) < restartPause {
+	if missing > sequence.MaxDropout && now.Sub(a.arrival) < restartPause {
 		missing = 0
 	}
 	a.noteLoss(p.Timestamp, missing)

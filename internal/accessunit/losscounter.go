@@ -117,13 +117,20 @@ func (l *lossCounter) endStep() {
 	l.reportMissing(stepEnough)
 }
 
-// follows reports whether a frame with a timestamp comes right after one, by the usual distance.
+// follows reports whether a frame with a timestamp comes right after one: all distances have been about the same, and this
+// is another.
 func (l *lossCounter) follows(before, timestamp uint32) bool {
 	if l.reordered || l.known < stepEnough {
 		return false
 	}
-	ticks, d := int64(int32(timestamp-before)), l.distance()
-	return ticks > d/2 && ticks < d+d/2
+	usual := l.distance()
+	about := func(ticks int64) bool { return ticks >= usual-usual/8 && ticks <= usual+usual/8 }
+	for _, d := range l.distances[:min(l.known, stepWindow)] {
+		if !about(int64(d)) {
+			return false
+		}
+	}
+	return about(int64(int32(timestamp - before)))
 }
 
 // learn notes the distance of the frames in the last step, if it was one.

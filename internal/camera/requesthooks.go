@@ -19,6 +19,7 @@ import (
 type memory struct {
 	password  auth.Memory
 	keepalive keepalive.Memory
+	videoType uint8 // the payload type of a format that came in place of the chosen one
 }
 
 // requestHooks do what the library leaves out: they answer challenges, find the keepalive that a camera takes, let a camera

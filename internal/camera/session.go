@@ -75,6 +75,9 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	stop := context.AfterFunc(ctx, s.pauseAndClose)
 	defer stop()
 	err := s.run(ctx)
+	if other := new(otherFormatError); errors.As(err, &other) {
+		s.memory.videoType = other.payloadType
+	}
 	aborted := s.aborted.Load()
 	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
 	if ctx.Err() != nil {
@@ -145,7 +148,7 @@ func (s *session) setUp() error {
 		return err
 	}
 	described := s.dialogue.described()
-	v, ok := chooseVideo(desc, described)
+	v, ok := chooseVideo(desc, described, s.memory.videoType)
 	if !ok {
 		return &unsupportedError{codecs: described.OtherVideo}
 	}
@@ -166,6 +169,7 @@ func (s *session) setUp() error {
 	}
 	s.video = v
 	s.to.Begin(v.codec, v.clock, v.sets, s.audio.track())
+	s.receiver.types = v.types
 	s.receiver.begin(v.codec, s.Limits.AccessUnit)
 	return nil
 }
@@ -195,12 +199,13 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 
 // listen has taken what comes once the camera plays.
 func (s *session) listen() {
+	s.tap.plain.Store(!s.video.media.Secure || s.dialogue.scheme != "rtsps")
 	s.client.OnPacketRTCP(s.video.media, s.receiver.takeReport)
 	for _, e := range s.video.early {
 		if s.udp {
 			e.take = s.receiver.takeUDP
 		} else {
-			s.receive(s.video.media, e, s.video.channel, s.receiver.takeTCP)
+			s.receive(s.video.media, e, s.video.channel, s.receiver.takeTCP, s.tap.followAll)
 		}
 	}
 	takeAudio := func(p *rtp.Packet) { s.receiver.takeAudio(s.audio, p) }
@@ -209,20 +214,20 @@ func (s *session) listen() {
 	case s.udp: // in the library's order
 		s.client.OnPacketRTP(s.audio.media, s.audio.format, takeAudio)
 	default:
-		s.receive(s.audio.media, s.audio.early, s.audio.channel, takeAudio)
+		s.receive(s.audio.media, s.audio.early, s.audio.channel, takeAudio, s.tap.follow)
 	}
 }
 
 // receive hands the packets on a channel to take. Most do not come by way of the library, but by the tap, unless the library
 // has to decrypt them.
-func (s *session) receive(m *description.Media, e *earlyFormat, channel int, take func(*rtp.Packet)) {
+func (s *session) receive(m *description.Media, e *earlyFormat, channel int, take func(*rtp.Packet), follow follower) {
 	if m.Secure && s.dialogue.scheme == "rtsps" {
 		e.take = take
 		return
 	}
 	e.take = func(p *rtp.Packet) {
 		take(p)
-		s.tap.follow(channel, p, take)
+		follow(channel, p, take)
 	}
 }
 
@@ -262,7 +267,7 @@ func (s *session) watch(ctx context.Context) error {
 				last, s.heard = now, time.Now()
 			} else if time.Since(s.heard) >= s.Limits.Stall {
 				s.pauseAndClose() // it may have gone on a moment ago
-				return stalled(s.Limits.Stall)
+				return s.receiver.reason(stalled(s.Limits.Stall))
 			}
 		}
 	}

@@ -26,16 +26,21 @@ type video struct {
 	early   []*earlyFormat // of all payload types of the codec
 	codec   accessunit.Codec
 	sets    [][]byte // of the session description
+	types   payloadTypes
 }
 
-// chooseVideo takes the video that is described, if there is one that can be recorded.
-func chooseVideo(desc *description.Session, described answer.Described) (v video, ok bool) {
+// chooseVideo takes the video that is described, if there is one that can be recorded: in the format of a payload type that
+// came before, if it has that, or else in the first.
+func chooseVideo(desc *description.Session, described answer.Described, came uint8) (v video, ok bool) {
 	c := described.Video
 	if c == nil {
 		return video{}, false
 	}
-	m := desc.Medias[0]
-	return video{media: m, format: m.Formats[0], clock: c.Clock, codec: codecOf(c.Format), sets: c.ParameterSets()}, true
+	m, formats := desc.Medias[0], c.Formats()
+	at := max(slices.IndexFunc(formats, func(f sdp.Format) bool { return f.PayloadType == came }), 0)
+	f := formats[at]
+	return video{media: m, format: m.Formats[min(at, len(m.Formats)-1)], clock: f.Clock, codec: codecOf(f), sets: f.ParameterSets(),
+		types: newPayloadTypes(f, formats)}, true
 }
 
 func codecOf(f sdp.Format) accessunit.Codec {

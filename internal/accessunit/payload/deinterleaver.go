@@ -32,6 +32,8 @@ type Deinterleaver struct {
 	free       [][]byte
 	bytes      int
 	last       uint16 // number of what was emitted last
+	popped     bool   // something was
+	loose      bool   // numbers do not follow each other
 	open       Unit   // of which not all fragments have come
 	isOpen     bool
 	suspects   int // so many of the next that count are suspect
@@ -113,7 +115,8 @@ func (d *Deinterleaver) pop() {
 	if u.counts {
 		d.counting--
 	}
-	d.last = u.don
+	d.loose = d.loose || d.popped && !u.Suspect && u.don-d.last != 1
+	d.last, d.popped = u.don, true
 	d.emit(u)
 	d.free = append(d.free, u.NAL)
 }
@@ -137,13 +140,18 @@ func (d *Deinterleaver) Hole() {
 	d.suspects = d.depth + 1
 }
 
-// Flush emits all that is kept.
-func (d *Deinterleaver) Flush() {
+// Flush emits what is kept up to the first NAL unit that is missing, and returns how many pictures are left: others would have
+// to come before them.
+func (d *Deinterleaver) Flush() (left int) {
 	d.dropOpen()
-	for len(d.kept) > 0 {
+	for len(d.kept) > 0 && (d.loose || d.kept[0].don-d.last <= 1) {
 		d.pop()
 	}
-	if len(d.free) > maxKept {
-		d.free = nil
+	for i, u := range d.kept {
+		if u.counts && (i == 0 || u.Timestamp != d.kept[i-1].Timestamp) {
+			left++
+		}
 	}
+	d.kept, d.bytes, d.counting = nil, 0, 0
+	return left
 }
