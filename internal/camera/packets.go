@@ -11,6 +11,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -26,13 +27,21 @@ type receiver struct {
 	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
 	types   payloadTypes        // of the video
+	video   reception.Source
+	audio   *audio              // nil: none is recorded
+	sound   *accessunit.Reorder // of the audio over UDP
+	heardOf reception.Source    // its packets
 	payload ratelimit.Limit
 }
 
-// begin begins a session whose access units have at most so many bytes.
-func (r *receiver) begin(c accessunit.Codec, maxBytes int) {
-	r.feed, r.order = accessunit.NewFeed(c, maxBytes, r.to), accessunit.NewReorder(r.push)
-	r.track = sequence.NewTrack(r.pushNumbered, r.restart)
+// begin begins a session of these tracks, whose access units have at most so many bytes.
+func (r *receiver) begin(v video, a *audio, maxBytes int) {
+	r.feed, r.order = accessunit.NewFeed(v.codec, maxBytes, r.to), accessunit.NewReorder(r.push)
+	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
+	r.video.Clock = v.clock
+	if r.audio = a; a != nil {
+		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.about.Rate
+	}
 }
 
 // begun reports whether a session has begun.
@@ -45,12 +54,18 @@ func (r *receiver) play(sequence uint16, timestamp uint32, announced bool) {
 			r.order.Announce(sequence, func() { r.feed.Expect(sequence, timestamp) })
 		}
 		r.order.Play()
+		if r.sound != nil {
+			r.sound.Play()
+		}
 	})
 }
 
 // progress gives up packets that are missing for long, and returns how far the video has come.
 func (r *receiver) progress() (p accessunit.Progress) {
 	r.locked(func() { r.order.Expire(r.now()) })
+	if r.sound != nil {
+		r.locked(func() { r.sound.Expire(r.now()) })
+	}
 	r.locked(func() { p = r.feed.Progress() })
 	return p
 }
@@ -60,6 +75,9 @@ func (r *receiver) end() {
 	r.locked(r.track.Flush)
 	r.locked(r.order.Play) // should the camera not have answered
 	r.feed.Contain(r.order.Flush)
+	if r.sound != nil {
+		r.locked(func() { r.sound.Play(); r.sound.Flush() })
+	}
 	r.feed.Flush()
 }
 
@@ -103,6 +121,7 @@ func (r *receiver) take(p *rtp.Packet) {
 	case err != nil:
 		r.fail(err)
 	case ours:
+		r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
 		r.track.Push(packetOf(p), now)
 	default:
 		r.track.Pass(p.SSRC, p.SequenceNumber, now)
@@ -143,19 +162,74 @@ func (r *receiver) push(p accessunit.Packet, now time.Time) {
 func (r *receiver) takeReport(p rtcp.Packet) {
 	r.locked(func() {
 		r.count(p.MarshalSize())
-		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == r.track.Source() {
+		report, ok := p.(*rtcp.SenderReport)
+		if !ok {
+			return
+		}
+		r.video.SenderReport(report.SSRC, report.NTPTime, r.now())
+		if report.SSRC == r.track.Source() {
 			r.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
 		}
 	})
 }
 
-// takeAudio takes a packet of an audio track.
-func (r *receiver) takeAudio(a *audio, p *rtp.Packet) {
+// takeAudioReport takes what comes over RTCP beside the audio.
+func (r *receiver) takeAudioReport(p rtcp.Packet) {
 	r.locked(func() {
-		r.count(len(p.Payload))
-		r.track.Elsewhere(p.SequenceNumber, r.now())
-		a.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, r.now()) })
+		r.count(p.MarshalSize())
+		if report, ok := p.(*rtcp.SenderReport); ok {
+			r.heardOf.SenderReport(report.SSRC, report.NTPTime, r.now())
+		}
 	})
+}
+
+// takeAudioTCP takes a packet of the audio.
+func (r *receiver) takeAudioTCP(p *rtp.Packet) {
+	r.locked(func() {
+		now := r.now()
+		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.track.Elsewhere(p.SequenceNumber, now)
+		r.pushAudio(packetOf(p), now)
+	})
+}
+
+// takeAudioUDP takes a packet of the audio, in whatever order they come.
+func (r *receiver) takeAudioUDP(p *rtp.Packet) {
+	r.locked(func() {
+		now := r.now()
+		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.track.Elsewhere(p.SequenceNumber, now)
+		r.sound.Push(packetOf(p), now)
+	})
+}
+
+// pushAudio takes the next packet of the audio in order.
+func (r *receiver) pushAudio(p accessunit.Packet, now time.Time) {
+	r.count(len(p.Payload))
+	r.audio.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, now) })
+}
+
+// report makes the receiver report of the video, or else of the audio, under an SSRC of ours.
+func (r *receiver) report(ofVideo bool, ours uint32) (report rtcp.CompoundPacket, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	of := &r.heardOf
+	if ofVideo {
+		of = &r.video
+	}
+	return of.Report(ours, reportName, r.now())
+}
+
+// takeForeign takes note of packets of others than the source of a track.
+func (r *receiver) takeForeign(packets int64, from string, stranger bool) {
+	r.locked(func() { r.to.Foreign(packets, from, stranger) })
+}
+
+// heard reports whether a packet of the video came.
+func (r *receiver) heard() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.video.Started()
 }
 
 // takeUnreadable takes note of a packet that the library cannot read or has no track for.

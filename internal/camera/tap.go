@@ -101,8 +101,11 @@ func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 			if len(stream) < size {
 				return stream, 0
 			}
-			cut := cutExtension(stream[:size])
-			stream, size = stream[cut:], size-cut
+			if cut := cutExtension(stream[answer.FrameHeader:size]); cut > 0 {
+				copy(stream[cut:], stream[:answer.FrameHeader])
+				stream, size = stream[cut:], size-cut
+				binary.BigEndian.PutUint16(stream[answer.FrameHeader-2:], uint16(size-answer.FrameHeader))
+			}
 			if f == nil || !f.take(stream[answer.FrameHeader:size]) {
 				return stream, size
 			}
@@ -112,10 +115,9 @@ func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 	return stream, 0
 }
 
-// cutExtension takes the header extension out of a frame with an RTP packet, and returns by how many bytes it begins later.
-// Nothing of what we need is in extensions, and readers are strict about what is in them.
-func cutExtension(frame []byte) int {
-	packet := frame[answer.FrameHeader:]
+// cutExtension takes the header extension out of an RTP packet, and returns by how many bytes it begins later. Nothing of
+// what we need is in extensions, and readers are strict about what is in them.
+func cutExtension(packet []byte) (cut int) {
 	const (
 		header    = 12
 		extension = 0x10
@@ -129,13 +131,12 @@ func cutExtension(frame []byte) int {
 	if len(packet) < at+word {
 		return 0
 	}
-	cut := word + word*int(binary.BigEndian.Uint16(packet[at+2:]))
+	cut = word + word*int(binary.BigEndian.Uint16(packet[at+2:]))
 	if len(packet) < at+cut {
 		return 0
 	}
 	packet[0] &^= extension
-	copy(frame[cut:], frame[:answer.FrameHeader+at])
-	binary.BigEndian.PutUint16(frame[cut+2:], uint16(len(packet)-cut))
+	copy(packet[cut:], packet[:at])
 	return cut
 }
 
