@@ -28,7 +28,7 @@ var layers = [][]string{
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/simcam", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/statefile", "internal/supervise", "internal/timeline",
-		"internal/segment/layout"},
+		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},
 	{"internal/accessunit", "internal/scheduler"},
 	{"internal/desired/..."},
 	{"internal/segment/catalog", "internal/segment/gaps", "internal/segment/progress", "internal/segment/repair", "internal/segment/volume"},
