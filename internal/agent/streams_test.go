@@ -107,6 +107,7 @@ func newDiary() (*diary, *streams) {
 			{health.JobRecorder, func(w desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(w, hub) }, d.build("recorder")},
 			{health.JobUploader, func(w desired.Stream, hub settings.Settings) any { return jobspec.UploadOf(w, hub) }, d.build("uploader")},
 		},
+		describe:   func(desired.Stream) status.Wanted { return status.Wanted{} },
 		secretRead: func(string) time.Time { return monday },
 		readSecret: func(arn string) { d.note("read %s", arn[strings.LastIndex(arn, ":")+1:]) },
 		changed:    func(string) {},
