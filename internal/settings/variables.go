@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // Variable is an environment variable that the agent reads, as people should know it.
@@ -89,7 +89,8 @@ func ownVariables() Group {
 		{EnvStreamsDirectory, "Directory with [stream files](stream-files.md), each of which says what is to be recorded of one camera.",
 			"none; in the package `/etc/kvs-edge-agent/streams.d`", AfterRestart, func(s Settings) string { return s.StreamsDirectory }},
 		{EnvCloud, "`off` makes the hub a plain recorder: it asks and tells AWS nothing, needs no identity and no region, sends no " +
-			"metrics, and records what its [stream files](stream-files.md) say.", "`on`", AfterRestart, func(s Settings) string { return onOff(!s.NoCloud) }},
+			"metrics, and records what its [stream files](stream-files.md) say.", "`on`", AfterRestart,
+			func(s Settings) string { return onOff(!s.NoCloud) }},
 		{EnvMediaDirectory, "Where the files lie that `FILE_URI` configurations play; nothing outside of it is read.", "`" + mediaName +
 			"` in `" + EnvStateDirectory + "`", AtReloadByRecordings, func(s Settings) string { return s.MediaDirectory }},
 		{EnvSocket, "Path of the local API's socket.", "`" + SocketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory +
@@ -175,8 +176,8 @@ func onOff(on bool) string {
 func codes(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
 
 // Table lists the settings in effect, without secrets: a proxy's password, say.
-func (s Settings) Table(lookup func(string) (string, bool)) []status.Setting {
-	var list []status.Setting
+func (s Settings) Table(lookup func(string) (string, bool)) []localapi.Setting {
+	var list []localapi.Setting
 	for _, v := range allVariables() {
 		value := ""
 		if v.value != nil {
@@ -184,7 +185,7 @@ func (s Settings) Table(lookup func(string) (string, bool)) []status.Setting {
 		} else {
 			value, _ = lookup(v.Name)
 		}
-		list = append(list, status.Setting{Name: v.Name, Value: string(secret.Scrub([]byte(value)))})
+		list = append(list, localapi.Setting{Name: v.Name, Value: string(secret.Scrub([]byte(value)))})
 	}
 	return list
 }

@@ -26,7 +26,9 @@ const (
 	scopeState     health.Scope = "stream-file-state"
 )
 
-func fileScope(name string) health.Scope { return health.Scope(codeFile + "/" + name) }
+func fileCode(name string) string { return codeFile + "/" + name }
+
+func fileScope(name string) health.Scope { return health.Scope(fileCode(name)) }
 
 // report sets the condition of a scope, and logs it when it is new.
 func (f *Files) report(scope health.Scope, severity health.Severity, fault *health.Fault) {
@@ -38,22 +40,25 @@ func (f *Files) report(scope health.Scope, severity health.Severity, fault *heal
 // reportFile says what is wrong with a file, until it is right or gone.
 func (f *Files) reportFile(name string, known *file) {
 	path, scope := filepath.Join(f.o.Dir, name), fileScope(name)
-	code := codeFile + "/" + name
 	switch {
 	case known.wrong != "" && known.good != nil:
-		f.report(scope, health.Degraded, health.UserFault(code, nil, "The stream file %s is wrong, and what it held before stays in force for "+
+		f.report(scope, health.Degraded, health.UserFault(fileCode(name), nil, "The stream file %s is wrong, and what it held before stays in "+
+			"force for "+
 			"stream %s: %s.", path, known.good.stream.Name, known.wrong))
 	case known.wrong != "":
-		f.report(scope, health.Degraded, health.UserFault(code, nil, "The stream file %s is wrong, and is not followed: %s.", path, known.wrong))
+		f.report(scope, health.Degraded, health.UserFault(fileCode(name), nil, "The stream file %s is wrong, and is not followed: %s.", path,
+			known.wrong))
 	case known.good == nil: // it is looked at once more
 	case !known.gone.IsZero(): // what it holds goes on for a while, or another one has it now
 		f.o.Health.OK(scope)
 	case f.owners[known.good.stream.Name] != name:
-		f.report(scope, health.Degraded, health.UserFault(code, nil, "The stream file %s is not followed: StreamName is %q, but must not be "+
+		f.report(scope, health.Degraded, health.UserFault(fileCode(name), nil, "The stream file %s is not followed: StreamName is %q, but "+
+			"must not be "+
 			"that of "+
 			"another file, as it is of %s: keep one of the two.", path, known.good.stream.Name, f.owners[known.good.stream.Name]))
 	case known.note != "":
-		f.report(scope, health.Info, health.UserFault(code, nil, "The stream file %s is followed, but %s has no effect, as AWS_KVS_EDGE_CLOUD "+
+		f.report(scope, health.Info, health.UserFault(fileCode(name), nil, "The stream file %s is followed, but %s has no effect, as "+
+			"AWS_KVS_EDGE_CLOUD "+
 			"is off "+
 			"and nothing is uploaded.", path, known.note))
 	default:

@@ -125,7 +125,8 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 25 * * ? *",
 			"DurationInSeconds":1}},"DeletionConfg":{}}}`: {"EdgeConfig.DeletionConfg is not known"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 25 * * ? *",
-			"DurationInSeconds":1}}}}`: {"EdgeConfig.UploaderConfig.ScheduleConfig.ScheduleExpression is", "DurationInSeconds is 1: it must be 60 to 3600"},
+			"DurationInSeconds":1}}}}`: {
+			"EdgeConfig.UploaderConfig.ScheduleConfig.ScheduleExpression is", "DurationInSeconds is 1: it must be 60 to 3600"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `},"Tags":{"kvs-edge:upload":"often","upload":"live"}}`: {
 			"Tags.kvs-edge:upload must be live or scheduled", "Tags.upload is not known: it must be one of kvs-edge:upload, kvs-edge:camera"},
 	} {
