@@ -128,7 +128,6 @@ type noSecrets struct{}
 
 // MediaURI implements camerasecret.Secrets.
 func (noSecrets) MediaURI(context.Context, string) (secret.String, error) {
-	return secret.String{}, health.UserFault("camera-secret", nil, "Secrets are not read, as AWS_KVS_EDGE_CLOUD is off: put the camera's "+
-		"URL into "+
-		"the stream file.")
+	return secret.String{}, health.UserFault("camera-secret", nil, "Secrets are not read, as AWS_KVS_EDGE_CLOUD is off: "+
+		"put the camera's URL into the stream file.")
 }

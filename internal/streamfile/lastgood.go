@@ -37,14 +37,13 @@ func (f *Files) restore() {
 	case errors.Is(err, fs.ErrNotExist):
 		return
 	case errors.Is(err, statefile.ErrCorrupt):
-		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err, "The file %s with the last good stream files was damaged and "+
-			"is set "+
-			"aside as %s: the stream files that are there are followed all the same.", stateFile, stateFile+statefile.CorruptSuffix))
+		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
+			"The file %s with the last good stream files was damaged and is set aside as %s: the stream files that are there are followed all "+
+				"the same.", stateFile, stateFile+statefile.CorruptSuffix))
 		return
 	case err != nil:
-		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err, "The file %s with the last good stream files cannot be read: "+
-			"give it "+
-			"to the agent's user, or check the disk.", filepath.Join(f.o.State.Path(), stateFile)))
+		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
+			"The file %s with the last good stream files cannot be read: give it to the agent's user, or check the disk.", filepath.Join(f.o.State.Path(), stateFile)))
 		return
 	}
 	f.kept = true
@@ -68,9 +67,8 @@ func (f *Files) save() {
 		}
 	}
 	if err := f.o.State.Write(stateFile, doc); err != nil {
-		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err, "The stream files' contents cannot be kept on disk, so that "+
-			"the hub "+
-			"would not record after a start without them: %s.", f.o.State.Advice(stateFile, err)))
+		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
+			"The stream files' contents cannot be kept on disk, so that the hub would not record after a start without them: %s.", f.o.State.Advice(stateFile, err)))
 		return
 	}
 	f.unsaved, f.kept = false, true
