@@ -39,7 +39,7 @@ var layers = [][]string{
 	{"internal/cloud/kvs", "internal/cloud/iotcreds", "internal/cloud/secrets", "internal/cloud/cloudwatch"},
 	{"internal/camera/...", "internal/clip"},
 	{"internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
-		"internal/camerasecret", "internal/uploadrequest", "internal/status", "internal/metrics"},
+		"internal/camerasecret", "internal/uploadrequest", "internal/streamfile", "internal/status", "internal/metrics"},
 	{"internal/changes"},
 	{"internal/localapi"},
 	{"internal/settings"},
