@@ -6,11 +6,17 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
 	"strings"
-)
+	"syscall"
+	"time"
 
-// fingerprintParameter of a rtsps:// URL pins the camera's certificate. It is not sent to the camera.
-const fingerprintParameter = "fingerprint"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
+)
 
 // certificateError says that a camera's certificate is not trusted.
 type certificateError struct {
@@ -26,14 +32,82 @@ func (e *certificateError) Unwrap() error { return e.err }
 
 var errOtherCertificate = errors.New("it is not the pinned one")
 
-// parseFingerprint reads a SHA-256 fingerprint as tools print it: with or without colons.
-func parseFingerprint(text string) ([sha256.Size]byte, bool) {
-	var sum [sha256.Size]byte
-	b, err := hex.DecodeString(strings.ReplaceAll(text, ":", ""))
-	if err != nil || len(b) != len(sum) {
-		return sum, false
+// why says for people what is wrong with a certificate, "" where it is who signed it.
+func (e *certificateError) why() string {
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(e.err, new(x509.HostnameError)):
+		return ", as it is for another name"
+	case !errors.As(e.err, &invalid) || invalid.Reason != x509.Expired:
+		return ""
+	case time.Now().Before(invalid.Cert.NotBefore):
+		return fmt.Sprintf(", as it is not valid before %s (check the hub's clock)", invalid.Cert.NotBefore.UTC().Format(time.DateOnly))
+	default:
+		return fmt.Sprintf(", as it expired on %s", invalid.Cert.NotAfter.UTC().Format(time.DateOnly))
 	}
-	return [sha256.Size]byte(b), true
+}
+
+// handshakeError says that a camera took a connection, but not TLS on it.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
+
+// Alerts of TLS (RFC 8446, section 6).
+const (
+	alertHandshakeFailure     = 40
+	alertBadCertificate       = 42
+	alertProtocolVersion      = 70
+	alertInsufficientSecurity = 71
+	alertUnrecognizedName     = 112
+	alertCertificateRequired  = 116
+)
+
+// alert is the one that the camera sent, 0 for none.
+func (e *handshakeError) alert() uint64 {
+	var remote *net.OpError
+	if errors.As(e.error, &remote) && remote.Op == "remote error" && reflect.ValueOf(remote.Err).Kind() == reflect.Uint8 {
+		return reflect.ValueOf(remote.Err).Uint()
+	}
+	return 0
+}
+
+// fault is a sentence for the camera at a host, without the words of the library.
+func (e *handshakeError) fault(host string) *health.Fault {
+	user := func(format string, args ...any) *health.Fault {
+		return health.UserFault(codeCamera, e, format, args...)
+	}
+	var certificate *certificateError
+	var notTLS tls.RecordHeaderError
+	alert, text := e.alert(), e.Error()
+	switch {
+	case errors.As(e.error, &certificate) && certificate.pinned:
+		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: "+
+			"if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
+	case errors.As(e.error, &certificate):
+		return user("The certificate of the camera at %s is not trusted%s: if its SHA-256 fingerprint is %s, "+
+			"add ?fingerprint= with it to the secret's MediaURI.", host, certificate.why(), certificate.fingerprint)
+	case errors.As(e.error, &notTLS):
+		return user("The camera at %s does not speak TLS on that port: "+
+			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	case alert == alertProtocolVersion, strings.Contains(text, "protocol version"):
+		return user("The camera at %s knows no TLS that is safe, which begins with version 1.2: update its firmware, or write rtsp:// in "+
+			"place of rtsps:// in the secret's MediaURI where its network is safe.", host)
+	case alert == alertHandshakeFailure, alert == alertInsufficientSecurity, strings.Contains(text, "cipher suite"):
+		return user("The camera at %s knows none of the ciphers of TLS that are safe: update its firmware and renew its certificate, or write "+
+			"rtsp:// in place of rtsps:// in the secret's MediaURI where its network is safe.", host)
+	case alert == alertCertificateRequired, alert == alertBadCertificate:
+		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: switch that off on the camera.", host)
+	case alert == alertUnrecognizedName:
+		return user("The camera at %s knows itself by another name: write that in place of the host in the secret's MediaURI.", host)
+	case neterr.IsTimeout(e.error):
+		return user("The camera at %s takes connections, but does not answer in TLS on that port: "+
+			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	case errors.Is(e.error, io.EOF), errors.Is(e.error, io.ErrUnexpectedEOF), errors.Is(e.error, syscall.ECONNRESET), errors.Is(e.error, syscall.EPIPE):
+		return user("The camera at %s closes the connection in place of speaking TLS: "+
+			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	}
+	return user("The camera at %s speaks a TLS that the agent does not understand: update its firmware, or write rtsp:// in place of "+
+		"rtsps:// in the secret's MediaURI where its network is safe.", host)
 }
 
 // tlsConfig makes the TLS settings towards a camera. Its certificate has to be the pinned one, or to

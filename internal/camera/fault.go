@@ -1,7 +1,6 @@
 package camera
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -19,6 +18,11 @@ var endings = []struct {
 	class health.Class
 	text  string
 }{
+	{errWeb, health.UserError, "The camera at %s has its web server on that port, and no RTSP: correct the port in the secret's " +
+		"MediaURI, which is 554 on most cameras."},
+	{errTLS, health.UserError, "The camera at %s expects TLS on that port: write rtsps:// in place of rtsp:// in the secret's MediaURI, " +
+		"or correct the port."},
+	{errNowhere, health.UserError, "The camera at %s sends us to an address that is not one for RTSP: correct the secret's MediaURI."},
 	{errDownward, health.UserError, "The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: " +
 		"correct the secret's MediaURI."},
 	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: " +
@@ -84,10 +88,10 @@ func faultOf(host string, err error) *health.Fault {
 // connectionFault turns what ended a connection into a sentence.
 func connectionFault(host string, err error) *health.Fault {
 	var (
-		dns         *net.DNSError
-		certificate *certificateError
-		notTLS      tls.RecordHeaderError
-		address     *net.AddrError
+		dns       *net.DNSError
+		handshake *handshakeError
+		tunnel    *tunnelError
+		address   *net.AddrError
 	)
 	system := func(format string, args ...any) *health.Fault {
 		return health.SystemFault(codeCamera, err, format, args...)
@@ -98,15 +102,11 @@ func connectionFault(host string, err error) *health.Fault {
 	switch {
 	case errors.As(err, &dns):
 		return system("The name of the camera at %s cannot be resolved: check the secret's MediaURI and the hub's DNS.", host)
-	case errors.As(err, &certificate) && certificate.pinned:
-		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: "+
-			"if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
-	case errors.As(err, &certificate):
-		return user("The certificate of the camera at %s is not trusted: "+
-			"if its SHA-256 fingerprint is %s, add ?fingerprint= with it to the secret's MediaURI.", host, certificate.fingerprint)
-	case errors.As(err, &notTLS):
-		return user("The camera at %s does not speak TLS on that port: "+
-			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	case errors.As(err, &handshake):
+		return handshake.fault(host)
+	case errors.As(err, &tunnel):
+		return user("The camera at %s answers %s, and does not take RTSP through HTTP there: correct the port and the path in the "+
+			"secret's MediaURI; for rtsp:// the port is 554 on most cameras.", host, tunnel.what)
 	case errors.As(err, &address):
 		return user("The address %s of the camera cannot be one: "+
 			"correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)

@@ -2,6 +2,7 @@ package camera
 
 import (
 	"errors"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/auth"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/keepalive"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
@@ -17,8 +19,10 @@ import (
 
 // memory is what is known of a camera from the sessions before.
 type memory struct {
-	password  auth.Memory
-	keepalive keepalive.Memory
+	password    auth.Memory
+	webPassword auth.Memory // of the web server that its RTSP goes through
+	carrier     carrierMemory
+	keepalive   keepalive.Memory
 }
 
 // requestHooks do what the library leaves out: they answer challenges, find the keepalive that a camera takes, let a camera
@@ -29,6 +33,7 @@ type requestHooks struct {
 	mu        sync.Mutex
 	at        *base.URL    // what is described, without the password: a redirect changes it
 	downward  bool         // the last redirect would have left TLS
+	nowhere   bool         // the last redirect led to no camera
 	last      base.Request // ours; what it was sent with is sent
 	sent      *auth.Answer // nil: without a password
 	login     login
@@ -186,16 +191,16 @@ func (h *requestHooks) end(byCamera bool, heard time.Time) {
 // redirect notes where the library goes next. A user in the new URL is not ours.
 func (h *requestHooks) redirect(r *base.Response) {
 	values := r.Header["Location"]
-	if len(values) != 1 {
+	if len(values) == 0 {
 		return
 	}
-	to, err := base.ParseURL(values[0])
-	if err != nil {
+	to := address.Location(values[0], (*url.URL)(h.at))
+	if to == nil {
+		h.nowhere = true
 		return
 	}
 	h.downward = h.at.Scheme == "rtsps" && to.Scheme != "rtsps" // the library does not go there
-	to.User = nil
-	h.at = to
+	h.at = (*base.URL)(to)
 	r.Header["Location"] = base.HeaderValue{to.String()}
 }
 
@@ -249,8 +254,11 @@ func (h *requestHooks) repeat(request func() error) error {
 func (h *requestHooks) explain(err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err != nil && h.downward {
+	switch {
+	case err != nil && h.downward:
 		return errors.Join(errDownward, err)
+	case err != nil && h.nowhere:
+		return errors.Join(errNowhere, err)
 	}
 	return err
 }

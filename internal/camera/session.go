@@ -24,6 +24,7 @@ type clientConfig struct {
 	Options // with defaults
 	endpoint
 	udp    bool    // RTP over UDP instead of TCP
+	over   carrier // of RTSP
 	memory *memory // of the camera
 }
 
@@ -33,6 +34,7 @@ type session struct {
 	client   *gortsplib.Client
 	dialogue dialogue
 	hooks    requestHooks
+	web      *webLogin // of a tunnel
 	tap      tap
 	to       accessunit.Sink
 	conn     atomic.Pointer[net.Conn] // the last connection
@@ -51,8 +53,12 @@ type session struct {
 	pausing  sync.Once
 }
 
-// play runs one session with the camera until it ends, and says why.
-func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
+// playOver runs one session with the camera until it ends, and says why.
+func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*session, error) {
+	if c.over.tunnel && c.url.Scheme == "rtsps" { // which is what the library would make within the tunnel
+		c.url = c.url.Clone()
+		c.url.Scheme, c.url.Host = "rtsp", c.host
+	}
 	s := &session{
 		clientConfig: c, to: to,
 		hooks: requestHooks{
@@ -66,9 +72,11 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	s.receiver.payload, s.dialogue.dropped = newRateLimit(c.Limits.Bytes), newMessageLimit()
 	s.hooks.abort = s.abort
 	s.tap.mend, s.tap.dropped = s.dialogue.mend, s.dropMessage
+	s.web = newWebLogin(c.endpoint, &c.memory.webPassword, &s.hooks.login)
+	s.tap.foreign = s.abort
 	s.client = s.newClient()
 	if err := s.client.Start2(); err != nil {
-		return err
+		return s, err
 	}
 	defer s.sockets.close()
 	defer s.close()
@@ -78,13 +86,16 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	aborted := s.aborted.Load()
 	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return s, ctx.Err()
 	}
 	if aborted != nil {
 		err = *aborted // what else failed follows from it
 	}
-	return translate(err)
+	return s, translate(err)
 }
+
+// userAgent names us to cameras.
+const userAgent = "kvs-edge-agent"
 
 func (s *session) newClient() *gortsplib.Client {
 	transport := gortsplib.TransportTCP
@@ -97,8 +108,7 @@ func (s *session) newClient() *gortsplib.Client {
 		// The library would end sessions too early, as it counts whole seconds of a clock that may be
 		// set, and sees few of the packets. batchConn and watch take care of silence.
 		ReadTimeout: math.MaxInt64,
-		TLSConfig:   tlsConfig(s.url.Hostname(), s.pinned, s.Roots),
-		UserAgent:   "kvs-edge-agent",
+		UserAgent:   userAgent,
 		DialContext: s.dial, ListenPacket: s.sockets.listen,
 		OnRequest: s.request, OnResponse: s.hooks.response,
 		OnServerRequest: s.hooks.serverRequest, OnServerResponse: s.hooks.serverResponse,

@@ -7,11 +7,26 @@ import (
 	"context"
 	"errors"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
+
+// endpoint is where a camera is: what of its URL may be shown, and what may not.
+type endpoint struct {
+	address.Address
+	url  *base.URL
+	host string // and port
+}
+
+func parseEndpoint(url secret.String) (endpoint, error) {
+	a, err := address.Parse(url)
+	return endpoint{Address: a, url: (*base.URL)(a.URL), host: a.At}, err
+}
 
 // Source plays a camera, one session after the other. One goroutine uses it.
 type Source struct {

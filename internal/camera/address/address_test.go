@@ -1,4 +1,4 @@
-package camera
+package address
 
 import (
 	"strings"
@@ -15,14 +15,14 @@ func TestPasswordsNeedNoEscaping(t *testing.T) {
 		"rtsp://admin:p@ss:w/rd%1#?@127.0.0.1:554/a":  "p@ss:w/rd%1#?",
 		"rtsp://admin:100%@127.0.0.1:554/a?channel=1": "100%",
 	} {
-		at, err := parseEndpoint(secret.New(raw))
+		at, err := Parse(secret.New(raw))
 		if err != nil {
 			t.Errorf("%s: %v", raw, err)
 			continue
 		}
-		got, _ := at.url.User.Password()
-		if got != password || at.host != "127.0.0.1:554" || at.url.Path != "/a" {
-			t.Errorf("%s: password %q, host %s, path %s", raw, got, at.host, at.url.Path)
+		got, _ := at.URL.User.Password()
+		if got != password || at.At != "127.0.0.1:554" || at.URL.Path != "/a" {
+			t.Errorf("%s: password %q, host %s, path %s", raw, got, at.At, at.URL.Path)
 		}
 	}
 }
@@ -55,19 +55,19 @@ func TestAURLIsOfOneHost(t *testing.T) {
 		"rtsp://user:100%@camera.example/a?mail=x@b.example": "",
 		"rtsp://user:p@camera/live@1":                        "camera:554",
 	} {
-		at, err := parseEndpoint(secret.New(raw))
+		at, err := Parse(secret.New(raw))
 		switch {
-		case host != "" && (err != nil || at.host != host):
-			t.Errorf("%s: host %s, want %s; %v", raw, at.host, host, err)
+		case host != "" && (err != nil || at.At != host):
+			t.Errorf("%s: host %s, want %s; %v", raw, at.At, host, err)
 		case host == "" && (err == nil || !strings.Contains(err.Error(), "write @ as %40, and / as %2F")):
-			t.Errorf("%s: host %s, %v; want it refused", raw, at.host, err)
+			t.Errorf("%s: host %s, %v; want it refused", raw, at.At, err)
 		}
 	}
 }
 
 func TestAFileIsNoCamera(t *testing.T) {
 	t.Parallel()
-	if _, err := Probe(t.Context(), secret.New("file:///inside.mkv"), Options{}); err == nil || !strings.Contains(err.Error(), "RTSP_URI") {
+	if _, err := Parse(secret.New("file:///inside.mkv")); err == nil || !strings.Contains(err.Error(), "RTSP_URI") {
 		t.Errorf("a file for a camera: %v", err)
 	}
 }
