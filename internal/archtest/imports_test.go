@@ -26,7 +26,7 @@ var layers = [][]string{
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
 		"internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/element",
-		"internal/testtools", "internal/testtools/lossy", "internal/testtools/simcam", "internal/testtools/likecam", "bench/keep", "bench/proc"},
+		"internal/testtools", "internal/testtools/lossy", "internal/testtools/webtunnel", "internal/testtools/simcam", "internal/testtools/likecam", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout"},
 	{"internal/accessunit"},

@@ -7,11 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"reflect"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -96,13 +94,14 @@ func (e *handshakeError) fault(host string) *health.Fault {
 		return user("The camera at %s knows none of the ciphers of TLS that are safe: update its firmware and renew its certificate, or write "+
 			"rtsp:// in place of rtsps:// in the secret's MediaURI where its network is safe.", host)
 	case alert == alertCertificateRequired, alert == alertBadCertificate:
-		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: switch that off on the camera.", host)
+		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: "+
+			"switch that off on the camera.", host)
 	case alert == alertUnrecognizedName:
 		return user("The camera at %s knows itself by another name: write that in place of the host in the secret's MediaURI.", host)
 	case neterr.IsTimeout(e.error):
 		return user("The camera at %s takes connections, but does not answer in TLS on that port: "+
 			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
-	case errors.Is(e.error, io.EOF), errors.Is(e.error, io.ErrUnexpectedEOF), errors.Is(e.error, syscall.ECONNRESET), errors.Is(e.error, syscall.EPIPE):
+	case byCamera(e.error):
 		return user("The camera at %s closes the connection in place of speaking TLS: "+
 			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
 	}

@@ -91,6 +91,9 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 	if aborted != nil {
 		err = *aborted // what else failed follows from it
 	}
+	if s.over.tunnel {
+		err = s.tunnelFault(err)
+	}
 	return s, translate(err)
 }
 

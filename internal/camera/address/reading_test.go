@@ -158,7 +158,9 @@ func TestWhereACameraSendsUs(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, raw := range []string{"rtsp://u:p@10.0.0.5:554/live?a=1#b", "rtsph://u:p%40ss?#/é@camera/x", "rtsps://[fe80::1%eth0]/?fingerprint=ab", `"RTSPT://x"`} {
+	for _, raw := range []string{
+		"rtsp://u:p@10.0.0.5:554/live?a=1#b", "rtsph://u:p%40ss?#/é@camera/x", "rtsps://[fe80::1%eth0]/?fingerprint=ab", `"RTSPT://x"`,
+	} {
 		f.Add(raw)
 	}
 	from := &url.URL{Scheme: "rtsp", Host: "camera", Path: "/live"}

@@ -47,9 +47,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send sends a part of a body; write is held. A camera may end a POST after each message.
+// send sends a part of a body; write is held. A camera may end a POST after each message, and then each gets one from the start: it
+// would come too late.
 func (c *Conn) send(body []byte) error {
-	if p := c.post; p != nil && !p.gone.Load() && p.left >= len(body) {
+	if p := c.post; p != nil && !p.gone.Load() && !c.single.Load() && p.left >= len(body) {
 		if err := c.add(p, body); err == nil || isTimeout(err) {
 			return err
 		}
@@ -59,7 +60,10 @@ func (c *Conn) send(body []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.add(p, body)
+	if err := c.add(p, body); isTimeout(err) {
+		return err
+	}
+	return nil // whoever listens finds out why it was not taken, and sends it again
 }
 
 func isTimeout(err error) bool {
@@ -70,10 +74,10 @@ func isTimeout(err error) bool {
 // add adds to a body. One that has not room for much more ends, so that a camera knows of that before the next comes.
 func (c *Conn) add(p *post, body []byte) error {
 	p.came.Store(c.came.Load())
+	p.last, p.sent = len(p.sent), append(p.sent, body...)
 	if _, err := p.conn.Write(body); err != nil {
 		return err
 	}
-	p.last, p.sent = len(p.sent), append(p.sent, body...)
 	if p.left -= len(body); p.left < postSpare {
 		c.endPost()
 	}
@@ -110,16 +114,17 @@ func (c *Conn) openPost(most int) (*post, error) {
 	c.mu.Unlock()
 	c.post = p
 	p.came.Store(c.came.Load())
-	head := c.request(Post, fmt.Sprintf("Content-Type: %s\r\nContent-Length: %d\r\nExpires: Sun, 9 Jan 1972 00:00:00 GMT\r\n", mediaType, p.left))
+	const expired = "Sun, 9 Jan 1972 00:00:00 GMT" // as QuickTime says
+	head := c.request(Post, fmt.Sprintf("Content-Type: %s\r\nContent-Length: %d\r\nExpires: %s\r\n", mediaType, p.left, expired))
 	go func() {
 		defer c.readers.Done()
 		c.listen(p)
 	}()
-	if _, err := io.WriteString(conn, head); err != nil {
-		c.endPost()
+	_, err = io.WriteString(conn, head)
+	if isTimeout(err) {
 		return nil, err
 	}
-	return p, nil
+	return p, nil // or what follows fails, too
 }
 
 // listen reads what the camera says to a POST, at once, at its end, or never. What it says of success does not matter, and what it
@@ -129,14 +134,15 @@ func (c *Conn) listen(p *post) {
 	var refused error
 	if err == nil {
 		if refused = h.refusal(Post); refused == nil {
-			_, _ = io.CopyN(io.Discard, p.conn, maxPostAnswer)
+			_, err = io.CopyN(io.Discard, p.conn, maxPostAnswer)
 		}
 	}
 	if _ = p.conn.Close(); p.gone.Swap(true) { // we ended it
 		return
 	}
+	c.single.Store(c.single.Load() || errors.Is(err, io.EOF))
 	if h.status == statusUnauthorized {
-		if refused = c.repeat(p, 0, refused); refused == nil {
+		if refused = c.repeat(p, refused); refused == nil {
 			return
 		}
 	}
@@ -153,19 +159,26 @@ func (c *Conn) listen(p *post) {
 	case refused != nil:
 		c.fail(refused)
 	default:
-		_ = c.repeat(p, p.last, nil)
+		_ = c.repeat(p, nil)
 	}
 }
 
-// repeat sends again what is in the body of a POST from an offset on, as it was refused, or never read. It returns why that is not worth
-// it.
-func (c *Conn) repeat(p *post, from int, refused error) error {
+// repeat sends again what is in the body of a POST that was refused, or its last message, which was not answered. It returns why
+// that is not worth it.
+func (c *Conn) repeat(p *post, refused error) error {
 	c.write.Lock()
 	defer c.write.Unlock()
+	body := p.sent
+	if refused == nil {
+		body = p.sent[p.last:]
+		if p.last == 0 { // it came in time
+			return nil
+		}
+	}
 	if now := c.came.Load(); now != c.repeated {
 		c.repeats, c.repeated = 0, now
 	}
-	if c.repeats++; c.repeats >= maxTries || c.post != nil && c.post != p || len(p.sent) == from {
+	if c.repeats++; c.repeats >= maxTries || c.post != nil && c.post != p || len(body) == 0 {
 		return refused
 	}
 	if refused != nil {
@@ -173,7 +186,7 @@ func (c *Conn) repeat(p *post, from int, refused error) error {
 			return err
 		}
 	}
-	if c.send(p.sent[from:]) != nil {
+	if c.send(body) != nil {
 		return refused
 	}
 	return nil

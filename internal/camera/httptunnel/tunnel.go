@@ -78,6 +78,7 @@ type Conn struct {
 	chunks *chunks // nil: the body has none
 	page   bool    // the answer may be a web page
 	came   atomic.Int64
+	single atomic.Bool // the camera ends a POST after each message
 
 	write    sync.Mutex // one writes, the others wait
 	version  string
