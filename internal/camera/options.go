@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"time"
@@ -46,6 +47,12 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
+	return o
+}
+
+// of returns the options for a camera at an endpoint, whose URL may say how RTP comes.
+func (o Options) of(at endpoint) Options {
+	o.Transport = cmp.Or(at.Transport, o.Transport)
 	return o
 }
 

@@ -31,6 +31,7 @@ func parseEndpoint(url secret.String) (endpoint, error) {
 // Source plays a camera, one session after the other. One goroutine uses it.
 type Source struct {
 	o      Options
+	played Options // those of the last session
 	udp    bool   // the transport of the next session
 	memory memory // of the camera
 }
@@ -67,13 +68,18 @@ func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err
 		return "", err
 	}
 	host = at.host
-	return host, clientConfig{Options: s.o, endpoint: at, udp: s.udp, memory: &s.memory}.play(ctx, to)
+	s.played = s.o.of(at)
+	udp := s.udp
+	if !s.played.fallsBack() {
+		udp = s.played.Transport == TransportUDP
+	}
+	return host, clientConfig{Options: s.played, endpoint: at, udp: udp, memory: &s.memory}.play(ctx, to)
 }
 
 // Adapt has the next session try another transport, when that may help after one that ended by an error of Play and of
 // which so many frames were recorded.
 func (s *Source) Adapt(end *accessunit.SessionEnd, frames int64) {
-	if s.o.fallsBack() && wrongTransport(end, frames) {
+	if s.played.fallsBack() && wrongTransport(end, frames) {
 		s.udp = !s.udp
 		s.o.Log.Info("the camera is asked for another transport", zap.Bool("udp", s.udp))
 	}

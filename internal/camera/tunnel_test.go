@@ -85,11 +85,13 @@ func digest(user, password string) func(r *http.Request) []string {
 		for _, f := range digestField.FindAllStringSubmatch(r.Header.Get("Authorization"), -1) {
 			fields[f[1]] = f[2]
 		}
-		want := sum(sum(user+":web:"+password) + ":" + nonce + ":" + fields["nc"] + ":" + fields["cnonce"] + ":auth:" + sum(r.Method+":"+r.RequestURI))
+		proof := nonce + ":" + fields["nc"] + ":" + fields["cnonce"] + ":auth:"
+		want := sum(sum(user+":web:"+password) + ":" + proof + sum(r.Method+":"+r.RequestURI))
 		if fields["response"] == want && fields["nonce"] == nonce {
 			return nil
 		}
-		return []string{fmt.Sprintf(`Digest realm="web", nonce="%s", qop="auth", stale=%v`, nonce, fields["nonce"] != "" && fields["nonce"] != nonce)}
+		stale := fields["nonce"] != "" && fields["nonce"] != nonce
+		return []string{fmt.Sprintf(`Digest realm="web", nonce="%s", qop="auth", stale=%v`, nonce, stale)}
 	}
 }
 
@@ -163,6 +165,7 @@ func TestRTSPGoesThroughHTTP(t *testing.T) {
 func TestASentenceWhereRTSPDoesNotGoThroughHTTP(t *testing.T) {
 	t.Parallel()
 	config, _ := pinnedConfig(t)
+	to := func(where string) func(*http.Request) string { return func(*http.Request) string { return where } }
 	for _, c := range []struct {
 		name, url, want string
 		server          webtunnel.Options
@@ -174,8 +177,8 @@ func TestASentenceWhereRTSPDoesNotGoThroughHTTP(t *testing.T) {
 		{"a wrong password", "rtsph://a:b@%s/live", "refuses the user name or password", webtunnel.Options{Authorize: digest("a", "c")}},
 		{"no password", "rtsph://%s/live", "asks for a user name", webtunnel.Options{Authorize: basic("a", "c")}},
 		{"a web server only", "rtsp://%s/live", "answers 404 to HTTP", webtunnel.Options{Page: "404 Not Found"}},
-		{"in a circle", "rtsph://%s/live", "from one address to the next", webtunnel.Options{Redirect: func(*http.Request) string { return "/x" }}},
-		{"to nowhere", "rtsph://%s/live", "not one for RTSP", webtunnel.Options{Redirect: func(*http.Request) string { return "ftp://x" }}},
+		{"in a circle", "rtsph://%s/live", "from one address to the next", webtunnel.Options{Redirect: to("/x")}},
+		{"to nowhere", "rtsph://%s/live", "not one for RTSP", webtunnel.Options{Redirect: to("ftp://x")}},
 		{"out of TLS", "rtspsh://%s/live", "is not trusted", webtunnel.Options{TLS: config}},
 		{"TLS where HTTP was meant", "rtsph://%s/live", "closed the connection", webtunnel.Options{TLS: config}},
 		{"HTTP where TLS was meant", "rtspsh://%s/live", "does not speak TLS", webtunnel.Options{}},
@@ -197,13 +200,13 @@ func TestAWebRedirectOutOfTLSIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	config, pin := pinnedConfig(t)
 	_, other := tunnelled(t, webtunnel.Options{Authorize: basic("a", "b")}, fakecam.Options{})
-	_, server := tunnelled(t, webtunnel.Options{TLS: config, Redirect: func(*http.Request) string { return "http://" + other.Address() + "/" }},
-		fakecam.Options{})
+	redirect := func(*http.Request) string { return "http://" + other.Address() + "/" }
+	_, server := tunnelled(t, webtunnel.Options{TLS: config, Redirect: redirect}, fakecam.Options{})
 	_, err := Probe(t.Context(), secret.New("rtspsh://a:b@"+server.Address()+"/live"+pin), Options{})
 	if err == nil || !strings.Contains(err.Error(), "without TLS") || len(other.Asked()) > 0 {
 		t.Errorf("told as %v, and the other was asked %v", err, other.Asked())
 	}
-	_, server = tunnelled(t, webtunnel.Options{Redirect: func(*http.Request) string { return "http://" + other.Address() + "/" }}, fakecam.Options{})
+	_, server = tunnelled(t, webtunnel.Options{Redirect: redirect}, fakecam.Options{})
 	_, err = Probe(t.Context(), secret.New("rtsph://a:b@"+server.Address()+"/live"), Options{})
 	if err == nil || !strings.Contains(err.Error(), "asks for a password, and that is only given") {
 		t.Errorf("told as %v", err)
@@ -239,8 +242,8 @@ func TestFFmpegPlaysTheTunnel(t *testing.T) {
 	_, path, _ := strings.Cut(strings.TrimPrefix(camera.URL(), "rtsp://"), "/")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-rtsp_transport", "http", "-i", "rtsp://"+server.Address()+"/"+path, "-t", "1",
-		"-c", "copy", "-f", "null", "-").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-rtsp_transport", "http", "-i", "rtsp://"+server.Address()+"/"+path,
+		"-t", "1", "-c", "copy", "-f", "null", "-").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -10,13 +10,14 @@ import (
 
 func TestHeadsOfAnswers(t *testing.T) {
 	t.Parallel()
+	basic, location, cseq := header{"www-authenticate", "Basic"}, header{"location", "/x"}, header{"cseq", "0"}
 	for text, want := range map[string]head{
 		"HTTP/1.0 200 OK\r\n\r\n":                                   {status: 200, reason: "OK"},
 		"HTTP/1.1 200\r\n\r\n":                                      {status: 200},
-		"http/1.1 401 No\nWWW-Authenticate : Basic \n\n":            {status: 401, reason: "No", headers: []header{{"www-authenticate", "Basic"}}},
-		"RTSP/1.0 405 Method Not Allowed\r\nCSeq: 0\r\n\r\n":        {status: 405, reason: "Method Not Allowed", headers: []header{{"cseq", "0"}}},
+		"http/1.1 401 No\nWWW-Authenticate : Basic \n\n":            {status: 401, reason: "No", headers: []header{basic}},
+		"RTSP/1.0 405 Method Not Allowed\r\nCSeq: 0\r\n\r\n":        {status: 405, reason: "Method Not Allowed", headers: []header{cseq}},
 		"ICY 200 OK\r\n\r\n":                                        {status: 200, reason: "OK"},
-		"HTTP/1.0 302 Found\r\nbroken\r\nLocation: /x\r\n\r\n$\x00": {status: 302, reason: "Found", headers: []header{{"location", "/x"}}},
+		"HTTP/1.0 302 Found\r\nbroken\r\nLocation: /x\r\n\r\n$\x00": {status: 302, reason: "Found", headers: []header{location}},
 	} {
 		h, size, ok := parseHead([]byte(text))
 		if !ok || size == 0 || h.status != want.status || h.reason != want.reason || len(h.headers) != len(want.headers) {
@@ -29,7 +30,9 @@ func TestHeadsOfAnswers(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"SSH-2.0-x", "\x15\x03\x03\x00\x02", "HTTP/1.0 OK\r\n\r\n", "HTTP/1.0\r\n\r\n", "HTTP/1.0 99999 x\r\n\r\n", "ICE"} {
+	for _, text := range []string{
+		"SSH-2.0-x", "\x15\x03\x03\x00\x02", "HTTP/1.0 OK\r\n\r\n", "HTTP/1.0\r\n\r\n", "HTTP/1.0 99999 x\r\n\r\n", "ICE",
+	} {
 		if _, _, ok := parseHead([]byte(text)); ok {
 			t.Errorf("%q is an answer", text)
 		}
