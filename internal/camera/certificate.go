@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -46,7 +47,10 @@ func (e *certificateError) why() string {
 }
 
 // handshakeError says that a camera took a connection, but not TLS on it.
-type handshakeError struct{ error }
+type handshakeError struct {
+	error
+	asked bool // for a certificate of ours
+}
 
 func (e *handshakeError) Unwrap() error { return e.error }
 
@@ -60,10 +64,25 @@ const (
 	alertCertificateRequired  = 116
 )
 
-// alert is the one that the camera sent, 0 for none.
-func (e *handshakeError) alert() uint64 {
+// handshake makes a TLS connection of another, which it closes when it fails.
+func handshake(ctx context.Context, over net.Conn, config *tls.Config) (*tls.Conn, error) {
+	failed := new(handshakeError)
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		failed.asked = true
+		return new(tls.Certificate), nil // none
+	}
+	conn := tls.Client(over, config)
+	if failed.error = conn.HandshakeContext(ctx); failed.error != nil {
+		_ = over.Close()
+		return nil, failed
+	}
+	return conn, nil
+}
+
+// alertOf is the alert of the camera in an error, 0 for none. In TLS 1.3 it may come after the handshake.
+func alertOf(err error) uint64 {
 	var remote *net.OpError
-	if errors.As(e.error, &remote) && remote.Op == "remote error" && reflect.ValueOf(remote.Err).Kind() == reflect.Uint8 {
+	if errors.As(err, &remote) && remote.Op == "remote error" && reflect.ValueOf(remote.Err).Kind() == reflect.Uint8 {
 		return reflect.ValueOf(remote.Err).Uint()
 	}
 	return 0
@@ -76,7 +95,7 @@ func (e *handshakeError) fault(host string) *health.Fault {
 	}
 	var certificate *certificateError
 	var notTLS tls.RecordHeaderError
-	alert, text := e.alert(), e.Error()
+	alert, text := alertOf(e.error), e.Error()
 	switch {
 	case errors.As(e.error, &certificate) && certificate.pinned:
 		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: "+
@@ -90,12 +109,12 @@ func (e *handshakeError) fault(host string) *health.Fault {
 	case alert == alertProtocolVersion, strings.Contains(text, "protocol version"):
 		return user("The camera at %s knows no TLS that is safe, which begins with version 1.2: update its firmware, or write rtsp:// in "+
 			"place of rtsps:// in the secret's MediaURI where its network is safe.", host)
+	case alert == alertCertificateRequired, alert == alertBadCertificate, alert != 0 && e.asked:
+		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: "+
+			"switch that off on the camera.", host)
 	case alert == alertHandshakeFailure, alert == alertInsufficientSecurity, strings.Contains(text, "cipher suite"):
 		return user("The camera at %s knows none of the ciphers of TLS that are safe: update its firmware and renew its certificate, or write "+
 			"rtsp:// in place of rtsps:// in the secret's MediaURI where its network is safe.", host)
-	case alert == alertCertificateRequired, alert == alertBadCertificate:
-		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: "+
-			"switch that off on the camera.", host)
 	case alert == alertUnrecognizedName:
 		return user("The camera at %s knows itself by another name: write that in place of the host in the secret's MediaURI.", host)
 	case neterr.IsTimeout(e.error):

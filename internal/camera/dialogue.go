@@ -2,7 +2,6 @@ package camera
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"net"
@@ -101,18 +100,17 @@ func (s *session) dialStream(ctx context.Context, address string, secure bool) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
 	defer cancel()
-	secured := tls.Client(below, s.tlsConfig(address))
-	if err := secured.HandshakeContext(ctx); err != nil {
-		_ = below.Close()
-		return nil, &handshakeError{err}
+	secured, err := handshake(ctx, below, tlsConfig(hostname(address), s.Pinned, s.Roots))
+	if err != nil {
+		return nil, err
 	}
 	return &batchConn{Conn: secured, playing: below.playing, came: uncounted}, nil
 }
 
-// tlsConfig is for a connection to a host and port.
-func (s *session) tlsConfig(address string) *tls.Config {
+// hostname is that of a host and port.
+func hostname(address string) string {
 	host, _, _ := net.SplitHostPort(address)
-	return tlsConfig(host, s.Pinned, s.Roots)
+	return host
 }
 
 // keyValid reports whether the library can read the key of a description.

@@ -89,7 +89,7 @@ func faultOf(host string, err error) *health.Fault {
 func connectionFault(host string, err error) *health.Fault {
 	var (
 		dns       *net.DNSError
-		handshake *handshakeError
+		unsecured *handshakeError
 		tunnel    *tunnelError
 		address   *net.AddrError
 	)
@@ -102,8 +102,10 @@ func connectionFault(host string, err error) *health.Fault {
 	switch {
 	case errors.As(err, &dns):
 		return system("The name of the camera at %s cannot be resolved: check the secret's MediaURI and the hub's DNS.", host)
-	case errors.As(err, &handshake):
-		return handshake.fault(host)
+	case errors.As(err, &unsecured):
+		return unsecured.fault(host)
+	case alertOf(err) != 0:
+		return (&handshakeError{error: err}).fault(host)
 	case errors.As(err, &tunnel):
 		return user("The camera at %s answers %s, and does not take RTSP through HTTP there: correct the port and the path in the "+
 			"secret's MediaURI; for rtsp:// the port is 554 on most cameras.", host, tunnel.what)

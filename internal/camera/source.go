@@ -32,8 +32,8 @@ func parseEndpoint(url secret.String) (endpoint, error) {
 type Source struct {
 	o      Options
 	played Options // those of the last session
-	udp    bool   // the transport of the next session
-	memory memory // of the camera
+	udp    bool    // the transport of the next session
+	memory memory  // of the camera
 }
 
 // NewSource makes a Source.

@@ -2,7 +2,6 @@ package camera
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -190,12 +189,7 @@ func (s *session) dialPost(ctx context.Context, to hop) (net.Conn, error) {
 	if err != nil || !to.tls {
 		return conn, err
 	}
-	secured := tls.Client(conn, s.tlsConfig(to.address))
-	if err := secured.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
-		return nil, &handshakeError{err}
-	}
-	return secured, nil
+	return handshake(ctx, conn, tlsConfig(hostname(to.address), s.Pinned, s.Roots))
 }
 
 // tunnelFault says why there is no tunnel, in the words of the package.

@@ -2,18 +2,9 @@ package camera
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/md5"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"fmt"
-	"math/big"
-	"net"
 	"net/http"
 	"os/exec"
 	"regexp"
@@ -45,33 +36,6 @@ func hostOf(url string) string {
 		panic(err)
 	}
 	return a.host
-}
-
-// certificateFor makes one that signs itself, valid from and to, and its fingerprint.
-func certificateFor(t *testing.T, from, to time.Time, names ...string) (tls.Certificate, string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "camera"}, NotBefore: from, NotAfter: to, DNSNames: names,
-	}
-	if len(names) == 0 {
-		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(der)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, hex.EncodeToString(sum[:])
-}
-
-func pinnedConfig(t *testing.T) (config *tls.Config, query string) {
-	t.Helper()
-	certificate, fingerprint := certificateFor(t, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
-	return &tls.Config{Certificates: []tls.Certificate{certificate}}, "?fingerprint=" + fingerprint
 }
 
 var digestField = regexp.MustCompile(`(\w+)="?([^",]*)"?`)
