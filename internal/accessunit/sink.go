@@ -19,6 +19,8 @@ type Sink interface {
 	Audio(frame []byte, rtpTime uint32, now time.Time)
 	// UnsupportedAudio names the audio that is not recorded, as the service does not take it; none clears it.
 	UnsupportedAudio(names []string)
+	// LeftOut names what the source offers beside what is recorded, such as "a video (H265)"; none clears it.
+	LeftOut(tracks []string)
 	// CameraTime takes the camera's own time of an RTP timestamp of the video.
 	CameraTime(ntp time.Time, rtpTime uint32)
 	// Malformed reports something left out that no frame misses.

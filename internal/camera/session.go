@@ -45,6 +45,8 @@ type session struct {
 	video video
 	audio *audio // nil: none is recorded
 
+	audioRefused bool // it does not send the audio when it is asked to
+
 	receiver receiver
 	heard    time.Time             // when video came last, about
 	traffic  traffic               // over the connections
@@ -179,6 +181,7 @@ func (s *session) setUp() error {
 	}
 	s.video = v
 	s.to.Begin(v.codec, v.clock, v.sets, s.audio.track())
+	s.to.LeftOut(s.leftOut(described))
 	s.receiver.begin(v.codec, s.Limits.AccessUnit)
 	return nil
 }
@@ -200,6 +203,7 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 	a.early = listenEarly(a.media, a.format)
 	response, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs)
 	if err != nil {
+		s.audioRefused = true
 		return nil // video does not suffer for it
 	}
 	a.channel = channelOf(response)

@@ -109,6 +109,9 @@ func (h *openingHold) Missed(frames int64) { h.do(func() { h.to.Missed(frames) }
 // UnsupportedAudio implements accessunit.Sink.
 func (h *openingHold) UnsupportedAudio(names []string) { h.do(func() { h.to.UnsupportedAudio(names) }) }
 
+// LeftOut implements accessunit.Sink.
+func (h *openingHold) LeftOut(tracks []string) { h.do(func() { h.to.LeftOut(tracks) }) }
+
 // CameraTime implements accessunit.Sink.
 func (h *openingHold) CameraTime(ntp time.Time, rtpTime uint32) {
 	h.do(func() { h.to.CameraTime(ntp, rtpTime) })

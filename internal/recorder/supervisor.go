@@ -186,6 +186,14 @@ func (v *supervisor) UnsupportedAudio(names []string) {
 	}
 }
 
+// LeftOut implements accessunit.Sink.
+func (v *supervisor) LeftOut(tracks []string) {
+	defer v.contain()
+	if s := v.ready(); s != nil {
+		s.monitor.leftOut(tracks)
+	}
+}
+
 // CameraTime implements accessunit.Sink.
 func (v *supervisor) CameraTime(ntp time.Time, rtpTime uint32) {
 	defer v.contain()

@@ -22,6 +22,8 @@ type Track struct {
 	Secure    bool   // SRTP
 	KeyMgmt   string // of SRTP: base64 of a MIKEY message, "" without
 	Formats   []Format
+
+	index int // among the tracks
 }
 
 // Format is how a track may be sent.
@@ -61,6 +63,7 @@ func Parse(text []byte) Description {
 	direction, keyMgmt := "", ""
 	finish := func() {
 		if current != nil && len(d.Tracks) < maxTracks {
+			current.track.index = len(d.Tracks)
 			d.Tracks = append(d.Tracks, current.finished())
 		}
 	}
