@@ -35,10 +35,10 @@ type Address struct {
 
 // Parse reads the URL of a camera. Its error is a *health.Fault.
 func Parse(text secret.String) (Address, error) {
-	name, rest, ok := strings.Cut(tidy(text.Reveal()), "://")
+	name, rest, ok := strings.Cut(Tidy(text.Reveal()), "://")
 	name = strings.ToLower(name)
 	kind, known := schemes[name]
-	if !ok {
+	if !ok || hasControl(rest) {
 		return Address{}, errNotURL
 	}
 	if !known {

@@ -12,25 +12,34 @@ import (
 // quotes are put around what is copied and pasted, by their opening ones.
 var quotes = map[rune]rune{'"': '"', '\'': '\'', '`': '`', '<': '>', '“': '”', '„': '“', '‘': '’', '«': '»'}
 
-// tidy takes away what was copied along with a URL: blanks and quotes around it, line ends and what cannot be seen within it.
-func tidy(text string) string {
+// Tidy takes away what was copied along with a URL: blanks, line ends and quotes around it, and what has no width.
+func Tidy(text string) string {
 	text = strings.Map(func(r rune) rune {
-		switch {
-		case r < ' ', r == 0x7f, r == '\u200b', r == '\u2060', r == '\ufeff':
+		if r == '\u200b' || r == '\u2060' || r == '\ufeff' {
 			return -1
-		case unicode.IsSpace(r):
-			return ' '
 		}
 		return r
 	}, text)
 	for {
-		text = strings.TrimSpace(text)
+		text = strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == 0 })
 		runes := []rune(text)
 		if len(runes) < 2 || quotes[runes[0]] == 0 || quotes[runes[0]] != runes[len(runes)-1] {
 			return text
 		}
 		text = string(runes[1 : len(runes)-1])
 	}
+}
+
+// Looks reports whether a text begins as the URL of a camera does: with a scheme and a host, or a user. It may still be none.
+func Looks(text string) bool {
+	name, rest, _ := strings.Cut(Tidy(text), "://")
+	_, known := schemes[strings.ToLower(name)]
+	return known && rest != "" && rest[0] != '/' && !hasControl(rest)
+}
+
+// hasControl reports whether a text has characters in it that no URL has, and that would part a request.
+func hasControl(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // read reads what follows the scheme, nil when it is no host and path. The user's name and the password may be in it as they are,
@@ -147,7 +156,7 @@ var hostName = regexp.MustCompile(`^[a-zA-Z0-9._-]*[a-zA-Z][a-zA-Z0-9._-]*$`)
 
 // Location reads the URL that a camera sends a client to, as far as it leads to a camera. A user in it is not ours; nil is none.
 func Location(text string, from *url.URL) *url.URL {
-	text = tidy(text)
+	text = Tidy(text)
 	name, rest, absolute := strings.Cut(text, "://")
 	kind, known := schemes[strings.ToLower(name)]
 	switch {
@@ -178,7 +187,7 @@ func Location(text string, from *url.URL) *url.URL {
 // WebLocation reads the URL that a web server sends a client to from a URL of its own, with a port in any case. secure is whether it is
 // reached over TLS.
 func WebLocation(text string, from *url.URL) (to *url.URL, secure, ok bool) {
-	u, err := url.Parse(escapeRest(tidy(text)))
+	u, err := url.Parse(escapeRest(Tidy(text)))
 	if err != nil {
 		return nil, false, false
 	}

@@ -32,7 +32,7 @@ func TestURLsAreReadAsPlayersDo(t *testing.T) {
 		{"rtsps+http://[fd00::1]/live", "rtsp://[fd00::1]:443/live", "[fd00::1]:443", "tcp tls tunnel"},
 		// What was copied along.
 		{" rtsp://10.0.0.5/live\n", "rtsp://10.0.0.5/live", "10.0.0.5:554", ""},
-		{"\ufeffrtsp://10.0.0.5/li\r\nve\t", "rtsp://10.0.0.5/live", "10.0.0.5:554", ""},
+		{"\ufeff\trtsp://10.0.0.5/live\r\n\x00", "rtsp://10.0.0.5/live", "10.0.0.5:554", ""},
 		{`"rtsp://10.0.0.5/live"`, "rtsp://10.0.0.5/live", "10.0.0.5:554", ""},
 		{"'rtsp://10.0.0.5/live' ", "rtsp://10.0.0.5/live", "10.0.0.5:554", ""},
 		{"<rtsp://10.0.0.5/live>", "rtsp://10.0.0.5/live", "10.0.0.5:554", ""},
@@ -65,7 +65,7 @@ func TestURLsAreReadAsPlayersDo(t *testing.T) {
 		// No addresses of cameras.
 		{"", "", "", ""}, {"10.0.0.5:554/live", "", "", ""}, {"rtsp:///live", "", "", ""}, {"rtsp://:554/live", "", "", ""},
 		{"rtsp://", "", "", ""}, {"rtsp://10.0.0.5:live/1", "", "", ""}, {"rtmp://10.0.0.5/live", "", "", ""},
-		{"http://10.0.0.5/live", "", "", ""}, {"hunter2://x", "", "", ""},
+		{"http://10.0.0.5/live", "", "", ""}, {"rtsp://10.0.0.5/li\r\nve", "", "", ""}, {"hunter2://x", "", "", ""},
 	} {
 		a, err := Parse(secret.New(c.raw))
 		if c.url == "" {
@@ -107,6 +107,18 @@ func TestASentenceForEachKindOfURL(t *testing.T) {
 		_, err := Parse(secret.New(raw))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", raw, err)
+		}
+	}
+}
+
+func TestWhatLooksLikeACamera(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]bool{
+		"rtsp://x": true, "RTSPT://u:p@x": true, " \"rtsph://x/y\"\n": true, "rtsps+http://x": true,
+		"": false, "rtsp:///x": false, "rtsp://": false, "http://x": false, "x": false, "rtsp://x\r\ny": false,
+	} {
+		if Looks(raw) != want {
+			t.Errorf("%q: %v", raw, !want)
 		}
 	}
 }

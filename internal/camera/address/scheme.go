@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -71,7 +70,7 @@ var foreign = []string{
 }
 
 // code is that of what ends a session: one camera has one sentence.
-const code = accessunit.CodeCamera
+const code = "camera"
 
 var errNotURL = health.UserFault(code, nil, "The MediaURI in the camera's secret is not a URL such as "+
 	"rtsp://user:password@192.168.1.20:554/path: correct it.")
