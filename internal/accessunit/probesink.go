@@ -106,6 +106,9 @@ func (p *ProbeSink) UnsupportedAudio([]string) {}
 // LeftOut implements Sink.
 func (p *ProbeSink) LeftOut([]string) {}
 
+// Foreign implements Sink.
+func (p *ProbeSink) Foreign(int64, string, bool) {}
+
 // CameraTime implements Sink.
 func (p *ProbeSink) CameraTime(time.Time, uint32) {}
 

@@ -27,7 +27,7 @@ var layers = [][]string{
 		"internal/neterr",
 		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/element",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/webtunnel", "internal/testtools/simcam",
-		"internal/testtools/likecam", "bench/keep", "bench/proc"},
+		"bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/camera/address",
 		"internal/mkv", "internal/mediafile", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout"},

@@ -10,22 +10,25 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
-	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
 // dialogue is what is said over the connections of a session, and to which URLs.
 type dialogue struct {
-	connections int    // so far: a redirect takes another one
-	scheme      string // of the last one
+	connections int         // so far: a redirect takes another one
+	scheme      string      // of the last one
+	direct      atomic.Bool // what it brings is not left to gather
 	last        atomic.Pointer[answer.Dialogue]
 
 	setup atomic.Pointer[base.URL] // of the track that is set up
 	play  atomic.Pointer[base.URL] // of what plays, where it is not the library's
+
+	setting *setting // the SETUP under way; nil: none
 
 	dropped ratelimit.Limit // messages that had nothing to say; the goroutine that reads uses it
 }
@@ -72,7 +75,9 @@ func (s *session) dial(ctx context.Context, _, address string) (net.Conn, error)
 	}
 	// The library would make a TLS connection by itself, unless it takes the scheme for another one; request puts that right.
 	s.client.Scheme = "rtsp"
-	conn.tap, conn.sent = &s.tap, messages.Sent
+	conn.tap, conn.sent, conn.divert = &s.tap, messages.Sent, s.divert
+	inject := conn.inject
+	s.inject.Store(&inject)
 	s.hooks.connect(scheme, address, conn.Write)
 	return conn, nil
 }
@@ -91,26 +96,24 @@ func (s *session) dialStream(ctx context.Context, address string, secure bool) (
 		return nil, err
 	}
 	s.conn.Store(&conn)
-	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		s.peer = remote.IP
-	}
-	below := &batchConn{Conn: conn, playing: &s.hooks.playing, came: s.countBytes}
+	s.peer, s.local = addressOf(conn.RemoteAddr()), addressOf(conn.LocalAddr())
+	below := &batchConn{Conn: conn, playing: &s.hooks.playing, direct: &s.dialogue.direct, came: s.countBytes}
 	if !secure {
 		return below, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
 	defer cancel()
-	secured, err := handshake(ctx, below, tlsConfig(hostname(address), s.Pinned, s.Roots))
+	secured, err := handshake.Connect(ctx, below, s.trust(address))
 	if err != nil {
 		return nil, err
 	}
-	return &batchConn{Conn: secured, playing: below.playing, came: uncounted}, nil
+	return &batchConn{Conn: secured, playing: below.playing, direct: below.direct, came: uncounted}, nil
 }
 
-// hostname is that of a host and port.
-func hostname(address string) string {
+// trust says whom to trust at a host and port.
+func (s *session) trust(address string) handshake.Options {
 	host, _, _ := net.SplitHostPort(address)
-	return host
+	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots}
 }
 
 // keyValid reports whether the library can read the key of a description.
@@ -130,6 +133,7 @@ func (s *session) request(r *base.Request) {
 		to = nil
 	case base.Setup:
 		to = s.dialogue.setup.Load()
+		s.dialogue.setting.asks(r)
 	}
 	if to != nil {
 		r.URL = to.Clone()
@@ -137,10 +141,13 @@ func (s *session) request(r *base.Request) {
 	s.hooks.request(r)
 }
 
-// setUpMedia sets up a track, whose URL is the first of these that the camera knows.
-func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []string) (response *base.Response, err error) {
-	err = s.ask(&s.dialogue.setup, urls, func() (err error) { response, err = s.client.Setup(baseURL, m, 0, 0); return err })
-	return response, err
+// response is called before the library takes a response.
+func (s *session) response(r *base.Response) {
+	s.hooks.response(r)
+	if s.dialogue.setting != nil && r.StatusCode >= base.StatusBadRequest && s.video.delivery == nil {
+		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
+	}
+	s.dialogue.setting.answers(r, s.dialogue.last.Load().SetUp())
 }
 
 // askToPlay asks the camera to play what was described, or else the video alone.

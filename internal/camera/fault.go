@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
@@ -27,18 +29,14 @@ var endings = []struct {
 		"correct the secret's MediaURI."},
 	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: " +
 		"lower the bitrate or the resolution of its stream."},
-	{errStall, health.SystemError, "The camera at %s keeps the connection open but sends no video: it is connected anew; " +
-		"restart it if this stays."},
-	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
+	{traffic.ErrFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
 		"lower the bitrate of its stream."},
-	{errEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
+	{traffic.ErrEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
 		"check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware."},
 	{errMessages, health.UserError, "The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware."},
 	{errRedirects, health.UserError, "The camera at %s sends us from one address to the next: correct the secret's MediaURI."},
 	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: it is connected anew; " +
 		"restart it if this stays."},
-	{errTransport, health.SystemError, "The camera at %s does not send over the transport that was asked for: " +
-		"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto."},
 }
 
 // ending returns the sentence for a session that we ended, nil for another.
@@ -51,6 +49,43 @@ func ending(host string, err error) *health.Fault {
 	return nil
 }
 
+// fault is a sentence for the camera at a host, which knows what is set.
+func (e *transportError) fault(host string) *health.Fault {
+	if len(e.tried) == 1 {
+		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for, %v: "+
+			"%s.", host, e.tried[0], otherTransport(e.fromURL))
+	}
+	return health.SystemFault(codeCamera, e, "The camera at %s sends neither over TCP nor over UDP nor to a multicast group: "+
+		"restart it, and allow one of them in its settings.", host)
+}
+
+// otherTransport says how to have another one tried.
+func otherTransport(fromURL bool) string {
+	if fromURL {
+		return "write rtsp:// (rtsps:// with TLS) in the secret's MediaURI, which leaves it open how video comes"
+	}
+	return "set AWS_KVS_EDGE_RTSP_TRANSPORT to auto"
+}
+
+// stallFault is a sentence for a session in which no video came.
+func stallFault(host string, err error) *health.Fault {
+	var (
+		stranger *strangerError
+		only     *onlyTransportError
+	)
+	switch {
+	case errors.As(err, &stranger):
+		return health.UserFault(codeCamera, err, "The video of the camera at %s comes from %s, an address that the camera did not name, and is "+
+			"left out: if that one is the camera's, add ?source=any to the end of the secret's MediaURI.", host, stranger.from)
+	case errors.As(err, &only):
+		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but no video comes over %v: let it through "+
+			"the firewalls between, or %s.", host, only.transport, otherTransport(only.fromURL))
+	default:
+		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but sends no video: it is connected anew; "+
+			"restart it if this stays.", host)
+	}
+}
+
 // faultOf turns the end of a session into a sentence. host is the camera's host and port;
 // nothing else of its URL is ever shown.
 func faultOf(host string, err error) *health.Fault {
@@ -59,16 +94,22 @@ func faultOf(host string, err error) *health.Fault {
 		answer      *statusError
 		login       *loginError
 		unsupported *unsupportedError
+		transport   *transportError
 	)
 	user := func(format string, args ...any) *health.Fault {
 		return health.UserFault(codeCamera, err, format, args...)
 	}
 	ended := ending(host, err)
+	if errors.Is(err, errStall) {
+		ended = stallFault(host, err)
+	}
 	switch {
 	case errors.As(err, &already):
 		return already
 	case errors.As(err, &login):
 		return login.fault(host)
+	case errors.As(err, &transport):
+		return transport.fault(host)
 	case errors.As(err, &answer):
 		return answerFault(host, answer)
 	case ended != nil:
@@ -88,11 +129,11 @@ func faultOf(host string, err error) *health.Fault {
 // connectionFault turns what ended a connection into a sentence.
 func connectionFault(host string, err error) *health.Fault {
 	var (
-		dns       *net.DNSError
-		unsecured *handshakeError
-		tunnel    *tunnelError
-		address   *net.AddrError
+		dns     *net.DNSError
+		tunnel  *tunnelError
+		address *net.AddrError
 	)
+	unsecured := handshake.Fault(host, err)
 	system := func(format string, args ...any) *health.Fault {
 		return health.SystemFault(codeCamera, err, format, args...)
 	}
@@ -102,10 +143,8 @@ func connectionFault(host string, err error) *health.Fault {
 	switch {
 	case errors.As(err, &dns):
 		return system("The name of the camera at %s cannot be resolved: check the secret's MediaURI and the hub's DNS.", host)
-	case errors.As(err, &unsecured):
-		return unsecured.fault(host)
-	case alertOf(err) != 0:
-		return (&handshakeError{error: err}).fault(host)
+	case unsecured != nil:
+		return unsecured
 	case errors.As(err, &tunnel):
 		return user("The camera at %s answers %s, and does not take RTSP through HTTP there: correct the port and the path in the "+
 			"secret's MediaURI; for rtsp:// the port is 554 on most cameras.", host, tunnel.what)
@@ -134,9 +173,6 @@ func answerFault(host string, e *statusError) *health.Fault {
 		return health.UserFault(codeCamera, e, "The camera at %s does not let this user watch the stream: give the user the right to.", host)
 	case statusNotFound:
 		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
-	case statusTransport:
-		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for: "+
-			"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host)
 	case statusUnavailable, statusBandwidth:
 		return health.SystemFault(codeCamera, e, "The camera at %s has no session left for us: "+
 			"close other viewers, or raise its number of clients.", host)
@@ -153,18 +189,10 @@ func retryOf(err error) accessunit.Retry {
 		return accessunit.RetryRefused
 	case errors.Is(err, errStale):
 		return accessunit.RetryStale
-	case errors.Is(err, accessunit.ErrHuge), errors.Is(err, errFlood), errors.Is(err, errEarly), errors.Is(err, errMessages):
+	case errors.Is(err, accessunit.ErrHuge), errors.Is(err, traffic.ErrFlood), errors.Is(err, traffic.ErrEarly), errors.Is(err, errMessages):
 		return accessunit.RetrySlowly
 	}
 	return accessunit.RetryUsual
-}
-
-// wrongTransport reports whether a session, of which so many frames were recorded, ended so that another transport may
-// help.
-func wrongTransport(err error, frames int64) bool {
-	var answer *statusError
-	return errors.Is(err, errTransport) || errors.Is(err, errStall) && frames == 0 ||
-		errors.As(err, &answer) && answer.code == statusTransport
 }
 
 // byCamera reports whether a session ended so that the camera hung up, or did not send any more.

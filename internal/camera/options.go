@@ -9,21 +9,23 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
 // The values of Options.Transport.
 const (
-	TransportAuto = "auto" // TCP, and UDP for cameras that do not send over TCP
-	TransportTCP  = "tcp"
-	TransportUDP  = "udp"
+	TransportAuto      = "auto" // TCP, else UDP, else multicast: what works for a camera is remembered
+	TransportTCP       = "tcp"
+	TransportUDP       = "udp"
+	TransportMulticast = "multicast"
 )
 
 // Options of a Source.
 type Options struct {
 	// URL returns the camera's URL whenever a session begins. Its error is shown as it is. Required.
 	URL func(ctx context.Context) (secret.String, error)
-	// Transport is how RTP comes: TransportAuto, TransportTCP or TransportUDP. Default TransportAuto.
+	// Transport is how RTP comes: TransportAuto, TransportTCP, TransportUDP or TransportMulticast. Default TransportAuto.
 	Transport string
 	// NoAudio leaves the camera's audio out.
 	NoAudio bool
@@ -56,9 +58,6 @@ func (o Options) of(at endpoint) Options {
 	return o
 }
 
-// fallsBack reports whether another transport may be tried.
-func (o Options) fallsBack() bool { return o.Transport != TransportTCP && o.Transport != TransportUDP }
-
 // Limits bound a session. Those that are zero are DefaultLimits.
 type Limits struct {
 	// Stall is how long a session may bring no video, and StallCheck how often that is looked at.
@@ -79,7 +78,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Stall: 10 * time.Second, StallCheck: time.Second, Answer: 10 * time.Second, Opening: 30 * time.Second,
-		Close: 2 * time.Second, Bytes: maxIntervalBytes, AccessUnit: accessunit.MaxBytes,
+		Close: 2 * time.Second, Bytes: traffic.MaxPayload, AccessUnit: accessunit.MaxBytes,
 	}
 }
 

@@ -14,11 +14,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/auth"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/keepalive"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
 // memory is what is known of a camera from the sessions before.
 type memory struct {
+	transport   transport // that worked, or is tried next
 	password    auth.Memory
 	webPassword auth.Memory // of the web server that its RTSP goes through
 	carrier     carrierMemory
@@ -65,16 +67,16 @@ func (h *requestHooks) count() {
 }
 
 // stage is how far the session has come.
-func (h *requestHooks) stage() stage {
+func (h *requestHooks) stage() traffic.Stage {
 	if h.playing.Load() {
-		return played
+		return traffic.Played
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.last.Method == base.Play {
-		return asking
+		return traffic.Asking
 	}
-	return describing
+	return traffic.Describing
 }
 
 // target is what is to be described now.

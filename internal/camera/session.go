@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,15 +19,16 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
 
 // clientConfig is how to talk to a camera.
 type clientConfig struct {
 	Options // with defaults
 	endpoint
-	udp    bool    // RTP over UDP instead of TCP
-	over   carrier // of RTSP
-	memory *memory // of the camera
+	over    carrier // of RTSP
+	memory  *memory // of the camera; with the transport that it is asked for
+	refused *refusals
 }
 
 // session is one session with a camera.
@@ -38,8 +41,9 @@ type session struct {
 	tap      tap
 	to       accessunit.Sink
 	conn     atomic.Pointer[net.Conn] // the last connection
-	peer     net.IP                   // its other end
-	sockets  udpSockets
+	peer     netip.Addr               // its other end
+	local    netip.Addr               // and this one
+	inject   atomic.Pointer[func(channel int, packet []byte)]
 
 	// What was set up.
 	video video
@@ -49,7 +53,10 @@ type session struct {
 
 	receiver receiver
 	heard    time.Time             // when video came last, about
-	traffic  traffic               // over the connections
+	ssrc     uint32                // of our reports
+	reported time.Time             // when the last was sent
+	stranger string                // address of somebody else that sends what looks like a track, "" of nobody
+	traffic  traffic.Meter         // over the connections
 	ended    chan error            // why, from the first who knows
 	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
 	pausing  sync.Once
@@ -65,13 +72,14 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 		clientConfig: c, to: to,
 		hooks: requestHooks{
 			at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint, &c.memory.password), keepalive: &c.memory.keepalive,
-			messages: newMessageLimit(),
+			messages: traffic.NewMessageLimit(),
 		},
-		traffic: newTraffic(c.Limits.Bytes),
+		traffic: traffic.NewMeter(c.Limits.Bytes),
 		ended:   make(chan error, 1),
+		ssrc:    rand.Uint32(),
 	}
 	s.receiver.to, s.receiver.now, s.receiver.fail = to, c.Now, s.fail
-	s.receiver.payload, s.dialogue.dropped = newRateLimit(c.Limits.Bytes), newMessageLimit()
+	s.receiver.payload, s.dialogue.dropped = traffic.NewPayloadLimit(c.Limits.Bytes), traffic.NewMessageLimit()
 	s.hooks.abort = s.abort
 	s.tap.mend, s.tap.dropped = s.dialogue.mend, s.dropMessage
 	s.web = newWebLogin(c.endpoint, &c.memory.webPassword, &s.hooks.login)
@@ -80,7 +88,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 	if err := s.client.Start2(); err != nil {
 		return s, err
 	}
-	defer s.sockets.close()
+	defer s.stopUDP()
 	defer s.close()
 	stop := context.AfterFunc(ctx, s.pauseAndClose)
 	defer stop()
@@ -103,10 +111,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 const userAgent = "kvs-edge-agent"
 
 func (s *session) newClient() *gortsplib.Client {
-	transport := gortsplib.TransportTCP
-	if s.udp {
-		transport = gortsplib.TransportUDP
-	}
+	transport := gortsplib.TransportTCP // see delivery
 	return &gortsplib.Client{
 		Scheme: s.url.Scheme, Host: s.url.Host,
 		Transport: &transport, WriteTimeout: s.Limits.Answer,
@@ -114,8 +119,8 @@ func (s *session) newClient() *gortsplib.Client {
 		// set, and sees few of the packets. batchConn and watch take care of silence.
 		ReadTimeout: math.MaxInt64,
 		UserAgent:   userAgent,
-		DialContext: s.dial, ListenPacket: s.sockets.listen,
-		OnRequest: s.request, OnResponse: s.hooks.response,
+		DialContext: s.dial,
+		OnRequest:   s.request, OnResponse: s.response,
 		OnServerRequest: s.hooks.serverRequest, OnServerResponse: s.hooks.serverResponse,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
@@ -130,9 +135,9 @@ func (s *session) run(ctx context.Context) error {
 		err = s.watch(ctx)
 	}
 	s.close()
+	s.stopUDP()
 	// No callback comes any more.
 	if s.receiver.begun() {
-		s.sockets.drained(s.video.format.PayloadType(), s.receiver.takeUDP)
 		s.receiver.end()
 	}
 	return err
@@ -144,7 +149,7 @@ func (s *session) open() error {
 	err := s.setUp()
 	if err == nil {
 		s.listen()
-		err = s.start()
+		err = s.begin()
 	}
 	if !late.Stop() {
 		return errors.Join(context.DeadlineExceeded, err)
@@ -167,14 +172,10 @@ func (s *session) setUp() error {
 	for _, f := range slices.Clone(v.media.Formats) { // a camera may send any of them
 		v.early = append(v.early, listenEarly(v.media, f))
 	}
-	response, err := s.setUpMedia(desc.BaseURL, v.media, described.VideoURLs)
-	if err != nil {
+	if v.delivery, err = s.setUpVideo(desc.BaseURL, v.media, described); err != nil {
 		return err
 	}
-	v.channel = channelOf(response)
-	if s.udp && s.client.Scheme == "rtsp" { // what is encrypted is of no use
-		s.sockets.keep(response, s.peer)
-	}
+	s.video = v
 	s.audio = s.setUpAudio(desc, described)
 	if s.WrapCodec != nil {
 		v.codec = s.WrapCodec(v.codec)
@@ -182,7 +183,7 @@ func (s *session) setUp() error {
 	s.video = v
 	s.to.Begin(v.codec, v.clock, v.sets, s.audio.track())
 	s.to.LeftOut(s.leftOut(described))
-	s.receiver.begin(v.codec, s.Limits.AccessUnit)
+	s.receiver.begin(v, s.audio, s.Limits.AccessUnit)
 	return nil
 }
 
@@ -201,56 +202,63 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 		return nil
 	}
 	a.early = listenEarly(a.media, a.format)
-	response, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs)
+	d, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs, described.Audio.Delivery)
 	if err != nil {
 		s.audioRefused = true
 		return nil // video does not suffer for it
 	}
-	a.channel = channelOf(response)
+	a.delivery = d
 	return a
 }
 
 // listen has taken what comes once the camera plays.
 func (s *session) listen() {
-	s.client.OnPacketRTCP(s.video.media, s.receiver.takeReport)
+	v := s.video.delivery
+	s.client.OnPacketRTCP(v.media, s.receiver.takeReport)
 	for _, e := range s.video.early {
-		if s.udp {
+		if v.udp {
 			e.take = s.receiver.takeUDP
 		} else {
-			s.receive(s.video.media, e, s.video.channel, s.receiver.takeTCP)
+			s.receive(v, e, s.receiver.takeTCP)
 		}
 	}
-	takeAudio := func(p *rtp.Packet) { s.receiver.takeAudio(s.audio, p) }
-	switch {
-	case s.audio == nil:
-	case s.udp: // in the library's order
-		s.client.OnPacketRTP(s.audio.media, s.audio.format, takeAudio)
-	default:
-		s.receive(s.audio.media, s.audio.early, s.audio.channel, takeAudio)
+	if v.udp {
+		s.start(v, s.receiver.takeUDP, s.receiver.takeReport)
+	}
+	if s.audio == nil {
+		return
+	}
+	a := s.audio.delivery
+	s.client.OnPacketRTCP(a.media, s.receiver.takeAudioReport)
+	if a.udp {
+		s.audio.early.take = s.receiver.takeAudioUDP
+		s.start(a, s.receiver.takeAudioUDP, s.receiver.takeAudioReport)
+	} else {
+		s.receive(a, s.audio.early, s.receiver.takeAudioTCP)
 	}
 }
 
-// receive hands the packets on a channel to take. Most do not come by way of the library, but by the tap, unless the library
+// receive hands the packets of a track to take. Most do not come by way of the library, but by the tap, unless the library
 // has to decrypt them.
-func (s *session) receive(m *description.Media, e *earlyFormat, channel int, take func(*rtp.Packet)) {
-	if m.Secure && s.dialogue.scheme == "rtsps" {
+func (s *session) receive(d *delivery, e *earlyFormat, take func(*rtp.Packet)) {
+	if d.secure {
 		e.take = take
 		return
 	}
 	e.take = func(p *rtp.Packet) {
 		take(p)
-		s.tap.follow(channel, p, take)
+		s.tap.follow(d.channel, p, take)
 	}
 }
 
-// start makes the camera play.
-func (s *session) start() error {
+// begin makes the camera play.
+func (s *session) begin() error {
 	response, err := s.askToPlay()
 	if err != nil {
 		return err
 	}
 	s.hooks.begin()
-	if !s.udp {
+	if !s.video.delivery.udp {
 		return nil
 	}
 	sequence, timestamp, ok := announced(response, s.dialogue.described())
@@ -275,11 +283,12 @@ func (s *session) watch(ctx context.Context) error {
 			s.pauseAndClose() // or waits until the other who does has
 			return ctx.Err()
 		case <-ticker.C:
+			s.report(time.Now())
 			if now := s.receiver.progress(); now.After(last) {
 				last, s.heard = now, time.Now()
 			} else if time.Since(s.heard) >= s.Limits.Stall {
 				s.pauseAndClose() // it may have gone on a moment ago
-				return stalled(s.Limits.Stall)
+				return s.stalled()
 			}
 		}
 	}
@@ -333,7 +342,7 @@ func (s *session) withTimeout(giveUp, do func()) {
 
 // countBytes counts what a connection brought.
 func (s *session) countBytes(n int) error {
-	err := s.traffic.add(n, s.hooks.stage(), time.Now())
+	err := s.traffic.Add(n, s.hooks.stage(), time.Now())
 	if err != nil {
 		s.abort(err)
 	}
@@ -375,11 +384,9 @@ func translate(err error) error {
 	if errors.As(err, &frame) {
 		return errors.Join(errStale, err)
 	}
-	var wantsUDP liberrors.ErrClientServerRequestedUDP
-	var wantsTCP liberrors.ErrClientServerRequestedTCP
-	var noPorts liberrors.ErrClientServerPortsNotProvided
-	if errors.As(err, &wantsUDP) || errors.As(err, &wantsTCP) || errors.As(err, &noPorts) {
-		return errors.Join(errTransport, err)
+	var noChannels liberrors.ErrClientTransportHeaderNoInterleavedIDs
+	if errors.As(err, &noChannels) {
+		return &acceptedError{err}
 	}
 	return err
 }

@@ -32,13 +32,12 @@ func parseEndpoint(url secret.String) (endpoint, error) {
 type Source struct {
 	o      Options
 	played Options // those of the last session
-	udp    bool    // the transport of the next session
 	memory memory  // of the camera
 }
 
 // NewSource makes a Source.
 func NewSource(o Options) *Source {
-	return &Source{o: o.withDefaults(), udp: o.Transport == TransportUDP}
+	return &Source{o: o.withDefaults()}
 }
 
 // Live reports that a camera sends what happens now.
@@ -69,18 +68,14 @@ func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err
 	}
 	host = at.host
 	s.played = s.o.of(at)
-	udp := s.udp
-	if !s.played.fallsBack() {
-		udp = s.played.Transport == TransportUDP
-	}
-	return host, clientConfig{Options: s.played, endpoint: at, udp: udp, memory: &s.memory}.play(ctx, to)
+	return host, clientConfig{Options: s.played, endpoint: at, memory: &s.memory}.playOverAny(ctx, to)
 }
 
 // Adapt has the next session try another transport, when that may help after one that ended by an error of Play and of
 // which so many frames were recorded.
 func (s *Source) Adapt(end *accessunit.SessionEnd, frames int64) {
-	if s.played.fallsBack() && wrongTransport(end, frames) {
-		s.udp = !s.udp
-		s.o.Log.Info("the camera is asked for another transport", zap.Bool("udp", s.udp))
+	if next := s.played.next(s.memory.transport); next != s.memory.transport && wrongTransport(end, frames) {
+		s.memory.transport = next
+		s.o.Log.Info("the camera is asked for another transport", zap.Stringer("transport", next))
 	}
 }

@@ -19,13 +19,13 @@ import (
 
 // video is the track of a camera that is recorded.
 type video struct {
-	media   *description.Media
-	channel int // of its RTP packets, once it is set up
-	format  format.Format
-	clock   int            // ticks of RTP per second: the format may say otherwise
-	early   []*earlyFormat // of all payload types of the codec
-	codec   accessunit.Codec
-	sets    [][]byte // of the session description
+	media    *description.Media
+	delivery *delivery // once it is set up
+	format   format.Format
+	clock    int            // ticks of RTP per second: the format may say otherwise
+	early    []*earlyFormat // of all payload types of the codec
+	codec    accessunit.Codec
+	sets     [][]byte // of the session description
 }
 
 // chooseVideo takes the video that is described, if there is one that can be recorded.
@@ -44,13 +44,14 @@ func chooseVideo(desc *description.Session, described answer.Described) (v video
 
 // audio is the track of a camera that is recorded beside its video.
 type audio struct {
-	media   *description.Media
-	channel int // of its RTP packets, once it is set up
-	format  format.Format
-	early   *earlyFormat
-	about   accessunit.AudioTrack
-	decoder *rtpmpeg4audio.Decoder // nil: a packet is a frame
-	unit    int                    // ticks of RTP that a frame of it lasts
+	media    *description.Media
+	delivery *delivery // once it is set up
+	format   format.Format
+	early    *earlyFormat
+	about    accessunit.AudioTrack
+	decoder  *rtpmpeg4audio.Decoder // nil: a packet is a frame
+	packet   rtp.Packet             // for it
+	unit     int                    // ticks of RTP that a frame of it lasts
 }
 
 // chooseAudio takes the audio that is described, if there is one that can be recorded.
@@ -85,8 +86,16 @@ func (a *audio) track() *accessunit.AudioTrack {
 	return &a.about
 }
 
+// deliveryOrNone is how it comes, nil when there is none.
+func (a *audio) deliveryOrNone() *delivery {
+	if a == nil {
+		return nil
+	}
+	return a.delivery
+}
+
 // decode hands on the frames of a packet.
-func (a *audio) decode(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
+func (a *audio) decode(p accessunit.Packet, give func(frame []byte, rtpTime uint32)) {
 	if a.decoder == nil {
 		if len(p.Payload) > 0 {
 			give(p.Payload, p.Timestamp)
@@ -96,7 +105,8 @@ func (a *audio) decode(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
 	if !p.Marker { // a fragment, which the decoder keeps
 		p.Payload = slices.Clone(p.Payload)
 	}
-	frames, err := a.decoder.Decode(p)
+	a.packet.SequenceNumber, a.packet.Timestamp, a.packet.Marker, a.packet.Payload = p.Sequence, p.Timestamp, p.Marker, p.Payload
+	frames, err := a.decoder.Decode(&a.packet)
 	if err != nil {
 		return // more is to come, or it is broken: silence does no harm
 	}
@@ -128,7 +138,7 @@ func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
 	return e.Format.PTSEqualsDTS(p)
 }
 
-// noChannel is that of a medium that comes over UDP.
+// noChannel is that of a medium that the library does not play.
 const noChannel = -1
 
 // channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.

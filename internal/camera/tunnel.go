@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/auth"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/httptunnel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
@@ -44,11 +45,12 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	}
 	c.over = other
 	s, again := c.playOver(ctx, to)
+	var unsecured *handshake.Error
 	switch {
 	case s.tap.spoke:
 		c.memory.carrier = carrierMemory{at: c.host, over: other}
 		return again
-	case errors.As(again, new(*statusError)), errors.As(again, new(*certificateError)), errors.As(again, new(*tunnelError)):
+	case errors.As(again, new(*statusError)), errors.As(again, new(*tunnelError)), errors.As(again, &unsecured) && unsecured.Untrusted():
 		return again
 	}
 	return err
@@ -59,7 +61,7 @@ func (c clientConfig) otherCarrier(s *session, err error) (carrier, bool) {
 	if c.over.tunnel || !c.MayTunnel() {
 		return carrier{}, false
 	}
-	connected := s.conn.Load() != nil && !errors.As(err, new(*handshakeError))
+	connected := s.conn.Load() != nil && !errors.As(err, new(*handshake.Error))
 	other := carrier{tunnel: true, tls: c.TLS || c.OnTLSPort()}
 	switch {
 	case errors.Is(err, errWeb):
@@ -114,21 +116,17 @@ func (w *webLogin) accepted() {
 	w.Accepted(w.sent[httptunnel.Get])
 }
 
-// hop is where a tunnel is asked for.
-type hop struct {
-	address, target string
-	tls             bool
-}
-
 // dialTunnel connects to the camera through HTTP, or to where its web server sends us.
 func (s *session) dialTunnel(ctx context.Context, at string) (*batchConn, string, error) {
-	to := hop{address: at, target: (*url.URL)(s.hooks.target()).RequestURI(), tls: s.over.tls}
+	to := address.Page{At: at, Target: (*url.URL)(s.hooks.target()).RequestURI(), TLS: s.over.tls}
 	for {
 		tunnel, err := s.openTunnel(ctx, to)
 		if err == nil {
 			conn := net.Conn(tunnel)
 			s.conn.Store(&conn)
-			return &batchConn{Conn: tunnel, playing: &s.hooks.playing, answer: s.Limits.Answer, came: uncounted}, to.address, nil
+			return &batchConn{
+				Conn: tunnel, playing: &s.hooks.playing, direct: &s.dialogue.direct, answer: s.Limits.Answer, came: uncounted,
+			}, to.At, nil
 		}
 		var answer *httptunnel.StatusError
 		if !errors.As(err, &answer) || answer.Location == "" {
@@ -137,59 +135,44 @@ func (s *session) dialTunnel(ctx context.Context, at string) (*batchConn, string
 		if s.dialogue.connections++; s.dialogue.connections > 1+maxRedirects {
 			return nil, "", errRedirects
 		}
-		if to, err = to.follow(answer.Location); err != nil {
-			return nil, "", err
+		next, ok := to.Follow(answer.Location)
+		switch {
+		case !ok:
+			return nil, "", errNowhere
+		case to.TLS && !next.TLS:
+			return nil, "", errDownward
 		}
+		to = next
 	}
 }
 
 func uncounted(int) error { return nil }
 
-// follow is where a redirect leads.
-func (h hop) follow(location string) (hop, error) {
-	from := &url.URL{Scheme: "http", Host: h.address}
-	if h.tls {
-		from.Scheme = "https"
+func (s *session) openTunnel(ctx context.Context, to address.Page) (*httptunnel.Conn, error) {
+	scheme, host := "rtsp", strings.TrimSuffix(to.At, ":80")
+	if to.TLS {
+		scheme, host = "rtsps", strings.TrimSuffix(to.At, ":443")
 	}
-	path, err := url.Parse(h.target)
-	if err != nil {
-		return hop{}, errNowhere
-	}
-	to, secure, ok := address.WebLocation(location, from.ResolveReference(path))
-	switch {
-	case !ok:
-		return hop{}, errNowhere
-	case h.tls && !secure:
-		return hop{}, errDownward
-	}
-	return hop{address: to.Host, target: to.RequestURI(), tls: secure}, nil
-}
-
-func (s *session) openTunnel(ctx context.Context, to hop) (*httptunnel.Conn, error) {
-	scheme, host := "rtsp", strings.TrimSuffix(to.address, ":80")
-	if to.tls {
-		scheme, host = "rtsps", strings.TrimSuffix(to.address, ":443")
-	}
-	s.web.connect(scheme, to.address)
+	s.web.connect(scheme, to.At)
 	return httptunnel.Open(ctx, httptunnel.Options{
 		Dial: func(ctx context.Context, method string) (net.Conn, error) {
 			if method == httptunnel.Post {
 				return s.dialPost(ctx, to)
 			}
-			return s.dialStream(ctx, to.address, to.tls)
+			return s.dialStream(ctx, to.At, to.TLS)
 		},
-		Host: host, Target: to.target, UserAgent: userAgent, Answer: s.Limits.Answer,
+		Host: host, Target: to.Target, UserAgent: userAgent, Answer: s.Limits.Answer,
 		Authorization: s.web.authorization, Challenged: s.web.challenged, Accepted: s.web.accepted,
 	})
 }
 
 // dialPost connects to where requests go.
-func (s *session) dialPost(ctx context.Context, to hop) (net.Conn, error) {
-	conn, err := s.dialer().DialContext(ctx, "tcp", to.address)
-	if err != nil || !to.tls {
+func (s *session) dialPost(ctx context.Context, to address.Page) (net.Conn, error) {
+	conn, err := s.dialer().DialContext(ctx, "tcp", to.At)
+	if err != nil || !to.TLS {
 		return conn, err
 	}
-	return handshake(ctx, conn, tlsConfig(hostname(to.address), s.Pinned, s.Roots))
+	return handshake.Connect(ctx, conn, s.trust(to.At))
 }
 
 // tunnelFault says why there is no tunnel, in the words of the package.

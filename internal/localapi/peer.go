@@ -97,10 +97,18 @@ func (l *limited) Accept() (net.Conn, error) {
 		if l.take(right) {
 			return &peerConn{Conn: conn, right: right, freed: func() { l.free(right) }}, nil
 		}
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // it fits the buffer of a new connection
-		_, _ = conn.Write([]byte(busyAnswer))
-		_ = conn.Close()
+		refuse(conn)
 	}
+}
+
+// refuse says that there are too many connections. What the client asks is read first, as far as it comes at once: closed
+// before that, the connection is reset, and the client sees no answer.
+func refuse(conn net.Conn) {
+	_ = conn.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	_, _ = conn.Read(make([]byte, 4<<10))
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // it fits the buffer of a new connection
+	_, _ = conn.Write([]byte(busyAnswer))
+	_ = conn.Close()
 }
 
 func (l *limited) take(right Right) bool {

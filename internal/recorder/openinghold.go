@@ -112,6 +112,11 @@ func (h *openingHold) UnsupportedAudio(names []string) { h.do(func() { h.to.Unsu
 // LeftOut implements accessunit.Sink.
 func (h *openingHold) LeftOut(tracks []string) { h.do(func() { h.to.LeftOut(tracks) }) }
 
+// Foreign implements accessunit.Sink.
+func (h *openingHold) Foreign(packets int64, from string, stranger bool) {
+	h.do(func() { h.to.Foreign(packets, from, stranger) })
+}
+
 // CameraTime implements accessunit.Sink.
 func (h *openingHold) CameraTime(ntp time.Time, rtpTime uint32) {
 	h.do(func() { h.to.CameraTime(ntp, rtpTime) })

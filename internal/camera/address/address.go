@@ -19,7 +19,7 @@ const fingerprintParameter = "fingerprint"
 // Address is what a camera's URL says.
 type Address struct {
 	// URL is what the camera is asked for, with user and password. Its scheme is "rtsp", or "rtsps" where RTSP comes directly over
-	// TLS, and it has no fragment and no fingerprint.
+	// TLS, and it has no fragment and none of the parameters that are ours.
 	URL *url.URL
 	// Host is the host as it was written, with or without a port.
 	Host string
@@ -31,6 +31,8 @@ type Address struct {
 	TLS, Tunnel bool
 	// Pinned is the SHA-256 of the camera's certificate. nil: any that is signed will do.
 	Pinned *[sha256.Size]byte
+	// AnySource is whether packets over UDP may come from any address.
+	AnySource bool
 }
 
 // Parse reads the URL of a camera. Its error is a *health.Fault.
@@ -57,6 +59,7 @@ func Parse(text secret.String) (Address, error) {
 	if kind.tls && !kind.tunnel {
 		u.Scheme = "rtsps"
 	}
+	u.RawQuery, a.AnySource = takeSource(u.RawQuery)
 	return a, a.pin()
 }
 
@@ -101,6 +104,22 @@ func withoutFingerprint(query string) string {
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+// anySource is the parameter, with its value, by which packets over UDP are taken from any address.
+const anySource = "source=any"
+
+// takeSource takes it out of a query, of which nothing else changes: the rest is the camera's.
+func takeSource(query string) (rest string, found bool) {
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		if strings.EqualFold(part, anySource) {
+			found = true
+		} else {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&"), found
 }
 
 // Query is that of the URL without the certificate's fingerprint. It may hold a password.

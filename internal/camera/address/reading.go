@@ -1,7 +1,6 @@
 package address
 
 import (
-	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -182,31 +181,4 @@ func Location(text string, from *url.URL) *url.URL {
 		return nil
 	}
 	return u
-}
-
-// WebLocation reads the URL that a web server sends a client to from a URL of its own, with a port in any case. secure is whether it is
-// reached over TLS.
-func WebLocation(text string, from *url.URL) (to *url.URL, secure, ok bool) {
-	u, err := url.Parse(escapeRest(Tidy(text)))
-	if err != nil {
-		return nil, false, false
-	}
-	u = from.ResolveReference(u)
-	u.Scheme = strings.ToLower(u.Scheme)
-	kind, known := schemes[u.Scheme]
-	port := portHTTP
-	switch {
-	case u.Scheme == "https", known && kind.tls:
-		secure, port = true, portHTTPS
-	case u.Scheme != "http" && !known:
-		return nil, false, false
-	}
-	if u.Hostname() == "" {
-		return nil, false, false
-	}
-	if u.Port() != "" {
-		port = u.Port()
-	}
-	u.Host, u.User, u.Fragment = net.JoinHostPort(u.Hostname(), port), nil, ""
-	return u, secure, true
 }

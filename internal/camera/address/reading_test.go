@@ -169,6 +169,32 @@ func TestWhereACameraSendsUs(t *testing.T) {
 	}
 }
 
+func TestWhereAWebServerSendsUs(t *testing.T) {
+	t.Parallel()
+	from := Page{At: "10.0.0.5:8080", Target: "/live?a=1"}
+	for text, want := range map[string]Page{
+		"http://10.0.0.6/x":         {At: "10.0.0.6:80", Target: "/x"},
+		"https://10.0.0.6/x?b":      {At: "10.0.0.6:443", Target: "/x?b", TLS: true},
+		"HTTPS://Camera:8443":       {At: "camera:8443", Target: "/", TLS: true},
+		"/other":                    {At: "10.0.0.5:8080", Target: "/other"},
+		"?b=2":                      {At: "10.0.0.5:8080", Target: "/live?b=2"},
+		"rtsph://u:p@[fd00::1]/x":   {At: "[fd00::1]:80", Target: "/x"},
+		"rtspsh://10.0.0.6/x":       {At: "10.0.0.6:443", Target: "/x", TLS: true},
+		"ftp://10.0.0.6/x":          {},
+		"http:///x":                 {},
+		"javascript:alert(1)":       {},
+		"http://10.0.0.6:port/x":    {},
+		"http://10.0.0.6/x\r\nA: b": {At: "10.0.0.6:80", Target: "/x%0D%0AA:%20b"},
+	} {
+		if got, ok := from.Follow(text); got != want || ok != (want != Page{}) {
+			t.Errorf("%q leads to %+v, want %+v", text, got, want)
+		}
+	}
+	if to, _ := (Page{At: "10.0.0.5:443", TLS: true}).Follow("/x"); !to.TLS || to.At != "10.0.0.5:443" {
+		t.Errorf("it leads to %+v", to)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, raw := range []string{
 		"rtsp://u:p@10.0.0.5:554/live?a=1#b", "rtsph://u:p%40ss?#/é@camera/x", "rtsps://[fe80::1%eth0]/?fingerprint=ab", `"RTSPT://x"`,

@@ -1,4 +1,6 @@
-package camera
+// Package handshake makes TLS connections to cameras: only to those whose certificate is pinned or signed for their name, and it says
+// in sentences why one cannot be made. It knows nothing of what is said over them.
+package handshake
 
 import (
 	"context"
@@ -8,9 +10,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"reflect"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -46,13 +50,20 @@ func (e *certificateError) why() string {
 	}
 }
 
-// handshakeError says that a camera took a connection, but not TLS on it.
-type handshakeError struct {
+// Error says that a camera took a connection, but not TLS on it.
+type Error struct {
 	error
 	asked bool // for a certificate of ours
 }
 
-func (e *handshakeError) Unwrap() error { return e.error }
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.error }
+
+// Untrusted reports whether it is the camera's certificate that is not trusted.
+func (e *Error) Untrusted() bool { return errors.As(e.error, new(*certificateError)) }
+
+// code is that of what ends a session: one camera has one sentence.
+const code = "camera"
 
 // Alerts of TLS (RFC 8446, section 6).
 const (
@@ -64,9 +75,16 @@ const (
 	alertCertificateRequired  = 116
 )
 
-// handshake makes a TLS connection of another, which it closes when it fails.
-func handshake(ctx context.Context, over net.Conn, config *tls.Config) (*tls.Conn, error) {
-	failed := new(handshakeError)
+// Options say whom to trust.
+type Options struct {
+	Name   string             // of the camera: a host without a port
+	Pinned *[sha256.Size]byte // the SHA-256 of its certificate, whoever signed that; nil: none is
+	Roots  *x509.CertPool     // sign the certificates of others. Default: those of the system
+}
+
+// Connect makes a TLS connection of another, which it closes when it fails. Its error is an *Error.
+func Connect(ctx context.Context, over net.Conn, o Options) (*tls.Conn, error) {
+	failed, config := new(Error), o.config()
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		failed.asked = true
 		return new(tls.Certificate), nil // none
@@ -88,10 +106,17 @@ func alertOf(err error) uint64 {
 	return 0
 }
 
-// fault is a sentence for the camera at a host, without the words of the library.
-func (e *handshakeError) fault(host string) *health.Fault {
+// Fault is a sentence for the camera at a host, without the words of the library, nil where TLS is not the cause.
+func Fault(host string, err error) *health.Fault {
+	var e *Error
+	if !errors.As(err, &e) {
+		if alertOf(err) == 0 {
+			return nil
+		}
+		e = &Error{error: err}
+	}
 	user := func(format string, args ...any) *health.Fault {
-		return health.UserFault(codeCamera, e, format, args...)
+		return health.UserFault(code, err, format, args...)
 	}
 	var certificate *certificateError
 	var notTLS tls.RecordHeaderError
@@ -120,7 +145,8 @@ func (e *handshakeError) fault(host string) *health.Fault {
 	case neterr.IsTimeout(e.error):
 		return user("The camera at %s takes connections, but does not answer in TLS on that port: "+
 			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
-	case byCamera(e.error):
+	case errors.Is(e.error, io.EOF), errors.Is(e.error, io.ErrUnexpectedEOF), errors.Is(e.error, syscall.ECONNRESET),
+		errors.Is(e.error, syscall.EPIPE):
 		return user("The camera at %s closes the connection in place of speaking TLS: "+
 			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
 	}
@@ -128,34 +154,35 @@ func (e *handshakeError) fault(host string) *health.Fault {
 		"rtsps:// in the secret's MediaURI where its network is safe.", host)
 }
 
-// tlsConfig makes the TLS settings towards a camera. Its certificate has to be the pinned one, or to
-// be signed by one of roots (nil: those of the system) for the camera's name.
-func tlsConfig(name string, pinned *[sha256.Size]byte, roots *x509.CertPool) *tls.Config {
+// config makes the settings of a connection.
+func (o Options) config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		ServerName: name,
+		ServerName: o.Name,
 		// The standard check cannot accept a pinned certificate: VerifyConnection makes both checks.
 		InsecureSkipVerify: true,
-		VerifyConnection: func(state tls.ConnectionState) error {
-			leaf := state.PeerCertificates[0]
-			sum := sha256.Sum256(leaf.Raw)
-			fault := &certificateError{fingerprint: hex.EncodeToString(sum[:])}
-			if pinned != nil {
-				if sum == *pinned {
-					return nil
-				}
-				fault.pinned, fault.err = true, errOtherCertificate
-				return fault
-			}
-			others := x509.NewCertPool()
-			for _, c := range state.PeerCertificates[1:] {
-				others.AddCert(c)
-			}
-			_, fault.err = leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: others})
-			if fault.err != nil {
-				return fault
-			}
-			return nil
-		},
+		VerifyConnection:   o.verify,
 	}
+}
+
+// verify looks at the camera's certificate.
+func (o Options) verify(state tls.ConnectionState) error {
+	leaf := state.PeerCertificates[0]
+	sum := sha256.Sum256(leaf.Raw)
+	fault := &certificateError{fingerprint: hex.EncodeToString(sum[:])}
+	if o.Pinned != nil {
+		if sum == *o.Pinned {
+			return nil
+		}
+		fault.pinned, fault.err = true, errOtherCertificate
+		return fault
+	}
+	others := x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		others.AddCert(c)
+	}
+	if _, fault.err = leaf.Verify(x509.VerifyOptions{DNSName: o.Name, Roots: o.Roots, Intermediates: others}); fault.err != nil {
+		return fault
+	}
+	return nil
 }
