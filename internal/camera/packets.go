@@ -51,8 +51,11 @@ func (r *receiver) progress() (p accessunit.Progress) {
 	return p
 }
 
-// end emits what is left when no more packets come.
-func (r *receiver) end() {
+// end emits what is left when no more packets come; audio is nil when there is none.
+func (r *receiver) end(audio *sound) {
+	if audio != nil {
+		r.locked(func() { audio.end(r.to, r.now()) })
+	}
 	r.locked(r.order.Play) // should the camera not have answered
 	r.feed.Contain(r.order.Flush)
 	r.feed.Flush()
@@ -127,10 +130,10 @@ func (r *receiver) takeReport(p rtcp.Packet) {
 }
 
 // takeAudio takes a packet of an audio track.
-func (r *receiver) takeAudio(a *audio, p *rtp.Packet) {
+func (r *receiver) takeAudio(a *sound, p *rtp.Packet) {
 	r.locked(func() {
 		r.count(len(p.Payload))
-		a.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, r.now()) })
+		a.take(p, r.to, r.now())
 	})
 }
 

@@ -41,7 +41,7 @@ type session struct {
 
 	// What was set up.
 	video video
-	audio *audio // nil: none is recorded
+	audio *sound // nil: none is recorded
 
 	receiver receiver
 	heard    time.Time             // when video came last, about
@@ -118,7 +118,7 @@ func (s *session) run(ctx context.Context) error {
 	// No callback comes any more.
 	if s.receiver.begun() {
 		s.sockets.drained(s.video.format.PayloadType(), s.receiver.takeUDP)
-		s.receiver.end()
+		s.receiver.end(s.audio)
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func (s *session) setUp() error {
 }
 
 // setUpAudio returns nil when no audio is to be recorded, or none can be.
-func (s *session) setUpAudio(desc *description.Session, described answer.Described) *audio {
+func (s *session) setUpAudio(desc *description.Session, described answer.Described) *sound {
 	if s.NoAudio {
 		return nil
 	}

@@ -30,12 +30,14 @@ const (
 	BytesRecorded   = "bytesRecorded"   // media bytes written
 	FramesLost      = "framesLost"      // frames known to be lost between camera and disk
 	AudioFramesLost = "audioFramesLost" // audio frames that came and were left out: too many, or no video to go with
-	Gaps            = "gaps"            // interruptions of the recording
-	Reconnects      = "reconnects"      // sessions begun after the first
-	LastFrameTime   = "lastFrameTime"   // hub time of the last recorded frame
-	BitrateBPS      = "bitrate"         // bit/s over the last seconds
-	FPSMilli        = "fpsMilli"        // frames per 1000 s over the last seconds
-	LastSegmentTime = "lastSegmentTime" // producer time at the end of the last sealed segment
+	// AudioPacketsLost counts packets of audio that were lost between camera and hub, or could not be read.
+	AudioPacketsLost = "audioPacketsLost"
+	Gaps             = "gaps"            // interruptions of the recording
+	Reconnects       = "reconnects"      // sessions begun after the first
+	LastFrameTime    = "lastFrameTime"   // hub time of the last recorded frame
+	BitrateBPS       = "bitrate"         // bit/s over the last seconds
+	FPSMilli         = "fpsMilli"        // frames per 1000 s over the last seconds
+	LastSegmentTime  = "lastSegmentTime" // producer time at the end of the last sealed segment
 
 	// Every job with windows.
 	WindowsCompleted = "windowsCompleted" // windows to whose end the job ran

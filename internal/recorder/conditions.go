@@ -19,6 +19,7 @@ const (
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
 	codeAudioRate  = "audio-rate"
+	codeAudioLoss  = "audio-loss"
 	// codeAhead says that times were ahead of the hub's clock.
 	codeAhead    = "times-ahead"
 	codeInternal = supervise.Code
@@ -36,6 +37,7 @@ const (
 	scopeKeyframes health.Scope = "keyframes"
 	scopeAudio     health.Scope = "audio"
 	scopeAudioRate health.Scope = "audio-rate"
+	scopeAudioLoss health.Scope = "audio-loss"
 	scopeClock     health.Scope = "camera-clock"
 )
 
@@ -48,7 +50,7 @@ const (
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
 	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopePace, scopeKeyframes, scopeClock}
-	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate}, pictureScopes...)
+	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeAudioLoss}, pictureScopes...)
 )
 
 const (
