@@ -55,8 +55,8 @@ func ParseAAC(raw []byte) (c AACConfig, ok bool) {
 	return parseAAC(&b, true)
 }
 
-// parseAAC reads one that may be followed by something else, unless it is whole: then an extension may stand behind it.
-func parseAAC(b *bitReader, whole bool) (c AACConfig, ok bool) {
+// parseAAC reads one that may be followed by something else. extended is whether an extension may stand behind it.
+func parseAAC(b *bitReader, extended bool) (c AACConfig, ok bool) {
 	from := b.at
 	c.Type, c.Rate = aacType(b), aacRate(b)
 	configuration := b.read(4)
@@ -82,7 +82,7 @@ func parseAAC(b *bitReader, whole bool) (c AACConfig, ok bool) {
 	default:
 		c.general(b, configuration)
 	}
-	if whole && c.OutputRate == 0 && c.Type < typeERLC {
+	if extended && c.OutputRate == 0 && c.Type < typeERLC {
 		c.extension(b)
 	}
 	c.bits = b.at - from
@@ -178,14 +178,19 @@ func (c *AACConfig) usac(b *bitReader) {
 func (c *AACConfig) extension(b *bitReader) {
 	const syncSBR, syncPS = 0x2B7, 0x548
 	at := b.at
-	if b.left() < 16 || b.read(11) != syncSBR || aacType(b) != typeSBR || !b.flag() {
-		b.at, b.short = at, false
+	if b.left() < 17 || b.read(11) != syncSBR || aacType(b) != typeSBR {
+		b.at = at
+		return
+	}
+	if !b.flag() {
 		return
 	}
 	c.OutputRate = aacRate(b)
-	if b.left() >= 12 && b.read(11) == syncPS {
-		c.PS = b.flag()
+	if at = b.at; b.left() < 12 || b.read(11) != syncPS {
+		b.at = at
+		return
 	}
+	c.PS = b.flag()
 }
 
 // AACFormat is that of an AudioSpecificConfig; ok is false for what no decoder of AAC knows.

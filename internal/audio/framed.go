@@ -104,10 +104,10 @@ func (d *framedDecoder) frames(data []byte, at uint32, out *output) error {
 		if !ok || size <= 0 || size > maxFrame {
 			return errUnreadable
 		}
-		time := at
-		if f.Rate > 0 {
-			time += uint32(int64(samples) * int64(d.clock) / int64(f.Rate))
+		if f.Valid() && !joined {
+			out.format = f
 		}
+		time := at + uint32(int64(samples)*int64(d.clock)/int64(max(f.Rate, 1)))
 		switch n := len(out.frames); {
 		case size > len(data):
 			d.part, d.need, d.at = append(d.part[:0], data...), size, time
@@ -116,9 +116,6 @@ func (d *framedDecoder) frames(data []byte, at uint32, out *output) error {
 			last := &out.frames[n-1]
 			last.Data = last.Data[: len(last.Data)+size : len(last.Data)+size]
 		default:
-			if f.Valid() {
-				out.format = f
-			}
 			out.add(data[:size:len(data)], time)
 			samples += lasts
 		}

@@ -8,27 +8,32 @@ import (
 // latmStream is MPEG-4 audio in LATM (RFC 6416, section 6.1, and RFC 3016 before it).
 func latmStream(d Description) (Stream, bool) {
 	said := strings.TrimSpace(d.Parameters["cpresent"])
+	l := latmDecoder{}
 	raw := d.config()
-	mux, ok := muxConfig{}, false
 	if raw != nil {
-		mux, ok = parseMux(&bitReader{data: raw})
-		if !ok { // some put there what MPEG4-GENERIC has
-			mux.format, ok = AACFormat(raw)
+		if l.mux, l.known = parseMux(&bitReader{data: raw}); !l.known { // some put there what MPEG4-GENERIC has
+			l.mux = muxConfig{}
+			l.mux.format, l.known = AACFormat(raw)
 		}
-		if !ok && said != "1" {
+		if !l.known && said != "1" {
 			return Stream{}, false
 		}
-	} else if f, guessed := guessAAC(d.Clock, d.Channels); guessed && said == "0" {
-		mux.format, ok = f, true
+	}
+	if guess, ok := guessAAC(d.Clock, d.Channels); ok && raw == nil { // as players take it
+		l.guess = muxConfig{format: guess}
+		if said == "0" {
+			l.mux, l.known = l.guess, true
+		}
 	}
 	// Where it is not said and there is a config, players take the packets to have none.
-	inBand := said == "1" || said != "0" && !ok
-	s := Stream{Format: mux.format, Pending: "AAC"}
-	if !ok {
-		s.Format = Format{}
-	}
-	s.decoder = func(s Stream) decoder {
-		return &latmDecoder{clock: int64(s.Clock), mux: mux, known: ok, inBand: inBand}
+	l.inBand = said == "1" || said != "0" && !l.known
+	s := Stream{Pending: "AAC", decoder: func(s Stream) decoder {
+		own := l
+		own.clock = int64(s.Clock)
+		return &own
+	}}
+	if l.known {
+		s.Format = l.mux.format
 	}
 	return s, true
 }
@@ -58,6 +63,10 @@ func parseMux(b *bitReader) (m muxConfig, ok bool) {
 	m.subFrames = b.read(6)
 	if b.read(4) != 0 || b.read(3) != 0 || !m.config(b, version) {
 		return m, false
+	}
+	const rest = 3 + 8 + 1 + 1
+	if b.left() < rest { // GStreamer ends here
+		return m, !b.short
 	}
 	switch b.read(3) {
 	case 0:
@@ -90,7 +99,8 @@ func (m *muxConfig) config(b *bitReader, version int) bool {
 		b.skip(size)
 		return ok
 	}
-	c, ok := parseAAC(b, false)
+	// An extension cannot be there, as nothing says where it ends; GStreamer writes it, and what follows never begins so.
+	c, ok := parseAAC(b, true)
 	if !ok {
 		return false
 	}
@@ -125,9 +135,10 @@ func latmValue(b *bitReader) (value int) {
 type latmDecoder struct {
 	clock  int64
 	mux    muxConfig
-	known  bool   // the mux is
-	inBand bool   // elements say what it is
-	part   []byte // of an element that comes in several packets
+	known  bool      // the mux is
+	guess  muxConfig // for elements that do not say it, where the description does not either
+	inBand bool      // elements say what it is
+	part   []byte    // of an element that comes in several packets
 	at     uint32
 	sure   bool   // a packet could be read as the elements are taken to be
 	buffer []byte // of the frames of a packet
@@ -150,11 +161,12 @@ func (d *latmDecoder) read(p Packet, out *output) error {
 	}
 	err := d.elements(data, p.Timestamp, out)
 	if err != nil && !d.sure { // it may be packed the other way
-		d.inBand = !d.inBand
-		if d.elements(data, p.Timestamp, out) == nil {
-			err = nil
-		} else {
-			d.inBand = !d.inBand
+		other := *d
+		if other.inBand = !d.inBand; !other.inBand && !d.known && d.guess.format.Valid() {
+			other.mux, other.known = d.guess, true
+		}
+		if other.elements(data, p.Timestamp, out) == nil {
+			*d, err = other, nil
 		}
 	}
 	switch {

@@ -55,7 +55,7 @@ func (s *segmenter) audioLost(packets int64) {
 		return
 	}
 	if s.o.Health.Note(scopeAudioLoss, health.Degraded, health.SystemFault(codeAudioLoss, nil,
-		"More than 2 % of the packets of the camera's audio are lost on their way or cannot be read; the video is recorded: check the "+
+		"More than 2 %% of the packets of the camera's audio are lost on their way or cannot be read; the video is recorded: check the "+
 			"network between camera and hub, or set the camera's audio to AAC."), audioLossShown) {
 		s.o.Log.Warn("audio of the camera is lost", zap.String("code", codeAudioLoss), zap.Int64("packets", s.sound.lost))
 	}
