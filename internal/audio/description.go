@@ -196,7 +196,7 @@ func multiOpusStream(d Description) (Stream, bool) {
 			mapping = append(mapping, byte(n))
 		}
 	}
-	ok := d.Channels > 0 && len(mapping) == 3+d.Channels && streams > 0 && streams+coupled == d.Channels
+	ok := d.Parameters["channel_mapping"] != "" && len(mapping) == 3+d.Channels && streams > 0 && streams+coupled == d.Channels
 	return Stream{Clock: opusRate, Format: opusFormat(d.Channels, mapping), decoder: newPlainDecoder}, ok
 }
 

@@ -21,6 +21,7 @@ type Elementary struct {
 	reader    Reader // for what is known of the format
 	latm      latmDecoder
 	rest      []byte // of a frame, of which more is to come
+	need      int    // bytes of it that there have to be before it can be read
 	next      uint32 // time of the frame that begins with it
 	bytes     []byte // of rest and what came last
 }
@@ -42,26 +43,36 @@ func (e *Elementary) Lost() { e.rest = e.rest[:0] }
 // Read returns the frames that data completes, with their times in ticks of 90 kHz; at is the time of the first that begins in
 // data. They are the caller's to read until the next call. lost counts what could not be read.
 func (e *Elementary) Read(data []byte, at uint32) (frames []Frame, lost int) {
-	e.bytes = append(append(e.bytes[:0], e.rest...), data...)
 	old := len(e.rest)
+	if old > 0 && old+len(data) < e.need {
+		e.rest = append(e.rest, data...)
+		return nil, 0
+	}
+	e.bytes, e.need = append(append(e.bytes[:0], e.rest...), data...), 0
 	out := output{frames: e.reader.frames[:0], format: e.reader.format}
 	left, fresh := e.bytes, false
 	for len(left) > 0 {
 		if begins := len(e.bytes) - len(left); begins >= old && !fresh {
 			e.next, fresh = at, true
 		}
-		size, whole := e.frame(left, &out)
+		header, size, whole := e.head(left)
 		switch {
-		case size == 0 && whole: // no frame begins here
+		case !whole || size > len(left):
+			e.need = size
+		case size == 0: // no frame begins here
 			lost++
-			size = e.resync(left)
-		case !whole:
-			size = 0
+			left = left[e.resync(left):]
+			continue
+		default:
+			if e.container == ADTS {
+				config, _, _ := adts(left)
+				out.learn(AACFormat(config))
+			}
+			e.take(left[header:size], &out)
+			left = left[size:]
+			continue
 		}
-		if size == 0 {
-			break
-		}
-		left = left[size:]
+		break
 	}
 	e.rest = e.rest[:0]
 	if len(left) <= maxFrame {
@@ -73,95 +84,82 @@ func (e *Elementary) Read(data []byte, at uint32) (frames []Frame, lost int) {
 
 // resync returns how far it is to the next place where a frame may begin.
 func (e *Elementary) resync(data []byte) int {
-	var none output
 	for n := 1; n < len(data); n++ {
-		if size, whole := e.frame(data[n:], &none); size > 0 || !whole {
+		if _, size, whole := e.head(data[n:]); size > 0 || !whole {
 			return n
 		}
 	}
 	return len(data)
 }
 
-// frame reads the frame that data begins with. whole is false while more of it must come, and size is 0 when there is none.
-func (e *Elementary) frame(data []byte, out *output) (size int, whole bool) {
-	const longestHead = 9
-	var f Format
-	header, samples, ok := 0, 0, false
+// head reads the head of the frame that data begins with: its own size and that of both. whole is false while more of it must
+// come, and size is 0 when there is none.
+func (e *Elementary) head(data []byte) (header, size int, whole bool) {
+	const longest = 9
 	switch e.container {
 	case ADTS:
-		var config []byte
-		if config, header, size = adts(data); size > 0 {
-			if f, ok = AACFormat(config); !ok && out.format.Codec == AAC { // its channels stand in the frames
-				f, ok = out.format, true
-			}
-			samples = f.Samples(nil)
+		_, header, size = adts(data)
+	case LOAS: // AudioSyncStream (ISO/IEC 14496-3, 1.7.2)
+		if header = 3; len(data) >= header && data[0] == 0x56 && data[1]&0xE0 == 0xE0 {
+			size = header + int(data[1]&0x1F)<<8 + int(data[2])
 		}
-	case LOAS:
-		return e.element(data, out)
 	case MPEG:
-		h, found := parseMPEG(data)
-		f, size, samples, ok = Format{Codec: h.codec, Rate: h.rate, Channels: h.channels}, h.size, h.samples, found && h.size > 0
+		h, _ := parseMPEG(data)
+		size = h.size
 	case Dolby:
-		h, found := parseAC3(data)
-		f, size, samples, ok = Format{Codec: h.codec, Rate: h.rate, Channels: h.channels}, h.size, h.samples, found && h.size > 0
+		h, _ := parseAC3(data)
+		size = h.size
 	case TSOpus:
-		header, size, ok = tsOpus(data)
-		if f = out.format; ok && size <= len(data) {
-			samples = opusSamples(f, data[header:size])
+		header, size = tsOpus(data)
+	}
+	return header, size, size > 0 || len(data) >= longest
+}
+
+// take takes a frame, without its head but for those that are of its format.
+func (e *Elementary) take(data []byte, out *output) {
+	switch e.container {
+	case LOAS:
+		before := len(out.frames)
+		if e.latm.elements(data, e.next, out) != nil {
+			return // the config is still to come
 		}
+		for i := before; i < len(out.frames); i++ { // the decoder uses its memory again
+			out.frames[i].Data = append([]byte(nil), out.frames[i].Data...)
+		}
+		e.lasts((len(out.frames)-before)*out.format.Samples(nil), out.format.Rate)
+		return
+	case MPEG:
+		out.learn(MPEGFormat(data))
+	case Dolby:
+		out.learn(AC3Format(data))
 	}
-	if !ok {
-		return 0, len(data) >= longestHead
-	}
-	if size > len(data) {
-		return 0, false
-	}
-	if f.Valid() {
-		out.format = f
-	}
-	out.add(data[header:size:size], e.next)
-	e.next += uint32(int64(samples) * elementaryClock / int64(max(f.Rate, 1)))
-	return size, true
+	out.add(data[:len(data):len(data)], e.next)
+	e.lasts(out.format.Samples(data), out.format.Rate)
 }
 
-// element reads an element of LATM behind its sync word (ISO/IEC 14496-3, 1.7.2).
-func (e *Elementary) element(data []byte, out *output) (size int, whole bool) {
-	const head = 3
-	if len(data) < head {
-		return 0, false
+// learn takes a format, if it is one.
+func (o *output) learn(f Format, ok bool) {
+	if ok && f.Valid() {
+		o.format = f
 	}
-	if data[0] != 0x56 || data[1]&0xE0 != 0xE0 {
-		return 0, true
-	}
-	if size = head + int(data[1]&0x1F)<<8 + int(data[2]); size > len(data) {
-		return 0, false
-	}
-	before := len(out.frames)
-	if e.latm.elements(data[head:size], e.next, out) != nil {
-		return size, true // the config is still to come
-	}
-	for i := before; i < len(out.frames); i++ { // the decoder uses its memory again
-		out.frames[i].Data = append([]byte(nil), out.frames[i].Data...)
-	}
-	f := out.format
-	e.next += uint32(int64(len(out.frames)-before) * int64(f.Samples(nil)) * elementaryClock / int64(max(f.Rate, 1)))
-	return size, true
 }
 
-// tsOpus reads the control header of a packet of Opus (ETSI TS 103 491): the size is that of both.
-func tsOpus(data []byte) (header, size int, ok bool) {
+func (e *Elementary) lasts(samples, rate int) {
+	e.next += uint32(int64(samples) * elementaryClock / int64(max(rate, 1)))
+}
+
+// tsOpus reads the control header of a packet of Opus (ETSI TS 103 491): its own size and that of both.
+func tsOpus(data []byte) (header, size int) {
 	b := bitReader{data: data}
 	if b.read(11) != 0x3FF {
-		return 0, 0, false
+		return 0, 0
 	}
 	start, end, extended := b.flag(), b.flag(), b.flag()
 	b.skip(2)
-	for {
+	for more := true; more; {
 		part := b.read(8)
 		size += part
-		if part < 255 {
-			break
-		}
+		more = part == 255
 	}
 	for _, trimmed := range []bool{start, end} {
 		if trimmed {
@@ -171,8 +169,8 @@ func tsOpus(data []byte) (header, size int, ok bool) {
 	if extended {
 		b.skip(8 * b.read(8))
 	}
-	if b.short {
-		return 0, 0, false
+	if b.short || size == 0 {
+		return 0, 0
 	}
-	return b.at / 8, b.at/8 + size, size > 0
+	return b.at / 8, b.at/8 + size
 }

@@ -328,12 +328,17 @@ func (d *genericDecoder) hold(at uint32, unit []byte) {
 
 // release hands on what lies before the packet of a time: all that comes from now on lies behind.
 func (d *genericDecoder) release(before uint32, out *output) {
-	slices.SortStableFunc(d.held, func(a, b heldUnit) int { return cmp.Compare(int32(a.at-before), int32(b.at-before)) })
+	d.sortHeld(before)
 	n := 0
 	for ; n < len(d.held) && int32(d.held[n].at-before) < 0; n++ {
 		d.give(d.held[n].data, d.held[n].at, out)
 	}
 	d.held = d.held[:copy(d.held, d.held[n:])]
+}
+
+// sortHeld sorts what is held by time, near one.
+func (d *genericDecoder) sortHeld(near uint32) {
+	slices.SortStableFunc(d.held, func(a, b heldUnit) int { return cmp.Compare(int32(a.at-near), int32(b.at-near)) })
 }
 
 // broken gives up a unit of which parts are missing. One that may be whole is followed by a packet of another time.
@@ -348,6 +353,9 @@ func (d *genericDecoder) flush(out *output) {
 		d.give(d.part.data, d.part.stamp, out)
 	}
 	d.part.need = 0
+	if len(d.held) > 0 {
+		d.sortHeld(d.held[0].at)
+	}
 	for _, u := range d.held {
 		d.give(u.data, u.at, out)
 	}

@@ -139,6 +139,7 @@ type latmDecoder struct {
 	guess  muxConfig // for elements that do not say it, where the description does not either
 	inBand bool      // elements say what it is
 	part   []byte    // of an element that comes in several packets
+	need   int       // bytes of it that there have to be before it can be read
 	at     uint32
 	sure   bool   // a packet could be read as the elements are taken to be
 	buffer []byte // of the frames of a packet
@@ -154,7 +155,9 @@ func (d *latmDecoder) read(p Packet, out *output) error {
 	if len(d.part) > 0 {
 		if p.Timestamp == d.at {
 			d.part = append(d.part, p.Payload...)
-			data = d.part
+			if data = d.part; len(data) < d.need && !p.Marker {
+				return nil
+			}
 		} else {
 			d.part, lost = d.part[:0], errUnreadable
 		}
@@ -226,6 +229,7 @@ func (d *latmDecoder) element(b *bitReader, mux *muxConfig, known *bool) error {
 			more = part == 255
 		}
 		if b.short || 8*size > b.left() || len(d.sizes) > maxSubFrames {
+			d.need = b.at/8 + size
 			return errShort
 		}
 		d.buffer = b.appendBytes(d.buffer, size)
