@@ -1,6 +1,9 @@
 package accessunit
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// reorderWindow is how many packets after a missing one are kept back in the hope that it still comes.
@@ -45,13 +48,13 @@ type arrived struct {
 // NewReorder makes a Reorder that emits packets with the times of their arrival.
 func NewReorder(emit func(Packet, time.Time)) *Reorder { return &Reorder{emit: emit} }
 
-// Push takes a packet, and keeps its payload.
+// Push takes a packet. Its payload is the callee's to read until it returns: what has to wait is copied, and most has not.
 func (r *Reorder) Push(p Packet, now time.Time) {
 	if r.playing {
 		r.sort(p, now)
 		return
 	}
-	if r.early = append(r.early, arrived{Packet: p, at: now}); len(r.early) == maxEarly {
+	if r.early = append(r.early, kept(p, now)); len(r.early) == maxEarly {
 		r.Play()
 	}
 }
@@ -88,7 +91,7 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 		// One packet may be a stray; a second one that follows it is none.
 		first := r.suspect
 		if first.at.IsZero() || p.Sequence != first.Sequence+1 {
-			r.suspect = arrived{Packet: p, at: now}
+			r.suspect = kept(p, now)
 			return
 		}
 		r.Flush()
@@ -96,6 +99,13 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 		r.emit(first.Packet, first.at)
 	}
 	r.suspect = arrived{}
+	if ahead == 0 { // as nearly all come
+		r.next++
+		r.emit(p, now)
+		r.drain()
+		r.Expire(now)
+		return
+	}
 	for p.Sequence-r.next >= reorderWindow {
 		if r.kept == 0 {
 			r.next = p.Sequence - reorderWindow + 1
@@ -104,11 +114,17 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 		r.skip()
 	}
 	if slot := r.slot(p.Sequence); slot.at.IsZero() {
-		*slot = arrived{Packet: p, at: now}
+		*slot = kept(p, now)
 		r.kept++
 	}
 	r.drain()
 	r.Expire(now)
+}
+
+// kept is a packet that waits.
+func kept(p Packet, now time.Time) arrived {
+	p.Payload = slices.Clone(p.Payload)
+	return arrived{Packet: p, at: now}
 }
 
 func (r *Reorder) slot(sequence uint16) *arrived { return &r.waiting[sequence%reorderWindow] }

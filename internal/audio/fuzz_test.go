@@ -45,8 +45,8 @@ func FuzzPackets(f *testing.F) {
 		}
 		for len(data) >= 7 {
 			n := min(max(int(binary.BigEndian.Uint16(data)), 7), len(data))
-			p := Packet{Sequence: uint16(data[2]), Marker: data[3]&1 == 1, Timestamp: uint32(data[4])<<16 | uint32(data[5])<<8 | uint32(data[6]),
-				Payload: data[7:n:n]}
+			at := binary.BigEndian.Uint32(data[3:]) & 0xFFFFFF
+			p := Packet{Sequence: uint16(data[2]), Marker: data[3]&1 == 1, Timestamp: at, Payload: data[7:n:n]}
 			frames, lost := r.Read(p)
 			if lost < 0 || lost > maxMissing+1 {
 				t.Fatalf("%d packets are lost", lost)
@@ -61,7 +61,8 @@ func FuzzPackets(f *testing.F) {
 // FuzzElementary reads elementary streams, in pieces of a size.
 func FuzzElementary(f *testing.F) {
 	for c, text := range map[Container]string{
-		ADTS: "fff160400160fc01020304", LOAS: "56e00a20001408 1fe00401020304", MPEG: "fffb9064", Dolby: "0b77000014404300", TSOpus: "7fe004fc010203",
+		ADTS: "fff160400160fc01020304", LOAS: "56e00a20001408 1fe00401020304", MPEG: "fffb9064", Dolby: "0b77000014404300",
+		TSOpus: "7fe004fc010203",
 	} {
 		data, _ := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
 		f.Add(uint8(c), uint8(5), data)

@@ -167,6 +167,7 @@ func TestUnitsOfRFC3640(t *testing.T) {
 		}
 		return bytes.Join(list, nil)
 	}
+	inUnit := func(units ...[]byte) []byte { return hbr(inADTS(units...)) }
 	constant := func(units ...[]byte) []byte {
 		var all []byte
 		for _, u := range units {
@@ -203,10 +204,10 @@ func TestUnitsOfRFC3640(t *testing.T) {
 		"a clock of 90 kHz":               {"MPEG4-GENERIC/90000/1", hbrFMTP, each(6, 5760, hbr), 5760, 0},
 		"the clock of another rate":       {"MPEG4-GENERIC/48000/1", hbrFMTP, each(6, 3072, hbr), 3072, 0},
 		"no clock":                        {"MPEG4-GENERIC", hbrFMTP, each(6, 1024, hbr), 1024, 0},
-		"HE-AAC, the clock of its output": {"MPEG4-GENERIC/48000/2", strings.Replace(hbrFMTP, "1408", "2b098800", 1), each(6, 2048, hbr), 2048, 0},
-		"HE-AAC, the clock of its core":   {"MPEG4-GENERIC/24000/2", strings.Replace(hbrFMTP, "1408", "2b098800", 1), each(6, 1024, hbr), 1024, 0},
-		"HE-AAC that is not announced":    {"MPEG4-GENERIC/48000/2", strings.Replace(hbrFMTP, "1408", "1308", 1), each(6, 2048, hbr), 2048, 0},
-		"frames of 960 samples":           {aac16, strings.Replace(hbrFMTP, "1408", "140C", 1), each(6, 960, hbr), 960, 0},
+		"HE-AAC, the clock of its output": {"MPEG4-GENERIC/48000/2", withConfig("2b098800"), each(6, 2048, hbr), 2048, 0},
+		"HE-AAC, the clock of its core":   {"MPEG4-GENERIC/24000/2", withConfig("2b098800"), each(6, 1024, hbr), 1024, 0},
+		"HE-AAC that is not announced":    {"MPEG4-GENERIC/48000/2", withConfig("1308"), each(6, 2048, hbr), 2048, 0},
+		"frames of 960 samples":           {aac16, withConfig("140C"), each(6, 960, hbr), 960, 0},
 		"units that last otherwise":       {aac16, hbrFMTP + ";constantDuration=2048", each(6, 2048, hbr), 2048, 0},
 		"parts with the size of all":      {aac16, hbrFMTP, split(false, true), 1024, 0},
 		"parts with their own size":       {aac16, hbrFMTP, split(true, true), 1024, 0},
@@ -214,16 +215,16 @@ func TestUnitsOfRFC3640(t *testing.T) {
 		"no markers":                      {aac16, hbrFMTP, unmarked, 1024, 0},
 		"interleaved":                     {aac16, hbrFMTP + ";maxDisplacement=9216", interleaved(), 1024, 0},
 		"interleaved without saying so":   {aac16, hbrFMTP, interleaved(), 1024, 0},
-		"ADTS in units":                   {aac16, hbrFMTP, each(1, 1024, func(u ...[]byte) []byte { return hbr(inADTS(u...)) }), 1024, 0},
-		"several in ADTS in a unit":       {aac16, hbrFMTP, each(6, 1024, func(u ...[]byte) []byte { return hbr(inADTS(u...)) }), 1024, 0},
+		"ADTS in units":                   {aac16, hbrFMTP, each(1, 1024, inUnit), 1024, 0},
+		"several in ADTS in a unit":       {aac16, hbrFMTP, each(6, 1024, inUnit), 1024, 0},
 		"ADTS alone":                      {aac16, hbrFMTP, each(6, 1024, inADTS), 1024, 0},
 		"no lengths":                      {aac16, "mode=AAC-hbr;config=1408", each(6, 1024, hbr), 1024, 0},
 		"nothing said":                    {aac16, "", each(6, 1024, hbr), 1024, 0},
 		"no lengths of indices":           {aac16, "mode=AAC-hbr;sizelength=13;config=1408", each(6, 1024, hbr), 1024, 0},
-		"low bit rate":                    {aac16, "mode=AAC-lbr;config=1408;sizelength=6;indexlength=2;indexdeltalength=2", each(6, 1024, low), 1024, 0},
+		"low bit rate":                    {aac16, allLow, each(6, 1024, low), 1024, 0},
 		"low bit rate, lengths not said":  {aac16, "mode=AAC-lbr;config=1408", each(6, 1024, low), 1024, 0},
 		"all fields of headers":           {aac16, "mode=generic;config=1408;" + allFields, each(6, 1024, everything), 1024, 0},
-		"units of one size":               {aac16, "mode=generic;config=1408;sizelength=0;constantsize=40;constantduration=1024", each(6, 1024, constant), 1024, 40},
+		"units of one size":               {aac16, allAlike, each(6, 1024, constant), 1024, 40},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -244,6 +245,12 @@ func TestUnitsOfRFC3640(t *testing.T) {
 		})
 	}
 }
+
+func withConfig(config string) string { return strings.Replace(hbrFMTP, "1408", config, 1) }
+
+const allAlike = "mode=generic;config=1408;sizelength=0;constantsize=40;constantduration=1024"
+
+const allLow = "mode=AAC-lbr;config=1408;sizelength=6;indexlength=2;indexdeltalength=2"
 
 const allFields = "sizeLength=16;indexLength=3;indexDeltaLength=3;CTSDeltaLength=14;DTSDeltaLength=10;randomAccessIndication=1;" +
 	"streamStateIndication=4;auxiliaryDataSizeLength=8"

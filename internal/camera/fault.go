@@ -23,8 +23,6 @@ var endings = []struct {
 		"correct the secret's MediaURI."},
 	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: " +
 		"lower the bitrate or the resolution of its stream."},
-	{errStall, health.SystemError, "The camera at %s keeps the connection open but sends no video: it is connected anew; " +
-		"restart it if this stays."},
 	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
 		"lower the bitrate of its stream."},
 	{errEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
@@ -33,8 +31,6 @@ var endings = []struct {
 	{errRedirects, health.UserError, "The camera at %s sends us from one address to the next: correct the secret's MediaURI."},
 	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: it is connected anew; " +
 		"restart it if this stays."},
-	{errTransport, health.SystemError, "The camera at %s does not send over the transport that was asked for: " +
-		"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto."},
 }
 
 // ending returns the sentence for a session that we ended, nil for another.
@@ -47,6 +43,35 @@ func ending(host string, err error) *health.Fault {
 	return nil
 }
 
+// fault is a sentence for the camera at a host, which knows what is set.
+func (e *transportError) fault(host string) *health.Fault {
+	if len(e.tried) == 1 {
+		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for, %v: "+
+			"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host, e.tried[0])
+	}
+	return health.SystemFault(codeCamera, e, "The camera at %s sends neither over TCP nor over UDP nor to a multicast group: "+
+		"restart it, and allow one of them in its settings.", host)
+}
+
+// stallFault is a sentence for a session in which no video came.
+func stallFault(host string, err error) *health.Fault {
+	var (
+		stranger *strangerError
+		only     *onlyTransportError
+	)
+	switch {
+	case errors.As(err, &stranger):
+		return health.UserFault(codeCamera, err, "The video of the camera at %s comes from %s, an address that the camera did not name, and is "+
+			"left out: if that one is the camera's, add ?source=any to the end of the secret's MediaURI.", host, stranger.from)
+	case errors.As(err, &only):
+		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but no video comes over %v: let it through "+
+			"the firewalls between, or set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host, only.transport)
+	default:
+		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but sends no video: it is connected anew; "+
+			"restart it if this stays.", host)
+	}
+}
+
 // faultOf turns the end of a session into a sentence. host is the camera's host and port;
 // nothing else of its URL is ever shown.
 func faultOf(host string, err error) *health.Fault {
@@ -55,16 +80,22 @@ func faultOf(host string, err error) *health.Fault {
 		answer      *statusError
 		login       *loginError
 		unsupported *unsupportedError
+		transport   *transportError
 	)
 	user := func(format string, args ...any) *health.Fault {
 		return health.UserFault(codeCamera, err, format, args...)
 	}
 	ended := ending(host, err)
+	if errors.Is(err, errStall) {
+		ended = stallFault(host, err)
+	}
 	switch {
 	case errors.As(err, &already):
 		return already
 	case errors.As(err, &login):
 		return login.fault(host)
+	case errors.As(err, &transport):
+		return transport.fault(host)
 	case errors.As(err, &answer):
 		return answerFault(host, answer)
 	case ended != nil:
@@ -132,9 +163,6 @@ func answerFault(host string, e *statusError) *health.Fault {
 		return health.UserFault(codeCamera, e, "The camera at %s does not let this user watch the stream: give the user the right to.", host)
 	case statusNotFound:
 		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
-	case statusTransport:
-		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for: "+
-			"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host)
 	case statusUnavailable, statusBandwidth:
 		return health.SystemFault(codeCamera, e, "The camera at %s has no session left for us: "+
 			"close other viewers, or raise its number of clients.", host)
@@ -155,14 +183,6 @@ func retryOf(err error) accessunit.Retry {
 		return accessunit.RetrySlowly
 	}
 	return accessunit.RetryUsual
-}
-
-// wrongTransport reports whether a session, of which so many frames were recorded, ended so that another transport may
-// help.
-func wrongTransport(err error, frames int64) bool {
-	var answer *statusError
-	return errors.Is(err, errTransport) || errors.Is(err, errStall) && frames == 0 ||
-		errors.As(err, &answer) && answer.code == statusTransport
 }
 
 // byCamera reports whether a session ended so that the camera hung up, or did not send any more.

@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -20,15 +21,23 @@ type receiver struct {
 	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
 	feed    *accessunit.Feed    // nil before begin
 	order   *accessunit.Reorder // of the video over UDP
+	video   reception.Source
+	audio   *sound              // nil: none is recorded
+	sound   *accessunit.Reorder // of the audio over UDP
+	heardOf reception.Source    // its packets
 	payload ratelimit.Limit
 	ssrc    uint32 // SSRC of the video
 	former  uint32 // the one before, if it had numbers of its own
 	changed time.Time
 }
 
-// begin begins a session whose access units have at most so many bytes.
-func (r *receiver) begin(c accessunit.Codec, maxBytes int) {
-	r.feed, r.order = accessunit.NewFeed(c, maxBytes, r.to), accessunit.NewReorder(r.push)
+// begin begins a session of these tracks, whose access units have at most so many bytes.
+func (r *receiver) begin(v video, a *sound, maxBytes int) {
+	r.feed, r.order = accessunit.NewFeed(v.codec, maxBytes, r.to), accessunit.NewReorder(r.push)
+	r.video.Clock = v.clock
+	if r.audio = a; a != nil {
+		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.stream.Clock
+	}
 }
 
 // begun reports whether a session has begun.
@@ -41,23 +50,30 @@ func (r *receiver) play(sequence uint16, timestamp uint32, announced bool) {
 			r.order.Announce(sequence, func() { r.feed.Expect(sequence, timestamp) })
 		}
 		r.order.Play()
+		if r.sound != nil {
+			r.sound.Play()
+		}
 	})
 }
 
 // progress gives up packets that are missing for long, and returns how far the video has come.
 func (r *receiver) progress() (p accessunit.Progress) {
 	r.locked(func() { r.order.Expire(r.now()) })
+	if r.sound != nil {
+		r.locked(func() { r.sound.Expire(r.now()) })
+	}
 	r.locked(func() { p = r.feed.Progress() })
 	return p
 }
 
-// end emits what is left when no more packets come; audio is nil when there is none.
-func (r *receiver) end(audio *sound) {
-	if audio != nil {
-		r.locked(func() { audio.end(r.to, r.now()) })
-	}
+// end emits what is left when no more packets come.
+func (r *receiver) end() {
 	r.locked(r.order.Play) // should the camera not have answered
 	r.feed.Contain(r.order.Flush)
+	if r.sound != nil {
+		r.locked(func() { r.sound.Play(); r.sound.Flush() })
+		r.locked(func() { r.audio.end(r.to, r.now()) })
+	}
 	r.feed.Flush()
 }
 
@@ -82,12 +98,18 @@ func (r *receiver) locked(do func()) {
 func (r *receiver) takeTCP(p *rtp.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.push(packetOf(p), r.now())
+	now := r.now()
+	r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+	r.push(packetOf(p), now)
 }
 
 // takeUDP takes a packet of the video, in whatever order they come.
 func (r *receiver) takeUDP(p *rtp.Packet) {
-	r.locked(func() { r.order.Push(packetOf(p), r.now()) })
+	r.locked(func() {
+		now := r.now()
+		r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.order.Push(packetOf(p), now)
+	})
 }
 
 // push takes the next packet of the video in order. The feed contains panics by itself, as it counts
@@ -123,18 +145,72 @@ func (r *receiver) changeSSRC(p accessunit.Packet, now time.Time) {
 func (r *receiver) takeReport(p rtcp.Packet) {
 	r.locked(func() {
 		r.count(p.MarshalSize())
-		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == r.ssrc {
+		report, ok := p.(*rtcp.SenderReport)
+		if !ok {
+			return
+		}
+		r.video.SenderReport(report.SSRC, report.NTPTime, r.now())
+		if report.SSRC == r.ssrc {
 			r.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
 		}
 	})
 }
 
-// takeAudio takes a packet of an audio track.
-func (r *receiver) takeAudio(a *sound, p *rtp.Packet) {
+// takeAudioReport takes what comes over RTCP beside the audio.
+func (r *receiver) takeAudioReport(p rtcp.Packet) {
 	r.locked(func() {
-		r.count(len(p.Payload))
-		a.take(p, r.to, r.now())
+		r.count(p.MarshalSize())
+		if report, ok := p.(*rtcp.SenderReport); ok {
+			r.heardOf.SenderReport(report.SSRC, report.NTPTime, r.now())
+		}
 	})
+}
+
+// takeAudioTCP takes a packet of the audio.
+func (r *receiver) takeAudioTCP(p *rtp.Packet) {
+	r.locked(func() {
+		now := r.now()
+		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.pushAudio(packetOf(p), now)
+	})
+}
+
+// takeAudioUDP takes a packet of the audio, in whatever order they come.
+func (r *receiver) takeAudioUDP(p *rtp.Packet) {
+	r.locked(func() {
+		now := r.now()
+		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.sound.Push(packetOf(p), now)
+	})
+}
+
+// pushAudio takes the next packet of the audio in order.
+func (r *receiver) pushAudio(p accessunit.Packet, now time.Time) {
+	r.count(len(p.Payload))
+	r.audio.take(p, r.to, now)
+}
+
+// report makes the receiver report of the video, or else of the audio, under an SSRC of ours.
+func (r *receiver) report(ofVideo bool, ours uint32) (report rtcp.CompoundPacket, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	of := &r.heardOf
+	if ofVideo {
+		of = &r.video
+	}
+	return of.Report(ours, reportName, r.now())
+}
+
+// takeForeign takes note of packets of others than the source of a track.
+func (r *receiver) takeForeign(packets int64, from string, stranger bool) {
+	r.locked(func() { r.to.Foreign(packets, from, stranger) })
+}
+
+// heard reports whether a packet of the video came.
+func (r *receiver) heard() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.video.Started()
 }
 
 // takeUnreadable takes note of a packet that the library cannot read or has no track for.

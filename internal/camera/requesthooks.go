@@ -17,6 +17,7 @@ import (
 
 // memory is what is known of a camera from the sessions before.
 type memory struct {
+	transport transport // that worked, or is tried next
 	password  auth.Memory
 	keepalive keepalive.Memory
 }

@@ -19,13 +19,13 @@ import (
 
 // video is the track of a camera that is recorded.
 type video struct {
-	media   *description.Media
-	channel int // of its RTP packets, once it is set up
-	format  format.Format
-	clock   int            // ticks of RTP per second: the format may say otherwise
-	early   []*earlyFormat // of all payload types of the codec
-	codec   accessunit.Codec
-	sets    [][]byte // of the session description
+	media    *description.Media
+	delivery *delivery // once it is set up
+	format   format.Format
+	clock    int            // ticks of RTP per second: the format may say otherwise
+	early    []*earlyFormat // of all payload types of the codec
+	codec    accessunit.Codec
+	sets     [][]byte // of the session description
 }
 
 // chooseVideo takes the video that is described, if there is one that can be recorded.
@@ -44,12 +44,12 @@ func chooseVideo(desc *description.Session, described answer.Described) (v video
 
 // sound is the track of a camera's audio that is recorded beside its video.
 type sound struct {
-	media   *description.Media
-	channel int // of its RTP packets, once it is set up
-	format  format.Format
-	early   *earlyFormat
-	stream  audio.Stream
-	reader  *audio.Reader
+	media    *description.Media
+	delivery *delivery // once it is set up
+	format   format.Format
+	early    *earlyFormat
+	stream   audio.Stream
+	reader   *audio.Reader
 }
 
 // chooseAudio takes the audio that is described, if there is one that can be recorded.
@@ -73,6 +73,14 @@ func (a *sound) track() *accessunit.AudioTrack {
 	return a.learned()
 }
 
+// deliveryOrNone is how it comes, nil when there is none.
+func (a *sound) deliveryOrNone() *delivery {
+	if a == nil {
+		return nil
+	}
+	return a.delivery
+}
+
 // learned is the audio when something else is known of it than before, else nil.
 func (a *sound) learned() *accessunit.AudioTrack {
 	f, fresh := a.reader.Format()
@@ -83,10 +91,8 @@ func (a *sound) learned() *accessunit.AudioTrack {
 }
 
 // take hands on what a packet completes.
-func (a *sound) take(p *rtp.Packet, to accessunit.Sink, now time.Time) {
-	frames, lost := a.reader.Read(audio.Packet{
-		Sequence: p.SequenceNumber, Timestamp: p.Timestamp, Marker: p.Marker, Payload: p.Payload, SSRC: p.SSRC,
-	})
+func (a *sound) take(p accessunit.Packet, to accessunit.Sink, now time.Time) {
+	frames, lost := a.reader.Read(audio.Packet(p))
 	if lost > 0 {
 		to.AudioLost(int64(lost))
 	}
@@ -128,7 +134,7 @@ func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
 	return e.Format.PTSEqualsDTS(p)
 }
 
-// noChannel is that of a medium that comes over UDP.
+// noChannel is that of a medium that the library does not play.
 const noChannel = -1
 
 // channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
 // Options says what kind of camera to be. The zero value is an H.264 camera of 1920x1080 and
@@ -32,6 +34,10 @@ type Options struct {
 	Film           []byte  // Annex B film to play instead of the clip, H.264 or, with HEVC, H.265; without B-frames
 	Audio          string  // AudioAAC, AudioMuLaw or AudioALaw; default none
 
+	// Like is a camera whose answers and packets a file describes; none: one as the other options say. It decides on films,
+	// sounds, rates and logins that it names, and takes the place of the Oddities of answers and packets.
+	Like *script.File
+
 	Oddities
 }
 
@@ -44,13 +50,19 @@ type Camera struct {
 	controls controls
 
 	life   sync.Mutex // held while plugging and unplugging
-	server *server    // nil when unplugged
+	server plugged    // nil when unplugged
 	closed bool
 
 	mu       sync.Mutex
 	sessions []*session
 
 	wiring sync.Mutex // of all sessions, for Oddities.Wire
+}
+
+// plugged is the RTSP side of a camera that is plugged in.
+type plugged interface {
+	close() // ends all sessions and frees the ports
+	drop()  // ends all sessions, and returns when they have ended
 }
 
 // ErrClosed is returned for a camera that has been closed.
@@ -60,6 +72,11 @@ var ErrClosed = errors.New("the camera is closed")
 func Start(o Options) (*Camera, error) {
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
+	}
+	if o.Like != nil {
+		if err := o.like(); err != nil {
+			return nil, err
+		}
 	}
 	if o.FPS == 0 {
 		o.FPS = 25
@@ -128,6 +145,9 @@ func (o Options) clips() ([]*clip, error) {
 		return nil, err
 	}
 	clips := []*clip{big, small}
+	if o.Like != nil && o.Like.Film == "h264-720" {
+		clips = []*clip{small, big}
+	}
 	for _, c := range clips {
 		if own := c.size() * 8 * o.FPS; o.Bitrate != 0 && own > float64(o.Bitrate) {
 			return nil, fmt.Errorf("the clip alone has %.0f bits/s, more than the bitrate of %d", own, o.Bitrate)
@@ -190,6 +210,10 @@ func (c *Camera) Plug() error {
 	listener, err := net.Listen("tcp", c.port.address.String())
 	if err != nil {
 		return fmt.Errorf("the camera cannot listen: %w", err)
+	}
+	if c.options.Like != nil {
+		c.server = c.serveLike(listener)
+		return nil
 	}
 	s, err := serve(c, listener)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/wire"
 )
 
 const path = "/live"
@@ -52,7 +54,7 @@ func serve(camera *Camera, listener net.Listener) (*server, error) {
 		s.rtsp.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}
 	}
 	if !camera.options.NoUDP {
-		rtpConn, rtcpConn, err := listenUDPPair(listener.Addr().(*net.TCPAddr).IP)
+		rtpConn, rtcpConn, err := wire.ListenUDPPair(listener.Addr().(*net.TCPAddr).IP)
 		if err != nil {
 			listener.Close()
 			return nil, err

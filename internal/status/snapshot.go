@@ -1,5 +1,5 @@
-// Package status owns what the agent says of itself: the snapshot of all streams, the local API
-// on a unix socket that serves it, its client, and the table a person reads. It must not know how
+// Package status owns what the agent says of itself: the snapshot of all streams, its verdict
+// and the table a person reads; package localapi serves it. It must not know how
 // recording, uploading or configuring is done: it reads health, the store's sums and a list of streams.
 package status
 
@@ -92,6 +92,7 @@ type Recorder struct {
 	FramesLost     int64     `json:"framesLost"`
 	AudioLost      int64     `json:"audioFramesLost,omitempty"`
 	AudioMissing   int64     `json:"audioPacketsLost,omitempty"`
+	ForeignPackets int64     `json:"foreignPackets,omitempty"`
 	Gaps           int64     `json:"gaps"`
 	Reconnects     int64     `json:"reconnects"`
 	// SecretRead is when the secret with the camera's URL was last read with success, also before a restart.

@@ -1,0 +1,222 @@
+package localapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+// Client speaks to the local API of a running agent.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// requestTimeout bounds a call: the agent answers from memory.
+const requestTimeout = 5 * time.Second
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 64 << 20
+
+// NewClient returns a client for the agent behind that socket.
+func NewClient(socket string) *Client {
+	var d net.Dialer
+	return &Client{socket: socket, http: &http.Client{
+		Timeout: requestTimeout,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return d.DialContext(ctx, "unix", socket)
+			},
+		},
+	}}
+}
+
+// ErrNotRunning means that nobody answers on the socket.
+var ErrNotRunning = errors.New("no agent is running")
+
+// Status fetches the snapshot. It fails with ErrNotRunning when there is no agent.
+func (c *Client) Status(ctx context.Context) (s status.Snapshot, err error) {
+	err = c.json(ctx, http.MethodGet, pathStatus, &s)
+	return s, err
+}
+
+// Settings fetches the settings in effect.
+func (c *Client) Settings(ctx context.Context) (list []Setting, err error) {
+	err = c.json(ctx, http.MethodGet, pathSettings, &list)
+	return list, err
+}
+
+// ReadSecrets has the agent read the cameras' secrets again at once; it does not wait for that.
+func (c *Client) ReadSecrets(ctx context.Context) error {
+	_, err := c.call(ctx, http.MethodPost, pathReadSecrets, "")
+	return err
+}
+
+// Metrics fetches the Prometheus text.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	return c.call(ctx, http.MethodGet, pathMetrics, "")
+}
+
+// LogLevel asks what is logged.
+func (c *Client) LogLevel(ctx context.Context) (string, error) {
+	answer, err := c.call(ctx, http.MethodGet, pathLogLevel, "")
+	return strings.TrimSpace(string(answer)), err
+}
+
+// SetLogLevel changes what is logged until the agent ends, and returns the level now in effect.
+func (c *Client) SetLogLevel(ctx context.Context, level string) (string, error) {
+	answer, err := c.call(ctx, http.MethodPut, pathLogLevel, level)
+	return strings.TrimSpace(string(answer)), err
+}
+
+// reloadTimeout bounds a reload, in which recordings may have to end. systemd waits 90 s for one.
+const reloadTimeout = 80 * time.Second
+
+// Reload has the agent read its settings again.
+func (c *Client) Reload(ctx context.Context) (done Reloaded, err error) {
+	// An agent that does not answer at all is found out before the long wait.
+	if _, err := c.LogLevel(ctx); err != nil {
+		return done, err
+	}
+	patient := *c.http
+	patient.Timeout = reloadTimeout
+	err = (&Client{socket: c.socket, http: &patient}).json(ctx, http.MethodPost, pathReload, &done)
+	return done, err
+}
+
+// deleteTimeout bounds a deletion, which waits for those who read the stream.
+const deleteTimeout = 10 * time.Minute
+
+// DeleteStream has the agent delete all recordings of a stream that is not configured.
+func (c *Client) DeleteStream(ctx context.Context, stream string) (done DeletedStream, err error) {
+	// An agent that does not answer at all is found out before the long wait.
+	if _, err := c.LogLevel(ctx); err != nil {
+		return done, err
+	}
+	patient := *c.http
+	patient.Timeout = deleteTimeout
+	answer, err := (&Client{socket: c.socket, http: &patient}).call(ctx, http.MethodPost, pathDeleteStream, stream)
+	if err == nil {
+		err = json.Unmarshal(answer, &done)
+	}
+	return done, err
+}
+
+func (c *Client) json(ctx context.Context, method, path string, into any) error {
+	answer, err := c.call(ctx, method, path, "")
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("cannot read the answer of the agent on %s: %w", c.socket, err)
+	}
+	health.CleanAll(into) // an agent of before does not
+	return nil
+}
+
+func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.failed(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	switch {
+	case err != nil:
+		return nil, c.failed(err)
+	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusForbidden:
+		return nil, errors.New(strings.TrimSpace(string(answer)))
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("the agent on %s answered %s", c.socket, resp.Status)
+	}
+	return answer, nil
+}
+
+// failed says why there was no answer.
+func (c *Client) failed(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nobody answers on %s; start it, or name its socket with --socket", ErrNotRunning, c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("may not open %s: run as root or as a member of the agent's group", c.socket)
+	case neterr.IsTimeout(err):
+		return fmt.Errorf("the agent on %s does not answer within %s: see its log; "+
+			"`systemctl restart kvs-edge-agent` starts it again", c.socket, humanize.Span(c.http.Timeout))
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	default:
+		return fmt.Errorf("cannot ask the agent on %s: %w", c.socket, withoutURL(err))
+	}
+}
+
+// withoutURL takes the request's address off an error: it is made up, as a socket has none.
+func withoutURL(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
+}
+
+// Upload asks the agent for an upload and passes on how far it is, until its end.
+func (c *Client) Upload(ctx context.Context, r UploadRequest, each func(UploadProgress)) error {
+	// An agent that does not answer at all is found out before the wait without end.
+	if _, err := c.LogLevel(ctx); err != nil {
+		return err
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+pathUpload, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	lasting := *c.http
+	lasting.Timeout = 0 // an upload takes as long as it takes
+	resp, err := lasting.Do(req)
+	if err != nil {
+		return c.failed(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		return fmt.Errorf("the agent on %s answered %s: %s", c.socket, resp.Status, strings.TrimSpace(string(text)))
+	}
+	for lines := json.NewDecoder(resp.Body); ; {
+		var p UploadProgress
+		if err := lines.Decode(&p); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("the agent went away before the upload was done: %w", err)
+		}
+		if p.Error != "" {
+			return errors.New(p.Error)
+		}
+		each(p)
+		if p.Finished {
+			return nil
+		}
+	}
+}

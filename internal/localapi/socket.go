@@ -1,0 +1,159 @@
+package localapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// CodeSocket is the condition of a socket that somebody removed and that cannot be made again.
+const CodeSocket = "local-api"
+
+const scopeSocket health.Scope = "socket"
+
+// watchSocket is how often the socket's file is looked at.
+const watchSocket = 2 * time.Second
+
+// socket is a listener on a unix socket whose file is made again when somebody removes it.
+type socket struct {
+	path string
+
+	mu      sync.Mutex
+	current *net.UnixListener
+	file    fs.FileInfo // of current
+	closed  bool
+}
+
+// listen binds the socket; see NewServer.
+func listen(path string) (*socket, error) {
+	s := &socket{path: path}
+	return s, s.bind()
+}
+
+// bind makes the socket's file, and listens on it in place of the one before.
+func (s *socket) bind() error {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o750); err != nil {
+		return unusable(err)
+	}
+	if conn, err := net.DialTimeout("unix", s.path, time.Second); err == nil {
+		_ = conn.Close()
+		return fmt.Errorf("cannot open the local API: another agent answers on %s; stop it or set AWS_KVS_EDGE_SOCKET", s.path)
+	}
+	if info, err := os.Lstat(s.path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("cannot open the local API: %s is there and is no socket; set AWS_KVS_EDGE_SOCKET to another path", s.path)
+	}
+	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unusable(err)
+	}
+	next, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.path, Net: "unix"})
+	if err != nil {
+		return unusable(err)
+	}
+	err = os.Chmod(s.path, socketMode)
+	file, statErr := os.Lstat(s.path)
+	if err = errors.Join(err, statErr); err != nil {
+		_ = next.Close()
+		return unusable(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return next.Close()
+	}
+	before := s.current
+	s.current, s.file = next, file
+	if before != nil {
+		before.SetUnlinkOnClose(false) // what has its name now is another one
+		_ = before.Close()
+	}
+	return nil
+}
+
+// inPlace reports whether the socket's file is the one that is listened on.
+func (s *socket) inPlace() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := os.Lstat(s.path)
+	return s.closed || err == nil && os.SameFile(info, s.file) || err != nil && !errors.Is(err, fs.ErrNotExist)
+}
+
+// watch makes the socket again when its file is gone, until ctx ends.
+func (s *socket) watch(ctx context.Context, component *health.Component, log *zap.Logger) {
+	ticker := time.NewTicker(watchSocket)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if s.inPlace() {
+			component.OK(scopeSocket)
+			continue
+		}
+		err := s.bind()
+		if err == nil {
+			component.OK(scopeSocket)
+			log.Warn("somebody removed the socket of the local API: it is made again", zap.String("socket", s.path))
+			continue
+		}
+		fault := health.UserFault(CodeSocket, err,
+			"The socket %s of the local API was removed and cannot be made again, so that kvs-edge-agent status and reload do not work: move "+
+				"away what is in its place, and let the agent's user write to its directory.", s.path)
+		if component.Report(scopeSocket, health.Degraded, fault) {
+			log.Error("cannot make the socket of the local API again", zap.String("code", fault.Code), zap.String("socket", s.path), zap.Error(err))
+		}
+	}
+}
+
+// Accept implements net.Listener.
+func (s *socket) Accept() (net.Conn, error) {
+	for {
+		s.mu.Lock()
+		l := s.current
+		s.mu.Unlock()
+		conn, err := l.Accept()
+		if err == nil {
+			return conn, nil
+		}
+		s.mu.Lock()
+		replaced := l != s.current && !s.closed
+		s.mu.Unlock()
+		if !replaced {
+			return nil, err
+		}
+	}
+}
+
+// Close implements net.Listener. It removes the file, if that is still the listener's own.
+func (s *socket) Close() error {
+	own := s.inPlace()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.current.SetUnlinkOnClose(own)
+	return s.current.Close()
+}
+
+// Addr implements net.Listener.
+func (s *socket) Addr() net.Addr { return &net.UnixAddr{Name: s.path, Net: "unix"} }
+
+// socketMode lets the agent's user and group speak to it, and nobody else.
+const socketMode = 0o660
+
+// maxSocketPath is what fits sockaddr_un on Linux, less the closing zero.
+const maxSocketPath = 107
+
+func unusable(err error) error {
+	return fmt.Errorf("cannot open the local API: %w; set AWS_KVS_EDGE_SOCKET to a path that the agent's user may write to", err)
+}
