@@ -19,8 +19,11 @@ type Choice struct {
 type Chosen struct {
 	Track
 	Format          // the first that can be played
-	Same   []Format // others of its codec in the same track
+	Others []Format // others in the same track that can be, too
 }
+
+// Formats are all that can be played.
+func (c Chosen) Formats() []Format { return append([]Format{c.Format}, c.Others...) }
 
 // playsVideo reports whether the format is video that can be played.
 func (f Format) playsVideo() bool { return f.Codec == H264 || f.Codec == H265 }
@@ -80,9 +83,16 @@ func (d Description) pick(kind, back string, plays func(Format) bool) (chosen *C
 func (t Track) chosen(first Format) *Chosen {
 	c := &Chosen{Track: t, Format: first}
 	for _, f := range t.Formats {
-		if f.Codec == first.Codec && f.PayloadType != first.PayloadType {
-			c.Same = append(c.Same, f)
+		video := first.playsVideo() && f.playsVideo()
+		if (f.Codec == first.Codec || video) && f.PayloadType != first.PayloadType {
+			c.Others = append(c.Others, f)
 		}
 	}
 	return c
+}
+
+// SameStream reports whether packets of two formats can follow each other.
+func (f Format) SameStream(other Format) bool {
+	return f.Codec == other.Codec && f.Clock == other.Clock && f.Interleaving() == other.Interleaving() &&
+		slices.EqualFunc(f.ParameterSets(), other.ParameterSets(), slices.Equal[[]byte])
 }
