@@ -29,19 +29,19 @@ type receiver struct {
 	order   *accessunit.Reorder // of the video over UDP
 	types   payloadTypes        // of the video
 	video   reception.Source
-	audio   *audio              // nil: none is recorded
+	audio   *sound              // nil: none is recorded
 	sound   *accessunit.Reorder // of the audio over UDP
 	heardOf reception.Source    // its packets
 	payload ratelimit.Limit
 }
 
 // begin begins a session of these tracks, whose access units have at most so many bytes.
-func (r *receiver) begin(v video, a *audio, maxBytes int) {
+func (r *receiver) begin(v video, a *sound, maxBytes int) {
 	r.feed, r.order = accessunit.NewFeed(v.codec, maxBytes, r.to), accessunit.NewReorder(r.push)
 	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
 	r.video.Clock = v.clock
 	if r.audio = a; a != nil {
-		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.about.Rate
+		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.stream.Clock
 	}
 }
 
@@ -78,6 +78,7 @@ func (r *receiver) end() {
 	r.feed.Contain(r.order.Flush)
 	if r.sound != nil {
 		r.locked(func() { r.sound.Play(); r.sound.Flush() })
+		r.locked(func() { r.audio.end(r.to, r.now()) })
 	}
 	r.feed.Flush()
 }
@@ -207,7 +208,7 @@ func (r *receiver) takeAudioUDP(p *rtp.Packet) {
 // pushAudio takes the next packet of the audio in order.
 func (r *receiver) pushAudio(p accessunit.Packet, now time.Time) {
 	r.count(len(p.Payload))
-	r.audio.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, now) })
+	r.audio.take(p, r.to, now)
 }
 
 // report makes the receiver report of the video, or else of the audio, under an SSRC of ours.

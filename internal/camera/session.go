@@ -47,7 +47,7 @@ type session struct {
 
 	// What was set up.
 	video video
-	audio *audio // nil: none is recorded
+	audio *sound // nil: none is recorded
 
 	audioRefused bool // it does not send the audio when it is asked to
 
@@ -191,7 +191,7 @@ func (s *session) setUp() error {
 }
 
 // setUpAudio returns nil when no audio is to be recorded, or none can be.
-func (s *session) setUpAudio(desc *description.Session, described answer.Described) *audio {
+func (s *session) setUpAudio(desc *description.Session, described answer.Described) *sound {
 	if s.NoAudio {
 		return nil
 	}
