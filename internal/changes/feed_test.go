@@ -254,3 +254,20 @@ func TestAFeedFollowsTheAgent(t *testing.T) {
 		}
 	})
 }
+
+func FuzzPosition(f *testing.F) {
+	for _, text := range []string{"dn6chsx8y6mt-157", "x-1", "-", "--1", "x-18446744073709551615", "x-18446744073709551616", ""} {
+		f.Add(text)
+	}
+	h := newHub()
+	h.feed.Compare()
+	f.Fuzz(func(t *testing.T, text string) {
+		p, ok := ParsePosition(text)
+		if again, still := ParsePosition(p.String()); ok && (!still || again != p) {
+			t.Errorf("%q is %v, and that is %v", text, p, again)
+		}
+		if list, ok := h.feed.After(p); ok && len(list) > 0 {
+			t.Errorf("after %q there are %d changes", text, len(list))
+		}
+	})
+}
