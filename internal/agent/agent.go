@@ -15,6 +15,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camerasecret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/cloudwatch"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
@@ -117,9 +118,10 @@ func (a *Agent) serve() (err error) {
 	if err := a.export.serve(a.settings().MetricsAddress); err != nil {
 		return err
 	}
+	a.changes = changes.New(changes.Options{Snapshot: a.collector.Snapshot, Watch: a.health.Watch, Now: time.Now})
 	a.api, err = localapi.NewServer(localapi.Options{
 		Socket: a.settings().Socket, Component: a.health.Component("", health.JobAPI), Log: a.log,
-		Agent: a.served(),
+		Agent: a.served(), Store: a.store,
 	})
 	return err
 }
@@ -127,7 +129,7 @@ func (a *Agent) serve() (err error) {
 // served is what the agent answers and does over the local API.
 func (a *Agent) served() localapi.Agent {
 	served := localapi.Agent{
-		Snapshot: a.collector.Snapshot, Metrics: a.export.handler,
+		Snapshot: a.collector.Snapshot, Changes: a.changes, Configured: a.streams.names, Metrics: a.export.handler,
 		Settings:     func() []localapi.Setting { return a.settings().Table(a.o.Initial.Lookup) },
 		ReadSecrets:  func() { a.config.cameras.ReadNow() },
 		Reload:       a.Reload,
@@ -312,6 +314,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Comparing the hub's clock", health.JobCloud, watchClock(a.health.Component("", health.JobCloud), a.log, a.hubClock.Ahead)),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
+		a.supervised("Following what changes", health.JobAPI, a.changes.Run),
 		a.supervised("The local API", health.JobAPI, a.api.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
 		a.supervised("Telling systemd that the agent lives", health.JobAPI, a.systemd.run),
