@@ -101,5 +101,6 @@ func (f *Files) reportOthers(others int) {
 		return
 	}
 	f.report(scopeOthers, health.Degraded, health.UserFault(codeDirectory, nil,
-		"The directory %s has more than %d stream files; %s are not read: remove those that nobody needs.", f.o.Dir, maxFiles, humanize.Count(others, "file")))
+		"The directory %s has more than %d stream files; %s are not read: remove those that nobody needs.",
+		f.o.Dir, maxFiles, humanize.Count(others, "file")))
 }
