@@ -28,9 +28,10 @@ const (
 	scopeState     health.Scope = "stream-file-state"
 )
 
-func fileCode(name string) string { return codeFile + "/" + name }
+// fileCode has the file's name as it may be shown: whoever writes to the directory chose it.
+func fileCode(name string) string { return codeFile + "/" + health.Clean(name, health.MaxPart) }
 
-func fileScope(name string) health.Scope { return health.Scope(fileCode(name)) }
+func fileScope(name string) health.Scope { return health.Scope(codeFile + "/" + name) }
 
 // report sets the condition of a scope, and logs it when it is new.
 func (f *Files) report(scope health.Scope, severity health.Severity, fault *health.Fault) {
