@@ -25,6 +25,7 @@ type memory struct {
 	webPassword auth.Memory // of the web server that its RTSP goes through
 	carrier     carrierMemory
 	keepalive   keepalive.Memory
+	videoType   uint8 // the payload type of a format that came in place of the chosen one
 }
 
 // requestHooks do what the library leaves out: they answer challenges, find the keepalive that a camera takes, let a camera
