@@ -113,7 +113,7 @@ func (s *session) dialStream(ctx context.Context, address string, secure bool) (
 // trust says whom to trust at a host and port.
 func (s *session) trust(address string) handshake.Options {
 	host, _, _ := net.SplitHostPort(address)
-	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots}
+	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots, Tunnel: s.over.tunnel}
 }
 
 // keyValid reports whether the library can read the key of a description.
