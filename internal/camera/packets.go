@@ -21,6 +21,9 @@ type receiver struct {
 	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
 	feed    *accessunit.Feed    // nil before begin
 	order   *accessunit.Reorder // of the video over UDP
+	arrived accessunit.Packet   // that sort puts in order
+	arrival time.Time           // of it
+	sort    func()              // made once, as each would be an allocation
 	video   reception.Source
 	audio   *audio              // nil: none is recorded
 	sound   *accessunit.Reorder // of the audio over UDP
@@ -34,6 +37,11 @@ type receiver struct {
 // begin begins a session of these tracks, whose access units have at most so many bytes.
 func (r *receiver) begin(v video, a *audio, maxBytes int) {
 	r.feed, r.order = accessunit.NewFeed(v.codec, maxBytes, r.to), accessunit.NewReorder(r.push)
+	r.sort = func() {
+		p := r.arrived
+		r.video.Add(p.SSRC, p.Sequence, p.Timestamp, r.arrival)
+		r.order.Push(p, r.arrival)
+	}
 	r.video.Clock = v.clock
 	if r.audio = a; a != nil {
 		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.about.Rate
@@ -104,11 +112,10 @@ func (r *receiver) takeTCP(p *rtp.Packet) {
 
 // takeUDP takes a packet of the video, in whatever order they come.
 func (r *receiver) takeUDP(p *rtp.Packet) {
-	r.locked(func() {
-		now := r.now()
-		r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
-		r.order.Push(packetOf(p), now)
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.arrived, r.arrival = packetOf(p), r.now()
+	r.feed.Contain(r.sort)
 }
 
 // push takes the next packet of the video in order. The feed contains panics by itself, as it counts
