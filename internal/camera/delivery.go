@@ -196,11 +196,14 @@ func (s *session) start(d *delivery, takeRTP func(*rtp.Packet), takeReport func(
 	} else {
 		var packet rtp.Packet
 		d.config.TakeRTP = func(datagram []byte) {
-			if packet.Unmarshal(datagram) != nil {
+			if packet.Unmarshal(datagram[cutExtension(datagram):]) != nil {
 				d.config.Unfit()
 				return
 			}
 			takeRTP(&packet)
+		}
+		if d == s.video.delivery {
+			d.config.TakeOthers = d.config.TakeRTP
 		}
 		d.config.TakeRTCP = func(datagram []byte) {
 			reports, err := rtcp.Unmarshal(datagram)

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
@@ -80,6 +81,9 @@ func faultOf(host string, err error) *health.Fault {
 		answer      *statusError
 		login       *loginError
 		unsupported *unsupportedError
+		undeclared  *undeclaredError
+		other       *otherFormatError
+		undefined   payload.UndefinedError
 		transport   *transportError
 	)
 	user := func(format string, args ...any) *health.Fault {
@@ -105,6 +109,14 @@ func faultOf(host string, err error) *health.Fault {
 	case errors.As(err, &unsupported):
 		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: "+
 			"set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
+	case errors.As(err, &undeclared):
+		return user("The camera at %s sends RTP packets of payload type %d, which it did not describe, and no video that it did: "+
+			"restart the camera, and update its firmware if this stays.", host, undeclared.payloadType)
+	case errors.As(err, &other):
+		return health.SystemFault(codeCamera, err, "The camera at %s sends another of the formats that it describes: it is connected anew.", host)
+	case errors.As(err, &undefined):
+		return user("The camera at %s sends its video in RTP payloads of type %d, which %s does not define: "+
+			"update its firmware, or set its stream to another codec.", host, undefined.Type, undefined.Codec)
 	case errors.Is(err, errNoKeyframe):
 		return user("The camera at %s sent no keyframe within %v, and nothing can be recorded without one: "+
 			"set its keyframe (I-frame) interval to a few seconds.", host, accessunit.ProbeMost)

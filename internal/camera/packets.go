@@ -1,13 +1,16 @@
 package camera
 
 import (
+	"errors"
 	"sync"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
@@ -20,28 +23,24 @@ type receiver struct {
 
 	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
 	feed    *accessunit.Feed    // nil before begin
+	track   *sequence.Track     // the packets of the video as they come
+	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
-	arrived accessunit.Packet   // that sort puts in order
-	arrival time.Time           // of it
-	sort    func()              // made once, as each would be an allocation
+	arrived *rtp.Packet         // over UDP, for takeOne
+	takeOne func()              // made once, as each would be an allocation
+	types   payloadTypes        // of the video
 	video   reception.Source
 	audio   *audio              // nil: none is recorded
 	sound   *accessunit.Reorder // of the audio over UDP
 	heardOf reception.Source    // its packets
 	payload ratelimit.Limit
-	ssrc    uint32 // SSRC of the video
-	former  uint32 // the one before, if it had numbers of its own
-	changed time.Time
 }
 
 // begin begins a session of these tracks, whose access units have at most so many bytes.
 func (r *receiver) begin(v video, a *audio, maxBytes int) {
 	r.feed, r.order = accessunit.NewFeed(v.codec, maxBytes, r.to), accessunit.NewReorder(r.push)
-	r.sort = func() {
-		p := r.arrived
-		r.video.Add(p.SSRC, p.Sequence, p.Timestamp, r.arrival)
-		r.order.Push(p, r.arrival)
-	}
+	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
+	r.takeOne = func() { r.take(r.arrived) }
 	r.video.Clock = v.clock
 	if r.audio = a; a != nil {
 		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.about.Rate
@@ -76,6 +75,7 @@ func (r *receiver) progress() (p accessunit.Progress) {
 
 // end emits what is left when no more packets come.
 func (r *receiver) end() {
+	r.locked(r.track.Flush)
 	r.locked(r.order.Play) // should the camera not have answered
 	r.feed.Contain(r.order.Flush)
 	if r.sound != nil {
@@ -101,29 +101,58 @@ func (r *receiver) locked(do func()) {
 	r.feed.Contain(do)
 }
 
-// takeTCP takes a packet of the video.
+// takeTCP takes a packet that came on the channel of the video.
 func (r *receiver) takeTCP(p *rtp.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.now()
-	r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
-	r.push(packetOf(p), now)
+	r.take(p)
 }
 
-// takeUDP takes a packet of the video, in whatever order they come.
+// takeUDP takes a packet that came to the port of the video, in whatever order they come.
 func (r *receiver) takeUDP(p *rtp.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.arrived, r.arrival = packetOf(p), r.now()
-	r.feed.Contain(r.sort)
+	r.arrived, r.udp = p, true
+	r.feed.Contain(r.takeOne)
+}
+
+// take takes a packet that is one of the video, unless its payload type is another.
+func (r *receiver) take(p *rtp.Packet) {
+	now := r.now()
+	ours, err := r.types.take(p.PayloadType, now)
+	switch {
+	case err != nil:
+		r.fail(err)
+	case ours:
+		r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.track.Push(packetOf(p), now)
+	default:
+		r.video.Pass(p.SSRC, p.SequenceNumber)
+		r.track.Pass(p.SSRC, p.SequenceNumber, now)
+		r.count(len(p.Payload))
+	}
+}
+
+// pushNumbered takes the next packet of the video, whose number says what is missing.
+func (r *receiver) pushNumbered(p accessunit.Packet, now time.Time) {
+	if r.udp {
+		r.order.Push(p, now)
+	} else {
+		r.push(p, now)
+	}
+}
+
+// restart goes on to a source with numbers of its own, of which the next is the first.
+func (r *receiver) restart(number uint16) {
+	if r.udp {
+		r.order.Restart()
+	}
+	r.feed.ChangeSSRC(number)
 }
 
 // push takes the next packet of the video in order. The feed contains panics by itself, as it counts
 // what they cost.
 func (r *receiver) push(p accessunit.Packet, now time.Time) {
-	if p.SSRC != r.ssrc {
-		r.changeSSRC(p, now)
-	}
 	err := r.feed.Push(p, now)
 	if err == nil && r.payload.Exceeds(int64(len(p.Payload)), now) {
 		err = errFlood
@@ -131,20 +160,6 @@ func (r *receiver) push(p accessunit.Packet, now time.Time) {
 	if err != nil {
 		r.fail(err)
 	}
-}
-
-// ssrcLife is how long an encoder goes on with an SSRC at least.
-const ssrcLife = time.Second
-
-// changeSSRC goes on to another one. Two that alternate are an old session's and ours.
-func (r *receiver) changeSSRC(p accessunit.Packet, now time.Time) {
-	if r.feed.ChangeSSRC(p.Sequence) {
-		if p.SSRC == r.former && now.Sub(r.changed) < ssrcLife {
-			r.fail(errStale)
-		}
-		r.former, r.changed = r.ssrc, now
-	}
-	r.ssrc = p.SSRC
 }
 
 // takeReport takes the camera's time out of what comes over RTCP beside the video.
@@ -156,7 +171,7 @@ func (r *receiver) takeReport(p rtcp.Packet) {
 			return
 		}
 		r.video.SenderReport(report.SSRC, report.NTPTime, r.now())
-		if report.SSRC == r.ssrc {
+		if report.SSRC == r.track.Source() {
 			r.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
 		}
 	})
@@ -177,6 +192,7 @@ func (r *receiver) takeAudioTCP(p *rtp.Packet) {
 	r.locked(func() {
 		now := r.now()
 		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.track.Elsewhere(p.SequenceNumber, now)
 		r.pushAudio(packetOf(p), now)
 	})
 }
@@ -186,6 +202,7 @@ func (r *receiver) takeAudioUDP(p *rtp.Packet) {
 	r.locked(func() {
 		now := r.now()
 		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.track.Elsewhere(p.SequenceNumber, now)
 		r.sound.Push(packetOf(p), now)
 	})
 }
@@ -220,10 +237,26 @@ func (r *receiver) heard() bool {
 }
 
 // takeUnreadable takes note of a packet that the library cannot read or has no track for.
-func (r *receiver) takeUnreadable(error) {
+func (r *receiver) takeUnreadable(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count(unreadableSize)
+	if unknown := new(liberrors.ErrClientRTPPacketUnknownPayloadType); errors.As(err, unknown) {
+		_, _ = r.types.take(unknown.PayloadType, r.now())
+	}
+}
+
+// reason is why no video comes, for an end of the session that says so: packets came that are none of the video.
+func (r *receiver) reason(end error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.types.undeclared(r.now()); err != nil {
+		return err
+	}
+	if err := r.feed.Undefined(); err != nil {
+		return err
+	}
+	return end
 }
 
 // count counts payload that is not video; mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.

@@ -22,7 +22,9 @@ func TestAPacketAllocatesNothing(t *testing.T) {
 			to: nowhere{accessunit.NewProbeSink(func() {})}, now: func() time.Time { return now }, fail: func(err error) { t.Error(err) },
 			payload: newRateLimit(1 << 40),
 		}
-		r.begin(video{codec: accessunit.H264, clock: cameraClock}, nil, accessunit.MaxBytes)
+		v := video{codec: accessunit.H264, clock: cameraClock}
+		v.types.chosen[96] = true
+		r.begin(v, nil, accessunit.MaxBytes)
 		r.play(0, 0, false)
 		payload := make([]byte, 1000)
 		payload[0], payload[1] = 0x7c, 0x01 // the middle of a picture in pieces (FU-A)

@@ -82,6 +82,9 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	stop := context.AfterFunc(ctx, s.pauseAndClose)
 	defer stop()
 	err := s.run(ctx)
+	if other := new(otherFormatError); errors.As(err, &other) {
+		s.memory.videoType = other.payloadType
+	}
 	aborted := s.aborted.Load()
 	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
 	if ctx.Err() != nil {
@@ -149,7 +152,7 @@ func (s *session) setUp() error {
 		return err
 	}
 	described := s.dialogue.described()
-	v, ok := chooseVideo(desc, described)
+	v, ok := chooseVideo(desc, described, s.memory.videoType)
 	if !ok {
 		return &unsupportedError{codecs: described.OtherVideo}
 	}
@@ -196,12 +199,13 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 // listen has taken what comes once the camera plays.
 func (s *session) listen() {
 	v := s.video.delivery
+	s.tap.plain.Store(!v.secure)
 	s.client.OnPacketRTCP(v.media, s.receiver.takeReport)
 	for _, e := range s.video.early {
 		if v.udp {
 			e.take = s.receiver.takeUDP
 		} else {
-			s.receive(v, e, s.receiver.takeTCP)
+			s.receive(v, e, s.receiver.takeTCP, s.tap.followAll)
 		}
 	}
 	if v.udp {
@@ -216,20 +220,20 @@ func (s *session) listen() {
 		s.audio.early.take = s.receiver.takeAudioUDP
 		s.start(a, s.receiver.takeAudioUDP, s.receiver.takeAudioReport)
 	} else {
-		s.receive(a, s.audio.early, s.receiver.takeAudioTCP)
+		s.receive(a, s.audio.early, s.receiver.takeAudioTCP, s.tap.follow)
 	}
 }
 
 // receive hands the packets of a track to take. Most do not come by way of the library, but by the tap, unless the library
 // has to decrypt them.
-func (s *session) receive(d *delivery, e *earlyFormat, take func(*rtp.Packet)) {
+func (s *session) receive(d *delivery, e *earlyFormat, take func(*rtp.Packet), follow follower) {
 	if d.secure {
 		e.take = take
 		return
 	}
 	e.take = func(p *rtp.Packet) {
 		take(p)
-		s.tap.follow(d.channel, p, take)
+		follow(d.channel, p, take)
 	}
 }
 
@@ -270,7 +274,7 @@ func (s *session) watch(ctx context.Context) error {
 				last, s.heard = now, time.Now()
 			} else if time.Since(s.heard) >= s.Limits.Stall {
 				s.pauseAndClose() // it may have gone on a moment ago
-				return s.stalled()
+				return s.receiver.reason(s.stalled())
 			}
 		}
 	}

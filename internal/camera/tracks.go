@@ -23,23 +23,36 @@ type video struct {
 	delivery *delivery // once it is set up
 	format   format.Format
 	clock    int            // ticks of RTP per second: the format may say otherwise
-	early    []*earlyFormat // of all payload types of the codec
+	early    []*earlyFormat // of all payload types that can be recorded
 	codec    accessunit.Codec
 	sets     [][]byte // of the session description
+	types    payloadTypes
 }
 
-// chooseVideo takes the video that is described, if there is one that can be recorded.
-func chooseVideo(desc *description.Session, described answer.Described) (v video, ok bool) {
+// chooseVideo takes the video that is described, if there is one that can be recorded: in the format of a payload type that
+// came before, if it has that, or else in the first.
+func chooseVideo(desc *description.Session, described answer.Described, came uint8) (v video, ok bool) {
 	c := described.Video
 	if c == nil {
 		return video{}, false
 	}
-	codec := accessunit.H264
-	if c.Codec == sdp.H265 {
-		codec = accessunit.H265
+	m, formats := desc.Medias[0], c.Formats()
+	at := max(slices.IndexFunc(formats, func(f sdp.Format) bool { return f.PayloadType == came }), 0)
+	f := formats[at]
+	return video{media: m, format: m.Formats[min(at, len(m.Formats)-1)], clock: f.Clock, codec: codecOf(f), sets: f.ParameterSets(),
+		types: newPayloadTypes(f, formats)}, true
+}
+
+func codecOf(f sdp.Format) accessunit.Codec {
+	order := f.Interleaving()
+	switch {
+	case f.Codec == sdp.H264:
+		return accessunit.InterleavedH264(order.Depth)
+	case order.Numbered:
+		return accessunit.NumberedH265(order.Depth)
+	default:
+		return accessunit.H265
 	}
-	m := desc.Medias[0]
-	return video{media: m, format: m.Formats[0], clock: c.Clock, codec: codec, sets: c.ParameterSets()}, true
 }
 
 // audio is the track of a camera that is recorded beside its video.

@@ -53,7 +53,7 @@ func (e *environment) recordSettings() Record {
 		Camera: Camera{
 			Transport: e.oneOf(EnvRTSPTransport, camera.TransportAuto, camera.TransportTCP, camera.TransportUDP,
 				camera.TransportMulticast),
-			CACert:    e.optional(EnvRTSPSCACert, ""),
+			CACert: e.optional(EnvRTSPSCACert, ""),
 
 			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),
 		},

@@ -36,6 +36,9 @@ type Config struct {
 	RTP, RTCP netip.AddrPort
 	// TakeRTP and TakeRTCP take the packets of the camera, on one goroutine each. They are theirs to read until they return.
 	TakeRTP, TakeRTCP func(packet []byte)
+	// TakeOthers takes packets of the camera with other payload types, as they may have numbers of the track's. They are its to
+	// read until it returns. nil: they are unfit.
+	TakeOthers func(packet []byte)
 	// Unfit is called for each packet of the camera that is none of the track.
 	Unfit func()
 }
@@ -147,6 +150,10 @@ func (t *Track) takeRTP(packet []byte, sender netip.AddrPort) {
 		return
 	}
 	if len(packet) < rtpHeader || !t.Fits(packet[1]&0x7f) {
+		if len(packet) >= rtpHeader && t.TakeOthers != nil && t.latch.knows(from.Addr()) {
+			t.TakeOthers(packet)
+			return
+		}
 		t.unfit(from)
 		return
 	}
