@@ -7,6 +7,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
 
 // nowhere is a sink that keeps nothing.
@@ -20,7 +21,7 @@ func TestAPacketAllocatesNothing(t *testing.T) {
 	for name, take := range map[string]func(*receiver, *rtp.Packet){"UDP": (*receiver).takeUDP, "TCP": (*receiver).takeTCP} {
 		r := &receiver{
 			to: nowhere{accessunit.NewProbeSink(func() {})}, now: func() time.Time { return now }, fail: func(err error) { t.Error(err) },
-			payload: newRateLimit(1 << 40),
+			payload: traffic.NewPayloadLimit(1 << 40),
 		}
 		v := video{codec: accessunit.H264, clock: cameraClock}
 		v.types.chosen[96] = true
