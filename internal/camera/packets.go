@@ -27,6 +27,8 @@ type receiver struct {
 	track   *sequence.Track     // the packets of the video as they come
 	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
+	arrived *rtp.Packet         // over UDP, for takeOne
+	takeOne func()              // made once, as each would be an allocation
 	types   payloadTypes        // of the video
 	video   reception.Source
 	audio   *sound              // nil: none is recorded
@@ -39,6 +41,7 @@ type receiver struct {
 func (r *receiver) begin(v video, a *sound, maxBytes int) {
 	r.feed, r.order = accessunit.NewFeed(v.codec, maxBytes, r.to), accessunit.NewReorder(r.push)
 	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
+	r.takeOne = func() { r.take(r.arrived) }
 	r.video.Clock = v.clock
 	if r.audio = a; a != nil {
 		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.stream.Clock
@@ -109,10 +112,10 @@ func (r *receiver) takeTCP(p *rtp.Packet) {
 
 // takeUDP takes a packet that came to the port of the video, in whatever order they come.
 func (r *receiver) takeUDP(p *rtp.Packet) {
-	r.locked(func() {
-		r.udp = true
-		r.take(p)
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.arrived, r.udp = p, true
+	r.feed.Contain(r.takeOne)
 }
 
 // take takes a packet that is one of the video, unless its payload type is another.
@@ -126,6 +129,7 @@ func (r *receiver) take(p *rtp.Packet) {
 		r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
 		r.track.Push(packetOf(p), now)
 	default:
+		r.video.Pass(p.SSRC, p.SequenceNumber)
 		r.track.Pass(p.SSRC, p.SequenceNumber, now)
 		r.count(len(p.Payload))
 	}
