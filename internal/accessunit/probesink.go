@@ -109,6 +109,9 @@ func (p *ProbeSink) AudioLost(int64) {}
 // UnsupportedAudio implements Sink.
 func (p *ProbeSink) UnsupportedAudio([]string) {}
 
+// LeftOut implements Sink.
+func (p *ProbeSink) LeftOut([]string) {}
+
 // Foreign implements Sink.
 func (p *ProbeSink) Foreign(int64, string, bool) {}
 

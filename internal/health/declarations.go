@@ -43,6 +43,7 @@ var Declarations = []Declaration{
 	{"times-ahead", Info, SystemError, "Times were ahead of the clock", anchorCredentials, []string{JobRecorder}},
 	{"camera-source", Info, "", "Packets of another sender", anchorCameras, []string{JobRecorder}},
 	{"audio", Info, UserError, "Audio is not recorded", anchorCameras, []string{JobRecorder}},
+	{"other-tracks", Info, UserError, "Other tracks of the camera are not recorded", anchorCameras, []string{JobRecorder}},
 	{"audio-rate", Degraded, UserError, "Audio is left out", anchorCameras, []string{JobRecorder}},
 	{"audio-loss", Degraded, SystemError, "Audio arrives incomplete", anchorCameras, []string{JobRecorder}},
 	{"secret-not-found", Failed, UserError, "The secret does not exist", anchorSecret, []string{JobRecorder}},

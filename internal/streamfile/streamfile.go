@@ -9,6 +9,10 @@ package streamfile
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,4 +135,39 @@ func (f *Files) Run(ctx context.Context) {
 		f.apply(ctx)
 		f.save()
 	}
+}
+
+// Checked is a stream file as a check finds it.
+type Checked struct {
+	File   string
+	Stream desired.Stream // zero when it is wrong
+	Wrong  string         // what is wrong, as a clause; empty: nothing
+	Note   string         // what has no effect
+}
+
+// Check reads a directory once, by the files' names, and changes nothing.
+func Check(dir, thing string, noCloud bool) ([]Checked, error) {
+	found, _, _, err := readDirectory(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []Checked
+	owners := make(map[string]string)
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		s := found[name]
+		c := Checked{File: name, Wrong: strings.TrimSpace("The file " + s.problem)}
+		if s.problem == "" {
+			c.Wrong = ""
+			if c.Stream, c.Note, err = (place{thing: thing, noCloud: noCloud}).parse(s.data, s.modified); err != nil {
+				c.Wrong = err.Error()
+			}
+		}
+		if other, taken := owners[c.Stream.Name]; c.Wrong == "" && taken {
+			c.Wrong = fmt.Sprintf("StreamName is %q, but must not be that of another file, as it is of %s", c.Stream.Name, other)
+		} else if c.Wrong == "" {
+			owners[c.Stream.Name] = name
+		}
+		list = append(list, c)
+	}
+	return list, nil
 }
