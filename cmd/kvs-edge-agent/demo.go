@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
@@ -45,7 +45,7 @@ Exit code: 0 only if nothing was lost and nothing came twice.`,
 			}
 			o.noCloud = o.streamFile && strings.EqualFold(os.Getenv(settings.EnvCloud), "off")
 			if o.camera != "" {
-				if _, err := camera.ParseAddress(secret.New(o.camera)); err != nil {
+				if _, err := address.Parse(secret.New(o.camera)); err != nil {
 					return &exitError{exitSettings, fmt.Errorf("--camera: %s", withoutSecret.Replace(err.Error()))}
 				}
 			}

@@ -117,7 +117,9 @@ func (a *Agent) serve() (err error) {
 	if err := a.export.serve(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	a.changes = changes.New(changes.Options{Snapshot: a.collector.Snapshot, Watch: a.health.Watch, Now: time.Now})
+	brief := *a.collector
+	brief.Forecast, brief.Policy = nil, nil // they walk the store
+	a.changes = changes.New(changes.Options{Snapshot: brief.Snapshot, Watch: a.health.Watch, Now: time.Now})
 	a.api, err = localapi.NewServer(localapi.Options{
 		Socket: a.settings().Socket, Component: a.health.Component("", health.JobAPI), Log: a.log,
 		Agent: a.served(), Store: a.store,

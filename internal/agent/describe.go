@@ -3,7 +3,7 @@ package agent
 import (
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -46,13 +46,13 @@ func shownMedia(m desired.Media) string {
 	if m.URL.Empty() {
 		return m.SecretARN
 	}
-	raw := m.URL.Reveal()
+	raw := address.Tidy(m.URL.Reveal())
 	scheme, rest, _ := strings.Cut(raw, "://")
 	if m.Kind == desired.Clip {
 		path, _, _ := strings.Cut(rest, "?")
 		return string(secret.Scrub([]byte(scheme + "://" + path)))
 	}
-	at, err := camera.ParseAddress(m.URL)
+	at, err := address.Parse(m.URL)
 	if err != nil {
 		return secret.Redacted
 	}
@@ -60,8 +60,8 @@ func shownMedia(m desired.Media) string {
 	if strings.Contains(rest, "@") {
 		user = secret.Redacted + "@"
 	}
-	if len(at.Query) > 0 {
+	if at.URL.RawQuery != "" {
 		query = "?" + secret.Redacted
 	}
-	return scheme + "://" + user + at.Host + string(secret.Scrub([]byte(at.Path))) + query
+	return scheme + "://" + user + at.Host + string(secret.Scrub([]byte(at.URL.EscapedPath()))) + query
 }

@@ -120,7 +120,7 @@ func (s *ts) audio(track *mpegts.Track, config mpeg4audio.AudioSpecificConfig, f
 	s.reader.OnDataMPEG4Audio(track, func(pts int64, frames [][]byte) error {
 		at := s.at(pts)
 		for i, data := range frames {
-			step := ticksToDuration(int64(i*aacFrame), int64(config.SampleRate))
+			step := ticksToDuration(int64(i*f.Audio.Samples(data)), int64(config.SampleRate))
 			s.queue = append(s.queue, Frame{Audio: true, At: at + step, Data: data})
 		}
 		return nil

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
@@ -205,7 +205,7 @@ func takeURI(w *wrong, data json.RawMessage) (rest json.RawMessage, uri mediaURI
 	if json.Unmarshal(value, &text) != nil || strings.TrimSpace(text) == "" {
 		w.add(pathURI, "", "must be a string with the URL of a camera or a file")
 	}
-	uri = mediaURI{url: secret.New(strings.TrimSpace(text)), present: true}
+	uri = mediaURI{url: secret.New(address.Tidy(text)), present: true}
 	delete(source, key)
 	recorder[sourceKey], _ = json.Marshal(source) // what was read can be written
 	config[recorderKey], _ = json.Marshal(recorder)
@@ -247,8 +247,7 @@ func (u mediaURI) check(w *wrong, named edgeconfig.MediaURIType) {
 		}
 		return
 	}
-	scheme, _, _ := strings.Cut(strings.ToLower(u.url.Reveal()), "://")
-	if _, err := camera.ParseAddress(u.url); err != nil || scheme != "rtsp" && scheme != "rtsps" {
+	if _, err := address.Parse(u.url); err != nil {
 		w.add(pathURI, secret.Redacted, "must be the URL of a camera, such as rtsp://user:password@192.168.1.20:554/path, with @ written as "+
 			"%%40 and / as %%2F in user name and password")
 	}
