@@ -15,6 +15,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -58,17 +59,17 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		Timeout:         s.Limits.Answer,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: s.Limits.Stall, Interval: s.Limits.Stall / 2, Count: 3},
 	}
-	conn, err := dialer.DialContext(ctx, network, address)
+	dialled, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	s.conn.Store(&conn)
-	s.peer, s.local = addressOf(conn.RemoteAddr()), addressOf(conn.LocalAddr())
+	s.conn.Store(&dialled)
+	s.peer, s.local = addressOf(dialled.RemoteAddr()), addressOf(dialled.LocalAddr())
 	messages := &answer.Dialogue{KeyValid: keyValid}
 	s.dialogue.scheme = s.client.Scheme
 	s.dialogue.last.Store(messages)
-	batched := &batchConn{
-		Conn: conn, playing: &s.hooks.playing, direct: &s.dialogue.direct, answer: s.Limits.Answer, came: s.countBytes,
+	batched := &conn.Conn{
+		Conn: dialled, Playing: &s.hooks.playing, Direct: &s.dialogue.direct, Answer: s.Limits.Answer, Came: s.countBytes,
 	}
 	if s.client.Scheme == "rtsps" {
 		batched, err = s.secure(ctx, batched, address)
@@ -76,8 +77,8 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 			return nil, err
 		}
 	}
-	batched.tap, batched.sent, batched.divert = &s.tap, messages.Sent, s.divert
-	inject := batched.inject
+	batched.Tap, batched.Sent, batched.Divert = &s.tap, messages.Sent, s.divert
+	inject := batched.Inject
 	s.inject.Store(&inject)
 	s.hooks.connect(s.dialogue.scheme, address, batched.Write)
 	return batched, nil
@@ -85,20 +86,20 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 
 // secure makes a TLS connection over one that is read in batches, so that what is in it can be read before the library does.
 // The library would make it by itself, unless it takes the scheme for another one; request puts that right.
-func (s *session) secure(ctx context.Context, below *batchConn, address string) (*batchConn, error) {
-	below.answer = 0 // what is above has a time
+func (s *session) secure(ctx context.Context, below *conn.Conn, address string) (*conn.Conn, error) {
+	below.Answer = 0 // what is above has a time
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
 	defer cancel()
 	config := s.client.TLSConfig.Clone()
 	config.ServerName, _, _ = net.SplitHostPort(address)
-	conn := tls.Client(below, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	encrypted := tls.Client(below, config)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
 		_ = below.Close()
 		return nil, err
 	}
 	s.client.Scheme = "rtsp"
-	return &batchConn{
-		Conn: conn, playing: below.playing, direct: below.direct, answer: s.Limits.Answer, came: func(int) error { return nil },
+	return &conn.Conn{
+		Conn: encrypted, Playing: below.Playing, Direct: below.Direct, Answer: s.Limits.Answer, Came: func(int) error { return nil },
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -26,7 +27,7 @@ type receiver struct {
 	track   *sequence.Track     // the packets of the video as they come
 	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
-	types   payloadTypes        // of the video
+	types   sdp.PayloadTypes    // of the video
 	video   reception.Source
 	audio   *audio              // nil: none is recorded
 	sound   *accessunit.Reorder // of the audio over UDP
@@ -116,7 +117,7 @@ func (r *receiver) takeUDP(p *rtp.Packet) {
 // take takes a packet that is one of the video, unless its payload type is another.
 func (r *receiver) take(p *rtp.Packet) {
 	now := r.now()
-	ours, err := r.types.take(p.PayloadType, now)
+	ours, err := r.types.Take(p.PayloadType, now)
 	switch {
 	case err != nil:
 		r.fail(err)
@@ -238,7 +239,7 @@ func (r *receiver) takeUnreadable(err error) {
 	defer r.mu.Unlock()
 	r.count(unreadableSize)
 	if unknown := new(liberrors.ErrClientRTPPacketUnknownPayloadType); errors.As(err, unknown) {
-		_, _ = r.types.take(unknown.PayloadType, r.now())
+		_, _ = r.types.Take(unknown.PayloadType, r.now())
 	}
 }
 
@@ -246,7 +247,7 @@ func (r *receiver) takeUnreadable(err error) {
 func (r *receiver) reason(end error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.types.undeclared(r.now()); err != nil {
+	if err := r.types.Undeclared(r.now()); err != nil {
 		return err
 	}
 	if err := r.feed.Undefined(); err != nil {
