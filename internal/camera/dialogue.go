@@ -2,7 +2,6 @@ package camera
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"net"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -51,56 +51,70 @@ func (s *session) dropMessage() error {
 const maxRedirects = 3
 
 // dial connects to the camera, or to where it redirects us.
-func (s *session) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (s *session) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if s.dialogue.connections++; s.dialogue.connections > 1+maxRedirects {
 		return nil, errRedirects
 	}
-	dialer := net.Dialer{
+	messages := &answer.Dialogue{KeyValid: keyValid}
+	s.dialogue.scheme = s.client.Scheme
+	s.dialogue.last.Store(messages)
+	s.tap.opened = false
+	scheme := s.client.Scheme
+	var batched *conn.Conn
+	var err error
+	if s.over.tunnel {
+		s.dialogue.scheme = "rtsp"
+		if s.over.tls {
+			scheme = "rtsps"
+		}
+		batched, address, err = s.dialTunnel(ctx, address)
+	} else if batched, err = s.dialStream(ctx, address, scheme == "rtsps"); err == nil {
+		batched.Answer = s.Limits.Answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The library would make a TLS connection by itself, unless it takes the scheme for another one; request puts that right.
+	s.client.Scheme = "rtsp"
+	batched.Tap, batched.Sent, batched.Divert = &s.tap, messages.Sent, s.divert
+	inject := batched.Inject
+	s.inject.Store(&inject)
+	s.hooks.connect(scheme, address, batched.Write)
+	return batched, nil
+}
+
+func (s *session) dialer() *net.Dialer {
+	return &net.Dialer{
 		Timeout:         s.Limits.Answer,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: s.Limits.Stall, Interval: s.Limits.Stall / 2, Count: 3},
 	}
-	dialled, err := dialer.DialContext(ctx, network, address)
+}
+
+// dialStream connects to a host and port, over TLS or not. Its bytes are counted and read in batches; whoever reads has a time of its own.
+func (s *session) dialStream(ctx context.Context, address string, secure bool) (*conn.Conn, error) {
+	dialled, err := s.dialer().DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	s.conn.Store(&dialled)
 	s.peer, s.local = addressOf(dialled.RemoteAddr()), addressOf(dialled.LocalAddr())
-	messages := &answer.Dialogue{KeyValid: keyValid}
-	s.dialogue.scheme = s.client.Scheme
-	s.dialogue.last.Store(messages)
-	batched := &conn.Conn{
-		Conn: dialled, Playing: &s.hooks.playing, Direct: &s.dialogue.direct, Answer: s.Limits.Answer, Came: s.countBytes,
+	below := &conn.Conn{Conn: dialled, Playing: &s.hooks.playing, Direct: &s.dialogue.direct, Came: s.countBytes}
+	if !secure {
+		return below, nil
 	}
-	if s.client.Scheme == "rtsps" {
-		batched, err = s.secure(ctx, batched, address)
-		if err != nil {
-			return nil, err
-		}
-	}
-	batched.Tap, batched.Sent, batched.Divert = &s.tap, messages.Sent, s.divert
-	inject := batched.Inject
-	s.inject.Store(&inject)
-	s.hooks.connect(s.dialogue.scheme, address, batched.Write)
-	return batched, nil
-}
-
-// secure makes a TLS connection over one that is read in batches, so that what is in it can be read before the library does.
-// The library would make it by itself, unless it takes the scheme for another one; request puts that right.
-func (s *session) secure(ctx context.Context, below *conn.Conn, address string) (*conn.Conn, error) {
-	below.Answer = 0 // what is above has a time
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
 	defer cancel()
-	config := s.client.TLSConfig.Clone()
-	config.ServerName, _, _ = net.SplitHostPort(address)
-	encrypted := tls.Client(below, config)
-	if err := encrypted.HandshakeContext(ctx); err != nil {
-		_ = below.Close()
+	secured, err := handshake.Connect(ctx, below, s.trust(address))
+	if err != nil {
 		return nil, err
 	}
-	s.client.Scheme = "rtsp"
-	return &conn.Conn{
-		Conn: encrypted, Playing: below.Playing, Direct: below.Direct, Answer: s.Limits.Answer, Came: func(int) error { return nil },
-	}, nil
+	return &conn.Conn{Conn: secured, Playing: below.Playing, Direct: below.Direct, Came: uncounted}, nil
+}
+
+// trust says whom to trust at a host and port.
+func (s *session) trust(address string) handshake.Options {
+	host, _, _ := net.SplitHostPort(address)
+	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots}
 }
 
 // keyValid reports whether the library can read the key of a description.

@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -152,7 +153,7 @@ func (r *receiver) restart(number uint16) {
 func (r *receiver) push(p accessunit.Packet, now time.Time) {
 	err := r.feed.Push(p, now)
 	if err == nil && r.payload.Exceeds(int64(len(p.Payload)), now) {
-		err = errFlood
+		err = traffic.ErrFlood
 	}
 	if err != nil {
 		r.fail(err)
@@ -237,7 +238,7 @@ func (r *receiver) heard() bool {
 func (r *receiver) takeUnreadable(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.count(unreadableSize)
+	r.count(traffic.UnreadableSize)
 	if unknown := new(liberrors.ErrClientRTPPacketUnknownPayloadType); errors.As(err, unknown) {
 		_, _ = r.types.Take(unknown.PayloadType, r.now())
 	}
@@ -259,7 +260,7 @@ func (r *receiver) reason(end error) error {
 // count counts payload that is not video; mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.
 func (r *receiver) count(bytes int) {
 	if r.payload.Exceeds(int64(bytes), r.now()) {
-		r.fail(errFlood)
+		r.fail(traffic.ErrFlood)
 	}
 }
 

@@ -173,3 +173,18 @@ func announced(response *base.Response, described answer.Described) (sequence ui
 	}
 	return 0, 0, false
 }
+
+// leftOut names what the camera offers beside what is recorded, for people. Who switches audio off knows that there is some.
+func (s *session) leftOut(described answer.Described) (list []string) {
+	if described.MoreVideo != "" {
+		list = append(list, described.MoreVideo)
+	}
+	switch {
+	case s.NoAudio:
+	case s.audioRefused:
+		list = append(list, "audio that it does not send when it is asked to")
+	case described.MoreAudio != "":
+		list = append(list, described.MoreAudio)
+	}
+	return list
+}

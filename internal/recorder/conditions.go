@@ -21,6 +21,7 @@ const (
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
 	codeAudioRate  = "audio-rate"
+	codeTracks     = "other-tracks"
 	codeForeign    = "camera-source"
 	// codeAhead says that times were ahead of the hub's clock.
 	codeAhead    = "times-ahead"
@@ -39,6 +40,7 @@ const (
 	scopeKeyframes health.Scope = "keyframes"
 	scopeAudio     health.Scope = "audio"
 	scopeAudioRate health.Scope = "audio-rate"
+	scopeTracks    health.Scope = "other-tracks"
 	scopeForeign   health.Scope = "foreign"
 	scopeClock     health.Scope = "camera-clock"
 )
@@ -52,7 +54,7 @@ const (
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
 	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopePace, scopeKeyframes, scopeClock}
-	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeForeign}, pictureScopes...)
+	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeForeign, scopeTracks}, pictureScopes...)
 )
 
 const (

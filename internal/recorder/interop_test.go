@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -65,6 +66,7 @@ func TestInterop(t *testing.T) {
 		whole    bool    // one segment: pictures of an open GOP look back across its begin
 		loss     float64 // share of the packets of RTP
 		change   func(*Options)
+		scheme   string // default rtsp://, or rtsps:// of a server with TLS
 	}{
 		{name: "one slice, no B-frames", encoding: x264("-bf", "0", "-g", "50")},
 		{name: "B-frames, many slices", encoding: x264("-bf", "2", "-g", "40", "-x264-params", "slices=4:open-gop=0")},
@@ -82,6 +84,9 @@ func TestInterop(t *testing.T) {
 		{name: "UDP with 1 % loss", encoding: x264("-bf", "0", "-g", "25"), loss: 0.01, change: overUDP},
 		{name: "H.265, UDP with 1 % loss", encoding: x265("keyint=25:bframes=0"), server: []string{"h265"}, loss: 0.01, change: overUDP},
 		{name: "TLS", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls"}},
+		{name: "HTTP", encoding: x264("-bf", "2", "-g", "25"), audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"},
+			server: []string{"aac"}, scheme: "rtsph://"},
+		{name: "HTTP over TLS", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls"}, scheme: "rtspsh://"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -100,6 +105,7 @@ func TestInterop(t *testing.T) {
 				c.server, query = pinnedTLS(t)
 				url = "rtsps://"
 			}
+			url = cmp.Or(c.scheme, url)
 			want := frameSums(t, source)
 			server := gstServer(t, source, c.server...)
 			var network *lossy.Proxy

@@ -109,6 +109,9 @@ func (h *openingHold) Missed(frames int64) { h.do(func() { h.to.Missed(frames) }
 // UnsupportedAudio implements accessunit.Sink.
 func (h *openingHold) UnsupportedAudio(names []string) { h.do(func() { h.to.UnsupportedAudio(names) }) }
 
+// LeftOut implements accessunit.Sink.
+func (h *openingHold) LeftOut(tracks []string) { h.do(func() { h.to.LeftOut(tracks) }) }
+
 // Foreign implements accessunit.Sink.
 func (h *openingHold) Foreign(packets int64, from string, stranger bool) {
 	h.do(func() { h.to.Foreign(packets, from, stranger) })

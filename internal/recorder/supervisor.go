@@ -186,6 +186,14 @@ func (v *supervisor) UnsupportedAudio(names []string) {
 	}
 }
 
+// LeftOut implements accessunit.Sink.
+func (v *supervisor) LeftOut(tracks []string) {
+	defer v.contain()
+	if s := v.ready(); s != nil {
+		s.monitor.leftOut(tracks)
+	}
+}
+
 // Foreign implements accessunit.Sink.
 func (v *supervisor) Foreign(packets int64, from string, stranger bool) {
 	defer v.contain()

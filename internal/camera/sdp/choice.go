@@ -9,6 +9,8 @@ type Choice struct {
 	// OtherVideo and OtherAudio name the codecs of what cannot be played, for people. Talk-back tracks are not among them, nor
 	// other tracks beside the chosen ones.
 	OtherVideo, OtherAudio []string
+	// MoreVideo and MoreAudio name what there is beside the chosen ones, for people; "" is nothing.
+	MoreVideo, MoreAudio string
 }
 
 // Chosen is a track that is played.
@@ -38,6 +40,7 @@ func (d Description) Choose() Choice {
 		}
 	}
 	c.Audio, c.OtherAudio = d.pick("audio", back, audio)
+	c.MoreVideo, c.MoreAudio = d.leftOut("video", back, c.Video), d.leftOut("audio", back, c.Audio)
 	return c
 }
 

@@ -23,6 +23,8 @@ type Track struct {
 	KeyMgmt   string // of SRTP: base64 of a MIKEY message, "" without
 	Delivery
 	Formats []Format
+
+	index int // among the tracks
 }
 
 // Format is how a track may be sent.
@@ -62,6 +64,7 @@ func Parse(text []byte) Description {
 	direction, keyMgmt, delivery := "", "", Delivery{}
 	finish := func() {
 		if current != nil && len(d.Tracks) < maxTracks {
+			current.track.index = len(d.Tracks)
 			d.Tracks = append(d.Tracks, current.finished())
 		}
 	}
