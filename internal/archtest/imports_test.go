@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/hubclock", "internal/signal"},
 	{"internal/health", "internal/backoff", "internal/secret", "internal/edgeconfig", "internal/envfile", "internal/atomicfile",
 		"internal/neterr",
-		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/element",
+		"internal/freeze", "internal/humanize", "internal/kvslimit", "internal/ratelimit", "internal/mkv/element", "internal/mpegts",
 		"internal/testtools", "internal/testtools/lossy", "internal/testtools/simcam", "internal/testtools/likecam", "bench/keep", "bench/proc"},
 	{"internal/testtools/faultdisk", "internal/mkv", "internal/mediafile", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout"},

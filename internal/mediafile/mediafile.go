@@ -69,6 +69,7 @@ type Frame struct {
 	At    time.Duration // of presentation, by the file's clock
 	NALUs [][]byte      // of video
 	Data  []byte        // of audio
+	Lost  int           // frames of video that are missing or damaged before it
 }
 
 // File is an open media file. One goroutine uses it at a time.
