@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
@@ -23,6 +24,8 @@ var endings = []struct {
 		"correct the secret's MediaURI."},
 	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: " +
 		"lower the bitrate or the resolution of its stream."},
+	{multiplex.ErrScrambled, health.UserError, "The camera at %s sends its video scrambled (MPEG-TS with conditional access): " +
+		"switch scrambling off for its stream."},
 	{errStall, health.SystemError, "The camera at %s keeps the connection open but sends no video: it is connected anew; " +
 		"restart it if this stays."},
 	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
@@ -60,6 +63,9 @@ func faultOf(host string, err error) *health.Fault {
 		return health.UserFault(codeCamera, err, format, args...)
 	}
 	ended := ending(host, err)
+	if streams := new(multiplex.NoVideoError); errors.As(err, &streams) {
+		err = &unsupportedError{codecs: streams.Codecs}
+	}
 	switch {
 	case errors.As(err, &already):
 		return already

@@ -8,8 +8,19 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
+
+// videoFeed takes the packets of the video in order and feeds the sink: an accessunit.Feed, or a multiplex.Feed.
+type videoFeed interface {
+	Push(p accessunit.Packet, now time.Time) error
+	Progress() accessunit.Progress
+	ChangeSSRC(sequence uint16) (restarts bool)
+	Expect(sequence uint16, timestamp uint32)
+	Flush()
+	Contain(do func())
+}
 
 // receiver takes the packets of a session, over TCP or UDP, and feeds the sink with what is in them.
 type receiver struct {
@@ -18,7 +29,8 @@ type receiver struct {
 	fail func(error) // ends the session
 
 	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
-	feed    *accessunit.Feed    // nil before begin
+	feed    videoFeed           // nil before begin
+	streams *multiplex.Feed     // the same, where the video comes in a transport stream
 	order   *accessunit.Reorder // of the video over UDP
 	payload ratelimit.Limit
 	ssrc    uint32 // SSRC of the video
@@ -29,6 +41,12 @@ type receiver struct {
 // begin begins a session whose access units have at most so many bytes.
 func (r *receiver) begin(c accessunit.Codec, maxBytes int) {
 	r.feed, r.order = accessunit.NewFeed(c, maxBytes, r.to), accessunit.NewReorder(r.push)
+}
+
+// beginMultiplex begins a session whose video comes in a transport stream.
+func (r *receiver) beginMultiplex(o multiplex.Options) {
+	r.streams = multiplex.New(o, r.to)
+	r.feed, r.order = r.streams, accessunit.NewReorder(r.push)
 }
 
 // begun reports whether a session has begun.
@@ -120,8 +138,16 @@ func (r *receiver) changeSSRC(p accessunit.Packet, now time.Time) {
 func (r *receiver) takeReport(p rtcp.Packet) {
 	r.locked(func() {
 		r.count(p.MarshalSize())
-		if report, ok := p.(*rtcp.SenderReport); ok && report.SSRC == r.ssrc {
-			r.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
+		report, ok := p.(*rtcp.SenderReport)
+		if !ok || report.SSRC != r.ssrc {
+			return
+		}
+		rtpTime := report.RTPTime
+		if r.streams != nil {
+			rtpTime, ok = r.streams.Time(rtpTime)
+		}
+		if ok {
+			r.to.CameraTime(ntpTime(report.NTPTime), rtpTime)
 		}
 	})
 }

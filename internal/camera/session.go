@@ -17,6 +17,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 )
 
 // clientConfig is how to talk to a camera.
@@ -159,6 +160,10 @@ func (s *session) setUp() error {
 	v.channel = channelOf(response)
 	if s.udp && s.client.Scheme == "rtsp" { // what is encrypted is of no use
 		s.sockets.keep(response, s.peer)
+	}
+	if s.video = v; v.multiplex {
+		s.receiver.beginMultiplex(multiplex.Options{MaxBytes: s.Limits.AccessUnit, NoAudio: s.NoAudio, WrapCodec: s.WrapCodec})
+		return nil
 	}
 	s.audio = s.setUpAudio(desc, described)
 	if s.WrapCodec != nil {

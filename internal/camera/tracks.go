@@ -26,6 +26,8 @@ type video struct {
 	early   []*earlyFormat // of all payload types of the codec
 	codec   accessunit.Codec
 	sets    [][]byte // of the session description
+	// multiplex says that it comes in a transport stream, with its audio, and the codec is known from that only.
+	multiplex bool
 }
 
 // chooseVideo takes the video that is described, if there is one that can be recorded.
@@ -39,7 +41,8 @@ func chooseVideo(desc *description.Session, described answer.Described) (v video
 		codec = accessunit.H265
 	}
 	m := desc.Medias[0]
-	return video{media: m, format: m.Formats[0], clock: c.Clock, codec: codec, sets: c.ParameterSets()}, true
+	return video{media: m, format: m.Formats[0], clock: c.Clock, codec: codec, sets: c.ParameterSets(),
+		multiplex: c.Codec == sdp.MPEGTS}, true
 }
 
 // audio is the track of a camera that is recorded beside its video.

@@ -20,6 +20,7 @@ type counter struct {
 
 	wrong, right int // packets in a row
 	distrusted   bool
+	denied       int // how often in a row packets were said to be lost and the counter went on
 }
 
 // next takes the next packet of the stream, with payload. It reports how many are missing before it, at most, or that it is one that came
@@ -42,8 +43,13 @@ func (c *counter) next(p packet, data []byte) (missing int, repeated bool) {
 	}
 	c.known, c.last, c.twice = true, p.count, false
 	copy(c.packet[:], data)
-	const all = 16 // that many more or less look the same
-	switch whole := step == 1 && unsure < all || c.distrusted && unsure == 0; {
+	const all, denials = 16, 4 // that many more or less look the same
+	if unsure >= all {
+		if c.denied++; step != 1 {
+			c.denied = 0
+		}
+	}
+	switch whole := step == 1 && (unsure < all || c.denied >= denials) || c.distrusted && unsure == 0; {
 	case !known && unsure > 0:
 		return unsure, false
 	case !known, whole, p.jump && p.start:

@@ -34,6 +34,12 @@ func (d Description) Choose() Choice {
 			back = "recvonly"
 		}
 	}
+	if c.Video == nil {
+		if c.Video = d.pickMultiplex(); c.Video != nil { // its audio is in it
+			c.OtherVideo = nil
+			return c
+		}
+	}
 	c.Audio, c.OtherAudio = d.pick("audio", back, audio)
 	return c
 }
@@ -55,6 +61,18 @@ func (d Description) pick(kind, back string, codecs []string) (chosen *Chosen, o
 		}
 	}
 	return nil, others
+}
+
+// pickMultiplex takes the first transport stream, whatever the track is called.
+func (d Description) pickMultiplex() *Chosen {
+	for _, t := range d.Tracks {
+		for _, f := range t.Formats {
+			if f.Codec == MPEGTS {
+				return t.chosen(f)
+			}
+		}
+	}
+	return nil
 }
 
 // maxChannels is how many AAC may have: no camera has more, and Kinesis Video Streams plays no more.

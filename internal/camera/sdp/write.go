@@ -61,6 +61,8 @@ func (f Format) write(b *strings.Builder) {
 		if p := f.setsParameters(); len(p) > 0 {
 			line("a=fmtp:%d %s", strings.Join(p, ";"))
 		}
+	case f.Codec == MPEGTS:
+		line("a=rtpmap:%d MP2T/%d", videoClock)
 	default:
 		line("a=rtpmap:%d NONE/%d", f.Clock)
 	}
