@@ -153,6 +153,9 @@ func TestInterop(t *testing.T) {
 			if len(got) < len(want) {
 				t.Fatalf("%d pictures are recorded, the server sent %d", len(got), len(want))
 			}
+			if slices.Contains(c.server, "mpegts") {
+				want = want[:len(want)-3] // with B-frames it is none of the last that is shown
+			}
 			for i, sum := range want {
 				if got[i] != sum {
 					t.Fatalf("picture %d differs from the source's", i)
