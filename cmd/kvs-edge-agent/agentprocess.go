@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -79,5 +80,5 @@ func (a *agentProcess) kill() {
 }
 
 func (a *agentProcess) status(ctx context.Context) (status.Snapshot, error) {
-	return status.NewClient(a.socket).Status(ctx)
+	return localapi.NewClient(a.socket).Status(ctx)
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // shellWithout takes variables out of the environment for the length of a test.
@@ -38,8 +38,8 @@ func writeSettings(t *testing.T, text string) (path string) {
 	return path
 }
 
-func logLevel(t *testing.T) func(c *status.Client) (string, error) {
-	return func(c *status.Client) (string, error) { return c.LogLevel(t.Context()) }
+func logLevel(t *testing.T) func(c *localapi.Client) (string, error) {
+	return func(c *localapi.Client) (string, error) { return c.LogLevel(t.Context()) }
 }
 
 // A person on the hub has a shell without settings, and the service's socket is where its file says.
@@ -67,7 +67,7 @@ func TestAnAgentIsFoundBehindTheSocketThatOnlyTheServicesFileNames(t *testing.T)
 	}
 	t.Setenv(settings.EnvSocket, socket)
 	_, err = ask("", writeSettings(t, "AWS_KVS_EDGE_SOCKET="+socket+".none\n"), logLevel(t))
-	if !errors.Is(err, status.ErrNotRunning) || !strings.Contains(err.Error(), "before "+socket+" of this shell") {
+	if !errors.Is(err, localapi.ErrNotRunning) || !strings.Contains(err.Error(), "before "+socket+" of this shell") {
 		t.Errorf("where only the agent of the shell runs it says %v", err)
 	}
 }
@@ -78,7 +78,7 @@ func TestItIsSaidWhyTheServicesFileDoesNotNameTheSocket(t *testing.T) {
 	t.Setenv(settings.EnvSocket, filepath.Join(t.TempDir(), "none.sock"))
 	file := writeSettings(t, "export AWS_KVS_EDGE_SOCKET=/run/elsewhere.sock\n")
 	_, err := ask("", file, logLevel(t))
-	if !errors.Is(err, status.ErrNotRunning) || !strings.Contains(err.Error(), file+", line 1: ") {
+	if !errors.Is(err, localapi.ErrNotRunning) || !strings.Contains(err.Error(), file+", line 1: ") {
 		t.Errorf("it says %v", err)
 	}
 }

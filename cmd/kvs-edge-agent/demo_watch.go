@@ -11,10 +11,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// watch shows the progress every second until the duration is over.
+// watch shows the progress every second until the camera was recorded for the duration.
 func (d *demo) watch(ctx context.Context) error {
 	began := time.Now()
-	for time.Since(began) < d.options.duration {
+	recording := false
+	for end := began.Add(max(d.options.duration, openPatience)); time.Now().Before(end); {
 		if err := backoff.Sleep(ctx, time.Second); err != nil {
 			return err
 		}
@@ -31,6 +32,9 @@ func (d *demo) watch(ctx context.Context) error {
 			continue
 		}
 		st := snapshot.Streams[0]
+		if !recording && st.Recorder.FramesRecorded > 0 {
+			recording, end = true, time.Now().Add(d.options.duration-time.Second) // a line ago
+		}
 		why, failed := firstSentence(st)
 		late := st.Recorder.FramesRecorded == 0 && time.Since(began) >= cameraPatience
 		if late && why == "" {
@@ -47,8 +51,12 @@ func (d *demo) watch(ctx context.Context) error {
 	return nil
 }
 
-// cameraPatience is how long a camera may fail before its first frame.
-const cameraPatience = 3 * time.Second
+const (
+	// cameraPatience is how long a camera may fail before its first frame.
+	cameraPatience = 3 * time.Second
+	// openPatience is how long a camera may be silent before its first frame, where less is to be recorded.
+	openPatience = 20 * time.Second
+)
 
 // firstSentence says what is wrong with a stream, if something is, and whether its recording failed.
 func firstSentence(st status.Stream) (text string, failed bool) {

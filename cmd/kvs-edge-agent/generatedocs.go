@@ -16,11 +16,14 @@ import (
 func newGenerateDocsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "generate-docs DOCS FILES",
-		Short:  "Write settings.md into the directory DOCS, and man page and shell completions into FILES",
+		Short:  "Write settings.md, the API's table and openapi.json into the directory DOCS, man page and completions into FILES",
 		Args:   arguments(2, 2, "name the directories DOCS and FILES"),
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.WriteFile(filepath.Join(args[0], "settings.md"), settingsPage(), 0o644); err != nil {
+				return err
+			}
+			if err := writeAPIPages(args[0]); err != nil {
 				return err
 			}
 			if err := os.MkdirAll(args[1], 0o755); err != nil {

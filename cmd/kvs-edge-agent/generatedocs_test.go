@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
@@ -21,6 +22,64 @@ func TestTheSettingsPageIsThatOfTheCode(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(page), string(settingsPage())); diff != "" {
 		t.Errorf("run make docs:\n%s", diff)
+	}
+}
+
+func TestTheAPIPagesAreThoseOfTheCode(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := apiPage(string(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(page), want); diff != "" {
+		t.Errorf("run make docs:\n%s", diff)
+	}
+	document, err := os.ReadFile("../../docs/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantDocument, err := localapi.OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(document), string(wantDocument)); diff != "" {
+		t.Errorf("run make docs:\n%s", diff)
+	}
+}
+
+// TestOthersReadTheOpenAPIFile has a validator of others read it, where there is one.
+func TestOthersReadTheOpenAPIFile(t *testing.T) {
+	t.Parallel()
+	if exec.CommandContext(t.Context(), "python3", "-c", "import openapi_spec_validator").Run() != nil {
+		t.Skip("openapi-spec-validator is not here")
+	}
+	output, err := exec.CommandContext(t.Context(), "python3", "-m", "openapi_spec_validator", "../../docs/openapi.json").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
+}
+
+// TestTheAPIPageNamesEveryMember: those of the snapshot are on a page of their own.
+func TestTheAPIPageNamesEveryMember(t *testing.T) {
+	t.Parallel()
+	var text string
+	for _, name := range []string{"api.md", "status.md"} {
+		page, err := os.ReadFile(filepath.Join("../../docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(page)
+	}
+	for schema, members := range localapi.Schemas() {
+		for _, member := range members {
+			if !strings.Contains(text, "`"+member+"`") && !strings.Contains(text, "`"+member+"[]`") && !strings.Contains(text, "`."+member) {
+				t.Errorf("neither docs/api.md nor docs/status.md names %s.%s", schema, member)
+			}
+		}
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 )
 
 func newLogLevelCommand() *cobra.Command {
@@ -19,7 +19,7 @@ change it at once, without a restart. After a restart, or a reload in which that
 changed, the level is again that of AWS_KVS_EDGE_LOG_LEVEL.`,
 		Args: arguments(0, 1, "give one level at most"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			level, err := ask(socket, serviceSettings, func(c *status.Client) (string, error) {
+			level, err := ask(socket, serviceSettings, func(c *localapi.Client) (string, error) {
 				if len(args) == 0 {
 					return c.LogLevel(cmd.Context())
 				}
@@ -27,7 +27,7 @@ changed, the level is again that of AWS_KVS_EDGE_LOG_LEVEL.`,
 			})
 			if err != nil {
 				code := exitSettings
-				if errors.Is(err, status.ErrNotRunning) {
+				if errors.Is(err, localapi.ErrNotRunning) {
 					code = exitDown
 				}
 				return &exitError{code, err}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 func newReloadCommand() *cobra.Command {
@@ -24,10 +24,10 @@ the list of settings. The secrets of cameras are read again in any case.
 Exit code: 0 when the settings were read, 1 when they are refused, 2 when no agent runs.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			done, err := ask(socket, serviceSettings, func(c *status.Client) (status.Reloaded, error) { return c.Reload(cmd.Context()) })
+			done, err := ask(socket, serviceSettings, func(c *localapi.Client) (localapi.Reloaded, error) { return c.Reload(cmd.Context()) })
 			if err != nil {
 				code := exitFailure
-				if errors.Is(err, status.ErrNotRunning) {
+				if errors.Is(err, localapi.ErrNotRunning) {
 					code = exitDown
 				}
 				return &exitError{code, err}
@@ -40,7 +40,7 @@ Exit code: 0 when the settings were read, 1 when they are refused, 2 when no age
 	return cmd
 }
 
-func writeReloaded(out io.Writer, done status.Reloaded) {
+func writeReloaded(out io.Writer, done localapi.Reloaded) {
 	line := func(what string, names []string) {
 		if len(names) > 0 {
 			fmt.Fprintln(out, what+strings.Join(names, ", "))

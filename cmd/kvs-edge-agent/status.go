@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -61,7 +62,7 @@ it is that of the last time, with --stream that of the stream.`,
 }
 
 func showStatus(ctx context.Context, out io.Writer, o statusOptions) error {
-	snapshot, err := ask(o.socket, serviceSettings, func(c *status.Client) (status.Snapshot, error) { return c.Status(ctx) })
+	snapshot, err := ask(o.socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(ctx) })
 	if err != nil {
 		return &exitError{exitDown, err}
 	}

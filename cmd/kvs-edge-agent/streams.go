@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -26,7 +27,7 @@ that it had until they are deleted with "streams delete".
 Exit code: 0 when the agent has answered, 2 when no agent is running.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			snapshot, err := ask(socket, serviceSettings, func(c *status.Client) (status.Snapshot, error) { return c.Status(cmd.Context()) })
+			snapshot, err := ask(socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(cmd.Context()) })
 			if err != nil {
 				return &exitError{exitDown, err}
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -50,7 +51,7 @@ func orphansOf(ctx context.Context, socket string) (names []string) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	snapshot, err := ask(socket, serviceSettings, func(c *status.Client) (status.Snapshot, error) { return c.Status(ctx) })
+	snapshot, err := ask(socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(ctx) })
 	if err != nil {
 		return nil
 	}
@@ -75,9 +76,11 @@ func (d deletion) run(ctx context.Context) error {
 			return err
 		}
 	}
-	done, err := ask(d.socket, serviceSettings, func(c *status.Client) (status.DeletedStream, error) { return c.DeleteStream(ctx, d.stream) })
+	done, err := ask(d.socket, serviceSettings, func(c *localapi.Client) (localapi.DeletedStream, error) {
+		return c.DeleteStream(ctx, d.stream)
+	})
 	switch {
-	case errors.Is(err, status.ErrNotRunning):
+	case errors.Is(err, localapi.ErrNotRunning):
 		return &exitError{exitDown, err}
 	case err != nil:
 		return err
@@ -93,7 +96,7 @@ func (d deletion) confirm(ctx context.Context) error {
 	if !ok || !terminalOf(file).present {
 		return &exitError{exitSettings, errors.New("nobody can be asked here: add --yes to delete without a question")}
 	}
-	snapshot, err := ask(d.socket, serviceSettings, func(c *status.Client) (status.Snapshot, error) { return c.Status(ctx) })
+	snapshot, err := ask(d.socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(ctx) })
 	if err != nil {
 		return &exitError{exitDown, err}
 	}

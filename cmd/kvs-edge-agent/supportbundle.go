@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -83,7 +84,7 @@ no recordings.`,
 
 // writeBundle collects what it can get; what it cannot is listed in the bundle, and so is why the
 // service's settings are unusable, or nil. shell are the variables as they were when the command began.
-func writeBundle(ctx context.Context, path string, client *status.Client, shell []string, unusable error) (b *bundle, err error) {
+func writeBundle(ctx context.Context, path string, client *localapi.Client, shell []string, unusable error) (b *bundle, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the bundle: %w", err)
@@ -105,7 +106,7 @@ func writeBundle(ctx context.Context, path string, client *status.Client, shell 
 	return b, errors.Join(b.err, b.tar.Close(), zipped.Close())
 }
 
-func (b *bundle) collect(ctx context.Context, client *status.Client) {
+func (b *bundle) collect(ctx context.Context, client *localapi.Client) {
 	b.add("README.txt", []byte(bundleReadme))
 	snapshot, err := client.Status(ctx)
 	if err != nil {
@@ -134,7 +135,7 @@ func (b *bundle) collect(ctx context.Context, client *status.Client) {
 }
 
 // collectHub takes what lies in the directories of the settings, and what the machine knows of itself and the agent.
-func (b *bundle) collectHub(ctx context.Context, inEffect []status.Setting) {
+func (b *bundle) collectHub(ctx context.Context, inEffect []localapi.Setting) {
 	var disks bytes.Buffer
 	for _, s := range inEffect {
 		switch s.Name {
@@ -158,16 +159,16 @@ func (b *bundle) collectHub(ctx context.Context, inEffect []status.Setting) {
 }
 
 // environmentSettings are those that an agent with this environment would have.
-func environmentSettings() []status.Setting {
+func environmentSettings() []localapi.Setting {
 	s, err := settings.FromEnv(os.LookupEnv)
 	if err == nil {
 		return s.Table(os.LookupEnv)
 	}
-	var list []status.Setting
+	var list []localapi.Setting
 	for _, group := range settings.Variables() {
 		for _, v := range group.Variables {
 			if value, ok := os.LookupEnv(v.Name); ok {
-				list = append(list, status.Setting{Name: v.Name, Value: value})
+				list = append(list, localapi.Setting{Name: v.Name, Value: value})
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -79,7 +80,7 @@ type uploading struct {
 	stream   string
 	from, to time.Time
 	refused  bool
-	last     status.UploadProgress
+	last     localapi.UploadProgress
 	bar      *progress
 	lined    time.Time // when a line was printed last, where no terminal shows a bar
 }
@@ -87,15 +88,15 @@ type uploading struct {
 func (u *uploading) run(ctx context.Context, socket string) error {
 	u.bar = newProgress(u.out, "uploading")
 	defer u.bar.end()
-	_, err := ask(socket, serviceSettings, func(c *status.Client) (struct{}, error) {
-		return struct{}{}, c.Upload(ctx, status.UploadRequest{Stream: u.stream, From: u.from, To: u.to, Refused: u.refused}, u.show)
+	_, err := ask(socket, serviceSettings, func(c *localapi.Client) (struct{}, error) {
+		return struct{}{}, c.Upload(ctx, localapi.UploadRequest{Stream: u.stream, From: u.from, To: u.to, Refused: u.refused}, u.show)
 	})
 	u.bar.end()
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return &exitError{signalled(ctx), fmt.Errorf("stopped at %d of %s; the rest is uploaded as scheduled", u.last.Done,
 			humanize.Count(u.last.Total, "fragment"))}
-	case errors.Is(err, status.ErrNotRunning):
+	case errors.Is(err, localapi.ErrNotRunning):
 		return &exitError{exitDown, err}
 	case err != nil:
 		return err
@@ -120,8 +121,8 @@ func (u *uploading) run(ctx context.Context, socket string) error {
 func uploadRefused(ctx context.Context, out io.Writer, socket, stream string) error {
 	names := []string{stream}
 	if stream == "" {
-		snapshot, err := ask(socket, serviceSettings, func(c *status.Client) (status.Snapshot, error) { return c.Status(ctx) })
-		if errors.Is(err, status.ErrNotRunning) {
+		snapshot, err := ask(socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(ctx) })
+		if errors.Is(err, localapi.ErrNotRunning) {
 			return &exitError{exitDown, err}
 		}
 		if err != nil {
@@ -145,7 +146,7 @@ func uploadRefused(ctx context.Context, out io.Writer, socket, stream string) er
 		}
 		u := uploading{out: out, stream: name, refused: true}
 		err := u.run(ctx, socket)
-		if ctx.Err() != nil || errors.Is(err, status.ErrNotRunning) {
+		if ctx.Err() != nil || errors.Is(err, localapi.ErrNotRunning) {
 			return err
 		}
 		if err != nil && len(names) > 1 {
@@ -157,7 +158,7 @@ func uploadRefused(ctx context.Context, out io.Writer, socket, stream string) er
 }
 
 // show is called whenever the upload has come further.
-func (u *uploading) show(p status.UploadProgress) {
+func (u *uploading) show(p localapi.UploadProgress) {
 	if u.last.Total == 0 {
 		u.bar.skipped = p.Bytes
 	}
@@ -180,7 +181,7 @@ func runningStreams(ctx context.Context, socket string) []string {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	snapshot, err := ask(socket, serviceSettings, func(c *status.Client) (status.Snapshot, error) { return c.Status(ctx) })
+	snapshot, err := ask(socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(ctx) })
 	if err != nil {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -117,9 +118,10 @@ func serveStatus(t *testing.T, snapshot status.Snapshot) (socket, dir string) {
 		t.Fatal(err)
 	}
 	socket = filepath.Join(dir, "agent.sock")
-	server, err := status.NewServer(socket, func() status.Snapshot { return snapshot }, health.NewRegistry(time.Now).Component("",
-		health.JobAPI),
-		zap.NewNop())
+	server, err := localapi.NewServer(localapi.Options{
+		Socket: socket, Agent: localapi.Agent{Snapshot: func() status.Snapshot { return snapshot }}, Log: zap.NewNop(),
+		Component: health.NewRegistry(time.Now).Component("", health.JobAPI),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

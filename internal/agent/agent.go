@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,6 +25,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
@@ -114,19 +114,27 @@ func (a *Agent) serve() (err error) {
 	if err := a.export.serve(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	if a.status, err = status.NewServer(a.settings().Socket, a.collector.Snapshot, a.health.Component("", health.JobAPI), a.log); err != nil {
-		return err
+	a.api, err = localapi.NewServer(localapi.Options{
+		Socket: a.settings().Socket, Component: a.health.Component("", health.JobAPI), Log: a.log,
+		Agent: a.served(),
+	})
+	return err
+}
+
+// served is what the agent answers and does over the local API.
+func (a *Agent) served() localapi.Agent {
+	served := localapi.Agent{
+		Snapshot: a.collector.Snapshot, Metrics: a.export.handler,
+		Settings:     func() []localapi.Setting { return a.settings().Table(a.o.Initial.Lookup) },
+		ReadSecrets:  func() { a.config.cameras.ReadNow() },
+		Reload:       a.Reload,
+		DeleteStream: orphans{a.streams, a.retention.Known}.delete,
+		Upload:       a.onDemand.uploadForPeer,
 	}
-	a.status.Handle("GET /metrics", a.export.handler)
-	a.status.Handle("POST "+status.PathUpload, http.HandlerFunc(a.onDemand.serveUpload))
-	a.status.ServeSettings(func() []status.Setting { return a.settings().Table(a.o.Initial.Lookup) })
-	a.status.ServeReload(a.Reload)
-	a.status.ServeDeleteStream(orphans{a.streams, a.retention.Known}.delete)
-	a.status.ServeReadSecrets(func() { a.config.cameras.ReadNow() })
 	if a.o.LogLevel != nil {
-		a.status.ServeLogLevel(a.o.LogLevel)
+		served.LogLevel = a.o.LogLevel
 	}
-	return nil
+	return served
 }
 
 // connect builds everything that will speak to the cloud.
@@ -257,7 +265,7 @@ func (a *Agent) tasks() []func(context.Context) error {
 		a.supervised("Comparing the hub's clock", health.JobCloud, watchClock(a.health.Component("", health.JobCloud), a.log, a.hubClock.Ahead)),
 		a.supervised("Syncing recordings to the disk", health.JobStore, a.store.Run),
 		a.supervised("Deleting old media", health.JobRetention, a.retention.Run),
-		a.supervised("The local API", health.JobAPI, a.status.Run),
+		a.supervised("The local API", health.JobAPI, a.api.Run),
 		a.supervised("Following the hub's configuration", health.JobConfig, a.config.run),
 		a.supervised("Telling systemd that the agent lives", health.JobAPI, a.systemd.run),
 		a.supervised("Giving back memory", health.JobAPI, trimRSS(a.log)),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -64,17 +65,14 @@ func judgeClock(component *health.Component, log *zap.Logger, ahead time.Duratio
 		}
 		return
 	}
-	off, direction := ahead.Abs().Round(time.Second), "ahead of"
+	off := ahead.Abs().Round(time.Second)
 	if off >= 2*time.Minute {
 		off = off.Round(time.Minute)
-	}
-	if ahead < 0 {
-		direction = "behind"
 	}
 	fault := health.UserFault(codeClockOff, nil,
 		"The hub's clock is %s %s that of AWS: requests are dated by AWS's clock, so that uploading and "+
 			"configuration go on, but recordings have the hub's times. Set the clock, and see to its time synchronisation (NTP).",
-		health.Varying(humanize.Span(off)), direction)
+		health.Varying(humanize.Span(off)), hubclock.Direction(ahead))
 	if component.Report(scopeClock, health.Degraded, fault) {
 		log.Warn("the clock is off", zap.String("code", fault.Code), zap.Error(fault))
 	}

@@ -22,11 +22,11 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/conditiontest"
 )
@@ -95,7 +95,7 @@ func blockedSocket(t *testing.T) conditiontest.Case {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "agent.sock")
-	server, err := status.NewServer(path, nil, registry.Component("", health.JobAPI), zap.NewNop())
+	server, err := localapi.NewServer(localapi.Options{Socket: path, Component: registry.Component("", health.JobAPI), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
@@ -30,7 +31,7 @@ func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
 		"locked": {`{"MediaURI":"` + strings.Replace(camera.URL(), "right", "wrong", 1) + `"}`, "camera",
 			func(arn string) { h.Update("locked", arn, site.Always) }},
 		"prose": {`rtsp is in the kitchen`, "secret-content", func(string) {
-			must(t, status.NewClient(h.Env[settings.EnvSocket]).ReadSecrets(t.Context()))
+			must(t, localapi.NewClient(h.Env[settings.EnvSocket]).ReadSecrets(t.Context()))
 		}},
 	}
 	arns := make(map[string]string)
@@ -63,7 +64,7 @@ func TestACorrectedSecretHealsItsStreamOnEverySurface(t *testing.T) {
 	if verdict := s.agent.collector.Snapshot().Verdict; verdict != status.Healthy {
 		t.Errorf("the verdict is %s: %+v", verdict, s.agent.collector.Snapshot())
 	}
-	text, err := status.NewClient(h.Env[settings.EnvSocket]).Metrics(t.Context())
+	text, err := localapi.NewClient(h.Env[settings.EnvSocket]).Metrics(t.Context())
 	must(t, err)
 	if strings.Contains(string(text), `activity="failed"`) || strings.Contains(string(text), `severity="failed"`) {
 		t.Error("Prometheus still shows a failure")

@@ -2,15 +2,12 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
@@ -124,44 +121,16 @@ func (d *onDemand) await(ctx context.Context, stream string, patience time.Durat
 	}
 }
 
-// maxUploadRequest bounds the body of POST /v1/upload.
-const maxUploadRequest = 64 << 10
-
-// serveUpload answers POST /v1/upload: a line of JSON whenever the upload has come further, the
-// last of which says how it ended. The upload ends when the client hangs up.
-func (d *onDemand) serveUpload(w http.ResponseWriter, r *http.Request) {
-	encoder := json.NewEncoder(w)
-	flush := http.NewResponseController(w)
-	send := func(p status.UploadProgress) {
-		_ = encoder.Encode(p) // a client that is gone needs no answer
-		_ = flush.Flush()
+// uploadForPeer is how a peer of the local API asks for an upload.
+func (d *onDemand) uploadForPeer(ctx context.Context, r localapi.UploadRequest, each func(localapi.UploadProgress)) error {
+	show := func(p uploader.Progress) {
+		each(localapi.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes,
+			TotalBytes: p.TotalBytes})
 	}
-	var in status.UploadRequest
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxUploadRequest))
-	if err == nil {
-		err = json.Unmarshal(body, &in)
+	if r.Refused {
+		return d.uploadRefused(ctx, r.Stream, show)
 	}
-	if err != nil {
-		http.Error(w, "the request is not the JSON of an upload: "+err.Error(), http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	var last status.UploadProgress
-	upload := func(each func(uploader.Progress)) error {
-		return d.upload(r.Context(), in.Stream, in.From, in.To, each)
-	}
-	if in.Refused {
-		upload = func(each func(uploader.Progress)) error { return d.uploadRefused(r.Context(), in.Stream, each) }
-	}
-	err = upload(func(p uploader.Progress) {
-		last = status.UploadProgress{Total: p.Total, Done: p.Done, Refused: p.Refused, Finished: p.Finished, Bytes: p.Bytes,
-			TotalBytes: p.TotalBytes}
-		send(last)
-	})
-	if err != nil {
-		last.Error = err.Error()
-		send(last)
-	}
+	return d.upload(ctx, r.Stream, r.From, r.To, show)
 }
 
 const (

@@ -8,8 +8,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // orphans are the streams with recordings that are not configured for this hub.
@@ -28,9 +28,9 @@ func policyText(keeper *retention.Keeper, stream string) string {
 }
 
 // delete deletes the media of a stream that is not configured. An error is a sentence for the caller's user.
-func (o orphans) delete(ctx context.Context, stream string) (status.DeletedStream, error) {
+func (o orphans) delete(ctx context.Context, stream string) (localapi.DeletedStream, error) {
 	if !o.known() {
-		return status.DeletedStream{}, health.SystemFault(codeStream, nil,
+		return localapi.DeletedStream{}, health.SystemFault(codeStream, nil,
 			"It is not known yet which streams are configured for this hub, so none is deleted: wait until the cloud has answered; "+
 				"`kvs-edge-agent status` says whether it does.")
 	}
@@ -38,7 +38,7 @@ func (o orphans) delete(ctx context.Context, stream string) (status.DeletedStrea
 }
 
 // removeOrphan deletes the media of a stream without a configuration.
-func (s *streams) removeOrphan(ctx context.Context, name string) (done status.DeletedStream, err error) {
+func (s *streams) removeOrphan(ctx context.Context, name string) (done localapi.DeletedStream, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	if s.get(name) != nil {
@@ -57,5 +57,5 @@ func (s *streams) removeOrphan(ctx context.Context, name string) (done status.De
 	}
 	s.workers.log.Warn("the recordings of a stream that is not configured were deleted on request", zap.String("stream", name),
 		zap.Int("segments", usage.Segments), zap.Int64("bytes", usage.Bytes), zap.Int64("bytesNotUploaded", usage.PendingBytes))
-	return status.DeletedStream{Stream: name, Segments: usage.Segments, Bytes: usage.Bytes}, nil
+	return localapi.DeletedStream{Stream: name, Segments: usage.Segments, Bytes: usage.Bytes}, nil
 }

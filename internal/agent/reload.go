@@ -9,9 +9,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
@@ -28,15 +28,15 @@ const scopeRestart health.Scope = "restart"
 // change nothing: the error is a *health.Fault, which status shows until the next reload that
 // succeeds. What only a restart can change stays as it is, and status says so. Safe for concurrent
 // use; one reload follows the other.
-func (a *Agent) Reload() (status.Reloaded, error) {
+func (a *Agent) Reload() (localapi.Reloaded, error) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	if !a.running {
-		return status.Reloaded{}, health.SystemFault(codeRefused, nil, "The agent starts or stops, and reads no settings now.")
+		return localapi.Reloaded{}, health.SystemFault(codeRefused, nil, "The agent starts or stops, and reads no settings now.")
 	}
 	a.config.cameras.ReadNow() // a person has changed something, perhaps a secret
 	if !a.o.Source.HasFile() {
-		return status.Reloaded{}, health.UserFault(codeRefused, nil,
+		return localapi.Reloaded{}, health.UserFault(codeRefused, nil,
 			"The agent was started without --env-file: its settings are those of its environment, and change with a restart.")
 	}
 	a.systemd.reloading()
@@ -47,7 +47,7 @@ func (a *Agent) Reload() (status.Reloaded, error) {
 		component.Report(health.ScopeReload, health.Degraded, fault)
 		a.log.Error("the new settings are refused", zap.String("code", fault.Code), zap.Error(fault))
 		a.systemd.reloaded(fault.Text)
-		return status.Reloaded{}, fault
+		return localapi.Reloaded{}, fault
 	}
 	component.OK(health.ScopeReload)
 	if len(done.AfterRestart) > 0 {
@@ -75,7 +75,7 @@ func restartNeeded(names []string) *health.Fault {
 }
 
 // reload does it, or fails before it has changed anything.
-func (a *Agent) reload() (done status.Reloaded, err error) {
+func (a *Agent) reload() (done localapi.Reloaded, err error) {
 	reading, err := a.o.Source.Read()
 	if err != nil {
 		return done, err

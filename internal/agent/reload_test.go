@@ -25,9 +25,9 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -99,7 +99,7 @@ func (s *serviceOf) await(what string, done func() bool) {
 	}
 }
 
-func (s *serviceOf) reload() status.Reloaded {
+func (s *serviceOf) reload() localapi.Reloaded {
 	s.t.Helper()
 	done, err := s.agent.Reload()
 	must(s.t, err)
@@ -225,9 +225,9 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		}
 		s.write(map[string]string{name: change.value})
 		done := s.reload()
-		want := status.Reloaded{Changed: []string{name}, Streams: change.streams}
+		want := localapi.Reloaded{Changed: []string{name}, Streams: change.streams}
 		if effect == settings.AfterRestart {
-			want = status.Reloaded{AfterRestart: []string{name}}
+			want = localapi.Reloaded{AfterRestart: []string{name}}
 		}
 		if diff := cmp.Diff(want, done); diff != "" {
 			t.Errorf("%s: %s", name, diff)
@@ -313,7 +313,7 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 		t.Errorf("without the file: %v", err)
 	}
 	s.write(nil)
-	if done := s.reload(); !cmp.Equal(done, status.Reloaded{}) {
+	if done := s.reload(); !cmp.Equal(done, localapi.Reloaded{}) {
 		t.Errorf("the file as it was changes %+v", done)
 	}
 	if c, raised := s.condition(codeRefused); raised {
@@ -343,7 +343,7 @@ func TestWhatIsNoSettingIsNamed(t *testing.T) {
 		"AWS_KVS_EDGE_LOGLEVEL": "DEBUG", "AWS_IOT_CORE_THINGNAME": "hub",
 		"GST_PLUGIN_PATH": "/opt/gst", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL_STS": "https://127.0.0.1:1",
 	})
-	want := status.Reloaded{Unknown: []string{"AWS_IOT_CORE_THINGNAME", "AWS_KVS_EDGE_LOGLEVEL"},
+	want := localapi.Reloaded{Unknown: []string{"AWS_IOT_CORE_THINGNAME", "AWS_KVS_EDGE_LOGLEVEL"},
 		AfterRestart: []string{"AWS_ENDPOINT_URL_STS", "TZ"}}
 	if diff := cmp.Diff(want, s.reload()); diff != "" {
 		t.Error(diff)
@@ -464,7 +464,7 @@ func TestOnlyOtherRootsRestartRecordings(t *testing.T) {
 	s.reload()
 	other, _ := testtools.DeviceFiles(t, t.TempDir(), "camera")
 	must(t, os.Rename(other, roots))
-	if done := s.reload(); !cmp.Equal(done, status.Reloaded{Changed: []string{settings.EnvRTSPSCACert}, Streams: []string{"door"}}) {
+	if done := s.reload(); !cmp.Equal(done, localapi.Reloaded{Changed: []string{settings.EnvRTSPSCACert}, Streams: []string{"door"}}) {
 		t.Errorf("other roots in the same file: %+v", done)
 	}
 }

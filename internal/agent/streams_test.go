@@ -16,10 +16,10 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // diary notes what streams does to the rest of the agent.
@@ -258,7 +258,7 @@ func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
 		t.Errorf("refused, but: %v", got)
 	}
 	done, err := s.removeOrphan(t.Context(), "old")
-	if want := (status.DeletedStream{Stream: "old", Segments: 3, Bytes: 300}); err != nil || done != want {
+	if want := (localapi.DeletedStream{Stream: "old", Segments: 3, Bytes: 300}); err != nil || done != want {
 		t.Errorf("%+v, %v", done, err)
 	}
 	if diff := cmp.Diff([]string{"delete media of old", "forget old"}, d.take()); diff != "" {

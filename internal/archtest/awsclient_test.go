@@ -20,7 +20,7 @@ var httpMakers = map[string][]string{
 // mayMakeHTTP are the packages that make HTTP clients, and whom those speak to.
 var mayMakeHTTP = map[string]string{
 	"internal/cloud/awsclient": "AWS",
-	"internal/status":          "the agent, over its socket",
+	"internal/localapi":        "the agent, over its socket",
 	"internal/testtools/site":  "the local cloud, as its user",
 }
 

@@ -39,6 +39,7 @@ var layers = [][]string{
 	{"internal/camera/...", "internal/clip"},
 	{"internal/scheduler", "internal/recorder", "internal/uploader/...", "internal/retention", "internal/iotconfig", "internal/kvsconfig",
 		"internal/camerasecret", "internal/uploadrequest", "internal/status", "internal/metrics"},
+	{"internal/localapi"},
 	{"internal/settings"},
 	{"internal/cloud/hub", "internal/jobspec", "internal/logfile"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},

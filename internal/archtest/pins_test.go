@@ -54,10 +54,10 @@ func TestPins(t *testing.T) {
 // The names are what is pinned; where a type lies is not.
 var documents = []struct{ name, dir, root string }{
 	{"status --json", "internal/status", "Snapshot"},
-	{"GET /v1/settings", "internal/status", "Setting"},
-	{"reload --json", "internal/status", "Reloaded"},
-	{"POST /v1/upload", "internal/status", "UploadRequest"},
-	{"POST /v1/upload answer", "internal/status", "UploadProgress"},
+	{"GET /v1/settings", "internal/localapi", "Setting"},
+	{"reload --json", "internal/localapi", "Reloaded"},
+	{"POST /v1/upload", "internal/localapi", "UploadRequest"},
+	{"POST /v1/upload answer", "internal/localapi", "UploadProgress"},
 	{"check --json", "cmd/kvs-edge-agent", "check"},
 	{"segments --json", "cmd/kvs-edge-agent", "storedSegment"},
 	{"record --json segment", "cmd/kvs-edge-agent", "segmentLine"},
@@ -102,7 +102,7 @@ var values = []struct{ name, dir, constants string }{
 	{"job", "internal/health", `^Job[A-Z]`},
 	{"class", "internal/health", `^(UserError|SystemError|Success)$`},
 	{"verdict", "internal/status", `^(Healthy|Degraded|Down)$`},
-	{"local API path", "internal/status", `^[pP]ath[A-Z]`},
+	{"local API path", "internal/localapi", `^[pP]ath[A-Z]`},
 	{"sync status", "internal/kvsconfig", `^(Acknowledged|InSync|SyncFailed|DeletingAcknowledged|DeleteFailed|Deleted)$`},
 	{"upload status", "internal/uploadrequest", `^(Running|Done|Failed)$`},
 	{"EdgeConfig value", "internal/edgeconfig", `^(RTSP|File|DeleteOldestMedia|DenyNewMedia)$`},

@@ -11,8 +11,8 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // Check looks at everything that the agent needs, from its settings to its cameras, and reports a
@@ -57,12 +57,12 @@ func (c *checker) run(ctx context.Context) {
 
 // checkAgent asks whether an agent runs.
 func (c *checker) checkAgent(ctx context.Context) {
-	snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
+	snapshot, err := localapi.NewClient(c.settings.Socket).Status(ctx)
 	switch {
 	case err == nil:
 		c.running, c.mayRun = &snapshot, true
 		c.good("agent", "The agent runs, version "+snapshot.Version+", since "+humanize.Time(snapshot.Started.Local())+".")
-	case errors.Is(err, status.ErrNotRunning):
+	case errors.Is(err, localapi.ErrNotRunning):
 		c.good("agent", "No agent runs on "+c.settings.Socket+".")
 	case isNoStatus(err):
 		c.bad("agent", fmt.Sprintf("What answers on %s is not this agent: stop it, or choose another %s.", c.settings.Socket, settings.EnvSocket))

@@ -156,9 +156,9 @@ func TestACheckNamesWhatIsWrongWithAHub(t *testing.T) {
 		}, says: []string{"files: The private key", "chmod o=,g-w"}},
 		"the recordings are a file": {breaks: func() func() { return set(settings.EnvRecordingDirectory, key) },
 			says: []string{"files: AWS_KVS_EDGE_RECORDING_DIRECTORY", "is not a directory"}},
-		"the clock is an hour slow": {option: at(-time.Hour), says: []string{"behind that of Kinesis Video Streams, and AWS refuses",
-			"set the clock (NTP)"}},
-		"the clock is an hour fast": {option: at(time.Hour), says: []string{"ahead of that of Kinesis Video Streams, and AWS refuses"}},
+		"the clock is an hour slow": {option: at(-time.Hour), says: []string{"behind that of Kinesis Video Streams. Requests are dated by AWS's",
+			"set the clock"}},
+		"the clock is an hour fast": {option: at(time.Hour), says: []string{"ahead of that of Kinesis Video Streams"}},
 		"the certificate is over": {option: at(200 * 365 * 24 * time.Hour),
 			says: []string{"certificate: The device certificate was valid until"}},
 		"the certificate is another account's": {breaks: func() func() {

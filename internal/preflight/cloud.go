@@ -8,15 +8,12 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/hub"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
-
-// maxSkew is what AWS's request signatures tolerate.
-// Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
-const maxSkew = 5 * time.Minute
 
 // checkEndpoints probes every endpoint, and compares the hub's clock with theirs.
 func (c *checker) checkEndpoints(ctx context.Context) {
@@ -68,15 +65,12 @@ func (c *checker) probeEndpoint(ctx context.Context, s hub.Service, client *http
 
 func (c *checker) checkClock(name string, date, now time.Time) {
 	const check = "clock"
-	skew := date.Sub(now)
-	direction := "behind"
-	if skew < 0 {
-		direction = "ahead of"
-	}
-	switch off := skew.Abs().Round(time.Second); {
-	case off > maxSkew:
-		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: set the clock "+
-			"(NTP).", off, direction, name))
+	ahead := now.Sub(date)
+	direction := hubclock.Direction(ahead)
+	switch off := ahead.Abs().Round(time.Second); {
+	case off > hubclock.MaxSkew:
+		c.bad(check, fmt.Sprintf("The hub's clock is %s %s that of %s. Requests are dated by AWS's clock, but recordings by the hub's: set the "+
+			"clock, and see to its time synchronisation (NTP).", off, direction, name))
 	case off > 2*time.Second: // a Date has whole seconds
 		c.good(check, fmt.Sprintf("The hub's clock is %s %s that of %s, which AWS tolerates; recordings are dated by it.", off, direction, name))
 	default:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -79,7 +80,7 @@ func (h *house) run(o agent.Options) (stop func()) {
 // snapshot is the status of the running agent.
 func (h *house) snapshot() status.Snapshot {
 	h.t.Helper()
-	s, err := status.NewClient(h.Env[settings.EnvSocket]).Status(h.t.Context())
+	s, err := localapi.NewClient(h.Env[settings.EnvSocket]).Status(h.t.Context())
 	must(h.t, err)
 	return s
 }
@@ -104,7 +105,7 @@ func (h *house) awaitRunning() {
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
 	for {
-		if _, err := status.NewClient(h.Env[settings.EnvSocket]).Status(ctx); err == nil {
+		if _, err := localapi.NewClient(h.Env[settings.EnvSocket]).Status(ctx); err == nil {
 			return
 		}
 		if backoff.Sleep(ctx, 10*time.Millisecond) != nil {

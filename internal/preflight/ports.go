@@ -12,9 +12,9 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // checkPorts looks whether the agent gets what it listens on, its socket and the address of its metrics.
@@ -47,12 +47,12 @@ func (c *checker) runningServes(ctx context.Context, address string) bool {
 	if c.running == nil {
 		return false
 	}
-	list, err := status.NewClient(c.settings.Socket).Settings(ctx)
+	list, err := localapi.NewClient(c.settings.Socket).Settings(ctx)
 	if err != nil {
 		return false
 	}
 	_, wanted, err := net.SplitHostPort(address)
-	return err == nil && slices.ContainsFunc(list, func(s status.Setting) bool {
+	return err == nil && slices.ContainsFunc(list, func(s localapi.Setting) bool {
 		_, port, err := net.SplitHostPort(s.Value)
 		return s.Name == settings.EnvMetricsAddress && err == nil && port == wanted
 	})

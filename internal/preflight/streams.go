@@ -23,6 +23,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -40,7 +41,7 @@ func (c *checker) checkStreams(ctx context.Context, list []kvsconfig.ListedConfi
 	list = slices.DeleteFunc(list, func(l kvsconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
 	slices.SortFunc(list, func(a, b kvsconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
 	if c.running != nil { // so that status is about the same addresses as this check
-		_ = status.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
+		_ = localapi.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
 	}
 	streams := make([]checkedStream, len(list))
 	var group errgroup.Group
@@ -149,7 +150,7 @@ func (c *checker) agentFails(ctx context.Context, stream string) bool {
 	if c.running == nil {
 		return false
 	}
-	snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
+	snapshot, err := localapi.NewClient(c.settings.Socket).Status(ctx)
 	if err != nil {
 		return false
 	}
@@ -165,7 +166,7 @@ func (c *checker) recording(ctx context.Context, stream string, since time.Time)
 		return nil
 	}
 	for end := time.Now().Add(frameTimeout); time.Now().Before(end); {
-		snapshot, err := status.NewClient(c.settings.Socket).Status(ctx)
+		snapshot, err := localapi.NewClient(c.settings.Socket).Status(ctx)
 		if err != nil {
 			return nil
 		}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
-	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // Variable is an environment variable that the agent reads, as people should know it.
@@ -170,8 +170,8 @@ func onOff(on bool) string {
 func codes(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
 
 // Table lists the settings in effect, without secrets: a proxy's password, say.
-func (s Settings) Table(lookup func(string) (string, bool)) []status.Setting {
-	var list []status.Setting
+func (s Settings) Table(lookup func(string) (string, bool)) []localapi.Setting {
+	var list []localapi.Setting
 	for _, v := range allVariables() {
 		value := ""
 		if v.value != nil {
@@ -179,7 +179,7 @@ func (s Settings) Table(lookup func(string) (string, bool)) []status.Setting {
 		} else {
 			value, _ = lookup(v.Name)
 		}
-		list = append(list, status.Setting{Name: v.Name, Value: string(secret.Scrub([]byte(value)))})
+		list = append(list, localapi.Setting{Name: v.Name, Value: string(secret.Scrub([]byte(value)))})
 	}
 	return list
 }

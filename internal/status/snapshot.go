@@ -1,5 +1,5 @@
-// Package status owns what the agent says of itself: the snapshot of all streams, the local API
-// on a unix socket that serves it, its client, and the table a person reads. It must not know how
+// Package status owns what the agent says of itself: the snapshot of all streams, its verdict
+// and the table a person reads; package localapi serves it. It must not know how
 // recording, uploading or configuring is done: it reads health, the store's sums and a list of streams.
 package status
 

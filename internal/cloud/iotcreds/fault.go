@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/connfault"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
@@ -26,21 +27,13 @@ const (
 	codeToken       = "credentials-token"       // Greengrass does not take the component's token
 )
 
-// maxSkew is what AWS's request signatures tolerate.
-// Source: AWS General Reference, Signature Version 4, "Eliminating skew": 5 min.
-const maxSkew = 5 * time.Minute
-
 func (p *Provider) clockFault(skew time.Duration) *health.Fault {
-	if skew.Abs() <= maxSkew {
+	if skew.Abs() <= hubclock.MaxSkew {
 		return nil
-	}
-	direction := "behind"
-	if skew < 0 {
-		direction = "ahead of"
 	}
 	return health.UserFault(codeClock, nil, "The hub's clock is %s %s that of %s, and AWS refuses requests that are more than 5 min off: "+
 		"set the clock (NTP).",
-		health.Varying(skewText(skew.Abs())), direction, p.o.Endpoint)
+		health.Varying(skewText(skew.Abs())), hubclock.Direction(-skew), p.o.Endpoint)
 }
 
 // statusFault turns an answer that is not 200 into a sentence.

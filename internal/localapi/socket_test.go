@@ -1,4 +1,4 @@
-package status
+package localapi
 
 import (
 	"context"
@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -41,7 +40,9 @@ func TestTheSocketComesBackByItself(t *testing.T) {
 			t.Cleanup(func() { _ = os.RemoveAll(dir) })
 			path := filepath.Join(dir, "state", "agent.sock")
 			component := health.NewRegistry(time.Now).Component("", health.JobAPI)
-			server, err := NewServer(path, func() Snapshot { return Snapshot{Version: "x"} }, component, zap.NewNop())
+			o := options(path, func() status.Snapshot { return status.Snapshot{Version: "x"} })
+			o.Component = component
+			server, err := NewServer(o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package status
+package localapi
 
 import (
 	"bytes"
@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -24,15 +23,14 @@ func TestStatusShowsNothingAsItCame(t *testing.T) {
 			if len(text) > 1000 {
 				text = text[:1000] // the agent bounds it
 			}
-			job := Job{State: text, Details: text}
-			sent := Snapshot{
+			job := status.Job{State: text, Details: text}
+			sent := status.Snapshot{
 				Thing: text, Version: text, Time: time.Now(), Started: time.Now(),
-				Agent:   []Condition{{Condition: health.Condition{Text: text, Code: text}, Job: text}},
-				Streams: []Stream{{Name: text, Recorder: Recorder{Job: job}, Uploader: Uploader{Job: job}}},
+				Agent:   []status.Condition{{Condition: health.Condition{Text: text, Code: text}, Job: text}},
+				Streams: []status.Stream{{Name: text, Recorder: status.Recorder{Job: job}, Uploader: status.Uploader{Job: job}}},
 			}
 			path := filepath.Join(t.TempDir(), "s")
-			component := health.NewRegistry(time.Now).Component("", health.JobAPI)
-			server, err := NewServer(path, func() Snapshot { return sent }, component, zap.NewNop())
+			server, err := NewServer(options(path, func() status.Snapshot { return sent }))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,7 +47,7 @@ func TestStatusShowsNothingAsItCame(t *testing.T) {
 				t.Fatal(err)
 			}
 			var table bytes.Buffer
-			if err := WriteTable(&table, got); err != nil {
+			if err := status.WriteTable(&table, got); err != nil {
 				t.Fatal(err)
 			}
 			for _, line := range append(strings.Split(table.String(), "\n"), string(asJSON)) {

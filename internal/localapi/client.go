@@ -1,6 +1,7 @@
-package status
+package localapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // Client speaks to the local API of a running agent.
@@ -49,7 +51,7 @@ func NewClient(socket string) *Client {
 var ErrNotRunning = errors.New("no agent is running")
 
 // Status fetches the snapshot. It fails with ErrNotRunning when there is no agent.
-func (c *Client) Status(ctx context.Context) (s Snapshot, err error) {
+func (c *Client) Status(ctx context.Context) (s status.Snapshot, err error) {
 	err = c.json(ctx, http.MethodGet, pathStatus, &s)
 	return s, err
 }
@@ -62,7 +64,7 @@ func (c *Client) Settings(ctx context.Context) (list []Setting, err error) {
 
 // ReadSecrets has the agent read the cameras' secrets again at once; it does not wait for that.
 func (c *Client) ReadSecrets(ctx context.Context) error {
-	_, err := c.call(ctx, http.MethodPost, pathSecrets, "")
+	_, err := c.call(ctx, http.MethodPost, pathReadSecrets, "")
 	return err
 }
 
@@ -142,7 +144,7 @@ func (c *Client) call(ctx context.Context, method, path, body string) ([]byte, e
 	switch {
 	case err != nil:
 		return nil, c.failed(err)
-	case resp.StatusCode == http.StatusBadRequest:
+	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusForbidden:
 		return nil, errors.New(strings.TrimSpace(string(answer)))
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("the agent on %s answered %s", c.socket, resp.Status)
@@ -174,4 +176,47 @@ func withoutURL(err error) error {
 		return request.Err
 	}
 	return err
+}
+
+// Upload asks the agent for an upload and passes on how far it is, until its end.
+func (c *Client) Upload(ctx context.Context, r UploadRequest, each func(UploadProgress)) error {
+	// An agent that does not answer at all is found out before the wait without end.
+	if _, err := c.LogLevel(ctx); err != nil {
+		return err
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+pathUpload, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	lasting := *c.http
+	lasting.Timeout = 0 // an upload takes as long as it takes
+	resp, err := lasting.Do(req)
+	if err != nil {
+		return c.failed(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		return fmt.Errorf("the agent on %s answered %s: %s", c.socket, resp.Status, strings.TrimSpace(string(text)))
+	}
+	for lines := json.NewDecoder(resp.Body); ; {
+		var p UploadProgress
+		if err := lines.Decode(&p); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("the agent went away before the upload was done: %w", err)
+		}
+		if p.Error != "" {
+			return errors.New(p.Error)
+		}
+		each(p)
+		if p.Finished {
+			return nil
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package status
+package localapi
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // shortDir gives a directory whose path fits a socket address.
@@ -28,9 +29,17 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-func serve(t *testing.T, socket string, s Snapshot) (stop func() error) {
+// options are those of a server that knows a snapshot.
+func options(socket string, snapshot func() status.Snapshot) Options {
+	return Options{
+		Socket: socket, Agent: Agent{Snapshot: snapshot}, Log: zap.NewNop(),
+		Component: health.NewRegistry(time.Now).Component("", health.JobAPI),
+	}
+}
+
+func serve(t *testing.T, socket string, s status.Snapshot) (stop func() error) {
 	t.Helper()
-	server, err := NewServer(socket, func() Snapshot { return s }, health.NewRegistry(time.Now).Component("", health.JobAPI), zap.NewNop())
+	server, err := NewServer(options(socket, func() status.Snapshot { return s }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +52,9 @@ func serve(t *testing.T, socket string, s Snapshot) (stop func() error) {
 func TestClientReadsWhatTheAgentSays(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(shortDir(t), "run", "agent.sock")
-	want := Snapshot{
-		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Version: "1", Thing: "hub", PID: 7, Verdict: Healthy,
-		Streams: []Stream{{Name: "door", Recorder: Recorder{Job: Job{State: "recording", Status: "SUCCESS"}, FPS: 25}}},
+	want := status.Snapshot{
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Version: "1", Thing: "hub", PID: 7, Verdict: status.Healthy,
+		Streams: []status.Stream{{Name: "door", Recorder: status.Recorder{Job: status.Job{State: "recording", Status: "SUCCESS"}, FPS: 25}}},
 	}
 	stop := serve(t, socket, want)
 	got, err := NewClient(socket).Status(t.Context())
@@ -62,7 +71,7 @@ func TestClientReadsWhatTheAgentSays(t *testing.T) {
 	if info.Mode().Perm() != socketMode {
 		t.Errorf("the socket's mode is %v: others could ask", info.Mode())
 	}
-	if _, err := NewServer(socket, nil, health.NewRegistry(time.Now).Component("", health.JobAPI), zap.NewNop()); err == nil ||
+	if _, err := NewServer(options(socket, nil)); err == nil ||
 		!strings.Contains(err.Error(), "another agent answers") {
 		t.Errorf("a second agent on the socket: got %v", err)
 	}
@@ -88,7 +97,7 @@ func TestSocketOfADeadAgentIsReplaced(t *testing.T) {
 	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
-	stop := serve(t, socket, Snapshot{Thing: "hub"})
+	stop := serve(t, socket, status.Snapshot{Thing: "hub"})
 	if got, err := NewClient(socket).Status(t.Context()); err != nil || got.Thing != "hub" {
 		t.Errorf("got %v, %v", got.Thing, err)
 	}
@@ -104,7 +113,7 @@ func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
 	if err := os.WriteFile(path, []byte("key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewServer(path, nil, health.NewRegistry(time.Now).Component("", health.JobAPI), zap.NewNop()); err == nil ||
+	if _, err := NewServer(options(path, nil)); err == nil ||
 		!strings.Contains(err.Error(),
 			path+" is there and is no socket; set AWS_KVS_EDGE_SOCKET") {
 		t.Errorf("it says %v", err)
@@ -116,8 +125,7 @@ func TestAFileInThePlaceOfTheSocketIsKept(t *testing.T) {
 
 func TestTooLongSocketPathSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	_, err := NewServer(filepath.Join(t.TempDir(), strings.Repeat("x", 200)), nil, health.NewRegistry(time.Now).Component("", health.JobAPI),
-		zap.NewNop())
+	_, err := NewServer(options(filepath.Join(t.TempDir(), strings.Repeat("x", 200)), nil))
 	if err == nil || !strings.Contains(err.Error(), "AWS_KVS_EDGE_SOCKET") {
 		t.Errorf("got %v", err)
 	}

@@ -1,0 +1,175 @@
+package localapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+// Agent is what a running agent answers with and does. A function without which a route makes no sense may be nil: the route
+// is not found then.
+type Agent struct {
+	Snapshot func() status.Snapshot
+	Settings func() []Setting
+	LogLevel LogLevel
+	Metrics  http.Handler
+	// ReadSecrets asks for the cameras' secrets to be read again, and does not wait for that.
+	ReadSecrets func()
+	// An error of these is a sentence for whoever asked.
+	Reload       func() (Reloaded, error)
+	DeleteStream func(ctx context.Context, stream string) (DeletedStream, error)
+	Upload       func(ctx context.Context, r UploadRequest, each func(UploadProgress)) error
+}
+
+// Setting is a setting in effect. Value holds no secret.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// LogLevel is what is logged, and can be changed.
+type LogLevel interface {
+	Get() string
+	Set(name string) error
+}
+
+// Reloaded is what a reload of the settings did; each list has names.
+type Reloaded struct {
+	Changed      []string `json:"changed,omitempty"`      // settings that have another value now
+	Streams      []string `json:"streams,omitempty"`      // whose jobs were restarted by that
+	AfterRestart []string `json:"afterRestart,omitempty"` // variables whose new value waits for a restart
+	Unknown      []string `json:"unknown,omitempty"`      // variables that look like a setting and are none
+}
+
+// DeletedStream is what was deleted of a stream.
+type DeletedStream struct {
+	Stream   string `json:"stream"`
+	Segments int    `json:"segments"`
+	Bytes    int64  `json:"bytes"`
+}
+
+// UploadRequest is the body of POST /v1/upload: what was recorded from (inclusive) to (exclusive), or, with
+// Refused, what the service refused, whenever it was recorded.
+type UploadRequest struct {
+	Stream  string    `json:"stream"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Refused bool      `json:"refused,omitempty"`
+}
+
+// UploadProgress is a line of the answer. The last one is finished or has an error.
+type UploadProgress struct {
+	Total    int  `json:"fragments"`
+	Done     int  `json:"done"`
+	Refused  int  `json:"refused,omitempty"` // of done: kept on the hub, as the service does not take them
+	Finished bool `json:"finished,omitempty"`
+	// Bytes of those that are done, of TotalBytes; an agent of before leaves them out.
+	Bytes      int64  `json:"bytes,omitempty"`
+	TotalBytes int64  `json:"totalBytes,omitempty"`
+	Error      string `json:"error,omitempty"`
+}
+
+const (
+	// maxLevelName is far more than the name of any level.
+	maxLevelName = 64
+	// maxStreamName is that of KVS. Source: API, CreateStream.
+	maxStreamName = 256
+)
+
+func (s *Server) getStatus(*request) (any, error) { return s.o.Agent.Snapshot(), nil }
+
+func (s *Server) getSettings(*request) (any, error) {
+	if s.o.Agent.Settings == nil {
+		return nil, errNotHere
+	}
+	return s.o.Agent.Settings(), nil
+}
+
+func (s *Server) getLogLevel(r *request) (any, error) {
+	if s.o.Agent.LogLevel == nil {
+		return nil, errNotHere
+	}
+	return nil, r.text(s.o.Agent.LogLevel.Get() + "\n")
+}
+
+func (s *Server) putLogLevel(r *request) (any, error) {
+	level := s.o.Agent.LogLevel
+	if level == nil {
+		return nil, errNotHere
+	}
+	before := level.Get()
+	name, err := r.name(maxLevelName)
+	if err == nil {
+		err = level.Set(name)
+	}
+	if err != nil {
+		return nil, refused(err)
+	}
+	s.o.Log.Warn("the log level was changed", zap.String("from", before), zap.String("to", level.Get()))
+	return s.getLogLevel(r)
+}
+
+func (s *Server) getMetrics(r *request) (any, error) {
+	if s.o.Agent.Metrics == nil {
+		return nil, errNotHere
+	}
+	s.o.Agent.Metrics.ServeHTTP(r.w, r.Request)
+	return nil, nil
+}
+
+func (s *Server) readSecrets(*request) (any, error) {
+	if s.o.Agent.ReadSecrets == nil {
+		return nil, errNotHere
+	}
+	s.o.Agent.ReadSecrets()
+	return nil, nil
+}
+
+func (s *Server) reload(*request) (any, error) {
+	if s.o.Agent.Reload == nil {
+		return nil, errNotHere
+	}
+	done, err := s.o.Agent.Reload()
+	return done, refused(err)
+}
+
+func (s *Server) deleteStream(r *request) (any, error) {
+	if s.o.Agent.DeleteStream == nil {
+		return nil, errNotHere
+	}
+	name, err := r.name(maxStreamName)
+	if err != nil {
+		return nil, refused(err)
+	}
+	done, err := s.o.Agent.DeleteStream(r.Context(), name)
+	return done, refused(err)
+}
+
+// upload answers with a line of JSON whenever the upload has come further, the last of which says how it ended. The
+// upload ends when the client hangs up.
+func (s *Server) upload(r *request) (any, error) {
+	if s.o.Agent.Upload == nil {
+		return nil, errNotHere
+	}
+	var in UploadRequest
+	if err := json.Unmarshal(r.body, &in); err != nil {
+		return nil, refused(errors.New("the request is not the JSON of an upload: " + err.Error()))
+	}
+	r.w.Header().Set("Content-Type", typeNDJSON)
+	var last UploadProgress
+	err := s.o.Agent.Upload(r.Context(), in, func(p UploadProgress) {
+		last = p
+		_ = r.line(p) // a client that is gone ends the request
+	})
+	if err != nil {
+		last.Error = err.Error()
+		_ = r.line(last)
+	}
+	return nil, nil
+}

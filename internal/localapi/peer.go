@@ -1,0 +1,120 @@
+package localapi
+
+import (
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// rightKey is the key of a connection's right in its context.
+type rightKey struct{}
+
+// peerConn is a connection whose peer is known.
+type peerConn struct {
+	net.Conn
+	right Right
+	once  sync.Once
+	freed func()
+}
+
+// Close implements net.Conn.
+func (c *peerConn) Close() error {
+	c.once.Do(c.freed)
+	return c.Conn.Close()
+}
+
+// rightOf is the right of a connection's peer: on a unix socket by its user, as the kernel says, elsewhere to read.
+// Source: unix(7), SO_PEERCRED.
+func rightOf(conn net.Conn) Right {
+	if known, ok := conn.(*peerConn); ok {
+		return known.right
+	}
+	local, ok := conn.(*net.UnixConn)
+	if !ok {
+		return Read
+	}
+	raw, err := local.SyscallConn()
+	if err != nil {
+		return Read
+	}
+	right := Read
+	_ = raw.Control(func(fd uintptr) {
+		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			right = rightOfUser(int(peer.Uid), os.Geteuid())
+		}
+	})
+	return right
+}
+
+// rightOfUser is the right of a user, for an agent that runs as own.
+func rightOfUser(uid, own int) Right {
+	if uid == 0 || uid == own {
+		return Operate
+	}
+	return Read
+}
+
+// maxConnections bounds the connections of those who may read, and again those of those who may operate, so that the one
+// cannot keep the other out.
+const maxConnections = 64
+
+// busyAnswer is what a connection beyond the bound gets. Source: RFC 9112.
+var busyAnswer = strings.ReplaceAll(`HTTP/1.1 503 Service Unavailable
+Content-Type: text/plain; charset=utf-8
+`+errorHeader+`: `+codeBusy+`
+Retry-After: 5
+Connection: close
+
+too many connections are open: try again in some seconds
+`, "\n", "\r\n")
+
+// limited is a listener that bounds its open connections.
+type limited struct {
+	net.Listener
+	most int
+
+	mu   sync.Mutex
+	open map[Right]int // guarded by mu
+}
+
+func newLimited(l net.Listener) *limited {
+	return &limited{Listener: l, most: maxConnections, open: make(map[Right]int)}
+}
+
+// Accept implements net.Listener.
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		right := rightOf(conn)
+		if l.take(right) {
+			return &peerConn{Conn: conn, right: right, freed: func() { l.free(right) }}, nil
+		}
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // it fits the buffer of a new connection
+		_, _ = conn.Write([]byte(busyAnswer))
+		_ = conn.Close()
+	}
+}
+
+func (l *limited) take(right Right) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[right] >= l.most {
+		return false
+	}
+	l.open[right]++
+	return true
+}
+
+func (l *limited) free(right Right) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[right]--
+}

@@ -1,0 +1,89 @@
+package localapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// request is a request that its peer may make, with the whole of its body.
+type request struct {
+	*http.Request
+	w    http.ResponseWriter
+	body []byte
+}
+
+// name is the body of a request that is a name.
+func (r *request) name(longest int) (string, error) {
+	if len(r.body) > longest {
+		return "", fmt.Errorf("the name has more than %d bytes", longest)
+	}
+	return string(r.body), nil
+}
+
+// text answers with a text.
+func (r *request) text(text string) error {
+	r.w.Header().Set("Content-Type", typeText)
+	_, _ = io.WriteString(r.w, text) // a reader that is gone needs none
+	return nil
+}
+
+// line sends a line of JSON at once.
+func (r *request) line(value any) error {
+	if err := json.NewEncoder(r.w).Encode(value); err != nil {
+		return err
+	}
+	return http.NewResponseController(r.w).Flush()
+}
+
+// Error is the answer to a request that is refused: a sentence for people as the body, the code for machines in a header.
+type Error struct {
+	Status int
+	Code   string
+	Text   string
+}
+
+// errorHeader has the code of an Error.
+const errorHeader = "Kvs-Edge-Error"
+
+// Error implements error.
+func (e *Error) Error() string { return e.Text }
+
+// The codes of errors.
+const (
+	codeRefused  = "refused"
+	codeNotHere  = "not-here"
+	codeRights   = "rights"
+	codeTooLarge = "too-large"
+	codeTooSlow  = "too-slow"
+	codeBusy     = "busy"
+	codeInternal = "internal"
+)
+
+var errNotHere = &Error{http.StatusNotFound, codeNotHere, "this agent has nothing of that kind"}
+
+// refused is the answer to a request that the agent does not follow: the code is that of a fault.
+func refused(err error) error {
+	if err == nil {
+		return nil
+	}
+	code := codeRefused
+	if fault := new(health.Fault); errors.As(err, &fault) {
+		code = fault.Code
+	}
+	return &Error{http.StatusBadRequest, code, err.Error()}
+}
+
+// writeError answers with an error.
+func writeError(w http.ResponseWriter, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{http.StatusInternalServerError, codeInternal, err.Error()}
+	}
+	w.Header().Set(errorHeader, e.Code)
+	http.Error(w, e.Text, e.Status)
+}

@@ -1,0 +1,99 @@
+package localapi
+
+import (
+	"net/http"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+// The paths of the local API.
+const (
+	pathStatus       = "/v1/status"
+	pathSettings     = "/v1/settings"
+	pathLogLevel     = "/v1/log-level"
+	pathReload       = "/v1/reload"
+	pathReadSecrets  = "/v1/read-secrets"
+	pathDeleteStream = "/v1/delete-stream"
+	pathUpload       = "/v1/upload"
+	pathMetrics      = "/metrics"
+)
+
+// Right is what a peer needs for a request. Each right includes those before it.
+type Right int
+
+// The rights.
+const (
+	// Read is what everybody has who may open the socket: the agent's group.
+	Read Right = iota
+	// Operate changes recordings, uploads or settings: root and the agent's own user have it.
+	Operate
+)
+
+// String returns the right's name as the documentation shows it.
+func (r Right) String() string {
+	if r == Operate {
+		return "operate"
+	}
+	return "read"
+}
+
+// Route is a row of the local API: all that is known of a request is here, and nowhere else.
+type Route struct {
+	Method string
+	Path   string
+	Right  Right
+	// Doc is one sentence for docs/api.md and the OpenAPI file.
+	Doc string
+	// Body is a value of what the body of the request holds: a string for text, else what JSON is read into. nil: no body.
+	Body any
+	// Answer is a value of what the answer holds, in Type: a string for text, else JSON. nil: the answer is empty.
+	Answer any
+	// Type is the media type of the answer. Default: that of Answer.
+	Type string
+
+	serve func(*Server, *request) (answer any, err error)
+}
+
+// The media types of answers.
+const (
+	typeJSON   = "application/json"
+	typeText   = "text/plain; charset=utf-8"
+	typeNDJSON = "application/x-ndjson"
+)
+
+// Routes is the local API. A handler returns what is answered as JSON, or writes the answer itself and returns nil.
+func Routes() []Route {
+	return []Route{
+		{Method: http.MethodGet, Path: pathStatus, Answer: status.Snapshot{}, serve: (*Server).getStatus,
+			Doc: "How the agent and all streams are: what `status --json` prints, [field by field](status.md)."},
+		{Method: http.MethodGet, Path: pathSettings, Answer: []Setting{}, serve: (*Server).getSettings,
+			Doc: "The settings in effect, without secrets."},
+		{Method: http.MethodGet, Path: pathLogLevel, Answer: "INFO", serve: (*Server).getLogLevel,
+			Doc: "The name of the level that is logged."},
+		{Method: http.MethodPut, Path: pathLogLevel, Body: "DEBUG", Answer: "DEBUG", serve: (*Server).putLogLevel,
+			Doc: "Changes what is logged until the agent ends. It changes nothing that the agent does, so readers may."},
+		{Method: http.MethodGet, Path: pathMetrics, Answer: "", Type: "text/plain; version=0.0.4", serve: (*Server).getMetrics,
+			Doc: "[Prometheus text](metrics.md)."},
+		{Method: http.MethodPost, Path: pathReadSecrets, Right: Operate, serve: (*Server).readSecrets,
+			Doc: "Reads the cameras' secrets again at once. The answer does not wait for that."},
+		{Method: http.MethodPost, Path: pathReload, Right: Operate, Answer: Reloaded{}, serve: (*Server).reload,
+			Doc: "Reads the settings again and applies them; 400 with a sentence when they are refused, which changes nothing."},
+		{Method: http.MethodPost, Path: pathDeleteStream, Right: Operate, Body: "old-door", Answer: DeletedStream{},
+			serve: (*Server).deleteStream,
+			Doc:   "Deletes the recordings of a stream that is not configured; 400 with a sentence when it is refused."},
+		{Method: http.MethodPost, Path: pathUpload, Right: Operate, Body: UploadRequest{}, Answer: UploadProgress{}, Type: typeNDJSON,
+			serve: (*Server).upload,
+			Doc:   "Uploads a time span now, or with `refused` in place of the times what the service refused: a line for each step."},
+	}
+}
+
+// mediaType is the type of a route's answer.
+func (r Route) mediaType() string {
+	if r.Type != "" {
+		return r.Type
+	}
+	if _, text := r.Answer.(string); text {
+		return typeText
+	}
+	return typeJSON
+}

@@ -1,0 +1,226 @@
+// Package localapi is how everybody on the hub speaks to the agent: one table of routes with the right that each needs, the
+// server on a unix socket, the client and their types. The command line is its client. It must not know how recording,
+// uploading or configuring is done: what it does not read in the store it is given as functions.
+package localapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+const (
+	// maxBody bounds the body and the header of a request, in bytes; real ones have some hundred.
+	maxBody = 64 << 10
+	// headerTimeout and bodyTimeout bound the reading of a request.
+	headerTimeout = 5 * time.Second
+	bodyTimeout   = 10 * time.Second
+	// stallTimeout is how long a reader may take nothing of an answer.
+	stallTimeout = time.Minute
+	// idleTimeout is how long a connection without a request is kept.
+	idleTimeout = 2 * time.Minute
+	// closeTimeout is how long requests may take to end when the agent stops, and again when their connections are closed.
+	closeTimeout = 2 * time.Second
+)
+
+// Options are what a Server serves.
+type Options struct {
+	// Socket is the path of the unix socket.
+	Socket string
+	Agent  Agent
+	// Component reports of the local API.
+	Component *health.Component
+	Log       *zap.Logger
+}
+
+// Server serves the local API on a unix socket.
+type Server struct {
+	o        Options
+	listener *socket
+	http     *http.Server
+	stall    time.Duration // see stallTimeout
+
+	mu      sync.Mutex
+	closed  bool           // no further request is served; guarded by mu
+	serving sync.WaitGroup // requests; added to with mu held
+}
+
+// NewServer binds the socket. A socket file left by an agent that died is replaced; one that
+// answers belongs to a running agent and is an error, and so is what is no socket: a wrong path must
+// not cost a file.
+func NewServer(o Options) (*Server, error) {
+	if len(o.Socket) > maxSocketPath {
+		return nil, fmt.Errorf("cannot open the local API: the socket path %s is longer than %d bytes; set AWS_KVS_EDGE_SOCKET to a shorter "+
+			"one", o.Socket, maxSocketPath)
+	}
+	listener, err := listen(o.Socket)
+	if err != nil {
+		return nil, err
+	}
+	s := newServer(o)
+	s.listener = listener
+	return s, nil
+}
+
+// newServer is a server that does not listen yet.
+func newServer(o Options) *Server {
+	s := &Server{o: o, stall: stallTimeout}
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, rightKey{}, rightOf(conn))
+		},
+	}
+	return s
+}
+
+// handler serves the table of routes.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range Routes() {
+		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) { s.answer(route, w, r) })
+	}
+	return wholeBodies(mux, bodyTimeout)
+}
+
+// bodyKey is the key of a request's body in its context.
+type bodyKey struct{}
+
+// wholeBodies reads the body of each request before it is served, so that none is waited for without end. The answer may
+// take as long as it is read.
+func wholeBodies(next http.Handler, timeout time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connection := http.NewResponseController(w)
+		_ = connection.SetReadDeadline(time.Now().Add(timeout))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		var large *http.MaxBytesError
+		switch {
+		case errors.As(err, &large):
+			writeError(w, &Error{http.StatusRequestEntityTooLarge, codeTooLarge,
+				fmt.Sprintf("the body of the request has more than %d bytes", maxBody)})
+			return
+		case err != nil:
+			w.Header().Set("Connection", "close")
+			writeError(w, &Error{http.StatusRequestTimeout, codeTooSlow,
+				fmt.Sprintf("the body of the request did not come within %v", timeout)})
+			return
+		}
+		_ = connection.SetReadDeadline(time.Time{})
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, body)))
+	})
+}
+
+// answer serves a request of a route.
+func (s *Server) answer(route Route, w http.ResponseWriter, r *http.Request) {
+	if !s.begin() {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.serving.Done()
+	body, _ := r.Context().Value(bodyKey{}).([]byte)
+	request := &request{Request: r, w: &timedWriter{w, http.NewResponseController(w), s.stall}, body: body}
+	if right, _ := r.Context().Value(rightKey{}).(Right); right < route.Right {
+		writeError(request.w, &Error{http.StatusForbidden, codeRights, fmt.Sprintf("%s %s is for root and the agent's own user: run it with sudo",
+			route.Method, route.Path)})
+		return
+	}
+	answer, err := route.serve(s, request)
+	switch {
+	case err != nil:
+		writeError(request.w, err)
+	case answer != nil:
+		s.writeJSON(request.w, answer)
+	}
+}
+
+// Run serves until ctx ends, then removes the socket. A socket that somebody removes meanwhile is made again.
+func (s *Server) Run(ctx context.Context) error {
+	watching, end := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { s.listener.watch(watching, s.o.Component, s.o.Log) })
+	defer watch.Wait()
+	defer end()
+	return s.serve(ctx, s.listener)
+}
+
+// serve answers on a listener until ctx ends. Requests end with ctx, too.
+func (s *Server) serve(ctx context.Context, l net.Listener) error {
+	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(ended); s.close() })
+	defer func() {
+		if !stop() {
+			<-ended
+		}
+	}()
+	if err := s.http.Serve(newLimited(l)); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the local API stopped: %w", err)
+	}
+	return nil
+}
+
+// begin counts a request that is served; it is false when the server has ended.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.serving.Add(1)
+	return true
+}
+
+// close ends the server: requests that are nearly done are answered, all others are cut off.
+func (s *Server) close() {
+	patience, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = s.http.Shutdown(patience)
+	_ = s.http.Close()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	patience, cancel = context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.serving.Wait() }()
+	select {
+	case <-ended:
+	case <-patience.Done():
+		s.o.Log.Warn("a request of the local API does not end")
+	}
+}
+
+func (s *Server) writeJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", typeJSON)
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		s.o.Log.Debug("a reader of the local API went away", zap.Error(err))
+	}
+}
+
+// timedWriter is an answer whose reader may stall for so long and no longer.
+type timedWriter struct {
+	http.ResponseWriter
+	connection *http.ResponseController
+	stall      time.Duration
+}
+
+// Write implements io.Writer.
+func (w *timedWriter) Write(p []byte) (int, error) {
+	_ = w.connection.SetWriteDeadline(time.Now().Add(w.stall))
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap returns what http.ResponseController acts on.
+func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
