@@ -92,7 +92,7 @@ func (s *ts) more() error {
 
 // Tracks implements mpegts.Handler.
 func (s *ts) Tracks(t mpegts.Tracks) {
-	if s.file.next == nil && t.Video != s.tracks.Video {
+	if s.file.next == nil && (t.Video != s.tracks.Video || t.PID != s.tracks.PID) {
 		s.queue, s.started = nil, false // of a program that is not chosen
 	}
 	s.tracks = t

@@ -18,7 +18,8 @@ type counter struct {
 	packet [PacketSize]byte // the last one
 	unsure int              // packets of any stream that were lost since
 
-	wrong, right int // packets in a row
+	wrong, right int  // packets in a row
+	counts       bool // one was right once
 	distrusted   bool
 	denied       int // how often in a row packets were said to be lost and the counter went on
 }
@@ -36,8 +37,9 @@ func (c *counter) next(p packet, data []byte) (missing int, repeated bool) {
 		return 0, true
 	case known && step != 1:
 		c.wrong, c.right = c.wrong+1, 0
-		c.distrusted = c.distrusted || c.wrong >= distrust
+		c.distrusted = c.distrusted || c.wrong >= distrust || step == 0 && !c.counts
 	default:
+		c.counts = known
 		c.wrong, c.right = 0, c.right+1
 		c.distrusted = c.distrusted && c.right < trust
 	}

@@ -47,6 +47,7 @@ type Handler interface {
 // Tracks are the streams of the program that is read.
 type Tracks struct {
 	Video string // H264 or H265, "" for none yet
+	PID   int    // of the stream of the video
 	Audio *Audio // nil: none that can be read, or its first frame has not come
 	// Others and OtherAudio name the codecs of the video and the audio that cannot be read.
 	Others, OtherAudio []string

@@ -86,7 +86,7 @@ func described(list []byte) (s stream, ok bool) {
 	return stream{}, false
 }
 
-// guessAfter is after how many packets a stream without tables, or of which they do not say, is taken for what it looks like.
+// guessAfter is after how many packets no table is waited for any more.
 const guessAfter = 500
 
 // guess looks at the first packet of a PES packet of a stream of which no table says what it is.
@@ -95,7 +95,10 @@ func (d *Demuxer) guess(p packet) {
 	switch {
 	case p.scrambled, entry != nil && !entry.unknown:
 		return
-	case entry == nil && (d.tables.Video != "" || d.packets < guessAfter && !d.tables.Settled):
+	case entry == nil && d.tables.Video != "":
+		if d.current == d.guessed && d.packets > guessAfter && !d.tables.Settled {
+			d.choose()
+		}
 		return
 	}
 	var header pesHeader

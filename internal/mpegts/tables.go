@@ -151,12 +151,12 @@ func (d *Demuxer) choose() {
 		}
 	}
 	missing := slices.ContainsFunc(d.programs, func(g *program) bool { return !g.known() })
-	d.tables = Tracks{Settled: d.listed && (!missing || d.repeats >= patience) || d.guessed != nil}
+	d.tables = Tracks{Settled: d.listed && (!missing || d.repeats >= patience) || d.guessed != nil && d.packets > guessAfter}
 	video, audio := stream{pid: noPID}, stream{pid: noPID}
 	if d.current != nil {
 		video, _ = d.current.video()
 		audio, _ = d.current.first(audioKind)
-		d.tables.Video, d.tables.OtherAudio = video.name, d.current.others(audioKind)
+		d.tables.Video, d.tables.PID, d.tables.OtherAudio = video.name, video.pid, d.current.others(audioKind)
 	} else {
 		for _, g := range candidates {
 			d.tables.Others = append(d.tables.Others, g.others(videoKind)...)
@@ -186,7 +186,7 @@ func (d *Demuxer) tell() {
 
 func (t Tracks) equal(other Tracks) bool {
 	same := t.Audio == other.Audio || t.Audio != nil && other.Audio != nil && t.Audio.Equal(*other.Audio)
-	return same && t.Video == other.Video && t.Scrambled == other.Scrambled && t.Settled == other.Settled &&
+	return same && t.Video == other.Video && t.PID == other.PID && t.Scrambled == other.Scrambled && t.Settled == other.Settled &&
 		slices.Equal(t.Others, other.Others) && slices.Equal(t.OtherAudio, other.OtherAudio)
 }
 

@@ -61,7 +61,11 @@ func (v *videoStream) follow(d *Demuxer, s stream) {
 		return
 	}
 	v.flush(d, false)
-	*v = videoStream{pid: s.pid, codec: s.name, buffer: v.buffer[:0], waiting: true}
+	missing := 0
+	if v.pid != noPID { // pictures may look back at those of another encoder
+		missing = 1
+	}
+	*v = videoStream{pid: s.pid, codec: s.name, buffer: v.buffer[:0], waiting: true, missing: missing}
 }
 
 // take takes a packet of the stream.

@@ -199,7 +199,7 @@ func (f *Feed) chooseAudio() *accessunit.AudioTrack {
 
 // Tracks implements mpegts.Handler.
 func (f *Feed) Tracks(t mpegts.Tracks) {
-	if !f.begun && t.Video != f.tracks.Video {
+	if !f.begun && (t.Video != f.tracks.Video || t.PID != f.tracks.PID) {
 		f.held, f.bytes = nil, 0 // of a program that is not chosen
 	}
 	f.tracks = t
