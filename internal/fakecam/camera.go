@@ -31,6 +31,7 @@ type Options struct {
 	HEVC           bool    // H.265 of 640x360 instead of H.264
 	Film           []byte  // Annex B film to play instead of the clip, H.264 or, with HEVC, H.265; without B-frames
 	Audio          string  // AudioAAC, AudioMuLaw or AudioALaw; default none
+	MPEGTS         bool    // video and audio in a transport stream, payload type 33; not MJPEG, and no audio but AudioAAC
 
 	Oddities
 }
@@ -104,6 +105,9 @@ func (o Options) clips() ([]*clip, error) {
 	}
 	if _, known := sounds[o.Audio]; !known && o.Audio != "" {
 		return nil, fmt.Errorf("a camera cannot have audio of the kind %q", o.Audio)
+	}
+	if o.MPEGTS && (o.MJPEG || o.Audio != "" && o.Audio != AudioAAC) {
+		return nil, errors.New("a transport stream can have no MJPEG, and no audio but AAC")
 	}
 	switch {
 	case o.MJPEG:
@@ -250,7 +254,14 @@ func (c *Camera) ChangeParams() {
 }
 
 // begin makes the record and the player of a new session.
-func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
+func (c *Camera) begin(to sink, written func() uint64) (*session, *player, error) {
+	if c.options.MPEGTS {
+		m, err := newMultiplexer(c.options, c.origin, to)
+		if err != nil {
+			return nil, nil, err
+		}
+		to = m
+	}
 	c.mu.Lock()
 	first := c.options.Start + uint64(len(c.sessions))<<32
 	record := &session{first: first, began: time.Now(), written: written}
@@ -274,5 +285,5 @@ func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 		pace:     o.Pace,
 		stray:    o.StrayEvery,
 		backlog:  o.Backlog,
-	}
+	}, nil
 }

@@ -153,7 +153,10 @@ func (s *server) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, 
 	defer s.mu.Unlock()
 	r := s.readers[ctx.Session]
 	if r.player == nil {
-		r.record, r.player = s.camera.begin(r, r.written)
+		var err error
+		if r.record, r.player, err = s.camera.begin(r, r.written); err != nil {
+			return &base.Response{StatusCode: base.StatusInternalServerError}, err
+		}
 		// Packets are lost until the server has made the session active, which it does
 		// after this call and before OnResponse of the same connection.
 		ctx.Conn.SetUserData(r)

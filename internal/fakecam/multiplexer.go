@@ -1,0 +1,139 @@
+package fakecam
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
+)
+
+// packetTS is the size of a packet of a transport stream, of which an RTP packet has at most so many (RFC 2250).
+const (
+	packetTS    = 188
+	packetsTS   = 7
+	multiplexed = packetTS * packetsTS
+)
+
+// multiplexer sends what a player plays, and the audio, as a transport stream: it is the player's sink.
+type multiplexer struct {
+	to     sink
+	h265   bool
+	origin uint32 // of the timestamps of the audio
+
+	writer *mpegts.Writer
+	stream bytes.Buffer // of the present frame
+	video  *mpegts.Track
+	audio  *mpegts.Track // nil: none
+	nals   [][]byte      // of the present frame
+	time   uint32
+
+	mu     sync.Mutex
+	sounds []heard // since the last frame
+}
+
+// heard is a frame of audio.
+type heard struct {
+	data []byte
+	time uint32
+}
+
+// newMultiplexer makes one for a camera of these options.
+func newMultiplexer(o Options, origin uint32, to sink) (*multiplexer, error) {
+	m := &multiplexer{to: to, h265: o.HEVC, origin: origin, video: &mpegts.Track{Codec: &mpegts.CodecH264{}}}
+	if o.HEVC {
+		m.video.Codec = &mpegts.CodecH265{}
+	}
+	tracks := []*mpegts.Track{m.video}
+	if o.Audio == AudioAAC {
+		m.audio = &mpegts.Track{Codec: &mpegts.CodecMPEG4Audio{Config: mpeg4audio.AudioSpecificConfig{
+			Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 16000, ChannelCount: 1}}}
+		tracks = append(tracks, m.audio)
+	}
+	m.writer = &mpegts.Writer{W: &m.stream, Tracks: tracks}
+	if err := m.writer.Initialize(); err != nil {
+		return nil, fmt.Errorf("the camera's transport stream does not start: %w", err)
+	}
+	return m, nil
+}
+
+func (m *multiplexer) room(n int) bool {
+	const overhead = 3 // tables, audio, and what the last packet lacks
+	return m.to.room(n*maxPayload/multiplexed + n + overhead)
+}
+
+func (m *multiplexer) skip() { m.to.skip() }
+
+// write takes the NAL units out of a payload.
+func (m *multiplexer) write(payload []byte, timestamp uint32, _ bool) {
+	m.time = timestamp
+	header, kind := 1, payload[0]&0x1f
+	aggregate, fragment := kind == payloadSTAP, kind == payloadFUA
+	if m.h265 {
+		header, kind = 2, payload[0]>>1&0x3f
+		aggregate, fragment = kind == payloadAP, kind == payloadFU
+	}
+	switch {
+	case aggregate:
+		for rest := payload[header:]; len(rest) > 2; {
+			size := int(rest[0])<<8 | int(rest[1])
+			m.nals = append(m.nals, bytes.Clone(rest[2:2+size]))
+			rest = rest[2+size:]
+		}
+	case fragment:
+		if first := payload[header]&0x80 != 0; first {
+			m.nals = append(m.nals, m.headerOf(payload))
+		}
+		last := &m.nals[len(m.nals)-1]
+		*last = append(*last, payload[header+1:]...)
+	default:
+		m.nals = append(m.nals, bytes.Clone(payload))
+	}
+}
+
+// headerOf is that of the NAL unit of which a payload is the first fragment.
+func (m *multiplexer) headerOf(payload []byte) []byte {
+	if m.h265 {
+		return []byte{payload[0]&0x81 | payload[2]&0x3f<<1, payload[1]}
+	}
+	return []byte{payload[0]&0xe0 | payload[1]&0x1f}
+}
+
+// flush sends the frame, and the audio that came since the last one.
+func (m *multiplexer) flush() {
+	m.stream.Reset()
+	m.multiplex()
+	m.nals = m.nals[:0]
+	for rest := m.stream.Bytes(); len(rest) > 0; {
+		n := min(len(rest), multiplexed)
+		m.to.write(rest[:n], m.time, false)
+		rest = rest[n:]
+	}
+	m.to.flush()
+}
+
+// multiplex writes the frame and the audio into the stream. Writing into memory does not fail.
+func (m *multiplexer) multiplex() {
+	if m.h265 {
+		_ = m.writer.WriteH265(m.video, int64(m.time), int64(m.time), m.nals)
+	} else {
+		_ = m.writer.WriteH264(m.video, int64(m.time), int64(m.time), m.nals)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.sounds {
+		_ = m.writer.WriteMPEG4Audio(m.audio, int64(s.time), [][]byte{s.data})
+	}
+	m.sounds = m.sounds[:0]
+}
+
+// hear takes a frame of audio with its AU header, and its time in samples.
+func (m *multiplexer) hear(payload []byte, samples uint32) {
+	const header, rate, most = 4, 16000, 100
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.sounds) < most { // none is sent while the video stands still
+		m.sounds = append(m.sounds, heard{payload[header:], m.origin + uint32(uint64(samples)*clockRate/rate)})
+	}
+}
