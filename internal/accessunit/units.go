@@ -57,7 +57,7 @@ func (u *Units) Push(unit Unit, now time.Time) {
 	case err == nil && len(u.nals) > 0:
 		u.count++
 		u.sink.AccessUnit(u.nals, unit.Timestamp, now)
-	case err != nil && u.synced:
+	case err != nil && (u.synced || unit.Torn):
 		u.sink.Damaged(1, err)
 	}
 	u.synced = true

@@ -194,8 +194,8 @@ func (p *player) frame(slot int64) {
 		send(payload)
 	}
 	p.filler.each(fill, send)
-	p.counter++
 	p.sink.flush()
+	p.counter++
 }
 
 // restamp makes the stamp that of the next frame.

@@ -74,6 +74,8 @@ type AccessUnit struct {
 	Missing int
 	// Torn says that a part of it is missing.
 	Torn bool
+	// Ended says that its end came with the last Write; else it came before, as the next one has begun.
+	Ended bool
 }
 
 // Demuxer reads a transport stream. One goroutine uses it at a time.

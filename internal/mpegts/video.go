@@ -15,6 +15,8 @@ const (
 	longestFrame = 10 * Clock
 	// shownScrambled is after how many packets of encrypted video this is said.
 	shownScrambled = 50
+	// trustPES is after how many access units that ended with a PES packet one is taken to do so, so that it need not wait for the next.
+	trustPES = 25
 )
 
 // videoStream cuts the stream of the video into access units.
@@ -28,6 +30,7 @@ type videoStream struct {
 	encrypted bool // so many that nothing else is expected
 
 	waiting bool // for the next PES packet: what comes before it belongs to what is missing
+	astray  bool // no access unit has begun since
 	missing int  // packets before the next access unit
 	ended   bool // the PES packet has, with the last packet
 
@@ -43,7 +46,7 @@ type videoStream struct {
 	stamps []stamp
 	times  times
 	spread bool // access units go over several PES packets
-	single bool // one did not
+	whole  int  // so many in a row did not
 
 	units [][]byte // reused
 }
@@ -109,6 +112,10 @@ func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 	}
 	v.ended = p.stuffed || v.pes.left == 0
 	v.add(d, body)
+	if v.open && v.picture && v.ended && v.whole >= trustPES && !v.spread {
+		v.emit(d, len(v.buffer), true)
+		v.drop()
+	}
 }
 
 // noteScrambled counts a packet that is encrypted.
@@ -133,7 +140,7 @@ func (v *videoStream) begin() {
 func (v *videoStream) lose(d *Demuxer, missing int) {
 	v.flush(d, false)
 	v.missing = min(v.missing+missing, 1<<14)
-	v.waiting = true
+	v.waiting, v.astray = true, true
 	v.drop()
 }
 
@@ -152,10 +159,10 @@ func (v *videoStream) flush(d *Demuxer, certain bool) {
 	if !v.open {
 		return
 	}
-	whole := v.picture && (certain || v.ended && v.single && !v.spread)
+	whole := v.picture && (certain || v.ended && v.whole > 0 && !v.spread)
 	if v.picture || !whole {
 		v.torn = v.torn || !whole
-		v.emit(d, len(v.buffer))
+		v.emit(d, len(v.buffer), true)
 	}
 	v.drop()
 }
@@ -194,17 +201,18 @@ func (v *videoStream) startCode(d *Demuxer, at int) int {
 	kind := nalKindOf(v.codec, nal)
 	begins := kind == nalFirstSlice || kind == nalBefore
 	if v.open && v.picture && begins {
-		v.emit(d, at)
+		v.emit(d, at, false)
 		v.cut(at)
 		at = 0
 	}
 	if !v.open {
 		if !begins {
+			v.spread = v.spread || kind == nalSlice && v.whole >= trustPES && !v.astray
 			return at
 		}
 		v.cut(at)
 		at = 0
-		v.open, v.picture = true, false
+		v.open, v.picture, v.astray = true, false, false
 	}
 	if !v.picture && (kind == nalFirstSlice || kind == nalSlice) {
 		v.picture, v.sliceAt = true, at
@@ -236,7 +244,7 @@ func (v *videoStream) cut(n int) {
 }
 
 // emit emits the open access unit, which ends at an offset of the buffer.
-func (v *videoStream) emit(d *Demuxer, end int) {
+func (v *videoStream) emit(d *Demuxer, end int, ended bool) {
 	v.units = v.units[:0]
 	for i, from := range v.nals {
 		to := end
@@ -250,9 +258,12 @@ func (v *videoStream) emit(d *Demuxer, end int) {
 	spread := slices.ContainsFunc(v.stamps, func(s stamp) bool {
 		return s.at > 0 && s.at < end && len(bytes.Trim(v.buffer[s.at:end], "\x00")) > 0
 	})
-	v.spread, v.single = v.spread || spread, v.single || !spread && !v.torn
+	v.spread = v.spread || spread
+	if !v.torn {
+		v.whole++
+	}
 	at, timed := v.times.next(v.takeStamp())
-	u := AccessUnit{NALUs: v.units, At: at, Timed: timed, Missing: v.missing, Torn: v.torn}
+	u := AccessUnit{NALUs: v.units, At: at, Timed: timed, Missing: v.missing, Torn: v.torn, Ended: ended}
 	v.missing = 0
 	d.to.AccessUnit(u)
 }

@@ -219,8 +219,10 @@ func (f *Feed) AccessUnit(u mpegts.AccessUnit) {
 	if f.broken {
 		unit.Missing, f.broken = maxMissing, false
 	}
-	// It ended with the packet before the one in which the next one begins, about.
 	arrival := f.before
+	if u.Ended {
+		arrival = f.now
+	}
 	f.shown, f.at, f.arrival = true, u.At, arrival
 	f.compare(unit.Timestamp)
 	if f.begun {
@@ -298,7 +300,6 @@ func (f *Feed) Expect(sequence uint16, _ uint32) { f.started, f.sequence = true,
 // Flush emits the last access unit when nothing more comes.
 func (f *Feed) Flush() {
 	defer f.recoverPacket()
-	f.before = f.now
 	f.demuxer.Flush()
 	if f.units != nil {
 		f.units.Flush()
