@@ -74,7 +74,7 @@ type AccessUnit struct {
 	Missing int
 	// Torn says that a part of it is missing.
 	Torn bool
-	// Ended says that its end came with the last Write; else it came before, as the next one has begun.
+	// Ended says that its end came with the last Write; else it came before, as the next one has begun, or was cut off.
 	Ended bool
 }
 
@@ -90,6 +90,7 @@ type Demuxer struct {
 	skipped int    // bytes since the last packet
 	largest int    // how many packets came with a Write, at most
 	packets int    // so far
+	short   bool   // the last Write had fewer, so that the sender had no more at that time
 
 	// The tables.
 	pat      section
@@ -137,6 +138,7 @@ func (d *Demuxer) Write(data []byte) error {
 		rest = rest[PacketSize:]
 	}
 	d.largest = max(d.largest, d.packets-before)
+	d.short = d.packets-before < d.largest
 	d.buffer = d.buffer[:copy(d.buffer, rest)]
 	return d.err
 }

@@ -159,10 +159,10 @@ func (v *videoStream) flush(d *Demuxer, certain bool) {
 	if !v.open {
 		return
 	}
-	whole := v.picture && (certain || v.ended && v.whole > 0 && !v.spread)
+	whole := v.picture && !v.torn && (certain || (v.ended || d.short) && v.whole > 0 && !v.spread)
 	if v.picture || !whole {
 		v.torn = v.torn || !whole
-		v.emit(d, len(v.buffer), true)
+		v.emit(d, len(v.buffer), v.ended || d.short)
 	}
 	v.drop()
 }

@@ -69,6 +69,7 @@ type Feed struct {
 	first    time.Time // when the first packet came
 	now      time.Time // when the last one did
 	before   time.Time // when the one before it did
+	ending   bool      // nothing more comes of what has begun
 	broken   bool      // the demuxer panicked, and what came then is missing
 
 	tracks mpegts.Tracks
@@ -223,6 +224,10 @@ func (f *Feed) AccessUnit(u mpegts.AccessUnit) {
 	if u.Ended {
 		arrival = f.now
 	}
+	if f.ending && u.Torn {
+		f.endTorn(u.Ended)
+		return
+	}
 	f.shown, f.at, f.arrival = true, u.At, arrival
 	f.compare(unit.Timestamp)
 	if f.begun {
@@ -236,6 +241,13 @@ func (f *Feed) AccessUnit(u mpegts.AccessUnit) {
 	}
 	unit.NALUs = own
 	f.held = append(f.held, func() { f.units.Push(unit, arrival) })
+}
+
+// endTorn takes the last access unit, which is not known to be whole: if it is not cut off, nobody knows.
+func (f *Feed) endTorn(ended bool) {
+	if ended && f.begun {
+		f.to.Damaged(1, nil)
+	}
 }
 
 // compare follows how far the timestamps of RTP are from those of the video: a constant, as long as neither jumps.
@@ -289,8 +301,9 @@ func (f *Feed) ChangeSSRC(sequence uint16) (restarts bool) {
 		return false
 	}
 	defer f.recoverPacket()
+	f.ending = true
 	f.demuxer.Restart()
-	f.started = false
+	f.ending, f.started = false, false
 	return true
 }
 
@@ -300,6 +313,7 @@ func (f *Feed) Expect(sequence uint16, _ uint32) { f.started, f.sequence = true,
 // Flush emits the last access unit when nothing more comes.
 func (f *Feed) Flush() {
 	defer f.recoverPacket()
+	f.ending = true
 	f.demuxer.Flush()
 	if f.units != nil {
 		f.units.Flush()

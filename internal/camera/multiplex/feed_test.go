@@ -135,7 +135,7 @@ func TestWhatIsSentIsRecordedOrCountedAsLost(t *testing.T) {
 		f := multiplex.New(multiplex.Options{MaxBytes: 1 << 20}, sink)
 		for i, p := range packets {
 			quiet := i == 0 || // it has the tables
-				 frameOf[i] >= frames-calm
+				frameOf[i] >= frames-calm
 			if !quiet && random.Float64() < share {
 				continue
 			}
