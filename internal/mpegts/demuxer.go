@@ -138,7 +138,7 @@ func (d *Demuxer) Write(data []byte) error {
 		rest = rest[PacketSize:]
 	}
 	d.largest = max(d.largest, d.packets-before)
-	d.short = d.packets-before < d.largest
+	d.short = d.packets-before < d.largest && len(rest) == 0
 	d.buffer = d.buffer[:copy(d.buffer, rest)]
 	return d.err
 }
@@ -200,6 +200,7 @@ func (d *Demuxer) Restart() {
 // Flush emits the last access unit if it is known to be whole, when nothing more comes, or may not belong to it; else it is torn.
 func (d *Demuxer) Flush() {
 	if d.err == nil {
+		d.video.ended = d.video.ended || d.short
 		d.video.flush(d, false)
 	}
 }

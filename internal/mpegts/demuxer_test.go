@@ -60,7 +60,7 @@ func read(t testing.TB, stream []byte, piece int) *collected {
 			t.Fatal(err)
 		}
 	}
-	d.Flush()
+	d.End()
 	return c
 }
 
@@ -125,7 +125,7 @@ func TestStreamsHoldWhatFFmpegReads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			stream := encode(t, row.arguments...)
-			for _, piece := range []int{1, 100, 188, 7 * row.stride, 1000, 1 << 16} {
+			for _, piece := range []int{1, 188, 7 * row.stride, 1000} {
 				got := read(t, stream, piece)
 				if got.torn != 0 || got.missing != 0 {
 					t.Errorf("in pieces of %d: %d access units are torn, %d packets missing", piece, got.torn, got.missing)
@@ -133,7 +133,7 @@ func TestStreamsHoldWhatFFmpegReads(t *testing.T) {
 				if tracks := got.last(); tracks.Video != row.codec || (tracks.Audio != nil) != row.audio || !tracks.Settled {
 					t.Errorf("the tracks are %+v", tracks)
 				}
-				if piece == 1 || piece == 1000 {
+				if piece == 1000 {
 					sameAsFFmpeg(t, stream, got, row.audio)
 				}
 			}

@@ -113,7 +113,7 @@ func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 	v.ended = p.stuffed || v.pes.left == 0
 	v.add(d, body)
 	if v.open && v.picture && v.ended && v.whole >= trustPES && !v.spread {
-		v.emit(d, len(v.buffer), true)
+		v.emit(d, v.finish(), true)
 		v.drop()
 	}
 }
@@ -159,10 +159,10 @@ func (v *videoStream) flush(d *Demuxer, certain bool) {
 	if !v.open {
 		return
 	}
-	whole := v.picture && !v.torn && (certain || (v.ended || d.short) && v.whole > 0 && !v.spread)
+	whole := v.picture && !v.torn && (certain || v.ended && v.whole > 0 && !v.spread)
 	if v.picture || !whole {
 		v.torn = v.torn || !whole
-		v.emit(d, len(v.buffer), v.ended || d.short)
+		v.emit(d, v.finish(), v.ended)
 	}
 	v.drop()
 }
@@ -266,6 +266,19 @@ func (v *videoStream) emit(d *Demuxer, end int, ended bool) {
 	u := AccessUnit{NALUs: v.units, At: at, Timed: timed, Missing: v.missing, Torn: v.torn, Ended: ended}
 	v.missing = 0
 	d.to.AccessUnit(u)
+}
+
+// finish takes note of a last NAL unit of two bytes or less, and returns where the open access unit ends.
+func (v *videoStream) finish() (end int) {
+	i := bytes.Index(v.buffer[v.scanned:], startCode)
+	if i < 0 {
+		return len(v.buffer)
+	}
+	if at := v.scanned + i + len(startCode); at < len(v.buffer) {
+		v.nals = append(v.nals, at)
+		return len(v.buffer)
+	}
+	return v.scanned + i
 }
 
 // takeStamp takes the time of the open access unit: of the PES packet in which it begins, or, when that has none, of the one

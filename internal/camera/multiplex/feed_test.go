@@ -149,3 +149,133 @@ func TestWhatIsSentIsRecordedOrCountedAsLost(t *testing.T) {
 		}
 	}
 }
+
+// push pushes packets as they come.
+func push(t *testing.T, f *multiplex.Feed, packets []accessunit.Packet, frameOf []int) (err error) {
+	t.Helper()
+	for i, p := range packets {
+		if err = f.Push(p, arrival(frameOf[i])); err != nil {
+			return err
+		}
+	}
+	f.Flush()
+	return nil
+}
+
+func TestTheAudioComesWithTheVideoOfItsTime(t *testing.T) {
+	t.Parallel()
+	const frames = 100
+	packets, frameOf := packetsOf(t, frames, true)
+	for name, o := range map[string]multiplex.Options{"audio": {MaxBytes: 1 << 20}, "no audio": {MaxBytes: 1 << 20, NoAudio: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sink := &counted{t: t}
+			f := multiplex.New(o, sink)
+			if err := push(t, f, packets, frameOf); err != nil {
+				t.Fatal(err)
+			}
+			if len(sink.begins) != 1 || (sink.begins[0] != nil) == o.NoAudio || len(sink.frames) != frames || sink.lost != 0 {
+				t.Fatalf("%d sessions, %d frames, %d lost", len(sink.begins), len(sink.frames), sink.lost)
+			}
+			if o.NoAudio {
+				if len(sink.sounds) != 0 {
+					t.Error("audio is handed on")
+				}
+				return
+			}
+			if n := len(sink.sounds); n < frames-2 || sink.begins[0].Rate != 90000 {
+				t.Fatalf("%d frames of audio of %+v", n, sink.begins[0])
+			}
+			for i, at := range sink.sounds {
+				n := int(at-sink.times[0]) / 3600
+				if want := sink.arrivals[n].Add(5 * time.Millisecond); sink.heard[i].Sub(want).Abs() > 41*time.Millisecond {
+					t.Errorf("the audio of frame %d comes at %s, want %s", n, sink.heard[i].Sub(start), want.Sub(start))
+				}
+			}
+		})
+	}
+}
+
+// TestAPanicCostsWhatItHits has the sink panic at a frame.
+func TestAPanicCostsWhatItHits(t *testing.T) {
+	t.Parallel()
+	packets, frameOf := packetsOf(t, 100, false)
+	sink := &counted{t: t, panicsAt: func(n uint32) bool { return n == 40 }}
+	f := multiplex.New(multiplex.Options{MaxBytes: 1 << 20}, sink)
+	if err := push(t, f, packets, frameOf); err != nil {
+		t.Fatal(err)
+	}
+	if sink.panics != 1 || len(sink.frames) != 100 || sink.lost != 0 {
+		t.Errorf("%d panics, %d frames, %d lost", sink.panics, len(sink.frames), sink.lost)
+	}
+}
+
+// TestNumbersOfPacketsMayBeWrong has senders that do not count, or begin again.
+func TestNumbersOfPacketsMayBeWrong(t *testing.T) {
+	t.Parallel()
+	packets, frameOf := packetsOf(t, 100, false)
+	for name, number := range map[string]func(i int) uint16{
+		"constant":   func(int) uint16 { return 7 },
+		"restarting": func(i int) uint16 { return uint16(i % 300) },
+		"jumping":    func(i int) uint16 { return uint16(i + i/60*20000) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sink := &counted{t: t}
+			f := multiplex.New(multiplex.Options{MaxBytes: 1 << 20}, sink)
+			for i, p := range packets {
+				p.Sequence = number(i)
+				if err := f.Push(p, arrival(frameOf[i])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.Flush()
+			if len(sink.frames) != 100 || sink.damaged > 0 {
+				t.Errorf("%d frames, %d times damaged", len(sink.frames), sink.damaged)
+			}
+		})
+	}
+	sink := &counted{t: t}
+	f := multiplex.New(multiplex.Options{MaxBytes: 1 << 20}, sink)
+	for i, p := range packets { // each comes twice
+		for range 2 {
+			if err := f.Push(p, arrival(frameOf[i])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if f.Flush(); len(sink.frames) != 100 || sink.damaged > 0 {
+		t.Errorf("%d frames of packets that come twice, %d times damaged", len(sink.frames), sink.damaged)
+	}
+}
+
+func TestNothingIsAllocatedForAPacket(t *testing.T) {
+	packets, frameOf := packetsOf(t, 1000, true)
+	f := multiplex.New(multiplex.Options{MaxBytes: 1 << 20}, quiet{})
+	i := 0
+	next := func() {
+		if err := f.Push(packets[i], arrival(frameOf[i])); err != nil {
+			t.Fatal(err)
+		}
+		i++
+	}
+	for i < len(packets)/2 {
+		next()
+	}
+	if n := testing.AllocsPerRun(len(packets)/2-2, next); n > 0 {
+		t.Errorf("%v allocations for each packet", n)
+	}
+}
+
+// quiet is a sink that does nothing.
+type quiet struct{}
+
+func (quiet) Begin(accessunit.Codec, int, [][]byte, *accessunit.AudioTrack) {}
+func (quiet) AccessUnit([][]byte, uint32, time.Time)                        {}
+func (quiet) Damaged(int64, error)                                          {}
+func (quiet) Missed(int64)                                                  {}
+func (quiet) Audio([]byte, uint32, time.Time)                               {}
+func (quiet) UnsupportedAudio([]string)                                     {}
+func (quiet) CameraTime(time.Time, uint32)                                  {}
+func (quiet) Malformed(error)                                               {}
+func (quiet) Panicked(int64, any) time.Time                                 { return time.Time{} }
