@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
 func newFakecamCommand() *cobra.Command {
@@ -21,12 +22,17 @@ func newFakecamCommand() *cobra.Command {
 carries a counter, in a message beside the picture and as black and white blocks in its top row, so that
 what was recorded can be compared with what was sent; the command stamps does so.
 
-The camera can do what real cameras do wrong: see --list-oddities.`,
+The camera can do what real cameras do wrong: see --list-oddities. With --like a file says what it answers
+and which packets it sends, so that any camera can be played: see --list-like.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.listenGiven = cmd.Flags().Changed("listen")
 			if o.listOddities {
 				return listOddities(cmd.OutOrStdout())
+			}
+			if o.listLike {
+				_, err := io.WriteString(cmd.OutOrStdout(), script.Help())
+				return err
 			}
 			return runFakecam(cmd.Context(), cmd.OutOrStdout(), o)
 		},
@@ -44,6 +50,8 @@ The camera can do what real cameras do wrong: see --list-oddities.`,
 	flags.BoolVar(&o.mpegTS, "mpegts", false, "send video and audio as an MPEG transport stream (RTP payload type 33)")
 	flags.StringVar(&o.file, "file", "", "film to play in place of the camera's own: MP4, MOV, Matroska, MPEG-TS or Annex B")
 	flags.StringArrayVar(&o.oddities, "oddity", nil, "`NAME` or NAME=DURATION of what the camera does wrong; may be repeated")
+	flags.StringVar(&o.like, "like", "", "file that says what the camera answers and which packets it sends; see --list-like")
+	flags.BoolVar(&o.listLike, "list-like", false, "list what a file of --like can hold, and exit")
 	flags.BoolVar(&o.listOddities, "list-oddities", false, "list what a camera can do wrong, and exit")
 	flags.BoolVar(&o.stamps, "stamps", true, "number the frames, beside the picture and in it")
 	flags.BoolVar(&o.tls, "tls", false, "rtsps:// with a certificate of its own")

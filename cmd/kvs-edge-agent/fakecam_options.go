@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
 type fakecamOptions struct {
@@ -24,6 +25,8 @@ type fakecamOptions struct {
 	audio        string
 	mpegTS       bool
 	file         string
+	like         string
+	listLike     bool
 	oddities     []string
 	listOddities bool
 	stamps       bool
@@ -63,6 +66,11 @@ func (o *fakecamOptions) camera() (*fakecam.Options, error) {
 		}
 		if o.bitrate != 0 && film.h265 {
 			return nil, errors.New("--bitrate works with H.264 only, and the film of --file is H.265")
+		}
+	}
+	if o.like != "" {
+		if options.Like, err = script.Load(o.like); err != nil {
+			return nil, err
 		}
 	}
 	if o.tls {

@@ -44,7 +44,7 @@ func TestHugePictureEndsTheSession(t *testing.T) {
 			}
 			return
 		}
-		payload[1] &^= fuStart
+		payload[1] &^= 0x80 // and the others
 	}
 	t.Error("nothing was said")
 }

@@ -1,6 +1,10 @@
 package accessunit
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
+)
 
 // NALKind is what a NAL unit is to a recording.
 type NALKind uint8
@@ -23,35 +27,32 @@ func (k NALKind) slice() bool { return k >= nalSlice && k <= nalOpen }
 // begins reports whether such a NAL unit, after a slice, belongs to the next access unit.
 func (k NALKind) begins() bool { return k >= nalSet && k <= nalRecovery }
 
-// Packing is how an RTP payload carries NAL units.
-type Packing uint8
-
-const (
-	packSingle Packing = iota
-	packAggregate
-	packFragment
-	packUnknown
-)
-
-// Fragment is a part of a NAL unit.
-type Fragment struct {
-	header     [2]byte // of the NAL unit, as many as the codec has
-	start, end bool
-	data       []byte
+// Slice is what the beginning of a slice says of it.
+type Slice struct {
+	First   bool   // of its picture
+	address uint32 // of its first macroblock, where that can be read alone
+	kind    byte   // slices of other kinds are of other pictures
 }
 
-// Codec is what must be known of a video codec: H264 or H265.
+// follows reports whether a slice may be of the same picture as the one before it.
+func (s Slice) follows(before Slice) bool {
+	return !s.First && s.kind == before.kind && (s.address > before.address || s.address == 0)
+}
+
+// Codec is what must be known of a video codec, and of how its RTP payloads are made: H264, H265, InterleavedH264 or NumberedH265.
 type Codec interface {
 	// HeaderSize is that of a NAL unit, in bytes.
 	HeaderSize() int
 	// Kind is what a NAL unit with at least a header is.
 	Kind(nal []byte) NALKind
-	// FirstSlice reports whether a slice, longer than its header, is the first of its picture.
-	FirstSlice(nal []byte) bool
-	// Packing is how a payload of more than HeaderSize bytes carries NAL units.
-	Packing(payload []byte) Packing
-	// Fragment reads a payload that is one; ok is false when it is too short.
-	Fragment(payload []byte) (f Fragment, ok bool)
+	// Slice reads the beginning of one, longer than its header.
+	Slice(nal []byte) Slice
+	// Unpack calls take for each part of a NAL unit in a payload; see package payload for its errors.
+	Unpack(p []byte, take func(payload.Part)) error
+	// Depth is how many NAL units may come before others that go before them in the order of decoding.
+	Depth() int
+	// Deep reports whether a NAL unit is one of those that Depth is about.
+	Deep(nal []byte) bool
 	// NewParameterSets makes an empty collection of parameter sets.
 	NewParameterSets() ParameterSets
 }

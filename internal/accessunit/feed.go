@@ -1,6 +1,10 @@
 package accessunit
 
-import "time"
+import (
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
+)
 
 // Feed takes the RTP packets of a session's video, in order of their sequence numbers, and contains what panics on
 // their way to the sink. Then it counts access units by their RTP timestamps alone, which needs nothing of what broke,
@@ -108,9 +112,17 @@ func (p Progress) After(last Progress) bool { return p.units != last.units || p.
 func (f *Feed) Progress() Progress {
 	p := Progress{units: f.units}
 	if f.assembler != nil {
-		p.bytes = len(f.assembler.buffer)
+		p.bytes = f.assembler.size()
 	}
 	return p
+}
+
+// Undefined says why packets could not be understood, if some came since the last access unit.
+func (f *Feed) Undefined() error {
+	if f.assembler == nil {
+		return nil
+	}
+	return f.assembler.undefined
 }
 
 // assemblerFrom is an assembler for what comes from a packet on with which an access unit begins.
@@ -124,16 +136,16 @@ func (f *Feed) assemblerFrom(sequence uint16) *assembler {
 // ChangeSSRC goes on to another SSRC, before its first packet is pushed: encoders that restart take
 // another SSRC (RFC 3550, section 8), and some do for each GOP. It reports whether it restarts the numbers of
 // its packets; then nothing of the last access unit is still to come.
-func (f *Feed) ChangeSSRC(sequence uint16) (restarts bool) {
-	if ahead := sequence - f.sequence - 1; !f.started || ahead < reorderWindow {
+func (f *Feed) ChangeSSRC(number uint16) (restarts bool) {
+	if ahead := number - f.sequence - 1; !f.started || ahead < sequence.Window {
 		return false
 	}
 	if f.assembler != nil {
 		f.Flush()
 	}
 	if known := f.assembler; known != nil { // it did not panic
-		f.assembler = f.assemblerFrom(sequence)
-		f.assembler.markers, f.assembler.slicesPerAU = known.markers, known.slicesPerAU
+		f.assembler = f.assemblerFrom(number)
+		f.assembler.habits, f.assembler.form = known.habits, known.form
 	}
 	return true
 }

@@ -1,16 +1,27 @@
 package accessunit
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
 
-// H264 is the codec H.264.
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
+)
+
+// H264 is the codec H.264, whose NAL units come in the order of decoding.
 var H264 Codec = h264Codec{}
 
-type h264Codec struct{}
+// InterleavedH264 is H.264 whose slices may come so many others too early (sprop-interleaving-depth of RFC 6184).
+func InterleavedH264(depth int) Codec { return h264Codec{depth} }
 
-// NAL unit types (H.264, table 7-1), and those of RTP (RFC 6184, table 1).
+type h264Codec struct{ depth int }
+
+// NAL unit types (H.264, table 7-1).
 const (
 	h264TypeMask  = 0x1F
+	h264RefMask   = 0x60 // nal_ref_idc
 	h264Slice     = 1
+	h264PartB     = 3 // partitions of the data of a slice, behind its header
+	h264PartC     = 4
 	h264IDR       = 5
 	h264SEI       = 6
 	h264SPS       = 7
@@ -22,8 +33,6 @@ const (
 	h264Reserved  = 18
 	h264Auxiliary = 19
 	h264Last      = 23
-	rtpSTAPA      = 24
-	rtpFUA        = 28
 )
 
 func (h264Codec) HeaderSize() int { return 1 }
@@ -35,6 +44,8 @@ func (h264Codec) Kind(nal []byte) NALKind {
 	switch t := nal[0] & h264TypeMask; {
 	case t == h264IDR:
 		return nalIDR
+	case t == h264PartB || t == h264PartC:
+		return nalSuffix
 	case t >= h264Slice && t < h264IDR:
 		if t == h264Slice && intraSlice(nal) {
 			return nalIntra
@@ -72,27 +83,31 @@ func intraSlice(nal []byte) bool {
 	return ok && (kind == 2 || kind == 7)
 }
 
-// FirstSlice looks for first_mb_in_slice 0, which is coded as one bit (H.264, 7.3.3).
-func (h264Codec) FirstSlice(nal []byte) bool { return nal[1]&0x80 != 0 }
-
-func (h264Codec) Packing(payload []byte) Packing {
-	switch t := payload[0] & h264TypeMask; {
-	case t <= h264Last: // 0 is malformed, or begins a start code
-		return packSingle
-	case t == rtpSTAPA:
-		return packAggregate
-	case t == rtpFUA:
-		return packFragment
+// Slice reads first_mb_in_slice (H.264, 7.3.3), and of the header what is the same in all slices of a picture: whether it
+// is an IDR picture, and whether others refer to it.
+func (h264Codec) Slice(nal []byte) Slice {
+	var b [8]byte
+	copy(b[:], nal[1:])
+	address, _, ok := golomb(binary.BigEndian.Uint64(b[:]))
+	if !ok {
+		address = math.MaxUint32
 	}
-	return packUnknown // the interleaved mode, which no camera uses
+	s := Slice{First: address == 0, address: address}
+	if nal[0]&h264TypeMask == h264IDR {
+		s.kind = 1
+	}
+	if nal[0]&h264RefMask != 0 {
+		s.kind |= 2
+	}
+	return s
 }
 
-func (h264Codec) Fragment(p []byte) (Fragment, bool) {
-	if len(p) < 2 {
-		return Fragment{}, false
-	}
-	return Fragment{
-		header: [2]byte{p[0]&^h264TypeMask | p[1]&h264TypeMask},
-		start:  p[1]&fuStart != 0, end: p[1]&fuEnd != 0, data: p[2:],
-	}, true
+func (h264Codec) Unpack(p []byte, take func(payload.Part)) error { return payload.H264(p, take) }
+
+func (c h264Codec) Depth() int { return c.depth }
+
+// Deep counts slices (RFC 6184, section 8.1).
+func (h264Codec) Deep(nal []byte) bool {
+	t := nal[0] & h264TypeMask
+	return t >= h264Slice && t <= h264IDR
 }

@@ -1,11 +1,20 @@
 package accessunit
 
-// H265 is the codec H.265.
+import "github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
+
+// H265 is the codec H.265, whose NAL units come in the order of decoding.
 var H265 Codec = h265Codec{}
 
-type h265Codec struct{}
+// NumberedH265 is H.265 whose NAL units have decoding order numbers, and may come so many others too early
+// (sprop-depack-buf-nalus of RFC 7798).
+func NumberedH265(depth int) Codec { return h265Codec{numbered: true, depth: depth} }
 
-// NAL unit types (H.265, table 7-1), and those of RTP (RFC 7798, section 4.4).
+type h265Codec struct {
+	numbered bool
+	depth    int
+}
+
+// NAL unit types (H.265, table 7-1).
 const (
 	h265BLA       = 16 // the first of three
 	h265IDR       = 19 // the first of two
@@ -20,11 +29,13 @@ const (
 	h265SuffixSEI = 40
 	h265Prefix    = 41 // reserved, up to 44
 	h265Suffix    = 45 // reserved, up to 47
-	rtpAP         = 48
-	rtpFU         = 49
+	h265Defined   = 48 // those from here on are not
 )
 
 func h265Type(nal []byte) byte { return nal[0] >> 1 & 0x3F }
+
+// h265Layer is nuh_layer_id: 0 but for extensions in several layers.
+func h265Layer(nal []byte) byte { return nal[0]&1<<5 | nal[1]>>3 }
 
 func (h265Codec) HeaderSize() int { return 2 }
 
@@ -33,6 +44,8 @@ func (h265Codec) Kind(nal []byte) NALKind {
 		return nalMalformed
 	}
 	switch t := h265Type(nal); {
+	case h265Layer(nal) > 0 && t < h265Defined: // decoders of what KVS takes pass over it
+		return nalSuffix
 	case t >= h265IDR && t < h265CRA:
 		return nalIDR
 	case t >= h265BLA && t <= h265LastIRAP:
@@ -50,33 +63,20 @@ func (h265Codec) Kind(nal []byte) NALKind {
 		return nalPrefix
 	case t >= h265Prefix && t < h265Suffix:
 		return nalPrefix
-	case t < rtpAP:
+	case t < h265Defined:
 		return nalSuffix
 	}
 	return nalMalformed
 }
 
-// firstSlice reads first_slice_segment_in_pic_flag (H.265, 7.3.6.1).
-func (h265Codec) FirstSlice(nal []byte) bool { return nal[2]&0x80 != 0 }
+// Slice reads first_slice_segment_in_pic_flag (H.265, 7.3.6.1). All slices of a picture have one type (7.4.2.2).
+func (h265Codec) Slice(nal []byte) Slice { return Slice{First: nal[2]&0x80 != 0, kind: h265Type(nal)} }
 
-func (h265Codec) Packing(payload []byte) Packing {
-	switch t := h265Type(payload); {
-	case t < rtpAP:
-		return packSingle
-	case t == rtpAP:
-		return packAggregate
-	case t == rtpFU:
-		return packFragment
-	}
-	return packUnknown
+func (c h265Codec) Unpack(p []byte, take func(payload.Part)) error {
+	return payload.H265(p, c.numbered, take)
 }
 
-func (h265Codec) Fragment(p []byte) (Fragment, bool) {
-	if len(p) < 3 {
-		return Fragment{}, false
-	}
-	return Fragment{
-		header: [2]byte{p[0]&0x81 | p[2]&0x3F<<1, p[1]},
-		start:  p[2]&fuStart != 0, end: p[2]&fuEnd != 0, data: p[3:],
-	}, true
-}
+func (c h265Codec) Depth() int { return c.depth }
+
+// Deep counts all (RFC 7798, section 7.1).
+func (h265Codec) Deep([]byte) bool { return true }

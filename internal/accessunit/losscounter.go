@@ -117,6 +117,22 @@ func (l *lossCounter) endStep() {
 	l.reportMissing(stepEnough)
 }
 
+// follows reports whether a frame with a timestamp comes right after one: all distances have been about the same, and this
+// is another.
+func (l *lossCounter) follows(before, timestamp uint32) bool {
+	if l.reordered || l.known < stepEnough {
+		return false
+	}
+	usual := l.distance()
+	about := func(ticks int64) bool { return ticks >= usual-usual/8 && ticks <= usual+usual/8 }
+	for _, d := range l.distances[:min(l.known, stepWindow)] {
+		if !about(int64(d)) {
+			return false
+		}
+	}
+	return about(int64(int32(timestamp - before)))
+}
+
 // learn notes the distance of the frames in the last step, if it was one.
 func (l *lossCounter) learn(ticks int64) {
 	if ticks > 0 && l.step.came > 0 {

@@ -7,16 +7,10 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 )
 
-// What the NAL units of both codecs, and their RTP payloads, have in common.
+// What the NAL units of both codecs have in common.
 
 // nalForbidden is forbidden_zero_bit, in the first byte.
 const nalForbidden = 0x80
-
-// The bits of a fragment's header (RFC 6184, section 5.8; RFC 7798, section 4.4.3).
-const (
-	fuStart = 0x80
-	fuEnd   = 0x40
-)
 
 // seiRecoveryPoint is that of both codecs (H.264, annex D.1; H.265, annex D.2.1).
 const seiRecoveryPoint = 6

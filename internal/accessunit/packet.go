@@ -1,18 +1,13 @@
 package accessunit
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
+)
 
 // Packet is an RTP packet.
-type Packet struct {
-	Sequence  uint16
-	Timestamp uint32
-	Marker    bool
-	Payload   []byte
-	SSRC      uint32
-}
-
-// maxRepeat is how far a sequence number may lie back and be a packet that came before.
-const maxRepeat = 64
+type Packet = sequence.Packet
 
 // ErrHuge ends a session: an access unit is larger than MaxBytes, or has too many NAL units.
 var ErrHuge = errors.New("a picture is larger than 16 MiB")
@@ -21,8 +16,6 @@ var ErrHuge = errors.New("a picture is larger than 16 MiB")
 var (
 	errHole      = errors.New("RTP packets were lost")
 	errFragment  = errors.New("a NAL unit came in fragments without its beginning or end")
-	errAggregate = errors.New("an aggregation packet is torn")
-	errPacking   = errors.New("an RTP payload has a type that is not defined")
 	errMalformed = errors.New("a NAL unit has a forbidden header or no content")
 	errSlice     = errors.New("a picture lacks its first slice")
 )

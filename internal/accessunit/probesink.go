@@ -103,6 +103,9 @@ func (p *ProbeSink) Audio([]byte, uint32, time.Time) {}
 // UnsupportedAudio implements Sink.
 func (p *ProbeSink) UnsupportedAudio([]string) {}
 
+// Foreign implements Sink.
+func (p *ProbeSink) Foreign(int64, string, bool) {}
+
 // CameraTime implements Sink.
 func (p *ProbeSink) CameraTime(time.Time, uint32) {}
 

@@ -1,15 +1,17 @@
 package accessunit
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
+)
 
 const (
 	// reorderWindow is how many packets after a missing one are kept back in the hope that it still comes.
-	reorderWindow = 64
+	reorderWindow = sequence.Window
 	// reorderPatience is for how long: of a camera with few packets, so many would be seconds of video.
 	reorderPatience = 500 * time.Millisecond
-	// maxDropout is how far sequence numbers may run ahead and be a loss; farther, or back, it is a
-	// camera that restarted its numbers. Source: RFC 3550, appendix A.1.
-	maxDropout = 3000
 	// maxEarly is how many packets may come before the answer to PLAY.
 	maxEarly = 1024
 )
@@ -45,21 +47,21 @@ type arrived struct {
 // NewReorder makes a Reorder that emits packets with the times of their arrival.
 func NewReorder(emit func(Packet, time.Time)) *Reorder { return &Reorder{emit: emit} }
 
-// Push takes a packet, and keeps its payload.
+// Push takes a packet. Its payload is the callee's to read until it returns: what has to wait is copied, and most has not.
 func (r *Reorder) Push(p Packet, now time.Time) {
 	if r.playing {
 		r.sort(p, now)
 		return
 	}
-	if r.early = append(r.early, arrived{Packet: p, at: now}); len(r.early) == maxEarly {
+	if r.early = append(r.early, kept(p, now)); len(r.early) == maxEarly {
 		r.Play()
 	}
 }
 
 // Announce says with which packet the camera says that it begins, though it may not come. believed
 // is called if the first one that comes bears that out.
-func (r *Reorder) Announce(sequence uint16, believed func()) {
-	r.announced, r.believed = sequence, believed
+func (r *Reorder) Announce(number uint16, believed func()) {
+	r.announced, r.believed = number, believed
 }
 
 // Play says that the camera has answered PLAY.
@@ -81,14 +83,14 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 		}
 	}
 	ahead := int16(p.Sequence - r.next)
-	if ahead < 0 && ahead >= -maxRepeat {
+	if ahead < 0 && ahead >= -sequence.MaxRepeat {
 		return // it came before, or was given up
 	}
-	if ahead < 0 || ahead > maxDropout {
+	if ahead < 0 || ahead > sequence.MaxDropout {
 		// One packet may be a stray; a second one that follows it is none.
 		first := r.suspect
 		if first.at.IsZero() || p.Sequence != first.Sequence+1 {
-			r.suspect = arrived{Packet: p, at: now}
+			r.suspect = kept(p, now)
 			return
 		}
 		r.Flush()
@@ -96,6 +98,13 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 		r.emit(first.Packet, first.at)
 	}
 	r.suspect = arrived{}
+	if ahead == 0 { // as nearly all come
+		r.next++
+		r.emit(p, now)
+		r.drain()
+		r.Expire(now)
+		return
+	}
 	for p.Sequence-r.next >= reorderWindow {
 		if r.kept == 0 {
 			r.next = p.Sequence - reorderWindow + 1
@@ -104,14 +113,20 @@ func (r *Reorder) sort(p Packet, now time.Time) {
 		r.skip()
 	}
 	if slot := r.slot(p.Sequence); slot.at.IsZero() {
-		*slot = arrived{Packet: p, at: now}
+		*slot = kept(p, now)
 		r.kept++
 	}
 	r.drain()
 	r.Expire(now)
 }
 
-func (r *Reorder) slot(sequence uint16) *arrived { return &r.waiting[sequence%reorderWindow] }
+// kept is a packet that waits.
+func kept(p Packet, now time.Time) arrived {
+	p.Payload = slices.Clone(p.Payload)
+	return arrived{Packet: p, at: now}
+}
+
+func (r *Reorder) slot(number uint16) *arrived { return &r.waiting[number%reorderWindow] }
 
 // first is the first packet that is there.
 func (r *Reorder) first() uint16 {
@@ -148,6 +163,12 @@ func (r *Reorder) Expire(now time.Time) {
 	for r.kept > 0 && now.Sub(r.slot(r.first()).at) >= reorderPatience {
 		r.skip()
 	}
+}
+
+// Restart emits all that is there, and begins anew with the next packet, whatever its number.
+func (r *Reorder) Restart() {
+	r.Flush()
+	r.started, r.suspect = false, arrived{}
 }
 
 // Flush emits all that is there.

@@ -19,6 +19,9 @@ type Sink interface {
 	Audio(frame []byte, rtpTime uint32, now time.Time)
 	// UnsupportedAudio names the audio that is not recorded, as the service does not take it; none clears it.
 	UnsupportedAudio(names []string)
+	// Foreign reports so many more packets that look like the source's and are left out. from is the IP address of the last of
+	// them, and stranger whether it is none that the source named; else it is another sender of its own.
+	Foreign(packets int64, from string, stranger bool)
 	// CameraTime takes the camera's own time of an RTP timestamp of the video.
 	CameraTime(ntp time.Time, rtpTime uint32)
 	// Malformed reports something left out that no frame misses.

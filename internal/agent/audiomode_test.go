@@ -37,7 +37,7 @@ func TestAudioModes(t *testing.T) {
 		stored("a fragment is uploaded with " + string(mode))
 		s.await("status follows "+string(mode), func() bool { return leftOut() == (mode == settings.AudioAuto) })
 	}
-	if now := a.streams.get("door"); now.recorder != before.recorder || now.uploader != before.uploader {
+	if now := a.streams.get("door"); !slices.Equal(now.jobs, before.jobs) {
 		t.Error("a job was restarted")
 	}
 	recorder := a.health.Component("door", health.JobRecorder)
@@ -48,7 +48,7 @@ func TestAudioModes(t *testing.T) {
 		t.Errorf("%d fragments refused", refused)
 	}
 	s.write(map[string]string{settings.EnvAudio: string(settings.AudioOff)})
-	if done := s.reload(); !slices.Equal(done.Streams, []string{"door"}) || !a.streams.get("door").record.Camera.NoAudio {
+	if done := s.reload(); !slices.Equal(done.Streams, []string{"door"}) || !recordSpec(a, "door").Camera.NoAudio {
 		t.Errorf("off: %+v", done)
 	}
 }

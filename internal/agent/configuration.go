@@ -10,12 +10,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
 )
 
 // configuration is how the hub learns what it is to do, and how it answers.
 type configuration struct {
+	sources *precedence.Sources
 	mqtt    *iotconfig.Client
 	syncer  *kvsconfig.Syncer
 	cameras *camerasecret.Cache

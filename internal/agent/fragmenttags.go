@@ -5,16 +5,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
-)
-
-// The tags of a stream that say which tags its fragments have.
-const (
-	tagCamera        = "kvs-edge:camera"           // what the camera is called
-	tagImages        = "kvs-edge:image-generation" // true, or what the images' names begin with
-	tagNotifications = "kvs-edge:notification"     // true
 )
 
 // The names of the fragments' tags. Letters and hyphens only: with images they become names of S3
@@ -33,8 +27,8 @@ type fragmentTags struct {
 	set         func([]mkv.Tag) error // see uploader.SetTags
 }
 
-// apply takes the stream's tags in; nil while they are not known.
-func (f *fragmentTags) apply(stream map[string]string) {
+// apply takes the stream's tags in; zero while they are not known.
+func (f *fragmentTags) apply(stream desired.Tags) {
 	wanted := f.of(stream)
 	fit := wanted[:0]
 	for _, t := range wanted {
@@ -51,20 +45,20 @@ func (f *fragmentTags) apply(stream map[string]string) {
 
 // of lists them. The camera is what its owner calls it in the stream's tag: its address, which may
 // hold a password, stays on the hub.
-func (f *fragmentTags) of(stream map[string]string) (list []mkv.Tag) {
+func (f *fragmentTags) of(stream desired.Tags) (list []mkv.Tag) {
 	if !f.off {
 		list = append(list, mkv.Tag{Name: fragmentStream, Value: f.stream}, mkv.Tag{Name: fragmentHub, Value: f.hub})
-		if camera := strings.TrimSpace(stream[tagCamera]); camera != "" {
+		if camera := strings.TrimSpace(stream.Camera); camera != "" {
 			list = append(list, mkv.Tag{Name: fragmentCamera, Value: string(secret.Scrub([]byte(camera)))})
 		}
 	}
-	if wanted, prefix := onRequest(stream[tagImages]); wanted {
+	if wanted, prefix := onRequest(stream.Images); wanted {
 		list = append(list, mkv.Tag{Name: uploader.TagImageGeneration})
 		if prefix != "" {
 			list = append(list, mkv.Tag{Name: uploader.TagImagePrefix, Value: prefix})
 		}
 	}
-	if wanted, text := onRequest(stream[tagNotifications]); wanted && text == "" {
+	if wanted, text := onRequest(stream.Notifications); wanted && text == "" {
 		list = append(list, mkv.Tag{Name: uploader.TagNotification})
 	}
 	return list

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
@@ -46,7 +47,7 @@ func TestStreamTagsSayWhichTagsFragmentsHave(t *testing.T) {
 				}
 				return nil
 			}}
-			f.apply(test.tags)
+			f.apply(desired.TagsOf(test.tags))
 			if !slices.Equal(got, test.want) {
 				t.Errorf("fragments have %q, want %q", got, test.want)
 			}

@@ -7,19 +7,33 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 // job is one long-lived part of one stream in a goroutine of its own. It ends only by stop.
 type job struct {
+	name   string
+	spec   any // what it does
 	cancel context.CancelFunc
 	done   chan struct{}
+}
+
+// jobKind is a kind of job that streams have.
+type jobKind struct {
+	name string // as in health
+	// spec returns the comparable value on which a stream's job depends: the job is restarted when it changes.
+	spec func(wanted desired.Stream, hub settings.Settings) any
+	// build returns what does it, until its context ends. continues says that it takes the place of one that was recording.
+	build func(stream string, spec any, continues bool) func(context.Context) error
 }
 
 // jobOptions say what a job is and where it reports.
 type jobOptions struct {
 	stream, name string
+	spec         any
 	component    *health.Component
 	log          *zap.Logger
 	run          func(context.Context) error
@@ -29,7 +43,7 @@ type jobOptions struct {
 // it; the others never notice.
 func startJob(o jobOptions) *job {
 	ctx, cancel := context.WithCancel(context.Background())
-	j := &job{cancel: cancel, done: make(chan struct{})}
+	j := &job{name: o.name, spec: o.spec, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(j.done)
 		defer o.component.End() // nothing that the job reported holds without it

@@ -10,7 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/recorder"
@@ -20,41 +20,56 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
 )
 
-// hourlyWindow is how long an hourly upload may go on: nearly until the next begins.
-const hourlyWindow = 59 * time.Minute
+// jobKinds are the jobs that each stream has, in the order in which they stop.
+func (a *Agent) jobKinds() []jobKind {
+	return []jobKind{
+		{
+			name: health.JobRecorder,
+			spec: func(wanted desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(wanted, hub) },
+			build: func(stream string, spec any, continues bool) func(context.Context) error {
+				return a.recordJob(stream, spec.(jobspec.Record), continues)
+			},
+		},
+		{
+			name: health.JobUploader,
+			spec: func(wanted desired.Stream, hub settings.Settings) any { return jobspec.UploadOf(wanted, hub) },
+			build: func(stream string, spec any, _ bool) func(context.Context) error {
+				return a.uploadJob(stream, spec.(jobspec.Upload))
+			},
+		},
+	}
+}
 
 // recordJob builds the recording of a stream in its windows. continues says that it takes the place of
 // one that was recording.
-func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) (func(context.Context) error, error) {
-	plan, err := jobspec.Windows(spec.Schedule, scheduler.Always())
-	if err != nil {
-		return nil, err
-	}
+func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) func(context.Context) error {
 	component := a.health.Component(stream, health.JobRecorder)
 	r := recorder.New(recorder.Options{
 		Stream:          stream,
 		Source:          a.mediaSource(stream, spec),
-		Failed:          func(why *health.Fault) { a.config.cameras.Failed(spec.SecretARN, why.Text) },
-		Served:          func() { a.config.cameras.Served(spec.SecretARN) },
-		Changed:         func() <-chan struct{} { return a.config.cameras.Changed(spec.SecretARN) },
+		Failed:          func(why *health.Fault) { a.config.cameras.Failed(spec.Media.SecretARN, why.Text) },
+		Served:          func() { a.config.cameras.Served(spec.Media.SecretARN) },
+		Changed:         func() <-chan struct{} { return a.config.cameras.Changed(spec.Media.SecretARN) },
 		Store:           a.store,
 		Clock:           a.hubClock,
 		SegmentDuration: spec.SegmentDuration,
 		FlushInterval:   spec.FlushInterval,
 		MaxSegmentBytes: func() int64 { return a.retention.SegmentBytes(stream) },
-		Continues:       continues && spec.URIType != edgeconfig.File, // a file misses nothing meanwhile
+		Continues:       continues && spec.Media.Kind != desired.Clip, // a file misses nothing meanwhile
 		TimestampSource: spec.Camera.TimestampSource,
 		Frozen:          a.freezes.Within,
 		Health:          component,
 		Log:             a.log,
 	})
-	return a.scheduled(plan, component, r.Run), nil
+	return a.scheduled(spec.Schedule.Plan(0), component, r.Run)
 }
 
 // mediaSource is what a recording is of: a camera, or a media file.
 func (a *Agent) mediaSource(stream string, spec jobspec.Record) recorder.Source {
-	url := func(ctx context.Context) (secret.String, error) { return a.config.cameras.URL(ctx, spec.SecretARN) }
-	if spec.URIType == edgeconfig.File {
+	url := func(ctx context.Context) (secret.String, error) {
+		return a.config.cameras.URL(ctx, spec.Media.SecretARN)
+	}
+	if spec.Media.Kind == desired.Clip {
 		return clip.NewSource(clip.Options{URL: url, Directory: spec.MediaDirectory})
 	}
 	return camera.NewSource(camera.Options{
@@ -64,19 +79,16 @@ func (a *Agent) mediaSource(stream string, spec jobspec.Record) recorder.Source 
 }
 
 // uploadJob builds the uploading of a stream: in its windows, hourly when it has none, or live.
-func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Context) error, error) {
+func (a *Agent) uploadJob(stream string, spec jobspec.Upload) func(context.Context) error {
 	thing := a.settings().IoT.ThingName
-	plan, err := jobspec.Windows(spec.Schedule, scheduler.Hourly(hourlyOffset(thing), hourlyWindow))
-	if err != nil {
-		return nil, err
-	}
+	plan := spec.Schedule.Plan(hourlyOffset(thing))
 	component := a.health.Component(stream, health.JobUploader)
 	u := uploader.New(uploader.Options{
 		Stream: stream, Store: a.store, Cloud: a.kvs, Bandwidth: &a.uploadCap, Health: component, Log: a.log,
 		Audio: func() uploader.Audio { return a.settings().Audio.Uploaded() },
 	})
 	run := u.Run
-	if spec.Schedule == (edgeconfig.ScheduleConfig{}) {
+	if spec.Schedule.IsHourly() {
 		run = func(ctx context.Context) error {
 			if err := u.Drain(ctx); err != nil {
 				return err
@@ -88,14 +100,18 @@ func (a *Agent) uploadJob(stream string, spec jobspec.Upload) (func(context.Cont
 		}
 	}
 	tags := fragmentTags{stream: stream, hub: thing, off: spec.NoFragmentTags, log: a.log, set: u.SetTags}
-	tags.apply(nil) // what is on request comes with the stream's tags
+	tags.apply(spec.Tags) // those of the stream in the cloud come later
+	var source tagSource
+	if spec.FromTags {
+		source = a.kvs
+	}
 	modes := &uploadModes{
-		stream: stream, usual: a.uploadMode, tags: a.kvs, pace: defaultTagPace(), nudged: a.nudges.of(stream),
+		stream: stream, usual: a.uploadMode, initial: spec.Tags, tags: source, pace: defaultTagPace(), nudged: a.nudges.of(stream),
 		component: component, tagged: tags.apply, log: a.log,
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: a.scheduled(plan, component, run),
 			settings.UploadLive: u.RunLive},
 	}
-	return a.onDemand.registerWhile(stream, u, modes.Run), nil
+	return a.onDemand.registerWhile(stream, u, modes.Run)
 }
 
 // scheduled runs a job in the windows of a plan and says so while it waits for one.

@@ -63,7 +63,7 @@ func TestAnotherLimitInterruptsNothing(t *testing.T) {
 		more()
 	}
 	now := a.streams.get("door")
-	if now.recorder != before.recorder || len(camera.Sessions()) != 1 {
+	if now.jobs[0] != before.jobs[0] || len(camera.Sessions()) != 1 {
 		t.Errorf("the recording was restarted; %d sessions", len(camera.Sessions()))
 	}
 	if lost, gaps := part.Value(health.FramesLost), part.Value(health.Gaps); lost != 0 || gaps != 0 {

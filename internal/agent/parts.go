@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/freeze"
@@ -60,6 +61,7 @@ type Agent struct {
 	nudges     nudges
 	config     *configuration
 	collector  *status.Collector
+	changes    *changes.Feed
 	api        *localapi.Server
 	systemd    systemd
 	freezes    *freeze.Watch

@@ -110,10 +110,7 @@ func (a *Agent) reload() (done localapi.Reloaded, err error) {
 		done.Unknown = append(done.Unknown, m.Name)
 	}
 	noteMisspelt(a.health.Component("", health.JobSettings), a.log, reading)
-	done.Streams, err = a.streams.reapply()
-	if err != nil {
-		a.log.Error("not all jobs run with the new settings", zap.Error(err)) // each says so in its status
-	}
+	done.Streams = a.streams.reapply()
 	return done, nil
 }
 

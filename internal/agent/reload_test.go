@@ -161,7 +161,7 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 	key, cert := copyOf(t, h.Env[settings.EnvCorePrivateKey]), copyOf(t, h.Env[settings.EnvCoreCert])
 	logs := filepath.Join(h.Dir, "other-log")
 	both, camera, film := []string{"door", "film"}, []string{"door"}, []string{"film"}
-	record := func(name string) jobspec.Record { return a.streams.get(name).record }
+	record := func(name string) jobspec.Record { return recordSpec(a, name) }
 	scraped := func() bool {
 		resp, err := http.Get("http://" + address + "/metrics")
 		if err == nil {
@@ -205,7 +205,8 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvUploadMaxBitrate: {value: "2M, 22:00-06:00=20M", holds: func() bool { return a.uploadCap.String() == "2M, 22:00-06:00=20M" }},
 		settings.EnvMetricsAddress:   {value: address, holds: scraped},
 
-		settings.EnvFragmentTags: {value: "off", streams: both, holds: func() bool { return a.streams.get("door").upload.NoFragmentTags }},
+		settings.EnvFragmentTags: {value: "off", streams: both,
+			holds: func() bool { return a.streams.get("door").jobs[1].spec.(jobspec.Upload).NoFragmentTags }},
 		settings.EnvSegmentDuration: {value: "17s", streams: both,
 			holds: func() bool { return record("door").SegmentDuration == 17*time.Second }},
 		settings.EnvFlushInterval: {value: "300ms", streams: both,

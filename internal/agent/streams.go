@@ -2,8 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -11,10 +9,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
-	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/metrics"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -22,7 +18,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// streams turns the desired configurations into running jobs. It is level-triggered: apply
+// streams turns the desired streams into running jobs. It is level-triggered: Apply
 // compares what is desired with what runs and does what is missing.
 type streams struct {
 	workers workers
@@ -44,8 +40,7 @@ type workers struct {
 	retention  policies
 	media      mediaRemover
 	settings   func() settings.Settings
-	record     func(name string, spec jobspec.Record, continues bool) (func(context.Context) error, error)
-	upload     func(name string, spec jobspec.Upload) (func(context.Context) error, error)
+	jobs       []jobKind                        // in stop order
 	readSecret func(secretARN string)           // reads a camera's secret again at once
 	secretRead func(secretARN string) time.Time // when it was last read
 	changed    func(name string)                // called when a running stream has a newer configuration
@@ -60,14 +55,10 @@ type mediaRemover interface {
 	DeleteStream(ctx context.Context, stream string) error
 }
 
-// stream is one configured stream with its two jobs.
+// stream is one stream that runs.
 type stream struct {
-	config   edgeconfig.StreamConfig
-	record   jobspec.Record
-	upload   jobspec.Upload
-	recorder *job
-	uploader *job
-	limit    int64
+	wanted desired.Stream
+	jobs   []*job // by workers.jobs, and as long
 }
 
 func newStreams(w workers) *streams {
@@ -80,45 +71,43 @@ func newStreams(w workers) *streams {
 	return s
 }
 
-// Apply implements kvsconfig.Applier. A configuration that is refused leaves the jobs of the one
-// before it running.
-func (s *streams) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []kvsconfig.Outcome {
+// Apply makes what is wanted run. What is not wanted stops; its media stays. It returns an outcome for each stream of the
+// set, by name, none when the agent stops.
+func (s *streams) Apply(_ context.Context, wanted desired.Set) []desired.Outcome {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	outcomes := make([]kvsconfig.Outcome, 0, len(desired))
+	outcomes := make([]desired.Outcome, 0, len(wanted))
 	if s.stopped {
 		return outcomes
 	}
-	wanted := make(map[string]bool, len(desired))
-	for _, config := range desired {
-		wanted[config.StreamName] = true
-		outcomes = append(outcomes, kvsconfig.Outcome{StreamName: config.StreamName, Err: s.applyOne(config)})
-	}
-	for _, name := range s.names() {
-		if !wanted[name] {
-			s.stopStream(name)
-			s.workers.log.Info("the stream is no longer configured for this hub; its media stays", zap.String("stream", name))
+	for _, step := range desired.Reconcile(s.set(), wanted) {
+		if step.Action != desired.Stop {
+			s.run(step.Stream, step.Again)
+			outcomes = append(outcomes, desired.Outcome{Stream: step.Stream.Name})
+			continue
 		}
+		s.stopStream(step.Stream.Name)
+		s.workers.log.Info("the stream is no longer configured for this hub; its media stays", zap.String("stream", step.Stream.Name))
 	}
 	return outcomes
 }
 
 // reapply restarts the jobs that depend on settings which have changed, one stream after the other,
 // and returns the names of their streams.
-func (s *streams) reapply() (restarted []string, err error) {
+func (s *streams) reapply() (restarted []string) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	for _, name := range s.names() {
 		before := s.get(name)
-		err = errors.Join(err, s.applyOne(before.config))
-		if now := s.get(name); now.recorder != before.recorder || now.uploader != before.uploader {
+		s.run(before.wanted, false)
+		if now := s.get(name); !slices.Equal(now.jobs, before.jobs) {
 			restarted = append(restarted, name)
 		}
 	}
-	return restarted, err
+	return restarted
 }
 
-// Remove implements kvsconfig.Applier: it stops the stream's jobs and deletes its media.
+// Remove stops the stream's jobs and deletes its media. It may be called again for the same stream.
 func (s *streams) Remove(ctx context.Context, name string) error {
 	err := s.remove(ctx, name)
 	if err != nil && s.deletion.isStopping() {
@@ -138,66 +127,45 @@ func (s *streams) remove(ctx context.Context, name string) error {
 	return nil
 }
 
-func (s *streams) applyOne(config edgeconfig.StreamConfig) error {
-	if err := jobspec.Validate(config.Config); err != nil {
-		return err
-	}
-	name := config.StreamName
-	hub := s.workers.settings()
-	record, upload := jobspec.RecordOf(config.Config, hub), jobspec.UploadOf(config.Config, hub)
+// run makes a stream's jobs those that are wanted. With again those that failed are restarted too: AWS documents the
+// same configuration, sent again, as the way to do that.
+func (s *streams) run(wanted desired.Stream, again bool) {
+	name, hub := wanted.Name, s.workers.settings()
 	before := s.get(name)
-	next := &stream{config: config, record: record, upload: upload}
-	next.limit, _ = config.Config.LocalLimit()
-	s.workers.retention.SetPolicy(name, jobspec.PolicyOf(config.Config))
-
-	// AWS documents the same configuration, sent again, as the way to restart a failed job.
-	again := before != nil && config.LastUpdated.After(before.config.LastUpdated)
+	next := &stream{wanted: wanted, jobs: make([]*job, len(s.workers.jobs))}
+	s.workers.retention.SetPolicy(name, retention.Policy(wanted.Keep))
 	if again {
-		s.workers.readSecret(record.SecretARN)
+		s.workers.readSecret(wanted.Media.SecretARN)
 		s.workers.changed(name)
 	}
-	var err error
-	if before != nil && before.record == record && (!again || !s.failed(name, health.JobRecorder)) {
-		next.recorder = before.recorder
-	} else {
-		continues := before != nil && before.recorder != nil && s.recording(name)
-		stopJob(before, func(b *stream) *job { return b.recorder })
-		run, buildErr := s.workers.record(name, record, continues)
-		next.recorder, err = s.start(name, health.JobRecorder, run, buildErr)
-	}
-	if before != nil && before.upload == upload && (!again || !s.failed(name, health.JobUploader)) {
-		next.uploader = before.uploader
-	} else {
-		stopJob(before, func(b *stream) *job { return b.uploader })
-		run, buildErr := s.workers.upload(name, upload)
-		var uploadErr error
-		next.uploader, uploadErr = s.start(name, health.JobUploader, run, buildErr)
-		err = errors.Join(err, uploadErr)
+	for i, kind := range s.workers.jobs {
+		var current *job
+		if before != nil {
+			current = before.jobs[i]
+		}
+		next.jobs[i] = s.settle(name, kind, current, kind.spec(wanted, hub), again)
 	}
 	s.mu.Lock()
 	s.running[name] = next
 	s.mu.Unlock()
-	return err
 }
 
-func stopJob(before *stream, which func(*stream) *job) {
-	if before == nil {
-		return
+// settle returns the job that does what spec says: the current one where that does it, and has not failed when it is
+// asked for again.
+func (s *streams) settle(name string, kind jobKind, current *job, spec any, again bool) *job {
+	if current != nil && current.spec == spec && !(again && s.failed(name, kind.name)) {
+		return current
 	}
-	if j := which(before); j != nil {
-		j.stop()
+	continues := false
+	if current != nil {
+		continues = s.recording(name, kind.name)
+		current.stop()
 	}
-}
-
-// start starts a job that was built, if it could be: err is of building it.
-func (s *streams) start(name, jobName string, run func(context.Context) error, err error) (*job, error) {
-	if err != nil {
-		return nil, fmt.Errorf("cannot start the %s of stream %s: %w", jobName, name, err)
-	}
-	component := s.workers.health.Component(name, jobName)
+	component := s.workers.health.Component(name, kind.name)
 	component.End()
-	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", jobName))
-	return startJob(jobOptions{stream: name, name: jobName, component: component, log: s.workers.log, run: run}), nil
+	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", kind.name))
+	return startJob(jobOptions{stream: name, name: kind.name, spec: spec, component: component, log: s.workers.log,
+		run: kind.build(name, spec, continues)})
 }
 
 func (s *streams) failed(name, jobName string) bool {
@@ -205,9 +173,9 @@ func (s *streams) failed(name, jobName string) bool {
 	return ok && worst.Severity == health.Failed
 }
 
-// recording reports whether a recorder is in its window, and has recorded.
-func (s *streams) recording(name string) bool {
-	component := s.workers.health.Component(name, health.JobRecorder)
+// recording reports whether a job is in its window, and has recorded.
+func (s *streams) recording(name, jobName string) bool {
+	component := s.workers.health.Component(name, jobName)
 	return !component.Snapshot().IsOffBySchedule() && component.Value(health.FramesRecorded) > 0
 }
 
@@ -218,16 +186,10 @@ func (s *streams) stopStream(name string) {
 	if st == nil {
 		return
 	}
-	for _, end := range []struct {
-		name string
-		job  *job
-	}{{health.JobRecorder, st.recorder}, {health.JobUploader, st.uploader}} {
-		if end.job == nil {
-			continue
-		}
-		ran := metrics.ActivityOf(s.workers.health.Component(name, end.name).Snapshot()) == metrics.Running
-		if end.job.stop(); ran {
-			s.workers.completed(name, end.name)
+	for _, j := range st.jobs {
+		ran := metrics.ActivityOf(s.workers.health.Component(name, j.name).Snapshot()) == metrics.Running
+		if j.stop(); ran {
+			s.workers.completed(name, j.name)
 		}
 	}
 	s.workers.retention.Remove(name)
@@ -242,15 +204,10 @@ func (s *streams) stopAll() {
 	s.deletion.stop()
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	for _, which := range []func(*stream) *job{
-		func(st *stream) *job { return st.recorder },
-		func(st *stream) *job { return st.uploader },
-	} {
+	for i := range s.workers.jobs {
 		var group sync.WaitGroup
 		for _, name := range s.names() {
-			if j := which(s.get(name)); j != nil {
-				group.Go(j.stop)
-			}
+			group.Go(s.get(name).jobs[i].stop)
 		}
 		group.Wait()
 	}
@@ -279,14 +236,26 @@ func (s *streams) names() []string {
 	return slices.Sorted(maps.Keys(s.running))
 }
 
+// set is what runs.
+func (s *streams) set() desired.Set {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	set := make(desired.Set, len(s.running))
+	for name, st := range s.running {
+		set[name] = st.wanted
+	}
+	return set
+}
+
 // infos lists the streams for status.
 func (s *streams) infos() []status.StreamInfo {
-	names := s.names()
-	infos := make([]status.StreamInfo, 0, len(names))
-	for _, name := range names {
-		if st := s.get(name); st != nil {
-			infos = append(infos, status.StreamInfo{Name: name, LimitBytes: st.limit, SecretRead: s.workers.secretRead(st.record.SecretARN)})
-		}
+	set := s.set()
+	infos := make([]status.StreamInfo, 0, len(set))
+	for _, name := range set.Names() {
+		wanted := set[name]
+		infos = append(infos, status.StreamInfo{
+			Name: name, LimitBytes: wanted.Keep.MaxBytes, SecretRead: s.workers.secretRead(wanted.Media.SecretARN),
+		})
 	}
 	return infos
 }

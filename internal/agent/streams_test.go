@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
@@ -86,16 +88,24 @@ func (d *diary) job(name string) func(context.Context) error {
 	}
 }
 
+// build returns what builds jobs of a kind.
+func (d *diary) build(kind string) func(stream string, spec any, continues bool) func(context.Context) error {
+	return func(stream string, _ any, _ bool) func(context.Context) error { return d.job(kind + " " + stream) }
+}
+
+// recordSpec is what the recorder of a stream does.
+func recordSpec(a *Agent, stream string) jobspec.Record {
+	return a.streams.get(stream).jobs[0].spec.(jobspec.Record)
+}
+
 func newDiary() (*diary, *streams) {
 	d := &diary{running: make(chan struct{}, 100), policies: make(map[string]retention.Policy)}
 	return d, newStreams(workers{
 		log: zap.NewNop(), health: health.NewRegistry(time.Now), retention: d, media: d,
 		settings: func() settings.Settings { return settings.Settings{} },
-		record: func(name string, _ jobspec.Record, _ bool) (func(context.Context) error, error) {
-			return d.job("recorder " + name), nil
-		},
-		upload: func(name string, _ jobspec.Upload) (func(context.Context) error, error) {
-			return d.job("uploader " + name), nil
+		jobs: []jobKind{
+			{health.JobRecorder, func(w desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(w, hub) }, d.build("recorder")},
+			{health.JobUploader, func(w desired.Stream, hub settings.Settings) any { return jobspec.UploadOf(w, hub) }, d.build("uploader")},
 		},
 		secretRead: func(string) time.Time { return monday },
 		readSecret: func(arn string) { d.note("read %s", arn[strings.LastIndex(arn, ":")+1:]) },
@@ -119,14 +129,26 @@ func configOf(stream string, updated time.Time, change ...func(*edgeconfig.EdgeC
 	return edgeconfig.StreamConfig{StreamName: stream, Config: c, LastUpdated: updated}
 }
 
+// wantedOf is what sources make of configurations.
+func wantedOf(t *testing.T, configs ...edgeconfig.StreamConfig) desired.Set {
+	t.Helper()
+	set := make(desired.Set)
+	for _, c := range configs {
+		stream, err := edgestream.Of(c, desired.KVS)
+		must(t, err)
+		set[c.StreamName] = stream
+	}
+	return set
+}
+
 func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	d, s := newDiary()
 	apply := func(configs ...edgeconfig.StreamConfig) []string {
 		t.Helper()
-		for _, o := range s.Apply(t.Context(), configs) {
+		for _, o := range s.Apply(t.Context(), wantedOf(t, configs...)) {
 			if o.Err != nil {
-				t.Errorf("%s: %v", o.StreamName, o.Err)
+				t.Errorf("%s: %v", o.Stream, o.Err)
 			}
 		}
 		return d.take()
@@ -173,15 +195,15 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 func TestAJobThatIsReplacedOrInterruptedIsNotCompleted(t *testing.T) {
 	t.Parallel()
 	d, s := newDiary()
-	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("door", monday), configOf("yard", monday)})
+	s.Apply(t.Context(), wantedOf(t, configOf("door", monday), configOf("yard", monday)))
 	d.take() // all run
 	for _, stream := range []string{"door", "yard"} {
 		s.workers.health.Component(stream, health.JobRecorder).SetState("recording")
 		s.workers.health.Component(stream, health.JobUploader).SetState(health.OffBySchedule)
 	}
-	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("door", monday, func(c *edgeconfig.EdgeConfig) {
+	s.Apply(t.Context(), wantedOf(t, configOf("door", monday, func(c *edgeconfig.EdgeConfig) {
 		c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 8 * * ? *", DurationInSeconds: 3600}
-	})})
+	})))
 	lines := d.take()
 	s.stopAll()
 	completed := slices.DeleteFunc(append(lines, d.take()...), func(line string) bool { return !strings.HasPrefix(line, "completed") })
@@ -193,7 +215,7 @@ func TestAJobThatIsReplacedOrInterruptedIsNotCompleted(t *testing.T) {
 func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
 	t.Parallel()
 	d, s := newDiary()
-	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("a", monday), configOf("b", monday)})
+	s.Apply(t.Context(), wantedOf(t, configOf("a", monday), configOf("b", monday)))
 	d.take()
 	for name, change := range map[string]func(*edgeconfig.EdgeConfig){
 		"unknown source": func(c *edgeconfig.EdgeConfig) { c.RecorderConfig.MediaSourceConfig.MediaUriType = "HLS_URI" },
@@ -201,8 +223,12 @@ func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
 			c.RecorderConfig.ScheduleConfig = &edgeconfig.ScheduleConfig{ScheduleExpression: "0 0 25 * * ? *", DurationInSeconds: 60}
 		},
 	} {
-		outcomes := s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("a", monday.Add(time.Hour), change), configOf("b", monday)})
-		if outcomes[0].Err == nil || outcomes[1].Err != nil {
+		if _, err := edgestream.Of(configOf("a", monday.Add(time.Hour), change), desired.KVS); err == nil {
+			t.Errorf("%s: it is not refused", name)
+		}
+		// A source keeps the version before of what it refuses.
+		outcomes := s.Apply(t.Context(), wantedOf(t, configOf("a", monday), configOf("b", monday)))
+		if outcomes[0].Err != nil || outcomes[1].Err != nil {
 			t.Errorf("%s: %+v", name, outcomes)
 		}
 		if lines := d.take(); len(lines) > 0 {
@@ -216,7 +242,7 @@ func TestARefusedConfigurationDisturbsNothing(t *testing.T) {
 	if diff := cmp.Diff([]string{"stop recorder a", "stop recorder b", "stop uploader a", "stop uploader b"}, lines); diff != "" {
 		t.Error(diff)
 	}
-	if got := s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("a", monday)}); len(got) > 0 || len(d.take()) > 0 {
+	if got := s.Apply(t.Context(), wantedOf(t, configOf("a", monday))); len(got) > 0 || len(d.take()) > 0 {
 		t.Error("jobs start while the agent stops")
 	}
 }
@@ -242,7 +268,7 @@ func TestHubsOfAFleetUploadAtDifferentTimes(t *testing.T) {
 func TestOnlyAnOrphanIsDeletedOnRequest(t *testing.T) {
 	t.Parallel()
 	d, s := newDiary()
-	s.Apply(t.Context(), []edgeconfig.StreamConfig{configOf("a", monday)})
+	s.Apply(t.Context(), wantedOf(t, configOf("a", monday)))
 	d.take()
 	d.recorded = []string{"a", "old"}
 	for name, want := range map[string]string{

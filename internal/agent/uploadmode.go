@@ -12,14 +12,13 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 const (
-	// tagUpload says how a stream is uploaded, whatever the hub's setting: live or scheduled.
-	tagUpload = "kvs-edge:upload"
 	// tagEvery is how often tags are asked for, up to tagJitter less often; and how long they are not
 	// asked for after the service has denied it. An account has 50 calls/s for all of its hubs.
 	// Source: KVS Developer Guide, quotas, ListTagsForStream.
@@ -37,8 +36,8 @@ type tagSource interface {
 }
 
 // modeOf is the mode by a stream's tags.
-func modeOf(tags map[string]string, otherwise settings.UploadMode) settings.UploadMode {
-	switch mode := settings.UploadMode(strings.ToLower(strings.TrimSpace(tags[tagUpload]))); mode {
+func modeOf(tags desired.Tags, otherwise settings.UploadMode) settings.UploadMode {
+	switch mode := settings.UploadMode(strings.ToLower(strings.TrimSpace(tags.Upload))); mode {
 	case settings.UploadLive, settings.UploadScheduled:
 		return mode
 	default:
@@ -80,13 +79,14 @@ func (u *hubMode) set(mode settings.UploadMode) {
 type uploadModes struct {
 	stream    string
 	usual     *hubMode
-	tags      tagSource
+	initial   desired.Tags // until the stream's are read
+	tags      tagSource    // nil: the initial ones stay
 	pace      tagPace
 	nudged    <-chan nudge // receives when the stream may have been changed; nil = never
 	component *health.Component
 	log       *zap.Logger
 	// tagged is called with the stream's tags whenever they are read; nil for none.
-	tagged func(map[string]string)
+	tagged func(desired.Tags)
 	run    map[settings.UploadMode]func(context.Context) error
 }
 
@@ -108,7 +108,8 @@ func (m *uploadModes) Run(ctx context.Context) error {
 			})
 	}()
 	defer func() { stop(); <-watched }()
-	mode, _ := m.usual.get() // what the tag says comes later: nothing waits for the network
+	usual, _ := m.usual.get()
+	mode := modeOf(m.initial, usual) // what the stream's tag says comes later: nothing waits for the network
 	for {
 		next, err := m.until(ctx, mode, changes)
 		if next == "" || ctx.Err() != nil {
@@ -145,12 +146,17 @@ func (m *uploadModes) until(ctx context.Context, mode settings.UploadMode, wante
 func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadMode) {
 	wait := backoff.New(backoff.Policy{Min: time.Second, Max: m.pace.retry})
 	var (
-		tags   map[string]string
+		tags   = m.initial
+		nudged = m.nudged
 		asked  time.Time
 		denied bool
 	)
 	ask := time.NewTimer(0)
 	defer ask.Stop()
+	if m.tags == nil {
+		ask.Stop()
+		nudged = nil
+	}
 	for {
 		usual, changed := m.usual.get()
 		select {
@@ -162,7 +168,7 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadM
 		case <-ctx.Done():
 			return
 		case <-changed:
-		case why := <-m.nudged:
+		case why := <-nudged:
 			if !denied || why == nudgeRights {
 				ask.Reset(max(0, m.pace.spacing-time.Since(asked)))
 			}
@@ -180,7 +186,7 @@ func (m *uploadModes) watch(ctx context.Context, changes chan<- settings.UploadM
 			if err != nil {
 				continue
 			}
-			tags = found
+			tags = desired.TagsOf(found)
 			if m.tagged != nil {
 				m.tagged(tags)
 			}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -30,7 +31,7 @@ type tagBoard struct {
 func (b *tagBoard) set(value string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tags, b.err = map[string]string{tagUpload: value}, err
+	b.tags, b.err = map[string]string{desired.TagUpload: value}, err
 }
 
 func (b *tagBoard) Tags(context.Context, string) (map[string]string, error) {
@@ -58,7 +59,7 @@ func TestTheTagDecidesTheUploadMode(t *testing.T) {
 	m := &uploadModes{
 		component: health.NewRegistry(time.Now).Component("door", health.JobUploader),
 		stream:    "door", usual: usual, tags: board, pace: tagPace{every: 5 * time.Millisecond, retry: 5 * time.Millisecond}, log: zap.NewNop(),
-		tagged: func(tags map[string]string) { told.Store(tags[tagUpload]) },
+		tagged: func(tags desired.Tags) { told.Store(tags.Upload) },
 		run: map[settings.UploadMode]func(context.Context) error{settings.UploadScheduled: run(settings.UploadScheduled),
 			settings.UploadLive: run(settings.UploadLive)},
 	}

@@ -19,6 +19,8 @@ type endpoint struct {
 	url    *base.URL
 	host   string             // host and port
 	pinned *[sha256.Size]byte // of its certificate, nil when none is
+
+	anySource bool // packets over UDP may come from any address
 }
 
 func parseEndpoint(url secret.String) (endpoint, error) {
@@ -47,6 +49,7 @@ func parseEndpoint(url secret.String) (endpoint, error) {
 		host = net.JoinHostPort(u.Hostname(), port)
 	}
 	at := endpoint{url: u, host: host}
+	u.RawQuery, at.anySource = takeSource(u.RawQuery)
 	query := (*neturl.URL)(u).Query()
 	if text := query.Get(fingerprintParameter); text != "" && u.Scheme == "rtsps" {
 		sum, ok := parseFingerprint(text)
@@ -59,6 +62,22 @@ func parseEndpoint(url secret.String) (endpoint, error) {
 		u.RawQuery = query.Encode()
 	}
 	return at, nil
+}
+
+// anySource is the parameter, with its value, by which packets over UDP are taken from any address.
+const anySource = "source=any"
+
+// takeSource takes it out of a query, of which nothing else changes: the rest is the camera's.
+func takeSource(query string) (rest string, found bool) {
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		if strings.EqualFold(part, anySource) {
+			found = true
+		} else {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&"), found
 }
 
 // Address is the part of a camera's URL that distinguishes cameras. Its query may hold a password.

@@ -65,6 +65,31 @@ func TestAURLIsOfOneHost(t *testing.T) {
 	}
 }
 
+// TestAnySourceIsNotSentToTheCamera: the rest of the query is the camera's, as it is.
+func TestAnySourceIsNotSentToTheCamera(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]struct {
+		query string
+		found bool
+	}{
+		"rtsp://camera/live":                            {"", false},
+		"rtsp://camera/live?source=any":                 {"", true},
+		"rtsp://camera/live?z=1&source=any&a=%2f&b":     {"z=1&a=%2f&b", true},
+		"rtsp://camera/live?source=Any":                 {"", true},
+		"rtsp://camera/live?source=1":                   {"source=1", false},
+		"rtsp://camera/live?source=anybody&xsource=any": {"source=anybody&xsource=any", false},
+	} {
+		at, err := parseEndpoint(secret.New(raw))
+		if err != nil || at.url.RawQuery != want.query || at.anySource != want.found {
+			t.Errorf("%s: query %q, %v; %v", raw, at.url.RawQuery, at.anySource, err)
+		}
+	}
+	address, err := ParseAddress(secret.New("rtsp://camera/live?source=any&channel=2"))
+	if err != nil || address.Query.Encode() != "channel=2" {
+		t.Errorf("got %+v, %v", address, err)
+	}
+}
+
 func TestAFileIsNoCamera(t *testing.T) {
 	t.Parallel()
 	if _, err := Probe(t.Context(), secret.New("file:///inside.mkv"), Options{}); err == nil || !strings.Contains(err.Error(), "RTSP_URI") {

@@ -36,10 +36,14 @@ const (
 type batchConn struct {
 	net.Conn
 	playing *atomic.Bool
+	direct  *atomic.Bool      // it brings no packets worth gathering; nil: it may
 	answer  time.Duration     // how long it may bring nothing before it plays; 0: whoever reads has a time of its own
 	tap     *tap              // nil: what comes is encrypted
 	sent    func([]byte)      // is called with what is sent
+	divert  func([]byte) bool // is called with frames that are sent, and reports whether they went elsewhere
 	came    func(n int) error // is called with the number of bytes that came; its error ends the reading
+
+	injected injection // what came elsewhere, for the reader
 
 	space   []byte
 	began   time.Time             // when something came first once it played
@@ -64,6 +68,9 @@ func (c *batchConn) Read(p []byte) (n int, err error) {
 	for {
 		if n, err := c.tap.read(p); n > 0 || err != nil {
 			return n, err
+		}
+		if n := c.injected.read(p, c.pass == 0); n > 0 {
+			return n, nil
 		}
 		if c.pass == 0 {
 			if c.buffer, c.pass = c.tap.drain(c.buffer); c.pass == 0 && c.tap.has() {
@@ -92,6 +99,9 @@ func (c *batchConn) fill() error {
 			return err
 		}
 	}
+	if c.injected.waits() { // since before that: nothing would wake us
+		return nil
+	}
 	n, err := c.Conn.Read(c.space[held:])
 	c.buffer = c.space[:held+n]
 	if n > 0 && c.began.IsZero() && c.playing.Load() {
@@ -103,6 +113,9 @@ func (c *batchConn) fill() error {
 		}
 	}
 	if c.answer > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		if c.injected.waits() {
+			return nil
+		}
 		if wait > 0 {
 			c.tap.settled = true // that was all
 			return nil
@@ -131,12 +144,15 @@ func (c *batchConn) makeSpace() (held int) {
 
 // anchored reports whether it plays for long enough for the first picture to be here.
 func (c *batchConn) anchored() bool {
-	return c.playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter
+	return c.playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter && (c.direct == nil || !c.direct.Load())
 }
 
 // Write implements net.Conn. That the camera hung up is left to Read to find: what it sent before
 // may still lie in the socket, and a client that fails to write would not read it.
 func (c *batchConn) Write(p []byte) (int, error) {
+	if c.divert != nil && len(p) > 0 && p[0] == frameMark && c.divert(p) {
+		return len(p), nil
+	}
 	if c.sent != nil {
 		c.sent(p)
 	}

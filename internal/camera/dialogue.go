@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
-	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 
@@ -21,12 +20,15 @@ import (
 
 // dialogue is what is said over the connections of a session, and to which URLs.
 type dialogue struct {
-	connections int    // so far: a redirect takes another one
-	scheme      string // of the last one
+	connections int         // so far: a redirect takes another one
+	scheme      string      // of the last one
+	direct      atomic.Bool // what it brings is not left to gather
 	last        atomic.Pointer[answer.Dialogue]
 
 	setup atomic.Pointer[base.URL] // of the track that is set up
 	play  atomic.Pointer[base.URL] // of what plays, where it is not the library's
+
+	setting *setting // the SETUP under way; nil: none
 
 	dropped ratelimit.Limit // messages that had nothing to say; the goroutine that reads uses it
 }
@@ -61,20 +63,22 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, err
 	}
 	s.conn.Store(&conn)
-	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		s.peer = remote.IP
-	}
+	s.peer, s.local = addressOf(conn.RemoteAddr()), addressOf(conn.LocalAddr())
 	messages := &answer.Dialogue{KeyValid: keyValid}
 	s.dialogue.scheme = s.client.Scheme
 	s.dialogue.last.Store(messages)
-	batched := &batchConn{Conn: conn, playing: &s.hooks.playing, answer: s.Limits.Answer, came: s.countBytes}
+	batched := &batchConn{
+		Conn: conn, playing: &s.hooks.playing, direct: &s.dialogue.direct, answer: s.Limits.Answer, came: s.countBytes,
+	}
 	if s.client.Scheme == "rtsps" {
 		batched, err = s.secure(ctx, batched, address)
 		if err != nil {
 			return nil, err
 		}
 	}
-	batched.tap, batched.sent = &s.tap, messages.Sent
+	batched.tap, batched.sent, batched.divert = &s.tap, messages.Sent, s.divert
+	inject := batched.inject
+	s.inject.Store(&inject)
 	s.hooks.connect(s.dialogue.scheme, address, batched.Write)
 	return batched, nil
 }
@@ -93,7 +97,9 @@ func (s *session) secure(ctx context.Context, below *batchConn, address string) 
 		return nil, err
 	}
 	s.client.Scheme = "rtsp"
-	return &batchConn{Conn: conn, playing: below.playing, answer: s.Limits.Answer, came: func(int) error { return nil }}, nil
+	return &batchConn{
+		Conn: conn, playing: below.playing, direct: below.direct, answer: s.Limits.Answer, came: func(int) error { return nil },
+	}, nil
 }
 
 // keyValid reports whether the library can read the key of a description.
@@ -113,6 +119,7 @@ func (s *session) request(r *base.Request) {
 		to = nil
 	case base.Setup:
 		to = s.dialogue.setup.Load()
+		s.dialogue.setting.asks(r)
 	}
 	if to != nil {
 		r.URL = to.Clone()
@@ -120,10 +127,13 @@ func (s *session) request(r *base.Request) {
 	s.hooks.request(r)
 }
 
-// setUpMedia sets up a track, whose URL is the first of these that the camera knows.
-func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []string) (response *base.Response, err error) {
-	err = s.ask(&s.dialogue.setup, urls, func() (err error) { response, err = s.client.Setup(baseURL, m, 0, 0); return err })
-	return response, err
+// response is called before the library takes a response.
+func (s *session) response(r *base.Response) {
+	s.hooks.response(r)
+	if s.dialogue.setting != nil && r.StatusCode >= base.StatusBadRequest && s.video.delivery == nil {
+		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
+	}
+	s.dialogue.setting.answers(r, s.dialogue.last.Load().SetUp())
 }
 
 // askToPlay asks the camera to play what was described, or else the video alone.

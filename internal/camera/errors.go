@@ -38,7 +38,8 @@ func stalled(limit time.Duration) error { return fmt.Errorf("%w for %v", errStal
 
 // What else ends a session.
 var (
-	errStale     = errors.New("frames of an earlier session came")
+	errStale = errors.New("frames of an earlier session came")
+	// errTransport says that a camera does not send over the transport that it was asked for.
 	errTransport = errors.New("the camera does not send over this transport")
 	errRedirects = errors.New("redirected too often")
 	errDownward  = errors.New("redirected from TLS to an address without")
@@ -55,6 +56,30 @@ type unsupportedError struct{ codecs []string }
 func (e *unsupportedError) Error() string {
 	return "neither H.264 nor H.265 among the camera's formats: " + strings.Join(e.codecs, ", ")
 }
+
+// transportError says that a camera sends over none of the transports that it may be asked for.
+type transportError struct {
+	error // of the first
+	tried []transport
+}
+
+func (e *transportError) Unwrap() error { return e.error }
+
+// strangerError ends a session in which video came from an address only that is not the camera's.
+type strangerError struct{ from string }
+
+func (e *strangerError) Error() string { return "video came from " + e.from + " only" }
+
+// Unwrap makes it a stall, which it is.
+func (e *strangerError) Unwrap() error { return errStall }
+
+// onlyTransportError is a stall over the only transport that is allowed, which was not TCP.
+type onlyTransportError struct {
+	error
+	transport transport
+}
+
+func (e *onlyTransportError) Unwrap() error { return e.error }
 
 // noURL is an error of Options.URL: there was no session.
 type noURL struct{ error }

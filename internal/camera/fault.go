@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
@@ -26,8 +27,6 @@ var endings = []struct {
 		"lower the bitrate or the resolution of its stream."},
 	{multiplex.ErrScrambled, health.UserError, "The camera at %s sends its video scrambled (MPEG-TS with conditional access): " +
 		"switch scrambling off for its stream."},
-	{errStall, health.SystemError, "The camera at %s keeps the connection open but sends no video: it is connected anew; " +
-		"restart it if this stays."},
 	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
 		"lower the bitrate of its stream."},
 	{errEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
@@ -36,8 +35,6 @@ var endings = []struct {
 	{errRedirects, health.UserError, "The camera at %s sends us from one address to the next: correct the secret's MediaURI."},
 	{errStale, health.SystemError, "The camera at %s still sends frames of an earlier session: it is connected anew; " +
 		"restart it if this stays."},
-	{errTransport, health.SystemError, "The camera at %s does not send over the transport that was asked for: " +
-		"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto."},
 }
 
 // ending returns the sentence for a session that we ended, nil for another.
@@ -50,6 +47,35 @@ func ending(host string, err error) *health.Fault {
 	return nil
 }
 
+// fault is a sentence for the camera at a host, which knows what is set.
+func (e *transportError) fault(host string) *health.Fault {
+	if len(e.tried) == 1 {
+		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for, %v: "+
+			"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host, e.tried[0])
+	}
+	return health.SystemFault(codeCamera, e, "The camera at %s sends neither over TCP nor over UDP nor to a multicast group: "+
+		"restart it, and allow one of them in its settings.", host)
+}
+
+// stallFault is a sentence for a session in which no video came.
+func stallFault(host string, err error) *health.Fault {
+	var (
+		stranger *strangerError
+		only     *onlyTransportError
+	)
+	switch {
+	case errors.As(err, &stranger):
+		return health.UserFault(codeCamera, err, "The video of the camera at %s comes from %s, an address that the camera did not name, and is "+
+			"left out: if that one is the camera's, add ?source=any to the end of the secret's MediaURI.", host, stranger.from)
+	case errors.As(err, &only):
+		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but no video comes over %v: let it through "+
+			"the firewalls between, or set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host, only.transport)
+	default:
+		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but sends no video: it is connected anew; "+
+			"restart it if this stays.", host)
+	}
+}
+
 // faultOf turns the end of a session into a sentence. host is the camera's host and port;
 // nothing else of its URL is ever shown.
 func faultOf(host string, err error) *health.Fault {
@@ -58,11 +84,18 @@ func faultOf(host string, err error) *health.Fault {
 		answer      *statusError
 		login       *loginError
 		unsupported *unsupportedError
+		undeclared  *undeclaredError
+		other       *otherFormatError
+		undefined   payload.UndefinedError
+		transport   *transportError
 	)
 	user := func(format string, args ...any) *health.Fault {
 		return health.UserFault(codeCamera, err, format, args...)
 	}
 	ended := ending(host, err)
+	if errors.Is(err, errStall) {
+		ended = stallFault(host, err)
+	}
 	if streams := new(multiplex.NoVideoError); errors.As(err, &streams) {
 		err = &unsupportedError{codecs: streams.Codecs}
 	}
@@ -71,6 +104,8 @@ func faultOf(host string, err error) *health.Fault {
 		return already
 	case errors.As(err, &login):
 		return login.fault(host)
+	case errors.As(err, &transport):
+		return transport.fault(host)
 	case errors.As(err, &answer):
 		return answerFault(host, answer)
 	case ended != nil:
@@ -80,6 +115,14 @@ func faultOf(host string, err error) *health.Fault {
 	case errors.As(err, &unsupported):
 		return user("The camera at %s sends %s, which cannot be recorded for Kinesis Video Streams: "+
 			"set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
+	case errors.As(err, &undeclared):
+		return user("The camera at %s sends RTP packets of payload type %d, which it did not describe, and no video that it did: "+
+			"restart the camera, and update its firmware if this stays.", host, undeclared.payloadType)
+	case errors.As(err, &other):
+		return health.SystemFault(codeCamera, err, "The camera at %s sends another of the formats that it describes: it is connected anew.", host)
+	case errors.As(err, &undefined):
+		return user("The camera at %s sends its video in RTP payloads of type %d, which %s does not define: "+
+			"update its firmware, or set its stream to another codec.", host, undefined.Type, undefined.Codec)
 	case errors.Is(err, errNoKeyframe):
 		return user("The camera at %s sent no keyframe within %v, and nothing can be recorded without one: "+
 			"set its keyframe (I-frame) interval to a few seconds.", host, accessunit.ProbeMost)
@@ -138,9 +181,6 @@ func answerFault(host string, e *statusError) *health.Fault {
 		return health.UserFault(codeCamera, e, "The camera at %s does not let this user watch the stream: give the user the right to.", host)
 	case statusNotFound:
 		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
-	case statusTransport:
-		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for: "+
-			"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host)
 	case statusUnavailable, statusBandwidth:
 		return health.SystemFault(codeCamera, e, "The camera at %s has no session left for us: "+
 			"close other viewers, or raise its number of clients.", host)
@@ -161,14 +201,6 @@ func retryOf(err error) accessunit.Retry {
 		return accessunit.RetrySlowly
 	}
 	return accessunit.RetryUsual
-}
-
-// wrongTransport reports whether a session, of which so many frames were recorded, ended so that another transport may
-// help.
-func wrongTransport(err error, frames int64) bool {
-	var answer *statusError
-	return errors.Is(err, errTransport) || errors.Is(err, errStall) && frames == 0 ||
-		errors.As(err, &answer) && answer.code == statusTransport
 }
 
 // byCamera reports whether a session ended so that the camera hung up, or did not send any more.

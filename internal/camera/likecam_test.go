@@ -19,8 +19,9 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
-	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/likecam"
 )
 
 // serveLike answers as a file says, until the camera is asked to play, and then hangs up. asked lists the methods, with the
@@ -44,12 +45,12 @@ func serveLike(t *testing.T, file string, config *tls.Config, refuse func(method
 			if err != nil {
 				return
 			}
-			camera, err := likecam.Load(file)
+			camera, err := script.Load(file)
 			if err != nil {
 				_ = conn.Close()
 				return
 			}
-			go answerLike(conn, camera, refuse, func(method, url string) {
+			go answerLike(conn, camera.Converse(1, time.Now()), refuse, func(method, url string) {
 				mu.Lock()
 				defer mu.Unlock()
 				list = append(list, method+" "+url)
@@ -63,7 +64,7 @@ func serveLike(t *testing.T, file string, config *tls.Config, refuse func(method
 	}
 }
 
-func answerLike(conn net.Conn, camera *likecam.Camera, refuse func(method, url string) bool, note func(method, url string)) {
+func answerLike(conn net.Conn, camera *script.Conversation, refuse func(method, url string) bool, note func(method, url string)) {
 	defer conn.Close()
 	r := textproto.NewReader(bufio.NewReader(conn))
 	for {
@@ -81,8 +82,8 @@ func answerLike(conn net.Conn, camera *likecam.Camera, refuse func(method, url s
 			_, _ = io.WriteString(conn, "RTSP/1.0 404 Not Found\r\nCSeq: "+header.Get("CSeq")+"\r\n\r\n")
 			continue
 		}
-		request := likecam.Request{Method: fields[0], URL: fields[1], CSeq: header.Get("CSeq"), Transport: header.Get("Transport")}
-		if _, err := conn.Write(camera.Answer(request)); err != nil || fields[0] == "PLAY" {
+		request := script.Request{Method: fields[0], URL: fields[1], Header: header}
+		if _, err := conn.Write(camera.Answer(request, nil).Bytes); err != nil || fields[0] == "PLAY" {
 			return
 		}
 	}
@@ -102,6 +103,55 @@ func playLike(t *testing.T, url string) *accessunit.SessionEnd {
 	return end
 }
 
+// firstPicture is a sink that has seen enough with the first picture.
+type firstPicture struct {
+	*accessunit.ProbeSink
+	stop context.CancelFunc
+	came bool
+}
+
+func (s *firstPicture) AccessUnit([][]byte, uint32, time.Time) {
+	s.came = true
+	s.stop()
+}
+
+// TestOddCamerasSendPictures plays each camera of answer/testdata until a picture comes. Those that want to send over UDP though TCP
+// was asked for, or whose answer follows what looks like another session's frame, are left to the tests of these.
+func TestOddCamerasSendPictures(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("answer/testdata/cameras/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			like, err := script.Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			device, err := fakecam.Start(fakecam.Options{Like: like})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = device.Close() }()
+			source := NewSource(Options{
+				URL:       func(context.Context) (secret.String, error) { return secret.New(device.URL()), nil },
+				Transport: TransportTCP, Limits: Limits{Answer: 4 * time.Second, Stall: 3 * time.Second, StallCheck: 100 * time.Millisecond},
+			})
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			sink := &firstPicture{accessunit.NewProbeSink(stop), stop, false}
+			err = source.Play(ctx, sink)
+			elsewhere := []string{"transport-udp", "transport-comma-in-ports", "transport-one-port", "message-frame-before"}
+			playable := !slices.Contains(like.Expect, "video:") && !slices.Contains(elsewhere, strings.TrimSuffix(filepath.Base(file), ".txt"))
+			if playable && !sink.came {
+				t.Errorf("%s: it ends with %v", like.About, err)
+			}
+		})
+	}
+}
+
 // TestOddCamerasAreAskedToPlay has the library talk to each camera of answer/testdata.
 func TestOddCamerasAreAskedToPlay(t *testing.T) {
 	t.Parallel()
@@ -112,7 +162,7 @@ func TestOddCamerasAreAskedToPlay(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			camera, err := likecam.Load(file)
+			camera, err := script.Load(file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,10 +174,10 @@ func TestOddCamerasAreAskedToPlay(t *testing.T) {
 				return
 			}
 			if playable && !plays {
-				t.Errorf("%s it ends with %q after %q", camera.About, end.Fault.Text, asked())
+				t.Errorf("%s: it ends with %q after %q", camera.About, end.Fault.Text, asked())
 			}
 			if strings.Contains(end.Fault.Text, "failed: ") {
-				t.Errorf("%s it ends with %q", camera.About, end.Fault.Text)
+				t.Errorf("%s: it ends with %q", camera.About, end.Fault.Text)
 			}
 		})
 	}

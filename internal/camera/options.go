@@ -13,16 +13,17 @@ import (
 
 // The values of Options.Transport.
 const (
-	TransportAuto = "auto" // TCP, and UDP for cameras that do not send over TCP
-	TransportTCP  = "tcp"
-	TransportUDP  = "udp"
+	TransportAuto      = "auto" // TCP, else UDP, else multicast: what works for a camera is remembered
+	TransportTCP       = "tcp"
+	TransportUDP       = "udp"
+	TransportMulticast = "multicast"
 )
 
 // Options of a Source.
 type Options struct {
 	// URL returns the camera's URL whenever a session begins. Its error is shown as it is. Required.
 	URL func(ctx context.Context) (secret.String, error)
-	// Transport is how RTP comes: TransportAuto, TransportTCP or TransportUDP. Default TransportAuto.
+	// Transport is how RTP comes: TransportAuto, TransportTCP, TransportUDP or TransportMulticast. Default TransportAuto.
 	Transport string
 	// NoAudio leaves the camera's audio out.
 	NoAudio bool
@@ -48,9 +49,6 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
-
-// fallsBack reports whether another transport may be tried.
-func (o Options) fallsBack() bool { return o.Transport != TransportTCP && o.Transport != TransportUDP }
 
 // Limits bound a session. Those that are zero are DefaultLimits.
 type Limits struct {

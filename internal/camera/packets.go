@@ -1,14 +1,18 @@
 package camera
 
 import (
+	"errors"
 	"sync"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -20,6 +24,7 @@ type videoFeed interface {
 	Expect(sequence uint16, timestamp uint32)
 	Flush()
 	Contain(do func())
+	Undefined() error
 }
 
 // receiver takes the packets of a session, over TCP or UDP, and feeds the sink with what is in them.
@@ -31,22 +36,35 @@ type receiver struct {
 	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
 	feed    videoFeed           // nil before begin
 	streams *multiplex.Feed     // the same, where the video comes in a transport stream
+	track   *sequence.Track     // the packets of the video as they come
+	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
+	types   payloadTypes        // of the video
+	video   reception.Source
+	audio   *audio              // nil: none is recorded
+	sound   *accessunit.Reorder // of the audio over UDP
+	heardOf reception.Source    // its packets
 	payload ratelimit.Limit
-	ssrc    uint32 // SSRC of the video
-	former  uint32 // the one before, if it had numbers of its own
-	changed time.Time
 }
 
-// begin begins a session whose access units have at most so many bytes.
-func (r *receiver) begin(c accessunit.Codec, maxBytes int) {
-	r.feed, r.order = accessunit.NewFeed(c, maxBytes, r.to), accessunit.NewReorder(r.push)
+// begin begins a session of these tracks, whose access units have at most so many bytes.
+func (r *receiver) begin(v video, a *audio, maxBytes int) {
+	r.beginVideo(accessunit.NewFeed(v.codec, maxBytes, r.to), v)
+	if r.audio = a; a != nil {
+		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.about.Rate
+	}
 }
 
 // beginMultiplex begins a session whose video comes in a transport stream.
-func (r *receiver) beginMultiplex(o multiplex.Options) {
+func (r *receiver) beginMultiplex(v video, o multiplex.Options) {
 	r.streams = multiplex.New(o, r.to)
-	r.feed, r.order = r.streams, accessunit.NewReorder(r.push)
+	r.beginVideo(r.streams, v)
+}
+
+func (r *receiver) beginVideo(feed videoFeed, v video) {
+	r.feed, r.order = feed, accessunit.NewReorder(r.push)
+	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
+	r.video.Clock = v.clock
 }
 
 // begun reports whether a session has begun.
@@ -59,20 +77,30 @@ func (r *receiver) play(sequence uint16, timestamp uint32, announced bool) {
 			r.order.Announce(sequence, func() { r.feed.Expect(sequence, timestamp) })
 		}
 		r.order.Play()
+		if r.sound != nil {
+			r.sound.Play()
+		}
 	})
 }
 
 // progress gives up packets that are missing for long, and returns how far the video has come.
 func (r *receiver) progress() (p accessunit.Progress) {
 	r.locked(func() { r.order.Expire(r.now()) })
+	if r.sound != nil {
+		r.locked(func() { r.sound.Expire(r.now()) })
+	}
 	r.locked(func() { p = r.feed.Progress() })
 	return p
 }
 
 // end emits what is left when no more packets come.
 func (r *receiver) end() {
+	r.locked(r.track.Flush)
 	r.locked(r.order.Play) // should the camera not have answered
 	r.feed.Contain(r.order.Flush)
+	if r.sound != nil {
+		r.locked(func() { r.sound.Play(); r.sound.Flush() })
+	}
 	r.feed.Flush()
 }
 
@@ -93,24 +121,57 @@ func (r *receiver) locked(do func()) {
 	r.feed.Contain(do)
 }
 
-// takeTCP takes a packet of the video.
+// takeTCP takes a packet that came on the channel of the video.
 func (r *receiver) takeTCP(p *rtp.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.push(packetOf(p), r.now())
+	r.take(p)
 }
 
-// takeUDP takes a packet of the video, in whatever order they come.
+// takeUDP takes a packet that came to the port of the video, in whatever order they come.
 func (r *receiver) takeUDP(p *rtp.Packet) {
-	r.locked(func() { r.order.Push(packetOf(p), r.now()) })
+	r.locked(func() {
+		r.udp = true
+		r.take(p)
+	})
+}
+
+// take takes a packet that is one of the video, unless its payload type is another.
+func (r *receiver) take(p *rtp.Packet) {
+	now := r.now()
+	ours, err := r.types.take(p.PayloadType, now)
+	switch {
+	case err != nil:
+		r.fail(err)
+	case ours:
+		r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.track.Push(packetOf(p), now)
+	default:
+		r.track.Pass(p.SSRC, p.SequenceNumber, now)
+		r.count(len(p.Payload))
+	}
+}
+
+// pushNumbered takes the next packet of the video, whose number says what is missing.
+func (r *receiver) pushNumbered(p accessunit.Packet, now time.Time) {
+	if r.udp {
+		r.order.Push(p, now)
+	} else {
+		r.push(p, now)
+	}
+}
+
+// restart goes on to a source with numbers of its own, of which the next is the first.
+func (r *receiver) restart(number uint16) {
+	if r.udp {
+		r.order.Restart()
+	}
+	r.feed.ChangeSSRC(number)
 }
 
 // push takes the next packet of the video in order. The feed contains panics by itself, as it counts
 // what they cost.
 func (r *receiver) push(p accessunit.Packet, now time.Time) {
-	if p.SSRC != r.ssrc {
-		r.changeSSRC(p, now)
-	}
 	err := r.feed.Push(p, now)
 	if err == nil && r.payload.Exceeds(int64(len(p.Payload)), now) {
 		err = errFlood
@@ -120,51 +181,105 @@ func (r *receiver) push(p accessunit.Packet, now time.Time) {
 	}
 }
 
-// ssrcLife is how long an encoder goes on with an SSRC at least.
-const ssrcLife = time.Second
-
-// changeSSRC goes on to another one. Two that alternate are an old session's and ours.
-func (r *receiver) changeSSRC(p accessunit.Packet, now time.Time) {
-	if r.feed.ChangeSSRC(p.Sequence) {
-		if p.SSRC == r.former && now.Sub(r.changed) < ssrcLife {
-			r.fail(errStale)
-		}
-		r.former, r.changed = r.ssrc, now
-	}
-	r.ssrc = p.SSRC
-}
-
 // takeReport takes the camera's time out of what comes over RTCP beside the video.
 func (r *receiver) takeReport(p rtcp.Packet) {
 	r.locked(func() {
 		r.count(p.MarshalSize())
 		report, ok := p.(*rtcp.SenderReport)
-		if !ok || report.SSRC != r.ssrc {
+		if !ok {
 			return
 		}
+		r.video.SenderReport(report.SSRC, report.NTPTime, r.now())
 		rtpTime := report.RTPTime
 		if r.streams != nil {
 			rtpTime, ok = r.streams.Time(rtpTime)
 		}
-		if ok {
+		if ok && report.SSRC == r.track.Source() {
 			r.to.CameraTime(ntpTime(report.NTPTime), rtpTime)
 		}
 	})
 }
 
-// takeAudio takes a packet of an audio track.
-func (r *receiver) takeAudio(a *audio, p *rtp.Packet) {
+// takeAudioReport takes what comes over RTCP beside the audio.
+func (r *receiver) takeAudioReport(p rtcp.Packet) {
 	r.locked(func() {
-		r.count(len(p.Payload))
-		a.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, r.now()) })
+		r.count(p.MarshalSize())
+		if report, ok := p.(*rtcp.SenderReport); ok {
+			r.heardOf.SenderReport(report.SSRC, report.NTPTime, r.now())
+		}
 	})
 }
 
+// takeAudioTCP takes a packet of the audio.
+func (r *receiver) takeAudioTCP(p *rtp.Packet) {
+	r.locked(func() {
+		now := r.now()
+		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.track.Elsewhere(p.SequenceNumber, now)
+		r.pushAudio(packetOf(p), now)
+	})
+}
+
+// takeAudioUDP takes a packet of the audio, in whatever order they come.
+func (r *receiver) takeAudioUDP(p *rtp.Packet) {
+	r.locked(func() {
+		now := r.now()
+		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+		r.track.Elsewhere(p.SequenceNumber, now)
+		r.sound.Push(packetOf(p), now)
+	})
+}
+
+// pushAudio takes the next packet of the audio in order.
+func (r *receiver) pushAudio(p accessunit.Packet, now time.Time) {
+	r.count(len(p.Payload))
+	r.audio.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, now) })
+}
+
+// report makes the receiver report of the video, or else of the audio, under an SSRC of ours.
+func (r *receiver) report(ofVideo bool, ours uint32) (report rtcp.CompoundPacket, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	of := &r.heardOf
+	if ofVideo {
+		of = &r.video
+	}
+	return of.Report(ours, reportName, r.now())
+}
+
+// takeForeign takes note of packets of others than the source of a track.
+func (r *receiver) takeForeign(packets int64, from string, stranger bool) {
+	r.locked(func() { r.to.Foreign(packets, from, stranger) })
+}
+
+// heard reports whether a packet of the video came.
+func (r *receiver) heard() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.video.Started()
+}
+
 // takeUnreadable takes note of a packet that the library cannot read or has no track for.
-func (r *receiver) takeUnreadable(error) {
+func (r *receiver) takeUnreadable(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count(unreadableSize)
+	if unknown := new(liberrors.ErrClientRTPPacketUnknownPayloadType); errors.As(err, unknown) {
+		_, _ = r.types.take(unknown.PayloadType, r.now())
+	}
+}
+
+// reason is why no video comes, for an end of the session that says so: packets came that are none of the video.
+func (r *receiver) reason(end error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.types.undeclared(r.now()); err != nil {
+		return err
+	}
+	if err := r.feed.Undefined(); err != nil {
+		return err
+	}
+	return end
 }
 
 // count counts payload that is not video; mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.

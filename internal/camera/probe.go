@@ -16,14 +16,16 @@ func Probe(ctx context.Context, url secret.String, o Options) (accessunit.ProbeR
 	}
 	o = o.withDefaults()
 	o.NoAudio = true
-	udp := o.Transport == TransportUDP
 	probing, stop := context.WithTimeout(ctx, accessunit.ProbeMost)
 	defer stop()
 	sink := accessunit.NewProbeSink(stop)
 	known := new(memory)
-	err = clientConfig{Options: o, endpoint: at, udp: udp, memory: known}.play(probing, sink)
-	if o.fallsBack() && probing.Err() == nil && wrongTransport(err, int64(sink.Frames())) {
-		err = clientConfig{Options: o, endpoint: at, udp: !udp, memory: known}.play(probing, sink)
+	for range o.transports() {
+		err = clientConfig{Options: o, endpoint: at, memory: known}.playOverAny(probing, sink)
+		if probing.Err() != nil || !wrongTransport(err, int64(sink.Frames())) {
+			break
+		}
+		known.transport = o.next(known.transport)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -17,8 +17,10 @@ import (
 
 // memory is what is known of a camera from the sessions before.
 type memory struct {
+	transport transport // that worked, or is tried next
 	password  auth.Memory
 	keepalive keepalive.Memory
+	videoType uint8 // the payload type of a format that came in place of the chosen one
 }
 
 // requestHooks do what the library leaves out: they answer challenges, find the keepalive that a camera takes, let a camera

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,8 +26,8 @@ import (
 type clientConfig struct {
 	Options // with defaults
 	endpoint
-	udp    bool    // RTP over UDP instead of TCP
-	memory *memory // of the camera
+	memory  *memory // of the camera; with the transport that it is asked for
+	refused *refusals
 }
 
 // session is one session with a camera.
@@ -37,8 +39,9 @@ type session struct {
 	tap      tap
 	to       accessunit.Sink
 	conn     atomic.Pointer[net.Conn] // the last connection
-	peer     net.IP                   // its other end
-	sockets  udpSockets
+	peer     netip.Addr               // its other end
+	local    netip.Addr               // and this one
+	inject   atomic.Pointer[func(channel int, packet []byte)]
 
 	// What was set up.
 	video video
@@ -46,6 +49,9 @@ type session struct {
 
 	receiver receiver
 	heard    time.Time             // when video came last, about
+	ssrc     uint32                // of our reports
+	reported time.Time             // when the last was sent
+	stranger string                // address of somebody else that sends what looks like a track, "" of nobody
 	traffic  traffic               // over the connections
 	ended    chan error            // why, from the first who knows
 	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
@@ -62,6 +68,7 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 		},
 		traffic: newTraffic(c.Limits.Bytes),
 		ended:   make(chan error, 1),
+		ssrc:    rand.Uint32(),
 	}
 	s.receiver.to, s.receiver.now, s.receiver.fail = to, c.Now, s.fail
 	s.receiver.payload, s.dialogue.dropped = newRateLimit(c.Limits.Bytes), newMessageLimit()
@@ -71,11 +78,14 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	if err := s.client.Start2(); err != nil {
 		return err
 	}
-	defer s.sockets.close()
+	defer s.stopUDP()
 	defer s.close()
 	stop := context.AfterFunc(ctx, s.pauseAndClose)
 	defer stop()
 	err := s.run(ctx)
+	if other := new(otherFormatError); errors.As(err, &other) {
+		s.memory.videoType = other.payloadType
+	}
 	aborted := s.aborted.Load()
 	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
 	if ctx.Err() != nil {
@@ -88,10 +98,7 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 }
 
 func (s *session) newClient() *gortsplib.Client {
-	transport := gortsplib.TransportTCP
-	if s.udp {
-		transport = gortsplib.TransportUDP
-	}
+	transport := gortsplib.TransportTCP // see delivery
 	return &gortsplib.Client{
 		Scheme: s.url.Scheme, Host: s.url.Host,
 		Transport: &transport, WriteTimeout: s.Limits.Answer,
@@ -100,8 +107,8 @@ func (s *session) newClient() *gortsplib.Client {
 		ReadTimeout: math.MaxInt64,
 		TLSConfig:   tlsConfig(s.url.Hostname(), s.pinned, s.Roots),
 		UserAgent:   "kvs-edge-agent",
-		DialContext: s.dial, ListenPacket: s.sockets.listen,
-		OnRequest: s.request, OnResponse: s.hooks.response,
+		DialContext: s.dial,
+		OnRequest:   s.request, OnResponse: s.response,
 		OnServerRequest: s.hooks.serverRequest, OnServerResponse: s.hooks.serverResponse,
 		// The assembler finds out by itself what is missing; it only matters there.
 		OnPacketsLost: func(uint64) {},
@@ -116,9 +123,9 @@ func (s *session) run(ctx context.Context) error {
 		err = s.watch(ctx)
 	}
 	s.close()
+	s.stopUDP()
 	// No callback comes any more.
 	if s.receiver.begun() {
-		s.sockets.drained(s.video.format.PayloadType(), s.receiver.takeUDP)
 		s.receiver.end()
 	}
 	return err
@@ -130,7 +137,7 @@ func (s *session) open() error {
 	err := s.setUp()
 	if err == nil {
 		s.listen()
-		err = s.start()
+		err = s.begin()
 	}
 	if !late.Stop() {
 		return errors.Join(context.DeadlineExceeded, err)
@@ -146,23 +153,18 @@ func (s *session) setUp() error {
 		return err
 	}
 	described := s.dialogue.described()
-	v, ok := chooseVideo(desc, described)
+	v, ok := chooseVideo(desc, described, s.memory.videoType)
 	if !ok {
 		return &unsupportedError{codecs: described.OtherVideo}
 	}
 	for _, f := range slices.Clone(v.media.Formats) { // a camera may send any of them
 		v.early = append(v.early, listenEarly(v.media, f))
 	}
-	response, err := s.setUpMedia(desc.BaseURL, v.media, described.VideoURLs)
-	if err != nil {
+	if v.delivery, err = s.setUpVideo(desc.BaseURL, v.media, described); err != nil {
 		return err
 	}
-	v.channel = channelOf(response)
-	if s.udp && s.client.Scheme == "rtsp" { // what is encrypted is of no use
-		s.sockets.keep(response, s.peer)
-	}
 	if s.video = v; v.multiplex {
-		s.receiver.beginMultiplex(multiplex.Options{MaxBytes: s.Limits.AccessUnit, NoAudio: s.NoAudio, WrapCodec: s.WrapCodec})
+		s.receiver.beginMultiplex(v, multiplex.Options{MaxBytes: s.Limits.AccessUnit, NoAudio: s.NoAudio, WrapCodec: s.WrapCodec})
 		return nil
 	}
 	s.audio = s.setUpAudio(desc, described)
@@ -171,7 +173,7 @@ func (s *session) setUp() error {
 	}
 	s.video = v
 	s.to.Begin(v.codec, v.clock, v.sets, s.audio.track())
-	s.receiver.begin(v.codec, s.Limits.AccessUnit)
+	s.receiver.begin(v, s.audio, s.Limits.AccessUnit)
 	return nil
 }
 
@@ -190,55 +192,63 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 		return nil
 	}
 	a.early = listenEarly(a.media, a.format)
-	response, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs)
+	d, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs, described.Audio.Delivery)
 	if err != nil {
 		return nil // video does not suffer for it
 	}
-	a.channel = channelOf(response)
+	a.delivery = d
 	return a
 }
 
 // listen has taken what comes once the camera plays.
 func (s *session) listen() {
-	s.client.OnPacketRTCP(s.video.media, s.receiver.takeReport)
+	v := s.video.delivery
+	s.tap.plain.Store(!v.secure)
+	s.client.OnPacketRTCP(v.media, s.receiver.takeReport)
 	for _, e := range s.video.early {
-		if s.udp {
+		if v.udp {
 			e.take = s.receiver.takeUDP
 		} else {
-			s.receive(s.video.media, e, s.video.channel, s.receiver.takeTCP)
+			s.receive(v, e, s.receiver.takeTCP, s.tap.followAll)
 		}
 	}
-	takeAudio := func(p *rtp.Packet) { s.receiver.takeAudio(s.audio, p) }
-	switch {
-	case s.audio == nil:
-	case s.udp: // in the library's order
-		s.client.OnPacketRTP(s.audio.media, s.audio.format, takeAudio)
-	default:
-		s.receive(s.audio.media, s.audio.early, s.audio.channel, takeAudio)
+	if v.udp {
+		s.start(v, s.receiver.takeUDP, s.receiver.takeReport)
+	}
+	if s.audio == nil {
+		return
+	}
+	a := s.audio.delivery
+	s.client.OnPacketRTCP(a.media, s.receiver.takeAudioReport)
+	if a.udp {
+		s.audio.early.take = s.receiver.takeAudioUDP
+		s.start(a, s.receiver.takeAudioUDP, s.receiver.takeAudioReport)
+	} else {
+		s.receive(a, s.audio.early, s.receiver.takeAudioTCP, s.tap.follow)
 	}
 }
 
-// receive hands the packets on a channel to take. Most do not come by way of the library, but by the tap, unless the library
+// receive hands the packets of a track to take. Most do not come by way of the library, but by the tap, unless the library
 // has to decrypt them.
-func (s *session) receive(m *description.Media, e *earlyFormat, channel int, take func(*rtp.Packet)) {
-	if m.Secure && s.dialogue.scheme == "rtsps" {
+func (s *session) receive(d *delivery, e *earlyFormat, take func(*rtp.Packet), follow follower) {
+	if d.secure {
 		e.take = take
 		return
 	}
 	e.take = func(p *rtp.Packet) {
 		take(p)
-		s.tap.follow(channel, p, take)
+		follow(d.channel, p, take)
 	}
 }
 
-// start makes the camera play.
-func (s *session) start() error {
+// begin makes the camera play.
+func (s *session) begin() error {
 	response, err := s.askToPlay()
 	if err != nil {
 		return err
 	}
 	s.hooks.begin()
-	if !s.udp {
+	if !s.video.delivery.udp {
 		return nil
 	}
 	sequence, timestamp, ok := announced(response, s.dialogue.described())
@@ -263,11 +273,12 @@ func (s *session) watch(ctx context.Context) error {
 			s.pauseAndClose() // or waits until the other who does has
 			return ctx.Err()
 		case <-ticker.C:
+			s.report(time.Now())
 			if now := s.receiver.progress(); now.After(last) {
 				last, s.heard = now, time.Now()
 			} else if time.Since(s.heard) >= s.Limits.Stall {
 				s.pauseAndClose() // it may have gone on a moment ago
-				return stalled(s.Limits.Stall)
+				return s.receiver.reason(s.stalled())
 			}
 		}
 	}
@@ -363,11 +374,9 @@ func translate(err error) error {
 	if errors.As(err, &frame) {
 		return errors.Join(errStale, err)
 	}
-	var wantsUDP liberrors.ErrClientServerRequestedUDP
-	var wantsTCP liberrors.ErrClientServerRequestedTCP
-	var noPorts liberrors.ErrClientServerPortsNotProvided
-	if errors.As(err, &wantsUDP) || errors.As(err, &wantsTCP) || errors.As(err, &noPorts) {
-		return errors.Join(errTransport, err)
+	var noChannels liberrors.ErrClientTransportHeaderNoInterleavedIDs
+	if errors.As(err, &noChannels) {
+		return &acceptedError{err}
 	}
 	return err
 }

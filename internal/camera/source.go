@@ -16,13 +16,12 @@ import (
 // Source plays a camera, one session after the other. One goroutine uses it.
 type Source struct {
 	o      Options
-	udp    bool   // the transport of the next session
 	memory memory // of the camera
 }
 
 // NewSource makes a Source.
 func NewSource(o Options) *Source {
-	return &Source{o: o.withDefaults(), udp: o.Transport == TransportUDP}
+	return &Source{o: o.withDefaults()}
 }
 
 // Live reports that a camera sends what happens now.
@@ -52,14 +51,14 @@ func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err
 		return "", err
 	}
 	host = at.host
-	return host, clientConfig{Options: s.o, endpoint: at, udp: s.udp, memory: &s.memory}.play(ctx, to)
+	return host, clientConfig{Options: s.o, endpoint: at, memory: &s.memory}.playOverAny(ctx, to)
 }
 
 // Adapt has the next session try another transport, when that may help after one that ended by an error of Play and of
 // which so many frames were recorded.
 func (s *Source) Adapt(end *accessunit.SessionEnd, frames int64) {
-	if s.o.fallsBack() && wrongTransport(end, frames) {
-		s.udp = !s.udp
-		s.o.Log.Info("the camera is asked for another transport", zap.Bool("udp", s.udp))
+	if next := s.o.next(s.memory.transport); next != s.memory.transport && wrongTransport(end, frames) {
+		s.memory.transport = next
+		s.o.Log.Info("the camera is asked for another transport", zap.Stringer("transport", next))
 	}
 }

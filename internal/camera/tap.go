@@ -1,6 +1,8 @@
 package camera
 
 import (
+	"encoding/binary"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtp"
@@ -23,6 +25,7 @@ type tap struct {
 	mend    func(message []byte) []byte // makes one that the library can read; nil: it has nothing to say
 	dropped func() error                // is called for each message that is left out; its error ends the reading
 	flows   []*flow
+	plain   atomic.Bool // RTP is not encrypted
 
 	message  []byte        // mended, the library's before all else
 	patience time.Duration // how long to wait for more of what is at the front
@@ -36,6 +39,7 @@ type flow struct {
 	ssrc        uint32
 	payloadType uint8
 	give        func(*rtp.Packet)
+	all         bool      // also what is not like them
 	due         time.Time // when the library gets the next one
 	packet      rtp.Packet
 }
@@ -49,6 +53,15 @@ func (t *tap) follow(channel int, like *rtp.Packet, give func(*rtp.Packet)) {
 		t.flows = append(t.flows, f)
 	}
 	f.ssrc, f.payloadType, f.due = like.SSRC, like.PayloadType, time.Now().Add(tapPause)
+}
+
+// follower is follow or followAll.
+type follower func(channel int, like *rtp.Packet, give func(*rtp.Packet))
+
+// followAll is follow for all packets on the channel, whatever their sources and payload types.
+func (t *tap) followAll(channel int, like *rtp.Packet, give func(*rtp.Packet)) {
+	t.follow(channel, like, give)
+	t.flow(channel).all = true
 }
 
 func (t *tap) flow(channel int) *flow {
@@ -82,13 +95,18 @@ func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 			}
 		default:
 			f := t.flow(int(stream[1]))
-			if f == nil || size > bufferSize {
+			if f == nil && !t.plain.Load() || size > bufferSize {
 				return stream, size
 			}
 			if len(stream) < size {
 				return stream, 0
 			}
-			if !f.take(stream[answer.FrameHeader:size]) {
+			if cut := cutExtension(stream[answer.FrameHeader:size]); cut > 0 {
+				copy(stream[cut:], stream[:answer.FrameHeader])
+				stream, size = stream[cut:], size-cut
+				binary.BigEndian.PutUint16(stream[answer.FrameHeader-2:], uint16(size-answer.FrameHeader))
+			}
+			if f == nil || !f.take(stream[answer.FrameHeader:size]) {
 				return stream, size
 			}
 		}
@@ -96,6 +114,34 @@ func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 	}
 	return stream, 0
 }
+
+// cutExtension takes the header extension out of an RTP packet, and returns by how many bytes it begins later. Nothing of
+// what we need is in extensions, and readers are strict about what is in them.
+func cutExtension(packet []byte) (cut int) {
+	const (
+		header    = 12
+		extension = 0x10
+		sources   = 0x0F // their number
+		word      = 4
+	)
+	if len(packet) < header || packet[0]>>6 != 2 || packet[0]&extension == 0 || packet[1] >= firstRTCP && packet[1] <= lastRTCP {
+		return 0
+	}
+	at := header + word*int(packet[0]&sources)
+	if len(packet) < at+word {
+		return 0
+	}
+	cut = word + word*int(binary.BigEndian.Uint16(packet[at+2:]))
+	if len(packet) < at+cut {
+		return 0
+	}
+	packet[0] &^= extension
+	copy(packet[cut:], packet[:at])
+	return cut
+}
+
+// firstRTCP and lastRTCP bound the packet types of RTCP, where RTP has the marker and the payload type (RFC 5761, section 4).
+const firstRTCP, lastRTCP = 192, 223
 
 // take mends a message, and reports whether there is one for the library.
 func (t *tap) take(message []byte) bool {
@@ -128,8 +174,11 @@ func (t *tap) wait() time.Duration {
 
 // take hands a packet on, if it is one of the flow and not the library's turn.
 func (f *flow) take(packet []byte) bool {
-	if !time.Now().Before(f.due) || f.packet.Unmarshal(packet) != nil ||
-		f.packet.SSRC != f.ssrc || f.packet.PayloadType != f.payloadType {
+	if f.packet.Unmarshal(packet) != nil {
+		return false
+	}
+	like := f.packet.SSRC == f.ssrc && f.packet.PayloadType == f.payloadType
+	if like && !time.Now().Before(f.due) || !like && !f.all {
 		return false
 	}
 	f.give(&f.packet)

@@ -19,41 +19,54 @@ import (
 
 // video is the track of a camera that is recorded.
 type video struct {
-	media   *description.Media
-	channel int // of its RTP packets, once it is set up
-	format  format.Format
-	clock   int            // ticks of RTP per second: the format may say otherwise
-	early   []*earlyFormat // of all payload types of the codec
-	codec   accessunit.Codec
-	sets    [][]byte // of the session description
+	media    *description.Media
+	delivery *delivery // once it is set up
+	format   format.Format
+	clock    int            // ticks of RTP per second: the format may say otherwise
+	early    []*earlyFormat // of all payload types that can be recorded
+	codec    accessunit.Codec
+	sets     [][]byte // of the session description
+	types    payloadTypes
 	// multiplex says that it comes in a transport stream, with its audio, and the codec is known from that only.
 	multiplex bool
 }
 
-// chooseVideo takes the video that is described, if there is one that can be recorded.
-func chooseVideo(desc *description.Session, described answer.Described) (v video, ok bool) {
+// chooseVideo takes the video that is described, if there is one that can be recorded: in the format of a payload type that
+// came before, if it has that, or else in the first.
+func chooseVideo(desc *description.Session, described answer.Described, came uint8) (v video, ok bool) {
 	c := described.Video
 	if c == nil {
 		return video{}, false
 	}
-	codec := accessunit.H264
-	if c.Codec == sdp.H265 {
-		codec = accessunit.H265
+	m, formats := desc.Medias[0], c.Formats()
+	at := max(slices.IndexFunc(formats, func(f sdp.Format) bool { return f.PayloadType == came }), 0)
+	f := formats[at]
+	return video{media: m, format: m.Formats[min(at, len(m.Formats)-1)], clock: f.Clock, codec: codecOf(f), sets: f.ParameterSets(),
+		types: newPayloadTypes(f, formats), multiplex: f.Codec == sdp.MPEGTS}, true
+}
+
+func codecOf(f sdp.Format) accessunit.Codec {
+	order := f.Interleaving()
+	switch {
+	case f.Codec == sdp.H264:
+		return accessunit.InterleavedH264(order.Depth)
+	case order.Numbered:
+		return accessunit.NumberedH265(order.Depth)
+	default:
+		return accessunit.H265
 	}
-	m := desc.Medias[0]
-	return video{media: m, format: m.Formats[0], clock: c.Clock, codec: codec, sets: c.ParameterSets(),
-		multiplex: c.Codec == sdp.MPEGTS}, true
 }
 
 // audio is the track of a camera that is recorded beside its video.
 type audio struct {
-	media   *description.Media
-	channel int // of its RTP packets, once it is set up
-	format  format.Format
-	early   *earlyFormat
-	about   accessunit.AudioTrack
-	decoder *rtpmpeg4audio.Decoder // nil: a packet is a frame
-	unit    int                    // ticks of RTP that a frame of it lasts
+	media    *description.Media
+	delivery *delivery // once it is set up
+	format   format.Format
+	early    *earlyFormat
+	about    accessunit.AudioTrack
+	decoder  *rtpmpeg4audio.Decoder // nil: a packet is a frame
+	packet   rtp.Packet             // for it
+	unit     int                    // ticks of RTP that a frame of it lasts
 }
 
 // chooseAudio takes the audio that is described, if there is one that can be recorded.
@@ -88,8 +101,16 @@ func (a *audio) track() *accessunit.AudioTrack {
 	return &a.about
 }
 
+// deliveryOrNone is how it comes, nil when there is none.
+func (a *audio) deliveryOrNone() *delivery {
+	if a == nil {
+		return nil
+	}
+	return a.delivery
+}
+
 // decode hands on the frames of a packet.
-func (a *audio) decode(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
+func (a *audio) decode(p accessunit.Packet, give func(frame []byte, rtpTime uint32)) {
 	if a.decoder == nil {
 		if len(p.Payload) > 0 {
 			give(p.Payload, p.Timestamp)
@@ -99,7 +120,8 @@ func (a *audio) decode(p *rtp.Packet, give func(frame []byte, rtpTime uint32)) {
 	if !p.Marker { // a fragment, which the decoder keeps
 		p.Payload = slices.Clone(p.Payload)
 	}
-	frames, err := a.decoder.Decode(p)
+	a.packet.SequenceNumber, a.packet.Timestamp, a.packet.Marker, a.packet.Payload = p.Sequence, p.Timestamp, p.Marker, p.Payload
+	frames, err := a.decoder.Decode(&a.packet)
 	if err != nil {
 		return // more is to come, or it is broken: silence does no harm
 	}
@@ -131,7 +153,7 @@ func (e *earlyFormat) PTSEqualsDTS(p *rtp.Packet) bool {
 	return e.Format.PTSEqualsDTS(p)
 }
 
-// noChannel is that of a medium that comes over UDP.
+// noChannel is that of a medium that the library does not play.
 const noChannel = -1
 
 // channelOf is the channel of the RTP packets of a medium, from the answer to SETUP.

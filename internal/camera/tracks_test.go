@@ -78,7 +78,7 @@ func FuzzTracks(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v, ok := chooseVideo(desc, described); ok {
+		if v, ok := chooseVideo(desc, described, 0); ok {
 			inspector := accessunit.NewInspector(v.codec, v.sets)
 			inspector.Sets.Track()
 			if v.format.PayloadType() != described.Video.PayloadType {

@@ -2,19 +2,19 @@ package fakecam
 
 import "time"
 
-// sound is what a camera's microphone hears: always the same frame.
+// sound is what a camera's microphone hears: always the same.
 type sound struct {
-	payload []byte        // of an RTP packet with one frame
-	ticks   uint32        // of a frame
-	every   time.Duration // of a frame
+	payloads [][]byte      // of RTP packets, in turn
+	ticks    uint32        // of a packet
+	every    time.Duration // of a packet
 }
 
 // sounds of the kinds of audio, by Options.Audio.
 var sounds = map[string]sound{
 	// One silent AAC frame of 1024 samples at 16 kHz, with its AU header (RFC 3640, section 3.3.6).
-	AudioAAC:   {[]byte{0, 16, 0, 6 << 3, 0x00, 0xC8, 0x00, 0x80, 0x23, 0x80}, 1024, 64 * time.Millisecond},
-	AudioMuLaw: {tone(0x80), 160, 20 * time.Millisecond},
-	AudioALaw:  {tone(0x55), 160, 20 * time.Millisecond},
+	AudioAAC:   {[][]byte{{0, 16, 0, 6 << 3, 0x00, 0xC8, 0x00, 0x80, 0x23, 0x80}}, 1024, 64 * time.Millisecond},
+	AudioMuLaw: {[][]byte{tone(0x80)}, 160, 20 * time.Millisecond},
+	AudioALaw:  {[][]byte{tone(0x55)}, 160, 20 * time.Millisecond},
 }
 
 // tone is 20 ms of a square wave of 500 Hz; the sign is the first bit of a sample.
@@ -49,7 +49,7 @@ func (s sound) run(controls *controls, send func(payload []byte, timestamp uint3
 		silent := controls.muted || controls.stalled
 		controls.mu.RUnlock()
 		if !silent {
-			send(s.payload, uint32(n)*s.ticks)
+			send(s.payloads[n%len(s.payloads)], uint32(n)*s.ticks)
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
 // Options says what kind of camera to be. The zero value is an H.264 camera of 1920x1080 and
@@ -33,6 +35,10 @@ type Options struct {
 	Audio          string  // AudioAAC, AudioMuLaw or AudioALaw; default none
 	MPEGTS         bool    // video and audio in a transport stream, payload type 33; not MJPEG, and no audio but AudioAAC
 
+	// Like is a camera whose answers and packets a file describes; none: one as the other options say. It decides on films,
+	// sounds, rates and logins that it names, and takes the place of the Oddities of answers and packets.
+	Like *script.File
+
 	Oddities
 }
 
@@ -45,13 +51,19 @@ type Camera struct {
 	controls controls
 
 	life   sync.Mutex // held while plugging and unplugging
-	server *server    // nil when unplugged
+	server plugged    // nil when unplugged
 	closed bool
 
 	mu       sync.Mutex
 	sessions []*session
 
 	wiring sync.Mutex // of all sessions, for Oddities.Wire
+}
+
+// plugged is the RTSP side of a camera that is plugged in.
+type plugged interface {
+	close() // ends all sessions and frees the ports
+	drop()  // ends all sessions, and returns when they have ended
 }
 
 // ErrClosed is returned for a camera that has been closed.
@@ -61,6 +73,11 @@ var ErrClosed = errors.New("the camera is closed")
 func Start(o Options) (*Camera, error) {
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
+	}
+	if o.Like != nil {
+		if err := o.like(); err != nil {
+			return nil, err
+		}
 	}
 	if o.FPS == 0 {
 		o.FPS = 25
@@ -132,6 +149,9 @@ func (o Options) clips() ([]*clip, error) {
 		return nil, err
 	}
 	clips := []*clip{big, small}
+	if o.Like != nil && o.Like.Film == "h264-720" {
+		clips = []*clip{small, big}
+	}
 	for _, c := range clips {
 		if own := c.size() * 8 * o.FPS; o.Bitrate != 0 && own > float64(o.Bitrate) {
 			return nil, fmt.Errorf("the clip alone has %.0f bits/s, more than the bitrate of %d", own, o.Bitrate)
@@ -195,6 +215,10 @@ func (c *Camera) Plug() error {
 	if err != nil {
 		return fmt.Errorf("the camera cannot listen: %w", err)
 	}
+	if c.options.Like != nil {
+		c.server = c.serveLike(listener)
+		return nil
+	}
 	s, err := serve(c, listener)
 	if err != nil {
 		return err
@@ -254,14 +278,7 @@ func (c *Camera) ChangeParams() {
 }
 
 // begin makes the record and the player of a new session.
-func (c *Camera) begin(to sink, written func() uint64) (*session, *player, error) {
-	if c.options.MPEGTS {
-		m, err := newMultiplexer(c.options, c.origin, to)
-		if err != nil {
-			return nil, nil, err
-		}
-		to = m
-	}
+func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 	c.mu.Lock()
 	first := c.options.Start + uint64(len(c.sessions))<<32
 	record := &session{first: first, began: time.Now(), written: written}
@@ -285,5 +302,5 @@ func (c *Camera) begin(to sink, written func() uint64) (*session, *player, error
 		pace:     o.Pace,
 		stray:    o.StrayEvery,
 		backlog:  o.Backlog,
-	}, nil
+	}
 }

@@ -31,8 +31,10 @@ type clip struct {
 type frame struct {
 	key        bool
 	params     [][]byte // RTP payloads of the parameter sets, before a keyframe
+	paramUnits [][]byte // the parameter sets
 	paramsSize int      // bytes of the parameter sets as NAL units with 4-byte lengths
 	body       [][]byte // RTP payloads of the picture
+	bodyUnits  [][]byte // the NAL units of the picture; nil of MJPEG
 	bodySize   int      // bytes of the picture as NAL units with 4-byte lengths
 	row        stamps.RowHeader
 }
@@ -117,14 +119,15 @@ func parseH264(annexB []byte, withSEI bool, cutter *stamps.H264Cutter) (*clip, e
 
 // newFrame cuts the NAL units of a picture of H.264.
 func newFrame(params, messages, slices [][]byte, row stamps.RowHeader) frame {
-	f := frame{key: slices[0][0]&0x1f == nal.H264IDR || len(params) > 0, row: row}
+	f := frame{key: slices[0][0]&0x1f == nal.H264IDR || len(params) > 0, row: row, paramUnits: params}
 	if len(params) > 0 {
 		f.params = [][]byte{aggregate(params)}
 	}
 	for _, n := range params {
 		f.paramsSize += 4 + len(n)
 	}
-	for _, n := range append(messages, slices...) {
+	f.bodyUnits = append(messages, slices...)
+	for _, n := range f.bodyUnits {
 		f.body = appendPayloads(f.body, n)
 		f.bodySize += 4 + len(n)
 	}

@@ -36,9 +36,11 @@ func parseH265(annexB []byte, cutter *stamps.H265Cutter) (*clip, error) {
 		case kind <= nal.H265LastVCL && !first && len(c.frames) > 0:
 			f := &c.frames[len(c.frames)-1]
 			f.bodySize += 4 + len(nalu)
+			f.bodyUnits = append(f.bodyUnits, nalu)
 			f.body = append(f.body, h265Payloads(nalu)...)
 		case kind <= nal.H265LastVCL:
-			f := frame{key: kind >= nal.H265IRAP, bodySize: 4 + len(nalu), body: h265Payloads(nalu), row: header}
+			f := frame{key: kind >= nal.H265IRAP, bodySize: 4 + len(nalu), body: h265Payloads(nalu), row: header, paramUnits: params,
+				bodyUnits: [][]byte{nalu}}
 			if len(params) > 0 {
 				f.params = [][]byte{h265Aggregate(params)}
 			}

@@ -16,9 +16,9 @@ const (
 	multiplexed = packetTS * packetsTS
 )
 
-// multiplexer sends what a player plays, and the audio, as a transport stream: it is the player's sink.
+// multiplexer sends what a player plays, and the audio, as a transport stream.
 type multiplexer struct {
-	to     sink
+	sink
 	h265   bool
 	origin uint32 // of the timestamps of the audio
 
@@ -26,8 +26,6 @@ type multiplexer struct {
 	stream bytes.Buffer // of the present frame
 	video  *mpegts.Track
 	audio  *mpegts.Track // nil: none
-	nals   [][]byte      // of the present frame
-	time   uint32
 
 	mu     sync.Mutex
 	sounds []heard // since the last frame
@@ -41,7 +39,7 @@ type heard struct {
 
 // newMultiplexer makes one for a camera of these options.
 func newMultiplexer(o Options, origin uint32, to sink) (*multiplexer, error) {
-	m := &multiplexer{to: to, h265: o.HEVC, origin: origin, video: &mpegts.Track{Codec: &mpegts.CodecH264{}}}
+	m := &multiplexer{sink: to, h265: o.HEVC, origin: origin, video: &mpegts.Track{Codec: &mpegts.CodecH264{}}}
 	if o.HEVC {
 		m.video.Codec = &mpegts.CodecH265{}
 	}
@@ -60,65 +58,29 @@ func newMultiplexer(o Options, origin uint32, to sink) (*multiplexer, error) {
 
 func (m *multiplexer) room(n int) bool {
 	const overhead = 3 // tables, audio, and what the last packet lacks
-	return m.to.room(n*maxPayload/multiplexed + n + overhead)
+	return m.sink.room(n*maxPayload/multiplexed + n + overhead)
 }
 
-func (m *multiplexer) skip() { m.to.skip() }
-
-// write takes the NAL units out of a payload.
-func (m *multiplexer) write(payload []byte, timestamp uint32, _ bool) {
-	m.time = timestamp
-	header, kind := 1, payload[0]&0x1f
-	aggregate, fragment := kind == payloadSTAP, kind == payloadFUA
-	if m.h265 {
-		header, kind = 2, payload[0]>>1&0x3f
-		aggregate, fragment = kind == payloadAP, kind == payloadFU
-	}
-	switch {
-	case aggregate:
-		for rest := payload[header:]; len(rest) > 2; {
-			size := int(rest[0])<<8 | int(rest[1])
-			m.nals = append(m.nals, bytes.Clone(rest[2:2+size]))
-			rest = rest[2+size:]
-		}
-	case fragment:
-		if first := payload[header]&0x80 != 0; first {
-			m.nals = append(m.nals, m.headerOf(payload))
-		}
-		last := &m.nals[len(m.nals)-1]
-		*last = append(*last, payload[header+1:]...)
-	default:
-		m.nals = append(m.nals, bytes.Clone(payload))
-	}
-}
-
-// headerOf is that of the NAL unit of which a payload is the first fragment.
-func (m *multiplexer) headerOf(payload []byte) []byte {
-	if m.h265 {
-		return []byte{payload[0]&0x81 | payload[2]&0x3f<<1, payload[1]}
-	}
-	return []byte{payload[0]&0xe0 | payload[1]&0x1f}
-}
-
-// flush sends the frame, and the audio that came since the last one.
-func (m *multiplexer) flush() {
+// picture sends a picture, and the audio that came since the last one.
+func (m *multiplexer) picture(units, _ [][]byte, _ bool, timestamp uint32) {
 	m.stream.Reset()
-	m.multiplex()
-	m.nals = m.nals[:0]
+	m.multiplex(units, int64(timestamp))
 	for rest := m.stream.Bytes(); len(rest) > 0; {
 		n := min(len(rest), multiplexed)
-		m.to.write(rest[:n], m.time, false)
+		m.write(rest[:n], timestamp, false)
 		rest = rest[n:]
 	}
-	m.to.flush()
+	m.flush()
 }
 
+func (m *multiplexer) deliver() (paused bool) { return false }
+
 // multiplex writes the frame and the audio into the stream. Writing into memory does not fail.
-func (m *multiplexer) multiplex() {
+func (m *multiplexer) multiplex(units [][]byte, at int64) {
 	if m.h265 {
-		_ = m.writer.WriteH265(m.video, int64(m.time), int64(m.time), m.nals)
+		_ = m.writer.WriteH265(m.video, at, at, units)
 	} else {
-		_ = m.writer.WriteH264(m.video, int64(m.time), int64(m.time), m.nals)
+		_ = m.writer.WriteH264(m.video, at, at, units)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,6 +1,8 @@
 package fakecam
 
 import (
+	"bytes"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/nal"
 )
 
@@ -98,4 +100,11 @@ func (f *filler) sendLast(n int, send func(payload []byte)) {
 	f.buf[n-1] = 0x80
 	send(f.buf[:n])
 	f.buf[n-1] = 0xff
+}
+
+// fillerUnit is a filler NAL unit of size bytes (with its 4-byte length).
+func fillerUnit(size int) []byte {
+	unit := bytes.Repeat([]byte{0xff}, size-4)
+	unit[0], unit[len(unit)-1] = nal.H264Filler, 0x80
+	return unit
 }

@@ -55,6 +55,15 @@ type sink interface {
 	skip()
 }
 
+// unitSink is a sink that puts pictures into packets by itself.
+type unitSink interface {
+	sink
+	// picture takes one as NAL units, or as payloads when it has none. Both are valid until deliver returns.
+	picture(units, payloads [][]byte, key bool, timestamp uint32)
+	// deliver sends what picture took. It says whether the camera made a pause.
+	deliver() (paused bool)
+}
+
 // player plays the clip of its camera to one session, from a keyframe on.
 type player struct {
 	controls *controls
@@ -118,6 +127,9 @@ func (p *player) run(stop <-chan struct{}) {
 			slot++
 		}
 		p.controls.mu.RUnlock()
+		if to, ok := p.sink.(unitSink); ok && wait <= 0 {
+			stalled = to.deliver()
+		}
 		if wait <= 0 {
 			select {
 			case <-stop:
@@ -176,6 +188,18 @@ func (p *player) frame(slot int64) {
 	p.credit = credit
 
 	timestamp := p.timestamp(slot)
+	if to, ok := p.sink.(unitSink); ok {
+		to.picture(p.units(f, row, fill), f.body, f.key, timestamp)
+		p.counter++
+		return
+	}
+	p.write(f, params, row, fill, packets, timestamp)
+	p.counter++
+	p.sink.flush()
+}
+
+// write queues the packets of a frame.
+func (p *player) write(f *frame, params [][]byte, row []byte, fill, packets int, timestamp uint32) {
 	left := packets
 	send := func(payload []byte) {
 		left--
@@ -194,8 +218,27 @@ func (p *player) frame(slot int64) {
 		send(payload)
 	}
 	p.filler.each(fill, send)
-	p.sink.flush()
-	p.counter++
+}
+
+// units are the NAL units of a frame, in the order in which they are sent; none of MJPEG.
+func (p *player) units(f *frame, row []byte, fill int) (list [][]byte) {
+	if f.bodyUnits == nil {
+		return nil
+	}
+	if p.inband {
+		list = append(list, f.paramUnits...)
+	}
+	if p.stamped {
+		list = append(list, p.stamp)
+	}
+	if row != nil {
+		list = append(list, row)
+	}
+	list = append(list, f.bodyUnits...)
+	if fill >= minFiller {
+		list = append(list, fillerUnit(fill))
+	}
+	return list
 }
 
 // restamp makes the stamp that of the next frame.

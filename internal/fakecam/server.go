@@ -9,6 +9,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/wire"
 )
 
 const path = "/live"
@@ -52,7 +54,7 @@ func serve(camera *Camera, listener net.Listener) (*server, error) {
 		s.rtsp.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}
 	}
 	if !camera.options.NoUDP {
-		rtpConn, rtcpConn, err := listenUDPPair(listener.Addr().(*net.TCPAddr).IP)
+		rtpConn, rtcpConn, err := wire.ListenUDPPair(listener.Addr().(*net.TCPAddr).IP)
 		if err != nil {
 			listener.Close()
 			return nil, err
@@ -153,10 +155,15 @@ func (s *server) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, 
 	defer s.mu.Unlock()
 	r := s.readers[ctx.Session]
 	if r.player == nil {
-		var err error
-		if r.record, r.player, err = s.camera.begin(r, r.written); err != nil {
-			return &base.Response{StatusCode: base.StatusInternalServerError}, err
+		to := sink(r)
+		if s.camera.options.MPEGTS {
+			m, err := newMultiplexer(s.camera.options, s.camera.origin, r)
+			if err != nil {
+				return &base.Response{StatusCode: base.StatusInternalServerError}, err
+			}
+			to = m
 		}
+		r.record, r.player = s.camera.begin(to, r.written)
 		// Packets are lost until the server has made the session active, which it does
 		// after this call and before OnResponse of the same connection.
 		ctx.Conn.SetUserData(r)

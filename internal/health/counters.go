@@ -29,6 +29,7 @@ const (
 	FramesRecorded  = "framesRecorded"  // video access units that are in a file; those gathered in memory are not yet
 	BytesRecorded   = "bytesRecorded"   // media bytes written
 	FramesLost      = "framesLost"      // frames known to be lost between camera and disk
+	ForeignPackets  = "foreignPackets"  // packets over UDP that look like the camera's and are left out, as others sent them
 	AudioFramesLost = "audioFramesLost" // audio frames that came and were left out: too many, or no video to go with
 	Gaps            = "gaps"            // interruptions of the recording
 	Reconnects      = "reconnects"      // sessions begun after the first

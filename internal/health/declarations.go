@@ -41,6 +41,7 @@ var Declarations = []Declaration{
 	{"camera-clock", Info, UserError, "The camera's clock is not used", anchorCameras, []string{JobRecorder}},
 	{"clock-step", Info, SystemError, "Recorded before the clock was set", anchorCredentials, []string{JobRecorder}},
 	{"times-ahead", Info, SystemError, "Times were ahead of the clock", anchorCredentials, []string{JobRecorder}},
+	{"camera-source", Info, "", "Packets of another sender", anchorCameras, []string{JobRecorder}},
 	{"audio", Info, UserError, "Audio is not recorded", anchorCameras, []string{JobRecorder}},
 	{"audio-rate", Degraded, UserError, "Audio is left out", anchorCameras, []string{JobRecorder}},
 	{"secret-not-found", Failed, UserError, "The secret does not exist", anchorSecret, []string{JobRecorder}},

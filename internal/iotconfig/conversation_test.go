@@ -59,8 +59,8 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 				t.Errorf("acknowledged %+v", s)
 			}
 			applied := hub.awaitApply("cam")
-			if applied[0].Config.HubDeviceArn != testHub || !applied[0].LastUpdated.Equal(time.UnixMilli(1_700_000_000_123)) {
-				t.Errorf("applied %+v", applied[0])
+			if applied["cam"].Media.SecretARN != testSecret || !applied["cam"].Version.Time().Equal(time.UnixMilli(1_700_000_000_123)) {
+				t.Errorf("applied %+v", applied)
 			}
 			cloud.awaitSync("cam", kvsconfig.InSync)
 			if url, err := hub.cameras.URL(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
@@ -203,8 +203,8 @@ func TestAnInvalidConfigurationLeavesTheOneBeforeInForce(t *testing.T) {
 	hub.applier.None(t)
 	// A later, good one of another stream applies both, the old version of the first.
 	cloud.send("update", updateOf("cam-2", 1_700_000_006))
-	if applied := hub.awaitApply("cam", "cam-2"); !applied[0].LastUpdated.Equal(time.Unix(1_700_000_000, 0)) {
-		t.Errorf("applied version %v", applied[0].LastUpdated)
+	if applied := hub.awaitApply("cam", "cam-2"); !applied["cam"].Version.Time().Equal(time.Unix(1_700_000_000, 0)) {
+		t.Errorf("applied version %v", applied["cam"].Version.Time())
 	}
 }
 
@@ -392,8 +392,8 @@ func TestAHubBootsOfflineWithWhatItKnew(t *testing.T) {
 	hub.secrets.block = make(chan struct{})
 	began := time.Now()
 	hub.run()
-	if applied := hub.awaitApply("cam"); !applied[0].LastUpdated.Equal(time.Unix(1_700_000_000, 0)) {
-		t.Errorf("applied %+v", applied[0])
+	if applied := hub.awaitApply("cam"); !applied["cam"].Version.Time().Equal(time.Unix(1_700_000_000, 0)) {
+		t.Errorf("applied %+v", applied)
 	}
 	if url, err := hub.cameras.URL(t.Context(), testSecret); err != nil || url.Reveal() != cameraURL {
 		t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)

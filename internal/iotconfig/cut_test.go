@@ -14,7 +14,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
-	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
 
 // configure starts an update of the stream of that name.
@@ -113,7 +112,7 @@ func (h *testHubSource) awaitURL(secretARN string) {
 func (h *testHubSource) neverDropped(stream string) {
 	h.t.Helper()
 	for len(h.applier.Applied) > 0 {
-		if got := configtest.Names(<-h.applier.Applied); !slices.Contains(got, stream) {
+		if got := (<-h.applier.Applied).Names(); !slices.Contains(got, stream) {
 			h.t.Errorf("stream %s was dropped: applied [%s]", stream, strings.Join(got, " "))
 		}
 	}

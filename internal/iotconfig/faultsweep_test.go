@@ -138,7 +138,7 @@ func TestFaultSweepOfTheState(t *testing.T) {
 func (r *stateRun) reopen(t *testing.T, want []string) {
 	h := r.hub(t)
 	h.syncer.ApplyLastGood(t.Context())
-	if got := configtest.Names(<-h.applier.Applied); !slices.Equal(got, want) {
+	if got := (<-h.applier.Applied).Names(); !slices.Equal(got, want) {
 		r.wrong = append(r.wrong, fmt.Sprintf("the next start has %q, not %q", got, want))
 	}
 	h.secrets.err = errors.New("there is no network")

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
@@ -68,14 +69,14 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 		"text"); got != "SYNCING" {
 		t.Errorf("the update is answered with %s", got)
 	}
-	applied := hub.awaitApply("front-door")[0].Config
-	if s := applied.RecorderConfig.ScheduleConfig; s == nil || s.ScheduleExpression != "0 0 9,10,11,12,13,14,15,16 ? * * **" ||
-		s.DurationInSeconds != 3599 {
-		t.Errorf("the schedule arrives as %+v", s)
+	applied := hub.awaitApply("front-door")["front-door"]
+	expression, length, ok := applied.Record.Windows()
+	if !ok || expression != "0 0 9,10,11,12,13,14,15,16 ? * * **" || length != 3599*time.Second {
+		t.Errorf("the schedule arrives as %s", applied.Record)
 	}
-	if limit, onFull := applied.LocalLimit(); limit != 2_800_000_000 || onFull != edgeconfig.DeleteOldestMedia ||
-		applied.Retention() != 15*time.Hour || !applied.DeleteAfterUpload() {
-		t.Errorf("the deletion rules arrive as %+v", applied.DeletionConfig)
+	want := desired.Keep{MaxAge: 15 * time.Hour, MaxBytes: 2_800_000_000, OnFull: desired.DeleteOldest, DeleteAfterUpload: true}
+	if applied.Keep != want {
+		t.Errorf("the deletion rules arrive as %+v", applied.Keep)
 	}
 	if url, err := hub.cameras.URL(t.Context(), secretARN); err != nil || url.Reveal() != cameraURL {
 		t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)

@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camerasecret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
@@ -78,7 +79,6 @@ type hubOptions struct {
 	findHubARN   func(context.Context) (string, error)
 	controlPlane kvsconfig.ControlPlane
 	secrets      camerasecret.Secrets
-	check        func(edgeconfig.EdgeConfig) error
 	upload       uploadrequest.Uploader
 	files        atomicfile.FileSystem
 	timing       kvsconfig.Timing
@@ -154,16 +154,16 @@ func (h *testHubSource) build(endpoint string, config *tls.Config, dir statefile
 	}
 	h.syncer, err = kvsconfig.New(kvsconfig.Options{
 		ThingName: testThing, HubDeviceARN: o.hubARN, FindHubARN: o.findHubARN, ListOnly: config == nil,
-		KVS: o.controlPlane, Dir: dir, Check: o.check, Applier: h.applier, Timing: o.timing,
+		KVS: o.controlPlane, Dir: dir, Applier: wantingApplier{h.applier, h}, Timing: o.timing,
 		Inbox: h.Configurations(), Publish: func(s kvsconfig.SyncStatus) { h.PublishSync(edgeconfig.SyncStatus(s)) },
-		Secrets: func(arns map[string]bool) { h.cameras.Want(arns) }, Health: h.part,
+		Health: h.part,
 	})
 	if err != nil {
 		return err
 	}
 	h.cameras = camerasecret.Open(camerasecret.Options{
 		Secrets: o.secrets, Dir: dir, Device: o.sealing, Now: time.Now, Log: zap.NewNop(), Health: h.part,
-	}, h.syncer.Secrets())
+	}, h.syncer.Wanted().Secrets())
 	h.demands = uploadrequest.New(uploadrequest.Options{
 		Inbox: h.UploadRequests(), Upload: o.upload, Publish: h.PublishUpload, Dir: dir, Now: time.Now, Log: zap.NewNop(), Health: h.part,
 	})
@@ -208,8 +208,20 @@ func (h *testHubSource) setJobs(jobs ...JobStatus) {
 	h.changed.Set()
 }
 
+// wantingApplier has the secrets of the desired set read, as the agent does.
+type wantingApplier struct {
+	*configtest.Applier
+	hub *testHubSource
+}
+
+// Apply implements kvsconfig.Applier.
+func (a wantingApplier) Apply(ctx context.Context, wanted desired.Set) []desired.Outcome {
+	a.hub.cameras.Want(wanted.Secrets())
+	return a.Applier.Apply(ctx, wanted)
+}
+
 // awaitApply waits for a call of Apply with just these streams.
-func (h *testHubSource) awaitApply(streams ...string) []edgeconfig.StreamConfig {
+func (h *testHubSource) awaitApply(streams ...string) desired.Set {
 	h.t.Helper()
 	return h.applier.Await(h.t, streams...)
 }

@@ -23,7 +23,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
-	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -113,9 +112,6 @@ func (a *account) hub(dir string) *testHubSource {
 		o.hubARN = edgeconfig.HubARN(localcloud.Region, localcloud.Account, testThing)
 		o.controlPlane = sdkControlPlane{kinesisvideo.NewFromConfig(a.sdk(cache, a.controlPlane.Address()))}
 		o.secrets = secrets.New(awsclient.Of(a.sdk(cache, a.secretsManager.Address())))
-		o.check = func(c edgeconfig.EdgeConfig) error {
-			return c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check))
-		}
 	})
 }
 

@@ -38,7 +38,7 @@ func TestAProbeTakesNothingFromTheAgent(t *testing.T) {
 	}
 	hub = newTestHub(t, b.address(), dir, device)
 	hub.run()
-	for got := hub.awaitApply("cam"); !got[0].LastUpdated.Equal(time.Unix(1_700_000_005, 0)); got = hub.awaitApply("cam") {
+	for got := hub.awaitApply("cam"); !got["cam"].Version.Time().Equal(time.Unix(1_700_000_005, 0)); got = hub.awaitApply("cam") {
 	}
 
 	stranger := iottest.NewAuthority(t).Device(testThing)

@@ -1,24 +1,21 @@
-// Package jobspec owns what an edge configuration and the hub's settings make of a stream: the comparable values that
-// its jobs depend on, the windows of its schedules, and what is kept of it. It must not start or stop any job.
+// Package jobspec owns what a desired stream and the hub's settings make of it: the comparable values that its jobs
+// depend on. It must not start or stop any job.
 package jobspec
 
 import (
-	"fmt"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
-	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
-// Record is everything a recording job depends on. Two configurations with equal specs are
+// Record is everything a recording job depends on. Two streams with equal specs are
 // the same job, so a change elsewhere (a deletion rule, say) never interrupts recording. It holds the
 // hub's settings too, so that a reload restarts those jobs that it changes and no others.
 type Record struct {
-	SecretARN string
-	URIType   edgeconfig.MediaURIType
-	Schedule  edgeconfig.ScheduleConfig // zero: always
+	Media    desired.Media
+	Schedule desired.Schedule
 
 	// Of the hub's settings.
 	SegmentDuration time.Duration
@@ -29,64 +26,25 @@ type Record struct {
 
 // Upload is everything an upload job depends on.
 type Upload struct {
-	Schedule       edgeconfig.ScheduleConfig // zero: every hour
-	NoFragmentTags bool                      // by the hub's settings
+	desired.Upload
+	NoFragmentTags bool // by the hub's settings
 }
 
 // RecordOf returns the spec of a stream's recording.
-func RecordOf(c edgeconfig.EdgeConfig, s settings.Settings) Record {
-	spec := Record{
-		SecretARN:       c.RecorderConfig.MediaSourceConfig.MediaUriSecretArn,
-		URIType:         c.RecorderConfig.MediaSourceConfig.MediaUriType,
-		SegmentDuration: s.SegmentDuration,
-		FlushInterval:   s.FlushInterval,
-	}
-	if spec.URIType == edgeconfig.File {
-		spec.MediaDirectory = s.MediaDirectory
+func RecordOf(s desired.Stream, hub settings.Settings) Record {
+	spec := Record{Media: s.Media, Schedule: s.Record, SegmentDuration: hub.SegmentDuration, FlushInterval: hub.FlushInterval}
+	if spec.Media.Kind == desired.Clip {
+		spec.MediaDirectory = hub.MediaDirectory
 	} else {
-		spec.Camera = s.Camera
+		spec.Camera = hub.Camera
 		spec.Camera.CACert = "" // what is in the file counts
-	}
-	if schedule := c.RecorderConfig.ScheduleConfig; schedule != nil {
-		spec.Schedule = *schedule
 	}
 	return spec
 }
 
 // UploadOf returns the spec of a stream's upload.
-func UploadOf(c edgeconfig.EdgeConfig, s settings.Settings) Upload {
-	spec := Upload{NoFragmentTags: s.NoFragmentTags}
-	if c.UploaderConfig != nil && c.UploaderConfig.ScheduleConfig != nil {
-		spec.Schedule = *c.UploaderConfig.ScheduleConfig
-	}
-	return spec
-}
-
-// PolicyOf returns what is kept of a stream, and for how long.
-func PolicyOf(c edgeconfig.EdgeConfig) retention.Policy {
-	limit, onFull := c.LocalLimit()
-	policy := retention.Policy{
-		MaxAge:            c.Retention(),
-		MaxBytes:          limit,
-		OnFull:            retention.DeleteOldest,
-		DeleteAfterUpload: c.DeleteAfterUpload(),
-	}
-	if onFull == edgeconfig.DenyNewMedia {
-		policy.OnFull = retention.DenyNew
-	}
-	return policy
-}
-
-// Windows returns the plan of a schedule in the hub's time zone, or otherwise when there is none.
-func Windows(s edgeconfig.ScheduleConfig, otherwise scheduler.Plan) (scheduler.Plan, error) {
-	if s.ScheduleExpression == "" {
-		return otherwise, nil
-	}
-	expression, err := scheduler.Parse(s.ScheduleExpression, time.Local)
-	if err != nil {
-		return otherwise, fmt.Errorf("schedule %q: %w", s.ScheduleExpression, err)
-	}
-	return scheduler.Windows(expression, s.Duration()), nil
+func UploadOf(s desired.Stream, hub settings.Settings) Upload {
+	return Upload{Upload: s.Upload, NoFragmentTags: hub.NoFragmentTags}
 }
 
 // orphanAge is how long media is kept whose stream is no longer configured: the API's default.
@@ -95,8 +53,3 @@ const orphanAge = 720 * time.Hour
 
 // Orphans is the policy for media whose stream is not configured.
 func Orphans() retention.Policy { return retention.Policy{MaxAge: orphanAge} }
-
-// Validate finds what is wrong with a configuration before any running job is touched.
-func Validate(c edgeconfig.EdgeConfig) error {
-	return c.Validate(edgeconfig.WithScheduleCheck(scheduler.Check))
-}

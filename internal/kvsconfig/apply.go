@@ -4,53 +4,61 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
 // apply has the desired set applied and publishes the outcome.
 func (s *Syncer) apply(ctx context.Context) {
-	configs := s.desired.configs()
-	s.o.Secrets(s.desired.secrets())
-	failed := make(map[string]error)
-	for _, outcome := range s.o.Applier.Apply(ctx, configs) {
-		if outcome.Err != nil {
-			failed[outcome.StreamName] = outcome.Err
-		}
-	}
+	outcomes := s.o.Applier.Apply(ctx, s.versions.wanted())
 	if ctx.Err() != nil {
 		return // a stop says nothing about the configurations
 	}
-	for _, c := range configs {
-		status := SyncStatus{StreamName: c.StreamName, StreamARN: c.StreamARN, Status: InSync, LastUpdated: c.LastUpdated}
-		if err := failed[c.StreamName]; err != nil {
-			s.failed[c.StreamName] = true
-			f := health.FaultOf(err, codeApply)
-			s.conditions.raise(applyScope(c.StreamName), health.Failed, f.Recode(applyCode(c.StreamName),
-				fmt.Sprintf("The configuration of stream %s cannot be applied: %s", c.StreamName, f.Text)))
-			status.Status, status.FailedStatusDetails = SyncFailed, shorten(f.Text)
-		} else {
-			delete(s.failed, c.StreamName)
-			s.o.Health.OK(applyScope(c.StreamName))
-		}
-		if old := s.statuses.last[c.StreamName]; edgeconfig.Newer(old.LastUpdated, c.LastUpdated) {
-			continue // a newer version was refused; that answer stands
-		} else if old.Status != status.Status || old.FailedStatusDetails != status.FailedStatusDetails || !old.LastUpdated.Equal(c.LastUpdated) {
-			s.publishStatus(status)
-		}
+	for _, outcome := range outcomes {
+		s.answer(outcome)
 	}
 	for name := range s.failed {
-		if s.desired.streams[name] == nil { // it was not removed: it is no longer this hub's
+		if s.versions.streams[name] == nil { // it was not removed: it is no longer this hub's
 			delete(s.failed, name)
 			s.o.Health.OK(applyScope(name))
 		}
 	}
 }
 
+// answer publishes what came of a configuration, where that is news.
+func (s *Syncer) answer(outcome desired.Outcome) {
+	name := outcome.Stream
+	e := s.versions.streams[name]
+	status := SyncStatus{StreamName: name, StreamARN: e.StreamARN, Status: InSync, LastUpdated: e.LastUpdated}
+	if outcome.Err != nil {
+		s.failed[name] = true
+		f := health.FaultOf(outcome.Err, codeApply)
+		s.conditions.raise(applyScope(name), health.Failed, f.Recode(applyCode(name),
+			fmt.Sprintf("The configuration of stream %s cannot be applied: %s", name, f.Text)))
+		status.Status, status.FailedStatusDetails = SyncFailed, shorten(f.Text)
+	} else {
+		delete(s.failed, name)
+		s.o.Health.OK(applyScope(name))
+	}
+	if outcome.OverruledBy != "" {
+		status.Status = SyncFailed
+		status.FailedStatusDetails = fmt.Sprintf("%s configures stream %s of this hub too, and takes precedence.",
+			outcome.OverruledBy.Words(), name)
+	}
+	old := s.statuses.last[name]
+	if edgeconfig.Newer(old.LastUpdated, e.LastUpdated) {
+		return // a newer version was refused; that answer stands
+	}
+	if old.Status != status.Status || old.FailedStatusDetails != status.FailedStatusDetails || !old.LastUpdated.Equal(e.LastUpdated) {
+		s.publishStatus(status)
+	}
+}
+
 // remove stops and deletes what is to go. What fails is tried again later.
 func (s *Syncer) remove(ctx context.Context) {
-	for _, name := range s.desired.removals() {
-		e := s.desired.streams[name]
+	for _, name := range s.versions.removals() {
+		e := s.versions.streams[name]
 		status := SyncStatus{StreamName: name, StreamARN: e.StreamARN, Status: DeletingAcknowledged, LastUpdated: e.LastUpdated}
 		if s.statuses.last[name].Status != DeleteFailed {
 			s.publishStatus(status)
@@ -70,7 +78,7 @@ func (s *Syncer) remove(ctx context.Context) {
 			s.publishStatus(status)
 			continue
 		}
-		s.desired.removed(name, s.o.Now())
+		s.versions.removed(name, s.o.Now())
 		s.disk.unsaved = true
 		delete(s.failed, name)
 		s.o.Health.OK(applyScope(name))
@@ -79,7 +87,6 @@ func (s *Syncer) remove(ctx context.Context) {
 		s.publishStatus(status)
 		delete(s.statuses.last, name)
 	}
-	s.o.Secrets(s.desired.secrets())
 }
 
 // applied notifies that a configuration that is the hub's is applied.

@@ -51,14 +51,14 @@ func (s *Syncer) loadLastGood() {
 		return
 	}
 	s.disk.present = true
-	if leftOut := s.desired.restore(doc, s.o.Now(), s.o.Check, s.hub.is); len(leftOut) > 0 {
+	if leftOut := s.versions.restore(doc, s.o.Now(), s.hub.is); len(leftOut) > 0 {
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, nil,
 			"Some configurations kept on disk cannot be used: %s.", shorten(strings.Join(leftOut, "; "))))
 	}
 	s.disk.hadLastGood = doc.Version == lastGoodVersion
-	for _, c := range s.desired.configs() {
+	for name := range s.versions.wanted() {
 		if s.hub.get() == "" {
-			s.hub.set(c.Config.HubDeviceArn)
+			s.hub.set(s.versions.streams[name].Config.HubDeviceArn)
 		}
 	}
 }
@@ -69,7 +69,7 @@ func (s *Syncer) save() {
 	if !s.disk.unsaved && !(s.disk.present && s.disk.dir.Missing(lastGoodFile)) {
 		return
 	}
-	doc, err := s.desired.document(s.o.Now())
+	doc, err := s.versions.document(s.o.Now())
 	if err == nil {
 		err = s.disk.dir.Write(lastGoodFile, doc)
 	}

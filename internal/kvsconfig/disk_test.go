@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
@@ -31,12 +31,12 @@ type noApplier struct{ Applier }
 
 // notingApplier keeps what it was asked last.
 type notingApplier struct {
-	applied []edgeconfig.StreamConfig
+	applied desired.Set
 	removed []string
 }
 
-func (a *notingApplier) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []Outcome {
-	a.applied = desired
+func (a *notingApplier) Apply(_ context.Context, wanted desired.Set) []desired.Outcome {
+	a.applied = wanted
 	return nil
 }
 
@@ -48,15 +48,12 @@ func (a *notingApplier) Remove(_ context.Context, stream string) error {
 func TestADeletionInterruptedByAPowerCutIsFinishedAtTheNextStart(t *testing.T) {
 	t.Parallel()
 	dir, applier := testDir(t), new(notingApplier)
-	o := Options{
-		ThingName: "hub-1", KVS: noControlPlane{}, Applier: applier, Dir: dir,
-		Check: func(edgeconfig.EdgeConfig) error { return nil },
-	}
+	o := Options{ThingName: "hub-1", KVS: noControlPlane{}, Applier: applier, Dir: dir}
 	before, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before.mergeUpdate(version("cam", 0), nil, "")
+	before.mergeUpdate(whole("cam", 0), nil, "")
 	before.mergeDelete(version("cam", 1), nil)
 	before.save()
 

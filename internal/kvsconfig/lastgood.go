@@ -1,11 +1,14 @@
 package kvsconfig
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 )
@@ -25,6 +28,8 @@ type lastGoodStream struct {
 	StreamARN   string    `json:"StreamARN,omitempty"`
 	LastUpdated time.Time `json:"LastUpdated"`
 	Removing    bool      `json:"Removing,omitempty"`
+	// Origin is where it came from; empty, as earlier versions left it: from the control plane.
+	Origin desired.Origin `json:"Origin,omitempty"`
 	// Listed and ByAbsence are of earlier versions, which removed the media of a stream that the control plane no longer
 	// listed. They are not written any more, so that those that come back after us do not.
 	Listed     bool            `json:"Listed,omitempty"`
@@ -42,7 +47,7 @@ type goneStream struct {
 // persistent session (at most 7 days).
 const forgetAfter = 14 * 24 * time.Hour
 
-func (d *desired) document(now time.Time) (lastGood, error) {
+func (d *versions) document(now time.Time) (lastGood, error) {
 	doc := lastGood{Version: lastGoodVersion, Gone: make(map[string]goneStream)}
 	for _, name := range sortedNames(d.streams) {
 		s, err := d.streams[name].document()
@@ -62,6 +67,7 @@ func (d *desired) document(now time.Time) (lastGood, error) {
 func (e *entry) document() (s lastGoodStream, err error) {
 	s = lastGoodStream{
 		StreamName: e.StreamName, StreamARN: e.StreamARN, LastUpdated: e.LastUpdated, Removing: e.removing,
+		Origin: e.wanted.Origin,
 	}
 	if e.Config.HubDeviceArn != "" { // a deletion that came without a configuration has none
 		s.EdgeConfig, err = json.Marshal(e.Config)
@@ -71,8 +77,7 @@ func (e *entry) document() (s lastGoodStream, err error) {
 
 // restore fills d. Members that are not valid (any more) are left out and named; belongs says
 // whether a HubDeviceArn is this hub's.
-func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.EdgeConfig) error,
-	belongs func(string) bool) (leftOut []string) {
+func (d *versions) restore(doc lastGood, now time.Time, belongs func(string) bool) (leftOut []string) {
 	if doc.Version != lastGoodVersion {
 		return []string{"all: the file is of another version"}
 	}
@@ -81,7 +86,7 @@ func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.Edg
 			d.gone[s.StreamName] = tombstone{at: s.LastUpdated, byAbsence: true, noted: now}
 			continue
 		}
-		e, err := s.entry(check, belongs)
+		e, err := s.entry(belongs)
 		if err != nil {
 			leftOut = append(leftOut, err.Error())
 			continue
@@ -95,7 +100,7 @@ func (d *desired) restore(doc lastGood, now time.Time, check func(edgeconfig.Edg
 }
 
 // entry is what document was made of. The error names the stream.
-func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs func(string) bool) (*entry, error) {
+func (s lastGoodStream) entry(belongs func(string) bool) (*entry, error) {
 	if !kvslimit.IsStreamName(s.StreamName) {
 		return nil, errors.New("one without a name")
 	}
@@ -108,16 +113,15 @@ func (s lastGoodStream) entry(check func(edgeconfig.EdgeConfig) error, belongs f
 		}
 		return e, nil
 	}
-	config, err := edgeconfig.Parse(s.EdgeConfig)
-	if err == nil {
-		err = check(config)
+	var err error
+	if e.Config, err = edgeconfig.Parse(s.EdgeConfig); err == nil {
+		e.wanted, err = edgestream.Of(e.StreamConfig, cmp.Or(s.Origin, desired.KVS))
 	}
 	if err != nil && !s.Removing {
 		return nil, fmt.Errorf("%s: %w", s.StreamName, err)
 	}
-	if !belongs(config.HubDeviceArn) {
-		return nil, fmt.Errorf("%s: it is for %s", s.StreamName, config.HubDeviceArn)
+	if !belongs(e.Config.HubDeviceArn) {
+		return nil, fmt.Errorf("%s: it is for %s", s.StreamName, e.Config.HubDeviceArn)
 	}
-	e.Config = config
 	return e, nil
 }

@@ -7,6 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
@@ -45,14 +47,15 @@ func (s *Syncer) mergeMessages() (r round) {
 // mergeUpdate takes a configuration, or the reason why it cannot be read. listedAs is its status
 // in the control plane when it comes from there. It reports whether there is something to apply.
 func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs string) bool {
+	var wanted desired.Stream
 	if err == nil {
-		err = s.check(c)
+		wanted, err = s.translate(c, originOf(listedAs))
 	}
 	if err != nil {
 		s.refuse(err)
 		return false
 	}
-	switch s.desired.update(c, s.o.Now()) {
+	switch s.versions.update(c, wanted, s.o.Now()) {
 	case accepted:
 		s.disk.unsaved = true
 		s.learnHub(c.Config.HubDeviceArn)
@@ -76,10 +79,20 @@ func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs stri
 	return false
 }
 
-// check refuses what is not for this hub or cannot be followed. The error is a *edgeconfig.Refusal.
-func (s *Syncer) check(c edgeconfig.StreamConfig) error {
+// originOf is where a configuration comes from: one that is listed has a status there.
+func originOf(listedAs string) desired.Origin {
+	if listedAs == "" {
+		return desired.MQTT
+	}
+	return desired.KVS
+}
+
+// translate returns what a configuration wants, and refuses what is not for this hub or cannot be followed. The error
+// is a *edgeconfig.Refusal.
+func (s *Syncer) translate(c edgeconfig.StreamConfig, origin desired.Origin) (desired.Stream, error) {
 	text := ""
-	if err := s.o.Check(c.Config); err != nil {
+	wanted, err := edgestream.Of(c, origin)
+	if err != nil {
 		text = err.Error()
 	} else if !s.hub.is(c.Config.HubDeviceArn) {
 		hub := s.hub.get()
@@ -89,9 +102,9 @@ func (s *Syncer) check(c edgeconfig.StreamConfig) error {
 		text = fmt.Sprintf("HubDeviceArn is %s, but this hub is %s", c.Config.HubDeviceArn, hub)
 	}
 	if text == "" {
-		return nil
+		return wanted, nil
 	}
-	return &edgeconfig.Refusal{Stream: c.StreamName, ARN: c.StreamARN, LastUpdated: c.LastUpdated, Text: text}
+	return desired.Stream{}, &edgeconfig.Refusal{Stream: c.StreamName, ARN: c.StreamARN, LastUpdated: c.LastUpdated, Text: text}
 }
 
 func (s *Syncer) learnHub(arn string) {
@@ -110,11 +123,11 @@ func (s *Syncer) mergeHub(hub string) (r round) {
 	}
 	s.hub.set(hub)
 	s.o.Health.OK(scopeHub)
-	for _, name := range sortedNames(s.desired.streams) {
-		if e := s.desired.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
+	for _, name := range sortedNames(s.versions.streams) {
+		if e := s.versions.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
 			s.o.Health.Note(scopeHub, health.Degraded, health.UserFault(codeHub, nil,
 				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn), eventShown)
-			delete(s.desired.streams, name)
+			delete(s.versions.streams, name)
 			s.disk.unsaved, r.apply = true, true
 		}
 	}
@@ -140,7 +153,7 @@ func (s *Syncer) refuse(err error) {
 		s.o.Publish(answer)
 		return
 	}
-	v := s.desired.refuse(why.Stream, why.LastUpdated)
+	v := s.versions.refuse(why.Stream, why.LastUpdated)
 	if v == repeated && s.statuses.repeat(why.Stream, why.LastUpdated) {
 		return
 	}
@@ -168,7 +181,7 @@ func (s *Syncer) mergeDelete(c edgeconfig.StreamConfig, err error) bool {
 		s.refuse(err)
 		return false
 	}
-	switch s.desired.remove(c, s.o.Now()) {
+	switch s.versions.remove(c, s.o.Now()) {
 	case accepted:
 		s.disk.unsaved = true
 		s.o.Health.OK(health.ScopeMessage)
@@ -196,18 +209,18 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 		case deleting, DeletingAcknowledged, DeleteFailed:
 			r.remove = s.mergeDelete(c.StreamConfig, listedName(c)) || r.remove
 		default:
-			s.desired.relist(c.StreamName)
+			s.versions.relist(c.StreamName)
 			r.apply = s.mergeUpdate(c.StreamConfig, listedName(c), c.SyncStatus) || r.apply
 		}
 	}
-	r.remove = r.remove || len(s.desired.removals()) > 0
+	r.remove = r.remove || len(s.versions.removals()) > 0
 	s.disk.unsaved = true
 	s.o.Health.OK(health.ScopeMessage)
 	if !complete {
 		return r
 	}
 	r.known = true
-	missing := s.desired.absences(listed, l.began, s.o.Now())
+	missing := s.versions.absences(listed, l.began, s.o.Now())
 	r.unsure = missing.unsure
 	for _, name := range missing.left {
 		delete(s.statuses.last, name)
@@ -218,7 +231,7 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 			zap.String("stream", name))
 	}
 	r.apply = r.apply || len(missing.left) > 0
-	s.conditions.endRefusals(l.began, func(stream string) bool { return !listed[stream] && s.desired.streams[stream] == nil })
+	s.conditions.endRefusals(l.began, func(stream string) bool { return !listed[stream] && s.versions.streams[stream] == nil })
 	return r
 }
 

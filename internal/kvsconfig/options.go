@@ -7,7 +7,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
@@ -30,6 +29,9 @@ type Options struct {
 	Dir statefile.Dir
 	// Applier makes configurations run. Required.
 	Applier Applier
+	// OutcomeChanged receives when Applier has other outcomes than before for the same set, as another source began or
+	// ceased to overrule it. Default never.
+	OutcomeChanged <-chan struct{}
 	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, a complete
 	// listing of the cloud, or, where the hub may not list, a message. It must not wait. Default none.
 	Applied func()
@@ -37,14 +39,9 @@ type Options struct {
 	Inbox Inbox
 	// Publish sends a status to the cloud, now or later. It must not wait. Default none.
 	Publish func(SyncStatus)
-	// Secrets is called with the ARNs of the secrets that the desired set refers to, whenever it may be another. Default none.
-	Secrets func(arns map[string]bool)
 	// Refreshed is called when the cloud asks for a listing: something was changed there. It must not
 	// wait. Default none.
 	Refreshed func()
-	// Check refuses configurations that this agent cannot follow; the error's text goes into
-	// FailedStatusDetails. Default: EdgeConfig.Validate.
-	Check func(edgeconfig.EdgeConfig) error
 	// Timing. Default DefaultTiming.
 	Timing Timing
 	// Log. Default none.
@@ -65,14 +62,8 @@ func (o Options) withDefaults() Options {
 	if o.Publish == nil {
 		o.Publish = func(SyncStatus) {}
 	}
-	if o.Secrets == nil {
-		o.Secrets = func(map[string]bool) {}
-	}
 	if o.Refreshed == nil {
 		o.Refreshed = func() {}
-	}
-	if o.Check == nil {
-		o.Check = func(c edgeconfig.EdgeConfig) error { return c.Validate() }
 	}
 	if o.Timing.ListEvery == 0 {
 		o.Timing = DefaultTiming()

@@ -3,22 +3,17 @@ package kvsconfig
 import (
 	"context"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
 
 // Applier makes the desired configurations run. Its methods are called from one goroutine.
 type Applier interface {
 	// Apply is given the whole desired set and does what is missing. What is not in the set stops;
-	// its media stays. It returns an Outcome for each member.
-	Apply(ctx context.Context, desired []edgeconfig.StreamConfig) []Outcome
+	// its media stays. It returns an outcome for each member, by name.
+	Apply(ctx context.Context, wanted desired.Set) []desired.Outcome
 	// Remove stops a stream's jobs and deletes its media. It may be called again for the same stream.
 	Remove(ctx context.Context, stream string) error
-}
-
-// Outcome of applying one stream's configuration.
-type Outcome struct {
-	StreamName string
-	Err        error // nil: its jobs run as configured
 }
 
 // ControlPlane lists what the cloud wants of a hub.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 )
@@ -17,15 +17,15 @@ type slowApplier struct {
 	applied chan int      // how many streams it has applied
 }
 
-func (a slowApplier) Apply(ctx context.Context, desired []edgeconfig.StreamConfig) []kvsconfig.Outcome {
-	if len(desired) > 0 {
+func (a slowApplier) Apply(ctx context.Context, wanted desired.Set) []desired.Outcome {
+	if len(wanted) > 0 {
 		select {
 		case <-a.proceed:
 		case <-ctx.Done():
 		}
 	}
-	outcomes := a.Applier.Apply(ctx, desired)
-	a.applied <- len(desired)
+	outcomes := a.Applier.Apply(ctx, wanted)
+	a.applied <- len(wanted)
 	return outcomes
 }
 

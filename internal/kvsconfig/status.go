@@ -73,12 +73,12 @@ const maxStrangers = 1000
 // forgetStrangers forgets the statuses and refusals of the streams that were not heard of for the longest time, when there
 // are too many without a configuration: messages may name any.
 func (s *Syncer) forgetStrangers(but string) {
-	if len(s.statuses.last) <= len(s.desired.streams)+maxStrangers {
+	if len(s.statuses.last) <= len(s.versions.streams)+maxStrangers {
 		return
 	}
 	var strangers []string
 	for name := range s.statuses.last {
-		if s.desired.streams[name] == nil && name != but {
+		if s.versions.streams[name] == nil && name != but {
 			strangers = append(strangers, name)
 		}
 	}

@@ -16,7 +16,7 @@ func TestStrangersAreForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.desired.streams["ours"] = &entry{}
+	s.versions.streams["ours"] = &entry{}
 	s.publishStatus(SyncStatus{StreamName: "ours", LastUpdated: time.Unix(0, 0)})
 	const names = 3 * maxStrangers
 	for i := range names {

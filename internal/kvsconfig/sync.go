@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -21,7 +22,7 @@ type Syncer struct {
 	settling   chan chan struct{} // see Settle
 
 	// For Run only.
-	desired  *desired
+	versions *versions
 	disk     disk
 	statuses statuses
 	failed   map[string]bool // streams whose last Apply or Remove failed
@@ -41,14 +42,14 @@ func New(o Options) (*Syncer, error) {
 	s := &Syncer{
 		o: o, hub: hub, lister: newLister(o, hub), conditions: newConditions(o.Health, o.Log),
 		settling: make(chan chan struct{}),
-		desired:  newDesired(), disk: disk{dir: o.Dir}, statuses: newStatuses(o.Publish), failed: make(map[string]bool),
+		versions: newVersions(), disk: disk{dir: o.Dir}, statuses: newStatuses(o.Publish), failed: make(map[string]bool),
 	}
 	s.loadLastGood()
 	return s, nil
 }
 
-// Secrets are the ARNs of the secrets that the desired set refers to. It is for before Run.
-func (s *Syncer) Secrets() map[string]bool { return s.desired.secrets() }
+// Wanted is the desired set as the disk kept it. It is for before Run.
+func (s *Syncer) Wanted() desired.Set { return s.versions.wanted() }
 
 // RequestListing asks for a listing soon; requests in quick succession are one.
 func (s *Syncer) RequestListing() { s.lister.wanted.Set() }
@@ -98,6 +99,8 @@ func (s *Syncer) Run(ctx context.Context) {
 			r = s.mergeHub(hub)
 		case l := <-s.lister.results:
 			r = s.mergeListing(l)
+		case <-s.o.OutcomeChanged:
+			r = round{apply: true}
 		case <-later.again.C:
 			r = round{apply: true, remove: true}
 		case <-later.confirm.C:

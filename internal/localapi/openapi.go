@@ -62,6 +62,15 @@ func (s schemas) operation(route Route) object {
 		"operationId": operationID(route), "summary": plainText(route.Doc), "responses": responses,
 		"x-right": route.Right.String(),
 	}
+	var parameters []object
+	for _, p := range route.Params {
+		parameters = append(parameters, object{
+			"name": p.Name, "in": "query", "required": p.Required, "description": plainText(p.Doc), "schema": object{"type": "string"},
+		})
+	}
+	if parameters != nil {
+		operation["parameters"] = parameters
+	}
 	if route.Body != nil {
 		kind := typeJSON
 		if _, text := route.Body.(string); text {
@@ -142,12 +151,29 @@ func (s schemas) members(t reflect.Type) object {
 	return object{"type": "object", "properties": properties, "required": required}
 }
 
-// Markdown is the table of routes of docs/api.md.
+// Markdown is the table of routes of docs/api.md, and that of their parameters.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| request | right | answer |\n|---|---|---|\n")
 	for _, route := range Routes() {
-		b.WriteString("| `" + route.Method + " " + route.Path + "` | " + route.Right.String() + " | " + route.Doc + " |\n")
+		names := ""
+		for _, p := range route.Params {
+			names += ", `" + p.Name + "`"
+		}
+		if names != "" {
+			names = "<br>" + strings.TrimPrefix(names, ", ")
+		}
+		b.WriteString("| `" + route.Method + " " + route.Path + "`" + names + " | " + route.Right.String() + " | " + route.Doc + " |\n")
+	}
+	b.WriteString("\n| parameter | meaning |\n|---|---|\n")
+	seen := make(map[string]bool)
+	for _, route := range Routes() {
+		for _, p := range route.Params {
+			if !seen[p.Doc] {
+				seen[p.Doc] = true
+				b.WriteString("| `" + p.Name + "` | " + p.Doc + " |\n")
+			}
+		}
 	}
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -16,9 +17,13 @@ import (
 // is not found then.
 type Agent struct {
 	Snapshot func() status.Snapshot
-	Settings func() []Setting
-	LogLevel LogLevel
-	Metrics  http.Handler
+	// Changes are those of late; nil: nobody follows them.
+	Changes *changes.Feed
+	// Configured lists the configured streams.
+	Configured func() []string
+	Settings   func() []Setting
+	LogLevel   LogLevel
+	Metrics    http.Handler
 	// ReadSecrets asks for the cameras' secrets to be read again, and does not wait for that.
 	ReadSecrets func()
 	// An error of these is a sentence for whoever asked.
@@ -82,7 +87,12 @@ const (
 	maxStreamName = 256
 )
 
-func (s *Server) getStatus(*request) (any, error) { return s.o.Agent.Snapshot(), nil }
+func (s *Server) getStatus(*request) (any, error) {
+	if s.o.Agent.Snapshot == nil {
+		return nil, errNotHere
+	}
+	return s.o.Agent.Snapshot(), nil
+}
 
 func (s *Server) getSettings(*request) (any, error) {
 	if s.o.Agent.Settings == nil {

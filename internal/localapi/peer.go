@@ -63,6 +63,12 @@ func rightOfUser(uid, own int) Right {
 // cannot keep the other out.
 const maxConnections = 64
 
+// Beyond that, so many at once are told, and each for so long; the others are closed.
+const (
+	maxRejected   = 16
+	rejectTimeout = time.Second
+)
+
 // busyAnswer is what a connection beyond the bound gets. Source: RFC 9112.
 var busyAnswer = strings.ReplaceAll(`HTTP/1.1 503 Service Unavailable
 Content-Type: text/plain; charset=utf-8
@@ -78,8 +84,12 @@ type limited struct {
 	net.Listener
 	most int
 
-	mu   sync.Mutex
-	open map[Right]int // guarded by mu
+	rejecting sync.WaitGroup // connections that are told
+
+	mu       sync.Mutex
+	open     map[Right]int // guarded by mu
+	rejected int           // being told; guarded by mu
+	closed   bool          // guarded by mu
 }
 
 func newLimited(l net.Listener) *limited {
@@ -97,10 +107,38 @@ func (l *limited) Accept() (net.Conn, error) {
 		if l.take(right) {
 			return &peerConn{Conn: conn, right: right, freed: func() { l.free(right) }}, nil
 		}
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // it fits the buffer of a new connection
-		_, _ = conn.Write([]byte(busyAnswer))
-		_ = conn.Close()
+		l.reject(conn)
 	}
+}
+
+// reject answers that there are too many connections. It does not wait for that.
+func (l *limited) reject(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.rejected >= maxRejected {
+		_ = conn.Close()
+		return
+	}
+	l.rejected++
+	l.rejecting.Go(func() {
+		_ = conn.SetDeadline(time.Now().Add(rejectTimeout))
+		_, _ = conn.Write([]byte(busyAnswer))
+		_, _ = conn.Read(make([]byte, 4096)) // a request that is not read would cut off the answer
+		_ = conn.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.rejected--
+	})
+}
+
+// Close implements net.Listener.
+func (l *limited) Close() error {
+	err := l.Listener.Close()
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.rejecting.Wait()
+	return err
 }
 
 func (l *limited) take(right Right) bool {

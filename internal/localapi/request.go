@@ -13,7 +13,8 @@ import (
 // request is a request that its peer may make, with the whole of its body.
 type request struct {
 	*http.Request
-	w    http.ResponseWriter
+	query
+	w    *timedWriter
 	body []byte
 }
 
@@ -62,6 +63,10 @@ const (
 	codeTooSlow  = "too-slow"
 	codeBusy     = "busy"
 	codeInternal = "internal"
+
+	codeParameter = "parameter"
+	codeStream    = "unknown-stream"
+	codeSegment   = "unknown-segment"
 )
 
 var errNotHere = &Error{http.StatusNotFound, codeNotHere, "this agent has nothing of that kind"}

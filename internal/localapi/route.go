@@ -3,6 +3,7 @@ package localapi
 import (
 	"net/http"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/changes"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -16,6 +17,16 @@ const (
 	pathDeleteStream = "/v1/delete-stream"
 	pathUpload       = "/v1/upload"
 	pathMetrics      = "/metrics"
+	pathStreams      = "/v1/streams"
+	pathSegments     = "/v1/segments"
+	pathSegment      = "/v1/segment"
+	pathGaps         = "/v1/gaps"
+	pathFragments    = "/v1/fragments"
+	pathMedia        = "/v1/media"
+	pathVerification = "/v1/verification"
+	pathChanges      = "/v1/changes"
+	pathForecasts    = "/v1/forecasts"
+	pathConditions   = "/v1/conditions"
 )
 
 // Right is what a peer needs for a request. Each right includes those before it.
@@ -43,7 +54,10 @@ type Route struct {
 	Path   string
 	Right  Right
 	// Doc is one sentence for docs/api.md and the OpenAPI file.
-	Doc string
+	Doc    string
+	Params []Param
+	// Most is how many of these requests are served at once, for each right; 0: as many as there are connections.
+	Most int
 	// Body is a value of what the body of the request holds: a string for text, else what JSON is read into. nil: no body.
 	Body any
 	// Answer is a value of what the answer holds, in Type: a string for text, else JSON. nil: the answer is empty.
@@ -61,6 +75,24 @@ const (
 	typeNDJSON = "application/x-ndjson"
 )
 
+// How many requests are served at once that read much of the disk.
+const (
+	scans     = 8
+	readers   = 16
+	verifiers = 2
+	followers = 32 // of changes, which read nothing
+)
+
+// ofStore serves what is read of recordings.
+func ofStore(serve func(*Server, *request) (any, error)) func(*Server, *request) (any, error) {
+	return func(s *Server, r *request) (any, error) {
+		if s.o.Store == nil {
+			return nil, errNotHere
+		}
+		return serve(s, r)
+	}
+}
+
 // Routes is the local API. A handler returns what is answered as JSON, or writes the answer itself and returns nil.
 func Routes() []Route {
 	return []Route{
@@ -74,6 +106,33 @@ func Routes() []Route {
 			Doc: "Changes what is logged until the agent ends. It changes nothing that the agent does, so readers may."},
 		{Method: http.MethodGet, Path: pathMetrics, Answer: "", Type: "text/plain; version=0.0.4", serve: (*Server).getMetrics,
 			Doc: "[Prometheus text](metrics.md)."},
+		{Method: http.MethodGet, Path: pathConditions, Answer: []Condition{}, serve: (*Server).getConditions,
+			Doc: "What is wrong now, of the agent and of all streams, with its codes and with what helps."},
+		{Method: http.MethodGet, Path: pathForecasts, Answer: []Forecast{}, serve: (*Server).getForecasts,
+			Doc: "For how long the space does: the disk first, then each stream."},
+		{Method: http.MethodGet, Path: pathStreams, Answer: []RecordedStream{}, serve: ofStore((*Server).getStreams),
+			Doc: "The streams that have recordings, with their sums."},
+		{Method: http.MethodGet, Path: pathSegments, Answer: SegmentPage{}, serve: ofStore((*Server).getSegments), Most: scans,
+			Params: []Param{paramStream, paramFrom, paramTo, paramLimit, paramAfter, paramRead},
+			Doc:    "The recordings of a stream in a time range, oldest first, with their upload state and gaps."},
+		{Method: http.MethodGet, Path: pathGaps, Answer: GapPage{}, serve: ofStore((*Server).getGaps), Most: scans,
+			Params: []Param{paramStream, paramFrom, paramTo, paramLimit, paramAfter, paramRead},
+			Doc:    "When nothing was recorded in a time range, and why. A page is of so many segments."},
+		{Method: http.MethodGet, Path: pathFragments, Answer: FragmentPage{}, serve: ofStore((*Server).getFragments), Most: scans,
+			Params: []Param{paramStream, paramFrom, paramTo, paramLimit, paramAfter},
+			Doc:    "The fragments of a time range, oldest first: when they were recorded, where they are, and whether they are uploaded."},
+		{Method: http.MethodGet, Path: pathSegment, Type: typeMatroska, serve: ofStore((*Server).getSegment), Most: readers,
+			Params: []Param{paramStream, paramSegment},
+			Doc:    "The file of a segment, whole or a range of it (`Range`, `If-Range`, `ETag`)."},
+		{Method: http.MethodGet, Path: pathMedia, Type: typeMatroska, serve: ofStore((*Server).getMedia), Most: readers,
+			Params: []Param{paramStream, paramFrom, paramTo},
+			Doc:    "The media of a time range as one Matroska file, cut at fragments and sent as fast as it is read."},
+		{Method: http.MethodGet, Path: pathVerification, Answer: Verification{}, Type: typeNDJSON, serve: ofStore((*Server).getVerification),
+			Most: verifiers, Params: []Param{paramAnyStream, paramFrom, paramTo},
+			Doc: "Reads every byte of recordings: a line for each segment with what is damaged."},
+		{Method: http.MethodGet, Path: pathChanges, Answer: changes.Change{}, Type: typeEvents, serve: (*Server).getChanges, Most: followers,
+			Params: []Param{paramAnyStream},
+			Doc:    "[What changes](#changes), as server-sent events, until the follower leaves."},
 		{Method: http.MethodPost, Path: pathReadSecrets, Right: Operate, serve: (*Server).readSecrets,
 			Doc: "Reads the cameras' secrets again at once. The answer does not wait for that."},
 		{Method: http.MethodPost, Path: pathReload, Right: Operate, Answer: Reloaded{}, serve: (*Server).reload,

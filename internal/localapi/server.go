@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 const (
@@ -38,7 +39,10 @@ const (
 type Options struct {
 	// Socket is the path of the unix socket.
 	Socket string
-	Agent  Agent
+	// Agent is what the agent has and does beside recordings. Where none runs it is empty.
+	Agent Agent
+	// Store has the recordings. nil: there are none to serve.
+	Store *segment.Store
 	// Component reports of the local API.
 	Component *health.Component
 	Log       *zap.Logger
@@ -49,11 +53,21 @@ type Server struct {
 	o        Options
 	listener *socket
 	http     *http.Server
+	now      func() time.Time
 	stall    time.Duration // see stallTimeout
 
+	eventStall, heartbeat time.Duration // see the constants
+
 	mu      sync.Mutex
-	closed  bool           // no further request is served; guarded by mu
-	serving sync.WaitGroup // requests; added to with mu held
+	closed  bool            // no further request is served; guarded by mu
+	serving sync.WaitGroup  // requests; added to with mu held
+	running map[running]int // requests of routes that bound them; guarded by mu
+}
+
+// running is what the requests of a route are counted by.
+type running struct {
+	path  string
+	right Right
 }
 
 // NewServer binds the socket. A socket file left by an agent that died is replaced; one that
@@ -75,7 +89,7 @@ func NewServer(o Options) (*Server, error) {
 
 // newServer is a server that does not listen yet.
 func newServer(o Options) *Server {
-	s := &Server{o: o, stall: stallTimeout}
+	s := &Server{o: o, now: time.Now, stall: stallTimeout, running: make(map[running]int), eventStall: eventStall, heartbeat: heartbeatEvery}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,
@@ -129,20 +143,55 @@ func (s *Server) answer(route Route, w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.serving.Done()
-	body, _ := r.Context().Value(bodyKey{}).([]byte)
-	request := &request{Request: r, w: &timedWriter{w, http.NewResponseController(w), s.stall}, body: body}
-	if right, _ := r.Context().Value(rightKey{}).(Right); right < route.Right {
-		writeError(request.w, &Error{http.StatusForbidden, codeRights, fmt.Sprintf("%s %s is for root and the agent's own user: run it with sudo",
-			route.Method, route.Path)})
-		return
-	}
-	answer, err := route.serve(s, request)
+	timed := &timedWriter{w, http.NewResponseController(w), s.stall}
+	answer, err := s.checked(route, timed, r)
 	switch {
 	case err != nil:
-		writeError(request.w, err)
+		writeError(timed, err)
 	case answer != nil:
-		s.writeJSON(request.w, answer)
+		s.writeJSON(timed, answer)
 	}
+}
+
+// checked serves a request whose right and parameters are as the route wants them.
+func (s *Server) checked(route Route, w *timedWriter, r *http.Request) (answer any, err error) {
+	right, _ := r.Context().Value(rightKey{}).(Right)
+	if right < route.Right {
+		return nil, &Error{http.StatusForbidden, codeRights, fmt.Sprintf("%s %s is for root and the agent's own user: run it with sudo",
+			route.Method, route.Path)}
+	}
+	q, err := parseQuery(route, r)
+	if err != nil {
+		return nil, err
+	}
+	if route.Most > 0 {
+		one := running{route.Path, right}
+		if !s.enter(one, route.Most) {
+			w.Header().Set("Retry-After", "5")
+			return nil, &Error{http.StatusServiceUnavailable, codeBusy,
+				fmt.Sprintf("%d requests of %s are being served: try again when one has ended", route.Most, route.Path)}
+		}
+		defer s.leave(one)
+	}
+	body, _ := r.Context().Value(bodyKey{}).([]byte)
+	return route.serve(s, &request{Request: r, query: q, w: w, body: body})
+}
+
+// enter counts a request; it is false when there are as many as there may be.
+func (s *Server) enter(one running, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[one] >= most {
+		return false
+	}
+	s.running[one]++
+	return true
+}
+
+func (s *Server) leave(one running) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running[one]--
 }
 
 // Run serves until ctx ends, then removes the socket. A socket that somebody removes meanwhile is made again.

@@ -349,8 +349,8 @@ func TestACopyDoesNotVouchForWhatIsDamaged(t *testing.T) {
 	list := w.Fragments()
 	m.data[list[1].Offset+70] ^= 1
 	for name, tc := range map[string]struct {
-		data     []byte
-		unsummed int
+		data    []byte
+		damaged int // the copy says that it is
 	}{"a damaged one": {m.data, 1}, "of an earlier version": {golden(t, "finished"), 0}} {
 		r, err := Open(sliceReader(tc.data), int64(len(tc.data)))
 		if err != nil {
@@ -369,7 +369,7 @@ func TestACopyDoesNotVouchForWhatIsDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		v, err := verified(out.data)
-		if err != nil || len(v.Fragments) != 3 || v.Unsummed != tc.unsummed || len(v.Damaged) > 0 {
+		if err != nil || len(v.Fragments) != 3 || v.Unsummed > 0 || len(v.Damaged) != tc.damaged {
 			t.Errorf("%s: %+v %v", name, v, err)
 		}
 		if diff := cmp.Diff(c.Fragments(), v.Fragments); diff != "" {

@@ -7,8 +7,9 @@ import (
 )
 
 // CopyFragment appends a completed fragment of another file with the same tracks: its blocks stay
-// as they are, its time becomes start since Header.Start. A fragment that is open is ended. It gets a
-// checksum, unless the one in the other file says that it is damaged.
+// as they are, its time becomes start since Header.Start. A fragment that is open is ended. Its checksum follows from the one
+// in the other file without reading it, so that a copy of what is damaged shows that, and that a stream has it as well; a
+// fragment without one gets one where the file can be written at.
 func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration) error {
 	if err := w.endOpen(); err != nil {
 		return err
@@ -19,11 +20,17 @@ func (w *Writer) CopyFragment(from io.ReaderAt, f Fragment, start time.Duration)
 	}
 	copied := f
 	copied.Offset, copied.Start, copied.Last = w.size+sumSize, start, start+f.Last-f.Start
-	before, after := summing{headSum(f)}, summing{headSum(copied)}
-	if w.err = w.copyBlocks(io.TeeReader(fragmentBlocks(from, f), io.MultiWriter(&before, &after)), copied); w.err != nil {
+	head := appendSumRoom(nil)
+	after := summing{headSum(copied)}
+	var sums io.Writer = &after
+	if state == sumStated {
+		putSum(head, sumMark, stated^shiftedSum(headSum(f)^headSum(copied), f.Size-ClusterHeadSize))
+		sums = io.Discard
+	}
+	if w.err = w.copyBlocks(head, io.TeeReader(fragmentBlocks(from, f), sums), copied); w.err != nil {
 		return w.err
 	}
-	if state != sumStated || stated == before.sum {
+	if state != sumStated {
 		w.err = w.complete(copied, after.sum)
 	}
 	w.fragments = append(w.fragments, copied)
@@ -42,9 +49,9 @@ func headSum(f Fragment) uint32 {
 	return addSum(0, head[clusterPrefixSize:])
 }
 
-// copyBlocks writes a whole fragment whose checksum is not known yet.
-func (w *Writer) copyBlocks(blocks io.Reader, f Fragment) error {
-	head := append(appendSumRoom(nil), make([]byte, ClusterHeadSize)...)
+// copyBlocks writes a whole fragment behind the room for its checksum.
+func (w *Writer) copyBlocks(sumRoom []byte, blocks io.Reader, f Fragment) error {
+	head := append(sumRoom, make([]byte, ClusterHeadSize)...)
 	PutClusterHead(head[sumSize:], f.Size, f.Start.Milliseconds())
 	n, err := w.file.Write(head)
 	w.size += int64(n)

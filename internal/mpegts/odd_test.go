@@ -162,6 +162,7 @@ func TestOddStreams(t *testing.T) {
 			return out
 		}
 	}
+	text := []byte("some text")
 	within := 60 // a packet in the middle of a frame
 	for p := standard(nil)()[within*188:]; p[1] != 1; p = p[188:] {
 		within++
@@ -178,13 +179,13 @@ func TestOddStreams(t *testing.T) {
 		"wrong check sums":           {standard(func(m *muxer) { m.badCRC = true }), 40, 0, nil},
 		"null packets":               {each(func(_ int, p []byte) []byte { return slices.Concat(p, null) }), 40, 0, nil},
 		"each packet twice":          {each(func(_ int, p []byte) []byte { return slices.Concat(p, p) }), 40, 0, nil},
-		"garbage between":            {each(func(i int, p []byte) []byte { return slices.Concat(p, []byte("some text")[:9*boolToInt(i%10 == 9)]) }), 40, 0, nil},
+		"garbage between":            {each(func(i int, p []byte) []byte { return slices.Concat(p, text[:9*boolToInt(i%10 == 9)]) }), 40, 0, nil},
 		"garbage first":              {func() []byte { return slices.Concat(bytes.Repeat([]byte("no stream"), 99), standard(nil)()) }, 40, 0, nil},
 		"check sums behind (204)":    {each(func(_ int, p []byte) []byte { return slices.Concat(p, make([]byte, 16)) }), 40, 0, nil},
-		"a bit error said":           {each(func(i int, p []byte) []byte { p[1] |= 0x80 * byte(boolToInt(i == within)); return p }), 39, 1, nil},
+		"a bit error said":           {each(func(i int, p []byte) []byte { return said(p, i == within) }), 39, 1, nil},
 		"a packet missing":           {each(func(i int, p []byte) []byte { return p[188*boolToInt(i == within):] }), 39, 1, nil},
 		"no tables":                  {each(func(_ int, p []byte) []byte { return p[188*boolToInt(p[1]&0x1F != 1):] }), 40, 0, nil},
-		"scrambled":                  {each(func(_ int, p []byte) []byte { p[3] |= 0x80 * byte(boolToInt(p[1]&0x1F == 1)); return p }), 0, 0, scrambled},
+		"scrambled":                  {each(scramble), 0, 0, scrambled},
 		"slices in PES of their own": {slicesApart, 40, 0, nil},
 		"two frames a PES":           {twoInOne, 40, 0, nil},
 		"no times":                   {withoutTimes, 40, 0, nil},
@@ -223,6 +224,17 @@ func boolToInt(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// said has a packet say that there is an error in it.
+func said(p []byte, wrong bool) []byte {
+	p[1] |= 0x80 * byte(boolToInt(wrong))
+	return p
+}
+
+func scramble(_ int, p []byte) []byte {
+	p[3] |= 0x80 * byte(boolToInt(p[1]&0x1F == 1))
+	return p
 }
 
 func scrambled(t mpegts.Tracks) bool { return t.Scrambled }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds/iottest"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
@@ -269,18 +269,17 @@ func TestACheckNamesWhatIsWrongWithAStream(t *testing.T) {
 
 func TestDemandsOnTheDisk(t *testing.T) {
 	t.Parallel()
-	hours, megabytes, keep := 240, 10_000, false
-	named := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep}
-	limited := &edgeconfig.DeletionConfig{EdgeRetentionInHours: &hours, DeleteAfterUpload: &keep,
-		LocalSizeConfig: &edgeconfig.LocalSizeConfig{MaxLocalMediaSizeInMB: &megabytes}}
+	named := desired.Keep{MaxAge: 240 * time.Hour}
+	limited := desired.Keep{MaxAge: 240 * time.Hour, MaxBytes: 10_000e6}
+	usual := desired.Keep{MaxAge: 720 * time.Hour, DeleteAfterUpload: true}
 	d := diskNeedOf([]checkedStream{
-		{name: "default", bitrate: 8_000_000, share: 0.5},
-		{name: "limited", config: edgeconfig.EdgeConfig{DeletionConfig: limited}, bitrate: 8_000_000, share: 1},
+		{name: "default", wanted: desired.Stream{Keep: usual}, bitrate: 8_000_000, share: 0.5},
+		{name: "limited", wanted: desired.Stream{Keep: limited}, namesAge: true, bitrate: 8_000_000, share: 1},
 	})
 	if d.limits != 10_000_000_000 || d.perDay != 1.5*86_400e6 || d.keepDays != 0 {
 		t.Errorf("got %+v", d)
 	}
-	if d = diskNeedOf([]checkedStream{{name: "named", config: edgeconfig.EdgeConfig{DeletionConfig: named}}}); d.keepDays != 10 ||
+	if d = diskNeedOf([]checkedStream{{name: "named", wanted: desired.Stream{Keep: named}, namesAge: true}}); d.keepDays != 10 ||
 		d.keeper != "named" {
 		t.Errorf("got %+v", d)
 	}
@@ -293,7 +292,8 @@ func TestTheShareOfTheWeekThatAScheduleRecords(t *testing.T) {
 		"0 0 9 ? * MON *":                     1. / (7 * 24),
 		"0 0 * * * ? *":                       1,
 	} {
-		s := &edgeconfig.ScheduleConfig{ScheduleExpression: expression, DurationInSeconds: 3600}
+		s, err := desired.InWindows(expression, time.Hour)
+		must(t, err)
 		if got := shareOf(s, time.Date(2026, 11, 16, 8, 0, 0, 0, time.UTC)); got < want-0.001 || got > want+0.001 {
 			t.Errorf("%s: %.4f, want %.4f", expression, got, want)
 		}
@@ -338,12 +338,13 @@ func TestACheckForetellsWhatTheNextPassDeletes(t *testing.T) {
 	if f := look(dir, 90e9); !f.OK || !strings.Contains(f.Text, "The next pass deletes 6.0 MB, of which 3.0 MB are not uploaded.") {
 		t.Errorf("of old media it says %+v", f)
 	}
+	door := checkedStream{name: "door", invalid: true, bitrate: 8e6, share: 1}
 	// The disk lacks more than there is, so that nothing goes for it that is not uploaded: what is old goes.
-	if f := look(dir, 0, checkedStream{name: "door", bitrate: 8e6, share: 1}); f.OK || !strings.Contains(f.Text, "0.0 hours of what") ||
+	if f := look(dir, 0, door); f.OK || !strings.Contains(f.Text, "0.0 hours of what") ||
 		!strings.Contains(f.Text, "deletes 6.0 MB, of which 3.0 MB") {
 		t.Errorf("of a disk that is full it says %+v", f)
 	}
-	if f := look(filepath.Join(dir, "none"), 90e9, checkedStream{name: "door", bitrate: 8e6, share: 1}); !f.OK ||
+	if f := look(filepath.Join(dir, "none"), 90e9, door); !f.OK ||
 		strings.Contains(f.Text, "next pass") || !strings.Contains(f.Text, "86.4 GB a day") {
 		t.Errorf("of a hub that has not recorded yet it says %+v", f)
 	}

@@ -3,13 +3,15 @@ package preflight
 import (
 	"fmt"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 )
 
 // checkedStream is what a check learnt of a stream.
 type checkedStream struct {
 	name     string
-	config   edgeconfig.EdgeConfig
+	wanted   desired.Stream
+	invalid  bool    // its configuration, which the agent does not follow either
+	namesAge bool    // its configuration says how long media is kept
 	bitrate  int64   // 0: not known
 	share    float64 // of the time that it records
 	findings []Finding

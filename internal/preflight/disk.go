@@ -81,8 +81,8 @@ func (c *checker) previewDeletion(store retention.Store, streams []checkedStream
 	})
 	for _, s := range streams {
 		policy := orphans
-		if jobspec.Validate(s.config) == nil { // or the agent does not follow it either
-			policy = jobspec.PolicyOf(s.config)
+		if !s.invalid {
+			policy = retention.Policy(s.wanted.Keep)
 		}
 		keeper.SetPolicy(s.name, policy)
 		parts.Component(s.name, health.JobRecorder).Gauge(health.BitrateBPS).Set(int64(float64(s.bitrate) * s.share))
@@ -137,13 +137,12 @@ type diskNeed struct {
 func diskNeedOf(streams []checkedStream) diskNeed {
 	var need diskNeed
 	for _, s := range streams {
-		limit, _ := s.config.LocalLimit()
-		need.limits += limit
+		keep := s.wanted.Keep
+		need.limits += keep.MaxBytes
 		need.perDay += float64(s.bitrate) / 8 * (24 * time.Hour).Seconds() * s.share
 		// Only who names a time wants it: the default is just the longest there is.
-		named := s.config.DeletionConfig != nil && s.config.DeletionConfig.EdgeRetentionInHours != nil
-		if keep := s.config.Retention().Hours() / 24; named && limit == 0 && !s.config.DeleteAfterUpload() && keep > need.keepDays {
-			need.keepDays, need.keeper = keep, s.name
+		if days := keep.MaxAge.Hours() / 24; s.namesAge && keep.MaxBytes == 0 && !keep.DeleteAfterUpload && days > need.keepDays {
+			need.keepDays, need.keeper = days, s.name
 		}
 	}
 	return need

@@ -17,14 +17,13 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
-	"github.com/kvs-edge/kvs-edge-agent/internal/scheduler"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
@@ -67,11 +66,14 @@ func (c *checker) checkStreams(ctx context.Context, list []kvsconfig.ListedConfi
 }
 
 func (c *checker) checkStream(ctx context.Context, l kvsconfig.ListedConfig) checkedStream {
-	s := checkedStream{name: l.StreamName, config: l.Config, share: 1}
-	if err := jobspec.Validate(l.Config); err != nil {
+	wanted, err := edgestream.Of(l.StreamConfig, desired.KVS)
+	s := checkedStream{name: l.StreamName, wanted: wanted, invalid: err != nil, share: 1}
+	s.namesAge = l.Config.DeletionConfig != nil && l.Config.DeletionConfig.EdgeRetentionInHours != nil
+	if err != nil {
+		s.wanted.Media = edgestream.MediaOf(l.Config.RecorderConfig.MediaSourceConfig)
 		s.add("configuration", false, "%s", sentence(err))
 	} else {
-		s.share = shareOf(l.Config.RecorderConfig.ScheduleConfig, c.o.Now())
+		s.share = shareOf(wanted.Record, c.o.Now())
 		s.add("configuration", true, "Valid; it records %.0f %% of the week.", 100*s.share)
 	}
 	c.checkCamera(ctx, &s)
@@ -82,7 +84,7 @@ func (c *checker) checkStream(ctx context.Context, l kvsconfig.ListedConfig) che
 
 // checkCamera reads the secret and looks at the camera that it leads to.
 func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
-	arn := s.config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn
+	arn := s.wanted.Media.SecretARN
 	done := c.questions.begin("Secrets Manager, for the secret of stream " + s.name)
 	url, err := c.secrets.MediaURI(ctx, arn)
 	done()
@@ -96,7 +98,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 		return
 	}
 	s.add("secret", true, "%s holds the URL of the source.", arn)
-	file, source := s.config.RecorderConfig.MediaSourceConfig.MediaUriType == edgeconfig.File, "camera at"
+	file, source := s.wanted.Media.Kind == desired.Clip, "camera at"
 	if file {
 		source = "file"
 	}
@@ -205,14 +207,8 @@ func (c *checker) checkRetention(ctx context.Context, s *checkedStream) {
 }
 
 // shareOf is the part of the coming week in which a schedule has windows open.
-func shareOf(s *edgeconfig.ScheduleConfig, from time.Time) float64 {
-	if s == nil {
-		return 1
-	}
-	plan, err := jobspec.Windows(*s, scheduler.Always())
-	if err != nil {
-		return 1
-	}
+func shareOf(s desired.Schedule, from time.Time) float64 {
+	plan := s.Plan(0)
 	const week = 7 * 24 * time.Hour
 	end := from.Add(week)
 	var open time.Duration

@@ -3,6 +3,8 @@ package recorder
 import (
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
@@ -19,6 +21,7 @@ const (
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
 	codeAudioRate  = "audio-rate"
+	codeForeign    = "camera-source"
 	// codeAhead says that times were ahead of the hub's clock.
 	codeAhead    = "times-ahead"
 	codeInternal = supervise.Code
@@ -36,6 +39,7 @@ const (
 	scopeKeyframes health.Scope = "keyframes"
 	scopeAudio     health.Scope = "audio"
 	scopeAudioRate health.Scope = "audio-rate"
+	scopeForeign   health.Scope = "foreign"
 	scopeClock     health.Scope = "camera-clock"
 )
 
@@ -48,13 +52,28 @@ const (
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
 	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopePace, scopeKeyframes, scopeClock}
-	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate}, pictureScopes...)
+	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeForeign}, pictureScopes...)
 )
 
 const (
 	// jumpShown is how long a jump of the camera's timestamps is shown: it is over when it is noticed.
 	jumpShown = 10 * time.Minute
+	// foreignShown is how long packets of others are shown after the last of them.
+	foreignShown = time.Minute
 	// unsetShown is how long the correction is shown for what was recorded before the clock was set, or while it was
 	// ahead; it stays in the log and beside the recordings.
 	unsetShown = 24 * time.Hour
 )
+
+// foreign says that somebody else sends what looks like the camera's; see accessunit.Sink.
+func (s *segmenter) foreign(from string, stranger bool) {
+	fault := health.SystemFault(codeForeign, nil, "The camera sends the same stream from two places, of which one is left out: "+
+		"restart it, as it may not have ended an earlier session.")
+	if stranger {
+		fault = health.UserFault(codeForeign, nil, "Packets that look like the camera's come from %s, an address that the camera did not name, "+
+			"and are left out: find out who sends them; if it is the camera, add ?source=any to the end of the secret's MediaURI.", from)
+	}
+	if s.part.Note(scopeForeign, health.Info, fault, foreignShown) {
+		s.o.Log.Info("packets of another sender are left out", zap.String("code", codeForeign), zap.String("from", from))
+	}
+}

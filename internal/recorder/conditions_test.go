@@ -51,6 +51,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "timestamps", Limit: time.Minute, Reason: "a pace is measured over 10 s", Job: health.JobRecorder, Start: fed(fastTimes)},
 	{Code: "keyframe-interval", Job: health.JobRecorder, Start: fed(rareKeyframes)},
 	{Code: "audio", Job: health.JobRecorder, Start: fed(otherAudio)},
+	{Code: "camera-source", Job: health.JobRecorder, Start: fed(foreignPackets)},
 	{Code: "audio-rate", Job: health.JobRecorder, Start: fed(audioFlood)},
 	{Code: "camera-clock", Job: health.JobRecorder, Limit: timeline.DistrustPeriod + 2*timeline.CameraInterval,
 		Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
@@ -269,11 +270,12 @@ func fed(how trouble) func(*testing.T) conditiontest.Case {
 }
 
 var (
-	damagedVideo  = trouble{func(f *feed) { f.v.Damaged(1, errors.New("torn")) }, func(*feed) {}}
-	constantTimes = trouble{func(f *feed) { f.still = true; f.play(25) }, func(f *feed) { f.still = false }}
-	rareKeyframes = trouble{func(f *feed) { f.keyEvery = 0; f.play(260) }, func(f *feed) { f.keyEvery = 25 }}
-	otherAudio    = trouble{func(f *feed) { f.v.UnsupportedAudio([]string{"Opus"}) }, func(f *feed) { f.v.UnsupportedAudio(nil) }}
-	audioFlood    = trouble{
+	damagedVideo   = trouble{func(f *feed) { f.v.Damaged(1, errors.New("torn")) }, func(*feed) {}}
+	constantTimes  = trouble{func(f *feed) { f.still = true; f.play(25) }, func(f *feed) { f.still = false }}
+	rareKeyframes  = trouble{func(f *feed) { f.keyEvery = 0; f.play(260) }, func(f *feed) { f.keyEvery = 25 }}
+	otherAudio     = trouble{func(f *feed) { f.v.UnsupportedAudio([]string{"Opus"}) }, func(f *feed) { f.v.UnsupportedAudio(nil) }}
+	foreignPackets = trouble{func(f *feed) { f.v.Foreign(3, "192.0.2.9", true) }, func(*feed) {}}
+	audioFlood     = trouble{
 		func(f *feed) {
 			sound := accessunit.G711Track(true, 8000, 1)
 			f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, &sound)

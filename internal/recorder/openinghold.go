@@ -109,6 +109,11 @@ func (h *openingHold) Missed(frames int64) { h.do(func() { h.to.Missed(frames) }
 // UnsupportedAudio implements accessunit.Sink.
 func (h *openingHold) UnsupportedAudio(names []string) { h.do(func() { h.to.UnsupportedAudio(names) }) }
 
+// Foreign implements accessunit.Sink.
+func (h *openingHold) Foreign(packets int64, from string, stranger bool) {
+	h.do(func() { h.to.Foreign(packets, from, stranger) })
+}
+
 // CameraTime implements accessunit.Sink.
 func (h *openingHold) CameraTime(ntp time.Time, rtpTime uint32) {
 	h.do(func() { h.to.CameraTime(ntp, rtpTime) })

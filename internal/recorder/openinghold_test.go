@@ -27,6 +27,7 @@ func (s *noted) Begin(accessunit.Codec, int, [][]byte, *accessunit.AudioTrack) {
 func (s *noted) opened(video, audio timeline.Opening)                          { s.video, s.sound = video, audio }
 func (s *noted) Damaged(frames int64, _ error)                                 { s.note("damaged %d", frames) }
 func (s *noted) Missed(frames int64)                                           { s.note("missed %d", frames) }
+func (s *noted) Foreign(int64, string, bool)                                   { s.note("foreign") }
 func (s *noted) UnsupportedAudio([]string)                                     { s.note("left") }
 func (s *noted) CameraTime(time.Time, uint32)                                  { s.note("time") }
 func (s *noted) Malformed(error)                                               { s.note("malformed") }
@@ -63,11 +64,12 @@ func TestTheOpeningIsHeldBackInOrder(t *testing.T) {
 			h.Damaged(2, errors.New("torn"))
 			h.Missed(1)
 			h.Malformed(errors.New("noise"))
+			h.Foreign(1, "192.0.2.9", true)
 			if len(s.list) != 2 {
 				t.Fatalf("handed over at once: %q", s.list)
 			}
 			end(h)
-			want := []string{"left", "begin", "unit 0 a", "time", "audio 320", "unit 3600 b", "damaged 2", "missed 1", "malformed"}
+			want := []string{"left", "begin", "unit 0 a", "time", "audio 320", "unit 3600 b", "damaged 2", "missed 1", "malformed", "foreign"}
 			if len(s.list) < len(want) || !slices.Equal(s.list[:len(want)], want) {
 				t.Errorf("%q", s.list)
 			}

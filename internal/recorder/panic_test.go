@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -100,14 +101,14 @@ func (c trappedCodec) Kind(nal []byte) accessunit.NALKind {
 	return c.Codec.Kind(nal)
 }
 
-func (c trappedCodec) Packing(payload []byte) accessunit.Packing {
+func (c trappedCodec) Unpack(p []byte, take func(payload.Part)) error {
 	c.trap.step("packing")
-	return c.Codec.Packing(payload)
-}
-
-func (c trappedCodec) Fragment(payload []byte) (accessunit.Fragment, bool) {
-	c.trap.step("fragment")
-	return c.Codec.Fragment(payload)
+	return c.Codec.Unpack(p, func(part payload.Part) {
+		if !part.Whole() {
+			c.trap.step("fragment")
+		}
+		take(part)
+	})
 }
 
 func (c trappedCodec) NewParameterSets() accessunit.ParameterSets {

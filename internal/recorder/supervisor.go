@@ -186,6 +186,15 @@ func (v *supervisor) UnsupportedAudio(names []string) {
 	}
 }
 
+// Foreign implements accessunit.Sink.
+func (v *supervisor) Foreign(packets int64, from string, stranger bool) {
+	defer v.contain()
+	v.o.numbers.foreign.Add(packets)
+	if s := v.ready(); s != nil {
+		s.foreign(from, stranger)
+	}
+}
+
 // CameraTime implements accessunit.Sink.
 func (v *supervisor) CameraTime(ntp time.Time, rtpTime uint32) {
 	defer v.contain()

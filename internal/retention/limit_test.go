@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
@@ -42,7 +43,7 @@ func (vastDisk) DiskFree() (free, total uint64, err error) { return 1 << 40, 1 <
 
 const fillRate = 25 // frames a second
 
-func newFilling(t *testing.T, random *rand.Rand, limit int64, rate, gop int, onFull Strategy) *filling {
+func newFilling(t *testing.T, random *rand.Rand, limit int64, rate, gop int, onFull desired.OnFull) *filling {
 	t.Helper()
 	dir := memoryDir(t)
 	store, err := segment.Open(segment.Options{Dir: dir})
@@ -178,7 +179,7 @@ func (f *filling) check(n int) {
 func TestALimitIsNeverExceeded(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(24) {
-		for _, onFull := range []Strategy{DeleteOldest, DenyNew} {
+		for _, onFull := range []desired.OnFull{DeleteOldest, DenyNew} {
 			t.Run(fmt.Sprintf("%d/%d", seed, onFull), func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(seed, uint64(onFull)))

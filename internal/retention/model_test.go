@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -169,7 +170,7 @@ func (m *model) anyPolicy() Policy {
 	if m.random.IntN(4) > 0 { // few without, or the test is slow
 		p.MaxBytes = int64(20_000 + m.random.IntN(200_000))
 	}
-	p.OnFull = Strategy(m.random.IntN(2))
+	p.OnFull = desired.OnFull(m.random.IntN(2))
 	p.DeleteAfterUpload = m.random.IntN(3) == 0
 	return p
 }

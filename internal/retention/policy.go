@@ -5,33 +5,20 @@ package retention
 
 import (
 	"fmt"
-	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
-// Strategy is what happens when a stream reaches its size limit.
-// Source: KVS API, LocalSizeConfig, StrategyOnFullSize.
-type Strategy uint8
-
-// The strategies.
+// The strategies of a Policy.
 const (
-	DeleteOldest Strategy = iota // DELETE_OLDEST_MEDIA
-	DenyNew                      // DENY_NEW_MEDIA
+	DeleteOldest = desired.DeleteOldest
+	DenyNew      = desired.DenyNew
 )
 
 // Policy is what is kept of one stream.
-type Policy struct {
-	// MaxAge is how long media is kept, by the time of its last frame. 0: for ever.
-	MaxAge time.Duration
-	// MaxBytes is how much of the stream is kept. 0: no limit of its own.
-	MaxBytes int64
-	// OnFull says what happens at MaxBytes.
-	OnFull Strategy
-	// DeleteAfterUpload deletes a segment once all of it is persisted in the cloud.
-	DeleteAfterUpload bool
-}
+type Policy desired.Keep
 
 // SegmentsPerLimit is how many segments fit MaxBytes at the least. The recorder's segments are
 // limited to that share of it, and so much stays free, so that the one being written fits and

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
@@ -78,7 +79,7 @@ func newWorld(t *testing.T, random *rand.Rand) *world {
 		t: t, random: random, kind: freeingKind(random.IntN(int(freeingKinds))), readers: random.IntN(2) == 0, unsynced: random.IntN(2) == 0,
 		total: int64(400+random.IntN(2000)) * mb, files: make(map[string][]*file), heldSince: make(map[segment.Key]time.Duration),
 		lastAsked: make(map[segment.Key]time.Duration),
-		policy:    map[string]Policy{"door": {}, "yard": {}, "gate": {OnFull: Strategy(random.IntN(2))}},
+		policy:    map[string]Policy{"door": {}, "yard": {}, "gate": {OnFull: desired.OnFull(random.IntN(2))}},
 		now:       time.Hour, changed: -time.Hour,
 	}
 	w.need = w.total / int64(3+random.IntN(15))

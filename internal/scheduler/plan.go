@@ -17,6 +17,13 @@ type always struct{}
 
 func (always) At(time.Time, *time.Location) (bool, time.Time) { return true, time.Time{} }
 
+// Never is no window at all.
+func Never() Plan { return never{} }
+
+type never struct{}
+
+func (never) At(time.Time, *time.Location) (bool, time.Time) { return false, time.Time{} }
+
 // Hourly opens a window of length d in every hour of UTC, offset after its beginning.
 func Hourly(offset, d time.Duration) Plan {
 	offset %= time.Hour

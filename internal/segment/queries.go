@@ -26,14 +26,21 @@ func (s *Store) Streams() []string {
 // Segments lists a stream's segments that have media recorded in [from, to), oldest first; a zero time is
 // unbounded. O(log n) for each epoch, plus what it returns.
 func (s *Store) Segments(stream string, from, to time.Time) []Info {
+	return s.SegmentsFrom(Before(stream), from, to, math.MaxInt)
+}
+
+// SegmentsFrom is Segments from a key on, which need not exist, and most of them at most.
+func (s *Store) SegmentsFrom(first Key, from, to time.Time, most int) []Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.streams[stream]
+	st := s.streams[first.Stream]
 	if st == nil {
 		return nil
 	}
 	list := []Info{}
 	for r := range st.Catalog.Overlapping(from, to) {
+		r.From = min(r.To, max(r.From, st.Catalog.At(first.ID())))
+		r.To -= max(0, r.To-r.From-(most-len(list)))
 		list = slices.Grow(list, r.To-r.From)
 		for _, e := range st.Catalog.Entries[r.From:r.To] {
 			list = append(list, st.Info(e))

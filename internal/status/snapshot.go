@@ -91,6 +91,7 @@ type Recorder struct {
 	FramesRecorded int64     `json:"framesRecorded"`
 	FramesLost     int64     `json:"framesLost"`
 	AudioLost      int64     `json:"audioFramesLost,omitempty"`
+	ForeignPackets int64     `json:"foreignPackets,omitempty"`
 	Gaps           int64     `json:"gaps"`
 	Reconnects     int64     `json:"reconnects"`
 	// SecretRead is when the secret with the camera's URL was last read with success, also before a restart.

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"net/textproto"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
@@ -16,7 +18,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
-	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/likecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/script"
 )
 
 const cameraURL = "rtsp://camera.local/live"
@@ -42,7 +44,7 @@ func TestCameras(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
-			camera, err := likecam.Load(file)
+			camera, err := script.Load(file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +57,7 @@ func TestCameras(t *testing.T) {
 				what, want, _ := strings.Cut(line, ": ")
 				what, want = strings.TrimSuffix(strings.TrimSpace(what), ":"), strings.TrimSpace(want)
 				if got[what] != want && !(what == "video" && strings.HasPrefix(got[what], want+" sets=")) {
-					t.Errorf("%s%s: %q, want %q", camera.About, what, got[what], want)
+					t.Errorf("%s%s: %q, want %q", camera.About+": ", what, got[what], want)
 				}
 			}
 		})
@@ -63,10 +65,11 @@ func TestCameras(t *testing.T) {
 }
 
 // play opens a session with a camera as far as it goes, and returns what is made of it.
-func play(t *testing.T, camera *likecam.Camera) map[string]string {
+func play(t *testing.T, camera *script.File) map[string]string {
 	t.Helper()
 	got := make(map[string]string)
 	d := &answer.Dialogue{}
+	said := camera.Converse(1, time.Now())
 	count := make(map[string]int)
 	cseq := 0
 	ask := func(method, url, transport string) *base.Response {
@@ -74,13 +77,12 @@ func play(t *testing.T, camera *likecam.Camera) map[string]string {
 		count[method]++
 		sent := fmt.Sprintf("%s %s RTSP/1.0\r\nCSeq: %d\r\nTransport: %s\r\n\r\n", method, url, cseq, transport)
 		d.Sent([]byte(sent))
-		r := likecam.Request{Method: method, URL: url, CSeq: fmt.Sprint(cseq), Transport: transport}
-		response := firstResponse(t, d, camera.Answer(r))
+		response := firstResponse(t, d, said.Answer(request(method, url, cseq, transport), nil).Bytes)
 		if response == nil {
-			t.Fatalf("%s%s is not answered", camera.About, method)
+			t.Fatalf("%s%s is not answered", camera.About+": ", method)
 		}
 		if got := response.Header["CSeq"]; len(got) != 1 || got[0] != fmt.Sprint(cseq) {
-			t.Errorf("%s%s is answered with CSeq %v, want %d", camera.About, method, got, cseq)
+			t.Errorf("%s%s is answered with CSeq %v, want %d", camera.About+": ", method, got, cseq)
 		}
 		name := method
 		if count[method] > 1 {
@@ -112,6 +114,14 @@ func play(t *testing.T, camera *likecam.Camera) map[string]string {
 	}
 	ask("PLAY", d.Described().Base, "")
 	return got
+}
+
+// request is what a camera is asked.
+func request(method, url string, cseq int, transport string) script.Request {
+	header := textproto.MIMEHeader{}
+	header.Set("CSeq", fmt.Sprint(cseq))
+	header.Set("Transport", transport)
+	return script.Request{Method: method, URL: url, Header: header}
 }
 
 // firstResponse reads a stream as the agent does, and returns what a strict reader has of it.
@@ -179,13 +189,13 @@ func FuzzCameras(f *testing.F) {
 	}
 	methods := []string{"OPTIONS", "DESCRIBE", "SETUP", "PLAY"}
 	for _, file := range files {
-		camera, err := likecam.Load(file)
+		camera, err := script.Load(file)
 		if err != nil {
 			f.Fatal(err)
 		}
 		for i, method := range methods {
-			r := likecam.Request{Method: method, CSeq: "1", URL: cameraURL, Transport: "RTP/AVP/TCP;unicast;interleaved=0-1"}
-			f.Add(byte(i), camera.Answer(r))
+			r := request(method, cameraURL, 1, "RTP/AVP/TCP;unicast;interleaved=0-1")
+			f.Add(byte(i), camera.Converse(1, time.Now()).Answer(r, nil).Bytes)
 		}
 	}
 	f.Fuzz(func(t *testing.T, i byte, stream []byte) {

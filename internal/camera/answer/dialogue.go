@@ -22,6 +22,7 @@ type Dialogue struct {
 	pending   []request
 	answered  int // the number of the last request that was
 	described Described
+	setUp     SetUp
 }
 
 // request is one of ours.
@@ -72,6 +73,13 @@ func (d *Dialogue) Described() Described {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.described
+}
+
+// SetUp returns how the camera sends the track that was set up last.
+func (d *Dialogue) SetUp() SetUp {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.setUp
 }
 
 // Mend makes a message that a strict reader takes of one that a camera sent. nil: it has nothing to say.
@@ -159,6 +167,7 @@ func (d *Dialogue) mendResponse(h *head, to request, body []byte) []byte {
 	case to.method == "SETUP" && status == statusOK:
 		t := parseTransport(h.get("transport"))
 		t.answering(parseTransport(to.transport))
+		d.setUp = t.setUp()
 		w.header("Transport", t.String())
 	case to.method == "DESCRIBE" && status == statusOK:
 		if text, ok := d.describe(h, to, body); ok {

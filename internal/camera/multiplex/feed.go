@@ -56,8 +56,8 @@ type Options struct {
 	WrapCodec func(accessunit.Codec) accessunit.Codec
 }
 
-// Feed takes the RTP packets of a session, in order of their sequence numbers. It begins the session of its sink when it knows what the stream
-// has. One goroutine uses it at a time.
+// Feed takes the RTP packets of a session, in order of their sequence numbers. It begins the session of its sink when it
+// knows what the stream has. One goroutine uses it at a time.
 type Feed struct {
 	Options
 	to      accessunit.Sink
@@ -102,6 +102,9 @@ func (f *Feed) Push(p accessunit.Packet, now time.Time) error {
 	defer f.recoverPacket()
 	if !f.arrive(p, now) {
 		return nil
+	}
+	if len(p.Payload) == 0 {
+		return nil // another track has taken its number
 	}
 	if f.demuxer.Write(p.Payload) != nil {
 		return accessunit.ErrHuge
@@ -263,8 +266,8 @@ func (f *Feed) Time(rtpTime uint32) (timestamp uint32, ok bool) {
 	return rtpTime + f.ahead, f.aheadKnown
 }
 
-// AudioFrame implements mpegts.Handler. Audio comes when the multiplexer puts it in between the video: it counts as if it came with the video
-// of its time.
+// AudioFrame implements mpegts.Handler. Audio comes when the multiplexer puts it in between the video: it counts as if it came
+// with the video of its time.
 func (f *Feed) AudioFrame(data []byte, at int64) {
 	if !f.shown || f.NoAudio || f.begun && !f.plays {
 		return
@@ -319,6 +322,9 @@ func (f *Feed) Flush() {
 		f.units.Flush()
 	}
 }
+
+// Undefined returns nil: there is nothing in a stream that cannot be passed over.
+func (f *Feed) Undefined() error { return nil }
 
 // Contain does whatever else a session does. A panic there is reported as one that costs no frame.
 func (f *Feed) Contain(do func()) {

@@ -60,6 +60,7 @@ func (c *counted) Audio(_ []byte, rtpTime uint32, now time.Time) {
 }
 func (c *counted) UnsupportedAudio(names []string) { c.named = names }
 func (c *counted) CameraTime(time.Time, uint32)    {}
+func (c *counted) Foreign(int64, string, bool)     {}
 func (c *counted) Malformed(err error)             { c.t.Error(err) }
 func (c *counted) Panicked(frames int64, _ any) time.Time {
 	c.panics++
@@ -277,5 +278,6 @@ func (quiet) Missed(int64)                                                  {}
 func (quiet) Audio([]byte, uint32, time.Time)                               {}
 func (quiet) UnsupportedAudio([]string)                                     {}
 func (quiet) CameraTime(time.Time, uint32)                                  {}
+func (quiet) Foreign(int64, string, bool)                                   {}
 func (quiet) Malformed(error)                                               {}
 func (quiet) Panicked(int64, any) time.Time                                 { return time.Time{} }

@@ -15,8 +15,11 @@ type Choice struct {
 type Chosen struct {
 	Track
 	Format          // the first that can be played
-	Same   []Format // others of its codec in the same track
+	Others []Format // others in the same track that can be, too
 }
+
+// Formats are all that can be played.
+func (c Chosen) Formats() []Format { return append([]Format{c.Format}, c.Others...) }
 
 // video and audio are the codecs that can be played.
 var (
@@ -54,7 +57,7 @@ func (d Description) pick(kind, back string, codecs []string) (chosen *Chosen, o
 		for _, f := range t.Formats {
 			switch {
 			case slices.Contains(codecs, f.Codec) && (f.Codec != AAC || f.playable()):
-				return t.chosen(f), others
+				return t.chosen(f, codecs), others
 			case t.Kind == kind && !slices.Contains(others, f.Name()):
 				others = append(others, f.Name())
 			}
@@ -68,7 +71,7 @@ func (d Description) pickMultiplex() *Chosen {
 	for _, t := range d.Tracks {
 		for _, f := range t.Formats {
 			if f.Codec == MPEGTS {
-				return t.chosen(f)
+				return t.chosen(f, []string{MPEGTS})
 			}
 		}
 	}
@@ -84,12 +87,19 @@ func (f Format) playable() bool {
 	return ok && config.Channels <= maxChannels
 }
 
-func (t Track) chosen(first Format) *Chosen {
+func (t Track) chosen(first Format, codecs []string) *Chosen {
 	c := &Chosen{Track: t, Format: first}
 	for _, f := range t.Formats {
-		if f.Codec == first.Codec && f.PayloadType != first.PayloadType {
-			c.Same = append(c.Same, f)
+		video := f.Codec != AAC && slices.Contains(codecs, f.Codec) && t.Kind != "audio"
+		if (f.Codec == first.Codec || video) && f.PayloadType != first.PayloadType {
+			c.Others = append(c.Others, f)
 		}
 	}
 	return c
+}
+
+// SameStream reports whether packets of two formats can follow each other.
+func (f Format) SameStream(other Format) bool {
+	return f.Codec == other.Codec && f.Clock == other.Clock && f.Interleaving() == other.Interleaving() &&
+		slices.EqualFunc(f.ParameterSets(), other.ParameterSets(), slices.Equal[[]byte])
 }

@@ -82,6 +82,32 @@ func valid265(set []byte) bool {
 	}
 }
 
+// Interleaving is how NAL units may come in another order than that of decoding.
+type Interleaving struct {
+	Numbered bool // they have numbers
+	Depth    int  // so many may come before one that goes before them
+}
+
+// Interleaving returns what a format of H.264 or H.265 says of it (RFC 6184, section 8.1; RFC 7798, section 7.1).
+func (f Format) Interleaving() Interleaving {
+	const most = 255
+	n := func(name string) int {
+		n, _ := leadingNumber(f.Parameters[name])
+		return min(max(n, 0), most)
+	}
+	switch f.Codec {
+	case H264:
+		if n("packetization-mode") != 2 {
+			return Interleaving{}
+		}
+		return Interleaving{Numbered: true, Depth: n("sprop-interleaving-depth")}
+	case H265:
+		depth := n("sprop-depack-buf-nalus")
+		return Interleaving{Numbered: depth > 0 || n("sprop-max-don-diff") > 0, Depth: depth}
+	}
+	return Interleaving{}
+}
+
 // AACHeaders is how the units of a packet of AAC are announced, in bits (RFC 3640, section 3.2.1).
 type AACHeaders struct{ Size, Index, IndexDelta int }
 

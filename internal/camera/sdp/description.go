@@ -21,7 +21,8 @@ type Track struct {
 	Direction string // "sendonly", "recvonly", "sendrecv", "inactive", "" without
 	Secure    bool   // SRTP
 	KeyMgmt   string // of SRTP: base64 of a MIKEY message, "" without
-	Formats   []Format
+	Delivery
+	Formats []Format
 }
 
 // Format is how a track may be sent.
@@ -58,7 +59,7 @@ type mapping struct {
 func Parse(text []byte) Description {
 	var d Description
 	var current *section
-	direction, keyMgmt := "", ""
+	direction, keyMgmt, delivery := "", "", Delivery{}
 	finish := func() {
 		if current != nil && len(d.Tracks) < maxTracks {
 			d.Tracks = append(d.Tracks, current.finished())
@@ -72,11 +73,16 @@ func Parse(text []byte) Description {
 			finish()
 			current = newSection(value)
 			current.track.Direction, current.track.KeyMgmt = direction, keyMgmt
+			current.track.Delivery = delivery.from(value)
+		case key == "c" && current != nil:
+			current.track.Delivery.connect(value)
+		case key == "c":
+			delivery.connect(value)
 		case key != "a":
 		case current != nil:
 			current.attribute(value)
 		default:
-			d.attribute(value, &direction, &keyMgmt)
+			d.attribute(value, &direction, &keyMgmt, &delivery)
 		}
 	}
 	finish()
@@ -108,7 +114,7 @@ func splitAttribute(value string) (name, rest string) {
 }
 
 // attribute takes one of the whole session.
-func (d *Description) attribute(value string, direction, keyMgmt *string) {
+func (d *Description) attribute(value string, direction, keyMgmt *string, delivery *Delivery) {
 	switch name, rest := splitAttribute(value); name {
 	case "control":
 		if d.Control == "" || !strings.Contains(d.Control, "://") {
@@ -118,6 +124,8 @@ func (d *Description) attribute(value string, direction, keyMgmt *string) {
 		*direction = name
 	case "key-mgmt":
 		*keyMgmt = keyOf(rest)
+	case "source-filter":
+		delivery.filter(rest)
 	}
 }
 
@@ -170,6 +178,8 @@ func (s *section) attribute(value string) {
 		s.fmtps = append(s.fmtps, newMapping(rest))
 	case "key-mgmt":
 		s.track.KeyMgmt = keyOf(rest)
+	case "source-filter":
+		s.track.Delivery.filter(rest)
 	}
 }
 

@@ -29,7 +29,7 @@ func (c *Chosen) write(b *strings.Builder, kind, control string) {
 		profile = "RTP/SAVP"
 	}
 	fmt.Fprintf(b, "m=%s 0 %s %d", kind, profile, c.PayloadType)
-	for _, f := range c.Same {
+	for _, f := range c.Others {
 		fmt.Fprintf(b, " %d", f.PayloadType)
 	}
 	b.WriteString("\r\n")
@@ -37,7 +37,7 @@ func (c *Chosen) write(b *strings.Builder, kind, control string) {
 		fmt.Fprintf(b, "a=key-mgmt:mikey %s\r\n", c.KeyMgmt)
 	}
 	c.Format.write(b)
-	for _, f := range c.Same {
+	for _, f := range c.Others {
 		f.write(b)
 	}
 	if control != "" {

@@ -17,6 +17,8 @@ import (
 type Options struct {
 	Stream   string
 	From, To time.Time // [from, to); a zero time is unbounded
+	// Planned is called with the bytes of media that are to be written, before the first of them. Optional.
+	Planned func(total int64)
 	// Progress is called after each fragment with the bytes written and those to write. Optional.
 	Progress func(done, total int64)
 }
@@ -56,6 +58,9 @@ func Run(ctx context.Context, store *segment.Store, o Options, out mkv.File) (Re
 	_, e.disk, _ = store.Disk()
 	if err := e.plan(ctx); err != nil {
 		return Result{}, err
+	}
+	if o.Planned != nil {
+		o.Planned(e.total)
 	}
 	err := e.run(ctx)
 	return e.result, err

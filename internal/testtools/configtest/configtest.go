@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
@@ -58,19 +59,10 @@ func Listed(t *testing.T, stream string, updated float64, status string) kvsconf
 	}
 }
 
-// Names of the streams.
-func Names(configs []edgeconfig.StreamConfig) []string {
-	out := []string{}
-	for _, c := range configs {
-		out = append(out, c.StreamName)
-	}
-	return out
-}
-
 // Applier notes what is asked of it.
 type Applier struct {
-	Applied chan []edgeconfig.StreamConfig // each call of Apply
-	Removed chan string                    // each call of Remove
+	Applied chan desired.Set // each call of Apply
+	Removed chan string      // each call of Remove
 
 	mu         sync.Mutex
 	fail       map[string]error // answers of Apply by stream
@@ -79,18 +71,18 @@ type Applier struct {
 
 // NewApplier returns one that does all that it is asked.
 func NewApplier() *Applier {
-	return &Applier{Applied: make(chan []edgeconfig.StreamConfig, 100), Removed: make(chan string, 100), fail: make(map[string]error)}
+	return &Applier{Applied: make(chan desired.Set, 100), Removed: make(chan string, 100), fail: make(map[string]error)}
 }
 
 // Apply implements kvsconfig.Applier.
-func (a *Applier) Apply(_ context.Context, desired []edgeconfig.StreamConfig) []kvsconfig.Outcome {
+func (a *Applier) Apply(_ context.Context, wanted desired.Set) []desired.Outcome {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var out []kvsconfig.Outcome
-	for _, c := range desired {
-		out = append(out, kvsconfig.Outcome{StreamName: c.StreamName, Err: a.fail[c.StreamName]})
+	var out []desired.Outcome
+	for _, name := range wanted.Names() {
+		out = append(out, desired.Outcome{Stream: name, Err: a.fail[name]})
 	}
-	a.Applied <- slices.Clone(desired)
+	a.Applied <- wanted
 	return out
 }
 
@@ -117,18 +109,18 @@ func (a *Applier) AnswerRemove(err error) {
 }
 
 // Await waits for a call of Apply with just these streams.
-func (a *Applier) Await(t *testing.T, streams ...string) []edgeconfig.StreamConfig {
+func (a *Applier) Await(t *testing.T, streams ...string) desired.Set {
 	t.Helper()
 	timer := time.NewTimer(Patience)
 	defer timer.Stop()
 	var seen [][]string
 	for {
 		select {
-		case desired := <-a.Applied:
-			if slices.Equal(Names(desired), streams) {
-				return desired
+		case wanted := <-a.Applied:
+			if slices.Equal(wanted.Names(), streams) {
+				return wanted
 			}
-			seen = append(seen, Names(desired))
+			seen = append(seen, wanted.Names())
 		case <-timer.C:
 			t.Fatalf("Apply was not called with %v; calls: %v", streams, seen)
 		}
@@ -153,8 +145,8 @@ func (a *Applier) AwaitRemove(t *testing.T, stream string) {
 func (a *Applier) None(t *testing.T) {
 	t.Helper()
 	select {
-	case desired := <-a.Applied:
-		t.Errorf("Apply was called with %v", Names(desired))
+	case wanted := <-a.Applied:
+		t.Errorf("Apply was called with %v", wanted.Names())
 	default:
 	}
 }

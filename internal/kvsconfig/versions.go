@@ -5,13 +5,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
 
-// desired is what this hub is to do, merged from messages, listings and the disk. The newest
+// versions are what the cloud wants of this hub, merged from messages, listings and the disk. The newest
 // LastUpdated of a stream wins, whatever the order of arrival. It is pure: no files, no network,
 // no clock; one goroutine uses it.
-type desired struct {
+type versions struct {
 	streams map[string]*entry
 	// gone remembers deletions, so that an older message that comes late does not bring a stream back.
 	gone map[string]tombstone
@@ -21,7 +22,9 @@ type desired struct {
 
 // entry is one configured stream.
 type entry struct {
-	edgeconfig.StreamConfig
+	edgeconfig.StreamConfig // as it came, for the disk and for answers
+	// wanted is what it asks of the hub; zero for a deletion.
+	wanted desired.Stream
 	// removing: its jobs and media are to go; LastUpdated is then that of the deletion.
 	removing bool
 	// absent counts the complete listings in a row without it.
@@ -52,12 +55,12 @@ const absencesToLeave = 2
 // maxTombstones bounds gone and refused; the oldest go first.
 const maxTombstones = 1000
 
-func newDesired() *desired {
-	return &desired{streams: make(map[string]*entry), gone: make(map[string]tombstone), refused: make(map[string]time.Time)}
+func newVersions() *versions {
+	return &versions{streams: make(map[string]*entry), gone: make(map[string]tombstone), refused: make(map[string]time.Time)}
 }
 
 // known is the newest version of a stream that was seen, good or not.
-func (d *desired) known(stream string) (newest time.Time, ok bool) {
+func (d *versions) known(stream string) (newest time.Time, ok bool) {
 	if e := d.streams[stream]; e != nil {
 		newest, ok = e.LastUpdated, true
 	}
@@ -71,7 +74,7 @@ func (d *desired) known(stream string) (newest time.Time, ok bool) {
 }
 
 // compare places a version with what is known of its stream.
-func (d *desired) compare(stream string, at time.Time) freshness {
+func (d *versions) compare(stream string, at time.Time) freshness {
 	newest, ok := d.known(stream)
 	switch {
 	case !ok || edgeconfig.Newer(at, newest):
@@ -83,20 +86,20 @@ func (d *desired) compare(stream string, at time.Time) freshness {
 	}
 }
 
-// update takes a valid configuration.
-func (d *desired) update(c edgeconfig.StreamConfig, now time.Time) freshness {
+// update takes a valid configuration, and what it wants.
+func (d *versions) update(c edgeconfig.StreamConfig, wanted desired.Stream, now time.Time) freshness {
 	v := d.compare(c.StreamName, c.LastUpdated)
 	if v != accepted {
 		return v
 	}
-	d.streams[c.StreamName] = &entry{StreamConfig: c, changed: now}
+	d.streams[c.StreamName] = &entry{StreamConfig: c, wanted: wanted, changed: now}
 	delete(d.gone, c.StreamName)
 	delete(d.refused, c.StreamName)
 	return v
 }
 
 // refuse notes a version that cannot be followed; the one before it stays.
-func (d *desired) refuse(stream string, at time.Time) freshness {
+func (d *versions) refuse(stream string, at time.Time) freshness {
 	v := d.compare(stream, at)
 	if v == accepted && !at.IsZero() {
 		d.refused[stream] = at
@@ -106,7 +109,7 @@ func (d *desired) refuse(stream string, at time.Time) freshness {
 }
 
 // remove takes a deletion. That of an unknown stream is accepted too: there may be media of it.
-func (d *desired) remove(c edgeconfig.StreamConfig, now time.Time) freshness {
+func (d *versions) remove(c edgeconfig.StreamConfig, now time.Time) freshness {
 	e := d.streams[c.StreamName]
 	if e == nil {
 		// One that only left has its media still.
@@ -128,7 +131,7 @@ func (d *desired) remove(c edgeconfig.StreamConfig, now time.Time) freshness {
 }
 
 // removed notes that jobs and media of a stream are gone.
-func (d *desired) removed(stream string, now time.Time) {
+func (d *versions) removed(stream string, now time.Time) {
 	e := d.streams[stream]
 	if e == nil {
 		return
@@ -145,7 +148,7 @@ type absence struct {
 
 // absences compares with a complete listing that began at that time. A stream that is missing moved to another
 // hub, or the control plane has a fault: it leaves, and nothing of its media is deleted for that.
-func (d *desired) absences(listed map[string]bool, began, now time.Time) (a absence) {
+func (d *versions) absences(listed map[string]bool, began, now time.Time) (a absence) {
 	for _, name := range sortedNames(d.streams) {
 		e := d.streams[name]
 		switch {
@@ -166,47 +169,36 @@ func (d *desired) absences(listed map[string]bool, began, now time.Time) (a abse
 }
 
 // bury remembers a stream that is gone.
-func (d *desired) bury(stream string, t tombstone) {
+func (d *versions) bury(stream string, t tombstone) {
 	delete(d.refused, stream)
 	d.gone[stream] = t
 	trim(d.gone, func(t tombstone) time.Time { return t.noted })
 }
 
 // relist lets a listing bring back what only its own silence had removed.
-func (d *desired) relist(stream string) {
+func (d *versions) relist(stream string) {
 	if g, ok := d.gone[stream]; ok && g.byAbsence {
 		delete(d.gone, stream)
 	}
 }
 
-// configs is the desired set, by name.
-func (d *desired) configs() []edgeconfig.StreamConfig {
-	out := make([]edgeconfig.StreamConfig, 0, len(d.streams))
-	for _, name := range sortedNames(d.streams) {
-		if e := d.streams[name]; !e.removing {
-			out = append(out, e.StreamConfig)
+// wanted is the desired set.
+func (d *versions) wanted() desired.Set {
+	set := make(desired.Set, len(d.streams))
+	for name, e := range d.streams {
+		if !e.removing {
+			set[name] = e.wanted
 		}
 	}
-	return out
+	return set
 }
 
 // removals lists the streams that are to go, by name.
-func (d *desired) removals() []string {
+func (d *versions) removals() []string {
 	var out []string
 	for _, name := range sortedNames(d.streams) {
 		if d.streams[name].removing {
 			out = append(out, name)
-		}
-	}
-	return out
-}
-
-// secrets lists the secrets that the desired set refers to.
-func (d *desired) secrets() map[string]bool {
-	out := make(map[string]bool)
-	for _, e := range d.streams {
-		if arn := e.Config.RecorderConfig.MediaSourceConfig.MediaUriSecretArn; arn != "" && !e.removing {
-			out[arn] = true
 		}
 	}
 	return out

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
 
@@ -23,6 +25,15 @@ func version(stream string, n int) edgeconfig.StreamConfig {
 	return edgeconfig.StreamConfig{StreamName: stream, LastUpdated: at(n), Config: edgeconfig.EdgeConfig{HubDeviceArn: hubARN}}
 }
 
+// put is update with what the version wants.
+func (d *versions) put(c edgeconfig.StreamConfig, now time.Time) freshness {
+	wanted := desired.Stream{Name: c.StreamName, Version: desired.VersionOf(c.LastUpdated)}
+	if s, err := edgestream.Of(c, desired.KVS); err == nil {
+		wanted = s
+	}
+	return d.update(c, wanted, now)
+}
+
 // whole is a version with all that a configuration needs.
 func whole(stream string, n int) edgeconfig.StreamConfig {
 	c := version(stream, n)
@@ -31,14 +42,6 @@ func whole(stream string, n int) edgeconfig.StreamConfig {
 		MediaUriSecretArn: "arn:aws:secretsmanager:us-west-2:123456789012:secret:camera-1-a1B2c3", MediaUriType: edgeconfig.RTSP,
 	}
 	return c
-}
-
-func names(configs []edgeconfig.StreamConfig) []string {
-	out := []string{}
-	for _, c := range configs {
-		out = append(out, c.StreamName)
-	}
-	return out
 }
 
 func TestTheNewestVersionWinsInEveryOrderOfArrival(t *testing.T) {
@@ -56,23 +59,23 @@ func TestTheNewestVersionWinsInEveryOrderOfArrival(t *testing.T) {
 		}
 		steps = append(steps, steps...) // each twice
 		random.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
-		d := newDesired()
+		d := newVersions()
 		for _, s := range steps {
 			if s.remove {
 				if d.remove(version("cam", s.n), at(100)) == accepted {
 					d.removed("cam", at(100))
 				}
 			} else {
-				d.update(version("cam", s.n), at(100))
+				d.put(version("cam", s.n), at(100))
 			}
 		}
 		if last == 3 {
-			if got := d.configs(); len(got) != 0 {
-				t.Fatalf("%v: the stream is back with version %v", steps, got[0].LastUpdated)
+			if got := d.wanted(); len(got) != 0 {
+				t.Fatalf("%v: the stream is back with version %v", steps, got["cam"].Version.Time())
 			}
 			continue
 		}
-		if got := d.configs(); len(got) != 1 || !got[0].LastUpdated.Equal(at(last)) {
+		if got := d.wanted(); len(got) != 1 || !got["cam"].Version.Time().Equal(at(last)) {
 			t.Fatalf("%v: got %v, want version %d", steps, got, last)
 		}
 	}
@@ -80,18 +83,18 @@ func TestTheNewestVersionWinsInEveryOrderOfArrival(t *testing.T) {
 
 func TestEachVersionIsNewRepeatedOrStale(t *testing.T) {
 	t.Parallel()
-	d := newDesired()
+	d := newVersions()
 	for i, row := range []struct {
 		got, want freshness
 	}{
-		{d.update(version("cam", 10), at(0)), accepted},
-		{d.update(version("cam", 10), at(0)), repeated},
-		{d.update(version("cam", 9), at(0)), stale},
-		{d.update(version("cam", 11), at(0)), accepted}, // the same content, newer: jobs are to restart
+		{d.put(version("cam", 10), at(0)), accepted},
+		{d.put(version("cam", 10), at(0)), repeated},
+		{d.put(version("cam", 9), at(0)), stale},
+		{d.put(version("cam", 11), at(0)), accepted}, // the same content, newer: jobs are to restart
 		{d.refuse("cam", at(20)), accepted},
 		{d.refuse("cam", at(20)), repeated},
 		{d.refuse("cam", at(15)), stale},
-		{d.update(version("cam", 15), at(0)), stale}, // older than what was refused
+		{d.put(version("cam", 15), at(0)), stale}, // older than what was refused
 		{d.remove(version("cam", 5), at(0)), stale},
 		{d.remove(version("cam", 11), at(0)), accepted}, // the deletion of that very version
 	} {
@@ -103,7 +106,7 @@ func TestEachVersionIsNewRepeatedOrStale(t *testing.T) {
 	if v := d.remove(version("cam", 11), at(0)); v != repeated {
 		t.Errorf("the deletion again: got %d, want %d", v, repeated)
 	}
-	if v := d.update(version("cam", 11), at(0)); v != repeated {
+	if v := d.put(version("cam", 11), at(0)); v != repeated {
 		t.Errorf("the deleted version again: got %d, want %d", v, repeated)
 	}
 	if v := d.remove(version("never-seen", 1), at(0)); v != accepted || !slices.Equal(d.removals(), []string{"never-seen"}) {
@@ -114,8 +117,8 @@ func TestEachVersionIsNewRepeatedOrStale(t *testing.T) {
 // TestAbsenceNeverRemoves is for a stream that moved to another hub, and for a control plane with a fault.
 func TestAbsenceNeverRemoves(t *testing.T) {
 	t.Parallel()
-	d := newDesired()
-	d.update(version("cam", 2), at(10))
+	d := newVersions()
+	d.put(version("cam", 2), at(10))
 	if a := d.absences(nil, at(9), at(11)); a.unsure {
 		t.Error("a listing that began before the message counts")
 	}
@@ -133,14 +136,14 @@ func TestAbsenceNeverRemoves(t *testing.T) {
 	if a := d.absences(none, at(50), at(50)); !slices.Equal(a.left, []string{"cam"}) {
 		t.Fatalf("second absence: %+v, want that it leaves", a)
 	}
-	if left, going := names(d.configs()), d.removals(); len(left)+len(going) > 0 {
+	if left, going := d.wanted().Names(), d.removals(); len(left)+len(going) > 0 {
 		t.Errorf("still there: %v; to be removed with the media: %v", left, going)
 	}
-	if v := d.update(version("cam", 2), at(60)); v != repeated {
+	if v := d.put(version("cam", 2), at(60)); v != repeated {
 		t.Errorf("the message that comes twice brought it back: %d", v)
 	}
 	d.relist("cam")
-	if v := d.update(version("cam", 2), at(60)); v != accepted {
+	if v := d.put(version("cam", 2), at(60)); v != accepted {
 		t.Errorf("a listing that shows it again was not believed: %d", v)
 	}
 	d.absences(none, at(70), at(70))
@@ -162,8 +165,8 @@ func TestARemovalForAbsenceThatAVersionBeforeBeganDeletesNothing(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatal(err)
 	}
-	d := newDesired()
-	if out := d.restore(doc, at(0), func(edgeconfig.EdgeConfig) error { return nil }, func(string) bool { return true }); len(out) > 0 {
+	d := newVersions()
+	if out := d.restore(doc, at(0), func(string) bool { return true }); len(out) > 0 {
 		t.Fatal(out)
 	}
 	if got := d.removals(); !slices.Equal(got, []string{"deleted"}) {
@@ -176,11 +179,11 @@ func TestARemovalForAbsenceThatAVersionBeforeBeganDeletesNothing(t *testing.T) {
 
 func TestAListingThatBeganBeforeAChangeSaysNothingAboutIt(t *testing.T) {
 	t.Parallel()
-	d := newDesired()
-	d.update(version("cam", 1), at(0))
+	d := newVersions()
+	d.put(version("cam", 1), at(0))
 	d.absences(map[string]bool{"cam": true}, at(1), at(1))
 	d.absences(nil, at(2), at(2))
-	d.update(version("cam", 10), at(10))
+	d.put(version("cam", 10), at(10))
 	if a := d.absences(nil, at(9), at(11)); a.unsure || len(a.left) > 0 {
 		t.Errorf("%+v", a)
 	}
@@ -188,10 +191,10 @@ func TestAListingThatBeganBeforeAChangeSaysNothingAboutIt(t *testing.T) {
 
 func TestTheSetSurvivesTheDisk(t *testing.T) {
 	t.Parallel()
-	d := newDesired()
-	d.update(whole("kept", 1), at(0))
+	d := newVersions()
+	d.put(whole("kept", 1), at(0))
 	d.absences(map[string]bool{"kept": true}, at(1), at(1))
-	d.update(whole("going", 1), at(0))
+	d.put(whole("going", 1), at(0))
 	d.remove(version("going", 2), at(0))
 	d.remove(version("going-unknown", 2), at(0))
 	d.remove(version("gone", 3), at(0))
@@ -208,26 +211,25 @@ func TestTheSetSurvivesTheDisk(t *testing.T) {
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
-	other := newDesired()
+	other := newVersions()
 	ours := func(arn string) bool { return arn == hubARN }
-	check := func(c edgeconfig.EdgeConfig) error { return c.Validate() }
-	if leftOut := other.restore(back, at(4), check, ours); len(leftOut) > 0 {
+	if leftOut := other.restore(back, at(4), ours); len(leftOut) > 0 {
 		t.Fatalf("left out: %v", leftOut)
 	}
-	if diff := cmp.Diff(d.configs(), other.configs()); diff != "" {
+	if diff := cmp.Diff(d.wanted(), other.wanted(), cmp.Comparer(func(a, b desired.Stream) bool { return a == b })); diff != "" {
 		t.Errorf("configurations (-before +after):\n%s", diff)
 	}
 	if diff := cmp.Diff(d.removals(), other.removals()); diff != "" {
 		t.Errorf("removals (-before +after):\n%s", diff)
 	}
-	if v := other.update(version("gone", 3), at(5)); v != repeated {
+	if v := other.put(version("gone", 3), at(5)); v != repeated {
 		t.Errorf("the deletion is forgotten: freshness %d", v)
 	}
 
-	elsewhere := newDesired()
-	if leftOut := elsewhere.restore(back, at(4), check, func(string) bool { return false }); len(leftOut) != 2 ||
-		len(elsewhere.configs()) > 0 {
-		t.Errorf("on another hub: left out %v, kept %v", leftOut, names(elsewhere.configs()))
+	elsewhere := newVersions()
+	if leftOut := elsewhere.restore(back, at(4), func(string) bool { return false }); len(leftOut) != 2 ||
+		len(elsewhere.wanted()) > 0 {
+		t.Errorf("on another hub: left out %v, kept %v", leftOut, elsewhere.wanted().Names())
 	}
 	old, err := d.document(at(4).Add(forgetAfter))
 	if err != nil || len(old.Gone) != 0 {
@@ -237,7 +239,7 @@ func TestTheSetSurvivesTheDisk(t *testing.T) {
 
 func TestTheMemoryOfDeletionsIsBounded(t *testing.T) {
 	t.Parallel()
-	d := newDesired()
+	d := newVersions()
 	for i := range maxTombstones + 50 {
 		name := fmt.Sprintf("cam-%d", i)
 		d.remove(version(name, i), at(i))

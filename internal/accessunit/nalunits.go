@@ -1,0 +1,235 @@
+package accessunit
+
+import (
+	"bytes"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
+)
+
+// form is how NAL units stand in what ought to be one of them.
+type form struct {
+	valid      func(nal []byte) bool
+	startCodes bool   // the camera puts them before NAL units
+	lengths    bool   // or lengths
+	scratch    []byte // reused
+}
+
+// lengths4 reports whether a NAL unit is in truth some behind their lengths. Start codes are likelier.
+func (f *form) lengths4(nal []byte) bool {
+	if nal[0] != 0 || f.startCodes {
+		return false
+	}
+	yes, ambiguous := payload.Lengths(nal, f.valid)
+	if ambiguous && !f.lengths {
+		return false
+	}
+	f.lengths = f.lengths || yes
+	return yes
+}
+
+// takePart takes a part of a NAL unit.
+func (a *assembler) takePart(p payload.Part) {
+	switch {
+	case p.Start:
+		a.endNAL()
+		a.beginNAL(a.timestamp + p.Later)
+		a.nal.partial = true
+		a.buffer = append(a.buffer, p.Header[:a.codec.HeaderSize()]...)
+	case !a.nal.partial:
+		a.endByTime(a.timestamp)
+		a.corruptAt(a.timestamp, errFragment)
+		return
+	}
+	a.buffer = append(a.buffer, p.Data...)
+	switch {
+	case p.End:
+		a.closeNAL()
+	case p.Start:
+		a.look()
+	}
+}
+
+func (a *assembler) beginNAL(timestamp uint32) {
+	a.nal = openNAL{at: len(a.buffer), timestamp: timestamp}
+}
+
+// endNAL ends a NAL unit of which no more comes. Some cameras forget the end bit, but set the marker.
+func (a *assembler) endNAL() {
+	switch {
+	case a.nal.partial && a.open.marked:
+		a.closeNAL()
+	case a.nal.partial:
+		a.dropNAL()
+	}
+}
+
+// dropNAL takes back a NAL unit that is not complete.
+func (a *assembler) dropNAL() {
+	a.nal.partial = false
+	at := a.nal.timestamp
+	nal := a.buffer[a.nal.at:]
+	switch kind := kindOf(a.codec, nal); {
+	case a.nal.looked:
+	case kind == nalMalformed:
+		a.endByTime(at)
+	default:
+		a.divide(kind, a.sliceOf(kind, nal))
+	}
+	a.buffer = a.buffer[:a.nal.at]
+	a.corruptAt(at, errFragment)
+}
+
+// markCorrupt keeps the open access unit from being emitted.
+func (a *assembler) markCorrupt(err error) {
+	if a.open.corrupt == nil {
+		a.open.corrupt = err
+	}
+}
+
+// corruptAt is markCorrupt for something with a timestamp that is missing in it.
+func (a *assembler) corruptAt(timestamp uint32, err error) {
+	if !a.open.known() {
+		a.open.timestamp = timestamp
+	}
+	a.markCorrupt(err)
+}
+
+var startCode = payload.StartCode
+
+// closeNAL completes the NAL unit at nal.at. Start codes never occur in NAL units, and none begins with a zero: where it is
+// otherwise, the camera sends Annex B inside of RTP, or NAL units as a file has them.
+func (a *assembler) closeNAL() {
+	a.nal.partial = false
+	nal := a.buffer[a.nal.at:]
+	lengths := a.form.lengths4(nal)
+	if !lengths && !bytes.Contains(nal, startCode) {
+		a.appendNAL()
+		return
+	}
+	rest := append(a.form.scratch[:0], nal...)
+	a.form.scratch = rest
+	a.buffer = a.buffer[:a.nal.at]
+	timestamp := a.nal.timestamp
+	for len(rest) > 0 {
+		var next []byte
+		if lengths {
+			next, rest, _ = payload.CutLength(rest)
+		} else {
+			next, rest, _ = bytes.Cut(rest, startCode)
+			next = trimZeros(next)
+		}
+		if len(next) > 0 {
+			a.beginNAL(timestamp)
+			a.buffer = append(a.buffer, next...)
+			a.appendNAL()
+		}
+	}
+	if cap(a.form.scratch) > keepBuffer {
+		a.form.scratch = nil
+	}
+}
+
+// look decides by the beginning of a NAL unit whether an access unit begins with it, as the rest may take a while.
+func (a *assembler) look() {
+	const enough = 8 // bytes, behind which nothing matters
+	nal := a.buffer[a.nal.at:]
+	if len(nal) < enough || !a.open.known() || a.form.startCodes || a.form.lengths {
+		return
+	}
+	if kind := kindOf(a.codec, nal); kind != nalMalformed {
+		a.divide(kind, a.sliceOf(kind, nal))
+		a.nal.looked = true
+	}
+}
+
+func (a *assembler) sliceOf(kind NALKind, nal []byte) (s Slice) {
+	if kind.slice() {
+		s = a.codec.Slice(nal)
+	}
+	return s
+}
+
+// divide ends the open access unit if the NAL unit at nal.at is not a part of it.
+func (a *assembler) divide(kind NALKind, s Slice) {
+	otherTime := a.nal.timestamp != a.open.timestamp
+	switch {
+	case !a.open.picture && (a.open.corrupt == nil || !otherTime):
+	case kind.begins() || s.First:
+		a.split()
+	case kind.slice() && otherTime && (a.habits.times.shared() || !s.follows(a.open.last)):
+		a.split() // the first slice of its picture is missing
+		a.corruptAt(a.nal.timestamp, errSlice)
+	}
+}
+
+// appendNAL takes the NAL unit at nal.at, which is complete, into the access unit it belongs to.
+func (a *assembler) appendNAL() {
+	nal := a.buffer[a.nal.at:]
+	kind := kindOf(a.codec, nal)
+	if kind == nalMalformed {
+		a.dropMalformed(nal)
+		return
+	}
+	slice := a.sliceOf(kind, nal)
+	if !a.nal.looked {
+		a.divide(kind, slice)
+	}
+	if a.hole {
+		// What is missing may have belonged to this access unit, unless this begins one.
+		sure := kind == nalSet || kind == nalDelimiter
+		if !sure && (a.synced || !slice.First && !kind.begins()) {
+			a.markCorrupt(errHole)
+		}
+		a.hole = false
+	}
+	if !a.open.picture {
+		a.open.timestamp = a.nal.timestamp
+	}
+	if kind.slice() {
+		a.noteSlice(slice)
+	}
+	if len(a.units) == maxNALs {
+		a.markCorrupt(ErrHuge)
+		return
+	}
+	a.units = append(a.units, span{a.nal.at, len(a.buffer)})
+}
+
+// dropMalformed leaves out a NAL unit that is none. It corrupts nothing, unless it was a slice.
+func (a *assembler) dropMalformed(nal []byte) {
+	nal[0] &^= nalForbidden
+	slice := kindOf(a.codec, nal).slice()
+	a.buffer = a.buffer[:a.nal.at]
+	if slice {
+		at := a.nal.timestamp
+		a.endByTime(at)
+		a.corruptAt(at, errMalformed)
+	}
+	a.to.Malformed(errMalformed)
+}
+
+// noteSlice notes a slice of the open access unit, and what it says of markers and timestamps.
+func (a *assembler) noteSlice(s Slice) {
+	switch {
+	case !a.open.picture && !s.First:
+		// Unless the first slice was lost, it came with a marker and ended an access unit too early.
+		a.habits.markers.unreliable = a.habits.markers.unreliable || a.open.corrupt == nil && a.habits.markers.established()
+		a.markCorrupt(errSlice)
+	case a.open.picture && a.open.marked:
+		a.habits.markers.unreliable = true
+	}
+	if a.open.picture && a.open.corrupt == nil && a.nal.timestamp != a.open.timestamp {
+		a.habits.times.own = true
+	}
+	a.open.picture, a.open.first, a.open.last = true, a.open.first || s.First, s
+	a.open.slices++
+}
+
+// split emits the open access unit, but for the NAL unit at nal.at, which begins the next one.
+func (a *assembler) split() {
+	nal, to := a.nal, len(a.buffer)
+	a.finish()
+	a.buffer = append(a.buffer, a.buffer[nal.at:to]...) // to the front: finish emptied it
+	nal.at = 0
+	a.nal = nal
+}

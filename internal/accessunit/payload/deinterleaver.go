@@ -1,0 +1,157 @@
+package payload
+
+import (
+	"slices"
+	"time"
+)
+
+// Unit is a NAL unit in the order of decoding.
+type Unit struct {
+	NAL       []byte // the callee's to read until it returns
+	Timestamp uint32 // of RTP
+	Arrival   time.Time
+	Suspect   bool // others of its access unit may be lost
+
+	don    uint16
+	counts bool
+}
+
+// maxKept bounds the NAL units that wait for others: real depths are below 30.
+const maxKept = 256
+
+// Deinterleaver puts NAL units that come in another order into that of decoding, by their numbers (RFC 6184, section 7.2;
+// RFC 7798, section 6). It keeps so many back that one that comes later can still go before them.
+type Deinterleaver struct {
+	depth  int
+	counts func(nal []byte) bool // is it one of those that depth is about?
+	emit   func(Unit)
+
+	headerSize int
+	kept       []Unit // in the order of decoding
+	counting   int    // of them, how many count
+	free       [][]byte
+	bytes      int
+	last       uint16 // number of what was emitted last
+	popped     bool   // something was
+	loose      bool   // numbers do not follow each other
+	open       Unit   // of which not all fragments have come
+	isOpen     bool
+	suspects   int // so many of the next that count are suspect
+}
+
+// NewDeinterleaver keeps back depth NAL units of those that count, with headers of so many bytes.
+func NewDeinterleaver(depth, headerSize int, counts func(nal []byte) bool, emit func(Unit)) *Deinterleaver {
+	return &Deinterleaver{depth: min(depth, maxKept), headerSize: headerSize, counts: counts, emit: emit}
+}
+
+// Bytes is how much it keeps.
+func (d *Deinterleaver) Bytes() int { return d.bytes + len(d.open.NAL) }
+
+// Push takes the next part with the timestamp of its NAL unit. It reports false for a fragment without a beginning.
+func (d *Deinterleaver) Push(p Part, timestamp uint32, now time.Time) bool {
+	if p.Start {
+		whole := d.dropOpen()
+		d.begin(p, timestamp)
+		d.add(p, now)
+		return whole
+	}
+	if !d.isOpen {
+		return false
+	}
+	d.add(p, now)
+	return true
+}
+
+// begin opens a NAL unit. One without a number comes after all that came before it.
+func (d *Deinterleaver) begin(p Part, timestamp uint32) {
+	don := p.DON
+	if !p.Numbered {
+		don = d.last
+		if n := len(d.kept); n > 0 {
+			don = d.kept[n-1].don
+		}
+	}
+	var buffer []byte
+	if n := len(d.free); n > 0 {
+		buffer, d.free = d.free[n-1][:0], d.free[:n-1]
+	}
+	d.open = Unit{NAL: append(buffer, p.Header[:d.headerSize]...), Timestamp: timestamp, don: don}
+	d.isOpen = true
+}
+
+func (d *Deinterleaver) add(p Part, now time.Time) {
+	d.open.NAL = append(d.open.NAL, p.Data...)
+	d.open.Arrival = now
+	if p.End {
+		d.close()
+	}
+}
+
+// close puts the open NAL unit into its place, and emits what need not wait any more.
+func (d *Deinterleaver) close() {
+	u := d.open
+	d.open, d.isOpen = Unit{}, false
+	u.counts = d.counts(u.NAL)
+	if u.Suspect = d.suspects > 0; u.counts {
+		d.counting++
+		d.suspects = max(d.suspects-1, 0)
+	}
+	at := len(d.kept)
+	for at > 0 && int16(u.don-d.kept[at-1].don) < 0 {
+		at--
+	}
+	d.kept = slices.Insert(d.kept, at, u)
+	d.bytes += len(u.NAL)
+	for d.counting > d.depth || len(d.kept) > maxKept {
+		d.pop()
+	}
+}
+
+// pop emits the first.
+func (d *Deinterleaver) pop() {
+	u := d.kept[0]
+	d.kept = slices.Delete(d.kept, 0, 1)
+	d.bytes -= len(u.NAL)
+	if u.counts {
+		d.counting--
+	}
+	d.loose = d.loose || d.popped && !u.Suspect && u.don-d.last != 1
+	d.last, d.popped = u.don, true
+	d.emit(u)
+	d.free = append(d.free, u.NAL)
+}
+
+// dropOpen forgets a NAL unit of which the end did not come, and reports whether there was none.
+func (d *Deinterleaver) dropOpen() bool {
+	was := d.isOpen
+	if was {
+		d.free = append(d.free, d.open.NAL)
+	}
+	d.open, d.isOpen = Unit{}, false
+	return !was
+}
+
+// Hole says that packets are missing: of what is kept, and of what comes next, nobody knows whether its access unit is whole.
+func (d *Deinterleaver) Hole() {
+	d.dropOpen()
+	for i := range d.kept {
+		d.kept[i].Suspect = true
+	}
+	d.suspects = d.depth + 1
+}
+
+// Flush emits what is kept up to the first NAL unit that is missing, and returns how many pictures are left: others would have
+// to come before them.
+func (d *Deinterleaver) Flush() (left int) {
+	d.dropOpen()
+	for len(d.kept) > 0 && (d.loose || d.kept[0].don-d.last <= 1) {
+		d.pop()
+	}
+	for i, u := range d.kept {
+		if u.counts && (i == 0 || u.Timestamp != d.kept[i-1].Timestamp) {
+			left++
+		}
+	}
+	d.kept, d.bytes, d.counting = nil, 0, 0
+	return left
+}

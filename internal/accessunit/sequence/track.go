@@ -1,0 +1,154 @@
+package sequence
+
+import "time"
+
+const (
+	// sourceLife is how long a source that sends nothing is still the one that is taken.
+	sourceLife = time.Second
+	// maxHeld bounds the packets of a new source that wait for it to be known whether the one before has ended.
+	maxHeld = 4096
+)
+
+// Track takes the packets of a track from one source, and gives them numbers. Encoders that restart take another source
+// (RFC 3550, section 8), and some do so for each GOP. Two that send at the same time are two streams, or one that the camera
+// forgot to end: the first is taken as long as it sends.
+type Track struct {
+	emit   func(Packet, time.Time)
+	change func(sequence uint16) // a source with numbers of its own begins
+
+	numbers *Numbers
+	started bool
+	source  uint32
+	heard   time.Time // when it sent last
+	last    uint16    // its number that is farthest on
+	twin    uint32    // the source before, if this one went on with its numbers
+	former  uint32    // the source before, if it had numbers of its own
+	changed time.Time // when it was left
+	foreign []uint32  // sources that send beside it
+	dropped int64     // their packets
+	held    []arrived // of a source of which it is not known whether it takes its place
+}
+
+// NewTrack makes a Track that hands on packets with the time of their arrival. change is called with the number of the next
+// packet where a source with other numbers begins: nothing of the one before is still to come.
+func NewTrack(emit func(Packet, time.Time), change func(sequence uint16)) *Track {
+	return &Track{emit: emit, change: change, numbers: NewNumbers(emit)}
+}
+
+// Source is the SSRC that is taken.
+func (t *Track) Source() uint32 { return t.source }
+
+// Dropped is how many packets of other sources came in between.
+func (t *Track) Dropped() int64 { return t.dropped }
+
+// Push takes the next packet in the order of their coming. Its payload is the caller's when it returns.
+func (t *Track) Push(p Packet, now time.Time) {
+	switch {
+	case !t.started:
+		t.started, t.source, t.twin, t.last = true, p.SSRC, p.SSRC, p.Sequence
+	case p.SSRC == t.source:
+		t.expel()
+	case t.continues(p):
+		t.twin, t.source = t.source, p.SSRC
+	case p.SSRC == t.twin && t.last-p.Sequence < MaxRepeat: // late
+	default:
+		t.hold(p, now)
+		return
+	}
+	t.take(p, now)
+}
+
+func (t *Track) take(p Packet, now time.Time) {
+	t.heard = now
+	t.advance(p.Sequence)
+	t.numbers.Push(p, now)
+}
+
+func (t *Track) advance(number uint16) {
+	if t.last-number >= MaxRepeat {
+		t.last = number
+	}
+}
+
+// Pass says that a number of the source is that of a packet that is none of the track's.
+func (t *Track) Pass(ssrc uint32, number uint16, now time.Time) {
+	if t.started && ssrc == t.source {
+		t.advance(number)
+		t.numbers.Push(Packet{Sequence: number, SSRC: ssrc, Timestamp: t.numbers.present}, now)
+	}
+}
+
+// Elsewhere says that a packet of another track of the session has a number.
+func (t *Track) Elsewhere(number uint16, now time.Time) { t.numbers.Elsewhere(number, now) }
+
+// Flush hands on what waits when no more packets come.
+func (t *Track) Flush() {
+	if len(t.held) > 0 {
+		t.replace()
+	}
+	t.numbers.Flush()
+}
+
+// continues reports whether another source goes on with the numbers of the present one.
+func (t *Track) continues(p Packet) bool {
+	return p.Sequence-t.last-1 < Window && !t.isForeign(p.SSRC)
+}
+
+func (t *Track) isForeign(ssrc uint32) bool {
+	for _, f := range t.foreign {
+		if f == ssrc {
+			return true
+		}
+	}
+	return false
+}
+
+// expel takes the source whose packets wait for a foreign one, as the present source goes on.
+func (t *Track) expel() {
+	if len(t.held) == 0 {
+		return
+	}
+	const most = 8
+	if ssrc := t.held[0].SSRC; !t.isForeign(ssrc) {
+		if len(t.foreign) == most {
+			t.foreign = t.foreign[:0]
+		}
+		t.foreign = append(t.foreign, ssrc)
+	}
+	t.dropped += int64(len(t.held))
+	t.held = nil
+}
+
+// hold keeps a packet of another source until that has begun a second picture, without one of the present source in between.
+func (t *Track) hold(p Packet, now time.Time) {
+	ended := now.Sub(t.heard) >= sourceLife
+	if t.isForeign(p.SSRC) && !ended {
+		t.dropped++
+		return
+	}
+	if len(t.held) > 0 && t.held[0].SSRC != p.SSRC {
+		t.dropped += int64(len(t.held))
+		t.held = nil
+	}
+	t.held = append(t.held, keep(p, now))
+	if ended || t.held[0].Timestamp != p.Timestamp || len(t.held) == maxHeld {
+		t.replace()
+	}
+}
+
+// replace goes on to the source whose packets wait.
+func (t *Track) replace() {
+	held := t.held
+	t.held = nil
+	t.numbers.Flush()
+	next, now := held[0].SSRC, held[0].at
+	if next == t.former && now.Sub(t.changed) < sourceLife { // both send
+		t.foreign = append(t.foreign, t.source)
+	}
+	t.former, t.changed, t.source, t.twin, t.last = t.source, now, next, next, held[0].Sequence
+	t.numbers = NewNumbers(t.emit)
+	t.change(held[0].Sequence)
+	for _, p := range held {
+		t.take(p.Packet, p.at)
+	}
+}

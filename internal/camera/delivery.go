@@ -1,0 +1,306 @@
+package camera
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/udp"
+)
+
+// delivery is how a track comes. The RTSP library only ever hears of TCP: what it asks for and what the camera answers is
+// changed on the way, and packets over UDP do not come near it, unless it has to decrypt them.
+type delivery struct {
+	media   *description.Media
+	channel int // of its RTP packets over the RTSP connection, to the library at least
+	udp     bool
+	secure  bool // encrypted
+
+	// Over UDP.
+	sockets *udp.Sockets
+	config  udp.Config
+	track   *udp.Track // nil before it begins
+}
+
+// setting is a SETUP under way.
+type setting struct {
+	header  base.HeaderValue // Transport, as the camera is asked; nil: as the library does
+	library base.HeaderValue // the library's
+}
+
+// setUpMedia sets up a track, whose URL is the first of these that the camera knows.
+func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []string, as sdp.Delivery) (*delivery, error) {
+	d := &delivery{media: m, secure: m.Secure && s.dialogue.scheme == "rtsps"}
+	if s.memory.transport != overTCP && s.dialogue.scheme == "rtsps" && !d.secure {
+		return nil, fmt.Errorf("%w: what is not encrypted would leave the TLS connection", errTransport)
+	}
+	now, err := d.ask(s.memory.transport)
+	if err != nil {
+		return nil, err
+	}
+	s.dialogue.setting = now
+	defer func() { s.dialogue.setting = nil }()
+	var response *base.Response
+	err = s.ask(&s.dialogue.setup, urls, func() (err error) { response, err = s.client.Setup(baseURL, m, 0, 0); return err })
+	if err == nil {
+		d.channel = channelOf(response)
+		err = s.answered(d, s.dialogue.last.Load().SetUp(), as)
+	}
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// ask says how the camera is asked.
+func (d *delivery) ask(t transport) (*setting, error) {
+	profile := "RTP/AVP"
+	if d.secure {
+		profile = "RTP/SAVP"
+	}
+	switch t {
+	case overUDP:
+		sockets, err := udp.Listen()
+		if err != nil {
+			return nil, err
+		}
+		d.sockets = sockets
+		first, second := sockets.Ports()
+		return &setting{header: base.HeaderValue{fmt.Sprintf("%s;unicast;client_port=%d-%d", profile, first, second)}}, nil
+	case overMulticast:
+		return &setting{header: base.HeaderValue{profile + ";multicast"}}, nil
+	default:
+		return &setting{}, nil
+	}
+}
+
+// asks changes how the library asks for a track.
+func (s *setting) asks(r *base.Request) {
+	if s == nil {
+		return
+	}
+	s.library = r.Header["Transport"]
+	if s.header != nil {
+		r.Header["Transport"] = s.header
+	}
+}
+
+// answers has the library believe that the camera sends as it was asked to. Where it does not, answered ends the session.
+func (s *setting) answers(r *base.Response, as answer.SetUp) {
+	if s == nil || r.StatusCode != base.StatusOK || as.TCP || len(s.library) == 0 {
+		return
+	}
+	value := strings.Replace(s.library[0], "RTP/SAVP", "RTP/AVP", 1)
+	if as.Secure {
+		value = strings.Replace(value, "RTP/AVP", "RTP/SAVP", 1)
+	}
+	r.Header["Transport"] = base.HeaderValue{value}
+}
+
+// answered takes how the camera says that it sends a track.
+func (s *session) answered(d *delivery, as answer.SetUp, described sdp.Delivery) error {
+	if as.TCP { // also where UDP was asked for
+		d.close()
+		d.sockets = nil
+		return nil
+	}
+	d.udp = true
+	d.config.Who = udp.Who{
+		Addresses: append([]netip.Addr{s.peer.Unmap().WithZone("")}, described.Sources...),
+		Anybody:   s.anySource, SSRC: as.SSRC, Announced: as.HasSSRC,
+	}
+	to := s.peer
+	if as.Source.IsValid() {
+		d.config.Addresses = append(d.config.Addresses, as.Source)
+		to = as.Source.WithZone(s.peer.Zone())
+	}
+	if as.Multicast {
+		return s.join(d, as, described)
+	}
+	if d.sockets == nil {
+		return &acceptedError{errors.New("it answered UDP to something else")}
+	}
+	if ports := as.ServerPorts; ports[0] > 0 {
+		d.config.RTP = netip.AddrPortFrom(to, uint16(ports[0]))
+		d.config.RTCP = netip.AddrPortFrom(to, uint16(ports[1]))
+	}
+	return nil
+}
+
+// join joins the group to which a camera sends. Some say in their description only which one it is.
+func (s *session) join(d *delivery, as answer.SetUp, described sdp.Delivery) error {
+	d.close() // a camera that sends to a group whatever it is asked for
+	group := udp.Group{Address: as.Destination, Ports: as.Ports, TTL: as.TTL, Local: s.local, Source: as.Source}
+	if !group.Address.IsMulticast() {
+		group.Address = described.Group
+	}
+	if group.TTL == 0 {
+		group.TTL = described.TTL
+	}
+	if group.Ports[0] == 0 && described.Port > 0 && described.Port < 65535 {
+		group.Ports = [2]int{described.Port, described.Port + 1}
+	}
+	if !group.Source.IsValid() && len(described.Sources) > 0 {
+		group.Source = described.Sources[0]
+	}
+	if !group.Source.IsValid() {
+		group.Source = s.peer
+	}
+	if !group.Address.IsMulticast() || group.Ports[0] == 0 {
+		return &acceptedError{errors.New("it names no multicast group and port")}
+	}
+	sockets, err := udp.Join(group)
+	if err != nil {
+		return &acceptedError{err}
+	}
+	d.sockets = sockets
+	d.config.RTCP = netip.AddrPortFrom(group.Address, uint16(group.Ports[1]))
+	return nil
+}
+
+// close releases what was not started.
+func (d *delivery) close() {
+	if d != nil && d.sockets != nil && d.track == nil {
+		d.sockets.Close()
+	}
+}
+
+// start takes what comes over UDP from now on: packets of RTP and reports. What is encrypted goes to the library, which
+// brings it here as if it had come over the RTSP connection.
+func (s *session) start(d *delivery, takeRTP func(*rtp.Packet), takeReport func(rtcp.Packet)) {
+	d.config.Fits = func(payloadType uint8) bool {
+		for _, f := range d.media.Formats {
+			if f.PayloadType() == payloadType {
+				return true
+			}
+		}
+		return false
+	}
+	d.config.Unfit = func() { s.receiver.takeUnreadable(nil) }
+	s.dialogue.direct.Store(true)
+	if d.secure {
+		inject := s.inject.Load()
+		d.config.TakeRTP = func(packet []byte) { (*inject)(d.channel, packet) }
+		d.config.TakeRTCP = func(packet []byte) { (*inject)(d.channel+1, packet) }
+	} else {
+		var packet rtp.Packet
+		d.config.TakeRTP = func(datagram []byte) {
+			if packet.Unmarshal(datagram[cutExtension(datagram):]) != nil {
+				d.config.Unfit()
+				return
+			}
+			takeRTP(&packet)
+		}
+		if d == s.video.delivery {
+			d.config.TakeOthers = d.config.TakeRTP
+		}
+		d.config.TakeRTCP = func(datagram []byte) {
+			reports, err := rtcp.Unmarshal(datagram)
+			if err != nil {
+				d.config.Unfit()
+			}
+			for _, report := range reports {
+				takeReport(report)
+			}
+		}
+	}
+	d.track = udp.Start(d.sockets, d.config)
+	d.track.Open()
+}
+
+// deliveries are those of the tracks that were set up.
+func (s *session) deliveries() (list []*delivery) {
+	for _, d := range []*delivery{s.video.delivery, s.audio.deliveryOrNone()} {
+		if d != nil {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// stopUDP ends what comes over UDP, when all that has come was taken.
+func (s *session) stopUDP() {
+	for _, d := range s.deliveries() {
+		if d.track != nil {
+			d.track.Stop()
+		}
+		d.close()
+	}
+}
+
+// divert sends a frame of ours that is of a track over UDP, and reports whether it is.
+func (s *session) divert(frame []byte) bool {
+	if len(frame) <= answer.FrameHeader {
+		return false
+	}
+	for _, d := range s.deliveries() {
+		if d.track != nil && int(frame[1]) == d.channel+1 {
+			d.track.SendRTCP(frame[answer.FrameHeader:])
+			return true
+		}
+	}
+	return false
+}
+
+// reportInterval is how often a camera gets receiver reports. Source: RFC 3550, section 6.2.
+const reportInterval = 5 * time.Second
+
+// reportName is how reports name us to the camera (RFC 3550, section 6.5.1), without what the camera does not know anyway.
+const reportName = "kvs-edge-agent"
+
+// report sends the receiver reports that are due, and takes note of what others send.
+func (s *session) report(now time.Time) {
+	for _, d := range s.deliveries() {
+		if d.track == nil {
+			continue
+		}
+		if f := d.track.Foreign(); f.Packets > 0 {
+			if f.Stranger {
+				s.stranger = f.From.String()
+			}
+			s.receiver.takeForeign(f.Packets, f.From.String(), f.Stranger)
+		}
+	}
+	if now.Sub(s.reported) < reportInterval {
+		return
+	}
+	for _, d := range s.deliveries() {
+		if compound, ok := s.receiver.report(d == s.video.delivery, s.ssrc); ok {
+			s.reported = now
+			_ = s.client.WritePacketRTCP(d.media, &compound) // the session ends where it cannot be written
+		}
+	}
+}
+
+// stalled says why no video came.
+func (s *session) stalled() error {
+	err := stalled(s.Limits.Stall)
+	heard := s.receiver.heard()
+	switch {
+	case !heard && s.stranger != "":
+		return &strangerError{from: s.stranger}
+	case !heard && s.video.delivery.udp && len(s.transports()) == 1:
+		return &onlyTransportError{error: err, transport: s.memory.transport}
+	default:
+		return err
+	}
+}
+
+// addressOf is an IP address of a connection's end.
+func addressOf(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}

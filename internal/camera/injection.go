@@ -1,0 +1,60 @@
+package camera
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// frameMark begins an interleaved frame (RFC 2326, section 10.12).
+	frameMark = '$'
+	// maxInjected bounds the frames that wait for the library, in bytes: as much as a socket holds.
+	maxInjected = 4 << 20
+)
+
+// injection is packets that came over UDP and are encrypted: the library finds them in the stream of its connection, as
+// frames. One goroutine reads.
+type injection struct {
+	mu      sync.Mutex
+	waiting []byte // whole frames
+
+	begun []byte // what is left of a frame that was read in part
+}
+
+// add adds a frame, unless too many wait: then it is lost as it would be in a socket.
+func (i *injection) add(channel int, packet []byte) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if size := len(packet); len(i.waiting)+size <= maxInjected && size < 1<<16 {
+		i.waiting = append(i.waiting, frameMark, byte(channel), byte(size>>8), byte(size))
+		i.waiting = append(i.waiting, packet...)
+	}
+}
+
+// read copies frames, or the rest of one. atBoundary is whether a frame may begin.
+func (i *injection) read(p []byte, atBoundary bool) int {
+	if len(i.begun) == 0 && atBoundary {
+		i.mu.Lock()
+		i.begun, i.waiting = i.waiting, i.begun[:0:0]
+		i.mu.Unlock()
+	}
+	n := copy(p, i.begun)
+	i.begun = i.begun[n:]
+	return n
+}
+
+// waits reports whether there is a frame to read.
+func (i *injection) waits() bool {
+	if len(i.begun) > 0 {
+		return true
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.waiting) > 0
+}
+
+// inject has the reader find a packet in the stream, and wakes it.
+func (c *batchConn) inject(channel int, packet []byte) {
+	c.injected.add(channel, packet)
+	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+}

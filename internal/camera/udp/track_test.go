@@ -1,0 +1,222 @@
+package udp
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is for what is on its way on loopback.
+const patience = 10 * time.Second
+
+// rtp is a packet of H.264 with a number.
+func rtp(sequence uint16, ssrc uint32) []byte {
+	packet := make([]byte, 100)
+	packet[0], packet[1] = 0x80, 96
+	binary.BigEndian.PutUint16(packet[2:], sequence)
+	binary.BigEndian.PutUint32(packet[8:], ssrc)
+	return packet
+}
+
+// rtcp is a sender report.
+func rtcp() []byte { return append([]byte{0x80, 200, 0, 6}, make([]byte, 24)...) }
+
+// camera sends from a port of its own.
+func camera(t *testing.T, address string) *net.UDPConn {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(address)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func addressOfConn(conn *net.UDPConn) netip.AddrPort {
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// listener is a track on loopback, with what comes of it.
+type listener struct {
+	*Track
+	rtp, rtcp     chan []byte
+	unfit         chan struct{}
+	toRTP, toRTCP netip.AddrPort
+}
+
+// listenTo starts a track of the camera at 127.0.0.1. What the configuration does with packets comes before they are kept.
+func listenTo(t *testing.T, c Config) *listener {
+	t.Helper()
+	sockets, err := Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &listener{rtp: make(chan []byte, 2000), rtcp: make(chan []byte, 100), unfit: make(chan struct{}, 100)}
+	c.Addresses = append(c.Addresses, netip.MustParseAddr("127.0.0.1"))
+	c.Fits = func(payloadType uint8) bool { return payloadType == 96 }
+	before := c.TakeRTP
+	c.TakeRTP = func(packet []byte) {
+		if before != nil {
+			before(packet)
+		}
+		l.rtp <- slices.Clone(packet)
+	}
+	c.TakeRTCP = func(packet []byte) { l.rtcp <- slices.Clone(packet) }
+	c.Unfit = func() { l.unfit <- struct{}{} }
+	first, second := sockets.Ports()
+	if first%2 != 0 || second != first+1 {
+		t.Fatalf("the ports are %d and %d", first, second)
+	}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	l.toRTP, l.toRTCP = netip.AddrPortFrom(loopback, uint16(first)), netip.AddrPortFrom(loopback, uint16(second))
+	l.Track = Start(sockets, c)
+	t.Cleanup(l.Stop)
+	return l
+}
+
+func write(t *testing.T, from *net.UDPConn, packet []byte, to netip.AddrPort) {
+	t.Helper()
+	if _, err := from.WriteToUDPAddrPort(packet, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func await[T any](t *testing.T, what string, from chan T) (value T) {
+	t.Helper()
+	select {
+	case value = <-from:
+	case <-time.After(patience):
+		t.Fatal("waited in vain for ", what)
+	}
+	return value
+}
+
+// TestATrackTakesWhatFits has the camera send from a port that nobody announced, beside others.
+func TestATrackTakesWhatFits(t *testing.T) {
+	t.Parallel()
+	l := listenTo(t, Config{})
+	own, other := camera(t, "127.0.0.1"), camera(t, "127.0.0.9")
+	write(t, other, rtp(9, 1), l.toRTP)
+	write(t, own, []byte{0x80}, l.toRTP)
+	await(t, "a packet that is too short", l.unfit)
+	write(t, own, append([]byte{0x40}, rtp(1, 1)[1:]...), l.toRTP) // version 1
+	await(t, "a packet of another version", l.unfit)
+	foreign := rtp(2, 1)
+	foreign[1] = 97
+	write(t, own, foreign, l.toRTP)
+	await(t, "a packet of another payload type", l.unfit)
+	write(t, own, rtp(3, 1), l.toRTP)
+	if packet := await(t, "a packet", l.rtp); packet[3] != 3 {
+		t.Errorf("number %d came", packet[3])
+	}
+	if f := l.Foreign(); f.Packets != 1 || f.From != netip.MustParseAddr("127.0.0.9") || !f.Stranger {
+		t.Errorf("of others came %+v", f)
+	}
+	if f := l.Foreign(); f.Packets != 0 {
+		t.Errorf("again %+v", f)
+	}
+	write(t, other, rtcp(), l.toRTCP)
+	write(t, own, rtcp(), l.toRTCP)
+	await(t, "a report", l.rtcp)
+	write(t, own, rtcp(), l.toRTP) // rtcp-mux
+	await(t, "a report at the port of RTP", l.rtcp)
+	if len(l.rtcp) > 0 || len(l.unfit) > 0 || len(l.rtp) > 0 {
+		t.Error("more was taken")
+	}
+}
+
+// TestTheWayIsOpenedToAnnouncedPortsOnly looks at what a camera gets before it plays.
+func TestTheWayIsOpenedToAnnouncedPortsOnly(t *testing.T) {
+	t.Parallel()
+	rtpPort, rtcpPort := camera(t, "127.0.0.1"), camera(t, "127.0.0.1")
+	l := listenTo(t, Config{RTP: addressOfConn(rtpPort), RTCP: addressOfConn(rtcpPort)})
+	l.Open()
+	for conn, want := range map[*net.UDPConn]struct {
+		packet []byte
+		from   netip.AddrPort
+	}{rtpPort: {emptyRTP, l.toRTP}, rtcpPort: {emptyRTCP, l.toRTCP}} {
+		buffer := make([]byte, 100)
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		n, from, err := conn.ReadFromUDPAddrPort(buffer)
+		if err != nil || !slices.Equal(buffer[:n], want.packet) || from != want.from {
+			t.Errorf("%x from %v, %v", buffer[:n], from, err)
+		}
+	}
+	silent := listenTo(t, Config{})
+	silent.Open() // to nobody
+	silent.SendRTCP(emptyRTCP)
+}
+
+// TestReportsGoToWhereTheCameraSpeaksFrom has a camera that announced no ports.
+func TestReportsGoToWhereTheCameraSpeaksFrom(t *testing.T) {
+	t.Parallel()
+	for name, muxed := range map[string]bool{"a port of its own": false, "the port of RTP": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := listenTo(t, Config{})
+			own, other := camera(t, "127.0.0.1"), camera(t, "127.0.0.9")
+			to := l.toRTCP
+			if muxed {
+				to = l.toRTP
+			}
+			write(t, own, rtcp(), to)
+			await(t, "a report", l.rtcp)
+			write(t, other, rtcp(), to) // of nobody that is answered
+			l.SendRTCP([]byte("report"))
+			buffer := make([]byte, 100)
+			_ = own.SetReadDeadline(time.Now().Add(patience))
+			n, from, err := own.ReadFromUDPAddrPort(buffer)
+			if err != nil || string(buffer[:n]) != "report" || from != to {
+				t.Errorf("%q from %v, %v", buffer[:n], from, err)
+			}
+		})
+	}
+}
+
+// TestABurstWaits sends a large keyframe to a socket that nobody reads yet, and ends the track before somebody does.
+func TestABurstWaits(t *testing.T) {
+	t.Parallel()
+	if text, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err != nil {
+		t.Skip("it is not known what the system grants: ", err)
+	} else if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || most < space {
+		t.Skipf("the system grants %s bytes to a socket (%v)", strings.TrimSpace(string(text)), err)
+	}
+	const packets, size = 720, 1400 // 1 MB
+	held := make(chan struct{})
+	l := listenTo(t, Config{TakeRTP: func([]byte) { <-held }})
+	own := camera(t, "127.0.0.1")
+	for i := range packets {
+		write(t, own, append(rtp(uint16(i), 1), make([]byte, size)...), l.toRTP)
+	}
+	// On loopback what is written has arrived, or is lost.
+	done := make(chan struct{})
+	go func() { l.Stop(); close(done) }()
+	close(held)
+	await(t, "the end", done)
+	if len(l.rtp) != packets {
+		t.Fatalf("%d packets of %d came", len(l.rtp), packets)
+	}
+	for i := range packets {
+		if got := binary.BigEndian.Uint16((<-l.rtp)[2:]); got != uint16(i) {
+			t.Fatalf("number %d came where %d was sent", got, i)
+		}
+	}
+}
+
+// TestAPacketAllocatesNothing is the hot path.
+func TestAPacketAllocatesNothing(t *testing.T) {
+	from := netip.MustParseAddrPort("[::ffff:192.0.2.1]:5000")
+	track := &Track{Config: Config{
+		Fits: func(uint8) bool { return true }, TakeRTP: func([]byte) {}, Unfit: func() {},
+	}, latch: latch{who: Who{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}}}
+	packet := rtp(1, 1)
+	if allocated := testing.AllocsPerRun(1000, func() { track.takeRTP(packet, from) }); allocated != 0 {
+		t.Errorf("%v allocations", allocated)
+	}
+}

@@ -1,0 +1,25 @@
+package desired
+
+// Tags are the options of a stream's upload that are tags of the stream in the cloud, each as it is written there.
+type Tags struct {
+	Upload        string // live or scheduled, whatever the hub's setting; empty: as that
+	Camera        string // what the camera is called
+	Images        string // true, or what the names of generated images begin with
+	Notifications string // true
+}
+
+// The names of the tags.
+const (
+	TagUpload        = "kvs-edge:upload"
+	TagCamera        = "kvs-edge:camera"
+	TagImages        = "kvs-edge:image-generation"
+	TagNotifications = "kvs-edge:notification"
+)
+
+// TagsOf picks the options out of a stream's tags.
+func TagsOf(tags map[string]string) Tags {
+	return Tags{Upload: tags[TagUpload], Camera: tags[TagCamera], Images: tags[TagImages], Notifications: tags[TagNotifications]}
+}
+
+// TagNames lists the tags that are options.
+func TagNames() []string { return []string{TagUpload, TagCamera, TagImages, TagNotifications} }

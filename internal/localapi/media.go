@@ -1,0 +1,165 @@
+package localapi
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
+)
+
+const typeMatroska = "video/x-matroska"
+
+// The fields around media. What is known at its end only is in the trailer, for clients that say `TE: trailers`.
+const (
+	headerMediaBytes  = "Kvs-Edge-Media-Bytes" // of the fragments, as far as is known at the start
+	trailerMedia      = "Kvs-Edge-Media"       // Media as JSON
+	maxTrailer        = 1 << 20                // bytes of a trailer that a Client reads
+	maxMediaGaps      = 2000                   // of those in Media, so that it fits
+	maxGapBytes       = 200                    // of one as JSON
+	maxMediaDamage    = 500
+	maxDamageBytes    = 1000
+	mediaTrailerSlack = maxTrailer - maxMediaGaps*maxGapBytes - maxMediaDamage*maxDamageBytes
+)
+
+var _ [mediaTrailerSlack]struct{} // what is bounded fits
+
+// Media says what a stream of media held, when it is complete.
+type Media struct {
+	From      time.Time    `json:"from"`
+	To        time.Time    `json:"to"`
+	Fragments int          `json:"fragments"`
+	Bytes     int64        `json:"bytes"`
+	Gaps      []MediaGap   `json:"gaps,omitempty"`
+	Damaged   []LostMedia  `json:"damaged,omitempty"`
+	Patches   []MediaPatch `json:"patches,omitempty"`
+	// More says that there were more gaps, or more damage, than are listed.
+	More bool `json:"more,omitempty"`
+}
+
+// MediaGap is a time without media. Deleted says that there was some when the request began.
+type MediaGap struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Deleted bool      `json:"deleted,omitempty"`
+}
+
+// LostMedia was recorded and cannot be read.
+type LostMedia struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	Path string    `json:"path"`
+}
+
+// MediaPatch takes the place of bytes of the stream that were sent already: a file that has them can be sought in.
+type MediaPatch struct {
+	Offset int64  `json:"offset"`
+	Data   []byte `json:"data"`
+}
+
+// mediaStream is a mkv.File that is sent while it is written. What is written again of the file's header is a patch.
+type mediaStream struct {
+	begin   func() // called before the first byte
+	w       io.Writer
+	header  int64 // length
+	size    int64
+	patches []MediaPatch
+}
+
+// Write implements io.Writer.
+func (m *mediaStream) Write(p []byte) (int, error) {
+	if m.size == 0 {
+		m.begin()
+		m.header = int64(len(p)) // a writer writes it at once
+	}
+	n, err := m.w.Write(p)
+	m.size += int64(n)
+	return n, err
+}
+
+// WriteAt implements io.WriterAt.
+func (m *mediaStream) WriteAt(p []byte, offset int64) (int, error) {
+	switch {
+	case offset == m.size:
+		return m.Write(p)
+	case offset+int64(len(p)) <= m.header:
+		m.patches = append(m.patches, MediaPatch{offset, append([]byte(nil), p...)})
+	}
+	return len(p), nil // players do without the rest
+}
+
+// getMedia streams what was recorded in a time range as one Matroska file. It is read as fast as the reader takes it, a
+// fragment at a time, and one segment is kept from being deleted at most.
+func (s *Server) getMedia(r *request) (any, error) {
+	if err := s.known(r.stream); err != nil {
+		return nil, err
+	}
+	r.w.Header().Set("Accept-Ranges", "none")
+	r.w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead {
+		r.w.Header().Set("Content-Type", typeMatroska)
+		return nil, nil
+	}
+	wantsTrailer := strings.Contains(strings.ToLower(r.Header.Get("TE")), "trailers")
+	out := &mediaStream{w: r.w, begin: func() {
+		r.w.Header().Set("Content-Type", typeMatroska)
+		if wantsTrailer {
+			r.w.Header().Set("Trailer", trailerMedia)
+		}
+	}}
+	done, err := export.Run(r.Context(), s.o.Store, export.Options{
+		Stream: r.stream, From: r.from, To: r.to,
+		Planned: func(total int64) { r.w.Header().Set(headerMediaBytes, strconv.FormatInt(total, 10)) },
+	}, out)
+	switch {
+	case err == nil:
+	case out.size > 0:
+		if r.Context().Err() == nil {
+			s.o.Log.Warn("a stream of recorded media was cut off", zap.String("stream", r.stream), zap.Error(err))
+		}
+		panic(http.ErrAbortHandler) // so that it does not look complete
+	default:
+		return nil, noMedia(err)
+	}
+	if wantsTrailer {
+		trailer, err := json.Marshal(mediaOf(done, out.patches))
+		if err != nil {
+			return nil, err
+		}
+		r.w.Header().Set(trailerMedia, string(trailer))
+	}
+	return nil, nil
+}
+
+// noMedia is the answer when there is nothing to send.
+func noMedia(err error) error {
+	var fault *health.Fault
+	if errors.As(err, &fault) && fault.Code == export.Code {
+		return &Error{http.StatusNotFound, export.Code, fault.Error()}
+	}
+	return err
+}
+
+func mediaOf(done export.Result, patches []MediaPatch) Media {
+	m := Media{From: done.From, To: done.To, Fragments: done.Fragments, Bytes: done.Bytes, Patches: patches}
+	for _, g := range done.Gaps {
+		if m.More = m.More || len(m.Gaps) == maxMediaGaps; !m.More {
+			m.Gaps = append(m.Gaps, MediaGap{g.From, g.To, g.Deleted})
+		}
+	}
+	for _, d := range done.Damaged {
+		if len(m.Damaged) == maxMediaDamage || len(d.Path) > maxDamageBytes/2 {
+			m.More = true
+			continue
+		}
+		m.Damaged = append(m.Damaged, LostMedia{d.From, d.To, d.Path})
+	}
+	return m
+}

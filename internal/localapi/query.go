@@ -1,0 +1,154 @@
+package localapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment/layout"
+)
+
+// Param is a parameter of a route, in the query of its address.
+type Param struct {
+	Name     string
+	Doc      string
+	Required bool
+
+	set func(q *query, value string) error
+}
+
+// query is what the parameters of a request say.
+type query struct {
+	stream   string
+	from, to time.Time // [from, to); a zero time is unbounded
+	limit    int       // of segments, or of fragments
+	after    layout.ID // list from this segment on, which was listed already; layout.First: from the beginning
+	resumes  bool      // after is set
+	skip     int       // of the segment after: so many fragments were listed already
+	read     int       // segments that may be read for the gaps within them
+	segment  layout.ID
+}
+
+const (
+	// defaultLimit and maxLimit bound a page of a list.
+	defaultLimit = 1000
+	maxLimit     = 10_000
+	// defaultRead is how many segments of earlier versions are read for the gaps within them without being asked.
+	defaultRead = 50
+	// latest is a time after all others that can be written as RFC 3339.
+	latest = 253402300799999
+)
+
+// The parameters.
+var (
+	paramStream = Param{"stream", "The name of a stream that has recordings or is configured.", true,
+		func(q *query, value string) error { q.stream = value; return nil }}
+	paramAnyStream = Param{"stream", "The name of a stream. Default: all.", false, paramStream.set}
+	paramFrom      = Param{"from", "The earliest time, inclusive: RFC 3339, or milliseconds since 1970. Default: the first recording.", false,
+		func(q *query, value string) (err error) { q.from, err = parseTime(value); return err }}
+	paramTo = Param{"to", "The latest time, exclusive: as `from`. Default: now.", false,
+		func(q *query, value string) (err error) { q.to, err = parseTime(value); return err }}
+	paramLimit = Param{"limit", fmt.Sprintf("The length of a page, 1 to %d. Default: %d.", maxLimit, defaultLimit), false,
+		func(q *query, value string) (err error) {
+			if q.limit, err = strconv.Atoi(value); err != nil || q.limit < 1 || q.limit > maxLimit {
+				return fmt.Errorf("must be a number from 1 to %d", maxLimit)
+			}
+			return nil
+		}}
+	paramAfter = Param{"after", "The `next` of the page before. Default: the first page.", false,
+		func(q *query, value string) error {
+			id, skip, _ := strings.Cut(value, "/")
+			var err error
+			q.after, q.resumes = layout.ParseID(id)
+			if skip != "" {
+				q.skip, err = strconv.Atoi(skip)
+			}
+			if !q.resumes || err != nil || q.skip < 0 {
+				return fmt.Errorf("must be the `next` of a page of the same list")
+			}
+			return nil
+		}}
+	paramRead = Param{"read", fmt.Sprintf("How many segments of earlier versions, which did not note gaps, are read for those within "+
+		"them: 0 to %d. Default: %d.", maxLimit, defaultRead), false,
+		func(q *query, value string) (err error) {
+			if q.read, err = strconv.Atoi(value); err != nil || q.read < 0 || q.read > maxLimit {
+				return fmt.Errorf("must be a number from 0 to %d", maxLimit)
+			}
+			return nil
+		}}
+	paramSegment = Param{"segment", "The `segment` of a list of segments.", true,
+		func(q *query, value string) error {
+			id, ok := layout.ParseID(value)
+			if !ok {
+				return fmt.Errorf("must be the `segment` of a list of segments")
+			}
+			q.segment = id
+			return nil
+		}}
+)
+
+// parseTime reads RFC 3339, or milliseconds since 1970.
+func parseTime(text string) (time.Time, error) {
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		var t time.Time
+		if t, err = time.Parse(time.RFC3339, text); err == nil {
+			ms = t.UnixMilli()
+			if ms > 0 && ms <= latest {
+				return t.UTC(), nil
+			}
+		}
+	}
+	if err != nil || ms <= 0 || ms > latest {
+		return time.Time{}, errors.New("must be a time after 1970 as RFC 3339 has it, such as 2026-11-21T04:20:00Z, or in milliseconds " +
+			"since 1970")
+	}
+	return time.UnixMilli(ms).UTC(), nil
+}
+
+// parseQuery reads the parameters of a request. What a route does not have is refused: a parameter that is misspelt
+// must not mean all that there is. Routes without parameters never looked at them.
+func parseQuery(route Route, r *http.Request) (q query, err error) {
+	q = query{limit: defaultLimit, after: layout.First, read: defaultRead}
+	if len(route.Params) == 0 {
+		return q, nil
+	}
+	values := r.URL.Query()
+	for name, list := range values {
+		i := slices.IndexFunc(route.Params, func(p Param) bool { return p.Name == name })
+		switch {
+		case i < 0:
+			return q, badQuery("there is no parameter %q; %s takes: %s", name, route.Path, paramNames(route.Params))
+		case len(list) > 1:
+			return q, badQuery("%s is there twice", name)
+		}
+		if err := route.Params[i].set(&q, list[0]); err != nil {
+			return q, badQuery("%s %v", name, err)
+		}
+	}
+	for _, p := range route.Params {
+		if p.Required && values.Get(p.Name) == "" {
+			return q, badQuery("%s is missing; %s takes: %s", p.Name, route.Path, paramNames(route.Params))
+		}
+	}
+	if !q.from.IsZero() && !q.to.IsZero() && !q.from.Before(q.to) {
+		return q, badQuery("from is not before to")
+	}
+	return q, nil
+}
+
+func paramNames(list []Param) string {
+	var names []string
+	for _, p := range list {
+		names = append(names, p.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func badQuery(format string, args ...any) error {
+	return &Error{http.StatusBadRequest, codeParameter, fmt.Sprintf(format, args...)}
+}
