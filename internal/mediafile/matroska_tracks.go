@@ -1,8 +1,8 @@
 package mediafile
 
 import (
-	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
 	"strings"
 	"time"
@@ -14,9 +14,6 @@ const (
 	trackAudio = 2
 	codecAAC   = "A_AAC"
 )
-
-// headerStripping is a ContentCompAlgo: a prefix that all frames have in common is left out of them.
-const headerStripping = 3
 
 // What is read of a file's description. Nothing in it is 0 but where the file does not say.
 type (
@@ -37,8 +34,9 @@ type (
 		Channels          uint64
 	}
 	contentEncoding struct {
-		ContentCompression *compression
-		ContentEncryption  *struct{}
+		ContentEncodingScope uint64
+		ContentCompression   *compression
+		ContentEncryption    *struct{}
 	}
 	compression struct {
 		ContentCompAlgo     uint64
@@ -53,7 +51,7 @@ type matroskaTrack struct {
 	private    []byte
 	rate       float64
 	channels   int
-	prefix     []byte // was stripped from every frame
+	encoding   encoding
 	unreadable string // how the frames are packed, when they cannot be read
 	lengthSize int
 	duration   time.Duration // of a frame; 0 when the file does not say
@@ -130,8 +128,9 @@ func codecOfFourCC(name string) string {
 
 // units splits a frame of video.
 func (t *matroskaTrack) units(nalus [][]byte, data []byte) ([][]byte, error) {
-	if len(t.prefix) > 0 {
-		data = append(bytes.Clone(t.prefix), data...)
+	data, err := t.encoding.decode(data)
+	if err != nil {
+		return nalus, err
 	}
 	return splitUnits(nalus, data, t.lengthSize)
 }
@@ -147,15 +146,18 @@ func (e trackEntry) track() matroskaTrack {
 	if channels := e.Audio.Channels; channels != 0 {
 		t.channels = int(min(channels, 64))
 	}
-	for _, encoding := range e.ContentEncodings.ContentEncoding {
-		if c := encoding.ContentCompression; c != nil {
-			t.prefix = c.ContentCompSettings
-			if c.ContentCompAlgo != headerStripping {
-				t.unreadable = "compressed once more by Matroska"
-			}
+	for i, each := range e.ContentEncodings.ContentEncoding {
+		if c := each.ContentCompression; c != nil {
+			t.encoding = encoding{algorithm: c.ContentCompAlgo + 1, prefix: c.ContentCompSettings}
 		}
-		if encoding.ContentEncryption != nil {
+		switch _, err := t.encoding.decode(nil); {
+		case each.ContentEncryption != nil:
 			t.unreadable = "encrypted"
+		case i > 0, errors.Is(err, errEncoding):
+			t.unreadable = "compressed once more by Matroska"
+		}
+		if each.ContentEncodingScope&scopePrivate != 0 && t.unreadable == "" {
+			t.private, _ = t.encoding.decode(t.private)
 		}
 	}
 	return t
