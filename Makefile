@@ -128,8 +128,8 @@ long-filesystems: tools ## reclaim space on tmpfs, ext4, XFS and btrfs, also bes
 long-line: ## an upload over lines whose connections live 0.3 to 8 fragments: all of 1,000 are persisted, none refused
 	KVS_EDGE_LONG_LINE=1 $(GO) test -timeout 60m -count 1 -v -run TestALineThatBreaksAtRandomLosesNothing ./internal/uploader
 
-interop: tools ## record what GStreamer's RTSP server sends; ffmpeg and mkvinfo judge every file
-	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 4 -timeout 8m -v -run '^(TestInterop|TestFilesPassToolsOfOthers)$$' ./internal/recorder
+interop: tools ## record what the RTSP servers of GStreamer and VLC send; ffmpeg and mkvinfo judge every file
+	KVS_EDGE_REQUIRE_TOOLS=1 $(GO) test $(RACE) -parallel 8 -timeout 8m -v -run '^(TestInterop|TestInteropVLC|TestFilesPassToolsOfOthers)$$' ./internal/recorder
 
 tools: ## the programs that tests check our work with, from Debian
 	@.ci/tools

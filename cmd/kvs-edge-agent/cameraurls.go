@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
@@ -57,19 +57,19 @@ var secretParameter = regexp.MustCompile(`(?i)pass|pwd|psw|secret|token|auth|key
 func streamNames(cameras []secret.String) ([]string, error) {
 	var names, identities []string
 	for i, url := range cameras {
-		address, err := camera.ParseAddress(url)
+		a, err := address.Parse(url)
 		if err != nil {
 			return nil, fmt.Errorf("URL %d of the cameras: %s", i+1, withoutSecret.Replace(err.Error())) // it may hold a password
 		}
-		query := shownQuery(address.Query)
-		identity := address.Host + address.Path + "?" + query
+		query := shownQuery(a.Query())
+		identity := a.Host + a.URL.Path + "?" + query
 		if same := slices.Index(identities, identity); same >= 0 {
 			return nil, fmt.Errorf("URLs %d and %d are of the same camera: name it once", same+1, i+1)
 		}
-		name := directoryName(address.Host + address.Path)
+		name := directoryName(a.Host + a.URL.Path)
 		if query != "" {
 			name += "-" + directoryName(query)
-			if !plainQuery.MatchString(query) || len(address.Query) != strings.Count(query, "=") {
+			if !plainQuery.MatchString(query) || len(a.Query()) != strings.Count(query, "=") {
 				name += "-" + shortHash(identity)
 			}
 		}

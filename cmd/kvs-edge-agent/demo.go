@@ -7,16 +7,18 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
 
 func newDemoCommand() *cobra.Command {
@@ -29,6 +31,10 @@ own, configures it through the KVS API as an integrator would, lets it record an
 counts frame by frame what was sent, what is on disk and what is in the cloud. With --camera the frames on disk are
 compared with those in the cloud, video with video and audio with audio.
 
+With --stream-file a file in a directory says what is recorded, and the hub may do nothing at AWS but upload. With
+AWS_KVS_EDGE_CLOUD=off in the environment it does not even that: it records, deletes what is older than an hour, and the demo
+counts the calls that the cloud gets, of which there must be none.
+
 Without --dir everything is kept in a scratch directory, which is removed at the end unless --keep is given.
 
 Exit code: 0 only if nothing was lost and nothing came twice.`,
@@ -37,8 +43,9 @@ Exit code: 0 only if nothing was lost and nothing came twice.`,
 			if o.duration < time.Second { // of nothing recorded the last fragment would never come
 				return &exitError{exitSettings, fmt.Errorf("--duration is %s, but must be at least 1s", o.duration)}
 			}
+			o.noCloud = o.streamFile && strings.EqualFold(os.Getenv(settings.EnvCloud), "off")
 			if o.camera != "" {
-				if _, err := camera.ParseAddress(secret.New(o.camera)); err != nil {
+				if _, err := address.Parse(secret.New(o.camera)); err != nil {
 					return &exitError{exitSettings, fmt.Errorf("--camera: %s", withoutSecret.Replace(err.Error()))}
 				}
 			}
@@ -50,16 +57,22 @@ Exit code: 0 only if nothing was lost and nothing came twice.`,
 	flags.StringVar(&o.dir, "dir", "", "where everything is kept (default: a scratch directory)")
 	spanVar(flags, &o.duration, "duration", 30*time.Second, "how long to record")
 	flags.BoolVar(&o.keep, "keep", false, "stay up afterwards and print commands to play with")
+	flags.BoolVar(&o.streamFile, "stream-file", false, "configure the agent by a stream file: the edge API, the streams' tags and MQTT are "+
+		"out of reach")
 	return cmd
 }
 
 func runDemo(ctx context.Context, out io.Writer, o demoOptions) error {
-	d := &demo{options: o, out: out, began: time.Now(), scratch: o.dir == "" && !o.keep}
+	d := &demo{options: o, out: out, calls: new(callCounter), began: time.Now(), scratch: o.dir == "" && !o.keep}
 	defer d.close()
 	if err := d.setUp(ctx); err != nil {
 		return err
 	}
-	if err := d.configure(ctx); err != nil {
+	configure := d.configure
+	if o.streamFile {
+		configure = d.awaitStreamFile
+	}
+	if err := configure(ctx); err != nil {
 		return err
 	}
 	if err := d.watch(ctx); err != nil {
@@ -86,7 +99,7 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	if d.dir, err = demoDirectory(d.options.dir); err != nil {
 		return err
 	}
-	if d.cloud, err = localcloud.Start(localcloud.Options{Dir: filepath.Join(d.dir, "cloud"), Log: zap.NewNop()}); err != nil {
+	if d.cloud, err = localcloud.Start(localcloud.Options{Dir: filepath.Join(d.dir, "cloud"), Log: zap.NewNop(), Calls: d.calls}); err != nil {
 		return err
 	}
 	d.say("local cloud at %s", d.cloud.Endpoint())
@@ -102,6 +115,9 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	if _, err := d.cloud.CreateStream(demoStream, demoRetention); err != nil {
 		return err
 	}
+	if d.options.streamFile {
+		return d.setUpStreamFile(url)
+	}
 	content, err := json.Marshal(map[string]string{"MediaURI": url})
 	if err != nil {
 		return err
@@ -114,15 +130,22 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	if d.user, err = integrator.New(ctx, d.cloud); err != nil {
 		return err
 	}
+	if err := d.startAgent(); err != nil {
+		return err
+	}
+	return d.update(ctx, secretARN)
+}
+
+func (d *demo) startAgent(more ...string) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	if d.agent, err = startAgent(program, filepath.Join(d.dir, "agent.out"), d.agentEnv()); err != nil {
+	if d.agent, err = startAgent(program, filepath.Join(d.dir, "agent.out"), append(d.agentEnv(), more...)); err != nil {
 		return err
 	}
 	d.say("agent started as process %d, its settings in the environment", d.agent.cmd.Process.Pid)
-	return d.update(ctx, secretARN)
+	return nil
 }
 
 func (d *demo) close() {

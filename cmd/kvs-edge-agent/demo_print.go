@@ -17,7 +17,9 @@ func (d *demo) print(r *report, snapshot status.Snapshot) error {
 	rows := [][2]string{
 		{"frames the camera sent", sent},
 		{"frames in local segments", fmt.Sprint(r.video.local.distinct())},
-		{"frames persisted in the cloud", fmt.Sprint(r.video.cloud.distinct())},
+	}
+	if !d.options.noCloud {
+		rows = append(rows, [2]string{"frames persisted in the cloud", fmt.Sprint(r.video.cloud.distinct())})
 	}
 	if r.audio.reference.distinct() > 0 {
 		rows = append(rows,

@@ -40,7 +40,10 @@ func (d *demo) settleAndReport(ctx context.Context) (verdict, err error) {
 	if err := d.print(r, snapshot); err != nil {
 		return nil, err
 	}
-	return d.verdict(r, snapshot), nil
+	if verdict = d.verdict(r, snapshot); verdict == nil {
+		verdict = d.streamFileVerdict(snapshot)
+	}
+	return verdict, nil
 }
 
 // reference is what must be in the cloud: what the fake camera sent until it was unplugged; or, as nobody counts what a
@@ -89,7 +92,11 @@ func (d *demo) verdict(r *report, snapshot status.Snapshot) error {
 		if d.camera != nil {
 			what = "the camera sent"
 		}
-		fmt.Fprintf(d.out, "\nNothing was lost and nothing came twice: every frame that %s is in the cloud once.\n", what)
+		where := "in the cloud"
+		if d.options.noCloud {
+			where = "on the disk"
+		}
+		fmt.Fprintf(d.out, "\nNothing was lost and nothing came twice: every frame that %s is %s once.\n", what, where)
 		return nil
 	}
 	if r.video.reference.distinct() == 0 {

@@ -15,6 +15,10 @@ type demoOptions struct {
 	dir      string
 	duration time.Duration
 	keep     bool
+	// streamFile configures the agent by a file, with a cloud that lets the hub do nothing but upload.
+	streamFile bool
+	// noCloud leaves even that out.
+	noCloud bool
 }
 
 // demo is the stage: cloud, camera, agent.
@@ -23,6 +27,7 @@ type demo struct {
 	out     io.Writer
 	dir     string
 	cloud   *localcloud.Cloud
+	calls   *callCounter    // of the cloud
 	camera  *fakecam.Camera // nil with a camera of the user's
 	agent   *agentProcess
 	user    *integrator.Integrator

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -51,6 +52,36 @@ func TestDemoLosesNothingAndRepeatsNothing(t *testing.T) {
 		if !strings.Contains(string(output), want) {
 			t.Errorf("the demo does not say %q:\n%s", want, output)
 		}
+	}
+}
+
+// TestDemoWithAStreamFile has a hub that may do nothing at AWS but upload, and one without the cloud.
+func TestDemoWithAStreamFile(t *testing.T) {
+	t.Parallel()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cloud, wants := range map[string][]string{
+		"on": {"the cloud refuses ListEdgeAgentConfigurations, DescribeEdgeConfiguration and ListTagsForStream, and MQTT cannot be reached",
+			"every frame that the camera sent is in the cloud once", "The hub is healthy, the stream is configured by: file."},
+		"off": {"every frame that the camera sent is on the disk once", "The hub is healthy, the stream is configured by: file.",
+			"The cloud was not called once, and the recording of 2 h 00 min ago is deleted."},
+	} {
+		t.Run(cloud, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), path, "demo", "--stream-file", "--duration", "5s", "--dir", shortDir(t))
+			cmd.Env = append(os.Environ(), settings.EnvCloud+"="+cloud)
+			output, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("the demo failed: %v\n%s", err, output)
+			}
+			for _, want := range append(wants, "lost                           0\n", "IN_SYNC, its origin: file") {
+				if !strings.Contains(string(output), want) {
+					t.Errorf("the demo does not say %q:\n%s", want, output)
+				}
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,7 +21,9 @@ func newStreamsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "streams",
 		Short: "List the streams of the running agent, also those that are no longer configured",
-		Long: `List the streams of the running agent with their state and their recordings. A stream that is no longer
+		Long: `List the streams of the running agent: the source that configures each (file, sitewise, kvs, mqtt) and when it
+was changed there, whether it is in sync, when it is recorded and when that starts next, its state and its recordings.
+"streams show" prints all that is in force of one. A stream that is no longer
 configured for this hub is an orphan: it is neither recorded nor uploaded, and its recordings stay under the last policy
 that it had until they are deleted with "streams delete".
 
@@ -42,7 +45,7 @@ Exit code: 0 when the agent has answered, 2 when no agent is running.`,
 	}
 	socketFlag(cmd, &socket)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(newStreamsDeleteCommand())
+	cmd.AddCommand(newStreamsShowCommand(), newStreamsDeleteCommand())
 	return cmd
 }
 
@@ -52,6 +55,11 @@ const stateOrphan = "orphan"
 // listedStream is one stream of the agent.
 type listedStream struct {
 	Stream           string    `json:"stream"`
+	Origin           string    `json:"origin,omitempty"` // of what is in force; none of an orphan
+	Version          time.Time `json:"version,omitzero"`
+	Sync             string    `json:"syncStatus,omitempty"`
+	Schedule         string    `json:"schedule,omitempty"` // of the recording, in words
+	NextWindow       time.Time `json:"nextWindow,omitzero"`
 	State            string    `json:"state"` // of the recorder, or orphan
 	Segments         int       `json:"segments"`
 	UsedBytes        int64     `json:"usedBytes"`
@@ -66,7 +74,9 @@ func listStreams(s status.Snapshot) []listedStream {
 	list := []listedStream{}
 	for _, st := range s.Streams {
 		list = append(list, listedStream{
-			Stream: st.Name, State: st.Recorder.State, Segments: st.Space.Segments, UsedBytes: st.Space.UsedBytes, LimitBytes: st.Space.LimitBytes,
+			Stream: st.Name, Origin: st.Wanted.Origin, Version: st.Wanted.Version, Sync: st.Wanted.Sync, Schedule: st.Wanted.Record,
+			NextWindow: st.Wanted.NextWindow, State: st.Recorder.State, Segments: st.Space.Segments, UsedBytes: st.Space.UsedBytes,
+			LimitBytes:       st.Space.LimitBytes,
 			NotUploadedBytes: st.Uploader.BacklogBytes, Oldest: st.Space.Oldest,
 		})
 	}
@@ -85,12 +95,8 @@ func writeStreams(w io.Writer, list []listedStream) error {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STREAM\tSTATE\tSEGMENTS\tSIZE\tNOT UPLOADED\tOLDEST\tKEPT")
+	fmt.Fprintln(table, "STREAM\tORIGIN\tVERSION\tSYNC\tSCHEDULE\tNEXT WINDOW\tSTATE\tSEGMENTS\tSIZE\tNOT UPLOADED\tOLDEST\tKEPT")
 	for _, s := range list {
-		oldest := "-"
-		if !s.Oldest.IsZero() {
-			oldest = humanize.Time(s.Oldest.Local())
-		}
 		size := humanize.Bytes(s.UsedBytes)
 		if s.LimitBytes > 0 {
 			size += " of " + humanize.Bytes(s.LimitBytes)
@@ -99,7 +105,18 @@ func writeStreams(w io.Writer, list []listedStream) error {
 		if s.State == stateOrphan {
 			kept = s.Policy
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Stream, s.State, s.Segments, size, humanize.Bytes(s.NotUploadedBytes), oldest, kept)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", s.Stream, orDash(s.Origin), timeOrDash(s.Version), orDash(s.Sync),
+			orDash(s.Schedule), timeOrDash(s.NextWindow), s.State, s.Segments, size, humanize.Bytes(s.NotUploadedBytes), timeOrDash(s.Oldest), kept)
 	}
 	return table.Flush()
+}
+
+// orDash stands for what there is not.
+func orDash(text string) string { return cmp.Or(text, "-") }
+
+func timeOrDash(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return humanize.Time(t.Local())
 }

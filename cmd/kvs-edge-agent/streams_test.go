@@ -78,6 +78,24 @@ func orphansAreListedKeptAndDeletedByName(t *testing.T, w world) {
 	if out, _, _ := run("streams"); strings.Contains(out, "old") || !strings.Contains(out, "door") {
 		t.Errorf("streams says\n%s", out)
 	}
+	if list[0].Origin == "" || list[0].Version.IsZero() || list[0].Schedule != "always" || list[0].Sync != "IN_SYNC" {
+		t.Errorf("of door it lists %+v", list[0])
+	}
+	shown, _, code := run("streams", "show", "door")
+	for _, want := range []string{"version ", "sync         IN_SYNC", "camera       arn:aws:secretsmanager:", "recorded     always",
+		"kept for 2 d"} {
+		if code != 0 || !strings.Contains(shown, want) {
+			t.Errorf("%d: %q is not in what is shown of door:\n%s", code, want, shown)
+		}
+	}
+	var whole shownStream
+	if out, _, _ := run("streams", "show", "door", "--json"); json.Unmarshal([]byte(out), &whole) != nil || whole.Stream != "door" ||
+		whole.Record != "always" {
+		t.Errorf("as JSON it shows\n%s", out)
+	}
+	if _, text, code := run("streams", "show", "old"); code != 1 || !strings.Contains(text, "no stream old is configured for this hub") {
+		t.Errorf("of an orphan: %d, %s", code, text)
+	}
 	s.stopAgent()
 	if _, text, code := run("streams"); code != 2 || !strings.Contains(text, "no agent is running") {
 		t.Errorf("without an agent: %d, %s", code, text)

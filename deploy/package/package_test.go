@@ -139,7 +139,7 @@ var notInPackages = []string{
 func expectDocumented(t *testing.T, files []string) {
 	t.Helper()
 	const docs = "/usr/share/doc/kvs-edge-agent"
-	expect(t, files, "/usr/bin/kvs-edge-agent", "/etc/kvs-edge-agent/agent.env", "/usr/lib/systemd/system/kvs-edge-agent.service",
+	expect(t, files, "/etc/kvs-edge-agent/streams.d/README", "/usr/bin/kvs-edge-agent", "/etc/kvs-edge-agent/agent.env", "/usr/lib/systemd/system/kvs-edge-agent.service",
 		"/usr/lib/kvs-edge-agent/setup", "/usr/lib/kvs-edge-agent/system-calls.conf", "/usr/share/man/man1/kvs-edge-agent.1.gz",
 		"/usr/share/bash-completion/completions/kvs-edge-agent")
 	var pages []string

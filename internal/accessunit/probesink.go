@@ -100,8 +100,17 @@ func (p *ProbeSink) Missed(int64) {}
 // Audio implements Sink.
 func (p *ProbeSink) Audio([]byte, uint32, time.Time) {}
 
+// ChangeAudio implements Sink.
+func (p *ProbeSink) ChangeAudio(*AudioTrack) {}
+
+// AudioLost implements Sink.
+func (p *ProbeSink) AudioLost(int64) {}
+
 // UnsupportedAudio implements Sink.
 func (p *ProbeSink) UnsupportedAudio([]string) {}
+
+// LeftOut implements Sink.
+func (p *ProbeSink) LeftOut([]string) {}
 
 // Foreign implements Sink.
 func (p *ProbeSink) Foreign(int64, string, bool) {}

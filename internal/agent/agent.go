@@ -21,6 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
@@ -35,6 +36,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/streamfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
 )
@@ -116,7 +118,9 @@ func (a *Agent) serve() (err error) {
 	if err := a.export.serve(a.settings().MetricsAddress); err != nil {
 		return err
 	}
-	a.changes = changes.New(changes.Options{Snapshot: a.collector.Snapshot, Watch: a.health.Watch, Now: time.Now})
+	brief := *a.collector
+	brief.Forecast, brief.Policy = nil, nil // they walk the store
+	a.changes = changes.New(changes.Options{Snapshot: brief.Snapshot, Watch: a.health.Watch, Now: time.Now})
 	a.api, err = localapi.NewServer(localapi.Options{
 		Socket: a.settings().Socket, Component: a.health.Component("", health.JobAPI), Log: a.log,
 		Agent: a.served(), Store: a.store,
@@ -150,6 +154,9 @@ func (a *Agent) connect() error {
 	if device != nil {
 		hub.WatchCertificate(device, s.IoT, a.health.Component("", health.JobCloud), a.log)
 	}
+	if s.NoCloud {
+		return a.newStreamsAndConfiguration(nil)
+	}
 	credentials, err := hub.Credentials(s.IoT, device, iotcreds.Options{
 		Health: a.health.Component("", health.JobCloud), Log: a.log, Now: time.Now, Version: a.o.Version, Clock: a.hubClock,
 	})
@@ -161,9 +168,14 @@ func (a *Agent) connect() error {
 		return err
 	}
 	a.kvs = kvs.New(kvs.Options{Config: a.aws, Log: a.log})
+	return a.newStreamsAndConfiguration(device)
+}
+
+// newStreamsAndConfiguration builds what runs streams, and what says which. device is what connect has.
+func (a *Agent) newStreamsAndConfiguration(device *tls.Config) (err error) {
 	a.streams = newStreams(workers{
 		log: a.log, health: a.health, retention: a.retention, media: a.store, settings: a.settings,
-		jobs: a.jobKinds(), completed: a.export.jobCompleted,
+		jobs: a.jobKinds(), describe: a.describe, completed: a.export.jobCompleted,
 		readSecret: func(secretARN string) { a.config.cameras.ReadNow(secretARN) },
 		secretRead: func(secretARN string) time.Time { return a.config.cameras.LastRead(secretARN) },
 		changed:    func(stream string) { a.nudges.nudge(stream, nudgeChanged) },
@@ -188,29 +200,62 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 	}
 	c := &configuration{health: a.health.Component("", health.JobConfig), log: a.log}
 	c.sources = precedence.New(precedence.Options{
-		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) },
+		Streams: a.streams, Secrets: func(arns map[string]bool) { c.cameras.Want(arns) }, Health: a.health,
 	})
+	if s.StreamsDirectory != "" {
+		c.files = a.newStreamFiles(c, dir)
+	}
+	if s.NoCloud {
+		// No stream refers to a secret, so whether one could be kept is of no interest to anybody.
+		unseen := health.NewRegistry(time.Now).Component("", health.JobConfig)
+		c.cameras = camerasecret.Open(camerasecret.Options{
+			Secrets: noSecrets{}, Dir: dir, Now: time.Now, Log: zap.NewNop(), Health: unseen,
+		}, nil)
+		return c, nil
+	}
+	return c, a.followCloud(c, dir, device)
+}
+
+// newStreamFiles is the source of the hub's own files.
+func (a *Agent) newStreamFiles(c *configuration, dir statefile.Dir) *streamfile.Files {
+	s, source := a.settings(), c.sources.Add()
+	known := func() {} // the cloud may want more
+	if s.NoCloud {
+		known = a.retention.Applied
+	}
+	return streamfile.New(streamfile.Options{
+		Dir: s.StreamsDirectory, ThingName: s.IoT.ThingName, NoCloud: s.NoCloud, State: dir, Applier: source,
+		OutcomeChanged: source.Changed(), Known: known, Publish: c.fileSync.put, Now: time.Now, Log: c.log, Health: c.health,
+	})
+}
+
+// followCloud builds what follows the configurations of the cloud.
+func (a *Agent) followCloud(c *configuration, dir statefile.Dir, device *tls.Config) (err error) {
+	s := a.settings()
 	cloud := c.sources.Add()
 	changes, _ := a.health.Watch() // for the life of the agent
 	c.mqtt, err = iotconfig.New(iotconfig.Options{
 		ThingName: s.IoT.ThingName, ClientID: s.IoT.ClientID, DataEndpoint: s.IoT.DataEndpoint, Version: a.o.Version,
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
+		Needless:  func() bool { return c.others() && !c.syncer.Any() },
 		Connected: func() { c.syncer.RequestListing() }, Lost: func() { c.syncer.MessagesLost() },
 		Jobs: jobStatuses{a.health, a.store, a.streams.names}.list, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.syncer, err = kvsconfig.New(kvsconfig.Options{
 		ThingName: s.IoT.ThingName, FindHubARN: hub.FindARN(s, a.aws), ListOnly: device == nil,
 		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Applier: cloud, OutcomeChanged: cloud.Changed(), Applied: a.retention.Applied,
-		Inbox: c.mqtt.Configurations(), Publish: c.mqtt.PublishSync,
+		Inbox: c.mqtt.Configurations(), Others: c.others,
+		Publish:   func(status edgeconfig.SyncStatus) { c.cloudSync.put(status); c.mqtt.PublishSync(status) },
 		Refreshed: func() { a.nudges.nudgeAll(nudgeChanged) },
 		Log:       c.log, Health: c.health,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
+	cloud.Want(c.syncer.Wanted())
 	c.cameras = camerasecret.Open(camerasecret.Options{
 		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
 	}, c.syncer.Wanted().Secrets())
@@ -222,7 +267,7 @@ func (a *Agent) newConfiguration(device *tls.Config) (*configuration, error) {
 		},
 		Dir: dir, Now: time.Now, Log: c.log, Health: c.health,
 	})
-	return c, nil
+	return nil
 }
 
 // Run records and uploads until ctx ends, then stops the tasks in order: recorders, uploaders,

@@ -22,7 +22,7 @@ import (
 
 // jobKinds are the jobs that each stream has, in the order in which they stop.
 func (a *Agent) jobKinds() []jobKind {
-	return []jobKind{
+	kinds := []jobKind{
 		{
 			name: health.JobRecorder,
 			spec: func(wanted desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(wanted, hub) },
@@ -38,18 +38,19 @@ func (a *Agent) jobKinds() []jobKind {
 			},
 		},
 	}
+	if a.settings().NoCloud {
+		return kinds[:1]
+	}
+	return kinds
 }
 
 // recordJob builds the recording of a stream in its windows. continues says that it takes the place of
 // one that was recording.
 func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) func(context.Context) error {
 	component := a.health.Component(stream, health.JobRecorder)
-	r := recorder.New(recorder.Options{
+	o := recorder.Options{
 		Stream:          stream,
 		Source:          a.mediaSource(stream, spec),
-		Failed:          func(why *health.Fault) { a.config.cameras.Failed(spec.Media.SecretARN, why.Text) },
-		Served:          func() { a.config.cameras.Served(spec.Media.SecretARN) },
-		Changed:         func() <-chan struct{} { return a.config.cameras.Changed(spec.Media.SecretARN) },
 		Store:           a.store,
 		Clock:           a.hubClock,
 		SegmentDuration: spec.SegmentDuration,
@@ -60,13 +61,22 @@ func (a *Agent) recordJob(stream string, spec jobspec.Record, continues bool) fu
 		Frozen:          a.freezes.Within,
 		Health:          component,
 		Log:             a.log,
-	})
+	}
+	if arn := spec.Media.SecretARN; arn != "" {
+		o.Failed = func(why *health.Fault) { a.config.cameras.Failed(arn, why.Text) }
+		o.Served = func() { a.config.cameras.Served(arn) }
+		o.Changed = func() <-chan struct{} { return a.config.cameras.Changed(arn) }
+	}
+	r := recorder.New(o)
 	return a.scheduled(spec.Schedule.Plan(0), component, r.Run)
 }
 
 // mediaSource is what a recording is of: a camera, or a media file.
 func (a *Agent) mediaSource(stream string, spec jobspec.Record) recorder.Source {
 	url := func(ctx context.Context) (secret.String, error) {
+		if known := spec.Media.URL; !known.Empty() {
+			return known, nil
+		}
 		return a.config.cameras.URL(ctx, spec.Media.SecretARN)
 	}
 	if spec.Media.Kind == desired.Clip {

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
@@ -41,7 +42,11 @@ func (o orphans) delete(ctx context.Context, stream string) (localapi.DeletedStr
 func (s *streams) removeOrphan(ctx context.Context, name string) (done localapi.DeletedStream, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if s.get(name) != nil {
+	switch st := s.get(name); {
+	case st != nil && st.wanted.Origin == desired.File:
+		return done, health.UserFault(codeStream, nil,
+			"Stream %s is configured for this hub by a stream file: remove that first, and 10 s later the stream's recordings can be deleted.", name)
+	case st != nil:
 		return done, health.UserFault(codeStream, nil,
 			"Stream %s is configured for this hub: delete its edge configuration (aws kinesisvideo delete-edge-configuration --stream-name %s), "+
 				"which deletes its recordings too.", name, name)

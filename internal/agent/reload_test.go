@@ -147,6 +147,7 @@ func freeAddress(t *testing.T, host string) string {
 func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 	h := newHouse(t)
 	h.Env[settings.EnvGreengrassRoot] = "" // or the machine's own would count
+	h.withStreamFiles()                    // without which there must be a cloud
 	h.Configure("door", h.Secret("door", h.Camera(fakecam.Options{}).URL()))
 	media := filepath.Join(h.Dir, "media")
 	must(t, os.MkdirAll(media, 0o755))
@@ -179,7 +180,8 @@ func TestEachVariableTakesEffectAsItSays(t *testing.T) {
 		settings.EnvCredentialEndpoint: {value: "other.example"}, settings.EnvDataEndpoint: {value: "other.example"},
 		settings.EnvCACert: {value: copyOf(t, ca)}, settings.EnvCoreCert: {value: cert}, settings.EnvCorePrivateKey: {value: key},
 		settings.EnvRecordingDirectory: {value: "/elsewhere"}, settings.EnvStateDirectory: {value: "/elsewhere"},
-		settings.EnvSocket:    {value: "/elsewhere"},
+		settings.EnvSocket:           {value: "/elsewhere"},
+		settings.EnvStreamsDirectory: {value: "/elsewhere"}, settings.EnvCloud: {value: "off"},
 		settings.EnvAccountID: {value: "999999999999"}, settings.EnvCABundle: {value: copyOf(t, ca)},
 		settings.EnvCertFile: {value: copyOf(t, ca)}, settings.EnvGreengrassRoot: {value: "/none"},
 		settings.EnvTokenExchange: {value: "http://localhost:1/"},

@@ -44,7 +44,8 @@ type workers struct {
 	readSecret func(secretARN string)           // reads a camera's secret again at once
 	secretRead func(secretARN string) time.Time // when it was last read
 	changed    func(name string)                // called when a running stream has a newer configuration
-	completed  func(name, job string)           // notified of a job that did its work until its configuration went
+	describe   func(desired.Stream) status.Wanted
+	completed  func(name, job string) // notified of a job that did its work until its configuration went
 }
 
 // mediaRemover is what streams needs of the store.
@@ -135,7 +136,9 @@ func (s *streams) run(wanted desired.Stream, again bool) {
 	next := &stream{wanted: wanted, jobs: make([]*job, len(s.workers.jobs))}
 	s.workers.retention.SetPolicy(name, retention.Policy(wanted.Keep))
 	if again {
-		s.workers.readSecret(wanted.Media.SecretARN)
+		if arn := wanted.Media.SecretARN; arn != "" {
+			s.workers.readSecret(arn)
+		}
 		s.workers.changed(name)
 	}
 	for i, kind := range s.workers.jobs {
@@ -253,9 +256,12 @@ func (s *streams) infos() []status.StreamInfo {
 	infos := make([]status.StreamInfo, 0, len(set))
 	for _, name := range set.Names() {
 		wanted := set[name]
-		infos = append(infos, status.StreamInfo{
+		info := status.StreamInfo{
 			Name: name, LimitBytes: wanted.Keep.MaxBytes, SecretRead: s.workers.secretRead(wanted.Media.SecretARN),
-		})
+			Wanted: s.workers.describe(wanted),
+			Local:  !slices.ContainsFunc(s.workers.jobs, func(k jobKind) bool { return k.name == health.JobUploader }),
+		}
+		infos = append(infos, info)
 	}
 	return infos
 }

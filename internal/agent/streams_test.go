@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
 // diary notes what streams does to the rest of the agent.
@@ -107,6 +108,7 @@ func newDiary() (*diary, *streams) {
 			{health.JobRecorder, func(w desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(w, hub) }, d.build("recorder")},
 			{health.JobUploader, func(w desired.Stream, hub settings.Settings) any { return jobspec.UploadOf(w, hub) }, d.build("uploader")},
 		},
+		describe:   func(desired.Stream) status.Wanted { return status.Wanted{} },
 		secretRead: func(string) time.Time { return monday },
 		readSecret: func(arn string) { d.note("read %s", arn[strings.LastIndex(arn, ":")+1:]) },
 		changed:    func(string) {},

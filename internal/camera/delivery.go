@@ -41,8 +41,8 @@ type setting struct {
 // setUpMedia sets up a track, whose URL is the first of these that the camera knows.
 func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []string, as sdp.Delivery) (*delivery, error) {
 	d := &delivery{media: m, secure: m.Secure && s.dialogue.scheme == "rtsps"}
-	if s.memory.transport != overTCP && s.dialogue.scheme == "rtsps" && !d.secure {
-		return nil, fmt.Errorf("%w: what is not encrypted would leave the TLS connection", errTransport)
+	if s.memory.transport != overTCP && (s.over.tunnel || s.dialogue.scheme == "rtsps" && !d.secure) {
+		return nil, fmt.Errorf("%w: what is not encrypted would leave the TLS connection, or the tunnel", errTransport)
 	}
 	now, err := d.ask(s.memory.transport)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *session) answered(d *delivery, as answer.SetUp, described sdp.Delivery)
 	d.udp = true
 	d.config.Who = udp.Who{
 		Addresses: append([]netip.Addr{s.peer.Unmap().WithZone("")}, described.Sources...),
-		Anybody:   s.anySource, SSRC: as.SSRC, Announced: as.HasSSRC,
+		Anybody:   s.AnySource, SSRC: as.SSRC, Announced: as.HasSSRC,
 	}
 	to := s.peer
 	if as.Source.IsValid() {
@@ -291,7 +291,7 @@ func (s *session) stalled() error {
 	case !heard && s.stranger != "":
 		return &strangerError{from: s.stranger}
 	case !heard && s.video.delivery.udp && len(s.transports()) == 1:
-		return &onlyTransportError{error: err, transport: s.memory.transport}
+		return &onlyTransportError{error: err, transport: s.memory.transport, fromURL: s.Address.Transport != ""}
 	default:
 		return err
 	}

@@ -2,7 +2,6 @@ package camera
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"net"
@@ -15,6 +14,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -50,56 +50,70 @@ func (s *session) dropMessage() error {
 const maxRedirects = 3
 
 // dial connects to the camera, or to where it redirects us.
-func (s *session) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (s *session) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if s.dialogue.connections++; s.dialogue.connections > 1+maxRedirects {
 		return nil, errRedirects
 	}
-	dialer := net.Dialer{
+	messages := &answer.Dialogue{KeyValid: keyValid}
+	s.dialogue.scheme = s.client.Scheme
+	s.dialogue.last.Store(messages)
+	s.tap.opened = false
+	scheme := s.client.Scheme
+	var conn *batchConn
+	var err error
+	if s.over.tunnel {
+		s.dialogue.scheme = "rtsp"
+		if s.over.tls {
+			scheme = "rtsps"
+		}
+		conn, address, err = s.dialTunnel(ctx, address)
+	} else if conn, err = s.dialStream(ctx, address, scheme == "rtsps"); err == nil {
+		conn.answer = s.Limits.Answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The library would make a TLS connection by itself, unless it takes the scheme for another one; request puts that right.
+	s.client.Scheme = "rtsp"
+	conn.tap, conn.sent, conn.divert = &s.tap, messages.Sent, s.divert
+	inject := conn.inject
+	s.inject.Store(&inject)
+	s.hooks.connect(scheme, address, conn.Write)
+	return conn, nil
+}
+
+func (s *session) dialer() *net.Dialer {
+	return &net.Dialer{
 		Timeout:         s.Limits.Answer,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: s.Limits.Stall, Interval: s.Limits.Stall / 2, Count: 3},
 	}
-	conn, err := dialer.DialContext(ctx, network, address)
+}
+
+// dialStream connects to a host and port, over TLS or not. Its bytes are counted and read in batches; whoever reads has a time of its own.
+func (s *session) dialStream(ctx context.Context, address string, secure bool) (*batchConn, error) {
+	conn, err := s.dialer().DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	s.conn.Store(&conn)
 	s.peer, s.local = addressOf(conn.RemoteAddr()), addressOf(conn.LocalAddr())
-	messages := &answer.Dialogue{KeyValid: keyValid}
-	s.dialogue.scheme = s.client.Scheme
-	s.dialogue.last.Store(messages)
-	batched := &batchConn{
-		Conn: conn, playing: &s.hooks.playing, direct: &s.dialogue.direct, answer: s.Limits.Answer, came: s.countBytes,
+	below := &batchConn{Conn: conn, playing: &s.hooks.playing, direct: &s.dialogue.direct, came: s.countBytes}
+	if !secure {
+		return below, nil
 	}
-	if s.client.Scheme == "rtsps" {
-		batched, err = s.secure(ctx, batched, address)
-		if err != nil {
-			return nil, err
-		}
-	}
-	batched.tap, batched.sent, batched.divert = &s.tap, messages.Sent, s.divert
-	inject := batched.inject
-	s.inject.Store(&inject)
-	s.hooks.connect(s.dialogue.scheme, address, batched.Write)
-	return batched, nil
-}
-
-// secure makes a TLS connection over one that is read in batches, so that what is in it can be read before the library does.
-// The library would make it by itself, unless it takes the scheme for another one; request puts that right.
-func (s *session) secure(ctx context.Context, below *batchConn, address string) (*batchConn, error) {
-	below.answer = 0 // what is above has a time
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
 	defer cancel()
-	config := s.client.TLSConfig.Clone()
-	config.ServerName, _, _ = net.SplitHostPort(address)
-	conn := tls.Client(below, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = below.Close()
+	secured, err := handshake.Connect(ctx, below, s.trust(address))
+	if err != nil {
 		return nil, err
 	}
-	s.client.Scheme = "rtsp"
-	return &batchConn{
-		Conn: conn, playing: below.playing, direct: below.direct, answer: s.Limits.Answer, came: func(int) error { return nil },
-	}, nil
+	return &batchConn{Conn: secured, playing: below.playing, direct: below.direct, came: uncounted}, nil
+}
+
+// trust says whom to trust at a host and port.
+func (s *session) trust(address string) handshake.Options {
+	host, _, _ := net.SplitHostPort(address)
+	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots}
 }
 
 // keyValid reports whether the library can read the key of a description.

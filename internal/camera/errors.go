@@ -42,9 +42,10 @@ var (
 	// errTransport says that a camera does not send over the transport that it was asked for.
 	errTransport = errors.New("the camera does not send over this transport")
 	errRedirects = errors.New("redirected too often")
+	errWeb       = errors.New("the answer is one of HTTP")
+	errTLS       = errors.New("the answer is one of TLS")
+	errNowhere   = errors.New("redirected to what is no camera")
 	errDownward  = errors.New("redirected from TLS to an address without")
-	errFlood     = errors.New("more than 100 Mbit/s came")
-	errEarly     = errors.New("much came before the camera was asked to play")
 	errMessages  = errors.New("more than 100 RTSP messages a second came")
 	// errNoKeyframe ends a probe: nothing could be recorded.
 	errNoKeyframe = errors.New("no keyframe came for " + accessunit.ProbeMost.String())
@@ -59,8 +60,9 @@ func (e *unsupportedError) Error() string {
 
 // transportError says that a camera sends over none of the transports that it may be asked for.
 type transportError struct {
-	error // of the first
-	tried []transport
+	error   // of the first
+	tried   []transport
+	fromURL bool // the URL says how RTP comes
 }
 
 func (e *transportError) Unwrap() error { return e.error }
@@ -77,6 +79,7 @@ func (e *strangerError) Unwrap() error { return errStall }
 type onlyTransportError struct {
 	error
 	transport transport
+	fromURL   bool // the URL says so
 }
 
 func (e *onlyTransportError) Unwrap() error { return e.error }

@@ -1,7 +1,6 @@
 package camera
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -10,7 +9,9 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
 )
@@ -21,15 +22,20 @@ var endings = []struct {
 	class health.Class
 	text  string
 }{
+	{errWeb, health.UserError, "The camera at %s has its web server on that port, and no RTSP: correct the port in the secret's " +
+		"MediaURI, which is 554 on most cameras."},
+	{errTLS, health.UserError, "The camera at %s expects TLS on that port: write rtsps:// in place of rtsp:// in the secret's MediaURI, " +
+		"or correct the port."},
+	{errNowhere, health.UserError, "The camera at %s sends us to an address that is not one for RTSP: correct the secret's MediaURI."},
 	{errDownward, health.UserError, "The camera at %s sends us from rtsps:// to an address without TLS, where anybody could read along: " +
 		"correct the secret's MediaURI."},
 	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: " +
 		"lower the bitrate or the resolution of its stream."},
 	{multiplex.ErrScrambled, health.UserError, "The camera at %s sends its video scrambled (MPEG-TS with conditional access): " +
 		"switch scrambling off for its stream."},
-	{errFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
+	{traffic.ErrFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
 		"lower the bitrate of its stream."},
-	{errEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
+	{traffic.ErrEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
 		"check that the host and the port in the secret's MediaURI are those of a camera, and update its firmware."},
 	{errMessages, health.UserError, "The camera at %s sends more than 100 RTSP messages a second: restart it, and update its firmware."},
 	{errRedirects, health.UserError, "The camera at %s sends us from one address to the next: correct the secret's MediaURI."},
@@ -51,10 +57,18 @@ func ending(host string, err error) *health.Fault {
 func (e *transportError) fault(host string) *health.Fault {
 	if len(e.tried) == 1 {
 		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for, %v: "+
-			"set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host, e.tried[0])
+			"%s.", host, e.tried[0], otherTransport(e.fromURL))
 	}
 	return health.SystemFault(codeCamera, e, "The camera at %s sends neither over TCP nor over UDP nor to a multicast group: "+
 		"restart it, and allow one of them in its settings.", host)
+}
+
+// otherTransport says how to have another one tried.
+func otherTransport(fromURL bool) string {
+	if fromURL {
+		return "write rtsp:// (rtsps:// with TLS) in the secret's MediaURI, which leaves it open how video comes"
+	}
+	return "set AWS_KVS_EDGE_RTSP_TRANSPORT to auto"
 }
 
 // stallFault is a sentence for a session in which no video came.
@@ -69,7 +83,7 @@ func stallFault(host string, err error) *health.Fault {
 			"left out: if that one is the camera's, add ?source=any to the end of the secret's MediaURI.", host, stranger.from)
 	case errors.As(err, &only):
 		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but no video comes over %v: let it through "+
-			"the firewalls between, or set AWS_KVS_EDGE_RTSP_TRANSPORT to auto.", host, only.transport)
+			"the firewalls between, or %s.", host, only.transport, otherTransport(only.fromURL))
 	default:
 		return health.SystemFault(codeCamera, err, "The camera at %s keeps the connection open but sends no video: it is connected anew; "+
 			"restart it if this stays.", host)
@@ -133,11 +147,11 @@ func faultOf(host string, err error) *health.Fault {
 // connectionFault turns what ended a connection into a sentence.
 func connectionFault(host string, err error) *health.Fault {
 	var (
-		dns         *net.DNSError
-		certificate *certificateError
-		notTLS      tls.RecordHeaderError
-		address     *net.AddrError
+		dns     *net.DNSError
+		tunnel  *tunnelError
+		address *net.AddrError
 	)
+	unsecured := handshake.Fault(host, err)
 	system := func(format string, args ...any) *health.Fault {
 		return health.SystemFault(codeCamera, err, format, args...)
 	}
@@ -147,15 +161,11 @@ func connectionFault(host string, err error) *health.Fault {
 	switch {
 	case errors.As(err, &dns):
 		return system("The name of the camera at %s cannot be resolved: check the secret's MediaURI and the hub's DNS.", host)
-	case errors.As(err, &certificate) && certificate.pinned:
-		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: "+
-			"if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
-	case errors.As(err, &certificate):
-		return user("The certificate of the camera at %s is not trusted: "+
-			"if its SHA-256 fingerprint is %s, add ?fingerprint= with it to the secret's MediaURI.", host, certificate.fingerprint)
-	case errors.As(err, &notTLS):
-		return user("The camera at %s does not speak TLS on that port: "+
-			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	case unsecured != nil:
+		return unsecured
+	case errors.As(err, &tunnel):
+		return user("The camera at %s answers %s, and does not take RTSP through HTTP there: correct the port and the path in the "+
+			"secret's MediaURI; for rtsp:// the port is 554 on most cameras.", host, tunnel.what)
 	case errors.As(err, &address):
 		return user("The address %s of the camera cannot be one: "+
 			"correct the host and the port, which is 1 to 65535, in the secret's MediaURI.", host)
@@ -197,7 +207,7 @@ func retryOf(err error) accessunit.Retry {
 		return accessunit.RetryRefused
 	case errors.Is(err, errStale):
 		return accessunit.RetryStale
-	case errors.Is(err, accessunit.ErrHuge), errors.Is(err, errFlood), errors.Is(err, errEarly), errors.Is(err, errMessages):
+	case errors.Is(err, accessunit.ErrHuge), errors.Is(err, traffic.ErrFlood), errors.Is(err, traffic.ErrEarly), errors.Is(err, errMessages):
 		return accessunit.RetrySlowly
 	}
 	return accessunit.RetryUsual

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/auth"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -22,7 +23,10 @@ type login struct {
 
 // newLogin takes the user and the password out of a camera's URL.
 func newLogin(at endpoint, memory *auth.Memory) login {
-	l := login{scheme: at.url.Scheme, host: at.host, Client: auth.Client{Memory: memory}}
+	l := login{scheme: "rtsp", host: at.host, Client: auth.Client{Memory: memory, DigestOffered: new(atomic.Bool)}}
+	if at.TLS {
+		l.scheme = "rtsps"
+	}
 	if user := at.url.User; user != nil {
 		l.Has, l.User = true, user.Username()
 		l.Password, _ = user.Password()

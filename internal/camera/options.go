@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
@@ -50,6 +52,12 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// of returns the options for a camera at an endpoint, whose URL may say how RTP comes.
+func (o Options) of(at endpoint) Options {
+	o.Transport = cmp.Or(at.Transport, o.Transport)
+	return o
+}
+
 // Limits bound a session. Those that are zero are DefaultLimits.
 type Limits struct {
 	// Stall is how long a session may bring no video, and StallCheck how often that is looked at.
@@ -70,7 +78,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Stall: 10 * time.Second, StallCheck: time.Second, Answer: 10 * time.Second, Opening: 30 * time.Second,
-		Close: 2 * time.Second, Bytes: maxIntervalBytes, AccessUnit: accessunit.MaxBytes,
+		Close: 2 * time.Second, Bytes: traffic.MaxPayload, AccessUnit: accessunit.MaxBytes,
 	}
 }
 

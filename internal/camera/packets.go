@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -41,17 +42,17 @@ type receiver struct {
 	order   *accessunit.Reorder // of the video over UDP
 	types   payloadTypes        // of the video
 	video   reception.Source
-	audio   *audio              // nil: none is recorded
+	audio   *sound              // nil: none is recorded
 	sound   *accessunit.Reorder // of the audio over UDP
 	heardOf reception.Source    // its packets
 	payload ratelimit.Limit
 }
 
 // begin begins a session of these tracks, whose access units have at most so many bytes.
-func (r *receiver) begin(v video, a *audio, maxBytes int) {
+func (r *receiver) begin(v video, a *sound, maxBytes int) {
 	r.beginVideo(accessunit.NewFeed(v.codec, maxBytes, r.to), v)
 	if r.audio = a; a != nil {
-		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.about.Rate
+		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.stream.Clock
 	}
 }
 
@@ -100,6 +101,7 @@ func (r *receiver) end() {
 	r.feed.Contain(r.order.Flush)
 	if r.sound != nil {
 		r.locked(func() { r.sound.Play(); r.sound.Flush() })
+		r.locked(func() { r.audio.end(r.to, r.now()) })
 	}
 	r.feed.Flush()
 }
@@ -174,7 +176,7 @@ func (r *receiver) restart(number uint16) {
 func (r *receiver) push(p accessunit.Packet, now time.Time) {
 	err := r.feed.Push(p, now)
 	if err == nil && r.payload.Exceeds(int64(len(p.Payload)), now) {
-		err = errFlood
+		err = traffic.ErrFlood
 	}
 	if err != nil {
 		r.fail(err)
@@ -233,7 +235,7 @@ func (r *receiver) takeAudioUDP(p *rtp.Packet) {
 // pushAudio takes the next packet of the audio in order.
 func (r *receiver) pushAudio(p accessunit.Packet, now time.Time) {
 	r.count(len(p.Payload))
-	r.audio.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, now) })
+	r.audio.take(p, r.to, now)
 }
 
 // report makes the receiver report of the video, or else of the audio, under an SSRC of ours.
@@ -263,7 +265,7 @@ func (r *receiver) heard() bool {
 func (r *receiver) takeUnreadable(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.count(unreadableSize)
+	r.count(traffic.UnreadableSize)
 	if unknown := new(liberrors.ErrClientRTPPacketUnknownPayloadType); errors.As(err, unknown) {
 		_, _ = r.types.take(unknown.PayloadType, r.now())
 	}
@@ -285,7 +287,7 @@ func (r *receiver) reason(end error) error {
 // count counts payload that is not video; mu is held. Over TCP traffic counts all bytes besides, over UDP nobody does.
 func (r *receiver) count(bytes int) {
 	if r.payload.Exceeds(int64(bytes), r.now()) {
-		r.fail(errFlood)
+		r.fail(traffic.ErrFlood)
 	}
 }
 

@@ -14,7 +14,7 @@ func Probe(ctx context.Context, url secret.String, o Options) (accessunit.ProbeR
 	if err != nil {
 		return accessunit.ProbeResult{}, err
 	}
-	o = o.withDefaults()
+	o = o.withDefaults().of(at)
 	o.NoAudio = true
 	probing, stop := context.WithTimeout(ctx, accessunit.ProbeMost)
 	defer stop()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
@@ -125,7 +126,7 @@ func TestFloodsBeforePlayAreShort(t *testing.T) {
 			if !errors.As(err, &end) || !strings.Contains(end.Fault.Text, row.want) {
 				t.Errorf("it ends with %v, want %q", err, row.want)
 			}
-			if sent := f.sent.Load(); sent > maxOpening+maxUnasked+2_000_000+buffers || f.sessions.Load() != 1 {
+			if sent := f.sent.Load(); sent > traffic.MaxUnplayed+2_000_000+buffers || f.sessions.Load() != 1 {
 				t.Errorf("%d MB came in %v and %d sessions", sent>>20, time.Since(began), f.sessions.Load())
 			}
 		})

@@ -2,6 +2,7 @@ package camera
 
 import (
 	"errors"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,17 +11,21 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/auth"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/keepalive"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
 // memory is what is known of a camera from the sessions before.
 type memory struct {
-	transport transport // that worked, or is tried next
-	password  auth.Memory
-	keepalive keepalive.Memory
-	videoType uint8 // the payload type of a format that came in place of the chosen one
+	transport   transport // that worked, or is tried next
+	password    auth.Memory
+	webPassword auth.Memory // of the web server that its RTSP goes through
+	carrier     carrierMemory
+	keepalive   keepalive.Memory
+	videoType   uint8 // the payload type of a format that came in place of the chosen one
 }
 
 // requestHooks do what the library leaves out: they answer challenges, find the keepalive that a camera takes, let a camera
@@ -31,6 +36,7 @@ type requestHooks struct {
 	mu        sync.Mutex
 	at        *base.URL    // what is described, without the password: a redirect changes it
 	downward  bool         // the last redirect would have left TLS
+	nowhere   bool         // the last redirect led to no camera
 	last      base.Request // ours; what it was sent with is sent
 	sent      *auth.Answer // nil: without a password
 	login     login
@@ -62,16 +68,16 @@ func (h *requestHooks) count() {
 }
 
 // stage is how far the session has come.
-func (h *requestHooks) stage() stage {
+func (h *requestHooks) stage() traffic.Stage {
 	if h.playing.Load() {
-		return played
+		return traffic.Played
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.last.Method == base.Play {
-		return asking
+		return traffic.Asking
 	}
-	return describing
+	return traffic.Describing
 }
 
 // target is what is to be described now.
@@ -188,16 +194,16 @@ func (h *requestHooks) end(byCamera bool, heard time.Time) {
 // redirect notes where the library goes next. A user in the new URL is not ours.
 func (h *requestHooks) redirect(r *base.Response) {
 	values := r.Header["Location"]
-	if len(values) != 1 {
+	if len(values) == 0 {
 		return
 	}
-	to, err := base.ParseURL(values[0])
-	if err != nil {
+	to := address.Location(values[0], (*url.URL)(h.at))
+	if to == nil {
+		h.nowhere = true
 		return
 	}
 	h.downward = h.at.Scheme == "rtsps" && to.Scheme != "rtsps" // the library does not go there
-	to.User = nil
-	h.at = to
+	h.at = (*base.URL)(to)
 	r.Header["Location"] = base.HeaderValue{to.String()}
 }
 
@@ -251,8 +257,11 @@ func (h *requestHooks) repeat(request func() error) error {
 func (h *requestHooks) explain(err error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err != nil && h.downward {
+	switch {
+	case err != nil && h.downward:
 		return errors.Join(errDownward, err)
+	case err != nil && h.nowhere:
+		return errors.Join(errNowhere, err)
 	}
 	return err
 }

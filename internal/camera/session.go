@@ -20,12 +20,14 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
 
 // clientConfig is how to talk to a camera.
 type clientConfig struct {
 	Options // with defaults
 	endpoint
+	over    carrier // of RTSP
 	memory  *memory // of the camera; with the transport that it is asked for
 	refused *refusals
 }
@@ -36,6 +38,7 @@ type session struct {
 	client   *gortsplib.Client
 	dialogue dialogue
 	hooks    requestHooks
+	web      *webLogin // of a tunnel
 	tap      tap
 	to       accessunit.Sink
 	conn     atomic.Pointer[net.Conn] // the last connection
@@ -45,38 +48,46 @@ type session struct {
 
 	// What was set up.
 	video video
-	audio *audio // nil: none is recorded
+	audio *sound // nil: none is recorded
+
+	audioRefused bool // it does not send the audio when it is asked to
 
 	receiver receiver
 	heard    time.Time             // when video came last, about
 	ssrc     uint32                // of our reports
 	reported time.Time             // when the last was sent
 	stranger string                // address of somebody else that sends what looks like a track, "" of nobody
-	traffic  traffic               // over the connections
+	traffic  traffic.Meter         // over the connections
 	ended    chan error            // why, from the first who knows
 	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
 	pausing  sync.Once
 }
 
-// play runs one session with the camera until it ends, and says why.
-func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
+// playOver runs one session with the camera until it ends, and says why.
+func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*session, error) {
+	if c.over.tunnel && c.url.Scheme == "rtsps" { // which is what the library would make within the tunnel
+		c.url = c.url.Clone()
+		c.url.Scheme, c.url.Host = "rtsp", c.host
+	}
 	s := &session{
 		clientConfig: c, to: to,
 		hooks: requestHooks{
 			at: c.url.CloneWithoutCredentials(), login: newLogin(c.endpoint, &c.memory.password), keepalive: &c.memory.keepalive,
-			messages: newMessageLimit(),
+			messages: traffic.NewMessageLimit(),
 		},
-		traffic: newTraffic(c.Limits.Bytes),
+		traffic: traffic.NewMeter(c.Limits.Bytes),
 		ended:   make(chan error, 1),
 		ssrc:    rand.Uint32(),
 	}
 	s.receiver.to, s.receiver.now, s.receiver.fail = to, c.Now, s.fail
-	s.receiver.payload, s.dialogue.dropped = newRateLimit(c.Limits.Bytes), newMessageLimit()
+	s.receiver.payload, s.dialogue.dropped = traffic.NewPayloadLimit(c.Limits.Bytes), traffic.NewMessageLimit()
 	s.hooks.abort = s.abort
 	s.tap.mend, s.tap.dropped = s.dialogue.mend, s.dropMessage
+	s.web = newWebLogin(c.endpoint, &c.memory.webPassword, &s.hooks.login)
+	s.tap.foreign = s.abort
 	s.client = s.newClient()
 	if err := s.client.Start2(); err != nil {
-		return err
+		return s, err
 	}
 	defer s.stopUDP()
 	defer s.close()
@@ -89,13 +100,19 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	aborted := s.aborted.Load()
 	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return s, ctx.Err()
 	}
 	if aborted != nil {
 		err = *aborted // what else failed follows from it
 	}
-	return translate(err)
+	if s.over.tunnel {
+		err = s.tunnelFault(err)
+	}
+	return s, translate(err)
 }
+
+// userAgent names us to cameras.
+const userAgent = "kvs-edge-agent"
 
 func (s *session) newClient() *gortsplib.Client {
 	transport := gortsplib.TransportTCP // see delivery
@@ -105,8 +122,7 @@ func (s *session) newClient() *gortsplib.Client {
 		// The library would end sessions too early, as it counts whole seconds of a clock that may be
 		// set, and sees few of the packets. batchConn and watch take care of silence.
 		ReadTimeout: math.MaxInt64,
-		TLSConfig:   tlsConfig(s.url.Hostname(), s.pinned, s.Roots),
-		UserAgent:   "kvs-edge-agent",
+		UserAgent:   userAgent,
 		DialContext: s.dial,
 		OnRequest:   s.request, OnResponse: s.response,
 		OnServerRequest: s.hooks.serverRequest, OnServerResponse: s.hooks.serverResponse,
@@ -164,6 +180,7 @@ func (s *session) setUp() error {
 		return err
 	}
 	if s.video = v; v.multiplex {
+		s.to.LeftOut(s.leftOut(described))
 		s.receiver.beginMultiplex(v, multiplex.Options{MaxBytes: s.Limits.AccessUnit, NoAudio: s.NoAudio, WrapCodec: s.WrapCodec})
 		return nil
 	}
@@ -173,12 +190,13 @@ func (s *session) setUp() error {
 	}
 	s.video = v
 	s.to.Begin(v.codec, v.clock, v.sets, s.audio.track())
+	s.to.LeftOut(s.leftOut(described))
 	s.receiver.begin(v, s.audio, s.Limits.AccessUnit)
 	return nil
 }
 
 // setUpAudio returns nil when no audio is to be recorded, or none can be.
-func (s *session) setUpAudio(desc *description.Session, described answer.Described) *audio {
+func (s *session) setUpAudio(desc *description.Session, described answer.Described) *sound {
 	if s.NoAudio {
 		return nil
 	}
@@ -194,6 +212,7 @@ func (s *session) setUpAudio(desc *description.Session, described answer.Describ
 	a.early = listenEarly(a.media, a.format)
 	d, err := s.setUpMedia(desc.BaseURL, a.media, described.AudioURLs, described.Audio.Delivery)
 	if err != nil {
+		s.audioRefused = true
 		return nil // video does not suffer for it
 	}
 	a.delivery = d
@@ -332,7 +351,7 @@ func (s *session) withTimeout(giveUp, do func()) {
 
 // countBytes counts what a connection brought.
 func (s *session) countBytes(n int) error {
-	err := s.traffic.add(n, s.hooks.stage(), time.Now())
+	err := s.traffic.Add(n, s.hooks.stage(), time.Now())
 	if err != nil {
 		s.abort(err)
 	}

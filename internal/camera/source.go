@@ -7,16 +7,32 @@ import (
 	"context"
 	"errors"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
+
+// endpoint is where a camera is: what of its URL may be shown, and what may not.
+type endpoint struct {
+	address.Address
+	url  *base.URL
+	host string // and port
+}
+
+func parseEndpoint(url secret.String) (endpoint, error) {
+	a, err := address.Parse(url)
+	return endpoint{Address: a, url: (*base.URL)(a.URL), host: a.At}, err
+}
 
 // Source plays a camera, one session after the other. One goroutine uses it.
 type Source struct {
 	o      Options
-	memory memory // of the camera
+	played Options // those of the last session
+	memory memory  // of the camera
 }
 
 // NewSource makes a Source.
@@ -51,13 +67,14 @@ func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err
 		return "", err
 	}
 	host = at.host
-	return host, clientConfig{Options: s.o, endpoint: at, memory: &s.memory}.playOverAny(ctx, to)
+	s.played = s.o.of(at)
+	return host, clientConfig{Options: s.played, endpoint: at, memory: &s.memory}.playOverAny(ctx, to)
 }
 
 // Adapt has the next session try another transport, when that may help after one that ended by an error of Play and of
 // which so many frames were recorded.
 func (s *Source) Adapt(end *accessunit.SessionEnd, frames int64) {
-	if next := s.o.next(s.memory.transport); next != s.memory.transport && wrongTransport(end, frames) {
+	if next := s.played.next(s.memory.transport); next != s.memory.transport && wrongTransport(end, frames) {
 		s.memory.transport = next
 		s.o.Log.Info("the camera is asked for another transport", zap.Stringer("transport", next))
 	}

@@ -24,9 +24,12 @@ const bufferSize = 64 << 10
 type tap struct {
 	mend    func(message []byte) []byte // makes one that the library can read; nil: it has nothing to say
 	dropped func() error                // is called for each message that is left out; its error ends the reading
+	foreign func(error)                 // is called when what speaks is not RTSP
 	flows   []*flow
 	plain   atomic.Bool // RTP is not encrypted
 
+	opened   bool          // something has come over this connection
+	spoke    bool          // a message of RTSP has come
 	message  []byte        // mended, the library's before all else
 	patience time.Duration // how long to wait for more of what is at the front
 	settled  bool          // it was waited for
@@ -78,6 +81,11 @@ func (t *tap) flow(channel int) *flow {
 func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 	if t == nil {
 		return stream, len(stream)
+	}
+	if !t.opened {
+		if !t.open(stream) {
+			return stream, 0
+		}
 	}
 	for t.failed == nil {
 		kind, size, patience := answer.First(stream, t.settled)
@@ -143,8 +151,26 @@ func cutExtension(packet []byte) (cut int) {
 // firstRTCP and lastRTCP bound the packet types of RTCP, where RTP has the marker and the payload type (RFC 5761, section 4).
 const firstRTCP, lastRTCP = 192, 223
 
+// open looks at what comes first over a connection, and reports whether enough has come to tell what speaks.
+func (t *tap) open(stream []byte) bool {
+	const web, alert, handshake, version = "HTTP/", 0x15, 0x16, 3 // those of TLS: RFC 8446, section 5.1
+	switch n := min(len(stream), len(web)); {
+	case n == 0, n < len(web) && string(stream[:n]) == web[:n], n == 1 && (stream[0] == alert || stream[0] == handshake):
+		return false
+	case string(stream[:n]) == web:
+		t.failed = errWeb
+	case (stream[0] == alert || stream[0] == handshake) && stream[1] == version:
+		t.failed = errTLS
+	}
+	if t.opened = true; t.failed != nil {
+		t.foreign(t.failed)
+	}
+	return true
+}
+
 // take mends a message, and reports whether there is one for the library.
 func (t *tap) take(message []byte) bool {
+	t.spoke = true
 	if t.message = t.mend(message); t.message == nil {
 		t.failed = t.dropped()
 	}

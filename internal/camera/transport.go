@@ -82,7 +82,7 @@ func (c clientConfig) playOverAny(ctx context.Context, to accessunit.Sink) error
 			return err
 		}
 	}
-	return &transportError{error: (*c.refused)[0], tried: all}
+	return &transportError{error: (*c.refused)[0], tried: all, fromURL: c.Address.Transport != ""}
 }
 
 // setUpVideo sets up the video over the first transport that the camera does not refuse.

@@ -103,3 +103,10 @@ func (f file) fault(err error) error {
 	}
 	return health.SystemFault(codeCamera, err, "The media file %s cannot be read: check the disk it lies on.", f.name())
 }
+
+// CheckURL says what is wrong with the URL of a media file, whether there is that file or not. The error is a
+// *health.Fault without a secret.
+func CheckURL(url secret.String) error {
+	_, err := parse(url, "")
+	return err
+}

@@ -62,6 +62,8 @@ type Keep struct {
 	OnFull OnFull
 	// DeleteAfterUpload deletes a segment once all of it is persisted in the cloud.
 	DeleteAfterUpload bool
+	// Local says that media is not uploaded by itself, so that what is deleted without an upload is no loss.
+	Local bool
 }
 
 // OnFull is what happens when a stream reaches its size limit.

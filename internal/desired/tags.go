@@ -21,5 +21,18 @@ func TagsOf(tags map[string]string) Tags {
 	return Tags{Upload: tags[TagUpload], Camera: tags[TagCamera], Images: tags[TagImages], Notifications: tags[TagNotifications]}
 }
 
+// Map has the options that are set, by the names of the tags.
+func (t Tags) Map() map[string]string {
+	set := make(map[string]string)
+	for name, value := range map[string]string{
+		TagUpload: t.Upload, TagCamera: t.Camera, TagImages: t.Images, TagNotifications: t.Notifications,
+	} {
+		if value != "" {
+			set[name] = value
+		}
+	}
+	return set
+}
+
 // TagNames lists the tags that are options.
 func TagNames() []string { return []string{TagUpload, TagCamera, TagImages, TagNotifications} }

@@ -23,5 +23,6 @@ const (
 // and thing.
 var (
 	hubPattern    = regexp.MustCompile(`^arn:([a-z\d-]+):iot:([a-z0-9-]+):([0-9]+):thing/([a-zA-Z0-9_.-]+)$`)
+	plainName     = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 	secretPattern = regexp.MustCompile(`^arn:[a-z\d-]+:secretsmanager:[a-z0-9-]+:[0-9]+:secret:[a-zA-Z0-9_.-]+$`)
 )

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,7 +15,12 @@ import (
 // Parse reads an EdgeConfig from JSON. Fields that it does not know are ignored, so that a newer
 // cloud can speak to an older agent; values of a wrong type are all named in an *Invalid. Null
 // counts as absent. It does not check the values: see Validate.
-func Parse(data []byte) (EdgeConfig, error) {
+func Parse(data []byte) (EdgeConfig, error) { return parse(data, false) }
+
+// ParseKnown is Parse for what a person writes: a field that it does not know is a fault too, as it may be misspelt.
+func ParseKnown(data []byte) (EdgeConfig, error) { return parse(data, true) }
+
+func parse(data []byte, known bool) (EdgeConfig, error) {
 	var faults faultList
 	var config EdgeConfig
 	var document any
@@ -32,6 +39,9 @@ func Parse(data []byte) (EdgeConfig, error) {
 		return EdgeConfig{}, faults.err()
 	}
 	checkShape(&faults, "", document, reflect.TypeFor[EdgeConfig]())
+	if known {
+		checkNames(&faults, "", document, reflect.TypeFor[EdgeConfig]())
+	}
 	if err := faults.err(); err != nil {
 		return EdgeConfig{}, err
 	}
@@ -92,6 +102,32 @@ func checkShape(faults *faultList, path string, value any, t reflect.Type) {
 	}
 }
 
+// checkNames notes the members of a decoded JSON value that the Go type does not have.
+func checkNames(faults *faultList, path string, value any, t reflect.Type) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	object, ok := value.(map[string]any)
+	if !ok || t.Kind() != reflect.Struct {
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		found := false
+		var names []string
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			names = append(names, name)
+			if strings.EqualFold(key, name) {
+				found = true
+				checkNames(faults, joinPath(path, name), object[key], t.Field(i).Type)
+			}
+		}
+		if !found {
+			faults.add(joinPath(path, ShownName(key)), "", "is not known: it must be one of %s", strings.Join(names, ", "))
+		}
+	}
+}
+
 func quoteNumber(n json.Number) string { return strings.Trim(quote(n.String()), `"`) }
 
 func joinPath(path, name string) string {
@@ -99,6 +135,14 @@ func joinPath(path, name string) string {
 		return name
 	}
 	return path + "." + name
+}
+
+// ShownName is the name of a member as it may be shown: what is no plain name is quoted.
+func ShownName(name string) string {
+	if len(name) <= maxShown && plainName.MatchString(name) {
+		return name
+	}
+	return quote(name)
 }
 
 // kindOf names the JSON type; the value itself may be long.

@@ -15,9 +15,16 @@ func WithScheduleCheck(check func(expression string) error) ValidateOption {
 	return func(v *validation) { v.schedule = check }
 }
 
+// InFile is for a configuration in a file on the hub: it need not name the hub. With mediaURI the file holds the URL of
+// the media itself, in place of the ARN of a secret, and then need not name its kind.
+func InFile(mediaURI bool) ValidateOption {
+	return func(v *validation) { v.inFile, v.mediaURI = true, mediaURI }
+}
+
 type validation struct {
-	faults   faultList
-	schedule func(string) error
+	faults           faultList
+	schedule         func(string) error
+	inFile, mediaURI bool // see InFile
 }
 
 // Validate checks every value against the limits of the KVS API. The error is an *Invalid that
@@ -41,6 +48,7 @@ func (c EdgeConfig) Validate(options ...ValidateOption) error {
 
 func (v *validation) hub(path, arn string) {
 	switch {
+	case arn == "" && v.inFile:
 	case arn == "":
 		v.faults.add(path, "", "is missing: it must be the ARN of the hub's IoT thing")
 	case len(arn) > MaxHubDeviceArn:
@@ -54,7 +62,12 @@ func (v *validation) hub(path, arn string) {
 const redacted = "[redacted]"
 
 func (v *validation) mediaSource(path string, m MediaSourceConfig) {
-	if m == (MediaSourceConfig{}) {
+	switch {
+	case v.mediaURI:
+	case m == (MediaSourceConfig{}) && v.inFile:
+		v.faults.add(path, "", "is missing: it must hold the camera's URL (MediaURI), or name the secret with it (MediaUriSecretArn)")
+		return
+	case m == (MediaSourceConfig{}):
 		v.faults.add(path, "", "is missing: it must name the secret with the camera's URL")
 		return
 	}
@@ -66,6 +79,9 @@ func (v *validation) mediaSource(path string, m MediaSourceConfig) {
 		}
 	}
 	switch arnPath := path + ".MediaUriSecretArn"; {
+	case v.mediaURI && arn == "":
+	case v.mediaURI:
+		v.faults.add(arnPath, shown, "must be left out, as MediaURI has the camera's URL")
 	case arn == "":
 		v.faults.add(arnPath, "", "is missing: it must be the ARN of the secret with the camera's URL")
 	case len(arn) < MinSecretArn || len(arn) > MaxSecretArn:
@@ -76,6 +92,9 @@ func (v *validation) mediaSource(path string, m MediaSourceConfig) {
 	switch typePath := path + ".MediaUriType"; m.MediaUriType {
 	case RTSP, File:
 	case "":
+		if v.mediaURI {
+			return
+		}
 		v.faults.add(typePath, "", "is missing: it must be %s or %s", RTSP, File)
 	default:
 		v.faults.add(typePath, quote(string(m.MediaUriType)), "must be %s or %s", RTSP, File)

@@ -91,7 +91,8 @@ func (c *Camera) described() map[string]string {
 		v["fmtp"] = "packetization-mode=1"
 	}
 	if !o.MJPEG {
-		v["video"] = fmt.Sprintf("m=video 0 RTP/AVP %d\na=rtpmap:%[1]d %s\na=fmtp:%[1]d %s\na=control:trackID=0", payloadH264, kind, v["fmtp"])
+		v["video"] = fmt.Sprintf("m=video 0 RTP/AVP %d\na=rtpmap:%[1]d %[2]s\na=fmtp:%[1]d %[3]s\na=control:trackID=0",
+			payloadH264, kind, v["fmtp"])
 	}
 	if a := o.audioMedia(); a != nil {
 		f := a.Formats[0]
@@ -197,7 +198,7 @@ func (s *likeSession) deliver() (paused bool) {
 	}
 	steps := s.video.Pack(p)
 	paused = s.do(wire.Video, steps, &s.reports)
-	if s.broken.Load() {
+	if s.broken.Load() || s.video.Ended() {
 		return paused
 	}
 	for _, step := range steps {

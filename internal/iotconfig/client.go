@@ -39,6 +39,9 @@ type Options struct {
 	NoTLS string
 	// ListedWithin is when a change of a configuration has arrived at the latest without a connection.
 	ListedWithin time.Duration
+	// Needless reports whether the hub does without the messages, as other sources configure it: then that there is no
+	// connection is information only. Default: never.
+	Needless func() bool
 	// Connected is called when there is a connection, and messages may have been missed before. It must not wait.
 	// Default none.
 	Connected func()
@@ -115,6 +118,9 @@ func newClient(o Options) *Client {
 func (o Options) withDefaults() Options {
 	if o.Version == "" {
 		o.Version = "unknown"
+	}
+	if o.Needless == nil {
+		o.Needless = func() bool { return false }
 	}
 	if o.Connected == nil {
 		o.Connected = func() {}

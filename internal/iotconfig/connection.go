@@ -41,7 +41,11 @@ func (c *Client) keepConnected(ctx context.Context) {
 			}
 			fault = health.SystemFault(CodeMQTT, err, "%s", text)
 		}
-		if c.o.Health.Report(scopeMQTT, health.Degraded, fault) {
+		severity := health.Degraded
+		if c.o.Needless() {
+			severity = health.Info
+		}
+		if c.o.Health.Report(scopeMQTT, severity, fault) {
 			c.o.Log.Warn("no connection to AWS IoT", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
 		}
 		if wait.Wait(ctx) != nil {

@@ -11,7 +11,9 @@ import (
 
 // apply has the desired set applied and publishes the outcome.
 func (s *Syncer) apply(ctx context.Context) {
-	outcomes := s.o.Applier.Apply(ctx, s.versions.wanted())
+	wanted := s.versions.wanted()
+	s.any.Store(len(wanted) > 0)
+	outcomes := s.o.Applier.Apply(ctx, wanted)
 	if ctx.Err() != nil {
 		return // a stop says nothing about the configurations
 	}

@@ -20,6 +20,7 @@ type disk struct {
 	dir         statefile.Dir
 	unsaved     bool // it lacks a change
 	hadLastGood bool // at the start
+	none        bool // at the start there was no file
 	present     bool // the file was read or written
 }
 
@@ -38,6 +39,7 @@ func (s *Syncer) loadLastGood() {
 	var doc lastGood
 	switch err := s.disk.dir.Read(lastGoodFile, &doc); {
 	case errors.Is(err, fs.ErrNotExist):
+		s.disk.none = true
 		return
 	case err != nil && !errors.Is(err, statefile.ErrCorrupt):
 		s.conditions.raise(scopeState, health.Degraded, health.SystemFault(codeState, err,

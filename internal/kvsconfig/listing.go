@@ -29,6 +29,8 @@ type lister struct {
 	// denied says that the control plane refused the last listing, until somebody changes that: then messages are
 	// all that comes from the cloud.
 	denied atomic.Bool
+	// needless reports whether the hub does without what would be listed.
+	needless func() bool
 }
 
 func newLister(o Options, hub *hub) *lister {
@@ -121,8 +123,12 @@ func (l *lister) findHub(ctx context.Context) (string, error) {
 
 func (l *lister) report(err error) {
 	f := health.FaultOf(err, codeList)
-	fault := f.Recode(codeList, "The hub's configurations cannot be listed; those already known stay in force. "+f.Text)
-	if l.o.Health.Report(health.ScopeListing, health.Degraded, fault) {
+	severity, text := health.Degraded, "The hub's configurations cannot be listed; those already known stay in force. "
+	if l.needless() {
+		severity, text = health.Info, "The cloud's configurations of the hub cannot be listed; it follows its stream files alone. "
+	}
+	fault := f.Recode(codeList, text+f.Text)
+	if l.o.Health.Report(health.ScopeListing, severity, fault) {
 		l.o.Log.Warn("cannot list configurations", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", f.Err))
 	}
 }

@@ -35,6 +35,9 @@ type Options struct {
 	// Applied is called when a configuration was applied that is the hub's: the last good one of the disk, a complete
 	// listing of the cloud, or, where the hub may not list, a message. It must not wait. Default none.
 	Applied func()
+	// Others reports whether other sources want streams of this hub. Then it can do without the cloud's configurations:
+	// as long as it has none of those, that they cannot be had is information only. Default: never.
+	Others func() bool
 	// Inbox has the messages of the cloud. Default: none ever come.
 	Inbox Inbox
 	// Publish sends a status to the cloud, now or later. It must not wait. Default none.
@@ -55,6 +58,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Applied == nil {
 		o.Applied = func() {}
+	}
+	if o.Others == nil {
+		o.Others = func() bool { return false }
 	}
 	if o.Inbox == nil {
 		o.Inbox = noInbox{}

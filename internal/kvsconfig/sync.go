@@ -6,6 +6,7 @@ package kvsconfig
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
@@ -27,7 +28,12 @@ type Syncer struct {
 	statuses statuses
 	failed   map[string]bool // streams whose last Apply or Remove failed
 	heard    bool            // a message has configured a stream since the start
+
+	any atomic.Bool // the cloud wants a stream
 }
+
+// Any reports whether the cloud wants a stream of this hub. It is safe for concurrent use.
+func (s *Syncer) Any() bool { return s.any.Load() }
 
 // New loads the last good set, and sets a damaged file aside. It uses no network.
 func New(o Options) (*Syncer, error) {
@@ -45,6 +51,8 @@ func New(o Options) (*Syncer, error) {
 		versions: newVersions(), disk: disk{dir: o.Dir}, statuses: newStatuses(o.Publish), failed: make(map[string]bool),
 	}
 	s.loadLastGood()
+	s.any.Store(len(s.versions.wanted()) > 0)
+	s.lister.needless = func() bool { return o.Others() && !s.Any() }
 	return s, nil
 }
 
@@ -70,7 +78,7 @@ const saveEvery = 5 * time.Second
 // ApplyLastGood makes the last good set run. It is called once, before anything else is tried.
 func (s *Syncer) ApplyLastGood(ctx context.Context) {
 	s.apply(ctx)
-	s.applied(ctx, s.disk.hadLastGood)
+	s.applied(ctx, s.disk.hadLastGood || s.disk.none && s.o.Others())
 	s.remove(ctx)
 	s.save()
 }
@@ -117,7 +125,8 @@ func (s *Syncer) Run(ctx context.Context) {
 			s.apply(ctx)
 		}
 		s.heard = s.heard || r.pushed
-		s.applied(ctx, r.known || s.heard && s.lister.denied.Load())
+		others := s.o.Others()
+		s.applied(ctx, r.known || others && s.disk.none || (s.heard || others) && s.lister.denied.Load())
 		if r.remove {
 			s.remove(ctx)
 			s.save()

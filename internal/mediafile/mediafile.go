@@ -9,16 +9,18 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
-// The codecs of tracks that can be read.
+// The codecs of video that can be read.
 const (
-	H264  = "H.264"
-	H265  = "H.265"
-	AAC   = "AAC"
-	MuLaw = "G.711 µ-law"
-	ALaw  = "G.711 A-law"
+	H264 = "H.264"
+	H265 = "H.265"
 )
+
+// AAC is the audio of most files.
+const AAC = audio.AAC
 
 const (
 	// maxFrame bounds a frame: a keyframe of a 4K camera has 1 to 5 MB.
@@ -26,9 +28,6 @@ const (
 	// maxHeader bounds what describes a file: the tables of a day's MP4 have some 40 MB.
 	maxHeader = 128 << 20
 )
-
-// aacFrame is how many samples a frame of AAC has.
-const aacFrame = 1024
 
 // The errors of Open and Next, beside *CodecError and those of the reader.
 var (
@@ -63,11 +62,7 @@ type Video struct {
 }
 
 // Audio describes the audio track.
-type Audio struct {
-	Codec          string // AAC, MuLaw or ALaw
-	Config         []byte // AudioSpecificConfig of AAC
-	Rate, Channels int
-}
+type Audio = audio.Format
 
 // Frame is an access unit of video, or a frame of audio.
 type Frame struct {

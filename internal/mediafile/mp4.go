@@ -84,6 +84,9 @@ func (m *mp4) nextSample() (Frame, error) {
 		return Frame{}, io.EOF
 	}
 	s, err := first.samples.next()
+	if err == nil && first.block > 0 {
+		s, err = first.joined(s)
+	}
 	if err != nil {
 		return Frame{}, err
 	}

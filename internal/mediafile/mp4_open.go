@@ -116,13 +116,23 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 	if len(m.tracks) == 0 {
 		return false, refused
 	}
+	m.chooseSound(all, f)
+	return fragmented, nil
+}
+
+// chooseSound takes the first audio that can be read.
+func (m *mp4) chooseSound(all []*mp4Track, f *File) {
 	for _, t := range all {
-		if t.kind == "soun" && t.broken == nil && t.audio != nil && f.Audio == nil {
+		if t.kind != "soun" || t.broken != nil || t.scale <= 0 {
+			continue
+		}
+		if t.sound(); t.audio != nil {
+			m.learn(t)
 			f.Audio = t.audio
 			m.tracks = append(m.tracks, t)
+			return
 		}
 	}
-	return fragmented, nil
 }
 
 // unpacked returns the content of a moov box that QuickTime has compressed, and that of others as it is.

@@ -57,9 +57,7 @@ func openTS(r io.Reader) (*File, error) {
 		return nil, ErrNoVideo
 	}
 	s.file.Video.Codec = t.Video
-	if a := t.Audio; a != nil {
-		s.file.Audio = &Audio{Codec: AAC, Config: a.Config, Rate: a.Rate, Channels: a.Channels}
-	}
+	s.file.Audio = t.Audio
 	s.file.next = s.next
 	return s.file, nil
 }
@@ -135,7 +133,7 @@ func (s *ts) step(raw int64) time.Duration {
 func (s *ts) AudioFrame(data []byte, at int64) {
 	step := s.step(at)
 	known := s.file.Audio
-	other := known != nil && s.tracks.Audio != nil && !bytes.Equal(known.Config, s.tracks.Audio.Config)
+	other := known != nil && s.tracks.Audio != nil && !mpegts.SameFormat(*known, *s.tracks.Audio)
 	if !s.started || step > maxStep || step < -maxStep || s.file.next != nil && known == nil || other {
 		return
 	}

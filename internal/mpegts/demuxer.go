@@ -10,6 +10,8 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
 const (
@@ -46,9 +48,9 @@ type Handler interface {
 
 // Tracks are the streams of the program that is read.
 type Tracks struct {
-	Video string // H264 or H265, "" for none yet
-	PID   int    // of the stream of the video
-	Audio *Audio // nil: none that can be read, or its first frame has not come
+	Video string        // H264 or H265, "" for none yet
+	PID   int           // of the stream of the video
+	Audio *audio.Format // nil: none that can be read, or its first frame has not come
 	// Others and OtherAudio name the codecs of the video and the audio that cannot be read.
 	Others, OtherAudio []string
 	// Scrambled says that the video is encrypted.
@@ -56,12 +58,6 @@ type Tracks struct {
 	// Settled says that nothing more is to be found out: the tables of all programs have come, and the first
 	// frame of the audio.
 	Settled bool
-}
-
-// Audio is AAC.
-type Audio struct {
-	Config         []byte // AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1)
-	Rate, Channels int
 }
 
 // AccessUnit is one of the video.
@@ -110,7 +106,7 @@ type Demuxer struct {
 // NewDemuxer makes a Demuxer whose access units have at most so many bytes.
 func NewDemuxer(to Handler, most int) *Demuxer {
 	d := &Demuxer{to: to, most: most}
-	d.video.pid, d.audio.pid = noPID, noPID
+	d.video.pid, d.audio.stream.pid = noPID, noPID
 	return d
 }
 
@@ -325,7 +321,7 @@ func (d *Demuxer) read(p packet, data []byte) bool {
 	switch p.pid {
 	case d.video.pid:
 		d.video.take(d, p, data)
-	case d.audio.pid:
+	case d.audio.stream.pid:
 		d.audio.take(d, p, data)
 	default:
 		return false

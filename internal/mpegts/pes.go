@@ -92,5 +92,8 @@ func timeOf(b []byte) int64 {
 	return int64(b[0]&0x0E)<<29 | int64(b[1])<<22 | int64(b[2]&0xFE)<<14 | int64(b[3])<<7 | int64(b[4])>>1
 }
 
+// maxTime is the last before times wrap.
+const maxTime = 1<<33 - 1
+
 // TimeStep is from one time to another, which may have wrapped.
 func TimeStep(from, to int64) int64 { return (to - from) << 31 >> 31 }

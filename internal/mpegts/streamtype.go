@@ -1,5 +1,11 @@
 package mpegts
 
+import (
+	"encoding/binary"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
+)
+
 // kind is what a stream is.
 type kind uint8
 
@@ -15,9 +21,11 @@ type stream struct {
 	kind     kind
 	name     string // of the codec, for people
 	readable bool
-	latm     bool // AAC in LATM instead of ADTS
-	unknown  bool // it is to be seen what it is
-	looks    int  // how often that was looked at
+	// container and format are what is known of audio: how its frames lie in the stream, and what they are.
+	container audio.Container
+	format    audio.Format
+	unknown   bool // it is to be seen what it is
+	looks     int  // how often that was looked at
 }
 
 // The streams by their types (table 2-34, and what ATSC and others took).
@@ -28,9 +36,14 @@ var byType = map[byte]stream{
 	0x21: {kind: videoKind, name: "JPEG 2000"}, 0x32: {kind: videoKind, name: "JPEG XS"}, 0x33: {kind: videoKind, name: "H.266"},
 	0x42: {kind: videoKind, name: "AVS"}, 0xD1: {kind: videoKind, name: "Dirac"}, 0xD2: {kind: videoKind, name: "AVS2"},
 	0xD4: {kind: videoKind, name: "AVS3"}, 0xEA: {kind: videoKind, name: "VC-1"},
-	0x03: {kind: audioKind, name: "MPEG-1/2 Audio"}, 0x04: {kind: audioKind, name: "MPEG-1/2 Audio"},
-	0x0F: {kind: audioKind, name: "AAC", readable: true}, 0x11: {kind: audioKind, name: "AAC", readable: true, latm: true},
-	0x81: {kind: audioKind, name: "AC-3"}, 0x87: {kind: audioKind, name: "E-AC-3"}, 0x8A: {kind: audioKind, name: "DTS"},
+	0x03: sound("MPEG audio", audio.MPEG), 0x04: sound("MPEG audio", audio.MPEG),
+	0x0F: sound("AAC", audio.ADTS), 0x11: sound("AAC", audio.LOAS),
+	0x81: sound("AC-3", audio.Dolby), 0x87: sound("E-AC-3", audio.Dolby), 0x8A: {kind: audioKind, name: "DTS"},
+}
+
+// sound is audio that can be read.
+func sound(name string, c audio.Container) stream {
+	return stream{kind: audioKind, name: name, readable: true, container: c}
 }
 
 // The streams by the registration in their descriptors (2.6.8), for those whose type says nothing.
@@ -39,7 +52,7 @@ var byRegistration = map[string]stream{
 	"AV01": {kind: videoKind, name: "AV1"}, "VC-1": byType[0xEA], "drac": byType[0xD1], "VVC ": byType[0x33],
 	"AC-3": byType[0x81], "EAC3": byType[0x87], "AC-4": {kind: audioKind, name: "AC-4"},
 	"DTS1": byType[0x8A], "DTS2": byType[0x8A], "DTS3": byType[0x8A],
-	"Opus": {kind: audioKind, name: "Opus"}, "BSSD": {kind: audioKind, name: "LPCM"},
+	"Opus": sound("Opus", audio.TSOpus), "BSSD": {kind: audioKind, name: "LPCM"},
 }
 
 // The streams by their other descriptors (table 2-45, and EN 300 468, 6.1).
@@ -65,6 +78,9 @@ func newStream(streamType byte, pid int, program, own []byte) stream {
 		}
 	}
 	s.pid, s.unknown = pid, streamType == typePrivate && s.kind == otherKind
+	if s.container == audio.TSOpus {
+		s.format = opus(own)
+	}
 	return s
 }
 
@@ -84,6 +100,21 @@ func described(list []byte) (s stream, ok bool) {
 		list = list[2+len(body):]
 	}
 	return stream{}, false
+}
+
+// opus is the format that the extension of its descriptor says (ETSI TS 103 491), or else stereo.
+func opus(list []byte) audio.Format {
+	const tagExtension, tagOpus = 0x7F, 0x80
+	f := audio.Format{Codec: audio.Opus, Rate: 48_000, Channels: 2}
+	for len(list) >= 2 {
+		body := list[2:]
+		body = body[:min(int(list[1]), len(body))]
+		if list[0] == tagExtension && len(body) >= 2 && body[0] == tagOpus && body[1] > 0 && body[1] <= 8 {
+			f.Channels = int(body[1])
+		}
+		list = list[2+len(body):]
+	}
+	return f
 }
 
 // guessAfter is after how many packets no table is waited for any more.
@@ -139,14 +170,12 @@ func (d *Demuxer) entry(pid int) *stream {
 
 // looksLike knows video by the parameter sets that begin it, and AAC by the heads of its frames.
 func looksLike(data []byte) stream {
-	for _, s := range []stream{byType[0x0F], byType[0x11]} {
-		a := audioStream{latm: s.latm}
-		size, _ := a.frame(data)
-		if size <= 1 {
-			continue
-		}
-		if next, _ := a.frame(data[min(size, len(data)):]); next != 1 {
-			return s
+	if len(data) >= 7 {
+		switch word := binary.BigEndian.Uint16(data); {
+		case word&0xFFF6 == 0xFFF0 && data[2]>>2&0xF < 13: // adts_frame
+			return byType[0x0F]
+		case word>>5 == 0x2B7: // AudioSyncStream
+			return byType[0x11]
 		}
 	}
 	for i := 0; i+5 < len(data); i++ {

@@ -3,7 +3,10 @@ package mpegts
 import (
 	"bytes"
 	"encoding/binary"
+	"reflect"
 	"slices"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
 // The tables that are read (2.4.4.4).
@@ -34,6 +37,16 @@ func (g *program) known() bool { return g.table != nil }
 
 // video is the first that can be read.
 func (g *program) video() (stream, bool) { return g.first(videoKind) }
+
+// audio is the first that is AAC, which Kinesis Video Streams plays, or else the first that can be read.
+func (g *program) audio() stream {
+	i := slices.IndexFunc(g.streams, func(s stream) bool { return s.container == audio.ADTS || s.container == audio.LOAS })
+	if i >= 0 {
+		return g.streams[i]
+	}
+	s, _ := g.first(audioKind)
+	return s
+}
 
 func (g *program) first(k kind) (stream, bool) {
 	i := slices.IndexFunc(g.streams, func(s stream) bool { return s.kind == k && s.readable })
@@ -152,10 +165,10 @@ func (d *Demuxer) choose() {
 	}
 	missing := slices.ContainsFunc(d.programs, func(g *program) bool { return !g.known() })
 	d.tables = Tracks{Settled: d.listed && (!missing || d.repeats >= patience) || d.guessed != nil && d.packets > guessAfter}
-	video, audio := stream{pid: noPID}, stream{pid: noPID}
+	video, sound := stream{pid: noPID}, stream{pid: noPID}
 	if d.current != nil {
 		video, _ = d.current.video()
-		audio, _ = d.current.first(audioKind)
+		sound = d.current.audio()
 		d.tables.Video, d.tables.PID, d.tables.OtherAudio = video.name, video.pid, d.current.others(audioKind)
 	} else {
 		for _, g := range candidates {
@@ -165,8 +178,8 @@ func (d *Demuxer) choose() {
 		d.tables.Others = slices.Compact(d.tables.Others)
 	}
 	d.video.follow(d, video)
-	d.audio.follow(audio)
-	d.tables.Settled = d.tables.Settled && (audio.pid != noPID || d.current == nil || !d.current.unknown())
+	d.audio.follow(sound)
+	d.tables.Settled = d.tables.Settled && (sound.pid != noPID || d.current == nil || !d.current.unknown())
 	d.tell()
 }
 
@@ -174,10 +187,7 @@ func (d *Demuxer) choose() {
 func (d *Demuxer) tell() {
 	t := d.tables
 	t.Audio, t.Scrambled = d.audio.about, d.video.encrypted
-	if d.audio.unreadable != "" {
-		t.OtherAudio = append(slices.Clone(t.OtherAudio), d.audio.unreadable)
-	}
-	t.Settled = t.Settled && (d.audio.pid == noPID || t.Audio != nil || d.audio.unreadable != "")
+	t.Settled = t.Settled && (d.audio.stream.pid == noPID || t.Audio != nil)
 	if !t.equal(d.told) {
 		d.told = t
 		d.to.Tracks(t)
@@ -185,12 +195,14 @@ func (d *Demuxer) tell() {
 }
 
 func (t Tracks) equal(other Tracks) bool {
-	same := t.Audio == other.Audio || t.Audio != nil && other.Audio != nil && t.Audio.Equal(*other.Audio)
+	same := t.Audio == other.Audio || t.Audio != nil && other.Audio != nil && SameFormat(*t.Audio, *other.Audio)
 	return same && t.Video == other.Video && t.PID == other.PID && t.Scrambled == other.Scrambled && t.Settled == other.Settled &&
 		slices.Equal(t.Others, other.Others) && slices.Equal(t.OtherAudio, other.OtherAudio)
 }
 
-// Equal reports whether two are the same.
-func (a Audio) Equal(other Audio) bool {
-	return bytes.Equal(a.Config, other.Config) && a.Rate == other.Rate && a.Channels == other.Channels
+// SameFormat reports whether frames of two formats can follow each other.
+func SameFormat(a, b audio.Format) bool {
+	config := bytes.Equal(a.Config, b.Config)
+	a.Config, b.Config = nil, nil
+	return config && reflect.DeepEqual(a, b)
 }

@@ -6,9 +6,12 @@ package precedence
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
@@ -25,6 +28,7 @@ type Options struct {
 	Streams Streams
 	// Secrets is called with the ARNs of the secrets of all that the sources want, also of what is overruled. It must not wait.
 	Secrets func(arns map[string]bool)
+	Health  *health.Registry
 }
 
 // Sources are all sources of a hub. They are safe for concurrent use.
@@ -33,10 +37,11 @@ type Sources struct {
 
 	mu   sync.Mutex // held while a set is applied
 	list []*Source
+	told map[string]bool // streams of which health says that a source is overruled; guarded by mu
 }
 
 // New returns Sources without any.
-func New(o Options) *Sources { return &Sources{o: o} }
+func New(o Options) *Sources { return &Sources{o: o, told: make(map[string]bool)} }
 
 // Source is what one source wants. Its methods are called from one goroutine.
 type Source struct {
@@ -59,6 +64,14 @@ func (s *Sources) Add() *Source {
 
 // Changed receives when another source began or ceased to overrule a stream of this one, so that Apply has another outcome.
 func (s *Source) Changed() <-chan struct{} { return s.changed.C() }
+
+// Want notes what the source wants until it calls Apply for the first time, so that what another source has applied
+// before does not stop it. It is for before anything is applied.
+func (s *Source) Want(wanted desired.Set) {
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	s.wanted = maps.Clone(wanted)
+}
 
 // Apply makes the whole set of the source run, as far as no other takes precedence. It returns an outcome for each stream
 // of the set, by name, none when the agent stops.
@@ -113,7 +126,45 @@ func (s *Sources) apply(ctx context.Context, caller *Source) []desired.Outcome {
 	inForce, overruled := s.join()
 	s.note(overruled, caller)
 	s.o.Secrets(s.secrets())
-	return s.o.Streams.Apply(ctx, inForce)
+	outcomes := s.o.Streams.Apply(ctx, inForce)
+	s.tell(overruled)
+	return outcomes
+}
+
+// codeOverruled says that more than one source wants a stream.
+const codeOverruled = "stream-overruled"
+
+const scopeOverruled health.Scope = "overruled"
+
+// tell shows of each stream who is overruled, until nobody is. Called with mu held.
+func (s *Sources) tell(overruled []desired.Overruled) {
+	losers := make(map[string][]string)
+	by := make(map[string]desired.Origin)
+	for _, o := range overruled {
+		losers[o.Stream], by[o.Stream] = append(losers[o.Stream], o.Origin.Words()), o.By
+	}
+	for stream := range s.told {
+		if losers[stream] == nil {
+			delete(s.told, stream)
+			s.o.Health.Component(stream, health.JobConfig).OK(scopeOverruled)
+		}
+	}
+	for stream, list := range losers {
+		s.told[stream] = true
+		s.o.Health.Component(stream, health.JobConfig).Report(scopeOverruled, health.Info, health.UserFault(codeOverruled, nil,
+			"%s decides about stream %s; what %s says of it is not in force. Remove one of them, if that is not meant.",
+			by[stream].Words(), stream, lower(humanize.List(list))))
+	}
+}
+
+// lower begins with a small letter what begins with an article.
+func lower(text string) string {
+	for _, article := range []string{"A ", "The "} {
+		if rest, ok := strings.CutPrefix(text, article); ok {
+			return strings.ToLower(article) + rest
+		}
+	}
+	return text
 }
 
 // note keeps who is overruled, and lets those know for whom that is news. Called with mu held.
@@ -139,12 +190,4 @@ func (s *Sources) secrets() map[string]bool {
 		maps.Copy(arns, source.wanted.Secrets())
 	}
 	return arns
-}
-
-// Overruled lists the streams that more than one source wants: who decides, and who does not.
-func (s *Sources) Overruled() []desired.Overruled {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, overruled := s.join()
-	return overruled
 }

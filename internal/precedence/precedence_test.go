@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/precedence"
 )
 
@@ -65,8 +67,8 @@ func isSet(changed <-chan struct{}) bool {
 
 func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 	t.Parallel()
-	h := &hub{failing: "gate"}
-	sources := precedence.New(precedence.Options{Streams: h, Secrets: func(arns map[string]bool) { h.secrets = arns }})
+	h, registry := &hub{failing: "gate"}, health.NewRegistry(time.Now)
+	sources := precedence.New(precedence.Options{Streams: h, Secrets: func(arns map[string]bool) { h.secrets = arns }, Health: registry})
 	files, cloud := sources.Add(), sources.Add()
 	expect := func(when string, running string, outcomes []desired.Outcome, want ...desired.Outcome) {
 		t.Helper()
@@ -94,13 +96,21 @@ func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 	}
 	expect("the cloud again", "door file, gate kvs, yard file", cloud.Apply(t.Context(), wanted(desired.KVS, "door", "gate")),
 		desired.Outcome{Stream: "door", OverruledBy: desired.File}, desired.Outcome{Stream: "gate", Err: errors.New("x")})
-	want := []desired.Overruled{{Stream: "door", By: desired.File, Origin: desired.KVS}}
-	if got := sources.Overruled(); !slices.Equal(got, want) {
-		t.Errorf("overruled: %+v", got)
+	told := func() (texts []string) {
+		for _, c := range registry.Component("door", health.JobConfig).Snapshot().Conditions {
+			texts = append(texts, c.Text)
+		}
+		return texts
+	}
+	if got := told(); len(got) != 1 || !strings.Contains(got[0], "A stream file decides about stream door; what the KVS control plane says") {
+		t.Errorf("of who is overruled it says %q", got)
 	}
 	expect("the file goes", "door kvs, gate kvs", files.Apply(t.Context(), nil))
 	if !isSet(cloud.Changed()) {
 		t.Error("the cloud is not told that it decides again")
+	}
+	if got := told(); len(got) > 0 {
+		t.Errorf("nobody is overruled, but it says %q", got)
 	}
 }
 
@@ -108,7 +118,9 @@ func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 func TestADeletionByOneSourceKeepsWhatAnotherWants(t *testing.T) {
 	t.Parallel()
 	h := new(hub)
-	sources := precedence.New(precedence.Options{Streams: h, Secrets: func(arns map[string]bool) { h.secrets = arns }})
+	sources := precedence.New(precedence.Options{
+		Streams: h, Secrets: func(arns map[string]bool) { h.secrets = arns }, Health: health.NewRegistry(time.Now),
+	})
 	files, cloud := sources.Add(), sources.Add()
 	cloud.Apply(t.Context(), wanted(desired.KVS, "door", "gate"))
 	files.Apply(t.Context(), wanted(desired.File, "door"))

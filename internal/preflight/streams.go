@@ -14,6 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
@@ -141,7 +142,7 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 
 // sourceName names what a stream's media comes from, without a password.
 func sourceName(url secret.String, stream string) string {
-	if host := camera.HostOf(url); host != "" {
+	if host := address.HostOf(url); host != "" {
 		return "the camera at " + host
 	}
 	return "the source of stream " + stream

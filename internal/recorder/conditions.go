@@ -21,6 +21,8 @@ const (
 	codeClock      = "clock-step"
 	codeAudio      = "audio"
 	codeAudioRate  = "audio-rate"
+	codeTracks     = "other-tracks"
+	codeAudioLoss  = "audio-loss"
 	codeForeign    = "camera-source"
 	// codeAhead says that times were ahead of the hub's clock.
 	codeAhead    = "times-ahead"
@@ -39,6 +41,8 @@ const (
 	scopeKeyframes health.Scope = "keyframes"
 	scopeAudio     health.Scope = "audio"
 	scopeAudioRate health.Scope = "audio-rate"
+	scopeTracks    health.Scope = "other-tracks"
+	scopeAudioLoss health.Scope = "audio-loss"
 	scopeForeign   health.Scope = "foreign"
 	scopeClock     health.Scope = "camera-clock"
 )
@@ -52,7 +56,7 @@ const (
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
 	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopePace, scopeKeyframes, scopeClock}
-	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeForeign}, pictureScopes...)
+	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeAudioLoss, scopeForeign, scopeTracks}, pictureScopes...)
 )
 
 const (

@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -65,6 +66,7 @@ func TestInterop(t *testing.T) {
 		whole    bool    // one segment: pictures of an open GOP look back across its begin
 		loss     float64 // share of the packets of RTP
 		change   func(*Options)
+		scheme   string // default rtsp://, or rtsps:// of a server with TLS
 	}{
 		{name: "one slice, no B-frames", encoding: x264("-bf", "0", "-g", "50")},
 		{name: "B-frames, many slices", encoding: x264("-bf", "2", "-g", "40", "-x264-params", "slices=4:open-gop=0")},
@@ -86,6 +88,9 @@ func TestInterop(t *testing.T) {
 			audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"}, server: []string{"mpegts", "aac"}},
 		{name: "MPEG-TS, H.265, UDP", encoding: x265("keyint=25:bframes=2"), server: []string{"mpegts", "h265"}, change: overUDP},
 		{name: "TLS", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls"}},
+		{name: "HTTP", encoding: x264("-bf", "2", "-g", "25"), audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"},
+			server: []string{"aac"}, scheme: "rtsph://"},
+		{name: "HTTP over TLS", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls"}, scheme: "rtspsh://"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -104,6 +109,7 @@ func TestInterop(t *testing.T) {
 				c.server, query = pinnedTLS(t)
 				url = "rtsps://"
 			}
+			url = cmp.Or(c.scheme, url)
 			want := frameSums(t, source)
 			if slices.Contains(c.server, "mpegts") {
 				want = want[:len(want)-1] // the multiplexer keeps the last one, of which nothing follows

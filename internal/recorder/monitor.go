@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -80,6 +81,19 @@ func (m *streamMonitor) reportDamage(d damage, err error, text string) {
 	m.reported.damage = d
 	if m.o.Health.Report(scopeDamage, health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
 		m.o.Log.Warn("video arrives damaged", zap.String("code", codeUnreadable), zap.Error(err))
+	}
+}
+
+// leftOut names what the camera sends beside what is recorded; see accessunit.Sink.
+func (m *streamMonitor) leftOut(tracks []string) {
+	if len(tracks) == 0 {
+		m.o.Health.OK(scopeTracks)
+		return
+	}
+	if m.o.Health.Report(scopeTracks, health.Info, health.UserFault(codeTracks, nil,
+		"The camera also offers %s, beside what is recorded, as a stream has one video and one audio track: "+
+			"to record another video, give it a stream of its own with its own URL.", strings.Join(tracks, " and "))) {
+		m.o.Log.Info("the camera offers more than is recorded", zap.String("code", codeTracks), zap.Strings("tracks", tracks))
 	}
 }
 

@@ -70,6 +70,10 @@ func (k *Keeper) delete(s segment.Info, why string) deletion {
 		k.o.Log.Debug("deleted an uploaded segment", fields...)
 		return gone
 	}
+	if k.policy(s.Stream).Local {
+		k.o.Log.Info("deleted a segment", fields...)
+		return gone
+	}
 	if s.Refused {
 		fields = append(fields, zap.Bool("refused", true))
 	}

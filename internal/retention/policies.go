@@ -22,6 +22,7 @@ type policyRecord struct {
 	MaxBytes          int64     `json:"maxBytes,omitempty"`
 	DenyNew           bool      `json:"denyNew,omitempty"`
 	DeleteAfterUpload bool      `json:"deleteAfterUpload,omitempty"`
+	Local             bool      `json:"local,omitempty"`
 	EmptySince        time.Time `json:"emptySince,omitzero"`
 }
 
@@ -89,7 +90,8 @@ func (l *policies) load(file jsonFile, each func(stream string, p Policy)) error
 		return err
 	}
 	for stream, r := range before {
-		p := Policy{MaxAge: time.Duration(r.MaxAgeSeconds) * time.Second, MaxBytes: r.MaxBytes, DeleteAfterUpload: r.DeleteAfterUpload}
+		p := Policy{MaxAge: time.Duration(r.MaxAgeSeconds) * time.Second, MaxBytes: r.MaxBytes, DeleteAfterUpload: r.DeleteAfterUpload,
+			Local: r.Local}
 		if r.DenyNew {
 			p.OnFull = DenyNew
 		}
@@ -121,7 +123,7 @@ func (l *policies) records(now time.Time, recorded []string) (records map[string
 		l.byStream[stream] = p
 		records[stream] = policyRecord{
 			MaxAgeSeconds: int64(p.MaxAge / time.Second), MaxBytes: p.MaxBytes, DenyNew: p.OnFull == DenyNew,
-			DeleteAfterUpload: p.DeleteAfterUpload, EmptySince: p.emptySince,
+			DeleteAfterUpload: p.DeleteAfterUpload, Local: p.Local, EmptySince: p.emptySince,
 		}
 	}
 	changed, l.unsaved = l.unsaved, false

@@ -17,15 +17,15 @@ func newPreview() *preview {
 	return &preview{gone: make(map[segment.Key]bool), of: make(map[string]int64)}
 }
 
-// take adds a segment, unless it is there already.
-func (n *preview) take(s segment.Info) bool {
+// take adds a segment, unless it is there already. local is of the policy of its stream.
+func (n *preview) take(s segment.Info, local bool) bool {
 	if n.gone[s.Key] {
 		return false
 	}
 	n.gone[s.Key] = true
 	n.of[s.Stream] += s.Bytes
 	n.bytes += s.Bytes
-	if !uploaded(s) {
+	if !uploaded(s) && !local {
 		n.notUploaded += s.Bytes
 	}
 	return true
@@ -35,12 +35,12 @@ func (n *preview) take(s segment.Info) bool {
 func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Time) {
 	if p.DeleteAfterUpload {
 		for s := range k.o.Store.Walk(stream, segment.UploadedWhole) {
-			n.take(s)
+			n.take(s, p.Local)
 		}
 	}
 	if p.MaxAge > 0 && k.clock.trusted.Load() {
 		for s := range k.old(stream, now.Add(-p.MaxAge)) {
-			n.take(s)
+			n.take(s, p.Local)
 		}
 	}
 	if p.OnFull != DeleteOldest {
@@ -52,7 +52,7 @@ func (k *Keeper) previewPolicy(n *preview, stream string, p Policy, now time.Tim
 			if !p.full(held - n.of[stream]) {
 				return
 			}
-			n.take(s)
+			n.take(s, p.Local)
 		}
 	}
 }
@@ -70,6 +70,6 @@ func (k *Keeper) previewReclaim(n *preview, streams []string, lacks int64) {
 		if !ok {
 			return
 		}
-		n.take(s)
+		n.take(s, k.policy(s.Stream).Local)
 	}
 }

@@ -10,6 +10,7 @@ import (
 func (s Settings) Reloadable(next Settings) Settings {
 	wanted := next.StateDirectory
 	next.Region, next.IoT, next.AccountID, next.CABundle, next.CertFile = s.Region, s.IoT, s.AccountID, s.CABundle, s.CertFile
+	next.NoCloud, next.StreamsDirectory = s.NoCloud, s.StreamsDirectory
 	next.RecordingDirectory, next.StateDirectory, next.Socket = s.RecordingDirectory, s.StateDirectory, s.Socket
 	if next.MediaDirectory == filepath.Join(wanted, mediaName) {
 		next.MediaDirectory = filepath.Join(s.StateDirectory, mediaName)

@@ -28,8 +28,15 @@ type IoT struct {
 }
 
 // identity reads who the hub is. Greengrass provides the credentials where the certificate cannot:
-// when its key cannot be read, or no role alias is known.
-func (e *environment) identity(g greengrass) IoT {
+// when its key cannot be read, or no role alias is known. Without the cloud it has a name only.
+func (e *environment) identity(g greengrass, noCloud bool) IoT {
+	if noCloud {
+		return IoT{ // what is not used stays visible
+			CACert: e.optional(EnvCACert, ""), Cert: e.optional(EnvCoreCert, ""), PrivateKey: e.optional(EnvCorePrivateKey, ""),
+			CredentialEndpoint: e.optional(EnvCredentialEndpoint, ""), DataEndpoint: e.optional(EnvDataEndpoint, ""),
+			RoleAlias: e.optional(EnvRoleAlias, ""), ThingName: e.optional(EnvThingName, hostName()), NoCertificate: EnvCloud + " is off",
+		}
+	}
 	s := IoT{ThingName: e.required(EnvThingName, "the IoT thing name of this hub"), TokenExchange: g.exchange}
 	s.ClientID = s.ThingName
 	if g.found {
@@ -54,6 +61,23 @@ func (e *environment) identity(g greengrass) IoT {
 	s.PrivateKey = e.required(EnvCorePrivateKey, "the file with the device's private key")
 	s.DataEndpoint = e.endpoint(EnvDataEndpoint, "aws iot describe-endpoint --endpoint-type iot:Data-ATS")
 	return s
+}
+
+// region is required but without the cloud.
+func (e *environment) region(noCloud bool) string {
+	if noCloud {
+		return e.optional(EnvRegion, "")
+	}
+	return e.required(EnvRegion, "the AWS region, such as us-west-2")
+}
+
+// hostName is what a hub without a thing is called.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || !thingPattern.MatchString(name) {
+		return "hub"
+	}
+	return name
 }
 
 // TLS reads certificate, key and roots for the IoT endpoints; nil without a certificate.

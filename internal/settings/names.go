@@ -39,6 +39,8 @@ const (
 	EnvRTSPSCACert        = "AWS_KVS_EDGE_RTSPS_CA_CERT"
 	EnvTimestampSource    = "AWS_KVS_EDGE_TIMESTAMP_SOURCE"
 	EnvAudio              = "AWS_KVS_EDGE_AUDIO"
+	EnvStreamsDirectory   = "AWS_KVS_EDGE_STREAMS_DIRECTORY"
+	EnvCloud              = "AWS_KVS_EDGE_CLOUD"
 	envSystemdStateDir    = "STATE_DIRECTORY"   // systemd.exec(5)
 	envSystemdRuntimeDir  = "RUNTIME_DIRECTORY" // systemd.exec(5)
 )

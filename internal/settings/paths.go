@@ -44,6 +44,7 @@ func PathsFromEnv(lookup func(string) (string, bool)) (list []Path) {
 		{EnvLogOutputDirectory, e.optional(EnvLogOutputDirectory, defaultLogDirectory), true},
 		{EnvSocket, filepath.Dir(SocketPath(lookup)), true},
 		{EnvMediaDirectory, media, false},
+		{EnvStreamsDirectory, e.optional(EnvStreamsDirectory, ""), false},
 		{EnvCoreCert, e.optional(EnvCoreCert, ""), false},
 		{EnvCorePrivateKey, e.optional(EnvCorePrivateKey, ""), false},
 		{EnvCACert, e.optional(EnvCACert, ""), false},

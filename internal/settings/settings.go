@@ -28,6 +28,10 @@ type Settings struct {
 	RecordingDirectory string
 	// StateDirectory holds the last good configuration and what must outlive the process.
 	StateDirectory string
+	// NoCloud says that nothing at AWS is asked or told of anything: the hub records what its stream files say.
+	NoCloud bool
+	// StreamsDirectory holds the stream files; empty for none.
+	StreamsDirectory string
 	// MediaDirectory holds the files that configurations with FILE_URI may play.
 	MediaDirectory string
 	// Socket is the path of the local API.
@@ -76,11 +80,14 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 		e.fault("%s", err)
 	}
 	e.lookup = lookup
+	noCloud := e.oneOf(EnvCloud, "on", "off") == "off"
 	s := Settings{
-		Region:     e.required(EnvRegion, "the AWS region, such as us-west-2"),
-		IoT:        e.identity(greengrass),
-		AccountID:  e.optional(EnvAccountID, ""),
-		CloudWatch: e.boolean(EnvCloudWatchEnabled, false),
+		NoCloud:          noCloud,
+		StreamsDirectory: e.optional(EnvStreamsDirectory, ""),
+		Region:           e.region(noCloud),
+		IoT:              e.identity(greengrass, noCloud),
+		AccountID:        e.optional(EnvAccountID, ""),
+		CloudWatch:       e.boolean(EnvCloudWatchEnabled, false) && !noCloud,
 		Log: Log{
 			Level:         strings.ToUpper(e.optional(EnvLogLevel, "INFO")),
 			Directory:     e.optional(EnvLogOutputDirectory, defaultLogDirectory),
@@ -99,6 +106,10 @@ func fromEnv(lookup func(string) (string, bool), lite string) (Settings, error) 
 	}
 	if s.UploadCap, err = pace.ParseBandwidth(e.optional(EnvUploadMaxBitrate, "")); err != nil {
 		e.fault("%s: %s", EnvUploadMaxBitrate, err)
+	}
+	if noCloud && s.StreamsDirectory == "" {
+		e.fault("%s is not set, but %s is off: it is the directory with the stream files, which say what is recorded", EnvStreamsDirectory,
+			EnvCloud)
 	}
 	s.MediaDirectory = e.optional(EnvMediaDirectory, filepath.Join(s.StateDirectory, mediaName))
 	e.check(s)
@@ -125,7 +136,9 @@ func (e *environment) check(s Settings) {
 	if !slices.Contains(LogLevels, s.Log.Level) {
 		e.fault("%s is %q, but must be one of %s", EnvLogLevel, s.Log.Level, strings.Join(LogLevels, ", "))
 	}
-	e.checkFiles(s)
+	if !s.NoCloud {
+		e.checkFiles(s)
+	}
 }
 
 // checkFiles finds unreadable files and a key that is not the certificate's, so that a hub says

@@ -45,7 +45,8 @@ func Variables() []Group {
 
 // hubVariables say who the hub is.
 func hubVariables() Group {
-	const intro = "All of them are required, except [with Greengrass](greengrass.md). The names are those of AWS's edge agent."
+	const intro = "All of them are required, except [with Greengrass](greengrass.md) and with `AWS_KVS_EDGE_CLOUD=off`. The names are " +
+		"those of AWS's edge agent."
 	return Group{"Who this hub is", intro, []Variable{
 		{EnvRegion, "The AWS region, such as `us-west-2`.", "", AfterRestart, func(s Settings) string { return s.Region }},
 		{EnvThingName, "The IoT thing of this hub.", "", AfterRestart, func(s Settings) string { return s.IoT.ThingName }},
@@ -85,6 +86,11 @@ func ownVariables() Group {
 	return Group{"Only here", "", []Variable{
 		{EnvStateDirectory, "Where the last good configuration is kept.", "systemd's `STATE_DIRECTORY`, else `" + defaultStateDirectory + "`",
 			AfterRestart, func(s Settings) string { return s.StateDirectory }},
+		{EnvStreamsDirectory, "Directory with [stream files](stream-files.md), each of which says what is to be recorded of one camera.",
+			"none; in the package `/etc/kvs-edge-agent/streams.d`", AfterRestart, func(s Settings) string { return s.StreamsDirectory }},
+		{EnvCloud, "`off` makes the hub a plain recorder: it asks and tells AWS nothing, needs no identity and no region, sends no " +
+			"metrics, and records what its [stream files](stream-files.md) say.", "`on`", AfterRestart,
+			func(s Settings) string { return onOff(!s.NoCloud) }},
 		{EnvMediaDirectory, "Where the files lie that `FILE_URI` configurations play; nothing outside of it is read.", "`" + mediaName +
 			"` in `" + EnvStateDirectory + "`", AtReloadByRecordings, func(s Settings) string { return s.MediaDirectory }},
 		{EnvSocket, "Path of the local API's socket.", "`" + SocketName + "` in systemd's `RUNTIME_DIRECTORY`, else in `" + EnvStateDirectory +

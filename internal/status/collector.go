@@ -21,6 +21,10 @@ type StreamInfo struct {
 	Name       string
 	LimitBytes int64     // MaxLocalMediaSizeInMB in bytes; 0 without a limit
 	SecretRead time.Time // when the secret with the camera's URL was last read; zero for never
+	// Wanted is what is in force of it.
+	Wanted Wanted
+	// Local says that it is not uploaded by this agent at all.
+	Local bool
 }
 
 // Collector makes snapshots. It holds no state of its own.
@@ -95,6 +99,7 @@ func stream(info StreamInfo, components map[health.Key]health.ComponentSnapshot,
 			FramesRecorded: rec.Numbers[health.FramesRecorded],
 			FramesLost:     rec.Numbers[health.FramesLost],
 			AudioLost:      rec.Numbers[health.AudioFramesLost],
+			AudioMissing:   rec.Numbers[health.AudioPacketsLost],
 			ForeignPackets: rec.Numbers[health.ForeignPackets],
 			Gaps:           rec.Numbers[health.Gaps],
 			Reconnects:     rec.Numbers[health.Reconnects],
@@ -122,6 +127,9 @@ func stream(info StreamInfo, components map[health.Key]health.ComponentSnapshot,
 			Oldest:              usage.Oldest,
 			DeletedBeforeUpload: ret.Numbers[health.DeletedBeforeUpload],
 		},
+	}
+	if st.Wanted = info.Wanted; info.Local { // what is only on the disk waits for nothing
+		st.Uploader.State, st.Uploader.BacklogSeconds, st.Uploader.BacklogBytes, st.Uploader.BacklogSince = StateOff, 0, 0, time.Time{}
 	}
 	for _, name := range streamJobs {
 		st.Conditions = appendConditions(st.Conditions, component(name))

@@ -61,9 +61,35 @@ type Condition struct {
 	health.Condition
 }
 
+// StateOff is that of the upload of a stream that is not uploaded by this agent.
+const StateOff = "off"
+
+// Wanted is what is in force of a stream, and where it comes from. It holds no secret.
+type Wanted struct {
+	Origin  string    `json:"origin"`           // file, sitewise, kvs or mqtt
+	Version time.Time `json:"version,omitzero"` // when its source changed it
+	Sync    string    `json:"syncStatus"`       // a SyncStatus of the KVS API; empty while it is not known
+	// SyncDetails says what is wrong, for people.
+	SyncDetails string `json:"syncDetails,omitempty"`
+	Media       string `json:"media"`    // camera or file
+	MediaURI    string `json:"mediaUri"` // the ARN of its secret, or the URL without user and password
+	Record      string `json:"record"`   // the schedule in words
+	Upload      string `json:"upload"`
+	// RecordExpression and UploadExpression are the Quartz expressions, empty without one, and the lengths of their windows.
+	RecordExpression string  `json:"recordExpression,omitempty"`
+	RecordSeconds    float64 `json:"recordSeconds,omitempty"`
+	UploadExpression string  `json:"uploadExpression,omitempty"`
+	UploadSeconds    float64 `json:"uploadSeconds,omitempty"`
+	// NextWindow is when the recording starts next; zero when it never stops or never starts again.
+	NextWindow time.Time         `json:"nextWindow,omitzero"`
+	Keep       string            `json:"keep"` // for people
+	Tags       map[string]string `json:"tags,omitempty"`
+}
+
 // Stream is one stream's recording, upload and space.
 type Stream struct {
 	Name       string      `json:"name"`
+	Wanted     Wanted      `json:"wanted"`
 	Recorder   Recorder    `json:"recorder"`
 	Uploader   Uploader    `json:"uploader"`
 	Space      Space       `json:"space"`
@@ -91,6 +117,7 @@ type Recorder struct {
 	FramesRecorded int64     `json:"framesRecorded"`
 	FramesLost     int64     `json:"framesLost"`
 	AudioLost      int64     `json:"audioFramesLost,omitempty"`
+	AudioMissing   int64     `json:"audioPacketsLost,omitempty"`
 	ForeignPackets int64     `json:"foreignPackets,omitempty"`
 	Gaps           int64     `json:"gaps"`
 	Reconnects     int64     `json:"reconnects"`

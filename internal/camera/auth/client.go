@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // Why a challenge is not answered.
@@ -41,9 +42,10 @@ type Client struct {
 	User, Password string
 	Has            bool    // there is a user
 	Memory         *Memory // of the camera; nil: none
+	// DigestOffered is whether a Digest that can be computed was offered in this session. Clients of the same one share it. nil: its own.
+	DigestOffered *atomic.Bool
 
 	answer   *Answer // to use; nil before the first challenge
-	digest   bool    // a Digest that can be computed was offered in this session
 	accepted bool    // the password was taken once
 	second   bool    // this is the second kind of the session
 	nonces   map[string]*nonce
@@ -123,6 +125,13 @@ func (c *Client) Accepted(sent *Answer) {
 // Answer is how the requests are answered that are sent now, nil when they are not.
 func (c *Client) Answer() *Answer { return c.answer }
 
+func (c *Client) offered() *atomic.Bool {
+	if c.DigestOffered == nil {
+		c.DigestOffered = new(atomic.Bool)
+	}
+	return c.DigestOffered
+}
+
 // candidates lists the answers to challenges, the best first: the Digest with the better hash; then one with another hash, others, and
 // those that take freedoms with the best. Where no Digest is offered it is Basic.
 func (c *Client) candidates(list []challenge) (candidates []*Answer, problem error) {
@@ -141,13 +150,15 @@ func (c *Client) candidates(list []challenge) (candidates []*Answer, problem err
 			strange = &Answer{challenge: one}
 		}
 	}
-	c.digest = c.digest || best != nil
+	if best != nil {
+		c.offered().Store(true)
+	}
 	switch {
 	case best != nil:
 		return digests(list, best), nil
 	case strange != nil && (basic == nil || strange.challenge.scheme == schemeDigest):
 		return nil, &UnknownError{What: strange.challenge.unknown()}
-	case basic != nil && c.digest:
+	case basic != nil && c.offered().Load():
 		return nil, ErrDowngrade
 	case basic != nil:
 		return []*Answer{basic}, nil

@@ -4,11 +4,11 @@ package multiplex
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mpegts"
 )
 
@@ -76,7 +76,7 @@ type Feed struct {
 	begun  bool
 	units  *accessunit.Units // nil before
 	codec  string
-	audio  *mpegts.Audio // that the session began with
+	audio  *audio.Format // that the session began with
 	plays  bool          // it is recorded
 	held   []func()      // what came before
 	bytes  int           // of that
@@ -185,20 +185,13 @@ func (f *Feed) chooseAudio() *accessunit.AudioTrack {
 	if f.NoAudio {
 		return nil
 	}
-	a := f.tracks.Audio
-	if a == nil {
+	if f.audio == nil {
 		f.to.UnsupportedAudio(f.tracks.OtherAudio)
 		return nil
 	}
-	track, ok := accessunit.AACTrack(a.Config, a.Rate, a.Channels)
-	if !ok {
-		f.to.UnsupportedAudio([]string{fmt.Sprintf("AAC with %d channels", a.Channels)})
-		return nil
-	}
 	f.to.UnsupportedAudio(nil)
-	track.Rate = mpegts.Clock
 	f.plays = true
-	return &track
+	return accessunit.NewAudioTrack(*f.audio, mpegts.Clock)
 }
 
 // Tracks implements mpegts.Handler.
@@ -208,9 +201,12 @@ func (f *Feed) Tracks(t mpegts.Tracks) {
 	}
 	f.tracks = t
 	another := t.Video != "" && t.Video != f.codec
-	heard := t.Audio != nil && !f.NoAudio && (f.audio == nil || !f.audio.Equal(*t.Audio))
-	if f.begun && (another || heard) {
+	heard := t.Audio != nil && !f.NoAudio && (f.audio == nil || !mpegts.SameFormat(*f.audio, *t.Audio))
+	switch {
+	case f.begun && another:
 		f.begin()
+	case f.begun && heard:
+		f.to.ChangeAudio(f.chooseAudio())
 	}
 }
 

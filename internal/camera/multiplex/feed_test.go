@@ -58,10 +58,13 @@ func (c *counted) Missed(frames int64) { c.lost += frames }
 func (c *counted) Audio(_ []byte, rtpTime uint32, now time.Time) {
 	c.sounds, c.heard = append(c.sounds, rtpTime), append(c.heard, now)
 }
-func (c *counted) UnsupportedAudio(names []string) { c.named = names }
-func (c *counted) CameraTime(time.Time, uint32)    {}
-func (c *counted) Foreign(int64, string, bool)     {}
-func (c *counted) Malformed(err error)             { c.t.Error(err) }
+func (c *counted) UnsupportedAudio(names []string)    { c.named = names }
+func (c *counted) CameraTime(time.Time, uint32)       {}
+func (c *counted) ChangeAudio(*accessunit.AudioTrack) {}
+func (c *counted) AudioLost(int64)                    {}
+func (c *counted) LeftOut([]string)                   {}
+func (c *counted) Foreign(int64, string, bool)        {}
+func (c *counted) Malformed(err error)                { c.t.Error(err) }
 func (c *counted) Panicked(frames int64, _ any) time.Time {
 	c.panics++
 	c.lost += frames
@@ -251,7 +254,7 @@ func TestNumbersOfPacketsMayBeWrong(t *testing.T) {
 }
 
 func TestNothingIsAllocatedForAPacket(t *testing.T) {
-	packets, frameOf := packetsOf(t, 1000, true)
+	packets, frameOf := packetsOf(t, 1000, false)
 	f := multiplex.New(multiplex.Options{MaxBytes: 1 << 20}, quiet{})
 	i := 0
 	next := func() {
@@ -278,6 +281,9 @@ func (quiet) Missed(int64)                                                  {}
 func (quiet) Audio([]byte, uint32, time.Time)                               {}
 func (quiet) UnsupportedAudio([]string)                                     {}
 func (quiet) CameraTime(time.Time, uint32)                                  {}
+func (quiet) ChangeAudio(*accessunit.AudioTrack)                            {}
+func (quiet) AudioLost(int64)                                               {}
+func (quiet) LeftOut([]string)                                              {}
 func (quiet) Foreign(int64, string, bool)                                   {}
 func (quiet) Malformed(error)                                               {}
 func (quiet) Panicked(int64, any) time.Time                                 { return time.Time{} }

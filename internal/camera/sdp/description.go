@@ -23,13 +23,15 @@ type Track struct {
 	KeyMgmt   string // of SRTP: base64 of a MIKEY message, "" without
 	Delivery
 	Formats []Format
+
+	index int // among the tracks
 }
 
 // Format is how a track may be sent.
 type Format struct {
 	PayloadType uint8
 	Codec       string // as in codecs, or as the camera names it, in upper case; "" when it does not
-	Clock       int    // ticks of the RTP timestamp per second
+	Clock       int    // ticks of the RTP timestamp per second; 0: of audio, as many as its samples
 	Channels    int    // of audio; 1 when it is not said
 	Parameters  map[string]string
 }
@@ -62,6 +64,7 @@ func Parse(text []byte) Description {
 	direction, keyMgmt, delivery := "", "", Delivery{}
 	finish := func() {
 		if current != nil && len(d.Tracks) < maxTracks {
+			current.track.index = len(d.Tracks)
 			d.Tracks = append(d.Tracks, current.finished())
 		}
 	}

@@ -6,11 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awsclient"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -114,10 +115,11 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not a string: it must be the camera's URL.",
 				key, arn)
 		}
-		value = strings.TrimSpace(value)
+		value = address.Tidy(value)
 		if !isCameraURL(value) {
 			return secret.String{}, health.UserFault(codeContent, nil, "The key %s of the secret %s is not the URL of a camera: it must begin "+
-				"with rtsp:// or rtsps:// and a host, or for FILE_URI with file:///.", key, arn)
+				"with rtsp:// or rtsps:// and a host, with rtsph:// or rtspsh:// where RTSP goes through HTTP, or for FILE_URI with file:///.",
+				key, arn)
 		}
 		return secret.New(value), nil
 	}
@@ -134,12 +136,9 @@ func urlIn(arn string, content []byte) (secret.String, error) {
 // isCameraURL looks at scheme and host only: passwords with odd characters are the recorder's to
 // take apart.
 func isCameraURL(s string) bool {
-	scheme, rest, ok := strings.Cut(s, "://")
+	scheme, rest, _ := strings.Cut(s, "://")
 	if strings.EqualFold(scheme, "file") { // the recorder knows whether it may be one
 		return len(rest) > 1 && strings.HasPrefix(rest, "/") && !strings.ContainsAny(s, "\r\n\x00")
 	}
-	if !ok || !slices.Contains([]string{"rtsp", "rtsps"}, strings.ToLower(scheme)) {
-		return false
-	}
-	return rest != "" && !strings.HasPrefix(rest, "/") && !strings.ContainsAny(s, "\r\n\x00")
+	return address.Looks(s)
 }

@@ -12,8 +12,8 @@ import (
 
 // Of validates a configuration of the cloud and translates it. The options that are tags there are not known here. The
 // error is an *edgeconfig.Invalid that names all faults.
-func Of(c edgeconfig.StreamConfig, origin desired.Origin) (desired.Stream, error) {
-	if err := c.Config.Validate(edgeconfig.WithScheduleCheck(scheduler.Check)); err != nil {
+func Of(c edgeconfig.StreamConfig, origin desired.Origin, options ...edgeconfig.ValidateOption) (desired.Stream, error) {
+	if err := c.Config.Validate(append(options, edgeconfig.WithScheduleCheck(scheduler.Check))...); err != nil {
 		return desired.Stream{}, err
 	}
 	s := desired.Stream{

@@ -68,7 +68,10 @@ func newPacker(lines []line, session uint64, payloadType uint8) *Packer {
 	}
 }
 
-// Sequence is the number of the next packet, and SSRC the track's.
+// Ended says whether no packets follow any more.
+func (p *Packer) Ended() bool { return p.ended }
+
+// Sequence is the number of the next packet.
 func (p *Packer) Sequence() uint16 { return p.sequence }
 
 // SSRC is the track's source.

@@ -1,4 +1,4 @@
-package camera
+package address
 
 import (
 	"strings"
@@ -15,14 +15,14 @@ func TestPasswordsNeedNoEscaping(t *testing.T) {
 		"rtsp://admin:p@ss:w/rd%1#?@127.0.0.1:554/a":  "p@ss:w/rd%1#?",
 		"rtsp://admin:100%@127.0.0.1:554/a?channel=1": "100%",
 	} {
-		at, err := parseEndpoint(secret.New(raw))
+		at, err := Parse(secret.New(raw))
 		if err != nil {
 			t.Errorf("%s: %v", raw, err)
 			continue
 		}
-		got, _ := at.url.User.Password()
-		if got != password || at.host != "127.0.0.1:554" || at.url.Path != "/a" {
-			t.Errorf("%s: password %q, host %s, path %s", raw, got, at.host, at.url.Path)
+		got, _ := at.URL.User.Password()
+		if got != password || at.At != "127.0.0.1:554" || at.URL.Path != "/a" {
+			t.Errorf("%s: password %q, host %s, path %s", raw, got, at.At, at.URL.Path)
 		}
 	}
 }
@@ -55,12 +55,12 @@ func TestAURLIsOfOneHost(t *testing.T) {
 		"rtsp://user:100%@camera.example/a?mail=x@b.example": "",
 		"rtsp://user:p@camera/live@1":                        "camera:554",
 	} {
-		at, err := parseEndpoint(secret.New(raw))
+		at, err := Parse(secret.New(raw))
 		switch {
-		case host != "" && (err != nil || at.host != host):
-			t.Errorf("%s: host %s, want %s; %v", raw, at.host, host, err)
+		case host != "" && (err != nil || at.At != host):
+			t.Errorf("%s: host %s, want %s; %v", raw, at.At, host, err)
 		case host == "" && (err == nil || !strings.Contains(err.Error(), "write @ as %40, and / as %2F")):
-			t.Errorf("%s: host %s, %v; want it refused", raw, at.host, err)
+			t.Errorf("%s: host %s, %v; want it refused", raw, at.At, err)
 		}
 	}
 }
@@ -79,20 +79,20 @@ func TestAnySourceIsNotSentToTheCamera(t *testing.T) {
 		"rtsp://camera/live?source=1":                   {"source=1", false},
 		"rtsp://camera/live?source=anybody&xsource=any": {"source=anybody&xsource=any", false},
 	} {
-		at, err := parseEndpoint(secret.New(raw))
-		if err != nil || at.url.RawQuery != want.query || at.anySource != want.found {
-			t.Errorf("%s: query %q, %v; %v", raw, at.url.RawQuery, at.anySource, err)
+		at, err := Parse(secret.New(raw))
+		if err != nil || at.URL.RawQuery != want.query || at.AnySource != want.found {
+			t.Errorf("%s: query %q, %v; %v", raw, at.URL.RawQuery, at.AnySource, err)
 		}
 	}
-	address, err := ParseAddress(secret.New("rtsp://camera/live?source=any&channel=2"))
-	if err != nil || address.Query.Encode() != "channel=2" {
-		t.Errorf("got %+v, %v", address, err)
+	at, err := Parse(secret.New("rtsp://camera/live?source=any&channel=2"))
+	if err != nil || at.Query().Encode() != "channel=2" {
+		t.Errorf("got %+v, %v", at, err)
 	}
 }
 
 func TestAFileIsNoCamera(t *testing.T) {
 	t.Parallel()
-	if _, err := Probe(t.Context(), secret.New("file:///inside.mkv"), Options{}); err == nil || !strings.Contains(err.Error(), "RTSP_URI") {
+	if _, err := Parse(secret.New("file:///inside.mkv")); err == nil || !strings.Contains(err.Error(), "RTSP_URI") {
 		t.Errorf("a file for a camera: %v", err)
 	}
 }

@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
+	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+)
+
+// describe says what is in force of a stream, without a secret.
+func (a *Agent) describe(s desired.Stream) status.Wanted {
+	sync := a.config.syncOf(s)
+	w := status.Wanted{
+		Origin: string(s.Origin), Version: s.Version.Time(), Sync: sync.Status, SyncDetails: sync.FailedStatusDetails,
+		Media: s.Media.Kind.String(), MediaURI: shownMedia(s.Media), Record: s.Record.String(), Upload: a.uploadWords(s.Upload),
+		NextWindow: a.nextOpening(s.Record.Plan(0)), Keep: retention.Policy(s.Keep).String(), Tags: s.Upload.Tags.Map(),
+	}
+	if expression, length, ok := s.Record.Windows(); ok {
+		w.RecordExpression, w.RecordSeconds = expression, length.Seconds()
+	}
+	if expression, length, ok := s.Upload.Schedule.Windows(); ok {
+		w.UploadExpression, w.UploadSeconds = expression, length.Seconds()
+	}
+	return w
+}
+
+// uploadWords says when a stream is uploaded, as far as that is known on the hub.
+func (a *Agent) uploadWords(u desired.Upload) string {
+	mode, _ := a.uploadMode.get()
+	switch {
+	case a.settings().NoCloud:
+		return "never, as " + settings.EnvCloud + " is off"
+	case modeOf(u.Tags, mode) == settings.UploadLive:
+		return "live"
+	default:
+		return u.Schedule.String()
+	}
+}
+
+// shownMedia is where a stream's media comes from: the secret's ARN, or the URL without user, password and parameters.
+func shownMedia(m desired.Media) string {
+	if m.URL.Empty() {
+		return m.SecretARN
+	}
+	raw := address.Tidy(m.URL.Reveal())
+	scheme, rest, _ := strings.Cut(raw, "://")
+	if m.Kind == desired.Clip {
+		path, _, _ := strings.Cut(rest, "?")
+		return string(secret.Scrub([]byte(scheme + "://" + path)))
+	}
+	at, err := address.Parse(m.URL)
+	if err != nil {
+		return secret.Redacted
+	}
+	user, query := "", ""
+	if strings.Contains(rest, "@") {
+		user = secret.Redacted + "@"
+	}
+	if at.URL.RawQuery != "" {
+		query = "?" + secret.Redacted
+	}
+	return scheme + "://" + user + at.Host + string(secret.Scrub([]byte(at.URL.EscapedPath()))) + query
+}

@@ -1,0 +1,188 @@
+// Package handshake makes TLS connections to cameras: only to those whose certificate is pinned or signed for their name, and it says
+// in sentences why one cannot be made. It knows nothing of what is said over them.
+package handshake
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
+)
+
+// certificateError says that a camera's certificate is not trusted.
+type certificateError struct {
+	fingerprint string // SHA-256 of the certificate, in hex
+	pinned      bool   // another one was expected
+	err         error
+}
+
+func (e *certificateError) Error() string {
+	return "certificate " + e.fingerprint + ": " + e.err.Error()
+}
+func (e *certificateError) Unwrap() error { return e.err }
+
+var errOtherCertificate = errors.New("it is not the pinned one")
+
+// why says for people what is wrong with a certificate, "" where it is who signed it.
+func (e *certificateError) why() string {
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(e.err, new(x509.HostnameError)):
+		return ", as it is for another name"
+	case !errors.As(e.err, &invalid) || invalid.Reason != x509.Expired:
+		return ""
+	case time.Now().Before(invalid.Cert.NotBefore):
+		return fmt.Sprintf(", as it is not valid before %s (check the hub's clock)", invalid.Cert.NotBefore.UTC().Format(time.DateOnly))
+	default:
+		return fmt.Sprintf(", as it expired on %s", invalid.Cert.NotAfter.UTC().Format(time.DateOnly))
+	}
+}
+
+// Error says that a camera took a connection, but not TLS on it.
+type Error struct {
+	error
+	asked bool // for a certificate of ours
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.error }
+
+// Untrusted reports whether it is the camera's certificate that is not trusted.
+func (e *Error) Untrusted() bool { return errors.As(e.error, new(*certificateError)) }
+
+// code is that of what ends a session: one camera has one sentence.
+const code = "camera"
+
+// Alerts of TLS (RFC 8446, section 6).
+const (
+	alertHandshakeFailure     = 40
+	alertBadCertificate       = 42
+	alertProtocolVersion      = 70
+	alertInsufficientSecurity = 71
+	alertUnrecognizedName     = 112
+	alertCertificateRequired  = 116
+)
+
+// Options say whom to trust.
+type Options struct {
+	Name   string             // of the camera: a host without a port
+	Pinned *[sha256.Size]byte // the SHA-256 of its certificate, whoever signed that; nil: none is
+	Roots  *x509.CertPool     // sign the certificates of others. Default: those of the system
+}
+
+// Connect makes a TLS connection of another, which it closes when it fails. Its error is an *Error.
+func Connect(ctx context.Context, over net.Conn, o Options) (*tls.Conn, error) {
+	failed, config := new(Error), o.config()
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		failed.asked = true
+		return new(tls.Certificate), nil // none
+	}
+	conn := tls.Client(over, config)
+	if failed.error = conn.HandshakeContext(ctx); failed.error != nil {
+		_ = over.Close()
+		return nil, failed
+	}
+	return conn, nil
+}
+
+// alertOf is the alert of the camera in an error, 0 for none. In TLS 1.3 it may come after the handshake.
+func alertOf(err error) uint64 {
+	var remote *net.OpError
+	if errors.As(err, &remote) && remote.Op == "remote error" && reflect.ValueOf(remote.Err).Kind() == reflect.Uint8 {
+		return reflect.ValueOf(remote.Err).Uint()
+	}
+	return 0
+}
+
+// Fault is a sentence for the camera at a host, without the words of the library, nil where TLS is not the cause.
+func Fault(host string, err error) *health.Fault {
+	var e *Error
+	if !errors.As(err, &e) {
+		if alertOf(err) == 0 {
+			return nil
+		}
+		e = &Error{error: err}
+	}
+	user := func(format string, args ...any) *health.Fault {
+		return health.UserFault(code, err, format, args...)
+	}
+	var certificate *certificateError
+	var notTLS tls.RecordHeaderError
+	alert, text := alertOf(e.error), e.Error()
+	switch {
+	case errors.As(e.error, &certificate) && certificate.pinned:
+		return user("The certificate of the camera at %s is not the pinned one but has the fingerprint %s: "+
+			"if it was renewed, correct the fingerprint in the secret's MediaURI.", host, certificate.fingerprint)
+	case errors.As(e.error, &certificate):
+		return user("The certificate of the camera at %s is not trusted%s: if its SHA-256 fingerprint is %s, "+
+			"add ?fingerprint= with it to the secret's MediaURI.", host, certificate.why(), certificate.fingerprint)
+	case errors.As(e.error, &notTLS):
+		return user("The camera at %s does not speak TLS on that port: "+
+			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	case alert == alertProtocolVersion, strings.Contains(text, "protocol version"):
+		return user("The camera at %s knows no TLS that is safe, which begins with version 1.2: update its firmware, or write rtsp:// in "+
+			"place of rtsps:// in the secret's MediaURI where its network is safe.", host)
+	case alert == alertCertificateRequired, alert == alertBadCertificate, alert != 0 && e.asked:
+		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: "+
+			"switch that off on the camera.", host)
+	case alert == alertHandshakeFailure, alert == alertInsufficientSecurity, strings.Contains(text, "cipher suite"):
+		return user("The camera at %s knows none of the ciphers of TLS that are safe: update its firmware and renew its certificate, or write "+
+			"rtsp:// in place of rtsps:// in the secret's MediaURI where its network is safe.", host)
+	case alert == alertUnrecognizedName:
+		return user("The camera at %s knows itself by another name: write that in place of the host in the secret's MediaURI.", host)
+	case neterr.IsTimeout(e.error):
+		return user("The camera at %s takes connections, but does not answer in TLS on that port: "+
+			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	case errors.Is(e.error, io.EOF), errors.Is(e.error, io.ErrUnexpectedEOF), errors.Is(e.error, syscall.ECONNRESET),
+		errors.Is(e.error, syscall.EPIPE):
+		return user("The camera at %s closes the connection in place of speaking TLS: "+
+			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+	}
+	return user("The camera at %s speaks a TLS that the agent does not understand: update its firmware, or write rtsp:// in place of "+
+		"rtsps:// in the secret's MediaURI where its network is safe.", host)
+}
+
+// config makes the settings of a connection.
+func (o Options) config() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		ServerName: o.Name,
+		// The standard check cannot accept a pinned certificate: VerifyConnection makes both checks.
+		InsecureSkipVerify: true,
+		VerifyConnection:   o.verify,
+	}
+}
+
+// verify looks at the camera's certificate.
+func (o Options) verify(state tls.ConnectionState) error {
+	leaf := state.PeerCertificates[0]
+	sum := sha256.Sum256(leaf.Raw)
+	fault := &certificateError{fingerprint: hex.EncodeToString(sum[:])}
+	if o.Pinned != nil {
+		if sum == *o.Pinned {
+			return nil
+		}
+		fault.pinned, fault.err = true, errOtherCertificate
+		return fault
+	}
+	others := x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		others.AddCert(c)
+	}
+	if _, fault.err = leaf.Verify(x509.VerifyOptions{DNSName: o.Name, Roots: o.Roots, Intermediates: others}); fault.err != nil {
+		return fault
+	}
+	return nil
+}

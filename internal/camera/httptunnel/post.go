@@ -1,0 +1,193 @@
+package httptunnel
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// postLength is how long the body of a POST is said to be, in bytes. QuickTime says so, and some servers know no other.
+	postLength = 32767
+	// postSpare is what must be left of a POST for it to be kept, in bytes: a request has less.
+	postSpare = 4 << 10
+	// postGrace is how long a camera may take to answer a message after it ended the POST. It may have refused it, and taken what is in
+	// it all the same, or ended it as the message was on its way.
+	postGrace = time.Second
+	// maxPostAnswer bounds what a camera says to a POST, in bytes.
+	maxPostAnswer = 64 << 10
+)
+
+var errClosed = fmt.Errorf("the tunnel: %w", net.ErrClosed)
+
+// post is one of the POSTs of a tunnel.
+type post struct {
+	conn net.Conn
+	left int          // of its body, in bytes
+	sent []byte       // of its body
+	last int          // where the last message begins in sent
+	came atomic.Int64 // so much had come over the GET when something was sent last
+	gone atomic.Bool  // the camera ended it
+}
+
+// Write implements net.Conn. It sends p, one message or several, in one go.
+func (c *Conn) Write(p []byte) (int, error) {
+	body := make([]byte, base64.StdEncoding.EncodedLen(len(p)))
+	base64.StdEncoding.Encode(body, p)
+	c.write.Lock()
+	defer c.write.Unlock()
+	if err := c.send(body); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// send sends a part of a body; write is held. A camera may end a POST after each message, and then each gets one from the start: it
+// would come too late.
+func (c *Conn) send(body []byte) error {
+	if p := c.post; p != nil && !p.gone.Load() && !c.single.Load() && p.left >= len(body) {
+		if err := c.add(p, body); err == nil || isTimeout(err) {
+			return err
+		}
+	}
+	c.endPost()
+	p, err := c.openPost(len(body))
+	if err != nil {
+		return err
+	}
+	if err := c.add(p, body); isTimeout(err) {
+		return err
+	}
+	return nil // whoever listens finds out why it was not taken, and sends it again
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// add adds to a body. One that has not room for much more ends, so that a camera knows of that before the next comes.
+func (c *Conn) add(p *post, body []byte) error {
+	p.came.Store(c.came.Load())
+	p.last, p.sent = len(p.sent), append(p.sent, body...)
+	if _, err := p.conn.Write(body); err != nil {
+		return err
+	}
+	if p.left -= len(body); p.left < postSpare {
+		c.endPost()
+	}
+	return nil
+}
+
+// endPost ends the POST there is.
+func (c *Conn) endPost() {
+	if c.post != nil {
+		c.post.gone.Store(true)
+		_ = c.post.conn.Close()
+		c.post = nil
+	}
+}
+
+// openPost opens a POST for at least so many bytes.
+func (c *Conn) openPost(most int) (*post, error) {
+	ctx, cancel := context.WithTimeout(c.done, c.o.Answer)
+	defer cancel()
+	conn, err := c.o.Dial(ctx, Post)
+	if err != nil {
+		return nil, err
+	}
+	p := &post{conn: conn, left: max(postLength, most)}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		_ = conn.Close()
+		return nil, errClosed
+	}
+	_ = conn.SetWriteDeadline(c.deadline)
+	c.current = conn
+	c.readers.Add(1)
+	c.mu.Unlock()
+	c.post = p
+	p.came.Store(c.came.Load())
+	const expired = "Sun, 9 Jan 1972 00:00:00 GMT" // as QuickTime says
+	head := c.request(Post, fmt.Sprintf("Content-Type: %s\r\nContent-Length: %d\r\nExpires: %s\r\n", mediaType, p.left, expired))
+	go func() {
+		defer c.readers.Done()
+		c.listen(p)
+	}()
+	_, err = io.WriteString(conn, head)
+	if isTimeout(err) {
+		return nil, err
+	}
+	return p, nil // or what follows fails, too
+}
+
+// listen reads what the camera says to a POST, at once, at its end, or never. What it says of success does not matter, and what it
+// says else does not where it goes on over the GET.
+func (c *Conn) listen(p *post) {
+	h, _, err := readHead(p.conn)
+	var refused error
+	if err == nil {
+		if refused = h.refusal(Post); refused == nil {
+			_, err = io.CopyN(io.Discard, p.conn, maxPostAnswer)
+		}
+	}
+	if _ = p.conn.Close(); p.gone.Swap(true) { // we ended it
+		return
+	}
+	c.single.Store(c.single.Load() || errors.Is(err, io.EOF))
+	if h.status == statusUnauthorized {
+		if refused = c.repeat(p, refused); refused == nil {
+			return
+		}
+	}
+	if c.came.Load() > p.came.Load() {
+		return
+	}
+	select {
+	case <-c.done.Done():
+		return
+	case <-time.After(postGrace):
+	}
+	switch {
+	case c.came.Load() > p.came.Load():
+	case refused != nil:
+		c.fail(refused)
+	default:
+		_ = c.repeat(p, nil)
+	}
+}
+
+// repeat sends again what is in the body of a POST that was refused, or its last message, which was not answered. It returns why
+// that is not worth it.
+func (c *Conn) repeat(p *post, refused error) error {
+	c.write.Lock()
+	defer c.write.Unlock()
+	body := p.sent
+	if refused == nil {
+		body = p.sent[p.last:]
+		if p.last == 0 { // it came in time
+			return nil
+		}
+	}
+	if now := c.came.Load(); now != c.repeated {
+		c.repeats, c.repeated = 0, now
+	}
+	if c.repeats++; c.repeats >= maxTries || c.post != nil && c.post != p || len(body) == 0 {
+		return refused
+	}
+	if refused != nil {
+		if err := c.challenged(refused); err != nil {
+			return err
+		}
+	}
+	if c.send(body) != nil {
+		return refused
+	}
+	return nil
+}

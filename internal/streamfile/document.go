@@ -1,0 +1,275 @@
+package streamfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
+	"github.com/kvs-edge/kvs-edge-agent/internal/clip"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
+)
+
+// maxFile bounds a file: far above the longest edge configuration.
+const maxFile = 64 << 10
+
+// The members of a file.
+const (
+	memberName   = "StreamName"
+	memberConfig = "EdgeConfig"
+	memberTags   = "Tags"
+	memberURI    = "MediaURI"
+
+	pathSource = "RecorderConfig.MediaSourceConfig"
+	pathURI    = memberConfig + "." + pathSource + "." + memberURI
+)
+
+// described are the members that DescribeEdgeConfiguration and ListEdgeAgentConfigurations have beside: a file may be what
+// they answered. They mean nothing here.
+var described = []string{"StreamARN", "CreationTime", "LastUpdatedTime", "SyncStatus", "FailedStatusDetails", "EdgeAgentStatus"}
+
+// wrong says what is wrong with a file.
+type wrong []edgeconfig.FieldFault
+
+// Error returns all faults, each with its field and the rule that it breaks.
+func (w wrong) Error() string {
+	clauses := make([]string, len(w))
+	for i, fault := range w {
+		clauses[i] = fault.String()
+	}
+	return strings.Join(clauses, "; ")
+}
+
+func (w *wrong) add(path, value, format string, args ...any) {
+	*w = append(*w, edgeconfig.FieldFault{Path: path, Value: value, Rule: fmt.Sprintf(format, args...)})
+}
+
+// addConfig takes over what is wrong with the edge configuration in the file.
+func (w *wrong) addConfig(err error) {
+	var invalid *edgeconfig.Invalid
+	if !errors.As(err, &invalid) {
+		w.add(memberConfig, "", "cannot be followed: %s", err)
+		return
+	}
+	for _, fault := range invalid.Faults {
+		fault.Path = strings.TrimSuffix(memberConfig+"."+fault.Path, ".")
+		*w = append(*w, fault)
+	}
+}
+
+// place is where a file is read.
+type place struct {
+	thing   string // the hub's; a HubDeviceArn must be its
+	noCloud bool   // nothing is uploaded, and no secret can be read
+}
+
+// parse reads a file. note says what of it has no effect, for people; empty when all has. The error is a wrong, and
+// shows no secret.
+func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note string, err error) {
+	var w wrong
+	members := objectOf(&w, bytes.TrimPrefix(data, []byte("\ufeff"))) // as editors of Windows begin a file
+	if len(w) > 0 {
+		return s, "", w
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		known := name == memberName || name == memberConfig || name == memberTags
+		if !known && !slices.Contains(described, name) && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, "$") {
+			w.add(edgeconfig.ShownName(name), "", "is not known: a stream file has %s, %s and, if need be, %s", memberName, memberConfig, memberTags)
+		}
+	}
+	config := edgeconfig.StreamConfig{LastUpdated: modified}
+	if json.Unmarshal(members[memberName], &config.StreamName) != nil || !kvslimit.IsStreamName(config.StreamName) {
+		w.add(memberName, "", "must be the name of a stream: 1 to 256 letters, digits, or _.- and not only dots")
+	}
+	data, uri := takeURI(&w, members[memberConfig])
+	if config.Config, err = readConfig(data); err == nil {
+		p.check(&w, config.Config, uri)
+		s, err = edgestream.Of(config, desired.File, edgeconfig.InFile(uri.present))
+	}
+	if err != nil {
+		w.addConfig(err)
+	}
+	tags := tagsOf(&w, members[memberTags])
+	if len(w) > 0 {
+		return desired.Stream{}, "", w
+	}
+	s.Media.URL = uri.url
+	s.Media.Kind = uri.kind(config.Config.RecorderConfig.MediaSourceConfig.MediaUriType)
+	s.Upload.FromTags, s.Upload.Tags = false, tags
+	if p.noCloud {
+		note = unused(config.Config, tags)
+		s.Upload, s.Keep.Local = desired.Upload{Schedule: desired.Never()}, true
+	}
+	return s, note, nil
+}
+
+// unused names what has no effect without the cloud.
+func unused(c edgeconfig.EdgeConfig, tags desired.Tags) string {
+	var members []string
+	if c.UploaderConfig != nil {
+		members = append(members, memberConfig+".UploaderConfig")
+	}
+	if c.DeletionConfig != nil && c.DeletionConfig.DeleteAfterUpload != nil {
+		members = append(members, memberConfig+".DeletionConfig.DeleteAfterUpload")
+	}
+	if tags != (desired.Tags{}) {
+		members = append(members, memberTags)
+	}
+	return strings.Join(members, ", ")
+}
+
+// objectOf returns the members of a JSON object.
+func objectOf(w *wrong, data []byte) map[string]json.RawMessage {
+	var members map[string]json.RawMessage
+	d := json.NewDecoder(bytes.NewReader(data))
+	err := d.Decode(&members)
+	var syntax *json.SyntaxError
+	switch {
+	case len(bytes.TrimSpace(data)) == 0:
+		w.add("The file", "", "is empty")
+	case errors.As(err, &syntax):
+		before := data[:min(int(syntax.Offset), len(data))]
+		line := 1 + bytes.Count(before, []byte("\n"))
+		w.add("The file", "", "is not JSON: the first thing that is wrong stands in line %d, column %d", line,
+			max(1, len(before)-1-bytes.LastIndexByte(before, '\n')))
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		w.add("The file", "", "is not JSON: it ends too early")
+	case err != nil || members == nil:
+		w.add("The file", "", "must hold a JSON object")
+	default:
+		if _, err := d.Token(); err != io.EOF {
+			w.add("The file", "", "must hold one JSON object, and nothing behind it")
+		}
+	}
+	return members
+}
+
+// readConfig reads the edge configuration. The error is an *edgeconfig.Invalid.
+func readConfig(data json.RawMessage) (edgeconfig.EdgeConfig, error) {
+	if len(data) == 0 || string(data) == "null" {
+		return edgeconfig.EdgeConfig{},
+			&edgeconfig.Invalid{Faults: []edgeconfig.FieldFault{{Rule: "is missing: it must be an edge configuration"}}}
+	}
+	return edgeconfig.ParseKnown(data)
+}
+
+// check finds what is wrong with a configuration here, whose values are checked elsewhere.
+func (p place) check(w *wrong, c edgeconfig.EdgeConfig, uri mediaURI) {
+	source := c.RecorderConfig.MediaSourceConfig
+	uri.check(w, source.MediaUriType)
+	switch hub, err := edgeconfig.ParseHub(c.HubDeviceArn); {
+	case err == nil && !p.noCloud && hub.Thing != p.thing:
+		w.add(memberConfig+".HubDeviceArn", "", "must be this hub's, whose thing is %s, or be left out", p.thing)
+	case p.noCloud && source.MediaUriSecretArn != "":
+		w.add(memberConfig+"."+pathSource+".MediaUriSecretArn", "", "cannot be read without the cloud (AWS_KVS_EDGE_CLOUD is off): "+
+			"put the camera's URL into %s instead", memberURI)
+	}
+}
+
+// mediaURI is the URL in a file, if it is present. Empty is one of a wrong form.
+type mediaURI struct {
+	url     secret.String
+	present bool
+}
+
+// takeURI takes RecorderConfig.MediaSourceConfig.MediaURI out of an edge configuration: the type of the API has no such
+// member, and what is left may be shown. What has another form is left as it is, for who reads the rest.
+func takeURI(w *wrong, data json.RawMessage) (rest json.RawMessage, uri mediaURI) {
+	var config, recorder, source map[string]json.RawMessage
+	if json.Unmarshal(data, &config) != nil {
+		return data, uri
+	}
+	recorderKey, sourceKey := keyOf(config, "RecorderConfig"), ""
+	if json.Unmarshal(config[recorderKey], &recorder) == nil {
+		sourceKey = keyOf(recorder, "MediaSourceConfig")
+	}
+	if json.Unmarshal(recorder[sourceKey], &source) != nil {
+		return data, uri
+	}
+	key := keyOf(source, memberURI)
+	value, has := source[key]
+	if !has {
+		return data, uri
+	}
+	var text string
+	if json.Unmarshal(value, &text) != nil || strings.TrimSpace(text) == "" {
+		w.add(pathURI, "", "must be a string with the URL of a camera or a file")
+	}
+	uri = mediaURI{url: secret.New(strings.TrimSpace(text)), present: true}
+	delete(source, key)
+	recorder[sourceKey], _ = json.Marshal(source) // what was read can be written
+	config[recorderKey], _ = json.Marshal(recorder)
+	rest, _ = json.Marshal(config)
+	return rest, uri
+}
+
+// keyOf is how a member is written, whose name does not depend on capital letters, as in encoding/json.
+func keyOf(object map[string]json.RawMessage, name string) string {
+	if _, exactly := object[name]; exactly {
+		return name
+	}
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if strings.EqualFold(key, name) {
+			return key
+		}
+	}
+	return name
+}
+
+// kind is the kind of media: as it is named, or as the URL says.
+func (u mediaURI) kind(named edgeconfig.MediaURIType) desired.MediaKind {
+	scheme, _, _ := strings.Cut(u.url.Reveal(), "://")
+	if named == edgeconfig.File || named == "" && strings.EqualFold(scheme, "file") {
+		return desired.Clip
+	}
+	return desired.Camera
+}
+
+// check finds what is wrong with the URL, if there is one.
+func (u mediaURI) check(w *wrong, named edgeconfig.MediaURIType) {
+	if u.url.Empty() {
+		return
+	}
+	if u.kind(named) == desired.Clip {
+		if clip.CheckURL(u.url) != nil {
+			w.add(pathURI, secret.Redacted, "must be the URL of a file in the media directory, such as file:///door.mp4 or "+
+				"file:///door.mp4?loop=true")
+		}
+		return
+	}
+	if _, err := address.Parse(u.url); err != nil {
+		w.add(pathURI, secret.Redacted, "must be the URL of a camera, such as rtsp://user:password@192.168.1.20:554/path, with @ written as "+
+			"%%40 and / as %%2F in user name and password")
+	}
+}
+
+// tagsOf reads the options that are tags of a stream elsewhere.
+func tagsOf(w *wrong, data json.RawMessage) desired.Tags {
+	if len(data) == 0 || string(data) == "null" {
+		return desired.Tags{}
+	}
+	var tags map[string]string
+	if json.Unmarshal(data, &tags) != nil {
+		w.add(memberTags, "", "must be an object of strings")
+		return desired.Tags{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		if !slices.Contains(desired.TagNames(), name) {
+			w.add(memberTags+"."+edgeconfig.ShownName(name), "", "is not known: it must be one of %s", strings.Join(desired.TagNames(), ", "))
+		}
+	}
+	if mode := strings.ToLower(strings.TrimSpace(tags[desired.TagUpload])); mode != "" && mode != "live" && mode != "scheduled" {
+		w.add(memberTags+"."+desired.TagUpload, "", "must be live or scheduled")
+	}
+	return desired.TagsOf(tags)
+}

@@ -1,0 +1,76 @@
+package streamfile
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+)
+
+// stateFile keeps the last good content of each file, for the start of a hub whose directory is not there or holds what
+// is wrong. Cameras' passwords may be in it, as in the files: only the agent's user reads it.
+const stateFile = "stream-files.json"
+
+const stateVersion = 1
+
+type stateDocument struct {
+	Version int            `json:"Version"`
+	Files   []fileDocument `json:"Files"`
+}
+
+type fileDocument struct {
+	Name     string    `json:"Name"`
+	Modified time.Time `json:"Modified"`
+	Content  []byte    `json:"Content"`
+}
+
+// restore takes the last good contents from before. What is not right any more is left out.
+func (f *Files) restore() {
+	var doc stateDocument
+	err := f.o.State.Read(stateFile, &doc)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case errors.Is(err, statefile.ErrCorrupt):
+		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
+			"The file %s with the last good stream files was damaged and is set aside as %s: the stream files that are there are followed all "+
+				"the same.", stateFile, stateFile+statefile.CorruptSuffix))
+		return
+	case err != nil:
+		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
+			"The file %s with the last good stream files cannot be read: give it to the agent's user, or check the disk.", filepath.Join(f.o.State.Path(), stateFile)))
+		return
+	}
+	f.kept = true
+	for _, d := range doc.Files {
+		if stream, note, err := f.place.parse(d.Content, d.Modified); err == nil && doc.Version == stateVersion {
+			f.files[d.Name] = &file{good: &good{stream: stream, data: d.Content, modified: d.Modified}, note: note}
+		}
+	}
+	f.settleOwners(nil)
+}
+
+// save keeps the last good contents, when they changed or the file is gone. A failure is reported and tried again.
+func (f *Files) save() {
+	if !f.unsaved && !(f.kept && f.o.State.Missing(stateFile)) {
+		return
+	}
+	doc := stateDocument{Version: stateVersion}
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		if g := f.files[name].good; g != nil {
+			doc.Files = append(doc.Files, fileDocument{Name: name, Modified: g.modified, Content: g.data})
+		}
+	}
+	if err := f.o.State.Write(stateFile, doc); err != nil {
+		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
+			"The stream files' contents cannot be kept on disk, so that the hub would not record after a start without them: %s.", f.o.State.Advice(stateFile, err)))
+		return
+	}
+	f.unsaved, f.kept = false, true
+	f.o.Health.OK(scopeState)
+}

@@ -1,0 +1,170 @@
+package streamfile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
+	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+)
+
+// pass reads the directory. first is for the start: a file that went before is gone, and none is being saved just now.
+func (f *Files) pass(first bool) {
+	found, others, none, err := readDirectory(f.o.Dir)
+	if err != nil || none {
+		f.reportDirectory(err, none)
+		for _, known := range f.files {
+			known.gone = time.Time{} // nothing can be told from what is missing
+		}
+		return
+	}
+	f.reportOthers(others)
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		f.see(name, found[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		if _, there := found[name]; !there {
+			f.miss(name, first)
+		}
+	}
+	f.settleOwners(found)
+	for name, known := range f.files {
+		f.reportFile(name, known)
+	}
+}
+
+// see takes the content of a file.
+func (f *Files) see(name string, s sight) {
+	known := f.files[name]
+	if known == nil {
+		known = new(file)
+		f.files[name] = known
+	}
+	known.gone = time.Time{}
+	sum := s.sum()
+	again := known.sum == sum
+	if again && known.judged {
+		return
+	}
+	known.sum, known.judged = sum, false
+	stream, note, err := desired.Stream{}, "", error(nil)
+	if s.problem == "" {
+		stream, note, err = f.place.parse(s.data, s.modified)
+	}
+	switch {
+	case s.problem == "" && err == nil:
+		known.judged, known.wrong, known.note = true, "", note
+		known.good = &good{stream: stream, data: s.data, modified: s.modified}
+		f.unsaved = true
+		f.o.Log.Info("stream file read", zap.String("file", name), zap.String("stream", stream.Name))
+	case !again: // it may be in the middle of being written
+	case s.problem != "":
+		known.judged, known.wrong = true, "The file "+s.problem
+	default:
+		known.judged, known.wrong = true, err.Error()
+	}
+}
+
+// miss notes that a file is not in the directory. It is forgotten once it was not for a while.
+func (f *Files) miss(name string, first bool) {
+	known := f.files[name]
+	if known.gone.IsZero() {
+		known.gone = f.o.Now()
+	}
+	if known.good != nil && !first && f.o.Now().Sub(known.gone) < vanishAfter {
+		return
+	}
+	delete(f.files, name)
+	f.o.Health.OK(fileScope(name))
+	f.unsaved = true
+	f.o.Log.Info("stream file gone: its stream stops, and its media stays", zap.String("file", name))
+}
+
+// settleOwners finds out which file decides about each stream: the one that did before as long as it is there, else the
+// first by name.
+func (f *Files) settleOwners(found map[string]sight) {
+	wants := make(map[string][]string) // files by stream
+	for _, name := range slices.Sorted(maps.Keys(f.files)) {
+		if g := f.files[name].good; g != nil {
+			wants[g.stream.Name] = append(wants[g.stream.Name], name)
+		}
+	}
+	maps.DeleteFunc(f.owners, func(stream, _ string) bool { return wants[stream] == nil })
+	for stream, files := range wants {
+		present := slices.DeleteFunc(slices.Clone(files), func(name string) bool { _, there := found[name]; return !there })
+		owner, had := f.owners[stream]
+		switch {
+		case had && slices.Contains(present, owner):
+		case len(present) > 0:
+			f.owners[stream] = present[0]
+		case !had || !slices.Contains(files, owner):
+			f.owners[stream] = files[0]
+		}
+	}
+}
+
+// wanted is what the files want.
+func (f *Files) wanted() desired.Set {
+	set := make(desired.Set, len(f.owners))
+	for stream, name := range f.owners {
+		set[stream] = f.files[name].good.stream
+	}
+	return set
+}
+
+// apply has what the files want applied, where that changed.
+func (f *Files) apply(ctx context.Context) {
+	wanted := f.wanted()
+	f.any.Store(len(wanted) > 0)
+	if f.applied == nil || !maps.Equal(f.applied, wanted) {
+		outcomes := f.o.Applier.Apply(ctx, wanted)
+		if ctx.Err() != nil {
+			return
+		}
+		f.applied = wanted
+		for _, outcome := range outcomes {
+			f.answer(outcome)
+		}
+		for stream := range f.statuses {
+			if _, still := wanted[stream]; !still {
+				delete(f.statuses, stream)
+			}
+		}
+		if len(wanted) > 0 || f.o.NoCloud {
+			f.o.Known()
+		}
+	}
+	f.publish()
+}
+
+// answer notes what came of a stream.
+func (f *Files) answer(outcome desired.Outcome) {
+	status := edgeconfig.SyncStatus{StreamName: outcome.Stream, Status: inSync, LastUpdated: f.applied[outcome.Stream].Version.Time()}
+	if outcome.Err != nil {
+		status.Status, status.FailedStatusDetails = syncFailed, health.FaultOf(outcome.Err, codeFile).Text
+	}
+	f.statuses[outcome.Stream] = status
+}
+
+// The statuses. Source: KVS API, SyncStatus.
+const (
+	inSync     = "IN_SYNC"
+	syncFailed = "SYNC_FAILED"
+)
+
+// publish says how the streams fare, also those whose file became wrong and that go on as before.
+func (f *Files) publish() {
+	for stream, status := range f.statuses {
+		if name := f.owners[stream]; f.files[name].wrong != "" {
+			status.Status = syncFailed
+			status.FailedStatusDetails = fmt.Sprintf("The file %s is wrong, and its content of before is in force: %s.", name, f.files[name].wrong)
+		}
+		f.o.Publish(status)
+	}
+}

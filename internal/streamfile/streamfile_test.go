@@ -1,0 +1,253 @@
+package streamfile
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestHowFilesAreSaved changes the directory as people, editors and other programs do. Two streams run before, and the other
+// one never notices.
+func TestHowFilesAreSaved(t *testing.T) {
+	t.Parallel()
+	const before, settled, vanished = "door 5h, yard 7h", 3 * readEvery, vanishAfter + 2*readEvery
+	for name, row := range map[string]struct {
+		change func(h *hub)
+		wait   time.Duration
+		want   string
+		says   []string
+		mend   func(h *hub) // nil: there is nothing to mend
+		after  string
+
+		rewrites bool // the file of the other stream too
+	}{
+		"written anew in place": {func(h *hub) { h.write("door.json", documentOf("door", 9)) }, settled, "door 9h, yard 7h", nil, nil, "", false},
+		"removed and renamed into place": {func(h *hub) {
+			must(h.t, os.Remove(h.path("door.json")))
+			h.elapse(vanishAfter - readEvery)
+			h.expect("between removing and renaming", before)
+			h.write(".door.json.new", documentOf("door", 9))
+			must(h.t, os.Rename(h.path(".door.json.new"), h.path("door.json")))
+		}, settled, "door 9h, yard 7h", nil, nil, "", false},
+		"truncated and written slowly": {func(h *hub) {
+			whole := documentOf("door", 9)
+			for _, part := range []string{"", whole[:20], whole[:60], whole} {
+				h.write("door.json", part)
+				h.elapse(readEvery)
+			}
+		}, settled, "door 9h, yard 7h", nil, nil, "", false},
+		"a copy of an editor beside it": {func(h *hub) {
+			h.write("door.json~", "no JSON")
+			h.write(".door.json.swp", "no JSON")
+			h.write("README", "what is here")
+		}, settled, before, nil, nil, "", false},
+		"wrong JSON": {func(h *hub) { h.write("door.json", `{"StreamName": "door",,}`) }, settled, before,
+			[]string{"door.json is wrong, and what it held before stays in force for stream door: The file is not JSON: the first thing that is " +
+				"wrong stands in line 1, column 23"},
+			func(h *hub) { h.write("door.json", documentOf("door", 9)) }, "door 9h, yard 7h", false},
+		"emptied": {func(h *hub) { h.write("door.json", "") }, settled, before, []string{"The file is empty"},
+			func(h *hub) { h.write("door.json", documentOf("door", 5)) }, before, false},
+		"a wrong value": {func(h *hub) { h.write("door.json", documentOf("door", 9000)) }, settled, before,
+			[]string{"EdgeConfig.DeletionConfig.EdgeRetentionInHours is 9000: it must be 1 to 720"},
+			func(h *hub) { h.write("door.json", documentOf("door", 9)) }, "door 9h, yard 7h", false},
+		"mode 0644": {func(h *hub) { must(h.t, os.Chmod(h.path("door.json"), 0o644)) }, settled, before,
+			[]string{"door.json is wrong, and what it held before stays in force for stream door: The file has the mode 0644, and must have 0640 " +
+				"or less"},
+			func(h *hub) { must(h.t, os.Chmod(h.path("door.json"), 0o600)) }, before, false},
+		"a third one with mode 0644": {func(h *hub) {
+			h.write("gate.json", documentOf("gate", 3))
+			must(h.t, os.Chmod(h.path("gate.json"), 0o644))
+		}, settled, before, []string{"gate.json is wrong, and is not followed: The file has the mode 0644"},
+			func(h *hub) { must(h.t, os.Chmod(h.path("gate.json"), 0o440)) }, "door 5h, gate 3h, yard 7h", false},
+		"a pipe": {func(h *hub) { must(h.t, syscall.Mkfifo(h.path("gate.json"), 0o640)) }, settled, before,
+			[]string{"The file must be a file"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before, false},
+		"too large": {func(h *hub) { h.write("gate.json", strings.Repeat(" ", maxFile+1)) }, settled, before,
+			[]string{"The file has 65537 bytes; at most 65536 are allowed"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before,
+			false},
+		"the same stream in a second file": {func(h *hub) { h.write("a.json", documentOf("door", 9)) }, settled, before,
+			[]string{`a.json is not followed: StreamName is "door", but must not be that of another file, as it is of door.json`},
+			func(h *hub) { must(h.t, os.Remove(h.path("door.json"))) }, "door 9h, yard 7h", false},
+		"renamed": {func(h *hub) { must(h.t, os.Rename(h.path("door.json"), h.path("a.json"))) }, vanished, before, nil,
+			nil, "", false},
+		"another stream in the file": {func(h *hub) { h.write("door.json", documentOf("gate", 5)) }, settled, "gate 5h, yard 7h", nil, nil,
+			"", false},
+		"removed": {func(h *hub) { must(h.t, os.Remove(h.path("door.json"))) }, vanished, "yard 7h", nil,
+			func(h *hub) { h.write("door.json", documentOf("door", 5)) }, before, false},
+		"wrong, then removed": {func(h *hub) {
+			h.write("door.json", "x")
+			h.elapse(settled)
+			must(h.t, os.Remove(h.path("door.json")))
+		}, vanished, "yard 7h", nil, nil, "", false},
+		"all removed": {func(h *hub) {
+			must(h.t, os.Remove(h.path("door.json")))
+			must(h.t, os.Remove(h.path("yard.json")))
+		}, vanished, before, []string{"has no file at all, as if its disk were not mounted, so its streams go on as before: door, yard"},
+			func(h *hub) { h.write("README", "no streams here") }, before, false},
+		"the directory removed": {func(h *hub) { must(h.t, os.RemoveAll(h.dir)) }, vanished, before,
+			[]string{"cannot be read (no such file or directory), so its streams go on as before: door, yard"},
+			func(h *hub) {
+				must(h.t, os.Mkdir(h.dir, 0o750))
+				h.write("yard.json", documentOf("yard", 7))
+				h.write("door.json", documentOf("door", 9))
+			}, "door 9h, yard 7h", true},
+		"a file in its place": {func(h *hub) {
+			must(h.t, os.RemoveAll(h.dir))
+			must(h.t, os.WriteFile(h.dir, nil, 0o600))
+		}, vanished, before, []string{"cannot be read (not a directory)"}, func(h *hub) {
+			must(h.t, os.Remove(h.dir))
+			must(h.t, os.Mkdir(h.dir, 0o750))
+			h.write("yard.json", documentOf("yard", 7))
+		}, before, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t)
+				h.write("door.json", documentOf("door", 5))
+				h.write("yard.json", documentOf("yard", 7))
+				h.start()
+				defer h.stop()
+				h.expect("at first", before)
+				yard := h.of("yard")
+				h.elapse(settled)
+				row.change(h)
+				h.elapse(row.wait)
+				h.expect("after it", row.want)
+				h.says("after it", row.says...)
+				if row.mend != nil {
+					row.mend(h)
+					h.elapse(settled)
+					h.expect("in the end", row.after)
+					h.says("in the end")
+				}
+				if row.rewrites {
+					yard.Version = h.of("yard").Version
+				}
+				if h.of("yard") != yard {
+					t.Error("the other stream was changed")
+				}
+			})
+		})
+	}
+}
+
+// After the last file is removed from a directory that has others, its stream stops.
+func TestTheLastStreamFileMayGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.write("README", "what is here")
+		h.write("door.json", documentOf("door", 5))
+		h.start()
+		defer h.stop()
+		must(t, os.Rename(h.path("door.json"), h.path("door.json.off")))
+		h.elapse(vanishAfter - readEvery)
+		h.expect("within 10 s", "door 5h")
+		h.elapse(2 * readEvery)
+		h.expect("after 10 s", "")
+		h.says("after 10 s")
+	})
+}
+
+// A start has what was right before, where the files of now cannot be had or are wrong.
+func TestAStartWithTheLastGoodContents(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		change func(h *hub)
+		want   string
+		says   []string
+	}{
+		"nothing changed":    {func(*hub) {}, "door 5h, yard 7h", nil},
+		"the directory gone": {func(h *hub) { must(h.t, os.RemoveAll(h.dir)) }, "door 5h, yard 7h", []string{"cannot be read"}},
+		"the directory empty": {func(h *hub) { must(h.t, os.RemoveAll(h.dir)); must(h.t, os.Mkdir(h.dir, 0o750)) }, "door 5h, yard 7h",
+			[]string{"no file at all"}},
+		"a file wrong":   {func(h *hub) { h.write("door.json", "x") }, "door 5h, yard 7h", []string{"stays in force for stream door"}},
+		"a file gone":    {func(h *hub) { must(h.t, os.Remove(h.path("door.json"))) }, "yard 7h", nil},
+		"a file changed": {func(h *hub) { h.write("door.json", documentOf("door", 9)) }, "door 9h, yard 7h", nil},
+		"the state gone": {func(h *hub) { must(h.t, os.Remove(filepath.Join(h.stateDir, stateFile))) }, "door 5h, yard 7h", nil},
+		"the state damaged": {func(h *hub) { must(h.t, os.WriteFile(filepath.Join(h.stateDir, stateFile), []byte("x"), 0o600)) },
+			"door 5h, yard 7h",
+			nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t)
+				h.write("door.json", documentOf("door", 5))
+				h.write("yard.json", documentOf("yard", 7))
+				h.start()
+				h.stop()
+				row.change(h)
+				h.start()
+				defer h.stop()
+				h.expect("at the start", row.want)
+				h.elapse(3 * readEvery)
+				h.expect("then", row.want)
+				h.says("then", row.says...)
+				if info, err := os.Stat(filepath.Join(h.stateDir, stateFile)); err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("the state: %v, %v", info, err)
+				}
+			})
+		})
+	}
+}
+
+// What is not changed is not applied again, and a directory that nobody made is information.
+func TestAQuietDirectoryCostsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.write("door.json", documentOf("door", 5))
+		h.start()
+		h.elapse(time.Minute)
+		if n := h.calls(); n != 1 {
+			t.Errorf("it is applied %d times", n)
+		}
+		if got := h.sync("door"); got != "IN_SYNC" {
+			t.Errorf("sync status %q", got)
+		}
+		h.write("door.json", "x")
+		h.elapse(3 * readEvery)
+		if got := h.sync("door"); !strings.HasPrefix(got, "SYNC_FAILED The file door.json is wrong") {
+			t.Errorf("sync status %q", got)
+		}
+		h.stop()
+
+		h.dir, h.stateDir = filepath.Join(t.TempDir(), "none"), t.TempDir()
+		h.start()
+		h.elapse(time.Minute)
+		h.says("without a directory", "so there are no streams from files. Create it")
+		if h.timesKnown() != 0 {
+			t.Error("what a hub without files wants is told to be known")
+		}
+		h.stop()
+		h.edit = func(o *Options) { o.NoCloud = true }
+		h.start()
+		if n := h.timesKnown(); n != 1 {
+			t.Errorf("without the cloud the files are all there is, and it is told %d times", n)
+		}
+		h.stop()
+	})
+}
+
+// A changed outcome is asked for again: another source may have taken over, or given back.
+func TestAChangedOutcomeIsAskedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		changed := make(chan struct{}, 1)
+		h := newHub(t)
+		h.edit = func(o *Options) { o.OutcomeChanged = changed }
+		h.write("door.json", documentOf("door", 5))
+		h.start()
+		defer h.stop()
+		changed <- struct{}{}
+		synctest.Wait()
+		if n := h.calls(); n != 2 {
+			t.Errorf("it is applied %d times, want 2", n)
+		}
+	})
+}
