@@ -19,6 +19,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
@@ -179,7 +180,11 @@ func (s *session) setUp() error {
 	if v.delivery, err = s.setUpVideo(desc.BaseURL, v.media, described); err != nil {
 		return err
 	}
-	s.video = v
+	if s.video = v; v.multiplex {
+		s.to.LeftOut(s.leftOut(described))
+		s.receiver.beginMultiplex(v, multiplex.Options{MaxBytes: s.Limits.AccessUnit, NoAudio: s.NoAudio, WrapCodec: s.WrapCodec})
+		return nil
+	}
 	s.audio = s.setUpAudio(desc, described)
 	if s.WrapCodec != nil {
 		v.codec = s.WrapCodec(v.codec)
