@@ -14,7 +14,6 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
@@ -376,27 +375,4 @@ func (s *session) fail(err error) {
 	case s.ended <- err:
 	default:
 	}
-}
-
-// translate hides the library's error types from the rest of the package.
-func translate(err error) error {
-	var (
-		refused liberrors.ErrClientBadStatusCode
-		login   *loginError
-	)
-	if errors.As(err, &login) {
-		return login
-	}
-	if errors.As(err, &refused) {
-		return &statusError{code: int(refused.Code), message: refused.Message}
-	}
-	var frame liberrors.ErrClientUnexpectedFrame
-	if errors.As(err, &frame) {
-		return errors.Join(errStale, err)
-	}
-	var noChannels liberrors.ErrClientTransportHeaderNoInterleavedIDs
-	if errors.As(err, &noChannels) {
-		return &acceptedError{err}
-	}
-	return err
 }
