@@ -89,14 +89,14 @@ func FuzzAssembler(f *testing.F) {
 		fuIDR2 = "\x7c\x05d"
 		fuIDR3 = "\x7c\x45r"
 	)
-	f.Add(join(stapA, fuIDR1, fuIDR2, fuIDR3, slice1), false)
-	f.Add(join("\x00\x00\x01"+sps+"\x00\x00\x01"+idr, slice1, slice2, aud), false)
-	f.Add(join("\x60\x01\x00\x05\x40\x01vps", "\x62\x01\x93\xafi", "\x62\x01\x53r"), true)
-	f.Fuzz(func(t *testing.T, data []byte, h265 bool) {
-		c := H264
-		if h265 {
-			c = H265
-		}
+	f.Add(join(stapA, fuIDR1, fuIDR2, fuIDR3, slice1), uint8(0))
+	f.Add(join("\x00\x00\x01"+sps+"\x00\x00\x01"+idr, slice1, slice2, aud), uint8(0))
+	f.Add(join("\x60\x01\x00\x05\x40\x01vps", "\x62\x01\x93\xafi", "\x62\x01\x53r"), uint8(1))
+	f.Add(join("\x79\x00\x01\x00\x04"+sps, "\x7d\x85\x00\x03\x88i", "\x79\x00\x02\x00\x05\x68pps1", fuIDR3), uint8(2))
+	f.Add(join("\x60\x01\x00\x05\x00\x05\x40\x01vps\x00\x00\x05\x42\x01sps", "\x62\x01\x93\x00\x09\xafi", "\x64\x01\x62\x00\x53r"), uint8(3))
+	f.Add(join("\x00\x00\x00\x05\x65\x88idr", "\x00\x00\x00\x07"+slice1), uint8(0))
+	f.Fuzz(func(t *testing.T, data []byte, kind uint8) {
+		c := []Codec{H264, H265, InterleavedH264(2), NumberedH265(2)}[kind%4]
 		a := newAssembler(c, MaxBytes, &intact{t: t, c: c})
 		var seq uint16
 		for len(data) >= 2 {

@@ -117,6 +117,45 @@ func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
 	}
 }
 
+// TestAllPacketsOfAChannel has a tap follow a channel whatever comes there.
+func TestAllPacketsOfAChannel(t *testing.T) {
+	t.Parallel()
+	var taken []string
+	tap := &tap{mend: func(message []byte) []byte { return message }}
+	tap.followAll(0, &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}, func(p *rtp.Packet) {
+		taken = append(taken, fmt.Sprintf("%d %d %s", p.SSRC, p.PayloadType, p.Payload))
+	})
+	stream := rtpFrame(0, 96, 7, "a") + rtpFrame(0, 50, 7, "b") + rtpFrame(0, 96, 8, "c")
+	if left, n := tap.Drain([]byte(stream)); len(left) != 0 || n != 0 {
+		t.Errorf("%q is left", left)
+	}
+	if want := []string{"7 96 a", "7 50 b", "8 96 c"}; !slices.Equal(taken, want) {
+		t.Errorf("%q, want %q", taken, want)
+	}
+}
+
+// TestExtensionsAreCutOut is the table of header extensions, also those that no reader takes.
+func TestExtensionsAreCutOut(t *testing.T) {
+	t.Parallel()
+	const plain = "\x80\x60\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03"
+	extended := func(b0 byte, rest string) string { return string([]byte{b0}) + plain[1:] + rest }
+	for name, c := range map[string]struct{ packet, want string }{
+		"none":                     {plain + "payload", plain + "payload"},
+		"empty":                    {extended(0x90, "\xbe\xde\x00\x00payload"), plain + "payload"},
+		"elements that do not fit": {extended(0x90, "\xbe\xde\x00\x01\x6fabcpayload"), plain + "payload"},
+		"behind sources":           {extended(0x91, "SSRC\x10\x00\x00\x01abcdpayload"), extended(0x81, "SSRCpayload")},
+		"longer than the packet":   {extended(0x90, "\xbe\xde\x00\x09abc"), extended(0x90, "\xbe\xde\x00\x09abc")},
+		"no room for its length":   {extended(0x90, "\xbe"), extended(0x90, "\xbe")},
+		"RTCP":                     {"\x90\xc8" + plain[2:] + "\xbe\xde\x00\x00", "\x90\xc8" + plain[2:] + "\xbe\xde\x00\x00"},
+		"too short":                {"\x90", "\x90"},
+	} {
+		packet := []byte(c.packet)
+		if got := string(packet[cutExtension(packet):]); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestTheLibraryGetsAPacketNowAndThen(t *testing.T) {
 	t.Parallel()
 	tap := &tap{}
