@@ -28,7 +28,7 @@ type dialogue struct {
 	setup atomic.Pointer[base.URL] // of the track that is set up
 	play  atomic.Pointer[base.URL] // of what plays, where it is not the library's
 
-	setting *setting // the SETUP under way; nil: none
+	setting atomic.Pointer[setting] // the SETUP under way; nil: none. It may be given up while an answer is read
 
 	dropped ratelimit.Limit // messages that had nothing to say; the goroutine that reads uses it
 }
@@ -133,7 +133,7 @@ func (s *session) request(r *base.Request) {
 		to = nil
 	case base.Setup:
 		to = s.dialogue.setup.Load()
-		s.dialogue.setting.asks(r)
+		s.dialogue.setting.Load().asks(r)
 	}
 	if to != nil {
 		r.URL = to.Clone()
@@ -144,10 +144,7 @@ func (s *session) request(r *base.Request) {
 // response is called before the library takes a response.
 func (s *session) response(r *base.Response) {
 	s.hooks.response(r)
-	if s.dialogue.setting != nil && r.StatusCode >= base.StatusBadRequest && s.video.delivery == nil {
-		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
-	}
-	s.dialogue.setting.answers(r, s.dialogue.last.Load().SetUp())
+	s.dialogue.setting.Load().answers(r, s.dialogue.last.Load().SetUp())
 }
 
 // askToPlay asks the camera to play what was described, or else the video alone.
