@@ -100,6 +100,9 @@ func (s *setting) asks(r *base.Request) {
 
 // answers has the library believe that the camera sends as it was asked to. Where it does not, answered ends the session.
 func (s *setting) answers(r *base.Response, as answer.SetUp) {
+	if s != nil && s.first && r.StatusCode >= base.StatusBadRequest {
+		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
+	}
 	if s == nil || r.StatusCode != base.StatusOK || as.TCP || len(s.library) == 0 {
 		return
 	}
