@@ -187,7 +187,8 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 		s.Apply(t.Context(), set)
 		return d.take()
 	}
-	expect("a file with the camera's URL", ofFile("rtsp://10.0.0.7/1"), "stop recorder a", "start recorder a", "stop recorder b", "stop uploader b")
+	expect("a file with the camera's URL", ofFile("rtsp://10.0.0.7/1"), "stop recorder a", "start recorder a", "stop recorder b",
+		"stop uploader b")
 	expect("the same again", ofFile("rtsp://10.0.0.7/1"))
 	expect("another URL", ofFile("rtsp://10.0.0.7/2"), "stop recorder a", "start recorder a")
 	expect("the cloud's again", apply(configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday), configOf("b", monday)),

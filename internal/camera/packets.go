@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
@@ -29,7 +30,7 @@ type receiver struct {
 	order   *accessunit.Reorder // of the video over UDP
 	arrived *rtp.Packet         // over UDP, for takeOne
 	takeOne func()              // made once, as each would be an allocation
-	types   payloadTypes        // of the video
+	types   sdp.PayloadTypes    // of the video
 	video   reception.Source
 	audio   *sound              // nil: none is recorded
 	sound   *accessunit.Reorder // of the audio over UDP
@@ -121,7 +122,7 @@ func (r *receiver) takeUDP(p *rtp.Packet) {
 // take takes a packet that is one of the video, unless its payload type is another.
 func (r *receiver) take(p *rtp.Packet) {
 	now := r.now()
-	ours, err := r.types.take(p.PayloadType, now)
+	ours, err := r.types.Take(p.PayloadType, now)
 	switch {
 	case err != nil:
 		r.fail(err)
@@ -244,7 +245,7 @@ func (r *receiver) takeUnreadable(err error) {
 	defer r.mu.Unlock()
 	r.count(traffic.UnreadableSize)
 	if unknown := new(liberrors.ErrClientRTPPacketUnknownPayloadType); errors.As(err, unknown) {
-		_, _ = r.types.take(unknown.PayloadType, r.now())
+		_, _ = r.types.Take(unknown.PayloadType, r.now())
 	}
 }
 
@@ -252,7 +253,7 @@ func (r *receiver) takeUnreadable(err error) {
 func (r *receiver) reason(end error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.types.undeclared(r.now()); err != nil {
+	if err := r.types.Undeclared(r.now()); err != nil {
 		return err
 	}
 	if err := r.feed.Undefined(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
 
@@ -23,8 +24,8 @@ func TestAPacketAllocatesNothing(t *testing.T) {
 			to: nowhere{accessunit.NewProbeSink(func() {})}, now: func() time.Time { return now }, fail: func(err error) { t.Error(err) },
 			payload: traffic.NewPayloadLimit(1 << 40),
 		}
-		v := video{codec: accessunit.H264, clock: cameraClock}
-		v.types.chosen[96] = true
+		format := sdp.Format{PayloadType: 96, Codec: sdp.H264}
+		v := video{codec: accessunit.H264, clock: cameraClock, types: sdp.NewPayloadTypes(format, []sdp.Format{format})}
 		r.begin(v, nil, accessunit.MaxBytes)
 		r.play(0, 0, false)
 		payload := make([]byte, 1000)

@@ -50,12 +50,10 @@ type Options struct {
 	// OutcomeChanged receives when Applier has other outcomes than before for the same set. Default never.
 	OutcomeChanged <-chan struct{}
 	// Known is called when what the files want is known and applied. It must not wait. Required.
-	Known func()
-	// Publish is notified of how the file of a stream fares. It must not wait. Required.
-	Publish func(edgeconfig.SyncStatus)
-	Now     func() time.Time // required
-	Log     *zap.Logger      // required
-	Health  *health.Component
+	Known  func()
+	Now    func() time.Time // required
+	Log    *zap.Logger      // required
+	Health *health.Component
 }
 
 // Files are the stream files of a hub.
@@ -71,6 +69,9 @@ type Files struct {
 	unsaved  bool              // the state lacks a change
 	kept     bool              // the state was read or written
 	statuses map[string]edgeconfig.SyncStatus
+
+	mu    sync.Mutex
+	syncs map[string]edgeconfig.SyncStatus // see Sync; guarded by mu
 
 	once   sync.Once // see load
 	loaded chan struct{}
@@ -103,6 +104,13 @@ func New(o Options) *Files {
 
 // Any reports whether the files want a stream. It is safe for concurrent use.
 func (f *Files) Any() bool { return f.any.Load() }
+
+// Sync says how the file of a stream fares; zero when none wants it. It is safe for concurrent use.
+func (f *Files) Sync(stream string) edgeconfig.SyncStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.syncs[stream]
+}
 
 // Loaded is closed when Run has read the directory for the first time, and what the files want is applied.
 func (f *Files) Loaded() <-chan struct{} { return f.loaded }
