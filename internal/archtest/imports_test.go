@@ -32,6 +32,7 @@ var layers = [][]string{
 		"internal/mkv", "internal/statefile", "internal/supervise", "internal/timeline",
 		"internal/segment/layout", "internal/accessunit/payload", "internal/accessunit/sequence"},
 	{"internal/audio"},
+	{"internal/mpegts"},
 	{"internal/accessunit", "internal/mediafile", "internal/scheduler"},
 	{"internal/desired/..."},
 	{"internal/segment/catalog", "internal/segment/gaps", "internal/segment/progress", "internal/segment/repair", "internal/segment/volume"},

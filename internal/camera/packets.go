@@ -11,11 +11,23 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
+
+// videoFeed takes the packets of the video in order and feeds the sink: an accessunit.Feed, or a multiplex.Feed.
+type videoFeed interface {
+	Push(p accessunit.Packet, now time.Time) error
+	Progress() accessunit.Progress
+	ChangeSSRC(sequence uint16) (restarts bool)
+	Expect(sequence uint16, timestamp uint32)
+	Flush()
+	Contain(do func())
+	Undefined() error
+}
 
 // receiver takes the packets of a session, over TCP or UDP, and feeds the sink with what is in them.
 type receiver struct {
@@ -24,7 +36,8 @@ type receiver struct {
 	fail func(error) // ends the session
 
 	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
-	feed    *accessunit.Feed    // nil before begin
+	feed    videoFeed           // nil before begin
+	streams *multiplex.Feed     // the same, where the video comes in a transport stream
 	track   *sequence.Track     // the packets of the video as they come
 	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
@@ -40,13 +53,23 @@ type receiver struct {
 
 // begin begins a session of these tracks, whose access units have at most so many bytes.
 func (r *receiver) begin(v video, a *sound, maxBytes int) {
-	r.feed, r.order = accessunit.NewFeed(v.codec, maxBytes, r.to), accessunit.NewReorder(r.push)
-	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
-	r.takeOne = func() { r.take(r.arrived) }
-	r.video.Clock = v.clock
+	r.beginVideo(accessunit.NewFeed(v.codec, maxBytes, r.to), v)
 	if r.audio = a; a != nil {
 		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.stream.Clock
 	}
+}
+
+// beginMultiplex begins a session whose video comes in a transport stream.
+func (r *receiver) beginMultiplex(v video, o multiplex.Options) {
+	r.streams = multiplex.New(o, r.to)
+	r.beginVideo(r.streams, v)
+}
+
+func (r *receiver) beginVideo(feed videoFeed, v video) {
+	r.feed, r.order = feed, accessunit.NewReorder(r.push)
+	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
+	r.takeOne = func() { r.take(r.arrived) }
+	r.video.Clock = v.clock
 }
 
 // begun reports whether a session has begun.
@@ -174,8 +197,12 @@ func (r *receiver) takeReport(p rtcp.Packet) {
 			return
 		}
 		r.video.SenderReport(report.SSRC, report.NTPTime, r.now())
-		if report.SSRC == r.track.Source() {
-			r.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
+		rtpTime := report.RTPTime
+		if r.streams != nil {
+			rtpTime, ok = r.streams.Time(rtpTime)
+		}
+		if ok && report.SSRC == r.track.Source() {
+			r.to.CameraTime(ntpTime(report.NTPTime), rtpTime)
 		}
 	})
 }

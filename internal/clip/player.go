@@ -82,6 +82,9 @@ func (p *player) pass(ctx context.Context) error {
 			p.to.Audio(frame.Data, ticksOf(at, track.Rate), due)
 			continue
 		}
+		if frame.Lost > 0 {
+			p.to.Damaged(int64(frame.Lost), nil)
+		}
 		frames++
 		newest = max(newest, frame.At-first)
 		p.to.AccessUnit(frame.NALUs, ticksOf(at, videoClock), due)

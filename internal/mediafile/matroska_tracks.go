@@ -1,7 +1,7 @@
 package mediafile
 
 import (
-	"bytes"
+	"errors"
 	"strings"
 	"time"
 
@@ -14,9 +14,6 @@ const (
 	trackVideo = 1
 	trackAudio = 2
 )
-
-// headerStripping is a ContentCompAlgo: a prefix that all frames have in common is left out of them.
-const headerStripping = 3
 
 // What is read of a file's description. Nothing in it is 0 but where the file does not say.
 type (
@@ -39,8 +36,9 @@ type (
 		BitDepth          uint64
 	}
 	contentEncoding struct {
-		ContentCompression *compression
-		ContentEncryption  *struct{}
+		ContentEncodingScope uint64
+		ContentCompression   *compression
+		ContentEncryption    *struct{}
 	}
 	compression struct {
 		ContentCompAlgo     uint64
@@ -56,8 +54,8 @@ type matroskaTrack struct {
 	sound      mkv.Track     // of audio, as it is described
 	audio      Audio         // and what that means
 	delay      time.Duration // of audio: taken from its times
-	prefix     []byte        // was stripped from every frame
-	unreadable string        // how the frames are packed, when they cannot be read
+	encoding   encoding
+	unreadable string // how the frames are packed, when they cannot be read
 	lengthSize int
 	duration   time.Duration // of a frame; 0 when the file does not say
 }
@@ -133,8 +131,9 @@ func codecOfFourCC(name string) string {
 
 // units splits a frame of video.
 func (t *matroskaTrack) units(nalus [][]byte, data []byte) ([][]byte, error) {
-	if len(t.prefix) > 0 {
-		data = append(bytes.Clone(t.prefix), data...)
+	data, err := t.encoding.decode(data)
+	if err != nil {
+		return nalus, err
 	}
 	return splitUnits(nalus, data, t.lengthSize)
 }
@@ -154,15 +153,19 @@ func (e trackEntry) track() matroskaTrack {
 	if channels := e.Audio.Channels; channels != 0 {
 		t.sound.Channels = int(min(channels, 64))
 	}
-	for _, encoding := range e.ContentEncodings.ContentEncoding {
-		if c := encoding.ContentCompression; c != nil {
-			t.prefix = c.ContentCompSettings
-			if c.ContentCompAlgo != headerStripping {
-				t.unreadable = "compressed once more by Matroska"
-			}
+	for i, each := range e.ContentEncodings.ContentEncoding {
+		if c := each.ContentCompression; c != nil {
+			t.encoding = encoding{algorithm: c.ContentCompAlgo + 1, prefix: c.ContentCompSettings}
 		}
-		if encoding.ContentEncryption != nil {
+		switch _, err := t.encoding.decode(nil); {
+		case each.ContentEncryption != nil:
 			t.unreadable = "encrypted"
+		case i > 0, errors.Is(err, errEncoding):
+			t.unreadable = "compressed once more by Matroska"
+		}
+		if each.ContentEncodingScope&scopePrivate != 0 && t.unreadable == "" {
+			t.private, _ = t.encoding.decode(t.private)
+			t.sound.CodecPrivate = t.private
 		}
 	}
 	return t

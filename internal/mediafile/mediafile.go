@@ -39,6 +39,12 @@ var (
 	ErrBroken = errors.New("the file is damaged")
 )
 
+// errDamaged says that a frame cannot be read, though others can.
+var errDamaged = fmt.Errorf("%w: a frame does not hold what it says", ErrBroken)
+
+// errSkipped says that a frame of audio cannot be read, though others can.
+var errSkipped = fmt.Errorf("%w: a frame of audio does not hold what it says", ErrBroken)
+
 // CodecError says that a file's video cannot be read.
 type CodecError struct{ Codec string }
 
@@ -64,6 +70,7 @@ type Frame struct {
 	At    time.Duration // of presentation, by the file's clock
 	NALUs [][]byte      // of video
 	Data  []byte        // of audio
+	Lost  int           // frames of video that are missing or damaged before it
 }
 
 // File is an open media file. One goroutine uses it at a time.
@@ -72,23 +79,39 @@ type File struct {
 	// Audio is nil when there is none that can be read.
 	Audio *Audio
 	next  func() (Frame, error)
+	lost  int // frames since the last one
 }
 
 // Next returns the next frame, video in decode order, or io.EOF. It is valid until the next call.
-func (f *File) Next() (Frame, error) { return f.next() }
+func (f *File) Next() (Frame, error) {
+	for {
+		frame, err := f.next()
+		switch {
+		case errors.Is(err, errDamaged):
+			f.lost++
+			continue
+		case errors.Is(err, errSkipped):
+			continue
+		case err == nil && !frame.Audio:
+			frame.Lost += f.lost
+			f.lost = 0
+		}
+		return frame, err
+	}
+}
 
 // splitLengths splits NAL units that have their lengths before them.
 func splitLengths(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error) {
 	for len(data) > 0 {
 		if len(data) < lengthSize {
-			return nil, broken("a NAL unit has no length")
+			return nil, errDamaged
 		}
 		size := 0
 		for _, b := range data[:lengthSize] {
 			size = size<<8 | int(b)
 		}
 		if data = data[lengthSize:]; size > len(data) {
-			return nil, broken("a NAL unit reaches past its frame")
+			return nil, errDamaged
 		}
 		if size > 0 {
 			nalus = append(nalus, data[:size])

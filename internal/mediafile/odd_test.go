@@ -11,6 +11,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/mpegts"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -34,8 +35,8 @@ func withTimes(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	var all []byte
-	for i := 0; i+tsPacket <= len(data); i += tsPacket {
-		all = append(binary.BigEndian.AppendUint32(all, uint32(i)), data[i:i+tsPacket]...)
+	for i := 0; i+mpegts.PacketSize <= len(data); i += mpegts.PacketSize {
+		all = append(binary.BigEndian.AppendUint32(all, uint32(i)), data[i:i+mpegts.PacketSize]...)
 	}
 	if err := os.WriteFile(path, all, 0o600); err != nil {
 		t.Fatal(err)

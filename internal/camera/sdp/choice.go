@@ -47,6 +47,12 @@ func (d Description) Choose() Choice {
 			back = "recvonly"
 		}
 	}
+	if c.Video == nil {
+		if c.Video = d.pickMultiplex(); c.Video != nil { // its audio is in it
+			c.OtherVideo = nil
+			return c
+		}
+	}
 	c.Audio, c.OtherAudio = d.pick("audio", back, Format.playsAudio)
 	for _, t := range d.Tracks {
 		better := Description{Tracks: []Track{t}}
@@ -92,6 +98,18 @@ func (t Track) chosen(first Format) *Chosen {
 		}
 	}
 	return c
+}
+
+// pickMultiplex takes the first transport stream, whatever the track is called.
+func (d Description) pickMultiplex() *Chosen {
+	for _, t := range d.Tracks {
+		for _, f := range t.Formats {
+			if f.Codec == MPEGTS {
+				return t.chosen(f)
+			}
+		}
+	}
+	return nil
 }
 
 // SameStream reports whether packets of a format can follow those of another one.

@@ -48,6 +48,10 @@ func (c *Chosen) write(b *strings.Builder, kind, control string) {
 // What audio is they need not know.
 func (f Format) write(b *strings.Builder) {
 	line := func(text string, args ...any) { fmt.Fprintf(b, text+"\r\n", append([]any{f.PayloadType}, args...)...) }
+	if f.Codec == MPEGTS {
+		line("a=rtpmap:%d MP2T/%d", videoClock)
+		return
+	}
 	if f.Codec != H264 && f.Codec != H265 {
 		line("a=rtpmap:%d NONE/%d", max(f.Clock, 1))
 		return

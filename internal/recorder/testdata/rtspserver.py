@@ -1,6 +1,6 @@
 """An RTSP server that nobody here wrote: GStreamer's, playing one file to each client.
 
-Usage: rtspserver.py FILE.mkv [h264|h265] [aac|pcmu|none] [tls=CERTIFICATE.pem] [srtp] [udp-only]
+Usage: rtspserver.py FILE.mkv [h264|h265] [aac|pcmu|none] [mpegts] [tls=CERTIFICATE.pem] [srtp] [udp-only]
 Prints the port, and serves rtsp://127.0.0.1:PORT/file until it is killed.
 """
 import sys
@@ -22,6 +22,9 @@ if "aac" in options:
     audio = "d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97"
 if "pcmu" in options:
     audio = "d. ! queue ! rtppcmupay name=pay1 pt=0"
+if "mpegts" in options:  # both in one stream
+    video = "mpegtsmux name=m ! rtpmp2tpay name=pay0 pt=33 d. ! queue ! %sparse config-interval=-1 ! m." % codec
+    audio = "d. ! queue ! aacparse ! m." if "aac" in options else ""
 
 Gst.init(None)
 server = GstRtspServer.RTSPServer()
