@@ -22,7 +22,7 @@ type libraryRule struct {
 var libraryRules = []libraryRule{
 	{
 		library: "github.com/bluenviron/gortsplib",
-		code:    []string{"internal/camera", "internal/fakecam"},
+		code:    []string{"internal/camera", "internal/camera/srtpkey", "internal/fakecam"},
 		tests:   []string{"internal/camera/answer"}, // what it says has to be read by this library
 		why:     "RTSP libraries change often, and this one calls from goroutines of its own: docs/decisions/0004",
 		planted: "github.com/bluenviron/gortsplib/v4/pkg/base",

@@ -2,7 +2,6 @@ package camera
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"net"
 	"slices"
@@ -11,11 +10,11 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
-	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/srtpkey"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
 
@@ -55,7 +54,7 @@ func (s *session) dial(ctx context.Context, _, address string) (net.Conn, error)
 	if s.dialogue.connections++; s.dialogue.connections > 1+maxRedirects {
 		return nil, errRedirects
 	}
-	messages := &answer.Dialogue{KeyValid: keyValid}
+	messages := &answer.Dialogue{Key: func(encoded string) string { return srtpkey.Readable(encoded, time.Now()) }}
 	s.dialogue.scheme = s.client.Scheme
 	s.dialogue.last.Store(messages)
 	s.tap.opened = false
@@ -117,12 +116,6 @@ func (s *session) trust(address string) handshake.Options {
 	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots, Tunnel: s.over.tunnel}
 }
 
-// keyValid reports whether the library can read the key of a description.
-func keyValid(encoded string) bool {
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	return err == nil && len(raw) > 0 && new(mikey.Message).Unmarshal(raw) == nil
-}
-
 // request is called before a request of ours is sent.
 func (s *session) request(r *base.Request) {
 	if s.client.Scheme != s.dialogue.scheme {
@@ -145,6 +138,9 @@ func (s *session) request(r *base.Request) {
 // response is called before the library takes a response.
 func (s *session) response(r *base.Response) {
 	s.hooks.response(r)
+	if keys := r.Header["KeyMgmt"]; len(keys) == 1 {
+		keys[0] = srtpkey.Header(keys[0], time.Now())
+	}
 	setting := s.dialogue.setting.Load()
 	if setting != nil && r.StatusCode >= base.StatusBadRequest && setting.first {
 		delete(r.Header, "Session") // a session without a track lives no longer than the refusal

@@ -103,12 +103,15 @@ func TestInteropVLC(t *testing.T) {
 		options  []string
 		user     string // in the URL
 		g711     bool
+		reorder  int    // pictures that may be sent before one that is shown ahead of them
 		sentence string // that must come in place of a recording
 		change   func(*Options)
 	}{
 		{name: "H.264 and AAC", file: h264},
-		{name: "B-frames, slices and G.711", file: bFrames, g711: true},
+		{name: "B-frames, slices and G.711", file: bFrames, g711: true, reorder: 3},
 		{name: "H.265 and AAC", file: h265},
+		{name: "MPEG-TS, H.264 and AAC", file: h264, output: "mux=ts,"},
+		{name: "MPEG-TS, H.265", file: h265, output: "mux=ts,"},
 		{name: "UDP alone", file: h264, change: overUDP},
 		{name: "TCP alone", file: h264, sentence: "does not send over the transport that was asked for",
 			change: func(o *Options) { cameraOf(o).Transport = transportTCP }},
@@ -140,14 +143,16 @@ func TestInteropVLC(t *testing.T) {
 				t.Fatal(paths, err)
 			}
 			mustBeStrict(t, paths[0])
-			mustBeRun(t, "pictures", cleanPictures(t, paths[0]), frameSums(t, c.file), frames)
+			got := cleanPictures(t, paths[0])
+			// The end may cut a P-picture off from the B-pictures that are shown before it.
+			mustBeRun(t, "pictures", got[:max(len(got)-c.reorder, 0)], frameSums(t, c.file), frames-c.reorder)
 			if c.g711 { // VLC makes other packets of it than the file has
 				mustBeRun(t, "samples", samples(t, paths[0]), samples(t, c.file), 8000)
 				return
 			}
 			source := packetSums(t, c.file)
-			got := slices.DeleteFunc(packetSums(t, paths[0]), func(sum string) bool { return !slices.Contains(source, sum) })
-			mustBeRun(t, "packets of audio", got, source, 60)
+			heard := slices.DeleteFunc(packetSums(t, paths[0]), func(sum string) bool { return !slices.Contains(source, sum) })
+			mustBeRun(t, "packets of audio", heard, source, 60)
 		})
 	}
 }

@@ -15,8 +15,8 @@ import (
 // Dialogue is that with a camera over one connection. What is sent goes through Sent, and what comes through Mend. Several
 // goroutines may use it.
 type Dialogue struct {
-	// KeyValid reports whether a MIKEY message of a description can be read, in base64. Default: none can.
-	KeyValid func(base64 string) bool
+	// Key writes a MIKEY message of a description, in base64, as it can be read; empty: it cannot. Default: none can.
+	Key func(base64 string) string
 
 	mu        sync.Mutex
 	pending   []request
@@ -202,8 +202,12 @@ func (d *Dialogue) describe(h *head, to request, body []byte) (text []byte, ok b
 	description := sdp.Parse(body)
 	choice := description.Choose()
 	for _, c := range []*sdp.Chosen{choice.Video, choice.Audio} {
-		if c != nil && (d.KeyValid == nil || !d.KeyValid(c.KeyMgmt)) {
+		switch {
+		case c == nil:
+		case d.Key == nil:
 			c.KeyMgmt = ""
+		default:
+			c.KeyMgmt = d.Key(c.KeyMgmt)
 		}
 	}
 	base := h.get("content-base")
