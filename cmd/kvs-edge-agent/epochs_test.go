@@ -65,7 +65,7 @@ func TestSegmentsOfEpochsAreListedByWhenTheyWereRecorded(t *testing.T) {
 		{2, false, false, time.Minute, 0},
 	} {
 		l := list[i]
-		from, to := l.recorded()
+		from, to := l.Recorded()
 		if l.Epoch != want.epoch || l.ClockAhead != want.ahead || l.ClockUnset || (l.RealStart != nil) != want.known ||
 			l.GapSeconds != want.gap.Seconds() ||
 			from.Sub(recordedAt) != want.recorded || to.Sub(from) != 9900*time.Millisecond || (l.RecordedFrom != nil) != want.ahead {

@@ -14,9 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment/export"
 )
 
 func newExportCommand() *cobra.Command {
@@ -41,15 +40,15 @@ arguments.`,
 			if err := checkOutput(args[0]); err != nil {
 				return err
 			}
-			store, from, to, err := flags.open()
+			recordings, err := flags.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			o := export.Options{Stream: flags.stream, From: from, To: to}
+			defer recordings.close()
 			if toStandardOutput(args[0]) {
-				return exportToPipe(cmd, store, o)
+				return exportToPipe(cmd, recordings)
 			}
-			return exportToFile(cmd, store, o, args[0])
+			return exportToFile(cmd, recordings, args[0])
 		},
 	}
 	flags.add(cmd)
@@ -79,14 +78,14 @@ func checkOutput(name string) error {
 }
 
 // exportToFile exports beside the file, and renames the export once it is complete.
-func exportToFile(cmd *cobra.Command, store *segment.Store, o export.Options, name string) error {
+func exportToFile(cmd *cobra.Command, r recordings, name string) error {
 	out, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
 	if err != nil {
 		return fmt.Errorf("cannot create a file in %s: %w", filepath.Dir(name), cause(err))
 	}
 	temporary := out.Name()
 	defer func() { _ = os.Remove(temporary) }() // half an export is none; a complete one has another name by then
-	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), store, o, out)
+	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), r, out)
 	if err = errors.Join(err, out.Chmod(0o640), out.Close()); err != nil {
 		return err
 	}
@@ -105,12 +104,12 @@ func exportToFile(cmd *cobra.Command, store *segment.Store, o export.Options, na
 }
 
 // exportToPipe exports to the standard output, and says so on the other one.
-func exportToPipe(cmd *cobra.Command, store *segment.Store, o export.Options) error {
+func exportToPipe(cmd *cobra.Command, r recordings) error {
 	if terminalOf(cmd.OutOrStdout()).present {
 		return &exitError{exitSettings, errors.New("the standard output is a terminal, which shows no media: " +
 			"put a program behind it, or name a file")}
 	}
-	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), store, o, pipeFile{cmd.OutOrStdout()})
+	exported, err := runExport(cmd.Context(), cmd.ErrOrStderr(), r, pipeFile{cmd.OutOrStdout()})
 	if err != nil {
 		return err
 	}
@@ -124,11 +123,10 @@ type pipeFile struct{ io.Writer }
 // WriteAt implements io.WriterAt.
 func (pipeFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
-func runExport(ctx context.Context, out io.Writer, store *segment.Store, o export.Options, file mkv.File) (export.Result, error) {
+func runExport(ctx context.Context, out io.Writer, r recordings, file mkv.File) (localapi.Media, error) {
 	bar := newProgress(out, "exporting")
 	defer bar.end()
-	o.Progress = bar.show
-	return export.Run(ctx, store, o, file)
+	return r.Media(ctx, r.span, file, bar.show)
 }
 
 // cause is an error of the file system without the path that the sentence names already.
@@ -140,7 +138,7 @@ func cause(err error) error {
 	return err
 }
 
-func reportExport(w io.Writer, name string, e export.Result) error {
+func reportExport(w io.Writer, name string, e localapi.Media) error {
 	_, err := fmt.Fprintf(w, "%s: %s to %s, %s, %s, %s\n", shownName(name), humanize.Millis(e.From.Local()), humanize.Millis(e.To.Local()),
 		humanize.Length(e.To.Sub(e.From)), humanize.Count(e.Fragments, "fragment"), humanize.Bytes(e.Bytes))
 	incomplete := len(e.Damaged) > 0
@@ -154,6 +152,9 @@ func reportExport(w io.Writer, name string, e export.Result) error {
 	for _, d := range e.Damaged {
 		_, err = fmt.Fprintf(w, "%s is damaged: what was recorded from %s to %s is not in the export\n", shownName(d.Path),
 			humanize.Millis(d.From.Local()), humanize.Millis(d.To.Local()))
+	}
+	if e.More {
+		_, err = fmt.Fprintln(w, "there are more gaps, or more damaged recordings, than these")
 	}
 	if err == nil && incomplete {
 		return &exitError{code: exitFailure}

@@ -47,6 +47,7 @@ and which packets it sends, so that any camera can be played: see --list-like.`,
 	flags.Float64Var(&o.fps, "fps", 0, "frames per second (default: those of --file, or 25)")
 	flags.IntVar(&o.bitrate, "bitrate", 0, "bits per second, by filler; of H.264 only (default: those of the film)")
 	flags.StringVar(&o.audio, "audio", "", "aac, pcmu or pcma (default: no audio)")
+	flags.BoolVar(&o.mpegTS, "mpegts", false, "send video and audio as an MPEG transport stream (RTP payload type 33)")
 	flags.StringVar(&o.file, "file", "", "film to play in place of the camera's own: MP4, MOV, Matroska, MPEG-TS or Annex B")
 	flags.StringArrayVar(&o.oddities, "oddity", nil, "`NAME` or NAME=DURATION of what the camera does wrong; may be repeated")
 	flags.StringVar(&o.like, "like", "", "file that says what the camera answers and which packets it sends; see --list-like")

@@ -23,6 +23,7 @@ type fakecamOptions struct {
 	fps          float64
 	bitrate      int
 	audio        string
+	mpegTS       bool
 	file         string
 	like         string
 	listLike     bool
@@ -53,7 +54,7 @@ func (o *fakecamOptions) camera() (*fakecam.Options, error) {
 	}
 	options := &fakecam.Options{
 		Addr: o.listen, User: o.user, Pass: password, Bitrate: o.bitrate, FPS: o.fps, Audio: o.audio,
-		MJPEG: o.codec == "mjpeg", HEVC: o.codec == "h265", NoStamps: !o.stamps,
+		MJPEG: o.codec == "mjpeg", HEVC: o.codec == "h265", NoStamps: !o.stamps, MPEGTS: o.mpegTS,
 	}
 	if o.file != "" {
 		film, err := readFilm(o.file)
@@ -96,6 +97,8 @@ func (o *fakecamOptions) check() error {
 		return fmt.Errorf("--size is %q, but a camera of %s has %s", o.size, o.codec, strings.Join(sizes, " or "))
 	case !slices.Contains(kinds, o.audio):
 		return fmt.Errorf("--audio is %q, but must be aac, pcmu or pcma", o.audio)
+	case o.mpegTS && (o.codec == "mjpeg" || o.audio != "" && o.audio != fakecam.AudioAAC):
+		return errors.New("--mpegts can have no MJPEG, and no audio but AAC")
 	case o.bitrate < 0 || o.bitrate != 0 && o.codec != "h264":
 		return errors.New("--bitrate must be positive, and works with H.264 only")
 	case o.fps < 0 || o.fps > 1000:

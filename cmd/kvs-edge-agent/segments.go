@@ -30,11 +30,15 @@ local. Earlier versions did not note the gaps within recordings: of theirs up to
 			if limit < 0 {
 				return &exitError{exitSettings, errors.New("--limit must not be negative")}
 			}
-			store, from, to, err := flags.open()
+			recordings, err := flags.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			list, unread := listSegments(store, flags.streams(store), from, to, gaps)
+			defer recordings.close()
+			list, unread, err := listSegments(cmd.Context(), recordings, gaps)
+			if err != nil {
+				return err
+			}
 			if asJSON {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
 				encoder.SetIndent("", "  ")

@@ -22,7 +22,7 @@ type streamSum struct {
 }
 
 func (s *streamSum) add(l storedSegment) {
-	from, to := l.recorded()
+	from, to := l.Recorded()
 	if s.segments == 0 {
 		s.first = from
 	}
@@ -107,7 +107,7 @@ func (l storedSegment) describe() string {
 	case l.RealStart != nil:
 		return l.upload() + "; the clock was not set, it started " + humanize.Time(l.RealStart.Local())
 	case l.ClockAhead:
-		_, to := l.recorded()
+		_, to := l.Recorded()
 		return l.upload() + "; the clock was ahead, it ended before " + humanize.Time(to.Local())
 	case l.ClockUnset:
 		return l.upload() + "; the clock was not set"

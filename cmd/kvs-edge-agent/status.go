@@ -35,7 +35,8 @@ func newStatusCommand() *cobra.Command {
 		Short: "Show what the running agent records and uploads, and what is wrong",
 		Long: `Show, for each stream, the recorder, the uploader, the backlog and the space used, and a
 sentence for everything that needs attention. With --watch it is refreshed until Ctrl-C and fitted to the
-terminal, streams with a problem first; with --json too, it is one line of JSON each time.
+terminal, streams with a problem first; with --json too, it is one line of JSON each time. Where no agent runs, it shows
+what is recorded.
 
 Exit code: 0 when healthy, 1 when degraded, 2 when down or when no agent is running. With --watch
 it is that of the last time, with --stream that of the stream.`,
@@ -64,6 +65,9 @@ it is that of the last time, with --stream that of the stream.`,
 func showStatus(ctx context.Context, out io.Writer, o statusOptions) error {
 	snapshot, err := ask(o.socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(ctx) })
 	if err != nil {
+		if errors.Is(err, localapi.ErrNotRunning) && o.socket == "" && !o.asJSON && !o.watch {
+			writeRecorded(ctx, out, serviceSettings)
+		}
 		return &exitError{exitDown, err}
 	}
 	if o.stream != "" {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -11,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 )
 
 func newVerifyCommand() *cobra.Command {
@@ -85,39 +84,27 @@ func (d damagedMedia) String() string {
 
 // run reads what flags select, and prints what is damaged.
 func (v *verification) run(ctx context.Context, problems io.Writer, flags *storeFlags) error {
-	store, from, to, err := flags.open()
+	recordings, err := flags.open(ctx)
 	if err != nil {
 		return err
 	}
-	var total, done int64
-	var list []segment.Info
-	for _, stream := range flags.streams(store) {
-		for _, info := range store.Segments(stream, from, to) {
-			list = append(list, info)
-			total += info.Bytes
-		}
-	}
+	defer recordings.close()
 	bar := newProgress(problems, "verifying")
 	defer bar.end()
 	v.Damage, v.SetAside = []damagedMedia{}, []string{}
-	for _, info := range list {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		before := len(v.Damage)
-		v.read(store, info)
-		if len(v.Damage) > before {
+	last, err := recordings.Verify(ctx, recordings.span, func(line localapi.Verification) {
+		if len(line.Damage) > 0 {
 			bar.end()
-			v.DamagedFiles++
 		}
-		for _, d := range v.Damage[before:] {
-			v.print("%s\n", shownName(d.String()))
-		}
-		done += info.Bytes
-		bar.show(done, total)
+		v.add(line)
+		bar.show(line.DoneBytes, line.TotalBytes)
+	})
+	if err != nil {
+		return err
 	}
 	bar.end()
-	return v.sumUp(store)
+	v.sumUp(last.SetAside)
+	return nil
 }
 
 func (v *verification) print(format string, args ...any) {
@@ -126,31 +113,23 @@ func (v *verification) print(format string, args ...any) {
 	}
 }
 
-// read verifies one file.
-func (v *verification) read(store *segment.Store, info segment.Info) {
-	found, err := store.Verify(info.Key)
-	if errors.Is(err, segment.ErrNotFound) {
-		return // deleted meanwhile
-	}
+// add takes in what was read of a file.
+func (v *verification) add(line localapi.Verification) {
 	v.Files++
-	v.Fragments += found.Fragments
-	v.NoChecksum += found.NoChecksum
-	v.Bytes += info.Bytes
-	path := store.Path(info.Key)
-	for _, d := range found.Damaged {
-		v.Damage = append(v.Damage, damagedMedia{info.Stream, path, &d.From, &d.To, d.Err.Error()})
+	v.Fragments += line.Fragments
+	v.NoChecksum += line.NoChecksum
+	v.Bytes += line.Bytes
+	if len(line.Damage) > 0 {
+		v.DamagedFiles++
 	}
-	if err != nil {
-		text := fmt.Sprintf("after %s: %v", humanize.Count(found.Fragments, "fragment"), err)
-		v.Damage = append(v.Damage, damagedMedia{Stream: info.Stream, Path: path, Error: text})
+	for _, d := range line.Damage {
+		found := damagedMedia{line.Stream, line.Path, d.From, d.To, d.Error}
+		v.Damage = append(v.Damage, found)
+		v.print("%s\n", shownName(found.String()))
 	}
 }
 
-func (v *verification) sumUp(store *segment.Store) error {
-	aside, err := store.Quarantined()
-	if err != nil {
-		return err
-	}
+func (v *verification) sumUp(aside []string) {
 	for _, path := range aside {
 		v.SetAside = append(v.SetAside, path)
 		v.print("%s: set aside as unreadable: look at it and delete it\n", shownName(path))
@@ -160,5 +139,4 @@ func (v *verification) sumUp(store *segment.Store) error {
 	}
 	v.print("%s, %s, %s read: %d damaged, %d set aside\n", humanize.Count(v.Files, "file"), humanize.Count(v.Fragments, "fragment"),
 		humanize.Bytes(v.Bytes), v.DamagedFiles, len(aside))
-	return nil
 }

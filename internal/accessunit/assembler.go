@@ -85,6 +85,8 @@ type openNAL struct {
 	at        int  // where it begins in the buffer
 	timestamp uint32
 	looked    bool // whether an access unit begins with it was decided
+
+	behindMarker bool // the packet before its first had the marker
 }
 
 // span is a part of the buffer.

@@ -10,16 +10,17 @@ import (
 type NALKind uint8
 
 const (
-	nalMalformed NALKind = iota // broken, or undefined: it must not reach a file
-	nalSlice                    // of a picture
-	nalIntra                    // a slice of I macroblocks only
-	nalIDR                      // a slice of a picture from which decoding may begin, without a look back
-	nalOpen                     // the same, but pictures that are shown before it may look back
-	nalSet                      // a parameter set
-	nalDelimiter                // an access unit delimiter
-	nalPrefix                   // anything else that stands before its picture
-	nalRecovery                 // a prefix that says that decoding may begin here
-	nalSuffix                   // anything that may stand after its picture
+	nalMalformed   NALKind = iota // broken, or undefined: it must not reach a file
+	nalSlice                      // of a picture
+	nalIntra                      // a slice of I macroblocks only
+	nalIDR                        // a slice of a picture from which decoding may begin, without a look back
+	nalOpen                       // the same, but pictures that are shown before it may look back
+	nalSet                        // a parameter set
+	nalDelimiter                  // an access unit delimiter
+	nalPrefix                     // anything else that stands before its picture
+	nalSlicePrefix                // what stands before one slice of it
+	nalRecovery                   // a prefix that says that decoding may begin here
+	nalSuffix                     // anything that may stand after its picture
 )
 
 func (k NALKind) slice() bool { return k >= nalSlice && k <= nalOpen }

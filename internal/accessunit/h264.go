@@ -62,7 +62,9 @@ func (h264Codec) Kind(nal []byte) NALKind {
 		return nalDelimiter
 	case t >= h264EndOfSeq && t <= h264Filler, t >= h264Auxiliary && t <= h264Last:
 		return nalSuffix
-	case t > h264Filler && t <= h264Reserved: // SPS extension, subset SPS, prefixes
+	case t == h264PrefixSVC:
+		return nalSlicePrefix
+	case t > h264Filler && t <= h264Reserved: // SPS extension, subset SPS
 		return nalPrefix
 	}
 	return nalMalformed

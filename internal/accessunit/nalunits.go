@@ -52,7 +52,7 @@ func (a *assembler) takePart(p payload.Part) {
 }
 
 func (a *assembler) beginNAL(timestamp uint32) {
-	a.nal = openNAL{at: len(a.buffer), timestamp: timestamp}
+	a.nal = openNAL{at: len(a.buffer), timestamp: timestamp, behindMarker: a.open.marked}
 }
 
 // endNAL ends a NAL unit of which no more comes. Some cameras forget the end bit, but set the marker.
@@ -156,6 +156,7 @@ func (a *assembler) divide(kind NALKind, s Slice) {
 	otherTime := a.nal.timestamp != a.open.timestamp
 	switch {
 	case !a.open.picture && (a.open.corrupt == nil || !otherTime):
+	case kind == nalSlicePrefix && !otherTime: // of the next slice
 	case kind.begins() || s.First:
 		a.split()
 	case a.open.picture && kind.slice() && otherTime && (a.habits.times.shared() || !s.follows(a.open.last)):
@@ -219,7 +220,7 @@ func (a *assembler) noteSlice(s Slice, lost bool) {
 		// Unless the first slice was lost, it came with a marker and ended an access unit too early.
 		a.habits.markers.unreliable = a.habits.markers.unreliable || a.open.corrupt == nil && a.habits.markers.established()
 		a.markCorrupt(errSlice)
-	case a.open.picture && a.open.marked:
+	case a.open.picture && a.nal.behindMarker:
 		a.habits.markers.unreliable = true
 	}
 	if a.open.picture && !lost && a.nal.timestamp != a.open.timestamp {

@@ -100,6 +100,12 @@ func (p *ProbeSink) Missed(int64) {}
 // Audio implements Sink.
 func (p *ProbeSink) Audio([]byte, uint32, time.Time) {}
 
+// ChangeAudio implements Sink.
+func (p *ProbeSink) ChangeAudio(*AudioTrack) {}
+
+// AudioLost implements Sink.
+func (p *ProbeSink) AudioLost(int64) {}
+
 // UnsupportedAudio implements Sink.
 func (p *ProbeSink) UnsupportedAudio([]string) {}
 

@@ -17,7 +17,11 @@ type Sink interface {
 	Missed(frames int64)
 	// Audio takes one frame of audio. It is the callee's to read until it returns.
 	Audio(frame []byte, rtpTime uint32, now time.Time)
-	// UnsupportedAudio names the audio that is not recorded, as the service does not take it; none clears it.
+	// ChangeAudio says what the audio of the session is from now on: it was not known when it began, or changed.
+	ChangeAudio(audio *AudioTrack)
+	// AudioLost reports that so many packets of audio were lost on their way, or cannot be read.
+	AudioLost(packets int64)
+	// UnsupportedAudio names the audio that is not recorded, as it cannot be; none clears it.
 	UnsupportedAudio(names []string)
 	// LeftOut names what the source offers beside what is recorded, such as "a video (H265)"; none clears it.
 	LeftOut(tracks []string)

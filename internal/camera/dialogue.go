@@ -29,7 +29,7 @@ type dialogue struct {
 	setup atomic.Pointer[base.URL] // of the track that is set up
 	play  atomic.Pointer[base.URL] // of what plays, where it is not the library's
 
-	setting *setting // the SETUP under way; nil: none
+	setting atomic.Pointer[setting] // the SETUP under way; nil: none
 
 	dropped ratelimit.Limit // messages that had nothing to say; the goroutine that reads uses it
 }
@@ -114,7 +114,7 @@ func (s *session) dialStream(ctx context.Context, address string, secure bool) (
 // trust says whom to trust at a host and port.
 func (s *session) trust(address string) handshake.Options {
 	host, _, _ := net.SplitHostPort(address)
-	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots}
+	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots, Tunnel: s.over.tunnel}
 }
 
 // keyValid reports whether the library can read the key of a description.
@@ -134,7 +134,7 @@ func (s *session) request(r *base.Request) {
 		to = nil
 	case base.Setup:
 		to = s.dialogue.setup.Load()
-		s.dialogue.setting.asks(r)
+		s.dialogue.setting.Load().asks(r)
 	}
 	if to != nil {
 		r.URL = to.Clone()
@@ -145,10 +145,11 @@ func (s *session) request(r *base.Request) {
 // response is called before the library takes a response.
 func (s *session) response(r *base.Response) {
 	s.hooks.response(r)
-	if s.dialogue.setting != nil && r.StatusCode >= base.StatusBadRequest && s.video.delivery == nil {
+	setting := s.dialogue.setting.Load()
+	if setting != nil && r.StatusCode >= base.StatusBadRequest && setting.first {
 		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
 	}
-	s.dialogue.setting.answers(r, s.dialogue.last.Load().SetUp())
+	setting.answers(r, s.dialogue.last.Load().SetUp())
 }
 
 // askToPlay asks the camera to play what was described, or else the video alone.

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -31,6 +32,8 @@ var endings = []struct {
 		"correct the secret's MediaURI."},
 	{accessunit.ErrHuge, health.UserError, "The camera at %s sends pictures larger than 16 MiB: " +
 		"lower the bitrate or the resolution of its stream."},
+	{multiplex.ErrScrambled, health.UserError, "The camera at %s sends its video scrambled (MPEG-TS with conditional access): " +
+		"switch scrambling off for its stream."},
 	{traffic.ErrFlood, health.UserError, "The camera at %s sends more than 100 Mbit/s, which Kinesis Video Streams does not take: " +
 		"lower the bitrate of its stream."},
 	{traffic.ErrEarly, health.UserError, "The camera at %s sends more before it is asked to play than any camera has to say: " +
@@ -107,6 +110,9 @@ func faultOf(host string, err error) *health.Fault {
 	ended := ending(host, err)
 	if errors.Is(err, errStall) {
 		ended = stallFault(host, err)
+	}
+	if streams := new(multiplex.NoVideoError); errors.As(err, &streams) {
+		err = &unsupportedError{codecs: streams.Codecs}
 	}
 	switch {
 	case errors.As(err, &already):

@@ -11,11 +11,23 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
+
+// videoFeed takes the packets of the video in order and feeds the sink: an accessunit.Feed, or a multiplex.Feed.
+type videoFeed interface {
+	Push(p accessunit.Packet, now time.Time) error
+	Progress() accessunit.Progress
+	ChangeSSRC(sequence uint16) (restarts bool)
+	Expect(sequence uint16, timestamp uint32)
+	Flush()
+	Contain(do func())
+	Undefined() error
+}
 
 // receiver takes the packets of a session, over TCP or UDP, and feeds the sink with what is in them.
 type receiver struct {
@@ -24,26 +36,40 @@ type receiver struct {
 	fail func(error) // ends the session
 
 	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
-	feed    *accessunit.Feed    // nil before begin
+	feed    videoFeed           // nil before begin
+	streams *multiplex.Feed     // the same, where the video comes in a transport stream
 	track   *sequence.Track     // the packets of the video as they come
 	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
+	arrived *rtp.Packet         // over UDP, for takeOne
+	takeOne func()              // made once, as each would be an allocation
 	types   sdp.PayloadTypes    // of the video
 	video   reception.Source
-	audio   *audio              // nil: none is recorded
+	audio   *sound              // nil: none is recorded
 	sound   *accessunit.Reorder // of the audio over UDP
 	heardOf reception.Source    // its packets
 	payload ratelimit.Limit
 }
 
 // begin begins a session of these tracks, whose access units have at most so many bytes.
-func (r *receiver) begin(v video, a *audio, maxBytes int) {
-	r.feed, r.order = accessunit.NewFeed(v.codec, maxBytes, r.to), accessunit.NewReorder(r.push)
-	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
-	r.video.Clock = v.clock
+func (r *receiver) begin(v video, a *sound, maxBytes int) {
+	r.beginVideo(accessunit.NewFeed(v.codec, maxBytes, r.to), v)
 	if r.audio = a; a != nil {
-		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.about.Rate
+		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.stream.Clock
 	}
+}
+
+// beginMultiplex begins a session whose video comes in a transport stream.
+func (r *receiver) beginMultiplex(v video, o multiplex.Options) {
+	r.streams = multiplex.New(o, r.to)
+	r.beginVideo(r.streams, v)
+}
+
+func (r *receiver) beginVideo(feed videoFeed, v video) {
+	r.feed, r.order = feed, accessunit.NewReorder(r.push)
+	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
+	r.takeOne = func() { r.take(r.arrived) }
+	r.video.Clock = v.clock
 }
 
 // begun reports whether a session has begun.
@@ -79,6 +105,7 @@ func (r *receiver) end() {
 	r.feed.Contain(r.order.Flush)
 	if r.sound != nil {
 		r.locked(func() { r.sound.Play(); r.sound.Flush() })
+		r.locked(func() { r.audio.end(r.to, r.now()) })
 	}
 	r.feed.Flush()
 }
@@ -109,10 +136,10 @@ func (r *receiver) takeTCP(p *rtp.Packet) {
 
 // takeUDP takes a packet that came to the port of the video, in whatever order they come.
 func (r *receiver) takeUDP(p *rtp.Packet) {
-	r.locked(func() {
-		r.udp = true
-		r.take(p)
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.arrived, r.udp = p, true
+	r.feed.Contain(r.takeOne)
 }
 
 // take takes a packet that is one of the video, unless its payload type is another.
@@ -126,6 +153,7 @@ func (r *receiver) take(p *rtp.Packet) {
 		r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
 		r.track.Push(packetOf(p), now)
 	default:
+		r.video.Pass(p.SSRC, p.SequenceNumber)
 		r.track.Pass(p.SSRC, p.SequenceNumber, now)
 		r.count(len(p.Payload))
 	}
@@ -169,8 +197,12 @@ func (r *receiver) takeReport(p rtcp.Packet) {
 			return
 		}
 		r.video.SenderReport(report.SSRC, report.NTPTime, r.now())
-		if report.SSRC == r.track.Source() {
-			r.to.CameraTime(ntpTime(report.NTPTime), report.RTPTime)
+		rtpTime := report.RTPTime
+		if r.streams != nil {
+			rtpTime, ok = r.streams.Time(rtpTime)
+		}
+		if ok && report.SSRC == r.track.Source() {
+			r.to.CameraTime(ntpTime(report.NTPTime), rtpTime)
 		}
 	})
 }
@@ -208,7 +240,7 @@ func (r *receiver) takeAudioUDP(p *rtp.Packet) {
 // pushAudio takes the next packet of the audio in order.
 func (r *receiver) pushAudio(p accessunit.Packet, now time.Time) {
 	r.count(len(p.Payload))
-	r.audio.decode(p, func(frame []byte, rtpTime uint32) { r.to.Audio(frame, rtpTime, now) })
+	r.audio.take(p, r.to, now)
 }
 
 // report makes the receiver report of the video, or else of the audio, under an SSRC of ours.

@@ -14,11 +14,11 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
@@ -48,7 +48,7 @@ type session struct {
 
 	// What was set up.
 	video video
-	audio *audio // nil: none is recorded
+	audio *sound // nil: none is recorded
 
 	audioRefused bool // it does not send the audio when it is asked to
 
@@ -179,7 +179,11 @@ func (s *session) setUp() error {
 	if v.delivery, err = s.setUpVideo(desc.BaseURL, v.media, described); err != nil {
 		return err
 	}
-	s.video = v
+	if s.video = v; v.multiplex {
+		s.to.LeftOut(s.leftOut(described))
+		s.receiver.beginMultiplex(v, multiplex.Options{MaxBytes: s.Limits.AccessUnit, NoAudio: s.NoAudio, WrapCodec: s.WrapCodec})
+		return nil
+	}
 	s.audio = s.setUpAudio(desc, described)
 	if s.WrapCodec != nil {
 		v.codec = s.WrapCodec(v.codec)
@@ -192,7 +196,7 @@ func (s *session) setUp() error {
 }
 
 // setUpAudio returns nil when no audio is to be recorded, or none can be.
-func (s *session) setUpAudio(desc *description.Session, described answer.Described) *audio {
+func (s *session) setUpAudio(desc *description.Session, described answer.Described) *sound {
 	if s.NoAudio {
 		return nil
 	}
@@ -371,27 +375,4 @@ func (s *session) fail(err error) {
 	case s.ended <- err:
 	default:
 	}
-}
-
-// translate hides the library's error types from the rest of the package.
-func translate(err error) error {
-	var (
-		refused liberrors.ErrClientBadStatusCode
-		login   *loginError
-	)
-	if errors.As(err, &login) {
-		return login
-	}
-	if errors.As(err, &refused) {
-		return &statusError{code: int(refused.Code), message: refused.Message}
-	}
-	var frame liberrors.ErrClientUnexpectedFrame
-	if errors.As(err, &frame) {
-		return errors.Join(errStale, err)
-	}
-	var noChannels liberrors.ErrClientTransportHeaderNoInterleavedIDs
-	if errors.As(err, &noChannels) {
-		return &acceptedError{err}
-	}
-	return err
 }

@@ -3,16 +3,16 @@ package camera
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
-	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 )
@@ -27,6 +27,8 @@ type video struct {
 	codec    accessunit.Codec
 	sets     [][]byte // of the session description
 	types    sdp.PayloadTypes
+	// multiplex says that it comes in a transport stream, with its audio, and the codec is known from that only.
+	multiplex bool
 }
 
 // chooseVideo takes the video that is described, if there is one that can be recorded: in the format of a payload type that
@@ -40,7 +42,7 @@ func chooseVideo(desc *description.Session, described answer.Described, came uin
 	at := max(slices.IndexFunc(formats, func(f sdp.Format) bool { return f.PayloadType == came }), 0)
 	f := formats[at]
 	return video{media: m, format: m.Formats[min(at, len(m.Formats)-1)], clock: f.Clock, codec: codecOf(f), sets: f.ParameterSets(),
-		types: sdp.NewPayloadTypes(f, formats)}, true
+		types: sdp.NewPayloadTypes(f, formats), multiplex: f.Codec == sdp.MPEGTS}, true
 }
 
 func codecOf(f sdp.Format) accessunit.Codec {
@@ -55,76 +57,72 @@ func codecOf(f sdp.Format) accessunit.Codec {
 	}
 }
 
-// audio is the track of a camera that is recorded beside its video.
-type audio struct {
+// sound is the track of a camera's audio that is recorded beside its video.
+type sound struct {
 	media    *description.Media
 	delivery *delivery // once it is set up
 	format   format.Format
 	early    *earlyFormat
-	about    accessunit.AudioTrack
-	decoder  *rtpmpeg4audio.Decoder // nil: a packet is a frame
-	packet   rtp.Packet             // for it
-	unit     int                    // ticks of RTP that a frame of it lasts
+	stream   audio.Stream
+	reader   *audio.Reader
 }
 
 // chooseAudio takes the audio that is described, if there is one that can be recorded.
-func chooseAudio(desc *description.Session, described answer.Described) *audio {
-	c := described.Audio
-	if c == nil {
+func chooseAudio(desc *description.Session, described answer.Described) *sound {
+	if described.Audio == nil {
+		return nil
+	}
+	stream, ok := described.Audio.Sound()
+	if !ok {
 		return nil
 	}
 	m := desc.Medias[len(desc.Medias)-1]
-	a := &audio{media: m, format: m.Formats[0]}
-	config, isAAC := c.AAC()
-	if !isAAC {
-		a.about = accessunit.G711Track(c.Codec == sdp.PCMU, c.Clock, c.Channels)
-		return a
-	}
-	about, ok := accessunit.AACTrack(config.Raw, config.Rate, config.Channels)
-	decoder := &rtpmpeg4audio.Decoder{
-		SizeLength: config.Headers.Size, IndexLength: config.Headers.Index, IndexDeltaLength: config.Headers.IndexDelta,
-	}
-	if !ok || decoder.Init() != nil {
-		return nil
-	}
-	about.Rate = c.Clock
-	a.about, a.decoder, a.unit = about, decoder, mpeg4audio.SamplesPerAccessUnit*c.Clock/config.Rate
-	return a
+	return &sound{media: m, format: m.Formats[0], stream: stream, reader: stream.NewReader()}
 }
 
-func (a *audio) track() *accessunit.AudioTrack {
+// track is what is known of the audio before its first packet; nil: nothing yet.
+func (a *sound) track() *accessunit.AudioTrack {
 	if a == nil {
 		return nil
 	}
-	return &a.about
+	return a.learned()
 }
 
 // deliveryOrNone is how it comes, nil when there is none.
-func (a *audio) deliveryOrNone() *delivery {
+func (a *sound) deliveryOrNone() *delivery {
 	if a == nil {
 		return nil
 	}
 	return a.delivery
 }
 
-// decode hands on the frames of a packet.
-func (a *audio) decode(p accessunit.Packet, give func(frame []byte, rtpTime uint32)) {
-	if a.decoder == nil {
-		if len(p.Payload) > 0 {
-			give(p.Payload, p.Timestamp)
-		}
-		return
+// learned is the audio when something else is known of it than before, else nil.
+func (a *sound) learned() *accessunit.AudioTrack {
+	f, fresh := a.reader.Format()
+	if !fresh {
+		return nil
 	}
-	if !p.Marker { // a fragment, which the decoder keeps
-		p.Payload = slices.Clone(p.Payload)
+	return accessunit.NewAudioTrack(f, a.stream.Clock)
+}
+
+// take hands on what a packet completes.
+func (a *sound) take(p accessunit.Packet, to accessunit.Sink, now time.Time) {
+	frames, lost := a.reader.Read(audio.Packet(p))
+	if lost > 0 {
+		to.AudioLost(int64(lost))
 	}
-	a.packet.SequenceNumber, a.packet.Timestamp, a.packet.Marker, a.packet.Payload = p.Sequence, p.Timestamp, p.Marker, p.Payload
-	frames, err := a.decoder.Decode(&a.packet)
-	if err != nil {
-		return // more is to come, or it is broken: silence does no harm
+	a.give(frames, to, now)
+}
+
+// end hands on what waits for packets that do not come any more.
+func (a *sound) end(to accessunit.Sink, now time.Time) { a.give(a.reader.Flush(), to, now) }
+
+func (a *sound) give(frames []audio.Frame, to accessunit.Sink, now time.Time) {
+	if track := a.learned(); track != nil {
+		to.ChangeAudio(track)
 	}
-	for i, frame := range frames {
-		give(frame, p.Timestamp+uint32(i*a.unit))
+	for _, f := range frames {
+		to.Audio(f.Data, f.RTPTime, now)
 	}
 }
 

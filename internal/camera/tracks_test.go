@@ -36,6 +36,8 @@ const (
 	sdpOpus  = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 opus/48000/2\r\na=control:a\r\n"
 	sdpG726  = "m=audio 0 RTP/AVP 98\r\na=rtpmap:98 G726-32/8000\r\na=control:b\r\n"
 	sdpMuLaw = "m=audio 0 RTP/AVP 0\r\na=control:c\r\n"
+	sdpSpeex = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 speex/16000\r\na=control:a\r\n"
+	sdpG729  = "m=audio 0 RTP/AVP 18\r\na=control:b\r\n"
 	sdpAAC51 = "m=audio 0 RTP/AVP 99\r\na=rtpmap:99 mpeg4-generic/48000/6\r\n" +
 		"a=fmtp:99 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=11b0\r\na=control:d\r\n"
 )
@@ -48,11 +50,13 @@ func TestAudioThatIsNotRecordedIsNamed(t *testing.T) {
 		left  []string
 	}{
 		"none":                {sdpVideo, false, nil},
-		"Opus":                {sdpVideo + sdpOpus, false, []string{"Opus"}},
-		"six channels":        {sdpVideo + sdpAAC51, false, []string{"AAC with 6 channels"}},
-		"two":                 {sdpVideo + sdpOpus + sdpG726, false, []string{"Opus", "G726"}},
-		"one that is taken":   {sdpVideo + sdpOpus + sdpMuLaw, true, nil},
-		"the taken one first": {sdpVideo + sdpMuLaw + sdpOpus, true, nil},
+		"Opus":                {sdpVideo + sdpOpus, true, nil},
+		"G.726":               {sdpVideo + sdpG726, true, nil},
+		"six channels":        {sdpVideo + sdpAAC51, true, nil},
+		"Speex":               {sdpVideo + sdpSpeex, false, []string{"Speex"}},
+		"two":                 {sdpVideo + sdpSpeex + sdpG729, false, []string{"Speex", "G.729"}},
+		"one that is taken":   {sdpVideo + sdpSpeex + sdpMuLaw, true, nil},
+		"the taken one first": {sdpVideo + sdpMuLaw + sdpSpeex, true, nil},
 	} {
 		desc, described, err := describe([]byte(c.sdp))
 		if err != nil {
@@ -89,4 +93,28 @@ func FuzzTracks(f *testing.F) {
 			t.Errorf("payload type %d, want %d", a.format.PayloadType(), described.Audio.PayloadType)
 		}
 	})
+}
+
+func TestWhatACameraOffersBesidesIsNamed(t *testing.T) {
+	t.Parallel()
+	more := answer.Described{}
+	more.MoreVideo, more.MoreAudio = "a video (H265)", "an audio track (G711)"
+	const refused = "audio that it does not send when it is asked to"
+	for name, c := range map[string]struct {
+		noAudio, refused bool
+		of               answer.Described
+		want             []string
+	}{
+		"nothing":                    {},
+		"all":                        {of: more, want: []string{"a video (H265)", "an audio track (G711)"}},
+		"audio is switched off":      {noAudio: true, of: more, want: []string{"a video (H265)"}},
+		"audio is not sent":          {refused: true, want: []string{refused}},
+		"audio is not sent, and all": {refused: true, of: more, want: []string{"a video (H265)", refused}},
+	} {
+		s := session{audioRefused: c.refused}
+		s.NoAudio = c.noAudio
+		if got := s.leftOut(c.of); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
 }

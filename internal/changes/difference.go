@@ -59,8 +59,7 @@ func difference(before, next status.Snapshot) (list []Change) {
 		if !had || was.Uploader.State != is.Uploader.State {
 			add(Change{Kind: Job, Stream: name, Job: "uploader", State: is.Uploader.State})
 		}
-		if !had || !sameRecordings(was, is) {
-			space := is.Space
+		if space := spaceOf(is); !had || spaceOf(was) != space || was.Uploader.BacklogBytes != is.Uploader.BacklogBytes {
 			add(Change{Kind: Recordings, Stream: name, Space: &space, NotUploadedBytes: is.Uploader.BacklogBytes})
 		}
 	}
@@ -85,11 +84,9 @@ func difference(before, next status.Snapshot) (list []Change) {
 	return list
 }
 
-// sameRecordings reports whether there is of a stream what there was. Forecasts change with each frame, and do not count.
-func sameRecordings(was, is status.Stream) bool {
-	a, b := was.Space, is.Space
-	a.Forecast, b.Forecast = status.Forecast{}, status.Forecast{}
-	return a == b && was.Uploader.BacklogBytes == is.Uploader.BacklogBytes
+func spaceOf(st status.Stream) Space {
+	s := st.Space
+	return Space{s.Segments, s.UsedBytes, s.LimitBytes, s.Oldest.UTC(), s.DeletedBeforeUpload}
 }
 
 func compareKeys(a, b conditionKey) int {

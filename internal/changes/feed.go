@@ -43,8 +43,17 @@ type Change struct {
 	Condition *status.Condition `json:"condition,omitempty"`
 	Ended     bool              `json:"ended,omitempty"`
 	// Space and NotUploadedBytes of the recordings.
-	Space            *status.Space `json:"space,omitempty"`
-	NotUploadedBytes int64         `json:"notUploadedBytes,omitempty"`
+	Space            *Space `json:"space,omitempty"`
+	NotUploadedBytes int64  `json:"notUploadedBytes,omitempty"`
+}
+
+// Space is what a stream's recordings take on the disk. LimitBytes is 0 without a limit.
+type Space struct {
+	Segments            int       `json:"segments"`
+	UsedBytes           int64     `json:"usedBytes"`
+	LimitBytes          int64     `json:"limitBytes"`
+	Oldest              time.Time `json:"oldest,omitzero"`
+	DeletedBeforeUpload int64     `json:"deletedBeforeUpload"`
 }
 
 const (
@@ -56,6 +65,7 @@ const (
 
 // Options are the settings of a Feed.
 type Options struct {
+	// Snapshot is taken every second and with each change: what takes long in it, as forecasts, is of no use here.
 	Snapshot func() status.Snapshot
 	// Watch returns a channel that receives after states or conditions changed.
 	Watch func() (changes <-chan struct{}, stop func())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,9 +224,9 @@ func TestAFeedFollowsTheAgent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		registry := health.NewRegistry(time.Now)
-		segments := 0
+		var segments atomic.Int64
 		f := New(Options{Now: time.Now, Watch: registry.Watch, Snapshot: func() status.Snapshot {
-			st := status.Stream{Name: "door", Space: status.Space{Segments: segments}}
+			st := status.Stream{Name: "door", Space: status.Space{Segments: int(segments.Load())}}
 			for _, c := range registry.Component("door", health.JobRecorder).Snapshot().Conditions {
 				st.Conditions = append(st.Conditions, status.Condition{Job: health.JobRecorder, Condition: c})
 			}
@@ -241,7 +242,7 @@ func TestAFeedFollowsTheAgent(t *testing.T) {
 		if list, _ := f.After(begin); len(list) != 1 || list[0].Kind != Condition {
 			t.Errorf("at once: %v", inWords(list))
 		}
-		segments = 1
+		segments.Store(1)
 		time.Sleep(every + time.Millisecond)
 		synctest.Wait()
 		if list, _ := f.After(begin); len(list) != 2 || list[1].Kind != Recordings {
@@ -250,6 +251,23 @@ func TestAFeedFollowsTheAgent(t *testing.T) {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func FuzzPosition(f *testing.F) {
+	for _, text := range []string{"dn6chsx8y6mt-157", "x-1", "-", "--1", "x-18446744073709551615", "x-18446744073709551616", ""} {
+		f.Add(text)
+	}
+	h := newHub()
+	h.feed.Compare()
+	f.Fuzz(func(t *testing.T, text string) {
+		p, ok := ParsePosition(text)
+		if again, still := ParsePosition(p.String()); ok && (!still || again != p) {
+			t.Errorf("%q is %v, and that is %v", text, p, again)
+		}
+		if list, ok := h.feed.After(p); ok && len(list) > 0 {
+			t.Errorf("after %q there are %d changes", text, len(list))
 		}
 	})
 }

@@ -82,6 +82,9 @@ func (p *player) pass(ctx context.Context) error {
 			p.to.Audio(frame.Data, ticksOf(at, track.Rate), due)
 			continue
 		}
+		if frame.Lost > 0 {
+			p.to.Damaged(int64(frame.Lost), nil)
+		}
 		frames++
 		newest = max(newest, frame.At-first)
 		p.to.AccessUnit(frame.NALUs, ticksOf(at, videoClock), due)
@@ -100,8 +103,8 @@ func (p *player) pass(ctx context.Context) error {
 // begin begins a pass, and returns the audio that is played. A loop is one session, so that no time is lost between its
 // passes, unless the file was replaced.
 func (p *player) begin(m *mediafile.File) (track *accessunit.AudioTrack) {
-	if !p.NoAudio {
-		track = audioTrackOf(m.Audio)
+	if !p.NoAudio && m.Audio != nil {
+		track = accessunit.NewAudioTrack(*m.Audio, m.Audio.Rate)
 	}
 	codec := accessunit.H264
 	if m.Video.Codec == mediafile.H265 {
@@ -119,21 +122,4 @@ func (p *player) begin(m *mediafile.File) (track *accessunit.AudioTrack) {
 func ticksOf(at time.Duration, rate int) uint32 {
 	seconds, rest := int64(at/time.Second), int64(at%time.Second)
 	return uint32(seconds*int64(rate) + (rest*int64(rate)+int64(time.Second)/2)/int64(time.Second))
-}
-
-// audioTrackOf is nil for audio that is not recorded.
-func audioTrackOf(a *mediafile.Audio) *accessunit.AudioTrack {
-	if a == nil {
-		return nil
-	}
-	switch a.Codec {
-	case mediafile.MuLaw, mediafile.ALaw:
-		track := accessunit.G711Track(a.Codec == mediafile.MuLaw, a.Rate, a.Channels)
-		return &track
-	}
-	track, ok := accessunit.AACTrack(a.Config, a.Rate, a.Channels)
-	if !ok {
-		return nil
-	}
-	return &track
 }

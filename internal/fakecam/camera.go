@@ -33,6 +33,7 @@ type Options struct {
 	HEVC           bool    // H.265 of 640x360 instead of H.264
 	Film           []byte  // Annex B film to play instead of the clip, H.264 or, with HEVC, H.265; without B-frames
 	Audio          string  // AudioAAC, AudioMuLaw or AudioALaw; default none
+	MPEGTS         bool    // video and audio in a transport stream, payload type 33; not MJPEG, and no audio but AudioAAC
 
 	// Like is a camera whose answers and packets a file describes; none: one as the other options say. It decides on films,
 	// sounds, rates and logins that it names, and takes the place of the Oddities of answers and packets.
@@ -121,6 +122,9 @@ func (o Options) clips() ([]*clip, error) {
 	}
 	if _, known := sounds[o.Audio]; !known && o.Audio != "" {
 		return nil, fmt.Errorf("a camera cannot have audio of the kind %q", o.Audio)
+	}
+	if o.MPEGTS && (o.MJPEG || o.Audio != "" && o.Audio != AudioAAC) {
+		return nil, errors.New("a transport stream can have no MJPEG, and no audio but AAC")
 	}
 	switch {
 	case o.MJPEG:

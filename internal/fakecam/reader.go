@@ -62,7 +62,7 @@ func newReader(c *Camera, session *gortsplib.ServerSession, stream *gortsplib.Se
 	if c.options.MoreTracks {
 		r.media = stream.Desc.Medias[2]
 	}
-	if c.options.Audio != "" {
+	if c.options.Audio != "" && !c.options.MPEGTS {
 		r.audio = stream.Desc.Medias[len(stream.Desc.Medias)-1]
 	}
 	r.packet.Version = 2
@@ -76,7 +76,10 @@ func (r *reader) play(c *Camera) {
 	go func() {
 		defer close(r.played)
 		var both sync.WaitGroup
-		if r.audio != nil {
+		switch m, ok := r.player.sink.(*multiplexer); {
+		case ok && m.audio != nil:
+			both.Go(func() { sounds[c.options.Audio].run(&c.controls, m.hear, r.stop) })
+		case r.audio != nil:
 			both.Go(func() { sounds[c.options.Audio].run(&c.controls, r.writeAudio, r.stop) })
 		}
 		if life := c.options.Lifetime; life > 0 {

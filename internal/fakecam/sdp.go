@@ -20,6 +20,8 @@ func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
 	o := s.camera.options
 	media := &description.Media{Type: description.MediaTypeVideo}
 	switch {
+	case o.MPEGTS:
+		media.Formats = []format.Format{&format.MPEGTS{}}
 	case o.MJPEG:
 		media.Formats = []format.Format{&format.MJPEG{}}
 	case o.HEVC:
@@ -63,6 +65,9 @@ func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
 // audioMedia announces the camera's audio, nil when it has none.
 func (o Options) audioMedia() *description.Media {
 	var f format.Format
+	if o.MPEGTS {
+		return nil // it is in the stream of the video
+	}
 	switch o.Audio {
 	case AudioAAC:
 		f = &format.MPEG4Audio{PayloadTyp: payloadAAC, SizeLength: 13, IndexLength: 3, IndexDeltaLength: 3,

@@ -155,7 +155,15 @@ func (s *server) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, 
 	defer s.mu.Unlock()
 	r := s.readers[ctx.Session]
 	if r.player == nil {
-		r.record, r.player = s.camera.begin(r, r.written)
+		to := sink(r)
+		if s.camera.options.MPEGTS {
+			m, err := newMultiplexer(s.camera.options, s.camera.origin, r)
+			if err != nil {
+				return &base.Response{StatusCode: base.StatusInternalServerError}, err
+			}
+			to = m
+		}
+		r.record, r.player = s.camera.begin(to, r.written)
 		// Packets are lost until the server has made the session active, which it does
 		// after this call and before OnResponse of the same connection.
 		ctx.Conn.SetUserData(r)

@@ -31,12 +31,14 @@ const (
 	FramesLost      = "framesLost"      // frames known to be lost between camera and disk
 	ForeignPackets  = "foreignPackets"  // packets over UDP that look like the camera's and are left out, as others sent them
 	AudioFramesLost = "audioFramesLost" // audio frames that came and were left out: too many, or no video to go with
-	Gaps            = "gaps"            // interruptions of the recording
-	Reconnects      = "reconnects"      // sessions begun after the first
-	LastFrameTime   = "lastFrameTime"   // hub time of the last recorded frame
-	BitrateBPS      = "bitrate"         // bit/s over the last seconds
-	FPSMilli        = "fpsMilli"        // frames per 1000 s over the last seconds
-	LastSegmentTime = "lastSegmentTime" // producer time at the end of the last sealed segment
+	// AudioPacketsLost counts packets of audio that were lost between camera and hub, or could not be read.
+	AudioPacketsLost = "audioPacketsLost"
+	Gaps             = "gaps"            // interruptions of the recording
+	Reconnects       = "reconnects"      // sessions begun after the first
+	LastFrameTime    = "lastFrameTime"   // hub time of the last recorded frame
+	BitrateBPS       = "bitrate"         // bit/s over the last seconds
+	FPSMilli         = "fpsMilli"        // frames per 1000 s over the last seconds
+	LastSegmentTime  = "lastSegmentTime" // producer time at the end of the last sealed segment
 
 	// Every job with windows.
 	WindowsCompleted = "windowsCompleted" // windows to whose end the job ran

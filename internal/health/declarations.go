@@ -45,6 +45,7 @@ var Declarations = []Declaration{
 	{"audio", Info, UserError, "Audio is not recorded", anchorCameras, []string{JobRecorder}},
 	{"other-tracks", Info, UserError, "Other tracks of the camera are not recorded", anchorCameras, []string{JobRecorder}},
 	{"audio-rate", Degraded, UserError, "Audio is left out", anchorCameras, []string{JobRecorder}},
+	{"audio-loss", Degraded, SystemError, "Audio arrives incomplete", anchorCameras, []string{JobRecorder}},
 	{"secret-not-found", Failed, UserError, "The secret does not exist", anchorSecret, []string{JobRecorder}},
 	{"secret-denied", Failed, "", "The secret may not be read", anchorSecret, []string{JobRecorder}},
 	{"secret-content", Failed, UserError, "The secret holds no camera URL", anchorSecret, []string{JobRecorder}},

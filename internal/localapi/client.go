@@ -36,13 +36,15 @@ const maxAnswer = 64 << 20
 // NewClient returns a client for the agent behind that socket.
 func NewClient(socket string) *Client {
 	var d net.Dialer
+	return newClient(socket, func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) })
+}
+
+func newClient(socket string, dial func(ctx context.Context) (net.Conn, error)) *Client {
 	return &Client{socket: socket, http: &http.Client{
 		Timeout: requestTimeout,
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return d.DialContext(ctx, "unix", socket)
-			},
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		},
 	}}
 }

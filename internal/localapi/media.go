@@ -40,6 +40,8 @@ type Media struct {
 	Gaps      []MediaGap   `json:"gaps,omitempty"`
 	Damaged   []LostMedia  `json:"damaged,omitempty"`
 	Patches   []MediaPatch `json:"patches,omitempty"`
+	// Error says why it is not complete.
+	Error string `json:"error,omitempty"`
 	// More says that there were more gaps, or more damage, than are listed.
 	More bool `json:"more,omitempty"`
 }
@@ -107,6 +109,7 @@ func (s *Server) getMedia(r *request) (any, error) {
 		r.w.Header().Set("Content-Type", typeMatroska)
 		return nil, nil
 	}
+	r.w.stall = max(r.w.stall, s.mediaStall)
 	wantsTrailer := strings.Contains(strings.ToLower(r.Header.Get("TE")), "trailers")
 	out := &mediaStream{w: r.w, begin: func() {
 		r.w.Header().Set("Content-Type", typeMatroska)
@@ -118,18 +121,21 @@ func (s *Server) getMedia(r *request) (any, error) {
 		Stream: r.stream, From: r.from, To: r.to,
 		Planned: func(total int64) { r.w.Header().Set(headerMediaBytes, strconv.FormatInt(total, 10)) },
 	}, out)
-	switch {
-	case err == nil:
-	case out.size > 0:
-		if r.Context().Err() == nil {
-			s.o.Log.Warn("a stream of recorded media was cut off", zap.String("stream", r.stream), zap.Error(err))
-		}
-		panic(http.ErrAbortHandler) // so that it does not look complete
-	default:
+	if err != nil && out.size == 0 {
 		return nil, noMedia(err)
 	}
+	if err != nil && r.Context().Err() == nil {
+		s.o.Log.Warn("a stream of recorded media was cut off", zap.String("stream", r.stream), zap.Error(err))
+	}
+	if err != nil && !wantsTrailer {
+		panic(http.ErrAbortHandler) // so that it does not look complete
+	}
 	if wantsTrailer {
-		trailer, err := json.Marshal(mediaOf(done, out.patches))
+		media := mediaOf(done, out.patches)
+		if err != nil {
+			media.Error = health.Clean(err.Error(), health.MaxText)
+		}
+		trailer, err := json.Marshal(media)
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +147,10 @@ func (s *Server) getMedia(r *request) (any, error) {
 // noMedia is the answer when there is nothing to send.
 func noMedia(err error) error {
 	var fault *health.Fault
-	if errors.As(err, &fault) && fault.Code == export.Code {
+	switch {
+	case errors.Is(err, export.ErrFormat):
+		return &Error{http.StatusConflict, export.Code, err.Error()}
+	case errors.As(err, &fault) && fault.Code == export.Code:
 		return &Error{http.StatusNotFound, export.Code, fault.Error()}
 	}
 	return err

@@ -193,6 +193,38 @@ func TestMediaWithItsPatchesIsAnExport(t *testing.T) {
 	}
 }
 
+// TestMediaOfTwoFormats is refused with a sentence that says where they meet.
+func TestMediaOfTwoFormats(t *testing.T) {
+	t.Parallel()
+	s := door(t, 0)
+	other := track
+	other.CodecPrivate = []byte{4, 5, 6}
+	w, err := s.Create("door", mkv.Header{Start: begin.Add(time.Minute), Title: "door", Tracks: []mkv.Track{other}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeSecond(t, w, 0)
+	seal(t, w)
+	a := serveOptions(t, Options{Store: s})
+	status, text := a.get("/v1/media?stream=door")
+	if status != http.StatusConflict || !strings.Contains(text, "changed its format at 2026-11-21T04:21:48") {
+		t.Errorf("%d %s", status, text)
+	}
+	// A range of bytes is not what it can send, and is passed over.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://agent/v1/media?stream=door&to="+at(time.Minute), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Range", "bytes=5-9")
+	resp, err := a.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := body(t, resp); resp.StatusCode != http.StatusOK || len(text) < 10*25*200 {
+		t.Errorf("%s, %d bytes", resp.Status, len(text))
+	}
+}
+
 // ask sends a request for media over a connection of its own, and reads the head of the answer.
 func (a *api) ask(query string) (net.Conn, *http.Response) {
 	a.t.Helper()
@@ -233,7 +265,7 @@ func large(t *testing.T) *segment.Store {
 func TestAReaderThatStallsIsCutOff(t *testing.T) {
 	t.Parallel()
 	s := large(t)
-	a := serveOptions(t, Options{Store: s}, func(s *Server) { s.stall = 100 * time.Millisecond })
+	a := serveOptions(t, Options{Store: s}, func(s *Server) { s.stall, s.mediaStall = 100*time.Millisecond, 100*time.Millisecond })
 	_, resp := a.ask("stream=door")
 	first := segment.Key{Stream: "door", Start: begin.UnixMilli()}
 	testtools.Eventually(t, 30*time.Second, func() error { return s.Delete(first) })

@@ -63,6 +63,8 @@ type SegmentGap struct {
 // SegmentPage is a page of a list of segments, oldest first.
 type SegmentPage struct {
 	Segments []Segment `json:"segments"`
+	// Read is how many of earlier versions were read for the gaps within them.
+	Read int `json:"read,omitempty"`
 	// Next is the parameter after of the next page; "" for none.
 	Next string `json:"next,omitempty"`
 }
@@ -121,7 +123,6 @@ func (s *Server) getSegments(r *request) (any, error) {
 	if last != nil {
 		_, before = newSegment(s.o.Store, *last).Recorded()
 	}
-	read := 0
 	for _, info := range list {
 		if err := r.Context().Err(); err != nil {
 			return nil, err
@@ -129,8 +130,8 @@ func (s *Server) getSegments(r *request) (any, error) {
 		line := newSegment(s.o.Store, info)
 		gaps := info.Gaps
 		if !info.GapsKnown {
-			if line.GapsUnknown = read >= r.read; !line.GapsUnknown {
-				read++
+			if line.GapsUnknown = page.Read >= r.read; !line.GapsUnknown {
+				page.Read++
 				gaps = gapsWithin(s.o.Store, info)
 			}
 		}

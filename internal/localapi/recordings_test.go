@@ -347,6 +347,18 @@ func TestWhatIsAskedWrong(t *testing.T) {
 	}
 }
 
+// TestNoRouteTakesALargeBody, whether it wants one or not.
+func TestNoRouteTakesALargeBody(t *testing.T) {
+	t.Parallel()
+	a := serveOptions(t, Options{Store: door(t, 0), Agent: whole(func(what string) { t.Errorf("the agent did %s", what) })})
+	for _, route := range Routes() {
+		text, status := send(t, a.http, route.Method, "http://agent"+route.Path, strings.Repeat("x", maxBody+1))
+		if status != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s %s: %d %s", route.Method, route.Path, status, text)
+		}
+	}
+}
+
 // TestMethodsOfEachRoute tries all others, and HEAD where GET is.
 func TestMethodsOfEachRoute(t *testing.T) {
 	t.Parallel()

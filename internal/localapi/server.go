@@ -29,6 +29,8 @@ const (
 	bodyTimeout   = 10 * time.Second
 	// stallTimeout is how long a reader may take nothing of an answer.
 	stallTimeout = time.Minute
+	// mediaStall is the same of media: a player may pause. All that it holds meanwhile is one segment.
+	mediaStall = 10 * time.Minute
 	// idleTimeout is how long a connection without a request is kept.
 	idleTimeout = 2 * time.Minute
 	// closeTimeout is how long requests may take to end when the agent stops, and again when their connections are closed.
@@ -56,7 +58,7 @@ type Server struct {
 	now      func() time.Time
 	stall    time.Duration // see stallTimeout
 
-	eventStall, heartbeat time.Duration // see the constants
+	eventStall, mediaStall, heartbeat time.Duration // see the constants
 
 	mu      sync.Mutex
 	closed  bool            // no further request is served; guarded by mu
@@ -89,7 +91,8 @@ func NewServer(o Options) (*Server, error) {
 
 // newServer is a server that does not listen yet.
 func newServer(o Options) *Server {
-	s := &Server{o: o, now: time.Now, stall: stallTimeout, running: make(map[running]int), eventStall: eventStall, heartbeat: heartbeatEvery}
+	s := &Server{o: o, now: time.Now, stall: stallTimeout, running: make(map[running]int), eventStall: eventStall,
+		mediaStall: mediaStall, heartbeat: heartbeatEvery}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxBody,

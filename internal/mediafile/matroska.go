@@ -2,8 +2,8 @@ package mediafile
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"time"
@@ -83,6 +83,9 @@ func (m *matroska) next() (Frame, error) {
 			return f, nil
 		}
 		h, err := m.file.head()
+		if errors.Is(err, ErrBroken) {
+			err = m.file.resync()
+		}
 		if err != nil {
 			return Frame{}, err
 		}
@@ -154,14 +157,14 @@ func (m *matroska) frames(h element.Head) (f Frame, ok bool, err error) {
 		return f, false, m.lacedVideo(data, lacing, at)
 	case track == m.audio.number && m.audio.number != 0:
 		frames, err := unlace(data, lacing)
-		samples := 0
+		at -= m.audio.delay
 		for _, frame := range frames {
-			if len(m.audio.prefix) > 0 {
-				frame = append(bytes.Clone(m.audio.prefix), frame...)
+			frame, broken := m.audio.encoding.decode(frame)
+			if broken != nil {
+				continue
 			}
-			since := time.Duration(float64(samples) / m.audio.rate * float64(time.Second))
-			m.queue = append(m.queue, Frame{Audio: true, At: at + since, Data: frame})
-			samples += m.audio.samples(frame)
+			m.queue = append(m.queue, Frame{Audio: true, At: at, Data: frame})
+			at += m.audio.lasts(frame)
 		}
 		return f, false, err
 	}

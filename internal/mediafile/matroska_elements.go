@@ -3,6 +3,7 @@ package mediafile
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 
@@ -64,6 +65,22 @@ func (f elementReader) skip(h element.Head) error {
 	}
 	_, err := io.CopyN(io.Discard, f.r, h.Size)
 	return endOf(err)
+}
+
+// resync goes on to the next cluster, behind what is no element. Its error is errDamaged, or that of the reader.
+func (f elementReader) resync() error {
+	for {
+		if _, err := f.r.Discard(1); err != nil {
+			return err
+		}
+		next, err := f.r.Peek(4)
+		if err != nil {
+			return endOf(err)
+		}
+		if binary.BigEndian.Uint32(next) == element.IDCluster {
+			return errDamaged
+		}
+	}
 }
 
 var errUnknownSize = broken("an element of unknown size")

@@ -1,22 +1,19 @@
 package mediafile
 
 import (
-	"bytes"
-	"encoding/binary"
-	"math"
+	"errors"
 	"strings"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 )
 
-// The kinds of tracks (RFC 9559, TrackType), and a codec's ID.
+// The kinds of tracks (RFC 9559, TrackType).
 const (
 	trackVideo = 1
 	trackAudio = 2
-	codecAAC   = "A_AAC"
 )
-
-// headerStripping is a ContentCompAlgo: a prefix that all frames have in common is left out of them.
-const headerStripping = 3
 
 // What is read of a file's description. Nothing in it is 0 but where the file does not say.
 type (
@@ -29,16 +26,19 @@ type (
 		CodecID          string
 		CodecPrivate     []byte
 		DefaultDuration  uint64 // ns
+		CodecDelay       uint64 // ns
 		Audio            audioSettings
 		ContentEncodings struct{ ContentEncoding []contentEncoding }
 	}
 	audioSettings struct {
 		SamplingFrequency float64
 		Channels          uint64
+		BitDepth          uint64
 	}
 	contentEncoding struct {
-		ContentCompression *compression
-		ContentEncryption  *struct{}
+		ContentEncodingScope uint64
+		ContentCompression   *compression
+		ContentEncryption    *struct{}
 	}
 	compression struct {
 		ContentCompAlgo     uint64
@@ -51,9 +51,10 @@ type matroskaTrack struct {
 	number     uint64
 	codec      string
 	private    []byte
-	rate       float64
-	channels   int
-	prefix     []byte // was stripped from every frame
+	sound      mkv.Track     // of audio, as it is described
+	audio      Audio         // and what that means
+	delay      time.Duration // of audio: taken from its times
+	encoding   encoding
 	unreadable string // how the frames are packed, when they cannot be read
 	lengthSize int
 	duration   time.Duration // of a frame; 0 when the file does not say
@@ -130,65 +131,63 @@ func codecOfFourCC(name string) string {
 
 // units splits a frame of video.
 func (t *matroskaTrack) units(nalus [][]byte, data []byte) ([][]byte, error) {
-	if len(t.prefix) > 0 {
-		data = append(bytes.Clone(t.prefix), data...)
+	data, err := t.encoding.decode(data)
+	if err != nil {
+		return nalus, err
 	}
 	return splitUnits(nalus, data, t.lengthSize)
 }
 
 func (e trackEntry) track() matroskaTrack {
-	t := matroskaTrack{number: e.TrackNumber, codec: e.CodecID, private: e.CodecPrivate, rate: 8000, channels: 1} // the format's defaults
+	t := matroskaTrack{number: e.TrackNumber, codec: e.CodecID, private: e.CodecPrivate}
+	t.sound = mkv.Track{
+		CodecID: e.CodecID, CodecPrivate: e.CodecPrivate, SampleRate: 8000, Channels: 1, // the format's defaults
+		BitDepth: int(min(e.Audio.BitDepth, 64)), CodecDelay: time.Duration(min(e.CodecDelay, uint64(time.Second))),
+	}
 	if e.DefaultDuration < uint64(time.Hour) {
 		t.duration = time.Duration(e.DefaultDuration)
 	}
 	if rate := e.Audio.SamplingFrequency; rate != 0 {
-		t.rate = rate
+		t.sound.SampleRate = rate
 	}
 	if channels := e.Audio.Channels; channels != 0 {
-		t.channels = int(min(channels, 64))
+		t.sound.Channels = int(min(channels, 64))
 	}
-	for _, encoding := range e.ContentEncodings.ContentEncoding {
-		if c := encoding.ContentCompression; c != nil {
-			t.prefix = c.ContentCompSettings
-			if c.ContentCompAlgo != headerStripping {
-				t.unreadable = "compressed once more by Matroska"
-			}
+	for i, each := range e.ContentEncodings.ContentEncoding {
+		if c := each.ContentCompression; c != nil {
+			t.encoding = encoding{algorithm: c.ContentCompAlgo + 1, prefix: c.ContentCompSettings}
 		}
-		if encoding.ContentEncryption != nil {
+		switch _, err := t.encoding.decode(nil); {
+		case each.ContentEncryption != nil:
 			t.unreadable = "encrypted"
+		case i > 0, errors.Is(err, errEncoding):
+			t.unreadable = "compressed once more by Matroska"
+		}
+		if each.ContentEncodingScope&scopePrivate != 0 && t.unreadable == "" {
+			t.private, _ = t.encoding.decode(t.private)
+			t.sound.CodecPrivate = t.private
 		}
 	}
 	return t
 }
 
 // describe returns nil for audio that cannot be read.
-func (t matroskaTrack) describe() *Audio {
-	if t.number == 0 || t.unreadable != "" || !(t.rate >= 1 && t.rate <= math.MaxInt32) {
+func (t *matroskaTrack) describe() *Audio {
+	if t.number == 0 || t.unreadable != "" {
 		return nil
 	}
-	rate := int(t.rate)
-	switch t.codec {
-	case codecAAC:
-		if len(t.private) >= 2 {
-			return &Audio{Codec: AAC, Config: t.private, Rate: rate, Channels: t.channels}
-		}
-	case "A_MS/ACM":
-		if len(t.private) >= 2 {
-			switch binary.LittleEndian.Uint16(t.private) { // RFC 2361
-			case 6:
-				return &Audio{Codec: ALaw, Rate: rate, Channels: t.channels}
-			case 7:
-				return &Audio{Codec: MuLaw, Rate: rate, Channels: t.channels}
-			}
-		}
+	f, delay, ok := audio.Of(t.sound)
+	if !ok {
+		return nil
 	}
-	return nil
+	t.audio, t.delay = f, delay
+	return &f
 }
 
-// samples counts those of a frame of audio, in each channel.
-func (t matroskaTrack) samples(frame []byte) int {
-	if t.codec == codecAAC {
-		return aacFrame
+// lasts is the duration of a frame of audio.
+func (t *matroskaTrack) lasts(frame []byte) time.Duration {
+	if n := t.audio.Samples(frame); n > 0 {
+		return ticksToDuration(int64(n), int64(t.audio.Rate))
 	}
-	return len(frame) / t.channels // G.711 has a byte for each
+	return t.duration
 }

@@ -9,16 +9,18 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
-// The codecs of tracks that can be read.
+// The codecs of video that can be read.
 const (
-	H264  = "H.264"
-	H265  = "H.265"
-	AAC   = "AAC"
-	MuLaw = "G.711 µ-law"
-	ALaw  = "G.711 A-law"
+	H264 = "H.264"
+	H265 = "H.265"
 )
+
+// AAC is the audio of most files.
+const AAC = audio.AAC
 
 const (
 	// maxFrame bounds a frame: a keyframe of a 4K camera has 1 to 5 MB.
@@ -26,9 +28,6 @@ const (
 	// maxHeader bounds what describes a file: the tables of a day's MP4 have some 40 MB.
 	maxHeader = 128 << 20
 )
-
-// aacFrame is how many samples a frame of AAC has.
-const aacFrame = 1024
 
 // The errors of Open and Next, beside *CodecError and those of the reader.
 var (
@@ -39,6 +38,12 @@ var (
 	// ErrBroken says that a file does not hold what its container demands.
 	ErrBroken = errors.New("the file is damaged")
 )
+
+// errDamaged says that a frame cannot be read, though others can.
+var errDamaged = fmt.Errorf("%w: a frame does not hold what it says", ErrBroken)
+
+// errSkipped says that a frame of audio cannot be read, though others can.
+var errSkipped = fmt.Errorf("%w: a frame of audio does not hold what it says", ErrBroken)
 
 // CodecError says that a file's video cannot be read.
 type CodecError struct{ Codec string }
@@ -57,11 +62,7 @@ type Video struct {
 }
 
 // Audio describes the audio track.
-type Audio struct {
-	Codec          string // AAC, MuLaw or ALaw
-	Config         []byte // AudioSpecificConfig of AAC
-	Rate, Channels int
-}
+type Audio = audio.Format
 
 // Frame is an access unit of video, or a frame of audio.
 type Frame struct {
@@ -69,6 +70,7 @@ type Frame struct {
 	At    time.Duration // of presentation, by the file's clock
 	NALUs [][]byte      // of video
 	Data  []byte        // of audio
+	Lost  int           // frames of video that are missing or damaged before it
 }
 
 // File is an open media file. One goroutine uses it at a time.
@@ -77,23 +79,39 @@ type File struct {
 	// Audio is nil when there is none that can be read.
 	Audio *Audio
 	next  func() (Frame, error)
+	lost  int // frames since the last one
 }
 
 // Next returns the next frame, video in decode order, or io.EOF. It is valid until the next call.
-func (f *File) Next() (Frame, error) { return f.next() }
+func (f *File) Next() (Frame, error) {
+	for {
+		frame, err := f.next()
+		switch {
+		case errors.Is(err, errDamaged):
+			f.lost++
+			continue
+		case errors.Is(err, errSkipped):
+			continue
+		case err == nil && !frame.Audio:
+			frame.Lost += f.lost
+			f.lost = 0
+		}
+		return frame, err
+	}
+}
 
 // splitLengths splits NAL units that have their lengths before them.
 func splitLengths(nalus [][]byte, data []byte, lengthSize int) ([][]byte, error) {
 	for len(data) > 0 {
 		if len(data) < lengthSize {
-			return nil, broken("a NAL unit has no length")
+			return nil, errDamaged
 		}
 		size := 0
 		for _, b := range data[:lengthSize] {
 			size = size<<8 | int(b)
 		}
 		if data = data[lengthSize:]; size > len(data) {
-			return nil, broken("a NAL unit reaches past its frame")
+			return nil, errDamaged
 		}
 		if size > 0 {
 			nalus = append(nalus, data[:size])

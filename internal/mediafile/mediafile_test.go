@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv/element"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
@@ -57,17 +58,17 @@ func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
 		name, file string
 		arguments  [][]string
 		codec      string
-		audio      string
+		audio      audio.Codec
 	}{
 		{"MKV", "a.mkv", [][]string{h264, aac}, H264, AAC},
 		{"MKV, live", "a.mkv", [][]string{h264B, aac, {"-live", "1", "-f", "matroska"}}, H264, AAC},
-		{"MKV, H.265", "a.mkv", [][]string{h265, {"-an"}}, H265, ""},
-		{"MKV, G.711", "a.mkv", [][]string{h264, {"-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"}}, H264, MuLaw},
+		{"MKV, H.265", "a.mkv", [][]string{h265, {"-an"}}, H265, audio.Unknown},
+		{"MKV, G.711", "a.mkv", [][]string{h264, {"-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"}}, H264, audio.MuLaw},
 		{"MP4", "a.mp4", [][]string{h264B, aac}, H264, AAC},
 		{"MP4, index first", "a.mp4", [][]string{h264, aac, {"-movflags", "faststart"}}, H264, AAC},
 		{"MP4, H.265", "a.mp4", [][]string{h265, aac}, H265, AAC},
 		{"MP4, fragmented", "a.mp4", [][]string{h264B, aac, {"-movflags", "frag_keyframe+empty_moov"}}, H264, AAC},
-		{"MP4, CMAF", "a.mp4", [][]string{h264B, {"-an", "-movflags", "cmaf+frag_keyframe"}}, H264, ""},
+		{"MP4, CMAF", "a.mp4", [][]string{h264B, {"-an", "-movflags", "cmaf+frag_keyframe"}}, H264, audio.Unknown},
 		{"MOV", "a.mov", [][]string{h264B, aac}, H264, AAC},
 		{"MPEG-TS", "a.ts", [][]string{h264B, aac}, H264, AAC},
 		{"MPEG-TS, H.265", "a.ts", [][]string{h265, aac}, H265, AAC},
@@ -78,7 +79,7 @@ func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
 			if f.Video.Codec != c.codec {
 				t.Errorf("the codec is %s", f.Video.Codec)
 			}
-			if (f.Audio != nil) != (c.audio != "") || f.Audio != nil && (f.Audio.Codec != c.audio || f.Audio.Channels != 1) {
+			if (f.Audio != nil) != (c.audio != audio.Unknown) || f.Audio != nil && (f.Audio.Codec != c.audio || f.Audio.Channels != 1) {
 				t.Errorf("the audio is %+v", f.Audio)
 			}
 			var times []time.Duration
@@ -112,7 +113,7 @@ func TestEveryContainerGivesAllFramesInOrder(t *testing.T) {
 					t.Errorf("picture %d is at %s", i, at-times[0])
 				}
 			}
-			if end := sound - times[0]; c.audio != "" && (end < 1700*time.Millisecond || end > 2100*time.Millisecond) {
+			if end := sound - times[0]; c.audio != audio.Unknown && (end < 1700*time.Millisecond || end > 2100*time.Millisecond) {
 				t.Errorf("audio ends at %s", end)
 			}
 		})

@@ -35,8 +35,14 @@ func (m *mp4) load(t *mp4Track, s sample) (Frame, error) {
 		return Frame{}, broken("a frame lies at %d", s.offset)
 	}
 	m.buffer = slices.Grow(m.buffer[:0], int(s.size))[:s.size]
-	if _, err := io.ReadFull(m.file.r, m.buffer); err != nil {
-		return Frame{}, endOf(err)
+	switch _, err := io.ReadFull(m.file.r, m.buffer); {
+	case err == nil:
+	case !errors.Is(endOf(err), io.EOF):
+		return Frame{}, err
+	case t.kind == "soun": // the file is cut off, but what is to be played next may lie before its end
+		return Frame{}, errSkipped
+	default:
+		return Frame{}, errDamaged
 	}
 	at := ticksToDuration(s.pts-t.shift, t.scale)
 	if t.kind == "soun" {
@@ -78,6 +84,9 @@ func (m *mp4) nextSample() (Frame, error) {
 		return Frame{}, io.EOF
 	}
 	s, err := first.samples.next()
+	if err == nil && first.block > 0 {
+		s, err = first.joined(s)
+	}
 	if err != nil {
 		return Frame{}, err
 	}

@@ -61,7 +61,7 @@ func (f boxReader) content(b box) ([]byte, error) {
 	return data, err
 }
 
-// boxes calls each for the boxes within one.
+// boxes calls each for the boxes within one, as far as they can be made sense of.
 func boxes(data []byte, each func(kind string, data []byte) error) error {
 	for len(data) >= 8 {
 		size, body := uint64(binary.BigEndian.Uint32(data)), uint64(8)
@@ -70,13 +70,14 @@ func boxes(data []byte, each func(kind string, data []byte) error) error {
 			size = uint64(len(data))
 		case 1:
 			if len(data) < 16 {
-				return broken("a box is too short")
+				return nil
 			}
 			size, body = binary.BigEndian.Uint64(data[8:]), 16
 		}
-		if size < body || size > uint64(len(data)) {
-			return broken("a box reaches past its parent")
+		if size < body {
+			return nil // nothing that can be made sense of follows
 		}
+		size = min(size, uint64(len(data))) // it reaches no farther than its parent
 		if err := each(string(data[4:8]), data[body:size]); err != nil {
 			return err
 		}

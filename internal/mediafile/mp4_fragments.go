@@ -131,12 +131,22 @@ func (m *mp4) run(t *trackFragment, c *cursor) error {
 		}
 		t.dts += int64(duration)
 		t.offset += int64(s.size)
+		if n := len(m.fragment); n > 0 && s.joins(m.fragment[n-1]) {
+			m.fragment[n-1].size += s.size
+			continue
+		}
 		if m.fragment = append(m.fragment, s); len(m.fragment) > maxSamples {
 			return broken("a fragment of more than %d frames", maxSamples)
 		}
 	}
 	t.track.end = t.dts
 	return nil
+}
+
+// joins reports whether a sample of PCM goes to the frame that the one before began.
+func (s fragmentSample) joins(before fragmentSample) bool {
+	block, size := int64(s.track.block), int64(before.size)
+	return block > 0 && before.track == s.track && before.offset+size == s.offset && size/block < s.track.blockRun()
 }
 
 // flags reports whether a flag is among those of a full box, which are the lower 24 bits.

@@ -1,14 +1,31 @@
 package mediafile
 
 import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
 	"errors"
 	"io"
 	"slices"
 )
 
+// isMP4 looks for a box that files have, behind others at their front.
 func isMP4(head []byte) bool {
-	return len(head) >= 8 && slices.Contains([]string{"ftyp", "styp", "moov", "mdat", "free", "skip", "wide", "pdin", "uuid", "udta", "meta",
-		"sidx", "moof", "pnot", "PICT", "junk"}, string(head[4:8]))
+	for range 8 {
+		if len(head) < 8 {
+			return false
+		}
+		if slices.Contains([]string{"ftyp", "styp", "moov", "mdat", "free", "skip", "wide", "pdin", "uuid", "udta", "meta",
+			"sidx", "moof", "pnot", "PICT", "junk"}, string(head[4:8])) {
+			return true
+		}
+		size := binary.BigEndian.Uint32(head)
+		if size < 8 || uint64(size) > uint64(len(head)) {
+			return false
+		}
+		head = head[size:]
+	}
+	return false
 }
 
 func openMP4(r io.ReadSeeker) (*File, error) {
@@ -30,6 +47,9 @@ func openMP4(r io.ReadSeeker) (*File, error) {
 			return nil, broken("its index (moov) is cut off")
 		}
 		if err != nil {
+			return nil, err
+		}
+		if data, err = unpacked(data); err != nil {
 			return nil, err
 		}
 		fragmented, err := m.movie(data, f)
@@ -96,11 +116,52 @@ func (m *mp4) movie(data []byte, f *File) (fragmented bool, err error) {
 	if len(m.tracks) == 0 {
 		return false, refused
 	}
+	m.chooseSound(all, f)
+	return fragmented, nil
+}
+
+// chooseSound takes the first audio that can be read.
+func (m *mp4) chooseSound(all []*mp4Track, f *File) {
 	for _, t := range all {
-		if t.kind == "soun" && t.broken == nil && t.audio != nil && f.Audio == nil {
+		if t.kind != "soun" || t.broken != nil || t.scale <= 0 {
+			continue
+		}
+		if t.sound(); t.audio != nil {
+			m.learn(t)
 			f.Audio = t.audio
 			m.tracks = append(m.tracks, t)
+			return
 		}
 	}
-	return fragmented, nil
+}
+
+// unpacked returns the content of a moov box that QuickTime has compressed, and that of others as it is.
+func unpacked(data []byte) (movie []byte, err error) {
+	movie = data
+	err = boxes(data, func(kind string, data []byte) error {
+		if kind != "cmov" {
+			return nil
+		}
+		movie = nil
+		return boxes(data, func(kind string, data []byte) error {
+			if kind != "cmvd" || len(data) < 4 {
+				return nil
+			}
+			r, err := zlib.NewReader(bytes.NewReader(data[4:])) // behind its size
+			if err != nil {
+				return broken("its index (moov) is compressed in an unknown way")
+			}
+			inner, err := inflated(r)
+			if err != nil {
+				return err
+			}
+			return boxes(inner, func(kind string, data []byte) error {
+				if kind == "moov" {
+					movie = data
+				}
+				return nil
+			})
+		})
+	})
+	return movie, err
 }

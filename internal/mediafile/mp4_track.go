@@ -10,8 +10,10 @@ type mp4Track struct {
 	shift      int64  // taken from all times, by the edit list, in ticks
 	delay      int64  // added to all times, by the edit list, in the movie's ticks
 	entry      string // name of the sample entry
-	private    []byte // avcC, hvcC or esds
+	private    []byte // avcC or hvcC
 	audio      *Audio
+	described  []byte // the sample entry
+	block      int    // bytes of a sample of PCM in all channels; 0: it is none
 	lengthSize int
 	defaults   fragmentDefaults // of trex
 	samples    sampleTable
@@ -144,40 +146,18 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 	if t.entry != "" {
 		return nil // a second description is of no use to us
 	}
-	t.entry = kind
-	fixed := 0
-	switch {
-	case codecs[kind] != "":
-		fixed = 78 // VisualSampleEntry
-	case kind == "mp4a" && len(data) >= 10:
-		fixed = 28       // AudioSampleEntry
-		switch data[9] { // the version, in QuickTime files
-		case 1:
-			fixed = 44
-		case 2:
-			fixed = 64
-		}
-	}
-	if fixed == 0 || len(data) < fixed {
+	t.entry, t.described = kind, data
+	const fixed = 78 // VisualSampleEntry
+	if codecs[kind] == "" || len(data) < fixed {
 		return nil // what lies in others nobody needs
 	}
 	err := boxes(data[fixed:], func(kind string, data []byte) error {
-		switch kind {
-		case "avcC", "hvcC":
+		if kind == "avcC" || kind == "hvcC" {
 			t.private = data
-		case "esds":
-			t.audio = aacOf(data)
-		case "wave": // in QuickTime files esds lies in it
-			return boxes(data, func(kind string, data []byte) error {
-				if kind == "esds" {
-					t.audio = aacOf(data)
-				}
-				return nil
-			})
 		}
 		return nil
 	})
-	if t.private != nil || t.audio != nil {
+	if t.private != nil {
 		return nil // what else lies beside it is not needed for playing
 	}
 	return err

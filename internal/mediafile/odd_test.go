@@ -11,6 +11,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/mpegts"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
@@ -34,8 +35,8 @@ func withTimes(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	var all []byte
-	for i := 0; i+tsPacket <= len(data); i += tsPacket {
-		all = append(binary.BigEndian.AppendUint32(all, uint32(i)), data[i:i+tsPacket]...)
+	for i := 0; i+mpegts.PacketSize <= len(data); i += mpegts.PacketSize {
+		all = append(binary.BigEndian.AppendUint32(all, uint32(i)), data[i:i+mpegts.PacketSize]...)
 	}
 	if err := os.WriteFile(path, all, 0o600); err != nil {
 		t.Fatal(err)
@@ -59,10 +60,10 @@ func TestOddFilesAreReadWhole(t *testing.T) {
 		"MP4, a cover first":              {"a.mp4", [][]string{cover, {"-disposition:v:0", "attached_pic"}}, nil, true},
 		"MOV, a picture first":            {"a.mov", [][]string{cover}, nil, true},
 		"MKV, a picture first":            {"a.mkv", [][]string{cover}, nil, true},
-		"MOV, PCM of version 0":           {"a.mov", [][]string{h264B, {"-c:a", "pcm_s16le"}}, nil, false},
-		"MOV, PCM of version 1":           {"a.mov", [][]string{h264B, {"-c:a", "pcm_s24le", "-ac", "2"}}, nil, false},
-		"MOV, PCM of version 2":           {"a.mov", [][]string{h264B, {"-c:a", "pcm_f64le", "-ar", "96000", "-ac", "6"}}, nil, false},
-		"MOV, A-law":                      {"a.mov", [][]string{h264B, {"-c:a", "pcm_alaw"}}, nil, false},
+		"MOV, PCM of version 0":           {"a.mov", [][]string{h264B, {"-c:a", "pcm_s16le"}}, nil, true},
+		"MOV, PCM of version 1":           {"a.mov", [][]string{h264B, {"-c:a", "pcm_s24le", "-ac", "2"}}, nil, true},
+		"MOV, PCM of version 2":           {"a.mov", [][]string{h264B, {"-c:a", "pcm_f64le", "-ar", "96000", "-ac", "6"}}, nil, true},
+		"MOV, A-law":                      {"a.mov", [][]string{h264B, {"-c:a", "pcm_alaw"}}, nil, true},
 		"MOV, time codes":                 {"a.mov", [][]string{h264B, aac, {"-timecode", "01:00:00:00"}}, nil, true},
 		"MOV, fragmented":                 {"a.mov", [][]string{h264B, aac, {"-movflags", "frag_keyframe"}}, nil, true},
 		"MOV, avc3":                       {"a.mp4", [][]string{h264B, aac, {"-tag:v", "avc3"}}, nil, true},

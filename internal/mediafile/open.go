@@ -1,14 +1,18 @@
 package mediafile
 
 import (
-	"bufio"
 	"errors"
 	"io"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mpegts"
 )
+
+// headSize is how many bytes a container is known by.
+const headSize = 8 << 10
 
 // Open reads a file's header: its first video track is taken, and the first audio that can be.
 func Open(r io.ReadSeeker) (*File, error) {
-	head := make([]byte, 2*tsPacket)
+	head := make([]byte, headSize)
 	n, err := io.ReadFull(r, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -25,10 +29,8 @@ func Open(r io.ReadSeeker) (*File, error) {
 		return f, err
 	case isMP4(head):
 		return openMP4(r)
-	case isTS(head):
+	case mpegts.Looks(head):
 		return openTS(r)
-	case isM2TS(head):
-		return openTS(&unstamped{r: bufio.NewReaderSize(r, 64<<10)})
 	}
 	return nil, ErrContainer
 }

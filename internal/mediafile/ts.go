@@ -1,169 +1,156 @@
 package mediafile
 
 import (
-	"bufio"
-	"cmp"
+	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"strings"
 	"time"
 
-	"github.com/asticode/go-astits"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mpegts"
 )
 
 const (
-	tsPacket = 188
-	tsSync   = 0x47
-	tsClock  = 90_000
-	// maxProbe is how far into a file its tracks are looked for.
+	// maxProbe is how far into a file its tracks are looked for, in bytes, and maxVideo is how far where its tables have none.
 	maxProbe = 32 << 20
+	maxVideo = 2 << 20
+	// maxOpening is how much video is kept while the audio is looked for.
+	maxOpening = 5 * time.Second
+	// maxStep is how far a time may be from the one before it. Files that were put together of others begin again somewhere else.
+	maxStep = 10 * time.Second
 )
 
-func isTS(head []byte) bool {
-	return len(head) > tsPacket && head[0] == tsSync && head[tsPacket] == tsSync
-}
-
-// tsStamp is the size of what stands before each packet in the files of camcorders and disks (M2TS): a time of arrival.
-const tsStamp = 4
-
-func isM2TS(head []byte) bool {
-	return len(head) > 2*tsStamp+tsPacket && isTS(append(head[tsStamp:tsStamp+tsPacket:tsStamp+tsPacket], head[2*tsStamp+tsPacket:]...))
-}
-
-// unstamped reads an M2TS file as a transport stream.
-type unstamped struct {
-	r      *bufio.Reader
-	packet [tsStamp + tsPacket]byte
-	rest   []byte
-}
-
-// Read implements io.Reader.
-func (u *unstamped) Read(b []byte) (int, error) {
-	if len(u.rest) == 0 {
-		if _, err := io.ReadFull(u.r, u.packet[:]); err != nil {
-			return 0, endOf(err)
-		}
-		u.rest = u.packet[tsStamp:]
-	}
-	n := copy(b, u.rest)
-	u.rest = u.rest[n:]
-	return n, nil
-}
-
-// ts reads an MPEG transport stream.
+// ts reads an MPEG transport stream. It implements mpegts.Handler.
 type ts struct {
-	reader *mpegts.Reader
-	queue  []Frame
-	clock  mpegts.TimeDecoder
+	r       io.Reader
+	demuxer *mpegts.Demuxer
+	chunk   [32 << 10]byte
+	read    int
+	ended   bool
+	tracks  mpegts.Tracks
+	file    *File
+
+	queue   []Frame
+	taken   int // of the queue
+	damaged int // frames before the next one
+
+	started bool
+	raw     int64         // time of the last frame of video
+	at      time.Duration // the same, without wraps
 }
 
 func openTS(r io.Reader) (*File, error) {
-	probe := &probe{r: bufio.NewReaderSize(r, 64<<10), left: maxProbe}
-	s := &ts{reader: &mpegts.Reader{R: probe}}
-	if err := s.reader.Initialize(); err != nil {
-		if errors.Is(err, errProbe) || errors.Is(err, astits.ErrNoMorePackets) {
-			return nil, ErrNoVideo
-		}
-		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
-	}
-	probe.left = -1
-	s.clock.Initialize()
-	f := &File{next: s.next}
-	var other string
-	for _, track := range s.reader.Tracks() {
-		if f.Video.Codec == "" {
-			other = cmp.Or(other, s.video(track, f))
-		}
-		if c, ok := track.Codec.(*mpegts.CodecMPEG4Audio); ok && f.Audio == nil {
-			s.audio(track, c.Config, f)
+	s := &ts{r: r, file: &File{}}
+	s.demuxer = mpegts.NewDemuxer(s, maxFrame)
+	for !s.known() {
+		if err := s.more(); err != nil {
+			return nil, err
 		}
 	}
+	t := s.tracks
 	switch {
-	case f.Video.Codec != "":
-	case other != "":
-		return nil, &CodecError{other}
-	default:
+	case t.Scrambled:
+		return nil, &CodecError{"scrambled"}
+	case t.Video == "" && len(t.Others) > 0:
+		return nil, &CodecError{strings.Join(t.Others, " and ")}
+	case t.Video == "":
 		return nil, ErrNoVideo
 	}
-	return f, nil
+	s.file.Video.Codec = t.Video
+	s.file.Audio = t.Audio
+	s.file.next = s.next
+	return s.file, nil
 }
 
-// video reads a track from now on, or returns the codec for which it cannot.
-func (s *ts) video(track *mpegts.Track, f *File) (other string) {
-	enqueue := func(pts, _ int64, au [][]byte) error {
-		s.queue = append(s.queue, Frame{At: s.at(pts), NALUs: au})
+// known reports whether it is known what the file has, or all that can be looked at for that.
+func (s *ts) known() bool {
+	switch {
+	case s.ended, s.read >= maxProbe, s.tracks.Scrambled:
+		return true
+	case s.tracks.Video == "":
+		return s.tracks.Settled && s.read >= maxVideo
+	}
+	return s.tracks.Settled || len(s.queue) > 0 && s.queue[len(s.queue)-1].At-s.queue[0].At > maxOpening
+}
+
+// more reads on.
+func (s *ts) more() error {
+	n, err := s.r.Read(s.chunk[:])
+	s.read += n
+	if huge := s.demuxer.Write(s.chunk[:n]); huge != nil {
+		return broken("%w", huge)
+	}
+	if errors.Is(err, io.EOF) {
+		s.ended = true
+		s.demuxer.End()
 		return nil
 	}
-	switch track.Codec.(type) {
-	case *mpegts.CodecH264:
-		f.Video.Codec = H264
-		s.reader.OnDataH264(track, enqueue)
-	case *mpegts.CodecH265:
-		f.Video.Codec = H265
-		s.reader.OnDataH265(track, enqueue)
-	case *mpegts.CodecMPEG1Video:
-		return "MPEG-1 or MPEG-2 video"
-	case *mpegts.CodecMPEG4Video:
-		return "MPEG-4 part 2"
-	}
-	return ""
+	return err
 }
 
-func (s *ts) audio(track *mpegts.Track, config mpeg4audio.AudioSpecificConfig, f *File) {
-	raw, err := config.Marshal()
-	if err != nil || config.SampleRate <= 0 {
-		return // video does not suffer for it
+// Tracks implements mpegts.Handler.
+func (s *ts) Tracks(t mpegts.Tracks) {
+	if s.file.next == nil && (t.Video != s.tracks.Video || t.PID != s.tracks.PID) {
+		s.queue, s.started = nil, false // of a program that is not chosen
 	}
-	f.Audio = &Audio{Codec: AAC, Config: raw, Rate: config.SampleRate, Channels: config.ChannelCount}
-	s.reader.OnDataMPEG4Audio(track, func(pts int64, frames [][]byte) error {
-		at := s.at(pts)
-		for i, data := range frames {
-			step := ticksToDuration(int64(i*aacFrame), int64(config.SampleRate))
-			s.queue = append(s.queue, Frame{Audio: true, At: at + step, Data: data})
-		}
-		return nil
-	})
+	s.tracks = t
 }
 
-// at undoes the wrap of timestamps after 26 h.
-func (s *ts) at(pts int64) time.Duration { return ticksToDuration(s.clock.Decode(pts), tsClock) }
+// AccessUnit implements mpegts.Handler.
+func (s *ts) AccessUnit(u mpegts.AccessUnit) {
+	if u.Torn {
+		s.damaged++
+		return
+	}
+	if u.Missing > 0 {
+		s.damaged = max(s.damaged, 1)
+	}
+	if opened := s.file.next != nil; opened && s.tracks.Video != s.file.Video.Codec {
+		return
+	}
+	step := s.step(u.At)
+	if step > maxStep || step < -maxStep {
+		step = time.Second / 25
+	}
+	s.at, s.raw, s.started = s.at+step, u.At, true
+	f := Frame{At: s.at, Lost: s.damaged}
+	s.damaged = 0
+	for _, nal := range u.NALUs {
+		f.NALUs = append(f.NALUs, bytes.Clone(nal))
+	}
+	s.queue = append(s.queue, f)
+}
+
+// step is how long after the last frame of video something is.
+func (s *ts) step(raw int64) time.Duration {
+	if !s.started {
+		return 0
+	}
+	return ticksToDuration(mpegts.TimeStep(s.raw, raw), mpegts.Clock)
+}
+
+// AudioFrame implements mpegts.Handler. Its times are counted from those of the video.
+func (s *ts) AudioFrame(data []byte, at int64) {
+	step := s.step(at)
+	known := s.file.Audio
+	other := known != nil && s.tracks.Audio != nil && !mpegts.SameFormat(*known, *s.tracks.Audio)
+	if !s.started || step > maxStep || step < -maxStep || s.file.next != nil && known == nil || other {
+		return
+	}
+	s.queue = append(s.queue, Frame{Audio: true, At: s.at + step, Data: bytes.Clone(data)})
+}
 
 func (s *ts) next() (Frame, error) {
-	for len(s.queue) == 0 {
-		err := s.reader.Read()
-		if errors.Is(err, astits.ErrNoMorePackets) {
+	for s.taken == len(s.queue) {
+		s.queue, s.taken = s.queue[:0], 0
+		if s.ended {
 			return Frame{}, io.EOF
 		}
-		if err != nil {
-			return Frame{}, fmt.Errorf("%w: %w", ErrBroken, err)
+		if err := s.more(); err != nil {
+			return Frame{}, err
 		}
 	}
-	f := s.queue[0]
-	s.queue = s.queue[1:]
+	f := s.queue[s.taken]
+	s.taken++
 	return f, nil
-}
-
-var errProbe = errors.New("no tracks at the file's begin")
-
-// probe bounds what is read, and kept, to find the tracks.
-type probe struct {
-	r    io.Reader
-	left int // -1: no bound any more
-}
-
-// Read implements io.Reader.
-func (p *probe) Read(b []byte) (int, error) {
-	if p.left == 0 {
-		return 0, errProbe
-	}
-	if p.left > 0 && len(b) > p.left {
-		b = b[:p.left]
-	}
-	n, err := p.r.Read(b)
-	if p.left > 0 {
-		p.left -= n
-	}
-	return n, err
 }

@@ -64,6 +64,7 @@ var jobNumbers = []jobNumber{
 	counter(health.JobRecorder, health.BytesRecorded, "recorded_bytes_total", "Media bytes written to disk."),
 	counter(health.JobRecorder, health.FramesLost, "lost_frames_total", "Frames known to be lost between camera and disk."),
 	counter(health.JobRecorder, health.AudioFramesLost, "lost_audio_frames_total", "Audio frames that came and were left out."),
+	counter(health.JobRecorder, health.AudioPacketsLost, "lost_audio_packets_total", "Audio packets lost on their way, or unreadable."),
 	counter(health.JobRecorder, health.Gaps, "recording_gaps_total", "Interruptions of the recording."),
 	counter(health.JobRecorder, health.Reconnects, "camera_reconnects_total", "Sessions with the camera after the first."),
 	gauge(health.JobRecorder, health.LastFrameTime, "last_frame_timestamp_seconds", "When the last frame was recorded; 0 for never.", milli),

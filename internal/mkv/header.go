@@ -55,6 +55,8 @@ type trackHead struct {
 	Language     string
 	CodecID      string
 	CodecPrivate []byte `ebml:"CodecPrivate,omitempty"`
+	CodecDelay   uint64 `ebml:"CodecDelay,omitempty"`
+	SeekPreRoll  uint64 `ebml:"SeekPreRoll,omitempty"`
 	Video        *videoHead
 	Audio        *audioHead
 }
@@ -76,9 +78,10 @@ type colourHead struct {
 }
 
 type audioHead struct {
-	SamplingFrequency float64
-	Channels          uint64
-	BitDepth          uint64 `ebml:"BitDepth,omitempty"`
+	SamplingFrequency       float64
+	OutputSamplingFrequency float64 `ebml:"OutputSamplingFrequency,omitempty"`
+	Channels                uint64
+	BitDepth                uint64 `ebml:"BitDepth,omitempty"`
 }
 
 // headOf describes a stream. Nothing in it is of a file alone.
@@ -112,7 +115,11 @@ func (t Track) head() trackHead {
 	if t.Kind == Video {
 		head.Video = t.Picture.head(t.Width, t.Height)
 	} else {
-		head.Audio = &audioHead{SamplingFrequency: t.SampleRate, Channels: uint64(t.Channels), BitDepth: uint64(max(t.BitDepth, 0))}
+		head.CodecDelay, head.SeekPreRoll = uint64(max(t.CodecDelay, 0)), uint64(max(t.SeekPreRoll, 0))
+		head.Audio = &audioHead{
+			SamplingFrequency: t.SampleRate, OutputSamplingFrequency: t.OutputRate,
+			Channels: uint64(t.Channels), BitDepth: uint64(max(t.BitDepth, 0)),
+		}
 	}
 	return head
 }
@@ -139,9 +146,11 @@ const interlaced = 1
 // Duration or Cues. Source: KVS developer guide, "Data model", and the headers of AWS's producers.
 func AppendStreamHeader(dst []byte, h Header) []byte {
 	head := headOf(h)
-	for i, t := range h.Tracks { // the service goes by the parameter sets, which say how pictures are shown
+	for i, t := range h.Tracks { // the service goes by what decoders are told, which says the same
 		if t.Kind == Video {
 			head.Segment.Tracks.TrackEntry[i].Video = Picture{}.head(t.Width, t.Height)
+		} else {
+			head.Segment.Tracks.TrackEntry[i].Audio.OutputSamplingFrequency = 0
 		}
 	}
 	return element.Append(dst, &head)
@@ -155,7 +164,7 @@ func fileHeader(h Header) ([]byte, layout, error) {
 	head.Segment.Info.DateUTC = h.Start
 	head.Segment.Sum = element.VoidOf(sumSize)
 	for _, t := range head.Segment.Tracks.TrackEntry {
-		if t.Video != nil && t.Video.Colour != nil {
+		if t.Video != nil && t.Video.Colour != nil || t.CodecDelay > 0 || t.SeekPreRoll > 0 {
 			head.EBML.EBMLDocTypeVersion = 4 // the element's; who reads version 2 passes over it
 		}
 	}

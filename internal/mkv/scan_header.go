@@ -182,9 +182,13 @@ func (t *Track) element(e elementAt, data []byte) error {
 	case element.IDPixelHeight:
 		t.Height = int(element.Number(data))
 	case element.IDSamplingFrequency:
-		if len(data) == 8 {
-			t.SampleRate = math.Float64frombits(binary.BigEndian.Uint64(data))
-		}
+		t.SampleRate = double(data)
+	case element.IDOutputFrequency:
+		t.OutputRate = double(data)
+	case element.IDCodecDelay:
+		t.CodecDelay = time.Duration(element.Number(data))
+	case element.IDSeekPreRoll:
+		t.SeekPreRoll = time.Duration(element.Number(data))
 	case element.IDChannels:
 		t.Channels = int(element.Number(data))
 	case element.IDBitDepth:
@@ -195,6 +199,14 @@ func (t *Track) element(e elementAt, data []byte) error {
 		t.Picture.element(e, int(element.Number(data)))
 	}
 	return nil
+}
+
+// double reads a floating point number of 8 bytes, as our files have them; others are 0.
+func double(data []byte) float64 {
+	if len(data) != 8 {
+		return 0
+	}
+	return math.Float64frombits(binary.BigEndian.Uint64(data))
 }
 
 func (p *Picture) element(e elementAt, value int) {

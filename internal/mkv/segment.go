@@ -66,13 +66,19 @@ type Track struct {
 	SampleRate   float64 // Hz, audio only
 	Channels     int
 	BitDepth     int // 0 when it means nothing to the codec
+	// OutputRate is what a decoder makes of SampleRate, in Hz, where it is another; 0: the same.
+	OutputRate float64
+	// CodecDelay is how much frames of audio lie before their times, and SeekPreRoll how much a decoder needs before what is
+	// heard after a seek: whole ns, 0 for none.
+	CodecDelay, SeekPreRoll time.Duration
 }
 
 // Equal reports whether frames of both tracks can be decoded by one decoder without a new header.
 func (t Track) Equal(o Track) bool {
 	return t.Number == o.Number && t.Kind == o.Kind && t.CodecID == o.CodecID && t.Name == o.Name &&
 		string(t.CodecPrivate) == string(o.CodecPrivate) && t.Width == o.Width && t.Height == o.Height &&
-		t.Picture == o.Picture && t.SampleRate == o.SampleRate && t.Channels == o.Channels && t.BitDepth == o.BitDepth
+		t.Picture == o.Picture && t.SampleRate == o.SampleRate && t.Channels == o.Channels && t.BitDepth == o.BitDepth &&
+		t.OutputRate == o.OutputRate && t.CodecDelay == o.CodecDelay && t.SeekPreRoll == o.SeekPreRoll
 }
 
 // maxTracks of a KVS stream, and so of a segment.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
@@ -16,7 +17,7 @@ func TestAudioIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &feed{t: t, keyEvery: 25}
 		f.start()
-		sound := accessunit.G711Track(true, 8000, 1)
+		sound := muLawTrack()
 		f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, &sound)
 		f.play(50)
 		const size, perPicture = 60_000, 24
@@ -54,4 +55,9 @@ func TestAudioIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// muLawTrack is G.711 at 8 kHz.
+func muLawTrack() accessunit.AudioTrack {
+	return *accessunit.NewAudioTrack(audio.Format{Codec: audio.MuLaw, Rate: 8000, Channels: 1}, 8000)
 }

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -40,7 +41,7 @@ type audioFrame struct {
 }
 
 func newAudioTrack(o *Options, track accessunit.AudioTrack, newest time.Time) *audioTrack {
-	return &audioTrack{AudioTrack: track, o: o, timeline: timeline.NewAudio(track.Rate, newest), limit: newAudioLimit()}
+	return &audioTrack{AudioTrack: track, o: o, timeline: timeline.NewAudio(track.Rate, newest), limit: newAudioLimit(track.Most)}
 }
 
 // take takes a frame of audio, which is the caller's again when it returns. It stays with the video that has a timeline.
@@ -66,10 +67,11 @@ func (a *audioTrack) admit(size int, now time.Time) bool {
 	if a.limit.Exceeds(int64(size), now) {
 		a.leftOut(1)
 		if a.o.Health.Note(scopeAudioRate, health.Degraded, health.UserFault(codeAudioRate, nil,
-			"The camera's audio has more than 2 Mbit/s, of which the rest is left out; the video is recorded: "+
-				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware."),
+			"The camera's audio has more than %s Mbit/s, of which the rest is left out; the video is recorded: "+
+				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware.", a.mostMbps()),
 			audioLimitShown) {
-			a.o.Log.Warn("the camera sends more audio than is recorded", zap.String("code", codeAudioRate), zap.Int("bytesPerSecond", maxAudioRate))
+			a.o.Log.Warn("the camera sends more audio than is recorded", zap.String("code", codeAudioRate),
+				zap.Int64("bytesPerSecond", a.limit.Most/int64(audioRateInterval/time.Second)))
 		}
 		return false
 	}
@@ -80,6 +82,12 @@ func (a *audioTrack) admit(size int, now time.Time) bool {
 	a.leftOut(n)
 	a.drop(n)
 	return true
+}
+
+// mostMbps is what is recorded at most, in Mbit/s.
+func (a *audioTrack) mostMbps() string {
+	tenths := a.limit.Most * 8 / int64(audioRateInterval/time.Second) / 100_000
+	return strconv.FormatFloat(float64(tenths)/10, 'f', -1, 64)
 }
 
 // leftOut counts frames of audio that are not recorded.
@@ -107,6 +115,16 @@ func (a *audioTrack) drop(n int) {
 }
 
 func (a *audioTrack) dropAll() { a.drop(len(a.waiting)) }
+
+// skipBefore leaves out what lies before a time, as the open segment has no track for it.
+func (a *audioTrack) skipBefore(before time.Time) {
+	n := 0
+	for n < len(a.waiting) && a.waiting[n].at.Before(before) {
+		n++
+	}
+	a.leftOut(n)
+	a.drop(n)
+}
 
 // writeBefore writes the audio that lies before a time.
 func (a *audioTrack) writeBefore(before time.Time, r *recording) error {

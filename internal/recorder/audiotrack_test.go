@@ -96,7 +96,7 @@ func TestAudioStaysWithThePicturesWhenTheClockIsStepped(t *testing.T) {
 				b.recording.newest = begun.Add(c.recorded).Round(time.Millisecond).UTC()
 				b.times.timeline.Continue(b.recording.newest)
 			}
-			track := accessunit.G711Track(true, 8000, 1)
+			track := muLawTrack()
 			b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, &track)
 			for i := range frames {
 				media := time.Duration(i) * tick

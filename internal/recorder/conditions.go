@@ -22,6 +22,7 @@ const (
 	codeAudio      = "audio"
 	codeAudioRate  = "audio-rate"
 	codeTracks     = "other-tracks"
+	codeAudioLoss  = "audio-loss"
 	codeForeign    = "camera-source"
 	// codeAhead says that times were ahead of the hub's clock.
 	codeAhead    = "times-ahead"
@@ -41,6 +42,7 @@ const (
 	scopeAudio     health.Scope = "audio"
 	scopeAudioRate health.Scope = "audio-rate"
 	scopeTracks    health.Scope = "other-tracks"
+	scopeAudioLoss health.Scope = "audio-loss"
 	scopeForeign   health.Scope = "foreign"
 	scopeClock     health.Scope = "camera-clock"
 )
@@ -54,7 +56,7 @@ const (
 // pictureScopes are reported by a segmenter, sessionScopes also by the session itself.
 var (
 	pictureScopes = []health.Scope{scopeDamage, scopeConstant, scopePace, scopeKeyframes, scopeClock}
-	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeForeign, scopeTracks}, pictureScopes...)
+	sessionScopes = append([]health.Scope{scopeAudio, scopeAudioRate, scopeAudioLoss, scopeForeign, scopeTracks}, pictureScopes...)
 )
 
 const (

@@ -54,6 +54,7 @@ var conditionRows = []conditiontest.Row{
 	{Code: "camera-source", Job: health.JobRecorder, Start: fed(foreignPackets)},
 	{Code: "audio-rate", Job: health.JobRecorder, Start: fed(audioFlood)},
 	{Code: "other-tracks", Job: health.JobRecorder, Start: fed(otherTracks)},
+	{Code: "audio-loss", Job: health.JobRecorder, Start: fed(audioLost)},
 	{Code: "camera-clock", Job: health.JobRecorder, Limit: timeline.DistrustPeriod + 2*timeline.CameraInterval,
 		Reason: "a clock is watched before it is believed", Start: fed(cameraOffTime)},
 	{Code: "clock-step", Job: health.JobRecorder, Limit: unsetShown + time.Hour, Reason: "the correction is an event; it is shown for a day",
@@ -275,12 +276,12 @@ var (
 	damagedVideo   = trouble{func(f *feed) { f.v.Damaged(1, errors.New("torn")) }, func(*feed) {}}
 	constantTimes  = trouble{func(f *feed) { f.still = true; f.play(25) }, func(f *feed) { f.still = false }}
 	rareKeyframes  = trouble{func(f *feed) { f.keyEvery = 0; f.play(260) }, func(f *feed) { f.keyEvery = 25 }}
-	otherAudio     = trouble{func(f *feed) { f.v.UnsupportedAudio([]string{"Opus"}) }, func(f *feed) { f.v.UnsupportedAudio(nil) }}
+	otherAudio     = trouble{func(f *feed) { f.v.UnsupportedAudio([]string{"Speex"}) }, func(f *feed) { f.v.UnsupportedAudio(nil) }}
 	otherTracks    = trouble{func(f *feed) { f.v.LeftOut([]string{"a video (H265)"}) }, func(f *feed) { f.v.LeftOut(nil) }}
 	foreignPackets = trouble{func(f *feed) { f.v.Foreign(3, "192.0.2.9", true) }, func(*feed) {}}
 	audioFlood     = trouble{
 		func(f *feed) {
-			sound := accessunit.G711Track(true, 8000, 1)
+			sound := muLawTrack()
 			f.v.Begin(accessunit.H264, 90_000, [][]byte{realSPS, realPPS}, &sound)
 			f.play(50)
 			for i := range 60 {
@@ -289,6 +290,7 @@ var (
 		},
 		func(*feed) {},
 	}
+	audioLost     = trouble{func(f *feed) { f.v.AudioLost(audioLossLeast) }, func(*feed) {}}
 	cameraOffTime = trouble{func(f *feed) { f.off = time.Hour; f.play(250) }, func(f *feed) { f.off = 0 }}
 	fastTimes     = trouble{func(f *feed) { f.pace = 2; f.play(25 * 50) }, func(f *feed) { f.pace = 1 }}
 	// Synctest's times have no monotonic reading, so that the clock is set between two recorders.

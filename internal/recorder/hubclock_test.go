@@ -61,7 +61,7 @@ func (s *stepped) session() {
 	s.v.endSession()
 	var track *accessunit.AudioTrack
 	if s.sound {
-		g := accessunit.G711Track(true, 8000, 1)
+		g := muLawTrack()
 		track = &g
 	}
 	s.rtp += 1 << 20

@@ -22,10 +22,10 @@ import (
 const (
 	// likeFPS makes the cameras of testdata send in little time; some have rates of their own.
 	likeFPS = 50
-	// likeFrames is how many pictures a camera sends before the recording ends.
-	likeFrames = 130
+	// likeFrames is how many pictures are recorded of a camera that sends what can be.
+	likeFrames = 100
 	// likePatience is how long the camera may take: some begin late, or send no more.
-	likePatience = 8 * time.Second
+	likePatience = 30 * time.Second
 	// likeAtOnce is how many cameras are recorded at a time. They wait most of the time.
 	likeAtOnce = 48
 )
@@ -35,7 +35,7 @@ const (
 func TestLikeCameras(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/cameras/*.txt")
-	if err != nil || len(files) < 80 {
+	if err != nil || len(files) < 100 {
 		t.Fatalf("%d files: %v", len(files), err)
 	}
 	plain := make(map[bool]map[uint32]string)
@@ -64,17 +64,15 @@ func TestLikeCameras(t *testing.T) {
 func recordLike(t *testing.T, like *script.File, plain map[uint32]string) {
 	device := startCamera(t, fakecam.Options{FPS: likeFPS, Like: like})
 	r := record(t, device, device.URL(), func(o *Options) {
-		cameraOf(o).Limits.Answer, cameraOf(o).Limits.Stall, cameraOf(o).Limits.StallCheck = 2*time.Second, 2*time.Second, 100*time.Millisecond
+		if like.Refused != "" { // its sentence comes soon
+			cameraOf(o).Limits.Answer, cameraOf(o).Limits.Stall, cameraOf(o).Limits.StallCheck = 2*time.Second, 2*time.Second, 100*time.Millisecond
+		}
 		o.Pauses.Stale = 100 * time.Millisecond
 	})
 	if like.Refused != "" {
 		r.awaitCondition(like.Refused)
 		return
 	}
-	began := time.Now()
-	r.await("pictures", func() bool { return sentFrames(device) >= likeFrames || time.Since(began) > likePatience })
-	r.finish()
-	got, sent := r.likePictures(), sentFrames(device)
 	share := 100
 	if like.Recorded != "all" {
 		var err error
@@ -82,14 +80,27 @@ func recordLike(t *testing.T, like *script.File, plain map[uint32]string) {
 			t.Fatal("the file does not say what must come of it")
 		}
 	}
+	began := time.Now()
+	r.await("pictures", func() bool {
+		return r.number(health.FramesRecorded) >= likeFrames*int64(share)/100 || time.Since(began) > likePatience
+	})
+	r.finish()
+	got := r.likePictures()
 	for _, p := range got {
-		if want, known := plain[uint32(p.counter)]; !known || p.slices != want {
+		if want, known := plain[uint32(p.counter)]; known && p.slices != want {
 			t.Fatalf("%s: picture %d is not as it was sent", like.About, p.counter)
 		}
 	}
-	if sent < likeFrames/2 || len(got)*100 < sent*share {
-		t.Fatalf("%s: of %d pictures %d are recorded, want %d %%, and %d are counted as lost: %+v", like.About, sent, len(got), share,
-			r.number(health.FramesLost), r.part.Snapshot().Conditions)
+	// What is on its way when a recording ends need not be in it.
+	sent := 0
+	for i, p := range got {
+		if i+1 == len(got) || got[i+1].counter>>32 != p.counter>>32 {
+			sent += int(uint32(p.counter)) + 1
+		}
+	}
+	if least := likeFrames * share / 100; len(got) < least || len(got)*100 < sent*share {
+		t.Fatalf("%s: %d pictures are recorded, of %d that were sent until then and %d at all; want %d and %d %%, %d are counted as lost: %+v",
+			like.About, len(got), sent, sentFrames(device), least, share, r.number(health.FramesLost), r.part.Snapshot().Conditions)
 	}
 	r.frames() // as Kinesis Video Streams wants them
 }
@@ -113,7 +124,7 @@ func plainPictures(t *testing.T, h265 bool) map[uint32]string {
 	t.Helper()
 	camera := startCamera(t, fakecam.Options{FPS: 300, HEVC: h265})
 	r := record(t, camera, camera.URL())
-	r.await("pictures", func() bool { return sentFrames(camera) >= 4*likeFrames })
+	r.await("pictures", func() bool { return r.number(health.FramesRecorded) >= 5*likeFrames })
 	r.finish()
 	sums := make(map[uint32]string)
 	for _, p := range r.likePictures() {

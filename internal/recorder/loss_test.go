@@ -134,6 +134,11 @@ func overLossyUDP(t *testing.T) {
 				return lossy.Pass
 			}
 		}},
+		{name: "MPEG-TS, 1 %", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25, plan: random(mixed)},
+		{name: "MPEG-TS, 5 %", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25, plan: random(heavy)},
+		{name: "MPEG-TS, H.265, 5 %", camera: fakecam.Options{FPS: 100, HEVC: true, MPEGTS: true}, gop: 25, plan: random(heavy)},
+		{name: "MPEG-TS, whole frames", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25,
+			plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
 		{name: "few packets", camera: fakecam.Options{FPS: 10, HEVC: true}, gop: 25, after: 20,
 			plan: frames(func(n uint64) bool { return n == 6 })},
 	} {

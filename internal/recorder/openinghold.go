@@ -25,6 +25,8 @@ type openingHold struct {
 	holds   bool // else everything goes straight on
 	holding bool
 	gauge   [2]timeline.OpeningGauge // of the video and of the audio
+	audio   *accessunit.AudioTrack   // what it came to be while all was held back, before its first frame
+	hears   bool                     // the audio is known
 	bytes   int
 	held    []func()
 }
@@ -37,10 +39,24 @@ func (h *openingHold) Begin(c accessunit.Codec, rate int, parameterSets [][]byte
 	h.to.Begin(c, rate, parameterSets, audio)
 	h.holding = h.holds
 	h.gauge[0] = timeline.NewOpeningGauge(rate)
-	if audio != nil {
+	if h.hears = audio != nil; h.hears {
 		h.gauge[1] = timeline.NewOpeningGauge(audio.Rate)
 	}
 }
+
+// ChangeAudio implements accessunit.Sink. What is known of the audio before its first frame has held all along, so that the
+// first segment has a track for it.
+func (h *openingHold) ChangeAudio(audio *accessunit.AudioTrack) {
+	if !h.holding || h.hears {
+		h.do(func() { h.to.ChangeAudio(audio) })
+		return
+	}
+	h.audio, h.hears = audio, true
+	h.gauge[1] = timeline.NewOpeningGauge(audio.Rate)
+}
+
+// AudioLost implements accessunit.Sink.
+func (h *openingHold) AudioLost(packets int64) { h.do(func() { h.to.AudioLost(packets) }) }
 
 // release hands everything over that is held back.
 func (h *openingHold) release() {
@@ -49,6 +65,10 @@ func (h *openingHold) release() {
 	}
 	held := h.held
 	h.holding, h.held, h.bytes = false, nil, 0
+	if h.audio != nil {
+		h.to.ChangeAudio(h.audio)
+		h.audio = nil
+	}
 	h.to.opened(h.gauge[0].Measure(), h.gauge[1].Measure())
 	h.gauge = [2]timeline.OpeningGauge{}
 	for _, hand := range held {

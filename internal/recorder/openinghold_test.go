@@ -28,6 +28,8 @@ func (s *noted) opened(video, audio timeline.Opening)                          {
 func (s *noted) Damaged(frames int64, _ error)                                 { s.note("damaged %d", frames) }
 func (s *noted) Missed(frames int64)                                           { s.note("missed %d", frames) }
 func (s *noted) LeftOut([]string)                                              { s.note("beside") }
+func (s *noted) ChangeAudio(*accessunit.AudioTrack)                            { s.note("audio") }
+func (s *noted) AudioLost(int64)                                               { s.note("lost") }
 func (s *noted) Foreign(int64, string, bool)                                   { s.note("foreign") }
 func (s *noted) UnsupportedAudio([]string)                                     { s.note("left") }
 func (s *noted) CameraTime(time.Time, uint32)                                  { s.note("time") }
@@ -114,7 +116,7 @@ func TestSoundStaysWithItsPictures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			track := accessunit.G711Track(true, 8000, 1)
+			track := muLawTrack()
 			s := newSupervisor(b.o)
 			s.segmenter = b.segmenter
 			h := newOpeningHold(s, true)

@@ -113,8 +113,9 @@ type Segment struct {
 
 // numbers are the recorder's counters, looked up once.
 type numbers struct {
-	frames, bytes, lost, gaps, reconnects, audioLost, foreign *health.Counter
-	lastFrame, bitrate, fps, lastSegment                      *health.Gauge
+	frames, bytes, lost, gaps, reconnects, foreign *health.Counter
+	audioLost, audioPacketsLost                    *health.Counter
+	lastFrame, bitrate, fps, lastSegment           *health.Gauge
 }
 
 // setDefaults sets what is not set, and looks the counters up.
@@ -154,8 +155,9 @@ func (o *Options) setDefaults() {
 	h := o.Health
 	o.numbers = numbers{
 		frames: h.Counter(health.FramesRecorded), bytes: h.Counter(health.BytesRecorded), lost: h.Counter(health.FramesLost),
-		audioLost: h.Counter(health.AudioFramesLost), foreign: h.Counter(health.ForeignPackets),
-		gaps: h.Counter(health.Gaps), reconnects: h.Counter(health.Reconnects), lastFrame: h.Gauge(health.LastFrameTime),
+		audioLost: h.Counter(health.AudioFramesLost), audioPacketsLost: h.Counter(health.AudioPacketsLost),
+		foreign: h.Counter(health.ForeignPackets),
+		gaps:    h.Counter(health.Gaps), reconnects: h.Counter(health.Reconnects), lastFrame: h.Gauge(health.LastFrameTime),
 		bitrate: h.Gauge(health.BitrateBPS), fps: h.Gauge(health.FPSMilli), lastSegment: h.Gauge(health.LastSegmentTime),
 	}
 }

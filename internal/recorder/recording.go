@@ -24,7 +24,7 @@ type recording struct {
 	segment   openSegment
 	fragment  openFragment
 	newest    time.Time // newest producer time written
-	silence   []byte    // audio for a fragment in which the camera sends none; nil: it has no audio
+	silence   []byte    // audio for a fragment in which the camera sends none; nil: it needs none
 	lastAudio time.Time // of the newest frame of audio written
 	parts     [][]byte  // reused
 }
@@ -32,7 +32,8 @@ type recording struct {
 // openSegment is the segment that is written to.
 type openSegment struct {
 	start        time.Time
-	hasAudio     bool                     // it has a track for it
+	takesAudio   bool                     // it has a track for that of the session
+	silence      []byte                   // see recording.silence, for its track
 	activeParams accessunit.ParameterSets // those in its header
 	frames       int
 	inFile       int       // of these, as far as they are counted as recorded
@@ -56,12 +57,20 @@ func (r *recording) beginSession(audio *accessunit.AudioTrack) {
 	}
 }
 
+// changeAudio takes the audio that a session has from now on; fits is whether the open segment has a track for it.
+func (r *recording) changeAudio(audio *accessunit.AudioTrack, fits bool) {
+	r.silence, r.segment.takesAudio = audio.Silence, fits
+}
+
 // open begins a segment with a writer that was created for it, and ends the one before.
 func (r *recording) open(w segmentWriter, h mkv.Header, params accessunit.ParameterSets, now time.Time) {
 	r.next = w
 	r.finish()
 	r.writer, r.last, r.next = w, w, nil
-	r.segment = openSegment{start: h.Start, hasAudio: len(h.Tracks) > 1, activeParams: params, flushed: now}
+	r.segment = openSegment{start: h.Start, takesAudio: len(h.Tracks) > 1, activeParams: params, flushed: now}
+	if r.segment.takesAudio {
+		r.segment.silence = r.silence
+	}
 }
 
 func (r *recording) create(h mkv.Header) (segmentWriter, error) {
@@ -158,14 +167,14 @@ func (r *recording) writeAudio(at time.Time, data []byte) error {
 
 // ensureAudio puts silence into a fragment that has no audio yet.
 func (r *recording) ensureAudio() error {
-	if r.silence == nil || !r.segment.hasAudio || r.fragment.hasAudio {
+	if r.segment.silence == nil || r.fragment.hasAudio {
 		return nil
 	}
-	return r.writeAudio(r.fragment.start, r.silence)
+	return r.writeAudio(r.fragment.start, r.segment.silence)
 }
 
 // takesAudio reports whether there is a fragment with a track for audio.
-func (r *recording) takesAudio() bool { return r.segment.hasAudio && r.fragment.open }
+func (r *recording) takesAudio() bool { return r.segment.takesAudio && r.fragment.open }
 
 // earliest is the least time of a frame in the open fragment: after the fragment before, in the
 // segment, and within what frames may be reordered, as block times have 16 bits.

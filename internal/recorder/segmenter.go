@@ -3,7 +3,6 @@ package recorder
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,6 +41,7 @@ type segmenter struct {
 	times     frameTimes
 	inspector accessunit.Inspector
 	audio     *audioTrack // nil: the camera has none
+	sound     soundWatch
 	monitor   streamMonitor
 	recording recording
 	tracks    []mkv.Track // of the newest segment
@@ -68,7 +68,7 @@ func newSegmenter(o *Options) *segmenter {
 
 // beginSession begins a session; see accessunit.Sink.
 func (s *segmenter) beginSession(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
-	s.audio = nil
+	s.audio, s.sound = nil, soundWatch{}
 	if audio != nil {
 		s.audio = newAudioTrack(s.o, *audio, s.recording.newest)
 	}
@@ -113,27 +113,6 @@ func (s *segmenter) missed(frames int64) {
 func (s *segmenter) malformed(err error) {
 	s.monitor.reportDamage(damageMalformed, err, "The camera sends data that is no video, which is left out of the recording: "+
 		"update the camera's firmware if this stays.")
-}
-
-// unsupportedAudio names the audio that is not recorded; see accessunit.Sink.
-func (s *segmenter) unsupportedAudio(names []string) {
-	if len(names) == 0 {
-		s.part.OK(scopeAudio)
-		return
-	}
-	if s.part.Report(scopeAudio, health.Info, health.UserFault(codeAudio, nil,
-		"The camera's audio is %s, which Kinesis Video Streams does not take, so that only its video is recorded: "+
-			"set it to AAC in mono or stereo, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))) {
-		s.o.Log.Info("the camera's audio is not recorded", zap.String("code", codeAudio), zap.Strings("codecs", names))
-	}
-}
-
-// audioFrame takes a frame of audio; see accessunit.Sink.
-func (s *segmenter) audioFrame(frame []byte, rtpTime uint32, now time.Time) {
-	if s.audio == nil || s.session == 0 { // video leads
-		return
-	}
-	s.audio.take(frame, rtpTime, now, &s.times.timeline)
 }
 
 // accessUnit takes an access unit; see accessunit.Sink.
@@ -232,14 +211,6 @@ func (s *segmenter) correctTimes(now time.Time) bool {
 	return true
 }
 
-// writeAudio writes the audio that lies before a frame.
-func (s *segmenter) writeAudio(before time.Time) error {
-	if s.audio == nil || !s.recording.takesAudio() {
-		return nil
-	}
-	return s.audio.writeBefore(before, &s.recording)
-}
-
 // place sees to it that the right segment and fragment are open for a frame.
 func (s *segmenter) place(producer time.Time, c accessunit.Contents, nalus [][]byte, now time.Time) error {
 	if c.Keyframe() {
@@ -264,7 +235,7 @@ func size(nalus [][]byte) int64 {
 
 func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Time) error {
 	r := &s.recording
-	if s.inspector.SetsChanged || r.writer == nil {
+	if s.inspector.SetsChanged || s.sound.changed || r.writer == nil {
 		track, complete := s.inspector.Sets.Track()
 		if !complete {
 			return errNoParameterSets
@@ -277,7 +248,7 @@ func (s *segmenter) placeKeyframe(producer time.Time, leading bool, now time.Tim
 			s.newSegmentDue = true
 		}
 		s.tracks = tracks
-		s.inspector.SetsChanged = false
+		s.inspector.SetsChanged, s.sound.changed = false, false
 	}
 	long := !r.fragment.open || producer.Sub(r.fragment.start) >= minFragment
 	switch {

@@ -178,6 +178,25 @@ func (v *supervisor) Audio(frame []byte, rtpTime uint32, now time.Time) {
 	}
 }
 
+// ChangeAudio implements accessunit.Sink.
+func (v *supervisor) ChangeAudio(audio *accessunit.AudioTrack) {
+	defer v.contain()
+	if begin := v.start; begin != nil {
+		v.start = func(s *segmenter) { begin(s); s.changeAudio(audio) }
+	}
+	if s := v.segmenter; s != nil {
+		s.changeAudio(audio)
+	}
+}
+
+// AudioLost implements accessunit.Sink.
+func (v *supervisor) AudioLost(packets int64) {
+	defer v.contain()
+	if s := v.segmenter; s != nil {
+		s.audioLost(packets)
+	}
+}
+
 // UnsupportedAudio implements accessunit.Sink.
 func (v *supervisor) UnsupportedAudio(names []string) {
 	defer v.contain()

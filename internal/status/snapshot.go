@@ -117,6 +117,7 @@ type Recorder struct {
 	FramesRecorded int64     `json:"framesRecorded"`
 	FramesLost     int64     `json:"framesLost"`
 	AudioLost      int64     `json:"audioFramesLost,omitempty"`
+	AudioMissing   int64     `json:"audioPacketsLost,omitempty"`
 	ForeignPackets int64     `json:"foreignPackets,omitempty"`
 	Gaps           int64     `json:"gaps"`
 	Reconnects     int64     `json:"reconnects"`

@@ -23,8 +23,8 @@ type inflight struct {
 	queue.Fragment
 	size    int64     // of what is sent of the cluster
 	sent    time.Time // when its last byte was written; zero before
-	omitted string    // names the sound that is not sent; "" when all tracks are
-	heard   int       // the rank of the farthest acknowledgement
+	omitted queue.Omitted
+	heard   int // the rank of the farthest acknowledgement
 }
 
 // ranks orders the acknowledgements of a fragment (API reference, PutMedia). Another kind has none.

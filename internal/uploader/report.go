@@ -215,16 +215,20 @@ func (r *report) sound(f inflight, setting Audio) {
 	if f.Began().After(r.soundAt) {
 		r.soundAt = f.Began()
 	}
-	if f.omitted == "" {
+	if f.omitted.Name == "" {
 		if r.health.OK(ScopeAudio) {
 			r.log.Info("sound is part of the upload again, or the camera sends none")
 		}
 		return
 	}
-	fault := health.UserFault(CodeAudio, nil, "The sound of stream %s is %s, with which neither the console nor HLS plays the video: "+
-		"it is recorded on the hub and left out of the upload. Set the camera to AAC, or AWS_KVS_EDGE_AUDIO to on (send it all the same) or off.",
-		r.stream, f.omitted)
+	text := "The sound of stream %s is %s, with which neither the console nor HLS plays the video: " +
+		"it is recorded on the hub and left out of the upload. Set the camera to AAC, or AWS_KVS_EDGE_AUDIO to on (send it all the same) or off."
+	if f.omitted.Never {
+		text = "The sound of stream %s is %s, which Kinesis Video Streams does not play: " +
+			"it is recorded on the hub and left out of the upload. Set the camera to AAC in mono or stereo, or AWS_KVS_EDGE_AUDIO to off."
+	}
+	fault := health.UserFault(CodeAudio, nil, text, r.stream, f.omitted.Name)
 	if r.health.Report(ScopeAudio, health.Info, fault) {
-		r.log.Info("sound is left out of the upload", zap.String("code", fault.Code), zap.String("codec", f.omitted))
+		r.log.Info("sound is left out of the upload", zap.String("code", fault.Code), zap.String("codec", f.omitted.Name))
 	}
 }

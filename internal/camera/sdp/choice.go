@@ -1,6 +1,10 @@
 package sdp
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
+)
 
 // Choice is what of a description is played.
 type Choice struct {
@@ -23,39 +27,61 @@ type Chosen struct {
 // Formats are all that can be played.
 func (c Chosen) Formats() []Format { return append([]Format{c.Format}, c.Others...) }
 
-// video and audio are the codecs that can be played.
-var (
-	video = []string{H264, H265}
-	audio = []string{AAC, PCMA, PCMU}
-)
+// playsVideo reports whether the format is video that can be played.
+func (f Format) playsVideo() bool { return f.Codec == H264 || f.Codec == H265 }
 
-// Choose takes the first video that can be played, as cameras put the one they were asked for before others, and an audio.
+// playsAudio reports whether the format is audio that can be recorded.
+func (f Format) playsAudio() bool {
+	_, ok := f.Sound()
+	return ok
+}
+
+// Choose takes the first video that can be played, as cameras put the one they were asked for before others, and an audio:
+// of several tracks the first of those that Kinesis Video Streams does the most with.
 func (d Description) Choose() Choice {
 	var c Choice
 	back := "sendonly" // what is to be sent to the camera, as ONVIF has it
-	c.Video, c.OtherVideo = d.pick("video", back, video)
+	c.Video, c.OtherVideo = d.pick("video", back, Format.playsVideo)
 	if c.Video == nil { // a camera that speaks of what it does itself
-		if c.Video, _ = d.pick("video", "recvonly", video); c.Video != nil {
+		if c.Video, _ = d.pick("video", "recvonly", Format.playsVideo); c.Video != nil {
 			back = "recvonly"
 		}
 	}
-	c.Audio, c.OtherAudio = d.pick("audio", back, audio)
+	if c.Video == nil {
+		if c.Video = d.pickMultiplex(); c.Video != nil { // its audio is in it
+			c.OtherVideo = nil
+			return c
+		}
+	}
+	c.Audio, c.OtherAudio = d.pick("audio", back, Format.playsAudio)
+	for _, t := range d.Tracks {
+		better := Description{Tracks: []Track{t}}
+		if next, _ := better.pick("audio", back, Format.playsAudio); next != nil && next.upload() > c.Audio.upload() {
+			c.Audio = next
+		}
+	}
 	c.MoreVideo, c.MoreAudio = d.leftOut("video", back, c.Video), d.leftOut("audio", back, c.Audio)
 	return c
 }
 
-// pick returns the first track of a kind that has one of the codecs and does not go in the direction back, and the names
+// upload is what becomes of the audio; of a track it is that of the first format, which a camera sends.
+func (c *Chosen) upload() audio.Upload {
+	s, _ := c.Sound()
+	return s.Upload()
+}
+
+// pick returns the first track of a kind that has a format that plays and does not go in the direction back, and the names
 // of the codecs that it passed over.
-func (d Description) pick(kind, back string, codecs []string) (chosen *Chosen, others []string) {
+func (d Description) pick(kind, back string, plays func(Format) bool) (chosen *Chosen, others []string) {
 	for _, t := range d.Tracks {
 		if t.Kind != kind && (t.Kind == "video" || t.Kind == "audio") || t.Direction == back {
 			continue
 		}
 		for _, f := range t.Formats {
 			switch {
-			case slices.Contains(codecs, f.Codec) && (f.Codec != AAC || f.playable()):
-				return t.chosen(f, codecs), others
-			case t.Kind == kind && !slices.Contains(others, f.Name()):
+			case plays(f):
+				return t.chosen(f), others
+			case t.Kind == kind && !audio.Signals(f.Codec) && !slices.Contains(others, f.Name()):
 				others = append(others, f.Name())
 			}
 		}
@@ -63,24 +89,27 @@ func (d Description) pick(kind, back string, codecs []string) (chosen *Chosen, o
 	return nil, others
 }
 
-// maxChannels is how many AAC may have: no camera has more, and Kinesis Video Streams plays no more.
-const maxChannels = 2
-
-// playable reports whether AAC has a config that can be recorded.
-func (f Format) playable() bool {
-	config, ok := f.AAC()
-	return ok && config.Channels <= maxChannels
-}
-
-func (t Track) chosen(first Format, codecs []string) *Chosen {
+func (t Track) chosen(first Format) *Chosen {
 	c := &Chosen{Track: t, Format: first}
 	for _, f := range t.Formats {
-		video := f.Codec != AAC && slices.Contains(codecs, f.Codec) && t.Kind != "audio"
+		video := first.playsVideo() && f.playsVideo()
 		if (f.Codec == first.Codec || video) && f.PayloadType != first.PayloadType {
 			c.Others = append(c.Others, f)
 		}
 	}
 	return c
+}
+
+// pickMultiplex takes the first transport stream, whatever the track is called.
+func (d Description) pickMultiplex() *Chosen {
+	for _, t := range d.Tracks {
+		for _, f := range t.Formats {
+			if f.Codec == MPEGTS {
+				return t.chosen(f)
+			}
+		}
+	}
+	return nil
 }
 
 // SameStream reports whether packets of a format can follow those of another one.

@@ -3,12 +3,12 @@ package sdp
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/hex"
 	"strings"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
 // ParameterSets returns the parameter sets of a format of H.264 or H.265, in the order that a decoder needs. Those that are
@@ -108,56 +108,9 @@ func (f Format) Interleaving() Interleaving {
 	return Interleaving{}
 }
 
-// AACHeaders is how the units of a packet of AAC are announced, in bits (RFC 3640, section 3.2.1).
-type AACHeaders struct{ Size, Index, IndexDelta int }
+// Sound is what of a format of audio can be recorded; ok is false when nothing can.
+func (f Format) Sound() (s audio.Stream, ok bool) { return f.sound().Stream() }
 
-// AACConfig is what has to be known of AAC.
-type AACConfig struct {
-	Raw      []byte // AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1)
-	Rate     int    // samples per second of the core, which is not that of RTP
-	Channels int
-	Headers  AACHeaders
-}
-
-// AAC returns the config of a format. ok is false when it has none, or one of a kind that is not recorded.
-func (f Format) AAC() (config AACConfig, ok bool) {
-	if f.Codec != AAC {
-		return AACConfig{}, false
-	}
-	text := strings.Map(func(r rune) rune {
-		if r == ' ' || r == '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToLower(f.Parameters["config"]))
-	text = strings.TrimPrefix(text, "0x")
-	raw, err := hex.DecodeString(text[:len(text)&^1])
-	var parsed mpeg4audio.AudioSpecificConfig
-	if err != nil || parsed.Unmarshal(raw) != nil || parsed.SampleRate == 0 {
-		return AACConfig{}, false
-	}
-	return AACConfig{Raw: raw, Rate: parsed.SampleRate, Channels: parsed.ChannelCount, Headers: f.aacHeaders()}, true
-}
-
-// hbr is what all cameras use.
-var hbr = AACHeaders{Size: 13, Index: 3, IndexDelta: 3}
-
-func (f Format) aacHeaders() AACHeaders {
-	const most = 32 // bits
-	bits := func(name string) int {
-		n, _ := leadingNumber(f.Parameters[name])
-		return min(max(n, 0), most)
-	}
-	h := AACHeaders{Size: bits("sizelength"), Index: bits("indexlength"), IndexDelta: bits("indexdeltalength")}
-	switch {
-	case h.Size > 0:
-	case strings.Contains(strings.ToLower(f.Parameters["mode"]), "lbr"):
-		h = AACHeaders{Size: 6, Index: 2, IndexDelta: 2}
-	default:
-		h = hbr
-	}
-	if _, said := f.Parameters["indexlength"]; !said && h.Size == hbr.Size { // it is only forgotten
-		h = hbr
-	}
-	return h
+func (f Format) sound() audio.Description {
+	return audio.Description{Encoding: f.Codec, Clock: f.Clock, Channels: f.Channels, Parameters: f.Parameters}
 }

@@ -31,7 +31,7 @@ type Track struct {
 type Format struct {
 	PayloadType uint8
 	Codec       string // as in codecs, or as the camera names it, in upper case; "" when it does not
-	Clock       int    // ticks of the RTP timestamp per second
+	Clock       int    // ticks of the RTP timestamp per second; 0: of audio, as many as its samples
 	Channels    int    // of audio; 1 when it is not said
 	Parameters  map[string]string
 }

@@ -1,8 +1,9 @@
 package sdp
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 )
 
 // The codecs that have a meaning here; others are named as the camera does.
@@ -10,9 +11,6 @@ const (
 	H264   = "H264"
 	H265   = "H265"
 	MPEGTS = "MP2T"
-	AAC    = "MPEG4-GENERIC"
-	PCMA   = "PCMA"
-	PCMU   = "PCMU"
 )
 
 // firstDynamic is the first payload type whose meaning is agreed on (RFC 3551, section 3).
@@ -26,10 +24,13 @@ const (
 
 // static are the payload types with a meaning of their own (RFC 3551, section 6).
 var static = map[uint8]Format{
-	0: {Codec: PCMU, Clock: 8000}, 3: {Codec: "GSM", Clock: 8000}, 4: {Codec: "G723", Clock: 8000}, 5: {Codec: "DVI4", Clock: 8000},
-	6: {Codec: "DVI4", Clock: 16_000}, 7: {Codec: "LPC", Clock: 8000}, 8: {Codec: PCMA, Clock: 8000}, 9: {Codec: "G722", Clock: 8000},
+	0: {Codec: "PCMU", Clock: 8000}, 2: {Codec: "G726-32", Clock: 8000},
+	3: {Codec: "GSM", Clock: 8000}, 4: {Codec: "G723", Clock: 8000}, 5: {Codec: "DVI4", Clock: 8000},
+	6: {Codec: "DVI4", Clock: 16_000}, 7: {Codec: "LPC", Clock: 8000}, 8: {Codec: "PCMA", Clock: 8000}, 9: {Codec: "G722", Clock: 8000},
 	10: {Codec: "L16", Clock: 44_100, Channels: 2}, 11: {Codec: "L16", Clock: 44_100}, 14: {Codec: "MPA", Clock: 90_000},
-	15: {Codec: "G728", Clock: 8000}, 18: {Codec: "G729", Clock: 8000}, 26: {Codec: "JPEG", Clock: 90_000},
+	12: {Codec: "QCELP", Clock: 8000}, 13: {Codec: "CN", Clock: 8000},
+	15: {Codec: "G728", Clock: 8000}, 16: {Codec: "DVI4", Clock: 11_025}, 17: {Codec: "DVI4", Clock: 22_050},
+	18: {Codec: "G729", Clock: 8000}, 26: {Codec: "JPEG", Clock: 90_000},
 	28: {Codec: "NV", Clock: 90_000}, 31: {Codec: "H261", Clock: 90_000}, 32: {Codec: "MPV", Clock: 90_000},
 	33: {Codec: MPEGTS, Clock: 90_000}, 34: {Codec: "H263", Clock: 90_000},
 }
@@ -37,15 +38,14 @@ var static = map[uint8]Format{
 // aliases are other names of codecs.
 var aliases = map[string]string{
 	"HEVC": H265, "H.265": H265, "HVC1": H265, "H.264": H264, "AVC": H264, "AVC1": H264, "MPEGTS": MPEGTS,
-	"G711A": PCMA, "ALAW": PCMA, "G711U": PCMU, "ULAW": PCMU,
+	"G711A": "PCMA", "ALAW": "PCMA", "G711U": "PCMU", "ULAW": "PCMU", "MPEG4-AUDIO": "MPEG4-GENERIC",
+	"MP3": "MPA", "MPEG": "MPA", "X-MP3-DRAFT-00": "MPA", "AC-3": "AC3", "E-AC-3": "EAC3", "G726": "G726-32", "G.726": "G726-32",
 }
 
-// spoken are names of codecs for people, where they have another one.
+// spoken are names of codecs of video for people, where they have another one.
 var spoken = map[string]string{
-	"JPEG": "MJPEG", "MPV": "MPEG-1/2 Video", "MP4V-ES": "MPEG-4 Video", MPEGTS: "MPEG-TS", PCMA: "G711", PCMU: "G711",
-	"OPUS": "Opus", "MULTIOPUS": "Opus", "MP4A-LATM": "MPEG-4 Audio LATM", "MPA": "MPEG-1/2 Audio", "AC3": "AC-3", "SPEEX": "Speex",
-	"VORBIS": "Vorbis", "L8": "LPCM", "L16": "LPCM", "L24": "LPCM", "VP8": "VP8", "VP9": "VP9", "AV1": "AV1", "G722": "G722",
-	H264: H264, H265: H265, "H263": "H263", "H261": "H261", "G729": "G729", "G723": "G723", "GSM": "GSM",
+	"JPEG": "MJPEG", "MPV": "MPEG-1/2 Video", "MP4V-ES": "MPEG-4 Video", MPEGTS: "MPEG-TS", "VP8": "VP8", "VP9": "VP9", "AV1": "AV1",
+	H264: H264, H265: H265, "H263": "H263", "H261": "H261",
 }
 
 // newFormat reads an rtpmap such as "H264/90000", or takes what the payload type means by itself.
@@ -78,7 +78,7 @@ func (f Format) withDefaults(kind string) Format {
 		if usual := static[f.PayloadType].Clock; usual != 0 {
 			f.Clock = usual
 		} else if kind == "audio" {
-			f.Clock = 8000
+			f.Clock = audio.DefaultClock(f.Codec)
 		}
 	}
 	f.Channels = max(f.Channels, 1)
@@ -87,32 +87,10 @@ func (f Format) withDefaults(kind string) Format {
 
 // Name is the codec for people.
 func (f Format) Name() string {
-	if f.Codec == AAC {
-		return f.nameOfAAC()
-	}
 	if name := spoken[f.Codec]; name != "" {
 		return name
 	}
-	if g, _, ok := strings.Cut(strings.TrimPrefix(f.Codec, "AAL2-"), "-"); ok && g == "G726" {
-		return g
-	}
-	if f.Codec == "" {
-		return "an unknown codec"
-	}
-	return "an unknown codec (" + f.Codec + ")"
-}
-
-func (f Format) nameOfAAC() string {
-	switch config, ok := f.AAC(); {
-	case f.Parameters["config"] == "":
-		return "AAC without a config"
-	case !ok:
-		return "AAC of an unknown kind"
-	case config.Channels > maxChannels:
-		return fmt.Sprintf("AAC with %d channels", config.Channels)
-	default:
-		return "AAC"
-	}
+	return f.sound().Name()
 }
 
 // parameters reads an fmtp: names in lower case, values without blanks and quotes around them.

@@ -19,7 +19,7 @@ func TestWhatIsLeftOutIsNamed(t *testing.T) {
 		mjpeg + h264:                        {"a video (MJPEG)"},
 		h264 + h264 + mjpeg:                 {"2 videos (H264, MJPEG)"},
 		h264 + pcmu + speex:                 {"", "an audio track (Speex)"},
-		speex + h264 + pcmu + pcmu:          {"", "2 audio tracks (Speex, G711)"},
+		speex + h264 + pcmu + pcmu:          {"", "2 audio tracks (Speex, G.711)"},
 		h264 + speex:                        {}, // OtherAudio has it
 		mjpeg:                               {}, // OtherVideo has it
 		h264 + pcmu + pcmu + "a=sendonly\n": {},

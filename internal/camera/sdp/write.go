@@ -2,7 +2,6 @@ package sdp
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -46,23 +45,20 @@ func (c *Chosen) write(b *strings.Builder, kind, control string) {
 }
 
 // write says what the format is. Clocks of video are not the camera's but the usual one, which is all that readers know.
+// What audio is they need not know.
 func (f Format) write(b *strings.Builder) {
 	line := func(text string, args ...any) { fmt.Fprintf(b, text+"\r\n", append([]any{f.PayloadType}, args...)...) }
-	config, isAAC := f.AAC()
-	switch {
-	case isAAC:
-		line("a=rtpmap:%d mpeg4-generic/%d/%d", f.Clock, f.Channels)
-		line("a=fmtp:%d streamtype=5;mode=AAC-hbr;sizelength=%d;indexlength=%d;indexdeltalength=%d;config=%s",
-			config.Headers.Size, config.Headers.Index, config.Headers.IndexDelta, hex.EncodeToString(config.Raw))
-	case f.Codec == PCMA || f.Codec == PCMU:
-		line("a=rtpmap:%d %s/%d/%d", f.Codec, f.Clock, f.Channels)
-	case f.Codec == H264 || f.Codec == H265:
-		line("a=rtpmap:%d %s/%d", f.Codec, videoClock)
-		if p := f.setsParameters(); len(p) > 0 {
-			line("a=fmtp:%d %s", strings.Join(p, ";"))
-		}
-	default:
-		line("a=rtpmap:%d NONE/%d", f.Clock)
+	if f.Codec == MPEGTS {
+		line("a=rtpmap:%d MP2T/%d", videoClock)
+		return
+	}
+	if f.Codec != H264 && f.Codec != H265 {
+		line("a=rtpmap:%d NONE/%d", max(f.Clock, 1))
+		return
+	}
+	line("a=rtpmap:%d %s/%d", f.Codec, videoClock)
+	if p := f.setsParameters(); len(p) > 0 {
+		line("a=fmtp:%d %s", strings.Join(p, ";"))
 	}
 }
 

@@ -36,6 +36,9 @@ const (
 	IDSamplingFrequency = 0xB5
 	IDChannels          = 0x9F
 	IDBitDepth          = 0x6264
+	IDOutputFrequency   = 0x78B5
+	IDCodecDelay        = 0x56AA
+	IDSeekPreRoll       = 0x56BB
 	IDCluster           = 0x1F43B675
 	IDTimestamp         = 0xE7
 	IDSimpleBlock       = 0xA3

@@ -45,6 +45,9 @@ type Damage struct {
 	Path     string // of the file
 }
 
+// ErrFormat is in the fault of media that does not fit into one file.
+var ErrFormat = errors.New("the format changes")
+
 // Code is the code of exports that cannot be made.
 const Code = "export"
 
@@ -177,7 +180,7 @@ func (e *exporter) sameFormat(r *segment.Reader) error {
 	if slices.EqualFunc(e.tracks, r.Header().Tracks, mkv.Track.Equal) {
 		return nil
 	}
-	return health.UserFault(Code, nil,
+	return health.UserFault(Code, ErrFormat,
 		"The camera of stream %s changed its format at %s, and one file cannot hold both: export once --to and once --from that time.",
 		e.o.Stream, r.RecordedAt(0).Format(time.RFC3339Nano))
 }

@@ -47,14 +47,14 @@ func (p *Split) Finish(part int) (whole bool) {
 // follow splits the fragment again when other tracks of it are sent now. Parts that are in flight stay those of p:
 // what is acknowledged of them says nothing of the others.
 func (p *Split) follow(reader io.ReaderAt, tracks *trackChoice, f mkv.Fragment) *Split {
-	if p.audio == tracks.audio {
+	if p.audio == tracks.mode {
 		return p
 	}
 	parts, err := mkv.Parts(reader, f, tracks.Selection, kvslimit.MinFragment)
 	if err != nil {
 		return p // the session fails with it
 	}
-	again := newSplit(tracks.audio, parts)
+	again := newSplit(tracks.mode, parts)
 	again.Single = p.Single
 	return again
 }

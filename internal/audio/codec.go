@@ -1,0 +1,155 @@
+// Package audio owns what is to be known of the codecs of audio: their names, how they come over RTP, how Matroska holds
+// them, and which of them Kinesis Video Streams plays. It knows neither cameras nor files, nor what becomes of a frame.
+package audio
+
+import (
+	"fmt"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+)
+
+// Codec is a codec that can be recorded.
+type Codec uint8
+
+// The codecs. Other stands for those that are only copied from one Matroska file to another.
+const (
+	Unknown Codec = iota
+	AAC
+	Opus
+	MuLaw
+	ALaw
+	PCM
+	G722
+	G726
+	MP1
+	MP2
+	MP3
+	AC3
+	EAC3
+	FLAC
+	ALAC
+	Other
+)
+
+// Upload says what Kinesis Video Streams does with audio.
+type Upload uint8
+
+// The values of Upload.
+const (
+	// Never is audio that the service plays nowhere: it stays on the hub.
+	Never Upload = iota
+	// Stored is audio that takes playback in the console and over HLS away from the video beside it.
+	Stored
+	// Played is audio that is played with its video.
+	Played
+)
+
+// codecs has a row for each codec.
+var codecs = map[Codec]struct {
+	name    string
+	upload  Upload
+	track   func(f Format, t *mkv.Track) // completes it with the codec's ID and settings
+	samples func(f Format, frame []byte) int
+	silence func(f Format) []byte // a frame of it; nil where there need be none
+}{
+	AAC:   {"AAC", Played, aacTrack, aacSamples, aacSilence},
+	Opus:  {"Opus", Never, opusTrack, opusSamples, nil},
+	MuLaw: {"G.711", Stored, waveTrack, waveSamples, muLawSilence},
+	ALaw:  {"G.711", Stored, waveTrack, waveSamples, aLawSilence},
+	PCM:   {"LPCM", Never, pcmTrack, waveSamples, nil},
+	G722:  {"G.722", Never, waveTrack, waveSamples, nil},
+	G726:  {"G.726", Never, waveTrack, waveSamples, nil},
+	MP1:   {"MPEG audio layer 1", Never, named("A_MPEG/L1"), mpegSamples, nil},
+	MP2:   {"MP2", Never, named("A_MPEG/L2"), mpegSamples, nil},
+	MP3:   {"MP3", Never, named("A_MPEG/L3"), mpegSamples, nil},
+	AC3:   {"AC-3", Never, named("A_AC3"), ac3Samples, nil},
+	EAC3:  {"E-AC-3", Never, named("A_EAC3"), ac3Samples, nil},
+	FLAC:  {"FLAC", Never, named("A_FLAC"), noSamples, nil},
+	ALAC:  {"ALAC", Never, named("A_ALAC"), noSamples, nil},
+	Other: {"", Never, func(f Format, t *mkv.Track) { t.CodecID = f.ID }, noSamples, nil},
+}
+
+// Format is audio with all that a decoder has to know.
+type Format struct {
+	Codec    Codec
+	Rate     int // samples per second of a channel; of AAC those of the core
+	Channels int
+	Bits     int    // of a sample: PCM and G.726
+	Little   bool   // PCM with the least significant byte first
+	Float    bool   // PCM of floating point numbers
+	Config   []byte // AudioSpecificConfig of AAC, OpusHead, CodecPrivate of FLAC, ALAC and others
+	ID       string // CodecID of Other
+}
+
+// maxChannels of any format: no camera comes near it.
+const maxChannels = 64
+
+// Valid reports whether a recording can have the format.
+func (f Format) Valid() bool {
+	_, known := codecs[f.Codec]
+	return known && f.Rate > 0 && f.Rate <= 1<<24 && f.Channels > 0 && f.Channels <= maxChannels
+}
+
+// Name is the codec for people.
+func (f Format) Name() string {
+	switch f.Codec {
+	case AAC:
+		return aacName(f)
+	case Other:
+		return otherName(f.ID)
+	case Unknown:
+		return "of an unknown codec"
+	}
+	return codecs[f.Codec].name
+}
+
+// Upload says what Kinesis Video Streams does with the audio. It plays AAC of the profiles that browsers play, and G.711 in
+// some of its answers (KVS developer guide, "HLS playback", "GetClip").
+func (f Format) Upload() Upload {
+	if f.Codec == AAC && !aacPlayed(f) {
+		return Never
+	}
+	return codecs[f.Codec].upload
+}
+
+// Silence is a frame of it, nil where there need be none: Kinesis Video Streams wants audio in each fragment, and what it
+// never gets needs none.
+func (f Format) Silence() []byte {
+	if silence := codecs[f.Codec].silence; silence != nil && f.Upload() > Never {
+		return silence(f)
+	}
+	return nil
+}
+
+// Samples is how many of a channel are in a frame; 0: it is not known.
+func (f Format) Samples(frame []byte) int {
+	if row, ok := codecs[f.Codec]; ok {
+		return row.samples(f, frame)
+	}
+	return 0
+}
+
+func noSamples(Format, []byte) int { return 0 }
+
+// anyRate is what is recorded of audio that is compressed, in bytes per second: 2 Mbit/s. Source: AAC has at most 6144 bits
+// in 1024 samples of a channel (ISO/IEC 14496-3, 4.5.3), which is 1.15 Mbit/s of stereo at 96 kHz; AC-3 has 640 kbit/s.
+const anyRate = 250_000
+
+// MaxRate is the most that the audio may have, in bytes per second.
+func (f Format) MaxRate() int64 {
+	switch f.Codec {
+	case PCM, MuLaw, ALaw: // with a quarter more, as clocks run fast
+		return max(anyRate, int64(f.Rate)*int64(f.blockBytes())*5/4)
+	case AAC, FLAC, ALAC, Other:
+		return anyRate * int64(max(1, (f.Channels+1)/2))
+	}
+	return anyRate
+}
+
+// withChannels adds how many there are, where that is unusual.
+func withChannels(name string, channels int) string {
+	if channels > 2 {
+		return fmt.Sprintf("%s with %d channels", name, channels)
+	}
+	return name
+}

@@ -1,0 +1,144 @@
+package audio
+
+import "errors"
+
+// Packet is an RTP packet of audio.
+type Packet struct {
+	Sequence  uint16
+	Timestamp uint32
+	Marker    bool
+	Payload   []byte
+	SSRC      uint32
+}
+
+// Frame is one that a decoder takes.
+type Frame struct {
+	Data    []byte
+	RTPTime uint32
+}
+
+// Reader reads the frames of a track's packets, in the order of their sequence numbers. One goroutine uses it at a time.
+type Reader struct {
+	decoder  decoder
+	clock    int
+	format   Format
+	reported bool // the format was
+	frames   []Frame
+	order    packetOrder
+}
+
+// decoder reads the packets of an encoding.
+type decoder interface {
+	// read appends the frames of a packet to out. What it keeps of a packet it copies. An error says that nothing, or not
+	// all, could be read.
+	read(p Packet, out *output) error
+	// broken says that packets are missing before the next one.
+	broken()
+	// flush appends what is kept when no more comes.
+	flush(out *output)
+}
+
+// output takes what a decoder reads.
+type output struct {
+	frames []Frame
+	format Format // changed by decoders that learn it
+}
+
+func (o *output) add(data []byte, rtpTime uint32) {
+	if len(data) > 0 && len(data) <= maxFrame {
+		o.frames = append(o.frames, Frame{Data: data, RTPTime: rtpTime})
+	}
+}
+
+// maxFrame bounds a frame, in bytes, and with it what is kept of one that comes in parts: AC-3 has at most 4 kB, AAC of 48
+// channels 37 kB, and samples come as a packet holds them.
+const maxFrame = 64 << 10
+
+// errUnreadable is all that is said of a packet.
+var errUnreadable = errors.New("an RTP packet of audio cannot be read")
+
+// NewReader makes a Reader.
+func (s Stream) NewReader() *Reader {
+	return &Reader{decoder: s.decoder(s), clock: s.Clock, format: s.Format}
+}
+
+// Read returns the frames that a packet completes, which are the caller's to read until the next call, and how many
+// packets were lost: missing before it, or impossible to read.
+func (r *Reader) Read(p Packet) (frames []Frame, lost int) {
+	lost, fresh := r.order.next(p)
+	if !fresh {
+		return nil, 0
+	}
+	if lost > 0 {
+		r.decoder.broken()
+	}
+	out := output{frames: r.frames[:0], format: r.format}
+	if err := r.decoder.read(p, &out); err != nil {
+		lost++
+	}
+	r.take(out)
+	if n := len(r.frames); n > 0 && r.format.Rate > 0 {
+		samples := 0
+		for _, f := range r.frames {
+			samples += r.format.Samples(f.Data)
+		}
+		r.order.lasts = int64(samples) * int64(r.clock) / int64(r.format.Rate)
+	}
+	return r.frames, lost
+}
+
+// Flush returns what is kept when no more packets come.
+func (r *Reader) Flush() []Frame {
+	out := output{frames: r.frames[:0], format: r.format}
+	r.decoder.flush(&out)
+	r.take(out)
+	return r.frames
+}
+
+func (r *Reader) take(out output) {
+	r.frames = out.frames
+	if out.format.Codec != r.format.Codec || !out.format.Track(1).Equal(r.format.Track(1)) {
+		r.format, r.reported = out.format, false
+	}
+}
+
+// Format returns the format of the frames that were read last; fresh is whether it is another than that of those before.
+// While nothing is known of it, its Codec is Unknown.
+func (r *Reader) Format() (f Format, fresh bool) {
+	fresh = !r.reported && r.format.Codec != Unknown
+	r.reported = r.reported || fresh
+	return r.format, fresh
+}
+
+// packetOrder finds out what is missing between packets.
+type packetOrder struct {
+	started bool
+	last    Packet
+	lasts   int64 // ticks that the last packet with frames lasts; 0: it is not known
+}
+
+const (
+	// maxLate is how far a sequence number may lie back and be a packet that came before.
+	maxLate = 64
+	// maxMissing is how far one may lie ahead, beyond which the camera counts from somewhere else: some 20 s.
+	maxMissing = 1000
+)
+
+// next returns how many packets are missing before one; fresh is false for one that came before.
+func (o *packetOrder) next(p Packet) (missing int, fresh bool) {
+	ahead, step := int(int16(p.Sequence-o.last.Sequence)), int64(int32(p.Timestamp-o.last.Timestamp))
+	same := o.started && p.SSRC == o.last.SSRC
+	switch {
+	case !same || ahead > maxMissing || ahead < -maxLate: // it counts from somewhere else
+	case ahead == 0 && step == 0 && len(p.Payload) == len(o.last.Payload), ahead < 0 && step < 0:
+		return 0, false
+	case ahead > 1:
+		missing = ahead - 1
+	}
+	if missing > 0 && o.lasts > 0 && step > 0 && (2*step < 3*o.lasts || step > 4*int64(missing+1)*o.lasts) {
+		missing = 0 // others had the numbers, and no time is missing, or far more: it pauses
+	}
+	o.started, o.last = true, p
+	o.last.Payload = p.Payload[:len(p.Payload):len(p.Payload)]
+	return missing, true
+}

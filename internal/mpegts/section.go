@@ -1,0 +1,100 @@
+package mpegts
+
+import "encoding/binary"
+
+// maxSection is the size of a section with its header (2.4.4.1), with room for private ones.
+const maxSection = 4096
+
+// section puts a table together out of packets.
+type section struct {
+	data  []byte
+	begun bool
+	wrong int // tables in a row with a wrong check sum
+}
+
+// sectionHeader is what stands before the length's end.
+const sectionHeader = 3
+
+// wrongMost is after how many tables with a wrong check sum one is believed: some encoders do not compute it.
+const wrongMost = 10
+
+// take takes a packet, and calls read with each table that is whole.
+func (s *section) take(p packet, read func(table []byte)) {
+	data := p.payload
+	if p.start {
+		pointer := int(data[0])
+		data = data[1:]
+		if pointer > len(data) {
+			s.begun = false
+			return
+		}
+		if s.begun {
+			s.add(data[:pointer], read)
+		}
+		s.data, s.begun, data = s.data[:0], true, data[pointer:]
+	}
+	s.add(data, read)
+}
+
+// add takes bytes of tables, one behind the other.
+func (s *section) add(data []byte, read func(table []byte)) {
+	for s.begun && len(data) > 0 {
+		if len(s.data) == 0 && data[0] == 0xFF { // nothing follows
+			s.begun = false
+			return
+		}
+		want := sectionHeader
+		if len(s.data) >= sectionHeader {
+			want += int(binary.BigEndian.Uint16(s.data[1:]) & 0xFFF)
+		}
+		if want > maxSection {
+			s.begun = false
+			return
+		}
+		n := min(want-len(s.data), len(data))
+		s.data, data = append(s.data, data[:n]...), data[n:]
+		if len(s.data) == want && want > sectionHeader {
+			if s.believed() {
+				read(s.data)
+			}
+			s.data = s.data[:0]
+		} else if len(s.data) == sectionHeader && binary.BigEndian.Uint16(s.data[1:])&0xFFF == 0 {
+			s.begun = false
+		}
+	}
+}
+
+// believed reports whether the check sum of the table is right, or never is.
+func (s *section) believed() bool {
+	if crc32(s.data) == 0 {
+		s.wrong = 0
+		return true
+	}
+	s.wrong++
+	return s.wrong >= wrongMost
+}
+
+// crcTable is that of crc32.
+var crcTable = func() (table [256]uint32) {
+	for i := range table {
+		c := uint32(i) << 24
+		for range 8 {
+			if c&(1<<31) != 0 {
+				c = c<<1 ^ 0x04C11DB7
+			} else {
+				c <<= 1
+			}
+		}
+		table[i] = c
+	}
+	return table
+}()
+
+// crc32 is 0 for a section with its check sum (annex A).
+func crc32(data []byte) uint32 {
+	c := ^uint32(0)
+	for _, b := range data {
+		c = c<<8 ^ crcTable[byte(c>>24)^b]
+	}
+	return c
+}
