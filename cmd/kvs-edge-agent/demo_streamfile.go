@@ -72,7 +72,8 @@ func (d *demo) writeStreamFile(path, url string) error {
 	}
 	if !d.options.noCloud {
 		config["DeletionConfig"] = map[string]any{"EdgeRetentionInHours": 1, "DeleteAfterUpload": false}
-		config["UploaderConfig"] = map[string]any{"ScheduleConfig": map[string]any{"ScheduleExpression": "0 * * * * ? *", "DurationInSeconds": 60}}
+		always := map[string]any{"ScheduleExpression": "0 * * * * ? *", "DurationInSeconds": 60}
+		config["UploaderConfig"] = map[string]any{"ScheduleConfig": always}
 	}
 	text, err := json.MarshalIndent(map[string]any{"StreamName": demoStream, "EdgeConfig": config}, "", "  ")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -70,7 +71,8 @@ func TestDemoWithAStreamFile(t *testing.T) {
 	} {
 		t.Run(cloud, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), path, "demo", "--stream-file", "--duration", "5s", "--dir", shortDir(t))
+			dir := shortDir(t)
+			cmd := exec.CommandContext(t.Context(), path, "demo", "--stream-file", "--duration", "5s", "--dir", dir)
 			cmd.Env = append(os.Environ(), settings.EnvCloud+"="+cloud)
 			output, err := cmd.CombinedOutput()
 			if err != nil {
@@ -81,7 +83,30 @@ func TestDemoWithAStreamFile(t *testing.T) {
 					t.Errorf("the demo does not say %q:\n%s", want, output)
 				}
 			}
+			expectNoPassword(t, dir)
 		})
+	}
+}
+
+// expectNoPassword finds the camera's in no file but the stream file and the agent's copy of it.
+func expectNoPassword(t *testing.T, dir string) {
+	t.Helper()
+	read := 0
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || filepath.Ext(path) == ".mkv" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		read++
+		for _, form := range []string{"p@ss:word", "p%40ss"} {
+			if base := filepath.Base(path); bytes.Contains(text, []byte(form)) && base != demoStream+".json" && base != "stream-files.json" {
+				t.Errorf("%s has the camera's password", path)
+			}
+		}
+		return err
+	})
+	if err != nil || read < 4 {
+		t.Errorf("%d files were read: %v", read, err)
 	}
 }
 

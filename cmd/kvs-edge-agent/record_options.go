@@ -31,7 +31,7 @@ type recordOptions struct {
 var recordVariables = []struct{ flag, variable, usage string }{
 	{"segment-duration", settings.EnvSegmentDuration, "when a segment ends, at the next keyframe: 1s to 1h (default 5m)"},
 	{"audio", settings.EnvAudio, "on, or off to leave the sound out (default on)"},
-	{"rtsp-transport", settings.EnvRTSPTransport, "how cameras send: auto (TCP, then UDP), tcp or udp (default auto)"},
+	{"rtsp-transport", settings.EnvRTSPTransport, "how cameras send: auto (TCP, UDP, then multicast), tcp, udp or multicast (default auto)"},
 	{"rtsps-ca-cert", settings.EnvRTSPSCACert, "`file` with root CAs of the certificates of rtsps:// cameras (default: the system's)"},
 	{"timestamp-source", settings.EnvTimestampSource, "whose clock times follow: hub or camera (default hub)"},
 	{"min-free", settings.EnvMinFreeDisk, "what stays free of the disk: a size such as 2GiB, or a part such as 10% " +

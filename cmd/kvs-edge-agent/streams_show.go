@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -89,7 +90,7 @@ func (s shownStream) write(w io.Writer) error {
 	row("next window", timeOrDash(s.NextWindow))
 	row("uploaded", s.Upload)
 	row("", windowText(s.UploadExpression, s.UploadSeconds))
-	row("kept", s.Keep)
+	row("kept", strings.TrimPrefix(s.Keep, "kept "))
 	for _, name := range slices.Sorted(maps.Keys(s.Tags)) {
 		row(name, s.Tags[name])
 	}

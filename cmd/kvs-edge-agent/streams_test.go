@@ -83,7 +83,7 @@ func orphansAreListedKeptAndDeletedByName(t *testing.T, w world) {
 	}
 	shown, _, code := run("streams", "show", "door")
 	for _, want := range []string{"version ", "sync         IN_SYNC", "camera       arn:aws:secretsmanager:", "recorded     always",
-		"kept for 2 d"} {
+		"kept         for 2 d"} {
 		if code != 0 || !strings.Contains(shown, want) {
 			t.Errorf("%d: %q is not in what is shown of door:\n%s", code, want, shown)
 		}

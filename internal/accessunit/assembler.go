@@ -121,8 +121,7 @@ func (a *assembler) push(p Packet, now time.Time) error {
 	if len(p.Payload) == 0 { // padding, by which cameras probe the bandwidth
 		return nil
 	}
-	if p.Timestamp != a.timestamp && a.deinterleaver == nil && (a.hole && !a.nal.partial || a.open.corrupt != nil) {
-		a.endNAL()
+	if p.Timestamp != a.timestamp && a.deinterleaver == nil && a.hole && !a.nal.partial {
 		a.endByTime(p.Timestamp)
 	}
 	a.timestamp = p.Timestamp
@@ -218,7 +217,7 @@ func (a *assembler) noteLoss(timestamp uint32, packets int64) {
 	if !a.habits.markers.unreliable {
 		a.endNAL()
 	}
-	whole := a.open.picture && a.open.marked && !a.habits.markers.unreliable
+	whole := a.open.picture && a.open.marked && a.habits.markersTell(a.open.slices)
 	if a.open.known() || len(a.buffer) > 0 {
 		switch {
 		case timestamp == a.timestamp: // all of them are of this access unit
@@ -259,7 +258,8 @@ func (a *assembler) noteUnpacked(err error) {
 
 // endByTime ends the open access unit before something with another timestamp that cannot tell whether it belongs to it.
 func (a *assembler) endByTime(timestamp uint32) {
-	if a.open.known() && timestamp != a.open.timestamp && !a.habits.times.own {
+	ended := a.open.corrupt == nil && a.open.marked && !a.habits.markers.unreliable && !a.habits.times.own
+	if a.open.known() && timestamp != a.open.timestamp && (ended || a.habits.timesTell()) {
 		a.finish()
 	}
 }

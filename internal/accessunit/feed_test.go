@@ -68,7 +68,7 @@ const (
 	fuIDR3 = "\x7c\x45r"
 )
 
-// trustMarkers is after how many access units with a marker at their end markers are believed.
+// trustMarkers is after how many access units alike a habit of a camera is believed.
 const trustMarkers = 25
 
 // TestPacketisations pushes what cameras send, row by row of the ways there are.

@@ -31,6 +31,14 @@ type timeStreak struct {
 // shared reports whether all slices of a picture have its timestamp.
 func (t timeStreak) shared() bool { return t.length >= trustHabit && !t.own }
 
+// markersTell reports whether a marker means that a picture of so many slices is whole.
+func (h *habits) markersTell(slices int) bool {
+	return !h.markers.unreliable && (h.markers.established() || h.slicesPerAU < 0 || h.slicesPerAU == slices)
+}
+
+// timesTell reports whether another timestamp means another picture, as far as is known.
+func (h *habits) timesTell() bool { return !h.times.own && (h.times.length > 0 || h.slicesPerAU == 1) }
+
 // learn takes an access unit.
 func (h *habits) learn(au openAU) {
 	switch {

@@ -39,6 +39,8 @@ func (a *assembler) takePart(p payload.Part) {
 		a.endByTime(a.timestamp)
 		a.corruptAt(a.timestamp, errFragment)
 		return
+	case a.timestamp != a.nal.timestamp:
+		a.habits.times.own = true
 	}
 	a.buffer = append(a.buffer, p.Data...)
 	switch {
@@ -157,7 +159,7 @@ func (a *assembler) divide(kind NALKind, s Slice) {
 	case kind == nalSlicePrefix && !otherTime: // of the next slice
 	case kind.begins() || s.First:
 		a.split()
-	case kind.slice() && otherTime && (a.habits.times.shared() || !s.follows(a.open.last)):
+	case a.open.picture && kind.slice() && otherTime && (a.habits.times.shared() || !s.follows(a.open.last)):
 		a.split() // the first slice of its picture is missing
 		a.corruptAt(a.nal.timestamp, errSlice)
 	}
@@ -175,6 +177,7 @@ func (a *assembler) appendNAL() {
 	if !a.nal.looked {
 		a.divide(kind, slice)
 	}
+	lost := a.hole
 	if a.hole {
 		// What is missing may have belonged to this access unit, unless this begins one.
 		sure := kind == nalSet || kind == nalDelimiter
@@ -187,7 +190,7 @@ func (a *assembler) appendNAL() {
 		a.open.timestamp = a.nal.timestamp
 	}
 	if kind.slice() {
-		a.noteSlice(slice)
+		a.noteSlice(slice, lost)
 	}
 	if len(a.units) == maxNALs {
 		a.markCorrupt(ErrHuge)
@@ -209,8 +212,9 @@ func (a *assembler) dropMalformed(nal []byte) {
 	a.to.Malformed(errMalformed)
 }
 
-// noteSlice notes a slice of the open access unit, and what it says of markers and timestamps.
-func (a *assembler) noteSlice(s Slice) {
+// noteSlice notes a slice of the open access unit, and what it says of markers and timestamps; lost is whether packets are
+// missing before it.
+func (a *assembler) noteSlice(s Slice, lost bool) {
 	switch {
 	case !a.open.picture && !s.First:
 		// Unless the first slice was lost, it came with a marker and ended an access unit too early.
@@ -219,7 +223,7 @@ func (a *assembler) noteSlice(s Slice) {
 	case a.open.picture && a.nal.behindMarker:
 		a.habits.markers.unreliable = true
 	}
-	if a.open.picture && a.open.corrupt == nil && a.nal.timestamp != a.open.timestamp {
+	if a.open.picture && !lost && a.nal.timestamp != a.open.timestamp {
 		a.habits.times.own = true
 	}
 	a.open.picture, a.open.first, a.open.last = true, a.open.first || s.First, s

@@ -21,7 +21,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/iotcreds"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/secrets"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
 	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
@@ -225,7 +224,7 @@ func (a *Agent) newStreamFiles(c *configuration, dir statefile.Dir) *streamfile.
 	}
 	return streamfile.New(streamfile.Options{
 		Dir: s.StreamsDirectory, ThingName: s.IoT.ThingName, NoCloud: s.NoCloud, State: dir, Applier: source,
-		OutcomeChanged: source.Changed(), Known: known, Publish: c.fileSync.put, Now: time.Now, Log: c.log, Health: c.health,
+		OutcomeChanged: source.Changed(), Known: known, Now: time.Now, Log: c.log, Health: c.health,
 	})
 }
 
@@ -248,7 +247,7 @@ func (a *Agent) followCloud(c *configuration, dir statefile.Dir, device *tls.Con
 		ThingName: s.IoT.ThingName, FindHubARN: hub.FindARN(s, a.aws), ListOnly: device == nil,
 		KVS: hub.ControlPlane{Client: a.kvs}, Dir: dir, Applier: cloud, OutcomeChanged: cloud.Changed(), Applied: a.retention.Applied,
 		Inbox: c.mqtt.Configurations(), Others: c.others,
-		Publish:   func(status edgeconfig.SyncStatus) { c.cloudSync.put(status); c.mqtt.PublishSync(status) },
+		Publish:   c.mqtt.PublishSync,
 		Refreshed: func() { a.nudges.nudgeAll(nudgeChanged) },
 		Log:       c.log, Health: c.health,
 	})

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"time"
 
@@ -30,8 +29,6 @@ type configuration struct {
 	syncer  *kvsconfig.Syncer
 	cameras *camerasecret.Cache
 	uploads *uploadrequest.Requests
-
-	fileSync, cloudSync syncBoard
 
 	health *health.Component
 	log    *zap.Logger
@@ -88,39 +85,9 @@ func (c *configuration) retryRights() {
 // syncOf says how the configuration of a stream that runs fares.
 func (c *configuration) syncOf(stream desired.Stream) edgeconfig.SyncStatus {
 	if stream.Origin == desired.File {
-		return c.fileSync.get(stream.Name)
+		return c.files.Sync(stream.Name)
 	}
-	return c.cloudSync.get(stream.Name)
-}
-
-// maxSyncs bounds a syncBoard: messages may name any stream.
-const maxSyncs = 3000
-
-// syncBoard has the last status of each configuration of one source. It is safe for concurrent use.
-type syncBoard struct {
-	mu       sync.Mutex
-	byStream map[string]edgeconfig.SyncStatus // guarded by mu
-}
-
-func (b *syncBoard) put(status edgeconfig.SyncStatus) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.byStream == nil {
-		b.byStream = make(map[string]edgeconfig.SyncStatus)
-	}
-	if status.Status == kvsconfig.Deleted {
-		delete(b.byStream, status.StreamName)
-		return
-	}
-	if b.byStream[status.StreamName] = status; len(b.byStream) > maxSyncs {
-		maps.DeleteFunc(b.byStream, func(_ string, s edgeconfig.SyncStatus) bool { return s.Status != kvsconfig.InSync })
-	}
-}
-
-func (b *syncBoard) get(stream string) edgeconfig.SyncStatus {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.byStream[stream]
+	return c.syncer.Sync(stream.Name)
 }
 
 // noSecrets is Secrets Manager without the cloud.

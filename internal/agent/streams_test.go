@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/jobspec"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/retention"
+	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
@@ -177,6 +178,21 @@ func TestApplyDoesOnlyWhatIsMissing(t *testing.T) {
 	}
 	expect("another recording schedule", apply(configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday), configOf("b", monday)),
 		"read a-AbCdEf", "stop recorder a", "start recorder a")
+	ofFile := func(url string) []string {
+		t.Helper()
+		set := wantedOf(t, configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday))
+		a := set["a"]
+		a.Origin, a.Media, a.Upload.FromTags = desired.File, desired.Media{URL: secret.New(url)}, true
+		set["a"] = a
+		s.Apply(t.Context(), set)
+		return d.take()
+	}
+	expect("a file with the camera's URL", ofFile("rtsp://10.0.0.7/1"),
+		"stop recorder a", "start recorder a", "stop recorder b", "stop uploader b")
+	expect("the same again", ofFile("rtsp://10.0.0.7/1"))
+	expect("another URL", ofFile("rtsp://10.0.0.7/2"), "stop recorder a", "start recorder a")
+	expect("the cloud's again", apply(configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday), configOf("b", monday)),
+		"stop recorder a", "start recorder a", "start recorder b", "start uploader b")
 	expect("a stream that is gone", apply(configOf("a", monday.Add(2*time.Hour), keepShort, recordOnMonday)),
 		"stop recorder b", "stop uploader b")
 	if _, ok := d.policies["b"]; ok {

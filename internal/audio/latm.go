@@ -210,8 +210,7 @@ func (d *latmDecoder) elements(data []byte, at uint32, out *output) error {
 
 // element reads an AudioMuxElement (ISO/IEC 14496-3, 1.7.3.1).
 func (d *latmDecoder) element(b *bitReader, mux *muxConfig, known *bool) error {
-	const same = true
-	if d.inBand && b.flag() != same {
+	if same := d.inBand && b.flag(); d.inBand && !same {
 		m, ok := parseMux(b)
 		if !ok {
 			return errUnreadable

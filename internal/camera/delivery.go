@@ -36,6 +36,7 @@ type delivery struct {
 type setting struct {
 	header  base.HeaderValue // Transport, as the camera is asked; nil: as the library does
 	library base.HeaderValue // the library's
+	first   bool             // no track is set up yet
 }
 
 // setUpMedia sets up a track, whose URL is the first of these that the camera knows.
@@ -48,8 +49,9 @@ func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []str
 	if err != nil {
 		return nil, err
 	}
-	s.dialogue.setting = now
-	defer func() { s.dialogue.setting = nil }()
+	now.first = s.video.delivery == nil
+	s.dialogue.setting.Store(now) // the library may read it when it has given up on the answer
+	defer s.dialogue.setting.Store(nil)
 	var response *base.Response
 	err = s.ask(&s.dialogue.setup, urls, func() (err error) { response, err = s.client.Setup(baseURL, m, 0, 0); return err })
 	if err == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/mikey"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
@@ -28,7 +29,7 @@ type dialogue struct {
 	setup atomic.Pointer[base.URL] // of the track that is set up
 	play  atomic.Pointer[base.URL] // of what plays, where it is not the library's
 
-	setting *setting // the SETUP under way; nil: none
+	setting atomic.Pointer[setting] // the SETUP under way; nil: none
 
 	dropped ratelimit.Limit // messages that had nothing to say; the goroutine that reads uses it
 }
@@ -59,27 +60,27 @@ func (s *session) dial(ctx context.Context, _, address string) (net.Conn, error)
 	s.dialogue.last.Store(messages)
 	s.tap.opened = false
 	scheme := s.client.Scheme
-	var conn *batchConn
+	var batched *conn.Conn
 	var err error
 	if s.over.tunnel {
 		s.dialogue.scheme = "rtsp"
 		if s.over.tls {
 			scheme = "rtsps"
 		}
-		conn, address, err = s.dialTunnel(ctx, address)
-	} else if conn, err = s.dialStream(ctx, address, scheme == "rtsps"); err == nil {
-		conn.answer = s.Limits.Answer
+		batched, address, err = s.dialTunnel(ctx, address)
+	} else if batched, err = s.dialStream(ctx, address, scheme == "rtsps"); err == nil {
+		batched.Answer = s.Limits.Answer
 	}
 	if err != nil {
 		return nil, err
 	}
 	// The library would make a TLS connection by itself, unless it takes the scheme for another one; request puts that right.
 	s.client.Scheme = "rtsp"
-	conn.tap, conn.sent, conn.divert = &s.tap, messages.Sent, s.divert
-	inject := conn.inject
+	batched.Tap, batched.Sent, batched.Divert = &s.tap, messages.Sent, s.divert
+	inject := batched.Inject
 	s.inject.Store(&inject)
-	s.hooks.connect(scheme, address, conn.Write)
-	return conn, nil
+	s.hooks.connect(scheme, address, batched.Write)
+	return batched, nil
 }
 
 func (s *session) dialer() *net.Dialer {
@@ -90,14 +91,14 @@ func (s *session) dialer() *net.Dialer {
 }
 
 // dialStream connects to a host and port, over TLS or not. Its bytes are counted and read in batches; whoever reads has a time of its own.
-func (s *session) dialStream(ctx context.Context, address string, secure bool) (*batchConn, error) {
-	conn, err := s.dialer().DialContext(ctx, "tcp", address)
+func (s *session) dialStream(ctx context.Context, address string, secure bool) (*conn.Conn, error) {
+	dialled, err := s.dialer().DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	s.conn.Store(&conn)
-	s.peer, s.local = addressOf(conn.RemoteAddr()), addressOf(conn.LocalAddr())
-	below := &batchConn{Conn: conn, playing: &s.hooks.playing, direct: &s.dialogue.direct, came: s.countBytes}
+	s.conn.Store(&dialled)
+	s.peer, s.local = addressOf(dialled.RemoteAddr()), addressOf(dialled.LocalAddr())
+	below := &conn.Conn{Conn: dialled, Playing: &s.hooks.playing, Direct: &s.dialogue.direct, Came: s.countBytes}
 	if !secure {
 		return below, nil
 	}
@@ -107,13 +108,13 @@ func (s *session) dialStream(ctx context.Context, address string, secure bool) (
 	if err != nil {
 		return nil, err
 	}
-	return &batchConn{Conn: secured, playing: below.playing, direct: below.direct, came: uncounted}, nil
+	return &conn.Conn{Conn: secured, Playing: below.Playing, Direct: below.Direct, Came: uncounted}, nil
 }
 
 // trust says whom to trust at a host and port.
 func (s *session) trust(address string) handshake.Options {
 	host, _, _ := net.SplitHostPort(address)
-	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots}
+	return handshake.Options{Name: host, Pinned: s.Pinned, Roots: s.Roots, Tunnel: s.over.tunnel}
 }
 
 // keyValid reports whether the library can read the key of a description.
@@ -133,7 +134,7 @@ func (s *session) request(r *base.Request) {
 		to = nil
 	case base.Setup:
 		to = s.dialogue.setup.Load()
-		s.dialogue.setting.asks(r)
+		s.dialogue.setting.Load().asks(r)
 	}
 	if to != nil {
 		r.URL = to.Clone()
@@ -144,10 +145,11 @@ func (s *session) request(r *base.Request) {
 // response is called before the library takes a response.
 func (s *session) response(r *base.Response) {
 	s.hooks.response(r)
-	if s.dialogue.setting != nil && r.StatusCode >= base.StatusBadRequest && s.video.delivery == nil {
+	setting := s.dialogue.setting.Load()
+	if setting != nil && r.StatusCode >= base.StatusBadRequest && setting.first {
 		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
 	}
-	s.dialogue.setting.answers(r, s.dialogue.last.Load().SetUp())
+	setting.answers(r, s.dialogue.last.Load().SetUp())
 }
 
 // askToPlay asks the camera to play what was described, or else the video alone.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 )
 
@@ -88,3 +90,26 @@ func (e *onlyTransportError) Unwrap() error { return e.error }
 type noURL struct{ error }
 
 func (e noURL) Unwrap() error { return e.error }
+
+// translate hides the library's error types from the rest of the package.
+func translate(err error) error {
+	var (
+		refused liberrors.ErrClientBadStatusCode
+		login   *loginError
+	)
+	if errors.As(err, &login) {
+		return login
+	}
+	if errors.As(err, &refused) {
+		return &statusError{code: int(refused.Code), message: refused.Message}
+	}
+	var frame liberrors.ErrClientUnexpectedFrame
+	if errors.As(err, &frame) {
+		return errors.Join(errStale, err)
+	}
+	var noChannels liberrors.ErrClientTransportHeaderNoInterleavedIDs
+	if errors.As(err, &noChannels) {
+		return &acceptedError{err}
+	}
+	return err
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/payload"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
@@ -98,8 +99,8 @@ func faultOf(host string, err error) *health.Fault {
 		answer      *statusError
 		login       *loginError
 		unsupported *unsupportedError
-		undeclared  *undeclaredError
-		other       *otherFormatError
+		undeclared  *sdp.UndeclaredError
+		other       *sdp.OtherFormatError
 		undefined   payload.UndefinedError
 		transport   *transportError
 	)
@@ -131,7 +132,7 @@ func faultOf(host string, err error) *health.Fault {
 			"set its stream to H.264 or H.265.", host, strings.Join(unsupported.codecs, " and "))
 	case errors.As(err, &undeclared):
 		return user("The camera at %s sends RTP packets of payload type %d, which it did not describe, and no video that it did: "+
-			"restart the camera, and update its firmware if this stays.", host, undeclared.payloadType)
+			"restart the camera, and update its firmware if this stays.", host, undeclared.PayloadType)
 	case errors.As(err, &other):
 		return health.SystemFault(codeCamera, err, "The camera at %s sends another of the formats that it describes: it is connected anew.", host)
 	case errors.As(err, &undefined):

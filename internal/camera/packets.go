@@ -13,6 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit/sequence"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/reception"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 )
@@ -40,7 +41,9 @@ type receiver struct {
 	track   *sequence.Track     // the packets of the video as they come
 	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
-	types   payloadTypes        // of the video
+	arrived *rtp.Packet         // over UDP, for takeOne
+	takeOne func()              // made once, as each would be an allocation
+	types   sdp.PayloadTypes    // of the video
 	video   reception.Source
 	audio   *sound              // nil: none is recorded
 	sound   *accessunit.Reorder // of the audio over UDP
@@ -65,6 +68,7 @@ func (r *receiver) beginMultiplex(v video, o multiplex.Options) {
 func (r *receiver) beginVideo(feed videoFeed, v video) {
 	r.feed, r.order = feed, accessunit.NewReorder(r.push)
 	r.track, r.types = sequence.NewTrack(r.pushNumbered, r.restart), v.types
+	r.takeOne = func() { r.take(r.arrived) }
 	r.video.Clock = v.clock
 }
 
@@ -132,16 +136,16 @@ func (r *receiver) takeTCP(p *rtp.Packet) {
 
 // takeUDP takes a packet that came to the port of the video, in whatever order they come.
 func (r *receiver) takeUDP(p *rtp.Packet) {
-	r.locked(func() {
-		r.udp = true
-		r.take(p)
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.arrived, r.udp = p, true
+	r.feed.Contain(r.takeOne)
 }
 
 // take takes a packet that is one of the video, unless its payload type is another.
 func (r *receiver) take(p *rtp.Packet) {
 	now := r.now()
-	ours, err := r.types.take(p.PayloadType, now)
+	ours, err := r.types.Take(p.PayloadType, now)
 	switch {
 	case err != nil:
 		r.fail(err)
@@ -149,6 +153,7 @@ func (r *receiver) take(p *rtp.Packet) {
 		r.video.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
 		r.track.Push(packetOf(p), now)
 	default:
+		r.video.Pass(p.SSRC, p.SequenceNumber)
 		r.track.Pass(p.SSRC, p.SequenceNumber, now)
 		r.count(len(p.Payload))
 	}
@@ -267,7 +272,7 @@ func (r *receiver) takeUnreadable(err error) {
 	defer r.mu.Unlock()
 	r.count(traffic.UnreadableSize)
 	if unknown := new(liberrors.ErrClientRTPPacketUnknownPayloadType); errors.As(err, unknown) {
-		_, _ = r.types.take(unknown.PayloadType, r.now())
+		_, _ = r.types.Take(unknown.PayloadType, r.now())
 	}
 }
 
@@ -275,7 +280,7 @@ func (r *receiver) takeUnreadable(err error) {
 func (r *receiver) reason(end error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.types.undeclared(r.now()); err != nil {
+	if err := r.types.Undeclared(r.now()); err != nil {
 		return err
 	}
 	if err := r.feed.Undefined(); err != nil {

@@ -14,12 +14,12 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/multiplex"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
 )
 
@@ -94,8 +94,8 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 	stop := context.AfterFunc(ctx, s.pauseAndClose)
 	defer stop()
 	err := s.run(ctx)
-	if other := new(otherFormatError); errors.As(err, &other) {
-		s.memory.videoType = other.payloadType
+	if other := new(sdp.OtherFormatError); errors.As(err, &other) {
+		s.memory.videoType = other.PayloadType
 	}
 	aborted := s.aborted.Load()
 	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
@@ -120,7 +120,7 @@ func (s *session) newClient() *gortsplib.Client {
 		Scheme: s.url.Scheme, Host: s.url.Host,
 		Transport: &transport, WriteTimeout: s.Limits.Answer,
 		// The library would end sessions too early, as it counts whole seconds of a clock that may be
-		// set, and sees few of the packets. batchConn and watch take care of silence.
+		// set, and sees few of the packets. conn.Conn and watch take care of silence.
 		ReadTimeout: math.MaxInt64,
 		UserAgent:   userAgent,
 		DialContext: s.dial,
@@ -374,27 +374,4 @@ func (s *session) fail(err error) {
 	case s.ended <- err:
 	default:
 	}
-}
-
-// translate hides the library's error types from the rest of the package.
-func translate(err error) error {
-	var (
-		refused liberrors.ErrClientBadStatusCode
-		login   *loginError
-	)
-	if errors.As(err, &login) {
-		return login
-	}
-	if errors.As(err, &refused) {
-		return &statusError{code: int(refused.Code), message: refused.Message}
-	}
-	var frame liberrors.ErrClientUnexpectedFrame
-	if errors.As(err, &frame) {
-		return errors.Join(errStale, err)
-	}
-	var noChannels liberrors.ErrClientTransportHeaderNoInterleavedIDs
-	if errors.As(err, &noChannels) {
-		return &acceptedError{err}
-	}
-	return err
 }

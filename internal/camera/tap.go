@@ -8,14 +8,12 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 )
 
 // tapPause is how often the RTSP library gets a packet of each flow, so that what it
 // knows of the session stays near the truth. It ends none for what it does not see: see newClient.
 const tapPause = time.Second
-
-// bufferSize is how much of a stream is read at once, in bytes.
-const bufferSize = 64 << 10
 
 // tap takes RTP packets out of what a camera sends over its RTSP connection, before the RTSP library
 // sees them: the library allocates four times for each. It takes those only that look like one that
@@ -76,12 +74,9 @@ func (t *tap) flow(channel int) *flow {
 	return nil
 }
 
-// drain takes what it can off the front of a stream. Of what is left, so many bytes are the
-// library's, maybe more than have come; 0 means that more must come to tell, or that there is a message. A nil tap takes nothing.
-func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
-	if t == nil {
-		return stream, len(stream)
-	}
+// Drain takes what it can off the front of a stream. Of what is left, so many bytes are the
+// library's, maybe more than have come; 0 means that more must come to tell, or that there is a message.
+func (t *tap) Drain(stream []byte) (left []byte, forLibrary int) {
 	if !t.opened {
 		if !t.open(stream) {
 			return stream, 0
@@ -103,7 +98,7 @@ func (t *tap) drain(stream []byte) (left []byte, forLibrary int) {
 			}
 		default:
 			f := t.flow(int(stream[1]))
-			if f == nil && !t.plain.Load() || size > bufferSize {
+			if f == nil && !t.plain.Load() || size > conn.BufferSize {
 				return stream, size
 			}
 			if len(stream) < size {
@@ -177,26 +172,26 @@ func (t *tap) take(message []byte) bool {
 	return t.message != nil
 }
 
-// read gives the library what there is of a message. A nil tap has none.
-func (t *tap) read(p []byte) (n int, err error) {
-	if t == nil {
-		return 0, nil
-	}
+// Read gives the library what there is of a message.
+func (t *tap) Read(p []byte) (n int, err error) {
 	n = copy(p, t.message)
 	t.message = t.message[n:]
 	return n, t.failed
 }
 
-// has reports whether there is a message, or an error.
-func (t *tap) has() bool { return t != nil && (len(t.message) > 0 || t.failed != nil) }
+// Has reports whether there is a message, or an error.
+func (t *tap) Has() bool { return len(t.message) > 0 || t.failed != nil }
 
-// wait returns how long to wait for more, if not forever.
-func (t *tap) wait() time.Duration {
-	if t == nil || t.settled {
+// Wait returns how long to wait for more, if not forever.
+func (t *tap) Wait() time.Duration {
+	if t.settled {
 		return 0
 	}
 	return t.patience
 }
+
+// Settle says that nothing came.
+func (t *tap) Settle() { t.settled = true }
 
 // take hands a packet on, if it is one of the flow and not the library's turn.
 func (f *flow) take(packet []byte) bool {

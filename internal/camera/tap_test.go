@@ -17,6 +17,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/answer"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 )
 
 // pieces is a connection that brings a stream in pieces.
@@ -46,9 +47,9 @@ func tapped(t *testing.T, stream ...[]byte) (taken []string, left string) {
 		taken = append(taken, string(p.Payload))
 	})
 	tap.flows[0].due = time.Now().Add(time.Hour)
-	conn := &batchConn{Conn: &pieces{list: stream}, playing: new(atomic.Bool), answer: time.Minute,
-		tap: tap, came: func(int) error { return nil }}
-	rest, err := io.ReadAll(conn)
+	tapped := &conn.Conn{Conn: &pieces{list: stream}, Playing: new(atomic.Bool), Answer: time.Minute,
+		Tap: tap, Came: func(int) error { return nil }}
+	rest, err := io.ReadAll(tapped)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func TestTheTapTakesItsPacketsAndLeavesTheRest(t *testing.T) {
 		reports  = "$\x01\x00\x04abcd"
 		unknown  = "$\x2a\x00\x06abcd$\x00"
 	)
-	large := fmt.Sprintf("RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n", 2*bufferSize) + strings.Repeat("$", 2*bufferSize)
+	large := fmt.Sprintf("RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n", 2*conn.BufferSize) + strings.Repeat("$", 2*conn.BufferSize)
 	endless := "RTSP/1.0 200 OK\r\n" + strings.Repeat("a: b\r\n", answer.MaxHead/6)
 	huge := "$\x00\xff\xff" + strings.Repeat("a", math.MaxUint16)
 	for name, c := range map[string]struct {
@@ -123,19 +124,19 @@ func TestTheLibraryGetsAPacketNowAndThen(t *testing.T) {
 	give := func(*rtp.Packet) { count++ }
 	like := &rtp.Packet{Header: rtp.Header{SSRC: 7, PayloadType: 96}}
 	stream := []byte(rtpFrame(0, 96, 7, "a"))
-	if _, n := tap.drain(stream); n != len(stream) {
+	if _, n := tap.Drain(stream); n != len(stream) {
 		t.Errorf("the first packet is not the library's")
 	}
 	tap.follow(0, like, give)
-	if _, n := tap.drain(stream); n != 0 || count != 1 {
+	if _, n := tap.Drain(stream); n != 0 || count != 1 {
 		t.Errorf("the second packet is not taken")
 	}
 	tap.flows[0].due = time.Now()
-	if _, n := tap.drain(stream); n != len(stream) || count != 1 {
+	if _, n := tap.Drain(stream); n != len(stream) || count != 1 {
 		t.Errorf("the packet that is due is not the library's")
 	}
 	tap.follow(0, like, give)
-	if _, n := tap.drain(stream); n != 0 || count != 2 || len(tap.flows) != 1 {
+	if _, n := tap.Drain(stream); n != 0 || count != 2 || len(tap.flows) != 1 {
 		t.Errorf("the packet after it is not taken")
 	}
 }

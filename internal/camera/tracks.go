@@ -26,7 +26,7 @@ type video struct {
 	early    []*earlyFormat // of all payload types that can be recorded
 	codec    accessunit.Codec
 	sets     [][]byte // of the session description
-	types    payloadTypes
+	types    sdp.PayloadTypes
 	// multiplex says that it comes in a transport stream, with its audio, and the codec is known from that only.
 	multiplex bool
 }
@@ -42,7 +42,7 @@ func chooseVideo(desc *description.Session, described answer.Described, came uin
 	at := max(slices.IndexFunc(formats, func(f sdp.Format) bool { return f.PayloadType == came }), 0)
 	f := formats[at]
 	return video{media: m, format: m.Formats[min(at, len(m.Formats)-1)], clock: f.Clock, codec: codecOf(f), sets: f.ParameterSets(),
-		types: newPayloadTypes(f, formats), multiplex: f.Codec == sdp.MPEGTS}, true
+		types: sdp.NewPayloadTypes(f, formats), multiplex: f.Codec == sdp.MPEGTS}, true
 }
 
 func codecOf(f sdp.Format) accessunit.Codec {

@@ -94,3 +94,27 @@ func FuzzTracks(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatACameraOffersBesidesIsNamed(t *testing.T) {
+	t.Parallel()
+	more := answer.Described{}
+	more.MoreVideo, more.MoreAudio = "a video (H265)", "an audio track (G711)"
+	const refused = "audio that it does not send when it is asked to"
+	for name, c := range map[string]struct {
+		noAudio, refused bool
+		of               answer.Described
+		want             []string
+	}{
+		"nothing":                    {},
+		"all":                        {of: more, want: []string{"a video (H265)", "an audio track (G711)"}},
+		"audio is switched off":      {noAudio: true, of: more, want: []string{"a video (H265)"}},
+		"audio is not sent":          {refused: true, want: []string{refused}},
+		"audio is not sent, and all": {refused: true, of: more, want: []string{"a video (H265)", refused}},
+	} {
+		s := session{audioRefused: c.refused}
+		s.NoAudio = c.noAudio
+		if got := s.leftOut(c.of); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

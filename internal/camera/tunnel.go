@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/auth"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/conn"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/handshake"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/httptunnel"
 	"github.com/kvs-edge/kvs-edge-agent/internal/neterr"
@@ -117,15 +118,15 @@ func (w *webLogin) accepted() {
 }
 
 // dialTunnel connects to the camera through HTTP, or to where its web server sends us.
-func (s *session) dialTunnel(ctx context.Context, at string) (*batchConn, string, error) {
+func (s *session) dialTunnel(ctx context.Context, at string) (*conn.Conn, string, error) {
 	to := address.Page{At: at, Target: (*url.URL)(s.hooks.target()).RequestURI(), TLS: s.over.tls}
 	for {
 		tunnel, err := s.openTunnel(ctx, to)
 		if err == nil {
-			conn := net.Conn(tunnel)
-			s.conn.Store(&conn)
-			return &batchConn{
-				Conn: tunnel, playing: &s.hooks.playing, direct: &s.dialogue.direct, answer: s.Limits.Answer, came: uncounted,
+			opened := net.Conn(tunnel)
+			s.conn.Store(&opened)
+			return &conn.Conn{
+				Conn: tunnel, Playing: &s.hooks.playing, Direct: &s.dialogue.direct, Answer: s.Limits.Answer, Came: uncounted,
 			}, to.At, nil
 		}
 		var answer *httptunnel.StatusError

@@ -145,7 +145,7 @@ func TestASentenceWhereRTSPDoesNotGoThroughHTTP(t *testing.T) {
 		{"to nowhere", "rtsph://%s/live", "not one for RTSP", webtunnel.Options{Redirect: to("ftp://x")}},
 		{"out of TLS", "rtspsh://%s/live", "is not trusted", webtunnel.Options{TLS: config}},
 		{"TLS where HTTP was meant", "rtsph://%s/live", "closed the connection", webtunnel.Options{TLS: config}},
-		{"HTTP where TLS was meant", "rtspsh://%s/live", "does not speak TLS", webtunnel.Options{}},
+		{"HTTP where TLS was meant", "rtspsh://%s/live", "write rtsph:// in place of rtspsh://", webtunnel.Options{}},
 		{"TLS where RTSP was meant", "rtsp://%s/live", "write rtsps:// for one with TLS", webtunnel.Options{TLS: config}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

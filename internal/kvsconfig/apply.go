@@ -87,7 +87,7 @@ func (s *Syncer) remove(ctx context.Context) {
 		s.conditions.acceptable(name)
 		status.Status = Deleted
 		s.publishStatus(status)
-		delete(s.statuses.last, name)
+		s.statuses.forget(name)
 	}
 }
 

@@ -223,7 +223,7 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 	missing := s.versions.absences(listed, l.began, s.o.Now())
 	r.unsure = missing.unsure
 	for _, name := range missing.left {
-		delete(s.statuses.last, name)
+		s.statuses.forget(name)
 		delete(s.failed, name)
 		s.o.Health.OK(applyScope(name))
 		s.conditions.acceptable(name)

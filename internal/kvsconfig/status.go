@@ -2,6 +2,7 @@ package kvsconfig
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
@@ -31,25 +32,44 @@ const maxDetails = 1000
 
 func shorten(s string) string { return health.Clean(s, maxDetails) }
 
-// statuses are those that were published of each stream, to be published again.
+// statuses are those that were published of each stream, to be published again. One goroutine changes them, and reads
+// last without mu.
 type statuses struct {
-	last map[string]SyncStatus
 	send func(SyncStatus)
+
+	mu   sync.Mutex
+	last map[string]SyncStatus // changes are guarded by mu
 }
 
-func newStatuses(send func(SyncStatus)) statuses {
-	return statuses{last: make(map[string]SyncStatus), send: send}
+func newStatuses(send func(SyncStatus)) *statuses {
+	return &statuses{last: make(map[string]SyncStatus), send: send}
 }
 
 // publish notes and sends a status.
-func (s statuses) publish(status SyncStatus) {
+func (s *statuses) publish(status SyncStatus) {
+	s.mu.Lock()
 	s.last[status.StreamName] = status
+	s.mu.Unlock()
 	s.send(status)
+}
+
+// forget drops what was published of a stream.
+func (s *statuses) forget(stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.last, stream)
+}
+
+// Sync says how the configuration of a stream fares; zero while that is not known. It is safe for concurrent use.
+func (s *Syncer) Sync(stream string) SyncStatus {
+	s.statuses.mu.Lock()
+	defer s.statuses.mu.Unlock()
+	return s.statuses.last[stream]
 }
 
 // repeat sends a stream's last status again. With a time, that rendering of LastUpdated is the one to answer with from
 // now on.
-func (s statuses) repeat(stream string, at time.Time) bool {
+func (s *statuses) repeat(stream string, at time.Time) bool {
 	status, ok := s.last[stream]
 	if !ok {
 		return false
@@ -86,7 +106,7 @@ func (s *Syncer) forgetStrangers(but string) {
 		return s.statuses.last[a].LastUpdated.Compare(s.statuses.last[b].LastUpdated)
 	})
 	for _, name := range strangers[:max(0, len(strangers)-maxStrangers/2)] {
-		delete(s.statuses.last, name)
+		s.statuses.forget(name)
 		s.conditions.acceptable(name)
 	}
 }

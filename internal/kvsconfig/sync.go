@@ -25,7 +25,7 @@ type Syncer struct {
 	// For Run only.
 	versions *versions
 	disk     disk
-	statuses statuses
+	statuses *statuses
 	failed   map[string]bool // streams whose last Apply or Remove failed
 	heard    bool            // a message has configured a stream since the start
 

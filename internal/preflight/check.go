@@ -81,15 +81,21 @@ func isNoStatus(err error) bool {
 
 // checkRemote asks the cloud and the cameras. It returns the streams, none when they could not be found out.
 func (c *checker) checkRemote(ctx context.Context) (streams []checkedStream) {
-	if !c.checkHosts() {
-		c.bad("cloud", "Configurations and cameras were not checked: correct the endpoints first.")
-		return nil
+	var files []wantedStream
+	c.within(ctx, "stream files", "the stream files", filesLimit, func(_ context.Context, c *checker) { files = c.checkStreamFiles() })
+	c.files = len(files)
+	var listed []kvsconfig.ListedConfig
+	if !c.settings.NoCloud {
+		if !c.checkHosts() {
+			c.bad("cloud", "Configurations and cameras were not checked: correct the endpoints first.")
+			return nil
+		}
+		c.within(ctx, "endpoint", "the endpoints of AWS", endpointsLimit, func(ctx context.Context, c *checker) { c.checkEndpoints(ctx) })
+		if !c.within(ctx, "streams", "AWS", cloudLimit, func(ctx context.Context, c *checker) { listed = c.checkCloud(ctx) }) {
+			return nil
+		}
 	}
-	c.within(ctx, "endpoint", "the endpoints of AWS", endpointsLimit, func(ctx context.Context, c *checker) { c.checkEndpoints(ctx) })
-	var list []kvsconfig.ListedConfig
-	if !c.within(ctx, "streams", "AWS", cloudLimit, func(ctx context.Context, c *checker) { list = c.checkCloud(ctx) }) {
-		return nil
-	}
+	list := wantedOf(files, listed)
 	limit := time.Duration(1+len(list)/atOnce) * streamLimit
 	if !c.within(ctx, "streams", "the cameras", limit, func(ctx context.Context, c *checker) { streams = c.checkStreams(ctx, list) }) {
 		return nil

@@ -90,7 +90,7 @@ func (c *checker) checkBroker(ctx context.Context) {
 	if c.running != nil {
 		for _, condition := range c.running.Agent {
 			if iotconfig.IsBrokerCondition(condition.Condition) {
-				c.bad(check, condition.Text)
+				c.withoutCloud(check, condition.Text)
 				return
 			}
 		}
@@ -103,7 +103,7 @@ func (c *checker) checkBroker(ctx context.Context) {
 	})
 	switch {
 	case err != nil:
-		c.bad(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, time.Since(asked)))
+		c.withoutCloud(check, answerFault(err, "MQTT at "+c.settings.IoT.DataEndpoint, time.Since(asked)))
 	case c.running != nil:
 		c.good(check, "The running agent is connected to "+c.settings.IoT.DataEndpoint+".")
 	case c.mayRun:
@@ -112,6 +112,15 @@ func (c *checker) checkBroker(ctx context.Context) {
 	default:
 		c.good(check, "Connected to "+c.settings.IoT.DataEndpoint+" as "+c.settings.IoT.ClientID+" and subscribed to its configurations.")
 	}
+}
+
+// withoutCloud reports what keeps the hub from configurations of the cloud. With stream files it does without them.
+func (c *checker) withoutCloud(check, text string) {
+	if c.files == 0 {
+		c.bad(check, text)
+		return
+	}
+	c.good(check, "The hub follows its stream files alone. "+text)
 }
 
 // checkCloud gets credentials and lists the hub's configurations. It returns nil when it cannot.
@@ -149,7 +158,11 @@ func (c *checker) checkCloud(ctx context.Context) []kvsconfig.ListedConfig {
 	}
 	list, err := hub.ControlPlane{Client: c.kvs}.EdgeConfigs(ctx, arn)
 	if err != nil {
-		c.bad("streams", c.withPolicy(sentence(err), err))
+		c.withoutCloud("streams", c.withPolicy(sentence(err), err))
+		return nil
+	}
+	if len(list) == 0 && c.files > 0 {
+		c.good("streams", "No stream is configured in the cloud for "+arn+".")
 		return nil
 	}
 	if len(list) == 0 {

@@ -40,6 +40,10 @@ func (c *checker) checkSettings() bool {
 		c.bad("settings", sentence(err))
 		return false
 	}
+	if found.NoCloud {
+		c.good("settings", fmt.Sprintf("%s is off: nothing at AWS is asked, and nothing is uploaded.", settings.EnvCloud))
+		return true
+	}
 	text := "the private key matches the certificate"
 	if c.device == nil {
 		text = "Greengrass gives the credentials"

@@ -58,9 +58,11 @@ func (c *checker) checkStreamRights(ctx context.Context, s *checkedStream) {
 	const check = "rights"
 	before := len(s.findings)
 	defer c.questions.begin("Kinesis Video Streams, about the rights on stream " + s.name)()
-	_, err := c.kvs.Tags(ctx, s.name)
-	c.judge(s, "read the tags of", "kinesisvideo:ListTagsForStream", err)
-	_, err = c.kvs.DataEndpoint(ctx, s.name)
+	if s.wanted.Upload.FromTags || s.invalid {
+		_, err := c.kvs.Tags(ctx, s.name)
+		c.judge(s, "read the tags of", "kinesisvideo:ListTagsForStream", err)
+	}
+	_, err := c.kvs.DataEndpoint(ctx, s.name)
 	allowed := c.judge(s, "find the endpoint for", "kinesisvideo:GetDataEndpoint", err)
 	text := "The hub's role may upload the stream and read its tags."
 	switch {

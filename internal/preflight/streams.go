@@ -1,12 +1,10 @@
 package preflight
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,10 +17,8 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/awserr"
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
-	"github.com/kvs-edge/kvs-edge-agent/internal/desired/edgestream"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
-	"github.com/kvs-edge/kvs-edge-agent/internal/kvsconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
@@ -37,9 +33,7 @@ const (
 )
 
 // checkStreams looks at all streams, several at once, and reports them by name.
-func (c *checker) checkStreams(ctx context.Context, list []kvsconfig.ListedConfig) []checkedStream {
-	list = slices.DeleteFunc(list, func(l kvsconfig.ListedConfig) bool { return strings.HasPrefix(l.SyncStatus, "DELET") })
-	slices.SortFunc(list, func(a, b kvsconfig.ListedConfig) int { return cmp.Compare(a.StreamName, b.StreamName) })
+func (c *checker) checkStreams(ctx context.Context, list []wantedStream) []checkedStream {
 	if c.running != nil { // so that status is about the same addresses as this check
 		_ = localapi.NewClient(c.settings.Socket).ReadSecrets(ctx) // an agent that has ended since reads them when it begins
 	}
@@ -66,25 +60,29 @@ func (c *checker) checkStreams(ctx context.Context, list []kvsconfig.ListedConfi
 	return streams
 }
 
-func (c *checker) checkStream(ctx context.Context, l kvsconfig.ListedConfig) checkedStream {
-	wanted, err := edgestream.Of(l.StreamConfig, desired.KVS)
-	s := checkedStream{name: l.StreamName, wanted: wanted, invalid: err != nil, share: 1}
-	s.namesAge = l.Config.DeletionConfig != nil && l.Config.DeletionConfig.EdgeRetentionInHours != nil
-	if err != nil {
-		s.wanted.Media = edgestream.MediaOf(l.Config.RecorderConfig.MediaSourceConfig)
-		s.add("configuration", false, "%s", sentence(err))
+func (c *checker) checkStream(ctx context.Context, w wantedStream) checkedStream {
+	s := checkedStream{name: w.Name, wanted: w.Stream, invalid: w.err != nil, namesAge: w.namesAge, share: 1}
+	if w.err != nil {
+		s.add("configuration", false, "%s", sentence(w.err))
 	} else {
-		s.share = shareOf(wanted.Record, c.o.Now())
+		s.share = shareOf(w.Record, c.o.Now())
 		s.add("configuration", true, "Valid; it records %.0f %% of the week.", 100*s.share)
 	}
 	c.checkCamera(ctx, &s)
-	c.checkRetention(ctx, &s)
-	c.checkStreamRights(ctx, &s)
+	if !c.settings.NoCloud {
+		c.checkRetention(ctx, &s)
+		c.checkStreamRights(ctx, &s)
+	}
 	return s
 }
 
 // checkCamera reads the secret and looks at the camera that it leads to.
 func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
+	if url := s.wanted.Media.URL; !url.Empty() {
+		s.add("secret", true, "The stream file holds the URL of the source itself.")
+		c.checkSource(ctx, s, url)
+		return
+	}
 	arn := s.wanted.Media.SecretARN
 	done := c.questions.begin("Secrets Manager, for the secret of stream " + s.name)
 	url, err := c.secrets.MediaURI(ctx, arn)
@@ -99,14 +97,22 @@ func (c *checker) checkCamera(ctx context.Context, s *checkedStream) {
 		return
 	}
 	s.add("secret", true, "%s holds the URL of the source.", arn)
+	c.checkSource(ctx, s, url)
+}
+
+// checkSource looks at the camera or the file that a URL leads to.
+func (c *checker) checkSource(ctx context.Context, s *checkedStream, url secret.String) {
 	file, source := s.wanted.Media.Kind == desired.Clip, "camera at"
 	if file {
 		source = "file"
 	}
 	began := time.Now()
 	cameras := c.settings.Camera
-	done = c.questions.begin(sourceName(url, s.name))
-	var seen accessunit.ProbeResult
+	done := c.questions.begin(sourceName(url, s.name))
+	var (
+		seen accessunit.ProbeResult
+		err  error
+	)
 	if file {
 		seen, err = clip.Probe(ctx, url, clip.Options{Directory: c.settings.MediaDirectory})
 	} else {

@@ -56,6 +56,8 @@ func ShippedUnit() Unit {
 		User: "kvs-edge-agent", EnvFile: "/etc/kvs-edge-agent/agent.env", OpenFiles: 65536,
 		Environment: map[string]string{
 			settings.EnvRecordingDirectory: state + "/recordings", settings.EnvStateDirectory: state, settings.EnvLogOutputDirectory: logs,
+			settings.EnvStreamsDirectory: "/etc/kvs-edge-agent/streams.d",
+
 			settings.EnvSocket: run + "/" + settings.SocketName, "STATE_DIRECTORY": state, "RUNTIME_DIRECTORY": run, "LOGS_DIRECTORY": logs,
 		},
 		Sandbox: Sandbox{

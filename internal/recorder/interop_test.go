@@ -83,11 +83,15 @@ func TestInterop(t *testing.T) {
 		{name: "UDP", encoding: x264("-bf", "0", "-g", "25"), change: overUDP},
 		{name: "UDP with 1 % loss", encoding: x264("-bf", "0", "-g", "25"), loss: 0.01, change: overUDP},
 		{name: "H.265, UDP with 1 % loss", encoding: x265("keyint=25:bframes=0"), server: []string{"h265"}, loss: 0.01, change: overUDP},
+		{name: "UDP only", encoding: x264("-bf", "0", "-g", "25"), server: []string{"udp-only", "aac"},
+			audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"}},
 		{name: "MPEG-TS", encoding: x264("-bf", "0", "-g", "25"), server: []string{"mpegts"}},
 		{name: "MPEG-TS, B-frames, slices, AAC", encoding: x264("-bf", "2", "-g", "40", "-x264-params", "slices=4:open-gop=0"),
 			audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"}, server: []string{"mpegts", "aac"}},
 		{name: "MPEG-TS, H.265, UDP", encoding: x265("keyint=25:bframes=2"), server: []string{"mpegts", "h265"}, change: overUDP},
 		{name: "TLS", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls"}},
+		{name: "SRTP", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls", "srtp"}},
+		{name: "SRTP over UDP", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls", "srtp", "udp-only"}},
 		{name: "HTTP", encoding: x264("-bf", "2", "-g", "25"), audio: []string{"-c:a", "aac", "-ar", "16000", "-ac", "1"},
 			server: []string{"aac"}, scheme: "rtsph://"},
 		{name: "HTTP over TLS", encoding: x264("-bf", "0", "-g", "25"), server: []string{"tls"}, scheme: "rtspsh://"},
@@ -106,8 +110,8 @@ func TestInterop(t *testing.T) {
 			url := "rtsp://"
 			query := ""
 			if slices.Contains(c.server, "tls") {
-				c.server, query = pinnedTLS(t)
-				url = "rtsps://"
+				certificate, pin := pinnedTLS(t)
+				url, query, c.server = "rtsps://", pin, append(slices.Clone(c.server), certificate...)
 			}
 			url = cmp.Or(c.scheme, url)
 			want := frameSums(t, source)

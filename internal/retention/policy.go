@@ -61,7 +61,7 @@ func (p Policy) String() string {
 	case p.OnFull == DenyNew:
 		text += " (DENY_NEW_MEDIA)"
 	}
-	if p.DeleteAfterUpload {
+	if p.DeleteAfterUpload && !p.Local {
 		text += ", deleted after their upload"
 	}
 	return text

@@ -23,7 +23,11 @@ func (s Settings) LossesFile() string { return filepath.Join(s.StateDirectory, l
 
 // OwnPlaces are the files and directories of the agent beside the recordings.
 func (s Settings) OwnPlaces() []string {
-	return []string{s.StateDirectory, s.Log.Directory, s.MediaDirectory, s.Socket, filepath.Dir(s.Socket)}
+	places := []string{s.StateDirectory, s.Log.Directory, s.MediaDirectory, s.Socket, filepath.Dir(s.Socket)}
+	if s.StreamsDirectory != "" {
+		places = append(places, s.StreamsDirectory)
+	}
+	return places
 }
 
 // Path is a path that the agent needs, with the variable that names it.

@@ -25,7 +25,7 @@ type Record struct {
 
 // Camera say how cameras are talked to.
 type Camera struct {
-	Transport string // camera.TransportAuto, TransportTCP or TransportUDP
+	Transport string // camera.TransportAuto, TransportTCP, TransportUDP or TransportMulticast
 	NoAudio   bool   // cameras' audio is not recorded
 	// TimestampSource is recorder.TimestampHub or TimestampCamera.
 	TimestampSource string
@@ -51,8 +51,9 @@ func (e *environment) recordSettings() Record {
 		MinFreeDisk:     e.reserve(EnvMinFreeDisk),
 		Audio:           AudioMode(e.oneOf(EnvAudio, string(AudioAuto), string(AudioOn), string(AudioOff))),
 		Camera: Camera{
-			Transport: e.oneOf(EnvRTSPTransport, camera.TransportAuto, camera.TransportTCP, camera.TransportUDP),
-			CACert:    e.optional(EnvRTSPSCACert, ""),
+			Transport: e.oneOf(EnvRTSPTransport, camera.TransportAuto, camera.TransportTCP, camera.TransportUDP,
+				camera.TransportMulticast),
+			CACert: e.optional(EnvRTSPSCACert, ""),
 
 			TimestampSource: e.oneOf(EnvTimestampSource, recorder.TimestampHub, recorder.TimestampCamera),
 		},

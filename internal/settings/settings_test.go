@@ -79,7 +79,7 @@ func TestWrongSettings(t *testing.T) {
 		{"log size below zero", EnvLogMaxFileSize, "-1", "from 0 to"},
 		{"rollover", EnvLogRolloverCount, "-1", "from 0 to"},
 		{"cloud watch", EnvCloudWatchEnabled, "yes", "TRUE or FALSE"},
-		{"transport", EnvRTSPTransport, "multicast", "auto, tcp, udp"},
+		{"transport", EnvRTSPTransport, "quic", "auto, tcp, udp, multicast"},
 		{"audio", EnvAudio, "TRUE", "auto, on, off"},
 		{"cameras' CA", EnvRTSPSCACert, notPEM, "no PEM certificate"},
 		{"cameras' CA missing", EnvRTSPSCACert, "/nowhere/ca.pem", "no such file"},

@@ -109,7 +109,7 @@ func ownVariables() Group {
 			AtReloadByUploads, func(s Settings) string { return onOff(!s.NoFragmentTags) }},
 		{EnvMetricsAddress, "`[host]:port` that serves [Prometheus text](metrics.md); loopback unless a host is given.", "none", AtReload,
 			func(s Settings) string { return s.MetricsAddress }},
-		{EnvRTSPTransport, "How cameras send: `auto` (TCP, then UDP), `tcp`, `udp`.", "`auto`", AtReloadByRecordings,
+		{EnvRTSPTransport, "How cameras send: `auto` (TCP, else UDP, else multicast), `tcp`, `udp`, `multicast`.", "`auto`", AtReloadByRecordings,
 			func(s Settings) string { return s.Camera.Transport }},
 		{EnvRTSPSCACert, "File with root CAs of the certificates of `rtsps://` cameras.", "the system's", AtReloadByRecordings,
 			func(s Settings) string { return s.Camera.CACert }},

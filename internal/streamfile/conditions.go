@@ -28,9 +28,10 @@ const (
 	scopeState     health.Scope = "stream-file-state"
 )
 
-func fileCode(name string) string { return codeFile + "/" + name }
+// fileCode has the file's name as it may be shown: whoever writes to the directory chose it.
+func fileCode(name string) string { return codeFile + "/" + health.Clean(name, health.MaxPart) }
 
-func fileScope(name string) health.Scope { return health.Scope(fileCode(name)) }
+func fileScope(name string) health.Scope { return health.Scope(codeFile + "/" + name) }
 
 // report sets the condition of a scope, and logs it when it is new.
 func (f *Files) report(scope health.Scope, severity health.Severity, fault *health.Fault) {
@@ -101,5 +102,6 @@ func (f *Files) reportOthers(others int) {
 		return
 	}
 	f.report(scopeOthers, health.Degraded, health.UserFault(codeDirectory, nil,
-		"The directory %s has more than %d stream files; %s are not read: remove those that nobody needs.", f.o.Dir, maxFiles, humanize.Count(others, "file")))
+		"The directory %s has more than %d stream files; %s are not read: remove those that nobody needs.",
+		f.o.Dir, maxFiles, humanize.Count(others, "file")))
 }

@@ -91,7 +91,7 @@ func look(path string) (s sight) {
 	case !info.Mode().IsRegular():
 		s.problem = "must be a file"
 	case s.mode&^allowedMode != 0:
-		s.problem = fmt.Sprintf("has the mode %04o, and must have 0640 or less, as it may hold a password: chmod 0640", s.mode)
+		s.problem = fmt.Sprintf("has the mode %04o, and must have 0640 or less, as it may hold a password: `chmod 0640` it", s.mode)
 	case info.Size() > maxFile:
 		s.problem = fmt.Sprintf("has %d bytes; at most %d are allowed", info.Size(), maxFile)
 	}

@@ -205,7 +205,7 @@ func takeURI(w *wrong, data json.RawMessage) (rest json.RawMessage, uri mediaURI
 	if json.Unmarshal(value, &text) != nil || strings.TrimSpace(text) == "" {
 		w.add(pathURI, "", "must be a string with the URL of a camera or a file")
 	}
-	uri = mediaURI{url: secret.New(strings.TrimSpace(text)), present: true}
+	uri = mediaURI{url: secret.New(address.Tidy(text)), present: true}
 	delete(source, key)
 	recorder[sourceKey], _ = json.Marshal(source) // what was read can be written
 	config[recorderKey], _ = json.Marshal(recorder)

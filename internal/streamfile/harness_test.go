@@ -17,7 +17,6 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
-	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
@@ -32,18 +31,18 @@ func documentOf(stream string, hours int) string {
 
 // hub is a hub with stream files, in synctest's time. It notes what is applied.
 type hub struct {
-	t         *testing.T
-	dir       string
-	stateDir  string
-	edit      func(*Options)
-	health    *health.Registry
-	cancel    context.CancelFunc
-	ended     sync.WaitGroup
-	mu        sync.Mutex
-	running   desired.Set
-	applied   int // calls of Apply
-	known     int
-	published map[string]edgeconfig.SyncStatus
+	t        *testing.T
+	dir      string
+	stateDir string
+	edit     func(*Options)
+	health   *health.Registry
+	files    *Files
+	cancel   context.CancelFunc
+	ended    sync.WaitGroup
+	mu       sync.Mutex
+	running  desired.Set
+	applied  int // calls of Apply
+	known    int
 }
 
 func newHub(t *testing.T) *hub {
@@ -79,17 +78,17 @@ func (h *hub) start() {
 	must(h.t, err)
 	h.health = health.NewRegistry(time.Now)
 	h.mu.Lock()
-	h.running, h.applied, h.known, h.published = nil, 0, 0, make(map[string]edgeconfig.SyncStatus)
+	h.running, h.applied, h.known = nil, 0, 0
 	h.mu.Unlock()
 	o := Options{
 		Dir: h.dir, ThingName: "hub-1", State: state, Applier: h, Known: func() { h.mu.Lock(); h.known++; h.mu.Unlock() },
-		Publish: func(s edgeconfig.SyncStatus) { h.mu.Lock(); h.published[s.StreamName] = s; h.mu.Unlock() },
-		Now:     time.Now, Log: zap.NewNop(), Health: h.health.Component("", health.JobConfig),
+		Now: time.Now, Log: zap.NewNop(), Health: h.health.Component("", health.JobConfig),
 	}
 	if h.edit != nil {
 		h.edit(&o)
 	}
 	f := New(o)
+	h.files = f
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.ended.Go(func() { f.Run(ctx) })
@@ -174,7 +173,6 @@ func (h *hub) calls() int {
 }
 
 func (h *hub) sync(stream string) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return strings.TrimSpace(h.published[stream].Status + " " + h.published[stream].FailedStatusDetails)
+	status := h.files.Sync(stream)
+	return strings.TrimSpace(status.Status + " " + status.FailedStatusDetails)
 }

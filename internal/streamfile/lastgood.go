@@ -43,7 +43,8 @@ func (f *Files) restore() {
 		return
 	case err != nil:
 		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good stream files cannot be read: give it to the agent's user, or check the disk.", filepath.Join(f.o.State.Path(), stateFile)))
+			"The file %s with the last good stream files cannot be read: give it to the agent's user, or check the disk.",
+			filepath.Join(f.o.State.Path(), stateFile)))
 		return
 	}
 	f.kept = true
@@ -68,7 +69,8 @@ func (f *Files) save() {
 	}
 	if err := f.o.State.Write(stateFile, doc); err != nil {
 		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The stream files' contents cannot be kept on disk, so that the hub would not record after a start without them: %s.", f.o.State.Advice(stateFile, err)))
+			"The stream files' contents cannot be kept on disk, so that the hub would not record after a start without them: %s.",
+			f.o.State.Advice(stateFile, err)))
 		return
 	}
 	f.unsaved, f.kept = false, true

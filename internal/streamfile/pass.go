@@ -158,13 +158,17 @@ const (
 	syncFailed = "SYNC_FAILED"
 )
 
-// publish says how the streams fare, also those whose file became wrong and that go on as before.
+// publish notes how the streams fare, also those whose file became wrong and that go on as before.
 func (f *Files) publish() {
+	syncs := make(map[string]edgeconfig.SyncStatus, len(f.statuses))
 	for stream, status := range f.statuses {
 		if name := f.owners[stream]; f.files[name].wrong != "" {
 			status.Status = syncFailed
 			status.FailedStatusDetails = fmt.Sprintf("The file %s is wrong, and its content of before is in force: %s.", name, f.files[name].wrong)
 		}
-		f.o.Publish(status)
+		syncs[stream] = status
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.syncs = syncs
 }

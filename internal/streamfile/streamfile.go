@@ -9,6 +9,10 @@ package streamfile
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,12 +50,10 @@ type Options struct {
 	// OutcomeChanged receives when Applier has other outcomes than before for the same set. Default never.
 	OutcomeChanged <-chan struct{}
 	// Known is called when what the files want is known and applied. It must not wait. Required.
-	Known func()
-	// Publish is notified of how the file of a stream fares. It must not wait. Required.
-	Publish func(edgeconfig.SyncStatus)
-	Now     func() time.Time // required
-	Log     *zap.Logger      // required
-	Health  *health.Component
+	Known  func()
+	Now    func() time.Time // required
+	Log    *zap.Logger      // required
+	Health *health.Component
 }
 
 // Files are the stream files of a hub.
@@ -67,6 +69,9 @@ type Files struct {
 	unsaved  bool              // the state lacks a change
 	kept     bool              // the state was read or written
 	statuses map[string]edgeconfig.SyncStatus
+
+	mu    sync.Mutex
+	syncs map[string]edgeconfig.SyncStatus // see Sync; guarded by mu
 
 	once   sync.Once // see load
 	loaded chan struct{}
@@ -100,6 +105,13 @@ func New(o Options) *Files {
 // Any reports whether the files want a stream. It is safe for concurrent use.
 func (f *Files) Any() bool { return f.any.Load() }
 
+// Sync says how the file of a stream fares; zero when none wants it. It is safe for concurrent use.
+func (f *Files) Sync(stream string) edgeconfig.SyncStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.syncs[stream]
+}
+
 // Loaded is closed when Run has read the directory for the first time, and what the files want is applied.
 func (f *Files) Loaded() <-chan struct{} { return f.loaded }
 
@@ -131,4 +143,39 @@ func (f *Files) Run(ctx context.Context) {
 		f.apply(ctx)
 		f.save()
 	}
+}
+
+// Checked is a stream file as a check finds it.
+type Checked struct {
+	File   string
+	Stream desired.Stream // zero when it is wrong
+	Wrong  string         // what is wrong, as a clause; empty: nothing
+	Note   string         // what has no effect
+}
+
+// Check reads a directory once, by the files' names, and changes nothing.
+func Check(dir, thing string, noCloud bool) ([]Checked, error) {
+	found, _, _, err := readDirectory(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []Checked
+	owners := make(map[string]string)
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		s := found[name]
+		c := Checked{File: name, Wrong: strings.TrimSpace("The file " + s.problem)}
+		if s.problem == "" {
+			c.Wrong = ""
+			if c.Stream, c.Note, err = (place{thing: thing, noCloud: noCloud}).parse(s.data, s.modified); err != nil {
+				c.Wrong = err.Error()
+			}
+		}
+		if other, taken := owners[c.Stream.Name]; c.Wrong == "" && taken {
+			c.Wrong = fmt.Sprintf("StreamName is %q, but must not be that of another file, as it is of %s", c.Stream.Name, other)
+		} else if c.Wrong == "" {
+			owners[c.Stream.Name] = name
+		}
+		list = append(list, c)
+	}
+	return list, nil
 }

@@ -63,6 +63,9 @@ func TestHowFilesAreSaved(t *testing.T) {
 			must(h.t, os.Chmod(h.path("gate.json"), 0o644))
 		}, settled, before, []string{"gate.json is wrong, and is not followed: The file has the mode 0644"},
 			func(h *hub) { must(h.t, os.Chmod(h.path("gate.json"), 0o440)) }, "door 5h, gate 3h, yard 7h", false},
+		"an odd name": {func(h *hub) { h.write("a\x1b[31m\n.json", "x") }, settled, before,
+			[]string{"\ufffd[31m .json is wrong, and is not followed: The file is not JSON"},
+			func(h *hub) { must(h.t, os.Remove(h.path("a\x1b[31m\n.json"))) }, before, false},
 		"a pipe": {func(h *hub) { must(h.t, syscall.Mkfifo(h.path("gate.json"), 0o640)) }, settled, before,
 			[]string{"The file must be a file"}, func(h *hub) { must(h.t, os.Remove(h.path("gate.json"))) }, before, false},
 		"too large": {func(h *hub) { h.write("gate.json", strings.Repeat(" ", maxFile+1)) }, settled, before,

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -23,9 +24,16 @@ var (
 	muLaw = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecACM,
 		CodecPrivate: []byte{7, 0, 1, 0, 0x40, 0x1F, 0, 0, 0x40, 0x1F, 0, 0, 1, 0, 8, 0, 0, 0}, SampleRate: 8000, Channels: 1, BitDepth: 8}
 	aac      = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x15, 0x88}, SampleRate: 8000, Channels: 1}
+	opus     = audio.Description{Encoding: "OPUS", Clock: 48_000}
+	surround = mkv.Track{Number: 2, Kind: mkv.Audio, CodecID: mkv.CodecAAC, CodecPrivate: []byte{0x11, 0xB0}, SampleRate: 48_000, Channels: 6}
 	noSound  = mkv.Track{}
-	codecsOf = map[string]mkv.Track{"G.711": muLaw, "AAC": aac, "": noSound}
+	codecsOf = map[string]mkv.Track{"G.711": muLaw, "AAC": aac, "Opus": trackOf(opus), "AAC of 6": surround, "": noSound}
 )
+
+func trackOf(d audio.Description) mkv.Track {
+	s, _ := d.Stream()
+	return s.Format.Track(2)
+}
 
 // createWith begins a segment with sound, none with noSound.
 func (w *world) createWith(sound mkv.Track) *segment.Writer {
@@ -142,6 +150,9 @@ func TestWhichSoundOfABacklogIsSent(t *testing.T) {
 		{"AAC goes along", AudioPlayable, []string{"AAC", "AAC"}, []string{"AAC", "AAC"}, 1, false},
 		{"G.711 does not", AudioPlayable, []string{"G.711", "G.711"}, []string{"", ""}, 1, true},
 		{"G.711 goes along on request", AudioAll, []string{"G.711", "G.711"}, []string{"G.711", "G.711"}, 1, false},
+		{"Opus does not", AudioPlayable, []string{"Opus", "AAC"}, []string{"", "AAC"}, 2, false},
+		{"Opus does not on request either", AudioAll, []string{"G.711", "Opus"}, []string{"G.711", ""}, 2, true},
+		{"nor does AAC with six channels", AudioAll, []string{"AAC of 6"}, []string{""}, 1, true},
 		{"no sound", AudioPlayable, []string{"", ""}, []string{"", ""}, 1, false},
 		{"sound is switched off in between", AudioPlayable, []string{"G.711", ""}, []string{"", ""}, 1, false},
 		{"the camera is set to AAC in between", AudioPlayable, []string{"G.711", "AAC"}, []string{"", "AAC"}, 2, false},
@@ -178,10 +189,17 @@ func TestTheSentenceOnSoundThatIsLeftOut(t *testing.T) {
 	w := newWorld(t, 24, roomy)
 	w.recordWith(muLaw)
 	w.drain(w.uploader())
-	list := w.health.Component(door, health.JobUploader).Snapshot().Conditions
-	if len(list) != 1 || list[0].Severity != health.Info || list[0].Class != health.UserError || !strings.Contains(list[0].Text, "G.711") {
-		t.Errorf("status says %+v", list)
+	says := func(text string) {
+		t.Helper()
+		list := w.health.Component(door, health.JobUploader).Snapshot().Conditions
+		if len(list) != 1 || list[0].Severity != health.Info || list[0].Class != health.UserError || !strings.Contains(list[0].Text, text) {
+			t.Errorf("status says %+v, want %q", list, text)
+		}
 	}
+	says("G.711, with which neither the console nor HLS plays the video")
+	w.recordWith(trackOf(opus))
+	w.drain(w.uploader())
+	says("Opus, which Kinesis Video Streams does not play")
 }
 
 // A change takes effect with the next fragment, in a session of its own, as a session has one head.

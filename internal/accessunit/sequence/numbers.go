@@ -67,12 +67,12 @@ func (n *Numbers) open(p Packet, now time.Time) {
 	}
 	step := p.Sequence - before
 	usual := step == 1 || step == 0 || len(n.held) == 0 && n.others.filled(n.last, p.Sequence, n.received)
-	n.remember(p)
 	if usual && len(n.held) == 0 {
 		n.settled = true
 		n.take(p, now)
 		return
 	}
+	n.remember(p)
 	if step == n.runStep {
 		n.run++
 	} else {

@@ -53,7 +53,8 @@ func (e *certificateError) why() string {
 // Error says that a camera took a connection, but not TLS on it.
 type Error struct {
 	error
-	asked bool // for a certificate of ours
+	asked  bool // for a certificate of ours
+	tunnel bool // see Options
 }
 
 // Unwrap returns the cause.
@@ -80,11 +81,12 @@ type Options struct {
 	Name   string             // of the camera: a host without a port
 	Pinned *[sha256.Size]byte // the SHA-256 of its certificate, whoever signed that; nil: none is
 	Roots  *x509.CertPool     // sign the certificates of others. Default: those of the system
+	Tunnel bool               // HTTP is what is spoken over the connection
 }
 
 // Connect makes a TLS connection of another, which it closes when it fails. Its error is an *Error.
 func Connect(ctx context.Context, over net.Conn, o Options) (*tls.Conn, error) {
-	failed, config := new(Error), o.config()
+	failed, config := &Error{tunnel: o.Tunnel}, o.config()
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		failed.asked = true
 		return new(tls.Certificate), nil // none
@@ -115,6 +117,10 @@ func Fault(host string, err error) *health.Fault {
 		}
 		e = &Error{error: err}
 	}
+	with, without := "rtsps://", "rtsp://"
+	if e.tunnel {
+		with, without = "rtspsh://", "rtsph://"
+	}
 	user := func(format string, args ...any) *health.Fault {
 		return health.UserFault(code, err, format, args...)
 	}
@@ -130,28 +136,28 @@ func Fault(host string, err error) *health.Fault {
 			"add ?fingerprint= with it to the secret's MediaURI.", host, certificate.why(), certificate.fingerprint)
 	case errors.As(e.error, &notTLS):
 		return user("The camera at %s does not speak TLS on that port: "+
-			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+			"write %s in place of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	case alert == alertProtocolVersion, strings.Contains(text, "protocol version"):
-		return user("The camera at %s knows no TLS that is safe, which begins with version 1.2: update its firmware, or write rtsp:// in "+
-			"place of rtsps:// in the secret's MediaURI where its network is safe.", host)
+		return user("The camera at %s knows no TLS that is safe, which begins with version 1.2: update its firmware, or write %s in "+
+			"place of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertCertificateRequired, alert == alertBadCertificate, alert != 0 && e.asked:
 		return user("The camera at %s asks for a certificate of the client's, which the agent does not have: "+
 			"switch that off on the camera.", host)
 	case alert == alertHandshakeFailure, alert == alertInsufficientSecurity, strings.Contains(text, "cipher suite"):
 		return user("The camera at %s knows none of the ciphers of TLS that are safe: update its firmware and renew its certificate, or write "+
-			"rtsp:// in place of rtsps:// in the secret's MediaURI where its network is safe.", host)
+			"%s in place of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertUnrecognizedName:
 		return user("The camera at %s knows itself by another name: write that in place of the host in the secret's MediaURI.", host)
 	case neterr.IsTimeout(e.error):
 		return user("The camera at %s takes connections, but does not answer in TLS on that port: "+
-			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+			"write %s in place of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	case errors.Is(e.error, io.EOF), errors.Is(e.error, io.ErrUnexpectedEOF), errors.Is(e.error, syscall.ECONNRESET),
 		errors.Is(e.error, syscall.EPIPE):
 		return user("The camera at %s closes the connection in place of speaking TLS: "+
-			"write rtsp:// in place of rtsps:// in the secret's MediaURI, or correct the port.", host)
+			"write %s in place of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	}
-	return user("The camera at %s speaks a TLS that the agent does not understand: update its firmware, or write rtsp:// in place of "+
-		"rtsps:// in the secret's MediaURI where its network is safe.", host)
+	return user("The camera at %s speaks a TLS that the agent does not understand: update its firmware, or write %s in place of "+
+		"%s in the secret's MediaURI where its network is safe.", host, without, with)
 }
 
 // config makes the settings of a connection.

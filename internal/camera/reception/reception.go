@@ -55,6 +55,14 @@ func (s *Source) Add(ssrc uint32, sequence uint16, timestamp uint32, now time.Ti
 	s.addTransit(timestamp, now)
 }
 
+// Pass takes note of a packet of the source that is none of the track, as of another payload type: it has a number, and a
+// clock of its own.
+func (s *Source) Pass(ssrc uint32, sequence uint16) {
+	if s.started && ssrc == s.ssrc && s.order(sequence) {
+		s.received++
+	}
+}
+
 // begin begins to count at a sequence number.
 func (s *Source) begin(sequence uint16) {
 	s.first, s.newest, s.cycles, s.suspect = sequence, sequence, 0, false

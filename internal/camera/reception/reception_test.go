@@ -151,6 +151,22 @@ func TestAReportEchoesTheCamera(t *testing.T) {
 	}
 }
 
+// TestPacketsOfOtherPayloadTypesHaveNumbers of the same source, and are none of another.
+func TestPacketsOfOtherPayloadTypesHaveNumbers(t *testing.T) {
+	t.Parallel()
+	s := Source{Clock: clock}
+	now := time.Unix(1_800_000_000, 0)
+	s.Pass(ssrc, 9)
+	s.Add(ssrc, 10, 0, now)
+	s.Pass(ssrc, 11)
+	s.Pass(ssrc+1, 4000)
+	s.Add(ssrc, 12, 3600, now.Add(40*time.Millisecond))
+	want := rtcp.ReceptionReport{SSRC: ssrc, LastSequenceNumber: 12}
+	if r := reportOf(t, &s, now); r != want {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // TestNothingIsReportedOfNothing has no packet yet.
 func TestNothingIsReportedOfNothing(t *testing.T) {
 	t.Parallel()

@@ -112,8 +112,9 @@ func (d Description) pickMultiplex() *Chosen {
 	return nil
 }
 
-// SameStream reports whether packets of two formats can follow each other.
+// SameStream reports whether packets of a format can follow those of another one.
 func (f Format) SameStream(other Format) bool {
+	sets := f.ParameterSets()
 	return f.Codec == other.Codec && f.Clock == other.Clock && f.Interleaving() == other.Interleaving() &&
-		slices.EqualFunc(f.ParameterSets(), other.ParameterSets(), slices.Equal[[]byte])
+		(len(sets) == 0 || slices.EqualFunc(sets, other.ParameterSets(), slices.Equal[[]byte]))
 }

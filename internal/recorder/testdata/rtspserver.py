@@ -1,6 +1,6 @@
 """An RTSP server that nobody here wrote: GStreamer's, playing one file to each client.
 
-Usage: rtspserver.py FILE.mkv [h264|h265] [aac|pcmu|none] [mpegts] [tls=CERTIFICATE.pem]
+Usage: rtspserver.py FILE.mkv [h264|h265] [aac|pcmu|none] [mpegts] [tls=CERTIFICATE.pem] [srtp] [udp-only]
 Prints the port, and serves rtsp://127.0.0.1:PORT/file until it is killed.
 """
 import sys
@@ -8,8 +8,9 @@ import sys
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 file, options = sys.argv[1], sys.argv[2:]
 codec = "h265" if "h265" in options else "h264"
@@ -39,6 +40,10 @@ if tls:
     server.set_auth(auth)
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch("( filesrc location=%s ! matroskademux name=d %s %s )" % (file, video, audio))
+if "udp-only" in options:
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
+if "srtp" in options:
+    factory.set_profiles(GstRtsp.RTSPProfile.SAVP)
 if tls:
     permissions = GstRtspServer.RTSPPermissions()
     permissions.add_permission_for_role("anyone", "media.factory.access", True)

@@ -1,4 +1,4 @@
-package camera
+package conn
 
 import (
 	"bytes"
@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
 // batchedPair connects a connection that gathers as soon as it plays with its peer.
-func batchedPair(t *testing.T) (near *batchConn, far *net.TCPConn, playing *atomic.Bool) {
+func batchedPair(t *testing.T) (near *Conn, far *net.TCPConn, playing *atomic.Bool) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -26,8 +29,8 @@ func batchedPair(t *testing.T) (near *batchConn, far *net.TCPConn, playing *atom
 	if err != nil {
 		t.Fatal(err)
 	}
-	near = &batchConn{Conn: conn, playing: playing, answer: DefaultLimits().Answer,
-		began: time.Now().Add(-batchAfter), came: func(int) error { return nil }}
+	near = &Conn{Conn: conn, Playing: playing, Answer: 10 * time.Second,
+		began: time.Now().Add(-batchAfter), Came: func(int) error { return nil }}
 	t.Cleanup(func() { _ = near.Close() })
 	conn, err = listener.Accept()
 	if err != nil {

@@ -1,4 +1,6 @@
-package camera
+// Package conn is a connection to a camera, which is read seldom and much at once, and off which packets are taken before
+// the RTSP library reads it. It must not know what is in them.
+package conn
 
 import (
 	"cmp"
@@ -31,17 +33,34 @@ const (
 	batchWake = 256 << 10
 )
 
-// batchConn is a TCP connection that, soon after it began to play, is read seldom and much at once.
+// BufferSize is how much of a stream is read at once, in bytes.
+const BufferSize = 64 << 10
+
+// Tap takes what it can out of a stream before the reader sees it. The goroutine that reads the connection uses it.
+type Tap interface {
+	// Drain takes what it can off the front. Of what is left, so many bytes are the reader's, maybe more than have come; 0
+	// means that more must come to tell, or that Has is true.
+	Drain(stream []byte) (left []byte, forReader int)
+	// Read gives the reader what there is of a message that was made of another.
+	Read(p []byte) (n int, err error)
+	// Has reports whether Read has a message or an error.
+	Has() bool
+	// Wait returns how long to wait for more, 0 for as long as it takes, and Settle says that nothing came.
+	Wait() time.Duration
+	Settle()
+}
+
+// Conn is a TCP connection that, soon after it began to play, is read seldom and much at once.
 // Before it plays, reading fails when nothing comes within the time for an answer.
-type batchConn struct {
+type Conn struct {
 	net.Conn
-	playing *atomic.Bool
-	direct  *atomic.Bool      // it brings no packets worth gathering; nil: it may
-	answer  time.Duration     // how long it may bring nothing before it plays; 0: whoever reads has a time of its own
-	tap     *tap              // nil: what comes is encrypted
-	sent    func([]byte)      // is called with what is sent
-	divert  func([]byte) bool // is called with frames that are sent, and reports whether they went elsewhere
-	came    func(n int) error // is called with the number of bytes that came; its error ends the reading
+	Playing *atomic.Bool
+	Direct  *atomic.Bool      // it brings no packets worth gathering; nil: it may
+	Answer  time.Duration     // how long it may bring nothing before it plays; 0: whoever reads has a time of its own
+	Tap     Tap               // nil: what comes is encrypted
+	Sent    func([]byte)      // is called with what is sent
+	Divert  func([]byte) bool // is called with frames that are sent, and reports whether they went elsewhere
+	Came    func(n int) error // is called with the number of bytes that came; its error ends the reading
 
 	injected injection // what came elsewhere, for the reader
 
@@ -59,21 +78,25 @@ type batchConn struct {
 
 // Read implements net.Conn. One goroutine reads, as RTSP clients do: it is the library's, where a
 // panic would end the process, and ends the session instead.
-func (c *batchConn) Read(p []byte) (n int, err error) {
+func (c *Conn) Read(p []byte) (n int, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			n, err = 0, accessunit.InternalFault(c.RemoteAddr().String(), supervise.PanicError(value))
 		}
 	}()
 	for {
-		if n, err := c.tap.read(p); n > 0 || err != nil {
-			return n, err
+		if c.Tap != nil {
+			if n, err := c.Tap.Read(p); n > 0 || err != nil {
+				return n, err
+			}
 		}
 		if n := c.injected.read(p, c.pass == 0); n > 0 {
 			return n, nil
 		}
-		if c.pass == 0 {
-			if c.buffer, c.pass = c.tap.drain(c.buffer); c.pass == 0 && c.tap.has() {
+		if c.pass == 0 && c.Tap == nil {
+			c.pass = len(c.buffer)
+		} else if c.pass == 0 {
+			if c.buffer, c.pass = c.Tap.Drain(c.buffer); c.pass == 0 && c.Tap.Has() {
 				continue
 			}
 		}
@@ -88,14 +111,17 @@ func (c *batchConn) Read(p []byte) (n int, err error) {
 }
 
 // fill reads more, behind what the buffer holds: a part of a frame or of a message.
-func (c *batchConn) fill() error {
+func (c *Conn) fill() error {
 	held := c.makeSpace()
 	if c.raw != nil || c.anchored() && c.startBatches() {
 		return c.readBatch()
 	}
-	wait := c.tap.wait()
-	if c.answer > 0 {
-		if err := c.Conn.SetReadDeadline(time.Now().Add(cmp.Or(wait, c.answer))); err != nil {
+	wait := time.Duration(0)
+	if c.Tap != nil {
+		wait = c.Tap.Wait()
+	}
+	if c.Answer > 0 {
+		if err := c.Conn.SetReadDeadline(time.Now().Add(cmp.Or(wait, c.Answer))); err != nil {
 			return err
 		}
 	}
@@ -104,23 +130,23 @@ func (c *batchConn) fill() error {
 	}
 	n, err := c.Conn.Read(c.space[held:])
 	c.buffer = c.space[:held+n]
-	if n > 0 && c.began.IsZero() && c.playing.Load() {
+	if n > 0 && c.began.IsZero() && c.Playing.Load() {
 		c.began = time.Now()
 	}
 	if n > 0 {
-		if err := c.came(n); err != nil {
+		if err := c.Came(n); err != nil {
 			return err
 		}
 	}
-	if c.answer > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+	if c.Answer > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		if c.injected.waits() {
 			return nil
 		}
 		if wait > 0 {
-			c.tap.settled = true // that was all
+			c.Tap.Settle() // that was all
 			return nil
 		}
-		if c.playing.Load() { // it began while we waited
+		if c.Playing.Load() { // it began while we waited
 			return nil
 		}
 	}
@@ -129,11 +155,11 @@ func (c *batchConn) fill() error {
 
 // makeSpace moves what the buffer holds to the front of a space with room for more, and returns how much it is. A message may
 // be larger than the usual space.
-func (c *batchConn) makeSpace() (held int) {
+func (c *Conn) makeSpace() (held int) {
 	space := c.space
 	switch held = len(c.buffer); {
-	case space == nil || len(space) > bufferSize && held < bufferSize:
-		space = make([]byte, bufferSize)
+	case space == nil || len(space) > BufferSize && held < BufferSize:
+		space = make([]byte, BufferSize)
 	case held == len(space):
 		space = make([]byte, 2*held)
 	}
@@ -143,28 +169,28 @@ func (c *batchConn) makeSpace() (held int) {
 }
 
 // anchored reports whether it plays for long enough for the first picture to be here.
-func (c *batchConn) anchored() bool {
-	return c.playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter && (c.direct == nil || !c.direct.Load())
+func (c *Conn) anchored() bool {
+	return c.Playing.Load() && !c.began.IsZero() && time.Since(c.began) >= batchAfter && (c.Direct == nil || !c.Direct.Load())
 }
 
 // Write implements net.Conn. That the camera hung up is left to Read to find: what it sent before
 // may still lie in the socket, and a client that fails to write would not read it.
-func (c *batchConn) Write(p []byte) (int, error) {
-	if c.divert != nil && len(p) > 0 && p[0] == frameMark && c.divert(p) {
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.Divert != nil && len(p) > 0 && p[0] == frameMark && c.Divert(p) {
 		return len(p), nil
 	}
-	if c.sent != nil {
-		c.sent(p)
+	if c.Sent != nil {
+		c.Sent(p)
 	}
 	n, err := c.Conn.Write(p)
-	if err != nil && c.playing.Load() && (errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)) {
+	if err != nil && c.Playing.Load() && (errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)) {
 		return len(p), nil
 	}
 	return n, err
 }
 
 // startBatches makes the socket gather. Where it cannot, the connection is read as any other.
-func (c *batchConn) startBatches() bool {
+func (c *Conn) startBatches() bool {
 	conn, ok := c.Conn.(syscall.Conn)
 	if !ok {
 		return false
@@ -192,7 +218,7 @@ func (c *batchConn) startBatches() bool {
 }
 
 // readBatch adds to the buffer what has come, at the next common instant at which something has.
-func (c *batchConn) readBatch() error {
+func (c *Conn) readBatch() error {
 	for {
 		if !c.full {
 			now := time.Now()
@@ -213,6 +239,6 @@ func (c *batchConn) readBatch() error {
 		}
 		c.buffer = c.space[:len(c.buffer)+c.n]
 		c.full = len(c.buffer) == len(c.space)
-		return c.came(c.n)
+		return c.Came(c.n)
 	}
 }

@@ -1,4 +1,4 @@
-package camera
+package conn
 
 import (
 	"sync"
@@ -53,8 +53,8 @@ func (i *injection) waits() bool {
 	return len(i.waiting) > 0
 }
 
-// inject has the reader find a packet in the stream, and wakes it.
-func (c *batchConn) inject(channel int, packet []byte) {
+// Inject has the reader find a packet in the stream, and wakes it.
+func (c *Conn) Inject(channel int, packet []byte) {
 	c.injected.add(channel, packet)
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }

@@ -1,0 +1,48 @@
+package camera
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/sdp"
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/traffic"
+)
+
+// nowhere is a sink that keeps nothing.
+type nowhere struct{ *accessunit.ProbeSink }
+
+func (nowhere) AccessUnit([][]byte, uint32, time.Time) {}
+
+// TestAPacketAllocatesNothing is the hot path over UDP and TCP: packets of a picture that goes on.
+func TestAPacketAllocatesNothing(t *testing.T) {
+	now := time.Now()
+	for name, take := range map[string]func(*receiver, *rtp.Packet){"UDP": (*receiver).takeUDP, "TCP": (*receiver).takeTCP} {
+		r := &receiver{
+			to: nowhere{accessunit.NewProbeSink(func() {})}, now: func() time.Time { return now }, fail: func(err error) { t.Error(err) },
+			payload: traffic.NewPayloadLimit(1 << 40),
+		}
+		format := sdp.Format{PayloadType: 96, Codec: sdp.H264}
+		v := video{codec: accessunit.H264, clock: cameraClock, types: sdp.NewPayloadTypes(format, []sdp.Format{format})}
+		r.begin(v, nil, accessunit.MaxBytes)
+		r.play(0, 0, false)
+		payload := make([]byte, 1000)
+		payload[0], payload[1] = 0x7c, 0x01 // the middle of a picture in pieces (FU-A)
+		p := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SSRC: cameraSSRC}, Payload: payload}
+		next := func() {
+			p.SequenceNumber++
+			take(r, p)
+		}
+		payload[1] |= 0x80
+		next()
+		payload[1] &^= 0x80
+		for range 4000 { // the picture's buffer grows
+			next()
+		}
+		if allocated := testing.AllocsPerRun(500, next); allocated >= 0.1 {
+			t.Errorf("%s: %v allocations", name, allocated)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package recorder
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/audio"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
+)
+
+// TestAudioThatChanges has a camera whose audio is learned from its packets, after a second, and is another one later. Each
+// segment has a track for the audio that it holds, no picture is lost, and no fragment has audio that its track is not of.
+func TestAudioThatChanges(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.beginSession(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
+	track := func(f audio.Format) *accessunit.AudioTrack { return accessunit.NewAudioTrack(f, f.Rate) }
+	aac, _ := audio.AACFormat([]byte{0x14, 0x08})
+	formats := []audio.Format{{Codec: audio.MP3, Rate: 16_000, Channels: 1}, aac, aac}
+	const perFormat, keyframes = 80, 25
+	size := func(i int) int { return 100 + i/perFormat }
+	for i := range (len(formats) + 1) * perFormat {
+		at := time.Duration(i) * tick
+		if n := i / perFormat; n > 0 && i%perFormat == 10 {
+			b.changeAudio(track(formats[n-1]))
+		}
+		if i%keyframes == 0 {
+			b.frame(at, at, idr)
+		} else {
+			b.frame(at, at, slice1)
+		}
+		if n := i / perFormat; n > 0 && i%perFormat >= 10 {
+			b.audioFrame(make([]byte, size(i)), uint32(at.Milliseconds()*16), noon.Add(at))
+		}
+	}
+	pictures, sounds := 0, make(map[int]string) // codecs by the size of what is recorded of it
+	if err := b.recording.seal(); err != nil {
+		t.Fatal(err)
+	}
+	segments := b.store.Segments("door", time.Time{}, time.Time{})
+	for _, info := range segments {
+		reader, err := b.store.OpenSegment(info.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		m, err := mkv.Open(reader, info.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fragments, _, err := reader.Fragments()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range fragments {
+			for block, err := range m.Blocks(f) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if block.Track == accessunit.VideoNumber {
+					pictures++
+				} else if len(block.Data) >= 100 {
+					sounds[len(block.Data)] += reader.Header().Tracks[1].CodecID[:5]
+				}
+			}
+		}
+	}
+	if want := (len(formats) + 1) * perFormat; pictures != want {
+		t.Errorf("%d pictures are recorded, want %d", pictures, want)
+	}
+	for i, id := range []string{"A_MPE", "A_AAC", "A_AAC"} {
+		got := sounds[101+i]
+		for at := 0; at+5 <= len(got); at += 5 {
+			if got[at:at+5] != id {
+				t.Fatalf("the audio %d lies in a track of %s, want %s", i, got[at:at+5], id)
+			}
+		}
+		if n := len(got) / 5; n < perFormat-10-2*keyframes || i == 2 && n < perFormat-10-2 {
+			t.Errorf("%d frames of the audio %d are recorded", n, i)
+		}
+	}
+	if len(segments) != len(formats) { // the last change was none
+		t.Errorf("%d segments, want %d", len(segments), len(formats))
+	}
+}
+
+// TestAudioThatIsLearnedWhileAllIsHeldBack has a track in the first segment.
+func TestAudioThatIsLearnedWhileAllIsHeldBack(t *testing.T) {
+	t.Parallel()
+	s := &noted{}
+	h := newOpeningHold(s, true)
+	h.Begin(accessunit.H264, 90000, nil, nil)
+	h.AccessUnit([][]byte{[]byte(idr)}, 0, noon)
+	h.ChangeAudio(&accessunit.AudioTrack{Rate: 8000})
+	h.Audio([]byte{1}, 0, noon)
+	for i := range 3 * timeline.OpeningUnits {
+		h.AccessUnit([][]byte{[]byte(slice1)}, uint32(i+1)*3600, noon.Add(time.Duration(i+1)*tick))
+	}
+	if len(s.list) < 3 || s.list[0] != "begin" || s.list[1] != "audio" {
+		t.Errorf("%q", s.list[:min(len(s.list), 5)])
+	}
+}
+
+// TestLostAudioIsCountedAndSaid ends when nothing more is lost.
+func TestLostAudioIsCountedAndSaid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for range 400 {
+		b.audioFrame([]byte{1}, 0, noon)
+	}
+	b.audioLost(1)
+	if b.says(codeAudioLoss) || b.part.Value(health.AudioPacketsLost) != 1 {
+		t.Error("a packet in 400 is no trouble")
+	}
+	b.audioLost(9)
+	if !b.says(codeAudioLoss) || b.part.Value(health.AudioPacketsLost) != 10 {
+		t.Errorf("10 in 400 are: %d", b.part.Value(health.AudioPacketsLost))
+	}
+}
