@@ -180,7 +180,6 @@ func (s *session) setUp() error {
 		return err
 	}
 	if s.video = v; v.multiplex {
-		s.to.LeftOut(s.leftOut(described))
 		s.receiver.beginMultiplex(v, multiplex.Options{MaxBytes: s.Limits.AccessUnit, NoAudio: s.NoAudio, WrapCodec: s.WrapCodec})
 		return nil
 	}

@@ -172,6 +172,7 @@ func (f *Feed) begin() {
 	}
 	f.begun, f.units = true, accessunit.NewUnits(codec, f.to)
 	f.to.Begin(codec, mpegts.Clock, nil, f.chooseAudio())
+	f.to.LeftOut(nil)
 	held := f.held
 	f.held, f.bytes = nil, 0
 	for _, hand := range held {
