@@ -128,39 +128,52 @@ func (c *Conn) openPost(most int) (*post, error) {
 }
 
 // listen reads what the camera says to a POST, at once, at its end, or never. What it says of success does not matter, and what it
-// says else does not where it goes on over the GET.
+// says else does not where it goes on over the GET: some refuse a POST and take what is in it.
 func (c *Conn) listen(p *post) {
 	h, _, err := readHead(p.conn)
 	var refused error
 	if err == nil {
-		if refused = h.refusal(Post); refused == nil {
-			_, err = io.CopyN(io.Discard, p.conn, maxPostAnswer)
+		refused = h.refusal(Post)
+	}
+	if refused != nil && h.status != statusUnauthorized {
+		if !c.goesOn(p) {
+			if _ = p.conn.Close(); !p.gone.Swap(true) { // nor did we end it
+				c.fail(refused)
+			}
+			return
 		}
+	}
+	if err == nil && h.status != statusUnauthorized {
+		_, err = io.CopyN(io.Discard, p.conn, maxPostAnswer)
 	}
 	if _ = p.conn.Close(); p.gone.Swap(true) { // we ended it
 		return
 	}
 	c.single.Store(c.single.Load() || errors.Is(err, io.EOF))
-	if h.status == statusUnauthorized {
-		if refused = c.repeat(p, refused); refused == nil {
-			return
+	switch {
+	case h.status != statusUnauthorized:
+		if !c.goesOn(p) {
+			_ = c.repeat(p, nil)
+		}
+	default:
+		if refused = c.repeat(p, refused); refused != nil && !c.goesOn(p) {
+			c.fail(refused)
 		}
 	}
+}
+
+// goesOn waits until the camera answers what was sent last, for a while, and reports whether it did, or nobody waits for it any more.
+func (c *Conn) goesOn(p *post) bool {
 	if c.came.Load() > p.came.Load() {
-		return
+		return true
 	}
+	before := c.came.Load()
 	select {
 	case <-c.done.Done():
-		return
+		return true
 	case <-time.After(postGrace):
 	}
-	switch {
-	case c.came.Load() > p.came.Load():
-	case refused != nil:
-		c.fail(refused)
-	default:
-		_ = c.repeat(p, nil)
-	}
+	return c.came.Load() > before
 }
 
 // repeat sends again what is in the body of a POST that was refused, or its last message, which was not answered. It returns why
