@@ -120,6 +120,7 @@ type likeSession struct {
 	sound        *sound
 	player       *player
 	record       *session
+	values       map[string]string // as the session begins
 	ending       sync.Once
 	packets      atomic.Uint64 // of the video, in the socket
 
@@ -152,14 +153,15 @@ func (c *Camera) beginLike(number uint64, announced map[wire.Track]uint8) wire.P
 	}
 	s.audio = file.Sounds(number, audioType)
 	s.record, s.player = c.begin(s, s.packets.Load)
+	s.values = map[string]string{
+		"seq": fmt.Sprint(s.video.Sequence()), "rtptime": fmt.Sprint(s.player.timestamp(0)), "ssrc": fmt.Sprintf("%08X", s.video.SSRC()),
+	}
 	return s
 }
 
 // Values are those of the placeholders that belong to the session.
 func (s *likeSession) Values() map[string]string {
-	return map[string]string{
-		"seq": fmt.Sprint(s.video.Sequence()), "rtptime": fmt.Sprint(s.player.timestamp(0)), "ssrc": fmt.Sprintf("%08X", s.video.SSRC()),
-	}
+	return s.values
 }
 
 // Play plays until stop is closed.

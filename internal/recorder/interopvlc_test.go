@@ -71,12 +71,12 @@ func vlcServer(t *testing.T, file, output string, options ...string) string {
 	return net.JoinHostPort("127.0.0.1", port) + "/file"
 }
 
-// vlcSource makes a file of 12 s.
+// vlcSource makes a file of 30 s.
 func vlcSource(t *testing.T, encoding ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "source.mkv")
-	arguments := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=12",
-		"-f", "lavfi", "-i", "sine=frequency=500:duration=12"}
+	arguments := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=30",
+		"-f", "lavfi", "-i", "sine=frequency=500:duration=30"}
 	if out, err := exec.Command("ffmpeg", slices.Concat(arguments, encoding, []string{path})...).CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v %s", err, out)
 	}
