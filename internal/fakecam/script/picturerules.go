@@ -69,7 +69,7 @@ func readRTCP(values []string) (line, error) {
 		return readBytes(RTCP)(values)
 	}
 	return line{picture: func(p *Packer, _ *picture) {
-		bye := appendUint(nil, 0x81cb0001, 4) // RFC 3550, section 6.6
+		bye := []byte{0x81, 203, 0, 1} // RFC 3550, section 6.6
 		p.steps = append(p.steps, Step{Kind: RTCP, Bytes: appendUint(bye, p.ssrc, 4)})
 	}}, nil
 }
