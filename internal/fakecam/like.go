@@ -28,6 +28,8 @@ func (o *Options) like() error {
 	case odd.Wire != nil, odd.Redirect != nil, odd.NonceUses > 0, odd.Refuse != nil, odd.BasicOnly, odd.NoKeepalive, odd.NoPause,
 		odd.Lifetime > 0, odd.MoreTracks, odd.NoVideo:
 		return errors.New("a camera that is like a file answers and sends as the file says: other oddities of these cannot be had beside it")
+	case o.MPEGTS:
+		return errors.New("a camera that is like a file sends its pictures in packets of their own, in no transport stream")
 	case f.Film != "" && o.Film != nil:
 		return fmt.Errorf("the file that the camera is like plays the film %s, and no other", f.Film)
 	case f.Film == "mjpeg" && o.Bitrate > 0:

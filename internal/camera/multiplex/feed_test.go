@@ -103,7 +103,7 @@ func packetsOf(t testing.TB, frames int, audio bool) (packets []accessunit.Packe
 		if n%25 == 0 {
 			unit = [][]byte{{0x67, 0x42, 0xC0, 0x1E, 1}, {0x68, 0xCE, 0x3C, 0x80}, slice(n)}
 		}
-		pts := int64(1<<32 - 90000 + n*3600) // they wrap
+		pts := int64(1<<32-90000) + int64(n)*3600 // they wrap
 		if err := w.WriteH264(video, pts, pts, unit); err != nil {
 			t.Fatal(err)
 		}
