@@ -3,6 +3,9 @@ package localapi
 import (
 	"net"
 	"os"
+	"os/user"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -45,18 +48,32 @@ func rightOf(conn net.Conn) Right {
 	_ = raw.Control(func(fd uintptr) {
 		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 		if err == nil {
-			right = rightOfUser(int(peer.Uid), os.Geteuid())
+			right = owner{os.Geteuid(), os.Getegid()}.rightOf(int(peer.Uid), int(peer.Gid), groupsOf)
 		}
 	})
 	return right
 }
 
-// rightOfUser is the right of a user, for an agent that runs as own.
-func rightOfUser(uid, own int) Right {
-	if uid == 0 || uid == own {
+// owner is the user and the group that an agent runs as.
+type owner struct{ uid, gid int }
+
+// rightOf is the right of a user, by its own groups and those that the system lists for it: released versions took everything from
+// members of the agent's group. Others get to the socket only where somebody opened it for them.
+func (o owner) rightOf(uid, gid int, groups func(uid int) []string) Right {
+	if uid == 0 || uid == o.uid || gid == o.gid || slices.Contains(groups(uid), strconv.Itoa(o.gid)) {
 		return Operate
 	}
 	return Read
+}
+
+// groupsOf are the identifiers of a user's groups.
+func groupsOf(uid int) []string {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return nil
+	}
+	groups, _ := u.GroupIds() // those that are known
+	return groups
 }
 
 // maxConnections bounds the connections of those who may read, and again those of those who may operate, so that the one

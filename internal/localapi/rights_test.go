@@ -21,11 +21,24 @@ import (
 func TestRightOfUser(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		uid, own int
+		uid, gid int
+		groups   []string
+		own      owner
 		want     Right
-	}{{0, 998, Operate}, {998, 998, Operate}, {1000, 998, Read}, {65534, 998, Read}, {0, 0, Operate}, {1000, 0, Read}, {-1, 998, Read}} {
-		if got := rightOfUser(tc.uid, tc.own); got != tc.want {
-			t.Errorf("user %d of an agent that runs as %d: %v, want %v", tc.uid, tc.own, got, tc.want)
+	}{
+		{0, 0, nil, owner{998, 997}, Operate},
+		{998, 997, nil, owner{998, 997}, Operate},
+		{1000, 1000, nil, owner{998, 997}, Read},
+		{1000, 1000, []string{"1000", "27"}, owner{998, 997}, Read},
+		{1000, 1000, []string{"1000", "997"}, owner{998, 997}, Operate},
+		{1000, 997, nil, owner{998, 997}, Operate},
+		{65534, 65534, nil, owner{998, 997}, Read},
+		{0, 0, nil, owner{0, 0}, Operate},
+		{1000, 1000, []string{"1000"}, owner{0, 0}, Read},
+		{-1, -1, nil, owner{998, 997}, Read},
+	} {
+		if got := tc.own.rightOf(tc.uid, tc.gid, func(int) []string { return tc.groups }); got != tc.want {
+			t.Errorf("user %d, group %d and %v, of an agent that runs as %v: %v, want %v", tc.uid, tc.gid, tc.groups, tc.own, got, tc.want)
 		}
 	}
 }
@@ -117,7 +130,7 @@ func send(t *testing.T, client *http.Client, method, url, body string) (text str
 // childSocket names the socket in the environment of a process of another user.
 const childSocket = "LOCALAPI_TEST_SOCKET"
 
-// TestAnotherUserMayReadOnly has a process of another user, in the socket's group, ask over the socket.
+// TestAnotherUserMayReadOnly has a process of another user, in the socket's group, which is not the agent's, ask over the socket.
 func TestAnotherUserMayReadOnly(t *testing.T) {
 	t.Parallel()
 	if socket := os.Getenv(childSocket); socket != "" {

@@ -160,8 +160,9 @@ func (s *Server) answer(route Route, w http.ResponseWriter, r *http.Request) {
 func (s *Server) checked(route Route, w *timedWriter, r *http.Request) (answer any, err error) {
 	right, _ := r.Context().Value(rightKey{}).(Right)
 	if right < route.Right {
-		return nil, &Error{http.StatusForbidden, codeRights, fmt.Sprintf("%s %s is for root and the agent's own user: run it with sudo",
-			route.Method, route.Path)}
+		return nil, &Error{http.StatusForbidden, codeRights,
+			fmt.Sprintf("%s %s is for root, the agent's own user and members of its group: run it with sudo",
+				route.Method, route.Path)}
 	}
 	q, err := parseQuery(route, r)
 	if err != nil {
