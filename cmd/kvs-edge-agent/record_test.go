@@ -62,7 +62,7 @@ func TestRecordRefusesWithASentence(t *testing.T) {
 		name, env, args, says string
 	}{
 		{"no camera", "", "", "name at least one camera"},
-		{"a wrong URL", "", "http://user:planted@10.0.0.1/x", "URL 1 of the cameras: The camera's URL is not a URL such as"},
+		{"a wrong URL", "", "http://user:planted@10.0.0.1/x", "URL 1 of the cameras: The camera's URL begins with http://: write"},
 		{"a file", "", "file:///x.mp4", "record takes cameras only"},
 		{"a password that looks like a path", "", "rtsp://user:p@planted/1@10.0.0.5/x", "write @ as %40, and / as %2F"},
 		{"one camera twice", "", camera + " " + camera, "URLs 1 and 2 are of the same camera"},

@@ -3,6 +3,7 @@
 package audio
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
@@ -79,6 +80,12 @@ type Format struct {
 	Float    bool   // PCM of floating point numbers
 	Config   []byte // AudioSpecificConfig of AAC, OpusHead, CodecPrivate of FLAC, ALAC and others
 	ID       string // CodecID of Other
+}
+
+// equal reports whether two are the same in everything: mostly they are, from one packet to the next.
+func (f Format) equal(o Format) bool {
+	return f.Codec == o.Codec && f.Rate == o.Rate && f.Channels == o.Channels && f.Bits == o.Bits && f.Little == o.Little &&
+		f.Float == o.Float && f.ID == o.ID && bytes.Equal(f.Config, o.Config)
 }
 
 // maxChannels of any format: no camera comes near it.

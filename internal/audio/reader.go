@@ -97,7 +97,7 @@ func (r *Reader) Flush() []Frame {
 
 func (r *Reader) take(out output) {
 	r.frames = out.frames
-	if out.format.Codec != r.format.Codec || !out.format.Track(1).Equal(r.format.Track(1)) {
+	if !out.format.equal(r.format) && !out.format.Track(1).Equal(r.format.Track(1)) {
 		r.format, r.reported = out.format, false
 	}
 }

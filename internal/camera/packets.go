@@ -39,6 +39,7 @@ type receiver struct {
 	feed    videoFeed           // nil before begin
 	streams *multiplex.Feed     // the same, where the video comes in a transport stream
 	track   *sequence.Track     // the packets of the video as they come
+	dropped int64               // those of another source that are told of
 	udp     bool                // those have still to be put in order
 	order   *accessunit.Reorder // of the video over UDP
 	arrived *rtp.Packet         // over UDP, for takeOne
@@ -94,7 +95,13 @@ func (r *receiver) progress() (p accessunit.Progress) {
 	if r.sound != nil {
 		r.locked(func() { r.sound.Expire(r.now()) })
 	}
-	r.locked(func() { p = r.feed.Progress() })
+	r.locked(func() {
+		p = r.feed.Progress()
+		if n := r.track.Dropped(); n > r.dropped {
+			r.to.Foreign(n-r.dropped, "", false)
+			r.dropped = n
+		}
+	})
 	return p
 }
 

@@ -3,12 +3,11 @@ package localapi
 import (
 	"net"
 	"os"
-	"os/user"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,7 +47,7 @@ func rightOf(conn net.Conn) Right {
 	_ = raw.Control(func(fd uintptr) {
 		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 		if err == nil {
-			right = owner{os.Geteuid(), os.Getegid()}.rightOf(int(peer.Uid), int(peer.Gid), groupsOf)
+			right = owner{os.Geteuid(), os.Getegid()}.rightOf(int(peer.Uid), append(groupsOf(fd), peer.Gid))
 		}
 	})
 	return right
@@ -57,23 +56,34 @@ func rightOf(conn net.Conn) Right {
 // owner is the user and the group that an agent runs as.
 type owner struct{ uid, gid int }
 
-// rightOf is the right of a user, by its own groups and those that the system lists for it: released versions took everything from
-// members of the agent's group. Others get to the socket only where somebody opened it for them.
-func (o owner) rightOf(uid, gid int, groups func(uid int) []string) Right {
-	if uid == 0 || uid == o.uid || gid == o.gid || slices.Contains(groups(uid), strconv.Itoa(o.gid)) {
+// rightOf is the right of a user with these groups: released versions took everything from members of the agent's group. Others
+// get to the socket only where somebody opened it for them. Groups that the service's user namespace does not know are all one,
+// unmapped.
+func (o owner) rightOf(uid int, groups []uint32) Right {
+	const unmapped = 65534
+	if uid == 0 || uid == o.uid || o.gid != unmapped && slices.Contains(groups, uint32(o.gid)) {
 		return Operate
 	}
 	return Read
 }
 
-// groupsOf are the identifiers of a user's groups.
-func groupsOf(uid int) []string {
-	u, err := user.LookupId(strconv.Itoa(uid))
-	if err != nil {
-		return nil
+// groupsOf are the groups of the peer of a unix socket, beside the first, as the kernel knows them. Source: socket(7), SO_PEERGROUPS.
+func groupsOf(fd uintptr) []uint32 {
+	const usual, most, size = 64, 1 << 16, 4 // most: NGROUPS_MAX
+	groups := make([]uint32, usual)
+	for {
+		length := uint32(len(groups) * size)
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_PEERGROUPS,
+			uintptr(unsafe.Pointer(&groups[0])), uintptr(unsafe.Pointer(&length)), 0)
+		switch {
+		case errno == 0:
+			return groups[:length/size]
+		case errno == unix.ERANGE && len(groups) < most:
+			groups = make([]uint32, most)
+		default:
+			return nil // a kernel before 4.13 does not know
+		}
 	}
-	groups, _ := u.GroupIds() // those that are known
-	return groups
 }
 
 // maxConnections bounds the connections of those who may read, and again those of those who may operate, so that the one

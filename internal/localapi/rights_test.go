@@ -21,24 +21,26 @@ import (
 func TestRightOfUser(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		uid, gid int
-		groups   []string
-		own      owner
-		want     Right
+		uid    int
+		groups []uint32
+		own    owner
+		want   Right
 	}{
-		{0, 0, nil, owner{998, 997}, Operate},
-		{998, 997, nil, owner{998, 997}, Operate},
-		{1000, 1000, nil, owner{998, 997}, Read},
-		{1000, 1000, []string{"1000", "27"}, owner{998, 997}, Read},
-		{1000, 1000, []string{"1000", "997"}, owner{998, 997}, Operate},
-		{1000, 997, nil, owner{998, 997}, Operate},
-		{65534, 65534, nil, owner{998, 997}, Read},
-		{0, 0, nil, owner{0, 0}, Operate},
-		{1000, 1000, []string{"1000"}, owner{0, 0}, Read},
-		{-1, -1, nil, owner{998, 997}, Read},
+		{0, nil, owner{998, 997}, Operate},
+		{998, []uint32{997}, owner{998, 997}, Operate},
+		{1000, nil, owner{998, 997}, Read},
+		{1000, []uint32{27, 1000}, owner{998, 997}, Read},
+		{1000, []uint32{27, 997, 1000}, owner{998, 997}, Operate},
+		{1000, []uint32{997}, owner{998, 997}, Operate},
+		{65534, []uint32{65534}, owner{998, 997}, Read},
+		{65534, []uint32{65534, 997}, owner{998, 997}, Operate},
+		{65534, []uint32{65534}, owner{998, 65534}, Read},
+		{0, []uint32{0}, owner{0, 0}, Operate},
+		{1000, []uint32{1000}, owner{0, 0}, Read},
+		{-1, nil, owner{998, 997}, Read},
 	} {
-		if got := tc.own.rightOf(tc.uid, tc.gid, func(int) []string { return tc.groups }); got != tc.want {
-			t.Errorf("user %d, group %d and %v, of an agent that runs as %v: %v, want %v", tc.uid, tc.gid, tc.groups, tc.own, got, tc.want)
+		if got := tc.own.rightOf(tc.uid, tc.groups); got != tc.want {
+			t.Errorf("user %d in groups %v, of an agent that runs as %v: %v, want %v", tc.uid, tc.groups, tc.own, got, tc.want)
 		}
 	}
 }

@@ -497,7 +497,7 @@ func TestOnlyTheUserCanHelp(t *testing.T) {
 		"no password": {strings.Replace(locked.URL(), "admin:planted-secret@", "", 1), "asks for a user name and a password"},
 		"wrong path":  {plain.URL() + "/nowhere", "correct the path"},
 		"no URL":      {"rtsp:planted-wrong", "is not a URL"},
-		"no RTSP":     {"http://admin:planted-secret@127.0.0.1/", "is not a URL"},
+		"no RTSP":     {"http://admin:planted-secret@127.0.0.1/", "begins with http://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,9 @@ import (
 func (s Settings) Reloadable(next Settings) Settings {
 	wanted := next.StateDirectory
 	next.Region, next.IoT, next.AccountID, next.CABundle, next.CertFile = s.Region, s.IoT, s.AccountID, s.CABundle, s.CertFile
+	if next.NoCloud != s.NoCloud {
+		next.CloudWatch = s.CloudWatch // that, too, begins or ends with the restart
+	}
 	next.NoCloud, next.StreamsDirectory = s.NoCloud, s.StreamsDirectory
 	next.RecordingDirectory, next.StateDirectory, next.Socket = s.RecordingDirectory, s.StateDirectory, s.Socket
 	if next.MediaDirectory == filepath.Join(wanted, mediaName) {

@@ -108,7 +108,7 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	s.Upload.FromTags, s.Upload.Tags = false, tags
 	if p.noCloud {
 		note = unused(config.Config, tags)
-		s.Upload, s.Keep.Local = desired.Upload{Schedule: desired.Never()}, true
+		s.Upload, s.Keep.Local, s.Keep.DeleteAfterUpload = desired.Upload{Schedule: desired.Never()}, true, false
 	}
 	return s, note, nil
 }

@@ -148,7 +148,7 @@ func Fault(host string, err error) *health.Fault {
 			"%s in place of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertUnrecognizedName:
 		return user("The camera at %s knows itself by another name: write that in place of the host in the secret's MediaURI.", host)
-	case neterr.IsTimeout(e.error):
+	case neterr.IsTimeout(err), errors.Is(err, context.DeadlineExceeded): // also where the session gave up
 		return user("The camera at %s takes connections, but does not answer in TLS on that port: "+
 			"write %s in place of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	case errors.Is(e.error, io.EOF), errors.Is(e.error, io.ErrUnexpectedEOF), errors.Is(e.error, syscall.ECONNRESET),
