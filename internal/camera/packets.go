@@ -97,7 +97,7 @@ func (r *receiver) progress() (p accessunit.Progress) {
 	}
 	r.locked(func() {
 		p = r.feed.Progress()
-		if n := r.track.Dropped(); n > r.dropped {
+		if n := r.track.Dropped(); n >= r.dropped+foreignTold {
 			r.to.Foreign(n-r.dropped, "", false)
 			r.dropped = n
 		}
@@ -134,11 +134,15 @@ func (r *receiver) locked(do func()) {
 	r.feed.Contain(do)
 }
 
+// foreignTold is how many packets of another source are told of at once: a few may be what an encoder had left when it restarted.
+const foreignTold = 10
+
 // takeTCP takes a packet that came on the channel of the video.
 func (r *receiver) takeTCP(p *rtp.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.take(p)
+	r.arrived = p
+	r.feed.Contain(r.takeOne)
 }
 
 // takeUDP takes a packet that came to the port of the video, in whatever order they come.

@@ -1,12 +1,17 @@
 package sequence
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// sourceLife is how long a source that sends nothing is still the one that is taken.
 	sourceLife = time.Second
-	// maxHeld bounds the packets of a new source that wait for it to be known whether the one before has ended.
-	maxHeld = 4096
+	// maxHeld and maxHeldBytes bound the packets of a new source that wait for it to be known whether the one before has ended.
+	maxHeld, maxHeldBytes = 4096, 4 << 20
+	// maxForeign is how many sources beside the one that is taken are known.
+	maxForeign = 8
 )
 
 // Track takes the packets of a track from one source, and gives them numbers. Encoders that restart take another source
@@ -27,6 +32,7 @@ type Track struct {
 	foreign []uint32  // sources that send beside it
 	dropped int64     // their packets
 	held    []arrived // of a source of which it is not known whether it takes its place
+	bytes   int       // in held
 }
 
 // NewTrack makes a Track that hands on packets with the time of their arrival. change is called with the number of the next
@@ -47,7 +53,9 @@ func (t *Track) Push(p Packet, now time.Time) {
 	case !t.started:
 		t.started, t.source, t.twin, t.last = true, p.SSRC, p.SSRC, p.Sequence
 	case p.SSRC == t.source:
-		t.expel()
+		if late := t.last - p.Sequence; late == 0 || late >= MaxRepeat { // one that was overtaken says nothing of what came since
+			t.expel()
+		}
 	case t.continues(p):
 		t.twin, t.source = t.source, p.SSRC
 	case p.SSRC == t.twin && t.last-p.Sequence < MaxRepeat: // late
@@ -83,7 +91,11 @@ func (t *Track) Elsewhere(number uint16, now time.Time) { t.numbers.Elsewhere(nu
 
 // Flush hands on what waits when no more packets come.
 func (t *Track) Flush() {
-	if len(t.held) > 0 {
+	switch {
+	case len(t.held) == 0:
+	case t.isForeign(t.held[0].SSRC):
+		t.drop()
+	default:
 		t.replace()
 	}
 	t.numbers.Flush()
@@ -94,13 +106,17 @@ func (t *Track) continues(p Packet) bool {
 	return p.Sequence-t.last-1 < Window && !t.isForeign(p.SSRC)
 }
 
-func (t *Track) isForeign(ssrc uint32) bool {
-	for _, f := range t.foreign {
-		if f == ssrc {
-			return true
-		}
+func (t *Track) isForeign(ssrc uint32) bool { return slices.Contains(t.foreign, ssrc) }
+
+// ban notes that a source sends beside the one that is taken.
+func (t *Track) ban(ssrc uint32) {
+	if t.isForeign(ssrc) {
+		return
 	}
-	return false
+	if len(t.foreign) == maxForeign {
+		t.foreign = t.foreign[:0]
+	}
+	t.foreign = append(t.foreign, ssrc)
 }
 
 // expel takes the source whose packets wait for a foreign one, as the present source goes on.
@@ -108,30 +124,25 @@ func (t *Track) expel() {
 	if len(t.held) == 0 {
 		return
 	}
-	const most = 8
-	if ssrc := t.held[0].SSRC; !t.isForeign(ssrc) {
-		if len(t.foreign) == most {
-			t.foreign = t.foreign[:0]
-		}
-		t.foreign = append(t.foreign, ssrc)
-	}
-	t.dropped += int64(len(t.held))
-	t.held = nil
+	t.ban(t.held[0].SSRC)
+	t.drop()
 }
 
-// hold keeps a packet of another source until that has begun a second picture, without one of the present source in between.
+// drop leaves out what is held.
+func (t *Track) drop() {
+	t.dropped += int64(len(t.held))
+	t.held, t.bytes = nil, 0
+}
+
+// hold keeps a packet of another source until that has begun a second picture, without one of the present source in between;
+// where both have been sending, until the present one is silent.
 func (t *Track) hold(p Packet, now time.Time) {
-	ended := now.Sub(t.heard) >= sourceLife
-	if t.isForeign(p.SSRC) && !ended {
-		t.dropped++
-		return
-	}
 	if len(t.held) > 0 && t.held[0].SSRC != p.SSRC {
-		t.dropped += int64(len(t.held))
-		t.held = nil
+		t.drop()
 	}
-	t.held = append(t.held, keep(p, now))
-	if ended || t.held[0].Timestamp != p.Timestamp || len(t.held) == maxHeld {
+	t.held, t.bytes = append(t.held, keep(p, now)), t.bytes+len(p.Payload)
+	ended := now.Sub(t.heard) >= sourceLife || !t.isForeign(p.SSRC) && t.held[0].Timestamp != p.Timestamp
+	if ended || len(t.held) == maxHeld || t.bytes >= maxHeldBytes {
 		t.replace()
 	}
 }
@@ -139,11 +150,11 @@ func (t *Track) hold(p Packet, now time.Time) {
 // replace goes on to the source whose packets wait.
 func (t *Track) replace() {
 	held := t.held
-	t.held = nil
+	t.held, t.bytes = nil, 0
 	t.numbers.Flush()
 	next, now := held[0].SSRC, held[0].at
 	if next == t.former && now.Sub(t.changed) < sourceLife { // both send
-		t.foreign = append(t.foreign, t.source)
+		t.ban(t.source)
 	}
 	t.former, t.changed, t.source, t.twin, t.last = t.source, now, next, next, held[0].Sequence
 	t.numbers = NewNumbers(t.emit)
