@@ -49,7 +49,8 @@ func (e *Elementary) Read(data []byte, at uint32) (frames []Frame, lost int) {
 		return nil, 0
 	}
 	e.bytes, e.need = append(append(e.bytes[:0], e.rest...), data...), 0
-	out := output{frames: e.reader.frames[:0], format: e.reader.format}
+	e.reader.begin()
+	out := &e.reader.out
 	left, fresh := e.bytes, false
 	for len(left) > 0 {
 		if begins := len(e.bytes) - len(left); begins >= old && !fresh {
@@ -68,7 +69,7 @@ func (e *Elementary) Read(data []byte, at uint32) (frames []Frame, lost int) {
 				config, _, _ := adts(left)
 				out.learn(AACFormat(config))
 			}
-			e.take(left[header:size], &out)
+			e.take(left[header:size], out)
 			left = left[size:]
 			continue
 		}
@@ -78,8 +79,8 @@ func (e *Elementary) Read(data []byte, at uint32) (frames []Frame, lost int) {
 	if len(left) <= maxFrame {
 		e.rest = append(e.rest, left...)
 	}
-	e.reader.take(out)
-	return e.reader.frames, lost
+	e.reader.learn()
+	return out.frames, lost
 }
 
 // resync returns how far it is to the next place where a frame may begin.

@@ -71,6 +71,7 @@ type genericDecoder struct {
 	units []genericUnit // of the present packet
 	part  fragment
 	held  []heldUnit // of interleaved ones, until those between them have come
+	bytes int        // of what is held
 	pace  unitPace
 }
 
@@ -182,7 +183,9 @@ func (d *genericDecoder) begin(p Packet, out *output) error {
 			d.part = fragment{data: append(d.part.data[:0], data...), need: u.size, stamp: p.Timestamp}
 			return nil
 		case d.interleaved:
-			d.hold(at, data[:u.size])
+			if !d.hold(at, data[:u.size]) {
+				return errUnreadable
+			}
 		case alone && !p.Marker && !d.pace.unmarked && u.size > 0:
 			d.part = fragment{data: append(d.part.data[:0], data[:u.size]...), need: u.size, stamp: p.Timestamp, maybe: true}
 		default:
@@ -316,14 +319,20 @@ func (d *genericDecoder) adts(data []byte, at uint32, out *output) {
 	}
 }
 
-// maxHeld bounds what interleaving keeps, in units.
-const maxHeld = 1024
+// maxHeld bounds what interleaving keeps, in units, and maxHeldBytes in bytes.
+const (
+	maxHeld      = 1024
+	maxHeldBytes = 1 << 20
+)
 
-// hold keeps a unit until those of an earlier time have come.
-func (d *genericDecoder) hold(at uint32, unit []byte) {
-	if len(d.held) < maxHeld && len(unit) <= maxFrame {
-		d.held = append(d.held, heldUnit{at, slices.Clone(unit)})
+// hold keeps a unit until those of an earlier time have come, and reports whether there is room for it.
+func (d *genericDecoder) hold(at uint32, unit []byte) bool {
+	if len(d.held) >= maxHeld || d.bytes+len(unit) > maxHeldBytes || len(unit) > maxFrame {
+		return false
 	}
+	d.held = append(d.held, heldUnit{at, slices.Clone(unit)})
+	d.bytes += len(unit)
+	return true
 }
 
 // release hands on what lies before the packet of a time: all that comes from now on lies behind.
@@ -332,8 +341,9 @@ func (d *genericDecoder) release(before uint32, out *output) {
 	n := 0
 	for ; n < len(d.held) && int32(d.held[n].at-before) < 0; n++ {
 		d.give(d.held[n].data, d.held[n].at, out)
+		d.bytes -= len(d.held[n].data)
 	}
-	d.held = d.held[:copy(d.held, d.held[n:])]
+	d.held = slices.Delete(d.held, 0, n)
 }
 
 // sortHeld sorts what is held by time, near one.
@@ -359,5 +369,5 @@ func (d *genericDecoder) flush(out *output) {
 	for _, u := range d.held {
 		d.give(u.data, u.at, out)
 	}
-	d.held = nil
+	d.held, d.bytes = nil, 0
 }

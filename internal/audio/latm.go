@@ -153,13 +153,17 @@ func (d *latmDecoder) read(p Packet, out *output) error {
 	data := p.Payload
 	var lost error
 	if len(d.part) > 0 {
-		if p.Timestamp == d.at {
+		switch {
+		case p.Timestamp != d.at:
+			d.part, lost = d.part[:0], errUnreadable
+		case len(d.part)+len(p.Payload) > maxFrame:
+			d.part = d.part[:0]
+			return errUnreadable
+		default:
 			d.part = append(d.part, p.Payload...)
 			if data = d.part; len(data) < d.need && !p.Marker {
 				return nil
 			}
-		} else {
-			d.part, lost = d.part[:0], errUnreadable
 		}
 	}
 	err := d.elements(data, p.Timestamp, out)
@@ -189,7 +193,7 @@ func (d *latmDecoder) read(p Packet, out *output) error {
 
 // elements reads the elements of a packet, which are whole bytes each. Nothing of it is given out unless all can be read.
 func (d *latmDecoder) elements(data []byte, at uint32, out *output) error {
-	d.buffer, d.sizes = d.buffer[:0], d.sizes[:0]
+	d.buffer, d.sizes, d.need = d.buffer[:0], d.sizes[:0], 0
 	b := bitReader{data: data}
 	mux, known := d.mux, d.known
 	for b.left() >= 8 {
@@ -226,6 +230,9 @@ func (d *latmDecoder) element(b *bitReader, mux *muxConfig, known *bool) error {
 			part := b.read(8)
 			size += part
 			more = part == 255
+		}
+		if size > maxFrame {
+			return errUnreadable
 		}
 		if b.short || 8*size > b.left() || len(d.sizes) > maxSubFrames {
 			d.need = b.at/8 + size

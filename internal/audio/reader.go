@@ -22,8 +22,8 @@ type Reader struct {
 	decoder  decoder
 	clock    int
 	format   Format
-	reported bool // the format was
-	frames   []Frame
+	reported bool   // the format was
+	out      output // of the last packet
 	order    packetOrder
 }
 
@@ -72,33 +72,36 @@ func (r *Reader) Read(p Packet) (frames []Frame, lost int) {
 	if lost > 0 {
 		r.decoder.broken()
 	}
-	out := output{frames: r.frames[:0], format: r.format}
-	if err := r.decoder.read(p, &out); err != nil {
+	r.begin()
+	if err := r.decoder.read(p, &r.out); err != nil {
 		lost++
 	}
-	r.take(out)
-	if n := len(r.frames); n > 0 && r.format.Rate > 0 {
+	r.learn()
+	if frames = r.out.frames; len(frames) > 0 && r.format.Rate > 0 {
 		samples := 0
-		for _, f := range r.frames {
+		for _, f := range frames {
 			samples += r.format.Samples(f.Data)
 		}
 		r.order.lasts = int64(samples) * int64(r.clock) / int64(r.format.Rate)
 	}
-	return r.frames, lost
+	return frames, lost
 }
 
 // Flush returns what is kept when no more packets come.
 func (r *Reader) Flush() []Frame {
-	out := output{frames: r.frames[:0], format: r.format}
-	r.decoder.flush(&out)
-	r.take(out)
-	return r.frames
+	r.begin()
+	r.decoder.flush(&r.out)
+	r.learn()
+	return r.out.frames
 }
 
-func (r *Reader) take(out output) {
-	r.frames = out.frames
-	if !out.format.equal(r.format) && !out.format.Track(1).Equal(r.format.Track(1)) {
-		r.format, r.reported = out.format, false
+// begin empties the output, which is used again and again: a new one for each packet would be an allocation.
+func (r *Reader) begin() { r.out.frames, r.out.format = r.out.frames[:0], r.format }
+
+// learn takes the format that a decoder learned.
+func (r *Reader) learn() {
+	if f := r.out.format; !f.equal(r.format) && !f.Track(1).Equal(r.format.Track(1)) {
+		r.format, r.reported = f, false
 	}
 }
 

@@ -35,21 +35,23 @@ type receiver struct {
 	now  func() time.Time
 	fail func(error) // ends the session
 
-	mu      sync.Mutex          // over UDP video and audio arrive on goroutines of their own
-	feed    videoFeed           // nil before begin
-	streams *multiplex.Feed     // the same, where the video comes in a transport stream
-	track   *sequence.Track     // the packets of the video as they come
-	dropped int64               // those of another source that are told of
-	udp     bool                // those have still to be put in order
-	order   *accessunit.Reorder // of the video over UDP
-	arrived *rtp.Packet         // over UDP, for takeOne
-	takeOne func()              // made once, as each would be an allocation
-	types   sdp.PayloadTypes    // of the video
-	video   reception.Source
-	audio   *sound              // nil: none is recorded
-	sound   *accessunit.Reorder // of the audio over UDP
-	heardOf reception.Source    // its packets
-	payload ratelimit.Limit
+	mu        sync.Mutex          // over UDP video and audio arrive on goroutines of their own
+	feed      videoFeed           // nil before begin
+	streams   *multiplex.Feed     // the same, where the video comes in a transport stream
+	track     *sequence.Track     // the packets of the video as they come
+	dropped   int64               // those of another source that are told of
+	udp       bool                // those have still to be put in order
+	order     *accessunit.Reorder // of the video over UDP
+	arrived   *rtp.Packet         // for takeOne and takeSound
+	takeOne   func()              // made once, as each would be an allocation
+	types     sdp.PayloadTypes    // of the video
+	video     reception.Source
+	audio     *sound              // nil: none is recorded
+	sound     *accessunit.Reorder // of the audio over UDP
+	heardOf   reception.Source    // its packets
+	takeSound func()              // made once, too
+	soundUDP  bool
+	payload   ratelimit.Limit
 }
 
 // begin begins a session of these tracks, whose access units have at most so many bytes.
@@ -57,6 +59,7 @@ func (r *receiver) begin(v video, a *sound, maxBytes int) {
 	r.beginVideo(accessunit.NewFeed(v.codec, maxBytes, r.to), v)
 	if r.audio = a; a != nil {
 		r.sound, r.heardOf.Clock = accessunit.NewReorder(r.pushAudio), a.stream.Clock
+		r.takeSound = func() { r.takeAudio(r.arrived) }
 	}
 }
 
@@ -230,22 +233,29 @@ func (r *receiver) takeAudioReport(p rtcp.Packet) {
 
 // takeAudioTCP takes a packet of the audio.
 func (r *receiver) takeAudioTCP(p *rtp.Packet) {
-	r.locked(func() {
-		now := r.now()
-		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
-		r.track.Elsewhere(p.SequenceNumber, now)
-		r.pushAudio(packetOf(p), now)
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.arrived = p
+	r.feed.Contain(r.takeSound)
 }
 
 // takeAudioUDP takes a packet of the audio, in whatever order they come.
 func (r *receiver) takeAudioUDP(p *rtp.Packet) {
-	r.locked(func() {
-		now := r.now()
-		r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
-		r.track.Elsewhere(p.SequenceNumber, now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.arrived, r.soundUDP = p, true
+	r.feed.Contain(r.takeSound)
+}
+
+func (r *receiver) takeAudio(p *rtp.Packet) {
+	now := r.now()
+	r.heardOf.Add(p.SSRC, p.SequenceNumber, p.Timestamp, now)
+	r.track.Elsewhere(p.SequenceNumber, now)
+	if r.soundUDP {
 		r.sound.Push(packetOf(p), now)
-	})
+	} else {
+		r.pushAudio(packetOf(p), now)
+	}
 }
 
 // pushAudio takes the next packet of the audio in order.

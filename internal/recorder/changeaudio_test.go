@@ -104,6 +104,37 @@ func TestAudioThatIsLearnedWhileAllIsHeldBack(t *testing.T) {
 	}
 }
 
+// TestASegmenterBeginsWithTheAudioOfNow has audio that alternates for long: what a new segmenter takes does not grow with it.
+func TestASegmenterBeginsWithTheAudioOfNow(t *testing.T) {
+	b := newBench(t)
+	v := newSupervisor(b.o)
+	first, second := &accessunit.AudioTrack{Rate: 8000}, &accessunit.AudioTrack{Rate: 16_000}
+	v.Begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
+	begin := func() {
+		v.segmenter = nil
+		if s := v.ready(); s == nil || s.audio == nil {
+			t.Fatal("the new segmenter has no audio")
+		}
+	}
+	v.ChangeAudio(first)
+	few := testing.AllocsPerRun(10, begin)
+	for range 1000 {
+		v.ChangeAudio(second)
+		v.ChangeAudio(first)
+	}
+	if many := testing.AllocsPerRun(10, begin); many > few+2 {
+		t.Errorf("after 2000 changes a segmenter takes %v allocations, after one %v", many, few)
+	}
+	v.ChangeAudio(second)
+	if begin(); v.segmenter.audio.Rate != second.Rate {
+		t.Errorf("it begins with audio of %d Hz", v.segmenter.audio.Rate)
+	}
+	v.Begin(accessunit.H264, 90000, [][]byte{realSPS, realPPS}, nil)
+	if v.segmenter.audio != nil {
+		t.Error("the next session has the audio of the one before")
+	}
+}
+
 // TestLostAudioIsCountedAndSaid ends when nothing more is lost.
 func TestLostAudioIsCountedAndSaid(t *testing.T) {
 	t.Parallel()

@@ -30,9 +30,10 @@ type supervisor struct {
 	cooldownEnd time.Time // no segmenter begins before it; by o.Now
 	gap         bool      // for the next segmenter
 
-	start    func(*segmenter) // begins the present session; nil before the first
-	counting bool             // a frame of the session was recorded, or would have been
-	frames   int64            // of the session, handed to the file
+	start    func(*segmenter)       // begins the present session; nil before the first
+	audio    *accessunit.AudioTrack // what the session's audio is now; nil: it has none
+	counting bool                   // a frame of the session was recorded, or would have been
+	frames   int64                  // of the session, handed to the file
 	account  frameAccount
 }
 
@@ -83,7 +84,8 @@ func (v *supervisor) ready() *segmenter {
 func (v *supervisor) Begin(c accessunit.Codec, rate int, parameterSets [][]byte, audio *accessunit.AudioTrack) {
 	defer v.contain()
 	v.counting, v.frames = false, 0
-	v.start = func(s *segmenter) { s.beginSession(c, rate, parameterSets, audio) }
+	v.audio = audio
+	v.start = func(s *segmenter) { s.beginSession(c, rate, parameterSets, v.audio) }
 	if v.segmenter != nil {
 		v.start(v.segmenter)
 		return
@@ -181,9 +183,7 @@ func (v *supervisor) Audio(frame []byte, rtpTime uint32, now time.Time) {
 // ChangeAudio implements accessunit.Sink.
 func (v *supervisor) ChangeAudio(audio *accessunit.AudioTrack) {
 	defer v.contain()
-	if begin := v.start; begin != nil {
-		v.start = func(s *segmenter) { begin(s); s.changeAudio(audio) }
-	}
+	v.audio = audio
 	if s := v.segmenter; s != nil {
 		s.changeAudio(audio)
 	}

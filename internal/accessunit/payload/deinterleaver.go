@@ -19,6 +19,15 @@ type Unit struct {
 // maxKept bounds the NAL units that wait for others: real depths are below 30.
 const maxKept = 256
 
+const (
+	// maxFreeSize bounds a buffer that waits for another NAL unit, and maxFree all of them, in bytes: those of the largest NAL
+	// units would otherwise stay for the session's life.
+	maxFreeSize = 256 << 10
+	maxFree     = 2 << 20
+	// spare is how much more memory what is kept may take than twice its bytes.
+	spare = 2 << 20
+)
+
 // Deinterleaver puts NAL units that come in another order into that of decoding, by their numbers (RFC 6184, section 7.2;
 // RFC 7798, section 6). It keeps so many back that one that comes later can still go before them.
 type Deinterleaver struct {
@@ -29,8 +38,10 @@ type Deinterleaver struct {
 	headerSize int
 	kept       []Unit // in the order of decoding
 	counting   int    // of them, how many count
-	free       [][]byte
 	bytes      int
+	memory     int // of the buffers of what is kept
+	free       [][]byte
+	freeMemory int
 	last       uint16 // number of what was emitted last
 	popped     bool   // something was
 	loose      bool   // numbers do not follow each other
@@ -74,6 +85,7 @@ func (d *Deinterleaver) begin(p Part, timestamp uint32) {
 	var buffer []byte
 	if n := len(d.free); n > 0 {
 		buffer, d.free = d.free[n-1][:0], d.free[:n-1]
+		d.freeMemory -= cap(buffer)
 	}
 	d.open = Unit{NAL: append(buffer, p.Header[:d.headerSize]...), Timestamp: timestamp, don: don}
 	d.isOpen = true
@@ -100,8 +112,14 @@ func (d *Deinterleaver) close() {
 	for at > 0 && int16(u.don-d.kept[at-1].don) < 0 {
 		at--
 	}
-	d.kept = slices.Insert(d.kept, at, u)
 	d.bytes += len(u.NAL)
+	if cap(u.NAL) > 2*len(u.NAL) && d.memory+cap(u.NAL) > 2*d.bytes+spare { // small ones in the buffers of large ones
+		large := u.NAL
+		u.NAL = slices.Clone(large)
+		d.recycle(large)
+	}
+	d.memory += cap(u.NAL)
+	d.kept = slices.Insert(d.kept, at, u)
 	for d.counting > d.depth || len(d.kept) > maxKept {
 		d.pop()
 	}
@@ -112,20 +130,29 @@ func (d *Deinterleaver) pop() {
 	u := d.kept[0]
 	d.kept = slices.Delete(d.kept, 0, 1)
 	d.bytes -= len(u.NAL)
+	d.memory -= cap(u.NAL)
 	if u.counts {
 		d.counting--
 	}
 	d.loose = d.loose || d.popped && !u.Suspect && u.don-d.last != 1
 	d.last, d.popped = u.don, true
 	d.emit(u)
-	d.free = append(d.free, u.NAL)
+	d.recycle(u.NAL)
+}
+
+// recycle keeps a buffer for another NAL unit.
+func (d *Deinterleaver) recycle(buffer []byte) {
+	if cap(buffer) <= maxFreeSize && d.freeMemory+cap(buffer) <= maxFree {
+		d.free = append(d.free, buffer)
+		d.freeMemory += cap(buffer)
+	}
 }
 
 // dropOpen forgets a NAL unit of which the end did not come, and reports whether there was none.
 func (d *Deinterleaver) dropOpen() bool {
 	was := d.isOpen
 	if was {
-		d.free = append(d.free, d.open.NAL)
+		d.recycle(d.open.NAL)
 	}
 	d.open, d.isOpen = Unit{}, false
 	return !was
@@ -152,6 +179,6 @@ func (d *Deinterleaver) Flush() (left int) {
 			left++
 		}
 	}
-	d.kept, d.bytes, d.counting = nil, 0, 0
+	d.kept, d.bytes, d.memory, d.counting = nil, 0, 0, 0
 	return left
 }

@@ -1,6 +1,7 @@
 package payload_test
 
 import (
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,4 +74,39 @@ func TestDeinterleaver(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMemoryOfTheDeinterleaverIsBounded has large NAL units, and small ones in their buffers.
+func TestMemoryOfTheDeinterleaverIsBounded(t *testing.T) {
+	d := payload.NewDeinterleaver(200, 1, func([]byte) bool { return true }, func(payload.Unit) {})
+	don := uint16(0)
+	push := func(size int) {
+		d.Push(payload.Part{Start: true, End: true, Numbered: true, DON: don, Data: make([]byte, size)}, 0, time.Time{})
+		don++
+	}
+	memory := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := memory()
+	for range 4 {
+		for range 250 {
+			push(200 << 10) // which is freed
+		}
+		for range 250 {
+			push(100)
+		}
+	}
+	for range 250 {
+		push(1 << 20)
+	}
+	for range 250 {
+		push(100)
+	}
+	if took := memory() - before; took > 6<<20 {
+		t.Errorf("%d NAL units of 100 bytes take %d bytes", 200, took)
+	}
+	runtime.KeepAlive(d)
 }
