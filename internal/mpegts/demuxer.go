@@ -191,6 +191,7 @@ func (d *Demuxer) Restart() {
 	d.Flush()
 	d.buffer, d.locked = d.buffer[:0], false
 	d.video.counter, d.audio.counter = counter{}, counter{}
+	d.video.sign = noSign
 }
 
 // Flush emits the last access unit if it is known to be whole, when nothing more comes, or may not belong to it; else it is torn.

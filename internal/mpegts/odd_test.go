@@ -419,3 +419,84 @@ func (c checked) AudioFrame(data []byte, _ int64) {
 		c.t.Error("a frame of nothing")
 	}
 }
+
+// TestPacketsStuffedInTheMiddle has an encoder that stuffs packets where PES packets go on, from the beginning or later on, and one
+// whose lengths are too small: no access unit is cut off without a word.
+func TestPacketsStuffedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	const frames = 80
+	for name, row := range map[string]struct {
+		from    int // frame
+		lengths int // 0: none; else what is taken off them, less one
+		missing int
+	}{
+		"all along":                       {0, 0, 0},
+		"later":                           {60, 0, 1},
+		"all along, with lengths":         {0, 1, 0},
+		"later, with lengths":             {60, 1, 0},
+		"all along, with wrong lengths":   {0, 101, 0},
+		"later, with lengths wrong by it": {60, 101, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &muxer{}
+			pictures := make(map[int64][]byte)
+			m.pat(1, 0x1000)
+			m.pmt(1, 0x1000, entry{0x1B, 0x100, ""})
+			for n := range frames {
+				at := int64(n) * frame
+				data := unit(n, 2)
+				pictures[at] = bytes.ReplaceAll(data, []byte{0, 0, 0, 1}, []byte{0, 0, 1})
+				b := slices.Concat([]byte{0, 0, 1, 0xE0, 0, 0, 0x80, 0x80, 5},
+					[]byte{0x21 | byte(at>>29)&0xE, byte(at >> 22), byte(at>>14) | 1, byte(at >> 7), byte(at<<1) | 1}, data)
+				if row.lengths > 0 {
+					size := len(b) - 6
+					if n >= row.from {
+						size -= row.lengths - 1
+					}
+					binary.BigEndian.PutUint16(b[4:], uint16(size))
+				}
+				for start := true; len(b) > 0; start = false {
+					size := min(len(b), 184)
+					if n >= row.from {
+						size = min(len(b), 90)
+					}
+					m.packet(0x100, start, b[:size])
+					b = b[size:]
+				}
+			}
+			got := &pictured{}
+			d := mpegts.NewDemuxer(got, 16<<20)
+			for chunk := range slices.Chunk(m.Bytes(), 1316) {
+				if err := d.Write(chunk); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.End()
+			if len(got.times) != frames || got.missing != row.missing || got.torn > 0 {
+				t.Errorf("%d frames, %d packets missing, %d torn", len(got.times), got.missing, got.torn)
+			}
+			cut := 0
+			for i, at := range got.times {
+				if !bytes.Equal(got.pictures[i], pictures[at]) {
+					cut++
+				}
+			}
+			if cut > row.missing {
+				t.Errorf("%d access units are cut off, and %d packets are missing", cut, got.missing)
+			}
+		})
+	}
+}
+
+// pictured collects access units apart.
+type pictured struct {
+	collected
+	pictures [][]byte
+}
+
+func (p *pictured) AccessUnit(u mpegts.AccessUnit) {
+	before := len(p.video)
+	p.collected.AccessUnit(u)
+	p.pictures = append(p.pictures, bytes.Clone(p.video[before:]))
+}

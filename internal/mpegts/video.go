@@ -34,6 +34,10 @@ type videoStream struct {
 	missing int  // packets before the next access unit
 	ended   bool // the PES packet has, with the last packet
 
+	sign    endSign // of the last packet
+	early   bool    // an access unit was emitted for it
+	refuted [3]bool // signs behind which the PES packet went on: they are none in this stream
+
 	// The open access unit: what is in the buffer, from its beginning.
 	buffer  []byte
 	scanned int   // where the next start code is looked for
@@ -49,6 +53,38 @@ type videoStream struct {
 	whole  int  // so many in a row did not
 
 	units [][]byte // reused
+}
+
+// endSign is what shows that a PES packet ends with a packet of the stream.
+type endSign int
+
+const (
+	noSign endSign = iota
+	byLength
+	byStuffing // of one without a length: others that follow would have filled the packet
+)
+
+// signOf returns the sign that a packet gives, of which the payload was taken.
+func (v *videoStream) signOf(p packet) endSign {
+	switch {
+	case v.pes.left == 0:
+		return byLength
+	case v.pes.left < 0 && p.stuffed:
+		return byStuffing
+	}
+	return noSign
+}
+
+// goesOn notes that the PES packet goes on with a packet right behind the last one. Encoders may stuff packets anywhere, and some
+// lengths are wrong. An access unit that was emitted already is torn then: a packet is missing, as far as those after it can tell.
+func (v *videoStream) goesOn() {
+	if v.sign == noSign {
+		return
+	}
+	v.refuted[v.sign] = true
+	if v.early {
+		v.missing, v.astray = v.missing+1, true
+	}
 }
 
 // stamp is the time of a PES packet, which is that of the first access unit that begins in it (2.4.3.7).
@@ -94,6 +130,10 @@ func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 	if v.waiting {
 		return
 	}
+	if !p.start {
+		v.goesOn()
+	}
+	v.sign, v.early = noSign, false
 	whole := v.pes.whole
 	body, ok := v.pes.take(p.payload)
 	switch {
@@ -110,11 +150,13 @@ func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 	if !whole { // the header has just come
 		v.begin()
 	}
-	v.ended = p.stuffed || v.pes.left == 0
+	v.sign = v.signOf(p)
+	v.ended = v.sign != noSign && !v.refuted[v.sign]
 	v.add(d, body)
 	if v.open && v.picture && v.ended && v.whole >= trustPES && !v.spread {
 		v.emit(d, v.finish(), true)
 		v.drop()
+		v.early = true
 	}
 }
 
@@ -141,6 +183,7 @@ func (v *videoStream) lose(d *Demuxer, missing int) {
 	v.flush(d, false)
 	v.missing = min(v.missing+missing, 1<<14)
 	v.waiting, v.astray = true, true
+	v.sign, v.early = noSign, false
 	v.drop()
 }
 
