@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -222,10 +223,12 @@ func (a *Agent) newStreamFiles(c *configuration, dir statefile.Dir) *streamfile.
 	if s.NoCloud {
 		known = a.retention.Applied
 	}
-	return streamfile.New(streamfile.Options{
+	files := streamfile.New(streamfile.Options{
 		Dir: s.StreamsDirectory, ThingName: s.IoT.ThingName, NoCloud: s.NoCloud, State: dir, Applier: source,
 		OutcomeChanged: source.Changed(), Known: known, Now: time.Now, Log: c.log, Health: c.health,
 	})
+	source.Want(files.Restored())
+	return files
 }
 
 // followCloud builds what follows the configurations of the cloud.
@@ -255,9 +258,13 @@ func (a *Agent) followCloud(c *configuration, dir statefile.Dir, device *tls.Con
 		return err
 	}
 	cloud.Want(c.syncer.Wanted())
+	arns := c.syncer.Wanted().Secrets()
+	if c.files != nil {
+		maps.Copy(arns, c.files.Restored().Secrets())
+	}
 	c.cameras = camerasecret.Open(camerasecret.Options{
 		Secrets: secrets.New(a.aws), Dir: dir, Device: device, Now: time.Now, Log: c.log, Health: c.health,
-	}, c.syncer.Wanted().Secrets())
+	}, arns)
 	c.uploads = uploadrequest.New(uploadrequest.Options{
 		Inbox: c.mqtt.UploadRequests(), Publish: c.mqtt.PublishUpload,
 		Upload: func(ctx context.Context, stream string, from, to time.Time, each func(done, total int)) error {

@@ -114,6 +114,22 @@ func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 	}
 }
 
+// What a source wants before it applies anything is neither taken nor deleted by another one.
+func TestWhatASourceWantsFromTheStartIsKept(t *testing.T) {
+	t.Parallel()
+	h := new(hub)
+	sources := precedence.New(precedence.Options{Streams: h, Secrets: func(map[string]bool) {}, Health: health.NewRegistry(time.Now)})
+	files, cloud := sources.Add(), sources.Add()
+	files.Want(wanted(desired.File, "door"))
+	cloud.Apply(t.Context(), wanted(desired.KVS, "door", "gate"))
+	if got := h.has(); got != "door file, gate kvs" {
+		t.Errorf("%s run", got)
+	}
+	if err := cloud.Remove(t.Context(), "door"); err != nil || len(h.removed) > 0 || h.has() != "door file, gate kvs" {
+		t.Errorf("%s run, %q were removed: %v", h.has(), h.removed, err)
+	}
+}
+
 // What the cloud deletes goes with its media, but not what another source wants.
 func TestADeletionByOneSourceKeepsWhatAnotherWants(t *testing.T) {
 	t.Parallel()

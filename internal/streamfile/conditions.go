@@ -87,6 +87,12 @@ func (f *Files) reportDirectory(err error, none bool) {
 		if len(streams) > 0 {
 			meanwhile = "its streams go on as before: " + humanize.List(streams)
 		}
+		if errors.Is(err, errSlow) {
+			f.report(scopeDirectory, severity, health.UserFault(codeDirectory, err,
+				"The directory with stream files, %s, cannot be read (%v), so %s. Bring back the server or the disk that it is mounted from, or name "+
+					"another directory in AWS_KVS_EDGE_STREAMS_DIRECTORY.", f.o.Dir, errSlow, meanwhile))
+			return
+		}
 		f.report(scopeDirectory, severity, health.UserFault(codeDirectory, err,
 			"The directory with stream files, %s, cannot be read (%s), so %s. Create it, readable for the agent's group "+
 				"(chgrp kvs-edge-agent, chmod 0750), or correct AWS_KVS_EDGE_STREAMS_DIRECTORY.",

@@ -20,6 +20,11 @@ var conditionRows = []conditiontest.Row{
 		must(h.t, os.Rename(h.dir, h.dir+".away"))
 		return func() { must(h.t, os.Rename(h.dir+".away", h.dir)) }
 	})},
+	{Code: "stream-files", Job: health.JobConfig, Start: followed(func(h *hub) (mend func()) {
+		answer := h.hang()
+		h.t.Cleanup(answer)
+		return answer
+	})},
 	{Code: "stream-file-state", Job: health.JobConfig, Start: followed(func(h *hub) (mend func()) {
 		must(h.t, os.RemoveAll(h.stateDir))
 		must(h.t, os.WriteFile(h.stateDir, nil, 0o600)) // root writes anywhere else

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
 const (
@@ -35,31 +37,54 @@ func (s sight) sum() [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(s.data, "\x00%d %o %s", s.modified.UnixNano(), s.mode, s.problem))
 }
 
-// readDirectory reads all stream files of a directory, by name. others is how many it has beyond what is read. A directory
-// without any file is told by none: it is one that is not mounted, perhaps.
-func readDirectory(dir string) (found map[string]sight, others int, none bool, err error) {
+// listing is what a directory held when it was read.
+type listing struct {
+	found  map[string]sight // the stream files, by name
+	others int              // stream files beyond what is read
+	none   bool             // there is no file at all: it is not mounted, perhaps
+	err    error            // why the directory was not read
+	broken error            // reading it panicked
+}
+
+// errSlow means that a directory did not answer in time, as one on a server that is away.
+var errSlow = fmt.Errorf("no answer within %.0f s", readPatience.Seconds())
+
+// begin reads a directory in a goroutine of its own, which ends when the directory answers: a file system that hangs is
+// waited for by nobody, not even by the end of the agent.
+func begin(read func(dir string) listing, dir string) <-chan listing {
+	answer := make(chan listing, 1)
+	go func() {
+		var l listing
+		l.broken = supervise.Do("Reading the directory of stream files", func() error { l = read(dir); return nil })
+		answer <- l
+	}()
+	return answer
+}
+
+// readDirectory reads all stream files of a directory. It takes as long as the file system does.
+func readDirectory(dir string) listing {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, 0, false, err
+		return listing{err: err}
 	}
-	found, none = make(map[string]sight), true
+	l := listing{found: make(map[string]sight), none: true}
 	for _, entry := range entries {
 		if entry.IsDir() {
 			continue
 		}
-		none = false
+		l.none = false
 		name := entry.Name()
 		switch {
 		case !isStreamFile(name):
-		case len(found) >= maxFiles:
-			others++
+		case len(l.found) >= maxFiles:
+			l.others++
 		default:
 			if s := look(filepath.Join(dir, name)); s.problem != absent {
-				found[name] = s
+				l.found[name] = s
 			}
 		}
 	}
-	return found, others, none, nil
+	return l
 }
 
 // isStreamFile reports whether a file of that name is read: editors' copies and files that are being written are not.

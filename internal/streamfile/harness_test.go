@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,8 @@ type hub struct {
 	dir      string
 	stateDir string
 	edit     func(*Options)
+	hangs    atomic.Pointer[chan struct{}] // the directory does until that is closed; nil: it does not
+	readings atomic.Int32                  // of the directory, begun
 	health   *health.Registry
 	files    *Files
 	cancel   context.CancelFunc
@@ -88,11 +91,28 @@ func (h *hub) start() {
 		h.edit(&o)
 	}
 	f := New(o)
+	f.read = h.read
 	h.files = f
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.ended.Go(func() { f.Run(ctx) })
 	<-f.Loaded()
+}
+
+// read is a directory on a server that may be away.
+func (h *hub) read(dir string) listing {
+	h.readings.Add(1)
+	if away := h.hangs.Load(); away != nil {
+		<-*away
+	}
+	return readDirectory(dir)
+}
+
+// hang has the directory hang until answer is called, which may be called again.
+func (h *hub) hang() (answer func()) {
+	away := make(chan struct{})
+	h.hangs.Store(&away)
+	return sync.OnceFunc(func() { h.hangs.Store(nil); close(away) })
 }
 
 func (h *hub) stop() {

@@ -27,6 +27,9 @@ type fileDocument struct {
 	Name     string    `json:"Name"`
 	Modified time.Time `json:"Modified"`
 	Content  []byte    `json:"Content"`
+	// Decides is false for a file whose stream another one wants too, which came first. All are false in those of earlier
+	// versions: of two the first by name decides then.
+	Decides bool `json:"Decides,omitempty"`
 }
 
 // restore takes the last good contents from before. What is not right any more is left out.
@@ -51,6 +54,9 @@ func (f *Files) restore() {
 	for _, d := range doc.Files {
 		if stream, note, err := f.place.parse(d.Content, d.Modified); err == nil && doc.Version == stateVersion {
 			f.files[d.Name] = &file{good: &good{stream: stream, data: d.Content, modified: d.Modified}, note: note}
+			if d.Decides {
+				f.owners[stream.Name] = d.Name
+			}
 		}
 	}
 	f.settleOwners(nil)
@@ -64,7 +70,9 @@ func (f *Files) save() {
 	doc := stateDocument{Version: stateVersion}
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
 		if g := f.files[name].good; g != nil {
-			doc.Files = append(doc.Files, fileDocument{Name: name, Modified: g.modified, Content: g.data})
+			doc.Files = append(doc.Files, fileDocument{
+				Name: name, Modified: g.modified, Content: g.data, Decides: f.owners[g.stream.Name] == name,
+			})
 		}
 	}
 	if err := f.o.State.Write(stateFile, doc); err != nil {

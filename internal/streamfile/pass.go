@@ -14,17 +14,52 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
+// list reads the directory, for at most readPatience. One reading at most is under way: as long as a late one is, the
+// directory cannot be read, and what it answers in the end is old and is read anew.
+func (f *Files) list(ctx context.Context) listing {
+	if f.late {
+		select {
+		case <-f.reading:
+			f.reading, f.late = nil, false
+		default:
+			return listing{err: errSlow}
+		}
+	}
+	if f.reading == nil {
+		f.reading = begin(f.read, f.o.Dir)
+	}
+	patience := time.NewTimer(readPatience)
+	defer patience.Stop()
+	select {
+	case l := <-f.reading:
+		f.reading = nil
+		if l.broken != nil {
+			panic(l.broken) // to be begun anew, as any part of the agent
+		}
+		return l
+	case <-patience.C:
+		f.late = true
+		return listing{err: errSlow}
+	case <-ctx.Done():
+		return listing{err: ctx.Err()}
+	}
+}
+
 // pass reads the directory. first is for the start: a file that went before is gone, and none is being saved just now.
-func (f *Files) pass(first bool) {
-	found, others, none, err := readDirectory(f.o.Dir)
-	if err != nil || none {
-		f.reportDirectory(err, none)
+func (f *Files) pass(ctx context.Context, first bool) {
+	l := f.list(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	found := l.found
+	if l.err != nil || l.none {
+		f.reportDirectory(l.err, l.none)
 		for _, known := range f.files {
 			known.gone = time.Time{} // nothing can be told from what is missing
 		}
 		return
 	}
-	f.reportOthers(others)
+	f.reportOthers(l.others)
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		f.see(name, found[name])
 	}
@@ -95,6 +130,7 @@ func (f *Files) settleOwners(found map[string]sight) {
 			wants[g.stream.Name] = append(wants[g.stream.Name], name)
 		}
 	}
+	before := maps.Clone(f.owners)
 	maps.DeleteFunc(f.owners, func(stream, _ string) bool { return wants[stream] == nil })
 	for stream, files := range wants {
 		present := slices.DeleteFunc(slices.Clone(files), func(name string) bool { _, there := found[name]; return !there })
@@ -107,6 +143,7 @@ func (f *Files) settleOwners(found map[string]sight) {
 			f.owners[stream] = files[0]
 		}
 	}
+	f.unsaved = f.unsaved || !maps.Equal(before, f.owners)
 }
 
 // wanted is what the files want.

@@ -9,6 +9,7 @@ package streamfile
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +31,8 @@ const (
 	readEvery = 2 * time.Second
 	// vanishAfter is how long a file may be missing, as programs save by removing and renaming.
 	vanishAfter = 10 * time.Second
+	// readPatience is how long the directory may take to be read. One on a server that is away may take for ever.
+	readPatience = 3 * time.Second
 )
 
 // Applier makes streams run.
@@ -61,6 +64,7 @@ type Files struct {
 	o     Options
 	place place
 	any   atomic.Bool // they want a stream
+	read  func(dir string) listing
 
 	// For Run.
 	files    map[string]*file  // by name
@@ -68,6 +72,8 @@ type Files struct {
 	applied  desired.Set       // nil: nothing was applied yet
 	unsaved  bool              // the state lacks a change
 	kept     bool              // the state was read or written
+	reading  <-chan listing    // of the directory, which is under way; nil: none is
+	late     bool              // reading took too long
 	statuses map[string]edgeconfig.SyncStatus
 
 	mu    sync.Mutex
@@ -94,13 +100,19 @@ type good struct {
 	modified time.Time
 }
 
-// New returns Files that have read nothing yet.
+// New returns Files with the last good contents from before, that have not read the directory yet.
 func New(o Options) *Files {
-	return &Files{
+	f := &Files{
 		o: o, place: place{thing: o.ThingName, noCloud: o.NoCloud}, files: make(map[string]*file), owners: make(map[string]string),
-		statuses: make(map[string]edgeconfig.SyncStatus), loaded: make(chan struct{}),
+		statuses: make(map[string]edgeconfig.SyncStatus), loaded: make(chan struct{}), read: readDirectory,
 	}
+	f.restore()
+	f.any.Store(len(f.owners) > 0)
+	return f
 }
+
+// Restored is what the last good contents want. It is for before Run.
+func (f *Files) Restored() desired.Set { return f.wanted() }
 
 // Any reports whether the files want a stream. It is safe for concurrent use.
 func (f *Files) Any() bool { return f.any.Load() }
@@ -112,21 +124,24 @@ func (f *Files) Sync(stream string) edgeconfig.SyncStatus {
 	return f.syncs[stream]
 }
 
-// Loaded is closed when Run has read the directory for the first time, and what the files want is applied.
+// Loaded is closed when Run has read the directory for the first time, or that took too long, and what the files want is
+// applied.
 func (f *Files) Loaded() <-chan struct{} { return f.loaded }
 
-// load reads the state and the directory for the first time, and has what they want applied; once only.
+// load reads the directory for the first time, and has what the files want applied; once only.
 func (f *Files) load(ctx context.Context) {
 	f.once.Do(func() {
 		defer close(f.loaded)
-		f.restore()
-		f.pass(true)
+		if f.pass(ctx, true); ctx.Err() != nil {
+			return
+		}
 		f.apply(ctx)
 		f.save()
 	})
 }
 
-// Run follows the directory until ctx ends.
+// Run follows the directory until ctx ends. It does not wait for a directory that hangs: the goroutine that reads that may
+// outlive it.
 func (f *Files) Run(ctx context.Context) {
 	f.load(ctx)
 	again := time.NewTicker(readEvery)
@@ -138,7 +153,9 @@ func (f *Files) Run(ctx context.Context) {
 		case <-f.o.OutcomeChanged:
 			f.applied = nil
 		case <-again.C:
-			f.pass(false)
+			if f.pass(ctx, false); ctx.Err() != nil {
+				return
+			}
 		}
 		f.apply(ctx)
 		f.save()
@@ -153,12 +170,18 @@ type Checked struct {
 	Note   string         // what has no effect
 }
 
-// Check reads a directory once, by the files' names, and changes nothing.
+// Check reads a directory once, by the files' names, and changes nothing. One that hangs is an error.
 func Check(dir, thing string, noCloud bool) ([]Checked, error) {
-	found, _, _, err := readDirectory(dir)
-	if err != nil {
+	var l listing
+	select {
+	case l = <-begin(readDirectory, dir):
+	case <-time.After(readPatience):
+		return nil, errSlow
+	}
+	if err := errors.Join(l.err, l.broken); err != nil {
 		return nil, err
 	}
+	found := l.found
 	var list []Checked
 	owners := make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(found)) {
@@ -166,6 +189,7 @@ func Check(dir, thing string, noCloud bool) ([]Checked, error) {
 		c := Checked{File: name, Wrong: strings.TrimSpace("The file " + s.problem)}
 		if s.problem == "" {
 			c.Wrong = ""
+			var err error
 			if c.Stream, c.Note, err = (place{thing: thing, noCloud: noCloud}).parse(s.data, s.modified); err != nil {
 				c.Wrong = err.Error()
 			}

@@ -8,6 +8,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/atomicfile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
 )
 
 // TestHowFilesAreSaved changes the directory as people, editors and other programs do. Two streams run before, and the other
@@ -197,6 +203,105 @@ func TestAStartWithTheLastGoodContents(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A directory on a server that is away holds up neither a start, nor what runs, nor a stop. It is asked once.
+func TestADirectoryThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const slow = "cannot be read (no answer within 3 s), so its streams go on as before: door, yard. Bring back the server"
+		h := newHub(t)
+		h.write("door.json", documentOf("door", 5))
+		h.write("yard.json", documentOf("yard", 7))
+		h.start()
+		h.stop()
+		h.write("door.json", documentOf("door", 9))
+		must(t, os.Remove(h.path("yard.json")))
+		answer := h.hang()
+		defer answer()
+		h.readings.Store(0)
+		begun := time.Now()
+		h.start()
+		if took := time.Since(begun); took != readPatience {
+			t.Errorf("the start took %v", took)
+		}
+		h.expect("at the start", "door 5h, yard 7h")
+		h.says("at the start", slow)
+		h.elapse(time.Minute)
+		h.expect("a minute later", "door 5h, yard 7h")
+		if n := h.readings.Load(); n != 1 {
+			t.Errorf("the directory that hangs is read %d times", n)
+		}
+		answer()
+		h.elapse(2 * readEvery)
+		h.expect("when it answers", "door 9h, yard 7h")
+		h.says("when it answers")
+		h.elapse(vanishAfter)
+		h.expect("10 s later", "door 9h")
+
+		answer = h.hang()
+		defer answer()
+		h.elapse(time.Minute)
+		h.expect("while it runs", "door 9h")
+		begun = time.Now()
+		h.stop()
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("the stop took %v", took)
+		}
+	})
+}
+
+// What the last good contents want is known before the directory is read, so that no other source takes it.
+func TestTheLastGoodContentsAreWantedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.write("door.json", documentOf("door", 5))
+		h.start()
+		h.stop()
+		must(t, os.RemoveAll(h.dir))
+		state, err := statefile.Open(h.stateDir, atomicfile.OS{})
+		must(t, err)
+		f := New(Options{
+			Dir: h.dir, ThingName: "hub-1", State: state, Applier: h, Now: time.Now, Log: zap.NewNop(),
+			Health: h.health.Component("", health.JobConfig),
+		})
+		if got := f.Restored(); len(got) != 1 || got["door"] != h.of("door") || !f.Any() {
+			t.Errorf("wanted is %+v, want %+v", got, h.of("door"))
+		}
+	})
+}
+
+// Of two files with one stream the one that was followed before decides, also over restarts.
+func TestWhichOfTwoFilesDecidesStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		h.write("b.json", documentOf("door", 5))
+		h.start()
+		h.write("a.json", documentOf("door", 9))
+		h.elapse(3 * readEvery)
+		h.stop()
+		for range 2 {
+			h.start()
+			h.elapse(3 * readEvery)
+			h.expect("after a restart", "door 5h")
+			h.says("after a restart", "a.json is not followed")
+			h.stop()
+		}
+		must(t, os.Rename(h.dir, h.dir+".away"))
+		h.start()
+		h.expect("without the directory", "door 5h")
+		must(t, os.Rename(h.dir+".away", h.dir))
+		must(t, os.Remove(h.path("b.json")))
+		h.elapse(vanishAfter + 2*readEvery)
+		h.expect("when it is gone", "door 9h")
+		h.stop()
+		h.write("b.json", documentOf("door", 5))
+		h.start()
+		defer h.stop()
+		h.expect("when the other one comes back", "door 9h")
+	})
 }
 
 // What is not changed is not applied again, and a directory that nobody made is information.

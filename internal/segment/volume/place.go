@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -50,7 +51,7 @@ func (v *Volume) Choose(stream string) (dir string, marked bool, err error) {
 		} else if err != nil {
 			return dir, false, err
 		}
-		if v.isReserved(dir, info) {
+		if v.isReserved(stream, dir, info) {
 			continue
 		}
 		if info == nil {
@@ -73,17 +74,23 @@ func (v *Volume) Choose(stream string) (dir string, marked bool, err error) {
 }
 
 // isReserved reports whether a path is one of Options.Reserved, or the recording directory, also under another
-// name. info is nil when there is nothing.
-func (v *Volume) isReserved(dir string, info fs.FileInfo) bool {
-	for _, path := range append([]string{v.dir}, v.reserved...) {
-		if absolute(path) == absolute(dir) {
-			return true
-		}
-		if other, err := v.files.Stat(path); info != nil && err == nil && os.SameFile(info, other) {
-			return true
-		}
+// name. info is nil when there is nothing. What is reserved may lie on a server that is away, so it is looked at only where
+// the path has something that is not the stream's already.
+func (v *Volume) isReserved(stream, dir string, info fs.FileInfo) bool {
+	paths := append([]string{v.dir}, v.reserved...)
+	if slices.ContainsFunc(paths, func(path string) bool { return absolute(path) == absolute(dir) }) {
+		return true
 	}
-	return false
+	if info == nil {
+		return false
+	}
+	if mark, err := layout.ReadStreamFile(v.files, dir); info.IsDir() && err == nil && mark.Stream == stream {
+		return false
+	}
+	return slices.ContainsFunc(paths, func(path string) bool {
+		other, err := v.files.Stat(path)
+		return err == nil && os.SameFile(info, other)
+	})
 }
 
 // Dangling says so when a path is a symbolic link that leads to nothing.
