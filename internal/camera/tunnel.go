@@ -168,6 +168,7 @@ func (s *session) openTunnel(ctx context.Context, to address.Page) (*httptunnel.
 		},
 		Host: host, Target: to.Target, UserAgent: userAgent, Answer: s.Limits.Answer,
 		Authorization: s.web.authorization, Challenged: s.web.challenged, Accepted: s.web.accepted,
+		Came: s.meter,
 	})
 }
 
