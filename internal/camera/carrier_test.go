@@ -25,25 +25,31 @@ func TestWhenRTSPIsTriedThroughHTTP(t *testing.T) {
 		err       error
 		connected bool
 		want      carrier
+		transport string // that is set, default TransportAuto
 	}{
-		{"rtsp://camera:8554/x", errWeb, true, plain},
-		{"rtsp://camera:80/x", errWeb, true, plain},
-		{"rtspt://camera:80/x", errWeb, true, plain},
-		{"rtsp://camera:443/x", errWeb, true, tls}, // a server of HTTPS that complains
-		{"rtsps://camera:322/x", errWeb, true, tls},
-		{"rtspu://camera:80/x", errWeb, true, none},
-		{"rtsph://camera/x", errWeb, true, none}, // which is through HTTP
-		{"rtsp://camera:443/x", errTLS, true, tls},
-		{"rtsp://camera:322/x", errTLS, true, none},
-		{"rtsp://camera:80/x", io.EOF, true, plain},
-		{"rtsp://camera:8080/x", syscall.ECONNRESET, true, plain},
-		{"rtsp://camera:80/x", context.DeadlineExceeded, true, plain},
-		{"rtsp://camera:8443/x", os.ErrDeadlineExceeded, true, tls},
-		{"rtsps://camera:443/x", io.EOF, true, tls},
-		{"rtsp://camera/x", io.EOF, true, none},
-		{"rtsp://camera:80/x", syscall.ECONNREFUSED, false, none},
-		{"rtsp://camera:80/x", os.ErrDeadlineExceeded, false, none},
-		{"rtsps://camera:443/x", new(handshake.Error), true, none},
+		{"rtsp://camera:8554/x", errWeb, true, plain, ""},
+		{"rtsp://camera:80/x", errWeb, true, plain, ""},
+		{"rtspt://camera:80/x", errWeb, true, plain, ""},
+		{"rtsp://camera:443/x", errWeb, true, tls, ""}, // a server of HTTPS that complains
+		{"rtsps://camera:322/x", errWeb, true, tls, ""},
+		{"rtspu://camera:80/x", errWeb, true, none, ""},
+		{"rtsph://camera/x", errWeb, true, none, ""}, // which is through HTTP
+		{"rtsp://camera:443/x", errTLS, true, tls, ""},
+		{"rtsp://camera:322/x", errTLS, true, none, ""},
+		{"rtsp://camera:80/x", io.EOF, true, plain, ""},
+		{"rtsp://camera:8080/x", syscall.ECONNRESET, true, plain, ""},
+		{"rtsp://camera:80/x", context.DeadlineExceeded, true, plain, ""},
+		{"rtsp://camera:8443/x", os.ErrDeadlineExceeded, true, tls, ""},
+		{"rtsps://camera:443/x", io.EOF, true, tls, ""},
+		{"rtsp://camera/x", io.EOF, true, none, ""},
+		{"rtsp://camera:80/x", syscall.ECONNREFUSED, false, none, ""},
+		{"rtsp://camera:80/x", os.ErrDeadlineExceeded, false, none, ""},
+		{"rtsps://camera:443/x", new(handshake.Error), true, none, ""},
+		{"rtsp://camera:80/x", errWeb, true, plain, TransportTCP},
+		{"rtsp://camera:80/x", errWeb, true, none, TransportUDP},
+		{"rtsp://camera:8080/x", io.EOF, true, none, TransportMulticast},
+		{"rtsps://camera:443/x", io.EOF, true, none, TransportUDP},
+		{"rtspt://camera:80/x", errWeb, true, plain, TransportUDP}, // the URL has the last word
 	} {
 		at, err := parseEndpoint(secret.New(c.url))
 		if err != nil {
@@ -56,7 +62,7 @@ func TestWhenRTSPIsTriedThroughHTTP(t *testing.T) {
 			defer other.Close()
 			s.conn.Store(&conn)
 		}
-		config := clientConfig{endpoint: at, over: carrier{tunnel: at.Tunnel, tls: at.TLS}}
+		config := clientConfig{Options: Options{Transport: c.transport}.of(at), endpoint: at, over: carrier{tunnel: at.Tunnel, tls: at.TLS}}
 		got, ok := config.otherCarrier(s, c.err)
 		if !ok {
 			got = none

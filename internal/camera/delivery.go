@@ -42,8 +42,8 @@ type setting struct {
 // setUpMedia sets up a track, whose URL is the first of these that the camera knows.
 func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []string, as sdp.Delivery) (*delivery, error) {
 	d := &delivery{media: m, secure: m.Secure && s.dialogue.scheme == "rtsps"}
-	if s.memory.transport != overTCP && (s.over.tunnel || s.dialogue.scheme == "rtsps" && !d.secure) {
-		return nil, fmt.Errorf("%w: what is not encrypted would leave the TLS connection, or the tunnel", errTransport)
+	if s.memory.transport != overTCP && s.leaves(d) {
+		return nil, &besideError{}
 	}
 	now, err := d.ask(s.memory.transport)
 	if err != nil {
@@ -63,6 +63,11 @@ func (s *session) setUpMedia(baseURL *base.URL, m *description.Media, urls []str
 		return nil, err
 	}
 	return d, nil
+}
+
+// leaves reports whether a track over UDP would leave the tunnel, or the TLS connection without being encrypted.
+func (s *session) leaves(d *delivery) bool {
+	return s.over.tunnel || s.dialogue.scheme == "rtsps" && !d.secure
 }
 
 // ask says how the camera is asked.
@@ -120,6 +125,12 @@ func (s *session) answered(d *delivery, as answer.SetUp, described sdp.Delivery)
 		d.sockets = nil
 		return nil
 	}
+	switch d.secure = d.secure && as.Secure; {
+	case s.leaves(d):
+		return &acceptedError{&besideError{}}
+	case len(s.transports()) == 1 && s.memory.transport == overTCP:
+		return &acceptedError{errors.New("it answered UDP to TCP")}
+	}
 	d.udp = true
 	d.config.Who = udp.Who{
 		Addresses: append([]netip.Addr{s.peer.Unmap().WithZone("")}, described.Sources...),
@@ -152,6 +163,9 @@ func (s *session) join(d *delivery, as answer.SetUp, described sdp.Delivery) err
 	}
 	if group.TTL == 0 {
 		group.TTL = described.TTL
+	}
+	if from := group.Ports[0]; group.Ports[1] == 0 && from > 0 && from < 65535 {
+		group.Ports[1] = from + 1
 	}
 	if group.Ports[0] == 0 && described.Port > 0 && described.Port < 65535 {
 		group.Ports = [2]int{described.Port, described.Port + 1}

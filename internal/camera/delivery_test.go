@@ -185,6 +185,8 @@ func TestCamerasThatCannotBePlayedOverUDP(t *testing.T) {
 			"no video comes over UDP: let it through", true},
 		"nothing comes over any": {&udpCamera{answer: withPorts, accepts: "client_port", silent: true}, TransportAuto,
 			"keeps the connection open but sends no video: it is connected anew", false},
+		"a group for TCP": {&udpCamera{accepts: "TCP", answer: toGroup}, TransportTCP, "that was asked for, TCP: set", true},
+		"UDP for TCP":     {&udpCamera{accepts: "TCP", answer: toPorts}, TransportTCP, "that was asked for, TCP: set", true},
 		"a stranger sends": {&udpCamera{accepts: "client_port", address: "127.0.0.9", answer: withPorts}, TransportAuto,
 			"comes from 127.0.0.9, an address that the camera did not name, and is left out: if that one is the camera's, add ?source=any", false},
 	} {
@@ -194,6 +196,38 @@ func TestCamerasThatCannotBePlayedOverUDP(t *testing.T) {
 			_, end := playPictures(t, row.camera.serve(t), row.transport, 1)
 			if end == nil || !strings.Contains(end.Fault.Text, row.want) || strings.Contains(end.Fault.Text, setting) != row.knows {
 				t.Errorf("it ends with %v after %q", end, row.camera.transports())
+			}
+		})
+	}
+}
+
+func toGroup(string, string) string {
+	return "RTP/AVP;multicast;destination=239.83.2.99;port=5000-5001"
+}
+
+func toPorts(_, ports string) string {
+	return "RTP/AVP;unicast;client_port=5000-5001;server_port=" + ports
+}
+
+// TestNothingLeavesTheTLSConnection has cameras answer with what would come beside it, not encrypted.
+func TestNothingLeavesTheTLSConnection(t *testing.T) {
+	t.Parallel()
+	config, pin := pinnedConfig(t)
+	for name, row := range map[string]struct {
+		answer    func(string, string) string
+		transport string
+	}{
+		"a group": {toGroup, TransportAuto}, "ports": {toPorts, TransportAuto}, "a group for TCP": {toGroup, TransportTCP},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := &udpCamera{accepts: "TCP", refusal: refused, answer: row.answer, tls: config}
+			_, end := playPictures(t, c.serve(t)+pin, row.transport, 1)
+			if end == nil || !strings.Contains(end.Fault.Text, "only beside the TLS connection") {
+				t.Errorf("it ends with %v after %q", end, c.transports())
+			}
+			if asked := c.transports(); slices.ContainsFunc(asked, func(s string) bool { return !strings.Contains(s, "TCP") }) {
+				t.Errorf("it was asked for %q", asked)
 			}
 		})
 	}

@@ -141,11 +141,7 @@ func (s *session) response(r *base.Response) {
 	if keys := r.Header["KeyMgmt"]; len(keys) == 1 {
 		keys[0] = srtpkey.Header(keys[0], time.Now())
 	}
-	setting := s.dialogue.setting.Load()
-	if setting != nil && r.StatusCode >= base.StatusBadRequest && setting.first {
-		delete(r.Header, "Session") // a session without a track lives no longer than the refusal
-	}
-	setting.answers(r, s.dialogue.last.Load().SetUp())
+	s.dialogue.setting.Load().answers(r, s.dialogue.last.Load().SetUp())
 }
 
 // askToPlay asks the camera to play what was described, or else the video alone.

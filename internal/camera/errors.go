@@ -65,9 +65,20 @@ type transportError struct {
 	error   // of the first
 	tried   []transport
 	fromURL bool // the URL says how RTP comes
+	beside  bool // one of them is a besideError
 }
 
 func (e *transportError) Unwrap() error { return e.error }
+
+// besideError says that video would not come through the TLS connection or the tunnel that carries RTSP, but beside it.
+type besideError struct{}
+
+func (e *besideError) Error() string {
+	return "what is not encrypted would leave the TLS connection, or the tunnel"
+}
+
+// Unwrap makes it a refusal of the transport.
+func (e *besideError) Unwrap() error { return errTransport }
 
 // strangerError ends a session in which video came from an address only that is not the camera's.
 type strangerError struct{ from string }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -56,6 +57,10 @@ func ending(host string, err error) *health.Fault {
 
 // fault is a sentence for the camera at a host, which knows what is set.
 func (e *transportError) fault(host string) *health.Fault {
+	if e.beside && slices.Contains(e.tried, overTCP) {
+		return health.UserFault(codeCamera, e, "The camera at %s sends its video only beside the TLS connection or the HTTP tunnel that RTSP "+
+			"goes through: allow RTP over TCP in its settings.", host)
+	}
 	if len(e.tried) == 1 {
 		return health.SystemFault(codeCamera, e, "The camera at %s does not send over the transport that was asked for, %v: "+
 			"%s.", host, e.tried[0], otherTransport(e.fromURL))

@@ -57,6 +57,7 @@ type session struct {
 	ssrc     uint32                // of our reports
 	reported time.Time             // when the last was sent
 	stranger string                // address of somebody else that sends what looks like a track, "" of nobody
+	metering sync.Mutex            // has the meter
 	traffic  traffic.Meter         // over the connections
 	ended    chan error            // why, from the first who knows
 	aborted  atomic.Pointer[error] // why we ended it in the middle of what comes
@@ -348,9 +349,17 @@ func (s *session) withTimeout(giveUp, do func()) {
 	do()
 }
 
-// countBytes counts what a connection brought.
+// meter counts what a connection brought.
+func (s *session) meter(n int) error {
+	stage := s.hooks.stage()
+	s.metering.Lock()
+	defer s.metering.Unlock()
+	return s.traffic.Add(n, stage, time.Now())
+}
+
+// countBytes counts what the connection brought that the library reads.
 func (s *session) countBytes(n int) error {
-	err := s.traffic.Add(n, s.hooks.stage(), time.Now())
+	err := s.meter(n)
 	if err != nil {
 		s.abort(err)
 	}

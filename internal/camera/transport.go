@@ -82,7 +82,8 @@ func (c clientConfig) playOverAny(ctx context.Context, to accessunit.Sink) error
 			return err
 		}
 	}
-	return &transportError{error: (*c.refused)[0], tried: all, fromURL: c.Address.Transport != ""}
+	beside := slices.ContainsFunc(*c.refused, func(err error) bool { return errors.As(err, new(*besideError)) })
+	return &transportError{error: (*c.refused)[0], tried: all, fromURL: c.Address.Transport != "", beside: beside}
 }
 
 // setUpVideo sets up the video over the first transport that the camera does not refuse.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -30,7 +31,7 @@ type carrierMemory struct {
 // play plays one session with the camera, over HTTP where the camera turns out to be a web server that takes RTSP so.
 func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	c.over = carrier{tunnel: c.Tunnel, tls: c.TLS}
-	if known := c.memory.carrier; known.at == c.host {
+	if known := c.memory.carrier; known.at == c.host && (!known.over.tunnel || c.mayTunnel()) {
 		c.over = known.over
 	}
 	s, err := c.playOver(ctx, to)
@@ -57,9 +58,12 @@ func (c clientConfig) play(ctx context.Context, to accessunit.Sink) error {
 	return err
 }
 
+// mayTunnel reports whether RTSP may go through HTTP, which carries no packets but those over TCP.
+func (c clientConfig) mayTunnel() bool { return slices.Contains(c.transports(), overTCP) }
+
 // otherCarrier is what may carry RTSP, after a session in which the camera said nothing of it.
 func (c clientConfig) otherCarrier(s *session, err error) (carrier, bool) {
-	if c.over.tunnel || !c.MayTunnel() {
+	if c.over.tunnel || !c.mayTunnel() {
 		return carrier{}, false
 	}
 	connected := s.conn.Load() != nil && !errors.As(err, new(*handshake.Error))
@@ -164,6 +168,7 @@ func (s *session) openTunnel(ctx context.Context, to address.Page) (*httptunnel.
 		},
 		Host: host, Target: to.Target, UserAgent: userAgent, Answer: s.Limits.Answer,
 		Authorization: s.web.authorization, Challenged: s.web.challenged, Accepted: s.web.accepted,
+		Came: s.meter,
 	})
 }
 

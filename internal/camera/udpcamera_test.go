@@ -2,6 +2,7 @@ package camera
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type udpCamera struct {
 	extra    func(to netip.AddrPort, sequence int) // is called before each packet
 	silent   bool
 	needsRTP bool // it sends nothing before the way is opened
+	tls      *tls.Config
 
 	mu      sync.Mutex
 	asked   []string // Transport of each SETUP
@@ -53,6 +55,9 @@ func (c *udpCamera) serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if c.tls != nil {
+		listener = tls.NewListener(listener, c.tls)
+	}
 	var group sync.WaitGroup
 	t.Cleanup(func() { _ = listener.Close(); group.Wait() })
 	group.Go(func() {
@@ -64,6 +69,9 @@ func (c *udpCamera) serve(t *testing.T) string {
 			group.Go(func() { c.talk(conn) })
 		}
 	})
+	if c.tls != nil {
+		return "rtsps://" + listener.Addr().String() + "/live"
+	}
 	return "rtsp://" + listener.Addr().String() + "/live"
 }
 

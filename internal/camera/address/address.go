@@ -13,7 +13,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 )
 
-// fingerprintParameter of a URL for TLS pins the camera's certificate. It is not sent to the camera.
+// fingerprintParameter of a URL pins the camera's certificate. It is not sent to the camera.
 const fingerprintParameter = "fingerprint"
 
 // Address is what a camera's URL says.
@@ -60,7 +60,7 @@ func Parse(text secret.String) (Address, error) {
 		u.Scheme = "rtsps"
 	}
 	u.RawQuery, a.AnySource = takeSource(u.RawQuery)
-	return a, a.pin()
+	return a, a.pin(kind.tls || a.OnTLSPort())
 }
 
 // setPort completes the host.
@@ -76,34 +76,38 @@ func (a *Address) setPort(kind scheme) {
 	}
 }
 
-// pin takes the fingerprint out of a URL for TLS. On the port of HTTPS TLS is spoken whatever the scheme.
-func (a *Address) pin() error {
-	if !a.TLS && a.URL.Port() != portHTTPS {
-		return nil
+// pin takes the fingerprint out of a URL of any scheme, as a camera may send us to where TLS is spoken. One that is none is a mistake
+// where that is certain, and else a parameter of the camera's. The others stay as they are: cameras may count on their order.
+func (a *Address) pin(certain bool) error {
+	var kept []string
+	for part := range strings.SplitSeq(a.URL.RawQuery, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		sum := fingerprint(value)
+		switch {
+		case name != fingerprintParameter || sum == nil && !certain:
+			kept = append(kept, part)
+		case sum == nil && value != "":
+			return health.UserFault(code, nil, "The fingerprint in the MediaURI of the camera at %s is not a SHA-256 of 64 "+
+				"hexadecimal digits: correct it.", a.At)
+		case a.Pinned == nil:
+			a.Pinned = sum
+		}
 	}
-	text := a.URL.Query().Get(fingerprintParameter)
-	a.URL.RawQuery = withoutFingerprint(a.URL.RawQuery)
-	if text == "" {
+	a.URL.RawQuery = strings.Join(kept, "&")
+	return nil
+}
+
+// fingerprint is the SHA-256 that the value of a parameter is, nil when it is none.
+func fingerprint(value string) *[sha256.Size]byte {
+	text, err := url.QueryUnescape(value)
+	if err != nil {
 		return nil
 	}
 	sum, err := hex.DecodeString(strings.ReplaceAll(text, ":", ""))
 	if err != nil || len(sum) != sha256.Size {
-		return health.UserFault(code, nil, "The fingerprint in the MediaURI of the camera at %s is not a SHA-256 of 64 "+
-			"hexadecimal digits: correct it.", a.At)
+		return nil
 	}
-	a.Pinned = (*[sha256.Size]byte)(sum)
-	return nil
-}
-
-// withoutFingerprint leaves the other parameters of a query as they are: cameras may count on their order.
-func withoutFingerprint(query string) string {
-	var kept []string
-	for part := range strings.SplitSeq(query, "&") {
-		if name, _, _ := strings.Cut(part, "="); name != fingerprintParameter {
-			kept = append(kept, part)
-		}
-	}
-	return strings.Join(kept, "&")
+	return (*[sha256.Size]byte)(sum)
 }
 
 // anySource is the parameter, with its value, by which packets over UDP are taken from any address.
@@ -128,9 +132,6 @@ func (a Address) Query() url.Values {
 	query.Del(fingerprintParameter)
 	return query
 }
-
-// MayTunnel reports whether RTSP may go through HTTP where the camera answers as a web server does.
-func (a Address) MayTunnel() bool { return a.Tunnel || a.Transport != UDP }
 
 // OnWebPort reports whether the port is one on which cameras have their web server.
 func (a Address) OnWebPort() bool {

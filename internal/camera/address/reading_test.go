@@ -103,6 +103,8 @@ func TestASentenceForEachKindOfURL(t *testing.T) {
 		"file:///hunter2":                                   "FILE_URI",
 		"rtsps://u:hunter2@10.0.0.5/live?fingerprint=12":    "fingerprint",
 		"rtsp://u:hunter2@10.0.0.5:443/live?fingerprint=12": "fingerprint",
+		"rtsp://u:hunter2@10.0.0.5:8443/x?fingerprint=12":   "fingerprint",
+		"rtsps://u:hunter2@10.0.0.5/x?fingerprint=%zz":      "fingerprint",
 	} {
 		_, err := Parse(secret.New(raw))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
@@ -126,10 +128,16 @@ func TestWhatLooksLikeACamera(t *testing.T) {
 func TestTheFingerprintIsNotSent(t *testing.T) {
 	t.Parallel()
 	sum := strings.Repeat("ab", 32)
+	colons := strings.TrimSuffix(strings.Repeat("AB:", 32), ":")
+	escaped := strings.ReplaceAll(colons, ":", "%3A")
 	for raw, want := range map[string]string{
 		"rtsps://c/x?z=1&fingerprint=" + sum + "&a=2": "rtsps://c/x?z=1&a=2",
 		"rtspsh://c/x?fingerprint=" + sum:             "rtsp://c:443/x",
 		"rtsp://c:443/x?fingerprint=" + sum:           "rtsp://c:443/x",
+		"rtsp://c:8443/x?fingerprint=" + sum:          "rtsp://c:8443/x",
+		"rtsp://c/x?fingerprint=" + sum + "&a=2":      "rtsp://c/x?a=2",
+		"rtspu://c/x?a=2&fingerprint=" + colons:       "rtsp://c/x?a=2",
+		"rtsph://c/x?fingerprint=" + escaped:          "rtsp://c:80/x",
 	} {
 		a, err := Parse(secret.New(raw))
 		if err != nil || a.URL.String() != want || a.Pinned == nil || a.Pinned[31] != 0xab {

@@ -44,6 +44,17 @@ func TestHeadsOfAnswers(t *testing.T) {
 	}
 }
 
+func TestAnswersThatMoreIsToComeEnd(t *testing.T) {
+	t.Parallel()
+	const interim = "HTTP/1.1 100 Continue\r\n\r\n"
+	for n, want := range map[int]error{0: nil, 1: nil, maxInterim: nil, maxInterim + 1: ErrNotHTTP, 10_000: ErrNotHTTP} {
+		h, rest, err := readHead(strings.NewReader(strings.Repeat(interim, n) + "HTTP/1.1 200 OK\r\n\r\nrest"))
+		if !errors.Is(err, want) || want == nil && (h.status != 200 || len(rest) > len("rest")) {
+			t.Errorf("after %d: %+v, %q, %v", n, h, rest, err)
+		}
+	}
+}
+
 func TestChunksComeInWhateverPortions(t *testing.T) {
 	t.Parallel()
 	const text = "5\r\nhello\r\n1;name=x\r\n \r\n00A \nworld12345\n0\r\n\r\n"

@@ -127,10 +127,29 @@ func (c *Conn) openPost(most int) (*post, error) {
 	return p, nil // or what follows fails, too
 }
 
+// counted is what comes over a POST.
+type counted struct {
+	io.Reader
+	came   func(n int) error // nil: nobody counts
+	failed error             // its error
+}
+
+// Read implements io.Reader.
+func (r *counted) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if r.came != nil && n > 0 {
+		if r.failed = r.came(n); r.failed != nil {
+			return 0, r.failed
+		}
+	}
+	return n, err
+}
+
 // listen reads what the camera says to a POST, at once, at its end, or never. What it says of success does not matter, and what it
 // says else does not where it goes on over the GET: some refuse a POST and take what is in it.
 func (c *Conn) listen(p *post) {
-	h, _, err := readHead(p.conn)
+	from := &counted{Reader: p.conn, came: c.o.Came}
+	h, _, err := readHead(from)
 	var refused error
 	if err == nil {
 		refused = h.refusal(Post)
@@ -144,7 +163,13 @@ func (c *Conn) listen(p *post) {
 		}
 	}
 	if err == nil && h.status != statusUnauthorized {
-		_, err = io.CopyN(io.Discard, p.conn, maxPostAnswer)
+		_, err = io.CopyN(io.Discard, from, maxPostAnswer)
+	}
+	if from.failed != nil {
+		p.gone.Store(true)
+		_ = p.conn.Close()
+		c.fail(from.failed)
+		return
 	}
 	if _ = p.conn.Close(); p.gone.Swap(true) { // we ended it
 		return

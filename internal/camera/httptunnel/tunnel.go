@@ -43,6 +43,8 @@ type Options struct {
 	Authorization func(method, target string) string
 	// Challenged takes the challenges of an answer 401 to a method, and reports whether the request is worth another try. Default: none is.
 	Challenged func(method string, challenges []string) (again bool)
+	// Came is called with how many bytes came over a POST. Its error ends the tunnel. Default: nothing is called.
+	Came func(n int) error
 	// Accepted is called when the camera took the Get. Default: nothing is.
 	Accepted func()
 }
@@ -65,6 +67,9 @@ var (
 	// ErrNoTunnel says that the answer was one of success, but what followed ended without being a tunnel's.
 	ErrNoTunnel = errors.New("the answer is that of a web page")
 )
+
+// maxInterim is how many answers may say that more is to come.
+const maxInterim = 8
 
 // maxTries is how often a request is sent, with the answers to challenges.
 const maxTries = 4
@@ -236,13 +241,14 @@ func (c *Conn) request(method, more string) string {
 // readHead reads the head of an answer, and what came with it. Those that say that more is to come are passed over.
 func readHead(conn io.Reader) (h head, rest []byte, err error) {
 	buffer := make([]byte, 0, 4<<10)
-	for {
+	for interim := 0; interim <= maxInterim; {
 		h, size, ok := parseHead(buffer)
 		switch {
 		case !ok:
 			return head{}, nil, ErrNotHTTP
 		case size > 0 && h.status < statusOK:
 			buffer = buffer[size:]
+			interim++
 			continue
 		case size > 0:
 			return h, buffer[size:], nil
@@ -256,6 +262,7 @@ func readHead(conn io.Reader) (h head, rest []byte, err error) {
 			return head{}, nil, err
 		}
 	}
+	return head{}, nil, ErrNotHTTP
 }
 
 // newCookie makes one with 22 characters, which is what QuickTime's have and what some servers count on.

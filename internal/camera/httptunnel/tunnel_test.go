@@ -146,6 +146,28 @@ func TestAPostThatStaysRefusedEndsTheTunnel(t *testing.T) {
 	}
 }
 
+func TestWhatComesOverPostsIsCounted(t *testing.T) {
+	t.Parallel()
+	server := webtunnel.New(t, echo(t), webtunnel.Options{EarlyPost: true})
+	errMuch := errors.New("too much came")
+	conn, err := open(t, server, func(o *httptunnel.Options) {
+		o.Came = func(n int) error {
+			if n == 0 {
+				t.Error("nothing is counted")
+			}
+			return errMuch
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "hello\r\n\r\n")
+	if _, err := io.Copy(io.Discard, conn); !errors.Is(err, errMuch) {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
 func TestATunnelEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	server := webtunnel.New(t, echo(t), webtunnel.Options{})

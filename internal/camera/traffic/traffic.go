@@ -63,7 +63,7 @@ const (
 )
 
 // Meter bounds what comes over the connections of a session, whatever it is: audio, RTCP, channels that nobody asked for,
-// messages, noise. One goroutine at a time uses it, the one that reads.
+// messages, noise. One goroutine at a time uses it.
 type Meter struct {
 	before  int64 // bytes that came before the camera plays
 	playing ratelimit.Limit

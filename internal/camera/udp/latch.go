@@ -43,6 +43,20 @@ func (l *latch) knows(address netip.Addr) bool {
 	return l.who.Anybody || slices.Contains(l.who.Addresses, address)
 }
 
+// same reports whether a packet is of the source that played last.
+func (l *latch) same(from netip.AddrPort, ssrc uint32) bool {
+	return l.has && from.Addr() == l.from.Addr() && (from.Port() == l.from.Port() || ssrc == l.ssrc)
+}
+
+// plays reports whether a packet that is none of the track's by its form comes from who sends the track: the source that plays, or one of
+// the camera's addresses while none does. Anybody else could end the session by it.
+func (l *latch) plays(from netip.AddrPort, ssrc uint32, now time.Time) bool {
+	if l.has && now.Sub(l.heard) < silence {
+		return l.same(from, ssrc)
+	}
+	return l.same(from, ssrc) || slices.Contains(l.who.Addresses, from.Addr())
+}
+
 // admit says what a packet that is one of the track's by its form is, and holds on to its source when it is taken.
 //
 // The source that plays is known by its address and port, and by its address and the SSRC: the one may change the
@@ -53,8 +67,7 @@ func (l *latch) admit(from netip.AddrPort, ssrc uint32, now time.Time) sender {
 		return stranger
 	}
 	matches := l.who.Announced && ssrc == l.who.SSRC
-	same := from.Addr() == l.from.Addr() && (from.Port() == l.from.Port() || ssrc == l.ssrc)
-	if l.has && !same && now.Sub(l.heard) < silence && (!matches || l.matches) {
+	if l.has && !l.same(from, ssrc) && now.Sub(l.heard) < silence && (!matches || l.matches) {
 		return another
 	}
 	l.has, l.from, l.ssrc, l.heard, l.matches = true, from, ssrc, now, l.matches || matches

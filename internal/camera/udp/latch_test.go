@@ -60,3 +60,37 @@ func TestTheFirstSourceThatFitsIsHeldOnTo(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoseOtherPayloadTypesCount: those of who sends the track, or of the camera while nobody does.
+func TestWhoseOtherPayloadTypesCount(t *testing.T) {
+	t.Parallel()
+	const camera, moved, other = "192.0.2.1:5000", "192.0.2.1:7000", "192.0.2.9:5000"
+	start := time.Unix(1_800_000_000, 0)
+	for _, row := range []struct {
+		latched string // "": nobody
+		after   time.Duration
+		from    string
+		ssrc    uint32
+		want    bool
+	}{
+		{"", 0, camera, 1, true},
+		{"", 0, other, 1, false},
+		{camera, 0, camera, 2, true},
+		{camera, 0, moved, 1, true},
+		{camera, 0, moved, 2, false},
+		{camera, 0, other, 1, false},
+		{camera, silence, moved, 2, true},
+		{camera, silence, other, 1, false},
+		{other, 0, other, 2, true}, // an address that nobody named
+		{other, 0, camera, 2, false},
+		{other, silence, other, 2, true},
+	} {
+		l := latch{who: Who{Addresses: []netip.Addr{at(camera).Addr()}, Anybody: true}}
+		if row.latched != "" && l.admit(at(row.latched), 1, start) != taken {
+			t.Fatalf("%+v: it is not latched", row)
+		}
+		if got := l.plays(at(row.from), row.ssrc, start.Add(row.after)); got != row.want {
+			t.Errorf("%+v: %v", row, got)
+		}
+	}
+}

@@ -32,7 +32,7 @@ type Config struct {
 	Who
 	// Fits reports whether a payload type is one of the track's.
 	Fits func(payloadType uint8) bool
-	// RTP and RTCP are where the camera takes what is sent to it, as it announced. Not valid: it did not.
+	// RTP and RTCP are where the camera takes what is sent to it, as it announced. Not valid, or without a port: it did not.
 	RTP, RTCP netip.AddrPort
 	// TakeRTP and TakeRTCP take the packets of the camera, on one goroutine each. They are theirs to read until they return.
 	TakeRTP, TakeRTCP func(packet []byte)
@@ -150,7 +150,7 @@ func (t *Track) takeRTP(packet []byte, sender netip.AddrPort) {
 		return
 	}
 	if len(packet) < rtpHeader || !t.Fits(packet[1]&0x7f) {
-		if len(packet) >= rtpHeader && t.TakeOthers != nil && t.latch.knows(from.Addr()) {
+		if len(packet) >= rtpHeader && t.TakeOthers != nil && t.latch.plays(from, binary.BigEndian.Uint32(packet[8:]), time.Now()) {
 			t.TakeOthers(packet)
 			return
 		}
@@ -200,16 +200,19 @@ func (t *Track) Open() {
 
 // SendRTCP sends a report to where the camera announced that it takes them, else to where its own come from.
 func (t *Track) SendRTCP(packet []byte) {
-	if t.RTCP.IsValid() {
+	if reachable(t.RTCP) {
 		send(t.sockets.rtcp, packet, t.RTCP)
 	} else if to := t.heard.Load(); to != nil {
 		send(to.through, packet, to.to)
 	}
 }
 
+// reachable reports whether something can be sent to an end.
+func reachable(to netip.AddrPort) bool { return to.IsValid() && to.Port() > 0 }
+
 // send sends a packet. One that gets lost on this machine is lost as any other.
 func send(conn *net.UDPConn, packet []byte, to netip.AddrPort) {
-	if to.IsValid() {
+	if reachable(to) {
 		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 		_, _ = conn.WriteToUDPAddrPort(packet, to)
 	}
