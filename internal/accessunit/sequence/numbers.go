@@ -59,6 +59,26 @@ func (n *Numbers) Push(p Packet, now time.Time) {
 	n.open(p, now)
 }
 
+// follows notes a packet that has the number after the last one, where the camera counts as it ought to. It reports false for all
+// others, which are for Push.
+func (n *Numbers) follows(p *Packet) bool {
+	if !n.settled || n.step != 1 || p.Sequence != n.last+1 {
+		return false
+	}
+	k, print := &n.ours[p.Sequence%remembered], p.fingerprint()
+	if k.sequence == p.Sequence && k.print == print {
+		return false
+	}
+	*k = known{p.Sequence, print}
+	n.received++
+	if n.others.has(p.Sequence, n.received) {
+		n.others.independent = true
+	}
+	n.watch(1)
+	n.last, n.out, n.present = p.Sequence, p.Sequence+n.shift, p.Timestamp
+	return true
+}
+
 // open holds packets back at the beginning, unless the camera counts as it ought to.
 func (n *Numbers) open(p Packet, now time.Time) {
 	before := n.last
@@ -225,6 +245,7 @@ const (
 // elsewhere is the numbers that packets of other tracks have taken, as some cameras have one count for all.
 type elsewhere struct {
 	independent bool // a number came twice: tracks have counts of their own
+	any         bool // there are numbers
 	numbers     [elsewhereKept]taken
 }
 
@@ -235,12 +256,16 @@ type taken struct {
 }
 
 func (e *elsewhere) add(number uint16, received uint32) {
+	e.any = true
 	e.numbers[number%elsewhereKept] = taken{number, true, received}
 }
 
 func (e *elsewhere) has(number uint16, received uint32) bool {
+	if e.independent || !e.any {
+		return false
+	}
 	t := e.numbers[number%elsewhereKept]
-	return !e.independent && t.valid && t.sequence == number && received-t.at < elsewhereLife
+	return t.valid && t.sequence == number && received-t.at < elsewhereLife
 }
 
 // filled reports whether other tracks have all numbers between two, of which there are some.

@@ -40,7 +40,7 @@ func keep(p Packet, now time.Time) arrived {
 }
 
 // fingerprint tells packets with the same number from each other, mostly: a repeated one has the same. It is never 0.
-func (p Packet) fingerprint() uint32 {
+func (p *Packet) fingerprint() uint32 {
 	const (
 		prime = 0x9E3779B97F4A7C15
 		word  = 8

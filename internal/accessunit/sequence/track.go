@@ -49,6 +49,13 @@ func (t *Track) Dropped() int64 { return t.dropped }
 
 // Push takes the next packet in the order of their coming. Its payload is the caller's when it returns.
 func (t *Track) Push(p Packet, now time.Time) {
+	if p.SSRC == t.source && len(t.held) == 0 && t.numbers.follows(&p) { // nearly all do
+		t.heard = now
+		t.advance(p.Sequence)
+		p.Sequence = t.numbers.out
+		t.emit(p, now)
+		return
+	}
 	switch {
 	case !t.started:
 		t.started, t.source, t.twin, t.last = true, p.SSRC, p.SSRC, p.Sequence
