@@ -160,7 +160,7 @@ func (a *assembler) flush() {
 	if a.deinterleaver != nil {
 		left = a.deinterleaver.Flush()
 	}
-	if a.nal.partial && a.open.marked {
+	if a.nal.partial && a.open.marked && !a.habits.markers.unreliable { // a marker says that it is whole
 		a.closeNAL()
 	}
 	switch {

@@ -165,13 +165,14 @@ func TestAPlayedFileFollowsTheClockOfTheHub(t *testing.T) {
 		infos[1].End.Sub(now).Abs() > 5*time.Second {
 		t.Fatalf("at %s: %+v", now, infos)
 	}
-	pictures := 0
+	var pictures []string
 	for _, path := range r.files() {
-		for _, sum := range frameSums(t, path) {
-			if sum != want[pictures%len(want)] {
-				t.Fatalf("picture %d is not the file's", pictures)
-			}
-			pictures++
+		pictures = append(pictures, frameSums(t, path)...)
+	}
+	const reordered = 3 // the last pictures may lack those that are shown before them
+	for i, sum := range pictures[:len(pictures)-reordered] {
+		if sum != want[i%len(want)] {
+			t.Fatalf("picture %d of %d is not the file's", i, len(pictures))
 		}
 	}
 }
