@@ -185,6 +185,7 @@ func uploadsAreAskedForByWhenItWasRecorded(t *testing.T, w world) {
 	})
 	s.asker, s.broker = newAsker(s.stage)
 	s.start()
+	s.awaitCondition("door", "refuses connections") // it is configured
 	s.asker.ask(s.request("wrong", 3, 6))
 	s.expectDone("wrong", 3, 6, 1)
 	if c := s.awaitCondition("door", "subtract 2h0m0s"); c.Code != "times-wrong" {
