@@ -160,7 +160,7 @@ func (a *assembler) flush() {
 	if a.deinterleaver != nil {
 		left = a.deinterleaver.Flush()
 	}
-	if a.nal.partial && a.open.marked && !a.habits.markers.unreliable { // a marker says that it is whole
+	if a.nal.partial && a.markedWhole() {
 		a.closeNAL()
 	}
 	switch {
@@ -177,8 +177,11 @@ func (a *assembler) flush() {
 
 // whole reports whether all slices of the open picture have come, as far as its last packet or other pictures tell.
 func (a *assembler) whole() bool {
-	return a.open.marked && !a.habits.markers.unreliable || a.open.slices == a.habits.slicesPerAU
+	return a.markedWhole() || a.open.slices == a.habits.slicesPerAU
 }
+
+// markedWhole reports whether the last packet had a marker that means that nothing more comes of the open access unit.
+func (a *assembler) markedWhole() bool { return a.open.marked && !a.habits.markers.unreliable }
 
 // noteGap notes that a packet is not the one after the last.
 func (a *assembler) noteGap(p Packet, ahead int16, now time.Time) {
@@ -258,7 +261,7 @@ func (a *assembler) noteUnpacked(err error) {
 
 // endByTime ends the open access unit before something with another timestamp that cannot tell whether it belongs to it.
 func (a *assembler) endByTime(timestamp uint32) {
-	ended := a.open.corrupt == nil && a.open.marked && !a.habits.markers.unreliable && !a.habits.times.own
+	ended := a.open.corrupt == nil && a.markedWhole() && !a.habits.times.own
 	if a.open.known() && timestamp != a.open.timestamp && (ended || a.habits.timesTell()) {
 		a.finish()
 	}

@@ -39,8 +39,9 @@ func (a *assembler) takePart(p payload.Part) {
 		a.endByTime(a.timestamp)
 		a.corruptAt(a.timestamp, errFragment)
 		return
-	case a.timestamp != a.nal.timestamp:
-		a.habits.times.own = true
+	default: // it goes on
+		a.habits.times.own = a.habits.times.own || a.timestamp != a.nal.timestamp
+		a.habits.markers.unreliable = a.habits.markers.unreliable || a.open.marked
 	}
 	a.buffer = append(a.buffer, p.Data...)
 	switch {

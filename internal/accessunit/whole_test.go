@@ -14,11 +14,12 @@ type habit struct {
 	slices            int
 	times, marks      int // one of the constants below
 	sets, sizes, lose int // parameter sets each so many pictures, largest payload, one of so many packets is lost; 0: none
+	cut               int // the session ends behind so many packets of the last picture; 0: behind all
 }
 
 const (
 	oneTime, timePerSlice, timePerPacket, timePerPair = 0, 1, 2, 3
-	lastMarked, noneMarked, slicesMarked              = 0, 1, 2
+	lastMarked, noneMarked, slicesMarked, allMarked   = 0, 1, 2, 3
 )
 
 // wholePicture makes a picture of slices with a number, which all of them have.
@@ -40,9 +41,9 @@ func TestPicturesAreWholeOrLost(t *testing.T) {
 	t.Parallel()
 	for _, slices := range []int{1, 2, 3, 8} {
 		for times := oneTime; times <= timePerPair; times++ {
-			for marks := lastMarked; marks <= slicesMarked; marks++ {
-				for _, lose := range []int{0, 100, 12} {
-					h := habit{slices: slices, times: times, marks: marks, sets: 5, sizes: 30, lose: lose}
+			for marks := lastMarked; marks <= allMarked; marks++ {
+				for _, end := range []struct{ lose, cut int }{{0, 0}, {100, 0}, {12, 0}, {0, 1}, {0, 2}} {
+					h := habit{slices: slices, times: times, marks: marks, sets: 5, sizes: 30, lose: end.lose, cut: end.cut}
 					t.Run(fmt.Sprintf("%+v", h), func(t *testing.T) {
 						t.Parallel()
 						for seed := range uint64(3) {
@@ -73,12 +74,16 @@ func sendWholePictures(t *testing.T, h habit, seed uint64) {
 	for number := range pictures {
 		nals := wholePicture(random, h, number)
 		sent[string(bytes.Join(nals, []byte("|")))] = number
-		timestamp := uint32(number * 3600)
+		timestamp, came := uint32(number*3600), 0
 		for i, nal := range nals {
 			fragments := cut(nal, h.sizes)
 			for j, f := range fragments {
+				if came++; h.cut > 0 && number == pictures-1 && came > h.cut {
+					break
+				}
 				last := j == len(fragments)-1
-				send(timestamp, last && (h.marks == slicesMarked || h.marks == lastMarked && i == len(nals)-1), f)
+				marked := last && (h.marks == slicesMarked || h.marks == lastMarked && i == len(nals)-1) || h.marks == allMarked
+				send(timestamp, marked, f)
 				if h.times == timePerPacket {
 					timestamp++
 				}
@@ -97,7 +102,8 @@ func sendWholePictures(t *testing.T, h habit, seed uint64) {
 		}
 		before = number
 	}
-	if total := int64(len(sink.units)) + sink.lost; total > pictures+1 || h.lose == 0 && total != pictures {
+	if total := int64(len(sink.units)) + sink.lost; total > pictures+1 || h.lose == 0 && h.cut == 0 && total != pictures ||
+		h.cut > 0 && total < pictures-1 {
 		t.Errorf("seed %d: %d pictures came and %d were lost, of %d", seed, len(sink.units), sink.lost, pictures)
 	}
 }
