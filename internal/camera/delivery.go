@@ -3,6 +3,7 @@ package camera
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/netip"
 	"strings"
@@ -239,18 +240,19 @@ func (s *session) start(d *delivery, takeRTP func(*rtp.Packet), takeReport func(
 }
 
 // deliveries are those of the tracks that were set up.
-func (s *session) deliveries() (list []*delivery) {
-	for _, d := range []*delivery{s.video.delivery, s.audio.deliveryOrNone()} {
-		if d != nil {
-			list = append(list, d)
+func (s *session) deliveries() iter.Seq[*delivery] {
+	return func(yield func(*delivery) bool) {
+		for _, d := range [...]*delivery{s.video.delivery, s.audio.deliveryOrNone()} {
+			if d != nil && !yield(d) {
+				return
+			}
 		}
 	}
-	return list
 }
 
 // stopUDP ends what comes over UDP, when all that has come was taken.
 func (s *session) stopUDP() {
-	for _, d := range s.deliveries() {
+	for d := range s.deliveries() {
 		if d.track != nil {
 			d.track.Stop()
 		}
@@ -263,7 +265,7 @@ func (s *session) divert(frame []byte) bool {
 	if len(frame) <= answer.FrameHeader {
 		return false
 	}
-	for _, d := range s.deliveries() {
+	for d := range s.deliveries() {
 		if d.track != nil && int(frame[1]) == d.channel+1 {
 			d.track.SendRTCP(frame[answer.FrameHeader:])
 			return true
@@ -275,12 +277,9 @@ func (s *session) divert(frame []byte) bool {
 // reportInterval is how often a camera gets receiver reports. Source: RFC 3550, section 6.2.
 const reportInterval = 5 * time.Second
 
-// reportName is how reports name us to the camera (RFC 3550, section 6.5.1), without what the camera does not know anyway.
-const reportName = "kvs-edge-agent"
-
 // report sends the receiver reports that are due, and takes note of what others send.
 func (s *session) report(now time.Time) {
-	for _, d := range s.deliveries() {
+	for d := range s.deliveries() {
 		if d.track == nil {
 			continue
 		}
@@ -294,7 +293,7 @@ func (s *session) report(now time.Time) {
 	if now.Sub(s.reported) < reportInterval {
 		return
 	}
-	for _, d := range s.deliveries() {
+	for d := range s.deliveries() {
 		if compound, ok := s.receiver.report(d == s.video.delivery, s.ssrc); ok {
 			s.reported = now
 			_ = s.client.WritePacketRTCP(d.media, &compound) // the session ends where it cannot be written

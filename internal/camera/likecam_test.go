@@ -115,49 +115,9 @@ func (s *firstPicture) AccessUnit([][]byte, uint32, time.Time) {
 	s.stop()
 }
 
-// TestOddCamerasSendPictures plays each camera of answer/testdata until a picture comes. Those that want to send over UDP though TCP
-// was asked for, that describe a transport stream, or whose answer follows what looks like another session's frame, are left to the tests
-// of these.
-func TestOddCamerasSendPictures(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("answer/testdata/cameras/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no files", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel()
-			like, err := script.Load(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			device, err := fakecam.Start(fakecam.Options{Like: like})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = device.Close() }()
-			source := NewSource(Options{
-				URL:       func(context.Context) (secret.String, error) { return secret.New(device.URL()), nil },
-				Transport: TransportTCP, Limits: Limits{Answer: 4 * time.Second, Stall: 3 * time.Second, StallCheck: 100 * time.Millisecond},
-			})
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
-			sink := &firstPicture{accessunit.NewProbeSink(stop), stop, false}
-			err = source.Play(ctx, sink)
-			elsewhere := []string{"transport-udp", "transport-comma-in-ports", "transport-one-port", "message-frame-before"}
-			multiplex := slices.ContainsFunc(like.Expect, func(line string) bool { return strings.HasPrefix(line, "video: MP2T") })
-			playable := !multiplex && !slices.Contains(like.Expect, "video:") &&
-				!slices.Contains(elsewhere, strings.TrimSuffix(filepath.Base(file), ".txt"))
-			if playable && !sink.came {
-				t.Errorf("%s: it ends with %v", like.About, err)
-			}
-		})
-	}
-}
-
-// TestOddCamerasAreAskedToPlay has the library talk to each camera of answer/testdata.
-func TestOddCamerasAreAskedToPlay(t *testing.T) {
-	t.Parallel()
+// eachOddCamera runs a test with each camera of answer/testdata.
+func eachOddCamera(t *testing.T, run func(t *testing.T, file string, camera *script.File)) {
+	t.Helper()
 	files, err := filepath.Glob("answer/testdata/cameras/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no files", err)
@@ -169,21 +129,58 @@ func TestOddCamerasAreAskedToPlay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			url, asked := serveLike(t, file, nil, nil)
-			end := playLike(t, url)
-			playable := !slices.Contains(camera.Expect, "video:") && !strings.Contains(file, "/transport-")
-			plays := slices.ContainsFunc(asked(), func(line string) bool { return strings.HasPrefix(line, "PLAY ") })
-			if strings.Contains(file, "frame-before") { // an earlier session's, as far as we know
-				return
-			}
-			if playable && !plays {
-				t.Errorf("%s: it ends with %q after %q", camera.About, end.Fault.Text, asked())
-			}
-			if strings.Contains(end.Fault.Text, "failed: ") {
-				t.Errorf("%s: it ends with %q", camera.About, end.Fault.Text)
-			}
+			run(t, file, camera)
 		})
 	}
+}
+
+// TestOddCamerasSendPictures plays each camera of answer/testdata until a picture comes. Those that want to send over UDP though TCP
+// was asked for, that describe a transport stream, or whose answer follows what looks like another session's frame, are left to the tests
+// of these.
+func TestOddCamerasSendPictures(t *testing.T) {
+	t.Parallel()
+	eachOddCamera(t, func(t *testing.T, file string, like *script.File) {
+		device, err := fakecam.Start(fakecam.Options{Like: like})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = device.Close() }()
+		source := NewSource(Options{
+			URL:       func(context.Context) (secret.String, error) { return secret.New(device.URL()), nil },
+			Transport: TransportTCP, Limits: Limits{Answer: 4 * time.Second, Stall: 3 * time.Second, StallCheck: 100 * time.Millisecond},
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		sink := &firstPicture{accessunit.NewProbeSink(stop), stop, false}
+		err = source.Play(ctx, sink)
+		elsewhere := []string{"transport-udp", "transport-comma-in-ports", "transport-one-port", "message-frame-before"}
+		multiplex := slices.ContainsFunc(like.Expect, func(line string) bool { return strings.HasPrefix(line, "video: MP2T") })
+		playable := !multiplex && !slices.Contains(like.Expect, "video:") &&
+			!slices.Contains(elsewhere, strings.TrimSuffix(filepath.Base(file), ".txt"))
+		if playable && !sink.came {
+			t.Errorf("%s: it ends with %v", like.About, err)
+		}
+	})
+}
+
+// TestOddCamerasAreAskedToPlay has the library talk to each camera of answer/testdata.
+func TestOddCamerasAreAskedToPlay(t *testing.T) {
+	t.Parallel()
+	eachOddCamera(t, func(t *testing.T, file string, camera *script.File) {
+		url, asked := serveLike(t, file, nil, nil)
+		end := playLike(t, url)
+		playable := !slices.Contains(camera.Expect, "video:") && !strings.Contains(file, "/transport-")
+		plays := slices.ContainsFunc(asked(), func(line string) bool { return strings.HasPrefix(line, "PLAY ") })
+		if strings.Contains(file, "frame-before") { // an earlier session's, as far as we know
+			return
+		}
+		if playable && !plays {
+			t.Errorf("%s: it ends with %q after %q", camera.About, end.Fault.Text, asked())
+		}
+		if strings.Contains(end.Fault.Text, "failed: ") {
+			t.Errorf("%s: it ends with %q", camera.About, end.Fault.Text)
+		}
+	})
 }
 
 // TestATrackIsAskedForByTheURLsThatItMayHave has cameras that know one of them only.

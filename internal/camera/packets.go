@@ -141,19 +141,17 @@ func (r *receiver) locked(do func()) {
 const foreignTold = 10
 
 // takeTCP takes a packet that came on the channel of the video.
-func (r *receiver) takeTCP(p *rtp.Packet) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.arrived = p
-	r.feed.Contain(r.takeOne)
-}
+func (r *receiver) takeTCP(p *rtp.Packet) { r.arrive(p, &r.udp, false, r.takeOne) }
 
 // takeUDP takes a packet that came to the port of the video, in whatever order they come.
-func (r *receiver) takeUDP(p *rtp.Packet) {
+func (r *receiver) takeUDP(p *rtp.Packet) { r.arrive(p, &r.udp, true, r.takeOne) }
+
+// arrive has a packet taken: over says of its track how it came.
+func (r *receiver) arrive(p *rtp.Packet, over *bool, udp bool, take func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.arrived, r.udp = p, true
-	r.feed.Contain(r.takeOne)
+	r.arrived, *over = p, udp
+	r.feed.Contain(take)
 }
 
 // take takes a packet that is one of the video, unless its payload type is another.
@@ -232,20 +230,10 @@ func (r *receiver) takeAudioReport(p rtcp.Packet) {
 }
 
 // takeAudioTCP takes a packet of the audio.
-func (r *receiver) takeAudioTCP(p *rtp.Packet) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.arrived = p
-	r.feed.Contain(r.takeSound)
-}
+func (r *receiver) takeAudioTCP(p *rtp.Packet) { r.arrive(p, &r.soundUDP, false, r.takeSound) }
 
 // takeAudioUDP takes a packet of the audio, in whatever order they come.
-func (r *receiver) takeAudioUDP(p *rtp.Packet) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.arrived, r.soundUDP = p, true
-	r.feed.Contain(r.takeSound)
-}
+func (r *receiver) takeAudioUDP(p *rtp.Packet) { r.arrive(p, &r.soundUDP, true, r.takeSound) }
 
 func (r *receiver) takeAudio(p *rtp.Packet) {
 	now := r.now()
@@ -272,7 +260,7 @@ func (r *receiver) report(ofVideo bool, ours uint32) (report rtcp.CompoundPacket
 	if ofVideo {
 		of = &r.video
 	}
-	return of.Report(ours, reportName, r.now())
+	return of.Report(ours, userAgent, r.now())
 }
 
 // takeForeign takes note of packets of others than the source of a track.

@@ -112,7 +112,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 	return s, translate(err)
 }
 
-// userAgent names us to cameras.
+// userAgent names us to cameras, in requests and in reports (RFC 3550, section 6.5.1).
 const userAgent = "kvs-edge-agent"
 
 func (s *session) newClient() *gortsplib.Client {
