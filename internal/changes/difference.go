@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -54,10 +55,10 @@ func difference(before, next status.Snapshot) (list []Change) {
 			continue
 		}
 		if !had || was.Recorder.State != is.Recorder.State {
-			add(Change{Kind: Job, Stream: name, Job: "recorder", State: is.Recorder.State})
+			add(Change{Kind: Job, Stream: name, Job: health.JobRecorder, State: is.Recorder.State})
 		}
 		if !had || was.Uploader.State != is.Uploader.State {
-			add(Change{Kind: Job, Stream: name, Job: "uploader", State: is.Uploader.State})
+			add(Change{Kind: Job, Stream: name, Job: health.JobUploader, State: is.Uploader.State})
 		}
 		if space := spaceOf(is); !had || spaceOf(was) != space || was.Uploader.BacklogBytes != is.Uploader.BacklogBytes {
 			add(Change{Kind: Recordings, Stream: name, Space: &space, NotUploadedBytes: is.Uploader.BacklogBytes})
