@@ -22,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/integrator"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 const (
@@ -75,7 +76,7 @@ func newStage(t *testing.T, w world) *stage {
 		t.Fatal(err)
 	}
 	s := &stage{t: t, world: w, dir: dir, clock: new(shiftedClock)}
-	refusals := new(lineBuffer)
+	refusals := new(testtools.Text) // what the local cloud writes about them
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("everything is kept in %s; the end of the agent's output:\n%s\nwhat the local cloud refused:\n%s",

@@ -105,24 +105,6 @@ func (c *shiftedClock) advance(d time.Duration) {
 	c.by += d
 }
 
-// lineBuffer keeps what the local cloud writes about refusals.
-type lineBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lineBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lineBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // action finds the names of IAM actions in a CloudFormation template.
 var action = regexp.MustCompile(`\b(?:kinesisvideo|secretsmanager|cloudwatch|iot):[A-Z][A-Za-z]+`)
 

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
 )
 
@@ -105,29 +105,10 @@ func TestAHubWithoutTheEdgeAPIFollowsItsFiles(t *testing.T) {
 	}
 }
 
-// lockedBuffer is written by many.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // TestAPlainRecorderMakesNoCall has the cloud switched off, with an identity that would work. What is older than an hour goes
 // without an upload, and nobody calls that a loss.
 func TestAPlainRecorderMakesNoCall(t *testing.T) {
-	calls := new(lockedBuffer)
+	calls := new(testtools.Text)
 	h := newHouse(t, func(o *localcloud.Options) { o.Calls = calls })
 	h.Env[settings.EnvCloud], h.Env[settings.EnvCloudWatchEnabled] = "off", "TRUE"
 	write := h.withStreamFiles()

@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam/stamps"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
+	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
 const (
@@ -136,19 +137,7 @@ func plainPictures(t *testing.T, h265 bool) map[uint32]string {
 // likePictures reads all pictures of the stream, which come in the order of their counters.
 func (r *rig) likePictures() (list []likePicture) {
 	r.t.Helper()
-	for _, info := range r.recordings() {
-		reader, err := r.store.OpenSegment(info.Key)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		m, err := mkv.Open(reader, info.Bytes)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		fragments, err := m.Fragments()
-		if err != nil {
-			r.t.Fatal(err)
-		}
+	r.eachRecording(func(_ segment.Info, m *mkv.Reader, fragments []mkv.Fragment) {
 		for _, f := range fragments {
 			for b, err := range m.Blocks(f) {
 				if err != nil {
@@ -164,10 +153,7 @@ func (r *rig) likePictures() (list []likePicture) {
 				list = append(list, likePicture{stamp.Counter, slicesSum(b.Data, m.Header().Tracks[0].CodecID == mkv.CodecHEVC)})
 			}
 		}
-		if err := reader.Close(); err != nil {
-			r.t.Fatal(err)
-		}
-	}
+	})
 	return list
 }
 

@@ -234,11 +234,9 @@ type recorded struct {
 	keyframe bool
 }
 
-// frames reads all frames of the stream, and checks what KVS demands of fragments.
-func (r *rig) frames() []recorded {
+// eachRecording opens one segment of the stream after the other.
+func (r *rig) eachRecording(read func(info segment.Info, m *mkv.Reader, fragments []mkv.Fragment)) {
 	r.t.Helper()
-	var list []recorded
-	last := time.Time{}
 	for _, info := range r.recordings() {
 		reader, err := r.store.OpenSegment(info.Key)
 		if err != nil {
@@ -252,6 +250,19 @@ func (r *rig) frames() []recorded {
 		if err != nil {
 			r.t.Fatal(err)
 		}
+		read(info, m, fragments)
+		if err := reader.Close(); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// frames reads all frames of the stream, and checks what KVS demands of fragments.
+func (r *rig) frames() []recorded {
+	r.t.Helper()
+	var list []recorded
+	last := time.Time{}
+	r.eachRecording(func(info segment.Info, m *mkv.Reader, fragments []mkv.Fragment) {
 		for i, f := range fragments {
 			start := m.Header().Start.Add(f.Start)
 			if !start.After(last) {
@@ -289,10 +300,7 @@ func (r *rig) frames() []recorded {
 				}
 			}
 		}
-		if err := reader.Close(); err != nil {
-			r.t.Fatal(err)
-		}
-	}
+	})
 	return list
 }
 
