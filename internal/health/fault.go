@@ -79,13 +79,13 @@ func NewFault(class Class, code string, err error, format string, args ...any) *
 // Recode returns the fault with another code and sentence, but as the same occurrence.
 func (f *Fault) Recode(code, text string) *Fault {
 	next := *f
-	next.cause = f.identity()
+	next.cause = f.Identity()
 	next.Code, next.Text = code, Clean(text, MaxText)
 	return &next
 }
 
-// identity is what differs between two occurrences of a scope.
-func (f *Fault) identity() string {
+// Identity is what makes two faults different occurrences: code, class and cause, without the numbers of the sentence.
+func (f *Fault) Identity() string {
 	if f.cause != "" {
 		return f.Code + " " + string(f.Class) + " " + f.cause
 	}
