@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/agent"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 )
@@ -54,7 +55,7 @@ SIGHUP, or kvs-edge-agent reload, has the file read anew; without one SIGHUP end
 				Version: version, Log: log, LogLevel: level, LogFile: file, Source: source, Initial: initial, ReloadRequests: hangups,
 			})
 			if err != nil {
-				log.Error("cannot start", zap.Error(err))
+				logevent.StartFailed.Log(log, zap.Error(err))
 				var wrong *settings.Error
 				if errors.As(err, &wrong) {
 					return &exitError{exitSettings, err}

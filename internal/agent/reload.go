@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/logfile"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader"
@@ -45,7 +46,7 @@ func (a *Agent) Reload() (localapi.Reloaded, error) {
 	if err != nil {
 		fault := refused(err)
 		component.Report(health.ScopeReload, health.Degraded, fault)
-		a.log.Error("the new settings are refused", zap.String("code", fault.Code), zap.Error(fault))
+		logevent.Condition(a.log, fault)
 		a.systemd.reloaded(fault.Text)
 		return localapi.Reloaded{}, fault
 	}
@@ -55,7 +56,7 @@ func (a *Agent) Reload() (localapi.Reloaded, error) {
 	} else {
 		component.OK(scopeRestart)
 	}
-	a.log.Info("the settings were read anew", zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
+	logevent.SettingsReloaded.Log(a.log, zap.Strings("changed", done.Changed), zap.Strings("restarted", done.Streams),
 		zap.Strings("afterRestart", done.AfterRestart))
 	a.systemd.reloaded("")
 	return done, nil

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -251,7 +252,7 @@ func (s *Server) close() {
 	select {
 	case <-ended:
 	case <-patience.Done():
-		s.o.Log.Warn("a request of the local API does not end")
+		logevent.RequestStuck.Log(s.o.Log)
 	}
 }
 

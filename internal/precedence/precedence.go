@@ -9,9 +9,12 @@ import (
 	"strings"
 	"sync"
 
+	"go.uber.org/zap"
+
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 )
 
@@ -29,6 +32,7 @@ type Options struct {
 	// Secrets is called with the ARNs of the secrets of all that the sources want, also of what is overruled. It must not wait.
 	Secrets func(arns map[string]bool)
 	Health  *health.Registry
+	Log     *zap.Logger // nil: none
 }
 
 // Sources are all sources of a hub. They are safe for concurrent use.
@@ -41,7 +45,12 @@ type Sources struct {
 }
 
 // New returns Sources without any.
-func New(o Options) *Sources { return &Sources{o: o, told: make(map[string]bool)} }
+func New(o Options) *Sources {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return &Sources{o: o, told: make(map[string]bool)}
+}
 
 // Source is what one source wants. Its methods are called from one goroutine.
 type Source struct {
@@ -151,9 +160,12 @@ func (s *Sources) tell(overruled []desired.Overruled) {
 	}
 	for stream, list := range losers {
 		s.told[stream] = true
-		s.o.Health.Component(stream, health.JobConfig).Report(scopeOverruled, health.Info, health.UserFault(codeOverruled, nil,
+		fault := health.UserFault(codeOverruled, nil,
 			"%s decides about stream %s; what %s says of it is not in force. Remove one of them, if that is not meant.",
-			by[stream].Words(), stream, lower(humanize.List(list))))
+			by[stream].Words(), stream, lower(humanize.List(list)))
+		if s.o.Health.Component(stream, health.JobConfig).Report(scopeOverruled, health.Info, fault) {
+			logevent.Condition(s.o.Log, fault, zap.String("stream", stream))
+		}
 	}
 }
 

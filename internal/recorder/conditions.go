@@ -7,6 +7,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -78,6 +79,6 @@ func (s *segmenter) foreign(from string, stranger bool) {
 			"and are left out: find out who sends them; if it is the camera, add ?source=any to the end of the secret's MediaURI.", from)
 	}
 	if s.part.Note(scopeForeign, health.Info, fault, foreignShown) {
-		s.o.Log.Info("packets of another sender are left out", zap.String("code", codeForeign), zap.String("from", from))
+		logevent.Condition(s.o.Log, fault, zap.String("from", from))
 	}
 }

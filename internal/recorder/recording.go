@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
@@ -253,6 +254,6 @@ func (r *recording) seal() error {
 // it cannot: that recording goes on or not is said of the next one.
 func (r *recording) finish() {
 	if err := r.seal(); err != nil {
-		r.o.Log.Warn("a segment is finished later", zap.Error(err))
+		logevent.SegmentUnfinished.Log(r.o.Log, zap.Error(err))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // list reads the directory, for at most readPatience. One reading at most is under way: as long as a late one is, the
@@ -97,7 +98,7 @@ func (f *Files) see(name string, s sight) {
 		known.judged, known.wrong, known.note = true, "", note
 		known.good = &good{stream: stream, data: s.data, modified: s.modified}
 		f.unsaved = true
-		f.o.Log.Info("stream file read", zap.String("file", name), zap.String("stream", stream.Name))
+		logevent.StreamFileRead.Log(f.o.Log, zap.String("file", name), zap.String("stream", stream.Name))
 	case !again: // it may be in the middle of being written
 	case s.problem != "":
 		known.judged, known.wrong = true, "The file "+s.problem
@@ -118,7 +119,7 @@ func (f *Files) miss(name string, first bool) {
 	delete(f.files, name)
 	f.o.Health.OK(fileScope(name))
 	f.unsaved = true
-	f.o.Log.Info("stream file gone: its stream stops, and its media stays", zap.String("file", name))
+	logevent.StreamFileGone.Log(f.o.Log, zap.String("file", name))
 }
 
 // settleOwners finds out which file decides about each stream: the one that did before as long as it is there, else the
