@@ -52,7 +52,9 @@ func (a *Agent) Reload() (localapi.Reloaded, error) {
 	}
 	component.OK(health.ScopeReload)
 	if len(done.AfterRestart) > 0 {
-		component.Report(scopeRestart, health.Info, restartNeeded(done.AfterRestart))
+		if fault := restartNeeded(done.AfterRestart); component.Report(scopeRestart, health.Info, fault) {
+			logevent.Condition(a.log, fault)
+		}
 	} else {
 		component.OK(scopeRestart)
 	}

@@ -96,6 +96,11 @@ var levels = map[string]zapcore.Level{
 	"job-ended":             zapcore.ErrorLevel,
 	"internal-error":        zapcore.ErrorLevel,
 
+	"clock-step":         zapcore.InfoLevel,
+	"quarantine":         zapcore.InfoLevel,
+	"settings-restart":   zapcore.InfoLevel,
+	"stream-overruled":   zapcore.InfoLevel,
+	"times-wrong":        zapcore.InfoLevel,
 	"audio":              zapcore.InfoLevel,
 	"audio-not-uploaded": zapcore.InfoLevel,
 	"camera-source":      zapcore.InfoLevel,

@@ -10,7 +10,7 @@ const (
 
 const (
 	checkDisk  = "Check that disk; it is tried again."
-	itIsReport = "This is an error in the agent: please report it with the log."
+	pleaseReport = "This is an error in the agent: please report it with the log."
 )
 
 // Groups lists every event of the agent.
@@ -35,7 +35,7 @@ var agentRows = []Row{
 	{SettingsReloaded, info, "settings reloaded",
 		"The fields name the variables, the streams that were restarted, and what needs a restart."},
 	{LogLevelChanged, warning, "log level changed",
-		"A user ran `kvs-edge-agent log-level`, or the local API; the next start has the level of the settings."},
+		"A user ran `kvs-edge-agent log-level` or used the local API. The next start has the level of the settings."},
 	{ClockStepped, info, "wall clock stepped; schedules re-evaluated",
 		"The clock was set, as at the first synchronisation after a start."},
 	{ClockAgrees, info, "hub's clock agrees with that of AWS again", "Ends `clock-off`."},
@@ -63,7 +63,7 @@ var jobRows = []Row{
 	{StreamDeleted, info, "configuration and media of the stream deleted",
 		"AWS asked for it with the deletion of the edge configuration."},
 	{RecordingsDeleted, warning, "recordings of an unconfigured stream deleted on request",
-		"A user ran `kvs-edge-agent streams delete`, or the local API."},
+		"A user ran `kvs-edge-agent streams delete` or used the local API."},
 }
 
 var configurationRows = []Row{
@@ -81,7 +81,7 @@ var configurationRows = []Row{
 	{UploadRequestsLost, warning, "upload requests from before the restart unreadable",
 		"Ask for these uploads again, and check the disk with `AWS_KVS_EDGE_STATE_DIRECTORY`."},
 	{UploadRequestsNotSaved, warning, "upload requests not saved; a restart would lose them", checkDisk},
-	{StatusNotEncoded, failure, "status message not encoded", itIsReport},
+	{StatusNotEncoded, failure, "status message not encoded", pleaseReport},
 	{StreamFileRead, info, "stream file read", "The stream follows what the file says."},
 	{StreamFileGone, info, "stream file removed; its stream stops, its media stays", "Retention deletes the media in time."},
 	{CameraURLRead, info, "camera URL read from its secret", "The URL is new or has changed; its recorder connects with it."},
@@ -97,9 +97,9 @@ var identityRows = []Row{
 }
 
 var recordingRows = []Row{
-	{RecordingResumed, info, "recording resumed", "Frames are recorded again after a failure."},
-	{RecordingAllowed, info, "pause of recording ended", "The disk, or the stream's size limit, has room again."},
-	{FilePlayed, info, "media file played to its end", "A stream of a file records nothing more until its job is restarted."},
+	{RecordingResumed, info, "recording resumed", "Frames are recorded again: ends `camera`, `recording` and the other conditions of recording."},
+	{RecordingAllowed, info, "pause of recording ended", "There is room again on the disk, or below the stream's size limit."},
+	{FilePlayed, info, "media file played to its end", "The stream records nothing more until its window opens again, or its job is restarted."},
 	{TransportSwitched, info, "switching RTSP transport", "The last session failed in a way that another transport may avoid."},
 	{CameraClockUsed, info, "times follow the camera's clock", "`ahead` is by how much it is ahead of the hub's clock."},
 	{TimestampsNormal, info, "camera's timestamps run at the right pace again", "Ends `timestamps`."},
@@ -111,7 +111,7 @@ var recordingRows = []Row{
 	{CorrectionNotNoted, warning, "correction of recorded times not written yet", "Recordings have wrong times for now. " + checkDisk},
 	{SegmentUnfinished, warning, "segment not finished; the store repairs it later",
 		"The disk refused the end of the segment. Check that disk."},
-	{SegmentNotSaved, failure, "segment not finished after an internal error", "The next start repairs the segment. " + itIsReport},
+	{SegmentNotSaved, failure, "segment not finished after an internal error", "The store repairs the segment, at the next start at the latest. " + pleaseReport},
 }
 
 var storeRows = []Row{

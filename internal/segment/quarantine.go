@@ -66,9 +66,12 @@ func (s *Store) countQuarantine(st *streams.Stream, dir string, files []fs.DirEn
 	st.Recheck()
 	s.mu.Unlock()
 	if len(files) > 0 {
-		s.health.Report(quarantineScope(dir), health.Info, health.SystemFault(codeQuarantine, nil,
+		fault := health.SystemFault(codeQuarantine, nil,
 			"Files that are unreadable, or second copies of a segment, were set aside in %s (%s, which count as recordings of the stream): "+
-				"look at them and delete them.", dir, humanize.Bytes(bytes)))
+				"look at them and delete them.", dir, health.Varying(humanize.Bytes(bytes)))
+		if s.health.Report(quarantineScope(dir), health.Info, fault) {
+			logevent.Condition(s.log, fault, zap.String("stream", st.Name))
+		}
 	}
 }
 
