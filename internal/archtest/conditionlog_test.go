@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestTheLogOfAConditionHasItsCode reads the source: where a condition is reported and what is new of it logged, as
+// TestTheLogOfAConditionHasItsCode reads the source: where a condition is reported, and logged when it is new, as
 // `if component.Report(…) { … }`, the line is made by logevent.Condition, which has code, class, sentence and cause.
 func TestTheLogOfAConditionHasItsCode(t *testing.T) {
 	t.Parallel()

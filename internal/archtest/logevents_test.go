@@ -178,7 +178,7 @@ func eventsOf(t *testing.T, dir string) map[string]*vocabularyEvent {
 	return events
 }
 
-// checkFields looks at the names of a line's fields: the same thing has the same name everywhere.
+// checkFields checks the names of a line's fields: the same thing has the same name everywhere.
 func checkFields(t *testing.T, f logFile, line *ast.CallExpr) {
 	t.Helper()
 	for _, arg := range line.Args {

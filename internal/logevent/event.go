@@ -11,7 +11,7 @@ import (
 
 // Fields that mean the same in every line that has them.
 const (
-	KeyEvent  = "event"  // the Event, or the code of the condition without what stands behind its slash
+	KeyEvent  = "event"  // the Event, or the code of the condition, without a slash and the name after it
 	KeyCode   = "code"   // the whole code of the condition, as in `status --json`
 	KeyClass  = "class"  // the health.Class of the condition
 	KeyStream = "stream" // the stream's name

@@ -9,7 +9,7 @@ const (
 )
 
 const (
-	checkDisk  = "Check that disk; it is tried again."
+	checkDisk    = "Check that disk; it is tried again."
 	pleaseReport = "This is an error in the agent: please report it with the log."
 )
 
@@ -97,9 +97,11 @@ var identityRows = []Row{
 }
 
 var recordingRows = []Row{
-	{RecordingResumed, info, "recording resumed", "Frames are recorded again: ends `camera`, `recording` and the other conditions of recording."},
+	{RecordingResumed, info, "recording resumed",
+		"Frames are recorded again: ends `camera`, `recording` and the other conditions of recording."},
 	{RecordingAllowed, info, "pause of recording ended", "There is room again on the disk, or below the stream's size limit."},
-	{FilePlayed, info, "media file played to its end", "The stream records nothing more until its window opens again, or its job is restarted."},
+	{FilePlayed, info, "media file played to its end",
+		"The stream records nothing more until its window opens again, or its job is restarted."},
 	{TransportSwitched, info, "switching RTSP transport", "The last session failed in a way that another transport may avoid."},
 	{CameraClockUsed, info, "times follow the camera's clock", "`ahead` is by how much it is ahead of the hub's clock."},
 	{TimestampsNormal, info, "camera's timestamps run at the right pace again", "Ends `timestamps`."},
@@ -111,14 +113,15 @@ var recordingRows = []Row{
 	{CorrectionNotNoted, warning, "correction of recorded times not written yet", "Recordings have wrong times for now. " + checkDisk},
 	{SegmentUnfinished, warning, "segment not finished; the store repairs it later",
 		"The disk refused the end of the segment. Check that disk."},
-	{SegmentNotSaved, failure, "segment not finished after an internal error", "The store repairs the segment, at the next start at the latest. " + pleaseReport},
+	{SegmentNotSaved, failure, "segment not finished after an internal error",
+		"The store repairs the segment, at the next start at the latest. " + pleaseReport},
 }
 
 var storeRows = []Row{
 	{DiskRecovered, info, "recording disk recovered", "Ends `disk`."},
 	{RecordingsReadable, info, "all recordings can be read again", "Ends `recordings-unreadable`."},
 	{SegmentRecovered, info, "segment recovered that was open when the agent ended",
-		"A crash or a power cut ended the segment; what was whole is kept. `bytesCut` is what was not."},
+		"A crash or a power cut ended the segment; what was complete is kept. `bytesCut` is what was not."},
 	{SegmentRecoveredDamaged, warning, "segment recovered with damage that the disk caused",
 		"The disk lost or changed media: what is damaged is a gap and never uploaded. Check the disk."},
 	{SegmentDeleted, info, "segment deleted", "Retention deleted media of a stream that is not uploaded; `reason` says why."},
@@ -136,7 +139,7 @@ var storeRows = []Row{
 		"The agent deletes only its own files: look at them, and delete them."},
 	{GapsNotNoted, warning, "gaps of the stream's segments not written yet", "Gaps of some segments are unknown for now. " + checkDisk},
 	{VolumeNotNoted, warning, "identity of the recording disk not written yet",
-		"Another disk in its place would not be noticed. " + checkDisk},
+		"A change of the disk would not be noticed. " + checkDisk},
 	{FormatNotNoted, warning, "format of the recording directory not written yet",
 		"An older version would not notice newer files. " + checkDisk},
 	{LossesUnreadable, warning, "count of media deleted before upload unreadable; it starts from 0",
