@@ -161,7 +161,7 @@ func TestPoliciesGrantWhatTheTemplateDoes(t *testing.T) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		if policy.Version != "2012-10-17" || len(policy.Statement) == 0 {
-			t.Errorf("%s is no policy", file)
+			t.Errorf("%s is not a policy", file)
 		}
 		for _, s := range policy.Statement {
 			actions := list(s.Action)
@@ -203,9 +203,12 @@ func (store) DiskFree() (free, total uint64, err error) { return 1, 2, nil }
 func scrape(t *testing.T) string {
 	t.Helper()
 	registry := health.NewRegistry(time.Now)
-	registry.Component("door", health.JobRecorder).Report(health.ScopeRecord, health.Failed, health.SystemFault("camera", nil, "It is off."))
+	recorder := registry.Component("door", health.JobRecorder)
+	recorder.SetState("recording")
+	recorder.Report(health.ScopeRecord, health.Failed, health.SystemFault("camera", nil, "It is off."))
 	server := httptest.NewServer(metrics.NewHandler(metrics.PrometheusOptions{
 		Version: "v1", Health: registry, Store: store{}, Streams: func() []metrics.Stream { return []metrics.Stream{{Name: "door"}} },
+		Jobs: health.StreamJobs,
 	}))
 	defer server.Close()
 	answer, err := http.Get(server.URL)
@@ -253,7 +256,7 @@ func TestAlertsAskForMetricsThatExist(t *testing.T) {
 		for _, rule := range group.Rules {
 			alerts++
 			if rule.Alert == "" || rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" {
-				t.Errorf("the rule %+v is not whole", rule)
+				t.Errorf("the rule %+v is not complete", rule)
 			}
 			for _, metric := range name.FindAllString(rule.Expr, -1) {
 				if !strings.Contains(scraped, "\n"+metric+"{") && !strings.Contains(scraped, "\n"+metric+" ") {

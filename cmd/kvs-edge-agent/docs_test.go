@@ -20,7 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// brokenLiteral is where a string goes on in the next line of the source.
+// brokenLiteral is where a string continues in the next line of the source.
 var brokenLiteral = regexp.MustCompile(`"\s*\+\s*"`)
 
 // TestTroubleshootingQuotesSentencesThatTheCodeSays finds the first column of the page's tables in the code.
@@ -94,7 +94,7 @@ func TestLinksBetweenPagesLead(t *testing.T) {
 	}
 }
 
-// anchors are those that GitHub gives the headings of a page.
+// anchors are those that GitHub makes of the headings of a page.
 func anchors(page string) (names []string) {
 	for line := range strings.Lines(page) {
 		marks, title, found := strings.Cut(strings.TrimSpace(line), " ")
@@ -174,7 +174,7 @@ func TestEveryPageAboutRightsNamesThoseThatAreForgotten(t *testing.T) {
 	}
 }
 
-// TestNobodyMovesWithoutKnowing: what AWS shows of this agent must be read before a move.
+// TestNobodyMovesWithoutKnowing: the statuses that AWS shows must be read before a move.
 func TestNobodyMovesWithoutKnowing(t *testing.T) {
 	t.Parallel()
 	for page, words := range map[string][]string{

@@ -16,7 +16,7 @@ import (
 type decision struct {
 	file, title, status, date string
 	number                    int
-	links                     map[string][]int // by the verb of the status: "amends", "amended by" and the like
+	links                     map[string][]int // by the verb of the status: "amends", "amended by" and others
 }
 
 var (
@@ -34,7 +34,7 @@ var decisionPairs = map[string]string{
 	"supersedes": "superseded by", "superseded by": "supersedes",
 }
 
-// decisionSections are those that a record has, in this order; others may stand between them.
+// decisionSections are those that a record has, in this order, with others between them or not.
 var decisionSections = []string{"Context", "Decision", "Consequences"}
 
 // parseDecision reads a record, and returns what is wrong with its form.
