@@ -64,8 +64,8 @@ func awaitSent(t testing.TB, s *Session) {
 	t.Helper()
 	select {
 	case <-s.Sent():
-	case <-time.After(10 * time.Second):
-		t.Fatal("the fragment is not sent within 10 s")
+	case <-time.After(time.Minute):
+		t.Fatal("the fragment is not sent")
 	}
 }
 
