@@ -332,6 +332,9 @@ func (s *session) close() {
 	s.withTimeout(hangUp, s.client.Close)
 }
 
+// closeParts is in how many parts Limits.Close is waited for: a hub that does not run for a while has waited for one of them.
+const closeParts = 8
+
 // withTimeout does what waits for the camera, and gives up when that takes longer than Limits.Close. While the
 // disk holds us up, it is not the camera that takes so long.
 func (s *session) withTimeout(giveUp, do func()) {
@@ -339,10 +342,12 @@ func (s *session) withTimeout(giveUp, do func()) {
 	defer close(done)
 	go func() {
 		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(s.Limits.Close):
+			for range closeParts {
+				select {
+				case <-done:
+					return
+				case <-time.After(s.Limits.Close / closeParts):
+				}
 			}
 			if !s.receiver.busy() {
 				giveUp()
