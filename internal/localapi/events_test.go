@@ -231,11 +231,11 @@ func TestFollowersAreBoundedAndEndWithTheAgent(t *testing.T) {
 	if status, text := a.get("/v1/changes"); status != http.StatusServiceUnavailable {
 		t.Errorf("one more: %d %s", status, text)
 	}
-	began := time.Now()
+	watch := testtools.Stopwatch(t)
 	if err := a.stop(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := watch(); took > 5*time.Second {
 		t.Errorf("the agent's stop takes %v", took)
 	}
 	for _, f := range list {

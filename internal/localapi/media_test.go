@@ -351,11 +351,11 @@ func TestRequestsEndWithTheAgent(t *testing.T) {
 		}
 		return nil
 	})
-	began := time.Now()
+	watch := testtools.Stopwatch(t)
 	if err := a.stop(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := watch(); took > 5*time.Second {
 		t.Errorf("it takes %v", took)
 	}
 	if err := <-ended; err == nil {

@@ -271,7 +271,7 @@ func (p *put) next() (ackJSON, bool) {
 	case a, ok := <-p.acks:
 		return a, ok
 	case <-time.After(time.Minute):
-		p.t.Fatal("no acknowledgement within 10 s")
+		p.t.Fatal("no acknowledgement came")
 		return ackJSON{}, false
 	}
 }
