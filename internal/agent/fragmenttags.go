@@ -34,7 +34,7 @@ func (f *fragmentTags) apply(stream desired.Tags) {
 	fit := wanted[:0]
 	for _, t := range wanted {
 		if err := uploader.CheckTags([]mkv.Tag{t}); err != nil {
-			f.log.Debug("a fragment tag is left out", zap.Error(err))
+			f.log.Debug("fragment tag left out", zap.Error(err))
 			continue
 		}
 		fit = append(fit, t)

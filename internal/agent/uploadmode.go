@@ -208,7 +208,7 @@ func (m *uploadModes) reportTags(err error, denied bool) {
 			logevent.StreamTagsReadable.Log(m.log)
 		}
 	case !denied:
-		m.log.Debug("the stream's tags are not known", zap.Error(err))
+		m.log.Debug("tags of the stream unknown", zap.Error(err))
 	default:
 		fault := health.UserFault(codeTags, err, "The hub's role may not read the tags of stream %s, so its upload mode stays as it is: "+
 			"allow kinesisvideo:ListTagsForStream.", m.stream)

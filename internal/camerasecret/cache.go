@@ -173,7 +173,7 @@ func (c *Cache) fetch(ctx context.Context, arn string, flight chan struct{}) {
 	c.unsaved = c.unsaved || changed
 	c.mu.Unlock()
 	if changed {
-		logevent.CameraURLRead.Log(c.log, zap.String("secret", arn))
+		logevent.CameraURLRead.Log(c.log, zap.String("secretARN", arn))
 		c.wake.Set()
 	}
 	c.reportSecrets()

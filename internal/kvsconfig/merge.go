@@ -72,7 +72,7 @@ func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs stri
 			s.statuses.repeat(c.StreamName, c.LastUpdated)
 		}
 	case stale:
-		s.o.Log.Debug("stale configuration", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
+		s.o.Log.Debug("stale configuration ignored", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		if listedAs == "" {
 			s.statuses.repeat(c.StreamName, time.Time{})
 		}

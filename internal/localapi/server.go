@@ -259,7 +259,7 @@ func (s *Server) close() {
 func (s *Server) writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", typeJSON)
 	if err := json.NewEncoder(w).Encode(value); err != nil {
-		s.o.Log.Debug("a reader of the local API went away", zap.Error(err))
+		s.o.Log.Debug("client of the local API disconnected", zap.Error(err))
 	}
 }
 

@@ -58,7 +58,7 @@ func (a *audioTrack) take(frame []byte, rtpTime uint32, now time.Time, video *ti
 	}
 	at, jumped := t.Assign(rtpTime, now)
 	if jumped {
-		a.o.Log.Debug("the timestamps of the camera's audio jumped")
+		a.o.Log.Debug("timestamps of the camera's audio jumped")
 	}
 	a.wait(at, frame)
 }

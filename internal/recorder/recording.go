@@ -228,7 +228,7 @@ func (r *recording) seal() error {
 		return nil
 	}
 	if err := r.endFragment(); err != nil {
-		r.o.Log.Debug("cannot end the fragment", zap.Error(err)) // Seal fails by the same
+		r.o.Log.Debug("fragment not ended", zap.Error(err)) // Seal fails by the same
 	}
 	w, s := r.writer, &r.segment
 	r.writer, r.fragment.open = nil, false

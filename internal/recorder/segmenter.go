@@ -188,7 +188,7 @@ func (s *segmenter) correctTimes(now time.Time) bool {
 	}
 	if s.audio != nil && s.recording.fragment.open { // what waits belongs to the times before
 		if err := s.writeAudio(s.recording.newest.Add(maxFragment)); err != nil {
-			s.o.Log.Debug("cannot write the audio that waits", zap.Error(err)) // the segment fails by the same
+			s.o.Log.Debug("waiting audio not written", zap.Error(err)) // the segment fails by the same
 		}
 		s.audio.dropAll()
 	}
@@ -350,7 +350,7 @@ func (s *segmenter) fail(err error) {
 	}
 	cannotRecord(s.o, err)
 	if err := s.recording.seal(); err != nil {
-		s.o.Log.Debug("cannot seal the segment", zap.Error(err))
+		s.o.Log.Debug("segment not sealed", zap.Error(err))
 	}
 }
 

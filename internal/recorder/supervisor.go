@@ -335,6 +335,6 @@ func (v *supervisor) try(f func() error) {
 		}
 	}()
 	if err := f(); err != nil {
-		v.o.Log.Debug("cannot finish the segment", zap.Error(err))
+		v.o.Log.Debug("segment not finished", zap.Error(err))
 	}
 }

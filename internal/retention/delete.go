@@ -67,7 +67,7 @@ func (k *Keeper) delete(s segment.Info, why string) deletion {
 		zap.String("reason", why),
 	}
 	if uploaded(s) {
-		k.o.Log.Debug("deleted an uploaded segment", fields...)
+		k.o.Log.Debug("uploaded segment deleted", fields...)
 		return gone
 	}
 	if k.policy(s.Stream).Local {

@@ -32,7 +32,7 @@ func (k *Keeper) measure() (d diskState, total uint64, ok bool) {
 	if d, total, ok = k.readDisk(); ok && d.missing() > 0 && (k.account.due(d) || k.account.starts(d)) {
 		err := k.o.Store.Commit()
 		if k.account.synced = err == nil; err != nil {
-			k.o.Log.Debug("the disk cannot be synced", zap.Error(err))
+			k.o.Log.Debug("recording disk not synced", zap.Error(err))
 		}
 		d, total, ok = k.readDisk()
 	}

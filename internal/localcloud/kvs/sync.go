@@ -204,7 +204,7 @@ func (c *ControlPlane) HearStatus(thing string, payload []byte) {
 		s := d[m.StreamName]
 		if s == nil || s.Edge == nil || s.Edge.Thing != thing || m.LastUpdatedTime.Sub(s.Edge.Updated).Abs() > sameVersion ||
 			!slices.Contains(comesFrom[m.SyncStatus], s.Edge.Status) {
-			c.o.Log.Debug("a config/status changes nothing", zap.String("thing", thing), zap.ByteString("message", payload))
+			c.o.Log.Debug("message on config/status ignored", zap.String("thing", thing), zap.ByteString("message", payload))
 			return nil
 		}
 		s.Edge.Status, s.Edge.Details = m.SyncStatus, m.FailedStatusDetails
