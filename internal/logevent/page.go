@@ -27,6 +27,8 @@ func Page() []byte {
 		"| `error` | why something failed; of a condition it is the sentence that `status` shows |\n" +
 		"| `cause` | the error beneath that sentence, for a report to the developers |\n" +
 		"| `repeated` | how many equal lines were left out before this one |\n\n" +
+		"Durations are in seconds, sizes in bytes, times as in ISO 8601. " +
+		"No field holds a secret: a camera's URL is named by the ARN of its secret.\n\n" +
 		"While nothing fails, an agent that records and uploads logs nothing between its start and its end. An uploading stream never logs\n" +
 		"each segment; one that is not uploaded logs `segment-deleted` for each that its retention deletes.\n")
 	for _, g := range Groups {
