@@ -129,8 +129,10 @@ func startKeptDemo(t *testing.T, dir string) *keptDemo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
+	hung := time.AfterFunc(patience, cancel)
+	defer hung.Stop()
 	d := &keptDemo{cmd: exec.CommandContext(ctx, path, "demo", "--keep", "--duration", "3s", "--dir", dir)}
 	d.cmd.Stderr = &d.stderr
 	out, err := d.cmd.StdoutPipe()
