@@ -17,7 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// brokenLiteral is where a string goes on in the next line of the source.
+// brokenLiteral is where a string continues in the next line of the source.
 var brokenLiteral = regexp.MustCompile(`"\s*\+\s*"`)
 
 // TestTroubleshootingQuotesSentencesThatTheCodeSays finds the first column of the page's tables in the code.
@@ -137,7 +137,7 @@ func TestEveryPageAboutRightsNamesThoseThatAreForgotten(t *testing.T) {
 	}
 }
 
-// TestNobodyMovesWithoutKnowing: what AWS shows of this agent must be read before a move.
+// TestNobodyMovesWithoutKnowing: how AWS shows this agent must be read before a move.
 func TestNobodyMovesWithoutKnowing(t *testing.T) {
 	t.Parallel()
 	for page, words := range map[string][]string{

@@ -93,7 +93,7 @@ func TestRecordRefusesWithASentence(t *testing.T) {
 	}
 }
 
-// TestRecordTakesPasswordsAsTheSecretDoes gives URLs on the standard input, as no process shows.
+// TestRecordTakesPasswordsAsTheSecretDoes passes URLs on the standard input, which no list of processes shows.
 func TestRecordTakesPasswordsAsTheSecretDoes(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"p@ss:word/1@", "pass%word", "plain"} {
@@ -178,7 +178,7 @@ func TestRecordObeysTheAgentsSettings(t *testing.T) {
 				camera.URL()}, c.args...)}.run(t)
 			sound := slices.Contains(trackTypes(t, dir), strictmkv.TypeAudio)
 			if code != 0 || sound != c.sound {
-				t.Errorf("it ends with %d, sound is recorded: %t, want %t: %s%s", code, sound, c.sound, stdout, stderr)
+				t.Errorf("it ends with %d, audio recorded: %t, want %t: %s%s", code, sound, c.sound, stdout, stderr)
 			}
 		})
 	}
