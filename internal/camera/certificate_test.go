@@ -119,7 +119,7 @@ func TestASentenceForEachHandshakeThatFails(t *testing.T) {
 		"no cipher in common": {config: with(func(c *tls.Config) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}
 		}), want: "none of the secure TLS cipher suites"},
-		"a handshake that fails":   {bytes: alert(40), want: "none of the ciphers"},
+		"a handshake that fails":   {bytes: alert(40), want: "none of the secure TLS cipher"},
 		"a name that is not known": {bytes: alert(112), want: "knows itself by another name"},
 		"an alert of another kind": {bytes: alert(80), want: "speaks a TLS that the agent does not understand"},
 		"a certificate is demanded": {config: with(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), roots: true,
