@@ -27,7 +27,7 @@ func newFreezes(component *health.Component, log *zap.Logger, now func() time.Du
 	return freeze.New(func(f freeze.Freeze) {
 		until := time.Now()
 		fault := health.SystemFault(codeFrozen, nil,
-			"The hub did not run for %s until %s, so that nothing was recorded but what connections held meanwhile: if it comes again, look for "+
+			"The hub did not run for %s until %s, so that only what connections had buffered was recorded meanwhile: if it recurs, look for "+
 				"suspend, a paused virtual machine, too little memory or a disk that blocks.",
 			humanize.Length(f.Length), humanize.Time(until.Local()))
 		component.Note(scopeFrozen, health.Degraded, fault, frozenShown)
@@ -73,7 +73,7 @@ func judgeClock(component *health.Component, log *zap.Logger, ahead time.Duratio
 	}
 	fault := health.UserFault(codeClockOff, nil,
 		"The hub's clock is %s %s that of AWS: requests are dated by AWS's clock, so that uploading and "+
-			"configuration go on, but recordings have the hub's times. Set the clock, and see to its time synchronisation (NTP).",
+			"configuration continue, but recordings have the hub's times. Set the clock, and check its time synchronisation (NTP).",
 		health.Varying(humanize.Span(off)), hubclock.Direction(ahead))
 	if component.Report(scopeClock, health.Degraded, fault) {
 		logevent.Condition(log, fault)

@@ -127,7 +127,7 @@ func (s *Syncer) mergeHub(hub string) (r round) {
 	for _, name := range sortedNames(s.versions.streams) {
 		if e := s.versions.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
 			fault := health.UserFault(codeHub, nil,
-				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn)
+				"This hub is %s, but stream %s was configured for %s: it stops, its media is kept.", hub, name, e.Config.HubDeviceArn)
 			s.o.Health.Note(scopeHub, health.Degraded, fault, eventShown)
 			s.conditions.logFault(fault)
 			delete(s.versions.streams, name)
@@ -165,7 +165,7 @@ func (s *Syncer) refuse(err error) {
 		return
 	}
 	s.conditions.refuse(why.Stream, s.o.Now(), health.UserFault(refusedCode(why.Stream), nil,
-		"The new configuration of stream %s is refused, the one before stays in force: %s.", why.Stream, shorten(why.Text)))
+		"The new configuration of stream %s is refused, the previous one stays in force: %s.", why.Stream, shorten(why.Text)))
 	s.publishStatus(answer)
 }
 

@@ -59,7 +59,7 @@ var jobRows = []Row{
 	{JobRetried, warning, "job ended within its window; it is run again", "The error says why. It is tried again after `wait`."},
 	{JobStopFailed, warning, "job ended with an error at the end of its window",
 		"What the job had finished is safe. The error says what it had not."},
-	{StreamStopped, info, "stream no longer configured for this hub; its media stays", "Retention deletes the media in time."},
+	{StreamStopped, info, "stream no longer configured for this hub; its media is kept", "Retention deletes the media in time."},
 	{StreamDeleted, info, "configuration and media of the stream deleted",
 		"AWS asked for it with the deletion of the edge configuration."},
 	{RecordingsDeleted, warning, "recordings of an unconfigured stream deleted on request",
@@ -68,7 +68,7 @@ var jobRows = []Row{
 
 var configurationRows = []Row{
 	{ConfigurationReceived, info, "configuration received", "A new version of a stream's edge configuration was accepted."},
-	{ConfigurationGone, info, "configuration no longer listed for this hub; stream stops, its media stays",
+	{ConfigurationGone, info, "configuration no longer listed for this hub; stream stops, its media is kept",
 		"The edge configuration belongs to another hub now, or the stream was deleted."},
 	{DeletionReceived, info, "deletion of a configuration received", "The stream's jobs stop and its media is deleted."},
 	{HubARNLearned, info, "hub ARN learned from a configuration",
@@ -83,7 +83,7 @@ var configurationRows = []Row{
 	{UploadRequestsNotSaved, warning, "upload requests not saved; a restart would lose them", checkDisk},
 	{StatusNotEncoded, failure, "status message not encoded", pleaseReport},
 	{StreamFileRead, info, "stream file read", "The stream follows what the file says."},
-	{StreamFileGone, info, "stream file removed; its stream stops, its media stays", "Retention deletes the media in time."},
+	{StreamFileGone, info, "stream file removed; its stream stops, its media is kept", "Retention deletes the media in time."},
 	{CameraURLRead, info, "camera URL read from its secret", "The URL is new or has changed; its recorder connects with it."},
 	{CameraSecretsReadable, info, "all camera secrets can be read again", "Ends `camera-secret`."},
 }

@@ -36,7 +36,7 @@ type frameTimes struct {
 
 // timeTroubles are what status says of a stream's times.
 type timeTroubles struct {
-	constant bool                // timestamps stand still
+	constant bool                // timestamps do not advance
 	odd      bool                // the camera's clock has a pace of its own
 	camera   timeline.ClockState // what the camera's clock is thought of
 }
@@ -106,7 +106,7 @@ func (t *frameTimes) reportConstant() {
 	}
 	if t.reported.constant = !t.reported.constant; t.reported.constant {
 		fault := health.SystemFault(codeJump, nil,
-			"The camera's timestamps stand still, so that times are those of arrival at the hub: update the camera's firmware.")
+			"The camera's timestamps do not advance, so that times are those of arrival at the hub: update the camera's firmware.")
 		t.o.Health.Report(scopeConstant, health.Info, fault)
 		logevent.Condition(t.o.Log, fault)
 		return

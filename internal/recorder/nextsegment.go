@@ -29,7 +29,7 @@ func (r *recording) goesOn(producer time.Time, err error) bool {
 		return false
 	}
 	fault := health.FaultOf(err, codeStore)
-	grows := fault.Recode(codeStore, "No new segment can be begun, so that the present one grows. "+fault.Text)
+	grows := fault.Recode(codeStore, "No new segment can be started, so the current one keeps growing. "+fault.Text)
 	if r.o.Health.Report(scopeNext, health.Degraded, grows) {
 		logevent.Condition(r.o.Log, grows)
 	}

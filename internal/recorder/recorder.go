@@ -148,7 +148,7 @@ func (r *Recorder) play(ctx context.Context, to datedSink) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = health.SystemFault(supervise.Code, supervise.PanicError(p), "An internal error ended the session with the camera of "+
-				"stream %s; it is begun anew. Please report it with the log.", r.o.Stream)
+				"stream %s; the session is restarted. Please report it with the log.", r.o.Stream)
 		}
 	}()
 	hold := newOpeningHold(to, r.o.Source.Live() && !r.o.noHold)

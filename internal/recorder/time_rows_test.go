@@ -131,7 +131,7 @@ func rtpConstant(t *testing.T) {
 				return []fakecam.Packet{p}
 			}}})
 			r := record(t, camera, camera.URL())
-			r.awaitCondition("timestamps stand still")
+			r.awaitCondition("timestamps do not advance")
 			r.awaitFrames(100)
 			r.settle()
 			frames := r.expectAll()
@@ -139,7 +139,7 @@ func rtpConstant(t *testing.T) {
 			if off := offCamera(frames, tick); off > limit() {
 				t.Errorf("a frame is %s off the time at which it was sent", off)
 			}
-			if n := r.logged("timestamps", "timestamps stand still"); n != 1 || len(r.recordings()) != 1 {
+			if n := r.logged("timestamps", "timestamps do not advance"); n != 1 || len(r.recordings()) != 1 {
 				t.Errorf("%d log lines, %d segments", n, len(r.recordings()))
 			}
 			r.mustMux()

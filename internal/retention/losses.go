@@ -140,7 +140,7 @@ func (l *losses) save(now time.Time, streams func() []string) {
 	}
 	if err := l.file().save(json.Marshal(l.byStream)); err != nil {
 		fault := health.SystemFault(codeLosses, err,
-			"How much was deleted before its upload cannot be kept in %s, so it is counted anew after a restart: "+
+			"How much was deleted before its upload cannot be kept in %s, so the count starts from zero after a restart: "+
 				"check the disk of that directory.", l.o.Losses)
 		if l.part("").Report(scopeKeep, health.Info, fault) {
 			logevent.Condition(l.o.Log, fault)

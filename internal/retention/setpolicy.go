@@ -83,7 +83,7 @@ func (k *Keeper) savePolicies(now time.Time) {
 	}
 	k.policies.saveAgain()
 	fault := health.SystemFault(codePolicies, err,
-		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a "+
+		"The retention of each stream cannot be saved in %s, so a stream that is no longer configured is kept for the default time after a "+
 			"restart: "+
 			"check the disk of that directory.", k.o.Policies)
 	if part.Report(scopePolicies, health.Info, fault) {

@@ -202,7 +202,7 @@ func (f *Files) publish() {
 	for stream, status := range f.statuses {
 		if name := f.owners[stream]; f.files[name].wrong != "" {
 			status.Status = syncFailed
-			status.FailedStatusDetails = fmt.Sprintf("The file %s is wrong, and its content of before is in force: %s.", name, f.files[name].wrong)
+			status.FailedStatusDetails = fmt.Sprintf("The file %s is wrong, and its previous content stays in force: %s.", name, f.files[name].wrong)
 		}
 		syncs[stream] = status
 	}

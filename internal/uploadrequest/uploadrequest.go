@@ -128,7 +128,7 @@ func (r *Requests) receive(ctx context.Context, payload []byte) {
 	switch {
 	case wrong != "":
 		if out.Details = wrong; in.RequestID == "" {
-			r.event(health.SystemFault(codeMessage, nil, "A message asked for an upload but cannot be followed. %s", wrong))
+			r.event(health.SystemFault(codeMessage, nil, "An upload request is invalid. %s", wrong))
 		}
 	case r.o.Upload == nil:
 		out.Details = "This agent does not upload on demand."
@@ -141,7 +141,7 @@ func (r *Requests) receive(ctx context.Context, payload []byte) {
 			r.uploads.Go(func() { r.follow(ctx, in) })
 			return
 		}
-		out.Details = "Too many uploads are asked for at once; ask again when one of them is done."
+		out.Details = "Too many uploads are requested at once; send the request again when one of them is done."
 	}
 	r.publish(out, r.o.Now(), nil)
 }

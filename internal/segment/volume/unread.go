@@ -77,8 +77,8 @@ func (u *Unread) Report() {
 		return
 	}
 	fault := health.SystemFault(CodeUnread, causes,
-		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can, which is tried "+
-			"again and again: %s.", strings.Join(names, ", "), u.dir, advice(all))
+		"The recordings in %s of %s cannot be read, so these streams are neither recorded nor uploaded until they can; this is "+
+			"retried: %s.", strings.Join(names, ", "), u.dir, advice(all))
 	if u.health.Report(scopeUnread, health.Failed, fault) {
 		logevent.Condition(u.log, fault)
 	}
