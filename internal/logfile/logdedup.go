@@ -82,7 +82,7 @@ func keyOf(fields []zapcore.Field) string {
 	return b.String()
 }
 
-// identityOf tells errors apart. Sentences that differ in their numbers only are of the same failure.
+// identityOf returns what distinguishes an error from others. Sentences that differ in their numbers only are of the same failure.
 func identityOf(value any) string {
 	var fault *health.Fault
 	switch err, ok := value.(error); {
