@@ -77,7 +77,7 @@ type place struct {
 // shows no secret.
 func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note string, err error) {
 	var w wrong
-	members := objectOf(&w, bytes.TrimPrefix(data, []byte("\ufeff"))) // as editors of Windows begin a file
+	members := objectOf(&w, bytes.TrimPrefix(data, []byte(byteOrderMark)))
 	if len(w) > 0 {
 		return s, "", w
 	}
@@ -112,6 +112,18 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	}
 	return s, note, nil
 }
+
+// nameIn is the StreamName of a file, whatever else is wrong with that; empty where that cannot be told.
+func nameIn(data []byte) string {
+	var d struct{ StreamName string }
+	if json.Unmarshal(bytes.TrimPrefix(data, []byte(byteOrderMark)), &d) != nil || !kvslimit.IsStreamName(d.StreamName) {
+		return ""
+	}
+	return d.StreamName
+}
+
+// byteOrderMark is what editors of Windows begin a file with.
+const byteOrderMark = "\ufeff"
 
 // unused names what has no effect without the cloud.
 func unused(c edgeconfig.EdgeConfig, tags desired.Tags) string {

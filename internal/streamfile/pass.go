@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -59,6 +60,7 @@ func (f *Files) pass(ctx context.Context, first bool) {
 		}
 		return
 	}
+	f.known, f.others = true, l.others
 	f.reportOthers(l.others)
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		f.see(name, found[name])
@@ -89,12 +91,13 @@ func (f *Files) see(name string, s sight) {
 	}
 	known.sum, known.judged = sum, false
 	stream, note, err := desired.Stream{}, "", error(nil)
-	if s.problem == "" {
+	if known.wants = ""; s.problem == "" {
 		stream, note, err = f.place.parse(s.data, s.modified)
+		known.wants = nameIn(s.data)
 	}
 	switch {
 	case s.problem == "" && err == nil:
-		known.judged, known.wrong, known.note = true, "", note
+		known.judged, known.wrong, known.note, known.held = true, "", note, nil
 		known.good = &good{stream: stream, data: s.data, modified: s.modified}
 		f.unsaved = true
 		f.o.Log.Info("stream file read", zap.String("file", name), zap.String("stream", stream.Name))
@@ -158,7 +161,6 @@ func (f *Files) wanted() desired.Set {
 // apply has what the files want applied, where that changed.
 func (f *Files) apply(ctx context.Context) {
 	wanted := f.wanted()
-	f.any.Store(len(wanted) > 0)
 	if f.applied == nil || !maps.Equal(f.applied, wanted) {
 		outcomes := f.o.Applier.Apply(ctx, wanted)
 		if ctx.Err() != nil {
@@ -173,11 +175,24 @@ func (f *Files) apply(ctx context.Context) {
 				delete(f.statuses, stream)
 			}
 		}
-		if len(wanted) > 0 || f.o.NoCloud {
-			f.o.Known()
-		}
 	}
 	f.publish()
+	f.o.Applied(f.knowledge())
+}
+
+// knowledge is whether it is known what all files want, but for the streams whose files never were right.
+func (f *Files) knowledge() (all bool, unclear []string) {
+	all = f.known && f.others == 0
+	for _, known := range f.files {
+		switch {
+		case known.good != nil:
+		case known.wants == "":
+			all = false
+		case f.owners[known.wants] == "":
+			unclear = append(unclear, known.wants)
+		}
+	}
+	return all, unclear
 }
 
 // answer notes what came of a stream.
@@ -197,15 +212,16 @@ const (
 
 // publish notes how the streams fare, also those whose file became wrong and that go on as before.
 func (f *Files) publish() {
-	syncs := make(map[string]edgeconfig.SyncStatus, len(f.statuses))
+	syncs, paths := make(map[string]edgeconfig.SyncStatus, len(f.statuses)), make(map[string]string, len(f.statuses))
 	for stream, status := range f.statuses {
 		if name := f.owners[stream]; f.files[name].wrong != "" {
 			status.Status = syncFailed
 			status.FailedStatusDetails = fmt.Sprintf("The file %s is wrong, and its content of before is in force: %s.", name, f.files[name].wrong)
 		}
 		syncs[stream] = status
+		paths[stream] = filepath.Join(f.o.Dir, f.owners[stream])
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.syncs = syncs
+	f.syncs, f.paths = syncs, paths
 }
