@@ -29,9 +29,9 @@ func TestACommandThatHangsIsGivenUpAfterASignal(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, signal := context.WithCancel(t.Context())
 				time.AfterFunc(time.Second, signal)
-				begun := time.Now()
+				started := time.Now()
 				err := execute(ctx, row.lasting, func() error { <-time.After(row.takes); return failed })
-				took := time.Since(begun)
+				took := time.Since(started)
 				<-time.After(2 * time.Hour) // what was given up ends
 				if !errors.Is(err, row.want) || took != row.within {
 					t.Errorf("after %v: %v, want %v after %v", took, err, row.want, row.within)

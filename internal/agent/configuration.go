@@ -66,7 +66,7 @@ func (a *Agent) known(k precedence.Known) {
 	switch {
 	case k.All:
 		a.retention.Applied(k.Unclear...)
-	case k.Begun:
+	case k.Started:
 		a.retention.Begin()
 	}
 }

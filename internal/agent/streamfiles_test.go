@@ -103,7 +103,7 @@ func TestAHubWithoutTheEdgeAPIFollowsItsFiles(t *testing.T) {
 	if door.Recorder.FramesLost != 0 {
 		t.Errorf("%d frames lost", door.Recorder.FramesLost)
 	}
-	s.await("whoever may not list knows all", func() bool { return s.agent.config.sources.Unknown("other") == "" })
+	s.await("a hub that may not list knows all", func() bool { return s.agent.config.sources.Unknown("other") == "" })
 }
 
 // TestAPlainRecorderMakesNoCall has the cloud switched off, with an identity that would work. What is older than an hour goes

@@ -35,7 +35,7 @@ func TestNoMediaGoesWhosePolicyIsLost(t *testing.T) {
 	for name, row := range map[string]struct {
 		change func(h *house, dir string)
 		unset  func(h *house, dir string) // what keeps it from being known; then gate is an orphan
-		await  string                     // what a person is told who deletes it
+		await  string                     // the advice to a person who deletes it
 	}{
 		"the cloud cannot be reached": {
 			change: func(h *house, _ string) {
@@ -76,7 +76,7 @@ func TestNoMediaGoesWhosePolicyIsLost(t *testing.T) {
 			}
 			_, err := orphans{s.agent.streams, s.agent.config.sources}.delete(t.Context(), "gate")
 			if err == nil || !strings.Contains(err.Error(), row.await) {
-				t.Errorf("whoever deletes it on request is told: %v", err)
+				t.Errorf("a deletion on request is answered with: %v", err)
 			}
 			row.unset(h, dir)
 			s.await("the media of gate is deleted, as nobody wants it", func() bool { return !holds("gate") })

@@ -60,7 +60,7 @@ func (o Origin) Words() string {
 	return "The source " + string(o)
 }
 
-// After reports whether an origin's source gives way to that of another.
+// After reports whether an origin's source has less precedence than that of another.
 func (o Origin) After(other Origin) bool { return o.rank() > other.rank() }
 
 // OfOneSource reports whether origins are known, and are those of one source.

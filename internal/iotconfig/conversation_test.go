@@ -84,11 +84,18 @@ func TestTheWholeConversationWithEitherBroker(t *testing.T) {
 			hub.applier.None(t)
 
 			// Jobs.
-			hub.setJobs(JobStatus{StreamName: "cam", Recorder: &JobState{Status: health.UserError, Details: "The camera is off.",
-				Updated: time.Unix(1_700_000_010, 0), Collected: time.UnixMilli(1_700_000_007_250)},
-				Uploader: &JobState{Status: health.Success, Updated: time.Unix(1_700_000_010, 0)}})
+			hub.setJobs(JobStatus{StreamName: "cam", Jobs: []JobState{
+				{Key: "Recorder", Status: health.UserError, Details: "The camera is off.", Updated: time.Unix(1_700_000_010, 0),
+					Collected: time.UnixMilli(1_700_000_007_250)},
+				{Key: "Uploader", Status: health.Success, Updated: time.Unix(1_700_000_010, 0)},
+			}})
 			cloud.await("the jobs' status", "jobs/status", func(payload []byte) bool {
-				var s jobsStatus
+				var s struct {
+					Streams []struct {
+						StreamName         string
+						Recorder, Uploader *jobDoc
+					}
+				}
 				return json.Unmarshal(payload, &s) == nil && len(s.Streams) == 1 && s.Streams[0].Recorder != nil &&
 					s.Streams[0].Recorder.Status == "USER_ERROR" && s.Streams[0].Recorder.Details == "The camera is off." &&
 					s.Streams[0].Recorder.LastUpdatedTime.Equal(time.Unix(1_700_000_010, 0)) &&

@@ -125,7 +125,7 @@ func (s *Syncer) Run(ctx context.Context) {
 			s.apply(ctx)
 		}
 		s.heard = s.heard || r.pushed
-		// Whoever may not list hears nothing else. One that cannot be reached may still have more to say.
+		// A hub that may not list hears nothing else. One that cannot be reached may still have more to say.
 		s.applied(ctx, r.known || (s.heard || s.o.Others()) && s.lister.denied.Load())
 		if r.remove {
 			s.remove(ctx)

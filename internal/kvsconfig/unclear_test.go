@@ -100,7 +100,7 @@ func TestAStreamThatNobodyCanTellHowIsNamed(t *testing.T) {
 			then:   func(t *testing.T, hub *testHub, said <-chan string) { await(t, said, "all but gate") }},
 		"the disk has it no more, and nobody is reached": {
 			before: func(t *testing.T) kvsconfig.ListedConfig { return listed(t, "gate", at) },
-			change: func(t *testing.T, path string) { spoil(t, path, "gate") },
+			change: func(t *testing.T, path string) { damageEntry(t, path, "gate") },
 			then:   func(t *testing.T, hub *testHub, said <-chan string) { await(t, said, "all but gate") }},
 		"nothing from before, nobody is reached, and others want streams": {then: func(t *testing.T, hub *testHub, said <-chan string) {
 			hub.awaitCondition(codeList, "cannot be listed")
@@ -141,8 +141,8 @@ func TestAStreamThatNobodyCanTellHowIsNamed(t *testing.T) {
 	}
 }
 
-// spoil takes from a last good set what a stream's configuration needs.
-func spoil(t *testing.T, path, stream string) {
+// damageEntry takes from a last good set what a stream's configuration needs.
+func damageEntry(t *testing.T, path, stream string) {
 	t.Helper()
 	dir := statefile.At(filepath.Dir(path), atomicfile.OS{})
 	var doc struct {

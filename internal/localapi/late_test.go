@@ -11,12 +11,12 @@ import (
 )
 
 // TestAnAgentThatNeverAnswersIsNotWaitedFor has one that takes connections and says nothing: each call ends in a bounded time,
-// and at once when its caller has enough.
+// and at once when its caller has limit.
 func TestAnAgentThatNeverAnswersIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	calls := map[string]struct {
 		call   func(ctx context.Context, c *Client) error
-		within time.Duration // 0: until the caller has enough
+		within time.Duration // 0: until the caller cancels it
 	}{
 		"status":         {func(ctx context.Context, c *Client) error { _, err := c.Status(ctx); return err }, requestTimeout},
 		"settings":       {func(ctx context.Context, c *Client) error { _, err := c.Settings(ctx); return err }, requestTimeout},
@@ -34,7 +34,7 @@ func TestAnAgentThatNeverAnswersIsNotWaitedFor(t *testing.T) {
 		"media":          {func(ctx context.Context, c *Client) error { _, err := c.Media(ctx, Span{}, nil, nil); return err }, 0},
 	}
 	for name, row := range calls {
-		for _, enough := range []time.Duration{time.Second, time.Hour} {
+		for _, limit := range []time.Duration{time.Second, time.Hour} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -47,20 +47,20 @@ func TestAnAgentThatNeverAnswersIsNotWaitedFor(t *testing.T) {
 					})
 					why := errors.New("interrupt signal received")
 					ctx, cancel := context.WithCancelCause(t.Context())
-					time.AfterFunc(enough, func() { cancel(why) })
-					begun := time.Now()
+					time.AfterFunc(limit, func() { cancel(why) })
+					started := time.Now()
 					err := row.call(ctx, c)
-					took := time.Since(begun)
+					took := time.Since(started)
 					<-time.After(2 * time.Hour)
 					for _, conn := range far {
 						_ = conn.Close()
 					}
-					want := enough
-					if row.within != 0 && row.within < enough {
+					want := limit
+					if row.within != 0 && row.within < limit {
 						want = row.within
 					}
 					late := strings.Contains(errorText(err), "does not answer within")
-					if stopped := errors.Is(err, why) || errors.Is(err, context.Canceled); took != want || late == stopped || late != (want != enough) {
+					if stopped := errors.Is(err, why) || errors.Is(err, context.Canceled); took != want || late == stopped || late != (want != limit) {
 						t.Errorf("after %v, want %v: %v", took, want, err)
 					}
 				})

@@ -16,8 +16,8 @@ type knowledge struct {
 
 // Known is how far it is known what all sources want. What was known stays so.
 type Known struct {
-	// Begun says that each source has applied what it has, be that all or not.
-	Begun bool
+	// Started says that each source has applied what it has, be that all or not.
+	Started bool
 	// All says that each knows all that it wants, but for Unclear.
 	All bool
 	// Unclear are the streams that a source wants, but nobody can tell how.
@@ -31,19 +31,19 @@ func (s *Source) Applied(all bool, unclear []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	unclear = slices.Sorted(slices.Values(unclear))
-	if s.begun && (s.known || !all) && slices.Equal(s.unclear, unclear) {
+	if s.started && (s.known || !all) && slices.Equal(s.unclear, unclear) {
 		return
 	}
-	s.begun, s.known, s.unclear = true, s.known || all, unclear
+	s.started, s.known, s.unclear = true, s.known || all, unclear
 	k.told(k.now())
 }
 
 // now sums up. Called with mu held.
 func (k *knowledge) now() Known {
-	now := Known{Begun: true, All: true}
+	now := Known{Started: true, All: true}
 	unclear := make(map[string]bool)
 	for _, source := range k.list {
-		now.Begun, now.All = now.Begun && source.begun, now.All && source.known
+		now.Started, now.All = now.Started && source.started, now.All && source.known
 		for _, stream := range source.unclear {
 			unclear[stream] = true
 		}

@@ -1,5 +1,5 @@
 // Package precedence owns the sources of a hub and which of them decides about a stream that several want: it joins what
-// they want into one set, has that run, tells each source what came of its streams, and has a row of each for all who need
+// they want into one set, has that run, reports the outcomes to each source, and has a row of each for all who need
 // to know something of it. It must not know the form of any source, nor what running a stream means.
 package precedence
 
@@ -63,8 +63,8 @@ type Source struct {
 	wanted    desired.Set               // guarded by all.mu
 	overruled map[string]desired.Origin // of wanted, by whom; guarded by all.mu
 
-	begun, known bool     // see Known; guarded by all.knowledge.mu
-	unclear      []string // guarded by all.knowledge.mu
+	started, known bool     // see Known; guarded by all.knowledge.mu
+	unclear        []string // guarded by all.knowledge.mu
 }
 
 // Add adds a source, which build makes for what it applies by. All are added before any of them applies something, those
@@ -76,7 +76,7 @@ func (s *Sources) Add(build func(*Source) (Row, error)) error {
 		return err
 	}
 	if !desired.OfOneSource(row.Origins) || row.Sync == nil || row.Deletion == nil || row.Await == "" {
-		return fmt.Errorf("the row of the source of %v is not whole", row.Origins)
+		return fmt.Errorf("the row of the source of %v is not complete", row.Origins)
 	}
 	for _, other := range s.list {
 		if !row.Origins[0].After(other.row.Origins[0]) {

@@ -216,7 +216,7 @@ func TestARowSaysAllOfItsSource(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoSource adds rows that are not whole, or in the wrong order.
+// TestWhatIsNoSource adds rows that are not complete, or in the wrong order.
 func TestWhatIsNoSource(t *testing.T) {
 	t.Parallel()
 	bad := errors.New("it cannot be built")
@@ -224,15 +224,15 @@ func TestWhatIsNoSource(t *testing.T) {
 		edit func(*precedence.Row)
 		err  error
 	}{
-		"it cannot be built":       {err: bad, edit: func(*precedence.Row) {}},
-		"no origin":                {edit: func(r *precedence.Row) { r.Origins = nil }},
-		"an origin without a rank": {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{"nowhere"} }},
-		"origins of two sources":   {edit: func(r *precedence.Row) { r.Origins = append(r.Origins, desired.SiteWise) }},
-		"one that is there":        {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{desired.SiteWise} }},
-		"one that comes before":    {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{desired.File} }},
-		"no sync status":           {edit: func(r *precedence.Row) { r.Sync = nil }},
-		"no way to delete":         {edit: func(r *precedence.Row) { r.Deletion = nil }},
-		"nothing to wait for":      {edit: func(r *precedence.Row) { r.Await = "" }},
+		"it cannot be built":         {err: bad, edit: func(*precedence.Row) {}},
+		"no origin":                  {edit: func(r *precedence.Row) { r.Origins = nil }},
+		"an origin without a rank":   {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{"nowhere"} }},
+		"origins of two sources":     {edit: func(r *precedence.Row) { r.Origins = append(r.Origins, desired.SiteWise) }},
+		"one that was added already": {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{desired.SiteWise} }},
+		"one that comes before":      {edit: func(r *precedence.Row) { r.Origins = []desired.Origin{desired.File} }},
+		"no sync status":             {edit: func(r *precedence.Row) { r.Sync = nil }},
+		"no sentence of a deletion":  {edit: func(r *precedence.Row) { r.Deletion = nil }},
+		"nothing to wait for":        {edit: func(r *precedence.Row) { r.Await = "" }},
 	} {
 		sources := precedence.New(precedence.Options{Streams: new(hub), Secrets: func(map[string]bool) {}, Known: nobody,
 			Health: health.NewRegistry(time.Now)})
@@ -251,7 +251,7 @@ func TestItIsKnownWhatAllWantWhenEachSaysSo(t *testing.T) {
 	var said []string
 	sources := precedence.New(precedence.Options{
 		Streams: new(hub), Secrets: func(map[string]bool) {}, Health: health.NewRegistry(time.Now),
-		Known: func(k precedence.Known) { said = append(said, fmt.Sprint(k.Begun, k.All, k.Unclear)) },
+		Known: func(k precedence.Known) { said = append(said, fmt.Sprint(k.Started, k.All, k.Unclear)) },
 	})
 	files, cloud := fileAndCloud(t, sources, nil)
 	for i, step := range []struct {

@@ -7,7 +7,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
 
-// Row is what a source says of itself. Whoever needs to know something of a source asks for its row, so that one which is
+// Row is what a source says of itself. Everything that depends on a source reads its row, so that one which is
 // added is known everywhere.
 type Row struct {
 	// Origins are those of its streams. Each belongs to one source. Required.

@@ -21,7 +21,7 @@ type Keeper struct {
 	lows  signal.Signal // low is not empty
 	clock *clock
 
-	begun   atomic.Bool // Begin or Applied was called, or need not be
+	started atomic.Bool // Begin or Applied was called, or need not be
 	applied atomic.Bool // Applied was called, or need not be
 
 	policies policies
@@ -96,7 +96,7 @@ func (k *Keeper) onDisk(streams []string) []string {
 func (k *Keeper) decided(stream string) bool {
 	p, known := k.policies.of(stream)
 	if p.configured {
-		return k.begun.Load()
+		return k.started.Load()
 	}
 	if !k.applied.Load() || known {
 		return k.applied.Load()

@@ -37,7 +37,7 @@ func (k *Keeper) newReclaim(streams []string, need int64, all bool, held func(st
 	for i, name := range streams {
 		s := candidate{name: name, share: shares[i]}
 		for order, which := range deletionOrder {
-			if which != segment.UploadedWhole && !(all && k.gives(name)) {
+			if which != segment.UploadedWhole && !(all && k.mayLose(name)) {
 				continue
 			}
 			next, stop := iter.Pull(k.o.Store.Walk(name, which))
@@ -48,9 +48,9 @@ func (k *Keeper) newReclaim(streams []string, need int64, all bool, held func(st
 	return r
 }
 
-// gives reports whether a stream loses what is not uploaded for the disk's sake: never one that denies new media, nor one
+// mayLose reports whether a stream loses what is not uploaded for the disk's sake: never one that denies new media, nor one
 // whose policy is not known.
-func (k *Keeper) gives(stream string) bool {
+func (k *Keeper) mayLose(stream string) bool {
 	return k.policy(stream).OnFull != DenyNew && k.decided(stream)
 }
 

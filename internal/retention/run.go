@@ -39,7 +39,7 @@ func New(o Options) *Keeper {
 		stuck:    make(map[string]bool),
 		heldOpen: make(map[segment.Key]holding), awaitFor: freedWithin,
 	}
-	k.begun.Store(!o.AwaitConfiguration)
+	k.started.Store(!o.AwaitConfiguration)
 	k.applied.Store(!o.AwaitConfiguration)
 	k.losses, k.clock = newLosses(&k.o), &clock{o: &k.o}
 	k.pauses = pauses{o: &k.o, byStream: make(map[string][]*health.Fault)}

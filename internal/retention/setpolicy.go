@@ -46,11 +46,11 @@ func (k *Keeper) forget() {
 	}
 }
 
-// Begin says that all is applied that is known by now. From then on media of configured streams goes by their policies, also
+// Begin says that all is applied that is known by now. From then on media of configured streams is deleted by their policies, also
 // what is not uploaded. Of the others nothing goes but what is uploaded, and that only for the disk's sake or by a policy from
 // before this start.
 func (k *Keeper) Begin() {
-	if !k.begun.Swap(true) {
+	if !k.started.Swap(true) {
 		k.Wake()
 	}
 }
@@ -61,7 +61,7 @@ func (k *Keeper) Applied(unclear ...string) {
 	k.mu.Lock()
 	k.unclear = unclear
 	k.mu.Unlock()
-	k.begun.Store(true)
+	k.started.Store(true)
 	k.applied.Store(true)
 	k.Wake()
 }

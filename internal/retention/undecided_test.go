@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestNoMediaGoesOfAStreamWhosePolicyIsNotKnown starts with the media of five streams that is older than any policy of theirs
-// allows: one that is configured, one that was before this start, one of which nobody knows anything, one that is configured in
-// a way that nobody can tell, and one of the last kind with a policy from before. What is uploaded of them is at 1,000 s.
+// TestNoMediaGoesOfAStreamWhosePolicyIsNotKnown starts with the media of five streams that is older than their policies
+// allow: one that is configured, one that was before this start, one of which nobody knows anything, one that is configured in
+// a way that nobody can tell, and one of the last kind with a policy from before. The uploaded segment of each starts at 1,000 s.
 func TestNoMediaGoesOfAStreamWhosePolicyIsNotKnown(t *testing.T) {
 	t.Parallel()
 	const old, sent = 0, 1000
