@@ -154,7 +154,7 @@ func (a *Agent) connect() error {
 	if device != nil {
 		hub.WatchCertificate(device, s.IoT, a.health.Component("", health.JobCloud), a.log)
 	}
-	if s.NoCloud {
+	if a.onDemand.noCloud = s.NoCloud; s.NoCloud {
 		return a.newStreamsAndConfiguration(nil)
 	}
 	credentials, err := hub.Credentials(s.IoT, device, iotcreds.Options{

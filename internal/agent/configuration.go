@@ -80,6 +80,7 @@ func (a *Agent) streamFiles(c *configuration, source *precedence.Source, dir sta
 	})
 	return precedence.Row{
 		Origins: []desired.Origin{desired.File}, Restored: files.Restored(), Sync: files.Sync, Deletion: files.Deletion,
+		Place:  files.Place,
 		Await:  "make the stream files in " + s.StreamsDirectory + " readable and right, each of them",
 		Tasks:  []precedence.Task{{What: "Reading the stream files", Run: files.Run}},
 		Loaded: files.Loaded(),

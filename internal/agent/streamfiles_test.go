@@ -147,6 +147,22 @@ func TestAPlainRecorderMakesNoCall(t *testing.T) {
 	}
 }
 
+// TestACamerasFaultNamesTheFileWithItsURL has a camera that refuses the password of a stream file.
+func TestACamerasFaultNamesTheFileWithItsURL(t *testing.T) {
+	h := newHouse(t)
+	h.Env[settings.EnvCloud] = "off"
+	write := h.withStreamFiles()
+	url := h.Camera(fakecam.Options{User: "admin", Pass: cameraPassword}).URL()
+	write("door", strings.Replace(url, cameraPassword, "wrong", 1), "")
+	s, _ := h.runAgent()
+	want := "refuses the user name or password: correct the MediaURI in the stream file " +
+		filepath.Join(h.Env[settings.EnvStreamsDirectory], "door.json") + "."
+	s.await("it says where the password is written", func() bool {
+		door, _ := streamIn(s.agent.collector.Snapshot(), "door")
+		return slices.ContainsFunc(door.Conditions, func(c status.Condition) bool { return strings.HasSuffix(c.Text, want) })
+	})
+}
+
 // TestTheOriginOfAStreamChanges from the cloud to a file and back, while it is recorded and uploaded: what is on the disk and
 // how far the upload is stay, and another stream never notices.
 func TestTheOriginOfAStreamChanges(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -122,6 +123,15 @@ func (s *Sources) SyncOf(stream desired.Stream) edgeconfig.SyncStatus {
 // Deletion is why the media of a stream that runs cannot be deleted, and how it can: a sentence for people.
 func (s *Sources) Deletion(stream desired.Stream) string {
 	return s.rowOf(stream.Origin).Deletion(stream.Name)
+}
+
+// Place is where the URL of the media of a stream that runs is written.
+func (s *Sources) Place(stream desired.Stream) address.Place {
+	row := s.rowOf(stream.Origin)
+	if stream.Media.URL.Empty() || row.Place == nil {
+		return address.Place{}
+	}
+	return row.Place(stream.Name)
 }
 
 // Secrets lists the ARNs of the secrets of all that the sources want. It is for before anything is applied, or else waits

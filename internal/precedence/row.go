@@ -3,6 +3,7 @@ package precedence
 import (
 	"context"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 )
@@ -19,6 +20,9 @@ type Row struct {
 	Sync func(stream string) edgeconfig.SyncStatus
 	// Deletion is a sentence for people: why the media of a stream that it wants cannot be deleted, and how it can. Required.
 	Deletion func(stream string) string
+	// Place is where the URL of a stream's media is written, where the source holds that itself and not in a secret. It must not
+	// wait. Optional.
+	Place func(stream string) address.Place
 	// Await says in a clause what to do as long as it is not known what the source wants, "wait until ...". Required.
 	Await string
 

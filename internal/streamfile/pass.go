@@ -161,6 +161,7 @@ func (f *Files) wanted() desired.Set {
 // apply has what the files want applied, where that changed.
 func (f *Files) apply(ctx context.Context) {
 	wanted := f.wanted()
+	f.notePaths() // a job that starts now may have something to say of its file
 	if f.applied == nil || !maps.Equal(f.applied, wanted) {
 		outcomes := f.o.Applier.Apply(ctx, wanted)
 		if ctx.Err() != nil {
@@ -178,6 +179,17 @@ func (f *Files) apply(ctx context.Context) {
 	}
 	f.publish()
 	f.o.Applied(f.knowledge())
+}
+
+// notePaths notes which file decides about each stream.
+func (f *Files) notePaths() {
+	paths := make(map[string]string, len(f.owners))
+	for stream, name := range f.owners {
+		paths[stream] = filepath.Join(f.o.Dir, name)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.paths = paths
 }
 
 // knowledge is whether it is known what all files want, but for the streams whose files never were right.
@@ -212,16 +224,15 @@ const (
 
 // publish notes how the streams fare, also those whose file became wrong and that go on as before.
 func (f *Files) publish() {
-	syncs, paths := make(map[string]edgeconfig.SyncStatus, len(f.statuses)), make(map[string]string, len(f.statuses))
+	syncs := make(map[string]edgeconfig.SyncStatus, len(f.statuses))
 	for stream, status := range f.statuses {
 		if name := f.owners[stream]; f.files[name].wrong != "" {
 			status.Status = syncFailed
 			status.FailedStatusDetails = fmt.Sprintf("The file %s is wrong, and its content of before is in force: %s.", name, f.files[name].wrong)
 		}
 		syncs[stream] = status
-		paths[stream] = filepath.Join(f.o.Dir, f.owners[stream])
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.syncs, f.paths = syncs, paths
+	f.syncs = syncs
 }

@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
@@ -132,6 +133,13 @@ func (f *Files) Deletion(stream string) string {
 	defer f.mu.Unlock()
 	return fmt.Sprintf("Stream %s is configured for this hub by a stream file (%s): remove that first, and %.0f s later the stream's "+
 		"recordings can be deleted.", stream, cmp.Or(f.paths[stream], f.o.Dir), vanishAfter.Seconds())
+}
+
+// Place is where the URL of a stream's media is written, if it is in a file. It is safe for concurrent use.
+func (f *Files) Place(stream string) address.Place {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return address.InFile(f.paths[stream])
 }
 
 // Loaded is closed when Run has read the directory for the first time, or that took too long, and what the files want is

@@ -414,5 +414,8 @@ func TestWhichFileIsToBeRemoved(t *testing.T) {
 		if got := h.files.Deletion("door"); !strings.HasPrefix(got, want) {
 			t.Errorf("it says %q, want %q", got, want)
 		}
+		if got := h.files.Place("door").Text("Correct the secret's MediaURI."); !strings.Contains(got, h.path("front.json")) {
+			t.Errorf("it says %q", got)
+		}
 	})
 }
