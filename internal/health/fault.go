@@ -84,6 +84,14 @@ func (f *Fault) Recode(code, text string) *Fault {
 	return &next
 }
 
+// Reword returns the fault with another sentence, but as the same occurrence.
+func (f *Fault) Reword(text string) *Fault {
+	next := *f
+	next.cause = f.identity()
+	next.Text = Clean(text, MaxText)
+	return &next
+}
+
 // identity is what differs between two occurrences of a scope.
 func (f *Fault) identity() string {
 	if f.cause != "" {

@@ -42,7 +42,9 @@ func (c *checker) checkStreamFiles() (wanted []wantedStream) {
 			c.bad(check, fmt.Sprintf("%s in %s is wrong: %s.", f.File, dir, strings.TrimSuffix(f.Wrong, ".")))
 			continue
 		}
-		wanted = append(wanted, wantedStream{Stream: f.Stream, file: filepath.Join(dir, f.File), namesAge: f.Stream.Keep.MaxAge < edgeconfig.DefaultRetentionHours*time.Hour})
+		wanted = append(wanted, wantedStream{
+			Stream: f.Stream, file: filepath.Join(dir, f.File), namesAge: f.Stream.Keep.MaxAge < edgeconfig.DefaultRetentionHours*time.Hour,
+		})
 	}
 	text := fmt.Sprintf("%s in %s.", humanize.Count(len(wanted), "stream file"), dir)
 	for _, f := range list {

@@ -7,7 +7,7 @@ import (
 )
 
 // Place is where the URL of a camera or of a media file is written, as sentences name it. The sentences of sources name the
-// secret of an edge configuration, which is the zero value, and Place puts another one in its stead.
+// secret of an edge configuration, which is the zero value, and Place names another one instead.
 type Place struct{ words *strings.Replacer }
 
 // InFile is the MediaURI of a stream file; its path may be empty where it is not known.
@@ -48,5 +48,5 @@ func (p Place) Fault(f *health.Fault) *health.Fault {
 	if p.words == nil || f == nil {
 		return f
 	}
-	return f.Recode(f.Code, p.Text(f.Text))
+	return f.Reword(p.Text(f.Text))
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// textsOf are the string constants of a file, joined where they stand on several lines.
+// textsOf are the string constants of a file, joined where they have several lines.
 func textsOf(t *testing.T, path string) (texts []string) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
