@@ -91,8 +91,8 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 	if json.Unmarshal(members[memberName], &config.StreamName) != nil || !kvslimit.IsStreamName(config.StreamName) {
 		w.add(memberName, "", "must be the name of a stream: 1 to 256 letters, digits, or _.- and not only dots")
 	}
-	data, uri := takeURI(&w, members[memberConfig])
-	if config.Config, err = readConfig(data); err == nil {
+	rest, uri := takeURI(&w, members[memberConfig])
+	if config.Config, err = readConfig(rest); err == nil {
 		p.check(&w, config.Config, uri)
 		s, err = edgestream.Of(config, desired.File, edgeconfig.InFile(uri.present))
 	}
@@ -100,6 +100,7 @@ func (p place) parse(data []byte, modified time.Time) (s desired.Stream, note st
 		w.addConfig(err)
 	}
 	tags := tagsOf(&w, members[memberTags])
+	w.addRepeated(data)
 	if len(w) > 0 {
 		return desired.Stream{}, "", w
 	}

@@ -101,12 +101,12 @@ func (h *hub) start() {
 }
 
 // read is a directory on a server that may be away.
-func (h *hub) read(dir string) listing {
+func (h *hub) read(dir string, first map[string]bool) listing {
 	h.readings.Add(1)
 	if away := h.hangs.Load(); away != nil {
 		<-*away
 	}
-	return readDirectory(dir)
+	return readDirectory(dir, first)
 }
 
 // hang has the directory hang until answer is called, which may be called again.

@@ -1,6 +1,7 @@
 package streamfile
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -27,7 +28,7 @@ func (f *Files) list(ctx context.Context) listing {
 		}
 	}
 	if f.reading == nil {
-		f.reading = begin(f.read, f.o.Dir)
+		f.reading = begin(f.read, f.o.Dir, f.followed())
 	}
 	patience := time.NewTimer(readPatience)
 	defer patience.Stop()
@@ -60,20 +61,27 @@ func (f *Files) pass(ctx context.Context, first bool) {
 		}
 		return
 	}
-	f.known, f.others = true, l.others
-	f.reportOthers(l.others)
+	f.known, f.others = true, len(l.unread)
+	f.reportOthers(len(l.unread))
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		f.see(name, found[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.files)) {
-		if _, there := found[name]; !there {
+		if _, there := found[name]; !there && !l.unread[name] {
 			f.miss(name, first)
 		}
 	}
 	f.settleOwners(found)
-	for name, known := range f.files {
-		f.reportFile(name, known)
+	f.reportFiles()
+}
+
+// followed are the files that decide about a stream.
+func (f *Files) followed() map[string]bool {
+	names := make(map[string]bool, len(f.owners))
+	for _, name := range f.owners {
+		names[name] = true
 	}
+	return names
 }
 
 // see takes the content of a file.
@@ -98,16 +106,23 @@ func (f *Files) see(name string, s sight) {
 	switch {
 	case s.problem == "" && err == nil:
 		known.judged, known.wrong, known.note, known.held = true, "", note, nil
+		if known.good == nil || !bytes.Equal(known.good.data, s.data) { // one that is only touched all the time wears no disk out
+			f.unsaved = true
+		}
+		known.unsure = 0
 		known.good = &good{stream: stream, data: s.data, modified: s.modified}
-		f.unsaved = true
 		f.o.Log.Info("stream file read", zap.String("file", name), zap.String("stream", stream.Name))
-	case !again: // it may be in the middle of being written
+	case !again && known.unsure < mostUnsure: // it may be in the middle of being written
+		known.unsure++
 	case s.problem != "":
 		known.judged, known.wrong = true, "The file "+s.problem
 	default:
 		known.judged, known.wrong = true, err.Error()
 	}
 }
+
+// mostUnsure is how often in a row a file may be found in the middle of being written.
+const mostUnsure = 5
 
 // miss notes that a file is not in the directory. It is forgotten once it was not for a while.
 func (f *Files) miss(name string, first bool) {

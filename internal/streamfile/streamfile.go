@@ -65,7 +65,7 @@ type Options struct {
 type Files struct {
 	o     Options
 	place place
-	read  func(dir string) listing
+	read  func(dir string, first map[string]bool) listing
 
 	// For Run.
 	files    map[string]*file  // by name
@@ -91,6 +91,7 @@ type Files struct {
 type file struct {
 	sum    [sha256.Size]byte // of the content that was read last
 	judged bool              // that content was
+	unsure int               // how often in a row the content was neither right nor that of before
 	good   *good             // the last content that was right; nil: there was none
 	held   *fileDocument     // the last content that was right once, as the disk has it, where good is nil; nil: there is none
 	wants  string            // the stream of a content that is wrong; empty: that cannot be told
@@ -192,7 +193,7 @@ type Checked struct {
 func Check(dir, thing string, noCloud bool) ([]Checked, error) {
 	var l listing
 	select {
-	case l = <-begin(readDirectory, dir):
+	case l = <-begin(readDirectory, dir, nil):
 	case <-time.After(readPatience):
 		return nil, errSlow
 	}
