@@ -127,7 +127,7 @@ func TestWhatIsWrongWithAFile(t *testing.T) {
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"UploaderConfig":{"ScheduleConfig":{"ScheduleExpression":"0 0 25 * * ? *",
 			"DurationInSeconds":1}}}}`: {
 			"EdgeConfig.UploaderConfig.ScheduleConfig.ScheduleExpression is", "DurationInSeconds is 1: it must be 60 to 3600"},
-		`{"StreamName":"door","StreamName":"yard","EdgeConfig":{` + source + `}}`:           {"StreamName is there twice, and must be there once"},
+		`{"StreamName":"door","StreamName":"yard","EdgeConfig":{` + source + `}}`:           {"StreamName is there twice"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `},"EdgeConfig":{` + source + `}}`: {"EdgeConfig is there twice"},
 		`{"StreamName":"door","EdgeConfig":{` + source + `,"recorderconfig":{},"DeletionConfig":{"EdgeRetentionInHours":5,
 			"edgeRetentionInHours":700}}}`: {"EdgeConfig.recorderconfig is there twice",
