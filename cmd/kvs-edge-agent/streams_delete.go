@@ -23,8 +23,9 @@ func newStreamsDeleteCommand() *cobra.Command {
 		Use:   "delete NAME",
 		Short: "Delete all recordings of a stream that is no longer configured",
 		Long: `Delete all recordings of one stream that is no longer configured for this hub, also what is not uploaded.
-On a terminal it asks before; elsewhere --yes is needed. A stream that is configured is refused: delete its edge
-configuration, which deletes its recordings too.
+On a terminal it asks before; elsewhere --yes is needed. A stream that is configured is refused, and so is any while it is
+not known what all sources configure; the answer says what to do: where a stream file configures the stream, remove that
+first; otherwise delete its edge configuration, which deletes its recordings too.
 
 Exit code: 0 when the recordings are deleted, 1 when they are not, 2 for wrong arguments or when no agent is
 running.`,
@@ -94,7 +95,7 @@ func (d deletion) run(ctx context.Context) error {
 func (d deletion) confirm(ctx context.Context) error {
 	file, ok := d.in.(*os.File)
 	if !ok || !terminalOf(file).present {
-		return &exitError{exitSettings, errors.New("nobody can be asked here: add --yes to delete without a question")}
+		return &exitError{exitSettings, errors.New("this is not a terminal: add --yes to delete without confirmation")}
 	}
 	snapshot, err := ask(d.socket, serviceSettings, func(c *localapi.Client) (status.Snapshot, error) { return c.Status(ctx) })
 	if err != nil {

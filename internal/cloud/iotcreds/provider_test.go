@@ -387,7 +387,7 @@ func TestEveryFailureHasItsOwnSentence(t *testing.T) {
 			health.SystemError, "without credentials"},
 		"empty object": {setup{handler: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }}, codeService,
 			health.SystemError, "without credentials"},
-		"already over": {setup{handler: good(now.Add(-time.Hour))}, codeService, health.SystemError, "ended at"},
+		"already over": {setup{handler: good(now.Add(-time.Hour))}, codeService, health.SystemError, "expired at"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
