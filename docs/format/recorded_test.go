@@ -217,8 +217,8 @@ func expectPrefix(t *testing.T, beside, after storeView) {
 	}
 }
 
-// expectSent finds each frame of the camera once, in order, a frame's time behind the one before, and near the time at which it
-// was sent. Only where nothing was recorded do more than a few frames' times lie between two.
+// expectSent finds each frame of the camera once, in order, each at a time behind that of the previous one and near
+// the one at which it was sent. Only where nothing was recorded do more than a few frames' times lie between two.
 func expectSent(t *testing.T, device *fakecam.Camera, dir string, view storeView) {
 	t.Helper()
 	sessions := device.Sessions()
