@@ -106,7 +106,7 @@ func expectTrue(t *testing.T, units []simcam.Frame, mayJump bool) {
 	}
 	var mostOff, mostAhead time.Duration
 	for i, u := range units {
-		mostOff, mostAhead = max(mostOff, (u.Producer - u.Sent).Abs()), max(mostAhead, u.Producer-u.Arrival)
+		mostOff, mostAhead = max(mostOff, (u.Producer-u.Sent).Abs()), max(mostAhead, u.Producer-u.Arrival)
 		if off := u.Producer - u.Sent; off.Abs() > time.Second {
 			report(i, "%s off", off)
 		}
