@@ -212,8 +212,8 @@ func expectPrefix(t *testing.T, beside, after storeView) {
 			}
 		}
 	}
-	if writing != 1 {
-		t.Errorf("%d segments were being written, want 1", writing)
+	if writing < 1 || writing > 2 { // the next one is created before the last one is finished
+		t.Errorf("%d segments were being written, want 1 or 2", writing)
 	}
 }
 
