@@ -123,7 +123,9 @@ func (r *docsRunner) dir(page string) string {
 	for _, name := range []string{"bin", "dist"} {
 		err = errors.Join(err, os.Mkdir(filepath.Join(dir, name), 0o755))
 	}
-	for from, to := range map[string]string{root + "/deploy": "deploy", root + "/docs": "docs", path: "bin/kvs-edge-agent"} {
+	for from, to := range map[string]string{
+		root + "/deploy": "deploy", root + "/docs": "docs", root + "/examples": "examples", path: "bin/kvs-edge-agent",
+	} {
 		err = errors.Join(err, os.Symlink(from, filepath.Join(dir, to)))
 	}
 	for _, name := range []string{
@@ -164,7 +166,13 @@ func (r *docsRunner) withCloud(b docsBlock) error {
 	if err := r.world.awaitInSync(r.t); err != nil {
 		return err
 	}
-	return r.run(b, r.world, "sh", "-euc", r.world.adapt(b.text))
+	text := r.world.adapt(b.text)
+	err := r.run(b, r.world, "sh", "-euc", text)
+	if more := strings.ReplaceAll(text, docsDuration, "--duration 30s"); err != nil && more != text {
+		r.t.Logf("%s: again, with more time: %v", b, err) // it counts from the start of a program
+		err = r.run(b, r.world, "sh", "-euc", more)
+	}
+	return err
 }
 
 func (r *docsRunner) withSeed(b docsBlock) error {
@@ -328,7 +336,7 @@ func (r *docsRunner) refusalLines(b docsBlock) error {
 		})
 		want[line] = regexp.MustCompile(strings.ReplaceAll(line, "…", ".*"))
 	}
-	watch := time.AfterFunc(time.Minute, p.stop)
+	watch := time.AfterFunc(patience, p.stop)
 	defer watch.Stop()
 	var said strings.Builder
 	for len(want) > 0 {
