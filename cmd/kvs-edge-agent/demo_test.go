@@ -45,7 +45,7 @@ func TestDemoCountsVideoAsVideoAndSoundAsSound(t *testing.T) {
 				}
 			}
 			if regexp.MustCompile(`audio blocks in the cloud +0\n`).MatchString(stdout) {
-				t.Errorf("no sound was counted:\n%s", stdout)
+				t.Errorf("no audio was counted:\n%s", stdout)
 			}
 			expectEmpty(t, scratch)
 		})
@@ -79,7 +79,7 @@ func TestDemoSaysSoonThatACameraCannotBeRecorded(t *testing.T) {
 			// There is a line a second, and the demo ends with the one at which the patience is over: the first that says why, on a
 			// machine on which the agent comes to it late.
 			if lines := strings.Count(stdout, "refuses connections"); lines > int(cameraPatience/time.Second)+1 {
-				t.Errorf("it goes on for %d s: %s", lines, stdout)
+				t.Errorf("it continues for %d s: %s", lines, stdout)
 			}
 			expectEmpty(t, scratch)
 		})

@@ -294,7 +294,7 @@ func (r *docsRunner) transcript(b docsBlock) error {
 // vague is a pattern for a line whose numbers, days and words behind … are of another day.
 func vague(line string) string {
 	line = regexp.MustCompile(`\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) 20`).ReplaceAllString(line, "DAY 20")
-	line = regexp.QuoteMeta(strings.TrimSuffix(line, "goes on without a break"))
+	line = regexp.QuoteMeta(strings.TrimSuffix(line, "continues without a break"))
 	if strings.Contains(line, "DAY 20") {
 		line = regexp.MustCompile(`\d+`).ReplaceAllString(line, `\d+`)
 	}

@@ -113,7 +113,7 @@ func writePrograms(t *testing.T, scripts map[string]string) string {
 // docsDuration is what a machine with little to do needs to record or show something.
 const docsDuration = "--duration 3s"
 
-// adapt puts what there is here in the place of what pages name as examples.
+// adapt replaces the examples that pages name by what exists in this world.
 func (w *docsWorld) adapt(text string) string {
 	for _, r := range []struct{ pattern, with string }{
 		{`rtsp://10\.0\.0\.6[^ "']*`, w.second.URL()},

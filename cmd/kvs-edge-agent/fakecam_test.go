@@ -105,7 +105,7 @@ func streamsOf(t *testing.T, url string) string {
 	return strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", " ")
 }
 
-// recordFrom records at least so many frames of a camera with the command, and returns the files.
+// recordFrom records at least this many frames of a camera with the command, and returns the files.
 func recordFrom(t *testing.T, url string, frames int) []string {
 	t.Helper()
 	dir, stdout, stderr, code := invocation{dir: t.TempDir(), args: []string{"record", "--dir", ".", url}}.runFor(t, 6,

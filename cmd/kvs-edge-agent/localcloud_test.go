@@ -101,7 +101,7 @@ func (p *localCloudProcess) aws(args ...string) string {
 	for _, name := range []string{"AWS_CA_BUNDLE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"} {
 		command.Env = append(command.Env, name+"="+p.env[name])
 	}
-	out, _ := command.CombinedOutput() // what it says is what the test looks at
+	out, _ := command.CombinedOutput() // the test checks what it prints
 	return string(out)
 }
 
@@ -129,7 +129,7 @@ func TestWrongFlagsOfTheLocalCloud(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--allow", "kinesisvideo:Fly"}, `--allow: "kinesisvideo:Fly" is no action that the local cloud knows`},
+		{[]string{"--allow", "kinesisvideo:Fly"}, `--allow: "kinesisvideo:Fly" is not an action that the local cloud knows`},
 		{[]string{"--media", "lax"}, `--media is "lax"; it must be strict or service`},
 		{[]string{"--media", "strict", "--as-aws"}, "--media strict and --as-aws exclude each other"},
 		{[]string{"--as-aws=perhaps"}, `--as-aws is "perhaps", but must be true or false`},

@@ -58,9 +58,9 @@ func (i invocation) run(t *testing.T) (stdout, stderr string, code int) {
 }
 
 // runFor is run with --duration, for some seconds and in a directory of its own below the invocation's. As that counts from the
-// start of the program, a busy machine gets more, until what comes of it is enough.
+// start of the program, a busy machine gets more, until done accepts the result.
 func (i invocation) runFor(t *testing.T, seconds int,
-	enough func(dir, stdout string, code int) bool) (dir, stdout, stderr string, code int) {
+	done func(dir, stdout string, code int) bool) (dir, stdout, stderr string, code int) {
 	t.Helper()
 	below, args := i.dir, i.args
 	for last := 20 * seconds; ; seconds *= 2 {
@@ -70,7 +70,7 @@ func (i invocation) runFor(t *testing.T, seconds int,
 		}
 		i.args = append(slices.Clone(args), "--duration", fmt.Sprintf("%ds", seconds))
 		stdout, stderr, code = i.run(t)
-		if enough(i.dir, stdout, code) || seconds > last {
+		if done(i.dir, stdout, code) || seconds > last {
 			return i.dir, stdout, stderr, code
 		}
 	}
@@ -122,7 +122,7 @@ func TestRecordRefusesWithASentence(t *testing.T) {
 	}
 }
 
-// TestRecordTakesPasswordsAsTheSecretDoes gives URLs on the standard input, as no process shows.
+// TestRecordTakesPasswordsAsTheSecretDoes passes URLs on the standard input, which no list of processes shows.
 func TestRecordTakesPasswordsAsTheSecretDoes(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"p@ss:word/1@", "pass%word", "plain"} {
@@ -209,7 +209,7 @@ func TestRecordObeysTheAgentsSettings(t *testing.T) {
 			})
 			sound := slices.Contains(trackTypes(t, dir), strictmkv.TypeAudio)
 			if code != 0 || sound != c.sound {
-				t.Errorf("it ends with %d, sound is recorded: %t, want %t: %s%s", code, sound, c.sound, stdout, stderr)
+				t.Errorf("it ends with %d, audio recorded: %t, want %t: %s%s", code, sound, c.sound, stdout, stderr)
 			}
 		})
 	}

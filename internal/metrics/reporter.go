@@ -193,6 +193,6 @@ func (r *Reporter) failed(err error) {
 
 func (r *Reporter) succeeded() {
 	if r.component.OK(scopeSend) {
-		r.o.Log.Info("metrics are sent again")
+		r.o.Log.Info("sending metrics resumed")
 	}
 }

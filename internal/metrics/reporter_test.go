@@ -281,7 +281,7 @@ func TestPointsFollowTheClockThatWasSet(t *testing.T) {
 func TestPointsThatCloudWatchRefusesDoNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		cloud := &cloudStub{err: health.SystemFault(cloudwatch.CodeRefused, nil, "CloudWatch does not take them.")}
+		cloud := &cloudStub{err: health.SystemFault(cloudwatch.CodeRefused, nil, "CloudWatch does not accept them.")}
 		registry, o := hub()
 		o.Sender = cloud
 		ctx, cancel := context.WithCancel(t.Context())
