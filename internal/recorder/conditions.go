@@ -78,7 +78,7 @@ func (s *segmenter) foreign(from string, stranger bool) {
 		fault = health.UserFault(codeForeign, nil, "Packets that look like the camera's come from %s, an address that the camera did not name, "+
 			"and are ignored: find out who sends them; if it is the camera, add ?source=any to the end of the secret's MediaURI.", from)
 	}
-	if s.part.Note(scopeForeign, health.Info, fault, foreignShown) {
+	if fault = s.o.Sentence(fault); s.part.Note(scopeForeign, health.Info, fault, foreignShown) {
 		logevent.Condition(s.o.Log, fault, zap.String("from", from))
 	}
 }
