@@ -10,7 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 )
 
-// mutePlay is the connection of a camera that plays, but does not say so.
+// mutePlay is the connection of a camera that plays without answering PLAY.
 type mutePlay struct {
 	net.Conn
 	asked *atomic.Bool
@@ -31,7 +31,7 @@ func (c mutePlay) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestACameraThatNeverAnswersPlay is given up, however much it sends; and what it sent is recorded.
+// TestACameraThatNeverAnswersPlay is disconnected, however much it sends; and what it sent is recorded.
 func TestACameraThatNeverAnswersPlay(t *testing.T) {
 	t.Parallel()
 	for _, transport := range []string{transportTCP, transportUDP} {
@@ -56,8 +56,8 @@ func TestACameraThatNeverAnswersPlay(t *testing.T) {
 	}
 }
 
-// TestACameraThatSaysNothing takes connections, and that is all. The RTSP library does not hear that it
-// is to end while it waits in a TLS handshake.
+// TestACameraThatSaysNothing accepts connections and nothing else. The RTSP library does not notice that it
+// should stop while it waits in a TLS handshake.
 func TestACameraThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"rtsp", "rtsps"} {
@@ -75,7 +75,7 @@ func TestACameraThatSaysNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = conn.Close() })
-				if _, err := conn.Read(make([]byte, 1)); err == nil { // it is asked something, unless the limit came before
+				if _, err := conn.Read(make([]byte, 1)); err == nil { // a request arrives, unless the time limit came first
 					return r
 				}
 			}

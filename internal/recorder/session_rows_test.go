@@ -104,7 +104,7 @@ func h265Camera(t *testing.T) {
 	}
 }
 
-// mustPlay has a strict reader look at all segments, and tools of others.
+// mustPlay checks all segments with a strict reader and with independent tools.
 func (r *rig) mustPlay() {
 	r.t.Helper()
 	testtools.Need(r.t, "ffmpeg", "ffprobe", "mkvinfo")
@@ -118,14 +118,14 @@ func (r *rig) mustPlay() {
 	}
 }
 
-// mustMux is mustPlay for tests whose pictures are beyond doubt: decoding them takes most of its time.
+// mustMux is mustPlay for tests whose pictures need no check: decoding them takes most of its time.
 func (r *rig) mustMux() {
 	r.t.Helper()
 	testtools.Need(r.t, "ffmpeg")
-	const enough = "50M" // bytes to learn the frame rate from: a huge frame fills the usual 5 MB alone
+	const probeSize = "50M" // to determine the frame rate: a huge frame alone fills the default of 5 MB
 	for _, path := range r.files() {
 		mustBeStrict(r.t, path)
-		if out, err := exec.Command("ffmpeg", "-v", "warning", "-probesize", enough, "-guess_layout_max", "0", "-i", path, "-c", "copy",
+		if out, err := exec.Command("ffmpeg", "-v", "warning", "-probesize", probeSize, "-guess_layout_max", "0", "-i", path, "-c", "copy",
 			"-f", "null", "-").CombinedOutput(); err != nil || len(out) > 0 {
 			r.t.Errorf("ffmpeg: %v %s", err, out)
 		}
@@ -151,7 +151,7 @@ func mustBeStrict(t *testing.T, path string) {
 	}
 }
 
-// noisy puts bytes between interleaved frames: text, and frames of channels nobody asked for.
+// noisy inserts bytes between interleaved frames: text, and frames of unknown channels.
 type noisy struct {
 	net.Conn
 	writes int
@@ -184,7 +184,7 @@ func describeRedirect(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 
-	// From rtsp:// to rtsps:// is fine. The other way would show the password to the network.
+	// From rtsp:// to rtsps:// is accepted. The other way would show the password to the network.
 	pair, leaf := selfSigned(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
@@ -253,7 +253,7 @@ func camHourlyDrop(t *testing.T) {
 	for i := 1; i < len(frames); i++ {
 		d, sent := frames[i].time.Sub(frames[i-1].time), frames[i].sent.Sub(frames[i-1].sent)
 		if (d - sent).Abs() > 2*time.Second {
-			t.Errorf("frame %d comes %s after the one before, but was sent %s after it", i, d, sent)
+			t.Errorf("frame %d comes %s after the previous one, but was sent %s after it", i, d, sent)
 		}
 	}
 	if gaps, n := r.number(health.Gaps), int64(len(camera.Sessions())); gaps < n-2 || gaps >= n {
@@ -278,7 +278,7 @@ func camStall(t *testing.T) {
 	r.expectAll()
 }
 
-// thin is a connection that takes its time for the first packets.
+// thin is a connection on which the first packets are slow.
 type thin struct {
 	net.Conn
 	packets *int
@@ -293,8 +293,8 @@ func (c thin) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestAPictureThatComesSlowlyIsNoSilence has a first picture that takes longer than a session may bring
-// none.
+// TestAPictureThatComesSlowlyIsNoSilence has a first picture that takes longer than a session may have
+// no video.
 func TestAPictureThatComesSlowlyIsNoSilence(t *testing.T) {
 	t.Parallel()
 	const packets = 50
@@ -349,7 +349,7 @@ func staleSession(t *testing.T) {
 		t.Errorf("only %s later it was tried again", d)
 	}
 
-	// So that no camera is left with a session, each is ended in words.
+	// Each session is torn down, so that no camera keeps one.
 	var mu sync.Mutex
 	var heard bytes.Buffer
 	attentive := startCamera(t,

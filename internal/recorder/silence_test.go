@@ -10,7 +10,7 @@ import (
 )
 
 // TestASilenceShorterThanAStallEndsNothing has cameras fall silent at different parts of a second: the
-// RTSP library counts in whole ones, and on the clock of the wall.
+// RTSP library counts whole seconds, of the wall clock.
 func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 	t.Parallel()
 	const limit = 3 * time.Second
@@ -22,7 +22,7 @@ func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 			rigs = append(rigs, record(t, camera, camera.URL(), stallsAfter(limit)))
 		}
 	}
-	for i, r := range rigs { // they are silent side by side
+	for i, r := range rigs { // all silent at the same time
 		r.awaitFrames(10 + int64(6*i))
 		r.camera.Stall()
 		time.AfterFunc(limit-500*time.Millisecond, r.camera.Resume)
@@ -31,7 +31,7 @@ func TestASilenceShorterThanAStallEndsNothing(t *testing.T) {
 		r.awaitFrames(r.number(health.FramesRecorded) + 10)
 		r.settle()
 		r.expectAll()
-		// A machine that is late makes a stall of it.
+		// On a machine that is late the silence becomes a stall.
 		if n := r.number(health.Reconnects); n > 0 && late() < 100*time.Millisecond {
 			t.Errorf("camera %d: %d sessions ended", i, n)
 		}
