@@ -243,7 +243,7 @@ func fourOfSixteenCamerasMisbehave(t *testing.T, w world) {
 	for _, c := range []struct{ stream, text string }{
 		{panicking, "An internal error stopped the recording of this stream"},
 		{"enormous", "pictures larger than 16 MiB: lower the bitrate or the resolution"},
-		{"flood", "more than 100 Mbit/s, which Kinesis Video Streams does not take: lower the bitrate"},
+		{"flood", "more than 100 Mbit/s, which Kinesis Video Streams does not accept: lower the bitrate"},
 	} {
 		t.Logf("%s: %s", c.stream, s.awaitCondition(c.stream, c.text).Text)
 		if c.stream != panicking { // it is set right

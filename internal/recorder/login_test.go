@@ -365,8 +365,8 @@ func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 		answers []string // to the requests but OPTIONS, of all connections; the last one repeatedly
 		want    string
 	}{
-		"at once":         {[]string{digest, basic}, "then for the password as it is"},
-		"over a redirect": {[]string{digest, "302 Found\r\nLocation: rtsp://%s/other", basic}, "then for the password as it is"},
+		"at once":         {[]string{digest, basic}, "then for the password in clear text"},
+		"over a redirect": {[]string{digest, "302 Found\r\nLocation: rtsp://%s/other", basic}, "then for the password in clear text"},
 		"unknown algorithm": {
 			[]string{digest + ", algorithm=SHA-1\x1b[2J" + beside},
 			"the algorithm SHA-1",
@@ -381,7 +381,7 @@ func TestBasicIsNeverSentAfterDigest(t *testing.T) {
 		},
 		"no nonce": {
 			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\"\r\nWWW-Authenticate: Basic realm=\"cam\""},
-			"a challenge that is not whole",
+			"an incomplete challenge",
 		},
 		"unknown alone": {
 			[]string{"401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n\", algorithm=SHA-512-256"},
@@ -443,7 +443,7 @@ func TestThePasswordStaysWithItsHost(t *testing.T) {
 						return "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n0\""
 					}
 				})
-				onlyTheUserCanHelp(t, camera.url(gatePassword), "sends us to "+stranger.address())
+				onlyTheUserCanHelp(t, camera.url(gatePassword), "redirects to "+stranger.address())
 				if given := stranger.passwords(); len(given) != 0 || stranger.seen == 0 {
 					t.Errorf("the stranger was asked %d times and given %q", stranger.seen, given)
 				}

@@ -175,6 +175,6 @@ func (r *Recorder) excused(end *accessunit.SessionEnd, frames int64) *health.Fau
 		return end.Fault
 	}
 	return health.SystemFault(codeCamera, end.Fault.Err, "The hub did not run for %s, which ended the connection to the camera: "+
-		"reconnecting.",
+		"the agent reconnects.",
 		humanize.Length(length))
 }
