@@ -53,7 +53,7 @@ type session struct {
 	audioRefused bool // the camera refuses to send its audio
 
 	receiver receiver
-	heard    time.Time             // when the last video arrived, roughly
+	silence  silence
 	ssrc     uint32                // of the agent's reports
 	reported time.Time             // when the last report was sent
 	stranger string                // address of another sender whose packets look like a track's, "" for none
@@ -99,7 +99,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 		s.memory.videoType = other.PayloadType
 	}
 	aborted := s.aborted.Load()
-	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
+	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.silence.heard)
 	if ctx.Err() != nil {
 		return s, ctx.Err()
 	}
@@ -283,7 +283,7 @@ func (s *session) watch(ctx context.Context) error {
 	ticker := time.NewTicker(s.Limits.StallCheck)
 	defer ticker.Stop()
 	last := accessunit.Progress{}
-	s.heard = time.Now()
+	s.silence = newSilence(s.Limits.Stall, s.Limits.StallCheck, time.Now())
 	for {
 		select {
 		case err := <-s.ended:
@@ -293,9 +293,13 @@ func (s *session) watch(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 			s.report(time.Now())
+			if s.silence.late(time.Now()) {
+				continue
+			}
 			if now := s.receiver.progress(); now.After(last) {
-				last, s.heard = now, time.Now()
-			} else if time.Since(s.heard) >= s.Limits.Stall {
+				last = now
+				s.silence.broken(time.Now())
+			} else if s.silence.tooLong(time.Now()) {
 				s.pauseAndClose() // video may have arrived a moment ago
 				return s.receiver.reason(s.stalled())
 			}
@@ -328,6 +332,9 @@ func (s *session) close() {
 	s.withTimeout(hangUp, s.client.Close)
 }
 
+// closeParts is the number of parts in which Limits.Close is waited for: a hub that does not run for a while has waited for one of them.
+const closeParts = 8
+
 // withTimeout calls do, which waits for the camera, and calls abandon when that takes longer than Limits.Close. The time for which
 // the disk blocks the session does not count.
 func (s *session) withTimeout(abandon, do func()) {
@@ -335,10 +342,12 @@ func (s *session) withTimeout(abandon, do func()) {
 	defer close(done)
 	go func() {
 		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(s.Limits.Close):
+			for range closeParts {
+				select {
+				case <-done:
+					return
+				case <-time.After(s.Limits.Close / closeParts):
+				}
 			}
 			if !s.receiver.busy() {
 				abandon()

@@ -13,7 +13,7 @@ import (
 )
 
 // patience bounds every wait for a packet on loopback.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // rtp returns a packet of H.264 with a sequence number.
 func rtp(sequence uint16, ssrc uint32) []byte {
