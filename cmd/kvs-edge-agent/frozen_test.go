@@ -20,7 +20,7 @@ func TestAFrozenHubIsNotTheCamerasFault(t *testing.T) { inWorlds(t, frozenHub) }
 
 func frozenHub(t *testing.T, w world) {
 	s := newStage(t, w)
-	camera := startCamera(t, fakecam.Options{HEVC: true})
+	camera := startCamera(t, fakecam.Options{H265: true})
 	s.configure("door", camera.URL())
 	s.startAgent()
 	s.awaitRecorded("door", 50)
