@@ -83,7 +83,7 @@ func recordingNeverPausesWhateverIsCut(t *testing.T, w world) {
 				link.Mend()
 			}
 			s.awaitRecorded("door", st.Recorder.FramesRecorded+30)
-			camera.Unplug()
+			unplug(t, camera)
 			sent := sentBy(camera.Sessions())
 			if n := len(camera.Sessions()); n != 1 {
 				t.Errorf("the camera had %d sessions", n)
@@ -127,7 +127,7 @@ func aBootWithEveryEndpointBlackHoledRecords(t *testing.T, w world) {
 		}
 		recorded, err := localFrames(s.recordings())
 		if err == nil && recorded[stampedID(sessions[1].First)] == 0 {
-			err = errors.New("nothing of it is on disk")
+			err = errors.New("none of it is on disk")
 		}
 		onDisk = time.Now()
 		return err

@@ -22,7 +22,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// command runs the program beside the agent, as its user does, and gives what it printed and its exit code.
+// command runs the program beside the agent, as its user does, and returns what it printed and its exit code.
 func (s *stage) command(args ...string) (stdout, stderr string, code int) {
 	s.t.Helper()
 	return s.commandIn([]string{"AWS_KVS_EDGE_SOCKET=" + filepath.Join(s.dir, "agent.sock")}, args...)
@@ -342,7 +342,7 @@ func aSupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T, w world) {
 	s := newStage(t, w)
 	_, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz")
 	if code != exitFailure || !strings.Contains(stderr, "no agent is running") ||
-		!strings.Contains(stderr, "there is nothing of an agent in the bundle") {
+		!strings.Contains(stderr, "the bundle contains no data of an agent") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	got := readBundle(t, filepath.Join(s.dir, "bundle.tar.gz"))

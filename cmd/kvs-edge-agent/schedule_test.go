@@ -31,9 +31,9 @@ func TestScheduleListsWindows(t *testing.T) {
 Zone:     Europe/Berlin
 
 BEGIN                           END                             BEGIN (UTC)            END (UTC)              
-Fri 2026-05-01 09:00:00+02:00   Fri 2026-05-01 10:00:00+02:00   2026-05-01 07:00:00Z   2026-05-01 08:00:00Z   goes on without a break
+Fri 2026-05-01 09:00:00+02:00   Fri 2026-05-01 10:00:00+02:00   2026-05-01 07:00:00Z   2026-05-01 08:00:00Z   continues without a break
 Fri 2026-05-01 10:00:00+02:00   Fri 2026-05-01 11:00:00+02:00   2026-05-01 08:00:00Z   2026-05-01 09:00:00Z   
-Sat 2026-05-02 09:00:00+02:00   Sat 2026-05-02 10:00:00+02:00   2026-05-02 07:00:00Z   2026-05-02 08:00:00Z   goes on without a break
+Sat 2026-05-02 09:00:00+02:00   Sat 2026-05-02 10:00:00+02:00   2026-05-02 07:00:00Z   2026-05-02 08:00:00Z   continues without a break
 `
 	if err != nil || got != want {
 		t.Errorf("got %v and\n%s\nwant\n%s", err, got, want)
@@ -131,7 +131,7 @@ nonsense
 	want := []string{
 		`{"next":[1777618800]}`,
 		`{"next":[32400,118800]}`,
-		`{"error":"the question is no line`,
+		`{"error":"the question is not a line`,
 		`{"error":"count must be 1 to 10000"}`,
 		`{"error":"day of month (character 6): the expression has 3 of the six fields`,
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"net"
 	"os"
@@ -258,7 +259,7 @@ func (u *upgrade) pending(stream string) tally {
 	return pending
 }
 
-// lineRefused gives the bytes of the fragments that the side files of a stream call refused although the service gave
+// lineRefused returns the bytes of the fragments that the side files of a stream call refused although the service gave
 // no code for them, by the start of their segment: the line was to blame, and they are pending again.
 func (u *upgrade) lineRefused(stream string) map[string]int64 {
 	u.t.Helper()
@@ -395,9 +396,7 @@ func TestTheAgentGoesOnWhereAnEarlierVersionStopped(t *testing.T) {
 		u.configure(stream, u.cameras[stream].URL())
 		u.awaitRecorded(stream, 30)
 	}
-	for _, camera := range u.cameras {
-		camera.Unplug()
-	}
+	unplug(u.t, slices.Collect(maps.Values(u.cameras))...)
 	for stream := range u.cameras {
 		u.expectUploaded(stream)
 	}

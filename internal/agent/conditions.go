@@ -26,7 +26,7 @@ func newFreezes(component *health.Component, log *zap.Logger, now func() time.Du
 	return freeze.New(func(f freeze.Freeze) {
 		until := time.Now()
 		component.Note(scopeFrozen, health.Degraded, health.SystemFault(codeFrozen, nil,
-			"The hub did not run for %s until %s, so that nothing was recorded but what connections held meanwhile: if it comes again, look for "+
+			"The hub did not run for %s until %s, so that only what connections had buffered was recorded meanwhile: if it recurs, look for "+
 				"suspend, a paused virtual machine, too little memory or a disk that blocks.",
 			humanize.Length(f.Length), humanize.Time(until.Local())), frozenShown)
 		log.Warn("the hub did not run", zap.String("code", codeFrozen), zap.Duration("for", f.Length), zap.Time("until", until.UTC()))
@@ -71,7 +71,7 @@ func judgeClock(component *health.Component, log *zap.Logger, ahead time.Duratio
 	}
 	fault := health.UserFault(codeClockOff, nil,
 		"The hub's clock is %s %s that of AWS: requests are dated by AWS's clock, so that uploading and "+
-			"configuration go on, but recordings have the hub's times. Set the clock, and see to its time synchronisation (NTP).",
+			"configuration continue, but recordings have the hub's times. Set the clock, and check its time synchronisation (NTP).",
 		health.Varying(humanize.Span(off)), hubclock.Direction(ahead))
 	if component.Report(scopeClock, health.Degraded, fault) {
 		log.Warn("the clock is off", zap.String("code", fault.Code), zap.Error(fault))
@@ -92,7 +92,7 @@ func noteMisspelt(component *health.Component, log *zap.Logger, r settings.Readi
 		return
 	}
 	for _, m := range list {
-		log.Warn("no setting has this name: look it up in the list of settings", zap.String("code", codeMisspelt),
+		log.Warn("unknown setting (see docs/settings.md)", zap.String("code", codeMisspelt),
 			zap.String("name", m.Name), zap.String("meant", m.Meant))
 	}
 	component.Report(scopeNames, health.Info, health.UserFault(codeMisspelt, nil, "%s", settings.MisspeltText(list, r)))

@@ -60,7 +60,7 @@ func (d *onDemand) registerWhile(stream string, u *uploader.Uploader, run func(c
 // everything else, and calls each with the progress. An error that is for the caller is a *health.Fault.
 func (d *onDemand) upload(ctx context.Context, stream string, from, to time.Time, each func(uploader.Progress)) error {
 	if stream == "" || from.IsZero() || !from.Before(to) {
-		return health.UserFault("upload-request", nil, "An upload needs a stream, and a beginning that is before its end.")
+		return health.UserFault("upload-request", nil, "An upload needs a stream, and a start that is before its end.")
 	}
 	return d.on(ctx, stream, func(ctx context.Context, u *uploader.Uploader) error { return u.Range(ctx, from, to, each) })
 }
@@ -160,7 +160,7 @@ func (d *onDemand) uploadForCloud(ctx context.Context, stream string, from, to t
 		case last.Total == 0:
 			return health.UserFault("upload-request", nil, "Nothing is recorded of stream %s from %s to %s.", stream, inWords(from), inWords(to))
 		case last.Refused > 0:
-			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not take them; "+
+			return health.SystemFault("upload-request", nil, "%d of %d fragments stay on the hub, as the service does not accept them; "+
 				"`kvs-edge-agent status` says why.", last.Refused, last.Total)
 		default:
 			return nil

@@ -358,7 +358,7 @@ func TestADeletionDoesNotHoldUpTheStop(t *testing.T) {
 			if err := <-removed; !errors.Is(err, context.Canceled) {
 				t.Errorf("%v", err)
 			}
-			if err := remove(s, ctx); err == nil || !strings.Contains(err.Error(), "The agent stops") {
+			if err := remove(s, ctx); err == nil || !strings.Contains(err.Error(), "The agent is stopping") {
 				t.Errorf("another deletion: %v", err)
 			}
 			if got := d.take(); slices.Contains(got, "forget large") {

@@ -113,13 +113,13 @@ func TestASentenceForEachHandshakeThatFails(t *testing.T) {
 		want   string
 	}{
 		"TLS 1.1 only": {config: with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }),
-			want: "does not support a secure version of TLS, 1.2 or later"},
+			want: "supports no secure version of TLS (1.2 or later)"},
 		"TLS 1.0 is chosen": {bytes: append([]byte{22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1}, make([]byte, 36)...),
-			want: "does not support a secure version of TLS"},
+			want: "supports no secure version of TLS"},
 		"no cipher in common": {config: with(func(c *tls.Config) {
 			c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}
-		}), want: "supports no secure TLS cipher"},
-		"a handshake that fails":   {bytes: alert(40), want: "no secure TLS cipher"},
+		}), want: "none of the secure TLS cipher suites"},
+		"a handshake that fails":   {bytes: alert(40), want: "none of the secure TLS cipher"},
 		"a name that is not known": {bytes: alert(112), want: "uses another name in TLS"},
 		"an alert of another kind": {bytes: alert(80), want: "speaks a TLS that the agent does not understand"},
 		"a certificate is demanded": {config: with(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), roots: true,

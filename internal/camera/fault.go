@@ -178,7 +178,7 @@ func connectionFault(host string, err error) *health.Fault {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return system("The camera at %s refuses connections: check that it is on and that its RTSP port is right.", host)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return system("There is no route to the camera at %s: check that it is on and its network cable or Wi-Fi.", host)
+		return system("No route to the camera at %s: check that it is on and its network cable or Wi-Fi.", host)
 	case neterr.IsTimeout(err):
 		return system("The camera at %s does not answer: check that it is on and reachable.", host)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -194,8 +194,8 @@ func answerFault(host string, e *statusError) *health.Fault {
 	case statusUnauthorized:
 		return health.UserFault(codeCamera, e, "The camera at %s refuses the user name or password: correct the secret's MediaURI.", host)
 	case statusForbidden:
-		return health.UserFault(codeCamera, e,
-			"The camera at %s does not let this user watch the stream: grant the user permission in the camera's settings.", host)
+		return health.UserFault(codeCamera, e, "The camera at %s does not let this user watch the stream: "+
+			"grant the user permission to view it.", host)
 	case statusNotFound:
 		return health.UserFault(codeCamera, e, "The camera at %s has no such stream: correct the path in the secret's MediaURI.", host)
 	case statusUnavailable, statusBandwidth:

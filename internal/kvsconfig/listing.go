@@ -100,7 +100,7 @@ func (l *lister) findHub(ctx context.Context) (string, error) {
 		if hub := l.hub.get(); hub != "" {
 			return hub, nil
 		}
-		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is learnt with "+
+		return "", health.UserFault(codeList, nil, "The hub's ARN is not known yet, so its configurations cannot be listed: it is taken from "+
 			"the first configuration over MQTT.")
 	}
 	hub, err := l.o.FindHubARN(ctx)

@@ -71,7 +71,7 @@ func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs stri
 			s.statuses.repeat(c.StreamName, c.LastUpdated)
 		}
 	case stale:
-		s.o.Log.Debug("stale configuration", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
+		s.o.Log.Debug("stale configuration ignored", zap.String("stream", c.StreamName), zap.Time("updated", c.LastUpdated))
 		if listedAs == "" {
 			s.statuses.repeat(c.StreamName, time.Time{})
 		}
@@ -110,7 +110,7 @@ func (s *Syncer) translate(c edgeconfig.StreamConfig, origin desired.Origin) (de
 func (s *Syncer) learnHub(arn string) {
 	if s.hub.get() == "" {
 		s.hub.set(arn)
-		s.o.Log.Info("the hub's ARN is learnt from a configuration", zap.String("hub", arn))
+		s.o.Log.Info("the hub's ARN was taken from a configuration", zap.String("hub", arn))
 		s.RequestListing()
 	}
 }
@@ -126,7 +126,7 @@ func (s *Syncer) mergeHub(hub string) (r round) {
 	for _, name := range sortedNames(s.versions.streams) {
 		if e := s.versions.streams[name]; e.Config.HubDeviceArn != "" && e.Config.HubDeviceArn != hub {
 			s.o.Health.Note(scopeHub, health.Degraded, health.UserFault(codeHub, nil,
-				"This hub is %s, but stream %s was configured for %s: it stops, its media stays.", hub, name, e.Config.HubDeviceArn), eventShown)
+				"This hub is %s, but stream %s was configured for %s: it stops, its media is kept.", hub, name, e.Config.HubDeviceArn), eventShown)
 			delete(s.versions.streams, name)
 			s.disk.unsaved, r.apply = true, true
 		}
@@ -162,7 +162,7 @@ func (s *Syncer) refuse(err error) {
 		return
 	}
 	s.conditions.refuse(why.Stream, s.o.Now(), health.UserFault(refusedCode(why.Stream), nil,
-		"The new configuration of stream %s is refused, the one before stays in force: %s.", why.Stream, shorten(why.Text)))
+		"The new configuration of stream %s is refused, the previous one stays in force: %s.", why.Stream, shorten(why.Text)))
 	s.publishStatus(answer)
 }
 
@@ -227,7 +227,7 @@ func (s *Syncer) mergeListing(l listing) (r round) {
 		delete(s.failed, name)
 		s.o.Health.OK(applyScope(name))
 		s.conditions.acceptable(name)
-		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops, and its media stays",
+		s.o.Log.Info("the control plane has no configuration of the stream for this hub; it stops and its media is kept",
 			zap.String("stream", name))
 	}
 	r.apply = r.apply || len(missing.left) > 0

@@ -67,7 +67,7 @@ func (s *Syncer) List(ctx context.Context) { s.lister.run(ctx) }
 
 // MessagesLost reports that messages came for which the inbox has no room.
 func (s *Syncer) MessagesLost() {
-	s.conditions.event(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages came than can be kept; the hub's "+
+	s.conditions.event(health.Info, health.SystemFault(codeMessage, nil, "More configuration messages arrived than can be kept; the hub's "+
 		"configurations are listed instead."))
 	s.RequestListing()
 }

@@ -152,7 +152,7 @@ func (s *Sources) tell(overruled []desired.Overruled) {
 	for stream, list := range losers {
 		s.told[stream] = true
 		s.o.Health.Component(stream, health.JobConfig).Report(scopeOverruled, health.Info, health.UserFault(codeOverruled, nil,
-			"%s decides about stream %s; what %s says of it is not in force. Remove one of them, if that is not meant.",
+			"%s decides about stream %s; its configuration by %s is not in force. Remove one of them, if this is not intended.",
 			by[stream].Words(), stream, lower(humanize.List(list))))
 	}
 }

@@ -102,7 +102,7 @@ func TestASourceWithPrecedenceComesAndGoes(t *testing.T) {
 		}
 		return texts
 	}
-	if got := told(); len(got) != 1 || !strings.Contains(got[0], "A stream file decides about stream door; what the KVS control plane says") {
+	if got := told(); len(got) != 1 || !strings.Contains(got[0], "A stream file decides about stream door; its configuration by the KVS control plane") {
 		t.Errorf("of who is overruled it says %q", got)
 	}
 	expect("the file goes", "door kvs, gate kvs", files.Apply(t.Context(), nil))

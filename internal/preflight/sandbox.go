@@ -47,7 +47,7 @@ func (s Sandbox) obstructions(paths []settings.Path, real func(string) string) (
 		}
 		switch {
 		case rule.access == hiddenAccess:
-			o.text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own in its place (%s): name another.",
+			o.text = fmt.Sprintf("%s: %s is a temporary directory, and the service has one of its own instead (%s): name another.",
 				p.Variable, p.Path, rule.by)
 		case o.dropIn == nil:
 			o.text += ": take it out there, or name another path."
@@ -111,7 +111,7 @@ func (c *checker) checkSandbox() {
 		c.bad(check, o.text)
 	}
 	if len(list) == 0 {
-		c.good(check, fmt.Sprintf("The service's sandbox (ProtectSystem=%s, ProtectHome=%s) leaves it all paths of its settings.",
+		c.good(check, fmt.Sprintf("The service's sandbox (ProtectSystem=%s, ProtectHome=%s) allows all paths of its settings.",
 			cmp.Or(s.ProtectSystem, "no"), cmp.Or(s.ProtectHome, "no")))
 	}
 }

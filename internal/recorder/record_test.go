@@ -177,9 +177,13 @@ func (r *rig) await(what string, done func() bool) {
 
 func (r *rig) number(name string) int64 { return r.part.Value(name) }
 
+// awaitFrames waits for so many recorded frames, for as long as there are more and more.
 func (r *rig) awaitFrames(n int64) {
 	r.t.Helper()
-	r.await("frames", func() bool { return r.number(health.FramesRecorded) >= n })
+	for last := int64(-1); last < n; {
+		r.await("frames", func() bool { return r.number(health.FramesRecorded) > last })
+		last = r.number(health.FramesRecorded)
+	}
 }
 
 func (r *rig) awaitCondition(text string) health.Condition {

@@ -14,7 +14,7 @@ func (k *Keeper) limitOf(stream string, p Policy) segment.Limit {
 	l := segment.Limit{Bytes: p.MaxBytes, Ahead: p.ahead(), Deny: p.OnFull == DenyNew, Low: func() { k.runsLow(stream) }}
 	if l.Full = p.denies(0); p.OnFull == DeleteOldest {
 		l.Full = health.SystemFault(codeFull, nil,
-			"The limit of %d MB is reached, and older media is not deleted as fast as new media comes: check the disk, or raise "+
+			"The limit of %d MB is reached, and older media is not deleted as fast as new media arrives: check the disk, or raise "+
 				"MaxLocalMediaSizeInMB.",
 			p.MaxBytes/1e6)
 	}

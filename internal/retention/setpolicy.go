@@ -60,7 +60,7 @@ func (k *Keeper) Known() bool { return k.applied.Load() }
 func (k *Keeper) loadPolicies() {
 	err := k.policies.load(jsonFile(k.o.Policies), func(stream string, p Policy) { k.o.Store.SetLimit(stream, k.limitOf(stream, p)) })
 	if err != nil {
-		k.o.Log.Warn("cannot read what is kept of streams that are not configured: the default holds",
+		k.o.Log.Warn("cannot read how long recordings of unconfigured streams are kept: the default applies",
 			zap.String("file", k.o.Policies), zap.Error(err))
 	}
 }
@@ -83,7 +83,7 @@ func (k *Keeper) savePolicies(now time.Time) {
 	}
 	k.policies.saveAgain()
 	if part.Report(scopePolicies, health.Info, health.SystemFault(codePolicies, err,
-		"What is kept of each stream cannot be noted in %s, so a stream that is no longer configured is kept for the default time after a "+
+		"The retention of each stream cannot be saved in %s, so a stream that is no longer configured is kept for the default time after a "+
 			"restart: "+
 			"check the disk of that directory.", k.o.Policies)) {
 		k.o.Log.Warn("cannot note what is kept of each stream", zap.String("code", codePolicies), zap.Error(err))

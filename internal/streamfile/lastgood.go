@@ -41,8 +41,8 @@ func (f *Files) restore() {
 		return
 	case errors.Is(err, statefile.ErrCorrupt):
 		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,
-			"The file %s with the last good stream files was damaged and is set aside as %s: the stream files that are there are followed all "+
-				"the same.", stateFile, stateFile+statefile.CorruptSuffix))
+			"The file %s with the last good stream files was damaged and is set aside as %s: the existing stream files are applied "+
+				"nevertheless.", stateFile, stateFile+statefile.CorruptSuffix))
 		return
 	case err != nil:
 		f.report(scopeState, health.Degraded, health.SystemFault(codeState, err,

@@ -138,13 +138,13 @@ func Fault(host string, err error) *health.Fault {
 		return user("The camera at %s does not speak TLS on that port: "+
 			"write %s instead of %s in the secret's MediaURI, or correct the port.", host, without, with)
 	case alert == alertProtocolVersion, strings.Contains(text, "protocol version"):
-		return user("The camera at %s does not support a secure version of TLS, 1.2 or later: update its firmware, or write %s "+
+		return user("The camera at %s supports no secure version of TLS (1.2 or later): update its firmware, or write %s "+
 			"instead of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertCertificateRequired, alert == alertBadCertificate, alert != 0 && e.asked:
 		return user("The camera at %s asks for a client certificate, which the agent does not have: "+
 			"switch that off on the camera.", host)
 	case alert == alertHandshakeFailure, alert == alertInsufficientSecurity, strings.Contains(text, "cipher suite"):
-		return user("The camera at %s supports no secure TLS cipher: update its firmware and renew its certificate, or write "+
+		return user("The camera at %s supports none of the secure TLS cipher suites: update its firmware and renew its certificate, or write "+
 			"%s instead of %s in the secret's MediaURI where its network is safe.", host, without, with)
 	case alert == alertUnrecognizedName:
 		return user("The camera at %s uses another name in TLS: write that name instead of the host in the secret's MediaURI.", host)

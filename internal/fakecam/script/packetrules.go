@@ -13,7 +13,7 @@ var packetRules = []rule{
 		n, err := takesNumber(values, 0, 127)
 		return line{packet: func(_ *Packer, k *packet) { k.payloadType = uint8(n) }}, err
 	}},
-	{"sequence", "constant, step N, restart N or jump N", "the number is constant, counts by N, continues from N, or is N more from then on",
+	{"sequence", "constant, step N, restart N or jump N", "the number stays, counts by N, continues from N, or is N higher from there on",
 		true, true, readSequence},
 	{"timestamp", "constant, before, pace F, clock N, jump D, shift D or slice D",
 		"it is constant; is that of the previous picture; runs F times as fast; counts N a second; is D more from then on; " +
@@ -31,8 +31,8 @@ var packetRules = []rule{
 		return line{packet: func(_ *Packer, k *packet) { k.late = int(n) }}, err
 	}},
 	{"extra", "TYPE numbered or unnumbered HEX",
-		"a packet of another payload type follows, which takes a sequence number or has the previous one", true, true, readExtra},
-	{"payload", "HEX", "the payload, instead of the picture", true, false, func(values []string) (line, error) {
+		"a packet of another payload type follows, which takes a sequence number or repeats the previous one", true, true, readExtra},
+	{"payload", "HEX", "what the packet carries instead of the picture", true, false, func(values []string) (line, error) {
 		b, err := takesBytes(values)
 		return line{packet: func(_ *Packer, k *packet) { k.payload = b }}, err
 	}},

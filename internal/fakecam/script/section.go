@@ -48,21 +48,21 @@ var conditions = []condition{
 		s.fits = append(s.fits, func(r Request) bool { return !like(value, r.URL) })
 		return nil
 	}},
-	{"with", `"HEADER: PATTERN"`, "a request that has such a header; without a pattern, any", func(s *section, value string) error {
+	{"with", `"HEADER: PATTERN"`, "a request that has this header; without a pattern, with any value", func(s *section, value string) error {
 		s.fits = append(s.fits, func(r Request) bool { return r.has(value) })
 		return nil
 	}},
-	{"without", `"HEADER: PATTERN"`, "a request that has none", func(s *section, value string) error {
+	{"without", `"HEADER: PATTERN"`, "a request that does not have it", func(s *section, value string) error {
 		s.fits = append(s.fits, func(r Request) bool { return !r.has(value) })
 		return nil
 	}},
 	{"login", "", "a request with the right user name and password", func(s *section, _ string) error { s.login = true; return nil }},
 	{"no-login", "", "a request without", func(s *section, _ string) error { s.noLogin = true; return nil }},
-	{"connection", "SPAN", "these connections, counted from 1: 1, 2-, 3-5", func(s *section, value string) (err error) {
+	{"connection", "SPAN", "the connections, counted from 1: 1, 2-, 3-5", func(s *section, value string) (err error) {
 		s.connections, err = parseSpan(value)
 		return err
 	}},
-	{"until", "DURATION", "only until this time after the camera's start", func(s *section, value string) (err error) {
+	{"until", "DURATION", "only this long after the camera's start", func(s *section, value string) (err error) {
 		if s.until, err = duration(value); err == nil && s.until == 0 {
 			err = fmt.Errorf("the condition until needs a duration of more than 0")
 		}
@@ -73,12 +73,15 @@ var conditions = []condition{
 		s.times = int(n)
 		return err
 	}},
-	{"wait", "DURATION", "the answer is delayed by this time", func(s *section, value string) (err error) {
+	{"wait", "DURATION", "the answer is delayed by this", func(s *section, value string) (err error) {
 		s.wait, err = duration(value)
 		return err
 	}},
 	{"silent", "", "there is no answer", func(s *section, _ string) error { s.silent = true; return nil }},
-	{"close", "", "the camera hangs up after the answer, or without one", func(s *section, _ string) error { s.hangUp = true; return nil }},
+	{"close", "", "the connection is closed after the answer or without one", func(s *section, _ string) error {
+		s.hangUp = true
+		return nil
+	}},
 }
 
 // newSection reads the words of a section's first line.

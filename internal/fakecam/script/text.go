@@ -127,13 +127,13 @@ type placeholder struct{ name, about string }
 // placeholders are all known placeholders. The first are known from requests, the others from the camera.
 var placeholders = []placeholder{
 	{"cseq", "the request's number"},
-	{"url", "the request's URL, without a trailing slash"},
-	{"transport", "the Transport header in the answer of a camera without oddities"},
+	{"url", "the request's URL, without a slash behind it"},
+	{"transport", "the Transport header of a camera without oddities"},
 	{"session", "the session's identifier"},
 	{"length", "how many bytes the body has"},
-	{"sdp", "the description of the camera's streams"},
-	{"video", "the video's part of it"},
-	{"audio", "the audio's part of it; empty without audio"},
+	{"sdp", "the session description of the camera's media"},
+	{"video", "the video's part of the description"},
+	{"audio", "the audio's part of the description; empty without audio"},
 	{"fmtp", "the video's format parameters, without a=fmtp and its number"},
 	{"sets", "the parameter sets of H.264 in base64, with a comma between them"},
 	{"vps", "the video parameter set of H.265 in base64"},
