@@ -93,7 +93,7 @@ func recordInto(t *testing.T, store *segment.Store, dir, stream string, device *
 		Stream: stream, Store: r.store, Health: r.part, Log: zap.New(core),
 		Source: &rigSource{Options: camera.Options{
 			URL: func(context.Context) (secret.String, error) { return secret.New(url), nil },
-			// What a starved machine has not read for so long is no stall, where a test is not about one.
+			// A long time without reading, on a starved machine, must not count as a stall in tests of other things.
 			Limits: camera.Limits{Stall: patience},
 		}},
 		OnSegment: func(s Segment) { r.segments <- s },

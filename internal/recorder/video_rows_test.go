@@ -175,7 +175,7 @@ func (row onTheWire) test(t *testing.T) {
 	last := sent(camera) + 10
 	r.await("the end", func() bool { return sent(camera) >= last })
 	camera.Stall()
-	// The very last may wait for what shows that it is whole.
+	// The very last one may wait for packets that show that it is complete.
 	r.await("what was sent", func() bool { return r.handed.Load()+r.number(health.FramesLost) >= sent(camera)-1 })
 	if damaged := len(r.logs.FilterMessage("video arrives damaged").All()) > 0; damaged != row.damage {
 		t.Errorf("damage reported: %v", damaged)
