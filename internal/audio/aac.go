@@ -55,7 +55,7 @@ func ParseAAC(raw []byte) (c AACConfig, ok bool) {
 	return parseAAC(&b, true)
 }
 
-// parseAAC reads one that may be followed by something else. extended is whether an extension may stand behind it.
+// parseAAC reads one that may be followed by something else. extended is whether an extension may follow it.
 func parseAAC(b *bitReader, extended bool) (c AACConfig, ok bool) {
 	from := b.at
 	c.Type, c.Rate = aacType(b), aacRate(b)

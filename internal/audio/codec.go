@@ -1,5 +1,5 @@
 // Package audio owns what is to be known of the codecs of audio: their names, how they come over RTP, how Matroska holds
-// them, and which of them Kinesis Video Streams plays. It knows neither cameras nor files, nor what becomes of a frame.
+// them, and which of them Kinesis Video Streams plays. It knows neither cameras nor files, nor how frames are used.
 package audio
 
 import (

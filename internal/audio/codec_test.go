@@ -151,7 +151,7 @@ func TestLostPackets(t *testing.T) {
 		"two":                   {[]Packet{packet(5, 0), packet(6, 1), packet(9, 4)}, 2, 3},
 		"one came twice":        {[]Packet{packet(5, 0), packet(6, 1), packet(6, 1), packet(7, 2)}, 0, 3},
 		"one came late":         {[]Packet{packet(5, 0), packet(7, 2), packet(6, 1), packet(8, 3)}, 1, 3},
-		"numbers stand still":   {[]Packet{packet(5, 0), packet(5, 1), packet(5, 2)}, 0, 3},
+		"constant numbers":      {[]Packet{packet(5, 0), packet(5, 1), packet(5, 2)}, 0, 3},
 		"numbers begin again":   {[]Packet{packet(30_000, 0), packet(30_001, 1), packet(3, 2), packet(4, 3)}, 0, 4},
 		"others have numbers":   {[]Packet{packet(5, 0), packet(7, 1), packet(9, 2)}, 0, 3},
 		"a pause with others":   {[]Packet{packet(5, 0), packet(7, 50), packet(8, 51)}, 0, 3},

@@ -57,7 +57,7 @@ var otherEncodings = map[string]string{
 	"G7221": "G.722.1", "ATRAC3": "ATRAC", "X-QT": "a stream of QuickTime", "VDVI": "VDVI", "DTS": "DTS", "UEMCLIP": "UEMCLIP",
 }
 
-// Signals reports whether an encoding is no audio, but what comes beside it.
+// Signals reports whether an encoding is signalling next to audio, not audio itself.
 func Signals(encoding string) bool {
 	switch encoding {
 	case "TELEPHONE-EVENT", "CN", "TONE", "RED", "PARITYFEC", "ULPFEC", "FLEXFEC", "RTX":
@@ -81,7 +81,7 @@ func DefaultClock(encoding string) int {
 	return 8000
 }
 
-// Stream returns what of it can be recorded; ok is false when nothing can.
+// Stream returns the stream that can be recorded; ok is false when there is none.
 func (d Description) Stream() (s Stream, ok bool) {
 	describe := encodings[d.Encoding]
 	if describe == nil {
@@ -167,7 +167,7 @@ func g722Stream(d Description) (Stream, bool) {
 	return Stream{Format: Format{Codec: G722, Rate: rate, Channels: d.Channels}, decoder: newPlainDecoder}, true
 }
 
-// g726Stream is one with so many bits a sample; most of RTP begins with the least significant ones.
+// g726Stream is one with that many bits a sample; most of RTP begins with the least significant ones.
 func g726Stream(bits int, leftJustified bool) func(Description) (Stream, bool) {
 	return func(d Description) (Stream, bool) {
 		s := Stream{Format: Format{Codec: G726, Rate: d.Clock, Channels: 1, Bits: bits}, decoder: newPlainDecoder}

@@ -34,7 +34,7 @@ func NewElementary(c Container, known Format) *Elementary {
 	}
 }
 
-// Format returns the format of the frames that were read last; fresh is whether it is another than that of those before.
+// Format returns the format of the frames that were read last; fresh is whether it differs from that of the earlier ones.
 func (e *Elementary) Format() (f Format, fresh bool) { return e.reader.Format() }
 
 // Lost says that something is missing before what comes next.

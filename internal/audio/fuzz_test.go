@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fuzzed is what FuzzPackets reads, with what a camera says of it.
+// fuzzed is the input of FuzzPackets, with a camera's description.
 var fuzzed = []string{
 	"MPEG4-GENERIC/16000/1 " + hbrFMTP, "MPEG4-GENERIC/16000/1 " + hbrFMTP + ";maxDisplacement=9216",
 	"MPEG4-GENERIC/48000/2 mode=generic;config=1190;" + allFields, "MPEG4-GENERIC/16000/1 mode=AAC-lbr;config=1408",
@@ -58,7 +58,7 @@ func FuzzPackets(f *testing.F) {
 	})
 }
 
-// FuzzElementary reads elementary streams, in pieces of a size.
+// FuzzElementary reads elementary streams, in chunks of a size.
 func FuzzElementary(f *testing.F) {
 	for c, text := range map[Container]string{
 		ADTS: "fff160400160fc01020304", LOAS: "56e00a20001408 1fe00401020304", MPEG: "fffb9064", Dolby: "0b77000014404300",
@@ -67,10 +67,10 @@ func FuzzElementary(f *testing.F) {
 		data, _ := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
 		f.Add(uint8(c), uint8(5), data)
 	}
-	f.Fuzz(func(t *testing.T, container, piece uint8, data []byte) {
+	f.Fuzz(func(t *testing.T, container, size uint8, data []byte) {
 		e := NewElementary(Container(container%5+1), opusFormat(2, nil))
 		for at := uint32(0); len(data) > 0; at += 1000 {
-			n := min(max(int(piece), 1), len(data))
+			n := min(max(int(size), 1), len(data))
 			frames, _ := e.Read(data[:n], at)
 			for _, f := range frames {
 				if len(f.Data) == 0 || len(f.Data) > maxFrame {

@@ -17,7 +17,7 @@ func (h unitHeader) none() bool { return h == unitHeader{} }
 // genericSettings is what a session description says of a stream of RFC 3640.
 type genericSettings struct {
 	header      unitHeader
-	auxiliary   int // bits of the size of what else is in a packet
+	auxiliary   int // bits of the size of the auxiliary data in a packet
 	size        int // of all units, in bytes; 0: they differ
 	duration    int // of all units, in ticks; 0: it is not said
 	interleaved bool
@@ -71,7 +71,7 @@ type genericDecoder struct {
 	units []genericUnit // of the present packet
 	part  fragment
 	held  []heldUnit // of interleaved ones, until those between them have come
-	bytes int        // of what is held
+	bytes int        // of the units that are held
 	pace  unitPace
 }
 
@@ -93,7 +93,7 @@ type fragment struct {
 	data  []byte
 	need  int    // its size; 0: there is none
 	stamp uint32 // of its packets
-	maybe bool   // it may be whole, as its size says, but its last packet is not marked
+	maybe bool   // it may be complete, as its size says, but its last packet is not marked
 }
 
 func newGenericDecoder(s Stream, settings genericSettings) decoder {
@@ -129,7 +129,7 @@ func (d *genericDecoder) resume(p Packet, out *output) (done bool, err error) {
 	f := &d.part
 	switch {
 	case p.Timestamp == f.stamp:
-	case f.maybe: // it was whole, and the camera marks nothing
+	case f.maybe: // it was complete, and the camera sets no markers
 		d.pace.unmarked = true
 		d.give(f.data, f.stamp, out)
 		d.part = fragment{}
@@ -155,7 +155,7 @@ func (d *genericDecoder) resume(p Packet, out *output) (done bool, err error) {
 	return true, nil
 }
 
-// begin reads a packet that does not go on with a unit.
+// begin reads a packet that does not continue a unit.
 func (d *genericDecoder) begin(p Packet, out *output) error {
 	if isADTS(p.Payload) { // with nothing before it
 		d.adts(p.Payload, p.Timestamp, out)
@@ -207,7 +207,7 @@ type unitPace struct {
 	before   int64
 }
 
-// packet measures how long units last by the times of packets, and goes by that when two packets agree.
+// packet measures how long units last by the times of packets, and uses that when two packets agree.
 func (u *unitPace) packet(p Packet, units int, nominal int64) {
 	step := int64(int32(p.Timestamp - u.stamp))
 	if u.units > 0 && p.Sequence == u.sequence+1 && step > 0 {
@@ -223,7 +223,7 @@ func (u *unitPace) packet(p Packet, units int, nominal int64) {
 	u.sequence, u.stamp, u.units = p.Sequence, p.Timestamp, units
 }
 
-// parse reads what stands before the units, and returns these.
+// parse reads the headers before the units, and returns the units.
 func (d *genericDecoder) parse(data []byte) (units []byte, err error) {
 	d.units = d.units[:0]
 	b := bitReader{data: data}
@@ -279,7 +279,7 @@ func (d *genericDecoder) parse(data []byte) (units []byte, err error) {
 // maxUnits bounds the units of a packet.
 const maxUnits = 512
 
-// withoutHeaders makes out the units of a packet that announces none, or whose sizes are not said.
+// withoutHeaders identifies the units of a packet that announces none, or does not announce their sizes.
 func (d *genericDecoder) withoutHeaders(bytes int) {
 	switch {
 	case d.header.none() && d.size > 0:
@@ -293,7 +293,7 @@ func (d *genericDecoder) withoutHeaders(bytes int) {
 	}
 }
 
-// signed reads a number of so many bits in two's complement.
+// signed reads a number of that many bits in two's complement.
 func signed(value, bits int) int {
 	if value >= 1<<(bits-1) {
 		return value - 1<<bits
@@ -301,7 +301,7 @@ func signed(value, bits int) int {
 	return value
 }
 
-// give hands on a unit, which may be in ADTS.
+// give passes on a unit, which may be in ADTS.
 func (d *genericDecoder) give(unit []byte, at uint32, out *output) {
 	if isADTS(unit) {
 		d.adts(unit, at, out)
@@ -310,7 +310,7 @@ func (d *genericDecoder) give(unit []byte, at uint32, out *output) {
 	out.add(unit, at)
 }
 
-// adts hands on the frames of what is in ADTS, without their headers.
+// adts passes on the frames of ADTS, without their headers.
 func (d *genericDecoder) adts(data []byte, at uint32, out *output) {
 	for n := 0; len(data) > 0; n++ {
 		_, header, size := adts(data)
@@ -335,7 +335,7 @@ func (d *genericDecoder) hold(at uint32, unit []byte) bool {
 	return true
 }
 
-// release hands on what lies before the packet of a time: all that comes from now on lies behind.
+// release passes on the units before the packet of a time: all later ones follow it.
 func (d *genericDecoder) release(before uint32, out *output) {
 	d.sortHeld(before)
 	n := 0
@@ -351,7 +351,7 @@ func (d *genericDecoder) sortHeld(near uint32) {
 	slices.SortStableFunc(d.held, func(a, b heldUnit) int { return cmp.Compare(int32(a.at-near), int32(b.at-near)) })
 }
 
-// broken gives up a unit of which parts are missing. One that may be whole is followed by a packet of another time.
+// broken drops a unit with missing parts. One that may be complete is followed by a packet of another time.
 func (d *genericDecoder) broken() {
 	if !d.part.maybe {
 		d.part.need = 0

@@ -147,7 +147,7 @@ type latmDecoder struct {
 }
 
 // errShort says that more of an element must come.
-var errShort = errors.New("an element of LATM is not whole")
+var errShort = errors.New("an element of LATM is incomplete")
 
 func (d *latmDecoder) read(p Packet, out *output) error {
 	data := p.Payload
@@ -191,7 +191,7 @@ func (d *latmDecoder) read(p Packet, out *output) error {
 	return lost
 }
 
-// elements reads the elements of a packet, which are whole bytes each. Nothing of it is given out unless all can be read.
+// elements reads the elements of a packet, each a number of bytes. None is passed on unless all can be read.
 func (d *latmDecoder) elements(data []byte, at uint32, out *output) error {
 	d.buffer, d.sizes, d.need = d.buffer[:0], d.sizes[:0], 0
 	b := bitReader{data: data}

@@ -29,8 +29,8 @@ func opusFormat(channels int, mapping []byte) Format {
 	return Format{Codec: Opus, Rate: opusRate, Channels: channels, Config: opusHead(channels, mapping)}
 }
 
-// OpusFormat is that of a head, whether with its magic word as in Matroska or without as in MP4. skipped is what is not
-// heard of the start, and lies before the times of the frames.
+// OpusFormat is that of a head, whether with its magic word as in Matroska or without as in MP4. skipped is the part of
+// the start that is not played, before the times of the frames.
 func OpusFormat(head []byte) (f Format, skipped time.Duration, ok bool) {
 	const magic, fixed = "OpusHead", 19
 	if len(head) >= len(magic) && string(head[:len(magic)]) == magic {

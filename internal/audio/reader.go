@@ -95,7 +95,7 @@ func (r *Reader) Flush() []Frame {
 	return r.out.frames
 }
 
-// begin empties the output, which is used again and again: a new one for each packet would be an allocation.
+// begin empties the output, which is reused: a new one for each packet would be an allocation.
 func (r *Reader) begin() { r.out.frames, r.out.format = r.out.frames[:0], r.format }
 
 // learn takes the format that a decoder learned.
@@ -105,8 +105,8 @@ func (r *Reader) learn() {
 	}
 }
 
-// Format returns the format of the frames that were read last; fresh is whether it is another than that of those before.
-// While nothing is known of it, its Codec is Unknown.
+// Format returns the format of the frames that were read last; fresh is whether it differs from that of the earlier ones.
+// While it is not known, its Codec is Unknown.
 func (r *Reader) Format() (f Format, fresh bool) {
 	fresh = !r.reported && r.format.Codec != Unknown
 	r.reported = r.reported || fresh

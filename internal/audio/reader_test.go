@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// fields makes bytes of values of so many bits, with zeros behind them.
+// fields packs values of given sizes in bits, with zeros after them.
 type fields struct {
 	data []byte
 	bits int
@@ -31,7 +31,7 @@ func (f *fields) bytes(data []byte) {
 	}
 }
 
-// unitOf is a unit of so many bytes that nobody takes for something else.
+// unitOf is a unit of a size that cannot be mistaken for another one.
 func unitOf(n, size int) []byte {
 	unit := bytes.Repeat([]byte{byte(n)}, size)
 	unit[0] = 1

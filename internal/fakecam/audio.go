@@ -2,7 +2,7 @@ package fakecam
 
 import "time"
 
-// sound is what a camera's microphone hears: always the same.
+// sound has the audio of a camera, which is always the same.
 type sound struct {
 	payloads [][]byte      // of RTP packets, in turn
 	ticks    uint32        // of a packet
@@ -33,7 +33,7 @@ func (c *Camera) Mute(on bool) {
 	c.controls.muted = on
 }
 
-// run sends audio until stop is closed. Its RTP timestamps go on while it is muted.
+// run sends audio until stop is closed. Its RTP timestamps continue while it is muted.
 func (s sound) run(controls *controls, send func(payload []byte, timestamp uint32), stop <-chan struct{}) {
 	begin := time.Now()
 	timer := time.NewTimer(0)

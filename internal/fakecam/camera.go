@@ -30,8 +30,8 @@ type Options struct {
 	NoUDP          bool    // refuse RTP over UDP
 	NearWrap       bool    // RTP timestamps pass 2^32 one second after the start of a session
 	Start          uint64  // counter of the very first frame
-	HEVC           bool    // H.265 of 640x360 instead of H.264
-	Film           []byte  // Annex B film to play instead of the clip, H.264 or, with HEVC, H.265; without B-frames
+	H265           bool    // H.265 of 640x360 instead of H.264
+	Film           []byte  // Annex B film to play instead of the clip, H.264 or, with H265, H.265; without B-frames
 	Audio          string  // AudioAAC, AudioMuLaw or AudioALaw; default none
 	MPEGTS         bool    // video and audio in a transport stream, payload type 33; not MJPEG, and no audio but AudioAAC
 
@@ -118,7 +118,7 @@ func (o Options) clips() ([]*clip, error) {
 	case o.NoSDPParams && o.NoInbandParams:
 		return nil, errors.New("a camera has to send its parameter sets somewhere")
 	case o.Bitrate < 0 || o.MJPEG && o.Bitrate != 0:
-		return nil, errors.New("a bitrate must be positive, and can be had with H.264 only")
+		return nil, errors.New("a bitrate must be positive, and needs H.264")
 	}
 	if _, known := sounds[o.Audio]; !known && o.Audio != "" {
 		return nil, fmt.Errorf("a camera cannot have audio of the kind %q", o.Audio)
@@ -130,7 +130,7 @@ func (o Options) clips() ([]*clip, error) {
 	case o.MJPEG:
 		c, err := cutJPEG(clipJPEG)
 		return []*clip{c}, err
-	case o.HEVC:
+	case o.H265:
 		c, err := clip360()
 		if o.Film != nil {
 			c, err = parseH265(o.Film, nil)
@@ -239,7 +239,7 @@ func (c *Camera) Close() error {
 	return c.port.release()
 }
 
-// Drop ends all sessions and returns when they have ended. The camera goes on listening.
+// Drop ends all sessions and returns when they have ended. The camera continues to listen.
 func (c *Camera) Drop() {
 	c.life.Lock()
 	defer c.life.Unlock()
@@ -252,7 +252,7 @@ func (c *Camera) Drop() {
 // No frame is queued after it returns.
 func (c *Camera) Stall() { c.controls.stall(true) }
 
-// Resume goes on after Stall, with the next counter and the next frame of the clip; RTP
+// Resume continues after Stall, with the next counter and the next frame of the clip; RTP
 // timestamps advance by the time that has passed.
 func (c *Camera) Resume() { c.controls.stall(false) }
 
@@ -295,7 +295,7 @@ func (c *Camera) begin(to sink, written func() uint64) (*session, *player) {
 		budget:   float64(o.Bitrate) / 8 / o.FPS,
 		inband:   !o.NoInbandParams,
 		stamped:  !o.MJPEG && !o.NoStamps,
-		h265:     o.HEVC,
+		h265:     o.H265,
 		counter:  first,
 		origin:   c.origin,
 		jumped:   c.controls.jump,

@@ -182,7 +182,7 @@ func contiguous(t *testing.T, units []unit, ticks uint32) {
 			t.Fatalf("counter %d comes after %d", b.stamp.Counter, a.stamp.Counter)
 		}
 		if b.timestamp-a.timestamp != ticks {
-			t.Fatalf("frame %d is %d ticks after the one before, want %d", i, b.timestamp-a.timestamp, ticks)
+			t.Fatalf("frame %d is %d ticks after the previous one, want %d", i, b.timestamp-a.timestamp, ticks)
 		}
 	}
 }

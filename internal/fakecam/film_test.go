@@ -56,7 +56,7 @@ func TestFilmsOfManySlices(t *testing.T) {
 		} else {
 			film = encoded(t, "-c:v", "libx264", "-bf", "0", "-slices", "3", "-f", "h264")
 		}
-		c := start(t, Options{Film: film, HEVC: isH265})
+		c := start(t, Options{Film: film, H265: isH265})
 		if frames := len(c.clips[0].frames); frames != 25 {
 			t.Errorf("H.265 %v: the film of 25 pictures has %d frames", isH265, frames)
 		}

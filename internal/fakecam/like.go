@@ -27,17 +27,18 @@ func (o *Options) like() error {
 		return errors.New("a camera that is like a file has the login that the file names")
 	case odd.Wire != nil, odd.Redirect != nil, odd.NonceUses > 0, odd.Refuse != nil, odd.BasicOnly, odd.NoKeepalive, odd.NoPause,
 		odd.Lifetime > 0, odd.MoreTracks, odd.NoVideo:
-		return errors.New("a camera that is like a file answers and sends as the file says: other oddities of these cannot be had beside it")
+		return errors.New("a camera that is like a file answers and sends as the file says: it " +
+			"cannot be combined with other oddities of answers and packets")
 	case o.MPEGTS:
 		return errors.New("a camera that is like a file sends its pictures in packets of their own, in no transport stream")
 	case f.Film != "" && o.Film != nil:
 		return fmt.Errorf("the file that the camera is like plays the film %s, and no other", f.Film)
 	case f.Film == "mjpeg" && o.Bitrate > 0:
-		return errors.New("a bitrate can be had with H.264 only")
+		return errors.New("a bitrate needs H.264")
 	}
 	o.User, o.Pass = f.Login()
 	if f.Film != "" {
-		o.HEVC, o.MJPEG = f.Film == "h265", f.Film == "mjpeg"
+		o.H265, o.MJPEG = f.Film == "h265", f.Film == "mjpeg"
 	}
 	if f.Sound != "" {
 		o.Audio = f.Sound
@@ -63,7 +64,7 @@ func (c *Camera) serveLike(listener net.Listener) plugged {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12})
 	}
 	codec := "H264"
-	if c.options.HEVC {
+	if c.options.H265 {
 		codec = "H265"
 	}
 	return likeServer{wire.Serve(listener, wire.Camera{File: c.options.Like, Values: c.described, Codec: codec, Begin: c.beginLike})}
@@ -81,7 +82,7 @@ func (c *Camera) described() map[string]string {
 	switch {
 	case o.MJPEG:
 		v["video"] = "m=video 0 RTP/AVP 26\na=control:trackID=0"
-	case o.HEVC:
+	case o.H265:
 		kind = "H265/90000"
 		v["fmtp"] = fmt.Sprintf("sprop-vps=%s;sprop-sps=%s;sprop-pps=%s", v["vps"], v["sps"], v["pps"])
 	default:
@@ -196,7 +197,7 @@ func (s *likeSession) deliver() (paused bool) {
 		return false
 	}
 	s.waiting = false
-	p := script.Picture{Units: s.units, H265: s.camera.options.HEVC, Key: s.key, Timestamp: s.timestamp}
+	p := script.Picture{Units: s.units, H265: s.camera.options.H265, Key: s.key, Timestamp: s.timestamp}
 	if s.units == nil {
 		p.Payloads = s.payloads
 	}

@@ -39,8 +39,8 @@ type heard struct {
 
 // newMultiplexer makes one for a camera of these options.
 func newMultiplexer(o Options, origin uint32, to sink) (*multiplexer, error) {
-	m := &multiplexer{sink: to, h265: o.HEVC, origin: origin, video: &mpegts.Track{Codec: &mpegts.CodecH264{}}}
-	if o.HEVC {
+	m := &multiplexer{sink: to, h265: o.H265, origin: origin, video: &mpegts.Track{Codec: &mpegts.CodecH264{}}}
+	if o.H265 {
 		m.video.Codec = &mpegts.CodecH265{}
 	}
 	tracks := []*mpegts.Track{m.video}
@@ -95,7 +95,7 @@ func (m *multiplexer) hear(payload []byte, samples uint32) {
 	const header, rate, most = 4, 16000, 100
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.sounds) < most { // none is sent while the video stands still
+	if len(m.sounds) < most { // none is sent while the video is stalled
 		m.sounds = append(m.sounds, heard{payload[header:], m.origin + uint32(uint64(samples)*clockRate/rate)})
 	}
 }

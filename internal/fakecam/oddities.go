@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Oddities are what cameras do that they should not. The zero value is a camera without.
+// Oddities are faults of cameras. The zero value is a camera without faults.
 type Oddities struct {
-	// Wire is called with each RTP packet of the video and returns what is sent in its place: none, it,
+	// Wire is called with each RTP packet of the video and returns the packets that are sent instead: none, it,
 	// another, or several. Sessions that overlap call it one after the other. It may keep nothing.
 	Wire func(Packet) []Packet
 	// Conn wraps each connection, for oddities below RTSP.
@@ -23,13 +23,13 @@ type Oddities struct {
 	BasicOnly bool
 	// NoKeepalive answers GET_PARAMETER with an error.
 	NoKeepalive bool
-	// NoPause answers PAUSE with an error, and goes on.
+	// NoPause answers PAUSE with an error, and continues to send.
 	NoPause bool
 	// Lifetime is when a session ends, however well it goes. Default never.
 	Lifetime time.Duration
 	// Clock is what the camera's clock shows, in its sender reports. Default time.Now.
 	Clock func() time.Time
-	// Pace is how fast the timestamps of the video run, in seconds of theirs in one of true time. Default 1.
+	// Pace is how fast the timestamps of the video run, in their seconds per second of true time. Default 1.
 	Pace float64
 	// StrayEvery stamps every so many-th frame of the video five hours back. Default none.
 	StrayEvery uint64

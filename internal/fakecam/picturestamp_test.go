@@ -199,7 +199,7 @@ func TestRecordedPicturesShowTheCounterOfTheirSEI(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			const frames = 60
-			c := start(t, Options{HEVC: test.h265, Start: 1<<16 - 30})
+			c := start(t, Options{H265: test.h265, Start: 1<<16 - 30})
 			if test.width == 1280 {
 				c.ChangeParams()
 			}

@@ -116,7 +116,7 @@ func (p *player) run(stop <-chan struct{}) {
 			}
 		}
 		if stalled {
-			// The camera's clock went on during the stall: frames go on at the next frame time.
+			// The camera's clock continued during the stall: frames continue at the next frame time.
 			stalled = false
 			slot = max(slot, int64(math.Ceil(time.Since(begin).Seconds()*p.fps)))
 		}

@@ -24,7 +24,7 @@ func (s *server) newStream(c *clip) (*gortsplib.ServerStream, error) {
 		media.Formats = []format.Format{&format.MPEGTS{}}
 	case o.MJPEG:
 		media.Formats = []format.Format{&format.MJPEG{}}
-	case o.HEVC:
+	case o.H265:
 		h265 := &format.H265{PayloadTyp: payloadH264}
 		if !o.NoSDPParams {
 			h265.VPS, h265.SPS, h265.PPS = c.vps, c.sps, c.pps

@@ -43,7 +43,7 @@ func (s *session) fits(n, limit int) bool {
 	return s.queued-s.settled+uint64(n) <= uint64(limit)
 }
 
-// frame counts one frame, with which so many packets of the session are queued.
+// frame counts one frame; queued is how many packets of the session are queued with it.
 func (s *session) frame(queued uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *session) end() {
 	defer s.mu.Unlock()
 	s.settle()
 	final := s.settled
-	s.written = func() uint64 { return final } // lets go of the server's session
+	s.written = func() uint64 { return final } // releases the server's session
 	s.cut = len(s.pending) > 0 && s.settled > s.whole
 	s.pending = nil
 	s.ended = time.Now()

@@ -67,7 +67,7 @@ func (f elementReader) skip(h element.Head) error {
 	return endOf(err)
 }
 
-// resync goes on to the next cluster, behind what is no element. Its error is errDamaged, or that of the reader.
+// resync continues at the next cluster, after bytes that are not an element. Its error is errDamaged, or that of the reader.
 func (f elementReader) resync() error {
 	for {
 		if _, err := f.r.Discard(1); err != nil {

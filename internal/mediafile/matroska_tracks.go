@@ -60,7 +60,7 @@ type matroskaTrack struct {
 	duration   time.Duration // of a frame; 0 when the file does not say
 }
 
-// tracks is what of a file is read.
+// tracks are those of a file that are read.
 type tracks struct{ video, audio matroskaTrack }
 
 // choose takes the first track of video that can be read, and the first of audio: a picture of the cover may come before.

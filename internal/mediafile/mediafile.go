@@ -1,6 +1,6 @@
 // Package mediafile owns the reading of media files that others made: Matroska, MP4 (plain and
-// fragmented), MOV and MPEG-TS. It must not know what becomes of a frame, nor when it is due. Files
-// may be broken: what a header promises is not believed before it is there.
+// fragmented), MOV and MPEG-TS. It must not know how frames are used, nor when they are due. Files
+// may be broken: the promises of a header are not trusted before they are verified.
 package mediafile
 
 import (
@@ -31,7 +31,7 @@ const (
 
 // The errors of Open and Next, beside *CodecError and those of the reader.
 var (
-	// ErrContainer says that a file is none of the containers.
+	// ErrContainer says that a file is not in a known container.
 	ErrContainer = errors.New("neither Matroska nor MP4 nor MPEG-TS")
 	// ErrNoVideo says that a file has no video.
 	ErrNoVideo = errors.New("no video track")

@@ -328,7 +328,7 @@ func elementOf(id uint32, content string) string {
 	return string(bytes.TrimLeft(b, "\x00")) + string(binary.BigEndian.AppendUint16(nil, 0x4000|uint16(len(content)))) + content
 }
 
-// playAll reads what there is to read.
+// playAll reads everything that can be read.
 func playAll(data []byte) {
 	f, err := Open(bytes.NewReader(data))
 	for range 1000 {

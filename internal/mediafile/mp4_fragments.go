@@ -143,7 +143,7 @@ func (m *mp4) run(t *trackFragment, c *cursor) error {
 	return nil
 }
 
-// joins reports whether a sample of PCM goes to the frame that the one before began.
+// joins reports whether a sample of PCM belongs to the frame that the previous one began.
 func (s fragmentSample) joins(before fragmentSample) bool {
 	block, size := int64(s.track.block), int64(before.size)
 	return block > 0 && before.track == s.track && before.offset+size == s.offset && size/block < s.track.blockRun()

@@ -17,7 +17,7 @@ type mp4Track struct {
 	lengthSize int
 	defaults   fragmentDefaults // of trex
 	samples    sampleTable
-	end        int64 // of what was read of it, in ticks: of decoding
+	end        int64 // of the part read so far, in ticks: of decoding
 	broken     error // what is wrong with its description
 }
 
@@ -144,7 +144,7 @@ func (t *mp4Track) edits(c *cursor, version int) {
 
 func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 	if t.entry != "" {
-		return nil // a second description is of no use to us
+		return nil // a second description is not needed
 	}
 	t.entry, t.described = kind, data
 	const fixed = 78 // VisualSampleEntry
@@ -158,7 +158,7 @@ func (t *mp4Track) sampleEntry(kind string, data []byte) error {
 		return nil
 	})
 	if t.private != nil {
-		return nil // what else lies beside it is not needed for playing
+		return nil // its other children are not needed for playing
 	}
 	return err
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// remux has mkvmerge write a file anew.
+// remux has mkvmerge rewrite a file.
 func remux(arguments ...string) func(*testing.T, string) string {
 	return func(t *testing.T, path string) string {
 		t.Helper()

@@ -104,7 +104,7 @@ func zeroed(data []byte) []byte {
 	return data
 }
 
-// gstreamer has GStreamer write a file of what is in one.
+// gstreamer has GStreamer rewrite a file.
 func gstreamer(muxer string) change {
 	return func(t *testing.T, path string) string {
 		t.Helper()
@@ -181,7 +181,7 @@ func TestFilesArePlayedAsFFmpegPlaysThem(t *testing.T) {
 	}
 }
 
-// TestWhatIsOverwrittenIsPassedOver reads on behind what is no element, and says that frames are missing.
+// TestWhatIsOverwrittenIsPassedOver continues after bytes that are not an element, and reports missing frames.
 func TestWhatIsOverwrittenIsPassedOver(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg")

@@ -16,7 +16,7 @@ const (
 	maxVideo = 2 << 20
 	// maxOpening is how much video is kept while the audio is looked for.
 	maxOpening = 5 * time.Second
-	// maxStep is how far a time may be from the one before it. Files that were put together of others begin again somewhere else.
+	// maxStep is how far a time may be from the previous one. In files that were concatenated it starts again elsewhere.
 	maxStep = 10 * time.Second
 )
 
@@ -62,7 +62,7 @@ func openTS(r io.Reader) (*File, error) {
 	return s.file, nil
 }
 
-// known reports whether it is known what the file has, or all that can be looked at for that.
+// known reports whether it is known what the file has, or all that can be read for that.
 func (s *ts) known() bool {
 	switch {
 	case s.ended, s.read >= maxProbe, s.tracks.Scrambled:

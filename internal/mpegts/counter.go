@@ -21,7 +21,7 @@ type counter struct {
 	wrong, right int  // packets in a row
 	counts       bool // one was right once
 	distrusted   bool
-	denied       int // how often in a row packets were said to be lost and the counter went on
+	denied       int // how often in a row packets were reported as lost although the counter continued
 }
 
 // next takes the next packet of the stream, with payload. It reports how many are missing before it, at most, or that it is one that came

@@ -1,6 +1,6 @@
 // Package mpegts owns the reading of MPEG transport streams (ISO/IEC 13818-1), as they come in RTP and lie in files: it finds
 // the packets, chooses a program with video that can be read, and cuts its video into access units and its audio into
-// frames. It must not know where the bytes come from, nor what becomes of what is in them.
+// frames. It must not know where the bytes come from, nor how the access units are used.
 //
 // Streams are read leniently: what a table says is a hint, and what is missing or damaged costs the access units that it
 // belongs to and nothing else.
@@ -103,7 +103,7 @@ type Demuxer struct {
 	err   error
 }
 
-// NewDemuxer makes a Demuxer whose access units have at most so many bytes.
+// NewDemuxer makes a Demuxer whose access units have at most that many bytes.
 func NewDemuxer(to Handler, most int) *Demuxer {
 	d := &Demuxer{to: to, most: most}
 	d.video.pid, d.audio.stream.pid = noPID, noPID
@@ -159,7 +159,7 @@ func (d *Demuxer) seek(data []byte) (rest []byte) {
 	}
 }
 
-// begins looks whether a packet begins with data, behind so many bytes that belong to none, or reports that more must come to tell.
+// begins checks whether a packet begins with data, after skipped bytes that belong to none, or reports that more data is needed to decide.
 func (d *Demuxer) begins(data []byte, skipped int) (more bool) {
 	for _, stride := range strides {
 		if len(data) > stride && data[stride] == syncByte {
@@ -167,7 +167,7 @@ func (d *Demuxer) begins(data []byte, skipped int) (more bool) {
 			return false
 		}
 	}
-	// One that nothing follows is believed where it stands at a distance that packets have.
+	// One that nothing follows is accepted at a distance that packets have.
 	if stride := PacketSize + d.skipped + skipped; len(data) == PacketSize {
 		d.locked = true
 		if d.gap = 0; slices.Contains(strides[:], stride) {
@@ -177,16 +177,16 @@ func (d *Demuxer) begins(data []byte, skipped int) (more bool) {
 	return len(data) <= strides[len(strides)-1]
 }
 
-// Lost says that so many datagrams were lost before the next Write, each of at most as many packets as the largest so far.
+// Lost reports how many datagrams were lost before the next Write, each of at most as many packets as the largest so far.
 func (d *Demuxer) Lost(datagrams int) {
-	const usual = 7 // fit into an Ethernet frame
+	const common = 7 // fit into an Ethernet frame
 	d.buffer, d.locked = d.buffer[:0], false
-	packets := min(datagrams, maxMissing) * max(d.largest, usual)
+	packets := min(datagrams, maxMissing) * max(d.largest, common)
 	d.video.counter.unsure += packets
 	d.audio.counter.unsure += packets
 }
 
-// Restart says that what comes next is another stream, maybe with the same numbers. What was begun is completed.
+// Restart says that what comes next is another stream, maybe with the same numbers. A packet that was started is completed.
 func (d *Demuxer) Restart() {
 	d.Flush()
 	d.buffer, d.locked = d.buffer[:0], false
@@ -194,7 +194,8 @@ func (d *Demuxer) Restart() {
 	d.video.sign = noSign
 }
 
-// Flush emits the last access unit if it is known to be whole, when nothing more comes, or may not belong to it; else it is torn.
+// Flush emits the last access unit if it is known to be complete, when no more data comes, or the next does not belong to it; else
+// it is torn.
 func (d *Demuxer) Flush() {
 	if d.err == nil {
 		d.video.ended = d.video.ended || d.short
@@ -226,7 +227,7 @@ func (d *Demuxer) Pending() int { return len(d.video.buffer) }
 
 // Looks reports whether a file that begins with head is a transport stream, maybe one that begins in the middle of a packet.
 func Looks(head []byte) bool {
-	const enough = 8 // packets in a row
+	const needed = 8 // packets in a row
 	for i := 0; i < len(head); i++ {
 		if head[i] != syncByte {
 			continue
@@ -236,7 +237,7 @@ func Looks(head []byte) bool {
 			for ; at < len(head) && head[at] == syncByte; at += stride {
 				n++
 			}
-			if n >= enough || n > 1 && at >= len(head) && i < stride {
+			if n >= needed || n > 1 && at >= len(head) && i < stride {
 				return true
 			}
 		}

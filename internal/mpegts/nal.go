@@ -5,12 +5,12 @@ type nalKind uint8
 
 const (
 	nalOther      nalKind = iota
-	nalBefore             // what stands before the picture of its access unit only
+	nalBefore             // precedes the picture of its access unit only
 	nalFirstSlice         // the first of a picture
 	nalSlice
 )
 
-// nalKindOf looks at the first three bytes of a NAL unit.
+// nalKindOf examines the first three bytes of a NAL unit.
 func nalKindOf(codec string, nal []byte) nalKind {
 	if codec == H265 {
 		return h265Kind(nal)

@@ -14,7 +14,7 @@ type muxer struct {
 	bytes.Buffer
 	counts  map[int]byte
 	version byte
-	still   bool // counters stand still
+	still   bool // counters do not advance
 	badCRC  bool
 }
 
@@ -175,7 +175,7 @@ func TestOddStreams(t *testing.T) {
 		say    func(t mpegts.Tracks) bool
 	}{
 		"as it should be":            {standard(nil), 40, 0, nil},
-		"counters that stand still":  {standard(func(m *muxer) { m.still = true }), 40, 0, nil},
+		"constant counters":          {standard(func(m *muxer) { m.still = true }), 40, 0, nil},
 		"wrong check sums":           {standard(func(m *muxer) { m.badCRC = true }), 40, 0, nil},
 		"null packets":               {each(func(_ int, p []byte) []byte { return slices.Concat(p, null) }), 40, 0, nil},
 		"each packet twice":          {each(func(_ int, p []byte) []byte { return slices.Concat(p, p) }), 40, 0, nil},
@@ -201,14 +201,14 @@ func TestOddStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			stream := row.stream()
-			for _, piece := range []int{len(stream), 1316, 188, 1000} {
-				got := read(t, stream, piece)
+			for _, size := range []int{len(stream), 1316, 188, 1000} {
+				got := read(t, stream, size)
 				if len(got.times) != row.frames || got.torn != row.torn {
-					t.Errorf("in pieces of %d: %d frames and %d torn, want %d and %d", piece, len(got.times), got.torn, row.frames, row.torn)
+					t.Errorf("in sizes of %d: %d frames and %d torn, want %d and %d", size, len(got.times), got.torn, row.frames, row.torn)
 				}
 				for i := 1; i < len(got.times) && row.torn == 0; i++ {
 					if d := mpegts.TimeStep(got.times[i-1], got.times[i]); d != frame {
-						t.Errorf("frame %d comes %d ticks after the one before", i, d)
+						t.Errorf("frame %d comes %d ticks after the previous one", i, d)
 					}
 				}
 				if row.say != nil && !row.say(got.last()) {
@@ -291,7 +291,7 @@ func wrapping() []byte {
 	return m.Bytes()
 }
 
-// anotherVersion goes on in another stream, with a keyframe.
+// anotherVersion continues in another stream, with a keyframe.
 func anotherVersion() []byte {
 	m := &muxer{}
 	m.standard(0, 20)
@@ -373,7 +373,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	m.pes(0x100, 0, bytes.Repeat([]byte{1}, 2*most)...)
 	d = mpegts.NewDemuxer(quiet{}, most)
 	if err := d.Write(m.Bytes()); err != nil || d.Pending() > 1000 {
-		t.Errorf("bytes that are no video: %v, %d are kept", err, d.Pending())
+		t.Errorf("bytes that are not video: %v, %d are kept", err, d.Pending())
 	}
 }
 
@@ -383,13 +383,13 @@ func FuzzDemuxer(f *testing.F) {
 	} {
 		f.Add(stream, uint16(1316))
 	}
-	f.Fuzz(func(t *testing.T, stream []byte, piece uint16) {
+	f.Fuzz(func(t *testing.T, stream []byte, size uint16) {
 		d := mpegts.NewDemuxer(checked{t}, 1<<20)
-		for i := 0; i < len(stream); i += int(piece) + 1 {
-			if d.Write(stream[i:min(i+int(piece)+1, len(stream))]) != nil {
+		for i := 0; i < len(stream); i += int(size) + 1 {
+			if d.Write(stream[i:min(i+int(size)+1, len(stream))]) != nil {
 				return
 			}
-			if piece%7 == 0 {
+			if size%7 == 0 {
 				d.Lost(i % 5)
 			}
 		}
@@ -420,8 +420,8 @@ func (c checked) AudioFrame(data []byte, _ int64) {
 	}
 }
 
-// TestPacketsStuffedInTheMiddle has an encoder that stuffs packets where PES packets go on, from the beginning or later on, and one
-// whose lengths are too small: no access unit is cut off without a word.
+// TestPacketsStuffedInTheMiddle has an encoder that stuffs packets in the middle of PES packets, from the beginning or later on, and one
+// whose lengths are too small: no access unit is truncated silently.
 func TestPacketsStuffedInTheMiddle(t *testing.T) {
 	t.Parallel()
 	const frames = 80

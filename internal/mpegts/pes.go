@@ -21,7 +21,7 @@ type pesHeader struct {
 // begin begins another one.
 func (h *pesHeader) begin() { *h = pesHeader{data: h.data[:0]} }
 
-// take takes the next bytes of the PES packet, and returns those behind the header; ok is false while it is not whole, or broken.
+// take takes the next bytes of the PES packet, and returns those after the header; ok is false while the header is incomplete, or broken.
 func (h *pesHeader) take(data []byte) (body []byte, ok bool) {
 	for !h.whole && !h.broken {
 		want := h.want()
@@ -54,7 +54,7 @@ func (h *pesHeader) want() int {
 	return pesFlags + int(h.data[8])
 }
 
-// hasHeader is false for the identifiers of tables, padding and the like.
+// hasHeader is false for the identifiers of tables, padding and similar streams.
 func hasHeader(id byte) bool {
 	switch id {
 	case 0xBC, 0xBE, 0xBF, 0xF0, 0xF1, 0xF2, 0xF8, 0xFF:

@@ -7,40 +7,40 @@ const maxSection = 4096
 
 // section puts a table together out of packets.
 type section struct {
-	data  []byte
-	begun bool
-	wrong int // tables in a row with a wrong check sum
+	data    []byte
+	started bool
+	wrong   int // tables in a row with a wrong check sum
 }
 
-// sectionHeader is what stands before the length's end.
+// sectionHeader is the size of the header up to the length.
 const sectionHeader = 3
 
 // wrongMost is after how many tables with a wrong check sum one is believed: some encoders do not compute it.
 const wrongMost = 10
 
-// take takes a packet, and calls read with each table that is whole.
+// take takes a packet, and calls read with each complete table.
 func (s *section) take(p packet, read func(table []byte)) {
 	data := p.payload
 	if p.start {
 		pointer := int(data[0])
 		data = data[1:]
 		if pointer > len(data) {
-			s.begun = false
+			s.started = false
 			return
 		}
-		if s.begun {
+		if s.started {
 			s.add(data[:pointer], read)
 		}
-		s.data, s.begun, data = s.data[:0], true, data[pointer:]
+		s.data, s.started, data = s.data[:0], true, data[pointer:]
 	}
 	s.add(data, read)
 }
 
 // add takes bytes of tables, one behind the other.
 func (s *section) add(data []byte, read func(table []byte)) {
-	for s.begun && len(data) > 0 {
+	for s.started && len(data) > 0 {
 		if len(s.data) == 0 && data[0] == 0xFF { // nothing follows
-			s.begun = false
+			s.started = false
 			return
 		}
 		want := sectionHeader
@@ -48,7 +48,7 @@ func (s *section) add(data []byte, read func(table []byte)) {
 			want += int(binary.BigEndian.Uint16(s.data[1:]) & 0xFFF)
 		}
 		if want > maxSection {
-			s.begun = false
+			s.started = false
 			return
 		}
 		n := min(want-len(s.data), len(data))
@@ -59,7 +59,7 @@ func (s *section) add(data []byte, read func(table []byte)) {
 			}
 			s.data = s.data[:0]
 		} else if len(s.data) == sectionHeader && binary.BigEndian.Uint16(s.data[1:])&0xFFF == 0 {
-			s.begun = false
+			s.started = false
 		}
 	}
 }

@@ -21,11 +21,11 @@ type stream struct {
 	kind     kind
 	name     string // of the codec, for people
 	readable bool
-	// container and format are what is known of audio: how its frames lie in the stream, and what they are.
+	// container and format are what is known of audio: how its frames are stored in the stream, and their format.
 	container audio.Container
 	format    audio.Format
 	unknown   bool // it is to be seen what it is
-	looks     int  // how often that was looked at
+	looks     int  // how often that was checked
 }
 
 // The streams by their types (table 2-34, and what ATSC and others took).
@@ -41,7 +41,7 @@ var byType = map[byte]stream{
 	0x81: sound("AC-3", audio.Dolby), 0x87: sound("E-AC-3", audio.Dolby), 0x8A: {kind: audioKind, name: "DTS"},
 }
 
-// sound is audio that can be read.
+// sound returns a stream of audio that can be read.
 func sound(name string, c audio.Container) stream {
 	return stream{kind: audioKind, name: name, readable: true, container: c}
 }
@@ -120,7 +120,7 @@ func opus(list []byte) audio.Format {
 // guessAfter is after how many packets no table is waited for any more.
 const guessAfter = 500
 
-// guess looks at the first packet of a PES packet of a stream of which no table says what it is.
+// guess examines the first packet of a PES packet of a stream that no table describes.
 func (d *Demuxer) guess(p packet) {
 	entry := d.entry(p.pid)
 	switch {

@@ -61,7 +61,7 @@ func (g *program) unknown() bool {
 	return slices.ContainsFunc(g.streams, func(s stream) bool { return s.unknown })
 }
 
-// others names what of a kind cannot be read.
+// others names the streams of a kind that cannot be read.
 func (g *program) others(k kind) (names []string) {
 	for _, s := range g.streams {
 		if s.kind == k && !s.readable && !slices.Contains(names, s.name) {

@@ -36,7 +36,7 @@ type videoStream struct {
 
 	sign    endSign // of the last packet
 	early   bool    // an access unit was emitted for it
-	refuted [3]bool // signs behind which the PES packet went on: they are none in this stream
+	refuted [3]bool // signs after which the PES packet continued: they mean nothing in this stream
 
 	// The open access unit: what is in the buffer, from its beginning.
 	buffer  []byte
@@ -64,7 +64,7 @@ const (
 	byStuffing // of one without a length: others that follow would have filled the packet
 )
 
-// signOf returns the sign that a packet gives, of which the payload was taken.
+// signOf returns the sign of a packet whose payload was taken.
 func (v *videoStream) signOf(p packet) endSign {
 	switch {
 	case v.pes.left == 0:
@@ -75,9 +75,9 @@ func (v *videoStream) signOf(p packet) endSign {
 	return noSign
 }
 
-// goesOn notes that the PES packet goes on with a packet right behind the last one. Encoders may stuff packets anywhere, and some
-// lengths are wrong. An access unit that was emitted already is torn then: a packet is missing, as far as those after it can tell.
-func (v *videoStream) goesOn() {
+// continues notes that the PES packet continues with the packet right after the last one. Encoders may stuff packets anywhere, and some
+// lengths are wrong. An access unit that was emitted already is torn then: a packet is missing, as far as the later ones show.
+func (v *videoStream) continues() {
 	if v.sign == noSign {
 		return
 	}
@@ -110,7 +110,7 @@ func (v *videoStream) follow(d *Demuxer, s stream) {
 // take takes a packet of the stream.
 func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 	if len(p.payload) == 0 {
-		return // its counter stands still
+		return // its counter does not advance
 	}
 	missing, repeated := v.counter.next(p, data)
 	if repeated {
@@ -131,7 +131,7 @@ func (v *videoStream) take(d *Demuxer, p packet, data []byte) {
 		return
 	}
 	if !p.start {
-		v.goesOn()
+		v.continues()
 	}
 	v.sign, v.early = noSign, false
 	whole := v.pes.whole
@@ -196,7 +196,7 @@ func (v *videoStream) drop() {
 	v.open, v.picture, v.torn = false, false, false
 }
 
-// flush emits the open access unit, of which nothing more comes. It is whole when that is certain, or its PES packet is, unless they
+// flush emits the open access unit, which gets no more data. It is complete when that is certain, or when its PES packet is, unless these
 // have parts of access units.
 func (v *videoStream) flush(d *Demuxer, certain bool) {
 	if !v.open {
@@ -222,8 +222,8 @@ func (v *videoStream) add(d *Demuxer, data []byte) {
 			break
 		}
 		at := v.scanned + i
-		const look = 3 // bytes of a NAL unit
-		if at+len(startCode)+look > len(v.buffer) {
+		const needed = 3 // bytes of a NAL unit
+		if at+len(startCode)+needed > len(v.buffer) {
 			v.scanned = at
 			break
 		}

@@ -128,7 +128,7 @@ type likePicture struct {
 // part.
 func plainPictures(t *testing.T, h265 bool) map[uint32]string {
 	t.Helper()
-	camera := startCamera(t, fakecam.Options{FPS: 300, HEVC: h265})
+	camera := startCamera(t, fakecam.Options{FPS: 300, H265: h265})
 	r := record(t, camera, camera.URL())
 	r.await("pictures", func() bool { return r.number(health.FramesRecorded) >= 5*likeFrames })
 	r.finish()

@@ -114,8 +114,8 @@ func overLossyUDP(t *testing.T) {
 	}{
 		{name: "H.264, 1 %", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(mixed)},
 		{name: "H.264, 5 %", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(heavy)},
-		{name: "H.265, 1 %", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: random(mixed)},
-		{name: "H.265, 5 %", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25, plan: random(heavy)},
+		{name: "H.265, 1 %", camera: fakecam.Options{FPS: 100, H265: true}, gop: 25, plan: random(mixed)},
+		{name: "H.265, 5 %", camera: fakecam.Options{FPS: 100, H265: true}, gop: 25, plan: random(heavy)},
 		{name: "B-frames, 5 %", camera: bFrames, gop: 25, change: presented, plan: random(heavy)},
 		{name: "B-frames, whole frames", camera: bFrames, gop: 25, change: presented, plan: frames(func(n uint64) bool {
 			return n == 31 || n >= 40 && n < 43 || n >= 70 && n < 110 || n == 127 || n == 129
@@ -123,7 +123,7 @@ func overLossyUDP(t *testing.T) {
 		{name: "nothing lost", camera: fakecam.Options{FPS: 100}, gop: 25, plan: random(lossy.Shares{Double: 0.2, Late: 0.2})},
 		{name: "whole frames", camera: fakecam.Options{FPS: 100}, gop: 25,
 			plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
-		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 100, HEVC: true}, gop: 25,
+		{name: "whole frames of H.265", camera: fakecam.Options{FPS: 100, H265: true}, gop: 25,
 			plan: frames(func(n uint64) bool { return n%7 == 3 })},
 		{name: "the first frames", camera: fakecam.Options{FPS: 100}, gop: 25, plan: frames(func(n uint64) bool { return n < 3 })},
 		{name: "the first packets", camera: fakecam.Options{FPS: 100}, gop: 25, plan: func(*wiretap) lossy.Plan {
@@ -136,10 +136,10 @@ func overLossyUDP(t *testing.T) {
 		}},
 		{name: "MPEG-TS, 1 %", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25, plan: random(mixed)},
 		{name: "MPEG-TS, 5 %", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25, plan: random(heavy)},
-		{name: "MPEG-TS, H.265, 5 %", camera: fakecam.Options{FPS: 100, HEVC: true, MPEGTS: true}, gop: 25, plan: random(heavy)},
+		{name: "MPEG-TS, H.265, 5 %", camera: fakecam.Options{FPS: 100, H265: true, MPEGTS: true}, gop: 25, plan: random(heavy)},
 		{name: "MPEG-TS, whole frames", camera: fakecam.Options{FPS: 100, MPEGTS: true}, gop: 25,
 			plan: frames(func(n uint64) bool { return n%30 >= 20 && n%30 < 23 || n >= 100 && n < 180 })},
-		{name: "few packets", camera: fakecam.Options{FPS: 10, HEVC: true}, gop: 25, after: 20,
+		{name: "few packets", camera: fakecam.Options{FPS: 10, H265: true}, gop: 25, after: 20,
 			plan: frames(func(n uint64) bool { return n == 6 })},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -94,8 +94,8 @@ func audioOnly(t *testing.T) {
 
 func h265Camera(t *testing.T) {
 	for name, o := range map[string]fakecam.Options{
-		"sets in the SDP": {HEVC: true},
-		"sets in band":    {HEVC: true, NoSDPParams: true},
+		"sets in the SDP": {H265: true},
+		"sets in band":    {H265: true, NoSDPParams: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

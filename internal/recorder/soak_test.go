@@ -44,7 +44,7 @@ func TestSoak(t *testing.T) {
 	defer cancel()
 	var rigs []*rig
 	for i := range soakCameras {
-		o := fakecam.Options{HEVC: i%4 == 3, NearWrap: i%5 == 0}
+		o := fakecam.Options{H265: i%4 == 3, NearWrap: i%5 == 0}
 		switch i % 8 {
 		case 1:
 			o.Audio = fakecam.AudioAAC

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// usual are the answers of a camera without oddities.
-var usual = map[string][]template{
+// defaults are the answers of a camera without oddities.
+var defaults = map[string][]template{
 	"OPTIONS": must("RTSP/1.0 200 OK", "CSeq: {cseq}",
 		"Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER", ""),
 	"DESCRIBE": must("RTSP/1.0 200 OK", "CSeq: {cseq}", "Content-Type: application/sdp", "Content-Base: {url}/",
@@ -65,9 +65,9 @@ func (f *File) Converse(connection uint64, started time.Time) *Conversation {
 // lines; what it does not know may be missing.
 func (c *Conversation) Answer(r Request, values map[string]string) Answer {
 	s := c.choose(r)
-	lines := usual[""]
+	lines := defaults[""]
 	if s == nil {
-		if known := usual[r.Method]; known != nil {
+		if known := defaults[r.Method]; known != nil {
 			lines = known
 		}
 		s = new(section)
@@ -83,7 +83,7 @@ func (c *Conversation) Answer(r Request, values map[string]string) Answer {
 	return a
 }
 
-// choose returns the section that answers a request, nil for the usual answer: the first that fits and has not answered all that it
+// choose returns the section that answers a request, nil for the default answer: the first that fits and has not answered all that it
 // may, or else the last of those without a number or a condition, which answers whatever comes behind.
 func (c *Conversation) choose(r Request) *section {
 	var stays *section
@@ -161,7 +161,7 @@ func (c *Conversation) render(lines []template, r Request, values map[string]str
 	return bytes.ReplaceAll(b, []byte(lengthMark), []byte(length))
 }
 
-// agrees says whether an answer means that the request is carried out: that its first status is none of a refusal.
+// agrees says whether an answer means that the request is executed: that its first status is not a refusal.
 func agrees(answer []byte) bool {
 	_, line, found := bytes.Cut(answer, []byte("RTSP/"))
 	if !found {

@@ -70,7 +70,7 @@ var headers = []header{
 	}},
 }
 
-// header reads a line before all sections: one of the table, or a part of what is said about the camera.
+// header reads a line before all sections: one of the table, or a part of the description.
 func (p *parser) header(text string) error {
 	name, value, found := strings.Cut(text, ":")
 	if !found || strings.ContainsFunc(name, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
@@ -100,7 +100,7 @@ const maxDuration = 10000 * time.Hour
 func duration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 || d > maxDuration {
-		return 0, fmt.Errorf("%q is no duration such as 500ms or 3s", text)
+		return 0, fmt.Errorf("%q is not a duration such as 500ms or 3s", text)
 	}
 	return d, nil
 }
@@ -109,7 +109,7 @@ func duration(text string) (time.Duration, error) {
 func number(text string, least, most int64) (int64, error) {
 	n, err := strconv.ParseInt(text, 0, 64)
 	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%q is no number from %d to %d", text, least, most)
+		return 0, fmt.Errorf("%q is not a number from %d to %d", text, least, most)
 	}
 	return n, nil
 }

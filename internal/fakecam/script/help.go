@@ -50,11 +50,11 @@ func Tables() []Table {
 		placeholderTable.Rows = append(placeholderTable.Rows, [2]string{"{" + p.name + "}", p.about})
 	}
 	selectionTable := Table{Name: "selections",
-		About: "What stands before a rule of >>> packets or >>> audio and a colon, with commas between several:"}
+		About: "Selections before a rule of >>> packets or >>> audio and a colon, with commas between several:"}
 	for _, s := range selections {
 		selectionTable.Rows = append(selectionTable.Rows, [2]string{words(s.name, s.takes), s.about})
 	}
-	videoTable := Table{Name: "packets", About: "Rules of >>> packets; those marked with * may stand in >>> audio, too:"}
+	videoTable := Table{Name: "packets", About: "Rules of >>> packets; those marked with * may also be in >>> audio:"}
 	audioTable := Table{Name: "audio", About: "Rules of >>> audio alone:"}
 	for _, r := range rules() {
 		row := [2]string{words(r.name, r.takes), r.about}

@@ -133,7 +133,7 @@ func readTimestamp(values []string) (line, error) {
 	case "pace", "clock":
 		f, err := strconv.ParseFloat(values[1], 64)
 		if err != nil || !(f >= 0 && f <= 1e9) {
-			return line{}, fmt.Errorf("%q is no positive number", values[1])
+			return line{}, fmt.Errorf("%q is not a positive number", values[1])
 		}
 		if values[0] == "clock" {
 			f /= 90000
@@ -191,7 +191,7 @@ func readSSRC(values []string) (line, error) {
 	}
 	n, err := strconv.ParseUint(text, 16, 32)
 	if err != nil {
-		return line{}, fmt.Errorf("%q is no SSRC of up to 8 hexadecimal digits", text)
+		return line{}, fmt.Errorf("%q is not an SSRC of up to 8 hexadecimal digits", text)
 	}
 	return line{packet: func(_ *Packer, k *packet) { k.ssrc = uint32(n) }}, nil
 }

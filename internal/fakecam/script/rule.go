@@ -19,7 +19,7 @@ type line struct {
 // rule is a kind of line. What it reads of the words behind its name is one of the functions of line.
 type rule struct {
 	name, takes, about string
-	video, audio       bool // the sections that it may stand in
+	video, audio       bool // the sections that it may be in
 	read               func(values []string) (line, error)
 }
 
@@ -103,7 +103,7 @@ const (
 func takesBytes(values []string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.Join(values, ""))
 	if err != nil || len(b) == 0 || len(b) > maxBytes {
-		return nil, fmt.Errorf("%q are no bytes in hexadecimal digits", strings.Join(values, " "))
+		return nil, fmt.Errorf("%q are not bytes in hexadecimal digits", strings.Join(values, " "))
 	}
 	return b, nil
 }

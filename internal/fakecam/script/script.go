@@ -98,7 +98,7 @@ func (f *File) Login() (user, password string) { return f.user, f.password }
 // parser reads a file line by line.
 type parser struct {
 	file    *File
-	section string   // its first word; empty for what stands before all sections
+	section string   // its first word; empty for the lines before all sections
 	says    bool     // something was set, or a section began
 	answer  *section // that which is being read
 }

@@ -175,7 +175,7 @@ func parseSpan(text string) (span, error) {
 		s.to, also = strconv.ParseUint(to, 10, 64)
 	}
 	if err != nil || also != nil || s.to < s.from {
-		return s, fmt.Errorf("%q is no number such as 7, 7- or 7-9", text)
+		return s, fmt.Errorf("%q is not a number such as 7, 7- or 7-9", text)
 	}
 	return s, nil
 }

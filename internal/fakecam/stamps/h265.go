@@ -155,7 +155,7 @@ func (c *H265Cutter) references(s *headerSplitter) (motion bool) {
 	if s.u(1) != 0 { // short_term_ref_pic_set_sps_flag
 		s.in.Failed = true
 	}
-	for range min(s.ue()+s.ue(), 16) { // those before and those after
+	for range min(s.ue()+s.ue(), 16) { // earlier and later ones
 		s.ue()
 		s.u(1)
 	}

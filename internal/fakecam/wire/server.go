@@ -14,7 +14,7 @@ import (
 type Player interface {
 	// Values are those of the placeholders that belong to the session.
 	Values() map[string]string
-	// Play plays until stop is closed, or send fails. Whoever plays a track sends its packets in order.
+	// Play plays until stop is closed, or send fails. The player of a track sends its packets in order.
 	Play(send func(track Track, steps []script.Step) (paused bool, err error), stop <-chan struct{})
 	// Ended is called when the session is over.
 	Ended()

@@ -78,7 +78,7 @@ func (w transport) values() map[string]string {
 	return map[string]string{"transport": w.header, "client-port": strconv.Itoa(w.port), "server-port": strconv.Itoa(w.announced)}
 }
 
-// set takes the transport that was agreed to for the track of a URL, with what the answer says of it.
+// set takes the transport that was agreed to for the track of a URL, with the answer's header.
 func (t *tracks) set(url string, way transport, answered string) {
 	if n := field(interleavedField, answered, way.channel); n < 255 {
 		way.channel = n
