@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,7 +197,7 @@ func cloudGone(t *testing.T, w world) {
 	}
 	s.awaitBacklog("door", 40)
 	s.cloud.Faults().Restore()
-	camera.Unplug()
+	unplug(t, camera)
 	inCloud := s.awaitAllInCloud("door", sentByCamera(camera))
 	if n := inCloud.repeated(); n > 5*25 {
 		t.Errorf("%d frames came twice", n)
@@ -230,9 +232,7 @@ func sixteenCamerasLoseNothing(t *testing.T, w world) {
 	for name := range all {
 		s.awaitRecorded(name, 10*25)
 	}
-	for _, camera := range all {
-		camera.Unplug()
-	}
+	unplug(t, slices.Collect(maps.Values(all))...)
 	for name, camera := range all {
 		inCloud := s.awaitAllInCloud(name, sentByCamera(camera))
 		if n := inCloud.repeated(); n > 0 {
@@ -284,7 +284,7 @@ func oneBrokenStreamNeverDisturbsAnother(t *testing.T, w world) {
 	if err != nil || len(st.Conditions) > 0 {
 		t.Errorf("the good stream has conditions: %+v %v", st.Conditions, err)
 	}
-	good.Unplug()
+	unplug(t, good)
 	s.awaitAllInCloud("good", sentByCamera(good))
 	s.stopAgent()
 

@@ -53,6 +53,9 @@ func (s *Syncer) mergeUpdate(c edgeconfig.StreamConfig, err error, listedAs stri
 	}
 	if err != nil {
 		s.refuse(err)
+		if hub := c.Config.HubDeviceArn; hub == "" || s.hub.is(hub) {
+			s.lose(err)
+		}
 		return false
 	}
 	switch s.versions.update(c, wanted, s.o.Now()) {
@@ -164,6 +167,14 @@ func (s *Syncer) refuse(err error) {
 	s.conditions.refuse(why.Stream, s.o.Now(), health.UserFault(refusedCode(why.Stream), nil,
 		"The new configuration of stream %s is refused, the previous one stays in force: %s.", why.Stream, shorten(why.Text)))
 	s.publishStatus(answer)
+}
+
+// lose notes that a stream of this hub is configured, but that nobody can tell how.
+func (s *Syncer) lose(err error) {
+	var why *edgeconfig.Refusal
+	if errors.As(err, &why) && why.Stream != "" && s.versions.lose(why.Stream, why.LastUpdated, s.o.Now()) {
+		s.disk.unsaved = true
+	}
 }
 
 // mergeDelete takes a deletion, or the reason why it cannot be read. It reports whether there is

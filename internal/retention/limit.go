@@ -39,7 +39,9 @@ func (k *Keeper) relieve(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		k.limit(stream, k.policy(stream))
+		if k.hasPolicy(stream) {
+			k.limit(stream, k.policy(stream))
+		}
 	}
 	k.saveLosses(k.o.Now())
 }
@@ -69,7 +71,7 @@ func (k *Keeper) limit(stream string, p Policy) {
 }
 
 func (k *Keeper) shrink(stream string, full func() bool) {
-	for _, which := range k.order() {
+	for _, which := range k.order(stream) {
 		for s := range k.o.Store.Walk(stream, which) {
 			if !full() || k.delete(s, "MaxLocalMediaSizeInMB is reached") == diskFails {
 				return
