@@ -50,8 +50,8 @@ func TestRecordingsFollowTheCamerasClockWhenAsked(t *testing.T) {
 	}
 }
 
-// The sender reports of GStreamer come from the clock of this machine: a server by others shows that
-// their fractions are read right.
+// The sender reports of GStreamer come from the clock of this machine: an independent server shows that
+// their fractions are read correctly.
 func TestTheClockOfGStreamerIsOurs(t *testing.T) {
 	t.Parallel()
 	testtools.Need(t, "ffmpeg", "/usr/bin/python3")
@@ -70,6 +70,6 @@ func TestTheClockOfGStreamerIsOurs(t *testing.T) {
 	})
 	ahead := followed[0].ContextMap()["ahead"].(time.Duration)
 	if ahead.Abs() > time.Second+4*late() {
-		t.Errorf("it is found to be %v ahead, on a machine that is late by %v", ahead, late())
+		t.Errorf("its clock is measured %v ahead, on a machine that is late by %v", ahead, late())
 	}
 }

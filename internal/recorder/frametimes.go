@@ -14,14 +14,14 @@ import (
 // The values of Options.TimestampSource.
 const (
 	TimestampHub    = "hub"
-	TimestampCamera = "camera" // by RTCP sender reports, while they can be believed
+	TimestampCamera = "camera" // by RTCP sender reports, while they are credible
 )
 
-// jumpCuts is the least time between two segments that begin for a jump of the timestamps.
+// jumpCuts is the least time between two segments that start because timestamps jumped.
 const jumpCuts = time.Minute
 
-// frameTimes decides the times of the video's frames, by the hub's clock or the camera's, and reports what is wrong with
-// either.
+// frameTimes assigns producer timestamps to the video's frames, by the hub's clock or the camera's, and reports faults of
+// both.
 type frameTimes struct {
 	o        *Options
 	timeline timeline.Timeline
@@ -29,16 +29,16 @@ type frameTimes struct {
 	unsynced timeline.UnsyncedClock
 	epochs   timeline.EpochWatch
 
-	jumpedAt   time.Time // when a segment began for a jump of the timestamps
-	trustAsked time.Time // when the hub's clock was asked whether it can be trusted, for the camera's
+	jumpedAt   time.Time // when a segment last started because timestamps jumped
+	trustAsked time.Time // when the trust in the hub's clock was last checked, to judge the camera's
 	reported   timeTroubles
 }
 
-// timeTroubles are what status says of a stream's times.
+// timeTroubles are the faults of a stream's times that status shows.
 type timeTroubles struct {
 	constant bool                // timestamps do not advance
-	odd      bool                // the camera's clock has a pace of its own
-	camera   timeline.ClockState // what the camera's clock is thought of
+	odd      bool                // the camera's clock is too fast or too slow
+	camera   timeline.ClockState // the judgement of the camera's clock
 }
 
 // beginSession begins a session of rate RTP ticks per second.
@@ -47,10 +47,10 @@ func (t *frameTimes) beginSession(rate int) {
 	t.camera.BeginSession(rate)
 }
 
-// endSession forgets what was reported, which the supervisor ends.
+// endSession resets what was reported: the supervisor has ended these conditions.
 func (t *frameTimes) endSession() { t.reported = timeTroubles{} }
 
-// date returns the producer time of an access unit. jumped reports that a segment should begin for a jump of the timestamps.
+// date returns the producer timestamp of an access unit. jumped reports that a segment should start as the timestamps jumped.
 func (t *frameTimes) date(rtpTime uint32, now time.Time) (producer time.Time, jumped bool) {
 	t.followCamera(rtpTime, now)
 	t.epochs.Watch(now)
@@ -63,8 +63,8 @@ func (t *frameTimes) date(rtpTime uint32, now time.Time) (producer time.Time, ju
 	return producer, jumped
 }
 
-// recorded follows each recorded frame, by the newest producer time. With the first after the hub's clock was set, the
-// media before it is placed in time.
+// recorded is called after each recorded frame, with the newest producer timestamp. At the first one after the hub's clock was
+// set it notes the correction of the media recorded before.
 func (t *frameTimes) recorded(newest, now time.Time) {
 	c, known := t.unsynced.Recorded(newest, now)
 	if !known {
@@ -80,8 +80,8 @@ func (t *frameTimes) recorded(newest, now time.Time) {
 	logevent.Condition(t.o.Log, fault, zap.Duration("correction", c.Add), zap.Time("from", c.From), zap.Time("until", c.Until))
 }
 
-// reportJump reports that the timestamps jumped, and returns whether a segment should begin for it, though not for each
-// of many.
+// reportJump reports that the timestamps jumped, and returns whether a segment should start for it: many jumps in a row
+// start one segment only.
 func (t *frameTimes) reportJump(now time.Time) (begins bool) {
 	t.timeline.Open(timeline.Opening{})
 	if begins = t.jumpedAt.IsZero() || now.Sub(t.jumpedAt) >= jumpCuts; begins {
@@ -99,7 +99,7 @@ func (t *frameTimes) reportJump(now time.Time) (begins bool) {
 	return begins
 }
 
-// reportConstant reports timestamps that stand still, once.
+// reportConstant reports once that timestamps do not advance, and once that they do again.
 func (t *frameTimes) reportConstant() {
 	if t.timeline.Constant() == t.reported.constant {
 		return
@@ -114,7 +114,7 @@ func (t *frameTimes) reportConstant() {
 	t.o.Health.OK(scopeConstant)
 }
 
-// reportPace reports a clock of the camera that runs at another pace than the hub's, once.
+// reportPace reports once that the camera's clock runs faster or slower than the hub's.
 func (t *frameTimes) reportPace() {
 	pace, scaled := t.timeline.OddPace()
 	if (pace != 0) == t.reported.odd {
@@ -137,7 +137,7 @@ func (t *frameTimes) reportPace() {
 	logevent.Condition(t.o.Log, fault, zap.Float64("factor", pace))
 }
 
-// followCamera has times follow the camera's clock while it can be believed, and reports why when it cannot.
+// followCamera makes times follow the camera's clock while it is credible, and reports why when it is not.
 func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 	if t.o.TimestampSource != TimestampCamera {
 		return
@@ -183,7 +183,7 @@ func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 	}
 }
 
-// reportAhead reports that times were ahead, and what was done.
+// reportAhead reports that times were ahead of the clock, and how they were corrected.
 func (t *frameTimes) reportAhead(ahead time.Duration, known timeline.Correction, now time.Time) {
 	text := "The times of this stream's recording were up to %s ahead of the hub's clock, nobody knows since when, " +
 		"as the clock or the camera had been wrong. They are right since %s; what was recorded before keeps its times."

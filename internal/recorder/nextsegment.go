@@ -9,19 +9,19 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
-// scopeNext is the creation of the segment that comes next, while the one before can still be recorded to.
+// scopeNext is the creation of the next segment, while the present one can still be written.
 const scopeNext health.Scope = "next-segment"
 
 const (
-	// longestStay is how much longer than it should a segment gets for want of a next one.
+	// longestStay is how much longer than configured a segment may grow while no next one can be created.
 	longestStay = time.Hour
-	// largestStay is how many times as large.
+	// largestStay is how many times larger it may grow than configured.
 	largestStay = 2
 )
 
-// goesOn reports whether the open segment is recorded to further, as no other can be created, and says so. The
-// next keyframe tries again. Fragments obey the limits of the service in any case, so that only the
-// segment's own matter: how much of it a damaged disk would take, and what must be deletable at once.
+// goesOn reports whether recording continues in the open segment as no other can be created, and reports the condition.
+// The next keyframe tries again. Fragments obey the limits of the service in any case; only the size of the
+// segment is exceeded: how much a damaged disk would take, and how much is deleted at once.
 func (r *recording) goesOn(producer time.Time, err error) bool {
 	limit := r.o.MaxSegmentBytes()
 	if !retries(err) || errors.Is(err, segment.ErrDiskGone) ||
@@ -37,7 +37,7 @@ func (r *recording) goesOn(producer time.Time, err error) bool {
 }
 
 // retries reports whether the same segment may be created a moment later: the disk failed, or the process lacked
-// something.
+// a resource.
 func retries(err error) bool {
 	return !errors.Is(err, segment.ErrPaused) && !errors.Is(err, segment.ErrOverlap) && !errors.Is(err, segment.ErrClosed)
 }

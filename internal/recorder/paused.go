@@ -14,7 +14,7 @@ func cannotRecord(o *Options, err error) {
 	}
 }
 
-// conditionOf keeps the recorder's own codes and gathers those of the store under one.
+// conditionOf keeps the recorder's own codes and reports all those of the store under one code.
 func conditionOf(f *health.Fault) string {
 	if f.Code == codeUnreadable {
 		return f.Code
