@@ -14,8 +14,8 @@ type EnvVar struct{ Name, Value string }
 // String is NAME=value.
 func (v EnvVar) String() string { return v.Name + "=" + v.Value }
 
-// CheckAllow reports what of Options.Allow is no action that the local cloud knows. A name may
-// contain *, as in a policy.
+// CheckAllow returns an error that names the entries of Options.Allow that the local cloud does not know as actions.
+// A name may contain *, as in a policy.
 func CheckAllow(allow []string) error { return iam.CheckActions(allow) }
 
 // AddThing makes the device certificate of a thing unless it has one.

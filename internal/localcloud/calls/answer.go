@@ -106,7 +106,7 @@ func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter 
 
 // WriteHeader implements http.ResponseWriter.
 func (w *countingWriter) WriteHeader(status int) {
-	if status >= http.StatusOK && w.status == 0 { // 100 Continue is no answer
+	if status >= http.StatusOK && w.status == 0 { // 100 Continue is not the answer
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -135,8 +135,8 @@ type configMessage struct {
 	EdgeConfig            any          `json:",omitempty"`
 }
 
-// due renders what is to be sent: at once what never was, later again only to hubs that are
-// there, because the broker keeps the first for the others.
+// due returns the messages to send: at once those that were never sent; later it repeats them only to connected hubs,
+// because the broker keeps the first for the others.
 func (c *ControlPlane) due(now time.Time) (out []hubMessage) {
 	_ = c.view(func(d Streams) error {
 		out = c.dueOf(d, now)
