@@ -457,7 +457,7 @@ func TestTheHubsARNIsLearntFromItsFirstConfiguration(t *testing.T) {
 	cloud.awaitSync("cam", kvsconfig.InSync)
 	hub.awaitListing(1)
 	if got := hub.kvs.AskedFor(); got != testHub {
-		t.Errorf("learnt %q", got)
+		t.Errorf("the listing was of %q", got)
 	}
 }
 
@@ -478,7 +478,7 @@ func TestAHubThatMovedToAnotherAccountDropsTheOldConfigurationsButNotTheirMedia(
 	})
 	hub.run()
 	hub.awaitApply("cam") // what it knew
-	hub.awaitApply()      // what it learnt
+	hub.awaitApply()      // what it found
 	hub.awaitCondition(codeHub, moved)
 	hub.awaitListing(1)
 	if len(hub.applier.Removed) > 0 {
