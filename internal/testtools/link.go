@@ -73,7 +73,7 @@ func (l *Link) set(mode linkMode) {
 	}
 }
 
-// admit notes a connection and returns what is to become of it.
+// admit notes a connection and returns how it is handled.
 func (l *Link) admit(conn net.Conn) linkMode {
 	l.mu.Lock()
 	defer l.mu.Unlock()
