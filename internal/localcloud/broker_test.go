@@ -44,7 +44,7 @@ func TestWhoMayConnectToTheBroker(t *testing.T) {
 				client.Disconnect(100)
 			}
 			if (token.Error() == nil) != row.ok {
-				t.Errorf("connecting fails with %v", token.Error())
+				t.Errorf("connecting returns %v", token.Error())
 			}
 		})
 	}
@@ -97,6 +97,6 @@ func TestARevokedCertificateEndsTheConnection(t *testing.T) {
 	select {
 	case <-lost:
 	case <-waiting(t).Done():
-		t.Error("the connection stays open")
+		t.Error("the connection is not closed")
 	}
 }

@@ -141,7 +141,7 @@ func TestAnswersThatChangeNothing(t *testing.T) {
 				must(t, err)
 			}
 			h, other := connectHub(t, c, hub), connectHub(t, c, "hub-2")
-			// The messages come in any order, and more than once when the subscription comes between.
+			// Both are published in any order, and more than once when the subscription comes between.
 			told := map[string]hubHeard{}
 			for len(told) < 2 {
 				m := h.await("config/update", "")

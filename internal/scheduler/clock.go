@@ -1,13 +1,14 @@
 package scheduler
 
 import (
-	"errors"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -17,7 +18,7 @@ const (
 	// set and of the end of a suspension. Timers of the runtime see neither, so this bounds how late
 	// they are noticed: within a second, as promised.
 	clockSlice = 800 * time.Millisecond
-	// zoneEvery is how often the system's time zone is looked at, and the longest the clock ever sleeps.
+	// zoneEvery is how often the system's time zone is read, and the longest the clock ever sleeps.
 	zoneEvery = 2 * time.Second
 )
 
@@ -67,7 +68,7 @@ func NewClock(o ClockOptions) *Clock {
 	set, err := watchClock()
 	if err != nil {
 		c := newClock(o, clockSlice)
-		c.log.Warn("the kernel's clock events are not available; polling the wall clock", zap.Error(err))
+		logevent.TimerfdUnavailable.Log(c.log, zap.Error(err))
 		return c
 	}
 	c := newClock(o, zoneEvery)
@@ -151,8 +152,8 @@ func (c *Clock) run() {
 		case <-timer.C:
 		}
 		wait := c.slice
-		if err := supervise.Do("Looking at the clock", func() error { wait = c.tick(); return nil }); err != nil {
-			c.log.Error("an internal error kept the schedules from being evaluated", zap.Error(err), zap.NamedError("cause", errors.Unwrap(err)))
+		if err := supervise.Do("Reading the clock", func() error { wait = c.tick(); return nil }); err != nil {
+			logevent.Condition(c.log, health.FaultOf(err, supervise.Code))
 		}
 		timer.Reset(wait)
 	}
@@ -165,13 +166,13 @@ func (c *Clock) tick() time.Duration {
 	now, offset, elapsed := c.read()
 	all := false
 	if step := offset - c.offset; step.Abs() > hubclock.WakeStep {
-		c.log.Info("the wall clock was stepped; all schedules are re-evaluated", zap.Duration("by", step), zap.Time("now", now))
+		logevent.ClockStepped.Log(c.log, zap.Duration("step", step), zap.Time("now", now))
 		c.offset, all = offset, true
 	}
 	if elapsed-c.zoneChecked >= zoneEvery {
 		c.zoneChecked = elapsed
 		if zone := c.zone(); zone != c.current {
-			c.log.Info("the system's time zone changed; all schedules are re-evaluated", zap.Stringer("zone", zone))
+			logevent.TimeZoneChanged.Log(c.log, zap.Stringer("zone", zone))
 			c.current, all = zone, true
 		}
 	}
@@ -203,7 +204,7 @@ func (c *Clock) ringAlarms(now time.Time, all bool) {
 var noAlarm = time.Date(1e6, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // alarm rings when the wall clock reaches a time, and whenever the clock was stepped or the zone
-// changed, so that whoever set it computes the time again. It remembers one ring: a step between
+// changed, so that its user computes the time again. It remembers one ring: a step between
 // reading the clock and setting the alarm is not lost.
 type alarm struct {
 	ring  signal.Signal
@@ -219,7 +220,7 @@ func (c *Clock) newAlarm() *alarm {
 	return a
 }
 
-// set makes the alarm ring at a time instead of the one before; zero for none.
+// set makes the alarm ring at a time instead of the previous one; zero for none.
 func (a *alarm) set(at time.Time) {
 	if at.IsZero() {
 		at = noAlarm

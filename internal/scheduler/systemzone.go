@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 const localtime = "/etc/localtime"
@@ -40,7 +42,7 @@ func newSystemZone(log *zap.Logger) *systemZone {
 // SystemZone reads the system's time zone as it is now, in the way in which a Clock follows it.
 func SystemZone() *time.Location { return newSystemZone(zap.NewNop()).location() }
 
-// CheckZone fails when a value of the variable TZ is no time zone; all schedules would be in UTC then.
+// CheckZone fails when a value of the variable TZ is not a time zone; all schedules would be in UTC then.
 func CheckZone(tz string) error {
 	source := zoneSource{tz: tz, tzSet: true}
 	_, err := load(new(systemZone).path(source), source)
@@ -66,7 +68,7 @@ func (z *systemZone) location() *time.Location {
 		if z.current == nil {
 			z.current = time.UTC
 		}
-		z.log.Warn("cannot read the system's time zone; schedules keep the previous one", zap.Stringer("zone", z.current), zap.Error(err))
+		logevent.TimeZoneUnreadable.Log(z.log, zap.Stringer("zone", z.current), zap.Error(err))
 		return z.current
 	}
 	z.current = zone

@@ -30,7 +30,7 @@ type Fragment struct {
 	// not keep it.
 	Head        string // name of the producer's head in the heads folder
 	ClusterHead []byte // head of the Cluster as it was sent, where File has another
-	Lead, Tail  []byte // bytes between Clusters: the ones ahead of this one that belong to it, and those after it
+	Lead, Tail  []byte // the elements before it that belong to it, and those that follow it
 }
 
 // line is a Fragment in fragments.jsonl. Times are ms since 1970.
@@ -50,8 +50,8 @@ type line struct {
 	ClusterHead []byte `json:"cluster_head,omitempty"`
 }
 
-// tagLine is a line of tags.jsonl: the bytes between Clusters that belong to a fragment. Earlier versions wrote one
-// line for each Tags element, without Before and Behind.
+// tagLine is a line of tags.jsonl: the elements between Clusters that belong to a fragment. Earlier versions
+// had a line for each Tags element, without Before and Behind.
 type tagLine struct {
 	Stream string          `json:"stream"`
 	Number string          `json:"fragment_number"`

@@ -36,7 +36,7 @@ func JSONFault(err error) string {
 	var broken *json.SyntaxError
 	switch {
 	case errors.As(err, &wrong):
-		// Our own embedded structures have unexported names.
+		// Embedded structures of this module have names in small letters.
 		parts := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(part string) bool {
 			return part == "" || part[0] >= 'a' && part[0] <= 'z'
 		})

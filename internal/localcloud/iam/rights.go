@@ -16,8 +16,8 @@ import (
 // Options of Policies.
 type Options struct {
 	AsAWS bool // devices have the rights of AWS's guide only
-	// Allow are rights of the devices in addition to those that they have. Deny are rights that they do not have, even
-	// where a policy or Allow grants them. Both are named as IAM names actions.
+	// Allow are additional rights of the devices, and Deny those that they do not have even if others
+	// allow them, as IAM names actions.
 	Allow, Deny []string
 	// StreamARN finds the ARN of a stream by name or ARN.
 	StreamARN func(nameOrARN string) (arn string, found bool)
@@ -34,7 +34,7 @@ func New(o Options) (*Policies, error) {
 	return &Policies{o: o}, nil
 }
 
-// grant says who may perform an action, apart from the owner of the account, who may do everything.
+// grant says who may perform an action beside the owner of the account, who may do everything.
 type grant uint8
 
 const (
@@ -46,8 +46,8 @@ const (
 )
 
 // rights lists the actions of all services, as IAM and IoT policies name them: the prefix of the
-// service and the operation or MQTT packet. Localcloud has no operation
-// that is missing here.
+// service and the operation or MQTT packet. localcloud has no other
+// operations.
 // Sources: KVS developer guide, "Kinesis Video Streams Edge Agent", IAM policy and IoT policy;
 // Service Authorization Reference; deploy/aws/hubs.yaml is narrower than hubRole.
 var rights = map[string]grant{
@@ -117,8 +117,8 @@ func Action(service, operation string) string {
 	return service + ":" + operation
 }
 
-// CheckActions returns an error that names the entry of Options.Allow or Options.Deny that the local cloud does not know
-// as an action. A name may contain *, as in a policy.
+// CheckActions reports the members of Options.Allow or Options.Deny that the local cloud does not know as actions. A name may
+// contain *, as in a policy.
 func CheckActions(patterns []string) error {
 	for _, pattern := range patterns {
 		known := false

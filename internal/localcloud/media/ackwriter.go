@@ -43,7 +43,7 @@ func (a *ackWriter) push(k ack) {
 	a.wake.Set()
 }
 
-// hold delays acknowledgements that are pushed from now on, until hold(false): a black hole answers nothing.
+// hold stops the sending of acknowledgements that are pushed from now on, until hold(false): a black hole answers nothing.
 func (a *ackWriter) hold(on bool) {
 	a.mu.Lock()
 	if on && !a.held {

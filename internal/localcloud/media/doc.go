@@ -1,17 +1,17 @@
 // Package media plays PutMedia and GetMedia of Kinesis Video Streams: an http.Handler that takes
 // fragments, checks them as strictly as the documentation says, acknowledges them, has them kept on
-// disk (package archive) and returns them. It does not know the agent, how requests are signed (Options.Verify)
-// or how streams are created (Options.Streams).
+// disk (package archive) and returns them. It does not know the agent,
+// signatures (Options.Verify) or how streams are created (Options.Streams).
 //
 // # GetMedia
 //
 // As captures of the service show (AWS's Java parser library, src/test/resources), each fragment
 // comes complete: the producer's EBML head, Segment (of unknown size, also where the producer gave
-// one), Info, Tracks and all other elements before its first Cluster; KVS's Tags with fragment number and times;
+// one), Info, Tracks and everything else before its first Cluster; KVS's Tags with fragment number and times;
 // the Cluster as it was sent, with relative times where those were sent; what the producer sent
-// after it, Cues too; and KVS's Tags with MILLIS_BEHIND_NOW and the continuation token. Tags that
-// were sent before Tracks come with the first fragment of their session only, those after Tracks with each:
-// so do the captures of AWS's C producer and of ffmpeg. MILLIS_BEHIND_NOW is the time since the
+// behind it, Cues too; and KVS's Tags with MILLIS_BEHIND_NOW and the continuation token. Tags that
+// preceded Tracks come with the first fragment of their session only, those after Tracks with each,
+// as in the captures of AWS's C producer and of ffmpeg. MILLIS_BEHIND_NOW is the time since the
 // server timestamp, as the captures' values rise with the time that sending takes. A fragment is
 // sent when it has ended, so that no tags come later.
 //
@@ -38,8 +38,8 @@
 //     pause of the camera does not count.
 //   - Order: timecodes must rise within a session. Sessions are independent of each other, as
 //     backlogs are uploaded out of order.
-//   - Tags: Tags after a Cluster belong to it, Tags before the first Cluster to the first, and
-//     Tags after the tag that ends a fragment to the next one, or to none where none follows. So say
+//   - Tags: tags after a Cluster belong to it, tags before the first Cluster to the first, and
+//     tags after the end of a fragment by its tag to the next, or to none if no other follows. Sources:
 //     reports of AWS's C producer (issue 405: with tags before every Cluster the first fragment has
 //     them twice, the last none) and how it was changed. A tag AWS_KINESISVIDEO_END_OF_FRAGMENT
 //     without a fragment to end ends nothing; the tag counts to the 10 that a fragment may have.

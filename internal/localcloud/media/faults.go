@@ -142,7 +142,7 @@ func (f *Faults) Inject(stream string, x Fault) *Injected {
 	return i
 }
 
-// Clear removes all faults, restores what is down, and releases the connections that hang in a black hole.
+// Clear removes all faults, and ends outages and black holes.
 func (f *Faults) Clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

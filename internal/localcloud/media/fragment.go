@@ -133,7 +133,7 @@ func (se *session) beginFragment(h *strictmkv.Header, event strictmkv.Event) err
 	return se.strike(AtFragmentStart)
 }
 
-// takeLead takes the bytes that were sent before the fragment and do not belong to the previous one.
+// takeLead takes the elements before the fragment that do not belong to the previous one.
 func (se *session) takeLead(f *fragment, h *strictmkv.Header) error {
 	sent := se.outside
 	se.outside = nil
@@ -209,7 +209,7 @@ func (se *session) endFragment(h *strictmkv.Header) error {
 }
 
 // keepHeads stores what the producer sent before its first Cluster: as it was sent for the first
-// fragment, and without the Tags that preceded Tracks for the later ones.
+// fragment, and without the Tags before Tracks for those that follow.
 func (se *session) keepHeads(sent []byte, h *strictmkv.Header) (err error) {
 	if se.firstHead, err = se.service.archive.KeepHead(archive.WithUnknownSize(sent, h.SegmentSize)); err != nil {
 		return fail(internalError, "", "cannot store the head: %v", err)

@@ -334,7 +334,7 @@ func TestAFailureOfTheDiskIsOneLine(t *testing.T) {
 	got.want(t, "refused PutMedia of cam: INTERNAL_ERROR (5000) at Cluster at byte ")
 }
 
-// The bytes between Clusters are bounded as well.
+// The elements between Clusters are bounded as well.
 func TestTooMuchBetweenClustersIsRefused(t *testing.T) {
 	t.Parallel()
 	got := make(lines, 10)

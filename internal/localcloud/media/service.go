@@ -152,7 +152,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stream returns the state of a stream, and creates it at the first request.
+// stream returns the state of a stream, created when it is first named.
 func (s *Service) stream(name string) *streamState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
