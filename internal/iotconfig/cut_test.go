@@ -84,7 +84,7 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 				}
 				for i, service := range a.services() {
 					if mask>>i&1 == 1 {
-						service.Mend()
+						service.Restore()
 					}
 				}
 				a.awaitSync("later", "IN_SYNC")

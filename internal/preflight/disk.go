@@ -161,9 +161,9 @@ func (c *checker) filledText(room int64, free, total uint64) string {
 	if room > 0 || c.settings.MinFreeDisk == (retention.Reserve{}) {
 		return ""
 	}
-	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free apart from recordings: nothing that is not uploaded is deleted for "+
-		"it; "+
-		"delete other files on the disk, or lower it.", settings.EnvMinFreeDisk, humanize.Bytes(int64(c.settings.MinFreeDisk.Of(total))),
+	return fmt.Sprintf(" %s keeps %s free, but only %s of the disk are free apart from recordings: nothing that is not uploaded is "+
+		"deleted for it; delete other files on the disk, or lower it.",
+		settings.EnvMinFreeDisk, humanize.Bytes(int64(c.settings.MinFreeDisk.Of(total))),
 		humanize.Bytes(int64(free)))
 }
 
