@@ -12,6 +12,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/camera/address"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
@@ -76,6 +77,6 @@ func (s *Source) play(ctx context.Context, to accessunit.Sink) (host string, err
 func (s *Source) Adapt(end *accessunit.SessionEnd, frames int64) {
 	if next := s.played.next(s.memory.transport); next != s.memory.transport && wrongTransport(end, frames) {
 		s.memory.transport = next
-		s.o.Log.Info("switching RTSP transport", zap.Stringer("transport", next))
+		logevent.TransportSwitched.Log(s.o.Log, zap.Stringer("transport", next))
 	}
 }

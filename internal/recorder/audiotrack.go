@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/ratelimit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
@@ -57,7 +58,7 @@ func (a *audioTrack) take(frame []byte, rtpTime uint32, now time.Time, video *ti
 	}
 	at, jumped := t.Assign(rtpTime, now)
 	if jumped {
-		a.o.Log.Debug("the timestamps of the camera's audio jumped")
+		a.o.Log.Debug("timestamps of the camera's audio jumped")
 	}
 	a.wait(at, frame)
 }
@@ -66,12 +67,11 @@ func (a *audioTrack) take(frame []byte, rtpTime uint32, now time.Time, video *ti
 func (a *audioTrack) admit(size int, now time.Time) bool {
 	if a.limit.Exceeds(int64(size), now) {
 		a.leftOut(1)
-		if a.o.Health.Note(scopeAudioRate, health.Degraded, health.UserFault(codeAudioRate, nil,
+		fault := health.UserFault(codeAudioRate, nil,
 			"The camera's audio has more than %s Mbit/s, of which the rest is left out; the video is recorded: "+
-				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware.", a.mostMbps()),
-			audioLimitShown) {
-			a.o.Log.Warn("the camera sends more audio than is recorded", zap.String("code", codeAudioRate),
-				zap.Int64("bytesPerSecond", a.limit.Most/int64(audioRateInterval/time.Second)))
+				"set the audio to AAC with an ordinary bitrate, or update the camera's firmware.", a.mostMbps())
+		if a.o.Health.Note(scopeAudioRate, health.Degraded, fault, audioLimitShown) {
+			logevent.Condition(a.o.Log, fault, zap.Int64("bytesPerSecond", a.limit.Most/int64(audioRateInterval/time.Second)))
 		}
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
@@ -36,7 +37,7 @@ func TestRecordingsFollowTheCamerasClockWhenAsked(t *testing.T) {
 				}
 				return
 			}
-			r.await("the camera's clock", func() bool { return r.logs.FilterMessage("times follow the camera's clock").Len() > 0 })
+			r.await("the camera's clock", func() bool { return r.logged("camera-clock-used", "") > 0 })
 			before := r.number(health.FramesRecorded)
 			r.awaitFrames(before + 150) // 6 s: 2 s are watched, then 5 % are gained
 			r.settle()
@@ -64,10 +65,10 @@ func TestTheClockOfGStreamerIsOurs(t *testing.T) {
 	r := record(t, nil, "rtsp://"+gstServer(t, source), func(o *Options) { o.TimestampSource = TimestampCamera })
 	var followed []observer.LoggedEntry
 	r.await("the camera's clock", func() bool {
-		followed = r.logs.FilterMessage("times follow the camera's clock").All()
+		followed = r.logs.FilterField(zap.String("event", "camera-clock-used")).All()
 		return len(followed) > 0
 	})
-	ahead := followed[0].ContextMap()["ahead of the hub"].(time.Duration)
+	ahead := followed[0].ContextMap()["ahead"].(time.Duration)
 	if ahead.Abs() > time.Second+4*late() {
 		t.Errorf("its clock is measured %v ahead, on a machine that is late by %v", ahead, late())
 	}

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
 
@@ -70,11 +71,13 @@ func (t *frameTimes) recorded(newest, now time.Time) {
 		return
 	}
 	if err := t.o.Store.NoteClock(t.o.Stream, c.From, c.Until, c.Add); err != nil {
-		t.o.Log.Warn("cannot note by how much the clock was wrong", zap.Error(err))
+		logevent.CorrectionNotNoted.Log(t.o.Log, zap.Error(err))
 	}
-	t.o.Health.Note(scopeUnset, health.Info, health.SystemFault(codeClock, nil,
-		"The hub's clock was not set until %s: add %s to the times of what was recorded before.",
-		now.UTC().Format(time.RFC3339), c.Add.Round(time.Second)), unsetShown)
+	fault := health.SystemFault(codeClock, nil,
+		"The hub's clock was not set until %s: add %s to the times of the media recorded before.",
+		now.UTC().Format(time.RFC3339), c.Add.Round(time.Second))
+	t.o.Health.Note(scopeUnset, health.Info, fault, unsetShown)
+	logevent.Condition(t.o.Log, fault, zap.Duration("correction", c.Add), zap.Time("from", c.From), zap.Time("until", c.Until))
 }
 
 // reportJump reports that the timestamps jumped, and returns whether a segment should start for it: many jumps in a row
@@ -85,13 +88,13 @@ func (t *frameTimes) reportJump(now time.Time) (begins bool) {
 		t.jumpedAt = now
 	}
 	if t.o.frozen() {
-		t.o.Log.Info("times follow the hub's clock after it did not run")
+		logevent.TimesAfterFreeze.Log(t.o.Log)
 		return begins
 	}
-	if t.o.Health.Note(scopeJump, health.Info, health.SystemFault(codeJump, nil,
-		"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this comes again."),
-		jumpShown) {
-		t.o.Log.Warn("the camera's timestamps jumped", zap.String("code", codeJump))
+	fault := health.SystemFault(codeJump, nil,
+		"The camera's timestamps jumped; its times follow the hub's clock: check the camera's clock and firmware if this happens again.")
+	if t.o.Health.Note(scopeJump, health.Info, fault, jumpShown) {
+		logevent.Condition(t.o.Log, fault)
 	}
 	return begins
 }
@@ -102,9 +105,10 @@ func (t *frameTimes) reportConstant() {
 		return
 	}
 	if t.reported.constant = !t.reported.constant; t.reported.constant {
-		t.o.Health.Report(scopeConstant, health.Info, health.SystemFault(codeJump, nil,
-			"The camera's timestamps do not advance, so that times are those of arrival at the hub: update the camera's firmware."))
-		t.o.Log.Warn("the camera's timestamps do not advance", zap.String("code", codeJump))
+		fault := health.SystemFault(codeJump, nil,
+			"The camera's timestamps do not advance, so that times are those of arrival at the hub: update the camera's firmware.")
+		t.o.Health.Report(scopeConstant, health.Info, fault)
+		logevent.Condition(t.o.Log, fault)
 		return
 	}
 	t.o.Health.OK(scopeConstant)
@@ -118,18 +122,19 @@ func (t *frameTimes) reportPace() {
 	}
 	if t.reported.odd = pace != 0; !t.reported.odd {
 		t.o.Health.OK(scopePace)
-		t.o.Log.Info("the camera's timestamps run at the right rate again")
+		logevent.TimestampsNormal.Log(t.o.Log)
 		return
 	}
 	digits := 2
 	if scaled || pace < 0.1 {
 		digits = 4
 	}
-	t.o.Health.Report(scopePace, health.Info, health.SystemFault(codeJump, nil,
+	fault := health.SystemFault(codeJump, nil,
 		"The camera's timestamps run %s times as fast as time passes, so that times follow their arrival at the hub: "+
 			"check the camera's frame rate, or update its firmware.",
-		health.Varying(strconv.FormatFloat(pace, 'f', digits, 64))))
-	t.o.Log.Warn("the camera's timestamps run at the wrong rate", zap.String("code", codeJump), zap.Float64("factor", pace))
+		health.Varying(strconv.FormatFloat(pace, 'f', digits, 64)))
+	t.o.Health.Report(scopePace, health.Info, fault)
+	logevent.Condition(t.o.Log, fault, zap.Float64("factor", pace))
 }
 
 // followCamera makes times follow the camera's clock while it is credible, and reports why when it is not.
@@ -154,7 +159,7 @@ func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 	switch t.reported.camera {
 	case timeline.ClockGood:
 		t.o.Health.OK(scopeClock)
-		t.o.Log.Info("times follow the camera's clock", zap.Duration("ahead of the hub", t.camera.Offset()))
+		logevent.CameraClockUsed.Log(t.o.Log, zap.Duration("ahead", t.camera.Offset()))
 		return
 	case timeline.ClockMissing:
 		text = "The camera does not send its time (RTCP sender reports), so that times are the hub's: " +
@@ -172,24 +177,23 @@ func (t *frameTimes) followCamera(rtpTime uint32, now time.Time) {
 	default:
 		return
 	}
-	if t.o.Health.Report(scopeClock, health.Info, health.UserFault(codeCameraClock, nil, "%s", text)) {
-		t.o.Log.Warn("times follow the hub's clock, not the camera's", zap.String("code", codeCameraClock),
-			zap.Duration("camera ahead of the hub", t.camera.Offset()))
+	fault := health.UserFault(codeCameraClock, nil, "%s", text)
+	if t.o.Health.Report(scopeClock, health.Info, fault) {
+		logevent.Condition(t.o.Log, fault, zap.Duration("ahead", t.camera.Offset()))
 	}
 }
 
 // reportAhead reports that times were ahead of the clock, and how they were corrected.
 func (t *frameTimes) reportAhead(ahead time.Duration, known timeline.Correction, now time.Time) {
-	text := "The times of this stream's recording were up to %s ahead of the hub's clock, nobody knows since when, " +
-		"as the clock or the camera had been wrong. They are right since %s; what was recorded before keeps its times."
+	text := "The times of this stream's recording were up to %s ahead of the hub's clock, since an unknown time, " +
+		"as the clock or the camera had been wrong. They are right since %s; media recorded before keeps its times."
 	by := ahead
 	if known.Add != 0 {
 		text = "The hub's clock was %s ahead and has been set right. The recording's times are right since %s, " +
-			"and those of what was recorded meanwhile are known to be ahead by as much."
+			"and those of the media recorded meanwhile are known to be ahead by as much."
 		by = -known.Add
 	}
-	t.o.Log.Warn("times were ahead of the hub's clock: they begin again from it", zap.String("code", codeAhead),
-		zap.Duration("ahead", ahead), zap.Duration("correction", known.Add), zap.Time("from", known.From))
 	fault := health.SystemFault(codeAhead, nil, text, by.Round(time.Second), now.UTC().Format(time.RFC3339))
 	t.o.Health.Note(scopeEpoch, health.Info, fault, unsetShown)
+	logevent.Condition(t.o.Log, fault, zap.Duration("ahead", ahead), zap.Duration("correction", known.Add), zap.Time("from", known.From))
 }

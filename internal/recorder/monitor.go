@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 // damageClearAfter is how long a session must be free of damage before the condition ends.
@@ -79,8 +80,9 @@ func (m *streamMonitor) reportDamage(d damage, err error, text string) {
 		return
 	}
 	m.reported.damage = d
-	if m.o.Health.Report(scopeDamage, health.Degraded, health.SystemFault(codeUnreadable, err, "%s", text)) {
-		m.o.Log.Warn("video arrives damaged", zap.String("code", codeUnreadable), zap.Error(err))
+	fault := health.SystemFault(codeUnreadable, err, "%s", text)
+	if m.o.Health.Report(scopeDamage, health.Degraded, fault) {
+		logevent.Condition(m.o.Log, fault)
 	}
 }
 
@@ -90,10 +92,11 @@ func (m *streamMonitor) leftOut(tracks []string) {
 		m.o.Health.OK(scopeTracks)
 		return
 	}
-	if m.o.Health.Report(scopeTracks, health.Info, health.UserFault(codeTracks, nil,
-		"The camera also offers %s, beside what is recorded, as a stream has one video and one audio track: "+
-			"to record another video, give it a stream of its own with its own URL.", strings.Join(tracks, " and "))) {
-		m.o.Log.Info("the camera offers more than is recorded", zap.String("code", codeTracks), zap.Strings("tracks", tracks))
+	fault := health.UserFault(codeTracks, nil,
+		"The camera also offers %s, which is not recorded, as a stream has one video and one audio track: "+
+			"to record another video, give it a stream of its own with its own URL.", strings.Join(tracks, " and "))
+	if m.o.Health.Report(scopeTracks, health.Info, fault) {
+		logevent.Condition(m.o.Log, fault, zap.Strings("tracks", tracks))
 	}
 }
 
@@ -109,10 +112,11 @@ func (m *streamMonitor) watchKeyframes(producer time.Time, keyframe bool) {
 		m.lastKeyframe = producer // there were keyframes in between
 	case distance > longGOP && !m.reported.longGOP:
 		m.reported.longGOP = true
-		m.o.Health.Report(scopeKeyframes, health.Info, health.UserFault(codeKeyframes, nil,
+		fault := health.UserFault(codeKeyframes, nil,
 			"The camera sends a keyframe less often than every 10 s, so that playback of uploads may begin late: "+
-				"set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs."))
-		m.o.Log.Warn("keyframes are infrequent", zap.String("code", codeKeyframes), zap.Duration("since", distance))
+				"set its keyframe (I-frame, GOP) interval to 2 s, and switch off \"smart\" codecs.")
+		m.o.Health.Report(scopeKeyframes, health.Info, fault)
+		logevent.Condition(m.o.Log, fault, zap.Duration("distance", distance))
 	case keyframe && distance <= longGOP && m.reported.longGOP:
 		m.reported.longGOP = false
 		m.o.Health.OK(scopeKeyframes)

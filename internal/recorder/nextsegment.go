@@ -4,9 +4,8 @@ import (
 	"errors"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 )
 
@@ -32,8 +31,7 @@ func (r *recording) goesOn(producer time.Time, err error) bool {
 	fault := health.FaultOf(err, codeStore)
 	grows := fault.Recode(codeStore, "No new segment can be started, so the current one keeps growing. "+fault.Text)
 	if r.o.Health.Report(scopeNext, health.Degraded, grows) {
-		r.o.Log.Error("cannot start the next segment; the current one continues", zap.String("code", grows.Code), zap.Error(fault),
-			zap.NamedError("cause", fault.Err))
+		logevent.Condition(r.o.Log, grows)
 	}
 	return true
 }

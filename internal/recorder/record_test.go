@@ -484,7 +484,7 @@ func camOff(t *testing.T) {
 	if n := len(r.part.Snapshot().Conditions); n != 1 {
 		t.Errorf("%d sentences for one camera that is off", n)
 	}
-	if n := r.logs.FilterMessage("no video from the camera").Len(); n != 1 {
+	if n := r.logged("camera", ""); n != 1 {
 		t.Errorf("%d log lines for one camera that is off", n)
 	}
 	for session := range 3 {
@@ -556,6 +556,16 @@ func onlyTheUserCanHelp(t *testing.T, url, text string) *rig {
 		t.Errorf("the status shows a secret: %s", condition.Text)
 	}
 	return r
+}
+
+// logged counts the lines of an event whose fields have the text.
+func (r *rig) logged(event, text string) (n int) {
+	for _, entry := range r.logs.FilterField(zap.String("event", event)).All() {
+		if strings.Contains(entryText(entry), text) {
+			n++
+		}
+	}
+	return n
 }
 
 func entryText(e observer.LoggedEntry) string {

@@ -9,12 +9,11 @@ import (
 	"math"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 )
 
@@ -103,7 +102,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 	if errors.Is(err, accessunit.ErrPlayed) {
 		r.waiting = false
 		r.o.Health.SetState(statePlayed)
-		r.o.Log.Info("the media file was played to its end")
+		logevent.FilePlayed.Log(r.o.Log)
 		return forever
 	}
 	end := endOf(err)
@@ -114,7 +113,7 @@ func (r *Recorder) session(ctx context.Context, v *supervisor, pause *backoff.Ba
 		r.o.Failed(fault)
 	}
 	if r.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		r.o.Log.Warn("no video from the camera", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", fault.Err))
+		logevent.Condition(r.o.Log, fault)
 	}
 	return r.pauseAfter(end, frames, pause)
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
@@ -227,7 +228,7 @@ func (r *recording) seal() error {
 		return nil
 	}
 	if err := r.endFragment(); err != nil {
-		r.o.Log.Debug("cannot end the fragment", zap.Error(err)) // Seal reports the same error
+		r.o.Log.Debug("fragment not ended", zap.Error(err)) // Seal reports the same error
 	}
 	w, s := r.writer, &r.segment
 	r.writer, r.fragment.open = nil, false
@@ -253,6 +254,6 @@ func (r *recording) seal() error {
 // it cannot: whether recording continues is decided by the next segment.
 func (r *recording) finish() {
 	if err := r.seal(); err != nil {
-		r.o.Log.Warn("a segment is finished later", zap.Error(err))
+		logevent.SegmentUnfinished.Log(r.o.Log, zap.Error(err))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 )
 
 const (
@@ -54,10 +55,11 @@ func (s *segmenter) audioLost(packets int64) {
 	if !s.sound.count(0, packets, s.o.Now()) || s.o.frozen() {
 		return
 	}
-	if s.o.Health.Note(scopeAudioLoss, health.Degraded, health.SystemFault(codeAudioLoss, nil,
+	fault := health.SystemFault(codeAudioLoss, nil,
 		"More than 2 %% of the packets of the camera's audio are lost on their way or cannot be read; the video is recorded: check the "+
-			"network between camera and hub, or set the camera's audio to AAC."), audioLossShown) {
-		s.o.Log.Warn("audio of the camera is lost", zap.String("code", codeAudioLoss), zap.Int64("packets", s.sound.lost))
+			"network between camera and hub, or set the camera's audio to AAC.")
+	if s.o.Health.Note(scopeAudioLoss, health.Degraded, fault, audioLossShown) {
+		logevent.Condition(s.o.Log, fault, zap.Int64("packets", s.sound.lost))
 	}
 }
 
@@ -67,10 +69,11 @@ func (s *segmenter) unsupportedAudio(names []string) {
 		s.part.OK(scopeAudio)
 		return
 	}
-	if s.part.Report(scopeAudio, health.Info, health.UserFault(codeAudio, nil,
+	fault := health.UserFault(codeAudio, nil,
 		"The camera's audio is %s, which cannot be recorded, so that only its video is: "+
-			"set it to AAC in mono or stereo, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))) {
-		s.o.Log.Info("the camera's audio is not recorded", zap.String("code", codeAudio), zap.Strings("codecs", names))
+			"set it to AAC in mono or stereo, or set AWS_KVS_EDGE_AUDIO to off.", strings.Join(names, " and "))
+	if s.part.Report(scopeAudio, health.Info, fault) {
+		logevent.Condition(s.o.Log, fault, zap.Strings("codecs", names))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/accessunit"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/kvslimit"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
@@ -161,7 +162,7 @@ func (s *segmenter) date(rtpTime uint32, keyframe bool, now time.Time) time.Time
 		return s.redate(rtpTime, now)
 	}
 	if ahead := s.times.timeline.WallClockLead(now); ahead > 0 {
-		s.o.Log.Info("the hub's clock was stepped forward: a new segment begins", zap.Duration("by", ahead))
+		logevent.TimesAfterStep.Log(s.o.Log, zap.Duration("step", ahead))
 		producer = s.redate(rtpTime, now)
 		s.times.epochs.Reset()
 	}
@@ -187,7 +188,7 @@ func (s *segmenter) correctTimes(now time.Time) bool {
 	}
 	if s.audio != nil && s.recording.fragment.open { // waiting audio belongs to the previous times
 		if err := s.writeAudio(s.recording.newest.Add(maxFragment)); err != nil {
-			s.o.Log.Debug("cannot write the audio that waits", zap.Error(err)) // the segment fails with the same error
+			s.o.Log.Debug("waiting audio not written", zap.Error(err)) // the segment fails with the same error
 		}
 		s.audio.dropAll()
 	}
@@ -197,7 +198,7 @@ func (s *segmenter) correctTimes(now time.Time) bool {
 	known := s.times.epochs.Correction()
 	if err := s.o.Store.BeginEpoch(s.o.Stream, known.From, known.Until, known.Add, now); err != nil {
 		s.times.epochs.PutOff(now)
-		s.o.Log.Warn("the recording's times are ahead of the clock and cannot be corrected yet", zap.Duration("by", ahead), zap.Error(err))
+		logevent.TimesNotCorrected.Log(s.o.Log, zap.Duration("ahead", ahead), zap.Error(err))
 		return false
 	}
 	newest := s.o.Store.LastEnd(s.o.Stream)
@@ -320,7 +321,7 @@ func (s *segmenter) recorded(bytes int, now time.Time) {
 	n := s.o.numbers
 	s.part.SetState(stateRecording)
 	if s.part.OK(health.ScopeRecord) {
-		s.o.Log.Info("recording again")
+		logevent.RecordingResumed.Log(s.o.Log)
 	}
 	if s.session == 0 {
 		s.o.Served()
@@ -349,7 +350,7 @@ func (s *segmenter) fail(err error) {
 	}
 	cannotRecord(s.o, err)
 	if err := s.recording.seal(); err != nil {
-		s.o.Log.Debug("cannot seal the segment", zap.Error(err))
+		s.o.Log.Debug("segment not sealed", zap.Error(err))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/hubclock"
+	"github.com/kvs-edge/kvs-edge-agent/internal/logevent"
 	"github.com/kvs-edge/kvs-edge-agent/internal/supervise"
 	"github.com/kvs-edge/kvs-edge-agent/internal/timeline"
 )
@@ -296,7 +297,7 @@ func (v *supervisor) abandon(value any) {
 		"An internal error stopped the recording of this stream; "+
 			"it resumes at a keyframe, after a pause that grows if the error is repeated. Please report it with the log.")
 	if v.o.Health.Report(health.ScopeRecord, health.Failed, fault) {
-		v.o.Log.Error("an internal error stopped a recorder", zap.String("code", fault.Code), zap.Error(fault), zap.NamedError("cause", cause))
+		logevent.Condition(v.o.Log, fault)
 	}
 	v.o.Health.OK(pictureScopes...)
 	v.o.Health.SetState(statePaused)
@@ -330,10 +331,10 @@ func (v *supervisor) salvage(r *recording) {
 func (v *supervisor) try(f func() error) {
 	defer func() {
 		if p := recover(); p != nil {
-			v.o.Log.Error("cannot finish the segment", zap.Any("panic", p))
+			logevent.SegmentNotSaved.Log(v.o.Log, zap.Error(supervise.PanicError(p)))
 		}
 	}()
 	if err := f(); err != nil {
-		v.o.Log.Debug("cannot finish the segment", zap.Error(err))
+		v.o.Log.Debug("segment not finished", zap.Error(err))
 	}
 }
