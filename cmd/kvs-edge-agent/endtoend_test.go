@@ -17,6 +17,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 func startCamera(t *testing.T, o fakecam.Options) *fakecam.Camera {
@@ -116,7 +117,7 @@ func TestKilledAtAnyMomentLosesNoCompletedFragment(t *testing.T) {
 
 func killedAtAnyMomentLosesNoCompletedFragment(t *testing.T, w world) {
 	const cameras = 4
-	kills := killsOr(6)
+	kills := testtools.Proof(t, "kills", killed)
 	s := newStage(t, w)
 	all := make(map[string]*fakecam.Camera, cameras)
 	for i := range cameras {
@@ -171,12 +172,9 @@ func TestRows(t *testing.T) {
 	t.Run("cloud-gone", func(t *testing.T) { inWorlds(t, cloudGone) })
 }
 
-// cloudGone cuts the whole cloud off for a minute. Nothing is lost.
+// cloudGone cuts the whole cloud off for a while. Nothing is lost.
 func cloudGone(t *testing.T, w world) {
-	if testing.Short() {
-		t.Skip("takes more than a minute")
-	}
-	const outage = time.Minute
+	outage := testtools.Proof(t, "cuts", testtools.Sizes[time.Duration]{Short: 10 * time.Second, Middle: time.Minute, Long: 10 * time.Minute})
 	s := newStage(t, w)
 	camera := startCamera(t, fakecam.Options{})
 	s.configure("door", camera.URL())
@@ -186,14 +184,14 @@ func cloudGone(t *testing.T, w world) {
 	}
 	s.cloud.Faults().CutOff()
 	end := time.Now().Add(outage)
-	st := s.awaitBacklog("door", 10)
+	st := s.awaitBacklog("door", 5)
 	if st.Recorder.State != "recording" {
 		t.Errorf("the recorder is %q while the cloud is away", st.Recorder.State)
 	}
 	if err := backoff.Sleep(t.Context(), time.Until(end)); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitBacklog("door", 40)
+	s.awaitBacklog("door", outage.Seconds()*2/3)
 	s.cloud.Faults().Restore()
 	camera.Unplug()
 	inCloud := s.awaitAllInCloud("door", sentByCamera(camera))
@@ -219,6 +217,9 @@ func TestSixteenCamerasLoseNothing(t *testing.T) { inWorlds(t, sixteenCamerasLos
 
 func sixteenCamerasLoseNothing(t *testing.T, w world) {
 	const cameras = 16
+	length := testtools.Proof(t, "many", testtools.Sizes[time.Duration]{
+		Short: 4 * time.Second, Middle: 10 * time.Second, Long: 10 * time.Minute,
+	})
 	s := newStage(t, w)
 	all := make(map[string]*fakecam.Camera, cameras)
 	for i := range cameras {
@@ -228,7 +229,7 @@ func sixteenCamerasLoseNothing(t *testing.T, w world) {
 	}
 	s.startAgent()
 	for name := range all {
-		s.awaitRecorded(name, 10*25)
+		s.awaitRecorded(name, int64(length.Seconds()*25))
 	}
 	for _, camera := range all {
 		camera.Unplug()

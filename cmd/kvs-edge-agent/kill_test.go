@@ -5,26 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
-// envKills says how often an agent is killed; `make soak-kills` sets it.
-const envKills = "KVS_EDGE_TEST_KILLS"
-
-// killsOr is how often an agent is killed, or otherwise when nobody says.
-func killsOr(otherwise int) int {
-	if n, err := strconv.Atoi(os.Getenv(envKills)); err == nil {
-		return n
-	}
-	return otherwise
-}
+// killed is how often an agent is killed.
+var killed = testtools.Sizes[int]{Short: 3, Middle: 8, Long: 200}
 
 const (
 	backlogFragment = 2 * time.Second
@@ -108,7 +99,7 @@ func TestKilledDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T) {
 }
 
 func killedDuringUploadsLosesNothingAndRepeatsLittle(t *testing.T, w world) {
-	kills := killsOr(8)
+	kills := testtools.Proof(t, "kills", killed)
 	s := newStage(t, w)
 	want := s.backlog("door", 6*kills+10)
 	s.configure("door", "rtsp://127.0.0.1:1/gone")

@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/desired"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // freeingKind is when a file system frees what is deleted.
@@ -387,26 +386,22 @@ func (w *world) rest() {
 	}
 }
 
-// reclaimStepsEnv runs the model of reclaiming for longer: `make long-reclaim`.
-const reclaimStepsEnv = "KVS_EDGE_RECLAIM_STEPS"
+// reclaimRuns are so many disks, with so many steps each.
+type reclaimRuns struct{ disks, steps int }
 
 // TestReclaimingAgreesWithAModel holds what passes delete for the disk against file systems that free at once,
 // with a commit, and never, with readers, and with others that fill the disk.
 func TestReclaimingAgreesWithAModel(t *testing.T) {
 	t.Parallel()
-	steps, each := 60_000, 4000
-	if text := os.Getenv(reclaimStepsEnv); text != "" {
-		var err error
-		if steps, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	runs := testtools.Proof(t, "reclaim", testtools.Sizes[reclaimRuns]{
+		Short: reclaimRuns{5, 300}, Middle: reclaimRuns{15, 4000}, Long: reclaimRuns{250, 4000},
+	})
 	var lost int64
 	kinds := make(map[freeingKind]int)
-	for seed := range uint64(max(1, steps/each)) {
+	for seed := range uint64(runs.disks) {
 		w := newWorld(t, rand.New(rand.NewPCG(seed, 16)))
 		kinds[w.kind]++
-		for range each {
+		for range runs.steps {
 			w.now += time.Duration(1+w.random.IntN(8)) * time.Second
 			w.act()
 			w.pass()
@@ -416,7 +411,7 @@ func TestReclaimingAgreesWithAModel(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("%d steps in worlds of the kinds %v; %d GB were deleted before their upload", steps, kinds, lost>>30)
+	t.Logf("%d steps in worlds of the kinds %v; %d GB were deleted before their upload", runs.disks*runs.steps, kinds, lost>>30)
 }
 
 // TestADiskThatFreesNothingIsNotEmptied is for snapshots of the file system: what is deleted there is lost in vain.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // stage is a wall clock that a test steps, and a runner on it whose job writes down what happens.
@@ -329,10 +330,13 @@ func TestAChangeOfTheSystemZoneTakesEffect(t *testing.T) {
 
 func TestAYearOfHourlyWindowsInEachZone(t *testing.T) {
 	t.Parallel()
-	for _, zone := range vectorZones(t) {
+	durations := []time.Duration{time.Hour, time.Minute, 3599 * time.Second}
+	most := testtools.Proof(t, "schedules", testtools.Sizes[int]{Short: 1, Middle: len(durations), Long: len(durations)})
+	for i, zone := range vectorZones(t) {
 		t.Run(zone.String(), func(t *testing.T) {
 			t.Parallel()
-			for _, d := range []time.Duration{time.Minute, 3599 * time.Second, time.Hour} {
+			for n := range most {
+				d := durations[(i+n)%len(durations)]
 				synctest.Test(t, func(t *testing.T) { yearOfHours(t, zone, d) })
 			}
 		})

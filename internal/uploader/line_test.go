@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -17,11 +16,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 )
 
-// longLine is the variable that `make long-line` sets.
-const longLine = "KVS_EDGE_LONG_LINE"
+// brokenLines are so many fragments over lines whose connections live for so many of them.
+type brokenLines struct {
+	fragments int
+	means     []float64
+}
 
 // fallible is a line whose connections break after a random number of bytes, counted in both directions.
 type fallible struct {
@@ -133,11 +136,12 @@ func (w *world) film(random *rand.Rand, fragments, inSegment int) filmed {
 // A line that breaks at random never costs a fragment, however short its connections live.
 func TestALineThatBreaksAtRandomLosesNothing(t *testing.T) {
 	t.Parallel()
-	fragments, means := 40, []float64{0.3, 1, 4}
-	if os.Getenv(longLine) != "" {
-		fragments, means = 1000, []float64{0.3, 0.5, 0.7, 1, 2, 4, 8}
-	}
-	for i, mean := range means {
+	lines := testtools.Proof(t, "line", testtools.Sizes[brokenLines]{
+		Short: brokenLines{40, []float64{0.3, 1, 4}}, Middle: brokenLines{150, []float64{0.3, 0.7, 1, 4}},
+		Long: brokenLines{1000, []float64{0.3, 0.5, 0.7, 1, 2, 4, 8}},
+	})
+	fragments := lines.fragments
+	for i, mean := range lines.means {
 		t.Run(fmt.Sprint(mean), func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
