@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -326,27 +325,4 @@ func aRevokedCertificateIsOneSentenceAndRecordingGoesOn(t *testing.T, w world) {
 		return fmt.Errorf("the agent says %+v", snapshot.Agent)
 	})
 	s.stopAgent()
-}
-
-func TestWrongSettingsAreNamedAtOnceWithExitCode2(t *testing.T) {
-	t.Parallel()
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "run")
-	cmd.Env = []string{"AWS_REGION=nowhere", "AWS_KVS_EDGE_LOG_LEVEL=LOUD"}
-	cmd.Dir = t.TempDir()
-	output, _ := cmd.CombinedOutput()
-	if code := cmd.ProcessState.ExitCode(); code != exitSettings {
-		t.Errorf("exit code %d, want %d", code, exitSettings)
-	}
-	for _, want := range []string{"AWS_REGION", "AWS_KVS_EDGE_LOG_LEVEL", "AWS_IOT_CORE_THING_NAME is not set",
-		"AWS_IOT_CORE_CERT is not set"} {
-		if !strings.Contains(string(output), want) {
-			t.Errorf("%q is missing in:\n%s", want, output)
-		}
-	}
 }

@@ -333,30 +333,3 @@ func (s *stage) readAll(name string, into map[string][]byte) {
 		s.t.Error(err)
 	}
 }
-
-func TestASupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T) {
-	inWorlds(t, aSupportBundleWithoutAnAgentSaysWhatIsMissing)
-}
-
-func aSupportBundleWithoutAnAgentSaysWhatIsMissing(t *testing.T, w world) {
-	s := newStage(t, w)
-	_, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz")
-	if code != exitFailure || !strings.Contains(stderr, "no agent is running") ||
-		!strings.Contains(stderr, "there is nothing of an agent in the bundle") {
-		t.Errorf("exit code %d, %s", code, stderr)
-	}
-	got := readBundle(t, filepath.Join(s.dir, "bundle.tar.gz"))
-	for _, want := range []string{
-		"no agent is running", "journal.txt: there is no journalctl on this machine", "clock.txt: there is no timedatectl",
-	} {
-		if !bytes.Contains(got["missing.txt"], []byte(want)) || !strings.Contains(stderr, want) {
-			t.Errorf("missing.txt lacks %q: %s", want, got["missing.txt"])
-		}
-	}
-	if !json.Valid(got["check.json"]) || !bytes.Contains(got["check.json"], []byte("correct the settings first")) {
-		t.Errorf("the findings are %s", got["check.json"])
-	}
-	if _, stderr, code := s.command("support-bundle", "--out", "bundle.tar.gz"); code == 0 || !strings.Contains(stderr, "exists") {
-		t.Errorf("a file was overwritten: exit code %d, %s", code, stderr)
-	}
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo"
 	"github.com/aws/aws-sdk-go-v2/service/kinesisvideo/types"
+	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/zap"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
@@ -40,6 +41,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	path := filepath.Join(dir, "kvs-edge-agent")
 	build := exec.Command("go", "build", "-trimpath", "-o", path, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -49,12 +51,24 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+// programDir is where program has built it; "" when no test needed it.
+var programDir string
+
+// builtOnce runs all tests, and removes the program that they have built.
+type builtOnce struct{ *testing.M }
+
+// Run implements testscript.TestingM.
+func (m builtOnce) Run() int {
+	code := m.M.Run()
+	if programDir != "" {
+		_ = os.RemoveAll(programDir)
 	}
-	os.Exit(code)
+	return code
+}
+
+// TestMain has the tests' own binary run as the program, too, in the files of testdata/script.
+func TestMain(m *testing.M) {
+	testscript.Main(builtOnce{m}, map[string]func(){"kvs-edge-agent": main})
 }
 
 // stage is a local cloud and one agent as a process of its own.
