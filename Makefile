@@ -6,7 +6,7 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 MAIN    := ./cmd/kvs-edge-agent
 
 .DEFAULT_GOAL := build
-.PHONY: help build dist deb test-deb image test-image test-arm docs demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
+.PHONY: help build dist deb test-deb image test-image test-arm docs changelog demo test test-roots lint vuln test-vuln check tools fuzz bench bench-micro bench-allocations bench-cameras bench-startup bench-idle bench-upload budgets clean deb-one rpm licenses test-rpm
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -77,6 +77,10 @@ test-arm: dist ## install the arm64 and armhf packages and run their programs, u
 
 docs: ## what is generated from the code: docs/settings.md, the man page, shell completions
 	$(GO) run $(MAIN) generate-docs docs deploy/generated
+
+changelog: ## CHANGELOG.md, from the entries in changelog/
+	@mkdir -p bin
+	$(GO) run ./deploy/changelog >bin/CHANGELOG.md.new && mv bin/CHANGELOG.md.new CHANGELOG.md
 
 demo: build ## the main job without an AWS account
 	bin/kvs-edge-agent demo $(DEMO_FLAGS)

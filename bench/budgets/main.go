@@ -18,16 +18,21 @@ import (
 
 func main() {
 	dir := flag.String("results", "bench/results", "where the figures are kept")
+	readme := flag.Bool("readme", false, "print the table of figures in README.md")
 	flag.Parse()
-	if err := run(*dir); err != nil {
+	if err := run(*dir, *readme); err != nil {
 		fmt.Fprintln(os.Stderr, "budgets:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string) error {
+func run(dir string, readme bool) error {
 	r, err := read(dir)
 	if err != nil {
+		return err
+	}
+	if readme {
+		_, err := fmt.Print(readmeTable(r))
 		return err
 	}
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/spf13/pflag"
 
@@ -17,7 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
-// brokenLiteral is where a string goes on in the next line of the source.
+// brokenLiteral is where a string continues in the next line of the source.
 var brokenLiteral = regexp.MustCompile(`"\s*\+\s*"`)
 
 // TestTroubleshootingQuotesSentencesThatTheCodeSays finds the first column of the page's tables in the code.
@@ -56,25 +59,59 @@ func TestTroubleshootingQuotesSentencesThatTheCodeSays(t *testing.T) {
 	}
 }
 
-// TestLinksBetweenPagesLead follows the relative links of all pages.
+// TestLinksBetweenPagesLead follows the relative links of all pages, to the heading.
 func TestLinksBetweenPagesLead(t *testing.T) {
 	t.Parallel()
-	pages, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	pages := append([]string{"CHANGELOG.md", "changelog/README.md"}, frontPages...)
+	for _, pattern := range []string{"docs/*.md", "docs/*/*.md", ".github/*.md", ".github/*/*.md"} {
+		found, err := filepath.Glob(filepath.Join(repository, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			pages = append(pages, strings.TrimPrefix(path, repository+"/"))
+		}
 	}
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, page := range append(pages, "../../README.md") {
-		text, err := os.ReadFile(page)
+	link := regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+	for _, page := range pages {
+		text, err := os.ReadFile(filepath.Join(repository, page))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
-				t.Errorf("%s: %s leads nowhere", filepath.Base(page), m[1])
+			to := filepath.Join(repository, page)
+			if m[1] != "" {
+				to = filepath.Join(repository, filepath.Dir(page), m[1])
+			}
+			target, err := os.ReadFile(to)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				t.Errorf("%s: %s leads nowhere", page, m[1])
+			case m[2] != "" && !slices.Contains(anchors(string(target)), m[2]):
+				t.Errorf("%s: %s has no heading #%s", page, to, m[2])
 			}
 		}
 	}
+}
+
+// anchors are those that GitHub makes of the headings of a page.
+func anchors(page string) (names []string) {
+	for line := range strings.Lines(page) {
+		marks, title, found := strings.Cut(strings.TrimSpace(line), " ")
+		if !found || strings.Trim(marks, "#") != "" {
+			continue
+		}
+		names = append(names, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, title))
+	}
+	return names
 }
 
 // TestTheStatusPageNamesEveryField compares the page with the JSON.
@@ -137,12 +174,13 @@ func TestEveryPageAboutRightsNamesThoseThatAreForgotten(t *testing.T) {
 	}
 }
 
-// TestNobodyMovesWithoutKnowing: what AWS shows of this agent must be read before a move.
+// TestNobodyMovesWithoutKnowing: the statuses that AWS shows must be read before a move.
 func TestNobodyMovesWithoutKnowing(t *testing.T) {
 	t.Parallel()
 	for page, words := range map[string][]string{
 		"README.md":                     {"SYNC_FAILED", "never run against a real AWS account", "docs/moving-from-aws-agent.md"},
 		"docs/moving-from-aws-agent.md": {"SYNC_FAILED", "`DELETING` for ever", "`EdgeAgentStatus`", "15 minutes", "No AWS account was used"},
+		"docs/moving-from-kvssink.md":   {"No AWS account was used", "issues/1279"},
 		"docs/troubleshooting.md":       {"SYNC_FAILED", "DELETING", "EdgeAgentStatus", "moving-from-aws-agent.md"},
 		"docs/aws-setup.md":             {"SYNC_FAILED", "moving-from-aws-agent.md"},
 	} {

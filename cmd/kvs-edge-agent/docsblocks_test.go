@@ -54,10 +54,13 @@ var (
 	directive = regexp.MustCompile(`^ *<!-- test: ([a-z-]+) ?(.*) -->$`)
 )
 
-// docsBlocks returns the blocks of README.md and of all pages of docs, in their order.
+// frontPages are those outside of docs.
+var frontPages = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"}
+
+// docsBlocks returns the blocks of README.md, of the other pages at the front and of all pages of docs, in their order.
 func docsBlocks(t *testing.T) (blocks []docsBlock) {
 	t.Helper()
-	pages := []string{"README.md"}
+	pages := slices.Clone(frontPages)
 	err := filepath.WalkDir(filepath.Join(repository, "docs"), func(path string, _ fs.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".md") {
 			pages = append(pages, strings.TrimPrefix(filepath.ToSlash(path), repository+"/"))

@@ -136,7 +136,9 @@ func (r *docsRunner) dir(page string) string {
 	for _, name := range []string{"bin", "dist"} {
 		err = errors.Join(err, os.Mkdir(filepath.Join(dir, name), 0o755))
 	}
-	for from, to := range map[string]string{root + "/deploy": "deploy", root + "/docs": "docs", path: "bin/kvs-edge-agent"} {
+	for from, to := range map[string]string{
+		root + "/deploy": "deploy", root + "/docs": "docs", root + "/examples": "examples", path: "bin/kvs-edge-agent",
+	} {
 		err = errors.Join(err, os.Symlink(from, filepath.Join(dir, to)))
 	}
 	for _, name := range []string{

@@ -248,10 +248,12 @@ esac; shift; done; [ -f "$template" ]`,
 while [ $# -gt 0 ]; do case $1 in --recipeDir|--artifactDir) [ -n "$(ls "$2")" ] ;; esac; shift; done`,
 		"git": `[ "$1 $2" = "clone https://$(sed -n 's/^module //p' ` + root + `/go.mod).git" ] || { ` + refuse + `; }
 mkdir -p "$(basename "$2" .git)"`,
-		"make": `exec /usr/bin/make -C ` + root + ` -n "$@" >/dev/null`,
-		"curl": `case "$*" in "-o AmazonRootCA1.pem https://www.amazontrust.com/repository/AmazonRootCA1.pem") ;; *) ` + refuse + ` ;; esac`,
-		"apt":  `[ "$1" = install ] && [ -f "$2" ] || { ` + refuse + `; }`,
-		"yum":  `[ "$1" = install ] && [ -f "$2" ] || { ` + refuse + `; }`,
+		"make": `case "$*" in deb) mkdir -p dist; for arch in amd64 arm64 armhf; do : >dist/kvs-edge-agent_1.0.0_$arch.deb; done ;; esac
+exec /usr/bin/make -C ` + root + ` -n "$@" >/dev/null`,
+		"sudoedit": `[ $# -eq 1 ] && [ "$(basename "$1")" = agent.env ]`,
+		"curl":     `case "$*" in "-o AmazonRootCA1.pem https://www.amazontrust.com/repository/AmazonRootCA1.pem") ;; *) ` + refuse + ` ;; esac`,
+		"apt":      `[ "$1" = install ] && [ -f "$2" ] || { ` + refuse + `; }`,
+		"yum":      `[ "$1" = install ] && [ -f "$2" ] || { ` + refuse + `; }`,
 		"systemctl": `case "$*" in daemon-reload|"enable --now kvs-edge-agent"|"disable --now kvs-edge-agent") exit ;; esac
 for verb in enable disable; do case "$*" in "$verb --now "*)
   grep -q "^Conflicts=$3.service" ` + root + `/deploy/systemd/kvs-edge-agent.service && exit ;; esac; done; ` + refuse,

@@ -86,7 +86,7 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 	}
 	a.collector = &status.Collector{
 		Version: o.Version, Thing: s.IoT.ThingName, Dir: s.RecordingDirectory, Started: time.Now(), Now: time.Now,
-		Health: a.health, Store: a.store, Streams: a.streams.infos,
+		Health: a.health, Store: a.store, Streams: a.streams.infos, Jobs: streamJobs(a.streams.workers.jobs),
 		Forecast: func(stream string) status.Forecast {
 			if stream == "" {
 				return status.Forecast(a.retention.DiskForecast())
@@ -107,11 +107,12 @@ func New(s settings.Settings, o Options) (_ *Agent, err error) {
 func (a *Agent) serve() (err error) {
 	a.export.handler = metrics.NewHandler(metrics.PrometheusOptions{
 		Version: a.o.Version, Health: a.health, Store: a.store, Streams: a.metricStreams,
+		Jobs: a.collector.Jobs,
 	})
 	a.export.newReporter = func() *metrics.Reporter {
 		return metrics.New(metrics.Options{
 			Thing: a.settings().IoT.ThingName, Sender: cloudwatch.New(a.aws), Health: a.health, Store: a.store,
-			Streams: a.metricStreams, Log: a.log, Interval: a.o.MetricsInterval,
+			Streams: a.metricStreams, Jobs: a.collector.Jobs, Log: a.log, Interval: a.o.MetricsInterval,
 		})
 	}
 	a.export.ended = func() { a.health.Component("", health.JobMetrics).End() }
@@ -241,7 +242,7 @@ func (a *Agent) followCloud(c *configuration, dir statefile.Dir, device *tls.Con
 		TLS: device, NoTLS: s.IoT.NoCertificate, ListedWithin: kvsconfig.ListOnlyWithin,
 		Needless:  func() bool { return c.others() && !c.syncer.Any() },
 		Connected: func() { c.syncer.RequestListing() }, Lost: func() { c.syncer.MessagesLost() },
-		Jobs: jobStatuses{a.health, a.store, a.streams.names}.list, JobsChanged: changes, Log: c.log, Health: c.health,
+		Jobs: a.jobStatuses, JobsChanged: changes, Log: c.log, Health: c.health,
 	})
 	if err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/backoff"
 	"github.com/kvs-edge/kvs-edge-agent/internal/fakecam"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
-	"github.com/kvs-edge/kvs-edge-agent/internal/iotconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/settings"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/site"
@@ -28,30 +27,30 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Run(running) }()
-	of := func(a *Agent, stream string) (s iotconfig.JobStatus) {
-		for _, s = range statusesOf(a).list() {
+	of := func(stream string) (recorded, uploaded time.Time) {
+		for _, s := range a.jobStatuses() {
 			if s.StreamName == stream {
-				return s
+				return s.Jobs[0].Collected, s.Jobs[1].Collected
 			}
 		}
-		return iotconfig.JobStatus{Recorder: &iotconfig.JobState{}, Uploader: &iotconfig.JobState{}}
+		return time.Time{}, time.Time{}
 	}
 	for a.store.Usage("door").Uploaded == 0 {
 		if backoff.Sleep(ctx, 20*time.Millisecond) != nil {
 			t.Fatal("no segment is uploaded")
 		}
 	}
-	uploaded, recorded := of(a, "door").Uploader.Collected, of(a, "door").Recorder.Collected
+	recorded, uploaded := of("door")
 	now := time.Now()
 	if !recorded.After(began) || recorded.After(now) || !uploaded.After(began) || uploaded.After(recorded) {
 		t.Errorf("from %s to %s, recorded until %s, uploaded until %s", began, now, recorded, uploaded)
 	}
-	if yard := of(a, "yard"); !yard.Recorder.Collected.IsZero() || !yard.Uploader.Collected.IsZero() {
-		t.Errorf("a camera that never sent a frame is recorded until %s, uploaded until %s", yard.Recorder.Collected, yard.Uploader.Collected)
+	if recorded, uploaded := of("yard"); !recorded.IsZero() || !uploaded.IsZero() {
+		t.Errorf("a camera that never sent a frame is recorded until %s, uploaded until %s", recorded, uploaded)
 	}
 	stop()
 	must(t, <-stopped)
-	uploaded = statusesOf(a).lastCollected("door")
+	uploaded = a.lastUploaded("door")
 
 	// The next start knows it before anything is recorded.
 	again := h.agent()
@@ -59,10 +58,10 @@ func TestLastCollectedTimeIsThatOfTheMedia(t *testing.T) {
 	if got := again.store.LastEnd("door"); got.Before(recorded) {
 		t.Errorf("after a restart it is recorded until %s, was %s", got, recorded)
 	}
-	if got := statusesOf(again).lastCollected("door"); got.IsZero() || got.After(uploaded) {
+	if got := again.lastUploaded("door"); got.IsZero() || got.After(uploaded) {
 		t.Errorf("after a restart it is uploaded until %s, was %s", got, uploaded)
 	}
-	if got := statusesOf(again).lastCollected("yard"); !got.IsZero() {
+	if got := again.lastUploaded("yard"); !got.IsZero() {
 		t.Errorf("after a restart a camera that was never uploaded is until %s", got)
 	}
 }
@@ -97,11 +96,9 @@ func TestLastCollectedTimeIsNotThatOfAClockThatWasAhead(t *testing.T) {
 	must(t, a.store.BeginEpoch("door", time.Time{}, time.Time{}, 0, now))
 	for _, last := range []int64{ahead.UnixMilli(), 0} { // 0: as after a restart
 		persisted.Set(last)
-		recorded := statusesOf(a).state("door", health.JobRecorder, a.store.LastRecorded("door")).Collected
-		if uploaded := statusesOf(a).lastCollected("door"); !uploaded.Equal(now) || !recorded.Equal(now) {
+		recorded := a.jobState("door", a.streams.workers.jobs[0]).Collected
+		if uploaded := a.lastUploaded("door"); !uploaded.Equal(now) || !recorded.Equal(now) {
 			t.Errorf("uploaded until %s, recorded until %s, want %s", uploaded, recorded, now)
 		}
 	}
 }
-
-func statusesOf(a *Agent) jobStatuses { return jobStatuses{a.health, a.store, a.streams.names} }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -23,11 +24,13 @@ type job struct {
 
 // jobKind is a kind of job that streams have.
 type jobKind struct {
-	name string // as in health
+	health.StreamJob
 	// spec returns the comparable value on which a stream's job depends: the job is restarted when it changes.
 	spec func(wanted desired.Stream, hub settings.Settings) any
 	// build returns what does it, until its context ends. continues says that it takes the place of one that was recording.
 	build func(stream string, spec any, continues bool) func(context.Context) error
+	// collected returns the end of a stream's newest media that the job has brought to where it belongs; zero for none.
+	collected func(stream string) time.Time
 }
 
 // jobOptions say what a job is and where it reports.

@@ -24,24 +24,53 @@ import (
 func (a *Agent) jobKinds() []jobKind {
 	kinds := []jobKind{
 		{
-			name: health.JobRecorder,
-			spec: func(wanted desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(wanted, hub) },
+			StreamJob: health.RecorderJob,
+			spec:      func(wanted desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(wanted, hub) },
 			build: func(stream string, spec any, continues bool) func(context.Context) error {
 				return a.recordJob(stream, spec.(jobspec.Record), continues)
 			},
+			collected: a.store.LastRecorded,
 		},
 		{
-			name: health.JobUploader,
-			spec: func(wanted desired.Stream, hub settings.Settings) any { return jobspec.UploadOf(wanted, hub) },
+			StreamJob: health.UploaderJob,
+			spec:      func(wanted desired.Stream, hub settings.Settings) any { return jobspec.UploadOf(wanted, hub) },
 			build: func(stream string, spec any, _ bool) func(context.Context) error {
 				return a.uploadJob(stream, spec.(jobspec.Upload))
 			},
+			collected: a.lastUploaded,
 		},
 	}
 	if a.settings().NoCloud {
 		return kinds[:1]
 	}
 	return kinds
+}
+
+// streamJobs are the names of the kinds.
+func streamJobs(kinds []jobKind) []health.StreamJob {
+	list := make([]health.StreamJob, len(kinds))
+	for i, kind := range kinds {
+		list[i] = kind.StreamJob
+	}
+	return list
+}
+
+// lastUploaded is the end of the stream's newest media that is in the cloud. After a restart, until the
+// next fragment, only whole segments are known to be.
+func (a *Agent) lastUploaded(stream string) time.Time {
+	persisted := a.health.Component(stream, health.JobUploader).Value(health.LastPersistedMedia)
+	if persisted > 0 {
+		return earlier(time.UnixMilli(persisted), a.store.LastRecorded(stream))
+	}
+	return a.store.LastUploadedEnd(stream)
+}
+
+// earlier is the earlier of two times.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // recordJob builds the recording of a stream in its windows. continues says that it takes the place of

@@ -156,18 +156,18 @@ func (s *streams) run(wanted desired.Stream, again bool) {
 // settle returns the job that does what spec says: the current one where that does it, and has not failed when it is
 // asked for again.
 func (s *streams) settle(name string, kind jobKind, current *job, spec any, again bool) *job {
-	if current != nil && current.spec == spec && !(again && s.failed(name, kind.name)) {
+	if current != nil && current.spec == spec && !(again && s.failed(name, kind.Name)) {
 		return current
 	}
 	continues := false
 	if current != nil {
-		continues = s.recording(name, kind.name)
+		continues = s.recording(name, kind.Name)
 		current.stop()
 	}
-	component := s.workers.health.Component(name, kind.name)
+	component := s.workers.health.Component(name, kind.Name)
 	component.End()
-	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", kind.name))
-	return startJob(jobOptions{stream: name, name: kind.name, spec: spec, component: component, log: s.workers.log,
+	s.workers.log.Info("job started", zap.String("stream", name), zap.String("job", kind.Name))
+	return startJob(jobOptions{stream: name, name: kind.Name, spec: spec, component: component, log: s.workers.log,
 		run: kind.build(name, spec, continues)})
 }
 
@@ -259,7 +259,6 @@ func (s *streams) infos() []status.StreamInfo {
 		info := status.StreamInfo{
 			Name: name, LimitBytes: wanted.Keep.MaxBytes, SecretRead: s.workers.secretRead(wanted.Media.SecretARN),
 			Wanted: s.workers.describe(wanted),
-			Local:  !slices.ContainsFunc(s.workers.jobs, func(k jobKind) bool { return k.name == health.JobUploader }),
 		}
 		infos = append(infos, info)
 	}

@@ -106,8 +106,14 @@ func newDiary() (*diary, *streams) {
 		log: zap.NewNop(), health: health.NewRegistry(time.Now), retention: d, media: d,
 		settings: func() settings.Settings { return settings.Settings{} },
 		jobs: []jobKind{
-			{health.JobRecorder, func(w desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(w, hub) }, d.build("recorder")},
-			{health.JobUploader, func(w desired.Stream, hub settings.Settings) any { return jobspec.UploadOf(w, hub) }, d.build("uploader")},
+			{
+				StreamJob: health.RecorderJob, build: d.build("recorder"),
+				spec: func(w desired.Stream, hub settings.Settings) any { return jobspec.RecordOf(w, hub) },
+			},
+			{
+				StreamJob: health.UploaderJob, build: d.build("uploader"),
+				spec: func(w desired.Stream, hub settings.Settings) any { return jobspec.UploadOf(w, hub) },
+			},
 		},
 		describe:   func(desired.Stream) status.Wanted { return status.Wanted{} },
 		secretRead: func(string) time.Time { return monday },

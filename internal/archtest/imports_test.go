@@ -49,7 +49,7 @@ var layers = [][]string{
 	{"internal/settings"},
 	{"internal/cloud/hub", "internal/jobspec", "internal/logfile", "internal/precedence"},
 	{"internal/agent", "internal/preflight", "internal/testtools/conditiontest", "internal/testtools/configtest"},
-	{"cmd/...", "bench/...", "deploy/...", "internal/testtools/site"},
+	{"cmd/...", "bench/...", "deploy/...", "examples/...", "internal/testtools/site"},
 }
 
 // standIns play the outside world. Only the command line (for demo and localcloud) and tests may

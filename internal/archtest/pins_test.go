@@ -142,6 +142,7 @@ func (p *pinned) add(kind, what string) { p.pins = append(p.pins, kind+": "+what
 
 func (p *pinned) all() []string {
 	p.documents()
+	p.streamJobs()
 	p.values()
 	p.metrics()
 	p.topics()
@@ -160,6 +161,17 @@ func (p *pinned) all() []string {
 	}
 	slices.Sort(p.pins)
 	return slices.Compact(p.pins)
+}
+
+// streamJobs pins the names of the jobs of streams.
+func (p *pinned) streamJobs() {
+	const document = "json mqtt jobs/status"
+	for _, job := range health.StreamJobs {
+		key := "Streams[]." + job.Cloud
+		p.add(document, key)
+		p.members(document, "internal/iotconfig", &ast.Ident{Name: "jobDoc"}, key, 0)
+		p.add("CloudWatch JobType", job.Metric)
+	}
 }
 
 func (p *pinned) values() {

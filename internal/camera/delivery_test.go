@@ -50,7 +50,7 @@ func playPictures(t *testing.T, url, transport string, pictures int) (*countingS
 		URL:       func(context.Context) (secret.String, error) { return secret.New(url), nil },
 		Transport: transport, Limits: Limits{Answer: 4 * time.Second, Stall: 2 * time.Second, StallCheck: 100 * time.Millisecond},
 	})
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	sink := &countingSink{ProbeSink: accessunit.NewProbeSink(stop), stop: stop, pictures: pictures}
 	var end *accessunit.SessionEnd

@@ -53,7 +53,7 @@ type session struct {
 	audioRefused bool // it does not send the audio when it is asked to
 
 	receiver receiver
-	heard    time.Time             // when video came last, about
+	silence  silence
 	ssrc     uint32                // of our reports
 	reported time.Time             // when the last was sent
 	stranger string                // address of somebody else that sends what looks like a track, "" of nobody
@@ -99,7 +99,7 @@ func (c clientConfig) playOver(ctx context.Context, to accessunit.Sink) (*sessio
 		s.memory.videoType = other.PayloadType
 	}
 	aborted := s.aborted.Load()
-	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.heard)
+	s.hooks.end(ctx.Err() == nil && aborted == nil && byCamera(err), s.silence.heard)
 	if ctx.Err() != nil {
 		return s, ctx.Err()
 	}
@@ -283,7 +283,7 @@ func (s *session) watch(ctx context.Context) error {
 	ticker := time.NewTicker(s.Limits.StallCheck)
 	defer ticker.Stop()
 	last := accessunit.Progress{}
-	s.heard = time.Now()
+	s.silence = newSilence(s.Limits.Stall, s.Limits.StallCheck, time.Now())
 	for {
 		select {
 		case err := <-s.ended:
@@ -293,9 +293,13 @@ func (s *session) watch(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 			s.report(time.Now())
+			if s.silence.late(time.Now()) {
+				continue
+			}
 			if now := s.receiver.progress(); now.After(last) {
-				last, s.heard = now, time.Now()
-			} else if time.Since(s.heard) >= s.Limits.Stall {
+				last = now
+				s.silence.broken(time.Now())
+			} else if s.silence.tooLong(time.Now()) {
 				s.pauseAndClose() // it may have gone on a moment ago
 				return s.receiver.reason(s.stalled())
 			}
@@ -328,6 +332,9 @@ func (s *session) close() {
 	s.withTimeout(hangUp, s.client.Close)
 }
 
+// closeParts is in how many parts Limits.Close is waited for: a hub that does not run for a while has waited for one of them.
+const closeParts = 8
+
 // withTimeout does what waits for the camera, and gives up when that takes longer than Limits.Close. While the
 // disk holds us up, it is not the camera that takes so long.
 func (s *session) withTimeout(giveUp, do func()) {
@@ -335,10 +342,12 @@ func (s *session) withTimeout(giveUp, do func()) {
 	defer close(done)
 	go func() {
 		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(s.Limits.Close):
+			for range closeParts {
+				select {
+				case <-done:
+					return
+				case <-time.After(s.Limits.Close / closeParts):
+				}
 			}
 			if !s.receiver.busy() {
 				giveUp()

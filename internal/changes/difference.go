@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/status"
 )
 
@@ -38,6 +37,15 @@ func streamsOf(s status.Snapshot) map[string]status.Stream {
 	return all
 }
 
+// statesOf are those of a stream's jobs, by name.
+func statesOf(st status.Stream) map[string]string {
+	states := make(map[string]string, len(st.Jobs))
+	for _, job := range st.Jobs {
+		states[job.Name] = job.State
+	}
+	return states
+}
+
 // difference lists what differs between two snapshots, in an order that is always the same.
 func difference(before, next status.Snapshot) (list []Change) {
 	add := func(c Change) {
@@ -54,11 +62,11 @@ func difference(before, next status.Snapshot) (list []Change) {
 		if !has {
 			continue
 		}
-		if !had || was.Recorder.State != is.Recorder.State {
-			add(Change{Kind: Job, Stream: name, Job: health.JobRecorder, State: is.Recorder.State})
-		}
-		if !had || was.Uploader.State != is.Uploader.State {
-			add(Change{Kind: Job, Stream: name, Job: health.JobUploader, State: is.Uploader.State})
+		states := statesOf(was)
+		for _, job := range is.Jobs {
+			if before, had := states[job.Name]; !had || before != job.State {
+				add(Change{Kind: Job, Stream: name, Job: job.Name, State: job.State})
+			}
 		}
 		if space := spaceOf(is); !had || spaceOf(was) != space || was.Uploader.BacklogBytes != is.Uploader.BacklogBytes {
 			add(Change{Kind: Recordings, Stream: name, Space: &space, NotUploadedBytes: is.Uploader.BacklogBytes})

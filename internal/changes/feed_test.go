@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,6 +45,16 @@ func (h *hub) after(d time.Duration, change func()) {
 	h.now = h.now.Add(d)
 	change()
 	h.feed.Compare()
+}
+
+// jobs are a stream's jobs in the states, in the order of health.StreamJobs and one more.
+func jobs(states ...string) (list []status.NamedJob) {
+	for i, kind := range append(slices.Clone(health.StreamJobs), health.StreamJob{Name: "archiver"}) {
+		if i < len(states) {
+			list = append(list, status.NamedJob{Name: kind.Name, Job: status.Job{State: states[i]}})
+		}
+	}
+	return list
 }
 
 func condition(code, text string, severity health.Severity) status.Condition {
@@ -99,9 +110,9 @@ func TestEachDifferenceIsAChange(t *testing.T) {
 	}
 	step(func() {})
 	step(func() {
-		h.s.Streams = []status.Stream{{Name: "door", Recorder: status.Recorder{Job: status.Job{State: "connecting"}}}}
+		h.s.Streams = []status.Stream{{Name: "door", Jobs: jobs("connecting", "")}}
 	})
-	step(func() { h.s.Streams[0].Recorder.State = "recording"; h.s.Streams[0].Space.Segments = 1 })
+	step(func() { h.s.Streams[0].Jobs = jobs("recording", ""); h.s.Streams[0].Space.Segments = 1 })
 	step(func() { h.s.Streams[0].Space.Segments = 2; h.s.Streams[0].Space.Forecast.Days = 3 })
 	step(func() { h.s.Streams[0].Space.Forecast.Days = 4; h.s.Streams[0].Recorder.FramesRecorded = 5 })
 	step(func() {
@@ -114,6 +125,7 @@ func TestEachDifferenceIsAChange(t *testing.T) {
 	})
 	step(func() { h.s.Streams[0].Conditions = nil; h.s.Verdict = status.Healthy })
 	step(func() { h.s.Agent = []status.Condition{condition("mqtt", "No connection.", health.Degraded)} })
+	step(func() { h.s.Streams[0].Jobs = jobs("recording", "", "copying") })
 	step(func() { h.s.Streams = nil })
 	want := []string{
 		"-",
@@ -126,6 +138,7 @@ func TestEachDifferenceIsAChange(t *testing.T) {
 		`condition door camera "It refuses." false`, "-",
 		`condition door camera "It refuses." true`, "verdict healthy", "-",
 		`condition  mqtt "No connection." false`, "-",
+		"job door archiver copying", "-",
 		"stream door false", "-",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -142,7 +155,7 @@ func TestWhoComesBackMissesNothingOrIsTold(t *testing.T) {
 	positions := []Position{h.feed.End()}
 	for n := range kept + 100 {
 		h.after(time.Second, func() {
-			h.s.Streams[0].Recorder.State = fmt.Sprint("state ", n)
+			h.s.Streams[0].Jobs = jobs(fmt.Sprint("state ", n))
 			h.s.Streams[1].Space.Segments = n + 1
 		})
 		positions = append(positions, h.feed.End())

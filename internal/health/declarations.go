@@ -26,8 +26,7 @@ const (
 
 var (
 	cloudAndRecorder = []string{JobCloud, JobRecorder}
-	streamJobs       = []string{JobRecorder, JobUploader}
-	guardedJobs      = []string{JobRecorder, JobUploader, JobRetention, JobConfig, JobCloud, JobStore, JobMetrics, JobSettings, JobAPI}
+	guardedJobs      = append(jobNames(), JobRetention, JobConfig, JobCloud, JobStore, JobMetrics, JobSettings, JobAPI)
 )
 
 // Declarations lists every condition of the agent.
@@ -52,7 +51,7 @@ var Declarations = []Declaration{
 	{"secret-unreachable", Failed, SystemError, "Secrets Manager cannot be reached", anchorSecret, []string{JobRecorder}},
 	{"camera-secret", Failed, "", "A camera's secret cannot be used", anchorSecret, []string{JobConfig, JobRecorder}},
 	// Jobs.
-	{"job-ended", Failed, SystemError, "A job ended by itself", anchorAgent, streamJobs},
+	{"job-ended", Failed, SystemError, "A job ended by itself", anchorAgent, jobNames()},
 	{"internal-error", Failed, SystemError, "An internal error", anchorAgent, guardedJobs},
 	// Upload.
 	{"upload", Failed, "", "The upload is interrupted", anchorDisk, []string{JobUploader}},

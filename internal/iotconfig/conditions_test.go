@@ -37,13 +37,13 @@ func withoutBroker(t *testing.T) conditiontest.Case {
 }
 
 // withoutRetain has a broker that ends the sessions of who publishes retained messages, until it is mended. An hour of
-// its tries takes 50 ms, on the clock of the row too.
+// its tries takes 250 ms, on the clock of the row too.
 func withoutRetain(t *testing.T) conditiontest.Case {
 	ca := iottest.NewAuthority(t)
 	hook := &noRetain{wills: true}
 	b := newEmbedded(t, ca, hook)
 	h := newTestHub(t, b.address(), t.TempDir(), ca.Device(testThing))
-	const hour = 50 * time.Millisecond
+	const hour = 250 * time.Millisecond
 	h.timing.retainRetry, h.timing.retainRetryMost = hour, 24*hour
 	h.run()
 	began := time.Now()

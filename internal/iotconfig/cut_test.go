@@ -66,13 +66,13 @@ func TestWhateverIsCutTheKnownStreamsGoOn(t *testing.T) {
 					}
 				}
 				hub = a.hub(dir)
-				began := time.Now()
+				watch := testtools.Stopwatch(t)
 				hub.run()
 				hub.awaitApply("known")
 				if url, err := hub.cameras.URL(t.Context(), known); err != nil || url.Reveal() != cameraURL {
 					t.Errorf("the camera's URL: %q, %v", url.Reveal(), err)
 				}
-				if took := time.Since(began); took > bootTime {
+				if took := watch(); took > bootTime {
 					t.Errorf("the known camera could record only after %v", took)
 				}
 

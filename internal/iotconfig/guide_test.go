@@ -91,8 +91,8 @@ func TestTheGuidesExampleSentByTheAWSCommandLine(t *testing.T) {
 			Updated: updated.Add(time.Second)},
 		{Status: health.Success, Updated: updated.Add(2 * time.Second)},
 	} {
-		job.Collected = updated.Add(-time.Second)
-		hub.setJobs(JobStatus{StreamName: "front-door", Recorder: &job, Uploader: &JobState{Status: health.Success, Updated: updated}})
+		job.Key, job.Collected = "Recorder", updated.Add(-time.Second)
+		hub.setJobs(JobStatus{StreamName: "front-door", Jobs: []JobState{job, {Key: "Uploader", Status: health.Success, Updated: updated}}})
 		a.describe("front-door", string(job.Status), func(out *kinesisvideo.DescribeEdgeConfigurationOutput) bool {
 			if out.EdgeAgentStatus == nil || out.EdgeAgentStatus.LastRecorderStatus == nil {
 				return false

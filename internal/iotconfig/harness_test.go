@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for an event that must come.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // testBroker is an MQTT broker over TLS that asks for client certificates.
 type testBroker interface {

@@ -21,6 +21,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/secret"
 	"github.com/kvs-edge/kvs-edge-agent/internal/signal"
 	"github.com/kvs-edge/kvs-edge-agent/internal/statefile"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/testtools/configtest"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploadrequest"
 )
@@ -189,15 +190,18 @@ func (h *testHubSource) stop() {
 	}
 	h.cancel()
 	h.cancel = nil
-	ended := make(chan struct{})
+	watch, ended := testtools.Stopwatch(h.t), make(chan struct{})
 	go func() {
 		h.ended.Wait()
 		close(ended)
 	}()
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
-		h.t.Error("it does not end within 5 s")
+		if took := watch(); took > 5*time.Second {
+			h.t.Errorf("it ends after %s", took)
+		}
+	case <-time.After(patience):
+		h.t.Error("it does not end")
 	}
 }
 

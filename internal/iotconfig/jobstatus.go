@@ -1,21 +1,22 @@
 package iotconfig
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/edgeconfig"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 )
 
-// JobStatus is how the jobs of one stream fare. A nil job does not exist.
+// JobStatus is how the jobs of one stream fare.
 type JobStatus struct {
 	StreamName string
-	Recorder   *JobState
-	Uploader   *JobState
+	Jobs       []JobState
 }
 
 // JobState is how one job fares.
 type JobState struct {
+	Key     string // as health.StreamJob.Cloud: "Recorder" or "Uploader" today
 	Status  health.Class
 	Details string    // a sentence for people; empty when there is nothing to say
 	Updated time.Time // when the status last changed
@@ -30,10 +31,19 @@ type jobsStatus struct {
 	Streams []streamJobsDoc  `json:"Streams"`
 }
 
+// streamJobsDoc is a stream with its jobs, each of which has its key beside StreamName.
 type streamJobsDoc struct {
-	StreamName string  `json:"StreamName"`
-	Recorder   *jobDoc `json:"Recorder,omitempty"`
-	Uploader   *jobDoc `json:"Uploader,omitempty"`
+	StreamName string            `json:"StreamName"`
+	Jobs       map[string]jobDoc `json:"-"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (d streamJobsDoc) MarshalJSON() ([]byte, error) {
+	members := map[string]any{"StreamName": d.StreamName}
+	for key, job := range d.Jobs {
+		members[key] = job
+	}
+	return json.Marshal(members)
 }
 
 type jobDoc struct {
@@ -46,20 +56,20 @@ type jobDoc struct {
 // maxDetails bounds the details of a job.
 const maxDetails = 1000
 
-func jobDocs(jobs []JobStatus, collected bool) []streamJobsDoc {
-	docs := make([]streamJobsDoc, 0, len(jobs))
-	for _, j := range jobs {
-		docs = append(docs, streamJobsDoc{StreamName: j.StreamName, Recorder: jobDocOf(j.Recorder, collected), Uploader: jobDocOf(j.Uploader,
-			collected)})
+func jobDocs(streams []JobStatus, collected bool) []streamJobsDoc {
+	docs := make([]streamJobsDoc, 0, len(streams))
+	for _, s := range streams {
+		doc := streamJobsDoc{s.StreamName, make(map[string]jobDoc, len(s.Jobs))}
+		for _, j := range s.Jobs {
+			doc.Jobs[j.Key] = jobDocOf(j, collected)
+		}
+		docs = append(docs, doc)
 	}
 	return docs
 }
 
-func jobDocOf(j *JobState, collected bool) *jobDoc {
-	if j == nil {
-		return nil
-	}
-	d := &jobDoc{Status: string(j.Status), Details: health.Clean(j.Details, maxDetails), LastUpdatedTime: inMilliseconds(j.Updated)}
+func jobDocOf(j JobState, collected bool) jobDoc {
+	d := jobDoc{Status: string(j.Status), Details: health.Clean(j.Details, maxDetails), LastUpdatedTime: inMilliseconds(j.Updated)}
 	if collected && !j.Collected.IsZero() {
 		d.LastCollectedTime = inMilliseconds(j.Collected)
 	}

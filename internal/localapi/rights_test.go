@@ -203,7 +203,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	for _, conn := range held {
 		_ = conn.Close()
 	}
-	testtools.Eventually(t, 10*time.Second, func() error {
+	testtools.Eventually(t, time.Minute, func() error {
 		_, err := NewClient(socket).Status(t.Context())
 		return err
 	})

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/awsapi"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // awsProducer is a client that does on the wire what AWS's C producer does (producer-c 1.6.0,
@@ -188,11 +189,11 @@ func TestAWSProducerIsServed(t *testing.T) {
 				p.expect(fmt.Sprint("BUFFERING ", at), fmt.Sprint("RECEIVED ", at), fmt.Sprint("PERSISTED ", at))
 			}
 			p.end()
-			ending := time.Now()
+			watch := testtools.Stopwatch(t)
 			if last := p.ack(); last != "" {
 				t.Errorf("after the end of the body came %q", last)
 			}
-			if took := time.Since(ending); took > time.Second {
+			if took := watch(); took > time.Second {
 				t.Errorf("the answer ended %v after the body", took)
 			}
 			list := c.Media().Fragments("cam")

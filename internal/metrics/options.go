@@ -17,6 +17,7 @@ type Options struct {
 	Health  *health.Registry
 	Store   Store
 	Streams func() []Stream
+	Jobs    []health.StreamJob // of each stream
 	Log     *zap.Logger
 	// Interval is how often the continuous metrics are sent. Default one minute.
 	Interval time.Duration

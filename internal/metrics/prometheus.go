@@ -21,6 +21,7 @@ type PrometheusOptions struct {
 	Health  *health.Registry
 	Store   Store
 	Streams func() []Stream
+	Jobs    []health.StreamJob // of each stream
 }
 
 // NewHandler serves the metrics as Prometheus text. They are read when asked for: nobody asking
@@ -166,9 +167,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		for _, g := range usageGauges {
 			put(g.desc, prometheus.GaugeValue, g.value(usage, s), s.Name)
 		}
-		for _, t := range jobTypes {
-			if name, ok := activities[ActivityOf(components[health.Key{Stream: s.Name, Job: t.job}])]; ok {
-				put(descJob, prometheus.GaugeValue, 1, s.Name, t.job, name)
+		for _, t := range c.o.Jobs {
+			if name, ok := activities[ActivityOf(components[health.Key{Stream: s.Name, Job: t.Name}])]; ok {
+				put(descJob, prometheus.GaugeValue, 1, s.Name, t.Name, name)
 			}
 		}
 	}

@@ -20,7 +20,7 @@ func promOptions() PrometheusOptions {
 	registry, o := hub()
 	registry.Component("runs", health.JobRecorder).Counter(health.FramesRecorded).Add(250)
 	registry.Component("runs", health.JobRecorder).Gauge(health.FPSMilli).Set(25_000)
-	return PrometheusOptions{Version: "v1", Health: registry, Store: o.Store, Streams: o.Streams}
+	return PrometheusOptions{Version: "v1", Health: registry, Store: o.Store, Streams: o.Streams, Jobs: o.Jobs}
 }
 
 // scrape serves on a TCP address and reads it, as Prometheus does.

@@ -95,8 +95,8 @@ func (r *Reporter) Run(ctx context.Context) error {
 // JobCompleted reports a job that has ended because its configuration is gone, as nobody would see
 // it in health any more. Windows that close are seen there.
 func (r *Reporter) JobCompleted(stream, job string) {
-	for _, t := range jobTypes {
-		if t.job == job {
+	for _, t := range r.o.Jobs {
+		if t.Name == job {
 			r.keep([]cloudwatch.Point{jobPoint(stream, t, "Completed", time.Now())})
 		}
 	}

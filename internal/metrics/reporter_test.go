@@ -50,7 +50,7 @@ func hub() (*health.Registry, Options) {
 			"It cannot be reached."))
 	}
 	return registry, Options{
-		Thing: "hub-1", Health: registry, Store: fakeStore{used: 250, free: 750}, Log: zap.NewNop(),
+		Thing: "hub-1", Health: registry, Store: fakeStore{used: 250, free: 750}, Log: zap.NewNop(), Jobs: health.StreamJobs,
 		Streams: func() []Stream {
 			return []Stream{{Name: "runs", LimitBytes: 1000}, {Name: "waits", LimitBytes: 500}, {Name: "fails"}, {Name: "retries"}}
 		},

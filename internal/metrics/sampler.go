@@ -15,15 +15,6 @@ const (
 	dimensionJob    = "JobType"
 )
 
-// jobType is how a job is called in CloudWatch: singular as a dimension's value, plural before
-// the counts.
-type jobType struct{ job, one, many string }
-
-var jobTypes = []jobType{
-	{health.JobRecorder, "RecordJob", "RecordJobs"},
-	{health.JobUploader, "UploadJob", "UploadJobs"},
-}
-
 // event is one appearance of a condition, which is reported once.
 type event struct {
 	key   health.Key
@@ -49,10 +40,11 @@ func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 	}
 	thing("Alive", cloudwatch.UnitNone, 1)
 	streams := s.o.Streams()
-	for _, t := range jobTypes {
+	for _, t := range s.o.Jobs {
+		many := t.Metric + "s"
 		healthy, unhealthy, running := 0, 0, 0
 		for _, stream := range streams {
-			switch ActivityOf(components[health.Key{Stream: stream.Name, Job: t.job}]) {
+			switch ActivityOf(components[health.Key{Stream: stream.Name, Job: t.Name}]) {
 			case Running:
 				running++
 				healthy++
@@ -63,10 +55,10 @@ func (s *sampler) minute(now time.Time) []cloudwatch.Point {
 				unhealthy++
 			}
 		}
-		thing(t.many+".HealthyJobCount", cloudwatch.UnitCount, float64(healthy))
-		thing(t.many+".UnhealthyJobCount", cloudwatch.UnitCount, float64(unhealthy))
-		thing(t.many+".RunningJobCount", cloudwatch.UnitCount, float64(running))
-		thing(t.many+".EdgeConfigCount", cloudwatch.UnitCount, float64(len(streams)))
+		thing(many+".HealthyJobCount", cloudwatch.UnitCount, float64(healthy))
+		thing(many+".UnhealthyJobCount", cloudwatch.UnitCount, float64(unhealthy))
+		thing(many+".RunningJobCount", cloudwatch.UnitCount, float64(running))
+		thing(many+".EdgeConfigCount", cloudwatch.UnitCount, float64(len(streams)))
 	}
 	for _, stream := range streams {
 		if share, ok := s.spaceUsed(stream); ok {
@@ -109,8 +101,8 @@ func (s *sampler) eventsOf(components map[health.Key]health.ComponentSnapshot, n
 	current := make(map[event]bool)
 	completed := make(map[health.Key]int64, len(components))
 	for key, p := range components {
-		for _, t := range jobTypes {
-			if key.Job != t.job || key.Stream == "" {
+		for _, t := range s.o.Jobs {
+			if key.Job != t.Name || key.Stream == "" {
 				continue
 			}
 			for _, c := range p.Conditions {
@@ -140,10 +132,10 @@ func isFatal(c health.Condition) bool {
 	return c.Severity == health.Failed && c.Class == health.UserError
 }
 
-func jobPoint(stream string, t jobType, name string, at time.Time) cloudwatch.Point {
+func jobPoint(stream string, t health.StreamJob, name string, at time.Time) cloudwatch.Point {
 	return cloudwatch.Point{
 		Name: name, Unit: cloudwatch.UnitNone, Time: at, Value: 1,
-		Dimensions: []cloudwatch.Dimension{{Name: dimensionStream, Value: stream}, {Name: dimensionJob, Value: t.one}},
+		Dimensions: []cloudwatch.Dimension{{Name: dimensionStream, Value: stream}, {Name: dimensionJob, Value: t.Metric}},
 	}
 }
 

@@ -13,7 +13,7 @@ func TestWindowsThatEndedBeforeMetricsWereSwitchedOnAreNotReported(t *testing.T)
 	registry := health.NewRegistry(time.Now)
 	windows := registry.Component("door", health.JobUploader).Counter(health.WindowsCompleted)
 	windows.Restore(2000)
-	r := New(Options{Health: registry})
+	r := New(Options{Health: registry, Jobs: health.StreamJobs})
 	if points := r.sampler.events(time.Now()); len(points) > 0 {
 		t.Errorf("%d windows of before are reported", len(points))
 	}

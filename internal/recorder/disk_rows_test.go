@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -159,10 +160,12 @@ func failingDisk(t *testing.T, errno syscall.Errno, onlyRoom bool, says string) 
 	door.awaitFrames(40)
 	yard.awaitFrames(40)
 	disk.fault.Store(&errno)
-	c := door.awaitCondition(says)
-	if c.Class != health.SystemError || c.Severity != health.Failed {
-		t.Errorf("%+v", c)
-	}
+	// While the present segment still takes what comes, it is only degraded.
+	door.await("a failure with "+says, func() bool {
+		return slices.ContainsFunc(door.part.Snapshot().Conditions, func(c health.Condition) bool {
+			return strings.Contains(c.Text, says) && c.Severity == health.Failed && c.Class == health.SystemError
+		})
+	})
 	yard.awaitFrames(yard.number(health.FramesRecorded) + 50)
 	if n := door.logs.FilterMessage("cannot record").Len(); n != 1 {
 		t.Errorf("%d log lines for one disk that fails", n)
@@ -209,7 +212,7 @@ func diskSlow(t *testing.T) {
 	for _, r := range []*rig{door, yard} {
 		r.awaitFrames(100)
 		r.settle()
-		expectSteps(t, r.expectAll(), tick)
+		r.expectSteps(r.expectAll(), tick)
 		if lost := r.number(health.FramesLost); lost != 0 || len(r.camera.Sessions()) != 1 {
 			t.Errorf("%s lost %d frames, in %d sessions", r.stream, lost, len(r.camera.Sessions()))
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 const (
@@ -25,8 +27,8 @@ const (
 	likeFPS = 50
 	// likeFrames is how many pictures are recorded of a camera that sends what can be.
 	likeFrames = 100
-	// likePatience is how long the camera may take: some begin late, or send no more.
-	likePatience = 30 * time.Second
+	// likePatience is how long the camera may take: what is sent in two seconds takes a machine long that is busy with all of them.
+	likePatience = 3 * time.Minute
 	// likeAtOnce is how many cameras are recorded at a time. They wait most of the time.
 	likeAtOnce = 48
 )
@@ -82,8 +84,11 @@ func recordLike(t *testing.T, like *script.File, plain map[uint32]string) {
 		}
 	}
 	began := time.Now()
-	r.await("pictures", func() bool {
-		return r.number(health.FramesRecorded) >= likeFrames*int64(share)/100 || time.Since(began) > likePatience
+	testtools.Eventually(t, 2*likePatience, func() error {
+		if n := r.number(health.FramesRecorded); n < likeFrames*int64(share)/100 && time.Since(began) < likePatience {
+			return fmt.Errorf("%d pictures", n)
+		}
+		return nil
 	})
 	r.finish()
 	got := r.likePictures()

@@ -101,7 +101,7 @@ func spsChange(t *testing.T) {
 	r.awaitFrames(int64(s.Frames) + 30)
 	r.settle()
 	frames := r.expectAll()
-	expectSteps(t, frames, tick)
+	r.expectSteps(frames, tick)
 	if !frames[s.Frames].keyframe {
 		t.Error("the second segment does not begin with a keyframe")
 	}

@@ -46,6 +46,7 @@ type rig struct {
 	part     *health.Component
 	logs     *observer.ObservedLogs
 	segments chan Segment
+	late     func() time.Duration
 	handed   *atomic.Int64 // frames of video that were handed to the file; some wait in memory
 	stop     context.CancelFunc
 	ended    chan error
@@ -83,6 +84,7 @@ func openStore(t *testing.T, o segment.Options) *segment.Store {
 func recordInto(t *testing.T, store *segment.Store, dir, stream string, device *fakecam.Camera, url string, change ...func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, stream: stream, dir: dir, store: store, camera: device, segments: make(chan Segment, 1000), ended: make(chan error, 1)}
+	r.late = testtools.SchedulingDelay(t)
 	r.health = health.NewRegistry(time.Now)
 	r.part = r.health.Component(stream, health.JobRecorder)
 	core, logs := observer.New(zap.DebugLevel)
@@ -373,7 +375,7 @@ func seamless(t *testing.T, o fakecam.Options) *rig {
 	r := record(t, camera, camera.URL(), func(o *Options) { o.SegmentDuration = 2 * time.Second })
 	r.awaitFrames(130)
 	r.settle()
-	expectSteps(t, r.expectAll(), tick)
+	r.expectSteps(r.expectAll(), tick)
 	if n := len(r.recordings()); n < 2 {
 		t.Errorf("%d segments, want several", n)
 	}
@@ -383,10 +385,16 @@ func seamless(t *testing.T, o fakecam.Options) *rig {
 	return r
 }
 
-// expectSteps looks for even distances: slewing and rounding together change them by a ms at most.
-func expectSteps(t *testing.T, frames []recorded, step time.Duration) {
-	t.Helper()
-	expectStepsWithin(t, frames, step, time.Millisecond)
+// expectSteps looks for even distances: slewing and rounding together change them by a ms at most. On a machine that becomes
+// later and later with everything the camera's clock seems slow, and distances are scaled by it, by 5 % at most.
+func (r *rig) expectSteps(frames []recorded, step time.Duration) {
+	r.t.Helper()
+	most := time.Millisecond
+	if late := r.late(); late > 30*time.Millisecond {
+		r.t.Logf("the machine was late by %s", late)
+		most += step / 20
+	}
+	expectStepsWithin(r.t, frames, step, most)
 }
 
 func expectStepsWithin(t *testing.T, frames []recorded, step, most time.Duration) {
@@ -473,7 +481,7 @@ func camOff(t *testing.T) {
 		}
 		plugged := time.Now()
 		r.await("a session", func() bool { return len(camera.Sessions()) > session })
-		if d := camera.Sessions()[session].Began.Sub(plugged); d > longest+10*time.Second { // the machine may be busy
+		if d := camera.Sessions()[session].Began.Sub(plugged); d > longest+10*time.Second+4*r.late() { // the machine may be busy
 			t.Errorf("only %s after it was plugged in it is recorded, with pauses of at most %s", d, longest)
 		}
 		want := int64(0)

@@ -245,6 +245,7 @@ func keepaliveOdd(t *testing.T) {
 
 func camHourlyDrop(t *testing.T) {
 	camera := startCamera(t, fakecam.Options{FPS: 50, Oddities: fakecam.Oddities{Lifetime: 1500 * time.Millisecond}})
+	limit := timely(t, 2*time.Second)
 	r := record(t, camera, camera.URL())
 	r.await("sessions", func() bool { return len(camera.Sessions()) >= 4 })
 	r.settle()
@@ -252,7 +253,7 @@ func camHourlyDrop(t *testing.T) {
 	expectForward(t, frames)
 	for i := 1; i < len(frames); i++ {
 		d, sent := frames[i].time.Sub(frames[i-1].time), frames[i].sent.Sub(frames[i-1].sent)
-		if (d - sent).Abs() > 2*time.Second {
+		if (d - sent).Abs() > limit() {
 			t.Errorf("frame %d comes %s after the one before, but was sent %s after it", i, d, sent)
 		}
 	}
@@ -269,7 +270,7 @@ func camStall(t *testing.T) {
 	camera.Stall()
 	stalled := time.Now()
 	r.awaitCondition("sends no video")
-	if d := time.Since(stalled); d < limit/2 || d > limit+10*time.Second { // the machine may be busy
+	if d := time.Since(stalled); d < limit/2 || d > limit+10*time.Second+4*r.late() { // the machine may be busy
 		t.Errorf("found after %s", d)
 	}
 	camera.Resume()

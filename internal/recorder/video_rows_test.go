@@ -242,7 +242,8 @@ func tinyGOP(t *testing.T) {
 	r := record(t, camera, camera.URL())
 	r.awaitFrames(80)
 	r.settle()
-	seconds := len(r.expectAll()) / 25
+	frames := r.expectAll()
+	seconds := int(frames[len(frames)-1].time.Sub(frames[0].time) / time.Second) // as they are dated: a busy machine is late
 	info := r.recordings()[0]
 	reader, err := r.store.OpenSegment(info.Key)
 	if err != nil {
@@ -364,7 +365,7 @@ func audioPause(t *testing.T) {
 			camera.Mute(false)
 			r.awaitFrames(150)
 			r.settle()
-			expectSteps(t, r.expectAll(), tick) // looks for a frame of each track in each fragment
+			r.expectSteps(r.expectAll(), tick) // looks for a frame of each track in each fragment
 			r.mustPlay()
 			if got := r.header().Tracks; len(got) != 2 || got[1].CodecID != codec {
 				t.Errorf("%+v", got)

@@ -74,7 +74,7 @@ func atOnce(t *testing.T, what string, do func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s waits for a disk that hangs", what)
 	}
 }
@@ -280,7 +280,7 @@ func (x *renaming) write(segments int64) {
 		for ; errors.Is(err, ErrBusy); err = x.s.Delete(x.key(i)) {
 			select {
 			case <-changes:
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				x.t.Errorf("segment %d is not closed any more: %v", i, err)
 				return
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment/volume"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 func TestWhatOthersHoldOpenIsKnown(t *testing.T) {
@@ -79,13 +80,13 @@ func TestAskingWhoHoldsAFileHoldsUpNobody(t *testing.T) {
 		}
 	}()
 	for asking := true; asking; {
-		began := time.Now()
+		watch := testtools.Stopwatch(t)
 		f, err := os.Open(path)
 		if err != nil {
 			t.Error(err)
 			break
 		}
-		if took := time.Since(began); took > 10*time.Second {
+		if took := watch(); took > 10*time.Second {
 			t.Errorf("opening took %s", took)
 		}
 		_ = f.Close()

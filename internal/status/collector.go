@@ -23,8 +23,6 @@ type StreamInfo struct {
 	SecretRead time.Time // when the secret with the camera's URL was last read; zero for never
 	// Wanted is what is in force of it.
 	Wanted Wanted
-	// Local says that it is not uploaded by this agent at all.
-	Local bool
 }
 
 // Collector makes snapshots. It holds no state of its own.
@@ -37,6 +35,8 @@ type Collector struct {
 	Health  *health.Registry
 	Store   Store
 	Streams func() []StreamInfo
+	// Jobs are those that each stream has, in the order in which they are listed.
+	Jobs []health.StreamJob
 	// Recorded lists the streams with recordings, and Policy says what is kept of one. Optional.
 	Recorded func() []string
 	Policy   func(stream string) string
@@ -69,7 +69,7 @@ func (c *Collector) Snapshot() Snapshot {
 		}
 	}
 	for _, info := range c.Streams() {
-		st := stream(info, components, c.Store.Usage(info.Name))
+		st := c.stream(info, components, c.Store.Usage(info.Name))
 		if c.Forecast != nil {
 			st.Space.Forecast = c.Forecast(info.Name)
 		}
@@ -83,10 +83,10 @@ func (c *Collector) Snapshot() Snapshot {
 	return s
 }
 
-// streamJobs are those that report of a stream.
-var streamJobs = []string{health.JobRecorder, health.JobUploader, health.JobRetention, health.JobConfig, health.JobStore}
+// streamParts are what reports of a stream beside its jobs.
+var streamParts = []string{health.JobRetention, health.JobConfig, health.JobStore}
 
-func stream(info StreamInfo, components map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
+func (c *Collector) stream(info StreamInfo, components map[health.Key]health.ComponentSnapshot, usage segment.Usage) Stream {
 	component := func(job string) health.ComponentSnapshot { return components[health.Key{Stream: info.Name, Job: job}] }
 	rec, up, ret := component(health.JobRecorder), component(health.JobUploader), component(health.JobRetention)
 	st := Stream{
@@ -128,10 +128,14 @@ func stream(info StreamInfo, components map[health.Key]health.ComponentSnapshot,
 			DeletedBeforeUpload: ret.Numbers[health.DeletedBeforeUpload],
 		},
 	}
-	if st.Wanted = info.Wanted; info.Local { // what is only on the disk waits for nothing
+	if st.Wanted = info.Wanted; !slices.Contains(c.Jobs, health.UploaderJob) { // what is only on the disk waits for nothing
 		st.Uploader.State, st.Uploader.BacklogSeconds, st.Uploader.BacklogBytes, st.Uploader.BacklogSince = StateOff, 0, 0, time.Time{}
 	}
-	for _, name := range streamJobs {
+	for _, kind := range c.Jobs {
+		st.Jobs = append(st.Jobs, NamedJob{kind.Name, job(component(kind.Name))})
+		st.Conditions = appendConditions(st.Conditions, component(kind.Name))
+	}
+	for _, name := range streamParts {
 		st.Conditions = appendConditions(st.Conditions, component(name))
 	}
 	return st

@@ -28,7 +28,7 @@ func newCollector(streams ...string) (*Collector, *health.Registry) {
 	}}
 	return &Collector{
 		Version: "v1", Thing: "hub", Dir: "/rec", Started: now.Add(-5 * time.Hour), Now: func() time.Time { return now },
-		Health: registry, Store: store,
+		Health: registry, Store: store, Jobs: health.StreamJobs,
 		Streams: func() []StreamInfo {
 			var list []StreamInfo
 			for _, name := range streams {
@@ -219,5 +219,31 @@ func TestLossesOfAStreamThatIsNotConfiguredAreShown(t *testing.T) {
 	}
 	if only, found := s.Only("door"); !found || len(only.Orphans) != 0 {
 		t.Errorf("%v, %+v", found, only)
+	}
+}
+
+// TestAnyJobIsListed has a hub with one job more, and one with one less.
+func TestAnyJobIsListed(t *testing.T) {
+	t.Parallel()
+	c, registry := newCollector("door")
+	registry.Component("door", "archiver").SetState("copying")
+	registry.Component("door", "archiver").Report(health.ScopeJob, health.Failed, health.UserFault("x", nil, "The archive is full."))
+	c.Jobs = append(slices.Clone(health.StreamJobs), health.StreamJob{Name: "archiver"})
+	s := c.Snapshot()
+	st := s.Streams[0]
+	if last := st.Jobs[len(st.Jobs)-1]; last.Name != "archiver" || last.State != "copying" || last.Status != health.UserError {
+		t.Errorf("the jobs are %+v", st.Jobs)
+	}
+	if st.Jobs[0].Job != st.Recorder.Job || st.Jobs[1].Job != st.Uploader.Job || s.Verdict != Degraded || len(st.Conditions) != 1 {
+		t.Errorf("the snapshot is %+v", s)
+	}
+	for _, want := range []string{"ARCHIVER", "copying", "door archiver: The archive is full."} {
+		if text := table(t, s); !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	c.Jobs = c.Jobs[:1]
+	if st := c.Snapshot().Streams[0]; len(st.Jobs) != 1 || st.Uploader.State != StateOff || len(st.Conditions) != 0 {
+		t.Errorf("with a recorder alone it is %+v", st)
 	}
 }

@@ -12,12 +12,15 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/humanize"
 )
 
-// columns are those of the table of streams. Where the terminal is narrow those go first whose keep is least.
-var columns = []struct {
+// column is one of the table of streams. Where the terminal is narrow those go first whose keep is least.
+type column struct {
 	title string
 	keep  int
 	cell  func(now time.Time, st Stream) string
-}{
+}
+
+// columns are those that streams have on every hub.
+var columns = []column{
 	{"STREAM", 11, func(_ time.Time, st Stream) string { return st.Name }},
 	{"RECORDER", 10, func(now time.Time, st Stream) string { return withNext(now, st.Recorder.Job) }},
 	{"SINCE", 7, func(now time.Time, st Stream) string { return ago(now, recorderSince(st)) }},
@@ -29,6 +32,26 @@ var columns = []struct {
 	{"BACKLOG", 8, func(_ time.Time, st Stream) string { return backlog(st.Uploader) }},
 	{"PERSISTED", 1, func(now time.Time, st Stream) string { return ago(now, st.Uploader.LastPersisted) }},
 	{"SPACE", 6, func(_ time.Time, st Stream) string { return space(st.Space) }},
+}
+
+// columnsOf are the columns and one for each job that has none of them.
+func columnsOf(streams []Stream) []column {
+	all := slices.Clone(columns)
+	for _, st := range streams {
+		for _, job := range st.Jobs {
+			title := strings.ToUpper(job.Name)
+			if slices.ContainsFunc(all, func(c column) bool { return c.title == title }) {
+				continue
+			}
+			all = append(all, column{title, 9, func(now time.Time, st Stream) string {
+				if i := slices.IndexFunc(st.Jobs, func(j NamedJob) bool { return j.Name == job.Name }); i >= 0 {
+					return withNext(now, st.Jobs[i].Job)
+				}
+				return ""
+			}})
+		}
+	}
+	return all
 }
 
 const (
@@ -60,6 +83,7 @@ func (v View) rows(s Snapshot, streams []Stream) []string {
 	if len(streams) == 0 {
 		return nil
 	}
+	columns := columnsOf(streams)
 	cells := make([][]string, 0, len(streams)+1)
 	widths := make([]int, len(columns))
 	title := make([]string, len(columns))
@@ -80,7 +104,7 @@ func (v View) rows(s Snapshot, streams []Stream) []string {
 		}
 	}
 	marked := slices.ContainsFunc(streams, func(st Stream) bool { _, bad := worstOf(st); return bad })
-	v.narrow(widths, marked)
+	v.narrow(columns, widths, marked)
 	lines := make([]string, len(cells))
 	for i, row := range cells {
 		lines[i] = v.row(row, widths)
@@ -114,7 +138,7 @@ func (v View) row(cells []string, widths []int) string {
 }
 
 // narrow sets widths to what fits: columns go, the least needed first, as long as the wide ones cannot be shortened.
-func (v View) narrow(widths []int, marked bool) {
+func (v View) narrow(columns []column, widths []int, marked bool) {
 	if v.Width <= 0 {
 		return
 	}

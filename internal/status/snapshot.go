@@ -88,15 +88,23 @@ type Wanted struct {
 
 // Stream is one stream's recording, upload and space.
 type Stream struct {
-	Name       string      `json:"name"`
-	Wanted     Wanted      `json:"wanted"`
+	Name   string `json:"name"`
+	Wanted Wanted `json:"wanted"`
+	// Jobs are all jobs of the stream, in the order in which they stop; Recorder and Uploader say more of two of them.
+	Jobs       []NamedJob  `json:"jobs"`
 	Recorder   Recorder    `json:"recorder"`
 	Uploader   Uploader    `json:"uploader"`
 	Space      Space       `json:"space"`
 	Conditions []Condition `json:"conditions,omitempty"`
 }
 
-// Job is what recorder and uploader have in common.
+// NamedJob is one of a stream's jobs.
+type NamedJob struct {
+	Name string `json:"name"`
+	Job
+}
+
+// Job is what all jobs have in common.
 type Job struct {
 	State string    `json:"state"`
 	Since time.Time `json:"since"`

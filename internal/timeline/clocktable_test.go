@@ -61,6 +61,9 @@ func TestTheClockTable(t *testing.T) {
 		"one frame in 2 s":      {FPS: 0.5},
 		"one in 2 s, fast":      {FPS: 0.5, Factor: simcam.Steady(1.42)},
 		"one in 2 s, slow":      {FPS: 0.5, Factor: simcam.Steady(0.5)},
+		"one in 2 s, kilohertz": {FPS: 0.5, Factor: simcam.Steady(1. / 90)},
+		"2 fps, 0.3 times":      {FPS: 2, Factor: simcam.Steady(0.3)},
+		"2 fps, kilohertz":      {FPS: 2, Factor: simcam.Steady(1. / 90)},
 		"60 fps":                {FPS: 60, Late: simcam.Jitter(30 * time.Millisecond)},
 		"becomes 1.42":          {Factor: simcam.From(30*time.Second, 1, 1.42), Late: simcam.Jitter(40 * time.Millisecond)},
 		"becomes right":         {Factor: simcam.From(30*time.Second, 10.5, 1), Late: simcam.Jitter(40 * time.Millisecond)},
@@ -168,19 +171,43 @@ func TestDistancesAreTheCamerasOwn(t *testing.T) {
 			tl := New(90000, time.Time{})
 			units := camera.Frames(length)
 			play(&tl, units)
-			bad := 0
-			for i := 1; i < len(units); i++ {
-				d := (units[i].Producer - units[i-1].Producer) - (units[i].Media - units[i-1].Media)
-				if d.Abs() > time.Millisecond+20*time.Microsecond { // a tick of the timestamps
-					if bad++; bad <= 5 {
-						t.Errorf("frame %d: the distance differs by %s", i, d)
-					}
-				}
-				if off := units[i].Producer - units[i].Sent; bad == 0 && off.Abs() > 300*time.Millisecond {
-					t.Fatalf("frame %d: %s off", i, off)
-				}
-			}
+			expectDistances(t, units)
 		})
+	}
+}
+
+// expectDistances looks for distances that are those of the timestamps, and times that are right.
+func expectDistances(t *testing.T, units []simcam.Frame) {
+	t.Helper()
+	bad := 0
+	for i := 1; i < len(units); i++ {
+		d := (units[i].Producer - units[i-1].Producer) - (units[i].Media - units[i-1].Media)
+		if d.Abs() > time.Millisecond+20*time.Microsecond { // a tick of the timestamps
+			if bad++; bad <= 5 {
+				t.Errorf("frame %d: the distance differs by %s", i, d)
+			}
+		}
+		if off := units[i].Producer - units[i].Sent; bad == 0 && off.Abs() > 300*time.Millisecond {
+			t.Fatalf("frame %d: %s off", i, off)
+		}
+	}
+}
+
+// TestAStallInTheOpeningMovesNoFrame has a network, or a hub, that holds up what comes in the first seconds of a session, when
+// nothing is known of the camera's clock yet.
+func TestAStallInTheOpeningMovesNoFrame(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Duration{40, 80, 100, 200, 400, 600, 800, 960, 1200, 2000} {
+		for _, length := range []time.Duration{200, 400, 700, 1000, 1500, 3000, 8000} {
+			at, length := at*time.Millisecond, length*time.Millisecond
+			t.Run(fmt.Sprintf("%s after %s", length, at), func(t *testing.T) {
+				t.Parallel()
+				tl := New(90000, time.Time{})
+				units := simcam.Camera{Late: simcam.Sum(simcam.BurstAt(at, length), simcam.Jitter(20*time.Millisecond))}.Frames(30 * time.Second)
+				play(&tl, units)
+				expectDistances(t, units)
+			})
+		}
 	}
 }
 

@@ -30,10 +30,11 @@ const (
 // Opening is what is known of a session's first moments, in which a camera may send at once what it has kept. The zero
 // value knows nothing.
 type Opening struct {
-	raw     uint32        // timestamp of an access unit
-	arrival time.Time     // when it came; zero: nothing is known
-	lead    time.Duration // how much less late than it the timeliest of all was
-	pace    float64       // of the camera's clock, roughly; 0: not known
+	raw      uint32        // timestamp of an access unit
+	arrival  time.Time     // when it came; zero: nothing is known
+	lead     time.Duration // how much less late than it the timeliest of all was
+	pace     float64       // of the camera's clock, roughly; 0: not known
+	distance time.Duration // of access units, where the pace is about 1; else 0
 }
 
 // stray reports whether a timestamp is none of the opening's.
@@ -120,13 +121,21 @@ func (g *OpeningGauge) growth() time.Duration {
 	return all - early
 }
 
-// slow is the pace of all units, and whether the camera's clock seems to be slow by far.
+// slow is the pace of all units, and whether the camera's clock seems to be slow by far. The longest wait is left out: what a
+// stall held up may not have come yet, and would make the clock seem slow.
 func (g *OpeningGauge) slow() (pace float64, slow bool) {
 	n := len(g.kept)
 	if n < openFew {
 		return 0, false
 	}
-	pace = float64(g.kept[n-1].media-g.kept[0].media) / float64(g.kept[n-1].arrival-g.kept[0].arrival)
+	var stall paceSample
+	for i := 1; i < n; i++ {
+		if wait := g.kept[i].arrival - g.kept[i-1].arrival; wait > stall.arrival {
+			stall = paceSample{wait, g.kept[i].media - g.kept[i-1].media}
+		}
+	}
+	first, last := g.kept[0], g.kept[n-1]
+	pace = float64(last.media-first.media-stall.media) / float64(max(last.arrival-first.arrival-stall.arrival, 1))
 	return pace, pace > leastPace && pace < 0.5
 }
 
@@ -169,7 +178,7 @@ func (g *OpeningGauge) Measure() Opening {
 	if odd {
 		o.pace, gain = pace, 1/pace
 	} else if n := len(g.kept); n >= openFew && g.growth() <= openGrowth {
-		o.pace = 1
+		o.pace, o.distance = 1, (g.kept[n-1].media-g.kept[0].media)/time.Duration(n-1)
 	}
 	for _, u := range g.kept {
 		u.arrival -= g.kept[0].arrival

@@ -27,7 +27,9 @@ type networkStall struct {
 func (s *networkStall) arrived(arrival, scaled, lag, longest time.Duration) {
 	passed := arrival - s.seen
 	s.seen = arrival
-	stalled := passed-max(scaled, 0) >= stallFrom && s.distance > 0 && passed >= 2*s.distance && lag <= longest
+	// Of the second frame only a camera of many frames is known to be late, and only by far.
+	known := s.distance > 0 || passed >= openMost && scaled <= stallFrom
+	stalled := passed-max(scaled, 0) >= stallFrom && known && passed >= 2*s.distance && lag <= longest
 	if s.distance == 0 {
 		s.distance = passed
 	}

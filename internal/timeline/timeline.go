@@ -187,13 +187,14 @@ func (t *Timeline) anchorAt(raw uint32, now, wanted time.Time) {
 		t.frame = frameGuess
 	}
 	t.pace.anchor()
-	late := t.heldUp(raw, now)
+	late, distance := t.heldUp(raw, now)
 	t.emitted.exact = false
 	t.sinceAnchor = sinceAnchor{
 		anchored: true, anchor: now, origin: wanted.Round(0).UTC(),
 		believed: believed{raw: raw, at: -late},
 		band:     band{floor: late},
 		slewing:  slewing{intervalEnd: paceInterval},
+		stall:    networkStall{distance: distance},
 		chain:    chain{raw: raw},
 	}
 	at := &t.believed.at
@@ -212,14 +213,15 @@ func (t *Timeline) anchorAt(raw uint32, now, wanted time.Time) {
 	}
 }
 
-// heldUp is how much later than the timeliest access unit of the opening one came, and takes the opening's pace.
-func (t *Timeline) heldUp(raw uint32, now time.Time) time.Duration {
+// heldUp is how much later than the timeliest access unit of the opening one came, and the distance of access units as far
+// as the opening knows it. It takes the opening's pace.
+func (t *Timeline) heldUp(raw uint32, now time.Time) (late, distance time.Duration) {
 	o := t.opening
 	if o.arrival.IsZero() || now.Sub(o.arrival) > 2*openMost {
-		return 0
+		return 0, 0
 	}
 	t.pace.expect(o.pace)
-	return max(o.lead-(t.pace.scale(t.rate.duration(int64(int32(raw-o.raw))))-now.Sub(o.arrival)), 0)
+	return max(o.lead-(t.pace.scale(t.rate.duration(int64(int32(raw-o.raw))))-now.Sub(o.arrival)), 0), o.distance
 }
 
 // sinceArrival is how long after the anchor something arrives, with what the wall clock was stepped by since.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kvs-edge/kvs-edge-agent/internal/cloud/kvs"
 	"github.com/kvs-edge/kvs-edge-agent/internal/health"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 )
 
 // echo is an answer to PutMedia that says the first acknowledgement of a kind again and again, and no later one.
@@ -74,7 +75,7 @@ func TestAServiceThatRepeatsItselfDoesNotHoldTheSession(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 24, roomy)
 			w.record(1, 4)
-			began := time.Now()
+			took := testtools.Stopwatch(t)
 			var sessions atomic.Int64
 			w.answer = func(rw http.ResponseWriter, r *http.Request, service http.Handler) {
 				if sessions.Add(1) > 1 {
@@ -90,7 +91,7 @@ func TestAServiceThatRepeatsItselfDoesNotHoldTheSession(t *testing.T) {
 			}
 
 			w.drain(w.uploader(func(o *Options) { o.StallTimeout = 300 * time.Millisecond }))
-			if passed := time.Since(began); passed > 8*time.Second {
+			if passed := took(); passed > 8*time.Second {
 				t.Errorf("the session was held for %v", passed)
 			}
 			w.expectAll()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -105,7 +106,7 @@ func uploading(code string, arrange func(*world, *Uploader) (mend func())) func(
 				drain()
 			}
 		}
-		mended, ends := false, code == codeUpload || code == codeBreaks || code == CodeAudio
+		mended, ends := false, slices.Contains([]string{codeUpload, codeBreaks, CodeAudio, codeStore}, code)
 		pass := func() {
 			w.record(1, 1)
 			if drain(); ends && mended {

@@ -386,12 +386,12 @@ func TestASegmentThatCannotBeOpenedOnceIsTriedAgainInSeconds(t *testing.T) {
 			w := newWorld(t, 24, roomy)
 			w.record(3, 2)
 			store := &fickle{watchedStore: w.store, segment: w.store.Segments(door, time.Time{}, time.Time{})[1].Key, opened: 1}
-			began := time.Now()
+			watch := testtools.Stopwatch(t)
 			stop := run(w, w.uploader(func(o *Options) { o.Store = store }))
 			w.await(6)
 			stop()
 			w.expectAll()
-			if took := time.Since(began); took > 10*time.Second {
+			if took := watch(); took > 10*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})

@@ -20,6 +20,7 @@ import (
 	"github.com/kvs-edge/kvs-edge-agent/internal/localcloud/media"
 	"github.com/kvs-edge/kvs-edge-agent/internal/mkv"
 	"github.com/kvs-edge/kvs-edge-agent/internal/segment"
+	"github.com/kvs-edge/kvs-edge-agent/internal/testtools"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/pace"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/poison"
 	"github.com/kvs-edge/kvs-edge-agent/internal/uploader/queue"
@@ -410,9 +411,9 @@ func TestTheEndWaitsForAcknowledgementsButNotForLong(t *testing.T) {
 		fault := w.service.Faults().Inject(door, media.BlackHoleAt(media.MidFragment))
 		stop := w.run(w.uploader())
 		must(t, fault.Await(w.context(), 1))
-		start := time.Now()
+		watch := testtools.Stopwatch(t)
 		stop()
-		if took := time.Since(start); took > shutdownTime+2*time.Second {
+		if took := watch(); took > shutdownTime+2*time.Second {
 			t.Errorf("the end took %v", took)
 		}
 	})

@@ -72,7 +72,7 @@ func TestAPostThatIsFullIsFollowedByAnother(t *testing.T) {
 					t.Fatalf("message %d: %d, %v", i, n, err)
 				}
 				answer := make([]byte, len(message))
-				if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+				if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := io.ReadFull(conn, answer); err != nil || !bytes.Equal(answer, message) {

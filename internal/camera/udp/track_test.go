@@ -13,7 +13,7 @@ import (
 )
 
 // patience is for what is on its way on loopback.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // rtp is a packet of H.264 with a number.
 func rtp(sequence uint16, ssrc uint32) []byte {

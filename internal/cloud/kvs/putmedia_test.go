@@ -64,8 +64,8 @@ func awaitSent(t testing.TB, s *Session) {
 	t.Helper()
 	select {
 	case <-s.Sent():
-	case <-time.After(10 * time.Second):
-		t.Fatal("the fragment is not sent within 10 s")
+	case <-time.After(time.Minute):
+		t.Fatal("the fragment is not sent")
 	}
 }
 
@@ -162,9 +162,9 @@ func TestABrokenConnectionIsNoticedAtOnce(t *testing.T) {
 	t.Run("before the answer", func(t *testing.T) {
 		t.Parallel()
 		c := dataPlane(t, func(w http.ResponseWriter, _ *http.Request) { _ = hijack(t, w).Close() })
-		start := time.Now()
+		watch := testtools.Stopwatch(t)
 		_, err := c.PutMedia(t.Context(), input("HEAD"))
-		if took := time.Since(start); err == nil || took > answerTimeout/2 {
+		if took := watch(); err == nil || took > answerTimeout/2 {
 			t.Errorf("got %v after %v", err, took)
 		}
 	})
@@ -231,13 +231,13 @@ func TestARefusalThatNeverEnds(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	start := time.Now()
+	watch := testtools.Stopwatch(t)
 	_, err := c.PutMedia(ctx, input("HEAD"))
 	var answer *RequestError
 	if !errors.As(err, &answer) && !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(start); took >= answerTimeout/2 {
+	if took := watch(); took >= answerTimeout/2 {
 		t.Errorf("PutMedia went on for %s, until the answer ended", took)
 	}
 }

@@ -198,7 +198,7 @@ func rawPut(more string, body []byte) string {
 func (c *cloud) open(t testing.TB, change ...func(http.Header)) *put {
 	t.Helper()
 	r, w := io.Pipe()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.server.URL+"/putMedia", r)
 	if err != nil {
@@ -270,8 +270,8 @@ func (p *put) next() (ackJSON, bool) {
 	select {
 	case a, ok := <-p.acks:
 		return a, ok
-	case <-time.After(10 * time.Second):
-		p.t.Fatal("no acknowledgement within 10 s")
+	case <-time.After(time.Minute):
+		p.t.Fatal("no acknowledgement came")
 		return ackJSON{}, false
 	}
 }
@@ -298,7 +298,7 @@ func stored(at int64) []string {
 
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

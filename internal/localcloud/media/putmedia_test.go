@@ -542,7 +542,7 @@ func TestExpectIsAnsweredBeforeTheBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, rawPut("Expect: 100-continue\r\n", nil)); err != nil {

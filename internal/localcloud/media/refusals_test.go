@@ -32,7 +32,7 @@ func (l lines) next(t *testing.T) string {
 	select {
 	case line := <-l:
 		return line
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no line within 10 s")
 		return ""
 	}

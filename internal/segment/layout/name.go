@@ -100,32 +100,37 @@ type Name struct {
 	Suffix  string
 }
 
+// kinds are what the names of a segment's files end in, and what each says. Only those of finished segments, and of
+// garbage, have a length: there is one name for each file, or a segment would have two of a kind.
+var kinds = []struct {
+	suffix            string
+	state             State
+	refused, measured bool
+}{
+	{suffix: WritingSuffix},
+	{suffix: SealedSuffix, state: Sealed, measured: true},
+	{suffix: UploadedSuffix, state: Uploaded, measured: true},
+	{suffix: RefusedSuffix, state: Uploaded, refused: true, measured: true},
+	{suffix: GarbageSuffix, measured: true},
+	{suffix: ProgressSuffix},
+	{suffix: DoubtSuffix},
+}
+
 // ParseName reads a file name; ok is false for files that are not ours.
 func ParseName(name string) (p Name, ok bool) {
-	for _, suffix := range []string{WritingSuffix, SealedSuffix, UploadedSuffix, RefusedSuffix, GarbageSuffix, ProgressSuffix, DoubtSuffix} {
-		stem, has := strings.CutSuffix(name, suffix)
+	for _, kind := range kinds {
+		stem, has := strings.CutSuffix(name, kind.suffix)
 		if !has {
 			continue
 		}
-		p.Suffix = suffix
-		begin, length, hasLength := strings.Cut(stem, "+")
-		if p.ID, has = ParseID(begin); !has {
-			return p, false
-		}
-		switch suffix {
-		case SealedSuffix:
-			p.State = Sealed
-		case UploadedSuffix:
-			p.State = Uploaded
-		case RefusedSuffix:
-			p.State, p.Refused = Uploaded, true
-		}
-		if !hasLength {
-			return p, p.State == Writing
+		p.Suffix, p.State, p.Refused = kind.suffix, kind.state, kind.refused
+		begin, length, measured := strings.Cut(stem, "+")
+		if p.ID, ok = ParseID(begin); !ok || !measured {
+			return p, ok && !kind.measured
 		}
 		var err error
 		p.Length, err = strconv.ParseInt(length, 10, 64)
-		return p, err == nil && p.Length >= 0 && p.Length <= MaxLength && strconv.FormatInt(p.Length, 10) == length
+		return p, kind.measured && err == nil && p.Length >= 0 && p.Length <= MaxLength && strconv.FormatInt(p.Length, 10) == length
 	}
 	return p, false
 }

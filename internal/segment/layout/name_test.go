@@ -25,6 +25,8 @@ func TestANameIsReadInOneFormOnly(t *testing.T) {
 		of("e"), of("e1-"), of("e0000001-"), of("e000000-"), of("e1000000-"), of("e+00001-"), of("e-00001-"), of("E000001-"), of("000001-"),
 		of("e000001"), of("e000001--"), of("e000001-e000001-"), "e000001-.sealed.mkv", "e000001.progress", "20261121T041548,083Z.progress",
 		"20261121T041548.083Z++5.sealed.mkv", "20261121T041548.083Z+05.sealed.mkv", "20261121T041548.083Z+-5.sealed.mkv",
+		"20261121T041548.083Z.sealed.mkv", "20261121T041548.083Z.garbage", "20261121T041548.083Z+5.writing.mkv",
+		"20261121T041548.083Z+5.progress", "20261121T041548.083Z+5.doubt",
 	} {
 		if p, ok := ParseName(name); ok {
 			t.Errorf("%q is read as %+v", name, p)

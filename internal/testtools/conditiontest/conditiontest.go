@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -125,7 +126,7 @@ func (c Case) surfaces() surfaces {
 	s := surfaces{jobs: make(map[string]health.Class), cloudWatch: make(map[string]float64)}
 	collector := status.Collector{
 		Now: c.Now, Health: c.Health, Store: store{}, Started: c.Now(),
-		Streams: func() []status.StreamInfo { return []status.StreamInfo{{Name: Stream}} },
+		Streams: func() []status.StreamInfo { return []status.StreamInfo{{Name: Stream}} }, Jobs: health.StreamJobs,
 	}
 	s.snapshot = collector.Snapshot()
 	text, err := json.Marshal(s.snapshot)
@@ -140,11 +141,12 @@ func (c Case) surfaces() surfaces {
 	s.table = table.String()
 	streams := func() []metrics.Stream { return []metrics.Stream{{Name: Stream}} }
 	answer := httptest.NewRecorder()
-	metrics.NewHandler(metrics.PrometheusOptions{Health: c.Health, Store: store{}, Streams: streams}).ServeHTTP(answer,
+	metrics.NewHandler(metrics.PrometheusOptions{Health: c.Health, Store: store{}, Streams: streams,
+		Jobs: health.StreamJobs}).ServeHTTP(answer,
 		httptest.NewRequest("GET", "/metrics", nil))
 	s.prometheus = answer.Body.String()
 	for _, p := range c.Health.Snapshot() {
-		if p.Stream == Stream && (p.Job == health.JobRecorder || p.Job == health.JobUploader) {
+		if p.Stream == Stream && ofStreams(p.Job) {
 			s.jobs[p.Job], _ = status.JobStatus(p)
 		}
 	}
@@ -154,12 +156,17 @@ func (c Case) surfaces() surfaces {
 	return s
 }
 
+// ofStreams reports whether a job is one that streams have.
+func ofStreams(name string) bool {
+	return slices.ContainsFunc(health.StreamJobs, func(job health.StreamJob) bool { return job.Name == name })
+}
+
 // sample is what a Reporter sends first, as it does once a minute.
 func sample(registry *health.Registry, streams func() []metrics.Stream) []cloudwatch.Point {
 	ctx, cancel := context.WithCancel(context.Background())
 	sender := &sink{cancel: cancel}
 	reporter := metrics.New(metrics.Options{Thing: "hub", Sender: sender, Health: registry, Store: store{}, Streams: streams,
-		Log: zap.NewNop()})
+		Jobs: health.StreamJobs, Log: zap.NewNop()})
 	_ = reporter.Run(ctx) // returns nil
 	return sender.points
 }
@@ -235,7 +242,7 @@ func (c Case) unlike(r Row, declared health.Declaration) (list []string) {
 	if found.Severity > health.Info && s.snapshot.Verdict == status.Healthy {
 		list = append(list, "the verdict is healthy")
 	}
-	job := r.Job == health.JobRecorder || r.Job == health.JobUploader
+	job := ofStreams(r.Job)
 	if job && found.Severity > health.Info && s.jobs[r.Job] == health.Success {
 		list = append(list, "jobs/status says SUCCESS")
 	}

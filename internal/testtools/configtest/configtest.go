@@ -31,7 +31,7 @@ const (
 )
 
 // Patience is how long a test waits for an event that must come.
-const Patience = 10 * time.Second
+const Patience = time.Minute
 
 // EdgeConfig is a document of the hub's.
 const EdgeConfig = `{"HubDeviceArn":"` + Hub + `","RecorderConfig":{"MediaSourceConfig":{"MediaUriSecretArn":"` + Secret +

@@ -25,7 +25,7 @@ import (
 
 const (
 	// Patience bounds every wait for an event that must come.
-	Patience = 20 * time.Second
+	Patience = time.Minute
 	// Hub is the name of the hub's thing.
 	Hub = "test-hub"
 )
